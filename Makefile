@@ -1,0 +1,54 @@
+# Bulkhead. `make help` lists the targets.
+#
+# Every target first checks the Go version and says how to mend it.
+
+GO      ?= go
+SIZE    ?= full
+SEED    ?= 1
+SEEDS   ?= 2000
+VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo unreleased)
+LDFLAGS := -X main.version=$(VERSION)
+
+.PHONY: help demo test quick bench lint fmt build sim-seeds go-version
+
+help: ## this list
+	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@echo "  variables: SIZE=full|small (demo), SEEDS=N (test), SEED=N (sim-seeds)"
+
+go-version:
+	@command -v $(GO) >/dev/null || { echo "Go is missing. Install Go 1.26 or newer from https://go.dev/dl/ and put it on the PATH."; exit 1; }
+	@v=$$($(GO) env GOVERSION | sed 's/^go//; s/[^0-9.].*//'); \
+	  need=$$(awk '$$1=="go" {print $$2}' go.mod); \
+	  [ "$$(printf '%s\n%s\n' "$$need" "$$v" | sort -V | head -1)" = "$$need" ] || \
+	  { echo "Go $$v is too old: this needs Go $$need. Install it from https://go.dev/dl/ and put it on the PATH."; exit 1; }
+
+build: go-version ## the three binaries, into bin/
+	@echo "building bin/ (the first time also downloads modules)"
+	@CGO_ENABLED=0 $(GO) build -trimpath -ldflags '$(LDFLAGS)' -o bin/ ./cmd/...
+
+demo: build ## the whole story on a seeded, simulated site; leaves demo/ (SIZE=small takes seconds)
+	@bin/bulkhead demo --size $(SIZE) --seed $(SEED) --out demo
+
+test: go-version ## everything, as CI runs it; fails when something is skipped that could have run
+	@echo "checking: gofmt, go vet"
+	@out=$$(gofmt -l $$(git ls-files '*.go')); [ -z "$$out" ] || { echo "not formatted (run make fmt):"; echo "$$out"; exit 1; }
+	@$(GO) vet ./...
+	@echo "testing (a few minutes on 2 cores)"
+	@BULKHEAD_SEEDS=$(SEEDS) $(GO) test -timeout 20m -json ./... | $(GO) run ./house/gate
+
+quick: go-version ## the inner loop: under a minute, no root, no daemons
+	@$(GO) vet ./...
+	@$(GO) test -short ./...
+
+bench: go-version ## benchmarks, each beside its limit or peer
+	@$(GO) test -run '^$$' -bench . -benchtime 1s ./site ./place ./contract ./meter ./ledger/... ./prove ./node ./bundle ./book ./run | grep -v '^ok\|^PASS\|^?\|no test files'
+
+sim-seeds: go-version ## one seed of the simulator: SEED=N
+	@$(GO) test ./run -run 'TestSeeds' -seed $(SEED) -v
+
+lint: go-version ## the linter, with the configuration in .golangci.yml
+	@command -v golangci-lint >/dev/null || { echo "golangci-lint is missing: see https://golangci-lint.run/docs/welcome/install/"; exit 1; }
+	@golangci-lint run
+
+fmt: go-version ## format the tree
+	@gofmt -w $$(git ls-files '*.go')

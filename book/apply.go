@@ -1,0 +1,121 @@
+package book
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+
+	"bulkhead/claim"
+	"bulkhead/contract"
+	"bulkhead/fabric"
+	"bulkhead/lease"
+	"bulkhead/ledger"
+	"bulkhead/meter"
+	"bulkhead/node"
+	"bulkhead/prove"
+	"bulkhead/site"
+)
+
+// Bodies gives what is too large for an entry and is stored beside it: the
+// header and the inventories of a site.
+type Bodies interface {
+	Header(digest claim.Digest) (site.Header, error)
+	Inventory(digest claim.Digest) (*site.SUInventory, error)
+}
+
+// folds maps every kind that is folded into the state to its fold. A kind that
+// is missing here is an error: a newer release wrote the ledger.
+var folds map[string]func(s *State, e *ledger.Entry, bodies Bodies) error
+
+func init() {
+	folds = map[string]func(s *State, e *ledger.Entry, bodies Bodies) error{
+		site.KindImported:    fold((*State).applyImported),
+		site.KindRescheduled: fold((*State).applyRescheduled),
+
+		KindTenant:           fold((*State).applyTenant),
+		contract.KindQuoted:  fold((*State).applyQuoted),
+		contract.KindLapsed:  fold((*State).applyLapsed),
+		contract.KindSigned:  fold((*State).applySigned),
+		contract.KindNotice:  fold((*State).applyNotice),
+		contract.KindClosed:  fold((*State).applyClosed),
+		lease.KindBound:      fold((*State).applyBound),
+		lease.KindLate:       fold((*State).applyLate),
+		lease.KindDelivered:  fold((*State).applyDelivered),
+		lease.KindSlots:      fold((*State).applySlots),
+		lease.KindReturning:  fold((*State).applyReturning),
+		lease.KindReturned:   fold((*State).applyReturned),
+		meter.KindInvoiced:   fold((*State).applyInvoiced),
+		lease.KindProposed:   fold((*State).applyProposed),
+		lease.KindSwapped:    fold((*State).applySwapped),
+		node.KindMoved:       fold((*State).applyMoved),
+		node.KindFlagged:     fold((*State).applyFlagged),
+		node.KindHealth:      fold((*State).applyHealth),
+		fabric.KindLabelled:  fold((*State).applyLabelled),
+		fabric.KindDrifted:   fold((*State).applyDrifted),
+		fabric.KindLocked:    fold((*State).applyLocked),
+		fabric.KindRestored:  fold((*State).applyRestored),
+		fabric.KindUnread:    fold((*State).applyUnread),
+		fabric.KindReread:    fold((*State).applyReread),
+		prove.KindVerdict:    fold((*State).applyVerdict),
+		KindWriter:           fold((*State).applyWriter),
+		KindStep:             fold((*State).applyStep),
+		KindPaused:           fold((*State).applyPaused),
+		KindResumed:          fold((*State).applyResumed),
+		KindBrake:            fold((*State).applyBrake),
+		KindReleased:         fold((*State).applyReleased),
+		KindKey:              fold((*State).applyKey),
+		KindAdopted:          fold((*State).applyAdopted),
+		ledger.KindRecovered: fold((*State).applyRecovered),
+
+		lease.KindAcknowledged: fold((*State).applyAcknowledged),
+	}
+}
+
+// Kinds lists the entry kinds that Apply folds.
+func Kinds() []string {
+	kinds := make([]string, 0, len(folds))
+	for kind := range folds {
+		kinds = append(kinds, kind)
+	}
+	return kinds
+}
+
+// Apply folds one entry into the state. It fails only on a ledger that this
+// release could not have written: a gap, an unknown kind, a body of another
+// shape, or a missing inventory. The state is then unusable.
+func Apply(s *State, e *ledger.Entry, bodies Bodies) error {
+	if e.Seq != s.Seq+1 {
+		return fmt.Errorf("entry %d: expected entry %d", e.Seq, s.Seq+1)
+	}
+	if want := s.Scopes[e.Scope] + 1; e.ScopeSeq != want {
+		return fmt.Errorf("entry %d: %s entry %d, expected %d", e.Seq, e.Scope, e.ScopeSeq, want)
+	}
+	apply, ok := folds[e.Kind]
+	if !ok {
+		return fmt.Errorf("entry %d: kind %q is not known to this release: run the release that wrote it, or a newer one", e.Seq, e.Kind)
+	}
+	s.Seq, s.Time = e.Seq, e.Time
+	s.Scopes[e.Scope]++
+	if e.Command != "" {
+		if _, seen := s.Commands[e.Command]; !seen {
+			s.Commands[e.Command] = e.Seq
+		}
+	}
+	if err := apply(s, e, bodies); err != nil {
+		return fmt.Errorf("entry %d (%s): %w", e.Seq, e.Kind, err)
+	}
+	return nil
+}
+
+// fold wraps the fold of one kind with the decoding of its body.
+func fold[B any](apply func(s *State, e *ledger.Entry, body B, bodies Bodies) error) func(*State, *ledger.Entry, Bodies) error {
+	return func(s *State, e *ledger.Entry, bodies Bodies) error {
+		var body B
+		decoder := json.NewDecoder(bytes.NewReader(e.Body))
+		decoder.DisallowUnknownFields()
+		if err := decoder.Decode(&body); err != nil {
+			return err
+		}
+		return apply(s, e, body, bodies)
+	}
+}

@@ -1,0 +1,134 @@
+package book
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"bulkhead/claim"
+	"bulkhead/contract"
+	"bulkhead/fabric"
+	"bulkhead/lease"
+	"bulkhead/node"
+	"bulkhead/site"
+)
+
+// Free is the set of nodes that a lease may hold from begin to end: not spares,
+// in service by then, not cordoned, not in trouble, held by no lease and no
+// open quote at any instant of it.
+// Cost: O(nodes); the set is the caller's.
+func (s *State) Free(begin, end time.Time) *site.Set {
+	free := site.NewSet(s.Site.Nodes())
+	for i := range s.Nodes.State {
+		n := site.Index(i)
+		if s.Site.IsSpare(n) || !s.usable(n) || s.Site.InService(n).After(begin) || s.heldWithin(n, begin, end) {
+			continue
+		}
+		free.Add(n)
+	}
+	for _, q := range s.Quotes {
+		for _, part := range q.Parts {
+			if part.Begin.Before(end) && begin.Before(part.End) {
+				nodes, err := site.ParseOrder(part.Nodes, s.Site.Nodes())
+				if err != nil {
+					continue // Apply has parsed it once: it parses
+				}
+				for _, n := range nodes {
+					free.Remove(n)
+				}
+			}
+		}
+	}
+	return free
+}
+
+// usable says whether a node could serve somebody, now or after the turnover
+// that it is in.
+func (s *State) usable(n site.Index) bool {
+	if s.Nodes.Cordoned[n] {
+		return false
+	}
+	switch s.Nodes.State[n] {
+	case node.Quarantined, node.Repair, node.Retired:
+		return false
+	}
+	return s.Nodes.Health[n] <= Degraded
+}
+
+func (s *State) heldWithin(n site.Index, begin, end time.Time) bool {
+	overlaps := func(i int32) bool {
+		l := s.Leases[i]
+		return l.Returned.IsZero() && l.Begin.Before(end) && begin.Before(l.End)
+	}
+	if i := s.Nodes.Lease[n]; i != NoLease && overlaps(i) {
+		return true
+	}
+	if _, promised := s.promisedTo(n); promised {
+		return true
+	}
+	for _, h := range s.Nodes.Booked[n] {
+		if overlaps(h.Lease) {
+			return true
+		}
+	}
+	return false
+}
+
+// promisedTo says whether a replacement under way has promised a node.
+func (s *State) promisedTo(n site.Index) (SlotRef, bool) {
+	for ref, swap := range s.Swaps {
+		if swap.Node == n {
+			return ref, true
+		}
+	}
+	return SlotRef{}, false
+}
+
+// Calendar is what the site has and what has been promised of it, over time.
+func (s *State) Calendar() *lease.Calendar {
+	var supply []lease.Supply
+	for _, row := range s.Site.Supplies() {
+		supply = append(supply, lease.Supply{Fabric: row.Fabric, Kind: row.Kind, Nodes: row.Sellable(), From: row.InService})
+	}
+	var bookings []lease.Booking
+	for _, l := range s.Leases {
+		if l.Returned.IsZero() {
+			bookings = append(bookings, lease.Booking{ID: string(l.ID), Fabric: l.Fabric, Kind: l.Kind, Nodes: len(l.Slots), Begin: l.Begin, End: l.End})
+		}
+	}
+	for _, q := range s.Quotes {
+		for _, p := range q.Parts {
+			bookings = append(bookings, lease.Booking{ID: "quote " + q.ID + "/" + p.Tranche, Fabric: p.Fabric, Kind: p.Kind, Nodes: p.Slots, Begin: p.Begin, End: p.End})
+		}
+	}
+	slices.SortFunc(bookings, func(a, b lease.Booking) int { return strings.Compare(a.ID, b.ID) })
+	return lease.NewCalendar(supply, bookings)
+}
+
+// CheckCalendar refuses tranches that the site can't hold at some instant. The
+// refusal names the instant, the kind, the fabric and the shortfall.
+func (s *State) CheckCalendar(c *contract.Contract, tranches []contract.Tranche) error {
+	calendar := s.Calendar()
+	for _, t := range tranches {
+		begin, end := Window(c, t)
+		booking := lease.Booking{ID: string(leaseID(c.ID, t.ID)), Fabric: t.Fabric, Kind: t.Kind, Nodes: int(t.GPUs / site.GPUs), Begin: begin, End: end}
+		if err := calendar.Fits(booking); err != nil {
+			return fmt.Errorf("tranche %s: %w", t.ID, err)
+		}
+		calendar.Add(booking)
+	}
+	return nil
+}
+
+// fabricOf is the id of the compute fabric of a node.
+func (s *State) fabricOf(n site.Index) string {
+	return s.Site.Fabrics[s.Site.FabricOf(site.PortOf(n, 0))].ID
+}
+
+// ProjectOwner is who owns the labels of a project: its leases share them.
+func ProjectOwner(tenant, project string) fabric.Owner {
+	return fabric.Owner("project/" + tenant + "/" + project)
+}
+
+func digestOf(data []byte) claim.Digest { return claim.DigestOf(data) }

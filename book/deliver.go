@@ -1,0 +1,341 @@
+package book
+
+import (
+	"fmt"
+	"strings"
+	"time"
+
+	"bulkhead/claim"
+	"bulkhead/contract"
+	"bulkhead/lease"
+	"bulkhead/ledger"
+	"bulkhead/meter"
+	"bulkhead/node"
+	"bulkhead/site"
+)
+
+// Reserve takes ready nodes towards the leases that hold them: from now on the
+// labels compiled for their ports are the lease's.
+type Reserve struct{ Nodes []site.Index }
+
+func (c Reserve) decide(s *State, env Env) (*Decision, error) {
+	m, d := s.newMover(), &Decision{}
+	for _, n := range c.Nodes {
+		if s.Nodes.State[n] != node.Ready {
+			return nil, refuse("node", "%s is %s, expected ready", s.Site.NodeID[n], s.Nodes.State[n])
+		}
+		l := s.Holder(n)
+		if l == nil {
+			return nil, refuse("node", "%s is held by no lease", s.Site.NodeID[n])
+		}
+		if !s.usable(n) {
+			return nil, refuse("node", "%s is cordoned or not healthy", s.Site.NodeID[n])
+		}
+		m.move(n, node.Ready, node.Reserved, 0, claim.Digest{}, "bound to a lease")
+	}
+	m.write(d)
+	if len(d.Drafts) == 0 {
+		return nil, ErrNothing
+	}
+	return d, nil
+}
+
+// Deliver hands reserved nodes of one lease in one scalable unit to the tenant.
+// Isolation is the signed isolation certificate that proves their ports.
+type Deliver struct {
+	Lease     lease.ID
+	SU        int
+	Nodes     []site.Index
+	Isolation []byte
+	Reason    string
+}
+
+func (c Deliver) decide(s *State, env Env) (*Decision, error) {
+	l, ok := s.LeaseByID(c.Lease)
+	if !ok {
+		return nil, refuse("lease", "no lease %q", c.Lease)
+	}
+	if env.Now.Before(l.Begin) {
+		return nil, refuse("lease", "%s begins at %s", l.ID, l.Begin.Format(time.RFC3339))
+	}
+	if !l.Returning.IsZero() {
+		return nil, refuse("lease", "%s is being returned", l.ID)
+	}
+	if len(c.Isolation) == 0 {
+		return nil, refuse("isolation", "no isolation certificate: nothing is delivered unproven")
+	}
+	m, d := s.newMover(), &Decision{}
+	entry := lease.Delivered{Lease: l.ID, Tranche: l.Tranche, SU: s.Site.SUs[c.SU].ID, Reason: c.Reason, Isolation: d.body(c.Isolation)}
+	for _, n := range c.Nodes {
+		id := s.Site.NodeID[n]
+		switch {
+		case s.Nodes.State[n] != node.Reserved:
+			return nil, refuse("node", "%s is %s, expected reserved", id, s.Nodes.State[n])
+		case s.Holder(n) != l:
+			return nil, refuse("node", "%s is not in a slot of %s", id, l.ID)
+		case int(s.Site.NodeSU[n]) != c.SU:
+			return nil, refuse("node", "%s is not in %s", id, s.Site.SUs[c.SU].ID)
+		case s.Nodes.Statement[n].IsZero():
+			return nil, refuse("node", "%s has no signed turnover statement", id)
+		case s.Nodes.Exposed[n] != 0:
+			return nil, refuse("node", "%s: the isolation of %d of its ports is not proven", id, s.Nodes.Exposed[n])
+		case !s.usable(n):
+			return nil, refuse("node", "%s is cordoned or not healthy", id)
+		}
+		entry.Nodes = append(entry.Nodes, lease.DeliveredNode{
+			Slot: s.Nodes.Slot[n], Node: id, Index: uint32(n), Serial: s.Site.Serial[n],
+			Seq: s.Nodes.Seq[n] + 1, Turnover: s.Nodes.Turnover[n], Statement: s.Nodes.Statement[n],
+		})
+		m.move(n, node.Reserved, node.Delivered, 0, entry.Isolation, "clean, labelled and proven")
+	}
+	if len(entry.Nodes) == 0 {
+		return nil, ErrNothing
+	}
+	d.add(TenantScope(l.Tenant), lease.KindDelivered, entry)
+	m.write(d)
+	return d, nil
+}
+
+func (s *State) applyDelivered(e *ledger.Entry, b lease.Delivered, _ Bodies) error {
+	l, ok := s.LeaseByID(b.Lease)
+	if !ok {
+		return fmt.Errorf("no lease %q", b.Lease)
+	}
+	slots := site.NewSet(len(l.Slots))
+	for _, n := range b.Nodes {
+		if int(n.Slot) >= len(l.Slots) || l.Slots[n.Slot] != site.Index(n.Index) {
+			return fmt.Errorf("slot %d of %s is not held by %s", n.Slot, b.Lease, n.Node)
+		}
+		slots.Add(site.Index(n.Slot))
+		if !l.Up[n.Slot] {
+			l.Up[n.Slot] = true
+			l.Delivered++
+		}
+	}
+	l.Dirty = true
+	l.Events = append(l.Events, meter.Event{
+		Entry: e.ScopeSeq, Lease: string(b.Lease), Tranche: b.Tranche, Slots: slots.String(), At: e.Time, State: meter.Up, Cause: "delivered",
+	})
+	return nil
+}
+
+func (s *State) applySlots(e *ledger.Entry, b lease.Slots, _ Bodies) error {
+	l, ok := s.LeaseByID(b.Lease)
+	if !ok {
+		return fmt.Errorf("no lease %q", b.Lease)
+	}
+	l.Events = append(l.Events, meter.Event{
+		Entry: e.ScopeSeq, Lease: string(b.Lease), Tranche: b.Tranche, Slots: b.Slots, At: e.Time, State: meter.SlotState(b.State), Cause: b.Cause,
+	})
+	return nil
+}
+
+// slotState is what the slot of a delivered node is billed as. The worst wins:
+// a node that is down is down, however isolated it is.
+func slotState(health Health, exposed uint8) meter.SlotState {
+	switch {
+	case health >= Failed:
+		return meter.DownOwner
+	case exposed > 0:
+		return meter.IsolationUnproven
+	case health == Degraded:
+		return meter.Degraded
+	}
+	return meter.Up
+}
+
+// slotChanges writes the slots of delivered nodes whose state changes when
+// their health or exposure does.
+func (s *State) slotChanges(d *Decision, nodes []site.Index, cause string, after func(n site.Index) (Health, uint8)) {
+	type key struct {
+		lease int32
+		state meter.SlotState
+	}
+	groups := map[key]*site.Set{}
+	var order []key
+	for _, n := range nodes {
+		if s.Nodes.State[n] != node.Delivered || s.Nodes.Lease[n] == NoLease {
+			continue
+		}
+		health, exposed := after(n)
+		state := slotState(health, exposed)
+		if state == slotState(s.Nodes.Health[n], s.Nodes.Exposed[n]) {
+			continue
+		}
+		k := key{s.Nodes.Lease[n], state}
+		if groups[k] == nil {
+			groups[k] = site.NewSet(len(s.Leases[k.lease].Slots))
+			order = append(order, k)
+		}
+		groups[k].Add(site.Index(s.Nodes.Slot[n]))
+	}
+	for _, k := range order {
+		l := s.Leases[k.lease]
+		d.add(TenantScope(l.Tenant), lease.KindSlots, lease.Slots{
+			Lease: l.ID, Tranche: l.Tranche, Slots: groups[k].String(), State: string(k.state), Cause: cause,
+		})
+	}
+}
+
+// NoteLate records that a tranche's date has passed with slots missing.
+type NoteLate struct {
+	Lease    lease.ID
+	Expected time.Time
+	Reason   string
+}
+
+func (c NoteLate) decide(s *State, env Env) (*Decision, error) {
+	l, ok := s.LeaseByID(c.Lease)
+	if !ok {
+		return nil, refuse("lease", "no lease %q", c.Lease)
+	}
+	missing := site.NewSet(len(l.Slots))
+	for slot, up := range l.Up {
+		if !up {
+			missing.Add(site.Index(slot))
+		}
+	}
+	if l.LateNoted || missing.Len() == 0 || env.Now.Before(l.Begin) {
+		return nil, ErrNothing
+	}
+	d := &Decision{}
+	d.add(TenantScope(l.Tenant), lease.KindLate, s.lateNote(l, missing.String(), c.Expected, c.Reason))
+	return d, nil
+}
+
+func (s *State) lateNote(l *Lease, slots string, expected time.Time, reason string) lease.Late {
+	note := lease.Late{Lease: l.ID, Tranche: l.Tranche, Slots: slots, Promised: l.Begin, Expected: expected, Reason: reason}
+	for _, t := range s.Contracts[l.Contract].Current().Tranches {
+		if t.ID == l.Tranche {
+			note.Clause = strings.TrimSpace(t.LateClause())
+		}
+	}
+	return note
+}
+
+func (s *State) slotsInHall(l *Lease, hall int) string {
+	slots := site.NewSet(len(l.Slots))
+	for slot, n := range l.Slots {
+		if s.Site.HallOf(n) == hall && !l.Up[slot] {
+			slots.Add(site.Index(slot))
+		}
+	}
+	return slots.String()
+}
+
+func (s *State) applyLate(e *ledger.Entry, b lease.Late, _ Bodies) error {
+	l, ok := s.LeaseByID(b.Lease)
+	if !ok {
+		return fmt.Errorf("no lease %q", b.Lease)
+	}
+	if !e.Time.Before(l.Begin) {
+		l.LateNoted = true
+	}
+	return nil
+}
+
+// ReturnLease begins the return of a lease whose time is over.
+type ReturnLease struct {
+	Lease  lease.ID
+	Reason string
+}
+
+func (c ReturnLease) decide(s *State, env Env) (*Decision, error) {
+	l, ok := s.LeaseByID(c.Lease)
+	if !ok {
+		return nil, refuse("lease", "no lease %q", c.Lease)
+	}
+	if !l.Returning.IsZero() {
+		return nil, ErrNothing
+	}
+	if env.Now.Before(l.End) {
+		return nil, refuse("lease", "%s runs until %s: give notice first", l.ID, l.End.Format(time.RFC3339))
+	}
+	m, d := s.newMover(), &Decision{}
+	d.add(TenantScope(l.Tenant), lease.KindReturning, lease.Returning{Lease: l.ID, Reason: c.Reason})
+	for _, n := range l.Slots {
+		if s.Holder(n) != l {
+			continue
+		}
+		switch s.Nodes.State[n] {
+		case node.Delivered:
+			m.move(n, node.Delivered, node.Reclaiming, 0, claim.Digest{}, "lease ended")
+		case node.Reserved:
+			m.move(n, node.Reserved, node.Ready, 0, s.Nodes.Statement[n], "lease ended before delivery")
+		}
+	}
+	m.write(d)
+	return d, nil
+}
+
+func (s *State) applyReturning(e *ledger.Entry, b lease.Returning, _ Bodies) error {
+	l, ok := s.LeaseByID(b.Lease)
+	if !ok {
+		return fmt.Errorf("no lease %q", b.Lease)
+	}
+	l.Returning = e.Time
+	index := int32(s.leaseByID[b.Lease])
+	for _, n := range l.Slots {
+		// Delivered nodes leave their slots by the moves that follow.
+		if s.Nodes.Lease[n] == index && s.Nodes.State[n] != node.Delivered {
+			s.release(n)
+			s.Touched.Add(n)
+		}
+	}
+	return nil
+}
+
+// FinishReturn ends a lease when nothing of it is left on any node.
+type FinishReturn struct{ Lease lease.ID }
+
+func (c FinishReturn) decide(s *State, env Env) (*Decision, error) {
+	l, ok := s.LeaseByID(c.Lease)
+	if !ok || l.Returning.IsZero() || !l.Returned.IsZero() {
+		return nil, ErrNothing
+	}
+	index := int32(s.leaseByID[c.Lease])
+	quarantined := 0
+	for i := range s.Nodes.Owner {
+		if s.Nodes.Owner[i] != index {
+			continue
+		}
+		if s.Nodes.State[i] != node.Quarantined {
+			return nil, ErrNothing
+		}
+		quarantined++
+	}
+	d := &Decision{}
+	d.add(TenantScope(l.Tenant), lease.KindReturned, lease.Returned{
+		Lease: l.ID, Wiped: l.Delivered - quarantined, Quarantined: quarantined, Labels: "released; reused only after read-back shows none",
+	})
+	open := false
+	shared := map[string]bool{}
+	for _, other := range s.Leases {
+		if other != l && other.Contract == l.Contract && other.Returned.IsZero() {
+			open = true
+		}
+		if other != l && other.Tenant == l.Tenant && other.Project == l.Project && other.Returned.IsZero() {
+			shared[other.Fabric] = true
+			shared[s.frontendID()] = true
+		}
+	}
+	owner := ProjectOwner(l.Tenant, l.Project)
+	for _, id := range []string{l.Fabric, s.frontendID()} {
+		if label, has := s.Labels[id].ValueOf(owner); has && !shared[id] {
+			s.labelled(d, l.Tenant, owner, label, "released")
+		}
+	}
+	if !open {
+		d.add(TenantScope(l.Tenant), contract.KindClosed, contract.Closed{Contract: l.Contract})
+	}
+	return d, nil
+}
+
+func (s *State) applyReturned(e *ledger.Entry, b lease.Returned, _ Bodies) error {
+	l, ok := s.LeaseByID(b.Lease)
+	if !ok {
+		return fmt.Errorf("no lease %q", b.Lease)
+	}
+	l.Returned = e.Time
+	return nil
+}

@@ -1,0 +1,192 @@
+package book
+
+import (
+	"fmt"
+	"slices"
+	"time"
+
+	"bulkhead/node"
+	"bulkhead/site"
+)
+
+// Lead is how long before its lease begins a ready node is reserved: long
+// enough to apply, read back and prove its labels before the date.
+const Lead = 48 * time.Hour
+
+// Due lists the commands whose time has come, in an order that the same state
+// and time always give.
+// Cost: O(nodes in motion + leases + quotes + replacements).
+func Due(s *State, now time.Time) []Command {
+	if s.Site == nil || s.Control.Adopted {
+		return nil
+	}
+	var due []Command
+	for _, id := range sortedKeys(s.Quotes) {
+		if !now.Before(s.Quotes[id].Expires) {
+			due = append(due, LapseQuote{Quote: id})
+		}
+	}
+	due = s.dueCommissioning(due, now)
+	due = s.dueReservations(due, now)
+	due = s.dueRepairs(due)
+	refs := make([]SlotRef, 0, len(s.Swaps))
+	for ref := range s.Swaps {
+		refs = append(refs, ref)
+	}
+	slices.SortFunc(refs, func(a, b SlotRef) int {
+		if a.Lease != b.Lease {
+			return cmpString(string(a.Lease), string(b.Lease))
+		}
+		return int(a.Slot) - int(b.Slot)
+	})
+	for _, ref := range refs {
+		if !now.Before(s.Swaps[ref].Deadline) {
+			due = append(due, AcknowledgeReplacement{Lease: ref.Lease, Slot: ref.Slot, By: ByDeadline})
+		}
+	}
+	for _, l := range s.Leases {
+		switch {
+		case !l.Returned.IsZero():
+		case !l.Returning.IsZero():
+			due = append(due, FinishReturn{Lease: l.ID})
+		case !now.Before(l.End):
+			due = append(due, ReturnLease{Lease: l.ID, Reason: "its time is over"})
+		case !now.Before(l.Begin) && l.Delivered < len(l.Slots) && !l.LateNoted:
+			expected := s.expected(l)
+			due = append(due, NoteLate{Lease: l.ID, Expected: expected, Reason: s.lateReason(l)})
+		}
+	}
+	return due
+}
+
+// DueAt is the next time at which Due would list something that it does not
+// list now, as far as dates tell; zero when no date lies ahead.
+func DueAt(s *State, now time.Time) time.Time {
+	var next time.Time
+	consider := func(t time.Time) {
+		if t.After(now) && (next.IsZero() || t.Before(next)) {
+			next = t
+		}
+	}
+	if s.Site == nil {
+		return next
+	}
+	for _, q := range s.Quotes {
+		consider(q.Expires)
+	}
+	for _, h := range s.Site.Halls {
+		consider(h.InService)
+	}
+	for _, l := range s.Leases {
+		consider(l.Begin.Add(-Lead))
+		consider(l.Begin)
+		consider(l.End)
+	}
+	for _, swap := range s.Swaps {
+		consider(swap.Deadline)
+	}
+	for _, id := range sortedKeys(s.Contracts) {
+		if p := s.OpenPeriods(id, now.AddDate(0, 2, 0)); len(p) > 0 {
+			consider(p[0].To)
+		}
+	}
+	return next
+}
+
+func (s *State) dueCommissioning(due []Command, now time.Time) []Command {
+	var nodes []site.Index
+	room := map[int]int{}
+	for n := range s.Nodes.By[node.Discovered].All() {
+		if s.Site.InService(n).After(now) || s.Nodes.Cordoned[n] || s.Nodes.Health[n] > Degraded {
+			continue
+		}
+		hall := s.Site.HallOf(n)
+		if _, ok := room[hall]; !ok {
+			room[hall] = s.turnoverRoom(hall)
+		}
+		if room[hall] == 0 {
+			continue
+		}
+		room[hall]--
+		nodes = append(nodes, n)
+	}
+	if len(nodes) > 0 {
+		due = append(due, Commission{Nodes: nodes})
+	}
+	return due
+}
+
+// TurnoverLimit is how many nodes of a hall may be in turnover at once.
+const TurnoverLimit = 8192
+
+// turnoverRoom is how many more nodes of a hall may be in turnover at once: a
+// hall is a failure domain, and its power and network serve the rest of it.
+func (s *State) turnoverRoom(hall int) int {
+	busy := 0
+	for _, st := range []node.State{node.Commissioning, node.Sanitizing, node.Attesting} {
+		for n := range s.Nodes.By[st].All() {
+			if s.Site.HallOf(n) == hall {
+				busy++
+			}
+		}
+	}
+	return max(TurnoverLimit-busy, 0)
+}
+
+func (s *State) dueReservations(due []Command, now time.Time) []Command {
+	var nodes []site.Index
+	for n := range s.Nodes.By[node.Ready].All() {
+		l := s.Holder(n)
+		if l != nil && l.Returning.IsZero() && !now.Before(l.Begin.Add(-Lead)) && s.usable(n) && s.Nodes.Health[n] == Healthy {
+			nodes = append(nodes, n)
+		}
+	}
+	if len(nodes) > 0 {
+		due = append(due, Reserve{Nodes: nodes})
+	}
+	return due
+}
+
+// dueRepairs sends sick nodes to repair as soon as nobody holds them and
+// nothing of a tenant is reachable on them.
+func (s *State) dueRepairs(due []Command) []Command {
+	var nodes []site.Index
+	for n := range s.Nodes.Sick.All() {
+		switch s.Nodes.State[n] {
+		case node.Ready, node.Fenced, node.Sanitizing, node.Attesting, node.Commissioning:
+			nodes = append(nodes, n)
+		case node.Reserved:
+			if s.Holder(n) == nil {
+				nodes = append(nodes, n)
+			}
+		}
+	}
+	if len(nodes) > 0 {
+		due = append(due, SendToRepair{Nodes: nodes, Reason: "hardware failure"})
+	}
+	return due
+}
+
+func (s *State) expected(l *Lease) time.Time {
+	expected := l.Begin
+	for slot, n := range l.Slots {
+		if !l.Up[slot] && s.Site.InService(n).After(expected) {
+			expected = s.Site.InService(n)
+		}
+	}
+	return expected
+}
+
+func (s *State) lateReason(l *Lease) string {
+	missing, outOfService := 0, 0
+	for slot, n := range l.Slots {
+		if l.Up[slot] {
+			continue
+		}
+		missing++
+		if s.Site.InService(n).After(l.Begin) {
+			outOfService++
+		}
+	}
+	return fmt.Sprintf("%d slots are missing; %d of them are in halls not in service yet", missing, outOfService)
+}

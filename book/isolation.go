@@ -1,0 +1,352 @@
+package book
+
+import (
+	"fmt"
+	"slices"
+	"time"
+
+	"bulkhead/fabric"
+	"bulkhead/lease"
+	"bulkhead/ledger"
+	"bulkhead/prove"
+	"bulkhead/site"
+)
+
+func (s *State) labelled(d *Decision, tenant string, owner fabric.Owner, label fabric.Label, action string) {
+	body := fabric.Labelled{Owner: owner, Label: label, Action: action}
+	d.add(SiteScope, fabric.KindLabelled, body)
+	if tenant != "" {
+		d.add(TenantScope(tenant), fabric.KindLabelled, body)
+	}
+}
+
+func (s *State) applyLabelled(e *ledger.Entry, b fabric.Labelled, _ Bodies) error {
+	if e.Scope != SiteScope {
+		return nil
+	}
+	pool := s.Labels[b.Label.Fabric]
+	if pool == nil {
+		return fmt.Errorf("no fabric %q", b.Label.Fabric)
+	}
+	switch b.Action {
+	case "assigned":
+		label, err := pool.Assign(b.Owner, e.Time)
+		if err != nil {
+			return err
+		}
+		if label != b.Label {
+			return fmt.Errorf("label %d was assigned, the entry says %d", label.Value, b.Label.Value)
+		}
+		return nil
+	case "released":
+		return pool.Release(b.Owner, e.Time)
+	case "freed":
+		return pool.Free(b.Label.Value, 0, e.Time)
+	}
+	return fmt.Errorf("label action %q", b.Action)
+}
+
+// FreeLabel makes a released label available again: its cool-down has passed
+// and read-back shows it nowhere.
+type FreeLabel struct {
+	Label       fabric.Label
+	Occurrences int // in the newest read-back of the whole fabric
+}
+
+func (c FreeLabel) decide(s *State, env Env) (*Decision, error) {
+	pool := s.Labels[c.Label.Fabric]
+	if pool == nil {
+		return nil, refuse("label", "no fabric %q", c.Label.Fabric)
+	}
+	owner, ok := pool.OwnerOf(c.Label.Value)
+	if !ok {
+		return nil, ErrNothing
+	}
+	if err := pool.Clone().Free(c.Label.Value, c.Occurrences, env.Now); err != nil {
+		return nil, err
+	}
+	d := &Decision{}
+	s.labelled(d, "", owner, c.Label, "freed")
+	return d, nil
+}
+
+// PortFinding is one port with the check that fails there.
+type PortFinding struct {
+	Port  site.Port
+	Check string
+}
+
+// ReportDrift records ports that were proven and are red now, in the scope of
+// every tenant whose node they belong to. Evidence is the raw read-back.
+type ReportDrift struct {
+	Fabric   string
+	Ports    []PortFinding
+	Evidence []byte
+}
+
+func (c ReportDrift) decide(s *State, env Env) (*Decision, error) {
+	if len(c.Ports) == 0 {
+		return nil, ErrNothing
+	}
+	d := &Decision{}
+	evidence := d.body(c.Evidence)
+	s.scoped(c.Ports, func(scope string, notes []fabric.PortNote) {
+		d.add(scope, fabric.KindDrifted, fabric.Drifted{Fabric: c.Fabric, Ports: notes, Evidence: evidence})
+	})
+	s.exposureChanges(d, c.Ports, +1, "isolation: read-back shows a violation")
+	return d, nil
+}
+
+// scoped gives each scope that ports concern its own notes: the site all of
+// them, a tenant those of its delivered nodes.
+func (s *State) scoped(ports []PortFinding, write func(scope string, notes []fabric.PortNote)) {
+	byScope := map[string][]fabric.PortNote{}
+	scopes := []string{SiteScope}
+	for _, p := range ports {
+		n := p.Port.Node()
+		note := fabric.PortNote{Port: uint32(p.Port), Node: s.Site.NodeID[n], NIC: p.Port.NIC(), Check: p.Check}
+		byScope[SiteScope] = append(byScope[SiteScope], note)
+		l := s.Holder(n)
+		if l == nil {
+			continue
+		}
+		scope := TenantScope(l.Tenant)
+		if !slices.Contains(scopes, scope) {
+			scopes = append(scopes, scope)
+		}
+		byScope[scope] = append(byScope[scope], note)
+	}
+	for _, scope := range scopes {
+		for notes := range slices.Chunk(byScope[scope], 512) {
+			write(scope, notes)
+		}
+	}
+}
+
+// exposureChanges writes what a change of exposure by delta on each port does
+// to slots.
+func (s *State) exposureChanges(d *Decision, ports []PortFinding, delta int, cause string) {
+	change := map[site.Index]int{}
+	var nodes []site.Index
+	for _, p := range ports {
+		n := p.Port.Node()
+		if _, ok := change[n]; !ok {
+			nodes = append(nodes, n)
+		}
+		change[n] += delta
+	}
+	s.slotChanges(d, nodes, cause, func(n site.Index) (Health, uint8) {
+		return s.Nodes.Health[n], uint8(int(s.Nodes.Exposed[n]) + change[n])
+	})
+}
+
+func (s *State) applyDrifted(e *ledger.Entry, b fabric.Drifted, _ Bodies) error {
+	if e.Scope != SiteScope {
+		return nil
+	}
+	for _, p := range b.Ports {
+		if _, locked := s.Locked[site.Port(p.Port)]; locked {
+			return fmt.Errorf("port %d drifted twice", p.Port)
+		}
+		s.Locked[site.Port(p.Port)] = Lock{Since: e.Time, Check: p.Check, Cause: "drift"}
+		s.Nodes.Exposed[site.Port(p.Port).Node()]++
+		s.markDirty(site.Port(p.Port).Node())
+	}
+	return nil
+}
+
+func (s *State) markDirty(n site.Index) {
+	if l := s.Holder(n); l != nil {
+		l.Dirty = true
+	}
+	s.Touched.Add(n)
+}
+
+// ReportLocked records that drifted ports have been closed. Lockdown may act
+// before it is recorded.
+type ReportLocked struct {
+	Fabric string
+	Ports  []PortFinding
+}
+
+func (c ReportLocked) decide(s *State, env Env) (*Decision, error) {
+	if len(c.Ports) == 0 {
+		return nil, ErrNothing
+	}
+	d := &Decision{}
+	s.scoped(c.Ports, func(scope string, notes []fabric.PortNote) {
+		d.add(scope, fabric.KindLocked, fabric.Locked{Fabric: c.Fabric, Ports: notes})
+	})
+	return d, nil
+}
+
+func (s *State) applyLocked(e *ledger.Entry, b fabric.Locked, _ Bodies) error {
+	if e.Scope != SiteScope {
+		return nil
+	}
+	for _, p := range b.Ports {
+		lock := s.Locked[site.Port(p.Port)]
+		lock.Cause = CauseLocked
+		s.Locked[site.Port(p.Port)] = lock
+		s.destructive(e.Time, "lockdown", 1)
+	}
+	return nil
+}
+
+// CauseLocked marks a drifted port that has been closed.
+const CauseLocked = "locked down"
+
+// ReportRestored records that drifted ports read back as compiled, and proven.
+type ReportRestored struct {
+	Fabric string
+	Ports  []PortFinding
+}
+
+func (c ReportRestored) decide(s *State, env Env) (*Decision, error) {
+	var ports []PortFinding
+	for _, p := range c.Ports {
+		if _, ok := s.Locked[p.Port]; ok {
+			ports = append(ports, p)
+		}
+	}
+	if len(ports) == 0 {
+		return nil, ErrNothing
+	}
+	d := &Decision{}
+	s.scoped(ports, func(scope string, notes []fabric.PortNote) {
+		d.add(scope, fabric.KindRestored, fabric.Restored{Fabric: c.Fabric, Ports: notes})
+	})
+	s.exposureChanges(d, ports, -1, "isolation: proven again")
+	return d, nil
+}
+
+func (s *State) applyRestored(e *ledger.Entry, b fabric.Restored, _ Bodies) error {
+	if e.Scope != SiteScope {
+		return nil
+	}
+	for _, p := range b.Ports {
+		if _, ok := s.Locked[site.Port(p.Port)]; !ok {
+			return fmt.Errorf("port %d had not drifted", p.Port)
+		}
+		delete(s.Locked, site.Port(p.Port))
+		s.Nodes.Exposed[site.Port(p.Port).Node()]--
+		s.markDirty(site.Port(p.Port).Node())
+	}
+	return nil
+}
+
+// ReportUnread records that leaves can't be read for longer than the window, or
+// (Readable) that they can be read again. Their ports are unknown meanwhile:
+// neither proven nor red, and never locked down for it.
+type ReportUnread struct {
+	Leaves   []site.Leaf
+	Readable bool
+	Reason   string
+}
+
+func (c ReportUnread) decide(s *State, env Env) (*Decision, error) {
+	d := &Decision{}
+	var ports []PortFinding
+	tenants := map[string]bool{}
+	var scopes []string
+	for _, leaf := range c.Leaves {
+		if _, unread := s.Unread[leaf]; unread != c.Readable {
+			continue
+		}
+		f, su, nic := s.Site.Fabrics[s.Site.FabricOfLeaf(leaf)].ID, leaf.SU(), leaf.NIC()
+		body := fabric.Unread{Fabric: f, Leaf: s.Site.LeafID(leaf), Reason: c.Reason}
+		kind := fabric.KindUnread
+		if c.Readable {
+			kind = fabric.KindReread
+		}
+		d.add(SiteScope, kind, body)
+		clear(tenants)
+		scopes = scopes[:0]
+		for _, n := range s.Site.SUs[su].Nodes {
+			ports = append(ports, PortFinding{Port: site.PortOf(n, nic)})
+			if l := s.Holder(n); l != nil && !tenants[l.Tenant] {
+				tenants[l.Tenant] = true
+				scopes = append(scopes, TenantScope(l.Tenant))
+			}
+		}
+		for _, scope := range scopes {
+			d.add(scope, kind, body)
+		}
+	}
+	if len(d.Drafts) == 0 {
+		return nil, ErrNothing
+	}
+	delta, cause := +1, "isolation: the leaf can't be read"
+	if c.Readable {
+		delta, cause = -1, "isolation: the leaf is read again, and proven"
+	}
+	s.exposureChanges(d, ports, delta, cause)
+	return d, nil
+}
+
+func (s *State) frontendID() string { return s.Site.Fabrics[s.Site.FrontendFabric()].ID }
+
+func (s *State) applyUnread(e *ledger.Entry, b fabric.Unread, _ Bodies) error {
+	return s.setUnread(e, b, +1)
+}
+
+func (s *State) applyReread(e *ledger.Entry, b fabric.Unread, _ Bodies) error {
+	return s.setUnread(e, b, -1)
+}
+
+func (s *State) setUnread(e *ledger.Entry, b fabric.Unread, delta int) error {
+	if e.Scope != SiteScope {
+		return nil
+	}
+	leaf, ok := s.Site.LeafByID(b.Leaf)
+	if !ok {
+		return fmt.Errorf("no leaf %q", b.Leaf)
+	}
+	if delta > 0 {
+		s.Unread[leaf] = e.Time
+	} else {
+		delete(s.Unread, leaf)
+	}
+	for _, n := range s.Site.SUs[leaf.SU()].Nodes {
+		s.Nodes.Exposed[n] = uint8(int(s.Nodes.Exposed[n]) + delta)
+		s.markDirty(n)
+	}
+	return nil
+}
+
+// RecordVerdict records the isolation verdict about a lease.
+type RecordVerdict struct {
+	Lease       lease.ID
+	Verdict     string
+	Ports       int
+	Red         int
+	Unknown     int
+	Certificate []byte // signed
+}
+
+func (c RecordVerdict) decide(s *State, env Env) (*Decision, error) {
+	l, ok := s.LeaseByID(c.Lease)
+	if !ok {
+		return nil, refuse("lease", "no lease %q", c.Lease)
+	}
+	d := &Decision{}
+	d.add(TenantScope(l.Tenant), prove.KindVerdict, prove.Judged{
+		Lease: string(l.ID), Epoch: l.Epoch + 1, Verdict: c.Verdict, Ports: c.Ports, Red: c.Red, Unknown: c.Unknown,
+		Certificate: d.body(c.Certificate),
+	})
+	return d, nil
+}
+
+func (s *State) applyVerdict(e *ledger.Entry, b prove.Judged, _ Bodies) error {
+	l, ok := s.LeaseByID(lease.ID(b.Lease))
+	if !ok {
+		return fmt.Errorf("no lease %q", b.Lease)
+	}
+	l.Epoch, l.Verdict, l.Certified, l.Dirty = b.Epoch, b.Verdict, b.Certificate, false
+	return nil
+}
+
+// since is how long a node has been in its state.
+func (s *State) since(n site.Index, now time.Time) time.Duration {
+	return now.Sub(time.Unix(s.Nodes.Since[n], 0))
+}

@@ -1,0 +1,293 @@
+package book
+
+import (
+	"bytes"
+	"fmt"
+	"time"
+
+	"bulkhead/contract"
+	"bulkhead/fabric"
+	"bulkhead/lease"
+	"bulkhead/ledger"
+	"bulkhead/place"
+	"bulkhead/site"
+)
+
+// OfferQuote offers a contract, or a new version of one, with a placement of
+// each tranche that it adds. The placements are proposals, made outside the
+// writer; the decision checks them.
+type OfferQuote struct {
+	Quote    string // id
+	Contract *contract.Contract
+	Expires  time.Time
+	Slices   []TrancheSlice
+}
+
+// TrancheSlice is the proposed placement of one tranche.
+type TrancheSlice struct {
+	Tranche string
+	Slice   place.Slice
+	Body    []byte // canonical encoding of the placement certificate
+}
+
+func (c OfferQuote) decide(s *State, env Env) (*Decision, error) {
+	if s.Site == nil {
+		return nil, refuse("site", "no site has been imported: there is nothing to sell yet")
+	}
+	if err := c.Contract.Check(); err != nil {
+		return nil, err
+	}
+	if _, ok := s.Tenants[c.Contract.Tenant]; !ok {
+		return nil, refuse("contract.tenant", "no tenant %q: register it first", c.Contract.Tenant)
+	}
+	if q, ok := s.Quotes[c.Quote]; ok {
+		if bytes.Equal(q.Raw, c.Contract.Encode()) {
+			return nil, ErrNothing
+		}
+		return nil, refuse("quote", "%s is another quote already", c.Quote)
+	}
+	if !c.Expires.After(env.Now) {
+		return nil, refuse("quote.expires", "%s has passed", c.Expires.Format(time.RFC3339))
+	}
+	if err := s.checkVersion(c.Contract); err != nil {
+		return nil, err
+	}
+	added := s.AddedTranches(c.Contract)
+	if len(added) != len(c.Slices) {
+		return nil, refuse("slices", "%d placements for %d new tranches", len(c.Slices), len(added))
+	}
+	if err := s.CheckCalendar(c.Contract, added); err != nil {
+		return nil, err
+	}
+	d := &Decision{}
+	taken := site.NewSet(s.Site.Nodes())
+	quoted := contract.Quoted{Quote: c.Quote, Contract: c.Contract.Encode(), Expires: c.Expires}
+	for i, t := range added {
+		proposal := c.Slices[i]
+		if proposal.Tranche != t.ID {
+			return nil, refuse("slices", "placement %d is of tranche %q, expected %q", i, proposal.Tranche, t.ID)
+		}
+		begin, end := Window(c.Contract, t)
+		free := s.Free(begin, end)
+		free.Subtract(taken)
+		if err := place.Check(s.Site, free, proposal.Slice); err != nil {
+			return nil, fmt.Errorf("tranche %s: placement: %w", t.ID, err)
+		}
+		ask := proposal.Slice.Certificate.Ask
+		if ask.Nodes != int(t.GPUs/site.GPUs) || ask.Kind != t.Kind || (t.Fabric != "" && ask.Fabric != t.Fabric) {
+			return nil, refuse("tranche "+t.ID, "the placement answers another ask: %d nodes of %s in %s", ask.Nodes, ask.Kind, ask.Fabric)
+		}
+		for _, n := range proposal.Slice.Nodes {
+			taken.Add(n)
+		}
+		cost := proposal.Slice.Certificate.Cost
+		quoted.Parts = append(quoted.Parts, contract.QuotedPart{
+			Tranche: t.ID, Fabric: ask.Fabric, Kind: ask.Kind, Slots: len(proposal.Slice.Nodes),
+			Nodes: site.FormatOrder(proposal.Slice.Nodes), Begin: begin, End: end,
+			Where:       fmt.Sprintf("%d halls, %d pods, %d SUs, %d racks", cost.Halls, cost.Pods, cost.SUs, cost.Racks),
+			Certificate: d.body(proposal.Body),
+		})
+	}
+	d.add(TenantScope(c.Contract.Tenant), contract.KindQuoted, quoted)
+	return d, nil
+}
+
+// checkVersion refuses a version that does not follow the one in force.
+func (s *State) checkVersion(next *contract.Contract) error {
+	old, ok := s.Contracts[next.ID]
+	if !ok {
+		if next.Version != 1 {
+			return refuse("contract.version", "version %d of %s, which has no version 1 in force", next.Version, next.ID)
+		}
+		return nil
+	}
+	if !old.Closed.IsZero() {
+		return refuse("contract", "%s is closed", next.ID)
+	}
+	if old.Current().Tenant != next.Tenant {
+		return refuse("contract", "%s is not a contract of this tenant", next.ID)
+	}
+	return old.Current().Amend(next)
+}
+
+// AddedTranches lists the tranches of a contract that no lease holds yet.
+func (s *State) AddedTranches(c *contract.Contract) []contract.Tranche {
+	var added []contract.Tranche
+	for _, t := range c.Tranches {
+		if _, ok := s.leaseByID[leaseID(c.ID, t.ID)]; !ok {
+			added = append(added, t)
+		}
+	}
+	return added
+}
+
+func leaseID(contractID, tranche string) lease.ID {
+	return lease.ID(contractID + "/" + tranche)
+}
+
+// Window is the time for which a tranche holds nodes.
+func Window(c *contract.Contract, t contract.Tranche) (begin, end time.Time) {
+	end = c.End
+	if !t.End.IsZero() {
+		end = t.End
+	}
+	return t.Delivery, end
+}
+
+// SignQuote puts a quote in force: the contract is signed, its leases are bound
+// to the quoted slots, its labels are assigned.
+type SignQuote struct {
+	Quote string
+	By    string
+}
+
+func (c SignQuote) decide(s *State, env Env) (*Decision, error) {
+	q, ok := s.Quotes[c.Quote]
+	if !ok {
+		return nil, refuse("quote", "no open quote %q: it was signed, it lapsed, or it never was", c.Quote)
+	}
+	if !env.Now.Before(q.Expires) {
+		return nil, refuse("quote", "%s expired at %s: ask for a new one", c.Quote, q.Expires.Format(time.RFC3339))
+	}
+	d := &Decision{}
+	scope := TenantScope(q.Tenant)
+	d.add(scope, contract.KindSigned, contract.Signed{
+		Contract: q.Raw, Digest: digestOf(q.Raw), Quote: q.ID, By: c.By,
+	})
+	seen := map[string]bool{}
+	for _, part := range q.Parts {
+		d.add(scope, lease.KindBound, lease.Bound{
+			Lease: leaseID(q.Contract.ID, part.Tranche), Tenant: q.Tenant, Contract: q.Contract.ID,
+			Tranche: part.Tranche, Project: q.Contract.Project, Fabric: part.Fabric, Kind: part.Kind,
+			Links: lease.Shared, Begin: part.Begin, End: part.End, Slots: part.Slots, Nodes: part.Nodes,
+			Certificate: part.Certificate,
+		})
+		for _, f := range s.Site.Fabrics {
+			if (f.ID != part.Fabric && !f.Frontend) || seen[f.ID] {
+				continue
+			}
+			seen[f.ID] = true
+			owner := ProjectOwner(q.Tenant, q.Contract.Project)
+			if _, has := s.Labels[f.ID].ValueOf(owner); has {
+				continue
+			}
+			label, err := s.Labels[f.ID].Clone().Assign(owner, env.Now)
+			if err != nil {
+				return nil, fmt.Errorf("label in fabric %s: %w", f.ID, err)
+			}
+			body := fabric.Labelled{Owner: owner, Label: label, Action: "assigned"}
+			d.add(SiteScope, fabric.KindLabelled, body)
+			d.add(scope, fabric.KindLabelled, body)
+		}
+	}
+	return d, nil
+}
+
+// GiveNotice ends a contract early, by its own notice clause.
+type GiveNotice struct {
+	Contract string
+	By       string
+}
+
+func (c GiveNotice) decide(s *State, env Env) (*Decision, error) {
+	k, ok := s.Contracts[c.Contract]
+	if !ok {
+		return nil, refuse("contract", "no contract %q in force", c.Contract)
+	}
+	if !k.Noticed.IsZero() {
+		return nil, refuse("contract", "notice was given on %s already", k.Noticed.Format(time.DateOnly))
+	}
+	next, err := k.Current().Notice(env.Now)
+	if err != nil {
+		return nil, err
+	}
+	d := &Decision{}
+	d.add(TenantScope(next.Tenant), contract.KindNotice, contract.Notice{
+		Contract: next.Encode(), Given: env.Now, Ends: next.End, By: c.By,
+		Clause: fmt.Sprintf("notice: %d days", next.NoticeDays),
+	})
+	return d, nil
+}
+
+// LapseQuote gives back the capacity that an expired quote held.
+type LapseQuote struct{ Quote string }
+
+func (c LapseQuote) decide(s *State, env Env) (*Decision, error) {
+	q, ok := s.Quotes[c.Quote]
+	if !ok || env.Now.Before(q.Expires) {
+		return nil, ErrNothing
+	}
+	d := &Decision{}
+	d.add(TenantScope(q.Tenant), contract.KindLapsed, contract.Lapsed{Quote: q.ID})
+	return d, nil
+}
+
+func (s *State) applyQuoted(e *ledger.Entry, b contract.Quoted, _ Bodies) error {
+	c, err := contract.Decode(b.Contract)
+	if err != nil {
+		return err
+	}
+	s.Quotes[b.Quote] = &Quote{ID: b.Quote, Tenant: c.Tenant, Contract: c, Raw: bytes.Clone(b.Contract), Expires: b.Expires, Parts: b.Parts}
+	return nil
+}
+
+func (s *State) applyLapsed(e *ledger.Entry, b contract.Lapsed, _ Bodies) error {
+	delete(s.Quotes, b.Quote)
+	return nil
+}
+
+func (s *State) applySigned(e *ledger.Entry, b contract.Signed, _ Bodies) error {
+	c, err := contract.Decode(b.Contract)
+	if err != nil {
+		return err
+	}
+	delete(s.Quotes, b.Quote)
+	if k, ok := s.Contracts[c.ID]; ok {
+		k.Versions = append(k.Versions, c)
+		return nil
+	}
+	s.Contracts[c.ID] = &Contract{Versions: []*contract.Contract{c}, Signed: e.Time}
+	return nil
+}
+
+func (s *State) applyNotice(e *ledger.Entry, b contract.Notice, _ Bodies) error {
+	c, err := contract.Decode(b.Contract)
+	if err != nil {
+		return err
+	}
+	k := s.Contracts[c.ID]
+	k.Versions = append(k.Versions, c)
+	k.Noticed = e.Time
+	for _, l := range s.Leases {
+		if l.Contract == c.ID && l.End.After(c.End) {
+			l.End = c.End
+		}
+	}
+	return nil
+}
+
+func (s *State) applyBound(e *ledger.Entry, b lease.Bound, _ Bodies) error {
+	nodes, err := site.ParseOrder(b.Nodes, s.Site.Nodes())
+	if err != nil {
+		return err
+	}
+	if len(nodes) != b.Slots {
+		return fmt.Errorf("%d nodes for %d slots", len(nodes), b.Slots)
+	}
+	index := int32(len(s.Leases))
+	l := &Lease{Lease: lease.Lease{
+		ID: b.Lease, Tenant: b.Tenant, Contract: b.Contract, Tranche: b.Tranche, Project: b.Project,
+		Fabric: b.Fabric, Kind: b.Kind, Links: b.Links, Begin: b.Begin, End: b.End, Slots: nodes,
+	}, Certificate: b.Certificate, Up: make([]bool, len(nodes))}
+	s.Leases = append(s.Leases, l)
+	s.leaseByID[b.Lease] = int(index)
+	for slot, n := range nodes {
+		if s.Nodes.Lease[n] == NoLease {
+			s.Nodes.Lease[n], s.Nodes.Slot[n] = index, uint32(slot)
+			s.Touched.Add(n)
+			continue
+		}
+		s.Nodes.Booked[n] = append(s.Nodes.Booked[n], Hold{Lease: index, Slot: uint32(slot)})
+	}
+	return nil
+}

@@ -1,0 +1,215 @@
+package book
+
+import (
+	"fmt"
+	"time"
+
+	"bulkhead/claim"
+	"bulkhead/lease"
+	"bulkhead/ledger"
+	"bulkhead/node"
+	"bulkhead/site"
+)
+
+// SlotRef names a slot of a lease. It is the key of a replacement under way.
+type SlotRef struct {
+	Lease lease.ID
+	Slot  uint32
+}
+
+// Swap is a replacement that was proposed and not made yet.
+type Swap struct {
+	Was, Node site.Index
+	Proposed  time.Time
+	Deadline  time.Time
+	Agreed    bool
+}
+
+// ProposeReplacement offers another node for the slot of a failed one. A dead
+// node, and one that was never delivered, is swapped without a question.
+type ProposeReplacement struct {
+	Lease  lease.ID
+	Slot   uint32
+	Node   site.Index
+	Reason string
+}
+
+func (c ProposeReplacement) decide(s *State, env Env) (*Decision, error) {
+	l, ok := s.LeaseByID(c.Lease)
+	if !ok || int(c.Slot) >= len(l.Slots) {
+		return nil, refuse("slot", "no slot %d of lease %q", c.Slot, c.Lease)
+	}
+	ref := SlotRef{c.Lease, c.Slot}
+	if _, open := s.Swaps[ref]; open {
+		return nil, ErrNothing
+	}
+	was := l.Slots[c.Slot]
+	if s.Holder(was) != l {
+		return nil, refuse("slot", "slot %d of %s is held by another lease until it begins", c.Slot, c.Lease)
+	}
+	if err := s.replaceable(was); err != nil {
+		return nil, err
+	}
+	if err := s.replacement(l, c.Node); err != nil {
+		return nil, err
+	}
+	d := &Decision{}
+	proposed := lease.Proposed{
+		Lease: l.ID, Slot: c.Slot, Was: s.Site.NodeID[was], Node: s.Site.NodeID[c.Node],
+		Distance: s.distance(was, c.Node), Reason: c.Reason, Deadline: env.Now.Add(s.Policy.Acknowledge),
+	}
+	unasked := ""
+	switch {
+	case s.Nodes.State[was] != node.Delivered:
+		unasked = "not delivered yet"
+	case s.Nodes.Health[was] == Dead:
+		unasked = "dead node"
+	}
+	if unasked != "" {
+		proposed.Deadline = env.Now
+	}
+	d.add(TenantScope(l.Tenant), lease.KindProposed, proposed)
+	if unasked != "" {
+		d.add(TenantScope(l.Tenant), lease.KindAcknowledged, lease.Acknowledged{Lease: l.ID, Slot: c.Slot, By: unasked})
+		s.swap(d, l, c.Slot, c.Node, c.Reason)
+	}
+	return d, nil
+}
+
+// replaceable refuses to move a healthy node.
+func (s *State) replaceable(n site.Index) error {
+	st := s.Nodes.State[n]
+	if s.Nodes.Health[n] == Healthy && !s.Nodes.Cordoned[n] && st != node.Quarantined && st != node.Repair {
+		return refuse("node", "%s is healthy: a healthy node is never moved; cordon it first", s.Site.NodeID[n])
+	}
+	return nil
+}
+
+func (s *State) replacement(l *Lease, n site.Index) error {
+	id := s.Site.NodeID[n]
+	switch {
+	case s.Nodes.State[n] != node.Ready:
+		return refuse("node", "%s is %s, expected ready", id, s.Nodes.State[n])
+	case s.Nodes.Lease[n] != NoLease:
+		return refuse("node", "%s is promised to a lease", id)
+	case !s.usable(n) || s.Nodes.Health[n] != Healthy:
+		return refuse("node", "%s is cordoned or not healthy", id)
+	case s.fabricOf(n) != l.Fabric || s.Site.KindOf(n) != l.Kind:
+		return refuse("node", "%s is %s in fabric %s, the slot needs %s in %s", id, s.Site.KindOf(n), s.fabricOf(n), l.Kind, l.Fabric)
+	}
+	if ref, promised := s.promisedTo(n); promised {
+		return refuse("node", "%s is promised to slot %d of %s", id, ref.Slot, ref.Lease)
+	}
+	return nil
+}
+
+// Candidates is the set of nodes that a replacement may take now: ready, and
+// promised to nobody. Spares come first by being near.
+func (s *State) Candidates() *site.Set {
+	out := s.Nodes.By[node.Ready].Clone()
+	for n := range s.Nodes.By[node.Ready].All() {
+		if s.Nodes.Lease[n] != NoLease || s.Nodes.Cordoned[n] || s.Nodes.Health[n] != Healthy {
+			out.Remove(n)
+		}
+	}
+	for _, swap := range s.Swaps {
+		out.Remove(swap.Node)
+	}
+	return out
+}
+
+func (s *State) distance(a, b site.Index) string {
+	switch {
+	case s.Site.RackOf(a) == s.Site.RackOf(b):
+		return "same rack"
+	case s.Site.NodeSU[a] == s.Site.NodeSU[b]:
+		return "same SU"
+	case s.Site.PodOf(a) == s.Site.PodOf(b):
+		return "same pod"
+	case s.Site.HallOf(a) == s.Site.HallOf(b):
+		return "same hall"
+	}
+	return "same fabric"
+}
+
+// swap writes the change of a slot's node.
+func (s *State) swap(d *Decision, l *Lease, slot uint32, to site.Index, reason string) {
+	was := l.Slots[slot]
+	d.add(TenantScope(l.Tenant), lease.KindSwapped, lease.Swapped{
+		Lease: l.ID, Slot: slot, Was: s.Site.NodeID[was], WasIndex: uint32(was), Node: s.Site.NodeID[to], Index: uint32(to), Reason: reason,
+	})
+	m := s.newMover()
+	if s.Nodes.State[was] == node.Delivered {
+		m.move(was, node.Delivered, node.Reclaiming, 0, claim.Digest{}, "replaced: "+reason)
+	}
+	m.write(d)
+}
+
+// AcknowledgeReplacement is the tenant's yes, or the loop's when the tenant's
+// time has passed.
+type AcknowledgeReplacement struct {
+	Lease lease.ID
+	Slot  uint32
+	By    string
+}
+
+func (c AcknowledgeReplacement) decide(s *State, env Env) (*Decision, error) {
+	swap, ok := s.Swaps[SlotRef{c.Lease, c.Slot}]
+	if !ok {
+		return nil, refuse("slot", "no replacement is proposed for slot %d of %s", c.Slot, c.Lease)
+	}
+	if c.By == ByDeadline && env.Now.Before(swap.Deadline) {
+		return nil, refuse("slot", "the tenant has until %s", swap.Deadline.Format(time.RFC3339))
+	}
+	l, _ := s.LeaseByID(c.Lease)
+	d := &Decision{}
+	d.add(TenantScope(l.Tenant), lease.KindAcknowledged, lease.Acknowledged{Lease: c.Lease, Slot: c.Slot, By: c.By})
+	s.swap(d, l, c.Slot, swap.Node, "failed node, "+c.By)
+	return d, nil
+}
+
+// ByDeadline acknowledges for a tenant whose time has passed.
+const ByDeadline = "deadline"
+
+func (s *State) applyProposed(e *ledger.Entry, b lease.Proposed, _ Bodies) error {
+	was, err := s.nodeByID(b.Was)
+	if err != nil {
+		return err
+	}
+	to, err := s.nodeByID(b.Node)
+	if err != nil {
+		return err
+	}
+	s.Swaps[SlotRef{b.Lease, b.Slot}] = &Swap{Was: was, Node: to, Proposed: e.Time, Deadline: b.Deadline}
+	return nil
+}
+
+func (s *State) applyAcknowledged(e *ledger.Entry, b lease.Acknowledged, _ Bodies) error {
+	swap, ok := s.Swaps[SlotRef{b.Lease, b.Slot}]
+	if !ok {
+		return fmt.Errorf("no replacement of slot %d of %s", b.Slot, b.Lease)
+	}
+	swap.Agreed = true
+	return nil
+}
+
+func (s *State) applySwapped(e *ledger.Entry, b lease.Swapped, _ Bodies) error {
+	l, ok := s.LeaseByID(b.Lease)
+	if !ok || int(b.Slot) >= len(l.Slots) {
+		return fmt.Errorf("no slot %d of %s", b.Slot, b.Lease)
+	}
+	was, to := site.Index(b.WasIndex), site.Index(b.Index)
+	if l.Slots[b.Slot] != was {
+		return fmt.Errorf("slot %d of %s holds node %d, not %d", b.Slot, b.Lease, l.Slots[b.Slot], was)
+	}
+	delete(s.Swaps, SlotRef{b.Lease, b.Slot})
+	l.Slots[b.Slot] = to
+	l.Dirty = true
+	s.Nodes.Lease[to], s.Nodes.Slot[to] = int32(s.leaseByID[b.Lease]), b.Slot
+	if s.Nodes.State[was] != node.Delivered { // a delivered one leaves its slot by the move that follows
+		s.release(was)
+	}
+	s.Touched.Add(was)
+	s.Touched.Add(to)
+	return nil
+}

@@ -1,0 +1,271 @@
+package contract
+
+import (
+	"maps"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"bulkhead/lease"
+
+	"github.com/goccy/go-yaml/ast"
+)
+
+// Parse reads a contract file and checks it. file only names it in errors.
+// Every error is one of Errors: file, line, field, what was expected.
+//
+// The file is plain YAML without anchors and tags. Dates mean the first
+// instant of that day in time_zone; shares may be written as 97% or 0.97;
+// spans of time as 15m or 4h; numbers with underscores between digits.
+func Parse(file string, data []byte) (*Contract, error) {
+	doc, top, err := readDocument(file, data)
+	if err != nil {
+		return nil, err
+	}
+	p := &reader{c: &Contract{}, loc: time.UTC}
+	for _, pair := range top.Values { // dates need the zone, wherever it stands
+		if key, ok := pair.Key.(*ast.StringNode); ok && key.Value == "time_zone" {
+			if name, ok := pair.Value.(*ast.StringNode); ok {
+				if loc, err := Zone(name.Value); err == nil {
+					p.loc = loc
+				}
+			}
+		}
+	}
+	p.contract(field{doc, "", top})
+	if len(doc.list) == 0 {
+		p.defaults()
+		if err, ok := p.c.Check().(Errors); ok {
+			doc.list = err
+		}
+	}
+	doc.locate()
+	if err := doc.err(); err != nil {
+		return nil, err
+	}
+	return p.c, nil
+}
+
+// reader fills a contract from the file's fields.
+type reader struct {
+	c   *Contract
+	loc *time.Location
+}
+
+// defaults fills in what the file may leave out because the rest says it.
+func (p *reader) defaults() {
+	c := p.c
+	if c.Effective.IsZero() && c.Version == 1 {
+		c.Effective = c.Begin
+	}
+	for i := range c.Tranches {
+		if c.Tranches[i].End.IsZero() {
+			c.Tranches[i].End = c.End
+		}
+	}
+	for i := range c.Rates {
+		if c.Rates[i].To.IsZero() {
+			c.Rates[i].To = c.End
+		}
+	}
+	for i := range c.Storage {
+		if c.Storage[i].To.IsZero() {
+			c.Storage[i].To = c.End
+		}
+	}
+}
+
+func (p *reader) contract(f field) {
+	c := p.c
+	f.fields(known{
+		"id": text(&c.ID), "version": number(&c.Version), "effective": p.instant(&c.Effective),
+		"title": text(&c.Title), "fictional": truth(&c.Fictional), "note": text(&c.Note),
+		"tenant": text(&c.Tenant), "project": text(&c.Project),
+		"currency": text(&c.Currency), "time_zone": text(&c.TimeZone),
+		"begin": p.instant(&c.Begin), "end": p.instant(&c.End),
+		"notice_days": number(&c.NoticeDays), "firm_until": p.instant(&c.FirmUntil),
+		"legal_digest": func(f field) {
+			if s, ok := f.scalar(); ok {
+				if err := c.LegalDigest.UnmarshalText([]byte(s)); err != nil {
+					f.errorf("%v", err)
+				}
+			}
+		},
+		"tranches": list(&c.Tranches, p.tranche), "rates": list(&c.Rates, p.rate),
+		"take_or_pay": optional(&c.TakeOrPay, func(f field, v *TakeOrPay) {
+			f.fields(known{"tranches": texts(&v.Tranches), "share": share(&v.Share), "clause": text(&v.Clause)})
+		}),
+		"prepaid": optional(&c.Prepaid, func(f field, v *Prepaid) {
+			f.fields(known{"amount": price(&v.Amount), "from": p.instant(&v.From), "months": number(&v.Months), "clause": text(&v.Clause)})
+		}),
+		"sla": list(&c.SLA, p.sla), "credit_cap": share(&c.CreditCap),
+		"unknown": func(f field) {
+			f.fields(known{"grace": seconds(&c.Unknown.GraceS), "then": text(&c.Unknown.Then)})
+		},
+		"storage": list(&c.Storage, p.volume),
+		"termination": list(&c.Termination, func(f field, v *Right) {
+			f.fields(known{"when": text(&v.When), "after_days": number(&v.AfterDays), "remedy": text(&v.Remedy), "by": text(&v.By), "clause": text(&v.Clause)})
+		}),
+		"tax": optional(&c.Tax, func(f field, v *Tax) {
+			f.fields(known{"name": text(&v.Name), "rate": share(&v.Rate), "clause": text(&v.Clause)})
+		}),
+	})
+}
+
+func (p *reader) tranche(f field, v *Tranche) {
+	v.Acceptance, v.Links = OnDelivery, lease.Shared
+	f.fields(known{
+		"id": text(&v.ID), "kind": text(&v.Kind), "fabric": text(&v.Fabric), "gpus": number(&v.GPUs),
+		"delivery": p.instant(&v.Delivery), "end": p.instant(&v.End), "grace_days": number(&v.GraceDays),
+		"late_discount": share(&v.LateDiscount), "links": text((*string)(&v.Links)), "split": truth(&v.Split),
+		"acceptance": text(&v.Acceptance), "volumes": texts(&v.Volumes), "clause": text(&v.Clause),
+	})
+}
+
+func (p *reader) rate(f field, v *Rate) {
+	f.fields(known{
+		"tranches": texts(&v.Tranches), "from": p.instant(&v.From), "to": p.instant(&v.To),
+		"basis": text((*string)(&v.Basis)), "price": price(&v.Price), "clause": text(&v.Clause),
+	})
+}
+
+func (p *reader) sla(f field, v *SLA) {
+	f.fields(known{
+		"metric": text((*string)(&v.Metric)), "after": seconds(&v.AfterS), "allowance": seconds(&v.AllowanceS),
+		"tiers": list(&v.Tiers, func(f field, t *Tier) {
+			f.fields(known{"below": share(&t.Below), "credit": share(&t.Credit)})
+		}),
+		"cap": share(&v.Cap), "exclusions": texts(&v.Exclusions), "clause": text(&v.Clause),
+	})
+}
+
+func (p *reader) volume(f field, v *Volume) {
+	f.fields(known{
+		"id": text(&v.ID), "capacity_tb": number(&v.CapacityTB), "bandwidth_gbps": number(&v.BandwidthGBps),
+		"iops": number(&v.IOPS), "key_mode": text(&v.KeyMode), "from": p.instant(&v.From), "to": p.instant(&v.To),
+		"price": price(&v.Price), "clause": text(&v.Clause),
+	})
+}
+
+func (p *reader) instant(into *time.Time) func(field) {
+	return func(f field) {
+		if s, ok := f.scalar(); ok {
+			t, err := parseInstant(s, p.loc)
+			if err != nil {
+				f.errorf("%v", err)
+			}
+			*into = t
+		}
+	}
+}
+
+func text(into *string) func(field) {
+	return func(f field) {
+		if s, ok := f.scalar(); ok {
+			*into = s
+		}
+	}
+}
+
+func texts(into *[]string) func(field) {
+	return list(into, func(f field, s *string) { text(s)(f) })
+}
+
+func list[T any](into *[]T, read func(field, *T)) func(field) {
+	return func(f field) {
+		f.each(func(f field) {
+			*into = append(*into, *new(T))
+			read(f, &(*into)[len(*into)-1])
+		})
+	}
+}
+
+func optional[T any](into **T, read func(field, *T)) func(field) {
+	return func(f field) {
+		*into = new(T)
+		read(f, *into)
+	}
+}
+
+func number[T int | int64](into *T) func(field) {
+	return func(f field) {
+		s, ok := f.scalar()
+		if !ok {
+			return
+		}
+		d, err := ParseDecimal(s)
+		n, errInt := strconv.ParseInt(string(d), 10, 64)
+		if err != nil || errInt != nil {
+			f.errorf("%.40q: expected a whole number of at most %d digits, such as 72_000", s, MaxWhole)
+			return
+		}
+		*into = T(n)
+	}
+}
+
+func truth(into *bool) func(field) {
+	return func(f field) {
+		if n, ok := f.node.(*ast.BoolNode); ok {
+			*into = n.Value
+			return
+		}
+		f.errorf("expected true or false, found %s", describe(f.node))
+	}
+}
+
+func price(into *Decimal) func(field) {
+	return func(f field) {
+		if s, ok := f.scalar(); ok {
+			d, err := ParseDecimal(s)
+			if err != nil {
+				f.errorf("%v", err)
+			}
+			*into = d
+		}
+	}
+}
+
+// share reads 0.97 or 97%.
+func share(into *Decimal) func(field) {
+	return func(f field) {
+		s, ok := f.scalar()
+		if !ok {
+			return
+		}
+		percent, isPercent := strings.CutSuffix(s, "%")
+		d, err := ParseDecimal(strings.TrimSpace(percent))
+		if err == nil && isPercent {
+			d, err = d.hundredth()
+		}
+		if err != nil {
+			f.errorf("%v", err)
+			return
+		}
+		*into = d
+	}
+}
+
+// seconds reads 15m, 4h, 1h30m or a whole number of days such as 2d.
+func seconds(into *int64) func(field) {
+	return func(f field) {
+		s, ok := f.scalar()
+		if !ok {
+			return
+		}
+		if days, isDays := strings.CutSuffix(s, "d"); isDays {
+			if n, err := strconv.Atoi(days); err == nil && n >= 0 && n <= 366 {
+				*into = int64(n) * 86400
+				return
+			}
+		}
+		d, err := time.ParseDuration(s)
+		if err != nil || d < 0 || d%time.Second != 0 {
+			f.errorf("%.40q: expected a span of time in whole seconds, such as 15m, 4h or 2d", s)
+			return
+		}
+		*into = int64(d / time.Second)
+	}
+}
+
+func sortedKeys(m known) []string { return slices.Sorted(maps.Keys(m)) }

@@ -1,0 +1,58 @@
+package fabric
+
+import "bulkhead/claim"
+
+// The entry kinds that fabrics own.
+const (
+	KindLabelled = "fabric.labelled/1"
+	KindDrifted  = "fabric.drifted/1"
+	KindLocked   = "fabric.locked/1"
+	KindRestored = "fabric.restored/1"
+	KindUnread   = "fabric.unread/1"
+	KindReread   = "fabric.reread/1"
+)
+
+// Labelled records the life of a label: assigned, releasing (its owner is gone,
+// the cool-down runs and read-back must show zero occurrences), free.
+type Labelled struct {
+	Owner  Owner  `json:"owner"`
+	Label  Label  `json:"label"`
+	Action string `json:"action"`
+}
+
+// Drifted says that read-back shows a violation on ports that were proven. In a
+// tenant's scope only that tenant's ports are named.
+type Drifted struct {
+	Fabric   string       `json:"fabric"`
+	Ports    []PortNote   `json:"ports"`
+	Evidence claim.Digest `json:"evidence"` // the raw read-back
+}
+
+// PortNote names one port with the check that failed there.
+type PortNote struct {
+	Port  uint32 `json:"port"`
+	Node  string `json:"node"`
+	NIC   int    `json:"nic"`
+	Check string `json:"check"`
+}
+
+// Locked says that ports were closed, Restored that they carry their own label
+// again and are proven.
+type Locked struct {
+	Fabric string     `json:"fabric"`
+	Ports  []PortNote `json:"ports"`
+}
+
+// Restored is the end of a drift: read-back is as compiled, and proven.
+type Restored struct {
+	Fabric string     `json:"fabric"`
+	Ports  []PortNote `json:"ports"`
+}
+
+// Unread says that a leaf can't be read: its ports are unknown, neither proven
+// nor red. Reread ends that.
+type Unread struct {
+	Fabric string `json:"fabric"`
+	Leaf   string `json:"leaf"`
+	Reason string `json:"reason"`
+}

@@ -1,0 +1,129 @@
+package lease
+
+import (
+	"time"
+
+	"bulkhead/claim"
+)
+
+// The entry kinds that leases own. Each is written in the scope of the tenant
+// that it concerns; a body names that tenant's nodes and nobody else's.
+const (
+	KindBound        = "lease.bound/1"
+	KindLate         = "lease.late/1"
+	KindDelivered    = "lease.delivered/1"
+	KindSlots        = "lease.slots/1"
+	KindProposed     = "replacement.proposed/1"
+	KindAcknowledged = "replacement.acknowledged/1"
+	KindSwapped      = "replacement.swapped/1"
+	KindReturning    = "lease.returning/1"
+	KindReturned     = "lease.returned/1"
+)
+
+// Bound promises the slots of one part of a tranche. Nodes lists dense indexes
+// in slot order ("0-63,128-191"); slot order is rank order.
+type Bound struct {
+	Lease       ID           `json:"lease"`
+	Tenant      string       `json:"tenant"`
+	Contract    string       `json:"contract"`
+	Tranche     string       `json:"tranche"`
+	Project     string       `json:"project"`
+	Fabric      string       `json:"fabric"`
+	Kind        string       `json:"kind"`
+	Links       Links        `json:"links"`
+	Begin       time.Time    `json:"begin"`
+	End         time.Time    `json:"end"`
+	Slots       int          `json:"slots"`
+	Nodes       string       `json:"nodes"`
+	Certificate claim.Digest `json:"placement_certificate"`
+}
+
+// Late says that a tranche has passed its delivery date with slots missing, or
+// that the date of a hall under it has moved beyond the tranche's date.
+type Late struct {
+	Lease    ID        `json:"lease"`
+	Tranche  string    `json:"tranche"`
+	Slots    string    `json:"slots"`
+	Promised time.Time `json:"promised"`
+	Expected time.Time `json:"expected"`
+	Clause   string    `json:"clause"`
+	Reason   string    `json:"reason"`
+}
+
+// Delivered hands the nodes of one scalable unit to the tenant: from this
+// entry's time on its slots are up and are billed.
+type Delivered struct {
+	Lease     ID              `json:"lease"`
+	Tranche   string          `json:"tranche"`
+	SU        string          `json:"su"`
+	Reason    string          `json:"reason"`
+	Isolation claim.Digest    `json:"isolation_certificate"`
+	Nodes     []DeliveredNode `json:"nodes"`
+}
+
+// DeliveredNode is one slot's node with the evidence that it was clean.
+type DeliveredNode struct {
+	Slot      uint32       `json:"slot"`
+	Node      string       `json:"node"`
+	Index     uint32       `json:"index"`
+	Serial    string       `json:"serial"`
+	Seq       uint32       `json:"seq"`
+	Turnover  uint32       `json:"turnover"`
+	Statement claim.Digest `json:"statement"`
+}
+
+// Slots changes what slots are billed as. State is one of meter's slot states;
+// Slots is a range set of slot numbers.
+type Slots struct {
+	Lease   ID     `json:"lease"`
+	Tranche string `json:"tranche"`
+	Slots   string `json:"slots"`
+	State   string `json:"state"`
+	Cause   string `json:"cause"`
+}
+
+// Proposed offers another node for a slot. A dead node is swapped without a
+// question: then Deadline is the entry's own time.
+type Proposed struct {
+	Lease    ID        `json:"lease"`
+	Slot     uint32    `json:"slot"`
+	Was      string    `json:"was"`
+	Node     string    `json:"node"`
+	Distance string    `json:"distance"` // same rack | same SU | same pod | same fabric
+	Reason   string    `json:"reason"`
+	Deadline time.Time `json:"deadline"`
+}
+
+// Acknowledged ends the conversation: the tenant agreed, or its time passed.
+type Acknowledged struct {
+	Lease ID     `json:"lease"`
+	Slot  uint32 `json:"slot"`
+	By    string `json:"by"` // subject | "deadline" | "dead node"
+}
+
+// Swapped puts another node into a slot; the slot and its rank stay.
+type Swapped struct {
+	Lease    ID     `json:"lease"`
+	Slot     uint32 `json:"slot"`
+	Was      string `json:"was"`
+	WasIndex uint32 `json:"was_index"`
+	Node     string `json:"node"`
+	Index    uint32 `json:"index"`
+	Reason   string `json:"reason"`
+}
+
+// Returning begins the return of a lease: no more capacity is owed, every node
+// is reclaimed.
+type Returning struct {
+	Lease  ID     `json:"lease"`
+	Reason string `json:"reason"`
+}
+
+// Returned ends a lease: read-back shows its labels nowhere and each of its
+// nodes has been wiped and attested, or is quarantined and named.
+type Returned struct {
+	Lease       ID     `json:"lease"`
+	Wiped       int    `json:"wiped"`
+	Quarantined int    `json:"quarantined"`
+	Labels      string `json:"labels"`
+}

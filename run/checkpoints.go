@@ -1,0 +1,63 @@
+package run
+
+import (
+	"context"
+	"slices"
+
+	"bulkhead/book"
+	"bulkhead/claim"
+)
+
+// allScopes is the tree over every entry, in the order of the ledger.
+const allScopes = ""
+
+func (p *Plane) root() claim.Digest {
+	if tree := p.w.trees[allScopes]; tree != nil {
+		return tree.Root()
+	}
+	return claim.Digest{}
+}
+
+// Publish signs a checkpoint over the whole ledger and keeps it outside the
+// store: from now on no store with less than this is accepted.
+func (p *Plane) Publish(ctx context.Context) error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.config.Published == nil || p.config.Signers == nil || p.w.durable == 0 {
+		return nil
+	}
+	note, err := p.config.Signers.Checkpoint(p.origin(book.SiteScope), p.w.durable, p.root())
+	if err != nil {
+		return err
+	}
+	return p.config.Published.Store(note)
+}
+
+// Checkpoint signs a checkpoint over one tenant's scope.
+func (p *Plane) Checkpoint(scope string) ([]byte, error) {
+	p.mu.RLock()
+	defer p.mu.RUnlock()
+	tree := p.w.trees[scope]
+	if tree == nil {
+		return p.config.Signers.Checkpoint(p.origin(scope), 0, claim.DigestOf(nil))
+	}
+	return p.config.Signers.Checkpoint(p.origin(scope), tree.Size(), tree.Root())
+}
+
+// origin is the checkpoint origin line of a scope's log.
+func (p *Plane) origin(scope string) string {
+	name := "unnamed"
+	if p.w.state.Site != nil {
+		name = p.w.state.Site.Name
+	}
+	return "bulkhead/" + name + "/" + scope
+}
+
+func sortedPurposes(ids map[string]string) []string {
+	out := make([]string, 0, len(ids))
+	for purpose := range ids {
+		out = append(out, purpose)
+	}
+	slices.Sort(out)
+	return out
+}

@@ -1,0 +1,172 @@
+package run
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"sync"
+
+	"bulkhead/book"
+	"bulkhead/claim"
+	"bulkhead/fabric"
+	"bulkhead/ledger"
+	"bulkhead/node"
+	"bulkhead/storage"
+)
+
+// Devices are the drivers of a site: one for each fabric, one for all nodes,
+// one for storage. A missing driver is a fabric or a kind of device that can't
+// be read: everything on it stays unknown.
+type Devices struct {
+	Fabrics map[string]fabric.Driver // by fabric id
+	Nodes   node.Driver
+	Storage storage.Driver
+}
+
+// Signers sign what the control plane states. Every purpose has a key of its
+// own, so that each can be rotated by itself.
+type Signers interface {
+	Statement(purpose string) (claim.Signer, error)
+	Checkpoint(origin string, size uint64, root claim.Digest) ([]byte, error)
+	KeyIDs() map[string]string // purpose -> key id in use
+}
+
+// The purposes of statement keys.
+const (
+	PurposeStatement = "statement"
+	PurposeInvoice   = "invoice"
+)
+
+// Config is what a plane is made of.
+type Config struct {
+	Log       ledger.Log
+	Published *ledger.Published // nil: checkpoints are not kept outside the store
+	Signers   Signers
+	Devices   Devices
+	Clock     Clock
+	Salt      io.Reader // nil: crypto/rand
+	Observe   bool      // read, prove and report; never write to a device
+	Writer    string    // name of this writer, for people
+	Logger    *slog.Logger
+	Notify    func([]ledger.Entry) // after entries are durable; must not block
+	Shards    int                  // goroutines for checks; 0: as many as there are processors
+}
+
+// Plane is a running control plane: the ledger, the state folded from it, what
+// was last seen of the devices, and the loop.
+type Plane struct {
+	config Config
+	log    *slog.Logger
+
+	mu   sync.RWMutex // held to write by the loop and by commands
+	w    *writer
+	seen *seen
+}
+
+// Open folds the ledger into a state and begins a new term. It changes nothing
+// on any device.
+func Open(ctx context.Context, config Config) (*Plane, error) {
+	if config.Salt == nil {
+		config.Salt = rand.Reader
+	}
+	if config.Logger == nil {
+		config.Logger = slog.New(slog.DiscardHandler)
+	}
+	p := &Plane{config: config, log: config.Logger}
+	p.w = &writer{
+		log: config.Log, clock: config.Clock, salt: config.Salt, notify: config.Notify,
+		trees: map[string]*ledger.Tree{}, cache: newInventories(config.Log),
+	}
+	if err := p.replay(ctx); err != nil {
+		return nil, err
+	}
+	if config.Published != nil {
+		if err := config.Published.Check(p.w.durable, p.root()); err != nil {
+			return nil, err
+		}
+	}
+	if err := p.w.decide(ctx, "", book.BeginTerm{Writer: config.Writer}); err != nil {
+		return nil, err
+	}
+	if config.Signers != nil {
+		ids := config.Signers.KeyIDs()
+		for _, purpose := range sortedPurposes(ids) {
+			err := p.w.decide(ctx, "", book.RecordKey{Purpose: purpose, KeyID: ids[purpose], By: config.Writer})
+			if err != nil && !errors.Is(err, book.ErrNothing) {
+				return nil, err
+			}
+		}
+	}
+	if err := p.w.flush(ctx); err != nil {
+		return nil, err
+	}
+	p.seen = newSeen(p.w.state)
+	return p, nil
+}
+
+// replay folds the whole ledger, from the newest snapshot on where one fits.
+func (p *Plane) replay(ctx context.Context) error {
+	state := book.New()
+	for e, err := range p.w.log.Read(ctx, 1) {
+		if err != nil {
+			return fmt.Errorf("replay: %w", err)
+		}
+		if err := book.Apply(state, &e, p.w.cache); err != nil {
+			return fmt.Errorf("replay: %w", err)
+		}
+		p.w.grow(&e)
+	}
+	p.w.state, p.w.durable = state, state.Seq
+	return nil
+}
+
+// Result is what a command came to.
+type Result struct {
+	Entry    uint64 // last entry that it wrote
+	Repeated bool   // the same command id was carried out before
+	Nothing  bool   // it would have changed nothing
+}
+
+// Submit gives a command to the book. The id is the client's own: the same id
+// again changes nothing and succeeds. It returns after the entries are durable.
+func (p *Plane) Submit(ctx context.Context, id string, c book.Command) (Result, error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.submit(ctx, id, c)
+}
+
+func (p *Plane) submit(ctx context.Context, id string, c book.Command) (Result, error) {
+	if id != "" {
+		if seq, done := p.w.state.Commands[id]; done {
+			return Result{Entry: seq, Repeated: true}, nil
+		}
+	}
+	err := p.w.decide(ctx, id, c)
+	if errors.Is(err, book.ErrNothing) {
+		return Result{Entry: p.w.state.Seq, Nothing: true}, nil
+	}
+	if err != nil {
+		return Result{}, err
+	}
+	if err := p.w.flush(ctx); err != nil {
+		return Result{}, err
+	}
+	return Result{Entry: p.w.state.Seq}, nil
+}
+
+// View calls look with the state, which must not be changed nor kept.
+func (p *Plane) View(look func(s *book.State)) {
+	p.mu.RLock()
+	defer p.mu.RUnlock()
+	look(p.w.state)
+}
+
+// Broken returns why this plane has stopped writing, or nil.
+func (p *Plane) Broken() error {
+	p.mu.RLock()
+	defer p.mu.RUnlock()
+	return p.w.broken
+}

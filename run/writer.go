@@ -1,0 +1,198 @@
+package run
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"time"
+
+	"bulkhead/book"
+	"bulkhead/claim"
+	"bulkhead/ledger"
+	"bulkhead/site"
+)
+
+// maxBackwards is how far the clock may be behind the ledger's head before
+// writing stops. Less than that is waited out by standing still.
+const maxBackwards = 5 * time.Second
+
+// flushAt is how many bytes of entries and bodies are collected before they
+// are written in one transaction.
+const flushAt = 16 << 20
+
+// writer turns decisions into entries: it gives them their place, time and
+// salt, folds them into the state, and appends them in groups. One goroutine
+// uses it at a time, under the plane's lock.
+//
+// Entries are folded before they are durable. That is safe because nobody sees
+// the state until flush has returned, and because a failed flush is the end of
+// this writer: it never goes on from a state that the ledger does not hold.
+type writer struct {
+	log   ledger.Log
+	state *book.State
+	clock Clock
+	salt  io.Reader
+	trees map[string]*ledger.Tree // by scope
+	cache *inventories
+
+	durable uint64 // entries in the log
+	entries []ledger.Entry
+	bodies  []ledger.Body
+	size    int
+	broken  error
+	notify  func([]ledger.Entry)
+}
+
+// ErrClock is returned while the machine's clock is behind the ledger.
+var ErrClock = errors.New("the clock is behind the ledger's last entry: writing stops until it is set right")
+
+// now is max(clock, head's time).
+func (w *writer) now() (time.Time, error) {
+	now := w.clock.Now()
+	if head := w.state.Time; now.Before(head) {
+		if head.Sub(now) > maxBackwards {
+			return time.Time{}, fmt.Errorf("%w (clock %s, ledger %s)", ErrClock, now.Format(time.RFC3339), head.Format(time.RFC3339))
+		}
+		now = head
+	}
+	return now, nil
+}
+
+// decide gives one command to the book and folds what it comes to. A refusal
+// changes nothing.
+func (w *writer) decide(ctx context.Context, command string, c book.Command) error {
+	if w.broken != nil {
+		return w.broken
+	}
+	now, err := w.now()
+	if err != nil {
+		return err
+	}
+	decision, err := book.Decide(w.state, c, book.Env{Now: now})
+	if err != nil {
+		return err
+	}
+	for _, b := range decision.Bodies {
+		w.size += len(b.Data)
+		w.cache.pending[b.Digest] = b.Data
+	}
+	w.bodies = append(w.bodies, decision.Bodies...)
+	for _, d := range decision.Drafts {
+		e := ledger.Entry{
+			Seq: w.state.Seq + 1, Time: now, Term: w.state.Term, Command: command,
+			Kind: d.Kind, Scope: d.Scope, ScopeSeq: w.state.Scopes[d.Scope] + 1, Body: d.Body,
+		}
+		if _, err := io.ReadFull(w.salt, e.Salt[:]); err != nil {
+			return w.fail(fmt.Errorf("salt: %w", err))
+		}
+		if err := book.Apply(w.state, &e, w.cache); err != nil {
+			return w.fail(fmt.Errorf("the book can't fold its own decision: %w", err))
+		}
+		w.grow(&e)
+		w.entries = append(w.entries, e)
+		w.size += len(e.Body)
+	}
+	if w.size >= flushAt {
+		return w.flush(ctx)
+	}
+	return nil
+}
+
+func (w *writer) grow(e *ledger.Entry) {
+	leaf := ledger.LeafHash(ledger.Encode(e))
+	for _, scope := range [...]string{allScopes, e.Scope} {
+		tree := w.trees[scope]
+		if tree == nil {
+			tree = ledger.NewTree()
+			w.trees[scope] = tree
+		}
+		tree.Append(leaf)
+	}
+}
+
+// flush makes everything that was decided durable. After an error the outcome
+// is unknown, so the head is read again: entries that arrived all the same are
+// no failure.
+func (w *writer) flush(ctx context.Context) error {
+	if w.broken != nil {
+		return w.broken
+	}
+	if len(w.entries) == 0 {
+		return nil
+	}
+	want := w.durable + uint64(len(w.entries))
+	// An append must not be cancelled half-way: its outcome would be unknown.
+	err := w.log.Append(context.WithoutCancel(ctx), w.durable, w.entries, w.bodies)
+	if err != nil {
+		head, headErr := w.log.Head(context.WithoutCancel(ctx))
+		if headErr != nil || head != want || !w.holds(ctx) {
+			return w.fail(fmt.Errorf("append after entry %d: %w", w.durable, err))
+		}
+	}
+	written := w.entries
+	w.durable, w.entries, w.bodies, w.size = want, nil, nil, 0
+	clear(w.cache.pending)
+	if w.notify != nil {
+		w.notify(written)
+	}
+	return nil
+}
+
+// holds says whether the log holds the very entries of this group: another
+// writer may have appended as many.
+func (w *writer) holds(ctx context.Context) bool {
+	i := 0
+	for e, err := range w.log.Read(context.WithoutCancel(ctx), w.durable+1) {
+		if err != nil || i >= len(w.entries) || e.Salt != w.entries[i].Salt {
+			return false
+		}
+		i++
+	}
+	return i == len(w.entries)
+}
+
+func (w *writer) fail(err error) error {
+	w.broken = fmt.Errorf("this writer has stopped, nothing more is written: %w", err)
+	return w.broken
+}
+
+// inventories reads and keeps the bodies that the fold needs.
+type inventories struct {
+	log     ledger.Log
+	pending map[claim.Digest][]byte           // decided, not durable yet
+	parsed  map[claim.Digest]*site.SUInventory // handed over by an import
+}
+
+func newInventories(log ledger.Log) *inventories {
+	return &inventories{log: log, pending: map[claim.Digest][]byte{}, parsed: map[claim.Digest]*site.SUInventory{}}
+}
+
+func (i *inventories) body(digest claim.Digest) ([]byte, error) {
+	if data, ok := i.pending[digest]; ok {
+		return data, nil
+	}
+	return i.log.Body(context.Background(), digest)
+}
+
+// Header reads a site header.
+func (i *inventories) Header(digest claim.Digest) (site.Header, error) {
+	data, err := i.body(digest)
+	if err != nil {
+		return site.Header{}, err
+	}
+	return site.DecodeHeader(data)
+}
+
+// Inventory reads the inventory of a scalable unit.
+func (i *inventories) Inventory(digest claim.Digest) (*site.SUInventory, error) {
+	if inv, ok := i.parsed[digest]; ok {
+		delete(i.parsed, digest)
+		return inv, nil
+	}
+	data, err := i.body(digest)
+	if err != nil {
+		return nil, err
+	}
+	return site.DecodeSU(data)
+}

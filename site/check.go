@@ -1,0 +1,159 @@
+package site
+
+import (
+	"fmt"
+	"strconv"
+	"strings"
+)
+
+const maxText = 120 // longest serial, model or firmware version
+
+// Check returns an error that names the first thing of an inventory that cannot
+// be: a part twice, a NIC cabled elsewhere than to its leaf, two cables in a
+// port. It does not know the site; AddSU checks against that.
+func (inv *SUInventory) Check() error {
+	for _, id := range [...]struct{ what, id string }{{"su", inv.SU}, {"pod", inv.Pod}, {"hall", inv.Hall},
+		{"phase", inv.Phase}, {"fabric", inv.Fabric}, {"kind", inv.Kind}} {
+		if err := checkID(id.id); err != nil {
+			return fmt.Errorf("%s: %w", id.what, err)
+		}
+	}
+	if n := len(inv.Nodes); n < 1 || n > MaxSUNodes {
+		return fmt.Errorf("nodes: %d, expected 1 to %d", n, MaxSUNodes)
+	}
+	if inv.Spares < 0 || inv.Spares >= len(inv.Nodes) {
+		return fmt.Errorf("spares: %d of %d nodes, expected at least one node that is none", inv.Spares, len(inv.Nodes))
+	}
+	if len(inv.Leaves) != NICs {
+		return fmt.Errorf("leaves: %d, expected %d", len(inv.Leaves), NICs)
+	}
+	leaf := map[string]int{} // id -> ports
+	for nic := range inv.Leaves {
+		l := &inv.Leaves[nic]
+		if l.ID != leafID(inv.SU, nic) || l.NIC != nic {
+			return fmt.Errorf("leaf %.60q: expected id %q and nic %d", l.ID, leafID(inv.SU, nic), nic)
+		}
+		if nic != Frontend && l.Fabric != inv.Fabric {
+			return fmt.Errorf("leaf %q: fabric %.60q, expected %q", l.ID, l.Fabric, inv.Fabric)
+		}
+		if l.Ports < len(inv.Nodes) || l.Ports > 256 {
+			return fmt.Errorf("leaf %q: %d ports for %d nodes, expected as many or more, at most 256", l.ID, l.Ports, len(inv.Nodes))
+		}
+		leaf[l.ID] = l.Ports
+	}
+	seen := make(map[any]string, 40*len(inv.Nodes)) // serial or hardware id -> node
+	for pos := range inv.Nodes {
+		if err := inv.Nodes[pos].check(inv, pos, seen); err != nil {
+			return fmt.Errorf("node %.60q: %w", inv.Nodes[pos].ID, err)
+		}
+	}
+	return inv.checkLinks(leaf)
+}
+
+func (n *NodeInventory) check(inv *SUInventory, pos int, seen map[any]string) error {
+	if n.Pos != pos {
+		return fmt.Errorf("pos: %d, expected %d", n.Pos, pos)
+	}
+	if want := nodeID(inv.SU, pos); n.ID != want {
+		return fmt.Errorf("id: expected %q", want)
+	}
+	once := func(what string, key any) error {
+		if other, ok := seen[key]; ok {
+			return fmt.Errorf("%s: %v: node %s has the same", what, key, other)
+		}
+		seen[key] = n.ID
+		return nil
+	}
+	if n.Serial == "" || len(n.Serial) > maxText {
+		return fmt.Errorf("serial: expected 1 to %d characters", maxText)
+	}
+	if err := once("serial", "chassis "+n.Serial); err != nil {
+		return err
+	}
+	if len(n.GPUs) != GPUs {
+		return fmt.Errorf("gpus: %d, expected %d", len(n.GPUs), GPUs)
+	}
+	if len(n.NICs) != NICs {
+		return fmt.Errorf("nics: %d, expected %d", len(n.NICs), NICs)
+	}
+	if len(n.Drives) > MaxDrives {
+		return fmt.Errorf("drives: %d, expected at most %d", len(n.Drives), MaxDrives)
+	}
+	for i := range n.NICs {
+		nic := &n.NICs[i]
+		if nic.Name != NICName(i) {
+			return fmt.Errorf("nic %d: name %.60q, expected %q", i, nic.Name, NICName(i))
+		}
+		if want := leafID(inv.SU, i); nic.Leaf != want {
+			return fmt.Errorf("nic %s: leaf %.60q, expected %q", nic.Name, nic.Leaf, want)
+		}
+		if nic.Port != pos+1 {
+			return fmt.Errorf("nic %s: port %d, expected %d", nic.Name, nic.Port, pos+1)
+		}
+		if nic.ID == 0 {
+			return fmt.Errorf("nic %s: id: missing", nic.Name)
+		}
+		if err := once("nic "+nic.Name+" id", nic.ID); err != nil {
+			return err
+		}
+	}
+	for _, part := range [...]struct {
+		class   string
+		devices []Device
+	}{{ClassGPU, n.GPUs}, {ClassNVMe, n.Drives}, {ClassDRAM, []Device{n.DRAM}}, {ClassUEFI, []Device{n.UEFI}}, {ClassTPM, []Device{n.TPM}}} {
+		for i := range part.devices {
+			if part.devices[i].Class != part.class {
+				return fmt.Errorf("%s %d: class %.60q, expected %q", part.class, i, part.devices[i].Class, part.class)
+			}
+		}
+	}
+	for _, d := range n.WipeDevices() {
+		if d.Serial == "" || len(d.Serial) > maxText || len(d.Model) > maxText || len(d.Firmware) > maxText {
+			return fmt.Errorf("%s: expected a serial, and texts of at most %d characters", d.Class, maxText)
+		}
+		if err := once(d.Class+" serial", d.Class+" "+d.Serial); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// checkLinks finds links to nowhere and ports with two cables.
+func (inv *SUInventory) checkLinks(leaf map[string]int) error {
+	used := make(map[string]bool, 2*len(inv.Links))
+	for i, link := range inv.Links {
+		if i >= 10_000 {
+			return fmt.Errorf("links: more than 10000")
+		}
+		for side, end := range [...]string{link.From, link.To} {
+			id, number, err := splitEnd(end)
+			if err != nil {
+				return fmt.Errorf("link %d: %w", i, err)
+			}
+			ports, own := leaf[id]
+			if side == 0 && !own {
+				return fmt.Errorf("link %d: from %q: expected a leaf of this SU", i, end)
+			}
+			if own && (number > ports || number <= len(inv.Nodes)) {
+				return fmt.Errorf("link %d: %q: expected a port from %d to %d: the others are the nodes' or do not exist", i, end, len(inv.Nodes)+1, ports)
+			}
+			if used[end] {
+				return fmt.Errorf("link %d: %q: two cables in a port", i, end)
+			}
+			used[end] = true
+		}
+	}
+	return nil
+}
+
+// splitEnd splits "switch:port". Ports count from 1 and have no leading zero.
+func splitEnd(end string) (id string, port int, err error) {
+	id, text, ok := strings.Cut(end, ":")
+	port, convErr := strconv.Atoi(text)
+	if !ok || convErr != nil || port < 1 || port > 256 || strconv.Itoa(port) != text || checkID(id) != nil {
+		return "", 0, fmt.Errorf("link end %.80q: expected switch:port, such as a1-su01-leaf0:65", end)
+	}
+	return id, port, nil
+}
+
+func joinEnd(id string, port int) string { return id + ":" + strconv.Itoa(port) }

@@ -1,0 +1,180 @@
+package site
+
+import (
+	"encoding/json"
+	"fmt"
+	"time"
+)
+
+// Policy is how the owner runs the site: what the loop may do by itself and
+// how long things may take. It is part of the header, so that a change of it is
+// an entry like any other. Durations are written "15m" in JSON and YAML.
+type Policy struct {
+	Poll            time.Duration // between looks at what changed
+	Sweep           time.Duration // between read-backs of everything
+	IsolationWindow time.Duration // read-back older than this makes a verdict unknown
+	Brake           Brake
+	Acknowledge     time.Duration // a tenant's time to answer a proposed replacement
+	LabelCoolDown   time.Duration // a released label rests so long before it is used again
+	QuoteValid      time.Duration // an offered price stands so long
+	Turnover        TurnoverTimeouts
+	SparesPerSU     int // nodes an SU that are not sold
+}
+
+// Brake limits what the loop may break in a window by one cause: ports locked
+// down, nodes fenced, powered off or wiped. Beyond that a second person decides.
+type Brake struct {
+	Ports  int
+	Nodes  int
+	Window time.Duration
+}
+
+// TurnoverTimeouts is how long each step of a turnover may take before the node
+// is quarantined.
+type TurnoverTimeouts struct {
+	Commission time.Duration // first inventory and burn-in
+	Fence      time.Duration // labels, grants and BMC sessions gone
+	Sanitize   time.Duration // every device wiped and read back
+	Attest     time.Duration // TPM quote, golden values, burn-in
+	Deliver    time.Duration // labels, proof, volumes, acceptance
+	Attempts   int           // of a step, before quarantine
+}
+
+// DefaultPolicy returns the policy of a template that says nothing.
+func DefaultPolicy() Policy {
+	return Policy{
+		Poll:            time.Minute,
+		Sweep:           time.Hour,
+		IsolationWindow: 15 * time.Minute,
+		Brake:           Brake{Ports: 64, Nodes: 64, Window: 10 * time.Minute},
+		Acknowledge:     30 * time.Minute,
+		LabelCoolDown:   24 * time.Hour,
+		QuoteValid:      14 * 24 * time.Hour,
+		Turnover: TurnoverTimeouts{Commission: 6 * time.Hour, Fence: 15 * time.Minute, Sanitize: 3 * time.Hour,
+			Attest: time.Hour, Deliver: 30 * time.Minute, Attempts: 2},
+		SparesPerSU: 1,
+	}
+}
+
+// setting is one field of a policy with its name and range, so that the YAML
+// reader, the check, JSON and Diff cannot disagree on them.
+type setting struct {
+	name     string
+	duration *time.Duration // either
+	count    *int           // or
+	low      int64          // seconds or a count
+	high     int64
+}
+
+func (p *Policy) settings() []setting {
+	const day = 24 * 3600
+	return []setting{
+		{name: "poll", duration: &p.Poll, low: 1, high: day},
+		{name: "sweep", duration: &p.Sweep, low: 1, high: 7 * day},
+		{name: "isolation-window", duration: &p.IsolationWindow, low: 1, high: day},
+		{name: "brake-ports", count: &p.Brake.Ports, low: 1, high: 10_000},
+		{name: "brake-nodes", count: &p.Brake.Nodes, low: 1, high: 10_000},
+		{name: "brake-window", duration: &p.Brake.Window, low: 1, high: day},
+		{name: "acknowledge", duration: &p.Acknowledge, low: 1, high: 30 * day},
+		{name: "label-cool-down", duration: &p.LabelCoolDown, low: 0, high: 365 * day},
+		{name: "quote-valid", duration: &p.QuoteValid, low: 1, high: 365 * day},
+		{name: "commission-timeout", duration: &p.Turnover.Commission, low: 1, high: 30 * day},
+		{name: "fence-timeout", duration: &p.Turnover.Fence, low: 1, high: 30 * day},
+		{name: "sanitize-timeout", duration: &p.Turnover.Sanitize, low: 1, high: 30 * day},
+		{name: "attest-timeout", duration: &p.Turnover.Attest, low: 1, high: 30 * day},
+		{name: "deliver-timeout", duration: &p.Turnover.Deliver, low: 1, high: 30 * day},
+		{name: "step-attempts", count: &p.Turnover.Attempts, low: 1, high: 20},
+		{name: "spares-per-su", count: &p.SparesPerSU, low: 0, high: MaxSUNodes - 1},
+	}
+}
+
+func (s setting) check() error {
+	if s.duration != nil {
+		if d := *s.duration; d < time.Duration(s.low)*time.Second || d > time.Duration(s.high)*time.Second {
+			return fmt.Errorf("policy %s: %s is out of range: expected %s to %s", s.name, d,
+				time.Duration(s.low)*time.Second, time.Duration(s.high)*time.Second)
+		}
+		return nil
+	}
+	if n := int64(*s.count); n < s.low || n > s.high {
+		return fmt.Errorf("policy %s: %d is out of range: expected %d to %d", s.name, n, s.low, s.high)
+	}
+	return nil
+}
+
+func (s setting) String() string {
+	if s.duration != nil {
+		return s.duration.String()
+	}
+	return fmt.Sprint(*s.count)
+}
+
+// Check returns an error that names the first field out of its range.
+func (p Policy) Check() error {
+	for _, s := range p.settings() {
+		if err := s.check(); err != nil {
+			return err
+		}
+	}
+	if p.Poll > p.IsolationWindow {
+		return fmt.Errorf("policy poll: %s is longer than the isolation window %s: every verdict would turn unknown between looks; poll more often",
+			p.Poll, p.IsolationWindow)
+	}
+	return nil
+}
+
+// MarshalJSON writes one flat object, durations as text.
+func (p Policy) MarshalJSON() ([]byte, error) {
+	buf := []byte{'{'}
+	for i, s := range p.settings() {
+		if i > 0 {
+			buf = append(buf, ',')
+		}
+		if s.duration != nil {
+			buf = fmt.Appendf(buf, "%q:%q", s.name, s.duration.String())
+		} else {
+			buf = fmt.Appendf(buf, "%q:%d", s.name, *s.count)
+		}
+	}
+	return append(buf, '}'), nil
+}
+
+// UnmarshalJSON reads what MarshalJSON writes: every field once, no other. It
+// checks ranges.
+func (p *Policy) UnmarshalJSON(data []byte) error {
+	var fields map[string]json.RawMessage
+	if err := json.Unmarshal(data, &fields); err != nil {
+		return fmt.Errorf("policy: %w", err)
+	}
+	var next Policy
+	settings := next.settings()
+	for _, s := range settings {
+		raw, ok := fields[s.name]
+		if !ok {
+			return fmt.Errorf("policy %s: missing", s.name)
+		}
+		if s.count != nil {
+			if err := json.Unmarshal(raw, s.count); err != nil {
+				return fmt.Errorf("policy %s: expected a whole number: %w", s.name, err)
+			}
+			continue
+		}
+		var text string
+		if err := json.Unmarshal(raw, &text); err != nil {
+			return fmt.Errorf("policy %s: expected a duration such as \"15m\": %w", s.name, err)
+		}
+		d, err := time.ParseDuration(text)
+		if err != nil {
+			return fmt.Errorf("policy %s: %.40q: expected a duration such as \"15m\"", s.name, text)
+		}
+		*s.duration = d
+	}
+	if len(fields) != len(settings) {
+		return fmt.Errorf("policy: %d fields, expected %d: an unknown field", len(fields), len(settings))
+	}
+	if err := next.Check(); err != nil {
+		return err
+	}
+	*p = next
+	return nil
+}

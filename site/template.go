@@ -1,0 +1,584 @@
+package site
+
+import (
+	"fmt"
+	"sort"
+	"strings"
+
+	"bulkhead/claim"
+)
+
+// ParseTemplate reads a site file: YAML, strict, at most 1 MiB. The error is a
+// [TemplateError] that names file, line and field of everything that is wrong,
+// so that what passes compiles. examples/ has commented site files.
+func ParseTemplate(file string, data []byte) (*Template, error) {
+	top, err := openDocument(file, data)
+	if err != nil {
+		return nil, err
+	}
+	r := &reader{t: &Template{File: file, overrides: map[string]Override{}, cables: map[string][]Link{}}}
+	r.site(top.mapping())
+	if err := top.doc.err(); err != nil {
+		return nil, err
+	}
+	// What the reader let through must be what every other door lets through.
+	if err := r.t.header.Check(); err != nil {
+		top.fail("%v", err)
+		return nil, top.doc.err()
+	}
+	return r.t, nil
+}
+
+// reader turns a document into a template.
+type reader struct {
+	t *Template
+
+	kinds, fabrics, phases, halls, pods names
+	podAt                               []value // where each pod is in the file
+}
+
+// names are the ids of one sort of thing: id -> number, in file order.
+type names struct {
+	number map[string]int
+	line   map[string]int
+	order  []string
+}
+
+// add reads the id of a new thing, complaining when it is taken.
+func (n *names) add(m *mapping) string {
+	v := m.required("id")
+	id := v.id()
+	if id == "" {
+		return ""
+	}
+	if n.number == nil {
+		n.number, n.line = map[string]int{}, map[string]int{}
+	}
+	if _, ok := n.number[id]; ok {
+		v.fail("%q is here twice (first in line %d); give each an id of its own", id, n.line[id])
+		return id
+	}
+	n.number[id] = len(n.order)
+	n.line[id] = v.line
+	n.order = append(n.order, id)
+	return id
+}
+
+// find reads a reference to a thing that was added before.
+func (n *names) find(v value) (int, bool) {
+	id := v.id()
+	if id == "" {
+		return 0, false
+	}
+	number, ok := n.number[id]
+	if !ok {
+		v.fail("%q: no such thing in this file; expected one of %s", id, strings.Join(n.order, ", "))
+	}
+	return number, ok
+}
+
+func (r *reader) site(m *mapping) {
+	h := &r.t.header
+	h.Version = HeaderVersion
+	h.Name = m.required("site").id()
+	origin := m.required("origin")
+	h.Origin = claim.Origin(origin.text())
+	switch h.Origin {
+	case claim.Simulated, "":
+	case claim.Hardware, claim.Emulated:
+		// Fail closed: identities of devices that exist are not for us to make up.
+		origin.fail("%q: a template makes up serials, addresses and keys, which only a simulated site may have; write \"simulated\" (the import of a discovered inventory is not built yet)", string(h.Origin))
+	default:
+		origin.fail("%q: expected simulated", string(h.Origin))
+	}
+	h.Seed = m.required("seed").text()
+	r.shape(m.required("shape").mapping())
+	r.policy(m)
+	for _, v := range r.list(m.required("kinds"), 64) {
+		r.kind(v.mapping())
+	}
+	r.fabricList(m.required("fabrics"))
+	for _, v := range r.list(m.required("phases"), 1000) {
+		p := v.mapping()
+		r.phases.add(p)
+		phase := Phase{ID: p.fieldText("id"), InService: p.required("in-service").date()}
+		p.done()
+		h.Phases = append(h.Phases, phase)
+	}
+	for _, v := range r.list(m.required("halls"), 1000) {
+		r.hall(v.mapping())
+	}
+	r.checkTotals(m)
+	r.checkFabrics(m)
+	// Only a sound tree can be asked about its nodes and ports.
+	overrides, hasOverrides := m.optional("nodes")
+	links, hasLinks := m.optional("links")
+	m.done()
+	if len(m.doc.problems) > 0 {
+		return
+	}
+	r.checkAddresses(m)
+	if hasOverrides {
+		r.overrides(overrides)
+	}
+	if hasLinks {
+		r.links(links)
+	}
+}
+
+// fieldText returns the plain text of a field that was read already.
+func (m *mapping) fieldText(name string) string {
+	text, _ := plain(m.fields[name].node)
+	return text
+}
+
+// list returns the entries of a list of at least one and at most limit.
+func (r *reader) list(v value, limit int) []value {
+	items := v.items()
+	if v.node != nil && len(items) == 0 && len(v.doc.problems) == 0 {
+		v.fail("empty: expected at least one entry")
+	}
+	if len(items) > limit {
+		v.fail("%d entries: expected at most %d", len(items), limit)
+		return items[:limit]
+	}
+	return items
+}
+
+func (r *reader) shape(m *mapping) {
+	s := &r.t.header.Shape
+	*s = Shape{RackNodes: 8, PodSUs: 64, LeafPorts: 128, LinkGbps: 400, PodTaper: 1}
+	before := len(m.doc.problems)
+	for _, b := range s.bounds() {
+		v, ok := m.optional(b.name)
+		if ok {
+			*b.value = v.number(b.low, b.high)
+		} else if *b.value == 0 && b.low > 0 {
+			m.required(b.name)
+		}
+	}
+	m.done()
+	if m.node == nil || len(m.doc.problems) > before {
+		return
+	}
+	if err := s.check(); err != nil {
+		m.fail("%v", err)
+	}
+}
+
+func (r *reader) policy(top *mapping) {
+	p := &r.t.header.Policy
+	*p = DefaultPolicy()
+	v, ok := top.optional("policy")
+	if !ok {
+		v.line = top.line
+	} else {
+		m := v.mapping()
+		before := len(m.doc.problems)
+		for _, s := range p.settings() {
+			f, ok := m.optional(s.name)
+			if !ok {
+				continue
+			}
+			if s.duration != nil {
+				*s.duration = f.duration()
+			} else {
+				*s.count = f.number(int(s.low), int(s.high))
+			}
+			if err := s.check(); err != nil && len(f.doc.problems) == before {
+				f.fail("%v", err)
+			}
+		}
+		m.done()
+		if len(m.doc.problems) > before {
+			return
+		}
+	}
+	if err := p.Check(); err != nil {
+		v.fail("%v", err)
+	}
+	if nodes := r.t.header.Shape.SUNodes; nodes > 0 && p.SparesPerSU >= nodes {
+		v.fail("spares-per-su: %d spares of %d nodes an SU leave nothing to sell; use fewer", p.SparesPerSU, nodes)
+	}
+}
+
+func (r *reader) kind(m *mapping) {
+	r.kinds.add(m)
+	k := Kind{ID: m.fieldText("id"), Chassis: m.required("chassis").text()}
+	for _, part := range []struct {
+		name  string
+		model *Model
+	}{{"gpu", &k.GPU}, {"rail-nic", &k.RailNIC}, {"frontend-nic", &k.FrontendNIC}, {"dram", &k.DRAM}, {"tpm", &k.TPM},
+		{"uefi", &k.UEFI}, {"bmc", &k.BMC}, {"switch", &k.Switch}} {
+		p := m.required(part.name).mapping()
+		part.model.read(p)
+		p.done()
+	}
+	drive := m.required("drive").mapping()
+	k.Drive.read(drive)
+	k.Drives = drive.required("count").number(0, MaxDrives)
+	drive.done()
+	m.done()
+	r.t.header.Kinds = append(r.t.header.Kinds, k)
+}
+
+func (x *Model) read(m *mapping) {
+	x.Model = m.required("model").text()
+	x.Firmware = m.required("firmware").text()
+}
+
+func (r *reader) fabricList(v value) {
+	frontends := 0
+	for _, item := range r.list(v, 256) {
+		m := item.mapping()
+		r.fabrics.add(m)
+		f := Fabric{ID: m.fieldText("id")}
+		family := m.required("family")
+		f.Family = Family(family.text())
+		if f.Family != "" && !f.Family.Valid() {
+			family.fail("%q: expected roce or infiniband", string(f.Family))
+		}
+		if frontend, ok := m.optional("frontend"); ok {
+			f.Frontend = frontend.boolean()
+		}
+		if f.Frontend {
+			frontends++
+		}
+		m.done()
+		r.t.header.Fabrics = append(r.t.header.Fabrics, f)
+	}
+	if v.node != nil && frontends != 1 {
+		v.fail("%d fabrics with \"frontend: true\": expected exactly 1, the one of every node's last NIC", frontends)
+	}
+}
+
+func (r *reader) hall(m *mapping) {
+	h := &r.t.header
+	r.halls.add(m)
+	hall := Hall{ID: m.fieldText("id")}
+	if phase, ok := r.phases.find(m.required("phase")); ok && phase < len(h.Phases) {
+		hall.Phase, hall.InService = phase, h.Phases[phase].InService
+	}
+	if date, ok := m.optional("in-service"); ok {
+		hall.InService = date.date()
+	}
+	number := len(h.Halls)
+	h.Halls = append(h.Halls, hall)
+	for _, v := range r.list(m.required("pods"), 1000) {
+		r.pod(v.mapping(), number)
+	}
+	m.done()
+}
+
+func (r *reader) pod(m *mapping, hall int) {
+	h := &r.t.header
+	r.pods.add(m)
+	pod := Pod{ID: m.fieldText("id"), Hall: hall}
+	if pod.ID != "" {
+		if err := checkPodID(pod.ID); err != nil {
+			m.fields["id"].fail("%v", err)
+		}
+	}
+	fabric := m.required("fabric")
+	if n, ok := r.fabrics.find(fabric); ok && n < len(h.Fabrics) {
+		pod.Fabric = n
+		if h.Fabrics[n].Frontend {
+			fabric.fail("%q is the frontend fabric; expected a compute fabric", h.Fabrics[n].ID)
+		}
+	}
+	plan := podPlan{}
+	plan.kind, _ = r.kinds.find(m.required("kind"))
+	limit := max(1, h.Shape.SUNodes*h.Shape.PodSUs)
+	nodes := m.required("nodes")
+	plan.nodes = nodes.number(1, limit)
+	if h.Shape.SUNodes > 0 && plan.nodes > 0 {
+		sus := plan.sus(h.Shape)
+		if last := plan.suNodes(h.Shape, sus-1); last <= h.Policy.SparesPerSU {
+			nodes.fail("%d nodes make %d SUs, the last of %d nodes, which its %d spares use up; change the count", plan.nodes, sus, last, h.Policy.SparesPerSU)
+		}
+		if stated, ok := m.optional("sus"); ok {
+			if n := stated.number(1, h.Shape.PodSUs); n != sus {
+				stated.fail("%d SUs, but %d nodes in SUs of %d make %d; correct one of the two", n, plan.nodes, h.Shape.SUNodes, sus)
+			}
+		}
+	} else {
+		m.optional("sus")
+	}
+	m.done()
+	h.Pods = append(h.Pods, pod)
+	r.t.pods = append(r.t.pods, plan)
+	r.podAt = append(r.podAt, m.value)
+}
+
+// checkTotals compares what the file says of the whole with its sum.
+func (r *reader) checkTotals(top *mapping) {
+	if n := r.t.Nodes(); n > MaxNodes {
+		top.fail("%d nodes: expected at most %d", n, MaxNodes)
+	}
+	v, ok := top.optional("totals")
+	if !ok {
+		return
+	}
+	m := v.mapping()
+	for _, total := range []struct {
+		name string
+		is   func() int
+	}{
+		{"gpus", func() int { return r.t.Nodes() * GPUs }},
+		{"nodes", func() int { return r.t.Nodes() }},
+		{"sus", func() int { return r.t.SUs() }},
+		{"pods", func() int { return len(r.t.pods) }},
+		{"halls", func() int { return len(r.t.header.Halls) }},
+	} {
+		f, ok := m.optional(total.name)
+		if !ok || r.t.header.Shape.SUNodes < 1 {
+			continue
+		}
+		if stated := f.number(0, MaxNodes*GPUs); stated != total.is() {
+			f.fail("%d, but the halls add up to %d; correct one of the two", stated, total.is())
+		}
+	}
+	m.done()
+}
+
+// unicastLIDs is how many addresses an InfiniBand subnet has: 0x0001 to 0xbfff.
+const unicastLIDs = 0xbfff
+
+// checkFabrics refuses an InfiniBand subnet with more ports than addresses.
+func (r *reader) checkFabrics(top *mapping) {
+	h := &r.t.header
+	if h.Shape.SUNodes < 1 {
+		return
+	}
+	need := make([]int, len(h.Fabrics))
+	for i, pod := range h.Pods {
+		plan := r.t.pods[i]
+		need[pod.Fabric] += Rails * (plan.nodes + plan.sus(h.Shape) + h.Shape.Spines + h.Shape.Cores)
+	}
+	for i, pod := range h.Pods {
+		f := h.Fabrics[pod.Fabric]
+		if f.Family == InfiniBand && need[pod.Fabric] > unicastLIDs {
+			r.podAt[i].fail("fabric %q needs %d InfiniBand addresses for its NICs and switches, and a subnet has %d; split it into several fabrics",
+				f.ID, need[pod.Fabric], unicastLIDs)
+			need[pod.Fabric] = 0 // once is enough
+		}
+	}
+}
+
+// checkAddresses refuses a seed under which two SUs get the same addresses.
+func (r *reader) checkAddresses(top *mapping) {
+	owner := map[uint64]string{}
+	for p, pod := range r.t.header.Pods {
+		for number := range r.t.pods[p].sus(r.t.header.Shape) {
+			su := suID(pod.ID, number+1)
+			block := addressBlock(r.t.header.Seed, su)
+			if other, ok := owner[block]; ok {
+				r.podAt[p].fail("SUs %s and %s get the same addresses from this seed; rename the newer pod", other, su)
+				return
+			}
+			owner[block] = su
+		}
+	}
+}
+
+// place is where a node or switch of a template is.
+type place struct{ pod, su, pos int }
+
+// findNode resolves a node id without compiling anything.
+func (t *Template) findNode(id string) (place, bool) {
+	for p, pod := range t.header.Pods {
+		if !strings.HasPrefix(id, pod.ID+"-su") {
+			continue
+		}
+		for number := range t.pods[p].sus(t.header.Shape) {
+			su := suID(pod.ID, number+1)
+			if !strings.HasPrefix(id, su+"-n") {
+				continue
+			}
+			for pos := range t.pods[p].suNodes(t.header.Shape, number) {
+				if nodeID(su, pos) == id {
+					return place{p, number, pos}, true
+				}
+			}
+		}
+	}
+	return place{}, false
+}
+
+// overrides reads what the file says of single nodes.
+func (r *reader) overrides(v value) {
+	var ids names
+	serials := map[string]string{}
+	for _, item := range r.list(v, 10_000) {
+		m := item.mapping()
+		id := ids.add(m)
+		if _, ok := r.t.findNode(id); id != "" && !ok {
+			m.fields["id"].fail("%q: the site has no such node; expected an id such as %s", id, r.firstNode())
+		}
+		o := Override{Node: id}
+		serial, hasSerial := m.optional("serial")
+		if hasSerial {
+			o.Serial = serial.text()
+			if other, ok := serials[o.Serial]; ok && o.Serial != "" {
+				serial.fail("%q is the serial of node %s already", o.Serial, other)
+			}
+			serials[o.Serial] = id
+		}
+		firmware, hasFirmware := m.optional("firmware")
+		if hasFirmware {
+			o.Firmware = map[string]string{}
+			f := firmware.mapping()
+			for _, class := range []string{ClassGPU, ClassNVMe, ClassNIC, ClassDRAM, ClassUEFI, ClassTPM, ClassBMC} {
+				if version, ok := f.optional(class); ok {
+					o.Firmware[class] = version.text()
+				}
+			}
+			f.done()
+		}
+		m.done()
+		if !hasSerial && !hasFirmware {
+			m.fail("says nothing of node %q; give serial or firmware, or remove it", id)
+		}
+		r.t.overrides[id] = o
+	}
+	if len(serials) == 0 {
+		return
+	}
+	// A serial that another node would get by derivation.
+	for p, pod := range r.t.header.Pods {
+		for number := range r.t.pods[p].sus(r.t.header.Shape) {
+			for pos := range r.t.pods[p].suNodes(r.t.header.Shape, number) {
+				id := nodeID(suID(pod.ID, number+1), pos)
+				if other, ok := serials[chassisSerial(r.t.header.Seed, id)]; ok && other != id && r.t.overrides[id].Serial == "" {
+					v.fail("node %s: its serial is the serial of node %s already", other, id)
+				}
+			}
+		}
+	}
+}
+
+func (r *reader) firstNode() string { return nodeID(suID(r.t.header.Pods[0].ID, 1), 0) }
+
+// links reads extra cables between switches.
+func (r *reader) links(v value) {
+	used := map[string]int{} // end -> line
+	for _, item := range r.list(v, 10_000) {
+		m := item.mapping()
+		from, to := m.required("from"), m.required("to")
+		m.done()
+		link := Link{From: from.text(), To: to.text()}
+		su, ok := r.end(from, link.From, true)
+		_, okTo := r.end(to, link.To, false)
+		for _, end := range []struct {
+			value
+			id string
+		}{{from, link.From}, {to, link.To}} {
+			if line, taken := used[end.id]; taken && end.id != "" {
+				end.fail("%q: two cables in a port: line %d has one there already; choose a free port", end.id, line)
+			}
+			used[end.id] = end.line
+		}
+		if ok && okTo {
+			r.t.cables[su] = append(r.t.cables[su], link)
+		}
+	}
+	for _, links := range r.t.cables {
+		sort.Slice(links, func(a, b int) bool { return links[a].From < links[b].From })
+	}
+}
+
+// end checks one end of an extra link: a free port of a leaf or a spine that
+// exists. It returns the SU of a leaf.
+func (r *reader) end(v value, end string, leafOnly bool) (su string, ok bool) {
+	if end == "" {
+		return "", false
+	}
+	id, port, err := splitEnd(end)
+	if err != nil {
+		v.fail("%v", err)
+		return "", false
+	}
+	shape := r.t.header.Shape
+	taken := func(free string, by string) {
+		v.fail("%q: two cables in a port: %s is there already; free ports of %s are %s", end, by, id, free)
+	}
+	for p, pod := range r.t.header.Pods {
+		if !strings.HasPrefix(id, pod.ID+"-") {
+			continue
+		}
+		plan := r.t.pods[p]
+		for number := range plan.sus(shape) {
+			su, nodes := suID(pod.ID, number+1), plan.suNodes(shape, number)
+			for nic := range NICs {
+				if leafID(su, nic) != id {
+					continue
+				}
+				plane := shape.plane(pod.ID, nic, "")
+				free := freePorts(shape.LeafPorts, nodes, shape.SUNodes, plane.Spines)
+				switch {
+				case port > shape.LeafPorts:
+					v.fail("%q: a leaf has ports 1 to %d", end, shape.LeafPorts)
+				case port <= nodes:
+					taken(free, "node "+nodeID(su, port-1))
+				case port > shape.SUNodes && port <= shape.SUNodes+plane.Spines:
+					taken(free, "uplink to "+plane.SpineID(port-shape.SUNodes))
+				default:
+					return su, true
+				}
+				return "", false
+			}
+		}
+		for nic := range NICs {
+			plane := shape.plane(pod.ID, nic, "")
+			for spine := 1; spine <= plane.Spines && !leafOnly; spine++ {
+				if plane.SpineID(spine) != id {
+					continue
+				}
+				switch {
+				case port > shape.LeafPorts:
+					v.fail("%q: a spine has ports 1 to %d", end, shape.LeafPorts)
+				case port <= plan.sus(shape):
+					taken(freeSpine(shape, plan, plane), leafID(suID(pod.ID, port), nic))
+				case plane.Cores > 0 && port > shape.PodSUs:
+					taken(freeSpine(shape, plan, plane), "an uplink to the cores")
+				default:
+					return "", true
+				}
+				return "", false
+			}
+		}
+	}
+	if leafOnly {
+		v.fail("%q leads nowhere: the site has no leaf %q; a link begins at a leaf, such as %s", end, id,
+			joinEnd(leafID(suID(r.t.header.Pods[0].ID, 1), 0), shape.LeafPorts))
+	} else {
+		v.fail("%q leads nowhere: the site has no leaf or spine %q", end, id)
+	}
+	return "", false
+}
+
+// freePorts describes the ports of a leaf that have neither node nor uplink.
+func freePorts(ports, nodes, suNodes, uplinks int) string {
+	var free []string
+	for _, gap := range [][2]int{{nodes + 1, suNodes}, {suNodes + uplinks + 1, ports}} {
+		if gap[0] == gap[1] {
+			free = append(free, fmt.Sprint(gap[0]))
+		} else if gap[0] < gap[1] {
+			free = append(free, fmt.Sprintf("%d to %d", gap[0], gap[1]))
+		}
+	}
+	if free == nil {
+		return "none"
+	}
+	return strings.Join(free, " and ")
+}
+
+// freeSpine describes the free ports of a spine: those of SUs to come, and all
+// above them where it has no cores to serve.
+func freeSpine(shape Shape, plan podPlan, plane Plane) string {
+	last := shape.LeafPorts
+	if plane.Cores > 0 {
+		last = shape.PodSUs
+	}
+	return freePorts(last, plan.sus(shape), last, 0)
+}
