@@ -2,7 +2,6 @@ package book
 
 import (
 	"fmt"
-	"strings"
 	"time"
 
 	"bulkhead/claim"
@@ -205,9 +204,10 @@ func (c NoteLate) decide(s *State, env Env) (*Decision, error) {
 
 func (s *State) lateNote(l *Lease, slots string, expected time.Time, reason string) lease.Late {
 	note := lease.Late{Lease: l.ID, Tranche: l.Tranche, Slots: slots, Promised: l.Begin, Expected: expected, Reason: reason}
-	for _, t := range s.Contracts[l.Contract].Current().Tranches {
-		if t.ID == l.Tranche {
-			note.Clause = strings.TrimSpace(t.LateClause())
+	c := s.Contracts[l.Contract].Current()
+	for i := range c.Tranches {
+		if c.Tranches[i].ID == l.Tranche {
+			note.Clause = c.TrancheClause(i)
 		}
 	}
 	return note

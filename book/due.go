@@ -29,6 +29,9 @@ func Due(s *State, now time.Time) []Command {
 	due = s.dueCommissioning(due, now)
 	due = s.dueReservations(due, now)
 	due = s.dueRepairs(due)
+	if fenced := s.healthyIn(node.Fenced); len(fenced) > 0 {
+		due = append(due, Sanitize{Nodes: fenced})
+	}
 	refs := make([]SlotRef, 0, len(s.Swaps))
 	for ref := range s.Swaps {
 		refs = append(refs, ref)
@@ -153,7 +156,7 @@ func (s *State) dueRepairs(due []Command) []Command {
 	var nodes []site.Index
 	for n := range s.Nodes.Sick.All() {
 		switch s.Nodes.State[n] {
-		case node.Ready, node.Fenced, node.Sanitizing, node.Attesting, node.Commissioning:
+		case node.Ready, node.Fenced:
 			nodes = append(nodes, n)
 		case node.Reserved:
 			if s.Holder(n) == nil {
@@ -165,6 +168,16 @@ func (s *State) dueRepairs(due []Command) []Command {
 		due = append(due, SendToRepair{Nodes: nodes, Reason: "hardware failure"})
 	}
 	return due
+}
+
+func (s *State) healthyIn(st node.State) []site.Index {
+	var nodes []site.Index
+	for n := range s.Nodes.By[st].All() {
+		if !s.Nodes.Sick.Has(n) && s.Nodes.Health[n] != Dead {
+			nodes = append(nodes, n)
+		}
+	}
+	return nodes
 }
 
 func (s *State) expected(l *Lease) time.Time {

@@ -195,6 +195,9 @@ func (s *State) applyStep(e *ledger.Entry, b Stepped, _ Bodies) error {
 		return err
 	}
 	for n := range nodes.All() {
+		if b.Step == node.StepFence && !s.signedReturn(n) {
+			s.destructive(e.Time, CauseReplacement, 1)
+		}
 		s.Nodes.Attempt[n], s.Nodes.Begun[n] = uint8(b.Attempt), e.Time.Unix()
 		s.Touched.Add(n)
 	}
@@ -313,6 +316,24 @@ func (c Quarantine) decide(s *State, env Env) (*Decision, error) {
 			evidence = d.body(c.Evidence[i])
 		}
 		m.move(n, from, node.Quarantined, 0, evidence, c.Reason[i])
+	}
+	m.write(d)
+	if len(d.Drafts) == 0 {
+		return nil, ErrNothing
+	}
+	return d, nil
+}
+
+// Sanitize takes fenced nodes into sanitizing.
+type Sanitize struct{ Nodes []site.Index }
+
+func (c Sanitize) decide(s *State, env Env) (*Decision, error) {
+	m, d := s.newMover(), &Decision{}
+	for _, n := range c.Nodes {
+		if s.Nodes.State[n] != node.Fenced {
+			return nil, refuse("node", "%s is %s, expected fenced", s.Site.NodeID[n], s.Nodes.State[n])
+		}
+		m.move(n, node.Fenced, node.Sanitizing, 0, claim.Digest{}, "fenced")
 	}
 	m.write(d)
 	if len(d.Drafts) == 0 {

@@ -127,11 +127,7 @@ func leaseID(contractID, tranche string) lease.ID {
 
 // Window is the time for which a tranche holds nodes.
 func Window(c *contract.Contract, t contract.Tranche) (begin, end time.Time) {
-	end = c.End
-	if !t.End.IsZero() {
-		end = t.End
-	}
-	return t.Delivery, end
+	return t.Delivery, t.End
 }
 
 // SignQuote puts a quote in force: the contract is signed, its leases are bound
@@ -259,8 +255,8 @@ func (s *State) applyNotice(e *ledger.Entry, b contract.Notice, _ Bodies) error 
 	k.Versions = append(k.Versions, c)
 	k.Noticed = e.Time
 	for _, l := range s.Leases {
-		if l.Contract == c.ID && l.End.After(c.End) {
-			l.End = c.End
+		if t := c.TrancheByID(l.Tranche); l.Contract == c.ID && t != nil && l.End.After(t.End) {
+			l.End = t.End
 		}
 	}
 	return nil
@@ -281,6 +277,7 @@ func (s *State) applyBound(e *ledger.Entry, b lease.Bound, _ Bodies) error {
 	}, Certificate: b.Certificate, Up: make([]bool, len(nodes))}
 	s.Leases = append(s.Leases, l)
 	s.leaseByID[b.Lease] = int(index)
+	s.number(l)
 	for slot, n := range nodes {
 		if s.Nodes.Lease[n] == NoLease {
 			s.Nodes.Lease[n], s.Nodes.Slot[n] = index, uint32(slot)
@@ -290,4 +287,12 @@ func (s *State) applyBound(e *ledger.Entry, b lease.Bound, _ Bodies) error {
 		s.Nodes.Booked[n] = append(s.Nodes.Booked[n], Hold{Lease: index, Slot: uint32(slot)})
 	}
 	return nil
+}
+
+// number gives the owner of a project's labels its holder number.
+func (s *State) number(l *Lease) {
+	owner := ProjectOwner(l.Tenant, l.Project)
+	if _, ok := s.projects[owner]; !ok {
+		s.projects[owner] = firstProject + HolderNumber(len(s.projects))
+	}
 }

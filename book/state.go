@@ -40,6 +40,8 @@ type State struct {
 	Nodes  Nodes
 	Labels map[string]*fabric.Pool // by fabric id
 
+	projects map[fabric.Owner]HolderNumber // numbered as they were bound
+
 	Swaps    map[SlotRef]*Swap // replacements under way
 	Locked   map[site.Port]Lock
 	Unread   map[site.Leaf]time.Time
@@ -51,8 +53,6 @@ type State struct {
 	// Touched collects nodes whose desired state may have changed since the
 	// loop last drained it. It is derived and never part of the state hash.
 	Touched *site.Set
-
-	started time.Time // when the current node batch began; scratch of Apply
 }
 
 // Tenant is one party that leases. The owner's own teams are tenants like any
@@ -169,6 +169,7 @@ func New() *State {
 		Quotes:    map[string]*Quote{},
 		leaseByID: map[lease.ID]int{},
 		Labels:    map[string]*fabric.Pool{},
+		projects:  map[fabric.Owner]HolderNumber{},
 		Swaps:     map[SlotRef]*Swap{},
 		Locked:    map[site.Port]Lock{},
 		Unread:    map[site.Leaf]time.Time{},

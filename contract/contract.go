@@ -148,8 +148,9 @@ type Tier struct {
 	Credit Decimal `json:"credit"` // share of the price of the affected GPU-seconds
 }
 
-// Unknown says what silence costs: the first GraceS seconds of each unknown
-// interval count as up, the rest counts as Then.
+// Unknown says what silence costs: the first GraceS seconds of each silence
+// count as what the slot was before it, the rest counts as Then. A slot that
+// was not delivered, or given back, before the silence stays so.
 type Unknown struct {
 	GraceS int64  `json:"grace_s"`
 	Then   string `json:"then"` // "up" | "down-owner"
@@ -177,7 +178,7 @@ type Right struct {
 	Clause    string `json:"clause,omitempty"`
 }
 
-// Tax is added to the sum of all other lines.
+// Tax is added to the sum of all other lines but what was prepaid.
 type Tax struct {
 	Name   string  `json:"name"`
 	Rate   Decimal `json:"rate"`

@@ -6,7 +6,16 @@ import (
 	"strings"
 )
 
-const maxText = 120 // longest serial, model or firmware version
+const (
+	maxText  = 120    // bytes of a serial, model or firmware version
+	maxLinks = 10_000 // links of an SU
+)
+
+// identity is what no two parts of an SU may share.
+type identity struct {
+	class, serial string
+	hardware      HardwareID
+}
 
 // Check returns an error that names the first thing of an inventory that cannot
 // be: a part twice, a NIC cabled elsewhere than to its leaf, two cables in a
@@ -27,7 +36,8 @@ func (inv *SUInventory) Check() error {
 	if len(inv.Leaves) != NICs {
 		return fmt.Errorf("leaves: %d, expected %d", len(inv.Leaves), NICs)
 	}
-	leaf := map[string]int{} // id -> ports
+	leaf := map[string]int{}                             // id -> ports
+	seen := make(map[identity]string, 40*len(inv.Nodes)) // -> node or leaf
 	for nic := range inv.Leaves {
 		l := &inv.Leaves[nic]
 		if l.ID != leafID(inv.SU, nic) || l.NIC != nic {
@@ -40,8 +50,12 @@ func (inv *SUInventory) Check() error {
 			return fmt.Errorf("leaf %q: %d ports for %d nodes, expected as many or more, at most 256", l.ID, l.Ports, len(inv.Nodes))
 		}
 		leaf[l.ID] = l.Ports
+		key := identity{class: "hardware id", hardware: l.GUID}
+		if other, ok := seen[key]; ok || l.GUID == 0 {
+			return fmt.Errorf("leaf %q: guid %s: expected one of its own, not none or that of leaf %q", l.ID, l.GUID, other)
+		}
+		seen[key] = l.ID
 	}
-	seen := make(map[any]string, 40*len(inv.Nodes)) // serial or hardware id -> node
 	for pos := range inv.Nodes {
 		if err := inv.Nodes[pos].check(inv, pos, seen); err != nil {
 			return fmt.Errorf("node %.60q: %w", inv.Nodes[pos].ID, err)
@@ -50,16 +64,20 @@ func (inv *SUInventory) Check() error {
 	return inv.checkLinks(leaf)
 }
 
-func (n *NodeInventory) check(inv *SUInventory, pos int, seen map[any]string) error {
+func (n *NodeInventory) check(inv *SUInventory, pos int, seen map[identity]string) error {
 	if n.Pos != pos {
 		return fmt.Errorf("pos: %d, expected %d", n.Pos, pos)
 	}
 	if want := nodeID(inv.SU, pos); n.ID != want {
 		return fmt.Errorf("id: expected %q", want)
 	}
-	once := func(what string, key any) error {
+	once := func(class, serial string, hardware HardwareID) error {
+		key := identity{class, serial, hardware}
 		if other, ok := seen[key]; ok {
-			return fmt.Errorf("%s: %v: node %s has the same", what, key, other)
+			if hardware != 0 {
+				serial = hardware.String()
+			}
+			return fmt.Errorf("%s %q: %s has the same", class, serial, other)
 		}
 		seen[key] = n.ID
 		return nil
@@ -67,7 +85,7 @@ func (n *NodeInventory) check(inv *SUInventory, pos int, seen map[any]string) er
 	if n.Serial == "" || len(n.Serial) > maxText {
 		return fmt.Errorf("serial: expected 1 to %d characters", maxText)
 	}
-	if err := once("serial", "chassis "+n.Serial); err != nil {
+	if err := once("chassis", n.Serial, 0); err != nil {
 		return err
 	}
 	if len(n.GPUs) != GPUs {
@@ -93,9 +111,15 @@ func (n *NodeInventory) check(inv *SUInventory, pos int, seen map[any]string) er
 		if nic.ID == 0 {
 			return fmt.Errorf("nic %s: id: missing", nic.Name)
 		}
-		if err := once("nic "+nic.Name+" id", nic.ID); err != nil {
+		if err := once("hardware id", "", nic.ID); err != nil {
 			return err
 		}
+	}
+	if n.BMC.MAC == 0 {
+		return fmt.Errorf("bmc: mac: missing")
+	}
+	if err := once("hardware id", "", n.BMC.MAC); err != nil {
+		return err
 	}
 	for _, part := range [...]struct {
 		class   string
@@ -111,7 +135,7 @@ func (n *NodeInventory) check(inv *SUInventory, pos int, seen map[any]string) er
 		if d.Serial == "" || len(d.Serial) > maxText || len(d.Model) > maxText || len(d.Firmware) > maxText {
 			return fmt.Errorf("%s: expected a serial, and texts of at most %d characters", d.Class, maxText)
 		}
-		if err := once(d.Class+" serial", d.Class+" "+d.Serial); err != nil {
+		if err := once(d.Class, d.Serial, 0); err != nil {
 			return err
 		}
 	}
@@ -120,11 +144,11 @@ func (n *NodeInventory) check(inv *SUInventory, pos int, seen map[any]string) er
 
 // checkLinks finds links to nowhere and ports with two cables.
 func (inv *SUInventory) checkLinks(leaf map[string]int) error {
+	if len(inv.Links) > maxLinks {
+		return fmt.Errorf("links: %d, expected at most %d", len(inv.Links), maxLinks)
+	}
 	used := make(map[string]bool, 2*len(inv.Links))
 	for i, link := range inv.Links {
-		if i >= 10_000 {
-			return fmt.Errorf("links: more than 10000")
-		}
 		for side, end := range [...]string{link.From, link.To} {
 			id, number, err := splitEnd(end)
 			if err != nil {

@@ -37,19 +37,40 @@ func DecodeHeader(data []byte) (Header, error) {
 }
 
 // DecodeSU reads an inventory body: canonical bytes of an inventory that passes
-// Check.
+// Check. The strings of the result are parts of one copy of data, so keep the
+// few that are needed with strings.Clone. Cost: about 1 ms for 64 nodes.
 func DecodeSU(data []byte) (*SUInventory, error) {
 	inv := new(SUInventory)
-	if err := strict(data, inv); err != nil {
+	if err := decode(data, inv.code); err != nil {
 		return nil, fmt.Errorf("SU inventory: %w", err)
-	}
-	if !bytes.Equal(inv.Encode(), data) {
-		return nil, fmt.Errorf("SU inventory %.60q: not in canonical form", inv.SU)
 	}
 	if err := inv.Check(); err != nil {
 		return nil, fmt.Errorf("SU inventory %.60q: %w", inv.SU, err)
 	}
 	return inv, nil
+}
+
+// DecodeNode reads the canonical bytes of one node of an inventory, such as a
+// tenant gets of its own nodes. It checks the form only: where the node stands
+// is for its SU's inventory to say.
+func DecodeNode(data []byte) (*NodeInventory, error) {
+	n := new(NodeInventory)
+	if err := decode(data, n.code); err != nil {
+		return nil, fmt.Errorf("node inventory: %w", err)
+	}
+	return n, nil
+}
+
+func decode(data []byte, code func(*coder)) error {
+	if len(data) > MaxBody {
+		return fmt.Errorf("%d bytes, expected at most %d", len(data), MaxBody)
+	}
+	c := coder{in: string(data), reading: true}
+	code(&c)
+	if c.err == nil && c.at != len(c.in) {
+		c.fail("expected the end, found %.40q", c.in[c.at:])
+	}
+	return c.err
 }
 
 func strict(data []byte, into any) error {
@@ -67,14 +88,19 @@ func strict(data []byte, into any) error {
 	return nil
 }
 
-// Encode returns the JSON body of an inventory, equal to what encoding/json
-// would write. The same inventory always gives the same bytes.
+// Encode returns the JSON body of an inventory. The same inventory always gives
+// the same bytes. Cost: about 300 µs and 260 kB for 64 nodes.
 func (inv *SUInventory) Encode() []byte {
-	data, err := json.Marshal(inv)
-	if err != nil {
-		panic(err) // plain structs of text and numbers always encode
-	}
-	return data
+	c := coder{out: make([]byte, 0, 4096*len(inv.Nodes)+100*len(inv.Links)+4096)}
+	inv.code(&c)
+	return c.out
+}
+
+// Encode returns the node's part of its SU's body.
+func (n *NodeInventory) Encode() []byte {
+	c := coder{out: make([]byte, 0, 4096)}
+	n.code(&c)
+	return c.out
 }
 
 // Digest returns the digest of the inventory's body.

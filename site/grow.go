@@ -2,6 +2,7 @@ package site
 
 import (
 	"fmt"
+	"strings"
 	"time"
 
 	"bulkhead/claim"
@@ -165,18 +166,21 @@ func (s *Site) AddSU(inv *SUInventory, digest claim.Digest) (Index, error) {
 	}
 	first := Index(len(s.NodeID))
 	number := len(s.SUs)
-	su := SU{ID: inv.SU, Pod: s.pods[inv.Pod], Kind: inv.Kind, Spares: inv.Spares, Inventory: digest,
+	// Clones, so that the site does not hold on to the whole body.
+	kind, _ := s.Kind(inv.Kind)
+	su := SU{ID: strings.Clone(inv.SU), Pod: s.pods[inv.Pod], Kind: kind.ID, Spares: inv.Spares, Inventory: digest,
 		Nodes: make([]Index, len(inv.Nodes))}
 	for pos := range inv.Nodes {
 		node := &inv.Nodes[pos]
 		n := first + Index(pos)
 		su.Nodes[pos] = n
-		s.nodes[node.ID] = n
-		s.serials[node.Serial] = n
-		s.NodeID = append(s.NodeID, node.ID)
+		id, serial := strings.Clone(node.ID), strings.Clone(node.Serial)
+		s.nodes[id] = n
+		s.serials[serial] = n
+		s.NodeID = append(s.NodeID, id)
 		s.NodeSU = append(s.NodeSU, uint32(number))
 		s.NodePos = append(s.NodePos, uint8(pos))
-		s.Serial = append(s.Serial, node.Serial)
+		s.Serial = append(s.Serial, serial)
 		s.Devices = append(s.Devices, DeviceDigest(node.WipeDevices()))
 		s.AttestationKey = append(s.AttestationKey, node.AttestationKey)
 		for nic := range node.NICs {
@@ -185,7 +189,7 @@ func (s *Site) AddSU(inv *SUInventory, digest claim.Digest) (Index, error) {
 			s.ports[id] = PortOf(n, nic)
 		}
 	}
-	s.sus[inv.SU] = number
+	s.sus[su.ID] = number
 	s.SUs = append(s.SUs, su)
 	return first, nil
 }

@@ -202,12 +202,36 @@ func DeviceDigest(devices []Device) claim.Digest {
 	return sha256.Sum256(buf)
 }
 
+// compareDevices orders by class, as WipeDevices does, then by serial and model.
 func compareDevices(a, b Device) int {
-	if c := strings.Compare(a.Class, b.Class); c != 0 {
-		return c
+	if a.Class != b.Class {
+		if c := classRank(a.Class) - classRank(b.Class); c != 0 {
+			return c
+		}
+		return strings.Compare(a.Class, b.Class)
 	}
 	if c := strings.Compare(a.Serial, b.Serial); c != 0 {
 		return c
 	}
 	return strings.Compare(a.Model, b.Model)
+}
+
+func classRank(class string) int {
+	switch class {
+	case ClassGPU:
+		return 0
+	case ClassNVMe:
+		return 1
+	case ClassNIC:
+		return 2
+	case ClassDRAM:
+		return 3
+	case ClassTPM:
+		return 4
+	case ClassUEFI:
+		return 5
+	case ClassBMC:
+		return 6
+	}
+	return 7
 }

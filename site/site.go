@@ -115,7 +115,7 @@ type SU struct {
 
 // Site is the folded inventory with dense indexes. Fields are for reading;
 // only the methods New, Extend, AddSU, SetHallInService and Retire change it.
-// A site of 50,000 nodes takes about 40 MB; see BenchmarkBuild.
+// A site of 50,000 nodes takes 28 MiB; see BenchmarkBuild.
 type Site struct {
 	Name    string
 	Origin  claim.Origin

@@ -1,0 +1,101 @@
+package book
+
+import (
+	"fmt"
+
+	"bulkhead/node"
+	"bulkhead/site"
+)
+
+// CheckInvariants checks what must hold after every entry, in any order of
+// events. It costs O(nodes + slots + events) and is meant for tests and the
+// simulator on small sites.
+func CheckInvariants(s *State) error {
+	if s.Site == nil {
+		return nil
+	}
+	c := &s.Nodes
+	if len(c.State) != s.Site.Nodes() {
+		return fmt.Errorf("%d node columns for %d nodes", len(c.State), s.Site.Nodes())
+	}
+	// A node is in at most one slot, and a slot's node knows it.
+	in := map[site.Index]SlotRef{}
+	for index, l := range s.Leases {
+		if !l.Returned.IsZero() || !l.Returning.IsZero() {
+			continue
+		}
+		for slot, n := range l.Slots {
+			if c.Lease[n] != int32(index) {
+				if booked(c.Booked[n], int32(index), uint32(slot)) {
+					continue
+				}
+				return fmt.Errorf("slot %d of %s names node %s, which is held by lease %d", slot, l.ID, s.Site.NodeID[n], c.Lease[n])
+			}
+			if other, twice := in[n]; twice {
+				return fmt.Errorf("node %s is in slot %d of %s and in slot %d of %s", s.Site.NodeID[n], other.Slot, other.Lease, slot, l.ID)
+			}
+			in[n] = SlotRef{l.ID, uint32(slot)}
+		}
+	}
+	for i := range c.State {
+		n := site.Index(i)
+		st := c.State[n]
+		if !c.By[st].Has(n) {
+			return fmt.Errorf("node %s is %s and not in that set", s.Site.NodeID[n], st)
+		}
+		// Never delivered while dirty: a delivered node has a statement, and
+		// the data on it is its holder's.
+		if st == node.Delivered {
+			if c.Statement[n].IsZero() {
+				return fmt.Errorf("node %s is delivered without a turnover statement", s.Site.NodeID[n])
+			}
+			if c.Owner[n] == NoLease || c.Owner[n] != c.Lease[n] {
+				return fmt.Errorf("node %s is delivered to lease %d and holds data of lease %d", s.Site.NodeID[n], c.Lease[n], c.Owner[n])
+			}
+		}
+		if (st == node.Ready || st == node.Reserved) && c.Owner[n] != NoLease {
+			return fmt.Errorf("node %s is %s and still holds data of lease %d", s.Site.NodeID[n], st, c.Owner[n])
+		}
+	}
+	// A label has one owner at a time.
+	for _, id := range sortedKeys(s.Labels) {
+		if err := s.Labels[id].Check(); err != nil {
+			return fmt.Errorf("labels of fabric %s: %w", id, err)
+		}
+	}
+	return s.checkCalendar()
+}
+
+func booked(holds []Hold, lease int32, slot uint32) bool {
+	for _, h := range holds {
+		if h.Lease == lease && h.Slot == slot {
+			return true
+		}
+	}
+	return false
+}
+
+// checkCalendar verifies that no more is promised than the site has, with its
+// spares, at every instant at which a lease begins.
+func (s *State) checkCalendar() error {
+	type class struct{ fabric, kind string }
+	have := map[class]int{}
+	for i := range s.Nodes.State {
+		n := site.Index(i)
+		have[class{s.fabricOf(n), s.Site.KindOf(n)}]++
+	}
+	for _, at := range s.Leases {
+		promised := map[class]int{}
+		for _, l := range s.Leases {
+			if l.Returned.IsZero() && !l.Begin.After(at.Begin) && at.Begin.Before(l.End) {
+				promised[class{l.Fabric, l.Kind}] += len(l.Slots)
+			}
+		}
+		for k, nodes := range promised {
+			if nodes > have[k] {
+				return fmt.Errorf("at %s %d nodes of %s in %s are promised, the site has %d", at.Begin, nodes, k.kind, k.fabric, have[k])
+			}
+		}
+	}
+	return nil
+}

@@ -1,0 +1,91 @@
+package book
+
+import (
+	"strings"
+
+	"bulkhead/fabric"
+	"bulkhead/node"
+	"bulkhead/site"
+)
+
+// Holder numbers name who may be reached behind an edge port. They are what the
+// prover compares: a label's owner and a port's holder must be the same.
+type HolderNumber uint32
+
+const (
+	NoHolder         HolderNumber = 0 // nothing has been said of the port yet
+	QuarantineHolder HolderNumber = 1
+	firstProject     HolderNumber = 2
+	firstTurnover    HolderNumber = 1 << 24
+)
+
+// Wanted is what a node's ports should carry, and who its ports belong to until
+// read-back shows that they do.
+type Wanted struct {
+	Owner  fabric.Owner // of the label; "" when nothing is wanted of the ports yet
+	Holder HolderNumber
+}
+
+// Wants says which label a node's ports should carry in its state. A node that
+// is leased carries its project's, one in turnover a label of its own, so that
+// dirty nodes don't meet, and every other one the quarantine label.
+func (s *State) Wants(n site.Index) Wanted {
+	switch s.Nodes.State[n] {
+	case node.Discovered:
+		return Wanted{}
+	case node.Reserved, node.Delivered:
+		if l := s.Holder(n); l != nil {
+			return s.project(l)
+		}
+	case node.Reclaiming:
+		// The turnover label is wanted, but until read-back shows it the port
+		// is still the tenant's: that is what the proof must say.
+		w := s.turnover(n)
+		if i := s.Nodes.Owner[n]; i != NoLease {
+			w.Holder = s.project(s.Leases[i]).Holder
+		}
+		return w
+	case node.Commissioning, node.Fenced, node.Sanitizing, node.Attesting, node.Repair:
+		return s.turnover(n)
+	}
+	return Wanted{Owner: fabric.Quarantine, Holder: QuarantineHolder}
+}
+
+func (s *State) project(l *Lease) Wanted {
+	owner := ProjectOwner(l.Tenant, l.Project)
+	return Wanted{Owner: owner, Holder: s.projects[owner]}
+}
+
+func (s *State) turnover(n site.Index) Wanted {
+	return Wanted{Owner: fabric.TurnoverOwner(s.Site.NodeID[n]), Holder: firstTurnover + HolderNumber(n)}
+}
+
+// HolderOf is the number of a label's owner.
+func (s *State) HolderOf(owner fabric.Owner) HolderNumber {
+	if owner == fabric.Quarantine {
+		return QuarantineHolder
+	}
+	if id, ok := strings.CutPrefix(string(owner), "turnover/"); ok {
+		if n, known := s.Site.Lookup(id); known {
+			return firstTurnover + HolderNumber(n)
+		}
+		return NoHolder
+	}
+	return s.projects[owner]
+}
+
+// Label is the label that an owner has in a fabric. Turnover labels follow from
+// the node: they are its own for ever and are never allocated.
+func (s *State) Label(fabricIndex int, n site.Index, owner fabric.Owner) (fabric.Label, bool) {
+	f := s.Site.Fabrics[fabricIndex]
+	if owner == "" {
+		return fabric.Label{}, false
+	}
+	if strings.HasPrefix(string(owner), "turnover/") {
+		return fabric.TurnoverLabel(f.ID, f.Family, n), true
+	}
+	if owner == fabric.Quarantine {
+		return fabric.QuarantineLabel(f.ID, f.Family), true
+	}
+	return s.Labels[f.ID].ValueOf(owner)
+}

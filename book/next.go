@@ -1,0 +1,206 @@
+package book
+
+import (
+	"fmt"
+	"time"
+
+	"bulkhead/fabric"
+	"bulkhead/node"
+	"bulkhead/site"
+)
+
+// Seen is what the loop has last seen of the devices.
+type Seen interface {
+	// Pending is the set of nodes with an edge port whose read-back is not what
+	// is wanted of it.
+	Pending() *site.Set
+	// AsWanted says whether one port reads back as wanted.
+	AsWanted(p site.Port) bool
+	// Readable says whether a leaf answers.
+	Readable(l site.Leaf) bool
+	// Fresh says whether every fabric has been read back since the loop began:
+	// until then nothing is decided from what was not seen.
+	Fresh() bool
+}
+
+// Plan is what would bring observed to desired: a value that can be printed,
+// compared and tested. Carrying it out decides nothing more.
+type Plan struct {
+	Ports    []PortWork
+	Steps    []node.Step // without their nonces
+	Commands []Command   // records that need no device: time-outs, the brake
+	Held     []string    // what is not done, and why
+}
+
+// Empty says whether there is nothing to do.
+func (p *Plan) Empty() bool { return len(p.Ports) == 0 && len(p.Steps) == 0 && len(p.Commands) == 0 }
+
+// PortWork sets one edge port's label.
+type PortWork struct {
+	Port  site.Port
+	Label fabric.Label
+	Owner fabric.Owner
+}
+
+// Next plans the next steps. It is level-triggered: it looks at what is, not at
+// what happened, so it can be computed again at any time and after any crash.
+// Cost: O(nodes in motion + ports that differ).
+func Next(s *State, seen Seen, now time.Time) Plan {
+	var p Plan
+	switch {
+	case s.Site == nil:
+		return p
+	case s.Control.Adopted:
+		p.Held = append(p.Held, "this site was adopted read-only: nothing is written to it")
+		return p
+	case s.PausedAt(""):
+		p.Held = append(p.Held, "the loop is paused: "+s.Control.Paused[""].Reason)
+		return p
+	case !seen.Fresh():
+		p.Held = append(p.Held, "not every fabric has been read back since this writer began")
+		return p
+	}
+	s.planPorts(&p, seen)
+	s.planSteps(&p, seen, now)
+	return p
+}
+
+func (s *State) planPorts(p *Plan, seen Seen) {
+	braked := s.Control.Brake != nil
+	unreadable := 0
+	for n := range seen.Pending().All() {
+		if s.PausedAt(s.Site.Halls[s.Site.HallOf(n)].ID) {
+			continue
+		}
+		w := s.Wants(n)
+		if w.Owner == "" {
+			continue
+		}
+		if braked && s.Nodes.State[n] == node.Reclaiming {
+			continue // taking a label away from a tenant is what the brake is for
+		}
+		for nic := range site.NICs {
+			port := site.PortOf(n, nic)
+			if seen.AsWanted(port) {
+				continue
+			}
+			if !seen.Readable(s.Site.LeafOf(port)) {
+				unreadable++
+				continue
+			}
+			if lock, drifted := s.Locked[port]; drifted && lock.Cause != CauseLocked && braked {
+				continue
+			}
+			label, ok := s.Label(s.Site.FabricOf(port), n, w.Owner)
+			if !ok {
+				p.Held = append(p.Held, fmt.Sprintf("%s has no label in the fabric of %s", w.Owner, s.Site.PortName(port)))
+				continue
+			}
+			p.Ports = append(p.Ports, PortWork{Port: port, Label: label, Owner: w.Owner})
+		}
+	}
+	if braked {
+		p.Held = append(p.Held, "the brake is engaged: "+s.Control.Brake.Detail)
+	}
+	if unreadable > 0 {
+		p.Held = append(p.Held, fmt.Sprintf("%d ports wait for leaves that can't be read", unreadable))
+	}
+}
+
+// stepOf says which step a state waits for, and how long it may take.
+func (s *State) stepOf(st node.State) (kind string, timeout time.Duration) {
+	t := s.Policy.Turnover
+	switch st {
+	case node.Commissioning:
+		return node.StepCommission, t.Commission
+	case node.Reclaiming:
+		return node.StepFence, t.Fence
+	case node.Sanitizing:
+		return node.StepSanitize, t.Sanitize
+	case node.Attesting:
+		return node.StepAttest, t.Attest
+	case node.Repair:
+		return node.StepRepair, RepairLimit
+	}
+	return "", 0
+}
+
+// RepairLimit is how long a repair may take before people are asked: a return
+// to the vendor takes ten days.
+const RepairLimit = 30 * 24 * time.Hour
+
+// StepID names a step: the same node, turnover, kind and attempt is the same
+// step, so giving it twice is giving it once.
+func StepID(nodeID string, turnover uint32, kind string, attempt int) string {
+	return fmt.Sprintf("%s/%d/%s/%d", nodeID, turnover, kind, attempt)
+}
+
+// ExpectedStep is the id of the step that a node waits for, or "".
+func (s *State) ExpectedStep(n site.Index) string {
+	kind, _ := s.stepOf(s.Nodes.State[n])
+	if kind == "" || s.Nodes.Begun[n] == 0 {
+		return ""
+	}
+	return StepID(s.Site.NodeID[n], s.Nodes.Turnover[n], kind, int(s.Nodes.Attempt[n]))
+}
+
+func (s *State) planSteps(p *Plan, seen Seen, now time.Time) {
+	pending := seen.Pending()
+	budget := s.Budget(CauseReplacement, now)
+	var late Quarantine
+	for _, st := range []node.State{node.Commissioning, node.Reclaiming, node.Sanitizing, node.Attesting, node.Repair} {
+		kind, timeout := s.stepOf(st)
+		for n := range s.Nodes.By[st].All() {
+			if pending.Has(n) && st != node.Repair || s.PausedAt(s.Site.Halls[s.Site.HallOf(n)].ID) {
+				continue
+			}
+			attempt := int(s.Nodes.Attempt[n])
+			if begun := s.Nodes.Begun[n]; begun != 0 {
+				if now.Sub(time.Unix(begun, 0)) <= timeout {
+					continue
+				}
+				if attempt >= s.Policy.Turnover.Attempts {
+					late.Nodes = append(late.Nodes, n)
+					late.Reason = append(late.Reason, fmt.Sprintf("%s did not end within %s, %d times", kind, timeout, attempt))
+					continue
+				}
+			}
+			if st == node.Reclaiming && !s.signedReturn(n) {
+				if budget == 0 {
+					s.holdOrBrake(p, n)
+					continue
+				}
+				budget--
+			}
+			p.Steps = append(p.Steps, node.Step{
+				ID:   StepID(s.Site.NodeID[n], s.Nodes.Turnover[n], kind, attempt+1),
+				Node: n, Kind: kind, Turnover: s.Nodes.Turnover[n], Attempt: attempt + 1,
+			})
+		}
+	}
+	if len(late.Nodes) > 0 {
+		p.Commands = append(p.Commands, late)
+	}
+}
+
+// CauseReplacement is the brake's cause of fencing replaced nodes.
+const CauseReplacement = "replacement"
+
+// signedReturn says whether a node is reclaimed because its lease is being
+// returned: that was signed, and the brake does not count it.
+func (s *State) signedReturn(n site.Index) bool {
+	i := s.Nodes.Owner[n]
+	return i != NoLease && !s.Leases[i].Returning.IsZero()
+}
+
+func (s *State) holdOrBrake(p *Plan, n site.Index) {
+	if s.Control.Brake != nil {
+		p.Held = append(p.Held, s.Site.NodeID[n]+" is not fenced: the brake is engaged")
+		return
+	}
+	p.Commands = append(p.Commands, EngageBrake{
+		Cause:  CauseReplacement,
+		Detail: fmt.Sprintf("more than %d nodes would be fenced within %s", s.Policy.Brake.Nodes, s.Policy.Brake.Window),
+		By:     Loop,
+	})
+}

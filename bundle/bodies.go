@@ -1,0 +1,174 @@
+package bundle
+
+import (
+	"fmt"
+	"io"
+	"sync"
+	"time"
+
+	"bulkhead/claim"
+)
+
+// opened is a body that an entry has named. What it says is known when the
+// workers are done.
+type opened struct {
+	digest claim.Digest
+	role   role
+	first  place
+	at     time.Time // of the entry that named it first: its keys must be valid then
+	there  bool
+	says   any // by role: *turnoverSays, *isolationSays, *fenceSays, *invoiceSays
+	err    error
+}
+
+// open takes the bodies that an entry names out of the bundle. Each stands
+// there once, in the order in which it is named first.
+// Cost: about 20 µs for a statement of 14 kB; what it says is checked by the
+// workers.
+func (v *verifier) open(body any) error {
+	for _, n := range named(body) {
+		if o, again := v.opened[n.digest]; again {
+			if o.role != n.role {
+				v.fail(v.at, CheckEvidence, n.digest.String(), "it is named as %s here and as %s by entry %d", n.role, o.role, o.first.entry)
+			}
+			continue
+		}
+		o := &opened{digest: n.digest, role: n.role, first: v.at, at: v.time}
+		v.opened[n.digest] = o
+		data, err := v.nextBody(n.digest)
+		if err != nil {
+			return err
+		}
+		if data == nil {
+			v.fail(v.at, CheckBody, n.digest.String(), "the bundle does not hold this %s, or not in its place", n.role)
+			o.err = errMissing
+			continue
+		}
+		o.there = true
+		v.workers.do(func() { v.inspect(o, data) })
+	}
+	return nil
+}
+
+var errMissing = fmt.Errorf("the bundle does not hold it")
+
+// held is a body that was read and not named yet.
+type held struct {
+	digest claim.Digest
+	data   []byte
+}
+
+// nextBody gives the next body if it has the digest, and nil if it has another
+// one. An error means that the container itself is broken.
+func (v *verifier) nextBody(digest claim.Digest) ([]byte, error) {
+	if v.held == nil {
+		kept, err := v.bodies.record(&v.c.manifest.Bodies)
+		if err == io.EOF {
+			return nil, nil
+		}
+		if err != nil {
+			return nil, err
+		}
+		data, err := restoreBody(kept)
+		if err != nil {
+			return nil, fmt.Errorf("body: %w", err)
+		}
+		v.held = &held{claim.DigestOf(data), data}
+	}
+	if v.held.digest != digest && v.skip != CheckBody {
+		return nil, nil
+	}
+	data := v.held.data
+	v.held = nil
+	return data, nil
+}
+
+// surplus makes sure that nothing is left in the bundle.
+func (v *verifier) surplus() error {
+	v.at = place{}
+	for {
+		if v.held == nil {
+			_, err := v.nextBody(claim.Digest{})
+			if err != nil {
+				return err
+			}
+			if v.held == nil {
+				return nil
+			}
+		}
+		v.fail(place{}, CheckSurplus, v.held.digest.String(), "no entry names this body")
+		v.held = nil
+	}
+}
+
+// inspect reads what a body says. It runs in a worker: it writes to the body's
+// own record and to nothing else.
+func (v *verifier) inspect(o *opened, data []byte) {
+	switch o.role {
+	case roleTurnover:
+		o.says, o.err = v.readTurnover(o, data)
+	case roleIsolation:
+		o.says, o.err = v.readIsolation(o, data)
+	case roleFence:
+		o.says, o.err = readFence(data)
+	case roleInvoice:
+		o.says, o.err = v.readInvoice(o, data)
+	}
+}
+
+// signed opens a statement with the keys of a purpose that were valid when the
+// log named it.
+func (v *verifier) signed(o *opened, data []byte, purpose, predicate string) (claim.Statement, error) {
+	trust := v.policy.trustAt(purpose, o.at)
+	if v.skip == CheckSigner {
+		trust = v.policy.all(purpose)
+	}
+	s, err := claim.Open(data, trust)
+	if err != nil {
+		return s, &signerError{fmt.Errorf("%w (keys for %s at %s)", err, purpose, stamp(o.at))}
+	}
+	if s.PredicateType != predicate {
+		return s, fmt.Errorf("a statement of type %.80q, expected %q", s.PredicateType, predicate)
+	}
+	return s, nil
+}
+
+// signerError is the failure of a signature rather than of what is signed.
+type signerError struct{ error }
+
+func (e *signerError) Unwrap() error { return e.error }
+
+// workers run checks that depend on one body only.
+type workers struct {
+	jobs chan func()
+	done sync.WaitGroup
+}
+
+// queue is how many bodies may wait for a worker: enough to keep them busy, few
+// enough to hold little memory.
+const queue = 64
+
+func newWorkers(count int) *workers {
+	if count <= 0 {
+		count = 2
+	}
+	w := &workers{jobs: make(chan func(), queue)}
+	for range count {
+		w.done.Add(1)
+		go func() {
+			defer w.done.Done()
+			for job := range w.jobs {
+				job()
+			}
+		}()
+	}
+	return w
+}
+
+func (w *workers) do(job func()) { w.jobs <- job }
+
+// wait returns when every job is done. No job can be added after it.
+func (w *workers) wait() {
+	close(w.jobs)
+	w.done.Wait()
+}

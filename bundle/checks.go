@@ -1,0 +1,168 @@
+package bundle
+
+import "fmt"
+
+// Check is one thing that Verify insists on. Removing any of them from the
+// verifier turns a test red.
+type Check string
+
+// The checks, by what they are about.
+const (
+	// The log.
+	CheckScope      Check = "scope"
+	CheckKind       Check = "kind"
+	CheckSequence   Check = "sequence"
+	CheckTime       Check = "time"
+	CheckCheckpoint Check = "checkpoint"
+	CheckRoot       Check = "root"
+	CheckSince      Check = "since"
+	CheckBody       Check = "body"
+	CheckSurplus    Check = "surplus"
+	CheckSigner     Check = "signer"
+
+	// What was promised.
+	CheckContract  Check = "contract"
+	CheckBound     Check = "bound"
+	CheckSlotTwice Check = "slot-twice"
+	CheckReturn    Check = "return"
+	CheckReturned  Check = "returned"
+
+	// How nodes change hands.
+	CheckName         Check = "name"
+	CheckArrow        Check = "arrow"
+	CheckNodeState    Check = "node-state"
+	CheckNodeSequence Check = "node-sequence"
+	CheckTurnoverTurn Check = "turnover-number"
+	CheckEvidence     Check = "evidence"
+	CheckTurnover     Check = "turnover"
+	CheckStatement    Check = "statement"
+	CheckFence        Check = "fence"
+	CheckSlotHolder   Check = "slot-holder"
+	CheckHandOver     Check = "hand-over"
+	CheckSwap         Check = "swap"
+	CheckUnasked      Check = "unasked"
+	CheckStayed       Check = "stayed"
+
+	// Isolation.
+	CheckLabel      Check = "label"
+	CheckIsolation  Check = "isolation"
+	CheckCovers     Check = "covers"
+	CheckVerdict    Check = "verdict"
+	CheckEpoch      Check = "epoch"
+	CheckExposed    Check = "exposed"
+	CheckUnfounded  Check = "unfounded"
+	CheckSlotUp     Check = "slot-up"
+	CheckSlotRange  Check = "slot-range"
+	CheckNotExposed Check = "drift"
+
+	// Money.
+	CheckInvoiceNumber Check = "invoice-number"
+	CheckInvoiceTwice  Check = "invoice-twice"
+	CheckInvoice       Check = "invoice"
+	CheckInvoiceEntry  Check = "invoice-entry"
+
+	// The tenant's own demands.
+	CheckOrigin Check = "origin"
+	CheckGrade  Check = "grade"
+)
+
+// Checks lists every check with what it insists on, in the order in which a
+// reader would ask.
+func Checks() []struct {
+	Name Check
+	Says string
+} {
+	return append(checks[:0:0], checks...)
+}
+
+var checks = []struct {
+	Name Check
+	Says string
+}{
+	{CheckScope, "the bundle is of the policy's site and tenant, and every entry is in that tenant's scope"},
+	{CheckKind, "every entry is of a kind that this release understands, and has that kind's shape"},
+	{CheckSequence, "entries count from 1 without a gap"},
+	{CheckTime, "time does not run backwards"},
+	{CheckCheckpoint, "the checkpoint is signed by a key that the policy trusts and that was valid then, for this log"},
+	{CheckRoot, "the entries are exactly those that the checkpoint signs"},
+	{CheckSince, "the log extends every checkpoint that the tenant pinned"},
+	{CheckBody, "every body that an entry names is there and has the digest by which it is named"},
+	{CheckSurplus, "the bundle holds no body that no entry names"},
+	{CheckSigner, "every statement is signed by a key that the policy trusts and that was valid then"},
+	{CheckContract, "contracts are whole, their versions follow their own rules, and a lease's contract is in force"},
+	{CheckBound, "a lease holds what its tranche promises"},
+	{CheckSlotTwice, "no node is in two slots"},
+	{CheckReturn, "a lease ends when its contract says"},
+	{CheckReturned, "a lease counts as returned when each of its nodes is wiped, or quarantined and counted"},
+	{CheckName, "a node has one name and one number"},
+	{CheckArrow, "nodes move along allowed arrows"},
+	{CheckNodeState, "a node moves from the state that it is in"},
+	{CheckNodeSequence, "the moves of a node have no gap while it is the tenant's, or may hold the tenant's data"},
+	{CheckTurnoverTurn, "turnovers of a node are counted, one for each time that it is given back"},
+	{CheckEvidence, "an arrow that needs evidence names it"},
+	{CheckTurnover, "a turnover statement passes: a receipt for every device, read-back clean, TPM quote, firmware"},
+	{CheckStatement, "a turnover statement is about the node, the serial and the turnover that the entry says"},
+	{CheckFence, "a fenced node carries none of the tenant's labels and has no grant or session left"},
+	{CheckSlotHolder, "what is delivered or swapped is the node that the slot holds"},
+	{CheckHandOver, "each hand-over of a node and its move to delivered name each other"},
+	{CheckSwap, "a replacement is proposed, then acknowledged, then made, as proposed"},
+	{CheckUnasked, "a node is swapped without the tenant's word only when its time is up, it is down, or it was not delivered"},
+	{CheckStayed, "a node that left its slot is reclaimed at once"},
+	{CheckLabel, "the tenant's labels have one owner: the tenant's own project"},
+	{CheckIsolation, "an isolation certificate checks, and is of this lease"},
+	{CheckCovers, "an isolation certificate covers the nodes that are delivered on it"},
+	{CheckVerdict, "an isolation verdict is what its certificate says"},
+	{CheckEpoch, "isolation verdicts of a lease count without a gap"},
+	{CheckNotExposed, "no node is delivered while a port of it is known to be red or unread"},
+	{CheckExposed, "a slot whose isolation is not proven is not billed as up"},
+	{CheckUnfounded, "a slot is unproven only for a drift or an unread leaf that the log names"},
+	{CheckSlotUp, "a slot is up only while a delivered node is in it"},
+	{CheckSlotRange, "slots and states are those of the lease"},
+	{CheckInvoiceNumber, "invoice numbers have no gap"},
+	{CheckInvoiceTwice, "no month of a contract is invoiced twice"},
+	{CheckInvoice, "an invoice is, byte by byte, what follows from the contract and the entries"},
+	{CheckInvoiceEntry, "the entry of an invoice says what the invoice says"},
+	{CheckOrigin, "evidence comes from a kind of machine that the policy accepts"},
+	{CheckGrade, "claims are as strong as the policy asks"},
+}
+
+// Finding is one reason to reject a bundle.
+type Finding struct {
+	Check   Check  `json:"check"`
+	Entry   uint64 `json:"entry,omitempty"` // scope's entry number; 0: the bundle as a whole
+	Kind    string `json:"kind,omitempty"`  // of the entry
+	Subject string `json:"subject,omitempty"`
+	Reason  string `json:"reason"`
+}
+
+func (f Finding) String() string {
+	where := "bundle"
+	if f.Entry != 0 {
+		where = fmt.Sprintf("entry %d (%s)", f.Entry, f.Kind)
+	}
+	if f.Subject != "" {
+		where += ", " + f.Subject
+	}
+	return fmt.Sprintf("%s: %s [%s]", where, f.Reason, f.Check)
+}
+
+// maxFindings bounds how many findings a report lists; the others are counted.
+const maxFindings = 200
+
+// place is where something stands in the log.
+type place struct {
+	entry uint64
+	kind  string
+}
+
+// fail records a finding. Verification goes on, so that a report names
+// everything that is wrong.
+func (v *verifier) fail(at place, check Check, subject, format string, args ...any) {
+	if v.skip == check {
+		return
+	}
+	v.failed++
+	if len(v.findings) < maxFindings {
+		v.findings = append(v.findings, Finding{Check: check, Entry: at.entry, Kind: at.kind, Subject: subject, Reason: fmt.Sprintf(format, args...)})
+	}
+}

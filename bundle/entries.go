@@ -1,0 +1,141 @@
+package bundle
+
+import (
+	"fmt"
+
+	"bulkhead/claim"
+	"bulkhead/contract"
+	"bulkhead/fabric"
+	"bulkhead/lease"
+	"bulkhead/meter"
+	"bulkhead/node"
+	"bulkhead/prove"
+)
+
+// KindRegistered is the kind of a tenant's first entry. The book owns it; the
+// verifier has none of the book's code inside.
+const KindRegistered = "tenant.registered/1"
+
+// Registered is the body of KindRegistered.
+type Registered struct {
+	Tenant   string `json:"tenant"`
+	Name     string `json:"name"`
+	Internal bool   `json:"internal"`
+}
+
+// kinds maps every kind that a tenant's scope may hold to a decoder of its
+// body. A kind that is missing here is an error: a newer release wrote the log,
+// and what is not understood is not proven.
+var kinds = map[string]func(data []byte) (any, error){
+	KindRegistered:         decode[Registered],
+	contract.KindQuoted:    decode[contract.Quoted],
+	contract.KindLapsed:    decode[contract.Lapsed],
+	contract.KindSigned:    decode[contract.Signed],
+	contract.KindNotice:    decode[contract.Notice],
+	contract.KindClosed:    decode[contract.Closed],
+	lease.KindBound:        decode[lease.Bound],
+	lease.KindLate:         decode[lease.Late],
+	lease.KindDelivered:    decode[lease.Delivered],
+	lease.KindSlots:        decode[lease.Slots],
+	lease.KindProposed:     decode[lease.Proposed],
+	lease.KindAcknowledged: decode[lease.Acknowledged],
+	lease.KindSwapped:      decode[lease.Swapped],
+	lease.KindReturning:    decode[lease.Returning],
+	lease.KindReturned:     decode[lease.Returned],
+	node.KindMoved:         decode[node.Moved],
+	fabric.KindLabelled:    decode[fabric.Labelled],
+	fabric.KindDrifted:     decode[fabric.Drifted],
+	fabric.KindLocked:      decode[fabric.Locked],
+	fabric.KindRestored:    decode[fabric.Restored],
+	fabric.KindUnread:      decode[fabric.Unread],
+	fabric.KindReread:      decode[reread],
+	prove.KindVerdict:      decode[prove.Judged],
+	meter.KindInvoiced:     decode[meter.Invoiced],
+}
+
+// reread has the body of fabric.Unread and another meaning.
+type reread fabric.Unread
+
+func decode[B any](data []byte) (any, error) {
+	body := new(B)
+	if err := strict(data, body); err != nil {
+		return nil, err
+	}
+	return body, nil
+}
+
+func decodeBody(kind string, data []byte) (any, error) {
+	decoder, ok := kinds[kind]
+	if !ok {
+		return nil, fmt.Errorf("kind %.60q is not known to this release: take a newer verifier", kind)
+	}
+	return decoder(data)
+}
+
+// role is what a body is to the entry that names it.
+type role uint8
+
+const (
+	rolePlacement role = iota
+	roleIsolation
+	roleTurnover
+	roleFence
+	roleFound // what was found when a node was quarantined
+	roleInvoice
+)
+
+func (r role) String() string {
+	return [...]string{"placement certificate", "isolation certificate", "turnover statement", "fence proof", "evidence", "invoice"}[r]
+}
+
+type naming struct {
+	digest claim.Digest
+	role   role
+}
+
+// named lists the bodies that a bundle must hold for an entry, in the order in
+// which the entry names them. The read-back that shows a drift is not among
+// them: it is one body for a whole fabric and may hold other tenants' readings.
+func named(body any) []naming {
+	var list []naming
+	add := func(d claim.Digest, r role) {
+		if !d.IsZero() {
+			list = append(list, naming{d, r})
+		}
+	}
+	switch b := body.(type) {
+	case *contract.Quoted:
+		for _, part := range b.Parts {
+			add(part.Certificate, rolePlacement)
+		}
+	case *lease.Bound:
+		add(b.Certificate, rolePlacement)
+	case *lease.Delivered:
+		add(b.Isolation, roleIsolation)
+		for _, n := range b.Nodes {
+			add(n.Statement, roleTurnover)
+		}
+	case *node.Moved:
+		for _, n := range b.Nodes {
+			add(n.Evidence, evidenceOf(b.From, b.To))
+		}
+	case *prove.Judged:
+		add(b.Certificate, roleIsolation)
+	case *meter.Invoiced:
+		add(b.Statement, roleInvoice)
+	}
+	return list
+}
+
+// evidenceOf is what an arrow's evidence is.
+func evidenceOf(from, to node.State) role {
+	switch to {
+	case node.Delivered:
+		return roleIsolation
+	case node.Fenced:
+		return roleFence
+	case node.Ready:
+		return roleTurnover
+	}
+	return roleFound
+}

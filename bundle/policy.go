@@ -1,0 +1,217 @@
+package bundle
+
+import (
+	"bytes"
+	"crypto/ed25519"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+	"time"
+
+	"github.com/goccy/go-yaml"
+
+	"bulkhead/claim"
+)
+
+// PolicyFormat is the policy format that this release reads.
+const PolicyFormat = "bulkhead-policy/1"
+
+// maxPolicy is the size of a policy file in bytes; golden values of a whole
+// site fit many times.
+const maxPolicy = 32 << 20
+
+// Policy is what a tenant accepts. It comes from the tenant's own file, never
+// from the bundle: who is trusted, what kind of machine may speak, how strong a
+// claim must be.
+type Policy struct {
+	Policy  string         `yaml:"policy"`  // PolicyFormat
+	Site    string         `yaml:"site"`    // name of the owner's site
+	Tenant  string         `yaml:"tenant"`  // the tenant's id at this site
+	Origins []claim.Origin `yaml:"origins"` // accepted origins of evidence; hardware alone where it is left out
+	Keys    []Key          `yaml:"keys"`
+	Minimum Minimum        `yaml:"minimum,omitempty"`
+	Pinned  string         `yaml:"pinned,omitempty"` // a checkpoint that the tenant kept, as it was signed
+	Golden  []Golden       `yaml:"golden,omitempty"` // firmware that a node may run; none: what runs is reported, not judged
+	// AttestationKeys are the TPMs' attestation keys, base64, by node, as the
+	// tenant learned them by another way than the bundle. None: a TPM quote is
+	// checked against the key in the statement itself, and graded for it.
+	AttestationKeys map[string]string `yaml:"attestation_keys,omitempty"`
+}
+
+// Key is one public key of the owner with what it may sign, and when.
+type Key struct {
+	Purpose string    `yaml:"purpose"` // checkpoint, statement or invoice
+	ID      string    `yaml:"id,omitempty"`
+	Public  string    `yaml:"public"`          // base64 of an Ed25519 key; for a checkpoint its verifier key "name+hash+base64"
+	From    time.Time `yaml:"from,omitempty"`  // zero: ever since
+	Until   time.Time `yaml:"until,omitempty"` // zero: for good
+	Revoked bool      `yaml:"revoked,omitempty"`
+}
+
+// Minimum is how strong each kind of claim must be.
+type Minimum struct {
+	Turnover  claim.Grade `yaml:"turnover"`  // the node was clean and is what was sold
+	Fence     claim.Grade `yaml:"fence"`     // nothing of the tenant's is reachable on a node that it gave back
+	Isolation claim.Grade `yaml:"isolation"` // nobody else's packets reach the tenant's ports
+}
+
+// Golden is a set of firmware versions that a part may run.
+type Golden struct {
+	Part     string   `yaml:"part"`
+	Versions []string `yaml:"versions"`
+}
+
+// Key purposes.
+const (
+	PurposeCheckpoint = "checkpoint"
+	PurposeStatement  = "statement"
+	PurposeInvoice    = "invoice"
+)
+
+// ParsePolicy reads a policy file, YAML or JSON. Unknown fields, unknown
+// purposes, keys that are none and empty trust are errors that name file, line
+// or field.
+func ParsePolicy(file string, data []byte) (*Policy, error) {
+	if len(data) > maxPolicy {
+		return nil, fmt.Errorf("%s: %d bytes, a policy has at most %d", file, len(data), maxPolicy)
+	}
+	var p Policy
+	decoder := yaml.NewDecoder(bytes.NewReader(data), yaml.Strict())
+	if err := decoder.Decode(&p); err != nil {
+		if err == io.EOF {
+			return nil, fmt.Errorf("%s: it is empty: expected a policy that begins with %q", file, "policy: "+PolicyFormat)
+		}
+		return nil, fmt.Errorf("%s: %s", file, strings.TrimSpace(yaml.FormatError(err, false, true)))
+	}
+	if err := decoder.Decode(new(Policy)); err != io.EOF {
+		return nil, fmt.Errorf("%s: it holds more than one document", file)
+	}
+	if err := p.Check(); err != nil {
+		return nil, fmt.Errorf("%s: %w", file, err)
+	}
+	return &p, nil
+}
+
+// Encode writes the policy as YAML that ParsePolicy reads.
+func (p *Policy) Encode() ([]byte, error) { return yaml.Marshal(p) }
+
+// Check refuses a policy that could accept nothing, or anything.
+func (p *Policy) Check() error {
+	if p.Policy != PolicyFormat {
+		return fmt.Errorf("policy: %.60q, this release reads %q", p.Policy, PolicyFormat)
+	}
+	if p.Site == "" || p.Tenant == "" {
+		return errors.New("site and tenant: both must be named, so that a bundle of somebody else is refused")
+	}
+	for i, o := range p.Origins {
+		if !o.Valid() {
+			return fmt.Errorf("origins[%d]: %.40q: expected hardware, emulated or simulated", i, o)
+		}
+	}
+	have := map[string]bool{}
+	seen := map[string]bool{}
+	for i, k := range p.Keys {
+		field := fmt.Sprintf("keys[%d]", i)
+		switch k.Purpose {
+		case PurposeCheckpoint:
+			if _, err := checkpointVerifier(k.Public); err != nil {
+				return fmt.Errorf("%s.public: %w", field, err)
+			}
+		case PurposeStatement, PurposeInvoice:
+			public, err := publicKey(k.Public)
+			if err != nil {
+				return fmt.Errorf("%s.public: %w", field, err)
+			}
+			if want := claim.KeyID(public); k.ID != "" && k.ID != want {
+				return fmt.Errorf("%s.id: %.40q, but the id of this key is %s", field, k.ID, want)
+			}
+		default:
+			return fmt.Errorf("%s.purpose: %.40q: expected checkpoint, statement or invoice", field, k.Purpose)
+		}
+		if !k.Until.IsZero() && !k.From.Before(k.Until) {
+			return fmt.Errorf("%s.until: %s is not after from", field, k.Until.Format(time.RFC3339))
+		}
+		if seen[k.Purpose+k.Public] {
+			return fmt.Errorf("%s: the same key is named twice for one purpose", field)
+		}
+		seen[k.Purpose+k.Public] = true
+		have[k.Purpose] = have[k.Purpose] || !k.Revoked
+	}
+	for _, purpose := range [...]string{PurposeCheckpoint, PurposeStatement, PurposeInvoice} {
+		if !have[purpose] {
+			return fmt.Errorf("keys: none for purpose %s: take them from the owner's published trust file (policy init --trust FILE)", purpose)
+		}
+	}
+	for i, g := range p.Golden {
+		if g.Part == "" || len(g.Versions) == 0 {
+			return fmt.Errorf("golden[%d]: expected a part and at least one version", i)
+		}
+	}
+	return p.checkAttestationKeys()
+}
+
+func publicKey(text string) (ed25519.PublicKey, error) {
+	raw, err := base64.StdEncoding.Strict().DecodeString(text)
+	if err != nil || len(raw) != ed25519.PublicKeySize {
+		return nil, fmt.Errorf("%.60q: expected the base64 of a 32-byte Ed25519 public key", text)
+	}
+	return raw, nil
+}
+
+// accepts says whether evidence of this origin counts at all.
+func (p *Policy) accepts(o claim.Origin) bool {
+	if len(p.Origins) == 0 {
+		return o == claim.Hardware
+	}
+	for _, accepted := range p.Origins {
+		if accepted == o {
+			return true
+		}
+	}
+	return false
+}
+
+// trustAt is the keys of a purpose that are valid at an instant.
+func (p *Policy) trustAt(purpose string, at time.Time) claim.Trust {
+	trust := claim.Trust{}
+	for _, k := range p.Keys {
+		if k.Purpose != purpose || !k.validAt(at) {
+			continue
+		}
+		if public, err := publicKey(k.Public); err == nil {
+			trust[claim.KeyID(public)] = public
+		}
+	}
+	return trust
+}
+
+func (k *Key) validAt(at time.Time) bool {
+	return !k.Revoked && !at.Before(k.From) && (k.Until.IsZero() || at.Before(k.Until))
+}
+
+// all is every key of a purpose, valid or not: what a verifier without the
+// check of signers would trust.
+func (p *Policy) all(purpose string) claim.Trust {
+	trust := claim.Trust{}
+	for _, k := range p.Keys {
+		if public, err := publicKey(k.Public); err == nil && k.Purpose == purpose {
+			trust[claim.KeyID(public)] = public
+		}
+	}
+	return trust
+}
+
+// everTrusted is the keys of a purpose that are not revoked, whenever valid.
+func (p *Policy) everTrusted(purpose string) claim.Trust {
+	trust := claim.Trust{}
+	for _, k := range p.Keys {
+		if k.Purpose == purpose && !k.Revoked {
+			if public, err := publicKey(k.Public); err == nil {
+				trust[claim.KeyID(public)] = public
+			}
+		}
+	}
+	return trust
+}

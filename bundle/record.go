@@ -1,0 +1,127 @@
+package bundle
+
+import (
+	"bytes"
+	"encoding/base64"
+	"encoding/binary"
+	"encoding/json"
+	"errors"
+
+	"github.com/secure-systems-lab/go-securesystemslib/dsse"
+
+	"bulkhead/claim"
+)
+
+// A record is a length (unsigned varint, shortest form) and that many bytes. In
+// the entries section these are the exact bytes of an entry's frame.
+//
+// In the bodies section the first byte says how the body is kept. A signed
+// statement is base64 within JSON, which hides its text from compression: it is
+// kept as key id, signature and payload, from which its one canonical envelope
+// is made again, byte by byte.
+const (
+	keptPlain    = 0
+	keptEnvelope = 1
+)
+
+var errRecord = errors.New("record is cut off, or its length is not in shortest form")
+
+func appendRecord(b, record []byte) []byte {
+	b = binary.AppendUvarint(b, uint64(len(record)))
+	return append(b, record...)
+}
+
+// cutRecord takes the first record off b.
+func cutRecord(b []byte) (record, rest []byte, err error) {
+	size, n := binary.Uvarint(b)
+	if n <= 0 || size > maxRecord || size > uint64(len(b)-n) || n > 1 && b[n-1] == 0 {
+		return nil, nil, errRecord
+	}
+	return b[n : n+int(size) : n+int(size)], b[n+int(size):], nil
+}
+
+// appendBody appends the kept form of a body.
+func appendBody(b, body []byte) []byte {
+	if e, ok := splitEnvelope(body); ok {
+		b = append(b, keptEnvelope)
+		b = appendRecord(b, []byte(e.keyID))
+		b = appendRecord(b, e.signature)
+		return append(b, e.payload...)
+	}
+	return append(append(b, keptPlain), body...)
+}
+
+// restoreBody is the inverse of appendBody. It refuses what appendBody would
+// have kept in another form: one body has one form.
+func restoreBody(kept []byte) ([]byte, error) {
+	if len(kept) == 0 {
+		return nil, errRecord
+	}
+	switch kept[0] {
+	case keptPlain:
+		body := kept[1:]
+		if _, ok := splitEnvelope(body); ok {
+			return nil, errors.New("a statement is kept as plain bytes")
+		}
+		return body, nil
+	case keptEnvelope:
+		keyID, rest, err := cutRecord(kept[1:])
+		if err != nil {
+			return nil, err
+		}
+		signature, payload, err := cutRecord(rest)
+		if err != nil {
+			return nil, err
+		}
+		return joinEnvelope(envelope{string(keyID), signature, payload})
+	}
+	return nil, errors.New("a body is kept in an unknown form")
+}
+
+type envelope struct {
+	keyID     string
+	signature []byte
+	payload   []byte
+}
+
+const envelopeStart = `{"payloadType":"` + claim.PayloadType + `","payload":"`
+
+// splitEnvelope takes a canonical envelope with one signature apart.
+func splitEnvelope(body []byte) (envelope, bool) {
+	if !bytes.HasPrefix(body, []byte(envelopeStart)) {
+		return envelope{}, false
+	}
+	var d dsse.Envelope
+	if err := strict(body, &d); err != nil || d.PayloadType != claim.PayloadType || len(d.Signatures) != 1 {
+		return envelope{}, false
+	}
+	signature, err := base64.StdEncoding.Strict().DecodeString(d.Signatures[0].Sig)
+	if err != nil {
+		return envelope{}, false
+	}
+	payload, err := base64.StdEncoding.Strict().DecodeString(d.Payload)
+	if err != nil {
+		return envelope{}, false
+	}
+	e := envelope{d.Signatures[0].KeyID, signature, payload}
+	again, err := joinEnvelope(e)
+	return e, err == nil && bytes.Equal(again, body)
+}
+
+// joinEnvelope makes the canonical envelope. Written out by hand, because this
+// is done for every statement of a bundle; splitEnvelope compares.
+func joinEnvelope(e envelope) ([]byte, error) {
+	keyID, err := json.Marshal(e.keyID)
+	if err != nil {
+		return nil, err
+	}
+	size := base64.StdEncoding.EncodedLen(len(e.payload))
+	b := make([]byte, 0, len(envelopeStart)+size+len(keyID)+160)
+	b = append(b, envelopeStart...)
+	b = base64.StdEncoding.AppendEncode(b, e.payload)
+	b = append(b, `","signatures":[{"keyid":`...)
+	b = append(b, keyID...)
+	b = append(b, `,"sig":"`...)
+	b = base64.StdEncoding.AppendEncode(b, e.signature)
+	return append(b, `"}]}`...), nil
+}

@@ -1,0 +1,237 @@
+package bundle
+
+import (
+	"fmt"
+	"time"
+
+	"bulkhead/claim"
+	"bulkhead/contract"
+	"bulkhead/lease"
+	"bulkhead/meter"
+	"bulkhead/site"
+)
+
+// maxNodes bounds dense node numbers: a lease of more than that is refused
+// before memory is taken for it.
+const maxNodes = 1 << 22
+
+// contractLog is one contract through its versions.
+type contractLog struct {
+	versions []*contract.Contract
+	noticed  bool
+	closed   bool
+	leases   []*leaseLog
+	events   []meter.Event // of its leases, in the order of the log
+	billed   map[string]string
+}
+
+func (k *contractLog) current() *contract.Contract { return k.versions[len(k.versions)-1] }
+
+// leaseLog is one lease: which node is in which slot, and what each slot is
+// billed as.
+type leaseLog struct {
+	lease.Bound
+	contract  *contractLog
+	end       time.Time // as notices have moved it
+	slots     []uint32  // number of the node in each slot
+	billed    []meter.SlotState
+	ever      []bool // delivered at least once
+	upOnce    int    // slots of which that is so
+	swaps     map[uint32]*swapLog
+	returning time.Time
+	returned  time.Time
+	epoch     uint64
+	verdicts  map[string]int // verdicts by word
+}
+
+// slotRef names a slot.
+type slotRef struct {
+	lease *leaseLog
+	slot  uint32
+}
+
+func (r slotRef) String() string { return fmt.Sprintf("slot %d of %s", r.slot, r.lease.Lease) }
+
+// apply folds one entry.
+func (v *verifier) apply(body any) {
+	switch b := body.(type) {
+	case *Registered:
+		if v.at.entry != 1 {
+			v.fail(v.at, CheckScope, "", "a tenant is registered once, by its first entry")
+		}
+	case *contract.Quoted:
+		v.quoted(b)
+	case *contract.Lapsed:
+		delete(v.quotes, b.Quote)
+	case *contract.Signed:
+		v.contractSigned(b)
+	case *contract.Notice:
+		v.notice(b)
+	case *contract.Closed:
+		v.closed(b)
+	case *lease.Bound:
+		v.bound(b)
+	case *lease.Late:
+		v.leaseOf(b.Lease)
+	default:
+		v.applyNodes(body)
+	}
+}
+
+func (v *verifier) contractOf(raw []byte) *contract.Contract {
+	c, err := contract.Decode(raw)
+	if err != nil {
+		v.fail(v.at, CheckContract, "", "contract: %v", err)
+		return nil
+	}
+	if c.Tenant != v.tenant {
+		v.fail(v.at, CheckContract, c.ID, "it is of tenant %q", c.Tenant)
+	}
+	return c
+}
+
+func (v *verifier) quoted(b *contract.Quoted) {
+	if v.contractOf(b.Contract) != nil {
+		v.quotes[b.Quote] = b
+	}
+}
+
+func (v *verifier) contractSigned(b *contract.Signed) {
+	c := v.contractOf(b.Contract)
+	if c == nil {
+		return
+	}
+	if b.Digest != claim.DigestOf(b.Contract) {
+		v.fail(v.at, CheckContract, c.ID, "the entry names digest %s, the contract in it has %s", b.Digest, claim.DigestOf(b.Contract))
+	}
+	q, ok := v.quotes[b.Quote]
+	switch {
+	case !ok:
+		v.fail(v.at, CheckContract, c.ID, "no quote %q is open", b.Quote)
+	case claim.DigestOf(q.Contract) != b.Digest:
+		v.fail(v.at, CheckContract, c.ID, "what was signed is not what quote %s offered", b.Quote)
+	case !v.time.Before(q.Expires):
+		v.fail(v.at, CheckContract, c.ID, "quote %s expired at %s", b.Quote, stamp(q.Expires))
+	}
+	delete(v.quotes, b.Quote)
+	v.version(c)
+}
+
+// version puts a version of a contract in force.
+func (v *verifier) version(c *contract.Contract) {
+	k := v.contracts[c.ID]
+	if k == nil {
+		if c.Version != 1 {
+			v.fail(v.at, CheckContract, c.ID, "version %d is signed, and no version 1 before it", c.Version)
+		}
+		v.contracts[c.ID] = &contractLog{versions: []*contract.Contract{c}, billed: map[string]string{}}
+		return
+	}
+	if err := k.current().Amend(c); err != nil {
+		v.fail(v.at, CheckContract, c.ID, "version %d may not follow version %d: %v", c.Version, k.current().Version, err)
+	}
+	k.versions = append(k.versions, c)
+}
+
+func (v *verifier) notice(b *contract.Notice) {
+	c := v.contractOf(b.Contract)
+	if c == nil {
+		return
+	}
+	k := v.contracts[c.ID]
+	if k == nil || k.noticed {
+		v.fail(v.at, CheckContract, c.ID, "notice of a contract that is not in force, or was noticed before")
+		return
+	}
+	end, err := k.current().NoticeEnd(b.Given)
+	if err != nil || !end.Equal(b.Ends) || !c.End.Equal(b.Ends) || b.Given.After(v.time) {
+		v.fail(v.at, CheckContract, c.ID, "notice given at %s ends it at %s by its own clause, the entry says %s", stamp(b.Given), stamp(end), stamp(b.Ends))
+	}
+	k.noticed = true
+	v.version(c)
+	for _, l := range k.leases {
+		if l.end.After(c.End) {
+			l.end = c.End
+		}
+	}
+}
+
+func (v *verifier) closed(b *contract.Closed) {
+	k := v.contracts[b.Contract]
+	if k == nil {
+		v.fail(v.at, CheckContract, b.Contract, "no contract of this id is in force")
+		return
+	}
+	k.closed = true
+	for _, l := range k.leases {
+		if l.returned.IsZero() {
+			v.fail(v.at, CheckReturned, string(l.Lease), "its contract is closed, and it was not returned")
+		}
+	}
+}
+
+func (v *verifier) leaseOf(id lease.ID) *leaseLog {
+	l := v.leases[string(id)]
+	if l == nil {
+		v.fail(v.at, CheckBound, string(id), "no lease of this id was bound")
+	}
+	return l
+}
+
+// bound gives a lease its slots.
+func (v *verifier) bound(b *lease.Bound) {
+	id := string(b.Lease)
+	if v.leases[id] != nil {
+		v.fail(v.at, CheckBound, id, "it was bound before")
+		return
+	}
+	l := &leaseLog{Bound: *b, end: b.End, swaps: map[uint32]*swapLog{}, verdicts: map[string]int{}}
+	order, err := site.ParseOrder(b.Nodes, maxNodes)
+	if err != nil || len(order) != b.Slots {
+		v.fail(v.at, CheckBound, id, "%d slots, and nodes that are not as many different ones: %v", b.Slots, err)
+		return
+	}
+	for _, n := range order {
+		l.slots = append(l.slots, uint32(n))
+	}
+	l.ever = make([]bool, len(l.slots))
+	l.billed = make([]meter.SlotState, len(l.slots))
+	for i := range l.billed {
+		l.billed[i] = meter.Undelivered
+	}
+	v.leases[id] = l
+	v.order = append(v.order, l)
+	l.contract = v.contracts[b.Contract]
+	if l.contract == nil {
+		v.fail(v.at, CheckBound, id, "contract %q is not in force", b.Contract)
+		l.contract = &contractLog{billed: map[string]string{}}
+	} else {
+		v.promise(l)
+	}
+	l.contract.leases = append(l.contract.leases, l)
+	for slot, n := range l.slots {
+		for _, other := range v.claims[n] {
+			if other.lease.returned.IsZero() && other.lease.Begin.Before(l.end) && l.Begin.Before(other.lease.end) {
+				v.fail(v.at, CheckSlotTwice, id, "slot %d holds node %d, which %s holds at the same time", slot, n, other)
+			}
+		}
+		v.claims[n] = append(v.claims[n], slotRef{l, uint32(slot)})
+	}
+}
+
+// promise holds a lease to the tranche that it is for.
+func (v *verifier) promise(l *leaseLog) {
+	id := string(l.Lease)
+	c := l.contract.current()
+	t := c.TrancheByID(l.Tranche)
+	switch {
+	case t == nil:
+		v.fail(v.at, CheckBound, id, "contract %s has no tranche %q", c.ID, l.Tranche)
+	case t.Slots() != len(l.slots) || t.Kind != l.Kind || t.Fabric != "" && t.Fabric != l.Fabric:
+		v.fail(v.at, CheckBound, id, "%d slots of %s in %s, the tranche promises %d of %s in %s", len(l.slots), l.Kind, l.Fabric, t.Slots(), t.Kind, t.Fabric)
+	case !l.Begin.Equal(t.Delivery) || !l.End.Equal(t.End):
+		v.fail(v.at, CheckBound, id, "from %s until %s, the tranche promises %s until %s", stamp(l.Begin), stamp(l.End), stamp(t.Delivery), stamp(t.End))
+	case c.Project != l.Project || c.Tenant != l.Tenant:
+		v.fail(v.at, CheckBound, id, "for project %s of %s, the contract is for %s of %s", l.Project, l.Bound.Tenant, c.Project, c.Tenant)
+	}
+}

@@ -1,0 +1,248 @@
+package story
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"bulkhead/book"
+	"bulkhead/contract"
+	"bulkhead/lease"
+	"bulkhead/node"
+	"bulkhead/site"
+)
+
+func day(month time.Month, d, hour, minute int) time.Time {
+	return time.Date(2026, month, d, hour, minute, 0, 0, time.UTC)
+}
+
+// scenes are in order of time.
+func scenes() []Scene {
+	return []Scene{
+		{begin, "the site is imported", importSite},
+		{begin, "the tenants are registered", registerTenants},
+		{begin, "the contracts are quoted and signed", signContracts},
+		{day(4, 20, 0, 20), "a node is going to lie about its wipe", plantLiar},
+		{day(4, 24, 9, 0), "the node that lied is repaired", repairLiar},
+		{day(5, 12, 3, 0), "a leaf fails for five hours", failLeaf},
+		{day(5, 18, 14, 30), "a port is mis-configured behind the control plane", misconfigure},
+		{day(5, 20, 16, 0), "Tidewater gives notice", giveNotice},
+		{day(5, 25, 16, 0), "the flagship amends its contract for what comes free", amend},
+		{day(5, 27, 2, 0), "a read-back is poisoned", poison},
+		{day(5, 27, 3, 10), "a second person releases the brake", releaseBrake},
+		{day(6, 8, 12, 0), "a hall slips by three weeks", slipHall},
+	}
+}
+
+func importSite(ctx context.Context, t *Telling) error {
+	imported := false
+	t.Plane.View(func(s *book.State) { imported = s.Site != nil && s.Site.Nodes() == t.Cast.Site.Nodes() })
+	if imported {
+		return nil
+	}
+	if err := t.Plane.Import(ctx, t.Cast.Site, nil); err != nil {
+		return err
+	}
+	t.Plane.View(func(s *book.State) {
+		t.say("site %s imported: %d nodes, %d GPUs, %d SUs, %d leaves, in %d halls", s.Site.Name, s.Site.Nodes(), s.Site.Nodes()*site.GPUs, len(s.Site.SUs), s.Site.Leaves(), len(s.Site.Halls))
+	})
+	return nil
+}
+
+func registerTenants(ctx context.Context, t *Telling) error {
+	for _, tenant := range []book.RegisterTenant{
+		{Tenant: t.Cast.Flagship.Tenant, Name: t.Cast.Flagship.Title},
+		{Tenant: t.Cast.Tidewater.Tenant, Name: t.Cast.Tidewater.Title},
+		{Tenant: t.Cast.Research.Tenant, Name: t.Cast.Research.Title, Internal: true},
+	} {
+		if _, err := t.Plane.Submit(ctx, "register "+tenant.Tenant, tenant); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func signContracts(ctx context.Context, t *Telling) error {
+	for _, c := range []*contract.Contract{t.Cast.Flagship, t.Cast.Tidewater, t.Cast.Research} {
+		if err := t.sell(ctx, c); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// sell quotes a contract and signs the quote.
+func (t *Telling) sell(ctx context.Context, c *contract.Contract) error {
+	signed := false
+	t.Plane.View(func(s *book.State) {
+		k, ok := s.Contracts[c.ID]
+		signed = ok && k.Versions[len(k.Versions)-1].Version >= c.Version
+	})
+	if signed {
+		return nil
+	}
+	id := fmt.Sprintf("%s-v%d", c.ID, c.Version)
+	quote, err := t.Plane.Quote(ctx, id, c, 0)
+	if err != nil {
+		return fmt.Errorf("quote for %s: %w", c.ID, err)
+	}
+	for _, part := range quote.Parts {
+		t.say("quote %s, %s: %d GPUs of %s in fabric %s from %s: %s", id, part.Tranche, part.Slots*site.GPUs, part.Kind, part.Fabric, part.Begin.Format(time.DateOnly), part.Where)
+	}
+	if _, err := t.Plane.Submit(ctx, "sign "+id, book.SignQuote{Quote: id, By: "tenant administrator"}); err != nil {
+		return fmt.Errorf("signing %s: %w", c.ID, err)
+	}
+	t.say("%s signed, version %d", c.ID, c.Version)
+	return nil
+}
+
+// plantLiar chooses a node that is being commissioned.
+func plantLiar(ctx context.Context, t *Telling) error {
+	var n site.Index
+	found := false
+	t.Plane.View(func(s *book.State) {
+		for candidate := range s.Nodes.By[node.Commissioning].All() {
+			if !s.Site.IsSpare(candidate) {
+				n, found = candidate, true
+				return
+			}
+		}
+	})
+	if !found {
+		return nil
+	}
+	return t.World.Inject(ctx, Trouble{Kind: "liar", Node: n})
+}
+
+func repairLiar(ctx context.Context, t *Telling) error {
+	var ids []site.Index
+	t.Plane.View(func(s *book.State) { ids = s.Nodes.By[node.Quarantined].Slice() })
+	if len(ids) == 0 {
+		return nil
+	}
+	_, err := t.Plane.Submit(ctx, "repair quarantined in April", book.SendToRepair{Nodes: ids, Reason: "wipe did not hold; drives are checked"})
+	return err
+}
+
+// firstDelivered finds a delivered node of a lease, from slot on.
+func firstDelivered(s *book.State, tenant, fabricID string, skip int) (site.Index, bool) {
+	for _, l := range s.LeasesOf(tenant) {
+		if l.Fabric != fabricID {
+			continue
+		}
+		for _, n := range l.Slots {
+			if s.Nodes.State[n] == node.Delivered && s.Nodes.Health[n] == book.Healthy {
+				if skip == 0 {
+					return n, true
+				}
+				skip--
+			}
+		}
+	}
+	return 0, false
+}
+
+func failLeaf(ctx context.Context, t *Telling) error {
+	var leaf site.Leaf
+	found := false
+	t.Plane.View(func(s *book.State) {
+		if n, ok := firstDelivered(s, t.Cast.Flagship.Tenant, t.Cast.Flagship.Tranches[0].Fabric, 5); ok {
+			leaf, found = s.Site.LeafOf(site.PortOf(n, 2)), true
+		}
+	})
+	if !found {
+		return nil
+	}
+	return t.World.Inject(ctx, Trouble{Kind: "leaf-down", Leaf: leaf, For: 5 * time.Hour})
+}
+
+func misconfigure(ctx context.Context, t *Telling) error {
+	var trouble Trouble
+	found := false
+	t.Plane.View(func(s *book.State) {
+		n, ok := firstDelivered(s, t.Cast.Research.Tenant, t.Cast.Flagship.Tranches[0].Fabric, 1)
+		if !ok {
+			return
+		}
+		fabricID := t.Cast.Flagship.Tranches[0].Fabric
+		label, has := s.Labels[fabricID].ValueOf(book.ProjectOwner(t.Cast.Flagship.Tenant, t.Cast.Flagship.Project))
+		if has {
+			trouble, found = Trouble{Kind: "misconfigured-port", Node: n, NIC: 3, Label: label.Value}, true
+		}
+	})
+	if !found {
+		return nil
+	}
+	return t.World.Inject(ctx, trouble)
+}
+
+func giveNotice(ctx context.Context, t *Telling) error {
+	_, err := t.Plane.Submit(ctx, "notice tidewater", book.GiveNotice{Contract: t.Cast.Tidewater.ID, By: "tenant administrator"})
+	return err
+}
+
+func amend(ctx context.Context, t *Telling) error { return t.sell(ctx, t.Cast.Amendment) }
+
+func poison(ctx context.Context, t *Telling) error {
+	ports := 0
+	t.Plane.View(func(s *book.State) { ports = min(5000, s.Site.Ports()/4) })
+	return t.World.Inject(ctx, Trouble{Kind: "poisoned", Ports: ports, For: 45 * time.Minute})
+}
+
+func releaseBrake(ctx context.Context, t *Telling) error {
+	engaged := false
+	t.Plane.View(func(s *book.State) { engaged = s.Control.Brake != nil })
+	if !engaged {
+		return nil
+	}
+	_, err := t.Plane.Submit(ctx, "release brake of 27 May", book.ReleaseBrake{
+		By:     book.Actor{Subject: "approver on duty", Role: "approver"},
+		Reason: "the collector was at fault: a second read-back by another path shows every port as compiled",
+	})
+	return err
+}
+
+// slipHall moves the last hall that is not in service yet by three weeks.
+func slipHall(ctx context.Context, t *Telling) error {
+	var hall string
+	var to time.Time
+	t.Plane.View(func(s *book.State) {
+		for _, h := range s.Site.Halls {
+			if h.InService.After(s.Time) {
+				hall, to = h.ID, h.InService.AddDate(0, 0, 21)
+			}
+		}
+	})
+	if hall == "" {
+		return nil
+	}
+	_, err := t.Plane.Submit(ctx, "slip "+hall, book.RescheduleHall{Hall: hall, InService: to, Reason: "transformer delivery is late"})
+	return err
+}
+
+// acknowledge lets the flagship answer the replacements offered for its even
+// slots; for the others its time passes.
+func (t *Telling) acknowledge(ctx context.Context) error {
+	var open []book.SlotRef
+	t.Plane.View(func(s *book.State) {
+		for ref, swap := range s.Swaps {
+			if l, ok := s.LeaseByID(ref.Lease); ok && l.Tenant == t.Cast.Flagship.Tenant && ref.Slot%2 == 0 && swap.Proposed.Before(t.Clock.Now()) {
+				open = append(open, ref)
+			}
+		}
+	})
+	sortRefs(open)
+	for _, ref := range open {
+		id := fmt.Sprintf("acknowledge %s/%d at %s", ref.Lease, ref.Slot, t.Clock.Now().Format(time.RFC3339))
+		if _, err := t.Plane.Submit(ctx, id, book.AcknowledgeReplacement{Lease: lease.ID(ref.Lease), Slot: ref.Slot, By: "tenant administrator"}); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (t *Telling) say(format string, args ...any) {
+	if t.Tell != nil {
+		t.Tell(t.Clock.Now(), fmt.Sprintf(format, args...))
+	}
+}

@@ -1,0 +1,129 @@
+// Package story tells the main job from beginning to end: a site grows, a lease
+// of most of it is sold, placed, isolated, handed over, lived with for three
+// months, metered, invoiced and proven. It drives the control plane that runs
+// for real (package run), on devices that are simulated and say so, with a
+// virtual clock.
+//
+// The demonstration tells it at full size; the tests tell it on 64 and 128
+// nodes, and once more with the control plane killed at random points.
+package story
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"bulkhead/book"
+	"bulkhead/contract"
+	"bulkhead/run"
+	"bulkhead/site"
+)
+
+// Cast is what the story is told with: the site and the contracts of one of the
+// folders under examples/.
+type Cast struct {
+	Size      string
+	Site      *site.Template
+	Flagship  *contract.Contract
+	Amendment *contract.Contract
+	Tidewater *contract.Contract
+	Research  *contract.Contract
+}
+
+// World is the devices' side of the story: time passes there, and things break.
+type World interface {
+	Advance(ctx context.Context, to time.Time) error
+	Inject(ctx context.Context, f Trouble) error
+}
+
+// Trouble is one thing that goes wrong, by intention of the story, beside the
+// failures that the seed brings.
+type Trouble struct {
+	Kind  string        // liar | leaf-down | misconfigured-port | poisoned | cleared
+	Node  site.Index    // liar, misconfigured-port
+	Leaf  site.Leaf     // leaf-down
+	NIC   int           // misconfigured-port
+	Label uint32        // misconfigured-port: whose label appears there
+	Ports int           // poisoned: how many
+	For   time.Duration // leaf-down, poisoned
+}
+
+// Scene is one thing that people or fate do at a time. A scene may be played
+// again after a crash: its command ids make that harmless.
+type Scene struct {
+	At   time.Time
+	Name string
+	Play func(ctx context.Context, t *Telling) error
+}
+
+// Telling is a story being told.
+type Telling struct {
+	Cast   Cast
+	Plane  *run.Plane
+	World  World
+	Clock  *run.VirtualClock
+	Begin  time.Time
+	End    time.Time
+	Tell   func(now time.Time, line string) // a line for people
+	Scenes []Scene
+
+	played map[string]bool
+}
+
+// Dates of the story, UTC. They follow the contracts in examples/.
+var (
+	begin = time.Date(2026, 4, 20, 0, 0, 0, 0, time.UTC)
+	end   = time.Date(2026, 8, 2, 0, 0, 0, 0, time.UTC)
+)
+
+// New prepares a telling. The plane may be one that was restarted in the middle
+// of it: scenes that were played are recognised by what the ledger holds.
+func New(cast Cast, plane *run.Plane, world World, clock *run.VirtualClock, tell func(time.Time, string)) *Telling {
+	t := &Telling{Cast: cast, Plane: plane, World: world, Clock: clock, Begin: begin, End: end, Tell: tell, played: map[string]bool{}}
+	t.Scenes = scenes()
+	return t
+}
+
+// Run tells the story until its end.
+func (t *Telling) Run(ctx context.Context) error {
+	next := 0
+	for {
+		now := t.Clock.Now()
+		for next < len(t.Scenes) && !t.Scenes[next].At.After(now) {
+			scene := t.Scenes[next]
+			next++
+			if err := scene.Play(ctx, t); err != nil {
+				return fmt.Errorf("%s, %s: %w", now.Format(time.DateTime), scene.Name, err)
+			}
+		}
+		if err := t.Plane.Tick(ctx); err != nil {
+			return fmt.Errorf("%s: %w", now.Format(time.DateTime), err)
+		}
+		if !now.Before(t.End) {
+			return nil
+		}
+		if err := t.step(ctx, now, next); err != nil {
+			return err
+		}
+	}
+}
+
+// step lets time pass: to the next look at the devices, or to the next scene if
+// that comes first.
+func (t *Telling) step(ctx context.Context, now time.Time, next int) error {
+	poll := 10 * time.Minute
+	t.Plane.View(func(s *book.State) {
+		if s.Site != nil {
+			poll = s.Policy.Poll
+		}
+	})
+	to := now.Add(poll)
+	if next < len(t.Scenes) && t.Scenes[next].At.Before(to) {
+		to = t.Scenes[next].At
+	}
+	if err := t.World.Advance(ctx, to); err != nil {
+		return fmt.Errorf("the devices' time: %w", err)
+	}
+	t.Clock.Set(to)
+	return nil
+}

@@ -1,0 +1,252 @@
+package lease
+
+import (
+	"encoding/json"
+	"fmt"
+	"slices"
+	"strings"
+
+	"bulkhead/site"
+)
+
+// HandOver is what a tenant gets when slots of a lease are delivered, made anew
+// at each delivery and each replacement. Files maps names to contents.
+type HandOver struct {
+	Lease ID
+	Hosts []Host // in rank order; only delivered slots
+	Files map[string]string
+}
+
+// Host is one delivered slot.
+type Host struct {
+	Rank     int    `json:"rank"`
+	Slot     int    `json:"slot"`
+	Node     string `json:"node"`
+	Serial   string `json:"serial"`
+	Rack     string `json:"rack"`
+	SU       string `json:"su"`
+	Pod      string `json:"pod"`
+	Hall     string `json:"hall"`
+	Kind     string `json:"gpu"`
+	Frontend string `json:"frontend_mac"`
+	Address  string `json:"frontend_link_local"` // RFC 4291, appendix A, from the MAC
+}
+
+// NewHandOver describes the delivered slots of a lease. Ranks count delivered
+// slots in slot order: slot order is locality order at placement, and a
+// replacement keeps its slot, so ranks of healthy nodes never move.
+// Cost: O(slots).
+func NewHandOver(s *site.Site, l *Lease, delivered func(slot int) bool) HandOver {
+	h := HandOver{Lease: l.ID}
+	for slot, n := range l.Slots {
+		if !delivered(slot) {
+			continue
+		}
+		mac := s.PortID[site.PortOf(n, site.Frontend)]
+		h.Hosts = append(h.Hosts, Host{
+			Rank: len(h.Hosts), Slot: slot, Node: s.NodeID[n], Serial: s.Serial[n],
+			Rack: s.RackID(s.RackOf(n)), SU: s.SUs[s.NodeSU[n]].ID, Pod: s.Pods[s.PodOf(n)].ID, Hall: s.Halls[s.HallOf(n)].ID,
+			Kind: s.KindOf(n), Frontend: formatMAC(mac), Address: linkLocal(mac),
+		})
+	}
+	h.Files = map[string]string{
+		"hosts.txt":        h.hostFile(),
+		"hosts.json":       h.hostJSON(),
+		"topology.conf":    h.slurmConf(l.Fabric),
+		"topology.yaml":    h.slurmYAML(l.Fabric),
+		"node-labels.yaml": h.nodeLabels(),
+		"ssh_config":       h.sshConfig(),
+	}
+	return h
+}
+
+func formatMAC(mac uint64) string {
+	var b [6]string
+	for i := range b {
+		b[i] = fmt.Sprintf("%02x", byte(mac>>(40-8*i)))
+	}
+	return strings.Join(b[:], ":")
+}
+
+// linkLocal is the IPv6 link-local address of a MAC (modified EUI-64).
+func linkLocal(mac uint64) string {
+	eui := mac>>24<<40 | 0xfffe<<24 | mac&0xffffff
+	eui ^= 1 << 57
+	return fmt.Sprintf("fe80::%x:%x:%x:%x", uint16(eui>>48), uint16(eui>>32), uint16(eui>>16), uint16(eui))
+}
+
+func (h *HandOver) hostFile() string {
+	var b strings.Builder
+	for _, host := range h.Hosts {
+		fmt.Fprintf(&b, "%s slots=%d\n", host.Node, site.GPUs)
+	}
+	return b.String()
+}
+
+func (h *HandOver) hostJSON() string {
+	var b strings.Builder
+	encoder := json.NewEncoder(&b)
+	for _, host := range h.Hosts {
+		_ = encoder.Encode(host) // strings and numbers always encode
+	}
+	return b.String()
+}
+
+// tree groups hosts by SU, pod and hall, in the order of their first rank.
+type tree struct {
+	names    []string
+	children map[string][]string
+}
+
+func (t *tree) add(parent, child string) {
+	if t.children == nil {
+		t.children = map[string][]string{}
+	}
+	if _, ok := t.children[parent]; !ok {
+		t.names = append(t.names, parent)
+	}
+	if !slices.Contains(t.children[parent], child) {
+		t.children[parent] = append(t.children[parent], child)
+	}
+}
+
+func (h *HandOver) trees() (sus, pods, halls tree) {
+	nodes := map[string]bool{}
+	for _, host := range h.Hosts {
+		if !nodes[host.Node] {
+			nodes[host.Node] = true
+			if _, ok := sus.children[host.SU]; !ok {
+				pods.add(host.Pod, host.SU)
+				halls.add(host.Hall, host.Pod)
+			}
+			sus.add(host.SU, host.Node)
+		}
+	}
+	return sus, pods, halls
+}
+
+// slurmConf writes topology.conf for Slurm's topology/tree plugin: an SU is a
+// leaf switch, as the rails of an SU are alike; pods, halls and the fabric join
+// them. Source: Slurm's topology.conf manual page.
+func (h *HandOver) slurmConf(fabric string) string {
+	var b strings.Builder
+	b.WriteString("# Slurm topology/tree. SU = the eight rail leaves of a scalable unit, one switch to Slurm.\n")
+	sus, pods, halls := h.trees()
+	for _, su := range sus.names {
+		fmt.Fprintf(&b, "SwitchName=%s Nodes=%s\n", su, hostList(sus.children[su]))
+	}
+	for _, pod := range pods.names {
+		fmt.Fprintf(&b, "SwitchName=pod-%s Switches=%s\n", pod, strings.Join(pods.children[pod], ","))
+	}
+	var top []string
+	for _, hall := range halls.names {
+		fmt.Fprintf(&b, "SwitchName=hall-%s Switches=pod-%s\n", hall, strings.Join(halls.children[hall], ",pod-"))
+		top = append(top, "hall-"+hall)
+	}
+	if len(top) > 0 {
+		fmt.Fprintf(&b, "SwitchName=fabric-%s Switches=%s\n", fabric, strings.Join(top, ","))
+	}
+	return b.String()
+}
+
+// slurmYAML writes topology.yaml as Slurm 25.05 and newer reads it.
+func (h *HandOver) slurmYAML(fabric string) string {
+	var b strings.Builder
+	sus, pods, halls := h.trees()
+	fmt.Fprintf(&b, "- topology: %s\n  cluster_default: true\n  tree:\n    switches:\n", fabric)
+	for _, su := range sus.names {
+		fmt.Fprintf(&b, "      - switch: %s\n        nodes: %s\n", su, hostList(sus.children[su]))
+	}
+	for _, pod := range pods.names {
+		fmt.Fprintf(&b, "      - switch: pod-%s\n        children: %s\n", pod, strings.Join(pods.children[pod], ","))
+	}
+	var top []string
+	for _, hall := range halls.names {
+		fmt.Fprintf(&b, "      - switch: hall-%s\n        children: pod-%s\n", hall, strings.Join(halls.children[hall], ",pod-"))
+		top = append(top, "hall-"+hall)
+	}
+	if len(top) > 0 {
+		fmt.Fprintf(&b, "      - switch: fabric-%s\n        children: %s\n", fabric, strings.Join(top, ","))
+	}
+	return b.String()
+}
+
+// nodeLabels writes Kubernetes labels by node: the levels that a topology-aware
+// scheduler such as Kueue is configured with.
+func (h *HandOver) nodeLabels() string {
+	var b strings.Builder
+	for _, host := range h.Hosts {
+		fmt.Fprintf(&b, "%s: {bulkhead/hall: %s, bulkhead/pod: %s, bulkhead/su: %s, bulkhead/rack: %s, bulkhead/rank: \"%d\", bulkhead/gpu: %s}\n",
+			host.Node, host.Hall, host.Pod, host.SU, host.Rack, host.Rank, host.Kind)
+	}
+	return b.String()
+}
+
+func (h *HandOver) sshConfig() string {
+	var b strings.Builder
+	b.WriteString("# Addresses are the frontend NICs' link-local ones; add %INTERFACE of your bastion.\n" +
+		"# Host keys are made by your own image at first boot: the owner does not know them.\n")
+	for _, host := range h.Hosts {
+		fmt.Fprintf(&b, "Host %s rank%d\n  HostName %s\n", host.Node, host.Rank, host.Address)
+	}
+	return b.String()
+}
+
+// hostList writes host names as Slurm reads them: names that differ only in
+// their last digits are folded, "a-n[01-03,07]".
+func hostList(names []string) string {
+	type group struct {
+		prefix string
+		width  int
+	}
+	var order []group
+	numbers := map[group][]int{}
+	for _, name := range names {
+		i := len(name)
+		for i > 0 && name[i-1] >= '0' && name[i-1] <= '9' {
+			i--
+		}
+		n := 0
+		for _, digit := range name[i:] {
+			n = n*10 + int(digit-'0')
+		}
+		g := group{name[:i], len(name) - i}
+		if _, ok := numbers[g]; !ok {
+			order = append(order, g)
+		}
+		numbers[g] = append(numbers[g], n)
+	}
+	var parts []string
+	for _, g := range order {
+		list := numbers[g]
+		slices.Sort(list)
+		if g.width == 0 || len(list) == 1 {
+			for range list {
+				parts = append(parts, g.prefix+digits(list[0], g.width))
+			}
+			continue
+		}
+		var ranges []string
+		for i := 0; i < len(list); {
+			j := i
+			for j+1 < len(list) && list[j+1] == list[j]+1 {
+				j++
+			}
+			if i == j {
+				ranges = append(ranges, digits(list[i], g.width))
+			} else {
+				ranges = append(ranges, digits(list[i], g.width)+"-"+digits(list[j], g.width))
+			}
+			i = j + 1
+		}
+		parts = append(parts, g.prefix+"["+strings.Join(ranges, ",")+"]")
+	}
+	return strings.Join(parts, ",")
+}
+
+func digits(n, width int) string {
+	if width == 0 {
+		return ""
+	}
+	return fmt.Sprintf("%0*d", width, n)
+}

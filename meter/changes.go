@@ -1,0 +1,190 @@
+package meter
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"bulkhead/contract"
+)
+
+// maxSlots bounds slot numbers: no contract promises more.
+const maxSlots = contract.MaxGPUs / contract.NodeGPUs
+
+// Changes are events in columns: range strings parsed once, names as numbers.
+// 40 bytes an event of one range, where an Event takes over 112 and its
+// strings. Use it where a month has millions of events; the zero value is empty.
+//
+// Adding is cheapest in the order of the ledger; any other order is sorted
+// once, when it is first rated.
+type Changes struct {
+	rows     []change
+	leases   []leaseName
+	leaseOf  map[leaseName]LeaseRef
+	causes   []string
+	causeOf  map[string]CauseRef
+	newest   uint64 // highest entry
+	unsorted bool
+}
+
+// LeaseRef and CauseRef are names that Changes has numbered.
+type (
+	LeaseRef uint32
+	CauseRef uint32
+)
+
+type leaseName struct{ lease, tranche string }
+
+// change is one range of slots of one event.
+type change struct {
+	entry       uint64
+	at          int64 // Unix seconds
+	first, last uint32
+	lease       LeaseRef
+	cause       CauseRef
+	state       code
+}
+
+// Len is the number of ranges.
+func (c *Changes) Len() int { return len(c.rows) }
+
+// Grow makes room for n more ranges.
+func (c *Changes) Grow(n int) { c.rows = slices.Grow(c.rows, n) }
+
+// Lease numbers a lease and its tranche.
+func (c *Changes) Lease(lease, tranche string) LeaseRef {
+	name := leaseName{lease, tranche}
+	ref, ok := c.leaseOf[name]
+	if !ok {
+		if c.leaseOf == nil {
+			c.leaseOf = map[leaseName]LeaseRef{}
+		}
+		ref = LeaseRef(len(c.leases))
+		c.leaseOf[name] = ref
+		c.leases = append(c.leases, name)
+	}
+	return ref
+}
+
+// Cause numbers a cause.
+func (c *Changes) Cause(cause string) CauseRef {
+	ref, ok := c.causeOf[cause]
+	if !ok {
+		if c.causeOf == nil {
+			c.causeOf = map[string]CauseRef{}
+		}
+		ref = CauseRef(len(c.causes))
+		c.causeOf[cause] = ref
+		c.causes = append(c.causes, cause)
+	}
+	return ref
+}
+
+// Set adds one range of slots, first to last, both included. at is in Unix
+// seconds. Errors name the entry.
+func (c *Changes) Set(entry uint64, at int64, lease LeaseRef, first, last uint32, state SlotState, cause CauseRef) error {
+	s, ok := state.code()
+	switch {
+	case !ok:
+		return fmt.Errorf("entry %d: slot state %.40q: expected one of %v", entry, string(state), States())
+	case first > last || last >= maxSlots:
+		return fmt.Errorf("entry %d: slots %d-%d: expected a range below %d", entry, first, last, maxSlots)
+	case int(lease) >= len(c.leases) || int(cause) >= len(c.causes):
+		return fmt.Errorf("entry %d: lease or cause was not numbered by Lease and Cause", entry)
+	}
+	c.push(change{entry: entry, at: at, first: first, last: last, lease: lease, cause: cause, state: s})
+	return nil
+}
+
+func (c *Changes) push(row change) {
+	c.newest = max(c.newest, row.entry)
+	if n := len(c.rows); n > 0 && !c.unsorted {
+		c.unsorted = c.compare(&c.rows[n-1], &row) > 0
+	}
+	c.rows = append(c.rows, row)
+}
+
+// Add adds an event. Errors name the entry and the field.
+func (c *Changes) Add(e Event) error {
+	state, ok := e.State.code()
+	if !ok {
+		return fmt.Errorf("entry %d: slot state %.40q: expected one of %v", e.Entry, string(e.State), States())
+	}
+	if e.At.IsZero() || e.At.Year() < 1970 || e.At.Year() > 9999 {
+		return fmt.Errorf("entry %d: at: %s is not a time that a slot can change", e.Entry, e.At.Format(time.RFC3339))
+	}
+	row := change{entry: e.Entry, at: e.At.Unix(), lease: c.Lease(e.Lease, e.Tranche), cause: c.Cause(e.Cause), state: state}
+	return eachRange(e.Slots, func(first, last uint32) error {
+		row.first, row.last = first, last
+		c.push(row)
+		return nil
+	}, e.Entry)
+}
+
+// eachRange reads a range set: numbers and ranges, ascending, separated by
+// commas, without spaces.
+func eachRange(set string, visit func(first, last uint32) error, entry uint64) error {
+	next := int64(0) // the lowest slot that may follow
+	for rest, more := set, true; more; {
+		var part string
+		part, rest, more = strings.Cut(rest, ",")
+		low, high, isRange := strings.Cut(part, "-")
+		if !isRange {
+			high = low
+		}
+		first, err1 := strconv.ParseUint(low, 10, 32)
+		last, err2 := strconv.ParseUint(high, 10, 32)
+		if err1 != nil || err2 != nil || first > last || int64(first) < next || last >= maxSlots {
+			return fmt.Errorf("entry %d: slots: %.40q in %.60q: expected ascending numbers and ranges below %d, such as 0-63,72", entry, part, set, maxSlots)
+		}
+		next = int64(last) + 1
+		if err := visit(uint32(first), uint32(last)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// compare orders changes by time, then entry, then by everything else that
+// matters, in names rather than numbers: the order in which changes were added
+// has no say.
+func (c *Changes) compare(a, b *change) int {
+	if a.at != b.at {
+		return cmp.Compare(a.at, b.at)
+	}
+	if a.entry != b.entry {
+		return cmp.Compare(a.entry, b.entry)
+	}
+	return cmp.Or(
+		cmp.Compare(c.leases[a.lease].lease, c.leases[b.lease].lease),
+		cmp.Compare(c.leases[a.lease].tranche, c.leases[b.lease].tranche),
+		cmp.Compare(a.state, b.state),
+		cmp.Compare(c.causes[a.cause], c.causes[b.cause]),
+		cmp.Compare(a.first, b.first),
+		cmp.Compare(a.last, b.last))
+}
+
+// sorted is the rows in order. The caller's Changes stay as they are.
+func (c *Changes) sorted() []change {
+	if !c.unsorted {
+		return c.rows
+	}
+	rows := slices.Clone(c.rows)
+	slices.SortFunc(rows, func(a, b change) int { return c.compare(&a, &b) })
+	return rows
+}
+
+// ChangesOf puts events into columns.
+func ChangesOf(events []Event) (*Changes, error) {
+	c := &Changes{}
+	c.Grow(len(events))
+	for i := range events {
+		if err := c.Add(events[i]); err != nil {
+			return nil, err
+		}
+	}
+	return c, nil
+}

@@ -1,0 +1,163 @@
+package meter
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"math/big"
+	"strconv"
+	"strings"
+
+	"bulkhead/contract"
+)
+
+// maxInvoice bounds an encoded invoice: entries are ranges, lines are few.
+const maxInvoice = 64 << 20
+
+// Entries are ledger entry numbers, ascending. In JSON they are a range set:
+// "17-30,45".
+type Entries []uint64
+
+// maxEntries keeps a short text from naming more entries than there can be.
+const maxEntries = 16 << 20
+
+func (e Entries) String() string {
+	var out []byte
+	for i := 0; i < len(e); {
+		j := i
+		for j+1 < len(e) && e[j+1] == e[j]+1 {
+			j++
+		}
+		if i > 0 {
+			out = append(out, ',')
+		}
+		out = strconv.AppendUint(out, e[i], 10)
+		if j > i {
+			out = strconv.AppendUint(append(out, '-'), e[j], 10)
+		}
+		i = j + 1
+	}
+	return string(out)
+}
+
+// MarshalText writes the range set.
+func (e Entries) MarshalText() ([]byte, error) { return []byte(e.String()), nil }
+
+// UnmarshalText reads a range set.
+func (e *Entries) UnmarshalText(text []byte) error {
+	*e = nil
+	if len(text) == 0 {
+		return nil
+	}
+	for part := range strings.SplitSeq(string(text), ",") {
+		low, high, isRange := strings.Cut(part, "-")
+		if !isRange {
+			high = low
+		}
+		first, err1 := strconv.ParseUint(low, 10, 63)
+		last, err2 := strconv.ParseUint(high, 10, 63)
+		if err1 != nil || err2 != nil || first > last || len(*e) > 0 && first <= (*e)[len(*e)-1] {
+			return fmt.Errorf("entries: %.40q: expected ascending numbers and ranges, such as 17-30,45", part)
+		}
+		if last-first >= maxEntries || len(*e)+int(last-first) >= maxEntries {
+			return fmt.Errorf("entries: %.40q: more than %d entries", part, maxEntries)
+		}
+		for n := first; n <= last; n++ {
+			*e = append(*e, n)
+		}
+	}
+	return nil
+}
+
+// Encode is the canonical JSON: equal invoices have equal bytes.
+func (i *Invoice) Encode() []byte {
+	var out bytes.Buffer
+	encoder := json.NewEncoder(&out)
+	encoder.SetEscapeHTML(false)
+	utc := *i
+	utc.Period = Period{From: i.Period.From.UTC(), To: i.Period.To.UTC()}
+	if err := encoder.Encode(&utc); err != nil {
+		panic("meter: plain fields do not encode: " + err.Error())
+	}
+	return bytes.TrimSuffix(out.Bytes(), []byte("\n"))
+}
+
+// DecodeInvoice reads the canonical JSON and checks what can be checked without
+// the ledger: that it is canonical, that line ids are unique, that amounts are
+// decimals of the currency which add up to the total, and that usage adds up.
+// Whether the lines are right, only rating again shows.
+func DecodeInvoice(data []byte) (*Invoice, error) {
+	if len(data) > maxInvoice {
+		return nil, fmt.Errorf("invoice: %d bytes: at most %d", len(data), maxInvoice)
+	}
+	decoder := json.NewDecoder(bytes.NewReader(data))
+	decoder.DisallowUnknownFields()
+	i := &Invoice{}
+	if err := decoder.Decode(i); err != nil {
+		return nil, fmt.Errorf("invoice: %w", err)
+	}
+	if _, err := decoder.Token(); err != io.EOF {
+		return nil, errors.New("invoice: something follows the JSON")
+	}
+	if err := i.check(); err != nil {
+		return nil, fmt.Errorf("invoice: %w", err)
+	}
+	if !bytes.Equal(i.Encode(), data) {
+		return nil, errors.New("invoice: not in canonical form: write invoices with Encode")
+	}
+	return i, nil
+}
+
+func (i *Invoice) check() error {
+	if err := checkNumber(i.Number); err != nil {
+		return err
+	}
+	digits, ok := contract.Digits(i.Currency)
+	if !ok {
+		return fmt.Errorf("currency: unknown currency %.20q", i.Currency)
+	}
+	if i.Rounding != Rounding {
+		return fmt.Errorf("rounding: %.80q: expected %q", i.Rounding, Rounding)
+	}
+	amount := func(field, text string) (*big.Rat, error) {
+		r, ok := new(big.Rat).SetString(text)
+		if !ok || len(text) > 40 || r.FloatString(digits) != text {
+			return nil, fmt.Errorf("%s: %.40q: expected an amount with %d decimals", field, text, digits)
+		}
+		return r, nil
+	}
+	sum, seen := new(big.Rat), map[string]bool{}
+	for n, l := range i.Lines {
+		r, err := amount(fmt.Sprintf("lines[%d].amount", n), l.Amount)
+		if err != nil {
+			return err
+		}
+		if l.ID == "" || seen[l.ID] {
+			return fmt.Errorf("lines[%d].id: %.70q: expected an id of its own", n, l.ID)
+		}
+		seen[l.ID] = true
+		sum.Add(sum, r)
+	}
+	total, err := amount("total", i.Total)
+	if err != nil {
+		return err
+	}
+	if total.Cmp(sum) != 0 {
+		return fmt.Errorf("total: %s, but the lines add up to %s", i.Total, sum.FloatString(digits))
+	}
+	for n, u := range i.Usage {
+		var all int64
+		for _, s := range u.States {
+			if _, ok := s.State.code(); !ok || s.GPUSeconds < 0 || s.GPUSeconds > u.Promised-all {
+				return fmt.Errorf("usage[%d]: state %.40q with %d GPU-seconds of %d promised", n, string(s.State), s.GPUSeconds, u.Promised)
+			}
+			all += s.GPUSeconds
+		}
+		if all != u.Promised {
+			return fmt.Errorf("usage[%d]: states add up to %d of %d promised", n, all, u.Promised)
+		}
+	}
+	return nil
+}

@@ -1,0 +1,136 @@
+package meter
+
+import (
+	"slices"
+	"strings"
+
+	"bulkhead/contract"
+)
+
+// planKey is what decides which rules match a slot: the version, what the slot
+// counts as, and why.
+type planKey struct {
+	version *contract.Contract
+	effect  code
+	cause   CauseRef
+}
+
+// step says what holds from some age of an outage on, until the next step.
+type step struct {
+	age   int64 // seconds since the outage began
+	taker int   // the rule that credits, or -1
+	match []int // all rules that match
+}
+
+// credit gives the slot's time from a to b to the first SLA rule that matches.
+// start is when the outage began; end is the change that ends it, or -1.
+func (f *fold) credit(seg *segment, s *slot, effect code, start, a, b int64, end int32) {
+	if a >= b {
+		return
+	}
+	if effect == maintenanceNoticed {
+		used := int64(s.noticed)
+		s.noticed += int32(b - a)
+		f.creditNoticed(seg, s, used, a, b, end)
+		return
+	}
+	plan := f.plan(seg.version, effect, s.cause)
+	for i, st := range plan {
+		from, to := max(a, start+st.age), b
+		if i+1 < len(plan) {
+			to = min(to, start+plan[i+1].age)
+		}
+		f.give(seg, st, s.row, end, to-from)
+	}
+}
+
+// creditNoticed matches noticed maintenance beyond each rule's allowance of
+// the slot and month. used is what the slot has had before.
+func (f *fold) creditNoticed(seg *segment, s *slot, used, a, b int64, end int32) {
+	var taken int64
+	for _, rule := range f.plan(seg.version, maintenanceNoticed, s.cause)[0].match {
+		over := min(b-a, max(0, used+(b-a)-seg.version.SLA[rule].AllowanceS))
+		seg.matched[rule] += over
+		if over > taken { // rules take from the end: what is over for one is over for a stricter one
+			f.take(seg, rule, s.row, end, over-taken)
+			taken = over
+		}
+	}
+}
+
+func (f *fold) give(seg *segment, st step, row, end int32, seconds int64) {
+	if seconds <= 0 {
+		return
+	}
+	for _, rule := range st.match {
+		seg.matched[rule] += seconds
+	}
+	if st.taker >= 0 {
+		f.take(seg, st.taker, row, end, seconds)
+	}
+}
+
+func (f *fold) take(seg *segment, rule int, row, end int32, seconds int64) {
+	seg.taken[rule] += seconds
+	seg.rows[rule].add(row, len(f.rows))
+	seg.rows[rule].add(end, len(f.rows))
+}
+
+// plan is which rules match a slot, by the age of the outage.
+func (f *fold) plan(v *contract.Contract, effect code, cause CauseRef) []step {
+	key := planKey{v, effect, cause}
+	plan, ok := f.plans[key]
+	if ok {
+		return plan
+	}
+	why := f.changes.causes[cause]
+	var rules []int
+	ages := []int64{0}
+	for i := range v.SLA {
+		if rule := &v.SLA[i]; covers(rule.Metric, effect) && !excluded(rule.Exclusions, why) {
+			rules = append(rules, i)
+			ages = append(ages, rule.AfterS)
+		}
+	}
+	slices.Sort(ages)
+	for _, age := range slices.Compact(ages) {
+		st := step{age: age, taker: -1}
+		for _, rule := range rules {
+			if v.SLA[rule].AfterS <= age {
+				st.match = append(st.match, rule)
+			}
+		}
+		if len(st.match) > 0 {
+			st.taker = st.match[0] // the contract's order is the precedence
+		}
+		plan = append(plan, st)
+	}
+	f.plans[key] = plan
+	return plan
+}
+
+// covers says which states a metric is about.
+func covers(m contract.Metric, effect code) bool {
+	switch m {
+	case contract.NodeAvailability, contract.ReplacementTime:
+		return effect == downOwner
+	case contract.DegradedNodes:
+		return effect == degraded
+	case contract.IsolationProven:
+		return effect == isolationUnproven
+	case contract.Maintenance:
+		return effect == maintenanceNoticed || effect == maintenanceUnnoticed
+	}
+	return false
+}
+
+// excluded reports whether a cause is one of the exclusions, or one of them
+// with details behind a colon: "power: feed B" is excluded by "power".
+func excluded(exclusions []string, cause string) bool {
+	for _, e := range exclusions {
+		if rest, ok := strings.CutPrefix(cause, e); ok && (rest == "" || rest[0] == ':') {
+			return true
+		}
+	}
+	return false
+}

@@ -1,0 +1,150 @@
+package place
+
+import (
+	"bytes"
+	"encoding/binary"
+	"encoding/json"
+	"fmt"
+	"io"
+	"strings"
+
+	"crypto/sha256"
+
+	"bulkhead/claim"
+	"bulkhead/site"
+)
+
+// CertificateVersion is the version of the certificate that this release writes.
+const CertificateVersion = 1
+
+// Certificate is the placement certificate of a slice: how good it is, what the
+// limits were, and which part of that a reader can check.
+type Certificate struct {
+	Version int  `json:"version"`
+	Ask     Ask  `json:"ask"`
+	Cost    Cost `json:"cost"`  // of the slice, counted over its nodes
+	Bound   Cost `json:"bound"` // the fewest domains of each level by itself, whatever the other levels
+	Optimum Cost `json:"optimum"`
+	Gap     Cost `json:"gap"`  // Optimum - Bound: zero where a level alone proves the optimum
+	Free    int  `json:"free"` // nodes of the class that were free
+
+	Slice     claim.Digest `json:"slice"`     // of the nodes in rank order, see SliceDigest
+	Occupancy claim.Digest `json:"occupancy"` // of the free nodes of the class, see OccupancyDigest
+
+	AllReduce Collective `json:"all_reduce"`
+	AllToAll  Collective `json:"all_to_all"`
+
+	// Proof says in words what Check verifies and what is the solver's word.
+	Proof string `json:"proof"`
+}
+
+// Tenant returns the copy that a tenant may have: without the lower bounds, the
+// free nodes and the occupancy, which would tell what rivals hold. What is left
+// out is zero, and the proof says that it was.
+func (c Certificate) Tenant() Certificate {
+	c.Bound, c.Gap, c.Free, c.Occupancy = Cost{}, Cost{}, 0, claim.Digest{}
+	c.Proof = "tenant's copy: the cost can be counted over the slice's own nodes; that it is the optimum is " +
+		"operator-asserted, because the bounds and the free nodes behind it would tell what other tenants hold. " +
+		"The owner's auditor holds the whole certificate."
+	return c
+}
+
+// Encode returns the canonical JSON of the certificate: the same certificate
+// gives the same bytes.
+func (c Certificate) Encode() []byte {
+	data, err := json.Marshal(c)
+	if err != nil {
+		panic(err) // plain numbers and strings always encode
+	}
+	return data
+}
+
+// DecodeCertificate reads what Encode wrote, and nothing else: unknown or
+// repeated fields, other spacing and trailing bytes are refused.
+func DecodeCertificate(data []byte) (Certificate, error) {
+	var c Certificate
+	decoder := json.NewDecoder(bytes.NewReader(data))
+	decoder.DisallowUnknownFields()
+	if err := decoder.Decode(&c); err != nil {
+		return Certificate{}, fmt.Errorf("placement certificate: %w", err)
+	}
+	if _, err := decoder.Token(); err != io.EOF {
+		return Certificate{}, fmt.Errorf("placement certificate: trailing data after the JSON object")
+	}
+	if c.Version != CertificateVersion {
+		return Certificate{}, fmt.Errorf("placement certificate: version %d, expected %d: use a newer release to read it", c.Version, CertificateVersion)
+	}
+	if !bytes.Equal(c.Encode(), data) {
+		return Certificate{}, fmt.Errorf("placement certificate: not in canonical form")
+	}
+	return c, nil
+}
+
+// SliceDigest is the digest of nodes in rank order: SHA-256 over a heading, and
+// each index as four bytes, big-endian.
+func SliceDigest(nodes []site.Index) claim.Digest {
+	buf := make([]byte, 0, len(sliceHeading)+4*len(nodes))
+	buf = append(buf, sliceHeading...)
+	for _, n := range nodes {
+		buf = binary.BigEndian.AppendUint32(buf, uint32(n))
+	}
+	return claim.DigestOf(buf)
+}
+
+const (
+	sliceHeading     = "bulkhead slice v1\n"
+	occupancyHeading = "bulkhead occupancy v1\n"
+)
+
+// OccupancyDigest is the digest of the nodes of a class that may be placed:
+// free, no spares, not retired. SHA-256 over a heading, and each index in
+// ascending order as four bytes, big-endian. Cost: O(nodes), about 0.5 ms at 50,000.
+func OccupancyDigest(s *site.Site, free *site.Set, fabric int, kind string) claim.Digest {
+	h := sha256.New()
+	buf := append(make([]byte, 0, 4096), occupancyHeading...)
+	su, match := -1, false
+	for n := range free.All() {
+		if int(n) >= s.Nodes() {
+			break
+		}
+		if s.SUOf(n) != su {
+			su = s.SUOf(n)
+			match = s.SUs[su].Kind == kind && s.Pods[s.SUs[su].Pod].Fabric == fabric
+		}
+		if !match || !sellable(s, n) {
+			continue
+		}
+		if len(buf) > cap(buf)-4 {
+			h.Write(buf)
+			buf = buf[:0]
+		}
+		buf = binary.BigEndian.AppendUint32(buf, uint32(n))
+	}
+	h.Write(buf)
+	return claim.Digest(h.Sum(nil))
+}
+
+// proof says honestly which levels are proven by the bounds alone. A level
+// whose cost equals its own bound is proven: no slice of this size, good or bad
+// on the other levels, touches fewer. The rest is the solver's word.
+func proof(gap Cost) string {
+	var proven, asserted []string
+	for i, level := range gap.levels()[:4] {
+		name := [...]string{"halls", "pods", "SUs", "racks"}[i]
+		if level == 0 {
+			proven = append(proven, name)
+		} else {
+			asserted = append(asserted, name)
+		}
+	}
+	text := "checked: every node is in the site and free, once, of the asked GPU kind and fabric, no spare, in rank order; " +
+		"their number; the cost, counted again; the bound of each level; the collective bounds; both digests. "
+	if len(proven) > 0 {
+		text += "proven by its bound: " + strings.Join(proven, ", ") + ". "
+	}
+	if len(asserted) == 0 {
+		return text + "asserted by the solver: nothing; the bounds meet the cost, so it is the optimum."
+	}
+	return text + "asserted by the solver: that " + strings.Join(asserted, ", ") +
+		" cannot be fewer without more of a level before; an exhaustive solver agrees on small sites in its tests."
+}

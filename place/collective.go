@@ -1,0 +1,99 @@
+package place
+
+import "bulkhead/site"
+
+// Reference messages of the collective bounds.
+const (
+	AllReduceBytes = 1 << 30 // a gradient bucket: bytes that every node reduces
+	AllToAllBytes  = 4 << 10 // an expert's tokens: bytes from every GPU to every other
+)
+
+// Collective is a lower bound on the time of a collective operation over the
+// slice, beside that of an ideal slice of as many nodes on the empty site. It
+// is what the links allow, not a forecast: latency, protocol and other
+// tenants' traffic come on top.
+type Collective struct {
+	SliceNS int64  `json:"slice_ns"`        // nanoseconds, rounded down
+	IdealNS int64  `json:"ideal_ns"`        // nanoseconds, rounded down
+	Limit   string `json:"limit,omitempty"` // whose uplinks are the limit: node, SU or pod
+}
+
+// spread is how many nodes of a slice are in each domain that has uplinks of
+// its own. Racks have none (an SU's leaves serve all its racks), and neither
+// have halls (their pods' uplinks go to the cores). The order does not matter.
+type spread struct {
+	nodes int
+	sus   []int
+	pods  []int
+}
+
+// allReduceNS is the bound T >= 2(n-1)/n * S/B for n nodes, where B is what the
+// rail NICs of a node carry together. Inside a node NVLink is faster. With ranks
+// in RankOrder a ring crosses every domain's border once each way, so no taper
+// enters. S bytes over 8 rails of G gigabits a second take S/G ns.
+func allReduceNS(shape site.Shape, nodes int) int64 {
+	if nodes < 2 {
+		return 0
+	}
+	n := int64(nodes)
+	return 2 * (n - 1) * AllReduceBytes / (n * int64(shape.LinkGbps))
+}
+
+// allToAllNS is the bound T >= max over domains d of n_d (n - n_d) m / U_d,
+// where n counts GPUs and U_d is what the uplinks of d carry, on all rails
+// together:
+//
+//	node: one link a rail
+//	SU:   a leaf's uplinks, one to each spine of the plane; the taper of a leaf
+//	      is its nodes against its uplinks
+//	pod:  as the spines are built, for PodSUs leaves, divided by the pod taper
+//
+// The products stay below 2^63 up to site.MaxNodes nodes.
+func allToAllNS(shape site.Shape, d spread) (ns int64, limit string) {
+	link := int64(shape.LinkGbps) * site.Rails
+	worst := func(level string, inside int, gbps, taper int64) {
+		pairs := int64(inside) * site.GPUs * int64(d.nodes-inside) * site.GPUs
+		if t := pairs * AllToAllBytes * 8 * taper / gbps; t > ns {
+			ns, limit = t, level
+		}
+	}
+	worst("node", 1, link, 1)
+	for _, inside := range d.sus {
+		worst("SU", inside, link*int64(shape.Spines), 1)
+	}
+	for _, inside := range d.pods {
+		worst("pod", inside, link*int64(shape.Spines)*int64(shape.PodSUs), int64(shape.PodTaper))
+	}
+	return ns, limit
+}
+
+// ideal spreads nodes over an empty site of these capacities, level by level,
+// the largest domains first. The slices are sorted in descending order.
+func ideal(nodes int, sus, pods []int) spread {
+	return spread{nodes: nodes, sus: fill(nodes, sus), pods: fill(nodes, pods)}
+}
+
+func fill(nodes int, capacities []int) []int {
+	var out []int
+	for _, c := range capacities {
+		if nodes == 0 {
+			break
+		}
+		c = min(c, nodes)
+		nodes -= c
+		out = append(out, c)
+	}
+	return out
+}
+
+// collectives fills in both bounds from the slice's spread and the capacities
+// of the domains of its class.
+func collectives(shape site.Shape, slice, empty spread) (allReduce, allToAll Collective) {
+	allReduce = Collective{SliceNS: allReduceNS(shape, slice.nodes), IdealNS: allReduceNS(shape, empty.nodes)}
+	if allReduce.SliceNS > 0 {
+		allReduce.Limit = "node"
+	}
+	allToAll.SliceNS, allToAll.Limit = allToAllNS(shape, slice)
+	allToAll.IdealNS, _ = allToAllNS(shape, empty)
+	return allReduce, allToAll
+}

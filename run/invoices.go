@@ -1,0 +1,75 @@
+package run
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"bulkhead/book"
+	"bulkhead/claim"
+	"bulkhead/contract"
+	"bulkhead/meter"
+)
+
+// InvoicePredicate is the type of the statement that an invoice is signed as.
+const InvoicePredicate = "bulkhead/invoice/1"
+
+// IssueInvoices rates every month that is over and has no invoice yet. Rating
+// runs outside the writer, on a copy of the events.
+func (p *Plane) IssueInvoices(ctx context.Context) (issued int, err error) {
+	for {
+		c, versions, events, period, number := p.nextInvoice()
+		if c == "" {
+			return issued, nil
+		}
+		invoice, err := meter.Rate(versions, events, period, number)
+		if err != nil {
+			return issued, fmt.Errorf("invoice %s: %w", number, err)
+		}
+		signed, err := p.signInvoice(invoice)
+		if err != nil {
+			return issued, err
+		}
+		_, err = p.Submit(ctx, "", book.IssueInvoice{Contract: c, Invoice: invoice, Statement: signed})
+		if err != nil && !errors.Is(err, book.ErrNothing) {
+			return issued, err
+		}
+		issued++
+	}
+}
+
+func (p *Plane) nextInvoice() (id string, versions []*contract.Contract, events []meter.Event, period meter.Period, number string) {
+	p.View(func(s *book.State) {
+		for _, contractID := range s.ContractIDs() {
+			open := s.OpenPeriods(contractID, s.Time)
+			if len(open) == 0 {
+				continue
+			}
+			k := s.Contracts[contractID]
+			id, period, number = contractID, open[0], s.NextInvoiceNumber(k.Current().Tenant)
+			versions = append(versions, k.Versions...)
+			events = s.UsageEvents(contractID)
+			return
+		}
+	})
+	return id, versions, events, period, number
+}
+
+func (p *Plane) signInvoice(i *meter.Invoice) ([]byte, error) {
+	signer, err := p.config.Signers.Statement(PurposeInvoice)
+	if err != nil {
+		return nil, err
+	}
+	encoded := i.Encode()
+	statement, err := claim.NewStatement(i.Number, claim.DigestOf(encoded), InvoicePredicate, rawJSON(encoded))
+	if err != nil {
+		return nil, err
+	}
+	return claim.Sign(statement, signer)
+}
+
+// rawJSON keeps an encoding as it is inside a statement.
+type rawJSON []byte
+
+// MarshalJSON returns the encoding itself.
+func (r rawJSON) MarshalJSON() ([]byte, error) { return r, nil }

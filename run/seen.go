@@ -1,0 +1,134 @@
+package run
+
+import (
+	"time"
+
+	"bulkhead/book"
+	"bulkhead/fabric"
+	"bulkhead/prove"
+	"bulkhead/site"
+)
+
+// seen is what the loop has last seen of the devices, and what follows from it
+// port by port. It lives in memory only: after a restart a full read-back comes
+// before anything is delivered.
+type seen struct {
+	state  *book.State
+	tables *fabric.Tables
+	prover *prove.Prover
+
+	want    []uint32 // label value wanted at each edge port; 0: nothing yet
+	wrong   []uint8  // by node: ports whose read-back is not as wanted
+	pending *site.Set
+	// settled ports have read back as wanted since their want last changed: only
+	// these can drift. Until then they are on their way.
+	settled []bool
+
+	unread  map[site.Leaf]bool // leaves that did not answer the last read-back
+	cursors map[string]uint64  // by fabric
+	swept   map[string]time.Time
+	nodes   uint64 // cursor of node reports
+
+	tried attempt
+}
+
+func newSeen(s *book.State) *seen {
+	v := &seen{
+		state: s, tables: fabric.NewTables(0), pending: site.NewSet(0),
+		unread: map[site.Leaf]bool{}, cursors: map[string]uint64{}, swept: map[string]time.Time{},
+	}
+	v.grow(s)
+	return v
+}
+
+// grow makes room for the ports of newly imported nodes.
+func (v *seen) grow(s *book.State) {
+	if s.Site == nil {
+		return
+	}
+	ports := s.Site.Ports()
+	v.tables.Grow(ports)
+	if v.prover == nil {
+		v.prover = prove.NewProver(s.Site, v.tables)
+	} else {
+		v.prover.Grow()
+	}
+	for len(v.want) < ports {
+		v.want = append(v.want, 0)
+		v.settled = append(v.settled, false)
+	}
+	for len(v.wrong) < s.Site.Nodes() {
+		v.wrong = append(v.wrong, 0)
+		s.Touched.Add(site.Index(len(v.wrong) - 1))
+	}
+}
+
+// follow brings what is wanted of the touched nodes' ports up to date.
+// Cost: O(touched nodes).
+func (v *seen) follow() {
+	s := v.state
+	if s.Site == nil {
+		return
+	}
+	for n := range s.Touched.All() {
+		w := s.Wants(n)
+		for nic := range site.NICs {
+			port := site.PortOf(n, nic)
+			value := uint32(0)
+			if label, ok := s.Label(s.Site.FabricOf(port), n, w.Owner); ok {
+				value = label.Value
+			}
+			v.prover.Hold(port, uint32(w.Holder))
+			if value != v.want[port] {
+				v.want[port] = value
+				v.settled[port] = false
+			}
+		}
+		v.recount(n)
+	}
+	s.Touched = site.NewSet(s.Site.Nodes())
+}
+
+// recount counts a node's ports that are not as wanted.
+func (v *seen) recount(n site.Index) {
+	wrong := uint8(0)
+	for nic := range site.NICs {
+		port := site.PortOf(n, nic)
+		if v.AsWanted(port) {
+			v.settled[port] = true
+		} else if v.want[port] != 0 {
+			wrong++
+		}
+	}
+	v.wrong[n] = wrong
+	if wrong > 0 {
+		v.pending.Add(n)
+	} else {
+		v.pending.Remove(n)
+	}
+}
+
+// Pending implements book.Seen.
+func (v *seen) Pending() *site.Set { return v.pending }
+
+// AsWanted implements book.Seen.
+func (v *seen) AsWanted(p site.Port) bool {
+	if v.want[p] == 0 {
+		return false
+	}
+	f := v.state.Site.Fabrics[v.state.Site.FabricOf(p)]
+	return v.tables.Carries(p, f.Family, v.want[p])
+}
+
+// Readable implements book.Seen.
+func (v *seen) Readable(l site.Leaf) bool { return !v.unread[l] }
+
+// Fresh implements book.Seen.
+func (v *seen) Fresh() bool {
+	for _, f := range v.state.Site.Fabrics {
+		if v.cursors[f.ID] == 0 {
+			return false
+		}
+	}
+	return true
+}
