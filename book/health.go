@@ -56,7 +56,7 @@ func (c ReportHealth) decide(s *State, env Env) (*Decision, error) {
 			continue
 		}
 		after[item.Node] = item.health()
-		d.add(SiteScope, node.KindHealth, node.Health{
+		d.add(SiteScope, node.KindHealth, node.HealthNoted{
 			Node: s.Site.NodeID[item.Node], Index: uint32(item.Node), Class: item.Class, Alive: item.Alive, Failed: item.Failed, Detail: item.Detail,
 		})
 		why := "recovered"
@@ -77,7 +77,7 @@ func (c ReportHealth) decide(s *State, env Env) (*Decision, error) {
 	return d, nil
 }
 
-func (s *State) applyHealth(e *ledger.Entry, b node.Health, _ Bodies) error {
+func (s *State) applyHealth(e *ledger.Entry, b node.HealthNoted, _ Bodies) error {
 	n := site.Index(b.Index)
 	item := HealthItem{Node: n, Class: b.Class, Alive: b.Alive, Failed: b.Failed}
 	s.Nodes.Health[n], s.Nodes.Class[n] = item.health(), ""

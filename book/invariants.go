@@ -3,6 +3,7 @@ package book
 import (
 	"fmt"
 
+	"bulkhead/fabric"
 	"bulkhead/node"
 	"bulkhead/site"
 )
@@ -57,10 +58,21 @@ func CheckInvariants(s *State) error {
 			return fmt.Errorf("node %s is %s and still holds data of lease %d", s.Site.NodeID[n], st, c.Owner[n])
 		}
 	}
-	// A label has one owner at a time.
+	// A label has one owner at a time, and an owner one label.
 	for _, id := range sortedKeys(s.Labels) {
-		if err := s.Labels[id].Check(); err != nil {
-			return fmt.Errorf("labels of fabric %s: %w", id, err)
+		owner := map[fabric.Owner]uint32{}
+		value := map[uint32]fabric.Owner{}
+		for _, a := range s.Labels[id].Allocations() {
+			if other, twice := value[a.Value]; twice {
+				return fmt.Errorf("label %d of fabric %s is owned by %s and by %s", a.Value, id, other, a.Owner)
+			}
+			if other, twice := owner[a.Owner]; twice && !a.Cooling() {
+				return fmt.Errorf("%s owns labels %d and %d of fabric %s", a.Owner, other, a.Value, id)
+			}
+			value[a.Value] = a.Owner
+			if !a.Cooling() {
+				owner[a.Owner] = a.Value
+			}
 		}
 	}
 	return s.checkCalendar()

@@ -162,6 +162,38 @@ func strict(data []byte, into any) error {
 	return nil
 }
 
+// unescaped undoes what encoding/json does to JSON that is embedded in other
+// JSON: it writes &, < and > as \u0026, \u003c and \u003e. Canonical encodings
+// of contracts and invoices hold the characters themselves.
+func unescaped(data []byte) []byte {
+	if !bytes.Contains(data, []byte(`\u00`)) {
+		return data
+	}
+	out := make([]byte, 0, len(data))
+	for i := 0; i < len(data); i++ {
+		if data[i] != '\\' || i+1 == len(data) {
+			out = append(out, data[i])
+			continue
+		}
+		if i+6 <= len(data) {
+			switch string(data[i : i+6]) {
+			case `\u0026`:
+				out, i = append(out, '&'), i+5
+				continue
+			case `\u003c`:
+				out, i = append(out, '<'), i+5
+				continue
+			case `\u003e`:
+				out, i = append(out, '>'), i+5
+				continue
+			}
+		}
+		out = append(out, data[i], data[i+1])
+		i++
+	}
+	return out
+}
+
 func appendTrailer(b []byte, manifest int) []byte {
 	return append(binary.BigEndian.AppendUint64(b, uint64(manifest)), ending...)
 }

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"time"
 
@@ -162,15 +163,15 @@ func publicKey(text string) (ed25519.PublicKey, error) {
 
 // accepts says whether evidence of this origin counts at all.
 func (p *Policy) accepts(o claim.Origin) bool {
+	return slices.Contains(p.accepted(), o)
+}
+
+// accepted is the origins that the policy accepts.
+func (p *Policy) accepted() []claim.Origin {
 	if len(p.Origins) == 0 {
-		return o == claim.Hardware
+		return []claim.Origin{claim.Hardware}
 	}
-	for _, accepted := range p.Origins {
-		if accepted == o {
-			return true
-		}
-	}
-	return false
+	return p.Origins
 }
 
 // trustAt is the keys of a purpose that are valid at an instant.

@@ -22,7 +22,7 @@ type contractLog struct {
 	closed   bool
 	leases   []*leaseLog
 	events   []meter.Event // of its leases, in the order of the log
-	billed   map[string]string
+	billed   map[int64]string // number of the invoice by the begin of its month, Unix seconds
 }
 
 func (k *contractLog) current() *contract.Contract { return k.versions[len(k.versions)-1] }
@@ -42,6 +42,7 @@ type leaseLog struct {
 	returned  time.Time
 	epoch     uint64
 	verdicts  map[string]int // verdicts by word
+	inUse     *site.Set      // numbers of its delivered nodes
 }
 
 // slotRef names a slot.
@@ -79,7 +80,7 @@ func (v *verifier) apply(body any) {
 }
 
 func (v *verifier) contractOf(raw []byte) *contract.Contract {
-	c, err := contract.Decode(raw)
+	c, err := contract.Decode(unescaped(raw))
 	if err != nil {
 		v.fail(v.at, CheckContract, "", "contract: %v", err)
 		return nil
@@ -124,7 +125,7 @@ func (v *verifier) version(c *contract.Contract) {
 		if c.Version != 1 {
 			v.fail(v.at, CheckContract, c.ID, "version %d is signed, and no version 1 before it", c.Version)
 		}
-		v.contracts[c.ID] = &contractLog{versions: []*contract.Contract{c}, billed: map[string]string{}}
+		v.contracts[c.ID] = &contractLog{versions: []*contract.Contract{c}, billed: map[int64]string{}}
 		return
 	}
 	if err := k.current().Amend(c); err != nil {
@@ -185,7 +186,7 @@ func (v *verifier) bound(b *lease.Bound) {
 		v.fail(v.at, CheckBound, id, "it was bound before")
 		return
 	}
-	l := &leaseLog{Bound: *b, end: b.End, swaps: map[uint32]*swapLog{}, verdicts: map[string]int{}}
+	l := &leaseLog{Bound: *b, end: b.End, swaps: map[uint32]*swapLog{}, verdicts: map[string]int{}, inUse: site.NewSet(0)}
 	order, err := site.ParseOrder(b.Nodes, maxNodes)
 	if err != nil || len(order) != b.Slots {
 		v.fail(v.at, CheckBound, id, "%d slots, and nodes that are not as many different ones: %v", b.Slots, err)
@@ -204,7 +205,7 @@ func (v *verifier) bound(b *lease.Bound) {
 	l.contract = v.contracts[b.Contract]
 	if l.contract == nil {
 		v.fail(v.at, CheckBound, id, "contract %q is not in force", b.Contract)
-		l.contract = &contractLog{billed: map[string]string{}}
+		l.contract = &contractLog{billed: map[int64]string{}}
 	} else {
 		v.promise(l)
 	}

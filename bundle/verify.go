@@ -10,6 +10,7 @@ import (
 	"bulkhead/claim"
 	"bulkhead/contract"
 	"bulkhead/ledger"
+	"bulkhead/meter"
 )
 
 // Options are what a reader may add to its policy for one reading.
@@ -69,10 +70,20 @@ type verifier struct {
 	handed    map[string]handOver  // delivered by the entry under way or one of the same instant
 	touched   []slotRef            // slots to be looked at when the instant is over
 	moved     []*nodeLog           // nodes to be looked at then
+	leaving   []leaving            // the same, of leases that end
+	intervals []Interval
+	number    int // invoices so far
 
 	invoices []*InvoiceReport
+	earlier  map[string][]*meter.Invoice // by contract
+	proved   []claim.Claim
 	report   *Report
 	tally    tally
+	dirty    int // nodes taken back and not shown to be wiped
+	signedBy string
+	began    time.Time
+	// assumptions of isolation certificates, each once
+	assumptions []string
 }
 
 // pin is a checkpoint that the log must extend.
@@ -199,6 +210,9 @@ func (v *verifier) entry(e *ledger.Entry, seq uint64) error {
 		v.settle()
 	}
 	v.at, v.time = at, e.Time
+	if seq == 1 {
+		v.began = e.Time
+	}
 	body, err := decodeBody(e.Kind, e.Body)
 	if err != nil {
 		v.fail(at, CheckKind, "", "%v", err)

@@ -141,8 +141,9 @@ type SLA struct {
 	Clause     string   `json:"clause,omitempty"`
 }
 
-// Tier is the credit that is due when the month's availability of a tranche,
-// measured by the metric, is below Below. The last tier that applies counts.
+// Tier is the credit that is due when the month's availability of a tranche is
+// below Below: the share of its delivered time, while the rule was in force,
+// that the rule does not match. The last tier that applies counts.
 type Tier struct {
 	Below  Decimal `json:"below"`  // 1 is always
 	Credit Decimal `json:"credit"` // share of the price of the affected GPU-seconds

@@ -14,6 +14,9 @@ import (
 // maxSlots bounds slot numbers: no contract promises more.
 const maxSlots = contract.MaxGPUs / contract.NodeGPUs
 
+// maxTime is the end of the year 9999, in Unix seconds.
+const maxTime = 253402300799
+
 // Changes are events in columns: range strings parsed once, names as numbers.
 // 40 bytes an event of one range, where an Event takes over 112 and its
 // strings. Use it where a month has millions of events; the zero value is empty.
@@ -92,6 +95,8 @@ func (c *Changes) Set(entry uint64, at int64, lease LeaseRef, first, last uint32
 		return fmt.Errorf("entry %d: slot state %.40q: expected one of %v", entry, string(state), States())
 	case first > last || last >= maxSlots:
 		return fmt.Errorf("entry %d: slots %d-%d: expected a range below %d", entry, first, last, maxSlots)
+	case at < 0 || at > maxTime:
+		return fmt.Errorf("entry %d: at: %d is not a time that a slot can change, in Unix seconds", entry, at)
 	case int(lease) >= len(c.leases) || int(cause) >= len(c.causes):
 		return fmt.Errorf("entry %d: lease or cause was not numbered by Lease and Cause", entry)
 	}
@@ -113,7 +118,7 @@ func (c *Changes) Add(e Event) error {
 	if !ok {
 		return fmt.Errorf("entry %d: slot state %.40q: expected one of %v", e.Entry, string(e.State), States())
 	}
-	if e.At.IsZero() || e.At.Year() < 1970 || e.At.Year() > 9999 {
+	if at := e.At.Unix(); at < 0 || at > maxTime {
 		return fmt.Errorf("entry %d: at: %s is not a time that a slot can change", e.Entry, e.At.Format(time.RFC3339))
 	}
 	row := change{entry: e.Entry, at: e.At.Unix(), lease: c.Lease(e.Lease, e.Tranche), cause: c.Cause(e.Cause), state: state}
@@ -168,12 +173,41 @@ func (c *Changes) compare(a, b *change) int {
 }
 
 // sorted is the rows in order. The caller's Changes stay as they are.
+//
+// Rows that were added out of order are first dealt into as many time slots as
+// there are rows, then each time slot is sorted: linear when changes are spread
+// over time, n log n at worst.
 func (c *Changes) sorted() []change {
 	if !c.unsorted {
 		return c.rows
 	}
-	rows := slices.Clone(c.rows)
-	slices.SortFunc(rows, func(a, b change) int { return c.compare(&a, &b) })
+	n := len(c.rows)
+	low, high := c.rows[0].at, c.rows[0].at
+	for i := range c.rows {
+		low, high = min(low, c.rows[i].at), max(high, c.rows[i].at)
+	}
+	// Floating point only picks the time slot: it never decreases with at, and
+	// that is all that the order needs.
+	scale := float64(n-1) / float64(max(high-low, 1))
+	deal := func(at int64) int { return min(int(float64(at-low)*scale), n-1) }
+	ends := make([]int32, n+1)
+	for i := range c.rows {
+		ends[deal(c.rows[i].at)+1]++
+	}
+	for i := range n {
+		ends[i+1] += ends[i]
+	}
+	rows, next := make([]change, n), slices.Clone(ends)
+	for i := range c.rows {
+		at := deal(c.rows[i].at)
+		rows[next[at]] = c.rows[i]
+		next[at]++
+	}
+	for i := range n {
+		if part := rows[ends[i]:ends[i+1]]; len(part) > 1 {
+			slices.SortFunc(part, func(a, b change) int { return c.compare(&a, &b) })
+		}
+	}
 	return rows
 }
 

@@ -7,14 +7,6 @@ import (
 	"bulkhead/contract"
 )
 
-// planKey is what decides which rules match a slot: the version, what the slot
-// counts as, and why.
-type planKey struct {
-	version *contract.Contract
-	effect  code
-	cause   CauseRef
-}
-
 // step says what holds from some age of an outage on, until the next step.
 type step struct {
 	age   int64 // seconds since the outage began
@@ -34,7 +26,7 @@ func (f *fold) credit(seg *segment, s *slot, effect code, start, a, b int64, end
 		f.creditNoticed(seg, s, used, a, b, end)
 		return
 	}
-	plan := f.plan(seg.version, effect, s.cause)
+	plan := f.plan(seg, effect, s.cause)
 	for i, st := range plan {
 		from, to := max(a, start+st.age), b
 		if i+1 < len(plan) {
@@ -48,7 +40,7 @@ func (f *fold) credit(seg *segment, s *slot, effect code, start, a, b int64, end
 // the slot and month. used is what the slot has had before.
 func (f *fold) creditNoticed(seg *segment, s *slot, used, a, b int64, end int32) {
 	var taken int64
-	for _, rule := range f.plan(seg.version, maintenanceNoticed, s.cause)[0].match {
+	for _, rule := range f.plan(seg, maintenanceNoticed, s.cause)[0].match {
 		over := min(b-a, max(0, used+(b-a)-seg.version.SLA[rule].AllowanceS))
 		seg.matched[rule] += over
 		if over > taken { // rules take from the end: what is over for one is over for a stricter one
@@ -76,13 +68,20 @@ func (f *fold) take(seg *segment, rule int, row, end int32, seconds int64) {
 	seg.rows[rule].add(end, len(f.rows))
 }
 
-// plan is which rules match a slot, by the age of the outage.
-func (f *fold) plan(v *contract.Contract, effect code, cause CauseRef) []step {
-	key := planKey{v, effect, cause}
-	plan, ok := f.plans[key]
-	if ok {
-		return plan
+// plan is which rules match a slot in a segment, by the age of the outage.
+func (f *fold) plan(seg *segment, effect code, cause CauseRef) []step {
+	plans := seg.plans[effect]
+	if plans == nil {
+		plans = make([][]step, len(f.changes.causes))
+		seg.plans[effect] = plans
 	}
+	if plans[cause] == nil {
+		plans[cause] = f.newPlan(seg.version, effect, cause)
+	}
+	return plans[cause]
+}
+
+func (f *fold) newPlan(v *contract.Contract, effect code, cause CauseRef) (plan []step) {
 	why := f.changes.causes[cause]
 	var rules []int
 	ages := []int64{0}
@@ -105,7 +104,6 @@ func (f *fold) plan(v *contract.Contract, effect code, cause CauseRef) []step {
 		}
 		plan = append(plan, st)
 	}
-	f.plans[key] = plan
 	return plan
 }
 

@@ -149,3 +149,16 @@ func drawEvents(t *rapid.T, versions []*contract.Contract) []Event {
 	}
 	return events
 }
+
+// drawPeriod is a month in which the newest version is in force.
+func drawPeriod(t *rapid.T, versions []*contract.Contract) Period {
+	c := versions[len(versions)-1]
+	period, err := Month(c.TimeZone, 2026, time.Month(rapid.IntRange(2, 4).Draw(t, "month")))
+	if err == nil && !period.From.Before(c.End) {
+		period, err = Month(c.TimeZone, 2026, 2)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	return period
+}

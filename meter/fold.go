@@ -15,7 +15,6 @@ type fold struct {
 	changes *Changes
 	rows    []change
 	leases  []holding
-	plans   map[planKey][]step
 	yield   func(Interval) bool // when intervals are asked for
 	stopped bool
 }
@@ -54,7 +53,7 @@ type Interval struct {
 
 // run folds the changes into the terms' segments.
 func (t *terms) run(changes *Changes, yield func(Interval) bool) error {
-	f := &fold{terms: t, changes: changes, rows: changes.sorted(), leases: make([]holding, len(changes.leases)), plans: map[planKey][]step{}, yield: yield}
+	f := &fold{terms: t, changes: changes, rows: changes.sorted(), leases: make([]holding, len(changes.leases)), yield: yield}
 	if len(f.rows) >= 1<<31 {
 		return fmt.Errorf("%d changes: at most 2^31 in one fold", len(f.rows))
 	}

@@ -63,13 +63,24 @@ func (r *rowSet) merge(o *rowSet) {
 
 // entries are the ledger entries of the changes in the set.
 func (b *bill) entries(r *rowSet) Entries {
-	var out Entries
+	count := 0
+	for _, word := range r.bits {
+		count += bits.OnesCount64(word)
+	}
+	if count == 0 {
+		return nil
+	}
+	out, ordered := make(Entries, 0, count), true
 	for i, word := range r.bits {
 		for ; word != 0; word &= word - 1 {
-			out = append(out, b.sortedRows[i*64+bits.TrailingZeros64(word)].entry)
+			entry := b.sortedRows[i*64+bits.TrailingZeros64(word)].entry
+			ordered = ordered && (len(out) == 0 || out[len(out)-1] <= entry)
+			out = append(out, entry)
 		}
 	}
-	slices.Sort(out)
+	if !ordered {
+		slices.Sort(out)
+	}
 	return slices.Compact(out)
 }
 

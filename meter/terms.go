@@ -58,6 +58,7 @@ type segment struct {
 	matched []int64      // slot-seconds by SLA rule: those that match it
 	taken   []int64      // those that it credits: no second is in two of them
 	rows    []rowSet     // changes that taken follows from
+	plans   [codes][][]step
 }
 
 // newTerms checks the versions and cuts the period into segments.

@@ -42,8 +42,8 @@ type Flagged struct {
 	By       string `json:"by"`
 }
 
-// Health records what the devices say about a node, in the site's scope.
-type Health struct {
+// HealthNoted records what the devices say about a node, in the site's scope.
+type HealthNoted struct {
 	Node   string `json:"node"`
 	Index  uint32 `json:"index"`
 	Class  string `json:"class"`

@@ -2,13 +2,12 @@ package place
 
 import (
 	"bytes"
+	"crypto/sha256"
 	"encoding/binary"
 	"encoding/json"
 	"fmt"
 	"io"
 	"strings"
-
-	"crypto/sha256"
 
 	"bulkhead/claim"
 	"bulkhead/site"
@@ -129,9 +128,9 @@ func OccupancyDigest(s *site.Site, free *site.Set, fabric int, kind string) clai
 // on the other levels, touches fewer. The rest is the solver's word.
 func proof(gap Cost) string {
 	var proven, asserted []string
-	for i, level := range gap.levels()[:4] {
-		name := [...]string{"halls", "pods", "SUs", "racks"}[i]
-		if level == 0 {
+	levels := gap.levels()
+	for i, name := range [...]string{"halls", "pods", "SUs", "racks"} {
+		if levels[i] == 0 {
 			proven = append(proven, name)
 		} else {
 			asserted = append(asserted, name)

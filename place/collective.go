@@ -1,6 +1,11 @@
 package place
 
-import "bulkhead/site"
+import (
+	"math"
+	"math/bits"
+
+	"bulkhead/site"
+)
 
 // Reference messages of the collective bounds.
 const (
@@ -9,9 +14,12 @@ const (
 )
 
 // Collective is a lower bound on the time of a collective operation over the
-// slice, beside that of an ideal slice of as many nodes on the empty site. It
-// is what the links allow, not a forecast: latency, protocol and other
-// tenants' traffic come on top.
+// slice, beside that of the ideal slice: as many nodes on the empty site, the
+// largest domains filled first. It is what the links allow, not a forecast:
+// latency, protocol and other tenants' traffic come on top.
+//
+// Ideal means compact. A slice that is spread over more pods has more uplinks,
+// so that its bound for all-to-all may be lower than the ideal's.
 type Collective struct {
 	SliceNS int64  `json:"slice_ns"`        // nanoseconds, rounded down
 	IdealNS int64  `json:"ideal_ns"`        // nanoseconds, rounded down
@@ -47,14 +55,19 @@ func allReduceNS(shape site.Shape, nodes int) int64 {
 //	SU:   a leaf's uplinks, one to each spine of the plane; the taper of a leaf
 //	      is its nodes against its uplinks
 //	pod:  as the spines are built, for PodSUs leaves, divided by the pod taper
-//
-// The products stay below 2^63 up to site.MaxNodes nodes.
 func allToAllNS(shape site.Shape, d spread) (ns int64, limit string) {
 	link := int64(shape.LinkGbps) * site.Rails
 	worst := func(level string, inside int, gbps, taper int64) {
 		pairs := int64(inside) * site.GPUs * int64(d.nodes-inside) * site.GPUs
-		if t := pairs * AllToAllBytes * 8 * taper / gbps; t > ns {
-			ns, limit = t, level
+		// pairs stays below 2^45, the bits to carry below 2^60 before the taper.
+		high, low := bits.Mul64(uint64(pairs)*AllToAllBytes*8, uint64(taper))
+		t := uint64(math.MaxInt64)
+		if high < uint64(gbps) {
+			quotient, _ := bits.Div64(high, low, uint64(gbps))
+			t = min(t, quotient)
+		}
+		if int64(t) > ns {
+			ns, limit = int64(t), level
 		}
 	}
 	worst("node", 1, link, 1)

@@ -1,6 +1,7 @@
 package run
 
 import (
+	"iter"
 	"time"
 
 	"bulkhead/book"
@@ -29,13 +30,14 @@ type seen struct {
 	swept   map[string]time.Time
 	nodes   uint64 // cursor of node reports
 
+	owned map[string]map[uint32]uint32 // by fabric: label value -> holder, as the prover knows it
 	tried attempt
 }
 
 func newSeen(s *book.State) *seen {
 	v := &seen{
 		state: s, tables: fabric.NewTables(0), pending: site.NewSet(0),
-		unread: map[site.Leaf]bool{}, cursors: map[string]uint64{}, swept: map[string]time.Time{},
+		unread: map[site.Leaf]bool{}, cursors: map[string]uint64{}, swept: map[string]time.Time{}, owned: map[string]map[uint32]uint32{},
 	}
 	v.grow(s)
 	return v
@@ -87,6 +89,7 @@ func (v *seen) follow() {
 		v.recount(n)
 	}
 	s.Touched = site.NewSet(s.Site.Nodes())
+	v.ownLabels()
 }
 
 // recount counts a node's ports that are not as wanted.
@@ -131,4 +134,50 @@ func (v *seen) Fresh() bool {
 		}
 	}
 	return true
+}
+
+// ownLabels tells the prover who owns which label.
+func (v *seen) ownLabels() {
+	s := v.state
+	for index, f := range s.Site.Fabrics {
+		known := v.owned[f.ID]
+		now := map[uint32]uint32{}
+		for _, a := range s.Labels[f.ID].Allocations() {
+			now[a.Value] = uint32(s.HolderOf(a.Owner))
+		}
+		for value := range known {
+			if _, still := now[value]; !still {
+				_ = v.prover.Own(index, value, prove.Nobody) // freeing always goes
+			}
+		}
+		for value, holder := range now {
+			if known[value] != holder {
+				if err := v.prover.Own(index, value, holder); err != nil {
+					// The book gives a label to one owner at a time: it can't be.
+					panic(err)
+				}
+			}
+		}
+		v.owned[f.ID] = now
+	}
+}
+
+func (v *seen) portsOf(leaf site.Leaf) iter.Seq[site.Port] {
+	return func(yield func(site.Port) bool) {
+		for _, n := range v.state.Site.SUs[leaf.SU()].Nodes {
+			if !yield(site.PortOf(n, leaf.NIC())) {
+				return
+			}
+		}
+	}
+}
+
+func (v *seen) leavesOf(f site.Fabric) iter.Seq[site.Leaf] {
+	return func(yield func(site.Leaf) bool) {
+		for leaf := range site.Leaf(v.state.Site.Leaves()) {
+			if v.state.Site.Fabrics[v.state.Site.FabricOfLeaf(leaf)].ID == f.ID && !yield(leaf) {
+				return
+			}
+		}
+	}
 }

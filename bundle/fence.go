@@ -1,0 +1,82 @@
+package bundle
+
+import (
+	"fmt"
+	"slices"
+
+	"bulkhead/claim"
+	"bulkhead/site"
+)
+
+// FenceProof is what read-back, storage and the management controller say of a
+// node that was taken back.
+type FenceProof struct {
+	Node     string       `json:"node"`
+	Turnover uint32       `json:"turnover"`
+	Ports    []FencedPort `json:"ports"`
+	Grants   int          `json:"storage_grants"`
+	Sessions int          `json:"bmc_sessions"`
+	Origin   claim.Origin `json:"origin"`
+}
+
+// FencedPort is the labels that read-back shows on one port.
+type FencedPort struct {
+	Fabric string   `json:"fabric"`
+	NIC    int      `json:"nic"`
+	Labels []uint32 `json:"labels"`
+}
+
+func readFence(data []byte) (*FenceProof, error) {
+	var p FenceProof
+	if err := strict(data, &p); err != nil {
+		return nil, err
+	}
+	seen := [site.NICs]bool{}
+	for _, port := range p.Ports {
+		if port.NIC < 0 || port.NIC >= site.NICs || seen[port.NIC] {
+			return nil, fmt.Errorf("port %d: expected each of 0 to %d once", port.NIC, site.NICs-1)
+		}
+		seen[port.NIC] = true
+	}
+	if len(p.Ports) != site.NICs {
+		return nil, fmt.Errorf("%d ports were read back, expected %d", len(p.Ports), site.NICs)
+	}
+	return &p, nil
+}
+
+// fenceShown judges the proof on which a node counts as fenced: none of the
+// tenant's labels, grants and sessions is left on it.
+func (v *verifier) fenceShown(n *nodeLog, o *opened) {
+	at, id, turnover := v.at, n.id, n.turnover
+	var labels []labelLog
+	for _, key := range sorted(v.labels) {
+		labels = append(labels, *v.labels[key])
+	}
+	if !o.there {
+		return
+	}
+	v.after = append(v.after, func() {
+		if o.err != nil {
+			v.fail(at, CheckFence, id, "its fence proof: %v", o.err)
+			return
+		}
+		p := o.says.(*FenceProof)
+		if p.Node != id || p.Turnover != turnover {
+			v.fail(at, CheckFence, id, "its fence proof is of %s turnover %d, expected turnover %d", p.Node, p.Turnover, turnover)
+		}
+		if p.Grants != 0 || p.Sessions != 0 {
+			v.fail(at, CheckFence, id, "%d storage grants and %d BMC sessions are left on it", p.Grants, p.Sessions)
+		}
+		for _, port := range p.Ports {
+			for _, l := range labels {
+				if l.label.Fabric == port.Fabric && !l.released && slices.Contains(port.Labels, l.label.Value) {
+					v.fail(at, CheckFence, id, "%s still carries label %s", site.NICName(port.NIC), l.label)
+				}
+			}
+		}
+		v.claim(at, claim.Claim{
+			Subject: id, Sentence: "fenced when it was taken back: no label, storage grant or BMC session of the tenant was left",
+			Grade: claim.OperatorAsserted, Origin: p.Origin, Evidence: []claim.Digest{o.digest}, Note: "the owner's read-back",
+		}, v.policy.Minimum.Fence)
+	})
+}

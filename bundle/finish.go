@@ -1,0 +1,121 @@
+package bundle
+
+import (
+	"fmt"
+	"slices"
+
+	"bulkhead/claim"
+	"bulkhead/node"
+)
+
+// finish says of each node that was taken back how far it came: what was not
+// shown by the end of the log is absent, and named.
+func (v *verifier) finish() {
+	if e, ok := splitEnvelope(v.c.signed); ok {
+		if _, valid := v.policy.trustAt(PurposeStatement, v.time)[e.keyID]; !valid {
+			v.fail(place{}, CheckSigner, "", "the bundle is signed by key %s, which the policy does not trust at %s", e.keyID, stamp(v.time))
+		}
+		v.signedBy = e.keyID
+	}
+	for _, id := range sorted(v.nodes) {
+		n := v.nodes[id]
+		if n.owner == nil || n.state == node.Delivered {
+			continue
+		}
+		missing := "its wipe is not shown yet"
+		if !n.fenced {
+			missing = "neither fence nor wipe is shown yet"
+		}
+		v.dirty++
+		v.proved = append(v.proved, claim.Claim{
+			Subject: id, Sentence: "wiped after it was taken back", Grade: claim.Absent, Origin: "",
+			Note: fmt.Sprintf("%s: at the checkpoint it is %s", missing, n.state),
+		})
+	}
+}
+
+// write fills in the report.
+func (v *verifier) write() {
+	r, m := v.report, v.c.manifest
+	r.Proven = v.failed == 0
+	r.Rejected, r.Unlisted = v.findings, v.failed-len(v.findings)
+	if r.Rejected == nil {
+		r.Rejected = []Finding{}
+	}
+	r.Site, r.Tenant, r.SignedBy = m.Site, m.Tenant, v.signedBy
+	r.Bodies, r.Bytes, r.From, r.Until = m.Bodies.Records, v.c.size, v.began, v.time
+	r.Claims, r.Unproven, r.Invoices, r.Holdings = v.proved, v.intervals, v.invoices, v.tally.holdings
+	for _, l := range v.order {
+		r.Leases = append(r.Leases, v.leaseReport(l))
+	}
+	for _, c := range checks {
+		r.Checks = append(r.Checks, string(c.Name))
+	}
+	r.NotProven = v.notProven()
+}
+
+func (v *verifier) leaseReport(l *leaseLog) LeaseReport {
+	r := LeaseReport{
+		Lease: string(l.Lease), Fabric: l.Fabric, Kind: l.Kind, Slots: len(l.slots),
+		Billed: map[string]int{}, Verdicts: l.verdicts, Returned: !l.returned.IsZero(),
+	}
+	for slot, state := range l.billed {
+		r.Billed[string(state)]++
+		if n := v.numbers[l.slots[slot]]; n != nil && n.state == node.Delivered && n.owner == l {
+			r.Delivered++
+		}
+	}
+	if !l.returning.IsZero() {
+		r.Billed = nil
+	}
+	return r
+}
+
+// notProven is what the reader must know before anything else.
+func (v *verifier) notProven() []string {
+	lines := []string{"not witnessed: the owner could show others a different log"}
+	add := func(format string, args ...any) { lines = append(lines, fmt.Sprintf(format, args...)) }
+	if len(v.pins) == 0 {
+		add("no older checkpoint was given: entries may have been left out, with everything that follows from them, before this log was first shown; pin this checkpoint (%d entries) for the next time", v.report.Checkpoint.Size)
+	}
+	for _, o := range []claim.Origin{claim.Simulated, claim.Emulated} {
+		if n := v.tally.statements[o]; n > 0 {
+			add("%s devices: %d of %d pieces of evidence are about machines that are %s; they prove nothing about hardware", o, n, v.evidence(), o)
+		}
+	}
+	if v.tally.statementKeys > 0 {
+		add("TPM: %d TPM quotes are judged by attestation keys that the owner's own statements name; nothing here binds a key to a chassis", v.tally.statementKeys)
+	}
+	if len(v.policy.Golden) == 0 && v.tally.holdings > 0 {
+		add("firmware: the policy names no golden values, so what firmware ran was recorded and not judged")
+	}
+	if v.tally.holdings > 0 {
+		add("isolation rests on signed read-back: it does not show that switches and NICs are honest; taps and silent mirrors are not covered")
+		add("memory-bus attacks and other physical access are out of scope: no confidentiality is claimed against them")
+		add("health: what devices said of their health is in the owner's log only; compare the slots' states with your own monitoring")
+	}
+	if v.tally.drifts > 0 {
+		add("drift: the read-back behind %s is held by the owner, because it shows other tenants' ports as well; the bundle has the entries only", count(v.tally.drifts, "drift entry"))
+	}
+	if v.tally.placements > 0 {
+		add("placement: %s can't be recomputed without the site's occupancy; they are the owner's word", count(v.tally.placements, "placement certificate"))
+	}
+	if v.dirty > 0 {
+		add("%s that were taken back are not shown to be wiped by the end of this log (the claims name them)", count(v.dirty, "node"))
+	}
+	if open := slices.ContainsFunc(v.intervals, func(i Interval) bool { return i.Until.IsZero() }); open {
+		add("isolation of some ports is not proven at the checkpoint (the last section of times names them)")
+	}
+	if n := len(v.tally.unproven); n > 0 {
+		add("%s did not come out as proven; the first: %s", count(n, "isolation verdict"), v.tally.unproven[0])
+	}
+	return append(lines, v.assumptions...)
+}
+
+func (v *verifier) evidence() int {
+	total := 0
+	for _, n := range v.tally.statements {
+		total += n
+	}
+	return total
+}

@@ -1,0 +1,145 @@
+package bundle
+
+import (
+	"fmt"
+	"slices"
+	"time"
+
+	"bulkhead/claim"
+	"bulkhead/prove"
+	"bulkhead/site"
+)
+
+// isolationSays is what an isolation certificate says, once it has checked.
+type isolationSays struct {
+	*prove.Certificate
+	nodes *site.Set
+}
+
+// readIsolation opens an isolation certificate and has it add up: its verdict
+// must follow from its own figures, and nothing that it must print be left out.
+func (v *verifier) readIsolation(o *opened, data []byte) (*isolationSays, error) {
+	s, err := v.signed(o, data, PurposeStatement, prove.PredicateType)
+	if err != nil {
+		return nil, err
+	}
+	c, err := prove.DecodeCertificate(s.Predicate)
+	if err != nil {
+		return nil, err
+	}
+	if err := c.Check(); err != nil && v.skip != CheckIsolation {
+		return nil, err
+	}
+	nodes, err := c.NodeSet(maxNodes)
+	if err != nil {
+		return nil, err
+	}
+	return &isolationSays{c, nodes}, nil
+}
+
+// isolationShown judges the certificate on which nodes are delivered.
+func (v *verifier) isolationShown(l *leaseLog, nodes []*nodeLog, o *opened) {
+	at, now, labels := v.at, v.time, v.labelsOf(l)
+	v.after = append(v.after, func() {
+		c := v.certificate(at, l, labels, o, now)
+		if c == nil {
+			return
+		}
+		if c.Verdict != prove.Proven.String() {
+			v.fail(at, CheckIsolation, string(l.Lease), "nodes are delivered on an isolation certificate with the verdict %q", c.Verdict)
+		}
+		if age := now.Sub(c.Issued); age > time.Duration(c.WindowSeconds)*time.Second {
+			v.fail(at, CheckIsolation, string(l.Lease), "nodes are delivered on an isolation certificate of %s, which counts for %d seconds", stamp(c.Issued), c.WindowSeconds)
+		}
+		for _, n := range nodes {
+			if !c.nodes.Has(site.Index(n.number)) {
+				v.fail(at, CheckCovers, n.id, "it is delivered on an isolation certificate that is about nodes %.100s", c.Nodes)
+			}
+		}
+		v.claim(at, claim.Claim{
+			Subject: string(l.Lease), Sentence: "isolated when its nodes were handed over: every port carried the tenant's label and no other",
+			Grade: claim.OperatorAsserted, Origin: c.Origin, Evidence: []claim.Digest{o.digest}, Note: "the owner's signed read-back",
+		}, v.policy.Minimum.Isolation)
+	})
+}
+
+// certificate is what an isolation certificate says of a lease; nil where it
+// can't be used.
+func (v *verifier) certificate(at place, l *leaseLog, labels map[string]labelLog, o *opened, now time.Time) *isolationSays {
+	id := string(l.Lease)
+	if !o.there {
+		return nil
+	}
+	if o.err != nil {
+		v.fail(at, v.unread(o, CheckIsolation), id, "isolation certificate: %v", o.err)
+		return nil
+	}
+	c, ok := o.says.(*isolationSays)
+	if !ok {
+		return nil // named as something else: that was found before
+	}
+	if c.Lease != id || c.Tenant != v.tenant || c.Issued.After(now) {
+		v.fail(at, CheckIsolation, id, "the isolation certificate is of lease %s of %s, issued at %s", c.Lease, c.Tenant, stamp(c.Issued))
+	}
+	for _, part := range c.Fabrics {
+		for _, seen := range part.Labels {
+			if own, has := labels[part.Fabric]; !has || own.label != seen.Label {
+				v.fail(at, CheckLabel, id, "the isolation certificate is about label %s in %s, which the log does not give to %s", seen.Label, part.Fabric, l.Project)
+			}
+		}
+	}
+	for _, a := range c.Assumptions {
+		if line := "isolation assumes " + a; !slices.Contains(v.assumptions, line) && len(v.assumptions) < maxFindings {
+			v.assumptions = append(v.assumptions, line)
+		}
+	}
+	return c
+}
+
+// judged judges a verdict by its certificate.
+func (v *verifier) judged(b *prove.Judged) {
+	l := v.leases[b.Lease]
+	if l == nil {
+		v.fail(v.at, CheckBound, b.Lease, "no lease of this id was bound")
+		return
+	}
+	if b.Epoch != l.epoch+1 {
+		v.fail(v.at, CheckEpoch, b.Lease, "verdict %d, the one before was %d", b.Epoch, l.epoch)
+	}
+	l.epoch = b.Epoch
+	l.verdicts[b.Verdict]++
+	o := v.opened[b.Certificate]
+	if o == nil {
+		v.fail(v.at, CheckEvidence, b.Lease, "the verdict has no isolation certificate")
+		return
+	}
+	at, now, labels, inUse := v.at, v.time, v.labelsOf(l), l.inUse.Clone()
+	v.after = append(v.after, func() {
+		c := v.certificate(at, l, labels, o, now)
+		if c == nil {
+			return
+		}
+		red, unknown := 0, 0
+		for _, part := range c.Fabrics {
+			red += part.Red
+			unknown += part.Unknown
+		}
+		if c.Epoch != b.Epoch || c.Verdict != b.Verdict || c.Ports != b.Ports || red != b.Red || unknown != b.Unknown {
+			v.fail(at, CheckVerdict, b.Lease, "the entry says %s at %d ports, %d red, %d unknown, epoch %d; the isolation certificate says %s at %d, %d, %d, epoch %d",
+				b.Verdict, b.Ports, b.Red, b.Unknown, b.Epoch, c.Verdict, c.Ports, red, unknown, c.Epoch)
+		}
+		if !c.nodes.Contains(inUse) {
+			missing := inUse.Clone()
+			missing.Subtract(c.nodes)
+			v.fail(at, CheckCovers, b.Lease, "the verdict leaves out %d delivered nodes: %.100s", missing.Len(), missing)
+		}
+		if c.Verdict == prove.Proven.String() {
+			v.claim(at, claim.Claim{
+				Subject: b.Lease, Sentence: "isolated at a later time: every port of its delivered nodes carried the tenant's label and no other",
+				Grade: claim.OperatorAsserted, Origin: c.Origin, Evidence: []claim.Digest{o.digest}, Note: "the owner's signed read-back",
+			}, v.policy.Minimum.Isolation)
+			return
+		}
+		v.tally.unproven = append(v.tally.unproven, fmt.Sprintf("isolation of %s was %s at %s (verdict %d)", b.Lease, c.Verdict, stamp(c.Issued), b.Epoch))
+	})
+}

@@ -1,0 +1,82 @@
+package bundle
+
+import (
+	"bytes"
+	"fmt"
+	"time"
+
+	"github.com/goccy/go-yaml"
+
+	"bulkhead/claim"
+)
+
+// trustFile is what an owner publishes: the public halves of its keys.
+type trustFile struct {
+	Site string     `yaml:"site"`
+	Keys []trustKey `yaml:"keys"`
+}
+
+type trustKey struct {
+	Purpose string    `yaml:"purpose"`
+	ID      string    `yaml:"id"`
+	Public  string    `yaml:"public"`
+	From    time.Time `yaml:"from"`
+	Until   time.Time `yaml:"until"`
+}
+
+// PolicyFromTrust makes a policy for a tenant from the owner's published trust
+// file: the keys are the owner's, everything else is still to be decided. Keys
+// of purposes that a tenant needs none of are left out.
+func PolicyFromTrust(file string, data []byte, tenant string) (*Policy, error) {
+	if len(data) > maxPolicy {
+		return nil, fmt.Errorf("%s: %d bytes, a trust file has at most %d", file, len(data), maxPolicy)
+	}
+	var t trustFile
+	if err := yaml.NewDecoder(bytes.NewReader(data), yaml.Strict()).Decode(&t); err != nil {
+		return nil, fmt.Errorf("%s: %s", file, yaml.FormatError(err, false, true))
+	}
+	p := &Policy{Policy: PolicyFormat, Site: t.Site, Tenant: tenant}
+	for _, k := range t.Keys {
+		switch k.Purpose {
+		case PurposeCheckpoint, PurposeStatement, PurposeInvoice:
+			p.Keys = append(p.Keys, Key{Purpose: k.Purpose, ID: k.ID, Public: k.Public, From: k.From, Until: k.Until})
+		}
+	}
+	if err := p.Check(); err != nil {
+		return nil, fmt.Errorf("%s: %w", file, err)
+	}
+	return p, nil
+}
+
+// CheckPins refuses a pinned checkpoint that the policy's own keys do not sign.
+func (p *Policy) CheckPins() error {
+	if p.Pinned == "" {
+		return nil
+	}
+	_, err := newVerifier(p, Options{})
+	return err
+}
+
+// Name is how a person tells a key from another one.
+func (k *Key) Name() string {
+	if k.Purpose == PurposeCheckpoint {
+		return k.Public
+	}
+	if public, err := publicKey(k.Public); err == nil {
+		return claim.KeyID(public)
+	}
+	return k.Public
+}
+
+// Validity is when a key counts, in words, with a space before it; "" is ever.
+func (k *Key) Validity() string {
+	switch {
+	case k.Revoked:
+		return " revoked"
+	case k.From.IsZero() && k.Until.IsZero():
+		return ""
+	case k.Until.IsZero():
+		return " from " + stamp(k.From)
+	}
+	return " from " + stamp(k.From) + " until " + stamp(k.Until)
+}

@@ -1,0 +1,106 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"os"
+	"strings"
+
+	"bulkhead/bundle"
+	"bulkhead/claim"
+)
+
+type policyInit struct {
+	Trust    string   `required:"" placeholder:"FILE" help:"The owner's published trust file. Compare its key ids with the owner over another channel."`
+	Tenant   string   `required:"" help:"Your id at this site."`
+	Accept   []string `default:"hardware" placeholder:"ORIGIN" help:"Kinds of machine that may give evidence: hardware, emulated, simulated."`
+	Minimum  string   `default:"" placeholder:"GRADE" help:"Weakest grade of any claim: simulated, operator-asserted, hardware-attested, tenant-proven. Default: operator-asserted, or simulated where you accept what is not hardware."`
+	Pin      string   `placeholder:"CHECKPOINT" help:"A checkpoint that you kept: every later bundle must extend it."`
+	Comments bool     `default:"true" negatable:"" help:"Say in comments what each field decides."`
+}
+
+// Run prints a policy.
+func (c *policyInit) Run(stdout io.Writer) error {
+	data, err := os.ReadFile(c.Trust)
+	if err != nil {
+		return err
+	}
+	policy, err := bundle.PolicyFromTrust(c.Trust, data, c.Tenant)
+	if err != nil {
+		return err
+	}
+	weakest := claim.OperatorAsserted
+	for _, origin := range c.Accept {
+		o := claim.Origin(origin)
+		if !o.Valid() {
+			return fmt.Errorf("--accept %s: expected hardware, emulated or simulated", origin)
+		}
+		if o != claim.Hardware {
+			weakest = claim.SimulatedGrade
+		}
+		policy.Origins = append(policy.Origins, o)
+	}
+	if c.Minimum != "" {
+		if err := weakest.UnmarshalText([]byte(c.Minimum)); err != nil {
+			return fmt.Errorf("--minimum: %w", err)
+		}
+	}
+	policy.Minimum = bundle.Minimum{Turnover: weakest, Fence: weakest, Isolation: weakest}
+	if c.Pin != "" {
+		pinned, err := os.ReadFile(c.Pin)
+		if err != nil {
+			return err
+		}
+		policy.Pinned = string(pinned)
+	}
+	if err := policy.CheckPins(); err != nil {
+		return err
+	}
+	encoded, err := policy.Encode()
+	if err != nil {
+		return err
+	}
+	if c.Comments {
+		encoded = append([]byte(policyHelp), encoded...)
+	}
+	_, err = stdout.Write(encoded)
+	return err
+}
+
+const policyHelp = `# What this tenant accepts. It decides; a bundle never does.
+#
+# keys       whose word counts, for what, and when. until ends a key's time: nothing
+#            that the log dates later counts. "revoked: true" means: nothing at all.
+# origins    kinds of machine that may give evidence
+# minimum    the weakest grade of each kind of claim that is enough
+# pinned     a checkpoint that you kept; keep the newest one of every bundle
+# golden     firmware that nodes may run, by part: {part: uefi, versions: ["..."]}
+# attestation_keys   TPM attestation keys by node that you learned elsewhere
+
+`
+
+type policyShow struct {
+	Policy string `arg:"" help:"The policy."`
+}
+
+// Run checks a policy and says in words what it accepts.
+func (c *policyShow) Run(stdout io.Writer) error {
+	policy, err := readPolicy(c.Policy)
+	if err != nil {
+		return err
+	}
+	var origins []string
+	for _, o := range policy.Origins {
+		origins = append(origins, string(o))
+	}
+	fmt.Fprintf(stdout, "%s at %s\n", policy.Tenant, policy.Site)
+	fmt.Fprintf(stdout, "evidence of %s; turnover at least %s, fence %s, isolation %s\n",
+		strings.Join(origins, ", "), policy.Minimum.Turnover, policy.Minimum.Fence, policy.Minimum.Isolation)
+	for _, k := range policy.Keys {
+		fmt.Fprintf(stdout, "%-10s %s%s\n", k.Purpose, k.Name(), k.Validity())
+	}
+	if policy.Pinned == "" {
+		fmt.Fprintln(stdout, "no checkpoint is pinned")
+	}
+	return nil
+}

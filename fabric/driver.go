@@ -1,0 +1,135 @@
+package fabric
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"bulkhead/claim"
+	"bulkhead/site"
+)
+
+// PortRow is a row for one port.
+type PortRow struct {
+	Port site.Port `json:"port"`
+	Row  Row       `json:"row"`
+}
+
+// Change is a plan: the rows that ports of one fabric are to get. It is a value
+// that can be printed, compared and tested; nothing is decided when it is
+// carried out. Each row replaces all that the port carried.
+type Change struct {
+	ID     string    `json:"id"` // follows from what is in it
+	Fabric string    `json:"fabric"`
+	Ports  []PortRow `json:"ports"` // ascending, no port twice
+}
+
+// Fence orders writers: a greater term, or the same term and a greater or equal
+// generation, is newer.
+type Fence struct {
+	Term       uint64 `json:"term"`
+	Generation uint64 `json:"generation"`
+}
+
+// Older reports whether f must be refused by who has seen o.
+func (f Fence) Older(o Fence) bool {
+	return f.Term < o.Term || f.Term == o.Term && f.Generation < o.Generation
+}
+
+func (f Fence) String() string { return fmt.Sprintf("term %d generation %d", f.Term, f.Generation) }
+
+// ErrFenced is returned, wrapped, when a newer writer has been seen.
+var ErrFenced = errors.New("a newer writer has been here")
+
+// ErrUnknownPort is returned, wrapped, for ports that are not of the fabric.
+var ErrUnknownPort = errors.New("no such port in this fabric")
+
+// Refused makes the error of a fenced call.
+func Refused(got, newest Fence) error {
+	return fmt.Errorf("fence %s, but %s was seen: %w", got, newest, ErrFenced)
+}
+
+// PortError names one port that a change failed at.
+type PortError struct {
+	Port  site.Port `json:"port"`
+	Error string    `json:"error"`
+}
+
+// Receipt is what the manager says that it did. It is no evidence of what the
+// devices hold.
+type Receipt struct {
+	Change  string      `json:"change"`
+	Applied int         `json:"applied"` // ports now as asked, those that were so before included
+	Failed  []PortError `json:"failed,omitempty"`
+	Source  string      `json:"source"` // which path wrote: "opensm", "netlink"
+}
+
+// Scope is what to read back.
+type Scope struct {
+	Since  uint64      `json:"since"`            // cursor of an earlier Observation; 0: everything
+	Leaves []site.Leaf `json:"leaves,omitempty"` // nil: all of the fabric
+}
+
+// DeviceReading is what one leaf, with the NICs behind its ports, said of
+// itself. A leaf that did not answer is listed with Reachable false.
+type DeviceReading struct {
+	Leaf      site.Leaf `json:"leaf"`
+	Reachable bool      `json:"reachable"`
+	Source    string    `json:"source"` // which path read: "smp", "kernel+lldp"
+	At        time.Time `json:"at"`
+	Raw       []byte    `json:"raw,omitempty"` // the device's own bytes; infiniband and ethernet decode them
+}
+
+// Observation is a read-back. With Scope.Since 0 it lists every leaf in scope;
+// else only those whose tables changed since that cursor and those that did not
+// answer: every other leaf in scope answered "unchanged" at At.
+type Observation struct {
+	Cursor  uint64          `json:"cursor"` // greater than 0; give it as Since next time
+	At      time.Time       `json:"at"`
+	Fresh   bool            `json:"fresh"` // false: the devices' cache answered, and it proves nothing
+	Devices []DeviceReading `json:"devices"`
+}
+
+// How a driver keeps an older writer out.
+const (
+	FencedByDevice   = "device"   // the device compares the fence and refuses an older one
+	FencedByDeadline = "deadline" // a new writer waits until the old one's calls have ended
+)
+
+// Capabilities is what a fabric's devices can do.
+type Capabilities struct {
+	Fabric    string        `json:"fabric"`
+	Family    site.Family   `json:"family"`
+	NICTable  int           `json:"nic_table"`  // entries of a NIC's table; 0: none
+	LeafTable int           `json:"leaf_table"` // entries of a leaf port's table
+	Atomic    string        `json:"atomic"`     // what changes at once: "port", "device"
+	Fencing   string        `json:"fencing"`    // FencedByDevice or FencedByDeadline
+	Deadline  time.Duration `json:"deadline"`   // longest that one call may take
+	Origin    claim.Origin  `json:"origin"`
+}
+
+// Driver drives one fabric. Everything but Plan may be called from several
+// goroutines at once. fabrictest.Run is what every Driver must pass.
+type Driver interface {
+	Capabilities(ctx context.Context) (Capabilities, error)
+
+	// Plan returns the change that makes observed into desired. It is pure; the
+	// function Plan of this package does it for most.
+	Plan(desired []PortRow, observed *Tables) (Change, error)
+
+	// Apply writes a change. It is idempotent. A fence older than one that was
+	// seen is refused as a whole (ErrFenced), as is a change that names a port
+	// outside the fabric (ErrUnknownPort) or a row that fails Row.Check. A
+	// device that fails is named in the receipt, not an error.
+	Apply(ctx context.Context, c Change, f Fence) (Receipt, error)
+
+	// Observe reads the devices by another path than Apply wrote. A leaf that
+	// does not answer is reported, never left out.
+	Observe(ctx context.Context, s Scope) (Observation, error)
+
+	// Lockdown closes ports: they carry nothing, or the quarantine label as a
+	// limited member, with enforcement on. It fails closed: an error names what
+	// could not be closed, and everything else is.
+	Lockdown(ctx context.Context, ports []site.Port, f Fence) error
+}

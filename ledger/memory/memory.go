@@ -1,0 +1,122 @@
+// Package memory is a ledger engine that keeps everything in memory: for the
+// simulator and for tests. It passes ledgertest as every engine does, but for
+// what a restart keeps.
+package memory
+
+import (
+	"context"
+	"fmt"
+	"iter"
+	"sync"
+
+	"bulkhead/claim"
+	"bulkhead/ledger"
+)
+
+// Log is the engine.
+type Log struct {
+	mu        sync.Mutex
+	frames    [][]byte
+	heads     map[string]uint64
+	bodies    map[claim.Digest][]byte
+	snapshots map[string]snapshot
+}
+
+type snapshot struct {
+	seq  uint64
+	data []byte
+}
+
+// New returns an empty log.
+func New() *Log {
+	return &Log{heads: map[string]uint64{}, bodies: map[claim.Digest][]byte{}, snapshots: map[string]snapshot{}}
+}
+
+// Append implements ledger.Log.
+func (l *Log) Append(ctx context.Context, expect uint64, entries []ledger.Entry, bodies []ledger.Body) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if expect != uint64(len(l.frames)) {
+		return fmt.Errorf("head is %d, expected %d: %w", len(l.frames), expect, ledger.ErrConflict)
+	}
+	frames, err := ledger.CheckAppend(expect, entries, bodies, func(scope string) uint64 { return l.heads[scope] })
+	if err != nil {
+		return err
+	}
+	l.frames = append(l.frames, frames...)
+	for i := range entries {
+		l.heads[entries[i].Scope]++
+	}
+	for _, b := range bodies {
+		if _, known := l.bodies[b.Digest]; !known {
+			l.bodies[b.Digest] = append([]byte(nil), b.Data...)
+		}
+	}
+	return nil
+}
+
+// Read implements ledger.Log.
+func (l *Log) Read(ctx context.Context, from uint64) iter.Seq2[ledger.Entry, error] {
+	return func(yield func(ledger.Entry, error) bool) {
+		l.mu.Lock()
+		frames := l.frames
+		l.mu.Unlock()
+		for seq := max(from, 1); seq <= uint64(len(frames)); seq++ {
+			if err := ctx.Err(); err != nil {
+				yield(ledger.Entry{}, err)
+				return
+			}
+			e, err := ledger.Decode(frames[seq-1])
+			e.Seq = seq
+			if !yield(e, err) || err != nil {
+				return
+			}
+		}
+	}
+}
+
+// Head implements ledger.Log.
+func (l *Log) Head(context.Context) (uint64, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return uint64(len(l.frames)), nil
+}
+
+// Body implements ledger.Log.
+func (l *Log) Body(_ context.Context, digest claim.Digest) ([]byte, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	data, ok := l.bodies[digest]
+	if !ok {
+		return nil, fmt.Errorf("%s: %w", digest, ledger.ErrNoBody)
+	}
+	return append([]byte(nil), data...), nil
+}
+
+// SaveSnapshot implements ledger.Log.
+func (l *Log) SaveSnapshot(_ context.Context, seq uint64, schema string, data []byte) error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if seq > uint64(len(l.frames)) {
+		return fmt.Errorf("snapshot after entry %d, the head is %d", seq, len(l.frames))
+	}
+	l.snapshots[schema] = snapshot{seq, append([]byte(nil), data...)}
+	return nil
+}
+
+// LoadSnapshot implements ledger.Log.
+func (l *Log) LoadSnapshot(_ context.Context, schema string) (uint64, []byte, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	s, ok := l.snapshots[schema]
+	if !ok {
+		return 0, nil, ledger.ErrNoSnapshot
+	}
+	return s.seq, append([]byte(nil), s.data...), nil
+}
+
+// Close implements ledger.Log.
+func (l *Log) Close() error { return nil }

@@ -1,0 +1,104 @@
+package ledger
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+
+	"golang.org/x/mod/sumdb/note"
+
+	"bulkhead/claim"
+)
+
+// Published is the newest checkpoint that left the house, kept in a file
+// outside the store. A store that has less than this was rolled back, or is a
+// replica that lacks the end: going on from it would show two histories.
+type Published struct {
+	Path     string
+	Origin   string // of the whole ledger's checkpoints; "" accepts none yet
+	Verifier note.Verifier
+}
+
+// ErrRolledBack is returned when the store holds less than was published.
+var ErrRolledBack = errors.New("the store holds less than the last published checkpoint")
+
+// Load reads the checkpoint; the zero Checkpoint when none was published.
+func (p *Published) Load() (Checkpoint, error) {
+	data, err := os.ReadFile(p.Path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return Checkpoint{}, nil
+	}
+	if err != nil {
+		return Checkpoint{}, err
+	}
+	c, err := OpenCheckpoint(data, originOf(data), p.Verifier)
+	if err != nil {
+		return Checkpoint{}, fmt.Errorf("%s: %w", p.Path, err)
+	}
+	return c, nil
+}
+
+// originOf is the first line of a note. The signature covers it.
+func originOf(data []byte) string {
+	for i, b := range data {
+		if b == '\n' {
+			return string(data[:i])
+		}
+	}
+	return ""
+}
+
+// Check refuses a store with less than the published checkpoint. rootAt gives
+// the root of the store's first size entries.
+func (p *Published) Check(head uint64, rootAt func(size uint64) (claim.Digest, error)) error {
+	c, err := p.Load()
+	if err != nil {
+		return err
+	}
+	if c.Size == 0 {
+		return nil
+	}
+	if head < c.Size {
+		return fmt.Errorf("the store ends at entry %d, entry %d was published (%s): %w; restore a newer store, or run ledger recover", head, c.Size, p.Path, ErrRolledBack)
+	}
+	root, err := rootAt(c.Size)
+	if err != nil {
+		return err
+	}
+	if root != c.Root {
+		return fmt.Errorf("the store's first %d entries have root %s, %s was published (%s): this is another history: %w", c.Size, root, c.Root, p.Path, ErrRolledBack)
+	}
+	return nil
+}
+
+// Store replaces the file by a newer checkpoint, atomically and durably.
+func (p *Published) Store(signed []byte) error {
+	if _, err := OpenCheckpoint(signed, originOf(signed), p.Verifier); err != nil {
+		return err
+	}
+	temporary, err := os.CreateTemp(filepath.Dir(p.Path), ".checkpoint-*")
+	if err != nil {
+		return err
+	}
+	defer os.Remove(temporary.Name())
+	if _, err := temporary.Write(signed); err != nil {
+		return err
+	}
+	if err := temporary.Sync(); err != nil {
+		return err
+	}
+	if err := temporary.Close(); err != nil {
+		return err
+	}
+	if err := os.Rename(temporary.Name(), p.Path); err != nil {
+		return err
+	}
+	dir, err := os.Open(filepath.Dir(p.Path))
+	if err != nil {
+		return err
+	}
+	defer dir.Close()
+	return dir.Sync()
+}

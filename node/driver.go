@@ -1,0 +1,104 @@
+package node
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/binary"
+	"errors"
+	"time"
+
+	"bulkhead/claim"
+	"bulkhead/site"
+)
+
+// The kinds of step.
+const (
+	StepCommission = "commission" // wipe and attest a new node
+	StepFence      = "fence"      // close sessions, revoke what is not a label
+	StepSanitize   = "sanitize"   // wipe every device
+	StepAttest     = "attest"     // measure firmware and boot chain
+	StepRepair     = "repair"     // ask people to mend it; ends when they have
+)
+
+// Step is one thing to do on one node. The same ID is the same step: giving it
+// twice is giving it once.
+type Step struct {
+	ID       string     `json:"id"`
+	Node     site.Index `json:"node"`
+	Kind     string     `json:"kind"`
+	Turnover uint32     `json:"turnover"`
+	Attempt  int        `json:"attempt"`
+	Nonce    [32]byte   `json:"nonce"`
+}
+
+// Fence orders writers, as fabric.Fence does.
+type Fence struct {
+	Term       uint64 `json:"term"`
+	Generation uint64 `json:"generation"`
+}
+
+// ErrFenced is returned, wrapped, when a newer writer has been seen.
+var ErrFenced = errors.New("a newer writer has been here")
+
+// Receipt says that a step was taken, not that it succeeded.
+type Receipt struct {
+	Step  string `json:"step"`
+	Taken bool   `json:"taken"`
+	Error string `json:"error,omitempty"`
+}
+
+// Health is what devices say about a node.
+type Health struct {
+	Class  string `json:"class"` // gpu-reset | link-flap | part-swap | return-to-vendor
+	Alive  bool   `json:"alive"` // it still answers
+	Failed bool   `json:"failed"`
+	Detail string `json:"detail"`
+}
+
+// Report is one thing that a node said: the outcome of a step, or its health.
+type Report struct {
+	Node   site.Index `json:"node"`
+	At     time.Time  `json:"at"`
+	Step   string     `json:"step,omitempty"` // id of the step, for an outcome
+	OK     bool       `json:"ok"`
+	Error  string     `json:"error,omitempty"`
+	Health *Health    `json:"health,omitempty"`
+	Raw    []byte     `json:"raw,omitempty"` // evidence, in the device's own words: see Evidence
+}
+
+// Observation is what was said since a cursor. Since 0 it holds, for every node
+// that a step was given to, the newest outcome, and the health of those that
+// are not well.
+type Observation struct {
+	Cursor  uint64    `json:"cursor"`
+	At      time.Time `json:"at"`
+	Reports []Report  `json:"reports"`
+}
+
+// Capabilities is what a driver can do.
+type Capabilities struct {
+	Fencing  string        `json:"fencing"` // "device" | "deadline"
+	Deadline time.Duration `json:"deadline"`
+	Origin   claim.Origin  `json:"origin"`
+}
+
+// Driver drives all nodes of a site. nodetest.Run is what every Driver passes.
+type Driver interface {
+	Capabilities(ctx context.Context) (Capabilities, error)
+	// Apply starts steps. An older fence refuses all of them (ErrFenced); a node
+	// that does not answer is named in its receipt.
+	Apply(ctx context.Context, steps []Step, f Fence) ([]Receipt, error)
+	// Observe returns what nodes have said since a cursor, 0 for all that counts.
+	Observe(ctx context.Context, since uint64) (Observation, error)
+}
+
+// Nonce binds a TPM quote to the ledger's root when it was asked for, the node
+// and the turnover: an old quote answers none of today's questions.
+func Nonce(root claim.Digest, nodeID string, turnover uint32) [32]byte {
+	h := sha256.New()
+	h.Write([]byte("bulkhead/nonce/1\x00"))
+	h.Write(root[:])
+	h.Write(binary.BigEndian.AppendUint32(nil, turnover))
+	h.Write([]byte(nodeID))
+	return [32]byte(h.Sum(nil))
+}

@@ -1,0 +1,252 @@
+package place
+
+import (
+	"errors"
+	"math/rand/v2"
+	"reflect"
+	"slices"
+	"strings"
+	"testing"
+
+	"bulkhead/lease"
+	"bulkhead/site"
+)
+
+// checked returns a small site with a slice that checks.
+func checked(t *testing.T) (*site.Site, *site.Set, Slice) {
+	t.Helper()
+	r := rand.New(rand.NewPCG(9, 9))
+	s := grow(plot{rackNodes: 4, suNodes: 16, spares: 1, halls: [][]podPlot{
+		{{kinds: []string{"H100"}, sus: []int{16, 16, 13}}, {kinds: []string{"H100"}, sus: []int{16, 16, 16}}},
+		{{kinds: []string{"H100"}, sus: []int{16, 16}}, {fabric: 1, kinds: []string{"H100"}, sus: []int{16}}},
+		{{kinds: []string{"H200"}, sus: []int{16}}},
+	}})
+	free := randomHalf(s, r)
+	slice := mustSolve(t, s, free, 33)
+	if err := Check(s, free, slice); err != nil {
+		t.Fatal(err)
+	}
+	return s, free, slice
+}
+
+// TestEveryMutatedCertificateIsRefused changes each field, one at a time.
+func TestEveryMutatedCertificateIsRefused(t *testing.T) {
+	s, free, slice := checked(t)
+	fields := 0
+	var mutate func(path string, v reflect.Value)
+	mutate = func(path string, v reflect.Value) {
+		old := reflect.New(v.Type()).Elem()
+		old.Set(v)
+		refused := func(how string) {
+			fields++
+			if err := Check(s, free, slice); err == nil {
+				t.Errorf("%s %s: accepted", path, how)
+			}
+			v.Set(old)
+		}
+		switch v.Kind() {
+		case reflect.Struct:
+			for i := range v.NumField() {
+				mutate(path+"."+v.Type().Field(i).Name, v.Field(i))
+			}
+		case reflect.Array:
+			for i := range v.Len() {
+				mutate(path, v.Index(i))
+			}
+		case reflect.Uint8:
+			v.SetUint(old.Uint() ^ 1)
+			refused("with a bit flipped")
+		case reflect.Int, reflect.Int64:
+			v.SetInt(old.Int() + 1)
+			refused("plus 1")
+			v.SetInt(old.Int() - 1)
+			refused("less 1")
+		case reflect.String:
+			v.SetString(old.String() + "x")
+			refused("with a letter more")
+			v.SetString("")
+			refused("empty")
+		default:
+			t.Fatalf("%s: the test does not know how to change a %s", path, v.Kind())
+		}
+	}
+	mutate("certificate", reflect.ValueOf(&slice.Certificate).Elem())
+	if fields < 100 {
+		t.Errorf("only %d changes were tried", fields)
+	}
+	if err := Check(s, free, slice); err != nil {
+		t.Fatalf("the test has not put everything back: %v", err)
+	}
+}
+
+// TestEveryMutatedSliceIsRefused changes the nodes, with a digest that fits, as
+// whoever forges would.
+func TestEveryMutatedSliceIsRefused(t *testing.T) {
+	s, free, slice := checked(t)
+	r := rand.New(rand.NewPCG(1, 2))
+	was := slice.Nodes
+	try := func(name, want string, change func(nodes []site.Index) []site.Index) {
+		t.Helper()
+		slice.Nodes = change(slices.Clone(was))
+		slice.Certificate.Slice = SliceDigest(slice.Nodes)
+		if err := Check(s, free, slice); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: %v, expected %q", name, err, want)
+		}
+	}
+	for range 200 {
+		i, j := r.IntN(len(was)), r.IntN(len(was))
+		if i != j {
+			try("two ranks exchanged", "does not follow", func(n []site.Index) []site.Index { n[i], n[j] = n[j], n[i]; return n })
+			try("a node twice", "does not follow", func(n []site.Index) []site.Index { n[i] = n[j]; return n })
+		}
+		try("a node dropped", "33 asked", func(n []site.Index) []site.Index { return slices.Delete(n, i, i+1) })
+		try("a node beyond the site", "expected below", func(n []site.Index) []site.Index { n[i] = site.Index(s.Nodes() + j); return n })
+		try("no node", "expected below", func(n []site.Index) []site.Index { n[i] = NoNode; return n })
+		// Any node of the site that is not in the slice. What is free, and
+		// touches no more, makes another slice that is as good: with its own
+		// digest that is no forgery.
+		stranger := site.Index(r.IntN(s.Nodes()))
+		if slices.Contains(was, stranger) {
+			continue
+		}
+		slice.Nodes = slices.Clone(was)
+		slice.Nodes[i] = stranger
+		RankOrder(s, slice.Nodes)
+		slice.Certificate.Slice = SliceDigest(slice.Nodes)
+		cost, _ := recount(s, slice.Nodes)
+		err := Check(s, free, slice)
+		fair := free.Has(stranger) && !s.IsSpare(stranger) && s.KindOf(stranger) == "H100" && s.ComputeFabric(stranger) == 0
+		if !fair && err == nil {
+			t.Errorf("node %d instead of %d: accepted", stranger, was[i])
+		}
+		if fair && cost != slice.Certificate.Cost && err == nil {
+			t.Errorf("cost %s passed as %s", cost, slice.Certificate.Cost)
+		}
+	}
+	try("nothing", "33 asked", func([]site.Index) []site.Index { return nil })
+}
+
+func TestCheckSaysWhenItIsOnlyTooLate(t *testing.T) {
+	s, free, slice := checked(t)
+	for n := range free.Clone().All() {
+		if s.KindOf(n) != "H100" || s.ComputeFabric(n) != 0 || s.IsSpare(n) {
+			continue
+		}
+		free.Remove(n)
+		if err := Check(s, free, slice); !errors.Is(err, ErrOccupancy) {
+			t.Fatalf("node %d was taken meanwhile: %v", n, err)
+		}
+		free.Add(n)
+	}
+	if err := Check(s, free, slice); err != nil {
+		t.Fatal(err)
+	}
+	slice.Certificate.Ask.Links = lease.Hermetic
+	if err := Check(s, free, slice); !errors.Is(err, ErrHermetic) {
+		t.Fatalf("hermetic: %v", err)
+	}
+}
+
+// TestCheckRefusesWorseSlices takes random slices that are valid but not best,
+// with a certificate that is honest about their cost. Where halls are too many
+// the checker sees it by itself; elsewhere it must at least not prove it.
+func TestCheckRefusesWorseSlices(t *testing.T) {
+	s, free, best := checked(t)
+	census := takeCensus(s, free, 0, "H100")
+	r := rand.New(rand.NewPCG(3, 3))
+	var class []site.Index
+	for n := range free.All() {
+		if s.KindOf(n) == "H100" && s.ComputeFabric(n) == 0 && !s.IsSpare(n) {
+			class = append(class, n)
+		}
+	}
+	seen := 0
+	for range 300 {
+		r.Shuffle(len(class), func(i, j int) { class[i], class[j] = class[j], class[i] })
+		slice := Slice{Nodes: slices.Clone(class[:33]), Certificate: best.Certificate}
+		RankOrder(s, slice.Nodes)
+		spread, cost := census.of(s, slice.Nodes)
+		c := &slice.Certificate
+		c.Slice, c.Cost, c.Optimum = SliceDigest(slice.Nodes), cost, cost
+		c.Gap = cost.Sub(c.Bound)
+		c.AllReduce, c.AllToAll = collectives(s.Shape, spread, census.ideal(33))
+		c.Proof = proof(c.Gap)
+		if !best.Certificate.Cost.Less(cost) {
+			continue
+		}
+		seen++
+		err := Check(s, free, slice)
+		if cost.Halls > best.Certificate.Cost.Halls && err == nil {
+			t.Fatalf("%s accepted, %s would do", cost, best.Certificate.Cost)
+		}
+		if err == nil && !strings.Contains(c.Proof, "asserted by the solver: that") {
+			t.Fatalf("%s is called proven: %s", cost, c.Proof)
+		}
+	}
+	if seen < 100 {
+		t.Fatalf("only %d worse slices", seen)
+	}
+}
+
+func TestCollectiveBounds(t *testing.T) {
+	shape := site.Shape{SUNodes: 64, Spines: 64, PodSUs: 64, LinkGbps: 400, PodTaper: 2}
+	// 2 nodes: 2 * 1/2 * 2^30 bytes at 8 * 400 Gb/s.
+	if got := allReduceNS(shape, 2); got != 1<<30/400 {
+		t.Errorf("all-reduce of two nodes: %d ns", got)
+	}
+	if got := allReduceNS(shape, 1); got != 0 {
+		t.Errorf("all-reduce of one node: %d ns", got)
+	}
+	for _, row := range []struct {
+		name  string
+		d     spread
+		ns    int64
+		limit string
+	}{
+		{"one node", spread{1, []int{1}, []int{1}}, 0, ""},
+		// 8 GPUs send 8*8 messages of 32,768 bits at 3,200 Gb/s.
+		{"two nodes of an SU", spread{2, []int{2}, []int{2}}, 8 * 8 * 32768 / 3200, "node"},
+		// 8 GPUs of a node against 127*8 others: an SU's uplinks have no taper,
+		// half of the traffic stays inside.
+		{"two SUs", spread{128, []int{64, 64}, []int{128}}, 8 * 127 * 8 * 32768 / 3200, "node"},
+		// 4096 nodes a pod, two pods: 32768 GPUs each way over 4096*3200/2 Gb/s.
+		{"two pods", spread{8192, repeat(64, 128), []int{4096, 4096}}, 32768 * 32768 * 32768 * 2 / (4096 * 3200), "pod"},
+	} {
+		if ns, limit := allToAllNS(shape, row.d); ns != row.ns || limit != row.limit {
+			t.Errorf("%s: %d ns by %q, expected %d by %q", row.name, ns, limit, row.ns, row.limit)
+		}
+	}
+	tapered := shape
+	tapered.Spines = 16 // leaves 4:1
+	if ns, limit := allToAllNS(tapered, spread{128, []int{64, 64}, []int{128}}); ns != 512*512*32768/(16*3200) || limit != "SU" {
+		t.Errorf("tapered leaves: %d ns by %q", ns, limit)
+	}
+	shape.LinkGbps, shape.Spines, shape.PodSUs, shape.PodTaper = 1, 1, 1, 1000
+	if ns, _ := allToAllNS(shape, spread{1 << 20, nil, []int{1 << 19, 1 << 19}}); ns <= 0 {
+		t.Errorf("the largest site overflows: %d ns", ns)
+	}
+}
+
+func repeat(v, times int) []int {
+	out := make([]int, times)
+	for i := range out {
+		out[i] = v
+	}
+	return out
+}
+
+// TestIdealOnAnEmptySite asks for whole domains of an empty site: then the
+// slice is the ideal one.
+func TestIdealOnAnEmptySite(t *testing.T) {
+	s := large(4, 4)
+	for _, nodes := range []int{1, 8, 64, 640, 3125, 12_500, 50_000} {
+		slice := mustSolve(t, s, all(s), nodes)
+		c := slice.Certificate
+		if c.AllReduce.SliceNS != c.AllReduce.IdealNS || c.AllToAll.SliceNS != c.AllToAll.IdealNS || c.Gap.Halls+c.Gap.Pods+c.Gap.SUs != 0 {
+			t.Errorf("%d nodes: %+v, %+v, gap %s", nodes, c.AllReduce, c.AllToAll, c.Gap)
+		}
+		if err := Check(s, all(s), slice); err != nil {
+			t.Error(err)
+		}
+	}
+}

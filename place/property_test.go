@@ -1,0 +1,216 @@
+package place
+
+import (
+	"errors"
+	"math/rand/v2"
+	"slices"
+	"testing"
+
+	"bulkhead/lease"
+	"bulkhead/site"
+
+	"pgregory.net/rapid"
+)
+
+func draw(t *rapid.T) (*site.Site, *site.Set, *rand.Rand) {
+	r := rand.New(rand.NewPCG(rapid.Uint64().Draw(t, "seed"), 4))
+	s := grow(randomPlot(r, 60))
+	return s, randomHalf(s, r), r
+}
+
+func mustSolve(t interface{ Fatalf(string, ...any) }, s *site.Site, free *site.Set, nodes int) Slice {
+	slice, err := Solve(s, free, Ask{Nodes: nodes, Fabric: "roce", Kind: "H100", Links: lease.Shared})
+	if err != nil {
+		t.Fatalf("%d nodes: %v", nodes, err)
+	}
+	return slice
+}
+
+func usable(s *site.Site, free *site.Set) int { return newTree(s, free, 0, "H100").nodes }
+
+func TestMoreFreeNodesNeverCostMore(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		s, free, r := draw(t)
+		if usable(s, free) == 0 {
+			return
+		}
+		nodes := 1 + r.IntN(usable(s, free))
+		before := mustSolve(t, s, free, nodes)
+		for range 1 + r.IntN(5) {
+			free.Add(site.Index(r.IntN(s.Nodes())))
+		}
+		if after := mustSolve(t, s, free, nodes); before.Certificate.Cost.Less(after.Certificate.Cost) {
+			t.Fatalf("%d nodes cost %s, with more free nodes %s", nodes, before.Certificate.Cost, after.Certificate.Cost)
+		}
+		if fewer := max(1, nodes-1); before.Certificate.Cost.Less(mustSolve(t, s, free, fewer).Certificate.Cost) {
+			t.Fatalf("%d nodes cost more than %d", fewer, nodes)
+		}
+	})
+}
+
+// TestRelabelling shuffles halls, pods, SUs and racks. Numbers do not matter:
+// cost, bounds and collectives stay.
+func TestRelabelling(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		r := rand.New(rand.NewPCG(rapid.Uint64().Draw(t, "seed"), 5))
+		p := randomPlot(r, 60)
+		p.spares = 0 // which nodes are spares depends on their position
+		s := grow(p)
+		free := randomHalf(s, r)
+		if usable(s, free) == 0 {
+			return
+		}
+		nodes := 1 + r.IntN(usable(s, free))
+		other, otherFree := relabel(s, free, r)
+		a, b := mustSolve(t, s, free, nodes).Certificate, mustSolve(t, other, otherFree, nodes)
+		if err := Check(other, otherFree, b); err != nil {
+			t.Fatal(err)
+		}
+		// Of equally good slices the choice may differ, and so may the exact
+		// bounds of the collectives; the ideal's may not.
+		c := b.Certificate
+		if a.Cost != c.Cost || a.Bound != c.Bound || a.Free != c.Free || a.AllToAll.IdealNS != c.AllToAll.IdealNS || a.AllReduce != c.AllReduce {
+			t.Fatalf("%d nodes: %+v\nrelabelled: %+v", nodes, a, c)
+		}
+	})
+}
+
+// relabel builds the same site with its domains in another order.
+func relabel(s *site.Site, free *site.Set, r *rand.Rand) (*site.Site, *site.Set) {
+	o := &site.Site{Name: s.Name, Shape: s.Shape, Fabrics: s.Fabrics, RackNodes: s.RackNodes}
+	o.Halls, o.Pods = make([]site.Hall, len(s.Halls)), make([]site.Pod, len(s.Pods))
+	halls, pods := r.Perm(len(s.Halls)), r.Perm(len(s.Pods))
+	for i, h := range s.Halls {
+		o.Halls[halls[i]] = h
+	}
+	for i, p := range s.Pods {
+		p.Hall = halls[p.Hall]
+		o.Pods[pods[i]] = p
+	}
+	set := site.NewSet(0)
+	for _, i := range r.Perm(len(s.SUs)) {
+		su := s.SUs[i]
+		su.Pod = pods[su.Pod]
+		// Only whole racks may change places: a short last one stays last.
+		var racks [][]site.Index
+		for at := 0; at < len(su.Nodes); at += s.RackNodes {
+			racks = append(racks, su.Nodes[at:min(at+s.RackNodes, len(su.Nodes))])
+		}
+		whole := len(su.Nodes) / s.RackNodes
+		r.Shuffle(whole, func(a, b int) { racks[a], racks[b] = racks[b], racks[a] })
+		su.Nodes = nil
+		for pos, old := range slices.Concat(racks...) {
+			n := site.Index(len(o.NodeID))
+			if free.Has(old) {
+				set.Add(n)
+			}
+			su.Nodes = append(su.Nodes, n)
+			o.NodeID = append(o.NodeID, s.NodeID[old])
+			o.NodeSU = append(o.NodeSU, uint32(len(o.SUs)))
+			o.NodePos = append(o.NodePos, uint8(pos))
+		}
+		o.SUs = append(o.SUs, su)
+	}
+	return o, set
+}
+
+func TestRankOrderKeepsDomainsTogether(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		s, free, r := draw(t)
+		nodes := free.Slice()
+		r.Shuffle(len(nodes), func(i, j int) { nodes[i], nodes[j] = nodes[j], nodes[i] })
+		RankOrder(s, nodes)
+		for _, domain := range []func(site.Index) int{s.HallOf, s.PodOf, s.SUOf, s.RackOf} {
+			left := map[int]bool{}
+			for i := 1; i < len(nodes); i++ {
+				if domain(nodes[i]) != domain(nodes[i-1]) {
+					left[domain(nodes[i-1])] = true
+				}
+				if left[domain(nodes[i])] {
+					t.Fatalf("domain %d is entered twice", domain(nodes[i]))
+				}
+			}
+		}
+		slices.Sort(nodes)
+		if !slices.Equal(nodes, free.Slice()) {
+			t.Fatal("nodes were lost or invented")
+		}
+	})
+}
+
+func TestRefusals(t *testing.T) {
+	s := grow(plot{rackNodes: 4, suNodes: 16, spares: 1, halls: [][]podPlot{
+		{{kinds: []string{"H100"}, sus: []int{16, 16}}},
+		{{kinds: []string{"H200"}, sus: []int{16}}, {fabric: 1, kinds: []string{"H100"}, sus: []int{16}}},
+	}})
+	for _, row := range []struct {
+		ask  Ask
+		want string
+	}{
+		{Ask{31, "roce", "H100", lease.Shared}, "31 nodes of H100 on fabric roce do not fit: 30 free, 1 too few; free elsewhere: 15 H200 on fabric roce, 15 H100 on fabric ib"},
+		{Ask{1, "ib", "H200", lease.Shared}, "1 node of H200 on fabric ib do not fit: 0 free, 1 too few; free elsewhere: 30 H100 on fabric roce, 15 H200 on fabric roce, 15 H100 on fabric ib"},
+		{Ask{1, "roce", "H100", lease.Hermetic}, "ask: hermetic links are not built yet: ask for shared links"},
+		{Ask{0, "roce", "H100", lease.Shared}, "ask: 0 nodes, expected 1 to 1048576"},
+		{Ask{-1, "roce", "H100", lease.Shared}, "ask: -1 nodes, expected 1 to 1048576"},
+		{Ask{1 << 40, "roce", "H100", lease.Shared}, "ask: 1099511627776 nodes, expected 1 to 1048576"},
+		{Ask{1, "frontend", "H100", lease.Shared}, `ask: fabric "frontend", expected a compute fabric of the site: roce, ib`},
+		{Ask{1, "", "H100", lease.Shared}, `ask: fabric "", expected a compute fabric of the site: roce, ib`},
+		{Ask{1, "roce", "B200", lease.Shared}, `ask: GPU kind "B200", expected one that the site has: H100, H200`},
+		{Ask{1, "roce", "H100", ""}, `ask: links "", expected "shared"`},
+	} {
+		if _, err := Solve(s, all(s), row.ask); err == nil || err.Error() != row.want {
+			t.Errorf("%+v:\n got %v\nwant %s", row.ask, err, row.want)
+		}
+	}
+	if _, err := Solve(s, all(s), Ask{1, "roce", "H100", lease.Hermetic}); !errors.Is(err, ErrHermetic) {
+		t.Errorf("%v is not ErrHermetic", err)
+	}
+	if _, err := Solve(s, nil, Ask{1, "roce", "H100", lease.Shared}); err == nil {
+		t.Error("a node was found in no free set")
+	}
+	if _, err := Solve(&site.Site{}, nil, Ask{1, "roce", "H100", lease.Shared}); err == nil {
+		t.Error("a node was found in no site")
+	}
+}
+
+func TestSolveIsDeterministicAndLeavesArgumentsAlone(t *testing.T) {
+	s := large(4, 4)
+	r := rand.New(rand.NewPCG(7, 7))
+	free := leasedHalf(s, r)
+	before := free.Clone()
+	a, b := mustSolve(t, s, free, 10_000), mustSolve(t, s, free, 10_000)
+	if !slices.Equal(a.Nodes, b.Nodes) || a.Certificate != b.Certificate {
+		t.Error("the same arguments gave two slices")
+	}
+	if !free.Equal(before) {
+		t.Error("the free set was changed")
+	}
+	if err := Check(s, free, a); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestPackedCostsCompareLikeCosts(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		level := func(name string) int { return rapid.IntRange(0, 5000).Draw(t, name) }
+		most := Cost{Halls: 5000, Pods: 5000, SUs: 5000, Racks: 5000}
+		a := Cost{Halls: level("h"), Pods: level("p"), SUs: level("s"), Racks: level("r")}
+		b := Cost{Halls: level("h2"), Pods: level("p2"), SUs: level("s2"), Racks: level("r2")}
+		if rapid.Bool().Draw(t, "near") {
+			b.Halls, b.Pods = a.Halls, a.Pods
+		}
+		pack, err := newPacking(most)
+		if err != nil {
+			t.Fatal(err)
+		}
+		packed := func(c Cost) uint64 {
+			return pack.halls(c.Halls) + pack.pods(c.Pods) + pack.sus(c.SUs) + uint64(c.Racks)
+		}
+		if (packed(a) < packed(b)) != a.Less(b) || pack.unpack(packed(a)) != a {
+			t.Fatalf("%s and %s", a, b)
+		}
+	})
+	if _, err := newPacking(Cost{Halls: 1 << 20, Pods: 1 << 20, SUs: 1 << 20, Racks: 1 << 20}); err == nil {
+		t.Error("more than 63 bits were packed")
+	}
+}

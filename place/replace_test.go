@@ -1,0 +1,134 @@
+package place
+
+import (
+	"math/rand/v2"
+	"slices"
+	"testing"
+
+	"bulkhead/site"
+)
+
+// apart is the level of distance of two nodes: 0 same rack to 4 same class, or
+// -1 when one can't take the other's place.
+func apart(s *site.Site, a, b site.Index) int {
+	switch {
+	case s.KindOf(a) != s.KindOf(b) || s.ComputeFabric(a) != s.ComputeFabric(b):
+		return -1
+	case s.RackOf(a) == s.RackOf(b):
+		return 0
+	case s.SUOf(a) == s.SUOf(b):
+		return 1
+	case s.PodOf(a) == s.PodOf(b):
+		return 2
+	case s.HallOf(a) == s.HallOf(b):
+		return 3
+	}
+	return 4
+}
+
+// bestMatching tries every matching: as many pairs as possible, then the least
+// sum of weights.
+func bestMatching(s *site.Site, candidates, failed []site.Index, weights [5]int) (pairs, sum int) {
+	used := map[site.Index]bool{}
+	var try func(i, n, w int)
+	try = func(i, n, w int) {
+		if i == len(failed) {
+			if n > pairs || n == pairs && w < sum {
+				pairs, sum = n, w
+			}
+			return
+		}
+		try(i+1, n, w)
+		for _, c := range candidates {
+			if level := apart(s, failed[i], c); !used[c] && level >= 0 {
+				used[c] = true
+				try(i+1, n+1, w+weights[level])
+				used[c] = false
+			}
+		}
+	}
+	try(0, 0, 0)
+	return pairs, sum
+}
+
+func TestReplaceAgainstEveryMatching(t *testing.T) {
+	for seed := range uint64(2000) {
+		r := rand.New(rand.NewPCG(seed, 6))
+		s := grow(randomPlot(r, 12))
+		order := r.Perm(s.Nodes())
+		cut := min(len(order), 1+r.IntN(5))
+		var failed, candidates []site.Index
+		for _, n := range order[:cut] {
+			failed = append(failed, site.Index(n))
+		}
+		for _, n := range order[cut:min(len(order), cut+r.IntN(6))] {
+			candidates = append(candidates, site.Index(n))
+		}
+		// Failed nodes and strangers may be in the set; they are no candidates.
+		set := site.SetOf(candidates...)
+		set.Add(failed[0])
+		set.Add(site.Index(s.Nodes() + 3))
+		got := Replace(s, set, failed)
+		if len(got) != len(failed) {
+			t.Fatalf("seed %d: %d answers for %d failures", seed, len(got), len(failed))
+		}
+		used := site.NewSet(0)
+		for i, n := range got {
+			if n == NoNode {
+				continue
+			}
+			if !slices.Contains(candidates, n) || used.Has(n) || apart(s, failed[i], n) < 0 {
+				t.Fatalf("seed %d: node %d for %d", seed, n, failed[i])
+			}
+			used.Add(n)
+		}
+		// Whatever the distances cost, as long as farther costs more.
+		for range 3 {
+			var weights [5]int
+			for i := range weights {
+				weights[i] = r.IntN(4)
+				if i > 0 {
+					weights[i] += weights[i-1]
+				}
+			}
+			pairs, sum := bestMatching(s, candidates, failed, weights)
+			gotPairs, gotSum := 0, 0
+			for i, n := range got {
+				if n != NoNode {
+					gotPairs++
+					gotSum += weights[apart(s, failed[i], n)]
+				}
+			}
+			if gotPairs != pairs || gotSum != sum {
+				t.Fatalf("seed %d, weights %v: %d pairs at %d, best %d at %d (failed %v, candidates %v, got %v)",
+					seed, weights, gotPairs, gotSum, pairs, sum, failed, candidates, got)
+			}
+		}
+	}
+}
+
+func TestReplacePrefersSparesAndRefusesStrangers(t *testing.T) {
+	s := grow(plot{rackNodes: 4, suNodes: 16, spares: 1, halls: [][]podPlot{
+		{{kinds: []string{"H100"}, sus: []int{16, 16}}},
+		{{fabric: 1, kinds: []string{"H100"}, sus: []int{16}}, {kinds: []string{"H200"}, sus: []int{16}}},
+	}})
+	candidates := site.SetOf(8, 15, 20, 40, 60) // 15 is the spare of the first SU
+	if got := Replace(s, candidates, []site.Index{0}); got[0] != 15 {
+		t.Errorf("node %d, expected the spare 15", got[0])
+	}
+	if got := Replace(s, candidates, []site.Index{9}); got[0] != 8 {
+		t.Errorf("node %d, expected 8 of the same rack", got[0])
+	}
+	if got := Replace(s, site.SetOf(40, 60), []site.Index{0}); got[0] != NoNode {
+		t.Errorf("node %d of another fabric or kind took the place", got[0])
+	}
+	if got := Replace(s, nil, []site.Index{0, 1}); got[0] != NoNode || got[1] != NoNode {
+		t.Errorf("nodes out of nothing: %v", got)
+	}
+	if got := Replace(s, candidates, []site.Index{1 << 20, NoNode, 0}); got[0] != NoNode || got[1] != NoNode || got[2] != 15 {
+		t.Errorf("strangers: %v", got)
+	}
+	if got := Replace(s, candidates, nil); len(got) != 0 {
+		t.Errorf("%v for nothing", got)
+	}
+}

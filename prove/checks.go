@@ -1,0 +1,242 @@
+package prove
+
+import (
+	"fmt"
+	"math/bits"
+
+	"bulkhead/fabric"
+	"bulkhead/site"
+)
+
+// Verdict is what the checks say of a port or a lease. The zero value is Unknown.
+type Verdict uint8
+
+// The verdicts.
+const (
+	Unknown Verdict = iota // nothing that was read says either way
+	Proven                 // isolated, and connected to its own owner's ports
+	Red                    // read-back shows a violation
+	Cut                    // isolated, but not connected to its own owner's ports
+	verdicts
+)
+
+var verdictNames = [verdicts]string{"unknown", "proven", "red", "cut off"}
+
+func (v Verdict) String() string {
+	if v < verdicts {
+		return verdictNames[v]
+	}
+	return fmt.Sprintf("verdict(%d)", uint8(v))
+}
+
+// ParseVerdict reads the name of a verdict.
+func ParseVerdict(name string) (Verdict, error) {
+	for v, n := range verdictNames {
+		if n == name {
+			return Verdict(v), nil
+		}
+	}
+	return Unknown, fmt.Errorf("verdict %.40q: expected unknown, proven, red or cut off", name)
+}
+
+// Isolated reports whether the checks show that nothing leaks: Proven or Cut.
+func (v Verdict) Isolated() bool { return v == Proven || v == Cut }
+
+// Check is a named check of a port: the reason of a verdict. Where several fail,
+// the lowest is the reason.
+type Check uint8
+
+// The checks, in the order of precedence.
+const (
+	Passed          Check = iota
+	Unreadable            // there is no read-back, or none that is fresh
+	EnforcementOff        // the leaf port does not enforce its table both ways
+	TableFull             // a table has no free entry: enforcement stops silently
+	ForeignLabel          // a label of another owner
+	UnownedLabel          // a label that the ledger gives to nobody
+	SharedFull            // full membership of a shared label
+	WrongNeighbour        // not the NIC that the inventory says
+	UncountedPort         // the leaf has a live port that is not in the inventory
+	NoNeighbour           // nobody seen behind the port
+	Unheld                // the ledger says nothing of who holds the port
+	Unlabelled            // no label at all
+	MissingOwnLabel       // not a full member of its holder's label, on both sides
+	checks
+)
+
+// checkRow is one row of the table of checks.
+type checkRow struct {
+	name     string
+	verdict  Verdict
+	sentence string // what a port that passes it has shown
+}
+
+var checkTable = [checks]checkRow{
+	Passed:          {"passed", Proven, ""},
+	Unreadable:      {"unreadable", Unknown, "its tables were read back from the devices within the window"},
+	EnforcementOff:  {"enforcement-off", Red, "its leaf port drops what its table does not hold, in both directions"},
+	TableFull:       {"table-full", Red, "its tables have free entries, so enforcement is not silently off"},
+	ForeignLabel:    {"foreign-label", Red, "it carries no label of another owner"},
+	UnownedLabel:    {"unowned-label", Red, "it carries no label that has no owner"},
+	SharedFull:      {"shared-full", Red, "it is a limited member only of every shared label"},
+	WrongNeighbour:  {"wrong-neighbour", Red, "nothing but the NIC in the inventory is plugged in"},
+	UncountedPort:   {"uncounted-port", Unknown, "its leaf has no live port that is not in the inventory"},
+	NoNeighbour:     {"no-neighbour", Unknown, "the NIC in the inventory is seen behind it"},
+	Unheld:          {"unheld", Unknown, "the ledger says who holds it"},
+	Unlabelled:      {"unlabelled", Cut, "it carries a label"},
+	MissingOwnLabel: {"missing-own-label", Cut, "it is a full member of its holder's label, at NIC and leaf where both have tables"},
+}
+
+func (c Check) String() string {
+	if c < checks {
+		return checkTable[c].name
+	}
+	return fmt.Sprintf("check(%d)", uint8(c))
+}
+
+// Verdict returns the verdict of a port at which c is the first check to fail.
+func (c Check) Verdict() Verdict {
+	if c < checks {
+		return checkTable[c].verdict
+	}
+	return Unknown
+}
+
+// Sentence says what a port that passes the check has shown.
+func (c Check) Sentence() string {
+	if c < checks {
+		return checkTable[c].sentence
+	}
+	return ""
+}
+
+// Checks returns every check, in order, without Passed.
+func Checks() []Check {
+	list := make([]Check, 0, checks-1)
+	for c := Passed + 1; c < checks; c++ {
+		list = append(list, c)
+	}
+	return list
+}
+
+// symptoms is a set of failed checks: bit c for Check c. The bit of Passed is
+// used for usedTurnover.
+type symptoms uint32
+
+const usedTurnover symptoms = 1 << Passed // the verdict depends on the node's other ports' holders
+
+const everyCheck symptoms = 1<<checks - 1 - usedTurnover
+
+// first is the reason: the first failed check among those that are enabled.
+func (s symptoms) first(enabled symptoms) Check {
+	s &= enabled
+	if s == 0 {
+		return Passed
+	}
+	return Check(bits.TrailingZeros32(uint32(s)))
+}
+
+// portView is what the checks look at: views, nothing is copied.
+type portView struct {
+	port      site.Port
+	nic, leaf []fabric.Member
+	flags     fabric.Flags
+	neighbour uint64
+	unread    bool // the device's read-back does not count
+	uncounted bool // the device has live ports that are not in the inventory
+}
+
+// examine runs every check on one port. Cost: O(members), about 10 ns.
+func (f *Facts) examine(v *portView, fabricIndex uint8) symptoms {
+	const enforced = fabric.FlagEnforceIn | fabric.FlagEnforceOut
+	var s symptoms
+	if v.unread || v.flags&fabric.FlagRead == 0 {
+		s |= 1 << Unreadable
+	}
+	if v.uncounted {
+		s |= 1 << UncountedPort
+	}
+	if v.flags&enforced != enforced {
+		s |= 1 << EnforcementOff
+	}
+	if v.flags&fabric.FlagFull != 0 {
+		s |= 1 << TableFull
+	}
+	switch v.neighbour {
+	case f.site.PortID[v.port]:
+		if v.neighbour == 0 {
+			s |= 1 << NoNeighbour
+		}
+	case 0:
+		s |= 1 << NoNeighbour
+	default:
+		s |= 1 << WrongNeighbour
+	}
+	o := &f.owners[fabricIndex]
+	holder := f.holder[v.port]
+	if holder == Nobody {
+		s |= 1 << Unheld
+	}
+	own := s.members(f, o, v.port, holder, v.leaf)
+	if o.family == site.InfiniBand || len(v.nic) > 0 {
+		own = s.members(f, o, v.port, holder, v.nic) && own
+	}
+	if len(v.nic)+len(v.leaf) == 0 {
+		s |= 1 << Unlabelled
+	}
+	if !own {
+		s |= 1 << MissingOwnLabel
+	}
+	return s
+}
+
+// members checks one side's table and reports whether it holds the holder's own
+// label in the way that connects it.
+func (s *symptoms) members(f *Facts, o *owners, port site.Port, holder uint32, table []fabric.Member) (own bool) {
+	for _, m := range table {
+		value := m.Value()
+		if o.isShared(value) {
+			if m.IsFull() {
+				*s |= 1 << SharedFull
+			}
+			if holder == Quarantined && value == o.quarantine {
+				own = true
+			}
+			continue
+		}
+		switch owner := o.ownerOf(value); {
+		case owner == Nobody:
+			*s |= 1 << UnownedLabel
+		case owner == holder:
+			own = own || m.IsFull()
+		case f.ownTurnover(port, owner):
+			*s |= usedTurnover
+		default:
+			*s |= 1 << ForeignLabel
+			if owner == TurnoverHolder(port.Node()) {
+				*s |= usedTurnover
+			}
+		}
+	}
+	return own
+}
+
+// CheckPort judges one reading by itself, against the facts: the verdict, and
+// the first check that failed. Cost: as Prover.Update, without the bookkeeping.
+func CheckPort(f *Facts, r *fabric.Reading) (Verdict, Check) {
+	if int(r.Port) >= len(f.holder) {
+		return Unknown, Unreadable
+	}
+	v := portView{port: r.Port, nic: r.NIC, leaf: r.Leaf, flags: fabric.FlagRead, neighbour: r.Neighbour}
+	if r.EnforceIn {
+		v.flags |= fabric.FlagEnforceIn
+	}
+	if r.EnforceOut {
+		v.flags |= fabric.FlagEnforceOut
+	}
+	if r.Full {
+		v.flags |= fabric.FlagFull
+	}
+	c := f.examine(&v, f.fabricOf(r.Port)).first(everyCheck)
+	return c.Verdict(), c
+}

@@ -1,0 +1,231 @@
+package run
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+
+	"bulkhead/book"
+	"bulkhead/fabric"
+	"bulkhead/fabric/ethernet"
+	"bulkhead/fabric/infiniband"
+	"bulkhead/prove"
+	"bulkhead/site"
+)
+
+// observeFabrics reads back what has changed, and everything when a sweep is
+// due, and judges it.
+func (p *Plane) observeFabrics(ctx context.Context) error {
+	s, now := p.w.state, p.config.Clock.Now()
+	for _, f := range s.Site.Fabrics {
+		driver := p.config.Devices.Fabrics[f.ID]
+		if driver == nil {
+			continue
+		}
+		since := p.seen.cursors[f.ID]
+		if now.Sub(p.seen.swept[f.ID]) >= s.Policy.Sweep && since != 0 {
+			since = 0
+		}
+		observation, err := driver.Observe(ctx, fabric.Scope{Since: since})
+		if err != nil {
+			p.log.Warn("fabric not read back", "fabric", f.ID, "why", err.Error())
+			continue
+		}
+		if since == 0 {
+			p.seen.swept[f.ID] = now
+		}
+		if err := p.judge(ctx, f, observation); err != nil {
+			return err
+		}
+		p.seen.cursors[f.ID] = observation.Cursor
+	}
+	return nil
+}
+
+// judge takes over one observation of a fabric.
+func (p *Plane) judge(ctx context.Context, f site.Fabric, o fabric.Observation) error {
+	var drifted, restored []book.PortFinding
+	var lost, back []site.Leaf
+	raw := map[string]json.RawMessage{}
+	s := p.w.state
+	answered := map[site.Leaf]bool{}
+	for _, d := range o.Devices {
+		answered[d.Leaf] = true
+		if !d.Reachable {
+			if !p.seen.unread[d.Leaf] {
+				p.seen.unread[d.Leaf] = true
+				p.seen.prover.MarkUnknown(d.Leaf)
+				lost = append(lost, d.Leaf)
+			}
+			continue
+		}
+		if p.seen.unread[d.Leaf] {
+			delete(p.seen.unread, d.Leaf)
+			back = append(back, d.Leaf)
+		}
+		readings, err := decodeReadings(f, d)
+		if err != nil {
+			p.log.Error("read-back can't be decoded; its ports are unknown", "leaf", s.Site.LeafID(d.Leaf), "why", err.Error())
+			p.seen.unread[d.Leaf] = true
+			p.seen.prover.MarkUnknown(d.Leaf)
+			lost = append(lost, d.Leaf)
+			continue
+		}
+		p.seen.prover.Read(d.Leaf, d.At, readings)
+		bad := false
+		for port := range p.seen.portsOf(d.Leaf) {
+			p.seen.recount(port.Node())
+			verdict, check := p.seen.prover.Verdict(port)
+			_, drifting := s.Locked[port]
+			switch {
+			case drifting && verdict == prove.Proven && p.seen.AsWanted(port):
+				restored = append(restored, book.PortFinding{Port: port, Check: check.String()})
+			case !drifting && verdict == prove.Red && p.seen.settled[port]:
+				drifted = append(drifted, book.PortFinding{Port: port, Check: check.String()})
+				bad = true
+			}
+		}
+		if bad {
+			raw[s.Site.LeafID(d.Leaf)], _ = json.Marshal(d.Raw)
+		}
+	}
+	// Every other leaf answered that it is as last read.
+	for leaf := range p.seen.leavesOf(f) {
+		if !answered[leaf] {
+			p.seen.prover.MarkRead(leaf, o.At)
+			if p.seen.unread[leaf] {
+				delete(p.seen.unread, leaf)
+				back = append(back, leaf)
+			}
+		}
+	}
+	return p.record(ctx, f, drifted, restored, lost, back, raw)
+}
+
+// record turns what was judged into entries, and locks drifted ports down as
+// far as the brake allows.
+func (p *Plane) record(ctx context.Context, f site.Fabric, drifted, restored []book.PortFinding, lost, back []site.Leaf, raw map[string]json.RawMessage) error {
+	if len(back) > 0 {
+		if err := p.carry(ctx, book.ReportUnread{Leaves: back, Readable: true, Reason: "it answers again"}); err != nil {
+			return err
+		}
+	}
+	if len(lost) > 0 {
+		if err := p.carry(ctx, book.ReportUnread{Leaves: lost, Reason: "it does not answer"}); err != nil {
+			return err
+		}
+	}
+	if len(restored) > 0 {
+		if err := p.carry(ctx, book.ReportRestored{Fabric: f.ID, Ports: restored}); err != nil {
+			return err
+		}
+	}
+	if len(drifted) == 0 {
+		return nil
+	}
+	evidence, err := json.Marshal(raw)
+	if err != nil {
+		return err
+	}
+	if err := p.carry(ctx, book.ReportDrift{Fabric: f.ID, Ports: drifted, Evidence: evidence}); err != nil {
+		return err
+	}
+	if p.config.Observe {
+		return nil
+	}
+	return p.lockdown(ctx, f, drifted)
+}
+
+// lockdown closes drifted ports, at most as many as the brake allows by one
+// cause, and engages the brake when there are more: a read-back that condemns
+// half a site at once is more likely wrong than the site.
+func (p *Plane) lockdown(ctx context.Context, f site.Fabric, drifted []book.PortFinding) error {
+	now, err := p.w.now()
+	if err != nil {
+		return err
+	}
+	close := drifted
+	if budget := p.w.state.Budget("lockdown", now); len(close) > budget {
+		close = close[:budget]
+	}
+	if len(close) > 0 {
+		ports := make([]site.Port, len(close))
+		for i := range close {
+			ports[i] = close[i].Port
+		}
+		if err := p.config.Devices.Fabrics[f.ID].Lockdown(ctx, ports, p.fence()); err != nil {
+			p.log.Error("lockdown failed", "fabric", f.ID, "ports", len(ports), "why", err.Error())
+		} else if err := p.carry(ctx, book.ReportLocked{Fabric: f.ID, Ports: close}); err != nil {
+			return err
+		}
+	}
+	if len(close) < len(drifted) {
+		return p.carry(ctx, book.EngageBrake{
+			Cause: "lockdown", By: book.Loop,
+			Detail: brakeDetail(len(drifted), f.ID, len(close)),
+		})
+	}
+	return nil
+}
+
+func (p *Plane) fence() fabric.Fence {
+	return fabric.Fence{Term: p.w.state.Term, Generation: p.w.state.Seq}
+}
+
+// applyPorts carries out port work, fabric by fabric. What fails stays pending
+// and is planned again.
+func (p *Plane) applyPorts(ctx context.Context, work []book.PortWork) {
+	byFabric := map[string][]fabric.PortRow{}
+	s := p.w.state
+	for _, w := range work {
+		f := s.Site.Fabrics[s.Site.FabricOf(w.Port)]
+		byFabric[f.ID] = append(byFabric[f.ID], fabric.PortRow{Port: w.Port, Row: fabric.Compile(f.Family, w.Label.Value)})
+	}
+	for _, f := range s.Site.Fabrics {
+		rows := byFabric[f.ID]
+		driver := p.config.Devices.Fabrics[f.ID]
+		if len(rows) == 0 || driver == nil {
+			continue
+		}
+		change, err := driver.Plan(rows, p.seen.tables)
+		if err == nil {
+			_, err = driver.Apply(ctx, change, p.fence())
+		}
+		if err != nil {
+			p.log.Warn("ports not applied; they are planned again", "fabric", f.ID, "ports", len(rows), "why", err.Error())
+		}
+	}
+}
+
+// freeLabels makes released labels available again once their cool-down is over
+// and read-back shows them nowhere.
+func (p *Plane) freeLabels(ctx context.Context) (bool, error) {
+	now := p.config.Clock.Now()
+	for index, f := range p.w.state.Site.Fabrics {
+		pool := p.w.state.Labels[f.ID]
+		for _, a := range pool.Allocations() {
+			until, cooling := pool.CoolUntil(a.Value)
+			if !cooling || now.Before(until) || p.seen.prover.Occurrences(index, a.Value) > 0 {
+				continue
+			}
+			label := fabric.Label{Fabric: f.ID, Kind: fabric.KindOf(f.Family), Value: a.Value}
+			if err := p.carry(ctx, book.FreeLabel{Label: label}); err != nil {
+				return false, err
+			}
+		}
+	}
+	return false, nil
+}
+
+
+// decodeReadings reads a device's own bytes by the family of its fabric.
+func decodeReadings(f site.Fabric, d fabric.DeviceReading) ([]fabric.Reading, error) {
+	if f.Family == site.InfiniBand {
+		return infiniband.Decode(d.Raw)
+	}
+	return ethernet.Decode(d.Raw)
+}
+
+func brakeDetail(red int, fabricID string, locked int) string {
+	return fmt.Sprintf("read-back shows %d red ports in fabric %s at once; %d were locked down, the rest waits for a second person", red, fabricID, locked)
+}
