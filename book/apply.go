@@ -12,6 +12,7 @@ import (
 	"bulkhead/ledger"
 	"bulkhead/meter"
 	"bulkhead/node"
+	"bulkhead/place"
 	"bulkhead/prove"
 	"bulkhead/site"
 )
@@ -34,6 +35,7 @@ func init() {
 
 		KindTenant:           fold((*State).applyTenant),
 		contract.KindQuoted:  fold((*State).applyQuoted),
+		place.KindPlaced:     fold((*State).applyPlaced),
 		contract.KindLapsed:  fold((*State).applyLapsed),
 		contract.KindSigned:  fold((*State).applySigned),
 		contract.KindNotice:  fold((*State).applyNotice),

@@ -121,6 +121,8 @@ func (s *State) arrived(n site.Index, from, to node.State, evidence claim.Digest
 		if c.Lease[n] != NoLease && from != node.Reserved && from != node.Delivered {
 			return // a promise for later stays; the loop proposes another node
 		}
+	case node.Attesting:
+		c.Wiped[n] = evidence
 	case node.Ready:
 		c.Statement[n] = evidence
 		c.Owner[n] = NoLease
@@ -149,16 +151,18 @@ const KindStep = "step.begun/1"
 // Stepped is the body of KindStep: one step for each of some nodes of a
 // scalable unit. Its success is the evidence of the move that follows.
 type Stepped struct {
-	Step    string `json:"step"`
-	SU      string `json:"su"`
-	Nodes   string `json:"nodes"` // dense indexes
-	Attempt int    `json:"attempt"`
-	Term    uint64 `json:"term"`
+	Step    string       `json:"step"`
+	SU      string       `json:"su"`
+	Nodes   string       `json:"nodes"` // dense indexes
+	Attempt int          `json:"attempt"`
+	Term    uint64       `json:"term"`
+	Root    claim.Digest `json:"root"` // of the ledger before this entry; nonces bind to it
 }
 
 // BeginSteps records that steps are about to be given to devices.
 type BeginSteps struct {
 	Steps []node.Step
+	Root  claim.Digest // of the ledger now
 }
 
 func (c BeginSteps) decide(s *State, env Env) (*Decision, error) {
@@ -180,7 +184,7 @@ func (c BeginSteps) decide(s *State, env Env) (*Decision, error) {
 	d := &Decision{}
 	for _, k := range order {
 		d.add(SiteScope, KindStep, Stepped{
-			Step: k.kind, SU: s.Site.SUs[k.su].ID, Nodes: groups[k].String(), Attempt: k.attempt, Term: s.Term,
+			Step: k.kind, SU: s.Site.SUs[k.su].ID, Nodes: groups[k].String(), Attempt: k.attempt, Term: s.Term, Root: c.Root,
 		})
 	}
 	if len(d.Drafts) == 0 {
@@ -199,6 +203,7 @@ func (s *State) applyStep(e *ledger.Entry, b Stepped, _ Bodies) error {
 			s.destructive(e.Time, CauseReplacement, 1)
 		}
 		s.Nodes.Attempt[n], s.Nodes.Begun[n] = uint8(b.Attempt), e.Time.Unix()
+		s.Nodes.Asked[n] = b.Root
 		s.Touched.Add(n)
 	}
 	return nil

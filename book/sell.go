@@ -27,7 +27,6 @@ type OfferQuote struct {
 type TrancheSlice struct {
 	Tranche string
 	Slice   place.Slice
-	Body    []byte // canonical encoding of the placement certificate
 }
 
 func (c OfferQuote) decide(s *State, env Env) (*Decision, error) {
@@ -81,12 +80,14 @@ func (c OfferQuote) decide(s *State, env Env) (*Decision, error) {
 			taken.Add(n)
 		}
 		cost := proposal.Slice.Certificate.Cost
+		whole, tenant := d.body(proposal.Slice.Certificate.Encode()), d.body(proposal.Slice.Certificate.Tenant().Encode())
 		quoted.Parts = append(quoted.Parts, contract.QuotedPart{
 			Tranche: t.ID, Fabric: ask.Fabric, Kind: ask.Kind, Slots: len(proposal.Slice.Nodes),
 			Nodes: site.FormatOrder(proposal.Slice.Nodes), Begin: begin, End: end,
 			Where:       fmt.Sprintf("%d halls, %d pods, %d SUs, %d racks", cost.Halls, cost.Pods, cost.SUs, cost.Racks),
-			Certificate: d.body(proposal.Body),
+			Certificate: tenant,
 		})
+		d.add(SiteScope, place.KindPlaced, place.Placed{Quote: c.Quote, Tranche: t.ID, Whole: whole, Tenant: tenant})
 	}
 	d.add(TenantScope(c.Contract.Tenant), contract.KindQuoted, quoted)
 	return d, nil
@@ -224,6 +225,11 @@ func (s *State) applyQuoted(e *ledger.Entry, b contract.Quoted, _ Bodies) error 
 		return err
 	}
 	s.Quotes[b.Quote] = &Quote{ID: b.Quote, Tenant: c.Tenant, Contract: c, Raw: bytes.Clone(b.Contract), Expires: b.Expires, Parts: b.Parts}
+	return nil
+}
+
+func (s *State) applyPlaced(e *ledger.Entry, b place.Placed, _ Bodies) error {
+	s.Placements[b.Tenant] = b.Whole
 	return nil
 }
 

@@ -40,6 +40,9 @@ type State struct {
 	Nodes  Nodes
 	Labels map[string]*fabric.Pool // by fabric id
 
+	// Placements maps the tenant's copy of a placement certificate to the whole.
+	Placements map[claim.Digest]claim.Digest
+
 	projects map[fabric.Owner]HolderNumber // numbered as they were bound
 
 	Swaps    map[SlotRef]*Swap // replacements under way
@@ -146,10 +149,12 @@ type Nodes struct {
 	Health    []Health
 	Class     []string // failure class, "" when healthy
 	Cordoned  []bool
-	Sick      *site.Set // nodes whose failure ends only by repair
-	Corded    *site.Set // cordoned nodes
+	Sick      *site.Set      // nodes whose failure ends only by repair
+	Corded    *site.Set      // cordoned nodes
 	Exposed   []uint8        // NICs whose isolation is unproven or red
 	Statement []claim.Digest // last signed turnover statement
+	Asked     []claim.Digest // ledger root that the step under way binds its quote to
+	Wiped     []claim.Digest // body with the receipts of the wipe before the attestation
 	Booked    map[site.Index][]Hold
 	By        [node.States]*site.Set
 }
@@ -163,18 +168,19 @@ type Hold struct {
 // New returns the state before the first entry.
 func New() *State {
 	s := &State{
-		Scopes:    map[string]uint64{},
-		Tenants:   map[string]*Tenant{},
-		Contracts: map[string]*Contract{},
-		Quotes:    map[string]*Quote{},
-		leaseByID: map[lease.ID]int{},
-		Labels:    map[string]*fabric.Pool{},
-		projects:  map[fabric.Owner]HolderNumber{},
-		Swaps:     map[SlotRef]*Swap{},
-		Locked:    map[site.Port]Lock{},
-		Unread:    map[site.Leaf]time.Time{},
-		Commands:  map[string]uint64{},
-		Touched:   site.NewSet(0),
+		Scopes:     map[string]uint64{},
+		Tenants:    map[string]*Tenant{},
+		Contracts:  map[string]*Contract{},
+		Quotes:     map[string]*Quote{},
+		Placements: map[claim.Digest]claim.Digest{},
+		leaseByID:  map[lease.ID]int{},
+		Labels:     map[string]*fabric.Pool{},
+		projects:   map[fabric.Owner]HolderNumber{},
+		Swaps:      map[SlotRef]*Swap{},
+		Locked:     map[site.Port]Lock{},
+		Unread:     map[site.Leaf]time.Time{},
+		Commands:   map[string]uint64{},
+		Touched:    site.NewSet(0),
 	}
 	s.Nodes.Booked = map[site.Index][]Hold{}
 	s.Nodes.Sick, s.Nodes.Corded = site.NewSet(0), site.NewSet(0)
@@ -250,6 +256,8 @@ func (s *State) growNodes(count int) {
 		c.Cordoned = append(c.Cordoned, false)
 		c.Exposed = append(c.Exposed, 0)
 		c.Statement = append(c.Statement, claim.Digest{})
+		c.Asked = append(c.Asked, claim.Digest{})
+		c.Wiped = append(c.Wiped, claim.Digest{})
 		n := site.Index(len(c.State) - 1)
 		c.By[node.Discovered].Add(n)
 		s.Touched.Add(n)

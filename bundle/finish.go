@@ -87,11 +87,13 @@ func (v *verifier) notProven() []string {
 		add("TPM: %d TPM quotes are judged by attestation keys that the owner's own statements name; nothing here binds a key to a chassis", v.tally.statementKeys)
 	}
 	if len(v.policy.Golden) == 0 && v.tally.holdings > 0 {
-		add("firmware: the policy names no golden values, so what firmware ran was recorded and not judged")
+		add("firmware: the policy names no golden values, so what nodes booted is compared with the owner's own word")
 	}
 	if v.tally.holdings > 0 {
 		add("isolation rests on signed read-back: it does not show that switches and NICs are honest; taps and silent mirrors are not covered")
 		add("memory-bus attacks and other physical access are out of scope: no confidentiality is claimed against them")
+		add("turnover: which devices a node has is the owner's list; the nonces of its TPM quotes hang on the site's log, which a tenant does not see")
+		add("time: every time in the log is the owner's clock")
 		add("health: what devices said of their health is in the owner's log only; compare the slots' states with your own monitoring")
 	}
 	if v.tally.drifts > 0 {

@@ -2,6 +2,7 @@ package bundle
 
 import (
 	"bytes"
+	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -129,7 +130,7 @@ func (v *verifier) recompute(says *invoiceSays, in meter.Input) string {
 		return fmt.Sprintf("it can't be rated again: %v", err)
 	}
 	encoded := again.Encode()
-	if bytes.Equal(encoded, says.encoded) && says.subject == fmt.Sprintf("%x", claim.DigestOf(encoded)) {
+	if digest := claim.DigestOf(encoded); bytes.Equal(encoded, says.encoded) && says.subject == hex.EncodeToString(digest[:]) {
 		return ""
 	}
 	for i := range max(len(again.Lines), len(signed.Lines)) {

@@ -1,6 +1,8 @@
 package bundle
 
 import (
+	"time"
+
 	"bulkhead/claim"
 	"bulkhead/fabric"
 	"bulkhead/lease"
@@ -13,17 +15,19 @@ import (
 // nodeLog is one node as far as the tenant's log tells: from its reservation
 // until it is clean again.
 type nodeLog struct {
-	id       string
-	number   uint32
-	unit     *unitLog
-	seen     bool // it has moved
-	state    node.State
-	seq      uint32
-	turnover uint32
-	owner    *leaseLog // whose data it may hold
-	from     place     // where it was reclaimed
-	fenced   bool      // since it was reclaimed
-	drift    uint16    // bit by NIC: known to be red
+	id        string
+	number    uint32
+	unit      *unitLog
+	seen      bool // it has moved
+	state     node.State
+	seq       uint32
+	turnover  uint32
+	owner     *leaseLog      // whose data it may hold
+	reclaimed time.Time      // when it was taken back
+	fenced    bool           // since it was reclaimed
+	drift     uint16         // bit by NIC: known to be red
+	serial    string         // chassis, as its statements say
+	key       site.PublicKey // attestation key, the same
 }
 
 // unitLog is one scalable unit as far as the tenant's log tells.
@@ -227,7 +231,7 @@ func (v *verifier) arrived(n *nodeLog, b *node.Moved, m *node.MovedNode) {
 		v.handedOver(n, m)
 		needs()
 	case node.Reclaiming:
-		n.from, n.fenced = v.at, false
+		n.reclaimed, n.fenced = v.time, false
 		if ref, ok := v.holder(n); ok && n.owner == ref.lease {
 			v.release(n.number, ref)
 			v.touch(ref)

@@ -14,6 +14,7 @@ import (
 	"github.com/goccy/go-yaml"
 
 	"bulkhead/claim"
+	"bulkhead/site"
 )
 
 // PolicyFormat is the policy format that this release reads.
@@ -34,7 +35,7 @@ type Policy struct {
 	Keys    []Key          `yaml:"keys"`
 	Minimum Minimum        `yaml:"minimum,omitempty"`
 	Pinned  string         `yaml:"pinned,omitempty"` // a checkpoint that the tenant kept, as it was signed
-	Golden  []Golden       `yaml:"golden,omitempty"` // firmware that a node may run; none: what runs is reported, not judged
+	Golden  []Golden       `yaml:"golden,omitempty"` // what nodes must have booted; none: what the statement says is taken
 	// AttestationKeys are the TPMs' attestation keys, base64, by node, as the
 	// tenant learned them by another way than the bundle. None: a TPM quote is
 	// checked against the key in the statement itself, and graded for it.
@@ -58,10 +59,11 @@ type Minimum struct {
 	Isolation claim.Grade `yaml:"isolation"` // nobody else's packets reach the tenant's ports
 }
 
-// Golden is a set of firmware versions that a part may run.
+// Golden is what PCRs 0, 4 and 7 of a node of a kind must be: they follow from
+// the firmware that was bought, the turnover image and the secure-boot policy.
 type Golden struct {
-	Part     string   `yaml:"part"`
-	Versions []string `yaml:"versions"`
+	Kind string   `yaml:"kind"`
+	PCRs []string `yaml:"pcrs"`
 }
 
 // Key purposes.
@@ -145,12 +147,47 @@ func (p *Policy) Check() error {
 			return fmt.Errorf("keys: none for purpose %s: take them from the owner's published trust file (policy init --trust FILE)", purpose)
 		}
 	}
-	for i, g := range p.Golden {
-		if g.Part == "" || len(g.Versions) == 0 {
-			return fmt.Errorf("golden[%d]: expected a part and at least one version", i)
-		}
+	if _, err := p.golden(); err != nil {
+		return err
 	}
-	return p.checkAttestationKeys()
+	_, err := p.attestationKeys()
+	return err
+}
+
+// golden is the golden values by kind.
+func (p *Policy) golden() (map[string][3]claim.Digest, error) {
+	out := map[string][3]claim.Digest{}
+	for i, g := range p.Golden {
+		if _, twice := out[g.Kind]; twice || g.Kind == "" || len(g.PCRs) != 3 {
+			return nil, fmt.Errorf("golden[%d]: expected a kind, each once, and the values of PCRs 0, 4 and 7", i)
+		}
+		var pcrs [3]claim.Digest
+		for j, text := range g.PCRs {
+			d, err := claim.ParseDigest(text)
+			if err != nil || d.IsZero() {
+				return nil, fmt.Errorf("golden[%d].pcrs[%d]: %.80q: expected sha256: and 64 hexadecimal digits", i, j, text)
+			}
+			pcrs[j] = d
+		}
+		out[g.Kind] = pcrs
+	}
+	return out, nil
+}
+
+// attestationKeys is the attestation keys by node.
+func (p *Policy) attestationKeys() (map[string]site.PublicKey, error) {
+	out := map[string]site.PublicKey{}
+	for id, text := range p.AttestationKeys {
+		var key site.PublicKey
+		if err := key.UnmarshalText([]byte(text)); err != nil {
+			return nil, fmt.Errorf("attestation_keys.%s: %w", id, err)
+		}
+		if _, err := key.Verifier(); err != nil {
+			return nil, fmt.Errorf("attestation_keys.%s: %w", id, err)
+		}
+		out[id] = key
+	}
+	return out, nil
 }
 
 func publicKey(text string) (ed25519.PublicKey, error) {

@@ -1,6 +1,7 @@
 package bundle
 
 import (
+	"encoding/json"
 	"fmt"
 	"time"
 
@@ -13,7 +14,7 @@ import (
 
 // maxNodes bounds dense node numbers: a lease of more than that is refused
 // before memory is taken for it.
-const maxNodes = 1 << 22
+const maxNodes = site.MaxNodes
 
 // contractLog is one contract through its versions.
 type contractLog struct {
@@ -21,7 +22,7 @@ type contractLog struct {
 	noticed  bool
 	closed   bool
 	leases   []*leaseLog
-	events   []meter.Event // of its leases, in the order of the log
+	events   []meter.Event    // of its leases, in the order of the log
 	billed   map[int64]string // number of the invoice by the begin of its month, Unix seconds
 }
 
@@ -79,8 +80,10 @@ func (v *verifier) apply(body any) {
 	}
 }
 
-func (v *verifier) contractOf(raw []byte) *contract.Contract {
-	c, err := contract.Decode(unescaped(raw))
+// contractOf decodes the contract in an entry, and gives raw its canonical form.
+func (v *verifier) contractOf(raw *json.RawMessage) *contract.Contract {
+	*raw = unescaped(*raw)
+	c, err := contract.Decode(*raw)
 	if err != nil {
 		v.fail(v.at, CheckContract, "", "contract: %v", err)
 		return nil
@@ -92,13 +95,13 @@ func (v *verifier) contractOf(raw []byte) *contract.Contract {
 }
 
 func (v *verifier) quoted(b *contract.Quoted) {
-	if v.contractOf(b.Contract) != nil {
+	if v.contractOf(&b.Contract) != nil {
 		v.quotes[b.Quote] = b
 	}
 }
 
 func (v *verifier) contractSigned(b *contract.Signed) {
-	c := v.contractOf(b.Contract)
+	c := v.contractOf(&b.Contract)
 	if c == nil {
 		return
 	}
@@ -135,7 +138,7 @@ func (v *verifier) version(c *contract.Contract) {
 }
 
 func (v *verifier) notice(b *contract.Notice) {
-	c := v.contractOf(b.Contract)
+	c := v.contractOf(&b.Contract)
 	if c == nil {
 		return
 	}

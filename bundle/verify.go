@@ -11,6 +11,7 @@ import (
 	"bulkhead/contract"
 	"bulkhead/ledger"
 	"bulkhead/meter"
+	"bulkhead/site"
 )
 
 // Options are what a reader may add to its policy for one reading.
@@ -55,7 +56,9 @@ type verifier struct {
 	workers *workers
 	after   []func() // judgements that wait for statements, in order
 
-	pins []pin
+	pins   []pin
+	golden map[string][3]claim.Digest // by kind of node
+	keys   map[string]site.PublicKey  // attestation keys by node
 
 	tenant    string
 	contracts map[string]*contractLog
@@ -109,6 +112,13 @@ func newVerifier(policy *Policy, opts Options) (*verifier, error) {
 		labels:    map[string]*labelLog{},
 		units:     map[string]*unitLog{},
 		handed:    map[string]handOver{},
+	}
+	var err error
+	if v.golden, err = policy.golden(); err != nil {
+		return nil, fmt.Errorf("policy: %w", err)
+	}
+	if v.keys, err = policy.attestationKeys(); err != nil {
+		return nil, fmt.Errorf("policy: %w", err)
 	}
 	for _, p := range []struct {
 		what string

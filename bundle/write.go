@@ -15,10 +15,10 @@ import (
 type Input struct {
 	Site       string
 	Tenant     string
-	Entries    iter.Seq2[ledger.Entry, error]      // of the tenant's scope, in order, from its first to that of the checkpoint
+	Entries    iter.Seq2[ledger.Entry, error]     // of the tenant's scope, in order, from its first to that of the checkpoint
 	Body       func(claim.Digest) ([]byte, error) // gives a body by its digest
-	Checkpoint []byte                              // signed note over exactly these entries
-	Signer     claim.Signer                        // the owner's statement key
+	Checkpoint []byte                             // signed note over exactly these entries
+	Signer     claim.Signer                       // the owner's statement key
 }
 
 // ScopeOf is the scope of a tenant's entries.

@@ -60,6 +60,25 @@ func TestStartOfDayIsTheFirstInstant(t *testing.T) {
 	})
 }
 
+func TestMidnightsThatComeTwiceOrNever(t *testing.T) {
+	for _, tc := range []struct {
+		zone  string
+		year  int
+		month time.Month
+		day   int
+		want  string
+	}{
+		{"America/Havana", 2026, time.November, 1, "2026-11-01T04:00:00Z"}, // 0:00 comes again after 0:59
+		{"Asia/Beirut", 2026, time.March, 29, "2026-03-28T22:00:00Z"},      // 0:00 is skipped
+		{"America/Sao_Paulo", 2018, time.November, 4, "2018-11-04T03:00:00Z"},
+		{"America/Los_Angeles", 2026, time.May, 1, "2026-05-01T07:00:00Z"},
+	} {
+		if got := StartOfDay(mustZone(t, tc.zone), tc.year, tc.month, tc.day).Format(time.RFC3339); got != tc.want {
+			t.Errorf("%s %d-%d-%d begins at %s, expected %s", tc.zone, tc.year, tc.month, tc.day, got, tc.want)
+		}
+	}
+}
+
 func TestZoneRefusesTheMachinesOwn(t *testing.T) {
 	for _, name := range []string{"", "Local", "Mars/Olympus", "../etc/passwd", "/etc/localtime"} {
 		if _, err := Zone(name); err == nil {

@@ -41,6 +41,11 @@ func TestExamplesAreSoundAndFitTheirSites(t *testing.T) {
 			for _, tr := range c.Tranches {
 				by := sold[tr.Fabric+"/"+tr.Kind]
 				for m := range by {
+					// The amendment takes what Tidewater, under notice, has given
+					// back by then: in May it holds it, from June on it does not.
+					if name == "tidewater" && m > 0 {
+						continue
+					}
 					if _, monthEnd := MonthOf(mustZone(t, c.TimeZone), tr.Delivery); int(monthEnd.AddDate(0, 0, -1).Month())-5 <= m {
 						by[m] += tr.GPUs / NodeGPUs
 					}

@@ -65,7 +65,8 @@ type Receipt struct {
 	Source  string      `json:"source"` // which path wrote: "opensm", "netlink"
 }
 
-// Scope is what to read back.
+// Scope is what to read back. A cursor that the driver never gave, as after its
+// restart, is answered as 0. A leaf that is not of the fabric is an error.
 type Scope struct {
 	Since  uint64      `json:"since"`            // cursor of an earlier Observation; 0: everything
 	Leaves []site.Leaf `json:"leaves,omitempty"` // nil: all of the fabric
@@ -83,7 +84,9 @@ type DeviceReading struct {
 
 // Observation is a read-back. With Scope.Since 0 it lists every leaf in scope;
 // else only those whose tables changed since that cursor and those that did not
-// answer: every other leaf in scope answered "unchanged" at At.
+// answer: every other leaf in scope answered "unchanged" at At. A leaf that
+// answers again after it did not counts as changed, because nobody saw what was
+// done to it meanwhile.
 type Observation struct {
 	Cursor  uint64          `json:"cursor"` // greater than 0; give it as Since next time
 	At      time.Time       `json:"at"`

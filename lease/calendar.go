@@ -225,7 +225,7 @@ func (c *Calendar) least(b Booking) (at time.Time, have int) {
 		if own.Nodes > 0 && !t.Before(own.Begin) && t.Before(own.End) {
 			free += own.Nodes
 		}
-		if first || free < have || free == have && t.Before(at) {
+		if first || free < have { // instants come in order: the earliest of equals stays
 			at, have, first = t, free, false
 		}
 	}

@@ -209,3 +209,27 @@ func BenchmarkFits(b *testing.B) {
 		_ = c.Fits(Booking{"ask", "roce", "H100", 1000, day(10), day(900)})
 	}
 }
+
+// TestReplacingABookingThatAnotherFollows covers a booking whose end is no
+// event, because one of the same size begins just then.
+func TestReplacingABookingThatAnotherFollows(t *testing.T) {
+	supply := []Supply{{"roce", "H100", 10, epoch}}
+	own := Booking{"own", "roce", "H100", 6, day(10), day(20)}
+	for _, other := range []Booking{{"next", "roce", "H100", 6, day(20), day(30)}, {"before", "roce", "H100", 6, day(0), day(10)}} {
+		c := NewCalendar(supply, []Booking{own, other})
+		longer := own
+		longer.Nodes, longer.Begin, longer.End = 9, day(5), day(25)
+		var short *ShortfallError
+		at := day(20)
+		if other.ID == "before" {
+			at = day(5)
+		}
+		if err := c.Fits(longer); !errors.As(err, &short) || short.Have != 4 || !short.At.Equal(at) {
+			t.Errorf("%s: %v, expected 4 from %s on", other.ID, err, at)
+		}
+		longer.Begin, longer.End = own.Begin, own.End
+		if err := c.Fits(longer); err != nil {
+			t.Errorf("%s: %v, expected 10 nodes while only the booking itself holds any", other.ID, err)
+		}
+	}
+}

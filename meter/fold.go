@@ -9,7 +9,8 @@ import (
 )
 
 // fold runs over the changes once, in order, and adds up every segment of
-// every tranche. Cost: about 25 ns a changed slot, and 48 bytes a slot.
+// every tranche. Cost: below 0.1 µs a
+// changed slot, and 40 bytes a slot.
 type fold struct {
 	*terms
 	changes *Changes

@@ -49,6 +49,25 @@ func naive(versions []*contract.Contract, events []Event, period Period) map[str
 		cause                    string
 		age, silent, noticed     int64
 	}
+	// silence is what a slot counts as that has been unknown for a while.
+	silence := func(l *life, t int64) SlotState {
+		w := versions[0]
+		for _, x := range versions {
+			if x.Effective.Unix() <= t-l.silent {
+				w = x
+			}
+		}
+		if l.silent >= w.Unknown.GraceS {
+			return SlotState(w.Unknown.Then)
+		}
+		return l.before
+	}
+	// become makes a slot count as a state; its next step is the first one.
+	become := func(l *life, effect SlotState) {
+		if l.effect != effect {
+			l.effect, l.age = effect, -stepS
+		}
+	}
 	type key struct {
 		lease, tranche string
 		slot           int
@@ -62,6 +81,12 @@ func naive(versions []*contract.Contract, events []Event, period Period) map[str
 		rule                        contract.SLA
 	}
 	var credits []taken
+	names := map[*contract.Contract][]string{}
+	for _, v := range versions {
+		for _, rule := range v.SLA {
+			names[v] = append(names[v], fmt.Sprint(rule))
+		}
+	}
 	last := versions[0]
 	next := 0
 	zone, _ := time.LoadLocation(last.TimeZone)
@@ -87,8 +112,16 @@ func naive(versions []*contract.Contract, events []Event, period Period) map[str
 				if e.State == Unknown && (l.reported == Undelivered || l.reported == Returned) {
 					continue
 				}
-				if e.State == Unknown && l.reported != Unknown {
-					l.silent, l.before = 0, l.effect
+				switch {
+				case e.State != Unknown:
+					// Each event counts, even one that another supersedes in the
+					// same second.
+					if l.reported == Unknown {
+						become(l, silence(l, t))
+					}
+					become(l, e.State)
+				case l.reported != Unknown:
+					l.silent, l.before = 0, l.reported
 				}
 				l.reported, l.cause = e.State, e.Cause
 			}
@@ -96,24 +129,13 @@ func naive(versions []*contract.Contract, events []Event, period Period) map[str
 		// 2. what that counts as, and for how long it has
 		for _, k := range order {
 			l := lives[k]
-			was := l.effect
-			l.effect = l.reported
-			if l.reported == Unknown {
-				w := versions[0]
-				for _, x := range versions {
-					if x.Effective.Unix() <= t-l.silent {
-						w = x
-					}
-				}
-				l.effect = l.before
-				if l.silent >= w.Unknown.GraceS {
-					l.effect = SlotState(w.Unknown.Then)
-				}
-				l.silent += stepS
-			}
 			l.age += stepS
-			if l.effect != was {
-				l.age = 0
+			if l.reported == Unknown {
+				effect := silence(l, t)
+				l.silent += stepS
+				if effect != l.effect {
+					l.effect, l.age = effect, 0
+				}
 			}
 		}
 		if t < period.From.Unix() || t < v.Begin.Unix() || t >= v.End.Unix() {
@@ -168,18 +190,18 @@ func naive(versions []*contract.Contract, events []Event, period Period) map[str
 					continue
 				}
 				undelivered--
-				for _, rule := range v.SLA {
-					held[fmt.Sprint(rule)+tr.ID]++
+				for _, level := range names[v] {
+					held[level+tr.ID]++
 				}
 				if rate.Basis == contract.PerGPUHour {
 					add("usage/"+tr.ID, priceKey, perStep)
 				}
 				got := false
-				for _, rule := range v.SLA {
+				for i, rule := range v.SLA {
 					if !naiveMatches(rule, l.effect, l.cause, l.age, l.noticed) {
 						continue
 					}
-					level := fmt.Sprint(rule)
+					level := names[v][i]
 					match[level+tr.ID]++
 					if !got {
 						got = true
@@ -245,141 +267,6 @@ func naiveMatches(rule contract.SLA, effect SlotState, cause string, age, notice
 		return effect == MaintenanceUnnoticed || effect == MaintenanceNoticed && noticed >= rule.AllowanceS
 	}
 	return false
-}
-
-// naiveFinish rounds the lines and works out those that follow from others.
-func naiveFinish(exact map[string]*big.Rat, versions []*contract.Contract, last *contract.Contract, period Period, rat func(contract.Decimal) *big.Rat) map[string][]string {
-	lines, sums := map[string][]string{}, map[string]*big.Rat{}
-	total := new(big.Rat)
-	put := func(key string, amount *big.Rat) *big.Rat {
-		line, price, _ := strings.Cut(key, "|")
-		cents := roundHalfAway(new(big.Rat).Mul(amount, big.NewRat(100, 1)))
-		printed := new(big.Rat).SetFrac(cents, big.NewInt(100))
-		lines[line] = append(lines[line], printed.FloatString(2))
-		kind, _, _ := strings.Cut(line, "/")
-		if kind == "sla" {
-			_, level, _ := strings.Cut(price, "§")
-			kind = level
-		}
-		if sums[kind] == nil {
-			sums[kind] = new(big.Rat)
-		}
-		sums[kind].Add(sums[kind], printed)
-		total.Add(total, printed)
-		return printed
-	}
-	for key, amount := range exact {
-		if line, _, _ := strings.Cut(key, "|"); line != "owed" && amount.Sign() != 0 {
-			put(key, amount)
-		}
-	}
-	get := func(kind string) *big.Rat {
-		if sums[kind] == nil {
-			return new(big.Rat)
-		}
-		return new(big.Rat).Set(sums[kind])
-	}
-	if p := last.TakeOrPay; p != nil {
-		least := new(big.Rat)
-		for key, amount := range exact {
-			if strings.HasPrefix(key, "owed|") {
-				least.Add(least, amount)
-			}
-		}
-		least.Mul(least, rat(p.Share))
-		used := new(big.Rat)
-		for _, id := range p.Tranches {
-			for _, a := range lines["usage/"+id] {
-				r, _ := new(big.Rat).SetString(a)
-				used.Add(used, r)
-			}
-		}
-		if short := least.Sub(least, used); short.Sign() > 0 {
-			put("take-or-pay", short)
-		}
-	}
-	charges := get("fee")
-	for _, kind := range []string{"usage", "take-or-pay", "late", "late-extra"} {
-		charges.Add(charges, get(kind))
-	}
-	given := new(big.Rat)
-	seen := map[string]bool{}
-	capped := func(line string, share contract.Decimal, amount *big.Rat) *big.Rat {
-		limit := new(big.Rat)
-		if charges.Sign() > 0 {
-			limit.Mul(charges, rat(share))
-		}
-		if over := new(big.Rat).Sub(amount, limit); share != "" && over.Sign() > 0 {
-			return put(line, over)
-		}
-		return new(big.Rat)
-	}
-	for _, v := range versions {
-		for _, rule := range v.SLA {
-			if level := fmt.Sprint(rule); !seen[level] {
-				seen[level] = true
-				credit := get(level)
-				credit.Neg(credit)
-				credit.Sub(credit, capped("sla-cap/"+string(rule.Metric), rule.Cap, credit))
-				given.Add(given, credit)
-			}
-		}
-	}
-	capped("sla-cap", last.CreditCap, given)
-	if last.Tax != nil {
-		put("tax", new(big.Rat).Mul(total, rat(last.Tax.Rate)))
-	}
-	if p := last.Prepaid; p != nil {
-		loc, _ := time.LoadLocation(last.TimeZone)
-		a, b := p.From.In(loc), period.From.In(loc)
-		if n := (b.Year()-a.Year())*12 + int(b.Month()-a.Month()); n >= 0 && n < p.Months {
-			put("prepaid", new(big.Rat).Quo(new(big.Rat).Neg(rat(p.Amount)), big.NewRat(int64(p.Months), 1)))
-		}
-	}
-	lines["total"] = []string{total.FloatString(2)}
-	for _, amounts := range lines {
-		slices.Sort(amounts)
-	}
-	return lines
-}
-
-// roundHalfAway rounds to a whole number, halves away from zero, in integers.
-func roundHalfAway(r *big.Rat) *big.Int {
-	doubled := new(big.Int).Mul(new(big.Int).Abs(r.Num()), big.NewInt(2))
-	doubled.Add(doubled, r.Denom())
-	q := doubled.Quo(doubled, new(big.Int).Mul(r.Denom(), big.NewInt(2)))
-	if r.Sign() < 0 {
-		q.Neg(q)
-	}
-	return q
-}
-
-func numbers(set string) []int {
-	var out []int
-	for part := range strings.SplitSeq(set, ",") {
-		var a, b int
-		if n, _ := fmt.Sscanf(part, "%d-%d", &a, &b); n < 2 {
-			b = a
-		}
-		for ; a <= b; a++ {
-			out = append(out, a)
-		}
-	}
-	return out
-}
-
-// linesOf are an invoice's printed amounts in naive's form.
-func linesOf(i *Invoice) map[string][]string {
-	lines := map[string][]string{"total": {i.Total}}
-	for _, l := range i.Lines {
-		id, _, _ := strings.Cut(l.ID, "@")
-		id, _, _ = strings.Cut(id, "#")
-		lines[id] = append(lines[id], l.Amount)
-	}
-	for _, amounts := range lines {
-		slices.Sort(amounts)
-	}
-	return lines
 }
 
 func TestIndependentRecomputationAgreesToZero(t *testing.T) {

@@ -30,8 +30,9 @@ func Rate(versions []*contract.Contract, events []Event, period Period, number s
 	return RateInput(Input{Versions: versions, Events: events, Period: period, Number: number})
 }
 
-// RateInput is Rate with all that it can take. With n changed slots it costs
-// about 25 ns a change when they are in the order of the ledger.
+// RateInput is Rate with all that it can take. A changed slot
+// costs about 0.1 µs when changes are in the order of the ledger, three times
+// that when they are not; each earlier invoice costs as much again.
 func RateInput(in Input) (*Invoice, error) {
 	if err := checkNumber(in.Number); err != nil {
 		return nil, err

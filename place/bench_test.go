@@ -21,11 +21,22 @@ var layouts = []struct {
 	{"4x4pods", 4, 4}, {"5x5pods", 5, 5}, {"16x1pods", 16, 1}, {"1x13pods", 1, 13},
 }
 
+// mostlyFree takes each node with probability 1/10: more to choose from.
+func mostlyFree(s *site.Site, r *rand.Rand) *site.Set {
+	free := all(s)
+	for n := range site.Index(s.Nodes()) {
+		if r.IntN(10) == 0 {
+			free.Remove(n)
+		}
+	}
+	return free
+}
+
 var occupations = []struct {
 	name string
 	free func(*site.Site, *rand.Rand) *site.Set
 }{
-	{"random", randomHalf}, {"leases", leasedHalf}, {"empty", func(s *site.Site, _ *rand.Rand) *site.Set { return all(s) }},
+	{"random", randomHalf}, {"tenth", mostlyFree}, {"leases", leasedHalf}, {"empty", func(s *site.Site, _ *rand.Rand) *site.Set { return all(s) }},
 }
 
 // percentiles reports the percentiles of durations in milliseconds.

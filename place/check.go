@@ -22,7 +22,7 @@ var ErrOccupancy = errors.New("the free nodes are not those that the placement c
 //
 // Errors name the field or node, what was expected and what was found; see
 // [ErrOccupancy] for the one that only means "too late".
-// Cost: O(nodes), about 3 ms at 50,000; it allocates O(domains).
+// Cost: O(nodes), about 1.5 ms at 50,000; it allocates O(domains), 0.3 MB.
 func Check(s *site.Site, free *site.Set, sl Slice) error {
 	c := &sl.Certificate
 	if c.Version != CertificateVersion {

@@ -59,12 +59,9 @@ func (s *store) keep(f front) front {
 // merger merges fronts of disjoint parts: the (min,+) product of staircases.
 // It owns the scratch space.
 type merger struct {
-	best         []uint64 // cheapest cost by node count, from the lower bound on
-	nodes        []uint32 // result, descending
-	cost         []uint64
-	keepNodes    []uint32 // result, ascending
-	keepCost     []uint64
-	combinations int64 // pairs of points tried, for benchmarks
+	best  []uint64 // cheapest cost by node count, from the lower bound on
+	nodes []uint32 // the result's points
+	cost  []uint64
 }
 
 const never = ^uint64(0)
@@ -110,7 +107,6 @@ func (m *merger) merge(a, b front, low, want uint32) front {
 		if first >= end {
 			continue
 		}
-		m.combinations += int64(end - first)
 		nodes, cost := a.nodes[first:end], a.cost[first:end]
 		cost = cost[:len(nodes)]
 		offset := have - low // may wrap around; so does the sum, back again

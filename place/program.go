@@ -105,7 +105,7 @@ func (p *program) completable(f front, i int) front {
 // the optimum uses reach.pods pods in reach.halls halls, and no such choice has
 // more than want + slack nodes.
 func (p *program) pod(part *podPart) front {
-	key := string(part.key(nil))
+	key := part.key()
 	if f, ok := p.podFront[key]; ok {
 		return f
 	}

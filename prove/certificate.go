@@ -17,7 +17,7 @@ import (
 const CertificateVersion = 1
 
 // PredicateType is the in-toto predicate type of a signed isolation certificate.
-const PredicateType = "https://bulkhead.dev/isolation-certificate/v1"
+const PredicateType = "bulkhead/isolation-certificate/1"
 
 // Certificate is an isolation certificate: what read-back showed of the edge
 // ports of a lease's nodes at one moment, what follows from it, on which

@@ -50,17 +50,18 @@ func (p *Prover) judge(ports []site.Port) (Verdict, []Tally, []Finding) {
 	tallies := make([]Tally, len(p.facts.owners))
 	at := map[[2]int]int{}
 	var findings []Finding
-	var holders []uint32
+	var held holders
 	for _, port := range ports {
 		if int(port) >= len(p.reason) {
 			findings = append(findings, Finding{Check: Unreadable, Count: 1})
 			continue
 		}
-		if h := p.facts.holder[port]; (len(holders) == 0 || holders[len(holders)-1] != h) && !slices.Contains(holders, h) {
-			holders = append(holders, h)
-		}
+		held.add(p.facts.holder[port])
 		c, f := p.reason[port], int(p.facts.fabricOf(port))
 		tallies[f].count(c.Verdict(), 1)
+		if p.marks[port]&markOdd != 0 {
+			held.add(TurnoverHolder(port.Node())) // what carries that label elsewhere reaches this port
+		}
 		if c == Passed {
 			continue
 		}
@@ -89,7 +90,7 @@ func (p *Prover) judge(ports []site.Port) (Verdict, []Tally, []Finding) {
 				findings = append(findings, Finding{Check: SharedFull, Fabric: f, Elsewhere: true, Count: n})
 			}
 		}
-		for _, value := range p.labels(f, holders) {
+		for _, value := range p.labels(f, held.list) {
 			if n := p.Misplaced(f, value); n > 0 {
 				findings = append(findings, Finding{Check: ForeignLabel, Fabric: f, Elsewhere: true, Label: value, Count: n})
 			}
@@ -114,6 +115,23 @@ func (p *Prover) judge(ports []site.Port) (Verdict, []Tally, []Finding) {
 	return verdict, tallies, findings
 }
 
+// holders collects distinct holder numbers, in the order in which they come.
+type holders struct {
+	list []uint32
+	has  map[uint32]bool
+}
+
+func (h *holders) add(number uint32) {
+	if n := len(h.list); n > 0 && h.list[n-1] == number || h.has[number] {
+		return
+	}
+	if h.has == nil {
+		h.has = map[uint32]bool{}
+	}
+	h.has[number] = true
+	h.list = append(h.list, number)
+}
+
 func bit(b bool) int {
 	if b {
 		return 1
@@ -132,9 +150,9 @@ func worse(a, b Verdict) Verdict {
 }
 
 // labels returns the values that holders own in a fabric, ascending.
-func (p *Prover) labels(fabricIndex int, holders []uint32) []uint32 {
+func (p *Prover) labels(fabricIndex int, numbers []uint32) []uint32 {
 	var values []uint32
-	for _, h := range holders {
+	for _, h := range numbers {
 		for _, l := range p.facts.labels[h] {
 			if l.fabric == fabricIndex {
 				values = append(values, l.value)
@@ -212,16 +230,14 @@ func (p *Prover) part(f int, t Tally, ports []site.Port, path Path) FabricPart {
 			part.Unread += len(s.SUs[site.Leaf(leaf).SU()].Nodes)
 		}
 	}
-	var holders []uint32
+	var held holders
 	hash := sha256.New()
 	var b []byte
 	for _, port := range ports {
 		if int(p.facts.fabricOf(port)) != f {
 			continue
 		}
-		if h := p.facts.holder[port]; !slices.Contains(holders, h) {
-			holders = append(holders, h)
-		}
+		held.add(p.facts.holder[port])
 		at := p.readAt[s.LeafOf(port)]
 		if t := time.Unix(0, at).UTC(); at != 0 {
 			if part.Oldest.IsZero() || t.Before(part.Oldest) {
@@ -235,7 +251,7 @@ func (p *Prover) part(f int, t Tally, ports []site.Port, path Path) FabricPart {
 		hash.Write(b)
 	}
 	part.Evidence = claim.Digest(hash.Sum(nil))
-	for _, value := range p.labels(f, holders) {
+	for _, value := range p.labels(f, held.list) {
 		part.Labels = append(part.Labels, LabelPart{
 			Label:       fabric.Label{Fabric: o.id, Kind: fabric.KindOf(o.family), Value: value},
 			Occurrences: p.Occurrences(f, value), Elsewhere: p.Misplaced(f, value),

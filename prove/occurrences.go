@@ -123,14 +123,16 @@ func (p *Prover) setStrays(leaf site.Leaf, strays []fabric.Reading) {
 		for _, v := range s.values {
 			o.tally(v, -1)
 		}
+		o.open -= bit(s.open)
 	}
 	delete(p.strays, leaf)
 	for i := range strays {
 		r := &strays[i]
 		if r.Neighbour == 0 && len(r.NIC)+len(r.Leaf) == 0 {
-			continue // an empty port that is closed is nobody's
+			continue // nobody is there, and nobody was given anything
 		}
-		var s strayPort
+		s := strayPort{open: !r.EnforceIn || !r.EnforceOut || r.Full}
+		o.open += bit(s.open)
 		for _, side := range [2][]fabric.Member{r.Leaf, r.NIC} {
 			for _, m := range side {
 				v := m.Value()

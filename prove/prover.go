@@ -45,7 +45,10 @@ const (
 const opening symptoms = 1<<EnforcementOff | 1<<TableFull | 1<<SharedFull
 
 // strayPort is a live leaf port that no node of the inventory is cabled to.
-type strayPort struct{ values []uint32 }
+type strayPort struct {
+	values []uint32 // counted in occurrences, misplacedBit set where misplaced
+	open   bool     // it does not enforce its table
+}
 
 // Tally counts ports by verdict.
 type Tally struct {

@@ -6,6 +6,7 @@ import (
 
 	"bulkhead/book"
 	"bulkhead/claim"
+	"bulkhead/ledger"
 )
 
 // allScopes is the tree over every entry, in the order of the ledger.
@@ -16,6 +17,24 @@ func (p *Plane) root() claim.Digest {
 		return tree.Root()
 	}
 	return claim.Digest{}
+}
+
+// rootAt gives the root of the ledger's first entries, as a published
+// checkpoint is compared with.
+func (p *Plane) rootAt(ctx context.Context) func(size uint64) (claim.Digest, error) {
+	return func(size uint64) (claim.Digest, error) {
+		tree := ledger.NewTree()
+		for e, err := range p.w.log.Read(ctx, 1) {
+			if err != nil {
+				return claim.Digest{}, err
+			}
+			if tree.Size() == size {
+				break
+			}
+			tree.Append(ledger.LeafHash(ledger.Encode(&e)))
+		}
+		return tree.Root(), nil
+	}
 }
 
 // Publish signs a checkpoint over the whole ledger and keeps it outside the

@@ -217,7 +217,6 @@ func (p *Plane) freeLabels(ctx context.Context) (bool, error) {
 	return false, nil
 }
 
-
 // decodeReadings reads a device's own bytes by the family of its fabric.
 func decodeReadings(f site.Fabric, d fabric.DeviceReading) ([]fabric.Reading, error) {
 	if f.Family == site.InfiniBand {

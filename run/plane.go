@@ -14,7 +14,7 @@ import (
 	"bulkhead/fabric"
 	"bulkhead/ledger"
 	"bulkhead/node"
-	"bulkhead/storage"
+	"bulkhead/prove"
 )
 
 // Devices are the drivers of a site: one for each fabric, one for all nodes,
@@ -23,7 +23,6 @@ import (
 type Devices struct {
 	Fabrics map[string]fabric.Driver // by fabric id
 	Nodes   node.Driver
-	Storage storage.Driver
 }
 
 // Signers sign what the control plane states. Every purpose has a key of its
@@ -64,6 +63,8 @@ type Plane struct {
 	mu   sync.RWMutex // held to write by the loop and by commands
 	w    *writer
 	seen *seen
+
+	paths map[string]prove.Path // by fabric: how it is written and read
 }
 
 // Open folds the ledger into a state and begins a new term. It changes nothing
@@ -84,7 +85,7 @@ func Open(ctx context.Context, config Config) (*Plane, error) {
 		return nil, err
 	}
 	if config.Published != nil {
-		if err := config.Published.Check(p.w.durable, p.root()); err != nil {
+		if err := config.Published.Check(p.w.durable, p.rootAt(ctx)); err != nil {
 			return nil, err
 		}
 	}
@@ -104,6 +105,7 @@ func Open(ctx context.Context, config Config) (*Plane, error) {
 		return nil, err
 	}
 	p.seen = newSeen(p.w.state)
+	p.learnPaths(ctx)
 	return p, nil
 }
 

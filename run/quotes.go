@@ -2,7 +2,6 @@ package run
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"time"
 
@@ -88,11 +87,7 @@ func (p *Plane) propose(id string, c *contract.Contract, validity time.Duration)
 		for _, n := range slice.Nodes {
 			taken.Add(n)
 		}
-		body, err := json.Marshal(slice.Certificate)
-		if err != nil {
-			return offer, err
-		}
-		offer.Slices = append(offer.Slices, book.TrancheSlice{Tranche: t.ID, Slice: slice, Body: body})
+		offer.Slices = append(offer.Slices, book.TrancheSlice{Tranche: t.ID, Slice: slice})
 	}
 	return offer, nil
 }

@@ -6,6 +6,7 @@ import (
 
 	"bulkhead/book"
 	"bulkhead/fabric"
+	"bulkhead/lease"
 	"bulkhead/prove"
 	"bulkhead/site"
 )
@@ -30,13 +31,18 @@ type seen struct {
 	swept   map[string]time.Time
 	nodes   uint64 // cursor of node reports
 
-	owned map[string]map[uint32]uint32 // by fabric: label value -> holder, as the prover knows it
-	tried attempt
+	// silenced nodes have reported that no session and no grant of their last
+	// tenant is left. After a restart the step is asked for again.
+	silenced *site.Set
+
+	owned  map[string]map[uint32]uint32 // by fabric: label value -> holder, as the prover knows it
+	tried  attempt
+	judged map[lease.ID]time.Time // when each lease's verdict was last recorded
 }
 
 func newSeen(s *book.State) *seen {
 	v := &seen{
-		state: s, tables: fabric.NewTables(0), pending: site.NewSet(0),
+		state: s, tables: fabric.NewTables(0), pending: site.NewSet(0), silenced: site.NewSet(0), judged: map[lease.ID]time.Time{},
 		unread: map[site.Leaf]bool{}, cursors: map[string]uint64{}, swept: map[string]time.Time{}, owned: map[string]map[uint32]uint32{},
 	}
 	v.grow(s)

@@ -120,7 +120,8 @@ func (p *Plane) act(ctx context.Context, now time.Time) (acted bool, err error) 
 // begin records steps, makes the record durable, and only then gives them to
 // the devices.
 func (p *Plane) begin(ctx context.Context, steps []node.Step) error {
-	if err := p.carry(ctx, book.BeginSteps{Steps: steps}); err != nil {
+	root := p.root()
+	if err := p.carry(ctx, book.BeginSteps{Steps: steps, Root: root}); err != nil {
 		return err
 	}
 	if err := p.w.flush(ctx); err != nil {
@@ -129,16 +130,14 @@ func (p *Plane) begin(ctx context.Context, steps []node.Step) error {
 	if p.config.Devices.Nodes == nil {
 		return nil
 	}
-	root := p.nonceRoot()
 	for i := range steps {
 		steps[i].Nonce = node.Nonce(root, p.w.state.Site.NodeID[steps[i].Node], steps[i].Turnover)
 	}
-	receipts, err := p.config.Devices.Nodes.Apply(ctx, steps, node.Fence{Term: p.w.state.Term, Generation: p.w.state.Seq})
+	_, err := p.config.Devices.Nodes.Apply(ctx, steps, node.Fence{Term: p.w.state.Term, Generation: p.w.state.Seq})
 	if err != nil {
 		p.log.Warn("node steps failed; they are tried again when their time has passed", "steps", len(steps), "why", err.Error())
 		return nil
 	}
-	_ = receipts
 	return nil
 }
 

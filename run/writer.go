@@ -160,7 +160,7 @@ func (w *writer) fail(err error) error {
 // inventories reads and keeps the bodies that the fold needs.
 type inventories struct {
 	log     ledger.Log
-	pending map[claim.Digest][]byte           // decided, not durable yet
+	pending map[claim.Digest][]byte            // decided, not durable yet
 	parsed  map[claim.Digest]*site.SUInventory // handed over by an import
 }
 
@@ -169,10 +169,15 @@ func newInventories(log ledger.Log) *inventories {
 }
 
 func (i *inventories) body(digest claim.Digest) ([]byte, error) {
+	return i.bodyOf(context.Background(), digest)
+}
+
+// bodyOf reads a body, also one that was decided and is not durable yet.
+func (i *inventories) bodyOf(ctx context.Context, digest claim.Digest) ([]byte, error) {
 	if data, ok := i.pending[digest]; ok {
 		return data, nil
 	}
-	return i.log.Body(context.Background(), digest)
+	return i.log.Body(ctx, digest)
 }
 
 // Header reads a site header.

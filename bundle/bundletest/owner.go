@@ -77,15 +77,11 @@ type Log struct {
 	Now     time.Time
 	Entries []ledger.Entry
 	Bodies  map[claim.Digest][]byte
-
-	names bodyNames
 }
-
-type bodyNames map[claim.Digest]string
 
 // NewLog begins a log at an instant.
 func NewLog(o *Owner, tenant string, now time.Time) *Log {
-	return &Log{Owner: o, Tenant: tenant, Now: now, Bodies: map[claim.Digest][]byte{}, names: bodyNames{}}
+	return &Log{Owner: o, Tenant: tenant, Now: now, Bodies: map[claim.Digest][]byte{}}
 }
 
 // Add appends an entry.

@@ -74,7 +74,7 @@ const policyHelp = `# What this tenant accepts. It decides; a bundle never does.
 # origins    kinds of machine that may give evidence
 # minimum    the weakest grade of each kind of claim that is enough
 # pinned     a checkpoint that you kept; keep the newest one of every bundle
-# golden     firmware that nodes may run, by part: {part: uefi, versions: ["..."]}
+# golden     what nodes must have booted: {kind: H100, pcrs: [PCR 0, PCR 4, PCR 7]}
 # attestation_keys   TPM attestation keys by node that you learned elsewhere
 
 `

@@ -1,8 +1,10 @@
 package story
 
 import (
+	"cmp"
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	"bulkhead/book"
@@ -24,9 +26,9 @@ func scenes() []Scene {
 		{begin, "the contracts are quoted and signed", signContracts},
 		{day(4, 20, 0, 20), "a node is going to lie about its wipe", plantLiar},
 		{day(4, 24, 9, 0), "the node that lied is repaired", repairLiar},
+		{day(5, 9, 16, 0), "Tidewater gives notice", giveNotice},
 		{day(5, 12, 3, 0), "a leaf fails for five hours", failLeaf},
 		{day(5, 18, 14, 30), "a port is mis-configured behind the control plane", misconfigure},
-		{day(5, 20, 16, 0), "Tidewater gives notice", giveNotice},
 		{day(5, 25, 16, 0), "the flagship amends its contract for what comes free", amend},
 		{day(5, 27, 2, 0), "a read-back is poisoned", poison},
 		{day(5, 27, 3, 10), "a second person releases the brake", releaseBrake},
@@ -239,6 +241,12 @@ func (t *Telling) acknowledge(ctx context.Context) error {
 		}
 	}
 	return nil
+}
+
+func sortRefs(refs []book.SlotRef) {
+	slices.SortFunc(refs, func(a, b book.SlotRef) int {
+		return cmp.Or(cmp.Compare(a.Lease, b.Lease), cmp.Compare(a.Slot, b.Slot))
+	})
 }
 
 func (t *Telling) say(format string, args ...any) {

@@ -66,8 +66,6 @@ type Telling struct {
 	End    time.Time
 	Tell   func(now time.Time, line string) // a line for people
 	Scenes []Scene
-
-	played map[string]bool
 }
 
 // Dates of the story, UTC. They follow the contracts in examples/.
@@ -79,7 +77,7 @@ var (
 // New prepares a telling. The plane may be one that was restarted in the middle
 // of it: scenes that were played are recognised by what the ledger holds.
 func New(cast Cast, plane *run.Plane, world World, clock *run.VirtualClock, tell func(time.Time, string)) *Telling {
-	t := &Telling{Cast: cast, Plane: plane, World: world, Clock: clock, Begin: begin, End: end, Tell: tell, played: map[string]bool{}}
+	t := &Telling{Cast: cast, Plane: plane, World: world, Clock: clock, Begin: begin, End: end, Tell: tell}
 	t.Scenes = scenes()
 	return t
 }
@@ -95,6 +93,9 @@ func (t *Telling) Run(ctx context.Context) error {
 			if err := scene.Play(ctx, t); err != nil {
 				return fmt.Errorf("%s, %s: %w", now.Format(time.DateTime), scene.Name, err)
 			}
+		}
+		if err := t.acknowledge(ctx); err != nil {
+			return err
 		}
 		if err := t.Plane.Tick(ctx); err != nil {
 			return fmt.Errorf("%s: %w", now.Format(time.DateTime), err)

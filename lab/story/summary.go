@@ -1,6 +1,8 @@
 package story
 
 import (
+	"bytes"
+	"encoding/json"
 	"fmt"
 	"io"
 	"slices"
@@ -8,10 +10,9 @@ import (
 	"time"
 
 	"bulkhead/book"
-	"bulkhead/contract"
 	"bulkhead/fabric"
-	"bulkhead/ledger"
 	"bulkhead/lease"
+	"bulkhead/ledger"
 	"bulkhead/node"
 	"bulkhead/place"
 	"bulkhead/site"
@@ -343,11 +344,11 @@ func thousands(n int) string {
 	return text
 }
 
-// nodesOf is how many nodes a contract promises.
-func nodesOf(c *contract.Contract) int {
-	n := 0
-	for i := range c.Tranches {
-		n += c.Tranches[i].Slots()
+func decode(e *ledger.Entry, into any) error {
+	decoder := json.NewDecoder(bytes.NewReader(e.Body))
+	decoder.DisallowUnknownFields()
+	if err := decoder.Decode(into); err != nil {
+		return fmt.Errorf("entry %d (%s): %w", e.Seq, e.Kind, err)
 	}
-	return n
+	return nil
 }

@@ -1,0 +1,314 @@
+package book
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"slices"
+	"time"
+
+	"bulkhead/claim"
+	"bulkhead/contract"
+	"bulkhead/fabric"
+	"bulkhead/lease"
+	"bulkhead/meter"
+	"bulkhead/node"
+	"bulkhead/site"
+)
+
+// SnapshotSchema names the encoding of snapshots. A snapshot of another schema
+// is discarded and the ledger replayed.
+const SnapshotSchema = "book/1"
+
+// frozen is a state as it is kept: everything but what can be derived, and the
+// site's inventory, which stays where it is and is named by its digests.
+type frozen struct {
+	Seq    uint64            `json:"seq"`
+	Time   time.Time         `json:"time"`
+	Term   uint64            `json:"term"`
+	Scopes map[string]uint64 `json:"scopes"`
+
+	Header  *site.Header   `json:"header"`
+	SUs     []claim.Digest `json:"sus"`
+	Retired *site.Set      `json:"retired"`
+
+	Tenants    map[string]*Tenant            `json:"tenants"`
+	Contracts  map[string]frozenContract     `json:"contracts"`
+	Quotes     map[string]frozenQuote        `json:"quotes"`
+	Leases     []frozenLease                 `json:"leases"`
+	Projects   map[fabric.Owner]HolderNumber `json:"projects"`
+	Placements map[string]claim.Digest       `json:"placements"`
+	Labels     map[string]*fabric.Pool       `json:"labels"`
+	Swaps      []frozenSwap                  `json:"swaps"`
+	Locked     map[site.Port]Lock            `json:"locked"`
+	Unread     map[site.Leaf]time.Time       `json:"unread"`
+	Invoices   []Invoice                     `json:"invoices"`
+	Control    Control                       `json:"control"`
+	Commands   map[string]uint64             `json:"commands"`
+	Nodes      frozenNodes                   `json:"nodes"`
+}
+
+type frozenContract struct {
+	Versions                []json.RawMessage
+	Signed, Noticed, Closed time.Time
+}
+
+type frozenQuote struct {
+	Raw     json.RawMessage
+	Expires time.Time
+	Parts   []contract.QuotedPart
+}
+
+type frozenLease struct {
+	lease.Lease
+	Order               string // of Slots
+	Certificate         claim.Digest
+	Up                  *site.Set
+	Events              []meter.Event
+	Returning, Returned time.Time
+	LateNoted           bool
+	Verdict             string
+	Epoch               uint64
+	Certified           claim.Digest
+	Dirty               bool
+}
+
+type frozenSwap struct {
+	Ref  SlotRef
+	Swap Swap
+}
+
+// frozenNodes are the columns that can't be derived.
+type frozenNodes struct {
+	State                    []node.State
+	Since, Begun             []int64
+	Seq, Turnover, Slot      []uint32
+	Attempt, Exposed, Health []byte
+	Lease, Owner             []int32
+	Class                    map[site.Index]string
+	Cordoned, Sick           *site.Set
+	Statement, Asked, Wiped  []claim.Digest
+	Booked                   map[site.Index][]Hold
+}
+
+// Snapshot encodes the state; equal states give equal bytes.
+// Cost: about 20 MB and a second for 50,000 nodes.
+func (s *State) Snapshot() ([]byte, error) { return json.Marshal(s.freeze()) }
+
+func (s *State) freeze() *frozen {
+	c := &s.Nodes
+	f := &frozen{
+		Seq: s.Seq, Time: s.Time, Term: s.Term, Scopes: s.Scopes, Tenants: s.Tenants, Projects: s.projects,
+		Labels: s.Labels, Locked: s.Locked, Unread: s.Unread, Invoices: s.Invoices, Control: s.Control, Commands: s.Commands,
+		Contracts: map[string]frozenContract{}, Quotes: map[string]frozenQuote{}, Placements: map[string]claim.Digest{},
+		Nodes: frozenNodes{
+			State: c.State, Since: c.Since, Begun: c.Begun, Seq: c.Seq, Turnover: c.Turnover, Slot: c.Slot,
+			Attempt: c.Attempt, Exposed: c.Exposed, Lease: c.Lease, Owner: c.Owner, Class: map[site.Index]string{},
+			Cordoned: c.Corded, Sick: c.Sick, Statement: c.Statement, Asked: c.Asked, Wiped: c.Wiped, Booked: c.Booked,
+		},
+	}
+	for i, h := range c.Health {
+		f.Nodes.Health = append(f.Nodes.Health, byte(h))
+		if c.Class[i] != "" {
+			f.Nodes.Class[site.Index(i)] = c.Class[i]
+		}
+	}
+	if s.Site != nil {
+		h := s.Site.Header()
+		f.Header, f.Retired = &h, s.Site.Retired()
+		for i := range s.Site.SUs {
+			f.SUs = append(f.SUs, s.Site.SUs[i].Inventory)
+		}
+	}
+	for id, k := range s.Contracts {
+		fk := frozenContract{Signed: k.Signed, Noticed: k.Noticed, Closed: k.Closed}
+		for _, v := range k.Versions {
+			fk.Versions = append(fk.Versions, v.Encode())
+		}
+		f.Contracts[id] = fk
+	}
+	for id, q := range s.Quotes {
+		f.Quotes[id] = frozenQuote{q.Raw, q.Expires, q.Parts}
+	}
+	for tenant, whole := range s.Placements {
+		f.Placements[tenant.String()] = whole
+	}
+	for _, l := range s.Leases {
+		fl := frozenLease{
+			Lease: l.Lease, Order: site.FormatOrder(l.Slots), Certificate: l.Certificate, Up: site.NewSet(len(l.Up)), Events: l.Events,
+			Returning: l.Returning, Returned: l.Returned, LateNoted: l.LateNoted, Verdict: l.Verdict, Epoch: l.Epoch, Certified: l.Certified, Dirty: l.Dirty,
+		}
+		fl.Lease.Slots = nil
+		for slot, up := range l.Up {
+			if up {
+				fl.Up.Add(site.Index(slot))
+			}
+		}
+		f.Leases = append(f.Leases, fl)
+	}
+	for ref, swap := range s.Swaps {
+		f.Swaps = append(f.Swaps, frozenSwap{ref, *swap})
+	}
+	slices.SortFunc(f.Swaps, func(a, b frozenSwap) int {
+		if c := cmpString(string(a.Ref.Lease), string(b.Ref.Lease)); c != 0 {
+			return c
+		}
+		return int(a.Ref.Slot) - int(b.Ref.Slot)
+	})
+	return f
+}
+
+// Restore reads a snapshot. The inventories come from bodies, as in a replay.
+func Restore(data []byte, bodies Bodies) (*State, error) {
+	var f frozen
+	decoder := json.NewDecoder(bytes.NewReader(data))
+	decoder.DisallowUnknownFields()
+	if err := decoder.Decode(&f); err != nil {
+		return nil, fmt.Errorf("snapshot: %w", err)
+	}
+	s := New()
+	s.Seq, s.Time, s.Term, s.Scopes = f.Seq, f.Time.UTC(), f.Term, f.Scopes
+	if err := s.thawSite(&f, bodies); err != nil {
+		return nil, fmt.Errorf("snapshot: %w", err)
+	}
+	if err := s.thawContracts(&f); err != nil {
+		return nil, fmt.Errorf("snapshot: %w", err)
+	}
+	for _, fl := range f.Leases {
+		l := &Lease{
+			Lease: fl.Lease, Certificate: fl.Certificate, Events: fl.Events, Returning: fl.Returning, Returned: fl.Returned,
+			LateNoted: fl.LateNoted, Verdict: fl.Verdict, Epoch: fl.Epoch, Certified: fl.Certified, Dirty: fl.Dirty,
+		}
+		slots, err := site.ParseOrder(fl.Order, s.Site.Nodes())
+		if err != nil {
+			return nil, fmt.Errorf("snapshot: lease %s: %w", fl.ID, err)
+		}
+		l.Slots, l.Up = slots, make([]bool, len(slots))
+		for slot := range fl.Up.All() {
+			if int(slot) >= len(slots) {
+				return nil, fmt.Errorf("snapshot: lease %s has no slot %d", fl.ID, slot)
+			}
+			l.Up[slot] = true
+			l.Delivered++
+		}
+		s.leaseByID[l.ID] = len(s.Leases)
+		s.Leases = append(s.Leases, l)
+	}
+	for _, fs := range f.Swaps {
+		swap := fs.Swap
+		s.Swaps[fs.Ref] = &swap
+	}
+	for text, whole := range f.Placements {
+		d, err := claim.ParseDigest(text)
+		if err != nil {
+			return nil, fmt.Errorf("snapshot: %w", err)
+		}
+		s.Placements[d] = whole
+	}
+	keep(&s.projects, f.Projects)
+	keep(&s.Tenants, f.Tenants)
+	keep(&s.Labels, f.Labels)
+	keep(&s.Locked, f.Locked)
+	keep(&s.Unread, f.Unread)
+	keep(&s.Commands, f.Commands)
+	s.Invoices, s.Control = f.Invoices, f.Control
+	if s.Control.Paused == nil || s.Control.Keys == nil {
+		return nil, fmt.Errorf("snapshot: control: missing")
+	}
+	return s, s.thawNodes(&f.Nodes)
+}
+
+func keep[K comparable, V any](into *map[K]V, from map[K]V) {
+	if from != nil {
+		*into = from
+	}
+}
+
+func (s *State) thawSite(f *frozen, bodies Bodies) error {
+	if f.Header == nil {
+		return nil
+	}
+	if err := f.Header.Check(); err != nil {
+		return err
+	}
+	s.Site, s.Policy = site.New(*f.Header), f.Header.Policy
+	for _, digest := range f.SUs {
+		inventory, err := bodies.Inventory(digest)
+		if err != nil {
+			return err
+		}
+		if _, err := s.Site.AddSU(inventory, digest); err != nil {
+			return err
+		}
+	}
+	if f.Retired != nil {
+		return s.Site.Retire(f.Retired)
+	}
+	return nil
+}
+
+func (s *State) thawContracts(f *frozen) error {
+	for id, fk := range f.Contracts {
+		k := &Contract{Signed: fk.Signed, Noticed: fk.Noticed, Closed: fk.Closed}
+		for _, raw := range fk.Versions {
+			c, err := contract.Decode(raw)
+			if err != nil {
+				return err
+			}
+			k.Versions = append(k.Versions, c)
+		}
+		if len(k.Versions) == 0 {
+			return fmt.Errorf("contract %s has no version", id)
+		}
+		s.Contracts[id] = k
+	}
+	for id, fq := range f.Quotes {
+		c, err := contract.Decode(fq.Raw)
+		if err != nil {
+			return err
+		}
+		s.Quotes[id] = &Quote{ID: id, Tenant: c.Tenant, Contract: c, Raw: bytes.Clone(fq.Raw), Expires: fq.Expires, Parts: fq.Parts}
+	}
+	return nil
+}
+
+func (s *State) thawNodes(f *frozenNodes) error {
+	count := 0
+	if s.Site != nil {
+		count = s.Site.Nodes()
+	}
+	for _, n := range []int{len(f.State), len(f.Since), len(f.Begun), len(f.Seq), len(f.Turnover), len(f.Slot), len(f.Attempt), len(f.Exposed),
+		len(f.Health), len(f.Lease), len(f.Owner), len(f.Statement), len(f.Asked), len(f.Wiped)} {
+		if n != count {
+			return fmt.Errorf("snapshot: a column has %d nodes, the site %d", n, count)
+		}
+	}
+	s.growNodes(count)
+	c := &s.Nodes
+	for i := range f.State {
+		n := site.Index(i)
+		if int(f.State[i]) >= node.States || int(f.Lease[i]) >= len(s.Leases) || int(f.Owner[i]) >= len(s.Leases) {
+			return fmt.Errorf("snapshot: node %d: state or lease out of range", i)
+		}
+		c.By[node.Discovered].Remove(n)
+		c.By[f.State[i]].Add(n)
+		c.Health[i], c.Class[i] = Health(f.Health[i]), f.Class[n]
+		c.Cordoned[i] = f.Cordoned.Has(n)
+	}
+	c.State, c.Since, c.Begun, c.Seq, c.Turnover, c.Slot = f.State, f.Since, f.Begun, f.Seq, f.Turnover, f.Slot
+	c.Attempt, c.Exposed, c.Lease, c.Owner = f.Attempt, f.Exposed, f.Lease, f.Owner
+	c.Statement, c.Asked, c.Wiped = f.Statement, f.Asked, f.Wiped
+	c.Sick, c.Corded = f.Sick, f.Cordoned
+	keep(&c.Booked, f.Booked)
+	return nil
+}
+
+// Hash is the digest of the state. Two ledgers that tell the same story to the
+// same end have the same.
+func (s *State) Hash() (claim.Digest, error) {
+	data, err := s.Snapshot()
+	if err != nil {
+		return claim.Digest{}, err
+	}
+	return claim.DigestOf(data), nil
+}

@@ -1,0 +1,369 @@
+package bundletest
+
+import (
+	"encoding/json"
+	"fmt"
+	"time"
+
+	"bulkhead/bundle"
+	"bulkhead/claim"
+	"bulkhead/contract"
+	"bulkhead/fabric"
+	"bulkhead/lease"
+	"bulkhead/meter"
+	"bulkhead/node"
+	"bulkhead/prove"
+	"bulkhead/site"
+)
+
+// Story tells a tenant's log step by step, as the owner's control plane would
+// write it.
+type Story struct {
+	*Log
+	Lease    lease.ID
+	Contract *contract.Contract
+	Slots    []*Node // node in each slot
+	world    *world
+	labels   []fabric.Label
+	epoch    uint64
+	invoices int
+	events   []meter.Event
+}
+
+// Node is a fictional node with what the log has told of it.
+type Node struct {
+	Inventory *site.NodeInventory
+	Index     site.Index
+	SU        string
+	State     node.State
+	Seq       uint32
+	Turnover  uint32
+	Statement claim.Digest
+}
+
+// ID is the node's name.
+func (n *Node) ID() string { return n.Inventory.ID }
+
+// The names that the stories use.
+const (
+	Site    = "testsite"
+	Tenant  = "acme"
+	Project = "train"
+)
+
+const contractText = `
+id: acme-1
+version: 1
+title: Acme & Sons, a test
+fictional: true
+tenant: acme
+project: train
+currency: USD
+time_zone: America/Los_Angeles
+begin: 2026-05-01
+end: 2027-05-01
+notice_days: 30
+tranches:
+  - {id: t1, kind: H100, fabric: roce, gpus: %d, delivery: 2026-05-01, links: shared}
+rates:
+  - {tranches: [t1], from: 2026-05-01, basis: gpu-hour, price: 3.95, clause: "3.1 <base>"}
+sla:
+  - {metric: node-availability, tiers: [{below: 100%%, credit: 100%%}], clause: "5.1"}
+  - {metric: isolation-proven, tiers: [{below: 100%%, credit: 100%%}], clause: "5.2"}
+unknown: {grace: 15m, then: down-owner}
+`
+
+// NewStory registers the tenant, signs a contract for slots of the first nodes
+// of a site, and assigns labels.
+func NewStory(o *Owner, slots, spares int) *Story {
+	begin := time.Date(2026, 4, 20, 9, 0, 0, 0, time.UTC)
+	s := &Story{Log: NewLog(o, Tenant, begin), Lease: "acme-1/t1"}
+	s.world = newWorld(slots + spares)
+	s.Slots = append(s.Slots, s.world.nodes[:slots]...)
+	c, err := contract.Parse("acme.yaml", fmt.Appendf(nil, contractText, slots*site.GPUs))
+	must(err)
+	s.Contract = c
+	raw := c.Encode()
+	for _, n := range s.world.nodes {
+		n.Statement = s.SignTurnover(s.Turnover(n))
+	}
+	s.Add(bundle.KindRegistered, bundle.Registered{Tenant: Tenant, Name: "Acme"})
+	placement := s.Body([]byte(`{"version":1,"note":"a placement certificate"}`))
+	var order []site.Index
+	for _, n := range s.Slots {
+		order = append(order, n.Index)
+	}
+	nodes := site.FormatOrder(order)
+	s.Add(contract.KindQuoted, contract.Quoted{Quote: "q1", Contract: raw, Expires: begin.AddDate(0, 0, 7), Parts: []contract.QuotedPart{{
+		Tranche: "t1", Fabric: "roce", Kind: "H100", Slots: slots, Nodes: nodes, Begin: c.Begin, End: c.End, Where: "1 hall", Certificate: placement,
+	}}})
+	s.Wait(time.Hour)
+	s.Add(contract.KindSigned, contract.Signed{Contract: raw, Digest: claim.DigestOf(raw), Quote: "q1", By: "officer"})
+	s.Add(lease.KindBound, lease.Bound{
+		Lease: s.Lease, Tenant: Tenant, Contract: c.ID, Tranche: "t1", Project: Project, Fabric: "roce", Kind: "H100", Links: lease.Shared,
+		Begin: c.Begin, End: c.End, Slots: slots, Nodes: nodes, Certificate: placement,
+	})
+	for i, id := range []string{"roce", "frontend"} {
+		label := fabric.Label{Fabric: id, Kind: fabric.VNI, Value: uint32(5000 + i)}
+		s.labels = append(s.labels, label)
+		must(s.world.prover.Own(i, label.Value, prove.FirstProject))
+		s.Add(fabric.KindLabelled, fabric.Labelled{Owner: fabric.Owner("project/" + Tenant + "/" + Project), Label: label, Action: "assigned"})
+	}
+	return s
+}
+
+// Wait lets time pass.
+func (s *Story) Wait(d time.Duration) { s.Now = s.Now.Add(d) }
+
+// Until lets time pass until an instant.
+func (s *Story) Until(t time.Time) { s.Now = t.UTC() }
+
+// Spare is the first node that is in no slot and ready.
+func (s *Story) Spare() *Node {
+	for _, n := range s.world.nodes[len(s.Slots):] {
+		if n.State == node.Ready {
+			return n
+		}
+	}
+	panic("no spare is left")
+}
+
+// Move moves nodes along one arrow.
+func (s *Story) Move(to node.State, reason string, evidence func(n *Node) claim.Digest, nodes ...*Node) {
+	for len(nodes) > 0 {
+		batch := nodes[:min(len(nodes), node.MaxBatch)]
+		nodes = nodes[len(batch):]
+		entry := node.Moved{SU: batch[0].SU, From: batch[0].State, To: to, Reason: reason}
+		for i, n := range batch {
+			if n.SU != entry.SU {
+				nodes = append(append([]*Node(nil), batch[i:]...), nodes...)
+				break
+			}
+			n.Seq++
+			if to == node.Reclaiming {
+				n.Turnover++
+			}
+			n.State = to
+			m := node.MovedNode{Node: n.ID(), Index: uint32(n.Index), Seq: n.Seq, Turnover: n.Turnover}
+			if evidence != nil {
+				m.Evidence = evidence(n)
+			}
+			entry.Nodes = append(entry.Nodes, m)
+		}
+		s.Add(node.KindMoved, entry)
+	}
+}
+
+// Reserve takes ready nodes towards their slots.
+func (s *Story) Reserve(nodes ...*Node) { s.Move(node.Reserved, "bound to a lease", nil, nodes...) }
+
+// Deliver hands nodes to the tenant, one scalable unit after the other.
+func (s *Story) Deliver(nodes ...*Node) {
+	for len(nodes) > 0 {
+		su := nodes[0].SU
+		var batch []*Node
+		for len(nodes) > 0 && nodes[0].SU == su {
+			batch, nodes = append(batch, nodes[0]), nodes[1:]
+		}
+		isolation := s.Certify(0, batch...)
+		entry := lease.Delivered{Lease: s.Lease, Tranche: "t1", SU: su, Reason: "ready", Isolation: isolation}
+		slots := site.NewSet(0)
+		for _, n := range batch {
+			slots.Add(site.Index(s.slotOf(n)))
+			entry.Nodes = append(entry.Nodes, lease.DeliveredNode{
+				Slot: uint32(s.slotOf(n)), Node: n.ID(), Index: uint32(n.Index), Serial: n.Inventory.Serial,
+				Seq: n.Seq + 1, Turnover: n.Turnover, Statement: n.Statement,
+			})
+		}
+		s.Add(lease.KindDelivered, entry)
+		s.event(slots.String(), meter.Up, "delivered")
+		s.Move(node.Delivered, "clean, labelled and proven", func(*Node) claim.Digest { return isolation }, batch...)
+	}
+}
+
+func (s *Story) slotOf(n *Node) int {
+	for slot, in := range s.Slots {
+		if in == n {
+			return slot
+		}
+	}
+	panic(n.ID() + " is in no slot")
+}
+
+// Set changes what slots are billed as.
+func (s *Story) Set(state meter.SlotState, cause string, nodes ...*Node) {
+	slots := site.NewSet(0)
+	for _, n := range nodes {
+		slots.Add(site.Index(s.slotOf(n)))
+	}
+	s.Add(lease.KindSlots, lease.Slots{Lease: s.Lease, Tranche: "t1", Slots: slots.String(), State: string(state), Cause: cause})
+	s.event(slots.String(), state, cause)
+}
+
+func (s *Story) event(slots string, state meter.SlotState, cause string) {
+	s.events = append(s.events, meter.Event{
+		Entry: uint64(len(s.Entries)), Lease: string(s.Lease), Tranche: "t1", Slots: slots, At: s.Now, State: state, Cause: cause,
+	})
+}
+
+// Drift is a port that reads back red, is locked, restored and proven again.
+func (s *Story) Drift(n *Node, nic int) {
+	notes := []fabric.PortNote{{Port: uint32(site.PortOf(n.Index, nic)), Node: n.ID(), NIC: nic, Check: "foreign-label"}}
+	id := "roce"
+	if nic == site.Frontend {
+		id = "frontend"
+	}
+	s.Add(fabric.KindDrifted, fabric.Drifted{Fabric: id, Ports: notes, Evidence: claim.DigestOf([]byte("the owner keeps it"))})
+	s.Set(meter.IsolationUnproven, "isolation: read-back shows a violation", n)
+	s.Wait(time.Minute)
+	s.Add(fabric.KindLocked, fabric.Locked{Fabric: id, Ports: notes})
+	s.Wait(20 * time.Minute)
+	s.Add(fabric.KindRestored, fabric.Restored{Fabric: id, Ports: notes})
+	s.Set(meter.Up, "isolation: proven again", n)
+}
+
+// Unread is a leaf that can't be read for a while.
+func (s *Story) Unread(su string, nic int) {
+	leaf := fabric.Unread{Fabric: "roce", Leaf: fmt.Sprintf("%s-leaf%d", su, nic), Reason: "no answer"}
+	var behind []*Node
+	for _, n := range s.Slots {
+		if n.SU == su && n.State == node.Delivered {
+			behind = append(behind, n)
+		}
+	}
+	s.Add(fabric.KindUnread, leaf)
+	s.Set(meter.IsolationUnproven, "isolation: the leaf can't be read", behind...)
+	s.Wait(time.Hour)
+	s.Add(fabric.KindReread, leaf)
+	s.Set(meter.Up, "isolation: the leaf is read again, and proven", behind...)
+}
+
+// Swap replaces a dead node and delivers the other one two hours later.
+func (s *Story) Swap(was *Node) (to *Node) {
+	to, slot := s.Spare(), s.slotOf(was)
+	s.Set(meter.DownOwner, "failure: return-to-vendor", was)
+	s.Wait(time.Minute)
+	s.Add(lease.KindProposed, lease.Proposed{Lease: s.Lease, Slot: uint32(slot), Was: was.ID(), Node: to.ID(), Distance: "same SU", Reason: "return-to-vendor", Deadline: s.Now})
+	s.Add(lease.KindAcknowledged, lease.Acknowledged{Lease: s.Lease, Slot: uint32(slot), By: "dead node"})
+	s.Add(lease.KindSwapped, lease.Swapped{
+		Lease: s.Lease, Slot: uint32(slot), Was: was.ID(), WasIndex: uint32(was.Index), Node: to.ID(), Index: uint32(to.Index), Reason: "return-to-vendor",
+	})
+	s.Slots[slot] = to
+	s.Move(node.Reclaiming, "replaced", nil, was)
+	s.Wait(time.Hour)
+	s.Reserve(to)
+	s.Wait(time.Hour)
+	s.Deliver(to)
+	return to
+}
+
+// Clean takes reclaimed nodes to ready.
+func (s *Story) Clean(nodes ...*Node) {
+	s.Wait(10 * time.Minute)
+	s.Move(node.Fenced, "no label, grant or session of the last tenant is left", func(n *Node) claim.Digest { return s.Body(s.FenceProof(n)) }, nodes...)
+	s.Wait(time.Minute)
+	s.Move(node.Sanitizing, "fenced", nil, nodes...)
+	s.Wait(time.Hour)
+	s.Move(node.Attesting, "wiped", nil, nodes...)
+	s.Wait(time.Hour)
+	s.Move(node.Ready, "clean", func(n *Node) claim.Digest {
+		n.Statement = s.SignTurnover(s.Turnover(n))
+		return n.Statement
+	}, nodes...)
+}
+
+// FenceProof is what read-back shows of a node whose labels were taken away.
+func (s *Story) FenceProof(n *Node) []byte {
+	p := bundle.FenceProof{Node: n.ID(), Turnover: n.Turnover, Origin: claim.Simulated}
+	for nic := range site.NICs {
+		id := "roce"
+		if nic == site.Frontend {
+			id = "frontend"
+		}
+		p.Ports = append(p.Ports, bundle.FencedPort{Fabric: id, NIC: nic, Labels: []uint32{0x400000 + uint32(n.Index)}})
+	}
+	encoded, err := json.Marshal(p)
+	must(err)
+	return encoded
+}
+
+// Verdict records the isolation of every delivered node.
+func (s *Story) Verdict() {
+	s.epoch++
+	var nodes []*Node
+	for _, n := range s.Slots {
+		if n.State == node.Delivered {
+			nodes = append(nodes, n)
+		}
+	}
+	s.Add(prove.KindVerdict, prove.Judged{
+		Lease: string(s.Lease), Epoch: s.epoch, Verdict: prove.Proven.String(), Ports: len(nodes) * site.NICs, Certificate: s.Certify(s.epoch, nodes...),
+	})
+}
+
+// Invoice rates a month and issues it.
+func (s *Story) Invoice(year int, month time.Month) {
+	s.invoices++
+	period, err := meter.Month(s.Contract.TimeZone, year, month)
+	must(err)
+	invoice, err := meter.Rate([]*contract.Contract{s.Contract}, s.events, period, fmt.Sprintf("%s-%04d", Tenant, s.invoices))
+	must(err)
+	s.SignInvoice(invoice)
+}
+
+// Return ends the lease at its contract's end: every node is taken back and
+// wiped.
+func (s *Story) Return() {
+	s.Until(s.Contract.End)
+	s.Add(lease.KindReturning, lease.Returning{Lease: s.Lease, Reason: "its time is over"})
+	s.Move(node.Reclaiming, "lease ended", nil, s.Slots...)
+	s.Clean(s.Slots...)
+	s.Wait(time.Minute)
+	s.Add(lease.KindReturned, lease.Returned{Lease: s.Lease, Wiped: len(s.Slots), Labels: "released"})
+	for _, label := range s.labels {
+		s.Add(fabric.KindLabelled, fabric.Labelled{Owner: fabric.Owner("project/" + Tenant + "/" + Project), Label: label, Action: "released"})
+	}
+	s.Add(contract.KindClosed, contract.Closed{Contract: s.Contract.ID})
+}
+
+// Small is the log of one node that was delivered.
+func Small(o *Owner) *Story {
+	s := NewStory(o, 1, 0)
+	s.Until(s.Contract.Begin.Add(-24 * time.Hour))
+	s.Reserve(s.Slots...)
+	s.Until(s.Contract.Begin)
+	s.Deliver(s.Slots...)
+	s.Wait(time.Minute)
+	s.Verdict()
+	return s
+}
+
+// Whole is a log with everything in it: a drift, an unread leaf, a dead node
+// and its replacement, two invoices, and the return of the lease.
+func Whole(o *Owner) *Story {
+	s := NewStory(o, 3, 2)
+	s.Until(s.Contract.Begin.Add(-24 * time.Hour))
+	s.Reserve(s.Slots...)
+	s.Until(s.Contract.Begin)
+	s.Deliver(s.Slots...)
+	s.Wait(time.Minute)
+	s.Verdict()
+	s.Wait(5 * 24 * time.Hour)
+	s.Drift(s.Slots[1], 3)
+	s.Wait(time.Minute)
+	s.Verdict()
+	s.Wait(24 * time.Hour)
+	s.Unread(s.Slots[0].SU, 2)
+	s.Wait(24 * time.Hour)
+	was := s.Slots[2]
+	s.Swap(was)
+	s.Wait(time.Minute)
+	s.Verdict()
+	s.Clean(was)
+	s.Until(time.Date(2026, 6, 1, 8, 0, 0, 0, time.UTC))
+	s.Invoice(2026, time.May)
+	s.Until(time.Date(2026, 7, 1, 8, 0, 0, 0, time.UTC))
+	s.Invoice(2026, time.June)
+	s.Return()
+	return s
+}

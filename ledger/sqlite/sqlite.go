@@ -1,0 +1,337 @@
+// Package sqlite is the embedded ledger engine: one SQLite file in WAL mode with
+// synchronous=FULL, and a lock file beside it that keeps a second writer out.
+package sqlite
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"iter"
+	"net/url"
+	"os"
+	"strings"
+	"sync"
+
+	"github.com/klauspost/compress/zstd"
+	_ "modernc.org/sqlite" // the driver "sqlite"
+
+	"bulkhead/claim"
+	"bulkhead/ledger"
+)
+
+// ErrLocked is returned when another process writes this ledger.
+var ErrLocked = errors.New("another process has this ledger open for writing")
+
+const schema = `
+CREATE TABLE IF NOT EXISTS meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT;
+CREATE TABLE IF NOT EXISTS entry (seq INTEGER PRIMARY KEY, frame BLOB NOT NULL) STRICT;
+CREATE TABLE IF NOT EXISTS scope (name TEXT PRIMARY KEY, size INTEGER NOT NULL) STRICT, WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS body (digest BLOB PRIMARY KEY, data BLOB NOT NULL) STRICT;
+CREATE TABLE IF NOT EXISTS snapshot (schema TEXT PRIMARY KEY, seq INTEGER NOT NULL, digest BLOB NOT NULL, data BLOB NOT NULL) STRICT;
+INSERT OR IGNORE INTO meta VALUES ('format', '1');
+`
+
+// Log is the engine. It is safe for concurrent use.
+type Log struct {
+	path   string
+	write  *sql.DB // one connection; nil when read-only
+	read   *sql.DB
+	lock   *os.File
+	mu     sync.Mutex // of head and heads, held through an append
+	head   uint64
+	heads  map[string]uint64
+	encode *zstd.Encoder
+	decode *zstd.Decoder
+}
+
+// Open opens or makes a ledger for writing. Only one process may: another gets
+// ErrLocked, and nothing is harmed.
+func Open(path string) (*Log, error) {
+	lock, err := acquire(path + ".lock")
+	if err != nil {
+		return nil, err
+	}
+	l, err := open(path, false)
+	if err != nil {
+		_ = lock.Close()
+		return nil, err
+	}
+	l.lock = lock
+	return l, nil
+}
+
+// OpenReader opens a ledger for reading, also while another process writes it.
+func OpenReader(path string) (*Log, error) {
+	if _, err := os.Stat(path); err != nil {
+		return nil, err
+	}
+	return open(path, true)
+}
+
+func open(path string, readOnly bool) (*Log, error) {
+	l := &Log{path: path, heads: map[string]uint64{}}
+	var err error
+	if l.encode, err = zstd.NewWriter(nil, zstd.WithEncoderLevel(zstd.SpeedFastest), zstd.WithEncoderConcurrency(1)); err != nil {
+		return nil, err
+	}
+	if l.decode, err = zstd.NewReader(nil, zstd.WithDecoderConcurrency(0), zstd.WithDecoderMaxMemory(1<<30)); err != nil {
+		return nil, err
+	}
+	dsn := "file:" + url.PathEscape(path) + "?_pragma=busy_timeout(10000)&_pragma=journal_mode(WAL)&_pragma=synchronous(FULL)&_pragma=cache_size(-16384)"
+	if readOnly {
+		dsn = "file:" + url.PathEscape(path) + "?mode=ro&_pragma=busy_timeout(10000)"
+	}
+	if !readOnly {
+		if l.write, err = sql.Open("sqlite", dsn); err != nil {
+			return nil, err
+		}
+		l.write.SetMaxOpenConns(1)
+		if _, err := l.write.Exec(schema); err != nil {
+			_ = l.Close()
+			return nil, fmt.Errorf("%s: %w", path, err)
+		}
+	}
+	if l.read, err = sql.Open("sqlite", dsn); err != nil {
+		return nil, err
+	}
+	if err := l.load(); err != nil {
+		_ = l.Close()
+		return nil, fmt.Errorf("%s: %w", path, err)
+	}
+	return l, nil
+}
+
+// load reads the heads.
+func (l *Log) load() error {
+	var format string
+	if err := l.read.QueryRow(`SELECT value FROM meta WHERE key='format'`).Scan(&format); err != nil {
+		return fmt.Errorf("this is no ledger, or a damaged one: %w", err)
+	}
+	if format != "1" {
+		return fmt.Errorf("ledger format %q: this release reads format 1", format)
+	}
+	if err := l.read.QueryRow(`SELECT COALESCE(MAX(seq),0) FROM entry`).Scan(&l.head); err != nil {
+		return err
+	}
+	rows, err := l.read.Query(`SELECT name, size FROM scope`)
+	if err != nil {
+		return err
+	}
+	defer rows.Close()
+	for rows.Next() {
+		var name string
+		var size uint64
+		if err := rows.Scan(&name, &size); err != nil {
+			return err
+		}
+		l.heads[name] = size
+	}
+	return rows.Err()
+}
+
+// rowsAStatement is how many rows one INSERT carries: fewer statements cost
+// less, and SQLite allows 32,766 parameters.
+const rowsAStatement = 200
+
+// Append implements ledger.Log: one transaction.
+func (l *Log) Append(ctx context.Context, expect uint64, entries []ledger.Entry, bodies []ledger.Body) error {
+	if l.write == nil {
+		return errors.New("this ledger is open for reading only")
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if expect != l.head {
+		return fmt.Errorf("head is %d, expected %d: %w", l.head, expect, ledger.ErrConflict)
+	}
+	frames, err := ledger.CheckAppend(expect, entries, bodies, func(scope string) uint64 { return l.heads[scope] })
+	if err != nil {
+		return err
+	}
+	tx, err := l.write.BeginTx(ctx, nil)
+	if err != nil {
+		return err
+	}
+	defer tx.Rollback() //nolint:errcheck // after a commit it does nothing
+	if err := insertFrames(ctx, tx, expect, frames); err != nil {
+		return err
+	}
+	for _, b := range bodies {
+		packed := l.encode.EncodeAll(b.Data, make([]byte, 0, len(b.Data)/3+64))
+		if _, err := tx.ExecContext(ctx, `INSERT OR IGNORE INTO body VALUES (?,?)`, b.Digest[:], packed); err != nil {
+			return err
+		}
+	}
+	grown := map[string]uint64{}
+	for i := range entries {
+		grown[entries[i].Scope] = entries[i].ScopeSeq
+	}
+	for scope, size := range grown {
+		if _, err := tx.ExecContext(ctx, `INSERT INTO scope VALUES (?,?) ON CONFLICT (name) DO UPDATE SET size=excluded.size`, scope, size); err != nil {
+			return err
+		}
+	}
+	if err := tx.Commit(); err != nil {
+		return l.unknown(err)
+	}
+	l.head += uint64(len(entries))
+	for scope, size := range grown {
+		l.heads[scope] = size
+	}
+	return nil
+}
+
+// unknown reads the heads again after a commit whose outcome is unknown.
+func (l *Log) unknown(cause error) error {
+	clear(l.heads)
+	if err := l.load(); err != nil {
+		return errors.Join(cause, err)
+	}
+	return cause
+}
+
+func insertFrames(ctx context.Context, tx *sql.Tx, expect uint64, frames [][]byte) error {
+	for start := 0; start < len(frames); start += rowsAStatement {
+		end := min(start+rowsAStatement, len(frames))
+		var text strings.Builder
+		text.WriteString(`INSERT INTO entry VALUES `)
+		args := make([]any, 0, 2*(end-start))
+		for i := start; i < end; i++ {
+			if i > start {
+				text.WriteByte(',')
+			}
+			text.WriteString(`(?,?)`)
+			args = append(args, int64(expect)+int64(i)+1, frames[i])
+		}
+		if _, err := tx.ExecContext(ctx, text.String(), args...); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Read implements ledger.Log. It sees one consistent state of the ledger.
+func (l *Log) Read(ctx context.Context, from uint64) iter.Seq2[ledger.Entry, error] {
+	return func(yield func(ledger.Entry, error) bool) {
+		rows, err := l.read.QueryContext(ctx, `SELECT seq, frame FROM entry WHERE seq >= ? ORDER BY seq`, int64(max(from, 1)))
+		if err != nil {
+			yield(ledger.Entry{}, err)
+			return
+		}
+		defer rows.Close()
+		next := max(from, 1)
+		var seq uint64
+		var frame sql.RawBytes
+		for rows.Next() {
+			if err := rows.Scan(&seq, &frame); err != nil {
+				yield(ledger.Entry{}, err)
+				return
+			}
+			if seq != next {
+				yield(ledger.Entry{}, fmt.Errorf("%s: entry %d is missing", l.path, next))
+				return
+			}
+			e, err := ledger.Decode(frame)
+			if err != nil {
+				err = fmt.Errorf("%s: entry %d: %w", l.path, seq, err)
+			}
+			e.Seq = seq
+			next++
+			if !yield(e, err) || err != nil {
+				return
+			}
+		}
+		if err := rows.Err(); err != nil {
+			yield(ledger.Entry{}, err)
+		}
+	}
+}
+
+// Head implements ledger.Log.
+func (l *Log) Head(ctx context.Context) (uint64, error) {
+	var head uint64
+	err := l.read.QueryRowContext(ctx, `SELECT COALESCE(MAX(seq),0) FROM entry`).Scan(&head)
+	return head, err
+}
+
+// Body implements ledger.Log.
+func (l *Log) Body(ctx context.Context, digest claim.Digest) ([]byte, error) {
+	var packed []byte
+	err := l.read.QueryRowContext(ctx, `SELECT data FROM body WHERE digest = ?`, digest[:]).Scan(&packed)
+	if errors.Is(err, sql.ErrNoRows) {
+		return nil, fmt.Errorf("%s: %w", digest, ledger.ErrNoBody)
+	}
+	if err != nil {
+		return nil, err
+	}
+	data, err := l.decode.DecodeAll(packed, nil)
+	if err != nil {
+		return nil, fmt.Errorf("body %s: %w", digest, err)
+	}
+	if claim.DigestOf(data) != digest {
+		return nil, fmt.Errorf("body %s: what is stored is something else: the store is damaged", digest)
+	}
+	return data, nil
+}
+
+// SaveSnapshot implements ledger.Log.
+func (l *Log) SaveSnapshot(ctx context.Context, seq uint64, schema string, data []byte) error {
+	if l.write == nil {
+		return errors.New("this ledger is open for reading only")
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if seq > l.head {
+		return fmt.Errorf("snapshot after entry %d, the head is %d", seq, l.head)
+	}
+	digest := claim.DigestOf(data)
+	_, err := l.write.ExecContext(ctx, `INSERT INTO snapshot VALUES (?,?,?,?) ON CONFLICT (schema) DO UPDATE SET seq=excluded.seq, digest=excluded.digest, data=excluded.data`,
+		schema, int64(seq), digest[:], l.encode.EncodeAll(data, nil))
+	return err
+}
+
+// LoadSnapshot implements ledger.Log. A damaged snapshot is an error: the caller
+// replays instead.
+func (l *Log) LoadSnapshot(ctx context.Context, schema string) (uint64, []byte, error) {
+	var seq uint64
+	var digest, packed []byte
+	err := l.read.QueryRowContext(ctx, `SELECT seq, digest, data FROM snapshot WHERE schema = ?`, schema).Scan(&seq, &digest, &packed)
+	if errors.Is(err, sql.ErrNoRows) {
+		return 0, nil, ledger.ErrNoSnapshot
+	}
+	if err != nil {
+		return 0, nil, err
+	}
+	data, err := l.decode.DecodeAll(packed, nil)
+	if err != nil {
+		return 0, nil, fmt.Errorf("snapshot %s: %w", schema, err)
+	}
+	if got := claim.DigestOf(data); string(got[:]) != string(digest) {
+		return 0, nil, fmt.Errorf("snapshot %s: damaged", schema)
+	}
+	return seq, data, nil
+}
+
+// Backup writes a consistent copy of the ledger to a new file.
+func (l *Log) Backup(ctx context.Context, path string) error {
+	if _, err := os.Stat(path); err == nil {
+		return fmt.Errorf("%s exists: a backup never overwrites", path)
+	}
+	_, err := l.read.ExecContext(ctx, `VACUUM INTO ?`, path)
+	return err
+}
+
+// Close implements ledger.Log.
+func (l *Log) Close() error {
+	var errs []error
+	if l.read != nil {
+		errs = append(errs, l.read.Close())
+	}
+	if l.write != nil {
+		errs = append(errs, l.write.Close())
+	}
+	if l.lock != nil {
+		errs = append(errs, l.lock.Close())
+	}
+	return errors.Join(errs...)
+}

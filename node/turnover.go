@@ -1,0 +1,152 @@
+package node
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+
+	"bulkhead/claim"
+	"bulkhead/node/attest"
+	"bulkhead/node/wipe"
+	"bulkhead/site"
+)
+
+// TurnoverPredicate is the type of the one signed statement a node and turnover.
+const TurnoverPredicate = "bulkhead/turnover/1"
+
+// Evidence is what a node reports for a step, as JSON in Report.Raw.
+type Evidence struct {
+	Receipts []wipe.Receipt // of a wipe
+	Quote    *attest.Quote  // of an attestation
+	BurnIn   *BurnIn        // of an attestation
+	Sessions int            // of a fence: BMC sessions still open
+	Grants   int            // of a fence: storage grants still live
+}
+
+type evidenceJSON struct {
+	Receipts wipe.Grouped  `json:"receipts,omitempty"`
+	Quote    *attest.Quote `json:"quote,omitempty"`
+	BurnIn   *BurnIn       `json:"burn_in,omitempty"`
+	Sessions int           `json:"bmc_sessions"`
+	Grants   int           `json:"storage_grants"`
+}
+
+// MarshalJSON writes receipts grouped, see wipe.Grouped.
+func (e Evidence) MarshalJSON() ([]byte, error) { return json.Marshal(e.compact()) }
+
+func (e *Evidence) compact() evidenceJSON {
+	return evidenceJSON{e.Receipts, e.Quote, e.BurnIn, e.Sessions, e.Grants}
+}
+
+// UnmarshalJSON reads what MarshalJSON writes; unknown fields are refused.
+func (e *Evidence) UnmarshalJSON(data []byte) error {
+	var j evidenceJSON
+	if err := strict(data, &j); err != nil {
+		return err
+	}
+	*e = Evidence{j.Receipts, j.Quote, j.BurnIn, j.Sessions, j.Grants}
+	return nil
+}
+
+// BurnIn is the acceptance run after a turnover, between the last wipe and the
+// TPM quote.
+type BurnIn struct {
+	GPUs    int     `json:"gpus"` // that answered
+	Minutes int     `json:"minutes"`
+	GBps    float64 `json:"gbps"` // all-reduce inside the node, bus bandwidth
+	Errors  int     `json:"errors"`
+}
+
+// The least that passes: ten minutes, and a good part of the 450 GB/s a
+// direction that NVLink gives a GPU of the H100 and H200.
+const (
+	BurnInMinutes = 10
+	BurnInGBps    = 300
+)
+
+// Turnover is the predicate of the statement: everything that was done between
+// two tenants, and what it is bound to. It names no tenant, so the same
+// statement serves the one who left and the one who comes.
+type Turnover struct {
+	Node     string          `json:"node"`
+	Serial   string          `json:"serial"`
+	Kind     string          `json:"kind"`
+	Turnover uint32          `json:"turnover"`
+	Origin   claim.Origin    `json:"origin"`
+	Root     claim.Digest    `json:"ledger_root"` // when the quote was asked for
+	Devices  claim.Digest    `json:"devices"`     // site.DeviceDigest of the inventory
+	Key      site.PublicKey  `json:"attestation_key"`
+	Golden   [3]claim.Digest `json:"golden_pcrs"`
+	Receipts []wipe.Receipt  `json:"receipts"` // in JSON grouped, see wipe.Grouped
+	Quote    *attest.Quote   `json:"quote"`
+	BurnIn   *BurnIn         `json:"burn_in"`
+}
+
+type turnoverJSON struct {
+	Node     string          `json:"node"`
+	Serial   string          `json:"serial"`
+	Kind     string          `json:"kind"`
+	Turnover uint32          `json:"turnover"`
+	Origin   claim.Origin    `json:"origin"`
+	Root     claim.Digest    `json:"ledger_root"`
+	Devices  claim.Digest    `json:"devices"`
+	Key      site.PublicKey  `json:"attestation_key"`
+	Golden   [3]claim.Digest `json:"golden_pcrs"`
+	Receipts wipe.Grouped    `json:"receipts"`
+	Quote    *attest.Quote   `json:"quote"`
+	BurnIn   *BurnIn         `json:"burn_in"`
+}
+
+// MarshalJSON writes receipts grouped, see wipe.Grouped.
+func (t Turnover) MarshalJSON() ([]byte, error) {
+	return json.Marshal(turnoverJSON{t.Node, t.Serial, t.Kind, t.Turnover, t.Origin, t.Root, t.Devices, t.Key, t.Golden, t.Receipts, t.Quote, t.BurnIn})
+}
+
+// UnmarshalJSON reads what MarshalJSON writes; unknown fields are refused.
+func (t *Turnover) UnmarshalJSON(data []byte) error {
+	var j turnoverJSON
+	if err := strict(data, &j); err != nil {
+		return err
+	}
+	*t = Turnover{j.Node, j.Serial, j.Kind, j.Turnover, j.Origin, j.Root, j.Devices, j.Key, j.Golden, j.Receipts, j.Quote, j.BurnIn}
+	return nil
+}
+
+// maxEvidence is the size in bytes of evidence or a predicate that is decoded: a
+// node with the most receipts has a tenth of it.
+const maxEvidence = 1 << 20
+
+func strict(data []byte, into any) error {
+	if len(data) > maxEvidence {
+		return fmt.Errorf("%d bytes, expected at most %d", len(data), maxEvidence)
+	}
+	decoder := json.NewDecoder(bytes.NewReader(data))
+	decoder.DisallowUnknownFields()
+	if err := decoder.Decode(into); err != nil {
+		return err
+	}
+	if decoder.InputOffset() != int64(len(data)) {
+		return errors.New("trailing data")
+	}
+	return nil
+}
+
+// DecodeEvidence reads a report's evidence; unknown fields are refused.
+func DecodeEvidence(raw []byte) (Evidence, error) {
+	var e Evidence
+	if err := e.UnmarshalJSON(raw); err != nil {
+		return Evidence{}, fmt.Errorf("evidence: %w", err)
+	}
+	return e, nil
+}
+
+// DecodeTurnover reads the predicate of a turnover statement; unknown fields are
+// refused. Cost: about 60 µs.
+func DecodeTurnover(predicate []byte) (*Turnover, error) {
+	t := new(Turnover)
+	if err := t.UnmarshalJSON(predicate); err != nil {
+		return nil, fmt.Errorf("turnover: %w", err)
+	}
+	return t, nil
+}

@@ -1,0 +1,34 @@
+package place
+
+import (
+	"math/rand/v2"
+	"testing"
+
+	"bulkhead/site"
+)
+
+// TestFlagshipOnTheExampleSite places the four tranches of 350,000 GPUs on the
+// example site, beside the others, and checks each.
+func TestFlagshipOnTheExampleSite(t *testing.T) {
+	s := colossus(t)
+	r := rand.New(rand.NewPCG(1, 350))
+	free := all(s)
+	for range s.Nodes() / 150 {
+		free.Remove(site.Index(r.IntN(s.Nodes())))
+	}
+	placed := 0
+	for _, ask := range append([]Ask{{512, "ib", "H100", "shared"}, {640, "roce", "H100", "shared"}}, flagship...) {
+		slice, err := Solve(s, free, ask)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := Check(s, free, slice); err != nil {
+			t.Fatalf("%s: %v", ask, err)
+		}
+		free.Subtract(site.SetOf(slice.Nodes...))
+		placed += len(slice.Nodes)
+	}
+	if placed != 43_750+512+640 {
+		t.Errorf("%d nodes placed", placed)
+	}
+}

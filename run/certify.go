@@ -1,0 +1,69 @@
+package run
+
+import (
+	"context"
+
+	"bulkhead/book"
+	"bulkhead/claim"
+	"bulkhead/prove"
+	"bulkhead/site"
+)
+
+// certify proves the ports of nodes of a lease and signs what was found.
+func (p *Plane) certify(l *book.Lease, nodes []site.Index) ([]byte, error) {
+	_, signed, err := p.certificate(l, nodes)
+	return signed, err
+}
+
+// verdict makes the command that records what is proven of a whole lease.
+func (p *Plane) verdict(l *book.Lease, nodes []site.Index) (book.Command, error) {
+	c, signed, err := p.certificate(l, nodes)
+	if err != nil {
+		return nil, err
+	}
+	command := book.RecordVerdict{Lease: l.ID, Verdict: c.Verdict, Ports: c.Ports, Certificate: signed}
+	for _, f := range c.Fabrics {
+		command.Red += f.Red
+		command.Unknown += f.Unknown
+	}
+	return command, nil
+}
+
+func (p *Plane) certificate(l *book.Lease, nodes []site.Index) (*prove.Certificate, []byte, error) {
+	s := p.w.state
+	now, err := p.w.now()
+	if err != nil {
+		return nil, nil, err
+	}
+	c, _ := p.seen.prover.Certify(prove.Request{
+		Lease: string(l.ID), Tenant: l.Tenant, Epoch: l.Epoch + 1, Nodes: site.SetOf(nodes...),
+		Issued: now, Window: s.Policy.IsolationWindow, Paths: p.paths,
+	})
+	encoded, err := c.Encode()
+	if err != nil {
+		return nil, nil, err
+	}
+	signer, err := p.config.Signers.Statement(PurposeStatement)
+	if err != nil {
+		return nil, nil, err
+	}
+	statement, err := claim.NewStatement(string(l.ID), claim.DigestOf(encoded), prove.PredicateType, rawJSON(encoded))
+	if err != nil {
+		return nil, nil, err
+	}
+	signed, err := claim.Sign(statement, signer)
+	return &c, signed, err
+}
+
+// learnPaths asks each fabric's driver how it is written and read.
+func (p *Plane) learnPaths(ctx context.Context) {
+	p.paths = map[string]prove.Path{}
+	for id, driver := range p.config.Devices.Fabrics {
+		c, err := driver.Capabilities(ctx)
+		if err != nil {
+			p.log.Warn("fabric driver does not say what it can do", "fabric", id, "why", err.Error())
+			continue
+		}
+		p.paths[id] = prove.Path{Fencing: c.Fencing, Source: "read-back"}
+	}
+}

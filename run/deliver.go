@@ -1,0 +1,148 @@
+package run
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"bulkhead/book"
+	"bulkhead/node"
+	"bulkhead/prove"
+	"bulkhead/site"
+)
+
+// stragglers is how long the ready nodes of a scalable unit wait for the others
+// after their lease has begun, before they are handed over without them.
+const stragglers = time.Hour
+
+// deliver hands over, scalable unit by scalable unit, what is clean, labelled
+// and proven.
+func (p *Plane) deliver(ctx context.Context) (bool, error) {
+	now, err := p.w.now()
+	if err != nil {
+		return false, err
+	}
+	changed := false
+	for _, g := range p.deliverable(now) {
+		certificate, err := p.certify(g.lease, g.nodes)
+		if err != nil {
+			return changed, err
+		}
+		if err := p.carry(ctx, book.Deliver{Lease: g.lease.ID, SU: g.su, Nodes: g.nodes, Isolation: certificate, Reason: g.reason}); err != nil {
+			return changed, err
+		}
+		changed = true
+	}
+	recorded, err := p.recordVerdicts(ctx, now)
+	return changed || recorded, err
+}
+
+// handOver is the nodes of one lease in one scalable unit that can be handed
+// over now.
+type handOver struct {
+	lease  *book.Lease
+	su     int
+	nodes  []site.Index
+	reason string
+}
+
+func (p *Plane) deliverable(now time.Time) []handOver {
+	s := p.w.state
+	type key struct {
+		lease int32
+		su    uint32
+	}
+	groups := map[key]*handOver{}
+	var order []key
+	for n := range s.Nodes.By[node.Reserved].All() {
+		l := s.Holder(n)
+		if l == nil || now.Before(l.Begin) || !l.Returning.IsZero() {
+			continue
+		}
+		k := key{s.Nodes.Lease[n], s.Site.NodeSU[n]}
+		if groups[k] == nil {
+			groups[k] = &handOver{lease: l, su: int(k.su)}
+			order = append(order, k)
+		}
+		if p.proven(n) {
+			groups[k].nodes = append(groups[k].nodes, n)
+		}
+	}
+	var ready []handOver
+	for _, k := range order {
+		g := groups[k]
+		if len(g.nodes) == 0 {
+			continue
+		}
+		waiting, sick := p.waiting(k.lease, int(k.su))
+		switch {
+		case waiting == 0 && sick == 0:
+			g.reason = fmt.Sprintf("all %d nodes are clean, labelled and proven", len(g.nodes))
+		case waiting == 0:
+			g.reason = fmt.Sprintf("%d nodes are clean, labelled and proven; %d are being replaced", len(g.nodes), sick)
+		case now.Sub(g.lease.Begin) >= stragglers:
+			g.reason = fmt.Sprintf("%d nodes are clean, labelled and proven; %d of the slots here are not yet", len(g.nodes), waiting+sick)
+		default:
+			continue
+		}
+		ready = append(ready, *g)
+	}
+	return ready
+}
+
+// waiting counts the slots of a lease in a scalable unit that are on their way:
+// waiting ones will come by themselves, sick ones need another node.
+func (p *Plane) waiting(lease int32, su int) (waiting, sick int) {
+	s := p.w.state
+	for _, n := range s.Site.SUs[su].Nodes {
+		if s.Nodes.Lease[n] != lease || s.Nodes.State[n] == node.Delivered {
+			continue
+		}
+		switch st := s.Nodes.State[n]; {
+		case s.Nodes.Sick.Has(n) || st == node.Quarantined || st == node.Repair:
+			sick++
+		case st == node.Reserved && p.proven(n):
+		default:
+			waiting++
+		}
+	}
+	return waiting, sick
+}
+
+// proven says whether every port of a node is.
+func (p *Plane) proven(n site.Index) bool {
+	for nic := range site.NICs {
+		port := site.PortOf(n, nic)
+		if v, _ := p.seen.prover.Verdict(port); v != prove.Proven || !p.seen.AsWanted(port) {
+			return false
+		}
+	}
+	return true
+}
+
+// recordVerdicts records the verdict of leases whose ports have changed since
+// the last certificate, at most once an hour each.
+func (p *Plane) recordVerdicts(ctx context.Context, now time.Time) (bool, error) {
+	s, changed := p.w.state, false
+	for _, l := range s.Leases {
+		if !l.Dirty || l.Delivered == 0 || !l.Returned.IsZero() || now.Sub(p.seen.judged[l.ID]) < time.Hour {
+			continue
+		}
+		p.seen.judged[l.ID] = now
+		var nodes []site.Index
+		for _, n := range l.Slots {
+			if s.Nodes.State[n] == node.Delivered && s.Holder(n) == l {
+				nodes = append(nodes, n)
+			}
+		}
+		command, err := p.verdict(l, nodes)
+		if err != nil {
+			return changed, err
+		}
+		if err := p.carry(ctx, command); err != nil {
+			return changed, err
+		}
+		changed = true
+	}
+	return changed, nil
+}

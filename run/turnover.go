@@ -1,0 +1,238 @@
+package run
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"runtime"
+	"sync"
+
+	"bulkhead/book"
+	"bulkhead/claim"
+	"bulkhead/node"
+	"bulkhead/node/wipe"
+	"bulkhead/site"
+)
+
+// evidenceBatch is how many nodes' evidence one command holds.
+const evidenceBatch = 256
+
+// observeNodes takes over what nodes have said: their health, and the outcomes
+// of the steps that they were given.
+func (p *Plane) observeNodes(ctx context.Context) error {
+	if p.config.Devices.Nodes == nil {
+		return nil
+	}
+	o, err := p.config.Devices.Nodes.Observe(ctx, p.seen.nodes)
+	if err != nil {
+		p.log.Warn("nodes not observed", "why", err.Error())
+		return nil
+	}
+	if p.config.Observe {
+		p.seen.nodes = o.Cursor
+		return nil
+	}
+	var health book.ReportHealth
+	var outcomes []outcome
+	for i := range o.Reports {
+		r := &o.Reports[i]
+		if int(r.Node) >= len(p.w.state.Nodes.State) {
+			p.log.Warn("a report of a node that the site does not have", "index", r.Node)
+			continue
+		}
+		if r.Health != nil {
+			health.Items = append(health.Items, book.HealthItem{
+				Node: r.Node, Class: r.Health.Class, Alive: r.Health.Alive, Failed: r.Health.Failed, Detail: r.Health.Detail,
+			})
+		}
+		if r.Step != "" && r.Step == p.w.state.ExpectedStep(r.Node) {
+			outcomes = append(outcomes, outcome{report: r})
+		}
+	}
+	if len(health.Items) > 0 {
+		if err := p.carry(ctx, health); err != nil {
+			return err
+		}
+	}
+	for len(outcomes) > 0 {
+		n := min(evidenceBatch, len(outcomes))
+		if err := p.takeOutcomes(ctx, outcomes[:n]); err != nil {
+			return err
+		}
+		outcomes = outcomes[n:]
+	}
+	p.seen.nodes = o.Cursor
+	return nil
+}
+
+// outcome is the report of a step with what became of checking it.
+type outcome struct {
+	report *node.Report
+	item   book.EvidenceItem
+	err    error
+	fenced bool // a fence step that ended
+	mended bool // a repair that ended
+}
+
+// takeOutcomes checks outcomes in parallel, and gives the book what was found.
+func (p *Plane) takeOutcomes(ctx context.Context, outcomes []outcome) error {
+	p.shard(len(outcomes), func(i int) { p.examine(ctx, &outcomes[i]) })
+	var good book.Evidence
+	var bad book.Quarantine
+	var mended book.Repaired
+	for i := range outcomes {
+		o := &outcomes[i]
+		switch {
+		case o.err != nil:
+			bad.Nodes = append(bad.Nodes, o.report.Node)
+			bad.Reason = append(bad.Reason, o.err.Error())
+			bad.Evidence = append(bad.Evidence, o.report.Raw)
+		case o.mended:
+			mended.Nodes = append(mended.Nodes, o.report.Node)
+		case o.fenced:
+			p.seen.silenced.Add(o.report.Node)
+		default:
+			good.Items = append(good.Items, o.item)
+		}
+	}
+	for _, c := range []book.Command{good, bad, mended} {
+		if err := p.carry(ctx, c); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// examine checks one outcome. It reads the state and changes nothing.
+func (p *Plane) examine(ctx context.Context, o *outcome) {
+	s, n := p.w.state, o.report.Node
+	if !o.report.OK {
+		o.err = errors.New("the step failed: " + o.report.Error)
+		return
+	}
+	if s.Nodes.State[n] == node.Repair {
+		o.mended = true
+		return
+	}
+	e, err := node.DecodeEvidence(o.report.Raw)
+	if err != nil {
+		o.err = err
+		return
+	}
+	switch s.Nodes.State[n] {
+	case node.Reclaiming:
+		if e.Grants != 0 || e.Sessions != 0 {
+			o.err = errors.New("the node still has storage grants or management sessions of its last tenant")
+			return
+		}
+		o.fenced = true
+	case node.Sanitizing:
+		body, err := json.Marshal(e.Receipts)
+		if err != nil {
+			o.err = err
+			return
+		}
+		o.item.Body = body
+		o.item.Checked, o.err = book.CheckWipe(s, n, e.Receipts, body)
+	case node.Attesting:
+		if e.Receipts, o.err = p.receipts(ctx, n); o.err == nil {
+			o.item, o.err = p.statement(n, e)
+		}
+	default:
+		o.item, o.err = p.statement(n, e)
+	}
+}
+
+// receipts reads back the receipts of the wipe before an attestation.
+func (p *Plane) receipts(ctx context.Context, n site.Index) ([]wipe.Receipt, error) {
+	body, err := p.w.cache.bodyOf(ctx, p.w.state.Nodes.Wiped[n])
+	if err != nil {
+		return nil, err
+	}
+	var receipts []wipe.Receipt
+	return receipts, json.Unmarshal(body, &receipts)
+}
+
+// statement makes the one signed statement of a node's turnover and checks it.
+func (p *Plane) statement(n site.Index, e node.Evidence) (book.EvidenceItem, error) {
+	s := p.w.state
+	want := s.ExpectedTurnover(n)
+	t := node.Turnover{
+		Node: want.Node, Serial: want.Serial, Kind: s.Site.KindOf(n), Turnover: want.Turnover, Origin: s.Site.Origin,
+		Root: want.Root, Devices: want.Devices, Key: want.Key, Golden: want.Golden,
+		Receipts: e.Receipts, Quote: e.Quote, BurnIn: e.BurnIn,
+	}
+	signer, err := p.config.Signers.Statement(PurposeStatement)
+	if err != nil {
+		return book.EvidenceItem{}, err
+	}
+	statement, err := claim.NewStatement(t.Node, t.Devices, node.TurnoverPredicate, &t)
+	if err != nil {
+		return book.EvidenceItem{}, err
+	}
+	signed, err := claim.Sign(statement, signer)
+	if err != nil {
+		return book.EvidenceItem{}, err
+	}
+	checked, err := book.CheckTurnover(s, n, &t, signed)
+	return book.EvidenceItem{Checked: checked, Body: signed}, err
+}
+
+// fenceReclaimed moves reclaimed nodes on whose ports, grants and sessions are
+// shown to be free of their last tenant.
+func (p *Plane) fenceReclaimed(ctx context.Context) (bool, error) {
+	s := p.w.state
+	var c book.Fence
+	for n := range s.Nodes.By[node.Reclaiming].All() {
+		if !p.seen.silenced.Has(n) || p.seen.pending.Has(n) {
+			continue
+		}
+		proof := book.FenceProof{Node: s.Site.NodeID[n], Turnover: s.Nodes.Turnover[n], Origin: s.Site.Origin}
+		for nic := range site.NICs {
+			port := site.PortOf(n, nic)
+			read := book.FencedPort{Fabric: s.Site.Fabrics[s.Site.FabricOf(port)].ID, NIC: nic, Labels: []uint32{}}
+			for _, m := range p.seen.tables.NIC(port) {
+				read.Labels = append(read.Labels, m.Value())
+			}
+			for _, m := range p.seen.tables.Leaf(port) {
+				read.Labels = append(read.Labels, m.Value())
+			}
+			proof.Ports = append(proof.Ports, read)
+		}
+		c.Nodes = append(c.Nodes, n)
+		c.Proofs = append(c.Proofs, proof)
+	}
+	if len(c.Nodes) == 0 {
+		return false, nil
+	}
+	if err := p.carry(ctx, c); err != nil {
+		return false, err
+	}
+	for _, n := range c.Nodes {
+		p.seen.silenced.Remove(n)
+	}
+	return true, nil
+}
+
+// shard runs work for 0 to n-1 on as many goroutines as there are processors.
+func (p *Plane) shard(n int, work func(i int)) {
+	shards := p.config.Shards
+	if shards <= 0 {
+		shards = runtime.GOMAXPROCS(0)
+	}
+	if shards = min(shards, n); shards <= 1 {
+		for i := range n {
+			work(i)
+		}
+		return
+	}
+	var wait sync.WaitGroup
+	for shard := range shards {
+		wait.Go(func() {
+			for i := shard; i < n; i += shards {
+				work(i)
+			}
+		})
+	}
+	wait.Wait()
+}
