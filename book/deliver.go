@@ -339,3 +339,9 @@ func (s *State) applyReturned(e *ledger.Entry, b lease.Returned, _ Bodies) error
 	l.Returned = e.Time
 	return nil
 }
+
+// SlotUp says whether the node that is in a slot now has been delivered.
+func (s *State) SlotUp(l *Lease, slot int) bool {
+	n := l.Slots[slot]
+	return s.Holder(n) == l && s.Nodes.State[n] == node.Delivered
+}

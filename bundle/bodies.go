@@ -1,6 +1,7 @@
 package bundle
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"sync"
@@ -35,32 +36,33 @@ func (v *verifier) open(body any) error {
 		}
 		o := &opened{digest: n.digest, role: n.role, first: v.at, at: v.time}
 		v.opened[n.digest] = o
-		data, err := v.nextBody(n.digest)
+		b, err := v.nextBody(n.digest)
 		if err != nil {
 			return err
 		}
-		if data == nil {
+		if b == nil {
 			v.fail(v.at, CheckBody, n.digest.String(), "the bundle does not hold this %s, or not in its place", n.role)
 			o.err = errMissing
 			continue
 		}
 		o.there = true
-		v.workers.do(func() { v.inspect(o, data) })
+		v.workers.do(func() { v.inspect(o, b) })
 	}
 	return nil
 }
 
-var errMissing = fmt.Errorf("the bundle does not hold it")
+var errMissing = errors.New("the bundle does not hold it")
 
 // held is a body that was read and not named yet.
 type held struct {
 	digest claim.Digest
 	data   []byte
+	apart  *envelope // of a signed statement; nil: it is none
 }
 
 // nextBody gives the next body if it has the digest, and nil if it has another
 // one. An error means that the container itself is broken.
-func (v *verifier) nextBody(digest claim.Digest) ([]byte, error) {
+func (v *verifier) nextBody(digest claim.Digest) (*held, error) {
 	if v.held == nil {
 		kept, err := v.bodies.record(&v.c.manifest.Bodies)
 		if err == io.EOF {
@@ -69,18 +71,18 @@ func (v *verifier) nextBody(digest claim.Digest) ([]byte, error) {
 		if err != nil {
 			return nil, err
 		}
-		data, err := restoreBody(kept)
+		data, apart, err := restoreBody(kept)
 		if err != nil {
 			return nil, fmt.Errorf("body: %w", err)
 		}
-		v.held = &held{claim.DigestOf(data), data}
+		v.held = &held{claim.DigestOf(data), data, apart}
 	}
 	if v.held.digest != digest && v.skip != CheckBody {
 		return nil, nil
 	}
-	data := v.held.data
+	b := v.held
 	v.held = nil
-	return data, nil
+	return b, nil
 }
 
 // surplus makes sure that nothing is left in the bundle.
@@ -103,29 +105,35 @@ func (v *verifier) surplus() error {
 
 // inspect reads what a body says. It runs in a worker: it writes to the body's
 // own record and to nothing else.
-func (v *verifier) inspect(o *opened, data []byte) {
+func (v *verifier) inspect(o *opened, b *held) {
 	switch o.role {
 	case roleTurnover:
-		o.says, o.err = v.readTurnover(o, data)
+		o.says, o.err = v.readTurnover(o, b)
 	case roleIsolation:
-		o.says, o.err = v.readIsolation(o, data)
+		o.says, o.err = v.readIsolation(o, b)
 	case roleFence:
-		o.says, o.err = readFence(data)
+		o.says, o.err = readFence(b.data)
 	case roleInvoice:
-		o.says, o.err = v.readInvoice(o, data)
+		o.says, o.err = v.readInvoice(o, b)
 	}
 }
 
 // signed opens a statement with the keys of a purpose that were valid when the
 // log named it.
-func (v *verifier) signed(o *opened, data []byte, purpose, predicate string) (claim.Statement, error) {
+func (v *verifier) signed(o *opened, b *held, purpose, predicate string) (claim.Statement, error) {
+	if b.apart == nil {
+		return claim.Statement{}, errors.New("it is no signed statement in canonical form")
+	}
 	trust := v.policy.trustAt(purpose, o.at)
 	if v.skip == CheckSigner {
 		trust = v.policy.all(purpose)
 	}
-	s, err := claim.Open(data, trust)
-	if err != nil {
+	s, err := openEnvelope(*b.apart, trust)
+	if errors.Is(err, claim.ErrUntrusted) {
 		return s, &signerError{fmt.Errorf("%w (keys for %s at %s)", err, purpose, stamp(o.at))}
+	}
+	if err != nil {
+		return s, err
 	}
 	if s.PredicateType != predicate {
 		return s, fmt.Errorf("a statement of type %.80q, expected %q", s.PredicateType, predicate)

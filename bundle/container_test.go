@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand"
+	"reflect"
 	"strings"
 	"testing"
 
@@ -143,9 +144,41 @@ func TestBodiesKeepTheirBytes(t *testing.T) {
 			}
 		}
 		kept := bundle.AppendBody(nil, body)
-		back, err := bundle.RestoreBody(kept)
+		back, _, err := bundle.RestoreBody(kept)
 		if err != nil || !bytes.Equal(back, body) {
 			t.Fatalf("%q came back as %q: %v", body, back, err)
+		}
+	})
+}
+
+// What the verifier reads from a statement that is kept apart is what claim.Open
+// reads from its envelope.
+func TestStatementsOpenAlike(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		signer := owner.Statement
+		if rapid.Bool().Draw(t, "stranger") {
+			signer = owner.Invoice
+		}
+		s, err := claim.NewStatement(rapid.String().Draw(t, "subject"), claim.DigestOf(nil), rapid.SampledFrom([]string{"a/1", `,"predicate":`}).Draw(t, "type"),
+			rapid.MapOf(rapid.String(), rapid.String()).Draw(t, "predicate"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if rapid.Bool().Draw(t, "odd type") {
+			s.Type = "https://in-toto.io/Statement/v0.1"
+		}
+		signed, err := claim.Sign(s, signer)
+		if err != nil {
+			t.Fatal(err)
+		}
+		trust := claim.Trust{owner.Statement.KeyID: publicOf(owner.Statement)}
+		want, wantErr := claim.Open(signed, trust)
+		got, gotErr := bundle.OpenKept(bundle.AppendBody(nil, signed), trust)
+		if (wantErr == nil) != (gotErr == nil) || errors.Is(wantErr, claim.ErrUntrusted) != errors.Is(gotErr, claim.ErrUntrusted) {
+			t.Fatalf("claim.Open says %v, the bundle %v", wantErr, gotErr)
+		}
+		if wantErr == nil && !reflect.DeepEqual(got, want) {
+			t.Fatalf("claim.Open reads %v, the bundle %v", want, got)
 		}
 	})
 }
@@ -198,12 +231,12 @@ func FuzzBody(f *testing.F) {
 	f.Add([]byte{0, 1, 2})
 	f.Add(bundle.AppendBody(nil, []byte(`{"payloadType":"application/vnd.in-toto+json","payload":"e30=","signatures":[{"keyid":"k","sig":"AA=="}]}`)))
 	f.Fuzz(func(t *testing.T, kept []byte) {
-		body, err := bundle.RestoreBody(kept)
+		body, _, err := bundle.RestoreBody(kept)
 		if err != nil {
 			return
 		}
 		if again := bundle.AppendBody(nil, body); !bytes.Equal(again, kept) {
-			if back, err := bundle.RestoreBody(again); err != nil || !bytes.Equal(back, body) {
+			if back, _, err := bundle.RestoreBody(again); err != nil || !bytes.Equal(back, body) {
 				t.Fatalf("%q: %v", body, err)
 			}
 		}

@@ -73,3 +73,12 @@ var (
 	AppendBody  = appendBody
 	RestoreBody = restoreBody
 )
+
+// OpenKept opens a statement from its kept form.
+func OpenKept(kept []byte, trust claim.Trust) (claim.Statement, error) {
+	_, apart, err := restoreBody(kept)
+	if err != nil {
+		return claim.Statement{}, err
+	}
+	return openEnvelope(*apart, trust)
+}

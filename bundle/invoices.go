@@ -37,8 +37,8 @@ type invoiceSays struct {
 	subject string // digest of the encoding, as the statement's subject names it
 }
 
-func (v *verifier) readInvoice(o *opened, data []byte) (*invoiceSays, error) {
-	s, err := v.signed(o, data, PurposeInvoice, InvoiceType)
+func (v *verifier) readInvoice(o *opened, b *held) (*invoiceSays, error) {
+	s, err := v.signed(o, b, PurposeInvoice, InvoiceType)
 	if err != nil {
 		return nil, err
 	}

@@ -18,8 +18,8 @@ type isolationSays struct {
 
 // readIsolation opens an isolation certificate and has it add up: its verdict
 // must follow from its own figures, and nothing that it must print be left out.
-func (v *verifier) readIsolation(o *opened, data []byte) (*isolationSays, error) {
-	s, err := v.signed(o, data, PurposeStatement, prove.PredicateType)
+func (v *verifier) readIsolation(o *opened, b *held) (*isolationSays, error) {
+	s, err := v.signed(o, b, PurposeStatement, prove.PredicateType)
 	if err != nil {
 		return nil, err
 	}

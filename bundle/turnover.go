@@ -25,8 +25,8 @@ type turnoverSays struct {
 // the policy's where the policy says something, else the statement's own word;
 // the entries that name it are compared later.
 // Cost: about 250 µs, most of it two signatures and JSON.
-func (v *verifier) readTurnover(o *opened, data []byte) (*turnoverSays, error) {
-	s, err := v.signed(o, data, PurposeStatement, node.TurnoverPredicate)
+func (v *verifier) readTurnover(o *opened, b *held) (*turnoverSays, error) {
+	s, err := v.signed(o, b, PurposeStatement, node.TurnoverPredicate)
 	if err != nil {
 		return nil, err
 	}

@@ -17,6 +17,7 @@ const (
 	StepFence      = "fence"      // close sessions, revoke what is not a label
 	StepSanitize   = "sanitize"   // wipe every device
 	StepAttest     = "attest"     // measure firmware and boot chain
+	StepPowerOff   = "power-off"  // power it off
 	StepRepair     = "repair"     // ask people to mend it; ends when they have
 )
 
@@ -35,6 +36,11 @@ type Step struct {
 type Fence struct {
 	Term       uint64 `json:"term"`
 	Generation uint64 `json:"generation"`
+}
+
+// Older reports whether f must be refused by who has seen o.
+func (f Fence) Older(o Fence) bool {
+	return f.Term < o.Term || f.Term == o.Term && f.Generation < o.Generation
 }
 
 // ErrFenced is returned, wrapped, when a newer writer has been seen.
@@ -66,13 +72,14 @@ type Report struct {
 	Raw    []byte     `json:"raw,omitempty"` // evidence, in the device's own words: see Evidence
 }
 
-// Observation is what was said since a cursor. Since 0 it holds, for every node
-// that a step was given to, the newest outcome, and the health of those that
-// are not well.
+// Observation is what was said since a cursor, oldest first. Since 0 it holds,
+// for every node that a step was given to, the newest outcome, and the health of
+// those that are not well. A cursor that the driver never gave is taken for 0.
 type Observation struct {
-	Cursor  uint64    `json:"cursor"`
+	Cursor  uint64    `json:"cursor"` // of the last report here; give it as since next time
 	At      time.Time `json:"at"`
 	Reports []Report  `json:"reports"`
+	More    bool      `json:"more,omitempty"` // there is more already: a driver may answer in parts
 }
 
 // Capabilities is what a driver can do.
@@ -85,10 +92,13 @@ type Capabilities struct {
 // Driver drives all nodes of a site. nodetest.Run is what every Driver passes.
 type Driver interface {
 	Capabilities(ctx context.Context) (Capabilities, error)
-	// Apply starts steps. An older fence refuses all of them (ErrFenced); a node
-	// that does not answer is named in its receipt.
+	// Apply starts steps and returns a receipt for each, in order; outcomes come
+	// by Observe. An older fence refuses all of them (ErrFenced); a node that does
+	// not answer, or is not there, is named in its receipt. A step given before is
+	// taken again without effect; a new one supersedes the node's unended one.
 	Apply(ctx context.Context, steps []Step, f Fence) ([]Receipt, error)
 	// Observe returns what nodes have said since a cursor, 0 for all that counts.
+	// It never asks for anything to be done, and may be asked again.
 	Observe(ctx context.Context, since uint64) (Observation, error)
 }
 

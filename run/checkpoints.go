@@ -52,15 +52,21 @@ func (p *Plane) Publish(ctx context.Context) error {
 	return p.config.Published.Store(note)
 }
 
-// Checkpoint signs a checkpoint over one tenant's scope.
+// Checkpoint signs a checkpoint over one scope as it is now.
 func (p *Plane) Checkpoint(scope string) ([]byte, error) {
+	signed, _, err := p.checkpoint(scope)
+	return signed, err
+}
+
+func (p *Plane) checkpoint(scope string) (signed []byte, size uint64, err error) {
 	p.mu.RLock()
 	defer p.mu.RUnlock()
 	tree := p.w.trees[scope]
 	if tree == nil {
-		return p.config.Signers.Checkpoint(p.origin(scope), 0, claim.DigestOf(nil))
+		tree = ledger.NewTree()
 	}
-	return p.config.Signers.Checkpoint(p.origin(scope), tree.Size(), tree.Root())
+	signed, err = p.config.Signers.Checkpoint(p.origin(scope), tree.Size(), tree.Root())
+	return signed, tree.Size(), err
 }
 
 // origin is the checkpoint origin line of a scope's log.

@@ -21,9 +21,9 @@ func day(month time.Month, d, hour, minute int) time.Time {
 // scenes are in order of time.
 func scenes() []Scene {
 	return []Scene{
-		{begin, "the site is imported", importSite},
-		{begin, "the tenants are registered", registerTenants},
-		{begin, "the contracts are quoted and signed", signContracts},
+		{Begin, "the site is imported", importSite},
+		{Begin, "the tenants are registered", registerTenants},
+		{Begin, "the contracts are quoted and signed", signContracts},
 		{day(4, 20, 0, 20), "a node is going to lie about its wipe", plantLiar},
 		{day(4, 24, 9, 0), "the node that lied is repaired", repairLiar},
 		{day(5, 9, 16, 0), "Tidewater gives notice", giveNotice},
@@ -53,9 +53,9 @@ func importSite(ctx context.Context, t *Telling) error {
 
 func registerTenants(ctx context.Context, t *Telling) error {
 	for _, tenant := range []book.RegisterTenant{
-		{Tenant: t.Cast.Flagship.Tenant, Name: t.Cast.Flagship.Title},
-		{Tenant: t.Cast.Tidewater.Tenant, Name: t.Cast.Tidewater.Title},
-		{Tenant: t.Cast.Research.Tenant, Name: t.Cast.Research.Title, Internal: true},
+		{Tenant: t.Cast.Flagship.Tenant, Name: "Northstar"},
+		{Tenant: t.Cast.Tidewater.Tenant, Name: "Tidewater"},
+		{Tenant: t.Cast.Research.Tenant, Name: "the owner's research team", Internal: true},
 	} {
 		if _, err := t.Plane.Submit(ctx, "register "+tenant.Tenant, tenant); err != nil {
 			return err

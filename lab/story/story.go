@@ -15,6 +15,7 @@ import (
 
 	"bulkhead/book"
 	"bulkhead/contract"
+	"bulkhead/node"
 	"bulkhead/run"
 	"bulkhead/site"
 )
@@ -58,26 +59,28 @@ type Scene struct {
 
 // Telling is a story being told.
 type Telling struct {
-	Cast   Cast
-	Plane  *run.Plane
-	World  World
-	Clock  *run.VirtualClock
-	Begin  time.Time
-	End    time.Time
-	Tell   func(now time.Time, line string) // a line for people
-	Scenes []Scene
+	Cast  Cast
+	Plane *run.Plane
+	World World
+	Clock *run.VirtualClock
+	Begin time.Time
+	End   time.Time
+	Tell  func(now time.Time, line string) // a line for people
+	// Progress, if set, is told how far the story is.
+	Progress func(now time.Time, what string)
+	Scenes   []Scene
 }
 
 // Dates of the story, UTC. They follow the contracts in examples/.
 var (
-	begin = time.Date(2026, 4, 20, 0, 0, 0, 0, time.UTC)
+	Begin = time.Date(2026, 4, 20, 0, 0, 0, 0, time.UTC)
 	end   = time.Date(2026, 8, 2, 0, 0, 0, 0, time.UTC)
 )
 
 // New prepares a telling. The plane may be one that was restarted in the middle
 // of it: scenes that were played are recognised by what the ledger holds.
 func New(cast Cast, plane *run.Plane, world World, clock *run.VirtualClock, tell func(time.Time, string)) *Telling {
-	t := &Telling{Cast: cast, Plane: plane, World: world, Clock: clock, Begin: begin, End: end, Tell: tell}
+	t := &Telling{Cast: cast, Plane: plane, World: world, Clock: clock, Begin: Begin, End: end, Tell: tell}
 	t.Scenes = scenes()
 	return t
 }
@@ -100,6 +103,7 @@ func (t *Telling) Run(ctx context.Context) error {
 		if err := t.Plane.Tick(ctx); err != nil {
 			return fmt.Errorf("%s: %w", now.Format(time.DateTime), err)
 		}
+		t.progress(now)
 		if !now.Before(t.End) {
 			return nil
 		}
@@ -127,4 +131,19 @@ func (t *Telling) step(ctx context.Context, now time.Time, next int) error {
 	}
 	t.Clock.Set(to)
 	return nil
+}
+
+func (t *Telling) progress(now time.Time) {
+	if t.Progress == nil {
+		return
+	}
+	t.Plane.View(func(s *book.State) {
+		if s.Site == nil {
+			return
+		}
+		c := &s.Nodes
+		t.Progress(now, fmt.Sprintf("%d nodes delivered, %d ready, %d in turnover, %d in repair or quarantine; %d entries", c.By[node.Delivered].Len(), c.By[node.Ready].Len(),
+			c.By[node.Commissioning].Len()+c.By[node.Reclaiming].Len()+c.By[node.Fenced].Len()+c.By[node.Sanitizing].Len()+c.By[node.Attesting].Len(),
+			c.By[node.Repair].Len()+c.By[node.Quarantined].Len(), s.Seq))
+	})
 }

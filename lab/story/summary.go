@@ -223,7 +223,7 @@ func bump(m *map[string]int, key string) {
 func Summarise(s *book.State, certificates func(l *book.Lease) (place.Certificate, error)) (Summary, error) {
 	sum := Summary{
 		Site:   SiteSummary{Name: s.Site.Name, Nodes: s.Site.Nodes(), GPUs: s.Site.Nodes() * site.GPUs, SUs: len(s.Site.SUs), Leaves: s.Site.Leaves(), NICs: s.Site.Ports()},
-		Origin: string(s.Site.Origin), From: begin, To: s.Time,
+		Origin: string(s.Site.Origin), From: Begin, To: s.Time,
 		Ledger: LedgerSummary{Entries: s.Seq, Scopes: s.Scopes},
 	}
 	for _, id := range s.ContractIDs() {

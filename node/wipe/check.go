@@ -84,7 +84,7 @@ var checks = []check{
 }
 
 // Checks returns the names of all checks, in the order in which they are made;
-// the last two are of Check and of CheckPlaces.
+// the last is of CheckPlaces.
 func Checks() []string {
 	var names []string
 	for _, c := range checks {
@@ -125,14 +125,31 @@ func checkExcept(devices claim.Digest, receipts []Receipt, without string) error
 	return nil
 }
 
-// CheckPlaces says whether every device was read back where the turnover's nonce
-// says. Cost: about 5 µs for 29 receipts.
-func CheckPlaces(nonce [32]byte, receipts []Receipt) error {
+// CheckPlaces says whether every device was read back where the nonce of the
+// step that asked for the wipe says, one nonce for all. Cost: about 5 µs for 29
+// receipts.
+func CheckPlaces(receipts []Receipt) error {
 	for i := range receipts {
 		r := &receipts[i]
-		if want := Place(nonce, r.Serial, r.Size, r.Sampled); r.Offset != want {
-			return &Refusal{"read-back-place", r.Class + " " + r.Serial,
-				fmt.Sprintf("read back at byte %d, the nonce says %d: the place could be known beforehand", r.Offset, want)}
+		refuse := func(format string, args ...any) error {
+			return &Refusal{"read-back-place", r.Class + " " + r.Serial, fmt.Sprintf(format, args...)}
+		}
+		if r.Nonce.IsZero() || r.Nonce != receipts[0].Nonce {
+			return refuse("its nonce is %q, the first receipt's %q: expected one nonce for all", r.Nonce, receipts[0].Nonce)
+		}
+		if want := Place(r.Nonce, r.Serial, r.Size, r.Sampled); r.Offset != want {
+			return refuse("read back at byte %d, the nonce says %d: the place could be known beforehand", r.Offset, want)
+		}
+	}
+	return nil
+}
+
+// CheckNonce says whether receipts answer this nonce, and not that of an earlier
+// turnover or of another node. Whoever asked for the wipe knows it.
+func CheckNonce(nonce [32]byte, receipts []Receipt) error {
+	for i := range receipts {
+		if r := &receipts[i]; r.Nonce != nonce {
+			return &Refusal{"wipe-nonce", r.Class + " " + r.Serial, "the receipt answers another nonce: it is old, or of another node"}
 		}
 	}
 	return nil

@@ -27,6 +27,7 @@ type group struct {
 	Start    int64        `json:"start"`
 	Status   uint16       `json:"status"`
 	Progress uint16       `json:"progress"`
+	Nonce    claim.Digest `json:"nonce,omitzero"` // left out where it is as in the group before
 	Size     uint64       `json:"size"`
 	Sampled  int          `json:"sampled"`
 	Sample   claim.Digest `json:"sample"`
@@ -42,7 +43,7 @@ type line struct {
 
 func alike(a, b *Receipt) bool {
 	return a.Class == b.Class && a.Model == b.Model && a.Firmware == b.Firmware && a.Method == b.Method && a.Level == b.Level &&
-		a.Start == b.Start && a.Status == b.Status && a.Progress == b.Progress && a.Size == b.Size && a.Sampled == b.Sampled && a.Sample == b.Sample
+		a.Start == b.Start && a.Status == b.Status && a.Progress == b.Progress && a.Nonce == b.Nonce && a.Size == b.Size && a.Sampled == b.Sampled && a.Sample == b.Sample
 }
 
 // MarshalJSON writes the groups. It is hand-made: a wave of turnovers writes
@@ -74,6 +75,9 @@ func (rs Grouped) MarshalJSON() ([]byte, error) {
 			number(`,"start":`, r.Start)
 			number(`,"status":`, int64(r.Status))
 			number(`,"progress":`, int64(r.Progress))
+			if i == 0 && !r.Nonce.IsZero() || i > 0 && r.Nonce != rs[i-1].Nonce {
+				text(`,"nonce":`, r.Nonce.String())
+			}
 			out = strconv.AppendUint(append(out, `,"size":`...), r.Size, 10)
 			number(`,"sampled":`, int64(r.Sampled))
 			text(`,"sample":`, r.Sample.String())
@@ -125,9 +129,12 @@ func (rs *Grouped) UnmarshalJSON(data []byte) error {
 	out := make(Grouped, 0, n)
 	for i := range groups {
 		g := &groups[i]
+		if i > 0 && g.Nonce.IsZero() {
+			g.Nonce = groups[i-1].Nonce
+		}
 		for _, l := range g.Devices {
 			out = append(out, Receipt{Class: g.Class, Model: g.Model, Serial: l.Serial, Firmware: g.Firmware, Method: g.Method, Level: g.Level,
-				Start: g.Start, End: l.End, Status: g.Status, Progress: g.Progress, Size: g.Size, Offset: l.Offset, Sampled: g.Sampled, Sample: g.Sample})
+				Start: g.Start, End: l.End, Status: g.Status, Progress: g.Progress, Nonce: g.Nonce, Size: g.Size, Offset: l.Offset, Sampled: g.Sampled, Sample: g.Sample})
 		}
 	}
 	*rs = out

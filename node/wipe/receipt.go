@@ -29,6 +29,7 @@ type Receipt struct {
 	End      int64        `json:"end"`      // Unix seconds
 	Status   uint16       `json:"status"`   // the device's own result; see Done
 	Progress uint16       `json:"progress"` // NVMe sanitize log, SPROG: 0xffff when complete
+	Nonce    claim.Digest `json:"nonce"`    // of the step that asked for the wipe: node.Nonce
 	Size     uint64       `json:"size"`     // bytes that the device says it holds
 	Offset   uint64       `json:"offset"`   // where it was read back; see Place
 	Sampled  int          `json:"sampled"`  // bytes read back from there
@@ -72,6 +73,7 @@ func (r *Receipt) Digest() claim.Digest {
 	b = binary.BigEndian.AppendUint64(b, r.Size)
 	b = binary.BigEndian.AppendUint64(b, r.Offset)
 	b = binary.BigEndian.AppendUint64(b, uint64(r.Sampled))
+	b = append(b, r.Nonce[:]...)
 	b = append(b, r.Sample[:]...)
 	return sha256.Sum256(b)
 }
