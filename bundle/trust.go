@@ -20,6 +20,7 @@ type trustKey struct {
 	Purpose string    `yaml:"purpose"`
 	ID      string    `yaml:"id"`
 	Public  string    `yaml:"public"`
+	Note    string    `yaml:"note"` // verifier key of a checkpoint key
 	From    time.Time `yaml:"from"`
 	Until   time.Time `yaml:"until"`
 }
@@ -37,9 +38,13 @@ func PolicyFromTrust(file string, data []byte, tenant string) (*Policy, error) {
 	}
 	p := &Policy{Policy: PolicyFormat, Site: t.Site, Tenant: tenant}
 	for _, k := range t.Keys {
+		key := Key{Purpose: k.Purpose, ID: k.ID, Public: k.Public, From: k.From.UTC(), Until: k.Until.UTC()}
 		switch k.Purpose {
-		case PurposeCheckpoint, PurposeStatement, PurposeInvoice:
-			p.Keys = append(p.Keys, Key{Purpose: k.Purpose, ID: k.ID, Public: k.Public, From: k.From, Until: k.Until})
+		case PurposeCheckpoint:
+			key.ID, key.Public = "", k.Note
+			p.Keys = append(p.Keys, key)
+		case PurposeStatement, PurposeInvoice:
+			p.Keys = append(p.Keys, key)
 		}
 	}
 	if err := p.Check(); err != nil {

@@ -22,7 +22,11 @@ func (p *Plane) IssueInvoices(ctx context.Context) (issued int, err error) {
 		if c == "" {
 			return issued, nil
 		}
-		invoice, err := meter.Rate(versions, events, period, number)
+		earlier, err := p.earlierInvoices(ctx, c)
+		if err != nil {
+			return issued, err
+		}
+		invoice, err := meter.RateInput(meter.Input{Versions: versions, Events: events, Period: period, Number: number, Earlier: earlier})
 		if err != nil {
 			return issued, fmt.Errorf("invoice %s: %w", number, err)
 		}
@@ -53,6 +57,41 @@ func (p *Plane) nextInvoice() (id string, versions []*contract.Contract, events 
 		}
 	})
 	return id, versions, events, period, number
+}
+
+// earlierInvoices reads the invoices of a contract that were issued: late
+// evidence about their months becomes correction lines of the next one.
+func (p *Plane) earlierInvoices(ctx context.Context, contractID string) ([]*meter.Invoice, error) {
+	var statements []claim.Digest
+	p.View(func(s *book.State) {
+		for _, i := range s.Invoices {
+			if i.Contract == contractID {
+				statements = append(statements, i.Statement)
+			}
+		}
+	})
+	var earlier []*meter.Invoice
+	for _, digest := range statements {
+		i, err := p.Invoice(ctx, digest)
+		if err != nil {
+			return nil, err
+		}
+		earlier = append(earlier, i)
+	}
+	return earlier, nil
+}
+
+// Invoice reads an issued invoice out of its signed statement.
+func (p *Plane) Invoice(ctx context.Context, statement claim.Digest) (*meter.Invoice, error) {
+	body, err := p.w.log.Body(ctx, statement)
+	if err != nil {
+		return nil, err
+	}
+	predicate, err := claim.Peek(body)
+	if err != nil {
+		return nil, err
+	}
+	return meter.DecodeInvoice(predicate)
 }
 
 func (p *Plane) signInvoice(i *meter.Invoice) ([]byte, error) {

@@ -1,8 +1,7 @@
 package bundletest
 
 import (
-	"crypto/ecdsa"
-	"crypto/rand"
+	"crypto"
 	"crypto/sha256"
 	"fmt"
 	"time"
@@ -141,14 +140,17 @@ func (s *Story) Turnover(n *Node) *node.Turnover {
 	}
 	start := s.Now.Add(-2 * time.Hour).Unix()
 	status, progress := wipe.Done()
+	nonce := node.Nonce(root, t.Node, t.Turnover)
 	for i, d := range devices {
 		method, level, sampled, _ := wipe.Standard(d.Class)
+		size := wipe.Capacity(d.Class)
 		t.Receipts = append(t.Receipts, wipe.Receipt{
-			Class: d.Class, Model: d.Model, Serial: d.Serial, Method: method, Level: level, Start: start + int64(i), End: start + 600 + int64(i),
-			Status: status, Progress: progress, Sampled: sampled, Sample: wipe.Clean(d.Class, d.Model),
+			Class: d.Class, Model: d.Model, Serial: d.Serial, Firmware: d.Firmware, Method: method, Level: level,
+			Start: start + int64(i), End: start + 600 + int64(i), Status: status, Progress: progress,
+			Size: size, Offset: wipe.Place(nonce, d.Serial, size, sampled), Sampled: sampled, Sample: wipe.Clean(d.Class, d.Model),
 		})
 	}
-	s.Quote(t, node.Nonce(root, t.Node, t.Turnover))
+	s.Quote(t, nonce)
 	return t
 }
 
@@ -163,7 +165,7 @@ func (s *Story) Quote(t *node.Turnover, nonce [32]byte) {
 	key, err := site.AttestationPrivateKey(seed, t.Node)
 	must(err)
 	hash := sha256.Sum256(q.Signed())
-	q.Signature, err = ecdsa.SignASN1(rand.Reader, key, hash[:])
+	q.Signature, err = key.Sign(nil, hash[:], crypto.SHA256) // RFC 6979: the same log has the same bytes
 	must(err)
 	t.Quote = q
 }

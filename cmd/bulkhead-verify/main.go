@@ -29,6 +29,9 @@ const (
 	usage    exitStatus = 2
 )
 
+// errorWriter is where errors are written.
+type errorWriter struct{ io.Writer }
+
 type commands struct {
 	Verify verifyCommand `cmd:"" default:"withargs" help:"Say what a bundle proves (the default)."`
 	Policy struct {
@@ -49,6 +52,7 @@ func run(args []string, stdout, stderr io.Writer) int {
 		kong.Writers(stdout, stderr),
 		kong.Exit(func(code int) { panic(exitStatus(code)) }),
 		kong.BindTo(stdout, (*io.Writer)(nil)),
+		kong.Bind(errorWriter{stderr}),
 		kong.UsageOnError(),
 	)
 	if err != nil {

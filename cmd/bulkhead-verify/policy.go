@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -16,6 +17,7 @@ type policyInit struct {
 	Accept   []string `default:"hardware" placeholder:"ORIGIN" help:"Kinds of machine that may give evidence: hardware, emulated, simulated."`
 	Minimum  string   `default:"" placeholder:"GRADE" help:"Weakest grade of any claim: simulated, operator-asserted, hardware-attested, tenant-proven. Default: operator-asserted, or simulated where you accept what is not hardware."`
 	Pin      string   `placeholder:"CHECKPOINT" help:"A checkpoint that you kept: every later bundle must extend it."`
+	Out      string   `placeholder:"FILE" help:"Write the policy there instead of to standard output. A file that exists is not overwritten."`
 	Comments bool     `default:"true" negatable:"" help:"Say in comments what each field decides."`
 }
 
@@ -63,8 +65,16 @@ func (c *policyInit) Run(stdout io.Writer) error {
 	if c.Comments {
 		encoded = append([]byte(policyHelp), encoded...)
 	}
-	_, err = stdout.Write(encoded)
-	return err
+	if c.Out == "" {
+		_, err = stdout.Write(encoded)
+		return err
+	}
+	file, err := os.OpenFile(c.Out, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o644)
+	if err != nil {
+		return err // a policy holds decisions: it is never overwritten
+	}
+	_, err = file.Write(encoded)
+	return errors.Join(err, file.Close())
 }
 
 const policyHelp = `# What this tenant accepts. It decides; a bundle never does.

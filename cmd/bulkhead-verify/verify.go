@@ -17,7 +17,7 @@ type verifyCommand struct {
 }
 
 // Run verifies a bundle and prints the report.
-func (c *verifyCommand) Run(stdout io.Writer) error {
+func (c *verifyCommand) Run(stdout io.Writer, stderr errorWriter) error {
 	policy, err := readPolicy(c.Policy)
 	if err != nil {
 		return err
@@ -39,7 +39,7 @@ func (c *verifyCommand) Run(stdout io.Writer) error {
 	}
 	report, err := bundle.Verify(file, info.Size(), policy, options)
 	if report == nil {
-		fmt.Fprintf(stdout, "REJECTED: %v\n", err)
+		fmt.Fprintf(stderr, "bulkhead-verify: REJECTED: %v\n", err)
 		return rejected
 	}
 	write := report.WriteText
@@ -50,6 +50,7 @@ func (c *verifyCommand) Run(stdout io.Writer) error {
 		return printed
 	}
 	if errors.Is(err, bundle.ErrRejected) || !report.Proven {
+		fmt.Fprintf(stderr, "bulkhead-verify: REJECTED: %s\n", report.Rejected[0])
 		return rejected
 	}
 	return err

@@ -15,7 +15,6 @@ import (
 	"time"
 
 	"bulkhead/book"
-	"bulkhead/claim"
 	"bulkhead/keystore"
 	"bulkhead/lab/story"
 	"bulkhead/ledger"
@@ -90,7 +89,7 @@ func Run(ctx context.Context, o Options) (err error) {
 	if err := writeHandOver(plane, o.Out); err != nil {
 		return err
 	}
-	if err := writeInvoices(ctx, plane, log, o.Out); err != nil {
+	if err := writeInvoices(ctx, plane, o.Out); err != nil {
 		return err
 	}
 	summary, err := summarise(ctx, plane, log)
@@ -177,5 +176,3 @@ func writeJSON(path string, value any) error {
 	}
 	return os.WriteFile(path, append(data, '\n'), 0o644)
 }
-
-var _ = claim.Digest{}

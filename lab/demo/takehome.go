@@ -13,12 +13,9 @@ import (
 	"time"
 
 	"bulkhead/book"
-	"bulkhead/claim"
 	"bulkhead/keystore"
 	"bulkhead/lab/story"
 	"bulkhead/lease"
-	"bulkhead/ledger"
-	"bulkhead/meter"
 	"bulkhead/run"
 )
 
@@ -47,7 +44,7 @@ func writeHandOver(plane *run.Plane, out string) error {
 }
 
 // writeInvoices writes every invoice as it was signed, as JSON and as a page.
-func writeInvoices(ctx context.Context, plane *run.Plane, log ledger.Log, out string) error {
+func writeInvoices(ctx context.Context, plane *run.Plane, out string) error {
 	dir := filepath.Join(out, "invoices")
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return err
@@ -55,7 +52,7 @@ func writeInvoices(ctx context.Context, plane *run.Plane, log ledger.Log, out st
 	var issued []book.Invoice
 	plane.View(func(s *book.State) { issued = append(issued, s.Invoices...) })
 	for _, i := range issued {
-		invoice, err := ReadInvoice(ctx, log, i.Statement)
+		invoice, err := plane.Invoice(ctx, i.Statement)
 		if err != nil {
 			return fmt.Errorf("invoice %s: %w", i.Number, err)
 		}
@@ -67,19 +64,6 @@ func writeInvoices(ctx context.Context, plane *run.Plane, log ledger.Log, out st
 		}
 	}
 	return nil
-}
-
-// ReadInvoice reads an invoice out of its signed statement.
-func ReadInvoice(ctx context.Context, log ledger.Log, statement claim.Digest) (*meter.Invoice, error) {
-	body, err := log.Body(ctx, statement)
-	if err != nil {
-		return nil, err
-	}
-	predicate, err := claim.Peek(body)
-	if err != nil {
-		return nil, err
-	}
-	return meter.DecodeInvoice(predicate)
 }
 
 // verifyAll writes a bundle for every tenant and has it verified by the tenant's
