@@ -178,7 +178,7 @@ func (f *Facts) examine(v *portView, fabricIndex uint8) symptoms {
 		s |= 1 << Unheld
 	}
 	own := s.members(f, o, v.port, holder, v.leaf)
-	if o.family == site.InfiniBand || len(v.nic) > 0 {
+	if o.nicTables || len(v.nic) > 0 {
 		own = s.members(f, o, v.port, holder, v.nic) && own
 	}
 	if len(v.nic)+len(v.leaf) == 0 {

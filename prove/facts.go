@@ -53,8 +53,11 @@ type page struct {
 type owners struct {
 	id         string
 	family     site.Family
+	nicTables  bool // NICs have tables of their own, which must hold the label too
 	quarantine uint32
 	service    uint32
+	turnover   uint32 // the turnover label of node 0; those of the others follow
+	turnovers  uint32 // how many nodes have one
 	pages      [pages]*page // nil: nothing known
 
 	// Kept by the Prover.
@@ -75,8 +78,9 @@ func (f *Facts) Grow() {
 	for i := len(f.owners); i < len(f.site.Fabrics); i++ {
 		family := f.site.Fabrics[i].Family
 		shared := fabric.Shared(family)
-		f.owners = append(f.owners, owners{id: f.site.Fabrics[i].ID, family: family,
-			quarantine: fabric.QuarantineLabel("", family).Value, service: shared[len(shared)-1]})
+		f.owners = append(f.owners, owners{id: f.site.Fabrics[i].ID, family: family, nicTables: family == site.InfiniBand,
+			quarantine: fabric.QuarantineLabel("", family).Value, service: shared[len(shared)-1],
+			turnover: fabric.TurnoverLabel("", family, 0).Value, turnovers: uint32(fabric.TurnoverNodes(family))})
 	}
 	for l := len(f.leaf); l < f.site.Leaves(); l++ {
 		f.leaf = append(f.leaf, uint8(f.site.FabricOfLeaf(site.Leaf(l))))
@@ -105,8 +109,8 @@ func (f *Facts) OwnerOf(fabricIndex int, value uint32) uint32 {
 func (o *owners) isShared(value uint32) bool { return value == o.quarantine || value == o.service }
 
 func (o *owners) ownerOf(value uint32) uint32 {
-	if n, ok := fabric.TurnoverNode(o.family, value); ok {
-		return TurnoverHolder(n)
+	if n := value - o.turnover; n < o.turnovers { // unsigned: a lower value wraps around to a large one
+		return FirstTurnover + n
 	}
 	pg := o.pages[value>>pageBits]
 	if pg == nil {

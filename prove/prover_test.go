@@ -162,11 +162,6 @@ func countByHand(t *rapid.T, w *world, p *Prover) {
 				open++
 			}
 		}
-		for _, strays := range p.strays {
-			for _, s := range strays {
-				_ = s
-			}
-		}
 		for leaf, strays := range p.strays {
 			if w.s.FabricOfLeaf(leaf) != f {
 				continue

@@ -43,9 +43,10 @@ func (p *Plane) IssueInvoices(ctx context.Context) (issued int, err error) {
 }
 
 func (p *Plane) nextInvoice() (id string, versions []*contract.Contract, events []meter.Event, period meter.Period, number string) {
+	now := p.config.Clock.Now()
 	p.View(func(s *book.State) {
 		for _, contractID := range s.ContractIDs() {
-			open := s.OpenPeriods(contractID, s.Time)
+			open := s.OpenPeriods(contractID, now)
 			if len(open) == 0 {
 				continue
 			}

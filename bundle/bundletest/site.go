@@ -147,7 +147,7 @@ func (s *Story) Turnover(n *Node) *node.Turnover {
 		t.Receipts = append(t.Receipts, wipe.Receipt{
 			Class: d.Class, Model: d.Model, Serial: d.Serial, Firmware: d.Firmware, Method: method, Level: level,
 			Start: start + int64(i), End: start + 600 + int64(i), Status: status, Progress: progress,
-			Size: size, Offset: wipe.Place(nonce, d.Serial, size, sampled), Sampled: sampled, Sample: wipe.Clean(d.Class, d.Model),
+			Nonce: claim.Digest(nonce), Size: size, Offset: wipe.Place(nonce, d.Serial, size, sampled), Sampled: sampled, Sample: wipe.Clean(d.Class, d.Model),
 		})
 	}
 	s.Quote(t, nonce)
@@ -161,6 +161,11 @@ func (s *Story) Quote(t *node.Turnover, nonce [32]byte) {
 	q := &attest.Quote{
 		Nonce: fmt.Sprintf("%x", nonce[:]), PCR: [4]claim.Digest{t.Golden[0], t.Golden[1], t.Golden[2], wiped}, ResetCount: t.Turnover,
 		At: s.Now.Add(-time.Minute).Unix(),
+	}
+	for _, n := range s.world.nodes {
+		if n.ID() == t.Node {
+			q.Log = attest.BootLog(n.Inventory.WipeDevices())
+		}
 	}
 	key, err := site.AttestationPrivateKey(seed, t.Node)
 	must(err)
