@@ -35,6 +35,7 @@ func (p *Plane) certificate(l *book.Lease, nodes []site.Index) (*prove.Certifica
 	if err != nil {
 		return nil, nil, err
 	}
+	p.seen.confirm(nodes)
 	c, _ := p.seen.prover.Certify(prove.Request{
 		Lease: string(l.ID), Tenant: l.Tenant, Epoch: l.Epoch + 1, Nodes: site.SetOf(nodes...),
 		Issued: now, Window: s.Policy.IsolationWindow, Paths: p.paths,

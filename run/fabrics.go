@@ -4,6 +4,8 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"slices"
+	"time"
 
 	"bulkhead/book"
 	"bulkhead/fabric"
@@ -17,58 +19,75 @@ import (
 // due, and judges it.
 func (p *Plane) observeFabrics(ctx context.Context) error {
 	s, now := p.w.state, p.config.Clock.Now()
-	for _, f := range s.Site.Fabrics {
+	for index, f := range s.Site.Fabrics {
 		driver := p.config.Devices.Fabrics[f.ID]
 		if driver == nil {
 			continue
 		}
 		since := p.seen.cursors[f.ID]
-		if now.Sub(p.seen.swept[f.ID]) >= s.Policy.Sweep && since != 0 {
+		if since != 0 && now.Sub(p.seen.swept[f.ID]) >= s.Policy.Sweep {
 			since = 0
 		}
 		observation, err := driver.Observe(ctx, fabric.Scope{Since: since})
 		if err != nil {
 			p.log.Warn("fabric not read back", "fabric", f.ID, "why", err.Error())
+			if err := p.expire(ctx, index, now); err != nil {
+				return err
+			}
 			continue
 		}
 		if since == 0 {
 			p.seen.swept[f.ID] = now
 		}
-		if err := p.judge(ctx, f, observation); err != nil {
+		if err := p.judge(ctx, index, observation, now); err != nil {
 			return err
 		}
 		p.seen.cursors[f.ID] = observation.Cursor
+		p.seen.confirmed[f.ID] = observation.At
 	}
 	return nil
 }
 
+// expire makes all of a fabric unknown that has not been read for longer than
+// the window.
+func (p *Plane) expire(ctx context.Context, index int, now time.Time) error {
+	f := p.w.state.Site.Fabrics[index]
+	last, read := p.seen.confirmed[f.ID]
+	if !read || now.Sub(last) <= p.w.state.Policy.IsolationWindow {
+		return nil
+	}
+	var lost []site.Leaf
+	for _, leaf := range p.seen.leaves(index) {
+		if !p.seen.unread[leaf] {
+			lost = append(lost, leaf)
+		}
+	}
+	p.seen.lose(lost)
+	return p.record(ctx, f, nil, nil, lost, nil, nil)
+}
+
 // judge takes over one observation of a fabric.
-func (p *Plane) judge(ctx context.Context, f site.Fabric, o fabric.Observation) error {
+func (p *Plane) judge(ctx context.Context, index int, o fabric.Observation, now time.Time) error {
+	s := p.w.state
+	f := s.Site.Fabrics[index]
 	var drifted, restored []book.PortFinding
 	var lost, back []site.Leaf
 	raw := map[string]json.RawMessage{}
-	s := p.w.state
-	answered := map[site.Leaf]bool{}
+	quiet := map[site.Leaf]bool{}
 	for _, d := range o.Devices {
-		answered[d.Leaf] = true
-		if !d.Reachable {
-			if !p.seen.unread[d.Leaf] {
-				p.seen.unread[d.Leaf] = true
-				p.seen.prover.MarkUnknown(d.Leaf)
+		var readings []fabric.Reading
+		var err error
+		if d.Reachable {
+			readings, err = decodeReadings(f, d)
+		}
+		if err != nil {
+			p.log.Error("read-back can't be decoded, so it counts for nothing", "leaf", s.Site.LeafID(d.Leaf), "why", err.Error())
+		}
+		if !d.Reachable || err != nil {
+			quiet[d.Leaf] = true
+			if p.seen.mute(d.Leaf, p.seen.confirmed[f.ID], o.At, now, s.Policy.IsolationWindow) {
 				lost = append(lost, d.Leaf)
 			}
-			continue
-		}
-		if p.seen.unread[d.Leaf] {
-			delete(p.seen.unread, d.Leaf)
-			back = append(back, d.Leaf)
-		}
-		readings, err := decodeReadings(f, d)
-		if err != nil {
-			p.log.Error("read-back can't be decoded; its ports are unknown", "leaf", s.Site.LeafID(d.Leaf), "why", err.Error())
-			p.seen.unread[d.Leaf] = true
-			p.seen.prover.MarkUnknown(d.Leaf)
-			lost = append(lost, d.Leaf)
 			continue
 		}
 		p.seen.prover.Read(d.Leaf, d.At, readings)
@@ -86,19 +105,21 @@ func (p *Plane) judge(ctx context.Context, f site.Fabric, o fabric.Observation) 
 			}
 		}
 		if bad {
-			raw[s.Site.LeafID(d.Leaf)], _ = json.Marshal(d.Raw)
+			raw[s.Site.LeafID(d.Leaf)], _ = json.Marshal(d.Raw) // bytes always encode
 		}
 	}
 	// Every other leaf answered that it is as last read.
-	for leaf := range p.seen.leavesOf(f) {
-		if !answered[leaf] {
-			p.seen.prover.MarkRead(leaf, o.At)
+	for leaf := range p.seen.silent {
+		if s.Site.FabricOfLeaf(leaf) == index && !quiet[leaf] {
+			delete(p.seen.silent, leaf)
 			if p.seen.unread[leaf] {
 				delete(p.seen.unread, leaf)
+				p.seen.prover.MarkRead(leaf, o.At)
 				back = append(back, leaf)
 			}
 		}
 	}
+	slices.Sort(back)
 	return p.record(ctx, f, drifted, restored, lost, back, raw)
 }
 

@@ -26,10 +26,12 @@ type seen struct {
 	// these can drift. Until then they are on their way.
 	settled []bool
 
-	unread  map[site.Leaf]bool // leaves that did not answer the last read-back
-	cursors map[string]uint64  // by fabric
-	swept   map[string]time.Time
-	nodes   uint64 // cursor of node reports
+	silent    map[site.Leaf]time.Time // leaves that did not answer the last read-back, with when they last did
+	unread    map[site.Leaf]bool      // leaves that have not answered for longer than the window
+	confirmed map[string]time.Time    // by fabric: the last read-back, in which every leaf answered but the silent
+	cursors   map[string]uint64       // by fabric
+	swept     map[string]time.Time
+	nodes     uint64 // cursor of node reports
 
 	// silenced nodes have reported that no session and no grant of their last
 	// tenant is left. After a restart the step is asked for again.
@@ -43,7 +45,7 @@ type seen struct {
 func newSeen(s *book.State) *seen {
 	v := &seen{
 		state: s, tables: fabric.NewTables(0), pending: site.NewSet(0), silenced: site.NewSet(0), judged: map[lease.ID]time.Time{},
-		unread: map[site.Leaf]bool{}, cursors: map[string]uint64{}, swept: map[string]time.Time{}, owned: map[string]map[uint32]uint32{},
+		unread: map[site.Leaf]bool{}, silent: map[site.Leaf]time.Time{}, confirmed: map[string]time.Time{}, cursors: map[string]uint64{}, swept: map[string]time.Time{}, owned: map[string]map[uint32]uint32{},
 	}
 	v.grow(s)
 	return v
@@ -130,7 +132,56 @@ func (v *seen) AsWanted(p site.Port) bool {
 }
 
 // Readable implements book.Seen.
-func (v *seen) Readable(l site.Leaf) bool { return !v.unread[l] }
+func (v *seen) Readable(l site.Leaf) bool {
+	_, silent := v.silent[l]
+	return !silent && !v.unread[l]
+}
+
+// mute notes that a leaf did not answer, and reports whether that has lasted for
+// longer than the window, for the first time.
+func (v *seen) mute(l site.Leaf, confirmed, at, now time.Time, window time.Duration) bool {
+	if _, known := v.silent[l]; !known {
+		v.silent[l] = at
+		if !confirmed.IsZero() {
+			v.silent[l] = confirmed
+		}
+	}
+	if v.unread[l] || now.Sub(v.silent[l]) <= window {
+		return false
+	}
+	v.lose([]site.Leaf{l})
+	return true
+}
+
+// lose makes leaves unknown.
+func (v *seen) lose(leaves []site.Leaf) {
+	for _, l := range leaves {
+		v.unread[l] = true
+		if _, known := v.silent[l]; !known {
+			v.silent[l] = time.Time{}
+		}
+		v.prover.MarkUnknown(l)
+	}
+}
+
+// confirm tells the prover that the leaves of nodes were as last read when their
+// fabric was read last. It is done when it is needed, not at every look.
+func (v *seen) confirm(nodes []site.Index) {
+	done := map[uint32]bool{}
+	for _, n := range nodes {
+		su := v.state.Site.NodeSU[n]
+		if done[su] {
+			continue
+		}
+		done[su] = true
+		for nic := range site.NICs {
+			leaf := v.state.Site.LeafOf(site.PortOf(n, nic))
+			if v.Readable(leaf) {
+				v.prover.MarkRead(leaf, v.confirmed[v.state.Site.Fabrics[v.state.Site.FabricOfLeaf(leaf)].ID])
+			}
+		}
+	}
+}
 
 // Fresh implements book.Seen.
 func (v *seen) Fresh() bool {
@@ -178,12 +229,13 @@ func (v *seen) portsOf(leaf site.Leaf) iter.Seq[site.Port] {
 	}
 }
 
-func (v *seen) leavesOf(f site.Fabric) iter.Seq[site.Leaf] {
-	return func(yield func(site.Leaf) bool) {
-		for leaf := range site.Leaf(v.state.Site.Leaves()) {
-			if v.state.Site.Fabrics[v.state.Site.FabricOfLeaf(leaf)].ID == f.ID && !yield(leaf) {
-				return
-			}
+// leaves lists the leaves of a fabric.
+func (v *seen) leaves(fabricIndex int) []site.Leaf {
+	var out []site.Leaf
+	for leaf := range site.Leaf(v.state.Site.Leaves()) {
+		if v.state.Site.FabricOfLeaf(leaf) == fabricIndex {
+			out = append(out, leaf)
 		}
 	}
+	return out
 }
