@@ -10,6 +10,7 @@ import (
 	"bulkhead/ledger"
 	"bulkhead/meter"
 	"bulkhead/node"
+	"bulkhead/prove"
 	"bulkhead/site"
 )
 
@@ -60,8 +61,8 @@ func (c Deliver) decide(s *State, env Env) (*Decision, error) {
 	if !l.Returning.IsZero() {
 		return nil, refuse("lease", "%s is being returned", l.ID)
 	}
-	if len(c.Isolation) == 0 {
-		return nil, refuse("isolation", "no isolation certificate: nothing is delivered unproven")
+	if err := s.checkIsolation(l, c); err != nil {
+		return nil, err
 	}
 	m, d := s.newMover(), &Decision{}
 	entry := lease.Delivered{Lease: l.ID, Tranche: l.Tranche, SU: s.Site.SUs[c.SU].ID, Reason: c.Reason, Isolation: d.body(c.Isolation)}
@@ -93,6 +94,32 @@ func (c Deliver) decide(s *State, env Env) (*Decision, error) {
 	d.add(TenantScope(l.Tenant), lease.KindDelivered, entry)
 	m.write(d)
 	return d, nil
+}
+
+// checkIsolation refuses a delivery that its isolation certificate does not
+// prove: it must be sound, of this lease and these nodes, now, and say proven.
+func (s *State) checkIsolation(l *Lease, c Deliver) error {
+	if len(c.Isolation) == 0 {
+		return refuse("isolation", "no isolation certificate: nothing is delivered unproven")
+	}
+	predicate, err := claim.Peek(c.Isolation)
+	if err != nil {
+		return refuse("isolation", "%v", err)
+	}
+	certificate, err := prove.DecodeCertificate(predicate)
+	if err != nil {
+		return refuse("isolation", "%v", err)
+	}
+	if err := certificate.Check(); err != nil {
+		return refuse("isolation", "%v", err)
+	}
+	if certificate.Verdict != prove.Proven.String() {
+		return refuse("isolation", "the verdict is %s: %v", certificate.Verdict, certificate.Failed)
+	}
+	if certificate.Lease != string(l.ID) || certificate.Nodes != site.SetOf(c.Nodes...).String() {
+		return refuse("isolation", "the certificate is of %s, nodes %.80s", certificate.Lease, certificate.Nodes)
+	}
+	return nil
 }
 
 func (s *State) applyDelivered(e *ledger.Entry, b lease.Delivered, _ Bodies) error {

@@ -28,11 +28,11 @@ type Wanted struct {
 
 // Wants says which label a node's ports should carry in its state. A node that
 // is leased carries its project's, one in turnover a label of its own, so that
-// dirty nodes don't meet, and every other one the quarantine label.
+// dirty nodes don't meet, and every other one the quarantine label: also one
+// that is not in service yet, since a port that enforces nothing is a hole in
+// its whole fabric.
 func (s *State) Wants(n site.Index) Wanted {
 	switch s.Nodes.State[n] {
-	case node.Discovered:
-		return Wanted{}
 	case node.Reserved, node.Delivered:
 		if l := s.Holder(n); l != nil {
 			return s.project(l)

@@ -207,6 +207,30 @@ func TestCheckRefuses(t *testing.T) {
 		"never read":           func() Certificate { c := proven(); c.Fabrics[0].EverRead = 0; return c },
 		"unread not said":      func() Certificate { c := proven(); c.Fabrics[0].Unread = 4; return c },
 		"fencing not as given": func() Certificate { c := proven(); c.Fabrics[0].Fencing = ""; return c },
+		"fabric twice, with its labels": func() Certificate {
+			c := proven()
+			c.Fabrics[0].Fabric, c.Fabrics[0].Family, c.Fabrics[0].Labels = "compute", c.Fabrics[1].Family, c.Fabrics[1].Labels
+			c.Assumptions = assumptions(&c)
+			return c
+		},
+		"negative that adds up": func() Certificate {
+			c := proven()
+			c.Fabrics[0].Red, c.Fabrics[0].Cut, c.Verdict = -1, 1, Cut.String()
+			c.NotProven = notProven(&c)
+			return c
+		},
+		"fabric left out, and its assumptions": func() Certificate {
+			c := proven()
+			c.Fabrics = c.Fabrics[1:]
+			c.Assumptions, c.NotProven = assumptions(&c), notProven(&c)
+			return c
+		},
+		"label elsewhere that adds up": func() Certificate {
+			c := proven()
+			c.Fabrics[0].Labels[0].Elsewhere++
+			c.Fabrics[0].Labels[0].Occurrences++
+			return c
+		},
 		"empty": func() Certificate {
 			c := proven()
 			c.Nodes, c.Ports, c.Fabrics = "", 0, []FabricPart{}

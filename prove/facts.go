@@ -56,8 +56,8 @@ type owners struct {
 	nicTables  bool // NICs have tables of their own, which must hold the label too
 	quarantine uint32
 	service    uint32
-	turnover   uint32 // the turnover label of node 0; those of the others follow
-	turnovers  uint32 // how many nodes have one
+	turnover   uint32       // the turnover label of node 0; those of the others follow
+	turnovers  uint32       // how many nodes have one
 	pages      [pages]*page // nil: nothing known
 
 	// Kept by the Prover.

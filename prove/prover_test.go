@@ -142,21 +142,31 @@ func freshly(w *world, owned map[uint32]uint32) *Prover {
 // countByHand counts where each value occurs by looking at every table.
 func countByHand(t *rapid.T, w *world, p *Prover) {
 	for f := range w.s.Fabrics {
-		count := map[uint32]int{}
+		count, misplaced := map[uint32]int{}, map[uint32]int{}
 		open := 0
 		for port := range site.Port(w.s.Ports()) {
 			if w.s.FabricOf(port) != f {
 				continue
 			}
 			r, read := w.t.Get(port)
-			var has []uint32
+			var has, wrong []uint32
 			full := r.Full
 			for _, m := range slices.Concat(r.NIC, r.Leaf) {
 				if !slices.Contains(has, m.Value()) {
 					has = append(has, m.Value())
 					count[m.Value()]++
 				}
-				full = full || m.IsFull() && fabric.IsShared(w.s.Fabrics[f].Family, m.Value())
+				shared := fabric.IsShared(w.s.Fabrics[f].Family, m.Value())
+				full = full || m.IsFull() && shared
+				owner, oneHolder := p.Facts().OwnerOf(f, m.Value()), true
+				for nic := range site.NICs {
+					oneHolder = oneHolder && w.holder[site.PortOf(port.Node(), nic)] == w.holder[port]
+				}
+				lent := owner == TurnoverHolder(port.Node()) && oneHolder
+				if is := shared && m.IsFull() || !shared && owner != w.holder[port] && !lent; is && !slices.Contains(wrong, m.Value()) {
+					wrong = append(wrong, m.Value())
+					misplaced[m.Value()]++
+				}
 			}
 			if read && (full || !r.EnforceIn || !r.EnforceOut) {
 				open++
@@ -169,6 +179,7 @@ func countByHand(t *rapid.T, w *world, p *Prover) {
 			for _, s := range strays {
 				for _, v := range s.values {
 					count[v&^misplacedBit]++
+					misplaced[v&^misplacedBit] += int(v >> 31)
 				}
 				open += bit(s.open)
 			}
@@ -181,6 +192,9 @@ func countByHand(t *rapid.T, w *world, p *Prover) {
 		for value, n := range count {
 			if got := p.Occurrences(f, value); got != n {
 				t.Fatalf("fabric %d value %d occurs at %d ports, counted %d", f, value, n, got)
+			}
+			if got := p.Misplaced(f, value); got != misplaced[value] {
+				t.Fatalf("fabric %d value %d is misplaced at %d ports, counted %d", f, value, misplaced[value], got)
 			}
 		}
 		if got := p.facts.owners[f].open; got != open {
@@ -312,6 +326,14 @@ func TestLeaseSeesElsewhere(t *testing.T) {
 		"enforcement off":                    {EnforcementOff, func(w *world) { w.ports[railPort(4)].row.EnforceIn = false }},
 		"table full":                         {EnforcementOff, func(w *world) { w.ports[railPort(4)].full = true }},
 		"uncounted port without enforcement": {EnforcementOff, func(w *world) { w.ports = append(w.ports, worldPort{leaf: 3, leafPort: 40, device: 1}) }},
+		"uncounted full member of the quarantine label": {SharedFull, func(w *world) {
+			row := fabric.Row{Leaf: []fabric.Member{fabric.Full(fabric.QuarantineLabel("", site.RoCE).Value)}, EnforceIn: true, EnforceOut: true}
+			w.ports = append(w.ports, worldPort{leaf: 3, leafPort: 40, device: 1, row: row})
+		}},
+		"full and limited member of the quarantine label": {SharedFull, func(w *world) {
+			quarantine := fabric.QuarantineLabel("", site.RoCE).Value
+			w.ports[railPort(4)].row.Leaf = []fabric.Member{fabric.Limited(quarantine), fabric.Full(quarantine)}
+		}},
 		"full member of the quarantine label": {SharedFull, func(w *world) {
 			addLabel(&w.ports[railPort(4)].row, fabric.Full(fabric.QuarantineLabel("", site.RoCE).Value))
 		}},

@@ -9,12 +9,6 @@ import (
 	"bulkhead/site"
 )
 
-// certify proves the ports of nodes of a lease and signs what was found.
-func (p *Plane) certify(l *book.Lease, nodes []site.Index) ([]byte, error) {
-	_, signed, err := p.certificate(l, nodes)
-	return signed, err
-}
-
 // verdict makes the command that records what is proven of a whole lease.
 func (p *Plane) verdict(l *book.Lease, nodes []site.Index) (book.Command, error) {
 	c, signed, err := p.certificate(l, nodes)
@@ -29,6 +23,7 @@ func (p *Plane) verdict(l *book.Lease, nodes []site.Index) (book.Command, error)
 	return command, nil
 }
 
+// certificate proves the ports of nodes of a lease and signs what was found.
 func (p *Plane) certificate(l *book.Lease, nodes []site.Index) (*prove.Certificate, []byte, error) {
 	s := p.w.state
 	now, err := p.w.now()

@@ -22,11 +22,15 @@ func (p *Plane) deliver(ctx context.Context) (bool, error) {
 	if err != nil {
 		return false, err
 	}
-	changed := false
+	s, changed := p.w.state, false
 	for _, g := range p.deliverable(now) {
-		certificate, err := p.certify(g.lease, g.nodes)
+		found, certificate, err := p.certificate(g.lease, g.nodes)
 		if err != nil {
 			return changed, err
+		}
+		if found.Verdict != prove.Proven.String() {
+			p.log.Warn("not handed over", "lease", g.lease.ID, "su", s.Site.SUs[g.su].ID, "verdict", found.Verdict, "failed", fmt.Sprint(found.Failed))
+			continue
 		}
 		if err := p.carry(ctx, book.Deliver{Lease: g.lease.ID, SU: g.su, Nodes: g.nodes, Isolation: certificate, Reason: g.reason}); err != nil {
 			return changed, err

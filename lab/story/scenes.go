@@ -11,6 +11,7 @@ import (
 	"bulkhead/contract"
 	"bulkhead/lease"
 	"bulkhead/node"
+	"bulkhead/sim"
 	"bulkhead/site"
 )
 
@@ -20,12 +21,11 @@ func day(month time.Month, d, hour, minute int) time.Time {
 
 // scenes are in order of time.
 func scenes() []Scene {
-	return []Scene{
+	list := []Scene{
 		{Begin, "the site is imported", importSite},
 		{Begin, "the tenants are registered", registerTenants},
 		{Begin, "the contracts are quoted and signed", signContracts},
 		{day(4, 20, 0, 20), "a node is going to lie about its wipe", plantLiar},
-		{day(4, 24, 9, 0), "the node that lied is repaired", repairLiar},
 		{day(5, 9, 16, 0), "Tidewater gives notice", giveNotice},
 		{day(5, 12, 3, 0), "a leaf fails for five hours", failLeaf},
 		{day(5, 18, 14, 30), "a port is mis-configured behind the control plane", misconfigure},
@@ -34,6 +34,11 @@ func scenes() []Scene {
 		{day(5, 27, 3, 10), "a second person releases the brake", releaseBrake},
 		{day(6, 8, 12, 0), "a hall slips by three weeks", slipHall},
 	}
+	for at := day(4, 27, 9, 0); at.Before(end); at = at.AddDate(0, 0, 7) {
+		list = append(list, Scene{at, "the weekly round of repairs", repairQuarantined})
+	}
+	slices.SortStableFunc(list, func(a, b Scene) int { return a.At.Compare(b.At) })
+	return list
 }
 
 func importSite(ctx context.Context, t *Telling) error {
@@ -113,16 +118,19 @@ func plantLiar(ctx context.Context, t *Telling) error {
 	if !found {
 		return nil
 	}
-	return t.World.Inject(ctx, Trouble{Kind: "liar", Node: n})
+	return t.World.Inject(ctx, t.Clock.Now(), sim.Fault{Kind: sim.Liar, Node: n})
 }
 
-func repairLiar(ctx context.Context, t *Telling) error {
-	var ids []site.Index
-	t.Plane.View(func(s *book.State) { ids = s.Nodes.By[node.Quarantined].Slice() })
-	if len(ids) == 0 {
+// repairQuarantined is what the owner's people do every Monday: whatever was
+// quarantined is looked at, and wiped and attested anew when it comes back.
+func repairQuarantined(ctx context.Context, t *Telling) error {
+	var nodes []site.Index
+	t.Plane.View(func(s *book.State) { nodes = s.Nodes.By[node.Quarantined].Slice() })
+	if len(nodes) == 0 {
 		return nil
 	}
-	_, err := t.Plane.Submit(ctx, "repair quarantined in April", book.SendToRepair{Nodes: ids, Reason: "wipe did not hold; drives are checked"})
+	id := "repair of " + t.Clock.Now().Format(time.DateOnly)
+	_, err := t.Plane.Submit(ctx, id, book.SendToRepair{Nodes: nodes, Reason: "weekly round: drives and boards are checked"})
 	return err
 }
 
@@ -155,11 +163,11 @@ func failLeaf(ctx context.Context, t *Telling) error {
 	if !found {
 		return nil
 	}
-	return t.World.Inject(ctx, Trouble{Kind: "leaf-down", Leaf: leaf, For: 5 * time.Hour})
+	return t.World.Inject(ctx, t.Clock.Now(), sim.Fault{Kind: sim.LeafDown, Leaf: leaf, For: 5 * time.Hour})
 }
 
 func misconfigure(ctx context.Context, t *Telling) error {
-	var trouble Trouble
+	var fault sim.Fault
 	found := false
 	t.Plane.View(func(s *book.State) {
 		n, ok := firstDelivered(s, t.Cast.Research.Tenant, t.Cast.Flagship.Tranches[0].Fabric, 1)
@@ -169,13 +177,13 @@ func misconfigure(ctx context.Context, t *Telling) error {
 		fabricID := t.Cast.Flagship.Tranches[0].Fabric
 		label, has := s.Labels[fabricID].ValueOf(book.ProjectOwner(t.Cast.Flagship.Tenant, t.Cast.Flagship.Project))
 		if has {
-			trouble, found = Trouble{Kind: "misconfigured-port", Node: n, NIC: 3, Label: label.Value}, true
+			fault, found = sim.Fault{Kind: sim.Misconfigured, Node: n, NIC: 3, Label: label.Value}, true
 		}
 	})
 	if !found {
 		return nil
 	}
-	return t.World.Inject(ctx, trouble)
+	return t.World.Inject(ctx, t.Clock.Now(), fault)
 }
 
 func giveNotice(ctx context.Context, t *Telling) error {
@@ -188,7 +196,7 @@ func amend(ctx context.Context, t *Telling) error { return t.sell(ctx, t.Cast.Am
 func poison(ctx context.Context, t *Telling) error {
 	ports := 0
 	t.Plane.View(func(s *book.State) { ports = min(5000, s.Site.Ports()/4) })
-	return t.World.Inject(ctx, Trouble{Kind: "poisoned", Ports: ports, For: 45 * time.Minute})
+	return t.World.Inject(ctx, t.Clock.Now(), sim.Fault{Kind: sim.Poisoned, Ports: ports, For: 45 * time.Minute})
 }
 
 func releaseBrake(ctx context.Context, t *Telling) error {

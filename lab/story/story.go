@@ -17,6 +17,7 @@ import (
 	"bulkhead/contract"
 	"bulkhead/node"
 	"bulkhead/run"
+	"bulkhead/sim"
 	"bulkhead/site"
 )
 
@@ -32,21 +33,10 @@ type Cast struct {
 }
 
 // World is the devices' side of the story: time passes there, and things break.
+// It is the simulator, in this process or in one of its own.
 type World interface {
 	Advance(ctx context.Context, to time.Time) error
-	Inject(ctx context.Context, f Trouble) error
-}
-
-// Trouble is one thing that goes wrong, by intention of the story, beside the
-// failures that the seed brings.
-type Trouble struct {
-	Kind  string        // liar | leaf-down | misconfigured-port | poisoned | cleared
-	Node  site.Index    // liar, misconfigured-port
-	Leaf  site.Leaf     // leaf-down
-	NIC   int           // misconfigured-port
-	Label uint32        // misconfigured-port: whose label appears there
-	Ports int           // poisoned: how many
-	For   time.Duration // leaf-down, poisoned
+	Inject(ctx context.Context, at time.Time, f sim.Fault) error
 }
 
 // Scene is one thing that people or fate do at a time. A scene may be played

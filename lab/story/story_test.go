@@ -14,12 +14,12 @@ import (
 	"bulkhead/book"
 	"bulkhead/bundle"
 	"bulkhead/claim"
-	"bulkhead/fabric"
 	"bulkhead/keystore"
 	"bulkhead/ledger"
 	"bulkhead/ledger/memory"
 	"bulkhead/ledger/sqlite"
 	"bulkhead/run"
+	"bulkhead/sim"
 )
 
 func TestFakeStory(t *testing.T) {
@@ -27,7 +27,7 @@ func TestFakeStory(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	w, err := newFake(cast.Site)
+	w, err := sim.FromTemplate(cast.Site, sim.DefaultConfig(1, Begin))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -36,11 +36,7 @@ func TestFakeStory(t *testing.T) {
 		t.Fatal(err)
 	}
 	clock := run.NewVirtualClock(Begin)
-	w.now = Begin
-	devices := run.Devices{Fabrics: map[string]fabric.Driver{}, Nodes: fakeNodes{w}}
-	for i, f := range w.s.Fabrics {
-		devices.Fabrics[f.ID] = fakeFabric{w, i}
-	}
+	devices := run.Devices{Fabrics: w.Fabrics(), Nodes: w.Nodes()}
 	var log ledger.Log = memory.New()
 	if os.Getenv("STORY") == "full" {
 		if log, err = sqlite.Open(t.TempDir() + "/ledger.db"); err != nil {
@@ -48,12 +44,12 @@ func TestFakeStory(t *testing.T) {
 		}
 	}
 	plane, err := run.Open(context.Background(), run.Config{Log: log, Signers: keys, Clock: clock, Devices: devices, Writer: "test", Notify: func(es []ledger.Entry) {
-			for _, e := range es {
-				if e.Kind == "node.moved/1" && e.Scope == "site" && strings.Contains(string(e.Body), "quarantined") {
-					t.Log(e.Time, string(e.Body[:min(600, len(e.Body))]))
-				}
+		for _, e := range es {
+			if e.Kind == "node.moved/1" && e.Scope == "site" && strings.Contains(string(e.Body), "quarantined") {
+				t.Log(e.Time, string(e.Body[:min(600, len(e.Body))]))
 			}
-		},
+		}
+	},
 		Logger: slog.New(slog.NewTextHandler(os.Stderr, nil))})
 	if err != nil {
 		t.Fatal(err)
