@@ -162,6 +162,7 @@ func (v *verifier) fail(at place, check Check, subject, format string, args ...a
 		return
 	}
 	v.failed++
+	v.failures[check]++
 	if len(v.findings) < maxFindings {
 		v.findings = append(v.findings, Finding{Check: check, Entry: at.entry, Kind: at.kind, Subject: subject, Reason: fmt.Sprintf(format, args...)})
 	}

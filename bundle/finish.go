@@ -38,7 +38,7 @@ func (v *verifier) finish() {
 func (v *verifier) write() {
 	r, m := v.report, v.c.manifest
 	r.Proven = v.failed == 0
-	r.Rejected, r.Unlisted = v.findings, v.failed-len(v.findings)
+	r.Rejected, r.Unlisted, r.RejectedBy = v.findings, v.failed-len(v.findings), v.failures
 	if r.Rejected == nil {
 		r.Rejected = []Finding{}
 	}

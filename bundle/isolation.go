@@ -3,6 +3,7 @@ package bundle
 import (
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"bulkhead/claim"
@@ -14,6 +15,19 @@ import (
 type isolationSays struct {
 	*prove.Certificate
 	nodes *site.Set
+}
+
+// why is the checks that an isolation certificate says have failed.
+func (c *isolationSays) why() string {
+	var parts []string
+	for _, f := range c.Failed {
+		where := ""
+		if f.Elsewhere {
+			where = " that are not the lease's"
+		}
+		parts = append(parts, fmt.Sprintf("%s at %d ports of %s%s", f.Check, f.Ports, f.Fabric, where))
+	}
+	return strings.Join(parts, ", ")
 }
 
 // readIsolation opens an isolation certificate and has it add up: its verdict
@@ -46,7 +60,7 @@ func (v *verifier) isolationShown(l *leaseLog, nodes []*nodeLog, o *opened) {
 			return
 		}
 		if c.Verdict != prove.Proven.String() {
-			v.fail(at, CheckIsolation, string(l.Lease), "nodes are delivered on an isolation certificate with the verdict %q", c.Verdict)
+			v.fail(at, CheckIsolation, string(l.Lease), "nodes are delivered on an isolation certificate with the verdict %q: %s", c.Verdict, c.why())
 		}
 		if age := now.Sub(c.Issued); age > time.Duration(c.WindowSeconds)*time.Second {
 			v.fail(at, CheckIsolation, string(l.Lease), "nodes are delivered on an isolation certificate of %s, which counts for %d seconds", stamp(c.Issued), c.WindowSeconds)
@@ -140,6 +154,6 @@ func (v *verifier) judged(b *prove.Judged) {
 			}, v.policy.Minimum.Isolation)
 			return
 		}
-		v.tally.unproven = append(v.tally.unproven, fmt.Sprintf("isolation of %s was %s at %s (verdict %d)", b.Lease, c.Verdict, stamp(c.Issued), b.Epoch))
+		v.tally.unproven = append(v.tally.unproven, fmt.Sprintf("isolation of %s was %s at %s (verdict %d): %s", b.Lease, c.Verdict, stamp(c.Issued), b.Epoch, c.why()))
 	})
 }

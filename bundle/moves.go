@@ -19,6 +19,7 @@ type nodeLog struct {
 	number    uint32
 	unit      *unitLog
 	seen      bool // it has moved
+	left      bool // it left its slot before it was delivered: the log is not told what it did since
 	state     node.State
 	seq       uint32
 	turnover  uint32
@@ -131,6 +132,9 @@ func (v *verifier) holder(n *nodeLog) (slotRef, bool) {
 
 // release takes a node out of a slot.
 func (v *verifier) release(number uint32, ref slotRef) {
+	if n := v.numbers[number]; n != nil && n.owner == nil {
+		n.left = true
+	}
 	refs := v.claims[number]
 	for i, r := range refs {
 		if r == ref {
@@ -177,7 +181,7 @@ func (v *verifier) moves(b *node.Moved) {
 		n := v.node(m.Node, m.Index)
 		v.place(n, b.SU)
 		v.follows(n, b, m)
-		n.seen, n.state, n.seq, n.turnover = true, b.To, m.Seq, m.Turnover
+		n.seen, n.left, n.state, n.seq, n.turnover = true, false, b.To, m.Seq, m.Turnover
 		v.arrived(n, b, m)
 	}
 }
@@ -188,7 +192,7 @@ func (v *verifier) moves(b *node.Moved) {
 func (v *verifier) follows(n *nodeLog, b *node.Moved, m *node.MovedNode) {
 	enters := b.From == node.Ready && b.To == node.Reserved
 	_, held := v.holder(n)
-	ours := n.owner != nil || n.seen && held && n.state == node.Reserved
+	ours := n.owner != nil || n.seen && held && n.state == node.Reserved && !n.left
 	if !ours && enters && (!n.seen || m.Seq > n.seq && m.Turnover >= n.turnover) {
 		return
 	}

@@ -80,6 +80,9 @@ func ParsePolicy(file string, data []byte) (*Policy, error) {
 	if len(data) > maxPolicy {
 		return nil, fmt.Errorf("%s: %d bytes, a policy has at most %d", file, len(data), maxPolicy)
 	}
+	if line := tooDeep(data); line > 0 {
+		return nil, fmt.Errorf("%s:%d: nested too deeply: a policy needs no more than %d levels", file, line, maxDepth)
+	}
 	var p Policy
 	decoder := yaml.NewDecoder(bytes.NewReader(data), yaml.Strict())
 	if err := decoder.Decode(&p); err != nil {
@@ -95,6 +98,36 @@ func ParsePolicy(file string, data []byte) (*Policy, error) {
 		return nil, fmt.Errorf("%s: %w", file, err)
 	}
 	return &p, nil
+}
+
+// maxDepth is how deep a file may nest. The YAML parser takes time that grows
+// with the square of the depth, and memory for each level.
+const maxDepth = 16
+
+// tooDeep finds the first line that nests deeper, before the parser does. It
+// counts brackets and dashes wherever they stand; 0 means none.
+func tooDeep(data []byte) int {
+	open, line := 0, 1
+	for rest := data; len(rest) > 0; line++ {
+		var text []byte
+		text, rest, _ = bytes.Cut(rest, []byte("\n"))
+		lead := len(text) - len(bytes.TrimLeft(text, " -?:\t"))
+		if lead > 4*maxDepth {
+			return line
+		}
+		for _, c := range text {
+			switch c {
+			case '[', '{':
+				open++
+			case ']', '}':
+				open = max(open-1, 0)
+			}
+			if open > maxDepth {
+				return line
+			}
+		}
+	}
+	return 0
 }
 
 // Encode writes the policy as YAML that ParsePolicy reads.

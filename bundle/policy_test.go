@@ -52,6 +52,8 @@ func TestPolicyErrors(t *testing.T) {
 		{"a short key", change("purpose: invoice\n", "purpose: invoice\n  public: "+key+"\n"), "already"},
 		{"a wrong id", change("id: "+owner.Invoice.KeyID, "id: "+owner.Statement.KeyID), "keys[2].id"},
 		{"an unknown grade", change("turnover: simulated", "turnover: excellent"), "expected one of"},
+		{"brackets without end", strings.Repeat("[", 1<<20), "nested too deeply"},
+		{"dashes without end", strings.Repeat("- ", 1<<20), "nested too deeply"},
 		{"two documents", good + "---\n" + good, "more than one document"},
 		{"a time that ends before it begins", change("purpose: invoice\n", "purpose: invoice\n  from: 2026-05-01T00:00:00Z\n  until: 2026-04-01T00:00:00Z\n"), "keys[2].until"},
 		{"a revoked key alone", change("purpose: invoice\n", "purpose: invoice\n  revoked: true\n"), "none for purpose invoice"},
@@ -60,7 +62,7 @@ func TestPolicyErrors(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			_, err := bundle.ParsePolicy("tenant.policy", []byte(c.data))
-			if err == nil || !strings.Contains(err.Error(), c.says) || !strings.HasPrefix(err.Error(), "tenant.policy: ") {
+			if err == nil || !strings.Contains(err.Error(), c.says) || !strings.HasPrefix(err.Error(), "tenant.policy:") {
 				t.Fatalf("expected an error with %q, got %v", c.says, err)
 			}
 		})

@@ -16,6 +16,7 @@ type Report struct {
 	NotProven  []string         `json:"not_proven"`
 	Rejected   []Finding        `json:"rejected"`
 	Unlisted   int              `json:"rejected_unlisted,omitempty"` // findings beyond those listed
+	RejectedBy map[Check]int    `json:"rejected_by"`                 // all findings by check
 	Site       string           `json:"site"`
 	Tenant     string           `json:"tenant"`
 	SignedBy   string           `json:"signed_by"` // key id of the manifest's signature
@@ -118,7 +119,7 @@ func (r *Report) WriteText(w io.Writer) error {
 		p.line("  - %s", n)
 	}
 	if len(r.Rejected) > 0 {
-		p.line("\nRejected for %s", count(len(r.Rejected)+r.Unlisted, "reason"))
+		p.line("\nRejected for %s: %s", count(len(r.Rejected)+r.Unlisted, "reason"), words(r.RejectedBy))
 		for _, f := range r.Rejected {
 			p.line("  - %s", f)
 		}
@@ -201,7 +202,7 @@ func count(n int, word string) string {
 	return fmt.Sprintf("%d %ss", n, word)
 }
 
-func words(m map[string]int) string {
+func words[K ~string](m map[K]int) string {
 	out := ""
 	for _, k := range sorted(m) {
 		if out != "" {

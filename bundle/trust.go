@@ -25,12 +25,18 @@ type trustKey struct {
 	Until   time.Time `yaml:"until"`
 }
 
+// maxTrust is the size of a trust file in bytes: some thousand keys.
+const maxTrust = 1 << 20
+
 // PolicyFromTrust makes a policy for a tenant from the owner's published trust
 // file: the keys are the owner's, everything else is still to be decided. Keys
 // of purposes that a tenant needs none of are left out.
 func PolicyFromTrust(file string, data []byte, tenant string) (*Policy, error) {
-	if len(data) > maxPolicy {
-		return nil, fmt.Errorf("%s: %d bytes, a trust file has at most %d", file, len(data), maxPolicy)
+	if len(data) > maxTrust {
+		return nil, fmt.Errorf("%s: %d bytes, a trust file has at most %d", file, len(data), maxTrust)
+	}
+	if line := tooDeep(data); line > 0 {
+		return nil, fmt.Errorf("%s:%d: nested too deeply: a trust file needs no more than %d levels", file, line, maxDepth)
 	}
 	var t trustFile
 	if err := yaml.NewDecoder(bytes.NewReader(data), yaml.Strict()).Decode(&t); err != nil {

@@ -46,6 +46,7 @@ type verifier struct {
 	c        *container
 	findings []Finding
 	failed   int
+	failures map[Check]int
 
 	at   place
 	time time.Time // of the entry under way
@@ -101,7 +102,7 @@ func newVerifier(policy *Policy, opts Options) (*verifier, error) {
 		return nil, fmt.Errorf("policy: %w", err)
 	}
 	v := &verifier{
-		policy: policy, opts: opts,
+		policy: policy, opts: opts, failures: map[Check]int{},
 		opened:    map[claim.Digest]*opened{},
 		contracts: map[string]*contractLog{},
 		quotes:    map[string]*contract.Quoted{},

@@ -52,17 +52,26 @@ func (s *Store) Trust(site string) (Trust, error) {
 // Encode writes the trust file.
 func (t Trust) Encode() ([]byte, error) { return json.MarshalIndent(t, "", "  ") }
 
-// Verifier is the note verifier of the checkpoint key in use.
-func (s *Store) Verifier() (note.Verifier, error) {
-	k, err := s.current("checkpoint")
-	if err != nil {
-		return nil, err
+// Verifiers are the note verifiers of the checkpoint keys, retired ones too.
+func (s *Store) Verifiers() ([]note.Verifier, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var out []note.Verifier
+	for i := range s.keys {
+		if s.keys[i].Purpose != "checkpoint" {
+			continue
+		}
+		_, public, err := noteKeys(&s.keys[i])
+		if err != nil {
+			return nil, err
+		}
+		v, err := note.NewVerifier(public)
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, v)
 	}
-	_, verifier, err := noteKeys(&k)
-	if err != nil {
-		return nil, err
-	}
-	return note.NewVerifier(verifier)
+	return out, nil
 }
 
 // noteKeys writes a key in the encodings of signed notes (C2SP signed-note):

@@ -16,9 +16,10 @@ import (
 // outside the store. A store that has less than this was rolled back, or is a
 // replica that lacks the end: going on from it would show two histories.
 type Published struct {
-	Path     string
-	Origin   string // of the whole ledger's checkpoints; "" accepts none yet
-	Verifier note.Verifier
+	Path string
+	// Verifiers are the checkpoint keys in use and retired: a checkpoint that
+	// was published before a rotation still counts.
+	Verifiers []note.Verifier
 }
 
 // ErrRolledBack is returned when the store holds less than was published.
@@ -33,11 +34,23 @@ func (p *Published) Load() (Checkpoint, error) {
 	if err != nil {
 		return Checkpoint{}, err
 	}
-	c, err := OpenCheckpoint(data, originOf(data), p.Verifier)
+	c, err := p.open(data)
 	if err != nil {
 		return Checkpoint{}, fmt.Errorf("%s: %w", p.Path, err)
 	}
 	return c, nil
+}
+
+// open reads a checkpoint by whichever key signed it.
+func (p *Published) open(data []byte) (Checkpoint, error) {
+	err := errors.New("checkpoint: no key to check it with")
+	for _, v := range p.Verifiers {
+		var c Checkpoint
+		if c, err = OpenCheckpoint(data, originOf(data), v); err == nil {
+			return c, nil
+		}
+	}
+	return Checkpoint{}, err
 }
 
 // originOf is the first line of a note. The signature covers it.
@@ -75,7 +88,7 @@ func (p *Published) Check(head uint64, rootAt func(size uint64) (claim.Digest, e
 
 // Store replaces the file by a newer checkpoint, atomically and durably.
 func (p *Published) Store(signed []byte) error {
-	if _, err := OpenCheckpoint(signed, originOf(signed), p.Verifier); err != nil {
+	if _, err := p.open(signed); err != nil {
 		return err
 	}
 	temporary, err := os.CreateTemp(filepath.Dir(p.Path), ".checkpoint-*")

@@ -24,19 +24,36 @@ type Evidence struct {
 	Grants   int            // of a fence: storage grants still live
 }
 
+// evidenceJSON is how evidence is read.
 type evidenceJSON struct {
-	Receipts wipe.Grouped  `json:"receipts,omitempty"`
-	Quote    *attest.Quote `json:"quote,omitempty"`
-	BurnIn   *BurnIn       `json:"burn_in,omitempty"`
+	Receipts []wipe.Group  `json:"receipts"`
+	Quote    *attest.Quote `json:"quote"`
+	BurnIn   *BurnIn       `json:"burn_in"`
 	Sessions int           `json:"bmc_sessions"`
 	Grants   int           `json:"storage_grants"`
 }
 
-// MarshalJSON writes receipts grouped, see wipe.Grouped.
-func (e Evidence) MarshalJSON() ([]byte, error) { return json.Marshal(e.compact()) }
-
-func (e *Evidence) compact() evidenceJSON {
-	return evidenceJSON{e.Receipts, e.Quote, e.BurnIn, e.Sessions, e.Grants}
+// MarshalJSON writes receipts grouped, see wipe.Grouped, and leaves out what is
+// not there. It is put together by hand: a wave of turnovers writes thousands.
+func (e Evidence) MarshalJSON() ([]byte, error) {
+	out := append(make([]byte, 0, 8192), '{')
+	if len(e.Receipts) > 0 {
+		out = append(wipe.Grouped(e.Receipts).AppendJSON(append(out, `"receipts":`...)), ',')
+	}
+	for _, part := range []struct {
+		field string
+		value any
+		there bool
+	}{{`"quote":`, e.Quote, e.Quote != nil}, {`"burn_in":`, e.BurnIn, e.BurnIn != nil}} {
+		if part.there {
+			encoded, err := json.Marshal(part.value)
+			if err != nil {
+				return nil, err
+			}
+			out = append(append(append(out, part.field...), encoded...), ',')
+		}
+	}
+	return fmt.Appendf(out, `"bmc_sessions":%d,"storage_grants":%d}`, e.Sessions, e.Grants), nil
 }
 
 // UnmarshalJSON reads what MarshalJSON writes; unknown fields are refused.
@@ -45,7 +62,11 @@ func (e *Evidence) UnmarshalJSON(data []byte) error {
 	if err := strict(data, &j); err != nil {
 		return err
 	}
-	*e = Evidence{j.Receipts, j.Quote, j.BurnIn, j.Sessions, j.Grants}
+	receipts, err := wipe.Expand(j.Receipts)
+	if err != nil {
+		return err
+	}
+	*e = Evidence{receipts, j.Quote, j.BurnIn, j.Sessions, j.Grants}
 	return nil
 }
 
@@ -83,7 +104,9 @@ type Turnover struct {
 	BurnIn   *BurnIn         `json:"burn_in"`
 }
 
-type turnoverJSON struct {
+// turnoverJSON is a turnover in JSON, with the receipts grouped: as Receipts is,
+// written or read.
+type turnoverJSON[Receipts wipe.Grouped | []wipe.Group] struct {
 	Node     string          `json:"node"`
 	Serial   string          `json:"serial"`
 	Kind     string          `json:"kind"`
@@ -93,23 +116,27 @@ type turnoverJSON struct {
 	Devices  claim.Digest    `json:"devices"`
 	Key      site.PublicKey  `json:"attestation_key"`
 	Golden   [3]claim.Digest `json:"golden_pcrs"`
-	Receipts wipe.Grouped    `json:"receipts"`
+	Receipts Receipts        `json:"receipts"`
 	Quote    *attest.Quote   `json:"quote"`
 	BurnIn   *BurnIn         `json:"burn_in"`
 }
 
 // MarshalJSON writes receipts grouped, see wipe.Grouped.
 func (t Turnover) MarshalJSON() ([]byte, error) {
-	return json.Marshal(turnoverJSON{t.Node, t.Serial, t.Kind, t.Turnover, t.Origin, t.Root, t.Devices, t.Key, t.Golden, t.Receipts, t.Quote, t.BurnIn})
+	return json.Marshal(turnoverJSON[wipe.Grouped]{t.Node, t.Serial, t.Kind, t.Turnover, t.Origin, t.Root, t.Devices, t.Key, t.Golden, t.Receipts, t.Quote, t.BurnIn})
 }
 
 // UnmarshalJSON reads what MarshalJSON writes; unknown fields are refused.
 func (t *Turnover) UnmarshalJSON(data []byte) error {
-	var j turnoverJSON
+	var j turnoverJSON[[]wipe.Group]
 	if err := strict(data, &j); err != nil {
 		return err
 	}
-	*t = Turnover{j.Node, j.Serial, j.Kind, j.Turnover, j.Origin, j.Root, j.Devices, j.Key, j.Golden, j.Receipts, j.Quote, j.BurnIn}
+	receipts, err := wipe.Expand(j.Receipts)
+	if err != nil {
+		return err
+	}
+	*t = Turnover{j.Node, j.Serial, j.Kind, j.Turnover, j.Origin, j.Root, j.Devices, j.Key, j.Golden, receipts, j.Quote, j.BurnIn}
 	return nil
 }
 

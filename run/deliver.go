@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"bulkhead/book"
+	"bulkhead/lease"
 	"bulkhead/node"
 	"bulkhead/prove"
 	"bulkhead/site"
@@ -23,13 +24,21 @@ func (p *Plane) deliver(ctx context.Context) (bool, error) {
 		return false, err
 	}
 	s, changed := p.w.state, false
+	held := map[lease.ID]bool{}
 	for _, g := range p.deliverable(now) {
+		if held[g.lease.ID] {
+			continue
+		}
 		found, certificate, err := p.certificate(g.lease, g.nodes)
 		if err != nil {
 			return changed, err
 		}
 		if found.Verdict != prove.Proven.String() {
-			p.log.Warn("not handed over", "lease", g.lease.ID, "su", s.Site.SUs[g.su].ID, "verdict", found.Verdict, "failed", fmt.Sprint(found.Failed))
+			// These nodes are proven by themselves, so what fails is elsewhere
+			// in the fabric, and fails for the whole lease: the next round looks
+			// again.
+			p.log.Info("not handed over yet", "lease", g.lease.ID, "su", s.Site.SUs[g.su].ID, "verdict", found.Verdict, "failed", fmt.Sprint(found.Failed))
+			held[g.lease.ID] = true
 			continue
 		}
 		if err := p.carry(ctx, book.Deliver{Lease: g.lease.ID, SU: g.su, Nodes: g.nodes, Isolation: certificate, Reason: g.reason}); err != nil {

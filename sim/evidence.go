@@ -1,7 +1,6 @@
 package sim
 
 import (
-	"encoding/json"
 	"runtime"
 	"sync"
 	"time"
@@ -76,7 +75,7 @@ func (s *Sim) evidence(n site.Index, r *run) ([]byte, error) {
 		draws := s.draw(drawBurnIn, uint64(n), hashID(r.id))
 		e.BurnIn = &node.BurnIn{GPUs: site.GPUs, Minutes: int(burnIn / time.Minute), GBps: float64(4200+draws.below(200)) / 10}
 	}
-	return json.Marshal(e)
+	return e.MarshalJSON()
 }
 
 // receipts are those of a wipe. All devices begin when the step does. Where a

@@ -25,7 +25,6 @@ type ports struct {
 	failing map[site.Port]bool
 	poison  map[site.Port]int    // read back as garbage, by how many faults
 	moved   map[site.Port]uint64 // cabled to another device than the inventory says
-	members [2][]fabric.Member   // scratch
 	reading []fabric.Reading     // scratch
 }
 
@@ -70,12 +69,8 @@ const defaultPartition = 0x7fff
 
 // hold makes a port's devices carry a row.
 func (v *ports) hold(s *site.Site, p site.Port, row fabric.Row) {
-	neighbour := s.PortID[p]
-	if other, ok := v.moved[p]; ok {
-		neighbour = other
-	}
 	v.tables.Set(&fabric.Reading{Port: p, NIC: row.NIC, Leaf: row.Leaf, EnforceIn: row.EnforceIn, EnforceOut: row.EnforceOut,
-		Class: row.Class, Neighbour: neighbour})
+		Class: row.Class, Neighbour: s.PortID[p]})
 }
 
 // touch notes that what a port's leaf reads back as has changed.

@@ -20,6 +20,7 @@ type nodes struct {
 	log       []record            // oldest first; records from floor on are all there
 	floor     uint64
 	seq       uint64 // of the newest record
+	keep      int    // records that are kept one by one
 }
 
 // nodeState is one node's devices, 120 bytes.
@@ -70,6 +71,7 @@ type record struct {
 const maxLog = 1 << 18
 
 func (v *nodes) init() {
+	v.keep = maxLog
 	v.given = map[uint64]struct{}{}
 	v.inventory.known = map[string]uint32{}
 }
@@ -85,8 +87,8 @@ func (v *nodes) say(r record) uint64 {
 	v.seq++
 	r.seq = v.seq
 	v.log = append(v.log, r)
-	if len(v.log) > 2*maxLog {
-		v.log = slices.Clone(v.log[len(v.log)-maxLog:])
+	if len(v.log) > 2*v.keep {
+		v.log = slices.Clone(v.log[len(v.log)-v.keep:])
 		v.floor = v.log[0].seq - 1
 	}
 	return r.seq
@@ -296,7 +298,8 @@ func (v *nodes) since(since uint64) []record {
 		if st.ended != nil && st.endedSeq > since {
 			records = append(records, record{seq: st.endedSeq, at: st.ended.end, node: site.Index(i), run: st.ended})
 		}
-		if st.class > 0 && st.sickSeq > since || st.class == 0 && since > 0 && st.sickSeq > since {
+		// From the beginning, being well is nothing to say.
+		if st.sickSeq > since && (st.class > 0 || since > 0) {
 			records = append(records, record{seq: st.sickSeq, at: time.Unix(0, st.sickAt).UTC(), node: site.Index(i),
 				class: st.class, failed: st.class > 0, dead: st.dead})
 		}

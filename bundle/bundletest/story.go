@@ -3,6 +3,7 @@ package bundletest
 import (
 	"encoding/json"
 	"fmt"
+	"slices"
 	"time"
 
 	"bulkhead/bundle"
@@ -120,8 +121,8 @@ func (s *Story) Until(t time.Time) { s.Now = t.UTC() }
 
 // Spare is the first node that is in no slot and ready.
 func (s *Story) Spare() *Node {
-	for _, n := range s.world.nodes[len(s.Slots):] {
-		if n.State == node.Ready {
+	for _, n := range s.world.nodes {
+		if n.State == node.Ready && !slices.Contains(s.Slots, n) {
 			return n
 		}
 	}
@@ -266,10 +267,13 @@ func (s *Story) Clean(nodes ...*Node) {
 	s.Wait(time.Hour)
 	s.Move(node.Attesting, "wiped", nil, nodes...)
 	s.Wait(time.Hour)
-	s.Move(node.Ready, "clean", func(n *Node) claim.Digest {
-		n.Statement = s.SignTurnover(s.Turnover(n))
-		return n.Statement
-	}, nodes...)
+	s.Move(node.Ready, "clean", s.CleanEvidence, nodes...)
+}
+
+// CleanEvidence signs the turnover of a node that is clean again.
+func (s *Story) CleanEvidence(n *Node) claim.Digest {
+	n.Statement = s.SignTurnover(s.Turnover(n))
+	return n.Statement
 }
 
 // FenceProof is what read-back shows of a node whose labels were taken away.

@@ -12,7 +12,6 @@ import (
 	"io"
 	"os"
 	"path/filepath"
-	"time"
 
 	"bulkhead/book"
 	"bulkhead/keystore"
@@ -60,7 +59,7 @@ func Run(ctx context.Context, o Options) (err error) {
 		return err
 	}
 	defer log.Close()
-	keys, err := keystore.Open(filepath.Join(o.Out, "keys"), time.Now())
+	keys, err := keystore.Open(filepath.Join(o.Out, "keys"), story.Begin)
 	if err != nil {
 		return err
 	}

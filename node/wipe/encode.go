@@ -17,8 +17,8 @@ type Grouped []Receipt
 // MaxReceipts is how many receipts a node may have: more than any inventory.
 const MaxReceipts = 256
 
-// group is what neighbouring receipts have in common.
-type group struct {
+// Group is what neighbouring receipts have in common: how Grouped is read.
+type Group struct {
 	Class    string       `json:"class"`
 	Model    string       `json:"model"`
 	Firmware string       `json:"firmware"`
@@ -31,11 +31,11 @@ type group struct {
 	Size     uint64       `json:"size"`
 	Sampled  int          `json:"sampled"`
 	Sample   claim.Digest `json:"sample"`
-	Devices  []line       `json:"devices"`
+	Devices  []Line       `json:"devices"`
 }
 
-// line is what a receipt has of its own.
-type line struct {
+// Line is what a receipt has of its own.
+type Line struct {
 	Serial string `json:"serial"`
 	End    int64  `json:"end"`
 	Offset uint64 `json:"offset"`
@@ -49,7 +49,12 @@ func alike(a, b *Receipt) bool {
 // MarshalJSON writes the groups. It is hand-made: a wave of turnovers writes
 // thousands of them.
 func (rs Grouped) MarshalJSON() ([]byte, error) {
-	out := append(make([]byte, 0, 4096), '[')
+	return rs.AppendJSON(make([]byte, 0, 4096)), nil
+}
+
+// AppendJSON appends what MarshalJSON returns.
+func (rs Grouped) AppendJSON(out []byte) []byte {
+	out = append(out, '[')
 	text := func(field, s string) {
 		out = append(out, field...)
 		out = appendText(out, s)
@@ -91,7 +96,7 @@ func (rs Grouped) MarshalJSON() ([]byte, error) {
 	if len(rs) > 0 {
 		out = append(out, "]}"...)
 	}
-	return append(out, ']'), nil
+	return append(out, ']')
 }
 
 // appendText writes a JSON string, as encoding/json would.
@@ -110,23 +115,33 @@ func appendText(out []byte, s string) []byte {
 
 // UnmarshalJSON reads what MarshalJSON writes, and no unknown field.
 func (rs *Grouped) UnmarshalJSON(data []byte) error {
-	var groups []group
+	var groups []Group
 	decoder := json.NewDecoder(bytes.NewReader(data))
 	decoder.DisallowUnknownFields()
 	if err := decoder.Decode(&groups); err != nil {
 		return fmt.Errorf("wipe receipts: %w", err)
 	}
+	receipts, err := Expand(groups)
+	if err == nil {
+		*rs = receipts
+	}
+	return err
+}
+
+// Expand returns the receipts of groups. Whoever decodes groups as part of
+// something larger saves a pass over them.
+func Expand(groups []Group) ([]Receipt, error) {
 	n := 0
 	for i := range groups {
 		if len(groups[i].Devices) == 0 {
-			return fmt.Errorf("wipe receipts: group %d has no device", i)
+			return nil, fmt.Errorf("wipe receipts: group %d has no device", i)
 		}
 		n += len(groups[i].Devices)
 	}
 	if n > MaxReceipts {
-		return fmt.Errorf("wipe receipts: %d, expected at most %d", n, MaxReceipts)
+		return nil, fmt.Errorf("wipe receipts: %d, expected at most %d", n, MaxReceipts)
 	}
-	out := make(Grouped, 0, n)
+	out := make([]Receipt, 0, n)
 	for i := range groups {
 		g := &groups[i]
 		if i > 0 && g.Nonce.IsZero() {
@@ -137,6 +152,5 @@ func (rs *Grouped) UnmarshalJSON(data []byte) error {
 				Start: g.Start, End: l.End, Status: g.Status, Progress: g.Progress, Nonce: g.Nonce, Size: g.Size, Offset: l.Offset, Sampled: g.Sampled, Sample: g.Sample})
 		}
 	}
-	*rs = out
-	return nil
+	return out, nil
 }

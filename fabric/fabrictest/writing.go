@@ -1,0 +1,325 @@
+package fabrictest
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"sync"
+
+	"bulkhead/fabric"
+	"bulkhead/site"
+)
+
+// What is demanded of writing.
+
+func applies(ctx context.Context, f *Fixture) error {
+	ports := f.ports()
+	if err := f.apply(ctx, f.change(f.value(0), ports...), firstFence); err != nil {
+		return err
+	}
+	return f.expect(ctx, f.value(0), ports...)
+}
+
+func idempotent(ctx context.Context, f *Fixture) error {
+	c := f.change(f.value(0), f.ports()[:2]...)
+	for range 3 {
+		if err := f.apply(ctx, c, firstFence); err != nil {
+			return err
+		}
+	}
+	return f.expect(ctx, f.value(0), f.ports()[:2]...)
+}
+
+func plansNothing(ctx context.Context, f *Fixture) error {
+	before, err := f.observe(ctx, fabric.Scope{})
+	if err != nil {
+		return err
+	}
+	desired := f.change(f.value(1), f.ports()...).Ports
+	c, err := f.Driver.Plan(desired, before.tables)
+	if err != nil {
+		return fmt.Errorf("plan: %w", err)
+	}
+	if len(c.Ports) != len(desired) {
+		return fmt.Errorf("plan changes %d ports, expected all %d", len(c.Ports), len(desired))
+	}
+	if err := f.apply(ctx, c, firstFence); err != nil {
+		return err
+	}
+	after, err := f.observe(ctx, fabric.Scope{})
+	if err != nil {
+		return err
+	}
+	if c, err = f.Driver.Plan(desired, after.tables); err != nil || !c.Empty() {
+		return fmt.Errorf("plan after apply: %d ports, error %w; expected nothing to do", len(c.Ports), err)
+	}
+	return nil
+}
+
+func replaces(ctx context.Context, f *Fixture) error {
+	p := f.ports()[0]
+	for _, value := range []uint32{f.value(0), f.value(1)} {
+		if err := f.apply(ctx, f.change(value, p), firstFence); err != nil {
+			return err
+		}
+	}
+	if err := f.expect(ctx, f.value(1), p); err != nil {
+		return err
+	}
+	closed := fabric.NewChange(f.fabric().ID, []fabric.PortRow{{Port: p, Row: fabric.Closed()}})
+	if err := f.apply(ctx, closed, firstFence); err != nil {
+		return err
+	}
+	s, err := f.observe(ctx, fabric.Scope{})
+	if err != nil {
+		return err
+	}
+	return s.shows(fabric.Closed(), p)
+}
+
+func fences(ctx context.Context, f *Fixture) error {
+	p := f.ports()[0]
+	if err := f.apply(ctx, f.change(f.value(0), p), firstFence); err != nil {
+		return err
+	}
+	for _, older := range []fabric.Fence{{Term: 2, Generation: 99}, {Term: 3, Generation: 9}} {
+		if _, err := f.Driver.Apply(ctx, f.change(f.value(1), p), older); !errors.Is(err, fabric.ErrFenced) {
+			return fmt.Errorf("apply with %s after %s: %v, expected ErrFenced", older, firstFence, err)
+		}
+	}
+	f.settle()
+	if err := f.expect(ctx, f.value(0), p); err != nil {
+		return fmt.Errorf("after a refused apply: %w", err)
+	}
+	for _, newer := range []fabric.Fence{firstFence, {Term: 3, Generation: 11}, {Term: 4}} {
+		if err := f.apply(ctx, f.change(f.value(1), p), newer); err != nil {
+			return fmt.Errorf("with %s: %w", newer, err)
+		}
+	}
+	return nil
+}
+
+func partial(ctx context.Context, f *Fixture) error {
+	ports := f.ports()[:3]
+	if err := f.apply(ctx, f.change(f.value(0), ports...), firstFence); err != nil {
+		return err
+	}
+	f.SetFailing(ports[1], true)
+	receipt, err := f.Driver.Apply(ctx, f.change(f.value(1), ports...), firstFence)
+	if err != nil {
+		return fmt.Errorf("one port fails: %w; expected it in the receipt", err)
+	}
+	if len(receipt.Failed) != 1 || receipt.Failed[0].Port != ports[1] || receipt.Failed[0].Error == "" || receipt.Applied != 2 {
+		return fmt.Errorf("receipt says %d applied, failed %v; expected 2, and port %d with a reason", receipt.Applied, receipt.Failed, ports[1])
+	}
+	f.settle()
+	s, err := f.observe(ctx, fabric.Scope{})
+	if err != nil {
+		return err
+	}
+	if err := errors.Join(s.shows(f.row(f.value(1)), ports[0], ports[2]), s.shows(f.row(f.value(0)), ports[1])); err != nil {
+		return err
+	}
+	f.SetFailing(ports[1], false)
+	if err := f.apply(ctx, f.change(f.value(1), ports...), firstFence); err != nil {
+		return err
+	}
+	return f.expect(ctx, f.value(1), ports...)
+}
+
+func unknownPorts(ctx context.Context, f *Fixture) error {
+	good := f.ports()[0]
+	before, err := f.observe(ctx, fabric.Scope{})
+	if err != nil {
+		return err
+	}
+	was, _ := before.tables.Get(good)
+	strangers := []site.Port{site.Port(len(f.Site.PortID))}
+	for p := range site.Port(len(f.Site.PortID)) {
+		if f.Site.FabricOf(p) != f.Fabric {
+			strangers = append(strangers, p)
+			break
+		}
+	}
+	for _, p := range strangers {
+		if _, err := f.Driver.Apply(ctx, f.change(f.value(0), good, p), firstFence); !errors.Is(err, fabric.ErrUnknownPort) {
+			return fmt.Errorf("apply to port %d, which is not of this fabric: %v, expected ErrUnknownPort", p, err)
+		}
+		if err := f.Driver.Lockdown(ctx, []site.Port{p}, firstFence); !errors.Is(err, fabric.ErrUnknownPort) {
+			return fmt.Errorf("lockdown of port %d, which is not of this fabric: %v, expected ErrUnknownPort", p, err)
+		}
+	}
+	f.settle()
+	after, err := f.observe(ctx, fabric.Scope{})
+	if err != nil {
+		return err
+	}
+	return after.shows(was.Row(), good)
+}
+
+func openRows(ctx context.Context, f *Fixture) error {
+	p := f.ports()[0]
+	if err := f.apply(ctx, f.change(f.value(0), p), firstFence); err != nil {
+		return err
+	}
+	open := f.row(f.value(1))
+	open.EnforceIn = false
+	stray := f.row(f.value(1))
+	stray.Leaf = append(stray.Leaf, fabric.Member(0))
+	caps, err := f.Driver.Capabilities(ctx)
+	if err != nil {
+		return err
+	}
+	large := f.row(f.value(1))
+	for i := range caps.LeafTable + 1 {
+		large.Leaf = append(large.Leaf, fabric.Full(f.value(2+i%4000)))
+	}
+	for _, row := range []fabric.Row{open, stray, large} {
+		c := fabric.NewChange(f.fabric().ID, []fabric.PortRow{{Port: p, Row: row}})
+		if _, err := f.Driver.Apply(ctx, c, firstFence); err == nil {
+			return fmt.Errorf("a row that must not be written was accepted: enforce in=%t, %d entries", row.EnforceIn, len(row.Leaf))
+		}
+	}
+	elsewhere := f.change(f.value(1), p)
+	elsewhere.Fabric = "another"
+	if _, err := f.Driver.Apply(ctx, elsewhere, firstFence); err == nil {
+		return errors.New("a change for another fabric was accepted")
+	}
+	f.settle()
+	return f.expect(ctx, f.value(0), p)
+}
+
+// closed expects ports to carry nothing but shared labels as limited members,
+// and to enforce that.
+func (s *seen) closed(family site.Family, ports ...site.Port) error {
+	for _, p := range ports {
+		r, read := s.tables.Get(p)
+		if !read || !r.EnforceIn || !r.EnforceOut {
+			return fmt.Errorf("port %d after lockdown: read %t, enforces in %t, out %t", p, read, r.EnforceIn, r.EnforceOut)
+		}
+		for _, m := range slices.Concat(r.NIC, r.Leaf) {
+			if m.IsFull() || !fabric.IsShared(family, m.Value()) {
+				return fmt.Errorf("port %d after lockdown still carries %s", p, m)
+			}
+		}
+	}
+	return nil
+}
+
+func lockdown(ctx context.Context, f *Fixture) error {
+	ports := f.ports()[:3]
+	if err := f.apply(ctx, f.change(f.value(0), ports...), firstFence); err != nil {
+		return err
+	}
+	f.Tamper(ports[0], fabric.Row{Leaf: []fabric.Member{fabric.Full(f.value(0)), fabric.Full(f.value(1))}})
+	before, err := f.observe(ctx, fabric.Scope{})
+	if err != nil {
+		return err
+	}
+	for range 2 {
+		if err := f.Driver.Lockdown(ctx, ports[:2], firstFence); err != nil {
+			return err
+		}
+	}
+	f.settle()
+	s, err := f.observe(ctx, fabric.Scope{Since: before.cursor})
+	if err != nil {
+		return err
+	}
+	if err := s.closed(f.fabric().Family, ports[:2]...); err != nil {
+		return err
+	}
+	if err := f.expect(ctx, f.value(0), ports[2]); err != nil {
+		return fmt.Errorf("lockdown of other ports: %w", err)
+	}
+	if err := f.apply(ctx, f.change(f.value(0), ports...), firstFence); err != nil {
+		return fmt.Errorf("after lockdown: %w", err)
+	}
+	return f.expect(ctx, f.value(0), ports...)
+}
+
+func lockdownFenced(ctx context.Context, f *Fixture) error {
+	p := f.ports()[0]
+	if err := f.apply(ctx, f.change(f.value(0), p), firstFence); err != nil {
+		return err
+	}
+	if err := f.Driver.Lockdown(ctx, []site.Port{p}, fabric.Fence{Term: 2}); !errors.Is(err, fabric.ErrFenced) {
+		return fmt.Errorf("lockdown with an older fence: %v, expected ErrFenced", err)
+	}
+	f.settle()
+	return f.expect(ctx, f.value(0), p)
+}
+
+func lockdownPartial(ctx context.Context, f *Fixture) error {
+	ports := f.ports()[:3]
+	if err := f.apply(ctx, f.change(f.value(0), ports...), firstFence); err != nil {
+		return err
+	}
+	f.SetFailing(ports[0], true)
+	if err := f.Driver.Lockdown(ctx, ports, firstFence); err == nil {
+		return fmt.Errorf("port %d cannot be written, and lockdown said nothing", ports[0])
+	}
+	f.settle()
+	s, err := f.observe(ctx, fabric.Scope{})
+	if err != nil {
+		return err
+	}
+	return s.closed(f.fabric().Family, ports[1:]...)
+}
+
+func concurrent(ctx context.Context, f *Fixture) error {
+	ports := f.ports()
+	const writers = 8
+	errs := make([]error, writers+1)
+	var wg sync.WaitGroup
+	for w := range writers {
+		wg.Go(func() {
+			for i := w; i < len(ports); i += writers {
+				receipt, err := f.Driver.Apply(ctx, f.change(f.value(w), ports[i]), firstFence)
+				if err == nil && len(receipt.Failed) > 0 {
+					err = errors.New(receipt.Failed[0].Error)
+				}
+				errs[w] = errors.Join(errs[w], err)
+			}
+		})
+	}
+	wg.Go(func() {
+		for range 4 {
+			_, err := f.observe(ctx, fabric.Scope{})
+			errs[writers] = errors.Join(errs[writers], err)
+		}
+	})
+	wg.Wait()
+	if err := errors.Join(errs...); err != nil {
+		return err
+	}
+	f.settle()
+	s, err := f.observe(ctx, fabric.Scope{})
+	if err != nil {
+		return err
+	}
+	for i, p := range ports {
+		if err := s.shows(f.row(f.value(i%writers)), p); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func ended(ctx context.Context, f *Fixture) error {
+	p := f.ports()[0]
+	if err := f.apply(ctx, f.change(f.value(0), p), firstFence); err != nil {
+		return err
+	}
+	over, cancel := context.WithCancel(ctx)
+	cancel()
+	if _, err := f.Driver.Apply(over, f.change(f.value(1), p), firstFence); err == nil {
+		return errors.New("apply in a context that has ended gave no error")
+	}
+	if _, err := f.Driver.Observe(over, fabric.Scope{}); err == nil {
+		return errors.New("observe in a context that has ended gave no error")
+	}
+	f.settle()
+	return f.expect(ctx, f.value(0), p)
+}

@@ -1,0 +1,255 @@
+package wire
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"net"
+	"net/http"
+	"time"
+
+	"bulkhead/fabric"
+	"bulkhead/node"
+	"bulkhead/sim"
+	"bulkhead/site"
+	"bulkhead/storage"
+)
+
+// Client is the drivers at the other end of a socket. It connects again by
+// itself when the other end comes back.
+type Client struct {
+	Drivers
+	socket string
+	http   *http.Client
+}
+
+// helloTimeout is how long Dial waits for the other end to say what it is.
+const helloTimeout = 10 * time.Second
+
+// Dial connects to a socket and asks which drivers are there.
+func Dial(socket string) (*Client, error) {
+	c := &Client{socket: socket}
+	c.http = &http.Client{Transport: &http.Transport{
+		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
+			var d net.Dialer
+			return d.DialContext(ctx, "unix", socket)
+		},
+		DisableCompression: true, MaxIdleConnsPerHost: 16, IdleConnTimeout: time.Minute,
+	}}
+	ctx, cancel := context.WithTimeout(context.Background(), helloTimeout)
+	defer cancel()
+	var h hello
+	if err := c.call(ctx, "hello", struct{}{}, &h); err != nil {
+		return nil, err
+	}
+	if h.Protocol != Protocol {
+		return nil, fmt.Errorf("devices at %s speak driver protocol %d, this release speaks %d: run the same release at both ends", socket, h.Protocol, Protocol)
+	}
+	c.Fabrics = map[string]fabric.Driver{}
+	for _, id := range h.Fabrics {
+		c.Fabrics[id] = &remoteFabric{c, id}
+	}
+	if h.Nodes {
+		c.Nodes = remoteNodes{c}
+	}
+	if h.Storage {
+		c.Storage = remoteStorage{c}
+	}
+	if h.Sim {
+		c.Sim = remoteSim{c}
+	}
+	return c, nil
+}
+
+// Close drops idle connections.
+func (c *Client) Close() { c.http.CloseIdleConnections() }
+
+// call is a call that is JSON both ways.
+func (c *Client) call(ctx context.Context, call string, in, result any) error {
+	body, err := json.Marshal(in)
+	if err != nil {
+		return fmt.Errorf("%s: %w", call, err)
+	}
+	answer, err := c.post(ctx, call, body)
+	if err != nil {
+		return err
+	}
+	if err := json.Unmarshal(answer, result); err != nil {
+		return fmt.Errorf("devices at %s: %s: answer: %w", c.socket, call, err)
+	}
+	return nil
+}
+
+// post sends a message and returns the answer.
+func (c *Client) post(ctx context.Context, call string, body []byte) ([]byte, error) {
+	kind := "application/octet-stream"
+	if len(body) > worthPacking {
+		body, kind = pack(body), packed
+	}
+	r, err := http.NewRequestWithContext(ctx, http.MethodPost, "http://devices/v1/"+call, bytes.NewReader(body))
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", call, err)
+	}
+	r.Header.Set("Content-Type", kind)
+	response, err := c.http.Do(r)
+	if err != nil {
+		return nil, c.gone(ctx, call, err)
+	}
+	defer response.Body.Close()
+	answer, err := readLimited(response.Body)
+	if err != nil {
+		return nil, c.gone(ctx, call, err)
+	}
+	if response.StatusCode != http.StatusOK {
+		var f failure
+		if err := json.Unmarshal(answer, &f); err != nil || f.Error == "" {
+			return nil, fmt.Errorf("devices at %s: %s: status %s", c.socket, call, response.Status)
+		}
+		return nil, f.restore()
+	}
+	if response.Header.Get("Content-Type") == packed {
+		if answer, err = unpack(answer); err != nil {
+			return nil, fmt.Errorf("devices at %s: %s: answer: %w", c.socket, call, err)
+		}
+	}
+	return answer, nil
+}
+
+// gone says that nobody answered. A context that has ended is no fault of the
+// other end.
+func (c *Client) gone(ctx context.Context, call string, err error) error {
+	if ctx.Err() != nil {
+		return fmt.Errorf("devices at %s: %s: %w", c.socket, call, ctx.Err())
+	}
+	return fmt.Errorf("devices at %s: %s: %w (%v): start it again, its devices keep what they hold; what was asked for may have happened", c.socket, call, ErrGone, err)
+}
+
+type remoteFabric struct {
+	c  *Client
+	id string
+}
+
+func (d *remoteFabric) path(call string) string { return "fabrics/" + d.id + "/" + call }
+
+func (d *remoteFabric) Capabilities(ctx context.Context) (c fabric.Capabilities, err error) {
+	err = d.c.call(ctx, d.path("capabilities"), struct{}{}, &c)
+	return c, err
+}
+
+// Plan is pure, so it is made at this end.
+func (d *remoteFabric) Plan(desired []fabric.PortRow, observed *fabric.Tables) (fabric.Change, error) {
+	return fabric.Plan(d.id, desired, observed)
+}
+
+func (d *remoteFabric) Apply(ctx context.Context, c fabric.Change, f fabric.Fence) (r fabric.Receipt, err error) {
+	answer, err := d.c.post(ctx, d.path("apply"), encodeChange(&c, f))
+	if err != nil {
+		return r, err
+	}
+	err = strict(answer, &r)
+	return r, err
+}
+
+func (d *remoteFabric) Observe(ctx context.Context, s fabric.Scope) (fabric.Observation, error) {
+	body, err := json.Marshal(s)
+	if err != nil {
+		return fabric.Observation{}, err
+	}
+	answer, err := d.c.post(ctx, d.path("observe"), body)
+	if err != nil {
+		return fabric.Observation{}, err
+	}
+	return decodeReadback(answer)
+}
+
+func (d *remoteFabric) Lockdown(ctx context.Context, ports []site.Port, f fabric.Fence) error {
+	return d.c.call(ctx, d.path("lockdown"), lockdown{ports, f}, &struct{}{})
+}
+
+type remoteNodes struct{ c *Client }
+
+func (d remoteNodes) Capabilities(ctx context.Context) (c node.Capabilities, err error) {
+	err = d.c.call(ctx, "nodes/capabilities", struct{}{}, &c)
+	return c, err
+}
+
+func (d remoteNodes) Apply(ctx context.Context, steps []node.Step, f node.Fence) (r []node.Receipt, err error) {
+	answer, err := d.c.post(ctx, "nodes/apply", encodeSteps(steps, f))
+	if err != nil {
+		return nil, err
+	}
+	err = strict(answer, &r)
+	return r, err
+}
+
+func (d remoteNodes) Observe(ctx context.Context, since uint64) (node.Observation, error) {
+	body, err := json.Marshal(since)
+	if err != nil {
+		return node.Observation{}, err
+	}
+	answer, err := d.c.post(ctx, "nodes/observe", body)
+	if err != nil {
+		return node.Observation{}, err
+	}
+	return decodeReports(answer)
+}
+
+type remoteStorage struct{ c *Client }
+
+func (d remoteStorage) Capabilities(ctx context.Context) (c storage.Capabilities, err error) {
+	err = d.c.call(ctx, "storage/capabilities", struct{}{}, &c)
+	return c, err
+}
+
+func (d remoteStorage) Provision(ctx context.Context, s storage.VolumeSpec) (v storage.Volume, err error) {
+	err = d.c.call(ctx, "storage/provision", s, &v)
+	return v, err
+}
+
+func (d remoteStorage) Grant(ctx context.Context, v storage.VolumeID, p storage.Principal) (c storage.Credential, err error) {
+	err = d.c.call(ctx, "storage/grant", access{v, p}, &c)
+	return c, err
+}
+
+func (d remoteStorage) Revoke(ctx context.Context, v storage.VolumeID, p storage.Principal) (r storage.Receipt, err error) {
+	err = d.c.call(ctx, "storage/revoke", access{v, p}, &r)
+	return r, err
+}
+
+func (d remoteStorage) Usage(ctx context.Context, v storage.VolumeID) (u storage.Usage, err error) {
+	err = d.c.call(ctx, "storage/usage", access{Volume: v}, &u)
+	return u, err
+}
+
+func (d remoteStorage) Destroy(ctx context.Context, v storage.VolumeID) (r storage.ErasureReceipt, err error) {
+	err = d.c.call(ctx, "storage/destroy", access{Volume: v}, &r)
+	return r, err
+}
+
+func (d remoteStorage) Observe(ctx context.Context) (o storage.Observation, err error) {
+	err = d.c.call(ctx, "storage/observe", struct{}{}, &o)
+	return o, err
+}
+
+type remoteSim struct{ c *Client }
+
+func (d remoteSim) Now(ctx context.Context) (time.Time, error) {
+	var m moment
+	err := d.c.call(ctx, "sim/now", struct{}{}, &m)
+	return m.At, err
+}
+
+func (d remoteSim) Advance(ctx context.Context, to time.Time) error {
+	return d.c.call(ctx, "sim/advance", moment{At: to}, &struct{}{})
+}
+
+func (d remoteSim) NextEvent(ctx context.Context) (time.Time, bool, error) {
+	var m moment
+	err := d.c.call(ctx, "sim/next", struct{}{}, &m)
+	return m.At, m.OK, err
+}
+
+func (d remoteSim) Inject(ctx context.Context, at time.Time, f sim.Fault) error {
+	return d.c.call(ctx, "sim/inject", injection{at, f}, &struct{}{})
+}

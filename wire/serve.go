@@ -1,0 +1,233 @@
+package wire
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"os"
+	"slices"
+	"time"
+
+	"bulkhead/fabric"
+	"bulkhead/sim"
+	"bulkhead/site"
+	"bulkhead/storage"
+)
+
+// Listen opens a unix socket for its owner alone. A socket that nobody answers
+// on is left from a process that died, and is replaced; one that is in use is an
+// error, and so is a file that is no socket.
+func Listen(socket string) (net.Listener, error) {
+	if info, err := os.Lstat(socket); err == nil {
+		if info.Mode()&os.ModeSocket == 0 {
+			return nil, fmt.Errorf("%s exists and is no socket: choose another path", socket)
+		}
+		if c, err := net.DialTimeout("unix", socket, time.Second); err == nil {
+			c.Close()
+			return nil, fmt.Errorf("%s: another process serves devices there: stop it or choose another path", socket)
+		}
+		if err := os.Remove(socket); err != nil {
+			return nil, fmt.Errorf("socket left by a process that died: %w", err)
+		}
+	}
+	l, err := net.Listen("unix", socket)
+	if err != nil {
+		return nil, fmt.Errorf("listen: %w", err)
+	}
+	if err := os.Chmod(socket, 0o600); err != nil {
+		l.Close()
+		return nil, err
+	}
+	return l, nil
+}
+
+// Serve answers calls until the listener is closed, and then returns nil.
+func Serve(l net.Listener, d Drivers) error {
+	server := &http.Server{Handler: Handler(d), ReadHeaderTimeout: 10 * time.Second}
+	err := server.Serve(l)
+	_ = server.Close()
+	if errors.Is(err, net.ErrClosed) || errors.Is(err, http.ErrServerClosed) {
+		return nil
+	}
+	return err
+}
+
+// Handler is the protocol as a handler.
+func Handler(d Drivers) http.Handler {
+	mux := http.NewServeMux()
+	asJSON(mux, "hello", func(ctx context.Context, _ struct{}) (hello, error) {
+		h := hello{Protocol: Protocol, Fabrics: []string{}, Nodes: d.Nodes != nil, Storage: d.Storage != nil, Sim: d.Sim != nil}
+		for id := range d.Fabrics {
+			h.Fabrics = append(h.Fabrics, id)
+		}
+		slices.Sort(h.Fabrics)
+		return h, nil
+	})
+	for id, driver := range d.Fabrics {
+		serveFabric(mux, "fabrics/"+id+"/", driver)
+	}
+	if d.Nodes != nil {
+		asJSON(mux, "nodes/capabilities", func(ctx context.Context, _ struct{}) (any, error) { return d.Nodes.Capabilities(ctx) })
+		handle(mux, "nodes/apply", func(ctx context.Context, body []byte) ([]byte, error) {
+			steps, fence, err := decodeSteps(body)
+			if err != nil {
+				return nil, err
+			}
+			return inJSON(d.Nodes.Apply(ctx, steps, fence))
+		})
+		handle(mux, "nodes/observe", func(ctx context.Context, body []byte) ([]byte, error) {
+			var since uint64
+			if err := json.Unmarshal(body, &since); err != nil {
+				return nil, err
+			}
+			o, err := d.Nodes.Observe(ctx, since)
+			return encodeReports(&o), err
+		})
+	}
+	if d.Storage != nil {
+		serveStorage(mux, d.Storage)
+	}
+	if d.Sim != nil {
+		serveSim(mux, d.Sim)
+	}
+	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
+		answer(w, http.StatusNotFound, fmt.Errorf("no call %.80q: the other end speaks another protocol or has no such driver", r.URL.Path))
+	})
+	return mux
+}
+
+func serveFabric(mux *http.ServeMux, at string, d fabric.Driver) {
+	asJSON(mux, at+"capabilities", func(ctx context.Context, _ struct{}) (any, error) { return d.Capabilities(ctx) })
+	handle(mux, at+"apply", func(ctx context.Context, body []byte) ([]byte, error) {
+		c, fence, err := decodeChange(body)
+		if err != nil {
+			return nil, err
+		}
+		return inJSON(d.Apply(ctx, c, fence))
+	})
+	handle(mux, at+"observe", func(ctx context.Context, body []byte) ([]byte, error) {
+		var scope fabric.Scope
+		if err := strict(body, &scope); err != nil {
+			return nil, err
+		}
+		o, err := d.Observe(ctx, scope)
+		if err != nil {
+			return nil, err
+		}
+		return encodeReadback(&o), nil
+	})
+	asJSON(mux, at+"lockdown", func(ctx context.Context, l lockdown) (struct{}, error) {
+		return struct{}{}, d.Lockdown(ctx, l.Ports, l.Fence)
+	})
+}
+
+type lockdown struct {
+	Ports []site.Port  `json:"ports"`
+	Fence fabric.Fence `json:"fence"`
+}
+
+type access struct {
+	Volume    storage.VolumeID  `json:"volume"`
+	Principal storage.Principal `json:"principal,omitempty"`
+}
+
+func serveStorage(mux *http.ServeMux, d storage.Driver) {
+	asJSON(mux, "storage/capabilities", func(ctx context.Context, _ struct{}) (any, error) { return d.Capabilities(ctx) })
+	asJSON(mux, "storage/provision", d.Provision)
+	asJSON(mux, "storage/grant", func(ctx context.Context, a access) (any, error) { return d.Grant(ctx, a.Volume, a.Principal) })
+	asJSON(mux, "storage/revoke", func(ctx context.Context, a access) (any, error) { return d.Revoke(ctx, a.Volume, a.Principal) })
+	asJSON(mux, "storage/usage", func(ctx context.Context, a access) (any, error) { return d.Usage(ctx, a.Volume) })
+	asJSON(mux, "storage/destroy", func(ctx context.Context, a access) (any, error) { return d.Destroy(ctx, a.Volume) })
+	asJSON(mux, "storage/observe", func(ctx context.Context, _ struct{}) (any, error) { return d.Observe(ctx) })
+}
+
+type moment struct {
+	At time.Time `json:"at"`
+	OK bool      `json:"ok"`
+}
+
+type injection struct {
+	At    time.Time `json:"at"`
+	Fault sim.Fault `json:"fault"`
+}
+
+func serveSim(mux *http.ServeMux, c Control) {
+	asJSON(mux, "sim/now", func(ctx context.Context, _ struct{}) (moment, error) {
+		at, err := c.Now(ctx)
+		return moment{at, true}, err
+	})
+	asJSON(mux, "sim/advance", func(ctx context.Context, to moment) (struct{}, error) { return struct{}{}, c.Advance(ctx, to.At) })
+	asJSON(mux, "sim/next", func(ctx context.Context, _ struct{}) (moment, error) {
+		at, ok, err := c.NextEvent(ctx)
+		return moment{at, ok}, err
+	})
+	asJSON(mux, "sim/inject", func(ctx context.Context, i injection) (struct{}, error) {
+		return struct{}{}, c.Inject(ctx, i.At, i.Fault)
+	})
+}
+
+// asJSON serves a call that is JSON both ways.
+func asJSON[In, Out any](mux *http.ServeMux, call string, do func(context.Context, In) (Out, error)) {
+	handle(mux, call, func(ctx context.Context, body []byte) ([]byte, error) {
+		var in In
+		if err := strict(body, &in); err != nil {
+			return nil, err
+		}
+		return inJSON(do(ctx, in))
+	})
+}
+
+func inJSON[T any](v T, err error) ([]byte, error) {
+	if err != nil {
+		return nil, err
+	}
+	return json.Marshal(v)
+}
+
+func strict(data []byte, into any) error {
+	decoder := json.NewDecoder(bytes.NewReader(data))
+	decoder.DisallowUnknownFields()
+	return decoder.Decode(into)
+}
+
+// packed is the content type of a compressed message.
+const packed = "application/zstd"
+
+// handle serves one call: its body comes and its answer goes compressed where
+// that is worth it.
+func handle(mux *http.ServeMux, call string, do func(ctx context.Context, body []byte) ([]byte, error)) {
+	mux.HandleFunc("POST /v1/"+call, func(w http.ResponseWriter, r *http.Request) {
+		body, err := readLimited(r.Body)
+		if err == nil && r.Header.Get("Content-Type") == packed {
+			body, err = unpack(body)
+		}
+		if err != nil {
+			answer(w, http.StatusBadRequest, fmt.Errorf("%s: %w", call, err))
+			return
+		}
+		result, err := do(r.Context(), body)
+		if err != nil {
+			answer(w, http.StatusUnprocessableEntity, err)
+			return
+		}
+		if len(result) > worthPacking {
+			w.Header().Set("Content-Type", packed)
+			result = pack(result)
+		}
+		_, _ = w.Write(result)
+	})
+}
+
+// worthPacking is from how many bytes on a message is compressed.
+const worthPacking = 4096
+
+func answer(w http.ResponseWriter, status int, err error) {
+	body, _ := json.Marshal(failure{codeOf(err), err.Error()})
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(status)
+	_, _ = w.Write(body)
+}

@@ -1,0 +1,112 @@
+// Package wire is the driver protocol: the drivers of fabrics, nodes and storage
+// over HTTP on a unix socket, so that devices and control plane are two
+// processes and either may die without the other.
+//
+// Every call is a POST to /v1/..., and its answer is 200 with the result, or
+// another status with {"code": ..., "error": ...}. What is small is JSON. What is
+// bulky (changes, steps, read-back, evidence) is the binary form of codec.go,
+// compressed with zstd. Errors keep their identity: errors.Is sees
+// fabric.ErrFenced through the wire.
+//
+// A simulator serves its clock and its faults beside the drivers. The protocol
+// has no credentials: whoever may open the socket may do everything, so it is
+// made for its owner alone.
+package wire
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"bulkhead/fabric"
+	"bulkhead/node"
+	"bulkhead/sim"
+	"bulkhead/storage"
+)
+
+// Protocol is the version of the protocol that this release speaks.
+const Protocol = 1
+
+// Drivers are the drivers of one site. A missing one is nil.
+type Drivers struct {
+	Fabrics map[string]fabric.Driver // by fabric id
+	Nodes   node.Driver
+	Storage storage.Driver
+	Sim     Control // of a simulated site
+}
+
+// Control is the clock and the faults of a simulated site.
+type Control interface {
+	Now(ctx context.Context) (time.Time, error)
+	Advance(ctx context.Context, to time.Time) error
+	NextEvent(ctx context.Context) (at time.Time, ok bool, err error)
+	Inject(ctx context.Context, at time.Time, f sim.Fault) error
+}
+
+// Simulated returns all drivers of a simulated site.
+func Simulated(s *sim.Sim) Drivers {
+	return Drivers{Fabrics: s.Fabrics(), Nodes: s.Nodes(), Storage: s.Storage(), Sim: s}
+}
+
+// ErrGone is wrapped by errors of calls that found nobody at the other end, or
+// lost them before the answer. What was asked for may have happened: look, or
+// ask again, since all calls are idempotent.
+var ErrGone = errors.New("the devices' process is gone")
+
+// hello is what a server says of itself.
+type hello struct {
+	Protocol int      `json:"protocol"`
+	Fabrics  []string `json:"fabrics"` // ids, sorted
+	Nodes    bool     `json:"nodes"`
+	Storage  bool     `json:"storage"`
+	Sim      bool     `json:"sim"`
+}
+
+// failure is an error on the wire.
+type failure struct {
+	Code  string `json:"code"`
+	Error string `json:"error"`
+}
+
+// codes are errors that keep their identity.
+var codes = []struct {
+	code string
+	err  error
+}{
+	{"fabric-fenced", fabric.ErrFenced},
+	{"unknown-port", fabric.ErrUnknownPort},
+	{"node-fenced", node.ErrFenced},
+	{"no-volume", storage.ErrNoVolume},
+	{"different-volume", storage.ErrDifferent},
+	{"granted-volume", storage.ErrGranted},
+	{"destroyed-volume", storage.ErrDestroyed},
+	{"cancelled", context.Canceled},
+	{"deadline", context.DeadlineExceeded},
+}
+
+func codeOf(err error) string {
+	for _, c := range codes {
+		if errors.Is(err, c.err) {
+			return c.code
+		}
+	}
+	return "failed"
+}
+
+// remote is an error that the other end returned, in its words.
+type remote struct {
+	text string
+	err  error
+}
+
+func (r *remote) Error() string { return r.text }
+func (r *remote) Unwrap() error { return r.err }
+
+func (f *failure) restore() error {
+	for _, c := range codes {
+		if c.code == f.Code {
+			return &remote{f.Error, c.err}
+		}
+	}
+	return &remote{f.Error, nil}
+}
