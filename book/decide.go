@@ -1,6 +1,7 @@
 package book
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -78,11 +79,13 @@ func Decide(s *State, c Command, env Env) (*Decision, error) {
 
 // add appends a draft. Bodies are our own structs: they always encode.
 func (d *Decision) add(scope, kind string, body any) {
-	encoded, err := json.Marshal(body)
-	if err != nil {
+	var b bytes.Buffer
+	encoder := json.NewEncoder(&b)
+	encoder.SetEscapeHTML(false) // a contract inside must come out as it was signed
+	if err := encoder.Encode(body); err != nil {
 		panic(fmt.Sprintf("book: %s does not encode: %v", kind, err))
 	}
-	d.Drafts = append(d.Drafts, Draft{Scope: scope, Kind: kind, Body: encoded})
+	d.Drafts = append(d.Drafts, Draft{Scope: scope, Kind: kind, Body: bytes.TrimSuffix(b.Bytes(), []byte("\n"))})
 }
 
 func (d *Decision) body(data []byte) claim.Digest {

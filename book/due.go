@@ -54,7 +54,7 @@ func Due(s *State, now time.Time) []Command {
 			due = append(due, FinishReturn{Lease: l.ID})
 		case !now.Before(l.End):
 			due = append(due, ReturnLease{Lease: l.ID, Reason: "its time is over"})
-		case !now.Before(l.Begin) && l.Delivered < len(l.Slots) && !l.LateNoted:
+		case now.Sub(l.Begin) >= s.Policy.Turnover.Deliver && l.Delivered < len(l.Slots) && !l.LateNoted:
 			expected := s.expected(l)
 			due = append(due, NoteLate{Lease: l.ID, Expected: expected, Reason: s.lateReason(l)})
 		}

@@ -7,6 +7,7 @@ import (
 	"bulkhead/claim"
 	"bulkhead/lease"
 	"bulkhead/ledger"
+	"bulkhead/meter"
 	"bulkhead/node"
 	"bulkhead/site"
 )
@@ -135,6 +136,13 @@ func (s *State) distance(a, b site.Index) string {
 // swap writes the change of a slot's node.
 func (s *State) swap(d *Decision, l *Lease, slot uint32, to site.Index, reason string) {
 	was := l.Slots[slot]
+	if s.Nodes.State[was] == node.Delivered && slotState(s.Nodes.Health[was], s.Nodes.Exposed[was]) != meter.DownOwner {
+		// The node still works, and leaves all the same: the slot is empty until
+		// the next one is delivered.
+		d.add(TenantScope(l.Tenant), lease.KindSlots, lease.Slots{
+			Lease: l.ID, Tranche: l.Tranche, Slots: fmt.Sprint(slot), State: string(meter.DownOwner), Cause: "being replaced",
+		})
+	}
 	d.add(TenantScope(l.Tenant), lease.KindSwapped, lease.Swapped{
 		Lease: l.ID, Slot: slot, Was: s.Site.NodeID[was], WasIndex: uint32(was), Node: s.Site.NodeID[to], Index: uint32(to), Reason: reason,
 	})
