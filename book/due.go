@@ -98,6 +98,9 @@ func DueAt(s *State, now time.Time) time.Time {
 
 func (s *State) dueCommissioning(due []Command, now time.Time) []Command {
 	var nodes []site.Index
+	if !s.commissionable(now) {
+		return due
+	}
 	room := map[int]int{}
 	for n := range s.Nodes.By[node.Discovered].All() {
 		if s.Site.InService(n).After(now) || s.Nodes.Cordoned[n] || s.Nodes.Health[n] > Degraded {
@@ -117,6 +120,17 @@ func (s *State) dueCommissioning(due []Command, now time.Time) []Command {
 		due = append(due, Commission{Nodes: nodes})
 	}
 	return due
+}
+
+// commissionable says whether any node of a hall in service is still only
+// discovered: most of the time none is, and tens of thousands wait elsewhere.
+func (s *State) commissionable(now time.Time) bool {
+	for h, waiting := range s.Nodes.Waiting {
+		if waiting > 0 && !s.Site.Halls[h].InService.After(now) {
+			return true
+		}
+	}
+	return false
 }
 
 // TurnoverLimit is how many nodes of a hall may be in turnover at once.

@@ -43,6 +43,9 @@ func CheckWipe(s *State, n site.Index, receipts []wipe.Receipt, body []byte) (Ch
 	if err := wipe.Check(s.Site.Devices[n], receipts); err != nil {
 		return Checked{}, err
 	}
+	if err := wipe.CheckNonce(node.Nonce(s.Nodes.Asked[n], s.Site.NodeID[n], s.Nodes.Turnover[n]), receipts); err != nil {
+		return Checked{}, err
+	}
 	return Checked{node: n, turnover: s.Nodes.Turnover[n], digest: claim.DigestOf(body), wiped: true}, nil
 }
 

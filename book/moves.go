@@ -99,6 +99,9 @@ func (s *State) applyMoved(e *ledger.Entry, b node.Moved, _ Bodies) error {
 			return fmt.Errorf("node %s is %s at move %d, the entry moves it from %s at move %d", item.Node, c.State[n], c.Seq[n], b.From, item.Seq)
 		}
 		c.By[b.From].Remove(n)
+		if b.From == node.Discovered {
+			c.Waiting[s.Site.HallOf(n)]--
+		}
 		c.By[b.To].Add(n)
 		c.State[n], c.Seq[n], c.Turnover[n] = b.To, item.Seq, item.Turnover
 		c.Since[n], c.Attempt[n], c.Begun[n] = e.Time.Unix(), 0, 0

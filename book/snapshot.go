@@ -290,6 +290,9 @@ func (s *State) thawNodes(f *frozenNodes) error {
 		if int(f.State[i]) >= node.States || int(f.Lease[i]) >= len(s.Leases) || int(f.Owner[i]) >= len(s.Leases) {
 			return fmt.Errorf("snapshot: node %d: state or lease out of range", i)
 		}
+		if f.State[i] != node.Discovered {
+			c.Waiting[s.Site.HallOf(n)]--
+		}
 		c.By[node.Discovered].Remove(n)
 		c.By[f.State[i]].Add(n)
 		c.Health[i], c.Class[i] = Health(f.Health[i]), f.Class[n]

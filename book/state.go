@@ -149,6 +149,7 @@ type Nodes struct {
 	Health    []Health
 	Class     []string // failure class, "" when healthy
 	Cordoned  []bool
+	Waiting   []int          // discovered nodes, by hall
 	Sick      *site.Set      // nodes whose failure ends only by repair
 	Corded    *site.Set      // cordoned nodes
 	Exposed   []uint8        // NICs whose isolation is unproven or red
@@ -260,6 +261,10 @@ func (s *State) growNodes(count int) {
 		c.Wiped = append(c.Wiped, claim.Digest{})
 		n := site.Index(len(c.State) - 1)
 		c.By[node.Discovered].Add(n)
+		for len(c.Waiting) < len(s.Site.Halls) {
+			c.Waiting = append(c.Waiting, 0)
+		}
+		c.Waiting[s.Site.HallOf(n)]++
 		s.Touched.Add(n)
 	}
 }

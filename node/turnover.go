@@ -26,7 +26,7 @@ type Evidence struct {
 
 // evidenceJSON is how evidence is read.
 type evidenceJSON struct {
-	Receipts []wipe.Group  `json:"receipts"`
+	Receipts grouped       `json:"receipts"`
 	Quote    *attest.Quote `json:"quote"`
 	BurnIn   *BurnIn       `json:"burn_in"`
 	Sessions int           `json:"bmc_sessions"`
@@ -62,11 +62,7 @@ func (e *Evidence) UnmarshalJSON(data []byte) error {
 	if err := strict(data, &j); err != nil {
 		return err
 	}
-	receipts, err := wipe.Expand(j.Receipts)
-	if err != nil {
-		return err
-	}
-	*e = Evidence{receipts, j.Quote, j.BurnIn, j.Sessions, j.Grants}
+	*e = Evidence{j.Receipts, j.Quote, j.BurnIn, j.Sessions, j.Grants}
 	return nil
 }
 
@@ -104,9 +100,20 @@ type Turnover struct {
 	BurnIn   *BurnIn         `json:"burn_in"`
 }
 
-// turnoverJSON is a turnover in JSON, with the receipts grouped: as Receipts is,
-// written or read.
-type turnoverJSON[Receipts wipe.Grouped | []wipe.Group] struct {
+// grouped is receipts as JSON holds them.
+type grouped []wipe.Receipt
+
+func (g grouped) MarshalJSON() ([]byte, error) {
+	return wipe.Grouped(g).AppendJSON(make([]byte, 0, 8192)), nil
+}
+
+func (g *grouped) UnmarshalJSON(data []byte) (err error) {
+	*g, err = wipe.Parse(data)
+	return err
+}
+
+// turnoverJSON is a turnover in JSON.
+type turnoverJSON struct {
 	Node     string          `json:"node"`
 	Serial   string          `json:"serial"`
 	Kind     string          `json:"kind"`
@@ -116,27 +123,23 @@ type turnoverJSON[Receipts wipe.Grouped | []wipe.Group] struct {
 	Devices  claim.Digest    `json:"devices"`
 	Key      site.PublicKey  `json:"attestation_key"`
 	Golden   [3]claim.Digest `json:"golden_pcrs"`
-	Receipts Receipts        `json:"receipts"`
+	Receipts grouped         `json:"receipts"`
 	Quote    *attest.Quote   `json:"quote"`
 	BurnIn   *BurnIn         `json:"burn_in"`
 }
 
 // MarshalJSON writes receipts grouped, see wipe.Grouped.
 func (t Turnover) MarshalJSON() ([]byte, error) {
-	return json.Marshal(turnoverJSON[wipe.Grouped]{t.Node, t.Serial, t.Kind, t.Turnover, t.Origin, t.Root, t.Devices, t.Key, t.Golden, t.Receipts, t.Quote, t.BurnIn})
+	return json.Marshal(turnoverJSON{t.Node, t.Serial, t.Kind, t.Turnover, t.Origin, t.Root, t.Devices, t.Key, t.Golden, t.Receipts, t.Quote, t.BurnIn})
 }
 
 // UnmarshalJSON reads what MarshalJSON writes; unknown fields are refused.
 func (t *Turnover) UnmarshalJSON(data []byte) error {
-	var j turnoverJSON[[]wipe.Group]
+	var j turnoverJSON
 	if err := strict(data, &j); err != nil {
 		return err
 	}
-	receipts, err := wipe.Expand(j.Receipts)
-	if err != nil {
-		return err
-	}
-	*t = Turnover{j.Node, j.Serial, j.Kind, j.Turnover, j.Origin, j.Root, j.Devices, j.Key, j.Golden, receipts, j.Quote, j.BurnIn}
+	*t = Turnover{j.Node, j.Serial, j.Kind, j.Turnover, j.Origin, j.Root, j.Devices, j.Key, j.Golden, j.Receipts, j.Quote, j.BurnIn}
 	return nil
 }
 

@@ -133,12 +133,22 @@ func (p *Plane) proven(n site.Index) bool {
 	return true
 }
 
+// verdictEvery is how long a lease's verdict stands before a change of its ports
+// makes a new one: a day while all is well, an hour while something is red,
+// unread or not proven. A certificate of a large lease hashes every reading.
+func (p *Plane) verdictEvery(l *book.Lease) time.Duration {
+	if l.Verdict != prove.Proven.String() || len(p.w.state.Locked)+len(p.w.state.Unread) > 0 {
+		return time.Hour
+	}
+	return 24 * time.Hour
+}
+
 // recordVerdicts records the verdict of leases whose ports have changed since
-// the last certificate, at most once an hour each.
+// the last certificate.
 func (p *Plane) recordVerdicts(ctx context.Context, now time.Time) (bool, error) {
 	s, changed := p.w.state, false
 	for _, l := range s.Leases {
-		if !l.Dirty || l.Delivered == 0 || !l.Returned.IsZero() || now.Sub(p.seen.judged[l.ID]) < time.Hour {
+		if !l.Dirty || l.Delivered == 0 || !l.Returned.IsZero() || now.Sub(p.seen.judged[l.ID]) < p.verdictEvery(l) {
 			continue
 		}
 		p.seen.judged[l.ID] = now

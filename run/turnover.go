@@ -20,16 +20,24 @@ const evidenceBatch = 256
 // observeNodes takes over what nodes have said: their health, and the outcomes
 // of the steps that they were given.
 func (p *Plane) observeNodes(ctx context.Context) error {
-	if p.config.Devices.Nodes == nil {
-		return nil
-	}
-	o, err := p.config.Devices.Nodes.Observe(ctx, p.seen.nodes)
-	if err != nil {
-		p.log.Warn("nodes not observed", "why", err.Error())
-		return nil
-	}
-	if p.config.Observe {
+	for more := p.config.Devices.Nodes != nil; more; {
+		o, err := p.config.Devices.Nodes.Observe(ctx, p.seen.nodes)
+		if err != nil {
+			p.log.Warn("nodes not observed", "why", err.Error())
+			return nil
+		}
+		if err := p.takeReports(ctx, o); err != nil {
+			return err
+		}
+		more = o.More && o.Cursor > p.seen.nodes
 		p.seen.nodes = o.Cursor
+	}
+	return nil
+}
+
+// takeReports takes over one observation of nodes.
+func (p *Plane) takeReports(ctx context.Context, o node.Observation) error {
+	if p.config.Observe {
 		return nil
 	}
 	var health book.ReportHealth
@@ -61,7 +69,6 @@ func (p *Plane) observeNodes(ctx context.Context) error {
 		}
 		outcomes = outcomes[n:]
 	}
-	p.seen.nodes = o.Cursor
 	return nil
 }
 

@@ -174,7 +174,7 @@ func (s *Sim) take(step *node.Step) error {
 	}
 	never := draws.share() < s.config.DeadShare && step.Kind != node.StepRepair
 	r.liar = st.liar || draws.share() < s.config.LiarShare
-	if never || st.hangs && step.Kind != node.StepRepair {
+	if never {
 		return nil
 	}
 	n := step.Node
@@ -205,7 +205,8 @@ func (s *Sim) takes(kind string, class uint8) (time.Duration, bool) {
 	return 0, false
 }
 
-// end lets a step end, if it is still the node's and the node still answers.
+// end lets a step end, if it is still the node's and the node still answers. A
+// repair is people's work and ends whatever the node does.
 func (s *Sim) end(n site.Index, r *run) {
 	st := &s.nodes.state[n]
 	if st.step != r || r.kind != node.StepRepair && (st.dead || st.hangs) {

@@ -236,12 +236,54 @@ func TestClassesEndAsTheySay(t *testing.T) {
 func TestHangingNodesNeverEnd(t *testing.T) {
 	s := open(t, "tiny", quiet(6))
 	must(t, s.Inject(t.Context(), start, sim.Fault{Kind: sim.Hangs, Node: 3}))
-	give(t, s, step(s, 3, node.StepSanitize, 1), step(s, 4, node.StepSanitize, 1))
+	give(t, s, step(s, 3, node.StepSanitize, 1), step(s, 4, node.StepSanitize, 1), step(s, 5, node.StepSanitize, 1))
+	must(t, s.Inject(t.Context(), start.Add(time.Minute), sim.Fault{Kind: sim.Dead, Node: 4}))
 	must(t, s.Advance(t.Context(), start.Add(365*day)))
+	ended := 0
 	for _, r := range observe(t, s, 0) {
-		if r.Node == 3 {
-			t.Errorf("it said %+v", r)
+		switch {
+		case r.Node == 5:
+			ended++
+		case r.Step != "":
+			t.Errorf("a node that hangs or is dead said %+v", r)
 		}
+	}
+	if ended != 1 {
+		t.Errorf("%d outcomes of the node that is well", ended)
+	}
+}
+
+// What is to happen at one instant happens in the order in which it was asked
+// for.
+func TestOneInstantKeepsItsOrder(t *testing.T) {
+	s := open(t, "tiny", quiet(6))
+	at := start.Add(time.Hour)
+	for value := range uint32(5) {
+		must(t, s.Inject(t.Context(), at, sim.Fault{Kind: sim.Cleared}))
+		must(t, s.Inject(t.Context(), at, sim.Fault{Kind: sim.LeafDown, Leaf: site.Leaf(value)}))
+	}
+	must(t, s.Advance(t.Context(), at))
+	o, err := s.Fabrics()["roce"].Observe(t.Context(), fabric.Scope{})
+	must(t, err)
+	for _, d := range o.Devices {
+		if d.Reachable != (d.Leaf != 4) {
+			t.Errorf("leaf %d reachable %t: only the last fault stands", d.Leaf, d.Reachable)
+		}
+	}
+}
+
+func TestTheSeedDrawsWhatStepsTake(t *testing.T) {
+	ends := func(seed uint64) (at []time.Time) {
+		s := open(t, "tiny", quiet(seed))
+		commissionAll(t, s)
+		must(t, s.Advance(t.Context(), start.Add(day)))
+		for _, r := range observe(t, s, 0) {
+			at = append(at, r.At)
+		}
+		return at
+	}
+	if a, b := ends(1), ends(2); len(a) != 64 || reflect.DeepEqual(a, b) {
+		t.Errorf("two seeds draw the same: %d ends", len(a))
 	}
 }
 

@@ -21,5 +21,10 @@ func (c *demoCommand) Run(ctx context.Context) error {
 	// fifth of the time.
 	debug.SetGCPercent(300)
 	debug.SetMemoryLimit(1500 << 20)
+	stop, err := profile()
+	if err != nil {
+		return err
+	}
+	defer stop()
 	return demo.Run(ctx, demo.Options{Size: c.Size, Seed: c.Seed, Out: c.Out, Writer: os.Stdout})
 }

@@ -17,8 +17,8 @@ type Grouped []Receipt
 // MaxReceipts is how many receipts a node may have: more than any inventory.
 const MaxReceipts = 256
 
-// Group is what neighbouring receipts have in common: how Grouped is read.
-type Group struct {
+// group is what neighbouring receipts have in common.
+type group struct {
 	Class    string       `json:"class"`
 	Model    string       `json:"model"`
 	Firmware string       `json:"firmware"`
@@ -31,11 +31,11 @@ type Group struct {
 	Size     uint64       `json:"size"`
 	Sampled  int          `json:"sampled"`
 	Sample   claim.Digest `json:"sample"`
-	Devices  []Line       `json:"devices"`
+	Devices  []line       `json:"devices"`
 }
 
-// Line is what a receipt has of its own.
-type Line struct {
+// line is what a receipt has of its own.
+type line struct {
 	Serial string `json:"serial"`
 	End    int64  `json:"end"`
 	Offset uint64 `json:"offset"`
@@ -115,22 +115,21 @@ func appendText(out []byte, s string) []byte {
 
 // UnmarshalJSON reads what MarshalJSON writes, and no unknown field.
 func (rs *Grouped) UnmarshalJSON(data []byte) error {
-	var groups []Group
+	var groups []group
 	decoder := json.NewDecoder(bytes.NewReader(data))
 	decoder.DisallowUnknownFields()
 	if err := decoder.Decode(&groups); err != nil {
 		return fmt.Errorf("wipe receipts: %w", err)
 	}
-	receipts, err := Expand(groups)
+	receipts, err := expand(groups)
 	if err == nil {
 		*rs = receipts
 	}
 	return err
 }
 
-// Expand returns the receipts of groups. Whoever decodes groups as part of
-// something larger saves a pass over them.
-func Expand(groups []Group) ([]Receipt, error) {
+// expand returns the receipts of groups.
+func expand(groups []group) ([]Receipt, error) {
 	n := 0
 	for i := range groups {
 		if len(groups[i].Devices) == 0 {

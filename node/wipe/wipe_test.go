@@ -151,8 +151,11 @@ func TestGroupedComesBack(t *testing.T) {
 		if err := json.Unmarshal(encoded, &back); err != nil || !slices.Equal(back, receipts) {
 			t.Fatalf("%+v came back as %+v, error %v", receipts, back, err)
 		}
+		if fast, err := Parse(encoded); err != nil || !slices.Equal(fast, receipts) {
+			t.Fatalf("%+v was parsed as %+v, error %v", receipts, fast, err)
+		}
 		// The hand-made encoding is what encoding/json would write.
-		var groups []Group
+		var groups []group
 		if err := json.Unmarshal(encoded, &groups); err != nil {
 			t.Fatal(err)
 		}
@@ -172,13 +175,30 @@ func TestDigestsDiffer(t *testing.T) {
 	})
 }
 
+// What is plainly written is read by hand: the fast path is not idle.
+func TestPlainReceiptsAreReadByHand(t *testing.T) {
+	encoded, _ := json.Marshal(Grouped{good(site.ClassNVMe, ""), good(site.ClassGPU, "")})
+	if _, ok := parsePlain(string(encoded)); !ok {
+		t.Errorf("%s was left to encoding/json", encoded)
+	}
+	for _, bad := range []string{"", "[", "null", "[]x", `[{}]`, string(encoded[:len(encoded)-1])} {
+		if _, ok := parsePlain(bad); ok {
+			t.Errorf("%q was read by hand", bad)
+		}
+	}
+}
+
 func FuzzGrouped(f *testing.F) {
 	encoded, _ := json.Marshal(Grouped{good(site.ClassNVMe, ""), good(site.ClassGPU, "")})
 	f.Add(encoded)
 	f.Add([]byte(`[{"devices":[]}]`))
 	f.Fuzz(func(t *testing.T, data []byte) {
 		var receipts Grouped
-		if json.Unmarshal(data, &receipts) != nil {
+		err := receipts.UnmarshalJSON(data)
+		if fast, ok := parsePlain(string(data)); ok && (err != nil || !slices.Equal(fast, receipts)) {
+			t.Fatalf("by hand %+v, by encoding/json %+v, error %v", fast, receipts, err)
+		}
+		if err != nil {
 			return
 		}
 		_ = Check(claim.Digest{}, receipts)
