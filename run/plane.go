@@ -109,22 +109,6 @@ func Open(ctx context.Context, config Config) (*Plane, error) {
 	return p, nil
 }
 
-// replay folds the whole ledger, from the newest snapshot on where one fits.
-func (p *Plane) replay(ctx context.Context) error {
-	state := book.New()
-	for e, err := range p.w.log.Read(ctx, 1) {
-		if err != nil {
-			return fmt.Errorf("replay: %w", err)
-		}
-		if err := book.Apply(state, &e, p.w.cache); err != nil {
-			return fmt.Errorf("replay: %w", err)
-		}
-		p.w.grow(&e)
-	}
-	p.w.state, p.w.durable = state, state.Seq
-	return nil
-}
-
 // Result is what a command came to.
 type Result struct {
 	Entry    uint64 // last entry that it wrote
@@ -172,3 +156,6 @@ func (p *Plane) Broken() error {
 	defer p.mu.RUnlock()
 	return p.w.broken
 }
+
+// Bodies reads what a fold of this plane's ledger needs.
+func (p *Plane) Bodies() book.Bodies { return BodiesOf(p.w.log) }

@@ -201,3 +201,6 @@ func (i *inventories) Inventory(digest claim.Digest) (*site.SUInventory, error) 
 	}
 	return site.DecodeSU(data)
 }
+
+// BodiesOf reads what a fold needs from a ledger.
+func BodiesOf(log ledger.Log) book.Bodies { return newInventories(log) }
