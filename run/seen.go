@@ -7,6 +7,7 @@ import (
 	"bulkhead/book"
 	"bulkhead/fabric"
 	"bulkhead/lease"
+	"bulkhead/node"
 	"bulkhead/prove"
 	"bulkhead/site"
 )
@@ -90,8 +91,10 @@ func (v *seen) follow() {
 			}
 			v.prover.Hold(port, uint32(w.Holder))
 			if value != v.want[port] {
+				// What a new writer finds on a delivered node was proven
+				// before it began: if it reads otherwise now, it has drifted.
+				v.settled[port] = v.want[port] == 0 && s.Nodes.State[n] == node.Delivered
 				v.want[port] = value
-				v.settled[port] = false
 			}
 		}
 		v.recount(n)

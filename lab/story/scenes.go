@@ -35,7 +35,7 @@ func scenes() []Scene {
 		{day(6, 8, 12, 0), "a hall slips by three weeks", slipHall},
 	}
 	for at := day(4, 27, 9, 0); at.Before(end); at = at.AddDate(0, 0, 7) {
-		list = append(list, Scene{at, "the weekly round of repairs", repairQuarantined})
+		list = append(list, Scene{at, "the weekly round of repairs, " + at.Format(time.DateOnly), repairQuarantined})
 	}
 	slices.SortStableFunc(list, func(a, b Scene) int { return a.At.Compare(b.At) })
 	return list

@@ -59,6 +59,11 @@ type Telling struct {
 	// Progress, if set, is told how far the story is.
 	Progress func(now time.Time, what string)
 	Scenes   []Scene
+
+	// Done names the scenes that were played before, and Mark is told of each
+	// that has been: with both, a telling that was killed goes on where it was.
+	Done map[string]bool
+	Mark func(scene string) error
 }
 
 // Dates of the story, UTC. They follow the contracts in examples/.
@@ -83,8 +88,16 @@ func (t *Telling) Run(ctx context.Context) error {
 		for next < len(t.Scenes) && !t.Scenes[next].At.After(now) {
 			scene := t.Scenes[next]
 			next++
+			if t.Done[scene.Name] {
+				continue
+			}
 			if err := scene.Play(ctx, t); err != nil {
 				return fmt.Errorf("%s, %s: %w", now.Format(time.DateTime), scene.Name, err)
+			}
+			if t.Mark != nil {
+				if err := t.Mark(scene.Name); err != nil {
+					return err
+				}
 			}
 		}
 		if err := t.acknowledge(ctx); err != nil {
