@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"slices"
+	"sync"
 	"time"
 
 	"bulkhead/book"
@@ -19,6 +20,9 @@ import (
 // due, and judges it.
 func (p *Plane) observeFabrics(ctx context.Context) error {
 	s, now := p.w.state, p.config.Clock.Now()
+	// Fabrics are asked at once and judged one after the other.
+	answers := make([]answer, len(s.Site.Fabrics))
+	var wait sync.WaitGroup
 	for index, f := range s.Site.Fabrics {
 		driver := p.config.Devices.Fabrics[f.ID]
 		if driver == nil {
@@ -28,7 +32,17 @@ func (p *Plane) observeFabrics(ctx context.Context) error {
 		if since != 0 && now.Sub(p.seen.swept[f.ID]) >= s.Policy.Sweep {
 			since = 0
 		}
-		observation, err := driver.Observe(ctx, fabric.Scope{Since: since})
+		wait.Go(func() {
+			o, err := driver.Observe(ctx, fabric.Scope{Since: since})
+			answers[index] = answer{asked: true, since: since, observation: o, err: err}
+		})
+	}
+	wait.Wait()
+	for index, f := range s.Site.Fabrics {
+		if !answers[index].asked {
+			continue
+		}
+		since, observation, err := answers[index].since, answers[index].observation, answers[index].err
 		if err != nil {
 			p.log.Warn("fabric not read back", "fabric", f.ID, "why", err.Error())
 			if err := p.expire(ctx, index, now); err != nil {
@@ -46,6 +60,14 @@ func (p *Plane) observeFabrics(ctx context.Context) error {
 		p.seen.confirmed[f.ID] = observation.At
 	}
 	return nil
+}
+
+// answer is what a fabric's driver said.
+type answer struct {
+	asked       bool
+	since       uint64
+	observation fabric.Observation
+	err         error
 }
 
 // expire makes all of a fabric unknown that has not been read for longer than

@@ -25,7 +25,7 @@ func scenes() []Scene {
 		{Begin, "the site is imported", importSite},
 		{Begin, "the tenants are registered", registerTenants},
 		{Begin, "the contracts are quoted and signed", signContracts},
-		{day(4, 20, 0, 20), "a node is going to lie about its wipe", plantLiar},
+		{Begin.Add(20 * time.Minute), "a node is going to lie about its wipe", plantLiar},
 		{day(5, 9, 16, 0), "Tidewater gives notice", giveNotice},
 		{day(5, 12, 3, 0), "a leaf fails for five hours", failLeaf},
 		{day(5, 18, 14, 30), "a port is mis-configured behind the control plane", misconfigure},
@@ -34,7 +34,7 @@ func scenes() []Scene {
 		{day(5, 27, 3, 10), "a second person releases the brake", releaseBrake},
 		{day(6, 8, 12, 0), "a hall slips by three weeks", slipHall},
 	}
-	for at := day(4, 27, 9, 0); at.Before(end); at = at.AddDate(0, 0, 7) {
+	for at := day(5, 4, 9, 0); at.Before(end); at = at.AddDate(0, 0, 7) {
 		list = append(list, Scene{at, "the weekly round of repairs, " + at.Format(time.DateOnly), repairQuarantined})
 	}
 	slices.SortStableFunc(list, func(a, b Scene) int { return a.At.Compare(b.At) })

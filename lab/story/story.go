@@ -68,7 +68,7 @@ type Telling struct {
 
 // Dates of the story, UTC. They follow the contracts in examples/.
 var (
-	Begin = time.Date(2026, 4, 20, 0, 0, 0, 0, time.UTC)
+	Begin = time.Date(2026, 4, 27, 0, 0, 0, 0, time.UTC)
 	end   = time.Date(2026, 8, 2, 0, 0, 0, 0, time.UTC)
 )
 
