@@ -16,7 +16,7 @@ type Input struct {
 	Site       string
 	Tenant     string
 	Entries    iter.Seq2[ledger.Entry, error]     // of the tenant's scope, in order, from its first to that of the checkpoint
-	Body       func(claim.Digest) ([]byte, error) // gives a body by its digest
+	Body       func(claim.Digest) ([]byte, error) // gives a body by its digest; called from a goroutine of Write's own
 	Checkpoint []byte                             // signed note over exactly these entries
 	Signer     claim.Signer                       // the owner's statement key
 }
@@ -124,8 +124,10 @@ func writeEntries(frames *frameWriter, in Input, checkpoint Checkpoint) ([]claim
 
 func writeBodies(frames *frameWriter, in Input, names []claim.Digest) error {
 	var kept []byte
+	read, stop := readAhead(names, in.Body)
+	defer stop()
 	for _, digest := range names {
-		data, err := in.Body(digest)
+		data, err := read()
 		if err != nil {
 			return fmt.Errorf("body %s: %w", digest, err)
 		}
@@ -138,4 +140,30 @@ func writeBodies(frames *frameWriter, in Input, names []claim.Digest) error {
 		}
 	}
 	return frames.close()
+}
+
+// readAhead reads bodies on a goroutine of its own, a little ahead of who writes
+// them: a store takes as long to read and unpack one as it takes to pack it here.
+func readAhead(names []claim.Digest, body func(claim.Digest) ([]byte, error)) (read func() ([]byte, error), stop func()) {
+	type result struct {
+		data []byte
+		err  error
+	}
+	const ahead = 64
+	results := make(chan result, ahead)
+	quit := make(chan struct{})
+	go func() {
+		for _, digest := range names {
+			data, err := body(digest)
+			select {
+			case results <- result{data, err}:
+			case <-quit:
+				return
+			}
+		}
+	}()
+	return func() ([]byte, error) {
+		r := <-results
+		return r.data, r.err
+	}, func() { close(quit) }
 }
