@@ -113,8 +113,8 @@ func TestDecodeRefuses(t *testing.T) {
 		{"trailing", string(head) + "{}", "trailing"},
 		{"twice", strings.Replace(string(head), `"name":"tiny"`, `"name":"tiny","name":"tiny"`, 1), "canonical"},
 		{"origin", strings.Replace(string(head), `"simulated"`, `"real"`, 1), "origin"},
-		{"policy", strings.Replace(string(head), `"sweep":"1h0m0s"`, `"sweep":"900h0m0s"`, 1), "policy sweep"},
-		{"policy field gone", strings.Replace(string(head), `"sweep":"1h0m0s",`, ``, 1), "policy sweep: missing"},
+		{"policy", strings.Replace(string(head), `"sweep":"168h0m0s"`, `"sweep":"900h0m0s"`, 1), "policy sweep"},
+		{"policy field gone", strings.Replace(string(head), `"sweep":"168h0m0s",`, ``, 1), "policy sweep: missing"},
 		{"hall of no phase", strings.Replace(string(head), `"phase":0`, `"phase":9`, 1), "phase 9"},
 		{"absurd shape", strings.Replace(string(head), `"su_nodes":8`, `"su_nodes":1000000000`, 1), "su-nodes"},
 	} {
