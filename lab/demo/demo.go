@@ -68,8 +68,16 @@ func Run(ctx context.Context, o Options) (err error) {
 		return err
 	}
 	clock := run.NewVirtualClock(story.Begin)
+	headlines := story.NewHeadlines()
 	plane, err := run.Open(ctx, run.Config{
 		Log: log, Signers: keys, Clock: clock, Writer: "demo", Devices: devices.drivers,
+		Notify: func(entries []ledger.Entry) {
+			for i := range entries {
+				if line := headlines.Line(&entries[i]); line != "" {
+					show.tell(entries[i].Time, line)
+				}
+			}
+		},
 		Published: &ledger.Published{Path: filepath.Join(o.Out, "checkpoint"), Verifiers: verifiers},
 	})
 	if err != nil {

@@ -291,13 +291,9 @@ func (s *Summary) Print(w io.Writer) {
 	p("\nWHAT FAILED, AND HOW IT WAS CAUGHT")
 	p("  failures: %s", counts(s.Life.Failures))
 	p("  replacements: %s (%s)", thousands(s.Life.Replacements), counts(s.Life.ByAnswer))
-	p("  turnovers with a signed statement: %s; quarantined: %d", thousands(s.Life.Turnovers), len(s.Life.Quarantined))
-	for i, q := range s.Life.Quarantined {
-		if i == 3 {
-			p("    ... and %d more", len(s.Life.Quarantined)-i)
-			break
-		}
-		p("    %s", q)
+	p("  turnovers with a signed statement: %s; quarantined on the way: %s", thousands(s.Life.Turnovers), thousands(len(s.Life.Quarantined)))
+	for _, why := range s.Life.whyQuarantined() {
+		p("    %s", why)
 	}
 	p("  ports red on read-back: %s; locked down: %d; restored and proven again: %s; leaves unread: %d", thousands(s.Life.Drifts), s.Life.Locked, thousands(s.Life.Restored), s.Life.Unread)
 	for _, list := range [][]string{s.Life.Brakes, s.Life.Slipped, s.Life.Late} {
@@ -307,7 +303,7 @@ func (s *Summary) Print(w io.Writer) {
 	}
 	p("\nWHAT IT COST")
 	for _, i := range s.Invoices {
-		p("  %-16s %s %s %22s", i.Number, i.From[:7], i.Currency, i.Total)
+		p("  %-16s %s %s %22s", i.Number, i.From[:7], i.Currency, money(i.Total))
 	}
 	p("\nWHAT THE TENANTS VERIFIED, offline, with bulkhead-verify")
 	for _, v := range s.Verified {
@@ -351,4 +347,36 @@ func decode(e *ledger.Entry, into any) error {
 		return fmt.Errorf("entry %d (%s): %w", e.Seq, e.Kind, err)
 	}
 	return nil
+}
+
+// whyQuarantined groups quarantines by their reason, without what differs from
+// node to node; the most frequent come first.
+func (l *LifeSummary) whyQuarantined() []string {
+	count := map[string]int{}
+	first := map[string]string{}
+	for _, q := range l.Quarantined {
+		_, reason, _ := strings.Cut(q, ": ")
+		key, _, _ := strings.Cut(reason, ";")
+		parts := strings.SplitN(key, ": ", 4)
+		key = strings.Join(parts[:min(len(parts), 3)], ": ")
+		count[key]++
+		if first[key] == "" {
+			first[key] = q
+		}
+	}
+	keys := make([]string, 0, len(count))
+	for key := range count {
+		keys = append(keys, key)
+	}
+	slices.SortFunc(keys, func(a, b string) int {
+		if count[a] != count[b] {
+			return count[b] - count[a]
+		}
+		return strings.Compare(a, b)
+	})
+	var out []string
+	for _, key := range keys {
+		out = append(out, fmt.Sprintf("%s: %s (first: %s)", thousands(count[key]), key, first[key]))
+	}
+	return out
 }
