@@ -3,9 +3,7 @@ package bundle
 import (
 	"bytes"
 	"crypto/ed25519"
-	"encoding/base64"
 	"encoding/binary"
-	"encoding/json"
 	"errors"
 	"fmt"
 
@@ -134,44 +132,13 @@ type envelope struct {
 	payload   []byte
 }
 
-const envelopeStart = `{"payloadType":"` + claim.PayloadType + `","payload":"`
-
 // splitEnvelope takes a canonical envelope with one signature apart.
 func splitEnvelope(body []byte) (envelope, bool) {
-	if !bytes.HasPrefix(body, []byte(envelopeStart)) {
-		return envelope{}, false
-	}
-	var d dsse.Envelope
-	if err := strict(body, &d); err != nil || d.PayloadType != claim.PayloadType || len(d.Signatures) != 1 {
-		return envelope{}, false
-	}
-	signature, err := base64.StdEncoding.Strict().DecodeString(d.Signatures[0].Sig)
-	if err != nil {
-		return envelope{}, false
-	}
-	payload, err := base64.StdEncoding.Strict().DecodeString(d.Payload)
-	if err != nil {
-		return envelope{}, false
-	}
-	e := envelope{d.Signatures[0].KeyID, signature, payload}
-	again, err := joinEnvelope(e)
-	return e, err == nil && bytes.Equal(again, body)
+	payload, keyID, signature, err := claim.DecodeEnvelope(body)
+	return envelope{keyID, signature, payload}, err == nil
 }
 
-// joinEnvelope makes the canonical envelope. Written out by hand, because this
-// is done for every statement of a bundle; splitEnvelope compares.
+// joinEnvelope makes the canonical envelope.
 func joinEnvelope(e envelope) ([]byte, error) {
-	keyID, err := json.Marshal(e.keyID)
-	if err != nil {
-		return nil, err
-	}
-	size := base64.StdEncoding.EncodedLen(len(e.payload))
-	b := make([]byte, 0, len(envelopeStart)+size+len(keyID)+160)
-	b = append(b, envelopeStart...)
-	b = base64.StdEncoding.AppendEncode(b, e.payload)
-	b = append(b, `","signatures":[{"keyid":`...)
-	b = append(b, keyID...)
-	b = append(b, `,"sig":"`...)
-	b = base64.StdEncoding.AppendEncode(b, e.signature)
-	return append(b, `"}]}`...), nil
+	return claim.EncodeEnvelope(e.payload, e.keyID, e.signature), nil
 }

@@ -63,54 +63,98 @@ func KeyID(public ed25519.PublicKey) string {
 }
 
 // Sign puts a statement into a DSSE envelope (DSSE protocol v1). The result is
-// deterministic: the same statement and key give the same bytes.
+// deterministic: the same statement and key give the same bytes. The predicate
+// must be one JSON value, as NewStatement leaves it: it is signed as it is.
 // Cost: about 30 µs and two copies of the predicate.
 func Sign(s Statement, signer Signer) ([]byte, error) {
-	payload, err := marshal(s)
+	head, err := marshal(Statement{Type: s.Type, Subject: s.Subject, PredicateType: s.PredicateType, Predicate: json.RawMessage("0")})
 	if err != nil {
 		return nil, fmt.Errorf("sign statement: %w", err)
 	}
+	// A statement ends with its predicate: putting it there by hand saves
+	// reading through what may be long and was encoded a moment ago.
+	payload := append(make([]byte, 0, len(head)+len(s.Predicate)), bytes.TrimSuffix(head, []byte("0}"))...)
+	payload = append(append(payload, s.Predicate...), '}')
 	signature := ed25519.Sign(signer.Key, dsse.PAE(PayloadType, payload))
-	return json.Marshal(dsse.Envelope{
-		PayloadType: PayloadType,
-		Payload:     base64.StdEncoding.EncodeToString(payload),
-		Signatures:  []dsse.Signature{{KeyID: signer.KeyID, Sig: base64.StdEncoding.EncodeToString(signature)}},
-	})
+	return EncodeEnvelope(payload, signer.KeyID, signature), nil
+}
+
+// The parts of an envelope in its one canonical form, which is what
+// encoding/json makes of a dsse.Envelope with one signature.
+const (
+	envelopeHead  = `{"payloadType":"` + PayloadType + `","payload":"`
+	envelopeKey   = `","signatures":[{"keyid":"`
+	envelopeSig   = `","sig":"`
+	envelopeEnd   = `"}]}`
+	maxKeyID      = 64
+	keyIDAlphabet = "0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ-_.+/"
+)
+
+// EncodeEnvelope writes an envelope in canonical form.
+func EncodeEnvelope(payload []byte, keyID string, signature []byte) []byte {
+	b64 := base64.StdEncoding
+	out := make([]byte, 0, len(envelopeHead)+b64.EncodedLen(len(payload))+len(envelopeKey)+len(keyID)+len(envelopeSig)+b64.EncodedLen(len(signature))+len(envelopeEnd))
+	out = append(out, envelopeHead...)
+	out = b64.AppendEncode(out, payload)
+	out = append(out, envelopeKey...)
+	out = append(out, keyID...)
+	out = append(out, envelopeSig...)
+	out = b64.AppendEncode(out, signature)
+	return append(out, envelopeEnd...)
+}
+
+// DecodeEnvelope reads an envelope in canonical form and no other: spaces,
+// other fields, another order or several signatures are refused.
+func DecodeEnvelope(envelope []byte) (payload []byte, keyID string, signature []byte, err error) {
+	refused := errors.New("envelope: not a DSSE envelope of an in-toto statement with one signature, in canonical form")
+	rest, ok := bytes.CutPrefix(envelope, []byte(envelopeHead))
+	if !ok {
+		return nil, "", nil, refused
+	}
+	packed, rest, ok := bytes.Cut(rest, []byte(envelopeKey))
+	if !ok {
+		return nil, "", nil, refused
+	}
+	key, rest, ok := bytes.Cut(rest, []byte(envelopeSig))
+	if !ok || len(key) > maxKeyID || len(bytes.Trim(key, keyIDAlphabet)) > 0 {
+		return nil, "", nil, refused
+	}
+	sig, ok := bytes.CutSuffix(rest, []byte(envelopeEnd))
+	if !ok || bytes.IndexByte(packed, '\n') >= 0 || bytes.IndexByte(packed, '\r') >= 0 || bytes.IndexByte(sig, '\n') >= 0 || bytes.IndexByte(sig, '\r') >= 0 {
+		return nil, "", nil, refused // base64 would pass over line ends
+	}
+	strict := base64.StdEncoding.Strict()
+	if payload, err = strict.AppendDecode(nil, packed); err != nil {
+		return nil, "", nil, fmt.Errorf("envelope: payload: %w", err)
+	}
+	if signature, err = strict.AppendDecode(nil, sig); err != nil {
+		return nil, "", nil, fmt.Errorf("envelope: signature: %w", err)
+	}
+	return payload, string(key), signature, nil
 }
 
 // ErrUntrusted is returned when no signature on an envelope is by a trusted key.
 var ErrUntrusted = errors.New("no signature by a key that the policy trusts")
 
 // Open checks a DSSE envelope against trust and returns its statement. The
-// envelope must be the canonical encoding: unknown or repeated fields, or
-// other bytes that a decoder would overlook, are refused.
+// envelope must be in canonical form: whatever a lenient decoder would overlook
+// is refused.
 func Open(envelope []byte, trust Trust) (Statement, error) {
-	var e dsse.Envelope
-	if err := strictJSON(envelope, &e); err != nil {
-		return Statement{}, fmt.Errorf("envelope: %w", err)
-	}
-	canonical, err := json.Marshal(e)
-	if err != nil || !bytes.Equal(canonical, envelope) {
-		return Statement{}, errors.New("envelope: not in canonical form")
-	}
-	if e.PayloadType != PayloadType {
-		return Statement{}, fmt.Errorf("envelope: payload type %.60q, expected %q", e.PayloadType, PayloadType)
-	}
-	payload, err := base64.StdEncoding.Strict().DecodeString(e.Payload)
+	payload, keyID, signature, err := DecodeEnvelope(envelope)
 	if err != nil {
-		return Statement{}, fmt.Errorf("envelope: payload: %w", err)
+		return Statement{}, err
 	}
-	if len(e.Signatures) != 1 {
-		return Statement{}, fmt.Errorf("envelope: %d signatures, expected 1", len(e.Signatures))
-	}
-	key, ok := trust[e.Signatures[0].KeyID]
+	key, ok := trust[keyID]
 	if !ok {
-		return Statement{}, fmt.Errorf("envelope: key %.40q: %w", e.Signatures[0].KeyID, ErrUntrusted)
+		return Statement{}, fmt.Errorf("envelope: key %.40q: %w", keyID, ErrUntrusted)
 	}
-	signature, err := base64.StdEncoding.Strict().DecodeString(e.Signatures[0].Sig)
-	if err != nil || !ed25519.Verify(key, dsse.PAE(e.PayloadType, payload), signature) {
-		return Statement{}, fmt.Errorf("envelope: signature by %s does not fit: %w", e.Signatures[0].KeyID, ErrUntrusted)
+	if !ed25519.Verify(key, dsse.PAE(PayloadType, payload), signature) {
+		return Statement{}, fmt.Errorf("envelope: signature by %s does not fit: %w", keyID, ErrUntrusted)
 	}
+	return decodeStatement(payload)
+}
+
+func decodeStatement(payload []byte) (Statement, error) {
 	var s Statement
 	if err := strictJSON(payload, &s); err != nil {
 		return Statement{}, fmt.Errorf("statement: %w", err)
@@ -148,17 +192,13 @@ func strictJSON(data []byte, into any) error {
 // Peek returns the predicate of a statement without checking its signature, for
 // whoever reads its own store. A reader who distrusts the store uses Open.
 func Peek(envelope []byte) ([]byte, error) {
-	var e dsse.Envelope
-	if err := strictJSON(envelope, &e); err != nil {
-		return nil, fmt.Errorf("envelope: %w", err)
-	}
-	payload, err := base64.StdEncoding.Strict().DecodeString(e.Payload)
+	payload, _, _, err := DecodeEnvelope(envelope)
 	if err != nil {
-		return nil, fmt.Errorf("envelope: payload: %w", err)
+		return nil, err
 	}
-	var s Statement
-	if err := strictJSON(payload, &s); err != nil {
-		return nil, fmt.Errorf("statement: %w", err)
+	s, err := decodeStatement(payload)
+	if err != nil {
+		return nil, err
 	}
 	return s.Predicate, nil
 }
