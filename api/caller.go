@@ -1,0 +1,113 @@
+package api
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"strings"
+	"time"
+
+	"connectrpc.com/connect"
+
+	"bulkhead/api/bulkheadv1"
+	"bulkhead/book"
+	"bulkhead/run"
+)
+
+type callerKey struct{}
+
+// caller is who calls. The zero caller may do nothing.
+func caller(ctx context.Context) Token {
+	token, _ := ctx.Value(callerKey{}).(Token)
+	return token
+}
+
+func actor(t Token) book.Actor {
+	return book.Actor{Subject: t.Subject, Role: string(t.Role), Tenant: t.Tenant}
+}
+
+// guard authenticates and authorises every call, unary and streaming.
+type guard struct {
+	tokens *Tokens
+	now    func() time.Time
+}
+
+func (g *guard) admit(ctx context.Context, procedure string, header http.Header) (context.Context, error) {
+	secret, ok := strings.CutPrefix(header.Get("Authorization"), "Bearer ")
+	if !ok {
+		return nil, connect.NewError(connect.CodeUnauthenticated, errors.New("no token: send it as \"Authorization: Bearer TOKEN\""))
+	}
+	token, ok := g.tokens.check(secret, g.now())
+	if !ok {
+		return nil, connect.NewError(connect.CodeUnauthenticated, errors.New("this token is unknown, revoked or expired"))
+	}
+	method := procedure[strings.LastIndex(procedure, "/")+1:]
+	if !allowed(method, token.Role) {
+		return nil, connect.NewError(connect.CodePermissionDenied, errors.New("role "+string(token.Role)+" may not call "+method))
+	}
+	return context.WithValue(ctx, callerKey{}, token), nil
+}
+
+// WrapUnary implements connect.Interceptor.
+func (g *guard) WrapUnary(next connect.UnaryFunc) connect.UnaryFunc {
+	return func(ctx context.Context, request connect.AnyRequest) (connect.AnyResponse, error) {
+		ctx, err := g.admit(ctx, request.Spec().Procedure, request.Header())
+		if err != nil {
+			return nil, err
+		}
+		response, err := next(ctx, request)
+		return response, explain(err)
+	}
+}
+
+// WrapStreamingClient implements connect.Interceptor; this is a server.
+func (g *guard) WrapStreamingClient(next connect.StreamingClientFunc) connect.StreamingClientFunc {
+	return next
+}
+
+// WrapStreamingHandler implements connect.Interceptor.
+func (g *guard) WrapStreamingHandler(next connect.StreamingHandlerFunc) connect.StreamingHandlerFunc {
+	return func(ctx context.Context, conn connect.StreamingHandlerConn) error {
+		ctx, err := g.admit(ctx, conn.Spec().Procedure, conn.RequestHeader())
+		if err != nil {
+			return err
+		}
+		return explain(next(ctx, conn))
+	}
+}
+
+// explain gives an error its code, and the field that it is about.
+func explain(err error) error {
+	var known *connect.Error
+	if err == nil || errors.As(err, &known) {
+		return err
+	}
+	var refused *book.Refusal
+	switch {
+	case errors.As(err, &refused):
+		e := connect.NewError(connect.CodeFailedPrecondition, err)
+		if refused.Field != "" {
+			e = connect.NewError(connect.CodeInvalidArgument, err)
+		}
+		if detail, detailErr := connect.NewErrorDetail(&bulkheadv1.FieldError{Field: refused.Field, Reason: refused.Reason}); detailErr == nil {
+			e.AddDetail(detail)
+		}
+		return e
+	case errors.Is(err, run.ErrClock):
+		return connect.NewError(connect.CodeUnavailable, err)
+	case errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):
+		return connect.NewError(connect.CodeCanceled, err)
+	}
+	return connect.NewError(connect.CodeInvalidArgument, err)
+}
+
+// missing is the answer to what does not exist and to what is another's alike.
+func missing(what, id string) error {
+	return connect.NewError(connect.CodeNotFound, errors.New("no "+what+" "+id))
+}
+
+// mayRead says whether the caller may see what belongs to a tenant.
+func mayRead(ctx context.Context, tenant string) bool {
+	t := caller(ctx)
+	return !t.Role.OfTenant() || t.Tenant == tenant
+}

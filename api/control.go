@@ -1,0 +1,239 @@
+package api
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"connectrpc.com/connect"
+
+	v1 "bulkhead/api/bulkheadv1"
+	"bulkhead/book"
+	"bulkhead/lease"
+	"bulkhead/ledger"
+)
+
+// ShowIsolation shows the newest recorded verdict of a lease.
+func (s *service) ShowIsolation(ctx context.Context, r *connect.Request[v1.LeaseRef]) (*connect.Response[v1.Isolation], error) {
+	out := &v1.Isolation{}
+	err := s.readableLease(ctx, r.Msg.Lease, func(_ *book.State, l *book.Lease) {
+		out.Lease, out.Verdict, out.Epoch, out.Certificate = string(l.ID), l.Verdict, l.Epoch, l.Certified.String()
+		if out.Verdict == "" {
+			out.Verdict = "unknown"
+		}
+	})
+	return connect.NewResponse(out), err
+}
+
+// ProveLease judges a lease from what was last read back, now.
+func (s *service) ProveLease(ctx context.Context, r *connect.Request[v1.LeaseRef]) (*connect.Response[v1.Isolation], error) {
+	out := &v1.Isolation{}
+	err := s.readableLease(ctx, r.Msg.Lease, func(_ *book.State, l *book.Lease) {
+		out.Lease, out.Epoch, out.Certificate = string(l.ID), l.Epoch, l.Certified.String()
+	})
+	if err != nil {
+		return nil, err
+	}
+	now, ok := s.plane.Isolation(lease.ID(r.Msg.Lease))
+	if !ok {
+		return nil, missing("lease", r.Msg.Lease)
+	}
+	out.Verdict, out.Ports, out.Red, out.Unknown, out.Findings = now.Verdict.String(), int64(now.Ports), int64(now.Red), int64(now.Unknown), now.Findings
+	return connect.NewResponse(out), nil
+}
+
+// maxSteps is how many steps of a plan are named.
+const maxSteps = 200
+
+// ShowPlan says what the loop would do now.
+func (s *service) ShowPlan(ctx context.Context, _ *connect.Request[v1.ShowPlanRequest]) (*connect.Response[v1.Plan], error) {
+	plan := s.plane.Plan(ctx)
+	out := &v1.Plan{Ports: int64(len(plan.Ports)), Held: plan.Held}
+	for i, step := range plan.Steps {
+		if i == maxSteps {
+			out.Steps = append(out.Steps, fmt.Sprintf("... and %d more", len(plan.Steps)-i))
+			break
+		}
+		out.Steps = append(out.Steps, step.ID)
+	}
+	for _, c := range plan.Commands {
+		out.Commands = append(out.Commands, fmt.Sprintf("%T", c))
+	}
+	s.plane.View(func(b *book.State) {
+		if b.Control.Brake != nil {
+			out.Brake = b.Control.Brake.Detail
+		}
+	})
+	return connect.NewResponse(out), nil
+}
+
+// ReleaseBrake lets the loop go on. It takes an approver.
+func (s *service) ReleaseBrake(ctx context.Context, r *connect.Request[v1.ReasonRequest]) (*connect.Response[v1.Done], error) {
+	return s.submit(ctx, r.Msg.CommandId, book.ReleaseBrake{By: actor(caller(ctx)), Reason: r.Msg.Reason})
+}
+
+// Pause holds the loop back.
+func (s *service) Pause(ctx context.Context, r *connect.Request[v1.PauseRequest]) (*connect.Response[v1.Done], error) {
+	return s.submit(ctx, r.Msg.CommandId, book.PauseLoop{Hall: r.Msg.Hall, By: caller(ctx).Subject, Reason: r.Msg.Reason})
+}
+
+// Resume ends a pause.
+func (s *service) Resume(ctx context.Context, r *connect.Request[v1.PauseRequest]) (*connect.Response[v1.Done], error) {
+	return s.submit(ctx, r.Msg.CommandId, book.ResumeLoop{Hall: r.Msg.Hall, By: caller(ctx).Subject, Reason: r.Msg.Reason})
+}
+
+// tenantOf is the tenant that a request is about: a tenant's own, whatever it
+// says; the owner must name one.
+func tenantOf(ctx context.Context, named string) (string, error) {
+	t := caller(ctx)
+	if t.Role.OfTenant() {
+		if named != "" && named != t.Tenant {
+			return "", missing("tenant", named)
+		}
+		return t.Tenant, nil
+	}
+	if named == "" {
+		return "", &book.Refusal{Field: "tenant", Reason: "say which"}
+	}
+	return named, nil
+}
+
+// WriteBundle streams what a tenant takes home.
+func (s *service) WriteBundle(ctx context.Context, r *connect.Request[v1.TenantRef], stream *connect.ServerStream[v1.Chunk]) error {
+	tenant, err := tenantOf(ctx, r.Msg.Tenant)
+	if err != nil {
+		return err
+	}
+	_, err = s.plane.WriteBundle(ctx, tenant, chunks{stream})
+	return err
+}
+
+// chunks writes to a stream.
+type chunks struct {
+	stream *connect.ServerStream[v1.Chunk]
+}
+
+// Write sends p in parts that fit into a message.
+func (c chunks) Write(p []byte) (int, error) {
+	const most = 256 << 10
+	for sent := 0; sent < len(p); sent += most {
+		if err := c.stream.Send(&v1.Chunk{Data: p[sent:min(sent+most, len(p))]}); err != nil {
+			return sent, err
+		}
+	}
+	return len(p), nil
+}
+
+// followEvery is how often a followed log is looked at.
+const followEvery = time.Second
+
+// TailLedger streams the entries of the caller's scope, and goes on with new
+// ones if asked to: it is the watch of every resource.
+func (s *service) TailLedger(ctx context.Context, r *connect.Request[v1.TailLedgerRequest], stream *connect.ServerStream[v1.Entry]) error {
+	scope := r.Msg.Scope
+	if t := caller(ctx); t.Role.OfTenant() {
+		own := book.TenantScope(t.Tenant)
+		if scope != "" && scope != own {
+			return missing("scope", scope)
+		}
+		scope = own
+	} else if scope == "" {
+		scope = book.SiteScope
+	}
+	next := max(r.Msg.From, 1)
+	for {
+		for e, err := range s.plane.Entries(ctx, scope) {
+			if err != nil {
+				return err
+			}
+			if e.ScopeSeq < next {
+				continue
+			}
+			if err := stream.Send(describeEntry(&e)); err != nil {
+				return err
+			}
+			next = e.ScopeSeq + 1
+		}
+		if !r.Msg.Follow {
+			return nil
+		}
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-time.After(followEvery):
+		}
+	}
+}
+
+func describeEntry(e *ledger.Entry) *v1.Entry {
+	return &v1.Entry{ScopeSeq: e.ScopeSeq, Scope: e.Scope, Time: e.Time.Format(time.RFC3339Nano), Kind: e.Kind, Command: e.Command, Body: string(e.Body)}
+}
+
+// GetCheckpoint signs a checkpoint over a tenant's scope, to be kept.
+func (s *service) GetCheckpoint(ctx context.Context, r *connect.Request[v1.TenantRef]) (*connect.Response[v1.Checkpoint], error) {
+	tenant, err := tenantOf(ctx, r.Msg.Tenant)
+	if err != nil {
+		return nil, err
+	}
+	note, err := s.plane.Checkpoint(book.TenantScope(tenant))
+	if err != nil {
+		return nil, connect.NewError(connect.CodeInternal, err)
+	}
+	return connect.NewResponse(&v1.Checkpoint{Note: string(note)}), nil
+}
+
+// GetTrust gives the public halves of the owner's keys. Compare them by another
+// way before you trust them.
+func (s *service) GetTrust(context.Context, *connect.Request[v1.GetTrustRequest]) (*connect.Response[v1.Trust], error) {
+	name := ""
+	s.plane.View(func(b *book.State) {
+		if b.Site != nil {
+			name = b.Site.Name
+		}
+	})
+	trust, err := s.keys.Trust(name)
+	if err != nil {
+		return nil, connect.NewError(connect.CodeInternal, err)
+	}
+	encoded, err := trust.Encode()
+	return connect.NewResponse(&v1.Trust{Json: string(encoded)}), err
+}
+
+// ListKeys lists the owner's keys, without their secrets.
+func (s *service) ListKeys(context.Context, *connect.Request[v1.ListKeysRequest]) (*connect.Response[v1.Keys], error) {
+	out := &v1.Keys{}
+	for _, k := range s.keys.Keys() {
+		key := &v1.Key{Purpose: k.Purpose, Id: k.ID, Created: k.Created.Format(time.RFC3339)}
+		if !k.Retired.IsZero() {
+			key.Retired = k.Retired.Format(time.RFC3339)
+		}
+		out.Keys = append(out.Keys, key)
+	}
+	return connect.NewResponse(out), nil
+}
+
+// RotateKey makes a new key for a purpose; the ledger names it from then on.
+func (s *service) RotateKey(ctx context.Context, r *connect.Request[v1.RotateKeyRequest]) (*connect.Response[v1.Done], error) {
+	if r.Msg.CommandId == "" {
+		return nil, &book.Refusal{Field: "command_id", Reason: "expected an id of your own: a key is not made twice"}
+	}
+	id := caller(ctx).ID + "/" + r.Msg.CommandId
+	repeated := false
+	s.plane.View(func(b *book.State) { _, repeated = b.Commands[id] })
+	if repeated {
+		return connect.NewResponse(&v1.Done{Repeated: true}), nil
+	}
+	key, err := s.keys.Rotate(r.Msg.Purpose, s.now())
+	if err != nil {
+		return nil, &book.Refusal{Field: "purpose", Reason: err.Error()}
+	}
+	done, err := s.submit(ctx, r.Msg.CommandId, book.RecordKey{Purpose: key.Purpose, KeyID: key.ID, By: caller(ctx).Subject})
+	if err != nil {
+		return nil, err
+	}
+	if err := s.plane.Publish(ctx); err != nil {
+		return nil, connect.NewError(connect.CodeInternal, errors.Join(errors.New("the key was rotated; the checkpoint was not published"), err))
+	}
+	return done, nil
+}

@@ -1,0 +1,72 @@
+package api
+
+import (
+	"github.com/prometheus/client_golang/prometheus"
+
+	"bulkhead/book"
+	"bulkhead/node"
+	"bulkhead/run"
+)
+
+// metrics are read from the state when they are asked for: nothing is counted
+// twice.
+type metrics struct {
+	plane *run.Plane
+
+	entries, nodes, slots, drifted, unread, brake, paused, swaps *prometheus.Desc
+}
+
+func newMetrics(p *run.Plane) *metrics {
+	d := func(name, help string, labels ...string) *prometheus.Desc {
+		return prometheus.NewDesc("bulkhead_"+name, help, labels, nil)
+	}
+	return &metrics{
+		plane:   p,
+		entries: d("ledger_entries", "Entries in the ledger."),
+		nodes:   d("nodes", "Nodes by state.", "state"),
+		slots:   d("slots", "Slots of leases in force: promised, and delivered.", "what"),
+		drifted: d("ports_drifted", "Ports whose read-back shows a violation."),
+		unread:  d("leaves_unread", "Leaves that can't be read for longer than the window."),
+		brake:   d("brake_engaged", "1 while the brake is engaged."),
+		paused:  d("loop_paused", "Pauses in force."),
+		swaps:   d("replacements_open", "Replacements that were proposed and not made yet."),
+	}
+}
+
+// Describe implements prometheus.Collector.
+func (m *metrics) Describe(ch chan<- *prometheus.Desc) {
+	for _, d := range []*prometheus.Desc{m.entries, m.nodes, m.slots, m.drifted, m.unread, m.brake, m.paused, m.swaps} {
+		ch <- d
+	}
+}
+
+// Collect implements prometheus.Collector.
+func (m *metrics) Collect(ch chan<- prometheus.Metric) {
+	gauge := func(d *prometheus.Desc, value int, labels ...string) {
+		ch <- prometheus.MustNewConstMetric(d, prometheus.GaugeValue, float64(value), labels...)
+	}
+	m.plane.View(func(s *book.State) {
+		gauge(m.entries, int(s.Seq))
+		for st := range node.States {
+			gauge(m.nodes, s.Nodes.By[st].Len(), node.State(st).String())
+		}
+		promised, delivered := 0, 0
+		for _, l := range s.Leases {
+			if l.Returned.IsZero() {
+				promised += len(l.Slots)
+				delivered += l.Delivered
+			}
+		}
+		gauge(m.slots, promised, "promised")
+		gauge(m.slots, delivered, "delivered")
+		gauge(m.drifted, len(s.Locked))
+		gauge(m.unread, len(s.Unread))
+		engaged := 0
+		if s.Control.Brake != nil {
+			engaged = 1
+		}
+		gauge(m.brake, engaged)
+		gauge(m.paused, len(s.Control.Paused))
+		gauge(m.swaps, len(s.Swaps))
+	})
+}

@@ -1,0 +1,145 @@
+package api
+
+import (
+	"context"
+	"slices"
+	"time"
+
+	"connectrpc.com/connect"
+
+	v1 "bulkhead/api/bulkheadv1"
+	"bulkhead/book"
+	"bulkhead/lease"
+	"bulkhead/node"
+	"bulkhead/site"
+)
+
+func sortTexts(list []string) { slices.Sort(list) }
+
+// ListNodes lists the nodes that the caller may see: a tenant those in its slots.
+func (s *service) ListNodes(ctx context.Context, r *connect.Request[v1.ListNodesRequest]) (*connect.Response[v1.Nodes], error) {
+	out := &v1.Nodes{}
+	var err error
+	s.plane.AsWanted(func(b *book.State, asWanted func(site.Index) bool) {
+		if b.Site == nil {
+			return
+		}
+		var want node.State
+		if r.Msg.State != "" {
+			if want, err = node.ParseState(r.Msg.State); err != nil {
+				err = &book.Refusal{Field: "state", Reason: err.Error()}
+				return
+			}
+		}
+		var ids []string
+		for i := range b.Nodes.State {
+			n := site.Index(i)
+			l := b.Holder(n)
+			switch {
+			case r.Msg.State != "" && b.Nodes.State[n] != want:
+			case r.Msg.Lease != "" && (l == nil || string(l.ID) != r.Msg.Lease):
+			case !mayReadNode(ctx, l):
+			default:
+				ids = append(ids, b.Site.NodeID[n])
+			}
+		}
+		sortTexts(ids)
+		p := r.Msg.Page
+		if p == nil {
+			p = &v1.Page{}
+		}
+		if ids, out.NextPageToken, err = page(ids, p.PageSize, p.PageToken); err != nil {
+			return
+		}
+		for _, id := range ids {
+			n, _ := b.Site.Lookup(id)
+			out.Nodes = append(out.Nodes, describeNode(b, n, asWanted(n)))
+		}
+	})
+	return connect.NewResponse(out), err
+}
+
+func mayReadNode(ctx context.Context, holder *book.Lease) bool {
+	if !caller(ctx).Role.OfTenant() {
+		return true
+	}
+	return holder != nil && mayRead(ctx, holder.Tenant)
+}
+
+// GetNode shows one node.
+func (s *service) GetNode(ctx context.Context, r *connect.Request[v1.NodeRef]) (*connect.Response[v1.Node], error) {
+	var out *v1.Node
+	s.plane.AsWanted(func(b *book.State, asWanted func(site.Index) bool) {
+		if b.Site == nil {
+			return
+		}
+		if n, ok := b.Site.Lookup(r.Msg.Node); ok && mayReadNode(ctx, b.Holder(n)) {
+			out = describeNode(b, n, asWanted(n))
+		}
+	})
+	if out == nil {
+		return nil, missing("node", r.Msg.Node)
+	}
+	return connect.NewResponse(out), nil
+}
+
+func describeNode(b *book.State, n site.Index, asWanted bool) *v1.Node {
+	c := &b.Nodes
+	out := &v1.Node{
+		Id: b.Site.NodeID[n], Serial: b.Site.Serial[n], Kind: b.Site.KindOf(n), Hall: b.Site.Halls[b.Site.HallOf(n)].ID, Su: b.Site.SUs[b.Site.NodeSU[n]].ID,
+		State: c.State[n].String(), Since: time.Unix(c.Since[n], 0).UTC().Format(time.RFC3339), Health: c.Health[n].String(), FailureClass: c.Class[n],
+		Cordoned: c.Cordoned[n], DesiredLabel: string(b.Wants(n).Owner), ObservedAsDesired: asWanted, Generation: uint64(c.Seq[n]),
+		Turnover: c.Turnover[n], Statement: c.Statement[n].String(),
+	}
+	if l := b.Holder(n); l != nil {
+		out.Lease, out.Slot = string(l.ID), c.Slot[n]
+	}
+	return out
+}
+
+// CordonNode keeps a node from being given to anybody, or lifts that.
+func (s *service) CordonNode(ctx context.Context, r *connect.Request[v1.CordonNodeRequest]) (*connect.Response[v1.Done], error) {
+	return s.submit(ctx, r.Msg.CommandId, book.Cordon{Node: r.Msg.Node, Lift: r.Msg.Lift, Reason: r.Msg.Reason, By: caller(ctx).Subject})
+}
+
+// ReplaceNode proposes another node for a slot.
+func (s *service) ReplaceNode(ctx context.Context, r *connect.Request[v1.ReplaceNodeRequest]) (*connect.Response[v1.Done], error) {
+	var to site.Index
+	ok := false
+	if r.Msg.Node == "" {
+		to, ok = s.plane.ChooseReplacement(lease.ID(r.Msg.Lease), r.Msg.Slot)
+	} else {
+		s.plane.View(func(b *book.State) {
+			if b.Site != nil {
+				to, ok = b.Site.Lookup(r.Msg.Node)
+			}
+		})
+	}
+	if !ok {
+		return nil, &book.Refusal{Field: "node", Reason: "no node that would do: none is ready and free, or there is none of this id"}
+	}
+	return s.submit(ctx, r.Msg.CommandId, book.ProposeReplacement{Lease: lease.ID(r.Msg.Lease), Slot: r.Msg.Slot, Node: to, Reason: r.Msg.Reason})
+}
+
+// AcknowledgeReplacement is the tenant's yes to a proposed replacement.
+func (s *service) AcknowledgeReplacement(ctx context.Context, r *connect.Request[v1.AcknowledgeRequest]) (*connect.Response[v1.Done], error) {
+	if err := s.readableLease(ctx, r.Msg.Lease, func(*book.State, *book.Lease) {}); err != nil {
+		return nil, err
+	}
+	return s.submit(ctx, r.Msg.CommandId, book.AcknowledgeReplacement{Lease: lease.ID(r.Msg.Lease), Slot: r.Msg.Slot, By: caller(ctx).Subject})
+}
+
+// RepairNode sends a node to repair.
+func (s *service) RepairNode(ctx context.Context, r *connect.Request[v1.RepairNodeRequest]) (*connect.Response[v1.Done], error) {
+	var n site.Index
+	ok := false
+	s.plane.View(func(b *book.State) {
+		if b.Site != nil {
+			n, ok = b.Site.Lookup(r.Msg.Node)
+		}
+	})
+	if !ok {
+		return nil, missing("node", r.Msg.Node)
+	}
+	return s.submit(ctx, r.Msg.CommandId, book.SendToRepair{Nodes: []site.Index{n}, Reason: r.Msg.Reason})
+}

@@ -1,0 +1,249 @@
+package api
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"strings"
+	"time"
+
+	"connectrpc.com/connect"
+
+	v1 "bulkhead/api/bulkheadv1"
+	"bulkhead/book"
+	"bulkhead/contract"
+	"bulkhead/lease"
+	"bulkhead/site"
+)
+
+// OfferQuote places a contract and offers it.
+func (s *service) OfferQuote(ctx context.Context, r *connect.Request[v1.OfferQuoteRequest]) (*connect.Response[v1.Quote], error) {
+	c, err := contract.Parse(r.Msg.File, r.Msg.Contract)
+	if err != nil {
+		return nil, err
+	}
+	if !mayRead(ctx, c.Tenant) {
+		return nil, missing("tenant", c.Tenant)
+	}
+	if r.Msg.Quote == "" {
+		return nil, &book.Refusal{Field: "quote", Reason: "expected an id of your own"}
+	}
+	q, err := s.plane.Quote(ctx, r.Msg.Quote, c, time.Duration(r.Msg.ValidSeconds)*time.Second)
+	if err != nil {
+		return nil, err
+	}
+	return connect.NewResponse(quote(q)), nil
+}
+
+// ShowQuote shows an open quote.
+func (s *service) ShowQuote(ctx context.Context, r *connect.Request[v1.QuoteRef]) (*connect.Response[v1.Quote], error) {
+	var out *v1.Quote
+	s.plane.View(func(b *book.State) {
+		if q, ok := b.Quotes[r.Msg.Quote]; ok && mayRead(ctx, q.Tenant) {
+			out = quote(q)
+		}
+	})
+	if out == nil {
+		return nil, missing("open quote", r.Msg.Quote)
+	}
+	return connect.NewResponse(out), nil
+}
+
+func quote(q *book.Quote) *v1.Quote {
+	out := &v1.Quote{Id: q.ID, Tenant: q.Tenant, Contract: q.Contract.ID, Version: int32(q.Contract.Version), Expires: q.Expires.UTC().Format(time.RFC3339)}
+	for _, p := range q.Parts {
+		out.Parts = append(out.Parts, &v1.QuotePart{
+			Tranche: p.Tranche, Fabric: p.Fabric, Kind: p.Kind, Gpus: int64(p.Slots) * site.GPUs,
+			Begin: p.Begin.UTC().Format(time.RFC3339), End: p.End.UTC().Format(time.RFC3339), Where: p.Where, PlacementCertificate: p.Certificate.String(),
+		})
+	}
+	if pricing, err := contract.Price(q.Contract); err == nil {
+		encoded, _ := json.MarshalIndent(pricing, "", "  ") // texts and numbers always encode
+		out.Price = string(encoded)
+	}
+	return out
+}
+
+// SignLease puts a quote in force.
+func (s *service) SignLease(ctx context.Context, r *connect.Request[v1.SignLeaseRequest]) (*connect.Response[v1.Done], error) {
+	tenant := ""
+	s.plane.View(func(b *book.State) {
+		if q, ok := b.Quotes[r.Msg.Quote]; ok {
+			tenant = q.Tenant
+		}
+	})
+	if tenant != "" && !mayRead(ctx, tenant) {
+		return nil, missing("open quote", r.Msg.Quote)
+	}
+	return s.submit(ctx, r.Msg.CommandId, book.SignQuote{Quote: r.Msg.Quote, By: caller(ctx).Subject})
+}
+
+// GiveNotice ends a contract early, by its own clause.
+func (s *service) GiveNotice(ctx context.Context, r *connect.Request[v1.ContractRef]) (*connect.Response[v1.Done], error) {
+	known := false
+	s.plane.View(func(b *book.State) {
+		k, ok := b.Contracts[r.Msg.Contract]
+		known = ok && mayRead(ctx, k.Current().Tenant)
+	})
+	if !known {
+		return nil, missing("contract", r.Msg.Contract)
+	}
+	return s.submit(ctx, r.Msg.CommandId, book.GiveNotice{Contract: r.Msg.Contract, By: caller(ctx).Subject})
+}
+
+// ListLeases lists the leases that the caller may see, by id.
+func (s *service) ListLeases(ctx context.Context, r *connect.Request[v1.Page]) (*connect.Response[v1.Leases], error) {
+	out := &v1.Leases{}
+	var err error
+	s.plane.View(func(b *book.State) {
+		var ids []string
+		for _, l := range b.Leases {
+			if mayRead(ctx, l.Tenant) {
+				ids = append(ids, string(l.ID))
+			}
+		}
+		sortTexts(ids)
+		if ids, out.NextPageToken, err = page(ids, r.Msg.PageSize, r.Msg.PageToken); err != nil {
+			return
+		}
+		for _, id := range ids {
+			l, _ := b.LeaseByID(lease.ID(id))
+			out.Leases = append(out.Leases, describeLease(b, l))
+		}
+	})
+	return connect.NewResponse(out), err
+}
+
+// readableLease calls look with a lease that the caller may see.
+func (s *service) readableLease(ctx context.Context, id string, look func(b *book.State, l *book.Lease)) error {
+	found := false
+	s.plane.View(func(b *book.State) {
+		if l, ok := b.LeaseByID(lease.ID(id)); ok && mayRead(ctx, l.Tenant) {
+			found = true
+			look(b, l)
+		}
+	})
+	if !found {
+		return missing("lease", id)
+	}
+	return nil
+}
+
+// GetLease shows one lease.
+func (s *service) GetLease(ctx context.Context, r *connect.Request[v1.LeaseRef]) (*connect.Response[v1.Lease], error) {
+	var out *v1.Lease
+	err := s.readableLease(ctx, r.Msg.Lease, func(b *book.State, l *book.Lease) { out = describeLease(b, l) })
+	return connect.NewResponse(out), err
+}
+
+// GetHosts gives what "delivered" gives a tenant, as it is now.
+func (s *service) GetHosts(ctx context.Context, r *connect.Request[v1.LeaseRef]) (*connect.Response[v1.HandOver], error) {
+	out := &v1.HandOver{}
+	err := s.readableLease(ctx, r.Msg.Lease, func(b *book.State, l *book.Lease) {
+		out.Files = lease.NewHandOver(b.Site, &l.Lease, func(slot int) bool { return b.SlotUp(l, slot) }).Files
+	})
+	return connect.NewResponse(out), err
+}
+
+func describeLease(b *book.State, l *book.Lease) *v1.Lease {
+	out := &v1.Lease{
+		Id: string(l.ID), Tenant: l.Tenant, Contract: l.Contract, Tranche: l.Tranche, Fabric: l.Fabric, Kind: l.Kind,
+		Begin: l.Begin.UTC().Format(time.RFC3339), End: l.End.UTC().Format(time.RFC3339), DesiredSlots: int64(len(l.Slots)),
+		Delivered: int64(l.Delivered), Isolation: l.Verdict, Generation: l.Epoch,
+	}
+	for slot, n := range l.Slots {
+		if b.SlotUp(l, slot) && b.Nodes.Health[n] == book.Healthy && b.Nodes.Exposed[n] == 0 {
+			out.ObservedUp++
+		}
+		if swap, open := b.Swaps[book.SlotRef{Lease: l.ID, Slot: uint32(slot)}]; open {
+			out.Replacements = append(out.Replacements, &v1.Replacement{
+				Slot: uint32(slot), Was: b.Site.NodeID[swap.Was], Node: b.Site.NodeID[swap.Node], Deadline: swap.Deadline.UTC().Format(time.RFC3339),
+			})
+		}
+	}
+	switch {
+	case !l.Returned.IsZero():
+		out.State = "returned"
+	case !l.Returning.IsZero():
+		out.State = "returning"
+	case l.Delivered == len(l.Slots):
+		out.State = "delivered"
+	case l.Delivered > 0:
+		out.State = fmt.Sprintf("delivering, %d of %d", l.Delivered, len(l.Slots))
+	default:
+		out.State = "bound"
+	}
+	return out
+}
+
+// ListInvoices lists the invoices that the caller may see, by number.
+func (s *service) ListInvoices(ctx context.Context, r *connect.Request[v1.Page]) (*connect.Response[v1.Invoices], error) {
+	out := &v1.Invoices{}
+	var err error
+	s.plane.View(func(b *book.State) {
+		by := map[string]book.Invoice{}
+		var numbers []string
+		for _, i := range b.Invoices {
+			if mayRead(ctx, i.Tenant) {
+				by[i.Number] = i
+				numbers = append(numbers, i.Number)
+			}
+		}
+		sortTexts(numbers)
+		if numbers, out.NextPageToken, err = page(numbers, r.Msg.PageSize, r.Msg.PageToken); err != nil {
+			return
+		}
+		for _, number := range numbers {
+			out.Invoices = append(out.Invoices, describeInvoice(by[number]))
+		}
+	})
+	return connect.NewResponse(out), err
+}
+
+func describeInvoice(i book.Invoice) *v1.Invoice {
+	return &v1.Invoice{Number: i.Number, Tenant: i.Tenant, Contract: i.Contract, From: i.From, To: i.To, Currency: i.Currency, Total: i.Total}
+}
+
+func (s *service) invoice(ctx context.Context, number string) (book.Invoice, error) {
+	var found book.Invoice
+	s.plane.View(func(b *book.State) {
+		for _, i := range b.Invoices {
+			if i.Number == number && mayRead(ctx, i.Tenant) {
+				found = i
+			}
+		}
+	})
+	if found.Number == "" {
+		return found, missing("invoice", number)
+	}
+	return found, nil
+}
+
+// GetInvoice gives an invoice as it was signed, and as a page.
+func (s *service) GetInvoice(ctx context.Context, r *connect.Request[v1.InvoiceRef]) (*connect.Response[v1.InvoiceDocument], error) {
+	entry, err := s.invoice(ctx, r.Msg.Number)
+	if err != nil {
+		return nil, err
+	}
+	i, err := s.plane.Invoice(ctx, entry.Statement)
+	if err != nil {
+		return nil, connect.NewError(connect.CodeInternal, err)
+	}
+	return connect.NewResponse(&v1.InvoiceDocument{Invoice: describeInvoice(entry), Json: string(i.Encode()), Text: i.Text()}), nil
+}
+
+// ExplainInvoice says how a line came about: clause, formula, entries.
+func (s *service) ExplainInvoice(ctx context.Context, r *connect.Request[v1.ExplainInvoiceRequest]) (*connect.Response[v1.Explanation], error) {
+	entry, err := s.invoice(ctx, r.Msg.Number)
+	if err != nil {
+		return nil, err
+	}
+	i, err := s.plane.Invoice(ctx, entry.Statement)
+	if err != nil {
+		return nil, connect.NewError(connect.CodeInternal, err)
+	}
+	if _, ok := i.Line(r.Msg.Line); !ok {
+		return nil, &book.Refusal{Field: "line", Reason: strings.TrimSpace(i.Explain(r.Msg.Line))}
+	}
+	return connect.NewResponse(&v1.Explanation{Text: i.Explain(r.Msg.Line)}), nil
+}

@@ -1,0 +1,101 @@
+package api
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"time"
+
+	"connectrpc.com/connect"
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+
+	"bulkhead/api/bulkheadv1"
+	"bulkhead/api/bulkheadv1/bulkheadv1connect"
+	"bulkhead/book"
+	"bulkhead/keystore"
+	"bulkhead/run"
+)
+
+// maxRequest is the largest request: a site template or a contract.
+const maxRequest = 4 << 20
+
+// Options are what a server is made of.
+type Options struct {
+	Plane  *run.Plane
+	Keys   *keystore.Store
+	Tokens *Tokens
+	Now    func() time.Time // nil: the machine's clock
+}
+
+// service implements the generated ControlPlane service.
+type service struct {
+	bulkheadv1connect.UnimplementedControlPlaneHandler
+	plane *run.Plane
+	keys  *keystore.Store
+	now   func() time.Time
+}
+
+// New returns the API with health, readiness and metrics beside it. /healthz and
+// /readyz need no token and say nothing but ok; /metrics counts, and names no
+// tenant: let only the owner's monitoring reach it.
+func New(o Options) http.Handler {
+	if o.Now == nil {
+		o.Now = func() time.Time { return time.Now().UTC() }
+	}
+	mux := http.NewServeMux()
+	mux.Handle(bulkheadv1connect.NewControlPlaneHandler(
+		&service{plane: o.Plane, keys: o.Keys, now: o.Now},
+		connect.WithInterceptors(&guard{tokens: o.Tokens, now: o.Now}),
+		connect.WithReadMaxBytes(maxRequest),
+	))
+	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { answer(w, nil) })
+	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, _ *http.Request) { answer(w, o.Plane.Broken()) })
+	registry := prometheus.NewRegistry()
+	registry.MustRegister(newMetrics(o.Plane))
+	mux.Handle("GET /metrics", promhttp.HandlerFor(registry, promhttp.HandlerOpts{}))
+	return mux
+}
+
+func answer(w http.ResponseWriter, trouble error) {
+	if trouble != nil {
+		http.Error(w, trouble.Error(), http.StatusServiceUnavailable)
+		return
+	}
+	_, _ = w.Write([]byte("ok\n")) // a client that has gone needs no answer
+}
+
+// submit gives a command to the book.
+func (s *service) submit(ctx context.Context, id string, c book.Command) (*connect.Response[bulkheadv1.Done], error) {
+	if id != "" {
+		// Two callers' ids are not the same id, whatever they chose.
+		id = caller(ctx).ID + "/" + id
+	}
+	r, err := s.plane.Submit(ctx, id, c)
+	if err != nil {
+		return nil, err
+	}
+	return connect.NewResponse(&bulkheadv1.Done{Entry: r.Entry, Repeated: r.Repeated, Nothing: r.Nothing}), nil
+}
+
+// page cuts one page out of ids that are in order. The token is the last id of
+// the page before.
+func page(ids []string, size int32, token string) (cut []string, next string, err error) {
+	if size < 0 || size > 1000 {
+		return nil, "", &book.Refusal{Field: "page_size", Reason: "expected 1 to 1,000, or 0 for 100"}
+	}
+	if size == 0 {
+		size = 100
+	}
+	start := 0
+	for token != "" && start < len(ids) && ids[start] <= token {
+		start++
+	}
+	end := min(start+int(size), len(ids))
+	if end < len(ids) {
+		next = ids[end-1]
+	}
+	return ids[start:end], next, nil
+}
+
+var errNoSite = errors.New("no site has been imported yet")

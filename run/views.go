@@ -1,0 +1,89 @@
+package run
+
+import (
+	"context"
+	"iter"
+
+	"bulkhead/book"
+	"bulkhead/lease"
+	"bulkhead/ledger"
+	"bulkhead/place"
+	"bulkhead/prove"
+	"bulkhead/site"
+)
+
+// Isolation is what the prover says of a lease now.
+type Isolation struct {
+	Verdict             prove.Verdict
+	Ports, Red, Unknown int
+	Findings            []string
+}
+
+// Isolation judges the delivered nodes of a lease from what was last read back.
+func (p *Plane) Isolation(id lease.ID) (Isolation, bool) {
+	p.mu.Lock() // confirming what was read writes to the prover
+	defer p.mu.Unlock()
+	l, ok := p.w.state.LeaseByID(id)
+	if !ok || p.seen.prover == nil {
+		return Isolation{}, false
+	}
+	var nodes []site.Index
+	var ports []site.Port
+	for slot, n := range l.Slots {
+		if p.w.state.SlotUp(l, slot) {
+			nodes = append(nodes, n)
+			for nic := range site.NICs {
+				ports = append(ports, site.PortOf(n, nic))
+			}
+		}
+	}
+	p.seen.confirm(nodes)
+	verdict, findings := p.seen.prover.Lease(ports)
+	out := Isolation{Verdict: verdict, Ports: len(ports)}
+	for _, f := range findings {
+		out.Findings = append(out.Findings, f.String())
+	}
+	for _, port := range ports {
+		switch v, _ := p.seen.prover.Verdict(port); v {
+		case prove.Red:
+			out.Red++
+		case prove.Unknown:
+			out.Unknown++
+		}
+	}
+	return out, true
+}
+
+// AsWanted calls look with the state and with whether a node's ports read back
+// as they should.
+func (p *Plane) AsWanted(look func(s *book.State, asWanted func(n site.Index) bool)) {
+	p.mu.RLock()
+	defer p.mu.RUnlock()
+	look(p.w.state, func(n site.Index) bool {
+		for nic := range site.NICs {
+			if !p.seen.AsWanted(site.PortOf(n, nic)) {
+				return false
+			}
+		}
+		return true
+	})
+}
+
+// ChooseReplacement proposes the nearest node for a slot.
+func (p *Plane) ChooseReplacement(id lease.ID, slot uint32) (site.Index, bool) {
+	p.mu.RLock()
+	defer p.mu.RUnlock()
+	l, ok := p.w.state.LeaseByID(id)
+	if !ok || int(slot) >= len(l.Slots) {
+		return 0, false
+	}
+	to := place.Replace(p.w.state.Site, p.w.state.Candidates(), []site.Index{l.Slots[slot]})
+	return to[0], to[0] != place.NoNode
+}
+
+// Entries yields the entries of a scope that are durable now, in order.
+func (p *Plane) Entries(ctx context.Context, scope string) iter.Seq2[ledger.Entry, error] {
+	var size uint64
+	p.View(func(s *book.State) { size = s.Scopes[scope] })
+	return p.scopeEntries(ctx, scope, size)
+}
