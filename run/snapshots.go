@@ -11,9 +11,9 @@ import (
 	"bulkhead/ledger"
 )
 
-// snapshotSchema names what SaveSnapshot writes: the root of the ledger's tree
+// SnapshotSchema names what SaveSnapshot writes: the root of the ledger's tree
 // at that entry, 32 bytes, and then the book's own snapshot.
-const snapshotSchema = "run/1+" + book.SnapshotSchema
+const SnapshotSchema = "run/1+" + book.SnapshotSchema
 
 // errSnapshot says that a snapshot can't be used. The ledger is replayed
 // instead: it alone is what happened.
@@ -35,7 +35,7 @@ func (p *Plane) SaveSnapshot(ctx context.Context) error {
 		return fmt.Errorf("snapshot: %w", err)
 	}
 	root := p.root()
-	if err := p.w.log.SaveSnapshot(ctx, p.w.durable, snapshotSchema, append(root[:], state...)); err != nil {
+	if err := p.w.log.SaveSnapshot(ctx, p.w.durable, SnapshotSchema, append(root[:], state...)); err != nil {
 		return fmt.Errorf("snapshot: %w", err)
 	}
 	return nil
@@ -61,7 +61,7 @@ func (p *Plane) replay(ctx context.Context) error {
 // replaySnapshot replays from the newest snapshot on, or fails with
 // errSnapshot.
 func (p *Plane) replaySnapshot(ctx context.Context) error {
-	seq, data, err := p.w.log.LoadSnapshot(ctx, snapshotSchema)
+	seq, data, err := p.w.log.LoadSnapshot(ctx, SnapshotSchema)
 	if err != nil {
 		return fmt.Errorf("%w: %w", errSnapshot, err)
 	}

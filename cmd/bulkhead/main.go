@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"os/signal"
 	"syscall"
@@ -17,17 +18,37 @@ var version = "unreleased"
 
 // grammar is every verb. Each is a struct in the file of its name.
 type grammar struct {
-	Demo    demoCommand    `cmd:"" help:"Tell the whole story on a simulated site: sell, place, isolate, hand over, meter, prove."`
-	Sim     simCommand     `cmd:"" hidden:"" help:"Simulate the devices of a site on a socket."`
-	Version versionCommand `cmd:"" help:"Print the version."`
+	Demo demoCommand `cmd:"" help:"Tell the whole story on a simulated site: sell, place, isolate, hand over, meter, prove." group:"Begin"`
+
+	Serve   serveCommand   `cmd:"" help:"Run the control plane." group:"Run"`
+	Backup  backupCommand  `cmd:"" help:"Copy the folder of a control plane, also while it runs, and check the copy." group:"Run"`
+	Restore restoreCommand `cmd:"" help:"Make the folder of a control plane from a backup." group:"Run"`
+	Key     keyCommand     `cmd:"" help:"Signing keys." group:"Run"`
+	Token   tokenCommand   `cmd:"" help:"Tokens with which people and programs call the server." group:"Run"`
+	Ledger  ledgerCommand  `cmd:"" help:"What happened." group:"Run"`
+
+	Site      siteCommand      `cmd:"" help:"The site: check a file, import it, look at it." group:"Work"`
+	Tenant    tenantCommand    `cmd:"" help:"Who leases." group:"Work"`
+	Quote     quoteCommand     `cmd:"" help:"Price and place a contract, and hold the capacity." group:"Work"`
+	Lease     leaseCommand     `cmd:"" help:"Leases: sign, change, end, look." group:"Work"`
+	Node      nodeCommand      `cmd:"" help:"Nodes: look, cordon, replace, repair." group:"Work"`
+	Isolation isolationCommand `cmd:"" help:"What read-back proves about who can reach whom." group:"Work"`
+	Plan      planCommand      `cmd:"" help:"What the loop would do now; release its brake." group:"Work"`
+	Pause     pauseCommand     `cmd:"" help:"Stop writing to devices, everywhere or in one hall." group:"Work"`
+	Resume    resumeCommand    `cmd:"" help:"Go on." group:"Work"`
+	Invoice   invoiceCommand   `cmd:"" help:"Invoices, and how each follows from the entries." group:"Work"`
+	Bundle    bundleCommand    `cmd:"" help:"What a tenant takes home, and its check." group:"Work"`
+
+	Sim     simCommand     `cmd:"" help:"Simulate the devices of an example site on a socket." group:"Begin"`
+	Version versionCommand `cmd:"" help:"Print the version." group:"Begin"`
 }
 
 type versionCommand struct{}
 
 // Run prints the version.
 func (versionCommand) Run() error {
-	fmt.Println("bulkhead", version)
-	return nil
+	_, err := fmt.Fprintln(stdout, "bulkhead", version)
+	return err
 }
 
 // Exit codes: 0 done, 1 refused or failed, 2 the command line is wrong.
@@ -36,28 +57,55 @@ const (
 	exitUsage  = 2
 )
 
-func main() {
+// usageError is a command line that the grammar allows and that makes no sense.
+type usageError struct{ error }
+
+func usagef(format string, args ...any) error { return usageError{fmt.Errorf(format, args...)} }
+
+func main() { os.Exit(command(os.Args[1:], os.Stderr)) }
+
+// leave is how kong ends after --help.
+type leave int
+
+// command is main, for tests.
+func command(args []string, stderr io.Writer) (code int) {
+	defer func() {
+		if r := recover(); r != nil {
+			status, ok := r.(leave)
+			if !ok {
+				panic(r)
+			}
+			code = int(status)
+		}
+	}()
 	var g grammar
-	parser, err := kong.New(&g, kong.Name("bulkhead"), kong.UsageOnError(),
-		kong.Description("Leases slices of a GPU supercluster and proves that nothing leaks between them."),
-		kong.ConfigureHelp(kong.HelpOptions{Compact: true}))
+	parser, err := kong.New(&g, kong.Name("bulkhead"), kong.Writers(stdout, stderr),
+		kong.Exit(func(code int) { panic(leave(code)) }),
+		kong.Description("Leases slices of a GPU supercluster and proves that nothing leaks between them. Exit codes: 0 done, 1 refused or failed, 2 the command line is wrong."),
+		kong.ConfigureHelp(kong.HelpOptions{Compact: true, NoExpandSubcommands: true}))
 	if err != nil {
 		panic(err)
 	}
-	parsed, err := parser.Parse(os.Args[1:])
+	parsed, err := parser.Parse(args)
 	if err != nil {
-		fmt.Fprintln(os.Stderr, "bulkhead:", err)
-		fmt.Fprintln(os.Stderr, "See bulkhead --help.")
-		os.Exit(exitUsage)
+		fmt.Fprintln(stderr, "bulkhead:", err)
+		fmt.Fprintln(stderr, "See bulkhead --help, or bulkhead VERB --help.")
+		return exitUsage
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
 	parsed.BindTo(ctx, (*context.Context)(nil))
 	err = parsed.Run()
-	stop()
-	if err != nil {
-		if !errors.Is(err, context.Canceled) {
-			fmt.Fprintln(os.Stderr, "bulkhead:", err)
-		}
-		os.Exit(exitFailed)
+	var usage usageError
+	switch {
+	case err == nil:
+		return 0
+	case errors.As(err, &usage):
+		fmt.Fprintln(stderr, "bulkhead:", err)
+		return exitUsage
+	case errors.Is(err, context.Canceled) && ctx.Err() != nil:
+		return exitFailed
 	}
+	fmt.Fprintln(stderr, "bulkhead:", explain(err))
+	return exitFailed
 }

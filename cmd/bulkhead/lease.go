@@ -1,0 +1,236 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	v1 "bulkhead/api/bulkheadv1"
+	"bulkhead/api/bulkheadv1/bulkheadv1connect"
+)
+
+type leaseCommand struct {
+	Sign   leaseSign   `cmd:"" help:"Put a quote in force: leases are bound to the quoted slots."`
+	Amend  leaseAmend  `cmd:"" help:"Quote a new version of a contract and put it in force."`
+	Notice leaseNotice `cmd:"" help:"End a contract early, by its own notice clause."`
+	List   leaseList   `cmd:"" help:"List leases."`
+	Show   leaseShow   `cmd:"" help:"Show one lease."`
+	Hosts  leaseHosts  `cmd:"" help:"Print or write what the tenant gets of a lease: hosts, topology, labels, ssh configuration."`
+}
+
+type leaseSign struct {
+	Quote string `arg:"" help:"Id of the quote."`
+	requestFlag
+	client
+	format
+}
+
+// Help is the example.
+func (leaseSign) Help() string {
+	return `Example:
+
+    bulkhead lease sign first-v1`
+}
+
+type leaseAmend struct {
+	File     string        `arg:"" help:"Contract file with the next version."`
+	ID       string        `name:"id" placeholder:"ID" help:"Id of the quote in between. Default: contract id and version."`
+	Validity time.Duration `placeholder:"DURATION" help:"How long the quote is held if signing fails."`
+	requestFlag
+	client
+	format
+}
+
+// Help is the example.
+func (leaseAmend) Help() string {
+	return `Same as quote and lease sign, one after the other.
+
+Example:
+
+    bulkhead lease amend first-v2.yaml`
+}
+
+type leaseNotice struct {
+	Contract string `arg:"" help:"Id of the contract."`
+	requestFlag
+	client
+	format
+}
+
+// Help is the example.
+func (leaseNotice) Help() string {
+	return `Example:
+
+    bulkhead lease notice first`
+}
+
+type leaseList struct {
+	Tenant string `placeholder:"ID" help:"Only this tenant's."`
+	client
+	format
+}
+
+// Help is the example.
+func (leaseList) Help() string {
+	return `Example:
+
+    bulkhead lease list --tenant acme`
+}
+
+type leaseShow struct {
+	Lease string `arg:"" help:"Id of the lease, such as first/t1."`
+	client
+	format
+}
+
+// Help is the example.
+func (leaseShow) Help() string {
+	return `Example:
+
+    bulkhead lease show first/t1`
+}
+
+type leaseHosts struct {
+	Lease string `arg:"" help:"Id of the lease."`
+	File  string `placeholder:"NAME" help:"Print this file: hosts.txt, hosts.json, topology.conf, topology.yaml, node-labels.yaml or ssh_config."`
+	Out   string `placeholder:"DIR" help:"Write all files into this folder."`
+	client
+	format
+}
+
+// Help is the example.
+func (leaseHosts) Help() string {
+	return `Only slots that have been delivered are in it.
+
+Examples:
+
+    bulkhead lease hosts first/t1
+    bulkhead lease hosts first/t1 --file topology.conf > /etc/slurm/topology.conf`
+}
+
+// Run signs.
+func (c *leaseSign) Run(ctx context.Context) error {
+	d, err := ask(ctx, &c.client, bulkheadv1connect.ControlPlaneClient.SignLease, &v1.SignLeaseRequest{CommandId: c.id(), Quote: c.Quote})
+	return c.done("quote "+c.Quote+" signed", d, err)
+}
+
+// Run quotes and signs.
+func (c *leaseAmend) Run(ctx context.Context) error {
+	q, err := offer(ctx, &c.client, c.File, c.ID, c.Validity)
+	if err != nil {
+		return err
+	}
+	d, err := ask(ctx, &c.client, bulkheadv1connect.ControlPlaneClient.SignLease, &v1.SignLeaseRequest{CommandId: c.id(), Quote: q.Id})
+	if err != nil {
+		return fmt.Errorf("quote %s is held until %s and was not signed: %w", q.Id, q.Expires, err)
+	}
+	return c.done(fmt.Sprintf("contract %s, version %d, signed", q.Contract, q.Version), d, nil)
+}
+
+// Run gives notice.
+func (c *leaseNotice) Run(ctx context.Context) error {
+	d, err := ask(ctx, &c.client, bulkheadv1connect.ControlPlaneClient.GiveNotice, &v1.ContractRef{CommandId: c.id(), Contract: c.Contract})
+	return c.done("notice of contract "+c.Contract, d, err)
+}
+
+// Run lists.
+func (c *leaseList) Run(ctx context.Context) error {
+	all, err := leases(ctx, &c.client, c.Tenant)
+	if err != nil {
+		return err
+	}
+	return c.print(all, func(w io.Writer) {
+		row(w, "LEASE", "TENANT", "STATE", "SLOTS", "UP", "KIND", "FABRIC", "ISOLATION", "BEGIN", "END")
+		for _, l := range all.Leases {
+			row(w, l.Id, l.Tenant, l.State, l.DesiredSlots, l.ObservedUp, l.Kind, l.Fabric, l.Isolation, l.Begin, l.End)
+		}
+	})
+}
+
+func leases(ctx context.Context, c *client, tenant string) (*v1.Leases, error) {
+	all := &v1.Leases{}
+	err := pages(func(p *v1.Page) (string, bool, error) {
+		a, err := ask(ctx, c, bulkheadv1connect.ControlPlaneClient.ListLeases, p)
+		if err != nil {
+			return "", false, err
+		}
+		for _, l := range a.Leases {
+			if tenant == "" || l.Tenant == tenant {
+				all.Leases = append(all.Leases, l)
+			}
+		}
+		return a.NextPageToken, true, nil
+	})
+	return all, err
+}
+
+// Run shows.
+func (c *leaseShow) Run(ctx context.Context) error {
+	l, err := ask(ctx, &c.client, bulkheadv1connect.ControlPlaneClient.GetLease, &v1.LeaseRef{Lease: c.Lease})
+	if err != nil {
+		return err
+	}
+	return c.print(l, func(w io.Writer) {
+		row(w, "lease", l.Id)
+		row(w, "tenant", l.Tenant)
+		row(w, "contract", l.Contract+", tranche "+l.Tranche)
+		row(w, "what", l.Kind+" in fabric "+l.Fabric)
+		row(w, "term", l.Begin+" to "+l.End)
+		row(w, "state", l.State)
+		row(w, "slots", fmt.Sprintf("%d desired, %d delivered, %d up", l.DesiredSlots, l.Delivered, l.ObservedUp))
+		row(w, "isolation", fmt.Sprintf("%s (epoch %d)", orDash(l.Isolation), l.Generation))
+		for _, r := range l.Replacements {
+			row(w, "replacement", fmt.Sprintf("slot %d: %s proposed for %s, answer until %s (bulkhead node replace %s %d --accept)", r.Slot, r.Node, r.Was, r.Deadline, l.Id, r.Slot))
+		}
+	})
+}
+
+func orDash(text string) string {
+	if text == "" {
+		return "-"
+	}
+	return text
+}
+
+// Run prints or writes.
+func (c *leaseHosts) Run(ctx context.Context) error {
+	h, err := ask(ctx, &c.client, bulkheadv1connect.ControlPlaneClient.GetHosts, &v1.LeaseRef{Lease: c.Lease})
+	if err != nil {
+		return err
+	}
+	names := slices.Sorted(maps.Keys(h.Files))
+	if c.Out != "" {
+		if err := os.MkdirAll(c.Out, 0o755); err != nil {
+			return err
+		}
+		for _, name := range names {
+			if name != filepath.Base(name) {
+				return fmt.Errorf("the server names a file %q: a name without a folder was expected, nothing more is written", name)
+			}
+			if err := os.WriteFile(filepath.Join(c.Out, name), []byte(h.Files[name]), 0o644); err != nil {
+				return err
+			}
+		}
+		_, err := fmt.Fprintf(stdout, "%d files in %s: %s\n", len(names), c.Out, strings.Join(names, ", "))
+		return err
+	}
+	name := c.File
+	if name == "" {
+		name = "hosts.txt"
+		if c.Output == "json" {
+			name = "hosts.json"
+		}
+	}
+	text, ok := h.Files[name]
+	if !ok {
+		return usagef("--file %s: expected one of %s", name, strings.Join(names, ", "))
+	}
+	_, err = io.WriteString(stdout, text)
+	return err
+}

@@ -1,0 +1,77 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+	"text/tabwriter"
+
+	"google.golang.org/protobuf/encoding/protojson"
+	"google.golang.org/protobuf/proto"
+)
+
+// format is the flag with which every verb prints for a person or a program.
+type format struct {
+	Output string `short:"o" default:"table" enum:"table,json" help:"table, for people; json, for programs."`
+}
+
+// stdout is where results are written; what is not a result goes to stderr.
+var stdout io.Writer = os.Stdout
+
+// print writes value as JSON, or calls table.
+func (f format) print(value any, table func(w io.Writer)) error {
+	if f.Output != "json" {
+		w := tabwriter.NewWriter(stdout, 0, 8, 2, ' ', 0)
+		table(w)
+		return w.Flush()
+	}
+	if m, ok := value.(proto.Message); ok {
+		return printProto(m)
+	}
+	data, err := json.MarshalIndent(value, "", "  ")
+	if err != nil {
+		return err
+	}
+	_, err = fmt.Fprintln(stdout, string(data))
+	return err
+}
+
+// printProto writes a message as JSON. protojson varies its white space from
+// build to build; what a program compares must not.
+func printProto(m proto.Message) error {
+	data, err := protojson.Marshal(m)
+	if err != nil {
+		return err
+	}
+	var value json.RawMessage = data
+	indented, err := json.MarshalIndent(value, "", "  ")
+	if err != nil {
+		return err
+	}
+	_, err = fmt.Fprintln(stdout, string(indented))
+	return err
+}
+
+// row writes one line of a table.
+func row(w io.Writer, cells ...any) {
+	for i, c := range cells {
+		if i > 0 {
+			fmt.Fprint(w, "\t")
+		}
+		text := strings.ReplaceAll(fmt.Sprint(c), "\n", " ")
+		if text == "" {
+			text = "-"
+		}
+		fmt.Fprint(w, text)
+	}
+	fmt.Fprintln(w)
+}
+
+func yes(b bool) string {
+	if b {
+		return "yes"
+	}
+	return "no"
+}

@@ -1,0 +1,109 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+	"time"
+
+	v1 "bulkhead/api/bulkheadv1"
+	"bulkhead/api/bulkheadv1/bulkheadv1connect"
+	"bulkhead/contract"
+)
+
+type quoteCommand struct {
+	File     string        `arg:"" help:"Contract file, YAML. A new version of a contract in force is quoted likewise."`
+	ID       string        `name:"id" placeholder:"ID" help:"Id of the quote. Default: contract id and version."`
+	Validity time.Duration `placeholder:"DURATION" help:"How long the offer and its capacity are held, such as 72h. Default: the site's policy."`
+	client
+	format
+}
+
+// Help is the example.
+func (quoteCommand) Help() string {
+	return `The capacity is held until the quote lapses, or is signed: bulkhead lease sign QUOTE.
+
+Example:
+
+    bulkhead quote docs/first-lease.yaml --validity 72h`
+}
+
+// readContract reads and checks a contract file. Every problem is reported with
+// its line and field before a server is asked.
+func readContract(path string) (*contract.Contract, []byte, error) {
+	data, err := os.ReadFile(path)
+	if err != nil {
+		return nil, nil, err
+	}
+	c, err := contract.Parse(path, data)
+	return c, data, err
+}
+
+// Run quotes.
+func (c *quoteCommand) Run(ctx context.Context) error {
+	q, err := offer(ctx, &c.client, c.File, c.ID, c.Validity)
+	if err != nil {
+		return err
+	}
+	return c.print(q, func(w io.Writer) { quoteTable(w, q) })
+}
+
+// offer asks for a quote of a contract file.
+func offer(ctx context.Context, c *client, file, id string, validity time.Duration) (*v1.Quote, error) {
+	k, data, err := readContract(file)
+	if err != nil {
+		return nil, err
+	}
+	if validity < 0 || validity%time.Second != 0 {
+		return nil, usagef("--validity %s: expected whole seconds, such as 72h", validity)
+	}
+	if id == "" {
+		id = fmt.Sprintf("%s-v%d", k.ID, k.Version)
+	}
+	return ask(ctx, c, bulkheadv1connect.ControlPlaneClient.OfferQuote,
+		&v1.OfferQuoteRequest{Quote: id, File: file, Contract: data, ValidSeconds: int64(validity / time.Second)})
+}
+
+func quoteTable(w io.Writer, q *v1.Quote) {
+	row(w, "quote", q.Id)
+	row(w, "contract", fmt.Sprintf("%s, version %d, of tenant %s", q.Contract, q.Version, q.Tenant))
+	row(w, "held until", q.Expires)
+	for _, p := range q.Parts {
+		row(w, "tranche "+p.Tranche, fmt.Sprintf("%d GPUs of %s in fabric %s, %s to %s", p.Gpus, p.Kind, p.Fabric, p.Begin, p.End))
+		row(w, "", p.Where)
+	}
+	priceTable(w, q.Price)
+	row(w, "next", "bulkhead lease sign "+q.Id)
+}
+
+// priceTable shows a price by the month and by the GPU-hour, one span of a rate
+// a line. What can't be read is shown as it is.
+func priceTable(w io.Writer, price string) {
+	var p struct {
+		Currency string `json:"currency"`
+		Spans    []struct {
+			Tranches []string `json:"tranches"`
+			From     string   `json:"from"`
+			To       string   `json:"to"`
+			Month    string   `json:"month"`
+			Hour     string   `json:"gpu_hour"`
+			Value    string   `json:"value"`
+		} `json:"spans"`
+		Storage string `json:"storage"`
+		Total   string `json:"total"`
+	}
+	if err := json.Unmarshal([]byte(price), &p); err != nil {
+		row(w, "price", price)
+		return
+	}
+	for _, s := range p.Spans {
+		row(w, "price of "+strings.Join(s.Tranches, ", "), fmt.Sprintf("%s %s a month, %s a GPU-hour, %s to %s: %s", s.Month, p.Currency, s.Hour, s.From, s.To, s.Value))
+	}
+	if p.Storage != "" {
+		row(w, "storage", p.Storage+" "+p.Currency)
+	}
+	row(w, "total", p.Total+" "+p.Currency)
+}

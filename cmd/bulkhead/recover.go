@@ -1,0 +1,148 @@
+package main
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"time"
+
+	"bulkhead/book"
+	"bulkhead/claim"
+	"bulkhead/ledger"
+	"bulkhead/ledger/sqlite"
+	"bulkhead/run"
+)
+
+type ledgerRecover struct {
+	dataFlag
+	By     string `required:"" placeholder:"NAME" help:"Who decides that what is missing is lost."`
+	Reason string `required:"" placeholder:"TEXT" help:"What happened to the store."`
+	format
+}
+
+// recoveredPredicate is the type of the statement about a recovery.
+const recoveredPredicate = "bulkhead/ledger-recovered/1"
+
+// Help says what it costs.
+func (ledgerRecover) Help() string {
+	return `A server refuses a store that holds less than the checkpoint that it published:
+going on would show two histories. Look for a newer copy of the store first.
+Only when there is none, this writes a signed entry that says what was lost, and
+publishes a new checkpoint. The old one is kept as checkpoint.lost-SIZE. Tenants
+who kept a newer checkpoint will see that entries are gone: tell them.
+
+Example:
+
+    bulkhead ledger recover --data /var/lib/bulkhead --by "J. Doe" --reason "disk of host 3 lost"`
+}
+
+// Run recovers.
+func (c *ledgerRecover) Run(ctx context.Context) error {
+	if err := c.Data.existing(); err != nil {
+		return err
+	}
+	log, err := sqlite.Open(c.Data.ledger())
+	if err != nil {
+		return err
+	}
+	defer log.Close()
+	keys, err := c.Data.openKeys()
+	if err != nil {
+		return err
+	}
+	published, err := c.Data.published(keys)
+	if err != nil {
+		return err
+	}
+	last, err := published.Load()
+	if err != nil {
+		return err
+	}
+	state, bodies := book.New(), run.BodiesOf(log)
+	found, err := checkLog(ctx, log, last.Size, func(e *ledger.Entry) error { return book.Apply(state, e, bodies) })
+	if err != nil {
+		return fmt.Errorf("%s: %w: what is left is no whole ledger: restore a backup", c.Data.ledger(), err)
+	}
+	err = published.Check(found.Entries, func(uint64) (claim.Digest, error) { return found.RootAtSize, nil })
+	if err == nil {
+		return fmt.Errorf("--data %s: the store holds all %d published entries: there is nothing to recover", c.Data, last.Size)
+	}
+	if !errors.Is(err, ledger.ErrRolledBack) {
+		return err
+	}
+	r := ledger.Recovered{
+		PublishedSize: last.Size, PublishedRoot: last.Root, HeadSize: found.Entries, HeadRoot: found.Root, By: c.By, Reason: c.Reason,
+	}
+	entry, body, err := recoveredEntry(state, r, keys)
+	if err != nil {
+		return err
+	}
+	if err := book.Apply(state, &entry, bodies); err != nil {
+		return err
+	}
+	if err := log.Append(ctx, found.Entries, []ledger.Entry{entry}, []ledger.Body{body}); err != nil {
+		return err
+	}
+	kept := fmt.Sprintf("%s.lost-%d", c.Data.checkpoint(), last.Size)
+	if err := os.Rename(c.Data.checkpoint(), kept); err != nil {
+		return err
+	}
+	after, err := checkLog(ctx, log, 0, nil)
+	if err != nil {
+		return err
+	}
+	signed, err := keys.Checkpoint(last.Origin, after.Entries, after.Root)
+	if err != nil {
+		return err
+	}
+	if err := published.Store(signed); err != nil {
+		return err
+	}
+	return c.print(map[string]any{"entry": entry.Seq, "recovered": json.RawMessage(entry.Body), "kept": kept}, func(w io.Writer) {
+		row(w, "published", fmt.Sprintf("%d entries", r.PublishedSize))
+		row(w, "left", fmt.Sprintf("%d entries", r.HeadSize))
+		row(w, "recorded", fmt.Sprintf("entry %d, %s", entry.Seq, entry.Kind))
+		row(w, "old checkpoint", kept)
+	})
+}
+
+// recoveredEntry makes the entry with its signed statement.
+func recoveredEntry(state *book.State, r ledger.Recovered, signers run.Signers) (ledger.Entry, ledger.Body, error) {
+	var e ledger.Entry
+	var none ledger.Body
+	signer, err := signers.Statement(run.PurposeStatement)
+	if err != nil {
+		return e, none, err
+	}
+	said, err := json.Marshal(r)
+	if err != nil {
+		return e, none, err
+	}
+	statement, err := claim.NewStatement("ledger", r.HeadRoot, recoveredPredicate, json.RawMessage(said))
+	if err != nil {
+		return e, none, err
+	}
+	signed, err := claim.Sign(statement, signer)
+	if err != nil {
+		return e, none, err
+	}
+	r.Statement = claim.DigestOf(signed)
+	encoded, err := json.Marshal(r)
+	if err != nil {
+		return e, none, err
+	}
+	now := time.Now().UTC()
+	if now.Before(state.Time) {
+		now = state.Time
+	}
+	e = ledger.Entry{
+		Seq: state.Seq + 1, Time: now, Term: state.Term, Kind: ledger.KindRecovered, Scope: book.SiteScope,
+		ScopeSeq: state.Scopes[book.SiteScope] + 1, Body: encoded,
+	}
+	_, err = rand.Read(e.Salt[:])
+	return e, ledger.Body{Digest: r.Statement, Data: signed}, err
+}

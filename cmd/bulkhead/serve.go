@@ -1,0 +1,336 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"bulkhead/api"
+	"bulkhead/book"
+	"bulkhead/keystore"
+	"bulkhead/ledger"
+	"bulkhead/ledger/sqlite"
+	"bulkhead/run"
+	"bulkhead/wire"
+)
+
+type serveCommand struct {
+	Data     dataDir `required:"" placeholder:"DIR" help:"Folder of the control plane. It is made, with keys and the first tokens, where there is none."`
+	Devices  string  `placeholder:"unix:SOCKET" help:"Where the drivers of the devices answer. Without it everything is unknown, and nothing is delivered."`
+	Observe  bool    `help:"Read, prove and report; never write to a device. For a site that runs already."`
+	Listen   string  `default:"127.0.0.1:8470" placeholder:"HOST:PORT" help:"Where the API answers; port 0 is any free one."`
+	Webhooks string  `placeholder:"FILE" help:"YAML, webhooks: a list of url and, for a tenant's own, tenant. They are told, signed, of drift, quarantine, replacements and late tranches."`
+	Verbose  bool    `short:"v" help:"Log what is routine too."`
+}
+
+// Help is the example.
+func (serveCommand) Help() string {
+	return `Logs are JSON lines on stderr. The API speaks plain HTTP and carries tokens: let
+it listen beyond loopback only behind a proxy that ends TLS.
+SIGINT or SIGTERM stops it cleanly; after any other end it goes on from the ledger.
+
+Examples:
+
+    bulkhead serve --data /var/lib/bulkhead --devices unix:/run/bulkhead/devices.sock
+    bulkhead serve --data ./data --observe --devices unix:./devices.sock`
+}
+
+// publishEvery is how often a checkpoint leaves the store: what is lost of a
+// store that is rolled back further than this is noticed.
+const publishEvery = time.Minute
+
+// snapshotEvery is after how many entries a snapshot is worth its second.
+const snapshotEvery = 100_000
+
+// server is a running control plane with what it was opened from.
+type server struct {
+	c     *serveCommand
+	log   *slog.Logger
+	store *sqlite.Log
+	keys  *keystore.Store
+	plane *run.Plane
+	clock run.Clock
+	wire  *wire.Client
+
+	tokens *api.Tokens
+	caller *caller // of webhooks; nil: nobody is told
+
+	ticking atomic.Bool
+	wake    chan struct{} // a command was carried out: look now
+	feeds   []func([]ledger.Entry)
+}
+
+// Run serves until it is interrupted.
+func (c *serveCommand) Run(ctx context.Context) (err error) {
+	level := slog.LevelInfo
+	if c.Verbose {
+		level = slog.LevelDebug
+	}
+	s := &server{c: c, wake: make(chan struct{}, 1), log: slog.New(slog.NewJSONHandler(os.Stderr, &slog.HandlerOptions{Level: level}))}
+	if err := s.open(ctx); err != nil {
+		return errors.Join(err, s.close())
+	}
+	defer func() { err = errors.Join(err, s.end()) }()
+	ctx, stop := context.WithCancelCause(ctx)
+	defer stop(nil)
+	handler := api.New(api.Options{Plane: s.plane, Keys: s.keys, Tokens: s.tokens})
+	listener, err := net.Listen("tcp", c.Listen)
+	if err != nil {
+		return fmt.Errorf("--listen %s: %w", c.Listen, err)
+	}
+	if !loopback(listener.Addr()) {
+		s.log.Warn("the API listens beyond this machine in plain HTTP: tokens can be read on the way; put a proxy that ends TLS before it", "address", listener.Addr().String())
+	}
+	web := &http.Server{Handler: handler, ReadHeaderTimeout: 10 * time.Second, IdleTimeout: 2 * time.Minute, BaseContext: func(net.Listener) context.Context { return ctx }}
+	web.Protocols = new(http.Protocols)
+	web.Protocols.SetHTTP1(true)
+	web.Protocols.SetUnencryptedHTTP2(true)
+	served := make(chan error, 1)
+	go func() { served <- web.Serve(listener) }()
+	if s.caller != nil {
+		go s.caller.run(ctx)
+	}
+	looped := make(chan error, 1)
+	go func() {
+		err := s.loop(ctx)
+		if err != nil {
+			stop(err)
+		}
+		looped <- err
+	}()
+	s.log.Info("serving", "address", "http://"+listener.Addr().String(), "data", string(c.Data), "observe", c.Observe, "version", version)
+	select {
+	case <-ctx.Done():
+	case err := <-served:
+		stop(fmt.Errorf("API: %w", err))
+	}
+	s.log.Info("stopping")
+	patience, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+	defer cancel()
+	if err := web.Shutdown(patience); err != nil {
+		_ = web.Close() // watchers that don't leave by themselves
+	}
+	err = <-looped
+	if cause := context.Cause(ctx); err == nil && cause != nil && !errors.Is(cause, context.Canceled) {
+		err = cause
+	}
+	return err
+}
+
+func loopback(a net.Addr) bool {
+	tcp, ok := a.(*net.TCPAddr)
+	return ok && tcp.IP.IsLoopback()
+}
+
+// open opens everything. The ledger comes first: its lock is what keeps a second
+// server from touching anything else.
+func (s *server) open(ctx context.Context) error {
+	d := s.c.Data
+	if err := os.MkdirAll(string(d), 0o700); err != nil {
+		return fmt.Errorf("--data %s: %w", d, err)
+	}
+	var err error
+	if s.store, err = sqlite.Open(d.ledger()); err != nil {
+		if errors.Is(err, sqlite.ErrLocked) {
+			return fmt.Errorf("--data %s: another server runs on this folder: %w", d, err)
+		}
+		return err
+	}
+	head, err := s.store.Head(ctx)
+	if err != nil {
+		return err
+	}
+	if _, missing := os.Stat(d.keys()); missing != nil && head > 0 {
+		return fmt.Errorf("--data %s: the ledger has %d entries and keys/ is missing: restore it from the backup; new keys would not fit what was signed", d, head)
+	}
+	if s.keys, err = keystore.Open(d.keys(), time.Now()); err != nil {
+		return err
+	}
+	published, err := d.published(s.keys)
+	if err != nil {
+		return err
+	}
+	if err := s.firstTokens(); err != nil {
+		return err
+	}
+	if s.c.Webhooks != "" {
+		hooks, err := readWebhooks(s.c.Webhooks)
+		if err != nil {
+			return err
+		}
+		s.caller = newCaller(hooks, s.keys, s.log)
+		s.feeds = append(s.feeds, s.caller.feed)
+	}
+	devices, err := s.dial(ctx)
+	if err != nil {
+		return err
+	}
+	s.plane, err = run.Open(ctx, run.Config{
+		Log: s.store, Published: published, Signers: s.keys, Devices: devices, Clock: s.clock, Observe: s.c.Observe,
+		Writer: writerName(), Logger: s.log, Notify: s.notify,
+	})
+	if err != nil {
+		return err
+	}
+	return s.adopt(ctx)
+}
+
+// dial connects to the devices. Simulated ones bring their clock.
+func (s *server) dial(ctx context.Context) (run.Devices, error) {
+	s.clock = run.WallClock{}
+	if s.c.Devices == "" {
+		s.log.Warn("no --devices: every port and node is unknown, and nothing is delivered")
+		return run.Devices{}, nil
+	}
+	socket, ok := strings.CutPrefix(s.c.Devices, "unix:")
+	if !ok {
+		return run.Devices{}, fmt.Errorf("--devices %s: expected unix:SOCKET", s.c.Devices)
+	}
+	client, err := wire.Dial(socket)
+	if err != nil {
+		return run.Devices{}, fmt.Errorf("--devices %s: %w; start the drivers first (bulkhead sim --socket %s simulates some)", s.c.Devices, err, socket)
+	}
+	s.wire = client
+	if client.Sim != nil {
+		clock, err := newSiteClock(ctx, client.Sim)
+		if err != nil {
+			return run.Devices{}, fmt.Errorf("--devices %s: clock: %w", s.c.Devices, err)
+		}
+		s.clock = clock
+		s.log.Warn("the devices are simulated: time is theirs, and all evidence says simulated", "now", clock.Now().Format(time.RFC3339))
+	}
+	return run.Devices{Fabrics: client.Fabrics, Nodes: client.Nodes}, nil
+}
+
+// adopt records, once a site is known, that it is only observed.
+func (s *server) adopt(ctx context.Context) error {
+	known := false
+	s.plane.View(func(b *book.State) { known = b.Site != nil && !b.Control.Adopted })
+	if !s.c.Observe || !known {
+		return nil
+	}
+	_, err := s.plane.Submit(ctx, "", book.Adopt{By: writerName(), Found: "served with --observe"})
+	return err
+}
+
+func writerName() string {
+	host, err := os.Hostname()
+	if err != nil {
+		host = "unknown host"
+	}
+	return fmt.Sprintf("%s, process %d", host, os.Getpid())
+}
+
+// notify passes durable entries on. It is called with the plane locked, so
+// nothing here may wait.
+func (s *server) notify(entries []ledger.Entry) {
+	for _, feed := range s.feeds {
+		feed(entries)
+	}
+	if s.ticking.Load() {
+		return
+	}
+	select {
+	case s.wake <- struct{}{}:
+	default:
+	}
+}
+
+// loop looks at the devices as often as the policy says, by the plane's clock,
+// and at once after a command; it publishes and keeps snapshots in between.
+func (s *server) loop(ctx context.Context) error {
+	beat := time.NewTicker(50 * time.Millisecond)
+	defer beat.Stop()
+	var looked time.Time
+	published, kept := time.Now(), s.head()
+	woken := true
+	for {
+		if now := s.clock.Now(); woken || now.Sub(looked) >= s.poll() {
+			looked = now
+			if err := s.tick(ctx); err != nil {
+				return err
+			}
+		}
+		if time.Since(published) >= publishEvery {
+			published = time.Now()
+			if err := s.plane.Publish(ctx); err != nil {
+				s.log.Error("checkpoint not published", "why", err.Error())
+			}
+		}
+		if head := s.head(); head-kept >= snapshotEvery {
+			kept = head
+			if err := s.plane.SaveSnapshot(ctx); err != nil {
+				s.log.Error("snapshot not kept", "why", err.Error())
+			}
+		}
+		woken = false
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-s.wake:
+			woken = true
+		case <-beat.C:
+		}
+	}
+}
+
+// tick lets the plane look and act. Only a ledger that can't be written ends
+// the server: what devices do wrong is looked at again.
+func (s *server) tick(ctx context.Context) error {
+	s.ticking.Store(true)
+	defer s.ticking.Store(false)
+	if err := s.adopt(ctx); err != nil {
+		s.log.Error("adopt", "why", err.Error())
+	}
+	if err := s.plane.Tick(ctx); err != nil && ctx.Err() == nil {
+		if broken := s.plane.Broken(); broken != nil {
+			return broken
+		}
+		s.log.Error("tick", "why", err.Error())
+	}
+	return nil
+}
+
+func (s *server) head() (seq uint64) {
+	s.plane.View(func(b *book.State) { seq = b.Seq })
+	return seq
+}
+
+func (s *server) poll() time.Duration {
+	poll := time.Minute
+	s.plane.View(func(b *book.State) {
+		if b.Site != nil {
+			poll = b.Policy.Poll
+		}
+	})
+	return poll
+}
+
+// end publishes, keeps a snapshot and closes.
+func (s *server) end() error {
+	ctx := context.Background()
+	var err error
+	if s.plane.Broken() == nil {
+		err = errors.Join(s.plane.Publish(ctx), s.plane.SaveSnapshot(ctx))
+	}
+	err = errors.Join(err, s.close())
+	s.log.Info("stopped")
+	return err
+}
+
+func (s *server) close() error {
+	if s.wire != nil {
+		s.wire.Close()
+	}
+	if s.store == nil {
+		return nil
+	}
+	return s.store.Close()
+}

@@ -1,0 +1,200 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"bulkhead/api"
+)
+
+type tokenCommand struct {
+	Create tokenCreate `cmd:"" help:"Make a token and print it, once."`
+	List   tokenList   `cmd:"" help:"List tokens, without their secrets."`
+	Revoke tokenRevoke `cmd:"" help:"End a token."`
+}
+
+// defaultValid is for how long a token counts where nothing is said.
+const defaultValid = 90 * 24 * time.Hour
+
+type tokenCreate struct {
+	dataFlag
+	Subject string        `required:"" placeholder:"NAME" help:"Who will hold it, for the ledger."`
+	Role    string        `required:"" enum:"operator,approver,finance,auditor,administrator,viewer" help:"The owner's: operator, approver, finance, auditor. A tenant's: administrator, viewer."`
+	Tenant  string        `placeholder:"ID" help:"The tenant, with administrator and viewer."`
+	Valid   time.Duration `default:"2160h" help:"For how long it counts."`
+	Out     string        `placeholder:"FILE" help:"Write the token into this file, for its owner alone, and don't print it. It must not exist."`
+	format
+}
+
+// Help is the example.
+func (tokenCreate) Help() string {
+	return `Works on the files, beside a running server too. The token can't be read again.
+
+Examples:
+
+    bulkhead token create --data data --subject "J. Doe" --role finance --out finance.token
+    bulkhead token create --data data --subject ci --role viewer --tenant acme`
+}
+
+// tokenLine is a token as it is printed.
+type tokenLine struct {
+	api.Token
+	Hash   string `json:"sha256,omitempty"` // never printed
+	Secret string `json:"token,omitempty"`
+	File   string `json:"file,omitempty"`
+}
+
+// Run makes a token.
+func (c *tokenCreate) Run() error {
+	if err := c.Data.existing(); err != nil {
+		return err
+	}
+	if api.Role(c.Role).OfTenant() && c.Tenant == "" {
+		return usagef("--role %s belongs to a tenant: say whose with --tenant ID", c.Role)
+	}
+	if !api.Role(c.Role).OfTenant() && c.Tenant != "" {
+		return usagef("--tenant %s: role %s is the owner's; administrator and viewer are a tenant's", c.Tenant, c.Role)
+	}
+	if c.Valid <= 0 {
+		return usagef("--valid %s: expected more than nothing", c.Valid)
+	}
+	tokens, err := api.OpenTokens(c.Data.tokens())
+	if err != nil {
+		return err
+	}
+	if c.Out != "" {
+		token, err := tokenFile(tokens, c.Out, c.Subject, api.Role(c.Role), c.Tenant, c.Valid)
+		if err != nil {
+			return err
+		}
+		return c.print(tokenLine{Token: token, File: c.Out}, func(w io.Writer) {
+			row(w, "token", token.ID)
+			row(w, "file", c.Out)
+			row(w, "expires", token.Expires.Format(time.RFC3339))
+		})
+	}
+	secret, token, err := tokens.Create(c.Subject, api.Role(c.Role), c.Tenant, time.Now(), c.Valid)
+	if err != nil {
+		return err
+	}
+	return c.print(tokenLine{Token: token, Secret: secret}, func(w io.Writer) { fmt.Fprintln(w, secret) })
+}
+
+// tokenFile makes a token into a new file that only its owner can read.
+func tokenFile(tokens *api.Tokens, path, subject string, role api.Role, tenant string, valid time.Duration) (api.Token, error) {
+	f, err := os.OpenFile(path, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
+	if err != nil {
+		return api.Token{}, err
+	}
+	secret, token, err := tokens.Create(subject, role, tenant, time.Now(), valid)
+	if err == nil {
+		_, err = fmt.Fprintln(f, secret)
+	}
+	if err = errors.Join(err, f.Close()); err != nil {
+		return token, errors.Join(err, os.Remove(path))
+	}
+	return token, nil
+}
+
+type tokenList struct {
+	dataFlag
+	format
+}
+
+// Help is the example.
+func (tokenList) Help() string {
+	return `Example:
+
+    bulkhead token list --data data`
+}
+
+// Run lists.
+func (c *tokenList) Run() error {
+	if err := c.Data.existing(); err != nil {
+		return err
+	}
+	tokens, err := api.OpenTokens(c.Data.tokens())
+	if err != nil {
+		return err
+	}
+	list, err := tokens.List()
+	if err != nil {
+		return err
+	}
+	lines := make([]tokenLine, len(list))
+	for i, t := range list {
+		lines[i].Token = t
+	}
+	return c.print(lines, func(w io.Writer) {
+		row(w, "ID", "SUBJECT", "ROLE", "TENANT", "EXPIRES", "")
+		for _, t := range list {
+			note := ""
+			switch {
+			case !t.Revoked.IsZero():
+				note = "revoked " + t.Revoked.Format(time.RFC3339)
+			case time.Now().After(t.Expires):
+				note = "expired"
+			}
+			row(w, t.ID, t.Subject, t.Role, t.Tenant, t.Expires.Format(time.RFC3339), note)
+		}
+	})
+}
+
+type tokenRevoke struct {
+	dataFlag
+	ID string `arg:"" help:"Id of the token, as token list shows it."`
+}
+
+// Help is the example.
+func (tokenRevoke) Help() string {
+	return `A running server knows at once.
+
+Example:
+
+    bulkhead token revoke --data data 5f1c02aa`
+}
+
+// Run revokes.
+func (c *tokenRevoke) Run() error {
+	if err := c.Data.existing(); err != nil {
+		return err
+	}
+	tokens, err := api.OpenTokens(c.Data.tokens())
+	if err != nil {
+		return err
+	}
+	if err := tokens.Revoke(c.ID, time.Now()); err != nil {
+		return err
+	}
+	_, err = fmt.Fprintf(stdout, "token %s: revoked\n", c.ID)
+	return err
+}
+
+// firstTokens makes what the first people need, where no token was ever made.
+func (s *server) firstTokens() error {
+	tokens, err := api.OpenTokens(s.c.Data.tokens())
+	if err != nil {
+		return err
+	}
+	s.tokens = tokens
+	list, err := tokens.List()
+	if err != nil || len(list) > 0 {
+		return err
+	}
+	for _, role := range []api.Role{api.Operator, api.Approver, api.Finance} {
+		path := filepath.Join(string(s.c.Data), string(role)+".token")
+		if _, err := tokenFile(tokens, path, "first "+string(role), role, "", defaultValid); err != nil {
+			return fmt.Errorf("first tokens: %w", err)
+		}
+		s.log.Info("a token was made; give it to whom it is for, and remove the file", "role", string(role), "file", path, "days", int(defaultValid.Hours()/24))
+	}
+	if strings.HasPrefix(s.c.Listen, "127.") {
+		s.log.Info("try", "command", fmt.Sprintf("export BULKHEAD_TOKEN_FILE=%s; bulkhead site import FILE", filepath.Join(string(s.c.Data), "operator.token")))
+	}
+	return nil
+}
