@@ -67,6 +67,9 @@ func (c OfferQuote) decide(s *State, env Env) (*Decision, error) {
 			return nil, refuse("slices", "placement %d is of tranche %q, expected %q", i, proposal.Tranche, t.ID)
 		}
 		begin, end := Window(c.Contract, t)
+		if begin.Before(env.Now) {
+			return nil, refuse("tranche "+t.ID+".delivery", "%s has passed: what is late before it is signed would be billed as late", begin.UTC().Format(time.RFC3339))
+		}
 		free := s.Free(begin, end)
 		free.Subtract(taken)
 		if err := place.Check(s.Site, free, proposal.Slice); err != nil {

@@ -165,7 +165,7 @@ func TestBadSnapshotsAreReplayed(t *testing.T) {
 		"too short":               {seq, good[:7]},
 		"cut":                     {seq, good[:len(good)/2]},
 		"nothing but a root":      {seq, good[:32]},
-		"of another entry":        {seq - 1, good},
+		"of another entry":        {seq + 1, good},
 		"of another history":      {seq, otherHistory},
 		"of a state of elsewhere": {seq, append(bytes.Clone(good[:32]), `{"Seq":1}`...)},
 	} {
