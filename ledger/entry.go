@@ -87,11 +87,14 @@ func Decode(frame []byte) (Entry, error) {
 	copy(e.Salt[:], frame[25:41])
 	rest := frame[41:]
 	for _, into := range [...]*string{&e.Kind, &e.Scope, &e.Command} {
-		if len(rest) < 1 || len(rest) < 1+int(rest[0]) {
+		if len(rest) < 1 {
 			return Entry{}, errFrame
 		}
-		*into = string(rest[1 : 1+rest[0]])
-		rest = rest[1+rest[0]:]
+		n := int(rest[0]) // as an int: 1+255 overflows a byte
+		if rest = rest[1:]; len(rest) < n {
+			return Entry{}, errFrame
+		}
+		*into, rest = string(rest[:n]), rest[n:]
 	}
 	if len(rest) < 4 || uint64(len(rest)-4) != uint64(binary.BigEndian.Uint32(rest)) {
 		return Entry{}, errors.New("frame: the body's length does not fit")

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"iter"
+	"time"
 
 	"bulkhead/claim"
 )
@@ -46,8 +47,9 @@ type Log interface {
 	// Body returns a body whose digest has been checked, or ErrNoBody.
 	Body(ctx context.Context, digest claim.Digest) ([]byte, error)
 
-	// SaveSnapshot keeps data as the state after entry seq, replacing older
-	// ones of the schema. LoadSnapshot returns the newest, or ErrNoSnapshot.
+	// SaveSnapshot keeps data as the state after entry seq, replacing one of
+	// the schema that is not newer. LoadSnapshot returns what is kept, or
+	// ErrNoSnapshot.
 	SaveSnapshot(ctx context.Context, seq uint64, schema string, data []byte) error
 	LoadSnapshot(ctx context.Context, schema string) (seq uint64, data []byte, err error)
 
@@ -77,6 +79,9 @@ func CheckAppend(expect uint64, entries []Entry, bodies []Body, heads func(scope
 		}
 		if len(e.Body) > MaxFrame-1024 {
 			return nil, fmt.Errorf("append: entry %d (%s): body of %d bytes, at most %d: put it into a body of its own", i, e.Kind, len(e.Body), MaxFrame-1024)
+		}
+		if !time.Unix(0, e.Time.UnixNano()).Equal(e.Time) {
+			return nil, fmt.Errorf("append: entry %d (%s): time %s does not fit a frame, expected one of the years 1678 to 2261", i, e.Kind, e.Time.UTC().Format(time.RFC3339))
 		}
 		frames[i] = Encode(e)
 	}

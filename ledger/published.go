@@ -36,7 +36,7 @@ func (p *Published) Load() (Checkpoint, error) {
 	}
 	c, err := p.open(data)
 	if err != nil {
-		return Checkpoint{}, fmt.Errorf("%s: %w", p.Path, err)
+		return Checkpoint{}, fmt.Errorf("%s: %w: it was changed, or signed by a key that this keystore does not hold", p.Path, err)
 	}
 	return c, nil
 }
@@ -70,6 +70,11 @@ func (p *Published) Check(head uint64, rootAt func(size uint64) (claim.Digest, e
 	if err != nil {
 		return err
 	}
+	return p.check(c, head, rootAt)
+}
+
+// check compares with a checkpoint that was loaded before.
+func (p *Published) check(c Checkpoint, head uint64, rootAt func(size uint64) (claim.Digest, error)) error {
 	if c.Size == 0 {
 		return nil
 	}
@@ -86,10 +91,21 @@ func (p *Published) Check(head uint64, rootAt func(size uint64) (claim.Digest, e
 	return nil
 }
 
-// Store replaces the file by a newer checkpoint, atomically and durably.
+// Store replaces the file by a newer checkpoint, atomically and durably. One
+// that goes back, or that gives another root to the same size, is refused: two
+// histories would have been signed. After a recovery, move the old file away
+// first.
 func (p *Published) Store(signed []byte) error {
-	if _, err := p.open(signed); err != nil {
+	c, err := p.open(signed)
+	if err != nil {
 		return err
+	}
+	old, err := p.Load()
+	if err != nil {
+		return err
+	}
+	if c.Size < old.Size || c.Size == old.Size && c.Size > 0 && c.Root != old.Root {
+		return fmt.Errorf("checkpoint of %d entries with root %s, %d entries with root %s were published (%s): %w", c.Size, c.Root, old.Size, old.Root, p.Path, ErrRolledBack)
 	}
 	temporary, err := os.CreateTemp(filepath.Dir(p.Path), ".checkpoint-*")
 	if err != nil {

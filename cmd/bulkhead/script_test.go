@@ -9,7 +9,6 @@ import (
 	"path/filepath"
 	"regexp"
 	"strconv"
-	"strings"
 	"testing"
 	"time"
 
@@ -212,7 +211,7 @@ func writeContract(ts *testscript.TestScript, neg bool, args []string) {
 	hours, err := strconv.Atoi(args[1])
 	ts.Check(err)
 	begin := time.Now().UTC().Truncate(time.Second).Add(time.Duration(hours) * time.Hour)
-	text := strings.ReplaceAll(string(data), "2026-12-01", begin.Format(time.RFC3339))
-	text = strings.ReplaceAll(text, "2027-12-01", begin.AddDate(1, 0, 0).Format(time.RFC3339))
+	text := regexp.MustCompile(`(begin|delivery|from): [0-9-]+`).ReplaceAllString(string(data), "$1: "+begin.Format(time.RFC3339))
+	text = regexp.MustCompile(`(?m)^end: [0-9-]+`).ReplaceAllString(text, "end: "+begin.AddDate(1, 0, 0).Format(time.RFC3339))
 	ts.Check(os.WriteFile(ts.MkAbs(args[0]), []byte(text), 0o600))
 }

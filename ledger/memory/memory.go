@@ -103,6 +103,9 @@ func (l *Log) SaveSnapshot(_ context.Context, seq uint64, schema string, data []
 	if seq > uint64(len(l.frames)) {
 		return fmt.Errorf("snapshot after entry %d, the head is %d", seq, len(l.frames))
 	}
+	if kept, ok := l.snapshots[schema]; ok && kept.seq > seq {
+		return nil
+	}
 	l.snapshots[schema] = snapshot{seq, append([]byte(nil), data...)}
 	return nil
 }

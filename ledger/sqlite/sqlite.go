@@ -4,13 +4,14 @@ package sqlite
 
 import (
 	"context"
+	"crypto/sha256"
 	"database/sql"
 	"errors"
 	"fmt"
-	"iter"
+	"io/fs"
 	"net/url"
 	"os"
-	"strings"
+	"path/filepath"
 	"sync"
 
 	"github.com/klauspost/compress/zstd"
@@ -22,6 +23,9 @@ import (
 
 // ErrLocked is returned when another process writes this ledger.
 var ErrLocked = errors.New("another process has this ledger open for writing")
+
+// ErrDamaged is returned for what is stored and can't be what was written.
+var ErrDamaged = errors.New("the store is damaged: restore a backup")
 
 const schema = `
 CREATE TABLE IF NOT EXISTS meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT;
@@ -50,6 +54,15 @@ type Log struct {
 func Open(path string) (*Log, error) {
 	lock, err := acquire(path + ".lock")
 	if err != nil {
+		return nil, err
+	}
+	// SQLite would make the file readable for all that the umask lets in.
+	f, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o600)
+	if err == nil {
+		err = f.Close()
+	}
+	if err != nil {
+		_ = lock.Close()
 		return nil, err
 	}
 	l, err := open(path, false)
@@ -93,6 +106,7 @@ func open(path string, readOnly bool) (*Log, error) {
 		}
 	}
 	if l.read, err = sql.Open("sqlite", dsn); err != nil {
+		_ = l.Close()
 		return nil, err
 	}
 	if err := l.load(); err != nil {
@@ -114,6 +128,7 @@ func (l *Log) load() error {
 	if err := l.read.QueryRow(`SELECT COALESCE(MAX(seq),0) FROM entry`).Scan(&l.head); err != nil {
 		return err
 	}
+	var sum uint64
 	rows, err := l.read.Query(`SELECT name, size FROM scope`)
 	if err != nil {
 		return err
@@ -126,13 +141,16 @@ func (l *Log) load() error {
 			return err
 		}
 		l.heads[name] = size
+		sum += size
 	}
-	return rows.Err()
+	if err := rows.Err(); err != nil {
+		return err
+	}
+	if sum != l.head {
+		return fmt.Errorf("the scopes have %d entries, the ledger %d: %w", sum, l.head, ErrDamaged)
+	}
+	return nil
 }
-
-// rowsAStatement is how many rows one INSERT carries: fewer statements cost
-// less, and SQLite allows 32,766 parameters.
-const rowsAStatement = 200
 
 // Append implements ledger.Log: one transaction.
 func (l *Log) Append(ctx context.Context, expect uint64, entries []ledger.Entry, bodies []ledger.Body) error {
@@ -190,63 +208,6 @@ func (l *Log) unknown(cause error) error {
 	return cause
 }
 
-func insertFrames(ctx context.Context, tx *sql.Tx, expect uint64, frames [][]byte) error {
-	for start := 0; start < len(frames); start += rowsAStatement {
-		end := min(start+rowsAStatement, len(frames))
-		var text strings.Builder
-		text.WriteString(`INSERT INTO entry VALUES `)
-		args := make([]any, 0, 2*(end-start))
-		for i := start; i < end; i++ {
-			if i > start {
-				text.WriteByte(',')
-			}
-			text.WriteString(`(?,?)`)
-			args = append(args, int64(expect)+int64(i)+1, frames[i])
-		}
-		if _, err := tx.ExecContext(ctx, text.String(), args...); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// Read implements ledger.Log. It sees one consistent state of the ledger.
-func (l *Log) Read(ctx context.Context, from uint64) iter.Seq2[ledger.Entry, error] {
-	return func(yield func(ledger.Entry, error) bool) {
-		rows, err := l.read.QueryContext(ctx, `SELECT seq, frame FROM entry WHERE seq >= ? ORDER BY seq`, int64(max(from, 1)))
-		if err != nil {
-			yield(ledger.Entry{}, err)
-			return
-		}
-		defer rows.Close()
-		next := max(from, 1)
-		var seq uint64
-		var frame sql.RawBytes
-		for rows.Next() {
-			if err := rows.Scan(&seq, &frame); err != nil {
-				yield(ledger.Entry{}, err)
-				return
-			}
-			if seq != next {
-				yield(ledger.Entry{}, fmt.Errorf("%s: entry %d is missing", l.path, next))
-				return
-			}
-			e, err := ledger.Decode(frame)
-			if err != nil {
-				err = fmt.Errorf("%s: entry %d: %w", l.path, seq, err)
-			}
-			e.Seq = seq
-			next++
-			if !yield(e, err) || err != nil {
-				return
-			}
-		}
-		if err := rows.Err(); err != nil {
-			yield(ledger.Entry{}, err)
-		}
-	}
-}
-
 // Head implements ledger.Log.
 func (l *Log) Head(ctx context.Context) (uint64, error) {
 	var head uint64
@@ -269,7 +230,7 @@ func (l *Log) Body(ctx context.Context, digest claim.Digest) ([]byte, error) {
 		return nil, fmt.Errorf("body %s: %w", digest, err)
 	}
 	if claim.DigestOf(data) != digest {
-		return nil, fmt.Errorf("body %s: what is stored is something else: the store is damaged", digest)
+		return nil, fmt.Errorf("body %s: what is stored is something else: %w", digest, ErrDamaged)
 	}
 	return data, nil
 }
@@ -284,10 +245,19 @@ func (l *Log) SaveSnapshot(ctx context.Context, seq uint64, schema string, data 
 	if seq > l.head {
 		return fmt.Errorf("snapshot after entry %d, the head is %d", seq, l.head)
 	}
-	digest := claim.DigestOf(data)
-	_, err := l.write.ExecContext(ctx, `INSERT INTO snapshot VALUES (?,?,?,?) ON CONFLICT (schema) DO UPDATE SET seq=excluded.seq, digest=excluded.digest, data=excluded.data`,
-		schema, int64(seq), digest[:], l.encode.EncodeAll(data, nil))
+	digest := snapshotDigest(schema, seq, data)
+	_, err := l.write.ExecContext(ctx, `INSERT INTO snapshot VALUES (?,?,?,?) ON CONFLICT (schema) DO UPDATE SET seq=excluded.seq, digest=excluded.digest, data=excluded.data WHERE excluded.seq >= seq`,
+		schema, int64(seq), digest[:], l.encode.EncodeAll(data, []byte{}))
 	return err
+}
+
+// snapshotDigest covers the schema and the position too: a state at a wrong
+// position would be folded on from there.
+func snapshotDigest(schema string, seq uint64, data []byte) claim.Digest {
+	h := sha256.New()
+	_, _ = fmt.Fprintf(h, "%q %d\n", schema, seq)
+	h.Write(data)
+	return claim.Digest(h.Sum(nil))
 }
 
 // LoadSnapshot implements ledger.Log. A damaged snapshot is an error: the caller
@@ -306,19 +276,43 @@ func (l *Log) LoadSnapshot(ctx context.Context, schema string) (uint64, []byte, 
 	if err != nil {
 		return 0, nil, fmt.Errorf("snapshot %s: %w", schema, err)
 	}
-	if got := claim.DigestOf(data); string(got[:]) != string(digest) {
-		return 0, nil, fmt.Errorf("snapshot %s: damaged", schema)
+	if got := snapshotDigest(schema, seq, data); string(got[:]) != string(digest) {
+		return 0, nil, fmt.Errorf("snapshot %s: %w", schema, ErrDamaged)
 	}
 	return seq, data, nil
 }
 
-// Backup writes a consistent copy of the ledger to a new file.
+// Backup writes a consistent copy of the ledger to a new file, durably. Until it
+// is whole it has another name.
 func (l *Log) Backup(ctx context.Context, path string) error {
-	if _, err := os.Stat(path); err == nil {
+	if _, err := os.Lstat(path); err == nil {
 		return fmt.Errorf("%s exists: a backup never overwrites", path)
 	}
-	_, err := l.read.ExecContext(ctx, `VACUUM INTO ?`, path)
-	return err
+	partial := path + ".partial"
+	if err := os.Remove(partial); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	defer os.Remove(partial)
+	f, err := os.OpenFile(partial, os.O_CREATE|os.O_EXCL|os.O_RDWR, 0o600) // SQLite takes an empty file
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	if _, err := l.read.ExecContext(ctx, `VACUUM INTO ?`, partial); err != nil {
+		return fmt.Errorf("backup of %s: %w", l.path, err)
+	}
+	if err := f.Sync(); err != nil {
+		return err
+	}
+	if err := os.Rename(partial, path); err != nil {
+		return err
+	}
+	dir, err := os.Open(filepath.Dir(path))
+	if err != nil {
+		return err
+	}
+	defer dir.Close()
+	return dir.Sync()
 }
 
 // Close implements ledger.Log.
