@@ -7,6 +7,7 @@ import (
 	"io"
 	"log/slog"
 	"sync"
+	"time"
 
 	"bulkhead/book"
 	"bulkhead/claim"
@@ -63,7 +64,8 @@ type Plane struct {
 	w    *writer
 	seen *seen
 
-	paths map[string]prove.Path // by fabric: how it is written and read
+	paths    map[string]prove.Path // by fabric: how it is written and read
+	invoiced time.Time             // the hour in which open months were looked for last
 }
 
 // Open folds the ledger into a state and begins a new term. It changes nothing

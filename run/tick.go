@@ -27,10 +27,13 @@ func (p *Plane) Tick(ctx context.Context) error {
 			break
 		}
 	}
-	if p.config.Signers != nil && !p.config.Observe {
+	// Months end on the hour in every zone that anybody bills in, and looking
+	// for one costs more than a quiet tick.
+	if hour := p.config.Clock.Now().Truncate(time.Hour); p.config.Signers != nil && !p.config.Observe && !hour.Equal(p.invoiced) {
 		if _, err := p.IssueInvoices(ctx); err != nil {
 			return err
 		}
+		p.invoiced = hour
 	}
 	return ctx.Err()
 }
@@ -71,9 +74,6 @@ func (p *Plane) round(ctx context.Context) (changed bool, err error) {
 		}
 		p.seen.follow()
 	}
-	if err := p.w.flush(ctx); err != nil {
-		return false, err
-	}
 	acted, err := p.act(ctx, now)
 	if err != nil {
 		return false, err
@@ -112,6 +112,10 @@ func (p *Plane) act(ctx context.Context, now time.Time) (acted bool, err error) 
 		}
 	}
 	if len(plan.Ports) > 0 {
+		// What a device is told must follow from what is durable.
+		if err := p.w.flush(ctx); err != nil {
+			return false, err
+		}
 		p.applyPorts(ctx, plan.Ports)
 	}
 	return len(plan.Steps)+len(plan.Ports)+len(plan.Commands) > 0, nil
