@@ -97,6 +97,10 @@ func (c ReportDrift) decide(s *State, env Env) (*Decision, error) {
 	return d, nil
 }
 
+// maxNotes is how many ports one entry names: at about 80 bytes each they stay
+// below the limit of an entry.
+const maxNotes = 2500
+
 // scoped gives each scope that ports concern its own notes: the site all of
 // them, a tenant those of its delivered nodes.
 func (s *State) scoped(ports []PortFinding, write func(scope string, notes []fabric.PortNote)) {
@@ -117,7 +121,7 @@ func (s *State) scoped(ports []PortFinding, write func(scope string, notes []fab
 		byScope[scope] = append(byScope[scope], note)
 	}
 	for _, scope := range scopes {
-		for notes := range slices.Chunk(byScope[scope], 512) {
+		for notes := range slices.Chunk(byScope[scope], maxNotes) {
 			write(scope, notes)
 		}
 	}

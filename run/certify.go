@@ -10,10 +10,10 @@ import (
 )
 
 // verdict makes the command that records what is proven of a whole lease.
-func (p *Plane) verdict(l *book.Lease, nodes []site.Index) (book.Command, error) {
+func (p *Plane) verdict(l *book.Lease, nodes []site.Index) (book.RecordVerdict, error) {
 	c, signed, err := p.certificate(l, nodes)
 	if err != nil {
-		return nil, err
+		return book.RecordVerdict{}, err
 	}
 	command := book.RecordVerdict{Lease: l.ID, Verdict: c.Verdict, Ports: c.Ports, Certificate: signed}
 	for _, f := range c.Fabrics {

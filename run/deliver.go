@@ -143,6 +143,22 @@ func (p *Plane) verdictEvery(l *book.Lease) time.Duration {
 	return 24 * time.Hour
 }
 
+// inTransit says whether a verdict that is not proven only shows a change that
+// the loop itself is making: a node that has left its slot and whose ports still
+// carry the label until they are written and read back. Nothing has drifted and
+// nothing is unread then. What lasts for an hour is recorded all the same.
+func (p *Plane) inTransit(l *book.Lease, c book.RecordVerdict, now time.Time) bool {
+	if c.Verdict == prove.Proven.String() || len(p.w.state.Locked)+len(p.w.state.Unread) > 0 {
+		delete(p.seen.doubt, l.ID)
+		return false
+	}
+	since, known := p.seen.doubt[l.ID]
+	if !known {
+		p.seen.doubt[l.ID], since = now, now
+	}
+	return now.Sub(since) < time.Hour
+}
+
 // recordVerdicts records the verdict of leases whose ports have changed since
 // the last certificate.
 func (p *Plane) recordVerdicts(ctx context.Context, now time.Time) (bool, error) {
@@ -151,7 +167,6 @@ func (p *Plane) recordVerdicts(ctx context.Context, now time.Time) (bool, error)
 		if !l.Dirty || l.Delivered == 0 || !l.Returned.IsZero() || now.Sub(p.seen.judged[l.ID]) < p.verdictEvery(l) {
 			continue
 		}
-		p.seen.judged[l.ID] = now
 		var nodes []site.Index
 		for _, n := range l.Slots {
 			if s.Nodes.State[n] == node.Delivered && s.Holder(n) == l {
@@ -162,6 +177,10 @@ func (p *Plane) recordVerdicts(ctx context.Context, now time.Time) (bool, error)
 		if err != nil {
 			return changed, err
 		}
+		if p.inTransit(l, command, now) {
+			continue
+		}
+		p.seen.judged[l.ID] = now
 		if err := p.carry(ctx, command); err != nil {
 			return changed, err
 		}

@@ -40,12 +40,13 @@ type seen struct {
 
 	owned  map[string]map[uint32]uint32 // by fabric: label value -> holder, as the prover knows it
 	tried  attempt
+	doubt  map[lease.ID]time.Time // since when a verdict has not been proven without anything having drifted
 	judged map[lease.ID]time.Time // when each lease's verdict was last recorded
 }
 
 func newSeen(s *book.State) *seen {
 	v := &seen{
-		state: s, tables: fabric.NewTables(0), pending: site.NewSet(0), silenced: site.NewSet(0), judged: map[lease.ID]time.Time{},
+		state: s, tables: fabric.NewTables(0), pending: site.NewSet(0), silenced: site.NewSet(0), judged: map[lease.ID]time.Time{}, doubt: map[lease.ID]time.Time{},
 		unread: map[site.Leaf]bool{}, silent: map[site.Leaf]time.Time{}, confirmed: map[string]time.Time{}, cursors: map[string]uint64{}, swept: map[string]time.Time{}, owned: map[string]map[uint32]uint32{},
 	}
 	v.grow(s)
