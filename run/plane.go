@@ -50,8 +50,9 @@ type Config struct {
 	Observe   bool      // read, prove and report; never write to a device
 	Writer    string    // name of this writer, for people
 	Logger    *slog.Logger
-	Notify    func([]ledger.Entry) // after entries are durable; must not block
-	Shards    int                  // goroutines for checks; 0: as many as there are processors
+	Notify    func([]ledger.Entry)    // after entries are durable; must not block
+	Audit     func(*book.State) error // after every entry; an error stops the writer. For the simulator: it is slow
+	Shards    int                     // goroutines for checks; 0: as many as there are processors
 }
 
 // Plane is a running control plane: the ledger, the state folded from it, what
@@ -79,7 +80,7 @@ func Open(ctx context.Context, config Config) (*Plane, error) {
 	}
 	p := &Plane{config: config, log: config.Logger}
 	p.w = &writer{
-		log: config.Log, clock: config.Clock, salt: config.Salt, notify: config.Notify,
+		log: config.Log, clock: config.Clock, salt: config.Salt, notify: config.Notify, audit: config.Audit,
 		trees: map[string]*ledger.Tree{}, cache: newInventories(config.Log),
 	}
 	if err := p.replay(ctx); err != nil {

@@ -42,6 +42,7 @@ type writer struct {
 	size    int
 	broken  error
 	notify  func([]ledger.Entry)
+	audit   func(*book.State) error
 }
 
 // ErrClock is returned while the machine's clock is behind the ledger.
@@ -88,6 +89,11 @@ func (w *writer) decide(ctx context.Context, command string, c book.Command) err
 		}
 		if err := book.Apply(w.state, &e, w.cache); err != nil {
 			return w.fail(fmt.Errorf("the book can't fold its own decision: %w", err))
+		}
+		if w.audit != nil {
+			if err := w.audit(w.state); err != nil {
+				return w.fail(fmt.Errorf("after entry %d (%s): %w", e.Seq, e.Kind, err))
+			}
 		}
 		w.grow(&e)
 		w.entries = append(w.entries, e)

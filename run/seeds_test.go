@@ -1,0 +1,288 @@
+package run_test
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"runtime"
+	"strconv"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"bulkhead/book"
+	"bulkhead/bundle"
+	"bulkhead/claim"
+	"bulkhead/contract"
+	"bulkhead/examples"
+	"bulkhead/keystore"
+	"bulkhead/ledger"
+	"bulkhead/ledger/memory"
+	"bulkhead/node"
+	"bulkhead/run"
+	"bulkhead/sim"
+	"bulkhead/site"
+)
+
+var oneSeed = flag.Uint64("seed", 0, "run this seed of the simulator alone, and say what happens")
+
+// TestSeeds lives through some days of a small site for each of many seeds: devices
+// that fail, lie, hang and are mis-configured, people who cordon, repair, pause
+// and answer, and a control plane that is dropped and opened again. After every
+// entry the invariants of the book must hold; at the end the ledger must fold to
+// the same state again, from its beginning and from a snapshot, and every
+// tenant's bundle must verify. BULKHEAD_SEEDS says how many.
+func TestSeeds(t *testing.T) {
+	if *oneSeed != 0 {
+		if err := live(*oneSeed, t.Logf); err != nil {
+			t.Fatal(err)
+		}
+		return
+	}
+	seeds := 200
+	if text := os.Getenv("BULKHEAD_SEEDS"); text != "" {
+		n, err := strconv.Atoi(text)
+		if err != nil || n < 1 {
+			t.Fatalf("BULKHEAD_SEEDS=%q: expected a number", text)
+		}
+		seeds = n
+	}
+	if testing.Short() {
+		seeds = min(seeds, 20)
+	}
+	var next, failed atomic.Int64
+	var wait sync.WaitGroup
+	for range runtime.GOMAXPROCS(0) {
+		wait.Go(func() {
+			for seed := next.Add(1); seed <= int64(seeds) && failed.Load() < 5; seed = next.Add(1) {
+				if err := live(uint64(seed), func(string, ...any) {}); err != nil {
+					failed.Add(1)
+					t.Errorf("seed %d: %v\n  reproduce it: go test ./run -run TestSeeds -seed %d -v", seed, err, seed)
+				}
+			}
+		})
+	}
+	wait.Wait()
+	t.Logf("%d seeds", seeds)
+}
+
+// life is one seed's world.
+type life struct {
+	random  *rand.Rand
+	source  *rand.ChaCha8
+	devices *sim.Sim
+	clock   *run.VirtualClock
+	log     ledger.Log
+	keys    *keystore.Store
+	plane   *run.Plane
+	opened  int
+	say     func(string, ...any)
+}
+
+var seedStart = time.Date(2026, 4, 30, 0, 0, 0, 0, time.UTC)
+
+func live(seed uint64, say func(string, ...any)) error {
+	ctx := context.Background()
+	l := &life{random: rand.New(rand.NewPCG(seed, 1)), source: rand.NewChaCha8([32]byte{byte(seed), byte(seed >> 8), byte(seed >> 16)}), say: say,
+		clock: run.NewVirtualClock(seedStart), log: memory.New()}
+	template, err := parse("tiny/site.yaml", site.ParseTemplate)
+	if err != nil {
+		return err
+	}
+	config := sim.DefaultConfig(seed, seedStart)
+	config.FailureRate *= l.random.Float64() * 60
+	config.DeadShare, config.LiarShare, config.SlowShare = l.random.Float64()*0.02, l.random.Float64()*0.02, l.random.Float64()*0.05
+	if l.devices, err = sim.FromTemplate(template, config); err != nil {
+		return err
+	}
+	if l.keys, err = keystore.InMemory(l.source, seedStart); err != nil {
+		return err
+	}
+	if err := l.open(ctx); err != nil {
+		return err
+	}
+	if err := l.plane.Import(ctx, template, nil); err != nil {
+		return err
+	}
+	for _, name := range []string{"flagship", "tidewater", "research"} {
+		c, err := parse("tiny/"+name+".yaml", contract.Parse)
+		if err != nil {
+			return err
+		}
+		if err := l.submit(ctx, "register "+name, book.RegisterTenant{Tenant: c.Tenant, Name: name}); err != nil {
+			return err
+		}
+		if _, err := l.plane.Quote(ctx, name, c, 0); err != nil {
+			return err
+		}
+		if err := l.submit(ctx, "sign "+name, book.SignQuote{Quote: name, By: "test"}); err != nil {
+			return err
+		}
+	}
+	poll := time.Duration(30+l.random.IntN(60)) * time.Minute
+	days := 2 + l.random.IntN(4)
+	for now := seedStart; now.Before(seedStart.AddDate(0, 0, days)); now = now.Add(poll) {
+		if err := l.devices.Advance(ctx, now); err != nil {
+			return err
+		}
+		l.clock.Set(now)
+		if l.random.IntN(8) == 0 {
+			if err := l.happen(ctx); err != nil {
+				return fmt.Errorf("%s: %w", now.Format(time.DateTime), err)
+			}
+		}
+		if err := l.plane.Tick(ctx); err != nil {
+			return fmt.Errorf("%s: %w", now.Format(time.DateTime), err)
+		}
+		if l.random.IntN(100) == 0 {
+			if err := l.open(ctx); err != nil {
+				return fmt.Errorf("%s: reopened: %w", now.Format(time.DateTime), err)
+			}
+		}
+	}
+	return l.end(ctx)
+}
+
+func parse[T any](path string, parse func(string, []byte) (T, error)) (T, error) {
+	data, err := examples.Files.ReadFile(path)
+	if err != nil {
+		var none T
+		return none, err
+	}
+	return parse(path, data)
+}
+
+// open opens a control plane on the ledger; what another had in memory is gone.
+func (l *life) open(ctx context.Context) (err error) {
+	l.opened++
+	l.say("%s: the control plane opens, for the %d. time", l.clock.Now().Format(time.DateTime), l.opened)
+	l.plane, err = run.Open(ctx, run.Config{
+		Log: l.log, Signers: l.keys, Clock: l.clock, Salt: l.source, Writer: "seed", Shards: 1, Audit: book.CheckInvariants,
+		Devices: run.Devices{Fabrics: l.devices.Fabrics(), Nodes: l.devices.Nodes()},
+	})
+	return err
+}
+
+// submit gives a command; a refusal is an answer and not a failure.
+func (l *life) submit(ctx context.Context, id string, c book.Command) error {
+	_, err := l.plane.Submit(ctx, id, c)
+	var refused *book.Refusal
+	if errors.As(err, &refused) {
+		l.say("%s: refused: %v", l.clock.Now().Format(time.DateTime), err)
+		return nil
+	}
+	return err
+}
+
+// happen lets fate or people do one thing.
+func (l *life) happen(ctx context.Context) error {
+	now := l.clock.Now()
+	n := site.Index(l.random.IntN(l.devices.Site().Nodes()))
+	id := l.devices.Site().NodeID[n]
+	what := l.random.IntN(14)
+	l.say("%s: event %d at %s", now.Format(time.DateTime), what, id)
+	hold := time.Duration(10+l.random.IntN(300)) * time.Minute
+	switch what {
+	case 0:
+		return l.devices.Inject(ctx, now, sim.Fault{Kind: sim.Liar, Node: n})
+	case 1:
+		return l.devices.Inject(ctx, now, sim.Fault{Kind: sim.Hangs, Node: n})
+	case 2:
+		return l.devices.Inject(ctx, now, sim.Fault{Kind: sim.LeafDown, Leaf: site.Leaf(l.random.IntN(l.devices.Site().Leaves())), For: hold})
+	case 3:
+		return l.devices.Inject(ctx, now, sim.Fault{Kind: sim.Misconfigured, Node: n, NIC: l.random.IntN(site.NICs), Label: uint32(1 + l.random.IntN(4))})
+	case 4:
+		return l.devices.Inject(ctx, now, sim.Fault{Kind: sim.Unenforced, Node: n, NIC: l.random.IntN(site.NICs)})
+	case 5:
+		return l.devices.Inject(ctx, now, sim.Fault{Kind: sim.Poisoned, Ports: 1 + l.random.IntN(150), For: hold})
+	case 6:
+		return l.devices.Inject(ctx, now, sim.Fault{Kind: sim.Cleared})
+	case 7:
+		return l.submit(ctx, "", book.Cordon{Node: id, Lift: l.random.IntN(2) == 0, Reason: "test", By: "test"})
+	case 8:
+		return l.submit(ctx, "", book.PauseLoop{By: "test", Reason: "test"})
+	case 9:
+		return l.submit(ctx, "", book.ResumeLoop{By: "test", Reason: "test"})
+	case 10:
+		return l.submit(ctx, "", book.ReleaseBrake{By: book.Actor{Subject: "second person", Role: "approver"}, Reason: "test"})
+	case 11:
+		var quarantined []site.Index
+		l.plane.View(func(s *book.State) { quarantined = s.Nodes.By[node.Quarantined].Slice() })
+		return l.submit(ctx, "", book.SendToRepair{Nodes: quarantined, Reason: "test"})
+	case 12: // the same id again, whatever it was
+		return l.submit(ctx, "register flagship", book.RegisterTenant{Tenant: "other", Name: "other"})
+	}
+	var refs []book.SlotRef
+	l.plane.View(func(s *book.State) {
+		for ref := range s.Swaps {
+			refs = append(refs, ref)
+		}
+	})
+	for _, ref := range refs {
+		if err := l.submit(ctx, "", book.AcknowledgeReplacement{Lease: ref.Lease, Slot: ref.Slot, By: "test"}); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// end checks what must be true of any life.
+func (l *life) end(ctx context.Context) error {
+	var want claim.Digest
+	var err error
+	var snapshot []byte
+	l.plane.View(func(s *book.State) {
+		if want, err = s.Hash(); err == nil {
+			snapshot, err = s.Snapshot()
+		}
+	})
+	if err != nil {
+		return err
+	}
+	again := book.New()
+	for e, err := range l.log.Read(ctx, 1) {
+		if err != nil {
+			return err
+		}
+		if err := book.Apply(again, &e, run.BodiesOf(l.log)); err != nil {
+			return err
+		}
+	}
+	restored, err := book.Restore(snapshot, run.BodiesOf(l.log))
+	if err != nil {
+		return err
+	}
+	for what, s := range map[string]*book.State{"replay": again, "snapshot": restored} {
+		if got, err := s.Hash(); err != nil || got != want {
+			return fmt.Errorf("%s gives state %s, the writer has %s (%v)", what, got, want, err)
+		}
+	}
+	trust, err := l.keys.Trust(l.devices.Site().Name)
+	if err != nil {
+		return err
+	}
+	encoded, err := trust.Encode()
+	if err != nil {
+		return err
+	}
+	for _, tenant := range []string{"flagship", "tidewater", "research"} {
+		var b bytes.Buffer
+		if _, err := l.plane.WriteBundle(ctx, tenant, &b); err != nil {
+			return err
+		}
+		policy, err := bundle.PolicyFromTrust("trust", encoded, tenant)
+		if err != nil {
+			return err
+		}
+		policy.Origins = []claim.Origin{claim.Simulated}
+		if _, err := bundle.Verify(bytes.NewReader(b.Bytes()), int64(b.Len()), policy, bundle.Options{Workers: 1}); err != nil {
+			return fmt.Errorf("bundle of %s: %w", tenant, err)
+		}
+	}
+	return nil
+}
