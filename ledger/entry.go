@@ -50,7 +50,8 @@ const frameVersion = 1
 //
 // It panics on texts over 255 bytes: they are the writer's own.
 func Encode(e *Entry) []byte {
-	frame := make([]byte, 0, 48+len(e.Kind)+len(e.Scope)+len(e.Command)+len(e.Body))
+	// Eight bytes to spare: an engine may put a checksum behind a frame.
+	frame := make([]byte, 0, 48+len(e.Kind)+len(e.Scope)+len(e.Command)+len(e.Body)+8)
 	frame = append(frame, frameVersion)
 	frame = binary.BigEndian.AppendUint64(frame, uint64(e.Time.UnixNano()))
 	frame = binary.BigEndian.AppendUint64(frame, e.Term)

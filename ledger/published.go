@@ -17,9 +17,10 @@ import (
 // replica that lacks the end: going on from it would show two histories.
 type Published struct {
 	Path string
-	// Verifiers are the checkpoint keys in use and retired: a checkpoint that
-	// was published before a rotation still counts.
-	Verifiers []note.Verifier
+	// Verifiers gives the checkpoint keys in use and retired: a checkpoint that
+	// was published before a rotation still counts. It is asked each time, so
+	// that a key that was made while the process runs counts too.
+	Verifiers func() ([]note.Verifier, error)
 }
 
 // ErrRolledBack is returned when the store holds less than was published.
@@ -43,8 +44,12 @@ func (p *Published) Load() (Checkpoint, error) {
 
 // open reads a checkpoint by whichever key signed it.
 func (p *Published) open(data []byte) (Checkpoint, error) {
-	err := errors.New("checkpoint: no key to check it with")
-	for _, v := range p.Verifiers {
+	verifiers, err := p.Verifiers()
+	if err != nil {
+		return Checkpoint{}, err
+	}
+	err = errors.New("checkpoint: no key to check it with")
+	for _, v := range verifiers {
 		var c Checkpoint
 		if c, err = OpenCheckpoint(data, originOf(data), v); err == nil {
 			return c, nil

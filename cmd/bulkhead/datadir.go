@@ -59,11 +59,7 @@ func (d dataDir) openKeys() (*keystore.Store, error) {
 
 // published is the checkpoint file with the keys that it is checked with.
 func (d dataDir) published(keys *keystore.Store) (*ledger.Published, error) {
-	verifiers, err := keys.Verifiers()
-	if err != nil {
-		return nil, err
-	}
-	return &ledger.Published{Path: d.checkpoint(), Verifiers: verifiers}, nil
+	return &ledger.Published{Path: d.checkpoint(), Verifiers: keys.Verifiers}, nil
 }
 
 // checked is what reading a whole ledger comes to.

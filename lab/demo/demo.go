@@ -63,10 +63,6 @@ func Run(ctx context.Context, o Options) (err error) {
 	if err != nil {
 		return err
 	}
-	verifiers, err := keys.Verifiers()
-	if err != nil {
-		return err
-	}
 	clock := run.NewVirtualClock(story.Begin)
 	headlines := story.NewHeadlines()
 	plane, err := run.Open(ctx, run.Config{
@@ -78,7 +74,7 @@ func Run(ctx context.Context, o Options) (err error) {
 				}
 			}
 		},
-		Published: &ledger.Published{Path: filepath.Join(o.Out, "checkpoint"), Verifiers: verifiers},
+		Published: &ledger.Published{Path: filepath.Join(o.Out, "checkpoint"), Verifiers: keys.Verifiers},
 	})
 	if err != nil {
 		return err

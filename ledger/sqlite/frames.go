@@ -33,21 +33,31 @@ func rowSum(seq uint64, frame []byte) uint32 {
 	return crc32.Update(crc32.Checksum(frame, castagnoli), castagnoli, position[:])
 }
 
-func insertFrames(ctx context.Context, tx *sql.Tx, expect uint64, frames [][]byte) error {
+// insertText is the INSERT of n rows.
+func insertText(n int) string {
+	return "INSERT INTO entry VALUES (?,?)" + strings.Repeat(",(?,?)", n-1)
+}
+
+// insertFrames inserts frames after position expect. Full statements were
+// prepared when the ledger was opened: reading 200 rows of text costs as much as
+// inserting them.
+func (l *Log) insertFrames(ctx context.Context, tx *sql.Tx, expect uint64, frames [][]byte) error {
+	full := tx.StmtContext(ctx, l.insert)
+	args := make([]any, 0, 2*min(rowsAStatement, len(frames)))
 	for start := 0; start < len(frames); start += rowsAStatement {
 		end := min(start+rowsAStatement, len(frames))
-		var text strings.Builder
-		text.WriteString(`INSERT INTO entry VALUES `)
-		args := make([]any, 0, 2*(end-start))
+		args = args[:0]
 		for i := start; i < end; i++ {
-			if i > start {
-				text.WriteByte(',')
-			}
-			text.WriteString(`(?,?)`)
 			seq := expect + uint64(i) + 1
 			args = append(args, int64(seq), binary.BigEndian.AppendUint32(frames[i], rowSum(seq, frames[i])))
 		}
-		if _, err := tx.ExecContext(ctx, text.String(), args...); err != nil {
+		var err error
+		if end-start == rowsAStatement {
+			_, err = full.ExecContext(ctx, args...)
+		} else {
+			_, err = tx.ExecContext(ctx, insertText(end-start), args...)
+		}
+		if err != nil {
 			return err
 		}
 	}

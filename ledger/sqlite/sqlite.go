@@ -39,7 +39,8 @@ INSERT OR IGNORE INTO meta VALUES ('format', '1');
 // Log is the engine. It is safe for concurrent use.
 type Log struct {
 	path   string
-	write  *sql.DB // one connection; nil when read-only
+	write  *sql.DB   // one connection; nil when read-only
+	insert *sql.Stmt // of rowsAStatement rows, on write
 	read   *sql.DB
 	lock   *os.File
 	mu     sync.Mutex // of head and heads, held through an append
@@ -91,7 +92,7 @@ func open(path string, readOnly bool) (*Log, error) {
 	if l.decode, err = zstd.NewReader(nil, zstd.WithDecoderConcurrency(0), zstd.WithDecoderMaxMemory(1<<30)); err != nil {
 		return nil, err
 	}
-	dsn := "file:" + url.PathEscape(path) + "?_pragma=busy_timeout(10000)&_pragma=journal_mode(WAL)&_pragma=synchronous(FULL)&_pragma=cache_size(-16384)"
+	dsn := "file:" + url.PathEscape(path) + "?_pragma=busy_timeout(10000)&_pragma=page_size(16384)&_pragma=journal_mode(WAL)&_pragma=synchronous(FULL)&_pragma=cache_size(-16384)"
 	if readOnly {
 		dsn = "file:" + url.PathEscape(path) + "?mode=ro&_pragma=busy_timeout(10000)"
 	}
@@ -101,6 +102,10 @@ func open(path string, readOnly bool) (*Log, error) {
 		}
 		l.write.SetMaxOpenConns(1)
 		if _, err := l.write.Exec(schema); err != nil {
+			_ = l.Close()
+			return nil, fmt.Errorf("%s: %w", path, err)
+		}
+		if l.insert, err = l.write.Prepare(insertText(rowsAStatement)); err != nil {
 			_ = l.Close()
 			return nil, fmt.Errorf("%s: %w", path, err)
 		}
@@ -171,7 +176,7 @@ func (l *Log) Append(ctx context.Context, expect uint64, entries []ledger.Entry,
 		return err
 	}
 	defer tx.Rollback() //nolint:errcheck // after a commit it does nothing
-	if err := insertFrames(ctx, tx, expect, frames); err != nil {
+	if err := l.insertFrames(ctx, tx, expect, frames); err != nil {
 		return err
 	}
 	for _, b := range bodies {
@@ -320,6 +325,9 @@ func (l *Log) Close() error {
 	var errs []error
 	if l.read != nil {
 		errs = append(errs, l.read.Close())
+	}
+	if l.insert != nil {
+		errs = append(errs, l.insert.Close())
 	}
 	if l.write != nil {
 		errs = append(errs, l.write.Close())
