@@ -37,9 +37,14 @@ type world struct {
 	url    string
 	secret map[string]string // by role, tenants' roles as "administrator flagship"
 	plane  *run.Plane
+	tokens *Tokens
+
+	devices *sim.Sim
+	clock   *run.VirtualClock
 }
 
-func newWorld(t *testing.T) *world {
+// bareWorld is a server that knows no site yet, with a token for every role.
+func bareWorld(t *testing.T) *world {
 	t.Helper()
 	ctx := context.Background()
 	template, err := site.ParseTemplate("tiny", read(t, "tiny/site.yaml"))
@@ -65,7 +70,7 @@ func newWorld(t *testing.T) *world {
 	if err != nil {
 		t.Fatal(err)
 	}
-	w := &world{secret: map[string]string{}, plane: plane}
+	w := &world{secret: map[string]string{}, plane: plane, tokens: tokens, devices: devices, clock: clock}
 	for _, role := range Roles() {
 		tenants := []string{""}
 		if role.OfTenant() {
@@ -81,7 +86,13 @@ func newWorld(t *testing.T) *world {
 	server := httptest.NewServer(New(Options{Plane: plane, Keys: keys, Tokens: tokens, Now: func() time.Time { return start }}))
 	t.Cleanup(server.Close)
 	w.url = server.URL
+	return w
+}
 
+func newWorld(t *testing.T) *world {
+	t.Helper()
+	ctx := context.Background()
+	w := bareWorld(t)
 	operator, finance := w.client("operator"), w.client("finance")
 	done(t)(operator.ImportSite(ctx, connect.NewRequest(&bulkheadv1.SiteTemplate{File: "tiny", Template: read(t, "tiny/site.yaml")})))
 	for _, tenant := range []string{"flagship", "tidewater"} {
@@ -92,11 +103,11 @@ func newWorld(t *testing.T) *world {
 		done(t)(w.client("administrator "+tenant).SignLease(ctx, connect.NewRequest(&bulkheadv1.SignLeaseRequest{CommandId: "s-" + tenant, Quote: "q-" + tenant})))
 	}
 	for now := start; now.Before(start.AddDate(0, 0, 2)); now = now.Add(10 * time.Minute) {
-		if err := devices.Advance(ctx, now); err != nil {
+		if err := w.devices.Advance(ctx, now); err != nil {
 			t.Fatal(err)
 		}
-		clock.Set(now)
-		if err := plane.Tick(ctx); err != nil {
+		w.clock.Set(now)
+		if err := w.plane.Tick(ctx); err != nil {
 			t.Fatal(err)
 		}
 	}

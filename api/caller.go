@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"connectrpc.com/connect"
+	"google.golang.org/protobuf/proto"
 
 	"bulkhead/api/bulkheadv1"
 	"bulkhead/book"
@@ -30,6 +31,7 @@ func actor(t Token) book.Actor {
 type guard struct {
 	tokens *Tokens
 	now    func() time.Time
+	broken func() error // why nothing is written any more, or nil
 }
 
 func (g *guard) admit(ctx context.Context, procedure string, header http.Header) (context.Context, error) {
@@ -55,8 +57,13 @@ func (g *guard) WrapUnary(next connect.UnaryFunc) connect.UnaryFunc {
 		if err != nil {
 			return nil, err
 		}
+		if m, ok := request.Any().(proto.Message); ok {
+			if err := checkTexts(m.ProtoReflect(), ""); err != nil {
+				return nil, explain(err)
+			}
+		}
 		response, err := next(ctx, request)
-		return response, explain(err)
+		return response, g.explain(ctx, err)
 	}
 }
 
@@ -72,8 +79,51 @@ func (g *guard) WrapStreamingHandler(next connect.StreamingHandlerFunc) connect.
 		if err != nil {
 			return err
 		}
-		return explain(next(ctx, conn))
+		return g.explain(ctx, next(ctx, &guarded{conn, g}))
 	}
+}
+
+// guarded is a stream whose caller is asked for again before every message: a
+// stream may live for longer than the right to it.
+type guarded struct {
+	connect.StreamingHandlerConn
+	guard *guard
+}
+
+// Receive checks what it receives.
+func (c *guarded) Receive(message any) error {
+	if err := c.StreamingHandlerConn.Receive(message); err != nil {
+		return err
+	}
+	if m, ok := message.(proto.Message); ok {
+		return explain(checkTexts(m.ProtoReflect(), ""))
+	}
+	return nil
+}
+
+// Send sends nothing to a token that has been revoked or has expired.
+func (c *guarded) Send(message any) error {
+	if _, err := c.guard.admit(context.Background(), c.Spec().Procedure, c.RequestHeader()); err != nil {
+		return err
+	}
+	return c.StreamingHandlerConn.Send(message)
+}
+
+// explain gives an error its code. A control plane that has stopped writing is
+// no mistake of the caller's, and why it has is not a tenant's business.
+func (g *guard) explain(ctx context.Context, err error) error {
+	var known *connect.Error
+	if err == nil || errors.As(err, &known) {
+		return err
+	}
+	var refused *book.Refusal
+	if trouble := g.broken(); trouble != nil && !errors.As(err, &refused) {
+		if caller(ctx).Role.OfTenant() {
+			trouble = errors.New("the control plane has stopped writing: ask its operator")
+		}
+		return connect.NewError(connect.CodeUnavailable, trouble)
+	}
+	return explain(err)
 }
 
 // explain gives an error its code, and the field that it is about.
@@ -95,8 +145,10 @@ func explain(err error) error {
 		return e
 	case errors.Is(err, run.ErrClock):
 		return connect.NewError(connect.CodeUnavailable, err)
-	case errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):
+	case errors.Is(err, context.Canceled):
 		return connect.NewError(connect.CodeCanceled, err)
+	case errors.Is(err, context.DeadlineExceeded):
+		return connect.NewError(connect.CodeDeadlineExceeded, err)
 	}
 	return connect.NewError(connect.CodeInvalidArgument, err)
 }

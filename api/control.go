@@ -70,22 +70,23 @@ func (s *service) ShowPlan(ctx context.Context, _ *connect.Request[v1.ShowPlanRe
 
 // ReleaseBrake lets the loop go on. It takes an approver.
 func (s *service) ReleaseBrake(ctx context.Context, r *connect.Request[v1.ReasonRequest]) (*connect.Response[v1.Done], error) {
-	return s.submit(ctx, r.Msg.CommandId, book.ReleaseBrake{By: actor(caller(ctx)), Reason: r.Msg.Reason})
+	return s.submit(ctx, r.Msg, book.ReleaseBrake{By: actor(caller(ctx)), Reason: r.Msg.Reason})
 }
 
 // Pause holds the loop back.
 func (s *service) Pause(ctx context.Context, r *connect.Request[v1.PauseRequest]) (*connect.Response[v1.Done], error) {
-	return s.submit(ctx, r.Msg.CommandId, book.PauseLoop{Hall: r.Msg.Hall, By: caller(ctx).Subject, Reason: r.Msg.Reason})
+	return s.submit(ctx, r.Msg, book.PauseLoop{Hall: r.Msg.Hall, By: caller(ctx).Subject, Reason: r.Msg.Reason})
 }
 
 // Resume ends a pause.
 func (s *service) Resume(ctx context.Context, r *connect.Request[v1.PauseRequest]) (*connect.Response[v1.Done], error) {
-	return s.submit(ctx, r.Msg.CommandId, book.ResumeLoop{Hall: r.Msg.Hall, By: caller(ctx).Subject, Reason: r.Msg.Reason})
+	return s.submit(ctx, r.Msg, book.ResumeLoop{Hall: r.Msg.Hall, By: caller(ctx).Subject, Reason: r.Msg.Reason})
 }
 
 // tenantOf is the tenant that a request is about: a tenant's own, whatever it
-// says; the owner must name one.
-func tenantOf(ctx context.Context, named string) (string, error) {
+// says; the owner must name one that is registered. What it returns is signed
+// over, so nothing else gets through.
+func (s *service) tenantOf(ctx context.Context, named string) (string, error) {
 	t := caller(ctx)
 	if t.Role.OfTenant() {
 		if named != "" && named != t.Tenant {
@@ -96,12 +97,17 @@ func tenantOf(ctx context.Context, named string) (string, error) {
 	if named == "" {
 		return "", &book.Refusal{Field: "tenant", Reason: "say which"}
 	}
+	known := false
+	s.plane.View(func(b *book.State) { _, known = b.Tenants[named] })
+	if !known {
+		return "", missing("tenant", named)
+	}
 	return named, nil
 }
 
 // WriteBundle streams what a tenant takes home.
 func (s *service) WriteBundle(ctx context.Context, r *connect.Request[v1.TenantRef], stream *connect.ServerStream[v1.Chunk]) error {
-	tenant, err := tenantOf(ctx, r.Msg.Tenant)
+	tenant, err := s.tenantOf(ctx, r.Msg.Tenant)
 	if err != nil {
 		return err
 	}
@@ -143,17 +149,22 @@ func (s *service) TailLedger(ctx context.Context, r *connect.Request[v1.TailLedg
 	}
 	next := max(r.Msg.From, 1)
 	for {
-		for e, err := range s.plane.Entries(ctx, scope) {
-			if err != nil {
-				return err
+		// The ledger is read from its beginning, so only when there is news.
+		var size uint64
+		s.plane.View(func(b *book.State) { size = b.Scopes[scope] })
+		if size >= next {
+			for e, err := range s.plane.Entries(ctx, scope) {
+				if err != nil {
+					return err
+				}
+				if e.ScopeSeq < next {
+					continue
+				}
+				if err := stream.Send(describeEntry(&e)); err != nil {
+					return err
+				}
+				next = e.ScopeSeq + 1
 			}
-			if e.ScopeSeq < next {
-				continue
-			}
-			if err := stream.Send(describeEntry(&e)); err != nil {
-				return err
-			}
-			next = e.ScopeSeq + 1
 		}
 		if !r.Msg.Follow {
 			return nil
@@ -172,7 +183,7 @@ func describeEntry(e *ledger.Entry) *v1.Entry {
 
 // GetCheckpoint signs a checkpoint over a tenant's scope, to be kept.
 func (s *service) GetCheckpoint(ctx context.Context, r *connect.Request[v1.TenantRef]) (*connect.Response[v1.Checkpoint], error) {
-	tenant, err := tenantOf(ctx, r.Msg.Tenant)
+	tenant, err := s.tenantOf(ctx, r.Msg.Tenant)
 	if err != nil {
 		return nil, err
 	}
@@ -218,7 +229,14 @@ func (s *service) RotateKey(ctx context.Context, r *connect.Request[v1.RotateKey
 	if r.Msg.CommandId == "" {
 		return nil, &book.Refusal{Field: "command_id", Reason: "expected an id of your own: a key is not made twice"}
 	}
-	id := caller(ctx).ID + "/" + r.Msg.CommandId
+	// Checkpoints are checked with the keys of the start: a new one would be
+	// refused, and nothing published any more.
+	if r.Msg.Purpose == "checkpoint" {
+		return nil, &book.Refusal{Reason: "the checkpoint key is rotated while the server is stopped: bulkhead key rotate --data DIR checkpoint"}
+	}
+	s.rotating.Lock()
+	defer s.rotating.Unlock()
+	id := commandID(ctx, r.Msg, book.RecordKey{})
 	repeated := false
 	s.plane.View(func(b *book.State) { _, repeated = b.Commands[id] })
 	if repeated {
@@ -228,7 +246,7 @@ func (s *service) RotateKey(ctx context.Context, r *connect.Request[v1.RotateKey
 	if err != nil {
 		return nil, &book.Refusal{Field: "purpose", Reason: err.Error()}
 	}
-	done, err := s.submit(ctx, r.Msg.CommandId, book.RecordKey{Purpose: key.Purpose, KeyID: key.ID, By: caller(ctx).Subject})
+	done, err := s.submit(ctx, r.Msg, book.RecordKey{Purpose: key.Purpose, KeyID: key.ID, By: caller(ctx).Subject})
 	if err != nil {
 		return nil, err
 	}

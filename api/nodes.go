@@ -99,7 +99,7 @@ func describeNode(b *book.State, n site.Index, asWanted bool) *v1.Node {
 
 // CordonNode keeps a node from being given to anybody, or lifts that.
 func (s *service) CordonNode(ctx context.Context, r *connect.Request[v1.CordonNodeRequest]) (*connect.Response[v1.Done], error) {
-	return s.submit(ctx, r.Msg.CommandId, book.Cordon{Node: r.Msg.Node, Lift: r.Msg.Lift, Reason: r.Msg.Reason, By: caller(ctx).Subject})
+	return s.submit(ctx, r.Msg, book.Cordon{Node: r.Msg.Node, Lift: r.Msg.Lift, Reason: r.Msg.Reason, By: caller(ctx).Subject})
 }
 
 // ReplaceNode proposes another node for a slot.
@@ -118,7 +118,7 @@ func (s *service) ReplaceNode(ctx context.Context, r *connect.Request[v1.Replace
 	if !ok {
 		return nil, &book.Refusal{Field: "node", Reason: "no node that would do: none is ready and free, or there is none of this id"}
 	}
-	return s.submit(ctx, r.Msg.CommandId, book.ProposeReplacement{Lease: lease.ID(r.Msg.Lease), Slot: r.Msg.Slot, Node: to, Reason: r.Msg.Reason})
+	return s.submit(ctx, r.Msg, book.ProposeReplacement{Lease: lease.ID(r.Msg.Lease), Slot: r.Msg.Slot, Node: to, Reason: r.Msg.Reason})
 }
 
 // AcknowledgeReplacement is the tenant's yes to a proposed replacement.
@@ -126,7 +126,7 @@ func (s *service) AcknowledgeReplacement(ctx context.Context, r *connect.Request
 	if err := s.readableLease(ctx, r.Msg.Lease, func(*book.State, *book.Lease) {}); err != nil {
 		return nil, err
 	}
-	return s.submit(ctx, r.Msg.CommandId, book.AcknowledgeReplacement{Lease: lease.ID(r.Msg.Lease), Slot: r.Msg.Slot, By: caller(ctx).Subject})
+	return s.submit(ctx, r.Msg, book.AcknowledgeReplacement{Lease: lease.ID(r.Msg.Lease), Slot: r.Msg.Slot, By: caller(ctx).Subject})
 }
 
 // RepairNode sends a node to repair.
@@ -141,5 +141,5 @@ func (s *service) RepairNode(ctx context.Context, r *connect.Request[v1.RepairNo
 	if !ok {
 		return nil, missing("node", r.Msg.Node)
 	}
-	return s.submit(ctx, r.Msg.CommandId, book.SendToRepair{Nodes: []site.Index{n}, Reason: r.Msg.Reason})
+	return s.submit(ctx, r.Msg, book.SendToRepair{Nodes: []site.Index{n}, Reason: r.Msg.Reason})
 }

@@ -1,6 +1,7 @@
 package api
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -28,11 +29,39 @@ func (s *service) OfferQuote(ctx context.Context, r *connect.Request[v1.OfferQuo
 	if r.Msg.Quote == "" {
 		return nil, &book.Refusal{Field: "quote", Reason: "expected an id of your own"}
 	}
+	if err := s.checkValidity(ctx, r.Msg.ValidSeconds); err != nil {
+		return nil, err
+	}
 	q, err := s.plane.Quote(ctx, r.Msg.Quote, c, time.Duration(r.Msg.ValidSeconds)*time.Second)
 	if err != nil {
 		return nil, err
 	}
+	// A quote of this id may have been open before: another tenant's, or one of
+	// another contract. It is not the answer, and whose it is is not said.
+	if q.Tenant != c.Tenant || !bytes.Equal(q.Raw, c.Encode()) {
+		return nil, &book.Refusal{Field: "quote", Reason: "this id was used for another quote: choose another"}
+	}
 	return connect.NewResponse(quote(q)), nil
+}
+
+// longestQuote is for how long the owner may hold capacity by a quote.
+const longestQuote = 365 * 24 * time.Hour
+
+// checkValidity limits for how long a quote holds capacity: a tenant's own quotes
+// to what the site's policy gives everybody.
+func (s *service) checkValidity(ctx context.Context, seconds int64) error {
+	most := longestQuote
+	if caller(ctx).Role.OfTenant() {
+		s.plane.View(func(b *book.State) {
+			if b.Site != nil {
+				most = b.Policy.QuoteValid
+			}
+		})
+	}
+	if seconds < 0 || seconds > int64(most/time.Second) {
+		return &book.Refusal{Field: "valid_seconds", Reason: fmt.Sprintf("expected 0, for the site's policy, to %d", int64(most/time.Second))}
+	}
+	return nil
 }
 
 // ShowQuote shows an open quote.
@@ -66,16 +95,17 @@ func quote(q *book.Quote) *v1.Quote {
 
 // SignLease puts a quote in force.
 func (s *service) SignLease(ctx context.Context, r *connect.Request[v1.SignLeaseRequest]) (*connect.Response[v1.Done], error) {
-	tenant := ""
+	command := book.SignQuote{Quote: r.Msg.Quote, By: caller(ctx).Subject}
+	mine := false
 	s.plane.View(func(b *book.State) {
-		if q, ok := b.Quotes[r.Msg.Quote]; ok {
-			tenant = q.Tenant
-		}
+		q, open := b.Quotes[r.Msg.Quote]
+		_, repeated := b.Commands[commandID(ctx, r.Msg, command)] // then it is open no more
+		mine = repeated || open && mayRead(ctx, q.Tenant)
 	})
-	if tenant != "" && !mayRead(ctx, tenant) {
+	if !mine {
 		return nil, missing("open quote", r.Msg.Quote)
 	}
-	return s.submit(ctx, r.Msg.CommandId, book.SignQuote{Quote: r.Msg.Quote, By: caller(ctx).Subject})
+	return s.submit(ctx, r.Msg, command)
 }
 
 // GiveNotice ends a contract early, by its own clause.
@@ -88,7 +118,7 @@ func (s *service) GiveNotice(ctx context.Context, r *connect.Request[v1.Contract
 	if !known {
 		return nil, missing("contract", r.Msg.Contract)
 	}
-	return s.submit(ctx, r.Msg.CommandId, book.GiveNotice{Contract: r.Msg.Contract, By: caller(ctx).Subject})
+	return s.submit(ctx, r.Msg, book.GiveNotice{Contract: r.Msg.Contract, By: caller(ctx).Subject})
 }
 
 // ListLeases lists the leases that the caller may see, by id.

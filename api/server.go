@@ -2,13 +2,18 @@ package api
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
+	"fmt"
 	"net/http"
+	"sync"
 	"time"
 
 	"connectrpc.com/connect"
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
+	"google.golang.org/protobuf/proto"
 
 	"bulkhead/api/bulkheadv1"
 	"bulkhead/api/bulkheadv1/bulkheadv1connect"
@@ -34,6 +39,8 @@ type service struct {
 	plane *run.Plane
 	keys  *keystore.Store
 	now   func() time.Time
+
+	rotating sync.Mutex // one rotation at a time, so that no id makes two keys
 }
 
 // New returns the API with health, readiness and metrics beside it. /healthz and
@@ -46,11 +53,17 @@ func New(o Options) http.Handler {
 	mux := http.NewServeMux()
 	mux.Handle(bulkheadv1connect.NewControlPlaneHandler(
 		&service{plane: o.Plane, keys: o.Keys, now: o.Now},
-		connect.WithInterceptors(&guard{tokens: o.Tokens, now: o.Now}),
+		connect.WithInterceptors(&guard{tokens: o.Tokens, now: o.Now, broken: o.Plane.Broken}),
 		connect.WithReadMaxBytes(maxRequest),
 	))
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { answer(w, nil) })
-	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, _ *http.Request) { answer(w, o.Plane.Broken()) })
+	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, _ *http.Request) {
+		if o.Plane.Broken() != nil { // why is in the log: whoever asks here shows no token
+			answer(w, errors.New("nothing is written any more"))
+			return
+		}
+		answer(w, nil)
+	})
 	registry := prometheus.NewRegistry()
 	registry.MustRegister(newMetrics(o.Plane))
 	mux.Handle("GET /metrics", promhttp.HandlerFor(registry, promhttp.HandlerOpts{}))
@@ -65,13 +78,30 @@ func answer(w http.ResponseWriter, trouble error) {
 	_, _ = w.Write([]byte("ok\n")) // a client that has gone needs no answer
 }
 
-// submit gives a command to the book.
-func (s *service) submit(ctx context.Context, id string, c book.Command) (*connect.Response[bulkheadv1.Done], error) {
-	if id != "" {
-		// Two callers' ids are not the same id, whatever they chose.
-		id = caller(ctx).ID + "/" + id
+// change is a request that changes something.
+type change interface {
+	proto.Message
+	GetCommandId() string
+}
+
+// commandID is the id under which the ledger knows a request; "" if the caller
+// gave none. Two callers' ids are not the same id, whatever they chose; nor is
+// an id that comes again with another request, which must not be answered with
+// "done already" and forgotten.
+func commandID(ctx context.Context, request change, c book.Command) string {
+	if request.GetCommandId() == "" {
+		return ""
 	}
-	r, err := s.plane.Submit(ctx, id, c)
+	hash := sha256.New()
+	fmt.Fprintf(hash, "%T\n", c)
+	encoded, _ := proto.MarshalOptions{Deterministic: true}.Marshal(request) // what was decoded encodes
+	hash.Write(encoded)
+	return caller(ctx).ID + "/" + request.GetCommandId() + "/" + hex.EncodeToString(hash.Sum(nil)[:4])
+}
+
+// submit gives a command to the book.
+func (s *service) submit(ctx context.Context, request change, c book.Command) (*connect.Response[bulkheadv1.Done], error) {
+	r, err := s.plane.Submit(ctx, commandID(ctx, request, c), c)
 	if err != nil {
 		return nil, err
 	}

@@ -85,12 +85,12 @@ func (s *service) RescheduleHall(ctx context.Context, r *connect.Request[v1.Resc
 	if err != nil {
 		return nil, &book.Refusal{Field: "in_service", Reason: "expected a time such as 2026-07-15T00:00:00Z"}
 	}
-	return s.submit(ctx, r.Msg.CommandId, book.RescheduleHall{Hall: r.Msg.Hall, InService: at.UTC(), Reason: r.Msg.Reason})
+	return s.submit(ctx, r.Msg, book.RescheduleHall{Hall: r.Msg.Hall, InService: at.UTC(), Reason: r.Msg.Reason})
 }
 
 // RegisterTenant opens a tenant's scope.
 func (s *service) RegisterTenant(ctx context.Context, r *connect.Request[v1.RegisterTenantRequest]) (*connect.Response[v1.Done], error) {
-	return s.submit(ctx, r.Msg.CommandId, book.RegisterTenant{Tenant: r.Msg.Tenant, Name: r.Msg.Name, Internal: r.Msg.Internal})
+	return s.submit(ctx, r.Msg, book.RegisterTenant{Tenant: r.Msg.Tenant, Name: r.Msg.Name, Internal: r.Msg.Internal})
 }
 
 // ListTenants lists the tenants that the caller may see.

@@ -1,0 +1,235 @@
+package api
+
+import (
+	"bytes"
+	"context"
+	"strings"
+	"testing"
+	"time"
+
+	"connectrpc.com/connect"
+
+	"bulkhead/api/bulkheadv1"
+	"bulkhead/book"
+)
+
+// oneNode is a contract over one node that the tiny site has left.
+func oneNode(t *testing.T, id, tenant string) []byte {
+	t.Helper()
+	contract := read(t, "tiny/tidewater.yaml")
+	for _, r := range [][2]string{
+		{"2026-05-01", "2026-07-01"}, {"2027-05-01", "2027-07-01"}, {"gpus: 32", "gpus: 8"},
+		{"id: tidewater\n", "id: " + id + "\n"}, {"tenant: tidewater\n", "tenant: " + tenant + "\n"},
+	} {
+		if !bytes.Contains(contract, []byte(r[0])) {
+			t.Fatalf("the example has no %q any more", r[0])
+		}
+		contract = bytes.ReplaceAll(contract, []byte(r[0]), []byte(r[1]))
+	}
+	return contract
+}
+
+func (w *world) quote(t *testing.T, who, id string, seconds int64, contract []byte) (*bulkheadv1.Quote, error) {
+	t.Helper()
+	r, err := w.client(who).OfferQuote(context.Background(), connect.NewRequest(&bulkheadv1.OfferQuoteRequest{Quote: id, File: "c.yaml", ValidSeconds: seconds, Contract: contract}))
+	if err != nil {
+		return nil, err
+	}
+	return r.Msg, nil
+}
+
+// TestARivalsQuoteIsNotShown offers a contract under the id of a rival's quote:
+// the answer must not be the rival's quote, and signing must not tell that it
+// is there.
+func TestARivalsQuoteIsNotShown(t *testing.T) {
+	w := newWorld(t)
+	ctx := context.Background()
+	if _, err := w.quote(t, "administrator flagship", "q-secret", 0, oneNode(t, "secret", "flagship")); err != nil {
+		t.Fatal(err)
+	}
+	if q, err := w.quote(t, "administrator tidewater", "q-secret", 0, oneNode(t, "other", "tidewater")); connect.CodeOf(err) != connect.CodeInvalidArgument || strings.Contains(err.Error(), "flagship") {
+		t.Errorf("a rival is shown %v, %v", q, err)
+	}
+	if q, err := w.quote(t, "administrator flagship", "q-secret", 0, oneNode(t, "another", "flagship")); err == nil {
+		t.Errorf("another contract is answered with the quote of before: %v", q)
+	}
+	if q, err := w.quote(t, "administrator flagship", "q-secret", 0, oneNode(t, "secret", "flagship")); err != nil || q.Contract != "secret" {
+		t.Errorf("the same request again: %v, %v", q, err)
+	}
+	rival := w.client("administrator tidewater")
+	_, foreign := rival.SignLease(ctx, connect.NewRequest(&bulkheadv1.SignLeaseRequest{CommandId: "a", Quote: "q-secret"}))
+	_, nothing := rival.SignLease(ctx, connect.NewRequest(&bulkheadv1.SignLeaseRequest{CommandId: "b", Quote: "q-nobody"}))
+	if connect.CodeOf(foreign) != connect.CodeNotFound || strings.ReplaceAll(foreign.Error(), "secret", "nobody") != nothing.Error() {
+		t.Errorf("signing tells a rival's quote (%v) from none (%v)", foreign, nothing)
+	}
+	sign := connect.NewRequest(&bulkheadv1.SignLeaseRequest{CommandId: "c", Quote: "q-secret"})
+	done(t)(w.client("administrator flagship").SignLease(ctx, sign))
+	if again, err := w.client("administrator flagship").SignLease(ctx, sign); err != nil || !again.Msg.Repeated {
+		t.Errorf("the same signature again: %v, %v", again, err)
+	}
+}
+
+// TestATextCannotStopTheWriter sends what no ledger entry can hold. Each is
+// refused by its field, and afterwards commands still go through.
+func TestATextCannotStopTheWriter(t *testing.T) {
+	w := newWorld(t)
+	ctx := context.Background()
+	long, huge := strings.Repeat("x", 300), strings.Repeat("x", 400<<10)
+	tenant, operator := w.client("administrator tidewater"), w.client("operator")
+	for field, call := range map[string]func() error{
+		"command_id": func() error {
+			_, err := tenant.GiveNotice(ctx, connect.NewRequest(&bulkheadv1.ContractRef{CommandId: long, Contract: "tidewater"}))
+			return err
+		},
+		"quote": func() error {
+			_, err := w.quote(t, "administrator tidewater", long, 0, oneNode(t, "long", "tidewater"))
+			return err
+		},
+		"reason": func() error {
+			_, err := operator.Pause(ctx, connect.NewRequest(&bulkheadv1.PauseRequest{CommandId: "x", Reason: huge}))
+			return err
+		},
+		"name": func() error {
+			_, err := operator.RegisterTenant(ctx, connect.NewRequest(&bulkheadv1.RegisterTenantRequest{CommandId: "y", Tenant: "abc", Name: huge}))
+			return err
+		},
+		"page.page_token": func() error {
+			_, err := tenant.ListNodes(ctx, connect.NewRequest(&bulkheadv1.ListNodesRequest{Page: &bulkheadv1.Page{PageToken: long}}))
+			return err
+		},
+		"scope": func() error {
+			stream, err := operator.TailLedger(ctx, connect.NewRequest(&bulkheadv1.TailLedgerRequest{Scope: long}))
+			if err != nil {
+				return err
+			}
+			stream.Receive()
+			return stream.Err()
+		},
+	} {
+		if err := call(); connect.CodeOf(err) != connect.CodeInvalidArgument || !strings.Contains(err.Error(), field+": ") {
+			t.Errorf("%s: %.200v", field, err)
+		}
+		if broken := w.plane.Broken(); broken != nil {
+			t.Fatalf("%s: %v", field, broken)
+		}
+	}
+	full := strings.Repeat("c", idLimit)
+	done(t)(operator.Pause(ctx, connect.NewRequest(&bulkheadv1.PauseRequest{CommandId: full, Reason: strings.Repeat("\"", textLimits["reason"])})))
+	if _, err := w.quote(t, "administrator tidewater", full, 0, oneNode(t, "full", "tidewater")); err != nil {
+		t.Errorf("the longest id that is taken: %v", err)
+	}
+}
+
+// TestNothingUnknownIsSignedOver asks for a checkpoint over a tenant whose name
+// carries the lines of another checkpoint.
+func TestNothingUnknownIsSignedOver(t *testing.T) {
+	w := newWorld(t)
+	ctx := context.Background()
+	for tenant, want := range map[string]connect.Code{
+		"flagship\n999\nAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=": connect.CodeInvalidArgument,
+		"nobody": connect.CodeNotFound,
+	} {
+		note, err := w.client("auditor").GetCheckpoint(ctx, connect.NewRequest(&bulkheadv1.TenantRef{Tenant: tenant}))
+		if connect.CodeOf(err) != want {
+			t.Errorf("tenant %q: %v, %v", tenant, note, err)
+		}
+	}
+}
+
+func TestQuotesHoldCapacityNoLongerThanThePolicy(t *testing.T) {
+	w := newWorld(t)
+	for _, seconds := range []int64{-1, 100 * 365 * 86400, 1 << 62} {
+		if _, err := w.quote(t, "administrator tidewater", "long", seconds, oneNode(t, "held", "tidewater")); err == nil || !strings.Contains(err.Error(), "valid_seconds") {
+			t.Errorf("%d s: %v", seconds, err)
+		}
+	}
+}
+
+// TestARevokedTokenLosesItsStream follows the log, ends the token, and writes:
+// what is written must not arrive.
+func TestARevokedTokenLosesItsStream(t *testing.T) {
+	w := newWorld(t)
+	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	defer cancel()
+	stream, err := w.client("auditor").TailLedger(ctx, connect.NewRequest(&bulkheadv1.TailLedgerRequest{Scope: book.SiteScope, Follow: true}))
+	if err != nil || !stream.Receive() {
+		t.Fatal(err, stream.Err())
+	}
+	list, err := w.tokens.List()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, token := range list {
+		if token.Role == Auditor {
+			if err := w.tokens.Revoke(token.ID, start); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	done(t)(w.client("operator").Pause(ctx, connect.NewRequest(&bulkheadv1.PauseRequest{CommandId: "p", Reason: "after the end"})))
+	for stream.Receive() {
+		if strings.Contains(stream.Msg().Body, "after the end") {
+			t.Fatal("a revoked token is still sent entries")
+		}
+	}
+	if connect.CodeOf(stream.Err()) != connect.CodeUnauthenticated {
+		t.Errorf("the stream ended with %v", stream.Err())
+	}
+}
+
+// TestAnUsedIDWithAnotherRequest gives one id to two requests: the second must
+// not be answered with "done already".
+func TestAnUsedIDWithAnotherRequest(t *testing.T) {
+	w := newWorld(t)
+	ctx := context.Background()
+	operator := w.client("operator")
+	hold := &bulkheadv1.PauseRequest{CommandId: "one", Reason: "x"}
+	done(t)(operator.Pause(ctx, connect.NewRequest(hold)))
+	resumed, err := operator.Resume(ctx, connect.NewRequest(hold))
+	if err != nil || resumed.Msg.Repeated {
+		t.Errorf("resume under the id of pause: %v, %v", resumed, err)
+	}
+	w.plane.View(func(b *book.State) {
+		if b.PausedAt("") {
+			t.Error("resume was answered and not carried out")
+		}
+	})
+}
+
+func TestKeysRotateOnce(t *testing.T) {
+	w := newWorld(t)
+	ctx := context.Background()
+	operator := w.client("operator")
+	keys := func() int {
+		list, err := operator.ListKeys(ctx, connect.NewRequest(&bulkheadv1.ListKeysRequest{}))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return len(list.Msg.Keys)
+	}
+	before := keys()
+	rotate := &bulkheadv1.RotateKeyRequest{CommandId: "k", Purpose: "statement"}
+	done(t)(operator.RotateKey(ctx, connect.NewRequest(rotate)))
+	if again, err := operator.RotateKey(ctx, connect.NewRequest(rotate)); err != nil || !again.Msg.Repeated || keys() != before+1 {
+		t.Errorf("the same rotation again: %v, %v, %d keys", again, err, keys()-before)
+	}
+	_, err := operator.RotateKey(ctx, connect.NewRequest(&bulkheadv1.RotateKeyRequest{CommandId: "l", Purpose: "checkpoint"}))
+	if connect.CodeOf(err) != connect.CodeFailedPrecondition || keys() != before+1 {
+		t.Errorf("the checkpoint key under a running server: %v", err)
+	}
+}
+
+// TestWithoutASite calls every method as everybody on a control plane that knows
+// nothing yet: none may fail as if something were broken.
+func TestWithoutASite(t *testing.T) {
+	bare := bareWorld(t)
+	methods := bulkheadv1.File_bulkhead_v1_control_proto.Services().ByName("ControlPlane").Methods()
+	for i := range methods.Len() {
+		for who, secret := range bare.secret {
+			switch code := bare.call(t, methods.Get(i), secret); code {
+			case connect.CodeInternal, connect.CodeUnknown, connect.CodeUnavailable, connect.CodeDeadlineExceeded:
+				t.Errorf("%s as %s: %s", methods.Get(i).Name(), who, code)
+			}
+		}
+	}
+}

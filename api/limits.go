@@ -1,0 +1,58 @@
+package api
+
+import (
+	"fmt"
+	"strings"
+	"unicode"
+
+	"google.golang.org/protobuf/reflect/protoreflect"
+
+	"bulkhead/book"
+)
+
+// idLimit is how many bytes an id may have. Ids get into ledger frames, whose
+// texts have one byte of length, together with what this package puts before
+// and after them.
+const idLimit = 128
+
+// textLimits are the fields that are no ids, in bytes. Everything that a request
+// says must fit into one ledger entry, with room for what is said beside it.
+var textLimits = map[protoreflect.Name]int{
+	"reason": 2000,
+	"name":   200,
+	"file":   4096,
+}
+
+// checkTexts refuses a request with a text that no ledger entry could hold, or
+// with control characters: a line end in an id would forge lines of what is
+// signed over it. It is the one place, so that no method can forget it.
+func checkTexts(m protoreflect.Message, path string) error {
+	var refused error
+	m.Range(func(f protoreflect.FieldDescriptor, v protoreflect.Value) bool {
+		switch {
+		case f.IsMap() || f.IsList():
+			refused = &book.Refusal{Field: path + string(f.Name()), Reason: "lists in requests have no limits yet"}
+		case f.Kind() == protoreflect.MessageKind:
+			refused = checkTexts(v.Message(), path+string(f.Name())+".")
+		case f.Kind() == protoreflect.StringKind:
+			refused = checkText(path, f.Name(), v.String())
+		}
+		return refused == nil
+	})
+	return refused
+}
+
+func checkText(path string, name protoreflect.Name, text string) error {
+	most, known := textLimits[name]
+	if !known {
+		most = idLimit
+	}
+	field := path + string(name)
+	if len(text) > most {
+		return &book.Refusal{Field: field, Reason: fmt.Sprintf("%d bytes, at most %d are taken", len(text), most)}
+	}
+	if strings.ContainsFunc(text, unicode.IsControl) {
+		return &book.Refusal{Field: field, Reason: "expected one line without control characters"}
+	}
+	return nil
+}
