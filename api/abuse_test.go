@@ -3,6 +3,9 @@ package api
 import (
 	"bytes"
 	"context"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -11,6 +14,7 @@ import (
 
 	"bulkhead/api/bulkheadv1"
 	"bulkhead/book"
+	"bulkhead/run"
 )
 
 // oneNode is a contract over one node that the tiny site has left.
@@ -213,9 +217,58 @@ func TestKeysRotateOnce(t *testing.T) {
 	if again, err := operator.RotateKey(ctx, connect.NewRequest(rotate)); err != nil || !again.Msg.Repeated || keys() != before+1 {
 		t.Errorf("the same rotation again: %v, %v, %d keys", again, err, keys()-before)
 	}
-	_, err := operator.RotateKey(ctx, connect.NewRequest(&bulkheadv1.RotateKeyRequest{CommandId: "l", Purpose: "checkpoint"}))
-	if connect.CodeOf(err) != connect.CodeFailedPrecondition || keys() != before+1 {
-		t.Errorf("the checkpoint key under a running server: %v", err)
+	// The new checkpoint key counts at once: rotating publishes with it.
+	done(t)(operator.RotateKey(ctx, connect.NewRequest(&bulkheadv1.RotateKeyRequest{CommandId: "l", Purpose: "checkpoint"})))
+	if published, err := w.published.Load(); err != nil || published.Size == 0 {
+		t.Errorf("published after the rotation: %+v, %v", published, err)
+	}
+}
+
+func TestATokenFileThatComesBackCounts(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "tokens.json")
+	tokens, err := OpenTokens(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	secret, _, err := tokens.Create("someone", Operator, "", start, time.Hour)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, step := range []struct {
+		from, to string
+		counts   bool
+	}{{path, path + ".away", false}, {path + ".away", path, true}} {
+		tokens.check(secret, start) // it has been read before
+		if err := os.Rename(step.from, step.to); err != nil {
+			t.Fatal(err)
+		}
+		if _, ok := tokens.check(secret, start); ok != step.counts {
+			t.Errorf("after moving %s: %t", filepath.Base(step.from), ok)
+		}
+	}
+}
+
+// TestWithoutDevicesNothingIsProven starts a second control plane on the ledger of
+// one that has proven everything, without devices: what can't be read is unknown.
+func TestWithoutDevicesNothingIsProven(t *testing.T) {
+	w := newWorld(t)
+	ctx := context.Background()
+	viewer := w.client("viewer flagship")
+	about := connect.NewRequest(&bulkheadv1.LeaseRef{Lease: "flagship/t1"})
+	before, err := viewer.ShowIsolation(ctx, about)
+	if err != nil || before.Msg.Verdict != "proven" || before.Msg.Ports == 0 {
+		t.Fatalf("with devices: %v, %v", before, err)
+	}
+	blind, err := run.Open(ctx, run.Config{Log: w.log, Signers: w.keys, Clock: w.clock, Writer: "blind"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	server := httptest.NewServer(New(Options{Plane: blind, Keys: w.keys, Tokens: w.tokens, Now: func() time.Time { return start }}))
+	t.Cleanup(server.Close)
+	w.url = server.URL
+	after, err := w.client("viewer flagship").ShowIsolation(ctx, about)
+	if err != nil || after.Msg.Verdict != "unknown" || after.Msg.Unknown != before.Msg.Ports {
+		t.Errorf("without devices: %v, %v", after, err)
 	}
 }
 

@@ -24,6 +24,7 @@ import (
 	"bulkhead/contract"
 	"bulkhead/examples"
 	"bulkhead/keystore"
+	"bulkhead/ledger"
 	"bulkhead/ledger/memory"
 	"bulkhead/run"
 	"bulkhead/sim"
@@ -41,6 +42,10 @@ type world struct {
 
 	devices *sim.Sim
 	clock   *run.VirtualClock
+
+	log       *memory.Log
+	keys      *keystore.Store
+	published *ledger.Published
 }
 
 // bareWorld is a server that knows no site yet, with a token for every role.
@@ -62,7 +67,9 @@ func bareWorld(t *testing.T) *world {
 		t.Fatal(err)
 	}
 	clock := run.NewVirtualClock(start)
-	plane, err := run.Open(ctx, run.Config{Log: memory.New(), Signers: keys, Clock: clock, Writer: "test", Devices: run.Devices{Fabrics: devices.Fabrics(), Nodes: devices.Nodes()}})
+	log := memory.New()
+	published := &ledger.Published{Path: filepath.Join(t.TempDir(), "checkpoint"), Verifiers: keys.Verifiers}
+	plane, err := run.Open(ctx, run.Config{Log: log, Signers: keys, Published: published, Clock: clock, Writer: "test", Devices: run.Devices{Fabrics: devices.Fabrics(), Nodes: devices.Nodes()}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -70,7 +77,7 @@ func bareWorld(t *testing.T) *world {
 	if err != nil {
 		t.Fatal(err)
 	}
-	w := &world{secret: map[string]string{}, plane: plane, tokens: tokens, devices: devices, clock: clock}
+	w := &world{secret: map[string]string{}, plane: plane, tokens: tokens, devices: devices, clock: clock, log: log, keys: keys, published: published}
 	for _, role := range Roles() {
 		tenants := []string{""}
 		if role.OfTenant() {

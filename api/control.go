@@ -14,30 +14,31 @@ import (
 	"bulkhead/ledger"
 )
 
-// ShowIsolation shows the newest recorded verdict of a lease.
+// ShowIsolation says what is proven of a lease now. What was proven before is no
+// answer: without read-back it is unknown, whatever the ledger recorded last.
 func (s *service) ShowIsolation(ctx context.Context, r *connect.Request[v1.LeaseRef]) (*connect.Response[v1.Isolation], error) {
-	out := &v1.Isolation{}
-	err := s.readableLease(ctx, r.Msg.Lease, func(_ *book.State, l *book.Lease) {
-		out.Lease, out.Verdict, out.Epoch, out.Certificate = string(l.ID), l.Verdict, l.Epoch, l.Certified.String()
-		if out.Verdict == "" {
-			out.Verdict = "unknown"
-		}
-	})
-	return connect.NewResponse(out), err
+	return s.isolation(ctx, r.Msg.Lease)
 }
 
-// ProveLease judges a lease from what was last read back, now.
+// ProveLease judges a lease from what was last read back, now. It records
+// nothing: the loop does, when something has changed.
 func (s *service) ProveLease(ctx context.Context, r *connect.Request[v1.LeaseRef]) (*connect.Response[v1.Isolation], error) {
+	return s.isolation(ctx, r.Msg.Lease)
+}
+
+// isolation is the prover's verdict over the delivered slots of a lease, with
+// the epoch and the digest of the newest isolation certificate.
+func (s *service) isolation(ctx context.Context, id string) (*connect.Response[v1.Isolation], error) {
 	out := &v1.Isolation{}
-	err := s.readableLease(ctx, r.Msg.Lease, func(_ *book.State, l *book.Lease) {
+	err := s.readableLease(ctx, id, func(_ *book.State, l *book.Lease) {
 		out.Lease, out.Epoch, out.Certificate = string(l.ID), l.Epoch, l.Certified.String()
 	})
 	if err != nil {
 		return nil, err
 	}
-	now, ok := s.plane.Isolation(lease.ID(r.Msg.Lease))
+	now, ok := s.plane.Isolation(lease.ID(id))
 	if !ok {
-		return nil, missing("lease", r.Msg.Lease)
+		return nil, missing("lease", id)
 	}
 	out.Verdict, out.Ports, out.Red, out.Unknown, out.Findings = now.Verdict.String(), int64(now.Ports), int64(now.Red), int64(now.Unknown), now.Findings
 	return connect.NewResponse(out), nil
@@ -228,11 +229,6 @@ func (s *service) ListKeys(context.Context, *connect.Request[v1.ListKeysRequest]
 func (s *service) RotateKey(ctx context.Context, r *connect.Request[v1.RotateKeyRequest]) (*connect.Response[v1.Done], error) {
 	if r.Msg.CommandId == "" {
 		return nil, &book.Refusal{Field: "command_id", Reason: "expected an id of your own: a key is not made twice"}
-	}
-	// Checkpoints are checked with the keys of the start: a new one would be
-	// refused, and nothing published any more.
-	if r.Msg.Purpose == "checkpoint" {
-		return nil, &book.Refusal{Reason: "the checkpoint key is rotated while the server is stopped: bulkhead key rotate --data DIR checkpoint"}
 	}
 	s.rotating.Lock()
 	defer s.rotating.Unlock()

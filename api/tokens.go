@@ -68,7 +68,7 @@ func OpenTokens(path string) (*Tokens, error) {
 func (t *Tokens) reload() error {
 	info, err := os.Stat(t.path)
 	if errors.Is(err, fs.ErrNotExist) {
-		t.list = nil
+		t.list, t.read, t.size = nil, time.Time{}, 0 // the same file may come back
 		return nil
 	}
 	if err != nil {

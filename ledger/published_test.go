@@ -2,6 +2,7 @@ package ledger_test
 
 import (
 	"bytes"
+	"context"
 	"crypto/rand"
 	"errors"
 	"os"
@@ -84,6 +85,21 @@ func TestVerifyTimeBack(t *testing.T) {
 	r, err := ledger.Verify(t.Context(), log, nil)
 	if err == nil || r.Size != 5 {
 		t.Fatalf("report of %d entries, error %v: expected time going back to be noticed at entry 6", r.Size, err)
+	}
+}
+
+// short is a log that ends before its head says.
+type short struct{ ledger.Log }
+
+func (s short) Head(ctx context.Context) (uint64, error) {
+	head, err := s.Log.Head(ctx)
+	return head + 1, err
+}
+
+func TestVerifyEndMissing(t *testing.T) {
+	r, err := ledger.Verify(t.Context(), short{filled(t, "a", 5)}, nil)
+	if err == nil || r.Size != 5 {
+		t.Fatalf("report of %d entries, error %v: expected the missing end to be noticed", r.Size, err)
 	}
 }
 

@@ -38,6 +38,7 @@ func Run(t *testing.T, engine Engine) {
 		{"readers", testReaders},
 		{"bodies", testBodies},
 		{"snapshots", testSnapshots},
+		{"callers' bytes", testCallersBytes},
 		{"cancelled", testCancelled},
 		{"concurrent writers keep order", testOrder},
 	} {

@@ -135,6 +135,28 @@ func testMiddle(t *testing.T, engine Engine) {
 	Holds(t, log, 1, append(kept, Entries("b", 500, 1, 60)...))
 }
 
+// testCallersBytes: what a caller does with its entries and bodies after an
+// append does not reach the store.
+func testCallersBytes(t *testing.T, engine Engine) {
+	log := engine.Open(t)
+	entries, bodies := Entries("own", 0, 3, 80), Bodies("own", 1, 200)
+	must(t, log.Append(t.Context(), 0, entries, bodies))
+	state := []byte("state")
+	must(t, log.SaveSnapshot(t.Context(), 1, "s/1", state))
+	clear(entries[1].Body)
+	clear(bodies[0].Data)
+	clear(state)
+	Holds(t, log, 1, Entries("own", 0, 3, 80))
+	got, err := log.Body(t.Context(), bodies[0].Digest)
+	must(t, err)
+	if claim.DigestOf(got) != bodies[0].Digest {
+		t.Fatal("the stored body changed with the caller's")
+	}
+	if _, got, err := log.LoadSnapshot(t.Context(), "s/1"); err != nil || string(got) != "state" {
+		t.Fatalf("the stored snapshot changed with the caller's: %q, %v", got, err)
+	}
+}
+
 // testReaders: readers beside a writer see whole groups in order and never a
 // gap or half a group.
 func testReaders(t *testing.T, engine Engine) {

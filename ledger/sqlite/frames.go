@@ -8,14 +8,14 @@ import (
 	"hash/crc32"
 	"iter"
 	"math"
-	"strings"
 
 	"bulkhead/ledger"
 )
 
-// rowsAStatement is how many rows one INSERT carries: fewer statements cost
-// less, and SQLite allows 32,766 parameters.
-const rowsAStatement = 200
+// rowsAStatement is how many rows the INSERTs carry that are prepared when a
+// ledger is opened, largest first. Fewer statements cost less; reading the text
+// of one costs as much as running it.
+var rowsAStatement = [...]int{200, 20, 1}
 
 // sumSize is the length of the checksum that follows each frame in its row.
 // SQLite has none of its own in the database file: without it a flipped bit
@@ -33,32 +33,38 @@ func rowSum(seq uint64, frame []byte) uint32 {
 	return crc32.Update(crc32.Checksum(frame, castagnoli), castagnoli, position[:])
 }
 
-// insertText is the INSERT of n rows.
+// insertText is the INSERT of n rows after the position that is its first
+// parameter; the frames are the others. Each parameter costs an allocation and
+// several calls in database/sql, so that the positions are computed by SQLite.
 func insertText(n int) string {
-	return "INSERT INTO entry VALUES (?,?)" + strings.Repeat(",(?,?)", n-1)
+	text := []byte("INSERT INTO entry VALUES ")
+	for i := range n {
+		if i > 0 {
+			text = append(text, ',')
+		}
+		text = fmt.Appendf(text, "(?1+%d,?%d)", i+1, i+2)
+	}
+	return string(text)
 }
 
-// insertFrames inserts frames after position expect. Full statements were
-// prepared when the ledger was opened: reading 200 rows of text costs as much as
-// inserting them.
-func (l *Log) insertFrames(ctx context.Context, tx *sql.Tx, expect uint64, frames [][]byte) error {
-	full := tx.StmtContext(ctx, l.insert)
-	args := make([]any, 0, 2*min(rowsAStatement, len(frames)))
-	for start := 0; start < len(frames); start += rowsAStatement {
-		end := min(start+rowsAStatement, len(frames))
-		args = args[:0]
-		for i := start; i < end; i++ {
-			seq := expect + uint64(i) + 1
-			args = append(args, int64(seq), binary.BigEndian.AppendUint32(frames[i], rowSum(seq, frames[i])))
+// insertFrames inserts frames after position after.
+func (l *Log) insertFrames(ctx context.Context, tx *sql.Tx, after uint64, frames [][]byte) error {
+	args := make([]any, 0, 1+min(rowsAStatement[0], len(frames)))
+	for i, rows := range rowsAStatement {
+		if len(frames) < rows {
+			continue
 		}
-		var err error
-		if end-start == rowsAStatement {
-			_, err = full.ExecContext(ctx, args...)
-		} else {
-			_, err = tx.ExecContext(ctx, insertText(end-start), args...)
-		}
-		if err != nil {
-			return err
+		insert := tx.StmtContext(ctx, l.inserts[i])
+		for len(frames) >= rows {
+			args = append(args[:0], int64(after))
+			for _, frame := range frames[:rows] {
+				after++
+				args = append(args, binary.BigEndian.AppendUint32(frame, rowSum(after, frame)))
+			}
+			if _, err := insert.ExecContext(ctx, args...); err != nil {
+				return err
+			}
+			frames = frames[rows:]
 		}
 	}
 	return nil

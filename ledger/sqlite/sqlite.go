@@ -27,27 +27,31 @@ var ErrLocked = errors.New("another process has this ledger open for writing")
 // ErrDamaged is returned for what is stored and can't be what was written.
 var ErrDamaged = errors.New("the store is damaged: restore a backup")
 
+// schema is what a new file gets. A file with tables in it gets nothing: what is
+// missing there was lost, or is of another release.
 const schema = `
-CREATE TABLE IF NOT EXISTS meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT;
-CREATE TABLE IF NOT EXISTS entry (seq INTEGER PRIMARY KEY, frame BLOB NOT NULL) STRICT;
-CREATE TABLE IF NOT EXISTS scope (name TEXT PRIMARY KEY, size INTEGER NOT NULL) STRICT, WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS body (digest BLOB PRIMARY KEY, data BLOB NOT NULL) STRICT;
-CREATE TABLE IF NOT EXISTS snapshot (schema TEXT PRIMARY KEY, seq INTEGER NOT NULL, digest BLOB NOT NULL, data BLOB NOT NULL) STRICT;
-INSERT OR IGNORE INTO meta VALUES ('format', '1');
+BEGIN IMMEDIATE;
+CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT;
+CREATE TABLE entry (seq INTEGER PRIMARY KEY, frame BLOB NOT NULL) STRICT;
+CREATE TABLE scope (name TEXT PRIMARY KEY, size INTEGER NOT NULL) STRICT, WITHOUT ROWID;
+CREATE TABLE body (digest BLOB PRIMARY KEY, data BLOB NOT NULL) STRICT;
+CREATE TABLE snapshot (schema TEXT PRIMARY KEY, seq INTEGER NOT NULL, digest BLOB NOT NULL, data BLOB NOT NULL) STRICT;
+INSERT INTO meta VALUES ('format', '1');
+COMMIT;
 `
 
 // Log is the engine. It is safe for concurrent use.
 type Log struct {
-	path   string
-	write  *sql.DB   // one connection; nil when read-only
-	insert *sql.Stmt // of rowsAStatement rows, on write
-	read   *sql.DB
-	lock   *os.File
-	mu     sync.Mutex // of head and heads, held through an append
-	head   uint64
-	heads  map[string]uint64
-	encode *zstd.Encoder
-	decode *zstd.Decoder
+	path    string
+	write   *sql.DB     // one connection; nil when read-only
+	inserts []*sql.Stmt // of rowsAStatement rows, on write
+	read    *sql.DB
+	lock    *os.File
+	mu      sync.Mutex // of head and heads, held through an append
+	head    uint64
+	heads   map[string]uint64
+	encode  *zstd.Encoder
+	decode  *zstd.Decoder
 }
 
 // Open opens or makes a ledger for writing. Only one process may: another gets
@@ -101,13 +105,17 @@ func open(path string, readOnly bool) (*Log, error) {
 			return nil, err
 		}
 		l.write.SetMaxOpenConns(1)
-		if _, err := l.write.Exec(schema); err != nil {
+		if err := create(l.write); err != nil {
 			_ = l.Close()
 			return nil, fmt.Errorf("%s: %w", path, err)
 		}
-		if l.insert, err = l.write.Prepare(insertText(rowsAStatement)); err != nil {
-			_ = l.Close()
-			return nil, fmt.Errorf("%s: %w", path, err)
+		for _, rows := range rowsAStatement {
+			insert, err := l.write.Prepare(insertText(rows))
+			if err != nil {
+				_ = l.Close()
+				return nil, fmt.Errorf("%s: %w", path, err)
+			}
+			l.inserts = append(l.inserts, insert)
 		}
 	}
 	if l.read, err = sql.Open("sqlite", dsn); err != nil {
@@ -119,6 +127,16 @@ func open(path string, readOnly bool) (*Log, error) {
 		return nil, fmt.Errorf("%s: %w", path, err)
 	}
 	return l, nil
+}
+
+// create makes the tables in a new file. The caller holds the lock.
+func create(db *sql.DB) error {
+	var tables int
+	if err := db.QueryRow(`SELECT COUNT(*) FROM sqlite_schema`).Scan(&tables); err != nil || tables > 0 {
+		return err
+	}
+	_, err := db.Exec(schema)
+	return err
 }
 
 // load reads the heads.
@@ -326,8 +344,8 @@ func (l *Log) Close() error {
 	if l.read != nil {
 		errs = append(errs, l.read.Close())
 	}
-	if l.insert != nil {
-		errs = append(errs, l.insert.Close())
+	for _, insert := range l.inserts {
+		errs = append(errs, insert.Close())
 	}
 	if l.write != nil {
 		errs = append(errs, l.write.Close())
