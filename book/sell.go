@@ -149,6 +149,15 @@ func (c SignQuote) decide(s *State, env Env) (*Decision, error) {
 	if !env.Now.Before(q.Expires) {
 		return nil, refuse("quote", "%s expired at %s: ask for a new one", c.Quote, q.Expires.Format(time.RFC3339))
 	}
+	// Another quote of the same contract may have been signed since this one.
+	if err := s.checkVersion(q.Contract); err != nil {
+		return nil, err
+	}
+	for _, part := range q.Parts {
+		if _, bound := s.leaseByID[leaseID(q.Contract.ID, part.Tranche)]; bound {
+			return nil, refuse("quote", "tranche %s of contract %s is leased already", part.Tranche, q.Contract.ID)
+		}
+	}
 	d := &Decision{}
 	scope := TenantScope(q.Tenant)
 	d.add(scope, contract.KindSigned, contract.Signed{

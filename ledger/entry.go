@@ -38,6 +38,19 @@ type Entry struct {
 
 const frameVersion = 1
 
+// Fits says whether an entry fits into a frame that an engine takes.
+func Fits(e *Entry) error {
+	for _, text := range [...]string{e.Kind, e.Scope, e.Command} {
+		if len(text) > maxText {
+			return fmt.Errorf("text of %d bytes, at most %d fit", len(text), maxText)
+		}
+	}
+	if len(e.Body) > MaxFrame-1024 {
+		return fmt.Errorf("%s: body of %d bytes, at most %d fit", e.Kind, len(e.Body), MaxFrame-1024)
+	}
+	return nil
+}
+
 // Encode returns the frame of an entry:
 //
 //	1 byte   frame version, 1
@@ -50,8 +63,15 @@ const frameVersion = 1
 //
 // It panics on texts over 255 bytes: they are the writer's own.
 func Encode(e *Entry) []byte {
-	// Eight bytes to spare: an engine may put a checksum behind a frame.
-	frame := make([]byte, 0, 48+len(e.Kind)+len(e.Scope)+len(e.Command)+len(e.Body)+8)
+	return appendFrame(make([]byte, 0, frameSize(e)), e)
+}
+
+// frameSize is how long the frame of an entry is.
+func frameSize(e *Entry) int {
+	return 48 + len(e.Kind) + len(e.Scope) + len(e.Command) + len(e.Body)
+}
+
+func appendFrame(frame []byte, e *Entry) []byte {
 	frame = append(frame, frameVersion)
 	frame = binary.BigEndian.AppendUint64(frame, uint64(e.Time.UnixNano()))
 	frame = binary.BigEndian.AppendUint64(frame, e.Term)
@@ -87,16 +107,18 @@ func Decode(frame []byte) (Entry, error) {
 	e.ScopeSeq = binary.BigEndian.Uint64(frame[17:])
 	copy(e.Salt[:], frame[25:41])
 	rest := frame[41:]
-	for _, into := range [...]*string{&e.Kind, &e.Scope, &e.Command} {
-		if len(rest) < 1 {
+	var ends [3]int // of the texts, behind their length bytes
+	at := 0
+	for i := range ends {
+		if at >= len(rest) || at+1+int(rest[at]) > len(rest) { // as an int: 1+255 overflows a byte
 			return Entry{}, errFrame
 		}
-		n := int(rest[0]) // as an int: 1+255 overflows a byte
-		if rest = rest[1:]; len(rest) < n {
-			return Entry{}, errFrame
-		}
-		*into, rest = string(rest[:n]), rest[n:]
+		at += 1 + int(rest[at])
+		ends[i] = at
 	}
+	texts := string(rest[:at]) // one allocation for the three
+	e.Kind, e.Scope, e.Command = texts[1:ends[0]], texts[ends[0]+1:ends[1]], texts[ends[1]+1:ends[2]]
+	rest = rest[at:]
 	if len(rest) < 4 || uint64(len(rest)-4) != uint64(binary.BigEndian.Uint32(rest)) {
 		return Entry{}, errors.New("frame: the body's length does not fit")
 	}

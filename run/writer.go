@@ -74,6 +74,12 @@ func (w *writer) decide(ctx context.Context, command string, c book.Command) err
 	if err != nil {
 		return err
 	}
+	// What no frame can hold is refused before anything of it is folded.
+	for _, d := range decision.Drafts {
+		if err := ledger.Fits(&ledger.Entry{Command: command, Kind: d.Kind, Scope: d.Scope, Body: d.Body}); err != nil {
+			return &book.Refusal{Field: "command", Reason: err.Error()}
+		}
+	}
 	for _, b := range decision.Bodies {
 		w.size += len(b.Data)
 		w.cache.pending[b.Digest] = b.Data
