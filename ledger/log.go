@@ -56,12 +56,21 @@ type Log interface {
 	Close() error
 }
 
+// sumRoom is how many bytes are free behind each frame that CheckAppend returns.
+const sumRoom = 8
+
 // CheckAppend checks what every engine must check before it appends: positions
 // without gaps, sizes, and that bodies are what their digests say. heads gives
-// the number of entries in each scope; it is not changed.
+// the number of entries in each scope; it is not changed. Each frame has capacity
+// for a checksum of up to 8 bytes behind it.
 func CheckAppend(expect uint64, entries []Entry, bodies []Body, heads func(scope string) uint64) (frames [][]byte, err error) {
 	next := map[string]uint64{}
 	frames = make([][]byte, len(entries))
+	size := 0
+	for i := range entries {
+		size += frameSize(&entries[i]) + sumRoom
+	}
+	all := make([]byte, 0, size) // one allocation for the group
 	for i := range entries {
 		e := &entries[i]
 		if e.Seq != expect+uint64(i)+1 {
@@ -83,7 +92,11 @@ func CheckAppend(expect uint64, entries []Entry, bodies []Body, heads func(scope
 		if !time.Unix(0, e.Time.UnixNano()).Equal(e.Time) {
 			return nil, fmt.Errorf("append: entry %d (%s): time %s does not fit a frame, expected one of the years 1678 to 2261", i, e.Kind, e.Time.UTC().Format(time.RFC3339))
 		}
-		frames[i] = Encode(e)
+		start := len(all)
+		all = appendFrame(all, e)
+		end := len(all)
+		all = append(all, make([]byte, sumRoom)...)
+		frames[i] = all[start:end:len(all)]
 	}
 	for _, b := range bodies {
 		if claim.DigestOf(b.Data) != b.Digest {

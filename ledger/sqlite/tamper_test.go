@@ -74,8 +74,8 @@ func readAll(t *testing.T, path string, bodies []ledger.Body) error {
 	return errors.Join(append(errs, err)...)
 }
 
-// TestCutBehindTheWriter: entries that vanish while the ledger is open are
-// missed by the next read, and an append at the old head does not hide it.
+// TestCutBehindTheWriter: when entries vanish while the ledger is open, the next
+// append is refused, and the next start and every read show the hole.
 func TestCutBehindTheWriter(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "ledger.db")
 	log := open(t, path)
@@ -85,15 +85,35 @@ func TestCutBehindTheWriter(t *testing.T) {
 	defer db.Close()
 	_, err = db.Exec(`DELETE FROM entry WHERE seq > 25`)
 	must(t, err)
-	must(t, log.Append(t.Context(), 30, ledgertest.Entries("t", 30, 3, 80), nil))
-	if r, err := ledger.Verify(t.Context(), log, nil); !errors.Is(err, sqlite.ErrDamaged) || r.Size != 25 {
-		t.Fatalf("verified %d entries, error %v, expected %v after 25", r.Size, err, sqlite.ErrDamaged)
+	for _, n := range []int{1, 3, 250} {
+		if err := log.Append(t.Context(), 30, ledgertest.Entries("t", 30, n, 80), nil); !errors.Is(err, sqlite.ErrDamaged) {
+			t.Fatalf("append after what is lost: error %v, expected %v", err, sqlite.ErrDamaged)
+		}
 	}
-	// Reading from behind the hole shows what is there and no more.
-	ledgertest.Holds(t, log, 31, ledgertest.Entries("t", 30, 3, 80))
-	for _, err := range log.Read(t.Context(), 28) {
+	must(t, log.Close())
+	if _, err := sqlite.Open(path); !errors.Is(err, sqlite.ErrDamaged) {
+		t.Fatalf("opened again: error %v, expected %v", err, sqlite.ErrDamaged)
+	}
+}
+
+// TestHole: a read that crosses or begins in a hole ends with an error.
+func TestHole(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "ledger.db")
+	log := open(t, path)
+	kept := ledgertest.Entries("t", 0, 30, 80)
+	must(t, log.Append(t.Context(), 0, kept, nil))
+	db, err := sql.Open("sqlite", "file:"+path+"?_pragma=busy_timeout(5000)")
+	must(t, err)
+	defer db.Close()
+	_, err = db.Exec(`DELETE FROM entry WHERE seq BETWEEN 11 AND 15`)
+	must(t, err)
+	if r, err := ledger.Verify(t.Context(), log, nil); !errors.Is(err, sqlite.ErrDamaged) || r.Size != 10 {
+		t.Fatalf("verified %d entries, error %v, expected %v after 10", r.Size, err, sqlite.ErrDamaged)
+	}
+	for _, err := range log.Read(t.Context(), 13) {
 		if !errors.Is(err, sqlite.ErrDamaged) {
 			t.Fatalf("a read that begins in the hole: error %v, expected %v", err, sqlite.ErrDamaged)
 		}
 	}
+	ledgertest.Holds(t, log, 16, kept[15:])
 }
