@@ -142,35 +142,42 @@ func TestSnapshotAndTailIsReplay(t *testing.T) {
 
 // Whatever is wrong with a snapshot, the ledger is replayed and nothing is lost.
 func TestBadSnapshotsAreReplayed(t *testing.T) {
-	w, template := newWorld(t)
-	p := w.open(t)
-	if err := p.Import(context.Background(), template, nil); err != nil {
-		t.Fatal(err)
+	flipped := func(good []byte) []byte {
+		bad := bytes.Clone(good)
+		bad[0] ^= 1
+		return bad
 	}
-	w.live(t, p, 3)
-	if err := p.SaveSnapshot(context.Background()); err != nil {
-		t.Fatal(err)
-	}
-	schema := run.SnapshotSchema
-	seq, good, err := w.log.LoadSnapshot(context.Background(), schema)
-	if err != nil {
-		t.Fatal(err)
-	}
-	otherHistory := bytes.Clone(good)
-	otherHistory[0] ^= 1
-	for name, bad := range map[string]struct {
-		seq  uint64
-		data []byte
-	}{
-		"too short":               {seq, good[:7]},
-		"cut":                     {seq, good[:len(good)/2]},
-		"nothing but a root":      {seq, good[:32]},
-		"of another entry":        {seq + 1, good},
-		"of another history":      {seq, otherHistory},
-		"of a state of elsewhere": {seq, append(bytes.Clone(good[:32]), `{"Seq":1}`...)},
+	for name, spoil := range map[string]func(seq uint64, good []byte) (uint64, []byte){
+		"too short":          func(seq uint64, good []byte) (uint64, []byte) { return seq, good[:7] },
+		"cut":                func(seq uint64, good []byte) (uint64, []byte) { return seq, good[:len(good)/2] },
+		"nothing but a root": func(seq uint64, good []byte) (uint64, []byte) { return seq, good[:32] },
+		"of another entry":   func(seq uint64, good []byte) (uint64, []byte) { return seq + 1, good },
+		"of another history": func(seq uint64, good []byte) (uint64, []byte) { return seq, flipped(good) },
+		"of a state of elsewhere": func(seq uint64, good []byte) (uint64, []byte) {
+			return seq, append(bytes.Clone(good[:32]), `{"Seq":1}`...)
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			if err := w.log.SaveSnapshot(context.Background(), bad.seq, schema, bad.data); err != nil {
+			w, template := newWorld(t)
+			p := w.open(t)
+			if err := p.Import(context.Background(), template, nil); err != nil {
+				t.Fatal(err)
+			}
+			w.live(t, p, 3)
+			if err := p.SaveSnapshot(context.Background()); err != nil {
+				t.Fatal(err)
+			}
+			hold := book.PauseLoop{By: "op", Reason: "so that the ledger has an entry after the snapshot"}
+			if _, err := p.Submit(context.Background(), "hold", hold); err != nil {
+				t.Fatal(err)
+			}
+			schema := run.SnapshotSchema
+			seq, good, err := w.log.LoadSnapshot(context.Background(), schema)
+			if err != nil {
+				t.Fatal(err)
+			}
+			seq, bad := spoil(seq, good)
+			if err := w.log.SaveSnapshot(context.Background(), seq, schema, bad); err != nil {
 				t.Fatal(err)
 			}
 			again := w.open(t)
