@@ -69,7 +69,7 @@ func bareWorld(t *testing.T) *world {
 	clock := run.NewVirtualClock(start)
 	log := memory.New()
 	published := &ledger.Published{Path: filepath.Join(t.TempDir(), "checkpoint"), Verifiers: keys.Verifiers}
-	plane, err := run.Open(ctx, run.Config{Log: log, Signers: keys, Published: published, Clock: clock, Writer: "test", Devices: run.Devices{Fabrics: devices.Fabrics(), Nodes: devices.Nodes()}})
+	plane, err := run.Open(ctx, run.Config{Log: log, Signers: keys, Published: published, Clock: clock, Writer: "test", Devices: run.Devices{Fabrics: devices.Fabrics(), Nodes: devices.Nodes(), Storage: devices.Storage()}})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"strings"
 	"time"
@@ -169,10 +170,13 @@ func (s *service) GetLease(ctx context.Context, r *connect.Request[v1.LeaseRef])
 // GetHosts gives what "delivered" gives a tenant, as it is now.
 func (s *service) GetHosts(ctx context.Context, r *connect.Request[v1.LeaseRef]) (*connect.Response[v1.HandOver], error) {
 	out := &v1.HandOver{}
+	var failed error
 	err := s.readableLease(ctx, r.Msg.Lease, func(b *book.State, l *book.Lease) {
-		out.Files = lease.NewHandOver(b.Site, &l.Lease, func(slot int) bool { return b.SlotUp(l, slot) }).Files
+		var h lease.HandOver
+		h, failed = b.HandOver(l)
+		out.Files = h.Files
 	})
-	return connect.NewResponse(out), err
+	return connect.NewResponse(out), errors.Join(err, failed)
 }
 
 func describeLease(b *book.State, l *book.Lease) *v1.Lease {

@@ -61,6 +61,9 @@ func (c Deliver) decide(s *State, env Env) (*Decision, error) {
 	if !l.Returning.IsZero() {
 		return nil, refuse("lease", "%s is being returned", l.ID)
 	}
+	if missing := s.MissingVolumes(l, env.Now); len(missing) > 0 {
+		return nil, refuse("lease", "%s can't reach its volumes yet: %v", l.ID, missing)
+	}
 	if err := s.checkIsolation(l, c); err != nil {
 		return nil, err
 	}
@@ -318,6 +321,9 @@ type FinishReturn struct{ Lease lease.ID }
 func (c FinishReturn) decide(s *State, env Env) (*Decision, error) {
 	l, ok := s.LeaseByID(c.Lease)
 	if !ok || l.Returning.IsZero() || !l.Returned.IsZero() {
+		return nil, ErrNothing
+	}
+	if len(s.Reached(l)) > 0 {
 		return nil, ErrNothing
 	}
 	index := int32(s.leaseByID[c.Lease])

@@ -75,6 +75,9 @@ func CheckInvariants(s *State) error {
 			}
 		}
 	}
+	if err := s.checkVolumes(); err != nil {
+		return err
+	}
 	return s.checkCalendar()
 }
 

@@ -291,6 +291,9 @@ func (s *State) checkFenced(n site.Index, proof FenceProof) error {
 		return nil
 	}
 	l := s.Leases[owner]
+	if left := s.Reached(l); len(left) > 0 && !l.Returning.IsZero() {
+		return refuse("proof", "%s is being returned and can still reach %v", l.ID, left)
+	}
 	for _, p := range proof.Ports {
 		pool := s.Labels[p.Fabric]
 		if pool == nil {

@@ -27,13 +27,16 @@ type Seen interface {
 // compared and tested. Carrying it out decides nothing more.
 type Plan struct {
 	Ports    []PortWork
+	Volumes  []VolumeWork
 	Steps    []node.Step // without their nonces
 	Commands []Command   // records that need no device: time-outs, the brake
 	Held     []string    // what is not done, and why
 }
 
 // Empty says whether there is nothing to do.
-func (p *Plan) Empty() bool { return len(p.Ports) == 0 && len(p.Steps) == 0 && len(p.Commands) == 0 }
+func (p *Plan) Empty() bool {
+	return len(p.Ports) == 0 && len(p.Steps) == 0 && len(p.Volumes) == 0 && len(p.Commands) == 0
+}
 
 // PortWork sets one edge port's label.
 type PortWork struct {
@@ -60,6 +63,7 @@ func Next(s *State, seen Seen, now time.Time) Plan {
 		p.Held = append(p.Held, "not every fabric has been read back since this writer began")
 		return p
 	}
+	s.planVolumes(&p, now)
 	s.planPorts(&p, seen)
 	s.planSteps(&p, seen, now)
 	return p

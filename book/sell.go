@@ -105,6 +105,9 @@ func (s *State) checkVersion(next *contract.Contract) error {
 		}
 		return nil
 	}
+	if err := s.checkResized(next); err != nil {
+		return err
+	}
 	if !old.Closed.IsZero() {
 		return refuse("contract", "%s is closed", next.ID)
 	}

@@ -14,11 +14,12 @@ import (
 	"bulkhead/meter"
 	"bulkhead/node"
 	"bulkhead/site"
+	"bulkhead/storage"
 )
 
 // SnapshotSchema names the encoding of snapshots. A snapshot of another schema
 // is discarded and the ledger replayed.
-const SnapshotSchema = "book/1"
+const SnapshotSchema = "book/2"
 
 // frozen is a state as it is kept: everything but what can be derived, and the
 // site's inventory, which stays where it is and is named by its digests.
@@ -39,6 +40,7 @@ type frozen struct {
 	Projects   map[fabric.Owner]HolderNumber `json:"projects"`
 	Placements map[string]claim.Digest       `json:"placements"`
 	Labels     map[string]*fabric.Pool       `json:"labels"`
+	Volumes    map[storage.VolumeID]*Volume  `json:"volumes"`
 	Swaps      []frozenSwap                  `json:"swaps"`
 	Locked     map[site.Port]Lock            `json:"locked"`
 	Unread     map[site.Leaf]time.Time       `json:"unread"`
@@ -99,7 +101,7 @@ func (s *State) freeze() *frozen {
 	c := &s.Nodes
 	f := &frozen{
 		Seq: s.Seq, Time: s.Time, Term: s.Term, Scopes: s.Scopes, Tenants: s.Tenants, Projects: s.projects,
-		Labels: s.Labels, Locked: s.Locked, Unread: s.Unread, Invoices: s.Invoices, Control: s.Control, Commands: s.Commands,
+		Labels: s.Labels, Volumes: s.Volumes, Locked: s.Locked, Unread: s.Unread, Invoices: s.Invoices, Control: s.Control, Commands: s.Commands,
 		Contracts: map[string]frozenContract{}, Quotes: map[string]frozenQuote{}, Placements: map[string]claim.Digest{},
 		Nodes: frozenNodes{
 			State: c.State, Since: c.Since, Begun: c.Begun, Seq: c.Seq, Turnover: c.Turnover, Slot: c.Slot,
@@ -208,9 +210,15 @@ func Restore(data []byte, bodies Bodies) (*State, error) {
 	keep(&s.projects, f.Projects)
 	keep(&s.Tenants, f.Tenants)
 	keep(&s.Labels, f.Labels)
+	keep(&s.Volumes, f.Volumes)
 	keep(&s.Locked, f.Locked)
 	keep(&s.Unread, f.Unread)
 	keep(&s.Commands, f.Commands)
+	for id, v := range s.Volumes {
+		if v == nil || v.Grants == nil || s.Contracts[v.Contract] == nil {
+			return nil, fmt.Errorf("snapshot: volume %.130q: incomplete", string(id))
+		}
+	}
 	s.Invoices, s.Control = f.Invoices, f.Control
 	if s.Control.Paused == nil || s.Control.Keys == nil {
 		return nil, fmt.Errorf("snapshot: control: missing")

@@ -12,6 +12,7 @@ import (
 	"bulkhead/meter"
 	"bulkhead/node"
 	"bulkhead/site"
+	"bulkhead/storage"
 )
 
 // SiteScope is the scope of everything that no tenant may see.
@@ -39,6 +40,8 @@ type State struct {
 
 	Nodes  Nodes
 	Labels map[string]*fabric.Pool // by fabric id
+
+	Volumes map[storage.VolumeID]*Volume // also those that are destroyed: ids are not used again
 
 	// Placements maps the tenant's copy of a placement certificate to the whole.
 	Placements map[claim.Digest]claim.Digest
@@ -174,6 +177,7 @@ func New() *State {
 		Contracts:  map[string]*Contract{},
 		Quotes:     map[string]*Quote{},
 		Placements: map[claim.Digest]claim.Digest{},
+		Volumes:    map[storage.VolumeID]*Volume{},
 		leaseByID:  map[lease.ID]int{},
 		Labels:     map[string]*fabric.Pool{},
 		projects:   map[fabric.Owner]HolderNumber{},

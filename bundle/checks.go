@@ -55,6 +55,12 @@ const (
 	CheckSlotRange  Check = "slot-range"
 	CheckNotExposed Check = "drift"
 
+	// Storage.
+	CheckVolume  Check = "volume"
+	CheckGrant   Check = "grant"
+	CheckRevoked Check = "revoked"
+	CheckErased  Check = "erased"
+
 	// Money.
 	CheckInvoiceNumber Check = "invoice-number"
 	CheckInvoiceTwice  Check = "invoice-twice"
@@ -118,6 +124,10 @@ var checks = []struct {
 	{CheckUnfounded, "a slot is unproven only for a drift or an unread leaf that the log names"},
 	{CheckSlotUp, "a slot is up only while a delivered node is in it"},
 	{CheckSlotRange, "slots and states are those of the lease"},
+	{CheckVolume, "volumes are those that the contract sells, each made once"},
+	{CheckGrant, "volumes are granted to the tenant's own leases while they run, and before nodes are handed over"},
+	{CheckRevoked, "access to a volume ends with a receipt that shows it denied, before nodes count as fenced or a lease as returned"},
+	{CheckErased, "a volume is destroyed when its contract is over and nobody can reach it, with a receipt that nothing is left"},
 	{CheckInvoiceNumber, "invoice numbers have no gap"},
 	{CheckInvoiceTwice, "no month of a contract is invoiced twice"},
 	{CheckInvoice, "an invoice is, byte by byte, what follows from the contract and the entries"},

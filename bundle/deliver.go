@@ -21,6 +21,7 @@ func (v *verifier) delivered(b *lease.Delivered) {
 		v.fail(v.at, CheckBound, id, "delivery of %d nodes of tranche %s at %s: the lease is of tranche %s, begins at %s and must not be returning",
 			len(b.Nodes), b.Tranche, stamp(v.time), l.Tranche, stamp(l.Begin))
 	}
+	v.volumesGranted(l)
 	certificate := v.opened[b.Isolation]
 	if b.Isolation.IsZero() {
 		v.fail(v.at, CheckEvidence, id, "nodes are delivered without an isolation certificate")
@@ -218,6 +219,7 @@ func (v *verifier) leaseReturned(b *lease.Returned) {
 		v.fail(v.at, CheckReturned, string(b.Lease), "it is returned, and was not being returned")
 	}
 	l.returned = v.time
+	v.volumesLeft(b.Lease)
 	quarantined := 0
 	for _, id := range sorted(v.nodes) {
 		n := v.nodes[id]

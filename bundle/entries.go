@@ -10,6 +10,7 @@ import (
 	"bulkhead/meter"
 	"bulkhead/node"
 	"bulkhead/prove"
+	"bulkhead/storage"
 )
 
 // KindRegistered is the kind of a tenant's first entry. The book owns it; the
@@ -27,30 +28,35 @@ type Registered struct {
 // body. A kind that is missing here is an error: a newer release wrote the log,
 // and what is not understood is not proven.
 var kinds = map[string]func(data []byte) (any, error){
-	KindRegistered:         decode[Registered],
-	contract.KindQuoted:    decode[contract.Quoted],
-	contract.KindLapsed:    decode[contract.Lapsed],
-	contract.KindSigned:    decode[contract.Signed],
-	contract.KindNotice:    decode[contract.Notice],
-	contract.KindClosed:    decode[contract.Closed],
-	lease.KindBound:        decode[lease.Bound],
-	lease.KindLate:         decode[lease.Late],
-	lease.KindDelivered:    decode[lease.Delivered],
-	lease.KindSlots:        decode[lease.Slots],
-	lease.KindProposed:     decode[lease.Proposed],
-	lease.KindAcknowledged: decode[lease.Acknowledged],
-	lease.KindSwapped:      decode[lease.Swapped],
-	lease.KindReturning:    decode[lease.Returning],
-	lease.KindReturned:     decode[lease.Returned],
-	node.KindMoved:         decode[node.Moved],
-	fabric.KindLabelled:    decode[fabric.Labelled],
-	fabric.KindDrifted:     decode[fabric.Drifted],
-	fabric.KindLocked:      decode[fabric.Locked],
-	fabric.KindRestored:    decode[fabric.Restored],
-	fabric.KindUnread:      decode[fabric.Unread],
-	fabric.KindReread:      decode[reread],
-	prove.KindVerdict:      decode[prove.Judged],
-	meter.KindInvoiced:     decode[meter.Invoiced],
+	KindRegistered:          decode[Registered],
+	contract.KindQuoted:     decode[contract.Quoted],
+	contract.KindLapsed:     decode[contract.Lapsed],
+	contract.KindSigned:     decode[contract.Signed],
+	contract.KindNotice:     decode[contract.Notice],
+	contract.KindClosed:     decode[contract.Closed],
+	lease.KindBound:         decode[lease.Bound],
+	lease.KindLate:          decode[lease.Late],
+	lease.KindDelivered:     decode[lease.Delivered],
+	lease.KindSlots:         decode[lease.Slots],
+	lease.KindProposed:      decode[lease.Proposed],
+	lease.KindAcknowledged:  decode[lease.Acknowledged],
+	lease.KindSwapped:       decode[lease.Swapped],
+	lease.KindReturning:     decode[lease.Returning],
+	lease.KindReturned:      decode[lease.Returned],
+	node.KindMoved:          decode[node.Moved],
+	fabric.KindLabelled:     decode[fabric.Labelled],
+	fabric.KindDrifted:      decode[fabric.Drifted],
+	fabric.KindLocked:       decode[fabric.Locked],
+	fabric.KindRestored:     decode[fabric.Restored],
+	fabric.KindUnread:       decode[fabric.Unread],
+	fabric.KindReread:       decode[reread],
+	prove.KindVerdict:       decode[prove.Judged],
+	storage.KindProvisioned: decode[storage.Provisioned],
+	storage.KindGranted:     decode[storage.Granted],
+	storage.KindRevoked:     decode[storage.Revoked],
+	storage.KindStray:       decode[storage.Stray],
+	storage.KindDestroyed:   decode[storage.Destroyed],
+	meter.KindInvoiced:      decode[meter.Invoiced],
 }
 
 // reread has the body of fabric.Unread and another meaning.

@@ -96,6 +96,9 @@ func (v *verifier) notProven() []string {
 		add("time: every time in the log is the owner's clock")
 		add("health: what devices said of their health is in the owner's log only; compare the slots' states with your own monitoring")
 	}
+	if len(v.volumes) > 0 {
+		add("storage: who could reach the tenant's volumes is the backend's own list and its own receipts, passed on by the owner; who administers the backend is not covered")
+	}
 	if v.tally.drifts > 0 {
 		add("drift: the read-back behind %s is held by the owner, because it shows other tenants' ports as well; the bundle has the entries only", count(v.tally.drifts, "drift entry"))
 	}

@@ -80,6 +80,8 @@ func (v *verifier) applyNodes(body any) {
 		v.judged(b)
 	case *meter.Invoiced:
 		v.invoiced(b)
+	default:
+		v.applyVolumes(body)
 	}
 }
 
@@ -245,6 +247,9 @@ func (v *verifier) arrived(n *nodeLog, b *node.Moved, m *node.MovedNode) {
 			v.fenceShown(n, o)
 		}
 		n.fenced = true
+		if n.owner != nil && !n.owner.returning.IsZero() {
+			v.volumesLeft(n.owner.Lease)
+		}
 	case node.Ready:
 		o := needs()
 		if o != nil {

@@ -12,6 +12,7 @@ import (
 	"bulkhead/ledger"
 	"bulkhead/meter"
 	"bulkhead/site"
+	"bulkhead/storage"
 )
 
 // Options are what a reader may add to its policy for one reading.
@@ -70,11 +71,12 @@ type verifier struct {
 	numbers   map[uint32]*nodeLog
 	claims    map[uint32][]slotRef // slots that want a node, by its number; the first holds it
 	labels    map[string]*labelLog // by fabric
-	units     map[string]*unitLog  // scalable units
-	handed    map[string]handOver  // delivered by the entry under way or one of the same instant
-	touched   []slotRef            // slots to be looked at when the instant is over
-	moved     []*nodeLog           // nodes to be looked at then
-	leaving   []leaving            // the same, of leases that end
+	volumes   map[storage.VolumeID]*volumeLog
+	units     map[string]*unitLog // scalable units
+	handed    map[string]handOver // delivered by the entry under way or one of the same instant
+	touched   []slotRef           // slots to be looked at when the instant is over
+	moved     []*nodeLog          // nodes to be looked at then
+	leaving   []leaving           // the same, of leases that end
 	intervals []Interval
 	number    int // invoices so far
 
@@ -111,6 +113,7 @@ func newVerifier(policy *Policy, opts Options) (*verifier, error) {
 		numbers:   map[uint32]*nodeLog{},
 		claims:    map[uint32][]slotRef{},
 		labels:    map[string]*labelLog{},
+		volumes:   map[storage.VolumeID]*volumeLog{},
 		units:     map[string]*unitLog{},
 		handed:    map[string]handOver{},
 	}

@@ -28,14 +28,14 @@ var mayImport = map[string][]string{
 	"contract": {"claim", "lease"},
 	"place":    {"claim", "lease", "site"},
 	"fabric":   {"claim", "lease", "site"},
-	"storage":  {"claim", "lease", "site"},
+	"storage":  {"claim", "contract", "lease", "site"},
 	"node":     {"claim", "lease", "site"},
 	"prove":    {"claim", "fabric", "lease", "site"},
 	"meter":    {"claim", "contract", "lease", "site"},
 	"ledger":   {"claim"},
 	"keystore": {"claim", "ledger"},
 	"book":     {"claim", "contract", "fabric", "lease", "ledger", "meter", "node", "place", "prove", "site", "storage"},
-	"bundle":   {"claim", "contract", "fabric", "lease", "ledger", "meter", "node", "place", "prove", "site"},
+	"bundle":   {"claim", "contract", "fabric", "lease", "ledger", "meter", "node", "place", "prove", "site", "storage"},
 	"run":      {"book", "bundle", "claim", "contract", "fabric", "keystore", "lease", "ledger", "meter", "node", "place", "prove", "site", "storage"},
 	"wire":     {"claim", "fabric", "node", "sim", "site", "storage"},
 	"sim":      {"claim", "fabric", "lease", "node", "site", "storage"},
@@ -49,7 +49,7 @@ var mayImport = map[string][]string{
 // pure are the packages that may not touch the world outside: what they decide
 // must follow from their arguments alone, so that replay gives the same state
 // and a tenant can compute it again.
-var pure = []string{"claim", "site", "lease", "contract", "place", "prove", "meter", "book", "fabric", "fabric/infiniband",
+var pure = []string{"claim", "site", "lease", "contract", "place", "prove", "meter", "book", "fabric", "fabric/infiniband", "fabric/infiniband/mad",
 	"fabric/ethernet", "storage", "node", "node/wipe", "node/attest", "ledger"}
 
 var impure = []string{"os", "net", "net/http", "database/sql", "math/rand", "math/rand/v2", "os/exec", "syscall", "log", "log/slog", "sync", "time/rand"}

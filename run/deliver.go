@@ -29,6 +29,11 @@ func (p *Plane) deliver(ctx context.Context) (bool, error) {
 		if held[g.lease.ID] {
 			continue
 		}
+		if missing := s.MissingVolumes(g.lease, now); len(missing) > 0 {
+			p.log.Info("not handed over yet", "lease", g.lease.ID, "volumes", fmt.Sprint(missing))
+			held[g.lease.ID] = true
+			continue
+		}
 		found, certificate, err := p.certificate(g.lease, g.nodes)
 		if err != nil {
 			return changed, err

@@ -15,6 +15,7 @@ import (
 	"bulkhead/ledger"
 	"bulkhead/node"
 	"bulkhead/prove"
+	"bulkhead/storage"
 )
 
 // Devices are the drivers of a site: one for each fabric, one for all nodes,
@@ -23,6 +24,7 @@ import (
 type Devices struct {
 	Fabrics map[string]fabric.Driver // by fabric id
 	Nodes   node.Driver
+	Storage storage.Driver
 }
 
 // Signers sign what the control plane states. Every purpose has a key of its

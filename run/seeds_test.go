@@ -163,7 +163,7 @@ func (l *life) open(ctx context.Context) (err error) {
 	l.say("%s: the control plane opens, for the %d. time", l.clock.Now().Format(time.DateTime), l.opened)
 	l.plane, err = run.Open(ctx, run.Config{
 		Log: l.log, Signers: l.keys, Clock: l.clock, Salt: l.source, Writer: "seed", Shards: 1, Audit: book.CheckInvariants,
-		Devices: run.Devices{Fabrics: l.devices.Fabrics(), Nodes: l.devices.Nodes()},
+		Devices: run.Devices{Fabrics: l.devices.Fabrics(), Nodes: l.devices.Nodes(), Storage: l.devices.Storage()},
 	})
 	return err
 }

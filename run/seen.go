@@ -32,7 +32,8 @@ type seen struct {
 	confirmed map[string]time.Time    // by fabric: the last read-back, in which every leaf answered but the silent
 	cursors   map[string]uint64       // by fabric
 	swept     map[string]time.Time
-	nodes     uint64 // cursor of node reports
+	nodes     uint64    // cursor of node reports
+	volumes   time.Time // when the backend was last asked who can reach what
 
 	// silenced nodes have reported that no session and no grant of their last
 	// tenant is left. After a restart the step is asked for again.

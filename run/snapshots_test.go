@@ -55,7 +55,7 @@ func (w *world) open(t *testing.T) *run.Plane {
 	w.said.Reset()
 	p, err := run.Open(context.Background(), run.Config{
 		Log: w.log, Signers: w.keys, Clock: w.clock, Writer: "test",
-		Devices: run.Devices{Fabrics: w.sim.Fabrics(), Nodes: w.sim.Nodes()},
+		Devices: run.Devices{Fabrics: w.sim.Fabrics(), Nodes: w.sim.Nodes(), Storage: w.sim.Storage()},
 		Logger:  slog.New(slog.NewTextHandler(&w.said, nil)),
 	})
 	if err != nil {

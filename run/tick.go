@@ -68,6 +68,9 @@ func (p *Plane) round(ctx context.Context) (changed bool, err error) {
 		}
 	}
 	p.seen.follow()
+	if err := p.observeVolumes(ctx, now); err != nil {
+		return false, err
+	}
 	for _, step := range []func(context.Context) (bool, error){p.fenceReclaimed, p.freeLabels, p.replaceFailed, p.deliver} {
 		if _, err := step(ctx); err != nil {
 			return false, err
@@ -108,6 +111,11 @@ func (p *Plane) act(ctx context.Context, now time.Time) (acted bool, err error) 
 	}
 	if len(plan.Steps) > 0 {
 		if err := p.begin(ctx, plan.Steps); err != nil {
+			return false, err
+		}
+	}
+	if len(plan.Volumes) > 0 {
+		if err := p.workVolumes(ctx, plan.Volumes); err != nil {
 			return false, err
 		}
 	}

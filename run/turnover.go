@@ -194,6 +194,9 @@ func (p *Plane) fenceReclaimed(ctx context.Context) (bool, error) {
 		if !p.seen.silenced.Has(n) || p.seen.pending.Has(n) {
 			continue
 		}
+		if i := s.Nodes.Owner[n]; i != book.NoLease && !s.Leases[i].Returning.IsZero() && len(s.Reached(s.Leases[i])) > 0 {
+			continue // its lease can still reach its volumes
+		}
 		proof := book.FenceProof{Node: s.Site.NodeID[n], Turnover: s.Nodes.Turnover[n], Origin: s.Site.Origin}
 		for nic := range site.NICs {
 			port := site.PortOf(n, nic)

@@ -9,19 +9,21 @@ import (
 	"bulkhead/fabric"
 	"bulkhead/node"
 	"bulkhead/site"
+	"bulkhead/storage"
 )
 
 // Fault is one thing that goes wrong because somebody wants to see what follows.
 type Fault struct {
-	Kind  string        `json:"kind"`
-	Node  site.Index    `json:"node"`            // of what happens to a node or its ports
-	NIC   int           `json:"nic"`             // of what happens to a port
-	Leaf  site.Leaf     `json:"leaf"`            // LeafDown
-	Side  string        `json:"side,omitempty"`  // Misconfigured: "leaf" (also ""), "nic"
-	Label uint32        `json:"label,omitempty"` // Misconfigured: value of the foreign label
-	Ports int           `json:"ports,omitempty"` // Poisoned: how many
-	Class string        `json:"class,omitempty"` // Fails: a class of Config.Classes
-	For   time.Duration `json:"for,omitempty"`   // LeafDown, Poisoned, PortFails: until it ends by itself; 0: until Cleared
+	Kind   string           `json:"kind"`
+	Node   site.Index       `json:"node"`             // of what happens to a node or its ports
+	NIC    int              `json:"nic"`              // of what happens to a port
+	Leaf   site.Leaf        `json:"leaf"`             // LeafDown
+	Side   string           `json:"side,omitempty"`   // Misconfigured: "leaf" (also ""), "nic"
+	Label  uint32           `json:"label,omitempty"`  // Misconfigured: value of the foreign label
+	Ports  int              `json:"ports,omitempty"`  // Poisoned: how many
+	Class  string           `json:"class,omitempty"`  // Fails: a class of Config.Classes
+	Volume storage.VolumeID `json:"volume,omitempty"` // StrayGrant; "": the first there is
+	For    time.Duration    `json:"for,omitempty"`    // LeafDown, Poisoned, PortFails: until it ends by itself; 0: until Cleared
 }
 
 // The kinds of fault.
@@ -36,12 +38,13 @@ const (
 	Miscabled     = "miscabled-port"     // the device behind a leaf port is another
 	PortFails     = "port-fails"         // takes nothing that is written to it
 	Poisoned      = "poisoned"           // many ports read back as garbage; the devices are fine
+	StrayGrant    = "stray-grant"        // somebody is let into a volume, and mounts it, behind everybody's back
 	Cleared       = "cleared"            // ends leaf-down, poisoned, miscabled and port-fails, everywhere
 )
 
 // Kinds lists the kinds of fault.
 func Kinds() []string {
-	return []string{Liar, Hangs, Dead, Fails, LeafDown, Misconfigured, Unenforced, Miscabled, PortFails, Poisoned, Cleared}
+	return []string{Liar, Hangs, Dead, Fails, LeafDown, Misconfigured, Unenforced, Miscabled, PortFails, Poisoned, StrayGrant, Cleared}
 }
 
 // Inject lets a fault happen at a time, or now if that has passed. A fault that
@@ -153,6 +156,8 @@ func (s *Sim) strike(f Fault) {
 		s.until(f.For, func() { delete(s.ports.failing, p) })
 	case Poisoned:
 		s.poison(f)
+	case StrayGrant:
+		s.stray(f)
 	case Cleared:
 		s.clear()
 	}

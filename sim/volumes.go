@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"maps"
 	"slices"
 	"time"
 
@@ -96,6 +97,7 @@ func (d *storageDriver) Grant(ctx context.Context, id storage.VolumeID, p storag
 	}
 	if _, ok := v.grants[p]; !ok {
 		v.grants[p] = s.now
+		s.schedule(s.now.Add(mountAfter), func() { s.use(v, p) })
 	}
 	secret := mix(s.config.Seed ^ hashID(string(id)+"\x00"+string(p)) ^ uint64(v.grants[p].UnixNano()))
 	return storage.Credential{Grant: storage.Grant{Volume: id, Principal: p, Since: v.grants[p]}, Path: v.held.Backend,
@@ -205,6 +207,33 @@ func (d *storageDriver) Observe(ctx context.Context) (storage.Observation, error
 		})
 	}
 	return o, nil
+}
+
+// A simulated tenant mounts what it was granted soon after, and writes to it.
+const (
+	mountAfter  = 10 * time.Minute
+	usualMounts = 4
+	usualBytes  = 1 << 40
+)
+
+func (s *Sim) use(v *volume, p storage.Principal) {
+	if _, granted := v.grants[p]; granted && v.erased == nil && v.mounts[p] == 0 {
+		v.mounts[p] = usualMounts
+		v.bytes = min(v.bytes+usualBytes, v.held.Spec.CapacityBytes)
+	}
+}
+
+// stray gives access to somebody behind the control plane's back, as a hurried
+// administrator would, and opens a mount with it.
+func (s *Sim) stray(f Fault) {
+	for _, id := range slices.Sorted(maps.Keys(s.volume.byID)) {
+		v := s.volume.byID[id]
+		if v.erased == nil && (f.Volume == "" || f.Volume == id) {
+			v.grants["maintenance"] = s.now
+			v.mounts["maintenance"] = 1
+			return
+		}
+	}
 }
 
 // Mount opens a mount with a credential and writes that many bytes, as a tenant

@@ -61,11 +61,11 @@ func (s *VolumeSpec) Check() error {
 	return nil
 }
 
-// CheckName accepts 1 to 80 lower-case letters, digits and inner hyphens, dots
+// CheckName accepts 1 to 130 lower-case letters, digits and inner hyphens, dots
 // or slashes: names end in paths and in client names of backends.
 func CheckName(name string) error {
-	if name == "" || len(name) > 80 || strings.Contains(name, "..") || strings.Contains(name, "//") {
-		return fmt.Errorf("%.100q: expected 1 to 80 characters", name)
+	if name == "" || len(name) > 130 || strings.Contains(name, "..") || strings.Contains(name, "//") {
+		return fmt.Errorf("%.100q: expected 1 to 130 characters", name)
 	}
 	for i := range len(name) {
 		c := name[i]

@@ -15,6 +15,7 @@ import (
 	"bulkhead/node"
 	"bulkhead/prove"
 	"bulkhead/site"
+	"bulkhead/storage"
 )
 
 // Story tells a tenant's log step by step, as the owner's control plane would
@@ -65,7 +66,9 @@ begin: 2026-05-01
 end: 2027-05-01
 notice_days: 30
 tranches:
-  - {id: t1, kind: H100, fabric: roce, gpus: %d, delivery: 2026-05-01, links: shared}
+  - {id: t1, kind: H100, fabric: roce, gpus: %d, delivery: 2026-05-01, links: shared, volumes: [scratch]}
+storage:
+  - {id: scratch, capacity_tb: 40, key_mode: owner, from: 2026-05-01, price: 0, clause: "4.1"}
 rates:
   - {tranches: [t1], from: 2026-05-01, basis: gpu-hour, price: 3.95, clause: "3.1 <base>"}
 sla:
@@ -110,6 +113,7 @@ func NewStory(o *Owner, slots, spares int) *Story {
 		must(s.world.prover.Own(i, label.Value, prove.FirstProject))
 		s.Add(fabric.KindLabelled, fabric.Labelled{Owner: fabric.Owner("project/" + Tenant + "/" + Project), Label: label, Action: "assigned"})
 	}
+	s.Provision()
 	return s
 }
 
@@ -321,6 +325,7 @@ func (s *Story) Return() {
 	s.Until(s.Contract.End)
 	s.Add(lease.KindReturning, lease.Returning{Lease: s.Lease, Reason: "its time is over"})
 	s.Move(node.Reclaiming, "lease ended", nil, s.Slots...)
+	s.Revoke(storage.PrincipalOf(s.Lease))
 	s.Clean(s.Slots...)
 	s.Wait(time.Minute)
 	s.Add(lease.KindReturned, lease.Returned{Lease: s.Lease, Wiped: len(s.Slots), Labels: "released"})
@@ -328,6 +333,8 @@ func (s *Story) Return() {
 		s.Add(fabric.KindLabelled, fabric.Labelled{Owner: fabric.Owner("project/" + Tenant + "/" + Project), Label: label, Action: "released"})
 	}
 	s.Add(contract.KindClosed, contract.Closed{Contract: s.Contract.ID})
+	s.Wait(8 * 24 * time.Hour)
+	s.Destroy()
 }
 
 // Small is the log of one node that was delivered.
@@ -359,6 +366,7 @@ func Whole(o *Owner) *Story {
 	s.Wait(24 * time.Hour)
 	s.Unread(s.Slots[0].SU, 2)
 	s.Wait(24 * time.Hour)
+	s.Stray("maintenance")
 	was := s.Slots[2]
 	s.Swap(was)
 	s.Wait(time.Minute)

@@ -206,7 +206,7 @@ func (s *server) dial(ctx context.Context) (run.Devices, error) {
 		s.clock = clock
 		s.log.Warn("the devices are simulated: time is theirs, and all evidence says simulated", "now", clock.Now().Format(time.RFC3339))
 	}
-	return run.Devices{Fabrics: client.Fabrics, Nodes: client.Nodes}, nil
+	return run.Devices{Fabrics: client.Fabrics, Nodes: client.Nodes, Storage: client.Storage}, nil
 }
 
 // adopt records, once a site is known, that it is only observed.

@@ -48,7 +48,7 @@ func startDevices(ctx context.Context, o Options) (*devices, error) {
 		}
 		time.Sleep(50 * time.Millisecond)
 	}
-	d.drivers = run.Devices{Fabrics: d.client.Fabrics, Nodes: d.client.Nodes}
+	d.drivers = run.Devices{Fabrics: d.client.Fabrics, Nodes: d.client.Nodes, Storage: d.client.Storage}
 	return d, nil
 }
 

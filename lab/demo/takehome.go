@@ -22,13 +22,18 @@ import (
 // writeHandOver writes what each tenant gets of its delivered slots.
 func writeHandOver(plane *run.Plane, out string) error {
 	var made []lease.HandOver
+	var err error
 	plane.View(func(s *book.State) {
 		for _, l := range s.Leases {
 			if l.Returned.IsZero() && l.Delivered > 0 {
-				made = append(made, lease.NewHandOver(s.Site, &l.Lease, func(slot int) bool { return s.SlotUp(l, slot) }))
+				h, wrong := s.HandOver(l)
+				made, err = append(made, h), errors.Join(err, wrong)
 			}
 		}
 	})
+	if err != nil {
+		return err
+	}
 	for _, h := range made {
 		dir := filepath.Join(out, "hand-over", filepath.FromSlash(string(h.Lease)))
 		if err := os.MkdirAll(dir, 0o755); err != nil {

@@ -13,6 +13,7 @@ import (
 	"bulkhead/node"
 	"bulkhead/prove"
 	"bulkhead/site"
+	"bulkhead/storage"
 )
 
 // Headlines turns entries into the few lines that a person wants to read while
@@ -68,6 +69,18 @@ func (h *Headlines) line(e *ledger.Entry) (string, error) {
 		var b lease.Returned
 		err := decode(e, &b)
 		return fmt.Sprintf("%s is returned: %d nodes wiped and attested, %d quarantined", b.Lease, b.Wiped, b.Quarantined), err
+	case storage.KindStray:
+		var b storage.Stray
+		err := decode(e, &b)
+		return fmt.Sprintf("STRAY: %s can reach volume %s, and nobody ordered it", b.Principal, b.Volume), err
+	case storage.KindRevoked:
+		var b storage.Revoked
+		err := decode(e, &b)
+		return fmt.Sprintf("volume %s: access of %s ended, %d open mounts fenced, the old credential is %s", b.Receipt.Volume, b.Receipt.Principal, b.Receipt.Fenced, b.Receipt.Probe), err
+	case storage.KindDestroyed:
+		var b storage.Destroyed
+		err := decode(e, &b)
+		return fmt.Sprintf("volume %s is destroyed: %s, %d objects left", b.Receipt.Volume, b.Receipt.Method, b.Receipt.ObjectsLeft), err
 	case contract.KindNotice:
 		var b contract.Notice
 		err := decode(e, &b)

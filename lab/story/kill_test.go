@@ -64,7 +64,7 @@ func teller(dir, socket string) error {
 		return err
 	}
 	clock := run.NewVirtualClock(now)
-	plane, err := run.Open(ctx, run.Config{Log: log, Signers: keys, Clock: clock, Writer: "teller", Devices: run.Devices{Fabrics: client.Fabrics, Nodes: client.Nodes}})
+	plane, err := run.Open(ctx, run.Config{Log: log, Signers: keys, Clock: clock, Writer: "teller", Devices: run.Devices{Fabrics: client.Fabrics, Nodes: client.Nodes, Storage: client.Storage}})
 	if err != nil {
 		return err
 	}

@@ -13,6 +13,7 @@ import (
 	"bulkhead/node"
 	"bulkhead/sim"
 	"bulkhead/site"
+	"bulkhead/storage"
 )
 
 func day(month time.Month, d, hour, minute int) time.Time {
@@ -29,6 +30,7 @@ func scenes() []Scene {
 		{day(5, 9, 16, 0), "Tidewater gives notice", giveNotice},
 		{day(5, 12, 3, 0), "a leaf fails for five hours", failLeaf},
 		{day(5, 18, 14, 30), "a port is mis-configured behind the control plane", misconfigure},
+		{day(5, 20, 10, 20), "somebody is let into a volume behind the control plane", strayGrant},
 		{day(5, 25, 16, 0), "the flagship amends its contract for what comes free", amend},
 		{day(5, 27, 2, 0), "a read-back is poisoned", poison},
 		{day(5, 27, 3, 10), "a second person releases the brake", releaseBrake},
@@ -184,6 +186,11 @@ func misconfigure(ctx context.Context, t *Telling) error {
 		return nil
 	}
 	return t.World.Inject(ctx, t.Clock.Now(), fault)
+}
+
+// strayGrant lets somebody into the flagship's data.
+func strayGrant(ctx context.Context, t *Telling) error {
+	return t.World.Inject(ctx, t.Clock.Now(), sim.Fault{Kind: sim.StrayGrant, Volume: storage.IDOf(t.Cast.Flagship.ID, t.Cast.Flagship.Storage[0].ID)})
 }
 
 func giveNotice(ctx context.Context, t *Telling) error {

@@ -55,7 +55,7 @@ func tell(t *testing.T, size string, seed uint64, log ledger.Log) *told {
 	d := &told{cast: cast, world: world, log: log, keys: keys}
 	d.plane, err = run.Open(context.Background(), run.Config{
 		Log: log, Signers: keys, Clock: clock, Salt: random, Writer: "test",
-		Devices: run.Devices{Fabrics: world.Fabrics(), Nodes: world.Nodes()},
+		Devices: run.Devices{Fabrics: world.Fabrics(), Nodes: world.Nodes(), Storage: world.Storage()},
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -144,6 +144,9 @@ func (d *told) checkLife(t *testing.T) {
 	}
 	if liars == 0 {
 		t.Errorf("the lying node was not caught by read-back: %q", life.Quarantined)
+	}
+	if v := life.Volumes; v.Provisioned != 2 || v.Stray != 1 || v.Destroyed != 1 || v.Granted != 6 || v.Revoked != 2 || v.Fenced == 0 {
+		t.Errorf("volumes %+v: expected two, reached by five leases and one stray, whose access and that of the returned lease ended", v)
 	}
 	if life.Unread != 1 {
 		t.Errorf("%d leaves unread, expected the one that failed", life.Unread)

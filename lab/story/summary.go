@@ -16,6 +16,7 @@ import (
 	"bulkhead/node"
 	"bulkhead/place"
 	"bulkhead/site"
+	"bulkhead/storage"
 )
 
 // Summary is what the story came to. Every figure follows from the ledger
@@ -79,9 +80,20 @@ type LifeSummary struct {
 	Locked       int            `json:"locked_ports"`
 	Restored     int            `json:"restored_ports"`
 	Unread       int            `json:"leaves_unread"`
+	Volumes      VolumeSummary  `json:"volumes"`
 	Brakes       []string       `json:"brakes"`
 	Slipped      []string       `json:"slipped"`
 	Late         []string       `json:"late"`
+}
+
+// VolumeSummary counts what happened to volumes.
+type VolumeSummary struct {
+	Provisioned int `json:"provisioned"`
+	Granted     int `json:"granted"`
+	Revoked     int `json:"revoked"`
+	Fenced      int `json:"mounts_fenced"`
+	Stray       int `json:"stray"`
+	Destroyed   int `json:"destroyed"`
 }
 
 // InvoiceSummary is one invoice.
@@ -176,6 +188,21 @@ func (l *LifeSummary) Count(e *ledger.Entry) error {
 		case fabric.KindRestored:
 			l.Restored += len(b.Ports)
 		}
+	case storage.KindProvisioned:
+		l.Volumes.Provisioned++
+	case storage.KindGranted:
+		l.Volumes.Granted++
+	case storage.KindStray:
+		l.Volumes.Stray++
+	case storage.KindDestroyed:
+		l.Volumes.Destroyed++
+	case storage.KindRevoked:
+		var b storage.Revoked
+		if err := decode(e, &b); err != nil {
+			return err
+		}
+		l.Volumes.Revoked++
+		l.Volumes.Fenced += b.Receipt.Fenced
 	case fabric.KindUnread:
 		if e.Scope == book.SiteScope {
 			l.Unread++
@@ -296,6 +323,8 @@ func (s *Summary) Print(w io.Writer) {
 		p("    %s", why)
 	}
 	p("  ports red on read-back: %s; locked down: %d; restored and proven again: %s; leaves unread: %d", thousands(s.Life.Drifts), s.Life.Locked, thousands(s.Life.Restored), s.Life.Unread)
+	v := s.Life.Volumes
+	p("  volumes: %d provisioned, access given %d times and ended %d times (%d open mounts fenced), %d stray access found, %d destroyed", v.Provisioned, v.Granted, v.Revoked, v.Fenced, v.Stray, v.Destroyed)
 	for _, list := range [][]string{s.Life.Brakes, s.Life.Slipped, s.Life.Late} {
 		for _, line := range list {
 			p("  %s", line)
