@@ -5,12 +5,16 @@ import (
 	"runtime/pprof"
 )
 
-// profile writes a CPU profile to the file that BULKHEAD_CPUPROFILE names, for
-// whoever wants to know where the time goes.
+// profile writes a CPU profile to the file that BULKHEAD_CPUPROFILE names, with
+// the verb behind it (the demonstration is two processes), for whoever wants to
+// know where the time goes.
 func profile() (stop func(), err error) {
 	path := os.Getenv("BULKHEAD_CPUPROFILE")
 	if path == "" {
 		return func() {}, nil
+	}
+	if len(os.Args) > 1 {
+		path += "." + os.Args[1]
 	}
 	f, err := os.Create(path)
 	if err != nil {

@@ -27,6 +27,11 @@ Example:
 
 // Run serves simulated devices until it is interrupted.
 func (c *simCommand) Run(ctx context.Context) error {
+	stop, err := profile()
+	if err != nil {
+		return err
+	}
+	defer stop()
 	if !c.Realtime {
 		if c.Speed != 1 {
 			return usagef("--speed %g: only with --realtime; without it time stands still", c.Speed)
