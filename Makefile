@@ -33,8 +33,9 @@ test: go-version ## everything, as CI runs it; fails when something is skipped t
 	@echo "checking: gofmt, go vet"
 	@out=$$(gofmt -l $$(git ls-files '*.go')); [ -z "$$out" ] || { echo "not formatted (run make fmt):"; echo "$$out"; exit 1; }
 	@$(GO) vet ./...
+	@lab/peers
 	@echo "testing (a few minutes on 2 cores)"
-	@BULKHEAD_SEEDS=$(SEEDS) $(GO) test -timeout 20m -json ./... | $(GO) run ./house/gate
+	@PATH="$$PATH:/usr/sbin:/sbin" BULKHEAD_SEEDS=$(SEEDS) $(GO) test -timeout 20m -json ./... | $(GO) run ./house/gate
 
 quick: go-version ## the inner loop: under a minute, no root, no daemons
 	@$(GO) vet ./...
