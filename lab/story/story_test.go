@@ -104,6 +104,28 @@ func TestStory(t *testing.T) {
 	}
 }
 
+// TestFullStory tells it on 50,000 nodes with 400,000 GPUs, as the demonstration
+// does, on the embedded store.
+func TestFullStory(t *testing.T) {
+	if testing.Short() {
+		t.Skip("needs a minute or two: run without -short")
+	}
+	log, err := sqlite.Open(filepath.Join(t.TempDir(), "ledger.db"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer log.Close()
+	d := tell(t, "full", 1, log)
+	if d.summary.Site.Nodes*8 != 400_000 {
+		t.Errorf("%d nodes", d.summary.Site.Nodes)
+	}
+	d.checkLeases(t)
+	d.checkLife(t)
+	d.checkInvoices(t)
+	d.checkBundles(t)
+	d.checkReplay(t)
+}
+
 func (d *told) checkLeases(t *testing.T) {
 	for _, c := range d.summary.Contracts {
 		for _, l := range c.Leases {
