@@ -3,6 +3,7 @@ package api
 import (
 	"bytes"
 	"context"
+	"net/http"
 	"net/http/httptest"
 	"os"
 	"path/filepath"
@@ -11,19 +12,20 @@ import (
 	"time"
 
 	"connectrpc.com/connect"
+	"google.golang.org/protobuf/encoding/protowire"
 
 	"bulkhead/api/bulkheadv1"
 	"bulkhead/book"
 	"bulkhead/run"
 )
 
-// oneNode is a contract over one node that the tiny site has left.
+// oneNode is a contract TENANT-ID over one node that the tiny site has left.
 func oneNode(t *testing.T, id, tenant string) []byte {
 	t.Helper()
 	contract := read(t, "tiny/tidewater.yaml")
 	for _, r := range [][2]string{
 		{"2026-05-01", "2026-07-01"}, {"2027-05-01", "2027-07-01"}, {"gpus: 32", "gpus: 8"},
-		{"id: tidewater\n", "id: " + id + "\n"}, {"tenant: tidewater\n", "tenant: " + tenant + "\n"},
+		{"id: tidewater\n", "id: " + tenant + "-" + id + "\n"}, {"tenant: tidewater\n", "tenant: " + tenant + "\n"},
 	} {
 		if !bytes.Contains(contract, []byte(r[0])) {
 			t.Fatalf("the example has no %q any more", r[0])
@@ -57,7 +59,7 @@ func TestARivalsQuoteIsNotShown(t *testing.T) {
 	if q, err := w.quote(t, "administrator flagship", "q-secret", 0, oneNode(t, "another", "flagship")); err == nil {
 		t.Errorf("another contract is answered with the quote of before: %v", q)
 	}
-	if q, err := w.quote(t, "administrator flagship", "q-secret", 0, oneNode(t, "secret", "flagship")); err != nil || q.Contract != "secret" {
+	if q, err := w.quote(t, "administrator flagship", "q-secret", 0, oneNode(t, "secret", "flagship")); err != nil || q.Contract != "flagship-secret" {
 		t.Errorf("the same request again: %v, %v", q, err)
 	}
 	rival := w.client("administrator tidewater")
@@ -67,8 +69,8 @@ func TestARivalsQuoteIsNotShown(t *testing.T) {
 		t.Errorf("signing tells a rival's quote (%v) from none (%v)", foreign, nothing)
 	}
 	sign := connect.NewRequest(&bulkheadv1.SignLeaseRequest{CommandId: "c", Quote: "q-secret"})
-	done(t)(w.client("administrator flagship").SignLease(ctx, sign))
-	if again, err := w.client("administrator flagship").SignLease(ctx, sign); err != nil || !again.Msg.Repeated {
+	done(t)(w.client("finance").SignLease(ctx, sign))
+	if again, err := w.client("finance").SignLease(ctx, sign); err != nil || !again.Msg.Repeated {
 		t.Errorf("the same signature again: %v, %v", again, err)
 	}
 }
@@ -181,23 +183,45 @@ func TestARevokedTokenLosesItsStream(t *testing.T) {
 	}
 }
 
-// TestAnUsedIDWithAnotherRequest gives one id to two requests: the second must
-// not be answered with "done already".
+// TestAnUsedIDWithAnotherRequest gives one id to several requests: those after
+// the first must neither be answered with "done already" nor be carried out.
 func TestAnUsedIDWithAnotherRequest(t *testing.T) {
 	w := newWorld(t)
 	ctx := context.Background()
 	operator := w.client("operator")
 	hold := &bulkheadv1.PauseRequest{CommandId: "one", Reason: "x"}
 	done(t)(operator.Pause(ctx, connect.NewRequest(hold)))
-	resumed, err := operator.Resume(ctx, connect.NewRequest(hold))
-	if err != nil || resumed.Msg.Repeated {
-		t.Errorf("resume under the id of pause: %v, %v", resumed, err)
+	for what, call := range map[string]func() (*connect.Response[bulkheadv1.Done], error){
+		"another method": func() (*connect.Response[bulkheadv1.Done], error) {
+			return operator.Resume(ctx, connect.NewRequest(hold))
+		},
+		"another field": func() (*connect.Response[bulkheadv1.Done], error) {
+			return operator.Pause(ctx, connect.NewRequest(&bulkheadv1.PauseRequest{CommandId: "one", Reason: "x", Hall: "hall-a"}))
+		},
+		"a key": func() (*connect.Response[bulkheadv1.Done], error) {
+			return operator.RotateKey(ctx, connect.NewRequest(&bulkheadv1.RotateKeyRequest{CommandId: "one", Purpose: "statement"}))
+		},
+		"a site": func() (*connect.Response[bulkheadv1.Done], error) {
+			return operator.ImportSite(ctx, connect.NewRequest(&bulkheadv1.SiteTemplate{CommandId: "one", File: "tiny", Template: read(t, "tiny/site.yaml")}))
+		},
+	} {
+		answer, err := call()
+		if connect.CodeOf(err) != connect.CodeAlreadyExists || fieldOf(t, err) != "command_id" {
+			t.Errorf("%s under the id of pause: %v, %v", what, answer, err)
+		}
 	}
 	w.plane.View(func(b *book.State) {
-		if b.PausedAt("") {
-			t.Error("resume was answered and not carried out")
+		if !b.PausedAt("") || b.PausedAt("hall-a") && len(b.Control.Paused) != 1 {
+			t.Error("a refused request was carried out")
 		}
 	})
+	if again, err := operator.Pause(ctx, connect.NewRequest(hold)); err != nil || !again.Msg.Repeated {
+		t.Errorf("the same request again: %v, %v", again, err)
+	}
+	// Another caller's ids are its own.
+	if other, err := w.client("approver").Pause(ctx, connect.NewRequest(hold)); err != nil || other.Msg.Repeated {
+		t.Errorf("the same id of another caller: %v, %v", other, err)
+	}
 }
 
 func TestKeysRotateOnce(t *testing.T) {
@@ -284,5 +308,72 @@ func TestWithoutASite(t *testing.T) {
 				t.Errorf("%s as %s: %s", methods.Get(i).Name(), who, code)
 			}
 		}
+	}
+}
+
+// fieldOf is the field that an error names in its details.
+func fieldOf(t *testing.T, err error) string {
+	t.Helper()
+	var failed *connect.Error
+	if !asError(err, &failed) || len(failed.Details()) != 1 {
+		return ""
+	}
+	detail, err := failed.Details()[0].Value()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return detail.(*bulkheadv1.FieldError).Field
+}
+
+// TestAnImportUnderAnID imports under an id, again, and the site as a diff.
+func TestAnImportUnderAnID(t *testing.T) {
+	w := bareWorld(t)
+	ctx := context.Background()
+	operator := w.client("operator")
+	template := &bulkheadv1.SiteTemplate{CommandId: "i", File: "tiny", Template: read(t, "tiny/site.yaml")}
+	first, err := operator.ImportSite(ctx, connect.NewRequest(template))
+	if err != nil || first.Msg.Repeated || first.Msg.Entry == 0 {
+		t.Fatalf("%v, %v", first, err)
+	}
+	again, err := operator.ImportSite(ctx, connect.NewRequest(template))
+	if err != nil || !again.Msg.Repeated || again.Msg.Entry != first.Msg.Entry {
+		t.Errorf("again: %v, %v", again, err)
+	}
+	diff, err := operator.DiffSite(ctx, connect.NewRequest(template))
+	if err != nil || diff.Msg.Text != "no change\n" {
+		t.Errorf("diff: %v, %v", diff, err)
+	}
+}
+
+// TestWhatIsNotKnownIsRefused sends fields that the server does not know.
+func TestWhatIsNotKnownIsRefused(t *testing.T) {
+	w := newWorld(t)
+	for body, want := range map[string]int{
+		`{"command_id":"j1","reason":"x"}`:   http.StatusOK,
+		`{"commandId":"j2","reason":"x"}`:    http.StatusOK,
+		`{"comand_id":"j3","reason":"x"}`:    http.StatusBadRequest,
+		`{"command_id":"j4","reason":["x"]}`: http.StatusBadRequest,
+		``:                                   http.StatusBadRequest,
+	} {
+		for _, media := range []string{"application/json", "application/json; charset=utf-8"} {
+			request, err := http.NewRequest("POST", w.url+"/bulkhead.v1.ControlPlane/Pause", strings.NewReader(body))
+			if err != nil {
+				t.Fatal(err)
+			}
+			request.Header.Set("Content-Type", media)
+			response, err := (&http.Client{Transport: bearer{w.secret["operator"]}}).Do(request)
+			if err != nil {
+				t.Fatal(err)
+			}
+			response.Body.Close()
+			if response.StatusCode != want {
+				t.Errorf("%s %s: %s, expected %d", media, body, response.Status, want)
+			}
+		}
+	}
+	request := &bulkheadv1.PauseRequest{CommandId: "u", Reason: "x"}
+	request.ProtoReflect().SetUnknown(protowire.AppendString(protowire.AppendTag(nil, 99, protowire.BytesType), "what is this"))
+	if _, err := w.client("operator").Pause(context.Background(), connect.NewRequest(request)); connect.CodeOf(err) != connect.CodeInvalidArgument {
+		t.Errorf("an unknown field in a message: %v", err)
 	}
 }

@@ -31,6 +31,7 @@ func actor(t Token) book.Actor {
 type guard struct {
 	tokens *Tokens
 	now    func() time.Time
+	view   func(func(*book.State))
 	broken func() error // why nothing is written any more, or nil
 }
 
@@ -43,9 +44,8 @@ func (g *guard) admit(ctx context.Context, procedure string, header http.Header)
 	if !ok {
 		return nil, connect.NewError(connect.CodeUnauthenticated, errors.New("this token is unknown, revoked or expired"))
 	}
-	method := procedure[strings.LastIndex(procedure, "/")+1:]
-	if !allowed(method, token.Role) {
-		return nil, connect.NewError(connect.CodePermissionDenied, errors.New("role "+string(token.Role)+" may not call "+method))
+	if !allowed(method(procedure), token.Role) {
+		return nil, connect.NewError(connect.CodePermissionDenied, errors.New("role "+string(token.Role)+" may not call "+method(procedure)))
 	}
 	return context.WithValue(ctx, callerKey{}, token), nil
 }
@@ -57,14 +57,31 @@ func (g *guard) WrapUnary(next connect.UnaryFunc) connect.UnaryFunc {
 		if err != nil {
 			return nil, err
 		}
-		if m, ok := request.Any().(proto.Message); ok {
-			if err := checkTexts(m.ProtoReflect(), ""); err != nil {
-				return nil, explain(err)
-			}
+		if err := g.check(ctx, request.Spec().Procedure, request.Any()); err != nil {
+			return nil, err
 		}
 		response, err := next(ctx, request)
-		return response, g.explain(ctx, err)
+		if err != nil {
+			return nil, g.explain(ctx, err)
+		}
+		if m, ok := response.Any().(proto.Message); ok {
+			err = g.getsItsOwn(ctx, m)
+		}
+		return response, err
 	}
+}
+
+// check looks at a request before its handler does. A message of another kind
+// than the guard can read is refused.
+func (g *guard) check(ctx context.Context, procedure string, request any) error {
+	m, ok := request.(proto.Message)
+	if !ok {
+		return connect.NewError(connect.CodeInternal, errors.New("the request is not a message that can be checked"))
+	}
+	if err := checkTexts(m.ProtoReflect(), ""); err != nil {
+		return explain(err)
+	}
+	return g.asksForItsOwn(ctx, procedure, m)
 }
 
 // WrapStreamingClient implements connect.Interceptor; this is a server.
@@ -79,7 +96,7 @@ func (g *guard) WrapStreamingHandler(next connect.StreamingHandlerFunc) connect.
 		if err != nil {
 			return err
 		}
-		return g.explain(ctx, next(ctx, &guarded{conn, g}))
+		return g.explain(ctx, next(ctx, &guarded{conn, g, ctx}))
 	}
 }
 
@@ -88,6 +105,7 @@ func (g *guard) WrapStreamingHandler(next connect.StreamingHandlerFunc) connect.
 type guarded struct {
 	connect.StreamingHandlerConn
 	guard *guard
+	ctx   context.Context // of the call, with its caller
 }
 
 // Receive checks what it receives.
@@ -95,16 +113,18 @@ func (c *guarded) Receive(message any) error {
 	if err := c.StreamingHandlerConn.Receive(message); err != nil {
 		return err
 	}
-	if m, ok := message.(proto.Message); ok {
-		return explain(checkTexts(m.ProtoReflect(), ""))
-	}
-	return nil
+	return c.guard.check(c.ctx, c.Spec().Procedure, message)
 }
 
 // Send sends nothing to a token that has been revoked or has expired.
 func (c *guarded) Send(message any) error {
 	if _, err := c.guard.admit(context.Background(), c.Spec().Procedure, c.RequestHeader()); err != nil {
 		return err
+	}
+	if m, ok := message.(proto.Message); ok {
+		if err := c.guard.getsItsOwn(c.ctx, m); err != nil {
+			return err
+		}
 	}
 	return c.StreamingHandlerConn.Send(message)
 }
@@ -133,7 +153,14 @@ func explain(err error) error {
 		return err
 	}
 	var refused *book.Refusal
+	var used *run.UsedIDError
 	switch {
+	case errors.As(err, &used):
+		e := connect.NewError(connect.CodeAlreadyExists, err)
+		if detail, detailErr := connect.NewErrorDetail(&bulkheadv1.FieldError{Field: "command_id", Reason: used.Error()}); detailErr == nil {
+			e.AddDetail(detail)
+		}
+		return e
 	case errors.As(err, &refused):
 		e := connect.NewError(connect.CodeFailedPrecondition, err)
 		if refused.Field != "" {

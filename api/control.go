@@ -51,6 +51,9 @@ const maxSteps = 200
 func (s *service) ShowPlan(ctx context.Context, _ *connect.Request[v1.ShowPlanRequest]) (*connect.Response[v1.Plan], error) {
 	plan := s.plane.Plan(ctx)
 	out := &v1.Plan{Ports: int64(len(plan.Ports)), Held: plan.Held}
+	for _, w := range plan.Volumes {
+		out.Volumes = append(out.Volumes, w.String())
+	}
 	for i, step := range plan.Steps {
 		if i == maxSteps {
 			out.Steps = append(out.Steps, fmt.Sprintf("... and %d more", len(plan.Steps)-i))
@@ -148,16 +151,17 @@ func (s *service) TailLedger(ctx context.Context, r *connect.Request[v1.TailLedg
 	} else if scope == "" {
 		scope = book.SiteScope
 	}
-	next := max(r.Msg.From, 1)
+	next, read := max(r.Msg.From, 1), uint64(0) // in the scope; in the whole ledger
 	for {
-		// The ledger is read from its beginning, so only when there is news.
+		// What lies between is of other scopes, so it is read only when there is news.
 		var size uint64
 		s.plane.View(func(b *book.State) { size = b.Scopes[scope] })
 		if size >= next {
-			for e, err := range s.plane.Entries(ctx, scope) {
+			for e, err := range s.plane.EntriesAfter(ctx, scope, read) {
 				if err != nil {
 					return err
 				}
+				read = e.Seq
 				if e.ScopeSeq < next {
 					continue
 				}
@@ -233,10 +237,8 @@ func (s *service) RotateKey(ctx context.Context, r *connect.Request[v1.RotateKey
 	s.rotating.Lock()
 	defer s.rotating.Unlock()
 	id := commandID(ctx, r.Msg, book.RecordKey{})
-	repeated := false
-	s.plane.View(func(b *book.State) { _, repeated = b.Commands[id] })
-	if repeated {
-		return connect.NewResponse(&v1.Done{Repeated: true}), nil
+	if r, did, err := s.plane.Done(id); err != nil || did {
+		return connect.NewResponse(&v1.Done{Entry: r.Entry, Repeated: did}), err
 	}
 	key, err := s.keys.Rotate(r.Msg.Purpose, s.now())
 	if err != nil {

@@ -27,6 +27,9 @@ var textLimits = map[protoreflect.Name]int{
 // with control characters: a line end in an id would forge lines of what is
 // signed over it. It is the one place, so that no method can forget it.
 func checkTexts(m protoreflect.Message, path string) error {
+	if len(m.GetUnknown()) > 0 {
+		return &book.Refusal{Field: strings.TrimSuffix("request."+path, "."), Reason: "it has fields that this server does not know: what they ask for would be forgotten"}
+	}
 	var refused error
 	m.Range(func(f protoreflect.FieldDescriptor, v protoreflect.Value) bool {
 		switch {

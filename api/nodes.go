@@ -49,6 +49,7 @@ func (s *service) ListNodes(ctx context.Context, r *connect.Request[v1.ListNodes
 			p = &v1.Page{}
 		}
 		if ids, out.NextPageToken, err = page(ids, p.PageSize, p.PageToken); err != nil {
+			err = &book.Refusal{Field: "page.page_size", Reason: pageSizes}
 			return
 		}
 		for _, id := range ids {
@@ -99,7 +100,7 @@ func describeNode(b *book.State, n site.Index, asWanted bool) *v1.Node {
 
 // CordonNode keeps a node from being given to anybody, or lifts that.
 func (s *service) CordonNode(ctx context.Context, r *connect.Request[v1.CordonNodeRequest]) (*connect.Response[v1.Done], error) {
-	return s.submit(ctx, r.Msg, book.Cordon{Node: r.Msg.Node, Lift: r.Msg.Lift, Reason: r.Msg.Reason, By: caller(ctx).Subject})
+	return s.submit(ctx, r.Msg, ifUnmoved(r.Msg.Node, r.Msg.IfGeneration, book.Cordon{Node: r.Msg.Node, Lift: r.Msg.Lift, Reason: r.Msg.Reason, By: caller(ctx).Subject}))
 }
 
 // ReplaceNode proposes another node for a slot.
@@ -126,7 +127,7 @@ func (s *service) AcknowledgeReplacement(ctx context.Context, r *connect.Request
 	if err := s.readableLease(ctx, r.Msg.Lease, func(*book.State, *book.Lease) {}); err != nil {
 		return nil, err
 	}
-	return s.submit(ctx, r.Msg, book.AcknowledgeReplacement{Lease: lease.ID(r.Msg.Lease), Slot: r.Msg.Slot, By: caller(ctx).Subject})
+	return s.submit(ctx, r.Msg, book.AcknowledgeReplacement{Lease: lease.ID(r.Msg.Lease), Slot: r.Msg.Slot, Node: r.Msg.Node, By: caller(ctx).Subject})
 }
 
 // RepairNode sends a node to repair.
@@ -141,5 +142,14 @@ func (s *service) RepairNode(ctx context.Context, r *connect.Request[v1.RepairNo
 	if !ok {
 		return nil, missing("node", r.Msg.Node)
 	}
-	return s.submit(ctx, r.Msg, book.SendToRepair{Nodes: []site.Index{n}, Reason: r.Msg.Reason})
+	return s.submit(ctx, r.Msg, ifUnmoved(r.Msg.Node, r.Msg.IfGeneration, book.SendToRepair{Nodes: []site.Index{n}, Reason: r.Msg.Reason}))
+}
+
+// ifUnmoved guards a command about a node with the generation that the client
+// had seen, if it says one.
+func ifUnmoved(node string, generation *uint64, c book.Command) book.Command {
+	if generation == nil {
+		return c
+	}
+	return book.IfUnmoved{Node: node, Generation: *generation, Command: c}
 }

@@ -5,9 +5,7 @@ import "slices"
 // rule says who may call a method.
 type rule struct {
 	roles []Role
-	// own limits tenants' roles to their own tenant's resources. Where it is
-	// false and a tenant's role is listed, the answer holds nothing of anybody.
-	own bool
+	own   *ownership // how a tenant's role is kept to its own tenant
 }
 
 var (
@@ -15,52 +13,56 @@ var (
 	readers = append(slices.Clone(owners), Administrator, Viewer)
 )
 
-// policy is who may do what: the one place. A method that is missing here is
-// refused to everybody.
+// policy is who may do what, to what: the one place, kept by the guard. A method
+// that is missing here is refused to everybody, one whose own is nil to every
+// tenant's role.
 var policy = map[string]rule{
-	"ShowSite":       {owners, false},
-	"DiffSite":       {owners, false},
-	"ImportSite":     {[]Role{Operator}, false},
-	"RescheduleHall": {[]Role{Operator}, false},
+	"ShowSite":       {owners, nil},
+	"DiffSite":       {owners, nil},
+	"ImportSite":     {[]Role{Operator}, nil},
+	"RescheduleHall": {[]Role{Operator}, nil},
 
-	"RegisterTenant": {[]Role{Operator, Finance}, false},
-	"ListTenants":    {readers, true},
+	"RegisterTenant": {[]Role{Operator, Finance}, nil},
+	"ListTenants":    {readers, listed},
 
-	"OfferQuote": {[]Role{Finance, Operator, Administrator}, true},
-	"ShowQuote":  {readers, true},
-	"SignLease":  {[]Role{Finance, Administrator}, true},
-	"GiveNotice": {[]Role{Finance, Administrator}, true},
+	"OfferQuote": {[]Role{Finance, Operator, Administrator}, ofOffer},
+	"ShowQuote":  {readers, ofQuote},
+	"SignLease":  {[]Role{Finance, Administrator}, ofQuote},
+	"GiveNotice": {[]Role{Finance, Administrator}, ofContract},
 
-	"ListLeases": {readers, true},
-	"GetLease":   {readers, true},
-	"GetHosts":   {[]Role{Administrator, Viewer, Operator}, true},
+	"ListLeases": {readers, listed},
+	"GetLease":   {readers, ofLease},
+	"GetHosts":   {[]Role{Administrator, Viewer, Operator}, ofLease},
+	"GetMount":   {[]Role{Administrator}, ofLease},
 
-	"ListNodes":              {readers, true},
-	"GetNode":                {readers, true},
-	"CordonNode":             {[]Role{Operator}, false},
-	"ReplaceNode":            {[]Role{Operator}, false},
-	"AcknowledgeReplacement": {[]Role{Administrator}, true},
-	"RepairNode":             {[]Role{Operator}, false},
+	"ListNodes":              {readers, listed},
+	"GetNode":                {readers, ofNode},
+	"CordonNode":             {[]Role{Operator}, nil},
+	"ReplaceNode":            {[]Role{Operator}, nil},
+	"AcknowledgeReplacement": {[]Role{Administrator}, ofLease},
+	"RepairNode":             {[]Role{Operator}, nil},
 
-	"ShowIsolation": {readers, true},
-	"ProveLease":    {[]Role{Operator, Auditor, Administrator, Viewer}, true},
+	"ShowIsolation": {readers, ofLease},
+	"ProveLease":    {[]Role{Operator, Auditor, Administrator, Viewer}, ofLease},
 
-	"ShowPlan":     {owners, false},
-	"ReleaseBrake": {[]Role{Approver}, false},
-	"Pause":        {[]Role{Operator, Approver}, false},
-	"Resume":       {[]Role{Operator, Approver}, false},
+	"FileProbe": {[]Role{Administrator}, ofLease},
 
-	"ListInvoices":   {[]Role{Finance, Auditor, Administrator, Viewer}, true},
-	"GetInvoice":     {[]Role{Finance, Auditor, Administrator, Viewer}, true},
-	"ExplainInvoice": {[]Role{Finance, Auditor, Administrator, Viewer}, true},
+	"ShowPlan":     {owners, nil},
+	"ReleaseBrake": {[]Role{Approver}, nil},
+	"Pause":        {[]Role{Operator, Approver}, nil},
+	"Resume":       {[]Role{Operator, Approver}, nil},
 
-	"WriteBundle":   {[]Role{Auditor, Administrator, Viewer}, true},
-	"TailLedger":    {[]Role{Operator, Auditor, Administrator, Viewer}, true},
-	"GetCheckpoint": {readers, true},
-	"GetTrust":      {readers, false},
+	"ListInvoices":   {[]Role{Finance, Auditor, Administrator, Viewer}, listed},
+	"GetInvoice":     {[]Role{Finance, Auditor, Administrator, Viewer}, ofInvoice},
+	"ExplainInvoice": {[]Role{Finance, Auditor, Administrator, Viewer}, ofInvoice},
 
-	"ListKeys":  {[]Role{Operator, Auditor}, false},
-	"RotateKey": {[]Role{Operator}, false},
+	"WriteBundle":   {[]Role{Auditor, Administrator, Viewer}, ofTenant},
+	"TailLedger":    {[]Role{Operator, Auditor, Administrator, Viewer}, ofScope},
+	"GetCheckpoint": {readers, ofTenant},
+	"GetTrust":      {readers, open},
+
+	"ListKeys":  {[]Role{Operator, Auditor}, nil},
+	"RotateKey": {[]Role{Operator}, nil},
 }
 
 // allowed says whether a role may call a method.

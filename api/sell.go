@@ -15,6 +15,7 @@ import (
 	"bulkhead/book"
 	"bulkhead/contract"
 	"bulkhead/lease"
+	"bulkhead/run"
 	"bulkhead/site"
 )
 
@@ -33,14 +34,18 @@ func (s *service) OfferQuote(ctx context.Context, r *connect.Request[v1.OfferQuo
 	if err := s.checkValidity(ctx, r.Msg.ValidSeconds); err != nil {
 		return nil, err
 	}
-	q, err := s.plane.Quote(ctx, r.Msg.Quote, c, time.Duration(r.Msg.ValidSeconds)*time.Second)
-	if err != nil {
+	if err := s.checkContractID(ctx, c); err != nil {
 		return nil, err
+	}
+	offer := run.Offer{Quote: r.Msg.Quote, Contract: c, Validity: time.Duration(r.Msg.ValidSeconds) * time.Second, By: signature(ctx)}
+	q, err := s.plane.Offer(ctx, offer)
+	if err != nil {
+		return nil, withoutFigures(ctx, c, err)
 	}
 	// A quote of this id may have been open before: another tenant's, or one of
 	// another contract. It is not the answer, and whose it is is not said.
 	if q.Tenant != c.Tenant || !bytes.Equal(q.Raw, c.Encode()) {
-		return nil, &book.Refusal{Field: "quote", Reason: "this id was used for another quote: choose another"}
+		return nil, run.UsedQuoteID
 	}
 	return connect.NewResponse(quote(q)), nil
 }
@@ -87,6 +92,7 @@ func quote(q *book.Quote) *v1.Quote {
 			Begin: p.Begin.UTC().Format(time.RFC3339), End: p.End.UTC().Format(time.RFC3339), Where: p.Where, PlacementCertificate: p.Certificate.String(),
 		})
 	}
+	out.OfferedFor, out.OfferedBy = q.Offered.Party, q.Offered.By
 	if pricing, err := contract.Price(q.Contract); err == nil {
 		encoded, _ := json.MarshalIndent(pricing, "", "  ") // texts and numbers always encode
 		out.Price = string(encoded)
@@ -96,16 +102,25 @@ func quote(q *book.Quote) *v1.Quote {
 
 // SignLease puts a quote in force.
 func (s *service) SignLease(ctx context.Context, r *connect.Request[v1.SignLeaseRequest]) (*connect.Response[v1.Done], error) {
-	command := book.SignQuote{Quote: r.Msg.Quote, By: caller(ctx).Subject}
+	command := book.SignQuote{Quote: r.Msg.Quote, By: caller(ctx).Subject, Signed: []contract.Signature{signature(ctx)}}
+	if done, did, err := s.plane.Done(commandID(ctx, r.Msg, command)); err != nil || did { // then it is open no more
+		return connect.NewResponse(&v1.Done{Entry: done.Entry, Repeated: did}), err
+	}
+	var offered string
 	mine := false
 	s.plane.View(func(b *book.State) {
-		q, open := b.Quotes[r.Msg.Quote]
-		_, repeated := b.Commands[commandID(ctx, r.Msg, command)] // then it is open no more
-		mine = repeated || open && mayRead(ctx, q.Tenant)
+		if q, open := b.Quotes[r.Msg.Quote]; open && mayRead(ctx, q.Tenant) {
+			offered, mine = q.Offered.Party, true
+		}
 	})
 	if !mine {
 		return nil, missing("open quote", r.Msg.Quote)
 	}
+	attached, err := bothSign(signature(ctx), offered, r.Msg.TenantSignature)
+	if err != nil {
+		return nil, err
+	}
+	command.Signed = append(command.Signed, attached...)
 	return s.submit(ctx, r.Msg, command)
 }
 
@@ -194,6 +209,9 @@ func describeLease(b *book.State, l *book.Lease) *v1.Lease {
 				Slot: uint32(slot), Was: b.Site.NodeID[swap.Was], Node: b.Site.NodeID[swap.Node], Deadline: swap.Deadline.UTC().Format(time.RFC3339),
 			})
 		}
+	}
+	if k, ok := b.Contracts[l.Contract]; ok && len(k.Signatures) > 0 {
+		out.Signed = contract.Signatories(k.Signatures)
 	}
 	switch {
 	case !l.Returned.IsZero():

@@ -2,8 +2,6 @@ package api
 
 import (
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"net/http"
@@ -31,6 +29,8 @@ type Options struct {
 	Keys   *keystore.Store
 	Tokens *Tokens
 	Now    func() time.Time // nil: the machine's clock
+
+	Metrics []prometheus.Collector // shown at /metrics beside the plane's; they must name no tenant
 }
 
 // service implements the generated ControlPlane service.
@@ -53,8 +53,9 @@ func New(o Options) http.Handler {
 	mux := http.NewServeMux()
 	mux.Handle(bulkheadv1connect.NewControlPlaneHandler(
 		&service{plane: o.Plane, keys: o.Keys, now: o.Now},
-		connect.WithInterceptors(&guard{tokens: o.Tokens, now: o.Now, broken: o.Plane.Broken}),
+		connect.WithInterceptors(&guard{tokens: o.Tokens, now: o.Now, view: o.Plane.View, broken: o.Plane.Broken}),
 		connect.WithReadMaxBytes(maxRequest),
+		connect.WithCodec(strictJSON{"json"}), connect.WithCodec(strictJSON{"json; charset=utf-8"}),
 	))
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { answer(w, nil) })
 	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, _ *http.Request) {
@@ -66,8 +67,9 @@ func New(o Options) http.Handler {
 	})
 	registry := prometheus.NewRegistry()
 	registry.MustRegister(newMetrics(o.Plane))
+	registry.MustRegister(o.Metrics...)
 	mux.Handle("GET /metrics", promhttp.HandlerFor(registry, promhttp.HandlerOpts{}))
-	return mux
+	return bounded(mux)
 }
 
 func answer(w http.ResponseWriter, trouble error) {
@@ -85,18 +87,15 @@ type change interface {
 }
 
 // commandID is the id under which the ledger knows a request; "" if the caller
-// gave none. Two callers' ids are not the same id, whatever they chose; nor is
-// an id that comes again with another request, which must not be answered with
+// gave none. Two callers' ids are not the same id, whatever they chose. An id
+// that comes again with another request is refused: it must not be answered with
 // "done already" and forgotten.
 func commandID(ctx context.Context, request change, c book.Command) string {
 	if request.GetCommandId() == "" {
 		return ""
 	}
-	hash := sha256.New()
-	fmt.Fprintf(hash, "%T\n", c)
 	encoded, _ := proto.MarshalOptions{Deterministic: true}.Marshal(request) // what was decoded encodes
-	hash.Write(encoded)
-	return caller(ctx).ID + "/" + request.GetCommandId() + "/" + hex.EncodeToString(hash.Sum(nil)[:4])
+	return run.CommandID(caller(ctx).ID+"/"+request.GetCommandId(), fmt.Appendf(nil, "%T\n%s", c, encoded))
 }
 
 // submit gives a command to the book.
@@ -108,11 +107,13 @@ func (s *service) submit(ctx context.Context, request change, c book.Command) (*
 	return connect.NewResponse(&bulkheadv1.Done{Entry: r.Entry, Repeated: r.Repeated, Nothing: r.Nothing}), nil
 }
 
+const pageSizes = "expected 1 to 1,000, or 0 for 100"
+
 // page cuts one page out of ids that are in order. The token is the last id of
 // the page before.
 func page(ids []string, size int32, token string) (cut []string, next string, err error) {
 	if size < 0 || size > 1000 {
-		return nil, "", &book.Refusal{Field: "page_size", Reason: "expected 1 to 1,000, or 0 for 100"}
+		return nil, "", &book.Refusal{Field: "page_size", Reason: pageSizes}
 	}
 	if size == 0 {
 		size = 100

@@ -48,21 +48,21 @@ func (s *service) DiffSite(_ context.Context, r *connect.Request[v1.SiteTemplate
 	if err != nil {
 		return nil, err
 	}
-	var text string
+	var now *site.Site
 	s.plane.View(func(b *book.State) {
-		if b.Site == nil {
-			text = fmt.Sprintf("+ site %s: %d nodes in %d SUs\n", t.Header().Name, t.Nodes(), t.SUs())
-			return
-		}
-		var change site.Change
-		if change, err = site.Diff(b.Site, t.Header(), t); err == nil {
-			text = change.String()
+		if b.Site != nil {
+			now = b.Site.Snapshot() // comparing takes seconds at full size: writers must not wait for it
 		}
 	})
+	if now == nil {
+		text := fmt.Sprintf("+ site %s: %d nodes in %d SUs\n", t.Header().Name, t.Nodes(), t.SUs())
+		return connect.NewResponse(&v1.SiteChange{Text: text}), nil
+	}
+	change, err := site.Diff(now, t.Header(), t)
 	if err != nil {
 		return nil, err
 	}
-	return connect.NewResponse(&v1.SiteChange{Text: text}), nil
+	return connect.NewResponse(&v1.SiteChange{Text: change.String()}), nil
 }
 
 // ImportSite adds what the template has and the site does not.
@@ -71,12 +71,11 @@ func (s *service) ImportSite(ctx context.Context, r *connect.Request[v1.SiteTemp
 	if err != nil {
 		return nil, err
 	}
-	if err := s.plane.Import(ctx, t, nil); err != nil {
+	done, err := s.plane.ImportAs(ctx, commandID(ctx, r.Msg, book.ImportSite{}), t, nil)
+	if err != nil {
 		return nil, err
 	}
-	done := &v1.Done{}
-	s.plane.View(func(b *book.State) { done.Entry = b.Seq })
-	return connect.NewResponse(done), nil
+	return connect.NewResponse(&v1.Done{Entry: done.Entry, Repeated: done.Repeated, Nothing: done.Nothing}), nil
 }
 
 // RescheduleHall moves the in-service date of a hall.

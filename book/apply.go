@@ -59,6 +59,7 @@ func init() {
 		fabric.KindRestored:     fold((*State).applyRestored),
 		fabric.KindUnread:       fold((*State).applyUnread),
 		fabric.KindReread:       fold((*State).applyReread),
+		prove.KindProbed:        fold((*State).applyProbed),
 		prove.KindVerdict:       fold((*State).applyVerdict),
 		storage.KindProvisioned: fold((*State).applyProvisioned),
 		storage.KindGranted:     fold((*State).applyGranted),

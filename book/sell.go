@@ -21,6 +21,7 @@ type OfferQuote struct {
 	Contract *contract.Contract
 	Expires  time.Time
 	Slices   []TrancheSlice
+	Offered  contract.Signature // zero: nobody said
 }
 
 // TrancheSlice is the proposed placement of one tranche.
@@ -60,7 +61,7 @@ func (c OfferQuote) decide(s *State, env Env) (*Decision, error) {
 	}
 	d := &Decision{}
 	taken := site.NewSet(s.Site.Nodes())
-	quoted := contract.Quoted{Quote: c.Quote, Contract: c.Contract.Encode(), Expires: c.Expires}
+	quoted := contract.Quoted{Quote: c.Quote, Contract: c.Contract.Encode(), Expires: c.Expires, Offered: c.Offered}
 	for i, t := range added {
 		proposal := c.Slices[i]
 		if proposal.Tranche != t.ID {
@@ -140,8 +141,9 @@ func Window(c *contract.Contract, t contract.Tranche) (begin, end time.Time) {
 // SignQuote puts a quote in force: the contract is signed, its leases are bound
 // to the quoted slots, its labels are assigned.
 type SignQuote struct {
-	Quote string
-	By    string
+	Quote  string
+	By     string
+	Signed []contract.Signature // for which party By signs; more where another's signature is attached
 }
 
 func (c SignQuote) decide(s *State, env Env) (*Decision, error) {
@@ -164,7 +166,7 @@ func (c SignQuote) decide(s *State, env Env) (*Decision, error) {
 	d := &Decision{}
 	scope := TenantScope(q.Tenant)
 	d.add(scope, contract.KindSigned, contract.Signed{
-		Contract: q.Raw, Digest: digestOf(q.Raw), Quote: q.ID, By: c.By,
+		Contract: q.Raw, Digest: digestOf(q.Raw), Quote: q.ID, By: c.By, Signatures: q.signatures(c.Signed),
 	})
 	seen := map[string]bool{}
 	for _, part := range q.Parts {
@@ -193,6 +195,14 @@ func (c SignQuote) decide(s *State, env Env) (*Decision, error) {
 		}
 	}
 	return d, nil
+}
+
+// signatures adds those who sign to who has offered.
+func (q *Quote) signatures(signed []contract.Signature) []contract.Signature {
+	if q.Offered == (contract.Signature{}) {
+		return signed
+	}
+	return append([]contract.Signature{q.Offered}, signed...)
 }
 
 // GiveNotice ends a contract early, by its own notice clause.
@@ -239,7 +249,7 @@ func (s *State) applyQuoted(e *ledger.Entry, b contract.Quoted, _ Bodies) error 
 	if err != nil {
 		return err
 	}
-	s.Quotes[b.Quote] = &Quote{ID: b.Quote, Tenant: c.Tenant, Contract: c, Raw: bytes.Clone(b.Contract), Expires: b.Expires, Parts: b.Parts}
+	s.Quotes[b.Quote] = &Quote{ID: b.Quote, Tenant: c.Tenant, Contract: c, Raw: bytes.Clone(b.Contract), Expires: b.Expires, Parts: b.Parts, Offered: b.Offered}
 	return nil
 }
 
@@ -261,9 +271,10 @@ func (s *State) applySigned(e *ledger.Entry, b contract.Signed, _ Bodies) error 
 	delete(s.Quotes, b.Quote)
 	if k, ok := s.Contracts[c.ID]; ok {
 		k.Versions = append(k.Versions, c)
+		k.Signatures = b.Signatures
 		return nil
 	}
-	s.Contracts[c.ID] = &Contract{Versions: []*contract.Contract{c}, Signed: e.Time}
+	s.Contracts[c.ID] = &Contract{Versions: []*contract.Contract{c}, Signed: e.Time, Signatures: b.Signatures}
 	return nil
 }
 

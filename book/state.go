@@ -76,6 +76,8 @@ type Contract struct {
 	Signed   time.Time
 	Noticed  time.Time // zero: no notice was given
 	Closed   time.Time // zero: open
+
+	Signatures []contract.Signature // of the version that was signed last
 }
 
 // Current is the newest version.
@@ -89,6 +91,7 @@ type Quote struct {
 	Raw      []byte
 	Expires  time.Time
 	Parts    []contract.QuotedPart
+	Offered  contract.Signature
 }
 
 // Lease is one tranche's slice with what has been delivered of it.
@@ -104,6 +107,8 @@ type Lease struct {
 	Verdict     string // newest isolation verdict
 	Epoch       uint64
 	Certified   claim.Digest // newest isolation certificate
+	Probes      int          // that its tenant has filed
+	ProbeLeaks  time.Time    // of the newest probe that reached what it must not; zero: none
 	Dirty       bool         // delivered ports changed since the newest certificate
 }
 

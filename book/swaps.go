@@ -158,6 +158,7 @@ func (s *State) swap(d *Decision, l *Lease, slot uint32, to site.Index, reason s
 type AcknowledgeReplacement struct {
 	Lease lease.ID
 	Slot  uint32
+	Node  string // that was proposed; "": whatever is
 	By    string
 }
 
@@ -165,6 +166,9 @@ func (c AcknowledgeReplacement) decide(s *State, env Env) (*Decision, error) {
 	swap, ok := s.Swaps[SlotRef{c.Lease, c.Slot}]
 	if !ok {
 		return nil, refuse("slot", "no replacement is proposed for slot %d of %s", c.Slot, c.Lease)
+	}
+	if proposed := s.Site.NodeID[swap.Node]; c.Node != "" && c.Node != proposed {
+		return nil, refuse("node", "%s is proposed for slot %d of %s now, not %s: look at it again", proposed, c.Slot, c.Lease, c.Node)
 	}
 	if c.By == ByDeadline && env.Now.Before(swap.Deadline) {
 		return nil, refuse("slot", "the tenant has until %s", swap.Deadline.Format(time.RFC3339))

@@ -113,6 +113,8 @@ func (v *verifier) inspect(o *opened, b *held) {
 		o.says, o.err = v.readIsolation(o, b)
 	case roleFence:
 		o.says, o.err = readFence(b.data)
+	case roleProbe:
+		o.says, o.err = v.readProbe(o, b)
 	case roleInvoice:
 		o.says, o.err = v.readInvoice(o, b)
 	}

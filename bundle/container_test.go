@@ -65,7 +65,7 @@ func TestRandomFlips(t *testing.T) {
 	data := write(t, bundletest.Whole(owner).Input())
 	policy := owner.Policy(bundletest.Tenant)
 	random := rand.New(rand.NewSource(2))
-	for range 2000 {
+	for range 10_000 {
 		i, bit := random.Intn(len(data)), byte(1)<<random.Intn(8)
 		data[i] ^= bit
 		if report, err := verify(data, policy, bundle.Options{}); err == nil || report != nil {

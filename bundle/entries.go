@@ -50,6 +50,7 @@ var kinds = map[string]func(data []byte) (any, error){
 	fabric.KindRestored:     decode[fabric.Restored],
 	fabric.KindUnread:       decode[fabric.Unread],
 	fabric.KindReread:       decode[reread],
+	prove.KindProbed:        decode[prove.Probed],
 	prove.KindVerdict:       decode[prove.Judged],
 	storage.KindProvisioned: decode[storage.Provisioned],
 	storage.KindGranted:     decode[storage.Granted],
@@ -88,10 +89,11 @@ const (
 	roleFence
 	roleFound // what was found when a node was quarantined
 	roleInvoice
+	roleProbe
 )
 
 func (r role) String() string {
-	return [...]string{"placement certificate", "isolation certificate", "turnover statement", "fence proof", "evidence", "invoice"}[r]
+	return [...]string{"placement certificate", "isolation certificate", "turnover statement", "fence proof", "evidence", "invoice", "probe"}[r]
 }
 
 type naming struct {
@@ -127,6 +129,8 @@ func named(body any) []naming {
 		}
 	case *prove.Judged:
 		add(b.Certificate, roleIsolation)
+	case *prove.Probed:
+		add(b.Statement, roleProbe)
 	case *meter.Invoiced:
 		add(b.Statement, roleInvoice)
 	}

@@ -44,7 +44,7 @@ type Policy struct {
 
 // Key is one public key of the owner with what it may sign, and when.
 type Key struct {
-	Purpose string    `yaml:"purpose"` // checkpoint, statement or invoice
+	Purpose string    `yaml:"purpose"` // checkpoint, statement, invoice, or probe for the tenant's own key
 	ID      string    `yaml:"id,omitempty"`
 	Public  string    `yaml:"public"`          // base64 of an Ed25519 key; for a checkpoint its verifier key "name+hash+base64"
 	From    time.Time `yaml:"from,omitempty"`  // zero: ever since
@@ -72,6 +72,7 @@ const (
 	PurposeCheckpoint = "checkpoint"
 	PurposeStatement  = "statement"
 	PurposeInvoice    = "invoice"
+	PurposeProbe      = "probe" // the tenant's own, for probes on its nodes
 )
 
 // ParsePolicy reads a policy file, YAML or JSON. Unknown fields, unknown
@@ -156,7 +157,7 @@ func (p *Policy) Check() error {
 			if _, err := checkpointVerifier(k.Public); err != nil {
 				return fmt.Errorf("%s.public: %w", field, err)
 			}
-		case PurposeStatement, PurposeInvoice:
+		case PurposeStatement, PurposeInvoice, PurposeProbe:
 			public, err := publicKey(k.Public)
 			if err != nil {
 				return fmt.Errorf("%s.public: %w", field, err)
@@ -165,7 +166,7 @@ func (p *Policy) Check() error {
 				return fmt.Errorf("%s.id: %.40q, but the id of this key is %s", field, k.ID, want)
 			}
 		default:
-			return fmt.Errorf("%s.purpose: %.40q: expected checkpoint, statement or invoice", field, k.Purpose)
+			return fmt.Errorf("%s.purpose: %.40q: expected checkpoint, statement, invoice or probe", field, k.Purpose)
 		}
 		if !k.Until.IsZero() && !k.From.Before(k.Until) {
 			return fmt.Errorf("%s.until: %s is not after from", field, k.Until.Format(time.RFC3339))

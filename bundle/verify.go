@@ -23,7 +23,7 @@ type Options struct {
 
 // ErrRejected is the error of a bundle that could be read and does not prove
 // what the policy asks. The report says why.
-var ErrRejected = errors.New("rejected")
+var ErrRejected = errors.New("REJECTED")
 
 // Verify reads a bundle and says what it proves. The report is nil where the
 // bundle is no bundle, or not one that a trusted key signed; otherwise the

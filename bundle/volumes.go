@@ -8,6 +8,7 @@ import (
 	"bulkhead/claim"
 	"bulkhead/contract"
 	"bulkhead/lease"
+	"bulkhead/prove"
 	"bulkhead/storage"
 )
 
@@ -30,6 +31,8 @@ type accessLog struct {
 
 func (v *verifier) applyVolumes(body any) {
 	switch b := body.(type) {
+	case *prove.Probed:
+		v.probed(b)
 	case *storage.Provisioned:
 		v.provisioned(b)
 	case *storage.Granted:

@@ -22,6 +22,49 @@ type Quoted struct {
 	Contract json.RawMessage `json:"contract"` // canonical encoding
 	Expires  time.Time       `json:"expires"`
 	Parts    []QuotedPart    `json:"parts"`
+	Offered  Signature       `json:"offered,omitzero"` // who offers it, for which party
+}
+
+// The parties of a contract.
+const (
+	Owner  = "owner"
+	Tenant = "tenant"
+)
+
+// Signature says who agreed to a contract, for which party. It is as good as the
+// token that was shown, so operator-asserted: Attached is the digest of the
+// party's own signature on a document outside, where somebody else agreed in its
+// name.
+type Signature struct {
+	Party    string `json:"party"`
+	By       string `json:"by"`
+	Attached string `json:"attached,omitempty"`
+}
+
+// Signatories says for each party who agreed for it, in one line each. A party
+// that nobody agreed for is named too.
+func Signatories(signatures []Signature) []string {
+	var lines []string
+	for _, party := range [...]string{Owner, Tenant} {
+		by := ""
+		for _, s := range signatures {
+			if s.Party != party {
+				continue
+			}
+			if by != "" {
+				by += "; "
+			}
+			by += s.By
+			if s.Attached != "" {
+				by += ", who names as its signature " + s.Attached
+			}
+		}
+		if by == "" {
+			by = "not signed"
+		}
+		lines = append(lines, party+": "+by)
+	}
+	return lines
 }
 
 // QuotedPart is one tranche of a quote, placed.
@@ -48,6 +91,8 @@ type Signed struct {
 	Digest   claim.Digest    `json:"digest"`
 	Quote    string          `json:"quote"`
 	By       string          `json:"by"`
+
+	Signatures []Signature `json:"signatures,omitempty"` // the offer's first
 }
 
 // Notice ends a contract early, by its own notice clause. Contract is the new

@@ -50,6 +50,7 @@ var mayImport = map[string][]string{
 // must follow from their arguments alone, so that replay gives the same state
 // and a tenant can compute it again.
 var pure = []string{"claim", "site", "lease", "contract", "place", "prove", "meter", "book", "fabric", "fabric/infiniband", "fabric/infiniband/mad",
+	"fabric/infiniband/opensm/partitions", "fabric/infiniband/opensm/options",
 	"fabric/ethernet", "storage", "node", "node/wipe", "node/attest", "ledger"}
 
 var impure = []string{"os", "net", "net/http", "database/sql", "math/rand", "math/rand/v2", "os/exec", "syscall", "log", "log/slog", "sync", "time/rand"}

@@ -314,7 +314,11 @@ func TestOracleAgrees(t *testing.T) {
 			}
 		}
 	})
-	if leaky < 20 || clean < 20 {
+	least := 20
+	if testing.Short() {
+		least = 2 // rapid draws a fifth of the cases then
+	}
+	if leaky < least || clean < least {
 		t.Errorf("%d worlds leaked and %d did not: too few to say anything", leaky, clean)
 	}
 }

@@ -36,16 +36,17 @@ func (p *Plane) WriteBundle(ctx context.Context, tenant string, w io.Writer) (bu
 		return bundle.Manifest{}, err
 	}
 	return bundle.Write(w, bundle.Input{
-		Site: name, Tenant: tenant, Entries: p.scopeEntries(ctx, scope, size),
+		Site: name, Tenant: tenant, Entries: p.scopeEntries(ctx, scope, 0, size),
 		Body:       func(d claim.Digest) ([]byte, error) { return p.w.log.Body(ctx, d) },
 		Checkpoint: checkpoint, Signer: signer,
 	})
 }
 
-// scopeEntries yields the first size entries of a scope.
-func (p *Plane) scopeEntries(ctx context.Context, scope string, size uint64) iter.Seq2[ledger.Entry, error] {
+// scopeEntries yields the entries behind a position in the ledger that are among
+// the first size of a scope.
+func (p *Plane) scopeEntries(ctx context.Context, scope string, after, size uint64) iter.Seq2[ledger.Entry, error] {
 	return func(yield func(ledger.Entry, error) bool) {
-		for e, err := range p.w.log.Read(ctx, 1) {
+		for e, err := range p.w.log.Read(ctx, after+1) {
 			if err != nil {
 				yield(e, err)
 				return

@@ -16,10 +16,21 @@ const importBatch = 32
 // It is the answer to growth as well: a template with another phase adds that
 // phase. progress is called after each batch.
 func (p *Plane) Import(ctx context.Context, t *site.Template, progress func(nodes, of int)) error {
+	_, err := p.ImportAs(ctx, "", t, progress)
+	return err
+}
+
+// ImportAs is Import under a command id. The id is recorded with the last batch:
+// an import that was interrupted before is not done, and goes on where it ended
+// when the same request comes again.
+func (p *Plane) ImportAs(ctx context.Context, id string, t *site.Template, progress func(nodes, of int)) (Result, error) {
+	if r, did, err := p.Done(id); err != nil || did {
+		return r, err
+	}
 	header := t.Header()
 	encoded, err := header.Encode()
 	if err != nil {
-		return err
+		return Result{}, err
 	}
 	known := map[string]bool{}
 	p.View(func(s *book.State) {
@@ -31,17 +42,18 @@ func (p *Plane) Import(ctx context.Context, t *site.Template, progress func(node
 		}
 	})
 	var batch []book.ImportedUnit
+	var result Result
 	nodes := 0
-	submit := func() error {
-		if len(batch) == 0 {
-			return nil
-		}
+	submit := func(id string) error {
 		p.mu.Lock()
 		defer p.mu.Unlock()
 		for _, su := range batch {
 			p.w.cache.parsed[digestOf(su.Body)] = su.Inventory
 		}
-		if _, err := p.submit(ctx, "", book.ImportSite{Header: header, HeaderBody: encoded, SUs: batch}); err != nil {
+		if result, err = p.submit(ctx, id, book.ImportSite{Header: header, HeaderBody: encoded, SUs: batch}); err != nil {
+			for _, su := range batch {
+				delete(p.w.cache.parsed, digestOf(su.Body))
+			}
 			return err
 		}
 		p.seen.grow(p.w.state)
@@ -49,30 +61,30 @@ func (p *Plane) Import(ctx context.Context, t *site.Template, progress func(node
 		return nil
 	}
 	_, err = t.Compile(func(inv *site.SUInventory) error {
-		nodes += len(inv.Nodes)
 		if known[inv.SU] {
+			nodes += len(inv.Nodes)
 			return nil
 		}
+		if len(batch) == importBatch { // the last batch must wait: it carries the id
+			if err := submit(""); err != nil {
+				return err
+			}
+			if progress != nil {
+				progress(nodes, t.Nodes())
+			}
+		}
+		nodes += len(inv.Nodes)
 		batch = append(batch, book.ImportedUnit{Inventory: inv, Body: inv.Encode()})
-		if len(batch) < importBatch {
-			return nil
-		}
-		if err := submit(); err != nil {
-			return err
-		}
-		if progress != nil {
-			progress(nodes, t.Nodes())
-		}
 		return ctx.Err()
 	})
-	if err != nil {
-		return fmt.Errorf("import: %w", err)
+	if err == nil {
+		err = submit(id)
 	}
-	if err := submit(); err != nil {
-		return fmt.Errorf("import: %w", err)
+	if err != nil {
+		return Result{}, fmt.Errorf("import: %w", err)
 	}
 	if progress != nil {
 		progress(nodes, t.Nodes())
 	}
-	return nil
+	return result, nil
 }

@@ -67,6 +67,8 @@ type Plane struct {
 	w    *writer
 	seen *seen
 
+	names map[string]string // client's name of a command -> the id that was carried out under it
+
 	paths    map[string]prove.Path // by fabric: how it is written and read
 	invoiced time.Time             // the hour in which open months were looked for last
 }
@@ -109,6 +111,7 @@ func Open(ctx context.Context, config Config) (*Plane, error) {
 		return nil, err
 	}
 	p.seen = newSeen(p.w.state)
+	p.names = commandNames(p.w.state)
 	p.learnPaths(ctx)
 	return p, nil
 }
@@ -121,19 +124,16 @@ type Result struct {
 }
 
 // Submit gives a command to the book. The id is the client's own: the same id
-// again changes nothing and succeeds. It returns after the entries are durable.
+// again changes nothing and succeeds; one that ends with a digest (see CommandID)
+// is refused with another content. It returns after the entries are durable.
 func (p *Plane) Submit(ctx context.Context, id string, c book.Command) (Result, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return p.submit(ctx, id, c)
 }
 
-func (p *Plane) submit(ctx context.Context, id string, c book.Command) (Result, error) {
-	if id != "" {
-		if seq, done := p.w.state.Commands[id]; done {
-			return Result{Entry: seq, Repeated: true}, nil
-		}
-	}
+// decide carries out a command that is new, and makes it durable.
+func (p *Plane) decide(ctx context.Context, id string, c book.Command) (Result, error) {
 	err := p.w.decide(ctx, id, c)
 	if errors.Is(err, book.ErrNothing) {
 		return Result{Entry: p.w.state.Seq, Nothing: true}, nil
@@ -143,6 +143,9 @@ func (p *Plane) submit(ctx context.Context, id string, c book.Command) (Result, 
 	}
 	if err := p.w.flush(ctx); err != nil {
 		return Result{}, err
+	}
+	if id != "" {
+		p.names[clientName(id)] = id
 	}
 	return Result{Entry: p.w.state.Seq}, nil
 }

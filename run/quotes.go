@@ -15,51 +15,73 @@ import (
 
 func digestOf(data []byte) claim.Digest { return claim.DigestOf(data) }
 
-// Quote places every tranche that a contract adds and offers the result until
+// Offer is what a quote is asked for with.
+type Offer struct {
+	Quote    string // id
+	Contract *contract.Contract
+	Validity time.Duration      // 0: the site's policy
+	By       contract.Signature // who offers, for which party; zero: nobody said
+}
+
+// Quote is Offer where nobody says who offers.
+func (p *Plane) Quote(ctx context.Context, id string, c *contract.Contract, validity time.Duration) (*book.Quote, error) {
+	return p.Offer(ctx, Offer{Quote: id, Contract: c, Validity: validity})
+}
+
+// Offer places every tranche that a contract adds and offers the result until
 // validity has passed (0: the site's policy). The search runs on a copy of the
 // occupancy, outside the writer; the book checks what it found. If the book has
 // moved on meanwhile and the placement no longer fits, the search is repeated.
-func (p *Plane) Quote(ctx context.Context, id string, c *contract.Contract, validity time.Duration) (*book.Quote, error) {
-	if err := c.Check(); err != nil {
+func (p *Plane) Offer(ctx context.Context, o Offer) (*book.Quote, error) {
+	if err := o.Contract.Check(); err != nil {
 		return nil, err
 	}
+	id := "quote " + o.Quote
+	_, did, err := p.Done(id) // then its capacity is held: a search would not find it free
 	const tries = 3
-	var err error
-	for range tries {
+	for try := 0; !did && err == nil; try++ {
 		var offer book.OfferQuote
-		if offer, err = p.propose(id, c, validity); err != nil {
+		if offer, err = p.propose(o); err != nil {
 			return nil, err
 		}
-		if _, err = p.Submit(ctx, "quote "+id, offer); err == nil {
+		if _, err = p.Submit(ctx, id, offer); err == nil {
 			break
+		}
+		if try+1 < tries {
+			err = nil
 		}
 	}
 	if err != nil {
 		return nil, err
 	}
 	var quote *book.Quote
-	p.View(func(s *book.State) { quote = s.Quotes[id] })
+	p.View(func(s *book.State) { quote = s.Quotes[o.Quote] })
 	if quote == nil {
-		return nil, fmt.Errorf("quote %s was signed or has lapsed already", id)
+		return nil, UsedQuoteID
 	}
 	return quote, nil
 }
 
+// UsedQuoteID is the refusal of a quote's id that was used before. It does not
+// say by whom, nor what became of that quote.
+var UsedQuoteID = &book.Refusal{Field: "quote", Reason: "this id was used before, for another quote or for one that was signed or has lapsed: choose another"}
+
 // propose solves the placements of the tranches that a contract adds.
-func (p *Plane) propose(id string, c *contract.Contract, validity time.Duration) (book.OfferQuote, error) {
+func (p *Plane) propose(o Offer) (book.OfferQuote, error) {
 	var (
 		s     *site.Site
 		added []contract.Tranche
 		free  []*site.Set
 		err   error
 	)
-	offer := book.OfferQuote{Quote: id, Contract: c}
+	c, validity := o.Contract, o.Validity
+	offer := book.OfferQuote{Quote: o.Quote, Contract: c, Offered: o.By}
 	p.View(func(state *book.State) {
 		if state.Site == nil {
 			err = fmt.Errorf("no site has been imported: there is nothing to sell yet")
 			return
 		}
-		s = state.Site
+		s = state.Site.Snapshot() // an import may grow the site during the search
 		if validity <= 0 {
 			validity = state.Policy.QuoteValid
 		}

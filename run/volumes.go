@@ -2,6 +2,8 @@ package run
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"slices"
 	"time"
 
@@ -87,6 +89,26 @@ func (p *Plane) workVolume(ctx context.Context, backend storage.Driver, w book.V
 		return book.RecordDestroyed{Receipt: receipt}, nil
 	}
 	return nil, nil
+}
+
+// Credential asks the backend for what a lease mounts a volume with. Access must
+// have been recorded: asking gives nobody any.
+func (p *Plane) Credential(ctx context.Context, l lease.ID, v storage.VolumeID) (storage.Credential, error) {
+	principal := storage.PrincipalOf(l)
+	reached := false
+	p.View(func(s *book.State) {
+		if volume := s.Volumes[v]; volume != nil {
+			access, has := volume.Grants[principal]
+			reached = has && !access.Stray
+		}
+	})
+	if !reached {
+		return storage.Credential{}, &book.Refusal{Field: "volume", Reason: fmt.Sprintf("lease %s can't reach a volume %.130q", l, string(v))}
+	}
+	if p.config.Devices.Storage == nil {
+		return storage.Credential{}, errors.New("no storage backend is connected")
+	}
+	return p.config.Devices.Storage.Grant(ctx, v, principal)
 }
 
 // observeVolumes compares who can reach the tenants' volumes with who may.

@@ -59,3 +59,13 @@ func BenchmarkBuild(b *testing.B) {
 		b.ReportMetric(float64(after.HeapAlloc-before.HeapAlloc)/(1<<20), "MiB/site")
 	}
 }
+
+// BenchmarkSnapshot takes what a reader keeps while a site of 50,000 nodes grows.
+func BenchmarkSnapshot(b *testing.B) {
+	_, s := load(b, "colossus")
+	for b.Loop() {
+		if s.Snapshot().Nodes() != s.Nodes() {
+			b.Fatal("not the same site")
+		}
+	}
+}

@@ -7,8 +7,11 @@
 // The control plane's API. It is served over Connect: gRPC, gRPC-Web, and JSON
 // that curl can POST.
 //
-// Every change carries a command_id of the client's own: the same id again
-// changes nothing and succeeds. Times are RFC 3339, UTC. A resource has a stable
+// Every change carries a command_id of the client's own. The same request again
+// under the same id changes nothing and succeeds; another request under an id
+// that was used is refused with ALREADY_EXISTS and names the field command_id.
+// An id belongs to the token that it came with. A quote's id plays that role for
+// OfferQuote. Fields that the server does not know are refused. Times are RFC 3339, UTC. A resource has a stable
 // id, what is desired of it, what is observed, and a generation that grows with
 // every change. Errors of arguments carry a FieldError in their details.
 
@@ -752,11 +755,13 @@ func (x *Tenants) GetNextPageToken() string {
 }
 
 type OfferQuoteRequest struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Quote         string                 `protobuf:"bytes,1,opt,name=quote,proto3" json:"quote,omitempty"`                                    // id, of the client's own
-	File          string                 `protobuf:"bytes,2,opt,name=file,proto3" json:"file,omitempty"`                                      // the contract's file name, for errors
-	Contract      []byte                 `protobuf:"bytes,3,opt,name=contract,proto3" json:"contract,omitempty"`                              // YAML; a higher version of a contract in force amends it
-	ValidSeconds  int64                  `protobuf:"varint,4,opt,name=valid_seconds,json=validSeconds,proto3" json:"valid_seconds,omitempty"` // 0: the site's policy
+	state protoimpl.MessageState `protogen:"open.v1"`
+	Quote string                 `protobuf:"bytes,1,opt,name=quote,proto3" json:"quote,omitempty"` // id, of the client's own
+	File  string                 `protobuf:"bytes,2,opt,name=file,proto3" json:"file,omitempty"`   // the contract's file name, for errors
+	// YAML; a higher version of a contract in force amends it. The id of a new
+	// contract that a tenant offers is the tenant's id, or begins with it and '-'.
+	Contract      []byte `protobuf:"bytes,3,opt,name=contract,proto3" json:"contract,omitempty"`
+	ValidSeconds  int64  `protobuf:"varint,4,opt,name=valid_seconds,json=validSeconds,proto3" json:"valid_seconds,omitempty"` // 0: the site's policy
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -871,7 +876,9 @@ type Quote struct {
 	Version       int32                  `protobuf:"varint,4,opt,name=version,proto3" json:"version,omitempty"`
 	Expires       string                 `protobuf:"bytes,5,opt,name=expires,proto3" json:"expires,omitempty"`
 	Parts         []*QuotePart           `protobuf:"bytes,6,rep,name=parts,proto3" json:"parts,omitempty"`
-	Price         string                 `protobuf:"bytes,7,opt,name=price,proto3" json:"price,omitempty"` // both ways: by the month and by the GPU-hour
+	Price         string                 `protobuf:"bytes,7,opt,name=price,proto3" json:"price,omitempty"`                             // both ways: by the month and by the GPU-hour
+	OfferedFor    string                 `protobuf:"bytes,8,opt,name=offered_for,json=offeredFor,proto3" json:"offered_for,omitempty"` // party that offers it: "owner" or "tenant"; the other one signs
+	OfferedBy     string                 `protobuf:"bytes,9,opt,name=offered_by,json=offeredBy,proto3" json:"offered_by,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -951,6 +958,20 @@ func (x *Quote) GetParts() []*QuotePart {
 func (x *Quote) GetPrice() string {
 	if x != nil {
 		return x.Price
+	}
+	return ""
+}
+
+func (x *Quote) GetOfferedFor() string {
+	if x != nil {
+		return x.OfferedFor
+	}
+	return ""
+}
+
+func (x *Quote) GetOfferedBy() string {
+	if x != nil {
+		return x.OfferedBy
 	}
 	return ""
 }
@@ -1055,12 +1076,16 @@ func (x *QuotePart) GetPlacementCertificate() string {
 	return ""
 }
 
+// Both parties agree to a contract: the one offers it, the other signs.
 type SignLeaseRequest struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	CommandId     string                 `protobuf:"bytes,1,opt,name=command_id,json=commandId,proto3" json:"command_id,omitempty"`
-	Quote         string                 `protobuf:"bytes,2,opt,name=quote,proto3" json:"quote,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	state     protoimpl.MessageState `protogen:"open.v1"`
+	CommandId string                 `protobuf:"bytes,1,opt,name=command_id,json=commandId,proto3" json:"command_id,omitempty"`
+	Quote     string                 `protobuf:"bytes,2,opt,name=quote,proto3" json:"quote,omitempty"`
+	// For the owner's finance, where the owner itself has offered: "sha256:" and 64
+	// hexadecimal digits, the digest of the document that the tenant has signed.
+	TenantSignature string `protobuf:"bytes,3,opt,name=tenant_signature,json=tenantSignature,proto3" json:"tenant_signature,omitempty"`
+	unknownFields   protoimpl.UnknownFields
+	sizeCache       protoimpl.SizeCache
 }
 
 func (x *SignLeaseRequest) Reset() {
@@ -1103,6 +1128,13 @@ func (x *SignLeaseRequest) GetCommandId() string {
 func (x *SignLeaseRequest) GetQuote() string {
 	if x != nil {
 		return x.Quote
+	}
+	return ""
+}
+
+func (x *SignLeaseRequest) GetTenantSignature() string {
+	if x != nil {
+		return x.TenantSignature
 	}
 	return ""
 }
@@ -1220,6 +1252,7 @@ type Lease struct {
 	Isolation     string                 `protobuf:"bytes,13,opt,name=isolation,proto3" json:"isolation,omitempty"`                      // newest verdict
 	Generation    uint64                 `protobuf:"varint,14,opt,name=generation,proto3" json:"generation,omitempty"`                   // isolation epoch
 	Replacements  []*Replacement         `protobuf:"bytes,15,rep,name=replacements,proto3" json:"replacements,omitempty"`
+	Signed        []string               `protobuf:"bytes,16,rep,name=signed,proto3" json:"signed,omitempty"` // who agreed to its contract, a line a party; empty: not recorded
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1355,6 +1388,13 @@ func (x *Lease) GetGeneration() uint64 {
 func (x *Lease) GetReplacements() []*Replacement {
 	if x != nil {
 		return x.Replacements
+	}
+	return nil
+}
+
+func (x *Lease) GetSigned() []string {
+	if x != nil {
+		return x.Signed
 	}
 	return nil
 }
@@ -1857,6 +1897,7 @@ type CordonNodeRequest struct {
 	Node          string                 `protobuf:"bytes,2,opt,name=node,proto3" json:"node,omitempty"`
 	Lift          bool                   `protobuf:"varint,3,opt,name=lift,proto3" json:"lift,omitempty"`
 	Reason        string                 `protobuf:"bytes,4,opt,name=reason,proto3" json:"reason,omitempty"`
+	IfGeneration  *uint64                `protobuf:"varint,5,opt,name=if_generation,json=ifGeneration,proto3,oneof" json:"if_generation,omitempty"` // refused if the node has moved on since
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1917,6 +1958,13 @@ func (x *CordonNodeRequest) GetReason() string {
 		return x.Reason
 	}
 	return ""
+}
+
+func (x *CordonNodeRequest) GetIfGeneration() uint64 {
+	if x != nil && x.IfGeneration != nil {
+		return *x.IfGeneration
+	}
+	return 0
 }
 
 type ReplaceNodeRequest struct {
@@ -2000,6 +2048,7 @@ type AcknowledgeRequest struct {
 	CommandId     string                 `protobuf:"bytes,1,opt,name=command_id,json=commandId,proto3" json:"command_id,omitempty"`
 	Lease         string                 `protobuf:"bytes,2,opt,name=lease,proto3" json:"lease,omitempty"`
 	Slot          uint32                 `protobuf:"varint,3,opt,name=slot,proto3" json:"slot,omitempty"`
+	Node          string                 `protobuf:"bytes,4,opt,name=node,proto3" json:"node,omitempty"` // the node that was proposed; "": whatever is proposed now
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -2055,11 +2104,19 @@ func (x *AcknowledgeRequest) GetSlot() uint32 {
 	return 0
 }
 
+func (x *AcknowledgeRequest) GetNode() string {
+	if x != nil {
+		return x.Node
+	}
+	return ""
+}
+
 type RepairNodeRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	CommandId     string                 `protobuf:"bytes,1,opt,name=command_id,json=commandId,proto3" json:"command_id,omitempty"`
 	Node          string                 `protobuf:"bytes,2,opt,name=node,proto3" json:"node,omitempty"`
 	Reason        string                 `protobuf:"bytes,3,opt,name=reason,proto3" json:"reason,omitempty"`
+	IfGeneration  *uint64                `protobuf:"varint,4,opt,name=if_generation,json=ifGeneration,proto3,oneof" json:"if_generation,omitempty"` // refused if the node has moved on since
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -2113,6 +2170,13 @@ func (x *RepairNodeRequest) GetReason() string {
 		return x.Reason
 	}
 	return ""
+}
+
+func (x *RepairNodeRequest) GetIfGeneration() uint64 {
+	if x != nil && x.IfGeneration != nil {
+		return *x.IfGeneration
+	}
+	return 0
 }
 
 type Isolation struct {
@@ -2215,6 +2279,188 @@ func (x *Isolation) GetCertificate() string {
 	return ""
 }
 
+// FileProbeRequest files a probe that a tenant ran on its own node.
+type FileProbeRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	CommandId     string                 `protobuf:"bytes,1,opt,name=command_id,json=commandId,proto3" json:"command_id,omitempty"`
+	Lease         string                 `protobuf:"bytes,2,opt,name=lease,proto3" json:"lease,omitempty"`
+	Statement     []byte                 `protobuf:"bytes,3,opt,name=statement,proto3" json:"statement,omitempty"` // signed with the tenant's key, at most 1 MiB
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *FileProbeRequest) Reset() {
+	*x = FileProbeRequest{}
+	mi := &file_bulkhead_v1_control_proto_msgTypes[32]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *FileProbeRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*FileProbeRequest) ProtoMessage() {}
+
+func (x *FileProbeRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_bulkhead_v1_control_proto_msgTypes[32]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use FileProbeRequest.ProtoReflect.Descriptor instead.
+func (*FileProbeRequest) Descriptor() ([]byte, []int) {
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{32}
+}
+
+func (x *FileProbeRequest) GetCommandId() string {
+	if x != nil {
+		return x.CommandId
+	}
+	return ""
+}
+
+func (x *FileProbeRequest) GetLease() string {
+	if x != nil {
+		return x.Lease
+	}
+	return ""
+}
+
+func (x *FileProbeRequest) GetStatement() []byte {
+	if x != nil {
+		return x.Statement
+	}
+	return nil
+}
+
+// MountRequest asks for what a lease's nodes mount a volume with.
+type MountRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Lease         string                 `protobuf:"bytes,1,opt,name=lease,proto3" json:"lease,omitempty"`
+	Volume        string                 `protobuf:"bytes,2,opt,name=volume,proto3" json:"volume,omitempty"` // CONTRACT/VOLUME
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *MountRequest) Reset() {
+	*x = MountRequest{}
+	mi := &file_bulkhead_v1_control_proto_msgTypes[33]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *MountRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*MountRequest) ProtoMessage() {}
+
+func (x *MountRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_bulkhead_v1_control_proto_msgTypes[33]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use MountRequest.ProtoReflect.Descriptor instead.
+func (*MountRequest) Descriptor() ([]byte, []int) {
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{33}
+}
+
+func (x *MountRequest) GetLease() string {
+	if x != nil {
+		return x.Lease
+	}
+	return ""
+}
+
+func (x *MountRequest) GetVolume() string {
+	if x != nil {
+		return x.Volume
+	}
+	return ""
+}
+
+type Mount struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Volume        string                 `protobuf:"bytes,1,opt,name=volume,proto3" json:"volume,omitempty"`
+	Path          string                 `protobuf:"bytes,2,opt,name=path,proto3" json:"path,omitempty"`     // in the backend's own words
+	Client        string                 `protobuf:"bytes,3,opt,name=client,proto3" json:"client,omitempty"` // as whom to mount
+	Secret        string                 `protobuf:"bytes,4,opt,name=secret,proto3" json:"secret,omitempty"` // never recorded
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Mount) Reset() {
+	*x = Mount{}
+	mi := &file_bulkhead_v1_control_proto_msgTypes[34]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Mount) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Mount) ProtoMessage() {}
+
+func (x *Mount) ProtoReflect() protoreflect.Message {
+	mi := &file_bulkhead_v1_control_proto_msgTypes[34]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Mount.ProtoReflect.Descriptor instead.
+func (*Mount) Descriptor() ([]byte, []int) {
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{34}
+}
+
+func (x *Mount) GetVolume() string {
+	if x != nil {
+		return x.Volume
+	}
+	return ""
+}
+
+func (x *Mount) GetPath() string {
+	if x != nil {
+		return x.Path
+	}
+	return ""
+}
+
+func (x *Mount) GetClient() string {
+	if x != nil {
+		return x.Client
+	}
+	return ""
+}
+
+func (x *Mount) GetSecret() string {
+	if x != nil {
+		return x.Secret
+	}
+	return ""
+}
+
 type ShowPlanRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	unknownFields protoimpl.UnknownFields
@@ -2223,7 +2469,7 @@ type ShowPlanRequest struct {
 
 func (x *ShowPlanRequest) Reset() {
 	*x = ShowPlanRequest{}
-	mi := &file_bulkhead_v1_control_proto_msgTypes[32]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[35]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2235,7 +2481,7 @@ func (x *ShowPlanRequest) String() string {
 func (*ShowPlanRequest) ProtoMessage() {}
 
 func (x *ShowPlanRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_bulkhead_v1_control_proto_msgTypes[32]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[35]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2248,7 +2494,7 @@ func (x *ShowPlanRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ShowPlanRequest.ProtoReflect.Descriptor instead.
 func (*ShowPlanRequest) Descriptor() ([]byte, []int) {
-	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{32}
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{35}
 }
 
 type Plan struct {
@@ -2258,13 +2504,14 @@ type Plan struct {
 	Commands      []string               `protobuf:"bytes,3,rep,name=commands,proto3" json:"commands,omitempty"`
 	Held          []string               `protobuf:"bytes,4,rep,name=held,proto3" json:"held,omitempty"`
 	Brake         string                 `protobuf:"bytes,5,opt,name=brake,proto3" json:"brake,omitempty"` // why it is engaged; "" it is not
+	Volumes       []string               `protobuf:"bytes,6,rep,name=volumes,proto3" json:"volumes,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Plan) Reset() {
 	*x = Plan{}
-	mi := &file_bulkhead_v1_control_proto_msgTypes[33]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[36]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2276,7 +2523,7 @@ func (x *Plan) String() string {
 func (*Plan) ProtoMessage() {}
 
 func (x *Plan) ProtoReflect() protoreflect.Message {
-	mi := &file_bulkhead_v1_control_proto_msgTypes[33]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[36]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2289,7 +2536,7 @@ func (x *Plan) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Plan.ProtoReflect.Descriptor instead.
 func (*Plan) Descriptor() ([]byte, []int) {
-	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{33}
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{36}
 }
 
 func (x *Plan) GetPorts() int64 {
@@ -2327,6 +2574,13 @@ func (x *Plan) GetBrake() string {
 	return ""
 }
 
+func (x *Plan) GetVolumes() []string {
+	if x != nil {
+		return x.Volumes
+	}
+	return nil
+}
+
 type ReasonRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	CommandId     string                 `protobuf:"bytes,1,opt,name=command_id,json=commandId,proto3" json:"command_id,omitempty"`
@@ -2337,7 +2591,7 @@ type ReasonRequest struct {
 
 func (x *ReasonRequest) Reset() {
 	*x = ReasonRequest{}
-	mi := &file_bulkhead_v1_control_proto_msgTypes[34]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[37]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2349,7 +2603,7 @@ func (x *ReasonRequest) String() string {
 func (*ReasonRequest) ProtoMessage() {}
 
 func (x *ReasonRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_bulkhead_v1_control_proto_msgTypes[34]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[37]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2362,7 +2616,7 @@ func (x *ReasonRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReasonRequest.ProtoReflect.Descriptor instead.
 func (*ReasonRequest) Descriptor() ([]byte, []int) {
-	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{34}
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{37}
 }
 
 func (x *ReasonRequest) GetCommandId() string {
@@ -2390,7 +2644,7 @@ type PauseRequest struct {
 
 func (x *PauseRequest) Reset() {
 	*x = PauseRequest{}
-	mi := &file_bulkhead_v1_control_proto_msgTypes[35]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[38]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2402,7 +2656,7 @@ func (x *PauseRequest) String() string {
 func (*PauseRequest) ProtoMessage() {}
 
 func (x *PauseRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_bulkhead_v1_control_proto_msgTypes[35]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[38]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2415,7 +2669,7 @@ func (x *PauseRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PauseRequest.ProtoReflect.Descriptor instead.
 func (*PauseRequest) Descriptor() ([]byte, []int) {
-	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{35}
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{38}
 }
 
 func (x *PauseRequest) GetCommandId() string {
@@ -2454,7 +2708,7 @@ type Invoice struct {
 
 func (x *Invoice) Reset() {
 	*x = Invoice{}
-	mi := &file_bulkhead_v1_control_proto_msgTypes[36]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[39]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2466,7 +2720,7 @@ func (x *Invoice) String() string {
 func (*Invoice) ProtoMessage() {}
 
 func (x *Invoice) ProtoReflect() protoreflect.Message {
-	mi := &file_bulkhead_v1_control_proto_msgTypes[36]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[39]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2479,7 +2733,7 @@ func (x *Invoice) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Invoice.ProtoReflect.Descriptor instead.
 func (*Invoice) Descriptor() ([]byte, []int) {
-	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{36}
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{39}
 }
 
 func (x *Invoice) GetNumber() string {
@@ -2541,7 +2795,7 @@ type Invoices struct {
 
 func (x *Invoices) Reset() {
 	*x = Invoices{}
-	mi := &file_bulkhead_v1_control_proto_msgTypes[37]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[40]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2553,7 +2807,7 @@ func (x *Invoices) String() string {
 func (*Invoices) ProtoMessage() {}
 
 func (x *Invoices) ProtoReflect() protoreflect.Message {
-	mi := &file_bulkhead_v1_control_proto_msgTypes[37]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[40]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2566,7 +2820,7 @@ func (x *Invoices) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Invoices.ProtoReflect.Descriptor instead.
 func (*Invoices) Descriptor() ([]byte, []int) {
-	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{37}
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{40}
 }
 
 func (x *Invoices) GetInvoices() []*Invoice {
@@ -2592,7 +2846,7 @@ type InvoiceRef struct {
 
 func (x *InvoiceRef) Reset() {
 	*x = InvoiceRef{}
-	mi := &file_bulkhead_v1_control_proto_msgTypes[38]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[41]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2604,7 +2858,7 @@ func (x *InvoiceRef) String() string {
 func (*InvoiceRef) ProtoMessage() {}
 
 func (x *InvoiceRef) ProtoReflect() protoreflect.Message {
-	mi := &file_bulkhead_v1_control_proto_msgTypes[38]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[41]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2617,7 +2871,7 @@ func (x *InvoiceRef) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use InvoiceRef.ProtoReflect.Descriptor instead.
 func (*InvoiceRef) Descriptor() ([]byte, []int) {
-	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{38}
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{41}
 }
 
 func (x *InvoiceRef) GetNumber() string {
@@ -2638,7 +2892,7 @@ type InvoiceDocument struct {
 
 func (x *InvoiceDocument) Reset() {
 	*x = InvoiceDocument{}
-	mi := &file_bulkhead_v1_control_proto_msgTypes[39]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[42]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2650,7 +2904,7 @@ func (x *InvoiceDocument) String() string {
 func (*InvoiceDocument) ProtoMessage() {}
 
 func (x *InvoiceDocument) ProtoReflect() protoreflect.Message {
-	mi := &file_bulkhead_v1_control_proto_msgTypes[39]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[42]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2663,7 +2917,7 @@ func (x *InvoiceDocument) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use InvoiceDocument.ProtoReflect.Descriptor instead.
 func (*InvoiceDocument) Descriptor() ([]byte, []int) {
-	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{39}
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{42}
 }
 
 func (x *InvoiceDocument) GetInvoice() *Invoice {
@@ -2697,7 +2951,7 @@ type ExplainInvoiceRequest struct {
 
 func (x *ExplainInvoiceRequest) Reset() {
 	*x = ExplainInvoiceRequest{}
-	mi := &file_bulkhead_v1_control_proto_msgTypes[40]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[43]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2709,7 +2963,7 @@ func (x *ExplainInvoiceRequest) String() string {
 func (*ExplainInvoiceRequest) ProtoMessage() {}
 
 func (x *ExplainInvoiceRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_bulkhead_v1_control_proto_msgTypes[40]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[43]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2722,7 +2976,7 @@ func (x *ExplainInvoiceRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ExplainInvoiceRequest.ProtoReflect.Descriptor instead.
 func (*ExplainInvoiceRequest) Descriptor() ([]byte, []int) {
-	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{40}
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{43}
 }
 
 func (x *ExplainInvoiceRequest) GetNumber() string {
@@ -2748,7 +3002,7 @@ type Explanation struct {
 
 func (x *Explanation) Reset() {
 	*x = Explanation{}
-	mi := &file_bulkhead_v1_control_proto_msgTypes[41]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[44]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2760,7 +3014,7 @@ func (x *Explanation) String() string {
 func (*Explanation) ProtoMessage() {}
 
 func (x *Explanation) ProtoReflect() protoreflect.Message {
-	mi := &file_bulkhead_v1_control_proto_msgTypes[41]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[44]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2773,7 +3027,7 @@ func (x *Explanation) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Explanation.ProtoReflect.Descriptor instead.
 func (*Explanation) Descriptor() ([]byte, []int) {
-	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{41}
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{44}
 }
 
 func (x *Explanation) GetText() string {
@@ -2792,7 +3046,7 @@ type TenantRef struct {
 
 func (x *TenantRef) Reset() {
 	*x = TenantRef{}
-	mi := &file_bulkhead_v1_control_proto_msgTypes[42]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[45]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2804,7 +3058,7 @@ func (x *TenantRef) String() string {
 func (*TenantRef) ProtoMessage() {}
 
 func (x *TenantRef) ProtoReflect() protoreflect.Message {
-	mi := &file_bulkhead_v1_control_proto_msgTypes[42]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[45]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2817,7 +3071,7 @@ func (x *TenantRef) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TenantRef.ProtoReflect.Descriptor instead.
 func (*TenantRef) Descriptor() ([]byte, []int) {
-	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{42}
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{45}
 }
 
 func (x *TenantRef) GetTenant() string {
@@ -2836,7 +3090,7 @@ type Chunk struct {
 
 func (x *Chunk) Reset() {
 	*x = Chunk{}
-	mi := &file_bulkhead_v1_control_proto_msgTypes[43]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[46]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2848,7 +3102,7 @@ func (x *Chunk) String() string {
 func (*Chunk) ProtoMessage() {}
 
 func (x *Chunk) ProtoReflect() protoreflect.Message {
-	mi := &file_bulkhead_v1_control_proto_msgTypes[43]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[46]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2861,7 +3115,7 @@ func (x *Chunk) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Chunk.ProtoReflect.Descriptor instead.
 func (*Chunk) Descriptor() ([]byte, []int) {
-	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{43}
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{46}
 }
 
 func (x *Chunk) GetData() []byte {
@@ -2882,7 +3136,7 @@ type TailLedgerRequest struct {
 
 func (x *TailLedgerRequest) Reset() {
 	*x = TailLedgerRequest{}
-	mi := &file_bulkhead_v1_control_proto_msgTypes[44]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[47]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2894,7 +3148,7 @@ func (x *TailLedgerRequest) String() string {
 func (*TailLedgerRequest) ProtoMessage() {}
 
 func (x *TailLedgerRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_bulkhead_v1_control_proto_msgTypes[44]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[47]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2907,7 +3161,7 @@ func (x *TailLedgerRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TailLedgerRequest.ProtoReflect.Descriptor instead.
 func (*TailLedgerRequest) Descriptor() ([]byte, []int) {
-	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{44}
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{47}
 }
 
 func (x *TailLedgerRequest) GetFrom() uint64 {
@@ -2945,7 +3199,7 @@ type Entry struct {
 
 func (x *Entry) Reset() {
 	*x = Entry{}
-	mi := &file_bulkhead_v1_control_proto_msgTypes[45]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[48]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2957,7 +3211,7 @@ func (x *Entry) String() string {
 func (*Entry) ProtoMessage() {}
 
 func (x *Entry) ProtoReflect() protoreflect.Message {
-	mi := &file_bulkhead_v1_control_proto_msgTypes[45]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[48]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2970,7 +3224,7 @@ func (x *Entry) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Entry.ProtoReflect.Descriptor instead.
 func (*Entry) Descriptor() ([]byte, []int) {
-	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{45}
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{48}
 }
 
 func (x *Entry) GetScopeSeq() uint64 {
@@ -3024,7 +3278,7 @@ type Checkpoint struct {
 
 func (x *Checkpoint) Reset() {
 	*x = Checkpoint{}
-	mi := &file_bulkhead_v1_control_proto_msgTypes[46]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[49]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3036,7 +3290,7 @@ func (x *Checkpoint) String() string {
 func (*Checkpoint) ProtoMessage() {}
 
 func (x *Checkpoint) ProtoReflect() protoreflect.Message {
-	mi := &file_bulkhead_v1_control_proto_msgTypes[46]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[49]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3049,7 +3303,7 @@ func (x *Checkpoint) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Checkpoint.ProtoReflect.Descriptor instead.
 func (*Checkpoint) Descriptor() ([]byte, []int) {
-	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{46}
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{49}
 }
 
 func (x *Checkpoint) GetNote() string {
@@ -3067,7 +3321,7 @@ type GetTrustRequest struct {
 
 func (x *GetTrustRequest) Reset() {
 	*x = GetTrustRequest{}
-	mi := &file_bulkhead_v1_control_proto_msgTypes[47]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[50]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3079,7 +3333,7 @@ func (x *GetTrustRequest) String() string {
 func (*GetTrustRequest) ProtoMessage() {}
 
 func (x *GetTrustRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_bulkhead_v1_control_proto_msgTypes[47]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[50]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3092,7 +3346,7 @@ func (x *GetTrustRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetTrustRequest.ProtoReflect.Descriptor instead.
 func (*GetTrustRequest) Descriptor() ([]byte, []int) {
-	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{47}
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{50}
 }
 
 type Trust struct {
@@ -3104,7 +3358,7 @@ type Trust struct {
 
 func (x *Trust) Reset() {
 	*x = Trust{}
-	mi := &file_bulkhead_v1_control_proto_msgTypes[48]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[51]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3116,7 +3370,7 @@ func (x *Trust) String() string {
 func (*Trust) ProtoMessage() {}
 
 func (x *Trust) ProtoReflect() protoreflect.Message {
-	mi := &file_bulkhead_v1_control_proto_msgTypes[48]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[51]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3129,7 +3383,7 @@ func (x *Trust) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Trust.ProtoReflect.Descriptor instead.
 func (*Trust) Descriptor() ([]byte, []int) {
-	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{48}
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{51}
 }
 
 func (x *Trust) GetJson() string {
@@ -3147,7 +3401,7 @@ type ListKeysRequest struct {
 
 func (x *ListKeysRequest) Reset() {
 	*x = ListKeysRequest{}
-	mi := &file_bulkhead_v1_control_proto_msgTypes[49]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[52]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3159,7 +3413,7 @@ func (x *ListKeysRequest) String() string {
 func (*ListKeysRequest) ProtoMessage() {}
 
 func (x *ListKeysRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_bulkhead_v1_control_proto_msgTypes[49]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[52]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3172,7 +3426,7 @@ func (x *ListKeysRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListKeysRequest.ProtoReflect.Descriptor instead.
 func (*ListKeysRequest) Descriptor() ([]byte, []int) {
-	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{49}
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{52}
 }
 
 type Key struct {
@@ -3187,7 +3441,7 @@ type Key struct {
 
 func (x *Key) Reset() {
 	*x = Key{}
-	mi := &file_bulkhead_v1_control_proto_msgTypes[50]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[53]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3199,7 +3453,7 @@ func (x *Key) String() string {
 func (*Key) ProtoMessage() {}
 
 func (x *Key) ProtoReflect() protoreflect.Message {
-	mi := &file_bulkhead_v1_control_proto_msgTypes[50]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[53]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3212,7 +3466,7 @@ func (x *Key) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Key.ProtoReflect.Descriptor instead.
 func (*Key) Descriptor() ([]byte, []int) {
-	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{50}
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{53}
 }
 
 func (x *Key) GetPurpose() string {
@@ -3252,7 +3506,7 @@ type Keys struct {
 
 func (x *Keys) Reset() {
 	*x = Keys{}
-	mi := &file_bulkhead_v1_control_proto_msgTypes[51]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[54]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3264,7 +3518,7 @@ func (x *Keys) String() string {
 func (*Keys) ProtoMessage() {}
 
 func (x *Keys) ProtoReflect() protoreflect.Message {
-	mi := &file_bulkhead_v1_control_proto_msgTypes[51]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[54]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3277,7 +3531,7 @@ func (x *Keys) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Keys.ProtoReflect.Descriptor instead.
 func (*Keys) Descriptor() ([]byte, []int) {
-	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{51}
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{54}
 }
 
 func (x *Keys) GetKeys() []*Key {
@@ -3297,7 +3551,7 @@ type RotateKeyRequest struct {
 
 func (x *RotateKeyRequest) Reset() {
 	*x = RotateKeyRequest{}
-	mi := &file_bulkhead_v1_control_proto_msgTypes[52]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[55]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3309,7 +3563,7 @@ func (x *RotateKeyRequest) String() string {
 func (*RotateKeyRequest) ProtoMessage() {}
 
 func (x *RotateKeyRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_bulkhead_v1_control_proto_msgTypes[52]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[55]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3322,7 +3576,7 @@ func (x *RotateKeyRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RotateKeyRequest.ProtoReflect.Descriptor instead.
 func (*RotateKeyRequest) Descriptor() ([]byte, []int) {
-	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{52}
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{55}
 }
 
 func (x *RotateKeyRequest) GetCommandId() string {
@@ -3411,7 +3665,7 @@ const file_bulkhead_v1_control_proto_rawDesc = "" +
 	"\bcontract\x18\x03 \x01(\fR\bcontract\x12#\n" +
 	"\rvalid_seconds\x18\x04 \x01(\x03R\fvalidSeconds\" \n" +
 	"\bQuoteRef\x12\x14\n" +
-	"\x05quote\x18\x01 \x01(\tR\x05quote\"\xc3\x01\n" +
+	"\x05quote\x18\x01 \x01(\tR\x05quote\"\x83\x02\n" +
 	"\x05Quote\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x16\n" +
 	"\x06tenant\x18\x02 \x01(\tR\x06tenant\x12\x1a\n" +
@@ -3419,7 +3673,11 @@ const file_bulkhead_v1_control_proto_rawDesc = "" +
 	"\aversion\x18\x04 \x01(\x05R\aversion\x12\x18\n" +
 	"\aexpires\x18\x05 \x01(\tR\aexpires\x12,\n" +
 	"\x05parts\x18\x06 \x03(\v2\x16.bulkhead.v1.QuotePartR\x05parts\x12\x14\n" +
-	"\x05price\x18\a \x01(\tR\x05price\"\xd8\x01\n" +
+	"\x05price\x18\a \x01(\tR\x05price\x12\x1f\n" +
+	"\voffered_for\x18\b \x01(\tR\n" +
+	"offeredFor\x12\x1d\n" +
+	"\n" +
+	"offered_by\x18\t \x01(\tR\tofferedBy\"\xd8\x01\n" +
 	"\tQuotePart\x12\x18\n" +
 	"\atranche\x18\x01 \x01(\tR\atranche\x12\x16\n" +
 	"\x06fabric\x18\x02 \x01(\tR\x06fabric\x12\x12\n" +
@@ -3428,17 +3686,18 @@ const file_bulkhead_v1_control_proto_rawDesc = "" +
 	"\x05begin\x18\x05 \x01(\tR\x05begin\x12\x10\n" +
 	"\x03end\x18\x06 \x01(\tR\x03end\x12\x14\n" +
 	"\x05where\x18\a \x01(\tR\x05where\x123\n" +
-	"\x15placement_certificate\x18\b \x01(\tR\x14placementCertificate\"G\n" +
+	"\x15placement_certificate\x18\b \x01(\tR\x14placementCertificate\"r\n" +
 	"\x10SignLeaseRequest\x12\x1d\n" +
 	"\n" +
 	"command_id\x18\x01 \x01(\tR\tcommandId\x12\x14\n" +
-	"\x05quote\x18\x02 \x01(\tR\x05quote\"H\n" +
+	"\x05quote\x18\x02 \x01(\tR\x05quote\x12)\n" +
+	"\x10tenant_signature\x18\x03 \x01(\tR\x0ftenantSignature\"H\n" +
 	"\vContractRef\x12\x1d\n" +
 	"\n" +
 	"command_id\x18\x01 \x01(\tR\tcommandId\x12\x1a\n" +
 	"\bcontract\x18\x02 \x01(\tR\bcontract\" \n" +
 	"\bLeaseRef\x12\x14\n" +
-	"\x05lease\x18\x01 \x01(\tR\x05lease\"\xaf\x03\n" +
+	"\x05lease\x18\x01 \x01(\tR\x05lease\"\xc7\x03\n" +
 	"\x05Lease\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x16\n" +
 	"\x06tenant\x18\x02 \x01(\tR\x06tenant\x12\x1a\n" +
@@ -3458,7 +3717,8 @@ const file_bulkhead_v1_control_proto_rawDesc = "" +
 	"\n" +
 	"generation\x18\x0e \x01(\x04R\n" +
 	"generation\x12<\n" +
-	"\freplacements\x18\x0f \x03(\v2\x18.bulkhead.v1.ReplacementR\freplacements\"\\\n" +
+	"\freplacements\x18\x0f \x03(\v2\x18.bulkhead.v1.ReplacementR\freplacements\x12\x16\n" +
+	"\x06signed\x18\x10 \x03(\tR\x06signed\"\\\n" +
 	"\x06Leases\x12*\n" +
 	"\x06leases\x18\x01 \x03(\v2\x12.bulkhead.v1.LeaseR\x06leases\x12&\n" +
 	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"c\n" +
@@ -3502,30 +3762,35 @@ const file_bulkhead_v1_control_proto_rawDesc = "" +
 	"\tstatement\x18\x11 \x01(\tR\tstatement\"X\n" +
 	"\x05Nodes\x12'\n" +
 	"\x05nodes\x18\x01 \x03(\v2\x11.bulkhead.v1.NodeR\x05nodes\x12&\n" +
-	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"r\n" +
+	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"\xae\x01\n" +
 	"\x11CordonNodeRequest\x12\x1d\n" +
 	"\n" +
 	"command_id\x18\x01 \x01(\tR\tcommandId\x12\x12\n" +
 	"\x04node\x18\x02 \x01(\tR\x04node\x12\x12\n" +
 	"\x04lift\x18\x03 \x01(\bR\x04lift\x12\x16\n" +
-	"\x06reason\x18\x04 \x01(\tR\x06reason\"\x89\x01\n" +
+	"\x06reason\x18\x04 \x01(\tR\x06reason\x12(\n" +
+	"\rif_generation\x18\x05 \x01(\x04H\x00R\fifGeneration\x88\x01\x01B\x10\n" +
+	"\x0e_if_generation\"\x89\x01\n" +
 	"\x12ReplaceNodeRequest\x12\x1d\n" +
 	"\n" +
 	"command_id\x18\x01 \x01(\tR\tcommandId\x12\x14\n" +
 	"\x05lease\x18\x02 \x01(\tR\x05lease\x12\x12\n" +
 	"\x04slot\x18\x03 \x01(\rR\x04slot\x12\x12\n" +
 	"\x04node\x18\x04 \x01(\tR\x04node\x12\x16\n" +
-	"\x06reason\x18\x05 \x01(\tR\x06reason\"]\n" +
+	"\x06reason\x18\x05 \x01(\tR\x06reason\"q\n" +
 	"\x12AcknowledgeRequest\x12\x1d\n" +
 	"\n" +
 	"command_id\x18\x01 \x01(\tR\tcommandId\x12\x14\n" +
 	"\x05lease\x18\x02 \x01(\tR\x05lease\x12\x12\n" +
-	"\x04slot\x18\x03 \x01(\rR\x04slot\"^\n" +
+	"\x04slot\x18\x03 \x01(\rR\x04slot\x12\x12\n" +
+	"\x04node\x18\x04 \x01(\tR\x04node\"\x9a\x01\n" +
 	"\x11RepairNodeRequest\x12\x1d\n" +
 	"\n" +
 	"command_id\x18\x01 \x01(\tR\tcommandId\x12\x12\n" +
 	"\x04node\x18\x02 \x01(\tR\x04node\x12\x16\n" +
-	"\x06reason\x18\x03 \x01(\tR\x06reason\"\xd1\x01\n" +
+	"\x06reason\x18\x03 \x01(\tR\x06reason\x12(\n" +
+	"\rif_generation\x18\x04 \x01(\x04H\x00R\fifGeneration\x88\x01\x01B\x10\n" +
+	"\x0e_if_generation\"\xd1\x01\n" +
 	"\tIsolation\x12\x14\n" +
 	"\x05lease\x18\x01 \x01(\tR\x05lease\x12\x18\n" +
 	"\averdict\x18\x02 \x01(\tR\averdict\x12\x14\n" +
@@ -3534,14 +3799,28 @@ const file_bulkhead_v1_control_proto_rawDesc = "" +
 	"\x03red\x18\x05 \x01(\x03R\x03red\x12\x18\n" +
 	"\aunknown\x18\x06 \x01(\x03R\aunknown\x12\x1a\n" +
 	"\bfindings\x18\a \x03(\tR\bfindings\x12 \n" +
-	"\vcertificate\x18\b \x01(\tR\vcertificate\"\x11\n" +
-	"\x0fShowPlanRequest\"x\n" +
+	"\vcertificate\x18\b \x01(\tR\vcertificate\"e\n" +
+	"\x10FileProbeRequest\x12\x1d\n" +
+	"\n" +
+	"command_id\x18\x01 \x01(\tR\tcommandId\x12\x14\n" +
+	"\x05lease\x18\x02 \x01(\tR\x05lease\x12\x1c\n" +
+	"\tstatement\x18\x03 \x01(\fR\tstatement\"<\n" +
+	"\fMountRequest\x12\x14\n" +
+	"\x05lease\x18\x01 \x01(\tR\x05lease\x12\x16\n" +
+	"\x06volume\x18\x02 \x01(\tR\x06volume\"c\n" +
+	"\x05Mount\x12\x16\n" +
+	"\x06volume\x18\x01 \x01(\tR\x06volume\x12\x12\n" +
+	"\x04path\x18\x02 \x01(\tR\x04path\x12\x16\n" +
+	"\x06client\x18\x03 \x01(\tR\x06client\x12\x16\n" +
+	"\x06secret\x18\x04 \x01(\tR\x06secret\"\x11\n" +
+	"\x0fShowPlanRequest\"\x92\x01\n" +
 	"\x04Plan\x12\x14\n" +
 	"\x05ports\x18\x01 \x01(\x03R\x05ports\x12\x14\n" +
 	"\x05steps\x18\x02 \x03(\tR\x05steps\x12\x1a\n" +
 	"\bcommands\x18\x03 \x03(\tR\bcommands\x12\x12\n" +
 	"\x04held\x18\x04 \x03(\tR\x04held\x12\x14\n" +
-	"\x05brake\x18\x05 \x01(\tR\x05brake\"F\n" +
+	"\x05brake\x18\x05 \x01(\tR\x05brake\x12\x18\n" +
+	"\avolumes\x18\x06 \x03(\tR\avolumes\"F\n" +
 	"\rReasonRequest\x12\x1d\n" +
 	"\n" +
 	"command_id\x18\x01 \x01(\tR\tcommandId\x12\x16\n" +
@@ -3606,7 +3885,7 @@ const file_bulkhead_v1_control_proto_rawDesc = "" +
 	"\x10RotateKeyRequest\x12\x1d\n" +
 	"\n" +
 	"command_id\x18\x01 \x01(\tR\tcommandId\x12\x18\n" +
-	"\apurpose\x18\x02 \x01(\tR\apurpose2\xab\x11\n" +
+	"\apurpose\x18\x02 \x01(\tR\apurpose2\xa9\x12\n" +
 	"\fControlPlane\x12=\n" +
 	"\bShowSite\x12\x1c.bulkhead.v1.ShowSiteRequest\x1a\x11.bulkhead.v1.Site\"\x00\x12@\n" +
 	"\bDiffSite\x12\x19.bulkhead.v1.SiteTemplate\x1a\x17.bulkhead.v1.SiteChange\"\x00\x12<\n" +
@@ -3624,7 +3903,8 @@ const file_bulkhead_v1_control_proto_rawDesc = "" +
 	"\n" +
 	"ListLeases\x12\x11.bulkhead.v1.Page\x1a\x13.bulkhead.v1.Leases\"\x00\x127\n" +
 	"\bGetLease\x12\x15.bulkhead.v1.LeaseRef\x1a\x12.bulkhead.v1.Lease\"\x00\x12:\n" +
-	"\bGetHosts\x12\x15.bulkhead.v1.LeaseRef\x1a\x15.bulkhead.v1.HandOver\"\x00\x12@\n" +
+	"\bGetHosts\x12\x15.bulkhead.v1.LeaseRef\x1a\x15.bulkhead.v1.HandOver\"\x00\x12;\n" +
+	"\bGetMount\x12\x19.bulkhead.v1.MountRequest\x1a\x12.bulkhead.v1.Mount\"\x00\x12@\n" +
 	"\tListNodes\x12\x1d.bulkhead.v1.ListNodesRequest\x1a\x12.bulkhead.v1.Nodes\"\x00\x124\n" +
 	"\aGetNode\x12\x14.bulkhead.v1.NodeRef\x1a\x11.bulkhead.v1.Node\"\x00\x12A\n" +
 	"\n" +
@@ -3635,7 +3915,8 @@ const file_bulkhead_v1_control_proto_rawDesc = "" +
 	"RepairNode\x12\x1e.bulkhead.v1.RepairNodeRequest\x1a\x11.bulkhead.v1.Done\"\x00\x12@\n" +
 	"\rShowIsolation\x12\x15.bulkhead.v1.LeaseRef\x1a\x16.bulkhead.v1.Isolation\"\x00\x12=\n" +
 	"\n" +
-	"ProveLease\x12\x15.bulkhead.v1.LeaseRef\x1a\x16.bulkhead.v1.Isolation\"\x00\x12=\n" +
+	"ProveLease\x12\x15.bulkhead.v1.LeaseRef\x1a\x16.bulkhead.v1.Isolation\"\x00\x12?\n" +
+	"\tFileProbe\x12\x1d.bulkhead.v1.FileProbeRequest\x1a\x11.bulkhead.v1.Done\"\x00\x12=\n" +
 	"\bShowPlan\x12\x1c.bulkhead.v1.ShowPlanRequest\x1a\x11.bulkhead.v1.Plan\"\x00\x12?\n" +
 	"\fReleaseBrake\x12\x1a.bulkhead.v1.ReasonRequest\x1a\x11.bulkhead.v1.Done\"\x00\x127\n" +
 	"\x05Pause\x12\x19.bulkhead.v1.PauseRequest\x1a\x11.bulkhead.v1.Done\"\x00\x128\n" +
@@ -3664,7 +3945,7 @@ func file_bulkhead_v1_control_proto_rawDescGZIP() []byte {
 	return file_bulkhead_v1_control_proto_rawDescData
 }
 
-var file_bulkhead_v1_control_proto_msgTypes = make([]protoimpl.MessageInfo, 55)
+var file_bulkhead_v1_control_proto_msgTypes = make([]protoimpl.MessageInfo, 58)
 var file_bulkhead_v1_control_proto_goTypes = []any{
 	(*FieldError)(nil),            // 0: bulkhead.v1.FieldError
 	(*Done)(nil),                  // 1: bulkhead.v1.Done
@@ -3698,43 +3979,46 @@ var file_bulkhead_v1_control_proto_goTypes = []any{
 	(*AcknowledgeRequest)(nil),    // 29: bulkhead.v1.AcknowledgeRequest
 	(*RepairNodeRequest)(nil),     // 30: bulkhead.v1.RepairNodeRequest
 	(*Isolation)(nil),             // 31: bulkhead.v1.Isolation
-	(*ShowPlanRequest)(nil),       // 32: bulkhead.v1.ShowPlanRequest
-	(*Plan)(nil),                  // 33: bulkhead.v1.Plan
-	(*ReasonRequest)(nil),         // 34: bulkhead.v1.ReasonRequest
-	(*PauseRequest)(nil),          // 35: bulkhead.v1.PauseRequest
-	(*Invoice)(nil),               // 36: bulkhead.v1.Invoice
-	(*Invoices)(nil),              // 37: bulkhead.v1.Invoices
-	(*InvoiceRef)(nil),            // 38: bulkhead.v1.InvoiceRef
-	(*InvoiceDocument)(nil),       // 39: bulkhead.v1.InvoiceDocument
-	(*ExplainInvoiceRequest)(nil), // 40: bulkhead.v1.ExplainInvoiceRequest
-	(*Explanation)(nil),           // 41: bulkhead.v1.Explanation
-	(*TenantRef)(nil),             // 42: bulkhead.v1.TenantRef
-	(*Chunk)(nil),                 // 43: bulkhead.v1.Chunk
-	(*TailLedgerRequest)(nil),     // 44: bulkhead.v1.TailLedgerRequest
-	(*Entry)(nil),                 // 45: bulkhead.v1.Entry
-	(*Checkpoint)(nil),            // 46: bulkhead.v1.Checkpoint
-	(*GetTrustRequest)(nil),       // 47: bulkhead.v1.GetTrustRequest
-	(*Trust)(nil),                 // 48: bulkhead.v1.Trust
-	(*ListKeysRequest)(nil),       // 49: bulkhead.v1.ListKeysRequest
-	(*Key)(nil),                   // 50: bulkhead.v1.Key
-	(*Keys)(nil),                  // 51: bulkhead.v1.Keys
-	(*RotateKeyRequest)(nil),      // 52: bulkhead.v1.RotateKeyRequest
-	nil,                           // 53: bulkhead.v1.Site.NodesByStateEntry
-	nil,                           // 54: bulkhead.v1.HandOver.FilesEntry
+	(*FileProbeRequest)(nil),      // 32: bulkhead.v1.FileProbeRequest
+	(*MountRequest)(nil),          // 33: bulkhead.v1.MountRequest
+	(*Mount)(nil),                 // 34: bulkhead.v1.Mount
+	(*ShowPlanRequest)(nil),       // 35: bulkhead.v1.ShowPlanRequest
+	(*Plan)(nil),                  // 36: bulkhead.v1.Plan
+	(*ReasonRequest)(nil),         // 37: bulkhead.v1.ReasonRequest
+	(*PauseRequest)(nil),          // 38: bulkhead.v1.PauseRequest
+	(*Invoice)(nil),               // 39: bulkhead.v1.Invoice
+	(*Invoices)(nil),              // 40: bulkhead.v1.Invoices
+	(*InvoiceRef)(nil),            // 41: bulkhead.v1.InvoiceRef
+	(*InvoiceDocument)(nil),       // 42: bulkhead.v1.InvoiceDocument
+	(*ExplainInvoiceRequest)(nil), // 43: bulkhead.v1.ExplainInvoiceRequest
+	(*Explanation)(nil),           // 44: bulkhead.v1.Explanation
+	(*TenantRef)(nil),             // 45: bulkhead.v1.TenantRef
+	(*Chunk)(nil),                 // 46: bulkhead.v1.Chunk
+	(*TailLedgerRequest)(nil),     // 47: bulkhead.v1.TailLedgerRequest
+	(*Entry)(nil),                 // 48: bulkhead.v1.Entry
+	(*Checkpoint)(nil),            // 49: bulkhead.v1.Checkpoint
+	(*GetTrustRequest)(nil),       // 50: bulkhead.v1.GetTrustRequest
+	(*Trust)(nil),                 // 51: bulkhead.v1.Trust
+	(*ListKeysRequest)(nil),       // 52: bulkhead.v1.ListKeysRequest
+	(*Key)(nil),                   // 53: bulkhead.v1.Key
+	(*Keys)(nil),                  // 54: bulkhead.v1.Keys
+	(*RotateKeyRequest)(nil),      // 55: bulkhead.v1.RotateKeyRequest
+	nil,                           // 56: bulkhead.v1.Site.NodesByStateEntry
+	nil,                           // 57: bulkhead.v1.HandOver.FilesEntry
 }
 var file_bulkhead_v1_control_proto_depIdxs = []int32{
 	5,  // 0: bulkhead.v1.Site.halls:type_name -> bulkhead.v1.Hall
-	53, // 1: bulkhead.v1.Site.nodes_by_state:type_name -> bulkhead.v1.Site.NodesByStateEntry
+	56, // 1: bulkhead.v1.Site.nodes_by_state:type_name -> bulkhead.v1.Site.NodesByStateEntry
 	10, // 2: bulkhead.v1.Tenants.tenants:type_name -> bulkhead.v1.Tenant
 	15, // 3: bulkhead.v1.Quote.parts:type_name -> bulkhead.v1.QuotePart
 	21, // 4: bulkhead.v1.Lease.replacements:type_name -> bulkhead.v1.Replacement
 	19, // 5: bulkhead.v1.Leases.leases:type_name -> bulkhead.v1.Lease
-	54, // 6: bulkhead.v1.HandOver.files:type_name -> bulkhead.v1.HandOver.FilesEntry
+	57, // 6: bulkhead.v1.HandOver.files:type_name -> bulkhead.v1.HandOver.FilesEntry
 	2,  // 7: bulkhead.v1.ListNodesRequest.page:type_name -> bulkhead.v1.Page
 	25, // 8: bulkhead.v1.Nodes.nodes:type_name -> bulkhead.v1.Node
-	36, // 9: bulkhead.v1.Invoices.invoices:type_name -> bulkhead.v1.Invoice
-	36, // 10: bulkhead.v1.InvoiceDocument.invoice:type_name -> bulkhead.v1.Invoice
-	50, // 11: bulkhead.v1.Keys.keys:type_name -> bulkhead.v1.Key
+	39, // 9: bulkhead.v1.Invoices.invoices:type_name -> bulkhead.v1.Invoice
+	39, // 10: bulkhead.v1.InvoiceDocument.invoice:type_name -> bulkhead.v1.Invoice
+	53, // 11: bulkhead.v1.Keys.keys:type_name -> bulkhead.v1.Key
 	3,  // 12: bulkhead.v1.ControlPlane.ShowSite:input_type -> bulkhead.v1.ShowSiteRequest
 	6,  // 13: bulkhead.v1.ControlPlane.DiffSite:input_type -> bulkhead.v1.SiteTemplate
 	6,  // 14: bulkhead.v1.ControlPlane.ImportSite:input_type -> bulkhead.v1.SiteTemplate
@@ -3748,63 +4032,67 @@ var file_bulkhead_v1_control_proto_depIdxs = []int32{
 	2,  // 22: bulkhead.v1.ControlPlane.ListLeases:input_type -> bulkhead.v1.Page
 	18, // 23: bulkhead.v1.ControlPlane.GetLease:input_type -> bulkhead.v1.LeaseRef
 	18, // 24: bulkhead.v1.ControlPlane.GetHosts:input_type -> bulkhead.v1.LeaseRef
-	23, // 25: bulkhead.v1.ControlPlane.ListNodes:input_type -> bulkhead.v1.ListNodesRequest
-	24, // 26: bulkhead.v1.ControlPlane.GetNode:input_type -> bulkhead.v1.NodeRef
-	27, // 27: bulkhead.v1.ControlPlane.CordonNode:input_type -> bulkhead.v1.CordonNodeRequest
-	28, // 28: bulkhead.v1.ControlPlane.ReplaceNode:input_type -> bulkhead.v1.ReplaceNodeRequest
-	29, // 29: bulkhead.v1.ControlPlane.AcknowledgeReplacement:input_type -> bulkhead.v1.AcknowledgeRequest
-	30, // 30: bulkhead.v1.ControlPlane.RepairNode:input_type -> bulkhead.v1.RepairNodeRequest
-	18, // 31: bulkhead.v1.ControlPlane.ShowIsolation:input_type -> bulkhead.v1.LeaseRef
-	18, // 32: bulkhead.v1.ControlPlane.ProveLease:input_type -> bulkhead.v1.LeaseRef
-	32, // 33: bulkhead.v1.ControlPlane.ShowPlan:input_type -> bulkhead.v1.ShowPlanRequest
-	34, // 34: bulkhead.v1.ControlPlane.ReleaseBrake:input_type -> bulkhead.v1.ReasonRequest
-	35, // 35: bulkhead.v1.ControlPlane.Pause:input_type -> bulkhead.v1.PauseRequest
-	35, // 36: bulkhead.v1.ControlPlane.Resume:input_type -> bulkhead.v1.PauseRequest
-	2,  // 37: bulkhead.v1.ControlPlane.ListInvoices:input_type -> bulkhead.v1.Page
-	38, // 38: bulkhead.v1.ControlPlane.GetInvoice:input_type -> bulkhead.v1.InvoiceRef
-	40, // 39: bulkhead.v1.ControlPlane.ExplainInvoice:input_type -> bulkhead.v1.ExplainInvoiceRequest
-	42, // 40: bulkhead.v1.ControlPlane.WriteBundle:input_type -> bulkhead.v1.TenantRef
-	44, // 41: bulkhead.v1.ControlPlane.TailLedger:input_type -> bulkhead.v1.TailLedgerRequest
-	42, // 42: bulkhead.v1.ControlPlane.GetCheckpoint:input_type -> bulkhead.v1.TenantRef
-	47, // 43: bulkhead.v1.ControlPlane.GetTrust:input_type -> bulkhead.v1.GetTrustRequest
-	49, // 44: bulkhead.v1.ControlPlane.ListKeys:input_type -> bulkhead.v1.ListKeysRequest
-	52, // 45: bulkhead.v1.ControlPlane.RotateKey:input_type -> bulkhead.v1.RotateKeyRequest
-	4,  // 46: bulkhead.v1.ControlPlane.ShowSite:output_type -> bulkhead.v1.Site
-	7,  // 47: bulkhead.v1.ControlPlane.DiffSite:output_type -> bulkhead.v1.SiteChange
-	1,  // 48: bulkhead.v1.ControlPlane.ImportSite:output_type -> bulkhead.v1.Done
-	1,  // 49: bulkhead.v1.ControlPlane.RescheduleHall:output_type -> bulkhead.v1.Done
-	1,  // 50: bulkhead.v1.ControlPlane.RegisterTenant:output_type -> bulkhead.v1.Done
-	11, // 51: bulkhead.v1.ControlPlane.ListTenants:output_type -> bulkhead.v1.Tenants
-	14, // 52: bulkhead.v1.ControlPlane.OfferQuote:output_type -> bulkhead.v1.Quote
-	14, // 53: bulkhead.v1.ControlPlane.ShowQuote:output_type -> bulkhead.v1.Quote
-	1,  // 54: bulkhead.v1.ControlPlane.SignLease:output_type -> bulkhead.v1.Done
-	1,  // 55: bulkhead.v1.ControlPlane.GiveNotice:output_type -> bulkhead.v1.Done
-	20, // 56: bulkhead.v1.ControlPlane.ListLeases:output_type -> bulkhead.v1.Leases
-	19, // 57: bulkhead.v1.ControlPlane.GetLease:output_type -> bulkhead.v1.Lease
-	22, // 58: bulkhead.v1.ControlPlane.GetHosts:output_type -> bulkhead.v1.HandOver
-	26, // 59: bulkhead.v1.ControlPlane.ListNodes:output_type -> bulkhead.v1.Nodes
-	25, // 60: bulkhead.v1.ControlPlane.GetNode:output_type -> bulkhead.v1.Node
-	1,  // 61: bulkhead.v1.ControlPlane.CordonNode:output_type -> bulkhead.v1.Done
-	1,  // 62: bulkhead.v1.ControlPlane.ReplaceNode:output_type -> bulkhead.v1.Done
-	1,  // 63: bulkhead.v1.ControlPlane.AcknowledgeReplacement:output_type -> bulkhead.v1.Done
-	1,  // 64: bulkhead.v1.ControlPlane.RepairNode:output_type -> bulkhead.v1.Done
-	31, // 65: bulkhead.v1.ControlPlane.ShowIsolation:output_type -> bulkhead.v1.Isolation
-	31, // 66: bulkhead.v1.ControlPlane.ProveLease:output_type -> bulkhead.v1.Isolation
-	33, // 67: bulkhead.v1.ControlPlane.ShowPlan:output_type -> bulkhead.v1.Plan
-	1,  // 68: bulkhead.v1.ControlPlane.ReleaseBrake:output_type -> bulkhead.v1.Done
-	1,  // 69: bulkhead.v1.ControlPlane.Pause:output_type -> bulkhead.v1.Done
-	1,  // 70: bulkhead.v1.ControlPlane.Resume:output_type -> bulkhead.v1.Done
-	37, // 71: bulkhead.v1.ControlPlane.ListInvoices:output_type -> bulkhead.v1.Invoices
-	39, // 72: bulkhead.v1.ControlPlane.GetInvoice:output_type -> bulkhead.v1.InvoiceDocument
-	41, // 73: bulkhead.v1.ControlPlane.ExplainInvoice:output_type -> bulkhead.v1.Explanation
-	43, // 74: bulkhead.v1.ControlPlane.WriteBundle:output_type -> bulkhead.v1.Chunk
-	45, // 75: bulkhead.v1.ControlPlane.TailLedger:output_type -> bulkhead.v1.Entry
-	46, // 76: bulkhead.v1.ControlPlane.GetCheckpoint:output_type -> bulkhead.v1.Checkpoint
-	48, // 77: bulkhead.v1.ControlPlane.GetTrust:output_type -> bulkhead.v1.Trust
-	51, // 78: bulkhead.v1.ControlPlane.ListKeys:output_type -> bulkhead.v1.Keys
-	1,  // 79: bulkhead.v1.ControlPlane.RotateKey:output_type -> bulkhead.v1.Done
-	46, // [46:80] is the sub-list for method output_type
-	12, // [12:46] is the sub-list for method input_type
+	33, // 25: bulkhead.v1.ControlPlane.GetMount:input_type -> bulkhead.v1.MountRequest
+	23, // 26: bulkhead.v1.ControlPlane.ListNodes:input_type -> bulkhead.v1.ListNodesRequest
+	24, // 27: bulkhead.v1.ControlPlane.GetNode:input_type -> bulkhead.v1.NodeRef
+	27, // 28: bulkhead.v1.ControlPlane.CordonNode:input_type -> bulkhead.v1.CordonNodeRequest
+	28, // 29: bulkhead.v1.ControlPlane.ReplaceNode:input_type -> bulkhead.v1.ReplaceNodeRequest
+	29, // 30: bulkhead.v1.ControlPlane.AcknowledgeReplacement:input_type -> bulkhead.v1.AcknowledgeRequest
+	30, // 31: bulkhead.v1.ControlPlane.RepairNode:input_type -> bulkhead.v1.RepairNodeRequest
+	18, // 32: bulkhead.v1.ControlPlane.ShowIsolation:input_type -> bulkhead.v1.LeaseRef
+	18, // 33: bulkhead.v1.ControlPlane.ProveLease:input_type -> bulkhead.v1.LeaseRef
+	32, // 34: bulkhead.v1.ControlPlane.FileProbe:input_type -> bulkhead.v1.FileProbeRequest
+	35, // 35: bulkhead.v1.ControlPlane.ShowPlan:input_type -> bulkhead.v1.ShowPlanRequest
+	37, // 36: bulkhead.v1.ControlPlane.ReleaseBrake:input_type -> bulkhead.v1.ReasonRequest
+	38, // 37: bulkhead.v1.ControlPlane.Pause:input_type -> bulkhead.v1.PauseRequest
+	38, // 38: bulkhead.v1.ControlPlane.Resume:input_type -> bulkhead.v1.PauseRequest
+	2,  // 39: bulkhead.v1.ControlPlane.ListInvoices:input_type -> bulkhead.v1.Page
+	41, // 40: bulkhead.v1.ControlPlane.GetInvoice:input_type -> bulkhead.v1.InvoiceRef
+	43, // 41: bulkhead.v1.ControlPlane.ExplainInvoice:input_type -> bulkhead.v1.ExplainInvoiceRequest
+	45, // 42: bulkhead.v1.ControlPlane.WriteBundle:input_type -> bulkhead.v1.TenantRef
+	47, // 43: bulkhead.v1.ControlPlane.TailLedger:input_type -> bulkhead.v1.TailLedgerRequest
+	45, // 44: bulkhead.v1.ControlPlane.GetCheckpoint:input_type -> bulkhead.v1.TenantRef
+	50, // 45: bulkhead.v1.ControlPlane.GetTrust:input_type -> bulkhead.v1.GetTrustRequest
+	52, // 46: bulkhead.v1.ControlPlane.ListKeys:input_type -> bulkhead.v1.ListKeysRequest
+	55, // 47: bulkhead.v1.ControlPlane.RotateKey:input_type -> bulkhead.v1.RotateKeyRequest
+	4,  // 48: bulkhead.v1.ControlPlane.ShowSite:output_type -> bulkhead.v1.Site
+	7,  // 49: bulkhead.v1.ControlPlane.DiffSite:output_type -> bulkhead.v1.SiteChange
+	1,  // 50: bulkhead.v1.ControlPlane.ImportSite:output_type -> bulkhead.v1.Done
+	1,  // 51: bulkhead.v1.ControlPlane.RescheduleHall:output_type -> bulkhead.v1.Done
+	1,  // 52: bulkhead.v1.ControlPlane.RegisterTenant:output_type -> bulkhead.v1.Done
+	11, // 53: bulkhead.v1.ControlPlane.ListTenants:output_type -> bulkhead.v1.Tenants
+	14, // 54: bulkhead.v1.ControlPlane.OfferQuote:output_type -> bulkhead.v1.Quote
+	14, // 55: bulkhead.v1.ControlPlane.ShowQuote:output_type -> bulkhead.v1.Quote
+	1,  // 56: bulkhead.v1.ControlPlane.SignLease:output_type -> bulkhead.v1.Done
+	1,  // 57: bulkhead.v1.ControlPlane.GiveNotice:output_type -> bulkhead.v1.Done
+	20, // 58: bulkhead.v1.ControlPlane.ListLeases:output_type -> bulkhead.v1.Leases
+	19, // 59: bulkhead.v1.ControlPlane.GetLease:output_type -> bulkhead.v1.Lease
+	22, // 60: bulkhead.v1.ControlPlane.GetHosts:output_type -> bulkhead.v1.HandOver
+	34, // 61: bulkhead.v1.ControlPlane.GetMount:output_type -> bulkhead.v1.Mount
+	26, // 62: bulkhead.v1.ControlPlane.ListNodes:output_type -> bulkhead.v1.Nodes
+	25, // 63: bulkhead.v1.ControlPlane.GetNode:output_type -> bulkhead.v1.Node
+	1,  // 64: bulkhead.v1.ControlPlane.CordonNode:output_type -> bulkhead.v1.Done
+	1,  // 65: bulkhead.v1.ControlPlane.ReplaceNode:output_type -> bulkhead.v1.Done
+	1,  // 66: bulkhead.v1.ControlPlane.AcknowledgeReplacement:output_type -> bulkhead.v1.Done
+	1,  // 67: bulkhead.v1.ControlPlane.RepairNode:output_type -> bulkhead.v1.Done
+	31, // 68: bulkhead.v1.ControlPlane.ShowIsolation:output_type -> bulkhead.v1.Isolation
+	31, // 69: bulkhead.v1.ControlPlane.ProveLease:output_type -> bulkhead.v1.Isolation
+	1,  // 70: bulkhead.v1.ControlPlane.FileProbe:output_type -> bulkhead.v1.Done
+	36, // 71: bulkhead.v1.ControlPlane.ShowPlan:output_type -> bulkhead.v1.Plan
+	1,  // 72: bulkhead.v1.ControlPlane.ReleaseBrake:output_type -> bulkhead.v1.Done
+	1,  // 73: bulkhead.v1.ControlPlane.Pause:output_type -> bulkhead.v1.Done
+	1,  // 74: bulkhead.v1.ControlPlane.Resume:output_type -> bulkhead.v1.Done
+	40, // 75: bulkhead.v1.ControlPlane.ListInvoices:output_type -> bulkhead.v1.Invoices
+	42, // 76: bulkhead.v1.ControlPlane.GetInvoice:output_type -> bulkhead.v1.InvoiceDocument
+	44, // 77: bulkhead.v1.ControlPlane.ExplainInvoice:output_type -> bulkhead.v1.Explanation
+	46, // 78: bulkhead.v1.ControlPlane.WriteBundle:output_type -> bulkhead.v1.Chunk
+	48, // 79: bulkhead.v1.ControlPlane.TailLedger:output_type -> bulkhead.v1.Entry
+	49, // 80: bulkhead.v1.ControlPlane.GetCheckpoint:output_type -> bulkhead.v1.Checkpoint
+	51, // 81: bulkhead.v1.ControlPlane.GetTrust:output_type -> bulkhead.v1.Trust
+	54, // 82: bulkhead.v1.ControlPlane.ListKeys:output_type -> bulkhead.v1.Keys
+	1,  // 83: bulkhead.v1.ControlPlane.RotateKey:output_type -> bulkhead.v1.Done
+	48, // [48:84] is the sub-list for method output_type
+	12, // [12:48] is the sub-list for method input_type
 	12, // [12:12] is the sub-list for extension type_name
 	12, // [12:12] is the sub-list for extension extendee
 	0,  // [0:12] is the sub-list for field type_name
@@ -3815,13 +4103,15 @@ func file_bulkhead_v1_control_proto_init() {
 	if File_bulkhead_v1_control_proto != nil {
 		return
 	}
+	file_bulkhead_v1_control_proto_msgTypes[27].OneofWrappers = []any{}
+	file_bulkhead_v1_control_proto_msgTypes[30].OneofWrappers = []any{}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_bulkhead_v1_control_proto_rawDesc), len(file_bulkhead_v1_control_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   55,
+			NumMessages:   58,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -27,6 +27,7 @@ type Owner struct {
 	Site       string
 	Statement  claim.Signer
 	Invoice    claim.Signer
+	Probe      claim.Signer // the tenant's own
 	checkpoint note.Signer
 	verifier   string
 }
@@ -50,7 +51,7 @@ func NewOwner(site, seed string) *Owner {
 	secret := fmt.Sprintf("PRIVATE+KEY+%s+%08x+%s", site, v.KeyHash(), base64.StdEncoding.EncodeToString(append([]byte{1}, k.Seed()...)))
 	s, err := note.NewSigner(secret)
 	must(err)
-	return &Owner{Site: site, Statement: signer("statement"), Invoice: signer("invoice"), checkpoint: s, verifier: verifier}
+	return &Owner{Site: site, Statement: signer("statement"), Invoice: signer("invoice"), Probe: signer("probe"), checkpoint: s, verifier: verifier}
 }
 
 // Policy is a policy of a tenant that accepts simulated evidence by this owner.
@@ -65,6 +66,7 @@ func (o *Owner) Policy(tenant string) *bundle.Policy {
 			{Purpose: bundle.PurposeCheckpoint, Public: o.verifier},
 			{Purpose: bundle.PurposeStatement, ID: o.Statement.KeyID, Public: public(o.Statement)},
 			{Purpose: bundle.PurposeInvoice, ID: o.Invoice.KeyID, Public: public(o.Invoice)},
+			{Purpose: bundle.PurposeProbe, ID: o.Probe.KeyID, Public: public(o.Probe)},
 		},
 		Minimum: bundle.Minimum{Turnover: claim.SimulatedGrade, Fence: claim.SimulatedGrade, Isolation: claim.SimulatedGrade},
 	}

@@ -367,6 +367,7 @@ func Whole(o *Owner) *Story {
 	s.Unread(s.Slots[0].SU, 2)
 	s.Wait(24 * time.Hour)
 	s.Stray("maintenance")
+	s.Probe(s.Slots[0], nil)
 	was := s.Slots[2]
 	s.Swap(was)
 	s.Wait(time.Minute)

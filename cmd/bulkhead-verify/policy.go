@@ -95,7 +95,7 @@ type policyShow struct {
 
 // Run checks a policy and says in words what it accepts.
 func (c *policyShow) Run(stdout io.Writer) error {
-	policy, err := readPolicy(c.Policy)
+	policy, err := bundle.ReadPolicy(c.Policy)
 	if err != nil {
 		return err
 	}

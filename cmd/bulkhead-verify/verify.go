@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
 
 	"bulkhead/bundle"
 )
@@ -18,50 +17,12 @@ type verifyCommand struct {
 
 // Run verifies a bundle and prints the report.
 func (c *verifyCommand) Run(stdout io.Writer, stderr errorWriter) error {
-	policy, err := readPolicy(c.Policy)
-	if err != nil {
-		return err
-	}
-	var options bundle.Options
-	if c.Since != "" {
-		if options.Since, err = os.ReadFile(c.Since); err != nil {
-			return err
-		}
-	}
-	file, err := os.Open(c.Bundle)
-	if err != nil {
-		return err
-	}
-	defer file.Close()
-	info, err := file.Stat()
-	if err != nil {
-		return err
-	}
-	report, err := bundle.Verify(file, info.Size(), policy, options)
-	if report == nil {
-		fmt.Fprintf(stderr, "bulkhead-verify: REJECTED: %v\n", err)
-		return rejected
-	}
-	write := report.WriteText
-	if c.Output == "json" {
-		write = report.WriteJSON
-	}
-	if printed := write(stdout); printed != nil {
-		return printed
-	}
-	if errors.Is(err, bundle.ErrRejected) || !report.Proven {
-		fmt.Fprintf(stderr, "bulkhead-verify: REJECTED: %s\n", report.Rejected[0])
+	err := bundle.VerifyFile(stdout, c.Bundle, c.Policy, c.Since, c.Output == "json")
+	if errors.Is(err, bundle.ErrRejected) {
+		fmt.Fprintln(stderr, "bulkhead-verify:", err)
 		return rejected
 	}
 	return err
-}
-
-func readPolicy(path string) (*bundle.Policy, error) {
-	data, err := os.ReadFile(path)
-	if err != nil {
-		return nil, err
-	}
-	return bundle.ParsePolicy(path, data)
 }
 
 type listChecks struct{}

@@ -68,10 +68,10 @@ Example:
 
 // Run verifies the backup, copies it, and verifies the copy.
 func (c *restoreCommand) Run(ctx context.Context) error {
-	if err := c.From.existing(); err != nil {
-		return fmt.Errorf("--from: %w", err)
+	if err := c.From.existingAs("--from"); err != nil {
+		return err
 	}
-	if _, err := verifyDir(ctx, c.From, nil); err != nil {
+	if _, err := verifyDir(ctx, c.From); err != nil {
 		return fmt.Errorf("--from %s: not restored: %w", c.From, err)
 	}
 	if err := emptyDir("--data", c.Data); err != nil {
@@ -92,7 +92,7 @@ func (c *restoreCommand) Run(ctx context.Context) error {
 }
 
 func reportCopy(ctx context.Context, f format, what string, d dataDir) error {
-	found, err := verifyDir(ctx, d, nil)
+	found, err := verifyDir(ctx, d)
 	if err != nil {
 		return fmt.Errorf("the copy in %s is not good: %w", d, err)
 	}

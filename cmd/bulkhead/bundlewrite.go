@@ -2,7 +2,10 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 
@@ -15,13 +18,32 @@ type bundleWrite struct {
 	Tenant string `placeholder:"ID" help:"Whose. A tenant's own token needs none."`
 	Out    string `required:"" placeholder:"FILE" help:"File to write."`
 	client
+	format
 }
 
 // Help is the example.
 func (bundleWrite) Help() string {
-	return `Example:
+	return `An auditor writes any tenant's; a tenant's own token writes its own.
 
-    bulkhead bundle write --tenant acme --out acme.bundle`
+Examples:
+
+    bulkhead bundle write --token-file acme.token --out acme.bundle
+    bulkhead bundle write --token-file auditor.token --tenant acme --out acme.bundle`
+}
+
+// cause leaves the name of a file out of an error that names it otherwise.
+func cause(err error) error {
+	var of *fs.PathError
+	if errors.As(err, &of) {
+		return of.Err
+	}
+	return err
+}
+
+// written is a file that a verb made.
+type written struct {
+	File  string `json:"file"`
+	Bytes int    `json:"bytes"`
 }
 
 // Run writes a bundle. A file appears only when it is whole.
@@ -37,7 +59,7 @@ func (c *bundleWrite) Run(ctx context.Context) error {
 	defer stream.Close()
 	partial, err := os.CreateTemp(filepath.Dir(c.Out), ".bundle-*")
 	if err != nil {
-		return err
+		return fmt.Errorf("--out %s: %w", c.Out, cause(err))
 	}
 	defer os.Remove(partial.Name())
 	defer partial.Close()
@@ -50,6 +72,9 @@ func (c *bundleWrite) Run(ctx context.Context) error {
 		size += n
 	}
 	if err := stream.Err(); err != nil {
+		if c.Tenant == "" && connect.CodeOf(err) == connect.CodeInvalidArgument {
+			return usagef("--tenant ID: this token is the owner's: say whose bundle")
+		}
 		return err
 	}
 	if err := partial.Close(); err != nil {
@@ -58,6 +83,5 @@ func (c *bundleWrite) Run(ctx context.Context) error {
 	if err := os.Rename(partial.Name(), c.Out); err != nil {
 		return err
 	}
-	_, err = fmt.Fprintf(stdout, "%s: %d bytes\n", c.Out, size)
-	return err
+	return c.print(written{File: c.Out, Bytes: size}, func(w io.Writer) { fmt.Fprintf(w, "%s: %d bytes\n", c.Out, size) })
 }

@@ -48,6 +48,25 @@ func pages(one func(*v1.Page) (next string, more bool, err error)) error {
 	}
 }
 
+// answer is a page of resources.
+type answer[A any] interface {
+	*A
+	GetNextPageToken() string
+}
+
+// collect calls a method for page after page and takes the resources of each.
+func collect[A any, P answer[A], T any](ctx context.Context, c *client, method func(bulkheadv1connect.ControlPlaneClient, context.Context, *connect.Request[v1.Page]) (*connect.Response[A], error), of func(P) []T) (all []T, err error) {
+	err = pages(func(p *v1.Page) (string, bool, error) {
+		a, err := ask(ctx, c, method, p)
+		if err != nil {
+			return "", false, err
+		}
+		all = append(all, of(a)...)
+		return P(a).GetNextPageToken(), true, nil
+	})
+	return all, err
+}
+
 // done prints the answer to a change.
 func (f format) done(what string, d *v1.Done, err error) error {
 	if err != nil {

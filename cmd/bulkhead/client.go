@@ -91,6 +91,9 @@ func explain(err error) error {
 	message := refused.Message()
 	switch refused.Code() {
 	case connect.CodeUnavailable:
+		if connect.IsWireError(refused) {
+			return fmt.Errorf("the server can't do that now: %s", message)
+		}
 		return fmt.Errorf("the server does not answer (%s): is bulkhead serve running, and is --server (BULKHEAD_SERVER) its address?", message)
 	case connect.CodeUnauthenticated:
 		return fmt.Errorf("the server does not know this token (%s): see --token-file, and bulkhead token create", message)
@@ -98,6 +101,15 @@ func explain(err error) error {
 		return fmt.Errorf("this token may not do that: %s", message)
 	case connect.CodeCanceled:
 		return context.Canceled
+	}
+	// The API names its own fields; here the same things have other names.
+	for field, flag := range map[string]string{"command_id": "--request-id", "tenant_signature": "--tenant-signature"} {
+		if rest, ok := strings.CutPrefix(message, field+": "); ok {
+			message = flag + ": " + rest
+		}
+	}
+	if refused.Code() == connect.CodeNotFound {
+		message += ", or none that this token may see"
 	}
 	return errors.New(message)
 }

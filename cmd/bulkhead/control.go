@@ -11,7 +11,7 @@ import (
 
 type isolationCommand struct {
 	Show  isolationShow  `cmd:"" help:"Show what is proven, red or unknown now."`
-	Prove isolationProve `cmd:"" help:"Prove a lease anew from read-back, and record the signed certificate."`
+	Prove isolationProve `cmd:"" help:"Judge a lease anew from what was last read back. Nothing is recorded: the loop does that."`
 }
 
 type isolationShow struct {
@@ -35,7 +35,9 @@ type isolationProve struct {
 
 // Help is the example.
 func (isolationProve) Help() string {
-	return `Exit code 1 says that the isolation of the lease is not proven now.
+	return `Exit code 1 says that the isolation of the lease is not proven now. The loop
+records a verdict, with a signed certificate, where something has changed: the
+certificate that is shown is the newest of those.
 
 Example:
 
@@ -120,7 +122,7 @@ func (c *isolationShow) Run(ctx context.Context) error {
 	}
 	found := make([]*v1.Isolation, 0, len(ids))
 	for _, id := range ids {
-		i, err := ask(ctx, &c.client, bulkheadv1connect.ControlPlaneClient.ShowIsolation, &v1.LeaseRef{Lease: id})
+		i, err := isolationNow(ctx, &c.client, id)
 		if err != nil {
 			return err
 		}
@@ -133,6 +135,12 @@ func (c *isolationShow) Run(ctx context.Context) error {
 		return c.print(found[0], func(w io.Writer) { isolationTable(w, found) })
 	}
 	return c.print(nil, func(w io.Writer) { isolationTable(w, found) })
+}
+
+// isolationNow is the verdict over what can be read now, which the newest
+// recorded one says nothing about.
+func isolationNow(ctx context.Context, c *client, lease string) (*v1.Isolation, error) {
+	return ask(ctx, c, bulkheadv1connect.ControlPlaneClient.ShowIsolation, &v1.LeaseRef{Lease: lease})
 }
 
 func isolationTable(w io.Writer, found []*v1.Isolation) {

@@ -14,6 +14,16 @@ type demoCommand struct {
 	Out  string `default:"demo" type:"path" help:"Folder for everything that it makes. An earlier demonstration's is emptied; any other must be empty."`
 }
 
+// Help is the example.
+func (demoCommand) Help() string {
+	return `Everything in it is simulated, and says so. What it leaves in the folder is told
+at its end.
+
+Example:
+
+    bulkhead demo --size tiny --out /tmp/demo`
+}
+
 // Run tells the story.
 func (c *demoCommand) Run(ctx context.Context) error {
 	// Nearly everything that a demonstration allocates is short-lived evidence:

@@ -2,12 +2,15 @@ package main
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 
 	v1 "bulkhead/api/bulkheadv1"
 	"bulkhead/api/bulkheadv1/bulkheadv1connect"
+	"bulkhead/meter"
 )
 
 type invoiceCommand struct {
@@ -44,7 +47,7 @@ func (invoiceShow) Help() string {
 
 type invoiceExplain struct {
 	Number string `arg:"" help:"Number of the invoice."`
-	Line   string `placeholder:"ID" help:"Only this line."`
+	Line   string `placeholder:"ID" help:"Only this line, by its name in the invoice."`
 	client
 	format
 }
@@ -53,29 +56,18 @@ type invoiceExplain struct {
 func (invoiceExplain) Help() string {
 	return `Example:
 
-    bulkhead invoice explain acme-0001 --line 3`
+    bulkhead invoice explain acme-0001 --line usage/t1`
 }
 
 // Run lists.
 func (c *invoiceList) Run(ctx context.Context) error {
-	all := &v1.Invoices{}
-	err := pages(func(p *v1.Page) (string, bool, error) {
-		a, err := ask(ctx, &c.client, bulkheadv1connect.ControlPlaneClient.ListInvoices, p)
-		if err != nil {
-			return "", false, err
-		}
-		for _, i := range a.Invoices {
-			if c.Tenant == "" || i.Tenant == c.Tenant {
-				all.Invoices = append(all.Invoices, i)
-			}
-		}
-		return a.NextPageToken, true, nil
-	})
+	found, err := collect(ctx, &c.client, bulkheadv1connect.ControlPlaneClient.ListInvoices, (*v1.Invoices).GetInvoices)
 	if err != nil {
 		return err
 	}
+	all := &v1.Invoices{Invoices: slices.DeleteFunc(found, func(i *v1.Invoice) bool { return c.Tenant != "" && i.Tenant != c.Tenant })}
 	return c.print(all, func(w io.Writer) {
-		row(w, "INVOICE", "TENANT", "CONTRACT", "FROM", "TO", "TOTAL", "")
+		row(w, "INVOICE", "TENANT", "CONTRACT", "FROM", "TO", "TOTAL", "CURRENCY")
 		for _, i := range all.Invoices {
 			row(w, i.Number, i.Tenant, i.Contract, i.From, i.To, i.Total, i.Currency)
 		}
@@ -96,11 +88,40 @@ func (c *invoiceShow) Run(ctx context.Context) error {
 	return err
 }
 
-// Run explains.
+// Run explains one line, or all.
 func (c *invoiceExplain) Run(ctx context.Context) error {
-	e, err := ask(ctx, &c.client, bulkheadv1connect.ControlPlaneClient.ExplainInvoice, &v1.ExplainInvoiceRequest{Number: c.Number, Line: c.Line})
-	if err != nil {
-		return err
+	lines := []string{c.Line}
+	if c.Line == "" {
+		var err error
+		if lines, err = c.lines(ctx); err != nil {
+			return err
+		}
 	}
-	return c.print(e, func(w io.Writer) { fmt.Fprintln(w, strings.TrimRight(e.Text, "\n")) })
+	var texts []string
+	for _, line := range lines {
+		e, err := ask(ctx, &c.client, bulkheadv1connect.ControlPlaneClient.ExplainInvoice, &v1.ExplainInvoiceRequest{Number: c.Number, Line: line})
+		if err != nil {
+			return err
+		}
+		texts = append(texts, strings.TrimRight(e.Text, "\n"))
+	}
+	all := &v1.Explanation{Text: strings.Join(texts, "\n\n")}
+	return c.print(all, func(w io.Writer) { fmt.Fprintln(w, all.Text) })
+}
+
+// lines are the names of an invoice's lines.
+func (c *invoiceExplain) lines(ctx context.Context) ([]string, error) {
+	i, err := ask(ctx, &c.client, bulkheadv1connect.ControlPlaneClient.GetInvoice, &v1.InvoiceRef{Number: c.Number})
+	if err != nil {
+		return nil, err
+	}
+	var invoice meter.Invoice
+	if err := json.Unmarshal([]byte(i.Json), &invoice); err != nil {
+		return nil, fmt.Errorf("invoice %s: %w", c.Number, err)
+	}
+	var names []string
+	for _, line := range invoice.Lines {
+		names = append(names, line.ID)
+	}
+	return names, nil
 }

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"bulkhead/book"
+	"bulkhead/claim"
 	"bulkhead/keystore"
 	"bulkhead/ledger/sqlite"
 	"bulkhead/run"
@@ -97,16 +98,17 @@ func (c *keyRotate) Run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	k, err := keys.Rotate(c.Purpose, time.Now())
+	clock, err := rotationClock(ctx, log)
 	if err != nil {
 		return err
 	}
-	published, err := c.Data.published(keys)
+	k, err := keys.Rotate(c.Purpose, clock.Now())
 	if err != nil {
 		return err
 	}
+	published := c.Data.published(keys)
 	// Opening a plane records the keys in use.
-	plane, err := run.Open(ctx, run.Config{Log: log, Signers: keys, Published: published, Clock: run.WallClock{}, Writer: c.By, Observe: true})
+	plane, err := run.Open(ctx, run.Config{Log: log, Signers: keys, Published: published, Clock: clock, Writer: c.By, Observe: true})
 	if err != nil {
 		return fmt.Errorf("the key was made, and the ledger could not record it (the next start does): %w", err)
 	}
@@ -120,9 +122,28 @@ func (c *keyRotate) Run(ctx context.Context) error {
 	})
 }
 
+// rotationClock dates a rotation: by the machine's clock, and on a simulated
+// site, whose days may pass faster, no earlier than its ledger's last entry.
+// Elsewhere a clock that is behind is wrong, and no key is made by it.
+func rotationClock(ctx context.Context, log *sqlite.Log) (run.Clock, error) {
+	state, err := foldLog(ctx, log, everything)
+	if err != nil {
+		return nil, err
+	}
+	now := time.Now().UTC()
+	switch {
+	case !now.Before(state.Time):
+		return run.WallClock{}, nil
+	case state.Site != nil && state.Site.Origin == claim.Simulated:
+		return run.NewVirtualClock(state.Time), nil
+	}
+	return nil, fmt.Errorf("this machine's clock says %s, and the ledger's last entry is of %s: set the clock right first; no key was made", now.Format(time.RFC3339), state.Time.Format(time.RFC3339))
+}
+
 type keyTrust struct {
 	dataFlag
 	File string `arg:"" help:"Trust file to write."`
+	format
 }
 
 // Help is the example.
@@ -146,7 +167,7 @@ func (c *keyTrust) Run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	state, err := foldLog(ctx, log)
+	state, err := foldLog(ctx, log, everything)
 	if err != nil {
 		return err
 	}
@@ -155,10 +176,9 @@ func (c *keyTrust) Run(ctx context.Context) error {
 		return err
 	}
 	if err := os.WriteFile(c.File, encoded, 0o644); err != nil {
-		return err
+		return fmt.Errorf("FILE %s: %w", c.File, cause(err))
 	}
-	fmt.Fprintln(stdout, "written:", c.File)
-	return nil
+	return c.print(written{File: c.File, Bytes: len(encoded)}, func(w io.Writer) { fmt.Fprintln(w, "written:", c.File) })
 }
 
 func trustOf(state *book.State, keys *keystore.Store) ([]byte, error) {

@@ -24,8 +24,14 @@ type leaseCommand struct {
 	Hosts  leaseHosts  `cmd:"" help:"Print or write what the tenant gets of a lease: hosts, topology, labels, ssh configuration."`
 }
 
+// documentFlag is the flag of every verb that signs.
+type documentFlag struct {
+	TenantSignature string `placeholder:"sha256:DIGEST" help:"For the owner's finance, where the owner has offered: digest of the document that the tenant has signed. Without it an administrator of the tenant signs."`
+}
+
 type leaseSign struct {
 	Quote string `arg:"" help:"Id of the quote."`
+	documentFlag
 	requestFlag
 	client
 	format
@@ -33,15 +39,20 @@ type leaseSign struct {
 
 // Help is the example.
 func (leaseSign) Help() string {
-	return `Example:
+	return `Both parties agree to a contract: one offers it, the other signs. An offer of the
+owner's is signed by an administrator of the tenant, a tenant's by finance.
 
-    bulkhead lease sign first-v1`
+Examples:
+
+    bulkhead lease sign first-v1 --token-file acme-administrator.token
+    bulkhead lease sign first-v1 --token-file finance.token --tenant-signature sha256:$DIGEST`
 }
 
 type leaseAmend struct {
 	File     string        `arg:"" help:"Contract file with the next version."`
 	ID       string        `name:"id" placeholder:"ID" help:"Id of the quote in between. Default: contract id and version."`
 	Validity time.Duration `placeholder:"DURATION" help:"How long the quote is held if signing fails."`
+	documentFlag
 	requestFlag
 	client
 	format
@@ -49,11 +60,12 @@ type leaseAmend struct {
 
 // Help is the example.
 func (leaseAmend) Help() string {
-	return `Same as quote and lease sign, one after the other.
+	return `Same as quote and lease sign, one after the other, by finance with the document
+that the tenant has signed.
 
 Example:
 
-    bulkhead lease amend first-v2.yaml`
+    bulkhead lease amend first-v2.yaml --tenant-signature sha256:$DIGEST`
 }
 
 type leaseNotice struct {
@@ -116,7 +128,7 @@ Examples:
 
 // Run signs.
 func (c *leaseSign) Run(ctx context.Context) error {
-	d, err := ask(ctx, &c.client, bulkheadv1connect.ControlPlaneClient.SignLease, &v1.SignLeaseRequest{CommandId: c.id(), Quote: c.Quote})
+	d, err := ask(ctx, &c.client, bulkheadv1connect.ControlPlaneClient.SignLease, &v1.SignLeaseRequest{CommandId: c.id(), Quote: c.Quote, TenantSignature: c.TenantSignature})
 	return c.done("quote "+c.Quote+" signed", d, err)
 }
 
@@ -126,7 +138,7 @@ func (c *leaseAmend) Run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	d, err := ask(ctx, &c.client, bulkheadv1connect.ControlPlaneClient.SignLease, &v1.SignLeaseRequest{CommandId: c.id(), Quote: q.Id})
+	d, err := ask(ctx, &c.client, bulkheadv1connect.ControlPlaneClient.SignLease, &v1.SignLeaseRequest{CommandId: c.id(), Quote: q.Id, TenantSignature: c.TenantSignature})
 	if err != nil {
 		return fmt.Errorf("quote %s is held until %s and was not signed: %w", q.Id, q.Expires, err)
 	}
@@ -139,40 +151,60 @@ func (c *leaseNotice) Run(ctx context.Context) error {
 	return c.done("notice of contract "+c.Contract, d, err)
 }
 
-// Run lists.
+// Run lists. Of a lease with a recorded verdict the one that counts is that over
+// what can be read now.
 func (c *leaseList) Run(ctx context.Context) error {
 	all, err := leases(ctx, &c.client, c.Tenant)
 	if err != nil {
 		return err
 	}
+	for _, l := range all.Leases {
+		if _, err := refresh(ctx, &c.client, l); err != nil {
+			return err
+		}
+	}
 	return c.print(all, func(w io.Writer) {
 		row(w, "LEASE", "TENANT", "STATE", "SLOTS", "UP", "KIND", "FABRIC", "ISOLATION", "BEGIN", "END")
 		for _, l := range all.Leases {
-			row(w, l.Id, l.Tenant, l.State, l.DesiredSlots, l.ObservedUp, l.Kind, l.Fabric, l.Isolation, l.Begin, l.End)
+			row(w, l.Id, l.Tenant, l.State, l.DesiredSlots, l.ObservedUp, l.Kind, l.Fabric, l.Isolation, day(l.Begin), day(l.End))
 		}
 	})
 }
 
+// refresh replaces the newest recorded verdict by the one over what can be read
+// now, and says how the two compare. A lease without a verdict has none.
+func refresh(ctx context.Context, c *client, l *v1.Lease) (said string, err error) {
+	recorded := l.Isolation
+	if recorded == "" {
+		return "no verdict yet", nil
+	}
+	now, err := isolationNow(ctx, c, l.Id)
+	if err != nil {
+		return "", err
+	}
+	l.Isolation = now.Verdict
+	said = now.Verdict + " now"
+	if now.Red+now.Unknown > 0 {
+		said += fmt.Sprintf(" (of %d ports %d red, %d unknown)", now.Ports, now.Red, now.Unknown)
+	}
+	return fmt.Sprintf("%s; %s when it was last recorded (epoch %d)", said, recorded, l.Generation), nil
+}
+
+// day shortens a time at midnight UTC to its date, and leaves any other.
+func day(at string) string { return strings.TrimSuffix(at, "T00:00:00Z") }
+
 func leases(ctx context.Context, c *client, tenant string) (*v1.Leases, error) {
-	all := &v1.Leases{}
-	err := pages(func(p *v1.Page) (string, bool, error) {
-		a, err := ask(ctx, c, bulkheadv1connect.ControlPlaneClient.ListLeases, p)
-		if err != nil {
-			return "", false, err
-		}
-		for _, l := range a.Leases {
-			if tenant == "" || l.Tenant == tenant {
-				all.Leases = append(all.Leases, l)
-			}
-		}
-		return a.NextPageToken, true, nil
-	})
-	return all, err
+	found, err := collect(ctx, c, bulkheadv1connect.ControlPlaneClient.ListLeases, (*v1.Leases).GetLeases)
+	return &v1.Leases{Leases: slices.DeleteFunc(found, func(l *v1.Lease) bool { return tenant != "" && l.Tenant != tenant })}, err
 }
 
 // Run shows.
 func (c *leaseShow) Run(ctx context.Context) error {
 	l, err := ask(ctx, &c.client, bulkheadv1connect.ControlPlaneClient.GetLease, &v1.LeaseRef{Lease: c.Lease})
+	if err != nil {
+		return err
+	}
+	isolation, err := refresh(ctx, &c.client, l)
 	if err != nil {
 		return err
 	}
@@ -184,7 +216,13 @@ func (c *leaseShow) Run(ctx context.Context) error {
 		row(w, "term", l.Begin+" to "+l.End)
 		row(w, "state", l.State)
 		row(w, "slots", fmt.Sprintf("%d desired, %d delivered, %d up", l.DesiredSlots, l.Delivered, l.ObservedUp))
-		row(w, "isolation", fmt.Sprintf("%s (epoch %d)", orDash(l.Isolation), l.Generation))
+		row(w, "isolation", isolation)
+		if l.State == "bound" {
+			row(w, "next", "its nodes are cleaned and labelled, and handed over from "+l.Begin+" on: bulkhead node list --lease "+l.Id)
+		}
+		for i, agreed := range l.Signed {
+			row(w, []string{"signed", ""}[min(i, 1)], agreed)
+		}
 		for _, r := range l.Replacements {
 			row(w, "replacement", fmt.Sprintf("slot %d: %s proposed for %s, answer until %s (bulkhead node replace %s %d --accept)", r.Slot, r.Node, r.Was, r.Deadline, l.Id, r.Slot))
 		}
@@ -226,6 +264,9 @@ func (c *leaseHosts) Run(ctx context.Context) error {
 		if c.Output == "json" {
 			name = "hosts.json"
 		}
+	}
+	if h.Files["hosts.txt"] == "" {
+		fmt.Fprintf(os.Stderr, "bulkhead: no slot of %s has been delivered yet, so no host is in it; see bulkhead lease show %s\n", c.Lease, c.Lease)
 	}
 	text, ok := h.Files[name]
 	if !ok {

@@ -5,13 +5,12 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"os"
 	"slices"
 	"time"
 
-	"bulkhead/book"
 	"bulkhead/claim"
 	"bulkhead/ledger"
-	"bulkhead/run"
 )
 
 type ledgerCommand struct {
@@ -42,18 +41,16 @@ type verified struct {
 
 // Run verifies.
 func (c *ledgerVerify) Run(ctx context.Context) error {
+	found, err := verifyDir(ctx, c.Data)
+	if err != nil {
+		return err
+	}
 	log, err := c.Data.reader()
 	if err != nil {
 		return err
 	}
 	defer log.Close()
-	state, bodies := book.New(), run.BodiesOf(log)
-	found, err := verifyDir(ctx, c.Data, func(e *ledger.Entry) error {
-		if err := book.Apply(state, e, bodies); err != nil {
-			return fmt.Errorf("entry %d (%s): %w", e.Seq, e.Kind, err)
-		}
-		return nil
-	})
+	state, err := foldLog(ctx, log, found.Entries) // a server may have added more
 	if err != nil {
 		return err
 	}
@@ -135,6 +132,7 @@ func (c *ledgerTail) Run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	c.noteNone(newest)
 	if err := c.show(newest); err != nil || !c.Follow {
 		return err
 	}
@@ -185,6 +183,13 @@ func (c *ledgerTail) collect(ctx context.Context, log ledger.Log, from uint64) (
 		newest = append(newest, lineOf(&e))
 	}
 	return newest, nil
+}
+
+// noteNone tells a mistyped scope or kind from a ledger in which nothing has happened.
+func (c *ledgerTail) noteNone(newest []entryLine) {
+	if len(newest) == 0 {
+		fmt.Fprintln(os.Stderr, "bulkhead: no such entry; a scope is site or tenant/ID, a kind such as lease.bound/1")
+	}
 }
 
 // show prints entries: one line each, so that what follows can be appended.

@@ -43,12 +43,18 @@ type grammar struct {
 	Version versionCommand `cmd:"" help:"Print the version." group:"Begin"`
 }
 
-type versionCommand struct{}
+type versionCommand struct{ format }
+
+// Help is the example.
+func (versionCommand) Help() string {
+	return `Example:
+
+    bulkhead version`
+}
 
 // Run prints the version.
-func (versionCommand) Run() error {
-	_, err := fmt.Fprintln(stdout, "bulkhead", version)
-	return err
+func (c *versionCommand) Run() error {
+	return c.print(map[string]string{"version": version}, func(w io.Writer) { fmt.Fprintln(w, "bulkhead", version) })
 }
 
 // Exit codes: 0 done, 1 refused or failed, 2 the command line is wrong.
@@ -85,6 +91,9 @@ func command(args []string, stderr io.Writer) (code int) {
 		kong.ConfigureHelp(kong.HelpOptions{Compact: true, NoExpandSubcommands: true}))
 	if err != nil {
 		panic(err)
+	}
+	if len(args) == 0 {
+		args = []string{"--help"}
 	}
 	parsed, err := parser.Parse(args)
 	if err != nil {

@@ -79,6 +79,7 @@ type nodeReplace struct {
 // Help is the example.
 func (nodeReplace) Help() string {
 	return `The loop proposes a replacement when a leased node fails; the slot keeps its number.
+A healthy node is replaced only when it has been cordoned.
 
 Example:
 

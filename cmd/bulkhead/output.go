@@ -61,7 +61,7 @@ func row(w io.Writer, cells ...any) {
 			fmt.Fprint(w, "\t")
 		}
 		text := strings.ReplaceAll(fmt.Sprint(c), "\n", " ")
-		if text == "" {
+		if text == "" && i > 0 { // a line without a name goes on with the one before
 			text = "-"
 		}
 		fmt.Fprint(w, text)

@@ -63,8 +63,12 @@ func offer(ctx context.Context, c *client, file, id string, validity time.Durati
 	if id == "" {
 		id = fmt.Sprintf("%s-v%d", k.ID, k.Version)
 	}
-	return ask(ctx, c, bulkheadv1connect.ControlPlaneClient.OfferQuote,
+	q, err := ask(ctx, c, bulkheadv1connect.ControlPlaneClient.OfferQuote,
 		&v1.OfferQuoteRequest{Quote: id, File: file, Contract: data, ValidSeconds: int64(validity / time.Second)})
+	if err != nil && strings.Contains(err.Error(), "this id was used") {
+		return nil, fmt.Errorf("quote %s: %w: with --id, or give the file its next version", id, explain(err))
+	}
+	return q, err
 }
 
 func quoteTable(w io.Writer, q *v1.Quote) {
@@ -76,7 +80,11 @@ func quoteTable(w io.Writer, q *v1.Quote) {
 		row(w, "", p.Where)
 	}
 	priceTable(w, q.Price)
-	row(w, "next", "bulkhead lease sign "+q.Id)
+	signer := "finance"
+	if q.OfferedFor == "owner" {
+		signer = "an administrator of " + q.Tenant
+	}
+	row(w, "next", signer+" signs: bulkhead lease sign "+q.Id)
 }
 
 // priceTable shows a price by the month and by the GPU-hour, one span of a rate

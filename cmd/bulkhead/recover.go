@@ -54,48 +54,38 @@ func (c *ledgerRecover) Run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	published, err := c.Data.published(keys)
-	if err != nil {
-		return err
-	}
-	last, err := published.Load()
-	if err != nil {
-		return err
-	}
-	state, bodies := book.New(), run.BodiesOf(log)
-	found, err := checkLog(ctx, log, last.Size, func(e *ledger.Entry) error { return book.Apply(state, e, bodies) })
-	if err != nil {
+	published := c.Data.published(keys)
+	found, err := ledger.Verify(ctx, log, published)
+	if err != nil && !errors.Is(err, ledger.ErrRolledBack) {
 		return fmt.Errorf("%s: %w: what is left is no whole ledger: restore a backup", c.Data.ledger(), err)
 	}
-	err = published.Check(found.Entries, func(uint64) (claim.Digest, error) { return found.RootAtSize, nil })
-	if err == nil {
-		return fmt.Errorf("--data %s: the store holds all %d published entries: there is nothing to recover", c.Data, last.Size)
+	r, err := ledger.NewRecovered(found, c.By, c.Reason)
+	if err != nil {
+		return fmt.Errorf("--data %s: %w", c.Data, err)
 	}
-	if !errors.Is(err, ledger.ErrRolledBack) {
-		return err
-	}
-	r := ledger.Recovered{
-		PublishedSize: last.Size, PublishedRoot: last.Root, HeadSize: found.Entries, HeadRoot: found.Root, By: c.By, Reason: c.Reason,
+	state, err := foldLog(ctx, log, everything)
+	if err != nil {
+		return fmt.Errorf("%s: %w: what is left can't be folded: restore a backup", c.Data.ledger(), err)
 	}
 	entry, body, err := recoveredEntry(state, r, keys)
 	if err != nil {
 		return err
 	}
-	if err := book.Apply(state, &entry, bodies); err != nil {
+	if err := book.Apply(state, &entry, run.BodiesOf(log)); err != nil {
 		return err
 	}
-	if err := log.Append(ctx, found.Entries, []ledger.Entry{entry}, []ledger.Body{body}); err != nil {
+	if err := log.Append(ctx, found.Size, []ledger.Entry{entry}, []ledger.Body{body}); err != nil {
 		return err
 	}
-	kept := fmt.Sprintf("%s.lost-%d", c.Data.checkpoint(), last.Size)
+	kept := fmt.Sprintf("%s.lost-%d", c.Data.checkpoint(), r.PublishedSize)
 	if err := os.Rename(c.Data.checkpoint(), kept); err != nil {
 		return err
 	}
-	after, err := checkLog(ctx, log, 0, nil)
+	after, err := ledger.Verify(ctx, log, nil)
 	if err != nil {
 		return err
 	}
-	signed, err := keys.Checkpoint(last.Origin, after.Entries, after.Root)
+	signed, err := keys.Checkpoint(found.Published.Origin, after.Size, after.Root)
 	if err != nil {
 		return err
 	}

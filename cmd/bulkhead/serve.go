@@ -6,11 +6,12 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
-	"net/http"
 	"os"
 	"strings"
 	"sync/atomic"
 	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
 
 	"bulkhead/api"
 	"bulkhead/book"
@@ -59,10 +60,13 @@ type server struct {
 	clock run.Clock
 	wire  *wire.Client
 
+	listener net.Listener
+
 	tokens *api.Tokens
 	caller *caller // of webhooks; nil: nobody is told
 
 	ticking atomic.Bool
+	looked  atomic.Int64  // Unix time, by the plane's clock, of the newest look that ended
 	wake    chan struct{} // a command was carried out: look now
 	feeds   []func([]ledger.Entry)
 }
@@ -80,23 +84,24 @@ func (c *serveCommand) Run(ctx context.Context) (err error) {
 	defer func() { err = errors.Join(err, s.end()) }()
 	ctx, stop := context.WithCancelCause(ctx)
 	defer stop(nil)
-	handler := api.New(api.Options{Plane: s.plane, Keys: s.keys, Tokens: s.tokens})
-	listener, err := net.Listen("tcp", c.Listen)
-	if err != nil {
-		return fmt.Errorf("--listen %s: %w", c.Listen, err)
+	options := api.Options{Plane: s.plane, Keys: s.keys, Tokens: s.tokens, Metrics: []prometheus.Collector{s.lastLook()}}
+	if s.caller != nil {
+		options.Metrics = append(options.Metrics, s.caller)
 	}
+	listener := s.listener
 	if !loopback(listener.Addr()) {
 		s.log.Warn("the API listens beyond this machine in plain HTTP: tokens can be read on the way; put a proxy that ends TLS before it", "address", listener.Addr().String())
 	}
-	web := &http.Server{Handler: handler, ReadHeaderTimeout: 10 * time.Second, IdleTimeout: 2 * time.Minute, BaseContext: func(net.Listener) context.Context { return ctx }}
-	web.Protocols = new(http.Protocols)
-	web.Protocols.SetHTTP1(true)
-	web.Protocols.SetUnencryptedHTTP2(true)
+	web := api.NewServer(ctx, api.New(options), api.DefaultBounds())
 	served := make(chan error, 1)
 	go func() { served <- web.Serve(listener) }()
-	if s.caller != nil {
-		go s.caller.run(ctx)
-	}
+	told := make(chan struct{})
+	go func() {
+		defer close(told)
+		if s.caller != nil {
+			s.caller.run(ctx)
+		}
+	}()
 	looped := make(chan error, 1)
 	go func() {
 		err := s.loop(ctx)
@@ -118,10 +123,18 @@ func (c *serveCommand) Run(ctx context.Context) (err error) {
 		_ = web.Close() // watchers that don't leave by themselves
 	}
 	err = <-looped
+	<-told // it reads the store, which is closed next
 	if cause := context.Cause(ctx); err == nil && cause != nil && !errors.Is(cause, context.Canceled) {
 		err = cause
 	}
 	return err
+}
+
+// lastLook lets an alert say that the loop stands still.
+func (s *server) lastLook() prometheus.Collector {
+	return prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+		Name: "bulkhead_last_look_timestamp_seconds", Help: "When the loop last looked at the devices, by the site's clock; 0: not yet.",
+	}, func() float64 { return float64(s.looked.Load()) })
 }
 
 func loopback(a net.Addr) bool {
@@ -143,6 +156,10 @@ func (s *server) open(ctx context.Context) error {
 		}
 		return err
 	}
+	// Before keys and tokens are made: for nothing, if the address is taken.
+	if s.listener, err = net.Listen("tcp", s.c.Listen); err != nil {
+		return fmt.Errorf("--listen %s: %w: give another HOST:PORT, or stop what listens there", s.c.Listen, err)
+	}
 	head, err := s.store.Head(ctx)
 	if err != nil {
 		return err
@@ -150,13 +167,15 @@ func (s *server) open(ctx context.Context) error {
 	if _, missing := os.Stat(d.keys()); missing != nil && head > 0 {
 		return fmt.Errorf("--data %s: the ledger has %d entries and keys/ is missing: restore it from the backup; new keys would not fit what was signed", d, head)
 	}
-	if s.keys, err = keystore.Open(d.keys(), time.Now()); err != nil {
-		return err
-	}
-	published, err := d.published(s.keys)
+	devices, err := s.dial(ctx)
 	if err != nil {
 		return err
 	}
+	// New keys count from now on, by the clock that entries are dated by.
+	if s.keys, err = keystore.Open(d.keys(), s.clock.Now()); err != nil {
+		return err
+	}
+	published := d.published(s.keys)
 	if err := s.firstTokens(); err != nil {
 		return err
 	}
@@ -165,12 +184,10 @@ func (s *server) open(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		s.caller = newCaller(hooks, s.keys, s.log)
+		if s.caller, err = newCaller(ctx, hooks, s.keys, s.store, d.webhooks(), s.log); err != nil {
+			return err
+		}
 		s.feeds = append(s.feeds, s.caller.feed)
-	}
-	devices, err := s.dial(ctx)
-	if err != nil {
-		return err
 	}
 	s.plane, err = run.Open(ctx, run.Config{
 		Log: s.store, Published: published, Signers: s.keys, Devices: devices, Clock: s.clock, Observe: s.c.Observe,
@@ -252,11 +269,15 @@ func (s *server) loop(ctx context.Context) error {
 	published, kept := time.Now(), s.head()
 	woken := true
 	for {
+		if broken := s.plane.Broken(); broken != nil {
+			return stopped(broken) // by a command, between two looks
+		}
 		if now := s.clock.Now(); woken || now.Sub(looked) >= s.poll() {
 			looked = now
 			if err := s.tick(ctx); err != nil {
 				return err
 			}
+			s.looked.Store(looked.Unix())
 		}
 		if time.Since(published) >= publishEvery {
 			published = time.Now()
@@ -291,11 +312,16 @@ func (s *server) tick(ctx context.Context) error {
 	}
 	if err := s.plane.Tick(ctx); err != nil && ctx.Err() == nil {
 		if broken := s.plane.Broken(); broken != nil {
-			return broken
+			return stopped(broken)
 		}
 		s.log.Error("tick", "why", err.Error())
 	}
 	return nil
+}
+
+// stopped says what a person can do about a ledger that can't be written.
+func stopped(broken error) error {
+	return fmt.Errorf("%w; nothing that was answered is lost: mend the cause (a full disk, a clock), then start the server again", broken)
 }
 
 func (s *server) head() (seq uint64) {
@@ -326,6 +352,9 @@ func (s *server) end() error {
 }
 
 func (s *server) close() error {
+	if s.listener != nil {
+		_ = s.listener.Close() // closed already, where it has served
+	}
 	if s.wire != nil {
 		s.wire.Close()
 	}

@@ -2,14 +2,10 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"os"
 
-	"bulkhead/book"
-	"bulkhead/ledger/sqlite"
-	"bulkhead/run"
 	"bulkhead/site"
 )
 
@@ -137,7 +133,7 @@ func (c *siteDiff) Run(ctx context.Context) error {
 		return err
 	}
 	defer log.Close()
-	state, err := foldLog(ctx, log)
+	state, err := foldLog(ctx, log, everything)
 	if err != nil {
 		return err
 	}
@@ -157,18 +153,4 @@ func (c *siteDiff) Run(ctx context.Context) error {
 		return err
 	}
 	return change.Err()
-}
-
-// foldLog folds a whole ledger.
-func foldLog(ctx context.Context, log *sqlite.Log) (*book.State, error) {
-	state, bodies := book.New(), run.BodiesOf(log)
-	for e, err := range log.Read(ctx, 1) {
-		if err != nil {
-			return nil, err
-		}
-		if err := book.Apply(state, &e, bodies); err != nil {
-			return nil, errors.Join(fmt.Errorf("entry %d", e.Seq), err)
-		}
-	}
-	return state, nil
 }

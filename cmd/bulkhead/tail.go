@@ -34,6 +34,7 @@ func (c *ledgerTail) ask(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	c.noteNone(newest)
 	if err := c.show(newest); err != nil || !c.Follow {
 		return err
 	}

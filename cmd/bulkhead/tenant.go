@@ -50,18 +50,11 @@ func (c *tenantRegister) Run(ctx context.Context) error {
 
 // Run lists.
 func (c *tenantList) Run(ctx context.Context) error {
-	all := &v1.Tenants{}
-	err := pages(func(p *v1.Page) (string, bool, error) {
-		a, err := ask(ctx, &c.client, bulkheadv1connect.ControlPlaneClient.ListTenants, p)
-		if err != nil {
-			return "", false, err
-		}
-		all.Tenants = append(all.Tenants, a.Tenants...)
-		return a.NextPageToken, true, nil
-	})
+	found, err := collect(ctx, &c.client, bulkheadv1connect.ControlPlaneClient.ListTenants, (*v1.Tenants).GetTenants)
 	if err != nil {
 		return err
 	}
+	all := &v1.Tenants{Tenants: found}
 	return c.print(all, func(w io.Writer) {
 		row(w, "TENANT", "NAME", "OWNER'S OWN")
 		for _, t := range all.Tenants {

@@ -4,9 +4,11 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"time"
 
 	"bulkhead/api"
@@ -63,10 +65,11 @@ func (c *tokenCreate) Run() error {
 	if c.Valid <= 0 {
 		return usagef("--valid %s: expected more than nothing", c.Valid)
 	}
-	tokens, err := api.OpenTokens(c.Data.tokens())
+	tokens, unlock, err := c.Data.changeTokens()
 	if err != nil {
 		return err
 	}
+	defer unlock()
 	if c.Out != "" {
 		token, err := tokenFile(tokens, c.Out, c.Subject, api.Role(c.Role), c.Tenant, c.Valid)
 		if err != nil {
@@ -85,9 +88,31 @@ func (c *tokenCreate) Run() error {
 	return c.print(tokenLine{Token: token, Secret: secret}, func(w io.Writer) { fmt.Fprintln(w, secret) })
 }
 
+// changeTokens opens the tokens for a change that no other process makes at the
+// same time: a change reads the file, adds to it and replaces it, so of two at
+// once one would be lost. unlock ends that; so does the end of the process.
+func (d dataDir) changeTokens() (tokens *api.Tokens, unlock func(), err error) {
+	f, err := os.OpenFile(d.tokens()+".lock", os.O_CREATE|os.O_RDWR, 0o600)
+	if err != nil {
+		return nil, nil, err
+	}
+	unlock = func() { _ = f.Close() }
+	if err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX); err != nil {
+		unlock()
+		return nil, nil, fmt.Errorf("%s: %w", f.Name(), err)
+	}
+	if tokens, err = api.OpenTokens(d.tokens()); err != nil {
+		unlock()
+	}
+	return tokens, unlock, err
+}
+
 // tokenFile makes a token into a new file that only its owner can read.
 func tokenFile(tokens *api.Tokens, path, subject string, role api.Role, tenant string, valid time.Duration) (api.Token, error) {
 	f, err := os.OpenFile(path, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
+	if errors.Is(err, fs.ErrExist) {
+		return api.Token{}, fmt.Errorf("%s exists, and nothing is overwritten: give the token's file another name", path)
+	}
 	if err != nil {
 		return api.Token{}, err
 	}
@@ -131,7 +156,7 @@ func (c *tokenList) Run() error {
 		lines[i].Token = t
 	}
 	return c.print(lines, func(w io.Writer) {
-		row(w, "ID", "SUBJECT", "ROLE", "TENANT", "EXPIRES", "")
+		row(w, "ID", "SUBJECT", "ROLE", "TENANT", "EXPIRES", "NOTE")
 		for _, t := range list {
 			note := ""
 			switch {
@@ -148,6 +173,7 @@ func (c *tokenList) Run() error {
 type tokenRevoke struct {
 	dataFlag
 	ID string `arg:"" help:"Id of the token, as token list shows it."`
+	format
 }
 
 // Help is the example.
@@ -164,23 +190,25 @@ func (c *tokenRevoke) Run() error {
 	if err := c.Data.existing(); err != nil {
 		return err
 	}
-	tokens, err := api.OpenTokens(c.Data.tokens())
+	tokens, unlock, err := c.Data.changeTokens()
 	if err != nil {
 		return err
 	}
-	if err := tokens.Revoke(c.ID, time.Now()); err != nil {
-		return err
+	defer unlock()
+	now := time.Now().UTC().Truncate(time.Second)
+	if err := tokens.Revoke(c.ID, now); err != nil {
+		return fmt.Errorf("%w: see bulkhead token list --data %s", err, c.Data)
 	}
-	_, err = fmt.Fprintf(stdout, "token %s: revoked\n", c.ID)
-	return err
+	return c.print(map[string]any{"id": c.ID, "revoked": now}, func(w io.Writer) { fmt.Fprintf(w, "token %s: revoked\n", c.ID) })
 }
 
 // firstTokens makes what the first people need, where no token was ever made.
 func (s *server) firstTokens() error {
-	tokens, err := api.OpenTokens(s.c.Data.tokens())
+	tokens, unlock, err := s.c.Data.changeTokens()
 	if err != nil {
 		return err
 	}
+	defer unlock()
 	s.tokens = tokens
 	list, err := tokens.List()
 	if err != nil || len(list) > 0 {

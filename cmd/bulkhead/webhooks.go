@@ -5,7 +5,6 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"log/slog"
 	"net/http"
 	"net/url"
 	"os"
@@ -13,10 +12,8 @@ import (
 
 	"github.com/goccy/go-yaml"
 
-	"bulkhead/book"
 	"bulkhead/claim"
 	"bulkhead/fabric"
-	"bulkhead/keystore"
 	"bulkhead/lease"
 	"bulkhead/ledger"
 	"bulkhead/node"
@@ -30,10 +27,6 @@ type webhook struct {
 
 // webhookPredicate is the type of the statement that is posted.
 const webhookPredicate = "bulkhead/webhook/1"
-
-// webhookQueue is how many events may wait for slow receivers. What comes beyond
-// is dropped and logged: the ledger has it all the same.
-const webhookQueue = 1024
 
 // readWebhooks reads and checks the file of --webhooks.
 func readWebhooks(path string) ([]webhook, error) {
@@ -84,73 +77,6 @@ type event struct {
 	Body   json.RawMessage `json:"body"`
 }
 
-// caller posts events, one receiver after the other, in order.
-type caller struct {
-	hooks []webhook
-	keys  *keystore.Store
-	log   *slog.Logger
-	queue chan event
-}
-
-func newCaller(hooks []webhook, keys *keystore.Store, log *slog.Logger) *caller {
-	return &caller{hooks: hooks, keys: keys, log: log, queue: make(chan event, webhookQueue)}
-}
-
-// feed takes durable entries. It never waits.
-func (c *caller) feed(entries []ledger.Entry) {
-	for i := range entries {
-		e := &entries[i]
-		if !told(e) {
-			continue
-		}
-		select {
-		case c.queue <- event{e.Scope, e.ScopeSeq, e.Time, e.Kind, bytes.Clone(e.Body)}:
-		default:
-			c.log.Error("webhook dropped: too many are waiting", "scope", e.Scope, "number", e.ScopeSeq, "kind", e.Kind)
-		}
-	}
-}
-
-// run posts until ctx ends. What waits then is not posted.
-func (c *caller) run(ctx context.Context) {
-	for {
-		select {
-		case <-ctx.Done():
-			return
-		case e := <-c.queue:
-			for _, w := range c.hooks {
-				scope := book.SiteScope
-				if w.Tenant != "" {
-					scope = book.TenantScope(w.Tenant)
-				}
-				if e.Scope == scope {
-					c.post(ctx, w, e)
-				}
-			}
-		}
-	}
-}
-
-// post tries a few times. A receiver that stays away is logged and left.
-func (c *caller) post(ctx context.Context, w webhook, e event) {
-	body, err := c.sign(e)
-	for try := 0; err == nil && try < 4; try++ {
-		if try > 0 {
-			select {
-			case <-ctx.Done():
-				return
-			case <-time.After(time.Second << try):
-			}
-		}
-		var trouble error
-		if trouble = send(ctx, w.URL, body); trouble == nil {
-			return
-		}
-		c.log.Warn("webhook", "url", w.URL, "try", try+1, "why", trouble.Error())
-	}
-	c.log.Error("webhook not delivered", "url", w.URL, "scope", e.Scope, "number", e.Number, "kind", e.Kind)
-}
-
 func (c *caller) sign(e event) ([]byte, error) {
 	signer, err := c.keys.Statement("webhook")
 	if err != nil {
@@ -167,6 +93,9 @@ func (c *caller) sign(e event) ([]byte, error) {
 	return claim.Sign(statement, signer)
 }
 
+// webhookClient follows no redirect: events go where the operator said.
+var webhookClient = &http.Client{CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
+
 func send(ctx context.Context, address string, body []byte) error {
 	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
 	defer cancel()
@@ -175,7 +104,7 @@ func send(ctx context.Context, address string, body []byte) error {
 		return err
 	}
 	request.Header.Set("Content-Type", "application/vnd.dsse.envelope+json")
-	answer, err := http.DefaultClient.Do(request)
+	answer, err := webhookClient.Do(request)
 	if err != nil {
 		return err
 	}

@@ -1,9 +1,7 @@
 package main
 
 import (
-	"context"
 	"io"
-	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -13,7 +11,6 @@ import (
 	"time"
 
 	"bulkhead/claim"
-	"bulkhead/keystore"
 	"bulkhead/lease"
 	"bulkhead/ledger"
 	"bulkhead/node"
@@ -34,20 +31,15 @@ func TestWebhooks(t *testing.T) {
 		got <- body
 	}))
 	defer receiver.Close()
-	keys, err := keystore.InMemory(strings.NewReader(strings.Repeat("0123456789abcdef", 64)), time.Unix(0, 0))
-	if err != nil {
-		t.Fatal(err)
-	}
-	c := newCaller([]webhook{{URL: receiver.URL, Tenant: "acme"}}, keys, slog.New(slog.DiscardHandler))
-	ctx, stop := context.WithCancel(context.Background())
-	defer stop()
-	go c.run(ctx)
-	c.feed([]ledger.Entry{
-		{Scope: "tenant/other", ScopeSeq: 1, Kind: lease.KindLate, Body: []byte(`{}`)},
-		{Scope: "tenant/acme", ScopeSeq: 1, Kind: node.KindMoved, Body: []byte(`{"to":"ready"}`)},
-		{Scope: "tenant/acme", ScopeSeq: 2, Kind: node.KindMoved, Body: []byte(`{"to":"quarantined"}`)},
-		{Scope: "tenant/acme", ScopeSeq: 3, Kind: lease.KindLate, Body: []byte(`{}`)},
-	})
+	w := newHooked(t)
+	c := w.caller(t, webhook{URL: receiver.URL, Tenant: "acme"})
+	w.run(t, c)
+	w.happen(t, c,
+		ledger.Entry{Scope: "tenant/other", Kind: lease.KindLate, Body: []byte(`{}`)},
+		ledger.Entry{Scope: "tenant/acme", Kind: node.KindMoved, Body: []byte(`{"to":"ready"}`)},
+		ledger.Entry{Scope: "tenant/acme", Kind: node.KindMoved, Body: []byte(`{"to":"quarantined"}`)},
+		ledger.Entry{Scope: "tenant/acme", Kind: lease.KindLate, Body: []byte(`{}`)},
+	)
 	for _, want := range []string{`"scope_seq":2`, `"scope_seq":3`} {
 		select {
 		case body := <-got:

@@ -35,6 +35,9 @@ type Fixture struct {
 	SetFailing func(port site.Port, failing bool)
 	// Tamper writes a port's tables behind the driver's back.
 	Tamper func(port site.Port, row fabric.Row)
+	// Always are members that the manager gives every port, whatever it is asked for:
+	// shared ones, as limited members. A closed port reads back with them.
+	Always []fabric.Member
 	// Settle lets the devices' time pass until what was asked has happened; nil
 	// where Apply returns only then.
 	Settle func()

@@ -75,7 +75,12 @@ func replaces(ctx context.Context, f *Fixture) error {
 	if err != nil {
 		return err
 	}
-	return s.shows(fabric.Closed(), p)
+	empty := fabric.Closed()
+	empty.NIC, empty.Leaf = f.Always, f.Always
+	if err := empty.Check(f.fabric().Family, 0); err != nil || slices.ContainsFunc(f.Always, func(m fabric.Member) bool { return m.IsFull() || !fabric.IsShared(f.fabric().Family, m.Value()) }) {
+		return fmt.Errorf("the fixture's Always %v: expected limited members of shared labels, error %w", f.Always, err)
+	}
+	return s.shows(empty, p)
 }
 
 func fences(ctx context.Context, f *Fixture) error {

@@ -4,11 +4,13 @@ import (
 	"bytes"
 	"context"
 	"crypto/rand"
+	"database/sql"
 	"errors"
 	"fmt"
 	mathrand "math/rand/v2"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"golang.org/x/mod/sumdb/note"
@@ -30,7 +32,7 @@ type whole struct {
 
 const (
 	entriesInWhole = 400
-	pageSize       = 16384 // of the database file, as Open makes it
+	pageSize       = 4096 // of the database file, as Open makes it
 )
 
 func fill(t *testing.T, log *sqlite.Log, w *whole) {
@@ -258,6 +260,54 @@ func TestBackup(t *testing.T) {
 	}
 	if _, err := os.Stat(filepath.Join(dir, "third.db")); err == nil {
 		t.Fatal("a backup that failed left a file of the name that was asked for")
+	}
+}
+
+// TestNoNewLedgerOverAnOldOne: what has a ledger's name and lost its content is
+// never taken for a new ledger.
+func TestNoNewLedgerOverAnOldOne(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "ledger.db")
+	refused := func(what, want string) {
+		t.Helper()
+		for name, open := range map[string]func(string) (*sqlite.Log, error){"writer": sqlite.Open, "reader": sqlite.OpenReader} {
+			log, err := open(path)
+			if err == nil {
+				log.Close()
+			}
+			if err == nil || !strings.Contains(err.Error(), want) {
+				t.Errorf("%s, %s: %v, expected %q", what, name, err, want)
+			}
+		}
+	}
+	must(t, os.WriteFile(path, nil, 0o600))
+	refused("an empty file", "is empty (0 bytes)")
+	if info, err := os.Stat(path); err != nil || info.Size() != 0 {
+		t.Errorf("the refused file was changed: %v, %v", info, err)
+	}
+	must(t, os.Remove(path))
+	must(t, os.WriteFile(path+"-wal", []byte("journal"), 0o600))
+	if log, err := sqlite.Open(path); err == nil || !errors.Is(err, sqlite.ErrDamaged) {
+		t.Errorf("a journal without its ledger: %v, %v", log, err)
+	}
+	must(t, os.Remove(path+"-wal"))
+
+	// A database of no tables, as SQLite leaves it where nothing was written.
+	db, err := sql.Open("sqlite", "file:"+path)
+	must(t, err)
+	_, err = db.Exec("PRAGMA user_version=1")
+	must(t, errors.Join(err, db.Close()))
+	refused("a file without tables", "this is no ledger, or a damaged one")
+	for _, end := range []string{"", "-wal", "-shm"} {
+		_ = os.Remove(path + end)
+	}
+
+	// What a killed writer left of a new ledger is no hindrance.
+	must(t, os.WriteFile(path+".new", []byte("half"), 0o600))
+	log, err := sqlite.Open(path)
+	must(t, err)
+	must(t, log.Close())
+	if _, err := os.Stat(path + ".new"); err == nil {
+		t.Error("the half of a new ledger is still there")
 	}
 }
 

@@ -27,7 +27,7 @@ var ErrLocked = errors.New("another process has this ledger open for writing")
 // ErrDamaged is returned for what is stored and can't be what was written.
 var ErrDamaged = errors.New("the store is damaged: restore a backup")
 
-// schema is what a new file gets. A file with tables in it gets nothing: what is
+// schema is what a new file gets. A file that exists gets nothing: what is
 // missing there was lost, or is of another release.
 const schema = `
 BEGIN IMMEDIATE;
@@ -61,12 +61,7 @@ func Open(path string) (*Log, error) {
 	if err != nil {
 		return nil, err
 	}
-	// SQLite would make the file readable for all that the umask lets in.
-	f, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o600)
-	if err == nil {
-		err = f.Close()
-	}
-	if err != nil {
+	if err := makeFile(path); err != nil {
 		_ = lock.Close()
 		return nil, err
 	}
@@ -81,8 +76,12 @@ func Open(path string) (*Log, error) {
 
 // OpenReader opens a ledger for reading, also while another process writes it.
 func OpenReader(path string) (*Log, error) {
-	if _, err := os.Stat(path); err != nil {
+	info, err := os.Stat(path)
+	if err != nil {
 		return nil, err
+	}
+	if info.Size() == 0 {
+		return nil, emptyFile(path)
 	}
 	return open(path, true)
 }
@@ -96,7 +95,7 @@ func open(path string, readOnly bool) (*Log, error) {
 	if l.decode, err = zstd.NewReader(nil, zstd.WithDecoderConcurrency(0), zstd.WithDecoderMaxMemory(1<<30)); err != nil {
 		return nil, err
 	}
-	dsn := "file:" + url.PathEscape(path) + "?_pragma=busy_timeout(10000)&_pragma=page_size(16384)&_pragma=journal_mode(WAL)&_pragma=synchronous(FULL)&_pragma=cache_size(-16384)"
+	dsn := "file:" + url.PathEscape(path) + "?_pragma=busy_timeout(10000)&_pragma=journal_mode(WAL)&_pragma=synchronous(FULL)&_pragma=cache_size(-16384)"
 	if readOnly {
 		dsn = "file:" + url.PathEscape(path) + "?mode=ro&_pragma=busy_timeout(10000)"
 	}
@@ -105,18 +104,6 @@ func open(path string, readOnly bool) (*Log, error) {
 			return nil, err
 		}
 		l.write.SetMaxOpenConns(1)
-		if err := create(l.write); err != nil {
-			_ = l.Close()
-			return nil, fmt.Errorf("%s: %w", path, err)
-		}
-		for _, rows := range rowsAStatement {
-			insert, err := l.write.Prepare(insertText(rows))
-			if err != nil {
-				_ = l.Close()
-				return nil, fmt.Errorf("%s: %w", path, err)
-			}
-			l.inserts = append(l.inserts, insert)
-		}
 	}
 	if l.read, err = sql.Open("sqlite", dsn); err != nil {
 		_ = l.Close()
@@ -126,17 +113,18 @@ func open(path string, readOnly bool) (*Log, error) {
 		_ = l.Close()
 		return nil, fmt.Errorf("%s: %w", path, err)
 	}
-	return l, nil
-}
-
-// create makes the tables in a new file. The caller holds the lock.
-func create(db *sql.DB) error {
-	var tables int
-	if err := db.QueryRow(`SELECT COUNT(*) FROM sqlite_schema`).Scan(&tables); err != nil || tables > 0 {
-		return err
+	if readOnly {
+		return l, nil
 	}
-	_, err := db.Exec(schema)
-	return err
+	for _, rows := range rowsAStatement {
+		insert, err := l.write.Prepare(insertText(rows))
+		if err != nil {
+			_ = l.Close()
+			return nil, fmt.Errorf("%s: %w", path, err)
+		}
+		l.inserts = append(l.inserts, insert)
+	}
+	return l, nil
 }
 
 // load reads the heads.
@@ -330,12 +318,7 @@ func (l *Log) Backup(ctx context.Context, path string) error {
 	if err := os.Rename(partial, path); err != nil {
 		return err
 	}
-	dir, err := os.Open(filepath.Dir(path))
-	if err != nil {
-		return err
-	}
-	defer dir.Close()
-	return dir.Sync()
+	return syncDir(filepath.Dir(path))
 }
 
 // Close implements ledger.Log.

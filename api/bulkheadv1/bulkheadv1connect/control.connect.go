@@ -5,8 +5,11 @@
 // The control plane's API. It is served over Connect: gRPC, gRPC-Web, and JSON
 // that curl can POST.
 //
-// Every change carries a command_id of the client's own: the same id again
-// changes nothing and succeeds. Times are RFC 3339, UTC. A resource has a stable
+// Every change carries a command_id of the client's own. The same request again
+// under the same id changes nothing and succeeds; another request under an id
+// that was used is refused with ALREADY_EXISTS and names the field command_id.
+// An id belongs to the token that it came with. A quote's id plays that role for
+// OfferQuote. Fields that the server does not know are refused. Times are RFC 3339, UTC. A resource has a stable
 // id, what is desired of it, what is observed, and a generation that grows with
 // every change. Errors of arguments carry a FieldError in their details.
 package bulkheadv1connect
@@ -69,6 +72,8 @@ const (
 	ControlPlaneGetLeaseProcedure = "/bulkhead.v1.ControlPlane/GetLease"
 	// ControlPlaneGetHostsProcedure is the fully-qualified name of the ControlPlane's GetHosts RPC.
 	ControlPlaneGetHostsProcedure = "/bulkhead.v1.ControlPlane/GetHosts"
+	// ControlPlaneGetMountProcedure is the fully-qualified name of the ControlPlane's GetMount RPC.
+	ControlPlaneGetMountProcedure = "/bulkhead.v1.ControlPlane/GetMount"
 	// ControlPlaneListNodesProcedure is the fully-qualified name of the ControlPlane's ListNodes RPC.
 	ControlPlaneListNodesProcedure = "/bulkhead.v1.ControlPlane/ListNodes"
 	// ControlPlaneGetNodeProcedure is the fully-qualified name of the ControlPlane's GetNode RPC.
@@ -88,6 +93,8 @@ const (
 	ControlPlaneShowIsolationProcedure = "/bulkhead.v1.ControlPlane/ShowIsolation"
 	// ControlPlaneProveLeaseProcedure is the fully-qualified name of the ControlPlane's ProveLease RPC.
 	ControlPlaneProveLeaseProcedure = "/bulkhead.v1.ControlPlane/ProveLease"
+	// ControlPlaneFileProbeProcedure is the fully-qualified name of the ControlPlane's FileProbe RPC.
+	ControlPlaneFileProbeProcedure = "/bulkhead.v1.ControlPlane/FileProbe"
 	// ControlPlaneShowPlanProcedure is the fully-qualified name of the ControlPlane's ShowPlan RPC.
 	ControlPlaneShowPlanProcedure = "/bulkhead.v1.ControlPlane/ShowPlan"
 	// ControlPlaneReleaseBrakeProcedure is the fully-qualified name of the ControlPlane's ReleaseBrake
@@ -140,6 +147,7 @@ type ControlPlaneClient interface {
 	ListLeases(context.Context, *connect.Request[bulkheadv1.Page]) (*connect.Response[bulkheadv1.Leases], error)
 	GetLease(context.Context, *connect.Request[bulkheadv1.LeaseRef]) (*connect.Response[bulkheadv1.Lease], error)
 	GetHosts(context.Context, *connect.Request[bulkheadv1.LeaseRef]) (*connect.Response[bulkheadv1.HandOver], error)
+	GetMount(context.Context, *connect.Request[bulkheadv1.MountRequest]) (*connect.Response[bulkheadv1.Mount], error)
 	// Nodes.
 	ListNodes(context.Context, *connect.Request[bulkheadv1.ListNodesRequest]) (*connect.Response[bulkheadv1.Nodes], error)
 	GetNode(context.Context, *connect.Request[bulkheadv1.NodeRef]) (*connect.Response[bulkheadv1.Node], error)
@@ -150,6 +158,7 @@ type ControlPlaneClient interface {
 	// Isolation.
 	ShowIsolation(context.Context, *connect.Request[bulkheadv1.LeaseRef]) (*connect.Response[bulkheadv1.Isolation], error)
 	ProveLease(context.Context, *connect.Request[bulkheadv1.LeaseRef]) (*connect.Response[bulkheadv1.Isolation], error)
+	FileProbe(context.Context, *connect.Request[bulkheadv1.FileProbeRequest]) (*connect.Response[bulkheadv1.Done], error)
 	// The loop.
 	ShowPlan(context.Context, *connect.Request[bulkheadv1.ShowPlanRequest]) (*connect.Response[bulkheadv1.Plan], error)
 	ReleaseBrake(context.Context, *connect.Request[bulkheadv1.ReasonRequest]) (*connect.Response[bulkheadv1.Done], error)
@@ -258,6 +267,12 @@ func NewControlPlaneClient(httpClient connect.HTTPClient, baseURL string, opts .
 			connect.WithSchema(controlPlaneMethods.ByName("GetHosts")),
 			connect.WithClientOptions(opts...),
 		),
+		getMount: connect.NewClient[bulkheadv1.MountRequest, bulkheadv1.Mount](
+			httpClient,
+			baseURL+ControlPlaneGetMountProcedure,
+			connect.WithSchema(controlPlaneMethods.ByName("GetMount")),
+			connect.WithClientOptions(opts...),
+		),
 		listNodes: connect.NewClient[bulkheadv1.ListNodesRequest, bulkheadv1.Nodes](
 			httpClient,
 			baseURL+ControlPlaneListNodesProcedure,
@@ -304,6 +319,12 @@ func NewControlPlaneClient(httpClient connect.HTTPClient, baseURL string, opts .
 			httpClient,
 			baseURL+ControlPlaneProveLeaseProcedure,
 			connect.WithSchema(controlPlaneMethods.ByName("ProveLease")),
+			connect.WithClientOptions(opts...),
+		),
+		fileProbe: connect.NewClient[bulkheadv1.FileProbeRequest, bulkheadv1.Done](
+			httpClient,
+			baseURL+ControlPlaneFileProbeProcedure,
+			connect.WithSchema(controlPlaneMethods.ByName("FileProbe")),
 			connect.WithClientOptions(opts...),
 		),
 		showPlan: connect.NewClient[bulkheadv1.ShowPlanRequest, bulkheadv1.Plan](
@@ -402,6 +423,7 @@ type controlPlaneClient struct {
 	listLeases             *connect.Client[bulkheadv1.Page, bulkheadv1.Leases]
 	getLease               *connect.Client[bulkheadv1.LeaseRef, bulkheadv1.Lease]
 	getHosts               *connect.Client[bulkheadv1.LeaseRef, bulkheadv1.HandOver]
+	getMount               *connect.Client[bulkheadv1.MountRequest, bulkheadv1.Mount]
 	listNodes              *connect.Client[bulkheadv1.ListNodesRequest, bulkheadv1.Nodes]
 	getNode                *connect.Client[bulkheadv1.NodeRef, bulkheadv1.Node]
 	cordonNode             *connect.Client[bulkheadv1.CordonNodeRequest, bulkheadv1.Done]
@@ -410,6 +432,7 @@ type controlPlaneClient struct {
 	repairNode             *connect.Client[bulkheadv1.RepairNodeRequest, bulkheadv1.Done]
 	showIsolation          *connect.Client[bulkheadv1.LeaseRef, bulkheadv1.Isolation]
 	proveLease             *connect.Client[bulkheadv1.LeaseRef, bulkheadv1.Isolation]
+	fileProbe              *connect.Client[bulkheadv1.FileProbeRequest, bulkheadv1.Done]
 	showPlan               *connect.Client[bulkheadv1.ShowPlanRequest, bulkheadv1.Plan]
 	releaseBrake           *connect.Client[bulkheadv1.ReasonRequest, bulkheadv1.Done]
 	pause                  *connect.Client[bulkheadv1.PauseRequest, bulkheadv1.Done]
@@ -490,6 +513,11 @@ func (c *controlPlaneClient) GetHosts(ctx context.Context, req *connect.Request[
 	return c.getHosts.CallUnary(ctx, req)
 }
 
+// GetMount calls bulkhead.v1.ControlPlane.GetMount.
+func (c *controlPlaneClient) GetMount(ctx context.Context, req *connect.Request[bulkheadv1.MountRequest]) (*connect.Response[bulkheadv1.Mount], error) {
+	return c.getMount.CallUnary(ctx, req)
+}
+
 // ListNodes calls bulkhead.v1.ControlPlane.ListNodes.
 func (c *controlPlaneClient) ListNodes(ctx context.Context, req *connect.Request[bulkheadv1.ListNodesRequest]) (*connect.Response[bulkheadv1.Nodes], error) {
 	return c.listNodes.CallUnary(ctx, req)
@@ -528,6 +556,11 @@ func (c *controlPlaneClient) ShowIsolation(ctx context.Context, req *connect.Req
 // ProveLease calls bulkhead.v1.ControlPlane.ProveLease.
 func (c *controlPlaneClient) ProveLease(ctx context.Context, req *connect.Request[bulkheadv1.LeaseRef]) (*connect.Response[bulkheadv1.Isolation], error) {
 	return c.proveLease.CallUnary(ctx, req)
+}
+
+// FileProbe calls bulkhead.v1.ControlPlane.FileProbe.
+func (c *controlPlaneClient) FileProbe(ctx context.Context, req *connect.Request[bulkheadv1.FileProbeRequest]) (*connect.Response[bulkheadv1.Done], error) {
+	return c.fileProbe.CallUnary(ctx, req)
 }
 
 // ShowPlan calls bulkhead.v1.ControlPlane.ShowPlan.
@@ -614,6 +647,7 @@ type ControlPlaneHandler interface {
 	ListLeases(context.Context, *connect.Request[bulkheadv1.Page]) (*connect.Response[bulkheadv1.Leases], error)
 	GetLease(context.Context, *connect.Request[bulkheadv1.LeaseRef]) (*connect.Response[bulkheadv1.Lease], error)
 	GetHosts(context.Context, *connect.Request[bulkheadv1.LeaseRef]) (*connect.Response[bulkheadv1.HandOver], error)
+	GetMount(context.Context, *connect.Request[bulkheadv1.MountRequest]) (*connect.Response[bulkheadv1.Mount], error)
 	// Nodes.
 	ListNodes(context.Context, *connect.Request[bulkheadv1.ListNodesRequest]) (*connect.Response[bulkheadv1.Nodes], error)
 	GetNode(context.Context, *connect.Request[bulkheadv1.NodeRef]) (*connect.Response[bulkheadv1.Node], error)
@@ -624,6 +658,7 @@ type ControlPlaneHandler interface {
 	// Isolation.
 	ShowIsolation(context.Context, *connect.Request[bulkheadv1.LeaseRef]) (*connect.Response[bulkheadv1.Isolation], error)
 	ProveLease(context.Context, *connect.Request[bulkheadv1.LeaseRef]) (*connect.Response[bulkheadv1.Isolation], error)
+	FileProbe(context.Context, *connect.Request[bulkheadv1.FileProbeRequest]) (*connect.Response[bulkheadv1.Done], error)
 	// The loop.
 	ShowPlan(context.Context, *connect.Request[bulkheadv1.ShowPlanRequest]) (*connect.Response[bulkheadv1.Plan], error)
 	ReleaseBrake(context.Context, *connect.Request[bulkheadv1.ReasonRequest]) (*connect.Response[bulkheadv1.Done], error)
@@ -728,6 +763,12 @@ func NewControlPlaneHandler(svc ControlPlaneHandler, opts ...connect.HandlerOpti
 		connect.WithSchema(controlPlaneMethods.ByName("GetHosts")),
 		connect.WithHandlerOptions(opts...),
 	)
+	controlPlaneGetMountHandler := connect.NewUnaryHandler(
+		ControlPlaneGetMountProcedure,
+		svc.GetMount,
+		connect.WithSchema(controlPlaneMethods.ByName("GetMount")),
+		connect.WithHandlerOptions(opts...),
+	)
 	controlPlaneListNodesHandler := connect.NewUnaryHandler(
 		ControlPlaneListNodesProcedure,
 		svc.ListNodes,
@@ -774,6 +815,12 @@ func NewControlPlaneHandler(svc ControlPlaneHandler, opts ...connect.HandlerOpti
 		ControlPlaneProveLeaseProcedure,
 		svc.ProveLease,
 		connect.WithSchema(controlPlaneMethods.ByName("ProveLease")),
+		connect.WithHandlerOptions(opts...),
+	)
+	controlPlaneFileProbeHandler := connect.NewUnaryHandler(
+		ControlPlaneFileProbeProcedure,
+		svc.FileProbe,
+		connect.WithSchema(controlPlaneMethods.ByName("FileProbe")),
 		connect.WithHandlerOptions(opts...),
 	)
 	controlPlaneShowPlanHandler := connect.NewUnaryHandler(
@@ -882,6 +929,8 @@ func NewControlPlaneHandler(svc ControlPlaneHandler, opts ...connect.HandlerOpti
 			controlPlaneGetLeaseHandler.ServeHTTP(w, r)
 		case ControlPlaneGetHostsProcedure:
 			controlPlaneGetHostsHandler.ServeHTTP(w, r)
+		case ControlPlaneGetMountProcedure:
+			controlPlaneGetMountHandler.ServeHTTP(w, r)
 		case ControlPlaneListNodesProcedure:
 			controlPlaneListNodesHandler.ServeHTTP(w, r)
 		case ControlPlaneGetNodeProcedure:
@@ -898,6 +947,8 @@ func NewControlPlaneHandler(svc ControlPlaneHandler, opts ...connect.HandlerOpti
 			controlPlaneShowIsolationHandler.ServeHTTP(w, r)
 		case ControlPlaneProveLeaseProcedure:
 			controlPlaneProveLeaseHandler.ServeHTTP(w, r)
+		case ControlPlaneFileProbeProcedure:
+			controlPlaneFileProbeHandler.ServeHTTP(w, r)
 		case ControlPlaneShowPlanProcedure:
 			controlPlaneShowPlanHandler.ServeHTTP(w, r)
 		case ControlPlaneReleaseBrakeProcedure:
@@ -985,6 +1036,10 @@ func (UnimplementedControlPlaneHandler) GetHosts(context.Context, *connect.Reque
 	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("bulkhead.v1.ControlPlane.GetHosts is not implemented"))
 }
 
+func (UnimplementedControlPlaneHandler) GetMount(context.Context, *connect.Request[bulkheadv1.MountRequest]) (*connect.Response[bulkheadv1.Mount], error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("bulkhead.v1.ControlPlane.GetMount is not implemented"))
+}
+
 func (UnimplementedControlPlaneHandler) ListNodes(context.Context, *connect.Request[bulkheadv1.ListNodesRequest]) (*connect.Response[bulkheadv1.Nodes], error) {
 	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("bulkhead.v1.ControlPlane.ListNodes is not implemented"))
 }
@@ -1015,6 +1070,10 @@ func (UnimplementedControlPlaneHandler) ShowIsolation(context.Context, *connect.
 
 func (UnimplementedControlPlaneHandler) ProveLease(context.Context, *connect.Request[bulkheadv1.LeaseRef]) (*connect.Response[bulkheadv1.Isolation], error) {
 	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("bulkhead.v1.ControlPlane.ProveLease is not implemented"))
+}
+
+func (UnimplementedControlPlaneHandler) FileProbe(context.Context, *connect.Request[bulkheadv1.FileProbeRequest]) (*connect.Response[bulkheadv1.Done], error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("bulkhead.v1.ControlPlane.FileProbe is not implemented"))
 }
 
 func (UnimplementedControlPlaneHandler) ShowPlan(context.Context, *connect.Request[bulkheadv1.ShowPlanRequest]) (*connect.Response[bulkheadv1.Plan], error) {

@@ -1,0 +1,86 @@
+package api
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"regexp"
+	"strings"
+	"time"
+
+	"bulkhead/book"
+	"bulkhead/contract"
+	"bulkhead/place"
+)
+
+// signature is the caller's, for the party that its token belongs to.
+func signature(ctx context.Context) contract.Signature {
+	t := caller(ctx)
+	party := contract.Owner
+	if t.Role.OfTenant() {
+		party = contract.Tenant
+	}
+	return contract.Signature{Party: party, By: t.Subject + ", " + string(t.Role)}
+}
+
+var documentDigest = regexp.MustCompile(`^sha256:[0-9a-f]{64}$`)
+
+// bothSign refuses a signature that would put a contract in force that only one
+// party has agreed to. Who offers agrees, so the other party signs; the owner may
+// also attach the digest of a document that the tenant has signed elsewhere. What
+// was attached is returned as a signature: operator-asserted, and printed so. A
+// quote of which nobody said who offered it is taken for the owner's.
+func bothSign(signs contract.Signature, offered, document string) ([]contract.Signature, error) {
+	switch {
+	case document != "" && signs.Party == contract.Tenant:
+		return nil, &book.Refusal{Field: "tenant_signature", Reason: "the tenant signs with its token: leave it out"}
+	case document != "" && !documentDigest.MatchString(document):
+		return nil, &book.Refusal{Field: "tenant_signature", Reason: "expected \"sha256:\" and 64 hexadecimal digits: the digest of the document that the tenant has signed"}
+	case document != "":
+		return []contract.Signature{{Party: contract.Tenant, By: signs.By + " in its name", Attached: document}}, nil
+	case signs.Party == contract.Tenant && offered == contract.Tenant:
+		return nil, &book.Refusal{Field: "quote", Reason: "your side has offered it: the owner's finance signs"}
+	case signs.Party == contract.Owner && offered != contract.Tenant:
+		return nil, &book.Refusal{Field: "tenant_signature", Reason: "the owner has offered this quote: an administrator of the tenant signs, or the digest of the document that the tenant has signed is sent"}
+	}
+	return nil, nil
+}
+
+// checkContractID keeps the ids of the contracts that tenants offer apart, so
+// that a refusal never tells that another tenant has a contract of some id. It
+// does not look at what other tenants have.
+func (s *service) checkContractID(ctx context.Context, c *contract.Contract) error {
+	if !caller(ctx).Role.OfTenant() {
+		return nil
+	}
+	others, own := false, false
+	s.plane.View(func(b *book.State) {
+		if k, ok := b.Contracts[c.ID]; ok {
+			own, others = k.Current().Tenant == c.Tenant, k.Current().Tenant != c.Tenant
+		}
+	})
+	// An own contract may have been named by the owner, and one in the tenant's
+	// name space may be another's: of a tenant "a-b" beside a tenant "a".
+	if own || !others && (c.ID == c.Tenant || strings.HasPrefix(c.ID, c.Tenant+"-")) {
+		return nil
+	}
+	return &book.Refusal{Field: "contract.id", Reason: fmt.Sprintf("%s: expected an id of your own that is free: %s, or one that begins with %s-", c.ID, c.Tenant, c.Tenant)}
+}
+
+// withoutFigures turns a refusal of a tranche into one that says nothing of what
+// others hold: how much is free, where, and what a search found taken. The
+// owner's people get the figures. What the book refuses by a field, and what can't
+// be asked of any site, is about the contract alone and stays.
+func withoutFigures(ctx context.Context, c *contract.Contract, err error) error {
+	var refused *book.Refusal
+	if !caller(ctx).Role.OfTenant() || errors.As(err, &refused) || errors.Is(err, place.ErrHermetic) {
+		return err
+	}
+	for _, t := range c.Tranches {
+		if strings.HasPrefix(err.Error(), "tranche "+t.ID+": ") {
+			return &book.Refusal{Field: "tranche " + t.ID, Reason: fmt.Sprintf("%d GPUs of %s are not available from %s to %s: ask for fewer, for other dates, or ask the owner",
+				t.GPUs, t.Kind, t.Delivery.UTC().Format(time.DateOnly), t.End.UTC().Format(time.DateOnly))}
+		}
+	}
+	return err
+}

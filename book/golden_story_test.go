@@ -1,0 +1,108 @@
+package book_test
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"math/rand/v2"
+	"testing"
+	"time"
+
+	"bulkhead/book"
+	"bulkhead/claim"
+	"bulkhead/keystore"
+	"bulkhead/lab/story"
+	"bulkhead/ledger"
+	"bulkhead/ledger/memory"
+	"bulkhead/prove"
+	"bulkhead/run"
+	"bulkhead/sim"
+	"bulkhead/site"
+)
+
+// tellGolden tells the story of 64 nodes, with what it leaves out of its own, so
+// that it has entries of every kind. The devices are simulated.
+func tellGolden(t *testing.T) *golden {
+	t.Helper()
+	ctx := context.Background()
+	cast, err := story.LoadCast("tiny")
+	must(t, err)
+	log := memory.New()
+	random := rand.NewChaCha8([32]byte{1})
+	keys, err := keystore.InMemory(random, story.Begin)
+	must(t, err)
+	world, err := sim.FromTemplate(cast.Site, sim.DefaultConfig(1, story.Begin))
+	must(t, err)
+	clock := run.NewVirtualClock(story.Begin)
+	plane, err := run.Open(ctx, run.Config{
+		Log: log, Signers: keys, Clock: clock, Salt: random, Writer: "golden",
+		Devices: run.Devices{Fabrics: world.Fabrics(), Nodes: world.Nodes(), Storage: world.Storage()},
+	})
+	must(t, err)
+	telling := story.New(cast, plane, world, clock, nil)
+	telling.Scenes = append(telling.Scenes[:3:3], append([]story.Scene{{At: story.Begin, Name: "a quote that nobody signs", Play: func(ctx context.Context, t *story.Telling) error {
+		unsigned := *t.Cast.Tidewater
+		unsigned.ID = "tidewater-more"
+		_, err := t.Plane.Quote(ctx, "unsigned", &unsigned, 30*time.Minute)
+		return err
+	}}}, telling.Scenes[3:]...)...)
+	must(t, telling.Run(ctx))
+
+	person := "operator on duty"
+	cordoned := ""
+	plane.View(func(s *book.State) { cordoned = s.Site.NodeID[0] })
+	for i, c := range []book.Command{
+		book.Cordon{Node: cordoned, Reason: "a noisy fan", By: person},
+		book.PauseLoop{Hall: "hall-a", By: person, Reason: "work on the power"},
+		book.Cordon{Node: cordoned, Lift: true, Reason: "a new fan", By: person},
+		book.ResumeLoop{Hall: "hall-a", By: person, Reason: "done"},
+		book.PauseLoop{By: person, Reason: "the end is near"},
+		book.Adopt{By: person, Found: "everything"},
+	} {
+		_, err := plane.Submit(ctx, "golden "+fmt.Sprint(i), c)
+		must(t, err)
+	}
+
+	g := &golden{bodies: map[claim.Digest][]byte{}}
+	for e, err := range log.Read(ctx, 1) {
+		must(t, err)
+		g.entries = append(g.entries, e)
+	}
+	// Kinds that need a person with a key, or a disaster, are written as they are.
+	g.append(t, book.SiteScope, ledger.KindRecovered, ledger.Recovered{
+		PublishedSize: uint64(len(g.entries)) + 1, HeadSize: uint64(len(g.entries)), By: person, Reason: "a disk was lost",
+	})
+	g.append(t, book.TenantScope("flagship"), prove.KindProbed, prove.Probed{Lease: "flagship/t1", Node: cordoned, KeyID: "0123456789abcdef", Tries: 3, Leaks: 1})
+
+	for _, e := range g.entries {
+		if e.Kind != site.KindImported {
+			continue
+		}
+		var b site.Imported
+		must(t, json.Unmarshal(e.Body, &b))
+		digests := []claim.Digest{b.Header}
+		for _, su := range b.SUs {
+			digests = append(digests, su.Inventory)
+		}
+		for _, d := range digests {
+			g.bodies[d], err = log.Body(ctx, d)
+			must(t, err)
+		}
+	}
+	return g
+}
+
+// append writes an entry behind the others.
+func (g *golden) append(t *testing.T, scope, kind string, body any) {
+	t.Helper()
+	encoded, err := json.Marshal(body)
+	must(t, err)
+	last := g.entries[len(g.entries)-1]
+	e := ledger.Entry{Seq: last.Seq + 1, Time: last.Time, Term: last.Term, Kind: kind, Scope: scope, ScopeSeq: 1, Body: encoded}
+	for i := range g.entries {
+		if g.entries[i].Scope == scope {
+			e.ScopeSeq++
+		}
+	}
+	g.entries = append(g.entries, e)
+}

@@ -1,0 +1,179 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"io"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/rogpeppe/go-internal/testscript"
+
+	"bulkhead/api"
+	"bulkhead/bundle"
+	"bulkhead/claim"
+	"bulkhead/sim"
+	"bulkhead/site"
+	"bulkhead/wire"
+)
+
+var update = flag.Bool("update", false, "write the transcripts anew, after a deliberate change")
+
+// worldCommands are what scripts do with a simulated site whose clock stands
+// still until they advance it, so that the times they show are always the same.
+var worldCommands = map[string]func(ts *testscript.TestScript, neg bool, args []string){
+	"world": makeWorld, "advance": advance, "until": until, "shown": shown, "dark": dark, "policy": makePolicy, "revoke": revoke,
+}
+
+// makeWorld starts simulated devices and a server in the folder data, as an
+// operator of whom a script asks: the tiny site is imported and acme has leased
+// two nodes (first/t1). With "delivered" they are handed over.
+func makeWorld(ts *testscript.TestScript, neg bool, args []string) {
+	start(ts, false, []string{"sim", "devices.sock", "sim", "--size", "tiny", "--socket", "devices.sock"})
+	start(ts, false, []string{"server", `"address":"(http://[^"]+)"`, "serve", "--data", "data", "--devices", "unix:devices.sock", "--listen", "127.0.0.1:0"})
+	ts.Setenv("BULKHEAD_SERVER", ts.Getenv("server"))
+	ts.Setenv("BULKHEAD_TOKEN_FILE", "data/operator.token")
+	for _, line := range []string{
+		"tenant register acme --name Acme",
+		"site import " + filepath.Join(ts.Getenv("EXAMPLES"), "tiny", "site.yaml"),
+		"quote first.yaml",
+		"token create --data data --subject officer --role administrator --tenant acme --out officer.token",
+		"lease sign first-v1 --token-file officer.token --request-id sign",
+	} {
+		ts.Check(ts.Exec("bulkhead", strings.Fields(line)...))
+	}
+	if len(args) == 1 && args[0] == "delivered" {
+		until(ts, false, []string{"6h", "2 delivered, 2 up", "lease", "show", "first/t1"})
+	}
+}
+
+// advance lets time pass at the site, in steps: advance STEP [TIMES].
+func advance(ts *testscript.TestScript, neg bool, args []string) {
+	step, err := time.ParseDuration(args[0])
+	ts.Check(err)
+	times := 1
+	if len(args) > 1 {
+		times, err = strconv.Atoi(args[1])
+		ts.Check(err)
+	}
+	client, err := wire.Dial(ts.MkAbs("devices.sock"))
+	ts.Check(err)
+	defer client.Close()
+	for range times {
+		now, err := client.Sim.Now(context.Background())
+		ts.Check(err)
+		ts.Check(client.Sim.Advance(context.Background(), now.Add(step)))
+		lookedAt(ts, now.Add(step))
+	}
+}
+
+var lastLook = regexp.MustCompile(`(?m)^bulkhead_last_look_timestamp_seconds (\S+)$`)
+
+// lookedAt waits until the server has looked at the devices at a time or after.
+func lookedAt(ts *testscript.TestScript, at time.Time) {
+	for deadline := time.Now().Add(patience); time.Now().Before(deadline); time.Sleep(10 * time.Millisecond) {
+		answer, err := http.Get(ts.Getenv("BULKHEAD_SERVER") + "/metrics")
+		ts.Check(err)
+		page, err := io.ReadAll(answer.Body)
+		ts.Check(errors.Join(err, answer.Body.Close()))
+		if m := lastLook.FindSubmatch(page); m != nil {
+			seconds, err := strconv.ParseFloat(string(m[1]), 64)
+			ts.Check(err)
+			if int64(seconds) >= at.Unix() {
+				return
+			}
+		}
+	}
+	ts.Fatalf("the server never looked at the site of %s", at)
+}
+
+// dark makes every leaf of the site silent.
+func dark(ts *testscript.TestScript, neg bool, args []string) {
+	client, err := wire.Dial(ts.MkAbs("devices.sock"))
+	ts.Check(err)
+	defer client.Close()
+	now, err := client.Sim.Now(context.Background())
+	ts.Check(err)
+	for leaf := range leavesOfTiny {
+		ts.Check(client.Sim.Inject(context.Background(), now.Add(time.Second), sim.Fault{Kind: sim.LeafDown, Leaf: site.Leaf(leaf)}))
+	}
+}
+
+// leavesOfTiny is how many leaves the tiny site has.
+const leavesOfTiny = 72
+
+// makePolicy makes a tenant's policy that accepts simulated devices, as
+// bulkhead-verify policy init does: policy TRUST TENANT FILE.
+func makePolicy(ts *testscript.TestScript, neg bool, args []string) {
+	trust, err := os.ReadFile(ts.MkAbs(args[0]))
+	ts.Check(err)
+	policy, err := bundle.PolicyFromTrust(args[0], trust, args[1])
+	ts.Check(err)
+	policy.Origins = []claim.Origin{claim.Simulated}
+	weakest := claim.SimulatedGrade
+	policy.Minimum = bundle.Minimum{Turnover: weakest, Fence: weakest, Storage: weakest, Isolation: weakest}
+	encoded, err := policy.Encode()
+	ts.Check(err)
+	ts.Check(os.WriteFile(ts.MkAbs(args[2]), encoded, 0o600))
+}
+
+// revoke ends the token of a subject, by the id under which it is listed.
+func revoke(ts *testscript.TestScript, neg bool, args []string) {
+	tokens, err := api.OpenTokens(dataDir(ts.MkAbs("data")).tokens())
+	ts.Check(err)
+	list, err := tokens.List()
+	ts.Check(err)
+	for _, token := range list {
+		if token.Subject == args[0] {
+			ts.Check(ts.Exec("bulkhead", "token", "revoke", "--data", "data", token.ID, "-o", "json"))
+			return
+		}
+	}
+	ts.Fatalf("there is no token of %s", args[0])
+}
+
+// until lets time pass until bulkhead says something: until STEP REGEXP ARGS...
+func until(ts *testscript.TestScript, neg bool, args []string) {
+	want := regexp.MustCompile(args[1])
+	path, err := exec.LookPath("bulkhead")
+	ts.Check(err)
+	var said []byte
+	err = errors.New("never ran")
+	for deadline := time.Now().Add(patience); time.Now().Before(deadline); advance(ts, false, args[:1]) {
+		c := exec.Command(path, args[2:]...)
+		c.Dir = ts.Getenv("WORK")
+		c.Env = append(os.Environ(), "BULKHEAD_SERVER="+ts.Getenv("BULKHEAD_SERVER"), "BULKHEAD_TOKEN_FILE="+ts.Getenv("BULKHEAD_TOKEN_FILE"))
+		if said, err = c.CombinedOutput(); err == nil && want.Match(said) {
+			return
+		}
+	}
+	ts.Fatalf("%v never said %s (%v):\n%s", args[2:], args[1], err, said)
+}
+
+// vary is what differs from run to run in what a verb prints, and its stand-in.
+var vary = []struct {
+	what *regexp.Regexp
+	name string
+}{
+	{regexp.MustCompile(`sha256:[0-9a-f]{64}`), "sha256:DIGEST"},
+	{regexp.MustCompile(`ledger entry \d+`), "ledger entry N"},
+	{regexp.MustCompile(`\d+ bytes|"bytes": \d+`), "N bytes"},
+	{regexp.MustCompile(`\$WORK|/[^ ]*/script-[a-z]+`), "DIR"},
+	{regexp.MustCompile(` +\n`), "\n"},
+}
+
+// shown writes what the last command printed to the file shown, for cmp.
+func shown(ts *testscript.TestScript, neg bool, args []string) {
+	text := ts.ReadFile("stdout") + ts.ReadFile("stderr")
+	for _, v := range vary {
+		text = v.what.ReplaceAllString(text, v.name)
+	}
+	ts.Check(os.WriteFile(ts.MkAbs("shown"), []byte(text), 0o600))
+}
