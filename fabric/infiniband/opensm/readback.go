@@ -1,0 +1,164 @@
+package opensm
+
+import (
+	"context"
+	"encoding/binary"
+	"fmt"
+	"sync"
+	"time"
+
+	"bulkhead/fabric/infiniband/mad"
+	"bulkhead/fabric/infiniband/smp"
+)
+
+// SMPReader reads with subnet management packets.
+type SMPReader struct {
+	Client *smp.Client
+	Keys   smp.Keys
+	// Listed says whether the inventory has a node at a leaf's port. Ports where it
+	// has none are captured only if somebody is there. nil: all are captured.
+	Listed func(leaf uint64, port uint8) bool
+	// Resweep is how old a sweep may be when tables are read again; the identity
+	// behind each port is asked anew all the same. 0: always sweep.
+	Resweep time.Duration
+
+	mu    sync.Mutex
+	swept *smp.Fabric
+}
+
+func (r *SMPReader) sweep(ctx context.Context) (*smp.Fabric, error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.swept != nil && time.Since(r.swept.Began) < r.Resweep {
+		return r.swept, nil
+	}
+	f, err := r.Client.Sweep(ctx, r.Keys)
+	if err == nil {
+		r.swept = f
+	}
+	return f, err
+}
+
+// Read implements Reader.
+func (r *SMPReader) Read(ctx context.Context, leaves []uint64) ([]Capture, error) {
+	f, err := r.sweep(ctx)
+	if err != nil {
+		return nil, err
+	}
+	tables, err := r.Client.ReadTables(ctx, f, smp.TableOptions{Keys: r.Keys})
+	if err != nil {
+		return nil, err
+	}
+	byLeaf := make(map[uint64][]*smp.EdgePort, len(leaves))
+	for i := range tables.Ports {
+		e := &tables.Ports[i]
+		byLeaf[e.Switch.Node] = append(byLeaf[e.Switch.Node], e)
+	}
+	conflicts := map[uint64]string{}
+	for _, c := range f.Conflicts {
+		conflicts[c.GUID] = c.What
+	}
+	out := make([]Capture, len(leaves))
+	for i, guid := range leaves {
+		out[i] = Capture{Leaf: guid, At: tables.Ended}
+		node := f.Node(guid)
+		switch {
+		case node == nil || !node.IsSwitch():
+			out[i].Reason = "no switch of that GUID was found"
+		case conflicts[guid] != "":
+			out[i].Reason = conflicts[guid]
+		default:
+			r.capture(&out[i], node, byLeaf[guid])
+		}
+	}
+	return out, nil
+}
+
+const (
+	nodeInfoBytes   = 40
+	switchInfoBytes = 20
+)
+
+// capture frames what a leaf and the HCAs behind it said, as it was said.
+func (r *SMPReader) capture(c *Capture, node *smp.Node, edges []*smp.EdgePort) {
+	c.LeafTable = int(mad.ParseSwitchInfo(&node.SwitchInfo).PartitionEnforcementCap)
+	b := append([]byte("IBSMP/1\n"), node.Info[:nodeInfoBytes]...)
+	b = append(b, node.SwitchInfo[:switchInfoBytes]...)
+	count := len(b)
+	b = append(b, 0)
+	for _, e := range edges {
+		if r.Listed != nil && !r.Listed(node.GUID, e.Switch.Port) && e.Host == nil {
+			continue
+		}
+		hostSilent := false
+		for _, m := range e.Missing {
+			if e.Host != nil && m.Route == e.HostRoute {
+				hostSilent = true
+				continue
+			}
+			c.Reason = fmt.Sprintf("port %d: %s: %v", e.Switch.Port, m.What, m.Err)
+			return
+		}
+		b[count]++
+		b = append(b, e.Switch.Port)
+		b = append(b, e.PortInfo[:]...)
+		b = appendBlocks(b, e.Keys)
+		if e.Host == nil || hostSilent || binary.BigEndian.Uint64(e.Host.NodeInfo[20:]) == 0 {
+			// Nobody there, or half an answer: then nobody is known to be there.
+			b = append(b, 0)
+			continue
+		}
+		b = append(b, 1)
+		b = append(b, e.Host.NodeInfo[:nodeInfoBytes]...)
+		b = appendBlocks(b, e.Host.Keys)
+		if limit := int(mad.ParseNodeInfo(&e.Host.NodeInfo).PartitionCap); c.NICTable == 0 || limit < c.NICTable {
+			c.NICTable = limit
+		}
+	}
+	c.Raw = b
+}
+
+func appendBlocks(b []byte, blocks []mad.Data) []byte {
+	for i := range blocks {
+		b = append(b, blocks[i][:]...)
+	}
+	return b
+}
+
+// Guard implements Reader.
+func (r *SMPReader) Guard(ctx context.Context) (Guard, error) {
+	f, err := r.Client.Sweep(ctx, r.Keys)
+	if err != nil {
+		return Guard{}, err
+	}
+	g := Guard{At: f.Ended}
+	for _, m := range f.Managers {
+		g.Managers = append(g.Managers, SM{PortGUID: m.Info.GUID, Priority: m.Info.Priority, Master: m.Info.State == mad.SMMaster,
+			State: m.Info.State.String(), SMKey: m.Info.SMKey})
+	}
+	for _, m := range f.Missing {
+		g.Silent = append(g.Silent, fmt.Sprintf("%s at route %s: %v", m.What, m.Route, m.Err))
+	}
+	for _, c := range f.Conflicts {
+		g.Silent = append(g.Silent, fmt.Sprintf("0x%016x: %s", c.GUID, c.What))
+	}
+	for _, n := range f.Nodes {
+		for _, p := range n.Ports {
+			if n.IsSwitch() && p.Number != 0 {
+				continue // a switch guards all its ports with port 0's key
+			}
+			guid := p.GUID
+			if n.IsSwitch() {
+				guid = n.GUID
+			}
+			if !p.Read {
+				g.Silent = append(g.Silent, fmt.Sprintf("PortInfo of 0x%016x", guid))
+				continue
+			}
+			info := p.PortInfo()
+			g.Ports = append(g.Ports, PortGuard{GUID: guid, Switch: n.IsSwitch(), MKey: info.MKey != 0,
+				Level: int(info.MKeyProtect), Lease: int(info.MKeyLeasePeriod)})
+		}
+	}
+	return g, nil
+}

@@ -1,0 +1,77 @@
+package opensm
+
+import (
+	"context"
+	"errors"
+
+	"bulkhead/claim"
+	"bulkhead/fabric"
+	"bulkhead/fabric/infiniband/opensm/partitions"
+	"bulkhead/site"
+)
+
+// Found is a partitions.conf that is not the one that was put last, for an
+// operator to look at.
+type Found struct {
+	Text   []byte            // nil: there is none
+	Digest claim.Digest      // to name it in TakeOver
+	Edited error             // ErrEdited, or nil: it is ours
+	Ours   *partitions.Conf  // what it says, if it is of our shape
+	Effect partitions.Effect // what OpenSM makes of it, with every port of the fabric a host's
+}
+
+// Look returns what is in place.
+func (d *Driver) Look() (Found, error) {
+	text, err := d.Manager.File.Read()
+	if err != nil && !errors.Is(err, ErrEdited) {
+		return Found{}, err
+	}
+	found := Found{Text: text, Digest: claim.DigestOf(text), Edited: err}
+	found.Ours, _ = partitions.Parse(text)
+	s := partitions.Subnet{Ports: map[uint64]partitions.Kind{}}
+	for p, guid := range d.Site.PortID {
+		if d.Site.FabricOf(site.Port(p)) == d.Fabric {
+			s.Ports[guid] = partitions.CA
+		}
+	}
+	found.Effect = partitions.Interpret(text, s)
+	return found, nil
+}
+
+// TakeOver puts rows in place of a file that is not ours, for an operator who
+// looked at it: found is its digest. Ports that are not named are closed. It
+// returns the ports that did not follow.
+func (d *Driver) TakeOver(ctx context.Context, rows []fabric.PortRow, f fabric.Fence, found claim.Digest) ([]fabric.PortError, error) {
+	want, asked := members{}, map[site.Port]fabric.Row{}
+	var ports []site.Port
+	for _, r := range rows {
+		ports = append(ports, r.Port)
+	}
+	if err := d.checkPorts(ports); err != nil {
+		return nil, err
+	}
+	var failed []fabric.PortError
+	for _, r := range rows {
+		guid := d.Site.PortID[r.Port]
+		if err := errors.Join(r.Row.Check(site.InfiniBand, 0), expressible(r.Row, d.serves(guid))); err != nil {
+			failed = append(failed, fabric.PortError{Port: r.Port, Error: err.Error()})
+			continue
+		}
+		row := floor(r.Row)
+		want[guid], asked[r.Port] = row.NIC, row
+	}
+	text, err := partitions.Checked(want.conf())
+	if err != nil {
+		return nil, err
+	}
+	d.writing.Lock()
+	defer d.writing.Unlock()
+	if err := d.Manager.File.TakeOver(ctx, text, f, found); err != nil {
+		return nil, err
+	}
+	if err := d.Manager.Reload.Reload(ctx); err != nil {
+		return nil, err
+	}
+	left, err := d.Manager.Settle(ctx, d.remaining(asked))
+	return append(failed, left...), err
+}
