@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"strconv"
+	"sync"
 	"testing"
 	"time"
 
@@ -110,14 +111,14 @@ func cutLedger(ts *testscript.TestScript, neg bool, args []string) {
 	}
 }
 
-// running is the servers that a script has started.
+// running is a process that a script has started.
 type running struct {
 	command *exec.Cmd
 	stderr  *bytes.Buffer
 	done    chan error
 }
 
-var servers = map[string]*running{}
+var servers sync.Map // of scripts that run side by side: folder and name, *running
 
 const patience = 20 * time.Second
 
@@ -138,7 +139,7 @@ func start(ts *testscript.TestScript, neg bool, args []string) {
 	r.command.Dir, r.command.Stderr, r.command.Stdout = ts.Getenv("WORK"), f, f
 	ts.Check(r.command.Start())
 	go func() { r.done <- r.command.Wait(); f.Close() }()
-	servers[ts.Getenv("WORK")+name] = r
+	servers.Store(ts.Getenv("WORK")+name, r)
 	ts.Defer(func() { _ = r.command.Process.Kill() })
 	want := regexp.MustCompile(args[1])
 	for deadline := time.Now().Add(patience); time.Now().Before(deadline); time.Sleep(20 * time.Millisecond) {
@@ -165,10 +166,11 @@ func start(ts *testscript.TestScript, neg bool, args []string) {
 // end ends what start has started, and expects a clean end. (A command called
 // stop would never run: it is testscript's own word for the end of a script.)
 func end(ts *testscript.TestScript, neg bool, args []string) {
-	r := servers[ts.Getenv("WORK")+args[0]]
-	if r == nil {
+	found, ok := servers.Load(ts.Getenv("WORK") + args[0])
+	if !ok {
 		ts.Fatalf("nothing called %s was started", args[0])
 	}
+	r := found.(*running)
 	ts.Check(r.command.Process.Signal(os.Interrupt))
 	select {
 	case err := <-r.done:

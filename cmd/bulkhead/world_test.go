@@ -166,6 +166,7 @@ var vary = []struct {
 	{regexp.MustCompile(`ledger entry \d+`), "ledger entry N"},
 	{regexp.MustCompile(`\d+ bytes|"bytes": \d+`), "N bytes"},
 	{regexp.MustCompile(`\$WORK|/[^ ]*/script-[a-z]+`), "DIR"},
+	{regexp.MustCompile(`127\.0\.0\.1:\d+`), "127.0.0.1:PORT"},
 	{regexp.MustCompile(` +\n`), "\n"},
 }
 
