@@ -1,0 +1,16 @@
+// Package ibfabric is an InfiniBand fabric, **emulated** at its protocols in one
+// process: it answers at the sockets of ibsim, so that unmodified OpenSM and
+// infiniband-diags run against it (through libumad2sim), and so do Bulkhead's own
+// clients. It exists for what ibsim lacks and isolation rests on:
+//
+//   - M_Keys with their protection levels, lease and violation count, and trap 256
+//     (IBTA volume 1, 14.2.4);
+//   - partition enforcement at the external ports of switches, both ways;
+//   - the P_Key match, limited and full, at whoever receives a datagram or a
+//     general management packet (10.9.3), with counters and traps 257 and 259;
+//   - more clients than ten; hosts that are pulled, moved, that lie about who they
+//     are; switches that fall silent; packets that are lost.
+//
+// Nothing that is measured or proven on it says anything about hardware: origin
+// emulated.
+package ibfabric
