@@ -176,3 +176,14 @@ func (n *node) at(number int) (*port, error) {
 	}
 	return n.ports[number], nil
 }
+
+// GUID is the GUID of a host's first port, or of a switch.
+func (f *Fabric) GUID(name string) (guid uint64, err error) {
+	err = f.with(name, func(n *node) error {
+		if guid = n.guid; !n.isSwitch() {
+			guid = n.ports[1].guid
+		}
+		return nil
+	})
+	return guid, err
+}

@@ -1,0 +1,417 @@
+package iblab
+
+import (
+	"bytes"
+	"context"
+	"crypto/rand"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+	"time"
+
+	"bulkhead/book"
+	"bulkhead/claim"
+	"bulkhead/contract"
+	"bulkhead/examples"
+	"bulkhead/fabric"
+	"bulkhead/fabric/infiniband/opensm"
+	"bulkhead/fabric/infiniband/opensm/options"
+	"bulkhead/fabric/infiniband/opensm/partitions"
+	"bulkhead/fabric/infiniband/smp"
+	"bulkhead/fabric/infiniband/umadsim"
+	"bulkhead/keystore"
+	"bulkhead/lab/ibfabric"
+	"bulkhead/lab/ibnet"
+	"bulkhead/ledger"
+	"bulkhead/ledger/memory"
+	"bulkhead/run"
+	"bulkhead/sim"
+	"bulkhead/site"
+)
+
+// FabricID is the compute fabric of the lab's site.
+const FabricID = "ib"
+
+// Rivals are the two tenants.
+var Rivals = [2]string{"vermilion", "cobalt"}
+
+// Begin is when the lab's time begins: three days before the leases.
+var Begin = time.Date(2026, 4, 28, 0, 0, 0, 0, time.UTC)
+
+// Options are a lab's.
+type Options struct {
+	Dir    string                            // an empty folder, for OpenSM's files
+	Say    func(string)                      // hears what is done; nil: nobody
+	Logger *slog.Logger                      // of the control plane; nil: discarded
+	Log    ledger.Log                        // nil: one in memory
+	Keys   *keystore.Store                   // nil: new ones
+	Bound  time.Duration                     // how long devices may take to follow OpenSM; 0: 5 s
+	Reader func(opensm.Reader) opensm.Reader // puts something between; nil: nothing
+}
+
+// Lab is a lab under way.
+type Lab struct {
+	Dir    string
+	Site   *site.Site
+	Fabric *ibfabric.Fabric
+	Plane  *run.Plane
+	World  *sim.Sim
+	Clock  *run.VirtualClock
+	Driver *opensm.Driver
+	Log    ledger.Log
+	Keys   *keystore.Store
+
+	say     func(string)
+	options Options
+	conf    options.Settings
+	sm      *exec.Cmd
+	client  *smp.Client
+	reader  opensm.Reader
+	others  []*exec.Cmd
+}
+
+// secret is a key that nobody guesses.
+func secret() uint64 {
+	var b [8]byte
+	_, _ = rand.Read(b[:]) // never fails, see its documentation
+	return binary.BigEndian.Uint64(b[:]) | 1<<62
+}
+
+// Start brings the fabric up under OpenSM, and a control plane over it.
+func Start(ctx context.Context, o Options) (l *Lab, err error) {
+	l = &Lab{Dir: o.Dir, say: o.Say, options: o, Log: o.Log, Keys: o.Keys, Clock: run.NewVirtualClock(Begin)}
+	if l.say == nil {
+		l.say = func(string) {}
+	}
+	if l.Log == nil {
+		l.Log = memory.New()
+	}
+	if l.Keys == nil {
+		if l.Keys, err = keystore.InMemory(rand.Reader, Begin); err != nil {
+			return nil, err
+		}
+	}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, l.Close())
+		}
+	}()
+	template, units, err := readSite()
+	if err != nil {
+		return nil, err
+	}
+	var topology bytes.Buffer
+	if err := ibnet.WriteSite(&topology, units, FabricID); err != nil {
+		return nil, err
+	}
+	name := fmt.Sprintf("bulkhead-lab-%d-%x", os.Getpid(), secret())
+	if l.Fabric, err = ibfabric.Start(ctx, &topology, ibfabric.Options{Name: name}); err != nil {
+		return nil, err
+	}
+	l.say(fmt.Sprintf("a fabric of %d HCAs and %d leaves, emulated at its protocol, waits at %s", len(units)*8*8, len(units)*8, name))
+	if l.World, err = sim.FromTemplate(template, sim.DefaultConfig(1, Begin)); err != nil {
+		return nil, err
+	}
+	l.Site = l.World.Site()
+	if err := l.startManager(ctx); err != nil {
+		return nil, err
+	}
+	if err := l.connect(units); err != nil {
+		return nil, err
+	}
+	if err := l.Open(ctx); err != nil {
+		return nil, err
+	}
+	if err := l.Plane.Import(ctx, template, nil); err != nil {
+		return nil, err
+	}
+	return l, nil
+}
+
+func readSite() (*site.Template, []*site.SUInventory, error) {
+	data, err := examples.Files.ReadFile("rivals-ib/site.yaml")
+	if err != nil {
+		return nil, nil, err
+	}
+	template, err := site.ParseTemplate("rivals-ib/site.yaml", data)
+	if err != nil {
+		return nil, nil, err
+	}
+	var units []*site.SUInventory
+	_, err = template.Compile(func(u *site.SUInventory) error { units = append(units, u); return nil })
+	return template, units, err
+}
+
+// startManager writes hardened files and starts OpenSM with them.
+func (l *Lab) startManager(ctx context.Context) error {
+	guid, err := l.Fabric.GUID(ibnet.Manager)
+	if err != nil {
+		return err
+	}
+	l.conf = options.Settings{
+		PortGUID: guid, Partitions: filepath.Join(l.Dir, "partitions.conf"), Log: filepath.Join(l.Dir, "opensm.log"), Dumps: l.Dir,
+		MKey: secret(), SMKey: secret(), SAKey: secret(), Priority: 14, Routing: "minhop", Sweep: 5, Console: "off",
+	}
+	text, err := options.Generate(l.conf)
+	if err != nil {
+		return err
+	}
+	if err := os.WriteFile(filepath.Join(l.Dir, "opensm.conf"), text, 0o600); err != nil {
+		return err
+	}
+	first, err := partitions.Checked(&partitions.Conf{})
+	if err != nil {
+		return err
+	}
+	file := &opensm.File{Path: l.conf.Partitions}
+	if err := file.Put(ctx, first, fabric.Fence{}); err != nil {
+		return err
+	}
+	l.say("OpenSM starts, with M_Keys at level 2, secret keys, enforcement and a closed default partition")
+	return l.StartManager(ctx)
+}
+
+// StartManager starts OpenSM and waits until the subnet is up.
+func (l *Lab) StartManager(ctx context.Context) error {
+	log := l.conf.Log
+	before, _ := os.ReadFile(log)
+	var err error
+	if l.sm, err = l.opensm(ibnet.Manager, "-F", filepath.Join(l.Dir, "opensm.conf"), "-P", l.conf.Partitions, "-f", log, "-d", "2"); err != nil {
+		return err
+	}
+	if err := os.WriteFile(filepath.Join(l.Dir, "opensm.pid"), []byte(strconv.Itoa(l.sm.Process.Pid)+"\n"), 0o600); err != nil {
+		return err
+	}
+	return wait(ctx, time.Minute, "OpenSM to bring the subnet up", func() bool {
+		said, err := os.ReadFile(log)
+		return err == nil && bytes.Contains(said[min(len(before), len(said)):], []byte("SUBNET UP"))
+	})
+}
+
+// KillManager ends OpenSM at once.
+func (l *Lab) KillManager() error {
+	_ = l.sm.Process.Kill()
+	_ = l.sm.Wait()
+	return nil
+}
+
+// Missing says which of the programs that the lab needs is not installed, or "".
+func Missing() string {
+	if _, err := opensmPath(); err != nil {
+		return "opensm"
+	}
+	if _, err := preloadPath(); err != nil {
+		return "libumad2sim0"
+	}
+	return ""
+}
+
+func opensmPath() (string, error) {
+	if path, err := exec.LookPath("opensm"); err == nil {
+		return path, nil
+	}
+	return exec.LookPath("/usr/sbin/opensm")
+}
+
+func preloadPath() (string, error) {
+	for _, path := range []string{"/usr/lib/x86_64-linux-gnu/umad2sim/libumad2sim.so", "/usr/lib/aarch64-linux-gnu/umad2sim/libumad2sim.so", "/usr/lib/umad2sim/libumad2sim.so"} {
+		if _, err := os.Stat(path); err == nil {
+			return path, nil
+		}
+	}
+	return "", errors.New("libumad2sim is not installed: apt-get install libumad2sim0")
+}
+
+// opensm starts an unmodified OpenSM on a host. It ends with this process.
+func (l *Lab) opensm(host string, args ...string) (*exec.Cmd, error) {
+	path, err := opensmPath()
+	if err != nil {
+		return nil, fmt.Errorf("opensm is not installed: apt-get install opensm (%w)", err)
+	}
+	library, err := preloadPath()
+	if err != nil {
+		return nil, err
+	}
+	dir := filepath.Join(l.Dir, "opensm-at-"+host)
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return nil, err
+	}
+	cmd := exec.Command(path, args...)
+	cmd.Dir = dir // libumad2sim writes where it runs
+	cmd.Env = append(os.Environ(), "IBSIM_SOCKNAME="+l.Fabric.Name, "SIM_HOST="+host, "LD_PRELOAD="+library, "OSM_CACHE_DIR="+dir, "OSM_TMP_DIR="+dir)
+	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
+	out, err := os.Create(filepath.Join(dir, "said"))
+	if err != nil {
+		return nil, err
+	}
+	defer out.Close()
+	cmd.Stdout, cmd.Stderr = out, out
+	if err := cmd.Start(); err != nil {
+		return nil, fmt.Errorf("opensm at %s: %w", host, err)
+	}
+	return cmd, nil
+}
+
+// connect makes the driver: what OpenSM is told by its files, and what the
+// devices say by subnet management packets from another host.
+func (l *Lab) connect(units []*site.SUInventory) error {
+	at, err := umadsim.Open(umadsim.Options{Socket: l.Fabric.Name, Host: ibnet.Canary})
+	if err != nil {
+		return err
+	}
+	if l.client, err = smp.New(at, smp.Options{Window: 64, Timeout: 200 * time.Millisecond, Tries: 2}); err != nil {
+		return err
+	}
+	index, _ := l.Site.FabricByID(FabricID)
+	leaves := map[site.Leaf]uint64{}
+	listed := map[[2]uint64]bool{}
+	for _, u := range units {
+		for _, leaf := range u.Leaves {
+			if id, known := l.Site.LeafByID(leaf.ID); known && leaf.Fabric == FabricID {
+				leaves[id] = uint64(leaf.GUID)
+				for _, n := range u.Nodes {
+					listed[[2]uint64{uint64(leaf.GUID), uint64(n.NICs[leaf.NIC].Port)}] = true
+				}
+			}
+		}
+	}
+	l.reader = &opensm.SMPReader{
+		Client: l.client, Keys: smp.OneKey(l.conf.MKey),
+		Listed: func(leaf uint64, port uint8) bool { return listed[[2]uint64{leaf, uint64(port)}] },
+	}
+	var reader opensm.Reader = &stamped{l.reader, l.Clock.Now}
+	if l.options.Reader != nil {
+		reader = l.options.Reader(reader)
+	}
+	bound := l.options.Bound
+	if bound == 0 {
+		bound = 5 * time.Second
+	}
+	l.Driver = &opensm.Driver{
+		Site: l.Site, Fabric: index, Leaves: leaves, Origin: claim.Emulated, Reader: reader, SMs: []uint64{l.conf.PortGUID}, Clock: l.Clock.Now,
+		Manager: &opensm.Manager{File: &opensm.File{Path: l.conf.Partitions}, Reload: opensm.Signal{PIDFile: filepath.Join(l.Dir, "opensm.pid")}, Bound: bound, Again: time.Second},
+	}
+	return nil
+}
+
+// stamped gives captures the lab's time.
+type stamped struct {
+	opensm.Reader
+	now func() time.Time
+}
+
+func (s *stamped) Read(ctx context.Context, leaves []uint64) ([]opensm.Capture, error) {
+	captures, err := s.Reader.Read(ctx, leaves)
+	for i := range captures {
+		captures[i].At = s.now()
+	}
+	return captures, err
+}
+
+// Open opens a control plane over the ledger and the devices; another one that
+// was open over them finds itself fenced.
+func (l *Lab) Open(ctx context.Context) (err error) {
+	fabrics := l.World.Fabrics()
+	fabrics[FabricID] = l.Driver
+	l.Plane, err = run.Open(ctx, run.Config{
+		Log: l.Log, Signers: l.Keys, Clock: l.Clock, Writer: "lab", Logger: l.options.Logger, Audit: book.CheckInvariants,
+		Devices: run.Devices{Fabrics: fabrics, Nodes: l.World.Nodes(), Storage: l.World.Storage()},
+	})
+	return err
+}
+
+// Sell registers the rivals and signs their leases.
+func (l *Lab) Sell(ctx context.Context) error {
+	for _, name := range Rivals {
+		data, err := examples.Files.ReadFile("rivals-ib/" + name + ".yaml")
+		if err != nil {
+			return err
+		}
+		c, err := contract.Parse(name+".yaml", data)
+		if err != nil {
+			return err
+		}
+		if _, err := l.Plane.Submit(ctx, "register "+name, book.RegisterTenant{Tenant: name, Name: c.Title}); err != nil {
+			return err
+		}
+		if _, err := l.Plane.Quote(ctx, name, c, 0); err != nil {
+			return err
+		}
+		if _, err := l.Plane.Submit(ctx, "sign "+name, book.SignQuote{Quote: name, By: "tenant administrator"}); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Live lets time pass in steps.
+func (l *Lab) Live(ctx context.Context, d, step time.Duration) error {
+	for end := l.Clock.Now().Add(d); l.Clock.Now().Before(end); {
+		to := l.Clock.Now().Add(min(step, end.Sub(l.Clock.Now())))
+		if err := l.World.Advance(ctx, to); err != nil {
+			return err
+		}
+		l.Clock.Set(to)
+		if err := l.Plane.Tick(ctx); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Delivered counts the slots that are up, by tenant.
+func (l *Lab) Delivered() map[string]int {
+	out := map[string]int{}
+	l.Plane.View(func(s *book.State) {
+		for _, lease := range s.Leases {
+			for slot := range lease.Slots {
+				if s.SlotUp(lease, slot) {
+					out[lease.Tenant]++
+				}
+			}
+		}
+	})
+	return out
+}
+
+// Close ends everything, in the order in which it depends on one another.
+func (l *Lab) Close() error {
+	for _, c := range append(l.others, l.sm) {
+		if c != nil && c.Process != nil {
+			_ = c.Process.Kill()
+			_ = c.Wait()
+		}
+	}
+	var err error
+	if l.client != nil {
+		err = l.client.Close()
+	}
+	if l.Fabric != nil {
+		l.Fabric.Close()
+	}
+	if err != nil && strings.Contains(err.Error(), "connection refused") {
+		err = nil // the fabric had gone before
+	}
+	return err
+}
+
+func wait(ctx context.Context, limit time.Duration, what string, ready func() bool) error {
+	for end := time.Now().Add(limit); !ready(); {
+		if time.Now().After(end) {
+			return fmt.Errorf("waited %s for %s", limit, what)
+		}
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-time.After(20 * time.Millisecond):
+		}
+	}
+	return nil
+}
