@@ -58,6 +58,7 @@ func init() {
 		fabric.KindLocked:       fold((*State).applyLocked),
 		fabric.KindRestored:     fold((*State).applyRestored),
 		fabric.KindUnread:       fold((*State).applyUnread),
+		fabric.KindPosture:      fold((*State).applyPosture),
 		fabric.KindReread:       fold((*State).applyReread),
 		prove.KindProbed:        fold((*State).applyProbed),
 		prove.KindVerdict:       fold((*State).applyVerdict),

@@ -61,6 +61,9 @@ func (c Deliver) decide(s *State, env Env) (*Decision, error) {
 	if !l.Returning.IsZero() {
 		return nil, refuse("lease", "%s is being returned", l.ID)
 	}
+	if why := s.Unguarded(l.Fabric); why != "" {
+		return nil, refuse("lease", "%s", why)
+	}
 	if missing := s.MissingVolumes(l, env.Now); len(missing) > 0 {
 		return nil, refuse("lease", "%s can't reach its volumes yet: %v", l.ID, missing)
 	}

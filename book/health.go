@@ -78,7 +78,10 @@ func (c ReportHealth) decide(s *State, env Env) (*Decision, error) {
 }
 
 func (s *State) applyHealth(e *ledger.Entry, b node.HealthNoted, _ Bodies) error {
-	n := site.Index(b.Index)
+	n, err := s.nodeAt(b.Index)
+	if err != nil {
+		return err
+	}
 	item := HealthItem{Node: n, Class: b.Class, Alive: b.Alive, Failed: b.Failed}
 	s.Nodes.Health[n], s.Nodes.Class[n] = item.health(), ""
 	if b.Failed {
@@ -114,7 +117,10 @@ func (c Cordon) decide(s *State, env Env) (*Decision, error) {
 }
 
 func (s *State) applyFlagged(e *ledger.Entry, b node.Flagged, _ Bodies) error {
-	n := site.Index(b.Index)
+	n, err := s.nodeAt(b.Index)
+	if err != nil {
+		return err
+	}
 	s.Nodes.Cordoned[n] = b.Cordoned
 	if b.Cordoned {
 		s.Nodes.Corded.Add(n)

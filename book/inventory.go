@@ -122,5 +122,8 @@ func (s *State) hall(id string) (int, error) {
 }
 
 func (s *State) applyRescheduled(e *ledger.Entry, b site.Rescheduled, _ Bodies) error {
+	if _, err := s.hall(b.Hall); err != nil {
+		return err
+	}
 	return s.Site.SetHallInService(b.Hall, b.InService)
 }

@@ -149,6 +149,9 @@ func (s *State) applyDrifted(e *ledger.Entry, b fabric.Drifted, _ Bodies) error 
 		return nil
 	}
 	for _, p := range b.Ports {
+		if _, err := s.nodeAt(uint32(site.Port(p.Port).Node())); err != nil {
+			return err
+		}
 		if _, locked := s.Locked[site.Port(p.Port)]; locked {
 			return fmt.Errorf("port %d drifted twice", p.Port)
 		}
@@ -189,6 +192,9 @@ func (s *State) applyLocked(e *ledger.Entry, b fabric.Locked, _ Bodies) error {
 		return nil
 	}
 	for _, p := range b.Ports {
+		if _, err := s.nodeAt(uint32(site.Port(p.Port).Node())); err != nil {
+			return err
+		}
 		lock := s.Locked[site.Port(p.Port)]
 		lock.Cause = CauseLocked
 		s.Locked[site.Port(p.Port)] = lock
@@ -302,9 +308,15 @@ func (s *State) setUnread(e *ledger.Entry, b fabric.Unread, delta int) error {
 	if e.Scope != SiteScope {
 		return nil
 	}
+	if s.Site == nil {
+		return fmt.Errorf("leaf %q: no site has been imported", b.Leaf)
+	}
 	leaf, ok := s.Site.LeafByID(b.Leaf)
 	if !ok {
 		return fmt.Errorf("no leaf %q", b.Leaf)
+	}
+	if _, unread := s.Unread[leaf]; unread == (delta > 0) {
+		return fmt.Errorf("leaf %q is unread: %t", b.Leaf, unread)
 	}
 	if delta > 0 {
 		s.Unread[leaf] = e.Time

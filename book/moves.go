@@ -197,7 +197,7 @@ func (c BeginSteps) decide(s *State, env Env) (*Decision, error) {
 }
 
 func (s *State) applyStep(e *ledger.Entry, b Stepped, _ Bodies) error {
-	nodes, err := site.ParseSet(b.Nodes, s.Site.Nodes())
+	nodes, err := site.ParseSet(b.Nodes, len(s.Nodes.State))
 	if err != nil {
 		return err
 	}

@@ -106,14 +106,14 @@ func (s *State) checkVersion(next *contract.Contract) error {
 		}
 		return nil
 	}
-	if err := s.checkResized(next); err != nil {
-		return err
-	}
 	if !old.Closed.IsZero() {
 		return refuse("contract", "%s is closed", next.ID)
 	}
 	if old.Current().Tenant != next.Tenant {
 		return refuse("contract", "%s is not a contract of this tenant", next.ID)
+	}
+	if err := s.checkResized(next); err != nil {
+		return err
 	}
 	return old.Current().Amend(next)
 }
@@ -283,7 +283,10 @@ func (s *State) applyNotice(e *ledger.Entry, b contract.Notice, _ Bodies) error 
 	if err != nil {
 		return err
 	}
-	k := s.Contracts[c.ID]
+	k, ok := s.Contracts[c.ID]
+	if !ok {
+		return fmt.Errorf("no contract %q", c.ID)
+	}
 	k.Versions = append(k.Versions, c)
 	k.Noticed = e.Time
 	for _, l := range s.Leases {
@@ -295,9 +298,15 @@ func (s *State) applyNotice(e *ledger.Entry, b contract.Notice, _ Bodies) error 
 }
 
 func (s *State) applyBound(e *ledger.Entry, b lease.Bound, _ Bodies) error {
+	if s.Site == nil || s.Contracts[b.Contract] == nil {
+		return fmt.Errorf("no contract %q", b.Contract)
+	}
 	nodes, err := site.ParseOrder(b.Nodes, s.Site.Nodes())
 	if err != nil {
 		return err
+	}
+	if _, bound := s.leaseByID[b.Lease]; bound {
+		return fmt.Errorf("%s is bound already", b.Lease)
 	}
 	if len(nodes) != b.Slots {
 		return fmt.Errorf("%d nodes for %d slots", len(nodes), b.Slots)

@@ -41,6 +41,7 @@ type frozen struct {
 	Placements map[string]claim.Digest       `json:"placements"`
 	Labels     map[string]*fabric.Pool       `json:"labels"`
 	Volumes    map[storage.VolumeID]*Volume  `json:"volumes"`
+	Postures   map[string]Posture            `json:"postures"`
 	Swaps      []frozenSwap                  `json:"swaps"`
 	Locked     map[site.Port]Lock            `json:"locked"`
 	Unread     map[site.Leaf]time.Time       `json:"unread"`
@@ -114,7 +115,7 @@ func (s *State) freeze() *frozen {
 	c := &s.Nodes
 	f := &frozen{
 		Seq: s.Seq, Time: s.Time, Term: s.Term, Scopes: s.Scopes, Tenants: s.Tenants, Projects: s.projects,
-		Labels: s.Labels, Volumes: s.Volumes, Locked: s.Locked, Unread: s.Unread, Invoices: s.Invoices, Control: s.Control, Commands: s.Commands,
+		Labels: s.Labels, Volumes: s.Volumes, Postures: s.Postures, Locked: s.Locked, Unread: s.Unread, Invoices: s.Invoices, Control: s.Control, Commands: s.Commands,
 		Contracts: map[string]frozenContract{}, Quotes: map[string]frozenQuote{}, Placements: map[string]claim.Digest{},
 		Nodes: frozenNodes{
 			State: c.State, Since: c.Since, Begun: c.Begun, Seq: c.Seq, Turnover: c.Turnover, Slot: c.Slot,
@@ -200,6 +201,9 @@ func Restore(data []byte, bodies Bodies) (*State, error) {
 			Lease: fl.Lease, Certificate: fl.Certificate, Events: fl.Events, Returning: fl.Returning, Returned: fl.Returned,
 			LateNoted: fl.LateNoted, Verdict: fl.Verdict, Epoch: fl.Epoch, Certified: fl.Certified, Dirty: fl.Dirty, Probes: fl.Probes, ProbeLeaks: fl.ProbeLeaks,
 		}
+		if s.Site == nil || s.Contracts[fl.Contract] == nil || fl.Up == nil {
+			return nil, fmt.Errorf("snapshot: lease %.130q: incomplete", string(fl.ID))
+		}
 		slots, err := site.ParseOrder(fl.Order, s.Site.Nodes())
 		if err != nil {
 			return nil, fmt.Errorf("snapshot: lease %s: %w", fl.ID, err)
@@ -230,6 +234,7 @@ func Restore(data []byte, bodies Bodies) (*State, error) {
 	keep(&s.Tenants, f.Tenants)
 	keep(&s.Labels, f.Labels)
 	keep(&s.Volumes, f.Volumes)
+	keep(&s.Postures, f.Postures)
 	keep(&s.Locked, f.Locked)
 	keep(&s.Unread, f.Unread)
 	keep(&s.Commands, f.Commands)
@@ -242,7 +247,63 @@ func Restore(data []byte, bodies Bodies) (*State, error) {
 	if s.Control.Paused == nil || s.Control.Keys == nil {
 		return nil, fmt.Errorf("snapshot: control: missing")
 	}
-	return s, s.thawNodes(&f.Nodes)
+	if err := s.thawNodes(&f.Nodes); err != nil {
+		return nil, err
+	}
+	if err := s.checkThawed(); err != nil {
+		return nil, fmt.Errorf("snapshot: %w", err)
+	}
+	return s, nil
+}
+
+// checkThawed refuses a state that names what it does not hold: nothing that uses
+// a state looks for that again.
+func (s *State) checkThawed() error {
+	held := func(lease int32, slot uint32) bool {
+		return lease >= 0 && int(lease) < len(s.Leases) && int(slot) < len(s.Leases[lease].Slots)
+	}
+	c := &s.Nodes
+	for i := range c.State {
+		if c.Health[i] > Dead || c.Owner[i] < NoLease || c.Lease[i] != NoLease && !held(c.Lease[i], c.Slot[i]) {
+			return fmt.Errorf("node %d: health, owner or slot out of range", i)
+		}
+	}
+	for n, holds := range c.Booked {
+		for _, h := range holds {
+			if int64(n) >= int64(len(c.State)) || !held(h.Lease, h.Slot) {
+				return fmt.Errorf("node %d: booked for slot %d of lease %d", n, h.Slot, h.Lease)
+			}
+		}
+	}
+	for ref, swap := range s.Swaps {
+		if _, ok := s.leaseByID[ref.Lease]; !ok || !held(int32(s.leaseByID[ref.Lease]), ref.Slot) || int64(max(swap.Was, swap.Node)) >= int64(len(c.State)) {
+			return fmt.Errorf("replacement of slot %d of %.130q: out of range", ref.Slot, string(ref.Lease))
+		}
+	}
+	for port := range s.Locked {
+		if int64(port.Node()) >= int64(len(c.State)) {
+			return fmt.Errorf("port %d: the site has no such", port)
+		}
+	}
+	for leaf := range s.Unread {
+		if s.Site == nil || int64(leaf) >= int64(s.Site.Leaves()) {
+			return fmt.Errorf("leaf %d: the site has no such", leaf)
+		}
+	}
+	for id, t := range s.Tenants {
+		if t == nil {
+			return fmt.Errorf("tenant %.60q: missing", id)
+		}
+	}
+	if s.Site == nil {
+		return nil
+	}
+	for _, f := range s.Site.Fabrics {
+		if s.Labels[f.ID] == nil {
+			return fmt.Errorf("fabric %.60q has no labels", f.ID)
+		}
+	}
+	return nil
 }
 
 func keep[K comparable, V any](into *map[K]V, from map[K]V) {
@@ -309,6 +370,9 @@ func (s *State) thawNodes(f *frozenNodes) error {
 		if n != count {
 			return fmt.Errorf("snapshot: a column has %d nodes, the site %d", n, count)
 		}
+	}
+	if f.Cordoned == nil || f.Sick == nil {
+		return fmt.Errorf("snapshot: nodes: sets are missing")
 	}
 	s.growNodes(count)
 	c := &s.Nodes

@@ -41,7 +41,8 @@ type State struct {
 	Nodes  Nodes
 	Labels map[string]*fabric.Pool // by fabric id
 
-	Volumes map[storage.VolumeID]*Volume // also those that are destroyed: ids are not used again
+	Volumes  map[storage.VolumeID]*Volume // also those that are destroyed: ids are not used again
+	Postures map[string]Posture           // by fabric id; only of fabrics that have one
 
 	// Placements maps the tenant's copy of a placement certificate to the whole.
 	Placements map[claim.Digest]claim.Digest
@@ -183,6 +184,7 @@ func New() *State {
 		Quotes:     map[string]*Quote{},
 		Placements: map[claim.Digest]claim.Digest{},
 		Volumes:    map[storage.VolumeID]*Volume{},
+		Postures:   map[string]Posture{},
 		leaseByID:  map[lease.ID]int{},
 		Labels:     map[string]*fabric.Pool{},
 		projects:   map[fabric.Owner]HolderNumber{},
@@ -276,6 +278,14 @@ func (s *State) growNodes(count int) {
 		c.Waiting[s.Site.HallOf(n)]++
 		s.Touched.Add(n)
 	}
+}
+
+// nodeAt is the node of an index in an entry.
+func (s *State) nodeAt(index uint32) (site.Index, error) {
+	if int64(index) >= int64(len(s.Nodes.State)) {
+		return 0, fmt.Errorf("node %d of %d", index, len(s.Nodes.State))
+	}
+	return site.Index(index), nil
 }
 
 func (s *State) nodeByID(id string) (site.Index, error) {

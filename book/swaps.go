@@ -192,6 +192,9 @@ func (s *State) applyProposed(e *ledger.Entry, b lease.Proposed, _ Bodies) error
 	if err != nil {
 		return err
 	}
+	if l, ok := s.LeaseByID(b.Lease); !ok || int(b.Slot) >= len(l.Slots) {
+		return fmt.Errorf("no slot %d of %s", b.Slot, b.Lease)
+	}
 	s.Swaps[SlotRef{b.Lease, b.Slot}] = &Swap{Was: was, Node: to, Proposed: e.Time, Deadline: b.Deadline}
 	return nil
 }
@@ -210,7 +213,14 @@ func (s *State) applySwapped(e *ledger.Entry, b lease.Swapped, _ Bodies) error {
 	if !ok || int(b.Slot) >= len(l.Slots) {
 		return fmt.Errorf("no slot %d of %s", b.Slot, b.Lease)
 	}
-	was, to := site.Index(b.WasIndex), site.Index(b.Index)
+	was, err := s.nodeAt(b.WasIndex)
+	if err != nil {
+		return err
+	}
+	to, err := s.nodeAt(b.Index)
+	if err != nil {
+		return err
+	}
 	if l.Slots[b.Slot] != was {
 		return fmt.Errorf("slot %d of %s holds node %d, not %d", b.Slot, b.Lease, l.Slots[b.Slot], was)
 	}

@@ -1,11 +1,14 @@
 package bundle_test
 
 import (
+	"slices"
 	"strings"
 
 	"bulkhead/bundle"
 	"bulkhead/bundle/bundletest"
 	"bulkhead/claim"
+	"bulkhead/fabric"
+	"bulkhead/lease"
 	"bulkhead/ledger"
 	"bulkhead/prove"
 	"bulkhead/storage"
@@ -52,6 +55,18 @@ var moreAttacks = []attack{
 	}},
 	{"a probe of another node", bundle.CheckProbe, "the entry says", func(a *attempt) {
 		a.reprobe(func(p *prove.Probe, b *prove.Probed) claim.Signer { b.Node = a.Slots[1].ID(); return a.Owner.Probe })
+	}},
+	{"nodes handed over on an unguarded fabric", bundle.CheckPosture, "is not guarded", func(a *attempt) {
+		for i := range a.Entries {
+			if a.Entries[i].Kind == lease.KindDelivered {
+				a.Add(fabric.KindPosture, fabric.Postures{Fabric: "roce", Failed: []string{"one master: two were found"}})
+				posture := a.Entries[len(a.Entries)-1]
+				posture.Time = a.Entries[i].Time
+				a.Entries = slices.Insert(a.Entries[:len(a.Entries)-1], i, posture)
+				a.Reseal()
+				return
+			}
+		}
 	}},
 	{"a volume smaller than was sold", bundle.CheckVolume, "the contract sells", func(a *attempt) {
 		bundletest.Change(a.Log, storage.KindProvisioned, func(_ int, b *storage.Provisioned) { b.Volume.Spec.CapacityBytes /= 2 })

@@ -55,7 +55,8 @@ const (
 	CheckSlotRange  Check = "slot-range"
 	CheckNotExposed Check = "drift"
 
-	CheckProbe Check = "probe"
+	CheckProbe   Check = "probe"
+	CheckPosture Check = "posture"
 
 	// Storage.
 	CheckVolume  Check = "volume"
@@ -126,6 +127,7 @@ var checks = []struct {
 	{CheckUnfounded, "a slot is unproven only for a drift or an unread leaf that the log names"},
 	{CheckSlotUp, "a slot is up only while a delivered node is in it"},
 	{CheckSlotRange, "slots and states are those of the lease"},
+	{CheckPosture, "nothing is handed over on a fabric whose management is known not to be guarded"},
 	{CheckProbe, "a probe that the tenant filed is signed by its own key, says what its entry says, and reached nothing that it must not"},
 	{CheckVolume, "volumes are those that the contract sells, each made once"},
 	{CheckGrant, "volumes are granted to the tenant's own leases while they run, and before nodes are handed over"},

@@ -22,6 +22,9 @@ func (v *verifier) delivered(b *lease.Delivered) {
 			len(b.Nodes), b.Tranche, stamp(v.time), l.Tranche, stamp(l.Begin))
 	}
 	v.volumesGranted(l)
+	if p := v.postures[l.Fabric]; p != nil && !p.Holds {
+		v.fail(v.at, CheckPosture, id, "nodes are handed over while the management of %s is not guarded: %s", l.Fabric, firstOf(p.Failed))
+	}
 	certificate := v.opened[b.Isolation]
 	if b.Isolation.IsZero() {
 		v.fail(v.at, CheckEvidence, id, "nodes are delivered without an isolation certificate")

@@ -49,6 +49,7 @@ var kinds = map[string]func(data []byte) (any, error){
 	fabric.KindLocked:       decode[fabric.Locked],
 	fabric.KindRestored:     decode[fabric.Restored],
 	fabric.KindUnread:       decode[fabric.Unread],
+	fabric.KindPosture:      decode[fabric.Postures],
 	fabric.KindReread:       decode[reread],
 	prove.KindProbed:        decode[prove.Probed],
 	prove.KindVerdict:       decode[prove.Judged],

@@ -96,6 +96,11 @@ func (v *verifier) notProven() []string {
 		add("time: every time in the log is the owner's clock")
 		add("health: what devices said of their health is in the owner's log only; compare the slots' states with your own monitoring")
 	}
+	for _, id := range sorted(v.postures) {
+		if p := v.postures[id]; len(p.Lacks) > 0 {
+			add("management of %s: its manager lacks %s; the first: %s", id, count(len(p.Lacks), "guard"), p.Lacks[0])
+		}
+	}
 	if len(v.volumes) > 0 {
 		add("storage: who could reach the tenant's volumes is the backend's own list and its own receipts, passed on by the owner; who administers the backend is not covered")
 	}

@@ -9,6 +9,7 @@ import (
 
 	"bulkhead/claim"
 	"bulkhead/contract"
+	"bulkhead/fabric"
 	"bulkhead/ledger"
 	"bulkhead/meter"
 	"bulkhead/site"
@@ -72,11 +73,12 @@ type verifier struct {
 	claims    map[uint32][]slotRef // slots that want a node, by its number; the first holds it
 	labels    map[string]*labelLog // by fabric
 	volumes   map[storage.VolumeID]*volumeLog
-	units     map[string]*unitLog // scalable units
-	handed    map[string]handOver // delivered by the entry under way or one of the same instant
-	touched   []slotRef           // slots to be looked at when the instant is over
-	moved     []*nodeLog          // nodes to be looked at then
-	leaving   []leaving           // the same, of leases that end
+	postures  map[string]*fabric.Postures // by fabric
+	units     map[string]*unitLog         // scalable units
+	handed    map[string]handOver         // delivered by the entry under way or one of the same instant
+	touched   []slotRef                   // slots to be looked at when the instant is over
+	moved     []*nodeLog                  // nodes to be looked at then
+	leaving   []leaving                   // the same, of leases that end
 	intervals []Interval
 	number    int // invoices so far
 
@@ -114,6 +116,7 @@ func newVerifier(policy *Policy, opts Options) (*verifier, error) {
 		claims:    map[uint32][]slotRef{},
 		labels:    map[string]*labelLog{},
 		volumes:   map[storage.VolumeID]*volumeLog{},
+		postures:  map[string]*fabric.Postures{},
 		units:     map[string]*unitLog{},
 		handed:    map[string]handOver{},
 	}

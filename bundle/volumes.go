@@ -7,6 +7,7 @@ import (
 
 	"bulkhead/claim"
 	"bulkhead/contract"
+	"bulkhead/fabric"
 	"bulkhead/lease"
 	"bulkhead/prove"
 	"bulkhead/storage"
@@ -31,6 +32,8 @@ type accessLog struct {
 
 func (v *verifier) applyVolumes(body any) {
 	switch b := body.(type) {
+	case *fabric.Postures:
+		v.posture(b)
 	case *prove.Probed:
 		v.probed(b)
 	case *storage.Provisioned:

@@ -10,6 +10,7 @@ const (
 	KindRestored = "fabric.restored/1"
 	KindUnread   = "fabric.unread/1"
 	KindReread   = "fabric.reread/1"
+	KindPosture  = "fabric.posture/1"
 )
 
 // Labelled records the life of a label: assigned, releasing (its owner is gone,
@@ -55,4 +56,13 @@ type Unread struct {
 	Fabric string `json:"fabric"`
 	Leaf   string `json:"leaf"`
 	Reason string `json:"reason"`
+}
+
+// Postures records whether what guards a fabric's management holds, when that
+// changes: in the site's scope, and in those of the tenants that lease on it.
+type Postures struct {
+	Fabric string   `json:"fabric"`
+	Holds  bool     `json:"holds"`
+	Failed []string `json:"failed,omitempty"`  // items that do not hold, with what was seen
+	Lacks  []string `json:"lacking,omitempty"` // items that the manager has nothing of
 }

@@ -29,6 +29,11 @@ func (p *Plane) deliver(ctx context.Context) (bool, error) {
 		if held[g.lease.ID] {
 			continue
 		}
+		if why := p.unguarded(g.lease.Fabric); why != "" {
+			p.log.Warn("not handed over", "lease", g.lease.ID, "why", why)
+			held[g.lease.ID] = true
+			continue
+		}
 		if missing := s.MissingVolumes(g.lease, now); len(missing) > 0 {
 			p.log.Info("not handed over yet", "lease", g.lease.ID, "volumes", fmt.Sprint(missing))
 			held[g.lease.ID] = true

@@ -68,6 +68,9 @@ func (p *Plane) round(ctx context.Context) (changed bool, err error) {
 		}
 	}
 	p.seen.follow()
+	if err := p.observePostures(ctx, now); err != nil {
+		return false, err
+	}
 	if err := p.observeVolumes(ctx, now); err != nil {
 		return false, err
 	}

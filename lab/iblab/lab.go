@@ -319,7 +319,9 @@ func (s *stamped) Read(ctx context.Context, leaves []uint64) ([]opensm.Capture, 
 // was open over them finds itself fenced.
 func (l *Lab) Open(ctx context.Context) (err error) {
 	fabrics := l.World.Fabrics()
-	fabrics[FabricID] = l.Driver
+	fabrics[FabricID] = &opensm.Guarded{Driver: l.Driver, Guard: &opensm.Posture{
+		Reader: l.reader, Partitions: l.Driver.Manager.File, Options: filepath.Join(l.Dir, "opensm.conf"), SMs: []uint64{l.conf.PortGUID}, SMKey: l.conf.SMKey,
+	}}
 	l.Plane, err = run.Open(ctx, run.Config{
 		Log: l.Log, Signers: l.Keys, Clock: l.Clock, Writer: "lab", Logger: l.options.Logger, Audit: book.CheckInvariants,
 		Devices: run.Devices{Fabrics: fabrics, Nodes: l.World.Nodes(), Storage: l.World.Storage()},

@@ -2,6 +2,7 @@ package opensm
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -34,6 +35,7 @@ type Driver struct {
 	Clock   func() time.Time // nil: time.Now
 
 	writing sync.Mutex // one change at a time: each is a whole file
+	last    members    // what was put last, as far as this driver knows; nil: it does not
 
 	sizes sync.Mutex
 	nic   int // P_Keys that the smallest tables hold, once read
@@ -184,7 +186,10 @@ func (d *Driver) Apply(ctx context.Context, c fabric.Change, f fabric.Fence) (fa
 }
 
 // Lockdown makes ports limited members of the default partition and of nothing
-// else.
+// else. It wins over an edit by hand: read-back has shown a violation, and closing
+// is worth more than whatever somebody wrote. Every other port then gets what was
+// put last, or what the edited file says of it if this driver never put any; where
+// nothing can be read out of that, it is closed as well.
 func (d *Driver) Lockdown(ctx context.Context, ports []site.Port, f fabric.Fence) error {
 	if err := d.checkPorts(ports); err != nil {
 		return err
@@ -194,6 +199,9 @@ func (d *Driver) Lockdown(ctx context.Context, ports []site.Port, f fabric.Fence
 		rows[p] = floor(fabric.Closed())
 	}
 	left, err := d.write(ctx, rows, f)
+	if errors.Is(err, ErrEdited) {
+		left, err = d.closeOver(ctx, rows, f)
+	}
 	if err != nil {
 		return err
 	}
@@ -202,6 +210,38 @@ func (d *Driver) Lockdown(ctx context.Context, ports []site.Port, f fabric.Fence
 			d.fabric().ID, len(left), len(ports), left[0].Port, left[0].Error)
 	}
 	return nil
+}
+
+// closeOver puts rows in place of a file that somebody edited.
+func (d *Driver) closeOver(ctx context.Context, rows map[site.Port]fabric.Row, f fabric.Fence) ([]fabric.PortError, error) {
+	d.writing.Lock()
+	defer d.writing.Unlock()
+	found, err := d.Manager.File.Read()
+	if err != nil && !errors.Is(err, ErrEdited) {
+		return nil, err
+	}
+	want := maps.Clone(d.last)
+	if want == nil {
+		want = members{}
+		if ours, err := partitions.Parse(found); err == nil {
+			want = byPort(ours)
+		}
+	}
+	for p, row := range rows {
+		want[d.Site.PortID[p]] = row.NIC
+	}
+	text, err := partitions.Checked(want.conf())
+	if err != nil {
+		return nil, err
+	}
+	if err := d.Manager.File.TakeOver(ctx, text, f, claim.DigestOf(found)); err != nil {
+		return nil, err
+	}
+	d.last = want
+	if err := d.Manager.Reload.Reload(ctx); err != nil {
+		return nil, err
+	}
+	return d.Manager.Settle(ctx, d.remaining(rows))
 }
 
 // write brings rows into force beside all others that are, and returns the ports
@@ -229,6 +269,7 @@ func (d *Driver) write(ctx context.Context, rows map[site.Port]fabric.Row, f fab
 			return nil, err
 		}
 		believed = byPort(conf)
+		d.last = maps.Clone(believed)
 	}
 	if len(rows) == 0 {
 		return nil, nil
@@ -265,6 +306,9 @@ func (d *Driver) write(ctx context.Context, rows map[site.Port]fabric.Row, f fab
 		}
 	}
 	left, err := d.bring(ctx, want, rows, f)
+	if err == nil {
+		d.last = want
+	}
 	slices.SortFunc(left, func(a, b fabric.PortError) int { return int(a.Port) - int(b.Port) })
 	return left, err
 }

@@ -273,9 +273,6 @@ func TestHandEditedFileStopsWriting(t *testing.T) {
 	if _, err := r.driver.Apply(t.Context(), change, fabric.Fence{Term: 1}); !errors.Is(err, opensm.ErrEdited) {
 		t.Errorf("apply over a file edited by hand: %v", err)
 	}
-	if err := r.driver.Lockdown(t.Context(), []site.Port{p}, fabric.Fence{Term: 1}); !errors.Is(err, opensm.ErrEdited) {
-		t.Errorf("lockdown over a file edited by hand: %v", err)
-	}
 	found, err := r.driver.Look()
 	if err != nil || !found.Effect.Open || found.Effect.Line != 2 {
 		t.Errorf("found %+v, %v; expected that OpenSM gives up at line 2", found, err)
@@ -286,5 +283,40 @@ func TestHandEditedFileStopsWriting(t *testing.T) {
 	}
 	if receipt, err := r.driver.Apply(t.Context(), change, fabric.Fence{Term: 1}); err != nil || receipt.Applied != 1 {
 		t.Errorf("receipt %+v, error %v", receipt, err)
+	}
+}
+
+// TestLockdownWinsOverAnEdit: the file opens the fabric, a port is locked down:
+// it is closed, and every other port has what was put last.
+func TestLockdownWinsOverAnEdit(t *testing.T) {
+	r, f := newRig(t)
+	ports := fabrictest.Ports(f.Site, 1)[:2]
+	row := fabric.Compile(site.InfiniBand, 5)
+	change := fabric.NewChange("compute", []fabric.PortRow{{Port: ports[0], Row: row}, {Port: ports[1], Row: row}})
+	if receipt, err := r.driver.Apply(t.Context(), change, fabric.Fence{Term: 1}); err != nil || receipt.Applied != 2 {
+		t.Fatalf("receipt %+v, error %v", receipt, err)
+	}
+	if err := os.WriteFile(r.lab.conf, []byte(defaultOnly+"T1=0x1 : host1=full ;\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := r.driver.Manager.Reload.Reload(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if err := r.driver.Lockdown(t.Context(), ports[:1], fabric.Fence{Term: 1}); err != nil {
+		t.Fatal(err)
+	}
+	found, err := r.driver.Look()
+	if err != nil || found.Edited != nil || found.Effect.Open {
+		t.Fatalf("found %+v, %v", found, err)
+	}
+	guid := r.driver.Site.PortID
+	members := map[uint64]bool{}
+	for _, part := range found.Ours.Partitions {
+		for _, g := range part.Full {
+			members[g] = true
+		}
+	}
+	if members[guid[ports[0]]] || !members[guid[ports[1]]] {
+		t.Errorf("full members %v: expected %d and not %d", members, guid[ports[1]], guid[ports[0]])
 	}
 }
