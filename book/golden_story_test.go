@@ -10,6 +10,7 @@ import (
 
 	"bulkhead/book"
 	"bulkhead/claim"
+	"bulkhead/fabric"
 	"bulkhead/keystore"
 	"bulkhead/lab/story"
 	"bulkhead/ledger"
@@ -56,6 +57,7 @@ func tellGolden(t *testing.T) *golden {
 		book.PauseLoop{Hall: "hall-a", By: person, Reason: "work on the power"},
 		book.Cordon{Node: cordoned, Lift: true, Reason: "a new fan", By: person},
 		book.ResumeLoop{Hall: "hall-a", By: person, Reason: "done"},
+		book.RecordPosture{Fabric: "ib", Posture: fabric.Posture{Items: []fabric.PostureItem{{Name: "M_Key", OK: true}, {Name: "partitions.conf", Evidence: "another file"}, {Name: "traps", Lacking: true}}}},
 		book.PauseLoop{By: person, Reason: "the end is near"},
 		book.Adopt{By: person, Found: "everything"},
 	} {

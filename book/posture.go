@@ -3,6 +3,7 @@ package book
 import (
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"bulkhead/fabric"
@@ -36,7 +37,7 @@ func (c RecordPosture) decide(s *State, env Env) (*Decision, error) {
 	failed, lacks = failed[:min(len(failed), maxPosture)], lacks[:min(len(lacks), maxPosture)]
 	// What is seen of an item may differ from look to look; which items fail is
 	// what counts.
-	if was, known := s.Postures[c.Fabric]; known && was.Holds == (len(failed) == 0) && len(was.Failed) == len(failed) && slices.Equal(was.Lacks, lacks) {
+	if was, known := s.Postures[c.Fabric]; known && was.Holds == (len(failed) == 0) && slices.EqualFunc(was.Failed, failed, sameItem) && slices.Equal(was.Lacks, lacks) {
 		return nil, ErrNothing
 	}
 	body := fabric.Postures{Fabric: c.Fabric, Holds: len(failed) == 0, Failed: failed, Lacks: lacks}
@@ -52,12 +53,22 @@ func (c RecordPosture) decide(s *State, env Env) (*Decision, error) {
 	return d, nil
 }
 
+// sameItem says whether two failures, as "name: evidence", are of one item.
+func sameItem(a, b string) bool {
+	a, _, _ = strings.Cut(a, ": ")
+	b, _, _ = strings.Cut(b, ": ")
+	return a == b
+}
+
 func (s *State) applyPosture(e *ledger.Entry, b fabric.Postures, _ Bodies) error {
 	if e.Scope != SiteScope {
 		return nil
 	}
 	if s.Labels[b.Fabric] == nil {
 		return fmt.Errorf("no fabric %q", b.Fabric)
+	}
+	if b.Holds != (len(b.Failed) == 0) {
+		return fmt.Errorf("posture of %s: it holds: %t, and %d items fail", b.Fabric, b.Holds, len(b.Failed))
 	}
 	s.Postures[b.Fabric] = Posture{Holds: b.Holds, Since: e.Time, Failed: b.Failed, Lacks: b.Lacks}
 	return nil

@@ -264,3 +264,41 @@ func TestLargeTruncated(t *testing.T) {
 	}
 	t.Logf("%d lengths of %d bytes", len(lengths), s.size)
 }
+
+// without shows a file with a run of bytes cut out of it.
+type without struct {
+	io.ReaderAt
+	at, n int64
+}
+
+func (w without) ReadAt(p []byte, off int64) (int, error) {
+	if off >= w.at {
+		return w.ReaderAt.ReadAt(p, off+w.n)
+	}
+	before := min(int64(len(p)), w.at-off)
+	n, err := w.ReaderAt.ReadAt(p[:before], off)
+	if err != nil || int64(len(p)) == before {
+		return n, err
+	}
+	rest, err := w.ReaderAt.ReadAt(p[before:], w.at+w.n)
+	return n + rest, err
+}
+
+// TestCutOut takes whole frames, and any other run of bytes, out of the middle of a
+// large bundle: its beginning and its end are as they were.
+func TestCutOut(t *testing.T) {
+	s := largeSubject(t)
+	random := rand.New(rand.NewPCG(10_000, 3))
+	cut := func(at, n int64) {
+		if report, err := s.verify(without{s.r, at, n}, s.size-n); err == nil || report != nil {
+			t.Fatalf("%d bytes were cut out at %d and the bundle was taken", n, at)
+		}
+	}
+	for _, f := range s.frames {
+		cut(f.Offset, int64(f.Frame.Stored))
+	}
+	for range 1000 {
+		at := random.Int64N(s.size - 1)
+		cut(at, 1+random.Int64N(min(s.size-1-at, 1<<20)))
+	}
+}

@@ -93,3 +93,17 @@ func (p *Plane) EntriesAfter(ctx context.Context, scope string, position uint64)
 	p.View(func(s *book.State) { size = s.Scopes[scope] })
 	return p.scopeEntries(ctx, scope, position, size)
 }
+
+// Ports calls visit with every edge port, its verdict and the check that it
+// follows from, as last read back.
+func (p *Plane) Ports(visit func(port site.Port, verdict prove.Verdict, check prove.Check)) {
+	p.mu.RLock()
+	defer p.mu.RUnlock()
+	if p.seen.prover == nil {
+		return
+	}
+	for port := range site.Port(p.w.state.Site.Ports()) {
+		verdict, check := p.seen.prover.Verdict(port)
+		visit(port, verdict, check)
+	}
+}

@@ -13,6 +13,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -75,6 +76,7 @@ type Lab struct {
 	client  *smp.Client
 	reader  opensm.Reader
 	others  []*exec.Cmd
+	skip    atomic.Int64 // by how much the M_Key leases' clock is ahead
 }
 
 // secret is a key that nobody guesses.
@@ -112,7 +114,7 @@ func Start(ctx context.Context, o Options) (l *Lab, err error) {
 		return nil, err
 	}
 	name := fmt.Sprintf("bulkhead-lab-%d-%x", os.Getpid(), secret())
-	if l.Fabric, err = ibfabric.Start(ctx, &topology, ibfabric.Options{Name: name}); err != nil {
+	if l.Fabric, err = ibfabric.Start(ctx, &topology, ibfabric.Options{Name: name, Clock: func() time.Time { return time.Now().Add(time.Duration(l.skip.Load())) }}); err != nil {
 		return nil, err
 	}
 	l.say(fmt.Sprintf("a fabric of %d HCAs and %d leaves, emulated at its protocol, waits at %s", len(units)*8*8, len(units)*8, name))

@@ -1,0 +1,12 @@
+package book
+
+import (
+	"bulkhead/claim"
+	"bulkhead/site"
+)
+
+// CheckedAs is evidence as CheckTurnover (ready) or CheckWipe would have passed
+// it, for tests of what comes after.
+func CheckedAs(ready bool, n site.Index, turnover uint32, body []byte) Checked {
+	return Checked{node: n, turnover: turnover, digest: claim.DigestOf(body), ready: ready, wiped: !ready}
+}

@@ -1,0 +1,408 @@
+package iblab
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"time"
+
+	"bulkhead/book"
+	"bulkhead/fabric"
+	"bulkhead/fabric/infiniband/mad"
+	"bulkhead/fabric/infiniband/smp"
+	"bulkhead/fabric/infiniband/umadsim"
+	"bulkhead/lab/ibnet"
+	"bulkhead/prove"
+	"bulkhead/site"
+)
+
+// How an attack ends.
+const (
+	Prevented = "prevented" // nothing of it takes effect
+	Detected  = "detected"  // it takes effect, and is seen at the next sweep
+)
+
+// Attack is one attack on the InfiniBand fabric of a lab whose rivals have their
+// leases. It is mounted for real: on the emulated devices, on OpenSM, on its files.
+type Attack struct {
+	Name   string
+	By     string // who can mount it
+	Ends   string // Prevented or Detected
+	Check  string // the prover's check, or item of the posture, that names it; "": nothing has to
+	Action string // what is done about it
+	// Mount mounts it; undo takes away what the owner's people would take away.
+	Mount func(ctx context.Context, l *Lab) (undo func(ctx context.Context) error, err error)
+}
+
+// victims are the first HCAs of the two rivals on rail 0, and the leaf ports that
+// they are cabled to.
+type victims struct {
+	hca      [2]string
+	leaf     [2]string
+	leafPort [2]int
+	port     [2]site.Port
+	key      [2]mad.PKey
+}
+
+func (l *Lab) victims() (v victims) {
+	l.Plane.View(func(s *book.State) {
+		for i, tenant := range Rivals {
+			for _, lease := range s.LeasesOf(tenant) {
+				n := lease.Slots[0]
+				v.port[i] = site.PortOf(n, 0)
+				v.hca[i] = ibnet.HCAName(s.Site.NodeID[n], 0)
+				v.leaf[i] = s.Site.LeafID(s.Site.LeafOf(v.port[i]))
+				v.leafPort[i] = s.Site.LeafPort(v.port[i])
+			}
+		}
+	})
+	v.key = [2]mad.PKey{l.Key(Rivals[0]), l.Key(Rivals[1])}
+	return v
+}
+
+// add puts a P_Key into the first free entry of a table.
+func add(k mad.PKey) func([]mad.PKey) {
+	return func(keys []mad.PKey) {
+		for i := range keys {
+			if !keys[i].Valid() {
+				keys[i] = k
+				return
+			}
+		}
+	}
+}
+
+func nothing(context.Context) error { return nil }
+
+// host gives the software of a leased node its own way into the fabric.
+func (l *Lab) host(name string) (*smp.Client, error) {
+	at, err := umadsim.Open(umadsim.Options{Socket: l.Fabric.Name, Host: name})
+	if err != nil {
+		return nil, err
+	}
+	return smp.New(at, smp.Options{Window: 1, Timeout: 200 * time.Millisecond, Tries: 1})
+}
+
+// setKeys writes a block of a P_Key table by a subnet management packet from a
+// host, with an M_Key.
+func setKeys(ctx context.Context, c *smp.Client, to smp.Address, switchPort uint8, mkey uint64, keys ...mad.PKey) error {
+	var block mad.PKeyBlock
+	copy(block[:], keys)
+	_, err := c.One(ctx, smp.Request{To: to, Method: mad.Set, Attribute: mad.AttrPKeyTable, Modifier: mad.PKeyModifier(switchPort, 0), MKey: mkey, Data: block.Encode()})
+	return err
+}
+
+// Attacks is the corpus.
+func Attacks() []Attack {
+	return []Attack{
+		{"the rival's P_Key in an HCA, behind the manager's back", "a host whose firmware lets it", Detected, "foreign-label", "locked down; the leaf keeps it out meanwhile",
+			func(ctx context.Context, l *Lab) (func(context.Context) error, error) {
+				v := l.victims()
+				return nothing, l.Fabric.Tamper(v.hca[0], 1, add(v.key[1]))
+			}},
+		{"the rival's P_Key in an HCA and at its leaf", "whoever has the M_Key", Detected, "foreign-label", "locked down",
+			func(ctx context.Context, l *Lab) (func(context.Context) error, error) {
+				v := l.victims()
+				if err := l.Fabric.Tamper(v.hca[0], 1, add(v.key[1])); err != nil {
+					return nil, err
+				}
+				return nothing, l.Fabric.Tamper(v.leaf[0], v.leafPort[0], add(v.key[1]))
+			}},
+		{"a key that nobody owns joins two rivals", "whoever has the M_Key", Detected, "unowned-label", "locked down",
+			func(ctx context.Context, l *Lab) (func(context.Context) error, error) {
+				v := l.victims()
+				for i := range 2 {
+					if err := l.Fabric.Tamper(v.hca[i], 1, add(0x8123)); err != nil {
+						return nil, err
+					}
+					if err := l.Fabric.Tamper(v.leaf[i], v.leafPort[i], add(0x8123)); err != nil {
+						return nil, err
+					}
+				}
+				return nothing, nil
+			}},
+		{"a leaf port stops enforcing", "a faulty switch, or whoever has the M_Key", Detected, "enforcement-off", "locked down",
+			func(ctx context.Context, l *Lab) (func(context.Context) error, error) {
+				v := l.victims()
+				return func(context.Context) error { return l.Fabric.Enforce(v.leaf[0], v.leafPort[0], true, true) },
+					l.Fabric.Enforce(v.leaf[0], v.leafPort[0], false, false)
+			}},
+		{"an HCA's table is filled up", "a host whose firmware lets it", Detected, "table-full", "locked down",
+			func(ctx context.Context, l *Lab) (func(context.Context) error, error) {
+				v := l.victims()
+				return func(context.Context) error {
+						return l.Fabric.Tamper(v.hca[0], 1, func(keys []mad.PKey) { clear(keys[2:]) })
+					}, l.Fabric.Tamper(v.hca[0], 1, func(keys []mad.PKey) {
+						for i := range keys {
+							if !keys[i].Valid() {
+								keys[i] = mad.PKey(0x9000 + i)
+							}
+						}
+					})
+			}},
+		{"full membership of the default partition", "whoever has the M_Key", Detected, "shared-full", "locked down",
+			func(ctx context.Context, l *Lab) (func(context.Context) error, error) {
+				v := l.victims()
+				for i := range 2 {
+					if err := l.Fabric.Tamper(v.hca[i], 1, add(0xffff)); err != nil {
+						return nil, err
+					}
+				}
+				return nothing, nil
+			}},
+		{"a forged Set of the own P_Key table, without the M_Key", "a leased node", Prevented, "", "refused and counted; trap 256",
+			func(ctx context.Context, l *Lab) (func(context.Context) error, error) {
+				v := l.victims()
+				c, err := l.host(v.hca[0])
+				if err != nil {
+					return nil, err
+				}
+				defer c.Close()
+				before := len(l.Fabric.Traps())
+				if err := setKeys(ctx, c, smp.Address{}, 0, 0, v.key[0], v.key[1]); err == nil {
+					return nil, fmt.Errorf("the Set was answered")
+				}
+				if err := setKeys(ctx, c, smp.Address{Route: smp.Route("").Next(1)}, uint8(v.leafPort[0]), 1, v.key[0], v.key[1]); err == nil {
+					return nil, fmt.Errorf("the Set at the leaf was answered")
+				}
+				if info, err := l.Fabric.Port(v.hca[0], 1); err != nil || info.MKeyViolations == 0 || len(l.Fabric.Traps()) < before+2 {
+					return nil, fmt.Errorf("nothing was counted, no trap was sent: %+v, %v", info, err)
+				}
+				return nothing, nil
+			}},
+		{"a forged Set at the own leaf port, with a stolen M_Key", "a leased node with the subnet's key", Detected, "foreign-label", "locked down; change the key",
+			func(ctx context.Context, l *Lab) (func(context.Context) error, error) {
+				v := l.victims()
+				c, err := l.host(v.hca[0])
+				if err != nil {
+					return nil, err
+				}
+				defer c.Close()
+				keys := []mad.PKey{v.key[0], 0x7fff, v.key[1]}
+				if err := setKeys(ctx, c, smp.Address{}, 0, l.conf.MKey, keys...); err != nil {
+					return nil, err
+				}
+				return nothing, setKeys(ctx, c, smp.Address{Route: smp.Route("").Next(1)}, uint8(v.leafPort[0]), l.conf.MKey, keys...)
+			}},
+		{"a rogue OpenSM with priority 15 and default keys", "a leased node", Prevented, "no SM on any other port", "M_Keys keep it out; nothing new is handed over while it runs",
+			func(ctx context.Context, l *Lab) (func(context.Context) error, error) {
+				v := l.victims()
+				rogue, err := l.opensm(v.hca[0], "-p", "15", "-f", filepath.Join(l.Dir, "rogue.log"))
+				if err != nil {
+					return nil, err
+				}
+				l.others = append(l.others, rogue)
+				// It has as long as it needs to find out that it is alone.
+				err = wait(ctx, 30*time.Second, "the rogue to settle", func() bool {
+					said, _ := os.ReadFile(filepath.Join(l.Dir, "opensm-at-"+v.hca[0], "said"))
+					return bytes.Contains(said, []byte("Entering MASTER")) || bytes.Contains(said, []byte("Entering STANDBY")) || bytes.Contains(said, []byte("SM port is down"))
+				})
+				time.Sleep(2 * time.Second) // and to write what it can
+				return func(context.Context) error {
+					_ = rogue.Process.Kill()
+					_ = rogue.Wait()
+					return nil
+				}, err
+			}},
+		{"partitions.conf edited so that OpenSM opens the fabric", "an administrator in a hurry", Detected, "shared-full", "the brake; locked down over the edit, which restores the file",
+			func(ctx context.Context, l *Lab) (func(context.Context) error, error) {
+				if err := os.WriteFile(l.conf.Partitions, []byte("Default=0x7fff : ALL=limited ;\nT1=0x1 : host1=full ;\n"), 0o600); err != nil {
+					return nil, err
+				}
+				v := l.victims()
+				if err := l.sm.Process.Signal(syscall.SIGHUP); err != nil {
+					return nil, err
+				}
+				return l.releaseBrake, wait(ctx, 20*time.Second, "OpenSM to open the fabric", func() bool {
+					keys, err := l.Fabric.Keys(v.hca[0], 1)
+					return err == nil && len(keys) > 0 && keys[0] == 0xffff
+				})
+			}},
+		{"partitions.conf edited so that a port is the rival's", "an administrator", Detected, "foreign-label", "locked down over the edit, which restores the file",
+			func(ctx context.Context, l *Lab) (func(context.Context) error, error) {
+				v := l.victims()
+				text, err := os.ReadFile(l.conf.Partitions)
+				if err != nil {
+					return nil, err
+				}
+				guids := [2]string{fmt.Sprintf("0x%016x", l.Site.PortID[v.port[0]]), fmt.Sprintf("0x%016x", l.Site.PortID[v.port[1]])}
+				edited := strings.NewReplacer(guids[0], guids[1], guids[1], guids[0]).Replace(string(text))
+				if edited == string(text) {
+					return nil, fmt.Errorf("neither %s nor %s is in the file", guids[0], guids[1])
+				}
+				if err := os.WriteFile(l.conf.Partitions, []byte(edited), 0o600); err != nil {
+					return nil, err
+				}
+				if err := l.sm.Process.Signal(syscall.SIGHUP); err != nil {
+					return nil, err
+				}
+				return nothing, wait(ctx, 20*time.Second, "OpenSM to follow the edit", func() bool {
+					keys, err := l.Fabric.Keys(v.hca[0], 1)
+					for _, k := range keys {
+						if k == v.key[1] {
+							return err == nil
+						}
+					}
+					return false
+				})
+			}},
+		{"the cables of two rivals are swapped", "a technician", Detected, "wrong-neighbour", "unknown or red until it is undone; keys follow the GUID",
+			func(ctx context.Context, l *Lab) (func(context.Context) error, error) {
+				v := l.victims()
+				swap := func(first, second int) error {
+					for i := range 2 {
+						if err := l.Fabric.Pull(v.leaf[i], v.leafPort[i]); err != nil {
+							return err
+						}
+					}
+					if err := l.Fabric.Plug(v.leaf[0], v.leafPort[0], v.hca[first], 1); err != nil {
+						return err
+					}
+					return l.Fabric.Plug(v.leaf[1], v.leafPort[1], v.hca[second], 1)
+				}
+				return func(context.Context) error { return swap(0, 1) }, swap(1, 0)
+			}},
+		{"an HCA says that it is another", "a host that forges its GUID", Detected, "wrong-neighbour", "unknown or red until it is undone",
+			func(ctx context.Context, l *Lab) (func(context.Context) error, error) {
+				v := l.victims()
+				return func(context.Context) error { return l.Fabric.Spoof(v.hca[0], l.Site.PortID[v.port[0]]) },
+					l.Fabric.Spoof(v.hca[0], l.Site.PortID[v.port[1]])
+			}},
+		{"an unknown host is plugged into a leaf", "somebody in the hall", Detected, "uncounted-port", "the leaf counts as unknown until it is gone",
+			func(ctx context.Context, l *Lab) (func(context.Context) error, error) {
+				v := l.victims()
+				const free = 16
+				_ = l.Fabric.AddHost("stranger", 0x0002c90300000010)
+				return func(context.Context) error { return l.Fabric.Pull(v.leaf[0], free) }, l.Fabric.Plug(v.leaf[0], free, "stranger", 1)
+			}},
+		{"a leaf falls silent", "a fault, or whoever wants to hide something", Detected, "unreadable", "unknown after the window; nothing is locked down",
+			func(ctx context.Context, l *Lab) (func(context.Context) error, error) {
+				v := l.victims()
+				return func(context.Context) error { return l.Fabric.Silence(v.leaf[0], false) }, l.Fabric.Silence(v.leaf[0], true)
+			}},
+		{"the manager starts again with a stale file", "a restored backup", Detected, "missing-own-label", "cut off, not open; an operator takes the file over",
+			func(ctx context.Context, l *Lab) (func(context.Context) error, error) {
+				if err := l.KillManager(); err != nil {
+					return nil, err
+				}
+				now, err := os.ReadFile(l.conf.Partitions)
+				if err != nil {
+					return nil, err
+				}
+				stale := "# Partitions of a Bulkhead fabric. Written as a whole; an edit by hand is refused.\nDefault=0x7fff : ALL=limited, ALL_SWITCHES=full, SELF=full ;\n# end: 0 partitions, 0 members\n"
+				if err := os.WriteFile(l.conf.Partitions, []byte(stale), 0o600); err != nil {
+					return nil, err
+				}
+				// A manager that starts writes every table anew.
+				if err := l.StartManager(ctx); err != nil {
+					return nil, err
+				}
+				return func(ctx context.Context) error {
+					if err := os.WriteFile(l.conf.Partitions, now, 0o600); err != nil {
+						return err
+					}
+					return l.sm.Process.Signal(syscall.SIGHUP)
+				}, nil
+			}},
+		{"the manager dies, and a leased node writes", "a leased node", Prevented, "one master, on an allowed port", "M_Keys stay in force without a manager",
+			func(ctx context.Context, l *Lab) (func(context.Context) error, error) {
+				v := l.victims()
+				if err := l.KillManager(); err != nil {
+					return nil, err
+				}
+				c, err := l.host(v.hca[0])
+				if err != nil {
+					return nil, err
+				}
+				defer c.Close()
+				if err := setKeys(ctx, c, smp.Address{}, 0, 0, v.key[1]); err == nil {
+					return nil, fmt.Errorf("the Set was answered")
+				}
+				return l.StartManager, nil
+			}},
+		{"the M_Key's lease runs out without a manager", "a leased node with patience", Detected, "foreign-label", "locked down; a manager must be back within the lease",
+			func(ctx context.Context, l *Lab) (func(context.Context) error, error) {
+				v := l.victims()
+				if err := l.KillManager(); err != nil {
+					return nil, err
+				}
+				c, err := l.host(v.hca[0])
+				if err != nil {
+					return nil, err
+				}
+				defer c.Close()
+				leaf := smp.Address{Route: smp.Route("").Next(1)}
+				for _, to := range []smp.Address{{}, leaf} { // a wrong key starts the lease
+					_ = setKeys(ctx, c, to, 0, 1, v.key[1])
+				}
+				l.skip.Add(int64(61 * time.Second))
+				keys := []mad.PKey{v.key[0], 0x7fff, v.key[1]}
+				for _, to := range []smp.Address{{}, leaf} {
+					info, _, err := c.PortInfo(ctx, to, 0, 0)
+					if err != nil {
+						return nil, fmt.Errorf("the lease has run out, and the port is silent: %w", err)
+					}
+					port := uint8(0)
+					if to == leaf {
+						port = uint8(v.leafPort[0])
+					}
+					if err := setKeys(ctx, c, to, port, info.MKey, keys...); err != nil {
+						return nil, err
+					}
+				}
+				return l.StartManager, nil
+			}},
+	}
+}
+
+// releaseBrake is what a second person does who has looked.
+func (l *Lab) releaseBrake(ctx context.Context) error {
+	engaged := false
+	l.Plane.View(func(s *book.State) { engaged = s.Control.Brake != nil })
+	if !engaged {
+		return nil
+	}
+	_, err := l.Plane.Submit(ctx, "", book.ReleaseBrake{By: book.Actor{Subject: "approver on duty", Role: "approver"}, Reason: "the file was edited by hand; it is ours again"})
+	return err
+}
+
+// Findings counts the ports of the compute fabric by the check that fails there.
+func (l *Lab) Findings() map[string]int {
+	out := map[string]int{}
+	l.Plane.Ports(func(p site.Port, _ prove.Verdict, check prove.Check) {
+		if l.Site.FabricOf(p) == l.Driver.Fabric && check != prove.Passed {
+			out[check.String()]++
+		}
+	})
+	return out
+}
+
+// Recorded lists what the ledger says of drift, lockdown, and unread leaves since
+// an entry.
+func (l *Lab) Recorded(ctx context.Context, since uint64) (kinds map[string]int, notes []string, err error) {
+	kinds = map[string]int{}
+	for e, err := range l.Log.Read(ctx, since+1) {
+		if err != nil {
+			return nil, nil, err
+		}
+		if e.Scope != book.SiteScope {
+			continue
+		}
+		kinds[e.Kind]++
+		switch e.Kind {
+		case fabric.KindDrifted, fabric.KindUnread, fabric.KindPosture, book.KindBrake:
+			notes = append(notes, string(e.Body))
+		}
+	}
+	return kinds, notes, nil
+}
+
+// Head is the number of entries.
+func (l *Lab) Head() (seq uint64) {
+	l.Plane.View(func(s *book.State) { seq = s.Seq })
+	return seq
+}
