@@ -231,11 +231,18 @@ func (p *Plane) applyPorts(ctx context.Context, work []book.PortWork) {
 			continue
 		}
 		change, err := driver.Plan(rows, p.seen.tables)
+		var receipt fabric.Receipt
 		if err == nil {
-			_, err = driver.Apply(ctx, change, p.fence())
+			receipt, err = driver.Apply(ctx, change, p.fence())
 		}
 		if err != nil {
 			p.log.Warn("ports not applied; they are planned again", "fabric", f.ID, "ports", len(rows), "why", err.Error())
+			for _, r := range rows {
+				p.seen.stuck[r.Port] = true
+			}
+		}
+		for _, failed := range receipt.Failed {
+			p.seen.stuck[failed.Port] = true
 		}
 	}
 }

@@ -32,9 +32,12 @@ type seen struct {
 	confirmed map[string]time.Time    // by fabric: the last read-back, in which every leaf answered but the silent
 	cursors   map[string]uint64       // by fabric
 	swept     map[string]time.Time
-	nodes     uint64               // cursor of node reports
-	postures  map[string]time.Time // by fabric: when its posture was looked at last
-	volumes   time.Time            // when the backend was last asked who can reach what
+	nodes     uint64 // cursor of node reports
+	// stuck ports did not follow in this tick: waiting for them takes long, so they
+	// are tried again in the next one.
+	stuck    map[site.Port]bool
+	postures map[string]time.Time // by fabric: when its posture was looked at last
+	volumes  time.Time            // when the backend was last asked who can reach what
 
 	// silenced nodes have reported that no session and no grant of their last
 	// tenant is left. After a restart the step is asked for again.
@@ -48,7 +51,7 @@ type seen struct {
 
 func newSeen(s *book.State) *seen {
 	v := &seen{
-		state: s, tables: fabric.NewTables(0), pending: site.NewSet(0), silenced: site.NewSet(0), judged: map[lease.ID]time.Time{}, postures: map[string]time.Time{}, doubt: map[lease.ID]time.Time{},
+		state: s, tables: fabric.NewTables(0), pending: site.NewSet(0), silenced: site.NewSet(0), judged: map[lease.ID]time.Time{}, postures: map[string]time.Time{}, stuck: map[site.Port]bool{}, doubt: map[lease.ID]time.Time{},
 		unread: map[site.Leaf]bool{}, silent: map[site.Leaf]time.Time{}, confirmed: map[string]time.Time{}, cursors: map[string]uint64{}, swept: map[string]time.Time{}, owned: map[string]map[uint32]uint32{},
 	}
 	v.grow(s)

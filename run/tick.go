@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"bulkhead/book"
@@ -18,6 +19,9 @@ const maxRounds = 16
 // instant. An error of one device is not an error of the tick; an error of the
 // ledger is, and the plane writes nothing more.
 func (p *Plane) Tick(ctx context.Context) error {
+	p.mu.Lock()
+	clear(p.seen.stuck)
+	p.mu.Unlock()
 	for range maxRounds {
 		changed, err := p.round(ctx)
 		if err != nil {
@@ -107,6 +111,7 @@ func (p *Plane) carry(ctx context.Context, c book.Command) error {
 // act carries out what the book says is next.
 func (p *Plane) act(ctx context.Context, now time.Time) (acted bool, err error) {
 	plan := book.Next(p.w.state, p.seen, now)
+	plan.Ports = slices.DeleteFunc(plan.Ports, func(w book.PortWork) bool { return p.seen.stuck[w.Port] })
 	for _, c := range plan.Commands {
 		if err := p.carry(ctx, c); err != nil {
 			return false, err

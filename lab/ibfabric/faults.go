@@ -124,11 +124,11 @@ func (f *Fabric) Lose(lose func(s *mad.SMP) bool) {
 	f.lose = lose
 }
 
-// Traps lists the traps so far.
-func (f *Fabric) Traps() []Trap {
+// Traps lists the newest traps, and says how many there were in all.
+func (f *Fabric) Traps() (newest []Trap, sent uint64) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	return slices.Clone(f.traps)
+	return slices.Clone(f.traps), f.sent
 }
 
 // Keys is a port's P_Key table as it is, without the empty entries.

@@ -6,6 +6,7 @@ import (
 	"io"
 	"strconv"
 	"strings"
+	"time"
 
 	"bulkhead/fabric/infiniband/mad"
 )
@@ -49,6 +50,7 @@ type port struct {
 	slvl   map[uint32]mad.Data
 	vlarb  map[uint32]mad.Data
 	lease  leaseClock
+	told   map[uint16]time.Time // traps by number: when the last was sent
 }
 
 func (n *node) isSwitch() bool { return n.kind == mad.Switch }
@@ -170,7 +172,7 @@ func (f *Fabric) add(name string, guid uint64, kind mad.NodeType, count int) (*n
 		if i == 0 && kind != mad.Switch {
 			continue
 		}
-		p := &port{node: n, number: uint8(i), guid: guid + uint64(i), slvl: map[uint32]mad.Data{}, vlarb: map[uint32]mad.Data{}}
+		p := &port{node: n, number: uint8(i), guid: guid + uint64(i), slvl: map[uint32]mad.Data{}, vlarb: map[uint32]mad.Data{}, told: map[uint16]time.Time{}}
 		size := hostKeys
 		if kind == mad.Switch {
 			p.guid = guid

@@ -2,6 +2,7 @@ package ibfabric
 
 import (
 	"encoding/binary"
+	"time"
 
 	"bulkhead/fabric/infiniband/mad"
 )
@@ -151,8 +152,12 @@ func (f *Fabric) receiver(to *port, p *mad.Packet, response bool) *client {
 }
 
 func (f *Fabric) give(c *client, b *[dataSize]byte) bool {
-	_, err := c.data.Write(b[:])
-	return err == nil
+	select {
+	case c.out <- *b:
+		return true
+	default:
+		return false
+	}
 }
 
 // swap turns a message round.
@@ -173,14 +178,21 @@ func (f *Fabric) badMKey(at, from *port, s *mad.SMP) {
 	f.trap(at, mad.TrapBadMKey, d.Encode())
 }
 
-// maxTraps is how many traps are kept for whoever looks.
+// maxTraps is how many traps, the newest, are kept for whoever looks.
 const maxTraps = 4096
 
 // trap sends a notice to the manager that a port knows (13.4.9).
 func (f *Fabric) trap(p *port, number uint16, d mad.Details) {
-	if len(f.traps) < maxTraps {
-		f.traps = append(f.traps, Trap{f.now(), p.node.name, p.number, number})
+	if len(f.traps) == maxTraps {
+		f.traps = f.traps[1:]
 	}
+	f.sent++
+	f.traps = append(f.traps, Trap{f.now(), p.node.name, p.number, number})
+	// A device tells of the same thing at most once a second (13.4.9).
+	if last := p.told[number]; f.now().Sub(last) < time.Second {
+		return
+	}
+	p.told[number] = f.now()
 	q := p.manages()
 	manager := f.byLID[q.info.MasterSMLID]
 	if manager == nil || q.info.LID == 0 {
@@ -196,7 +208,7 @@ func (f *Fabric) trap(p *port, number uint16, d mad.Details) {
 	notice := mad.Notice{Generic: true, Type: kind, Producer: uint32(p.node.kind), Number: number, Issuer: q.info.LID, Details: d}
 	s := mad.NewByLID(mad.Trap, mad.AttrNotice, 0)
 	s.Data = notice.Encode()
-	s.TID = uint64(len(f.traps)) + 1
+	s.TID = f.sent
 	packet := s.Encode()
 	var b [dataSize]byte
 	binary.BigEndian.PutUint16(b[atDLID:], q.info.MasterSMLID)

@@ -34,10 +34,12 @@ type Fabric struct {
 	clients map[uint32]*client
 	next    uint32
 	traps   []Trap
+	sent    uint64
 	lose    func(s *mad.SMP) bool
 
 	control *net.UnixConn
 	closed  bool
+	ended   chan struct{}
 	serving sync.WaitGroup
 }
 
@@ -48,6 +50,7 @@ type client struct {
 	at   *port
 	isSM bool
 	data *net.UnixConn
+	out  chan [dataSize]byte // what waits to be taken; nobody is waited for while the fabric is held
 }
 
 // Trap is one that a device has sent, or would have, had it known a manager.
@@ -75,8 +78,10 @@ func Start(ctx context.Context, topology io.Reader, o Options) (*Fabric, error) 
 	if f.control, err = net.ListenUnixgram("unixgram", address("%s:ctl", o.Name)); err != nil {
 		return nil, fmt.Errorf("ibfabric: %w", err)
 	}
-	f.serving.Add(1)
+	f.serving.Add(2)
+	f.ended = make(chan struct{})
 	go f.serveControl()
+	go f.reap()
 	context.AfterFunc(ctx, f.Close)
 	return f, nil
 }
@@ -89,9 +94,12 @@ func (f *Fabric) Close() {
 		return
 	}
 	f.closed = true
+	close(f.ended)
 	f.control.Close()
-	for _, c := range f.clients {
+	for id, c := range f.clients {
 		c.data.Close()
+		close(c.out)
+		delete(f.clients, id)
 	}
 	f.mu.Unlock()
 	f.serving.Wait()
@@ -224,7 +232,7 @@ func (f *Fabric) connect(b *[controlSize]byte) error {
 	if at == nil {
 		return errControl
 	}
-	c := &client{id: f.next, name: fmt.Sprintf("%s:in%d", f.Name, binary.NativeEndian.Uint32(data)), at: at, isSM: binary.NativeEndian.Uint32(data[8:]) != 0}
+	c := &client{id: f.next, name: fmt.Sprintf("%s:in%d", f.Name, binary.NativeEndian.Uint32(data)), at: at, isSM: binary.NativeEndian.Uint32(data[8:]) != 0, out: make(chan [dataSize]byte, maxWaiting)}
 	var err error
 	if c.data, err = net.ListenUnixgram("unixgram", address("%s:out%d", f.Name, c.id)); err != nil {
 		return err
@@ -252,14 +260,63 @@ func (f *Fabric) connect(b *[controlSize]byte) error {
 	clear(b[atName : atName+nameSize])
 	copy(b[atName:atName+nameSize-1], at.node.name)
 	f.markSM(at)
-	f.serving.Add(1)
+	f.serving.Add(2)
 	go f.serveClient(c)
+	go f.deliverTo(c)
 	return nil
 }
 
+// reap drops clients whose process has ended without a word: nobody is bound to
+// their name any more.
+func (f *Fabric) reap() {
+	defer f.serving.Done()
+	ticker := time.NewTicker(100 * time.Millisecond)
+	defer ticker.Stop()
+	for {
+		select {
+		case <-f.ended:
+			return
+		case <-ticker.C:
+		}
+		f.mu.Lock()
+		for _, c := range f.clients {
+			try, err := net.DialUnix("unixgram", nil, &net.UnixAddr{Name: "@" + c.name + "\x00", Net: "unixgram"})
+			if err == nil {
+				try.Close()
+			} else if errors.Is(err, syscall.ECONNREFUSED) {
+				f.drop(c)
+			}
+		}
+		f.mu.Unlock()
+	}
+}
+
+// maxWaiting is how many packets may wait for a client; more are lost, as a port
+// without buffers loses them.
+const maxWaiting = 8192
+
+// deliverTo writes to a client what waits for it.
+func (f *Fabric) deliverTo(c *client) {
+	defer f.serving.Done()
+	for b := range c.out {
+		if _, err := c.data.Write(b[:]); err != nil {
+			f.mu.Lock()
+			f.drop(c) // it has gone, without a word
+			f.mu.Unlock()
+			for range c.out {
+			}
+			return
+		}
+	}
+}
+
 func (f *Fabric) drop(c *client) {
+	if f.clients[c.id] != c {
+		return
+	}
 	delete(f.clients, c.id)
 	c.data.Close()
+	close(c.out)
 	f.markSM(c.at)
 }
 

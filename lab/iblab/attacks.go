@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -162,15 +163,16 @@ func Attacks() []Attack {
 					return nil, err
 				}
 				defer c.Close()
-				before := len(l.Fabric.Traps())
+				_, before := l.Fabric.Traps()
 				if err := setKeys(ctx, c, smp.Address{}, 0, 0, v.key[0], v.key[1]); err == nil {
 					return nil, fmt.Errorf("the Set was answered")
 				}
 				if err := setKeys(ctx, c, smp.Address{Route: smp.Route("").Next(1)}, uint8(v.leafPort[0]), 1, v.key[0], v.key[1]); err == nil {
 					return nil, fmt.Errorf("the Set at the leaf was answered")
 				}
-				if info, err := l.Fabric.Port(v.hca[0], 1); err != nil || info.MKeyViolations == 0 || len(l.Fabric.Traps()) < before+2 {
-					return nil, fmt.Errorf("nothing was counted, no trap was sent: %+v, %v", info, err)
+				info, err := l.Fabric.Port(v.hca[0], 1)
+				if _, sent := l.Fabric.Traps(); err != nil || info.MKeyViolations == 0 || sent < before+2 {
+					return nil, fmt.Errorf("%d violations are counted, %d traps were sent: %v", info.MKeyViolations, sent-before, err)
 				}
 				return nothing, nil
 			}},
@@ -188,26 +190,6 @@ func Attacks() []Attack {
 				}
 				return nothing, setKeys(ctx, c, smp.Address{Route: smp.Route("").Next(1)}, uint8(v.leafPort[0]), l.conf.MKey, keys...)
 			}},
-		{"a rogue OpenSM with priority 15 and default keys", "a leased node", Prevented, "no SM on any other port", "M_Keys keep it out; nothing new is handed over while it runs",
-			func(ctx context.Context, l *Lab) (func(context.Context) error, error) {
-				v := l.victims()
-				rogue, err := l.opensm(v.hca[0], "-p", "15", "-f", filepath.Join(l.Dir, "rogue.log"))
-				if err != nil {
-					return nil, err
-				}
-				l.others = append(l.others, rogue)
-				// It has as long as it needs to find out that it is alone.
-				err = wait(ctx, 30*time.Second, "the rogue to settle", func() bool {
-					said, _ := os.ReadFile(filepath.Join(l.Dir, "opensm-at-"+v.hca[0], "said"))
-					return bytes.Contains(said, []byte("Entering MASTER")) || bytes.Contains(said, []byte("Entering STANDBY")) || bytes.Contains(said, []byte("SM port is down"))
-				})
-				time.Sleep(2 * time.Second) // and to write what it can
-				return func(context.Context) error {
-					_ = rogue.Process.Kill()
-					_ = rogue.Wait()
-					return nil
-				}, err
-			}},
 		{"partitions.conf edited so that OpenSM opens the fabric", "an administrator in a hurry", Detected, "shared-full", "the brake; locked down over the edit, which restores the file",
 			func(ctx context.Context, l *Lab) (func(context.Context) error, error) {
 				if err := os.WriteFile(l.conf.Partitions, []byte("Default=0x7fff : ALL=limited ;\nT1=0x1 : host1=full ;\n"), 0o600); err != nil {
@@ -219,7 +201,7 @@ func Attacks() []Attack {
 				}
 				return l.releaseBrake, wait(ctx, 20*time.Second, "OpenSM to open the fabric", func() bool {
 					keys, err := l.Fabric.Keys(v.hca[0], 1)
-					return err == nil && len(keys) > 0 && keys[0] == 0xffff
+					return err == nil && slices.Contains(keys, mad.DefaultPKey)
 				})
 			}},
 		{"partitions.conf edited so that a port is the rival's", "an administrator", Detected, "foreign-label", "locked down over the edit, which restores the file",
@@ -250,7 +232,7 @@ func Attacks() []Attack {
 					return false
 				})
 			}},
-		{"the cables of two rivals are swapped", "a technician", Detected, "wrong-neighbour", "unknown or red until it is undone; keys follow the GUID",
+		{"the cables of two rivals are swapped", "a technician", Detected, "foreign-label", "red until it is undone; the keys follow the GUID, so nothing leaks",
 			func(ctx context.Context, l *Lab) (func(context.Context) error, error) {
 				v := l.victims()
 				swap := func(first, second int) error {
@@ -275,7 +257,7 @@ func Attacks() []Attack {
 		{"an unknown host is plugged into a leaf", "somebody in the hall", Detected, "uncounted-port", "the leaf counts as unknown until it is gone",
 			func(ctx context.Context, l *Lab) (func(context.Context) error, error) {
 				v := l.victims()
-				const free = 16
+				const free = 16 // no node of the inventory is there
 				_ = l.Fabric.AddHost("stranger", 0x0002c90300000010)
 				return func(context.Context) error { return l.Fabric.Pull(v.leaf[0], free) }, l.Fabric.Plug(v.leaf[0], free, "stranger", 1)
 			}},
@@ -355,6 +337,28 @@ func Attacks() []Attack {
 					}
 				}
 				return l.StartManager, nil
+			}},
+		// The last one: OpenSM 3.3.23 was seen to take no SIGHUP any more after it had
+		// met a rogue on this fabric, also when it is started again. Why is not known.
+		{"a rogue OpenSM with priority 15 and default keys", "a leased node", Prevented, fabric.KindPosture, "M_Keys keep it out; nothing new is handed over while it runs",
+			func(ctx context.Context, l *Lab) (func(context.Context) error, error) {
+				v := l.victims()
+				rogue, err := l.opensm(v.hca[0], "-p", "15", "-f", filepath.Join(l.Dir, "rogue.log"))
+				if err != nil {
+					return nil, err
+				}
+				l.others = append(l.others, rogue)
+				// It has as long as it needs to find out that it is alone.
+				err = wait(ctx, 30*time.Second, "the rogue to settle", func() bool {
+					said, _ := os.ReadFile(filepath.Join(l.Dir, "opensm-at-"+v.hca[0], "said"))
+					return bytes.Contains(said, []byte("Entering MASTER")) || bytes.Contains(said, []byte("Entering STANDBY")) || bytes.Contains(said, []byte("SM port is down"))
+				})
+				time.Sleep(2 * time.Second) // and to write what it can
+				return func(context.Context) error {
+					_ = rogue.Process.Kill()
+					_ = rogue.Wait()
+					return nil
+				}, err
 			}},
 	}
 }

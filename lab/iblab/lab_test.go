@@ -13,7 +13,7 @@ func begin(t *testing.T) *Lab {
 	if missing := Missing(); missing != "" {
 		t.Skipf("needs %s: apt-get install %s", missing, missing)
 	}
-	l, err := Start(context.Background(), Options{Dir: t.TempDir(), Say: func(s string) { t.Log(s) }})
+	l, err := Start(context.Background(), Options{Dir: t.TempDir(), Bound: time.Second, Say: func(s string) { t.Log(s) }})
 	if err != nil {
 		t.Fatal(err)
 	}

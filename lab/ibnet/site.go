@@ -52,15 +52,15 @@ func WriteSite(w io.Writer, units []*site.SUInventory, fabric string) error {
 		}
 	}
 	top := 0
+	sizes := map[string]int{} // leaves have ports to spare
 	for _, inv := range units {
 		if inv.Fabric != fabric {
 			continue
 		}
-		ports := map[string]int{}
 		for _, leaf := range inv.Leaves {
 			if leaf.Fabric == fabric {
 				switches[leaf.ID] = &device{uint64(leaf.GUID), map[int]end{}}
-				ports[leaf.ID] = leaf.Ports
+				sizes[leaf.ID] = leaf.Ports
 			}
 		}
 		for _, n := range inv.Nodes {
@@ -121,7 +121,7 @@ func WriteSite(w io.Writer, units []*site.SUInventory, fabric string) error {
 		for _, name := range sortedNames(kind.all) {
 			d := kind.all[name]
 			numbers := sortedNames(d.ports)
-			fmt.Fprintf(b, "%s=0x%x\n%s %d %q\n", kind.guid, d.guid, kind.word, slices.Max(numbers), name)
+			fmt.Fprintf(b, "%s=0x%x\n%s %d %q\n", kind.guid, d.guid, kind.word, max(slices.Max(numbers), sizes[name]), name)
 			for _, p := range numbers {
 				fmt.Fprintf(b, "[%d] %q[%d]\n", p, d.ports[p].peer, d.ports[p].port)
 			}
