@@ -5,7 +5,7 @@
 GO      ?= go
 SIZE    ?= full
 SEED    ?= 1
-SEEDS   ?= 400
+SEEDS   ?= 2000
 VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo unreleased)
 LDFLAGS := -X main.version=$(VERSION)
 
