@@ -9,7 +9,7 @@ SEEDS   ?= 2000
 VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo unreleased)
 LDFLAGS := -X main.version=$(VERSION)
 
-.PHONY: help demo test quick bench lint fmt build sim-seeds go-version
+.PHONY: help demo lab-ib test quick bench lint fmt build sim-seeds go-version
 
 help: ## this list
 	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -28,6 +28,10 @@ build: go-version ## the three binaries, into bin/
 
 demo: build ## the whole story on a seeded, simulated site; leaves demo/ (SIZE=small takes seconds)
 	@bin/bulkhead demo --size $(SIZE) --seed $(SEED) --out demo
+
+lab-ib: build ## two rivals on an emulated InfiniBand fabric under a real OpenSM, proven apart and attacked (Debian)
+	@lab/peers
+	@PATH="$$PATH:/usr/sbin:/sbin" bin/bulkhead lab ib
 
 test: go-version ## everything, as CI runs it; fails when something is skipped that could have run
 	@echo "checking: gofmt, go vet"
