@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -132,6 +133,7 @@ func counts(kinds map[string]int) string {
 	for kind, n := range kinds {
 		parts = append(parts, fmt.Sprintf("%d %s", n, kind))
 	}
+	slices.Sort(parts)
 	if len(parts) == 0 {
 		return "nothing"
 	}
