@@ -72,6 +72,12 @@ func (s *service) ShowPlan(ctx context.Context, _ *connect.Request[v1.ShowPlanRe
 	return connect.NewResponse(out), nil
 }
 
+// ManageSite ends the read-only adoption of a site: devices are written to from
+// now on. It takes an approver.
+func (s *service) ManageSite(ctx context.Context, r *connect.Request[v1.ReasonRequest]) (*connect.Response[v1.Done], error) {
+	return s.submit(ctx, r.Msg, book.Manage{By: actor(caller(ctx)), Reason: r.Msg.Reason})
+}
+
 // ReleaseBrake lets the loop go on. It takes an approver.
 func (s *service) ReleaseBrake(ctx context.Context, r *connect.Request[v1.ReasonRequest]) (*connect.Response[v1.Done], error) {
 	return s.submit(ctx, r.Msg, book.ReleaseBrake{By: actor(caller(ctx)), Reason: r.Msg.Reason})

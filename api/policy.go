@@ -49,6 +49,7 @@ var policy = map[string]rule{
 
 	"ShowPlan":     {owners, nil},
 	"ReleaseBrake": {[]Role{Approver}, nil},
+	"ManageSite":   {[]Role{Approver}, nil},
 	"Pause":        {[]Role{Operator, Approver}, nil},
 	"Resume":       {[]Role{Operator, Approver}, nil},
 

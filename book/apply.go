@@ -75,6 +75,7 @@ func init() {
 		KindReleased:            fold((*State).applyReleased),
 		KindKey:                 fold((*State).applyKey),
 		KindAdopted:             fold((*State).applyAdopted),
+		KindManaged:             fold((*State).applyManaged),
 		ledger.KindRecovered:    fold((*State).applyRecovered),
 
 		lease.KindAcknowledged: fold((*State).applyAcknowledged),

@@ -15,6 +15,7 @@ const (
 	KindReleased = "brake.released/1"
 	KindKey      = "key.rotated/1"
 	KindAdopted  = "site.adopted/1"
+	KindManaged  = "site.managed/1"
 )
 
 // Control is what holds the loop back.
@@ -264,6 +265,39 @@ func (c Adopt) decide(s *State, env Env) (*Decision, error) {
 
 func (s *State) applyAdopted(e *ledger.Entry, b Adopted, _ Bodies) error {
 	s.Control.Adopted = true
+	return nil
+}
+
+// Manage ends the read-only adoption of a site: from now on the loop writes to
+// devices whatever is not as the ledger wants it. It takes a person, with a reason.
+type Manage struct {
+	By     Actor
+	Reason string
+}
+
+// Managed is the body of KindManaged.
+type Managed struct {
+	By     string `json:"by"`
+	Reason string `json:"reason"`
+}
+
+func (c Manage) decide(s *State, env Env) (*Decision, error) {
+	if !s.Control.Adopted {
+		return nil, ErrNothing
+	}
+	if c.By.Role != "approver" {
+		return nil, refuse("by", "an approver ends the adoption of a site, not %s", c.By.Role)
+	}
+	if c.Reason == "" {
+		return nil, refuse("reason", "say why: devices are written to from now on")
+	}
+	d := &Decision{}
+	d.add(SiteScope, KindManaged, Managed{c.By.Subject, c.Reason})
+	return d, nil
+}
+
+func (s *State) applyManaged(e *ledger.Entry, b Managed, _ Bodies) error {
+	s.Control.Adopted = false
 	return nil
 }
 

@@ -137,6 +137,18 @@ func TestKeysAndAdoption(t *testing.T) {
 	if p := book.Next(s.State, blind{s.State}, s.now); !p.Empty() {
 		t.Errorf("a site that was adopted read-only is written to: %+v", p)
 	}
+	approver := book.Actor{Subject: "second person", Role: "approver"}
+	for name, c := range map[string]book.Manage{
+		"an operator": {By: book.Actor{Subject: "op", Role: "operator"}, Reason: "x"}, "no reason": {By: approver},
+	} {
+		if _, err := book.Decide(s.State, c, book.Env{Now: s.now}); err == nil {
+			t.Errorf("%s ends the adoption", name)
+		}
+	}
+	s.do(t, book.Manage{By: approver, Reason: "what was found is what is wanted"})
+	if s.Control.Adopted || len(book.Due(s.State, s.now.AddDate(1, 0, 0))) == 0 {
+		t.Error("the adoption was ended, and nothing is due")
+	}
 }
 
 func TestIfUnmoved(t *testing.T) {

@@ -60,6 +60,7 @@ func tellGolden(t *testing.T) *golden {
 		book.RecordPosture{Fabric: "ib", Posture: fabric.Posture{Items: []fabric.PostureItem{{Name: "M_Key", OK: true}, {Name: "partitions.conf", Evidence: "another file"}, {Name: "traps", Lacking: true}}}},
 		book.PauseLoop{By: person, Reason: "the end is near"},
 		book.Adopt{By: person, Found: "everything"},
+		book.Manage{By: book.Actor{Subject: "approver on duty", Role: "approver"}, Reason: "what was found is what is wanted"},
 	} {
 		_, err := plane.Submit(ctx, "golden "+fmt.Sprint(i), c)
 		must(t, err)

@@ -3885,7 +3885,7 @@ const file_bulkhead_v1_control_proto_rawDesc = "" +
 	"\x10RotateKeyRequest\x12\x1d\n" +
 	"\n" +
 	"command_id\x18\x01 \x01(\tR\tcommandId\x12\x18\n" +
-	"\apurpose\x18\x02 \x01(\tR\apurpose2\xa9\x12\n" +
+	"\apurpose\x18\x02 \x01(\tR\apurpose2\xe8\x12\n" +
 	"\fControlPlane\x12=\n" +
 	"\bShowSite\x12\x1c.bulkhead.v1.ShowSiteRequest\x1a\x11.bulkhead.v1.Site\"\x00\x12@\n" +
 	"\bDiffSite\x12\x19.bulkhead.v1.SiteTemplate\x1a\x17.bulkhead.v1.SiteChange\"\x00\x12<\n" +
@@ -3918,7 +3918,9 @@ const file_bulkhead_v1_control_proto_rawDesc = "" +
 	"ProveLease\x12\x15.bulkhead.v1.LeaseRef\x1a\x16.bulkhead.v1.Isolation\"\x00\x12?\n" +
 	"\tFileProbe\x12\x1d.bulkhead.v1.FileProbeRequest\x1a\x11.bulkhead.v1.Done\"\x00\x12=\n" +
 	"\bShowPlan\x12\x1c.bulkhead.v1.ShowPlanRequest\x1a\x11.bulkhead.v1.Plan\"\x00\x12?\n" +
-	"\fReleaseBrake\x12\x1a.bulkhead.v1.ReasonRequest\x1a\x11.bulkhead.v1.Done\"\x00\x127\n" +
+	"\fReleaseBrake\x12\x1a.bulkhead.v1.ReasonRequest\x1a\x11.bulkhead.v1.Done\"\x00\x12=\n" +
+	"\n" +
+	"ManageSite\x12\x1a.bulkhead.v1.ReasonRequest\x1a\x11.bulkhead.v1.Done\"\x00\x127\n" +
 	"\x05Pause\x12\x19.bulkhead.v1.PauseRequest\x1a\x11.bulkhead.v1.Done\"\x00\x128\n" +
 	"\x06Resume\x12\x19.bulkhead.v1.PauseRequest\x1a\x11.bulkhead.v1.Done\"\x00\x12:\n" +
 	"\fListInvoices\x12\x11.bulkhead.v1.Page\x1a\x15.bulkhead.v1.Invoices\"\x00\x12E\n" +
@@ -4044,55 +4046,57 @@ var file_bulkhead_v1_control_proto_depIdxs = []int32{
 	32, // 34: bulkhead.v1.ControlPlane.FileProbe:input_type -> bulkhead.v1.FileProbeRequest
 	35, // 35: bulkhead.v1.ControlPlane.ShowPlan:input_type -> bulkhead.v1.ShowPlanRequest
 	37, // 36: bulkhead.v1.ControlPlane.ReleaseBrake:input_type -> bulkhead.v1.ReasonRequest
-	38, // 37: bulkhead.v1.ControlPlane.Pause:input_type -> bulkhead.v1.PauseRequest
-	38, // 38: bulkhead.v1.ControlPlane.Resume:input_type -> bulkhead.v1.PauseRequest
-	2,  // 39: bulkhead.v1.ControlPlane.ListInvoices:input_type -> bulkhead.v1.Page
-	41, // 40: bulkhead.v1.ControlPlane.GetInvoice:input_type -> bulkhead.v1.InvoiceRef
-	43, // 41: bulkhead.v1.ControlPlane.ExplainInvoice:input_type -> bulkhead.v1.ExplainInvoiceRequest
-	45, // 42: bulkhead.v1.ControlPlane.WriteBundle:input_type -> bulkhead.v1.TenantRef
-	47, // 43: bulkhead.v1.ControlPlane.TailLedger:input_type -> bulkhead.v1.TailLedgerRequest
-	45, // 44: bulkhead.v1.ControlPlane.GetCheckpoint:input_type -> bulkhead.v1.TenantRef
-	50, // 45: bulkhead.v1.ControlPlane.GetTrust:input_type -> bulkhead.v1.GetTrustRequest
-	52, // 46: bulkhead.v1.ControlPlane.ListKeys:input_type -> bulkhead.v1.ListKeysRequest
-	55, // 47: bulkhead.v1.ControlPlane.RotateKey:input_type -> bulkhead.v1.RotateKeyRequest
-	4,  // 48: bulkhead.v1.ControlPlane.ShowSite:output_type -> bulkhead.v1.Site
-	7,  // 49: bulkhead.v1.ControlPlane.DiffSite:output_type -> bulkhead.v1.SiteChange
-	1,  // 50: bulkhead.v1.ControlPlane.ImportSite:output_type -> bulkhead.v1.Done
-	1,  // 51: bulkhead.v1.ControlPlane.RescheduleHall:output_type -> bulkhead.v1.Done
-	1,  // 52: bulkhead.v1.ControlPlane.RegisterTenant:output_type -> bulkhead.v1.Done
-	11, // 53: bulkhead.v1.ControlPlane.ListTenants:output_type -> bulkhead.v1.Tenants
-	14, // 54: bulkhead.v1.ControlPlane.OfferQuote:output_type -> bulkhead.v1.Quote
-	14, // 55: bulkhead.v1.ControlPlane.ShowQuote:output_type -> bulkhead.v1.Quote
-	1,  // 56: bulkhead.v1.ControlPlane.SignLease:output_type -> bulkhead.v1.Done
-	1,  // 57: bulkhead.v1.ControlPlane.GiveNotice:output_type -> bulkhead.v1.Done
-	20, // 58: bulkhead.v1.ControlPlane.ListLeases:output_type -> bulkhead.v1.Leases
-	19, // 59: bulkhead.v1.ControlPlane.GetLease:output_type -> bulkhead.v1.Lease
-	22, // 60: bulkhead.v1.ControlPlane.GetHosts:output_type -> bulkhead.v1.HandOver
-	34, // 61: bulkhead.v1.ControlPlane.GetMount:output_type -> bulkhead.v1.Mount
-	26, // 62: bulkhead.v1.ControlPlane.ListNodes:output_type -> bulkhead.v1.Nodes
-	25, // 63: bulkhead.v1.ControlPlane.GetNode:output_type -> bulkhead.v1.Node
-	1,  // 64: bulkhead.v1.ControlPlane.CordonNode:output_type -> bulkhead.v1.Done
-	1,  // 65: bulkhead.v1.ControlPlane.ReplaceNode:output_type -> bulkhead.v1.Done
-	1,  // 66: bulkhead.v1.ControlPlane.AcknowledgeReplacement:output_type -> bulkhead.v1.Done
-	1,  // 67: bulkhead.v1.ControlPlane.RepairNode:output_type -> bulkhead.v1.Done
-	31, // 68: bulkhead.v1.ControlPlane.ShowIsolation:output_type -> bulkhead.v1.Isolation
-	31, // 69: bulkhead.v1.ControlPlane.ProveLease:output_type -> bulkhead.v1.Isolation
-	1,  // 70: bulkhead.v1.ControlPlane.FileProbe:output_type -> bulkhead.v1.Done
-	36, // 71: bulkhead.v1.ControlPlane.ShowPlan:output_type -> bulkhead.v1.Plan
-	1,  // 72: bulkhead.v1.ControlPlane.ReleaseBrake:output_type -> bulkhead.v1.Done
-	1,  // 73: bulkhead.v1.ControlPlane.Pause:output_type -> bulkhead.v1.Done
-	1,  // 74: bulkhead.v1.ControlPlane.Resume:output_type -> bulkhead.v1.Done
-	40, // 75: bulkhead.v1.ControlPlane.ListInvoices:output_type -> bulkhead.v1.Invoices
-	42, // 76: bulkhead.v1.ControlPlane.GetInvoice:output_type -> bulkhead.v1.InvoiceDocument
-	44, // 77: bulkhead.v1.ControlPlane.ExplainInvoice:output_type -> bulkhead.v1.Explanation
-	46, // 78: bulkhead.v1.ControlPlane.WriteBundle:output_type -> bulkhead.v1.Chunk
-	48, // 79: bulkhead.v1.ControlPlane.TailLedger:output_type -> bulkhead.v1.Entry
-	49, // 80: bulkhead.v1.ControlPlane.GetCheckpoint:output_type -> bulkhead.v1.Checkpoint
-	51, // 81: bulkhead.v1.ControlPlane.GetTrust:output_type -> bulkhead.v1.Trust
-	54, // 82: bulkhead.v1.ControlPlane.ListKeys:output_type -> bulkhead.v1.Keys
-	1,  // 83: bulkhead.v1.ControlPlane.RotateKey:output_type -> bulkhead.v1.Done
-	48, // [48:84] is the sub-list for method output_type
-	12, // [12:48] is the sub-list for method input_type
+	37, // 37: bulkhead.v1.ControlPlane.ManageSite:input_type -> bulkhead.v1.ReasonRequest
+	38, // 38: bulkhead.v1.ControlPlane.Pause:input_type -> bulkhead.v1.PauseRequest
+	38, // 39: bulkhead.v1.ControlPlane.Resume:input_type -> bulkhead.v1.PauseRequest
+	2,  // 40: bulkhead.v1.ControlPlane.ListInvoices:input_type -> bulkhead.v1.Page
+	41, // 41: bulkhead.v1.ControlPlane.GetInvoice:input_type -> bulkhead.v1.InvoiceRef
+	43, // 42: bulkhead.v1.ControlPlane.ExplainInvoice:input_type -> bulkhead.v1.ExplainInvoiceRequest
+	45, // 43: bulkhead.v1.ControlPlane.WriteBundle:input_type -> bulkhead.v1.TenantRef
+	47, // 44: bulkhead.v1.ControlPlane.TailLedger:input_type -> bulkhead.v1.TailLedgerRequest
+	45, // 45: bulkhead.v1.ControlPlane.GetCheckpoint:input_type -> bulkhead.v1.TenantRef
+	50, // 46: bulkhead.v1.ControlPlane.GetTrust:input_type -> bulkhead.v1.GetTrustRequest
+	52, // 47: bulkhead.v1.ControlPlane.ListKeys:input_type -> bulkhead.v1.ListKeysRequest
+	55, // 48: bulkhead.v1.ControlPlane.RotateKey:input_type -> bulkhead.v1.RotateKeyRequest
+	4,  // 49: bulkhead.v1.ControlPlane.ShowSite:output_type -> bulkhead.v1.Site
+	7,  // 50: bulkhead.v1.ControlPlane.DiffSite:output_type -> bulkhead.v1.SiteChange
+	1,  // 51: bulkhead.v1.ControlPlane.ImportSite:output_type -> bulkhead.v1.Done
+	1,  // 52: bulkhead.v1.ControlPlane.RescheduleHall:output_type -> bulkhead.v1.Done
+	1,  // 53: bulkhead.v1.ControlPlane.RegisterTenant:output_type -> bulkhead.v1.Done
+	11, // 54: bulkhead.v1.ControlPlane.ListTenants:output_type -> bulkhead.v1.Tenants
+	14, // 55: bulkhead.v1.ControlPlane.OfferQuote:output_type -> bulkhead.v1.Quote
+	14, // 56: bulkhead.v1.ControlPlane.ShowQuote:output_type -> bulkhead.v1.Quote
+	1,  // 57: bulkhead.v1.ControlPlane.SignLease:output_type -> bulkhead.v1.Done
+	1,  // 58: bulkhead.v1.ControlPlane.GiveNotice:output_type -> bulkhead.v1.Done
+	20, // 59: bulkhead.v1.ControlPlane.ListLeases:output_type -> bulkhead.v1.Leases
+	19, // 60: bulkhead.v1.ControlPlane.GetLease:output_type -> bulkhead.v1.Lease
+	22, // 61: bulkhead.v1.ControlPlane.GetHosts:output_type -> bulkhead.v1.HandOver
+	34, // 62: bulkhead.v1.ControlPlane.GetMount:output_type -> bulkhead.v1.Mount
+	26, // 63: bulkhead.v1.ControlPlane.ListNodes:output_type -> bulkhead.v1.Nodes
+	25, // 64: bulkhead.v1.ControlPlane.GetNode:output_type -> bulkhead.v1.Node
+	1,  // 65: bulkhead.v1.ControlPlane.CordonNode:output_type -> bulkhead.v1.Done
+	1,  // 66: bulkhead.v1.ControlPlane.ReplaceNode:output_type -> bulkhead.v1.Done
+	1,  // 67: bulkhead.v1.ControlPlane.AcknowledgeReplacement:output_type -> bulkhead.v1.Done
+	1,  // 68: bulkhead.v1.ControlPlane.RepairNode:output_type -> bulkhead.v1.Done
+	31, // 69: bulkhead.v1.ControlPlane.ShowIsolation:output_type -> bulkhead.v1.Isolation
+	31, // 70: bulkhead.v1.ControlPlane.ProveLease:output_type -> bulkhead.v1.Isolation
+	1,  // 71: bulkhead.v1.ControlPlane.FileProbe:output_type -> bulkhead.v1.Done
+	36, // 72: bulkhead.v1.ControlPlane.ShowPlan:output_type -> bulkhead.v1.Plan
+	1,  // 73: bulkhead.v1.ControlPlane.ReleaseBrake:output_type -> bulkhead.v1.Done
+	1,  // 74: bulkhead.v1.ControlPlane.ManageSite:output_type -> bulkhead.v1.Done
+	1,  // 75: bulkhead.v1.ControlPlane.Pause:output_type -> bulkhead.v1.Done
+	1,  // 76: bulkhead.v1.ControlPlane.Resume:output_type -> bulkhead.v1.Done
+	40, // 77: bulkhead.v1.ControlPlane.ListInvoices:output_type -> bulkhead.v1.Invoices
+	42, // 78: bulkhead.v1.ControlPlane.GetInvoice:output_type -> bulkhead.v1.InvoiceDocument
+	44, // 79: bulkhead.v1.ControlPlane.ExplainInvoice:output_type -> bulkhead.v1.Explanation
+	46, // 80: bulkhead.v1.ControlPlane.WriteBundle:output_type -> bulkhead.v1.Chunk
+	48, // 81: bulkhead.v1.ControlPlane.TailLedger:output_type -> bulkhead.v1.Entry
+	49, // 82: bulkhead.v1.ControlPlane.GetCheckpoint:output_type -> bulkhead.v1.Checkpoint
+	51, // 83: bulkhead.v1.ControlPlane.GetTrust:output_type -> bulkhead.v1.Trust
+	54, // 84: bulkhead.v1.ControlPlane.ListKeys:output_type -> bulkhead.v1.Keys
+	1,  // 85: bulkhead.v1.ControlPlane.RotateKey:output_type -> bulkhead.v1.Done
+	49, // [49:86] is the sub-list for method output_type
+	12, // [12:49] is the sub-list for method input_type
 	12, // [12:12] is the sub-list for extension type_name
 	12, // [12:12] is the sub-list for extension extendee
 	0,  // [0:12] is the sub-list for field type_name

@@ -14,6 +14,7 @@ type siteCommand struct {
 	Diff   siteDiff   `cmd:"" help:"Say what importing a site file would change."`
 	Import siteImport `cmd:"" help:"Add to the site what a site file has and the ledger does not."`
 	Show   siteShow   `cmd:"" help:"Show the site that a server runs."`
+	Manage siteManage `cmd:"" help:"End the read-only adoption of a site that was only observed."`
 }
 
 // readTemplate reads and checks a site file. All its problems are reported at

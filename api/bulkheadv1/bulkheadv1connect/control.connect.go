@@ -100,6 +100,8 @@ const (
 	// ControlPlaneReleaseBrakeProcedure is the fully-qualified name of the ControlPlane's ReleaseBrake
 	// RPC.
 	ControlPlaneReleaseBrakeProcedure = "/bulkhead.v1.ControlPlane/ReleaseBrake"
+	// ControlPlaneManageSiteProcedure is the fully-qualified name of the ControlPlane's ManageSite RPC.
+	ControlPlaneManageSiteProcedure = "/bulkhead.v1.ControlPlane/ManageSite"
 	// ControlPlanePauseProcedure is the fully-qualified name of the ControlPlane's Pause RPC.
 	ControlPlanePauseProcedure = "/bulkhead.v1.ControlPlane/Pause"
 	// ControlPlaneResumeProcedure is the fully-qualified name of the ControlPlane's Resume RPC.
@@ -162,6 +164,7 @@ type ControlPlaneClient interface {
 	// The loop.
 	ShowPlan(context.Context, *connect.Request[bulkheadv1.ShowPlanRequest]) (*connect.Response[bulkheadv1.Plan], error)
 	ReleaseBrake(context.Context, *connect.Request[bulkheadv1.ReasonRequest]) (*connect.Response[bulkheadv1.Done], error)
+	ManageSite(context.Context, *connect.Request[bulkheadv1.ReasonRequest]) (*connect.Response[bulkheadv1.Done], error)
 	Pause(context.Context, *connect.Request[bulkheadv1.PauseRequest]) (*connect.Response[bulkheadv1.Done], error)
 	Resume(context.Context, *connect.Request[bulkheadv1.PauseRequest]) (*connect.Response[bulkheadv1.Done], error)
 	// Invoices.
@@ -339,6 +342,12 @@ func NewControlPlaneClient(httpClient connect.HTTPClient, baseURL string, opts .
 			connect.WithSchema(controlPlaneMethods.ByName("ReleaseBrake")),
 			connect.WithClientOptions(opts...),
 		),
+		manageSite: connect.NewClient[bulkheadv1.ReasonRequest, bulkheadv1.Done](
+			httpClient,
+			baseURL+ControlPlaneManageSiteProcedure,
+			connect.WithSchema(controlPlaneMethods.ByName("ManageSite")),
+			connect.WithClientOptions(opts...),
+		),
 		pause: connect.NewClient[bulkheadv1.PauseRequest, bulkheadv1.Done](
 			httpClient,
 			baseURL+ControlPlanePauseProcedure,
@@ -435,6 +444,7 @@ type controlPlaneClient struct {
 	fileProbe              *connect.Client[bulkheadv1.FileProbeRequest, bulkheadv1.Done]
 	showPlan               *connect.Client[bulkheadv1.ShowPlanRequest, bulkheadv1.Plan]
 	releaseBrake           *connect.Client[bulkheadv1.ReasonRequest, bulkheadv1.Done]
+	manageSite             *connect.Client[bulkheadv1.ReasonRequest, bulkheadv1.Done]
 	pause                  *connect.Client[bulkheadv1.PauseRequest, bulkheadv1.Done]
 	resume                 *connect.Client[bulkheadv1.PauseRequest, bulkheadv1.Done]
 	listInvoices           *connect.Client[bulkheadv1.Page, bulkheadv1.Invoices]
@@ -573,6 +583,11 @@ func (c *controlPlaneClient) ReleaseBrake(ctx context.Context, req *connect.Requ
 	return c.releaseBrake.CallUnary(ctx, req)
 }
 
+// ManageSite calls bulkhead.v1.ControlPlane.ManageSite.
+func (c *controlPlaneClient) ManageSite(ctx context.Context, req *connect.Request[bulkheadv1.ReasonRequest]) (*connect.Response[bulkheadv1.Done], error) {
+	return c.manageSite.CallUnary(ctx, req)
+}
+
 // Pause calls bulkhead.v1.ControlPlane.Pause.
 func (c *controlPlaneClient) Pause(ctx context.Context, req *connect.Request[bulkheadv1.PauseRequest]) (*connect.Response[bulkheadv1.Done], error) {
 	return c.pause.CallUnary(ctx, req)
@@ -662,6 +677,7 @@ type ControlPlaneHandler interface {
 	// The loop.
 	ShowPlan(context.Context, *connect.Request[bulkheadv1.ShowPlanRequest]) (*connect.Response[bulkheadv1.Plan], error)
 	ReleaseBrake(context.Context, *connect.Request[bulkheadv1.ReasonRequest]) (*connect.Response[bulkheadv1.Done], error)
+	ManageSite(context.Context, *connect.Request[bulkheadv1.ReasonRequest]) (*connect.Response[bulkheadv1.Done], error)
 	Pause(context.Context, *connect.Request[bulkheadv1.PauseRequest]) (*connect.Response[bulkheadv1.Done], error)
 	Resume(context.Context, *connect.Request[bulkheadv1.PauseRequest]) (*connect.Response[bulkheadv1.Done], error)
 	// Invoices.
@@ -835,6 +851,12 @@ func NewControlPlaneHandler(svc ControlPlaneHandler, opts ...connect.HandlerOpti
 		connect.WithSchema(controlPlaneMethods.ByName("ReleaseBrake")),
 		connect.WithHandlerOptions(opts...),
 	)
+	controlPlaneManageSiteHandler := connect.NewUnaryHandler(
+		ControlPlaneManageSiteProcedure,
+		svc.ManageSite,
+		connect.WithSchema(controlPlaneMethods.ByName("ManageSite")),
+		connect.WithHandlerOptions(opts...),
+	)
 	controlPlanePauseHandler := connect.NewUnaryHandler(
 		ControlPlanePauseProcedure,
 		svc.Pause,
@@ -953,6 +975,8 @@ func NewControlPlaneHandler(svc ControlPlaneHandler, opts ...connect.HandlerOpti
 			controlPlaneShowPlanHandler.ServeHTTP(w, r)
 		case ControlPlaneReleaseBrakeProcedure:
 			controlPlaneReleaseBrakeHandler.ServeHTTP(w, r)
+		case ControlPlaneManageSiteProcedure:
+			controlPlaneManageSiteHandler.ServeHTTP(w, r)
 		case ControlPlanePauseProcedure:
 			controlPlanePauseHandler.ServeHTTP(w, r)
 		case ControlPlaneResumeProcedure:
@@ -1082,6 +1106,10 @@ func (UnimplementedControlPlaneHandler) ShowPlan(context.Context, *connect.Reque
 
 func (UnimplementedControlPlaneHandler) ReleaseBrake(context.Context, *connect.Request[bulkheadv1.ReasonRequest]) (*connect.Response[bulkheadv1.Done], error) {
 	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("bulkhead.v1.ControlPlane.ReleaseBrake is not implemented"))
+}
+
+func (UnimplementedControlPlaneHandler) ManageSite(context.Context, *connect.Request[bulkheadv1.ReasonRequest]) (*connect.Response[bulkheadv1.Done], error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("bulkhead.v1.ControlPlane.ManageSite is not implemented"))
 }
 
 func (UnimplementedControlPlaneHandler) Pause(context.Context, *connect.Request[bulkheadv1.PauseRequest]) (*connect.Response[bulkheadv1.Done], error) {

@@ -1,0 +1,33 @@
+package main
+
+import (
+	"context"
+
+	v1 "bulkhead/api/bulkheadv1"
+	"bulkhead/api/bulkheadv1/bulkheadv1connect"
+)
+
+type siteManage struct {
+	Reason string `required:"" placeholder:"TEXT" help:"Why devices may be written to from now on."`
+	requestFlag
+	client
+	format
+}
+
+// Help is the example.
+func (siteManage) Help() string {
+	return `A server that ran with --observe has adopted its site read-only, and so it stays
+until an approver ends that. From then on the loop of a server without --observe
+writes to devices whatever is not as the ledger wants it: look at what is red or
+unknown first (bulkhead isolation show).
+
+Example:
+
+    bulkhead site manage --reason "read back for a week, as compiled" --token-file data/approver.token`
+}
+
+// Run ends the adoption.
+func (c *siteManage) Run(ctx context.Context) error {
+	d, err := ask(ctx, &c.client, bulkheadv1connect.ControlPlaneClient.ManageSite, &v1.ReasonRequest{CommandId: c.id(), Reason: c.Reason})
+	return c.done("end of the read-only adoption", d, err)
+}
