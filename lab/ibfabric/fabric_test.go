@@ -19,17 +19,22 @@ import (
 // start emulates a tree until the test ends.
 func start(t testing.TB, tree ibnet.Tree) (*ibfabric.Fabric, *ibnet.Sim) {
 	t.Helper()
+	return startWith(t, tree, ibfabric.Options{})
+}
+
+func startWith(t testing.TB, tree ibnet.Tree, o ibfabric.Options) (*ibfabric.Fabric, *ibnet.Sim) {
+	t.Helper()
 	var b bytes.Buffer
 	if err := tree.Write(&b); err != nil {
 		t.Fatal(err)
 	}
-	name := fmt.Sprintf("bulkhead-emu-%d-%x", os.Getpid(), rand.Uint64())
-	f, err := ibfabric.Start(context.Background(), &b, ibfabric.Options{Name: name})
+	o.Name = fmt.Sprintf("bulkhead-emu-%d-%x", os.Getpid(), rand.Uint64())
+	f, err := ibfabric.Start(context.Background(), &b, o)
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(f.Close)
-	return f, &ibnet.Sim{Name: name, Dir: t.TempDir()}
+	return f, &ibnet.Sim{Name: o.Name, Dir: t.TempDir()}
 }
 
 var small = ibnet.Tree{Hosts: 8, PerLeaf: 4, Spines: 2}

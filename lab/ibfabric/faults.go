@@ -12,6 +12,14 @@ func (f *Fabric) Silence(name string, silent bool) error {
 	return f.with(name, func(n *node) error { n.silent = silent; return nil })
 }
 
+// Lie puts words into the mouth of a node's agent: lie sees each request that the
+// agent has carried out and changes the answer as it likes, or returns true to
+// have none sent. What the node really does is not changed. nil: the truth again.
+// It is called with the fabric held: it must not call it.
+func (f *Fabric) Lie(name string, lie func(asked, answer *mad.SMP) (withhold bool)) error {
+	return f.with(name, func(n *node) error { n.lie = lie; return nil })
+}
+
 // Pull takes the cable out of a port at both ends; the switches that notice send
 // trap 128.
 func (f *Fabric) Pull(name string, number int) error {

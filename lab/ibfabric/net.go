@@ -36,6 +36,7 @@ type node struct {
 	changed bool
 
 	silent bool // answers nothing
+	lie    func(asked, answer *mad.SMP) bool
 	desc   mad.Data
 }
 
@@ -74,6 +75,7 @@ func (f *Fabric) read(r io.Reader) error {
 		port int
 	}
 	var ends []end
+	named := map[uint64]string{}
 	var guid uint64
 	var at *node
 	scanner := bufio.NewScanner(r)
@@ -115,6 +117,10 @@ func (f *Fabric) read(r io.Reader) error {
 			if fields[0] == "Switch" {
 				kind = mad.Switch
 			}
+			if other := named[guid]; other != "" {
+				return fmt.Errorf("topology line %d: %q and %q: a second node of this GUID", line, other, quoted[1])
+			}
+			named[guid] = quoted[1]
 			if at, err = f.add(quoted[1], guid, kind, count); err != nil {
 				return fmt.Errorf("topology line %d: %w", line, err)
 			}
@@ -145,8 +151,8 @@ func (f *Fabric) read(r io.Reader) error {
 			return fmt.Errorf("topology line %d: no port %d of %q", e.line, e.port, e.peer)
 		}
 		other := peer.ports[e.port]
-		if e.p.peer != nil && e.p.peer != other || other.peer != nil && other.peer != e.p {
-			return fmt.Errorf("topology line %d: a port with two cables", e.line)
+		if other == e.p || e.p.peer != nil && e.p.peer != other || other.peer != nil && other.peer != e.p {
+			return fmt.Errorf("topology line %d: a port with two cables, or one that leads back to it", e.line)
 		}
 		e.p.peer, other.peer = other, e.p
 	}

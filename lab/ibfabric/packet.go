@@ -16,19 +16,20 @@ const (
 func (f *Fabric) packet(c *client, b *[dataSize]byte) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if f.closed {
-		return
+	if f.clients[c.id] != c {
+		return // it went, or the fabric did, while this waited
 	}
 	p := mad.Packet(b[atMAD:])
 	h := p.Header()
+	if h.Method == mad.TrapRepress {
+		f.repress(c, b, &p)
+		return
+	}
 	if !h.Method.IsResponse() {
 		// The number of the client goes into the transaction id, so that the answer
 		// finds it.
 		p.SetTID(p.TID()&(1<<48-1) | uint64(c.id)<<48)
 		copy(b[atMAD:], p[:])
-	}
-	if h.Method == mad.TrapRepress {
-		return
 	}
 	lid := binary.BigEndian.Uint16(b[atDLID:])
 	if binary.BigEndian.Uint16(b[atSLID:]) == 0 {
@@ -57,7 +58,7 @@ func (f *Fabric) subnet(c *client, b *[dataSize]byte, p *mad.Packet, lid uint16)
 	var to *port
 	switch {
 	case lid != mad.PermissiveLID:
-		to, _, _ = f.route(c.at, lid)
+		to, _ = f.route(c.at, lid)
 	case response:
 		to = walkBack(c.at, &s)
 	default:
@@ -73,7 +74,7 @@ func (f *Fabric) subnet(c *client, b *[dataSize]byte, p *mad.Packet, lid uint16)
 		}
 		out := s.Encode()
 		copy(b[atMAD:], out[:])
-		return f.give(d, b)
+		return f.hand(c, d, b, response)
 	}
 	if to.node.silent || f.lose != nil && f.lose(&s) {
 		return false
@@ -90,6 +91,9 @@ func (f *Fabric) subnet(c *client, b *[dataSize]byte, p *mad.Packet, lid uint16)
 	data, status := f.agent(to, &s)
 	a := s.Answer(status, data)
 	a.ReturnPath = s.ReturnPath
+	if to.node.lie != nil && to.node.lie(&s, &a) {
+		return false // it says nothing
+	}
 	out := a.Encode()
 	copy(b[atMAD:], out[:])
 	swap(b)
@@ -103,7 +107,7 @@ func (f *Fabric) general(c *client, b *[dataSize]byte, p *mad.Packet, lid uint16
 	if binary.BigEndian.Uint16(b[atKey:]) == keyMark {
 		key = mad.PKey(binary.BigEndian.Uint16(b[atKey+2:]))
 	}
-	to, _, _ := f.route(c.at, lid)
+	to, _ := f.route(c.at, lid)
 	if d := f.deliver(c.at, lid, key); !d.Delivered || to == nil {
 		return false
 	}
@@ -121,11 +125,23 @@ func (f *Fabric) general(c *client, b *[dataSize]byte, p *mad.Packet, lid uint16
 	if d == nil {
 		return false
 	}
-	return f.give(d, b)
+	return f.hand(c, d, b, h.Method.IsResponse())
+}
+
+// hand passes on what one client has for another.
+func (f *Fabric) hand(from, to *client, b *[dataSize]byte, response bool) bool {
+	if !response {
+		return f.ask(from, to, b)
+	}
+	p := mad.Packet(b[atMAD:])
+	f.answered(exchangeOf(&p))
+	return f.give(to, b)
 }
 
 // receiver is the client that a packet is for: a response goes to who asked, a
-// request to the manager on that port, or to whoever sits there.
+// request for a manager to the one on that port, and any other to the program
+// that has sat there longest and is no manager. A manager has registered for no
+// other class, so a kernel would not give it one, and OpenSM ends if it gets one.
 func (f *Fabric) receiver(to *port, p *mad.Packet, response bool) *client {
 	if response {
 		if c := f.clients[uint32(p.TID()>>48)]; c != nil && c.at.node == to.node {
@@ -133,22 +149,15 @@ func (f *Fabric) receiver(to *port, p *mad.Packet, response bool) *client {
 		}
 		return nil
 	}
-	var any *client
+	class := p.Header().Class
+	forManager := class.IsSubn() || class == mad.ClassSubnAdm
+	var first *client
 	for _, c := range f.clients {
-		if c.at.node != to.node {
-			continue
-		}
-		if c.isSM {
-			return c
-		}
-		if any == nil || c.id < any.id {
-			any = c
+		if c.at.node == to.node && c.isSM == forManager && (first == nil || c.id < first.id) {
+			first = c
 		}
 	}
-	if mad.Class(p[1]).IsSubn() || mad.Class(p[1]) == mad.ClassSubnAdm {
-		return nil // nobody there is a manager
-	}
-	return any
+	return first
 }
 
 func (f *Fabric) give(c *client, b *[dataSize]byte) bool {
@@ -208,7 +217,7 @@ func (f *Fabric) trap(p *port, number uint16, d mad.Details) {
 	notice := mad.Notice{Generic: true, Type: kind, Producer: uint32(p.node.kind), Number: number, Issuer: q.info.LID, Details: d}
 	s := mad.NewByLID(mad.Trap, mad.AttrNotice, 0)
 	s.Data = notice.Encode()
-	s.TID = f.sent
+	s.TID = f.sent&(1<<48-1) | device<<48
 	packet := s.Encode()
 	var b [dataSize]byte
 	binary.BigEndian.PutUint16(b[atDLID:], q.info.MasterSMLID)

@@ -31,9 +31,9 @@ func holds(table []mad.PKey, k mad.PKey) bool {
 
 // Delivery is what became of a packet.
 type Delivery struct {
-	Delivered bool
-	Where     string // where it was dropped: "sender", "leaf in", "route", "leaf out", "receiver"
-	Why       string
+	Delivered bool   `json:"delivered"`
+	Where     string `json:"where,omitempty"` // where it was dropped: "sender", "leaf in", "switch out", "switch in", "leaf out", "route", "receiver"
+	Why       string `json:"why,omitempty"`
 }
 
 // Probe sends one datagram under a P_Key from a host to another, by the
@@ -72,17 +72,15 @@ func (f *Fabric) host(name string) *port {
 // deliver takes a packet that is no subnet management through the fabric, with
 // every check of its P_Key on the way.
 func (f *Fabric) deliver(from *port, lid uint16, k mad.PKey) Delivery {
-	to, in, out := f.route(from, lid)
-	if in != nil && in.info.EnforceIn && !holds(in.keys, k) {
-		f.badKeyAtSwitch(in, from, lid, k)
-		return Delivery{false, "leaf in", fmt.Sprintf("port %d of %s enforces its table on what comes in: %s is not there", in.number, in.node.name, k)}
+	to, passed := f.route(from, lid)
+	for _, c := range passed {
+		if c.stops(k) {
+			f.badKeyAtSwitch(c.port, from, lid, k)
+			return Delivery{false, c.where(), fmt.Sprintf("port %d of %s enforces its table on what goes %s: %s is not there", c.port.number, c.port.node.name, c.way(), k)}
+		}
 	}
 	if to == nil {
 		return Delivery{false, "route", fmt.Sprintf("no way to LID %d", lid)}
-	}
-	if out != nil && out.info.EnforceOut && !holds(out.keys, k) {
-		f.badKeyAtSwitch(out, from, lid, k)
-		return Delivery{false, "leaf out", fmt.Sprintf("port %d of %s enforces its table on what goes out: %s is not there", out.number, out.node.name, k)}
 	}
 	q := to.manages()
 	if !match(q.keys, k) {
@@ -94,6 +92,30 @@ func (f *Fabric) deliver(from *port, lid uint16, k mad.PKey) Delivery {
 		return Delivery{false, "receiver", fmt.Sprintf("%s has no %s in its table", to.node.name, k)}
 	}
 	return Delivery{Delivered: true}
+}
+
+// stops says whether a switch port keeps a packet out, or in.
+func (c crossing) stops(k mad.PKey) bool {
+	enforces := c.port.info.EnforceOut
+	if c.in {
+		enforces = c.port.info.EnforceIn
+	}
+	return enforces && !holds(c.port.keys, k)
+}
+
+func (c crossing) way() string {
+	if c.in {
+		return "in"
+	}
+	return "out"
+}
+
+// where names the port's place: the one that a host is cabled to is the leaf's.
+func (c crossing) where() string {
+	if c.port.peer != nil && !c.port.peer.node.isSwitch() {
+		return "leaf " + c.way()
+	}
+	return "switch " + c.way()
 }
 
 func (f *Fabric) badKeyAtSwitch(at, from *port, lid uint16, k mad.PKey) {

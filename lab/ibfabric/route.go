@@ -56,45 +56,54 @@ func (p *port) has(lid uint16) bool {
 	return q.info.LID != 0 && lid >= q.info.LID && int(lid) < int(q.info.LID)+1<<q.info.LMC
 }
 
+// crossing is an external port of a switch that a packet passes.
+type crossing struct {
+	port *port
+	in   bool // into the switch; else out of it
+}
+
 // route follows the switches' forwarding tables to a LID, and returns the port by
-// which a packet gets there, with the ports of leaves that it passes: the first
-// way in and the last way out. nil if it gets nowhere.
-func (f *Fabric) route(from *port, lid uint16) (to, in, out *port) {
+// which a packet gets there, nil if it gets nowhere, with the switch ports that it
+// passes on its way.
+func (f *Fabric) route(from *port, lid uint16) (to *port, passed []crossing) {
 	if from.has(lid) {
-		return from, nil, nil
+		return from, nil
 	}
 	at := from
 	if !from.node.isSwitch() {
 		if from.info.State != mad.PortActive {
-			return nil, nil, nil
+			return nil, nil
 		}
 		if at = from.node.leave(int(from.number)); at == nil {
-			return nil, nil, nil
+			return nil, nil
 		}
-		in = at
+		if at.node.isSwitch() {
+			passed = append(passed, crossing{at, true})
+		}
 	}
 	for range maxHops {
 		if at.has(lid) {
-			return at, in, out
+			return at, passed
 		}
 		if !at.node.isSwitch() || lid > at.node.top || int(lid) >= len(at.node.linear) {
-			return nil, in, out
+			return nil, passed
 		}
 		number := int(at.node.linear[lid])
 		if number == 0xff || number == 0 || number >= len(at.node.ports) {
-			return nil, in, out
+			return nil, passed
 		}
 		leaving := at.node.ports[number]
 		next := at.node.leave(number)
 		if next == nil || leaving.info.State != mad.PortActive || next.info.State != mad.PortActive {
-			return nil, in, out
+			return nil, passed
 		}
-		if !next.node.isSwitch() {
-			out = leaving
+		passed = append(passed, crossing{leaving, false})
+		if next.node.isSwitch() {
+			passed = append(passed, crossing{next, true})
 		}
 		at = next
 	}
-	return nil, in, out
+	return nil, passed
 }
 
 // unroute forgets a port's LID.

@@ -36,12 +36,17 @@ type Fabric struct {
 	traps   []Trap
 	sent    uint64
 	lose    func(s *mad.SMP) bool
+	awaits  map[exchange]*awaited
 
 	control *net.UnixConn
 	closed  bool
 	ended   chan struct{}
 	serving sync.WaitGroup
 }
+
+// device stands in a transaction id, where the number of a client does, for the
+// emulated devices.
+const device = 0xffff
 
 // client is a program that sits on a host's port.
 type client struct {
@@ -64,7 +69,7 @@ type Trap struct {
 // Start reads a topology in the form of ibsim and serves it until ctx ends or
 // Close is called.
 func Start(ctx context.Context, topology io.Reader, o Options) (*Fabric, error) {
-	f := &Fabric{Name: o.Name, clock: o.Clock, byName: map[string]*node{}, byLID: map[uint16]*port{}, clients: map[uint32]*client{}}
+	f := &Fabric{Name: o.Name, clock: o.Clock, byName: map[string]*node{}, byLID: map[uint16]*port{}, clients: map[uint32]*client{}, awaits: map[exchange]*awaited{}}
 	if f.clock == nil {
 		f.clock = time.Now
 	}
@@ -100,6 +105,9 @@ func (f *Fabric) Close() {
 		c.data.Close()
 		close(c.out)
 		delete(f.clients, id)
+	}
+	for key := range f.awaits {
+		f.answered(key)
 	}
 	f.mu.Unlock()
 	f.serving.Wait()
@@ -232,6 +240,11 @@ func (f *Fabric) connect(b *[controlSize]byte) error {
 	if at == nil {
 		return errControl
 	}
+	for f.clients[f.next] != nil {
+		if f.next = (f.next + 1) % device; len(f.clients) >= device {
+			return errControl
+		}
+	}
 	c := &client{id: f.next, name: fmt.Sprintf("%s:in%d", f.Name, binary.NativeEndian.Uint32(data)), at: at, isSM: binary.NativeEndian.Uint32(data[8:]) != 0, out: make(chan [dataSize]byte, maxWaiting)}
 	var err error
 	if c.data, err = net.ListenUnixgram("unixgram", address("%s:out%d", f.Name, c.id)); err != nil {
@@ -254,7 +267,7 @@ func (f *Fabric) connect(b *[controlSize]byte) error {
 	}
 	_ = c.data.SetReadBuffer(1 << 20)
 	_ = c.data.SetWriteBuffer(1 << 20)
-	f.next = (f.next + 1) & 0xffff
+	f.next = (f.next + 1) % device
 	f.clients[c.id] = c
 	binary.NativeEndian.PutUint32(data, c.id)
 	clear(b[atName : atName+nameSize])
@@ -317,6 +330,7 @@ func (f *Fabric) drop(c *client) {
 	delete(f.clients, c.id)
 	c.data.Close()
 	close(c.out)
+	f.forget(c)
 	f.markSM(c.at)
 }
 
