@@ -5,6 +5,8 @@ import (
 	"context"
 	"math/big"
 	"math/rand/v2"
+	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -124,6 +126,49 @@ func TestFullStory(t *testing.T) {
 	d.checkInvoices(t)
 	d.checkBundles(t)
 	d.checkReplay(t)
+	d.flip(t)
+}
+
+// flip has the flip and truncation tests of the verifier run on the flagship's
+// bundle as it is at full size.
+func (d *told) flip(t *testing.T) {
+	dir := t.TempDir()
+	path := filepath.Join(dir, "flagship.bundle")
+	file, err := os.Create(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := d.plane.WriteBundle(context.Background(), "flagship", file); err != nil {
+		t.Fatal(err)
+	}
+	if err := file.Close(); err != nil {
+		t.Fatal(err)
+	}
+	trust, err := d.keys.Trust(d.cast.Site.Header().Name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	encoded, err := trust.Encode()
+	if err != nil {
+		t.Fatal(err)
+	}
+	policy, err := bundle.PolicyFromTrust("trust.json", encoded, "flagship")
+	if err != nil {
+		t.Fatal(err)
+	}
+	policy.Origins = []claim.Origin{claim.Simulated}
+	text, err := policy.Encode()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(dir, "flagship.policy"), text, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	test := exec.Command("go", "test", "bulkhead/bundle", "-count=1", "-timeout", "15m", "-run", "TestFlips|TestLargeTruncated")
+	test.Env = append(os.Environ(), "BULKHEAD_BUNDLE="+path)
+	if out, err := test.CombinedOutput(); err != nil {
+		t.Errorf("%v: %s", err, out)
+	}
 }
 
 func (d *told) checkLeases(t *testing.T) {
