@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
+
+	"bulkhead/site/hostlist"
 )
 
 const (
@@ -82,6 +84,14 @@ func (n *NodeInventory) check(inv *SUInventory, pos int, seen map[identity]strin
 		seen[key] = n.ID
 		return nil
 	}
+	if n.Host != "" {
+		if err := checkHost(n.Host); err != nil || n.Host == n.ID {
+			return fmt.Errorf("host %.60q: expected a host name that is not the id, or none", n.Host)
+		}
+		if err := once("host name", strings.ToLower(n.Host), 0); err != nil {
+			return err
+		}
+	}
 	if n.Serial == "" || len(n.Serial) > maxText {
 		return fmt.Errorf("serial: expected 1 to %d characters", maxText)
 	}
@@ -138,6 +148,14 @@ func (n *NodeInventory) check(inv *SUInventory, pos int, seen map[identity]strin
 		if err := once(d.Class, d.Serial, 0); err != nil {
 			return err
 		}
+	}
+	return nil
+}
+
+// checkHost accepts one host name as Slurm and DNS write them.
+func checkHost(name string) error {
+	if names, err := hostlist.Expand(name, 1); err != nil || len(names) != 1 || names[0] != name {
+		return fmt.Errorf("host name %.60q: expected letters, digits, '-', '_' and '.'", name)
 	}
 	return nil
 }

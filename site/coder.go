@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"strconv"
+	"strings"
 )
 
 // coder writes or reads the canonical JSON of an inventory. One walk over the
@@ -76,6 +77,19 @@ func (c *coder) text(field string, s *string) {
 	}
 	if raw, ok := c.quoted(); ok {
 		*s = raw
+	}
+}
+
+// optionalText codes a text that is left out where it is empty.
+func (c *coder) optionalText(field string, s *string) {
+	switch {
+	case !c.reading && *s == "":
+	case c.reading && !strings.HasPrefix(c.in[c.at:], field):
+	default:
+		c.text(field, s)
+		if c.reading && *s == "" {
+			c.fail("an empty text that should be left out")
+		}
 	}
 }
 
@@ -255,6 +269,7 @@ func (l *Link) code(c *coder) {
 
 func (n *NodeInventory) code(c *coder) {
 	c.text(`{"id":`, &n.ID)
+	c.optionalText(`,"host":`, &n.Host)
 	c.text(`,"serial":`, &n.Serial)
 	c.text(`,"rack":`, &n.Rack)
 	c.number(`,"pos":`, &n.Pos)

@@ -15,10 +15,12 @@ type Template struct {
 	cables    map[string][]Link   // extra links by SU id of their first end
 }
 
-// podPlan is how many nodes a pod gets, in full SUs and a last smaller one.
+// podPlan is how many nodes a pod gets: in full SUs and a last smaller one, or
+// as many in each SU as there are host names for.
 type podPlan struct {
 	kind  int
 	nodes int
+	hosts [][]string // by SU and position; nil = host names are node ids
 }
 
 // Override is what the template says of a single node.
@@ -49,10 +51,18 @@ func (t *Template) SUs() int {
 	return n
 }
 
-func (p podPlan) sus(shape Shape) int { return (p.nodes + shape.SUNodes - 1) / shape.SUNodes }
+func (p podPlan) sus(shape Shape) int {
+	if p.hosts != nil {
+		return len(p.hosts)
+	}
+	return (p.nodes + shape.SUNodes - 1) / shape.SUNodes
+}
 
 // suNodes returns the nodes of SU number, from 0.
 func (p podPlan) suNodes(shape Shape, number int) int {
+	if p.hosts != nil {
+		return len(p.hosts[number])
+	}
 	return min(shape.SUNodes, p.nodes-number*shape.SUNodes)
 }
 
@@ -103,6 +113,9 @@ func (t *Template) compileSU(h *Header, p, number int) (*SUInventory, error) {
 		node := &inv.Nodes[pos]
 		if err := fillNode(node, h, inv, kind, pos, block); err != nil {
 			return nil, err
+		}
+		if plan.hosts != nil && plan.hosts[number][pos] != node.ID {
+			node.Host = plan.hosts[number][pos]
 		}
 		if o, ok := t.overrides[node.ID]; ok {
 			o.apply(node)

@@ -178,6 +178,12 @@ func (s *Site) AddSU(inv *SUInventory, digest claim.Digest) (Index, error) {
 		s.nodes[id] = n
 		s.serials[serial] = n
 		s.NodeID = append(s.NodeID, id)
+		host := ""
+		if node.Host != "" {
+			host = strings.Clone(node.Host)
+			s.nodes[host] = n
+		}
+		s.Host = append(s.Host, host)
 		s.NodeSU = append(s.NodeSU, uint32(number))
 		s.NodePos = append(s.NodePos, uint8(pos))
 		s.Serial = append(s.Serial, serial)
@@ -231,6 +237,9 @@ func (s *Site) checkSU(inv *SUInventory) error {
 		node := &inv.Nodes[i]
 		if _, ok := s.nodes[node.ID]; ok {
 			return fmt.Errorf("node %q: there is such a node already", node.ID)
+		}
+		if other, ok := s.nodes[node.Host]; ok {
+			return fmt.Errorf("node %q: host %q is the id or the host name of node %s already", node.ID, node.Host, s.NodeID[other])
 		}
 		if other, ok := s.serials[node.Serial]; ok {
 			return fmt.Errorf("node %q: serial %q is the serial of node %s already", node.ID, node.Serial, s.NodeID[other])

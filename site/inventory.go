@@ -29,8 +29,9 @@ type SUInventory struct {
 
 // NodeInventory is everything in one chassis.
 type NodeInventory struct {
-	ID             string    `json:"id"`     // also its host name
-	Serial         string    `json:"serial"` // chassis
+	ID             string    `json:"id"`             // also its host name, unless Host says otherwise
+	Host           string    `json:"host,omitempty"` // host name where it is not the id
+	Serial         string    `json:"serial"`         // chassis
 	Rack           string    `json:"rack"`
 	Pos            int       `json:"pos"` // position in the SU, from 0
 	BMC            BMC       `json:"bmc"`

@@ -109,6 +109,15 @@ func (s setting) String() string {
 	return fmt.Sprint(*s.count)
 }
 
+// Rows returns the name and the text of every field, as a site file writes them.
+func (p Policy) Rows() [][2]string {
+	var rows [][2]string
+	for _, s := range p.settings() {
+		rows = append(rows, [2]string{s.name, s.String()})
+	}
+	return rows
+}
+
 // Check returns an error that names the first field out of its range.
 func (p Policy) Check() error {
 	for _, s := range p.settings() {

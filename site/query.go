@@ -166,7 +166,15 @@ func (s *Site) IsSpare(n Index) bool {
 // IsRetired reports whether n was retired. A retired node keeps its index.
 func (s *Site) IsRetired(n Index) bool { return s.retired.Has(n) }
 
-// Lookup returns the index of the node with this id, or false.
+// HostOf returns the host name of n: its id, unless its inventory says otherwise.
+func (s *Site) HostOf(n Index) string {
+	if host := s.Host[n]; host != "" {
+		return host
+	}
+	return s.NodeID[n]
+}
+
+// Lookup returns the index of the node with this id or host name, or false.
 func (s *Site) Lookup(id string) (Index, bool) {
 	n, ok := s.nodes[id]
 	return n, ok

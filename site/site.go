@@ -132,6 +132,7 @@ type Site struct {
 	RackNodes int // nodes a rack
 
 	NodeID  []string       // stable id of each node
+	Host    []string       // host name of each node where it is not its id, else ""; see HostOf
 	NodeSU  []uint32       // SU number of each node
 	NodePos []uint8        // position of each node in its SU, from 0
 	Serial  []string       // chassis serial of each node

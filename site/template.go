@@ -33,6 +33,7 @@ type reader struct {
 
 	kinds, fabrics, phases, halls, pods names
 	podAt                               []value // where each pod is in the file
+	hostLine                            map[string]int
 }
 
 // names are the ids of one sort of thing: id -> number, in file order.
@@ -116,6 +117,7 @@ func (r *reader) site(m *mapping) {
 	}
 	r.checkFabrics()
 	r.checkAddresses()
+	r.checkHosts()
 	if hasOverrides {
 		r.overrides(overrides)
 	}
@@ -287,9 +289,23 @@ func (r *reader) pod(m *mapping, hall int) {
 	plan := podPlan{}
 	plan.kind, _ = r.kinds.find(m.required("kind"))
 	limit := max(1, h.Shape.SUNodes*h.Shape.PodSUs)
-	nodes := m.required("nodes")
-	plan.nodes = nodes.number(1, limit)
-	if h.Shape.SUNodes > 0 && plan.nodes > 0 {
+	nodes, counted := m.optional("nodes")
+	if hosts, ok := m.optional("hosts"); ok {
+		plan.hosts, plan.nodes = r.hosts(hosts)
+		if counted && nodes.number(1, limit) != plan.nodes {
+			nodes.fail("there are %d host names; correct one of the two, or leave the count out", plan.nodes)
+		}
+	} else {
+		nodes = m.required("nodes")
+		plan.nodes = nodes.number(1, limit)
+	}
+	if plan.hosts != nil {
+		if stated, ok := m.optional("sus"); ok {
+			if n := stated.number(1, max(1, h.Shape.PodSUs)); n != len(plan.hosts) {
+				stated.fail("%d SUs, but %d lists of host names; correct one of the two", n, len(plan.hosts))
+			}
+		}
+	} else if h.Shape.SUNodes > 0 && plan.nodes > 0 {
 		sus := plan.sus(h.Shape)
 		if last := plan.suNodes(h.Shape, sus-1); last <= h.Policy.SparesPerSU {
 			nodes.fail("%d nodes make %d SUs, the last of %d nodes, which its %d spares use up; change the count", plan.nodes, sus, last, h.Policy.SparesPerSU)

@@ -11,33 +11,6 @@ import (
 	"bulkhead/api/bulkheadv1/bulkheadv1connect"
 )
 
-type siteImport struct {
-	File string `arg:"" help:"Site file, YAML."`
-	requestFlag
-	client
-	format
-}
-
-// Help is the example.
-func (siteImport) Help() string {
-	return `What exists stays as it is and keeps its number; what is new is added. See first
-what would change: bulkhead site diff FILE.
-
-Example:
-
-    bulkhead site import examples/tiny/site.yaml`
-}
-
-// Run imports.
-func (c *siteImport) Run(ctx context.Context) error {
-	_, data, err := readTemplate(c.File)
-	if err != nil {
-		return err
-	}
-	d, err := ask(ctx, &c.client, bulkheadv1connect.ControlPlaneClient.ImportSite, &v1.SiteTemplate{CommandId: c.id(), File: c.File, Template: data})
-	return c.done("import of "+c.File, d, err)
-}
-
 type siteShow struct {
 	client
 	format
