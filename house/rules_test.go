@@ -51,7 +51,8 @@ var mayImport = map[string][]string{
 // and a tenant can compute it again.
 var pure = []string{"claim", "site", "site/draft", "site/hostlist", "site/slurm", "lease", "contract", "place", "prove", "meter", "book", "fabric", "fabric/infiniband", "fabric/infiniband/mad",
 	"fabric/infiniband/opensm/partitions", "fabric/infiniband/opensm/options",
-	"fabric/ethernet", "storage", "node", "node/wipe", "node/attest", "ledger"}
+	"fabric/ethernet", "storage", "node", "node/wipe", "node/attest", "ledger",
+	"place/dated"}
 
 var impure = []string{"os", "net", "net/http", "database/sql", "math/rand", "math/rand/v2", "os/exec", "syscall", "log", "log/slog", "sync", "time/rand"}
 

@@ -1,0 +1,295 @@
+// Package dated places asks over time: which nodes each lease holds, from when
+// until when, among those that run, those that have not begun and the capacity
+// that is only planned.
+//
+// A [Schedule] is a value with no clock: whoever owns it says what time it is
+// ([Schedule.Advance]). [Schedule.Plan] answers an ask without changing
+// anything, [Schedule.Commit] puts the answer in force, [Schedule.End] takes
+// notice and return. At no instant is a node in two holdings, in one before it
+// is in service, or in one while it is spare, retired or out of order;
+// [Schedule.Check] verifies that without the planner.
+//
+// The peak is checked first, the shape second. Whole nodes over intervals of
+// time are an interval graph: as long as what has not begun may be placed again,
+// an ask of shared links fits exactly if at no instant more is promised than
+// there is. See ../../docs/decisions for the limits of that.
+//
+// A ramp is planned at its final size first and each step is nested in it, so
+// that no step moves a node. A shortfall becomes a ramp too, when the ask
+// allows a partial delivery: what can come on the date, and the rest as
+// capacity comes.
+package dated
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"time"
+
+	"bulkhead/lease"
+	"bulkhead/place"
+	"bulkhead/site"
+)
+
+// Holding is nodes that somebody holds, or is promised, for [Begin, End). All
+// are of one class.
+type Holding struct {
+	ID     string
+	Ramp   string // the same for the steps of one ramp; "" where there is no other step
+	Fabric string
+	Kind   string
+	Links  lease.Links
+	Begin  time.Time
+	End    time.Time
+	Nodes  []site.Index // in rank order
+	Pinned bool         // not to be placed again, even before it begins
+}
+
+func (h *Holding) overlaps(begin, end time.Time) bool {
+	return h.Begin.Before(end) && begin.Before(h.End)
+}
+
+func (h *Holding) class() site.Class { return site.Class{Fabric: h.Fabric, Kind: h.Kind} }
+
+// held is a holding with what is derived from it.
+type held struct {
+	Holding
+	nodes *site.Set
+	cost  place.Cost
+}
+
+// Schedule is who holds what, when, over the nodes of a site. Reading it from
+// several goroutines is safe as long as none changes it.
+type Schedule struct {
+	site     *site.Site
+	now      time.Time
+	version  uint64
+	usable   *site.Set // no spares, not retired, not out of order
+	broken   *site.Set // the rest of what could be sold
+	holdings map[string]*held
+	calendar *lease.Calendar // of node counts; nil: to be made anew
+}
+
+// New returns the schedule of a site on which nobody holds anything. broken are
+// nodes that can't be promised to anybody, such as failed and cordoned ones; who
+// holds one keeps it. Cost: O(nodes).
+func New(s *site.Site, now time.Time, broken *site.Set) *Schedule {
+	c := &Schedule{site: s, now: now, usable: site.NewSet(s.Nodes()), broken: broken.Clone(), holdings: map[string]*held{}}
+	for n := range site.Index(s.Nodes()) {
+		if !s.IsSpare(n) && !s.IsRetired(n) {
+			c.usable.Add(n)
+		}
+	}
+	c.broken.Intersect(c.usable)
+	c.usable.Subtract(c.broken)
+	return c
+}
+
+// Clone returns a copy that can be changed by itself. Cost: O(holdings).
+func (c *Schedule) Clone() *Schedule {
+	d := *c
+	d.holdings = make(map[string]*held, len(c.holdings))
+	for id, h := range c.holdings {
+		d.holdings[id] = h // never changed in place
+	}
+	d.calendar = nil
+	return &d
+}
+
+// Now is the time of the schedule.
+func (c *Schedule) Now() time.Time { return c.now }
+
+// Advance sets the time: what begins no later than now runs, and is pinned.
+func (c *Schedule) Advance(now time.Time) {
+	c.now = now
+	c.version++
+}
+
+// Holdings lists the holdings by id.
+func (c *Schedule) Holdings() []Holding {
+	out := make([]Holding, 0, len(c.holdings))
+	for _, h := range c.holdings {
+		out = append(out, h.Holding)
+	}
+	slices.SortFunc(out, func(a, b Holding) int { return cmp.Compare(a.ID, b.ID) })
+	return out
+}
+
+// ByID finds a holding.
+func (c *Schedule) ByID(id string) (Holding, bool) {
+	h, ok := c.holdings[id]
+	if !ok {
+		return Holding{}, false
+	}
+	return h.Holding, true
+}
+
+// Hold puts a holding in force that was agreed elsewhere: on nodes of its class
+// that nobody holds at the time. It may hold spares and broken nodes, and nodes
+// before they are in service, because history is what it is; only a node in two
+// holdings at once is refused. A holding of the same id is replaced.
+func (c *Schedule) Hold(h Holding) error {
+	if err := c.sound(h); err != nil {
+		return err
+	}
+	nodes := site.SetOf(h.Nodes...)
+	for _, other := range c.holdings {
+		if other.ID != h.ID && other.overlaps(h.Begin, h.End) && other.nodes.Intersects(nodes) {
+			return fmt.Errorf("holding %s: it shares nodes with %s, which holds them from %s until %s", h.ID, other.ID, stamp(other.Begin), stamp(other.End))
+		}
+	}
+	c.put(h, nodes)
+	return nil
+}
+
+func (c *Schedule) put(h Holding, nodes *site.Set) {
+	h.Nodes = slices.Clone(h.Nodes)
+	place.RankOrder(c.site, h.Nodes)
+	c.holdings[h.ID] = &held{Holding: h, nodes: nodes, cost: place.CostOf(c.site, h.Nodes)}
+	c.changed()
+}
+
+func (c *Schedule) changed() {
+	c.version++
+	c.calendar = nil
+}
+
+// sound says what can't be of a holding by itself.
+func (c *Schedule) sound(h Holding) error {
+	switch {
+	case h.ID == "":
+		return fmt.Errorf("holding: expected an id")
+	case !h.Links.Valid():
+		return fmt.Errorf("holding %s: links %.20q, expected shared or hermetic", h.ID, string(h.Links))
+	case !h.Begin.Before(h.End):
+		return fmt.Errorf("holding %s: ends at %s, expected after its begin %s", h.ID, stamp(h.End), stamp(h.Begin))
+	case len(h.Nodes) == 0:
+		return fmt.Errorf("holding %s: no nodes, expected at least one", h.ID)
+	}
+	seen := site.NewSet(c.site.Nodes())
+	for _, n := range h.Nodes {
+		if int(n) >= c.site.Nodes() {
+			return fmt.Errorf("holding %s: node %d, expected below %d", h.ID, n, c.site.Nodes())
+		}
+		if seen.Has(n) {
+			return fmt.Errorf("holding %s: node %s is there twice", h.ID, c.site.NodeID[n])
+		}
+		seen.Add(n)
+		if class := c.classOf(n); class != h.class() {
+			return fmt.Errorf("holding %s: node %s is %s, expected %s", h.ID, c.site.NodeID[n], class, h.class())
+		}
+	}
+	return nil
+}
+
+func (c *Schedule) classOf(n site.Index) site.Class {
+	return site.Class{Fabric: c.site.Fabrics[c.site.ComputeFabric(n)].ID, Kind: c.site.KindOf(n)}
+}
+
+// End ends a holding at an instant, by notice or because it was returned. One
+// that ends before it begins is dropped. It reports whether there was one that
+// would have ended later.
+func (c *Schedule) End(id string, at time.Time) bool {
+	h, ok := c.holdings[id]
+	if !ok || !at.Before(h.Holding.End) {
+		return false
+	}
+	if !h.Begin.Before(at) {
+		delete(c.holdings, id)
+	} else {
+		next := *h
+		next.Holding.End = at
+		c.holdings[id] = &next
+	}
+	c.changed()
+	return true
+}
+
+// Free returns the nodes that may be promised for all of [begin, end): in
+// service by then, neither spare nor out of order, and held by nobody at any
+// instant of it. The set is the caller's. Cost: O(nodes + holdings).
+func (c *Schedule) Free(begin, end time.Time) *site.Set {
+	free := c.site.InServiceAt(begin)
+	free.Intersect(c.usable)
+	for _, h := range c.holdings {
+		if h.overlaps(begin, end) {
+			free.Subtract(h.nodes)
+		}
+	}
+	return free
+}
+
+// Calendar counts what there is and what is promised, at every instant. A node
+// that is out of order counts for as long as somebody holds it.
+func (c *Schedule) Calendar() *lease.Calendar {
+	if c.calendar != nil {
+		return c.calendar
+	}
+	var supply []lease.Supply
+	type row struct {
+		class site.Class
+		from  time.Time
+	}
+	at := map[row]int{}
+	count := func(n site.Index, from time.Time, nodes int) {
+		k := row{c.classOf(n), from}
+		i, ok := at[k]
+		if !ok {
+			i = len(supply)
+			at[k] = i
+			supply = append(supply, lease.Supply{Fabric: k.class.Fabric, Kind: k.class.Kind, From: from})
+		}
+		supply[i].Nodes += nodes
+	}
+	for n := range c.usable.All() {
+		count(n, c.site.InService(n), 1)
+	}
+	bookings := make([]lease.Booking, 0, len(c.holdings))
+	for _, h := range c.holdings {
+		bookings = append(bookings, lease.Booking{ID: h.ID, Fabric: h.Fabric, Kind: h.Kind, Nodes: len(h.Nodes), Begin: h.Begin, End: h.Holding.End})
+		for _, n := range h.Nodes {
+			switch from := c.site.InService(n); {
+			case !c.usable.Has(n): // it is there for its holder only
+				count(n, h.Begin, 1)
+				count(n, h.Holding.End, -1)
+			case from.After(h.Begin): // it counts as promised before it is there
+				count(n, h.Begin, 1)
+				count(n, earlier(from, h.Holding.End), -1)
+			}
+		}
+	}
+	c.calendar = lease.NewCalendar(supply, bookings)
+	return c.calendar
+}
+
+func earlier(a, b time.Time) time.Time {
+	if a.Before(b) {
+		return a
+	}
+	return b
+}
+
+// Check verifies the whole schedule, slowly and without the planner: at no
+// instant is a node in two holdings. For holdings that Plan made it follows that
+// the site is never overbooked. Cost: O(holdings² × nodes / 64).
+func (c *Schedule) Check() error {
+	all := c.Holdings()
+	for i, a := range all {
+		if err := c.sound(a); err != nil {
+			return err
+		}
+		for _, b := range all[:i] {
+			if a.overlaps(b.Begin, b.End) && c.holdings[a.ID].nodes.Intersects(c.holdings[b.ID].nodes) {
+				return fmt.Errorf("holdings %s and %s share a node for a time", a.ID, b.ID)
+			}
+		}
+	}
+	for _, s := range c.Calendar().Segments() {
+		if s.Booked > s.Supply {
+			return fmt.Errorf("from %s on %d nodes of %s on fabric %s are promised, and there are %d", stamp(s.From), s.Booked, s.Kind, s.Fabric, s.Supply)
+		}
+	}
+	return nil
+}
+
+func stamp(t time.Time) string { return t.UTC().Format(time.RFC3339) }
