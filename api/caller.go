@@ -156,20 +156,13 @@ func explain(err error) error {
 	var used *run.UsedIDError
 	switch {
 	case errors.As(err, &used):
-		e := connect.NewError(connect.CodeAlreadyExists, err)
-		if detail, detailErr := connect.NewErrorDetail(&bulkheadv1.FieldError{Field: "command_id", Reason: used.Error()}); detailErr == nil {
-			e.AddDetail(detail)
-		}
-		return e
+		return withField(connect.NewError(connect.CodeAlreadyExists, err), "command_id", used.Error())
 	case errors.As(err, &refused):
-		e := connect.NewError(connect.CodeFailedPrecondition, err)
+		code := connect.CodeFailedPrecondition
 		if refused.Field != "" {
-			e = connect.NewError(connect.CodeInvalidArgument, err)
+			code = connect.CodeInvalidArgument
 		}
-		if detail, detailErr := connect.NewErrorDetail(&bulkheadv1.FieldError{Field: refused.Field, Reason: refused.Reason}); detailErr == nil {
-			e.AddDetail(detail)
-		}
-		return e
+		return withField(connect.NewError(code, err), refused.Field, refused.Reason)
 	case errors.Is(err, run.ErrClock):
 		return connect.NewError(connect.CodeUnavailable, err)
 	case errors.Is(err, context.Canceled):
@@ -178,6 +171,19 @@ func explain(err error) error {
 		return connect.NewError(connect.CodeDeadlineExceeded, err)
 	}
 	return connect.NewError(connect.CodeInvalidArgument, err)
+}
+
+// badField is the answer to an argument that can't be read, such as a document
+// that is the value of a field.
+func badField(field string, err error) error {
+	return withField(connect.NewError(connect.CodeInvalidArgument, err), field, err.Error())
+}
+
+func withField(e *connect.Error, field, reason string) error {
+	if detail, err := connect.NewErrorDetail(&bulkheadv1.FieldError{Field: field, Reason: reason}); err == nil {
+		e.AddDetail(detail)
+	}
+	return e
 }
 
 // missing is the answer to what does not exist and to what is another's alike.

@@ -23,7 +23,7 @@ import (
 func (s *service) OfferQuote(ctx context.Context, r *connect.Request[v1.OfferQuoteRequest]) (*connect.Response[v1.Quote], error) {
 	c, err := contract.Parse(r.Msg.File, r.Msg.Contract)
 	if err != nil {
-		return nil, err
+		return nil, badField("contract", err) // it names file, line and field of its own
 	}
 	if !mayRead(ctx, c.Tenant) {
 		return nil, missing("tenant", c.Tenant)

@@ -44,7 +44,7 @@ func (s *service) ShowSite(context.Context, *connect.Request[v1.ShowSiteRequest]
 
 // DiffSite says what importing a template would change.
 func (s *service) DiffSite(_ context.Context, r *connect.Request[v1.SiteTemplate]) (*connect.Response[v1.SiteChange], error) {
-	t, err := site.ParseTemplate(r.Msg.File, r.Msg.Template)
+	t, err := parseTemplate(r.Msg)
 	if err != nil {
 		return nil, err
 	}
@@ -60,14 +60,25 @@ func (s *service) DiffSite(_ context.Context, r *connect.Request[v1.SiteTemplate
 	}
 	change, err := site.Diff(now, t.Header(), t)
 	if err != nil {
-		return nil, err
+		return nil, badField("template", err)
 	}
-	return connect.NewResponse(&v1.SiteChange{Text: change.String()}), nil
+	return connect.NewResponse(&v1.SiteChange{Text: change.String(), Refused: change.Refused}), nil
 }
 
-// ImportSite adds what the template has and the site does not.
+// parseTemplate reads a site file. Its problems name file, line and field of
+// their own; the field of the request is the template.
+func parseTemplate(m *v1.SiteTemplate) (*site.Template, error) {
+	t, err := site.ParseTemplate(m.File, m.Template)
+	if err != nil {
+		return nil, badField("template", err)
+	}
+	return t, nil
+}
+
+// ImportSite adds what the template has and the site does not, and takes over its
+// dates and policy.
 func (s *service) ImportSite(ctx context.Context, r *connect.Request[v1.SiteTemplate]) (*connect.Response[v1.Done], error) {
-	t, err := site.ParseTemplate(r.Msg.File, r.Msg.Template)
+	t, err := parseTemplate(r.Msg)
 	if err != nil {
 		return nil, err
 	}

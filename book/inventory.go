@@ -10,8 +10,10 @@ import (
 	"bulkhead/site"
 )
 
-// ImportSite adds scalable units to the site. A large site is imported in
-// several commands with the same header; dense indexes follow this order.
+// ImportSite adds scalable units to the site, and takes over what a newer header
+// changes: policy, dates, new halls. A large site is imported in several commands
+// with the same header; dense indexes follow this order. What is refused of a
+// whole template is the caller's to compare first (site.Diff).
 type ImportSite struct {
 	Header     site.Header
 	HeaderBody []byte // canonical encoding of Header
@@ -25,11 +27,15 @@ type ImportedUnit struct {
 }
 
 func (c ImportSite) decide(s *State, env Env) (*Decision, error) {
-	if len(c.SUs) == 0 {
-		return nil, ErrNothing
-	}
 	if s.Site != nil && s.Site.Name != c.Header.Name {
 		return nil, refuse("site", "this ledger is of site %q, and %q is another: use a ledger of its own", s.Site.Name, c.Header.Name)
+	}
+	moved, err := s.headerMoves(c.Header, env.Now)
+	if err != nil {
+		return nil, err
+	}
+	if len(c.SUs) == 0 && (s.Site == nil || len(s.Site.Changes(c.Header)) == 0) {
+		return nil, ErrNothing
 	}
 	known := map[string]bool{}
 	if s.Site != nil {
@@ -47,7 +53,52 @@ func (c ImportSite) decide(s *State, env Env) (*Decision, error) {
 		entry.SUs = append(entry.SUs, site.ImportedSU{SU: su.Inventory.SU, Inventory: d.body(su.Body), Nodes: len(su.Inventory.Nodes)})
 	}
 	d.add(SiteScope, site.KindImported, entry)
+	for _, m := range moved {
+		s.noteSlip(d, m.hall, m.to, "the site's file moves "+s.Site.Halls[m.hall].ID)
+	}
 	return d, nil
+}
+
+// hallMove is a hall whose in-service date a newer header moves.
+type hallMove struct {
+	hall int
+	to   time.Time
+}
+
+// headerMoves checks that the site would take a header, and lists the halls that
+// it would move. A hall that is in service keeps its date: nodes of it are leased.
+func (s *State) headerMoves(h site.Header, now time.Time) ([]hallMove, error) {
+	if s.Site == nil {
+		if err := h.Check(); err != nil {
+			return nil, refuse("site", "%v", err)
+		}
+		return nil, nil
+	}
+	if err := s.Site.Accepts(h); err != nil {
+		return nil, refuse("site", "%v", err)
+	}
+	var moved []hallMove
+	for i := range h.Halls {
+		at, ok := s.Site.HallByID(h.Halls[i].ID)
+		if !ok || s.Site.Halls[at].InService.Equal(h.Halls[i].InService) {
+			continue
+		}
+		if was := s.Site.Halls[at].InService; !was.After(now) {
+			return nil, refuse("site.hall", "%s has been in service since %s and can't be moved to %s", h.Halls[i].ID, was.Format(time.DateOnly), h.Halls[i].InService.Format(time.DateOnly))
+		}
+		moved = append(moved, hallMove{at, h.Halls[i].InService})
+	}
+	return moved, nil
+}
+
+// noteSlip tells every tenant that waits for slots in a hall which its contract's
+// date will miss.
+func (s *State) noteSlip(d *Decision, hall int, to time.Time, reason string) {
+	for _, l := range s.Leases {
+		if late := s.slotsInHall(l, hall); late != "" && to.After(l.Begin) {
+			d.add(TenantScope(l.Tenant), lease.KindLate, s.lateNote(l, late, to, reason))
+		}
+	}
 }
 
 func (s *State) applyImported(e *ledger.Entry, b site.Imported, bodies Bodies) error {
@@ -68,6 +119,7 @@ func (s *State) applyImported(e *ledger.Entry, b site.Imported, bodies Bodies) e
 		if s.Labels[f.ID] == nil {
 			s.Labels[f.ID] = fabric.NewPool(f.ID, f.Family, header.Policy.LabelCoolDown)
 		}
+		s.Labels[f.ID].SetCoolDown(header.Policy.LabelCoolDown)
 	}
 	for _, su := range b.SUs {
 		inventory, err := bodies.Inventory(su.Inventory)
@@ -104,11 +156,7 @@ func (c RescheduleHall) decide(s *State, env Env) (*Decision, error) {
 	}
 	d := &Decision{}
 	d.add(SiteScope, site.KindRescheduled, site.Rescheduled{Hall: c.Hall, Was: was, InService: c.InService, Reason: c.Reason})
-	for _, l := range s.Leases {
-		if late := s.slotsInHall(l, h); late != "" && c.InService.After(l.Begin) {
-			d.add(TenantScope(l.Tenant), lease.KindLate, s.lateNote(l, late, c.InService, c.Reason))
-		}
-	}
+	s.noteSlip(d, h, c.InService, c.Reason)
 	return d, nil
 }
 

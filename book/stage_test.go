@@ -56,7 +56,7 @@ func atEnd(s *book.State) bool { return s.Control.Adopted }
 // stage is a state at a moment, on which commands can be given.
 type stage struct {
 	*book.State
-	bodies book.Bodies
+	bodies *golden
 	now    time.Time
 	silent bool // no leaf answers
 }
@@ -102,6 +102,9 @@ func (s *stage) do(t *testing.T, c book.Command) []book.Draft {
 	d, err := s.decide(t, c)
 	if err != nil {
 		t.Fatalf("%T is refused: %v", c, err)
+	}
+	for _, b := range d.Bodies {
+		s.bodies.bodies[b.Digest] = b.Data
 	}
 	s.fold(t, d.Drafts...)
 	return d.Drafts

@@ -54,6 +54,43 @@ func TestImport(t *testing.T) {
 			return book.ImportSite{Header: header, SUs: []book.ImportedUnit{units[0], units[0]}}
 		}, "site.su", "imported before"},
 	})
+	// A header that the site can't take over is refused before it is folded: an
+	// entry that no fold takes would be the end of the writer.
+	edited := func(edit func(h *site.Header)) func(*stage) book.Command {
+		return func(s *stage) book.Command {
+			h := s.Site.Header()
+			edit(&h)
+			body, _ := h.Encode() // none of a header that can't be
+			return book.ImportSite{Header: h, HeaderBody: body}
+		}
+	}
+	hall := func(id string, days int) func(h *site.Header) {
+		return func(h *site.Header) {
+			for i := range h.Halls {
+				if h.Halls[i].ID == id {
+					h.Halls[i].InService = h.Halls[i].InService.AddDate(0, 0, days)
+				}
+			}
+		}
+	}
+	refuseAll(t, []refused{
+		{"other firmware", atSite, edited(func(h *site.Header) { h.Kinds[0].BMC.Firmware = "new" }), "site", "nodes that exist cannot be changed"},
+		{"a header that can't be", atSite, edited(func(h *site.Header) { h.Halls[0].InService = time.Time{} }), "site", "expected a time in UTC"},
+		{"a hall in service", atRunning, edited(hall("hall-a", 10)), "site.hall", "has been in service since 2026-04-01"},
+	})
+	running := on(t, atRunning)
+	if got := kinds(running.do(t, edited(hall("hall-d", 30))(running))); !strings.HasPrefix(got, "site site.imported/1") || !strings.Contains(got, "tenant/flagship lease.late/1") {
+		t.Errorf("a file that moves a hall past a tranche's date is %s", got)
+	}
+	if at, _ := running.Site.HallByID("hall-d"); running.Site.Halls[at].InService.Month() != time.July {
+		t.Error("the hall has not moved")
+	}
+	if got := kinds(running.do(t, edited(func(h *site.Header) { h.Policy.Poll, h.Policy.LabelCoolDown = time.Minute, time.Hour })(running))); got != "site site.imported/1" {
+		t.Errorf("a file with another policy is %s", got)
+	}
+	if pool, _ := running.Labels["roce"].MarshalJSON(); running.Policy.Poll != time.Minute || !strings.Contains(string(pool), `"cool_down":"1h0m0s"`) {
+		t.Errorf("the policy is %+v, the labels %.100s", running.Policy, pool)
+	}
 	s = on(t, atNothing)
 	s.now = g.entries[0].Time
 	s.do(t, book.ImportSite{Header: header, HeaderBody: encoded, SUs: units[:3]})

@@ -42,6 +42,10 @@ func NewPool(fabricID string, f site.Family, coolDown time.Duration) *Pool {
 		byValue: map[uint32]Allocation{}, byOwner: map[Owner]uint32{}, next: first}
 }
 
+// SetCoolDown changes how long released labels cool down, those that cool down
+// now too.
+func (p *Pool) SetCoolDown(d time.Duration) { p.coolDown = d }
+
 // Clone returns a copy that shares nothing. Cost: O(labels in use).
 func (p *Pool) Clone() *Pool {
 	q := *p

@@ -14,7 +14,9 @@ const importBatch = 32
 
 // Import compiles a site template and adds what the ledger does not have yet.
 // It is the answer to growth as well: a template with another phase adds that
-// phase. progress is called after each batch.
+// phase, and newer dates and policy are taken over. A template that would change
+// or take away what exists is refused whole (see site.Diff), before anything of
+// it is recorded. progress is called after each batch.
 func (p *Plane) Import(ctx context.Context, t *site.Template, progress func(nodes, of int)) error {
 	_, err := p.ImportAs(ctx, "", t, progress)
 	return err
@@ -33,14 +35,25 @@ func (p *Plane) ImportAs(ctx context.Context, id string, t *site.Template, progr
 		return Result{}, err
 	}
 	known := map[string]bool{}
+	var was *site.Site
 	p.View(func(s *book.State) {
 		if s.Site == nil {
 			return
 		}
+		was = s.Site.Snapshot()
 		for i := range s.Site.SUs {
 			known[s.Site.SUs[i].ID] = true
 		}
 	})
+	if was != nil && was.Name == header.Name { // another name is refused by the book
+		change, err := site.Diff(was, header, t)
+		if err == nil {
+			err = change.Err()
+		}
+		if err != nil {
+			return Result{}, &book.Refusal{Field: "template", Reason: err.Error()}
+		}
+	}
 	var batch []book.ImportedUnit
 	var result Result
 	nodes := 0

@@ -10,11 +10,11 @@ import (
 // Change is what an import of a newer template would do to a site. The zero
 // Change, with nothing to retire, does nothing.
 type Change struct {
-	Fields  []FieldChange `json:"fields,omitempty"`  // header: policy, dates, what is new
+	Fields  []FieldChange `json:"fields,omitempty"`  // header: policy, dates, what is new or gone
 	AddSUs  []string      `json:"add_sus,omitempty"` // in the order of import
 	Add     int           `json:"add_nodes"`         // nodes in them
-	Retire  *Set          `json:"retire"`            // nodes that the template has no more
-	Gone    []string      `json:"gone,omitempty"`    // ids of the SUs whose nodes retire
+	Retire  *Set          `json:"retire"`            // nodes that the template has no more: an import refuses that
+	Gone    []string      `json:"gone,omitempty"`    // ids of their SUs
 	Refused []string      `json:"refused,omitempty"` // what an import would refuse, and why
 }
 
@@ -61,7 +61,7 @@ func (c *Change) String() string {
 		fmt.Fprintf(&b, "+ %d SUs with %d nodes, %d GPUs: %s\n", len(c.AddSUs), c.Add, c.Add*GPUs, few(c.AddSUs))
 	}
 	if !c.Retire.Empty() {
-		fmt.Fprintf(&b, "- %d nodes retire, in %d SUs: %s\n", c.Retire.Len(), len(c.Gone), few(c.Gone))
+		fmt.Fprintf(&b, "- %d nodes are gone from the file, in %d SUs: %s\n", c.Retire.Len(), len(c.Gone), few(c.Gone))
 	}
 	for _, text := range c.Refused {
 		fmt.Fprintf(&b, "! %s\n", text)
@@ -79,9 +79,9 @@ func few(names []string) string {
 
 // Diff says what importing a template would do to a site, by stable id. The
 // header is the template's, or the template's with dates changed. Numbers never
-// change: what is new is added at the end, in the order of the template; what is
-// gone retires. What an existing node is made of cannot be edited (a swapped
-// part enters by a signed serial change), so that is refused, by name. The
+// change: what is new is added at the end, in the order of the template. What an
+// existing node is made of cannot be edited (a swapped part enters by a signed
+// serial change), and what is gone cannot go, so that is refused, by name. The
 // error is for a template that does not compile. Cost: that of Compile.
 func Diff(old *Site, h Header, t *Template) (Change, error) {
 	c := Change{Retire: NewSet(0)}
@@ -132,6 +132,10 @@ func Diff(old *Site, h Header, t *Template) (Change, error) {
 				c.Retire.Add(n)
 			}
 		}
+	}
+	if !c.Retire.Empty() {
+		// By a slip of the hand a file loses a pod; nobody's nodes go with it.
+		c.Refused = append(c.Refused, fmt.Sprintf("%d nodes of the site are not in the file: an import takes nothing away; put %s back", c.Retire.Len(), few(c.Gone)))
 	}
 	return c, nil
 }

@@ -2,6 +2,7 @@ package site
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -46,10 +47,7 @@ func (s *Site) Header() Header {
 // leaves out stays. It refuses a change of what nodes are numbered by or made
 // of (see Diff), and then changes nothing.
 func (s *Site) Extend(h Header) error {
-	if err := h.Check(); err != nil {
-		return err
-	}
-	if err := s.compatible(&h); err != nil {
+	if err := s.Accepts(h); err != nil {
 		return err
 	}
 	h = h.Clone()
@@ -93,6 +91,21 @@ func (s *Site) Extend(h Header) error {
 		s.Pods = append(s.Pods, Pod{ID: p.ID, Hall: hall[p.Hall], Fabric: fabric})
 	}
 	return nil
+}
+
+// Accepts says whether Extend would take a header, and if not, why.
+func (s *Site) Accepts(h Header) error {
+	if err := h.Check(); err != nil {
+		return err
+	}
+	return s.compatible(&h)
+}
+
+// Changes lists what Extend would change: policy, dates, and what is new. What
+// the header leaves out stays, so it is not listed (Diff does). The header must
+// be one that Accepts takes.
+func (s *Site) Changes(h Header) []FieldChange {
+	return slices.DeleteFunc(headerChanges(s, &h), func(f FieldChange) bool { return f.New == "" })
 }
 
 // compatible names the first thing in h that an existing site cannot take over.

@@ -464,7 +464,8 @@ func (x *SiteTemplate) GetTemplate() []byte {
 
 type SiteChange struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
-	Text          string                 `protobuf:"bytes,1,opt,name=text,proto3" json:"text,omitempty"`
+	Text          string                 `protobuf:"bytes,1,opt,name=text,proto3" json:"text,omitempty"`       // for a person, a line each
+	Refused       []string               `protobuf:"bytes,2,rep,name=refused,proto3" json:"refused,omitempty"` // why an import would be refused; empty: it would not
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -504,6 +505,13 @@ func (x *SiteChange) GetText() string {
 		return x.Text
 	}
 	return ""
+}
+
+func (x *SiteChange) GetRefused() []string {
+	if x != nil {
+		return x.Refused
+	}
+	return nil
 }
 
 type RescheduleHallRequest struct {
@@ -3635,10 +3643,11 @@ const file_bulkhead_v1_control_proto_rawDesc = "" +
 	"\n" +
 	"command_id\x18\x01 \x01(\tR\tcommandId\x12\x12\n" +
 	"\x04file\x18\x02 \x01(\tR\x04file\x12\x1a\n" +
-	"\btemplate\x18\x03 \x01(\fR\btemplate\" \n" +
+	"\btemplate\x18\x03 \x01(\fR\btemplate\":\n" +
 	"\n" +
 	"SiteChange\x12\x12\n" +
-	"\x04text\x18\x01 \x01(\tR\x04text\"\x81\x01\n" +
+	"\x04text\x18\x01 \x01(\tR\x04text\x12\x18\n" +
+	"\arefused\x18\x02 \x03(\tR\arefused\"\x81\x01\n" +
 	"\x15RescheduleHallRequest\x12\x1d\n" +
 	"\n" +
 	"command_id\x18\x01 \x01(\tR\tcommandId\x12\x12\n" +

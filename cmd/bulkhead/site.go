@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -147,11 +148,11 @@ func (c *siteDiff) Run(ctx context.Context) error {
 		return err
 	}
 	text := change.String()
-	if change.Empty() {
-		text = "nothing would change"
-	}
-	if err := c.print(map[string]any{"empty": change.Empty(), "change": text}, func(w io.Writer) { fmt.Fprintln(w, text) }); err != nil {
+	if err := c.print(map[string]any{"text": text, "refused": change.Refused}, func(w io.Writer) { fmt.Fprint(w, text) }); err != nil {
 		return err
 	}
-	return change.Err()
+	if len(change.Refused) > 0 {
+		return errors.New("the change is refused: see the lines with !")
+	}
+	return nil
 }

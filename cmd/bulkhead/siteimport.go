@@ -54,8 +54,9 @@ func (siteImport) Help() string {
 	for _, f := range importFormats {
 		fmt.Fprintf(&formats, "\n    %-14s %s", f.name, f.what)
 	}
-	return `What exists stays as it is and keeps its number; what is new is added. See first
-what would change: bulkhead site diff FILE.
+	return `What exists stays as it is and keeps its number; what is new is added, and dates
+and policy are taken over. A file that would change or leave out nodes that exist
+is refused whole. See first what would change: bulkhead site diff FILE.
 
 A site can be drafted from what another program knows of it, in one of these
 formats. With --out the draft is written as a site file, to be completed and

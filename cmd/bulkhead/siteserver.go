@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"maps"
@@ -50,9 +51,11 @@ func (c *siteDiff) ask(ctx context.Context, data []byte) error {
 	if err != nil {
 		return err
 	}
-	text := change.Text
-	if text == "" {
-		text = "nothing would change"
+	if err := c.print(change, func(w io.Writer) { fmt.Fprint(w, change.Text) }); err != nil {
+		return err
 	}
-	return c.print(change, func(w io.Writer) { fmt.Fprintln(w, text) })
+	if len(change.Refused) > 0 {
+		return errors.New("the change is refused: see the lines with !")
+	}
+	return nil
 }

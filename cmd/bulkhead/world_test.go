@@ -29,7 +29,7 @@ var update = flag.Bool("update", false, "write the transcripts anew, after a del
 // worldCommands are what scripts do with a simulated site whose clock stands
 // still until they advance it, so that the times they show are always the same.
 var worldCommands = map[string]func(ts *testscript.TestScript, neg bool, args []string){
-	"world": makeWorld, "advance": advance, "until": until, "shown": shown, "dark": dark, "policy": makePolicy, "revoke": revoke,
+	"world": makeWorld, "advance": advance, "until": until, "shown": shown, "dark": dark, "policy": makePolicy, "revoke": revoke, "edited": edited,
 }
 
 // makeWorld starts simulated devices and a server in the folder data, as an
@@ -108,6 +108,21 @@ func dark(ts *testscript.TestScript, neg bool, args []string) {
 
 // leavesOfTiny is how many leaves the tiny site has.
 const leavesOfTiny = 72
+
+// edited writes the tiny site's file with changes, and without its totals:
+// edited FILE OLD NEW...
+func edited(ts *testscript.TestScript, neg bool, args []string) {
+	data, err := os.ReadFile(filepath.Join(ts.Getenv("EXAMPLES"), "tiny", "site.yaml"))
+	ts.Check(err)
+	text := strings.Replace(string(data), "totals:", "#", 1)
+	for i := 1; i+1 < len(args); i += 2 {
+		if !strings.Contains(text, args[i]) {
+			ts.Fatalf("%q is not in the example", args[i])
+		}
+		text = strings.Replace(text, args[i], args[i+1], 1)
+	}
+	ts.Check(os.WriteFile(ts.MkAbs(args[0]), []byte(text), 0o600))
+}
 
 // makePolicy makes a tenant's policy that accepts simulated devices, as
 // bulkhead-verify policy init does: policy TRUST TENANT FILE.
