@@ -137,7 +137,7 @@ func (c PauseLoop) decide(s *State, env Env) (*Decision, error) {
 		return nil, ErrNothing
 	}
 	d := &Decision{}
-	d.add(SiteScope, KindPaused, Held{c.Hall, c.By, c.Reason})
+	d.add(SiteScope, KindPaused, Held(c))
 	return d, nil
 }
 
@@ -149,7 +149,7 @@ func (c ResumeLoop) decide(s *State, env Env) (*Decision, error) {
 		return nil, ErrNothing
 	}
 	d := &Decision{}
-	d.add(SiteScope, KindResumed, Held{c.Hall, c.By, c.Reason})
+	d.add(SiteScope, KindResumed, Held(c))
 	return d, nil
 }
 
@@ -236,7 +236,7 @@ func (c RecordKey) decide(s *State, env Env) (*Decision, error) {
 		return nil, ErrNothing
 	}
 	d := &Decision{}
-	d.add(SiteScope, KindKey, KeyUsed{c.Purpose, c.KeyID, c.By})
+	d.add(SiteScope, KindKey, KeyUsed(c))
 	return d, nil
 }
 

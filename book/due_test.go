@@ -94,7 +94,6 @@ func TestApplyLeavesTheStateAlone(t *testing.T) {
 
 // seen is what a loop has seen, for Next.
 type seen struct {
-	blind
 	pending  *site.Set
 	unread   map[site.Leaf]bool
 	notFresh bool

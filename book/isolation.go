@@ -3,7 +3,6 @@ package book
 import (
 	"fmt"
 	"slices"
-	"time"
 
 	"bulkhead/fabric"
 	"bulkhead/lease"
@@ -360,9 +359,4 @@ func (s *State) applyVerdict(e *ledger.Entry, b prove.Judged, _ Bodies) error {
 	}
 	l.Epoch, l.Verdict, l.Certified, l.Dirty = b.Epoch, b.Verdict, b.Certificate, false
 	return nil
-}
-
-// since is how long a node has been in its state.
-func (s *State) since(n site.Index, now time.Time) time.Duration {
-	return now.Sub(time.Unix(s.Nodes.Since[n], 0))
 }

@@ -33,7 +33,7 @@ func (c RegisterTenant) decide(s *State, env Env) (*Decision, error) {
 		return nil, refuse("tenant", "%s is registered already, as %q", c.Tenant, old.Name)
 	}
 	d := &Decision{}
-	body := Registered{Tenant: c.Tenant, Name: c.Name, Internal: c.Internal}
+	body := Registered(c)
 	d.add(SiteScope, KindTenant, body)
 	d.add(TenantScope(c.Tenant), KindTenant, body)
 	return d, nil

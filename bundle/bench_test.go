@@ -2,7 +2,6 @@ package bundle_test
 
 import (
 	"bytes"
-	"fmt"
 	"syscall"
 	"testing"
 	"time"
@@ -89,8 +88,8 @@ func TestBudgets(t *testing.T) {
 			t.Fatal(err)
 		}
 		each := out.Len() / 128
-		t.Log(fmt.Sprintf("returned %t: %d bytes a holding; bodies %d of %d bytes, entries %d of %d; nodes end as %s",
-			returned, each, m.Bodies.Stored, m.Bodies.Plain, m.Entries.Stored, m.Entries.Plain, s.Slots[0].State))
+		t.Logf("returned %t: %d bytes a holding; bodies %d of %d bytes, entries %d of %d; nodes end as %s",
+			returned, each, m.Bodies.Stored, m.Bodies.Plain, m.Entries.Stored, m.Entries.Plain, s.Slots[0].State)
 		if each > budgetBytes || returned && s.Slots[0].State != node.Ready {
 			t.Errorf("%d bytes a holding, at most %d", each, budgetBytes)
 		}

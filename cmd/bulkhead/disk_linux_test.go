@@ -64,9 +64,9 @@ func TestFullDisk(t *testing.T) {
 		}
 	}
 
-	p, c := serve()
+	first, _ := serve()
 	ballast(t, filepath.Join(small, "ballast"), 400<<10)
-	fill(p)
+	fill(first)
 	if answered == 0 {
 		t.Error("no tenant was registered before the disk was full")
 	}
@@ -101,7 +101,7 @@ func TestFullDisk(t *testing.T) {
 	if v.Entries < head {
 		t.Errorf("the ledger ends at entry %d, entry %d was answered", v.Entries, head)
 	}
-	p, c = serve()
+	p, c := serve()
 	if done, err := register(c, answered); err != nil || !done.Repeated {
 		t.Errorf("the last tenant that was answered, again: %v, %v", done, err)
 	}

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"maps"
@@ -114,7 +113,6 @@ func cutLedger(ts *testscript.TestScript, neg bool, args []string) {
 // running is a process that a script has started.
 type running struct {
 	command *exec.Cmd
-	stderr  *bytes.Buffer
 	done    chan error
 }
 
