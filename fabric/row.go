@@ -83,8 +83,25 @@ func Compile(f site.Family, own uint32) Row {
 			return row
 		}
 		row.Leaf = []Member{member}
+		row.Class = ClassOf(f, own)
 	}
 	return row
+}
+
+// tenantClasses is how many traffic classes carry tenants: 1 to 6. Class 0 is for
+// ports in quarantine or turnover, 7 for the fabric's own control traffic. A
+// switch has eight (IEEE 802.1Q priorities), and lossless ones are dear.
+const tenantClasses = 6
+
+// ClassOf returns the traffic class of a label's value: 1 to 6 for a value that
+// owners are given, spread so that neighbours in the pool do not share; 0 for all
+// others, and on InfiniBand, where the subnet manager gives service levels. Of
+// more than six labels some share a class, and then also its pauses.
+func ClassOf(f site.Family, value uint32) uint8 {
+	if f != site.RoCE || value < vniPoolFirst || value > vniPoolLast {
+		return 0
+	}
+	return uint8(1 + value%tenantClasses)
 }
 
 // normal sorts members and drops repeated ones, in place: a table is a set.

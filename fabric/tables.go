@@ -20,6 +20,8 @@ type Reading struct {
 	// Full says that a table has no free entry. Leaves silently stop enforcing
 	// for a port whose NIC's table is full.
 	Full bool `json:"full,omitempty"`
+	// Faults are ways around the port's tables that its leaf was seen to have.
+	Faults Faults `json:"faults,omitempty"`
 	// Neighbour is who the leaf sees behind the port: port GUID or MAC; 0 when
 	// it sees nobody, NeighbourConflict when its sources disagree.
 	Neighbour uint64 `json:"neighbour"`
@@ -51,16 +53,59 @@ func Locate(s *site.Site, leaf site.Leaf, readings []Reading) (located, strays [
 	return located, readings[len(located):]
 }
 
-// Flags are the yes-or-no facts of a port's read-back.
-type Flags uint8
+// Faults are ways around the tables of an edge port: what its leaf was seen to
+// do, or to let happen, beside checking labels. They belong to overlays, where a
+// leaf also takes packets from, and gives them to, the fabric's inside by rules
+// of its own.
+type Faults uint8
 
-// The flags. A port without FlagRead has never been read back.
+// The faults.
+const (
+	// FaultUnderlay: the leaf unpacks what does not come from a leaf of the fabric,
+	// or lets an edge port into the underlay.
+	FaultUnderlay Faults = 1 << iota
+	// FaultRoutes: the port's label takes or gives routes under another label's
+	// target, the leaf announces what is not behind it, or it hears a stranger.
+	FaultRoutes
+	// FaultPath: packets of the port's label are sent to what is no leaf of the fabric.
+	FaultPath
+	// FaultMirror: copies of the port's packets go elsewhere.
+	FaultMirror
+	// FaultClass: the leaf does not treat the traffic classes as the plan says. It
+	// leaks nothing; it costs a neighbour bandwidth.
+	FaultClass
+)
+
+// Flags are the yes-or-no facts of a port's read-back.
+type Flags uint16
+
+// The flags. A port without FlagRead has never been read back. The Faults come
+// after FlagFull.
 const (
 	FlagRead Flags = 1 << iota
 	FlagEnforceIn
 	FlagEnforceOut
 	FlagFull
+	faultShift = iota
 )
+
+// Faults returns the faults among the flags.
+func (f Flags) Faults() Faults { return Faults(f >> faultShift) }
+
+// FlagsOf returns the flags of a reading.
+func FlagsOf(r *Reading) Flags {
+	flags := FlagRead | Flags(r.Faults)<<faultShift
+	if r.EnforceIn {
+		flags |= FlagEnforceIn
+	}
+	if r.EnforceOut {
+		flags |= FlagEnforceOut
+	}
+	if r.Full {
+		flags |= FlagFull
+	}
+	return flags
+}
 
 // inline is how many members a side are kept without an allocation. Compiled
 // rows have at most two.
@@ -69,7 +114,7 @@ const inline = 4
 const spilled = 255 // count of a side that is kept in the overflow map
 
 // Tables is the read-back of all edge ports of a site, as structs of arrays:
-// 45 bytes a port, 20 MB for 450,000. A side with more than 4 members is kept
+// 46 bytes a port, 21 MB for 450,000. A side with more than 4 members is kept
 // in an overflow map. It is not safe for use while it is written.
 type Tables struct {
 	nic       [][inline]Member
@@ -122,17 +167,7 @@ func (t *Tables) Set(r *Reading) {
 	}
 	t.nicCount[p] = t.store(p, 0, &t.nic[p], r.NIC)
 	t.leafCount[p] = t.store(p, 1, &t.leaf[p], r.Leaf)
-	flags := FlagRead
-	if r.EnforceIn {
-		flags |= FlagEnforceIn
-	}
-	if r.EnforceOut {
-		flags |= FlagEnforceOut
-	}
-	if r.Full {
-		flags |= FlagFull
-	}
-	t.flags[p], t.class[p], t.neighbour[p] = flags, r.Class, r.Neighbour
+	t.flags[p], t.class[p], t.neighbour[p] = FlagsOf(r), r.Class, r.Neighbour
 }
 
 // store keeps one side sorted and without repetition.
@@ -183,6 +218,9 @@ func (t *Tables) Leaf(p site.Port) []Member {
 // Flags returns the flags of a port.
 func (t *Tables) Flags(p site.Port) Flags { return t.flags[p] }
 
+// Class returns the traffic class of a port.
+func (t *Tables) Class(p site.Port) uint8 { return t.class[p] }
+
 // Neighbour returns who the leaf sees behind a port.
 func (t *Tables) Neighbour(p site.Port) uint64 { return t.neighbour[p] }
 
@@ -196,7 +234,7 @@ func (t *Tables) Get(p site.Port) (Reading, bool) {
 	return Reading{
 		Port: p, NIC: slices.Clone(t.NIC(p)), Leaf: slices.Clone(t.Leaf(p)),
 		EnforceIn: f&FlagEnforceIn != 0, EnforceOut: f&FlagEnforceOut != 0, Full: f&FlagFull != 0,
-		Class: t.class[p], Neighbour: t.neighbour[p],
+		Faults: f.Faults(), Class: t.class[p], Neighbour: t.neighbour[p],
 	}, f&FlagRead != 0
 }
 
@@ -207,7 +245,7 @@ func (t *Tables) Clear(p site.Port) {
 }
 
 // Carries reports whether a port was read back as Compile(f, value) says,
-// enforcement included. It does not allocate.
+// enforcement and traffic class included. It does not allocate.
 func (t *Tables) Carries(p site.Port, f site.Family, value uint32) bool {
 	const on = FlagRead | FlagEnforceIn | FlagEnforceOut
 	if !t.Has(p) || t.flags[p]&on != on || value == 0 {
@@ -218,7 +256,7 @@ func (t *Tables) Carries(p site.Port, f site.Family, value uint32) bool {
 		own = Limited(value)
 	}
 	if f != site.InfiniBand {
-		return t.nicCount[p] == 0 && t.leafCount[p] == 1 && t.leaf[p][0] == own
+		return t.nicCount[p] == 0 && t.leafCount[p] == 1 && t.leaf[p][0] == own && t.class[p] == ClassOf(f, value)
 	}
 	low, high := Limited(pkeyService), own
 	if own < low {

@@ -16,7 +16,7 @@ const (
 	Unknown Verdict = iota // nothing that was read says either way
 	Proven                 // isolated, and connected to its own owner's ports
 	Red                    // read-back shows a violation
-	Cut                    // isolated, but not connected to its own owner's ports
+	Cut                    // isolated, but not connected to its own owner's ports, or not in its traffic class
 	verdicts
 )
 
@@ -55,12 +55,17 @@ const (
 	ForeignLabel          // a label of another owner
 	UnownedLabel          // a label that the ledger gives to nobody
 	SharedFull            // full membership of a shared label
+	UnderlayOpen          // the leaf unpacks what comes from no leaf of the fabric, or lets the port into the underlay
+	ForeignRoute          // routes under another label's target, of what is not behind the leaf, or from a stranger
+	StrayPath             // packets of the port's label are sent to what is no leaf of the fabric
+	Mirrored              // copies of the port's packets go elsewhere
 	WrongNeighbour        // not the NIC that the inventory says
 	UncountedPort         // the leaf has a live port that is not in the inventory
 	NoNeighbour           // nobody seen behind the port
 	Unheld                // the ledger says nothing of who holds the port
 	Unlabelled            // no label at all
 	MissingOwnLabel       // not a full member of its holder's label, on both sides
+	WrongClass            // not in the traffic class of its label, or the class is not treated as planned
 	checks
 )
 
@@ -79,12 +84,17 @@ var checkTable = [checks]checkRow{
 	ForeignLabel:    {"foreign-label", Red, "it carries no label of another owner"},
 	UnownedLabel:    {"unowned-label", Red, "it carries no label that has no owner"},
 	SharedFull:      {"shared-full", Red, "it is a limited member only of every shared label"},
+	UnderlayOpen:    {"underlay-open", Red, "its leaf unpacks only what comes from leaves of the fabric, and keeps edge ports out of the underlay"},
+	ForeignRoute:    {"foreign-route", Red, "its label exchanges routes under its own target only, and its leaf announces only what is behind it"},
+	StrayPath:       {"stray-path", Red, "packets of its label are sent to leaves of the fabric only"},
+	Mirrored:        {"mirrored", Red, "its leaf has no mirror session on it"},
 	WrongNeighbour:  {"wrong-neighbour", Red, "nothing but the NIC in the inventory is plugged in"},
 	UncountedPort:   {"uncounted-port", Unknown, "its leaf has no live port that is not in the inventory"},
 	NoNeighbour:     {"no-neighbour", Unknown, "the NIC in the inventory is seen behind it"},
 	Unheld:          {"unheld", Unknown, "the ledger says who holds it"},
 	Unlabelled:      {"unlabelled", Cut, "it carries a label"},
 	MissingOwnLabel: {"missing-own-label", Cut, "it is a full member of its holder's label, at NIC and leaf where both have tables"},
+	WrongClass:      {"wrong-class", Cut, "its traffic is in the class of its label, treated as planned"},
 }
 
 func (c Check) String() string {
@@ -142,6 +152,7 @@ type portView struct {
 	nic, leaf []fabric.Member
 	flags     fabric.Flags
 	neighbour uint64
+	class     uint8
 	unread    bool // the device's read-back does not count
 	uncounted bool // the device has live ports that are not in the inventory
 }
@@ -162,6 +173,7 @@ func (f *Facts) examine(v *portView, fabricIndex uint8) symptoms {
 	if v.flags&fabric.FlagFull != 0 {
 		s |= 1 << TableFull
 	}
+	s |= faultChecks(v.flags.Faults())
 	switch v.neighbour {
 	case f.site.PortID[v.port]:
 		if v.neighbour == 0 {
@@ -186,6 +198,28 @@ func (f *Facts) examine(v *portView, fabricIndex uint8) symptoms {
 	}
 	if !own {
 		s |= 1 << MissingOwnLabel
+	}
+	if len(v.leaf) == 1 && v.class != fabric.ClassOf(o.family, v.leaf[0].Value()) {
+		s |= 1 << WrongClass
+	}
+	return s
+}
+
+// faultChecks are the checks that faults of a leaf fail.
+func faultChecks(f fabric.Faults) (s symptoms) {
+	if f == 0 {
+		return 0
+	}
+	for _, row := range [...]struct {
+		fault fabric.Faults
+		check Check
+	}{
+		{fabric.FaultUnderlay, UnderlayOpen}, {fabric.FaultRoutes, ForeignRoute}, {fabric.FaultPath, StrayPath},
+		{fabric.FaultMirror, Mirrored}, {fabric.FaultClass, WrongClass},
+	} {
+		if f&row.fault != 0 {
+			s |= 1 << row.check
+		}
 	}
 	return s
 }
@@ -227,16 +261,7 @@ func CheckPort(f *Facts, r *fabric.Reading) (Verdict, Check) {
 	if int(r.Port) >= len(f.holder) {
 		return Unknown, Unreadable
 	}
-	v := portView{port: r.Port, nic: r.NIC, leaf: r.Leaf, flags: fabric.FlagRead, neighbour: r.Neighbour}
-	if r.EnforceIn {
-		v.flags |= fabric.FlagEnforceIn
-	}
-	if r.EnforceOut {
-		v.flags |= fabric.FlagEnforceOut
-	}
-	if r.Full {
-		v.flags |= fabric.FlagFull
-	}
+	v := portView{port: r.Port, nic: r.NIC, leaf: r.Leaf, flags: fabric.FlagsOf(r), class: r.Class, neighbour: r.Neighbour}
 	c := f.examine(&v, f.fabricOf(r.Port)).first(everyCheck)
 	return c.Verdict(), c
 }

@@ -261,13 +261,14 @@ func (p *Prover) part(f int, t Tally, ports []site.Port, path Path) FabricPart {
 }
 
 // AppendReading appends the canonical bytes of a port's last reading, all
-// numbers big-endian: port (4 bytes), flags (1: read, in, out, full from bit 0),
-// neighbour (8), then NIC and leaf table, each a count (4) and its members (4
+// numbers big-endian: port (4 bytes), flags (2: read, in, out, full from bit 0,
+// then the faults), traffic class (1), neighbour (8), then NIC and leaf table, each a count (4) and its members (4
 // each), ascending. The evidence digest of a certificate is the SHA-256 of these
 // for all ports of the fabric, ascending.
 func AppendReading(b []byte, port site.Port, t *fabric.Tables) []byte {
 	b = binary.BigEndian.AppendUint32(b, uint32(port))
-	b = append(b, byte(t.Flags(port)))
+	b = binary.BigEndian.AppendUint16(b, uint16(t.Flags(port)))
+	b = append(b, t.Class(port))
 	b = binary.BigEndian.AppendUint64(b, t.Neighbour(port))
 	for _, side := range [2][]fabric.Member{t.NIC(port), t.Leaf(port)} {
 		b = binary.BigEndian.AppendUint32(b, uint32(len(side)))

@@ -27,7 +27,8 @@ type worldPort struct {
 	leaf     site.Leaf
 	leafPort int
 	row      fabric.Row
-	full     bool   // a table has no free entry: the leaf no longer enforces
+	full     bool // a table has no free entry: the leaf no longer enforces
+	faults   fabric.Faults
 	device   uint64 // identity of what is plugged in; 0: nothing
 	silent   bool   // the leaf sees nobody, though somebody is there
 }
@@ -110,7 +111,7 @@ func (w *world) read(leaf site.Leaf) {
 
 func (wp *worldPort) reading() fabric.Reading {
 	r := fabric.Reading{LeafPort: wp.leafPort, NIC: wp.row.NIC, Leaf: wp.row.Leaf,
-		EnforceIn: wp.row.EnforceIn, EnforceOut: wp.row.EnforceOut, Full: wp.full, Neighbour: wp.device}
+		EnforceIn: wp.row.EnforceIn, EnforceOut: wp.row.EnforceOut, Class: wp.row.Class, Full: wp.full, Faults: wp.faults, Neighbour: wp.device}
 	if wp.silent {
 		r.Neighbour = 0
 	}
@@ -122,6 +123,9 @@ func (w *world) fabricOf(i int) int { return w.s.FabricOfLeaf(w.ports[i].leaf) }
 // entity is who is really behind a port: the holder of the NIC that is plugged
 // in, or a stranger of its own; "" where nothing is.
 func (w *world) entity(i int) string {
+	if i == outside {
+		return "outside"
+	}
 	d := w.ports[i].device
 	if d == 0 {
 		return ""
@@ -223,10 +227,32 @@ func (w *world) labels(f int) []uint32 {
 	return out
 }
 
+// outside is somebody in the fabric's underlay, behind no edge port. Leaves that
+// are as they should be neither unpack what it sends nor send it anything.
+const outside = -1
+
 // leak is a packet between two owners.
 type leak struct {
 	from, to int
 	k        packet
+}
+
+// leaksOutside are the packets between an edge port and the outside.
+func (w *world) leaksOutside() (out []leak) {
+	for i := range w.ports {
+		wp := &w.ports[i]
+		if w.entity(i) == "" || len(wp.row.Leaf) == 0 {
+			continue
+		}
+		k := packet{wp.row.Leaf[0].Value(), true}
+		if wp.faults&fabric.FaultUnderlay != 0 {
+			out = append(out, leak{outside, i, k})
+		}
+		if wp.faults&(fabric.FaultPath|fabric.FaultMirror) != 0 {
+			out = append(out, leak{i, outside, k})
+		}
+	}
+	return out
 }
 
 // leaks follows every packet between every two ports.
@@ -253,7 +279,7 @@ func (w *world) leaks() []leak {
 			}
 		}
 	}
-	return out
+	return append(out, w.leaksOutside()...)
 }
 
 // talks reports whether honest hosts at two ports reach one another.

@@ -121,7 +121,7 @@ func (p *Prover) Facts() *Facts { return p.facts }
 // view fills v with what the checks look at.
 func (p *Prover) view(v *portView, port site.Port, leaf site.Leaf) {
 	v.port, v.nic, v.leaf = port, p.tables.NIC(port), p.tables.Leaf(port)
-	v.flags, v.neighbour = p.tables.Flags(port), p.tables.Neighbour(port)
+	v.flags, v.class, v.neighbour = p.tables.Flags(port), p.tables.Class(port), p.tables.Neighbour(port)
 	v.unread = p.unread[leaf]
 	v.uncounted = len(p.strays) > 0 && len(p.strays[leaf]) > 0
 }

@@ -33,6 +33,8 @@ exits(q,l,f) :- host(q,o), unchecked_out(q), label(l), kind(f).
 sent(o,l,f) :- host(p,o), passes(p,l,f).
 taken(o,l,f) :- host(q,o), takes(q,l,f).
 leak(a,b) :- sent(a,l,f), taken(b,l,f), differ(a,b).
+leak(a,b) :- outsider(a), host(q,b), opened(q), leaf(q,l,m).
+leak(a,b) :- host(p,a), strays(p), leaf(p,l,m), outsider(b).
 `
 	infinibandRules = `
 offers(p,l,f) :- nic(p,l,f).
@@ -68,10 +70,13 @@ func (w *world) datalog(f int) (program string, names []string) {
 			}
 		}
 	}
+	outsider := len(names)
+	names = append(names, w.entity(outside))
 	fmt.Fprintf(&b, "P %d\nL %d\nF 2\nO %d\n\n", max(2, len(w.ports)), max(2, len(labels)), max(2, len(names)))
 	for _, relation := range []string{
 		"host(p:P,o:O) input", "nic(p:P,l:L,f:F) input", "leaf(p:P,l:L,f:F) input", "checked_in(p:P) input", "unchecked_in(p:P) input",
 		"unchecked_out(p:P) input", "label(l:L) input", "private(l:L) input", "kind(f:F) input", "meet(f:F,m:F) input", "differ(a:O,b:O) input",
+		"outsider(o:O) input", "opened(p:P) input", "strays(p:P) input",
 		"offers(p:P,l:L,f:F)", "passes(p:P,l:L,f:F)", "exits(p:P,l:L,f:F)", "takes(p:P,l:L,f:F)", "sent(o:O,l:L,f:F)", "taken(o:O,l:L,f:F)", "leak(a:O,b:O) printtuples",
 	} {
 		fmt.Fprintln(&b, relation)
@@ -83,6 +88,7 @@ func (w *world) datalog(f int) (program string, names []string) {
 			fmt.Fprintf(&b, "private(%d).\n", i)
 		}
 	}
+	fmt.Fprintf(&b, "outsider(%d).\n", outsider)
 	for i := range names {
 		for j := range names {
 			if i != j {
@@ -108,6 +114,12 @@ func (w *world) datalog(f int) (program string, names []string) {
 		fmt.Fprintf(&b, "host(%d,%d).\n", i, entities[e])
 		member("nic", i, wp.row.NIC)
 		member("leaf", i, wp.row.Leaf)
+		if wp.faults&fabric.FaultUnderlay != 0 {
+			fmt.Fprintf(&b, "opened(%d).\n", i)
+		}
+		if wp.faults&(fabric.FaultPath|fabric.FaultMirror) != 0 {
+			fmt.Fprintf(&b, "strays(%d).\n", i)
+		}
 		for _, c := range []struct {
 			way string
 			on  bool
@@ -156,7 +168,7 @@ func z3(t *testing.T, program string, names []string) []string {
 // byHand is the same from following every packet.
 func (w *world) byHand(f int) (pairs []string) {
 	for _, l := range w.leaks() {
-		if w.fabricOf(l.from) == f {
+		if w.fabricOf(max(l.from, l.to)) == f {
 			pairs = append(pairs, w.entity(l.from)+" -> "+w.entity(l.to))
 		}
 	}

@@ -99,7 +99,7 @@ func (w *world) read(at time.Time, labels []fabric.Label) {
 			row := fabric.Compile(family, label)
 			w.prover.Hold(port, holder)
 			readings = append(readings, fabric.Reading{
-				LeafPort: w.site.LeafPort(port), NIC: row.NIC, Leaf: row.Leaf, EnforceIn: true, EnforceOut: true, Neighbour: w.site.PortID[port],
+				LeafPort: w.site.LeafPort(port), NIC: row.NIC, Leaf: row.Leaf, EnforceIn: true, EnforceOut: true, Class: row.Class, Neighbour: w.site.PortID[port],
 			})
 		}
 		w.prover.Read(l, at, readings)
