@@ -1,7 +1,6 @@
 package prove
 
 import (
-	"fmt"
 	"slices"
 	"testing"
 	"time"
@@ -221,7 +220,7 @@ func TestThroughTheWire(t *testing.T) {
 					readings = append(readings, w.ports[i].reading())
 				}
 			}
-			decoded, err := overTheWire(w.s.Fabrics[w.s.FabricOfLeaf(leaf)].Family, leaf, readings)
+			decoded, err := overTheWire(w.s, leaf, readings)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -233,19 +232,23 @@ func TestThroughTheWire(t *testing.T) {
 	}
 }
 
-func overTheWire(family site.Family, leaf site.Leaf, readings []fabric.Reading) ([]fabric.Reading, error) {
-	if family == site.InfiniBand {
+func overTheWire(s *site.Site, leaf site.Leaf, readings []fabric.Reading) ([]fabric.Reading, error) {
+	if s.Fabrics[s.FabricOfLeaf(leaf)].Family == site.InfiniBand {
 		raw, err := infiniband.Encode(infiniband.Header{GUID: uint64(leaf) + 1, LeafCap: 32, NICCap: 64}, readings)
 		if err != nil {
 			return nil, err
 		}
 		return infiniband.Decode(raw)
 	}
-	raw, err := ethernet.Encode(ethernet.Header{Switch: fmt.Sprintf("leaf%d", leaf), TableSize: 4094}, readings)
+	c, err := ethernet.Ideal(s, leaf, ethernet.VTEPRanges(s, s.FabricOfLeaf(leaf)), readings, 4094)
 	if err != nil {
 		return nil, err
 	}
-	return ethernet.Decode(raw)
+	raw, err := ethernet.Encode(&c)
+	if err != nil {
+		return nil, err
+	}
+	return ethernet.Read(s, leaf, raw)
 }
 
 func TestFreshness(t *testing.T) {

@@ -100,7 +100,7 @@ func (p *Plane) judge(ctx context.Context, index int, o fabric.Observation, now 
 		var readings []fabric.Reading
 		var err error
 		if d.Reachable {
-			readings, err = decodeReadings(f, d)
+			readings, err = decodeReadings(s.Site, f, d)
 		}
 		if err != nil {
 			p.log.Error("read-back can't be decoded, so it counts for nothing", "leaf", s.Site.LeafID(d.Leaf), "why", err.Error())
@@ -268,11 +268,11 @@ func (p *Plane) freeLabels(ctx context.Context) (bool, error) {
 }
 
 // decodeReadings reads a device's own bytes by the family of its fabric.
-func decodeReadings(f site.Fabric, d fabric.DeviceReading) ([]fabric.Reading, error) {
+func decodeReadings(s *site.Site, f site.Fabric, d fabric.DeviceReading) ([]fabric.Reading, error) {
 	if f.Family == site.InfiniBand {
 		return infiniband.Decode(d.Raw)
 	}
-	return ethernet.Decode(d.Raw)
+	return ethernet.Read(s, d.Leaf, d.Raw)
 }
 
 func brakeDetail(red int, fabricID string, locked int) string {

@@ -29,8 +29,9 @@ type ports struct {
 }
 
 type fabricState struct {
-	fence fabric.Fence
-	seq   uint64
+	fence  fabric.Fence
+	seq    uint64
+	accept []ethernet.Range // from which leaves unpack VXLAN; nil: to be made again
 }
 
 func (v *ports) init(s *site.Site) {
@@ -50,6 +51,7 @@ func (v *ports) grow(s *site.Site, inv *site.SUInventory) {
 		v.guid = append(v.guid, uint64(inv.Leaves[nic].GUID))
 		f := &v.fabrics[s.FabricOfLeaf(site.Leaf(su*site.NICs+nic))]
 		f.seq++
+		f.accept = nil
 		v.changed = append(v.changed, f.seq)
 		v.down = append(v.down, 0)
 	}
@@ -279,7 +281,7 @@ func (d *fabricDriver) capture(l site.Leaf) ([]byte, error) {
 	for i, n := range s.site.SUs[l.SU()].Nodes {
 		p := site.PortOf(n, l.NIC())
 		flags := t.Flags(p)
-		r := fabric.Reading{Port: p, LeafPort: i + 1, NIC: t.NIC(p), Leaf: t.Leaf(p), Neighbour: t.Neighbour(p),
+		r := fabric.Reading{Port: p, LeafPort: i + 1, NIC: t.NIC(p), Leaf: t.Leaf(p), Class: t.Class(p), Neighbour: t.Neighbour(p),
 			EnforceIn: flags&fabric.FlagEnforceIn != 0, EnforceOut: flags&fabric.FlagEnforceOut != 0}
 		if other, ok := s.ports.moved[p]; ok {
 			r.Neighbour = other
@@ -293,7 +295,15 @@ func (d *fabricDriver) capture(l site.Leaf) ([]byte, error) {
 	if d.fabric().Family == site.InfiniBand {
 		return infiniband.Encode(infiniband.Header{GUID: s.ports.guid[l], LeafCap: leafKeys, NICCap: nicKeys}, readings)
 	}
-	return ethernet.Encode(ethernet.Header{Switch: s.site.LeafID(l), TableSize: leafVLANs}, readings)
+	f := &s.ports.fabrics[d.index]
+	if f.accept == nil {
+		f.accept = ethernet.VTEPRanges(s.site, d.index)
+	}
+	c, err := ethernet.Ideal(s.site, l, f.accept, readings, leafVLANs)
+	if err != nil {
+		return nil, err
+	}
+	return ethernet.Encode(&c)
 }
 
 // garbage is a reading by a collector that is at fault: some label that the

@@ -296,9 +296,11 @@ func tables(t testing.TB, s *sim.Sim, id string, since uint64, into *fabric.Tabl
 		if !d.Reachable {
 			continue
 		}
-		readings, err := ethernet.Decode(d.Raw)
+		readings, err := []fabric.Reading(nil), error(nil)
 		if d.Source == infiniband.Source {
 			readings, err = infiniband.Decode(d.Raw)
+		} else {
+			readings, err = ethernet.Read(s.Site(), d.Leaf, d.Raw)
 		}
 		must(t, err)
 		located, strays := fabric.Locate(s.Site(), d.Leaf, readings)

@@ -245,7 +245,7 @@ func (m *memory) capture(l site.Leaf) ([]byte, error) {
 			row = m.asked[p]
 		}
 		readings = append(readings, fabric.Reading{LeafPort: m.s.LeafPort(p), NIC: row.NIC, Leaf: row.Leaf,
-			EnforceIn: row.EnforceIn, EnforceOut: row.EnforceOut, Neighbour: m.s.PortID[p]})
+			EnforceIn: row.EnforceIn, EnforceOut: row.EnforceOut, Class: row.Class, Neighbour: m.s.PortID[p]})
 	}
 	if m.is("lists strays") {
 		readings = append(readings, fabric.Reading{LeafPort: 60, Neighbour: 77})
@@ -253,7 +253,11 @@ func (m *memory) capture(l site.Leaf) ([]byte, error) {
 	if m.s.Fabrics[m.index].Family == site.InfiniBand {
 		return infiniband.Encode(infiniband.Header{GUID: uint64(l) + 1, LeafCap: tableSize, NICCap: tableSize}, readings)
 	}
-	return ethernet.Encode(ethernet.Header{Switch: fmt.Sprintf("leaf%d", l), TableSize: 4094}, readings)
+	c, err := ethernet.Ideal(m.s, l, ethernet.VTEPRanges(m.s, m.index), readings, 4094)
+	if err != nil {
+		return nil, err
+	}
+	return ethernet.Encode(&c)
 }
 
 func TestMemoryPasses(t *testing.T) {

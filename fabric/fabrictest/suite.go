@@ -179,7 +179,7 @@ func (f *Fixture) observe(ctx context.Context, scope fabric.Scope) (seen seen, e
 		}
 		seen.source = d.Source
 		seen.answered = append(seen.answered, d.Leaf)
-		readings, err := f.decode(d.Raw)
+		readings, err := f.decode(d)
 		if err != nil {
 			return seen, fmt.Errorf("reading of leaf %d: %w", d.Leaf, err)
 		}
@@ -202,11 +202,11 @@ type seen struct {
 	source           string
 }
 
-func (f *Fixture) decode(raw []byte) ([]fabric.Reading, error) {
+func (f *Fixture) decode(d fabric.DeviceReading) ([]fabric.Reading, error) {
 	if f.fabric().Family == site.InfiniBand {
-		return infiniband.Decode(raw)
+		return infiniband.Decode(d.Raw)
 	}
-	return ethernet.Decode(raw)
+	return ethernet.Read(f.Site, d.Leaf, d.Raw)
 }
 
 // shows expects each port to read back as row says.
