@@ -41,7 +41,7 @@ func (s *stage) certify(t *testing.T, id lease.ID, nodes ...site.Index) []byte {
 			}
 			prover.Hold(port, uint32(w.Holder))
 			row := fabric.Compile(s.Site.Fabrics[s.Site.FabricOf(port)].Family, label.Value)
-			readings = append(readings, fabric.Reading{LeafPort: s.Site.LeafPort(port), NIC: row.NIC, Leaf: row.Leaf, EnforceIn: true, EnforceOut: true, Neighbour: s.Site.PortID[port]})
+			readings = append(readings, fabric.Reading{LeafPort: s.Site.LeafPort(port), NIC: row.NIC, Leaf: row.Leaf, EnforceIn: true, EnforceOut: true, Class: row.Class, Neighbour: s.Site.PortID[port]})
 		}
 		if !s.silent {
 			prover.Read(leaf, s.now, readings)
