@@ -7,13 +7,15 @@ SIZE    ?= full
 SEED    ?= 1
 SEEDS   ?= 2000
 VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo unreleased)
+# bench/ is a module of its own. These of its packages do without Kueue and its dependencies.
+BENCHED := ./ground ./evaluate ./report ./bulkhead ./slurm
 LDFLAGS := -X main.version=$(VERSION)
 
-.PHONY: help demo lab-ib test quick bench lint fmt build sim-seeds go-version
+.PHONY: help demo lab-ib test quick bench bench-peers lint fmt build sim-seeds go-version
 
 help: ## this list
-	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
-	@echo "  variables: SIZE=full|small (demo), SEEDS=N (test), SEED=N (sim-seeds)"
+	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@echo "  variables: SIZE=full|small (demo, bench-peers), SEEDS=N (test, bench-peers), SEED=N (sim-seeds)"
 
 go-version:
 	@command -v $(GO) >/dev/null || { echo "Go is missing. Install Go 1.26 or newer from https://go.dev/dl/ and put it on the PATH."; exit 1; }
@@ -40,6 +42,7 @@ test: go-version ## everything, as CI runs it; fails when something is skipped t
 	@lab/peers
 	@echo "testing (a few minutes on 2 cores)"
 	@PATH="$$PATH:/usr/sbin:/sbin" BULKHEAD_SEEDS=$(SEEDS) $(GO) test -timeout 20m -json ./... | $(GO) run ./house/gate
+	@cd bench && $(GO) vet $(BENCHED) && PATH="$$PATH:/usr/sbin:/sbin" $(GO) test -timeout 10m -json $(BENCHED) | $(GO) run -C .. ./house/gate
 
 quick: go-version ## the inner loop: under a minute, no root, no daemons
 	@$(GO) vet ./...
@@ -47,6 +50,11 @@ quick: go-version ## the inner loop: under a minute, no root, no daemons
 
 bench: go-version ## benchmarks, each beside its limit or peer
 	@$(GO) test -run '^$$' -bench . -benchtime 1s ./site ./place ./contract ./meter ./ledger/... ./prove ./node ./bundle ./book ./run | grep -v '^ok\|^PASS\|^?\|no test files'
+
+bench-peers: go-version ## the fair fight with Slurm and Kueue, to bench/report/ (SIZE=small: a minute, to bench/out/report/)
+	@lab/peers
+	@echo "building bench/ (the first time Kueue is downloaded and compiled: some minutes on 2 cores)"
+	@cd bench && $(GO) build -o out/bench . && PATH="$$PATH:/usr/sbin:/sbin" out/bench -size $(SIZE) -report $(if $(filter full,$(SIZE)),report,out/report) $(if $(filter command line environment,$(origin SEEDS)),-seeds $(SEEDS))
 
 sim-seeds: go-version ## one seed of the simulator: SEED=N
 	@$(GO) test ./run -run 'TestSeeds' -seed $(SEED) -v

@@ -41,6 +41,7 @@ var mayImport = map[string][]string{
 	"sim":      {"claim", "fabric", "lease", "node", "site", "storage"},
 	"api":      {"book", "bundle", "claim", "contract", "fabric", "keystore", "lease", "ledger", "meter", "node", "place", "prove", "run", "site", "storage"},
 	"examples": {},
+	"bench":    nil, // a module of its own: what it depends on never reaches the product, and nothing imports it
 	"lab":      nil, // tells the whole story: anything below cmd
 	"cmd":      nil, // the top: anything
 	"house":    {},
@@ -218,6 +219,23 @@ func TestEveryPackageSaysWhatItIs(t *testing.T) {
 	for dir := range dirs {
 		if !documented[dir] {
 			t.Errorf("package %s has no doc comment: a newcomer reads it first", dir)
+		}
+	}
+}
+
+// What bench measures against is large: it has a module of its own, so that its
+// dependencies are never downloaded, compiled or shipped with the product.
+func TestPeersStayOutOfTheProduct(t *testing.T) {
+	if _, err := os.Stat(filepath.Join(root, "bench", "go.mod")); err != nil {
+		t.Errorf("bench/go.mod is missing: without it Kueue and Kubernetes become dependencies of the product: %v", err)
+	}
+	product, err := os.ReadFile(filepath.Join(root, "go.mod"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, module := range []string{"k8s.io/", "sigs.k8s.io/"} {
+		if strings.Contains(string(product), module) {
+			t.Errorf("go.mod requires %s: what only the benches need belongs into bench/go.mod", module)
 		}
 	}
 }

@@ -1,0 +1,105 @@
+package main
+
+import (
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"time"
+
+	"bulkhead/bench/bulkhead"
+	"bulkhead/bench/ground"
+	"bulkhead/bench/kueue"
+	"bulkhead/bench/slurm"
+)
+
+// contender is something that says where nodes go.
+type contender interface {
+	Name() string
+	Occupy(*ground.Occupancy) error
+	Place(nodes int) (ground.Decision, error)
+	Close() error
+}
+
+// fight is one run: its files, and what it has running.
+type fight struct {
+	options
+	begin    time.Time
+	versions []string
+	files    [][]byte // digests of the shared files, in order of writing
+	running  []contender
+}
+
+// say prints progress.
+func (f *fight) say(format string, args ...any) {
+	fmt.Fprintf(os.Stderr, "%7.1f s  %s\n", time.Since(f.begin).Seconds(), fmt.Sprintf(format, args...))
+}
+
+// tree writes a site to its file and reads it back: what counts is the file.
+func (f *fight) tree(name string, halls, pods, podNodes int) (*ground.Tree, error) {
+	data, err := f.file(name+".json", ground.NewTree(name, halls, pods, podNodes).Encode())
+	if err != nil {
+		return nil, err
+	}
+	return ground.DecodeTree(data)
+}
+
+// occupancy writes an occupancy to its file and reads it back.
+func (f *fight) occupancy(t *ground.Tree, percent int, seed uint64) (*ground.Occupancy, error) {
+	data, err := f.file(fmt.Sprintf("%s-%02d-%d.txt", t.Name, percent, seed), ground.Occupy(t, percent, seed).Encode())
+	if err != nil {
+		return nil, err
+	}
+	return ground.DecodeOccupancy(data)
+}
+
+func (f *fight) file(name string, data []byte) ([]byte, error) {
+	path := filepath.Join(f.out, name)
+	if err := os.WriteFile(path, data, 0o644); err != nil {
+		return nil, err
+	}
+	sum := sha256.Sum256(data)
+	f.files = append(f.files, append([]byte(name), sum[:]...))
+	return os.ReadFile(path)
+}
+
+// digest names all shared files of the run.
+func (f *fight) digest() string {
+	h := sha256.New()
+	for _, file := range f.files {
+		h.Write(file)
+	}
+	return fmt.Sprintf("%d files, SHA-256 %x", len(f.files), h.Sum(nil)[:8])
+}
+
+// contenders starts all of them on a site. End them with end.
+func (f *fight) contenders(t *ground.Tree) (*bulkhead.Bulkhead, *slurm.Slurm, *kueue.Kueue, error) {
+	b, err := bulkhead.New(t)
+	if err != nil {
+		return nil, nil, nil, err
+	}
+	k, err := kueue.New(t)
+	if err != nil {
+		return nil, nil, nil, err
+	}
+	s, err := slurm.Start(os.TempDir(), t, false)
+	if err != nil {
+		return nil, nil, nil, err
+	}
+	f.running = append(f.running, s)
+	if len(f.versions) == 0 {
+		f.versions = []string{s.Version() + " (Debian)", k.Version()}
+	}
+	return b, s, k, nil
+}
+
+// close ends whatever is running.
+func (f *fight) close() error {
+	var errs []error
+	for _, c := range f.running {
+		errs = append(errs, c.Close())
+	}
+	f.running = nil
+	return errors.Join(errs...)
+}
