@@ -9,6 +9,7 @@ import (
 	"bulkhead/ledger"
 	"bulkhead/meter"
 	"bulkhead/node"
+	"bulkhead/place"
 	"bulkhead/site"
 )
 
@@ -57,7 +58,7 @@ func (c ProposeReplacement) decide(s *State, env Env) (*Decision, error) {
 	d := &Decision{}
 	proposed := lease.Proposed{
 		Lease: l.ID, Slot: c.Slot, Was: s.Site.NodeID[was], Node: s.Site.NodeID[c.Node],
-		Distance: s.distance(was, c.Node), Reason: c.Reason, Deadline: env.Now.Add(s.Policy.Acknowledge),
+		Distance: place.Apart(s.Site, was, c.Node).String(), Reason: c.Reason, Deadline: env.Now.Add(s.Policy.Acknowledge),
 	}
 	unasked := ""
 	switch {
@@ -117,20 +118,6 @@ func (s *State) Candidates() *site.Set {
 		out.Remove(swap.Node)
 	}
 	return out
-}
-
-func (s *State) distance(a, b site.Index) string {
-	switch {
-	case s.Site.RackOf(a) == s.Site.RackOf(b):
-		return "same rack"
-	case s.Site.NodeSU[a] == s.Site.NodeSU[b]:
-		return "same SU"
-	case s.Site.PodOf(a) == s.Site.PodOf(b):
-		return "same pod"
-	case s.Site.HallOf(a) == s.Site.HallOf(b):
-		return "same hall"
-	}
-	return "same fabric"
 }
 
 // swap writes the change of a slot's node.

@@ -179,22 +179,26 @@ func BenchmarkCheck(b *testing.B) {
 	}
 }
 
-// BenchmarkReplace finds nodes for a bad day: 200 failures, 784 spares and
-// 5,000 other candidates.
+// BenchmarkReplace finds nodes for the failures of a day, and for ten times as many,
+// at 50,000 nodes: 784 spares and 5,000 other candidates.
 func BenchmarkReplace(b *testing.B) {
 	s := large(4, 4)
-	r := rand.New(rand.NewPCG(1, 1))
-	candidates := site.NewSet(s.Nodes())
-	for range 5784 {
-		candidates.Add(site.Index(r.IntN(s.Nodes())))
-	}
-	var failed []site.Index
-	for range 200 {
-		failed = append(failed, site.Index(r.IntN(s.Nodes())))
-	}
-	b.ReportAllocs()
-	for b.Loop() {
-		Replace(s, candidates, failed)
+	for _, failures := range []int{190, 2000} {
+		b.Run(fmt.Sprint(failures), func(b *testing.B) {
+			r := rand.New(rand.NewPCG(1, 1))
+			candidates := site.NewSet(s.Nodes())
+			for range 5784 {
+				candidates.Add(site.Index(r.IntN(s.Nodes())))
+			}
+			var failed []site.Index
+			for range failures {
+				failed = append(failed, site.Index(r.IntN(s.Nodes())))
+			}
+			b.ReportAllocs()
+			for b.Loop() {
+				Replace(s, candidates, failed)
+			}
+		})
 	}
 }
 

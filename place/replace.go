@@ -10,16 +10,78 @@ import (
 // NoNode stands where no node was found.
 const NoNode = ^site.Index(0)
 
+// Distance is how far from a failed node its replacement is.
+type Distance uint8
+
+// The distances, nearest first.
+const (
+	SameRack Distance = iota
+	SameSU
+	SamePod
+	SameHall
+	SameFabric // and GPU kind: farther than that nothing goes
+)
+
+func (d Distance) String() string {
+	return [...]string{"same rack", "same SU", "same pod", "same hall", "same fabric"}[d]
+}
+
+// Apart is how far two nodes are from each other. Nodes of different fabrics are
+// SameFabric too: whoever replaces asks [Replace], which does not mix them.
+func Apart(s *site.Site, a, b site.Index) Distance {
+	switch {
+	case s.RackOf(a) == s.RackOf(b):
+		return SameRack
+	case s.SUOf(a) == s.SUOf(b):
+		return SameSU
+	case s.PodOf(a) == s.PodOf(b):
+		return SamePod
+	case s.HallOf(a) == s.HallOf(b):
+		return SameHall
+	}
+	return SameFabric
+}
+
+// Failure is a slot whose node failed.
+type Failure struct {
+	Node site.Index
+
+	// Within is the farthest distance that will do. A lease that is alone on the
+	// links of one SU finds its replacement in that SU or nowhere.
+	Within Distance
+
+	// Links numbers the lease whose links the replacement's must be among, see
+	// ReplaceFailures; 0 for a lease on shared links.
+	Links int
+}
+
 // Replace finds a node among the candidates for each failed one, as near as can
 // be: same rack, else SU, pod, hall, else anywhere of the same fabric and GPU
-// kind. The result has one entry a failed node, in the given order: the node
-// that takes its place, or [NoNode]. Spares may be candidates, and of equally
-// near ones they go first; then the lower index. A failed or retired node is never a
+// kind. It is [ReplaceFailures] for leases on shared links.
+func Replace(s *site.Site, candidates *site.Set, failed []site.Index) []site.Index {
+	failures := make([]Failure, len(failed))
+	for i, n := range failed {
+		failures[i] = Failure{Node: n, Within: SameFabric}
+	}
+	return ReplaceFailures(s, candidates, failures, nil)
+}
+
+// ReplaceFailures finds a node among the candidates for each failure, as near as
+// can be. The result has one entry a failure, in the given order: the node that
+// takes its place, or [NoNode]. Spares may be candidates, and of equally near
+// ones they go first; then the lower index. A failed or retired node is never a
 // candidate, and no other node moves: one that works stays where it is.
 //
-// All failures are matched together. First as many as possible find a node;
-// among these matchings, as many as possible do so in their own rack, and with
-// that in their own SU, and so on.
+// links says which lease's own links a candidate's uplinks are among, 0 for
+// nobody's: the spares of SUs that one tenant has to itself. Such a candidate
+// serves that lease alone, and that lease takes no other. nil is 0 everywhere.
+//
+// All failures are matched together. Failures with a shorter Within come first,
+// because only what is near can serve them: as many as possible find a node; among
+// these matchings, as many as possible do so in their own rack, and with that in
+// their own SU, and so on. The others share what is left, in the same way. That
+// costs no replacement in all: whoever may take a node of a whole domain does not
+// mind which of its nodes are left.
 //
 // Matching greedily level by level, racks first, is exact, because distance is
 // a tree's. Take any domain d with f failed nodes and c candidates. No matching
@@ -28,42 +90,50 @@ const NoNode = ^site.Index(0)
 // it pairs exactly min(f, c) inside d. So at every level it pairs as many
 // within that distance as any matching could, at all levels at once; and a sum
 // of distances that grow with the level, whatever they are, is the smallest.
-// (Classes of fabric and kind never mix, so each is a problem of its own.)
+// (Classes of fabric, kind and links never mix, so each is a problem of its own.)
 //
 // A node that failed twice in the list is two slots. An index that the site does
 // not have gets NoNode.
-// Cost: O((f+c) log(f+c)) for f failures and c candidates.
-func Replace(s *site.Site, candidates *site.Set, failed []site.Index) []site.Index {
-	out := make([]site.Index, len(failed))
-	class := classes(s)
+// Cost: O((f+c) log(f+c)) for f failures and c candidates; see BenchmarkReplace.
+func ReplaceFailures(s *site.Site, candidates *site.Set, failures []Failure, links func(site.Index) int) []site.Index {
+	out := make([]site.Index, len(failures))
+	class := newClasses(s)
 	broken := site.NewSet(s.Nodes())
-	var slots, spares []located
-	for i, n := range failed {
+	var waiting [levels][]located // by Within
+	for i, f := range failures {
 		out[i] = NoNode
-		if int(n) < s.Nodes() {
-			broken.Add(n)
-			slots = append(slots, locate(s, class, n, i))
+		if int(f.Node) < s.Nodes() && int(f.Within) < levels {
+			broken.Add(f.Node)
+			waiting[f.Within] = append(waiting[f.Within], class.locate(f.Node, f.Links, i))
 		}
 	}
-	if len(slots) == 0 {
+	if broken.Empty() {
 		return out
 	}
+	var spares []located
 	for n := range candidates.All() {
 		if int(n) >= s.Nodes() {
 			break
 		}
-		if !broken.Has(n) && !s.IsRetired(n) {
-			spares = append(spares, locate(s, class, n, int(n)))
+		if broken.Has(n) || s.IsRetired(n) {
+			continue
 		}
+		own := 0
+		if links != nil {
+			own = links(n)
+		}
+		spares = append(spares, class.locate(n, own, int(n)))
 	}
-	for level := range levels {
-		slots, spares = pair(level, slots, spares, func(slot, node int) { out[slot] = site.Index(node) })
+	for within, slots := range waiting {
+		for level := 0; level <= within && len(slots) > 0; level++ {
+			slots, spares = pair(level, slots, spares, func(slot, node int) { out[slot] = site.Index(node) })
+		}
 	}
 	return out
 }
 
 // levels of distance, nearest first.
-const levels = 5
+const levels = int(SameFabric) + 1
 
 // located is a node with the domains it is in, nearest first: rack, SU, pod,
 // hall, class.
@@ -73,24 +143,31 @@ type located struct {
 	id    int // slot number, or node index
 }
 
-// classes numbers the class of every SU, alike for SUs of one fabric and kind.
-func classes(s *site.Site) []int {
-	number := map[site.Class]int{}
-	out := make([]int, len(s.SUs))
-	for i := range s.SUs {
-		class := site.Class{Fabric: s.Fabrics[s.Pods[s.SUs[i].Pod].Fabric].ID, Kind: s.SUs[i].Kind}
-		if _, ok := number[class]; !ok {
-			number[class] = len(number)
-		}
-		out[i] = number[class]
-	}
-	return out
+// classes numbers what may take each other's place: fabric, kind and links.
+type classes struct {
+	site   *site.Site
+	number map[classKey]int
 }
 
-func locate(s *site.Site, class []int, n site.Index, id int) located {
+type classKey struct {
+	fabric int
+	kind   string
+	links  int
+}
+
+func newClasses(s *site.Site) *classes { return &classes{s, map[classKey]int{}} }
+
+func (c *classes) locate(n site.Index, links, id int) located {
+	s := c.site
 	su := s.SUOf(n)
 	pod := s.SUs[su].Pod
-	return located{in: [levels]int{s.RackOf(n), su, pod, s.Pods[pod].Hall, class[su]}, spare: s.IsSpare(n), id: id}
+	key := classKey{s.Pods[pod].Fabric, s.SUs[su].Kind, links}
+	class, ok := c.number[key]
+	if !ok {
+		class = len(c.number)
+		c.number[key] = class
+	}
+	return located{in: [levels]int{s.RackOf(n), su, pod, s.Pods[pod].Hall, class}, spare: s.IsSpare(n), id: id}
 }
 
 // pair matches slots with nodes of the same domain at a level and of the same

@@ -132,3 +132,82 @@ func TestReplacePrefersSparesAndRefusesStrangers(t *testing.T) {
 		t.Errorf("%v for nothing", got)
 	}
 }
+
+// most is the size of a largest matching, by augmenting paths: another method than
+// the one under test.
+func most(s *site.Site, candidates []site.Index, failures []Failure, links func(site.Index) int) int {
+	slotOf := map[site.Index]int{}
+	var try func(i int, seen map[site.Index]bool) bool
+	try = func(i int, seen map[site.Index]bool) bool {
+		for _, c := range candidates {
+			level := apart(s, failures[i].Node, c)
+			if seen[c] || level < 0 || level > int(failures[i].Within) || links(c) != failures[i].Links {
+				continue
+			}
+			seen[c] = true
+			if other, taken := slotOf[c]; !taken || try(other, seen) {
+				slotOf[c] = i
+				return true
+			}
+		}
+		return false
+	}
+	pairs := 0
+	for i := range failures {
+		if try(i, map[site.Index]bool{}) {
+			pairs++
+		}
+	}
+	return pairs
+}
+
+// Slots that are bound to their SU or pod, and candidates whose links are one
+// lease's: nothing is served from too far or by another's links, as many as
+// possible are served, and the more bound ones first.
+func TestReplaceBoundSlots(t *testing.T) {
+	for seed := range uint64(3000) {
+		r := rand.New(rand.NewPCG(seed, 8))
+		s := grow(randomPlot(r, 20))
+		order := r.Perm(s.Nodes())
+		cut := min(len(order), 1+r.IntN(8))
+		owner := make([]int, s.Nodes())
+		for n := range owner {
+			owner[n] = max(0, r.IntN(4)-1)
+		}
+		links := func(n site.Index) int { return owner[n] }
+		var failures []Failure
+		for _, n := range order[:cut] {
+			failures = append(failures, Failure{Node: site.Index(n), Within: Distance(r.IntN(levels)), Links: owner[n]})
+		}
+		var candidates []site.Index
+		for _, n := range order[cut:min(len(order), cut+r.IntN(9))] {
+			candidates = append(candidates, site.Index(n))
+		}
+		got := ReplaceFailures(s, site.SetOf(candidates...), failures, links)
+		used := site.NewSet(0)
+		served := make([]int, levels) // within at most that level
+		for i, n := range got {
+			if n == NoNode {
+				continue
+			}
+			if level := apart(s, failures[i].Node, n); used.Has(n) || level < 0 || level > int(failures[i].Within) || owner[n] != failures[i].Links {
+				t.Fatalf("seed %d: node %d for %+v", seed, n, failures[i])
+			}
+			used.Add(n)
+			for level := failures[i].Within; int(level) < levels; level++ {
+				served[level]++
+			}
+		}
+		for within := range levels {
+			var bound []Failure
+			for _, f := range failures {
+				if int(f.Within) <= within {
+					bound = append(bound, f)
+				}
+			}
+			if want := most(s, candidates, bound, links); served[within] != want {
+				t.Fatalf("seed %d: %d of those bound within %s are served, %d could be", seed, served[within], Distance(within), want)
+			}
+		}
+	}
+}
