@@ -110,6 +110,10 @@ type Capabilities struct {
 	Fencing   string        `json:"fencing"`    // FencedByDevice or FencedByDeadline
 	Deadline  time.Duration `json:"deadline"`   // longest that one call may take
 	Origin    claim.Origin  `json:"origin"`
+	// Numbering is the digest of how the driver numbers the ports of the fabric (see
+	// Numbering): a control plane that numbers them otherwise neither reads nor
+	// writes by it. Zero: the driver's devices bring their numbers themselves.
+	Numbering claim.Digest `json:"numbering,omitzero"`
 }
 
 // Driver drives one fabric. Everything but Plan may be called from several

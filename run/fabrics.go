@@ -33,8 +33,11 @@ func (p *Plane) observeFabrics(ctx context.Context) error {
 			since = 0
 		}
 		wait.Go(func() {
-			o, err := driver.Observe(ctx, fabric.Scope{Since: since})
-			answers[index] = answer{asked: true, since: since, observation: o, err: err}
+			a := answer{asked: true, since: since}
+			if a.err = p.sameNumbers(ctx, index, driver); a.err == nil {
+				a.observation, a.err = driver.Observe(ctx, fabric.Scope{Since: since})
+			}
+			answers[index] = a
 		})
 	}
 	wait.Wait()
@@ -196,7 +199,13 @@ func (p *Plane) lockdown(ctx context.Context, f site.Fabric, drifted []book.Port
 		for i := range close {
 			ports[i] = close[i].Port
 		}
-		if err := p.config.Devices.Fabrics[f.ID].Lockdown(ctx, ports, p.fence()); err != nil {
+		index, _ := p.w.state.Site.FabricByID(f.ID)
+		driver := p.config.Devices.Fabrics[f.ID]
+		err := p.sameNumbers(ctx, index, driver)
+		if err == nil {
+			err = driver.Lockdown(ctx, ports, p.fence())
+		}
+		if err != nil {
 			p.log.Error("lockdown failed", "fabric", f.ID, "ports", len(ports), "why", err.Error())
 		} else if err := p.carry(ctx, book.ReportLocked{Fabric: f.ID, Ports: close}); err != nil {
 			return err
@@ -224,14 +233,18 @@ func (p *Plane) applyPorts(ctx context.Context, work []book.PortWork) {
 		f := s.Site.Fabrics[s.Site.FabricOf(w.Port)]
 		byFabric[f.ID] = append(byFabric[f.ID], fabric.PortRow{Port: w.Port, Row: fabric.Compile(f.Family, w.Label.Value)})
 	}
-	for _, f := range s.Site.Fabrics {
+	for index, f := range s.Site.Fabrics {
 		rows := byFabric[f.ID]
 		driver := p.config.Devices.Fabrics[f.ID]
 		if len(rows) == 0 || driver == nil {
 			continue
 		}
-		change, err := driver.Plan(rows, p.seen.tables)
+		var change fabric.Change
 		var receipt fabric.Receipt
+		err := p.sameNumbers(ctx, index, driver)
+		if err == nil {
+			change, err = driver.Plan(rows, p.seen.tables)
+		}
 		if err == nil {
 			receipt, err = driver.Apply(ctx, change, p.fence())
 		}

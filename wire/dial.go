@@ -50,6 +50,13 @@ func Dial(socket string) (*Client, error) {
 	for _, id := range h.Fabrics {
 		c.Fabrics[id] = &remoteFabric{c, id}
 	}
+	for _, id := range h.Postured {
+		d, known := c.Fabrics[id].(*remoteFabric)
+		if !known {
+			return nil, fmt.Errorf("devices at %s have the posture of a fabric %.80q that they do not drive", socket, id)
+		}
+		c.Fabrics[id] = remotePostured{d}
+	}
 	if h.Nodes {
 		c.Nodes = remoteNodes{c}
 	}
@@ -166,6 +173,17 @@ func (d *remoteFabric) Observe(ctx context.Context, s fabric.Scope) (fabric.Obse
 func (d *remoteFabric) Lockdown(ctx context.Context, ports []site.Port, f fabric.Fence) error {
 	return d.c.call(ctx, d.path("lockdown"), lockdown{ports, f}, &struct{}{})
 }
+
+// remotePostured is a fabric whose management can be taken over: its posture
+// gates the hand-over at this end as well.
+type remotePostured struct{ *remoteFabric }
+
+func (d remotePostured) Posture(ctx context.Context) (p fabric.Posture, err error) {
+	err = d.c.call(ctx, d.path("posture"), struct{}{}, &p)
+	return p, err
+}
+
+var _ fabric.Postured = remotePostured{}
 
 type remoteNodes struct{ c *Client }
 

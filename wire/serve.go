@@ -61,10 +61,14 @@ func Handler(d Drivers) http.Handler {
 	mux := http.NewServeMux()
 	asJSON(mux, "hello", func(ctx context.Context, _ struct{}) (hello, error) {
 		h := hello{Protocol: Protocol, Fabrics: []string{}, Nodes: d.Nodes != nil, Storage: d.Storage != nil, Sim: d.Sim != nil}
-		for id := range d.Fabrics {
+		for id, driver := range d.Fabrics {
 			h.Fabrics = append(h.Fabrics, id)
+			if _, is := driver.(fabric.Postured); is {
+				h.Postured = append(h.Postured, id)
+			}
 		}
 		slices.Sort(h.Fabrics)
+		slices.Sort(h.Postured)
 		return h, nil
 	})
 	for id, driver := range d.Fabrics {
@@ -123,6 +127,9 @@ func serveFabric(mux *http.ServeMux, at string, d fabric.Driver) {
 	asJSON(mux, at+"lockdown", func(ctx context.Context, l lockdown) (struct{}, error) {
 		return struct{}{}, d.Lockdown(ctx, l.Ports, l.Fence)
 	})
+	if p, is := d.(fabric.Postured); is {
+		asJSON(mux, at+"posture", func(ctx context.Context, _ struct{}) (any, error) { return p.Posture(ctx) })
+	}
 }
 
 type lockdown struct {

@@ -25,7 +25,7 @@ import (
 )
 
 // Protocol is the version of the protocol that this release speaks.
-const Protocol = 1
+const Protocol = 2
 
 // Drivers are the drivers of one site. A missing one is nil.
 type Drivers struct {
@@ -56,7 +56,8 @@ var ErrGone = errors.New("the devices' process is gone")
 // hello is what a server says of itself.
 type hello struct {
 	Protocol int      `json:"protocol"`
-	Fabrics  []string `json:"fabrics"` // ids, sorted
+	Fabrics  []string `json:"fabrics"`            // ids, sorted
+	Postured []string `json:"postured,omitempty"` // those of them whose management can be taken over
 	Nodes    bool     `json:"nodes"`
 	Storage  bool     `json:"storage"`
 	Sim      bool     `json:"sim"`

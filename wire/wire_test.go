@@ -238,11 +238,11 @@ func TestStrangers(t *testing.T) {
 	socket := filepath.Join(t.TempDir(), "devices.sock")
 	l, err := net.Listen("unix", socket)
 	must(t, err)
-	answer := `{"protocol":2}`
+	answer := `{"protocol":1}`
 	server := &http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { io.WriteString(w, answer) })}
 	go server.Serve(l)
 	defer server.Close()
-	if _, err := wire.Dial(socket); err == nil || !strings.Contains(err.Error(), "protocol 2") {
+	if _, err := wire.Dial(socket); err == nil || !strings.Contains(err.Error(), "protocol 1") {
 		t.Errorf("another protocol: %v", err)
 	}
 	answer = "<html>"

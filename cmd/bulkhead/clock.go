@@ -5,6 +5,8 @@ import (
 	"sync"
 	"time"
 
+	"bulkhead/fabric"
+	"bulkhead/run"
 	"bulkhead/wire"
 )
 
@@ -44,4 +46,44 @@ func (c *siteClock) Now() time.Time {
 	}
 	c.asked = time.Now()
 	return c.now
+}
+
+// inSiteTime dates what a fabric's driver says, by this machine's clock, in the
+// days of a simulated site: as old as it is here.
+func inSiteTime(d fabric.Driver, clock run.Clock) fabric.Driver {
+	t := &translated{d, clock}
+	if p, is := d.(fabric.Postured); is {
+		return &translatedPosture{t, p}
+	}
+	return t
+}
+
+type translated struct {
+	fabric.Driver
+	clock run.Clock
+}
+
+// there is a time of this machine at the site. No reading is from the future.
+func (t *translated) there(here time.Time) time.Time {
+	return t.clock.Now().Add(-max(time.Since(here), 0))
+}
+
+func (t *translated) Observe(ctx context.Context, s fabric.Scope) (fabric.Observation, error) {
+	o, err := t.Driver.Observe(ctx, s)
+	o.At = t.there(o.At)
+	for i := range o.Devices {
+		o.Devices[i].At = t.there(o.Devices[i].At)
+	}
+	return o, err
+}
+
+type translatedPosture struct {
+	*translated
+	guard fabric.Postured
+}
+
+func (t *translatedPosture) Posture(ctx context.Context) (fabric.Posture, error) {
+	p, err := t.guard.Posture(ctx)
+	p.At = t.there(p.At)
+	return p, err
 }

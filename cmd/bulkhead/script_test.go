@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"errors"
+	"fmt"
 	"maps"
 	"os"
 	"os/exec"
@@ -17,6 +18,7 @@ import (
 
 	"bulkhead/claim"
 	"bulkhead/keystore"
+	"bulkhead/lab/ibnet"
 	"bulkhead/lab/story"
 	"bulkhead/ledger"
 	"bulkhead/ledger/sqlite"
@@ -38,6 +40,7 @@ func TestScript(t *testing.T) {
 		"controlplane": makeControlPlane, "start": start, "end": end, "try": try, "cutledger": cutLedger, "contract": writeContract,
 	}
 	maps.Copy(commands, worldCommands)
+	maps.Copy(commands, subnetCommands)
 	testscript.Run(t, testscript.Params{
 		Dir:                 "testdata/script",
 		UpdateScripts:       *update,
@@ -47,6 +50,12 @@ func TestScript(t *testing.T) {
 			return nil
 		},
 		Cmds: commands,
+		Condition: func(name string) (bool, error) {
+			if name == "opensm" {
+				return ibnet.Missing() == "", nil
+			}
+			return false, fmt.Errorf("no condition %q", name)
+		},
 	})
 }
 

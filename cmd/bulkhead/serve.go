@@ -7,7 +7,6 @@ import (
 	"log/slog"
 	"net"
 	"os"
-	"strings"
 	"sync/atomic"
 	"time"
 
@@ -23,12 +22,12 @@ import (
 )
 
 type serveCommand struct {
-	Data     dataDir `required:"" placeholder:"DIR" help:"Folder of the control plane. It is made, with keys and the first tokens, where there is none."`
-	Devices  string  `placeholder:"unix:SOCKET" help:"Where the drivers of the devices answer. Without it everything is unknown, and nothing is delivered."`
-	Observe  bool    `help:"Read, prove and report; never write to a device. For a site that runs already."`
-	Listen   string  `default:"127.0.0.1:8470" placeholder:"HOST:PORT" help:"Where the API answers; port 0 is any free one."`
-	Webhooks string  `placeholder:"FILE" help:"YAML, webhooks: a list of url and, for a tenant's own, tenant. They are told, signed, of drift, quarantine, replacements and late tranches."`
-	Verbose  bool    `short:"v" help:"Log what is routine too."`
+	Data     dataDir  `required:"" placeholder:"DIR" help:"Folder of the control plane. It is made, with keys and the first tokens, where there is none."`
+	Devices  []string `placeholder:"unix:SOCKET" sep:"none" help:"Where drivers of devices answer; may be given several times. Without it everything is unknown, and nothing is delivered."`
+	Observe  bool     `help:"Read, prove and report; never write to a device. For a site that runs already."`
+	Listen   string   `default:"127.0.0.1:8470" placeholder:"HOST:PORT" help:"Where the API answers; port 0 is any free one."`
+	Webhooks string   `placeholder:"FILE" help:"YAML, webhooks: a list of url and, for a tenant's own, tenant. They are told, signed, of drift, quarantine, replacements and late tranches."`
+	Verbose  bool     `short:"v" help:"Log what is routine too."`
 }
 
 // Help is the example.
@@ -40,6 +39,7 @@ SIGINT or SIGTERM stops it cleanly; after any other end it goes on from the ledg
 Examples:
 
     bulkhead serve --data /var/lib/bulkhead --devices unix:/run/bulkhead/devices.sock
+    bulkhead serve --data ./data --devices unix:./nodes.sock --devices unix:./ib.sock
     bulkhead serve --data ./data --observe --devices unix:./devices.sock`
 }
 
@@ -58,7 +58,7 @@ type server struct {
 	keys  *keystore.Store
 	plane *run.Plane
 	clock run.Clock
-	wire  *wire.Client
+	wires []*wire.Client
 
 	listener net.Listener
 
@@ -199,33 +199,6 @@ func (s *server) open(ctx context.Context) error {
 	return s.adopt(ctx)
 }
 
-// dial connects to the devices. Simulated ones bring their clock.
-func (s *server) dial(ctx context.Context) (run.Devices, error) {
-	s.clock = run.WallClock{}
-	if s.c.Devices == "" {
-		s.log.Warn("no --devices: every port and node is unknown, and nothing is delivered")
-		return run.Devices{}, nil
-	}
-	socket, ok := strings.CutPrefix(s.c.Devices, "unix:")
-	if !ok {
-		return run.Devices{}, fmt.Errorf("--devices %s: expected unix:SOCKET", s.c.Devices)
-	}
-	client, err := wire.Dial(socket)
-	if err != nil {
-		return run.Devices{}, fmt.Errorf("--devices %s: %w; start the drivers first (bulkhead sim --socket %s simulates some)", s.c.Devices, err, socket)
-	}
-	s.wire = client
-	if client.Sim != nil {
-		clock, err := newSiteClock(ctx, client.Sim)
-		if err != nil {
-			return run.Devices{}, fmt.Errorf("--devices %s: clock: %w", s.c.Devices, err)
-		}
-		s.clock = clock
-		s.log.Warn("the devices are simulated: time is theirs, and all evidence says simulated", "now", clock.Now().Format(time.RFC3339))
-	}
-	return run.Devices{Fabrics: client.Fabrics, Nodes: client.Nodes, Storage: client.Storage}, nil
-}
-
 // adopt records, once a site is known, that it is only observed.
 func (s *server) adopt(ctx context.Context) error {
 	known := false
@@ -355,8 +328,8 @@ func (s *server) close() error {
 	if s.listener != nil {
 		_ = s.listener.Close() // closed already, where it has served
 	}
-	if s.wire != nil {
-		s.wire.Close()
+	for _, w := range s.wires {
+		w.Close()
 	}
 	if s.store == nil {
 		return nil

@@ -8,11 +8,13 @@ import (
 )
 
 type simCommand struct {
-	Size     string  `default:"small" enum:"full,small,tiny" help:"Which example site: full, small or tiny."`
-	Seed     int64   `default:"1" help:"What goes wrong, and when, follows from this."`
-	Socket   string  `required:"" type:"path" help:"Unix socket on which the drivers are served."`
-	Realtime bool    `help:"Begin now, and let time pass by itself. Without it time stands still until a client advances it."`
-	Speed    float64 `default:"1" help:"With --realtime: seconds that pass at the site in each second here."`
+	Size     string   `default:"small" enum:"full,small,tiny" help:"Which example site: full, small or tiny."`
+	Site     string   `placeholder:"FILE" help:"A site file instead of an example."`
+	Without  []string `placeholder:"FABRIC" help:"Leave a fabric out: another process drives it."`
+	Seed     int64    `default:"1" help:"What goes wrong, and when, follows from this."`
+	Socket   string   `required:"" type:"path" help:"Unix socket on which the drivers are served."`
+	Realtime bool     `help:"Begin now, and let time pass by itself. Without it time stands still until a client advances it."`
+	Speed    float64  `default:"1" help:"With --realtime: seconds that pass at the site in each second here."`
 }
 
 // Help is the example.
@@ -22,7 +24,8 @@ what was written to them is still there.
 
 Example:
 
-    bulkhead sim --size tiny --socket /tmp/devices.sock --realtime --speed 600`
+    bulkhead sim --size tiny --socket /tmp/devices.sock --realtime --speed 600
+    bulkhead sim --site site.yaml --without ib --socket /tmp/nodes.sock --realtime`
 }
 
 // Run serves simulated devices until it is interrupted.
@@ -37,10 +40,14 @@ func (c *simCommand) Run(ctx context.Context) error {
 			return usagef("--speed %g: only with --realtime; without it time stands still", c.Speed)
 		}
 		debug.SetGCPercent(300)
-		return demo.ServeSite(ctx, c.Size, c.Seed, c.Socket)
+		return demo.ServeSite(ctx, c.which(), c.Socket)
 	}
 	if !(c.Speed >= 0.001 && c.Speed <= 10_000) {
 		return usagef("--speed %g: expected 0.001 to 10000", c.Speed)
 	}
-	return demo.ServeSiteRealtime(ctx, c.Size, c.Seed, c.Socket, c.Speed)
+	return demo.ServeSiteRealtime(ctx, c.which(), c.Socket, c.Speed)
+}
+
+func (c *simCommand) which() demo.Which {
+	return demo.Which{Size: c.Size, File: c.Site, Without: c.Without, Seed: c.Seed}
 }

@@ -4,21 +4,31 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 	"time"
 
 	"bulkhead/lab/story"
 	"bulkhead/sim"
+	"bulkhead/site"
 	"bulkhead/wire"
 )
 
+// Which says which site is simulated, and how much of it.
+type Which struct {
+	Size    string   // of the story, unless there is a File
+	File    string   // a site file
+	Without []string // fabrics that are left out
+	Seed    int64
+}
+
 // ServeSite simulates the devices of a story's site on a socket until ctx ends.
 // Its clock begins with the story and stands still until a client advances it.
-func ServeSite(ctx context.Context, size string, seed int64, socket string) error {
-	s, err := simulated(size, seed, story.Begin)
+func ServeSite(ctx context.Context, w Which, socket string) error {
+	s, err := w.simulated(story.Begin)
 	if err != nil {
 		return err
 	}
-	return serveSite(ctx, s, socket)
+	return w.serve(ctx, s, socket)
 }
 
 // beat is how often the clock of a site in real time moves.
@@ -26,9 +36,9 @@ const beat = 100 * time.Millisecond
 
 // ServeSiteRealtime simulates a site whose clock begins now and passes by
 // itself, speed seconds for each second here.
-func ServeSiteRealtime(ctx context.Context, size string, seed int64, socket string, speed float64) error {
+func ServeSiteRealtime(ctx context.Context, w Which, socket string, speed float64) error {
 	begin := time.Now()
-	s, err := simulated(size, seed, begin.UTC())
+	s, err := w.simulated(begin.UTC())
 	if err != nil {
 		return err
 	}
@@ -42,7 +52,7 @@ func ServeSiteRealtime(ctx context.Context, size string, seed int64, socket stri
 		}
 		moved <- err
 	}()
-	err = serveSite(ctx, s, socket)
+	err = w.serve(ctx, s, socket)
 	stop(nil)
 	return errors.Join(err, <-moved)
 }
@@ -64,25 +74,44 @@ func pass(ctx context.Context, s *sim.Sim, begin time.Time, speed float64) error
 	}
 }
 
-func simulated(size string, seed int64, begin time.Time) (*sim.Sim, error) {
-	cast, err := story.LoadCast(size)
+func (w Which) simulated(begin time.Time) (*sim.Sim, error) {
+	t, err := w.template()
 	if err != nil {
 		return nil, err
 	}
-	s, err := sim.FromTemplate(cast.Site, sim.DefaultConfig(uint64(seed), begin))
+	s, err := sim.FromTemplate(t, sim.DefaultConfig(uint64(w.Seed), begin))
 	if err != nil {
 		return nil, fmt.Errorf("simulated site: %w", err)
 	}
 	return s, nil
 }
 
-func serveSite(ctx context.Context, s *sim.Sim, socket string) error {
+func (w Which) template() (*site.Template, error) {
+	if w.File == "" {
+		cast, err := story.LoadCast(w.Size)
+		return cast.Site, err
+	}
+	data, err := os.ReadFile(w.File)
+	if err != nil {
+		return nil, err
+	}
+	return site.ParseTemplate(w.File, data)
+}
+
+func (w Which) serve(ctx context.Context, s *sim.Sim, socket string) error {
+	drivers := wire.Simulated(s)
+	for _, id := range w.Without {
+		if drivers.Fabrics[id] == nil {
+			return fmt.Errorf("fabric %q: the site has none that could be left out", id)
+		}
+		delete(drivers.Fabrics, id)
+	}
 	listener, err := wire.Listen(socket)
 	if err != nil {
 		return err
 	}
 	done := make(chan error, 1)
-	go func() { done <- wire.Serve(listener, wire.Simulated(s)) }()
+	go func() { done <- wire.Serve(listener, drivers) }()
 	select {
 	case <-ctx.Done():
 		return errors.Join(listener.Close(), <-done)

@@ -14,7 +14,6 @@ import (
 	"strconv"
 	"strings"
 	"sync/atomic"
-	"syscall"
 	"time"
 
 	"bulkhead/book"
@@ -205,57 +204,15 @@ func (l *Lab) KillManager() error {
 }
 
 // Missing says which of the programs that the lab needs is not installed, or "".
-func Missing() string {
-	if _, err := opensmPath(); err != nil {
-		return "opensm"
-	}
-	if _, err := preloadPath(); err != nil {
-		return "libumad2sim0"
-	}
-	return ""
-}
-
-func opensmPath() (string, error) {
-	if path, err := exec.LookPath("opensm"); err == nil {
-		return path, nil
-	}
-	return exec.LookPath("/usr/sbin/opensm")
-}
-
-func preloadPath() (string, error) {
-	for _, path := range []string{"/usr/lib/x86_64-linux-gnu/umad2sim/libumad2sim.so", "/usr/lib/aarch64-linux-gnu/umad2sim/libumad2sim.so", "/usr/lib/umad2sim/libumad2sim.so"} {
-		if _, err := os.Stat(path); err == nil {
-			return path, nil
-		}
-	}
-	return "", errors.New("libumad2sim is not installed: apt-get install libumad2sim0")
-}
+func Missing() string { return ibnet.Missing() }
 
 // opensm starts an unmodified OpenSM on a host. It ends with this process.
 func (l *Lab) opensm(host string, args ...string) (*exec.Cmd, error) {
-	path, err := opensmPath()
+	cmd, err := ibnet.Command("opensm", l.Fabric.Name, host, l.Dir, args...)
+	if err == nil {
+		err = ibnet.StartCommand(cmd)
+	}
 	if err != nil {
-		return nil, fmt.Errorf("opensm is not installed: apt-get install opensm (%w)", err)
-	}
-	library, err := preloadPath()
-	if err != nil {
-		return nil, err
-	}
-	dir := filepath.Join(l.Dir, "opensm-at-"+host)
-	if err := os.MkdirAll(dir, 0o700); err != nil {
-		return nil, err
-	}
-	cmd := exec.Command(path, args...)
-	cmd.Dir = dir // libumad2sim writes where it runs
-	cmd.Env = append(os.Environ(), "IBSIM_SOCKNAME="+l.Fabric.Name, "SIM_HOST="+host, "LD_PRELOAD="+library, "OSM_CACHE_DIR="+dir, "OSM_TMP_DIR="+dir)
-	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
-	out, err := os.Create(filepath.Join(dir, "said"))
-	if err != nil {
-		return nil, err
-	}
-	defer out.Close()
-	cmd.Stdout, cmd.Stderr = out, out
-	if err := cmd.Start(); err != nil {
 		return nil, fmt.Errorf("opensm at %s: %w", host, err)
 	}
 	return cmd, nil
@@ -272,22 +229,8 @@ func (l *Lab) connect(units []*site.SUInventory) error {
 		return err
 	}
 	index, _ := l.Site.FabricByID(FabricID)
-	leaves := map[site.Leaf]uint64{}
-	listed := map[[2]uint64]bool{}
-	for _, u := range units {
-		for _, leaf := range u.Leaves {
-			if id, known := l.Site.LeafByID(leaf.ID); known && leaf.Fabric == FabricID {
-				leaves[id] = uint64(leaf.GUID)
-				for _, n := range u.Nodes {
-					listed[[2]uint64{uint64(leaf.GUID), uint64(n.NICs[leaf.NIC].Port)}] = true
-				}
-			}
-		}
-	}
-	l.reader = &opensm.SMPReader{
-		Client: l.client, Keys: smp.OneKey(l.conf.MKey),
-		Listed: func(leaf uint64, port uint8) bool { return listed[[2]uint64{leaf, uint64(port)}] },
-	}
+	leaves, listed := opensm.Wiring(l.Site, units, FabricID)
+	l.reader = &opensm.SMPReader{Client: l.client, Keys: smp.OneKey(l.conf.MKey), Listed: listed}
 	var reader opensm.Reader = &stamped{l.reader, l.Clock.Now}
 	if l.options.Reader != nil {
 		reader = l.options.Reader(reader)

@@ -41,6 +41,9 @@ type Driver struct {
 	nic   int // P_Keys that the smallest tables hold, once read
 	leaf  int
 
+	numbering sync.Once
+	number    claim.Digest
+
 	reading sync.Mutex
 	first   uint64 // cursors below it are from before a restart
 	cursor  uint64
@@ -78,10 +81,16 @@ func (d *Driver) leaves() []site.Leaf { return slices.Sorted(maps.Keys(d.Leaves)
 // answered.
 func (d *Driver) Capabilities(ctx context.Context) (fabric.Capabilities, error) {
 	c := fabric.Capabilities{Fabric: d.fabric().ID, Family: site.InfiniBand, Atomic: "port",
-		Fencing: fabric.FencedByDevice, Deadline: 3 * d.bound(), Origin: d.Origin}
+		Fencing: fabric.FencedByDevice, Deadline: 3 * d.bound(), Origin: d.Origin,
+		Numbering: d.numbered()}
 	var err error
 	c.NICTable, c.LeafTable, err = d.limits(ctx)
 	return c, err
+}
+
+func (d *Driver) numbered() claim.Digest {
+	d.numbering.Do(func() { d.number = fabric.Numbering(d.Site, d.Fabric) })
+	return d.number
 }
 
 // limits reads the sizes of tables once: a device that is swapped for a smaller

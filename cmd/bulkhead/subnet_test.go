@@ -1,0 +1,104 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/rogpeppe/go-internal/testscript"
+
+	"bulkhead/fabric/infiniband/mad"
+	"bulkhead/lab/ibfabric"
+	"bulkhead/lab/ibnet"
+	"bulkhead/site"
+)
+
+// subnetCommands are what scripts do with an emulated InfiniBand subnet under an
+// unmodified OpenSM.
+var subnetCommands = map[string]func(ts *testscript.TestScript, neg bool, args []string){
+	"subnet": startSubnet, "opensm": startOpenSM, "tamper": tamper, "configure": configure,
+}
+
+var subnets sync.Map // folder of a script and fabric id, *ibfabric.Fabric
+
+// startSubnet emulates one fabric of a site: subnet SITEFILE FABRIC. Its socket is
+// in $FABRIC_socket and the port GUID of the manager's host in $FABRIC_sm.
+func startSubnet(ts *testscript.TestScript, neg bool, args []string) {
+	data, err := os.ReadFile(ts.MkAbs(args[0]))
+	ts.Check(err)
+	t, err := site.ParseTemplate(args[0], data)
+	ts.Check(err)
+	var units []*site.SUInventory
+	_, err = t.Compile(func(u *site.SUInventory) error { units = append(units, u); return nil })
+	ts.Check(err)
+	var topology bytes.Buffer
+	ts.Check(ibnet.WriteSite(&topology, units, args[1]))
+	ts.Check(os.WriteFile(ts.MkAbs(args[1]+".net"), topology.Bytes(), 0o600))
+	f, err := ibfabric.Start(context.Background(), &topology, ibfabric.Options{Name: fmt.Sprintf("bulkhead-%d-%s-%d", os.Getpid(), args[1], time.Now().UnixNano())})
+	ts.Check(err)
+	ts.Defer(f.Close)
+	subnets.Store(ts.Getenv("WORK")+args[1], f)
+	guid, err := f.GUID(ibnet.Manager)
+	ts.Check(err)
+	ts.Setenv(args[1]+"_socket", f.Name)
+	ts.Setenv(args[1]+"_sm", fmt.Sprintf("0x%016x", guid))
+}
+
+func subnet(ts *testscript.TestScript, id string) *ibfabric.Fabric {
+	f, started := subnets.Load(ts.Getenv("WORK") + id)
+	if !started {
+		ts.Fatalf("no subnet %s was started", id)
+	}
+	return f.(*ibfabric.Fabric)
+}
+
+// startOpenSM starts OpenSM and waits until the subnet is up: opensm FABRIC
+// FOLDER, where opensm.conf and partitions.conf lie; the process id goes to
+// opensm.pid there.
+func startOpenSM(ts *testscript.TestScript, neg bool, args []string) {
+	dir := ts.MkAbs(args[1])
+	log := filepath.Join(dir, "opensm.log")
+	cmd, err := ibnet.Command("opensm", subnet(ts, args[0]).Name, ibnet.Manager, dir, "-F", filepath.Join(dir, "opensm.conf"), "-P", filepath.Join(dir, "partitions.conf"), "-f", log, "-d", "2")
+	ts.Check(err)
+	ts.Check(ibnet.StartCommand(cmd))
+	ts.Defer(func() { _ = cmd.Process.Kill(); _ = cmd.Wait() })
+	ts.Check(os.WriteFile(filepath.Join(dir, "opensm.pid"), []byte(strconv.Itoa(cmd.Process.Pid)+"\n"), 0o600))
+	for deadline := time.Now().Add(patience); time.Now().Before(deadline); time.Sleep(20 * time.Millisecond) {
+		if said, err := os.ReadFile(log); err == nil && bytes.Contains(said, []byte("SUBNET UP")) {
+			return
+		}
+	}
+	said, _ := os.ReadFile(log)
+	ts.Fatalf("OpenSM did not bring %s up: %s", args[0], said)
+}
+
+// tamper writes a P_Key into the first free entry of an HCA's table and of its
+// leaf port's, behind everybody's back: tamper FABRIC NODE NIC KEY.
+func tamper(ts *testscript.TestScript, neg bool, args []string) {
+	f := subnet(ts, args[0])
+	nic, err := strconv.Atoi(args[2])
+	ts.Check(err)
+	key, err := strconv.ParseUint(args[3], 0, 16)
+	ts.Check(err)
+	ts.Check(f.Tamper(ibnet.HCAName(args[1], nic), 1, func(keys []mad.PKey) {
+		for i := range keys {
+			if !keys[i].Valid() {
+				keys[i] = mad.PKey(key)
+				return
+			}
+		}
+	}))
+}
+
+// configure puts a subnet's socket and its manager's GUID into a configuration:
+// configure FILE FABRIC.
+func configure(ts *testscript.TestScript, neg bool, args []string) {
+	text := strings.NewReplacer("SOCKET", ts.Getenv(args[1]+"_socket"), "SM", ts.Getenv(args[1]+"_sm")).Replace(ts.ReadFile(args[0]))
+	ts.Check(os.WriteFile(ts.MkAbs(args[0]), []byte(text), 0o600))
+}
