@@ -69,7 +69,7 @@ func (s *server) dial(ctx context.Context) (run.Devices, error) {
 			return d, fmt.Errorf("--devices %s: clock: %w", devices, err)
 		}
 		s.clock = clock
-		s.log.Warn("devices are simulated: time is theirs, and their evidence says simulated", "devices", devices, "now", clock.Now().Format(time.RFC3339))
+		s.log.Warn("the devices are simulated: time is theirs, and all their evidence says simulated", "devices", devices, "now", clock.Now().Format(time.RFC3339))
 	}
 	if _, simulated := s.clock.(*siteClock); simulated {
 		for id, is := range real {
