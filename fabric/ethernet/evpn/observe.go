@@ -1,0 +1,136 @@
+package evpn
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"maps"
+	"net/netip"
+	"slices"
+
+	"bulkhead/fabric"
+	"bulkhead/fabric/ethernet"
+	"bulkhead/site"
+)
+
+// Observe implements fabric.Driver. With a cursor of its own, a leaf is read again
+// only when its agent or the collector says that something changed, or when it did
+// not answer before. Cost with a cursor: one short call a leaf, and a read of those
+// that changed.
+func (d *Driver) Observe(ctx context.Context, s fabric.Scope) (fabric.Observation, error) {
+	if err := ctx.Err(); err != nil {
+		return fabric.Observation{}, err
+	}
+	leaves := s.Leaves
+	if leaves == nil {
+		leaves = slices.Collect(maps.Keys(d.Leaves))
+	}
+	leaves = slices.Clone(leaves)
+	slices.Sort(leaves)
+	leaves = slices.Compact(leaves)
+	for _, l := range leaves {
+		if d.Leaves[l] == nil {
+			return fabric.Observation{}, fmt.Errorf("fabric %s: leaf %d is not of it", d.fabric().ID, l)
+		}
+	}
+	d.reading.Lock()
+	defer d.reading.Unlock()
+	if d.known == nil {
+		d.first = uint64(d.now().UnixNano())
+		d.cursor, d.known, d.strangers = d.first, map[site.Leaf]*leafState{}, map[netip.Addr]bool{}
+	}
+	for _, l := range leaves {
+		if d.known[l] == nil {
+			d.known[l] = &leafState{silent: true}
+		}
+	}
+	d.hearRoutes()
+	given := s.Since >= d.first && s.Since <= d.cursor
+	answers := make([]answer, len(leaves))
+	at := map[site.Leaf]int{}
+	for i, l := range leaves {
+		at[l] = i
+	}
+	d.each(ctx, leaves, func(ctx context.Context, l site.Leaf) {
+		answers[at[l]] = d.ask(ctx, l, *d.known[l], !given)
+	})
+	if err := ctx.Err(); err != nil {
+		return fabric.Observation{}, err
+	}
+	o := fabric.Observation{At: d.now(), Fresh: true}
+	for i, l := range leaves {
+		a, state := &answers[i], d.known[l]
+		if a.err != nil {
+			state.silent = true
+			o.Devices = append(o.Devices, fabric.DeviceReading{Leaf: l, Source: ethernet.Source, At: o.At})
+			continue
+		}
+		if a.raw != nil {
+			if state.silent || !bytes.Equal(a.raw, state.raw) {
+				d.cursor++
+				state.raw, state.changed = a.raw, d.cursor
+			}
+			state.device, state.silent, state.stale = a.device, false, false
+		}
+		if !given || state.changed > s.Since {
+			o.Devices = append(o.Devices, fabric.DeviceReading{Leaf: l, Reachable: true, Source: ethernet.Source, At: o.At, Raw: state.raw})
+		}
+	}
+	o.Cursor = d.cursor
+	return o, nil
+}
+
+// hearRoutes notes the leaves of which the collector has news.
+func (d *Driver) hearRoutes() {
+	vteps, cursor, all := d.Routes.Changed(d.routes)
+	d.routes = cursor
+	if complete := d.Routes.Complete(); all || complete != d.complete {
+		d.complete = complete
+		for _, state := range d.known {
+			state.stale = true
+		}
+	}
+	for _, a := range vteps {
+		leaf, known := ethernet.LeafOf(d.Site, d.Fabric, a)
+		switch {
+		case !known:
+			d.strangers[a] = true
+		case d.known[leaf] != nil:
+			d.known[leaf].stale = true
+		}
+	}
+}
+
+// answer is what a leaf and the collector said; raw is nil where nothing changed.
+type answer struct {
+	device uint64
+	raw    []byte
+	err    error
+}
+
+// ask asks a leaf for its change number, and reads it where that or anything else
+// says that what was read last may not hold any more. The number is from before the
+// reading: what changes meanwhile is read again next time.
+func (d *Driver) ask(ctx context.Context, l site.Leaf, was leafState, all bool) (a answer) {
+	leaf := d.Leaves[l]
+	if a.device, a.err = leaf.Changes(ctx); a.err != nil {
+		return a
+	}
+	if !all && !was.silent && !was.stale && a.device == was.device {
+		return a
+	}
+	c, err := leaf.Read(ctx)
+	if err != nil {
+		return answer{err: err}
+	}
+	c.Routes, c.RoutesSeen = d.heard(ethernet.VTEP(d.Fabric, l), len(c.VNIs) == 0)
+	a.raw, a.err = ethernet.Encode(&c)
+	return a
+}
+
+// heard returns the routes of a leaf. One that carries no VNI has nothing to
+// announce; of any other, no routes mean that its session is down.
+func (d *Driver) heard(vtep netip.Addr, quiet bool) ([]ethernet.Route, bool) {
+	routes, seen := d.Routes.Routes(vtep)
+	return routes, seen || quiet && d.Routes.Complete()
+}
