@@ -84,6 +84,9 @@ func (n *NodeInventory) check(inv *SUInventory, pos int, seen map[identity]strin
 		seen[key] = n.ID
 		return nil
 	}
+	if err := once("host name", n.ID, 0); err != nil { // an id is a host name too
+		return err
+	}
 	if n.Host != "" {
 		if err := checkHost(n.Host); err != nil || n.Host == n.ID {
 			return fmt.Errorf("host %.60q: expected a host name that is not the id, or none", n.Host)

@@ -183,3 +183,41 @@ func FuzzDecodeHeader(f *testing.F) {
 		site.New(h) // must not panic
 	})
 }
+
+// A node with a host name of its own reads back, is found by it, and takes no
+// other node's id.
+func TestHostNames(t *testing.T) {
+	template, _ := load(t, "tiny")
+	list := inventories(t, template)
+	list[0].Nodes[3].Host = "gpu0004"
+	body := list[0].Encode()
+	if want, _ := json.Marshal(list[0]); !bytes.Equal(body, want) {
+		t.Fatal("the body is not what encoding/json writes")
+	}
+	back, err := site.DecodeSU(body)
+	if err != nil || !reflect.DeepEqual(back, list[0]) {
+		t.Fatalf("does not read back: %v", err)
+	}
+	s := site.New(template.Header())
+	if _, err := s.AddSU(back, back.Digest()); err != nil {
+		t.Fatal(err)
+	}
+	n, ok := s.Lookup("gpu0004")
+	if !ok || s.HostOf(n) != "gpu0004" || s.NodeID[n] == "gpu0004" || s.HostOf(0) != s.NodeID[0] {
+		t.Errorf("node %d, %v", n, ok)
+	}
+	for host, want := range map[string]string{
+		"gpu0004": "is the id or the host name of node", "no host": "expected a host name", list[1].Nodes[0].ID: "expected a host name that is not the id",
+		list[1].Nodes[1].ID: "has the same",
+	} {
+		list[1].Nodes[0].Host = host
+		if _, err := s.AddSU(list[1], list[1].Digest()); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: %v, expected %s", host, err, want)
+		}
+	}
+	// The empty host is left out, not written.
+	with := bytes.Replace(list[2].Encode(), []byte(`,"serial":`), []byte(`,"host":"","serial":`), 1)
+	if _, err := site.DecodeSU(with); err == nil {
+		t.Error("an empty host was read")
+	}
+}

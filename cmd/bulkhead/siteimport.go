@@ -21,6 +21,7 @@ import (
 // file and line; the rest is the same for all.
 var importFormats = []importFormat{
 	{"slurm-conf", "Slurm's topology.conf, of the tree or the block plugin", slurm.Conf},
+	{"slurm-yaml", "Slurm's topology.yaml; of several topologies the default one, or --topology", slurm.YAML},
 }
 
 type importFormat struct {

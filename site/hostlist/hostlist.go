@@ -116,8 +116,8 @@ func checkName(name string) error {
 }
 
 // Fold writes names as a list that Expand reads back in the same order: names
-// next to each other that differ only in their last digits, of equal width, share
-// a bracket. Cost: O(names).
+// next to each other that differ only in their last digits share a bracket, unless
+// only some of them have leading zeros. Cost: O(names).
 func Fold(names []string) string {
 	var b strings.Builder
 	for i := 0; i < len(names); {
@@ -125,7 +125,7 @@ func Fold(names []string) string {
 		j := i + 1
 		for j < len(names) {
 			h, d := cut(names[j])
-			if digits == "" || h != head || len(d) != len(digits) {
+			if digits == "" || h != head || len(d) != len(digits) && (padded(d) || padded(digits)) || d == "" {
 				break
 			}
 			j++
@@ -151,6 +151,9 @@ func cut(name string) (head, digits string) {
 	}
 	return name[:i], name[i:]
 }
+
+// padded reports whether digits begin with a zero that their number does not need.
+func padded(digits string) bool { return len(digits) > 1 && digits[0] == '0' }
 
 func ranges(names []string) string {
 	var b strings.Builder

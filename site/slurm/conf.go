@@ -157,11 +157,11 @@ func (c *conf) record(at place, text string) error {
 	_, isSizes := fields["blocksizes"]
 	switch {
 	case isSwitch:
-		s := &vertex{at: at, name: take("switchname"), nodes: take("nodes"), children: take("switches")}
+		s := &vertex{at: at, nodesAt: at, name: take("switchname"), nodes: take("nodes"), children: take("switches")}
 		take("linkspeed") // "an optional value", which no version of Slurm reads
 		err = c.net.addSwitch(s, "Nodes", "Switches")
 	case isBlock:
-		b := &vertex{at: at, name: take("blockname"), nodes: take("nodes")}
+		b := &vertex{at: at, nodesAt: at, name: take("blockname"), nodes: take("nodes")}
 		err = c.net.addBlock(b)
 	case isSizes:
 		err = c.net.setSizes(at, strings.Split(take("blocksizes"), ","))

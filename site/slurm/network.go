@@ -12,6 +12,7 @@ import (
 // vertex is a switch or a block.
 type vertex struct {
 	at       place
+	nodesAt  place // of the list of nodes
 	name     string
 	nodes    string // host list, "" = none
 	children string // list of switches, "" = none
@@ -87,7 +88,7 @@ func (n *network) takeHosts(v *vertex, key string) error {
 	if v.nodes == "" {
 		return nil
 	}
-	hosts, err := expand(v.at, key, v.nodes)
+	hosts, err := expand(v.nodesAt, key, v.nodes)
 	if err != nil {
 		return err
 	}
