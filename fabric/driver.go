@@ -135,6 +135,12 @@ type Driver interface {
 	// does not answer is reported, never left out.
 	Observe(ctx context.Context, s Scope) (Observation, error)
 
+	// Await returns nil as soon as Observe with this cursor may list something, also
+	// when the cursor is an old one, and the context's error when that ended before.
+	// It lets a change be seen before the next look is due. A driver whose devices do
+	// not say by themselves that they changed waits for the context.
+	Await(ctx context.Context, since uint64) error
+
 	// Lockdown closes ports: they carry nothing, or the quarantine label as a
 	// limited member, with enforcement on. It fails closed: an error names what
 	// could not be closed, and everything else is.

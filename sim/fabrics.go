@@ -264,6 +264,13 @@ func (d *fabricDriver) Observe(ctx context.Context, scope fabric.Scope) (fabric.
 	return o, nil
 }
 
+// Await implements fabric.Driver. Simulated devices change when their time is
+// advanced, and whoever does that looks.
+func (d *fabricDriver) Await(ctx context.Context, _ uint64) error {
+	<-ctx.Done()
+	return ctx.Err()
+}
+
 func (d *fabricDriver) leaves() []site.Leaf {
 	var leaves []site.Leaf
 	for l := range site.Leaf(d.s.site.Leaves()) {

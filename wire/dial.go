@@ -170,6 +170,16 @@ func (d *remoteFabric) Observe(ctx context.Context, s fabric.Scope) (fabric.Obse
 	return decodeReadback(answer)
 }
 
+// Await asks again as long as nothing has changed.
+func (d *remoteFabric) Await(ctx context.Context, since uint64) error {
+	for {
+		changed := false
+		if err := d.c.call(ctx, d.path("await"), since, &changed); err != nil || changed {
+			return err
+		}
+	}
+}
+
 func (d *remoteFabric) Lockdown(ctx context.Context, ports []site.Port, f fabric.Fence) error {
 	return d.c.call(ctx, d.path("lockdown"), lockdown{ports, f}, &struct{}{})
 }

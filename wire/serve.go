@@ -124,6 +124,14 @@ func serveFabric(mux *http.ServeMux, at string, d fabric.Driver) {
 		}
 		return encodeReadback(&o), nil
 	})
+	asJSON(mux, at+"await", func(ctx context.Context, since uint64) (bool, error) {
+		bounded, cancel := context.WithTimeout(ctx, awaitTime)
+		defer cancel()
+		if err := d.Await(bounded, since); err != nil && bounded.Err() == nil {
+			return false, err
+		}
+		return bounded.Err() == nil, ctx.Err()
+	})
 	asJSON(mux, at+"lockdown", func(ctx context.Context, l lockdown) (struct{}, error) {
 		return struct{}{}, d.Lockdown(ctx, l.Ports, l.Fence)
 	})
@@ -131,6 +139,10 @@ func serveFabric(mux *http.ServeMux, at string, d fabric.Driver) {
 		asJSON(mux, at+"posture", func(ctx context.Context, _ struct{}) (any, error) { return p.Posture(ctx) })
 	}
 }
+
+// awaitTime is how long one call waits for a change: less than what proxies and
+// people take for a broken connection.
+const awaitTime = 20 * time.Second
 
 type lockdown struct {
 	Ports []site.Port  `json:"ports"`

@@ -25,7 +25,7 @@ import (
 )
 
 // Protocol is the version of the protocol that this release speaks.
-const Protocol = 2
+const Protocol = 3
 
 // Drivers are the drivers of one site. A missing one is nil.
 type Drivers struct {

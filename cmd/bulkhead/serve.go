@@ -102,6 +102,11 @@ func (c *serveCommand) Run(ctx context.Context) (err error) {
 			s.caller.run(ctx)
 		}
 	}()
+	listened := make(chan struct{})
+	go func() {
+		defer close(listened)
+		s.listen(ctx)
+	}()
 	looped := make(chan error, 1)
 	go func() {
 		err := s.loop(ctx)
@@ -124,6 +129,7 @@ func (c *serveCommand) Run(ctx context.Context) (err error) {
 	}
 	err = <-looped
 	<-told // it reads the store, which is closed next
+	<-listened
 	if cause := context.Cause(ctx); err == nil && cause != nil && !errors.Is(cause, context.Canceled) {
 		err = cause
 	}
@@ -230,6 +236,29 @@ func (s *server) notify(entries []ledger.Entry) {
 	select {
 	case s.wake <- struct{}{}:
 	default:
+	}
+}
+
+// alarmPause is the least time between two looks because devices said that they
+// changed: a device that never rests must not keep the loop from its work.
+const alarmPause = 250 * time.Millisecond
+
+// listen wakes the loop when devices say that they changed.
+func (s *server) listen(ctx context.Context) {
+	for ctx.Err() == nil {
+		bounded, cancel := context.WithTimeout(ctx, time.Minute) // after a look there are other cursors
+		err := s.plane.Await(bounded)
+		cancel()
+		if err == nil {
+			select {
+			case s.wake <- struct{}{}:
+			default:
+			}
+		}
+		select {
+		case <-ctx.Done():
+		case <-time.After(alarmPause):
+		}
 	}
 }
 

@@ -236,6 +236,25 @@ func (m *memory) Observe(ctx context.Context, scope fabric.Scope) (fabric.Observ
 	return o, nil
 }
 
+func (m *memory) Await(ctx context.Context, since uint64) error {
+	if m.is("awaits in vain") {
+		return errors.New("no")
+	}
+	for ctx.Err() == nil {
+		m.mu.Lock()
+		now := m.cursor
+		m.mu.Unlock()
+		if now != since {
+			return nil
+		}
+		time.Sleep(time.Millisecond)
+	}
+	if m.is("ignores context") {
+		return nil
+	}
+	return ctx.Err()
+}
+
 func (m *memory) capture(l site.Leaf) ([]byte, error) {
 	var readings []fabric.Reading
 	for _, n := range m.s.SUs[l.SU()].Nodes {
@@ -271,7 +290,7 @@ func TestMemoryPasses(t *testing.T) {
 	}
 }
 
-var faults = []string{"adds", "forgets changes", "no fencing named", "plans everything", "ignores context", "takes any port",
+var faults = []string{"adds", "awaits in vain", "forgets changes", "no fencing named", "plans everything", "ignores context", "takes any port",
 	"ignores fences", "takes any row", "reads what it wrote", "says all is done", "locks down unfenced", "gives up",
 	"opens on lockdown", "locks down silently", "ignores scope", "trusts cursors", "stale", "omits unreachable",
 	"lists everything", "reads its cache", "lists strays", "forgets silence"}

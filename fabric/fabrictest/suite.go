@@ -89,6 +89,7 @@ func Checks() []Check {
 		{"lockdown is fenced", lockdownFenced},
 		{"lockdown goes on past a failure", lockdownPartial},
 		{"changes at the same time all arrive", concurrent},
+		{"a change is noticed, or waited for", awaits},
 		{"an ended context is obeyed", ended},
 	}
 }

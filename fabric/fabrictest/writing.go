@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"sync"
+	"time"
 
 	"bulkhead/fabric"
 	"bulkhead/site"
@@ -326,5 +327,36 @@ func ended(ctx context.Context, f *Fixture) error {
 		return errors.New("observe in a context that has ended gave no error")
 	}
 	f.settle()
+	o, err := f.Driver.Observe(ctx, fabric.Scope{})
+	if err != nil {
+		return err
+	}
+	if f.Driver.Await(over, o.Cursor) == nil {
+		return errors.New("await in a context that has ended gave no error")
+	}
 	return f.expect(ctx, f.value(0), p)
+}
+
+// noticing is how long a driver has to notice a change, if it notices any.
+const noticing = time.Second
+
+func awaits(ctx context.Context, f *Fixture) error {
+	o, err := f.Driver.Observe(ctx, fabric.Scope{})
+	if err != nil {
+		return err
+	}
+	bounded, cancel := context.WithTimeout(ctx, noticing)
+	defer cancel()
+	noticed := make(chan error, 1)
+	go func() { noticed <- f.Driver.Await(bounded, o.Cursor) }()
+	p := f.ports()[0]
+	f.Tamper(p, f.row(f.value(2)))
+	if err := <-noticed; err != nil && !errors.Is(err, context.DeadlineExceeded) {
+		return fmt.Errorf("await: %w: expected nil, or the end of the context", err)
+	}
+	s, err := f.observe(ctx, fabric.Scope{Since: o.Cursor})
+	if err != nil {
+		return err
+	}
+	return s.shows(f.row(f.value(2)), p)
 }

@@ -28,6 +28,9 @@ type Device interface {
 	// Changes returns a number that is another whenever something of the leaf may
 	// have changed that Read would show, and another again after a restart.
 	Changes(ctx context.Context) (uint64, error)
+	// Await returns nil as soon as Changes would return another number than this one,
+	// and an error when the context ended before, or the leaf does not answer.
+	Await(ctx context.Context, number uint64) error
 	// Read returns what the leaf says of itself; the routes are the collector's.
 	Read(ctx context.Context) (ethernet.Capture, error)
 	// Admit shows the leaf a fence; it refuses an older one (fabric.ErrFenced).
@@ -48,6 +51,8 @@ type Routes interface {
 	// Complete reports whether some reflector has sent all that it has: then a leaf
 	// without routes announces nothing.
 	Complete() bool
+	// Signal receives a value after something changed; several changes may give one.
+	Signal() <-chan struct{}
 }
 
 // Driver drives one Ethernet fabric of a site.

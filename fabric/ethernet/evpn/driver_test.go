@@ -6,6 +6,7 @@ import (
 	"net/netip"
 	"strings"
 	"testing"
+	"time"
 
 	"bulkhead/fabric"
 	"bulkhead/fabric/ethernet"
@@ -77,6 +78,34 @@ func TestReadsWhatChanged(t *testing.T) {
 	readings, err := ethernet.Read(s, 2, o.Devices[0].Raw)
 	if err != nil || readings[0].Faults != fabric.FaultRoutes {
 		t.Fatalf("a MAC that is not behind the leaf: %+v, %v", readings, err)
+	}
+}
+
+// TestAwaits: a change at a leaf, of a route, and a cursor that is not the newest
+// end the waiting; nothing else does.
+func TestAwaits(t *testing.T) {
+	s := fabrictest.NewSite(2, 2, site.RoCE)
+	d, leaves, h := newDriver(s, 1)
+	for name, change := range map[string]func(){
+		"nothing":           func() {},
+		"a leaf":            func() { leaves[3].put(1, fabric.Compile(site.RoCE, 5003)) },
+		"a route":           func() { h.put(ethernet.VTEP(1, 2)) },
+		"a stranger's":      func() { h.put(netip.MustParseAddr("10.65.0.200")) },
+		"an earlier cursor": nil,
+	} {
+		cursor := observe(t, d, 0).Cursor
+		if change == nil {
+			cursor--
+		}
+		ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
+		if change != nil {
+			time.AfterFunc(10*time.Millisecond, change)
+		}
+		err := d.Await(ctx, cursor)
+		cancel()
+		if want := name != "nothing"; want != (err == nil) {
+			t.Errorf("%s: await gave %v", name, err)
+		}
 	}
 }
 

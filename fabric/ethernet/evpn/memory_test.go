@@ -7,6 +7,7 @@ import (
 	"net/netip"
 	"slices"
 	"sync"
+	"time"
 
 	"bulkhead/fabric"
 	"bulkhead/fabric/ethernet"
@@ -40,6 +41,16 @@ func (l *leaf) Changes(ctx context.Context) (uint64, error) {
 		return 0, errDown
 	}
 	return l.changes, ctx.Err()
+}
+
+func (l *leaf) Await(ctx context.Context, number uint64) error {
+	for ctx.Err() == nil {
+		if now, err := l.Changes(ctx); err != nil || now != number {
+			return err
+		}
+		time.Sleep(time.Millisecond)
+	}
+	return ctx.Err()
 }
 
 func (l *leaf) Read(ctx context.Context) (ethernet.Capture, error) {
@@ -118,7 +129,10 @@ type heard struct {
 	changed  map[netip.Addr]uint64
 	cursor   uint64
 	complete bool
+	signal   chan struct{}
 }
+
+func (h *heard) Signal() <-chan struct{} { return h.signal }
 
 func (h *heard) Routes(vtep netip.Addr) ([]ethernet.Route, bool) {
 	h.mu.Lock()
@@ -148,12 +162,16 @@ func (h *heard) put(vtep netip.Addr, routes ...ethernet.Route) {
 	defer h.mu.Unlock()
 	h.cursor++
 	h.routes[vtep], h.changed[vtep] = slices.Clone(routes), h.cursor
+	select {
+	case h.signal <- struct{}{}:
+	default:
+	}
 }
 
 // newDriver makes a driver of leaves in memory; each announces its multicast route
 // of every label that may be used.
 func newDriver(s *site.Site, fabricIndex int) (*evpn.Driver, map[site.Leaf]*leaf, *heard) {
-	h := &heard{routes: map[netip.Addr][]ethernet.Route{}, changed: map[netip.Addr]uint64{}, complete: true}
+	h := &heard{routes: map[netip.Addr][]ethernet.Route{}, changed: map[netip.Addr]uint64{}, complete: true, signal: make(chan struct{}, 1)}
 	leaves, devices := map[site.Leaf]*leaf{}, map[site.Leaf]evpn.Device{}
 	for id := range site.Leaf(s.Leaves()) {
 		if s.FabricOfLeaf(id) != fabricIndex {

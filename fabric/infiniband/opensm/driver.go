@@ -470,6 +470,12 @@ func (d *Driver) Observe(ctx context.Context, s fabric.Scope) (fabric.Observatio
 	return o, nil
 }
 
+// Await implements fabric.Driver: nothing tells this driver of a change.
+func (d *Driver) Await(ctx context.Context, _ uint64) error {
+	<-ctx.Done()
+	return ctx.Err()
+}
+
 func sameReading(a, b fabric.Reading) bool {
 	return a.LeafPort == b.LeafPort && a.Neighbour == b.Neighbour && a.Full == b.Full && a.Row().Equal(b.Row())
 }
