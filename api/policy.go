@@ -21,6 +21,8 @@ var policy = map[string]rule{
 	"DiffSite":       {owners, nil},
 	"ImportSite":     {[]Role{Operator}, nil},
 	"RescheduleHall": {[]Role{Operator}, nil},
+	"ListFound":      {owners, nil},
+	"TakeOver":       {[]Role{Approver}, nil},
 
 	"RegisterTenant": {[]Role{Operator, Finance}, nil},
 	"ListTenants":    {readers, listed},

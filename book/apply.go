@@ -76,6 +76,8 @@ func init() {
 		KindKey:                 fold((*State).applyKey),
 		KindAdopted:             fold((*State).applyAdopted),
 		KindManaged:             fold((*State).applyManaged),
+		KindFound:               fold((*State).applyFound),
+		KindTaken:               fold((*State).applyTaken),
 		ledger.KindRecovered:    fold((*State).applyRecovered),
 
 		lease.KindAcknowledged: fold((*State).applyAcknowledged),

@@ -46,7 +46,7 @@ func (s *State) Free(begin, end time.Time) *site.Set {
 // usable says whether a node could serve somebody, now or after the turnover
 // that it is in.
 func (s *State) usable(n site.Index) bool {
-	if s.Nodes.Cordoned[n] {
+	if s.Nodes.Cordoned[n] || s.Kept.Has(n) {
 		return false
 	}
 	switch s.Nodes.State[n] {
@@ -88,8 +88,9 @@ func (s *State) promisedTo(n site.Index) (SlotRef, bool) {
 // Calendar is what the site has and what has been promised of it, over time.
 func (s *State) Calendar() *lease.Calendar {
 	var supply []lease.Supply
+	kept := s.keptForSale()
 	for _, row := range s.Site.Supplies() {
-		supply = append(supply, lease.Supply{Fabric: row.Fabric, Kind: row.Kind, Nodes: row.Sellable(), From: row.InService})
+		supply = append(supply, lease.Supply{Fabric: row.Fabric, Kind: row.Kind, Nodes: row.Sellable() - kept[keptClass{row.Hall, row.Fabric, row.Kind}], From: row.InService})
 	}
 	var bookings []lease.Booking
 	for _, l := range s.Leases {
@@ -104,6 +105,20 @@ func (s *State) Calendar() *lease.Calendar {
 	}
 	slices.SortFunc(bookings, func(a, b lease.Booking) int { return strings.Compare(a.ID, b.ID) })
 	return lease.NewCalendar(supply, bookings)
+}
+
+type keptClass struct{ hall, fabric, kind string }
+
+// keptForSale counts the nodes that the site would have for sale if they were not
+// kept as they were found.
+func (s *State) keptForSale() map[keptClass]int {
+	count := map[keptClass]int{}
+	for n := range s.Kept.All() {
+		if !s.Site.IsSpare(n) && !s.Site.IsRetired(n) {
+			count[keptClass{s.Site.Halls[s.Site.HallOf(n)].ID, s.fabricOf(n), s.Site.KindOf(n)}]++
+		}
+	}
+	return count
 }
 
 // CheckCalendar refuses tranches that the site can't hold at some instant. The

@@ -14,8 +14,6 @@ const (
 	KindBrake    = "brake.engaged/1"
 	KindReleased = "brake.released/1"
 	KindKey      = "key.rotated/1"
-	KindAdopted  = "site.adopted/1"
-	KindManaged  = "site.managed/1"
 )
 
 // Control is what holds the loop back.
@@ -242,62 +240,6 @@ func (c RecordKey) decide(s *State, env Env) (*Decision, error) {
 
 func (s *State) applyKey(e *ledger.Entry, b KeyUsed, _ Bodies) error {
 	s.Control.Keys[b.Purpose] = b.KeyID
-	return nil
-}
-
-// Adopt records that a running site was taken over read-only.
-type Adopt struct{ By, Found string }
-
-// Adopted is the body of KindAdopted.
-type Adopted struct {
-	By    string `json:"by"`
-	Found string `json:"found"`
-}
-
-func (c Adopt) decide(s *State, env Env) (*Decision, error) {
-	if s.Control.Adopted {
-		return nil, ErrNothing
-	}
-	d := &Decision{}
-	d.add(SiteScope, KindAdopted, Adopted{c.By, c.Found})
-	return d, nil
-}
-
-func (s *State) applyAdopted(e *ledger.Entry, b Adopted, _ Bodies) error {
-	s.Control.Adopted = true
-	return nil
-}
-
-// Manage ends the read-only adoption of a site: from now on the loop writes to
-// devices whatever is not as the ledger wants it. It takes a person, with a reason.
-type Manage struct {
-	By     Actor
-	Reason string
-}
-
-// Managed is the body of KindManaged.
-type Managed struct {
-	By     string `json:"by"`
-	Reason string `json:"reason"`
-}
-
-func (c Manage) decide(s *State, env Env) (*Decision, error) {
-	if !s.Control.Adopted {
-		return nil, ErrNothing
-	}
-	if c.By.Role != "approver" {
-		return nil, refuse("by", "an approver ends the adoption of a site, not %s", c.By.Role)
-	}
-	if c.Reason == "" {
-		return nil, refuse("reason", "say why: devices are written to from now on")
-	}
-	d := &Decision{}
-	d.add(SiteScope, KindManaged, Managed{c.By.Subject, c.Reason})
-	return d, nil
-}
-
-func (s *State) applyManaged(e *ledger.Entry, b Managed, _ Bodies) error {
-	s.Control.Adopted = false
 	return nil
 }
 

@@ -103,7 +103,7 @@ func (s *State) dueCommissioning(due []Command, now time.Time) []Command {
 	}
 	room := map[int]int{}
 	for n := range s.Nodes.By[node.Discovered].All() {
-		if s.Site.InService(n).After(now) || s.Nodes.Cordoned[n] || s.Nodes.Health[n] > Degraded {
+		if s.Site.InService(n).After(now) || s.Nodes.Cordoned[n] || s.Nodes.Health[n] > Degraded || s.Kept.Has(n) {
 			continue
 		}
 		hall := s.Site.HallOf(n)

@@ -41,12 +41,27 @@ func tellGolden(t *testing.T) *golden {
 	})
 	must(t, err)
 	telling := story.New(cast, plane, world, clock, nil)
-	telling.Scenes = append(telling.Scenes[:3:3], append([]story.Scene{{At: story.Begin, Name: "a quote that nobody signs", Play: func(ctx context.Context, t *story.Telling) error {
+	telling.Scenes = append([]story.Scene{telling.Scenes[0], {At: story.Begin, Name: "somebody was here before", Play: func(ctx context.Context, t *story.Telling) error {
+		second := book.Actor{Subject: "approver on duty", Role: "approver"}
+		for i, c := range []book.Command{
+			book.Adopt{By: "operator on duty", Found: "a label of somebody else"},
+			book.ReportFound{Fabric: "roce", Labels: []book.FoundNoted{{Label: 5000, Nodes: "0-1", Ports: 16}, {Label: 5001, Nodes: "2", Ports: 8}}},
+			book.ReportFound{Fabric: "roce", Labels: []book.FoundNoted{{Label: 5000, Nodes: "0-1", Ports: 16}}},
+			book.Manage{By: second, Reason: "read back for a week"},
+			book.TakeOver{Fabric: "roce", Label: 5000, By: second, Reason: "its tenant has left"},
+		} {
+			if _, err := t.Plane.Submit(ctx, "before "+fmt.Sprint(i), c); err != nil {
+				return err
+			}
+		}
+		return nil
+	}}}, telling.Scenes[1:]...)
+	telling.Scenes = append(telling.Scenes[:4:4], append([]story.Scene{{At: story.Begin, Name: "a quote that nobody signs", Play: func(ctx context.Context, t *story.Telling) error {
 		unsigned := *t.Cast.Tidewater
 		unsigned.ID = "tidewater-more"
 		_, err := t.Plane.Quote(ctx, "unsigned", &unsigned, 30*time.Minute)
 		return err
-	}}}, telling.Scenes[3:]...)...)
+	}}}, telling.Scenes[4:]...)...)
 	must(t, telling.Run(ctx))
 
 	person := "operator on duty"

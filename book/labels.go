@@ -32,6 +32,9 @@ type Wanted struct {
 // that is not in service yet, since a port that enforces nothing is a hole in
 // its whole fabric.
 func (s *State) Wants(n site.Index) Wanted {
+	if s.Kept.Has(n) {
+		return Wanted{} // somebody else's: see FoundHolder
+	}
 	switch s.Nodes.State[n] {
 	case node.Reserved, node.Delivered:
 		if l := s.Holder(n); l != nil {
@@ -64,6 +67,9 @@ func (s *State) turnover(n site.Index) Wanted {
 func (s *State) HolderOf(owner fabric.Owner) HolderNumber {
 	if owner == fabric.Quarantine {
 		return QuarantineHolder
+	}
+	if value, ok := foundValue(owner); ok {
+		return firstFound + HolderNumber(value)
 	}
 	if id, ok := strings.CutPrefix(string(owner), "turnover/"); ok {
 		if n, known := s.Site.Lookup(id); known {

@@ -221,6 +221,9 @@ func (c Commission) decide(s *State, env Env) (*Decision, error) {
 		if s.Nodes.State[n] != node.Discovered {
 			return nil, refuse("node", "%s is %s, expected discovered", s.Site.NodeID[n], s.Nodes.State[n])
 		}
+		if s.Kept.Has(n) {
+			return nil, s.refuseKept(n)
+		}
 		if s.Site.InService(n).After(env.Now) {
 			return nil, refuse("node", "%s is in service from %s on", s.Site.NodeID[n], s.Site.InService(n).Format(time.DateOnly))
 		}

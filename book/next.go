@@ -55,6 +55,7 @@ func Next(s *State, seen Seen, now time.Time) Plan {
 		return p
 	case s.Control.Adopted:
 		p.Held = append(p.Held, "this site was adopted read-only: nothing is written to it")
+		p.Held = append(append(p.Held, s.adoptedPlan(seen)...), s.heldFound()...)
 		return p
 	case s.PausedAt(""):
 		p.Held = append(p.Held, "the loop is paused: "+s.Control.Paused[""].Reason)
@@ -66,6 +67,7 @@ func Next(s *State, seen Seen, now time.Time) Plan {
 	s.planVolumes(&p, now)
 	s.planPorts(&p, seen)
 	s.planSteps(&p, seen, now)
+	p.Held = append(p.Held, s.heldFound()...)
 	return p
 }
 

@@ -19,7 +19,7 @@ import (
 
 // SnapshotSchema names the encoding of snapshots. A snapshot of another schema
 // is discarded and the ledger replayed.
-const SnapshotSchema = "book/3"
+const SnapshotSchema = "book/4"
 
 // frozen is a state as it is kept: everything but what can be derived, and the
 // site's inventory, which stays where it is and is named by its digests.
@@ -33,22 +33,23 @@ type frozen struct {
 	SUs     []claim.Digest `json:"sus"`
 	Retired *site.Set      `json:"retired"`
 
-	Tenants    map[string]*Tenant            `json:"tenants"`
-	Contracts  map[string]frozenContract     `json:"contracts"`
-	Quotes     map[string]frozenQuote        `json:"quotes"`
-	Leases     []frozenLease                 `json:"leases"`
-	Projects   map[fabric.Owner]HolderNumber `json:"projects"`
-	Placements map[string]claim.Digest       `json:"placements"`
-	Labels     map[string]*fabric.Pool       `json:"labels"`
-	Volumes    map[storage.VolumeID]*Volume  `json:"volumes"`
-	Postures   map[string]Posture            `json:"postures"`
-	Swaps      []frozenSwap                  `json:"swaps"`
-	Locked     map[site.Port]Lock            `json:"locked"`
-	Unread     map[site.Leaf]time.Time       `json:"unread"`
-	Invoices   []Invoice                     `json:"invoices"`
-	Control    Control                       `json:"control"`
-	Commands   map[string]uint64             `json:"commands"`
-	Nodes      frozenNodes                   `json:"nodes"`
+	Tenants    map[string]*Tenant                `json:"tenants"`
+	Contracts  map[string]frozenContract         `json:"contracts"`
+	Quotes     map[string]frozenQuote            `json:"quotes"`
+	Leases     []frozenLease                     `json:"leases"`
+	Projects   map[fabric.Owner]HolderNumber     `json:"projects"`
+	Placements map[string]claim.Digest           `json:"placements"`
+	Labels     map[string]*fabric.Pool           `json:"labels"`
+	Volumes    map[storage.VolumeID]*Volume      `json:"volumes"`
+	Postures   map[string]Posture                `json:"postures"`
+	Swaps      []frozenSwap                      `json:"swaps"`
+	Locked     map[site.Port]Lock                `json:"locked"`
+	Unread     map[site.Leaf]time.Time           `json:"unread"`
+	Invoices   []Invoice                         `json:"invoices"`
+	Found      map[string]map[uint32]*FoundLabel `json:"found,omitempty"`
+	Control    Control                           `json:"control"`
+	Commands   map[string]uint64                 `json:"commands"`
+	Nodes      frozenNodes                       `json:"nodes"`
 }
 
 type frozenContract struct {
@@ -115,7 +116,7 @@ func (s *State) freeze() *frozen {
 	c := &s.Nodes
 	f := &frozen{
 		Seq: s.Seq, Time: s.Time, Term: s.Term, Scopes: s.Scopes, Tenants: s.Tenants, Projects: s.projects,
-		Labels: s.Labels, Volumes: s.Volumes, Postures: s.Postures, Locked: s.Locked, Unread: s.Unread, Invoices: s.Invoices, Control: s.Control, Commands: s.Commands,
+		Labels: s.Labels, Volumes: s.Volumes, Postures: s.Postures, Locked: s.Locked, Unread: s.Unread, Invoices: s.Invoices, Found: s.Found, Control: s.Control, Commands: s.Commands,
 		Contracts: map[string]frozenContract{}, Quotes: map[string]frozenQuote{}, Placements: map[string]claim.Digest{},
 		Nodes: frozenNodes{
 			State: c.State, Since: c.Since, Begun: c.Begun, Seq: c.Seq, Turnover: c.Turnover, Slot: c.Slot,
@@ -250,8 +251,12 @@ func Restore(data []byte, bodies Bodies) (*State, error) {
 	if err := s.thawNodes(&f.Nodes); err != nil {
 		return nil, err
 	}
+	keep(&s.Found, f.Found)
 	if err := s.checkThawed(); err != nil {
 		return nil, fmt.Errorf("snapshot: %w", err)
+	}
+	if s.Site != nil {
+		s.keepFound()
 	}
 	return s, nil
 }
@@ -293,6 +298,24 @@ func (s *State) checkThawed() error {
 	for id, t := range s.Tenants {
 		if t == nil {
 			return fmt.Errorf("tenant %.60q: missing", id)
+		}
+	}
+	for id, labels := range s.Found {
+		if s.Site == nil {
+			return fmt.Errorf("labels were found on no site")
+		}
+		if _, ok := s.Site.FabricByID(id); !ok {
+			return fmt.Errorf("labels were found in fabric %.60q, which the site does not have", id)
+		}
+		for value, l := range labels {
+			if l == nil || l.Nodes.Empty() {
+				return fmt.Errorf("label %d of fabric %.60q was found at no node", value, id)
+			}
+			for n := range l.Nodes.All() {
+				if int(n) >= s.Site.Nodes() {
+					return fmt.Errorf("label %d of fabric %.60q was found at node %d of %d", value, id, n, s.Site.Nodes())
+				}
+			}
 		}
 	}
 	if s.Site == nil {

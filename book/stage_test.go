@@ -51,7 +51,7 @@ func atDestroyed(s *book.State) bool {
 func atSwap(s *book.State) bool { return len(s.Swaps) > 0 }
 
 // atEnd is when everything has been told and the site was adopted.
-func atEnd(s *book.State) bool { return s.Control.Adopted }
+func atEnd(s *book.State) bool { return s.Control.Adopted && len(s.Invoices) > 0 }
 
 // stage is a state at a moment, on which commands can be given.
 type stage struct {

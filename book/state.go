@@ -54,6 +54,11 @@ type State struct {
 	Unread   map[site.Leaf]time.Time
 	Invoices []Invoice
 
+	// Found is what an adopted site carried that this ledger gave to nobody, by
+	// fabric and label; Kept, derived, is the nodes that are left as they are for it.
+	Found map[string]map[uint32]*FoundLabel
+	Kept  *site.Set
+
 	Control  Control
 	Commands map[string]uint64 // client-given command id -> first entry
 
@@ -193,6 +198,8 @@ func New() *State {
 		Unread:     map[site.Leaf]time.Time{},
 		Commands:   map[string]uint64{},
 		Touched:    site.NewSet(0),
+		Found:      map[string]map[uint32]*FoundLabel{},
+		Kept:       site.NewSet(0),
 	}
 	s.Nodes.Booked = map[site.Index][]Hold{}
 	s.Nodes.Sick, s.Nodes.Corded = site.NewSet(0), site.NewSet(0)

@@ -80,6 +80,33 @@ func (p *Pool) Assign(owner Owner, now time.Time) (Label, error) {
 	return Label{}, fmt.Errorf("fabric %s: no label is free: %d are in use or cooling down; free some first", p.fabric, len(p.byValue))
 }
 
+// Keep gives owner a value that was in use before there was a pool, so that it is
+// given to nobody else. One that cools down is in use again. A value that the pool
+// does not give out is nothing to it.
+func (p *Pool) Keep(value uint32, owner Owner, now time.Time) error {
+	first, last := poolRange(p.family)
+	if value < first || value > last {
+		return nil
+	}
+	if !allocated(owner) {
+		return fmt.Errorf("%s: owner %.80q gets no label from the pool", p.label(value), owner)
+	}
+	if a, taken := p.byValue[value]; taken {
+		if a.Owner != owner {
+			return fmt.Errorf("%s: in use by %s", p.label(value), a.Owner)
+		}
+		a.Released = time.Time{}
+		p.byValue[value] = a
+		return nil
+	}
+	if other, has := p.byOwner[owner]; has {
+		return fmt.Errorf("%s: %s has %s already", p.label(value), owner, p.label(other))
+	}
+	p.byValue[value] = Allocation{Value: value, Owner: owner, Assigned: now.UTC()}
+	p.byOwner[owner] = value
+	return nil
+}
+
 // Release begins the cool-down of owner's label.
 func (p *Pool) Release(owner Owner, now time.Time) error {
 	value, ok := p.byOwner[owner]

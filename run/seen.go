@@ -95,7 +95,11 @@ func (v *seen) follow() {
 			if label, ok := s.Label(s.Site.FabricOf(port), n, w.Owner); ok {
 				value = label.Value
 			}
-			v.prover.Hold(port, uint32(w.Holder))
+			holder := w.Holder
+			if s.Kept.Has(n) {
+				holder = s.FoundHolder(s.Site.Fabrics[s.Site.FabricOf(port)].ID, n)
+			}
+			v.prover.Hold(port, uint32(holder))
 			if value != v.want[port] {
 				// What a new writer finds on a delivered node was proven
 				// before it began: if it reads otherwise now, it has drifted.
@@ -210,6 +214,11 @@ func (v *seen) ownLabels() {
 		now := map[uint32]uint32{}
 		for _, a := range s.Labels[f.ID].Allocations() {
 			now[a.Value] = uint32(s.HolderOf(a.Owner))
+		}
+		for value := range s.Found[f.ID] { // those that no pool gives out too
+			if _, turnover := fabric.TurnoverNode(f.Family, value); !turnover {
+				now[value] = uint32(s.HolderOf(book.FoundOwner(value)))
+			}
 		}
 		for value := range known {
 			if _, still := now[value]; !still {

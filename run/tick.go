@@ -60,6 +60,10 @@ func (p *Plane) round(ctx context.Context) (changed bool, err error) {
 		return false, err
 	}
 	if p.config.Observe {
+		if err := p.recordFound(ctx); err != nil {
+			return false, err
+		}
+		p.seen.follow()
 		return false, p.w.flush(ctx)
 	}
 	now, err := p.w.now()
@@ -165,7 +169,11 @@ func (p *Plane) begin(ctx context.Context, steps []node.Step) error {
 func (p *Plane) Plan(context.Context) book.Plan {
 	p.mu.RLock()
 	defer p.mu.RUnlock()
-	return book.Next(p.w.state, p.seen, p.w.state.Time)
+	plan := book.Next(p.w.state, p.seen, p.w.state.Time)
+	if p.config.Observe {
+		plan.Held = append(plan.Held, "this server was started to observe: it writes to no device")
+	}
+	return plan
 }
 
 // Loop ticks at the policy's pace until ctx ends.

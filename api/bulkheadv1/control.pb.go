@@ -582,6 +582,247 @@ func (x *RescheduleHallRequest) GetReason() string {
 	return ""
 }
 
+// What an adopted site carried before: labels that this ledger gave to nobody.
+type ListFoundRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListFoundRequest) Reset() {
+	*x = ListFoundRequest{}
+	mi := &file_bulkhead_v1_control_proto_msgTypes[9]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListFoundRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListFoundRequest) ProtoMessage() {}
+
+func (x *ListFoundRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_bulkhead_v1_control_proto_msgTypes[9]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListFoundRequest.ProtoReflect.Descriptor instead.
+func (*ListFoundRequest) Descriptor() ([]byte, []int) {
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{9}
+}
+
+type FoundLabel struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Label         string                 `protobuf:"bytes,1,opt,name=label,proto3" json:"label,omitempty"` // FABRIC/KIND/VALUE
+	Nodes         string                 `protobuf:"bytes,2,opt,name=nodes,proto3" json:"nodes,omitempty"` // ids, with a comma between two
+	NodeCount     int64                  `protobuf:"varint,3,opt,name=node_count,json=nodeCount,proto3" json:"node_count,omitempty"`
+	Ports         int64                  `protobuf:"varint,4,opt,name=ports,proto3" json:"ports,omitempty"`   // that carry it
+	Proven        int64                  `protobuf:"varint,5,opt,name=proven,proto3" json:"proven,omitempty"` // ports of these nodes that carry it, enforced, and nobody else's
+	Red           int64                  `protobuf:"varint,6,opt,name=red,proto3" json:"red,omitempty"`
+	Unknown       int64                  `protobuf:"varint,7,opt,name=unknown,proto3" json:"unknown,omitempty"`
+	Findings      []string               `protobuf:"bytes,8,rep,name=findings,proto3" json:"findings,omitempty"` // the first few ports that are not proven
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *FoundLabel) Reset() {
+	*x = FoundLabel{}
+	mi := &file_bulkhead_v1_control_proto_msgTypes[10]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *FoundLabel) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*FoundLabel) ProtoMessage() {}
+
+func (x *FoundLabel) ProtoReflect() protoreflect.Message {
+	mi := &file_bulkhead_v1_control_proto_msgTypes[10]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use FoundLabel.ProtoReflect.Descriptor instead.
+func (*FoundLabel) Descriptor() ([]byte, []int) {
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{10}
+}
+
+func (x *FoundLabel) GetLabel() string {
+	if x != nil {
+		return x.Label
+	}
+	return ""
+}
+
+func (x *FoundLabel) GetNodes() string {
+	if x != nil {
+		return x.Nodes
+	}
+	return ""
+}
+
+func (x *FoundLabel) GetNodeCount() int64 {
+	if x != nil {
+		return x.NodeCount
+	}
+	return 0
+}
+
+func (x *FoundLabel) GetPorts() int64 {
+	if x != nil {
+		return x.Ports
+	}
+	return 0
+}
+
+func (x *FoundLabel) GetProven() int64 {
+	if x != nil {
+		return x.Proven
+	}
+	return 0
+}
+
+func (x *FoundLabel) GetRed() int64 {
+	if x != nil {
+		return x.Red
+	}
+	return 0
+}
+
+func (x *FoundLabel) GetUnknown() int64 {
+	if x != nil {
+		return x.Unknown
+	}
+	return 0
+}
+
+func (x *FoundLabel) GetFindings() []string {
+	if x != nil {
+		return x.Findings
+	}
+	return nil
+}
+
+type FoundLabels struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Labels        []*FoundLabel          `protobuf:"bytes,1,rep,name=labels,proto3" json:"labels,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *FoundLabels) Reset() {
+	*x = FoundLabels{}
+	mi := &file_bulkhead_v1_control_proto_msgTypes[11]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *FoundLabels) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*FoundLabels) ProtoMessage() {}
+
+func (x *FoundLabels) ProtoReflect() protoreflect.Message {
+	mi := &file_bulkhead_v1_control_proto_msgTypes[11]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use FoundLabels.ProtoReflect.Descriptor instead.
+func (*FoundLabels) Descriptor() ([]byte, []int) {
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{11}
+}
+
+func (x *FoundLabels) GetLabels() []*FoundLabel {
+	if x != nil {
+		return x.Labels
+	}
+	return nil
+}
+
+type TakeOverRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	CommandId     string                 `protobuf:"bytes,1,opt,name=command_id,json=commandId,proto3" json:"command_id,omitempty"`
+	Label         string                 `protobuf:"bytes,2,opt,name=label,proto3" json:"label,omitempty"` // FABRIC/KIND/VALUE, as listed
+	Reason        string                 `protobuf:"bytes,3,opt,name=reason,proto3" json:"reason,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *TakeOverRequest) Reset() {
+	*x = TakeOverRequest{}
+	mi := &file_bulkhead_v1_control_proto_msgTypes[12]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *TakeOverRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*TakeOverRequest) ProtoMessage() {}
+
+func (x *TakeOverRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_bulkhead_v1_control_proto_msgTypes[12]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use TakeOverRequest.ProtoReflect.Descriptor instead.
+func (*TakeOverRequest) Descriptor() ([]byte, []int) {
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{12}
+}
+
+func (x *TakeOverRequest) GetCommandId() string {
+	if x != nil {
+		return x.CommandId
+	}
+	return ""
+}
+
+func (x *TakeOverRequest) GetLabel() string {
+	if x != nil {
+		return x.Label
+	}
+	return ""
+}
+
+func (x *TakeOverRequest) GetReason() string {
+	if x != nil {
+		return x.Reason
+	}
+	return ""
+}
+
 type RegisterTenantRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	CommandId     string                 `protobuf:"bytes,1,opt,name=command_id,json=commandId,proto3" json:"command_id,omitempty"`
@@ -594,7 +835,7 @@ type RegisterTenantRequest struct {
 
 func (x *RegisterTenantRequest) Reset() {
 	*x = RegisterTenantRequest{}
-	mi := &file_bulkhead_v1_control_proto_msgTypes[9]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -606,7 +847,7 @@ func (x *RegisterTenantRequest) String() string {
 func (*RegisterTenantRequest) ProtoMessage() {}
 
 func (x *RegisterTenantRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_bulkhead_v1_control_proto_msgTypes[9]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -619,7 +860,7 @@ func (x *RegisterTenantRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RegisterTenantRequest.ProtoReflect.Descriptor instead.
 func (*RegisterTenantRequest) Descriptor() ([]byte, []int) {
-	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{9}
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *RegisterTenantRequest) GetCommandId() string {
@@ -661,7 +902,7 @@ type Tenant struct {
 
 func (x *Tenant) Reset() {
 	*x = Tenant{}
-	mi := &file_bulkhead_v1_control_proto_msgTypes[10]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -673,7 +914,7 @@ func (x *Tenant) String() string {
 func (*Tenant) ProtoMessage() {}
 
 func (x *Tenant) ProtoReflect() protoreflect.Message {
-	mi := &file_bulkhead_v1_control_proto_msgTypes[10]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -686,7 +927,7 @@ func (x *Tenant) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Tenant.ProtoReflect.Descriptor instead.
 func (*Tenant) Descriptor() ([]byte, []int) {
-	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{10}
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *Tenant) GetId() string {
@@ -720,7 +961,7 @@ type Tenants struct {
 
 func (x *Tenants) Reset() {
 	*x = Tenants{}
-	mi := &file_bulkhead_v1_control_proto_msgTypes[11]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -732,7 +973,7 @@ func (x *Tenants) String() string {
 func (*Tenants) ProtoMessage() {}
 
 func (x *Tenants) ProtoReflect() protoreflect.Message {
-	mi := &file_bulkhead_v1_control_proto_msgTypes[11]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -745,7 +986,7 @@ func (x *Tenants) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Tenants.ProtoReflect.Descriptor instead.
 func (*Tenants) Descriptor() ([]byte, []int) {
-	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{11}
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *Tenants) GetTenants() []*Tenant {
@@ -776,7 +1017,7 @@ type OfferQuoteRequest struct {
 
 func (x *OfferQuoteRequest) Reset() {
 	*x = OfferQuoteRequest{}
-	mi := &file_bulkhead_v1_control_proto_msgTypes[12]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -788,7 +1029,7 @@ func (x *OfferQuoteRequest) String() string {
 func (*OfferQuoteRequest) ProtoMessage() {}
 
 func (x *OfferQuoteRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_bulkhead_v1_control_proto_msgTypes[12]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -801,7 +1042,7 @@ func (x *OfferQuoteRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use OfferQuoteRequest.ProtoReflect.Descriptor instead.
 func (*OfferQuoteRequest) Descriptor() ([]byte, []int) {
-	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{12}
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *OfferQuoteRequest) GetQuote() string {
@@ -841,7 +1082,7 @@ type QuoteRef struct {
 
 func (x *QuoteRef) Reset() {
 	*x = QuoteRef{}
-	mi := &file_bulkhead_v1_control_proto_msgTypes[13]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -853,7 +1094,7 @@ func (x *QuoteRef) String() string {
 func (*QuoteRef) ProtoMessage() {}
 
 func (x *QuoteRef) ProtoReflect() protoreflect.Message {
-	mi := &file_bulkhead_v1_control_proto_msgTypes[13]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -866,7 +1107,7 @@ func (x *QuoteRef) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use QuoteRef.ProtoReflect.Descriptor instead.
 func (*QuoteRef) Descriptor() ([]byte, []int) {
-	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{13}
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *QuoteRef) GetQuote() string {
@@ -893,7 +1134,7 @@ type Quote struct {
 
 func (x *Quote) Reset() {
 	*x = Quote{}
-	mi := &file_bulkhead_v1_control_proto_msgTypes[14]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -905,7 +1146,7 @@ func (x *Quote) String() string {
 func (*Quote) ProtoMessage() {}
 
 func (x *Quote) ProtoReflect() protoreflect.Message {
-	mi := &file_bulkhead_v1_control_proto_msgTypes[14]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -918,7 +1159,7 @@ func (x *Quote) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Quote.ProtoReflect.Descriptor instead.
 func (*Quote) Descriptor() ([]byte, []int) {
-	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{14}
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *Quote) GetId() string {
@@ -1000,7 +1241,7 @@ type QuotePart struct {
 
 func (x *QuotePart) Reset() {
 	*x = QuotePart{}
-	mi := &file_bulkhead_v1_control_proto_msgTypes[15]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1012,7 +1253,7 @@ func (x *QuotePart) String() string {
 func (*QuotePart) ProtoMessage() {}
 
 func (x *QuotePart) ProtoReflect() protoreflect.Message {
-	mi := &file_bulkhead_v1_control_proto_msgTypes[15]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1025,7 +1266,7 @@ func (x *QuotePart) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use QuotePart.ProtoReflect.Descriptor instead.
 func (*QuotePart) Descriptor() ([]byte, []int) {
-	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{15}
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *QuotePart) GetTranche() string {
@@ -1098,7 +1339,7 @@ type SignLeaseRequest struct {
 
 func (x *SignLeaseRequest) Reset() {
 	*x = SignLeaseRequest{}
-	mi := &file_bulkhead_v1_control_proto_msgTypes[16]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1110,7 +1351,7 @@ func (x *SignLeaseRequest) String() string {
 func (*SignLeaseRequest) ProtoMessage() {}
 
 func (x *SignLeaseRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_bulkhead_v1_control_proto_msgTypes[16]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1123,7 +1364,7 @@ func (x *SignLeaseRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SignLeaseRequest.ProtoReflect.Descriptor instead.
 func (*SignLeaseRequest) Descriptor() ([]byte, []int) {
-	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{16}
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *SignLeaseRequest) GetCommandId() string {
@@ -1157,7 +1398,7 @@ type ContractRef struct {
 
 func (x *ContractRef) Reset() {
 	*x = ContractRef{}
-	mi := &file_bulkhead_v1_control_proto_msgTypes[17]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1169,7 +1410,7 @@ func (x *ContractRef) String() string {
 func (*ContractRef) ProtoMessage() {}
 
 func (x *ContractRef) ProtoReflect() protoreflect.Message {
-	mi := &file_bulkhead_v1_control_proto_msgTypes[17]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1182,7 +1423,7 @@ func (x *ContractRef) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ContractRef.ProtoReflect.Descriptor instead.
 func (*ContractRef) Descriptor() ([]byte, []int) {
-	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{17}
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *ContractRef) GetCommandId() string {
@@ -1208,7 +1449,7 @@ type LeaseRef struct {
 
 func (x *LeaseRef) Reset() {
 	*x = LeaseRef{}
-	mi := &file_bulkhead_v1_control_proto_msgTypes[18]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1220,7 +1461,7 @@ func (x *LeaseRef) String() string {
 func (*LeaseRef) ProtoMessage() {}
 
 func (x *LeaseRef) ProtoReflect() protoreflect.Message {
-	mi := &file_bulkhead_v1_control_proto_msgTypes[18]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1233,7 +1474,7 @@ func (x *LeaseRef) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LeaseRef.ProtoReflect.Descriptor instead.
 func (*LeaseRef) Descriptor() ([]byte, []int) {
-	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{18}
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *LeaseRef) GetLease() string {
@@ -1267,7 +1508,7 @@ type Lease struct {
 
 func (x *Lease) Reset() {
 	*x = Lease{}
-	mi := &file_bulkhead_v1_control_proto_msgTypes[19]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1279,7 +1520,7 @@ func (x *Lease) String() string {
 func (*Lease) ProtoMessage() {}
 
 func (x *Lease) ProtoReflect() protoreflect.Message {
-	mi := &file_bulkhead_v1_control_proto_msgTypes[19]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1292,7 +1533,7 @@ func (x *Lease) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Lease.ProtoReflect.Descriptor instead.
 func (*Lease) Descriptor() ([]byte, []int) {
-	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{19}
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *Lease) GetId() string {
@@ -1417,7 +1658,7 @@ type Leases struct {
 
 func (x *Leases) Reset() {
 	*x = Leases{}
-	mi := &file_bulkhead_v1_control_proto_msgTypes[20]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1429,7 +1670,7 @@ func (x *Leases) String() string {
 func (*Leases) ProtoMessage() {}
 
 func (x *Leases) ProtoReflect() protoreflect.Message {
-	mi := &file_bulkhead_v1_control_proto_msgTypes[20]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1442,7 +1683,7 @@ func (x *Leases) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Leases.ProtoReflect.Descriptor instead.
 func (*Leases) Descriptor() ([]byte, []int) {
-	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{20}
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *Leases) GetLeases() []*Lease {
@@ -1471,7 +1712,7 @@ type Replacement struct {
 
 func (x *Replacement) Reset() {
 	*x = Replacement{}
-	mi := &file_bulkhead_v1_control_proto_msgTypes[21]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1483,7 +1724,7 @@ func (x *Replacement) String() string {
 func (*Replacement) ProtoMessage() {}
 
 func (x *Replacement) ProtoReflect() protoreflect.Message {
-	mi := &file_bulkhead_v1_control_proto_msgTypes[21]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1496,7 +1737,7 @@ func (x *Replacement) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Replacement.ProtoReflect.Descriptor instead.
 func (*Replacement) Descriptor() ([]byte, []int) {
-	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{21}
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *Replacement) GetSlot() uint32 {
@@ -1536,7 +1777,7 @@ type HandOver struct {
 
 func (x *HandOver) Reset() {
 	*x = HandOver{}
-	mi := &file_bulkhead_v1_control_proto_msgTypes[22]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1548,7 +1789,7 @@ func (x *HandOver) String() string {
 func (*HandOver) ProtoMessage() {}
 
 func (x *HandOver) ProtoReflect() protoreflect.Message {
-	mi := &file_bulkhead_v1_control_proto_msgTypes[22]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1561,7 +1802,7 @@ func (x *HandOver) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use HandOver.ProtoReflect.Descriptor instead.
 func (*HandOver) Descriptor() ([]byte, []int) {
-	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{22}
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{26}
 }
 
 func (x *HandOver) GetFiles() map[string]string {
@@ -1582,7 +1823,7 @@ type ListNodesRequest struct {
 
 func (x *ListNodesRequest) Reset() {
 	*x = ListNodesRequest{}
-	mi := &file_bulkhead_v1_control_proto_msgTypes[23]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1594,7 +1835,7 @@ func (x *ListNodesRequest) String() string {
 func (*ListNodesRequest) ProtoMessage() {}
 
 func (x *ListNodesRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_bulkhead_v1_control_proto_msgTypes[23]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1607,7 +1848,7 @@ func (x *ListNodesRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListNodesRequest.ProtoReflect.Descriptor instead.
 func (*ListNodesRequest) Descriptor() ([]byte, []int) {
-	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{23}
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{27}
 }
 
 func (x *ListNodesRequest) GetPage() *Page {
@@ -1640,7 +1881,7 @@ type NodeRef struct {
 
 func (x *NodeRef) Reset() {
 	*x = NodeRef{}
-	mi := &file_bulkhead_v1_control_proto_msgTypes[24]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1652,7 +1893,7 @@ func (x *NodeRef) String() string {
 func (*NodeRef) ProtoMessage() {}
 
 func (x *NodeRef) ProtoReflect() protoreflect.Message {
-	mi := &file_bulkhead_v1_control_proto_msgTypes[24]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1665,7 +1906,7 @@ func (x *NodeRef) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use NodeRef.ProtoReflect.Descriptor instead.
 func (*NodeRef) Descriptor() ([]byte, []int) {
-	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{24}
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{28}
 }
 
 func (x *NodeRef) GetNode() string {
@@ -1700,7 +1941,7 @@ type Node struct {
 
 func (x *Node) Reset() {
 	*x = Node{}
-	mi := &file_bulkhead_v1_control_proto_msgTypes[25]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1712,7 +1953,7 @@ func (x *Node) String() string {
 func (*Node) ProtoMessage() {}
 
 func (x *Node) ProtoReflect() protoreflect.Message {
-	mi := &file_bulkhead_v1_control_proto_msgTypes[25]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1725,7 +1966,7 @@ func (x *Node) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Node.ProtoReflect.Descriptor instead.
 func (*Node) Descriptor() ([]byte, []int) {
-	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{25}
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{29}
 }
 
 func (x *Node) GetId() string {
@@ -1857,7 +2098,7 @@ type Nodes struct {
 
 func (x *Nodes) Reset() {
 	*x = Nodes{}
-	mi := &file_bulkhead_v1_control_proto_msgTypes[26]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[30]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1869,7 +2110,7 @@ func (x *Nodes) String() string {
 func (*Nodes) ProtoMessage() {}
 
 func (x *Nodes) ProtoReflect() protoreflect.Message {
-	mi := &file_bulkhead_v1_control_proto_msgTypes[26]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[30]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1882,7 +2123,7 @@ func (x *Nodes) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Nodes.ProtoReflect.Descriptor instead.
 func (*Nodes) Descriptor() ([]byte, []int) {
-	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{26}
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{30}
 }
 
 func (x *Nodes) GetNodes() []*Node {
@@ -1912,7 +2153,7 @@ type CordonNodeRequest struct {
 
 func (x *CordonNodeRequest) Reset() {
 	*x = CordonNodeRequest{}
-	mi := &file_bulkhead_v1_control_proto_msgTypes[27]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[31]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1924,7 +2165,7 @@ func (x *CordonNodeRequest) String() string {
 func (*CordonNodeRequest) ProtoMessage() {}
 
 func (x *CordonNodeRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_bulkhead_v1_control_proto_msgTypes[27]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[31]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1937,7 +2178,7 @@ func (x *CordonNodeRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CordonNodeRequest.ProtoReflect.Descriptor instead.
 func (*CordonNodeRequest) Descriptor() ([]byte, []int) {
-	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{27}
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{31}
 }
 
 func (x *CordonNodeRequest) GetCommandId() string {
@@ -1988,7 +2229,7 @@ type ReplaceNodeRequest struct {
 
 func (x *ReplaceNodeRequest) Reset() {
 	*x = ReplaceNodeRequest{}
-	mi := &file_bulkhead_v1_control_proto_msgTypes[28]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[32]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2000,7 +2241,7 @@ func (x *ReplaceNodeRequest) String() string {
 func (*ReplaceNodeRequest) ProtoMessage() {}
 
 func (x *ReplaceNodeRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_bulkhead_v1_control_proto_msgTypes[28]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[32]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2013,7 +2254,7 @@ func (x *ReplaceNodeRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReplaceNodeRequest.ProtoReflect.Descriptor instead.
 func (*ReplaceNodeRequest) Descriptor() ([]byte, []int) {
-	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{28}
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{32}
 }
 
 func (x *ReplaceNodeRequest) GetCommandId() string {
@@ -2063,7 +2304,7 @@ type AcknowledgeRequest struct {
 
 func (x *AcknowledgeRequest) Reset() {
 	*x = AcknowledgeRequest{}
-	mi := &file_bulkhead_v1_control_proto_msgTypes[29]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[33]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2075,7 +2316,7 @@ func (x *AcknowledgeRequest) String() string {
 func (*AcknowledgeRequest) ProtoMessage() {}
 
 func (x *AcknowledgeRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_bulkhead_v1_control_proto_msgTypes[29]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[33]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2088,7 +2329,7 @@ func (x *AcknowledgeRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AcknowledgeRequest.ProtoReflect.Descriptor instead.
 func (*AcknowledgeRequest) Descriptor() ([]byte, []int) {
-	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{29}
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{33}
 }
 
 func (x *AcknowledgeRequest) GetCommandId() string {
@@ -2131,7 +2372,7 @@ type RepairNodeRequest struct {
 
 func (x *RepairNodeRequest) Reset() {
 	*x = RepairNodeRequest{}
-	mi := &file_bulkhead_v1_control_proto_msgTypes[30]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[34]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2143,7 +2384,7 @@ func (x *RepairNodeRequest) String() string {
 func (*RepairNodeRequest) ProtoMessage() {}
 
 func (x *RepairNodeRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_bulkhead_v1_control_proto_msgTypes[30]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[34]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2156,7 +2397,7 @@ func (x *RepairNodeRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RepairNodeRequest.ProtoReflect.Descriptor instead.
 func (*RepairNodeRequest) Descriptor() ([]byte, []int) {
-	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{30}
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{34}
 }
 
 func (x *RepairNodeRequest) GetCommandId() string {
@@ -2203,7 +2444,7 @@ type Isolation struct {
 
 func (x *Isolation) Reset() {
 	*x = Isolation{}
-	mi := &file_bulkhead_v1_control_proto_msgTypes[31]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[35]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2215,7 +2456,7 @@ func (x *Isolation) String() string {
 func (*Isolation) ProtoMessage() {}
 
 func (x *Isolation) ProtoReflect() protoreflect.Message {
-	mi := &file_bulkhead_v1_control_proto_msgTypes[31]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[35]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2228,7 +2469,7 @@ func (x *Isolation) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Isolation.ProtoReflect.Descriptor instead.
 func (*Isolation) Descriptor() ([]byte, []int) {
-	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{31}
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{35}
 }
 
 func (x *Isolation) GetLease() string {
@@ -2299,7 +2540,7 @@ type FileProbeRequest struct {
 
 func (x *FileProbeRequest) Reset() {
 	*x = FileProbeRequest{}
-	mi := &file_bulkhead_v1_control_proto_msgTypes[32]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[36]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2311,7 +2552,7 @@ func (x *FileProbeRequest) String() string {
 func (*FileProbeRequest) ProtoMessage() {}
 
 func (x *FileProbeRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_bulkhead_v1_control_proto_msgTypes[32]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[36]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2324,7 +2565,7 @@ func (x *FileProbeRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FileProbeRequest.ProtoReflect.Descriptor instead.
 func (*FileProbeRequest) Descriptor() ([]byte, []int) {
-	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{32}
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{36}
 }
 
 func (x *FileProbeRequest) GetCommandId() string {
@@ -2359,7 +2600,7 @@ type MountRequest struct {
 
 func (x *MountRequest) Reset() {
 	*x = MountRequest{}
-	mi := &file_bulkhead_v1_control_proto_msgTypes[33]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[37]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2371,7 +2612,7 @@ func (x *MountRequest) String() string {
 func (*MountRequest) ProtoMessage() {}
 
 func (x *MountRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_bulkhead_v1_control_proto_msgTypes[33]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[37]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2384,7 +2625,7 @@ func (x *MountRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use MountRequest.ProtoReflect.Descriptor instead.
 func (*MountRequest) Descriptor() ([]byte, []int) {
-	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{33}
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{37}
 }
 
 func (x *MountRequest) GetLease() string {
@@ -2413,7 +2654,7 @@ type Mount struct {
 
 func (x *Mount) Reset() {
 	*x = Mount{}
-	mi := &file_bulkhead_v1_control_proto_msgTypes[34]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[38]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2425,7 +2666,7 @@ func (x *Mount) String() string {
 func (*Mount) ProtoMessage() {}
 
 func (x *Mount) ProtoReflect() protoreflect.Message {
-	mi := &file_bulkhead_v1_control_proto_msgTypes[34]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[38]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2438,7 +2679,7 @@ func (x *Mount) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Mount.ProtoReflect.Descriptor instead.
 func (*Mount) Descriptor() ([]byte, []int) {
-	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{34}
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{38}
 }
 
 func (x *Mount) GetVolume() string {
@@ -2477,7 +2718,7 @@ type ShowPlanRequest struct {
 
 func (x *ShowPlanRequest) Reset() {
 	*x = ShowPlanRequest{}
-	mi := &file_bulkhead_v1_control_proto_msgTypes[35]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[39]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2489,7 +2730,7 @@ func (x *ShowPlanRequest) String() string {
 func (*ShowPlanRequest) ProtoMessage() {}
 
 func (x *ShowPlanRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_bulkhead_v1_control_proto_msgTypes[35]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[39]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2502,7 +2743,7 @@ func (x *ShowPlanRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ShowPlanRequest.ProtoReflect.Descriptor instead.
 func (*ShowPlanRequest) Descriptor() ([]byte, []int) {
-	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{35}
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{39}
 }
 
 type Plan struct {
@@ -2519,7 +2760,7 @@ type Plan struct {
 
 func (x *Plan) Reset() {
 	*x = Plan{}
-	mi := &file_bulkhead_v1_control_proto_msgTypes[36]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[40]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2531,7 +2772,7 @@ func (x *Plan) String() string {
 func (*Plan) ProtoMessage() {}
 
 func (x *Plan) ProtoReflect() protoreflect.Message {
-	mi := &file_bulkhead_v1_control_proto_msgTypes[36]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[40]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2544,7 +2785,7 @@ func (x *Plan) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Plan.ProtoReflect.Descriptor instead.
 func (*Plan) Descriptor() ([]byte, []int) {
-	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{36}
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{40}
 }
 
 func (x *Plan) GetPorts() int64 {
@@ -2599,7 +2840,7 @@ type ReasonRequest struct {
 
 func (x *ReasonRequest) Reset() {
 	*x = ReasonRequest{}
-	mi := &file_bulkhead_v1_control_proto_msgTypes[37]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[41]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2611,7 +2852,7 @@ func (x *ReasonRequest) String() string {
 func (*ReasonRequest) ProtoMessage() {}
 
 func (x *ReasonRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_bulkhead_v1_control_proto_msgTypes[37]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[41]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2624,7 +2865,7 @@ func (x *ReasonRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReasonRequest.ProtoReflect.Descriptor instead.
 func (*ReasonRequest) Descriptor() ([]byte, []int) {
-	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{37}
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{41}
 }
 
 func (x *ReasonRequest) GetCommandId() string {
@@ -2652,7 +2893,7 @@ type PauseRequest struct {
 
 func (x *PauseRequest) Reset() {
 	*x = PauseRequest{}
-	mi := &file_bulkhead_v1_control_proto_msgTypes[38]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[42]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2664,7 +2905,7 @@ func (x *PauseRequest) String() string {
 func (*PauseRequest) ProtoMessage() {}
 
 func (x *PauseRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_bulkhead_v1_control_proto_msgTypes[38]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[42]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2677,7 +2918,7 @@ func (x *PauseRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PauseRequest.ProtoReflect.Descriptor instead.
 func (*PauseRequest) Descriptor() ([]byte, []int) {
-	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{38}
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{42}
 }
 
 func (x *PauseRequest) GetCommandId() string {
@@ -2716,7 +2957,7 @@ type Invoice struct {
 
 func (x *Invoice) Reset() {
 	*x = Invoice{}
-	mi := &file_bulkhead_v1_control_proto_msgTypes[39]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[43]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2728,7 +2969,7 @@ func (x *Invoice) String() string {
 func (*Invoice) ProtoMessage() {}
 
 func (x *Invoice) ProtoReflect() protoreflect.Message {
-	mi := &file_bulkhead_v1_control_proto_msgTypes[39]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[43]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2741,7 +2982,7 @@ func (x *Invoice) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Invoice.ProtoReflect.Descriptor instead.
 func (*Invoice) Descriptor() ([]byte, []int) {
-	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{39}
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{43}
 }
 
 func (x *Invoice) GetNumber() string {
@@ -2803,7 +3044,7 @@ type Invoices struct {
 
 func (x *Invoices) Reset() {
 	*x = Invoices{}
-	mi := &file_bulkhead_v1_control_proto_msgTypes[40]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[44]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2815,7 +3056,7 @@ func (x *Invoices) String() string {
 func (*Invoices) ProtoMessage() {}
 
 func (x *Invoices) ProtoReflect() protoreflect.Message {
-	mi := &file_bulkhead_v1_control_proto_msgTypes[40]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[44]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2828,7 +3069,7 @@ func (x *Invoices) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Invoices.ProtoReflect.Descriptor instead.
 func (*Invoices) Descriptor() ([]byte, []int) {
-	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{40}
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{44}
 }
 
 func (x *Invoices) GetInvoices() []*Invoice {
@@ -2854,7 +3095,7 @@ type InvoiceRef struct {
 
 func (x *InvoiceRef) Reset() {
 	*x = InvoiceRef{}
-	mi := &file_bulkhead_v1_control_proto_msgTypes[41]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[45]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2866,7 +3107,7 @@ func (x *InvoiceRef) String() string {
 func (*InvoiceRef) ProtoMessage() {}
 
 func (x *InvoiceRef) ProtoReflect() protoreflect.Message {
-	mi := &file_bulkhead_v1_control_proto_msgTypes[41]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[45]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2879,7 +3120,7 @@ func (x *InvoiceRef) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use InvoiceRef.ProtoReflect.Descriptor instead.
 func (*InvoiceRef) Descriptor() ([]byte, []int) {
-	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{41}
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{45}
 }
 
 func (x *InvoiceRef) GetNumber() string {
@@ -2900,7 +3141,7 @@ type InvoiceDocument struct {
 
 func (x *InvoiceDocument) Reset() {
 	*x = InvoiceDocument{}
-	mi := &file_bulkhead_v1_control_proto_msgTypes[42]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[46]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2912,7 +3153,7 @@ func (x *InvoiceDocument) String() string {
 func (*InvoiceDocument) ProtoMessage() {}
 
 func (x *InvoiceDocument) ProtoReflect() protoreflect.Message {
-	mi := &file_bulkhead_v1_control_proto_msgTypes[42]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[46]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2925,7 +3166,7 @@ func (x *InvoiceDocument) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use InvoiceDocument.ProtoReflect.Descriptor instead.
 func (*InvoiceDocument) Descriptor() ([]byte, []int) {
-	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{42}
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{46}
 }
 
 func (x *InvoiceDocument) GetInvoice() *Invoice {
@@ -2959,7 +3200,7 @@ type ExplainInvoiceRequest struct {
 
 func (x *ExplainInvoiceRequest) Reset() {
 	*x = ExplainInvoiceRequest{}
-	mi := &file_bulkhead_v1_control_proto_msgTypes[43]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[47]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2971,7 +3212,7 @@ func (x *ExplainInvoiceRequest) String() string {
 func (*ExplainInvoiceRequest) ProtoMessage() {}
 
 func (x *ExplainInvoiceRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_bulkhead_v1_control_proto_msgTypes[43]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[47]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2984,7 +3225,7 @@ func (x *ExplainInvoiceRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ExplainInvoiceRequest.ProtoReflect.Descriptor instead.
 func (*ExplainInvoiceRequest) Descriptor() ([]byte, []int) {
-	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{43}
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{47}
 }
 
 func (x *ExplainInvoiceRequest) GetNumber() string {
@@ -3010,7 +3251,7 @@ type Explanation struct {
 
 func (x *Explanation) Reset() {
 	*x = Explanation{}
-	mi := &file_bulkhead_v1_control_proto_msgTypes[44]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[48]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3022,7 +3263,7 @@ func (x *Explanation) String() string {
 func (*Explanation) ProtoMessage() {}
 
 func (x *Explanation) ProtoReflect() protoreflect.Message {
-	mi := &file_bulkhead_v1_control_proto_msgTypes[44]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[48]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3035,7 +3276,7 @@ func (x *Explanation) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Explanation.ProtoReflect.Descriptor instead.
 func (*Explanation) Descriptor() ([]byte, []int) {
-	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{44}
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{48}
 }
 
 func (x *Explanation) GetText() string {
@@ -3054,7 +3295,7 @@ type TenantRef struct {
 
 func (x *TenantRef) Reset() {
 	*x = TenantRef{}
-	mi := &file_bulkhead_v1_control_proto_msgTypes[45]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[49]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3066,7 +3307,7 @@ func (x *TenantRef) String() string {
 func (*TenantRef) ProtoMessage() {}
 
 func (x *TenantRef) ProtoReflect() protoreflect.Message {
-	mi := &file_bulkhead_v1_control_proto_msgTypes[45]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[49]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3079,7 +3320,7 @@ func (x *TenantRef) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TenantRef.ProtoReflect.Descriptor instead.
 func (*TenantRef) Descriptor() ([]byte, []int) {
-	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{45}
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{49}
 }
 
 func (x *TenantRef) GetTenant() string {
@@ -3098,7 +3339,7 @@ type Chunk struct {
 
 func (x *Chunk) Reset() {
 	*x = Chunk{}
-	mi := &file_bulkhead_v1_control_proto_msgTypes[46]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[50]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3110,7 +3351,7 @@ func (x *Chunk) String() string {
 func (*Chunk) ProtoMessage() {}
 
 func (x *Chunk) ProtoReflect() protoreflect.Message {
-	mi := &file_bulkhead_v1_control_proto_msgTypes[46]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[50]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3123,7 +3364,7 @@ func (x *Chunk) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Chunk.ProtoReflect.Descriptor instead.
 func (*Chunk) Descriptor() ([]byte, []int) {
-	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{46}
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{50}
 }
 
 func (x *Chunk) GetData() []byte {
@@ -3144,7 +3385,7 @@ type TailLedgerRequest struct {
 
 func (x *TailLedgerRequest) Reset() {
 	*x = TailLedgerRequest{}
-	mi := &file_bulkhead_v1_control_proto_msgTypes[47]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[51]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3156,7 +3397,7 @@ func (x *TailLedgerRequest) String() string {
 func (*TailLedgerRequest) ProtoMessage() {}
 
 func (x *TailLedgerRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_bulkhead_v1_control_proto_msgTypes[47]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[51]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3169,7 +3410,7 @@ func (x *TailLedgerRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TailLedgerRequest.ProtoReflect.Descriptor instead.
 func (*TailLedgerRequest) Descriptor() ([]byte, []int) {
-	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{47}
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{51}
 }
 
 func (x *TailLedgerRequest) GetFrom() uint64 {
@@ -3207,7 +3448,7 @@ type Entry struct {
 
 func (x *Entry) Reset() {
 	*x = Entry{}
-	mi := &file_bulkhead_v1_control_proto_msgTypes[48]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[52]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3219,7 +3460,7 @@ func (x *Entry) String() string {
 func (*Entry) ProtoMessage() {}
 
 func (x *Entry) ProtoReflect() protoreflect.Message {
-	mi := &file_bulkhead_v1_control_proto_msgTypes[48]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[52]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3232,7 +3473,7 @@ func (x *Entry) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Entry.ProtoReflect.Descriptor instead.
 func (*Entry) Descriptor() ([]byte, []int) {
-	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{48}
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{52}
 }
 
 func (x *Entry) GetScopeSeq() uint64 {
@@ -3286,7 +3527,7 @@ type Checkpoint struct {
 
 func (x *Checkpoint) Reset() {
 	*x = Checkpoint{}
-	mi := &file_bulkhead_v1_control_proto_msgTypes[49]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[53]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3298,7 +3539,7 @@ func (x *Checkpoint) String() string {
 func (*Checkpoint) ProtoMessage() {}
 
 func (x *Checkpoint) ProtoReflect() protoreflect.Message {
-	mi := &file_bulkhead_v1_control_proto_msgTypes[49]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[53]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3311,7 +3552,7 @@ func (x *Checkpoint) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Checkpoint.ProtoReflect.Descriptor instead.
 func (*Checkpoint) Descriptor() ([]byte, []int) {
-	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{49}
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{53}
 }
 
 func (x *Checkpoint) GetNote() string {
@@ -3329,7 +3570,7 @@ type GetTrustRequest struct {
 
 func (x *GetTrustRequest) Reset() {
 	*x = GetTrustRequest{}
-	mi := &file_bulkhead_v1_control_proto_msgTypes[50]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[54]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3341,7 +3582,7 @@ func (x *GetTrustRequest) String() string {
 func (*GetTrustRequest) ProtoMessage() {}
 
 func (x *GetTrustRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_bulkhead_v1_control_proto_msgTypes[50]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[54]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3354,7 +3595,7 @@ func (x *GetTrustRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetTrustRequest.ProtoReflect.Descriptor instead.
 func (*GetTrustRequest) Descriptor() ([]byte, []int) {
-	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{50}
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{54}
 }
 
 type Trust struct {
@@ -3366,7 +3607,7 @@ type Trust struct {
 
 func (x *Trust) Reset() {
 	*x = Trust{}
-	mi := &file_bulkhead_v1_control_proto_msgTypes[51]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[55]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3378,7 +3619,7 @@ func (x *Trust) String() string {
 func (*Trust) ProtoMessage() {}
 
 func (x *Trust) ProtoReflect() protoreflect.Message {
-	mi := &file_bulkhead_v1_control_proto_msgTypes[51]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[55]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3391,7 +3632,7 @@ func (x *Trust) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Trust.ProtoReflect.Descriptor instead.
 func (*Trust) Descriptor() ([]byte, []int) {
-	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{51}
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{55}
 }
 
 func (x *Trust) GetJson() string {
@@ -3409,7 +3650,7 @@ type ListKeysRequest struct {
 
 func (x *ListKeysRequest) Reset() {
 	*x = ListKeysRequest{}
-	mi := &file_bulkhead_v1_control_proto_msgTypes[52]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[56]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3421,7 +3662,7 @@ func (x *ListKeysRequest) String() string {
 func (*ListKeysRequest) ProtoMessage() {}
 
 func (x *ListKeysRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_bulkhead_v1_control_proto_msgTypes[52]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[56]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3434,7 +3675,7 @@ func (x *ListKeysRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListKeysRequest.ProtoReflect.Descriptor instead.
 func (*ListKeysRequest) Descriptor() ([]byte, []int) {
-	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{52}
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{56}
 }
 
 type Key struct {
@@ -3449,7 +3690,7 @@ type Key struct {
 
 func (x *Key) Reset() {
 	*x = Key{}
-	mi := &file_bulkhead_v1_control_proto_msgTypes[53]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[57]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3461,7 +3702,7 @@ func (x *Key) String() string {
 func (*Key) ProtoMessage() {}
 
 func (x *Key) ProtoReflect() protoreflect.Message {
-	mi := &file_bulkhead_v1_control_proto_msgTypes[53]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[57]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3474,7 +3715,7 @@ func (x *Key) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Key.ProtoReflect.Descriptor instead.
 func (*Key) Descriptor() ([]byte, []int) {
-	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{53}
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{57}
 }
 
 func (x *Key) GetPurpose() string {
@@ -3514,7 +3755,7 @@ type Keys struct {
 
 func (x *Keys) Reset() {
 	*x = Keys{}
-	mi := &file_bulkhead_v1_control_proto_msgTypes[54]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[58]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3526,7 +3767,7 @@ func (x *Keys) String() string {
 func (*Keys) ProtoMessage() {}
 
 func (x *Keys) ProtoReflect() protoreflect.Message {
-	mi := &file_bulkhead_v1_control_proto_msgTypes[54]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[58]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3539,7 +3780,7 @@ func (x *Keys) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Keys.ProtoReflect.Descriptor instead.
 func (*Keys) Descriptor() ([]byte, []int) {
-	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{54}
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{58}
 }
 
 func (x *Keys) GetKeys() []*Key {
@@ -3559,7 +3800,7 @@ type RotateKeyRequest struct {
 
 func (x *RotateKeyRequest) Reset() {
 	*x = RotateKeyRequest{}
-	mi := &file_bulkhead_v1_control_proto_msgTypes[55]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[59]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3571,7 +3812,7 @@ func (x *RotateKeyRequest) String() string {
 func (*RotateKeyRequest) ProtoMessage() {}
 
 func (x *RotateKeyRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_bulkhead_v1_control_proto_msgTypes[55]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[59]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3584,7 +3825,7 @@ func (x *RotateKeyRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RotateKeyRequest.ProtoReflect.Descriptor instead.
 func (*RotateKeyRequest) Descriptor() ([]byte, []int) {
-	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{55}
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{59}
 }
 
 func (x *RotateKeyRequest) GetCommandId() string {
@@ -3654,7 +3895,26 @@ const file_bulkhead_v1_control_proto_rawDesc = "" +
 	"\x04hall\x18\x02 \x01(\tR\x04hall\x12\x1d\n" +
 	"\n" +
 	"in_service\x18\x03 \x01(\tR\tinService\x12\x16\n" +
-	"\x06reason\x18\x04 \x01(\tR\x06reason\"~\n" +
+	"\x06reason\x18\x04 \x01(\tR\x06reason\"\x12\n" +
+	"\x10ListFoundRequest\"\xcd\x01\n" +
+	"\n" +
+	"FoundLabel\x12\x14\n" +
+	"\x05label\x18\x01 \x01(\tR\x05label\x12\x14\n" +
+	"\x05nodes\x18\x02 \x01(\tR\x05nodes\x12\x1d\n" +
+	"\n" +
+	"node_count\x18\x03 \x01(\x03R\tnodeCount\x12\x14\n" +
+	"\x05ports\x18\x04 \x01(\x03R\x05ports\x12\x16\n" +
+	"\x06proven\x18\x05 \x01(\x03R\x06proven\x12\x10\n" +
+	"\x03red\x18\x06 \x01(\x03R\x03red\x12\x18\n" +
+	"\aunknown\x18\a \x01(\x03R\aunknown\x12\x1a\n" +
+	"\bfindings\x18\b \x03(\tR\bfindings\">\n" +
+	"\vFoundLabels\x12/\n" +
+	"\x06labels\x18\x01 \x03(\v2\x17.bulkhead.v1.FoundLabelR\x06labels\"^\n" +
+	"\x0fTakeOverRequest\x12\x1d\n" +
+	"\n" +
+	"command_id\x18\x01 \x01(\tR\tcommandId\x12\x14\n" +
+	"\x05label\x18\x02 \x01(\tR\x05label\x12\x16\n" +
+	"\x06reason\x18\x03 \x01(\tR\x06reason\"~\n" +
 	"\x15RegisterTenantRequest\x12\x1d\n" +
 	"\n" +
 	"command_id\x18\x01 \x01(\tR\tcommandId\x12\x16\n" +
@@ -3894,13 +4154,15 @@ const file_bulkhead_v1_control_proto_rawDesc = "" +
 	"\x10RotateKeyRequest\x12\x1d\n" +
 	"\n" +
 	"command_id\x18\x01 \x01(\tR\tcommandId\x12\x18\n" +
-	"\apurpose\x18\x02 \x01(\tR\apurpose2\xe8\x12\n" +
+	"\apurpose\x18\x02 \x01(\tR\apurpose2\xef\x13\n" +
 	"\fControlPlane\x12=\n" +
 	"\bShowSite\x12\x1c.bulkhead.v1.ShowSiteRequest\x1a\x11.bulkhead.v1.Site\"\x00\x12@\n" +
 	"\bDiffSite\x12\x19.bulkhead.v1.SiteTemplate\x1a\x17.bulkhead.v1.SiteChange\"\x00\x12<\n" +
 	"\n" +
 	"ImportSite\x12\x19.bulkhead.v1.SiteTemplate\x1a\x11.bulkhead.v1.Done\"\x00\x12I\n" +
-	"\x0eRescheduleHall\x12\".bulkhead.v1.RescheduleHallRequest\x1a\x11.bulkhead.v1.Done\"\x00\x12I\n" +
+	"\x0eRescheduleHall\x12\".bulkhead.v1.RescheduleHallRequest\x1a\x11.bulkhead.v1.Done\"\x00\x12F\n" +
+	"\tListFound\x12\x1d.bulkhead.v1.ListFoundRequest\x1a\x18.bulkhead.v1.FoundLabels\"\x00\x12=\n" +
+	"\bTakeOver\x12\x1c.bulkhead.v1.TakeOverRequest\x1a\x11.bulkhead.v1.Done\"\x00\x12I\n" +
 	"\x0eRegisterTenant\x12\".bulkhead.v1.RegisterTenantRequest\x1a\x11.bulkhead.v1.Done\"\x00\x128\n" +
 	"\vListTenants\x12\x11.bulkhead.v1.Page\x1a\x14.bulkhead.v1.Tenants\"\x00\x12B\n" +
 	"\n" +
@@ -3956,7 +4218,7 @@ func file_bulkhead_v1_control_proto_rawDescGZIP() []byte {
 	return file_bulkhead_v1_control_proto_rawDescData
 }
 
-var file_bulkhead_v1_control_proto_msgTypes = make([]protoimpl.MessageInfo, 58)
+var file_bulkhead_v1_control_proto_msgTypes = make([]protoimpl.MessageInfo, 62)
 var file_bulkhead_v1_control_proto_goTypes = []any{
 	(*FieldError)(nil),            // 0: bulkhead.v1.FieldError
 	(*Done)(nil),                  // 1: bulkhead.v1.Done
@@ -3967,148 +4229,157 @@ var file_bulkhead_v1_control_proto_goTypes = []any{
 	(*SiteTemplate)(nil),          // 6: bulkhead.v1.SiteTemplate
 	(*SiteChange)(nil),            // 7: bulkhead.v1.SiteChange
 	(*RescheduleHallRequest)(nil), // 8: bulkhead.v1.RescheduleHallRequest
-	(*RegisterTenantRequest)(nil), // 9: bulkhead.v1.RegisterTenantRequest
-	(*Tenant)(nil),                // 10: bulkhead.v1.Tenant
-	(*Tenants)(nil),               // 11: bulkhead.v1.Tenants
-	(*OfferQuoteRequest)(nil),     // 12: bulkhead.v1.OfferQuoteRequest
-	(*QuoteRef)(nil),              // 13: bulkhead.v1.QuoteRef
-	(*Quote)(nil),                 // 14: bulkhead.v1.Quote
-	(*QuotePart)(nil),             // 15: bulkhead.v1.QuotePart
-	(*SignLeaseRequest)(nil),      // 16: bulkhead.v1.SignLeaseRequest
-	(*ContractRef)(nil),           // 17: bulkhead.v1.ContractRef
-	(*LeaseRef)(nil),              // 18: bulkhead.v1.LeaseRef
-	(*Lease)(nil),                 // 19: bulkhead.v1.Lease
-	(*Leases)(nil),                // 20: bulkhead.v1.Leases
-	(*Replacement)(nil),           // 21: bulkhead.v1.Replacement
-	(*HandOver)(nil),              // 22: bulkhead.v1.HandOver
-	(*ListNodesRequest)(nil),      // 23: bulkhead.v1.ListNodesRequest
-	(*NodeRef)(nil),               // 24: bulkhead.v1.NodeRef
-	(*Node)(nil),                  // 25: bulkhead.v1.Node
-	(*Nodes)(nil),                 // 26: bulkhead.v1.Nodes
-	(*CordonNodeRequest)(nil),     // 27: bulkhead.v1.CordonNodeRequest
-	(*ReplaceNodeRequest)(nil),    // 28: bulkhead.v1.ReplaceNodeRequest
-	(*AcknowledgeRequest)(nil),    // 29: bulkhead.v1.AcknowledgeRequest
-	(*RepairNodeRequest)(nil),     // 30: bulkhead.v1.RepairNodeRequest
-	(*Isolation)(nil),             // 31: bulkhead.v1.Isolation
-	(*FileProbeRequest)(nil),      // 32: bulkhead.v1.FileProbeRequest
-	(*MountRequest)(nil),          // 33: bulkhead.v1.MountRequest
-	(*Mount)(nil),                 // 34: bulkhead.v1.Mount
-	(*ShowPlanRequest)(nil),       // 35: bulkhead.v1.ShowPlanRequest
-	(*Plan)(nil),                  // 36: bulkhead.v1.Plan
-	(*ReasonRequest)(nil),         // 37: bulkhead.v1.ReasonRequest
-	(*PauseRequest)(nil),          // 38: bulkhead.v1.PauseRequest
-	(*Invoice)(nil),               // 39: bulkhead.v1.Invoice
-	(*Invoices)(nil),              // 40: bulkhead.v1.Invoices
-	(*InvoiceRef)(nil),            // 41: bulkhead.v1.InvoiceRef
-	(*InvoiceDocument)(nil),       // 42: bulkhead.v1.InvoiceDocument
-	(*ExplainInvoiceRequest)(nil), // 43: bulkhead.v1.ExplainInvoiceRequest
-	(*Explanation)(nil),           // 44: bulkhead.v1.Explanation
-	(*TenantRef)(nil),             // 45: bulkhead.v1.TenantRef
-	(*Chunk)(nil),                 // 46: bulkhead.v1.Chunk
-	(*TailLedgerRequest)(nil),     // 47: bulkhead.v1.TailLedgerRequest
-	(*Entry)(nil),                 // 48: bulkhead.v1.Entry
-	(*Checkpoint)(nil),            // 49: bulkhead.v1.Checkpoint
-	(*GetTrustRequest)(nil),       // 50: bulkhead.v1.GetTrustRequest
-	(*Trust)(nil),                 // 51: bulkhead.v1.Trust
-	(*ListKeysRequest)(nil),       // 52: bulkhead.v1.ListKeysRequest
-	(*Key)(nil),                   // 53: bulkhead.v1.Key
-	(*Keys)(nil),                  // 54: bulkhead.v1.Keys
-	(*RotateKeyRequest)(nil),      // 55: bulkhead.v1.RotateKeyRequest
-	nil,                           // 56: bulkhead.v1.Site.NodesByStateEntry
-	nil,                           // 57: bulkhead.v1.HandOver.FilesEntry
+	(*ListFoundRequest)(nil),      // 9: bulkhead.v1.ListFoundRequest
+	(*FoundLabel)(nil),            // 10: bulkhead.v1.FoundLabel
+	(*FoundLabels)(nil),           // 11: bulkhead.v1.FoundLabels
+	(*TakeOverRequest)(nil),       // 12: bulkhead.v1.TakeOverRequest
+	(*RegisterTenantRequest)(nil), // 13: bulkhead.v1.RegisterTenantRequest
+	(*Tenant)(nil),                // 14: bulkhead.v1.Tenant
+	(*Tenants)(nil),               // 15: bulkhead.v1.Tenants
+	(*OfferQuoteRequest)(nil),     // 16: bulkhead.v1.OfferQuoteRequest
+	(*QuoteRef)(nil),              // 17: bulkhead.v1.QuoteRef
+	(*Quote)(nil),                 // 18: bulkhead.v1.Quote
+	(*QuotePart)(nil),             // 19: bulkhead.v1.QuotePart
+	(*SignLeaseRequest)(nil),      // 20: bulkhead.v1.SignLeaseRequest
+	(*ContractRef)(nil),           // 21: bulkhead.v1.ContractRef
+	(*LeaseRef)(nil),              // 22: bulkhead.v1.LeaseRef
+	(*Lease)(nil),                 // 23: bulkhead.v1.Lease
+	(*Leases)(nil),                // 24: bulkhead.v1.Leases
+	(*Replacement)(nil),           // 25: bulkhead.v1.Replacement
+	(*HandOver)(nil),              // 26: bulkhead.v1.HandOver
+	(*ListNodesRequest)(nil),      // 27: bulkhead.v1.ListNodesRequest
+	(*NodeRef)(nil),               // 28: bulkhead.v1.NodeRef
+	(*Node)(nil),                  // 29: bulkhead.v1.Node
+	(*Nodes)(nil),                 // 30: bulkhead.v1.Nodes
+	(*CordonNodeRequest)(nil),     // 31: bulkhead.v1.CordonNodeRequest
+	(*ReplaceNodeRequest)(nil),    // 32: bulkhead.v1.ReplaceNodeRequest
+	(*AcknowledgeRequest)(nil),    // 33: bulkhead.v1.AcknowledgeRequest
+	(*RepairNodeRequest)(nil),     // 34: bulkhead.v1.RepairNodeRequest
+	(*Isolation)(nil),             // 35: bulkhead.v1.Isolation
+	(*FileProbeRequest)(nil),      // 36: bulkhead.v1.FileProbeRequest
+	(*MountRequest)(nil),          // 37: bulkhead.v1.MountRequest
+	(*Mount)(nil),                 // 38: bulkhead.v1.Mount
+	(*ShowPlanRequest)(nil),       // 39: bulkhead.v1.ShowPlanRequest
+	(*Plan)(nil),                  // 40: bulkhead.v1.Plan
+	(*ReasonRequest)(nil),         // 41: bulkhead.v1.ReasonRequest
+	(*PauseRequest)(nil),          // 42: bulkhead.v1.PauseRequest
+	(*Invoice)(nil),               // 43: bulkhead.v1.Invoice
+	(*Invoices)(nil),              // 44: bulkhead.v1.Invoices
+	(*InvoiceRef)(nil),            // 45: bulkhead.v1.InvoiceRef
+	(*InvoiceDocument)(nil),       // 46: bulkhead.v1.InvoiceDocument
+	(*ExplainInvoiceRequest)(nil), // 47: bulkhead.v1.ExplainInvoiceRequest
+	(*Explanation)(nil),           // 48: bulkhead.v1.Explanation
+	(*TenantRef)(nil),             // 49: bulkhead.v1.TenantRef
+	(*Chunk)(nil),                 // 50: bulkhead.v1.Chunk
+	(*TailLedgerRequest)(nil),     // 51: bulkhead.v1.TailLedgerRequest
+	(*Entry)(nil),                 // 52: bulkhead.v1.Entry
+	(*Checkpoint)(nil),            // 53: bulkhead.v1.Checkpoint
+	(*GetTrustRequest)(nil),       // 54: bulkhead.v1.GetTrustRequest
+	(*Trust)(nil),                 // 55: bulkhead.v1.Trust
+	(*ListKeysRequest)(nil),       // 56: bulkhead.v1.ListKeysRequest
+	(*Key)(nil),                   // 57: bulkhead.v1.Key
+	(*Keys)(nil),                  // 58: bulkhead.v1.Keys
+	(*RotateKeyRequest)(nil),      // 59: bulkhead.v1.RotateKeyRequest
+	nil,                           // 60: bulkhead.v1.Site.NodesByStateEntry
+	nil,                           // 61: bulkhead.v1.HandOver.FilesEntry
 }
 var file_bulkhead_v1_control_proto_depIdxs = []int32{
 	5,  // 0: bulkhead.v1.Site.halls:type_name -> bulkhead.v1.Hall
-	56, // 1: bulkhead.v1.Site.nodes_by_state:type_name -> bulkhead.v1.Site.NodesByStateEntry
-	10, // 2: bulkhead.v1.Tenants.tenants:type_name -> bulkhead.v1.Tenant
-	15, // 3: bulkhead.v1.Quote.parts:type_name -> bulkhead.v1.QuotePart
-	21, // 4: bulkhead.v1.Lease.replacements:type_name -> bulkhead.v1.Replacement
-	19, // 5: bulkhead.v1.Leases.leases:type_name -> bulkhead.v1.Lease
-	57, // 6: bulkhead.v1.HandOver.files:type_name -> bulkhead.v1.HandOver.FilesEntry
-	2,  // 7: bulkhead.v1.ListNodesRequest.page:type_name -> bulkhead.v1.Page
-	25, // 8: bulkhead.v1.Nodes.nodes:type_name -> bulkhead.v1.Node
-	39, // 9: bulkhead.v1.Invoices.invoices:type_name -> bulkhead.v1.Invoice
-	39, // 10: bulkhead.v1.InvoiceDocument.invoice:type_name -> bulkhead.v1.Invoice
-	53, // 11: bulkhead.v1.Keys.keys:type_name -> bulkhead.v1.Key
-	3,  // 12: bulkhead.v1.ControlPlane.ShowSite:input_type -> bulkhead.v1.ShowSiteRequest
-	6,  // 13: bulkhead.v1.ControlPlane.DiffSite:input_type -> bulkhead.v1.SiteTemplate
-	6,  // 14: bulkhead.v1.ControlPlane.ImportSite:input_type -> bulkhead.v1.SiteTemplate
-	8,  // 15: bulkhead.v1.ControlPlane.RescheduleHall:input_type -> bulkhead.v1.RescheduleHallRequest
-	9,  // 16: bulkhead.v1.ControlPlane.RegisterTenant:input_type -> bulkhead.v1.RegisterTenantRequest
-	2,  // 17: bulkhead.v1.ControlPlane.ListTenants:input_type -> bulkhead.v1.Page
-	12, // 18: bulkhead.v1.ControlPlane.OfferQuote:input_type -> bulkhead.v1.OfferQuoteRequest
-	13, // 19: bulkhead.v1.ControlPlane.ShowQuote:input_type -> bulkhead.v1.QuoteRef
-	16, // 20: bulkhead.v1.ControlPlane.SignLease:input_type -> bulkhead.v1.SignLeaseRequest
-	17, // 21: bulkhead.v1.ControlPlane.GiveNotice:input_type -> bulkhead.v1.ContractRef
-	2,  // 22: bulkhead.v1.ControlPlane.ListLeases:input_type -> bulkhead.v1.Page
-	18, // 23: bulkhead.v1.ControlPlane.GetLease:input_type -> bulkhead.v1.LeaseRef
-	18, // 24: bulkhead.v1.ControlPlane.GetHosts:input_type -> bulkhead.v1.LeaseRef
-	33, // 25: bulkhead.v1.ControlPlane.GetMount:input_type -> bulkhead.v1.MountRequest
-	23, // 26: bulkhead.v1.ControlPlane.ListNodes:input_type -> bulkhead.v1.ListNodesRequest
-	24, // 27: bulkhead.v1.ControlPlane.GetNode:input_type -> bulkhead.v1.NodeRef
-	27, // 28: bulkhead.v1.ControlPlane.CordonNode:input_type -> bulkhead.v1.CordonNodeRequest
-	28, // 29: bulkhead.v1.ControlPlane.ReplaceNode:input_type -> bulkhead.v1.ReplaceNodeRequest
-	29, // 30: bulkhead.v1.ControlPlane.AcknowledgeReplacement:input_type -> bulkhead.v1.AcknowledgeRequest
-	30, // 31: bulkhead.v1.ControlPlane.RepairNode:input_type -> bulkhead.v1.RepairNodeRequest
-	18, // 32: bulkhead.v1.ControlPlane.ShowIsolation:input_type -> bulkhead.v1.LeaseRef
-	18, // 33: bulkhead.v1.ControlPlane.ProveLease:input_type -> bulkhead.v1.LeaseRef
-	32, // 34: bulkhead.v1.ControlPlane.FileProbe:input_type -> bulkhead.v1.FileProbeRequest
-	35, // 35: bulkhead.v1.ControlPlane.ShowPlan:input_type -> bulkhead.v1.ShowPlanRequest
-	37, // 36: bulkhead.v1.ControlPlane.ReleaseBrake:input_type -> bulkhead.v1.ReasonRequest
-	37, // 37: bulkhead.v1.ControlPlane.ManageSite:input_type -> bulkhead.v1.ReasonRequest
-	38, // 38: bulkhead.v1.ControlPlane.Pause:input_type -> bulkhead.v1.PauseRequest
-	38, // 39: bulkhead.v1.ControlPlane.Resume:input_type -> bulkhead.v1.PauseRequest
-	2,  // 40: bulkhead.v1.ControlPlane.ListInvoices:input_type -> bulkhead.v1.Page
-	41, // 41: bulkhead.v1.ControlPlane.GetInvoice:input_type -> bulkhead.v1.InvoiceRef
-	43, // 42: bulkhead.v1.ControlPlane.ExplainInvoice:input_type -> bulkhead.v1.ExplainInvoiceRequest
-	45, // 43: bulkhead.v1.ControlPlane.WriteBundle:input_type -> bulkhead.v1.TenantRef
-	47, // 44: bulkhead.v1.ControlPlane.TailLedger:input_type -> bulkhead.v1.TailLedgerRequest
-	45, // 45: bulkhead.v1.ControlPlane.GetCheckpoint:input_type -> bulkhead.v1.TenantRef
-	50, // 46: bulkhead.v1.ControlPlane.GetTrust:input_type -> bulkhead.v1.GetTrustRequest
-	52, // 47: bulkhead.v1.ControlPlane.ListKeys:input_type -> bulkhead.v1.ListKeysRequest
-	55, // 48: bulkhead.v1.ControlPlane.RotateKey:input_type -> bulkhead.v1.RotateKeyRequest
-	4,  // 49: bulkhead.v1.ControlPlane.ShowSite:output_type -> bulkhead.v1.Site
-	7,  // 50: bulkhead.v1.ControlPlane.DiffSite:output_type -> bulkhead.v1.SiteChange
-	1,  // 51: bulkhead.v1.ControlPlane.ImportSite:output_type -> bulkhead.v1.Done
-	1,  // 52: bulkhead.v1.ControlPlane.RescheduleHall:output_type -> bulkhead.v1.Done
-	1,  // 53: bulkhead.v1.ControlPlane.RegisterTenant:output_type -> bulkhead.v1.Done
-	11, // 54: bulkhead.v1.ControlPlane.ListTenants:output_type -> bulkhead.v1.Tenants
-	14, // 55: bulkhead.v1.ControlPlane.OfferQuote:output_type -> bulkhead.v1.Quote
-	14, // 56: bulkhead.v1.ControlPlane.ShowQuote:output_type -> bulkhead.v1.Quote
-	1,  // 57: bulkhead.v1.ControlPlane.SignLease:output_type -> bulkhead.v1.Done
-	1,  // 58: bulkhead.v1.ControlPlane.GiveNotice:output_type -> bulkhead.v1.Done
-	20, // 59: bulkhead.v1.ControlPlane.ListLeases:output_type -> bulkhead.v1.Leases
-	19, // 60: bulkhead.v1.ControlPlane.GetLease:output_type -> bulkhead.v1.Lease
-	22, // 61: bulkhead.v1.ControlPlane.GetHosts:output_type -> bulkhead.v1.HandOver
-	34, // 62: bulkhead.v1.ControlPlane.GetMount:output_type -> bulkhead.v1.Mount
-	26, // 63: bulkhead.v1.ControlPlane.ListNodes:output_type -> bulkhead.v1.Nodes
-	25, // 64: bulkhead.v1.ControlPlane.GetNode:output_type -> bulkhead.v1.Node
-	1,  // 65: bulkhead.v1.ControlPlane.CordonNode:output_type -> bulkhead.v1.Done
-	1,  // 66: bulkhead.v1.ControlPlane.ReplaceNode:output_type -> bulkhead.v1.Done
-	1,  // 67: bulkhead.v1.ControlPlane.AcknowledgeReplacement:output_type -> bulkhead.v1.Done
-	1,  // 68: bulkhead.v1.ControlPlane.RepairNode:output_type -> bulkhead.v1.Done
-	31, // 69: bulkhead.v1.ControlPlane.ShowIsolation:output_type -> bulkhead.v1.Isolation
-	31, // 70: bulkhead.v1.ControlPlane.ProveLease:output_type -> bulkhead.v1.Isolation
-	1,  // 71: bulkhead.v1.ControlPlane.FileProbe:output_type -> bulkhead.v1.Done
-	36, // 72: bulkhead.v1.ControlPlane.ShowPlan:output_type -> bulkhead.v1.Plan
-	1,  // 73: bulkhead.v1.ControlPlane.ReleaseBrake:output_type -> bulkhead.v1.Done
-	1,  // 74: bulkhead.v1.ControlPlane.ManageSite:output_type -> bulkhead.v1.Done
-	1,  // 75: bulkhead.v1.ControlPlane.Pause:output_type -> bulkhead.v1.Done
-	1,  // 76: bulkhead.v1.ControlPlane.Resume:output_type -> bulkhead.v1.Done
-	40, // 77: bulkhead.v1.ControlPlane.ListInvoices:output_type -> bulkhead.v1.Invoices
-	42, // 78: bulkhead.v1.ControlPlane.GetInvoice:output_type -> bulkhead.v1.InvoiceDocument
-	44, // 79: bulkhead.v1.ControlPlane.ExplainInvoice:output_type -> bulkhead.v1.Explanation
-	46, // 80: bulkhead.v1.ControlPlane.WriteBundle:output_type -> bulkhead.v1.Chunk
-	48, // 81: bulkhead.v1.ControlPlane.TailLedger:output_type -> bulkhead.v1.Entry
-	49, // 82: bulkhead.v1.ControlPlane.GetCheckpoint:output_type -> bulkhead.v1.Checkpoint
-	51, // 83: bulkhead.v1.ControlPlane.GetTrust:output_type -> bulkhead.v1.Trust
-	54, // 84: bulkhead.v1.ControlPlane.ListKeys:output_type -> bulkhead.v1.Keys
-	1,  // 85: bulkhead.v1.ControlPlane.RotateKey:output_type -> bulkhead.v1.Done
-	49, // [49:86] is the sub-list for method output_type
-	12, // [12:49] is the sub-list for method input_type
-	12, // [12:12] is the sub-list for extension type_name
-	12, // [12:12] is the sub-list for extension extendee
-	0,  // [0:12] is the sub-list for field type_name
+	60, // 1: bulkhead.v1.Site.nodes_by_state:type_name -> bulkhead.v1.Site.NodesByStateEntry
+	10, // 2: bulkhead.v1.FoundLabels.labels:type_name -> bulkhead.v1.FoundLabel
+	14, // 3: bulkhead.v1.Tenants.tenants:type_name -> bulkhead.v1.Tenant
+	19, // 4: bulkhead.v1.Quote.parts:type_name -> bulkhead.v1.QuotePart
+	25, // 5: bulkhead.v1.Lease.replacements:type_name -> bulkhead.v1.Replacement
+	23, // 6: bulkhead.v1.Leases.leases:type_name -> bulkhead.v1.Lease
+	61, // 7: bulkhead.v1.HandOver.files:type_name -> bulkhead.v1.HandOver.FilesEntry
+	2,  // 8: bulkhead.v1.ListNodesRequest.page:type_name -> bulkhead.v1.Page
+	29, // 9: bulkhead.v1.Nodes.nodes:type_name -> bulkhead.v1.Node
+	43, // 10: bulkhead.v1.Invoices.invoices:type_name -> bulkhead.v1.Invoice
+	43, // 11: bulkhead.v1.InvoiceDocument.invoice:type_name -> bulkhead.v1.Invoice
+	57, // 12: bulkhead.v1.Keys.keys:type_name -> bulkhead.v1.Key
+	3,  // 13: bulkhead.v1.ControlPlane.ShowSite:input_type -> bulkhead.v1.ShowSiteRequest
+	6,  // 14: bulkhead.v1.ControlPlane.DiffSite:input_type -> bulkhead.v1.SiteTemplate
+	6,  // 15: bulkhead.v1.ControlPlane.ImportSite:input_type -> bulkhead.v1.SiteTemplate
+	8,  // 16: bulkhead.v1.ControlPlane.RescheduleHall:input_type -> bulkhead.v1.RescheduleHallRequest
+	9,  // 17: bulkhead.v1.ControlPlane.ListFound:input_type -> bulkhead.v1.ListFoundRequest
+	12, // 18: bulkhead.v1.ControlPlane.TakeOver:input_type -> bulkhead.v1.TakeOverRequest
+	13, // 19: bulkhead.v1.ControlPlane.RegisterTenant:input_type -> bulkhead.v1.RegisterTenantRequest
+	2,  // 20: bulkhead.v1.ControlPlane.ListTenants:input_type -> bulkhead.v1.Page
+	16, // 21: bulkhead.v1.ControlPlane.OfferQuote:input_type -> bulkhead.v1.OfferQuoteRequest
+	17, // 22: bulkhead.v1.ControlPlane.ShowQuote:input_type -> bulkhead.v1.QuoteRef
+	20, // 23: bulkhead.v1.ControlPlane.SignLease:input_type -> bulkhead.v1.SignLeaseRequest
+	21, // 24: bulkhead.v1.ControlPlane.GiveNotice:input_type -> bulkhead.v1.ContractRef
+	2,  // 25: bulkhead.v1.ControlPlane.ListLeases:input_type -> bulkhead.v1.Page
+	22, // 26: bulkhead.v1.ControlPlane.GetLease:input_type -> bulkhead.v1.LeaseRef
+	22, // 27: bulkhead.v1.ControlPlane.GetHosts:input_type -> bulkhead.v1.LeaseRef
+	37, // 28: bulkhead.v1.ControlPlane.GetMount:input_type -> bulkhead.v1.MountRequest
+	27, // 29: bulkhead.v1.ControlPlane.ListNodes:input_type -> bulkhead.v1.ListNodesRequest
+	28, // 30: bulkhead.v1.ControlPlane.GetNode:input_type -> bulkhead.v1.NodeRef
+	31, // 31: bulkhead.v1.ControlPlane.CordonNode:input_type -> bulkhead.v1.CordonNodeRequest
+	32, // 32: bulkhead.v1.ControlPlane.ReplaceNode:input_type -> bulkhead.v1.ReplaceNodeRequest
+	33, // 33: bulkhead.v1.ControlPlane.AcknowledgeReplacement:input_type -> bulkhead.v1.AcknowledgeRequest
+	34, // 34: bulkhead.v1.ControlPlane.RepairNode:input_type -> bulkhead.v1.RepairNodeRequest
+	22, // 35: bulkhead.v1.ControlPlane.ShowIsolation:input_type -> bulkhead.v1.LeaseRef
+	22, // 36: bulkhead.v1.ControlPlane.ProveLease:input_type -> bulkhead.v1.LeaseRef
+	36, // 37: bulkhead.v1.ControlPlane.FileProbe:input_type -> bulkhead.v1.FileProbeRequest
+	39, // 38: bulkhead.v1.ControlPlane.ShowPlan:input_type -> bulkhead.v1.ShowPlanRequest
+	41, // 39: bulkhead.v1.ControlPlane.ReleaseBrake:input_type -> bulkhead.v1.ReasonRequest
+	41, // 40: bulkhead.v1.ControlPlane.ManageSite:input_type -> bulkhead.v1.ReasonRequest
+	42, // 41: bulkhead.v1.ControlPlane.Pause:input_type -> bulkhead.v1.PauseRequest
+	42, // 42: bulkhead.v1.ControlPlane.Resume:input_type -> bulkhead.v1.PauseRequest
+	2,  // 43: bulkhead.v1.ControlPlane.ListInvoices:input_type -> bulkhead.v1.Page
+	45, // 44: bulkhead.v1.ControlPlane.GetInvoice:input_type -> bulkhead.v1.InvoiceRef
+	47, // 45: bulkhead.v1.ControlPlane.ExplainInvoice:input_type -> bulkhead.v1.ExplainInvoiceRequest
+	49, // 46: bulkhead.v1.ControlPlane.WriteBundle:input_type -> bulkhead.v1.TenantRef
+	51, // 47: bulkhead.v1.ControlPlane.TailLedger:input_type -> bulkhead.v1.TailLedgerRequest
+	49, // 48: bulkhead.v1.ControlPlane.GetCheckpoint:input_type -> bulkhead.v1.TenantRef
+	54, // 49: bulkhead.v1.ControlPlane.GetTrust:input_type -> bulkhead.v1.GetTrustRequest
+	56, // 50: bulkhead.v1.ControlPlane.ListKeys:input_type -> bulkhead.v1.ListKeysRequest
+	59, // 51: bulkhead.v1.ControlPlane.RotateKey:input_type -> bulkhead.v1.RotateKeyRequest
+	4,  // 52: bulkhead.v1.ControlPlane.ShowSite:output_type -> bulkhead.v1.Site
+	7,  // 53: bulkhead.v1.ControlPlane.DiffSite:output_type -> bulkhead.v1.SiteChange
+	1,  // 54: bulkhead.v1.ControlPlane.ImportSite:output_type -> bulkhead.v1.Done
+	1,  // 55: bulkhead.v1.ControlPlane.RescheduleHall:output_type -> bulkhead.v1.Done
+	11, // 56: bulkhead.v1.ControlPlane.ListFound:output_type -> bulkhead.v1.FoundLabels
+	1,  // 57: bulkhead.v1.ControlPlane.TakeOver:output_type -> bulkhead.v1.Done
+	1,  // 58: bulkhead.v1.ControlPlane.RegisterTenant:output_type -> bulkhead.v1.Done
+	15, // 59: bulkhead.v1.ControlPlane.ListTenants:output_type -> bulkhead.v1.Tenants
+	18, // 60: bulkhead.v1.ControlPlane.OfferQuote:output_type -> bulkhead.v1.Quote
+	18, // 61: bulkhead.v1.ControlPlane.ShowQuote:output_type -> bulkhead.v1.Quote
+	1,  // 62: bulkhead.v1.ControlPlane.SignLease:output_type -> bulkhead.v1.Done
+	1,  // 63: bulkhead.v1.ControlPlane.GiveNotice:output_type -> bulkhead.v1.Done
+	24, // 64: bulkhead.v1.ControlPlane.ListLeases:output_type -> bulkhead.v1.Leases
+	23, // 65: bulkhead.v1.ControlPlane.GetLease:output_type -> bulkhead.v1.Lease
+	26, // 66: bulkhead.v1.ControlPlane.GetHosts:output_type -> bulkhead.v1.HandOver
+	38, // 67: bulkhead.v1.ControlPlane.GetMount:output_type -> bulkhead.v1.Mount
+	30, // 68: bulkhead.v1.ControlPlane.ListNodes:output_type -> bulkhead.v1.Nodes
+	29, // 69: bulkhead.v1.ControlPlane.GetNode:output_type -> bulkhead.v1.Node
+	1,  // 70: bulkhead.v1.ControlPlane.CordonNode:output_type -> bulkhead.v1.Done
+	1,  // 71: bulkhead.v1.ControlPlane.ReplaceNode:output_type -> bulkhead.v1.Done
+	1,  // 72: bulkhead.v1.ControlPlane.AcknowledgeReplacement:output_type -> bulkhead.v1.Done
+	1,  // 73: bulkhead.v1.ControlPlane.RepairNode:output_type -> bulkhead.v1.Done
+	35, // 74: bulkhead.v1.ControlPlane.ShowIsolation:output_type -> bulkhead.v1.Isolation
+	35, // 75: bulkhead.v1.ControlPlane.ProveLease:output_type -> bulkhead.v1.Isolation
+	1,  // 76: bulkhead.v1.ControlPlane.FileProbe:output_type -> bulkhead.v1.Done
+	40, // 77: bulkhead.v1.ControlPlane.ShowPlan:output_type -> bulkhead.v1.Plan
+	1,  // 78: bulkhead.v1.ControlPlane.ReleaseBrake:output_type -> bulkhead.v1.Done
+	1,  // 79: bulkhead.v1.ControlPlane.ManageSite:output_type -> bulkhead.v1.Done
+	1,  // 80: bulkhead.v1.ControlPlane.Pause:output_type -> bulkhead.v1.Done
+	1,  // 81: bulkhead.v1.ControlPlane.Resume:output_type -> bulkhead.v1.Done
+	44, // 82: bulkhead.v1.ControlPlane.ListInvoices:output_type -> bulkhead.v1.Invoices
+	46, // 83: bulkhead.v1.ControlPlane.GetInvoice:output_type -> bulkhead.v1.InvoiceDocument
+	48, // 84: bulkhead.v1.ControlPlane.ExplainInvoice:output_type -> bulkhead.v1.Explanation
+	50, // 85: bulkhead.v1.ControlPlane.WriteBundle:output_type -> bulkhead.v1.Chunk
+	52, // 86: bulkhead.v1.ControlPlane.TailLedger:output_type -> bulkhead.v1.Entry
+	53, // 87: bulkhead.v1.ControlPlane.GetCheckpoint:output_type -> bulkhead.v1.Checkpoint
+	55, // 88: bulkhead.v1.ControlPlane.GetTrust:output_type -> bulkhead.v1.Trust
+	58, // 89: bulkhead.v1.ControlPlane.ListKeys:output_type -> bulkhead.v1.Keys
+	1,  // 90: bulkhead.v1.ControlPlane.RotateKey:output_type -> bulkhead.v1.Done
+	52, // [52:91] is the sub-list for method output_type
+	13, // [13:52] is the sub-list for method input_type
+	13, // [13:13] is the sub-list for extension type_name
+	13, // [13:13] is the sub-list for extension extendee
+	0,  // [0:13] is the sub-list for field type_name
 }
 
 func init() { file_bulkhead_v1_control_proto_init() }
@@ -4116,15 +4387,15 @@ func file_bulkhead_v1_control_proto_init() {
 	if File_bulkhead_v1_control_proto != nil {
 		return
 	}
-	file_bulkhead_v1_control_proto_msgTypes[27].OneofWrappers = []any{}
-	file_bulkhead_v1_control_proto_msgTypes[30].OneofWrappers = []any{}
+	file_bulkhead_v1_control_proto_msgTypes[31].OneofWrappers = []any{}
+	file_bulkhead_v1_control_proto_msgTypes[34].OneofWrappers = []any{}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_bulkhead_v1_control_proto_rawDesc), len(file_bulkhead_v1_control_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   58,
+			NumMessages:   62,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -65,6 +65,7 @@ type server struct {
 	tokens *api.Tokens
 	caller *caller // of webhooks; nil: nobody is told
 
+	adopted bool // with --observe: it has been recorded
 	ticking atomic.Bool
 	looked  atomic.Int64  // Unix time, by the plane's clock, of the newest look that ended
 	wake    chan struct{} // a command was carried out: look now
@@ -205,11 +206,16 @@ func (s *server) open(ctx context.Context) error {
 	return s.adopt(ctx)
 }
 
-// adopt records, once a site is known, that it is only observed.
+// adopt records, once a site is known, that it is only observed. It does so once:
+// an approver who ends that while this server still runs is not overruled.
 func (s *server) adopt(ctx context.Context) error {
-	known := false
-	s.plane.View(func(b *book.State) { known = b.Site != nil && !b.Control.Adopted })
-	if !s.c.Observe || !known {
+	known, adopted := false, false
+	s.plane.View(func(b *book.State) { known, adopted = b.Site != nil, b.Control.Adopted })
+	if !s.c.Observe || s.adopted || !known {
+		return nil
+	}
+	s.adopted = true
+	if adopted {
 		return nil
 	}
 	_, err := s.plane.Submit(ctx, "", book.Adopt{By: writerName(), Found: "served with --observe"})

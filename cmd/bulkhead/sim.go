@@ -12,6 +12,7 @@ type simCommand struct {
 	Site     string   `placeholder:"FILE" help:"A site file instead of an example."`
 	Without  []string `placeholder:"FABRIC" help:"Leave a fabric out: another process drives it."`
 	Seed     int64    `default:"1" help:"What goes wrong, and when, follows from this."`
+	Occupied int      `default:"0" placeholder:"NODES" help:"So many of its first nodes carry labels already, as if somebody else had leased them: for bulkhead serve --observe."`
 	Socket   string   `required:"" type:"path" help:"Unix socket on which the drivers are served."`
 	Realtime bool     `help:"Begin now, and let time pass by itself. Without it time stands still until a client advances it."`
 	Speed    float64  `default:"1" help:"With --realtime: seconds that pass at the site in each second here."`
@@ -49,5 +50,5 @@ func (c *simCommand) Run(ctx context.Context) error {
 }
 
 func (c *simCommand) which() demo.Which {
-	return demo.Which{Size: c.Size, File: c.Site, Without: c.Without, Seed: c.Seed}
+	return demo.Which{Size: c.Size, File: c.Site, Without: c.Without, Seed: c.Seed, Occupied: c.Occupied}
 }

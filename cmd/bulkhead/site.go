@@ -15,7 +15,9 @@ type siteCommand struct {
 	Diff   siteDiff   `cmd:"" help:"Say what importing a site file would change."`
 	Import siteImport `cmd:"" help:"Add to the site what a site file has and the ledger does not."`
 	Show   siteShow   `cmd:"" help:"Show the site that a server runs."`
+	Found  siteFound  `cmd:"" help:"List the labels that an adopted site carried before, and at which nodes."`
 	Manage siteManage `cmd:"" help:"End the read-only adoption of a site that was only observed."`
+	Take   siteTake   `cmd:"" help:"Take over the nodes that carry a found label: they are wiped."`
 }
 
 // readTemplate reads and checks a site file. All its problems are reported at
@@ -152,7 +154,7 @@ func (c *siteDiff) Run(ctx context.Context) error {
 		return err
 	}
 	if len(change.Refused) > 0 {
-		return errors.New("the change is refused: see the lines with !")
+		return errors.New("the change is refused: see the lines with ! above")
 	}
 	return nil
 }

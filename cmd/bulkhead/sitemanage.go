@@ -18,8 +18,9 @@ type siteManage struct {
 func (siteManage) Help() string {
 	return `A server that ran with --observe has adopted its site read-only, and so it stays
 until an approver ends that. From then on the loop of a server without --observe
-writes to devices whatever is not as the ledger wants it: look at what is red or
-unknown first (bulkhead isolation show).
+writes to devices whatever is not as the ledger wants it: look first at how much
+that is (bulkhead plan show) and at what was found (bulkhead site found). Nodes that
+carry labels of others are kept as they are; they are taken over one label at a time.
 
 Example:
 

@@ -55,7 +55,7 @@ func (c *siteDiff) ask(ctx context.Context, data []byte) error {
 		return err
 	}
 	if len(change.Refused) > 0 {
-		return errors.New("the change is refused: see the lines with !")
+		return errors.New("the change is refused: see the lines with ! above")
 	}
 	return nil
 }

@@ -7,6 +7,7 @@ import (
 	"os"
 	"time"
 
+	"bulkhead/fabric"
 	"bulkhead/lab/story"
 	"bulkhead/sim"
 	"bulkhead/site"
@@ -19,12 +20,14 @@ type Which struct {
 	File    string   // a site file
 	Without []string // fabrics that are left out
 	Seed    int64
+
+	Occupied int // nodes that carry labels of somebody else before anybody comes
 }
 
 // ServeSite simulates the devices of a story's site on a socket until ctx ends.
 // Its clock begins with the story and stands still until a client advances it.
 func ServeSite(ctx context.Context, w Which, socket string) error {
-	s, err := w.simulated(story.Begin)
+	s, err := w.simulated(ctx, story.Begin)
 	if err != nil {
 		return err
 	}
@@ -38,7 +41,7 @@ const beat = 100 * time.Millisecond
 // itself, speed seconds for each second here.
 func ServeSiteRealtime(ctx context.Context, w Which, socket string, speed float64) error {
 	begin := time.Now()
-	s, err := w.simulated(begin.UTC())
+	s, err := w.simulated(ctx, begin.UTC())
 	if err != nil {
 		return err
 	}
@@ -74,12 +77,15 @@ func pass(ctx context.Context, s *sim.Sim, begin time.Time, speed float64) error
 	}
 }
 
-func (w Which) simulated(begin time.Time) (*sim.Sim, error) {
+func (w Which) simulated(ctx context.Context, begin time.Time) (*sim.Sim, error) {
 	t, err := w.template()
 	if err != nil {
 		return nil, err
 	}
 	s, err := sim.FromTemplate(t, sim.DefaultConfig(uint64(w.Seed), begin))
+	if err == nil {
+		err = Occupy(ctx, s.Site(), s.Fabrics(), w.Occupied)
+	}
 	if err != nil {
 		return nil, fmt.Errorf("simulated site: %w", err)
 	}
@@ -118,4 +124,44 @@ func (w Which) serve(ctx context.Context, s *sim.Sim, socket string) error {
 	case err := <-done:
 		return err
 	}
+}
+
+// Labels of the somebody else that Occupy writes: that of the first lease; each
+// next one has the next.
+const (
+	occupiedPKey = 0x0100
+	occupiedVNI  = 5000
+)
+
+// Occupy labels the first nodes of a site as another control plane would have: a
+// lease to each SU, with a label of its own in each fabric.
+func Occupy(ctx context.Context, s *site.Site, fabrics map[string]fabric.Driver, nodes int) error {
+	if nodes < 0 || nodes > s.Nodes() {
+		return fmt.Errorf("%d occupied nodes: the site has %d", nodes, s.Nodes())
+	}
+	rows := make([][]fabric.PortRow, len(s.Fabrics))
+	for n := range site.Index(nodes) {
+		for nic := range site.NICs {
+			port := site.PortOf(n, nic)
+			index := s.FabricOf(port)
+			family, label := s.Fabrics[index].Family, uint32(occupiedVNI)
+			if family == site.InfiniBand {
+				label = occupiedPKey
+			}
+			rows[index] = append(rows[index], fabric.PortRow{Port: port, Row: fabric.Compile(family, label+s.NodeSU[n])})
+		}
+	}
+	for index, f := range s.Fabrics {
+		if len(rows[index]) == 0 {
+			continue
+		}
+		receipt, err := fabrics[f.ID].Apply(ctx, fabric.NewChange(f.ID, rows[index]), fabric.Fence{})
+		if err == nil && len(receipt.Failed) > 0 {
+			err = fmt.Errorf("%d ports of fabric %s were not written: %s", len(receipt.Failed), f.ID, receipt.Failed[0].Error)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
 }

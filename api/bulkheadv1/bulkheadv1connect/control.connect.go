@@ -52,6 +52,10 @@ const (
 	// ControlPlaneRescheduleHallProcedure is the fully-qualified name of the ControlPlane's
 	// RescheduleHall RPC.
 	ControlPlaneRescheduleHallProcedure = "/bulkhead.v1.ControlPlane/RescheduleHall"
+	// ControlPlaneListFoundProcedure is the fully-qualified name of the ControlPlane's ListFound RPC.
+	ControlPlaneListFoundProcedure = "/bulkhead.v1.ControlPlane/ListFound"
+	// ControlPlaneTakeOverProcedure is the fully-qualified name of the ControlPlane's TakeOver RPC.
+	ControlPlaneTakeOverProcedure = "/bulkhead.v1.ControlPlane/TakeOver"
 	// ControlPlaneRegisterTenantProcedure is the fully-qualified name of the ControlPlane's
 	// RegisterTenant RPC.
 	ControlPlaneRegisterTenantProcedure = "/bulkhead.v1.ControlPlane/RegisterTenant"
@@ -137,6 +141,8 @@ type ControlPlaneClient interface {
 	DiffSite(context.Context, *connect.Request[bulkheadv1.SiteTemplate]) (*connect.Response[bulkheadv1.SiteChange], error)
 	ImportSite(context.Context, *connect.Request[bulkheadv1.SiteTemplate]) (*connect.Response[bulkheadv1.Done], error)
 	RescheduleHall(context.Context, *connect.Request[bulkheadv1.RescheduleHallRequest]) (*connect.Response[bulkheadv1.Done], error)
+	ListFound(context.Context, *connect.Request[bulkheadv1.ListFoundRequest]) (*connect.Response[bulkheadv1.FoundLabels], error)
+	TakeOver(context.Context, *connect.Request[bulkheadv1.TakeOverRequest]) (*connect.Response[bulkheadv1.Done], error)
 	// Tenants.
 	RegisterTenant(context.Context, *connect.Request[bulkheadv1.RegisterTenantRequest]) (*connect.Response[bulkheadv1.Done], error)
 	ListTenants(context.Context, *connect.Request[bulkheadv1.Page]) (*connect.Response[bulkheadv1.Tenants], error)
@@ -214,6 +220,18 @@ func NewControlPlaneClient(httpClient connect.HTTPClient, baseURL string, opts .
 			httpClient,
 			baseURL+ControlPlaneRescheduleHallProcedure,
 			connect.WithSchema(controlPlaneMethods.ByName("RescheduleHall")),
+			connect.WithClientOptions(opts...),
+		),
+		listFound: connect.NewClient[bulkheadv1.ListFoundRequest, bulkheadv1.FoundLabels](
+			httpClient,
+			baseURL+ControlPlaneListFoundProcedure,
+			connect.WithSchema(controlPlaneMethods.ByName("ListFound")),
+			connect.WithClientOptions(opts...),
+		),
+		takeOver: connect.NewClient[bulkheadv1.TakeOverRequest, bulkheadv1.Done](
+			httpClient,
+			baseURL+ControlPlaneTakeOverProcedure,
+			connect.WithSchema(controlPlaneMethods.ByName("TakeOver")),
 			connect.WithClientOptions(opts...),
 		),
 		registerTenant: connect.NewClient[bulkheadv1.RegisterTenantRequest, bulkheadv1.Done](
@@ -423,6 +441,8 @@ type controlPlaneClient struct {
 	diffSite               *connect.Client[bulkheadv1.SiteTemplate, bulkheadv1.SiteChange]
 	importSite             *connect.Client[bulkheadv1.SiteTemplate, bulkheadv1.Done]
 	rescheduleHall         *connect.Client[bulkheadv1.RescheduleHallRequest, bulkheadv1.Done]
+	listFound              *connect.Client[bulkheadv1.ListFoundRequest, bulkheadv1.FoundLabels]
+	takeOver               *connect.Client[bulkheadv1.TakeOverRequest, bulkheadv1.Done]
 	registerTenant         *connect.Client[bulkheadv1.RegisterTenantRequest, bulkheadv1.Done]
 	listTenants            *connect.Client[bulkheadv1.Page, bulkheadv1.Tenants]
 	offerQuote             *connect.Client[bulkheadv1.OfferQuoteRequest, bulkheadv1.Quote]
@@ -476,6 +496,16 @@ func (c *controlPlaneClient) ImportSite(ctx context.Context, req *connect.Reques
 // RescheduleHall calls bulkhead.v1.ControlPlane.RescheduleHall.
 func (c *controlPlaneClient) RescheduleHall(ctx context.Context, req *connect.Request[bulkheadv1.RescheduleHallRequest]) (*connect.Response[bulkheadv1.Done], error) {
 	return c.rescheduleHall.CallUnary(ctx, req)
+}
+
+// ListFound calls bulkhead.v1.ControlPlane.ListFound.
+func (c *controlPlaneClient) ListFound(ctx context.Context, req *connect.Request[bulkheadv1.ListFoundRequest]) (*connect.Response[bulkheadv1.FoundLabels], error) {
+	return c.listFound.CallUnary(ctx, req)
+}
+
+// TakeOver calls bulkhead.v1.ControlPlane.TakeOver.
+func (c *controlPlaneClient) TakeOver(ctx context.Context, req *connect.Request[bulkheadv1.TakeOverRequest]) (*connect.Response[bulkheadv1.Done], error) {
+	return c.takeOver.CallUnary(ctx, req)
 }
 
 // RegisterTenant calls bulkhead.v1.ControlPlane.RegisterTenant.
@@ -650,6 +680,8 @@ type ControlPlaneHandler interface {
 	DiffSite(context.Context, *connect.Request[bulkheadv1.SiteTemplate]) (*connect.Response[bulkheadv1.SiteChange], error)
 	ImportSite(context.Context, *connect.Request[bulkheadv1.SiteTemplate]) (*connect.Response[bulkheadv1.Done], error)
 	RescheduleHall(context.Context, *connect.Request[bulkheadv1.RescheduleHallRequest]) (*connect.Response[bulkheadv1.Done], error)
+	ListFound(context.Context, *connect.Request[bulkheadv1.ListFoundRequest]) (*connect.Response[bulkheadv1.FoundLabels], error)
+	TakeOver(context.Context, *connect.Request[bulkheadv1.TakeOverRequest]) (*connect.Response[bulkheadv1.Done], error)
 	// Tenants.
 	RegisterTenant(context.Context, *connect.Request[bulkheadv1.RegisterTenantRequest]) (*connect.Response[bulkheadv1.Done], error)
 	ListTenants(context.Context, *connect.Request[bulkheadv1.Page]) (*connect.Response[bulkheadv1.Tenants], error)
@@ -723,6 +755,18 @@ func NewControlPlaneHandler(svc ControlPlaneHandler, opts ...connect.HandlerOpti
 		ControlPlaneRescheduleHallProcedure,
 		svc.RescheduleHall,
 		connect.WithSchema(controlPlaneMethods.ByName("RescheduleHall")),
+		connect.WithHandlerOptions(opts...),
+	)
+	controlPlaneListFoundHandler := connect.NewUnaryHandler(
+		ControlPlaneListFoundProcedure,
+		svc.ListFound,
+		connect.WithSchema(controlPlaneMethods.ByName("ListFound")),
+		connect.WithHandlerOptions(opts...),
+	)
+	controlPlaneTakeOverHandler := connect.NewUnaryHandler(
+		ControlPlaneTakeOverProcedure,
+		svc.TakeOver,
+		connect.WithSchema(controlPlaneMethods.ByName("TakeOver")),
 		connect.WithHandlerOptions(opts...),
 	)
 	controlPlaneRegisterTenantHandler := connect.NewUnaryHandler(
@@ -933,6 +977,10 @@ func NewControlPlaneHandler(svc ControlPlaneHandler, opts ...connect.HandlerOpti
 			controlPlaneImportSiteHandler.ServeHTTP(w, r)
 		case ControlPlaneRescheduleHallProcedure:
 			controlPlaneRescheduleHallHandler.ServeHTTP(w, r)
+		case ControlPlaneListFoundProcedure:
+			controlPlaneListFoundHandler.ServeHTTP(w, r)
+		case ControlPlaneTakeOverProcedure:
+			controlPlaneTakeOverHandler.ServeHTTP(w, r)
 		case ControlPlaneRegisterTenantProcedure:
 			controlPlaneRegisterTenantHandler.ServeHTTP(w, r)
 		case ControlPlaneListTenantsProcedure:
@@ -1022,6 +1070,14 @@ func (UnimplementedControlPlaneHandler) ImportSite(context.Context, *connect.Req
 
 func (UnimplementedControlPlaneHandler) RescheduleHall(context.Context, *connect.Request[bulkheadv1.RescheduleHallRequest]) (*connect.Response[bulkheadv1.Done], error) {
 	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("bulkhead.v1.ControlPlane.RescheduleHall is not implemented"))
+}
+
+func (UnimplementedControlPlaneHandler) ListFound(context.Context, *connect.Request[bulkheadv1.ListFoundRequest]) (*connect.Response[bulkheadv1.FoundLabels], error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("bulkhead.v1.ControlPlane.ListFound is not implemented"))
+}
+
+func (UnimplementedControlPlaneHandler) TakeOver(context.Context, *connect.Request[bulkheadv1.TakeOverRequest]) (*connect.Response[bulkheadv1.Done], error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("bulkhead.v1.ControlPlane.TakeOver is not implemented"))
 }
 
 func (UnimplementedControlPlaneHandler) RegisterTenant(context.Context, *connect.Request[bulkheadv1.RegisterTenantRequest]) (*connect.Response[bulkheadv1.Done], error) {

@@ -1,0 +1,140 @@
+package run
+
+import (
+	"context"
+	"maps"
+	"slices"
+
+	"bulkhead/book"
+	"bulkhead/fabric"
+	"bulkhead/node"
+	"bulkhead/prove"
+	"bulkhead/site"
+)
+
+// recordFound records which labels an adopted site carries that this ledger did
+// not give out, and at which nodes: its occupancy, as somebody else made it. It is
+// looked at again at every tick for as long as the site is only observed.
+// Cost: O(ports).
+func (p *Plane) recordFound(ctx context.Context) error {
+	s := p.w.state
+	if !s.Control.Adopted || !p.seen.Fresh() {
+		return nil
+	}
+	for index, f := range s.Site.Fabrics {
+		if err := p.carry(ctx, book.ReportFound{Fabric: f.ID, Labels: p.foundIn(index)}); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// foundIn lists what the ports of one fabric carry that is nobody's in the ledger.
+func (p *Plane) foundIn(index int) []book.FoundNoted {
+	s := p.w.state
+	f := s.Site.Fabrics[index]
+	found := map[uint32]*book.FoundLabel{}
+	var values []uint32
+	for n := range s.Nodes.By[node.Discovered].All() {
+		for nic := range site.NICs {
+			port := site.PortOf(n, nic)
+			if s.Site.FabricOf(port) != index {
+				continue
+			}
+			values = values[:0]
+			for _, side := range [2][]fabric.Member{p.seen.tables.Leaf(port), p.seen.tables.NIC(port)} {
+				for _, m := range side {
+					if v := m.Value(); v != 0 && !slices.Contains(values, v) && foreign(s, f, n, v) {
+						values = append(values, v)
+					}
+				}
+			}
+			for _, v := range values {
+				l := found[v]
+				if l == nil {
+					l = &book.FoundLabel{Nodes: site.NewSet(s.Site.Nodes())}
+					found[v] = l
+				}
+				l.Nodes.Add(n)
+				l.Ports++
+			}
+		}
+	}
+	var out []book.FoundNoted
+	for _, v := range slices.Sorted(maps.Keys(found)) {
+		out = append(out, book.FoundNoted{Label: v, Nodes: found[v].Nodes.String(), Ports: found[v].Ports})
+	}
+	return out
+}
+
+// foreign says whether a label at a port of a node is somebody else's: not of the
+// shared set, not the node's own turnover label, not given out by this ledger.
+func foreign(s *book.State, f site.Fabric, n site.Index, value uint32) bool {
+	if fabric.IsShared(f.Family, value) {
+		return false
+	}
+	if own, ok := fabric.TurnoverNode(f.Family, value); ok && own == n {
+		return false
+	}
+	owner, taken := s.Labels[f.ID].OwnerOf(value)
+	return !taken || owner == book.FoundOwner(value)
+}
+
+// Found is what was found of one label of an adopted site, and what read-back
+// proves of its ports now: that they carry it and nobody else's.
+type Found struct {
+	Label                book.FoundNoted
+	Name                 string // of the label
+	Nodes                []string
+	Proven, Red, Unknown int
+	Findings             []string // the first few ports that are not proven, with the check
+}
+
+// maxFindings is how many ports of a found label are named.
+const maxFindings = 5
+
+// Found lists what an adopted site carried before, by fabric and label.
+func (p *Plane) Found() []Found {
+	p.mu.Lock() // confirming what was read writes to the prover
+	defer p.mu.Unlock()
+	s := p.w.state
+	var out []Found
+	for _, id := range slices.Sorted(maps.Keys(s.Found)) {
+		index, _ := s.Site.FabricByID(id)
+		family := s.Site.Fabrics[index].Family
+		for _, value := range slices.Sorted(maps.Keys(s.Found[id])) {
+			l := s.Found[id][value]
+			one := Found{
+				Label: book.FoundNoted{Fabric: id, Label: value, Nodes: l.Nodes.String(), Ports: l.Ports},
+				Name:  fabric.Label{Fabric: id, Kind: fabric.KindOf(family), Value: value}.String(),
+			}
+			p.seen.confirm(l.Nodes.Slice())
+			for n := range l.Nodes.All() {
+				one.Nodes = append(one.Nodes, s.Site.NodeID[n])
+				for nic := range site.NICs {
+					if port := site.PortOf(n, nic); s.Site.FabricOf(port) == index {
+						one.judge(s, port, p.seen.prover)
+					}
+				}
+			}
+			out = append(out, one)
+		}
+	}
+	return out
+}
+
+func (f *Found) judge(s *book.State, port site.Port, prover *prove.Prover) {
+	verdict, check := prover.Verdict(port)
+	switch verdict {
+	case prove.Proven:
+		f.Proven++
+		return
+	case prove.Red:
+		f.Red++
+	default:
+		f.Unknown++
+	}
+	if len(f.Findings) < maxFindings {
+		f.Findings = append(f.Findings, s.Site.PortName(port)+": "+check.String())
+	}
+}

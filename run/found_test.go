@@ -1,0 +1,193 @@
+package run_test
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"slices"
+	"testing"
+
+	"bulkhead/book"
+	"bulkhead/fabric"
+	"bulkhead/fabric/ethernet"
+	"bulkhead/fabric/infiniband"
+	"bulkhead/node"
+	"bulkhead/run"
+	"bulkhead/sim"
+	"bulkhead/site"
+)
+
+// carried is the rows that ports carry, as the devices themselves read back: what a
+// writer changes shows here.
+func (w *world) carried(t *testing.T) map[site.Port]string {
+	t.Helper()
+	out := map[site.Port]string{}
+	s := w.sim.Site()
+	for id, driver := range w.sim.Fabrics() {
+		index, _ := s.FabricByID(id)
+		o, err := driver.Observe(context.Background(), fabric.Scope{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, d := range o.Devices {
+			var readings []fabric.Reading
+			if s.Fabrics[index].Family == site.InfiniBand {
+				readings, err = infiniband.Decode(d.Raw)
+			} else {
+				readings, err = ethernet.Read(s, d.Leaf, d.Raw)
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+			located, _ := fabric.Locate(s, d.Leaf, readings)
+			for _, r := range located {
+				out[r.Port] = r.Row().String()
+			}
+		}
+	}
+	return out
+}
+
+// TestASiteThatRunsAlready comes to a site on which somebody else has labelled
+// nodes: what is there is recorded and proven, nothing is written; managed, only
+// the others are written to and sold; taken over, they are wiped like the others.
+func TestASiteThatRunsAlready(t *testing.T) {
+	ctx := context.Background()
+	w, template := newWorld(t)
+	occupied := []site.Index{0, 1, 8, 16, 17} // roce, roce, roce of the next unit, ib, ib
+	labels := map[site.Index]uint32{0: 5000, 1: 5000, 8: 5001, 16: 0x100, 17: 0x100}
+	rows := map[string][]fabric.PortRow{}
+	s := w.sim.Site()
+	for _, n := range occupied {
+		for nic := range site.NICs {
+			port := site.PortOf(n, nic)
+			f := s.Fabrics[s.FabricOf(port)]
+			label := labels[n]
+			if f.Frontend && label == 0x100 {
+				label = 6000
+			}
+			rows[f.ID] = append(rows[f.ID], fabric.PortRow{Port: port, Row: fabric.Compile(f.Family, label)})
+		}
+	}
+	for id, list := range rows {
+		if _, err := w.sim.Fabrics()[id].Apply(ctx, fabric.NewChange(id, list), fabric.Fence{}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	before := w.carried(t)
+
+	observer := func() *run.Plane {
+		t.Helper()
+		p, err := run.Open(ctx, run.Config{Log: w.log, Signers: w.keys, Clock: w.clock, Writer: "observer", Observe: true, Audit: book.CheckInvariants,
+			Devices: run.Devices{Fabrics: w.sim.Fabrics(), Nodes: w.sim.Nodes(), Storage: w.sim.Storage()}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return p
+	}
+	p := observer()
+	if err := p.Import(ctx, template, nil); err != nil {
+		t.Fatal(err)
+	}
+	w.submit(t, p, book.Adopt{By: "test", Found: "served to observe"})
+	w.live(t, p, 3)
+	want := "frontend/vni/5000 2 2/0/0, frontend/vni/5001 1 1/0/0, frontend/vni/6000 2 2/0/0, ib/pkey/0x0100 2 16/0/0, roce/vni/5000 2 16/0/0, roce/vni/5001 1 8/0/0"
+	if got := listed(p); got != want {
+		t.Errorf("found:\n%s\nexpected\n%s", got, want)
+	}
+	entries := func(p *run.Plane) (n uint64) { p.View(func(s *book.State) { n = s.Seq }); return n }
+	quiet := entries(p)
+	w.live(t, p, 3)
+	if entries(p) != quiet {
+		t.Errorf("%d entries were written though nothing has changed", entries(p)-quiet)
+	}
+	if held := p.Plan(ctx).Held; len(held) != 4 {
+		t.Errorf("the plan of an adopted site: %q", held)
+	}
+
+	// A port of one that carries the other's label as well is red; it is their
+	// manager's fault, and nothing is done about it.
+	if err := w.sim.Inject(ctx, w.clock.Now(), sim.Fault{Kind: sim.Misconfigured, Node: 8, NIC: 2, Label: 5000}); err != nil {
+		t.Fatal(err)
+	}
+	w.live(t, p, 1)
+	red := 0
+	for _, f := range p.Found() {
+		red += f.Red
+	}
+	if red == 0 {
+		t.Errorf("a port that carries the label of two is not red: %s", listed(p))
+	}
+	fix := fabric.NewChange("roce", []fabric.PortRow{{Port: site.PortOf(8, 2), Row: fabric.Compile(site.RoCE, 5001)}})
+	if _, err := w.sim.Fabrics()["roce"].Apply(ctx, fix, fabric.Fence{}); err != nil {
+		t.Fatal(err)
+	}
+	w.live(t, p, 1)
+
+	// A restart finds the same, and none of it has written anything.
+	p = observer()
+	w.live(t, p, 1)
+	if got := listed(p); got != want {
+		t.Errorf("after a restart it is:\n%s\nexpected\n%s", got, want)
+	}
+	if after := w.carried(t); !maps.Equal(before, after) {
+		t.Error("an observer has changed what the devices carry")
+	}
+
+	// Managed: the occupied nodes stay as they are, all others are commissioned.
+	p = w.open(t)
+	w.submit(t, p, book.Manage{By: book.Actor{Subject: "second", Role: "approver"}, Reason: "as found"})
+	w.live(t, p, 48)
+	written := 0
+	for port, row := range w.carried(t) {
+		switch occupied := slices.Contains(occupied, port.Node()); {
+		case occupied && row != before[port]:
+			t.Errorf("port %s of an occupied node carried %s and carries %s", s.PortName(port), before[port], row)
+		case !occupied && row != before[port]:
+			written++
+		}
+	}
+	if written != s.Ports()-len(occupied)*site.NICs {
+		t.Errorf("%d ports were written, expected all that are not of occupied nodes", written)
+	}
+	p.View(func(s *book.State) {
+		if got := s.Nodes.By[node.Discovered]; got.Len() < len(occupied) || s.Nodes.By[node.Ready].Len() < 16 {
+			t.Errorf("%d nodes are ready, %s discovered", s.Nodes.By[node.Ready].Len(), got)
+		}
+		for _, n := range occupied {
+			if s.Nodes.State[n] != node.Discovered || s.Free(w.clock.Now(), w.clock.Now().AddDate(0, 1, 0)).Has(n) {
+				t.Errorf("occupied node %d is %s", n, s.Nodes.State[n])
+			}
+		}
+		if len(s.Locked) > 0 {
+			t.Errorf("%d ports count as drifted", len(s.Locked))
+		}
+	})
+
+	// Taken over, they are wiped, and the label is free again after its cool-down.
+	w.submit(t, p, book.TakeOver{Fabric: "roce", Label: 5000, By: book.Actor{Subject: "second", Role: "approver"}, Reason: "its tenant has left"})
+	w.live(t, p, 72)
+	p.View(func(s *book.State) {
+		for _, n := range []site.Index{0, 1} {
+			if s.Nodes.State[n] != node.Ready || s.Nodes.Statement[n].IsZero() {
+				t.Errorf("node %d was taken over and is %s", n, s.Nodes.State[n])
+			}
+		}
+		if owner, taken := s.Labels["roce"].OwnerOf(5000); taken {
+			t.Errorf("label 5000 is still of %s", owner)
+		}
+		if s.Nodes.State[8] != node.Discovered {
+			t.Errorf("node 8, of another label, is %s", s.Nodes.State[8])
+		}
+	})
+}
+
+func listed(p *run.Plane) (out string) {
+	for i, f := range p.Found() {
+		if i > 0 {
+			out += ", "
+		}
+		out += fmt.Sprintf("%s %d %d/%d/%d", f.Name, len(f.Nodes), f.Proven, f.Red, f.Unknown)
+	}
+	return out
+}
