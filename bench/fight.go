@@ -83,7 +83,7 @@ func (f *fight) contenders(t *ground.Tree) (*bulkhead.Bulkhead, *slurm.Slurm, *k
 	if err != nil {
 		return nil, nil, nil, err
 	}
-	s, err := slurm.Start(os.TempDir(), t, false)
+	s, err := slurm.Start(f.scratch(), t, false)
 	if err != nil {
 		return nil, nil, nil, err
 	}
@@ -93,6 +93,10 @@ func (f *fight) contenders(t *ground.Tree) (*bulkhead.Bulkhead, *slurm.Slurm, *k
 	}
 	return b, s, k, nil
 }
+
+// scratch is where daemons keep their files: a short path, because sockets have
+// short names.
+func (f *fight) scratch() string { return os.TempDir() }
 
 // close ends whatever is running.
 func (f *fight) close() error {

@@ -72,6 +72,7 @@ type part struct {
 // sections are the parts of the fight, in order.
 var sections = []part{
 	{"b1", "B1 and B2: where a lease goes, and how long it takes to say", (*fight).places},
+	{"b4", "B4: 36 months of dated leases", (*fight).calendar},
 }
 
 func (o options) check() error {
