@@ -73,6 +73,7 @@ type part struct {
 var sections = []part{
 	{"b1", "B1 and B2: where a lease goes, and how long it takes to say", (*fight).places},
 	{"b4", "B4: 36 months of dated leases", (*fight).calendar},
+	{"b5", "B5: a year of failures", (*fight).failing},
 }
 
 func (o options) check() error {

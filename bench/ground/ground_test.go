@@ -59,3 +59,34 @@ func TestRanges(t *testing.T) {
 		}
 	}
 }
+
+func TestStreamsReadBackAndKeepTheirShape(t *testing.T) {
+	tree := NewTree("test", 4, 4, 3125)
+	failures := Failures(tree, 30, 1)
+	if perDay := float64(len(failures)) / 30; perDay < 170 || perDay > 205 {
+		t.Errorf("%.0f failures a day, published are 189", perDay)
+	}
+	data := EncodeFailures(failures)
+	back, err := DecodeFailures(data, tree.Nodes())
+	if err != nil || len(back) != len(failures) || !reflect.DeepEqual(EncodeFailures(back), data) {
+		t.Errorf("failures read back as others: %v", err)
+	}
+	for _, text := range []string{"1 2 3\n", "1 50000 3 1\n", "2 1 1 0\n1 1 1 0\n", "1 1 -1 0\n", "1 1 NaN 0\n", "1 1 1 2\n"} {
+		if _, err := DecodeFailures([]byte(text), tree.Nodes()); err == nil {
+			t.Errorf("%q was read", text)
+		}
+	}
+	for seed := range uint64(5) {
+		bookings := Calendar(seed)
+		back, err := DecodeBookings(EncodeBookings(bookings))
+		if err != nil || !reflect.DeepEqual(back, bookings) {
+			t.Errorf("bookings read back as others: %v", err)
+		}
+		if bookings[0].Nodes() != 27_500 || bookings[1].Nodes() != 13_750 || len(bookings) < 50 {
+			t.Errorf("%d bookings, the large ones of %d and %d nodes", len(bookings), bookings[0].Nodes(), bookings[1].Nodes())
+		}
+	}
+	if _, err := DecodeBookings([]byte(`[{"id":"a","asked":5,"steps":[{"day":4,"nodes":1}],"end":9,"gone":9}]`)); err == nil {
+		t.Error("a booking that begins before it is asked was read")
+	}
+}

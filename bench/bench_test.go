@@ -1,0 +1,90 @@
+package main
+
+import (
+	"testing"
+
+	"bulkhead/bench/evaluate"
+	"bulkhead/bench/ground"
+)
+
+// What the contenders are judged by must notice what it is for.
+func TestJudgeNoticesWhatWasNotKept(t *testing.T) {
+	tree := ground.NewTree("test", 4, 1, 150)
+	booking := ground.Booking{ID: "a", Steps: []ground.Step{{Day: 10, Nodes: 2}}, End: 20, Gone: 20}
+	other := ground.Booking{ID: "b", Steps: []ground.Step{{Day: 19, Nodes: 1}}, End: 30, Gone: 30}
+	good := func() outcome {
+		return outcome{rows: []delivered{{booking: booking, kept: true, nodes: []int32{3, 4}}, {booking: other, kept: true, nodes: []int32{5}}}}
+	}
+	o := good()
+	if err := o.judge(tree); err != nil {
+		t.Fatal(err)
+	}
+	if o.perDay[9] != 0 || o.perDay[10] != 2 || o.perDay[19] != 3 || o.perDay[29] != 1 || o.perDay[30] != 0 {
+		t.Error("nodes are leased on other days")
+	}
+	for name, spoil := range map[string]func(*outcome){
+		"a node short":        func(o *outcome) { o.rows[0].nodes = []int32{3} },
+		"a node twice":        func(o *outcome) { o.rows[0].nodes = []int32{3, 3} },
+		"a hall too early":    func(o *outcome) { o.rows[0].nodes = []int32{3, 451} },
+		"not a node":          func(o *outcome) { o.rows[0].nodes = []int32{3, 600} },
+		"overlaps by one day": func(o *outcome) { o.rows[1].nodes = []int32{3} },
+	} {
+		o := good()
+		spoil(&o)
+		if o.judge(tree) == nil {
+			t.Errorf("%s: not noticed", name)
+		}
+	}
+}
+
+// The lease of 15 nodes has one spare: the spare takes over, nothing else moves;
+// while nothing waits, the slot is open, and a repair ends that.
+func TestEstateCountsWhatHappened(t *testing.T) {
+	tree := ground.NewTree("test", 1, 1, 16)
+	fresh := func() *estate {
+		e := &estate{tree: tree, inSlot: make([]int32, 16), down: make([]bool, 16), open: map[int32]float64{}}
+		for n := range e.inSlot {
+			e.inSlot[n] = -1
+		}
+		for n := range int32(15) { // node 15 is the spare, in another rack than nodes 0 to 7
+			e.slot, e.lease, e.inSlot[n] = append(e.slot, n), append(e.lease, 1), n
+		}
+		return e
+	}
+	inOrder := func(candidates, failed []int32) []int32 {
+		out := make([]int32, len(failed))
+		for i := range out {
+			out[i] = -1
+			if i < len(candidates) {
+				out[i] = candidates[i]
+			}
+		}
+		return out
+	}
+	e := fresh()
+	err := e.live([]ground.Failure{
+		{Hour: 1, Node: 0, Repair: 0.5, Heals: true}, {Hour: 2, Node: 1, Repair: 10}, {Hour: 3, Node: 2, Repair: 20}, {Hour: 4, Node: 3, Repair: 0.25, Heals: true}}, 100, inOrder)
+	if err != nil {
+		t.Fatal(err)
+	}
+	// Hour 2: node 1 fails, 15 takes over. Hour 3: node 2 fails, nothing waits
+	// until node 1 is back at hour 12: 9 hours open, in the same rack.
+	if e.failures != 4 || e.healed != 2 || e.long != 2 || e.waited != 1 || e.replaced() != 2 || e.where[sameSU] != 1 || e.where[sameRack] != 1 || e.openHours != 9 || e.selfHours != 0.75 || e.moved != 0 {
+		t.Errorf("%+v", *e)
+	}
+	if got := len(e.leaseOf(5)); got != 15 {
+		t.Errorf("the lease has %d nodes", got)
+	}
+	// Whoever takes a node that works out of its slot is found out.
+	thief := func(_, failed []int32) []int32 { return []int32{9} }
+	e = fresh()
+	if err := e.live([]ground.Failure{{Hour: 2, Node: 1, Repair: 10}}, 100, thief); err == nil || e.moved != 1 {
+		t.Errorf("a healthy node was moved, and nobody noticed: %v", err)
+	}
+}
+
+func TestIdeal(t *testing.T) {
+	if got := ideal(12_501); got != (evaluate.Counts{Halls: 2, Pods: 5, SUs: 196, Racks: 1563}) {
+		t.Error(got)
+	}
+}
