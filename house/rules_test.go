@@ -50,7 +50,7 @@ var mayImport = map[string][]string{
 // pure are the packages that may not touch the world outside: what they decide
 // must follow from their arguments alone, so that replay gives the same state
 // and a tenant can compute it again.
-var pure = []string{"claim", "site", "site/draft", "site/hostlist", "site/slurm", "lease", "contract", "place", "prove", "meter", "book", "fabric", "fabric/infiniband", "fabric/infiniband/mad",
+var pure = []string{"claim", "site", "site/draft", "site/hostlist", "site/slurm", "lease", "contract", "place", "prove", "meter", "book", "fabric", "fabric/infiniband", "fabric/infiniband/mad", "fabric/infiniband/netdiscover",
 	"fabric/infiniband/opensm/partitions", "fabric/infiniband/opensm/options",
 	"fabric/ethernet", "storage", "node", "node/wipe", "node/attest", "ledger",
 	"place/dated"}

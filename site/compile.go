@@ -12,7 +12,9 @@ type Template struct {
 	pods   []podPlan // by pod number
 
 	overrides map[string]Override // by node id
-	cables    map[string][]Link   // extra links by SU id of their first end
+	// identities that were discovered, by SU id; nil: all are made up.
+	identities map[string]identities
+	cables     map[string][]Link // extra links by SU id of their first end
 }
 
 // podPlan is how many nodes a pod gets: in full SUs and a last smaller one, or
@@ -120,6 +122,9 @@ func (t *Template) compileSU(h *Header, p, number int) (*SUInventory, error) {
 		if o, ok := t.overrides[node.ID]; ok {
 			o.apply(node)
 		}
+	}
+	if found, ok := t.identities[su]; ok {
+		found.apply(inv)
 	}
 	inv.Links = make([]Link, 0, Rails*h.Shape.Spines+h.Shape.FrontendSpines+len(t.cables[su]))
 	for nic := range NICs {

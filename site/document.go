@@ -18,7 +18,7 @@ import (
 // and goes on: whoever edits a file wants to see all of them.
 
 const (
-	maxTemplate = 1 << 20 // bytes of a site file
+	maxTemplate = 2 << 20 // bytes of a site file
 	maxProblems = 20      // complaints that are shown
 	maxDepth    = 12      // open brackets
 	maxLine     = 500     // bytes a line

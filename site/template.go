@@ -6,7 +6,7 @@ import (
 	"bulkhead/claim"
 )
 
-// ParseTemplate reads a site file: YAML, strict, at most 1 MiB. The error is a
+// ParseTemplate reads a site file: YAML, strict, at most 2 MiB. The error is a
 // [TemplateError] that names file, line and field of everything that is wrong,
 // so that what passes compiles. examples/ has commented site files.
 func ParseTemplate(file string, data []byte) (*Template, error) {
@@ -111,6 +111,7 @@ func (r *reader) site(m *mapping) {
 	// Only a sound tree can be asked about its nodes and ports.
 	overrides, hasOverrides := m.optional("nodes")
 	links, hasLinks := m.optional("links")
+	found, hasFound := m.optional("identities")
 	m.done()
 	if len(m.doc.problems) > 0 {
 		return
@@ -120,6 +121,9 @@ func (r *reader) site(m *mapping) {
 	r.checkHosts()
 	if hasOverrides {
 		r.overrides(overrides)
+	}
+	if hasFound {
+		r.identityList(found)
 	}
 	if hasLinks {
 		r.links(links)

@@ -22,6 +22,8 @@ type driversCommand struct {
 	Run     driversRun     `cmd:"" help:"Serve the drivers of a file on its socket, until interrupted."`
 	Prepare driversPrepare `cmd:"" help:"Write the first files of the managers that a file names, hardened and closed."`
 	Posture driversPosture `cmd:"" help:"Look once at what guards the management of each fabric."`
+
+	Takeover driversTakeover `cmd:"" help:"Show the partitions of a file that is not ours, and take it over as it is."`
 }
 
 // driversFile is the configuration of a process that drives fabrics: docs/drivers.md.

@@ -11,6 +11,7 @@ import (
 
 	v1 "bulkhead/api/bulkheadv1"
 	"bulkhead/api/bulkheadv1/bulkheadv1connect"
+	"bulkhead/fabric/infiniband/netdiscover"
 	"bulkhead/site"
 	"bulkhead/site/draft"
 	"bulkhead/site/slurm"
@@ -22,6 +23,7 @@ import (
 var importFormats = []importFormat{
 	{"slurm-conf", "Slurm's topology.conf, of the tree or the block plugin", slurm.Conf},
 	{"slurm-yaml", "Slurm's topology.yaml; of several topologies the default one, or --topology", slurm.YAML},
+	{"ibnetdiscover", "InfiniBand subnets, one file each: FILE, or FABRIC=FILE,FABRIC=FILE", netdiscover.Draft},
 }
 
 type importFormat struct {
@@ -68,7 +70,8 @@ and host names are real, its serials and addresses are made up.
 Examples:
 
     bulkhead site import examples/tiny/site.yaml
-    bulkhead site import --format slurm-conf --out site.yaml /etc/slurm/topology.conf`
+    bulkhead site import --format slurm-conf --out site.yaml /etc/slurm/topology.conf
+    bulkhead site import --format ibnetdiscover --out site.yaml ib=subnet.txt`
 }
 
 // Run imports.
@@ -146,7 +149,7 @@ func (c *siteImport) options() (draft.Options, error) {
 		}
 	}
 	if o.Name == "" {
-		o.Name = draft.SiteName(filepath.Base(c.File))
+		o.Name = draft.SiteName(filepath.Base(c.File[strings.LastIndexByte(c.File, '=')+1:]))
 	}
 	return o, nil
 }
@@ -166,7 +169,7 @@ func (c *siteImport) write(data []byte, notes []string) error {
 	return c.print(drafted, func(w io.Writer) {
 		row(w, "site", h.Name)
 		row(w, "file", c.Out)
-		row(w, "origin", "simulated: serials, addresses and keys are made up")
+		row(w, "origin", "simulated: serials, keys and addresses that are not in "+filepath.Base(c.File)+" are made up")
 		row(w, "nodes", t.Nodes())
 		row(w, "scalable units", t.SUs())
 		row(w, "pods", len(h.Pods))

@@ -3,9 +3,12 @@ package main
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"fmt"
 	"os"
+	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strconv"
 	"strings"
 	"sync"
@@ -22,12 +25,13 @@ import (
 // subnetCommands are what scripts do with an emulated InfiniBand subnet under an
 // unmodified OpenSM.
 var subnetCommands = map[string]func(ts *testscript.TestScript, neg bool, args []string){
-	"subnet": startSubnet, "opensm": startOpenSM, "tamper": tamper, "configure": configure,
+	"subnet": startSubnet, "opensm": startOpenSM, "tamper": tamper, "configure": configure, "ibnetdiscover": discover, "takeover": takeover,
 }
 
 var subnets sync.Map // folder of a script and fabric id, *ibfabric.Fabric
 
-// startSubnet emulates one fabric of a site: subnet SITEFILE FABRIC. Its socket is
+// startSubnet emulates one fabric of a site: subnet SITEFILE FABRIC [renamed], with
+// hosts and adapters named as elsewhere ("node001 mlx5_0") if so. Its socket is
 // in $FABRIC_socket and the port GUID of the manager's host in $FABRIC_sm.
 func startSubnet(ts *testscript.TestScript, neg bool, args []string) {
 	data, err := os.ReadFile(ts.MkAbs(args[0]))
@@ -39,7 +43,10 @@ func startSubnet(ts *testscript.TestScript, neg bool, args []string) {
 	ts.Check(err)
 	var topology bytes.Buffer
 	ts.Check(ibnet.WriteSite(&topology, units, args[1]))
-	ts.Check(os.WriteFile(ts.MkAbs(args[1]+".net"), topology.Bytes(), 0o600))
+	if len(args) > 2 {
+		text := regexp.MustCompile(`"[a-z0-9]+-su01-n(\d\d)-rail(\d)"`).ReplaceAll(topology.Bytes(), []byte(`"node0$1 mlx5_$2"`))
+		topology = *bytes.NewBuffer(regexp.MustCompile(`"[a-z0-9]+-su01-leaf(\d)"`).ReplaceAll(text, []byte(`"MF0;leaf-$1:MQM9700/U1"`)))
+	}
 	f, err := ibfabric.Start(context.Background(), &topology, ibfabric.Options{Name: fmt.Sprintf("bulkhead-%d-%s-%d", os.Getpid(), args[1], time.Now().UnixNano())})
 	ts.Check(err)
 	ts.Defer(f.Close)
@@ -101,4 +108,26 @@ func tamper(ts *testscript.TestScript, neg bool, args []string) {
 func configure(ts *testscript.TestScript, neg bool, args []string) {
 	text := strings.NewReplacer("SOCKET", ts.Getenv(args[1]+"_socket"), "SM", ts.Getenv(args[1]+"_sm")).Replace(ts.ReadFile(args[0]))
 	ts.Check(os.WriteFile(ts.MkAbs(args[0]), []byte(text), 0o600))
+}
+
+// discover runs ibnetdiscover on the canary's host: ibnetdiscover FABRIC OUT ARGS...
+func discover(ts *testscript.TestScript, neg bool, args []string) {
+	cmd, err := ibnet.Command("ibnetdiscover", subnet(ts, args[0]).Name, ibnet.Canary, ts.Getenv("WORK"), args[2:]...)
+	ts.Check(err)
+	text, err := cmd.Output()
+	ts.Check(err)
+	ts.Check(os.WriteFile(ts.MkAbs(args[1]), text, 0o600))
+}
+
+// takeover does what a person does who has looked: takeover FILE FABRIC.
+func takeover(ts *testscript.TestScript, neg bool, args []string) {
+	path, err := exec.LookPath("bulkhead")
+	ts.Check(err)
+	look := exec.Command(path, "drivers", "takeover", args[0], "--fabric", args[1], "-o", "json")
+	look.Dir = ts.Getenv("WORK")
+	said, err := look.Output()
+	ts.Check(err)
+	var seen struct{ Digest string }
+	ts.Check(json.Unmarshal(said, &seen))
+	ts.Check(ts.Exec("bulkhead", "drivers", "takeover", args[0], "--fabric", args[1], "--digest", seen.Digest))
 }

@@ -50,6 +50,11 @@ type Pod struct {
 type Unit struct {
 	Name  string // of its leaf switch, or "": for the comment
 	Hosts []string
+
+	// Where they were discovered: the node GUIDs of its rail leaves, and the port
+	// GUIDs of each host by rail. A fabric has them for all its units or for none.
+	Leaves []uint64
+	Ports  [][]uint64
 }
 
 // Reader reads a file that another file includes. Names are as they are written

@@ -25,7 +25,11 @@ func (d *Draft) SiteFile(o Options) ([]byte, error) {
 	}
 	w := &writer{}
 	w.line(0, "# Drafted from %s.", oneLine(d.From))
-	w.line(0, "# The shape and the host names are from there. Serials, addresses and keys are made up from the seed: this")
+	if d.discovered() {
+		w.line(0, "# The shape, the host names and the GUIDs are from there. Serials, other addresses and keys are made up from the seed: this")
+	} else {
+		w.line(0, "# The shape and the host names are from there. Serials, addresses and keys are made up from the seed: this")
+	}
 	w.line(0, "# describes a simulated site. Models that are \"unknown\" are for a person to fill in.")
 	for _, note := range d.Notes {
 		w.line(0, "# - %s", oneLine(note))
@@ -40,7 +44,8 @@ func (d *Draft) SiteFile(o Options) ([]byte, error) {
 	for _, p := range h.Phases {
 		w.line(1, "- {id: %s, in-service: %s}", p.ID, p.InService.UTC().Format(time.RFC3339))
 	}
-	w.halls(d, o, h, fabrics)
+	pods := w.halls(d, o, h, fabrics)
+	w.identities(d, pods)
 	w.policy(h.Policy)
 	data := []byte(w.text.String())
 	if _, err := site.ParseTemplate("drafted site file", data); err != nil {
@@ -115,7 +120,8 @@ func (w *writer) fabrics(d *Draft, frontend []site.Fabric, family site.Family) [
 	return out
 }
 
-func (w *writer) halls(d *Draft, o Options, h site.Header, fabrics []string) {
+// halls writes the halls and returns the ids of the pods, in their order.
+func (w *writer) halls(d *Draft, o Options, h site.Header, fabrics []string) (podIDs []string) {
 	halls, pods := ids{most: 40}, ids{most: 20}
 	w.line(0, "halls:")
 	for _, hall := range d.Halls {
@@ -127,12 +133,60 @@ func (w *writer) halls(d *Draft, o Options, h site.Header, fabrics []string) {
 			if kind == "" {
 				kind = o.Kind
 			}
-			w.line(3, "- id: %s # %s", pods.of(pod.Name, "pod"), oneLine(pod.Name))
+			id := pods.of(pod.Name, "pod")
+			podIDs = append(podIDs, id)
+			w.line(3, "- id: %s # %s", id, oneLine(pod.Name))
 			w.line(4, "fabric: %s", fabrics[pod.Fabric])
 			w.line(4, "kind: %s", kind)
 			w.line(4, "hosts: # an entry a scalable unit, by position")
 			for _, u := range pod.Units {
 				w.unit(u)
+			}
+		}
+	}
+	return podIDs
+}
+
+func (d *Draft) discovered() bool {
+	for _, h := range d.Halls {
+		for _, p := range h.Pods {
+			for _, u := range p.Units {
+				if u.Leaves != nil {
+					return true
+				}
+			}
+		}
+	}
+	return false
+}
+
+// identities writes what was discovered of each unit.
+func (w *writer) identities(d *Draft, pods []string) {
+	if !d.discovered() {
+		return
+	}
+	list := func(guids []uint64) string {
+		texts := make([]string, len(guids))
+		for i, g := range guids {
+			texts[i] = fmt.Sprintf(`"0x%016x"`, g)
+		}
+		return "[" + strings.Join(texts, ", ") + "]"
+	}
+	w.line(0, "identities: # GUIDs as they were discovered: of leaves by rail, of nodes' ports by position and rail")
+	for _, h := range d.Halls {
+		for _, p := range h.Pods {
+			id := pods[0]
+			pods = pods[1:]
+			for number, u := range p.Units {
+				if u.Leaves == nil {
+					continue
+				}
+				w.line(1, "- su: %s-su%02d", id, number+1)
+				w.line(2, "leaves: %s", list(u.Leaves))
+				w.line(2, "ports:")
+				for i, ports := range u.Ports {
+					w.line(3, "- %s # %s", list(ports), oneLine(u.Hosts[i]))
+				}
 			}
 		}
 	}

@@ -1,8 +1,10 @@
 package opensm
 
 import (
+	"cmp"
 	"context"
 	"errors"
+	"slices"
 
 	"bulkhead/claim"
 	"bulkhead/fabric"
@@ -29,6 +31,9 @@ func (d *Driver) Look() (Found, error) {
 	found := Found{Text: text, Digest: claim.DigestOf(text), Edited: err}
 	found.Ours, _ = partitions.Parse(text)
 	s := partitions.Subnet{Ports: map[uint64]partitions.Kind{}}
+	if len(d.SMs) > 0 {
+		s.Self = d.SMs[0]
+	}
 	for p, guid := range d.Site.PortID {
 		if d.Site.FabricOf(site.Port(p)) == d.Fabric {
 			s.Ports[guid] = partitions.CA
@@ -74,4 +79,68 @@ func (d *Driver) TakeOver(ctx context.Context, rows []fabric.PortRow, f fabric.F
 	}
 	left, err := d.Manager.Settle(ctx, d.remaining(asked))
 	return append(failed, left...), err
+}
+
+// Membership is a port in a partition.
+type Membership struct {
+	Key  uint16 `json:"key"`
+	Port uint64 `json:"port"` // GUID
+	Full bool   `json:"full"`
+}
+
+// Keep says what a file that is not ours comes to when it is taken over as it is:
+// the same members of the same partitions. Only full membership of the default
+// partition goes, of all but service ports: it joins everybody. Lost are the
+// memberships that go; limited membership of the default partition stays with all.
+func (d *Driver) Keep(found Found) (kept, lost []Membership) {
+	for key, ports := range found.Effect.Members {
+		for guid, full := range ports {
+			m := Membership{key, guid, full}
+			switch {
+			case key != partitions.DefaultKey:
+				kept = append(kept, m)
+			case full && d.serves(guid):
+				kept = append(kept, m)
+			case full && !d.manages(guid):
+				lost = append(lost, m)
+			}
+		}
+	}
+	order := func(a, b Membership) int { return cmp.Or(cmp.Compare(a.Key, b.Key), cmp.Compare(a.Port, b.Port)) }
+	slices.SortFunc(kept, order)
+	slices.SortFunc(lost, order)
+	return kept, lost
+}
+
+// manages reports whether a port is one that the owner's SMs run on: they are full
+// members of the default partition in our files as well.
+func (d *Driver) manages(guid uint64) bool { return slices.Contains(d.SMs, guid) }
+
+// TakeOverAsIs puts the file that Keep describes in place of one that is not ours,
+// for an operator who looked at it. Nothing is waited for: members stay where they
+// are, but for what is lost.
+func (d *Driver) TakeOverAsIs(ctx context.Context, found Found) error {
+	kept, _ := d.Keep(found)
+	want := members{}
+	for _, k := range kept {
+		m := fabric.Limited(uint32(k.Key))
+		if k.Full {
+			m = fabric.Full(uint32(k.Key))
+		}
+		want[k.Port] = append(want[k.Port], m)
+	}
+	text, err := partitions.Checked(want.conf())
+	if err != nil {
+		return err
+	}
+	d.writing.Lock()
+	defer d.writing.Unlock()
+	fence, err := d.Manager.File.Newest()
+	if err != nil {
+		return err
+	}
+	if err := d.Manager.File.TakeOver(ctx, text, fence, found.Digest); err != nil {
+		return err
+	}
+	return d.Manager.Reload.Reload(ctx)
 }

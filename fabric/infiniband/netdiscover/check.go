@@ -1,0 +1,61 @@
+package netdiscover
+
+import (
+	"errors"
+	"fmt"
+)
+
+// maxProblems is how many problems are named.
+const maxProblems = 50
+
+// Check finds what a whole subnet can't have: a cable whose two ends disagree, a
+// node that is named and not there, a port GUID twice. The error joins an [Error]
+// for each, the first 50.
+func (t *Topology) Check() error {
+	var problems []error
+	fail := func(line int, format string, args ...any) {
+		if len(problems) < maxProblems {
+			problems = append(problems, &Error{t.File, line, fmt.Sprintf(format, args...)})
+		}
+	}
+	ports := map[uint64]int{} // port GUID of adapters and routers -> line
+	for _, n := range t.Nodes {
+		for i := range n.Links {
+			l := &n.Links[i]
+			peer := t.byGUID[l.Peer]
+			if peer == nil {
+				fail(l.Line, "port %d of %s leads to 0x%016x, which is not in the file: discover the subnet again, from a host that reaches all of it", l.Port, n.label(), l.Peer)
+				continue
+			}
+			if peer.Kind != l.PeerKind {
+				fail(l.Line, "port %d of %s leads to a %s, and line %d says that it is a %s", l.Port, n.label(), l.PeerKind, peer.Line, peer.Kind)
+				continue
+			}
+			back := peer.Link(l.PeerPort)
+			switch {
+			case back == nil:
+				fail(l.Line, "port %d of %s leads to port %d of %s (line %d), where no cable is", l.Port, n.label(), l.PeerPort, peer.label(), peer.Line)
+			case back.Peer != n.GUID || back.PeerPort != l.Port:
+				fail(l.Line, "port %d of %s leads to port %d of %s, whose cable leads elsewhere (line %d)", l.Port, n.label(), l.PeerPort, peer.label(), back.Line)
+			case back.PortGUID != 0 && l.PeerPortGUID != 0 && back.PortGUID != l.PeerPortGUID:
+				fail(l.Line, "port GUID 0x%016x at the other end, and line %d says 0x%016x", l.PeerPortGUID, back.Line, back.PortGUID)
+			}
+			if n.Kind == Switch || l.PortGUID == 0 {
+				continue
+			}
+			if first, twice := ports[l.PortGUID]; twice {
+				fail(l.Line, "port GUID 0x%016x is in line %d already", l.PortGUID, first)
+			}
+			ports[l.PortGUID] = l.Line
+		}
+	}
+	return errors.Join(problems...)
+}
+
+// label names a node for people.
+func (n *Node) label() string {
+	if n.Description == "" {
+		return fmt.Sprintf("0x%016x", n.GUID)
+	}
+	return fmt.Sprintf("%q (0x%016x)", n.Description, n.GUID)
+}

@@ -1,0 +1,272 @@
+package netdiscover
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"strings"
+	"testing"
+	"time"
+
+	"bulkhead/site"
+	"bulkhead/site/draft"
+)
+
+func odd(t testing.TB) []byte {
+	t.Helper()
+	text, err := os.ReadFile("testdata/odd.txt")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return text
+}
+
+// The oddities of files in the wild, in one file that was made up of them.
+func TestOddities(t *testing.T) {
+	for name, text := range map[string]string{"as it is": string(odd(t)), "Windows line ends": strings.ReplaceAll(string(odd(t)), "\n", "\r\n")} {
+		top, err := Parse("odd.txt", []byte(text))
+		if err != nil {
+			t.Fatalf("%s: %v", name, err)
+		}
+		if err := top.Check(); err != nil {
+			t.Fatalf("%s: %v", name, err)
+		}
+		if len(top.Nodes) != 4 || top.Started != 0x0008f10403960558 {
+			t.Fatalf("%s: %d nodes, started at 0x%x", name, len(top.Nodes), top.Started)
+		}
+		old, leaf, ca, rt := top.Node(0x5442ba00003080), top.Node(0x2c90000000041), top.Node(0x8f10403960984), top.Node(0xb8e924030000b928)
+		if old.Description != `ISR9024 "old" Voltaire; rack 3` || old.Enhanced || old.LID != 6 || old.SystemGUID != 0x5442ba00003000 || old.Line != 13 {
+			t.Errorf("%s: %+v", name, *old)
+		}
+		if !leaf.Enhanced || leaf.LMC != 2 || leaf.Ports != 41 || leaf.Links[0].Width != 0 || leaf.Links[0].PeerLID != 6 {
+			t.Errorf("%s: %+v", name, *leaf)
+		}
+		if l := old.Links[0]; l.External != 4 || l.PeerPortGUID != 0x8f10403960985 || l.Width != 4 || l.Speed != "SDR" || l.PeerLID != 16 {
+			t.Errorf("%s: %+v", name, l)
+		}
+		if l := old.Links[1]; l.Width != 12 || l.Speed != "QDR" || old.Links[2].Width != 2 || old.Links[2].Speed != "HDR" {
+			t.Errorf("%s: %+v", name, l)
+		}
+		if l := ca.Links[1]; len(ca.Links) != 2 || l.PortGUID != 0x8f10403960986 || l.LID != 18 || l.LMC != 1 || l.PeerLID != 6 {
+			t.Errorf("%s: %+v", name, ca.Links)
+		}
+		if rt.Kind != Router || rt.Links[0].Speed != "XDR" {
+			t.Errorf("%s: %+v", name, *rt)
+		}
+	}
+}
+
+// What is wrong is named with its line, and what was expected.
+func TestErrorsNameTheLine(t *testing.T) {
+	for _, c := range []struct {
+		old, new string
+		line     int
+		says     string
+	}{
+		{"devid=0x5a06", "devid=5a0g", 10, "devid=5a0g: expected 0x and hexadecimal digits"},
+		{"devid=0x5a06", "devno=0x5a06", 10, "expected vendid, devid"},
+		{"switchguid=0x5442ba00003080(", "switchguid=0x5442ba00003081(", 13, "the line above it says switch 0x005442ba00003081"},
+		{"Switch  24", "Switch  0", 13, "expected how many ports it has, 1 to 255"},
+		{"Switch  24", "Hub  24", 13, `"Hub": expected Switch, Ca or Rt`},
+		{`Switch  24 "S-005442ba00003080"`, `Switch  24 "H-005442ba00003080"`, 13, "the id is that of a channel adapter"},
+		{`[4]     "H-`, `[44]     "H-`, 15, "port 44: the node in line 13 has ports 1 to 24"},
+		{`[4]     "H-`, `[1]     "H-`, 15, "port 1 after port 1: expected ascending ports"},
+		{`"H-0008f10403960984"[2](8f`, `"H-0008f10403960984"(8f`, 15, "expected a port as [number]"},
+		{"lid 18 12xQDR s", "lid x 12xQDR s", 15, `lid "x": expected 0 to 65535`},
+		{"lmc 2", "lmc 9", 25, `lmc "9": expected 0 to 7`},
+		{"\"MF0;fabric-leaf:MQM8700/U1\" enhanced", "\"MF0;fabric-leaf enhanced", 25, "a description without an end"},
+		{"[22]    \"R-", "\n[22]    \"R-", 18, "a port without a node"},
+		{"Switch\t41 \"S-0002c90000000041\"", "Switch\t41 \"S-005442ba00003080\"", 25, "the line above it says switch 0x0002c90000000041"},
+		{"caguid=0x8f10403960984\n", "caguid=0x8f10403960984\ncaguid=0x8f10403960984\n", 32, "caguid after another GUID"},
+	} {
+		text := strings.Replace(string(odd(t)), c.old, c.new, 1)
+		_, err := Parse("odd.txt", []byte(text))
+		var at *Error
+		if !errors.As(err, &at) || at.Line != c.line || !strings.Contains(at.What, c.says) {
+			t.Errorf("%q -> %q: %v, expected line %d: %s", c.old, c.new, err, c.line, c.says)
+		}
+	}
+	for text, says := range map[string]string{"": "no Switch, Ca or Rt line", "vendid=0x1\n": "it is cut off", strings.Repeat("x", 2000): "a line of 2000 bytes"} {
+		if _, err := Parse("f", []byte(text)); err == nil || !strings.Contains(err.Error(), says) {
+			t.Errorf("%.20q: %v, expected %s", text, err, says)
+		}
+	}
+}
+
+// A cable has two ends, which agree.
+func TestCheck(t *testing.T) {
+	for _, c := range [][3]string{
+		{`[9]     "S-0002c90000000041"[41]`, `[9]     "S-0002c90000000041"[40]`, "(0x005442ba00003080) leads to port 40 of \"MF0;fabric-leaf:MQM8700/U1\" (0x0002c90000000041) (line 25), where no cable is"},
+		{`[41]	"S-005442ba00003080"[9]`, `[41]	"S-005442ba00003080"[1]`, "whose cable leads elsewhere (line 14)"},
+		{`[9]     "S-0002c90000000041"[41]`, `[9]     "S-0002c90000000099"[41]`, "leads to 0x0002c90000000099, which is not in the file"},
+		{`[1](8f10403960985) 	"S`, `[1](8f10403960986) 	"S`, "port GUID 0x0008f10403960986 is in line 33 already"},
+		{`[9]     "S-0002c90000000041"`, `[9]     "R-0002c90000000041"`, "leads to a router, and line 25 says that it is a switch"},
+	} {
+		text := strings.Replace(string(odd(t)), c[0], c[1], 1)
+		top, err := Parse("odd.txt", []byte(text))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := top.Check(); err == nil || !strings.Contains(err.Error(), c[2]) {
+			t.Errorf("%q -> %q: %v, expected %s", c[0], c[1], err, c[2])
+		}
+	}
+}
+
+// subnet writes what ibnetdiscover would say of hosts under eight leaves.
+func subnet(hosts int, change func(host, rail, port int) (leaf, leafPort int)) string {
+	type cable struct{ host, rail, port int }
+	var b strings.Builder
+	leaves := map[int]map[int]cable{}
+	for h := range hosts {
+		for r := range site.Rails {
+			leaf, port := r, h+1
+			if change != nil {
+				leaf, port = change(h, r, port)
+			}
+			if leaf < 0 {
+				continue
+			}
+			if leaves[leaf] == nil {
+				leaves[leaf] = map[int]cable{}
+			}
+			leaves[leaf][port] = cable{h, r, 1}
+		}
+	}
+	id := func(h, r int) int { return 0x1000 + h*0x100 + r*0x10 }
+	for l := range 64 {
+		if leaves[l] == nil {
+			continue
+		}
+		fmt.Fprintf(&b, "switchguid=0x%x(%x)\nSwitch\t64 \"S-%016x\"\t\t# \"leaf %d\" enhanced port 0 lid %d lmc 0\n", l+1, l+1, l+1, l, l+1)
+		for p := range 65 {
+			if c, ok := leaves[l][p]; ok {
+				fmt.Fprintf(&b, "[%d]\t\"H-%016x\"[1](%x) \t\t# \"node%d mlx5_%d\" lid 1 4xNDR\n", p, id(c.host, c.rail), id(c.host, c.rail)+1, c.host+1, c.rail)
+			}
+		}
+		b.WriteString("\n")
+	}
+	for l := range leaves {
+		for p, c := range leaves[l] {
+			fmt.Fprintf(&b, "caguid=0x%x\nCa\t1 \"H-%016x\"\t\t# \"node%d mlx5_%d\"\n[1](%x) \t\"S-%016x\"[%d]\t\t# lid 1 lmc 0 \"leaf %d\" lid 1 4xNDR\n\n",
+				id(c.host, c.rail), id(c.host, c.rail), c.host+1, c.rail, id(c.host, c.rail)+1, l+1, p, l)
+		}
+	}
+	return b.String()
+}
+
+func drafted(text string) (*draft.Draft, error) {
+	return Draft("f", func(string) ([]byte, error) { return []byte(text), nil }, draft.Options{})
+}
+
+// A drafted site has the identities of the file, each at its place.
+func TestDraft(t *testing.T) {
+	d, err := drafted(subnet(12, nil))
+	if err != nil {
+		t.Fatal(err)
+	}
+	text, err := d.SiteFile(draft.Options{Name: "s", InService: inService})
+	if err != nil {
+		t.Fatal(err)
+	}
+	tpl, err := site.ParseTemplate("s.yaml", text)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s, err := tpl.Build()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for h := range 12 {
+		n, ok := s.Lookup(fmt.Sprintf("node%d", h+1))
+		if !ok {
+			t.Fatalf("there is no node%d", h+1)
+		}
+		for r := range site.Rails {
+			p := site.PortOf(n, r)
+			if want := uint64(0x1000 + h*0x100 + r*0x10 + 1); s.PortID[p] != want || s.LeafPort(p) != h+1 {
+				t.Errorf("node%d rail %d is 0x%x in port %d, expected 0x%x in %d", h+1, r, s.PortID[p], s.LeafPort(p), want, h+1)
+			}
+		}
+	}
+	_, err = tpl.Compile(func(u *site.SUInventory) error {
+		for l := range site.Rails {
+			if u.Leaves[l].GUID != site.HardwareID(l+1) {
+				t.Errorf("leaf %d is %s", l, u.Leaves[l].GUID)
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		t.Error(err)
+	}
+}
+
+// A subnet that a site can't have is refused, by line.
+func TestDraftRefuses(t *testing.T) {
+	for name, c := range map[string]struct {
+		change func(h, r, p int) (int, int)
+		says   string
+	}{
+		"another port on one rail": {func(h, r, p int) (int, int) {
+			if h == 3 && r == 2 {
+				return r, 40
+			}
+			return r, p
+		}, "rail 2 of host node4 is in port 40 of its leaf, and rail 0 in port 4"},
+		"a gap": {func(h, r, p int) (int, int) { return r, p + h/2 }, "and no node in port 3"},
+		"two rails in one leaf": {func(h, r, p int) (int, int) {
+			if h == 1 && r == 7 {
+				return 0, 30
+			}
+			return r, p
+		}, "rails 0 and 7 of host node2 are in one leaf"},
+		"crossed rails": {func(h, r, p int) (int, int) {
+			if h == 1 && r < 2 {
+				return 1 - r, p
+			}
+			return r, p
+		}, "host node2 is under other leaves than node1"},
+	} {
+		if _, err := drafted(subnet(4, c.change)); err == nil || !strings.Contains(err.Error(), c.says) || !strings.HasPrefix(err.Error(), "f:") {
+			t.Errorf("%s: %v, expected %s", name, err, c.says)
+		}
+	}
+	d, err := drafted(subnet(4, func(h, r, p int) (int, int) {
+		if h == 3 && r > 1 {
+			return -1, 0
+		}
+		return r, p
+	}))
+	if err != nil || !strings.Contains(strings.Join(d.Notes, "\n"), "host node4 has 2 cabled ports, a node of the site 8: it is left out") {
+		t.Errorf("a storage host: %v, %v", d, err)
+	}
+}
+
+// Whatever is read is said again by Check and Draft without a panic, and errors
+// name a line of the file.
+func FuzzParse(f *testing.F) {
+	f.Add(odd(f))
+	f.Add([]byte(subnet(2, nil)))
+	f.Fuzz(func(t *testing.T, text []byte) {
+		top, err := Parse("f", text)
+		if err != nil {
+			var at *Error
+			if !errors.As(err, &at) || at.Line < 0 || at.Line > strings.Count(string(text), "\n")+1 {
+				t.Fatalf("%v", err)
+			}
+			return
+		}
+		_ = top.Check()
+		for _, n := range top.Nodes {
+			if n.GUID == 0 || top.Node(n.GUID) != n || n.Ports < 1 {
+				t.Fatalf("%+v", n)
+			}
+		}
+		if d, err := drafted(string(text)); err == nil {
+			_, _ = d.SiteFile(draft.Options{Name: "s", InService: inService})
+		}
+	})
+}
+
+var inService = time.Date(2026, 4, 1, 0, 0, 0, 0, time.UTC)

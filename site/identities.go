@@ -1,0 +1,112 @@
+package site
+
+import (
+	"strconv"
+	"strings"
+)
+
+// identities are those that an SU really has on its InfiniBand fabric, as they
+// were discovered there, in place of the ones that a template makes up.
+type identities struct {
+	leaves []HardwareID        // node GUIDs, by rail
+	ports  [][Rails]HardwareID // port GUIDs, by position and rail
+}
+
+// identityList reads the identities of SUs: the leaves' GUIDs by rail, and for each
+// node by position its eight port GUIDs. A fabric has them for all its SUs or for
+// none: a made-up port beside real ones would never be found.
+func (r *reader) identityList(v value) {
+	type unit struct {
+		nodes, pod int
+	}
+	units := map[string]unit{}
+	for p := range r.t.header.Pods {
+		for number := range r.t.pods[p].sus(r.t.header.Shape) {
+			units[suID(r.t.header.Pods[p].ID, number+1)] = unit{r.t.pods[p].suNodes(r.t.header.Shape, number), p}
+		}
+	}
+	r.t.identities = map[string]identities{}
+	seen := map[HardwareID]int{} // -> line
+	with := map[int]bool{}       // fabrics
+	for _, item := range r.list(v, max(1, len(units))) {
+		m := item.mapping()
+		su := m.required("su")
+		leaves, ports := m.required("leaves"), m.required("ports")
+		m.done()
+		id := su.id()
+		if id == "" {
+			continue
+		}
+		u, known := units[id]
+		if !known {
+			su.fail("%q: no such SU in this file", id)
+			continue
+		}
+		if _, twice := r.t.identities[id]; twice {
+			su.fail("%q is here twice", id)
+			continue
+		}
+		fabric := r.t.header.Pods[u.pod].Fabric
+		if f := r.t.header.Fabrics[fabric]; f.Family != InfiniBand {
+			su.fail("%q is on fabric %s: only InfiniBand fabrics are discovered", id, f.ID)
+			continue
+		}
+		with[fabric] = true
+		list := ports.items()
+		if len(list) != u.nodes {
+			ports.fail("%d nodes, expected %d, one for each position", len(list), u.nodes)
+			continue
+		}
+		found := identities{leaves: guidList(leaves, seen), ports: make([][Rails]HardwareID, len(list))}
+		for pos, p := range list {
+			copy(found.ports[pos][:], guidList(p, seen))
+		}
+		r.t.identities[id] = found
+	}
+	for id, u := range units {
+		fabric := r.t.header.Pods[u.pod].Fabric
+		if _, has := r.t.identities[id]; with[fabric] && !has && len(v.doc.problems) == 0 {
+			v.fail("SU %s of fabric %s has none and others of the fabric have: discover the whole fabric", id, r.t.header.Fabrics[fabric].ID)
+			return
+		}
+	}
+}
+
+// guidList reads eight GUIDs, each once in the file.
+func guidList(v value, seen map[HardwareID]int) []HardwareID {
+	items := v.items()
+	if v.node != nil && len(items) != Rails {
+		v.fail("%d GUIDs, expected %d, one for each rail", len(items), Rails)
+		return make([]HardwareID, Rails)
+	}
+	out := make([]HardwareID, Rails)
+	for i, item := range items {
+		text := item.text()
+		n, err := strconv.ParseUint(strings.TrimPrefix(text, "0x"), 16, 64)
+		if text == "" {
+			continue
+		}
+		if err != nil || n == 0 || !strings.HasPrefix(text, "0x") {
+			item.fail("%.40q: expected a GUID as 0x and up to 16 hexadecimal digits", text)
+			continue
+		}
+		if line, twice := seen[HardwareID(n)]; twice {
+			item.fail("0x%x is in line %d already: a GUID is one device's", n, line)
+		}
+		seen[HardwareID(n)] = item.line
+		out[i] = HardwareID(n)
+	}
+	return out
+}
+
+// apply puts the identities into an inventory.
+func (i identities) apply(inv *SUInventory) {
+	for nic, guid := range i.leaves {
+		inv.Leaves[nic].GUID = guid
+	}
+	for pos := range i.ports {
+		for nic, guid := range i.ports[pos] {
+			inv.Nodes[pos].NICs[nic].ID = guid
+		}
+	}
+}

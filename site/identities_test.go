@@ -1,0 +1,89 @@
+package site
+
+import (
+	"fmt"
+	"os"
+	"strings"
+	"testing"
+)
+
+// withIdentities is the site of two rivals with identities for its SUs.
+func withIdentities(t *testing.T, change func(string) string) string {
+	t.Helper()
+	text, err := os.ReadFile("../examples/rivals-ib/site.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var b strings.Builder
+	next := 0x10
+	list := func() string {
+		var all []string
+		for range Rails {
+			next++
+			all = append(all, fmt.Sprintf("0x%x", next))
+		}
+		return "[" + strings.Join(all, ", ") + "]"
+	}
+	b.WriteString("identities:\n")
+	for su := 1; su <= 2; su++ {
+		fmt.Fprintf(&b, "  - su: a1-su0%d\n    leaves: %s\n    ports:\n", su, list())
+		for range 8 {
+			fmt.Fprintf(&b, "      - %s\n", list())
+		}
+	}
+	return string(text) + change(b.String())
+}
+
+func TestIdentities(t *testing.T) {
+	tpl, err := ParseTemplate("s.yaml", []byte(withIdentities(t, func(s string) string { return s })))
+	if err != nil {
+		t.Fatal(err)
+	}
+	next := HardwareID(0x10)
+	_, err = tpl.Compile(func(u *SUInventory) error {
+		for l := range Rails {
+			if next++; u.Leaves[l].GUID != next {
+				t.Errorf("%s is %s, expected %s", u.Leaves[l].ID, u.Leaves[l].GUID, next)
+			}
+		}
+		for _, n := range u.Nodes {
+			for r := range Rails {
+				if next++; n.NICs[r].ID != next {
+					t.Errorf("%s rail %d is %s, expected %s", n.ID, r, n.NICs[r].ID, next)
+				}
+			}
+			if n.NICs[Frontend].ID < 1000 {
+				t.Errorf("%s: its frontend NIC is %s", n.ID, n.NICs[Frontend].ID)
+			}
+		}
+		return u.Check()
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestIdentitiesAreRefused(t *testing.T) {
+	for _, c := range []struct{ old, new, says string }{
+		{"su: a1-su02", "su: a1-su09", `"a1-su09": no such SU`},
+		{"su: a1-su02", "su: a1-su01", `"a1-su01" is here twice`},
+		{"0x12,", "0x11,", "0x11 is in line 54 already"},
+		{"0x12,", "18,", `"18": expected a GUID as 0x`},
+		{"0x12, ", "", "7 GUIDs, expected 8, one for each rail"},
+		{"      - [0x19, 0x1a, 0x1b, 0x1c, 0x1d, 0x1e, 0x1f, 0x20]\n", "", "7 nodes, expected 8, one for each position"},
+	} {
+		_, err := ParseTemplate("s.yaml", []byte(withIdentities(t, func(s string) string {
+			if !strings.Contains(s, c.old) {
+				t.Fatalf("%q is not there", c.old)
+			}
+			return strings.Replace(s, c.old, c.new, 1)
+		})))
+		if err == nil || !strings.Contains(err.Error(), c.says) {
+			t.Errorf("%q -> %q: %v, expected %s", c.old, c.new, err, c.says)
+		}
+	}
+	_, err := ParseTemplate("s.yaml", []byte(withIdentities(t, func(s string) string { return s[:strings.Index(s, "  - su: a1-su02")] })))
+	if err == nil || !strings.Contains(err.Error(), "SU a1-su02 of fabric ib has none and others of the fabric have") {
+		t.Errorf("half a fabric: %v", err)
+	}
+}
