@@ -213,3 +213,36 @@ func BenchmarkRankOrder(b *testing.B) {
 		RankOrder(s, nodes)
 	}
 }
+
+// BenchmarkFrontier is a lease of 1,000 nodes on a site of 50,000 that leases have
+// taken half of: its best compromises up to 64 moves, and up to 128.
+func BenchmarkFrontier(b *testing.B) {
+	s := large(4, 4)
+	r := rand.New(rand.NewPCG(1, 1))
+	free := leasedHalf(s, r)
+	slice, err := Solve(s, free, Ask{Nodes: 1000, Fabric: "roce", Kind: "H100", Links: lease.Shared})
+	if err != nil {
+		b.Fatal(err)
+	}
+	for i := range slice.Nodes { // spread by a year of replacements
+		if r.IntN(20) == 0 {
+			if n := site.Index(r.IntN(s.Nodes())); free.Has(n) && !slices.Contains(slice.Nodes, n) {
+				slice.Nodes[i] = n
+			}
+		}
+	}
+	for _, most := range []int{64, 128} {
+		b.Run(fmt.Sprint(most), func(b *testing.B) {
+			b.ReportAllocs()
+			points := 0
+			for b.Loop() {
+				f, err := Frontier(s, slice.Nodes, free, most)
+				if err != nil {
+					b.Fatal(err)
+				}
+				points = len(f)
+			}
+			b.ReportMetric(float64(points), "points")
+		})
+	}
+}
