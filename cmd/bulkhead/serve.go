@@ -26,7 +26,7 @@ type serveCommand struct {
 	Devices  []string `placeholder:"unix:SOCKET" sep:"none" help:"Where drivers of devices answer; may be given several times. Without it everything is unknown, and nothing is delivered."`
 	Observe  bool     `help:"Read, prove and report; never write to a device. For a site that runs already."`
 	Listen   string   `default:"127.0.0.1:8470" placeholder:"HOST:PORT" help:"Where the API answers; port 0 is any free one."`
-	Webhooks string   `placeholder:"FILE" help:"YAML, webhooks: a list of url and, for a tenant's own, tenant. They are told, signed, of drift, quarantine, replacements and late tranches."`
+	Webhooks string   `placeholder:"FILE" help:"YAML, webhooks: a list of url and, for a tenant's own, tenant. They are told, signed, of drift, the brake, quarantine, replacements and late tranches."`
 	Verbose  bool     `short:"v" help:"Log what is routine too."`
 }
 

@@ -21,6 +21,7 @@ import (
 
 	"bulkhead/book"
 	"bulkhead/keystore"
+	"bulkhead/lease"
 	"bulkhead/ledger"
 )
 
@@ -135,13 +136,19 @@ func (c *caller) queue(e *ledger.Entry) {
 		return
 	}
 	for _, r := range c.receivers {
-		if r.scope != e.Scope {
+		if !r.hears(e) {
 			continue
 		}
 		if lost := r.add(e.Seq); lost != 0 {
 			c.log.Error("webhook dropped: too many wait for this receiver", "receiver", r.number, "url", r.URL, "entry", lost)
 		}
 	}
+}
+
+// hears says whether an entry is the receiver's to know. The owner hears of its
+// own scope, and of what only tenants' scopes hold.
+func (r *receiver) hears(e *ledger.Entry) bool {
+	return e.Scope == r.scope || r.Tenant == "" && (e.Kind == lease.KindProposed || e.Kind == lease.KindSwapped || e.Kind == lease.KindLate)
 }
 
 // add queues a position, and returns the one that it had to drop, or 0.

@@ -12,6 +12,7 @@ import (
 
 	"github.com/goccy/go-yaml"
 
+	"bulkhead/book"
 	"bulkhead/claim"
 	"bulkhead/fabric"
 	"bulkhead/lease"
@@ -22,7 +23,7 @@ import (
 // webhook is one address that is told. A tenant's is told of its own scope only.
 type webhook struct {
 	URL    string `yaml:"url"`
-	Tenant string `yaml:"tenant"` // "" is the owner: the site's scope
+	Tenant string `yaml:"tenant"` // "" is the owner: the site's scope, and every tenant's replacements and late tranches
 }
 
 // webhookPredicate is the type of the statement that is posted.
@@ -52,11 +53,11 @@ func readWebhooks(path string) ([]webhook, error) {
 	return file.Webhooks, nil
 }
 
-// told says whether an entry is worth a call: drift, quarantine, replacements
-// and late tranches.
+// told says whether an entry is worth a call: drift, the brake, quarantine,
+// replacements and late tranches.
 func told(e *ledger.Entry) bool {
 	switch e.Kind {
-	case fabric.KindDrifted, fabric.KindLocked, fabric.KindRestored, lease.KindProposed, lease.KindSwapped, lease.KindLate:
+	case fabric.KindDrifted, fabric.KindLocked, fabric.KindRestored, book.KindBrake, lease.KindProposed, lease.KindSwapped, lease.KindLate:
 		return true
 	case node.KindMoved:
 		var moved struct {

@@ -10,7 +10,9 @@ import (
 	"testing"
 	"time"
 
+	"bulkhead/book"
 	"bulkhead/claim"
+	"bulkhead/fabric"
 	"bulkhead/lease"
 	"bulkhead/ledger"
 	"bulkhead/node"
@@ -49,6 +51,49 @@ func TestWebhooks(t *testing.T) {
 			}
 		case <-time.After(10 * time.Second):
 			t.Fatal("nothing was posted")
+		}
+	}
+}
+
+// The owner's webhook hears of the site, and of what only tenants' logs hold:
+// replacements and late tranches, whoever's they are.
+func TestTheOwnersWebhook(t *testing.T) {
+	got := make(chan []byte, 20)
+	receiver := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		body, _ := io.ReadAll(r.Body)
+		got <- body
+	}))
+	defer receiver.Close()
+	w := newHooked(t)
+	c := w.caller(t, webhook{URL: receiver.URL})
+	w.run(t, c)
+	drift, quarantined := []byte(`{}`), []byte(`{"to":"quarantined"}`)
+	w.happen(t, c,
+		ledger.Entry{Scope: book.SiteScope, Kind: fabric.KindDrifted, Body: drift},
+		ledger.Entry{Scope: "tenant/acme", Kind: fabric.KindDrifted, Body: drift}, // the tenant's copy
+		ledger.Entry{Scope: book.SiteScope, Kind: node.KindMoved, Body: quarantined},
+		ledger.Entry{Scope: "tenant/acme", Kind: node.KindMoved, Body: quarantined},
+		ledger.Entry{Scope: "tenant/acme", Kind: lease.KindLate, Body: []byte(`{}`)},
+		ledger.Entry{Scope: "tenant/other", Kind: lease.KindProposed, Body: []byte(`{}`)},
+		ledger.Entry{Scope: "tenant/other", Kind: lease.KindSwapped, Body: []byte(`{}`)},
+		ledger.Entry{Scope: "tenant/other", Kind: lease.KindDelivered, Body: []byte(`{}`)},
+		ledger.Entry{Scope: book.SiteScope, Kind: book.KindBrake, Body: []byte(`{}`)},
+	)
+	for _, want := range []string{
+		"site fabric.drifted/1", "site node.moved/1", "tenant/acme lease.late/1", "tenant/other replacement.proposed/1", "tenant/other replacement.swapped/1", "site brake.engaged/1",
+	} {
+		select {
+		case body := <-got:
+			said, err := claim.Peek(body)
+			if err != nil {
+				t.Fatal(err)
+			}
+			scope, kind, _ := strings.Cut(want, " ")
+			if !strings.Contains(string(said), `"scope":"`+scope+`"`) || !strings.Contains(string(said), `"kind":"`+kind+`"`) {
+				t.Errorf("got %s, expected %s", said, want)
+			}
+		case <-time.After(10 * time.Second):
+			t.Fatalf("nothing was posted of %s", want)
 		}
 	}
 }
