@@ -169,7 +169,7 @@ func (c *siteImport) write(data []byte, notes []string) error {
 	return c.print(drafted, func(w io.Writer) {
 		row(w, "site", h.Name)
 		row(w, "file", c.Out)
-		row(w, "origin", "simulated: serials, keys and addresses that are not in "+filepath.Base(c.File)+" are made up")
+		row(w, "origin", "simulated: serials, addresses and keys are made up, but for what is under identities")
 		row(w, "nodes", t.Nodes())
 		row(w, "scalable units", t.SUs())
 		row(w, "pods", len(h.Pods))
