@@ -15,6 +15,9 @@ import (
 // and after them.
 const idLimit = 128
 
+// listLimit is how many numbers a list may have.
+const listLimit = 64
+
 // textLimits are the fields that are no ids, in bytes. Everything that a request
 // says must fit into one ledger entry, with room for what is said beside it.
 var textLimits = map[protoreflect.Name]int{
@@ -33,6 +36,10 @@ func checkTexts(m protoreflect.Message, path string) error {
 	var refused error
 	m.Range(func(f protoreflect.FieldDescriptor, v protoreflect.Value) bool {
 		switch {
+		case f.IsList() && f.Kind() == protoreflect.Int64Kind:
+			if n := v.List().Len(); n > listLimit {
+				refused = &book.Refusal{Field: path + string(f.Name()), Reason: fmt.Sprintf("%d numbers, at most %d are taken", n, listLimit)}
+			}
 		case f.IsMap() || f.IsList():
 			refused = &book.Refusal{Field: path + string(f.Name()), Reason: "lists in requests have no limits yet"}
 		case f.Kind() == protoreflect.MessageKind:

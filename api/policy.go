@@ -32,6 +32,10 @@ var policy = map[string]rule{
 	"SignLease":  {[]Role{Finance, Administrator}, ofQuote},
 	"GiveNotice": {[]Role{Finance, Administrator}, ofContract},
 
+	"WhatIfEarliest": {owners, nil},
+	"WhatIfSlip":     {owners, nil},
+	"WhatIfPlace":    {owners, nil},
+
 	"ListLeases": {readers, listed},
 	"GetLease":   {readers, ofLease},
 	"GetHosts":   {[]Role{Administrator, Viewer, Operator}, ofLease},

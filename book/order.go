@@ -4,6 +4,8 @@ import (
 	"cmp"
 	"slices"
 	"strings"
+
+	"bulkhead/contract"
 )
 
 // sortedKeys lists the keys of a map in order: what is decided must not depend
@@ -18,3 +20,8 @@ func sortedKeys[K cmp.Ordered, V any](m map[K]V) []K {
 }
 
 func cmpString(a, b string) int { return strings.Compare(a, b) }
+
+// sortByDelivery orders tranches by their date; of one date the order stays.
+func sortByDelivery(tranches []contract.Tranche) {
+	slices.SortStableFunc(tranches, func(a, b contract.Tranche) int { return a.Delivery.Compare(b.Delivery) })
+}

@@ -37,9 +37,10 @@ var mayImport = map[string][]string{
 	"book":     {"claim", "contract", "fabric", "lease", "ledger", "meter", "node", "place", "prove", "site", "storage"},
 	"bundle":   {"claim", "contract", "fabric", "lease", "ledger", "meter", "node", "place", "prove", "site", "storage"},
 	"run":      {"book", "bundle", "claim", "contract", "fabric", "keystore", "lease", "ledger", "meter", "node", "place", "prove", "site", "storage"},
+	"whatif":   {"book", "contract", "lease", "meter", "place", "site"},
 	"wire":     {"claim", "fabric", "node", "sim", "site", "storage"},
 	"sim":      {"claim", "fabric", "lease", "node", "site", "storage"},
-	"api":      {"book", "bundle", "claim", "contract", "fabric", "keystore", "lease", "ledger", "meter", "node", "place", "prove", "run", "site", "storage"},
+	"api":      {"book", "bundle", "claim", "contract", "fabric", "keystore", "lease", "ledger", "meter", "node", "place", "prove", "run", "site", "storage", "whatif"},
 	"examples": {},
 	"bench":    nil, // a module of its own: what it depends on never reaches the product, and nothing imports it
 	"lab":      nil, // tells the whole story: anything below cmd
@@ -53,7 +54,7 @@ var mayImport = map[string][]string{
 var pure = []string{"claim", "site", "site/draft", "site/hostlist", "site/slurm", "lease", "contract", "place", "prove", "meter", "book", "fabric", "fabric/infiniband", "fabric/infiniband/mad", "fabric/infiniband/netdiscover",
 	"fabric/infiniband/opensm/partitions", "fabric/infiniband/opensm/options",
 	"fabric/ethernet", "storage", "node", "node/wipe", "node/attest", "ledger",
-	"place/dated"}
+	"place/dated", "whatif", "whatif/picture"}
 
 var impure = []string{"os", "net", "net/http", "database/sql", "math/rand", "math/rand/v2", "os/exec", "syscall", "log", "log/slog", "sync", "time/rand"}
 

@@ -3,6 +3,7 @@ package run
 import (
 	"context"
 	"iter"
+	"time"
 
 	"bulkhead/book"
 	"bulkhead/lease"
@@ -11,6 +12,14 @@ import (
 	"bulkhead/prove"
 	"bulkhead/site"
 )
+
+// Reading is a copy of what planning reads, and the time: long questions are
+// answered from it, and the writer waits for none of them.
+func (p *Plane) Reading() (*book.State, time.Time) {
+	p.mu.RLock()
+	defer p.mu.RUnlock()
+	return p.w.state.Reading(), p.config.Clock.Now()
+}
 
 // Isolation is what the prover says of a lease now.
 type Isolation struct {

@@ -1440,6 +1440,1722 @@ func (x *ContractRef) GetContract() string {
 	return ""
 }
 
+// Shape is how many domains of each level a slice touches.
+type Shape struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Halls         int32                  `protobuf:"varint,1,opt,name=halls,proto3" json:"halls,omitempty"`
+	Pods          int32                  `protobuf:"varint,2,opt,name=pods,proto3" json:"pods,omitempty"`
+	Sus           int32                  `protobuf:"varint,3,opt,name=sus,proto3" json:"sus,omitempty"`
+	Racks         int32                  `protobuf:"varint,4,opt,name=racks,proto3" json:"racks,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Shape) Reset() {
+	*x = Shape{}
+	mi := &file_bulkhead_v1_control_proto_msgTypes[22]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Shape) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Shape) ProtoMessage() {}
+
+func (x *Shape) ProtoReflect() protoreflect.Message {
+	mi := &file_bulkhead_v1_control_proto_msgTypes[22]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Shape.ProtoReflect.Descriptor instead.
+func (*Shape) Descriptor() ([]byte, []int) {
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{22}
+}
+
+func (x *Shape) GetHalls() int32 {
+	if x != nil {
+		return x.Halls
+	}
+	return 0
+}
+
+func (x *Shape) GetPods() int32 {
+	if x != nil {
+		return x.Pods
+	}
+	return 0
+}
+
+func (x *Shape) GetSus() int32 {
+	if x != nil {
+		return x.Sus
+	}
+	return 0
+}
+
+func (x *Shape) GetRacks() int32 {
+	if x != nil {
+		return x.Racks
+	}
+	return 0
+}
+
+// WhatIfEarliestRequest asks from when sizes of one class can be had.
+type WhatIfEarliestRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Fabric        string                 `protobuf:"bytes,1,opt,name=fabric,proto3" json:"fabric,omitempty"`
+	Kind          string                 `protobuf:"bytes,2,opt,name=kind,proto3" json:"kind,omitempty"`
+	Links         string                 `protobuf:"bytes,3,opt,name=links,proto3" json:"links,omitempty"`       // "shared" or "hermetic"; "" is shared
+	Gpus          []int64                `protobuf:"varint,4,rep,packed,name=gpus,proto3" json:"gpus,omitempty"` // sizes, whole nodes; at most 64
+	From          string                 `protobuf:"bytes,5,opt,name=from,proto3" json:"from,omitempty"`         // "" is now
+	Days          int64                  `protobuf:"varint,6,opt,name=days,proto3" json:"days,omitempty"`        // of the lease; or
+	Until         string                 `protobuf:"bytes,7,opt,name=until,proto3" json:"until,omitempty"`       // its end
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *WhatIfEarliestRequest) Reset() {
+	*x = WhatIfEarliestRequest{}
+	mi := &file_bulkhead_v1_control_proto_msgTypes[23]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *WhatIfEarliestRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*WhatIfEarliestRequest) ProtoMessage() {}
+
+func (x *WhatIfEarliestRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_bulkhead_v1_control_proto_msgTypes[23]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use WhatIfEarliestRequest.ProtoReflect.Descriptor instead.
+func (*WhatIfEarliestRequest) Descriptor() ([]byte, []int) {
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{23}
+}
+
+func (x *WhatIfEarliestRequest) GetFabric() string {
+	if x != nil {
+		return x.Fabric
+	}
+	return ""
+}
+
+func (x *WhatIfEarliestRequest) GetKind() string {
+	if x != nil {
+		return x.Kind
+	}
+	return ""
+}
+
+func (x *WhatIfEarliestRequest) GetLinks() string {
+	if x != nil {
+		return x.Links
+	}
+	return ""
+}
+
+func (x *WhatIfEarliestRequest) GetGpus() []int64 {
+	if x != nil {
+		return x.Gpus
+	}
+	return nil
+}
+
+func (x *WhatIfEarliestRequest) GetFrom() string {
+	if x != nil {
+		return x.From
+	}
+	return ""
+}
+
+func (x *WhatIfEarliestRequest) GetDays() int64 {
+	if x != nil {
+		return x.Days
+	}
+	return 0
+}
+
+func (x *WhatIfEarliestRequest) GetUntil() string {
+	if x != nil {
+		return x.Until
+	}
+	return ""
+}
+
+type EarliestDates struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Sizes         []*EarliestDate        `protobuf:"bytes,1,rep,name=sizes,proto3" json:"sizes,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *EarliestDates) Reset() {
+	*x = EarliestDates{}
+	mi := &file_bulkhead_v1_control_proto_msgTypes[24]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *EarliestDates) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*EarliestDates) ProtoMessage() {}
+
+func (x *EarliestDates) ProtoReflect() protoreflect.Message {
+	mi := &file_bulkhead_v1_control_proto_msgTypes[24]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use EarliestDates.ProtoReflect.Descriptor instead.
+func (*EarliestDates) Descriptor() ([]byte, []int) {
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{24}
+}
+
+func (x *EarliestDates) GetSizes() []*EarliestDate {
+	if x != nil {
+		return x.Sizes
+	}
+	return nil
+}
+
+type EarliestDate struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Gpus          int64                  `protobuf:"varint,1,opt,name=gpus,proto3" json:"gpus,omitempty"`
+	Begin         string                 `protobuf:"bytes,2,opt,name=begin,proto3" json:"begin,omitempty"` // "" never, by what is planned
+	End           string                 `protobuf:"bytes,3,opt,name=end,proto3" json:"end,omitempty"`
+	Shape         *Shape                 `protobuf:"bytes,4,opt,name=shape,proto3" json:"shape,omitempty"` // that it would have then
+	Ideal         *Shape                 `protobuf:"bytes,5,opt,name=ideal,proto3" json:"ideal,omitempty"` // of this size on the empty site; none: it is larger than the site
+	Halls         []string               `protobuf:"bytes,6,rep,name=halls,proto3" json:"halls,omitempty"` // that it would lie in
+	Pods          []string               `protobuf:"bytes,7,rep,name=pods,proto3" json:"pods,omitempty"`
+	BetterFrom    string                 `protobuf:"bytes,8,opt,name=better_from,json=betterFrom,proto3" json:"better_from,omitempty"` // first later date with a better shape; "" none soon
+	Better        *Shape                 `protobuf:"bytes,9,opt,name=better,proto3" json:"better,omitempty"`
+	Why           string                 `protobuf:"bytes,10,opt,name=why,proto3" json:"why,omitempty"`     // what stands in the way of an earlier date; "" nothing
+	Moves         []*Rebooking           `protobuf:"bytes,11,rep,name=moves,proto3" json:"moves,omitempty"` // bookings that have not begun and would be placed again
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *EarliestDate) Reset() {
+	*x = EarliestDate{}
+	mi := &file_bulkhead_v1_control_proto_msgTypes[25]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *EarliestDate) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*EarliestDate) ProtoMessage() {}
+
+func (x *EarliestDate) ProtoReflect() protoreflect.Message {
+	mi := &file_bulkhead_v1_control_proto_msgTypes[25]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use EarliestDate.ProtoReflect.Descriptor instead.
+func (*EarliestDate) Descriptor() ([]byte, []int) {
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{25}
+}
+
+func (x *EarliestDate) GetGpus() int64 {
+	if x != nil {
+		return x.Gpus
+	}
+	return 0
+}
+
+func (x *EarliestDate) GetBegin() string {
+	if x != nil {
+		return x.Begin
+	}
+	return ""
+}
+
+func (x *EarliestDate) GetEnd() string {
+	if x != nil {
+		return x.End
+	}
+	return ""
+}
+
+func (x *EarliestDate) GetShape() *Shape {
+	if x != nil {
+		return x.Shape
+	}
+	return nil
+}
+
+func (x *EarliestDate) GetIdeal() *Shape {
+	if x != nil {
+		return x.Ideal
+	}
+	return nil
+}
+
+func (x *EarliestDate) GetHalls() []string {
+	if x != nil {
+		return x.Halls
+	}
+	return nil
+}
+
+func (x *EarliestDate) GetPods() []string {
+	if x != nil {
+		return x.Pods
+	}
+	return nil
+}
+
+func (x *EarliestDate) GetBetterFrom() string {
+	if x != nil {
+		return x.BetterFrom
+	}
+	return ""
+}
+
+func (x *EarliestDate) GetBetter() *Shape {
+	if x != nil {
+		return x.Better
+	}
+	return nil
+}
+
+func (x *EarliestDate) GetWhy() string {
+	if x != nil {
+		return x.Why
+	}
+	return ""
+}
+
+func (x *EarliestDate) GetMoves() []*Rebooking {
+	if x != nil {
+		return x.Moves
+	}
+	return nil
+}
+
+// Rebooking is a lease that has not begun and would be placed again.
+type Rebooking struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Lease         string                 `protobuf:"bytes,1,opt,name=lease,proto3" json:"lease,omitempty"`
+	Was           *Shape                 `protobuf:"bytes,2,opt,name=was,proto3" json:"was,omitempty"`
+	Is            *Shape                 `protobuf:"bytes,3,opt,name=is,proto3" json:"is,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Rebooking) Reset() {
+	*x = Rebooking{}
+	mi := &file_bulkhead_v1_control_proto_msgTypes[26]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Rebooking) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Rebooking) ProtoMessage() {}
+
+func (x *Rebooking) ProtoReflect() protoreflect.Message {
+	mi := &file_bulkhead_v1_control_proto_msgTypes[26]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Rebooking.ProtoReflect.Descriptor instead.
+func (*Rebooking) Descriptor() ([]byte, []int) {
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{26}
+}
+
+func (x *Rebooking) GetLease() string {
+	if x != nil {
+		return x.Lease
+	}
+	return ""
+}
+
+func (x *Rebooking) GetWas() *Shape {
+	if x != nil {
+		return x.Was
+	}
+	return nil
+}
+
+func (x *Rebooking) GetIs() *Shape {
+	if x != nil {
+		return x.Is
+	}
+	return nil
+}
+
+type WhatIfSlipRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Hall          string                 `protobuf:"bytes,1,opt,name=hall,proto3" json:"hall,omitempty"`
+	Days          int32                  `protobuf:"varint,2,opt,name=days,proto3" json:"days,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *WhatIfSlipRequest) Reset() {
+	*x = WhatIfSlipRequest{}
+	mi := &file_bulkhead_v1_control_proto_msgTypes[27]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *WhatIfSlipRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*WhatIfSlipRequest) ProtoMessage() {}
+
+func (x *WhatIfSlipRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_bulkhead_v1_control_proto_msgTypes[27]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use WhatIfSlipRequest.ProtoReflect.Descriptor instead.
+func (*WhatIfSlipRequest) Descriptor() ([]byte, []int) {
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{27}
+}
+
+func (x *WhatIfSlipRequest) GetHall() string {
+	if x != nil {
+		return x.Hall
+	}
+	return ""
+}
+
+func (x *WhatIfSlipRequest) GetDays() int32 {
+	if x != nil {
+		return x.Days
+	}
+	return 0
+}
+
+type SlippedHall struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Hall          string                 `protobuf:"bytes,1,opt,name=hall,proto3" json:"hall,omitempty"`
+	Was           string                 `protobuf:"bytes,2,opt,name=was,proto3" json:"was,omitempty"`
+	Is            string                 `protobuf:"bytes,3,opt,name=is,proto3" json:"is,omitempty"`
+	Contracts     []*SlippedContract     `protobuf:"bytes,4,rep,name=contracts,proto3" json:"contracts,omitempty"`
+	Quotes        []string               `protobuf:"bytes,5,rep,name=quotes,proto3" json:"quotes,omitempty"`   // open ones that would promise what is not there
+	Changes       []*CurrencySum         `protobuf:"bytes,6,rep,name=changes,proto3" json:"changes,omitempty"` // of all that the owner invoices, by currency
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SlippedHall) Reset() {
+	*x = SlippedHall{}
+	mi := &file_bulkhead_v1_control_proto_msgTypes[28]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SlippedHall) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SlippedHall) ProtoMessage() {}
+
+func (x *SlippedHall) ProtoReflect() protoreflect.Message {
+	mi := &file_bulkhead_v1_control_proto_msgTypes[28]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SlippedHall.ProtoReflect.Descriptor instead.
+func (*SlippedHall) Descriptor() ([]byte, []int) {
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{28}
+}
+
+func (x *SlippedHall) GetHall() string {
+	if x != nil {
+		return x.Hall
+	}
+	return ""
+}
+
+func (x *SlippedHall) GetWas() string {
+	if x != nil {
+		return x.Was
+	}
+	return ""
+}
+
+func (x *SlippedHall) GetIs() string {
+	if x != nil {
+		return x.Is
+	}
+	return ""
+}
+
+func (x *SlippedHall) GetContracts() []*SlippedContract {
+	if x != nil {
+		return x.Contracts
+	}
+	return nil
+}
+
+func (x *SlippedHall) GetQuotes() []string {
+	if x != nil {
+		return x.Quotes
+	}
+	return nil
+}
+
+func (x *SlippedHall) GetChanges() []*CurrencySum {
+	if x != nil {
+		return x.Changes
+	}
+	return nil
+}
+
+type CurrencySum struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Currency      string                 `protobuf:"bytes,1,opt,name=currency,proto3" json:"currency,omitempty"`
+	Amount        string                 `protobuf:"bytes,2,opt,name=amount,proto3" json:"amount,omitempty"` // negative: less for the owner
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *CurrencySum) Reset() {
+	*x = CurrencySum{}
+	mi := &file_bulkhead_v1_control_proto_msgTypes[29]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *CurrencySum) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*CurrencySum) ProtoMessage() {}
+
+func (x *CurrencySum) ProtoReflect() protoreflect.Message {
+	mi := &file_bulkhead_v1_control_proto_msgTypes[29]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use CurrencySum.ProtoReflect.Descriptor instead.
+func (*CurrencySum) Descriptor() ([]byte, []int) {
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{29}
+}
+
+func (x *CurrencySum) GetCurrency() string {
+	if x != nil {
+		return x.Currency
+	}
+	return ""
+}
+
+func (x *CurrencySum) GetAmount() string {
+	if x != nil {
+		return x.Amount
+	}
+	return ""
+}
+
+type SlippedContract struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Contract      string                 `protobuf:"bytes,1,opt,name=contract,proto3" json:"contract,omitempty"`
+	Tenant        string                 `protobuf:"bytes,2,opt,name=tenant,proto3" json:"tenant,omitempty"`
+	Title         string                 `protobuf:"bytes,3,opt,name=title,proto3" json:"title,omitempty"`
+	Currency      string                 `protobuf:"bytes,4,opt,name=currency,proto3" json:"currency,omitempty"`
+	Tranches      []*SlippedTranche      `protobuf:"bytes,5,rep,name=tranches,proto3" json:"tranches,omitempty"`
+	Lines         []*ChangedLine         `protobuf:"bytes,6,rep,name=lines,proto3" json:"lines,omitempty"`
+	Change        string                 `protobuf:"bytes,7,opt,name=change,proto3" json:"change,omitempty"`
+	Rights        []*LateRight           `protobuf:"bytes,8,rep,name=rights,proto3" json:"rights,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SlippedContract) Reset() {
+	*x = SlippedContract{}
+	mi := &file_bulkhead_v1_control_proto_msgTypes[30]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SlippedContract) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SlippedContract) ProtoMessage() {}
+
+func (x *SlippedContract) ProtoReflect() protoreflect.Message {
+	mi := &file_bulkhead_v1_control_proto_msgTypes[30]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SlippedContract.ProtoReflect.Descriptor instead.
+func (*SlippedContract) Descriptor() ([]byte, []int) {
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{30}
+}
+
+func (x *SlippedContract) GetContract() string {
+	if x != nil {
+		return x.Contract
+	}
+	return ""
+}
+
+func (x *SlippedContract) GetTenant() string {
+	if x != nil {
+		return x.Tenant
+	}
+	return ""
+}
+
+func (x *SlippedContract) GetTitle() string {
+	if x != nil {
+		return x.Title
+	}
+	return ""
+}
+
+func (x *SlippedContract) GetCurrency() string {
+	if x != nil {
+		return x.Currency
+	}
+	return ""
+}
+
+func (x *SlippedContract) GetTranches() []*SlippedTranche {
+	if x != nil {
+		return x.Tranches
+	}
+	return nil
+}
+
+func (x *SlippedContract) GetLines() []*ChangedLine {
+	if x != nil {
+		return x.Lines
+	}
+	return nil
+}
+
+func (x *SlippedContract) GetChange() string {
+	if x != nil {
+		return x.Change
+	}
+	return ""
+}
+
+func (x *SlippedContract) GetRights() []*LateRight {
+	if x != nil {
+		return x.Rights
+	}
+	return nil
+}
+
+type SlippedTranche struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Lease         string                 `protobuf:"bytes,1,opt,name=lease,proto3" json:"lease,omitempty"`
+	Kind          string                 `protobuf:"bytes,2,opt,name=kind,proto3" json:"kind,omitempty"`
+	Gpus          int64                  `protobuf:"varint,3,opt,name=gpus,proto3" json:"gpus,omitempty"` // that come late
+	Promised      string                 `protobuf:"bytes,4,opt,name=promised,proto3" json:"promised,omitempty"`
+	Was           string                 `protobuf:"bytes,5,opt,name=was,proto3" json:"was,omitempty"` // expected
+	Is            string                 `protobuf:"bytes,6,opt,name=is,proto3" json:"is,omitempty"`
+	GraceEnd      string                 `protobuf:"bytes,7,opt,name=grace_end,json=graceEnd,proto3" json:"grace_end,omitempty"`
+	Discount      string                 `protobuf:"bytes,8,opt,name=discount,proto3" json:"discount,omitempty"`      // after the grace, of the price on top; "" none
+	Discounted    bool                   `protobuf:"varint,9,opt,name=discounted,proto3" json:"discounted,omitempty"` // whether it comes that late
+	Clause        string                 `protobuf:"bytes,10,opt,name=clause,proto3" json:"clause,omitempty"`
+	Elsewhere     int64                  `protobuf:"varint,11,opt,name=elsewhere,proto3" json:"elsewhere,omitempty"` // late GPUs for which other nodes are free on time
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SlippedTranche) Reset() {
+	*x = SlippedTranche{}
+	mi := &file_bulkhead_v1_control_proto_msgTypes[31]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SlippedTranche) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SlippedTranche) ProtoMessage() {}
+
+func (x *SlippedTranche) ProtoReflect() protoreflect.Message {
+	mi := &file_bulkhead_v1_control_proto_msgTypes[31]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SlippedTranche.ProtoReflect.Descriptor instead.
+func (*SlippedTranche) Descriptor() ([]byte, []int) {
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{31}
+}
+
+func (x *SlippedTranche) GetLease() string {
+	if x != nil {
+		return x.Lease
+	}
+	return ""
+}
+
+func (x *SlippedTranche) GetKind() string {
+	if x != nil {
+		return x.Kind
+	}
+	return ""
+}
+
+func (x *SlippedTranche) GetGpus() int64 {
+	if x != nil {
+		return x.Gpus
+	}
+	return 0
+}
+
+func (x *SlippedTranche) GetPromised() string {
+	if x != nil {
+		return x.Promised
+	}
+	return ""
+}
+
+func (x *SlippedTranche) GetWas() string {
+	if x != nil {
+		return x.Was
+	}
+	return ""
+}
+
+func (x *SlippedTranche) GetIs() string {
+	if x != nil {
+		return x.Is
+	}
+	return ""
+}
+
+func (x *SlippedTranche) GetGraceEnd() string {
+	if x != nil {
+		return x.GraceEnd
+	}
+	return ""
+}
+
+func (x *SlippedTranche) GetDiscount() string {
+	if x != nil {
+		return x.Discount
+	}
+	return ""
+}
+
+func (x *SlippedTranche) GetDiscounted() bool {
+	if x != nil {
+		return x.Discounted
+	}
+	return false
+}
+
+func (x *SlippedTranche) GetClause() string {
+	if x != nil {
+		return x.Clause
+	}
+	return ""
+}
+
+func (x *SlippedTranche) GetElsewhere() int64 {
+	if x != nil {
+		return x.Elsewhere
+	}
+	return 0
+}
+
+// ChangedLine is what invoice lines of a month would be.
+type ChangedLine struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Month         string                 `protobuf:"bytes,1,opt,name=month,proto3" json:"month,omitempty"`
+	Kind          string                 `protobuf:"bytes,2,opt,name=kind,proto3" json:"kind,omitempty"`
+	Clause        string                 `protobuf:"bytes,3,opt,name=clause,proto3" json:"clause,omitempty"`
+	Was           string                 `protobuf:"bytes,4,opt,name=was,proto3" json:"was,omitempty"`
+	Is            string                 `protobuf:"bytes,5,opt,name=is,proto3" json:"is,omitempty"`
+	Change        string                 `protobuf:"bytes,6,opt,name=change,proto3" json:"change,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ChangedLine) Reset() {
+	*x = ChangedLine{}
+	mi := &file_bulkhead_v1_control_proto_msgTypes[32]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ChangedLine) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ChangedLine) ProtoMessage() {}
+
+func (x *ChangedLine) ProtoReflect() protoreflect.Message {
+	mi := &file_bulkhead_v1_control_proto_msgTypes[32]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ChangedLine.ProtoReflect.Descriptor instead.
+func (*ChangedLine) Descriptor() ([]byte, []int) {
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{32}
+}
+
+func (x *ChangedLine) GetMonth() string {
+	if x != nil {
+		return x.Month
+	}
+	return ""
+}
+
+func (x *ChangedLine) GetKind() string {
+	if x != nil {
+		return x.Kind
+	}
+	return ""
+}
+
+func (x *ChangedLine) GetClause() string {
+	if x != nil {
+		return x.Clause
+	}
+	return ""
+}
+
+func (x *ChangedLine) GetWas() string {
+	if x != nil {
+		return x.Was
+	}
+	return ""
+}
+
+func (x *ChangedLine) GetIs() string {
+	if x != nil {
+		return x.Is
+	}
+	return ""
+}
+
+func (x *ChangedLine) GetChange() string {
+	if x != nil {
+		return x.Change
+	}
+	return ""
+}
+
+type LateRight struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	From          string                 `protobuf:"bytes,1,opt,name=from,proto3" json:"from,omitempty"`
+	By            string                 `protobuf:"bytes,2,opt,name=by,proto3" json:"by,omitempty"`
+	Remedy        string                 `protobuf:"bytes,3,opt,name=remedy,proto3" json:"remedy,omitempty"` // "terminate" or "reduce"
+	Clause        string                 `protobuf:"bytes,4,opt,name=clause,proto3" json:"clause,omitempty"`
+	Tranches      []string               `protobuf:"bytes,5,rep,name=tranches,proto3" json:"tranches,omitempty"`
+	Already       bool                   `protobuf:"varint,6,opt,name=already,proto3" json:"already,omitempty"`               // it would arise without the slip too
+	AtStake       string                 `protobuf:"bytes,7,opt,name=at_stake,json=atStake,proto3" json:"at_stake,omitempty"` // value of what it reaches, from then until the contract's end
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *LateRight) Reset() {
+	*x = LateRight{}
+	mi := &file_bulkhead_v1_control_proto_msgTypes[33]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *LateRight) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*LateRight) ProtoMessage() {}
+
+func (x *LateRight) ProtoReflect() protoreflect.Message {
+	mi := &file_bulkhead_v1_control_proto_msgTypes[33]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use LateRight.ProtoReflect.Descriptor instead.
+func (*LateRight) Descriptor() ([]byte, []int) {
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{33}
+}
+
+func (x *LateRight) GetFrom() string {
+	if x != nil {
+		return x.From
+	}
+	return ""
+}
+
+func (x *LateRight) GetBy() string {
+	if x != nil {
+		return x.By
+	}
+	return ""
+}
+
+func (x *LateRight) GetRemedy() string {
+	if x != nil {
+		return x.Remedy
+	}
+	return ""
+}
+
+func (x *LateRight) GetClause() string {
+	if x != nil {
+		return x.Clause
+	}
+	return ""
+}
+
+func (x *LateRight) GetTranches() []string {
+	if x != nil {
+		return x.Tranches
+	}
+	return nil
+}
+
+func (x *LateRight) GetAlready() bool {
+	if x != nil {
+		return x.Already
+	}
+	return false
+}
+
+func (x *LateRight) GetAtStake() string {
+	if x != nil {
+		return x.AtStake
+	}
+	return ""
+}
+
+type WhatIfPlaceRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	File          string                 `protobuf:"bytes,1,opt,name=file,proto3" json:"file,omitempty"`         // the contract's file name, for errors
+	Contract      []byte                 `protobuf:"bytes,2,opt,name=contract,proto3" json:"contract,omitempty"` // YAML, as for OfferQuote
+	At            string                 `protobuf:"bytes,3,opt,name=at,proto3" json:"at,omitempty"`             // time of the pictures; "" when the last of it has come
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *WhatIfPlaceRequest) Reset() {
+	*x = WhatIfPlaceRequest{}
+	mi := &file_bulkhead_v1_control_proto_msgTypes[34]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *WhatIfPlaceRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*WhatIfPlaceRequest) ProtoMessage() {}
+
+func (x *WhatIfPlaceRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_bulkhead_v1_control_proto_msgTypes[34]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use WhatIfPlaceRequest.ProtoReflect.Descriptor instead.
+func (*WhatIfPlaceRequest) Descriptor() ([]byte, []int) {
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{34}
+}
+
+func (x *WhatIfPlaceRequest) GetFile() string {
+	if x != nil {
+		return x.File
+	}
+	return ""
+}
+
+func (x *WhatIfPlaceRequest) GetContract() []byte {
+	if x != nil {
+		return x.Contract
+	}
+	return nil
+}
+
+func (x *WhatIfPlaceRequest) GetAt() string {
+	if x != nil {
+		return x.At
+	}
+	return ""
+}
+
+type PlacedContract struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Contract      string                 `protobuf:"bytes,1,opt,name=contract,proto3" json:"contract,omitempty"`
+	Tenant        string                 `protobuf:"bytes,2,opt,name=tenant,proto3" json:"tenant,omitempty"`
+	Version       int32                  `protobuf:"varint,3,opt,name=version,proto3" json:"version,omitempty"`
+	Tranches      []*PlacedTranche       `protobuf:"bytes,4,rep,name=tranches,proto3" json:"tranches,omitempty"`
+	Ramps         []*PlacedRamp          `protobuf:"bytes,5,rep,name=ramps,proto3" json:"ramps,omitempty"`
+	Moves         []*Rebooking           `protobuf:"bytes,6,rep,name=moves,proto3" json:"moves,omitempty"`
+	Price         string                 `protobuf:"bytes,7,opt,name=price,proto3" json:"price,omitempty"`                             // as in a Quote
+	Late          []*ChangedLine         `protobuf:"bytes,8,rep,name=late,proto3" json:"late,omitempty"`                               // what it costs that some of it comes late
+	LateChange    string                 `protobuf:"bytes,9,opt,name=late_change,json=lateChange,proto3" json:"late_change,omitempty"` // sum of them; "" nothing comes late
+	Currency      string                 `protobuf:"bytes,10,opt,name=currency,proto3" json:"currency,omitempty"`
+	Before        *SitePicture           `protobuf:"bytes,11,opt,name=before,proto3" json:"before,omitempty"`
+	After         *SitePicture           `protobuf:"bytes,12,opt,name=after,proto3" json:"after,omitempty"`
+	Svg           string                 `protobuf:"bytes,13,opt,name=svg,proto3" json:"svg,omitempty"` // both pictures, with a legend
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *PlacedContract) Reset() {
+	*x = PlacedContract{}
+	mi := &file_bulkhead_v1_control_proto_msgTypes[35]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *PlacedContract) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*PlacedContract) ProtoMessage() {}
+
+func (x *PlacedContract) ProtoReflect() protoreflect.Message {
+	mi := &file_bulkhead_v1_control_proto_msgTypes[35]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use PlacedContract.ProtoReflect.Descriptor instead.
+func (*PlacedContract) Descriptor() ([]byte, []int) {
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{35}
+}
+
+func (x *PlacedContract) GetContract() string {
+	if x != nil {
+		return x.Contract
+	}
+	return ""
+}
+
+func (x *PlacedContract) GetTenant() string {
+	if x != nil {
+		return x.Tenant
+	}
+	return ""
+}
+
+func (x *PlacedContract) GetVersion() int32 {
+	if x != nil {
+		return x.Version
+	}
+	return 0
+}
+
+func (x *PlacedContract) GetTranches() []*PlacedTranche {
+	if x != nil {
+		return x.Tranches
+	}
+	return nil
+}
+
+func (x *PlacedContract) GetRamps() []*PlacedRamp {
+	if x != nil {
+		return x.Ramps
+	}
+	return nil
+}
+
+func (x *PlacedContract) GetMoves() []*Rebooking {
+	if x != nil {
+		return x.Moves
+	}
+	return nil
+}
+
+func (x *PlacedContract) GetPrice() string {
+	if x != nil {
+		return x.Price
+	}
+	return ""
+}
+
+func (x *PlacedContract) GetLate() []*ChangedLine {
+	if x != nil {
+		return x.Late
+	}
+	return nil
+}
+
+func (x *PlacedContract) GetLateChange() string {
+	if x != nil {
+		return x.LateChange
+	}
+	return ""
+}
+
+func (x *PlacedContract) GetCurrency() string {
+	if x != nil {
+		return x.Currency
+	}
+	return ""
+}
+
+func (x *PlacedContract) GetBefore() *SitePicture {
+	if x != nil {
+		return x.Before
+	}
+	return nil
+}
+
+func (x *PlacedContract) GetAfter() *SitePicture {
+	if x != nil {
+		return x.After
+	}
+	return nil
+}
+
+func (x *PlacedContract) GetSvg() string {
+	if x != nil {
+		return x.Svg
+	}
+	return ""
+}
+
+type PlacedTranche struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Tranche       string                 `protobuf:"bytes,1,opt,name=tranche,proto3" json:"tranche,omitempty"`
+	Fabric        string                 `protobuf:"bytes,2,opt,name=fabric,proto3" json:"fabric,omitempty"`
+	Kind          string                 `protobuf:"bytes,3,opt,name=kind,proto3" json:"kind,omitempty"`
+	Gpus          int64                  `protobuf:"varint,4,opt,name=gpus,proto3" json:"gpus,omitempty"`
+	Delivery      string                 `protobuf:"bytes,5,opt,name=delivery,proto3" json:"delivery,omitempty"`
+	End           string                 `protobuf:"bytes,6,opt,name=end,proto3" json:"end,omitempty"`
+	Parts         []*PlacedPart          `protobuf:"bytes,7,rep,name=parts,proto3" json:"parts,omitempty"`       // several: it comes in parts; none: refused
+	Refused       string                 `protobuf:"bytes,8,opt,name=refused,proto3" json:"refused,omitempty"`   // a reason to repeat
+	Earliest      string                 `protobuf:"bytes,9,opt,name=earliest,proto3" json:"earliest,omitempty"` // from when all of it can be had instead; "" never, by what is planned
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *PlacedTranche) Reset() {
+	*x = PlacedTranche{}
+	mi := &file_bulkhead_v1_control_proto_msgTypes[36]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *PlacedTranche) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*PlacedTranche) ProtoMessage() {}
+
+func (x *PlacedTranche) ProtoReflect() protoreflect.Message {
+	mi := &file_bulkhead_v1_control_proto_msgTypes[36]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use PlacedTranche.ProtoReflect.Descriptor instead.
+func (*PlacedTranche) Descriptor() ([]byte, []int) {
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{36}
+}
+
+func (x *PlacedTranche) GetTranche() string {
+	if x != nil {
+		return x.Tranche
+	}
+	return ""
+}
+
+func (x *PlacedTranche) GetFabric() string {
+	if x != nil {
+		return x.Fabric
+	}
+	return ""
+}
+
+func (x *PlacedTranche) GetKind() string {
+	if x != nil {
+		return x.Kind
+	}
+	return ""
+}
+
+func (x *PlacedTranche) GetGpus() int64 {
+	if x != nil {
+		return x.Gpus
+	}
+	return 0
+}
+
+func (x *PlacedTranche) GetDelivery() string {
+	if x != nil {
+		return x.Delivery
+	}
+	return ""
+}
+
+func (x *PlacedTranche) GetEnd() string {
+	if x != nil {
+		return x.End
+	}
+	return ""
+}
+
+func (x *PlacedTranche) GetParts() []*PlacedPart {
+	if x != nil {
+		return x.Parts
+	}
+	return nil
+}
+
+func (x *PlacedTranche) GetRefused() string {
+	if x != nil {
+		return x.Refused
+	}
+	return ""
+}
+
+func (x *PlacedTranche) GetEarliest() string {
+	if x != nil {
+		return x.Earliest
+	}
+	return ""
+}
+
+type PlacedPart struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Begin         string                 `protobuf:"bytes,1,opt,name=begin,proto3" json:"begin,omitempty"`
+	Gpus          int64                  `protobuf:"varint,2,opt,name=gpus,proto3" json:"gpus,omitempty"`
+	Late          bool                   `protobuf:"varint,3,opt,name=late,proto3" json:"late,omitempty"`
+	Shape         *Shape                 `protobuf:"bytes,4,opt,name=shape,proto3" json:"shape,omitempty"` // of these nodes by themselves
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *PlacedPart) Reset() {
+	*x = PlacedPart{}
+	mi := &file_bulkhead_v1_control_proto_msgTypes[37]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *PlacedPart) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*PlacedPart) ProtoMessage() {}
+
+func (x *PlacedPart) ProtoReflect() protoreflect.Message {
+	mi := &file_bulkhead_v1_control_proto_msgTypes[37]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use PlacedPart.ProtoReflect.Descriptor instead.
+func (*PlacedPart) Descriptor() ([]byte, []int) {
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{37}
+}
+
+func (x *PlacedPart) GetBegin() string {
+	if x != nil {
+		return x.Begin
+	}
+	return ""
+}
+
+func (x *PlacedPart) GetGpus() int64 {
+	if x != nil {
+		return x.Gpus
+	}
+	return 0
+}
+
+func (x *PlacedPart) GetLate() bool {
+	if x != nil {
+		return x.Late
+	}
+	return false
+}
+
+func (x *PlacedPart) GetShape() *Shape {
+	if x != nil {
+		return x.Shape
+	}
+	return nil
+}
+
+// PlacedRamp is tranches that are planned as one, with what they are together
+// from each date on.
+type PlacedRamp struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Tranches      []string               `protobuf:"bytes,1,rep,name=tranches,proto3" json:"tranches,omitempty"`
+	Steps         []*RampStep            `protobuf:"bytes,2,rep,name=steps,proto3" json:"steps,omitempty"`
+	Stepwise      bool                   `protobuf:"varint,3,opt,name=stepwise,proto3" json:"stepwise,omitempty"` // there was room for it only step by step
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *PlacedRamp) Reset() {
+	*x = PlacedRamp{}
+	mi := &file_bulkhead_v1_control_proto_msgTypes[38]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *PlacedRamp) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*PlacedRamp) ProtoMessage() {}
+
+func (x *PlacedRamp) ProtoReflect() protoreflect.Message {
+	mi := &file_bulkhead_v1_control_proto_msgTypes[38]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use PlacedRamp.ProtoReflect.Descriptor instead.
+func (*PlacedRamp) Descriptor() ([]byte, []int) {
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{38}
+}
+
+func (x *PlacedRamp) GetTranches() []string {
+	if x != nil {
+		return x.Tranches
+	}
+	return nil
+}
+
+func (x *PlacedRamp) GetSteps() []*RampStep {
+	if x != nil {
+		return x.Steps
+	}
+	return nil
+}
+
+func (x *PlacedRamp) GetStepwise() bool {
+	if x != nil {
+		return x.Stepwise
+	}
+	return false
+}
+
+type RampStep struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	From          string                 `protobuf:"bytes,1,opt,name=from,proto3" json:"from,omitempty"`
+	Gpus          int64                  `protobuf:"varint,2,opt,name=gpus,proto3" json:"gpus,omitempty"`
+	Shape         *Shape                 `protobuf:"bytes,3,opt,name=shape,proto3" json:"shape,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RampStep) Reset() {
+	*x = RampStep{}
+	mi := &file_bulkhead_v1_control_proto_msgTypes[39]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RampStep) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RampStep) ProtoMessage() {}
+
+func (x *RampStep) ProtoReflect() protoreflect.Message {
+	mi := &file_bulkhead_v1_control_proto_msgTypes[39]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RampStep.ProtoReflect.Descriptor instead.
+func (*RampStep) Descriptor() ([]byte, []int) {
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{39}
+}
+
+func (x *RampStep) GetFrom() string {
+	if x != nil {
+		return x.From
+	}
+	return ""
+}
+
+func (x *RampStep) GetGpus() int64 {
+	if x != nil {
+		return x.Gpus
+	}
+	return 0
+}
+
+func (x *RampStep) GetShape() *Shape {
+	if x != nil {
+		return x.Shape
+	}
+	return nil
+}
+
+// SitePicture is a site at an instant: a letter for each scalable unit, of who
+// holds most of it.
+type SitePicture struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Caption       string                 `protobuf:"bytes,1,opt,name=caption,proto3" json:"caption,omitempty"`
+	At            string                 `protobuf:"bytes,2,opt,name=at,proto3" json:"at,omitempty"`
+	Rows          []*PictureRow          `protobuf:"bytes,3,rep,name=rows,proto3" json:"rows,omitempty"`
+	Holders       []*PictureHolder       `protobuf:"bytes,4,rep,name=holders,proto3" json:"holders,omitempty"`
+	Free          int64                  `protobuf:"varint,5,opt,name=free,proto3" json:"free,omitempty"` // nodes
+	Planned       int64                  `protobuf:"varint,6,opt,name=planned,proto3" json:"planned,omitempty"`
+	Failed        int64                  `protobuf:"varint,7,opt,name=failed,proto3" json:"failed,omitempty"`
+	Spare         int64                  `protobuf:"varint,8,opt,name=spare,proto3" json:"spare,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SitePicture) Reset() {
+	*x = SitePicture{}
+	mi := &file_bulkhead_v1_control_proto_msgTypes[40]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SitePicture) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SitePicture) ProtoMessage() {}
+
+func (x *SitePicture) ProtoReflect() protoreflect.Message {
+	mi := &file_bulkhead_v1_control_proto_msgTypes[40]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SitePicture.ProtoReflect.Descriptor instead.
+func (*SitePicture) Descriptor() ([]byte, []int) {
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{40}
+}
+
+func (x *SitePicture) GetCaption() string {
+	if x != nil {
+		return x.Caption
+	}
+	return ""
+}
+
+func (x *SitePicture) GetAt() string {
+	if x != nil {
+		return x.At
+	}
+	return ""
+}
+
+func (x *SitePicture) GetRows() []*PictureRow {
+	if x != nil {
+		return x.Rows
+	}
+	return nil
+}
+
+func (x *SitePicture) GetHolders() []*PictureHolder {
+	if x != nil {
+		return x.Holders
+	}
+	return nil
+}
+
+func (x *SitePicture) GetFree() int64 {
+	if x != nil {
+		return x.Free
+	}
+	return 0
+}
+
+func (x *SitePicture) GetPlanned() int64 {
+	if x != nil {
+		return x.Planned
+	}
+	return 0
+}
+
+func (x *SitePicture) GetFailed() int64 {
+	if x != nil {
+		return x.Failed
+	}
+	return 0
+}
+
+func (x *SitePicture) GetSpare() int64 {
+	if x != nil {
+		return x.Spare
+	}
+	return 0
+}
+
+type PictureRow struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Hall          string                 `protobuf:"bytes,1,opt,name=hall,proto3" json:"hall,omitempty"`
+	Pod           string                 `protobuf:"bytes,2,opt,name=pod,proto3" json:"pod,omitempty"`
+	What          string                 `protobuf:"bytes,3,opt,name=what,proto3" json:"what,omitempty"`
+	Cells         string                 `protobuf:"bytes,4,opt,name=cells,proto3" json:"cells,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *PictureRow) Reset() {
+	*x = PictureRow{}
+	mi := &file_bulkhead_v1_control_proto_msgTypes[41]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *PictureRow) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*PictureRow) ProtoMessage() {}
+
+func (x *PictureRow) ProtoReflect() protoreflect.Message {
+	mi := &file_bulkhead_v1_control_proto_msgTypes[41]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use PictureRow.ProtoReflect.Descriptor instead.
+func (*PictureRow) Descriptor() ([]byte, []int) {
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{41}
+}
+
+func (x *PictureRow) GetHall() string {
+	if x != nil {
+		return x.Hall
+	}
+	return ""
+}
+
+func (x *PictureRow) GetPod() string {
+	if x != nil {
+		return x.Pod
+	}
+	return ""
+}
+
+func (x *PictureRow) GetWhat() string {
+	if x != nil {
+		return x.What
+	}
+	return ""
+}
+
+func (x *PictureRow) GetCells() string {
+	if x != nil {
+		return x.Cells
+	}
+	return ""
+}
+
+type PictureHolder struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Letter        string                 `protobuf:"bytes,1,opt,name=letter,proto3" json:"letter,omitempty"` // a unit that it does not fill has the small one
+	Lease         string                 `protobuf:"bytes,2,opt,name=lease,proto3" json:"lease,omitempty"`
+	Nodes         int64                  `protobuf:"varint,3,opt,name=nodes,proto3" json:"nodes,omitempty"`
+	New           bool                   `protobuf:"varint,4,opt,name=new,proto3" json:"new,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *PictureHolder) Reset() {
+	*x = PictureHolder{}
+	mi := &file_bulkhead_v1_control_proto_msgTypes[42]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *PictureHolder) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*PictureHolder) ProtoMessage() {}
+
+func (x *PictureHolder) ProtoReflect() protoreflect.Message {
+	mi := &file_bulkhead_v1_control_proto_msgTypes[42]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use PictureHolder.ProtoReflect.Descriptor instead.
+func (*PictureHolder) Descriptor() ([]byte, []int) {
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{42}
+}
+
+func (x *PictureHolder) GetLetter() string {
+	if x != nil {
+		return x.Letter
+	}
+	return ""
+}
+
+func (x *PictureHolder) GetLease() string {
+	if x != nil {
+		return x.Lease
+	}
+	return ""
+}
+
+func (x *PictureHolder) GetNodes() int64 {
+	if x != nil {
+		return x.Nodes
+	}
+	return 0
+}
+
+func (x *PictureHolder) GetNew() bool {
+	if x != nil {
+		return x.New
+	}
+	return false
+}
+
 type LeaseRef struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Lease         string                 `protobuf:"bytes,1,opt,name=lease,proto3" json:"lease,omitempty"`
@@ -1449,7 +3165,7 @@ type LeaseRef struct {
 
 func (x *LeaseRef) Reset() {
 	*x = LeaseRef{}
-	mi := &file_bulkhead_v1_control_proto_msgTypes[22]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[43]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1461,7 +3177,7 @@ func (x *LeaseRef) String() string {
 func (*LeaseRef) ProtoMessage() {}
 
 func (x *LeaseRef) ProtoReflect() protoreflect.Message {
-	mi := &file_bulkhead_v1_control_proto_msgTypes[22]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[43]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1474,7 +3190,7 @@ func (x *LeaseRef) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LeaseRef.ProtoReflect.Descriptor instead.
 func (*LeaseRef) Descriptor() ([]byte, []int) {
-	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{22}
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{43}
 }
 
 func (x *LeaseRef) GetLease() string {
@@ -1508,7 +3224,7 @@ type Lease struct {
 
 func (x *Lease) Reset() {
 	*x = Lease{}
-	mi := &file_bulkhead_v1_control_proto_msgTypes[23]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[44]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1520,7 +3236,7 @@ func (x *Lease) String() string {
 func (*Lease) ProtoMessage() {}
 
 func (x *Lease) ProtoReflect() protoreflect.Message {
-	mi := &file_bulkhead_v1_control_proto_msgTypes[23]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[44]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1533,7 +3249,7 @@ func (x *Lease) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Lease.ProtoReflect.Descriptor instead.
 func (*Lease) Descriptor() ([]byte, []int) {
-	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{23}
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{44}
 }
 
 func (x *Lease) GetId() string {
@@ -1658,7 +3374,7 @@ type Leases struct {
 
 func (x *Leases) Reset() {
 	*x = Leases{}
-	mi := &file_bulkhead_v1_control_proto_msgTypes[24]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[45]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1670,7 +3386,7 @@ func (x *Leases) String() string {
 func (*Leases) ProtoMessage() {}
 
 func (x *Leases) ProtoReflect() protoreflect.Message {
-	mi := &file_bulkhead_v1_control_proto_msgTypes[24]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[45]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1683,7 +3399,7 @@ func (x *Leases) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Leases.ProtoReflect.Descriptor instead.
 func (*Leases) Descriptor() ([]byte, []int) {
-	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{24}
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{45}
 }
 
 func (x *Leases) GetLeases() []*Lease {
@@ -1712,7 +3428,7 @@ type Replacement struct {
 
 func (x *Replacement) Reset() {
 	*x = Replacement{}
-	mi := &file_bulkhead_v1_control_proto_msgTypes[25]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[46]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1724,7 +3440,7 @@ func (x *Replacement) String() string {
 func (*Replacement) ProtoMessage() {}
 
 func (x *Replacement) ProtoReflect() protoreflect.Message {
-	mi := &file_bulkhead_v1_control_proto_msgTypes[25]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[46]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1737,7 +3453,7 @@ func (x *Replacement) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Replacement.ProtoReflect.Descriptor instead.
 func (*Replacement) Descriptor() ([]byte, []int) {
-	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{25}
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{46}
 }
 
 func (x *Replacement) GetSlot() uint32 {
@@ -1777,7 +3493,7 @@ type HandOver struct {
 
 func (x *HandOver) Reset() {
 	*x = HandOver{}
-	mi := &file_bulkhead_v1_control_proto_msgTypes[26]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[47]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1789,7 +3505,7 @@ func (x *HandOver) String() string {
 func (*HandOver) ProtoMessage() {}
 
 func (x *HandOver) ProtoReflect() protoreflect.Message {
-	mi := &file_bulkhead_v1_control_proto_msgTypes[26]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[47]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1802,7 +3518,7 @@ func (x *HandOver) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use HandOver.ProtoReflect.Descriptor instead.
 func (*HandOver) Descriptor() ([]byte, []int) {
-	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{26}
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{47}
 }
 
 func (x *HandOver) GetFiles() map[string]string {
@@ -1823,7 +3539,7 @@ type ListNodesRequest struct {
 
 func (x *ListNodesRequest) Reset() {
 	*x = ListNodesRequest{}
-	mi := &file_bulkhead_v1_control_proto_msgTypes[27]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[48]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1835,7 +3551,7 @@ func (x *ListNodesRequest) String() string {
 func (*ListNodesRequest) ProtoMessage() {}
 
 func (x *ListNodesRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_bulkhead_v1_control_proto_msgTypes[27]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[48]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1848,7 +3564,7 @@ func (x *ListNodesRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListNodesRequest.ProtoReflect.Descriptor instead.
 func (*ListNodesRequest) Descriptor() ([]byte, []int) {
-	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{27}
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{48}
 }
 
 func (x *ListNodesRequest) GetPage() *Page {
@@ -1881,7 +3597,7 @@ type NodeRef struct {
 
 func (x *NodeRef) Reset() {
 	*x = NodeRef{}
-	mi := &file_bulkhead_v1_control_proto_msgTypes[28]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[49]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1893,7 +3609,7 @@ func (x *NodeRef) String() string {
 func (*NodeRef) ProtoMessage() {}
 
 func (x *NodeRef) ProtoReflect() protoreflect.Message {
-	mi := &file_bulkhead_v1_control_proto_msgTypes[28]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[49]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1906,7 +3622,7 @@ func (x *NodeRef) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use NodeRef.ProtoReflect.Descriptor instead.
 func (*NodeRef) Descriptor() ([]byte, []int) {
-	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{28}
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{49}
 }
 
 func (x *NodeRef) GetNode() string {
@@ -1941,7 +3657,7 @@ type Node struct {
 
 func (x *Node) Reset() {
 	*x = Node{}
-	mi := &file_bulkhead_v1_control_proto_msgTypes[29]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[50]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1953,7 +3669,7 @@ func (x *Node) String() string {
 func (*Node) ProtoMessage() {}
 
 func (x *Node) ProtoReflect() protoreflect.Message {
-	mi := &file_bulkhead_v1_control_proto_msgTypes[29]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[50]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1966,7 +3682,7 @@ func (x *Node) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Node.ProtoReflect.Descriptor instead.
 func (*Node) Descriptor() ([]byte, []int) {
-	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{29}
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{50}
 }
 
 func (x *Node) GetId() string {
@@ -2098,7 +3814,7 @@ type Nodes struct {
 
 func (x *Nodes) Reset() {
 	*x = Nodes{}
-	mi := &file_bulkhead_v1_control_proto_msgTypes[30]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[51]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2110,7 +3826,7 @@ func (x *Nodes) String() string {
 func (*Nodes) ProtoMessage() {}
 
 func (x *Nodes) ProtoReflect() protoreflect.Message {
-	mi := &file_bulkhead_v1_control_proto_msgTypes[30]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[51]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2123,7 +3839,7 @@ func (x *Nodes) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Nodes.ProtoReflect.Descriptor instead.
 func (*Nodes) Descriptor() ([]byte, []int) {
-	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{30}
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{51}
 }
 
 func (x *Nodes) GetNodes() []*Node {
@@ -2153,7 +3869,7 @@ type CordonNodeRequest struct {
 
 func (x *CordonNodeRequest) Reset() {
 	*x = CordonNodeRequest{}
-	mi := &file_bulkhead_v1_control_proto_msgTypes[31]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[52]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2165,7 +3881,7 @@ func (x *CordonNodeRequest) String() string {
 func (*CordonNodeRequest) ProtoMessage() {}
 
 func (x *CordonNodeRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_bulkhead_v1_control_proto_msgTypes[31]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[52]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2178,7 +3894,7 @@ func (x *CordonNodeRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CordonNodeRequest.ProtoReflect.Descriptor instead.
 func (*CordonNodeRequest) Descriptor() ([]byte, []int) {
-	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{31}
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{52}
 }
 
 func (x *CordonNodeRequest) GetCommandId() string {
@@ -2229,7 +3945,7 @@ type ReplaceNodeRequest struct {
 
 func (x *ReplaceNodeRequest) Reset() {
 	*x = ReplaceNodeRequest{}
-	mi := &file_bulkhead_v1_control_proto_msgTypes[32]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[53]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2241,7 +3957,7 @@ func (x *ReplaceNodeRequest) String() string {
 func (*ReplaceNodeRequest) ProtoMessage() {}
 
 func (x *ReplaceNodeRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_bulkhead_v1_control_proto_msgTypes[32]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[53]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2254,7 +3970,7 @@ func (x *ReplaceNodeRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReplaceNodeRequest.ProtoReflect.Descriptor instead.
 func (*ReplaceNodeRequest) Descriptor() ([]byte, []int) {
-	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{32}
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{53}
 }
 
 func (x *ReplaceNodeRequest) GetCommandId() string {
@@ -2304,7 +4020,7 @@ type AcknowledgeRequest struct {
 
 func (x *AcknowledgeRequest) Reset() {
 	*x = AcknowledgeRequest{}
-	mi := &file_bulkhead_v1_control_proto_msgTypes[33]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[54]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2316,7 +4032,7 @@ func (x *AcknowledgeRequest) String() string {
 func (*AcknowledgeRequest) ProtoMessage() {}
 
 func (x *AcknowledgeRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_bulkhead_v1_control_proto_msgTypes[33]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[54]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2329,7 +4045,7 @@ func (x *AcknowledgeRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AcknowledgeRequest.ProtoReflect.Descriptor instead.
 func (*AcknowledgeRequest) Descriptor() ([]byte, []int) {
-	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{33}
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{54}
 }
 
 func (x *AcknowledgeRequest) GetCommandId() string {
@@ -2372,7 +4088,7 @@ type RepairNodeRequest struct {
 
 func (x *RepairNodeRequest) Reset() {
 	*x = RepairNodeRequest{}
-	mi := &file_bulkhead_v1_control_proto_msgTypes[34]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[55]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2384,7 +4100,7 @@ func (x *RepairNodeRequest) String() string {
 func (*RepairNodeRequest) ProtoMessage() {}
 
 func (x *RepairNodeRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_bulkhead_v1_control_proto_msgTypes[34]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[55]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2397,7 +4113,7 @@ func (x *RepairNodeRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RepairNodeRequest.ProtoReflect.Descriptor instead.
 func (*RepairNodeRequest) Descriptor() ([]byte, []int) {
-	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{34}
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{55}
 }
 
 func (x *RepairNodeRequest) GetCommandId() string {
@@ -2444,7 +4160,7 @@ type Isolation struct {
 
 func (x *Isolation) Reset() {
 	*x = Isolation{}
-	mi := &file_bulkhead_v1_control_proto_msgTypes[35]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[56]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2456,7 +4172,7 @@ func (x *Isolation) String() string {
 func (*Isolation) ProtoMessage() {}
 
 func (x *Isolation) ProtoReflect() protoreflect.Message {
-	mi := &file_bulkhead_v1_control_proto_msgTypes[35]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[56]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2469,7 +4185,7 @@ func (x *Isolation) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Isolation.ProtoReflect.Descriptor instead.
 func (*Isolation) Descriptor() ([]byte, []int) {
-	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{35}
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{56}
 }
 
 func (x *Isolation) GetLease() string {
@@ -2540,7 +4256,7 @@ type FileProbeRequest struct {
 
 func (x *FileProbeRequest) Reset() {
 	*x = FileProbeRequest{}
-	mi := &file_bulkhead_v1_control_proto_msgTypes[36]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[57]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2552,7 +4268,7 @@ func (x *FileProbeRequest) String() string {
 func (*FileProbeRequest) ProtoMessage() {}
 
 func (x *FileProbeRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_bulkhead_v1_control_proto_msgTypes[36]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[57]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2565,7 +4281,7 @@ func (x *FileProbeRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FileProbeRequest.ProtoReflect.Descriptor instead.
 func (*FileProbeRequest) Descriptor() ([]byte, []int) {
-	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{36}
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{57}
 }
 
 func (x *FileProbeRequest) GetCommandId() string {
@@ -2600,7 +4316,7 @@ type MountRequest struct {
 
 func (x *MountRequest) Reset() {
 	*x = MountRequest{}
-	mi := &file_bulkhead_v1_control_proto_msgTypes[37]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[58]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2612,7 +4328,7 @@ func (x *MountRequest) String() string {
 func (*MountRequest) ProtoMessage() {}
 
 func (x *MountRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_bulkhead_v1_control_proto_msgTypes[37]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[58]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2625,7 +4341,7 @@ func (x *MountRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use MountRequest.ProtoReflect.Descriptor instead.
 func (*MountRequest) Descriptor() ([]byte, []int) {
-	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{37}
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{58}
 }
 
 func (x *MountRequest) GetLease() string {
@@ -2654,7 +4370,7 @@ type Mount struct {
 
 func (x *Mount) Reset() {
 	*x = Mount{}
-	mi := &file_bulkhead_v1_control_proto_msgTypes[38]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[59]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2666,7 +4382,7 @@ func (x *Mount) String() string {
 func (*Mount) ProtoMessage() {}
 
 func (x *Mount) ProtoReflect() protoreflect.Message {
-	mi := &file_bulkhead_v1_control_proto_msgTypes[38]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[59]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2679,7 +4395,7 @@ func (x *Mount) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Mount.ProtoReflect.Descriptor instead.
 func (*Mount) Descriptor() ([]byte, []int) {
-	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{38}
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{59}
 }
 
 func (x *Mount) GetVolume() string {
@@ -2718,7 +4434,7 @@ type ShowPlanRequest struct {
 
 func (x *ShowPlanRequest) Reset() {
 	*x = ShowPlanRequest{}
-	mi := &file_bulkhead_v1_control_proto_msgTypes[39]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[60]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2730,7 +4446,7 @@ func (x *ShowPlanRequest) String() string {
 func (*ShowPlanRequest) ProtoMessage() {}
 
 func (x *ShowPlanRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_bulkhead_v1_control_proto_msgTypes[39]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[60]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2743,7 +4459,7 @@ func (x *ShowPlanRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ShowPlanRequest.ProtoReflect.Descriptor instead.
 func (*ShowPlanRequest) Descriptor() ([]byte, []int) {
-	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{39}
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{60}
 }
 
 type Plan struct {
@@ -2760,7 +4476,7 @@ type Plan struct {
 
 func (x *Plan) Reset() {
 	*x = Plan{}
-	mi := &file_bulkhead_v1_control_proto_msgTypes[40]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[61]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2772,7 +4488,7 @@ func (x *Plan) String() string {
 func (*Plan) ProtoMessage() {}
 
 func (x *Plan) ProtoReflect() protoreflect.Message {
-	mi := &file_bulkhead_v1_control_proto_msgTypes[40]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[61]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2785,7 +4501,7 @@ func (x *Plan) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Plan.ProtoReflect.Descriptor instead.
 func (*Plan) Descriptor() ([]byte, []int) {
-	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{40}
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{61}
 }
 
 func (x *Plan) GetPorts() int64 {
@@ -2840,7 +4556,7 @@ type ReasonRequest struct {
 
 func (x *ReasonRequest) Reset() {
 	*x = ReasonRequest{}
-	mi := &file_bulkhead_v1_control_proto_msgTypes[41]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[62]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2852,7 +4568,7 @@ func (x *ReasonRequest) String() string {
 func (*ReasonRequest) ProtoMessage() {}
 
 func (x *ReasonRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_bulkhead_v1_control_proto_msgTypes[41]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[62]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2865,7 +4581,7 @@ func (x *ReasonRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReasonRequest.ProtoReflect.Descriptor instead.
 func (*ReasonRequest) Descriptor() ([]byte, []int) {
-	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{41}
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{62}
 }
 
 func (x *ReasonRequest) GetCommandId() string {
@@ -2893,7 +4609,7 @@ type PauseRequest struct {
 
 func (x *PauseRequest) Reset() {
 	*x = PauseRequest{}
-	mi := &file_bulkhead_v1_control_proto_msgTypes[42]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[63]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2905,7 +4621,7 @@ func (x *PauseRequest) String() string {
 func (*PauseRequest) ProtoMessage() {}
 
 func (x *PauseRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_bulkhead_v1_control_proto_msgTypes[42]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[63]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2918,7 +4634,7 @@ func (x *PauseRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PauseRequest.ProtoReflect.Descriptor instead.
 func (*PauseRequest) Descriptor() ([]byte, []int) {
-	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{42}
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{63}
 }
 
 func (x *PauseRequest) GetCommandId() string {
@@ -2957,7 +4673,7 @@ type Invoice struct {
 
 func (x *Invoice) Reset() {
 	*x = Invoice{}
-	mi := &file_bulkhead_v1_control_proto_msgTypes[43]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[64]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2969,7 +4685,7 @@ func (x *Invoice) String() string {
 func (*Invoice) ProtoMessage() {}
 
 func (x *Invoice) ProtoReflect() protoreflect.Message {
-	mi := &file_bulkhead_v1_control_proto_msgTypes[43]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[64]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2982,7 +4698,7 @@ func (x *Invoice) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Invoice.ProtoReflect.Descriptor instead.
 func (*Invoice) Descriptor() ([]byte, []int) {
-	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{43}
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{64}
 }
 
 func (x *Invoice) GetNumber() string {
@@ -3044,7 +4760,7 @@ type Invoices struct {
 
 func (x *Invoices) Reset() {
 	*x = Invoices{}
-	mi := &file_bulkhead_v1_control_proto_msgTypes[44]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[65]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3056,7 +4772,7 @@ func (x *Invoices) String() string {
 func (*Invoices) ProtoMessage() {}
 
 func (x *Invoices) ProtoReflect() protoreflect.Message {
-	mi := &file_bulkhead_v1_control_proto_msgTypes[44]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[65]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3069,7 +4785,7 @@ func (x *Invoices) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Invoices.ProtoReflect.Descriptor instead.
 func (*Invoices) Descriptor() ([]byte, []int) {
-	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{44}
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{65}
 }
 
 func (x *Invoices) GetInvoices() []*Invoice {
@@ -3095,7 +4811,7 @@ type InvoiceRef struct {
 
 func (x *InvoiceRef) Reset() {
 	*x = InvoiceRef{}
-	mi := &file_bulkhead_v1_control_proto_msgTypes[45]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[66]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3107,7 +4823,7 @@ func (x *InvoiceRef) String() string {
 func (*InvoiceRef) ProtoMessage() {}
 
 func (x *InvoiceRef) ProtoReflect() protoreflect.Message {
-	mi := &file_bulkhead_v1_control_proto_msgTypes[45]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[66]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3120,7 +4836,7 @@ func (x *InvoiceRef) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use InvoiceRef.ProtoReflect.Descriptor instead.
 func (*InvoiceRef) Descriptor() ([]byte, []int) {
-	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{45}
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{66}
 }
 
 func (x *InvoiceRef) GetNumber() string {
@@ -3141,7 +4857,7 @@ type InvoiceDocument struct {
 
 func (x *InvoiceDocument) Reset() {
 	*x = InvoiceDocument{}
-	mi := &file_bulkhead_v1_control_proto_msgTypes[46]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[67]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3153,7 +4869,7 @@ func (x *InvoiceDocument) String() string {
 func (*InvoiceDocument) ProtoMessage() {}
 
 func (x *InvoiceDocument) ProtoReflect() protoreflect.Message {
-	mi := &file_bulkhead_v1_control_proto_msgTypes[46]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[67]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3166,7 +4882,7 @@ func (x *InvoiceDocument) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use InvoiceDocument.ProtoReflect.Descriptor instead.
 func (*InvoiceDocument) Descriptor() ([]byte, []int) {
-	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{46}
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{67}
 }
 
 func (x *InvoiceDocument) GetInvoice() *Invoice {
@@ -3200,7 +4916,7 @@ type ExplainInvoiceRequest struct {
 
 func (x *ExplainInvoiceRequest) Reset() {
 	*x = ExplainInvoiceRequest{}
-	mi := &file_bulkhead_v1_control_proto_msgTypes[47]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[68]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3212,7 +4928,7 @@ func (x *ExplainInvoiceRequest) String() string {
 func (*ExplainInvoiceRequest) ProtoMessage() {}
 
 func (x *ExplainInvoiceRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_bulkhead_v1_control_proto_msgTypes[47]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[68]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3225,7 +4941,7 @@ func (x *ExplainInvoiceRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ExplainInvoiceRequest.ProtoReflect.Descriptor instead.
 func (*ExplainInvoiceRequest) Descriptor() ([]byte, []int) {
-	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{47}
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{68}
 }
 
 func (x *ExplainInvoiceRequest) GetNumber() string {
@@ -3251,7 +4967,7 @@ type Explanation struct {
 
 func (x *Explanation) Reset() {
 	*x = Explanation{}
-	mi := &file_bulkhead_v1_control_proto_msgTypes[48]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[69]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3263,7 +4979,7 @@ func (x *Explanation) String() string {
 func (*Explanation) ProtoMessage() {}
 
 func (x *Explanation) ProtoReflect() protoreflect.Message {
-	mi := &file_bulkhead_v1_control_proto_msgTypes[48]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[69]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3276,7 +4992,7 @@ func (x *Explanation) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Explanation.ProtoReflect.Descriptor instead.
 func (*Explanation) Descriptor() ([]byte, []int) {
-	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{48}
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{69}
 }
 
 func (x *Explanation) GetText() string {
@@ -3295,7 +5011,7 @@ type TenantRef struct {
 
 func (x *TenantRef) Reset() {
 	*x = TenantRef{}
-	mi := &file_bulkhead_v1_control_proto_msgTypes[49]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[70]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3307,7 +5023,7 @@ func (x *TenantRef) String() string {
 func (*TenantRef) ProtoMessage() {}
 
 func (x *TenantRef) ProtoReflect() protoreflect.Message {
-	mi := &file_bulkhead_v1_control_proto_msgTypes[49]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[70]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3320,7 +5036,7 @@ func (x *TenantRef) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TenantRef.ProtoReflect.Descriptor instead.
 func (*TenantRef) Descriptor() ([]byte, []int) {
-	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{49}
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{70}
 }
 
 func (x *TenantRef) GetTenant() string {
@@ -3339,7 +5055,7 @@ type Chunk struct {
 
 func (x *Chunk) Reset() {
 	*x = Chunk{}
-	mi := &file_bulkhead_v1_control_proto_msgTypes[50]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[71]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3351,7 +5067,7 @@ func (x *Chunk) String() string {
 func (*Chunk) ProtoMessage() {}
 
 func (x *Chunk) ProtoReflect() protoreflect.Message {
-	mi := &file_bulkhead_v1_control_proto_msgTypes[50]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[71]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3364,7 +5080,7 @@ func (x *Chunk) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Chunk.ProtoReflect.Descriptor instead.
 func (*Chunk) Descriptor() ([]byte, []int) {
-	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{50}
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{71}
 }
 
 func (x *Chunk) GetData() []byte {
@@ -3385,7 +5101,7 @@ type TailLedgerRequest struct {
 
 func (x *TailLedgerRequest) Reset() {
 	*x = TailLedgerRequest{}
-	mi := &file_bulkhead_v1_control_proto_msgTypes[51]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[72]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3397,7 +5113,7 @@ func (x *TailLedgerRequest) String() string {
 func (*TailLedgerRequest) ProtoMessage() {}
 
 func (x *TailLedgerRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_bulkhead_v1_control_proto_msgTypes[51]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[72]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3410,7 +5126,7 @@ func (x *TailLedgerRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TailLedgerRequest.ProtoReflect.Descriptor instead.
 func (*TailLedgerRequest) Descriptor() ([]byte, []int) {
-	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{51}
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{72}
 }
 
 func (x *TailLedgerRequest) GetFrom() uint64 {
@@ -3448,7 +5164,7 @@ type Entry struct {
 
 func (x *Entry) Reset() {
 	*x = Entry{}
-	mi := &file_bulkhead_v1_control_proto_msgTypes[52]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[73]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3460,7 +5176,7 @@ func (x *Entry) String() string {
 func (*Entry) ProtoMessage() {}
 
 func (x *Entry) ProtoReflect() protoreflect.Message {
-	mi := &file_bulkhead_v1_control_proto_msgTypes[52]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[73]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3473,7 +5189,7 @@ func (x *Entry) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Entry.ProtoReflect.Descriptor instead.
 func (*Entry) Descriptor() ([]byte, []int) {
-	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{52}
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{73}
 }
 
 func (x *Entry) GetScopeSeq() uint64 {
@@ -3527,7 +5243,7 @@ type Checkpoint struct {
 
 func (x *Checkpoint) Reset() {
 	*x = Checkpoint{}
-	mi := &file_bulkhead_v1_control_proto_msgTypes[53]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[74]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3539,7 +5255,7 @@ func (x *Checkpoint) String() string {
 func (*Checkpoint) ProtoMessage() {}
 
 func (x *Checkpoint) ProtoReflect() protoreflect.Message {
-	mi := &file_bulkhead_v1_control_proto_msgTypes[53]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[74]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3552,7 +5268,7 @@ func (x *Checkpoint) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Checkpoint.ProtoReflect.Descriptor instead.
 func (*Checkpoint) Descriptor() ([]byte, []int) {
-	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{53}
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{74}
 }
 
 func (x *Checkpoint) GetNote() string {
@@ -3570,7 +5286,7 @@ type GetTrustRequest struct {
 
 func (x *GetTrustRequest) Reset() {
 	*x = GetTrustRequest{}
-	mi := &file_bulkhead_v1_control_proto_msgTypes[54]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[75]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3582,7 +5298,7 @@ func (x *GetTrustRequest) String() string {
 func (*GetTrustRequest) ProtoMessage() {}
 
 func (x *GetTrustRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_bulkhead_v1_control_proto_msgTypes[54]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[75]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3595,7 +5311,7 @@ func (x *GetTrustRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetTrustRequest.ProtoReflect.Descriptor instead.
 func (*GetTrustRequest) Descriptor() ([]byte, []int) {
-	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{54}
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{75}
 }
 
 type Trust struct {
@@ -3607,7 +5323,7 @@ type Trust struct {
 
 func (x *Trust) Reset() {
 	*x = Trust{}
-	mi := &file_bulkhead_v1_control_proto_msgTypes[55]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[76]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3619,7 +5335,7 @@ func (x *Trust) String() string {
 func (*Trust) ProtoMessage() {}
 
 func (x *Trust) ProtoReflect() protoreflect.Message {
-	mi := &file_bulkhead_v1_control_proto_msgTypes[55]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[76]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3632,7 +5348,7 @@ func (x *Trust) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Trust.ProtoReflect.Descriptor instead.
 func (*Trust) Descriptor() ([]byte, []int) {
-	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{55}
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{76}
 }
 
 func (x *Trust) GetJson() string {
@@ -3650,7 +5366,7 @@ type ListKeysRequest struct {
 
 func (x *ListKeysRequest) Reset() {
 	*x = ListKeysRequest{}
-	mi := &file_bulkhead_v1_control_proto_msgTypes[56]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[77]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3662,7 +5378,7 @@ func (x *ListKeysRequest) String() string {
 func (*ListKeysRequest) ProtoMessage() {}
 
 func (x *ListKeysRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_bulkhead_v1_control_proto_msgTypes[56]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[77]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3675,7 +5391,7 @@ func (x *ListKeysRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListKeysRequest.ProtoReflect.Descriptor instead.
 func (*ListKeysRequest) Descriptor() ([]byte, []int) {
-	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{56}
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{77}
 }
 
 type Key struct {
@@ -3690,7 +5406,7 @@ type Key struct {
 
 func (x *Key) Reset() {
 	*x = Key{}
-	mi := &file_bulkhead_v1_control_proto_msgTypes[57]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[78]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3702,7 +5418,7 @@ func (x *Key) String() string {
 func (*Key) ProtoMessage() {}
 
 func (x *Key) ProtoReflect() protoreflect.Message {
-	mi := &file_bulkhead_v1_control_proto_msgTypes[57]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[78]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3715,7 +5431,7 @@ func (x *Key) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Key.ProtoReflect.Descriptor instead.
 func (*Key) Descriptor() ([]byte, []int) {
-	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{57}
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{78}
 }
 
 func (x *Key) GetPurpose() string {
@@ -3755,7 +5471,7 @@ type Keys struct {
 
 func (x *Keys) Reset() {
 	*x = Keys{}
-	mi := &file_bulkhead_v1_control_proto_msgTypes[58]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[79]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3767,7 +5483,7 @@ func (x *Keys) String() string {
 func (*Keys) ProtoMessage() {}
 
 func (x *Keys) ProtoReflect() protoreflect.Message {
-	mi := &file_bulkhead_v1_control_proto_msgTypes[58]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[79]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3780,7 +5496,7 @@ func (x *Keys) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Keys.ProtoReflect.Descriptor instead.
 func (*Keys) Descriptor() ([]byte, []int) {
-	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{58}
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{79}
 }
 
 func (x *Keys) GetKeys() []*Key {
@@ -3800,7 +5516,7 @@ type RotateKeyRequest struct {
 
 func (x *RotateKeyRequest) Reset() {
 	*x = RotateKeyRequest{}
-	mi := &file_bulkhead_v1_control_proto_msgTypes[59]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[80]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3812,7 +5528,7 @@ func (x *RotateKeyRequest) String() string {
 func (*RotateKeyRequest) ProtoMessage() {}
 
 func (x *RotateKeyRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_bulkhead_v1_control_proto_msgTypes[59]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[80]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3825,7 +5541,7 @@ func (x *RotateKeyRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RotateKeyRequest.ProtoReflect.Descriptor instead.
 func (*RotateKeyRequest) Descriptor() ([]byte, []int) {
-	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{59}
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{80}
 }
 
 func (x *RotateKeyRequest) GetCommandId() string {
@@ -3964,7 +5680,157 @@ const file_bulkhead_v1_control_proto_rawDesc = "" +
 	"\vContractRef\x12\x1d\n" +
 	"\n" +
 	"command_id\x18\x01 \x01(\tR\tcommandId\x12\x1a\n" +
-	"\bcontract\x18\x02 \x01(\tR\bcontract\" \n" +
+	"\bcontract\x18\x02 \x01(\tR\bcontract\"Y\n" +
+	"\x05Shape\x12\x14\n" +
+	"\x05halls\x18\x01 \x01(\x05R\x05halls\x12\x12\n" +
+	"\x04pods\x18\x02 \x01(\x05R\x04pods\x12\x10\n" +
+	"\x03sus\x18\x03 \x01(\x05R\x03sus\x12\x14\n" +
+	"\x05racks\x18\x04 \x01(\x05R\x05racks\"\xab\x01\n" +
+	"\x15WhatIfEarliestRequest\x12\x16\n" +
+	"\x06fabric\x18\x01 \x01(\tR\x06fabric\x12\x12\n" +
+	"\x04kind\x18\x02 \x01(\tR\x04kind\x12\x14\n" +
+	"\x05links\x18\x03 \x01(\tR\x05links\x12\x12\n" +
+	"\x04gpus\x18\x04 \x03(\x03R\x04gpus\x12\x12\n" +
+	"\x04from\x18\x05 \x01(\tR\x04from\x12\x12\n" +
+	"\x04days\x18\x06 \x01(\x03R\x04days\x12\x14\n" +
+	"\x05until\x18\a \x01(\tR\x05until\"@\n" +
+	"\rEarliestDates\x12/\n" +
+	"\x05sizes\x18\x01 \x03(\v2\x19.bulkhead.v1.EarliestDateR\x05sizes\"\xd5\x02\n" +
+	"\fEarliestDate\x12\x12\n" +
+	"\x04gpus\x18\x01 \x01(\x03R\x04gpus\x12\x14\n" +
+	"\x05begin\x18\x02 \x01(\tR\x05begin\x12\x10\n" +
+	"\x03end\x18\x03 \x01(\tR\x03end\x12(\n" +
+	"\x05shape\x18\x04 \x01(\v2\x12.bulkhead.v1.ShapeR\x05shape\x12(\n" +
+	"\x05ideal\x18\x05 \x01(\v2\x12.bulkhead.v1.ShapeR\x05ideal\x12\x14\n" +
+	"\x05halls\x18\x06 \x03(\tR\x05halls\x12\x12\n" +
+	"\x04pods\x18\a \x03(\tR\x04pods\x12\x1f\n" +
+	"\vbetter_from\x18\b \x01(\tR\n" +
+	"betterFrom\x12*\n" +
+	"\x06better\x18\t \x01(\v2\x12.bulkhead.v1.ShapeR\x06better\x12\x10\n" +
+	"\x03why\x18\n" +
+	" \x01(\tR\x03why\x12,\n" +
+	"\x05moves\x18\v \x03(\v2\x16.bulkhead.v1.RebookingR\x05moves\"k\n" +
+	"\tRebooking\x12\x14\n" +
+	"\x05lease\x18\x01 \x01(\tR\x05lease\x12$\n" +
+	"\x03was\x18\x02 \x01(\v2\x12.bulkhead.v1.ShapeR\x03was\x12\"\n" +
+	"\x02is\x18\x03 \x01(\v2\x12.bulkhead.v1.ShapeR\x02is\";\n" +
+	"\x11WhatIfSlipRequest\x12\x12\n" +
+	"\x04hall\x18\x01 \x01(\tR\x04hall\x12\x12\n" +
+	"\x04days\x18\x02 \x01(\x05R\x04days\"\xcb\x01\n" +
+	"\vSlippedHall\x12\x12\n" +
+	"\x04hall\x18\x01 \x01(\tR\x04hall\x12\x10\n" +
+	"\x03was\x18\x02 \x01(\tR\x03was\x12\x0e\n" +
+	"\x02is\x18\x03 \x01(\tR\x02is\x12:\n" +
+	"\tcontracts\x18\x04 \x03(\v2\x1c.bulkhead.v1.SlippedContractR\tcontracts\x12\x16\n" +
+	"\x06quotes\x18\x05 \x03(\tR\x06quotes\x122\n" +
+	"\achanges\x18\x06 \x03(\v2\x18.bulkhead.v1.CurrencySumR\achanges\"A\n" +
+	"\vCurrencySum\x12\x1a\n" +
+	"\bcurrency\x18\x01 \x01(\tR\bcurrency\x12\x16\n" +
+	"\x06amount\x18\x02 \x01(\tR\x06amount\"\xa8\x02\n" +
+	"\x0fSlippedContract\x12\x1a\n" +
+	"\bcontract\x18\x01 \x01(\tR\bcontract\x12\x16\n" +
+	"\x06tenant\x18\x02 \x01(\tR\x06tenant\x12\x14\n" +
+	"\x05title\x18\x03 \x01(\tR\x05title\x12\x1a\n" +
+	"\bcurrency\x18\x04 \x01(\tR\bcurrency\x127\n" +
+	"\btranches\x18\x05 \x03(\v2\x1b.bulkhead.v1.SlippedTrancheR\btranches\x12.\n" +
+	"\x05lines\x18\x06 \x03(\v2\x18.bulkhead.v1.ChangedLineR\x05lines\x12\x16\n" +
+	"\x06change\x18\a \x01(\tR\x06change\x12.\n" +
+	"\x06rights\x18\b \x03(\v2\x16.bulkhead.v1.LateRightR\x06rights\"\x9b\x02\n" +
+	"\x0eSlippedTranche\x12\x14\n" +
+	"\x05lease\x18\x01 \x01(\tR\x05lease\x12\x12\n" +
+	"\x04kind\x18\x02 \x01(\tR\x04kind\x12\x12\n" +
+	"\x04gpus\x18\x03 \x01(\x03R\x04gpus\x12\x1a\n" +
+	"\bpromised\x18\x04 \x01(\tR\bpromised\x12\x10\n" +
+	"\x03was\x18\x05 \x01(\tR\x03was\x12\x0e\n" +
+	"\x02is\x18\x06 \x01(\tR\x02is\x12\x1b\n" +
+	"\tgrace_end\x18\a \x01(\tR\bgraceEnd\x12\x1a\n" +
+	"\bdiscount\x18\b \x01(\tR\bdiscount\x12\x1e\n" +
+	"\n" +
+	"discounted\x18\t \x01(\bR\n" +
+	"discounted\x12\x16\n" +
+	"\x06clause\x18\n" +
+	" \x01(\tR\x06clause\x12\x1c\n" +
+	"\telsewhere\x18\v \x01(\x03R\telsewhere\"\x89\x01\n" +
+	"\vChangedLine\x12\x14\n" +
+	"\x05month\x18\x01 \x01(\tR\x05month\x12\x12\n" +
+	"\x04kind\x18\x02 \x01(\tR\x04kind\x12\x16\n" +
+	"\x06clause\x18\x03 \x01(\tR\x06clause\x12\x10\n" +
+	"\x03was\x18\x04 \x01(\tR\x03was\x12\x0e\n" +
+	"\x02is\x18\x05 \x01(\tR\x02is\x12\x16\n" +
+	"\x06change\x18\x06 \x01(\tR\x06change\"\xb0\x01\n" +
+	"\tLateRight\x12\x12\n" +
+	"\x04from\x18\x01 \x01(\tR\x04from\x12\x0e\n" +
+	"\x02by\x18\x02 \x01(\tR\x02by\x12\x16\n" +
+	"\x06remedy\x18\x03 \x01(\tR\x06remedy\x12\x16\n" +
+	"\x06clause\x18\x04 \x01(\tR\x06clause\x12\x1a\n" +
+	"\btranches\x18\x05 \x03(\tR\btranches\x12\x18\n" +
+	"\aalready\x18\x06 \x01(\bR\aalready\x12\x19\n" +
+	"\bat_stake\x18\a \x01(\tR\aatStake\"T\n" +
+	"\x12WhatIfPlaceRequest\x12\x12\n" +
+	"\x04file\x18\x01 \x01(\tR\x04file\x12\x1a\n" +
+	"\bcontract\x18\x02 \x01(\fR\bcontract\x12\x0e\n" +
+	"\x02at\x18\x03 \x01(\tR\x02at\"\xe8\x03\n" +
+	"\x0ePlacedContract\x12\x1a\n" +
+	"\bcontract\x18\x01 \x01(\tR\bcontract\x12\x16\n" +
+	"\x06tenant\x18\x02 \x01(\tR\x06tenant\x12\x18\n" +
+	"\aversion\x18\x03 \x01(\x05R\aversion\x126\n" +
+	"\btranches\x18\x04 \x03(\v2\x1a.bulkhead.v1.PlacedTrancheR\btranches\x12-\n" +
+	"\x05ramps\x18\x05 \x03(\v2\x17.bulkhead.v1.PlacedRampR\x05ramps\x12,\n" +
+	"\x05moves\x18\x06 \x03(\v2\x16.bulkhead.v1.RebookingR\x05moves\x12\x14\n" +
+	"\x05price\x18\a \x01(\tR\x05price\x12,\n" +
+	"\x04late\x18\b \x03(\v2\x18.bulkhead.v1.ChangedLineR\x04late\x12\x1f\n" +
+	"\vlate_change\x18\t \x01(\tR\n" +
+	"lateChange\x12\x1a\n" +
+	"\bcurrency\x18\n" +
+	" \x01(\tR\bcurrency\x120\n" +
+	"\x06before\x18\v \x01(\v2\x18.bulkhead.v1.SitePictureR\x06before\x12.\n" +
+	"\x05after\x18\f \x01(\v2\x18.bulkhead.v1.SitePictureR\x05after\x12\x10\n" +
+	"\x03svg\x18\r \x01(\tR\x03svg\"\xfc\x01\n" +
+	"\rPlacedTranche\x12\x18\n" +
+	"\atranche\x18\x01 \x01(\tR\atranche\x12\x16\n" +
+	"\x06fabric\x18\x02 \x01(\tR\x06fabric\x12\x12\n" +
+	"\x04kind\x18\x03 \x01(\tR\x04kind\x12\x12\n" +
+	"\x04gpus\x18\x04 \x01(\x03R\x04gpus\x12\x1a\n" +
+	"\bdelivery\x18\x05 \x01(\tR\bdelivery\x12\x10\n" +
+	"\x03end\x18\x06 \x01(\tR\x03end\x12-\n" +
+	"\x05parts\x18\a \x03(\v2\x17.bulkhead.v1.PlacedPartR\x05parts\x12\x18\n" +
+	"\arefused\x18\b \x01(\tR\arefused\x12\x1a\n" +
+	"\bearliest\x18\t \x01(\tR\bearliest\"t\n" +
+	"\n" +
+	"PlacedPart\x12\x14\n" +
+	"\x05begin\x18\x01 \x01(\tR\x05begin\x12\x12\n" +
+	"\x04gpus\x18\x02 \x01(\x03R\x04gpus\x12\x12\n" +
+	"\x04late\x18\x03 \x01(\bR\x04late\x12(\n" +
+	"\x05shape\x18\x04 \x01(\v2\x12.bulkhead.v1.ShapeR\x05shape\"q\n" +
+	"\n" +
+	"PlacedRamp\x12\x1a\n" +
+	"\btranches\x18\x01 \x03(\tR\btranches\x12+\n" +
+	"\x05steps\x18\x02 \x03(\v2\x15.bulkhead.v1.RampStepR\x05steps\x12\x1a\n" +
+	"\bstepwise\x18\x03 \x01(\bR\bstepwise\"\\\n" +
+	"\bRampStep\x12\x12\n" +
+	"\x04from\x18\x01 \x01(\tR\x04from\x12\x12\n" +
+	"\x04gpus\x18\x02 \x01(\x03R\x04gpus\x12(\n" +
+	"\x05shape\x18\x03 \x01(\v2\x12.bulkhead.v1.ShapeR\x05shape\"\xf6\x01\n" +
+	"\vSitePicture\x12\x18\n" +
+	"\acaption\x18\x01 \x01(\tR\acaption\x12\x0e\n" +
+	"\x02at\x18\x02 \x01(\tR\x02at\x12+\n" +
+	"\x04rows\x18\x03 \x03(\v2\x17.bulkhead.v1.PictureRowR\x04rows\x124\n" +
+	"\aholders\x18\x04 \x03(\v2\x1a.bulkhead.v1.PictureHolderR\aholders\x12\x12\n" +
+	"\x04free\x18\x05 \x01(\x03R\x04free\x12\x18\n" +
+	"\aplanned\x18\x06 \x01(\x03R\aplanned\x12\x16\n" +
+	"\x06failed\x18\a \x01(\x03R\x06failed\x12\x14\n" +
+	"\x05spare\x18\b \x01(\x03R\x05spare\"\\\n" +
+	"\n" +
+	"PictureRow\x12\x12\n" +
+	"\x04hall\x18\x01 \x01(\tR\x04hall\x12\x10\n" +
+	"\x03pod\x18\x02 \x01(\tR\x03pod\x12\x12\n" +
+	"\x04what\x18\x03 \x01(\tR\x04what\x12\x14\n" +
+	"\x05cells\x18\x04 \x01(\tR\x05cells\"e\n" +
+	"\rPictureHolder\x12\x16\n" +
+	"\x06letter\x18\x01 \x01(\tR\x06letter\x12\x14\n" +
+	"\x05lease\x18\x02 \x01(\tR\x05lease\x12\x14\n" +
+	"\x05nodes\x18\x03 \x01(\x03R\x05nodes\x12\x10\n" +
+	"\x03new\x18\x04 \x01(\bR\x03new\" \n" +
 	"\bLeaseRef\x12\x14\n" +
 	"\x05lease\x18\x01 \x01(\tR\x05lease\"\xc7\x03\n" +
 	"\x05Lease\x12\x0e\n" +
@@ -4154,7 +6020,7 @@ const file_bulkhead_v1_control_proto_rawDesc = "" +
 	"\x10RotateKeyRequest\x12\x1d\n" +
 	"\n" +
 	"command_id\x18\x01 \x01(\tR\tcommandId\x12\x18\n" +
-	"\apurpose\x18\x02 \x01(\tR\apurpose2\xef\x13\n" +
+	"\apurpose\x18\x02 \x01(\tR\apurpose2\xdc\x15\n" +
 	"\fControlPlane\x12=\n" +
 	"\bShowSite\x12\x1c.bulkhead.v1.ShowSiteRequest\x1a\x11.bulkhead.v1.Site\"\x00\x12@\n" +
 	"\bDiffSite\x12\x19.bulkhead.v1.SiteTemplate\x1a\x17.bulkhead.v1.SiteChange\"\x00\x12<\n" +
@@ -4170,7 +6036,11 @@ const file_bulkhead_v1_control_proto_rawDesc = "" +
 	"\tShowQuote\x12\x15.bulkhead.v1.QuoteRef\x1a\x12.bulkhead.v1.Quote\"\x00\x12?\n" +
 	"\tSignLease\x12\x1d.bulkhead.v1.SignLeaseRequest\x1a\x11.bulkhead.v1.Done\"\x00\x12;\n" +
 	"\n" +
-	"GiveNotice\x12\x18.bulkhead.v1.ContractRef\x1a\x11.bulkhead.v1.Done\"\x00\x126\n" +
+	"GiveNotice\x12\x18.bulkhead.v1.ContractRef\x1a\x11.bulkhead.v1.Done\"\x00\x12R\n" +
+	"\x0eWhatIfEarliest\x12\".bulkhead.v1.WhatIfEarliestRequest\x1a\x1a.bulkhead.v1.EarliestDates\"\x00\x12H\n" +
+	"\n" +
+	"WhatIfSlip\x12\x1e.bulkhead.v1.WhatIfSlipRequest\x1a\x18.bulkhead.v1.SlippedHall\"\x00\x12M\n" +
+	"\vWhatIfPlace\x12\x1f.bulkhead.v1.WhatIfPlaceRequest\x1a\x1b.bulkhead.v1.PlacedContract\"\x00\x126\n" +
 	"\n" +
 	"ListLeases\x12\x11.bulkhead.v1.Page\x1a\x13.bulkhead.v1.Leases\"\x00\x127\n" +
 	"\bGetLease\x12\x15.bulkhead.v1.LeaseRef\x1a\x12.bulkhead.v1.Lease\"\x00\x12:\n" +
@@ -4218,7 +6088,7 @@ func file_bulkhead_v1_control_proto_rawDescGZIP() []byte {
 	return file_bulkhead_v1_control_proto_rawDescData
 }
 
-var file_bulkhead_v1_control_proto_msgTypes = make([]protoimpl.MessageInfo, 62)
+var file_bulkhead_v1_control_proto_msgTypes = make([]protoimpl.MessageInfo, 83)
 var file_bulkhead_v1_control_proto_goTypes = []any{
 	(*FieldError)(nil),            // 0: bulkhead.v1.FieldError
 	(*Done)(nil),                  // 1: bulkhead.v1.Done
@@ -4242,144 +6112,195 @@ var file_bulkhead_v1_control_proto_goTypes = []any{
 	(*QuotePart)(nil),             // 19: bulkhead.v1.QuotePart
 	(*SignLeaseRequest)(nil),      // 20: bulkhead.v1.SignLeaseRequest
 	(*ContractRef)(nil),           // 21: bulkhead.v1.ContractRef
-	(*LeaseRef)(nil),              // 22: bulkhead.v1.LeaseRef
-	(*Lease)(nil),                 // 23: bulkhead.v1.Lease
-	(*Leases)(nil),                // 24: bulkhead.v1.Leases
-	(*Replacement)(nil),           // 25: bulkhead.v1.Replacement
-	(*HandOver)(nil),              // 26: bulkhead.v1.HandOver
-	(*ListNodesRequest)(nil),      // 27: bulkhead.v1.ListNodesRequest
-	(*NodeRef)(nil),               // 28: bulkhead.v1.NodeRef
-	(*Node)(nil),                  // 29: bulkhead.v1.Node
-	(*Nodes)(nil),                 // 30: bulkhead.v1.Nodes
-	(*CordonNodeRequest)(nil),     // 31: bulkhead.v1.CordonNodeRequest
-	(*ReplaceNodeRequest)(nil),    // 32: bulkhead.v1.ReplaceNodeRequest
-	(*AcknowledgeRequest)(nil),    // 33: bulkhead.v1.AcknowledgeRequest
-	(*RepairNodeRequest)(nil),     // 34: bulkhead.v1.RepairNodeRequest
-	(*Isolation)(nil),             // 35: bulkhead.v1.Isolation
-	(*FileProbeRequest)(nil),      // 36: bulkhead.v1.FileProbeRequest
-	(*MountRequest)(nil),          // 37: bulkhead.v1.MountRequest
-	(*Mount)(nil),                 // 38: bulkhead.v1.Mount
-	(*ShowPlanRequest)(nil),       // 39: bulkhead.v1.ShowPlanRequest
-	(*Plan)(nil),                  // 40: bulkhead.v1.Plan
-	(*ReasonRequest)(nil),         // 41: bulkhead.v1.ReasonRequest
-	(*PauseRequest)(nil),          // 42: bulkhead.v1.PauseRequest
-	(*Invoice)(nil),               // 43: bulkhead.v1.Invoice
-	(*Invoices)(nil),              // 44: bulkhead.v1.Invoices
-	(*InvoiceRef)(nil),            // 45: bulkhead.v1.InvoiceRef
-	(*InvoiceDocument)(nil),       // 46: bulkhead.v1.InvoiceDocument
-	(*ExplainInvoiceRequest)(nil), // 47: bulkhead.v1.ExplainInvoiceRequest
-	(*Explanation)(nil),           // 48: bulkhead.v1.Explanation
-	(*TenantRef)(nil),             // 49: bulkhead.v1.TenantRef
-	(*Chunk)(nil),                 // 50: bulkhead.v1.Chunk
-	(*TailLedgerRequest)(nil),     // 51: bulkhead.v1.TailLedgerRequest
-	(*Entry)(nil),                 // 52: bulkhead.v1.Entry
-	(*Checkpoint)(nil),            // 53: bulkhead.v1.Checkpoint
-	(*GetTrustRequest)(nil),       // 54: bulkhead.v1.GetTrustRequest
-	(*Trust)(nil),                 // 55: bulkhead.v1.Trust
-	(*ListKeysRequest)(nil),       // 56: bulkhead.v1.ListKeysRequest
-	(*Key)(nil),                   // 57: bulkhead.v1.Key
-	(*Keys)(nil),                  // 58: bulkhead.v1.Keys
-	(*RotateKeyRequest)(nil),      // 59: bulkhead.v1.RotateKeyRequest
-	nil,                           // 60: bulkhead.v1.Site.NodesByStateEntry
-	nil,                           // 61: bulkhead.v1.HandOver.FilesEntry
+	(*Shape)(nil),                 // 22: bulkhead.v1.Shape
+	(*WhatIfEarliestRequest)(nil), // 23: bulkhead.v1.WhatIfEarliestRequest
+	(*EarliestDates)(nil),         // 24: bulkhead.v1.EarliestDates
+	(*EarliestDate)(nil),          // 25: bulkhead.v1.EarliestDate
+	(*Rebooking)(nil),             // 26: bulkhead.v1.Rebooking
+	(*WhatIfSlipRequest)(nil),     // 27: bulkhead.v1.WhatIfSlipRequest
+	(*SlippedHall)(nil),           // 28: bulkhead.v1.SlippedHall
+	(*CurrencySum)(nil),           // 29: bulkhead.v1.CurrencySum
+	(*SlippedContract)(nil),       // 30: bulkhead.v1.SlippedContract
+	(*SlippedTranche)(nil),        // 31: bulkhead.v1.SlippedTranche
+	(*ChangedLine)(nil),           // 32: bulkhead.v1.ChangedLine
+	(*LateRight)(nil),             // 33: bulkhead.v1.LateRight
+	(*WhatIfPlaceRequest)(nil),    // 34: bulkhead.v1.WhatIfPlaceRequest
+	(*PlacedContract)(nil),        // 35: bulkhead.v1.PlacedContract
+	(*PlacedTranche)(nil),         // 36: bulkhead.v1.PlacedTranche
+	(*PlacedPart)(nil),            // 37: bulkhead.v1.PlacedPart
+	(*PlacedRamp)(nil),            // 38: bulkhead.v1.PlacedRamp
+	(*RampStep)(nil),              // 39: bulkhead.v1.RampStep
+	(*SitePicture)(nil),           // 40: bulkhead.v1.SitePicture
+	(*PictureRow)(nil),            // 41: bulkhead.v1.PictureRow
+	(*PictureHolder)(nil),         // 42: bulkhead.v1.PictureHolder
+	(*LeaseRef)(nil),              // 43: bulkhead.v1.LeaseRef
+	(*Lease)(nil),                 // 44: bulkhead.v1.Lease
+	(*Leases)(nil),                // 45: bulkhead.v1.Leases
+	(*Replacement)(nil),           // 46: bulkhead.v1.Replacement
+	(*HandOver)(nil),              // 47: bulkhead.v1.HandOver
+	(*ListNodesRequest)(nil),      // 48: bulkhead.v1.ListNodesRequest
+	(*NodeRef)(nil),               // 49: bulkhead.v1.NodeRef
+	(*Node)(nil),                  // 50: bulkhead.v1.Node
+	(*Nodes)(nil),                 // 51: bulkhead.v1.Nodes
+	(*CordonNodeRequest)(nil),     // 52: bulkhead.v1.CordonNodeRequest
+	(*ReplaceNodeRequest)(nil),    // 53: bulkhead.v1.ReplaceNodeRequest
+	(*AcknowledgeRequest)(nil),    // 54: bulkhead.v1.AcknowledgeRequest
+	(*RepairNodeRequest)(nil),     // 55: bulkhead.v1.RepairNodeRequest
+	(*Isolation)(nil),             // 56: bulkhead.v1.Isolation
+	(*FileProbeRequest)(nil),      // 57: bulkhead.v1.FileProbeRequest
+	(*MountRequest)(nil),          // 58: bulkhead.v1.MountRequest
+	(*Mount)(nil),                 // 59: bulkhead.v1.Mount
+	(*ShowPlanRequest)(nil),       // 60: bulkhead.v1.ShowPlanRequest
+	(*Plan)(nil),                  // 61: bulkhead.v1.Plan
+	(*ReasonRequest)(nil),         // 62: bulkhead.v1.ReasonRequest
+	(*PauseRequest)(nil),          // 63: bulkhead.v1.PauseRequest
+	(*Invoice)(nil),               // 64: bulkhead.v1.Invoice
+	(*Invoices)(nil),              // 65: bulkhead.v1.Invoices
+	(*InvoiceRef)(nil),            // 66: bulkhead.v1.InvoiceRef
+	(*InvoiceDocument)(nil),       // 67: bulkhead.v1.InvoiceDocument
+	(*ExplainInvoiceRequest)(nil), // 68: bulkhead.v1.ExplainInvoiceRequest
+	(*Explanation)(nil),           // 69: bulkhead.v1.Explanation
+	(*TenantRef)(nil),             // 70: bulkhead.v1.TenantRef
+	(*Chunk)(nil),                 // 71: bulkhead.v1.Chunk
+	(*TailLedgerRequest)(nil),     // 72: bulkhead.v1.TailLedgerRequest
+	(*Entry)(nil),                 // 73: bulkhead.v1.Entry
+	(*Checkpoint)(nil),            // 74: bulkhead.v1.Checkpoint
+	(*GetTrustRequest)(nil),       // 75: bulkhead.v1.GetTrustRequest
+	(*Trust)(nil),                 // 76: bulkhead.v1.Trust
+	(*ListKeysRequest)(nil),       // 77: bulkhead.v1.ListKeysRequest
+	(*Key)(nil),                   // 78: bulkhead.v1.Key
+	(*Keys)(nil),                  // 79: bulkhead.v1.Keys
+	(*RotateKeyRequest)(nil),      // 80: bulkhead.v1.RotateKeyRequest
+	nil,                           // 81: bulkhead.v1.Site.NodesByStateEntry
+	nil,                           // 82: bulkhead.v1.HandOver.FilesEntry
 }
 var file_bulkhead_v1_control_proto_depIdxs = []int32{
 	5,  // 0: bulkhead.v1.Site.halls:type_name -> bulkhead.v1.Hall
-	60, // 1: bulkhead.v1.Site.nodes_by_state:type_name -> bulkhead.v1.Site.NodesByStateEntry
+	81, // 1: bulkhead.v1.Site.nodes_by_state:type_name -> bulkhead.v1.Site.NodesByStateEntry
 	10, // 2: bulkhead.v1.FoundLabels.labels:type_name -> bulkhead.v1.FoundLabel
 	14, // 3: bulkhead.v1.Tenants.tenants:type_name -> bulkhead.v1.Tenant
 	19, // 4: bulkhead.v1.Quote.parts:type_name -> bulkhead.v1.QuotePart
-	25, // 5: bulkhead.v1.Lease.replacements:type_name -> bulkhead.v1.Replacement
-	23, // 6: bulkhead.v1.Leases.leases:type_name -> bulkhead.v1.Lease
-	61, // 7: bulkhead.v1.HandOver.files:type_name -> bulkhead.v1.HandOver.FilesEntry
-	2,  // 8: bulkhead.v1.ListNodesRequest.page:type_name -> bulkhead.v1.Page
-	29, // 9: bulkhead.v1.Nodes.nodes:type_name -> bulkhead.v1.Node
-	43, // 10: bulkhead.v1.Invoices.invoices:type_name -> bulkhead.v1.Invoice
-	43, // 11: bulkhead.v1.InvoiceDocument.invoice:type_name -> bulkhead.v1.Invoice
-	57, // 12: bulkhead.v1.Keys.keys:type_name -> bulkhead.v1.Key
-	3,  // 13: bulkhead.v1.ControlPlane.ShowSite:input_type -> bulkhead.v1.ShowSiteRequest
-	6,  // 14: bulkhead.v1.ControlPlane.DiffSite:input_type -> bulkhead.v1.SiteTemplate
-	6,  // 15: bulkhead.v1.ControlPlane.ImportSite:input_type -> bulkhead.v1.SiteTemplate
-	8,  // 16: bulkhead.v1.ControlPlane.RescheduleHall:input_type -> bulkhead.v1.RescheduleHallRequest
-	9,  // 17: bulkhead.v1.ControlPlane.ListFound:input_type -> bulkhead.v1.ListFoundRequest
-	12, // 18: bulkhead.v1.ControlPlane.TakeOver:input_type -> bulkhead.v1.TakeOverRequest
-	13, // 19: bulkhead.v1.ControlPlane.RegisterTenant:input_type -> bulkhead.v1.RegisterTenantRequest
-	2,  // 20: bulkhead.v1.ControlPlane.ListTenants:input_type -> bulkhead.v1.Page
-	16, // 21: bulkhead.v1.ControlPlane.OfferQuote:input_type -> bulkhead.v1.OfferQuoteRequest
-	17, // 22: bulkhead.v1.ControlPlane.ShowQuote:input_type -> bulkhead.v1.QuoteRef
-	20, // 23: bulkhead.v1.ControlPlane.SignLease:input_type -> bulkhead.v1.SignLeaseRequest
-	21, // 24: bulkhead.v1.ControlPlane.GiveNotice:input_type -> bulkhead.v1.ContractRef
-	2,  // 25: bulkhead.v1.ControlPlane.ListLeases:input_type -> bulkhead.v1.Page
-	22, // 26: bulkhead.v1.ControlPlane.GetLease:input_type -> bulkhead.v1.LeaseRef
-	22, // 27: bulkhead.v1.ControlPlane.GetHosts:input_type -> bulkhead.v1.LeaseRef
-	37, // 28: bulkhead.v1.ControlPlane.GetMount:input_type -> bulkhead.v1.MountRequest
-	27, // 29: bulkhead.v1.ControlPlane.ListNodes:input_type -> bulkhead.v1.ListNodesRequest
-	28, // 30: bulkhead.v1.ControlPlane.GetNode:input_type -> bulkhead.v1.NodeRef
-	31, // 31: bulkhead.v1.ControlPlane.CordonNode:input_type -> bulkhead.v1.CordonNodeRequest
-	32, // 32: bulkhead.v1.ControlPlane.ReplaceNode:input_type -> bulkhead.v1.ReplaceNodeRequest
-	33, // 33: bulkhead.v1.ControlPlane.AcknowledgeReplacement:input_type -> bulkhead.v1.AcknowledgeRequest
-	34, // 34: bulkhead.v1.ControlPlane.RepairNode:input_type -> bulkhead.v1.RepairNodeRequest
-	22, // 35: bulkhead.v1.ControlPlane.ShowIsolation:input_type -> bulkhead.v1.LeaseRef
-	22, // 36: bulkhead.v1.ControlPlane.ProveLease:input_type -> bulkhead.v1.LeaseRef
-	36, // 37: bulkhead.v1.ControlPlane.FileProbe:input_type -> bulkhead.v1.FileProbeRequest
-	39, // 38: bulkhead.v1.ControlPlane.ShowPlan:input_type -> bulkhead.v1.ShowPlanRequest
-	41, // 39: bulkhead.v1.ControlPlane.ReleaseBrake:input_type -> bulkhead.v1.ReasonRequest
-	41, // 40: bulkhead.v1.ControlPlane.ManageSite:input_type -> bulkhead.v1.ReasonRequest
-	42, // 41: bulkhead.v1.ControlPlane.Pause:input_type -> bulkhead.v1.PauseRequest
-	42, // 42: bulkhead.v1.ControlPlane.Resume:input_type -> bulkhead.v1.PauseRequest
-	2,  // 43: bulkhead.v1.ControlPlane.ListInvoices:input_type -> bulkhead.v1.Page
-	45, // 44: bulkhead.v1.ControlPlane.GetInvoice:input_type -> bulkhead.v1.InvoiceRef
-	47, // 45: bulkhead.v1.ControlPlane.ExplainInvoice:input_type -> bulkhead.v1.ExplainInvoiceRequest
-	49, // 46: bulkhead.v1.ControlPlane.WriteBundle:input_type -> bulkhead.v1.TenantRef
-	51, // 47: bulkhead.v1.ControlPlane.TailLedger:input_type -> bulkhead.v1.TailLedgerRequest
-	49, // 48: bulkhead.v1.ControlPlane.GetCheckpoint:input_type -> bulkhead.v1.TenantRef
-	54, // 49: bulkhead.v1.ControlPlane.GetTrust:input_type -> bulkhead.v1.GetTrustRequest
-	56, // 50: bulkhead.v1.ControlPlane.ListKeys:input_type -> bulkhead.v1.ListKeysRequest
-	59, // 51: bulkhead.v1.ControlPlane.RotateKey:input_type -> bulkhead.v1.RotateKeyRequest
-	4,  // 52: bulkhead.v1.ControlPlane.ShowSite:output_type -> bulkhead.v1.Site
-	7,  // 53: bulkhead.v1.ControlPlane.DiffSite:output_type -> bulkhead.v1.SiteChange
-	1,  // 54: bulkhead.v1.ControlPlane.ImportSite:output_type -> bulkhead.v1.Done
-	1,  // 55: bulkhead.v1.ControlPlane.RescheduleHall:output_type -> bulkhead.v1.Done
-	11, // 56: bulkhead.v1.ControlPlane.ListFound:output_type -> bulkhead.v1.FoundLabels
-	1,  // 57: bulkhead.v1.ControlPlane.TakeOver:output_type -> bulkhead.v1.Done
-	1,  // 58: bulkhead.v1.ControlPlane.RegisterTenant:output_type -> bulkhead.v1.Done
-	15, // 59: bulkhead.v1.ControlPlane.ListTenants:output_type -> bulkhead.v1.Tenants
-	18, // 60: bulkhead.v1.ControlPlane.OfferQuote:output_type -> bulkhead.v1.Quote
-	18, // 61: bulkhead.v1.ControlPlane.ShowQuote:output_type -> bulkhead.v1.Quote
-	1,  // 62: bulkhead.v1.ControlPlane.SignLease:output_type -> bulkhead.v1.Done
-	1,  // 63: bulkhead.v1.ControlPlane.GiveNotice:output_type -> bulkhead.v1.Done
-	24, // 64: bulkhead.v1.ControlPlane.ListLeases:output_type -> bulkhead.v1.Leases
-	23, // 65: bulkhead.v1.ControlPlane.GetLease:output_type -> bulkhead.v1.Lease
-	26, // 66: bulkhead.v1.ControlPlane.GetHosts:output_type -> bulkhead.v1.HandOver
-	38, // 67: bulkhead.v1.ControlPlane.GetMount:output_type -> bulkhead.v1.Mount
-	30, // 68: bulkhead.v1.ControlPlane.ListNodes:output_type -> bulkhead.v1.Nodes
-	29, // 69: bulkhead.v1.ControlPlane.GetNode:output_type -> bulkhead.v1.Node
-	1,  // 70: bulkhead.v1.ControlPlane.CordonNode:output_type -> bulkhead.v1.Done
-	1,  // 71: bulkhead.v1.ControlPlane.ReplaceNode:output_type -> bulkhead.v1.Done
-	1,  // 72: bulkhead.v1.ControlPlane.AcknowledgeReplacement:output_type -> bulkhead.v1.Done
-	1,  // 73: bulkhead.v1.ControlPlane.RepairNode:output_type -> bulkhead.v1.Done
-	35, // 74: bulkhead.v1.ControlPlane.ShowIsolation:output_type -> bulkhead.v1.Isolation
-	35, // 75: bulkhead.v1.ControlPlane.ProveLease:output_type -> bulkhead.v1.Isolation
-	1,  // 76: bulkhead.v1.ControlPlane.FileProbe:output_type -> bulkhead.v1.Done
-	40, // 77: bulkhead.v1.ControlPlane.ShowPlan:output_type -> bulkhead.v1.Plan
-	1,  // 78: bulkhead.v1.ControlPlane.ReleaseBrake:output_type -> bulkhead.v1.Done
-	1,  // 79: bulkhead.v1.ControlPlane.ManageSite:output_type -> bulkhead.v1.Done
-	1,  // 80: bulkhead.v1.ControlPlane.Pause:output_type -> bulkhead.v1.Done
-	1,  // 81: bulkhead.v1.ControlPlane.Resume:output_type -> bulkhead.v1.Done
-	44, // 82: bulkhead.v1.ControlPlane.ListInvoices:output_type -> bulkhead.v1.Invoices
-	46, // 83: bulkhead.v1.ControlPlane.GetInvoice:output_type -> bulkhead.v1.InvoiceDocument
-	48, // 84: bulkhead.v1.ControlPlane.ExplainInvoice:output_type -> bulkhead.v1.Explanation
-	50, // 85: bulkhead.v1.ControlPlane.WriteBundle:output_type -> bulkhead.v1.Chunk
-	52, // 86: bulkhead.v1.ControlPlane.TailLedger:output_type -> bulkhead.v1.Entry
-	53, // 87: bulkhead.v1.ControlPlane.GetCheckpoint:output_type -> bulkhead.v1.Checkpoint
-	55, // 88: bulkhead.v1.ControlPlane.GetTrust:output_type -> bulkhead.v1.Trust
-	58, // 89: bulkhead.v1.ControlPlane.ListKeys:output_type -> bulkhead.v1.Keys
-	1,  // 90: bulkhead.v1.ControlPlane.RotateKey:output_type -> bulkhead.v1.Done
-	52, // [52:91] is the sub-list for method output_type
-	13, // [13:52] is the sub-list for method input_type
-	13, // [13:13] is the sub-list for extension type_name
-	13, // [13:13] is the sub-list for extension extendee
-	0,  // [0:13] is the sub-list for field type_name
+	25, // 5: bulkhead.v1.EarliestDates.sizes:type_name -> bulkhead.v1.EarliestDate
+	22, // 6: bulkhead.v1.EarliestDate.shape:type_name -> bulkhead.v1.Shape
+	22, // 7: bulkhead.v1.EarliestDate.ideal:type_name -> bulkhead.v1.Shape
+	22, // 8: bulkhead.v1.EarliestDate.better:type_name -> bulkhead.v1.Shape
+	26, // 9: bulkhead.v1.EarliestDate.moves:type_name -> bulkhead.v1.Rebooking
+	22, // 10: bulkhead.v1.Rebooking.was:type_name -> bulkhead.v1.Shape
+	22, // 11: bulkhead.v1.Rebooking.is:type_name -> bulkhead.v1.Shape
+	30, // 12: bulkhead.v1.SlippedHall.contracts:type_name -> bulkhead.v1.SlippedContract
+	29, // 13: bulkhead.v1.SlippedHall.changes:type_name -> bulkhead.v1.CurrencySum
+	31, // 14: bulkhead.v1.SlippedContract.tranches:type_name -> bulkhead.v1.SlippedTranche
+	32, // 15: bulkhead.v1.SlippedContract.lines:type_name -> bulkhead.v1.ChangedLine
+	33, // 16: bulkhead.v1.SlippedContract.rights:type_name -> bulkhead.v1.LateRight
+	36, // 17: bulkhead.v1.PlacedContract.tranches:type_name -> bulkhead.v1.PlacedTranche
+	38, // 18: bulkhead.v1.PlacedContract.ramps:type_name -> bulkhead.v1.PlacedRamp
+	26, // 19: bulkhead.v1.PlacedContract.moves:type_name -> bulkhead.v1.Rebooking
+	32, // 20: bulkhead.v1.PlacedContract.late:type_name -> bulkhead.v1.ChangedLine
+	40, // 21: bulkhead.v1.PlacedContract.before:type_name -> bulkhead.v1.SitePicture
+	40, // 22: bulkhead.v1.PlacedContract.after:type_name -> bulkhead.v1.SitePicture
+	37, // 23: bulkhead.v1.PlacedTranche.parts:type_name -> bulkhead.v1.PlacedPart
+	22, // 24: bulkhead.v1.PlacedPart.shape:type_name -> bulkhead.v1.Shape
+	39, // 25: bulkhead.v1.PlacedRamp.steps:type_name -> bulkhead.v1.RampStep
+	22, // 26: bulkhead.v1.RampStep.shape:type_name -> bulkhead.v1.Shape
+	41, // 27: bulkhead.v1.SitePicture.rows:type_name -> bulkhead.v1.PictureRow
+	42, // 28: bulkhead.v1.SitePicture.holders:type_name -> bulkhead.v1.PictureHolder
+	46, // 29: bulkhead.v1.Lease.replacements:type_name -> bulkhead.v1.Replacement
+	44, // 30: bulkhead.v1.Leases.leases:type_name -> bulkhead.v1.Lease
+	82, // 31: bulkhead.v1.HandOver.files:type_name -> bulkhead.v1.HandOver.FilesEntry
+	2,  // 32: bulkhead.v1.ListNodesRequest.page:type_name -> bulkhead.v1.Page
+	50, // 33: bulkhead.v1.Nodes.nodes:type_name -> bulkhead.v1.Node
+	64, // 34: bulkhead.v1.Invoices.invoices:type_name -> bulkhead.v1.Invoice
+	64, // 35: bulkhead.v1.InvoiceDocument.invoice:type_name -> bulkhead.v1.Invoice
+	78, // 36: bulkhead.v1.Keys.keys:type_name -> bulkhead.v1.Key
+	3,  // 37: bulkhead.v1.ControlPlane.ShowSite:input_type -> bulkhead.v1.ShowSiteRequest
+	6,  // 38: bulkhead.v1.ControlPlane.DiffSite:input_type -> bulkhead.v1.SiteTemplate
+	6,  // 39: bulkhead.v1.ControlPlane.ImportSite:input_type -> bulkhead.v1.SiteTemplate
+	8,  // 40: bulkhead.v1.ControlPlane.RescheduleHall:input_type -> bulkhead.v1.RescheduleHallRequest
+	9,  // 41: bulkhead.v1.ControlPlane.ListFound:input_type -> bulkhead.v1.ListFoundRequest
+	12, // 42: bulkhead.v1.ControlPlane.TakeOver:input_type -> bulkhead.v1.TakeOverRequest
+	13, // 43: bulkhead.v1.ControlPlane.RegisterTenant:input_type -> bulkhead.v1.RegisterTenantRequest
+	2,  // 44: bulkhead.v1.ControlPlane.ListTenants:input_type -> bulkhead.v1.Page
+	16, // 45: bulkhead.v1.ControlPlane.OfferQuote:input_type -> bulkhead.v1.OfferQuoteRequest
+	17, // 46: bulkhead.v1.ControlPlane.ShowQuote:input_type -> bulkhead.v1.QuoteRef
+	20, // 47: bulkhead.v1.ControlPlane.SignLease:input_type -> bulkhead.v1.SignLeaseRequest
+	21, // 48: bulkhead.v1.ControlPlane.GiveNotice:input_type -> bulkhead.v1.ContractRef
+	23, // 49: bulkhead.v1.ControlPlane.WhatIfEarliest:input_type -> bulkhead.v1.WhatIfEarliestRequest
+	27, // 50: bulkhead.v1.ControlPlane.WhatIfSlip:input_type -> bulkhead.v1.WhatIfSlipRequest
+	34, // 51: bulkhead.v1.ControlPlane.WhatIfPlace:input_type -> bulkhead.v1.WhatIfPlaceRequest
+	2,  // 52: bulkhead.v1.ControlPlane.ListLeases:input_type -> bulkhead.v1.Page
+	43, // 53: bulkhead.v1.ControlPlane.GetLease:input_type -> bulkhead.v1.LeaseRef
+	43, // 54: bulkhead.v1.ControlPlane.GetHosts:input_type -> bulkhead.v1.LeaseRef
+	58, // 55: bulkhead.v1.ControlPlane.GetMount:input_type -> bulkhead.v1.MountRequest
+	48, // 56: bulkhead.v1.ControlPlane.ListNodes:input_type -> bulkhead.v1.ListNodesRequest
+	49, // 57: bulkhead.v1.ControlPlane.GetNode:input_type -> bulkhead.v1.NodeRef
+	52, // 58: bulkhead.v1.ControlPlane.CordonNode:input_type -> bulkhead.v1.CordonNodeRequest
+	53, // 59: bulkhead.v1.ControlPlane.ReplaceNode:input_type -> bulkhead.v1.ReplaceNodeRequest
+	54, // 60: bulkhead.v1.ControlPlane.AcknowledgeReplacement:input_type -> bulkhead.v1.AcknowledgeRequest
+	55, // 61: bulkhead.v1.ControlPlane.RepairNode:input_type -> bulkhead.v1.RepairNodeRequest
+	43, // 62: bulkhead.v1.ControlPlane.ShowIsolation:input_type -> bulkhead.v1.LeaseRef
+	43, // 63: bulkhead.v1.ControlPlane.ProveLease:input_type -> bulkhead.v1.LeaseRef
+	57, // 64: bulkhead.v1.ControlPlane.FileProbe:input_type -> bulkhead.v1.FileProbeRequest
+	60, // 65: bulkhead.v1.ControlPlane.ShowPlan:input_type -> bulkhead.v1.ShowPlanRequest
+	62, // 66: bulkhead.v1.ControlPlane.ReleaseBrake:input_type -> bulkhead.v1.ReasonRequest
+	62, // 67: bulkhead.v1.ControlPlane.ManageSite:input_type -> bulkhead.v1.ReasonRequest
+	63, // 68: bulkhead.v1.ControlPlane.Pause:input_type -> bulkhead.v1.PauseRequest
+	63, // 69: bulkhead.v1.ControlPlane.Resume:input_type -> bulkhead.v1.PauseRequest
+	2,  // 70: bulkhead.v1.ControlPlane.ListInvoices:input_type -> bulkhead.v1.Page
+	66, // 71: bulkhead.v1.ControlPlane.GetInvoice:input_type -> bulkhead.v1.InvoiceRef
+	68, // 72: bulkhead.v1.ControlPlane.ExplainInvoice:input_type -> bulkhead.v1.ExplainInvoiceRequest
+	70, // 73: bulkhead.v1.ControlPlane.WriteBundle:input_type -> bulkhead.v1.TenantRef
+	72, // 74: bulkhead.v1.ControlPlane.TailLedger:input_type -> bulkhead.v1.TailLedgerRequest
+	70, // 75: bulkhead.v1.ControlPlane.GetCheckpoint:input_type -> bulkhead.v1.TenantRef
+	75, // 76: bulkhead.v1.ControlPlane.GetTrust:input_type -> bulkhead.v1.GetTrustRequest
+	77, // 77: bulkhead.v1.ControlPlane.ListKeys:input_type -> bulkhead.v1.ListKeysRequest
+	80, // 78: bulkhead.v1.ControlPlane.RotateKey:input_type -> bulkhead.v1.RotateKeyRequest
+	4,  // 79: bulkhead.v1.ControlPlane.ShowSite:output_type -> bulkhead.v1.Site
+	7,  // 80: bulkhead.v1.ControlPlane.DiffSite:output_type -> bulkhead.v1.SiteChange
+	1,  // 81: bulkhead.v1.ControlPlane.ImportSite:output_type -> bulkhead.v1.Done
+	1,  // 82: bulkhead.v1.ControlPlane.RescheduleHall:output_type -> bulkhead.v1.Done
+	11, // 83: bulkhead.v1.ControlPlane.ListFound:output_type -> bulkhead.v1.FoundLabels
+	1,  // 84: bulkhead.v1.ControlPlane.TakeOver:output_type -> bulkhead.v1.Done
+	1,  // 85: bulkhead.v1.ControlPlane.RegisterTenant:output_type -> bulkhead.v1.Done
+	15, // 86: bulkhead.v1.ControlPlane.ListTenants:output_type -> bulkhead.v1.Tenants
+	18, // 87: bulkhead.v1.ControlPlane.OfferQuote:output_type -> bulkhead.v1.Quote
+	18, // 88: bulkhead.v1.ControlPlane.ShowQuote:output_type -> bulkhead.v1.Quote
+	1,  // 89: bulkhead.v1.ControlPlane.SignLease:output_type -> bulkhead.v1.Done
+	1,  // 90: bulkhead.v1.ControlPlane.GiveNotice:output_type -> bulkhead.v1.Done
+	24, // 91: bulkhead.v1.ControlPlane.WhatIfEarliest:output_type -> bulkhead.v1.EarliestDates
+	28, // 92: bulkhead.v1.ControlPlane.WhatIfSlip:output_type -> bulkhead.v1.SlippedHall
+	35, // 93: bulkhead.v1.ControlPlane.WhatIfPlace:output_type -> bulkhead.v1.PlacedContract
+	45, // 94: bulkhead.v1.ControlPlane.ListLeases:output_type -> bulkhead.v1.Leases
+	44, // 95: bulkhead.v1.ControlPlane.GetLease:output_type -> bulkhead.v1.Lease
+	47, // 96: bulkhead.v1.ControlPlane.GetHosts:output_type -> bulkhead.v1.HandOver
+	59, // 97: bulkhead.v1.ControlPlane.GetMount:output_type -> bulkhead.v1.Mount
+	51, // 98: bulkhead.v1.ControlPlane.ListNodes:output_type -> bulkhead.v1.Nodes
+	50, // 99: bulkhead.v1.ControlPlane.GetNode:output_type -> bulkhead.v1.Node
+	1,  // 100: bulkhead.v1.ControlPlane.CordonNode:output_type -> bulkhead.v1.Done
+	1,  // 101: bulkhead.v1.ControlPlane.ReplaceNode:output_type -> bulkhead.v1.Done
+	1,  // 102: bulkhead.v1.ControlPlane.AcknowledgeReplacement:output_type -> bulkhead.v1.Done
+	1,  // 103: bulkhead.v1.ControlPlane.RepairNode:output_type -> bulkhead.v1.Done
+	56, // 104: bulkhead.v1.ControlPlane.ShowIsolation:output_type -> bulkhead.v1.Isolation
+	56, // 105: bulkhead.v1.ControlPlane.ProveLease:output_type -> bulkhead.v1.Isolation
+	1,  // 106: bulkhead.v1.ControlPlane.FileProbe:output_type -> bulkhead.v1.Done
+	61, // 107: bulkhead.v1.ControlPlane.ShowPlan:output_type -> bulkhead.v1.Plan
+	1,  // 108: bulkhead.v1.ControlPlane.ReleaseBrake:output_type -> bulkhead.v1.Done
+	1,  // 109: bulkhead.v1.ControlPlane.ManageSite:output_type -> bulkhead.v1.Done
+	1,  // 110: bulkhead.v1.ControlPlane.Pause:output_type -> bulkhead.v1.Done
+	1,  // 111: bulkhead.v1.ControlPlane.Resume:output_type -> bulkhead.v1.Done
+	65, // 112: bulkhead.v1.ControlPlane.ListInvoices:output_type -> bulkhead.v1.Invoices
+	67, // 113: bulkhead.v1.ControlPlane.GetInvoice:output_type -> bulkhead.v1.InvoiceDocument
+	69, // 114: bulkhead.v1.ControlPlane.ExplainInvoice:output_type -> bulkhead.v1.Explanation
+	71, // 115: bulkhead.v1.ControlPlane.WriteBundle:output_type -> bulkhead.v1.Chunk
+	73, // 116: bulkhead.v1.ControlPlane.TailLedger:output_type -> bulkhead.v1.Entry
+	74, // 117: bulkhead.v1.ControlPlane.GetCheckpoint:output_type -> bulkhead.v1.Checkpoint
+	76, // 118: bulkhead.v1.ControlPlane.GetTrust:output_type -> bulkhead.v1.Trust
+	79, // 119: bulkhead.v1.ControlPlane.ListKeys:output_type -> bulkhead.v1.Keys
+	1,  // 120: bulkhead.v1.ControlPlane.RotateKey:output_type -> bulkhead.v1.Done
+	79, // [79:121] is the sub-list for method output_type
+	37, // [37:79] is the sub-list for method input_type
+	37, // [37:37] is the sub-list for extension type_name
+	37, // [37:37] is the sub-list for extension extendee
+	0,  // [0:37] is the sub-list for field type_name
 }
 
 func init() { file_bulkhead_v1_control_proto_init() }
@@ -4387,15 +6308,15 @@ func file_bulkhead_v1_control_proto_init() {
 	if File_bulkhead_v1_control_proto != nil {
 		return
 	}
-	file_bulkhead_v1_control_proto_msgTypes[31].OneofWrappers = []any{}
-	file_bulkhead_v1_control_proto_msgTypes[34].OneofWrappers = []any{}
+	file_bulkhead_v1_control_proto_msgTypes[52].OneofWrappers = []any{}
+	file_bulkhead_v1_control_proto_msgTypes[55].OneofWrappers = []any{}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_bulkhead_v1_control_proto_rawDesc), len(file_bulkhead_v1_control_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   62,
+			NumMessages:   83,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

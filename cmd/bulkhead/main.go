@@ -31,6 +31,7 @@ type grammar struct {
 	Site      siteCommand      `cmd:"" help:"The site: check a file, import it, look at it." group:"Work"`
 	Tenant    tenantCommand    `cmd:"" help:"Who leases." group:"Work"`
 	Quote     quoteCommand     `cmd:"" help:"Price and place a contract, and hold the capacity." group:"Work"`
+	WhatIf    whatIfCommand    `cmd:"" name:"what-if" help:"What would be: earliest dates, a hall that slips, one contract more." group:"Work"`
 	Lease     leaseCommand     `cmd:"" help:"Leases: sign, change, end, look." group:"Work"`
 	Node      nodeCommand      `cmd:"" help:"Nodes: look, cordon, replace, repair." group:"Work"`
 	Isolation isolationCommand `cmd:"" help:"What read-back proves about who can reach whom." group:"Work"`

@@ -30,8 +30,9 @@ type Ask struct {
 	// Partial lets a shortfall become a partial delivery: as much as can be had
 	// on each step's date, the rest as capacity comes.
 	Partial bool
-	// Worsen lets bookings that have not begun be placed again in a shape that
-	// is worse than the one they have. Without it such an ask is refused.
+	// Worsen lets bookings that have not begun be placed again in a shape that is
+	// worse than the one they have, where nothing else makes room. Without it such
+	// an ask falls short.
 	Worsen bool
 }
 
@@ -98,6 +99,7 @@ func (p *Plan) Late(part Part) bool {
 type Prefix struct {
 	Begin time.Time
 	Slice place.Slice
+	Among *site.Set // what was open to it: the certificate is about these
 }
 
 // Move is a booking that has not begun and is placed again.
@@ -118,6 +120,9 @@ type Plan struct {
 	// Unnested is what the final size would cost if no date before the last
 	// mattered. It is the final cost unless the dates forced another slice.
 	Unnested place.Cost
+	// Stepwise says that there was room for the ask only step by step: its shape
+	// is what that gives, and no certificate says that it is the best.
+	Stepwise bool
 
 	version uint64
 }
@@ -156,15 +161,7 @@ func (e *ShortError) Short() int { return max(e.Want-e.Have, 0) }
 
 func (e *ShortError) Error() string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "%s of %s on fabric %s can't be promised from %s to %s: ", quantity(e.Want), e.Kind, e.Fabric, day(e.Begin), day(e.End))
-	switch {
-	case e.Why != "":
-		b.WriteString(e.Why)
-	case e.Have <= 0:
-		fmt.Fprintf(&b, "on %s nothing of it is left", day(e.At))
-	default:
-		fmt.Fprintf(&b, "on %s only %s can be promised, %s too few", day(e.At), quantity(e.Have), quantity(e.Short()))
-	}
+	b.WriteString(e.Reason())
 	switch {
 	case e.Earliest.IsZero():
 		b.WriteString("; no later date would do with what is planned today")
@@ -176,6 +173,21 @@ func (e *ShortError) Error() string {
 		if e.Have > 0 && e.Why == "" {
 			fmt.Fprintf(&b, ", and %s from %s already", quantity(e.Have), day(e.Begin))
 		}
+	}
+	return b.String()
+}
+
+// Reason is the first half of the error: why, without what there is instead.
+func (e *ShortError) Reason() string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "%s of %s on fabric %s can't be promised from %s to %s: ", quantity(e.Want), e.Kind, e.Fabric, day(e.Begin), day(e.End))
+	switch {
+	case e.Why != "":
+		b.WriteString(e.Why)
+	case e.Have <= 0:
+		fmt.Fprintf(&b, "on %s nothing of it is left", day(e.At))
+	default:
+		fmt.Fprintf(&b, "on %s only %s can be promised, %s too few", day(e.At), quantity(e.Have), quantity(e.Short()))
 	}
 	return b.String()
 }

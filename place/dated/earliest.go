@@ -31,8 +31,8 @@ type Dated struct {
 	Where []site.Index // the nodes, in rank order
 	Moves []Move       // bookings that would have to be placed again for that date
 
-	// Better is the first later date with fewer halls, pods, SUs or racks; zero:
-	// none.
+	// Better is the first later date with fewer halls, or as many and fewer pods,
+	// and so on; zero: none among the next dates at which capacity comes free.
 	Better      time.Time
 	BetterShape place.Cost
 
@@ -57,10 +57,7 @@ func (c *Schedule) Earliest(q Query) ([]Dated, error) {
 	empty := New(c.site, c.now, nil)
 	out := make([]Dated, 0, len(q.Sizes))
 	for _, size := range q.Sizes {
-		d, err := c.earliest(q, size)
-		if err != nil {
-			return nil, err
-		}
+		d := Dated{Nodes: size}
 		ideal, err := place.Solve(c.site, empty.usable, place.Ask{Nodes: size, Fabric: q.Fabric, Kind: q.Kind, Links: q.Links})
 		var none *place.NoFitError
 		switch {
@@ -69,39 +66,50 @@ func (c *Schedule) Earliest(q Query) ([]Dated, error) {
 		case !errors.As(err, &none) && !fits(err):
 			return nil, err
 		}
+		if err := c.earliest(q, &d); err != nil {
+			return nil, err
+		}
 		out = append(out, d)
 	}
 	return out, nil
 }
 
-func (c *Schedule) earliest(q Query, size int) (Dated, error) {
-	d := Dated{Nodes: size}
+// laterLooks is how many dates after the earliest are looked at for a better
+// shape: a hall that comes into service changes what there is, most leases that
+// end do not.
+const laterLooks = 24
+
+func (c *Schedule) earliest(q Query, d *Dated) error {
+	looks := 0
 	horizon := q.Until
 	if horizon.IsZero() {
 		horizon = farFuture
 	}
 	for _, at := range c.dates(q.From, horizon) {
-		ask := Ask{Fabric: q.Fabric, Kind: q.Kind, Links: q.Links, End: q.Until, Steps: []Step{{ID: "ask", Nodes: size, Begin: at}}}
+		ask := Ask{Fabric: q.Fabric, Kind: q.Kind, Links: q.Links, End: q.Until, Steps: []Step{{ID: "ask", Nodes: d.Nodes, Begin: at}}}
 		if ask.End.IsZero() {
 			ask.End = at.Add(q.Length)
 		}
 		if err := ask.check(); err != nil {
-			return d, err
+			return err
 		}
 		if !d.Begin.IsZero() {
+			if looks++; d.Shape == d.Ideal || looks > laterLooks {
+				return nil
+			}
 			p, short, err := c.shape(ask)
 			if err != nil {
-				return d, err
+				return err
 			}
 			if short == nil && p.Final().Certificate.Cost.Less(d.Shape) {
 				d.Better, d.BetterShape = at, p.Final().Certificate.Cost
-				return d, nil
+				return nil
 			}
 			continue
 		}
 		p, short, err := c.plan(ask)
 		if err != nil {
-			return d, err
+			return err
 		}
 		if short != nil {
 			if d.Why == nil {
@@ -111,7 +119,7 @@ func (c *Schedule) earliest(q Query, size int) (Dated, error) {
 		}
 		d.Begin, d.End, d.Shape, d.Moves, d.Where = at, ask.End, p.Final().Certificate.Cost, p.Moves, p.Final().Nodes
 	}
-	return d, nil
+	return nil
 }
 
 var farFuture = time.Date(9999, 1, 1, 0, 0, 0, 0, time.UTC)

@@ -4,8 +4,6 @@ import (
 	"fmt"
 	"slices"
 	"time"
-
-	"bulkhead/site"
 )
 
 // planPartial turns an ask that falls short into a ramp: as much as there is on
@@ -110,21 +108,4 @@ func (c *Schedule) dates(from, until time.Time) []time.Time {
 	}
 	slices.SortFunc(dates, time.Time.Compare)
 	return slices.CompactFunc(dates, time.Time.Equal)
-}
-
-// unit is holdings that are placed together: one, or the steps of a ramp.
-type unit struct {
-	holdings []Holding // by begin
-}
-
-func (u *unit) begin() time.Time { return u.holdings[0].Begin }
-
-func (u *unit) nodes() *site.Set {
-	set := site.NewSet(0)
-	for _, h := range u.holdings {
-		for _, n := range h.Nodes {
-			set.Add(n)
-		}
-	}
-	return set
 }

@@ -92,7 +92,24 @@ func (c *Schedule) peak(ask Ask) (*ShortError, error) {
 
 // shape places the ask among what is free as the schedule is.
 func (c *Schedule) shape(ask Ask) (*Plan, *ShortError, error) {
-	open := make([]*site.Set, len(ask.Steps))
+	open, short, err := c.counted(ask)
+	if short != nil || err != nil {
+		return nil, short, err
+	}
+	prefixes, unnested, err := c.nest(ask, open)
+	if err != nil {
+		// The number is there; whatever else the class of links asks for is not.
+		first := ask.Steps[0]
+		return nil, &ShortError{Step: first.ID, Fabric: ask.Fabric, Kind: ask.Kind, Begin: first.Begin, End: ask.End, At: first.Begin,
+			Want: ask.Nodes(), Have: 0, Why: err.Error()}, refused(err)
+	}
+	return assemble(c.site, ask, prefixes, unnested), nil, nil
+}
+
+// counted is what is free for each step, from its date until the end, unless
+// that is too little.
+func (c *Schedule) counted(ask Ask) (open []*site.Set, short *ShortError, err error) {
+	open = make([]*site.Set, len(ask.Steps))
 	for i, s := range ask.Steps {
 		if i > 0 && s.Begin.Equal(ask.Steps[i-1].Begin) {
 			open[i] = open[i-1]
@@ -109,14 +126,7 @@ func (c *Schedule) shape(ask Ask) (*Plan, *ShortError, error) {
 				Why: fmt.Sprintf("enough are free at every instant, but only %s are free for all of the time, and moving what has not begun does not help", quantity(have))}, nil
 		}
 	}
-	prefixes, unnested, err := c.nest(ask, open)
-	if err != nil {
-		// The number is there; whatever else the class of links asks for is not.
-		first := ask.Steps[0]
-		return nil, &ShortError{Step: first.ID, Fabric: ask.Fabric, Kind: ask.Kind, Begin: first.Begin, End: ask.End, At: first.Begin,
-			Want: ask.Nodes(), Have: 0, Why: err.Error()}, refused(err)
-	}
-	return assemble(c.site, ask, prefixes, unnested), nil, nil
+	return open, nil, nil
 }
 
 // refused passes on errors that are about the ask, not about what is free: no
@@ -135,20 +145,15 @@ func fits(err error) bool {
 	return errors.As(err, &shape) && shape.OtherOccupancy()
 }
 
+// count is how many free nodes are of a class.
 func (c *Schedule) count(free *site.Set, class site.Class) int {
-	nodes := 0
-	for i := range c.site.SUs {
-		su := &c.site.SUs[i]
-		if su.Kind != class.Kind || c.site.Fabrics[c.site.Pods[su.Pod].Fabric].ID != class.Fabric {
-			continue
-		}
-		for _, n := range su.Nodes {
-			if free.Has(n) {
-				nodes++
-			}
-		}
+	among := c.classes[class]
+	if among == nil {
+		return 0
 	}
-	return nodes
+	among = among.Clone()
+	among.Intersect(free)
+	return among.Len()
 }
 
 // nest places a ramp: the final size first, then each smaller prefix inside the
@@ -163,14 +168,15 @@ func (c *Schedule) nest(ask Ask, open []*site.Set) (prefixes []Prefix, unnested 
 		return nil, place.Cost{}, err
 	}
 	unnested = final.Certificate.Cost
+	among := open[at[last]]
 	if !nestable(final, open, at, sizes) {
 		// Of what comes late no more may be in it than the early steps leave
 		// room for; which of it is again a question of shape.
-		among := open[at[last]].Clone()
+		among = among.Clone()
 		for i := last - 1; i >= 0; i-- {
 			late := among.Clone()
 			late.Subtract(open[at[i]])
-			late.Intersect(c.ofClass(ask.class()))
+			late.Intersect(c.classes[ask.class()])
 			room := sizes[last] - sizes[i]
 			if late.Len() <= room {
 				continue
@@ -191,7 +197,7 @@ func (c *Schedule) nest(ask Ask, open []*site.Set) (prefixes []Prefix, unnested 
 		}
 	}
 	prefixes = make([]Prefix, len(dates))
-	prefixes[last] = Prefix{Begin: dates[last], Slice: final}
+	prefixes[last] = Prefix{Begin: dates[last], Slice: final, Among: among}
 	within := site.SetOf(final.Nodes...)
 	for i := last - 1; i >= 0; i-- {
 		inside := within.Clone()
@@ -213,7 +219,7 @@ func (c *Schedule) nest(ask Ask, open []*site.Set) (prefixes []Prefix, unnested 
 		if err != nil {
 			return nil, unnested, err
 		}
-		prefixes[i] = Prefix{Begin: dates[i], Slice: part}
+		prefixes[i] = Prefix{Begin: dates[i], Slice: part, Among: inside}
 		within = site.SetOf(part.Nodes...)
 	}
 	return prefixes, unnested, nil

@@ -11,16 +11,39 @@ import (
 
 // replan places an ask by placing again what has not begun. First one booking at
 // a time, the smallest first: few moves are better than many. Then all of them,
-// in the order in which they begin. That order always works where only numbers
-// matter: when a booking's turn comes, everything placed before it has begun by
-// its date, so a node that is free then is free for good, and the peak says that
-// there are enough. nil: it does not help.
+// ramps as a whole. Last all of them step by step, in the order in which they
+// begin. That always works where only numbers matter: when a step's turn comes,
+// everything placed before it has begun by its date, so a node that is free then
+// is free for good, and the peak says that there are enough. nil: it does not
+// help, because something is pinned, or would have to be in a worse shape.
 func (c *Schedule) replan(ask Ask) (*Plan, error) {
+	p, err := c.makeRoom(ask, false)
+	if p == nil && err == nil && ask.Worsen {
+		p, err = c.makeRoom(ask, true)
+	}
+	return p, err
+}
+
+func (c *Schedule) makeRoom(ask Ask, worsen bool) (*Plan, error) {
 	units := c.movable(ask.class())
-	slices.SortStableFunc(units, func(a, b *unit) int { return cmp.Compare(a.nodes().Len(), b.nodes().Len()) })
+	// What would be free if nothing were booked that has not begun bounds what
+	// moving any of it can give; the size of one bounds what moving that gives.
+	if worsen {
+		units = append(units, c.tails(ask.class())...)
+	}
+	missing := ask.Nodes() - c.count(c.Free(ask.Steps[len(ask.Steps)-1].Begin, ask.End), ask.class())
+	most := c.without(units...)
+	if _, short, err := most.counted(ask); short != nil || err != nil {
+		return nil, err
+	}
+	slices.SortStableFunc(units, func(a, b *unit) int { return cmp.Compare(a.size(), b.size()) })
+	tries := 0
 	for _, u := range units {
-		if !u.overlaps(ask.Steps[0].Begin, ask.End) {
+		if u.size() < missing || !u.overlaps(ask.Steps[0].Begin, ask.End) {
 			continue
+		}
+		if tries++; tries > oneByOne {
+			break
 		}
 		rest := c.without(u)
 		p, short, err := rest.shape(ask)
@@ -31,16 +54,23 @@ func (c *Schedule) replan(ask Ask) (*Plan, error) {
 			continue
 		}
 		rest.putPlan(p)
-		moves := c.again(rest, u, ask.Worsen)
+		moves := c.again(rest, u, worsen)
 		if moves != nil {
 			p.Moves = moves
 			return p, nil
 		}
 	}
-	return c.replanAll(ask, units)
+	if p, err := c.replanAll(ask, units, worsen); p != nil || err != nil {
+		return p, err
+	}
+	return c.stepwise(ask, units, worsen)
 }
 
-func (c *Schedule) replanAll(ask Ask, units []*unit) (*Plan, error) {
+// oneByOne is how many bookings are tried by themselves before all are placed
+// again.
+const oneByOne = 16
+
+func (c *Schedule) replanAll(ask Ask, units []*unit, worsen bool) (*Plan, error) {
 	if len(units) == 0 {
 		return nil, nil
 	}
@@ -65,7 +95,7 @@ func (c *Schedule) replanAll(ask Ask, units []*unit) (*Plan, error) {
 				return nil, err
 			}
 		}
-		moved := c.again(rest, u, ask.Worsen)
+		moved := c.again(rest, u, worsen)
 		if moved == nil {
 			return nil, nil
 		}
@@ -81,6 +111,98 @@ func (c *Schedule) replanAll(ask Ask, units []*unit) (*Plan, error) {
 	}
 	p.Moves = slices.DeleteFunc(moves, func(m Move) bool { return slices.Equal(m.From, m.To) })
 	return p, nil
+}
+
+// stepwise places everything that has not begun, and the ask, step by step. A
+// ramp is not the best of its final size then; it is what there is room for.
+func (c *Schedule) stepwise(ask Ask, units []*unit, worsen bool) (*Plan, error) {
+	rest := c.without(units...)
+	var all []Holding
+	for _, u := range units {
+		all = append(all, u.holdings...)
+	}
+	asked := map[string]bool{}
+	for _, s := range ask.Steps {
+		asked[s.ID] = true
+		all = append(all, Holding{ID: s.ID, Fabric: ask.Fabric, Kind: ask.Kind, Links: ask.Links, Begin: s.Begin, End: ask.End, Nodes: make([]site.Index, s.Nodes)})
+	}
+	slices.SortStableFunc(all, func(a, b Holding) int {
+		return cmp.Or(a.Begin.Compare(b.Begin), cmp.Compare(a.ID, b.ID))
+	})
+	placed := map[string][]site.Index{}
+	var moves []Move
+	for _, h := range all {
+		free := rest.Free(h.Begin, h.End)
+		if !asked[h.ID] && free.Contains(site.SetOf(h.Nodes...)) {
+			rest.put(h, site.SetOf(h.Nodes...))
+			continue
+		}
+		slice, err := place.Solve(c.site, free, place.Ask{Nodes: len(h.Nodes), Fabric: h.Fabric, Kind: h.Kind, Links: h.Links})
+		if err != nil {
+			return nil, refused(err)
+		}
+		if !asked[h.ID] {
+			m := Move{ID: h.ID, From: h.Nodes, To: slice.Nodes, Was: c.holdings[h.ID].cost, Is: slice.Certificate.Cost, Slice: slice}
+			if !worsen && m.Was.Less(m.Is) {
+				return nil, nil
+			}
+			moves = append(moves, m)
+		}
+		placed[h.ID] = slice.Nodes
+		h.Nodes = slice.Nodes
+		rest.put(h, site.SetOf(h.Nodes...))
+	}
+	p := &Plan{Ask: ask, Moves: moves, Stepwise: true}
+	union := site.NewSet(c.site.Nodes())
+	for i, s := range ask.Steps {
+		for _, n := range placed[s.ID] {
+			union.Add(n)
+		}
+		p.Parts = append(p.Parts, Part{Step: s.ID, ID: s.ID, Begin: s.Begin, Nodes: placed[s.ID]})
+		if i+1 < len(ask.Steps) && ask.Steps[i+1].Begin.Equal(s.Begin) {
+			continue
+		}
+		slice, err := place.Solve(c.site, union, place.Ask{Nodes: union.Len(), Fabric: ask.Fabric, Kind: ask.Kind, Links: ask.Links})
+		if err != nil {
+			return nil, refused(err)
+		}
+		p.Prefixes = append(p.Prefixes, Prefix{Begin: s.Begin, Slice: slice, Among: union.Clone()})
+	}
+	p.Unnested = p.Final().Certificate.Cost
+	return p, nil
+}
+
+// tails are the steps that have not begun of ramps that have. No node of them
+// moves when they are placed again, but they leave what they were nested in.
+func (c *Schedule) tails(class site.Class) []*unit {
+	runs := map[string]bool{}
+	for _, h := range c.holdings {
+		if h.Ramp != "" && (h.Pinned || !h.Begin.After(c.now)) {
+			runs[h.Ramp] = true
+		}
+	}
+	var units []*unit
+	for _, h := range c.Holdings() {
+		if h.class() == class && runs[h.Ramp] && !h.Pinned && h.Begin.After(c.now) {
+			units = append(units, &unit{[]Holding{h}})
+		}
+	}
+	return units
+}
+
+// unit is holdings that are placed together: one, or the steps of a ramp.
+type unit struct {
+	holdings []Holding // by begin
+}
+
+func (u *unit) begin() time.Time { return u.holdings[0].Begin }
+
+func (u *unit) size() int {
+	nodes := 0
+	for _, h := range u.holdings {
+		nodes += len(h.Nodes)
+	}
+	return nodes
 }
 
 // movable are the bookings of a class that have not begun, ramps as a whole.

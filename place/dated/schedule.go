@@ -66,6 +66,8 @@ type Schedule struct {
 	version  uint64
 	usable   *site.Set // no spares, not retired, not out of order
 	broken   *site.Set // the rest of what could be sold
+	phases   []phase   // usable nodes by the date from which they are in service
+	classes  map[site.Class]*site.Set
 	holdings map[string]*held
 	calendar *lease.Calendar // of node counts; nil: to be made anew
 }
@@ -74,7 +76,7 @@ type Schedule struct {
 // nodes that can't be promised to anybody, such as failed and cordoned ones; who
 // holds one keeps it. Cost: O(nodes).
 func New(s *site.Site, now time.Time, broken *site.Set) *Schedule {
-	c := &Schedule{site: s, now: now, usable: site.NewSet(s.Nodes()), broken: broken.Clone(), holdings: map[string]*held{}}
+	c := &Schedule{site: s, now: now, usable: site.NewSet(s.Nodes()), broken: broken.Clone(), holdings: map[string]*held{}, classes: map[site.Class]*site.Set{}}
 	for n := range site.Index(s.Nodes()) {
 		if !s.IsSpare(n) && !s.IsRetired(n) {
 			c.usable.Add(n)
@@ -82,7 +84,38 @@ func New(s *site.Site, now time.Time, broken *site.Set) *Schedule {
 	}
 	c.broken.Intersect(c.usable)
 	c.usable.Subtract(c.broken)
+	for _, row := range s.Supplies() {
+		if c.classes[row.Class] == nil {
+			c.classes[row.Class] = s.NodesOf(row.Fabric, row.Kind)
+		}
+	}
+	for i := range s.Halls {
+		at := s.Halls[i].InService
+		if !slices.ContainsFunc(c.phases, func(p phase) bool { return p.from.Equal(at) }) {
+			usable := s.InServiceAt(at)
+			usable.Intersect(c.usable)
+			c.phases = append(c.phases, phase{at, usable})
+		}
+	}
+	slices.SortFunc(c.phases, func(a, b phase) int { return a.from.Compare(b.from) })
 	return c
+}
+
+// phase is what is in service from a date on, with all that was before.
+type phase struct {
+	from   time.Time
+	usable *site.Set
+}
+
+// inService is what may be promised from an instant on, held or not. The set is
+// the caller's.
+func (c *Schedule) inService(at time.Time) *site.Set {
+	for i := len(c.phases) - 1; i >= 0; i-- {
+		if !c.phases[i].from.After(at) {
+			return c.phases[i].usable.Clone()
+		}
+	}
+	return site.NewSet(c.site.Nodes())
 }
 
 // Clone returns a copy that can be changed by itself. Cost: O(holdings).
@@ -209,8 +242,7 @@ func (c *Schedule) End(id string, at time.Time) bool {
 // service by then, neither spare nor out of order, and held by nobody at any
 // instant of it. The set is the caller's. Cost: O(nodes + holdings).
 func (c *Schedule) Free(begin, end time.Time) *site.Set {
-	free := c.site.InServiceAt(begin)
-	free.Intersect(c.usable)
+	free := c.inService(begin)
 	for _, h := range c.holdings {
 		if h.overlaps(begin, end) {
 			free.Subtract(h.nodes)

@@ -41,8 +41,8 @@ func promised(c *Schedule, day int) (have, held int) {
 }
 
 // TestNeverOverbooked drives a schedule with whatever may happen to one, and
-// looks at every node on every day. It also shows that the peak decides: an ask
-// of one step is met exactly if on every day there is enough.
+// looks at every node on every day. It also shows that the peak decides: an ask,
+// ramp or not, is met exactly if on every day there is enough.
 func TestNeverOverbooked(t *testing.T) {
 	moved, several := 0, 0
 	rapid.Check(t, func(t *rapid.T) {
@@ -53,6 +53,13 @@ func TestNeverOverbooked(t *testing.T) {
 			begin := today + rapid.IntRange(0, 10).Draw(t, "begin")
 			a := ask(fmt.Sprintf("b%d", step), rapid.IntRange(1, 3).Draw(t, "nodes"), begin, begin+rapid.IntRange(1, 8).Draw(t, "days"))
 			a.Worsen = true
+			for i := range rapid.IntRange(0, 2).Draw(t, "ramp") {
+				a.Ramp = fmt.Sprintf("r%d", step)
+				at := rapid.IntRange(begin, int(a.End.Sub(on(0)).Hours()/24)-1).Draw(t, "step's date")
+				if !on(at).Before(a.Steps[len(a.Steps)-1].Begin) {
+					a.Steps = append(a.Steps, Step{ID: fmt.Sprintf("b%d.%d", step, i), Nodes: rapid.IntRange(1, 3).Draw(t, "more"), Begin: on(at)})
+				}
+			}
 			switch rapid.IntRange(0, 9).Draw(t, "what") {
 			case 0:
 				today += rapid.IntRange(0, 3).Draw(t, "days pass")
@@ -71,7 +78,13 @@ func TestNeverOverbooked(t *testing.T) {
 			enough := true
 			for d := begin; on(d).Before(a.End); d++ {
 				have, held := promised(c, d)
-				enough = enough && have-held >= a.Nodes()
+				wanted := 0
+				for _, s := range a.Steps {
+					if !s.Begin.After(on(d)) {
+						wanted += s.Nodes
+					}
+				}
+				enough = enough && have-held >= wanted
 			}
 			p, err := c.Plan(a)
 			if enough != (err == nil) {

@@ -70,6 +70,14 @@ const (
 	ControlPlaneSignLeaseProcedure = "/bulkhead.v1.ControlPlane/SignLease"
 	// ControlPlaneGiveNoticeProcedure is the fully-qualified name of the ControlPlane's GiveNotice RPC.
 	ControlPlaneGiveNoticeProcedure = "/bulkhead.v1.ControlPlane/GiveNotice"
+	// ControlPlaneWhatIfEarliestProcedure is the fully-qualified name of the ControlPlane's
+	// WhatIfEarliest RPC.
+	ControlPlaneWhatIfEarliestProcedure = "/bulkhead.v1.ControlPlane/WhatIfEarliest"
+	// ControlPlaneWhatIfSlipProcedure is the fully-qualified name of the ControlPlane's WhatIfSlip RPC.
+	ControlPlaneWhatIfSlipProcedure = "/bulkhead.v1.ControlPlane/WhatIfSlip"
+	// ControlPlaneWhatIfPlaceProcedure is the fully-qualified name of the ControlPlane's WhatIfPlace
+	// RPC.
+	ControlPlaneWhatIfPlaceProcedure = "/bulkhead.v1.ControlPlane/WhatIfPlace"
 	// ControlPlaneListLeasesProcedure is the fully-qualified name of the ControlPlane's ListLeases RPC.
 	ControlPlaneListLeasesProcedure = "/bulkhead.v1.ControlPlane/ListLeases"
 	// ControlPlaneGetLeaseProcedure is the fully-qualified name of the ControlPlane's GetLease RPC.
@@ -151,6 +159,10 @@ type ControlPlaneClient interface {
 	ShowQuote(context.Context, *connect.Request[bulkheadv1.QuoteRef]) (*connect.Response[bulkheadv1.Quote], error)
 	SignLease(context.Context, *connect.Request[bulkheadv1.SignLeaseRequest]) (*connect.Response[bulkheadv1.Done], error)
 	GiveNotice(context.Context, *connect.Request[bulkheadv1.ContractRef]) (*connect.Response[bulkheadv1.Done], error)
+	// What would be. Nothing is written, and nothing is held.
+	WhatIfEarliest(context.Context, *connect.Request[bulkheadv1.WhatIfEarliestRequest]) (*connect.Response[bulkheadv1.EarliestDates], error)
+	WhatIfSlip(context.Context, *connect.Request[bulkheadv1.WhatIfSlipRequest]) (*connect.Response[bulkheadv1.SlippedHall], error)
+	WhatIfPlace(context.Context, *connect.Request[bulkheadv1.WhatIfPlaceRequest]) (*connect.Response[bulkheadv1.PlacedContract], error)
 	// Leases.
 	ListLeases(context.Context, *connect.Request[bulkheadv1.Page]) (*connect.Response[bulkheadv1.Leases], error)
 	GetLease(context.Context, *connect.Request[bulkheadv1.LeaseRef]) (*connect.Response[bulkheadv1.Lease], error)
@@ -268,6 +280,24 @@ func NewControlPlaneClient(httpClient connect.HTTPClient, baseURL string, opts .
 			httpClient,
 			baseURL+ControlPlaneGiveNoticeProcedure,
 			connect.WithSchema(controlPlaneMethods.ByName("GiveNotice")),
+			connect.WithClientOptions(opts...),
+		),
+		whatIfEarliest: connect.NewClient[bulkheadv1.WhatIfEarliestRequest, bulkheadv1.EarliestDates](
+			httpClient,
+			baseURL+ControlPlaneWhatIfEarliestProcedure,
+			connect.WithSchema(controlPlaneMethods.ByName("WhatIfEarliest")),
+			connect.WithClientOptions(opts...),
+		),
+		whatIfSlip: connect.NewClient[bulkheadv1.WhatIfSlipRequest, bulkheadv1.SlippedHall](
+			httpClient,
+			baseURL+ControlPlaneWhatIfSlipProcedure,
+			connect.WithSchema(controlPlaneMethods.ByName("WhatIfSlip")),
+			connect.WithClientOptions(opts...),
+		),
+		whatIfPlace: connect.NewClient[bulkheadv1.WhatIfPlaceRequest, bulkheadv1.PlacedContract](
+			httpClient,
+			baseURL+ControlPlaneWhatIfPlaceProcedure,
+			connect.WithSchema(controlPlaneMethods.ByName("WhatIfPlace")),
 			connect.WithClientOptions(opts...),
 		),
 		listLeases: connect.NewClient[bulkheadv1.Page, bulkheadv1.Leases](
@@ -449,6 +479,9 @@ type controlPlaneClient struct {
 	showQuote              *connect.Client[bulkheadv1.QuoteRef, bulkheadv1.Quote]
 	signLease              *connect.Client[bulkheadv1.SignLeaseRequest, bulkheadv1.Done]
 	giveNotice             *connect.Client[bulkheadv1.ContractRef, bulkheadv1.Done]
+	whatIfEarliest         *connect.Client[bulkheadv1.WhatIfEarliestRequest, bulkheadv1.EarliestDates]
+	whatIfSlip             *connect.Client[bulkheadv1.WhatIfSlipRequest, bulkheadv1.SlippedHall]
+	whatIfPlace            *connect.Client[bulkheadv1.WhatIfPlaceRequest, bulkheadv1.PlacedContract]
 	listLeases             *connect.Client[bulkheadv1.Page, bulkheadv1.Leases]
 	getLease               *connect.Client[bulkheadv1.LeaseRef, bulkheadv1.Lease]
 	getHosts               *connect.Client[bulkheadv1.LeaseRef, bulkheadv1.HandOver]
@@ -536,6 +569,21 @@ func (c *controlPlaneClient) SignLease(ctx context.Context, req *connect.Request
 // GiveNotice calls bulkhead.v1.ControlPlane.GiveNotice.
 func (c *controlPlaneClient) GiveNotice(ctx context.Context, req *connect.Request[bulkheadv1.ContractRef]) (*connect.Response[bulkheadv1.Done], error) {
 	return c.giveNotice.CallUnary(ctx, req)
+}
+
+// WhatIfEarliest calls bulkhead.v1.ControlPlane.WhatIfEarliest.
+func (c *controlPlaneClient) WhatIfEarliest(ctx context.Context, req *connect.Request[bulkheadv1.WhatIfEarliestRequest]) (*connect.Response[bulkheadv1.EarliestDates], error) {
+	return c.whatIfEarliest.CallUnary(ctx, req)
+}
+
+// WhatIfSlip calls bulkhead.v1.ControlPlane.WhatIfSlip.
+func (c *controlPlaneClient) WhatIfSlip(ctx context.Context, req *connect.Request[bulkheadv1.WhatIfSlipRequest]) (*connect.Response[bulkheadv1.SlippedHall], error) {
+	return c.whatIfSlip.CallUnary(ctx, req)
+}
+
+// WhatIfPlace calls bulkhead.v1.ControlPlane.WhatIfPlace.
+func (c *controlPlaneClient) WhatIfPlace(ctx context.Context, req *connect.Request[bulkheadv1.WhatIfPlaceRequest]) (*connect.Response[bulkheadv1.PlacedContract], error) {
+	return c.whatIfPlace.CallUnary(ctx, req)
 }
 
 // ListLeases calls bulkhead.v1.ControlPlane.ListLeases.
@@ -690,6 +738,10 @@ type ControlPlaneHandler interface {
 	ShowQuote(context.Context, *connect.Request[bulkheadv1.QuoteRef]) (*connect.Response[bulkheadv1.Quote], error)
 	SignLease(context.Context, *connect.Request[bulkheadv1.SignLeaseRequest]) (*connect.Response[bulkheadv1.Done], error)
 	GiveNotice(context.Context, *connect.Request[bulkheadv1.ContractRef]) (*connect.Response[bulkheadv1.Done], error)
+	// What would be. Nothing is written, and nothing is held.
+	WhatIfEarliest(context.Context, *connect.Request[bulkheadv1.WhatIfEarliestRequest]) (*connect.Response[bulkheadv1.EarliestDates], error)
+	WhatIfSlip(context.Context, *connect.Request[bulkheadv1.WhatIfSlipRequest]) (*connect.Response[bulkheadv1.SlippedHall], error)
+	WhatIfPlace(context.Context, *connect.Request[bulkheadv1.WhatIfPlaceRequest]) (*connect.Response[bulkheadv1.PlacedContract], error)
 	// Leases.
 	ListLeases(context.Context, *connect.Request[bulkheadv1.Page]) (*connect.Response[bulkheadv1.Leases], error)
 	GetLease(context.Context, *connect.Request[bulkheadv1.LeaseRef]) (*connect.Response[bulkheadv1.Lease], error)
@@ -803,6 +855,24 @@ func NewControlPlaneHandler(svc ControlPlaneHandler, opts ...connect.HandlerOpti
 		ControlPlaneGiveNoticeProcedure,
 		svc.GiveNotice,
 		connect.WithSchema(controlPlaneMethods.ByName("GiveNotice")),
+		connect.WithHandlerOptions(opts...),
+	)
+	controlPlaneWhatIfEarliestHandler := connect.NewUnaryHandler(
+		ControlPlaneWhatIfEarliestProcedure,
+		svc.WhatIfEarliest,
+		connect.WithSchema(controlPlaneMethods.ByName("WhatIfEarliest")),
+		connect.WithHandlerOptions(opts...),
+	)
+	controlPlaneWhatIfSlipHandler := connect.NewUnaryHandler(
+		ControlPlaneWhatIfSlipProcedure,
+		svc.WhatIfSlip,
+		connect.WithSchema(controlPlaneMethods.ByName("WhatIfSlip")),
+		connect.WithHandlerOptions(opts...),
+	)
+	controlPlaneWhatIfPlaceHandler := connect.NewUnaryHandler(
+		ControlPlaneWhatIfPlaceProcedure,
+		svc.WhatIfPlace,
+		connect.WithSchema(controlPlaneMethods.ByName("WhatIfPlace")),
 		connect.WithHandlerOptions(opts...),
 	)
 	controlPlaneListLeasesHandler := connect.NewUnaryHandler(
@@ -993,6 +1063,12 @@ func NewControlPlaneHandler(svc ControlPlaneHandler, opts ...connect.HandlerOpti
 			controlPlaneSignLeaseHandler.ServeHTTP(w, r)
 		case ControlPlaneGiveNoticeProcedure:
 			controlPlaneGiveNoticeHandler.ServeHTTP(w, r)
+		case ControlPlaneWhatIfEarliestProcedure:
+			controlPlaneWhatIfEarliestHandler.ServeHTTP(w, r)
+		case ControlPlaneWhatIfSlipProcedure:
+			controlPlaneWhatIfSlipHandler.ServeHTTP(w, r)
+		case ControlPlaneWhatIfPlaceProcedure:
+			controlPlaneWhatIfPlaceHandler.ServeHTTP(w, r)
 		case ControlPlaneListLeasesProcedure:
 			controlPlaneListLeasesHandler.ServeHTTP(w, r)
 		case ControlPlaneGetLeaseProcedure:
@@ -1102,6 +1178,18 @@ func (UnimplementedControlPlaneHandler) SignLease(context.Context, *connect.Requ
 
 func (UnimplementedControlPlaneHandler) GiveNotice(context.Context, *connect.Request[bulkheadv1.ContractRef]) (*connect.Response[bulkheadv1.Done], error) {
 	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("bulkhead.v1.ControlPlane.GiveNotice is not implemented"))
+}
+
+func (UnimplementedControlPlaneHandler) WhatIfEarliest(context.Context, *connect.Request[bulkheadv1.WhatIfEarliestRequest]) (*connect.Response[bulkheadv1.EarliestDates], error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("bulkhead.v1.ControlPlane.WhatIfEarliest is not implemented"))
+}
+
+func (UnimplementedControlPlaneHandler) WhatIfSlip(context.Context, *connect.Request[bulkheadv1.WhatIfSlipRequest]) (*connect.Response[bulkheadv1.SlippedHall], error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("bulkhead.v1.ControlPlane.WhatIfSlip is not implemented"))
+}
+
+func (UnimplementedControlPlaneHandler) WhatIfPlace(context.Context, *connect.Request[bulkheadv1.WhatIfPlaceRequest]) (*connect.Response[bulkheadv1.PlacedContract], error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("bulkhead.v1.ControlPlane.WhatIfPlace is not implemented"))
 }
 
 func (UnimplementedControlPlaneHandler) ListLeases(context.Context, *connect.Request[bulkheadv1.Page]) (*connect.Response[bulkheadv1.Leases], error) {

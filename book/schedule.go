@@ -1,0 +1,111 @@
+package book
+
+import (
+	"fmt"
+	"time"
+
+	"bulkhead/contract"
+	"bulkhead/lease"
+	"bulkhead/place/dated"
+	"bulkhead/site"
+)
+
+// Schedule is who holds what, when, as a value of its own that can be planned
+// on: leases and open quotes over a snapshot of the site. What runs, what is
+// about to begin and what is only quoted is pinned. Nodes that are cordoned,
+// sick or promised as a replacement can't be promised.
+// Cost: O(nodes + slots), about 10 ms at 50,000 nodes.
+func (s *State) Schedule(now time.Time) (*dated.Schedule, error) {
+	if s.Site == nil {
+		return nil, refuse("site", "no site has been imported: there is nothing to plan on yet")
+	}
+	return s.ScheduleOn(s.Site.Snapshot(), now)
+}
+
+// ScheduleOn is Schedule over a snapshot of the site whose dates are others.
+func (s *State) ScheduleOn(snapshot *site.Site, now time.Time) (*dated.Schedule, error) {
+	broken := site.NewSet(s.Site.Nodes())
+	for i := range s.Nodes.State {
+		if n := site.Index(i); !s.usable(n) {
+			broken.Add(n)
+		}
+	}
+	swapped := map[lease.ID]bool{}
+	for ref, swap := range s.Swaps {
+		broken.Add(swap.Node)
+		swapped[ref.Lease] = true
+	}
+	c := dated.New(snapshot, now, broken)
+	for _, l := range s.Leases {
+		if !l.Returned.IsZero() || len(l.Slots) == 0 || !l.Begin.Before(l.End) {
+			continue
+		}
+		h := dated.Holding{ID: string(l.ID), Ramp: s.rampOf(l.Contract, l.Tranche), Fabric: l.Fabric, Kind: l.Kind, Links: l.Links, Begin: l.Begin, End: l.End, Nodes: l.Slots,
+			Pinned: l.Delivered > 0 || !l.Returning.IsZero() || swapped[l.ID] || !now.Before(l.Begin.Add(-Lead))}
+		if err := c.Hold(h); err != nil {
+			return nil, fmt.Errorf("the leases of the ledger contradict each other, please report it: %w", err)
+		}
+	}
+	for _, id := range sortedKeys(s.Quotes) {
+		for _, p := range s.Quotes[id].Parts {
+			nodes, err := site.ParseOrder(p.Nodes, s.Site.Nodes())
+			if err == nil {
+				err = c.Hold(dated.Holding{ID: QuotedID(id, p.Tranche), Fabric: p.Fabric, Kind: p.Kind, Links: lease.Shared, Begin: p.Begin, End: p.End, Nodes: nodes, Pinned: true})
+			}
+			if err != nil {
+				return nil, fmt.Errorf("quote %s: %w", id, err)
+			}
+		}
+	}
+	return c, nil
+}
+
+// QuotedID is the id of what an open quote holds, in a schedule.
+func QuotedID(quote, tranche string) string { return "quote " + quote + "/" + tranche }
+
+// Ramps groups tranches that are steps of one ramp: of one class, with the same
+// links, until the same end. Each group is by delivery date, and the groups are
+// in the order of their first tranche.
+func Ramps(tranches []contract.Tranche) [][]contract.Tranche {
+	type key struct {
+		fabric, kind string
+		links        lease.Links
+		end          int64
+	}
+	at := map[key]int{}
+	var ramps [][]contract.Tranche
+	for _, t := range tranches {
+		k := key{t.Fabric, t.Kind, t.Links, t.End.Unix()}
+		i, known := at[k]
+		if !known {
+			i = len(ramps)
+			at[k] = i
+			ramps = append(ramps, nil)
+		}
+		ramps[i] = append(ramps[i], t)
+	}
+	for _, ramp := range ramps {
+		sortByDelivery(ramp)
+	}
+	return ramps
+}
+
+// rampOf names the ramp that a tranche is a step of, "" where it is none: the
+// lease of the ramp's first tranche.
+func (s *State) rampOf(contractID, tranche string) string {
+	k, ok := s.Contracts[contractID]
+	if !ok {
+		return ""
+	}
+	for _, ramp := range Ramps(k.Current().Tranches) {
+		if len(ramp) < 2 {
+			continue
+		}
+		for _, t := range ramp {
+			if t.ID == tranche {
+				return string(leaseID(contractID, ramp[0].ID))
+			}
+		}
+	}
+	return ""
+}
