@@ -49,7 +49,7 @@ quick: go-version ## the inner loop: under a minute, no root, no daemons
 	@$(GO) test -short ./...
 
 bench: go-version ## benchmarks, each beside its limit or peer
-	@$(GO) test -run '^$$' -bench . -benchtime 1s ./site ./place ./place/dated ./whatif ./contract ./meter ./ledger/... ./prove ./node ./bundle ./book ./run | grep -v '^ok\|^PASS\|^?\|no test files'
+	@$(GO) test -run '^$$' -bench . -benchtime 1s ./site ./place ./place/dated ./whatif ./contract ./meter ./ledger/... ./prove ./node ./bundle ./book ./run ./fabric/ethernet/... | grep -v '^ok\|^PASS\|^?\|no test files'
 
 bench-peers: go-version ## the fair fight with Slurm and Kueue, to bench/report/ (SIZE=small: a minute, to bench/out/report/)
 	@lab/peers
