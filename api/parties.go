@@ -73,7 +73,7 @@ func (s *service) checkContractID(ctx context.Context, c *contract.Contract) err
 // be asked of any site, is about the contract alone and stays.
 func withoutFigures(ctx context.Context, c *contract.Contract, err error) error {
 	var refused *book.Refusal
-	if !caller(ctx).Role.OfTenant() || errors.As(err, &refused) || errors.Is(err, place.ErrHermetic) {
+	if !caller(ctx).Role.OfTenant() || errors.As(err, &refused) {
 		return err
 	}
 	for _, t := range c.Tranches {

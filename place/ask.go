@@ -16,7 +16,6 @@
 package place
 
 import (
-	"errors"
 	"fmt"
 	"strings"
 
@@ -35,9 +34,6 @@ type Ask struct {
 func (a Ask) String() string {
 	return fmt.Sprintf("%s of %s on fabric %s", count(a.Nodes, "node"), a.Kind, a.Fabric)
 }
-
-// ErrHermetic is returned for asks whose links nobody else may use.
-var ErrHermetic = errors.New("hermetic links are not built yet: ask for shared links")
 
 // Slice is the nodes of a lease in rank order, with the certificate of how good
 // they are.
@@ -80,10 +76,8 @@ func (a Ask) check(s *site.Site) (fabric int, err error) {
 	switch {
 	case a.Nodes < 1 || a.Nodes > site.MaxNodes:
 		return 0, fmt.Errorf("ask: %d nodes, expected 1 to %d", a.Nodes, site.MaxNodes)
-	case a.Links == lease.Hermetic:
-		return 0, fmt.Errorf("ask: %w", ErrHermetic)
-	case a.Links != lease.Shared:
-		return 0, fmt.Errorf("ask: links %.20q, expected %q", string(a.Links), lease.Shared)
+	case !a.Links.Valid():
+		return 0, fmt.Errorf("ask: links %.20q, expected %q or %q", string(a.Links), lease.Shared, lease.Hermetic)
 	}
 	fabric, ok := s.FabricByID(a.Fabric)
 	if !ok || s.Fabrics[fabric].Frontend {

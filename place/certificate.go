@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"bulkhead/claim"
+	"bulkhead/lease"
 	"bulkhead/site"
 )
 
@@ -33,6 +34,12 @@ type Certificate struct {
 	AllReduce Collective `json:"all_reduce"`
 	AllToAll  Collective `json:"all_to_all"`
 
+	// Links is the link assignment of a hermetic slice; nil where links are shared.
+	Links *LinkSet `json:"links,omitempty"`
+	// Cut says that the search for a hermetic slice was ended before it had
+	// proven its optimum.
+	Cut bool `json:"cut,omitempty"`
+
 	// Proof says in words what Check verifies and what is the solver's word.
 	Proof string `json:"proof"`
 }
@@ -42,6 +49,11 @@ type Certificate struct {
 // out is zero, and the proof says that it was.
 func (c Certificate) Tenant() Certificate {
 	c.Bound, c.Gap, c.Free, c.Occupancy = Cost{}, Cost{}, 0, claim.Digest{}
+	if c.Links != nil {
+		links := *c.Links
+		links.Occupancy = claim.Digest{}
+		c.Links = &links
+	}
 	c.Proof = "tenant's copy: the cost can be counted over the slice's own nodes; that it is the optimum is " +
 		"operator-asserted, because the bounds and the free nodes behind it would tell what other tenants hold. " +
 		"The owner's auditor holds the whole certificate."
@@ -126,7 +138,7 @@ func OccupancyDigest(s *site.Site, free *site.Set, fabric int, kind string) clai
 // proof says honestly which levels are proven by the bounds alone. A level
 // whose cost equals its own bound is proven: no slice of this size, good or bad
 // on the other levels, touches fewer. The rest is the solver's word.
-func proof(gap Cost) string {
+func proof(gap Cost, links lease.Links, cut bool) string {
 	var proven, asserted []string
 	levels := gap.levels()
 	for i, name := range [...]string{"halls", "pods", "SUs", "racks"} {
@@ -138,11 +150,18 @@ func proof(gap Cost) string {
 	}
 	text := "checked: every node is in the site and free, once, of the asked GPU kind and fabric, no spare, in rank order; " +
 		"their number; the cost, counted again; the bound of each level; the collective bounds; both digests. "
+	if links == lease.Hermetic {
+		text += "checked by colouring: every permutation of the slice's traffic fits on the links that it holds, which work and which no other slice holds. "
+	}
 	if len(proven) > 0 {
 		text += "proven by its bound: " + strings.Join(proven, ", ") + ". "
 	}
 	if len(asserted) == 0 {
 		return text + "asserted by the solver: nothing; the bounds meet the cost, so it is the optimum."
+	}
+	if cut {
+		return text + "not proven: that " + strings.Join(asserted, ", ") +
+			" cannot be fewer; the search for a better hermetic slice was ended before it was through."
 	}
 	return text + "asserted by the solver: that " + strings.Join(asserted, ", ") +
 		" cannot be fewer without more of a level before; an exhaustive solver agrees on small sites in its tests."

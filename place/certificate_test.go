@@ -67,10 +67,10 @@ func TestTenantsCopyTellsNothingOfRivals(t *testing.T) {
 }
 
 func TestProofNamesWhatIsProven(t *testing.T) {
-	if p := proof(Cost{}); !strings.Contains(p, "proven by its bound: halls, pods, SUs, racks.") || !strings.Contains(p, "asserted by the solver: nothing") {
+	if p := proof(Cost{}, lease.Shared, false); !strings.Contains(p, "proven by its bound: halls, pods, SUs, racks.") || !strings.Contains(p, "asserted by the solver: nothing") {
 		t.Error(p)
 	}
-	p := proof(Cost{SUs: 40, Racks: 27})
+	p := proof(Cost{SUs: 40, Racks: 27}, lease.Shared, false)
 	if !strings.Contains(p, "proven by its bound: halls, pods.") || !strings.Contains(p, "asserted by the solver: that SUs, racks") {
 		t.Error(p)
 	}

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 
+	"bulkhead/lease"
 	"bulkhead/site"
 )
 
@@ -23,7 +24,30 @@ var ErrOccupancy = errors.New("the free nodes are not those that the placement c
 // Errors name the field or node, what was expected and what was found; see
 // [ErrOccupancy] for the one that only means "too late".
 // Cost: O(nodes), about 1.5 ms at 50,000; it allocates O(domains), 0.3 MB.
+//
+// Of a hermetic slice it verifies the link assignment as well, by colouring (see
+// [Slice.Route]); here as if every node that is not free were another lease's
+// and no link were held or failed. [Occupancy.Check] knows better.
 func Check(s *site.Site, free *site.Set, sl Slice) error {
+	if sl.Certificate.Ask.Links == lease.Hermetic {
+		return check(s, free, strict(s, free), sl)
+	}
+	return check(s, free, nil, sl)
+}
+
+// strict is an occupancy in which every node that is not free is held.
+func strict(s *site.Site, free *site.Set) *Occupancy {
+	o := NewOccupancy(s)
+	for n := range site.Index(s.Nodes()) {
+		if !free.Has(n) && sellable(s, n) {
+			o.held.Add(n)
+		}
+	}
+	return o
+}
+
+// check needs o for hermetic slices only.
+func check(s *site.Site, free *site.Set, o *Occupancy, sl Slice) error {
 	c := &sl.Certificate
 	if c.Version != CertificateVersion {
 		return fmt.Errorf("placement certificate: version %d, expected %d", c.Version, CertificateVersion)
@@ -57,7 +81,7 @@ func Check(s *site.Site, free *site.Set, sl Slice) error {
 			return fmt.Errorf("placement certificate: %s %s, expected %s (halls/pods/SUs/racks)", row.field, row.got, row.value)
 		}
 	}
-	if c.Gap.Halls != 0 {
+	if c.Gap.Halls != 0 && c.Ask.Links == lease.Shared {
 		return fmt.Errorf("placement certificate: cost %s: %d halls would do, and halls come first: not the optimum", c.Cost, bound.Halls)
 	}
 	if c.Free != census.free {
@@ -70,7 +94,14 @@ func Check(s *site.Site, free *site.Set, sl Slice) error {
 	if c.AllToAll != allToAll {
 		return fmt.Errorf("placement certificate: all_to_all %+v, expected %+v", c.AllToAll, allToAll)
 	}
-	if want := proof(c.Gap); c.Proof != want {
+	if c.Ask.Links == lease.Hermetic {
+		if err := checkLinks(o, &sl); err != nil {
+			return err
+		}
+	} else if c.Links != nil || c.Cut {
+		return fmt.Errorf("placement certificate: links: a slice with shared links holds none, but some are named")
+	}
+	if want := proof(c.Gap, c.Ask.Links, c.Cut); c.Proof != want {
 		return fmt.Errorf("placement certificate: proof %.80q, expected %.80q: it must say what is checked and what is not", c.Proof, want)
 	}
 	return nil

@@ -170,3 +170,14 @@ type Shape struct {
 
 // RacksPerSU returns how many racks an SU's positions take.
 func (s Shape) RacksPerSU() int { return (s.SUNodes + s.RackNodes - 1) / s.RackNodes }
+
+// CoreLinks returns how many links a spine has to the cores: one for each SU
+// that its pod may have, divided by the taper; 0 where there are no cores. Link
+// k of the spine in position i leads, in every pod, to core position k of group
+// i, as in a folded Clos network. A core switch may hold several positions.
+func (s Shape) CoreLinks() int {
+	if s.Cores == 0 {
+		return 0
+	}
+	return max(1, s.PodSUs/s.PodTaper)
+}

@@ -1,0 +1,217 @@
+package place
+
+import (
+	"errors"
+	"fmt"
+
+	"bulkhead/site"
+)
+
+// NoSliceError says that no hermetic slice of a size exists, though enough nodes
+// are free: which condition stands against it, and which sizes do fit. Its text
+// may be read to a customer.
+type NoSliceError struct {
+	Ask Ask
+	// Condition is the first that no choice meets when they are taken one after
+	// the other: 1 leaves with equal numbers of nodes but one smaller; 2 as many
+	// working uplinks as nodes; 3 the same spines for all leaves; 4 pods of one
+	// shape but one smaller; 5 the same cores for all pods. See docs/placement.md.
+	Condition int
+	Smaller   int  // the largest size below that fits; 0 = none
+	Larger    int  // the smallest size above that fits; 0 = none
+	Cut       bool // the search was ended before it was through
+}
+
+// conditions say in plain words what is missing.
+var conditions = [...]string{
+	1: "too few nodes are in scalable units that nobody else has a part of, and only one unit of a slice may be shared",
+	2: "a scalable unit has fewer working uplinks than nodes, and no other can stand in for it",
+	3: "links to the spines have failed in different places, so that too few spines are reached by every scalable unit of the slice",
+	4: "the free scalable units are spread over pods so unevenly that no set of equal pods with at most one smaller makes up this size",
+	5: "too few core links are free at the same positions in all of the pods that it would take",
+}
+
+func (e *NoSliceError) Error() string {
+	text := fmt.Sprintf("no hermetic slice of %s", e.Ask)
+	if e.Cut {
+		text += " was found in the time that a search may take"
+	}
+	text += fmt.Sprintf(": %s (condition %d)", conditions[e.Condition], e.Condition)
+	switch {
+	case e.Smaller > 0 && e.Larger > 0:
+		text += fmt.Sprintf("; %d or %d nodes do fit", e.Smaller, e.Larger)
+	case e.Smaller > 0:
+		text += fmt.Sprintf("; %s would fit, and no larger number", count(e.Smaller, "node"))
+	case e.Larger > 0:
+		text += fmt.Sprintf("; %s would fit, and no smaller number", count(e.Larger, "node"))
+	default:
+		text += "; no other size fits either"
+	}
+	return text + "; with shared links it would fit"
+}
+
+// solveHermetic answers an ask for hermetic links.
+func solveHermetic(o *Occupancy, ask Ask) (Slice, error) {
+	fabric, err := ask.check(o.site)
+	if err != nil {
+		return Slice{}, err
+	}
+	h := &hermetic{o: o, fabric: fabric, kind: ask.Kind, pods: stockOf(o, fabric, ask.Kind)}
+	for i := range h.pods {
+		for j := range h.pods[i].sus {
+			h.free += h.pods[i].sus[j].nodes
+		}
+	}
+	for i := range o.site.SUs {
+		su := &o.site.SUs[i]
+		if su.Kind == ask.Kind && o.site.Pods[su.Pod].Fabric == fabric {
+			h.unit = max(h.unit, len(su.Nodes)-su.Spares)
+		}
+	}
+	if h.free < ask.Nodes {
+		return Slice{}, &NoFitError{Ask: ask, Have: h.free, Short: ask.Nodes - h.free,
+			Elsewhere: stock(o.site, o.Free(), site.Class{Fabric: ask.Fabric, Kind: ask.Kind})}
+	}
+	nodes, links, cut, bad, err := h.solve(ask.Nodes)
+	if err != nil {
+		return Slice{}, err
+	}
+	if nodes == nil {
+		e := &NoSliceError{Ask: ask, Condition: bad, Cut: cut}
+		e.Smaller, e.Larger = h.nearest(ask.Nodes)
+		return Slice{}, e
+	}
+	return h.certify(ask, nodes, links, cut)
+}
+
+// hermetic is one ask for hermetic links, or several of one class.
+type hermetic struct {
+	o      *Occupancy
+	fabric int
+	kind   string
+	pods   []podStock
+	free   int // nodes of the class
+	unit   int // nodes for sale in its largest SU
+}
+
+// solve finds the best slice, or the condition that stands against one.
+func (h *hermetic) solve(want int) (nodes []site.Index, links *LinkSet, cut bool, condition int, err error) {
+	if want <= h.unit {
+		nodes, links, cut, condition = h.ports(want)
+		return nodes, links, cut, condition, nil
+	}
+	most := Cost{}
+	flaws, halls := 0, map[int]bool{}
+	for i := range h.pods {
+		most.Pods++
+		halls[h.pods[i].hall] = true
+		for j := range h.pods[i].sus {
+			most.SUs++
+			most.Racks += len(h.pods[i].sus[j].racks)
+			if h.pods[i].sus[j].flaws > 0 {
+				flaws++
+			}
+		}
+	}
+	most.Halls = len(halls)
+	shift := uint(0)
+	for 1<<shift <= flaws {
+		shift++
+	}
+	most.Racks = (most.Racks + 1) << shift
+	pack, err := newPacking(most)
+	if err != nil {
+		return nil, nil, false, 0, err
+	}
+	s := &search{o: h.o, pods: h.pods, want: want, pack: pack, shift: shift, menus: map[string]*menu{}, seen: map[string]bool{}}
+	nodes, links, cut = s.solveWhole()
+	if nodes != nil {
+		return nodes, links, cut, 0, nil
+	}
+	condition = s.worst.condition
+	if condition == 0 {
+		condition = 4
+		if h.leaves() < want {
+			condition = 1
+		}
+	}
+	return nil, nil, cut, condition, nil
+}
+
+// leaves counts the nodes of all whole SUs and of the best smaller leaf.
+func (h *hermetic) leaves() int {
+	n, small := 0, 0
+	for i := range h.pods {
+		for j := range h.pods[i].sus {
+			if u := &h.pods[i].sus[j]; u.whole {
+				n += u.nodes
+			} else {
+				small = max(small, u.nodes)
+			}
+		}
+	}
+	return n + small
+}
+
+// nearest returns the sizes next to want, which has no slice, that have one. A
+// slice can nearly always lose a node, so sizes that fit are those up to a
+// largest, in each of the two ranges, up to an SU and above it. The exception is
+// a slice that has all of a pod, and may hold the last core links for that. So
+// where few nodes are free every size is tried, and else the range is halved:
+// then the smaller size fits, but a larger one that fits may be passed over.
+func (h *hermetic) nearest(want int) (smaller, larger int) {
+	fits := func(n int) bool {
+		nodes, _, _, _, err := h.solve(n)
+		return err == nil && nodes != nil
+	}
+	const few = 128
+	if h.free <= few {
+		for smaller = want - 1; smaller > 0 && !fits(smaller); smaller-- {
+		}
+		for n := want + 1; n <= h.free; n++ {
+			if fits(n) {
+				return smaller, n
+			}
+		}
+		return smaller, 0
+	}
+	if want <= h.unit && h.free > h.unit && fits(h.unit+1) {
+		larger = h.unit + 1
+	}
+	low, high := 0, want // low fits or is 0, high does not
+	if want > h.unit+1 && fits(h.unit+1) {
+		low = h.unit + 1
+	} else if want > h.unit {
+		high = h.unit + 1
+	}
+	for high-low > 1 {
+		if middle := (low + high) / 2; fits(middle) {
+			low = middle
+		} else {
+			high = middle
+		}
+	}
+	return low, larger
+}
+
+func (h *hermetic) certify(ask Ask, nodes []site.Index, links *LinkSet, cut bool) (Slice, error) {
+	s := h.o.site
+	if len(nodes) != ask.Nodes {
+		return Slice{}, errors.New("place: internal error: a hermetic slice of another size than was asked; please report it with the site and the ask")
+	}
+	free := h.o.Free()
+	t := newTree(s, free, h.fabric, ask.Kind)
+	RankOrder(s, nodes)
+	links.Occupancy = h.o.linksDigest(h.fabric)
+	cert := Certificate{
+		Version: CertificateVersion, Ask: ask, Free: t.nodes, Bound: t.bound(ask.Nodes),
+		Slice: SliceDigest(nodes), Occupancy: OccupancyDigest(s, free, h.fabric, ask.Kind), Links: links, Cut: cut,
+	}
+	var spread spread
+	cert.Cost, spread = recount(s, nodes)
+	cert.Optimum = cert.Cost
+	cert.Gap = cert.Optimum.Sub(cert.Bound)
+	cert.AllReduce, cert.AllToAll = collectives(s.Shape, spread, ideal(ask.Nodes, t.emptySUs, t.emptyPods))
+	cert.Proof = proof(cert.Gap, ask.Links, cut)
+	return Slice{Nodes: nodes, Certificate: cert}, nil
+}

@@ -1,0 +1,283 @@
+package place
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"encoding/binary"
+	"fmt"
+
+	"bulkhead/claim"
+	"bulkhead/lease"
+	"bulkhead/site"
+)
+
+// Occupancy is what a site has free: nodes that no lease holds and that work,
+// and links that no hermetic slice holds and that work. It is what asks are
+// solved on, one after the other:
+//
+//	o := place.NewOccupancy(s)         // the whole site, healthy and empty
+//	slice, err := o.Solve(ask)         // shared or hermetic; changes nothing
+//	err = o.Commit(slice)              // its nodes and links are taken
+//	err = o.Release(slice)             // and given back
+//
+// Links: each rail leaf has one uplink to every spine of its plane in the pod,
+// and each spine has [site.Shape.CoreLinks] links to the cores. Only hermetic
+// slices hold links. All other links are common: leases with shared links use
+// whatever is common, and never what is held.
+//
+// So that common traffic is never cut off, the last uplink of a leaf (the one to
+// the highest spine) is held only by a slice that has the whole SU, and the last
+// core link of a spine only where, with that slice, whole SUs of hermetic slices
+// make up all of the pod.
+//
+// Like the rest of the package it is single-threaded; a Clone costs 0.5 MB at
+// 50,000 nodes. The zero value is of no use.
+type Occupancy struct {
+	site *site.Site
+	held *site.Set // nodes that a lease or quote holds, slots or not
+	out  *site.Set // nodes that are out of order
+
+	heldUp, failedUp     []Mask // uplinks of each leaf: SU number * Rails + rail
+	heldCore, failedCore []Mask // core links of each spine: (pod * Rails + rail) * Spines + spine
+	whole                []bool // SUs that a hermetic slice has whole
+}
+
+// NewOccupancy returns the site with everything free and in order.
+func NewOccupancy(s *site.Site) *Occupancy {
+	cores := len(s.Pods) * site.Rails * s.Shape.Spines
+	return &Occupancy{site: s, held: site.NewSet(s.Nodes()), out: site.NewSet(s.Nodes()),
+		heldUp: make([]Mask, len(s.SUs)*site.Rails), failedUp: make([]Mask, len(s.SUs)*site.Rails),
+		heldCore: make([]Mask, cores), failedCore: make([]Mask, cores), whole: make([]bool, len(s.SUs))}
+}
+
+// Clone returns a copy that shares nothing but the site.
+func (o *Occupancy) Clone() *Occupancy {
+	c := *o
+	c.held, c.out = o.held.Clone(), o.out.Clone()
+	c.heldUp, c.failedUp = append([]Mask(nil), o.heldUp...), append([]Mask(nil), o.failedUp...)
+	c.heldCore, c.failedCore = append([]Mask(nil), o.heldCore...), append([]Mask(nil), o.failedCore...)
+	c.whole = append([]bool(nil), o.whole...)
+	return &c
+}
+
+// Site returns the site.
+func (o *Occupancy) Site() *site.Site { return o.site }
+
+// Hold marks nodes as held by somebody; Drop takes that back.
+func (o *Occupancy) Hold(nodes *site.Set) { o.held.Union(nodes) }
+
+// Drop marks nodes as held by nobody.
+func (o *Occupancy) Drop(nodes *site.Set) { o.held.Subtract(nodes) }
+
+// Out marks nodes as out of order: they can't be placed, and they are nobody's.
+func (o *Occupancy) Out(nodes *site.Set) { o.out.Union(nodes) }
+
+// Back marks nodes as in order again.
+func (o *Occupancy) Back(nodes *site.Set) { o.out.Subtract(nodes) }
+
+// Held returns the nodes that somebody holds. The set is the caller's.
+func (o *Occupancy) Held() *site.Set { return o.held.Clone() }
+
+// Free returns the nodes that may be placed: in order, held by nobody, neither
+// spares nor retired. The set is the caller's. Cost: O(nodes), 0.2 ms at 50,000.
+func (o *Occupancy) Free() *site.Set {
+	free := site.NewSet(o.site.Nodes())
+	for n := range site.Index(o.site.Nodes()) {
+		if sellable(o.site, n) && !o.held.Has(n) && !o.out.Has(n) {
+			free.Add(n)
+		}
+	}
+	return free
+}
+
+// Uplink names the link from a rail leaf to a spine of its plane.
+type Uplink struct{ SU, Rail, Spine int }
+
+// CoreLink names a link from a spine to the cores.
+type CoreLink struct{ Pod, Rail, Spine, Core int }
+
+// FailUplink marks an uplink as failed, or as working again. It panics on a
+// link that the site does not have.
+func (o *Occupancy) FailUplink(l Uplink, failed bool) {
+	if l.SU < 0 || l.SU >= len(o.site.SUs) || l.Rail < 0 || l.Rail >= site.Rails || l.Spine < 0 || l.Spine >= o.site.Shape.Spines {
+		panic(fmt.Sprintf("place: no such uplink: %+v", l))
+	}
+	mark(&o.failedUp[l.SU*site.Rails+l.Rail], l.Spine, failed)
+}
+
+// FailCoreLink marks a core link as failed, or as working again. It panics on a
+// link that the site does not have.
+func (o *Occupancy) FailCoreLink(l CoreLink, failed bool) {
+	if l.Pod < 0 || l.Pod >= len(o.site.Pods) || l.Rail < 0 || l.Rail >= site.Rails || l.Spine < 0 || l.Spine >= o.site.Shape.Spines ||
+		l.Core < 0 || l.Core >= o.site.Shape.CoreLinks() {
+		panic(fmt.Sprintf("place: no such core link: %+v", l))
+	}
+	mark(&o.failedCore[o.spine(l.Pod, l.Rail, l.Spine)], l.Core, failed)
+}
+
+func mark(m *Mask, i int, set bool) {
+	if set {
+		*m = m.or(one(i))
+	} else {
+		*m = m.without(one(i))
+	}
+}
+
+func (o *Occupancy) spine(pod, rail, spine int) int {
+	return (pod*site.Rails+rail)*o.site.Shape.Spines + spine
+}
+
+// uplinks returns the uplinks of a leaf that a slice may hold.
+func (o *Occupancy) uplinks(su, rail int, whole bool) Mask {
+	n := o.site.Shape.Spines
+	if !whole {
+		n-- // the last one stays common
+	}
+	at := su*site.Rails + rail
+	return below(n).without(o.heldUp[at].or(o.failedUp[at]))
+}
+
+// coreLinks returns the core links of a spine that a slice may hold.
+func (o *Occupancy) coreLinks(pod, rail, spine int, closed bool) Mask {
+	n := o.site.Shape.CoreLinks()
+	if !closed {
+		n-- // the last one stays common
+	}
+	at := o.spine(pod, rail, spine)
+	return below(n).without(o.heldCore[at].or(o.failedCore[at]))
+}
+
+// Solve returns the best slice for an ask on what is free, see [Solve] and
+// [Slice.Certificate]. It changes nothing.
+func (o *Occupancy) Solve(ask Ask) (Slice, error) {
+	if ask.Links != lease.Hermetic {
+		return Solve(o.site, o.Free(), ask)
+	}
+	return solveHermetic(o, ask)
+}
+
+// Check verifies a slice against what is free, see [Check].
+func (o *Occupancy) Check(sl Slice) error {
+	return check(o.site, o.Free(), o, sl)
+}
+
+// Commit takes the nodes and links of a slice. It refuses, and changes nothing,
+// when one of them is taken or out of order. It does not check the placement
+// certificate: Check does.
+func (o *Occupancy) Commit(sl Slice) error {
+	nodes, err := sl.Territory(o.site)
+	if err != nil {
+		return err
+	}
+	for _, n := range sl.Nodes {
+		if o.held.Has(n) || o.out.Has(n) {
+			return fmt.Errorf("slice: node %s is held or out of order: %w", o.site.NodeID[n], ErrOccupancy)
+		}
+	}
+	if nodes.Intersects(o.held) {
+		return fmt.Errorf("slice: a node of one of its whole SUs is held by another lease: %w", ErrOccupancy)
+	}
+	links := sl.Certificate.Links
+	if err := links.each(o.site, sl.Nodes, func(kind linkKind, at int, m Mask) error {
+		held, failed := o.heldUp, o.failedUp
+		if kind == coreLink {
+			held, failed = o.heldCore, o.failedCore
+		}
+		if m.and(held[at].or(failed[at])).Empty() {
+			return nil
+		}
+		return fmt.Errorf("slice: a link that it holds is held by another slice or failed: %w", ErrOccupancy)
+	}); err != nil {
+		return err
+	}
+	o.HoldLinks(sl.Nodes, links)
+	o.held.Union(nodes)
+	return nil
+}
+
+// HoldLinks takes the links of a slice of these nodes, whatever holds them now,
+// as a lease that runs does. Nil links are none.
+func (o *Occupancy) HoldLinks(nodes []site.Index, links *LinkSet) { o.links(nodes, links, true) }
+
+func (o *Occupancy) links(nodes []site.Index, links *LinkSet, hold bool) {
+	_ = links.each(o.site, nodes, func(kind linkKind, at int, m Mask) error {
+		held := o.heldUp
+		if kind == coreLink {
+			held = o.heldCore
+		}
+		if hold {
+			held[at] = held[at].or(m)
+		} else {
+			held[at] = held[at].without(m)
+		}
+		return nil
+	})
+	if links == nil || !links.Whole {
+		return
+	}
+	for _, su := range links.wholeSUs(o.site, nodes) {
+		o.whole[su] = hold
+	}
+}
+
+// Release gives back what Commit took. A node that is out of order stays so.
+func (o *Occupancy) Release(sl Slice) error {
+	nodes, err := sl.Territory(o.site)
+	if err != nil {
+		return err
+	}
+	if !o.held.Contains(nodes) {
+		return fmt.Errorf("slice: it is not held: expected what Commit took")
+	}
+	o.held.Subtract(nodes)
+	o.links(sl.Nodes, sl.Certificate.Links, false)
+	return nil
+}
+
+const linksHeading = "bulkhead link occupancy v1\n"
+
+// linksDigest is the digest of which links of a fabric are held or failed, and
+// of which nodes are held: what a hermetic placement certificate was made for.
+func (o *Occupancy) linksDigest(fabric int) claim.Digest {
+	var b bytes.Buffer
+	b.WriteString(linksHeading)
+	put := func(kind byte, at int, m Mask) {
+		if m.Empty() {
+			return
+		}
+		b.WriteByte(kind)
+		var word [20]byte
+		binary.BigEndian.PutUint32(word[:], uint32(at))
+		binary.BigEndian.PutUint64(word[4:], m[0])
+		binary.BigEndian.PutUint64(word[12:], m[1])
+		b.Write(word[:])
+	}
+	for su := range o.site.SUs {
+		pod := o.site.SUs[su].Pod
+		if o.site.Pods[pod].Fabric != fabric {
+			continue
+		}
+		for rail := range site.Rails {
+			put('u', su*site.Rails+rail, o.heldUp[su*site.Rails+rail])
+			put('f', su*site.Rails+rail, o.failedUp[su*site.Rails+rail])
+		}
+		var nodes Mask
+		for pos, n := range o.site.SUs[su].Nodes {
+			if o.held.Has(n) && pos < maskBits {
+				nodes = nodes.or(one(pos))
+			}
+		}
+		put('n', su, nodes)
+		if o.whole[su] {
+			put('w', su, one(0))
+		}
+	}
+	per := site.Rails * o.site.Shape.Spines
+	for at := range o.heldCore {
+		if o.site.Pods[at/per].Fabric == fabric {
+			put('c', at, o.heldCore[at])
+			put('g', at, o.failedCore[at])
+		}
+	}
+	return claim.Digest(sha256.Sum256(b.Bytes()))
+}

@@ -1,0 +1,86 @@
+package place
+
+import "bulkhead/site"
+
+// realise turns a plan into nodes and links, or says why it has none.
+func (s *search) realise(p *plan) ([]site.Index, *LinkSet, *misfit) {
+	type chosen struct {
+		u            *suStock
+		pod          int // index into s.pods
+		racks, nodes int
+	}
+	var leaves []chosen
+	rest, total := -1, 0
+	for _, part := range p.parts {
+		pod := &s.pods[part.pod]
+		for _, l := range part.menu.pick(s, part.leaves, part.deficit) {
+			if l.at == part.small {
+				// Twice in one plan: as a whole leaf and as the smaller one.
+				return nil, nil, &misfit{condition: 1, rest: 0}
+			}
+			leaves = append(leaves, chosen{u: &pod.sus[l.at], pod: part.pod, racks: l.racks, nodes: l.nodes})
+			total += l.nodes
+		}
+		if part.small >= 0 {
+			u := &pod.sus[part.small]
+			offered := 0
+			for _, o := range part.menu.small {
+				if o.small == part.small && o.racks == part.racks {
+					offered = o.nodes
+				}
+			}
+			rest = len(leaves)
+			leaves = append(leaves, chosen{u: u, pod: part.pod, racks: part.racks, nodes: offered})
+			total += offered
+		}
+	}
+	// What is too many is left idle: in the smaller leaf, else in the smaller
+	// pod, else in the last leaf. A rack that was chosen keeps a node.
+	spare := total - s.want
+	idle := -1
+	trim := func(i int) {
+		if by := min(spare, leaves[i].nodes-leaves[i].racks); by > 0 {
+			leaves[i].nodes -= by
+			spare -= by
+			if idle < 0 {
+				idle = i
+			}
+		}
+	}
+	if rest >= 0 {
+		trim(rest)
+	}
+	for i := len(leaves) - 1; i >= 0; i-- {
+		if p.rest < 0 || leaves[i].pod == p.rest {
+			trim(i)
+		}
+	}
+	for i := len(leaves) - 1; i >= 0; i-- {
+		trim(i)
+	}
+	if spare > 0 {
+		return nil, nil, &misfit{condition: 1, rest: -1}
+	}
+	build := func(rest int, restPod int) ([]site.Index, *LinkSet, *misfit) {
+		var nodes []site.Index
+		var uses []leafUse
+		for i, l := range leaves {
+			nodes = append(nodes, l.u.take(s.o, l.racks, l.nodes)...)
+			uses = append(uses, leafUse{su: l.u.su, pod: s.pods[leaves[i].pod].pod, nodes: l.nodes})
+		}
+		links, bad := assign(s.o, newLayout(s.o, uses, true, rest, restPod))
+		return nodes, links, bad
+	}
+	restPod := -1
+	if p.rest >= 0 {
+		restPod = s.pods[p.rest].pod
+	}
+	// A whole SU of which something stays idle gives its idle nodes back, and
+	// becomes the smaller leaf, where that can be.
+	if rest < 0 && idle >= 0 && (p.rest < 0 || leaves[idle].pod == p.rest) && leaves[idle].nodes < leaves[idle].u.nodes {
+		if nodes, links, bad := build(idle, s.pods[leaves[idle].pod].pod); bad == nil {
+			return nodes, links, nil
+		}
+	}
+	return build(rest, restPod)
+}

@@ -1,0 +1,121 @@
+package place
+
+import (
+	"cmp"
+	"slices"
+
+	"bulkhead/site"
+)
+
+// suStock is what an SU offers to a hermetic slice.
+type suStock struct {
+	su    int
+	racks []rackStock // free nodes by rack, the fullest first
+	nodes int         // free nodes
+	whole bool        // nobody else has a node of it
+	flaws int         // uplinks that failed
+	up    [site.Rails]Mask
+}
+
+type rackStock struct{ at, nodes int } // first position, free nodes
+
+// podStock is what a pod offers.
+type podStock struct {
+	pod, hall int
+	size      int       // SUs of the pod, of any kind
+	taken     int       // of these, SUs that hermetic slices have whole
+	sus       []suStock // of the class, with a free node
+}
+
+// stockOf counts what every pod of a class offers to a hermetic slice, by hall.
+// Cost: O(nodes).
+func stockOf(o *Occupancy, fabric int, kind string) []podStock {
+	s := o.site
+	out := make([]podStock, 0, len(s.Pods))
+	at := make([]int, len(s.Pods))
+	for p := range s.Pods {
+		if s.Pods[p].Fabric == fabric {
+			out = append(out, podStock{pod: p, hall: s.Pods[p].Hall})
+			at[p] = len(out)
+		}
+	}
+	for number := range s.SUs {
+		su := &s.SUs[number]
+		if at[su.Pod] == 0 {
+			continue
+		}
+		p := &out[at[su.Pod]-1]
+		p.size++
+		if o.whole[number] {
+			p.taken++
+		}
+		if su.Kind != kind {
+			continue
+		}
+		u := suStock{su: number, whole: true}
+		for pos, n := range su.Nodes {
+			if pos%s.RackNodes == 0 {
+				u.racks = append(u.racks, rackStock{at: pos})
+			}
+			switch {
+			case o.held.Has(n):
+				u.whole = false
+			case sellable(s, n) && !o.out.Has(n):
+				u.racks[len(u.racks)-1].nodes++
+				u.nodes++
+			}
+		}
+		if u.nodes == 0 {
+			continue
+		}
+		slices.SortStableFunc(u.racks, func(a, b rackStock) int { return b.nodes - a.nodes })
+		for u.racks[len(u.racks)-1].nodes == 0 {
+			u.racks = u.racks[:len(u.racks)-1]
+		}
+		for rail := range site.Rails {
+			u.up[rail] = o.uplinks(number, rail, false)
+			u.flaws += o.failedUp[number*site.Rails+rail].Count()
+		}
+		p.sus = append(p.sus, u)
+	}
+	out = slices.DeleteFunc(out, func(p podStock) bool { return len(p.sus) == 0 })
+	slices.SortStableFunc(out, func(a, b podStock) int { return cmp.Compare(a.hall, b.hall) })
+	return out
+}
+
+// cover returns how many racks, the fullest first, hold so many nodes.
+func (u *suStock) cover(nodes int) int {
+	r := 0
+	for ; nodes > 0 && r < len(u.racks); r++ {
+		nodes -= u.racks[r].nodes
+	}
+	return r
+}
+
+// uplinks returns the fewest uplinks that the SU has in any plane, for a slice
+// that does not have it whole.
+func (u *suStock) uplinks() int {
+	n := maskBits
+	for rail := range u.up {
+		n = min(n, u.up[rail].Count())
+	}
+	return n
+}
+
+// take returns nodes of the SU's fullest racks, at least one of each of the
+// racks that cover the number.
+func (u *suStock) take(o *Occupancy, racks, nodes int) []site.Index {
+	s := o.site
+	var out []site.Index
+	for r := range racks {
+		left := nodes - len(out) - (racks - r - 1) // one for each rack to come
+		all := s.SUs[u.su].Nodes
+		for _, n := range all[u.racks[r].at:min(u.racks[r].at+s.RackNodes, len(all))] {
+			if left > 0 && sellable(s, n) && !o.held.Has(n) && !o.out.Has(n) {
+				out = append(out, n)
+				left--
+			}
+		}
+	}
+	return out
+}

@@ -1,0 +1,368 @@
+package place
+
+import (
+	"cmp"
+	"container/heap"
+	"fmt"
+	"slices"
+
+	"bulkhead/site"
+)
+
+// A slice that is larger than an SU takes whole SUs and at most one smaller
+// leaf. In shape it is one pod; or two pods of any two sizes; or Q pods of R
+// leaves each and at most one that has fewer, where the smaller leaf is in the
+// smaller pod. (Q pods with a smaller leaf each won't do: a leaf that sends to
+// two of them needs more than the positions that both have.) A pod that is the
+// slice's alone may stand among the Q with fewer leaves, for nobody else misses
+// the core links that it has too many.
+//
+// The search is best first over relaxations. One leaves out what masks say
+// (failed links, core positions that no two pods have free) and is an exact
+// knapsack over SUs and pods. If links can be assigned to its optimum, that is
+// the optimum. If not, some of the things that it uses can't be used together,
+// and it is split: one child for each of these things, without it, and one in
+// which leaves have no more nodes than the common spines are.
+
+// form is the shape of a relaxation.
+type form int
+
+const (
+	onePod form = iota
+	twoPods
+	manyPods // R leaves a pod
+)
+
+// thing is what a relaxation may be told to do without.
+type thing struct {
+	what byte
+	at   int // number of the SU, or index of the pod
+	cap  int // flows that the smaller leaf may still send; how the pod may still be used
+}
+
+// How a pod may be used in a role.
+const (
+	noLeaves  = iota
+	allLeaves // only with all leaves that no other hermetic slice has
+	anyLeaves
+)
+
+func (x *relaxation) left(what byte, pod int) int {
+	for _, t := range x.without {
+		if t.what == what && t.at == pod {
+			return t.cap
+		}
+	}
+	return anyLeaves
+}
+
+// What a thing is.
+const (
+	wholeLeaf = 's' // the SU as a whole leaf
+	smallLeaf = 'p' // the SU as the smaller leaf, beyond cap
+	smallIn   = 'q' // the smaller leaf in the pod
+	fullPod   = 'f' // the pod as one of R leaves
+	smallPod  = 'r' // the pod as the smaller one
+)
+
+type relaxation struct {
+	form    form
+	a, b    int  // pods of onePod (a) and twoPods, indexes into search.pods
+	r       int  // leaves a pod of manyPods
+	few     int  // leaves of the smaller of two pods; 0 = any number
+	more    int  // leaves of the larger; 0 = any number
+	cap     int  // most flows that a leaf may have to send at once
+	any     bool // the smaller leaf may be any SU, because cores are scarce
+	must    bool // there is a smaller leaf
+	without []thing
+
+	bound  uint64 // of its cost; exact once solved
+	solved bool
+	plan   plan
+	age    int
+}
+
+// plan is what a relaxation chooses, before links are looked at.
+type plan struct {
+	parts []planPart
+	rest  int // pod that is the smaller one of many, or -1
+}
+
+type planPart struct {
+	menu    *menu
+	pod     int // index into search.pods
+	leaves  int // whole SUs
+	deficit int // nodes less than these SUs could have
+	small   int // index into the pod's sus of the smaller leaf, or -1
+	racks   int // of the smaller leaf
+}
+
+type queue []*relaxation
+
+func (q queue) Len() int { return len(q) }
+func (q queue) Less(i, j int) bool {
+	if q[i].bound != q[j].bound {
+		return q[i].bound < q[j].bound
+	}
+	return q[i].age < q[j].age
+}
+func (q queue) Swap(i, j int) { q[i], q[j] = q[j], q[i] }
+func (q *queue) Push(x any)   { *q = append(*q, x.(*relaxation)) }
+func (q *queue) Pop() any {
+	old := *q
+	x := old[len(old)-1]
+	*q = old[:len(old)-1]
+	return x
+}
+
+// search is one ask for whole SUs.
+type search struct {
+	o     *Occupancy
+	pods  []podStock
+	want  int
+	pack  packing
+	shift uint // bits of flawed SUs, which break ties, below racks
+	queue queue
+	ages  int
+	sus   int // SUs that offer something
+	work  int
+	menus map[string]*menu
+	seen  map[string]bool // relaxations
+	worst misfit          // the last, which names the condition
+}
+
+// maxWork bounds how many SUs are looked at, over all relaxations of one ask.
+const maxWork = 400_000
+
+// solveWhole returns the nodes of the best slice of whole SUs with its links, or
+// nil. cut says that the search was ended before it was through.
+func (s *search) solveWhole() (nodes []site.Index, links *LinkSet, cut bool) {
+	largest := 0
+	for i := range s.pods {
+		s.sus += len(s.pods[i].sus)
+		for j := range s.pods[i].sus {
+			if u := &s.pods[i].sus[j]; u.whole {
+				largest = max(largest, u.nodes)
+			}
+		}
+	}
+	s.roots(largest)
+	for s.queue.Len() > 0 {
+		x := heap.Pop(&s.queue).(*relaxation)
+		if !x.solved {
+			s.work += 20
+			if x.form == manyPods {
+				s.work += s.sus
+			}
+			if s.work > maxWork {
+				nodes, links := s.anyway(largest)
+				return nodes, links, true
+			}
+			if s.relax(x) {
+				x.solved = true
+				s.push(x)
+			}
+			continue
+		}
+		nodes, links, bad := s.realise(&x.plan)
+		if bad == nil {
+			return nodes, links, false
+		}
+		s.worst = *bad
+		s.split(x, bad)
+	}
+	return nil, nil, false
+}
+
+func (s *search) push(x *relaxation) {
+	if !x.solved {
+		// The same things may be left out in another order.
+		slices.SortFunc(x.without, func(a, b thing) int { return cmp.Or(cmp.Compare(a.what, b.what), a.at-b.at, a.cap-b.cap) })
+		key := fmt.Sprint(x.form, x.a, x.b, x.r, x.few, x.more, x.cap, x.any, x.must, x.without)
+		if s.seen[key] {
+			return
+		}
+		s.seen[key] = true
+	}
+	s.ages++
+	x.age = s.ages
+	heap.Push(&s.queue, x)
+}
+
+// roots are the shapes, each with a bound that is quick to have.
+func (s *search) roots(largest int) {
+	fullest := 1
+	for i := range s.pods {
+		for j := range s.pods[i].sus {
+			fullest = max(fullest, s.pods[i].sus[j].nodes)
+		}
+	}
+	sus := (s.want + fullest - 1) / fullest
+	bound := func(halls, pods int) uint64 {
+		return s.pack.halls(halls) + s.pack.pods(pods) + s.pack.sus(max(sus, pods))
+	}
+	most := make([]int, len(s.pods)) // nodes that each pod could give
+	for i := range s.pods {
+		small := 0
+		for j := range s.pods[i].sus {
+			u := &s.pods[i].sus[j]
+			if u.whole {
+				most[i] += u.nodes
+			} else {
+				small = max(small, u.nodes)
+			}
+		}
+		most[i] += small
+	}
+	for i := range s.pods {
+		if most[i] >= s.want {
+			s.push(&relaxation{form: onePod, a: i, cap: largest, bound: bound(1, 1)})
+		}
+	}
+	if s.o.site.Shape.CoreLinks() == 0 {
+		return
+	}
+	for i := range s.pods {
+		for j := i + 1; j < len(s.pods); j++ {
+			if most[i]+most[j] >= s.want {
+				halls := 1
+				if s.pods[i].hall != s.pods[j].hall {
+					halls = 2
+				}
+				s.push(&relaxation{form: twoPods, a: i, b: j, cap: largest, bound: bound(halls, 2)})
+			}
+		}
+	}
+	limit := 0
+	for i := range s.pods {
+		limit = max(limit, len(s.pods[i].sus))
+	}
+	taper := s.o.site.Shape.PodTaper
+	limit = min((limit+taper-1)/taper, s.o.site.Shape.CoreLinks())
+	for r := taper; r <= limit*taper; r += taper {
+		// Every pod gives at most r leaves, and the smaller one fewer.
+		var gives []int
+		all := 0
+		for i := range s.pods {
+			gives = append(gives, min(most[i], r*fullest))
+			all += gives[i]
+		}
+		if all < s.want {
+			continue
+		}
+		slices.Sort(gives)
+		pods := 0
+		for left := s.want; left > 0; pods++ {
+			left -= gives[len(gives)-1-pods]
+		}
+		s.push(&relaxation{form: manyPods, r: r, cap: largest, bound: bound(1, max(pods, 3))})
+	}
+}
+
+// split replaces a relaxation whose optimum can't have links.
+func (s *search) split(x *relaxation, bad *misfit) {
+	without := func(t thing) {
+		c := *x
+		c.solved = false
+		c.without = slices.Clone(x.without)
+		if i := slices.IndexFunc(c.without, func(o thing) bool { return o.what == t.what && o.at == t.at }); i >= 0 {
+			c.without[i].cap = min(c.without[i].cap, t.cap)
+		} else {
+			c.without = append(c.without, t)
+		}
+		s.push(&c)
+	}
+	if bad.cores && !x.any {
+		c := *x
+		c.solved, c.any = false, true
+		s.push(&c)
+	}
+	if bad.cores && x.form == twoPods && x.more == 0 {
+		// How many links the two pods need depends on the smaller one, and
+		// whether the last one may be held on both.
+		low, high := 1, min(len(s.pods[x.a].sus), len(s.pods[x.b].sus))
+		if x.few > 0 {
+			low, high = x.few, max(len(s.pods[x.a].sus), len(s.pods[x.b].sus))
+		}
+		for n := low; n <= high; n++ {
+			c := *x
+			c.solved = false
+			if x.few == 0 {
+				c.few = n
+			} else {
+				c.more = n
+			}
+			s.push(&c)
+		}
+		return
+	}
+	small := false
+	for _, part := range x.plan.parts {
+		p := &s.pods[part.pod]
+		for _, l := range part.menu.pick(s, part.leaves, part.deficit) {
+			if s.o.failedUp[p.sus[l.at].su*site.Rails+bad.rail] != (Mask{}) || part.small == l.at {
+				without(thing{what: wholeLeaf, at: p.sus[l.at].su})
+			}
+		}
+		if part.small >= 0 && bad.rest >= 0 {
+			without(thing{what: smallLeaf, at: p.sus[part.small].su, cap: bad.rest})
+		}
+		if part.small >= 0 {
+			small = true
+			if bad.cores {
+				without(thing{what: smallIn, at: part.pod})
+			}
+		}
+		if bad.cores && x.form == manyPods {
+			what := byte(fullPod)
+			if x.plan.rest == part.pod {
+				what = smallPod
+			}
+			left := noLeaves
+			if p.size-p.taken != part.leaves || part.small >= 0 {
+				left = allLeaves // then the last links may be held as well
+			}
+			without(thing{what: what, at: part.pod, cap: left})
+		}
+	}
+	if bad.cores && !small && !x.must {
+		c := *x
+		c.solved, c.must = false, true
+		s.push(&c)
+	}
+	if bad.rest < 0 && bad.most > 0 && bad.most < x.cap {
+		c := *x
+		c.solved, c.cap = false, bad.most
+		s.push(&c)
+	}
+}
+
+// anyway looks for some slice, when the search for the best was ended: without
+// SUs whose links failed, largest leaves first.
+func (s *search) anyway(largest int) ([]site.Index, *LinkSet) {
+	var without []thing
+	for i := range s.pods {
+		for j := range s.pods[i].sus {
+			if u := &s.pods[i].sus[j]; u.flaws > 0 {
+				without = append(without, thing{what: wholeLeaf, at: u.su}, thing{what: smallLeaf, at: u.su})
+			}
+		}
+	}
+	s.queue, s.seen = nil, map[string]bool{}
+	s.roots(largest)
+	for s.queue.Len() > 0 {
+		x := heap.Pop(&s.queue).(*relaxation)
+		if !x.solved {
+			x.without = without
+			if s.relax(x) {
+				x.solved = true
+				s.push(x)
+			}
+			continue
+		}
+		if nodes, links, bad := s.realise(&x.plan); bad == nil {
+			return nodes, links
+		}
+	}
+	return nil, nil
+}
