@@ -10,7 +10,6 @@ import (
 
 	"bulkhead/book"
 	"bulkhead/contract"
-	"bulkhead/place"
 )
 
 // signature is the caller's, for the party that its token belongs to.

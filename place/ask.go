@@ -1,9 +1,11 @@
 // Package place says where a lease goes: an ask and the free nodes in, a slice
 // and its placement certificate out.
 //
-// [Solve] is exact for shared links: no slice of that size touches fewer halls;
-// of those that touch as few, none touches fewer pods, then SUs, then racks.
-// [Check] verifies a slice without the solver. [Replace] finds nodes for failed
+// [Solve] is exact: no slice of that size touches fewer halls; of those that touch
+// as few, none touches fewer pods, then SUs, then racks. With hermetic links that
+// is so among the slices that need not share a link; [Occupancy] keeps which
+// nodes and links are free while one ask after the other is solved, committed
+// and released. [Check] verifies a slice without the solver. [Replace] finds nodes for failed
 // ones, and [RankOrder] is the order in which ranks are numbered.
 //
 // The tree is fabric > hall > pod > SU > rack > node. A fabric is a hard

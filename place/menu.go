@@ -45,8 +45,8 @@ type offer struct {
 	racks   int // of the smaller leaf
 }
 
-// option is a number of an SU's fullest racks.
-type option struct {
+// rackOption is a number of an SU's fullest racks.
+type rackOption struct {
 	racks, deficit int
 	cost           uint64
 }
@@ -105,13 +105,13 @@ func (s *search) menuOf(pod int, x *relaxation) *menu {
 }
 
 // options lists how much of an SU may be used, everything first.
-func (s *search) options(m *menu, i int) []option {
+func (s *search) options(m *menu, i int) []rackOption {
 	u := &m.pod.sus[m.sus[i]]
 	tie := uint64(0)
 	if u.flaws > 0 {
 		tie = 1
 	}
-	var out []option
+	var out []rackOption
 	sum := 0
 	for r := range u.racks {
 		if sum >= m.nodes[i] {
@@ -119,7 +119,7 @@ func (s *search) options(m *menu, i int) []option {
 		}
 		sum += u.racks[r].nodes
 		if d := m.nodes[i] - s.allowed(sum, m.cap); d < m.width {
-			out = append(out, option{racks: r + 1, deficit: d, cost: s.pack.sus(1) + uint64(r+1)<<s.shift + tie})
+			out = append(out, rackOption{racks: r + 1, deficit: d, cost: s.pack.sus(1) + uint64(r+1)<<s.shift + tie})
 		}
 	}
 	return out
