@@ -9,7 +9,7 @@ import (
 
 // NoSliceError says that no hermetic slice of a size exists, though enough nodes
 // are free: which condition stands against it, and which sizes do fit. Its text
-// may be read to a customer.
+// may be read out to a tenant.
 type NoSliceError struct {
 	Ask Ask
 	// Condition is the first that no choice meets when they are taken one after
