@@ -215,6 +215,21 @@ func (p *Prover) Verdict(port site.Port) (Verdict, Check) {
 	return c.Verdict(), c
 }
 
+// Failed lists every check that a port fails, as last read: the first of them is
+// the reason of its verdict. Cost: that of Update.
+func (p *Prover) Failed(port site.Port) (failed []Check) {
+	var v portView
+	leaf := p.facts.site.LeafOf(port)
+	p.view(&v, port, leaf)
+	s := p.facts.examine(&v, p.facts.leaf[leaf])
+	for _, c := range Checks() {
+		if s&(1<<c) != 0 {
+			failed = append(failed, c)
+		}
+	}
+	return failed
+}
+
 // Tally returns the counts of all ports.
 func (p *Prover) Tally() Tally { return p.tally }
 

@@ -116,3 +116,14 @@ func (p *Plane) Ports(visit func(port site.Port, verdict prove.Verdict, check pr
 		visit(port, verdict, check)
 	}
 }
+
+// FailedChecks lists every check that an edge port fails, as last read back, not
+// only the first, which its verdict follows from.
+func (p *Plane) FailedChecks(port site.Port) []prove.Check {
+	p.mu.RLock()
+	defer p.mu.RUnlock()
+	if p.seen.prover == nil || int(port) >= p.w.state.Site.Ports() {
+		return nil
+	}
+	return p.seen.prover.Failed(port)
+}

@@ -14,6 +14,8 @@ import (
 	"bulkhead/book"
 	"bulkhead/fabric"
 	"bulkhead/fabric/infiniband/mad"
+	"bulkhead/fabric/infiniband/opensm/options"
+	"bulkhead/fabric/infiniband/opensm/partitions"
 	"bulkhead/fabric/infiniband/smp"
 	"bulkhead/fabric/infiniband/umadsim"
 	"bulkhead/lab/ibnet"
@@ -337,6 +339,86 @@ func Attacks() []Attack {
 					}
 				}
 				return l.StartManager, nil
+			}},
+		{"a multicast group of the rival's partition is made and joined", "a leased node", Prevented, "", "subnet administration refuses: the port has no such P_Key",
+			func(ctx context.Context, l *Lab) (func(context.Context) error, error) {
+				v := l.victims()
+				guid := l.Site.PortID[v.port[0]]
+				if status, err := l.joinGroup(ctx, v.hca[0], guid, v.key[1], 0x501); err != nil || status == mad.StatusOK {
+					return nil, fmt.Errorf("in the rival's partition: status %s, %v", status, err)
+				}
+				// The positive control: the same under its own key.
+				if status, err := l.joinGroup(ctx, v.hca[0], guid, v.key[0], 0x502); err != nil || status != mad.StatusOK {
+					return nil, fmt.Errorf("in its own partition: status %s, %v", status, err)
+				}
+				return nothing, nil
+			}},
+		{"a cable is pulled out", "a technician", Detected, "no-neighbour", "the port counts as unknown until it is back",
+			func(ctx context.Context, l *Lab) (func(context.Context) error, error) {
+				v := l.victims()
+				return func(context.Context) error { return l.Fabric.Plug(v.leaf[0], v.leafPort[0], v.hca[0], 1) }, l.Fabric.Pull(v.leaf[0], v.leafPort[0])
+			}},
+		{"the tables of an HCA and its leaf port are emptied while the manager hangs", "whoever has the M_Key", Detected, "unlabelled", "cut off, not open; written anew as soon as a manager answers",
+			func(ctx context.Context, l *Lab) (func(context.Context) error, error) {
+				v := l.victims()
+				if err := l.sm.Process.Signal(syscall.SIGSTOP); err != nil {
+					return nil, err
+				}
+				empty := func(keys []mad.PKey) { clear(keys) }
+				if err := l.Fabric.Tamper(v.hca[0], 1, empty); err != nil {
+					return nil, err
+				}
+				return func(context.Context) error { return l.sm.Process.Signal(syscall.SIGCONT) }, l.Fabric.Tamper(v.leaf[0], v.leafPort[0], empty)
+			}},
+		{"the manager fails over to one with a stale file", "a second manager that nobody kept up", Detected, "missing-own-label", "cut off, not open; nothing is written while it is master",
+			func(ctx context.Context, l *Lab) (func(context.Context) error, error) {
+				stale := filepath.Join(l.Dir, "stale.conf")
+				text, err := partitions.Checked(&partitions.Conf{})
+				if err == nil {
+					err = os.WriteFile(stale, text, 0o600)
+				}
+				if err != nil {
+					return nil, err
+				}
+				guid, err := l.Fabric.GUID(ibnet.Canary)
+				if err != nil {
+					return nil, err
+				}
+				conf := l.conf
+				conf.PortGUID, conf.Partitions, conf.Priority, conf.Log = guid, stale, 13, filepath.Join(l.Dir, "standby.log")
+				hardened, err := options.Generate(conf)
+				if err == nil {
+					err = os.WriteFile(filepath.Join(l.Dir, "standby.conf"), hardened, 0o600)
+				}
+				if err != nil {
+					return nil, err
+				}
+				standby, err := l.opensm(ibnet.Canary, "-F", filepath.Join(l.Dir, "standby.conf"), "-P", stale, "-f", conf.Log, "-d", "2")
+				if err != nil {
+					return nil, err
+				}
+				l.others = append(l.others, standby)
+				said := func(text string) func() bool {
+					return func() bool {
+						log, err := os.ReadFile(conf.Log)
+						return err == nil && bytes.Contains(log, []byte(text))
+					}
+				}
+				if err := wait(ctx, 20*time.Second, "the second manager to stand by", said("STANDBY")); err != nil {
+					return nil, err
+				}
+				if err := l.KillManager(); err != nil {
+					return nil, err
+				}
+				v := l.victims()
+				return func(ctx context.Context) error {
+						_ = standby.Process.Kill()
+						_ = standby.Wait()
+						return l.StartManager(ctx)
+					}, wait(ctx, 60*time.Second, "the second manager to take over and write its file", func() bool {
+						keys, err := l.Fabric.Keys(v.hca[0], 1)
+						return err == nil && !slices.Contains(keys, v.key[0])
+					})
 			}},
 		// The last one: OpenSM 3.3.23 was seen to take no SIGHUP any more after it had
 		// met a rogue on this fabric, also when it is started again. Why is not known.
