@@ -22,6 +22,7 @@ type grammar struct {
 
 	Serve   serveCommand   `cmd:"" help:"Run the control plane." group:"Run"`
 	Drivers driversCommand `cmd:"" help:"Drive fabrics through their managers, on a socket." group:"Run"`
+	Leaf    leafCommand    `cmd:"" help:"The agent of a leaf of an Ethernet fabric, on the leaf itself." group:"Run"`
 	Backup  backupCommand  `cmd:"" help:"Copy the folder of a control plane, also while it runs, and check the copy." group:"Run"`
 	Restore restoreCommand `cmd:"" help:"Make the folder of a control plane from a backup." group:"Run"`
 	Key     keyCommand     `cmd:"" help:"Signing keys." group:"Run"`

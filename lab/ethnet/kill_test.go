@@ -22,6 +22,13 @@ type upLab struct {
 }
 
 func TestMain(m *testing.M) {
+	if config := os.Getenv(agentOf); config != "" {
+		if err := runAgent(config); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
+		os.Exit(0)
+	}
 	if os.Getenv(child) != "" {
 		if err := waitToBeKilled(); err != nil {
 			fmt.Fprintln(os.Stderr, err)
@@ -33,7 +40,8 @@ func TestMain(m *testing.M) {
 
 func waitToBeKilled() error {
 	var tb testing.T
-	n, err := Start(context.Background(), rivals(&tb), Options{Fabrics: []string{"frontend"}})
+	units, fabrics := rivals(&tb)
+	n, err := Start(context.Background(), units, Options{Fabrics: fabrics, Only: []string{"frontend"}})
 	if err != nil {
 		return err
 	}
@@ -65,7 +73,7 @@ func leftovers(id string, pids []int) (left []string) {
 // kill -9 of a lab's owner: its daemons end at once, with nobody's help; a sweep
 // removes its folders, and leaves a lab alone whose owner lives.
 func TestKilled(t *testing.T) {
-	other := up(t, Options{Fabrics: []string{"frontend"}})
+	other := up(t, Options{Only: []string{"frontend"}})
 	cmd := exec.CommandContext(t.Context(), os.Args[0])
 	cmd.Env = append(os.Environ(), child+"=1")
 	cmd.Stderr = os.Stderr

@@ -18,11 +18,14 @@ import (
 
 // Options are a lab's.
 type Options struct {
-	Fabrics []string     // which fabrics to build; none: all that the inventory names
-	Say     func(string) // hears what is done; nil: nobody
-	LLDP    bool         // lldpd at every leaf and host; without it nobody announces itself
-	Agent   []string     // how to start a leaf's agent, the path of its configuration is added; none: not started
-	Wait    time.Duration
+	Fabrics []string      // the site's fabrics, in its order: addresses follow from it
+	Only    []string      // which of them to build; nil: all
+	Say     func(string)  // hears what is done; nil: nobody
+	LLDP    bool          // lldpd at every leaf and host; without it nobody announces itself
+	Wait    time.Duration // how long anything may take; 0: a minute
+	// Agent prepares the agent of a leaf, with the path of its configuration; nil: no
+	// leaf has one.
+	Agent func(config string) *exec.Cmd
 }
 
 // Net is a lab under way.
@@ -32,6 +35,7 @@ type Net struct {
 	Plan *Plan
 
 	options Options
+	secret  string // of routing sessions
 	lock    *os.File
 	keeper  *keeper
 
@@ -59,7 +63,7 @@ func Missing(lldp bool) string {
 	if os.Getuid() != 0 {
 		return "root"
 	}
-	for _, p := range [][2]string{{"/usr/lib/frr/zebra", "frr"}, {"/usr/lib/frr/bgpd", "frr"}, {"vtysh", "frr"}, {"nft", "nftables"}, {"ip", "iproute2"}, {"lldpd", "lldpd"}} {
+	for _, p := range [][2]string{{"/usr/lib/frr/zebra", "frr"}, {"/usr/lib/frr/bgpd", "frr"}, {"/usr/lib/frr/ospfd", "frr"}, {"vtysh", "frr"}, {"nft", "nftables"}, {"ip", "iproute2"}, {"lldpd", "lldpd"}} {
 		if _, err := find(p[0]); err != nil && (p[1] != "lldpd" || lldp) {
 			return p[1]
 		}
@@ -85,7 +89,7 @@ func Start(ctx context.Context, units []*site.SUInventory, o Options) (*Net, err
 	if missing := Missing(o.LLDP); missing != "" {
 		return nil, fmt.Errorf("the Ethernet lab needs %s: run it as root on Debian with the packages frr nftables iproute2 lldpd", missing)
 	}
-	plan, err := NewPlan(units, o.Fabrics...)
+	plan, err := NewPlan(units, o.Fabrics, o.Only)
 	if err != nil {
 		return nil, err
 	}
@@ -116,7 +120,7 @@ func (n *Net) up(ctx context.Context) (err error) {
 	if n.keeper, err = newKeeper(); err != nil {
 		return err
 	}
-	for _, step := range []func(context.Context) error{n.makeSpaces, n.makeManagement, n.makeCables, n.makeHosts, n.startRouting, n.startLLDP, n.awaitUnderlay, n.startAgents} {
+	for _, step := range []func(context.Context) error{n.makeSpaces, n.makeManagement, n.makeCables, n.makeHosts, n.startRouting, n.startLLDP, n.awaitRouting, n.startAgents} {
 		if err := ctx.Err(); err != nil {
 			return err
 		}
@@ -132,6 +136,7 @@ func (n *Net) folder() error {
 	var b [4]byte
 	_, _ = rand.Read(b[:]) // never fails, see its documentation
 	n.ID = hex.EncodeToString(b[:])
+	n.secret = rand.Text()[:16]
 	n.Dir = filepath.Join(base, n.ID)
 	if err := os.MkdirAll(base, 0o755); err != nil {
 		return err

@@ -11,7 +11,8 @@ import (
 	"bulkhead/site"
 )
 
-func rivals(tb testing.TB) []*site.SUInventory {
+// example is the site file of the lab.
+func example(tb testing.TB) *site.Template {
 	tb.Helper()
 	data, err := examples.Files.ReadFile("rivals-eth/site.yaml")
 	if err != nil {
@@ -21,11 +22,29 @@ func rivals(tb testing.TB) []*site.SUInventory {
 	if err != nil {
 		tb.Fatal(err)
 	}
-	var units []*site.SUInventory
+	return template
+}
+
+// labSite is the site as the control plane has it.
+func labSite(tb testing.TB) *site.Site {
+	tb.Helper()
+	s, err := example(tb).Build()
+	if err != nil {
+		tb.Fatal(err)
+	}
+	return s
+}
+
+func rivals(tb testing.TB) (units []*site.SUInventory, fabrics []string) {
+	tb.Helper()
+	template := example(tb)
+	for _, f := range template.Header().Fabrics {
+		fabrics = append(fabrics, f.ID)
+	}
 	if _, err := template.Compile(func(u *site.SUInventory) error { units = append(units, u); return nil }); err != nil {
 		tb.Fatal(err)
 	}
-	return units
+	return units, fabrics
 }
 
 // up starts a lab that ends with the test, or skips it with one line.
@@ -37,8 +56,11 @@ func up(t *testing.T, o Options) *Net {
 	if missing := Missing(o.LLDP); missing != "" {
 		t.Skip("needs " + missing + ": as root on Debian, apt-get install frr nftables iproute2 lldpd")
 	}
-	o.Say = func(s string) { t.Log(s) }
-	n, err := Start(t.Context(), rivals(t), o)
+	began := time.Now()
+	o.Say = func(s string) { t.Logf("%5.2f s  %s", time.Since(began).Seconds(), s) }
+	units, fabrics := rivals(t)
+	o.Fabrics = fabrics
+	n, err := Start(t.Context(), units, o)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -76,7 +98,7 @@ func vni(t *testing.T, n *Net, leaf string, vni int, ports ...int) {
 // another do not, though all use the same addresses. This is what everything else
 // rests on: the lab's own packets, without any of Bulkhead's drivers.
 func TestSameAddressesTwoTenants(t *testing.T) {
-	n := up(t, Options{Fabrics: []string{"roce"}})
+	n := up(t, Options{Only: []string{"roce"}})
 	vni(t, n, "a1-su01-leaf0", 5001, 1)
 	vni(t, n, "a1-su02-leaf0", 5001, 1)
 	vni(t, n, "a1-su01-leaf0", 5002, 2)
@@ -116,12 +138,12 @@ func reaches(t *testing.T, n *Net, host, nic string, k int) {
 
 // Nothing stays behind: no folder, no path space, no process, no namespace.
 func TestDown(t *testing.T) {
-	n := up(t, Options{Fabrics: []string{"frontend"}})
+	n := up(t, Options{Only: []string{"frontend"}})
 	var pids []int
 	for _, c := range n.daemons {
 		pids = append(pids, c.Process.Pid)
 	}
-	if left := leftovers(n.ID, pids); len(left) < 3 || len(pids) != 2*len(n.Plan.Devices) {
+	if left := leftovers(n.ID, pids); len(left) < 3 || len(pids) != 3*len(n.Plan.Devices) {
 		t.Fatalf("a lab of %d devices that is up has %d daemons, and %v", len(n.Plan.Devices), len(pids), left)
 	}
 	if err := n.Close(); err != nil {
@@ -141,7 +163,8 @@ func TestInterrupted(t *testing.T) {
 		t.Skip("needs root, FRR and time")
 	}
 	ctx, cancel := context.WithCancel(t.Context())
-	_, err := Start(ctx, rivals(t), Options{Fabrics: []string{"frontend"}, Say: func(s string) {
+	units, fabrics := rivals(t)
+	_, err := Start(ctx, units, Options{Fabrics: fabrics, Only: []string{"frontend"}, Say: func(s string) {
 		if strings.HasPrefix(s, "FRR") {
 			cancel()
 		}

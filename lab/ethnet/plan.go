@@ -8,12 +8,9 @@ import (
 	"strconv"
 	"strings"
 
+	"bulkhead/fabric/ethernet"
 	"bulkhead/site"
 )
-
-// ASN is the autonomous system of all leaves and spines: iBGP with the spines as
-// route reflectors, for the underlay's loopbacks and for EVPN alike.
-const ASN = 65000
 
 // Device is a leaf or a spine of the plan.
 type Device struct {
@@ -21,7 +18,8 @@ type Device struct {
 	Fabric   int // index into Plan.Fabrics
 	Number   int // in its fabric, from 0; leaves: SU*8+rail, or SU on the frontend
 	Spine    bool
-	Loopback netip.Addr // of a leaf: its VTEP
+	Leaf     site.Leaf
+	Loopback netip.Addr // of a leaf: its VTEP; of a spine: the reflector's address
 	Uplinks  []Cable    // to spines; of a spine: to leaves
 	Ports    int        // edge and uplink ports
 	NIC      int        // which NIC of each node a leaf serves
@@ -57,15 +55,9 @@ type HostNIC struct {
 
 // Plan is what a lab consists of; it follows from the inventory alone.
 type Plan struct {
-	Fabrics []string // in the order in which the inventory names them: compute, then frontend
+	Fabrics []string // of the site, in its order; also those that are not built
 	Devices []*Device
 	Hosts   []*Host
-}
-
-// VTEP is the address of leaf number n, from 0, of fabric f: 10.(64+f).hi.lo with
-// n+1.
-func VTEP(f, n int) netip.Addr {
-	return netip.AddrFrom4([4]byte{10, byte(64 + f), byte((n + 1) >> 8), byte(n + 1)})
 }
 
 // Collector is where route reflectors and leaves find the route collector, on the
@@ -78,30 +70,27 @@ var Manager = netip.AddrFrom4([4]byte{10, 202, 255, 2})
 // management is the whole management network of switches.
 var management = netip.PrefixFrom(netip.AddrFrom4([4]byte{10, 202, 0, 0}), 16)
 
-// NewPlan lays a lab out. Fabrics that are not of the RoCE family are not told
-// apart from others here: leave their units out, or give fabrics a name in only.
-func NewPlan(units []*site.SUInventory, only ...string) (*Plan, error) {
-	p := &Plan{}
+// NewPlan lays a lab out: addresses are those of package ethernet, so fabrics are the
+// site's, in its order. only names those that are built; nil: all.
+func NewPlan(units []*site.SUInventory, fabrics, only []string) (*Plan, error) {
+	p := &Plan{Fabrics: fabrics}
 	byName := map[string]*Device{}
 	wanted := func(fabric string) bool { return len(only) == 0 || slices.Contains(only, fabric) }
-	fabric := func(name string) int {
-		if i := slices.Index(p.Fabrics, name); i >= 0 {
-			return i
-		}
-		p.Fabrics = append(p.Fabrics, name)
-		return len(p.Fabrics) - 1
-	}
 	for su, u := range units {
 		for _, l := range u.Leaves {
 			if !wanted(l.Fabric) {
 				continue
 			}
-			f := fabric(l.Fabric)
+			f := slices.Index(fabrics, l.Fabric)
+			if f < 0 {
+				return nil, fmt.Errorf("ethnet: leaf %s is of fabric %q: the site has the fabrics %v", l.ID, l.Fabric, fabrics)
+			}
 			number := su*site.Rails + l.NIC
 			if l.NIC == site.Frontend {
 				number = su
 			}
-			d := &Device{Name: l.ID, Fabric: f, Number: number, Loopback: VTEP(f, number), Ports: l.Ports, NIC: l.NIC}
+			leaf := site.Leaf(su*site.NICs + l.NIC)
+			d := &Device{Name: l.ID, Fabric: f, Number: number, Leaf: leaf, Loopback: ethernet.VTEP(f, leaf), Ports: l.Ports, NIC: l.NIC}
 			if byName[l.ID] != nil {
 				return nil, fmt.Errorf("ethnet: leaf %s is twice in the inventory", l.ID)
 			}
@@ -157,7 +146,7 @@ func (p *Plan) cable(units []*site.SUInventory, byName map[string]*Device) error
 			spine := spines[k]
 			if spine == nil {
 				spine = &Device{Name: fmt.Sprintf("%s-spine%d", p.Fabrics[leaf.Fabric], n+1), Fabric: leaf.Fabric, Number: n, Spine: true,
-					Loopback: netip.AddrFrom4([4]byte{10, byte(80 + leaf.Fabric), 0, byte(n + 1)})}
+					Loopback: ethernet.Reflector(leaf.Fabric, n+1)}
 				spines[k] = spine
 				made = append(made, spine)
 			}

@@ -3,6 +3,7 @@ package ethnet
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"fmt"
 	"os"
 	"os/exec"
@@ -14,6 +15,8 @@ import (
 
 	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
+
+	"bulkhead/fabric/ethernet"
 )
 
 // PathSpace is FRR's path space of a device: vtysh -N.
@@ -22,36 +25,61 @@ func (n *Net) PathSpace(device string) string {
 	return pathSpace(n.ID, i+1)
 }
 
-// startup is what a switch has in its startup configuration before anything manages
-// it: its place in the underlay, and iBGP to the spines, or to the leaves.
-func (n *Net) startup(d *Device) []byte {
+// zebraStartup, ospfStartup and bgpStartup are what a switch has in its startup
+// configuration before anything manages it: its place in the underlay, by OSPF over
+// numbered point-to-point links, and iBGP for EVPN from loopback to loopback, leaves
+// with the spines as their route reflectors. Both are authenticated, and neither
+// speaks at an edge port.
+func zebraStartup(d *Device) []byte { return []byte("hostname " + d.Name + "\n") }
+
+func (n *Net) ospfStartup(d *Device) []byte {
 	var b bytes.Buffer
 	p := func(format string, args ...any) { fmt.Fprintf(&b, format+"\n", args...) }
-	p("frr defaults datacenter")
 	p("hostname %s", d.Name)
-	p("router bgp %d", ASN)
+	p("interface lo")
+	p(" ip ospf area 0")
+	p("exit")
+	for _, c := range d.Uplinks {
+		p("interface %s", c.Port)
+		p(" ip ospf area 0")
+		p(" ip ospf network point-to-point")
+		p(" ip ospf hello-interval 1")
+		p(" ip ospf dead-interval 4")
+		p(" ip ospf retransmit-interval 1")
+		p(" ip ospf authentication message-digest")
+		p(" ip ospf message-digest-key 1 md5 %s", n.secret)
+		p("exit")
+	}
+	p("router ospf")
+	p(" ospf router-id %s", d.Loopback)
+	p(" timers throttle spf 10 50 500")
+	p(" timers throttle lsa all 0")
+	p(" timers lsa min-arrival 0")
+	p(" maximum-paths 16")
+	p("exit")
+	return b.Bytes()
+}
+
+func (n *Net) bgpStartup(d *Device) []byte {
+	var b bytes.Buffer
+	p := func(format string, args ...any) { fmt.Fprintf(&b, format+"\n", args...) }
+	p("hostname %s", d.Name)
+	p("router bgp %d", ethernet.ASN)
 	p(" bgp router-id %s", d.Loopback)
 	p(" no bgp default ipv4-unicast")
 	p(" coalesce-time 100") // ms; FRR's own grows to 10 s with the number of neighbours
 	p(" neighbor fabric peer-group")
 	p(" neighbor fabric remote-as internal")
+	p(" neighbor fabric update-source lo")
+	p(" neighbor fabric password %s", n.secret)
 	p(" neighbor fabric timers connect 1")
 	for _, c := range d.Uplinks {
-		p(" neighbor %s peer-group fabric", c.PeerAddr)
+		p(" neighbor %s peer-group fabric", n.Plan.Device(c.Peer).Loopback)
 	}
 	if d.Spine {
 		p(" neighbor %s remote-as internal", Collector)
 		p(" neighbor %s timers connect 1", Collector)
 	}
-	p(" address-family ipv4 unicast")
-	p("  network %s/32", d.Loopback)
-	p("  neighbor fabric activate")
-	if d.Spine {
-		p("  neighbor fabric route-reflector-client")
-		p("  neighbor fabric next-hop-self force")
-	}
-	p("  maximum-paths ibgp 16")
-	p(" exit-address-family")
 	p(" address-family l2vpn evpn")
 	p("  neighbor fabric activate")
 	if d.Spine {
@@ -78,7 +106,7 @@ func frrUser() (uid, gid int, err error) {
 	return uid, gid, err
 }
 
-// startRouting starts zebra and bgpd at every device.
+// startRouting starts zebra, ospfd and bgpd at every device.
 func (n *Net) startRouting(ctx context.Context) error {
 	uid, gid, err := frrUser()
 	if err != nil {
@@ -95,7 +123,7 @@ func (n *Net) startRouting(ctx context.Context) error {
 				return err
 			}
 		}
-		for name, text := range map[string][]byte{"bgpd.conf": n.startup(d), "zebra.conf": []byte("hostname " + d.Name + "\n"), "vtysh.conf": nil} {
+		for name, text := range map[string][]byte{"bgpd.conf": n.bgpStartup(d), "ospfd.conf": n.ospfStartup(d), "zebra.conf": zebraStartup(d)} {
 			if err := os.WriteFile(filepath.Join(dir, name), text, 0o644); err != nil {
 				return err
 			}
@@ -104,21 +132,23 @@ func (n *Net) startRouting(ctx context.Context) error {
 			return err
 		}
 	}
-	for _, d := range n.Plan.Devices {
-		if err := n.StartDaemon(ctx, d.Name, "bgpd"); err != nil {
-			return err
+	for _, daemon := range []string{"ospfd", "bgpd"} {
+		for _, d := range n.Plan.Devices {
+			if err := n.StartDaemon(ctx, d.Name, daemon); err != nil {
+				return err
+			}
 		}
 	}
-	n.options.Say(fmt.Sprintf("FRR starts: %d daemons", 2*len(n.Plan.Devices)))
+	n.options.Say(fmt.Sprintf("FRR starts: %d daemons", 3*len(n.Plan.Devices)))
 	return nil
 }
 
-// StartDaemon starts zebra or bgpd of a device, with its startup configuration. A
-// bgpd that finds no zebra tries again ten seconds later, so it is started when
+// StartDaemon starts zebra, ospfd or bgpd of a device, with its startup configuration. A
+// daemon that finds no zebra tries again ten seconds later, so it is started when
 // zebra's socket is there.
 func (n *Net) StartDaemon(ctx context.Context, device, daemon string) error {
 	dir, run := filepath.Join(n.Dir, device), filepath.Join(frrRun, n.PathSpace(device))
-	if daemon == "bgpd" {
+	if daemon != "zebra" {
 		err := wait(ctx, n.options.Wait, "zebra of "+device, func() (string, bool) {
 			_, err := os.Stat(filepath.Join(run, "zserv.api"))
 			return "it has no socket", err == nil
@@ -163,8 +193,9 @@ func (n *Net) KillDaemon(at, daemon string) error {
 	return nil
 }
 
-// awaitUnderlay waits until every leaf has a route to every other of its fabric.
-func (n *Net) awaitUnderlay(ctx context.Context) error {
+// awaitRouting waits until every leaf has a route to every other of its fabric, and a
+// session with every reflector.
+func (n *Net) awaitRouting(ctx context.Context) error {
 	err := wait(ctx, n.options.Wait, "the underlay", func() (string, bool) {
 		for _, d := range n.Plan.Leaves("") {
 			if lack := n.lacksRoute(d); lack != "" {
@@ -173,14 +204,20 @@ func (n *Net) awaitUnderlay(ctx context.Context) error {
 		}
 		return "", true
 	})
-	if err == nil {
-		n.options.Say("every leaf reaches every other of its fabric")
+	if err != nil {
+		return err
 	}
-	return err
+	for _, d := range n.Plan.Spines("") {
+		if err := n.AwaitSessions(ctx, d.Name); err != nil {
+			return err
+		}
+	}
+	n.options.Say("every leaf reaches every other of its fabric, and has its BGP sessions")
+	return nil
 }
 
 func (n *Net) lacksRoute(d *Device) string {
-	routes, err := n.spaces[d.Name].handle.RouteListFiltered(netlink.FAMILY_V4, &netlink.Route{Protocol: unix.RTPROT_BGP}, netlink.RT_FILTER_PROTOCOL)
+	routes, err := n.spaces[d.Name].handle.RouteListFiltered(netlink.FAMILY_V4, &netlink.Route{Protocol: unix.RTPROT_OSPF}, netlink.RT_FILTER_PROTOCOL)
 	if err != nil {
 		return fmt.Sprintf("%s: routes: %v", d.Name, err)
 	}
@@ -196,9 +233,32 @@ func (n *Net) lacksRoute(d *Device) string {
 	return ""
 }
 
+// AwaitSessions waits until a leaf or spine has its BGP sessions within the fabric.
+func (n *Net) AwaitSessions(ctx context.Context, device string) error {
+	d := n.Plan.Device(device)
+	return wait(ctx, n.options.Wait, "the BGP sessions of "+device, func() (string, bool) {
+		out, err := n.Vtysh(ctx, device, "show bgp l2vpn evpn summary json")
+		var s struct {
+			Peers map[string]struct{ State string }
+		}
+		if err == nil {
+			err = json.Unmarshal([]byte(out), &s)
+		}
+		if err != nil {
+			return err.Error(), false
+		}
+		for _, c := range d.Uplinks {
+			if peer := n.Plan.Device(c.Peer); s.Peers[peer.Loopback.String()].State != "Established" {
+				return "none with " + peer.Name, false
+			}
+		}
+		return "", true
+	})
+}
+
 // Vtysh runs commands in FRR's own shell at a device.
 func (n *Net) Vtysh(ctx context.Context, device string, commands ...string) (string, error) {
-	args := []string{"-N", n.PathSpace(device), "--config_dir", filepath.Join(n.Dir, device)}
+	args := []string{"-N", n.PathSpace(device)}
 	for _, c := range commands {
 		args = append(args, "-c", c)
 	}

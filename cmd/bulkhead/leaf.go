@@ -1,0 +1,36 @@
+package main
+
+import (
+	"context"
+
+	"bulkhead/fabric/ethernet/linux"
+)
+
+type leafCommand struct {
+	Run leafRun `cmd:"" help:"Run the agent of this leaf, until interrupted."`
+}
+
+type leafRun struct {
+	File string `arg:"" type:"path" help:"What the agent is told of its leaf, as JSON: see package fabric/ethernet/linux."`
+}
+
+// Help is the example.
+func (leafRun) Help() string {
+	return `Runs on a switch that is Linux and FRR, as root: it writes the leaf's bridges, VXLAN
+devices, filters and route targets as the control plane asks, and reads them back by
+what iproute2, nft, vtysh and lldpctl say. It listens on a unix socket for whoever
+reaches it by the management network.
+
+Example:
+
+    bulkhead leaf run /etc/bulkhead/leaf.json`
+}
+
+// Run runs the agent.
+func (c *leafRun) Run(ctx context.Context) error {
+	conf, err := linux.ReadConfig(c.File)
+	if err != nil {
+		return err
+	}
+	return linux.Run(ctx, conf)
+}

@@ -1,0 +1,115 @@
+package linux
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+
+	"bulkhead/fabric/ethernet"
+	"bulkhead/site"
+)
+
+// Config is what an agent knows of its leaf beforehand, as a file of JSON.
+type Config struct {
+	Leaf       string           `json:"leaf"`       // id in the inventory
+	VTEP       netip.Addr       `json:"vtep"`       // the leaf's own address
+	Accept     []ethernet.Range `json:"accept"`     // the addresses of the fabric's leaves
+	Reflectors []netip.Addr     `json:"reflectors"` // whom it may speak BGP with
+	Uplinks    []string         `json:"uplinks"`    // interfaces into the underlay
+	Management []string         `json:"management"` // interfaces that the filter leaves alone
+	Ports      []PortConfig     `json:"ports"`      // edge ports, ascending
+	PathSpace  string           `json:"path_space"` // of FRR's daemons (-N); "": none
+	LLDP       string           `json:"lldp"`       // lldpd's socket; "": its usual one
+	State      string           `json:"state"`      // folder that survives a restart: fence, queues
+	Socket     string           `json:"socket"`     // where the agent listens
+}
+
+// PortConfig is one edge port, and who may be behind it.
+type PortConfig struct {
+	Number    int             `json:"number"` // from 1
+	Interface string          `json:"interface"`
+	MAC       site.HardwareID `json:"mac"` // the inventory's
+}
+
+var (
+	interfaceName = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9_.-]{0,14}$`)
+	spaceName     = regexp.MustCompile(`^[A-Za-z0-9_-]{0,64}$`)
+)
+
+// ReadConfig reads an agent's configuration. Unknown fields are refused.
+func ReadConfig(path string) (*Config, error) {
+	data, err := os.ReadFile(path)
+	if err != nil {
+		return nil, fmt.Errorf("configuration of the leaf's agent: %w", err)
+	}
+	var c Config
+	d := json.NewDecoder(bytes.NewReader(data))
+	d.DisallowUnknownFields()
+	if err := d.Decode(&c); err != nil {
+		return nil, fmt.Errorf("%s: %w", path, err)
+	}
+	if err := c.check(); err != nil {
+		return nil, fmt.Errorf("%s: %w", path, err)
+	}
+	return &c, nil
+}
+
+func (c *Config) check() error {
+	switch {
+	case c.Leaf == "":
+		return fmt.Errorf("leaf: expected the leaf's id in the inventory")
+	case !c.VTEP.Is4():
+		return fmt.Errorf("vtep %s: expected an IPv4 address", c.VTEP)
+	case len(c.Accept) == 0 || len(c.Reflectors) == 0 || len(c.Uplinks) == 0:
+		return fmt.Errorf("accept, reflectors, uplinks: %d, %d and %d, expected some of each", len(c.Accept), len(c.Reflectors), len(c.Uplinks))
+	case !filepath.IsAbs(c.State) || !filepath.IsAbs(c.Socket):
+		return fmt.Errorf("state %q, socket %q: expected absolute paths", c.State, c.Socket)
+	case !spaceName.MatchString(c.PathSpace):
+		return fmt.Errorf("path_space %.80q: expected letters, digits, - and _", c.PathSpace)
+	}
+	for i, r := range c.Accept {
+		if !r.From.Is4() || !r.To.Is4() || r.From.Compare(r.To) > 0 {
+			return fmt.Errorf("accept[%d] %s: expected a range of IPv4 addresses", i, r)
+		}
+	}
+	for i, a := range c.Reflectors {
+		if !a.Is4() {
+			return fmt.Errorf("reflectors[%d] %s: expected an IPv4 address", i, a)
+		}
+	}
+	for _, name := range slices.Concat(c.Uplinks, c.Management) {
+		if !interfaceName.MatchString(name) {
+			return fmt.Errorf("interface %.40q: expected the name of an interface", name)
+		}
+	}
+	last := 0
+	for i, p := range c.Ports {
+		switch {
+		case p.Number <= last || p.Number > maxPort:
+			return fmt.Errorf("ports[%d]: number %d after %d: expected ascending numbers up to %d", i, p.Number, last, maxPort)
+		case !interfaceName.MatchString(p.Interface):
+			return fmt.Errorf("ports[%d]: interface %.40q: expected the name of an interface", i, p.Interface)
+		case p.MAC == 0 || p.MAC>>48 != 0 || p.MAC>>40&1 == 1:
+			return fmt.Errorf("ports[%d]: mac %s: expected one device's MAC", i, p.MAC)
+		}
+		last = p.Number
+	}
+	return nil
+}
+
+// maxPort bounds port numbers of the inventory; greater ones are of interfaces that
+// nobody expected.
+const maxPort = 255
+
+func (c *Config) port(number int) (PortConfig, bool) {
+	i, found := slices.BinarySearchFunc(c.Ports, number, func(p PortConfig, n int) int { return p.Number - n })
+	if !found {
+		return PortConfig{}, false
+	}
+	return c.Ports[i], true
+}

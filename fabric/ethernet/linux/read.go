@@ -1,0 +1,137 @@
+package linux
+
+import (
+	"context"
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"sync"
+
+	"bulkhead/fabric/ethernet"
+)
+
+// lookers are the programs that say what the leaf holds: by name, the call.
+var lookers = map[string][]string{
+	"links":   {"ip", "-j", "-d", "addr", "show"},
+	"entries": {"bridge", "-j", "fdb", "show"},
+	"queues":  {"tc", "-j", "qdisc", "show"},
+	"rules":   {"nft", "-j", "list", "ruleset"},
+	"chains":  {"nft", "list", "chains"},
+}
+
+// Read asks the leaf's programs what it holds. That one can't be asked, or is not
+// understood, is an error: a leaf is read whole or not at all.
+func (a *Agent) Read(ctx context.Context) (ethernet.Capture, error) {
+	a.reading.Lock()
+	defer a.reading.Unlock()
+	said := map[string][]byte{}
+	var mu sync.Mutex
+	var wait sync.WaitGroup
+	var errs []error
+	ask := func(name string, f func() ([]byte, error)) {
+		wait.Go(func() {
+			out, err := f()
+			mu.Lock()
+			defer mu.Unlock()
+			said[name] = out
+			errs = append(errs, err)
+		})
+	}
+	for name, call := range lookers {
+		ask(name, func() ([]byte, error) { return output(ctx, call[0], call[1:]...) })
+	}
+	ask("bgp", func() ([]byte, error) { return a.askBGP(ctx) })
+	ask("lldp", func() ([]byte, error) { return a.askLLDP(ctx) })
+	wait.Wait()
+	if err := errors.Join(errs...); err != nil {
+		return ethernet.Capture{}, err
+	}
+	s := &shown{}
+	s.queues, _ = os.ReadFile(filepath.Join(a.conf.State, queuesFile)) // none: nobody set the queues up
+	for _, decode := range []func() error{
+		func() (err error) { s.links, err = decodeLinks(said["links"]); return err },
+		func() (err error) { s.entries, err = decodeEntries(said["entries"]); return err },
+		func() (err error) { s.steer, err = decodeQueues(said["queues"]); return err },
+		func() (err error) { s.rules, err = decodeRules(said["rules"], said["chains"]); return err },
+		func() (err error) { s.bgp, err = decodeBGP(said["bgp"]); return err },
+		func() (err error) { s.lldp, err = decodeLLDP(said["lldp"]); return err },
+	} {
+		if err := decode(); err != nil {
+			return ethernet.Capture{}, err
+		}
+	}
+	return assemble(a.conf, s)
+}
+
+func (a *Agent) askBGP(ctx context.Context) ([]byte, error) {
+	var args []string
+	for _, show := range bgpShows {
+		args = append(args, "-c", show)
+	}
+	return vtysh(ctx, a.conf, args...)
+}
+
+// askLLDP asks lldpd; where none is configured, nobody is heard.
+func (a *Agent) askLLDP(ctx context.Context) ([]byte, error) {
+	if a.conf.LLDP == "" {
+		return []byte("{}"), nil
+	}
+	return output(ctx, "lldpctl", "-u", a.conf.LLDP, "-f", "json0")
+}
+
+// epoch tells one run of an agent from another.
+func epoch() uint64 {
+	var b [8]byte
+	_, _ = rand.Read(b[:]) // never fails, see its documentation
+	return binary.BigEndian.Uint64(b[:]) &^ (1<<32 - 1)
+}
+
+// changeCount is what Changes remembers.
+type changeCount struct {
+	number uint64
+	heard  [sha256.Size]byte
+}
+
+// digest is of what was heard; fmt prints maps in the order of their keys.
+func digest(b *shownBGP, neighbours map[string]shownNeighbour, queues []byte) [sha256.Size]byte {
+	return sha256.Sum256(fmt.Appendf(nil, "%v %v %q", *b, neighbours, queues))
+}
+
+// Changes returns a number that is another whenever Read may show something else than
+// before. The kernel's part is its own notices; what bgpd, lldpd and the file of queues
+// say is compared by digest, because they give none.
+func (a *Agent) Changes(ctx context.Context) (uint64, error) {
+	a.reading.Lock()
+	defer a.reading.Unlock()
+	bgp, err := a.askBGP(ctx)
+	if err != nil {
+		return 0, err
+	}
+	b, err := decodeBGP(bgp)
+	if err != nil {
+		return 0, err
+	}
+	lldp, err := a.askLLDP(ctx)
+	if err != nil {
+		return 0, err
+	}
+	neighbours, err := decodeLLDP(lldp)
+	if err != nil {
+		return 0, err
+	}
+	queues, _ := os.ReadFile(filepath.Join(a.conf.State, queuesFile))
+	heard := digest(b, neighbours, queues)
+	changed, err := a.watch.changed()
+	if err != nil {
+		return 0, err
+	}
+	if changed || heard != a.changes.heard {
+		a.changes.heard = heard
+		a.changes.number++
+	}
+	return a.changes.number, nil
+}

@@ -1,0 +1,132 @@
+package linux
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"bulkhead/fabric/ethernet"
+)
+
+// This file writes route targets, by vtysh.
+
+// vtysh runs FRR's shell. What it says besides, such as that it has no
+// configuration of its own, counts only when it fails.
+func vtysh(ctx context.Context, conf *Config, args ...string) ([]byte, error) {
+	if conf.PathSpace != "" {
+		args = append([]string{"-N", conf.PathSpace}, args...)
+	}
+	return output(ctx, "vtysh", args...)
+}
+
+// output runs a program of others and returns what it prints. It ends with ctx.
+func output(ctx context.Context, program string, args ...string) ([]byte, error) {
+	path, err := exec.LookPath(program)
+	if err != nil {
+		if path, err = exec.LookPath("/usr/sbin/" + program); err != nil {
+			return nil, fmt.Errorf("%s is not installed", program)
+		}
+	}
+	cmd := exec.CommandContext(ctx, path, args...)
+	cmd.WaitDelay = time.Second
+	var out, said bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &out, &said
+	if err := cmd.Run(); err != nil {
+		return nil, fmt.Errorf("%s %s: %w: %.500s", program, strings.Join(args, " "), err, strings.TrimSpace(said.String()+out.String()))
+	}
+	return out.Bytes(), nil
+}
+
+// configure has bgpd run the lines that build makes, within EVPN's address family.
+// The lines before one that is refused stay: callers say them again later.
+func configure(ctx context.Context, conf *Config, build func(line func(format string, args ...any))) error {
+	var b bytes.Buffer
+	line := func(format string, args ...any) { fmt.Fprintf(&b, format+"\n", args...) }
+	line("router bgp %d", ethernet.ASN)
+	line("address-family l2vpn evpn")
+	build(line)
+	line("exit-address-family")
+	line("exit")
+	file := filepath.Join(conf.State, "bgpd.change")
+	if err := os.WriteFile(file, b.Bytes(), 0o600); err != nil {
+		return err
+	}
+	_, err := vtysh(ctx, conf, "-d", "bgpd", "-f", file)
+	return err
+}
+
+// writeTargets gives VNIs their route targets. Those that have others are reset
+// first; FRR derives the same targets by itself for a VNI that nothing was said of,
+// so a reset is no gap.
+func writeTargets(ctx context.Context, conf *Config, vnis []uint32) error {
+	if len(vnis) == 0 {
+		return nil
+	}
+	astray, err := otherTargets(ctx, conf, vnis)
+	if err != nil {
+		return err
+	}
+	if len(astray) > 0 {
+		if err := dropTargets(ctx, conf, astray); err != nil {
+			return err
+		}
+	}
+	return configure(ctx, conf, func(line func(string, ...any)) {
+		for _, vni := range vnis {
+			line("vni %d", vni)
+			line("route-target import %s", ethernet.TargetOf(vni))
+			line("route-target export %s", ethernet.TargetOf(vni))
+			line("exit-vni")
+		}
+		line("advertise-all-vni")
+	})
+}
+
+// otherTargets lists the VNIs that bgpd knows with targets that are not their own.
+func otherTargets(ctx context.Context, conf *Config, vnis []uint32) (astray []uint32, err error) {
+	out, err := vtysh(ctx, conf, "-d", "bgpd", "-c", "show bgp l2vpn evpn vni json")
+	if err != nil {
+		return nil, err
+	}
+	var all map[string]json.RawMessage
+	if err := json.Unmarshal(out, &all); err != nil {
+		return nil, fmt.Errorf("bgpd's VNIs: %w", err)
+	}
+	for _, vni := range vnis {
+		var of struct{ ImportRTs, ExportRTs []string }
+		raw, known := all[fmt.Sprint(vni)]
+		if !known {
+			continue
+		}
+		if err := json.Unmarshal(raw, &of); err != nil {
+			return nil, fmt.Errorf("bgpd's VNI %d: %w", vni, err)
+		}
+		own := []string{ethernet.TargetOf(vni).String()}
+		if !slices.Equal(of.ImportRTs, own) || !slices.Equal(of.ExportRTs, own) {
+			astray = append(astray, vni)
+		}
+	}
+	return astray, nil
+}
+
+// dropTargets forgets what was said of VNIs. bgpd refuses to forget what it never
+// heard of, so each is mentioned first.
+func dropTargets(ctx context.Context, conf *Config, vnis []uint32) error {
+	if len(vnis) == 0 {
+		return nil
+	}
+	return configure(ctx, conf, func(line func(string, ...any)) {
+		for _, vni := range vnis {
+			line("vni %d", vni)
+			line("exit-vni")
+			line("no vni %d", vni)
+		}
+	})
+}

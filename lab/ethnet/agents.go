@@ -1,0 +1,167 @@
+package ethnet
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"slices"
+	"sync"
+
+	"bulkhead/fabric/ethernet"
+	"bulkhead/fabric/ethernet/linux"
+	"bulkhead/site"
+)
+
+// relayPort is where the management network reaches a leaf's agent. What stands there
+// passes bytes on to the agent's own socket, as a session of SSH would; unlike SSH it
+// asks nobody who they are.
+const relayPort = 7890
+
+// agentConfig is what the agent of a leaf is told of it.
+func (n *Net) agentConfig(d *Device) *linux.Config {
+	dir := filepath.Join(n.Dir, d.Name)
+	c := &linux.Config{Leaf: d.Name, VTEP: d.Loopback, Management: []string{"eth0"}, PathSpace: n.PathSpace(d.Name),
+		State: filepath.Join(dir, "state"), Socket: filepath.Join(dir, "agent.sock")}
+	if n.options.LLDP {
+		c.LLDP = n.lldpSocket(d.Name)
+	}
+	for _, other := range n.Plan.Leaves(n.Plan.Fabrics[d.Fabric]) {
+		if last := len(c.Accept) - 1; last >= 0 && c.Accept[last].To.Next() == other.Loopback {
+			c.Accept[last].To = other.Loopback
+		} else {
+			c.Accept = append(c.Accept, ethernet.Range{From: other.Loopback, To: other.Loopback})
+		}
+	}
+	for _, up := range d.Uplinks {
+		c.Uplinks = append(c.Uplinks, up.Port)
+		c.Reflectors = append(c.Reflectors, n.Plan.Device(up.Peer).Loopback)
+	}
+	for _, h := range n.Plan.Hosts {
+		for _, nic := range h.NICs {
+			if nic.Leaf == d.Name {
+				c.Ports = append(c.Ports, linux.PortConfig{Number: nic.Port, Interface: fmt.Sprintf("swp%d", nic.Port), MAC: site.HardwareID(nic.MAC)})
+			}
+		}
+	}
+	slices.SortFunc(c.Ports, func(a, b linux.PortConfig) int { return a.Number - b.Number })
+	return c
+}
+
+func (n *Net) startAgents(ctx context.Context) error {
+	if n.options.Agent == nil {
+		return nil
+	}
+	leaves := n.Plan.Leaves("")
+	for _, d := range leaves {
+		if err := n.ConfigureAgent(d.Name, n.agentConfig(d)); err != nil {
+			return err
+		}
+		if err := n.StartAgent(d.Name); err != nil {
+			return err
+		}
+	}
+	for _, d := range leaves {
+		if err := n.awaitAgent(ctx, d); err != nil {
+			return err
+		}
+	}
+	n.options.Say(fmt.Sprintf("%d leaves' agents answer on the management network", len(leaves)))
+	return nil
+}
+
+// ConfigureAgent replaces the configuration of a leaf's agent, for its next start.
+func (n *Net) ConfigureAgent(leaf string, c *linux.Config) error {
+	data, err := json.MarshalIndent(c, "", "  ")
+	if err != nil {
+		return err
+	}
+	return os.WriteFile(filepath.Join(n.Dir, leaf, "agent.json"), data, 0o644)
+}
+
+// AgentConfig is what the agent of a leaf is told, as the inventory has it.
+func (n *Net) AgentConfig(leaf string) *linux.Config { return n.agentConfig(n.Plan.Device(leaf)) }
+
+// StartAgent starts the agent of a leaf; [Net.KillDaemon] with "agent" ends it.
+func (n *Net) StartAgent(leaf string) error {
+	return n.startDaemon(leaf, "agent", n.options.Agent(filepath.Join(n.Dir, leaf, "agent.json")))
+}
+
+// RestartAgent starts the agent of a leaf again, and waits until it answers.
+func (n *Net) RestartAgent(ctx context.Context, leaf string) error {
+	_ = n.KillDaemon(leaf, "agent") // it may be dead
+	if err := n.StartAgent(leaf); err != nil {
+		return err
+	}
+	return n.awaitAgent(ctx, n.Plan.Device(leaf))
+}
+
+// awaitAgent waits for an agent's socket and puts it on the management network.
+func (n *Net) awaitAgent(ctx context.Context, d *Device) error {
+	socket := filepath.Join(n.Dir, d.Name, "agent.sock")
+	err := wait(ctx, n.options.Wait, "the agent of "+d.Name, func() (string, bool) {
+		c, err := net.Dial("unix", socket)
+		if err != nil {
+			said, _ := os.ReadFile(filepath.Join(n.Dir, d.Name, "agent.out"))
+			return fmt.Sprintf("%v; it said: %s", err, said), false
+		}
+		return "", c.Close() == nil
+	})
+	if err != nil {
+		return err
+	}
+	n.mu.Lock()
+	_, there := n.relays[d.Name]
+	n.mu.Unlock()
+	if there {
+		return nil
+	}
+	l, err := n.Space(d.Name).Listen("tcp", netip.AddrPortFrom(d.Manage, relayPort).String())
+	if err != nil {
+		return err
+	}
+	n.mu.Lock()
+	n.relays[d.Name] = l
+	n.mu.Unlock()
+	go relay(l, socket)
+	return nil
+}
+
+// relay passes connections on, until the listener closes.
+func relay(l net.Listener, socket string) {
+	for {
+		c, err := l.Accept()
+		if err != nil {
+			return
+		}
+		go func() {
+			defer c.Close()
+			agent, err := net.Dial("unix", socket)
+			if err != nil {
+				return
+			}
+			defer agent.Close()
+			var both sync.WaitGroup
+			both.Go(func() { _, _ = io.Copy(agent, c); _ = agent.(*net.UnixConn).CloseWrite() })
+			both.Go(func() { _, _ = io.Copy(c, agent); _ = c.(*net.TCPConn).CloseWrite() })
+			both.Wait()
+		}()
+	}
+}
+
+// Client asks the agent of a leaf, from where the control plane is and over the
+// management network.
+func (n *Net) Client(leaf string) (*linux.Client, error) {
+	d, from := n.Plan.Device(leaf), n.Space(Manage)
+	if d == nil || d.Spine || from == nil {
+		return nil, errors.New("ethnet: no leaf " + leaf)
+	}
+	return linux.DialWith(leaf, func(ctx context.Context) (net.Conn, error) {
+		return from.Dial(ctx, "tcp", netip.AddrPortFrom(d.Manage, relayPort).String())
+	}), nil
+}
