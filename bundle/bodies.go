@@ -65,7 +65,7 @@ type held struct {
 func (v *verifier) nextBody(digest claim.Digest) (*held, error) {
 	if v.held == nil {
 		kept, err := v.bodies.record(&v.c.manifest.Bodies)
-		if err == io.EOF {
+		if errors.Is(err, io.EOF) {
 			return nil, nil
 		}
 		if err != nil {

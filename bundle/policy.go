@@ -88,12 +88,12 @@ func ParsePolicy(file string, data []byte) (*Policy, error) {
 	var p Policy
 	decoder := yaml.NewDecoder(bytes.NewReader(data), yaml.Strict())
 	if err := decoder.Decode(&p); err != nil {
-		if err == io.EOF {
+		if errors.Is(err, io.EOF) {
 			return nil, fmt.Errorf("%s: it is empty: expected a policy that begins with %q", file, "policy: "+PolicyFormat)
 		}
 		return nil, fmt.Errorf("%s: %s", file, strings.TrimSpace(yaml.FormatError(err, false, true)))
 	}
-	if err := decoder.Decode(new(Policy)); err != io.EOF {
+	if err := decoder.Decode(new(Policy)); !errors.Is(err, io.EOF) {
 		return nil, fmt.Errorf("%s: it holds more than one document", file)
 	}
 	if err := p.Check(); err != nil {

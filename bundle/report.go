@@ -2,6 +2,7 @@ package bundle
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"time"
@@ -74,7 +75,7 @@ func (v *verifier) claim(at place, c claim.Claim, minimum claim.Grade) {
 
 // unread names the check that a body failed which could not be read.
 func (v *verifier) unread(o *opened, otherwise Check) Check {
-	if _, ok := o.err.(*signerError); ok {
+	if strange := new(signerError); errors.As(o.err, &strange) {
 		return CheckSigner
 	}
 	return otherwise

@@ -192,7 +192,7 @@ func (v *verifier) fold(entries *frameReader) error {
 	v.meet(tree)
 	for {
 		frame, err := entries.record(&v.c.manifest.Entries)
-		if err == io.EOF {
+		if errors.Is(err, io.EOF) {
 			break
 		}
 		if err != nil {

@@ -1,6 +1,7 @@
 package contract
 
 import (
+	"errors"
 	"maps"
 	"slices"
 	"strconv"
@@ -36,8 +37,8 @@ func Parse(file string, data []byte) (*Contract, error) {
 	p.contract(field{doc, "", top})
 	if len(doc.list) == 0 {
 		p.defaults()
-		if err, ok := p.c.Check().(Errors); ok {
-			doc.list = err
+		if list := (Errors)(nil); errors.As(p.c.Check(), &list) {
+			doc.list = list
 		}
 	}
 	doc.locate()

@@ -203,7 +203,7 @@ func (b *bill) late() {
 			ID: b.id("late-extra/"+t.ID, s.from), Kind: LineLateExtra, Clause: s.version.TrancheClause(s.index),
 			Text:     fmt.Sprintf("%s late by more than the grace of %d days: %s of the price on top", t.ID, t.GraceDays, t.LateDiscount.Percent()),
 			Formula:  fmt.Sprintf("- %s × %s", t.LateDiscount.Percent(), b.priceFormula(s, p.seconds)),
-			Quantity: fmt.Sprint(p.seconds), Unit: "GPU-s", Price: string(s.theRate().Price), Per: string(perOf(s)),
+			Quantity: fmt.Sprint(p.seconds), Unit: "GPU-s", Price: string(s.theRate().Price), Per: perOf(s),
 			Entries: b.entries(&p.rows),
 		}, exact.Neg(exact))
 	})

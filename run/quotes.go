@@ -8,7 +8,6 @@ import (
 	"bulkhead/book"
 	"bulkhead/claim"
 	"bulkhead/contract"
-	"bulkhead/lease"
 	"bulkhead/place"
 	"bulkhead/site"
 )
@@ -102,7 +101,7 @@ func (p *Plane) propose(o Offer) (book.OfferQuote, error) {
 	taken := site.NewSet(s.Nodes())
 	for i, t := range added {
 		free[i].Subtract(taken)
-		slice, err := place.Solve(s, free[i], place.Ask{Nodes: t.Slots(), Fabric: t.Fabric, Kind: t.Kind, Links: lease.Links(t.Links)})
+		slice, err := place.Solve(s, free[i], place.Ask{Nodes: t.Slots(), Fabric: t.Fabric, Kind: t.Kind, Links: t.Links})
 		if err != nil {
 			return offer, fmt.Errorf("tranche %s: %w", t.ID, err)
 		}

@@ -181,7 +181,7 @@ func (p *Plane) Loop(ctx context.Context) error {
 	for {
 		if err := p.Tick(ctx); err != nil {
 			if ctx.Err() != nil {
-				return nil
+				return nil //nolint:nilerr // it was asked to end
 			}
 			if broken := p.Broken(); broken != nil {
 				return broken

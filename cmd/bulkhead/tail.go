@@ -45,7 +45,7 @@ func (c *ledgerTail) ask(ctx context.Context) error {
 		return c.show([]entryLine{l})
 	})
 	if ctx.Err() != nil {
-		return nil
+		return nil //nolint:nilerr // it was asked to end
 	}
 	return err
 }

@@ -66,8 +66,8 @@ func (d *devices) stop() error {
 	if d.client != nil {
 		d.client.Close()
 	}
-	if err := d.command.Process.Signal(syscall.SIGTERM); err != nil {
-		return nil // it has ended
+	if d.command.Process.Signal(syscall.SIGTERM) != nil {
+		return nil //nolint:nilerr // it has ended
 	}
 	err := d.command.Wait()
 	var exit *exec.ExitError

@@ -162,7 +162,7 @@ func writeBundle(ctx context.Context, plane *run.Plane, tenant, path string) (en
 	if err != nil {
 		return 0, errors.Join(err, f.Close())
 	}
-	return uint64(manifest.Entries.Records), f.Close()
+	return manifest.Entries.Records, f.Close()
 }
 
 // findVerifier finds the tenant's program beside this one.

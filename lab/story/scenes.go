@@ -9,7 +9,6 @@ import (
 
 	"bulkhead/book"
 	"bulkhead/contract"
-	"bulkhead/lease"
 	"bulkhead/node"
 	"bulkhead/sim"
 	"bulkhead/site"
@@ -251,7 +250,7 @@ func (t *Telling) acknowledge(ctx context.Context) error {
 	sortRefs(open)
 	for _, ref := range open {
 		id := fmt.Sprintf("acknowledge %s/%d at %s", ref.Lease, ref.Slot, t.Clock.Now().Format(time.RFC3339))
-		if _, err := t.Plane.Submit(ctx, id, book.AcknowledgeReplacement{Lease: lease.ID(ref.Lease), Slot: ref.Slot, By: "tenant administrator"}); err != nil {
+		if _, err := t.Plane.Submit(ctx, id, book.AcknowledgeReplacement{Lease: ref.Lease, Slot: ref.Slot, By: "tenant administrator"}); err != nil {
 			return err
 		}
 	}
