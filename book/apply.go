@@ -80,7 +80,12 @@ func init() {
 		KindTaken:               fold((*State).applyTaken),
 		ledger.KindRecovered:    fold((*State).applyRecovered),
 
-		lease.KindAcknowledged: fold((*State).applyAcknowledged),
+		lease.KindAcknowledged:    fold((*State).applyAcknowledged),
+		lease.KindUnserved:        fold((*State).applyUnserved),
+		lease.KindDefragProposed:  fold((*State).applyDefragProposed),
+		lease.KindDefragConsented: fold((*State).applyDefragConsented),
+		lease.KindDefragAccepted:  fold((*State).applyDefragAccepted),
+		lease.KindDefragEnded:     fold((*State).applyDefragEnded),
 	}
 }
 

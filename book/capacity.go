@@ -67,6 +67,9 @@ func (s *State) heldWithin(n site.Index, begin, end time.Time) bool {
 	if _, promised := s.promisedTo(n); promised {
 		return true
 	}
+	if _, kept := s.keptForMove(n); kept {
+		return true
+	}
 	for _, h := range s.Nodes.Booked[n] {
 		if overlaps(h.Lease) {
 			return true

@@ -32,16 +32,12 @@ func Due(s *State, now time.Time) []Command {
 	if fenced := s.healthyIn(node.Fenced); len(fenced) > 0 {
 		due = append(due, Sanitize{Nodes: fenced})
 	}
+	due = s.dueMoves(due, now)
 	refs := make([]SlotRef, 0, len(s.Swaps))
 	for ref := range s.Swaps {
 		refs = append(refs, ref)
 	}
-	slices.SortFunc(refs, func(a, b SlotRef) int {
-		if a.Lease != b.Lease {
-			return cmpString(string(a.Lease), string(b.Lease))
-		}
-		return int(a.Slot) - int(b.Slot)
-	})
+	slices.SortFunc(refs, compareRefs)
 	for _, ref := range refs {
 		if !now.Before(s.Swaps[ref].Deadline) {
 			due = append(due, AcknowledgeReplacement{Lease: ref.Lease, Slot: ref.Slot, By: ByDeadline})

@@ -13,8 +13,10 @@ import (
 	"bulkhead/fabric"
 	"bulkhead/keystore"
 	"bulkhead/lab/story"
+	"bulkhead/lease"
 	"bulkhead/ledger"
 	"bulkhead/ledger/memory"
+	"bulkhead/node"
 	"bulkhead/prove"
 	"bulkhead/run"
 	"bulkhead/sim"
@@ -91,6 +93,30 @@ func tellGolden(t *testing.T) *golden {
 		PublishedSize: uint64(len(g.entries)) + 1, HeadSize: uint64(len(g.entries)), By: person, Reason: "a disk was lost",
 	})
 	g.append(t, book.TenantScope("flagship"), prove.KindProbed, prove.Probed{Lease: "flagship/t1", Node: cordoned, KeyID: "0123456789abcdef", Tries: 3, Leaks: 1})
+
+	// So are those that need a site where nothing fits, or a lease that is spread.
+	var was, to site.Index
+	plane.View(func(s *book.State) {
+		l, _ := s.LeaseByID("flagship/t1")
+		was = l.Slots[0]
+		for n := range s.Nodes.By[node.Ready].All() {
+			to = n
+		}
+	})
+	number := uint64(1)
+	for i := range g.entries {
+		if g.entries[i].Scope == book.TenantScope("flagship") {
+			number++
+		}
+	}
+	g.append(t, book.TenantScope("flagship"), lease.KindDefragProposed, lease.DefragProposed{
+		Lease: "flagship/t1", Proposal: number, Slots: "0", Was: site.FormatOrder([]site.Index{was}), Nodes: site.FormatOrder([]site.Index{to}),
+		Before: "2/2/2/4", After: "1/1/1/3", Reason: "closer together", By: person,
+	})
+	g.append(t, book.TenantScope("flagship"), lease.KindDefragConsented, lease.DefragConsented{Lease: "flagship/t1", Proposal: number, By: "officer"})
+	g.append(t, book.TenantScope("flagship"), lease.KindDefragAccepted, lease.DefragAccepted{Lease: "flagship/t1", Proposal: number, By: "approver on duty"})
+	g.append(t, book.TenantScope("flagship"), lease.KindDefragEnded, lease.DefragEnded{Lease: "flagship/t1", Proposal: number, Left: 1, Reason: "withdrawn", By: "officer"})
+	g.append(t, book.TenantScope("flagship"), lease.KindUnserved, lease.Unserved{Lease: "flagship/t1", Slots: "0", Reason: "no node of H100 in fabric roce is ready and free"})
 
 	for _, e := range g.entries {
 		if e.Kind != site.KindImported {

@@ -88,6 +88,9 @@ func (s *State) applyHealth(e *ledger.Entry, b node.HealthNoted, _ Bodies) error
 		s.Nodes.Class[n] = b.Class
 	}
 	s.Nodes.Sick.Remove(n)
+	if l := s.Holder(n); l != nil && !b.Failed {
+		delete(s.Unserved, SlotRef{l.ID, s.Nodes.Slot[n]})
+	}
 	if b.Failed && NeedsRepair(b.Class) {
 		s.Nodes.Sick.Add(n)
 	}

@@ -43,6 +43,8 @@ type frozen struct {
 	Volumes    map[storage.VolumeID]*Volume      `json:"volumes"`
 	Postures   map[string]Posture                `json:"postures"`
 	Swaps      []frozenSwap                      `json:"swaps"`
+	Unserved   []frozenUnserved                  `json:"unserved,omitempty"`
+	Defrags    map[lease.ID]*Defrag              `json:"defrags,omitempty"`
 	Locked     map[site.Port]Lock                `json:"locked"`
 	Unread     map[site.Leaf]time.Time           `json:"unread"`
 	Invoices   []Invoice                         `json:"invoices"`
@@ -84,6 +86,11 @@ type frozenLease struct {
 type frozenSwap struct {
 	Ref  SlotRef
 	Swap Swap
+}
+
+type frozenUnserved struct {
+	Ref   SlotRef
+	Since time.Time
 }
 
 // frozenNodes are the columns that can't be derived.
@@ -166,12 +173,12 @@ func (s *State) freeze() *frozen {
 	for ref, swap := range s.Swaps {
 		f.Swaps = append(f.Swaps, frozenSwap{ref, *swap})
 	}
-	slices.SortFunc(f.Swaps, func(a, b frozenSwap) int {
-		if c := cmpString(string(a.Ref.Lease), string(b.Ref.Lease)); c != 0 {
-			return c
-		}
-		return int(a.Ref.Slot) - int(b.Ref.Slot)
-	})
+	slices.SortFunc(f.Swaps, func(a, b frozenSwap) int { return compareRefs(a.Ref, b.Ref) })
+	for ref, since := range s.Unserved {
+		f.Unserved = append(f.Unserved, frozenUnserved{ref, since})
+	}
+	slices.SortFunc(f.Unserved, func(a, b frozenUnserved) int { return compareRefs(a.Ref, b.Ref) })
+	f.Defrags = s.Defrags
 	return f
 }
 
@@ -224,6 +231,10 @@ func Restore(data []byte, bodies Bodies) (*State, error) {
 		swap := fs.Swap
 		s.Swaps[fs.Ref] = &swap
 	}
+	for _, u := range f.Unserved {
+		s.Unserved[u.Ref] = u.Since
+	}
+	keep(&s.Defrags, f.Defrags)
 	for text, whole := range f.Placements {
 		d, err := claim.ParseDigest(text)
 		if err != nil {
@@ -283,6 +294,22 @@ func (s *State) checkThawed() error {
 	for ref, swap := range s.Swaps {
 		if _, ok := s.leaseByID[ref.Lease]; !ok || !held(int32(s.leaseByID[ref.Lease]), ref.Slot) || int64(max(swap.Was, swap.Node)) >= int64(len(c.State)) {
 			return fmt.Errorf("replacement of slot %d of %.130q: out of range", ref.Slot, string(ref.Lease))
+		}
+	}
+	for ref := range s.Unserved {
+		if i, ok := s.leaseByID[ref.Lease]; !ok || !held(int32(i), ref.Slot) {
+			return fmt.Errorf("slot %d of %.130q: out of range", ref.Slot, string(ref.Lease))
+		}
+	}
+	for id, p := range s.Defrags {
+		i, ok := s.leaseByID[id]
+		if !ok || p == nil || len(p.Was) != len(p.Slots) || len(p.Nodes) != len(p.Slots) {
+			return fmt.Errorf("moves of %.130q: incomplete", string(id))
+		}
+		for j, slot := range p.Slots {
+			if !held(int32(i), slot) || int64(max(p.Was[j], p.Nodes[j])) >= int64(len(c.State)) {
+				return fmt.Errorf("move of slot %d of %.130q: out of range", slot, string(id))
+			}
 		}
 	}
 	for port := range s.Locked {

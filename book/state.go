@@ -49,7 +49,9 @@ type State struct {
 
 	projects map[fabric.Owner]HolderNumber // numbered as they were bound
 
-	Swaps    map[SlotRef]*Swap // replacements under way
+	Swaps    map[SlotRef]*Swap     // replacements under way
+	Unserved map[SlotRef]time.Time // slots without a node for which none was found, since when
+	Defrags  map[lease.ID]*Defrag  // open proposals to move healthy nodes
 	Locked   map[site.Port]Lock
 	Unread   map[site.Leaf]time.Time
 	Invoices []Invoice
@@ -194,6 +196,8 @@ func New() *State {
 		Labels:     map[string]*fabric.Pool{},
 		projects:   map[fabric.Owner]HolderNumber{},
 		Swaps:      map[SlotRef]*Swap{},
+		Unserved:   map[SlotRef]time.Time{},
+		Defrags:    map[lease.ID]*Defrag{},
 		Locked:     map[site.Port]Lock{},
 		Unread:     map[site.Leaf]time.Time{},
 		Commands:   map[string]uint64{},

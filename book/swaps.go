@@ -19,6 +19,13 @@ type SlotRef struct {
 	Slot  uint32
 }
 
+func compareRefs(a, b SlotRef) int {
+	if c := cmpString(string(a.Lease), string(b.Lease)); c != 0 {
+		return c
+	}
+	return int(a.Slot) - int(b.Slot)
+}
+
 // Swap is a replacement that was proposed and not made yet.
 type Swap struct {
 	Was, Node site.Index
@@ -49,10 +56,11 @@ func (c ProposeReplacement) decide(s *State, env Env) (*Decision, error) {
 	if s.Holder(was) != l {
 		return nil, refuse("slot", "slot %d of %s is held by another lease until it begins", c.Slot, c.Lease)
 	}
-	if err := s.replaceable(was); err != nil {
+	agreed := s.moveOf(ref, c.Node)
+	if err := s.replaceable(was); err != nil && !agreed {
 		return nil, err
 	}
-	if err := s.replacement(l, c.Node); err != nil {
+	if err := s.replacement(l, was, c.Node); err != nil {
 		return nil, err
 	}
 	d := &Decision{}
@@ -87,7 +95,7 @@ func (s *State) replaceable(n site.Index) error {
 	return nil
 }
 
-func (s *State) replacement(l *Lease, n site.Index) error {
+func (s *State) replacement(l *Lease, was, n site.Index) error {
 	id := s.Site.NodeID[n]
 	switch {
 	case s.Nodes.State[n] != node.Ready:
@@ -101,6 +109,16 @@ func (s *State) replacement(l *Lease, n site.Index) error {
 	}
 	if ref, promised := s.promisedTo(n); promised {
 		return refuse("node", "%s is promised to slot %d of %s", id, ref.Slot, ref.Lease)
+	}
+	if ref, kept := s.keptForMove(n); kept && (ref.Lease != l.ID || l.Slots[ref.Slot] != was) {
+		return refuse("node", "%s is kept for slot %d of %s, which has agreed to move there", id, ref.Slot, ref.Lease)
+	}
+	f := s.FailureOf(l, was)
+	if own := s.LinksOf()(n); own != f.Links {
+		return refuse("node", "%s: its links are another lease's, or the slot's lease has links of its own and these are not among them", id)
+	}
+	if d := place.Apart(s.Site, was, n); d > f.Within {
+		return refuse("node", "%s is in the %s, the slot is bound to the %s: its lease has no links beyond", id, d, f.Within)
 	}
 	return nil
 }
@@ -116,6 +134,11 @@ func (s *State) Candidates() *site.Set {
 	}
 	for _, swap := range s.Swaps {
 		out.Remove(swap.Node)
+	}
+	for n := range out.Clone().All() {
+		if _, kept := s.keptForMove(n); kept {
+			out.Remove(n)
+		}
 	}
 	return out
 }
@@ -212,6 +235,7 @@ func (s *State) applySwapped(e *ledger.Entry, b lease.Swapped, _ Bodies) error {
 		return fmt.Errorf("slot %d of %s holds node %d, not %d", b.Slot, b.Lease, l.Slots[b.Slot], was)
 	}
 	delete(s.Swaps, SlotRef{b.Lease, b.Slot})
+	delete(s.Unserved, SlotRef{b.Lease, b.Slot})
 	l.Slots[b.Slot] = to
 	l.Dirty = true
 	s.Nodes.Lease[to], s.Nodes.Slot[to] = int32(s.leaseByID[b.Lease]), b.Slot

@@ -52,8 +52,14 @@ func (p *Plane) replaceFailed(ctx context.Context) (changed bool, err error) {
 	if p.seen.tried.same(failed, candidates) {
 		return false, nil
 	}
-	for i, to := range place.Replace(s.Site, candidates, failed) {
+	failures := make([]place.Failure, len(failed))
+	for i := range failed {
+		failures[i] = s.FailureOf(slots[i].lease, failed[i])
+	}
+	var unserved []book.SlotRef
+	for i, to := range place.ReplaceFailures(s.Site, candidates, failures, s.LinksOf()) {
 		if to == place.NoNode {
+			unserved = append(unserved, book.SlotRef{Lease: slots[i].lease.ID, Slot: slots[i].slot})
 			continue
 		}
 		reason := s.Nodes.Class[failed[i]]
@@ -62,6 +68,14 @@ func (p *Plane) replaceFailed(ctx context.Context) (changed bool, err error) {
 		}
 		err := p.w.decide(ctx, "", book.ProposeReplacement{Lease: slots[i].lease.ID, Slot: slots[i].slot, Node: to, Reason: reason})
 		switch {
+		case err == nil:
+			changed = true
+		case !errors.Is(err, book.ErrNothing) && !isRefusal(err):
+			return changed, err
+		}
+	}
+	if len(unserved) > 0 {
+		switch err := p.w.decide(ctx, "", book.NoteUnserved{Slots: unserved}); {
 		case err == nil:
 			changed = true
 		case !errors.Is(err, book.ErrNothing) && !isRefusal(err):

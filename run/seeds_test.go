@@ -23,6 +23,7 @@ import (
 	"bulkhead/contract"
 	"bulkhead/examples"
 	"bulkhead/keystore"
+	"bulkhead/lease"
 	"bulkhead/ledger"
 	"bulkhead/ledger/memory"
 	"bulkhead/node"
@@ -79,18 +80,22 @@ func TestSeeds(t *testing.T) {
 			t.Errorf("in %d seeds %s never happened", seeds, name)
 		}
 	}
-	t.Logf("%d seeds, %d entries, each followed by the invariants; opened again %d times; %s", seeds, audited.Load(), reopened.Load(), strings.Join(counts, ", "))
+	if seeds >= 200 && defragmented.Load() == 0 {
+		t.Errorf("in %d seeds no lease was spread", seeds)
+	}
+	t.Logf("%d seeds, %d entries, %d proposals to move nodes, each followed by the invariants; opened again %d times; %s", seeds, audited.Load(), defragmented.Load(), reopened.Load(), strings.Join(counts, ", "))
 }
 
 // happenings are what fate or people may do, by number.
 var happenings = [...]string{"liars", "hangs", "leaves down", "ports mis-configured", "ports unenforced", "read-backs poisoned", "all cleared",
 	"cordons", "pauses", "resumptions", "brake releases", "repairs", "repeated ids", "vendor failures", "dead nodes", "ports that take nothing",
-	"ports mis-cabled", "stray grants", "notices", "slips", "stale generations", "snapshots", "acknowledgements"}
+	"ports mis-cabled", "stray grants", "notices", "slips", "stale generations", "snapshots", "defragmentations", "acknowledgements"}
 
 // What happened over all seeds.
 var (
 	happened          [len(happenings)]atomic.Int64
 	audited, reopened atomic.Int64
+	defragmented      atomic.Int64
 )
 
 func audit(s *book.State) error {
@@ -315,6 +320,8 @@ func (l *life) happen(ctx context.Context) error {
 			return err
 		}
 		return l.open(ctx)
+	case 22:
+		return l.defragment(ctx)
 	}
 	var refs []book.SlotRef
 	l.plane.View(func(s *book.State) {
@@ -328,6 +335,38 @@ func (l *life) happen(ctx context.Context) error {
 		}
 	}
 	return nil
+}
+
+// defragment proposes to move nodes of a lease, or takes a proposal a step further.
+func (l *life) defragment(ctx context.Context) error {
+	var id lease.ID
+	var open *book.Defrag
+	l.plane.View(func(s *book.State) {
+		for other, p := range s.Defrags {
+			if id == "" || other < id {
+				copied := *p
+				id, open = other, &copied
+			}
+		}
+		if open == nil && len(s.Leases) > 0 {
+			id = s.Leases[l.random.IntN(len(s.Leases))].ID
+		}
+	})
+	switch {
+	case open == nil:
+		points, err := l.plane.Frontier(id, 1+l.random.IntN(8))
+		if err != nil || len(points) < 2 {
+			return nil // no lease, or none that is spread
+		}
+		best := points[len(points)-1]
+		defragmented.Add(1)
+		return l.submit(ctx, "", book.ProposeDefrag{Lease: id, Moves: best.Moves, After: best.Cost, Reason: "test", By: "operator"})
+	case l.random.IntN(6) == 0:
+		return l.submit(ctx, "", book.EndDefrag{Lease: id, Proposal: open.Number, Reason: "test", By: "officer"})
+	case open.Consented == "":
+		return l.submit(ctx, "", book.ConsentDefrag{Lease: id, Proposal: open.Number, By: "officer"})
+	}
+	return l.submit(ctx, "", book.AcceptDefrag{Lease: id, Proposal: open.Number, By: "approver"})
 }
 
 // end checks what must be true of any life.

@@ -86,7 +86,8 @@ func (p *Plane) ChooseReplacement(id lease.ID, slot uint32) (site.Index, bool) {
 	if !ok || int(slot) >= len(l.Slots) {
 		return 0, false
 	}
-	to := place.Replace(p.w.state.Site, p.w.state.Candidates(), []site.Index{l.Slots[slot]})
+	s := p.w.state
+	to := place.ReplaceFailures(s.Site, s.Candidates(), []place.Failure{s.FailureOf(l, l.Slots[slot])}, s.LinksOf())
 	return to[0], to[0] != place.NoNode
 }
 

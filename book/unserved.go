@@ -1,0 +1,125 @@
+package book
+
+import (
+	"fmt"
+	"slices"
+	"time"
+
+	"bulkhead/lease"
+	"bulkhead/ledger"
+	"bulkhead/place"
+	"bulkhead/site"
+)
+
+// NoteUnserved records that slots have no node that works and that none fits: the
+// tenant is told, once, instead of finding out.
+type NoteUnserved struct{ Slots []SlotRef }
+
+func (c NoteUnserved) decide(s *State, env Env) (*Decision, error) {
+	by := map[lease.ID]*site.Set{}
+	for _, ref := range c.Slots {
+		l, ok := s.LeaseByID(ref.Lease)
+		if !ok || int(ref.Slot) >= len(l.Slots) {
+			return nil, refuse("slot", "no slot %d of lease %q", ref.Slot, ref.Lease)
+		}
+		if _, known := s.Unserved[ref]; known {
+			continue
+		}
+		if err := s.replaceable(l.Slots[ref.Slot]); err != nil {
+			return nil, err
+		}
+		if by[ref.Lease] == nil {
+			by[ref.Lease] = site.NewSet(len(l.Slots))
+		}
+		by[ref.Lease].Add(site.Index(ref.Slot))
+	}
+	if len(by) == 0 {
+		return nil, ErrNothing
+	}
+	d := &Decision{}
+	for _, id := range sortedKeys(by) {
+		l, _ := s.LeaseByID(id)
+		where := fmt.Sprintf("%s in fabric %s", l.Kind, l.Fabric)
+		if l.Links == lease.Hermetic {
+			where += " on the lease's own links"
+		}
+		d.add(TenantScope(l.Tenant), lease.KindUnserved, lease.Unserved{
+			Lease: id, Slots: by[id].String(), Reason: "no node of " + where + " is ready and free; they are tried again whenever one is",
+		})
+	}
+	return d, nil
+}
+
+func (s *State) applyUnserved(e *ledger.Entry, b lease.Unserved, _ Bodies) error {
+	l, ok := s.LeaseByID(b.Lease)
+	if !ok {
+		return fmt.Errorf("no lease %s", b.Lease)
+	}
+	slots, err := site.ParseSet(b.Slots, len(l.Slots))
+	if err != nil {
+		return err
+	}
+	for slot := range slots.All() {
+		s.Unserved[SlotRef{b.Lease, uint32(slot)}] = e.Time
+	}
+	return nil
+}
+
+// UnservedOf is the slots of a lease that nothing fits, ascending, with the time of
+// the first.
+func (s *State) UnservedOf(id lease.ID) (slots []uint32, since time.Time) {
+	for ref, at := range s.Unserved {
+		if ref.Lease != id {
+			continue
+		}
+		slots = append(slots, ref.Slot)
+		if since.IsZero() || at.Before(since) {
+			since = at
+		}
+	}
+	slices.Sort(slots)
+	return slots, since
+}
+
+// FailureOf says what may take the place of a failed node of a lease.
+func (s *State) FailureOf(l *Lease, n site.Index) place.Failure {
+	f := place.Failure{Node: n, Within: place.SameFabric}
+	if l.Links == lease.Hermetic {
+		if s.sus(l).Len() == 1 {
+			f.Within = place.SameSU // it is alone under its leaves, and has no link above them
+		} else {
+			f.Links = s.leaseByID[l.ID] + 1
+		}
+	}
+	return f
+}
+
+// LinksOf says whose links the uplinks of a node are among: the number of the
+// hermetic lease that has its SU to itself, from 1, or 0. It is what
+// place.ReplaceFailures asks about candidates.
+// Cost: O(slots of hermetic leases), then O(1) a node.
+func (s *State) LinksOf() func(site.Index) int {
+	owner := map[uint32]int{}
+	for i, l := range s.Leases {
+		if l.Links != lease.Hermetic || !l.Returned.IsZero() {
+			continue
+		}
+		sus := s.sus(l)
+		if sus.Len() < 2 {
+			continue
+		}
+		for su := range sus.All() {
+			owner[uint32(su)] = i + 1
+		}
+	}
+	return func(n site.Index) int { return owner[s.Site.NodeSU[n]] }
+}
+
+// sus is the set of SUs that a lease has slots in.
+func (s *State) sus(l *Lease) *site.Set {
+	out := site.NewSet(len(s.Site.SUs))
+	for _, n := range l.Slots {
+		out.Add(site.Index(s.Site.NodeSU[n]))
+	}
+	return out
+}
