@@ -5,15 +5,15 @@ import (
 	"strings"
 )
 
-// identities are those that an SU really has on its InfiniBand fabric, as they
-// were discovered there, in place of the ones that a template makes up.
+// identities are those that an SU really has on its fabric, as they were
+// discovered there, in place of the ones that a template makes up.
 type identities struct {
-	leaves []HardwareID        // node GUIDs, by rail
-	ports  [][Rails]HardwareID // port GUIDs, by position and rail
+	leaves []HardwareID        // node GUIDs, by rail; nil on Ethernet
+	ports  [][Rails]HardwareID // port GUIDs, on Ethernet MACs, by position and rail
 }
 
-// identityList reads the identities of SUs: the leaves' GUIDs by rail, and for each
-// node by position its eight port GUIDs. A fabric has them for all its SUs or for
+// identityList reads the identities of SUs: on InfiniBand the leaves' GUIDs by
+// rail, and for each node by position its eight port GUIDs, on Ethernet MACs. A fabric has them for all its SUs or for
 // none: a made-up port beside real ones would never be found.
 func (r *reader) identityList(v value) {
 	type unit struct {
@@ -31,24 +31,29 @@ func (r *reader) identityList(v value) {
 	for _, item := range r.list(v, max(1, len(units))) {
 		m := item.mapping()
 		su := m.required("su")
-		leaves, ports := m.required("leaves"), m.required("ports")
-		m.done()
+		ports := m.required("ports")
 		id := su.id()
 		if id == "" {
+			m.optional("leaves")
+			m.done()
 			continue
 		}
 		u, known := units[id]
 		if !known {
+			m.optional("leaves")
+			m.done()
 			su.fail("%q: no such SU in this file", id)
 			continue
 		}
+		fabric := r.t.header.Pods[u.pod].Fabric
+		ethernet := r.t.header.Fabrics[fabric].Family != InfiniBand
+		var leaves value
+		if !ethernet {
+			leaves = m.required("leaves")
+		}
+		m.done()
 		if _, twice := r.t.identities[id]; twice {
 			su.fail("%q is here twice", id)
-			continue
-		}
-		fabric := r.t.header.Pods[u.pod].Fabric
-		if f := r.t.header.Fabrics[fabric]; f.Family != InfiniBand {
-			su.fail("%q is on fabric %s: only InfiniBand fabrics are discovered", id, f.ID)
 			continue
 		}
 		with[fabric] = true
@@ -57,9 +62,12 @@ func (r *reader) identityList(v value) {
 			ports.fail("%d nodes, expected %d, one for each position", len(list), u.nodes)
 			continue
 		}
-		found := identities{leaves: guidList(leaves, seen), ports: make([][Rails]HardwareID, len(list))}
+		found := identities{ports: make([][Rails]HardwareID, len(list))}
+		if !ethernet {
+			found.leaves = guidList(leaves, seen, false)
+		}
 		for pos, p := range list {
-			copy(found.ports[pos][:], guidList(p, seen))
+			copy(found.ports[pos][:], guidList(p, seen, ethernet))
 		}
 		r.t.identities[id] = found
 	}
@@ -72,8 +80,8 @@ func (r *reader) identityList(v value) {
 	}
 }
 
-// guidList reads eight GUIDs, each once in the file.
-func guidList(v value, seen map[HardwareID]int) []HardwareID {
+// guidList reads eight GUIDs or MACs, each once in the file.
+func guidList(v value, seen map[HardwareID]int, ethernet bool) []HardwareID {
 	items := v.items()
 	if v.node != nil && len(items) != Rails {
 		v.fail("%d GUIDs, expected %d, one for each rail", len(items), Rails)
@@ -88,6 +96,10 @@ func guidList(v value, seen map[HardwareID]int) []HardwareID {
 		}
 		if err != nil || n == 0 || !strings.HasPrefix(text, "0x") {
 			item.fail("%.40q: expected a GUID as 0x and up to 16 hexadecimal digits", text)
+			continue
+		}
+		if ethernet && (n >= 1<<48 || n>>40&1 == 1) {
+			item.fail("%.40q: expected the MAC of one port as 0x and up to 12 hexadecimal digits", text)
 			continue
 		}
 		if line, twice := seen[HardwareID(n)]; twice {

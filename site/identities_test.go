@@ -87,3 +87,37 @@ func TestIdentitiesAreRefused(t *testing.T) {
 		t.Errorf("half a fabric: %v", err)
 	}
 }
+
+// On Ethernet the ports' MACs are discovered; a leaf has no GUID.
+func TestIdentitiesOnEthernet(t *testing.T) {
+	text := strings.Replace(withIdentities(t, func(s string) string {
+		for line := range strings.Lines(s) {
+			if strings.Contains(line, "leaves:") {
+				s = strings.Replace(s, line, "", 1)
+			}
+		}
+		return s
+	}), "family: infiniband", "family: roce", 1)
+	tpl, err := ParseTemplate("s.yaml", []byte(text))
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err = tpl.Compile(func(u *SUInventory) error {
+		if u.SU == "a1-su01" && (u.Nodes[0].NICs[0].ID != 0x19 || u.Nodes[7].NICs[7].ID != 0x58) {
+			t.Errorf("node 1 rail 0 is %s, node 8 rail 7 %s", u.Nodes[0].NICs[0].ID, u.Nodes[7].NICs[7].ID)
+		}
+		if u.Leaves[0].GUID < 1000 {
+			t.Errorf("leaf 0 is %s", u.Leaves[0].GUID)
+		}
+		return u.Check()
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for old, says := range map[string]string{"0x19,": "expected the MAC of one port", "    ports:\n": "leaves"} {
+		with := map[string]string{"0x19,": "0x1000000000000,", "    ports:\n": "    leaves: [0x1]\n    ports:\n"}[old]
+		if _, err := ParseTemplate("s.yaml", []byte(strings.Replace(text, old, with, 1))); err == nil || !strings.Contains(err.Error(), says) {
+			t.Errorf("%q -> %q: %v, expected %s", old, with, err, says)
+		}
+	}
+}

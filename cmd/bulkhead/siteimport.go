@@ -11,6 +11,7 @@ import (
 
 	v1 "bulkhead/api/bulkheadv1"
 	"bulkhead/api/bulkheadv1/bulkheadv1connect"
+	"bulkhead/fabric/ethernet/discovered"
 	"bulkhead/fabric/infiniband/netdiscover"
 	"bulkhead/site"
 	"bulkhead/site/draft"
@@ -23,6 +24,8 @@ import (
 var importFormats = []importFormat{
 	{"slurm-conf", "Slurm's topology.conf, of the tree or the block plugin", slurm.Conf},
 	{"slurm-yaml", "Slurm's topology.yaml; of several topologies the default one, or --topology", slurm.YAML},
+	{"lldp", "RoCE leaves' lldpctl dumps (-f json, -f keyvalue): LEAF=FILE,..., or @LIST with an entry a line", discovered.DraftLLDP},
+	{"sonic", "RoCE leaves' SONiC config_db.json: FILE,FILE,... or LEAF=FILE,..., or @LIST", discovered.DraftSONiC},
 	{"ibnetdiscover", "InfiniBand subnets, one file each: FILE, or FABRIC=FILE,FABRIC=FILE", netdiscover.Draft},
 }
 

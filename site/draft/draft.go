@@ -51,8 +51,9 @@ type Unit struct {
 	Name  string // of its leaf switch, or "": for the comment
 	Hosts []string
 
-	// Where they were discovered: the node GUIDs of its rail leaves, and the port
-	// GUIDs of each host by rail. A fabric has them for all its units or for none.
+	// Where they were discovered: the node GUIDs of its rail leaves (InfiniBand only),
+	// and the port GUIDs, on Ethernet the MACs, of each host by rail. A fabric has
+	// them for all its units or for none.
 	Leaves []uint64
 	Ports  [][]uint64
 }

@@ -26,7 +26,7 @@ func (d *Draft) SiteFile(o Options) ([]byte, error) {
 	w := &writer{}
 	w.line(0, "# Drafted from %s.", oneLine(d.From))
 	if d.discovered() {
-		w.line(0, "# The shape, the host names and the GUIDs are from there. Serials, other addresses and keys are made up from the seed: this")
+		w.line(0, "# The shape, the host names and the GUIDs or MACs are from there. Serials, other addresses and keys are made up from the seed: this")
 	} else {
 		w.line(0, "# The shape and the host names are from there. Serials, addresses and keys are made up from the seed: this")
 	}
@@ -151,7 +151,7 @@ func (d *Draft) discovered() bool {
 	for _, h := range d.Halls {
 		for _, p := range h.Pods {
 			for _, u := range p.Units {
-				if u.Leaves != nil {
+				if u.Ports != nil {
 					return true
 				}
 			}
@@ -172,17 +172,19 @@ func (w *writer) identities(d *Draft, pods []string) {
 		}
 		return "[" + strings.Join(texts, ", ") + "]"
 	}
-	w.line(0, "identities: # GUIDs as they were discovered: of leaves by rail, of nodes' ports by position and rail")
+	w.line(0, "identities: # GUIDs and MACs as they were discovered: of leaves by rail, of nodes' ports by position and rail")
 	for _, h := range d.Halls {
 		for _, p := range h.Pods {
 			id := pods[0]
 			pods = pods[1:]
 			for number, u := range p.Units {
-				if u.Leaves == nil {
+				if u.Ports == nil {
 					continue
 				}
 				w.line(1, "- su: %s-su%02d", id, number+1)
-				w.line(2, "leaves: %s", list(u.Leaves))
+				if u.Leaves != nil {
+					w.line(2, "leaves: %s", list(u.Leaves))
+				}
 				w.line(2, "ports:")
 				for i, ports := range u.Ports {
 					w.line(3, "- %s # %s", list(ports), oneLine(u.Hosts[i]))

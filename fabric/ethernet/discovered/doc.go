@@ -1,0 +1,38 @@
+// Package discovered reads what an Ethernet fabric's leaves know of their
+// neighbours as the draft of a site: LLDP dumps of the leaves (lldpctl -f json and
+// -f keyvalue) and the config_db.json of leaves that run SONiC. It is pure.
+//
+// Sources: lldpctl(8) and lldpcli(8) of lldpd 1.0; SONiC's Configuration wiki and
+// the YANG models of sonic-buildimage (sonic-port, sonic-vlan, sonic-vxlan,
+// sonic-device_neighbor, sonic-device_metadata, sonic-bgp-neighbor).
+package discovered
+
+// Leaf is what one leaf's file says.
+type Leaf struct {
+	File string
+	Name string
+	Line int // where its name is from; 0: the file's own
+	// Ports are all ports by number on the leaf, where the file lists them all
+	// (SONiC); nil where only those with a neighbour are known (LLDP).
+	Ports []string
+	Links []Link
+	VNIs  []VNI
+	Notes []string // what was left out, a sentence each
+}
+
+// Link is a neighbour at a port.
+type Link struct {
+	Line int
+	Port string // of the leaf: "swp1", "Ethernet0"
+	Host string // the neighbour's name
+	NIC  string // its port's name; "" where it says none
+	MAC  uint64 // its port's address; 0 where it says none
+}
+
+// VNI is a VXLAN that is configured on the leaf.
+type VNI struct {
+	Line  int
+	VNI   uint32
+	VLAN  int
+	Ports []string // members of its VLAN, ascending
+}
