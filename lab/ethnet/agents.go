@@ -5,13 +5,11 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"net"
 	"net/netip"
 	"os"
 	"path/filepath"
 	"slices"
-	"sync"
 
 	"bulkhead/fabric/ethernet"
 	"bulkhead/fabric/ethernet/linux"
@@ -77,11 +75,15 @@ func (n *Net) startAgents(ctx context.Context) error {
 
 // ConfigureAgent replaces the configuration of a leaf's agent, for its next start.
 func (n *Net) ConfigureAgent(leaf string, c *linux.Config) error {
+	return writeConfig(filepath.Join(n.Dir, leaf, "agent.json"), c)
+}
+
+func writeConfig(path string, c *linux.Config) error {
 	data, err := json.MarshalIndent(c, "", "  ")
 	if err != nil {
 		return err
 	}
-	return os.WriteFile(filepath.Join(n.Dir, leaf, "agent.json"), data, 0o644)
+	return os.WriteFile(path, data, 0o644)
 }
 
 // AgentConfig is what the agent of a leaf is told, as the inventory has it.
@@ -146,10 +148,7 @@ func relay(l net.Listener, socket string) {
 				return
 			}
 			defer agent.Close()
-			var both sync.WaitGroup
-			both.Go(func() { _, _ = io.Copy(agent, c); _ = agent.(*net.UnixConn).CloseWrite() })
-			both.Go(func() { _, _ = io.Copy(c, agent); _ = c.(*net.TCPConn).CloseWrite() })
-			both.Wait()
+			pass(c.(*net.TCPConn), agent.(*net.UnixConn))
 		}()
 	}
 }

@@ -2,9 +2,71 @@ package ethnet
 
 import (
 	"context"
+	"fmt"
+	"os"
+	"os/exec"
 	"path/filepath"
+	"strings"
 )
 
 func (n *Net) lldpSocket(at string) string { return filepath.Join(n.Dir, at, "lldpd.sock") }
 
-func (n *Net) startLLDP(context.Context) error { return nil }
+// startLLDP starts lldpd at hosts, which announce each NIC by its MAC, and at leaves,
+// which only listen.
+func (n *Net) startLLDP(context.Context) error {
+	if !n.options.LLDP {
+		return nil
+	}
+	for _, h := range n.Plan.Hosts {
+		if err := n.StartLLDP(h.Name, "rail*,frontend"); err != nil {
+			return err
+		}
+	}
+	for _, d := range n.Plan.Leaves("") {
+		if err := n.StartLLDP(d.Name, "swp*"); err != nil {
+			return err
+		}
+	}
+	n.options.Say(fmt.Sprintf("lldpd starts at %d hosts and leaves", len(n.Plan.Hosts)+len(n.Plan.Leaves(""))))
+	return nil
+}
+
+// StartLLDP starts lldpd somewhere, on interfaces of a pattern. [Net.KillDaemon] with
+// "lldpd" ends its first process only; the second notices and ends too.
+func (n *Net) StartLLDP(at, interfaces string) error {
+	path, err := find("lldpd")
+	if err != nil {
+		return err
+	}
+	conf := filepath.Join(n.Dir, at, "lldpd.conf")
+	text := fmt.Sprintf("configure system hostname %s\nconfigure lldp tx-interval 1\nconfigure lldp tx-hold 10\n", at)
+	if err := os.WriteFile(conf, []byte(text), 0o644); err != nil {
+		return err
+	}
+	return n.startDaemon(at, "lldpd", exec.Command(path, "-d", "-u", n.lldpSocket(at), "-O", conf, "-I", interfaces, "-S", "Bulkhead lab", "-P", "lab"))
+}
+
+// awaitLLDP waits until every leaf has heard who is at each of its cabled ports.
+func (n *Net) awaitLLDP(ctx context.Context) error {
+	if !n.options.LLDP {
+		return nil
+	}
+	cabled := map[string]int{}
+	for _, h := range n.Plan.Hosts {
+		for _, nic := range h.NICs {
+			cabled[nic.Leaf]++
+		}
+	}
+	for _, d := range n.Plan.Leaves("") {
+		err := wait(ctx, n.options.Wait, "LLDP at "+d.Name, func() (string, bool) {
+			out, err := n.Space(d.Name).Output(ctx, "lldpctl", "-u", n.lldpSocket(d.Name), "-f", "keyvalue")
+			heard := strings.Count(out, ".port.mac=")
+			return fmt.Sprintf("heard %d of %d neighbours, %v", heard, cabled[d.Name], err), err == nil && heard >= cabled[d.Name]
+		})
+		if err != nil {
+			return err
+		}
+	}
+	n.options.Say("every leaf has heard by LLDP who is at its ports")
+	return nil
+}

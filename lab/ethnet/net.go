@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"net/netip"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -42,7 +43,8 @@ type Net struct {
 	mu      sync.Mutex
 	spaces  map[string]*Space // by device, by host, and those below
 	daemons map[string]*exec.Cmd
-	relays  map[string]net.Listener // a leaf's agent as the management network reaches it
+	relays  map[string]net.Listener // by who is reached so over the management network
+	collect map[netip.Addr]collectorAt
 	closed  bool
 }
 
@@ -106,7 +108,7 @@ func Start(ctx context.Context, units []*site.SUInventory, o Options) (*Net, err
 	for _, id := range swept {
 		o.Say("removed what a lab left that was killed: " + id)
 	}
-	n := &Net{Plan: plan, options: o, spaces: map[string]*Space{}, daemons: map[string]*exec.Cmd{}, relays: map[string]net.Listener{}}
+	n := &Net{Plan: plan, options: o, spaces: map[string]*Space{}, daemons: map[string]*exec.Cmd{}, relays: map[string]net.Listener{}, collect: map[netip.Addr]collectorAt{}}
 	if err := n.up(ctx); err != nil {
 		return nil, errors.Join(err, n.Close())
 	}
@@ -120,7 +122,7 @@ func (n *Net) up(ctx context.Context) (err error) {
 	if n.keeper, err = newKeeper(); err != nil {
 		return err
 	}
-	for _, step := range []func(context.Context) error{n.makeSpaces, n.makeManagement, n.makeCables, n.makeHosts, n.startRouting, n.startLLDP, n.awaitRouting, n.startAgents} {
+	for _, step := range []func(context.Context) error{n.makeSpaces, n.makeManagement, n.makeCables, n.makeHosts, n.startRouting, n.startLLDP, n.awaitRouting, n.startAgents, n.awaitLLDP} {
 		if err := ctx.Err(); err != nil {
 			return err
 		}

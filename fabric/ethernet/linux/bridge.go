@@ -105,7 +105,30 @@ func makeVNI(conf *Config, vni uint32) error {
 			}
 		}
 	}
+	if err := evict(conf, bridge.Attrs().Index, index); err != nil {
+		return err
+	}
 	return dropForeign(index, conf)
+}
+
+// evict takes whatever is in a VNI's bridge out of it, but its VXLAN device and the
+// leaf's edge ports.
+func evict(conf *Config, bridge, vxlan int) error {
+	links, err := netlink.LinkList()
+	if err != nil {
+		return fmt.Errorf("links: %w", err)
+	}
+	for _, l := range links {
+		a := l.Attrs()
+		edge := slices.ContainsFunc(conf.Ports, func(p PortConfig) bool { return p.Interface == a.Name })
+		if a.MasterIndex != bridge || a.Index == vxlan || edge {
+			continue
+		}
+		if err := netlink.LinkSetNoMaster(l); err != nil {
+			return fmt.Errorf("take %s, which nobody expects there, out of its bridge: %w", a.Name, err)
+		}
+	}
+	return nil
 }
 
 func fits(l netlink.Link, conf *Config, vni uint32) bool {

@@ -31,7 +31,7 @@ func Dial(leaf, socket string) *Client {
 func DialWith(leaf string, dial func(context.Context) (net.Conn, error)) *Client {
 	return &Client{leaf: leaf, http: http.Client{Transport: &http.Transport{
 		DialContext:         func(ctx context.Context, _, _ string) (net.Conn, error) { return dial(ctx) },
-		MaxIdleConnsPerHost: 2, IdleConnTimeout: 30 * time.Second, DisableCompression: true,
+		MaxIdleConnsPerHost: 4, IdleConnTimeout: 30 * time.Second, DisableCompression: true,
 	}}}
 }
 
@@ -80,6 +80,13 @@ func (c *Client) Changes(ctx context.Context) (uint64, error) {
 		err = json.Unmarshal(data, &a)
 	}
 	return a.Changes, err
+}
+
+// Await returns nil as soon as Changes would return another number than this one, and
+// an error when the context ended before or the leaf does not answer.
+func (c *Client) Await(ctx context.Context, number uint64) error {
+	_, err := c.call(ctx, "await", awaitRequest{number})
+	return err
 }
 
 // Read returns what the leaf says of itself. A leaf that can't be read whole is an

@@ -33,6 +33,10 @@ type admitRequest struct {
 	Fence fabric.Fence `json:"fence"`
 }
 
+type awaitRequest struct {
+	Changes uint64 `json:"changes"`
+}
+
 type changesAnswer struct {
 	Changes uint64 `json:"changes"`
 }
@@ -48,6 +52,14 @@ func (a *Agent) Handler() http.Handler {
 	mux.HandleFunc("POST /changes", func(w http.ResponseWriter, r *http.Request) {
 		n, err := a.Changes(r.Context())
 		answer(w, changesAnswer{n}, err)
+	})
+	mux.HandleFunc("POST /await", func(w http.ResponseWriter, r *http.Request) {
+		var q awaitRequest
+		err := request(w, r, &q)
+		if err == nil {
+			err = a.Await(r.Context(), q.Changes)
+		}
+		answer(w, struct{}{}, err)
 	})
 	mux.HandleFunc("POST /read", func(w http.ResponseWriter, r *http.Request) {
 		c, err := a.Read(r.Context())

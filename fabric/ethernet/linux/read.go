@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"sync"
+	"time"
 
 	"bulkhead/fabric/ethernet"
 )
@@ -134,4 +135,38 @@ func (a *Agent) Changes(ctx context.Context) (uint64, error) {
 		a.changes.number++
 	}
 	return a.changes.number, nil
+}
+
+// How often Await looks for what gives no notice: at the number that others' calls
+// brought forward, and at what bgpd and lldpd say.
+const (
+	glance = 200 * time.Millisecond
+	look   = 2 * time.Second
+)
+
+// Await returns nil when Changes would return another number than this one: at once
+// for the kernel's tables, within two seconds for the rest.
+func (a *Agent) Await(ctx context.Context, number uint64) error {
+	for {
+		n, err := a.Changes(ctx)
+		if err != nil || n != number {
+			return err
+		}
+		for began := time.Now(); time.Since(began) < look; {
+			if err := ctx.Err(); err != nil {
+				return err
+			}
+			a.watch.wait(glance)
+			a.reading.Lock()
+			changed, err := a.watch.changed()
+			if changed {
+				a.changes.number++
+			}
+			n = a.changes.number
+			a.reading.Unlock()
+			if err != nil || n != number {
+				return err
+			}
+		}
+	}
 }

@@ -1,8 +1,10 @@
 package linux
 
 import (
+	"encoding/binary"
 	"errors"
 	"fmt"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -48,9 +50,12 @@ func (w *watch) changed() (bool, error) {
 	buf := make([]byte, 64<<10)
 	for _, fd := range w.sockets {
 		for {
-			_, _, err := unix.Recvfrom(fd, buf, 0)
+			size, _, err := unix.Recvfrom(fd, buf, 0)
 			switch {
-			case err == nil, errors.Is(err, unix.ENOBUFS):
+			case err == nil:
+				any = any || telling(buf[:size])
+				continue
+			case errors.Is(err, unix.ENOBUFS):
 				any = true
 				continue
 			case errors.Is(err, unix.EINTR):
@@ -62,6 +67,30 @@ func (w *watch) changed() (bool, error) {
 		}
 	}
 	return any, nil
+}
+
+// telling reports whether a notice is of anything that is read: not the neighbours
+// that the leaf itself has by ARP, which come and go. A notice that is not understood
+// is.
+func telling(notice []byte) bool {
+	for len(notice) >= unix.NLMSG_HDRLEN {
+		length := int(binary.NativeEndian.Uint32(notice))
+		kind := binary.NativeEndian.Uint16(notice[4:])
+		if length <= unix.NLMSG_HDRLEN || length > len(notice) || kind != unix.RTM_NEWNEIGH && kind != unix.RTM_DELNEIGH || notice[unix.NLMSG_HDRLEN] == unix.AF_BRIDGE {
+			return true
+		}
+		notice = notice[min((length+3)&^3, len(notice)):]
+	}
+	return len(notice) > 0
+}
+
+// wait returns when there may be something to take off, or after a while.
+func (w *watch) wait(limit time.Duration) {
+	var fds []unix.PollFd
+	for _, fd := range w.sockets {
+		fds = append(fds, unix.PollFd{Fd: int32(fd), Events: unix.POLLIN})
+	}
+	_, _ = unix.Poll(fds, int(limit.Milliseconds())) // interrupted: as if the time were over
 }
 
 func (w *watch) close() {

@@ -1,0 +1,144 @@
+package ethnet
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/netip"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/vishvananda/netlink"
+
+	"bulkhead/fabric/ethernet"
+	"bulkhead/fabric/ethernet/collector"
+)
+
+// StartCollector starts a route collector of a fabric, until ctx ends or it is closed.
+// Its reflectors connect to it over the management network, where it has
+// [Collector]; there the lab takes their connections and hands them to the collector,
+// which is in this process, over this machine's loopback: reflector n of fabric f
+// comes from 127.1.f.n.
+func (n *Net) StartCollector(ctx context.Context, fabric string) (*collector.Collector, error) {
+	f := slices.Index(n.Plan.Fabrics, fabric)
+	spines := n.Plan.Spines(fabric)
+	if f < 0 || len(spines) == 0 {
+		return nil, fmt.Errorf("ethnet: no fabric %q in this lab", fabric)
+	}
+	free, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return nil, err
+	}
+	port := free.Addr().(*net.TCPAddr).Port
+	free.Close()
+	conf := collector.Config{AS: ethernet.ASN, Listen: []netip.Addr{netip.MustParseAddr("127.0.0.1")}, Port: port}
+	from := map[netip.Addr]netip.Addr{} // by address on the management network
+	for i, s := range spines {
+		from[s.Manage] = netip.AddrFrom4([4]byte{127, 1, byte(f), byte(i + 1)})
+		conf.Reflectors = append(conf.Reflectors, collector.Reflector{Address: from[s.Manage]})
+	}
+	k, err := collector.Start(ctx, conf)
+	if err != nil {
+		return nil, err
+	}
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	for manage, local := range from {
+		n.collect[manage] = collectorAt{local: local, port: port}
+	}
+	if n.relays[Collector.String()] == nil {
+		l, err := n.spaces[Manage].Listen("tcp", netip.AddrPortFrom(Collector, 179).String())
+		if err != nil {
+			k.Close()
+			return nil, err
+		}
+		n.relays[Collector.String()] = l
+		go n.relayCollectors(l)
+	}
+	return k, nil
+}
+
+// collectorAt is where the connection of a reflector is handed to.
+type collectorAt struct {
+	local netip.Addr
+	port  int
+}
+
+func (n *Net) relayCollectors(l net.Listener) {
+	for {
+		c, err := l.Accept()
+		if err != nil {
+			return
+		}
+		source := c.RemoteAddr().(*net.TCPAddr).AddrPort().Addr()
+		n.mu.Lock()
+		to, known := n.collect[source]
+		n.mu.Unlock()
+		if !known {
+			c.Close() // no reflector of a fabric that is collected
+			continue
+		}
+		go func() {
+			defer c.Close()
+			d := net.Dialer{LocalAddr: &net.TCPAddr{IP: to.local.AsSlice()}, Timeout: 5 * time.Second}
+			k, err := d.Dial("tcp", fmt.Sprintf("127.0.0.1:%d", to.port))
+			if err != nil {
+				return
+			}
+			defer k.Close()
+			pass(c.(*net.TCPConn), k.(*net.TCPConn))
+		}()
+	}
+}
+
+// pass passes bytes on both ways. Either side that ends ends both.
+func pass(a, b interface {
+	net.Conn
+	CloseWrite() error
+}) {
+	var both sync.WaitGroup
+	for _, way := range [][2]net.Conn{{a, b}, {b, a}} {
+		both.Go(func() {
+			_, err := io.Copy(way[0], way[1])
+			if half := way[0].(interface{ CloseWrite() error }).CloseWrite(); err != nil || half != nil {
+				_ = errors.Join(a.Close(), b.Close())
+			}
+		})
+	}
+	both.Wait()
+}
+
+// heard waits until a collector has the routes of every leaf of a fabric that carries
+// a VNI, and of no other.
+func (n *Net) heard(ctx context.Context, k *collector.Collector, fabric string) error {
+	return wait(ctx, n.options.Wait, "the collector to hear what leaves announce", func() (string, bool) {
+		for _, d := range n.Plan.Leaves(fabric) {
+			links, err := n.Space(d.Name).handle.LinkList()
+			if err != nil {
+				return err.Error(), false
+			}
+			var carried []uint32
+			for _, l := range links {
+				if v, is := l.(*netlink.Vxlan); is {
+					carried = append(carried, uint32(v.VxlanId))
+				}
+			}
+			routes, _ := k.Routes(d.Loopback)
+			var announced []uint32
+			for _, r := range routes {
+				if r.Kind == 3 {
+					announced = append(announced, r.VNI)
+				}
+			}
+			slices.Sort(carried)
+			slices.Sort(announced)
+			if !slices.Equal(carried, announced) {
+				return fmt.Sprintf("%s carries %v, announced is %v", d.Name, carried, announced), false
+			}
+		}
+		return "", true
+	})
+}

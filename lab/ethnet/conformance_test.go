@@ -1,0 +1,60 @@
+package ethnet
+
+import (
+	"context"
+	"testing"
+	"time"
+
+	"bulkhead/fabric"
+	"bulkhead/fabric/ethernet/evpn"
+	"bulkhead/fabric/fabrictest"
+	"bulkhead/site"
+)
+
+// The driver over real leaves, with a real route collector, passes what every driver
+// must.
+func TestConformance(t *testing.T) {
+	n := up(t, Options{Only: []string{"frontend"}, Agent: agent, LLDP: true})
+	s := labSite(t)
+	f, _ := s.FabricByID("frontend")
+	k, err := n.StartCollector(t.Context(), "frontend")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer k.Close()
+	used := false
+	fabrictest.Run(t, func(t *testing.T) *fabrictest.Fixture {
+		ctx := context.Background()
+		must := func(err error) {
+			t.Helper()
+			if err != nil {
+				t.Fatal(err)
+			}
+		}
+		d := &evpn.Driver{Site: s, Fabric: f, Leaves: map[site.Leaf]evpn.Device{}, Routes: k, Origin: "emulated", Bound: 2 * time.Second}
+		names := map[site.Leaf]string{}
+		for _, dev := range n.Plan.Leaves("frontend") {
+			if used {
+				must(n.Reset(ctx, dev.Name))
+			}
+			c, err := n.Client(dev.Name)
+			must(err)
+			t.Cleanup(c.Close)
+			d.Leaves[dev.Leaf], names[dev.Leaf] = c, dev.Name
+		}
+		used = true
+		must(wait(ctx, 20*time.Second, "the collector", func() (string, bool) { return "not complete", k.Complete() }))
+		return &fabrictest.Fixture{Driver: d, Site: s, Fabric: f,
+			SetReachable: func(l site.Leaf, reachable bool) { must(n.SetManaged(names[l], reachable)) },
+			SetFailing: func(p site.Port, failing bool) {
+				must(n.SetWritable(ctx, names[s.LeafOf(p)], s.LeafPort(p), !failing))
+			},
+			Tamper: func(p site.Port, row fabric.Row) {
+				must(n.Intrude(ctx, names[s.LeafOf(p)], map[int]fabric.Row{s.LeafPort(p): row}))
+			},
+			// Routes reach the collector a moment after a leaf is written: what it carries
+			// can't be judged before.
+			Settle: func() { must(n.heard(ctx, k, "frontend")) },
+		}
+	})
+}
