@@ -14,7 +14,6 @@ import (
 	"bulkhead/book"
 	"bulkhead/fabric"
 	"bulkhead/fabric/infiniband/mad"
-	"bulkhead/fabric/infiniband/opensm/options"
 	"bulkhead/fabric/infiniband/opensm/partitions"
 	"bulkhead/fabric/infiniband/smp"
 	"bulkhead/fabric/infiniband/umadsim"
@@ -384,24 +383,15 @@ func Attacks() []Attack {
 				if err != nil {
 					return nil, err
 				}
-				conf := l.conf
-				conf.PortGUID, conf.Partitions, conf.Priority, conf.Log = guid, stale, 13, filepath.Join(l.Dir, "standby.log")
-				hardened, err := options.Generate(conf)
-				if err == nil {
-					err = os.WriteFile(filepath.Join(l.Dir, "standby.conf"), hardened, 0o600)
-				}
+				log := filepath.Join(l.Dir, "standby.log")
+				standby, err := l.second(guid, stale, log)
 				if err != nil {
 					return nil, err
 				}
-				standby, err := l.opensm(ibnet.Canary, "-F", filepath.Join(l.Dir, "standby.conf"), "-P", stale, "-f", conf.Log, "-d", "2")
-				if err != nil {
-					return nil, err
-				}
-				l.others = append(l.others, standby)
 				said := func(text string) func() bool {
 					return func() bool {
-						log, err := os.ReadFile(conf.Log)
-						return err == nil && bytes.Contains(log, []byte(text))
+						said, err := os.ReadFile(log)
+						return err == nil && bytes.Contains(said, []byte(text))
 					}
 				}
 				if err := wait(ctx, 20*time.Second, "the second manager to stand by", said("STANDBY")); err != nil {

@@ -203,6 +203,26 @@ func (l *Lab) KillManager() error {
 	return nil
 }
 
+// second starts a second manager with the keys of the first and a partition file
+// of its own, on the canary's host. Its priority is lower, so it stands by.
+func (l *Lab) second(guid uint64, partitions, log string) (*exec.Cmd, error) {
+	conf := l.conf
+	conf.PortGUID, conf.Partitions, conf.Priority, conf.Log = guid, partitions, 13, log
+	text, err := options.Generate(conf)
+	if err != nil {
+		return nil, err
+	}
+	file := filepath.Join(l.Dir, "second.conf")
+	if err := os.WriteFile(file, text, 0o600); err != nil {
+		return nil, err
+	}
+	cmd, err := l.opensm(ibnet.Canary, "-F", file, "-P", partitions, "-f", log, "-d", "2")
+	if err == nil {
+		l.others = append(l.others, cmd)
+	}
+	return cmd, err
+}
+
 // Missing says which of the programs that the lab needs is not installed, or "".
 func Missing() string { return ibnet.Missing() }
 
