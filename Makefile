@@ -11,7 +11,7 @@ VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo unre
 BENCHED := ./ground ./evaluate ./report ./bulkhead ./slurm
 LDFLAGS := -X main.version=$(VERSION)
 
-.PHONY: help demo lab-ib test quick bench bench-peers lint fmt build sim-seeds go-version
+.PHONY: help demo lab-ib test quick bench bench-ib bench-peers lint fmt build sim-seeds go-version
 
 help: ## this list
 	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -50,6 +50,12 @@ quick: go-version ## the inner loop: under a minute, no root, no daemons
 
 bench: go-version ## benchmarks, each beside its limit or peer
 	@$(GO) test -run '^$$' -bench . -benchtime 1s ./site ./place ./place/dated ./whatif ./contract ./meter ./ledger/... ./prove ./node ./bundle ./book ./run ./fabric/ethernet/... | grep -v '^ok\|^PASS\|^?\|no test files'
+
+bench-ib: go-version ## the InfiniBand budgets, each as a ratio in one run on ibsim under OpenSM (Debian; two minutes)
+	@lab/peers
+	@PATH="$$PATH:/usr/sbin:/sbin" $(GO) test -run '^$$' -bench Lease512 -benchtime 5x ./fabric/infiniband/opensm | grep '^Benchmark'
+	@PATH="$$PATH:/usr/sbin:/sbin" IBNET_HOSTS=40000 $(GO) test -run '^$$' -bench ReadTables -benchtime 2x ./fabric/infiniband/umadsim | grep '^Benchmark'
+	@$(GO) test -run '^$$' -bench PlanLease -benchtime 5x ./fabric | grep '^Benchmark'
 
 bench-peers: go-version ## the fair fight with Slurm and Kueue, to bench/report/ (SIZE=small: a minute, to bench/out/report/)
 	@lab/peers

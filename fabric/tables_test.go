@@ -4,6 +4,7 @@ import (
 	"errors"
 	"slices"
 	"testing"
+	"time"
 
 	"pgregory.net/rapid"
 
@@ -189,4 +190,34 @@ func BenchmarkPlan(b *testing.B) {
 			b.Fatal(len(c.Ports), err)
 		}
 	}
+}
+
+// BenchmarkPlanLease plans a lease of 512 ports on a fabric of 4,096 ports and on
+// one of 409,600: it costs what changes, not what there is.
+func BenchmarkPlanLease(b *testing.B) {
+	const changed = 512
+	var took [2]time.Duration
+	for b.Loop() {
+		for i, ports := range []int{4096, 409_600} {
+			tables := NewTables(ports)
+			for p := range site.Port(ports) {
+				tables.Set(&Reading{Port: p, NIC: Closed().NIC, EnforceIn: true, EnforceOut: true})
+			}
+			rows := make([]PortRow, changed)
+			for r := range rows {
+				rows[r] = PortRow{site.Port(ports/2 + r), Compile(site.InfiniBand, 7)}
+			}
+			began := time.Now()
+			for range 100 {
+				c, err := Plan("ib", rows, tables)
+				if err != nil || len(c.Ports) != changed {
+					b.Fatal(len(c.Ports), err)
+				}
+			}
+			took[i] += time.Since(began) / 100
+		}
+	}
+	b.ReportMetric(float64(took[0].Nanoseconds())/float64(b.N)/changed, "ns/port-of-4096")
+	b.ReportMetric(float64(took[1].Nanoseconds())/float64(b.N)/changed, "ns/port-of-409600")
+	b.ReportMetric(float64(took[1])/float64(took[0]), "x-of-100-times-the-fabric")
 }

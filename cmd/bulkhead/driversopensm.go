@@ -34,7 +34,7 @@ type openSMConfig struct {
 	Umad        string        `yaml:"umad"`         // way in for read-back: a device such as /dev/infiniband/umad0 ...
 	Emulated    *emulatedWay  `yaml:"emulated"`     // ... or a fabric in a lab
 	Bound       time.Duration `yaml:"bound"`        // how long devices may take to follow; default 1m
-	Resweep     time.Duration `yaml:"resweep"`      // how old the map of the fabric may be when tables are read; default 0: always fresh
+	Resweep     time.Duration `yaml:"resweep"`      // how old the map of the fabric may be when tables are read; default 5s
 	Window      int           `yaml:"window"`       // requests on the way at a time; default 64
 	Timeout     time.Duration `yaml:"timeout"`      // for one try of a request; default 500ms
 
@@ -151,7 +151,11 @@ func (o *openSM) open(ctx context.Context, in inventory, index int) (fabric.Driv
 	if len(leaves) == 0 {
 		return nil, nil, errors.Join(errors.New("the site has no leaf in it"), client.Close())
 	}
-	reader := &opensm.SMPReader{Client: client, Keys: smp.OneKey(mkey), Listed: listed, Resweep: c.Resweep}
+	resweep := c.Resweep
+	if resweep == 0 {
+		resweep = 5 * time.Second // a change is waited for by many readings
+	}
+	reader := &opensm.SMPReader{Client: client, Keys: smp.OneKey(mkey), Listed: listed, Resweep: resweep}
 	file := &opensm.File{Path: o.at(c.Partitions)}
 	sms := guids(c.SMs)
 	d := &opensm.Driver{

@@ -49,7 +49,7 @@ func Start(tb testing.TB, t Tree) *Sim {
 		"-P", strconv.Itoa(2*t.Ports()+64), "-L", "49152", file)
 	cmd.Env = append(os.Environ(), "IBSIM_SOCKNAME="+s.Name)
 	s.run(tb, cmd, "ibsim")
-	waitFor(tb, 2*time.Minute, "ibsim to listen", func() bool { return listens(s.Name) })
+	waitFor(tb, 5*time.Minute, "ibsim to listen", func() bool { return listens(s.Name) })
 	return s
 }
 

@@ -45,7 +45,11 @@ func (r *SMPReader) Read(ctx context.Context, leaves []uint64) ([]Capture, error
 	if err != nil {
 		return nil, err
 	}
-	tables, err := r.Client.ReadTables(ctx, f, smp.TableOptions{Keys: r.Keys})
+	asked := make(map[uint64]bool, len(leaves))
+	for _, guid := range leaves {
+		asked[guid] = true
+	}
+	tables, err := r.Client.ReadTables(ctx, f, smp.TableOptions{Keys: r.Keys, Only: func(guid uint64) bool { return asked[guid] }})
 	if err != nil {
 		return nil, err
 	}
