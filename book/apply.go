@@ -79,6 +79,7 @@ func init() {
 		KindFound:               fold((*State).applyFound),
 		KindTaken:               fold((*State).applyTaken),
 		ledger.KindRecovered:    fold((*State).applyRecovered),
+		KindExplained:           fold((*State).applyExplained),
 
 		lease.KindAcknowledged:    fold((*State).applyAcknowledged),
 		lease.KindUnserved:        fold((*State).applyUnserved),

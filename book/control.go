@@ -22,6 +22,9 @@ type Control struct {
 	Brake  *Brake
 	Acts   []Act // destructive acts within the brake's window
 	Keys   map[string]string
+	// Recovering says that entries were lost and that what the devices hold has not
+	// been compared with what is left of the ledger yet.
+	Recovering bool `json:",omitempty"`
 	// Adopted says that the site was taken over from what ran there before and
 	// that nothing may be written to it.
 	Adopted bool
@@ -240,9 +243,5 @@ func (c RecordKey) decide(s *State, env Env) (*Decision, error) {
 
 func (s *State) applyKey(e *ledger.Entry, b KeyUsed, _ Bodies) error {
 	s.Control.Keys[b.Purpose] = b.KeyID
-	return nil
-}
-
-func (s *State) applyRecovered(e *ledger.Entry, b ledger.Recovered, _ Bodies) error {
 	return nil
 }

@@ -92,6 +92,7 @@ func tellGolden(t *testing.T) *golden {
 	g.append(t, book.SiteScope, ledger.KindRecovered, ledger.Recovered{
 		PublishedSize: uint64(len(g.entries)) + 1, HeadSize: uint64(len(g.entries)), By: person, Reason: "a disk was lost",
 	})
+	g.append(t, book.SiteScope, book.KindExplained, book.Explained{Quarantined: "3"})
 	g.append(t, book.TenantScope("flagship"), prove.KindProbed, prove.Probed{Lease: "flagship/t1", Node: cordoned, KeyID: "0123456789abcdef", Tries: 3, Leaks: 1})
 
 	// So are those that need a site where nothing fits, or a lease that is spread.

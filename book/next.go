@@ -57,6 +57,9 @@ func Next(s *State, seen Seen, now time.Time) Plan {
 		p.Held = append(p.Held, "this site was adopted read-only: nothing is written to it")
 		p.Held = append(append(p.Held, s.adoptedPlan(seen)...), s.heldFound()...)
 		return p
+	case s.Control.Recovering:
+		p.Held = append(p.Held, "the ledger was recovered: first what the devices hold is read back and compared with what is left of it")
+		return p
 	case s.PausedAt(""):
 		p.Held = append(p.Held, "the loop is paused: "+s.Control.Paused[""].Reason)
 		return p

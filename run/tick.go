@@ -66,6 +66,11 @@ func (p *Plane) round(ctx context.Context) (changed bool, err error) {
 		p.seen.follow()
 		return false, p.w.flush(ctx)
 	}
+	if p.w.state.Control.Recovering {
+		if err := p.explain(ctx); err != nil || p.w.state.Control.Recovering {
+			return false, errors.Join(err, p.w.flush(ctx))
+		}
+	}
 	now, err := p.w.now()
 	if err != nil {
 		return false, err

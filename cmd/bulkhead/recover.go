@@ -35,6 +35,10 @@ Only when there is none, this writes a signed entry that says what was lost, and
 publishes a new checkpoint. The old one is kept as checkpoint.lost-SIZE. Tenants
 who kept a newer checkpoint will see that entries are gone: tell them.
 
+The next server reads back every fabric before it does anything else. Nodes whose
+ports do not carry what is left of the ledger says are quarantined: a tenant may
+have been on them. Repair wipes them (bulkhead node repair).
+
 Example:
 
     bulkhead ledger recover --data /var/lib/bulkhead --by "J. Doe" --reason "disk of host 3 lost"`
