@@ -208,7 +208,7 @@ func TestCompile(t *testing.T) {
 		{site.InfiniBand, pkeyService, Row{NIC: []Member{Limited(0x7fff)}, Leaf: []Member{Limited(0x7fff)}, EnforceIn: true, EnforceOut: true}},
 		{site.InfiniBand, 0, Closed()},
 		{site.InfiniBand, 0x8000, Closed()},
-		{site.RoCE, 5000, Row{Leaf: []Member{Full(5000)}, EnforceIn: true, EnforceOut: true}},
+		{site.RoCE, 5000, Row{Leaf: []Member{Full(5000)}, EnforceIn: true, EnforceOut: true, Class: 3}},
 		{site.RoCE, vniQuarantine, Row{Leaf: []Member{Limited(vniQuarantine)}, EnforceIn: true, EnforceOut: true}},
 		{site.RoCE, 0, Closed()},
 		{site.RoCE, MaxValue + 1, Closed()},
@@ -226,7 +226,7 @@ func TestCompile(t *testing.T) {
 		}
 		// What is compiled and read back is carried, and nothing else is.
 		tables := NewTables(1)
-		tables.Set(&Reading{NIC: got.NIC, Leaf: got.Leaf, EnforceIn: true, EnforceOut: true})
+		tables.Set(&Reading{NIC: got.NIC, Leaf: got.Leaf, EnforceIn: true, EnforceOut: true, Class: got.Class})
 		if c.own != pkeyService && !tables.Carries(0, c.family, c.own) || tables.Carries(0, c.family, c.own+1) {
 			t.Errorf("Carries(%s, %#x) does not say what Compile says", c.family, c.own)
 		}
