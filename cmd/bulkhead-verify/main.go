@@ -38,7 +38,8 @@ type commands struct {
 		Init policyInit `cmd:"" help:"Write a policy from the owner's published trust file and your own decisions."`
 		Show policyShow `cmd:"" help:"Check a policy and say what it accepts."`
 	} `cmd:"" help:"Make or check a policy."`
-	Checks listChecks `cmd:"" help:"List every check that a bundle must pass."`
+	Probe  probeCommand `cmd:"" help:"Try, from a node that you have leased, what must fail; sign what came of it."`
+	Checks listChecks   `cmd:"" help:"List every check that a bundle must pass."`
 }
 
 func main() { os.Exit(run(os.Args[1:], os.Stdout, os.Stderr)) }

@@ -10,9 +10,6 @@ import (
 	"bulkhead/fabric/infiniband/umadsim"
 )
 
-// attrMCMember is MCMemberRecord (15.2.5.17).
-const attrMCMember mad.Attribute = 0x0038
-
 // joinGroup asks subnet administration, from a host, to make and join a multicast
 // group of a partition. It returns the status of the answer.
 func (l *Lab) joinGroup(ctx context.Context, host string, portGUID uint64, key mad.PKey, group uint32) (mad.Status, error) {
@@ -32,7 +29,7 @@ func (l *Lab) joinGroup(ctx context.Context, host string, portGUID uint64, key m
 	if err != nil {
 		return 0, err
 	}
-	ask := mad.SA{Method: mad.Set, TID: uint64(group), Attribute: attrMCMember}
+	ask := mad.SA{Method: mad.Set, TID: uint64(group), Attribute: mad.AttrMCMemberRecord}
 	for _, field := range []int{0, 1, 2, 6, 7, 12, 13, 16} { // MGID, port, Q_Key, class, P_Key, SL, flow, join state
 		ask.Components |= 1 << field
 	}
@@ -58,7 +55,7 @@ func (l *Lab) joinGroup(ctx context.Context, host string, portGUID uint64, key m
 		if lost {
 			return 0, fmt.Errorf("subnet administration can't be reached from %s", host)
 		}
-		if answer, err := mad.ParseSA(&p); err == nil && answer.Attribute == attrMCMember && uint32(answer.TID) == group {
+		if answer, err := mad.ParseSA(&p); err == nil && answer.Attribute == mad.AttrMCMemberRecord && uint32(answer.TID) == group {
 			return answer.Status, nil
 		}
 	}

@@ -60,6 +60,25 @@ func (p *Port) register(file *os.File) error {
 	return nil
 }
 
+// General also registers for subnet administration and performance management, on
+// QP1: what any host asks. Such packets go under the first entry of the HCA's own
+// P_Key table.
+func (p *Port) General() error {
+	file, ok := p.file.(*os.File)
+	if !ok {
+		return errClass
+	}
+	for class, version := range map[mad.Class]byte{mad.ClassSubnAdm: mad.SAVersion, mad.ClassPerf: mad.Version} {
+		r := registration(class)
+		r[atRegisterQP], r[atRegisterVersion] = 1, version
+		if err := ioctl(file, registerAgent, &r[0]); err != nil {
+			return fmt.Errorf("umad: register for %s: %w", class, err)
+		}
+		p.agents[class] = binary.NativeEndian.Uint32(r[atRegisterID:])
+	}
+	return nil
+}
+
 func ioctl(file *os.File, number uintptr, argument *byte) error {
 	raw, err := file.SyscallConn()
 	if err != nil {

@@ -106,6 +106,13 @@ func TestSendAndReceive(t *testing.T) {
 	if err := p.Send(1, &packet); !errors.Is(err, errClass) {
 		t.Errorf("subnet administration on QP0: %v", err)
 	}
+	p.agents[mad.ClassSubnAdm] = 5
+	wrote := bytes.Clone(d.wrote)
+	if err := p.Send(7, &packet); err != nil || binary.BigEndian.Uint32(d.wrote[atQP:]) != 1 || binary.BigEndian.Uint32(d.wrote[atQKey:]) != 0x80010000 ||
+		binary.NativeEndian.Uint32(d.wrote) != 5 || d.wrote[29] != 7 {
+		t.Errorf("a general packet: % x, %v", d.wrote[:headerSize], err)
+	}
+	d.wrote = wrote
 
 	answer := bytes.Clone(d.wrote)
 	late := bytes.Clone(d.wrote[:headerSize+mgmtHeaderSize])

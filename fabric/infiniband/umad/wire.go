@@ -71,15 +71,23 @@ func registration(class mad.Class) [registerSize]byte {
 	return b
 }
 
-// putMessage writes what goes to the kernel for one packet on QP0.
+// putMessage writes what goes to the kernel for one packet, on QP0 or, if it is a
+// general one, on QP1.
 func putMessage(b *[headerSize + mad.Size]byte, agent uint32, timeoutMs uint32, lid uint16, p *mad.Packet) {
 	clear(b[:headerSize])
 	binary.NativeEndian.PutUint32(b[atAgent:], agent)
 	binary.NativeEndian.PutUint32(b[atTimeout:], timeoutMs)
 	binary.NativeEndian.PutUint32(b[atLength:], mad.Size)
 	binary.BigEndian.PutUint16(b[atLID:], lid)
+	if !mad.Class(p[1]).IsSubn() {
+		binary.BigEndian.PutUint32(b[atQP:], 1)
+		binary.BigEndian.PutUint32(b[atQKey:], generalQKey)
+	}
 	copy(b[headerSize:], p[:])
 }
+
+// generalQKey is the Q_Key of QP1 (IBTA volume 1, 3.9.5.3).
+const generalQKey = 0x80010000
 
 // parseMessage reads what came from the kernel. Lost means that the request in p,
 // of which only the MAD header is whole, was given up.

@@ -176,6 +176,21 @@ func (p *Port) Send(lid uint16, m *mad.Packet) error {
 	return nil
 }
 
+// SendUnder is Send of a general management packet under a P_Key of the sender's
+// choice, as a host with software of its own sends it: the emulated fabric of the
+// lab takes the key; ibsim, which has no partitions in its data path, ignores it.
+func (p *Port) SendUnder(lid uint16, key mad.PKey, m *mad.Packet) error {
+	p.sending.Lock()
+	defer p.sending.Unlock()
+	putData(&p.out, lid, 1, m)
+	binary.BigEndian.PutUint16(p.out[atKey:], keyMark)
+	binary.BigEndian.PutUint16(p.out[atKey+2:], uint16(key))
+	if _, err := p.data.Write(p.out[:]); err != nil {
+		return fmt.Errorf("umadsim: send: %w", err)
+	}
+	return nil
+}
+
 // Recv waits for the next packet. If lost, m is a request of this port that
 // could not be delivered. After Close the error is net.ErrClosed, wrapped.
 func (p *Port) Recv(m *mad.Packet) (lost bool, err error) {

@@ -31,7 +31,9 @@ const (
 	atNodeName    = atControlData + 12
 	nodeNameSize  = 32
 
-	atDLID, atSLID, atDQP, atSQP, atStatus, atLength, atMAD = 0, 4, 8, 12, 16, 24, 32
+	atDLID, atSLID, atDQP, atSQP, atStatus, atKey, atLength, atMAD = 0, 4, 8, 12, 16, 20, 24, 32
+
+	keyMark = 0x504b // before a P_Key of the sender's choice, for the emulated fabric
 )
 
 // control is one control message.
