@@ -106,6 +106,8 @@ func BenchmarkRateMonth(b *testing.B) {
 					b.Fatal(err)
 				}
 			}
+			b.ReportMetric(b.Elapsed().Seconds()/float64(b.N), "s/month")
+			b.ReportMetric(1, "s/budget")
 			b.ReportMetric(float64(changes.Len()), "changes")
 			b.ReportMetric(float64(len(invoice.Encode())), "invoice-bytes")
 		})
