@@ -57,7 +57,7 @@ bench-ib: go-version ## the InfiniBand budgets, each as a ratio in one run on ib
 	@PATH="$$PATH:/usr/sbin:/sbin" IBNET_HOSTS=40000 $(GO) test -run '^$$' -bench ReadTables -benchtime 2x ./fabric/infiniband/umadsim | grep '^Benchmark'
 	@$(GO) test -run '^$$' -bench PlanLease -benchtime 5x ./fabric | grep '^Benchmark'
 
-bench-peers: go-version ## the fair fight with Slurm and Kueue, to bench/report/ (SIZE=small: a minute, to bench/out/report/)
+bench-peers: go-version ## the fair fight with Slurm and Kueue, to bench/report/ (SIZE=small: about two minutes, to bench/out/report/)
 	@lab/peers
 	@echo "building bench/ (the first time Kueue is downloaded and compiled: some minutes on 2 cores)"
 	@cd bench && $(GO) build -o out/bench . && PATH="$$PATH:/usr/sbin:/sbin" out/bench -size $(SIZE) -report $(if $(filter full,$(SIZE)),report,out/report) $(if $(filter command line environment,$(origin SEEDS)),-seeds $(SEEDS))

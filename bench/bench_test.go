@@ -1,6 +1,7 @@
 package main
 
 import (
+	"slices"
 	"testing"
 
 	"bulkhead/bench/evaluate"
@@ -86,5 +87,90 @@ func TestEstateCountsWhatHappened(t *testing.T) {
 func TestIdeal(t *testing.T) {
 	if got := ideal(12_501); got != (evaluate.Counts{Halls: 2, Pods: 5, SUs: 196, Racks: 1563}) {
 		t.Error(got)
+	}
+}
+
+// On an empty site of four SUs of eight: what each yardstick starts.
+func TestYardsticks(t *testing.T) {
+	try := func(p placer, sizes ...int) (started []int) {
+		for i, n := range sizes {
+			ok, _, err := p.start(int32(i+1), n)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if ok {
+				started = append(started, n)
+			}
+		}
+		return started
+	}
+	sizes := []int{12, 12, 5, 4, 3}
+	if got := try(newPacking(4, 8), sizes...); !slices.Equal(got, []int{12, 12, 5, 3}) {
+		t.Errorf("packed: %v", got) // 8+4, 8+4 in the same part; 5 and 3 in the last SU
+	}
+	if got := try(&moving{su: 8, sus: 4, holds: map[int32]int{}}, 12, 12, 5, 4); !slices.Equal(got, []int{12, 12, 5}) {
+		t.Errorf("moved: %v", got)
+	}
+	if got := try(&counting{free: 32, holds: map[int32]int{}}, sizes...); !slices.Equal(got, []int{12, 12, 5, 3}) {
+		t.Errorf("counted: %v", got)
+	}
+	p := newPacking(4, 8)
+	try(p, 12, 12, 5)
+	for tenant := range int32(3) {
+		if err := p.end(tenant + 1); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if got := try(p, 32); len(got) != 1 {
+		t.Error("what ended is not free")
+	}
+}
+
+// All jobs of the site's size, one after the other: always full, and everything
+// but one is refused each time.
+func TestFlowMeasuresUse(t *testing.T) {
+	var jobs []ground.Job
+	for range 60 {
+		jobs = append(jobs, ground.Job{Nodes: 8, Time: 10})
+	}
+	s, err := flow(jobs, 10, 2, &counting{free: 8, holds: map[int32]int{}})
+	if err != nil || s.used != 1 || s.started != 11 {
+		t.Errorf("%+v, %v", s, err)
+	}
+	if s, err = flow(jobs, 16, 0, &counting{free: 16, holds: map[int32]int{}}); err != nil || s.used != 1 {
+		t.Errorf("%+v, %v", s, err)
+	}
+	if s, err = flow(jobs, 20, 0, &counting{free: 15, holds: map[int32]int{}}); err != nil || s.used != 0.4 {
+		t.Errorf("%+v, %v", s, err)
+	}
+	if _, err = flow(jobs, 8, 0, &counting{free: 7, holds: map[int32]int{}}); err == nil {
+		t.Error("a stream of which nothing fits did not end")
+	}
+}
+
+// A link that two leases hold is found out, whoever says otherwise.
+func TestHermeticOwnersAreKept(t *testing.T) {
+	tree := ground.NewTreeOf("test", 1, 4, 8, 8, 8)
+	var s streamed
+	h, err := newHermetic(tree, 0, &s)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for tenant, nodes := range []int{100, 20, 12, 5, 64} {
+		if _, _, err := h.start(int32(tenant+1), nodes); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if h.owners.Double != 0 || s.short != nil || h.owners.Taken() == 0 {
+		t.Fatalf("%d links have two owners of %d; %v", h.owners.Double, h.owners.Taken(), s.short)
+	}
+	h.owners.Take(99, h.links[1])
+	if h.owners.Double != len(h.links[1]) {
+		t.Errorf("%d of %d links given away twice were noticed", h.owners.Double, len(h.links[1]))
+	}
+	for tenant := range h.links {
+		if err := h.end(tenant); err != nil {
+			t.Fatal(err)
+		}
 	}
 }

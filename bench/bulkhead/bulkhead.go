@@ -70,8 +70,8 @@ func Template(t *ground.Tree, spares int) string {
 	var b strings.Builder
 	s := t.Shape
 	model := func(field string) { fmt.Fprintf(&b, "    %s: {model: bench, firmware: \"1\"}\n", field) }
-	fmt.Fprintf(&b, "site: %s\norigin: simulated\nseed: bench\nshape: {su-nodes: %d, rack-nodes: %d, pod-sus: %d, spines: %d, cores: %d, frontend-spines: 16, leaf-ports: %d, link-gbps: %d, pod-taper: %d}\n",
-		t.Name, s.SUNodes, s.RackNodes, s.PodSUs, s.LeafUp, s.CoresPlane, s.SUNodes+s.LeafUp, s.LinkGbps, s.PodTaper)
+	fmt.Fprintf(&b, "site: %s\norigin: simulated\nseed: bench\nshape: {su-nodes: %d, rack-nodes: %d, pod-sus: %d, spines: %d, cores: %d, frontend-spines: %d, leaf-ports: %d, link-gbps: %d, pod-taper: %d}\n",
+		t.Name, s.SUNodes, s.RackNodes, s.PodSUs, s.LeafUp, s.CoresPlane, min(16, s.LeafUp), s.SUNodes+s.LeafUp, s.LinkGbps, s.PodTaper)
 	fmt.Fprintf(&b, "kinds:\n  - id: %s\n    chassis: bench\n    drive: {model: bench, firmware: \"1\", count: 1}\n", Kind)
 	for _, field := range []string{"gpu", "rail-nic", "frontend-nic", "dram", "tpm", "uefi", "bmc", "switch"} {
 		model(field)

@@ -180,3 +180,74 @@ func TestProperties(t *testing.T) {
 		}
 	}
 }
+
+func TestOwnersByHand(t *testing.T) {
+	a := Link{Up: true, At: 3, Rail: 1, Spine: 5}
+	b := Link{At: 3, Rail: 1, Spine: 5, Core: 2}
+	o := NewOwners()
+	o.Take(1, []Link{a, b})
+	o.Take(2, []Link{{Up: true, At: 3, Rail: 2, Spine: 5}})
+	if o.Double != 0 || o.Taken() != 3 {
+		t.Fatalf("%d double, %d taken", o.Double, o.Taken())
+	}
+	o.Take(2, []Link{b})
+	if o.Double != 1 {
+		t.Fatal("a link with two owners was not noticed")
+	}
+	o.Return(1, []Link{a, b})
+	o.Return(2, []Link{b})
+	o.Take(3, []Link{a, b})
+	if o.Double != 1 || o.Taken() != 3 {
+		t.Fatalf("%d double, %d taken after all came back", o.Double, o.Taken())
+	}
+}
+
+func TestCarriesByHand(t *testing.T) {
+	tree, _ := small()
+	links := func(su int32, count int) []Link {
+		var out []Link
+		for rail := range tree.Shape.Rails {
+			for spine := range count {
+				out = append(out, Link{Up: true, At: su, Rail: int8(rail), Spine: int16(spine)})
+			}
+		}
+		return out
+	}
+	slice := span("0-9,64-67") // 10 nodes in SU 0, 4 in SU 1
+	if err := Carries(tree, slice, append(links(0, 4), links(1, 4)...)); err != nil {
+		t.Error(err)
+	}
+	if Carries(tree, slice, append(links(0, 4), links(1, 3)...)) == nil || Carries(tree, slice, links(0, 4)) == nil {
+		t.Error("too few links were enough")
+	}
+	if err := Carries(tree, span("0-9"), nil); err != nil {
+		t.Error("what stays in an SU needs no links:", err)
+	}
+	if Carries(tree, span("0-9,150-159"), append(links(0, 10), links(3, 10)...)) == nil {
+		t.Error("no links between pods were enough")
+	}
+}
+
+func TestExposedByHand(t *testing.T) {
+	const su, pod = 8 * 64, 8 * 64 * 64
+	for _, c := range []struct {
+		a, b         string
+		shared, used int
+	}{
+		{"0-9", "10-19", 0, 0},
+		{"0-9,64-73", "10-19", 0, 2 * su},
+		{"0-9,64-73", "10-19,128-137", su, 3 * su},
+		{"0-9,150-159", "300-309,64-73", pod, 4*su + 3*pod},
+	} {
+		tree, o := small()
+		for _, n := range span(c.a) {
+			o.Holder[n] = 1
+		}
+		for _, n := range span(c.b) {
+			o.Holder[n] = 2
+		}
+		if shared, used := Exposed(tree, o); shared != c.shared || used != c.used {
+			t.Errorf("%s and %s: %d of %d, expected %d of %d", c.a, c.b, shared, used, c.shared, c.used)
+		}
+	}
+}

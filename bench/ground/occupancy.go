@@ -69,7 +69,7 @@ func Occupy(t *Tree, percent int, seed uint64) *Occupancy {
 	var order []int32 // tenants, by coming
 	taken, came := 0, 0
 	for id := int32(1); came < 6*target || taken < target; id++ {
-		want := logUniform(r, t.Shape.RackNodes, t.Nodes()/16)
+		want := LogUniform(r, t.Shape.RackNodes, t.Nodes()/16)
 		if r.IntN(3) > 0 {
 			want -= want % t.Shape.RackNodes
 		}
@@ -106,7 +106,8 @@ func Occupy(t *Tree, percent int, seed uint64) *Occupancy {
 	return o
 }
 
-func logUniform(r *rand.Rand, low, high int) int {
+// LogUniform draws from low to high so that every doubling is equally likely.
+func LogUniform(r *rand.Rand, low, high int) int {
 	ratio := float64(high) / float64(low)
 	return int(float64(low) * math.Pow(ratio, r.Float64()))
 }

@@ -68,7 +68,7 @@ func Calendar(seed uint64) []Booking {
 		if r.IntN(2) == 0 {
 			begin += r.IntN(180)
 		}
-		nodes := logUniform(r, 64, 2000)
+		nodes := LogUniform(r, 64, 2000)
 		length := 30 + r.IntN(17*30)
 		early := r.IntN(6) == 0
 		if b.Asked >= Days {

@@ -13,7 +13,7 @@ import (
 func TestReportSaysWhatWasMissed(t *testing.T) {
 	dir := t.TempDir()
 	plot := Plot{"a.svg", Bars("A < B", "ms & s", []string{"1", "2"}, []Series{{"x", []float64{1, 200}}, {"y", []float64{0, 3}}}, true)}
-	r := Report{Size: "small", Sections: []Section{{Title: "T", Body: "text\n", Plots: []Plot{plot}, Bars: []Bar{{"B1", "fast", true, "1 ms"}, {"B2", "good", false, "bad"}}}}}
+	r := Report{Size: "small", Sections: []Section{{Title: "T", Body: "text\n", Plots: []Plot{plot}, Bars: []Bar{{"B1", "fast", true, "1 ms", false}, {"B2", "good", false, "bad", false}, {"B6", "full", false, "because", true}}}}}
 	if err := r.Write(dir); err != nil {
 		t.Fatal(err)
 	}
@@ -21,7 +21,7 @@ func TestReportSaysWhatWasMissed(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, want := range []string{"| B1: fast | met | 1 ms |", "| B2: good | **missed** | bad |", "## T\n\ntext\n"} {
+	for _, want := range []string{"| B1: fast | met | 1 ms |", "| B2: good | **missed** | bad |", "| B6: full | not reached; the reason is given | because |", "## T\n\ntext\n"} {
 		if !strings.Contains(string(text), want) {
 			t.Errorf("the report lacks %q:\n%s", want, text)
 		}
