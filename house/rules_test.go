@@ -53,7 +53,7 @@ var mayImport = map[string][]string{
 // and a tenant can compute it again.
 var pure = []string{"claim", "site", "site/draft", "site/hostlist", "site/slurm", "lease", "contract", "place", "prove", "meter", "book", "fabric", "fabric/infiniband", "fabric/infiniband/mad", "fabric/infiniband/netdiscover",
 	"fabric/infiniband/opensm/partitions", "fabric/infiniband/opensm/options",
-	"fabric/ethernet", "fabric/ethernet/discovered", "storage", "node", "node/wipe", "node/attest", "ledger",
+	"fabric/ethernet", "fabric/ethernet/discovered", "fabric/ethernet/management", "storage", "node", "node/wipe", "node/attest", "ledger",
 	"place/dated", "whatif", "whatif/picture"}
 
 var impure = []string{"os", "net", "net/http", "database/sql", "math/rand", "math/rand/v2", "os/exec", "syscall", "log", "log/slog", "sync", "time/rand"}
