@@ -211,7 +211,8 @@ func (s *State) keepFound() {
 		index, _ := s.Site.FabricByID(id)
 		for value, l := range labels {
 			s.Kept.Union(l.Nodes)
-			if n, ok := fabric.TurnoverNode(s.Site.Fabrics[index].Family, value); ok && int(n) < s.Site.Nodes() {
+			// One that this ledger has commissioned changes hands under it already: there the prover sees it.
+			if n, ok := fabric.TurnoverNode(s.Site.Fabrics[index].Family, value); ok && int(n) < s.Site.Nodes() && s.Nodes.State[n] == node.Discovered {
 				s.Kept.Add(n)
 			}
 		}

@@ -133,6 +133,24 @@ func TestFoundTurnoverLabel(t *testing.T) {
 	}
 }
 
+// A label that is the turnover label of a node which this ledger has commissioned
+// takes nothing from that node's tenant.
+func TestFoundTurnoverLabelOfOurs(t *testing.T) {
+	s := on(t, atRunning)
+	l, _ := s.LeaseByID("flagship/t1")
+	n := l.Slots[0]
+	waiting, ok := s.Nodes.By[node.Discovered].First()
+	if !ok {
+		t.Fatal("no node is discovered")
+	}
+	s.do(t, book.Adopt{By: "op"})
+	label := fabric.TurnoverLabel("roce", site.RoCE, n).Value
+	s.do(t, book.ReportFound{Fabric: "roce", Labels: []book.FoundNoted{{Label: label, Nodes: site.SetOf(waiting).String(), Ports: 8}}})
+	if s.Kept.Has(n) || s.Wants(n).Owner == "" || !s.Kept.Has(waiting) {
+		t.Errorf("kept are %s; node %d is delivered and wants %+v", s.Kept, n, s.Wants(n))
+	}
+}
+
 func TestFoundRefuses(t *testing.T) {
 	report := func(fabricID string, l book.FoundNoted) func(*stage) book.Command {
 		return func(s *stage) book.Command {

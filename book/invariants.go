@@ -54,6 +54,10 @@ func CheckInvariants(s *State) error {
 				return fmt.Errorf("node %s is delivered to lease %d and holds data of lease %d", s.Site.NodeID[n], c.Lease[n], c.Owner[n])
 			}
 		}
+		// What somebody else is on is left alone.
+		if s.Kept.Has(n) && st != node.Discovered {
+			return fmt.Errorf("node %s is kept as it was found, and is %s", s.Site.NodeID[n], st)
+		}
 		if (st == node.Ready || st == node.Reserved) && c.Owner[n] != NoLease {
 			return fmt.Errorf("node %s is %s and still holds data of lease %d", s.Site.NodeID[n], st, c.Owner[n])
 		}
