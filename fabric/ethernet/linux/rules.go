@@ -170,18 +170,26 @@ func portForm(rules []string) (mac uint64, class, dscp uint8, ok bool) {
 	if err != nil {
 		return 0, 0, 0, false
 	}
-	for _, r := range rules {
+	same := make([]string, len(rules)) // whatever counters are called
+	for i, r := range rules {
+		same[i] = counterName.ReplaceAllString(r, `"counter":"*"`)
 		if m := priority.FindStringSubmatch(r); m != nil && m[1] != "" {
 			class = m[1][0] - '0'
 		}
-	}
-	for dscp = range uint8(64) {
-		if slices.EqualFunc(rules, portExpected(mac, class, dscp), func(got, want string) bool { return sameRule(got, want) }) {
-			return mac, class, dscp, true
+		if m := dscpBits.FindStringSubmatch(r); m != nil {
+			if bits, err := strconv.ParseUint(m[1], 10, 8); err == nil {
+				dscp = uint8(bits >> 2)
+			}
 		}
 	}
-	return mac, class, 0, false
+	if !slices.Equal(same, portExpected(mac, class, dscp)) {
+		return mac, class, 0, false
+	}
+	return mac, class, dscp, true
 }
+
+// dscpBits is the octet of IPv4 that the DSCP is in, where it is not nought.
+var dscpBits = regexp.MustCompile(`"right":2048}},{"mangle":{.*"value":{"\|":\[.*,(\d+)\]}}}\]$`)
 
 // sameRule compares a rule with an expected one, whatever its counter is called.
 func sameRule(got, want string) bool {
