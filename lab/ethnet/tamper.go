@@ -243,3 +243,17 @@ func (n *Net) Counter(ctx context.Context, leaf, name string) (int, error) {
 	}
 	return count, nil
 }
+
+// Intruder plugs somebody into the underlay: at a port of a leaf or spine that nobody
+// uses, with an address, one for the device's side, and a route to every address of
+// the fabrics.
+func (n *Net) Intruder(name, device string, port int, addr, there netip.Prefix) error {
+	s, err := n.addSpace(name)
+	if err != nil {
+		return err
+	}
+	if err := cable(end{space: s, name: "eth0", mtu: uplinkMTU, ip: addr}, end{space: n.Space(device), name: fmt.Sprintf("swp%d", port), mtu: uplinkMTU, ip: there}); err != nil {
+		return err
+	}
+	return s.route(netip.MustParsePrefix("10.64.0.0/10"), there.Addr())
+}
