@@ -48,6 +48,14 @@ var policy = map[string]rule{
 	"AcknowledgeReplacement": {[]Role{Administrator}, ofLease},
 	"RepairNode":             {[]Role{Operator}, nil},
 
+	"PlanSpares":     {owners, nil},
+	"PlanDefrag":     {owners, nil},
+	"ProposeDefrag":  {[]Role{Operator}, nil},
+	"ShowDefrag":     {readers, ofLease},
+	"ConsentDefrag":  {[]Role{Administrator}, ofLease},
+	"AcceptDefrag":   {[]Role{Approver}, nil},
+	"WithdrawDefrag": {[]Role{Operator, Approver, Administrator}, ofLease},
+
 	"ShowIsolation": {readers, ofLease},
 	"ProveLease":    {[]Role{Operator, Auditor, Administrator, Viewer}, ofLease},
 

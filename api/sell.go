@@ -47,7 +47,9 @@ func (s *service) OfferQuote(ctx context.Context, r *connect.Request[v1.OfferQuo
 	if q.Tenant != c.Tenant || !bytes.Equal(q.Raw, c.Encode()) {
 		return nil, run.UsedQuoteID
 	}
-	return connect.NewResponse(quote(q)), nil
+	var out *v1.Quote
+	s.plane.View(func(b *book.State) { out = quote(b, q) })
+	return connect.NewResponse(out), nil
 }
 
 // longestQuote is for how long the owner may hold capacity by a quote.
@@ -75,7 +77,7 @@ func (s *service) ShowQuote(ctx context.Context, r *connect.Request[v1.QuoteRef]
 	var out *v1.Quote
 	s.plane.View(func(b *book.State) {
 		if q, ok := b.Quotes[r.Msg.Quote]; ok && mayRead(ctx, q.Tenant) {
-			out = quote(q)
+			out = quote(b, q)
 		}
 	})
 	if out == nil {
@@ -84,12 +86,13 @@ func (s *service) ShowQuote(ctx context.Context, r *connect.Request[v1.QuoteRef]
 	return connect.NewResponse(out), nil
 }
 
-func quote(q *book.Quote) *v1.Quote {
+func quote(b *book.State, q *book.Quote) *v1.Quote {
 	out := &v1.Quote{Id: q.ID, Tenant: q.Tenant, Contract: q.Contract.ID, Version: int32(q.Contract.Version), Expires: q.Expires.UTC().Format(time.RFC3339)}
 	for _, p := range q.Parts {
 		out.Parts = append(out.Parts, &v1.QuotePart{
 			Tranche: p.Tranche, Fabric: p.Fabric, Kind: p.Kind, Gpus: int64(p.Slots) * site.GPUs,
 			Begin: p.Begin.UTC().Format(time.RFC3339), End: p.End.UTC().Format(time.RFC3339), Where: p.Where, PlacementCertificate: p.Certificate.String(),
+			Estimate: estimateOf(b, p),
 		})
 	}
 	out.OfferedFor, out.OfferedBy = q.Offered.Party, q.Offered.By
@@ -178,7 +181,10 @@ func (s *service) readableLease(ctx context.Context, id string, look func(b *boo
 // GetLease shows one lease.
 func (s *service) GetLease(ctx context.Context, r *connect.Request[v1.LeaseRef]) (*connect.Response[v1.Lease], error) {
 	var out *v1.Lease
-	err := s.readableLease(ctx, r.Msg.Lease, func(b *book.State, l *book.Lease) { out = describeLease(b, l) })
+	err := s.readableLease(ctx, r.Msg.Lease, func(b *book.State, l *book.Lease) {
+		out = describeLease(b, l)
+		out.Estimate = estimate(b, l.Slots)
+	})
 	return connect.NewResponse(out), err
 }
 
@@ -209,6 +215,13 @@ func describeLease(b *book.State, l *book.Lease) *v1.Lease {
 				Slot: uint32(slot), Was: b.Site.NodeID[swap.Was], Node: b.Site.NodeID[swap.Node], Deadline: swap.Deadline.UTC().Format(time.RFC3339),
 			})
 		}
+	}
+	slots, since := b.UnservedOf(l.ID)
+	if out.Unserved = slots; len(slots) > 0 {
+		out.UnservedSince = since.UTC().Format(time.RFC3339)
+	}
+	if p, open := b.Defrags[l.ID]; open {
+		out.Defrag = describeDefrag(b, l, p)
 	}
 	if k, ok := b.Contracts[l.Contract]; ok && len(k.Signatures) > 0 {
 		out.Signed = contract.Signatories(k.Signatures)

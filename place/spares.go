@@ -234,3 +234,17 @@ func convolve(a, b []float64) []float64 {
 	}
 	return out
 }
+
+// LargestPod is the nodes of an SU and the SUs of the largest pod of a site: what
+// its spares are planned for.
+func LargestPod(s *site.Site) (suNodes, podSUs int) {
+	sus := make([]int, len(s.Pods))
+	for i := range s.SUs {
+		suNodes = max(suNodes, len(s.SUs[i].Nodes))
+		sus[s.SUs[i].Pod]++
+	}
+	for _, n := range sus {
+		podSUs = max(podSUs, n)
+	}
+	return suNodes, podSUs
+}

@@ -250,3 +250,16 @@ func (t *Template) Build() (*Site, error) {
 	}
 	return s, nil
 }
+
+// LargestPod returns the nodes of the largest SU and the SUs of the largest pod that
+// the template describes.
+func (t *Template) LargestPod() (suNodes, podSUs int) {
+	for _, p := range t.pods {
+		sus := p.sus(t.header.Shape)
+		podSUs = max(podSUs, sus)
+		for number := range sus {
+			suNodes = max(suNodes, p.suNodes(t.header.Shape, number))
+		}
+	}
+	return suNodes, podSUs
+}

@@ -1235,6 +1235,7 @@ type QuotePart struct {
 	End                  string                 `protobuf:"bytes,6,opt,name=end,proto3" json:"end,omitempty"`
 	Where                string                 `protobuf:"bytes,7,opt,name=where,proto3" json:"where,omitempty"`
 	PlacementCertificate string                 `protobuf:"bytes,8,opt,name=placement_certificate,json=placementCertificate,proto3" json:"placement_certificate,omitempty"`
+	Estimate             *Estimate              `protobuf:"bytes,9,opt,name=estimate,proto3" json:"estimate,omitempty"`
 	unknownFields        protoimpl.UnknownFields
 	sizeCache            protoimpl.SizeCache
 }
@@ -1323,6 +1324,13 @@ func (x *QuotePart) GetPlacementCertificate() string {
 		return x.PlacementCertificate
 	}
 	return ""
+}
+
+func (x *QuotePart) GetEstimate() *Estimate {
+	if x != nil {
+		return x.Estimate
+	}
+	return nil
 }
 
 // Both parties agree to a contract: the one offers it, the other signs.
@@ -3217,7 +3225,11 @@ type Lease struct {
 	Isolation     string                 `protobuf:"bytes,13,opt,name=isolation,proto3" json:"isolation,omitempty"`                      // newest verdict
 	Generation    uint64                 `protobuf:"varint,14,opt,name=generation,proto3" json:"generation,omitempty"`                   // isolation epoch
 	Replacements  []*Replacement         `protobuf:"bytes,15,rep,name=replacements,proto3" json:"replacements,omitempty"`
-	Signed        []string               `protobuf:"bytes,16,rep,name=signed,proto3" json:"signed,omitempty"` // who agreed to its contract, a line a party; empty: not recorded
+	Signed        []string               `protobuf:"bytes,16,rep,name=signed,proto3" json:"signed,omitempty"`             // who agreed to its contract, a line a party; empty: not recorded
+	Estimate      *Estimate              `protobuf:"bytes,17,opt,name=estimate,proto3" json:"estimate,omitempty"`         // of its slots as they are now; GetLease only
+	Unserved      []uint32               `protobuf:"varint,18,rep,packed,name=unserved,proto3" json:"unserved,omitempty"` // slots whose node failed and that nothing fits
+	UnservedSince string                 `protobuf:"bytes,19,opt,name=unserved_since,json=unservedSince,proto3" json:"unserved_since,omitempty"`
+	Defrag        *Defrag                `protobuf:"bytes,20,opt,name=defrag,proto3" json:"defrag,omitempty"` // open proposal to move its nodes closer together
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -3364,6 +3376,34 @@ func (x *Lease) GetSigned() []string {
 	return nil
 }
 
+func (x *Lease) GetEstimate() *Estimate {
+	if x != nil {
+		return x.Estimate
+	}
+	return nil
+}
+
+func (x *Lease) GetUnserved() []uint32 {
+	if x != nil {
+		return x.Unserved
+	}
+	return nil
+}
+
+func (x *Lease) GetUnservedSince() string {
+	if x != nil {
+		return x.UnservedSince
+	}
+	return ""
+}
+
+func (x *Lease) GetDefrag() *Defrag {
+	if x != nil {
+		return x.Defrag
+	}
+	return nil
+}
+
 type Leases struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Leases        []*Lease               `protobuf:"bytes,1,rep,name=leases,proto3" json:"leases,omitempty"`
@@ -3484,6 +3524,908 @@ func (x *Replacement) GetDeadline() string {
 	return ""
 }
 
+// Estimate is what the links allow a slice to do at best, beside the ideal slice of
+// as many nodes on the empty site: lower bounds, no forecasts.
+type Estimate struct {
+	state            protoimpl.MessageState `protogen:"open.v1"`
+	AllReduceNs      int64                  `protobuf:"varint,1,opt,name=all_reduce_ns,json=allReduceNs,proto3" json:"all_reduce_ns,omitempty"` // 1 GiB from every node
+	IdealAllReduceNs int64                  `protobuf:"varint,2,opt,name=ideal_all_reduce_ns,json=idealAllReduceNs,proto3" json:"ideal_all_reduce_ns,omitempty"`
+	AllToAllNs       int64                  `protobuf:"varint,3,opt,name=all_to_all_ns,json=allToAllNs,proto3" json:"all_to_all_ns,omitempty"` // 4 KiB from every GPU to every other
+	IdealAllToAllNs  int64                  `protobuf:"varint,4,opt,name=ideal_all_to_all_ns,json=idealAllToAllNs,proto3" json:"ideal_all_to_all_ns,omitempty"`
+	AllToAllLimit    string                 `protobuf:"bytes,5,opt,name=all_to_all_limit,json=allToAllLimit,proto3" json:"all_to_all_limit,omitempty"` // whose uplinks are the limit: node, SU or pod
+	unknownFields    protoimpl.UnknownFields
+	sizeCache        protoimpl.SizeCache
+}
+
+func (x *Estimate) Reset() {
+	*x = Estimate{}
+	mi := &file_bulkhead_v1_control_proto_msgTypes[47]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Estimate) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Estimate) ProtoMessage() {}
+
+func (x *Estimate) ProtoReflect() protoreflect.Message {
+	mi := &file_bulkhead_v1_control_proto_msgTypes[47]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Estimate.ProtoReflect.Descriptor instead.
+func (*Estimate) Descriptor() ([]byte, []int) {
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{47}
+}
+
+func (x *Estimate) GetAllReduceNs() int64 {
+	if x != nil {
+		return x.AllReduceNs
+	}
+	return 0
+}
+
+func (x *Estimate) GetIdealAllReduceNs() int64 {
+	if x != nil {
+		return x.IdealAllReduceNs
+	}
+	return 0
+}
+
+func (x *Estimate) GetAllToAllNs() int64 {
+	if x != nil {
+		return x.AllToAllNs
+	}
+	return 0
+}
+
+func (x *Estimate) GetIdealAllToAllNs() int64 {
+	if x != nil {
+		return x.IdealAllToAllNs
+	}
+	return 0
+}
+
+func (x *Estimate) GetAllToAllLimit() string {
+	if x != nil {
+		return x.AllToAllLimit
+	}
+	return ""
+}
+
+// FailureClass is one way in which nodes fail.
+type FailureClass struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Name          string                 `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
+	PerGpuDay     float64                `protobuf:"fixed64,2,opt,name=per_gpu_day,json=perGpuDay,proto3" json:"per_gpu_day,omitempty"`          // failures a GPU and day
+	RepairSeconds int64                  `protobuf:"varint,3,opt,name=repair_seconds,json=repairSeconds,proto3" json:"repair_seconds,omitempty"` // from the failure until the node is clean and ready again, on average
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *FailureClass) Reset() {
+	*x = FailureClass{}
+	mi := &file_bulkhead_v1_control_proto_msgTypes[48]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *FailureClass) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*FailureClass) ProtoMessage() {}
+
+func (x *FailureClass) ProtoReflect() protoreflect.Message {
+	mi := &file_bulkhead_v1_control_proto_msgTypes[48]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use FailureClass.ProtoReflect.Descriptor instead.
+func (*FailureClass) Descriptor() ([]byte, []int) {
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{48}
+}
+
+func (x *FailureClass) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *FailureClass) GetPerGpuDay() float64 {
+	if x != nil {
+		return x.PerGpuDay
+	}
+	return 0
+}
+
+func (x *FailureClass) GetRepairSeconds() int64 {
+	if x != nil {
+		return x.RepairSeconds
+	}
+	return 0
+}
+
+type PlanSparesRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Classes       []*FailureClass        `protobuf:"bytes,1,rep,name=classes,proto3" json:"classes,omitempty"`                     // none: the published rate with an assumed mix
+	SuShort       float64                `protobuf:"fixed64,2,opt,name=su_short,json=suShort,proto3" json:"su_short,omitempty"`    // accepted probability that an SU has more nodes down than spares; 0: 0.03
+	PodShort      float64                `protobuf:"fixed64,3,opt,name=pod_short,json=podShort,proto3" json:"pod_short,omitempty"` // accepted probability that the pool of a pod is short; 0: 0.01
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *PlanSparesRequest) Reset() {
+	*x = PlanSparesRequest{}
+	mi := &file_bulkhead_v1_control_proto_msgTypes[49]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *PlanSparesRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*PlanSparesRequest) ProtoMessage() {}
+
+func (x *PlanSparesRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_bulkhead_v1_control_proto_msgTypes[49]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use PlanSparesRequest.ProtoReflect.Descriptor instead.
+func (*PlanSparesRequest) Descriptor() ([]byte, []int) {
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{49}
+}
+
+func (x *PlanSparesRequest) GetClasses() []*FailureClass {
+	if x != nil {
+		return x.Classes
+	}
+	return nil
+}
+
+func (x *PlanSparesRequest) GetSuShort() float64 {
+	if x != nil {
+		return x.SuShort
+	}
+	return 0
+}
+
+func (x *PlanSparesRequest) GetPodShort() float64 {
+	if x != nil {
+		return x.PodShort
+	}
+	return 0
+}
+
+type SparesPlan struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	SuNodes       int32                  `protobuf:"varint,1,opt,name=su_nodes,json=suNodes,proto3" json:"su_nodes,omitempty"` // what it was planned for
+	PodSus        int32                  `protobuf:"varint,2,opt,name=pod_sus,json=podSus,proto3" json:"pod_sus,omitempty"`
+	Classes       []*FailureClass        `protobuf:"bytes,3,rep,name=classes,proto3" json:"classes,omitempty"`
+	Down          float64                `protobuf:"fixed64,4,opt,name=down,proto3" json:"down,omitempty"`               // mean nodes down an SU, at any instant
+	PerSu         int32                  `protobuf:"varint,5,opt,name=per_su,json=perSu,proto3" json:"per_su,omitempty"` // recommended
+	Pool          int32                  `protobuf:"varint,6,opt,name=pool,proto3" json:"pool,omitempty"`                // recommended besides, anywhere in the pod
+	Share         float64                `protobuf:"fixed64,7,opt,name=share,proto3" json:"share,omitempty"`             // of a pod's nodes that would be spares
+	Choices       []*SparesChoice        `protobuf:"bytes,8,rep,name=choices,proto3" json:"choices,omitempty"`
+	PerSuNow      int32                  `protobuf:"varint,9,opt,name=per_su_now,json=perSuNow,proto3" json:"per_su_now,omitempty"`   // what the site's policy says
+	SparesNow     int64                  `protobuf:"varint,10,opt,name=spares_now,json=sparesNow,proto3" json:"spares_now,omitempty"` // nodes of the site
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SparesPlan) Reset() {
+	*x = SparesPlan{}
+	mi := &file_bulkhead_v1_control_proto_msgTypes[50]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SparesPlan) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SparesPlan) ProtoMessage() {}
+
+func (x *SparesPlan) ProtoReflect() protoreflect.Message {
+	mi := &file_bulkhead_v1_control_proto_msgTypes[50]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SparesPlan.ProtoReflect.Descriptor instead.
+func (*SparesPlan) Descriptor() ([]byte, []int) {
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{50}
+}
+
+func (x *SparesPlan) GetSuNodes() int32 {
+	if x != nil {
+		return x.SuNodes
+	}
+	return 0
+}
+
+func (x *SparesPlan) GetPodSus() int32 {
+	if x != nil {
+		return x.PodSus
+	}
+	return 0
+}
+
+func (x *SparesPlan) GetClasses() []*FailureClass {
+	if x != nil {
+		return x.Classes
+	}
+	return nil
+}
+
+func (x *SparesPlan) GetDown() float64 {
+	if x != nil {
+		return x.Down
+	}
+	return 0
+}
+
+func (x *SparesPlan) GetPerSu() int32 {
+	if x != nil {
+		return x.PerSu
+	}
+	return 0
+}
+
+func (x *SparesPlan) GetPool() int32 {
+	if x != nil {
+		return x.Pool
+	}
+	return 0
+}
+
+func (x *SparesPlan) GetShare() float64 {
+	if x != nil {
+		return x.Share
+	}
+	return 0
+}
+
+func (x *SparesPlan) GetChoices() []*SparesChoice {
+	if x != nil {
+		return x.Choices
+	}
+	return nil
+}
+
+func (x *SparesPlan) GetPerSuNow() int32 {
+	if x != nil {
+		return x.PerSuNow
+	}
+	return 0
+}
+
+func (x *SparesPlan) GetSparesNow() int64 {
+	if x != nil {
+		return x.SparesNow
+	}
+	return 0
+}
+
+type SparesChoice struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	PerSu         int32                  `protobuf:"varint,1,opt,name=per_su,json=perSu,proto3" json:"per_su,omitempty"`
+	SuShort       float64                `protobuf:"fixed64,2,opt,name=su_short,json=suShort,proto3" json:"su_short,omitempty"` // P(more nodes of an SU are down than it has spares)
+	Near          float64                `protobuf:"fixed64,3,opt,name=near,proto3" json:"near,omitempty"`                      // share of the down nodes that a spare of their own SU stands in for
+	Pool          int32                  `protobuf:"varint,4,opt,name=pool,proto3" json:"pool,omitempty"`
+	PodShort      float64                `protobuf:"fixed64,5,opt,name=pod_short,json=podShort,proto3" json:"pod_short,omitempty"` // with that pool
+	Spares        int32                  `protobuf:"varint,6,opt,name=spares,proto3" json:"spares,omitempty"`                      // nodes a pod
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SparesChoice) Reset() {
+	*x = SparesChoice{}
+	mi := &file_bulkhead_v1_control_proto_msgTypes[51]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SparesChoice) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SparesChoice) ProtoMessage() {}
+
+func (x *SparesChoice) ProtoReflect() protoreflect.Message {
+	mi := &file_bulkhead_v1_control_proto_msgTypes[51]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SparesChoice.ProtoReflect.Descriptor instead.
+func (*SparesChoice) Descriptor() ([]byte, []int) {
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{51}
+}
+
+func (x *SparesChoice) GetPerSu() int32 {
+	if x != nil {
+		return x.PerSu
+	}
+	return 0
+}
+
+func (x *SparesChoice) GetSuShort() float64 {
+	if x != nil {
+		return x.SuShort
+	}
+	return 0
+}
+
+func (x *SparesChoice) GetNear() float64 {
+	if x != nil {
+		return x.Near
+	}
+	return 0
+}
+
+func (x *SparesChoice) GetPool() int32 {
+	if x != nil {
+		return x.Pool
+	}
+	return 0
+}
+
+func (x *SparesChoice) GetPodShort() float64 {
+	if x != nil {
+		return x.PodShort
+	}
+	return 0
+}
+
+func (x *SparesChoice) GetSpares() int32 {
+	if x != nil {
+		return x.Spares
+	}
+	return 0
+}
+
+// PlanDefragRequest asks what moving nodes of a running lease would do for it.
+type PlanDefragRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Lease         string                 `protobuf:"bytes,1,opt,name=lease,proto3" json:"lease,omitempty"`
+	Most          int32                  `protobuf:"varint,2,opt,name=most,proto3" json:"most,omitempty"` // moves, at most 128; 0 is 64
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *PlanDefragRequest) Reset() {
+	*x = PlanDefragRequest{}
+	mi := &file_bulkhead_v1_control_proto_msgTypes[52]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *PlanDefragRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*PlanDefragRequest) ProtoMessage() {}
+
+func (x *PlanDefragRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_bulkhead_v1_control_proto_msgTypes[52]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use PlanDefragRequest.ProtoReflect.Descriptor instead.
+func (*PlanDefragRequest) Descriptor() ([]byte, []int) {
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{52}
+}
+
+func (x *PlanDefragRequest) GetLease() string {
+	if x != nil {
+		return x.Lease
+	}
+	return ""
+}
+
+func (x *PlanDefragRequest) GetMost() int32 {
+	if x != nil {
+		return x.Most
+	}
+	return 0
+}
+
+// Frontier is the best compromises between moves and quality: no slice with as few
+// moves is better than a point. The first point is the lease as it is.
+type Frontier struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Points        []*FrontierPoint       `protobuf:"bytes,1,rep,name=points,proto3" json:"points,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Frontier) Reset() {
+	*x = Frontier{}
+	mi := &file_bulkhead_v1_control_proto_msgTypes[53]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Frontier) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Frontier) ProtoMessage() {}
+
+func (x *Frontier) ProtoReflect() protoreflect.Message {
+	mi := &file_bulkhead_v1_control_proto_msgTypes[53]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Frontier.ProtoReflect.Descriptor instead.
+func (*Frontier) Descriptor() ([]byte, []int) {
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{53}
+}
+
+func (x *Frontier) GetPoints() []*FrontierPoint {
+	if x != nil {
+		return x.Points
+	}
+	return nil
+}
+
+type FrontierPoint struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Moves         int32                  `protobuf:"varint,1,opt,name=moves,proto3" json:"moves,omitempty"`
+	Halls         int32                  `protobuf:"varint,2,opt,name=halls,proto3" json:"halls,omitempty"`
+	Pods          int32                  `protobuf:"varint,3,opt,name=pods,proto3" json:"pods,omitempty"`
+	Sus           int32                  `protobuf:"varint,4,opt,name=sus,proto3" json:"sus,omitempty"`
+	Racks         int32                  `protobuf:"varint,5,opt,name=racks,proto3" json:"racks,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *FrontierPoint) Reset() {
+	*x = FrontierPoint{}
+	mi := &file_bulkhead_v1_control_proto_msgTypes[54]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *FrontierPoint) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*FrontierPoint) ProtoMessage() {}
+
+func (x *FrontierPoint) ProtoReflect() protoreflect.Message {
+	mi := &file_bulkhead_v1_control_proto_msgTypes[54]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use FrontierPoint.ProtoReflect.Descriptor instead.
+func (*FrontierPoint) Descriptor() ([]byte, []int) {
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{54}
+}
+
+func (x *FrontierPoint) GetMoves() int32 {
+	if x != nil {
+		return x.Moves
+	}
+	return 0
+}
+
+func (x *FrontierPoint) GetHalls() int32 {
+	if x != nil {
+		return x.Halls
+	}
+	return 0
+}
+
+func (x *FrontierPoint) GetPods() int32 {
+	if x != nil {
+		return x.Pods
+	}
+	return 0
+}
+
+func (x *FrontierPoint) GetSus() int32 {
+	if x != nil {
+		return x.Sus
+	}
+	return 0
+}
+
+func (x *FrontierPoint) GetRacks() int32 {
+	if x != nil {
+		return x.Racks
+	}
+	return 0
+}
+
+type ProposeDefragRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	CommandId     string                 `protobuf:"bytes,1,opt,name=command_id,json=commandId,proto3" json:"command_id,omitempty"`
+	Lease         string                 `protobuf:"bytes,2,opt,name=lease,proto3" json:"lease,omitempty"`
+	Moves         int32                  `protobuf:"varint,3,opt,name=moves,proto3" json:"moves,omitempty"` // of a point of the frontier
+	Reason        string                 `protobuf:"bytes,4,opt,name=reason,proto3" json:"reason,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ProposeDefragRequest) Reset() {
+	*x = ProposeDefragRequest{}
+	mi := &file_bulkhead_v1_control_proto_msgTypes[55]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ProposeDefragRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ProposeDefragRequest) ProtoMessage() {}
+
+func (x *ProposeDefragRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_bulkhead_v1_control_proto_msgTypes[55]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ProposeDefragRequest.ProtoReflect.Descriptor instead.
+func (*ProposeDefragRequest) Descriptor() ([]byte, []int) {
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{55}
+}
+
+func (x *ProposeDefragRequest) GetCommandId() string {
+	if x != nil {
+		return x.CommandId
+	}
+	return ""
+}
+
+func (x *ProposeDefragRequest) GetLease() string {
+	if x != nil {
+		return x.Lease
+	}
+	return ""
+}
+
+func (x *ProposeDefragRequest) GetMoves() int32 {
+	if x != nil {
+		return x.Moves
+	}
+	return 0
+}
+
+func (x *ProposeDefragRequest) GetReason() string {
+	if x != nil {
+		return x.Reason
+	}
+	return ""
+}
+
+type DefragRef struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	CommandId     string                 `protobuf:"bytes,1,opt,name=command_id,json=commandId,proto3" json:"command_id,omitempty"`
+	Lease         string                 `protobuf:"bytes,2,opt,name=lease,proto3" json:"lease,omitempty"`
+	Proposal      uint64                 `protobuf:"varint,3,opt,name=proposal,proto3" json:"proposal,omitempty"` // its number: what was looked at
+	Reason        string                 `protobuf:"bytes,4,opt,name=reason,proto3" json:"reason,omitempty"`      // of a withdrawal
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *DefragRef) Reset() {
+	*x = DefragRef{}
+	mi := &file_bulkhead_v1_control_proto_msgTypes[56]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *DefragRef) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*DefragRef) ProtoMessage() {}
+
+func (x *DefragRef) ProtoReflect() protoreflect.Message {
+	mi := &file_bulkhead_v1_control_proto_msgTypes[56]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use DefragRef.ProtoReflect.Descriptor instead.
+func (*DefragRef) Descriptor() ([]byte, []int) {
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{56}
+}
+
+func (x *DefragRef) GetCommandId() string {
+	if x != nil {
+		return x.CommandId
+	}
+	return ""
+}
+
+func (x *DefragRef) GetLease() string {
+	if x != nil {
+		return x.Lease
+	}
+	return ""
+}
+
+func (x *DefragRef) GetProposal() uint64 {
+	if x != nil {
+		return x.Proposal
+	}
+	return 0
+}
+
+func (x *DefragRef) GetReason() string {
+	if x != nil {
+		return x.Reason
+	}
+	return ""
+}
+
+type Defrag struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Lease         string                 `protobuf:"bytes,1,opt,name=lease,proto3" json:"lease,omitempty"`
+	Proposal      uint64                 `protobuf:"varint,2,opt,name=proposal,proto3" json:"proposal,omitempty"`
+	Before        string                 `protobuf:"bytes,3,opt,name=before,proto3" json:"before,omitempty"` // halls/pods/SUs/racks
+	After         string                 `protobuf:"bytes,4,opt,name=after,proto3" json:"after,omitempty"`
+	Reason        string                 `protobuf:"bytes,5,opt,name=reason,proto3" json:"reason,omitempty"`
+	ProposedBy    string                 `protobuf:"bytes,6,opt,name=proposed_by,json=proposedBy,proto3" json:"proposed_by,omitempty"`
+	Proposed      string                 `protobuf:"bytes,7,opt,name=proposed,proto3" json:"proposed,omitempty"`
+	ConsentedBy   string                 `protobuf:"bytes,8,opt,name=consented_by,json=consentedBy,proto3" json:"consented_by,omitempty"` // "": the tenant has not
+	AcceptedBy    string                 `protobuf:"bytes,9,opt,name=accepted_by,json=acceptedBy,proto3" json:"accepted_by,omitempty"`    // "": the owner has not
+	Moves         []*DefragMove          `protobuf:"bytes,10,rep,name=moves,proto3" json:"moves,omitempty"`
+	Moved         int32                  `protobuf:"varint,11,opt,name=moved,proto3" json:"moved,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Defrag) Reset() {
+	*x = Defrag{}
+	mi := &file_bulkhead_v1_control_proto_msgTypes[57]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Defrag) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Defrag) ProtoMessage() {}
+
+func (x *Defrag) ProtoReflect() protoreflect.Message {
+	mi := &file_bulkhead_v1_control_proto_msgTypes[57]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Defrag.ProtoReflect.Descriptor instead.
+func (*Defrag) Descriptor() ([]byte, []int) {
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{57}
+}
+
+func (x *Defrag) GetLease() string {
+	if x != nil {
+		return x.Lease
+	}
+	return ""
+}
+
+func (x *Defrag) GetProposal() uint64 {
+	if x != nil {
+		return x.Proposal
+	}
+	return 0
+}
+
+func (x *Defrag) GetBefore() string {
+	if x != nil {
+		return x.Before
+	}
+	return ""
+}
+
+func (x *Defrag) GetAfter() string {
+	if x != nil {
+		return x.After
+	}
+	return ""
+}
+
+func (x *Defrag) GetReason() string {
+	if x != nil {
+		return x.Reason
+	}
+	return ""
+}
+
+func (x *Defrag) GetProposedBy() string {
+	if x != nil {
+		return x.ProposedBy
+	}
+	return ""
+}
+
+func (x *Defrag) GetProposed() string {
+	if x != nil {
+		return x.Proposed
+	}
+	return ""
+}
+
+func (x *Defrag) GetConsentedBy() string {
+	if x != nil {
+		return x.ConsentedBy
+	}
+	return ""
+}
+
+func (x *Defrag) GetAcceptedBy() string {
+	if x != nil {
+		return x.AcceptedBy
+	}
+	return ""
+}
+
+func (x *Defrag) GetMoves() []*DefragMove {
+	if x != nil {
+		return x.Moves
+	}
+	return nil
+}
+
+func (x *Defrag) GetMoved() int32 {
+	if x != nil {
+		return x.Moved
+	}
+	return 0
+}
+
+type DefragMove struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Slot          uint32                 `protobuf:"varint,1,opt,name=slot,proto3" json:"slot,omitempty"`
+	Was           string                 `protobuf:"bytes,2,opt,name=was,proto3" json:"was,omitempty"`
+	Node          string                 `protobuf:"bytes,3,opt,name=node,proto3" json:"node,omitempty"`
+	State         string                 `protobuf:"bytes,4,opt,name=state,proto3" json:"state,omitempty"` // waits, asked, moved, or another node is in the slot
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *DefragMove) Reset() {
+	*x = DefragMove{}
+	mi := &file_bulkhead_v1_control_proto_msgTypes[58]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *DefragMove) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*DefragMove) ProtoMessage() {}
+
+func (x *DefragMove) ProtoReflect() protoreflect.Message {
+	mi := &file_bulkhead_v1_control_proto_msgTypes[58]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use DefragMove.ProtoReflect.Descriptor instead.
+func (*DefragMove) Descriptor() ([]byte, []int) {
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{58}
+}
+
+func (x *DefragMove) GetSlot() uint32 {
+	if x != nil {
+		return x.Slot
+	}
+	return 0
+}
+
+func (x *DefragMove) GetWas() string {
+	if x != nil {
+		return x.Was
+	}
+	return ""
+}
+
+func (x *DefragMove) GetNode() string {
+	if x != nil {
+		return x.Node
+	}
+	return ""
+}
+
+func (x *DefragMove) GetState() string {
+	if x != nil {
+		return x.State
+	}
+	return ""
+}
+
 type HandOver struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Files         map[string]string      `protobuf:"bytes,1,rep,name=files,proto3" json:"files,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
@@ -3493,7 +4435,7 @@ type HandOver struct {
 
 func (x *HandOver) Reset() {
 	*x = HandOver{}
-	mi := &file_bulkhead_v1_control_proto_msgTypes[47]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[59]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3505,7 +4447,7 @@ func (x *HandOver) String() string {
 func (*HandOver) ProtoMessage() {}
 
 func (x *HandOver) ProtoReflect() protoreflect.Message {
-	mi := &file_bulkhead_v1_control_proto_msgTypes[47]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[59]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3518,7 +4460,7 @@ func (x *HandOver) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use HandOver.ProtoReflect.Descriptor instead.
 func (*HandOver) Descriptor() ([]byte, []int) {
-	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{47}
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{59}
 }
 
 func (x *HandOver) GetFiles() map[string]string {
@@ -3539,7 +4481,7 @@ type ListNodesRequest struct {
 
 func (x *ListNodesRequest) Reset() {
 	*x = ListNodesRequest{}
-	mi := &file_bulkhead_v1_control_proto_msgTypes[48]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[60]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3551,7 +4493,7 @@ func (x *ListNodesRequest) String() string {
 func (*ListNodesRequest) ProtoMessage() {}
 
 func (x *ListNodesRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_bulkhead_v1_control_proto_msgTypes[48]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[60]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3564,7 +4506,7 @@ func (x *ListNodesRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListNodesRequest.ProtoReflect.Descriptor instead.
 func (*ListNodesRequest) Descriptor() ([]byte, []int) {
-	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{48}
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{60}
 }
 
 func (x *ListNodesRequest) GetPage() *Page {
@@ -3597,7 +4539,7 @@ type NodeRef struct {
 
 func (x *NodeRef) Reset() {
 	*x = NodeRef{}
-	mi := &file_bulkhead_v1_control_proto_msgTypes[49]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[61]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3609,7 +4551,7 @@ func (x *NodeRef) String() string {
 func (*NodeRef) ProtoMessage() {}
 
 func (x *NodeRef) ProtoReflect() protoreflect.Message {
-	mi := &file_bulkhead_v1_control_proto_msgTypes[49]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[61]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3622,7 +4564,7 @@ func (x *NodeRef) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use NodeRef.ProtoReflect.Descriptor instead.
 func (*NodeRef) Descriptor() ([]byte, []int) {
-	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{49}
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{61}
 }
 
 func (x *NodeRef) GetNode() string {
@@ -3657,7 +4599,7 @@ type Node struct {
 
 func (x *Node) Reset() {
 	*x = Node{}
-	mi := &file_bulkhead_v1_control_proto_msgTypes[50]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[62]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3669,7 +4611,7 @@ func (x *Node) String() string {
 func (*Node) ProtoMessage() {}
 
 func (x *Node) ProtoReflect() protoreflect.Message {
-	mi := &file_bulkhead_v1_control_proto_msgTypes[50]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[62]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3682,7 +4624,7 @@ func (x *Node) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Node.ProtoReflect.Descriptor instead.
 func (*Node) Descriptor() ([]byte, []int) {
-	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{50}
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{62}
 }
 
 func (x *Node) GetId() string {
@@ -3814,7 +4756,7 @@ type Nodes struct {
 
 func (x *Nodes) Reset() {
 	*x = Nodes{}
-	mi := &file_bulkhead_v1_control_proto_msgTypes[51]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[63]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3826,7 +4768,7 @@ func (x *Nodes) String() string {
 func (*Nodes) ProtoMessage() {}
 
 func (x *Nodes) ProtoReflect() protoreflect.Message {
-	mi := &file_bulkhead_v1_control_proto_msgTypes[51]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[63]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3839,7 +4781,7 @@ func (x *Nodes) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Nodes.ProtoReflect.Descriptor instead.
 func (*Nodes) Descriptor() ([]byte, []int) {
-	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{51}
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{63}
 }
 
 func (x *Nodes) GetNodes() []*Node {
@@ -3869,7 +4811,7 @@ type CordonNodeRequest struct {
 
 func (x *CordonNodeRequest) Reset() {
 	*x = CordonNodeRequest{}
-	mi := &file_bulkhead_v1_control_proto_msgTypes[52]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[64]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3881,7 +4823,7 @@ func (x *CordonNodeRequest) String() string {
 func (*CordonNodeRequest) ProtoMessage() {}
 
 func (x *CordonNodeRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_bulkhead_v1_control_proto_msgTypes[52]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[64]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3894,7 +4836,7 @@ func (x *CordonNodeRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CordonNodeRequest.ProtoReflect.Descriptor instead.
 func (*CordonNodeRequest) Descriptor() ([]byte, []int) {
-	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{52}
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{64}
 }
 
 func (x *CordonNodeRequest) GetCommandId() string {
@@ -3945,7 +4887,7 @@ type ReplaceNodeRequest struct {
 
 func (x *ReplaceNodeRequest) Reset() {
 	*x = ReplaceNodeRequest{}
-	mi := &file_bulkhead_v1_control_proto_msgTypes[53]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[65]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3957,7 +4899,7 @@ func (x *ReplaceNodeRequest) String() string {
 func (*ReplaceNodeRequest) ProtoMessage() {}
 
 func (x *ReplaceNodeRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_bulkhead_v1_control_proto_msgTypes[53]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[65]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3970,7 +4912,7 @@ func (x *ReplaceNodeRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReplaceNodeRequest.ProtoReflect.Descriptor instead.
 func (*ReplaceNodeRequest) Descriptor() ([]byte, []int) {
-	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{53}
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{65}
 }
 
 func (x *ReplaceNodeRequest) GetCommandId() string {
@@ -4020,7 +4962,7 @@ type AcknowledgeRequest struct {
 
 func (x *AcknowledgeRequest) Reset() {
 	*x = AcknowledgeRequest{}
-	mi := &file_bulkhead_v1_control_proto_msgTypes[54]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[66]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4032,7 +4974,7 @@ func (x *AcknowledgeRequest) String() string {
 func (*AcknowledgeRequest) ProtoMessage() {}
 
 func (x *AcknowledgeRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_bulkhead_v1_control_proto_msgTypes[54]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[66]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4045,7 +4987,7 @@ func (x *AcknowledgeRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AcknowledgeRequest.ProtoReflect.Descriptor instead.
 func (*AcknowledgeRequest) Descriptor() ([]byte, []int) {
-	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{54}
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{66}
 }
 
 func (x *AcknowledgeRequest) GetCommandId() string {
@@ -4088,7 +5030,7 @@ type RepairNodeRequest struct {
 
 func (x *RepairNodeRequest) Reset() {
 	*x = RepairNodeRequest{}
-	mi := &file_bulkhead_v1_control_proto_msgTypes[55]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[67]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4100,7 +5042,7 @@ func (x *RepairNodeRequest) String() string {
 func (*RepairNodeRequest) ProtoMessage() {}
 
 func (x *RepairNodeRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_bulkhead_v1_control_proto_msgTypes[55]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[67]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4113,7 +5055,7 @@ func (x *RepairNodeRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RepairNodeRequest.ProtoReflect.Descriptor instead.
 func (*RepairNodeRequest) Descriptor() ([]byte, []int) {
-	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{55}
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{67}
 }
 
 func (x *RepairNodeRequest) GetCommandId() string {
@@ -4160,7 +5102,7 @@ type Isolation struct {
 
 func (x *Isolation) Reset() {
 	*x = Isolation{}
-	mi := &file_bulkhead_v1_control_proto_msgTypes[56]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[68]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4172,7 +5114,7 @@ func (x *Isolation) String() string {
 func (*Isolation) ProtoMessage() {}
 
 func (x *Isolation) ProtoReflect() protoreflect.Message {
-	mi := &file_bulkhead_v1_control_proto_msgTypes[56]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[68]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4185,7 +5127,7 @@ func (x *Isolation) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Isolation.ProtoReflect.Descriptor instead.
 func (*Isolation) Descriptor() ([]byte, []int) {
-	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{56}
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{68}
 }
 
 func (x *Isolation) GetLease() string {
@@ -4256,7 +5198,7 @@ type FileProbeRequest struct {
 
 func (x *FileProbeRequest) Reset() {
 	*x = FileProbeRequest{}
-	mi := &file_bulkhead_v1_control_proto_msgTypes[57]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[69]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4268,7 +5210,7 @@ func (x *FileProbeRequest) String() string {
 func (*FileProbeRequest) ProtoMessage() {}
 
 func (x *FileProbeRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_bulkhead_v1_control_proto_msgTypes[57]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[69]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4281,7 +5223,7 @@ func (x *FileProbeRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FileProbeRequest.ProtoReflect.Descriptor instead.
 func (*FileProbeRequest) Descriptor() ([]byte, []int) {
-	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{57}
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{69}
 }
 
 func (x *FileProbeRequest) GetCommandId() string {
@@ -4316,7 +5258,7 @@ type MountRequest struct {
 
 func (x *MountRequest) Reset() {
 	*x = MountRequest{}
-	mi := &file_bulkhead_v1_control_proto_msgTypes[58]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[70]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4328,7 +5270,7 @@ func (x *MountRequest) String() string {
 func (*MountRequest) ProtoMessage() {}
 
 func (x *MountRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_bulkhead_v1_control_proto_msgTypes[58]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[70]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4341,7 +5283,7 @@ func (x *MountRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use MountRequest.ProtoReflect.Descriptor instead.
 func (*MountRequest) Descriptor() ([]byte, []int) {
-	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{58}
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{70}
 }
 
 func (x *MountRequest) GetLease() string {
@@ -4370,7 +5312,7 @@ type Mount struct {
 
 func (x *Mount) Reset() {
 	*x = Mount{}
-	mi := &file_bulkhead_v1_control_proto_msgTypes[59]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[71]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4382,7 +5324,7 @@ func (x *Mount) String() string {
 func (*Mount) ProtoMessage() {}
 
 func (x *Mount) ProtoReflect() protoreflect.Message {
-	mi := &file_bulkhead_v1_control_proto_msgTypes[59]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[71]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4395,7 +5337,7 @@ func (x *Mount) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Mount.ProtoReflect.Descriptor instead.
 func (*Mount) Descriptor() ([]byte, []int) {
-	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{59}
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{71}
 }
 
 func (x *Mount) GetVolume() string {
@@ -4434,7 +5376,7 @@ type ShowPlanRequest struct {
 
 func (x *ShowPlanRequest) Reset() {
 	*x = ShowPlanRequest{}
-	mi := &file_bulkhead_v1_control_proto_msgTypes[60]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[72]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4446,7 +5388,7 @@ func (x *ShowPlanRequest) String() string {
 func (*ShowPlanRequest) ProtoMessage() {}
 
 func (x *ShowPlanRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_bulkhead_v1_control_proto_msgTypes[60]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[72]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4459,7 +5401,7 @@ func (x *ShowPlanRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ShowPlanRequest.ProtoReflect.Descriptor instead.
 func (*ShowPlanRequest) Descriptor() ([]byte, []int) {
-	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{60}
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{72}
 }
 
 type Plan struct {
@@ -4476,7 +5418,7 @@ type Plan struct {
 
 func (x *Plan) Reset() {
 	*x = Plan{}
-	mi := &file_bulkhead_v1_control_proto_msgTypes[61]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[73]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4488,7 +5430,7 @@ func (x *Plan) String() string {
 func (*Plan) ProtoMessage() {}
 
 func (x *Plan) ProtoReflect() protoreflect.Message {
-	mi := &file_bulkhead_v1_control_proto_msgTypes[61]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[73]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4501,7 +5443,7 @@ func (x *Plan) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Plan.ProtoReflect.Descriptor instead.
 func (*Plan) Descriptor() ([]byte, []int) {
-	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{61}
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{73}
 }
 
 func (x *Plan) GetPorts() int64 {
@@ -4556,7 +5498,7 @@ type ReasonRequest struct {
 
 func (x *ReasonRequest) Reset() {
 	*x = ReasonRequest{}
-	mi := &file_bulkhead_v1_control_proto_msgTypes[62]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[74]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4568,7 +5510,7 @@ func (x *ReasonRequest) String() string {
 func (*ReasonRequest) ProtoMessage() {}
 
 func (x *ReasonRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_bulkhead_v1_control_proto_msgTypes[62]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[74]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4581,7 +5523,7 @@ func (x *ReasonRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReasonRequest.ProtoReflect.Descriptor instead.
 func (*ReasonRequest) Descriptor() ([]byte, []int) {
-	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{62}
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{74}
 }
 
 func (x *ReasonRequest) GetCommandId() string {
@@ -4609,7 +5551,7 @@ type PauseRequest struct {
 
 func (x *PauseRequest) Reset() {
 	*x = PauseRequest{}
-	mi := &file_bulkhead_v1_control_proto_msgTypes[63]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[75]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4621,7 +5563,7 @@ func (x *PauseRequest) String() string {
 func (*PauseRequest) ProtoMessage() {}
 
 func (x *PauseRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_bulkhead_v1_control_proto_msgTypes[63]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[75]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4634,7 +5576,7 @@ func (x *PauseRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PauseRequest.ProtoReflect.Descriptor instead.
 func (*PauseRequest) Descriptor() ([]byte, []int) {
-	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{63}
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{75}
 }
 
 func (x *PauseRequest) GetCommandId() string {
@@ -4673,7 +5615,7 @@ type Invoice struct {
 
 func (x *Invoice) Reset() {
 	*x = Invoice{}
-	mi := &file_bulkhead_v1_control_proto_msgTypes[64]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[76]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4685,7 +5627,7 @@ func (x *Invoice) String() string {
 func (*Invoice) ProtoMessage() {}
 
 func (x *Invoice) ProtoReflect() protoreflect.Message {
-	mi := &file_bulkhead_v1_control_proto_msgTypes[64]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[76]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4698,7 +5640,7 @@ func (x *Invoice) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Invoice.ProtoReflect.Descriptor instead.
 func (*Invoice) Descriptor() ([]byte, []int) {
-	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{64}
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{76}
 }
 
 func (x *Invoice) GetNumber() string {
@@ -4760,7 +5702,7 @@ type Invoices struct {
 
 func (x *Invoices) Reset() {
 	*x = Invoices{}
-	mi := &file_bulkhead_v1_control_proto_msgTypes[65]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[77]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4772,7 +5714,7 @@ func (x *Invoices) String() string {
 func (*Invoices) ProtoMessage() {}
 
 func (x *Invoices) ProtoReflect() protoreflect.Message {
-	mi := &file_bulkhead_v1_control_proto_msgTypes[65]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[77]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4785,7 +5727,7 @@ func (x *Invoices) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Invoices.ProtoReflect.Descriptor instead.
 func (*Invoices) Descriptor() ([]byte, []int) {
-	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{65}
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{77}
 }
 
 func (x *Invoices) GetInvoices() []*Invoice {
@@ -4811,7 +5753,7 @@ type InvoiceRef struct {
 
 func (x *InvoiceRef) Reset() {
 	*x = InvoiceRef{}
-	mi := &file_bulkhead_v1_control_proto_msgTypes[66]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[78]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4823,7 +5765,7 @@ func (x *InvoiceRef) String() string {
 func (*InvoiceRef) ProtoMessage() {}
 
 func (x *InvoiceRef) ProtoReflect() protoreflect.Message {
-	mi := &file_bulkhead_v1_control_proto_msgTypes[66]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[78]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4836,7 +5778,7 @@ func (x *InvoiceRef) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use InvoiceRef.ProtoReflect.Descriptor instead.
 func (*InvoiceRef) Descriptor() ([]byte, []int) {
-	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{66}
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{78}
 }
 
 func (x *InvoiceRef) GetNumber() string {
@@ -4857,7 +5799,7 @@ type InvoiceDocument struct {
 
 func (x *InvoiceDocument) Reset() {
 	*x = InvoiceDocument{}
-	mi := &file_bulkhead_v1_control_proto_msgTypes[67]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[79]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4869,7 +5811,7 @@ func (x *InvoiceDocument) String() string {
 func (*InvoiceDocument) ProtoMessage() {}
 
 func (x *InvoiceDocument) ProtoReflect() protoreflect.Message {
-	mi := &file_bulkhead_v1_control_proto_msgTypes[67]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[79]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4882,7 +5824,7 @@ func (x *InvoiceDocument) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use InvoiceDocument.ProtoReflect.Descriptor instead.
 func (*InvoiceDocument) Descriptor() ([]byte, []int) {
-	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{67}
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{79}
 }
 
 func (x *InvoiceDocument) GetInvoice() *Invoice {
@@ -4916,7 +5858,7 @@ type ExplainInvoiceRequest struct {
 
 func (x *ExplainInvoiceRequest) Reset() {
 	*x = ExplainInvoiceRequest{}
-	mi := &file_bulkhead_v1_control_proto_msgTypes[68]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[80]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4928,7 +5870,7 @@ func (x *ExplainInvoiceRequest) String() string {
 func (*ExplainInvoiceRequest) ProtoMessage() {}
 
 func (x *ExplainInvoiceRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_bulkhead_v1_control_proto_msgTypes[68]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[80]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4941,7 +5883,7 @@ func (x *ExplainInvoiceRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ExplainInvoiceRequest.ProtoReflect.Descriptor instead.
 func (*ExplainInvoiceRequest) Descriptor() ([]byte, []int) {
-	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{68}
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{80}
 }
 
 func (x *ExplainInvoiceRequest) GetNumber() string {
@@ -4967,7 +5909,7 @@ type Explanation struct {
 
 func (x *Explanation) Reset() {
 	*x = Explanation{}
-	mi := &file_bulkhead_v1_control_proto_msgTypes[69]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[81]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4979,7 +5921,7 @@ func (x *Explanation) String() string {
 func (*Explanation) ProtoMessage() {}
 
 func (x *Explanation) ProtoReflect() protoreflect.Message {
-	mi := &file_bulkhead_v1_control_proto_msgTypes[69]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[81]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4992,7 +5934,7 @@ func (x *Explanation) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Explanation.ProtoReflect.Descriptor instead.
 func (*Explanation) Descriptor() ([]byte, []int) {
-	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{69}
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{81}
 }
 
 func (x *Explanation) GetText() string {
@@ -5011,7 +5953,7 @@ type TenantRef struct {
 
 func (x *TenantRef) Reset() {
 	*x = TenantRef{}
-	mi := &file_bulkhead_v1_control_proto_msgTypes[70]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[82]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5023,7 +5965,7 @@ func (x *TenantRef) String() string {
 func (*TenantRef) ProtoMessage() {}
 
 func (x *TenantRef) ProtoReflect() protoreflect.Message {
-	mi := &file_bulkhead_v1_control_proto_msgTypes[70]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[82]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5036,7 +5978,7 @@ func (x *TenantRef) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TenantRef.ProtoReflect.Descriptor instead.
 func (*TenantRef) Descriptor() ([]byte, []int) {
-	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{70}
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{82}
 }
 
 func (x *TenantRef) GetTenant() string {
@@ -5055,7 +5997,7 @@ type Chunk struct {
 
 func (x *Chunk) Reset() {
 	*x = Chunk{}
-	mi := &file_bulkhead_v1_control_proto_msgTypes[71]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[83]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5067,7 +6009,7 @@ func (x *Chunk) String() string {
 func (*Chunk) ProtoMessage() {}
 
 func (x *Chunk) ProtoReflect() protoreflect.Message {
-	mi := &file_bulkhead_v1_control_proto_msgTypes[71]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[83]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5080,7 +6022,7 @@ func (x *Chunk) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Chunk.ProtoReflect.Descriptor instead.
 func (*Chunk) Descriptor() ([]byte, []int) {
-	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{71}
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{83}
 }
 
 func (x *Chunk) GetData() []byte {
@@ -5101,7 +6043,7 @@ type TailLedgerRequest struct {
 
 func (x *TailLedgerRequest) Reset() {
 	*x = TailLedgerRequest{}
-	mi := &file_bulkhead_v1_control_proto_msgTypes[72]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[84]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5113,7 +6055,7 @@ func (x *TailLedgerRequest) String() string {
 func (*TailLedgerRequest) ProtoMessage() {}
 
 func (x *TailLedgerRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_bulkhead_v1_control_proto_msgTypes[72]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[84]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5126,7 +6068,7 @@ func (x *TailLedgerRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TailLedgerRequest.ProtoReflect.Descriptor instead.
 func (*TailLedgerRequest) Descriptor() ([]byte, []int) {
-	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{72}
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{84}
 }
 
 func (x *TailLedgerRequest) GetFrom() uint64 {
@@ -5164,7 +6106,7 @@ type Entry struct {
 
 func (x *Entry) Reset() {
 	*x = Entry{}
-	mi := &file_bulkhead_v1_control_proto_msgTypes[73]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[85]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5176,7 +6118,7 @@ func (x *Entry) String() string {
 func (*Entry) ProtoMessage() {}
 
 func (x *Entry) ProtoReflect() protoreflect.Message {
-	mi := &file_bulkhead_v1_control_proto_msgTypes[73]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[85]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5189,7 +6131,7 @@ func (x *Entry) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Entry.ProtoReflect.Descriptor instead.
 func (*Entry) Descriptor() ([]byte, []int) {
-	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{73}
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{85}
 }
 
 func (x *Entry) GetScopeSeq() uint64 {
@@ -5243,7 +6185,7 @@ type Checkpoint struct {
 
 func (x *Checkpoint) Reset() {
 	*x = Checkpoint{}
-	mi := &file_bulkhead_v1_control_proto_msgTypes[74]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[86]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5255,7 +6197,7 @@ func (x *Checkpoint) String() string {
 func (*Checkpoint) ProtoMessage() {}
 
 func (x *Checkpoint) ProtoReflect() protoreflect.Message {
-	mi := &file_bulkhead_v1_control_proto_msgTypes[74]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[86]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5268,7 +6210,7 @@ func (x *Checkpoint) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Checkpoint.ProtoReflect.Descriptor instead.
 func (*Checkpoint) Descriptor() ([]byte, []int) {
-	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{74}
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{86}
 }
 
 func (x *Checkpoint) GetNote() string {
@@ -5286,7 +6228,7 @@ type GetTrustRequest struct {
 
 func (x *GetTrustRequest) Reset() {
 	*x = GetTrustRequest{}
-	mi := &file_bulkhead_v1_control_proto_msgTypes[75]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[87]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5298,7 +6240,7 @@ func (x *GetTrustRequest) String() string {
 func (*GetTrustRequest) ProtoMessage() {}
 
 func (x *GetTrustRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_bulkhead_v1_control_proto_msgTypes[75]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[87]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5311,7 +6253,7 @@ func (x *GetTrustRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetTrustRequest.ProtoReflect.Descriptor instead.
 func (*GetTrustRequest) Descriptor() ([]byte, []int) {
-	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{75}
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{87}
 }
 
 type Trust struct {
@@ -5323,7 +6265,7 @@ type Trust struct {
 
 func (x *Trust) Reset() {
 	*x = Trust{}
-	mi := &file_bulkhead_v1_control_proto_msgTypes[76]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[88]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5335,7 +6277,7 @@ func (x *Trust) String() string {
 func (*Trust) ProtoMessage() {}
 
 func (x *Trust) ProtoReflect() protoreflect.Message {
-	mi := &file_bulkhead_v1_control_proto_msgTypes[76]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[88]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5348,7 +6290,7 @@ func (x *Trust) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Trust.ProtoReflect.Descriptor instead.
 func (*Trust) Descriptor() ([]byte, []int) {
-	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{76}
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{88}
 }
 
 func (x *Trust) GetJson() string {
@@ -5366,7 +6308,7 @@ type ListKeysRequest struct {
 
 func (x *ListKeysRequest) Reset() {
 	*x = ListKeysRequest{}
-	mi := &file_bulkhead_v1_control_proto_msgTypes[77]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[89]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5378,7 +6320,7 @@ func (x *ListKeysRequest) String() string {
 func (*ListKeysRequest) ProtoMessage() {}
 
 func (x *ListKeysRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_bulkhead_v1_control_proto_msgTypes[77]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[89]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5391,7 +6333,7 @@ func (x *ListKeysRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListKeysRequest.ProtoReflect.Descriptor instead.
 func (*ListKeysRequest) Descriptor() ([]byte, []int) {
-	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{77}
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{89}
 }
 
 type Key struct {
@@ -5406,7 +6348,7 @@ type Key struct {
 
 func (x *Key) Reset() {
 	*x = Key{}
-	mi := &file_bulkhead_v1_control_proto_msgTypes[78]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[90]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5418,7 +6360,7 @@ func (x *Key) String() string {
 func (*Key) ProtoMessage() {}
 
 func (x *Key) ProtoReflect() protoreflect.Message {
-	mi := &file_bulkhead_v1_control_proto_msgTypes[78]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[90]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5431,7 +6373,7 @@ func (x *Key) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Key.ProtoReflect.Descriptor instead.
 func (*Key) Descriptor() ([]byte, []int) {
-	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{78}
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{90}
 }
 
 func (x *Key) GetPurpose() string {
@@ -5471,7 +6413,7 @@ type Keys struct {
 
 func (x *Keys) Reset() {
 	*x = Keys{}
-	mi := &file_bulkhead_v1_control_proto_msgTypes[79]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[91]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5483,7 +6425,7 @@ func (x *Keys) String() string {
 func (*Keys) ProtoMessage() {}
 
 func (x *Keys) ProtoReflect() protoreflect.Message {
-	mi := &file_bulkhead_v1_control_proto_msgTypes[79]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[91]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5496,7 +6438,7 @@ func (x *Keys) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Keys.ProtoReflect.Descriptor instead.
 func (*Keys) Descriptor() ([]byte, []int) {
-	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{79}
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{91}
 }
 
 func (x *Keys) GetKeys() []*Key {
@@ -5516,7 +6458,7 @@ type RotateKeyRequest struct {
 
 func (x *RotateKeyRequest) Reset() {
 	*x = RotateKeyRequest{}
-	mi := &file_bulkhead_v1_control_proto_msgTypes[80]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[92]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5528,7 +6470,7 @@ func (x *RotateKeyRequest) String() string {
 func (*RotateKeyRequest) ProtoMessage() {}
 
 func (x *RotateKeyRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_bulkhead_v1_control_proto_msgTypes[80]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[92]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5541,7 +6483,7 @@ func (x *RotateKeyRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RotateKeyRequest.ProtoReflect.Descriptor instead.
 func (*RotateKeyRequest) Descriptor() ([]byte, []int) {
-	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{80}
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{92}
 }
 
 func (x *RotateKeyRequest) GetCommandId() string {
@@ -5662,7 +6604,7 @@ const file_bulkhead_v1_control_proto_rawDesc = "" +
 	"\voffered_for\x18\b \x01(\tR\n" +
 	"offeredFor\x12\x1d\n" +
 	"\n" +
-	"offered_by\x18\t \x01(\tR\tofferedBy\"\xd8\x01\n" +
+	"offered_by\x18\t \x01(\tR\tofferedBy\"\x8b\x02\n" +
 	"\tQuotePart\x12\x18\n" +
 	"\atranche\x18\x01 \x01(\tR\atranche\x12\x16\n" +
 	"\x06fabric\x18\x02 \x01(\tR\x06fabric\x12\x12\n" +
@@ -5671,7 +6613,8 @@ const file_bulkhead_v1_control_proto_rawDesc = "" +
 	"\x05begin\x18\x05 \x01(\tR\x05begin\x12\x10\n" +
 	"\x03end\x18\x06 \x01(\tR\x03end\x12\x14\n" +
 	"\x05where\x18\a \x01(\tR\x05where\x123\n" +
-	"\x15placement_certificate\x18\b \x01(\tR\x14placementCertificate\"r\n" +
+	"\x15placement_certificate\x18\b \x01(\tR\x14placementCertificate\x121\n" +
+	"\bestimate\x18\t \x01(\v2\x15.bulkhead.v1.EstimateR\bestimate\"r\n" +
 	"\x10SignLeaseRequest\x12\x1d\n" +
 	"\n" +
 	"command_id\x18\x01 \x01(\tR\tcommandId\x12\x14\n" +
@@ -5832,7 +6775,7 @@ const file_bulkhead_v1_control_proto_rawDesc = "" +
 	"\x05nodes\x18\x03 \x01(\x03R\x05nodes\x12\x10\n" +
 	"\x03new\x18\x04 \x01(\bR\x03new\" \n" +
 	"\bLeaseRef\x12\x14\n" +
-	"\x05lease\x18\x01 \x01(\tR\x05lease\"\xc7\x03\n" +
+	"\x05lease\x18\x01 \x01(\tR\x05lease\"\xea\x04\n" +
 	"\x05Lease\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x16\n" +
 	"\x06tenant\x18\x02 \x01(\tR\x06tenant\x12\x1a\n" +
@@ -5853,7 +6796,11 @@ const file_bulkhead_v1_control_proto_rawDesc = "" +
 	"generation\x18\x0e \x01(\x04R\n" +
 	"generation\x12<\n" +
 	"\freplacements\x18\x0f \x03(\v2\x18.bulkhead.v1.ReplacementR\freplacements\x12\x16\n" +
-	"\x06signed\x18\x10 \x03(\tR\x06signed\"\\\n" +
+	"\x06signed\x18\x10 \x03(\tR\x06signed\x121\n" +
+	"\bestimate\x18\x11 \x01(\v2\x15.bulkhead.v1.EstimateR\bestimate\x12\x1a\n" +
+	"\bunserved\x18\x12 \x03(\rR\bunserved\x12%\n" +
+	"\x0eunserved_since\x18\x13 \x01(\tR\runservedSince\x12+\n" +
+	"\x06defrag\x18\x14 \x01(\v2\x13.bulkhead.v1.DefragR\x06defrag\"\\\n" +
 	"\x06Leases\x12*\n" +
 	"\x06leases\x18\x01 \x03(\v2\x12.bulkhead.v1.LeaseR\x06leases\x12&\n" +
 	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"c\n" +
@@ -5861,7 +6808,88 @@ const file_bulkhead_v1_control_proto_rawDesc = "" +
 	"\x04slot\x18\x01 \x01(\rR\x04slot\x12\x10\n" +
 	"\x03was\x18\x02 \x01(\tR\x03was\x12\x12\n" +
 	"\x04node\x18\x03 \x01(\tR\x04node\x12\x1a\n" +
-	"\bdeadline\x18\x04 \x01(\tR\bdeadline\"|\n" +
+	"\bdeadline\x18\x04 \x01(\tR\bdeadline\"\xd7\x01\n" +
+	"\bEstimate\x12\"\n" +
+	"\rall_reduce_ns\x18\x01 \x01(\x03R\vallReduceNs\x12-\n" +
+	"\x13ideal_all_reduce_ns\x18\x02 \x01(\x03R\x10idealAllReduceNs\x12!\n" +
+	"\rall_to_all_ns\x18\x03 \x01(\x03R\n" +
+	"allToAllNs\x12,\n" +
+	"\x13ideal_all_to_all_ns\x18\x04 \x01(\x03R\x0fidealAllToAllNs\x12'\n" +
+	"\x10all_to_all_limit\x18\x05 \x01(\tR\rallToAllLimit\"i\n" +
+	"\fFailureClass\x12\x12\n" +
+	"\x04name\x18\x01 \x01(\tR\x04name\x12\x1e\n" +
+	"\vper_gpu_day\x18\x02 \x01(\x01R\tperGpuDay\x12%\n" +
+	"\x0erepair_seconds\x18\x03 \x01(\x03R\rrepairSeconds\"\x80\x01\n" +
+	"\x11PlanSparesRequest\x123\n" +
+	"\aclasses\x18\x01 \x03(\v2\x19.bulkhead.v1.FailureClassR\aclasses\x12\x19\n" +
+	"\bsu_short\x18\x02 \x01(\x01R\asuShort\x12\x1b\n" +
+	"\tpod_short\x18\x03 \x01(\x01R\bpodShort\"\xbc\x02\n" +
+	"\n" +
+	"SparesPlan\x12\x19\n" +
+	"\bsu_nodes\x18\x01 \x01(\x05R\asuNodes\x12\x17\n" +
+	"\apod_sus\x18\x02 \x01(\x05R\x06podSus\x123\n" +
+	"\aclasses\x18\x03 \x03(\v2\x19.bulkhead.v1.FailureClassR\aclasses\x12\x12\n" +
+	"\x04down\x18\x04 \x01(\x01R\x04down\x12\x15\n" +
+	"\x06per_su\x18\x05 \x01(\x05R\x05perSu\x12\x12\n" +
+	"\x04pool\x18\x06 \x01(\x05R\x04pool\x12\x14\n" +
+	"\x05share\x18\a \x01(\x01R\x05share\x123\n" +
+	"\achoices\x18\b \x03(\v2\x19.bulkhead.v1.SparesChoiceR\achoices\x12\x1c\n" +
+	"\n" +
+	"per_su_now\x18\t \x01(\x05R\bperSuNow\x12\x1d\n" +
+	"\n" +
+	"spares_now\x18\n" +
+	" \x01(\x03R\tsparesNow\"\x9d\x01\n" +
+	"\fSparesChoice\x12\x15\n" +
+	"\x06per_su\x18\x01 \x01(\x05R\x05perSu\x12\x19\n" +
+	"\bsu_short\x18\x02 \x01(\x01R\asuShort\x12\x12\n" +
+	"\x04near\x18\x03 \x01(\x01R\x04near\x12\x12\n" +
+	"\x04pool\x18\x04 \x01(\x05R\x04pool\x12\x1b\n" +
+	"\tpod_short\x18\x05 \x01(\x01R\bpodShort\x12\x16\n" +
+	"\x06spares\x18\x06 \x01(\x05R\x06spares\"=\n" +
+	"\x11PlanDefragRequest\x12\x14\n" +
+	"\x05lease\x18\x01 \x01(\tR\x05lease\x12\x12\n" +
+	"\x04most\x18\x02 \x01(\x05R\x04most\">\n" +
+	"\bFrontier\x122\n" +
+	"\x06points\x18\x01 \x03(\v2\x1a.bulkhead.v1.FrontierPointR\x06points\"w\n" +
+	"\rFrontierPoint\x12\x14\n" +
+	"\x05moves\x18\x01 \x01(\x05R\x05moves\x12\x14\n" +
+	"\x05halls\x18\x02 \x01(\x05R\x05halls\x12\x12\n" +
+	"\x04pods\x18\x03 \x01(\x05R\x04pods\x12\x10\n" +
+	"\x03sus\x18\x04 \x01(\x05R\x03sus\x12\x14\n" +
+	"\x05racks\x18\x05 \x01(\x05R\x05racks\"y\n" +
+	"\x14ProposeDefragRequest\x12\x1d\n" +
+	"\n" +
+	"command_id\x18\x01 \x01(\tR\tcommandId\x12\x14\n" +
+	"\x05lease\x18\x02 \x01(\tR\x05lease\x12\x14\n" +
+	"\x05moves\x18\x03 \x01(\x05R\x05moves\x12\x16\n" +
+	"\x06reason\x18\x04 \x01(\tR\x06reason\"t\n" +
+	"\tDefragRef\x12\x1d\n" +
+	"\n" +
+	"command_id\x18\x01 \x01(\tR\tcommandId\x12\x14\n" +
+	"\x05lease\x18\x02 \x01(\tR\x05lease\x12\x1a\n" +
+	"\bproposal\x18\x03 \x01(\x04R\bproposal\x12\x16\n" +
+	"\x06reason\x18\x04 \x01(\tR\x06reason\"\xc6\x02\n" +
+	"\x06Defrag\x12\x14\n" +
+	"\x05lease\x18\x01 \x01(\tR\x05lease\x12\x1a\n" +
+	"\bproposal\x18\x02 \x01(\x04R\bproposal\x12\x16\n" +
+	"\x06before\x18\x03 \x01(\tR\x06before\x12\x14\n" +
+	"\x05after\x18\x04 \x01(\tR\x05after\x12\x16\n" +
+	"\x06reason\x18\x05 \x01(\tR\x06reason\x12\x1f\n" +
+	"\vproposed_by\x18\x06 \x01(\tR\n" +
+	"proposedBy\x12\x1a\n" +
+	"\bproposed\x18\a \x01(\tR\bproposed\x12!\n" +
+	"\fconsented_by\x18\b \x01(\tR\vconsentedBy\x12\x1f\n" +
+	"\vaccepted_by\x18\t \x01(\tR\n" +
+	"acceptedBy\x12-\n" +
+	"\x05moves\x18\n" +
+	" \x03(\v2\x17.bulkhead.v1.DefragMoveR\x05moves\x12\x14\n" +
+	"\x05moved\x18\v \x01(\x05R\x05moved\"\\\n" +
+	"\n" +
+	"DefragMove\x12\x12\n" +
+	"\x04slot\x18\x01 \x01(\rR\x04slot\x12\x10\n" +
+	"\x03was\x18\x02 \x01(\tR\x03was\x12\x12\n" +
+	"\x04node\x18\x03 \x01(\tR\x04node\x12\x14\n" +
+	"\x05state\x18\x04 \x01(\tR\x05state\"|\n" +
 	"\bHandOver\x126\n" +
 	"\x05files\x18\x01 \x03(\v2 .bulkhead.v1.HandOver.FilesEntryR\x05files\x1a8\n" +
 	"\n" +
@@ -6020,7 +7048,7 @@ const file_bulkhead_v1_control_proto_rawDesc = "" +
 	"\x10RotateKeyRequest\x12\x1d\n" +
 	"\n" +
 	"command_id\x18\x01 \x01(\tR\tcommandId\x12\x18\n" +
-	"\apurpose\x18\x02 \x01(\tR\apurpose2\xdc\x15\n" +
+	"\apurpose\x18\x02 \x01(\tR\apurpose2\xab\x19\n" +
 	"\fControlPlane\x12=\n" +
 	"\bShowSite\x12\x1c.bulkhead.v1.ShowSiteRequest\x1a\x11.bulkhead.v1.Site\"\x00\x12@\n" +
 	"\bDiffSite\x12\x19.bulkhead.v1.SiteTemplate\x1a\x17.bulkhead.v1.SiteChange\"\x00\x12<\n" +
@@ -6053,7 +7081,17 @@ const file_bulkhead_v1_control_proto_rawDesc = "" +
 	"\vReplaceNode\x12\x1f.bulkhead.v1.ReplaceNodeRequest\x1a\x11.bulkhead.v1.Done\"\x00\x12N\n" +
 	"\x16AcknowledgeReplacement\x12\x1f.bulkhead.v1.AcknowledgeRequest\x1a\x11.bulkhead.v1.Done\"\x00\x12A\n" +
 	"\n" +
-	"RepairNode\x12\x1e.bulkhead.v1.RepairNodeRequest\x1a\x11.bulkhead.v1.Done\"\x00\x12@\n" +
+	"RepairNode\x12\x1e.bulkhead.v1.RepairNodeRequest\x1a\x11.bulkhead.v1.Done\"\x00\x12G\n" +
+	"\n" +
+	"PlanSpares\x12\x1e.bulkhead.v1.PlanSparesRequest\x1a\x17.bulkhead.v1.SparesPlan\"\x00\x12E\n" +
+	"\n" +
+	"PlanDefrag\x12\x1e.bulkhead.v1.PlanDefragRequest\x1a\x15.bulkhead.v1.Frontier\"\x00\x12G\n" +
+	"\rProposeDefrag\x12!.bulkhead.v1.ProposeDefragRequest\x1a\x11.bulkhead.v1.Done\"\x00\x12:\n" +
+	"\n" +
+	"ShowDefrag\x12\x15.bulkhead.v1.LeaseRef\x1a\x13.bulkhead.v1.Defrag\"\x00\x12<\n" +
+	"\rConsentDefrag\x12\x16.bulkhead.v1.DefragRef\x1a\x11.bulkhead.v1.Done\"\x00\x12;\n" +
+	"\fAcceptDefrag\x12\x16.bulkhead.v1.DefragRef\x1a\x11.bulkhead.v1.Done\"\x00\x12=\n" +
+	"\x0eWithdrawDefrag\x12\x16.bulkhead.v1.DefragRef\x1a\x11.bulkhead.v1.Done\"\x00\x12@\n" +
 	"\rShowIsolation\x12\x15.bulkhead.v1.LeaseRef\x1a\x16.bulkhead.v1.Isolation\"\x00\x12=\n" +
 	"\n" +
 	"ProveLease\x12\x15.bulkhead.v1.LeaseRef\x1a\x16.bulkhead.v1.Isolation\"\x00\x12?\n" +
@@ -6088,7 +7126,7 @@ func file_bulkhead_v1_control_proto_rawDescGZIP() []byte {
 	return file_bulkhead_v1_control_proto_rawDescData
 }
 
-var file_bulkhead_v1_control_proto_msgTypes = make([]protoimpl.MessageInfo, 83)
+var file_bulkhead_v1_control_proto_msgTypes = make([]protoimpl.MessageInfo, 95)
 var file_bulkhead_v1_control_proto_goTypes = []any{
 	(*FieldError)(nil),            // 0: bulkhead.v1.FieldError
 	(*Done)(nil),                  // 1: bulkhead.v1.Done
@@ -6137,170 +7175,204 @@ var file_bulkhead_v1_control_proto_goTypes = []any{
 	(*Lease)(nil),                 // 44: bulkhead.v1.Lease
 	(*Leases)(nil),                // 45: bulkhead.v1.Leases
 	(*Replacement)(nil),           // 46: bulkhead.v1.Replacement
-	(*HandOver)(nil),              // 47: bulkhead.v1.HandOver
-	(*ListNodesRequest)(nil),      // 48: bulkhead.v1.ListNodesRequest
-	(*NodeRef)(nil),               // 49: bulkhead.v1.NodeRef
-	(*Node)(nil),                  // 50: bulkhead.v1.Node
-	(*Nodes)(nil),                 // 51: bulkhead.v1.Nodes
-	(*CordonNodeRequest)(nil),     // 52: bulkhead.v1.CordonNodeRequest
-	(*ReplaceNodeRequest)(nil),    // 53: bulkhead.v1.ReplaceNodeRequest
-	(*AcknowledgeRequest)(nil),    // 54: bulkhead.v1.AcknowledgeRequest
-	(*RepairNodeRequest)(nil),     // 55: bulkhead.v1.RepairNodeRequest
-	(*Isolation)(nil),             // 56: bulkhead.v1.Isolation
-	(*FileProbeRequest)(nil),      // 57: bulkhead.v1.FileProbeRequest
-	(*MountRequest)(nil),          // 58: bulkhead.v1.MountRequest
-	(*Mount)(nil),                 // 59: bulkhead.v1.Mount
-	(*ShowPlanRequest)(nil),       // 60: bulkhead.v1.ShowPlanRequest
-	(*Plan)(nil),                  // 61: bulkhead.v1.Plan
-	(*ReasonRequest)(nil),         // 62: bulkhead.v1.ReasonRequest
-	(*PauseRequest)(nil),          // 63: bulkhead.v1.PauseRequest
-	(*Invoice)(nil),               // 64: bulkhead.v1.Invoice
-	(*Invoices)(nil),              // 65: bulkhead.v1.Invoices
-	(*InvoiceRef)(nil),            // 66: bulkhead.v1.InvoiceRef
-	(*InvoiceDocument)(nil),       // 67: bulkhead.v1.InvoiceDocument
-	(*ExplainInvoiceRequest)(nil), // 68: bulkhead.v1.ExplainInvoiceRequest
-	(*Explanation)(nil),           // 69: bulkhead.v1.Explanation
-	(*TenantRef)(nil),             // 70: bulkhead.v1.TenantRef
-	(*Chunk)(nil),                 // 71: bulkhead.v1.Chunk
-	(*TailLedgerRequest)(nil),     // 72: bulkhead.v1.TailLedgerRequest
-	(*Entry)(nil),                 // 73: bulkhead.v1.Entry
-	(*Checkpoint)(nil),            // 74: bulkhead.v1.Checkpoint
-	(*GetTrustRequest)(nil),       // 75: bulkhead.v1.GetTrustRequest
-	(*Trust)(nil),                 // 76: bulkhead.v1.Trust
-	(*ListKeysRequest)(nil),       // 77: bulkhead.v1.ListKeysRequest
-	(*Key)(nil),                   // 78: bulkhead.v1.Key
-	(*Keys)(nil),                  // 79: bulkhead.v1.Keys
-	(*RotateKeyRequest)(nil),      // 80: bulkhead.v1.RotateKeyRequest
-	nil,                           // 81: bulkhead.v1.Site.NodesByStateEntry
-	nil,                           // 82: bulkhead.v1.HandOver.FilesEntry
+	(*Estimate)(nil),              // 47: bulkhead.v1.Estimate
+	(*FailureClass)(nil),          // 48: bulkhead.v1.FailureClass
+	(*PlanSparesRequest)(nil),     // 49: bulkhead.v1.PlanSparesRequest
+	(*SparesPlan)(nil),            // 50: bulkhead.v1.SparesPlan
+	(*SparesChoice)(nil),          // 51: bulkhead.v1.SparesChoice
+	(*PlanDefragRequest)(nil),     // 52: bulkhead.v1.PlanDefragRequest
+	(*Frontier)(nil),              // 53: bulkhead.v1.Frontier
+	(*FrontierPoint)(nil),         // 54: bulkhead.v1.FrontierPoint
+	(*ProposeDefragRequest)(nil),  // 55: bulkhead.v1.ProposeDefragRequest
+	(*DefragRef)(nil),             // 56: bulkhead.v1.DefragRef
+	(*Defrag)(nil),                // 57: bulkhead.v1.Defrag
+	(*DefragMove)(nil),            // 58: bulkhead.v1.DefragMove
+	(*HandOver)(nil),              // 59: bulkhead.v1.HandOver
+	(*ListNodesRequest)(nil),      // 60: bulkhead.v1.ListNodesRequest
+	(*NodeRef)(nil),               // 61: bulkhead.v1.NodeRef
+	(*Node)(nil),                  // 62: bulkhead.v1.Node
+	(*Nodes)(nil),                 // 63: bulkhead.v1.Nodes
+	(*CordonNodeRequest)(nil),     // 64: bulkhead.v1.CordonNodeRequest
+	(*ReplaceNodeRequest)(nil),    // 65: bulkhead.v1.ReplaceNodeRequest
+	(*AcknowledgeRequest)(nil),    // 66: bulkhead.v1.AcknowledgeRequest
+	(*RepairNodeRequest)(nil),     // 67: bulkhead.v1.RepairNodeRequest
+	(*Isolation)(nil),             // 68: bulkhead.v1.Isolation
+	(*FileProbeRequest)(nil),      // 69: bulkhead.v1.FileProbeRequest
+	(*MountRequest)(nil),          // 70: bulkhead.v1.MountRequest
+	(*Mount)(nil),                 // 71: bulkhead.v1.Mount
+	(*ShowPlanRequest)(nil),       // 72: bulkhead.v1.ShowPlanRequest
+	(*Plan)(nil),                  // 73: bulkhead.v1.Plan
+	(*ReasonRequest)(nil),         // 74: bulkhead.v1.ReasonRequest
+	(*PauseRequest)(nil),          // 75: bulkhead.v1.PauseRequest
+	(*Invoice)(nil),               // 76: bulkhead.v1.Invoice
+	(*Invoices)(nil),              // 77: bulkhead.v1.Invoices
+	(*InvoiceRef)(nil),            // 78: bulkhead.v1.InvoiceRef
+	(*InvoiceDocument)(nil),       // 79: bulkhead.v1.InvoiceDocument
+	(*ExplainInvoiceRequest)(nil), // 80: bulkhead.v1.ExplainInvoiceRequest
+	(*Explanation)(nil),           // 81: bulkhead.v1.Explanation
+	(*TenantRef)(nil),             // 82: bulkhead.v1.TenantRef
+	(*Chunk)(nil),                 // 83: bulkhead.v1.Chunk
+	(*TailLedgerRequest)(nil),     // 84: bulkhead.v1.TailLedgerRequest
+	(*Entry)(nil),                 // 85: bulkhead.v1.Entry
+	(*Checkpoint)(nil),            // 86: bulkhead.v1.Checkpoint
+	(*GetTrustRequest)(nil),       // 87: bulkhead.v1.GetTrustRequest
+	(*Trust)(nil),                 // 88: bulkhead.v1.Trust
+	(*ListKeysRequest)(nil),       // 89: bulkhead.v1.ListKeysRequest
+	(*Key)(nil),                   // 90: bulkhead.v1.Key
+	(*Keys)(nil),                  // 91: bulkhead.v1.Keys
+	(*RotateKeyRequest)(nil),      // 92: bulkhead.v1.RotateKeyRequest
+	nil,                           // 93: bulkhead.v1.Site.NodesByStateEntry
+	nil,                           // 94: bulkhead.v1.HandOver.FilesEntry
 }
 var file_bulkhead_v1_control_proto_depIdxs = []int32{
 	5,  // 0: bulkhead.v1.Site.halls:type_name -> bulkhead.v1.Hall
-	81, // 1: bulkhead.v1.Site.nodes_by_state:type_name -> bulkhead.v1.Site.NodesByStateEntry
+	93, // 1: bulkhead.v1.Site.nodes_by_state:type_name -> bulkhead.v1.Site.NodesByStateEntry
 	10, // 2: bulkhead.v1.FoundLabels.labels:type_name -> bulkhead.v1.FoundLabel
 	14, // 3: bulkhead.v1.Tenants.tenants:type_name -> bulkhead.v1.Tenant
 	19, // 4: bulkhead.v1.Quote.parts:type_name -> bulkhead.v1.QuotePart
-	25, // 5: bulkhead.v1.EarliestDates.sizes:type_name -> bulkhead.v1.EarliestDate
-	22, // 6: bulkhead.v1.EarliestDate.shape:type_name -> bulkhead.v1.Shape
-	22, // 7: bulkhead.v1.EarliestDate.ideal:type_name -> bulkhead.v1.Shape
-	22, // 8: bulkhead.v1.EarliestDate.better:type_name -> bulkhead.v1.Shape
-	26, // 9: bulkhead.v1.EarliestDate.moves:type_name -> bulkhead.v1.Rebooking
-	22, // 10: bulkhead.v1.Rebooking.was:type_name -> bulkhead.v1.Shape
-	22, // 11: bulkhead.v1.Rebooking.is:type_name -> bulkhead.v1.Shape
-	30, // 12: bulkhead.v1.SlippedHall.contracts:type_name -> bulkhead.v1.SlippedContract
-	29, // 13: bulkhead.v1.SlippedHall.changes:type_name -> bulkhead.v1.CurrencySum
-	31, // 14: bulkhead.v1.SlippedContract.tranches:type_name -> bulkhead.v1.SlippedTranche
-	32, // 15: bulkhead.v1.SlippedContract.lines:type_name -> bulkhead.v1.ChangedLine
-	33, // 16: bulkhead.v1.SlippedContract.rights:type_name -> bulkhead.v1.LateRight
-	36, // 17: bulkhead.v1.PlacedContract.tranches:type_name -> bulkhead.v1.PlacedTranche
-	38, // 18: bulkhead.v1.PlacedContract.ramps:type_name -> bulkhead.v1.PlacedRamp
-	26, // 19: bulkhead.v1.PlacedContract.moves:type_name -> bulkhead.v1.Rebooking
-	32, // 20: bulkhead.v1.PlacedContract.late:type_name -> bulkhead.v1.ChangedLine
-	40, // 21: bulkhead.v1.PlacedContract.before:type_name -> bulkhead.v1.SitePicture
-	40, // 22: bulkhead.v1.PlacedContract.after:type_name -> bulkhead.v1.SitePicture
-	37, // 23: bulkhead.v1.PlacedTranche.parts:type_name -> bulkhead.v1.PlacedPart
-	22, // 24: bulkhead.v1.PlacedPart.shape:type_name -> bulkhead.v1.Shape
-	39, // 25: bulkhead.v1.PlacedRamp.steps:type_name -> bulkhead.v1.RampStep
-	22, // 26: bulkhead.v1.RampStep.shape:type_name -> bulkhead.v1.Shape
-	41, // 27: bulkhead.v1.SitePicture.rows:type_name -> bulkhead.v1.PictureRow
-	42, // 28: bulkhead.v1.SitePicture.holders:type_name -> bulkhead.v1.PictureHolder
-	46, // 29: bulkhead.v1.Lease.replacements:type_name -> bulkhead.v1.Replacement
-	44, // 30: bulkhead.v1.Leases.leases:type_name -> bulkhead.v1.Lease
-	82, // 31: bulkhead.v1.HandOver.files:type_name -> bulkhead.v1.HandOver.FilesEntry
-	2,  // 32: bulkhead.v1.ListNodesRequest.page:type_name -> bulkhead.v1.Page
-	50, // 33: bulkhead.v1.Nodes.nodes:type_name -> bulkhead.v1.Node
-	64, // 34: bulkhead.v1.Invoices.invoices:type_name -> bulkhead.v1.Invoice
-	64, // 35: bulkhead.v1.InvoiceDocument.invoice:type_name -> bulkhead.v1.Invoice
-	78, // 36: bulkhead.v1.Keys.keys:type_name -> bulkhead.v1.Key
-	3,  // 37: bulkhead.v1.ControlPlane.ShowSite:input_type -> bulkhead.v1.ShowSiteRequest
-	6,  // 38: bulkhead.v1.ControlPlane.DiffSite:input_type -> bulkhead.v1.SiteTemplate
-	6,  // 39: bulkhead.v1.ControlPlane.ImportSite:input_type -> bulkhead.v1.SiteTemplate
-	8,  // 40: bulkhead.v1.ControlPlane.RescheduleHall:input_type -> bulkhead.v1.RescheduleHallRequest
-	9,  // 41: bulkhead.v1.ControlPlane.ListFound:input_type -> bulkhead.v1.ListFoundRequest
-	12, // 42: bulkhead.v1.ControlPlane.TakeOver:input_type -> bulkhead.v1.TakeOverRequest
-	13, // 43: bulkhead.v1.ControlPlane.RegisterTenant:input_type -> bulkhead.v1.RegisterTenantRequest
-	2,  // 44: bulkhead.v1.ControlPlane.ListTenants:input_type -> bulkhead.v1.Page
-	16, // 45: bulkhead.v1.ControlPlane.OfferQuote:input_type -> bulkhead.v1.OfferQuoteRequest
-	17, // 46: bulkhead.v1.ControlPlane.ShowQuote:input_type -> bulkhead.v1.QuoteRef
-	20, // 47: bulkhead.v1.ControlPlane.SignLease:input_type -> bulkhead.v1.SignLeaseRequest
-	21, // 48: bulkhead.v1.ControlPlane.GiveNotice:input_type -> bulkhead.v1.ContractRef
-	23, // 49: bulkhead.v1.ControlPlane.WhatIfEarliest:input_type -> bulkhead.v1.WhatIfEarliestRequest
-	27, // 50: bulkhead.v1.ControlPlane.WhatIfSlip:input_type -> bulkhead.v1.WhatIfSlipRequest
-	34, // 51: bulkhead.v1.ControlPlane.WhatIfPlace:input_type -> bulkhead.v1.WhatIfPlaceRequest
-	2,  // 52: bulkhead.v1.ControlPlane.ListLeases:input_type -> bulkhead.v1.Page
-	43, // 53: bulkhead.v1.ControlPlane.GetLease:input_type -> bulkhead.v1.LeaseRef
-	43, // 54: bulkhead.v1.ControlPlane.GetHosts:input_type -> bulkhead.v1.LeaseRef
-	58, // 55: bulkhead.v1.ControlPlane.GetMount:input_type -> bulkhead.v1.MountRequest
-	48, // 56: bulkhead.v1.ControlPlane.ListNodes:input_type -> bulkhead.v1.ListNodesRequest
-	49, // 57: bulkhead.v1.ControlPlane.GetNode:input_type -> bulkhead.v1.NodeRef
-	52, // 58: bulkhead.v1.ControlPlane.CordonNode:input_type -> bulkhead.v1.CordonNodeRequest
-	53, // 59: bulkhead.v1.ControlPlane.ReplaceNode:input_type -> bulkhead.v1.ReplaceNodeRequest
-	54, // 60: bulkhead.v1.ControlPlane.AcknowledgeReplacement:input_type -> bulkhead.v1.AcknowledgeRequest
-	55, // 61: bulkhead.v1.ControlPlane.RepairNode:input_type -> bulkhead.v1.RepairNodeRequest
-	43, // 62: bulkhead.v1.ControlPlane.ShowIsolation:input_type -> bulkhead.v1.LeaseRef
-	43, // 63: bulkhead.v1.ControlPlane.ProveLease:input_type -> bulkhead.v1.LeaseRef
-	57, // 64: bulkhead.v1.ControlPlane.FileProbe:input_type -> bulkhead.v1.FileProbeRequest
-	60, // 65: bulkhead.v1.ControlPlane.ShowPlan:input_type -> bulkhead.v1.ShowPlanRequest
-	62, // 66: bulkhead.v1.ControlPlane.ReleaseBrake:input_type -> bulkhead.v1.ReasonRequest
-	62, // 67: bulkhead.v1.ControlPlane.ManageSite:input_type -> bulkhead.v1.ReasonRequest
-	63, // 68: bulkhead.v1.ControlPlane.Pause:input_type -> bulkhead.v1.PauseRequest
-	63, // 69: bulkhead.v1.ControlPlane.Resume:input_type -> bulkhead.v1.PauseRequest
-	2,  // 70: bulkhead.v1.ControlPlane.ListInvoices:input_type -> bulkhead.v1.Page
-	66, // 71: bulkhead.v1.ControlPlane.GetInvoice:input_type -> bulkhead.v1.InvoiceRef
-	68, // 72: bulkhead.v1.ControlPlane.ExplainInvoice:input_type -> bulkhead.v1.ExplainInvoiceRequest
-	70, // 73: bulkhead.v1.ControlPlane.WriteBundle:input_type -> bulkhead.v1.TenantRef
-	72, // 74: bulkhead.v1.ControlPlane.TailLedger:input_type -> bulkhead.v1.TailLedgerRequest
-	70, // 75: bulkhead.v1.ControlPlane.GetCheckpoint:input_type -> bulkhead.v1.TenantRef
-	75, // 76: bulkhead.v1.ControlPlane.GetTrust:input_type -> bulkhead.v1.GetTrustRequest
-	77, // 77: bulkhead.v1.ControlPlane.ListKeys:input_type -> bulkhead.v1.ListKeysRequest
-	80, // 78: bulkhead.v1.ControlPlane.RotateKey:input_type -> bulkhead.v1.RotateKeyRequest
-	4,  // 79: bulkhead.v1.ControlPlane.ShowSite:output_type -> bulkhead.v1.Site
-	7,  // 80: bulkhead.v1.ControlPlane.DiffSite:output_type -> bulkhead.v1.SiteChange
-	1,  // 81: bulkhead.v1.ControlPlane.ImportSite:output_type -> bulkhead.v1.Done
-	1,  // 82: bulkhead.v1.ControlPlane.RescheduleHall:output_type -> bulkhead.v1.Done
-	11, // 83: bulkhead.v1.ControlPlane.ListFound:output_type -> bulkhead.v1.FoundLabels
-	1,  // 84: bulkhead.v1.ControlPlane.TakeOver:output_type -> bulkhead.v1.Done
-	1,  // 85: bulkhead.v1.ControlPlane.RegisterTenant:output_type -> bulkhead.v1.Done
-	15, // 86: bulkhead.v1.ControlPlane.ListTenants:output_type -> bulkhead.v1.Tenants
-	18, // 87: bulkhead.v1.ControlPlane.OfferQuote:output_type -> bulkhead.v1.Quote
-	18, // 88: bulkhead.v1.ControlPlane.ShowQuote:output_type -> bulkhead.v1.Quote
-	1,  // 89: bulkhead.v1.ControlPlane.SignLease:output_type -> bulkhead.v1.Done
-	1,  // 90: bulkhead.v1.ControlPlane.GiveNotice:output_type -> bulkhead.v1.Done
-	24, // 91: bulkhead.v1.ControlPlane.WhatIfEarliest:output_type -> bulkhead.v1.EarliestDates
-	28, // 92: bulkhead.v1.ControlPlane.WhatIfSlip:output_type -> bulkhead.v1.SlippedHall
-	35, // 93: bulkhead.v1.ControlPlane.WhatIfPlace:output_type -> bulkhead.v1.PlacedContract
-	45, // 94: bulkhead.v1.ControlPlane.ListLeases:output_type -> bulkhead.v1.Leases
-	44, // 95: bulkhead.v1.ControlPlane.GetLease:output_type -> bulkhead.v1.Lease
-	47, // 96: bulkhead.v1.ControlPlane.GetHosts:output_type -> bulkhead.v1.HandOver
-	59, // 97: bulkhead.v1.ControlPlane.GetMount:output_type -> bulkhead.v1.Mount
-	51, // 98: bulkhead.v1.ControlPlane.ListNodes:output_type -> bulkhead.v1.Nodes
-	50, // 99: bulkhead.v1.ControlPlane.GetNode:output_type -> bulkhead.v1.Node
-	1,  // 100: bulkhead.v1.ControlPlane.CordonNode:output_type -> bulkhead.v1.Done
-	1,  // 101: bulkhead.v1.ControlPlane.ReplaceNode:output_type -> bulkhead.v1.Done
-	1,  // 102: bulkhead.v1.ControlPlane.AcknowledgeReplacement:output_type -> bulkhead.v1.Done
-	1,  // 103: bulkhead.v1.ControlPlane.RepairNode:output_type -> bulkhead.v1.Done
-	56, // 104: bulkhead.v1.ControlPlane.ShowIsolation:output_type -> bulkhead.v1.Isolation
-	56, // 105: bulkhead.v1.ControlPlane.ProveLease:output_type -> bulkhead.v1.Isolation
-	1,  // 106: bulkhead.v1.ControlPlane.FileProbe:output_type -> bulkhead.v1.Done
-	61, // 107: bulkhead.v1.ControlPlane.ShowPlan:output_type -> bulkhead.v1.Plan
-	1,  // 108: bulkhead.v1.ControlPlane.ReleaseBrake:output_type -> bulkhead.v1.Done
-	1,  // 109: bulkhead.v1.ControlPlane.ManageSite:output_type -> bulkhead.v1.Done
-	1,  // 110: bulkhead.v1.ControlPlane.Pause:output_type -> bulkhead.v1.Done
-	1,  // 111: bulkhead.v1.ControlPlane.Resume:output_type -> bulkhead.v1.Done
-	65, // 112: bulkhead.v1.ControlPlane.ListInvoices:output_type -> bulkhead.v1.Invoices
-	67, // 113: bulkhead.v1.ControlPlane.GetInvoice:output_type -> bulkhead.v1.InvoiceDocument
-	69, // 114: bulkhead.v1.ControlPlane.ExplainInvoice:output_type -> bulkhead.v1.Explanation
-	71, // 115: bulkhead.v1.ControlPlane.WriteBundle:output_type -> bulkhead.v1.Chunk
-	73, // 116: bulkhead.v1.ControlPlane.TailLedger:output_type -> bulkhead.v1.Entry
-	74, // 117: bulkhead.v1.ControlPlane.GetCheckpoint:output_type -> bulkhead.v1.Checkpoint
-	76, // 118: bulkhead.v1.ControlPlane.GetTrust:output_type -> bulkhead.v1.Trust
-	79, // 119: bulkhead.v1.ControlPlane.ListKeys:output_type -> bulkhead.v1.Keys
-	1,  // 120: bulkhead.v1.ControlPlane.RotateKey:output_type -> bulkhead.v1.Done
-	79, // [79:121] is the sub-list for method output_type
-	37, // [37:79] is the sub-list for method input_type
-	37, // [37:37] is the sub-list for extension type_name
-	37, // [37:37] is the sub-list for extension extendee
-	0,  // [0:37] is the sub-list for field type_name
+	47, // 5: bulkhead.v1.QuotePart.estimate:type_name -> bulkhead.v1.Estimate
+	25, // 6: bulkhead.v1.EarliestDates.sizes:type_name -> bulkhead.v1.EarliestDate
+	22, // 7: bulkhead.v1.EarliestDate.shape:type_name -> bulkhead.v1.Shape
+	22, // 8: bulkhead.v1.EarliestDate.ideal:type_name -> bulkhead.v1.Shape
+	22, // 9: bulkhead.v1.EarliestDate.better:type_name -> bulkhead.v1.Shape
+	26, // 10: bulkhead.v1.EarliestDate.moves:type_name -> bulkhead.v1.Rebooking
+	22, // 11: bulkhead.v1.Rebooking.was:type_name -> bulkhead.v1.Shape
+	22, // 12: bulkhead.v1.Rebooking.is:type_name -> bulkhead.v1.Shape
+	30, // 13: bulkhead.v1.SlippedHall.contracts:type_name -> bulkhead.v1.SlippedContract
+	29, // 14: bulkhead.v1.SlippedHall.changes:type_name -> bulkhead.v1.CurrencySum
+	31, // 15: bulkhead.v1.SlippedContract.tranches:type_name -> bulkhead.v1.SlippedTranche
+	32, // 16: bulkhead.v1.SlippedContract.lines:type_name -> bulkhead.v1.ChangedLine
+	33, // 17: bulkhead.v1.SlippedContract.rights:type_name -> bulkhead.v1.LateRight
+	36, // 18: bulkhead.v1.PlacedContract.tranches:type_name -> bulkhead.v1.PlacedTranche
+	38, // 19: bulkhead.v1.PlacedContract.ramps:type_name -> bulkhead.v1.PlacedRamp
+	26, // 20: bulkhead.v1.PlacedContract.moves:type_name -> bulkhead.v1.Rebooking
+	32, // 21: bulkhead.v1.PlacedContract.late:type_name -> bulkhead.v1.ChangedLine
+	40, // 22: bulkhead.v1.PlacedContract.before:type_name -> bulkhead.v1.SitePicture
+	40, // 23: bulkhead.v1.PlacedContract.after:type_name -> bulkhead.v1.SitePicture
+	37, // 24: bulkhead.v1.PlacedTranche.parts:type_name -> bulkhead.v1.PlacedPart
+	22, // 25: bulkhead.v1.PlacedPart.shape:type_name -> bulkhead.v1.Shape
+	39, // 26: bulkhead.v1.PlacedRamp.steps:type_name -> bulkhead.v1.RampStep
+	22, // 27: bulkhead.v1.RampStep.shape:type_name -> bulkhead.v1.Shape
+	41, // 28: bulkhead.v1.SitePicture.rows:type_name -> bulkhead.v1.PictureRow
+	42, // 29: bulkhead.v1.SitePicture.holders:type_name -> bulkhead.v1.PictureHolder
+	46, // 30: bulkhead.v1.Lease.replacements:type_name -> bulkhead.v1.Replacement
+	47, // 31: bulkhead.v1.Lease.estimate:type_name -> bulkhead.v1.Estimate
+	57, // 32: bulkhead.v1.Lease.defrag:type_name -> bulkhead.v1.Defrag
+	44, // 33: bulkhead.v1.Leases.leases:type_name -> bulkhead.v1.Lease
+	48, // 34: bulkhead.v1.PlanSparesRequest.classes:type_name -> bulkhead.v1.FailureClass
+	48, // 35: bulkhead.v1.SparesPlan.classes:type_name -> bulkhead.v1.FailureClass
+	51, // 36: bulkhead.v1.SparesPlan.choices:type_name -> bulkhead.v1.SparesChoice
+	54, // 37: bulkhead.v1.Frontier.points:type_name -> bulkhead.v1.FrontierPoint
+	58, // 38: bulkhead.v1.Defrag.moves:type_name -> bulkhead.v1.DefragMove
+	94, // 39: bulkhead.v1.HandOver.files:type_name -> bulkhead.v1.HandOver.FilesEntry
+	2,  // 40: bulkhead.v1.ListNodesRequest.page:type_name -> bulkhead.v1.Page
+	62, // 41: bulkhead.v1.Nodes.nodes:type_name -> bulkhead.v1.Node
+	76, // 42: bulkhead.v1.Invoices.invoices:type_name -> bulkhead.v1.Invoice
+	76, // 43: bulkhead.v1.InvoiceDocument.invoice:type_name -> bulkhead.v1.Invoice
+	90, // 44: bulkhead.v1.Keys.keys:type_name -> bulkhead.v1.Key
+	3,  // 45: bulkhead.v1.ControlPlane.ShowSite:input_type -> bulkhead.v1.ShowSiteRequest
+	6,  // 46: bulkhead.v1.ControlPlane.DiffSite:input_type -> bulkhead.v1.SiteTemplate
+	6,  // 47: bulkhead.v1.ControlPlane.ImportSite:input_type -> bulkhead.v1.SiteTemplate
+	8,  // 48: bulkhead.v1.ControlPlane.RescheduleHall:input_type -> bulkhead.v1.RescheduleHallRequest
+	9,  // 49: bulkhead.v1.ControlPlane.ListFound:input_type -> bulkhead.v1.ListFoundRequest
+	12, // 50: bulkhead.v1.ControlPlane.TakeOver:input_type -> bulkhead.v1.TakeOverRequest
+	13, // 51: bulkhead.v1.ControlPlane.RegisterTenant:input_type -> bulkhead.v1.RegisterTenantRequest
+	2,  // 52: bulkhead.v1.ControlPlane.ListTenants:input_type -> bulkhead.v1.Page
+	16, // 53: bulkhead.v1.ControlPlane.OfferQuote:input_type -> bulkhead.v1.OfferQuoteRequest
+	17, // 54: bulkhead.v1.ControlPlane.ShowQuote:input_type -> bulkhead.v1.QuoteRef
+	20, // 55: bulkhead.v1.ControlPlane.SignLease:input_type -> bulkhead.v1.SignLeaseRequest
+	21, // 56: bulkhead.v1.ControlPlane.GiveNotice:input_type -> bulkhead.v1.ContractRef
+	23, // 57: bulkhead.v1.ControlPlane.WhatIfEarliest:input_type -> bulkhead.v1.WhatIfEarliestRequest
+	27, // 58: bulkhead.v1.ControlPlane.WhatIfSlip:input_type -> bulkhead.v1.WhatIfSlipRequest
+	34, // 59: bulkhead.v1.ControlPlane.WhatIfPlace:input_type -> bulkhead.v1.WhatIfPlaceRequest
+	2,  // 60: bulkhead.v1.ControlPlane.ListLeases:input_type -> bulkhead.v1.Page
+	43, // 61: bulkhead.v1.ControlPlane.GetLease:input_type -> bulkhead.v1.LeaseRef
+	43, // 62: bulkhead.v1.ControlPlane.GetHosts:input_type -> bulkhead.v1.LeaseRef
+	70, // 63: bulkhead.v1.ControlPlane.GetMount:input_type -> bulkhead.v1.MountRequest
+	60, // 64: bulkhead.v1.ControlPlane.ListNodes:input_type -> bulkhead.v1.ListNodesRequest
+	61, // 65: bulkhead.v1.ControlPlane.GetNode:input_type -> bulkhead.v1.NodeRef
+	64, // 66: bulkhead.v1.ControlPlane.CordonNode:input_type -> bulkhead.v1.CordonNodeRequest
+	65, // 67: bulkhead.v1.ControlPlane.ReplaceNode:input_type -> bulkhead.v1.ReplaceNodeRequest
+	66, // 68: bulkhead.v1.ControlPlane.AcknowledgeReplacement:input_type -> bulkhead.v1.AcknowledgeRequest
+	67, // 69: bulkhead.v1.ControlPlane.RepairNode:input_type -> bulkhead.v1.RepairNodeRequest
+	49, // 70: bulkhead.v1.ControlPlane.PlanSpares:input_type -> bulkhead.v1.PlanSparesRequest
+	52, // 71: bulkhead.v1.ControlPlane.PlanDefrag:input_type -> bulkhead.v1.PlanDefragRequest
+	55, // 72: bulkhead.v1.ControlPlane.ProposeDefrag:input_type -> bulkhead.v1.ProposeDefragRequest
+	43, // 73: bulkhead.v1.ControlPlane.ShowDefrag:input_type -> bulkhead.v1.LeaseRef
+	56, // 74: bulkhead.v1.ControlPlane.ConsentDefrag:input_type -> bulkhead.v1.DefragRef
+	56, // 75: bulkhead.v1.ControlPlane.AcceptDefrag:input_type -> bulkhead.v1.DefragRef
+	56, // 76: bulkhead.v1.ControlPlane.WithdrawDefrag:input_type -> bulkhead.v1.DefragRef
+	43, // 77: bulkhead.v1.ControlPlane.ShowIsolation:input_type -> bulkhead.v1.LeaseRef
+	43, // 78: bulkhead.v1.ControlPlane.ProveLease:input_type -> bulkhead.v1.LeaseRef
+	69, // 79: bulkhead.v1.ControlPlane.FileProbe:input_type -> bulkhead.v1.FileProbeRequest
+	72, // 80: bulkhead.v1.ControlPlane.ShowPlan:input_type -> bulkhead.v1.ShowPlanRequest
+	74, // 81: bulkhead.v1.ControlPlane.ReleaseBrake:input_type -> bulkhead.v1.ReasonRequest
+	74, // 82: bulkhead.v1.ControlPlane.ManageSite:input_type -> bulkhead.v1.ReasonRequest
+	75, // 83: bulkhead.v1.ControlPlane.Pause:input_type -> bulkhead.v1.PauseRequest
+	75, // 84: bulkhead.v1.ControlPlane.Resume:input_type -> bulkhead.v1.PauseRequest
+	2,  // 85: bulkhead.v1.ControlPlane.ListInvoices:input_type -> bulkhead.v1.Page
+	78, // 86: bulkhead.v1.ControlPlane.GetInvoice:input_type -> bulkhead.v1.InvoiceRef
+	80, // 87: bulkhead.v1.ControlPlane.ExplainInvoice:input_type -> bulkhead.v1.ExplainInvoiceRequest
+	82, // 88: bulkhead.v1.ControlPlane.WriteBundle:input_type -> bulkhead.v1.TenantRef
+	84, // 89: bulkhead.v1.ControlPlane.TailLedger:input_type -> bulkhead.v1.TailLedgerRequest
+	82, // 90: bulkhead.v1.ControlPlane.GetCheckpoint:input_type -> bulkhead.v1.TenantRef
+	87, // 91: bulkhead.v1.ControlPlane.GetTrust:input_type -> bulkhead.v1.GetTrustRequest
+	89, // 92: bulkhead.v1.ControlPlane.ListKeys:input_type -> bulkhead.v1.ListKeysRequest
+	92, // 93: bulkhead.v1.ControlPlane.RotateKey:input_type -> bulkhead.v1.RotateKeyRequest
+	4,  // 94: bulkhead.v1.ControlPlane.ShowSite:output_type -> bulkhead.v1.Site
+	7,  // 95: bulkhead.v1.ControlPlane.DiffSite:output_type -> bulkhead.v1.SiteChange
+	1,  // 96: bulkhead.v1.ControlPlane.ImportSite:output_type -> bulkhead.v1.Done
+	1,  // 97: bulkhead.v1.ControlPlane.RescheduleHall:output_type -> bulkhead.v1.Done
+	11, // 98: bulkhead.v1.ControlPlane.ListFound:output_type -> bulkhead.v1.FoundLabels
+	1,  // 99: bulkhead.v1.ControlPlane.TakeOver:output_type -> bulkhead.v1.Done
+	1,  // 100: bulkhead.v1.ControlPlane.RegisterTenant:output_type -> bulkhead.v1.Done
+	15, // 101: bulkhead.v1.ControlPlane.ListTenants:output_type -> bulkhead.v1.Tenants
+	18, // 102: bulkhead.v1.ControlPlane.OfferQuote:output_type -> bulkhead.v1.Quote
+	18, // 103: bulkhead.v1.ControlPlane.ShowQuote:output_type -> bulkhead.v1.Quote
+	1,  // 104: bulkhead.v1.ControlPlane.SignLease:output_type -> bulkhead.v1.Done
+	1,  // 105: bulkhead.v1.ControlPlane.GiveNotice:output_type -> bulkhead.v1.Done
+	24, // 106: bulkhead.v1.ControlPlane.WhatIfEarliest:output_type -> bulkhead.v1.EarliestDates
+	28, // 107: bulkhead.v1.ControlPlane.WhatIfSlip:output_type -> bulkhead.v1.SlippedHall
+	35, // 108: bulkhead.v1.ControlPlane.WhatIfPlace:output_type -> bulkhead.v1.PlacedContract
+	45, // 109: bulkhead.v1.ControlPlane.ListLeases:output_type -> bulkhead.v1.Leases
+	44, // 110: bulkhead.v1.ControlPlane.GetLease:output_type -> bulkhead.v1.Lease
+	59, // 111: bulkhead.v1.ControlPlane.GetHosts:output_type -> bulkhead.v1.HandOver
+	71, // 112: bulkhead.v1.ControlPlane.GetMount:output_type -> bulkhead.v1.Mount
+	63, // 113: bulkhead.v1.ControlPlane.ListNodes:output_type -> bulkhead.v1.Nodes
+	62, // 114: bulkhead.v1.ControlPlane.GetNode:output_type -> bulkhead.v1.Node
+	1,  // 115: bulkhead.v1.ControlPlane.CordonNode:output_type -> bulkhead.v1.Done
+	1,  // 116: bulkhead.v1.ControlPlane.ReplaceNode:output_type -> bulkhead.v1.Done
+	1,  // 117: bulkhead.v1.ControlPlane.AcknowledgeReplacement:output_type -> bulkhead.v1.Done
+	1,  // 118: bulkhead.v1.ControlPlane.RepairNode:output_type -> bulkhead.v1.Done
+	50, // 119: bulkhead.v1.ControlPlane.PlanSpares:output_type -> bulkhead.v1.SparesPlan
+	53, // 120: bulkhead.v1.ControlPlane.PlanDefrag:output_type -> bulkhead.v1.Frontier
+	1,  // 121: bulkhead.v1.ControlPlane.ProposeDefrag:output_type -> bulkhead.v1.Done
+	57, // 122: bulkhead.v1.ControlPlane.ShowDefrag:output_type -> bulkhead.v1.Defrag
+	1,  // 123: bulkhead.v1.ControlPlane.ConsentDefrag:output_type -> bulkhead.v1.Done
+	1,  // 124: bulkhead.v1.ControlPlane.AcceptDefrag:output_type -> bulkhead.v1.Done
+	1,  // 125: bulkhead.v1.ControlPlane.WithdrawDefrag:output_type -> bulkhead.v1.Done
+	68, // 126: bulkhead.v1.ControlPlane.ShowIsolation:output_type -> bulkhead.v1.Isolation
+	68, // 127: bulkhead.v1.ControlPlane.ProveLease:output_type -> bulkhead.v1.Isolation
+	1,  // 128: bulkhead.v1.ControlPlane.FileProbe:output_type -> bulkhead.v1.Done
+	73, // 129: bulkhead.v1.ControlPlane.ShowPlan:output_type -> bulkhead.v1.Plan
+	1,  // 130: bulkhead.v1.ControlPlane.ReleaseBrake:output_type -> bulkhead.v1.Done
+	1,  // 131: bulkhead.v1.ControlPlane.ManageSite:output_type -> bulkhead.v1.Done
+	1,  // 132: bulkhead.v1.ControlPlane.Pause:output_type -> bulkhead.v1.Done
+	1,  // 133: bulkhead.v1.ControlPlane.Resume:output_type -> bulkhead.v1.Done
+	77, // 134: bulkhead.v1.ControlPlane.ListInvoices:output_type -> bulkhead.v1.Invoices
+	79, // 135: bulkhead.v1.ControlPlane.GetInvoice:output_type -> bulkhead.v1.InvoiceDocument
+	81, // 136: bulkhead.v1.ControlPlane.ExplainInvoice:output_type -> bulkhead.v1.Explanation
+	83, // 137: bulkhead.v1.ControlPlane.WriteBundle:output_type -> bulkhead.v1.Chunk
+	85, // 138: bulkhead.v1.ControlPlane.TailLedger:output_type -> bulkhead.v1.Entry
+	86, // 139: bulkhead.v1.ControlPlane.GetCheckpoint:output_type -> bulkhead.v1.Checkpoint
+	88, // 140: bulkhead.v1.ControlPlane.GetTrust:output_type -> bulkhead.v1.Trust
+	91, // 141: bulkhead.v1.ControlPlane.ListKeys:output_type -> bulkhead.v1.Keys
+	1,  // 142: bulkhead.v1.ControlPlane.RotateKey:output_type -> bulkhead.v1.Done
+	94, // [94:143] is the sub-list for method output_type
+	45, // [45:94] is the sub-list for method input_type
+	45, // [45:45] is the sub-list for extension type_name
+	45, // [45:45] is the sub-list for extension extendee
+	0,  // [0:45] is the sub-list for field type_name
 }
 
 func init() { file_bulkhead_v1_control_proto_init() }
@@ -6308,15 +7380,15 @@ func file_bulkhead_v1_control_proto_init() {
 	if File_bulkhead_v1_control_proto != nil {
 		return
 	}
-	file_bulkhead_v1_control_proto_msgTypes[52].OneofWrappers = []any{}
-	file_bulkhead_v1_control_proto_msgTypes[55].OneofWrappers = []any{}
+	file_bulkhead_v1_control_proto_msgTypes[64].OneofWrappers = []any{}
+	file_bulkhead_v1_control_proto_msgTypes[67].OneofWrappers = []any{}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_bulkhead_v1_control_proto_rawDesc), len(file_bulkhead_v1_control_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   83,
+			NumMessages:   95,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

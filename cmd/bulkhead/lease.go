@@ -21,6 +21,7 @@ type leaseCommand struct {
 	Notice leaseNotice `cmd:"" help:"End a contract early, by its own notice clause."`
 	List   leaseList   `cmd:"" help:"List leases."`
 	Show   leaseShow   `cmd:"" help:"Show one lease."`
+	Defrag leaseDefrag `cmd:"" help:"Move nodes of a running lease closer together, by proposal, consent and acceptance."`
 	Hosts  leaseHosts  `cmd:"" help:"Print or write what the tenant gets of a lease: hosts, topology, labels, ssh configuration."`
 }
 
@@ -220,11 +221,18 @@ func (c *leaseShow) Run(ctx context.Context) error {
 		if l.State == "bound" {
 			row(w, "next", "its nodes are cleaned and labelled, and handed over from "+l.Begin+" on: bulkhead node list --lease "+l.Id)
 		}
+		estimateRows(w, l.Estimate)
 		for i, agreed := range l.Signed {
 			row(w, []string{"signed", ""}[min(i, 1)], agreed)
 		}
 		for _, r := range l.Replacements {
 			row(w, "replacement", fmt.Sprintf("slot %d: %s proposed for %s, answer until %s (bulkhead node replace %s %d --accept)", r.Slot, r.Node, r.Was, r.Deadline, l.Id, r.Slot))
+		}
+		if len(l.Unserved) > 0 {
+			row(w, "degraded", fmt.Sprintf("slots %v have no node since %s: nothing that fits is ready; they are billed as down", l.Unserved, l.UnservedSince))
+		}
+		if d := l.Defrag; d != nil {
+			row(w, "proposal", fmt.Sprintf("%d: %d moves from %s to %s halls/pods/SUs/racks (bulkhead lease defrag show %s)", d.Proposal, len(d.Moves), d.Before, d.After, l.Id))
 		}
 	})
 }

@@ -78,6 +78,7 @@ func quoteTable(w io.Writer, q *v1.Quote) {
 	for _, p := range q.Parts {
 		row(w, "tranche "+p.Tranche, fmt.Sprintf("%d GPUs of %s in fabric %s, %s to %s", p.Gpus, p.Kind, p.Fabric, p.Begin, p.End))
 		row(w, "", p.Where)
+		estimateRows(w, p.Estimate)
 	}
 	priceTable(w, q.Price)
 	signer := "finance"

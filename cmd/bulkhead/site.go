@@ -14,6 +14,7 @@ type siteCommand struct {
 	Check  siteCheck  `cmd:"" help:"Check a site file and say what it comes to."`
 	Diff   siteDiff   `cmd:"" help:"Say what importing a site file would change."`
 	Import siteImport `cmd:"" help:"Add to the site what a site file has and the ledger does not."`
+	Spares siteSpares `cmd:"" help:"How many spares a site should have, by its failures and its times of repair."`
 	Show   siteShow   `cmd:"" help:"Show the site that a server runs."`
 	Found  siteFound  `cmd:"" help:"List the labels that an adopted site carried before, and at which nodes."`
 	Manage siteManage `cmd:"" help:"End the read-only adoption of a site that was only observed."`

@@ -100,6 +100,24 @@ const (
 	ControlPlaneAcknowledgeReplacementProcedure = "/bulkhead.v1.ControlPlane/AcknowledgeReplacement"
 	// ControlPlaneRepairNodeProcedure is the fully-qualified name of the ControlPlane's RepairNode RPC.
 	ControlPlaneRepairNodeProcedure = "/bulkhead.v1.ControlPlane/RepairNode"
+	// ControlPlanePlanSparesProcedure is the fully-qualified name of the ControlPlane's PlanSpares RPC.
+	ControlPlanePlanSparesProcedure = "/bulkhead.v1.ControlPlane/PlanSpares"
+	// ControlPlanePlanDefragProcedure is the fully-qualified name of the ControlPlane's PlanDefrag RPC.
+	ControlPlanePlanDefragProcedure = "/bulkhead.v1.ControlPlane/PlanDefrag"
+	// ControlPlaneProposeDefragProcedure is the fully-qualified name of the ControlPlane's
+	// ProposeDefrag RPC.
+	ControlPlaneProposeDefragProcedure = "/bulkhead.v1.ControlPlane/ProposeDefrag"
+	// ControlPlaneShowDefragProcedure is the fully-qualified name of the ControlPlane's ShowDefrag RPC.
+	ControlPlaneShowDefragProcedure = "/bulkhead.v1.ControlPlane/ShowDefrag"
+	// ControlPlaneConsentDefragProcedure is the fully-qualified name of the ControlPlane's
+	// ConsentDefrag RPC.
+	ControlPlaneConsentDefragProcedure = "/bulkhead.v1.ControlPlane/ConsentDefrag"
+	// ControlPlaneAcceptDefragProcedure is the fully-qualified name of the ControlPlane's AcceptDefrag
+	// RPC.
+	ControlPlaneAcceptDefragProcedure = "/bulkhead.v1.ControlPlane/AcceptDefrag"
+	// ControlPlaneWithdrawDefragProcedure is the fully-qualified name of the ControlPlane's
+	// WithdrawDefrag RPC.
+	ControlPlaneWithdrawDefragProcedure = "/bulkhead.v1.ControlPlane/WithdrawDefrag"
 	// ControlPlaneShowIsolationProcedure is the fully-qualified name of the ControlPlane's
 	// ShowIsolation RPC.
 	ControlPlaneShowIsolationProcedure = "/bulkhead.v1.ControlPlane/ShowIsolation"
@@ -175,6 +193,14 @@ type ControlPlaneClient interface {
 	ReplaceNode(context.Context, *connect.Request[bulkheadv1.ReplaceNodeRequest]) (*connect.Response[bulkheadv1.Done], error)
 	AcknowledgeReplacement(context.Context, *connect.Request[bulkheadv1.AcknowledgeRequest]) (*connect.Response[bulkheadv1.Done], error)
 	RepairNode(context.Context, *connect.Request[bulkheadv1.RepairNodeRequest]) (*connect.Response[bulkheadv1.Done], error)
+	// Spares, and moving what runs closer together.
+	PlanSpares(context.Context, *connect.Request[bulkheadv1.PlanSparesRequest]) (*connect.Response[bulkheadv1.SparesPlan], error)
+	PlanDefrag(context.Context, *connect.Request[bulkheadv1.PlanDefragRequest]) (*connect.Response[bulkheadv1.Frontier], error)
+	ProposeDefrag(context.Context, *connect.Request[bulkheadv1.ProposeDefragRequest]) (*connect.Response[bulkheadv1.Done], error)
+	ShowDefrag(context.Context, *connect.Request[bulkheadv1.LeaseRef]) (*connect.Response[bulkheadv1.Defrag], error)
+	ConsentDefrag(context.Context, *connect.Request[bulkheadv1.DefragRef]) (*connect.Response[bulkheadv1.Done], error)
+	AcceptDefrag(context.Context, *connect.Request[bulkheadv1.DefragRef]) (*connect.Response[bulkheadv1.Done], error)
+	WithdrawDefrag(context.Context, *connect.Request[bulkheadv1.DefragRef]) (*connect.Response[bulkheadv1.Done], error)
 	// Isolation.
 	ShowIsolation(context.Context, *connect.Request[bulkheadv1.LeaseRef]) (*connect.Response[bulkheadv1.Isolation], error)
 	ProveLease(context.Context, *connect.Request[bulkheadv1.LeaseRef]) (*connect.Response[bulkheadv1.Isolation], error)
@@ -360,6 +386,48 @@ func NewControlPlaneClient(httpClient connect.HTTPClient, baseURL string, opts .
 			connect.WithSchema(controlPlaneMethods.ByName("RepairNode")),
 			connect.WithClientOptions(opts...),
 		),
+		planSpares: connect.NewClient[bulkheadv1.PlanSparesRequest, bulkheadv1.SparesPlan](
+			httpClient,
+			baseURL+ControlPlanePlanSparesProcedure,
+			connect.WithSchema(controlPlaneMethods.ByName("PlanSpares")),
+			connect.WithClientOptions(opts...),
+		),
+		planDefrag: connect.NewClient[bulkheadv1.PlanDefragRequest, bulkheadv1.Frontier](
+			httpClient,
+			baseURL+ControlPlanePlanDefragProcedure,
+			connect.WithSchema(controlPlaneMethods.ByName("PlanDefrag")),
+			connect.WithClientOptions(opts...),
+		),
+		proposeDefrag: connect.NewClient[bulkheadv1.ProposeDefragRequest, bulkheadv1.Done](
+			httpClient,
+			baseURL+ControlPlaneProposeDefragProcedure,
+			connect.WithSchema(controlPlaneMethods.ByName("ProposeDefrag")),
+			connect.WithClientOptions(opts...),
+		),
+		showDefrag: connect.NewClient[bulkheadv1.LeaseRef, bulkheadv1.Defrag](
+			httpClient,
+			baseURL+ControlPlaneShowDefragProcedure,
+			connect.WithSchema(controlPlaneMethods.ByName("ShowDefrag")),
+			connect.WithClientOptions(opts...),
+		),
+		consentDefrag: connect.NewClient[bulkheadv1.DefragRef, bulkheadv1.Done](
+			httpClient,
+			baseURL+ControlPlaneConsentDefragProcedure,
+			connect.WithSchema(controlPlaneMethods.ByName("ConsentDefrag")),
+			connect.WithClientOptions(opts...),
+		),
+		acceptDefrag: connect.NewClient[bulkheadv1.DefragRef, bulkheadv1.Done](
+			httpClient,
+			baseURL+ControlPlaneAcceptDefragProcedure,
+			connect.WithSchema(controlPlaneMethods.ByName("AcceptDefrag")),
+			connect.WithClientOptions(opts...),
+		),
+		withdrawDefrag: connect.NewClient[bulkheadv1.DefragRef, bulkheadv1.Done](
+			httpClient,
+			baseURL+ControlPlaneWithdrawDefragProcedure,
+			connect.WithSchema(controlPlaneMethods.ByName("WithdrawDefrag")),
+			connect.WithClientOptions(opts...),
+		),
 		showIsolation: connect.NewClient[bulkheadv1.LeaseRef, bulkheadv1.Isolation](
 			httpClient,
 			baseURL+ControlPlaneShowIsolationProcedure,
@@ -492,6 +560,13 @@ type controlPlaneClient struct {
 	replaceNode            *connect.Client[bulkheadv1.ReplaceNodeRequest, bulkheadv1.Done]
 	acknowledgeReplacement *connect.Client[bulkheadv1.AcknowledgeRequest, bulkheadv1.Done]
 	repairNode             *connect.Client[bulkheadv1.RepairNodeRequest, bulkheadv1.Done]
+	planSpares             *connect.Client[bulkheadv1.PlanSparesRequest, bulkheadv1.SparesPlan]
+	planDefrag             *connect.Client[bulkheadv1.PlanDefragRequest, bulkheadv1.Frontier]
+	proposeDefrag          *connect.Client[bulkheadv1.ProposeDefragRequest, bulkheadv1.Done]
+	showDefrag             *connect.Client[bulkheadv1.LeaseRef, bulkheadv1.Defrag]
+	consentDefrag          *connect.Client[bulkheadv1.DefragRef, bulkheadv1.Done]
+	acceptDefrag           *connect.Client[bulkheadv1.DefragRef, bulkheadv1.Done]
+	withdrawDefrag         *connect.Client[bulkheadv1.DefragRef, bulkheadv1.Done]
 	showIsolation          *connect.Client[bulkheadv1.LeaseRef, bulkheadv1.Isolation]
 	proveLease             *connect.Client[bulkheadv1.LeaseRef, bulkheadv1.Isolation]
 	fileProbe              *connect.Client[bulkheadv1.FileProbeRequest, bulkheadv1.Done]
@@ -636,6 +711,41 @@ func (c *controlPlaneClient) RepairNode(ctx context.Context, req *connect.Reques
 	return c.repairNode.CallUnary(ctx, req)
 }
 
+// PlanSpares calls bulkhead.v1.ControlPlane.PlanSpares.
+func (c *controlPlaneClient) PlanSpares(ctx context.Context, req *connect.Request[bulkheadv1.PlanSparesRequest]) (*connect.Response[bulkheadv1.SparesPlan], error) {
+	return c.planSpares.CallUnary(ctx, req)
+}
+
+// PlanDefrag calls bulkhead.v1.ControlPlane.PlanDefrag.
+func (c *controlPlaneClient) PlanDefrag(ctx context.Context, req *connect.Request[bulkheadv1.PlanDefragRequest]) (*connect.Response[bulkheadv1.Frontier], error) {
+	return c.planDefrag.CallUnary(ctx, req)
+}
+
+// ProposeDefrag calls bulkhead.v1.ControlPlane.ProposeDefrag.
+func (c *controlPlaneClient) ProposeDefrag(ctx context.Context, req *connect.Request[bulkheadv1.ProposeDefragRequest]) (*connect.Response[bulkheadv1.Done], error) {
+	return c.proposeDefrag.CallUnary(ctx, req)
+}
+
+// ShowDefrag calls bulkhead.v1.ControlPlane.ShowDefrag.
+func (c *controlPlaneClient) ShowDefrag(ctx context.Context, req *connect.Request[bulkheadv1.LeaseRef]) (*connect.Response[bulkheadv1.Defrag], error) {
+	return c.showDefrag.CallUnary(ctx, req)
+}
+
+// ConsentDefrag calls bulkhead.v1.ControlPlane.ConsentDefrag.
+func (c *controlPlaneClient) ConsentDefrag(ctx context.Context, req *connect.Request[bulkheadv1.DefragRef]) (*connect.Response[bulkheadv1.Done], error) {
+	return c.consentDefrag.CallUnary(ctx, req)
+}
+
+// AcceptDefrag calls bulkhead.v1.ControlPlane.AcceptDefrag.
+func (c *controlPlaneClient) AcceptDefrag(ctx context.Context, req *connect.Request[bulkheadv1.DefragRef]) (*connect.Response[bulkheadv1.Done], error) {
+	return c.acceptDefrag.CallUnary(ctx, req)
+}
+
+// WithdrawDefrag calls bulkhead.v1.ControlPlane.WithdrawDefrag.
+func (c *controlPlaneClient) WithdrawDefrag(ctx context.Context, req *connect.Request[bulkheadv1.DefragRef]) (*connect.Response[bulkheadv1.Done], error) {
+	return c.withdrawDefrag.CallUnary(ctx, req)
+}
+
 // ShowIsolation calls bulkhead.v1.ControlPlane.ShowIsolation.
 func (c *controlPlaneClient) ShowIsolation(ctx context.Context, req *connect.Request[bulkheadv1.LeaseRef]) (*connect.Response[bulkheadv1.Isolation], error) {
 	return c.showIsolation.CallUnary(ctx, req)
@@ -754,6 +864,14 @@ type ControlPlaneHandler interface {
 	ReplaceNode(context.Context, *connect.Request[bulkheadv1.ReplaceNodeRequest]) (*connect.Response[bulkheadv1.Done], error)
 	AcknowledgeReplacement(context.Context, *connect.Request[bulkheadv1.AcknowledgeRequest]) (*connect.Response[bulkheadv1.Done], error)
 	RepairNode(context.Context, *connect.Request[bulkheadv1.RepairNodeRequest]) (*connect.Response[bulkheadv1.Done], error)
+	// Spares, and moving what runs closer together.
+	PlanSpares(context.Context, *connect.Request[bulkheadv1.PlanSparesRequest]) (*connect.Response[bulkheadv1.SparesPlan], error)
+	PlanDefrag(context.Context, *connect.Request[bulkheadv1.PlanDefragRequest]) (*connect.Response[bulkheadv1.Frontier], error)
+	ProposeDefrag(context.Context, *connect.Request[bulkheadv1.ProposeDefragRequest]) (*connect.Response[bulkheadv1.Done], error)
+	ShowDefrag(context.Context, *connect.Request[bulkheadv1.LeaseRef]) (*connect.Response[bulkheadv1.Defrag], error)
+	ConsentDefrag(context.Context, *connect.Request[bulkheadv1.DefragRef]) (*connect.Response[bulkheadv1.Done], error)
+	AcceptDefrag(context.Context, *connect.Request[bulkheadv1.DefragRef]) (*connect.Response[bulkheadv1.Done], error)
+	WithdrawDefrag(context.Context, *connect.Request[bulkheadv1.DefragRef]) (*connect.Response[bulkheadv1.Done], error)
 	// Isolation.
 	ShowIsolation(context.Context, *connect.Request[bulkheadv1.LeaseRef]) (*connect.Response[bulkheadv1.Isolation], error)
 	ProveLease(context.Context, *connect.Request[bulkheadv1.LeaseRef]) (*connect.Response[bulkheadv1.Isolation], error)
@@ -935,6 +1053,48 @@ func NewControlPlaneHandler(svc ControlPlaneHandler, opts ...connect.HandlerOpti
 		connect.WithSchema(controlPlaneMethods.ByName("RepairNode")),
 		connect.WithHandlerOptions(opts...),
 	)
+	controlPlanePlanSparesHandler := connect.NewUnaryHandler(
+		ControlPlanePlanSparesProcedure,
+		svc.PlanSpares,
+		connect.WithSchema(controlPlaneMethods.ByName("PlanSpares")),
+		connect.WithHandlerOptions(opts...),
+	)
+	controlPlanePlanDefragHandler := connect.NewUnaryHandler(
+		ControlPlanePlanDefragProcedure,
+		svc.PlanDefrag,
+		connect.WithSchema(controlPlaneMethods.ByName("PlanDefrag")),
+		connect.WithHandlerOptions(opts...),
+	)
+	controlPlaneProposeDefragHandler := connect.NewUnaryHandler(
+		ControlPlaneProposeDefragProcedure,
+		svc.ProposeDefrag,
+		connect.WithSchema(controlPlaneMethods.ByName("ProposeDefrag")),
+		connect.WithHandlerOptions(opts...),
+	)
+	controlPlaneShowDefragHandler := connect.NewUnaryHandler(
+		ControlPlaneShowDefragProcedure,
+		svc.ShowDefrag,
+		connect.WithSchema(controlPlaneMethods.ByName("ShowDefrag")),
+		connect.WithHandlerOptions(opts...),
+	)
+	controlPlaneConsentDefragHandler := connect.NewUnaryHandler(
+		ControlPlaneConsentDefragProcedure,
+		svc.ConsentDefrag,
+		connect.WithSchema(controlPlaneMethods.ByName("ConsentDefrag")),
+		connect.WithHandlerOptions(opts...),
+	)
+	controlPlaneAcceptDefragHandler := connect.NewUnaryHandler(
+		ControlPlaneAcceptDefragProcedure,
+		svc.AcceptDefrag,
+		connect.WithSchema(controlPlaneMethods.ByName("AcceptDefrag")),
+		connect.WithHandlerOptions(opts...),
+	)
+	controlPlaneWithdrawDefragHandler := connect.NewUnaryHandler(
+		ControlPlaneWithdrawDefragProcedure,
+		svc.WithdrawDefrag,
+		connect.WithSchema(controlPlaneMethods.ByName("WithdrawDefrag")),
+		connect.WithHandlerOptions(opts...),
+	)
 	controlPlaneShowIsolationHandler := connect.NewUnaryHandler(
 		ControlPlaneShowIsolationProcedure,
 		svc.ShowIsolation,
@@ -1089,6 +1249,20 @@ func NewControlPlaneHandler(svc ControlPlaneHandler, opts ...connect.HandlerOpti
 			controlPlaneAcknowledgeReplacementHandler.ServeHTTP(w, r)
 		case ControlPlaneRepairNodeProcedure:
 			controlPlaneRepairNodeHandler.ServeHTTP(w, r)
+		case ControlPlanePlanSparesProcedure:
+			controlPlanePlanSparesHandler.ServeHTTP(w, r)
+		case ControlPlanePlanDefragProcedure:
+			controlPlanePlanDefragHandler.ServeHTTP(w, r)
+		case ControlPlaneProposeDefragProcedure:
+			controlPlaneProposeDefragHandler.ServeHTTP(w, r)
+		case ControlPlaneShowDefragProcedure:
+			controlPlaneShowDefragHandler.ServeHTTP(w, r)
+		case ControlPlaneConsentDefragProcedure:
+			controlPlaneConsentDefragHandler.ServeHTTP(w, r)
+		case ControlPlaneAcceptDefragProcedure:
+			controlPlaneAcceptDefragHandler.ServeHTTP(w, r)
+		case ControlPlaneWithdrawDefragProcedure:
+			controlPlaneWithdrawDefragHandler.ServeHTTP(w, r)
 		case ControlPlaneShowIsolationProcedure:
 			controlPlaneShowIsolationHandler.ServeHTTP(w, r)
 		case ControlPlaneProveLeaseProcedure:
@@ -1230,6 +1404,34 @@ func (UnimplementedControlPlaneHandler) AcknowledgeReplacement(context.Context, 
 
 func (UnimplementedControlPlaneHandler) RepairNode(context.Context, *connect.Request[bulkheadv1.RepairNodeRequest]) (*connect.Response[bulkheadv1.Done], error) {
 	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("bulkhead.v1.ControlPlane.RepairNode is not implemented"))
+}
+
+func (UnimplementedControlPlaneHandler) PlanSpares(context.Context, *connect.Request[bulkheadv1.PlanSparesRequest]) (*connect.Response[bulkheadv1.SparesPlan], error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("bulkhead.v1.ControlPlane.PlanSpares is not implemented"))
+}
+
+func (UnimplementedControlPlaneHandler) PlanDefrag(context.Context, *connect.Request[bulkheadv1.PlanDefragRequest]) (*connect.Response[bulkheadv1.Frontier], error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("bulkhead.v1.ControlPlane.PlanDefrag is not implemented"))
+}
+
+func (UnimplementedControlPlaneHandler) ProposeDefrag(context.Context, *connect.Request[bulkheadv1.ProposeDefragRequest]) (*connect.Response[bulkheadv1.Done], error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("bulkhead.v1.ControlPlane.ProposeDefrag is not implemented"))
+}
+
+func (UnimplementedControlPlaneHandler) ShowDefrag(context.Context, *connect.Request[bulkheadv1.LeaseRef]) (*connect.Response[bulkheadv1.Defrag], error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("bulkhead.v1.ControlPlane.ShowDefrag is not implemented"))
+}
+
+func (UnimplementedControlPlaneHandler) ConsentDefrag(context.Context, *connect.Request[bulkheadv1.DefragRef]) (*connect.Response[bulkheadv1.Done], error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("bulkhead.v1.ControlPlane.ConsentDefrag is not implemented"))
+}
+
+func (UnimplementedControlPlaneHandler) AcceptDefrag(context.Context, *connect.Request[bulkheadv1.DefragRef]) (*connect.Response[bulkheadv1.Done], error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("bulkhead.v1.ControlPlane.AcceptDefrag is not implemented"))
+}
+
+func (UnimplementedControlPlaneHandler) WithdrawDefrag(context.Context, *connect.Request[bulkheadv1.DefragRef]) (*connect.Response[bulkheadv1.Done], error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("bulkhead.v1.ControlPlane.WithdrawDefrag is not implemented"))
 }
 
 func (UnimplementedControlPlaneHandler) ShowIsolation(context.Context, *connect.Request[bulkheadv1.LeaseRef]) (*connect.Response[bulkheadv1.Isolation], error) {
