@@ -30,7 +30,7 @@ type openSMConfig struct {
 	PIDFile     string        `yaml:"pid-file"`     // SIGHUP to the process in it ...
 	ConsolePort int           `yaml:"console-port"` // ... or "resweep heavy" to its console on loopback
 	SMs         []hexGUID     `yaml:"sms"`          // port GUIDs that the owner's SMs may run on
-	Service     []hexGUID     `yaml:"service"`      // port GUIDs that may be full members of 0x7fff
+	Service     []hexGUID     `yaml:"service"`      // port GUIDs of the owner's other hosts, which may be full members of 0x7fff
 	Umad        string        `yaml:"umad"`         // way in for read-back: a device such as /dev/infiniband/umad0 ...
 	Emulated    *emulatedWay  `yaml:"emulated"`     // ... or a fabric in a lab
 	Bound       time.Duration `yaml:"bound"`        // how long devices may take to follow; default 1m
@@ -147,19 +147,19 @@ func (o *openSM) open(ctx context.Context, in inventory, index int) (fabric.Driv
 	if c.ConsolePort != 0 {
 		tell = opensm.Console{Port: c.ConsolePort}
 	}
-	leaves, listed := opensm.Wiring(in.site, in.units, in.site.Fabrics[index].ID)
-	if len(leaves) == 0 {
+	edge := opensm.Wiring(in.site, in.units, in.site.Fabrics[index].ID)
+	if len(edge.Leaves) == 0 {
 		return nil, nil, errors.Join(errors.New("the site has no leaf in it"), client.Close())
 	}
 	resweep := c.Resweep
 	if resweep == 0 {
 		resweep = 5 * time.Second // a change is waited for by many readings
 	}
-	reader := &opensm.SMPReader{Client: client, Keys: smp.OneKey(mkey), Listed: listed, Resweep: resweep}
+	reader := &opensm.SMPReader{Client: client, Keys: smp.OneKey(mkey), Edge: edge, Owner: append(guids(c.SMs), guids(c.Service)...), Resweep: resweep}
 	file := &opensm.File{Path: o.at(c.Partitions)}
 	sms := guids(c.SMs)
 	d := &opensm.Driver{
-		Site: in.site, Fabric: index, Leaves: leaves, Service: guids(c.Service), Origin: origin, Reader: reader, SMs: sms,
+		Site: in.site, Fabric: index, Leaves: edge.Leaves, Service: guids(c.Service), Origin: origin, Reader: reader, SMs: sms,
 		Manager: &opensm.Manager{File: file, Reload: tell, Bound: c.Bound},
 	}
 	guard := &opensm.Posture{Reader: reader, Partitions: file, Options: o.at(c.Options), SMs: sms, SMKey: smkey}

@@ -85,6 +85,17 @@ func (f *Fabric) AddHost(name string, guid uint64) error {
 	return err
 }
 
+// AddSwitch makes a switch that was not there, without a cable.
+func (f *Fabric) AddSwitch(name string, guid uint64, ports int) error {
+	if ports < 1 || ports > 254 {
+		return fmt.Errorf("ibfabric: switch %s of %d ports, expected 1 to 254", name, ports)
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	_, err := f.add(name, guid, mad.Switch, ports)
+	return err
+}
+
 // Spoof makes a host say that it is another: its port GUID, and the node GUID
 // that goes with it.
 func (f *Fabric) Spoof(name string, portGUID uint64) error {

@@ -40,7 +40,7 @@ type Attack struct {
 	Mount func(ctx context.Context, l *Lab) (undo func(ctx context.Context) error, err error)
 }
 
-// victims are the first HCAs of the two rivals on rail 0, and the leaf ports that
+// victims are the first HCAs of the two rivals, of nodes that are up, on rail 0, and the leaf ports that
 // they are cabled to.
 type victims struct {
 	hca      [2]string
@@ -54,7 +54,11 @@ func (l *Lab) victims() (v victims) {
 	l.Plane.View(func(s *book.State) {
 		for i, tenant := range Rivals {
 			for _, lease := range s.LeasesOf(tenant) {
-				n := lease.Slots[0]
+				slot := 0
+				for slot < len(lease.Slots)-1 && !s.SlotUp(lease, slot) {
+					slot++ // one that fails of itself is no victim
+				}
+				n := lease.Slots[slot]
 				v.port[i] = site.PortOf(n, 0)
 				v.hca[i] = ibnet.HCAName(s.Site.NodeID[n], 0)
 				v.leaf[i] = s.Site.LeafID(s.Site.LeafOf(v.port[i]))
@@ -261,6 +265,17 @@ func Attacks() []Attack {
 				const free = 16 // no node of the inventory is there
 				_ = l.Fabric.AddHost("stranger", 0x0002c90300000010)
 				return func(context.Context) error { return l.Fabric.Pull(v.leaf[0], free) }, l.Fabric.Plug(v.leaf[0], free, "stranger", 1)
+			}},
+		{"a host behind a switch of its own is plugged into a leaf", "somebody in the hall", Detected, "every adapter is in the inventory, at its place", "the leaf counts as unknown, and nothing new is handed over, until it is gone",
+			func(ctx context.Context, l *Lab) (func(context.Context) error, error) {
+				v := l.victims()
+				const free = 15
+				_ = l.Fabric.AddSwitch("own-switch", 0x0002c90300000a00, 4)
+				_ = l.Fabric.AddHost("hidden", 0x0002c90300000b00)
+				if err := l.Fabric.Plug("own-switch", 2, "hidden", 1); err != nil {
+					return nil, err
+				}
+				return func(context.Context) error { return l.Fabric.Pull(v.leaf[0], free) }, l.Fabric.Plug(v.leaf[0], free, "own-switch", 1)
 			}},
 		{"a leaf falls silent", "a fault, or whoever wants to hide something", Detected, "unreadable", "unknown after the window; nothing is locked down",
 			func(ctx context.Context, l *Lab) (func(context.Context) error, error) {

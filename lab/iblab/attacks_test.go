@@ -76,6 +76,14 @@ var elsewhere = map[prove.Check]string{
 	prove.Unheld:     "the book names a holder of every port; the prover's own tests take him away",
 }
 
+// cables is what the census says of adapters that are not where the inventory has
+// them: with the cable that they hang on.
+var cables = map[string]string{
+	"an unknown host is plugged into a leaf":                   "port 16, which the inventory does not know",
+	"a host behind a switch of its own is plugged into a leaf": "(0x0002c90300000a00) port 2, which the inventory does not know",
+	"the cables of two rivals are swapped":                     ", belongs at a1-su01-leaf0 port ",
+}
+
 // TestAttacks mounts the corpus, one attack after the other, on one fabric. What
 // each is named by is compared with what it would be without each check in turn:
 // every check that is disabled must leave some attack without its name.
@@ -134,6 +142,9 @@ func TestAttacks(t *testing.T) {
 			}
 			if a.Check != "" && !strings.Contains(said, a.Check) {
 				t.Errorf("one sweep later nothing says %q: recorded %v, findings %v, notes %.2000s", a.Check, kinds, l.Findings(), notes)
+			}
+			if text := cables[a.Name]; !strings.Contains(said, text) {
+				t.Errorf("the census does not say %q: %.2000s", text, said)
 			}
 			if leaks := l.Leaks(); len(leaks) > 0 && a.Ends != Detected {
 				t.Errorf("one sweep later %d packets pass: %s", len(leaks), leaks[0])

@@ -249,8 +249,8 @@ func (l *Lab) connect(units []*site.SUInventory) error {
 		return err
 	}
 	index, _ := l.Site.FabricByID(FabricID)
-	leaves, listed := opensm.Wiring(l.Site, units, FabricID)
-	l.reader = &opensm.SMPReader{Client: l.client, Keys: smp.OneKey(l.conf.MKey), Listed: listed}
+	edge := opensm.Wiring(l.Site, units, FabricID)
+	l.reader = &opensm.SMPReader{Client: l.client, Keys: smp.OneKey(l.conf.MKey), Edge: edge, Owner: []uint64{l.conf.PortGUID}}
 	var reader opensm.Reader = &stamped{l.reader, l.Clock.Now}
 	if l.options.Reader != nil {
 		reader = l.options.Reader(reader)
@@ -260,7 +260,7 @@ func (l *Lab) connect(units []*site.SUInventory) error {
 		bound = 5 * time.Second
 	}
 	l.Driver = &opensm.Driver{
-		Site: l.Site, Fabric: index, Leaves: leaves, Origin: claim.Emulated, Reader: reader, SMs: []uint64{l.conf.PortGUID}, Clock: l.Clock.Now,
+		Site: l.Site, Fabric: index, Leaves: edge.Leaves, Origin: claim.Emulated, Reader: reader, SMs: []uint64{l.conf.PortGUID}, Clock: l.Clock.Now,
 		Manager: &opensm.Manager{File: &opensm.File{Path: l.conf.Partitions}, Reload: opensm.Signal{PIDFile: filepath.Join(l.Dir, "opensm.pid")}, Bound: bound, Again: time.Second},
 	}
 	return nil

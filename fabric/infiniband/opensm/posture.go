@@ -150,6 +150,10 @@ func (p *Posture) measured(g Guard, err error) []Check {
 		{Name: "no SM on any other port", Why: "a stranger waits to take over"},
 		{Name: "no SM of the master's priority or above waits", Why: "it takes over when it likes"},
 		{Name: "no SM with a guessable or foreign key", Why: "who has the master's key may take over; OpenSM tells it to whoever asks with the M_Key, or to anybody where there is none"},
+		{Name: "every adapter is in the inventory, at its place", Why: "nobody knows whose a stranger is, and what it may send"},
+	}
+	if !g.Counted {
+		checks = checks[:len(checks)-1] // by a reader without an inventory
 	}
 	if err == nil && len(g.Ports) == 0 {
 		err = errors.New("no port answered")
@@ -209,6 +213,13 @@ func (p *Posture) measured(g Guard, err error) []Check {
 	set(5, strangers, found)
 	set(6, waiting, found)
 	set(7, badKeys, found)
+	if g.Counted {
+		var names []string
+		for _, s := range g.Strangers {
+			names = append(names, s.String())
+		}
+		set(8, names, all)
+	}
 	return checks
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/binary"
 	"fmt"
+	"slices"
 	"sync"
 	"time"
 
@@ -15,9 +16,12 @@ import (
 type SMPReader struct {
 	Client *smp.Client
 	Keys   smp.Keys
-	// Listed says whether the inventory has a node at a leaf's port. Ports where it
-	// has none are captured only if somebody is there. nil: all are captured.
-	Listed func(leaf uint64, port uint8) bool
+	// Edge is what the inventory knows. Ports where it has no node are captured only
+	// if somebody is there, and adapters are counted. nil: all ports are captured, and
+	// nobody is a stranger.
+	Edge *Edge
+	// Owner are port GUIDs of the owner's own hosts. The reader's is always one.
+	Owner []uint64
 	// Resweep is how old a sweep may be when tables are read again; the identity
 	// behind each port is asked anew all the same. 0: always sweep.
 	Resweep time.Duration
@@ -62,6 +66,7 @@ func (r *SMPReader) Read(ctx context.Context, leaves []uint64) ([]Capture, error
 	for _, c := range f.Conflicts {
 		conflicts[c.GUID] = c.What
 	}
+	hidden := r.hiddenBehind(f)
 	out := make([]Capture, len(leaves))
 	for i, guid := range leaves {
 		out[i] = Capture{Leaf: guid, At: tables.Ended}
@@ -73,9 +78,42 @@ func (r *SMPReader) Read(ctx context.Context, leaves []uint64) ([]Capture, error
 			out[i].Reason = conflicts[guid]
 		default:
 			r.capture(&out[i], node, byLeaf[guid])
+			if s := hidden[guid]; s != "" {
+				out[i].Raw, out[i].Reason = nil, s
+			}
 		}
 	}
 	return out, nil
+}
+
+// strangers counts who is there.
+func (r *SMPReader) strangers(f *smp.Fabric) []Stranger {
+	if r.Edge == nil {
+		return nil
+	}
+	local := f.Node(f.Local)
+	return r.Edge.Census(f, func(guid uint64) bool {
+		return slices.Contains(r.Owner, guid) || local != nil && slices.ContainsFunc(local.Ports, func(p *smp.Port) bool { return p.GUID == guid })
+	})
+}
+
+// hiddenBehind finds the leaves that a switch is cabled to which strangers hang on:
+// no leaf of the inventory keeps them to a partition, and the leaf's port to that
+// switch is none at the edge, so nothing is enforced there.
+func (r *SMPReader) hiddenBehind(f *smp.Fabric) map[uint64]string {
+	hidden := map[uint64]string{}
+	for _, s := range r.strangers(f) {
+		n := f.Node(s.Switch)
+		if n == nil || r.Edge.names[s.Switch] != "" {
+			continue // at a leaf the port itself is uncounted
+		}
+		for _, p := range n.Ports {
+			if r.Edge.names[p.Neighbour.Node] != "" {
+				hidden[p.Neighbour.Node] = "behind a switch that is cabled to it: " + s.String()
+			}
+		}
+	}
+	return hidden
 }
 
 const (
@@ -91,7 +129,7 @@ func (r *SMPReader) capture(c *Capture, node *smp.Node, edges []*smp.EdgePort) {
 	count := len(b)
 	b = append(b, 0)
 	for _, e := range edges {
-		if r.Listed != nil && !r.Listed(node.GUID, e.Switch.Port) && e.Host == nil {
+		if r.Edge != nil && !r.Edge.Listed(node.GUID, e.Switch.Port) && e.Host == nil {
 			continue
 		}
 		hostSilent := false
@@ -135,7 +173,7 @@ func (r *SMPReader) Guard(ctx context.Context) (Guard, error) {
 	if err != nil {
 		return Guard{}, err
 	}
-	g := Guard{At: f.Ended}
+	g := Guard{At: f.Ended, Strangers: r.strangers(f), Counted: r.Edge != nil}
 	for _, m := range f.Managers {
 		g.Managers = append(g.Managers, SM{PortGUID: m.Info.GUID, Priority: m.Info.Priority, Master: m.Info.State == mad.SMMaster,
 			State: m.Info.State.String(), SMKey: m.Info.SMKey})

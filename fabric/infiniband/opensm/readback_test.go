@@ -54,7 +54,7 @@ func TestHalfAnswersAreNoEvidence(t *testing.T) {
 	n, e = leaf()
 	e.Host, e.HostRoute = nil, ""
 	c = Capture{}
-	r.Listed = func(uint64, uint8) bool { return false }
+	r.Edge = &Edge{}
 	r.capture(&c, n, []*smp.EdgePort{e})
 	if readings, err = infiniband.Decode(c.Raw); err != nil || len(readings) != 0 {
 		t.Errorf("an empty port without inventory is shown: %+v, %v", readings, err)

@@ -33,7 +33,11 @@ type Guard struct {
 	At       time.Time
 	Managers []SM
 	Ports    []PortGuard
-	Silent   []string // what did not answer, in words: unknown is not guarded
+	// Strangers are adapters that the inventory does not know, or knows elsewhere;
+	// Counted says that they were looked for.
+	Strangers []Stranger
+	Counted   bool
+	Silent    []string // what did not answer, in words: unknown is not guarded
 }
 
 // SM is a subnet manager that answered.
