@@ -71,7 +71,7 @@ func (f *fight) calendar() (report.Section, error) {
 	if err != nil {
 		return report.Section{}, err
 	}
-	f.running = append(f.running, s)
+	f.start(s)
 	defer f.close()
 	k, err := kueue.New(tree)
 	if err != nil {

@@ -36,11 +36,11 @@ func (f *fight) failing() (report.Section, error) {
 	fmt.Fprintf(&b, "50,000 nodes, all of them sold but the spares, the hardest case: leases of 55 %% and 27 %% of the site, and of 64 to 1,063 nodes. %s failures in %d days (%.0f a day), at the "+
 		"published rate; that three in four heal by themselves in minutes, and that the others take 24 or 240 hours, is assumed. What heals by itself keeps its node. What does not gets another one, "+
 		"all open slots together (`place.Replace`); how long a node needs to be wiped and attested before it is handed over is left out here. "+
-		"A slot whose node came from another SU stays there: nothing that works is moved, so that SUs with and without a spare drift apart.\n\n", report.Number(len(all)), days, float64(len(all))/float64(days))
-	table := [][]string{{"spares an SU", "of all nodes", "needed another node", "same rack", "same SU", "same pod", "farther", "same-SU rate", "healthy nodes moved", "slots that had to wait", "degraded, slot-hours: no node / healing", "of all slot-hours", "domains of all leases, then and now", "p99 ms"}}
+		"A slot whose node came from another SU stays there: nothing that works is moved, so that SUs with and without a spare drift apart, "+
+		"and fewer replacements stay in their SU than `place.PlanSpares` expects, which takes every node for back where it was once it is repaired.\n\n", report.Number(len(all)), days, float64(len(all))/float64(days))
+	table := [][]string{{"spares an SU", "of all nodes", "needed another node", "same rack", "same SU", "same pod", "farther", "same-SU rate", "in the first and the last 30 days", "as PlanSpares expects", "healthy nodes moved", "slots that had to wait", "degraded, slot-hours: no node / healing", "of all slot-hours", "domains of all leases, then and now", "p99 ms"}}
 	moved := 0
-	var rates []float64
-	var labels []string
+	var lines []report.Series
 	for _, spares := range []int{1, 2, 3} {
 		bulk, err := bulkhead.WithSpares(tree, spares)
 		if err != nil {
@@ -55,12 +55,19 @@ func (f *fight) failing() (report.Section, error) {
 			return report.Section{}, err
 		}
 		moved += e.moved
+		near, err := bulkhead.Near(tree, spares)
+		if err != nil {
+			return report.Section{}, err
+		}
 		rate := float64(e.near()) / float64(max(1, e.replaced()))
-		rates = append(rates, 100*rate)
-		labels = append(labels, fmt.Sprintf("%d an SU", spares))
+		var months []float64
+		for _, m := range e.byMonth[:max(1, days/30)] {
+			months = append(months, 100*float64(m[0])/float64(max(1, m[1])))
+		}
+		lines = append(lines, report.Series{Name: fmt.Sprintf("%d spares an SU", spares), Values: months})
 		share := (e.openHours + e.selfHours) / float64(len(e.slot)*24*days)
 		table = append(table, []string{fmt.Sprint(spares), fmt.Sprintf("%.1f %%", 100*(1-float64(len(e.slot))/float64(tree.Nodes()))), report.Number(e.long), report.Number(e.where[sameRack]), report.Number(e.where[sameSU]),
-			report.Number(e.where[samePod]), report.Number(e.where[sameHall] + e.where[elsewhere]), fmt.Sprintf("%.1f %%", 100*rate), fmt.Sprint(e.moved), report.Number(e.waited),
+			report.Number(e.where[samePod]), report.Number(e.where[sameHall] + e.where[elsewhere]), fmt.Sprintf("%.1f %%", 100*rate), fmt.Sprintf("%.1f %%, %.1f %%", months[0], months[len(months)-1]), fmt.Sprintf("%.1f %%", 100*near), fmt.Sprint(e.moved), report.Number(e.waited),
 			fmt.Sprintf("%s / %s", report.Number(int(e.openHours)), report.Number(int(e.selfHours))), fmt.Sprintf("%.4f %%", 100*share),
 			before.String() + ", " + e.shapes().String(), report.Millis(quantile(e.took, 0.99))})
 		f.say("  %d spares an SU: %d replaced, %.1f %% in their SU, %d moved", spares, e.replaced(), 100*rate, e.moved)
@@ -71,7 +78,11 @@ func (f *fight) failing() (report.Section, error) {
 		return report.Section{}, err
 	}
 	b.WriteString(body)
-	plot := report.Plot{File: "same-su.svg", SVG: report.Bars("Replacements in the same SU, by spares", "%", labels, []report.Series{{Name: "Bulkhead", Values: rates}}, false)}
+	var x []float64
+	for m := range lines[0].Values {
+		x = append(x, float64(m+1))
+	}
+	plot := report.Plot{File: "same-su.svg", SVG: report.Lines("Replacements in the same SU", "% of replacements", "month of 30 days", x, lines)}
 	b.WriteString("![same-su](same-su.svg)\n\n")
 	return report.Section{Body: b.String(), Plots: []report.Plot{plot},
 		Bars: []report.Bar{{ID: "B5", Text: "no healthy node is ever evicted", Met: moved == 0, Got: fmt.Sprintf("%d of %s failures over %d days, at each of three numbers of spares", moved, report.Number(len(all)), days)}}}, nil
@@ -159,7 +170,7 @@ func (f *fight) requeued(tree *ground.Tree, bulk *bulkhead.Bulkhead, all []groun
 	if err != nil {
 		return 0, 0, 0, err
 	}
-	f.running = append(f.running, s)
+	f.start(s)
 	defer f.close()
 	e, err := sold(tree, bulk, 1)
 	if err != nil {

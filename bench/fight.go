@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"sync"
 	"time"
 
 	"bulkhead/bench/bulkhead"
@@ -28,7 +29,16 @@ type fight struct {
 	begin    time.Time
 	versions []string
 	files    [][]byte // digests of the shared files, in order of writing
-	running  []contender
+
+	mu      sync.Mutex
+	running []contender
+}
+
+// start notes a contender that has to be ended.
+func (f *fight) start(c contender) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.running = append(f.running, c)
 }
 
 // say prints progress.
@@ -87,19 +97,26 @@ func (f *fight) contenders(t *ground.Tree) (*bulkhead.Bulkhead, *slurm.Slurm, *k
 	if err != nil {
 		return nil, nil, nil, err
 	}
-	f.running = append(f.running, s)
+	f.start(s)
 	if len(f.versions) == 0 {
 		f.versions = []string{s.Version() + " (Debian)", k.Version()}
 	}
 	return b, s, k, nil
 }
 
-// scratch is where daemons keep their files: a short path, because sockets have
-// short names.
-func (f *fight) scratch() string { return os.TempDir() }
+// scratch is where daemons keep their files.
+func (f *fight) scratch() string {
+	dir, err := filepath.Abs(f.out)
+	if err != nil {
+		return os.TempDir()
+	}
+	return dir
+}
 
 // close ends whatever is running.
 func (f *fight) close() error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
 	var errs []error
 	for _, c := range f.running {
 		errs = append(errs, c.Close())

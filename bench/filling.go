@@ -43,7 +43,7 @@ type filled struct {
 
 // filling is B6.
 func (f *fight) filling() (report.Section, error) {
-	seeds := min(f.seeds, 3)
+	seeds := min(f.seeds, 2)
 	if f.size == "small" {
 		seeds = 1
 	}

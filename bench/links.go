@@ -36,7 +36,7 @@ func (f *fight) links() (report.Section, error) {
 	if err != nil {
 		return report.Section{}, err
 	}
-	f.running = append(f.running, sl)
+	f.start(sl)
 	defer f.close()
 	table := [][]string{{"seed", "leases", "nodes leased", "Bulkhead, hermetic", "Bulkhead, shared links", "Slurm", "Kueue"}}
 	double := 0

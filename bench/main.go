@@ -12,10 +12,12 @@ import (
 	"flag"
 	"fmt"
 	"os"
+	"os/signal"
 	"path/filepath"
 	"runtime"
 	"slices"
 	"strings"
+	"syscall"
 	"time"
 
 	"bulkhead/bench/report"
@@ -101,6 +103,15 @@ func run(o options) (failed int, err error) {
 	}
 	f := &fight{options: o, begin: time.Now()}
 	defer func() { err = errors.Join(err, f.close()) }()
+	stop := make(chan os.Signal, 1)
+	signal.Notify(stop, os.Interrupt, syscall.SIGTERM)
+	go func() {
+		f.say("ending on %s; nothing is written", <-stop)
+		if err := f.close(); err != nil {
+			fmt.Fprintln(os.Stderr, "bench:", err)
+		}
+		os.Exit(130)
+	}()
 	r := report.Report{Size: o.size, Seeds: o.seeds, Machine: machine(), Versions: []string{runtime.Version()}}
 	for _, s := range sections {
 		if o.only != "" && !slices.Contains(strings.Split(o.only, ","), s.id) {

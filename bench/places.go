@@ -22,6 +22,7 @@ type placed struct {
 	Counts    evaluate.Counts
 	Bound     evaluate.Counts // each level by itself
 	AllToAll  float64         // ns
+	Tapered   float64         // ns, as if pods were tapered 7 to 1
 	Shared    int             // links that other tenants' packets may be on too
 	Search    time.Duration
 	Whole     time.Duration
@@ -73,6 +74,8 @@ func (f *fight) placesOn(p plot) ([]placed, error) {
 		return nil, err
 	}
 	defer f.close()
+	tapered := *tree
+	tapered.Shape.PodTaper = 7 // what Meta publishes of its 24,576-GPU clusters
 	var rows []placed
 	for seed := range uint64(f.seeds) {
 		for _, percent := range percents {
@@ -108,7 +111,7 @@ func (f *fight) placesOn(p plot) ([]placed, error) {
 						return nil, fmt.Errorf("%s, %d %%, seed %d, %d nodes: %s answered with %w", p.name, percent, seed+1, asked, c.Name(), err)
 					}
 					rows = append(rows, placed{Site: p.name, Percent: percent, Seed: seed + 1, Asked: asked, Who: c.Name(), Counts: counts, Bound: bound,
-						AllToAll: evaluate.AllToAllNS(tree, d.Nodes), Shared: evaluate.Shared(tree, o, d.Nodes).Links(),
+						AllToAll: evaluate.AllToAllNS(tree, d.Nodes), Tapered: evaluate.AllToAllNS(&tapered, d.Nodes), Shared: evaluate.Shared(tree, o, d.Nodes).Links(),
 						Search: d.Search, Whole: d.Whole, FreeNodes: free})
 				}
 			}

@@ -182,13 +182,14 @@ func examples(rows []placed) string {
 
 // collectives compares the all-to-all bounds, which no contender minimises.
 func collectives(cases [][]placed) string {
-	table := [][]string{{"taken", "Slurm / Bulkhead", "Kueue / Bulkhead"}}
+	table := [][]string{{"taken", "Slurm / Bulkhead", "Kueue / Bulkhead", "Slurm / Bulkhead, pods 7:1", "Kueue / Bulkhead, pods 7:1"}}
 	for _, percent := range percents {
-		var ratios [2][]float64
+		var ratios [4][]float64
 		for _, c := range cases {
 			if c[0].Percent == percent && c[0].AllToAll > 0 {
-				for i := range ratios {
+				for i := range 2 {
 					ratios[i] = append(ratios[i], c[i+1].AllToAll/c[0].AllToAll)
+					ratios[i+2] = append(ratios[i+2], c[i+1].Tapered/c[0].Tapered)
 				}
 			}
 		}
@@ -202,8 +203,9 @@ func collectives(cases [][]placed) string {
 		}
 		table = append(table, line)
 	}
-	return "The all-to-all bound of the peers' slices over that of Bulkhead's, in the middle (least to most). It is a bound from link capacities alone, " +
-		"and it *rewards spreading*: fewer domains have fewer uplinks, so that below 1 a peer's slice has more of them, shared with others:\n\n" + report.Table(table)
+	return "The all-to-all bound of the peers' slices over that of Bulkhead's, in the middle (least to most). On these sites, which have no taper, a node's own links are the limit for all, so that all tie. " +
+		"With pods tapered 7 to 1 the same slices differ, and the bound *rewards spreading*: below 1 a peer's slice is over more pods and so has more uplinks, which it shares with others. " +
+		"No contender minimises it:\n\n" + report.Table(table)
 }
 
 func sites(rows []placed) []string {

@@ -48,9 +48,10 @@ type estate struct {
 	// What came of it.
 	failures, healed, long, idle int // all; those that heal by themselves; those of slots that do not; those of nodes in no slot
 	where                        [distances]int
-	moved                        int     // healthy nodes that lost their slot
-	selfHours, openHours         float64 // slot-hours: while a node heals by itself; while there is no node
-	waited                       int     // slots for which there was no node at once
+	moved                        int      // healthy nodes that lost their slot
+	selfHours, openHours         float64  // slot-hours: while a node heals by itself; while there is no node
+	byMonth                      [][2]int // of 30 days: replaced in the same SU, and replaced
+	waited                       int      // slots for which there was no node at once
 	took                         []time.Duration
 }
 
@@ -207,7 +208,16 @@ func (e *estate) fill(hour float64, replace func(candidates, failed []int32) []i
 			return fmt.Errorf("hour %.1f: node %d is down", hour, n)
 		}
 		s := slots[i]
-		e.where[apart(e.tree, e.slot[s], n)]++
+		d := apart(e.tree, e.slot[s], n)
+		e.where[d]++
+		month := int(hour / (30 * 24))
+		for len(e.byMonth) <= month {
+			e.byMonth = append(e.byMonth, [2]int{})
+		}
+		e.byMonth[month][1]++
+		if d <= sameSU {
+			e.byMonth[month][0]++
+		}
 		e.openHours += hour - e.open[s]
 		e.slot[s], e.inSlot[n] = n, s
 		delete(e.open, s)

@@ -1,6 +1,9 @@
 package bulkhead
 
 import (
+	"fmt"
+
+	"bulkhead/bench/ground"
 	"bulkhead/place"
 	"bulkhead/site"
 )
@@ -24,6 +27,22 @@ func (b *Bulkhead) Replace(candidates, failed []int32) []int32 {
 		}
 	}
 	return out
+}
+
+// Near is the share of failed nodes whose slot gets a spare of its own SU, as
+// place.PlanSpares expects it: as if every node were back where it was once it is
+// repaired.
+func Near(t *ground.Tree, spares int) (float64, error) {
+	plan, err := place.PlanSpares(place.SparesAsk{Failures: place.DefaultFailures(), Nodes: t.Shape.SUNodes, SUs: len(t.Halls[0][0]), SUShort: 0.02, PodShort: 0.001})
+	if err != nil {
+		return 0, err
+	}
+	for _, row := range plan.Choices {
+		if row.PerSU == spares {
+			return row.Near, nil
+		}
+	}
+	return 0, fmt.Errorf("place.PlanSpares says nothing of %d spares an SU", spares)
 }
 
 // Sold returns the nodes that are sold: all but the spares.

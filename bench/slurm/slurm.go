@@ -21,6 +21,8 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
+	"sync"
+	"syscall"
 	"time"
 
 	"bulkhead/bench/ground"
@@ -31,6 +33,7 @@ type Slurm struct {
 	tree    *ground.Tree
 	dir     string
 	version string
+	closing sync.Mutex
 	daemon  *exec.Cmd
 	ended   chan error
 	down    map[int32]bool
@@ -79,6 +82,9 @@ func Start(dir string, t *ground.Tree, racks bool) (*Slurm, error) {
 	s.daemon = exec.Command("slurmctld", "-D", "-c")
 	s.daemon.Env = s.env()
 	s.daemon.Stdout, s.daemon.Stderr = out, out
+	// It ends with this process, however that ends. Not with the terminal's ^C: Close
+	// ends it in order.
+	s.daemon.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL, Setpgid: true}
 	if err := s.daemon.Start(); err != nil {
 		return nil, fmt.Errorf("slurmctld: %w", err)
 	}
@@ -114,8 +120,11 @@ func (s *Slurm) Name() string { return "Slurm" }
 // Version is what it says of itself.
 func (s *Slurm) Version() string { return s.version }
 
-// Close ends the daemon and removes its directory.
+// Close ends the daemon and removes its directory. It may be called twice, and
+// while something else is asked, which then fails.
 func (s *Slurm) Close() error {
+	s.closing.Lock()
+	defer s.closing.Unlock()
 	if s.daemon == nil {
 		return nil
 	}
