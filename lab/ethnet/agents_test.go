@@ -3,8 +3,10 @@ package ethnet
 import (
 	"context"
 	"errors"
+	"fmt"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"testing"
 
 	"bulkhead/fabric"
@@ -88,21 +90,33 @@ func TestRivalsByAgents(t *testing.T) {
 // them.
 func judged(t *testing.T, n *Net, leaf string, c ethernet.Capture, values map[int]uint32) {
 	t.Helper()
-	s := labSite(t)
+	for _, why := range differences(t, n, leaf, c, values) {
+		t.Error(why)
+	}
+}
+
+func agrees(t *testing.T, n *Net, leaf string, c ethernet.Capture, values map[int]uint32) bool {
+	t.Helper()
+	return len(differences(t, n, leaf, c, values)) == 0
+}
+
+func differences(t *testing.T, n *Net, leaf string, c ethernet.Capture, values map[int]uint32) (out []string) {
+	t.Helper()
 	c.RoutesSeen = true // there is no collector here
-	readings, err := ethernet.Readings(s, n.Plan.Device(leaf).Leaf, &c)
+	readings, err := ethernet.Readings(labSite(t), n.Plan.Device(leaf).Leaf, &c)
 	if err != nil {
 		t.Fatal(err)
 	}
 	if len(readings) != 4 {
-		t.Fatalf("%s has %d ports, expected 4: %+v", leaf, len(readings), readings)
+		out = append(out, fmt.Sprintf("%s has %d ports, expected 4: %+v", leaf, len(readings), readings))
 	}
 	for _, r := range readings {
 		want := fabric.Compile(site.RoCE, values[r.LeafPort])
-		if got := r.Row(); !got.Equal(want) || r.Faults != 0 || r.Full {
-			t.Errorf("%s port %d reads %s with faults %v, expected %s and none", leaf, r.LeafPort, got, r.Faults, want)
+		if got := r.Row(); !got.Equal(want) || r.Faults != 0 || r.Full || r.Neighbour == fabric.NeighbourConflict {
+			out = append(out, fmt.Sprintf("%s port %d reads %s with faults %v, neighbour %#x, expected %s and none", leaf, r.LeafPort, got, r.Faults, r.Neighbour, want))
 		}
 	}
+	return out
 }
 
 // An agent refuses an older fence, also after it was killed and started again.
@@ -132,4 +146,15 @@ func TestAgentKeepsItsFence(t *testing.T) {
 		t.Fatal(err)
 	}
 	judged(t, n, leaf, got, map[int]uint32{1: 5001})
+}
+
+// targetsFile is a configuration of FRR that takes the rival's routes in.
+func targetsFile(t *testing.T) string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "targets.conf")
+	text := "router bgp 65000\naddress-family l2vpn evpn\nvni 5001\nroute-target import 65000:5002\nroute-target import 65000:5001\nexit-vni\nexit-address-family\nexit\n"
+	if err := os.WriteFile(path, []byte(text), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	return path
 }

@@ -58,6 +58,7 @@ func up(t *testing.T, o Options) *Net {
 	}
 	began := time.Now()
 	o.Say = func(s string) { t.Logf("%5.2f s  %s", time.Since(began).Seconds(), s) }
+	t.Parallel() // labs don't see each other
 	units, fabrics := rivals(t)
 	o.Fabrics = fabrics
 	n, err := Start(t.Context(), units, o)

@@ -108,6 +108,9 @@ func makeVNI(conf *Config, vni uint32) error {
 	if err := evict(conf, bridge.Attrs().Index, index); err != nil {
 		return err
 	}
+	if err := errors.Join(strip(bridge), strip(link)); err != nil {
+		return err
+	}
 	return dropForeign(index, conf)
 }
 
@@ -126,6 +129,35 @@ func evict(conf *Config, bridge, vxlan int) error {
 		}
 		if err := netlink.LinkSetNoMaster(l); err != nil {
 			return fmt.Errorf("take %s, which nobody expects there, out of its bridge: %w", a.Name, err)
+		}
+	}
+	return nil
+}
+
+// strip takes addresses off an interface that is to have none, and what copies or
+// steers its packets.
+func strip(l netlink.Link) error {
+	name := l.Attrs().Name
+	addrs, err := netlink.AddrList(l, netlink.FAMILY_ALL)
+	if err != nil {
+		return fmt.Errorf("addresses of %s: %w", name, err)
+	}
+	for _, a := range addrs {
+		if err := netlink.AddrDel(l, &a); err != nil {
+			return fmt.Errorf("address %s of %s: %w", a.IPNet, name, err)
+		}
+	}
+	queues, err := netlink.QdiscList(l)
+	if err != nil {
+		return fmt.Errorf("queueing disciplines of %s: %w", name, err)
+	}
+	for _, q := range queues {
+		switch q.Type() {
+		case "noqueue", "mq", "pfifo_fast", "pfifo", "bfifo":
+			continue
+		}
+		if err := netlink.QdiscDel(q); err != nil {
+			return fmt.Errorf("queueing discipline %s of %s: %w", q.Type(), name, err)
 		}
 	}
 	return nil
@@ -202,6 +234,9 @@ func plug(p PortConfig, vni uint32, isolated bool) error {
 		return fail("interface", err)
 	}
 	index := link.Attrs().Index
+	if err := strip(link); err != nil {
+		return err
+	}
 	if link.Attrs().MasterIndex != bridge.Attrs().Index {
 		if err := netlink.LinkSetMaster(link, bridge); err != nil {
 			return fail("bridge", err)
