@@ -6,6 +6,8 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 	"time"
 
@@ -17,6 +19,7 @@ import (
 	"bulkhead/lease"
 	"bulkhead/run"
 	"bulkhead/site"
+	"bulkhead/whatif"
 )
 
 // OfferQuote places a contract and offers it.
@@ -47,9 +50,8 @@ func (s *service) OfferQuote(ctx context.Context, r *connect.Request[v1.OfferQuo
 	if q.Tenant != c.Tenant || !bytes.Equal(q.Raw, c.Encode()) {
 		return nil, run.UsedQuoteID
 	}
-	var out *v1.Quote
-	s.plane.View(func(b *book.State) { out = quote(b, q) })
-	return connect.NewResponse(out), nil
+	state, _ := s.plane.Reading()
+	return connect.NewResponse(quote(state, q)), nil
 }
 
 // longestQuote is for how long the owner may hold capacity by a quote.
@@ -74,31 +76,52 @@ func (s *service) checkValidity(ctx context.Context, seconds int64) error {
 
 // ShowQuote shows an open quote.
 func (s *service) ShowQuote(ctx context.Context, r *connect.Request[v1.QuoteRef]) (*connect.Response[v1.Quote], error) {
-	var out *v1.Quote
-	s.plane.View(func(b *book.State) {
-		if q, ok := b.Quotes[r.Msg.Quote]; ok && mayRead(ctx, q.Tenant) {
-			out = quote(b, q)
-		}
-	})
-	if out == nil {
+	state, _ := s.plane.Reading()
+	q, ok := state.Quotes[r.Msg.Quote]
+	if !ok || !mayRead(ctx, q.Tenant) {
 		return nil, missing("open quote", r.Msg.Quote)
 	}
-	return connect.NewResponse(out), nil
+	return connect.NewResponse(quote(state, q)), nil
 }
 
-func quote(b *book.State, q *book.Quote) *v1.Quote {
+func quote(state *book.State, q *book.Quote) *v1.Quote {
 	out := &v1.Quote{Id: q.ID, Tenant: q.Tenant, Contract: q.Contract.ID, Version: int32(q.Contract.Version), Expires: q.Expires.UTC().Format(time.RFC3339)}
 	for _, p := range q.Parts {
 		out.Parts = append(out.Parts, &v1.QuotePart{
-			Tranche: p.Tranche, Fabric: p.Fabric, Kind: p.Kind, Gpus: int64(p.Slots) * site.GPUs,
+			Arrivals: arrivals(state.Site, p),
+			Tranche:  p.Tranche, Fabric: p.Fabric, Kind: p.Kind, Gpus: int64(p.Slots) * site.GPUs,
 			Begin: p.Begin.UTC().Format(time.RFC3339), End: p.End.UTC().Format(time.RFC3339), Where: p.Where, PlacementCertificate: p.Certificate.String(),
-			Estimate: estimateOf(b, p),
+			Estimate: estimateOf(state, p),
 		})
+	}
+	if late, change, err := whatif.Late(state, q); err == nil {
+		out.Late, out.LateChange = changedLines(late), change
 	}
 	out.OfferedFor, out.OfferedBy = q.Offered.Party, q.Offered.By
 	if pricing, err := contract.Price(q.Contract); err == nil {
 		encoded, _ := json.MarshalIndent(pricing, "", "  ") // texts and numbers always encode
 		out.Price = string(encoded)
+	}
+	return out
+}
+
+// arrivals says when what of a quoted part comes.
+func arrivals(s *site.Site, p contract.QuotedPart) []*v1.QuoteArrival {
+	nodes, err := site.ParseOrder(p.Nodes, s.Nodes())
+	if err != nil {
+		return nil // the ledger's own: it parses
+	}
+	come := map[time.Time]int64{}
+	for _, n := range nodes {
+		at := p.Begin
+		if from := s.InService(n); from.After(at) {
+			at = from
+		}
+		come[at.UTC()] += site.GPUs
+	}
+	var out []*v1.QuoteArrival
+	for _, at := range slices.SortedFunc(maps.Keys(come), time.Time.Compare) {
+		out = append(out, &v1.QuoteArrival{From: stampOf(at), Gpus: come[at]})
 	}
 	return out
 }

@@ -42,6 +42,7 @@ func init() {
 		contract.KindNotice:     fold((*State).applyNotice),
 		contract.KindClosed:     fold((*State).applyClosed),
 		lease.KindBound:         fold((*State).applyBound),
+		lease.KindRebooked:      fold((*State).applyRebooked),
 		lease.KindLate:          fold((*State).applyLate),
 		lease.KindDelivered:     fold((*State).applyDelivered),
 		lease.KindSlots:         fold((*State).applySlots),

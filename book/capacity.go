@@ -2,6 +2,7 @@ package book
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -19,10 +20,16 @@ import (
 // open quote at any instant of it.
 // Cost: O(nodes); the set is the caller's.
 func (s *State) Free(begin, end time.Time) *site.Set {
+	return s.free(begin, begin, end)
+}
+
+// free is Free for nodes that are in service by another time than begin: later,
+// for what may come late.
+func (s *State) free(inService, begin, end time.Time) *site.Set {
 	free := site.NewSet(s.Site.Nodes())
 	for i := range s.Nodes.State {
 		n := site.Index(i)
-		if s.Site.IsSpare(n) || !s.usable(n) || s.Site.InService(n).After(begin) || s.heldWithin(n, begin, end) {
+		if s.Site.IsSpare(n) || !s.usable(n) || s.Site.InService(n).After(inService) || s.heldWithin(n, begin, end) {
 			continue
 		}
 		free.Add(n)
@@ -61,8 +68,8 @@ func (s *State) heldWithin(n site.Index, begin, end time.Time) bool {
 		l := s.Leases[i]
 		return l.Returned.IsZero() && l.Begin.Before(end) && begin.Before(l.End)
 	}
-	if i := s.Nodes.Lease[n]; i != NoLease && overlaps(i) {
-		return true
+	if i := s.Nodes.Lease[n]; i != NoLease && (overlaps(i) || s.Nodes.State[n] == node.Reserved && begin.Before(s.Leases[i].End)) {
+		return true // what is being made ready for a lease is its own already
 	}
 	if _, promised := s.promisedTo(n); promised {
 		return true
@@ -98,12 +105,16 @@ func (s *State) Calendar() *lease.Calendar {
 	var bookings []lease.Booking
 	for _, l := range s.Leases {
 		if l.Returned.IsZero() {
-			bookings = append(bookings, lease.Booking{ID: string(l.ID), Fabric: l.Fabric, Kind: l.Kind, Nodes: len(l.Slots), Begin: l.Begin, End: l.End})
+			bookings = append(bookings, s.bookings(lease.Booking{ID: string(l.ID), Fabric: l.Fabric, Kind: l.Kind, Begin: l.Begin, End: l.End}, l.Slots)...)
 		}
 	}
 	for _, q := range s.Quotes {
 		for _, p := range q.Parts {
-			bookings = append(bookings, lease.Booking{ID: "quote " + q.ID + "/" + p.Tranche, Fabric: p.Fabric, Kind: p.Kind, Nodes: p.Slots, Begin: p.Begin, End: p.End})
+			nodes, err := site.ParseOrder(p.Nodes, s.Site.Nodes())
+			if err != nil {
+				continue // Apply has parsed it once: it parses
+			}
+			bookings = append(bookings, s.bookings(lease.Booking{ID: QuotedID(q.ID, p.Tranche), Fabric: p.Fabric, Kind: p.Kind, Begin: p.Begin, End: p.End}, nodes)...)
 		}
 	}
 	slices.SortFunc(bookings, func(a, b lease.Booking) int { return strings.Compare(a.ID, b.ID) })
@@ -122,6 +133,26 @@ func (s *State) keptForSale() map[keptClass]int {
 		}
 	}
 	return count
+}
+
+// bookings are what nodes take of the calendar: from their begin, or from when
+// their hall is in service. What is late takes nothing of what is there.
+func (s *State) bookings(b lease.Booking, nodes []site.Index) []lease.Booking {
+	late := map[time.Time]int{}
+	for _, n := range nodes {
+		if from := s.Site.InService(n); from.After(b.Begin) {
+			late[from]++
+		}
+	}
+	b.Nodes = len(nodes)
+	var list []lease.Booking
+	for _, from := range slices.SortedFunc(maps.Keys(late), time.Time.Compare) {
+		one := b
+		one.ID, one.Nodes, one.Begin = fmt.Sprintf("%s from %s", b.ID, from.Format(time.DateOnly)), late[from], from
+		list = append(list, one)
+		b.Nodes -= late[from]
+	}
+	return append(list, b)
 }
 
 // CheckCalendar refuses tranches that the site can't hold at some instant. The

@@ -10,6 +10,7 @@ import (
 
 	"bulkhead/book"
 	"bulkhead/claim"
+	"bulkhead/contract"
 	"bulkhead/fabric"
 	"bulkhead/keystore"
 	"bulkhead/lab/story"
@@ -64,6 +65,11 @@ func tellGolden(t *testing.T) *golden {
 		_, err := t.Plane.Quote(ctx, "unsigned", &unsigned, 30*time.Minute)
 		return err
 	}}}, telling.Scenes[4:]...)...)
+	telling.Scenes = append(telling.Scenes[:5:5], append([]story.Scene{{At: story.Begin, Name: "a quote for which others make room", Play: func(ctx context.Context, t *story.Telling) error {
+		c := forRoom(t.Cast.Tidewater)
+		_, err := t.Plane.Quote(ctx, "room", c, 30*time.Minute)
+		return err
+	}}}, telling.Scenes[5:]...)...)
 	must(t, telling.Run(ctx))
 
 	person := "operator on duty"
@@ -150,4 +156,14 @@ func (g *golden) append(t *testing.T, scope, kind string, body any) {
 		}
 	}
 	g.entries = append(g.entries, e)
+}
+
+// forRoom is a contract for which a lease that has not begun is placed again: it
+// wants what is free now of a hall that others were promised for later.
+func forRoom(like *contract.Contract) *contract.Contract {
+	c := like.Clone()
+	c.ID = "tidewater-room"
+	t := &c.Tranches[0]
+	t.Kind, t.Fabric, t.GPUs, t.Delivery = "H200", "roce", 2*site.GPUs, time.Date(2026, 5, 27, 7, 0, 0, 0, time.UTC)
+	return c
 }

@@ -94,9 +94,21 @@ func booked(holds []Hold, lease int32, slot uint32) bool {
 	return false
 }
 
-// checkCalendar verifies that no more is promised than the site has, with its
-// spares, at every instant at which a lease begins.
+// checkCalendar verifies that no node is promised to two leases for the same
+// time, whatever was signed, placed again or swapped, and that no more is promised
+// than the site has, with its spares, at every instant at which a lease begins.
 func (s *State) checkCalendar() error {
+	for i, a := range s.Leases {
+		if !a.Returning.IsZero() || !a.Returned.IsZero() || s.Time.Equal(s.rebooked) {
+			continue
+		}
+		nodes := a.Nodes()
+		for _, b := range s.Leases[:i] {
+			if b.Returning.IsZero() && b.Returned.IsZero() && a.Overlaps(b.Begin, b.End) && nodes.Intersects(b.Nodes()) {
+				return fmt.Errorf("%s and %s hold a node for the same time", a.ID, b.ID)
+			}
+		}
+	}
 	type class struct{ fabric, kind string }
 	have := map[class]int{}
 	for i := range s.Nodes.State {

@@ -137,13 +137,19 @@ func (s *State) arrived(n site.Index, from, to node.State, evidence claim.Digest
 func (s *State) release(n site.Index) {
 	c := &s.Nodes
 	c.Lease[n], c.Slot[n] = NoLease, 0
-	if next := c.Booked[n]; len(next) > 0 {
-		c.Lease[n], c.Slot[n] = next[0].Lease, next[0].Slot
-		if len(next) == 1 {
-			delete(c.Booked, n)
-		} else {
-			c.Booked[n] = next[1:]
-		}
+	next := c.Booked[n]
+	for len(next) > 0 && !s.Leases[next[0].Lease].Returning.IsZero() { // its time has passed meanwhile
+		next = next[1:]
+	}
+	if len(next) == 0 {
+		delete(c.Booked, n)
+		return
+	}
+	c.Lease[n], c.Slot[n] = next[0].Lease, next[0].Slot
+	if len(next) == 1 {
+		delete(c.Booked, n)
+	} else {
+		c.Booked[n] = next[1:]
 	}
 }
 

@@ -2,8 +2,11 @@ package book
 
 import (
 	"fmt"
+	"strings"
+	"time"
 
 	"bulkhead/contract"
+	"bulkhead/lease"
 	"bulkhead/place/dated"
 )
 
@@ -21,11 +24,14 @@ type Planned struct {
 // bookings that have not begun may get a worse shape to make room. A shortfall is
 // part of the answer; an error is about what was asked.
 // Cost: as dated.Schedule.Plan, for each ramp.
+//
+// What comes late waits for halls that are only planned, not for what others
+// give back: that is a tranche of its own, with its own date.
 func PlanTranches(schedule *dated.Schedule, c *contract.Contract, tranches []contract.Tranche, worsen bool) ([]Planned, error) {
 	var out []Planned
 	for _, ramp := range Ramps(tranches) {
 		first := ramp[0]
-		ask := dated.Ask{Fabric: first.Fabric, Kind: first.Kind, Links: first.Links, End: first.End, Partial: true, Worsen: worsen}
+		ask := dated.Ask{Fabric: first.Fabric, Kind: first.Kind, Links: first.Links, End: first.End, Partial: true, Waiting: true, Worsen: worsen}
 		for _, t := range ramp {
 			ask.Steps = append(ask.Steps, dated.Step{ID: string(leaseID(c.ID, t.ID)), Nodes: t.Slots(), Begin: t.Delivery})
 			ask.Partial = ask.Partial && t.Split
@@ -49,4 +55,31 @@ func PlanTranches(schedule *dated.Schedule, c *contract.Contract, tranches []con
 		out = append(out, p)
 	}
 	return out, nil
+}
+
+// Proposals are what plans come to as parts of a quote, and the moves that they
+// need. Every plan must have been met.
+func Proposals(planned []Planned) (slices []TrancheSlice, moves []Rebook) {
+	for _, p := range planned {
+		for _, t := range p.Tranches {
+			one := TrancheSlice{Tranche: t.ID}
+			var last time.Time
+			for _, part := range p.Plan.Parts {
+				if strings.HasSuffix(part.Step, "/"+t.ID) {
+					one.Nodes = append(one.Nodes, part.Nodes...)
+					last = part.Begin
+				}
+			}
+			for _, prefix := range p.Plan.Prefixes {
+				if prefix.Begin.Equal(last) {
+					one.Slice, one.Among = prefix.Slice, prefix.Among
+				}
+			}
+			slices = append(slices, one)
+		}
+		for _, m := range p.Plan.Moves {
+			moves = append(moves, Rebook{Lease: lease.ID(m.ID), Nodes: m.To, Slice: m.Slice, Among: m.Among})
+		}
+	}
+	return slices, moves
 }

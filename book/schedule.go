@@ -6,6 +6,7 @@ import (
 
 	"bulkhead/contract"
 	"bulkhead/lease"
+	"bulkhead/node"
 	"bulkhead/place/dated"
 	"bulkhead/site"
 )
@@ -42,7 +43,12 @@ func (s *State) ScheduleOn(snapshot *site.Site, now time.Time) (*dated.Schedule,
 		}
 		h := dated.Holding{ID: string(l.ID), Ramp: s.rampOf(l.Contract, l.Tranche), Fabric: l.Fabric, Kind: l.Kind, Links: l.Links, Begin: l.Begin, End: l.End, Nodes: l.Slots,
 			Pinned: l.Delivered > 0 || !l.Returning.IsZero() || swapped[l.ID] || !now.Before(l.Begin.Add(-Lead))}
-		if err := c.Hold(h); err != nil {
+		err := c.Hold(h)
+		if ready := s.madeReady(l); err == nil && len(ready) > 0 && now.Before(l.Begin) {
+			h.ID, h.Ramp, h.Begin, h.End, h.Nodes, h.Pinned = h.ID+" (being made ready)", "", now, l.Begin, ready, true
+			err = c.Hold(h)
+		}
+		if err != nil {
 			return nil, fmt.Errorf("the leases of the ledger contradict each other, please report it: %w", err)
 		}
 	}
@@ -60,11 +66,24 @@ func (s *State) ScheduleOn(snapshot *site.Site, now time.Time) (*dated.Schedule,
 	return c, nil
 }
 
+// madeReady is the nodes of a lease that are reserved for it: its own before it
+// begins.
+func (s *State) madeReady(l *Lease) []site.Index {
+	var nodes []site.Index
+	for _, n := range l.Slots {
+		if s.Holder(n) == l && s.Nodes.State[n] == node.Reserved {
+			nodes = append(nodes, n)
+		}
+	}
+	return nodes
+}
+
 // QuotedID is the id of what an open quote holds, in a schedule.
 func QuotedID(quote, tranche string) string { return "quote " + quote + "/" + tranche }
 
 // Ramps groups tranches that are steps of one ramp: of one class, with the same
-// links, until the same end. Each group is by delivery date, and the groups are
+// links, until the same end. A hermetic tranche is planned by itself: links that
+// nobody shares are assigned to a lease, not to a ramp. Each group is by delivery date, and the groups are
 // in the order of their first tranche.
 func Ramps(tranches []contract.Tranche) [][]contract.Tranche {
 	type key struct {
@@ -77,7 +96,7 @@ func Ramps(tranches []contract.Tranche) [][]contract.Tranche {
 	for _, t := range tranches {
 		k := key{t.Fabric, t.Kind, t.Links, t.End.Unix()}
 		i, known := at[k]
-		if !known {
+		if !known || t.Links == lease.Hermetic {
 			i = len(ramps)
 			at[k] = i
 			ramps = append(ramps, nil)

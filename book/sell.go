@@ -3,6 +3,7 @@ package book
 import (
 	"bytes"
 	"fmt"
+	"slices"
 	"time"
 
 	"bulkhead/contract"
@@ -20,14 +21,27 @@ type OfferQuote struct {
 	Quote    string // id
 	Contract *contract.Contract
 	Expires  time.Time
-	Slices   []TrancheSlice
+	Slices   []TrancheSlice     // in the order in which they were planned
+	Moves    []Rebook           // leases that have not begun and make room
 	Offered  contract.Signature // zero: nobody said
 }
 
 // TrancheSlice is the proposed placement of one tranche.
+// Of a step of a ramp the slice is all that the ramp holds when the step has
+// come, and Nodes is what the step adds.
 type TrancheSlice struct {
 	Tranche string
 	Slice   place.Slice
+	Nodes   []site.Index // in rank order; nil: all of Slice
+	Among   *site.Set    // what the certificate is about; nil: all that is free from the tranche's date until its end
+}
+
+// own is the nodes of the tranche itself.
+func (t *TrancheSlice) own() []site.Index {
+	if t.Nodes == nil {
+		return t.Slice.Nodes
+	}
+	return t.Nodes
 }
 
 func (c OfferQuote) decide(s *State, env Env) (*Decision, error) {
@@ -56,42 +70,44 @@ func (c OfferQuote) decide(s *State, env Env) (*Decision, error) {
 	if len(added) != len(c.Slices) {
 		return nil, refuse("slices", "%d placements for %d new tranches", len(c.Slices), len(added))
 	}
-	if err := s.CheckCalendar(c.Contract, added); err != nil {
+	room, err := s.makeRoom(c, env)
+	if err != nil {
+		return nil, err
+	}
+	if err := room.calendar(s, c.Contract, added); err != nil {
 		return nil, err
 	}
 	d := &Decision{}
-	taken := site.NewSet(s.Site.Nodes())
+	room.write(s, d, c.Quote)
 	quoted := contract.Quoted{Quote: c.Quote, Contract: c.Contract.Encode(), Expires: c.Expires, Offered: c.Offered}
-	for i, t := range added {
-		proposal := c.Slices[i]
-		if proposal.Tranche != t.ID {
-			return nil, refuse("slices", "placement %d is of tranche %q, expected %q", i, proposal.Tranche, t.ID)
+	for i := range c.Slices {
+		proposal := &c.Slices[i]
+		at := slices.IndexFunc(added, func(t contract.Tranche) bool { return t.ID == proposal.Tranche })
+		if at < 0 {
+			return nil, refuse("slices", "placement %d is of tranche %q, expected one of the contract that has no lease, once", i, proposal.Tranche)
 		}
+		t := added[at]
+		added = slices.Delete(added, at, at+1)
 		begin, end := Window(c.Contract, t)
 		if begin.Before(env.Now) {
 			return nil, refuse("tranche "+t.ID+".delivery", "%s has passed: what is late before it is signed would be billed as late", begin.UTC().Format(time.RFC3339))
 		}
-		free := s.Free(begin, end)
-		free.Subtract(taken)
-		if err := place.Check(s.Site, free, proposal.Slice); err != nil {
-			return nil, fmt.Errorf("tranche %s: placement: %w", t.ID, err)
+		if err := room.take(s, &t, proposal); err != nil {
+			return nil, err
 		}
-		ask := proposal.Slice.Certificate.Ask
-		if ask.Nodes != int(t.GPUs/site.GPUs) || ask.Kind != t.Kind || (t.Fabric != "" && ask.Fabric != t.Fabric) {
-			return nil, refuse("tranche "+t.ID, "the placement answers another ask: %d nodes of %s in %s", ask.Nodes, ask.Kind, ask.Fabric)
-		}
-		for _, n := range proposal.Slice.Nodes {
-			taken.Add(n)
-		}
-		cost := proposal.Slice.Certificate.Cost
+		ask, nodes := proposal.Slice.Certificate.Ask, proposal.own()
+		cost := place.CostOf(s.Site, nodes)
 		whole, tenant := d.body(proposal.Slice.Certificate.Encode()), d.body(proposal.Slice.Certificate.Tenant().Encode())
 		quoted.Parts = append(quoted.Parts, contract.QuotedPart{
-			Tranche: t.ID, Fabric: ask.Fabric, Kind: ask.Kind, Slots: len(proposal.Slice.Nodes),
-			Nodes: site.FormatOrder(proposal.Slice.Nodes), Begin: begin, End: end,
+			Tranche: t.ID, Fabric: ask.Fabric, Kind: ask.Kind, Slots: len(nodes),
+			Nodes: site.FormatOrder(nodes), Begin: begin, End: end,
 			Where:       fmt.Sprintf("%d halls, %d pods, %d SUs, %d racks", cost.Halls, cost.Pods, cost.SUs, cost.Racks),
 			Certificate: tenant,
 		})
 		d.add(SiteScope, place.KindPlaced, place.Placed{Quote: c.Quote, Tranche: t.ID, Whole: whole, Tenant: tenant})
+	}
+	if err := room.ramps(c.Slices); err != nil {
+		return nil, err
 	}
 	d.add(TenantScope(c.Contract.Tenant), contract.KindQuoted, quoted)
 	return d, nil
@@ -320,12 +336,7 @@ func (s *State) applyBound(e *ledger.Entry, b lease.Bound, _ Bodies) error {
 	s.leaseByID[b.Lease] = int(index)
 	s.number(l)
 	for slot, n := range nodes {
-		if s.Nodes.Lease[n] == NoLease {
-			s.Nodes.Lease[n], s.Nodes.Slot[n] = index, uint32(slot)
-			s.Touched.Add(n)
-			continue
-		}
-		s.Nodes.Booked[n] = append(s.Nodes.Booked[n], Hold{Lease: index, Slot: uint32(slot)})
+		s.hold(n, index, uint32(slot))
 	}
 	return nil
 }

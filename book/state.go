@@ -64,6 +64,10 @@ type State struct {
 	Control  Control
 	Commands map[string]uint64 // client-given command id -> first entry
 
+	// rebooked is when leases were last placed again: between the entries of one
+	// decision, of several tenants, their slots may overlap. It is derived.
+	rebooked time.Time
+
 	// Touched collects nodes whose desired state may have changed since the
 	// loop last drained it. It is derived and never part of the state hash.
 	Touched *site.Set

@@ -35,6 +35,7 @@ var kinds = map[string]func(data []byte) (any, error){
 	contract.KindNotice:       decode[contract.Notice],
 	contract.KindClosed:       decode[contract.Closed],
 	lease.KindBound:           decode[lease.Bound],
+	lease.KindRebooked:        decode[lease.Rebooked],
 	lease.KindLate:            decode[lease.Late],
 	lease.KindDelivered:       decode[lease.Delivered],
 	lease.KindSlots:           decode[lease.Slots],
@@ -124,6 +125,10 @@ func named(body any) []naming {
 		}
 	case *lease.Bound:
 		add(b.Certificate, rolePlacement)
+	case *lease.Rebooked:
+		for _, l := range b.Leases {
+			add(l.Certificate, rolePlacement)
+		}
 	case *lease.Delivered:
 		add(b.Isolation, roleIsolation)
 		for _, n := range b.Nodes {

@@ -73,6 +73,8 @@ func (v *verifier) apply(body any) {
 		v.closed(b)
 	case *lease.Bound:
 		v.bound(b)
+	case *lease.Rebooked:
+		v.rebooked(b)
 	case *lease.Late:
 		v.leaseOf(b.Lease)
 	default:
@@ -213,14 +215,7 @@ func (v *verifier) bound(b *lease.Bound) {
 		v.promise(l)
 	}
 	l.contract.leases = append(l.contract.leases, l)
-	for slot, n := range l.slots {
-		for _, other := range v.claims[n] {
-			if other.lease.returned.IsZero() && other.lease.Begin.Before(l.end) && l.Begin.Before(other.lease.end) {
-				v.fail(v.at, CheckSlotTwice, id, "slot %d holds node %d, which %s holds at the same time", slot, n, other)
-			}
-		}
-		v.claims[n] = append(v.claims[n], slotRef{l, uint32(slot)})
-	}
+	v.claimSlots(l)
 }
 
 // promise holds a lease to the tranche that it is for.

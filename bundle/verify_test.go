@@ -68,6 +68,16 @@ func TestUnusualLogsAreProven(t *testing.T) {
 			s.Swap(s.Slots[0])
 			return s
 		},
+		"a lease is placed again before it begins": func() *bundletest.Story {
+			s := bundletest.NewStory(owner, 2, 1)
+			s.Rebook(s.Slots[0], s.Spare())
+			s.Until(s.Contract.Begin.Add(-24 * time.Hour))
+			s.Reserve(s.Slots...)
+			s.Until(s.Contract.Begin)
+			s.Deliver(s.Slots...)
+			s.Wait(48 * time.Hour)
+			return s
+		},
 		"a node goes to quarantine on its way back": func() *bundletest.Story {
 			s := bundletest.NewStory(owner, 1, 1)
 			s.Until(s.Contract.Begin.Add(-24 * time.Hour))

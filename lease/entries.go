@@ -10,6 +10,7 @@ import (
 // that it concerns; a body names that tenant's nodes and nobody else's.
 const (
 	KindBound        = "lease.bound/1"
+	KindRebooked     = "lease.rebooked/1"
 	KindLate         = "lease.late/1"
 	KindDelivered    = "lease.delivered/1"
 	KindSlots        = "lease.slots/1"
@@ -35,6 +36,21 @@ type Bound struct {
 	End         time.Time    `json:"end"`
 	Slots       int          `json:"slots"`
 	Nodes       string       `json:"nodes"`
+	Certificate claim.Digest `json:"placement_certificate"`
+}
+
+// Rebooked places leases of a tenant that have not begun again, on other nodes,
+// all at once: nothing of them was delivered, so that nothing moves. The number of
+// slots, the class and the dates stay.
+type Rebooked struct {
+	Leases []RebookedLease `json:"leases"`
+}
+
+// RebookedLease is the new place of one lease.
+type RebookedLease struct {
+	Lease       ID           `json:"lease"`
+	Slots       int          `json:"slots"`
+	Nodes       string       `json:"nodes"` // in slot order, as in Bound
 	Certificate claim.Digest `json:"placement_certificate"`
 }
 

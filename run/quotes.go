@@ -3,13 +3,12 @@ package run
 import (
 	"context"
 	"fmt"
+	"strings"
 	"time"
 
 	"bulkhead/book"
 	"bulkhead/claim"
 	"bulkhead/contract"
-	"bulkhead/place"
-	"bulkhead/site"
 )
 
 func digestOf(data []byte) claim.Digest { return claim.DigestOf(data) }
@@ -67,48 +66,35 @@ var UsedQuoteID = &book.Refusal{Field: "quote", Reason: "this id was used before
 
 // propose solves the placements of the tranches that a contract adds.
 func (p *Plane) propose(o Offer) (book.OfferQuote, error) {
-	var (
-		s     *site.Site
-		added []contract.Tranche
-		free  []*site.Set
-		err   error
-	)
 	c, validity := o.Contract, o.Validity
 	offer := book.OfferQuote{Quote: o.Quote, Contract: c, Offered: o.By}
-	p.View(func(state *book.State) {
-		if state.Site == nil {
-			err = fmt.Errorf("no site has been imported: there is nothing to sell yet")
-			return
-		}
-		s = state.Site.Snapshot() // an import may grow the site during the search
-		if validity <= 0 {
-			validity = state.Policy.QuoteValid
-		}
-		added = state.AddedTranches(c)
-		if err = state.CheckCalendar(c, added); err != nil {
-			return
-		}
-		for _, t := range added {
-			begin, end := book.Window(c, t)
-			free = append(free, state.Free(begin, end))
-		}
-	})
+	state, now := p.Reading()
+	if state.Site == nil {
+		return offer, fmt.Errorf("no site has been imported: there is nothing to sell yet")
+	}
+	if validity <= 0 {
+		validity = state.Policy.QuoteValid
+	}
+	schedule, err := state.Schedule(now)
 	if err != nil {
 		return offer, err
 	}
-	now := p.config.Clock.Now()
-	offer.Expires = now.Add(validity)
-	taken := site.NewSet(s.Nodes())
-	for i, t := range added {
-		free[i].Subtract(taken)
-		slice, err := place.Solve(s, free[i], place.Ask{Nodes: t.Slots(), Fabric: t.Fabric, Kind: t.Kind, Links: t.Links})
-		if err != nil {
-			return offer, fmt.Errorf("tranche %s: %w", t.ID, err)
-		}
-		for _, n := range slice.Nodes {
-			taken.Add(n)
-		}
-		offer.Slices = append(offer.Slices, book.TrancheSlice{Tranche: t.ID, Slice: slice})
+	// A tenant's own quote gives nobody a worse shape.
+	planned, err := book.PlanTranches(schedule, c, state.AddedTranches(c), o.By.Party != contract.Tenant)
+	if err != nil {
+		return offer, err
 	}
+	for _, one := range planned {
+		if one.Refused != nil {
+			return offer, fmt.Errorf("tranche %s: %w", tranche(c, one.Refused.Step), one.Refused)
+		}
+	}
+	offer.Expires = now.Add(validity)
+	offer.Slices, offer.Moves = book.Proposals(planned)
 	return offer, nil
+}
+
+// tranche is the tranche whose lease would have an id.
+func tranche(c *contract.Contract, id string) string {
+	return strings.TrimPrefix(id, string(book.LeaseIDOf(c.ID, "")))
 }

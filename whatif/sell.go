@@ -207,21 +207,81 @@ func (out *Sold) late(s *book.State, now time.Time, c *contract.Contract) error 
 func (out *Sold) pictures(s *book.State, c *contract.Contract, before, after *dated.Schedule) {
 	failed := s.OutOfOrder()
 	was := map[string]bool{}
-	var order []string
 	for _, h := range before.Holdings() {
 		was[h.ID] = true
+	}
+	// What is new comes first and then the largest: they get looks of their own,
+	// however many leases there are.
+	var seen []dated.Holding
+	for _, h := range after.Holdings() {
 		if !h.Begin.After(out.At) && out.At.Before(h.End) {
-			order = append(order, h.ID)
+			seen = append(seen, h)
 		}
 	}
-	for _, h := range after.Holdings() {
-		if !was[h.ID] && !h.Begin.After(out.At) && out.At.Before(h.End) {
-			order = append(order, h.ID)
+	slices.SortStableFunc(seen, func(a, b dated.Holding) int {
+		switch {
+		case was[a.ID] == was[b.ID] && was[a.ID]:
+			return len(b.Nodes) - len(a.Nodes)
+		case was[a.ID] == was[b.ID]:
+			return 0
+		case was[a.ID]:
+			return 1
 		}
+		return -1
+	})
+	var order []string
+	for _, h := range seen {
+		order = append(order, h.ID)
 	}
 	isNew := func(id string) bool { return !was[id] && strings.HasPrefix(id, c.ID+"/") }
 	out.Before = picture.Of(s.Site, before, failed, out.At, order, isNew)
 	out.After = picture.Of(s.Site, after, failed, out.At, order, isNew)
 	out.Before.Caption = "before"
 	out.After.Caption = fmt.Sprintf("with %s, version %d", c.ID, c.Version)
+}
+
+// Late is what it costs that some of an open quote comes after its date, because
+// its hall is only planned: invoice lines that differ, and their sum, "" when
+// everything comes on its date.
+func Late(s *book.State, q *book.Quote) ([]Money, string, error) {
+	c := q.Contract
+	versions := []*contract.Contract{c}
+	leases := s.LeasesOfContract(c.ID)
+	if k, ok := s.Contracts[c.ID]; ok {
+		versions = append(slices.Clone(k.Versions), c)
+	}
+	quoted := map[string]bool{}
+	var first, last time.Time
+	for _, p := range q.Parts {
+		nodes, err := site.ParseOrder(p.Nodes, s.Site.Nodes())
+		if err != nil {
+			return nil, "", err
+		}
+		l := &book.Lease{}
+		l.ID, l.Contract, l.Tranche, l.Begin, l.End, l.Slots = book.LeaseIDOf(c.ID, p.Tranche), c.ID, p.Tranche, p.Begin, p.End, nodes
+		leases, quoted[p.Tranche] = append(leases, l), true
+		for _, n := range nodes {
+			if from := s.Site.InService(n); from.After(p.Begin) {
+				if first.IsZero() || p.Begin.Before(first) {
+					first = p.Begin
+				}
+				last = later(last, from)
+			}
+		}
+	}
+	if first.IsZero() {
+		return nil, "", nil
+	}
+	as := func(l *book.Lease, slot int) time.Time { return later(l.Begin, s.Site.InService(l.Slots[slot])) }
+	lines, change, err := compare(versions, leases, first, last, func(l *book.Lease, slot int) time.Time {
+		if quoted[l.Tranche] {
+			return l.Begin
+		}
+		return as(l, slot)
+	}, as)
+	if err != nil {
+		return nil, "", err
+	}
+	digits, _ := contract.Digits(c.Currency)
+	return lines, change.FloatString(digits), nil
 }

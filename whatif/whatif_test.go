@@ -196,8 +196,8 @@ func checkXML(t *testing.T, svg []byte) {
 }
 
 // TestSlipInMoney checks a slip against sums made by hand from the contract's
-// words: 857,000 a month for 240 GPUs, 80 of them late, 50 % on top after a
-// grace of 14 days; months and days are those of Los Angeles.
+// words: 857,000 a month for 240 GPUs, some of them late, 50 % on top after a grace
+// of 14 days; months and days are those of Los Angeles.
 func TestSlipInMoney(t *testing.T) {
 	p, _ := plane(t, "tiny", "flagship")
 	s, now := p.Reading()
@@ -209,7 +209,14 @@ func TestSlipInMoney(t *testing.T) {
 		t.Fatalf("%+v", slipped)
 	}
 	c := slipped.Contracts[0]
-	share := 857000.0 * 80 / 240
+	l, _ := s.LeaseByID("flagship/t3")
+	slots := 0
+	for _, n := range l.Slots {
+		if s.Site.Halls[s.Site.HallOf(n)].ID == "hall-d" {
+			slots++
+		}
+	}
+	share := 857000.0 * float64(slots) * 8 / 240
 	late := 6 + 17.0/24 // days of August until the hall is there: midnight UTC
 	want := -(share + share*late/31) - 0.5*(share*17/31+share*late/31)
 	var got float64

@@ -243,6 +243,17 @@ func (s *Story) Unread(su string, nic int) {
 	s.Set(meter.Up, "isolation: the leaf is read again, and proven", behind...)
 }
 
+// Rebook places a lease that has not begun again, on these nodes.
+func (s *Story) Rebook(nodes ...*Node) {
+	var order []site.Index
+	for _, n := range nodes {
+		order = append(order, n.Index)
+	}
+	s.Slots = nodes
+	s.Add(lease.KindRebooked, lease.Rebooked{Leases: []lease.RebookedLease{{Lease: s.Lease, Slots: len(order), Nodes: site.FormatOrder(order),
+		Certificate: s.Body([]byte(`{"version":1,"note":"another placement certificate"}`))}}})
+}
+
 // Swap replaces a dead node and delivers the other one two hours later.
 func (s *Story) Swap(was *Node) (to *Node) {
 	to, slot := s.Spare(), s.slotOf(was)

@@ -24,7 +24,13 @@ type quoteCommand struct {
 
 // Help is the example.
 func (quoteCommand) Help() string {
-	return `The capacity is held until the quote lapses, or is signed: bulkhead lease sign QUOTE.
+	return `A tranche that may be delivered in parts (split) and does not fit on its date is
+quoted in parts: what there is on the date, the rest with the halls that are only
+planned, and what that costs by the contract's own terms. Any other shortfall is
+refused, with the date from which all of it can be had. Leases that have not begun
+may be placed again to make room. See also: bulkhead what-if place.
+
+The capacity is held until the quote lapses, or is signed: bulkhead lease sign QUOTE.
 
 Example:
 
@@ -79,6 +85,14 @@ func quoteTable(w io.Writer, q *v1.Quote) {
 		row(w, "tranche "+p.Tranche, fmt.Sprintf("%d GPUs of %s in fabric %s, %s to %s", p.Gpus, p.Kind, p.Fabric, p.Begin, p.End))
 		row(w, "", p.Where)
 		estimateRows(w, p.Estimate)
+		if len(p.Arrivals) > 1 {
+			for _, a := range p.Arrivals {
+				row(w, "", fmt.Sprintf("%d GPUs come on %s", a.Gpus, dayOf(a.From)))
+			}
+		}
+	}
+	for _, l := range q.Late {
+		row(w, "for what comes late", fmt.Sprintf("%s  %s (%s): %s", l.Month, l.Kind, l.Clause, signed(l.Change)))
 	}
 	priceTable(w, q.Price)
 	signer := "finance"

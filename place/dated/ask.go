@@ -15,6 +15,8 @@ type Step struct {
 	ID    string
 	Nodes int
 	Begin time.Time
+
+	unheld time.Time // nobody may hold its nodes from here on; zero: from Begin
 }
 
 // Ask is nodes of one class for a time: at once, or as a ramp whose steps add
@@ -30,6 +32,9 @@ type Ask struct {
 	// Partial lets a shortfall become a partial delivery: as much as can be had
 	// on each step's date, the rest as capacity comes.
 	Partial bool
+	// Waiting limits what a partial delivery waits for to halls that are not in
+	// service yet; else it may also wait for what others give back.
+	Waiting bool
 	// Worsen lets bookings that have not begun be placed again in a shape that is
 	// worse than the one they have, where nothing else makes room. Without it such
 	// an ask falls short.
@@ -107,7 +112,8 @@ type Move struct {
 	ID       string
 	From, To []site.Index
 	Was, Is  place.Cost
-	Slice    place.Slice // with the certificate of its new place
+	Slice    place.Slice // with the certificate of its new place: To, or all that its ramp holds by then
+	Among    *site.Set   // what was open to it: the certificate is about these
 }
 
 // Plan is the answer to an ask: a value that can be looked at, and committed as

@@ -59,11 +59,10 @@ func (c *Schedule) Earliest(q Query) ([]Dated, error) {
 	for _, size := range q.Sizes {
 		d := Dated{Nodes: size}
 		ideal, err := place.Solve(c.site, empty.usable, place.Ask{Nodes: size, Fabric: q.Fabric, Kind: q.Kind, Links: q.Links})
-		var none *place.NoFitError
 		switch {
 		case err == nil:
 			d.Ideal = ideal.Certificate.Cost
-		case !errors.As(err, &none) && !fits(err):
+		case !fits(err):
 			return nil, err
 		}
 		if err := c.earliest(q, &d); err != nil {

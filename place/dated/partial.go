@@ -61,6 +61,9 @@ func (c *Schedule) arrivals(ask Ask) (steps []Step, owner map[string]string) {
 		// What is there for good from this date on, less what came before: that
 		// is a subset of it.
 		there := c.count(c.Free(at, ask.End), ask.class()) - delivered
+		if ask.Waiting {
+			there = c.count(c.FreeWith(at, first, ask.End), ask.class()) - delivered
+		}
 		if there <= 0 {
 			continue
 		}
@@ -77,7 +80,11 @@ func (c *Schedule) arrivals(ask Ask) (steps []Step, owner map[string]string) {
 				id = fmt.Sprintf("%s.%d", s.ID, parts[s.ID])
 			}
 			owner[id] = s.ID
-			steps = append(steps, Step{ID: id, Nodes: n, Begin: at})
+			step := Step{ID: id, Nodes: n, Begin: at}
+			if ask.Waiting {
+				step.unheld = first
+			}
+			steps = append(steps, step)
 			left[i] -= n
 			there -= n
 			delivered += n

@@ -111,11 +111,15 @@ func (c *Schedule) shape(ask Ask) (*Plan, *ShortError, error) {
 func (c *Schedule) counted(ask Ask) (open []*site.Set, short *ShortError, err error) {
 	open = make([]*site.Set, len(ask.Steps))
 	for i, s := range ask.Steps {
-		if i > 0 && s.Begin.Equal(ask.Steps[i-1].Begin) {
+		if i > 0 && s.Begin.Equal(ask.Steps[i-1].Begin) && s.unheld.Equal(ask.Steps[i-1].unheld) {
 			open[i] = open[i-1]
 			continue
 		}
-		open[i] = c.Free(s.Begin, ask.End)
+		from := s.Begin
+		if !s.unheld.IsZero() {
+			from = s.unheld
+		}
+		open[i] = c.FreeWith(s.Begin, from, ask.End)
 	}
 	total := 0
 	for i, s := range ask.Steps {
@@ -132,8 +136,7 @@ func (c *Schedule) counted(ask Ask) (open []*site.Set, short *ShortError, err er
 // refused passes on errors that are about the ask, not about what is free: no
 // other date would help.
 func refused(err error) error {
-	var none *place.NoFitError
-	if errors.As(err, &none) || fits(err) {
+	if fits(err) {
 		return nil
 	}
 	return err
@@ -141,8 +144,9 @@ func refused(err error) error {
 
 // fits reports whether err says that another occupancy could meet the ask.
 func fits(err error) bool {
-	var shape interface{ OtherOccupancy() bool }
-	return errors.As(err, &shape) && shape.OtherOccupancy()
+	var few *place.NoFitError
+	var none *place.NoSliceError
+	return errors.As(err, &few) || errors.As(err, &none)
 }
 
 // count is how many free nodes are of a class.
@@ -308,12 +312,12 @@ func (c *Schedule) Commit(p *Plan) error {
 	for _, m := range p.Moves {
 		h := c.holdings[m.ID].Holding
 		h.Nodes = m.To
-		if err := next.hold(h); err != nil {
+		if err := next.Promise(h); err != nil {
 			return err
 		}
 	}
 	for _, part := range p.Parts {
-		if err := next.hold(p.holding(part)); err != nil {
+		if err := next.Promise(p.holding(part)); err != nil {
 			return err
 		}
 	}
@@ -335,8 +339,9 @@ func (p *Plan) holding(part Part) Holding {
 		Begin: part.Begin, End: p.Ask.End, Nodes: part.Nodes}
 }
 
-// hold is Hold for what must be free: no spare, nothing broken, in service.
-func (c *Schedule) hold(h Holding) error {
+// Promise is Hold for what is new: it also refuses spares, what is out of order,
+// and what is not in service when the holding begins.
+func (c *Schedule) Promise(h Holding) error {
 	for _, n := range h.Nodes {
 		if int(n) < c.site.Nodes() && (!c.usable.Has(n) || c.site.InService(n).After(h.Begin)) {
 			return fmt.Errorf("holding %s: node %s is a spare, out of order, or not in service on %s", h.ID, c.site.NodeID[n], day(h.Begin))

@@ -142,7 +142,7 @@ func (c *Schedule) stepwise(ask Ask, units []*unit, worsen bool) (*Plan, error) 
 			return nil, refused(err)
 		}
 		if !asked[h.ID] {
-			m := Move{ID: h.ID, From: h.Nodes, To: slice.Nodes, Was: c.holdings[h.ID].cost, Is: slice.Certificate.Cost, Slice: slice}
+			m := Move{ID: h.ID, From: h.Nodes, To: slice.Nodes, Was: c.holdings[h.ID].cost, Is: slice.Certificate.Cost, Slice: slice, Among: free}
 			if !worsen && m.Was.Less(m.Is) {
 				return nil, nil
 			}
@@ -311,7 +311,7 @@ func (c *Schedule) anew(rest *Schedule, u *unit) (moves []Move, was, is place.Co
 		m := Move{ID: part.ID, From: c.holdings[part.ID].Nodes, To: part.Nodes, Was: c.holdings[part.ID].cost, Is: place.CostOf(c.site, part.Nodes)}
 		for _, prefix := range p.Prefixes {
 			if prefix.Begin.Equal(part.Begin) {
-				m.Slice = prefix.Slice
+				m.Slice, m.Among = prefix.Slice, prefix.Among
 			}
 		}
 		moves = append(moves, m)

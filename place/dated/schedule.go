@@ -238,11 +238,28 @@ func (c *Schedule) End(id string, at time.Time) bool {
 	return true
 }
 
+// Drop takes a holding out, as if it had never been, and reports whether there
+// was one.
+func (c *Schedule) Drop(id string) bool {
+	if _, ok := c.holdings[id]; !ok {
+		return false
+	}
+	delete(c.holdings, id)
+	c.changed()
+	return true
+}
+
 // Free returns the nodes that may be promised for all of [begin, end): in
 // service by then, neither spare nor out of order, and held by nobody at any
 // instant of it. The set is the caller's. Cost: O(nodes + holdings).
 func (c *Schedule) Free(begin, end time.Time) *site.Set {
-	free := c.inService(begin)
+	return c.FreeWith(begin, begin, end)
+}
+
+// FreeWith is Free for nodes that are in service by another time than begin:
+// later, for what may come late.
+func (c *Schedule) FreeWith(inService, begin, end time.Time) *site.Set {
+	free := c.inService(inService)
 	for _, h := range c.holdings {
 		if h.overlaps(begin, end) {
 			free.Subtract(h.nodes)

@@ -107,7 +107,7 @@ func TestNeverOverbooked(t *testing.T) {
 		}
 		check(t, c, ran)
 	})
-	if moved == 0 || several == 0 {
+	if (moved == 0 || several == 0) && !testing.Short() { // short runs draw too few
 		t.Errorf("%d bookings were placed again, several at once %d times: the draws show nothing", moved, several)
 	}
 }
@@ -182,7 +182,7 @@ func TestRampIsNested(t *testing.T) {
 		}
 		check(t, c, map[string][]site.Index{})
 	})
-	if forced == 0 {
+	if forced == 0 && !testing.Short() { // short runs draw too few
 		t.Error("no ramp was drawn whose dates force another slice than the best of its final size")
 	}
 }

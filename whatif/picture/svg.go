@@ -42,7 +42,7 @@ func SVG(w io.Writer, title, subtitle string, panels ...*Site) error {
 		}
 	}
 	if units <= 48 {
-		g.cell, g.wide = 40, 1000
+		g.cell, g.wide = 40, 1060
 	} else if units <= 240 {
 		g.cell, g.wide = 22, 1160
 	}
