@@ -38,8 +38,11 @@ type commands struct {
 		Init policyInit `cmd:"" help:"Write a policy from the owner's published trust file and your own decisions."`
 		Show policyShow `cmd:"" help:"Check a policy and say what it accepts."`
 	} `cmd:"" help:"Make or check a policy."`
-	Probe  probeCommand `cmd:"" help:"Try, from a node that you have leased, what must fail; sign what came of it."`
-	Checks listChecks   `cmd:"" help:"List every check that a bundle must pass."`
+	Probe struct {
+		InfiniBand probeCommand  `cmd:"" name:"infiniband" default:"withargs" help:"On InfiniBand (the default)."`
+		Ethernet   probeEthernet `cmd:"" help:"On Ethernet: RoCE rails, frontend, storage."`
+	} `cmd:"" help:"Try, from a node that you have leased, what must fail; sign what came of it."`
+	Checks listChecks `cmd:"" help:"List every check that a bundle must pass."`
 }
 
 func main() { os.Exit(run(os.Args[1:], os.Stdout, os.Stderr)) }

@@ -107,11 +107,11 @@ func (c *probeCommand) Run(stdout io.Writer, stderr errorWriter) error {
 	if err := p.way.Close(); err != nil {
 		return err
 	}
-	return c.finish(p.probe, signer, stdout, stderr)
+	return finishProbe(p.probe, signer, c.Out, stdout, stderr)
 }
 
-// finish signs a probe that shows something, and says what it came to.
-func (c *probeCommand) finish(probe *prove.Probe, signer claim.Signer, stdout io.Writer, stderr errorWriter) error {
+// finishProbe signs a probe that shows something, and says what it came to.
+func finishProbe(probe *prove.Probe, signer claim.Signer, file string, stdout io.Writer, stderr errorWriter) error {
 	for _, t := range probe.Tries {
 		mark := "ok"
 		switch {
@@ -134,10 +134,10 @@ func (c *probeCommand) finish(probe *prove.Probe, signer claim.Signer, stdout io
 	if err != nil {
 		return err
 	}
-	if err := os.WriteFile(c.Out, signed, 0o600); err != nil {
+	if err := os.WriteFile(file, signed, 0o600); err != nil {
 		return err
 	}
-	fmt.Fprintf(stdout, "%d tries, %d leaks, %d that show nothing; signed by %s: %s\n", len(probe.Tries), len(probe.Leaks()), len(probe.Open()), signer.KeyID, c.Out)
+	fmt.Fprintf(stdout, "%d tries, %d leaks, %d that show nothing; signed by %s: %s\n", len(probe.Tries), len(probe.Leaks()), len(probe.Open()), signer.KeyID, file)
 	if leaks := probe.Leaks(); len(leaks) > 0 {
 		fmt.Fprintf(stderr, "bulkhead-verify: reached what must not be: %s (%s)\n", leaks[0].What, leaks[0].Target)
 		return rejected
