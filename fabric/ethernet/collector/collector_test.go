@@ -193,6 +193,9 @@ func segment() bgp.NLRI {
 // TestSessionFalls: one of two reflectors goes; the other still counts. When both
 // are gone leaves are unseen; and what came back before End-of-RIB does not count.
 func TestSessionFalls(t *testing.T) {
+	if testing.Short() {
+		t.Skip("waits for BGP's timers: not in -short")
+	}
 	t.Parallel()
 	update := announce(leafA, []bgp.NLRI{macRoute(leafA, 4097, hwA, noIP)}, targetsOf(target(4097)))
 	one := &speaker{addr: loopback(t, 1), opening: slices.Concat(update, endOfRIB())}
@@ -237,6 +240,9 @@ func TestSessionFalls(t *testing.T) {
 // TestHoldTime: a reflector that falls silent, with its connection open, is down
 // when the hold time has passed.
 func TestHoldTime(t *testing.T) {
+	if testing.Short() {
+		t.Skip("waits for BGP's timers: not in -short")
+	}
 	t.Parallel()
 	s := &speaker{addr: loopback(t, 1), mute: true,
 		opening: slices.Concat(announce(leafA, []bgp.NLRI{macRoute(leafA, 4097, hwA, noIP)}, targetsOf(target(4097))), endOfRIB())}
@@ -250,6 +256,9 @@ func TestHoldTime(t *testing.T) {
 
 // TestNoEndOfRIB: of a reflector that sends none, quiet counts.
 func TestNoEndOfRIB(t *testing.T) {
+	if testing.Short() {
+		t.Skip("waits for BGP's timers: not in -short")
+	}
 	t.Parallel()
 	s := &speaker{addr: loopback(t, 1), plain: true,
 		opening: announce(leafA, []bgp.NLRI{macRoute(leafA, 4097, hwA, noIP)}, targetsOf(target(4097)))}
@@ -267,6 +276,9 @@ func TestNoEndOfRIB(t *testing.T) {
 // TestLimit: a reflector that sends more routes than the limit is closed, and
 // nothing that it sent counts or stays.
 func TestLimit(t *testing.T) {
+	if testing.Short() {
+		t.Skip("waits for BGP's timers: not in -short")
+	}
 	t.Parallel()
 	var many []bgp.NLRI
 	for i := range 20 {
@@ -284,6 +296,9 @@ func TestLimit(t *testing.T) {
 // TestBrokenUpdates: what is malformed ends a session or a route (RFC 7606), and
 // is never taken for a route.
 func TestBrokenUpdates(t *testing.T) {
+	if testing.Short() {
+		t.Skip("waits for BGP's timers: not in -short")
+	}
 	t.Parallel()
 	good := announce(leafA, []bgp.NLRI{macRoute(leafA, 4097, hwA, noIP)}, targetsOf(target(4097)))
 	var all []*speaker

@@ -20,5 +20,9 @@
 // BGP identifier, by which a speaker ignores routes that it originated (RFC
 // 4456, section 8), is random in each run unless the configuration names one.
 //
+// Several may run in one process, one a fabric: what goBGP keeps for the whole
+// process, the options of its choice of routes, they all set to the same, and choose
+// from nothing.
+//
 // Tried on FRR 8.4 and goBGP 4.8 as reflectors.
 package collector
