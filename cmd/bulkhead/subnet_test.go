@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"math/rand/v2"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -20,12 +21,13 @@ import (
 	"bulkhead/lab/ibfabric"
 	"bulkhead/lab/ibnet"
 	"bulkhead/site"
+	"bulkhead/wire"
 )
 
 // subnetCommands are what scripts do with an emulated InfiniBand subnet under an
 // unmodified OpenSM.
 var subnetCommands = map[string]func(ts *testscript.TestScript, neg bool, args []string){
-	"subnet": startSubnet, "opensm": startOpenSM, "tamper": tamper, "configure": configure, "ibnetdiscover": discover, "takeover": takeover,
+	"subnet": startSubnet, "opensm": startOpenSM, "tamper": tamper, "configure": configure, "ibnetdiscover": discover, "takeover": takeover, "mayhem": mayhem,
 }
 
 var subnets sync.Map // folder of a script and fabric id, *ibfabric.Fabric
@@ -130,4 +132,50 @@ func takeover(ts *testscript.TestScript, neg bool, args []string) {
 	var seen struct{ Digest string }
 	ts.Check(json.Unmarshal(said, &seen))
 	ts.Check(ts.Exec("bulkhead", "drivers", "takeover", args[0], "--fabric", args[1], "--digest", seen.Digest))
+}
+
+// mayhem lets time pass while the server and the drivers' process are killed without
+// warning, again and again: mayhem ROUNDS STEP DRIVERS.
+func mayhem(ts *testscript.TestScript, neg bool, args []string) {
+	rounds, err := strconv.Atoi(args[0])
+	ts.Check(err)
+	step, err := time.ParseDuration(args[1])
+	ts.Check(err)
+	seed := uint64(time.Now().UnixNano())
+	ts.Logf("seed %d", seed)
+	random := rand.New(rand.NewPCG(seed, 0))
+	path, err := exec.LookPath("bulkhead")
+	ts.Check(err)
+	background := func(args ...string) *exec.Cmd {
+		c := exec.Command(path, args...)
+		c.Dir = ts.Getenv("WORK")
+		ts.Check(c.Start())
+		return c
+	}
+	client, err := wire.Dial(ts.MkAbs("devices.sock"))
+	ts.Check(err)
+	defer client.Close()
+	for range rounds {
+		drivers := background("drivers", "run", args[2])
+		for deadline := time.Now().Add(patience); ; time.Sleep(5 * time.Millisecond) {
+			if c, err := wire.Dial(ts.MkAbs("east.sock")); err == nil {
+				c.Close()
+				break
+			}
+			if time.Now().After(deadline) {
+				ts.Fatalf("the drivers did not come up")
+			}
+		}
+		server := background("serve", "--data", "data", "--devices", "unix:devices.sock", "--devices", "unix:east.sock", "--listen", "127.0.0.1:0")
+		for range 6 {
+			time.Sleep(time.Duration(random.IntN(120)) * time.Millisecond)
+			now, err := client.Sim.Now(context.Background())
+			ts.Check(err)
+			ts.Check(client.Sim.Advance(context.Background(), now.Add(step)))
+		}
+		for _, c := range []*exec.Cmd{server, drivers} {
+			_ = c.Process.Kill()
+			_ = c.Wait()
+		}
+	}
 }
