@@ -31,6 +31,9 @@ func (h *hooked) Read(ctx context.Context, leaves []uint64) ([]opensm.Capture, e
 
 func beginHooked(t *testing.T) (*Lab, *hooked) {
 	t.Helper()
+	if testing.Short() {
+		t.Skip("starts OpenSM: not in short mode")
+	}
 	if missing := Missing(); missing != "" {
 		t.Skipf("needs %s: apt-get install %s", missing, missing)
 	}

@@ -10,6 +10,9 @@ import (
 
 func begin(t *testing.T) *Lab {
 	t.Helper()
+	if testing.Short() {
+		t.Skip("starts OpenSM: not in short mode")
+	}
 	if missing := Missing(); missing != "" {
 		t.Skipf("needs %s: apt-get install %s", missing, missing)
 	}

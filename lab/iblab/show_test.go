@@ -11,6 +11,9 @@ import (
 // The demonstration ends well, and leaves nothing behind; attacks are in the
 // document, each with how it ends.
 func TestShow(t *testing.T) {
+	if testing.Short() {
+		t.Skip("starts OpenSM: not in short mode")
+	}
 	if missing := Missing(); missing != "" {
 		t.Skipf("needs %s: apt-get install %s", missing, missing)
 	}

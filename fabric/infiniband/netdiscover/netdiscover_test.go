@@ -146,8 +146,12 @@ func subnet(hosts int, change func(host, rail, port int) (leaf, leafPort int)) s
 		}
 		b.WriteString("\n")
 	}
-	for l := range leaves {
-		for p, c := range leaves[l] {
+	for l := range 64 {
+		for p := range 65 {
+			c, cabled := leaves[l][p]
+			if !cabled {
+				continue
+			}
 			fmt.Fprintf(&b, "caguid=0x%x\nCa\t1 \"H-%016x\"\t\t# \"node%d mlx5_%d\"\n[1](%x) \t\"S-%016x\"[%d]\t\t# lid 1 lmc 0 \"leaf %d\" lid 1 4xNDR\n\n",
 				id(c.host, c.rail), id(c.host, c.rail), c.host+1, c.rail, id(c.host, c.rail)+1, l+1, p, l)
 		}
