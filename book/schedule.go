@@ -15,7 +15,7 @@ import (
 // on: leases and open quotes over a snapshot of the site. What runs, what is
 // about to begin and what is only quoted is pinned. Nodes that are cordoned,
 // sick or promised as a replacement can't be promised.
-// Cost: O(nodes + slots), about 10 ms at 50,000 nodes.
+// Cost: O(nodes + slots), about 3 ms at 50,000 nodes.
 func (s *State) Schedule(now time.Time) (*dated.Schedule, error) {
 	if s.Site == nil {
 		return nil, refuse("site", "no site has been imported: there is nothing to plan on yet")

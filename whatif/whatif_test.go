@@ -368,3 +368,23 @@ func BenchmarkEarliestFull(b *testing.B) {
 		}
 	}
 }
+
+// BenchmarkReadingFull copies what planning reads of the full site with all
+// contracts signed, which is all that a question holds the lock for.
+func BenchmarkReadingFull(b *testing.B) {
+	p, _ := plane(b, "colossus", "flagship", "tidewater", "research")
+	for b.Loop() {
+		p.Reading()
+	}
+}
+
+// BenchmarkScheduleFull makes the schedule of that state.
+func BenchmarkScheduleFull(b *testing.B) {
+	p, _ := plane(b, "colossus", "flagship", "tidewater", "research")
+	s, now := p.Reading()
+	for b.Loop() {
+		if _, err := s.Schedule(now); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
