@@ -35,7 +35,7 @@ func runAgent(path string) error {
 const quarantine = 0xfffffe
 
 // carries writes ports of a leaf and expects all of them to take it.
-func carries(t *testing.T, n *Net, leaf string, rows map[int]uint32) *linux.Client {
+func carries(t testing.TB, n *Net, leaf string, rows map[int]uint32) *linux.Client {
 	t.Helper()
 	c, err := n.Client(leaf)
 	if err != nil {

@@ -48,7 +48,7 @@ func rivals(tb testing.TB) (units []*site.SUInventory, fabrics []string) {
 }
 
 // up starts a lab that ends with the test, or skips it with one line.
-func up(t *testing.T, o Options) *Net {
+func up(t testing.TB, o Options) *Net {
 	t.Helper()
 	if testing.Short() {
 		t.Skip("starts FRR in network namespaces: not in the inner loop")
@@ -58,7 +58,9 @@ func up(t *testing.T, o Options) *Net {
 	}
 	began := time.Now()
 	o.Say = func(s string) { t.Logf("%5.2f s  %s", time.Since(began).Seconds(), s) }
-	t.Parallel() // labs don't see each other
+	if t, is := t.(*testing.T); is {
+		t.Parallel() // labs don't see each other
+	}
 	units, fabrics := rivals(t)
 	o.Fabrics = fabrics
 	n, err := Start(t.Context(), units, o)

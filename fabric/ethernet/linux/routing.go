@@ -62,23 +62,31 @@ func configure(ctx context.Context, conf *Config, build func(line func(format st
 	return err
 }
 
-// writeTargets gives VNIs their route targets. Those that have others are reset
-// first; FRR derives the same targets by itself for a VNI that nothing was said of,
-// so a reset is no gap.
-func writeTargets(ctx context.Context, conf *Config, vnis []uint32) error {
+// writeTargets gives VNIs their route targets, and takes from them all others. FRR
+// derives the same targets by itself for a VNI that nothing was said of, so to forget
+// what was said is no gap; of a VNI that the leaf carries already this is done only
+// where it has others, so that its routes stay.
+func writeTargets(ctx context.Context, conf *Config, vnis []uint32, carried map[uint32]bool) error {
 	if len(vnis) == 0 {
 		return nil
 	}
-	astray, err := otherTargets(ctx, conf, vnis)
-	if err != nil {
-		return err
-	}
-	if len(astray) > 0 {
-		if err := dropTargets(ctx, conf, astray); err != nil {
-			return err
+	var reset, kept []uint32
+	for _, vni := range vnis {
+		if carried[vni] {
+			kept = append(kept, vni)
+		} else {
+			reset = append(reset, vni)
 		}
 	}
+	if len(kept) > 0 {
+		astray, err := otherTargets(ctx, conf, kept)
+		if err != nil {
+			return err
+		}
+		reset = append(reset, astray...)
+	}
 	return configure(ctx, conf, func(line func(string, ...any)) {
+		forget(line, reset)
 		for _, vni := range vnis {
 			line("vni %d", vni)
 			line("route-target import %s", ethernet.TargetOf(vni))
@@ -116,17 +124,20 @@ func otherTargets(ctx context.Context, conf *Config, vnis []uint32) (astray []ui
 	return astray, nil
 }
 
-// dropTargets forgets what was said of VNIs. bgpd refuses to forget what it never
-// heard of, so each is mentioned first.
+// dropTargets forgets what was said of VNIs.
 func dropTargets(ctx context.Context, conf *Config, vnis []uint32) error {
 	if len(vnis) == 0 {
 		return nil
 	}
-	return configure(ctx, conf, func(line func(string, ...any)) {
-		for _, vni := range vnis {
-			line("vni %d", vni)
-			line("exit-vni")
-			line("no vni %d", vni)
-		}
-	})
+	return configure(ctx, conf, func(line func(string, ...any)) { forget(line, vnis) })
+}
+
+// forget says the lines for it. bgpd refuses to forget what it never heard of, so each
+// is mentioned first.
+func forget(line func(string, ...any), vnis []uint32) {
+	for _, vni := range vnis {
+		line("vni %d", vni)
+		line("exit-vni")
+		line("no vni %d", vni)
+	}
 }

@@ -100,22 +100,20 @@ func write(ctx context.Context, conf *Config, members []member) map[int]string {
 		}
 	}
 
-	// Add.
+	// Add: first route targets, so that a VNI has none but its own from the beginning.
 	vnis := map[uint32]error{}
 	for _, m := range opening {
-		if _, made := vnis[m.vni]; !made {
-			vnis[m.vni] = makeVNI(conf, m.vni)
-		}
+		vnis[m.vni] = nil
 	}
-	var made []uint32
-	for _, vni := range slices.Sorted(maps.Keys(vnis)) {
-		if vnis[vni] == nil {
-			made = append(made, vni)
-		}
-	}
-	if err := writeTargets(ctx, conf, made); err != nil {
-		for _, vni := range made {
+	given := slices.Sorted(maps.Keys(vnis))
+	if err := writeTargets(ctx, conf, given, after.vnis); err != nil {
+		for _, vni := range given {
 			vnis[vni] = err
+		}
+	}
+	for _, vni := range given {
+		if vnis[vni] == nil {
+			vnis[vni] = makeVNI(conf, vni)
 		}
 	}
 	for _, m := range opening {
