@@ -11,8 +11,6 @@ import (
 	"sync"
 	"time"
 
-	"github.com/vishvananda/netlink"
-
 	"bulkhead/fabric/ethernet"
 	"bulkhead/fabric/ethernet/collector"
 )
@@ -109,36 +107,4 @@ func pass(a, b interface {
 		})
 	}
 	both.Wait()
-}
-
-// heard waits until a collector has the routes of every leaf of a fabric that carries
-// a VNI, and of no other.
-func (n *Net) heard(ctx context.Context, k *collector.Collector, fabric string) error {
-	return wait(ctx, n.options.Wait, "the collector to hear what leaves announce", func() (string, bool) {
-		for _, d := range n.Plan.Leaves(fabric) {
-			links, err := n.Space(d.Name).handle.LinkList()
-			if err != nil {
-				return err.Error(), false
-			}
-			var carried []uint32
-			for _, l := range links {
-				if v, is := l.(*netlink.Vxlan); is {
-					carried = append(carried, uint32(v.VxlanId))
-				}
-			}
-			routes, _ := k.Routes(d.Loopback)
-			var announced []uint32
-			for _, r := range routes {
-				if r.Kind == 3 {
-					announced = append(announced, r.VNI)
-				}
-			}
-			slices.Sort(carried)
-			slices.Sort(announced)
-			if !slices.Equal(carried, announced) {
-				return fmt.Sprintf("%s carries %v, announced is %v", d.Name, carried, announced), false
-			}
-		}
-		return "", true
-	})
 }

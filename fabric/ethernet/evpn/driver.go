@@ -62,9 +62,11 @@ type Driver struct {
 	Leaves map[site.Leaf]Device
 	Routes Routes
 	Origin claim.Origin
-	Bound  time.Duration    // longest that one leaf may take; 0: 10 s
-	Window int              // leaves asked at once; 0: 64
-	Clock  func() time.Time // nil: time.Now
+	Bound  time.Duration // longest that one leaf may take; 0: 10 s
+	Window int           // leaves asked at once; 0: 64
+	// Patience is how long routes may take from a leaf to the collector; 0: 2 s.
+	Patience time.Duration
+	Clock    func() time.Time // nil: time.Now
 
 	writing  sync.Mutex
 	admitted fabric.Fence // shown to all leaves

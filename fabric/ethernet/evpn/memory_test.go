@@ -182,7 +182,7 @@ func newDriver(s *site.Site, fabricIndex int) (*evpn.Driver, map[site.Leaf]*leaf
 		vtep := ethernet.VTEP(fabricIndex, id)
 		h.put(vtep, ethernet.Route{Kind: 3, VNI: 5000, Targets: []ethernet.Target{ethernet.TargetOf(5000)}, Originator: vtep})
 	}
-	return &evpn.Driver{Site: s, Fabric: fabricIndex, Leaves: maps.Clone(devices), Routes: h, Origin: "simulated"}, leaves, h
+	return &evpn.Driver{Site: s, Fabric: fabricIndex, Leaves: maps.Clone(devices), Routes: h, Origin: "simulated", Patience: time.Millisecond}, leaves, h
 }
 
 // newOver is another control plane's driver over the same leaves.

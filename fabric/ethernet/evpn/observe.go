@@ -7,6 +7,7 @@ import (
 	"maps"
 	"net/netip"
 	"slices"
+	"time"
 
 	"bulkhead/fabric"
 	"bulkhead/fabric/ethernet"
@@ -123,14 +124,29 @@ func (d *Driver) ask(ctx context.Context, l site.Leaf, was leafState, all bool) 
 	if err != nil {
 		return answer{err: err}
 	}
-	c.Routes, c.RoutesSeen = d.heard(ethernet.VTEP(d.Fabric, l), len(c.VNIs) == 0)
+	c.Routes, c.RoutesSeen = d.heard(ctx, ethernet.VTEP(d.Fabric, l), len(c.VNIs) == 0)
 	a.raw, a.err = ethernet.Encode(&c)
 	return a
 }
 
 // heard returns the routes of a leaf. One that carries no VNI has nothing to
-// announce; of any other, no routes mean that its session is down.
-func (d *Driver) heard(vtep netip.Addr, quiet bool) ([]ethernet.Route, bool) {
-	routes, seen := d.Routes.Routes(vtep)
-	return routes, seen || quiet && d.Routes.Complete()
+// announce. Any other has, if not at once: what it was given a moment ago is announced
+// a moment later, and is waited for. After that, no routes mean that its session is
+// down.
+func (d *Driver) heard(ctx context.Context, vtep netip.Addr, quiet bool) ([]ethernet.Route, bool) {
+	patience := d.Patience
+	if patience == 0 {
+		patience = 2 * time.Second
+	}
+	for end := time.Now().Add(patience); ; {
+		routes, seen := d.Routes.Routes(vtep)
+		complete := d.Routes.Complete()
+		if seen || quiet || !complete || ctx.Err() != nil || time.Now().After(end) {
+			return routes, seen || quiet && complete
+		}
+		select {
+		case <-ctx.Done():
+		case <-time.After(min(10*time.Millisecond, patience)):
+		}
+	}
 }
