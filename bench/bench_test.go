@@ -105,7 +105,7 @@ func TestYardsticks(t *testing.T) {
 		return started
 	}
 	sizes := []int{12, 12, 5, 4, 3}
-	if got := try(newPacking(4, 8), sizes...); !slices.Equal(got, []int{12, 12, 5, 3}) {
+	if got := try(newPacking(4, 8, false), sizes...); !slices.Equal(got, []int{12, 12, 5, 3}) {
 		t.Errorf("packed: %v", got) // 8+4, 8+4 in the same part; 5 and 3 in the last SU
 	}
 	if got := try(&moving{su: 8, sus: 4, holds: map[int32]int{}}, 12, 12, 5, 4); !slices.Equal(got, []int{12, 12, 5}) {
@@ -114,7 +114,11 @@ func TestYardsticks(t *testing.T) {
 	if got := try(&counting{free: 32, holds: map[int32]int{}}, sizes...); !slices.Equal(got, []int{12, 12, 5, 3}) {
 		t.Errorf("counted: %v", got)
 	}
-	p := newPacking(4, 8)
+	// Two parts of four would take all uplinks of their SU: one has to go elsewhere.
+	if got := try(newPacking(4, 8, true), 12, 12, 5, 4); !slices.Equal(got, []int{12, 12, 4}) {
+		t.Errorf("packed with a common uplink: %v", got)
+	}
+	p := newPacking(4, 8, false)
 	try(p, 12, 12, 5)
 	for tenant := range int32(3) {
 		if err := p.end(tenant + 1); err != nil {

@@ -6,15 +6,20 @@ package main
 // quality: what the rule of whole SUs costs by itself, by a good packing. It is a
 // yardstick, not a bound: another packing may do better.
 type packing struct {
-	su    int
-	free  []int // of each SU
-	holds map[int32][]share
+	su     int
+	free   []int // of each SU
+	linked []int // nodes of each SU that are part of a lease over several
+	common bool  // an SU that is not whole one lease's keeps an uplink that no lease has alone
+	holds  map[int32][]share
 }
 
-type share struct{ su, nodes int }
+type share struct {
+	su, nodes int
+	part      bool // of a lease over several SUs, in one that it does not have whole
+}
 
-func newPacking(sus, su int) *packing {
-	p := &packing{su: su, free: make([]int, sus), holds: map[int32][]share{}}
+func newPacking(sus, su int, common bool) *packing {
+	p := &packing{su: su, free: make([]int, sus), linked: make([]int, sus), common: common, holds: map[int32][]share{}}
 	for i := range p.free {
 		p.free[i] = su
 	}
@@ -22,9 +27,12 @@ func newPacking(sus, su int) *packing {
 }
 
 // tightest returns the SU with the fewest free nodes of at least so many; -1 none.
-func (p *packing) tightest(nodes int) int {
+func (p *packing) tightest(nodes int, part bool) int {
 	best := -1
 	for i, n := range p.free {
+		if part && p.common && p.linked[i]+nodes > p.su-1 {
+			continue
+		}
 		if n >= nodes && (best < 0 || n < p.free[best]) {
 			best = i
 		}
@@ -35,16 +43,16 @@ func (p *packing) tightest(nodes int) int {
 func (p *packing) start(tenant int32, nodes int) (bool, int, error) {
 	var take []share
 	if nodes <= p.su {
-		at := p.tightest(nodes)
+		at := p.tightest(nodes, false)
 		if at < 0 {
 			return false, nodes - 1, nil
 		}
-		take = []share{{at, nodes}}
+		take = []share{{su: at, nodes: nodes}}
 	} else {
 		rest := nodes % p.su
 		for i, n := range p.free {
 			if n == p.su && len(take) < nodes/p.su {
-				take = append(take, share{i, n})
+				take = append(take, share{su: i, nodes: n})
 			}
 		}
 		if len(take) < nodes/p.su {
@@ -54,14 +62,14 @@ func (p *packing) start(tenant int32, nodes int) (bool, int, error) {
 			p.free[s.su] = 0
 		}
 		if rest > 0 {
-			at := p.tightest(rest)
+			at := p.tightest(rest, true)
 			if at < 0 {
 				for _, s := range take {
 					p.free[s.su] = p.su
 				}
 				return false, nodes - 1, nil
 			}
-			take = append(take, share{at, rest})
+			take = append(take, share{su: at, nodes: rest, part: true})
 		}
 		for _, s := range take[:nodes/p.su] {
 			p.free[s.su] = p.su
@@ -69,6 +77,9 @@ func (p *packing) start(tenant int32, nodes int) (bool, int, error) {
 	}
 	for _, s := range take {
 		p.free[s.su] -= s.nodes
+		if s.part {
+			p.linked[s.su] += s.nodes
+		}
 	}
 	p.holds[tenant] = take
 	return true, 0, nil
@@ -77,6 +88,9 @@ func (p *packing) start(tenant int32, nodes int) (bool, int, error) {
 func (p *packing) end(tenant int32) error {
 	for _, s := range p.holds[tenant] {
 		p.free[s.su] += s.nodes
+		if s.part {
+			p.linked[s.su] -= s.nodes
+		}
 	}
 	delete(p.holds, tenant)
 	return nil

@@ -1,6 +1,10 @@
 package place
 
-import "bulkhead/site"
+import (
+	"slices"
+
+	"bulkhead/site"
+)
 
 // realise turns a plan into nodes and links, or says why it has none.
 func (s *search) realise(p *plan) ([]site.Index, *LinkSet, *misfit) {
@@ -77,10 +81,48 @@ func (s *search) realise(p *plan) ([]site.Index, *LinkSet, *misfit) {
 	}
 	// A whole SU of which something stays idle gives its idle nodes back, and
 	// becomes the smaller leaf, where that can be.
+	part, partPod := rest, restPod
 	if rest < 0 && idle >= 0 && (p.rest < 0 || leaves[idle].pod == p.rest) && leaves[idle].nodes < leaves[idle].u.nodes {
-		if nodes, links, bad := build(idle, s.pods[leaves[idle].pod].pod); bad == nil {
+		part, partPod = idle, s.pods[leaves[idle].pod].pod
+	}
+	// Of equally good SUs for it the tightest, so that larger ones stay whole.
+	if part >= 0 {
+		is := leaves[part]
+		var used []*suStock
+		for _, l := range leaves {
+			used = append(used, l.u)
+		}
+		for _, u := range s.tighter(is.pod, is.u, used, is.racks, is.nodes) {
+			leaves[part].u = u
+			if nodes, links, bad := build(part, partPod); bad == nil {
+				return nodes, links, nil
+			}
+		}
+		leaves[part] = is
+	}
+	if part != rest {
+		if nodes, links, bad := build(part, partPod); bad == nil {
 			return nodes, links, nil
 		}
 	}
 	return build(rest, restPod)
+}
+
+// maxTighter bounds the SUs that are tried in the place of one.
+const maxTighter = 4
+
+// tighter lists SUs of a pod that somebody else has a part of, that are not used
+// and that hold the nodes of a smaller leaf in as many racks as u does, with
+// fewer nodes to spare: those with the fewest first.
+func (s *search) tighter(pod int, u *suStock, used []*suStock, racks, nodes int) []*suStock {
+	var out []*suStock
+	for i := range s.pods[pod].sus {
+		o := &s.pods[pod].sus[i]
+		if o.whole || o.nodes < nodes || o.cover(nodes) != racks || !u.whole && o.nodes >= u.nodes || slices.Contains(used, o) {
+			continue
+		}
+		out = append(out, o)
+	}
+	slices.SortStableFunc(out, func(a, b *suStock) int { return a.nodes - b.nodes })
+	return out[:min(maxTighter, len(out))]
 }
