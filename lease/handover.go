@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"bulkhead/site"
+	"bulkhead/site/hostlist"
 )
 
 // HandOver is what a tenant gets when slots of a lease are delivered, made anew
@@ -22,6 +23,7 @@ type Host struct {
 	Rank     int    `json:"rank"`
 	Slot     int    `json:"slot"`
 	Node     string `json:"node"`
+	Host     string `json:"host"` // name under which it answers; the node's id unless it has one of its own
 	Serial   string `json:"serial"`
 	Rack     string `json:"rack"`
 	SU       string `json:"su"`
@@ -44,7 +46,7 @@ func NewHandOver(s *site.Site, l *Lease, delivered func(slot int) bool) HandOver
 		}
 		mac := s.PortID[site.PortOf(n, site.Frontend)]
 		h.Hosts = append(h.Hosts, Host{
-			Rank: len(h.Hosts), Slot: slot, Node: s.NodeID[n], Serial: s.Serial[n],
+			Rank: len(h.Hosts), Slot: slot, Node: s.NodeID[n], Host: s.HostOf(n), Serial: s.Serial[n],
 			Rack: s.RackID(s.RackOf(n)), SU: s.SUs[s.NodeSU[n]].ID, Pod: s.Pods[s.PodOf(n)].ID, Hall: s.Halls[s.HallOf(n)].ID,
 			Kind: s.KindOf(n), Frontend: formatMAC(mac), Address: linkLocal(mac),
 		})
@@ -52,6 +54,7 @@ func NewHandOver(s *site.Site, l *Lease, delivered func(slot int) bool) HandOver
 	h.Files = map[string]string{
 		"hosts.txt":        h.hostFile(),
 		"hosts.json":       h.hostJSON(),
+		"rankfile":         h.rankFile(),
 		"topology.conf":    h.slurmConf(l.Fabric),
 		"topology.yaml":    h.slurmYAML(l.Fabric),
 		"node-labels.yaml": h.nodeLabels(),
@@ -78,7 +81,21 @@ func linkLocal(mac uint64) string {
 func (h *HandOver) hostFile() string {
 	var b strings.Builder
 	for _, host := range h.Hosts {
-		fmt.Fprintf(&b, "%s slots=%d\n", host.Node, site.GPUs)
+		fmt.Fprintf(&b, "%s slots=%d\n", host.Host, site.GPUs)
+	}
+	return b.String()
+}
+
+// rankFile writes a rankfile of Open MPI with one rank a GPU, in rank order. It wants
+// a slot, which is a core: the owner does not know the tenant's image, so that rank g
+// of a host gets its core g. Source: Open MPI's mpirun(1), "Rankfiles".
+func (h *HandOver) rankFile() string {
+	var b strings.Builder
+	b.WriteString("# Open MPI: mpirun --hostfile hosts.txt --rankfile rankfile. One rank a GPU; slot is a core: change it to suit your image.\n")
+	for _, host := range h.Hosts {
+		for gpu := range site.GPUs {
+			fmt.Fprintf(&b, "rank %d=%s slot=%d\n", host.Rank*site.GPUs+gpu, host.Host, gpu)
+		}
 	}
 	return b.String()
 }
@@ -113,13 +130,13 @@ func (t *tree) add(parent, child string) {
 func (h *HandOver) trees() (sus, pods, halls tree) {
 	nodes := map[string]bool{}
 	for _, host := range h.Hosts {
-		if !nodes[host.Node] {
-			nodes[host.Node] = true
+		if !nodes[host.Host] {
+			nodes[host.Host] = true
 			if _, ok := sus.children[host.SU]; !ok {
 				pods.add(host.Pod, host.SU)
 				halls.add(host.Hall, host.Pod)
 			}
-			sus.add(host.SU, host.Node)
+			sus.add(host.SU, host.Host)
 		}
 	}
 	return sus, pods, halls
@@ -149,7 +166,8 @@ func (h *HandOver) slurmConf(fabric string) string {
 	return b.String()
 }
 
-// slurmYAML writes topology.yaml as Slurm 25.05 and newer reads it.
+// slurmYAML writes topology.yaml as the manual page of Slurm 25.05 describes it. No
+// Slurm of that age runs in the tests: they read it with the importer of site/slurm.
 func (h *HandOver) slurmYAML(fabric string) string {
 	var b strings.Builder
 	sus, pods, halls := h.trees()
@@ -177,7 +195,7 @@ func (h *HandOver) nodeLabels() string {
 	var b strings.Builder
 	for _, host := range h.Hosts {
 		fmt.Fprintf(&b, "%s: {bulkhead/hall: %s, bulkhead/pod: %s, bulkhead/su: %s, bulkhead/rack: %s, bulkhead/rank: \"%d\", bulkhead/gpu: %s}\n",
-			host.Node, host.Hall, host.Pod, host.SU, host.Rack, host.Rank, host.Kind)
+			host.Host, host.Hall, host.Pod, host.SU, host.Rack, host.Rank, host.Kind)
 	}
 	return b.String()
 }
@@ -187,66 +205,10 @@ func (h *HandOver) sshConfig() string {
 	b.WriteString("# Addresses are the frontend NICs' link-local ones; add %INTERFACE of your bastion.\n" +
 		"# Host keys are made by your own image at first boot: the owner does not know them.\n")
 	for _, host := range h.Hosts {
-		fmt.Fprintf(&b, "Host %s rank%d\n  HostName %s\n", host.Node, host.Rank, host.Address)
+		fmt.Fprintf(&b, "Host %s rank%d\n  HostName %s\n", host.Host, host.Rank, host.Address)
 	}
 	return b.String()
 }
 
-// hostList writes host names as Slurm reads them: names that differ only in
-// their last digits are folded, "a-n[01-03,07]".
-func hostList(names []string) string {
-	type group struct {
-		prefix string
-		width  int
-	}
-	var order []group
-	numbers := map[group][]int{}
-	for _, name := range names {
-		i := len(name)
-		for i > 0 && name[i-1] >= '0' && name[i-1] <= '9' {
-			i--
-		}
-		n := 0
-		for _, digit := range name[i:] {
-			n = n*10 + int(digit-'0')
-		}
-		g := group{name[:i], len(name) - i}
-		if _, ok := numbers[g]; !ok {
-			order = append(order, g)
-		}
-		numbers[g] = append(numbers[g], n)
-	}
-	var parts []string
-	for _, g := range order {
-		list := numbers[g]
-		slices.Sort(list)
-		if g.width == 0 || len(list) == 1 {
-			for range list {
-				parts = append(parts, g.prefix+digits(list[0], g.width))
-			}
-			continue
-		}
-		var ranges []string
-		for i := 0; i < len(list); {
-			j := i
-			for j+1 < len(list) && list[j+1] == list[j]+1 {
-				j++
-			}
-			if i == j {
-				ranges = append(ranges, digits(list[i], g.width))
-			} else {
-				ranges = append(ranges, digits(list[i], g.width)+"-"+digits(list[j], g.width))
-			}
-			i = j + 1
-		}
-		parts = append(parts, g.prefix+"["+strings.Join(ranges, ",")+"]")
-	}
-	return strings.Join(parts, ",")
-}
-
-func digits(n, width int) string {
-	if width == 0 {
-		return ""
-	}
-	return fmt.Sprintf("%0*d", width, n)
-}
+// hostList writes host names as Slurm reads them, folded: "a-n[01-03,07]".
+func hostList(names []string) string { return hostlist.Fold(slices.Sorted(slices.Values(names))) }

@@ -111,7 +111,7 @@ func (leaseShow) Help() string {
 
 type leaseHosts struct {
 	Lease string `arg:"" help:"Id of the lease."`
-	File  string `placeholder:"NAME" help:"Print this file: hosts.txt, hosts.json, topology.conf, topology.yaml, node-labels.yaml or ssh_config."`
+	File  string `placeholder:"NAME" help:"Print this file: hosts.txt, hosts.json, rankfile, topology.conf, topology.yaml, node-labels.yaml or ssh_config."`
 	Out   string `placeholder:"DIR" help:"Write all files into this folder."`
 	client
 	format
