@@ -95,7 +95,7 @@ func (p *Plane) expire(ctx context.Context, index int, now time.Time) error {
 func (p *Plane) judge(ctx context.Context, index int, o fabric.Observation, now time.Time) error {
 	s := p.w.state
 	f := s.Site.Fabrics[index]
-	var drifted, restored []book.PortFinding
+	var drifted, worse, restored []book.PortFinding
 	var lost, back []site.Leaf
 	raw := map[string]json.RawMessage{}
 	quiet := map[site.Leaf]bool{}
@@ -120,11 +120,13 @@ func (p *Plane) judge(ctx context.Context, index int, o fabric.Observation, now 
 		for port := range p.seen.portsOf(d.Leaf) {
 			p.seen.recount(port.Node())
 			verdict, check := p.seen.prover.Verdict(port)
-			_, drifting := s.Locked[port]
+			lock, drifting := s.Locked[port]
 			switch {
+			case drifting && verdict == prove.Red && lock.Check == prove.WrongClass.String() && lock.Cause != book.CauseLocked:
+				worse = append(worse, book.PortFinding{Port: port, Check: check.String()})
 			case drifting && verdict == prove.Proven && p.seen.AsWanted(port):
 				restored = append(restored, book.PortFinding{Port: port, Check: check.String()})
-			case !drifting && verdict == prove.Red && p.seen.settled[port]:
+			case !drifting && (verdict == prove.Red || check == prove.WrongClass) && p.seen.settled[port]:
 				drifted = append(drifted, book.PortFinding{Port: port, Check: check.String()})
 				bad = true
 			}
@@ -145,7 +147,11 @@ func (p *Plane) judge(ctx context.Context, index int, o fabric.Observation, now 
 		}
 	}
 	slices.Sort(back)
-	return p.record(ctx, f, drifted, restored, lost, back, raw)
+	if err := p.record(ctx, f, drifted, restored, lost, back, raw); err != nil {
+		return err
+	}
+	// What cost bandwidth only, and leaks now.
+	return p.lockdown(ctx, f, worse)
 }
 
 // record turns what was judged into entries, and locks drifted ports down as
@@ -176,16 +182,27 @@ func (p *Plane) record(ctx context.Context, f site.Fabric, drifted, restored []b
 	if err := p.carry(ctx, book.ReportDrift{Fabric: f.ID, Ports: drifted, Evidence: evidence}); err != nil {
 		return err
 	}
-	if p.config.Observe {
-		return nil
+	return p.lockdown(ctx, f, leaking(drifted))
+}
+
+// leaking leaves out ports whose drift costs bandwidth only: they are written again,
+// and closing them would cost their tenant more.
+func leaking(drifted []book.PortFinding) (red []book.PortFinding) {
+	for _, d := range drifted {
+		if d.Check != prove.WrongClass.String() {
+			red = append(red, d)
+		}
 	}
-	return p.lockdown(ctx, f, drifted)
+	return red
 }
 
 // lockdown closes drifted ports, at most as many as the brake allows by one
 // cause, and engages the brake when there are more: a read-back that condemns
 // half a site at once is more likely wrong than the site.
 func (p *Plane) lockdown(ctx context.Context, f site.Fabric, drifted []book.PortFinding) error {
+	if len(drifted) == 0 || p.config.Observe {
+		return nil
+	}
 	now, err := p.w.now()
 	if err != nil {
 		return err

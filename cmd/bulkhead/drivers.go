@@ -41,6 +41,7 @@ type driversFile struct {
 type fabricConfig struct {
 	ID     string        `yaml:"id"`
 	OpenSM *openSMConfig `yaml:"opensm"`
+	EVPN   *evpnConfig   `yaml:"evpn"`
 }
 
 // section is a kind of driver that a fabric is configured with.
@@ -58,8 +59,10 @@ type section struct {
 
 func (c *fabricConfig) sections(at func(string) string) []section {
 	sm := &openSM{c: c.OpenSM, at: at}
+	ev := &evpnSection{c: c.EVPN, at: at}
 	return []section{
 		{"opensm", c.OpenSM != nil, sm.check, sm.open, sm.prepare},
+		{"evpn", c.EVPN != nil, ev.check, ev.open, nil},
 	}
 }
 

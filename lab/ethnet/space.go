@@ -149,3 +149,12 @@ func (s *Space) set(values ...[2]string) error {
 		return nil
 	})
 }
+
+// MAC is the hardware address of an interface.
+func (s *Space) MAC(name string) (net.HardwareAddr, error) {
+	link, err := s.handle.LinkByName(name)
+	if err != nil {
+		return nil, fmt.Errorf("ethnet: %s %s: %w", s.Name, name, err)
+	}
+	return link.Attrs().HardwareAddr, nil
+}

@@ -68,6 +68,9 @@ type Driver struct {
 	Patience time.Duration
 	Clock    func() time.Time // nil: time.Now
 
+	numbering sync.Once
+	number    claim.Digest
+
 	writing  sync.Mutex
 	admitted fabric.Fence // shown to all leaves
 
@@ -109,7 +112,12 @@ func (d *Driver) bound() time.Duration {
 // takes as long as the slowest, twice where the fence is new.
 func (d *Driver) Capabilities(ctx context.Context) (fabric.Capabilities, error) {
 	return fabric.Capabilities{Fabric: d.fabric().ID, Family: site.RoCE, LeafTable: LeafTable, Atomic: "port",
-		Fencing: fabric.FencedByDevice, Deadline: 3 * d.bound(), Origin: d.Origin}, ctx.Err()
+		Fencing: fabric.FencedByDevice, Deadline: 3 * d.bound(), Origin: d.Origin, Numbering: d.numbered()}, ctx.Err()
+}
+
+func (d *Driver) numbered() claim.Digest {
+	d.numbering.Do(func() { d.number = fabric.Numbering(d.Site, d.Fabric) })
+	return d.number
 }
 
 // Plan implements fabric.Driver.

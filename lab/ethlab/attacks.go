@@ -1,0 +1,381 @@
+package ethlab
+
+import (
+	"context"
+	"fmt"
+	"net/netip"
+	"strings"
+	"time"
+
+	"bulkhead/fabric"
+	"bulkhead/fabric/ethernet"
+	"bulkhead/lab/rivals"
+	"bulkhead/site"
+)
+
+// victim is the first node of a rival on rail 0, with its leaf port.
+type victim struct {
+	host string
+	leaf string // its leaf on rail 0
+	port int
+	vni  uint32
+	mac  uint64
+}
+
+func (v *victim) swp() string { return fmt.Sprintf("swp%d", v.port) }
+
+// victims are a node of each rival behind the same leaf, where there are two such.
+func (l *Lab) victims() (v [2]victim) {
+	ours, theirs := l.Nodes(rivals.Tenants[0]), l.Nodes(rivals.Tenants[1])
+	for _, a := range ours {
+		for _, b := range theirs {
+			v = [2]victim{l.victim(a, rivals.Tenants[0]), l.victim(b, rivals.Tenants[1])}
+			if v[0].leaf == v[1].leaf {
+				return v
+			}
+		}
+	}
+	return v
+}
+
+func (l *Lab) victim(n site.Index, tenant string) victim {
+	p := site.PortOf(n, 0)
+	return victim{host: l.Site.NodeID[n], leaf: l.Site.LeafID(l.Site.LeafOf(p)), port: l.Site.LeafPort(p), vni: l.Label(tenant), mac: l.Site.PortID[p]}
+}
+
+// at runs a command on a device, as somebody who has taken it over.
+func (l *Lab) at(ctx context.Context, device, format string, args ...any) error {
+	words := strings.Fields(fmt.Sprintf(format, args...))
+	_, err := l.Net.Space(device).Output(ctx, words[0], words[1:]...)
+	return err
+}
+
+func nothing(context.Context) error { return nil }
+
+// undo takes back what lockdown and the writing after it may have swept away
+// already: that it can't be found is no error. Whether the fabric is as it should be
+// is proven, not assumed.
+func (l *Lab) undo(device, words string) func(context.Context) error {
+	return func(ctx context.Context) error {
+		_ = l.at(ctx, device, "%s", words)
+		return ctx.Err()
+	}
+}
+
+// join puts a port into a bridge as somebody would who wants it to look right.
+func (l *Lab) join(ctx context.Context, v victim, bridge string) error {
+	for _, words := range []string{
+		fmt.Sprintf("ip link set %s master %s", v.swp(), bridge),
+		fmt.Sprintf("bridge link set dev %s locked on learning off", v.swp()),
+		fmt.Sprintf("bridge fdb replace %s dev %s master static", text(v.mac), v.swp()),
+	} {
+		if err := l.at(ctx, v.leaf, "%s", words); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// mac in the form that tools want.
+func text(mac uint64) string { return hardware(mac).String() }
+
+// stranger is an address in the underlay that is no leaf's.
+const stranger = "10.64.250.200"
+
+// Attacks is the corpus, in an order in which each leaves the fabric as it was.
+func (l *Lab) Attacks() []rivals.Attack {
+	return append(append(l.leafAttacks(), l.routeAttacks()...), l.hostAttacks()...)
+}
+
+// leafAttacks are by somebody who can change a leaf, or by a leaf that is broken.
+func (l *Lab) leafAttacks() []rivals.Attack {
+	return []rivals.Attack{
+		{Name: "a port moved into the rival's bridge", By: "an administrator of the leaf", Ends: rivals.Detected, Check: "foreign-label", Action: "locked down",
+			Mount: func(ctx context.Context) (func(context.Context) error, error) {
+				v := l.victims()
+				if err := l.ensureBridge(ctx, v[0].leaf, v[1].vni); err != nil {
+					return nil, err
+				}
+				return nothing, l.join(ctx, v[0], fmt.Sprintf("bd%d", v[1].vni))
+			}},
+		{Name: "a port bridged to the rival on the leaf alone, without a VNI", By: "an administrator of the leaf", Ends: rivals.Detected, Check: "unowned-label", Action: "locked down",
+			Mount: func(ctx context.Context) (func(context.Context) error, error) {
+				v := l.victims()
+				for _, words := range []string{"ip link add local0 type bridge", "ip link set local0 up"} {
+					if err := l.at(ctx, v[0].leaf, "%s", words); err != nil {
+						return nil, err
+					}
+				}
+				return l.undo(v[0].leaf, "ip link del local0"), l.join(ctx, v[0], "local0")
+			}},
+		{Name: "a static forwarding entry to a stranger in the underlay", By: "an administrator of the leaf", Ends: rivals.Detected, Check: "stray-path", Action: "locked down until the entry is gone",
+			Mount: func(ctx context.Context) (func(context.Context) error, error) {
+				v := l.victims()[0]
+				entry := fmt.Sprintf("02:66:00:00:00:01 dev vni%d dst %s self static", v.vni, stranger)
+				return l.undo(v.leaf, "bridge fdb del "+entry), l.at(ctx, v.leaf, "bridge fdb add %s", entry)
+			}},
+		{Name: "a flood entry to a stranger in the underlay", By: "an administrator of the leaf", Ends: rivals.Detected, Check: "stray-path", Action: "locked down until the entry is gone",
+			Mount: func(ctx context.Context) (func(context.Context) error, error) {
+				v := l.victims()[0]
+				entry := fmt.Sprintf("00:00:00:00:00:00 dev vni%d dst %s self permanent", v.vni, stranger)
+				return l.undo(v.leaf, "bridge fdb del "+entry), l.at(ctx, v.leaf, "bridge fdb append %s", entry)
+			}},
+		{Name: "a mirror session on a tenant's port", By: "an administrator of the leaf", Ends: rivals.Detected, Check: "mirrored", Action: "locked down until the session is gone",
+			Mount: func(ctx context.Context) (func(context.Context) error, error) {
+				v := l.victims()[0]
+				to := l.Net.Plan.Device(v.leaf).Uplinks[0].Port
+				if err := l.at(ctx, v.leaf, "tc qdisc add dev %s clsact", v.swp()); err != nil {
+					return nil, err
+				}
+				return l.undo(v.leaf, fmt.Sprintf("tc qdisc del dev %s clsact", v.swp())),
+					l.at(ctx, v.leaf, "tc filter add dev %s ingress protocol all u32 match u32 0 0 action mirred egress mirror dev %s", v.swp(), to)
+			}},
+		{Name: "the underlay filter is removed", By: "an administrator of the leaf", Ends: rivals.Detected, Check: "underlay-open", Action: "locked down; the filter is put back with the next write",
+			Mount: func(ctx context.Context) (func(context.Context) error, error) {
+				v := l.victims()[0]
+				return func(ctx context.Context) error { return l.Net.RestartAgent(ctx, v.leaf) }, l.at(ctx, v.leaf, "nft delete table inet bulkhead")
+			}},
+		{Name: "a rule that accepts everything before the underlay filter", By: "an administrator of the leaf", Ends: rivals.Detected, Check: "underlay-open", Action: "locked down; the filter is put back with the next write",
+			Mount: func(ctx context.Context) (func(context.Context) error, error) {
+				v := l.victims()[0]
+				return func(ctx context.Context) error { return l.Net.RestartAgent(ctx, v.leaf) }, l.at(ctx, v.leaf, "nft insert rule inet bulkhead input accept")
+			}},
+		{Name: "a tenant's bridge gets an address and routes", By: "an administrator of the leaf (a leak into the default VRF)", Ends: rivals.Detected, Check: "underlay-open", Action: "locked down until the address is gone",
+			Mount: func(ctx context.Context) (func(context.Context) error, error) {
+				v := l.victims()[0]
+				if err := l.at(ctx, v.leaf, "sysctl -q -w net.ipv4.conf.bd%d.forwarding=1", v.vni); err != nil {
+					return nil, err
+				}
+				return l.undo(v.leaf, fmt.Sprintf("ip addr del 10.0.0.254/24 dev bd%d", v.vni)), l.at(ctx, v.leaf, "ip addr add 10.0.0.254/24 dev bd%d", v.vni)
+			}},
+		{Name: "a port takes any source address", By: "an administrator of the leaf", Ends: rivals.Detected, Check: "enforcement-off", Action: "locked down",
+			Mount: func(ctx context.Context) (func(context.Context) error, error) {
+				v := l.victims()[0]
+				return nothing, l.at(ctx, v.leaf, "bridge link set dev %s locked off", v.swp())
+			}},
+		{Name: "a tenant is put into its neighbour's traffic class", By: "an administrator of the leaf", Ends: rivals.Detected, Check: "wrong-class", Action: "written again; nothing leaks, so nothing is locked down",
+			Mount: func(ctx context.Context) (func(context.Context) error, error) {
+				v := l.victims()[0]
+				return nothing, l.setClass(ctx, v)
+			}},
+		{Name: "the cables of two rivals are swapped", By: "a technician", Ends: rivals.Detected, Check: "wrong-neighbour", Action: "red until it is undone; what arrives from a foreign address is dropped at the port",
+			Mount: func(ctx context.Context) (func(context.Context) error, error) {
+				v := l.victims()
+				swap := func(context.Context) error { return l.Net.SwapCables(v[0].host, v[1].host, site.NICName(0)) }
+				return swap, swap(ctx)
+			}},
+		{Name: "an unknown host is plugged into a leaf", By: "somebody in the hall", Ends: rivals.Detected, Check: "uncounted-port", Action: "the leaf counts as unknown until it is gone",
+			Mount: func(ctx context.Context) (func(context.Context) error, error) {
+				v := l.victims()[0]
+				const free = 12 // no node of the inventory is there
+				return func(context.Context) error { return l.Net.Unplug(v.leaf, fmt.Sprintf("swp%d", free)) },
+					l.Net.Plug("stranger", v.leaf, free, netip.MustParsePrefix("10.0.0.200/24"))
+			}},
+		{Name: "a leaf falls silent", By: "a fault, or whoever wants to hide something", Ends: rivals.Detected, Check: "unreadable", Action: "unknown after the window; nothing is locked down",
+			Mount: func(ctx context.Context) (func(context.Context) error, error) {
+				v := l.victims()[0]
+				return func(context.Context) error { return l.Net.SetManaged(v.leaf, true) }, l.Net.SetManaged(v.leaf, false)
+			}},
+		{Name: "a leaf starts again with a stale configuration", By: "a restored backup", Ends: rivals.Detected, Check: "foreign-label", Action: "locked down, then written as it is to be",
+			Mount: func(ctx context.Context) (func(context.Context) error, error) {
+				v := l.victims()
+				// Of the lease before, when the port was the rival's.
+				return nothing, l.restart(ctx, v[0].leaf, map[int]fabric.Row{v[0].port: fabric.Compile(site.RoCE, v[1].vni)})
+			}},
+	}
+}
+
+// routeAttacks are by somebody who speaks BGP, or configures who does.
+func (l *Lab) routeAttacks() []rivals.Attack {
+	configure := func(ctx context.Context, device string, lines ...string) error {
+		_, err := l.Net.Vtysh(ctx, device, append([]string{"configure terminal", fmt.Sprintf("router bgp %d", ethernet.ASN)}, lines...)...)
+		return err
+	}
+	return []rivals.Attack{
+		{Name: "the rival's route target is imported", By: "an administrator of the leaf", Ends: rivals.Detected, Check: "foreign-route", Action: "locked down; VNIs differ, so addresses are disclosed and no packet leaks",
+			Mount: func(ctx context.Context) (func(context.Context) error, error) {
+				v := l.victims()
+				line := fmt.Sprintf("route-target import %s", ethernet.TargetOf(v[1].vni))
+				set := func(ctx context.Context, no string) error {
+					return configure(ctx, v[0].leaf, "address-family l2vpn evpn", fmt.Sprintf("vni %d", v[0].vni), no+line)
+				}
+				return func(ctx context.Context) error { return set(ctx, "no ") }, set(ctx, "")
+			}},
+		{Name: "routes are exported under the rival's target", By: "an administrator of the leaf", Ends: rivals.Detected, Check: "foreign-route", Action: "locked down",
+			Mount: func(ctx context.Context) (func(context.Context) error, error) {
+				v := l.victims()
+				line := fmt.Sprintf("route-target export %s", ethernet.TargetOf(v[1].vni))
+				set := func(ctx context.Context, no string) error {
+					return configure(ctx, v[0].leaf, "address-family l2vpn evpn", fmt.Sprintf("vni %d", v[0].vni), no+line)
+				}
+				return func(ctx context.Context) error { return set(ctx, "no ") }, set(ctx, "")
+			}},
+		{Name: "a leaf announces a MAC that is not behind it", By: "a leaf that was taken over", Ends: rivals.Detected, Check: "foreign-route", Action: "locked down at that leaf",
+			Mount: func(ctx context.Context) (func(context.Context) error, error) {
+				v, far, err := l.twoLeaves()
+				if err != nil {
+					return nil, err
+				}
+				entry := fmt.Sprintf("%s dev %s master static", text(far.mac), v.swp())
+				return l.undo(v.leaf, "bridge fdb del "+entry), l.at(ctx, v.leaf, "bridge fdb add %s", entry)
+			}},
+		{Name: "a leaf sends from another leaf's address", By: "a leaf that was taken over, or two with one configuration", Ends: rivals.Detected, Check: "foreign-route", Action: "locked down at that leaf",
+			Mount: func(ctx context.Context) (func(context.Context) error, error) {
+				v, far, err := l.twoLeaves()
+				if err != nil {
+					return nil, err
+				}
+				own, other := l.Net.Plan.Device(v.leaf).Loopback, l.Net.Plan.Device(far.leaf).Loopback
+				set := func(ctx context.Context, to fmt.Stringer) error {
+					return l.at(ctx, v.leaf, "ip link set vni%d type vxlan local %s", v.vni, to)
+				}
+				return l.undo(v.leaf, fmt.Sprintf("ip link set vni%d type vxlan local %s", v.vni, own)), set(ctx, other)
+			}},
+		{Name: "a leaf is given a rogue BGP peer", By: "an administrator of the leaf", Ends: rivals.Detected, Check: "foreign-route", Action: "locked down until the peer is gone",
+			Mount: func(ctx context.Context) (func(context.Context) error, error) {
+				v := l.victims()[0]
+				peer := "neighbor " + stranger
+				return func(ctx context.Context) error { return configure(ctx, v.leaf, "no "+peer) },
+					configure(ctx, v.leaf, peer+" remote-as 65000", "address-family l2vpn evpn", peer+" activate")
+			}},
+		{Name: "a reflector announces routes of its own", By: "an administrator of a spine", Ends: rivals.Detected, Check: "routes come from leaves only", Action: "nothing new is handed over while its routes are there",
+			Mount: func(ctx context.Context) (func(context.Context) error, error) {
+				spine, v := l.Net.Plan.Spines(FabricID)[0].Name, l.victims()[0]
+				for _, words := range []string{
+					fmt.Sprintf("ip link add bd%d type bridge", v.vni),
+					fmt.Sprintf("ip link add vni%d type vxlan id %d local %s dstport %d nolearning", v.vni, v.vni, stranger, ethernet.VXLANPort),
+					fmt.Sprintf("ip link set vni%d master bd%d up", v.vni, v.vni), fmt.Sprintf("ip link set bd%d up", v.vni),
+				} {
+					if err := l.at(ctx, spine, "%s", words); err != nil {
+						return nil, err
+					}
+				}
+				if err := configure(ctx, spine, "address-family l2vpn evpn", "advertise-all-vni"); err != nil {
+					return nil, err
+				}
+				undo := func(ctx context.Context) error {
+					if err := configure(ctx, spine, "address-family l2vpn evpn", "no advertise-all-vni"); err != nil {
+						return err
+					}
+					if err := l.at(ctx, spine, "ip link del vni%d", v.vni); err != nil {
+						return err
+					}
+					return l.at(ctx, spine, "ip link del bd%d", v.vni)
+				}
+				return undo, wait(ctx, 20*time.Second, "the collector to hear the reflector's own route", func() bool {
+					routes, _ := l.Collector.Routes(netip.MustParseAddr(stranger))
+					return len(routes) > 0
+				})
+			}},
+		{Name: "bgpd of a leaf is killed", By: "a fault", Ends: rivals.Detected, Check: "unreadable", Action: "unknown after the window; nothing is locked down",
+			Mount: func(ctx context.Context) (func(context.Context) error, error) {
+				v := l.victims()[0]
+				return func(ctx context.Context) error { return l.Net.StartDaemon(ctx, v.leaf, "bgpd") }, l.Net.KillDaemon(v.leaf, "bgpd")
+			}},
+	}
+}
+
+// hostAttacks are by a tenant on its own leased nodes, with raw sockets.
+func (l *Lab) hostAttacks() []rivals.Attack {
+	// Each sends frames that the rival would have to receive, or its own peers would
+	// have to believe, and says what arrived.
+	prevented := func(name string, forged func(own, peer, rival *canary, t token) [][]byte) rivals.Attack {
+		return rivals.Attack{Name: name, By: "a leased node", Ends: rivals.Prevented, Action: "dropped at the port",
+			Mount: func(ctx context.Context) (func(context.Context) error, error) { return nothing, l.forge(ctx, forged) }}
+	}
+	return []rivals.Attack{
+		prevented("VXLAN to the own leaf, with the rival's VNI inside", func(own, peer, rival *canary, t token) [][]byte {
+			inner := frame(address{own.mac, own.ip}, address{rival.mac, rival.ip}, t)
+			vtep := l.Net.Plan.Device(l.victims()[1].leaf).Loopback
+			return [][]byte{ethernetFrame(own.mac, everybody, ipv4(own.ip, vtep, 17, udp(50000, ethernet.VXLANPort, vxlan(l.victims()[1].vni, inner))))}
+		}),
+		prevented("frames from a peer's MAC address", func(own, peer, rival *canary, t token) [][]byte {
+			return [][]byte{frame(address{peer.mac, own.ip}, address{everybody, peer.ip}, t)}
+		}),
+		prevented("frames from the rival's MAC address", func(own, peer, rival *canary, t token) [][]byte {
+			return [][]byte{frame(address{rival.mac, own.ip}, address{everybody, peer.ip}, t)}
+		}),
+		prevented("ARP answers from a foreign MAC address", func(own, peer, rival *canary, t token) [][]byte {
+			return [][]byte{arpReply(own, peer, rival, t)}
+		}),
+		prevented("router advertisements (IPv6 ND)", func(own, peer, rival *canary, t token) [][]byte {
+			return [][]byte{routerAdvertisement(own, t)}
+		}),
+		prevented("answers of a DHCP server", func(own, peer, rival *canary, t token) [][]byte {
+			return [][]byte{ethernetFrame(own.mac, everybody, ipv4(own.ip, peer.ip, 17, udp(67, 68, t.bytes())))}
+		}),
+		prevented("BGP to whoever listens", func(own, peer, rival *canary, t token) [][]byte {
+			return [][]byte{ethernetFrame(own.mac, everybody, ipv4(own.ip, peer.ip, 6, tcpSYN(50000, 179, own.ip, peer.ip, t.bytes())))}
+		}),
+		prevented("frames with a VLAN tag", func(own, peer, rival *canary, t token) [][]byte {
+			f := frame(address{own.mac, own.ip}, address{everybody, rival.ip}, t)
+			return [][]byte{append(append(append([]byte(nil), f[:12]...), 0x81, 0, 0, 2), f[12:]...)}
+		}),
+		{Name: "VXLAN forged in the underlay, from an address that is no leaf's", By: "whoever reaches the underlay", Ends: rivals.Prevented, Action: "dropped and counted at the leaf",
+			Mount: func(ctx context.Context) (func(context.Context) error, error) { return nothing, l.forgeUnderlay(ctx) }},
+	}
+}
+
+// twoLeaves returns a victim, and another node of the same tenant behind another
+// leaf of rail 0.
+func (l *Lab) twoLeaves() (near, far victim, err error) {
+	near = l.victims()[0]
+	for _, n := range l.Nodes(rivals.Tenants[0]) {
+		if far = l.victim(n, rivals.Tenants[0]); far.leaf != near.leaf {
+			return near, far, nil
+		}
+	}
+	return near, far, fmt.Errorf("%s has all its nodes behind one leaf", rivals.Tenants[0])
+}
+
+// restart is a leaf that lost its power and comes up with a configuration that some
+// control plane wrote before; then its agent starts.
+func (l *Lab) restart(ctx context.Context, leaf string, stale map[int]fabric.Row) error {
+	if err := l.Net.KillDaemon(leaf, "agent"); err != nil {
+		return err
+	}
+	for port := range len(l.Net.AgentConfig(leaf).Ports) {
+		if err := l.at(ctx, leaf, "ip link set swp%d nomaster", port+1); err != nil {
+			return err
+		}
+	}
+	if err := l.at(ctx, leaf, "nft flush ruleset"); err != nil {
+		return err
+	}
+	if err := l.Net.Intrude(ctx, leaf, stale); err != nil {
+		return err
+	}
+	return l.Net.RestartAgent(ctx, leaf)
+}
+
+// ensureBridge makes a VNI's bridge at a leaf that may not have it.
+func (l *Lab) ensureBridge(ctx context.Context, leaf string, vni uint32) error {
+	if l.at(ctx, leaf, "ip link show bd%d", vni) == nil {
+		return nil
+	}
+	for _, words := range []string{
+		fmt.Sprintf("ip link add bd%d type bridge", vni),
+		fmt.Sprintf("ip link add vni%d type vxlan id %d local %s dstport %d nolearning", vni, vni, l.Net.Plan.Device(leaf).Loopback, ethernet.VXLANPort),
+		fmt.Sprintf("ip link set vni%d master bd%d up", vni, vni), fmt.Sprintf("ip link set bd%d up", vni),
+	} {
+		if err := l.at(ctx, leaf, "%s", words); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// wait asks until something holds.
+func wait(ctx context.Context, limit time.Duration, what string, ready func() bool) error {
+	for end := time.Now().Add(limit); !ready(); {
+		if time.Now().After(end) {
+			return fmt.Errorf("waited %s for %s", limit, what)
+		}
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-time.After(20 * time.Millisecond):
+		}
+	}
+	return nil
+}

@@ -1,0 +1,138 @@
+// Package ethlab is a RoCEv2 fabric of Linux and FRR in network namespaces under a
+// control plane: two rivals with the same addresses lease parts of the same
+// scalable units, are proven apart from what three witnesses say, and are
+// attacked. Switches, hosts, BGP and every packet are real; switching silicon, PFC
+// and RDMA are not there, and nodes' turnover and storage are simulated.
+package ethlab
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os/exec"
+	"time"
+
+	"bulkhead/claim"
+	"bulkhead/fabric"
+	"bulkhead/fabric/ethernet"
+	"bulkhead/fabric/ethernet/collector"
+	"bulkhead/fabric/ethernet/evpn"
+	"bulkhead/keystore"
+	"bulkhead/lab/ethnet"
+	"bulkhead/lab/rivals"
+	"bulkhead/ledger"
+	"bulkhead/site"
+)
+
+// FabricID is the compute fabric of the lab's site.
+const FabricID = "roce"
+
+// Options are a lab's.
+type Options struct {
+	Say    func(string)    // hears what is done; nil: nobody
+	Logger *slog.Logger    // of the control plane; nil: discarded
+	Log    ledger.Log      // nil: one in memory
+	Keys   *keystore.Store // nil: new ones
+	Bound  time.Duration   // longest that one leaf may take; 0: 5 s
+	// Agent prepares the agent of a leaf, with the path of its configuration.
+	Agent func(config string) *exec.Cmd
+}
+
+// Lab is a lab under way.
+type Lab struct {
+	*rivals.Stage
+	Net       *ethnet.Net
+	Driver    *evpn.Driver
+	Collector *collector.Collector
+
+	options Options
+}
+
+// Start brings the fabric up, and a control plane over it.
+func Start(ctx context.Context, o Options) (l *Lab, err error) {
+	l = &Lab{options: o}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, l.Close())
+		}
+	}()
+	if l.Stage, err = rivals.New(rivals.Options{Example: "rivals-eth", Fabric: FabricID, Logger: o.Logger, Log: o.Log, Keys: o.Keys}); err != nil {
+		return nil, err
+	}
+	var fabrics []string
+	for _, f := range l.Site.Fabrics {
+		fabrics = append(fabrics, f.ID)
+	}
+	if l.Net, err = ethnet.Start(ctx, l.Units, ethnet.Options{Fabrics: fabrics, Only: []string{FabricID}, Say: o.Say, LLDP: true, Agent: o.Agent}); err != nil {
+		return nil, err
+	}
+	if l.Collector, err = l.Net.StartCollector(context.WithoutCancel(ctx), FabricID); err != nil {
+		return nil, err
+	}
+	if err := wait(ctx, 30*time.Second, "a route reflector to send all that it has", l.Collector.Complete); err != nil {
+		return nil, err
+	}
+	if err := l.connect(); err != nil {
+		return nil, err
+	}
+	return l, l.Open(ctx)
+}
+
+// connect makes the driver.
+func (l *Lab) connect() error {
+	bound := l.options.Bound
+	if bound == 0 {
+		bound = 5 * time.Second
+	}
+	l.Driver = &evpn.Driver{Site: l.Site, Fabric: l.FabricIndex(), Leaves: map[site.Leaf]evpn.Device{}, Routes: l.Collector,
+		Origin: claim.Emulated, Bound: bound, Clock: l.Clock.Now}
+	for _, d := range l.Net.Plan.Leaves(FabricID) {
+		leaf, known := l.Site.LeafByID(d.Name)
+		if !known || ethernet.VTEP(l.FabricIndex(), leaf) != d.Loopback {
+			return fmt.Errorf("ethlab: leaf %s of the lab is not the site's: %s", d.Name, d.Loopback)
+		}
+		device, err := l.Net.Client(d.Name)
+		if err != nil {
+			return err
+		}
+		l.Driver.Leaves[leaf] = device
+	}
+	return nil
+}
+
+// Open opens a control plane over the ledger and the devices; another one that was
+// open over them finds itself fenced.
+func (l *Lab) Open(ctx context.Context) error {
+	return l.Stage.Open(ctx, map[string]fabric.Driver{FabricID: l.Driver})
+}
+
+// Sell sells to the rivals, lives until their slices are delivered, and gives their
+// hosts their addresses: the same for both.
+func (l *Lab) Sell(ctx context.Context) error {
+	if err := l.Stage.Sell(ctx); err != nil {
+		return err
+	}
+	if err := l.Live(ctx, 75*time.Hour, 2*time.Hour); err != nil {
+		return err
+	}
+	for _, tenant := range rivals.Tenants {
+		for k, n := range l.Nodes(tenant) {
+			if err := l.Net.SetMember(l.Site.NodeID[n], k); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// Close ends everything, in the order in which it depends on one another.
+func (l *Lab) Close() error {
+	if l.Collector != nil {
+		l.Collector.Close()
+	}
+	if l.Net != nil {
+		return l.Net.Close()
+	}
+	return nil
+}

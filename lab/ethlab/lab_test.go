@@ -1,0 +1,81 @@
+package ethlab
+
+import (
+	"context"
+	"os"
+	"os/exec"
+	"testing"
+	"time"
+
+	"bulkhead/book"
+	"bulkhead/fabric/ethernet/linux"
+	"bulkhead/lab/ethnet"
+)
+
+// agentOf makes this test program a leaf's agent.
+const agentOf = "BULKHEAD_ETHLAB_AGENT"
+
+func TestMain(m *testing.M) {
+	if path := os.Getenv(agentOf); path != "" {
+		conf, err := linux.ReadConfig(path)
+		if err == nil {
+			err = linux.Run(context.Background(), conf)
+		}
+		if err != nil {
+			os.Stderr.WriteString(err.Error() + "\n")
+			os.Exit(1)
+		}
+		return
+	}
+	os.Exit(m.Run())
+}
+
+func agent(config string) *exec.Cmd {
+	cmd := exec.Command(os.Args[0])
+	cmd.Env = append(os.Environ(), agentOf+"="+config)
+	return cmd
+}
+
+// begin starts a lab that ends with the test, or skips it with one line.
+func begin(t *testing.T) *Lab {
+	t.Helper()
+	if testing.Short() {
+		t.Skip("starts FRR in network namespaces: not in the inner loop")
+	}
+	if missing := ethnet.Missing(false); missing != "" {
+		t.Skip("needs " + missing + ": as root on Debian, apt-get install frr nftables iproute2 lldpd")
+	}
+	l, err := Start(t.Context(), Options{Say: func(s string) { t.Log(s) }, Agent: agent})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := l.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	return l
+}
+
+// Two rivals with the same addresses lease parts of the same leaves.
+func TestRivals(t *testing.T) {
+	l := begin(t)
+	began := time.Now()
+	if err := l.Sell(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	t.Logf("three days in %s; findings %v", time.Since(began).Round(time.Millisecond), l.Findings())
+	l.Plane.View(func(s *book.State) {
+		for _, lease := range s.Leases {
+			t.Logf("%s: %d of %d, isolation %s", lease.ID, lease.Delivered, len(lease.Slots), lease.Verdict)
+		}
+	})
+	leaks, err := l.Leaks(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	cut, err := l.CutOff(t.Context())
+	if err != nil || len(leaks) > 0 || len(cut) > 0 {
+		t.Fatalf("leaks %v, cut off %v, %v", leaks, cut, err)
+	}
+}

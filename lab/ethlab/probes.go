@@ -1,0 +1,229 @@
+package ethlab
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"sync"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"bulkhead/lab/ethnet"
+	"bulkhead/lab/rivals"
+	"bulkhead/site"
+)
+
+// patience is how long probes wait for frames after the last one came.
+const patience = 120 * time.Millisecond
+
+// canary is a NIC of a leased host with a raw socket on it: it sends any frame and
+// sees all that arrives.
+type canary struct {
+	tenant int // index into rivals.Tenants
+	host   string
+	nic    int
+	address
+	socket *rawSocket
+}
+
+func (c *canary) String() string { return c.host + "/" + site.NICName(c.nic) }
+
+// rawSocket is a packet socket (packet(7)) on one interface of a namespace.
+type rawSocket struct {
+	fd    int
+	index int
+}
+
+func openRaw(s *ethnet.Space, name string) (*rawSocket, error) {
+	if s == nil {
+		return nil, errors.New("no such namespace in the lab")
+	}
+	r := &rawSocket{fd: -1}
+	err := s.Do(func() error {
+		link, err := net.InterfaceByName(name)
+		if err != nil {
+			return err
+		}
+		r.index = link.Index
+		if r.fd, err = unix.Socket(unix.AF_PACKET, unix.SOCK_RAW|unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, int(swap(unix.ETH_P_ALL))); err != nil {
+			return err
+		}
+		return unix.Bind(r.fd, &unix.SockaddrLinklayer{Protocol: swap(unix.ETH_P_ALL), Ifindex: link.Index})
+	})
+	if err != nil {
+		r.close()
+		return nil, fmt.Errorf("raw socket on %s: %w", name, err)
+	}
+	return r, nil
+}
+
+func swap(v uint16) uint16 { return v<<8 | v>>8 }
+
+func (r *rawSocket) send(frame []byte) error {
+	err := unix.Sendto(r.fd, frame, 0, &unix.SockaddrLinklayer{Ifindex: r.index})
+	if errors.Is(err, unix.ENETDOWN) {
+		return nil // a closed port swallows what is sent
+	}
+	return err
+}
+
+// receive returns the tokens that have come in; what it sent itself is not counted.
+func (r *rawSocket) receive() (tokens []token) {
+	buffer := make([]byte, 2048)
+	for {
+		n, from, err := unix.Recvfrom(r.fd, buffer, 0)
+		if err != nil || n == 0 {
+			return tokens
+		}
+		if at, ok := from.(*unix.SockaddrLinklayer); ok && at.Pkttype == unix.PACKET_OUTGOING {
+			continue
+		}
+		if t, ok := readToken(buffer[:n]); ok {
+			tokens = append(tokens, t)
+		}
+	}
+}
+
+func (r *rawSocket) close() {
+	if r.fd >= 0 {
+		_ = unix.Close(r.fd)
+	}
+}
+
+// round counts probing rounds, so that no frame of an earlier one is counted.
+var round struct {
+	sync.Mutex
+	n uint32
+}
+
+func nextRound() uint32 {
+	round.Lock()
+	defer round.Unlock()
+	round.n++
+	return round.n
+}
+
+// canaries opens a raw socket on every rail NIC of the rivals' delivered nodes.
+func (l *Lab) canaries() (list []*canary, done func(), err error) {
+	done = func() {
+		for _, c := range list {
+			c.socket.close()
+		}
+	}
+	for t, tenant := range rivals.Tenants {
+		for k, n := range l.Nodes(tenant) {
+			for nic := range site.Rails {
+				c := &canary{tenant: t, host: l.Site.NodeID[n], nic: nic, address: address{hardware(l.Site.PortID[site.PortOf(n, nic)]), ethnet.TenantAddress(nic, k)}}
+				if c.socket, err = openRaw(l.Net.Space(c.host), site.NICName(nic)); err != nil {
+					done()
+					return nil, nil, fmt.Errorf("%s: %w", c, err)
+				}
+				list = append(list, c)
+			}
+		}
+	}
+	return list, done, nil
+}
+
+// heard is a frame that arrived.
+type heard struct {
+	at *canary
+	token
+}
+
+// exchange sends and collects: each pair of send gets every kind of frame, and each
+// sender one broadcast. All canaries listen.
+func exchange(ctx context.Context, all []*canary, pair func(from, to *canary) bool) (arrived []heard, err error) {
+	r := nextRound()
+	for _, c := range all {
+		c.socket.receive() // what was there before
+	}
+	for i, from := range all {
+		flooded := false
+		for _, to := range all {
+			if from == to || from.nic != to.nic || !pair(from, to) {
+				continue
+			}
+			for kind := range uint8(kindFlood) {
+				if err := from.socket.send(frame(from.address, to.address, token{r, uint16(i), kind})); err != nil {
+					return nil, fmt.Errorf("%s sends: %w", from, err)
+				}
+			}
+			if !flooded {
+				flooded = true
+				if err := from.socket.send(frame(from.address, address{everybody, to.ip}, token{r, uint16(i), kindFlood})); err != nil {
+					return nil, fmt.Errorf("%s sends: %w", from, err)
+				}
+			}
+		}
+	}
+	last := time.Now()
+	for begin := last; time.Since(last) < patience && time.Since(begin) < 5*time.Second; {
+		if err := ctx.Err(); err != nil {
+			return nil, err
+		}
+		for _, c := range all {
+			for _, t := range c.socket.receive() {
+				if t.round == r {
+					arrived = append(arrived, heard{c, t})
+					last = time.Now()
+				}
+			}
+		}
+		time.Sleep(5 * time.Millisecond)
+	}
+	return arrived, nil
+}
+
+// Leaks sends frames from every rail NIC of each rival to the other's: ICMP, RoCEv2
+// and TCP to each address, and a broadcast. It returns what arrives at the other
+// rival, from hosts that use raw sockets and so any frame they like.
+func (l *Lab) Leaks(ctx context.Context) (leaks []string, err error) {
+	all, done, err := l.canaries()
+	if err != nil {
+		return nil, err
+	}
+	defer done()
+	arrived, err := exchange(ctx, all, func(from, to *canary) bool { return from.tenant != to.tenant })
+	for _, h := range arrived {
+		if from := all[h.sender]; from.tenant != h.at.tenant {
+			leaks = append(leaks, fmt.Sprintf("%s -> %s: %s", from, h.at, kindNames[h.kind]))
+		}
+	}
+	return leaks, err
+}
+
+// CutOff sends frames within each rival's slice: the positive control. It returns
+// the pairs that miss a kind of frame.
+func (l *Lab) CutOff(ctx context.Context) (cut []string, err error) {
+	all, done, err := l.canaries()
+	if err != nil {
+		return nil, err
+	}
+	defer done()
+	type pair struct {
+		from, to *canary
+		kind     uint8
+	}
+	same := func(from, to *canary) bool { return from.tenant == to.tenant }
+	arrived, err := exchange(ctx, all, same)
+	got := map[pair]bool{}
+	for _, h := range arrived {
+		got[pair{all[h.sender], h.at, h.kind}] = true
+	}
+	for _, from := range all {
+		for _, to := range all {
+			if from == to || from.nic != to.nic || !same(from, to) {
+				continue
+			}
+			for kind := range uint8(kinds) {
+				if !got[pair{from, to, kind}] {
+					cut = append(cut, fmt.Sprintf("%s -> %s: %s", from, to, kindNames[kind]))
+				}
+			}
+		}
+	}
+	return cut, err
+}
