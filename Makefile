@@ -11,7 +11,7 @@ VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo unre
 BENCHED := ./ground ./evaluate ./report ./bulkhead ./slurm
 LDFLAGS := -X main.version=$(VERSION)
 
-.PHONY: help demo lab-ib test quick bench bench-ib bench-peers lint fmt build sim-seeds go-version
+.PHONY: help demo lab-ib lab-eth test quick bench bench-ib bench-peers lint fmt build sim-seeds go-version
 
 help: ## this list
 	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -34,6 +34,10 @@ demo: build ## the whole story on a seeded, simulated site; leaves demo/ (SIZE=s
 lab-ib: build ## two rivals on an emulated InfiniBand fabric under a real OpenSM, proven apart and attacked (Debian)
 	@lab/peers
 	@PATH="$$PATH:/usr/sbin:/sbin" bin/bulkhead lab ib
+
+lab-eth: build ## two rivals with the same addresses on a RoCE fabric of Linux and FRR, proven apart and attacked (Debian, root)
+	@lab/peers
+	@PATH="$$PATH:/usr/sbin:/sbin" bin/bulkhead lab eth
 
 test: go-version ## everything, as CI runs it; fails when something is skipped that could have run
 	@echo "checking: gofmt, go vet"

@@ -1,8 +1,6 @@
 package ethlab
 
 import (
-	"os"
-	"strings"
 	"testing"
 
 	"bulkhead/lab/rivals"
@@ -24,11 +22,7 @@ func TestAttacks(t *testing.T) {
 	if err := rivals.Check(corpus); err != nil {
 		t.Fatal(err)
 	}
-	only := os.Getenv("ETHLAB_ONLY")
 	for _, a := range corpus {
-		if !strings.Contains(a.Name, only) {
-			continue
-		}
 		t.Run(a.Name, func(t *testing.T) {
 			leaks, err := l.Leaks(t.Context())
 			if err != nil || len(leaks) > 0 {

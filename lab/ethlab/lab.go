@@ -34,7 +34,7 @@ type Options struct {
 	Logger *slog.Logger    // of the control plane; nil: discarded
 	Log    ledger.Log      // nil: one in memory
 	Keys   *keystore.Store // nil: new ones
-	Bound  time.Duration   // longest that one leaf may take; 0: 5 s
+	Bound  time.Duration   // longest that one leaf may take; 0: 15 s
 	// Agent prepares the agent of a leaf, with the path of its configuration.
 	Agent func(config string) *exec.Cmd
 }
@@ -83,7 +83,7 @@ func Start(ctx context.Context, o Options) (l *Lab, err error) {
 func (l *Lab) connect() error {
 	bound := l.options.Bound
 	if bound == 0 {
-		bound = 5 * time.Second
+		bound = 15 * time.Second
 	}
 	l.Driver = &evpn.Driver{Site: l.Site, Fabric: l.FabricIndex(), Leaves: map[site.Leaf]evpn.Device{}, Routes: l.Collector,
 		Origin: claim.Emulated, Bound: bound, Clock: l.Clock.Now}

@@ -31,7 +31,7 @@ func TestConformance(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		d := &evpn.Driver{Site: s, Fabric: f, Leaves: map[site.Leaf]evpn.Device{}, Routes: k, Origin: "emulated", Bound: 2 * time.Second}
+		d := &evpn.Driver{Site: s, Fabric: f, Leaves: map[site.Leaf]evpn.Device{}, Routes: k, Origin: "emulated", Bound: 6 * time.Second}
 		names := map[site.Leaf]string{}
 		for _, dev := range n.Plan.Leaves("frontend") {
 			if used {
