@@ -29,7 +29,9 @@ Example:
 // Run shows the lab.
 func (labIB) Run(ctx context.Context) error { return iblab.Show(ctx, os.Stdout) }
 
-type labEth struct{}
+type labEth struct {
+	All bool `help:"Mount the whole corpus of attacks, which takes minutes, and not just three."`
+}
 
 // Help is the example.
 func (labEth) Help() string {
@@ -42,10 +44,10 @@ Example:
 }
 
 // Run shows the lab. This program is also the leaves' agent.
-func (labEth) Run(ctx context.Context) error {
+func (c labEth) Run(ctx context.Context) error {
 	own, err := os.Executable()
 	if err != nil {
 		return err
 	}
-	return ethlab.Show(ctx, os.Stdout, func(config string) *exec.Cmd { return exec.Command(own, "leaf", "run", config) })
+	return ethlab.Show(ctx, os.Stdout, c.All, func(config string) *exec.Cmd { return exec.Command(own, "leaf", "run", config) })
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"os/exec"
+	"slices"
 	"strings"
 	"time"
 
@@ -20,8 +21,9 @@ var shown = []string{"a port moved into the rival's bridge", "the rival's route 
 // Show brings a lab up, sells to two rivals with the same addresses, proves them
 // apart by tables and by packets, mounts three attacks and shows each caught, and
 // takes everything down again. What a lab left that was killed is removed first.
-// agent prepares a leaf's agent.
-func Show(ctx context.Context, w io.Writer, agent func(config string) *exec.Cmd) (err error) {
+// With all, the whole corpus of attacks is mounted, which takes minutes. agent
+// prepares a leaf's agent.
+func Show(ctx context.Context, w io.Writer, all bool, agent func(config string) *exec.Cmd) (err error) {
 	if missing := ethnet.Missing(true); missing != "" {
 		return fmt.Errorf("the lab needs %s: run it as root on Debian with the packages frr nftables iproute2 lldpd", missing)
 	}
@@ -62,22 +64,24 @@ func Show(ctx context.Context, w io.Writer, agent func(config string) *exec.Cmd)
 	if len(leaks)+len(cut) > 0 {
 		return errors.New("the rivals are not proven apart")
 	}
-	for _, name := range shown {
-		for _, a := range l.Attacks() {
-			if !strings.HasPrefix(a.Name, name) {
-				continue
-			}
-			say("ATTACK by %s: %s", a.By, a.Name)
-			o, err := l.Try(ctx, a, l)
-			fmt.Fprintf(w, "         packets between the rivals that arrive: %d at first, %d after one sweep; recorded: %s\n", len(o.First), len(o.After), rivals.Counts(o.Recorded))
-			if err != nil {
-				return fmt.Errorf("%s: %w", a.Name, err)
-			}
-			if err := l.Settle(ctx); err != nil {
-				return err
-			}
-			say("%s: %s; proven again", a.Ends, a.Action)
+	corpus := l.Attacks()
+	if err := rivals.Check(corpus); err != nil {
+		return err
+	}
+	for _, a := range corpus {
+		if !all && !slices.ContainsFunc(shown, func(begin string) bool { return strings.HasPrefix(a.Name, begin) }) {
+			continue
 		}
+		say("ATTACK by %s: %s", a.By, a.Name)
+		o, err := l.Try(ctx, a, l)
+		fmt.Fprintf(w, "         packets between the rivals that arrive: %d at first, %d after one sweep; recorded: %s\n", len(o.First), len(o.After), rivals.Counts(o.Recorded))
+		if err != nil {
+			return fmt.Errorf("%s: %w", a.Name, err)
+		}
+		if err := l.Settle(ctx); err != nil {
+			return err
+		}
+		say("%s: %s; proven again", a.Ends, a.Action)
 	}
 	say("torn down")
 	return nil
