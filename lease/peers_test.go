@@ -1,15 +1,12 @@
 package lease_test
 
 import (
-	"bufio"
 	"context"
 	"fmt"
-	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"regexp"
-	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -19,8 +16,8 @@ import (
 	"bulkhead/lease"
 	"bulkhead/site"
 	"bulkhead/site/draft"
-	"bulkhead/site/hostlist"
 	"bulkhead/site/slurm"
+	"bulkhead/site/slurm/slurmtest"
 )
 
 // handOver is that of a lease over three SUs in two halls, of which a slot has been
@@ -70,10 +67,8 @@ func peer(t *testing.T, name string) string {
 // Slurm's own controller reads topology.conf, and shows the tree that was meant.
 func TestSlurmReadsTheTopology(t *testing.T) {
 	t.Parallel() // it waits
-	controller := peer(t, "slurmctld")
-	peer(t, "scontrol")
 	h := handOver(t)
-	shown := slurmTopology(t, controller, h.Files["topology.conf"], ranked)
+	shown := slurmtest.Topology(t, map[string]string{"topology.conf": h.Files["topology.conf"]}, ranked)
 	want := map[string]string{
 		"a1-su01": "a1-su01-n01 a1-su01-n03", "c1-su01": "c1-su01-n01 c1-su01-n02",
 		"pod-a1": "a1-su01-n01 a1-su01-n03", "pod-c1": "c1-su01-n01 c1-su01-n02",
@@ -88,97 +83,6 @@ func TestSlurmReadsTheTopology(t *testing.T) {
 	if len(shown) != len(want) {
 		t.Errorf("Slurm shows %v", shown)
 	}
-}
-
-var topologyLine = regexp.MustCompile(`^SwitchName=(\S+) Level=\d+ LinkSpeed=\d+ Nodes=(\S+)`)
-
-// slurmTopology starts a controller without node daemons on loopback, in a folder of
-// its own, and returns the nodes below each switch that it knows.
-func slurmTopology(t *testing.T, program, topology string, nodes []string) map[string]string {
-	t.Helper()
-	dir := t.TempDir()
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	port := listener.Addr().(*net.TCPAddr).Port
-	listener.Close()
-	conf := fmt.Sprintf(`ClusterName=test
-SlurmctldHost=localhost(127.0.0.1)
-SlurmctldPort=%d
-SlurmUser=%s
-AuthType=auth/none
-CredType=cred/none
-CommunicationParameters=NoInAddrAny,NoCtldInAddrAny
-SelectType=select/cons_tres
-TopologyPlugin=topology/tree
-ProctrackType=proctrack/linuxproc
-ResumeProgram=/bin/true
-SuspendProgram=/bin/true
-SuspendTime=3600000
-StateSaveLocation=%s
-SlurmctldPidFile=%s/pid
-SlurmctldLogFile=%s/log
-NodeName=%s CPUs=8 RealMemory=1000 State=CLOUD
-PartitionName=p Nodes=ALL Default=YES State=UP
-`, port, user(), dir, dir, dir, strings.Join(nodes, ","))
-	for name, text := range map[string]string{"slurm.conf": conf, "topology.conf": topology} {
-		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
-	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
-	t.Cleanup(cancel)
-	controller := exec.CommandContext(ctx, program, "-D", "-f", filepath.Join(dir, "slurm.conf"))
-	if err := controller.Start(); err != nil {
-		t.Fatal(err)
-	}
-	ended := make(chan struct{})
-	go func() { _ = controller.Wait(); close(ended) }()
-	t.Cleanup(func() { cancel(); <-ended })
-	for {
-		show := exec.CommandContext(ctx, "scontrol", "show", "topology")
-		show.Env = append(os.Environ(), "SLURM_CONF="+filepath.Join(dir, "slurm.conf"))
-		out, err := show.Output()
-		if err == nil {
-			return readTopology(t, string(out))
-		}
-		select {
-		case <-ended:
-			log, _ := os.ReadFile(filepath.Join(dir, "log"))
-			t.Fatalf("slurmctld ended:\n%s", log)
-		case <-ctx.Done():
-			log, _ := os.ReadFile(filepath.Join(dir, "log"))
-			t.Fatalf("slurmctld does not answer: %v\n%s", err, log)
-		case <-time.After(100 * time.Millisecond):
-		}
-	}
-}
-
-func user() string {
-	if os.Getuid() == 0 {
-		return "root"
-	}
-	return os.Getenv("USER")
-}
-
-func readTopology(t *testing.T, text string) map[string]string {
-	t.Helper()
-	shown := map[string]string{}
-	lines := bufio.NewScanner(strings.NewReader(text))
-	for lines.Scan() {
-		m := topologyLine.FindStringSubmatch(strings.TrimSpace(lines.Text()))
-		if m == nil {
-			continue
-		}
-		nodes, err := hostlist.Expand(m[2], 1000)
-		if err != nil {
-			t.Fatal(err)
-		}
-		slices.Sort(nodes)
-		shown[m[1]] = strings.Join(nodes, " ")
-	}
-	return shown
 }
 
 // Both files of the topology say the same to the importers of site/slurm: hosts, SUs,
