@@ -93,6 +93,8 @@ func (s *State) movable(id lease.ID) (*Lease, error) {
 		return nil, refuse("lease", "no lease %q", id)
 	case !l.Returning.IsZero():
 		return nil, refuse("lease", "%s is being returned: nothing of it moves any more", id)
+	case l.Delivered == 0:
+		return nil, refuse("lease", "%s has not begun: what has not begun is placed again without moving anything", id)
 	case l.Links == lease.Hermetic:
 		return nil, refuse("lease", "%s is hermetic: its nodes and its links were chosen together, so that none of them moves by itself", id)
 	}

@@ -156,6 +156,9 @@ func TestDefragmentationRefuses(t *testing.T) {
 		return s.Defrags[l.ID]
 	}
 	give("no lease", "no lease", func(t *testing.T, s *stage, l *book.Lease) book.Command { return book.ProposeDefrag{Lease: "x"} })
+	give("a lease that has not begun", "has not begun", func(t *testing.T, s *stage, l *book.Lease) book.Command {
+		return book.ProposeDefrag{Lease: "flagship/t2a"}
+	})
 	give("no moves", "expected 1 to", func(t *testing.T, s *stage, l *book.Lease) book.Command { return book.ProposeDefrag{Lease: l.ID} })
 	give("a lie about the cost", "plan again", func(t *testing.T, s *stage, l *book.Lease) book.Command {
 		c := s.plan(t, l, 1)

@@ -27,6 +27,8 @@ func (p *Plane) Frontier(id lease.ID, most int) ([]place.Point, error) {
 			err = &book.Refusal{Field: "lease", Reason: fmt.Sprintf("no lease %q", string(id))}
 		case !l.Returning.IsZero():
 			err = &book.Refusal{Field: "lease", Reason: fmt.Sprintf("%s is being returned: nothing of it moves any more", id)}
+		case l.Delivered == 0:
+			err = &book.Refusal{Field: "lease", Reason: fmt.Sprintf("%s has not begun: what has not begun is placed again without moving anything", id)}
 		case l.Links == lease.Hermetic:
 			err = &book.Refusal{Field: "lease", Reason: fmt.Sprintf("%s is hermetic: its nodes and its links were chosen together, so that none of them moves by itself", id)}
 		default:
