@@ -150,11 +150,17 @@ func TestAgentKeepsItsFence(t *testing.T) {
 
 // targetsFile is a configuration of FRR that takes the rival's routes in.
 func targetsFile(t *testing.T) string {
+	return frrFile(t, "router bgp 65000\naddress-family l2vpn evpn\nvni 5001\nroute-target import 65000:5002\nroute-target import 65000:5001\nexit-vni\nexit-address-family\nexit\n")
+}
+
+// frrFile is a file of lines for FRR.
+func frrFile(t *testing.T, lines string) string {
 	t.Helper()
-	path := filepath.Join(t.TempDir(), "targets.conf")
-	text := "router bgp 65000\naddress-family l2vpn evpn\nvni 5001\nroute-target import 65000:5002\nroute-target import 65000:5001\nexit-vni\nexit-address-family\nexit\n"
-	if err := os.WriteFile(path, []byte(text), 0o644); err != nil {
+	path := filepath.Join(t.TempDir(), "lines")
+	if err := os.WriteFile(path, []byte(lines), 0o644); err != nil {
 		t.Fatal(err)
 	}
 	return path
 }
+
+func text(v uint64) string { return mac(v).String() }

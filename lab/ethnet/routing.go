@@ -83,14 +83,28 @@ func (n *Net) bgpStartup(d *Device) []byte {
 	p(" address-family l2vpn evpn")
 	p("  neighbor fabric activate")
 	if d.Spine {
+		p("  neighbor fabric route-map one-target out") // not in: the collector hears all
 		p("  neighbor fabric route-reflector-client")
 		p("  neighbor %s activate", Collector)
 		p("  neighbor %s route-reflector-client", Collector)
 	} else {
+		p("  neighbor fabric route-map one-target in")
 		p("  advertise-all-vni")
 	}
 	p(" exit-address-family")
 	p("exit")
+	// What leaves tell one another, whatever is leased to whom: MACs and flooding, under
+	// just one target of the fabric's own form. A route under two targets is how a leaf
+	// would give one tenant's addresses to another: reflectors pass it on to no leaf, and
+	// no leaf takes it. Which target a VNI has is for each leaf: its own only.
+	p("bgp extcommunity-list expanded one-target seq 5 deny RT:.*RT:")
+	p("bgp extcommunity-list expanded one-target seq 10 permit RT:%d:[0-9]+", ethernet.ASN)
+	for i, kind := range []string{"macip", "multicast"} {
+		p("route-map one-target permit %d", 10*(i+1))
+		p(" match evpn route-type %s", kind)
+		p(" match extcommunity one-target")
+		p("exit")
+	}
 	return b.Bytes()
 }
 
