@@ -11,7 +11,7 @@ VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo unre
 BENCHED := ./ground ./evaluate ./report ./bulkhead ./slurm
 LDFLAGS := -X main.version=$(VERSION)
 
-.PHONY: help demo lab-ib lab-eth test quick bench bench-ib bench-peers lint fmt build sim-seeds go-version
+.PHONY: help demo lab-ib lab-eth test quick bench bench-eth bench-ib bench-peers lint fmt build sim-seeds go-version
 
 help: ## this list
 	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -60,6 +60,10 @@ bench-ib: go-version ## the InfiniBand budgets, each as a ratio in one run on ib
 	@PATH="$$PATH:/usr/sbin:/sbin" $(GO) test -run '^$$' -bench Lease512 -benchtime 5x ./fabric/infiniband/opensm | grep '^Benchmark'
 	@PATH="$$PATH:/usr/sbin:/sbin" IBNET_HOSTS=40000 $(GO) test -run '^$$' -bench ReadTables -benchtime 2x ./fabric/infiniband/umadsim | grep '^Benchmark'
 	@$(GO) test -run '^$$' -bench PlanLease -benchtime 5x ./fabric | grep '^Benchmark'
+
+bench-eth: go-version ## the convergence of a lease change beside FRR's own, in one run over real leaves (Debian, root)
+	@lab/peers
+	@PATH="$$PATH:/usr/sbin:/sbin" $(GO) test -run '^$$' -bench Convergence -benchtime 20x ./lab/ethnet | grep '^Benchmark'
 
 bench-peers: go-version ## the fair fight with Slurm and Kueue, to bench/report/ (SIZE=small: about two minutes, to bench/out/report/)
 	@lab/peers

@@ -64,6 +64,19 @@ func (n *Net) bgpStartup(d *Device) []byte {
 	var b bytes.Buffer
 	p := func(format string, args ...any) { fmt.Fprintf(&b, format+"\n", args...) }
 	p("hostname %s", d.Name)
+	// What leaves tell one another, whatever is leased to whom: MACs and flooding, under
+	// just one target of the fabric's own form. A route under two targets is how a leaf
+	// would give one tenant's addresses to another: reflectors pass it on to no leaf, and
+	// no leaf takes it. Which target a VNI has is for each leaf: its own only.
+	// Said before the sessions: bgpd looks at a policy that comes later after 5 s only.
+	p("bgp extcommunity-list expanded one-target seq 5 deny RT:.*RT:")
+	p("bgp extcommunity-list expanded one-target seq 10 permit RT:%d:[0-9]+", ethernet.ASN)
+	for i, kind := range []string{"macip", "multicast"} {
+		p("route-map one-target permit %d", 10*(i+1))
+		p(" match evpn route-type %s", kind)
+		p(" match extcommunity one-target")
+		p("exit")
+	}
 	p("router bgp %d", ethernet.ASN)
 	p(" bgp router-id %s", d.Loopback)
 	p(" no bgp default ipv4-unicast")
@@ -93,18 +106,6 @@ func (n *Net) bgpStartup(d *Device) []byte {
 	}
 	p(" exit-address-family")
 	p("exit")
-	// What leaves tell one another, whatever is leased to whom: MACs and flooding, under
-	// just one target of the fabric's own form. A route under two targets is how a leaf
-	// would give one tenant's addresses to another: reflectors pass it on to no leaf, and
-	// no leaf takes it. Which target a VNI has is for each leaf: its own only.
-	p("bgp extcommunity-list expanded one-target seq 5 deny RT:.*RT:")
-	p("bgp extcommunity-list expanded one-target seq 10 permit RT:%d:[0-9]+", ethernet.ASN)
-	for i, kind := range []string{"macip", "multicast"} {
-		p("route-map one-target permit %d", 10*(i+1))
-		p(" match evpn route-type %s", kind)
-		p(" match extcommunity one-target")
-		p("exit")
-	}
 	return b.Bytes()
 }
 
