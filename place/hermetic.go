@@ -90,8 +90,9 @@ type hermetic struct {
 	fabric int
 	kind   string
 	pods   []podStock
-	free   int // nodes of the class
-	unit   int // nodes for sale in its largest SU
+	free   int  // nodes of the class
+	unit   int  // nodes for sale in its largest SU
+	some   bool // any slice will do, not the best
 }
 
 // solve finds the best slice, or the condition that stands against one.
@@ -123,7 +124,7 @@ func (h *hermetic) solve(want int) (nodes []site.Index, links *LinkSet, cut bool
 	if err != nil {
 		return nil, nil, false, 0, err
 	}
-	s := &search{o: h.o, pods: h.pods, want: want, pack: pack, shift: shift, menus: map[string]*menu{}, seen: map[string]bool{}}
+	s := &search{o: h.o, pods: h.pods, want: want, pack: pack, shift: shift, some: h.some, menus: map[string]*menu{}, seen: map[string]bool{}}
 	nodes, links, cut = s.solveWhole()
 	if nodes != nil {
 		return nodes, links, cut, 0, nil
@@ -164,6 +165,7 @@ func (h *hermetic) nearest(want int) (smaller, larger int) {
 		nodes, _, _, _, err := h.solve(n)
 		return err == nil && nodes != nil
 	}
+	h.some = true
 	const few = 128
 	if h.free <= few {
 		for smaller = want - 1; smaller > 0 && !fits(smaller); smaller-- {
@@ -178,7 +180,7 @@ func (h *hermetic) nearest(want int) (smaller, larger int) {
 	if want <= h.unit && h.free > h.unit && fits(h.unit+1) {
 		larger = h.unit + 1
 	}
-	low, high := 0, want // low fits or is 0, high does not
+	low, high := 0, min(want, max(h.leaves(), h.unit)+1) // low fits or is 0, high does not
 	if want > h.unit+1 && fits(h.unit+1) {
 		low = h.unit + 1
 	} else if want > h.unit {

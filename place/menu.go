@@ -23,6 +23,7 @@ type menu struct {
 	small []offer // what the smaller leaf may give, by racks
 	width int
 	cap   int
+	lists map[[2]int][]offer // by low and high, negative with the smaller leaf
 }
 
 // allowed returns how many of an SU's nodes a slice may have when a leaf can
@@ -55,7 +56,7 @@ type rackOption struct {
 // alike.
 func (s *search) menuOf(pod int, x *relaxation) *menu {
 	p := &s.pods[pod]
-	key := fmt.Sprint(pod, x.cap, x.any)
+	key := ""
 	limit := map[int]int{}
 	shut := map[int]bool{}
 	none := false
@@ -74,10 +75,16 @@ func (s *search) menuOf(pod int, x *relaxation) *menu {
 		}
 		key += fmt.Sprint(" ", t.what, t.at, t.cap)
 	}
+	if key == "" {
+		key = p.shape() // pods that look alike have the same menu
+	} else {
+		key += fmt.Sprint(" of ", pod)
+	}
+	key += fmt.Sprint(" ", x.cap, x.any)
 	if m, ok := s.menus[key]; ok {
 		return m
 	}
-	m := &menu{pod: p, cap: x.cap, width: min(window, 2*s.o.site.Shape.SUNodes)}
+	m := &menu{pod: p, cap: x.cap, lists: map[[2]int][]offer{}, width: min(window, 2*s.o.site.Shape.SUNodes)}
 	for i := range p.sus {
 		if u := &p.sus[i]; u.whole && !shut[u.su] {
 			m.sus = append(m.sus, i)
@@ -233,6 +240,13 @@ func (m *menu) offers(low, high int, small bool) []offer {
 	if low > whole || small && len(m.small) == 0 {
 		return nil
 	}
+	key := [2]int{low + 1, whole + 1}
+	if small {
+		key[0] = -key[0]
+	}
+	if list, ok := m.lists[key]; ok {
+		return list
+	}
 	most := m.best[whole]
 	if small {
 		most += m.small[len(m.small)-1].nodes
@@ -270,5 +284,6 @@ func (m *menu) offers(low, high int, small bool) []offer {
 		}
 	}
 	slices.Reverse(out)
+	m.lists[key] = out
 	return out
 }

@@ -1,6 +1,9 @@
 package place
 
-import "slices"
+import (
+	"math/bits"
+	"slices"
+)
 
 // relax solves a relaxation, and reports whether it has a solution.
 func (s *search) relax(x *relaxation) bool {
@@ -80,7 +83,7 @@ type point struct {
 	from  int // point of that state, one pod before
 	pod   int // that was added, or -1
 	rest  bool
-	offer offer
+	offer int // index into the pod's offers in that role
 }
 
 // States of a partial slice: whether it has its smaller pod, and whether it has
@@ -153,7 +156,9 @@ func (s *search) relaxMany(x *relaxation) bool {
 				if closing {
 					now &^= isOpen
 				}
-				table[now].put(s.want, point{nodes: p.nodes, cost: p.cost, state: state, from: at, pod: -1})
+				if table[now].better(s.want, p.nodes, p.cost) {
+					table[now].put(point{nodes: p.nodes, cost: p.cost, state: state, from: at, pod: -1})
+				}
 				base := p.cost + s.pack.pods(1)
 				if now&isOpen == 0 {
 					base += s.pack.halls(1)
@@ -161,8 +166,9 @@ func (s *search) relaxMany(x *relaxation) bool {
 				add := func(offers []offer, to int, rest bool) {
 					for k := range offers {
 						nodes := min(p.nodes+offers[k].nodes, s.want)
-						if nodes+after[i+1] >= s.want {
-							table[to].put(s.want, point{nodes: nodes, cost: base + offers[k].cost, state: state, from: at, pod: i, rest: rest, offer: offers[k]})
+						cost := base + offers[k].cost
+						if nodes+after[i+1] >= s.want && table[to].better(s.want, nodes, cost) && cost+s.least(s.want-nodes) < s.best {
+							table[to].put(point{nodes: nodes, cost: cost, state: state, from: at, pod: i, rest: rest, offer: k})
 						}
 					}
 				}
@@ -195,10 +201,12 @@ func (s *search) relaxMany(x *relaxation) bool {
 	x.plan = plan{rest: -1}
 	for i := len(s.pods) - 1; i >= 0; i-- {
 		if at.pod >= 0 {
+			c := &choices[at.pod]
+			o := c.full
 			if at.rest {
-				x.plan.rest = at.pod
+				x.plan.rest, o = at.pod, c.rest
 			}
-			x.plan.parts = append(x.plan.parts, part(choices[at.pod].menu, at.pod, at.offer))
+			x.plan.parts = append(x.plan.parts, part(c.menu, at.pod, o[at.offer]))
 		}
 		at = &steps[i][at.state][at.from]
 	}
@@ -232,39 +240,47 @@ func union(a, b []offer) []offer {
 
 // dense keeps the cheapest point for every number of nodes.
 type dense struct {
-	at     []int32 // 1 + index into points
+	at     []int32  // 1 + index into points
+	set    []uint64 // which numbers of nodes have a point
 	points []point
 }
 
-func (d *dense) put(want int, p point) {
+// better reports whether a cost is less than that of so many nodes so far.
+func (d *dense) better(want, nodes int, cost uint64) bool {
 	if d.at == nil {
-		d.at = make([]int32, want+1)
+		d.at, d.set = make([]int32, want+1), make([]uint64, want/64+1)
 	}
-	i := d.at[p.nodes]
-	if i == 0 {
-		d.points = append(d.points, p)
-		d.at[p.nodes] = int32(len(d.points))
+	i := d.at[nodes]
+	return i == 0 || cost < d.points[i-1].cost
+}
+
+func (d *dense) put(p point) {
+	if i := d.at[p.nodes]; i != 0 {
+		d.points[i-1] = p
 		return
 	}
-	if p.cost < d.points[i-1].cost {
-		d.points[i-1] = p
-	}
+	d.points = append(d.points, p)
+	d.at[p.nodes] = int32(len(d.points))
+	d.set[p.nodes/64] |= 1 << (p.nodes % 64)
 }
 
 // drain returns the points that are cheaper than all with more nodes, in
 // ascending order, and empties the table.
 func (d *dense) drain() []point {
-	for i := range d.points {
-		d.at[d.points[i].nodes] = 0
-	}
-	slices.SortFunc(d.points, func(a, b point) int { return b.nodes - a.nodes })
 	var out []point
 	cheapest := never
-	for _, p := range d.points {
-		if p.cost < cheapest {
-			cheapest = p.cost
-			out = append(out, p)
+	for word := len(d.set) - 1; word >= 0; word-- {
+		for left := d.set[word]; left != 0; {
+			top := bits.Len64(left) - 1
+			left &^= 1 << top
+			n := word*64 + top
+			if p := &d.points[d.at[n]-1]; p.cost < cheapest {
+				cheapest = p.cost
+				out = append(out, *p)
+			}
+			d.at[n] = 0
 		}
+		d.set[word] = 0
 	}
 	slices.Reverse(out)
 	d.points = d.points[:0]

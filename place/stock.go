@@ -25,6 +25,7 @@ type podStock struct {
 	size      int       // SUs of the pod, of any kind
 	taken     int       // of these, SUs that hermetic slices have whole
 	sus       []suStock // of the class, with a free node
+	key       string    // see shape
 }
 
 // stockOf counts what every pod of a class offers to a hermetic slice, by hall.
@@ -81,6 +82,26 @@ func stockOf(o *Occupancy, fabric int, kind string) []podStock {
 	out = slices.DeleteFunc(out, func(p podStock) bool { return len(p.sus) == 0 })
 	slices.SortStableFunc(out, func(a, b podStock) int { return cmp.Compare(a.hall, b.hall) })
 	return out
+}
+
+// shape writes what the SUs of a pod offer: equal for pods that look alike.
+func (p *podStock) shape() string {
+	if p.key == "" {
+		b := make([]byte, 0, 16*len(p.sus))
+		for i := range p.sus {
+			u := &p.sus[i]
+			state := byte(u.uplinks()) << 1
+			if u.whole {
+				state |= 1
+			}
+			b = append(b, byte(len(u.racks)), state, byte(min(u.flaws, 255)))
+			for _, r := range u.racks {
+				b = append(b, byte(r.nodes))
+			}
+		}
+		p.key = string(b)
+	}
+	return p.key
 }
 
 // cover returns how many racks, the fullest first, hold so many nodes.

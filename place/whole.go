@@ -17,7 +17,7 @@ import (
 // slice's alone may stand among the Q with fewer leaves, for nobody else misses
 // the core links that it has too many.
 //
-// The search is best first over relaxations. One leaves out what masks say
+// The search is branch and bound, best first, over relaxations. One leaves out what masks say
 // (failed links, core positions that no two pods have free) and is an exact
 // knapsack over SUs and pods. If links can be assigned to its optimum, that is
 // the optimum. If not, some of the things that it uses can't be used together,
@@ -76,10 +76,9 @@ type relaxation struct {
 	must    bool // there is a smaller leaf
 	without []thing
 
-	bound  uint64 // of its cost; exact once solved
-	solved bool
-	plan   plan
-	age    int
+	bound uint64 // of its cost; exact once solved
+	plan  plan
+	age   int
 }
 
 // plan is what a relaxation chooses, before links are looked at.
@@ -128,7 +127,11 @@ type search struct {
 	work  int
 	menus map[string]*menu
 	seen  map[string]bool // relaxations
-	worst misfit          // the last, which names the condition
+	best  uint64          // cost of the best slice so far
+	some  bool            // any slice will do
+
+	most, fullest, rack int    // nodes that a pod, an SU, a rack gives at most
+	worst               misfit // the last, which names the condition
 }
 
 // maxWork bounds how many SUs are looked at, over all relaxations of one ask.
@@ -146,44 +149,48 @@ func (s *search) solveWhole() (nodes []site.Index, links *LinkSet, cut bool) {
 			}
 		}
 	}
+	s.best = never
 	s.roots(largest)
 	for s.queue.Len() > 0 {
 		x := heap.Pop(&s.queue).(*relaxation)
-		if !x.solved {
-			s.work += 20
-			if x.form == manyPods {
-				s.work += s.sus
+		if x.bound >= s.best {
+			break // nothing that is left can be better
+		}
+		s.work += 20
+		if x.form == manyPods {
+			s.work += s.sus
+		}
+		if s.work > maxWork {
+			if nodes == nil {
+				nodes, links = s.anyway(largest)
 			}
-			if s.work > maxWork {
-				nodes, links := s.anyway(largest)
-				return nodes, links, true
-			}
-			if s.relax(x) {
-				x.solved = true
-				s.push(x)
-			}
+			return nodes, links, true
+		}
+		if !s.relax(x) || x.bound >= s.best {
 			continue
 		}
-		nodes, links, bad := s.realise(&x.plan)
+		n, l, bad := s.realise(&x.plan)
 		if bad == nil {
-			return nodes, links, false
+			nodes, links, s.best = n, l, x.bound
+			if s.some {
+				break
+			}
+			continue
 		}
 		s.worst = *bad
 		s.split(x, bad)
 	}
-	return nil, nil, false
+	return nodes, links, false
 }
 
 func (s *search) push(x *relaxation) {
-	if !x.solved {
-		// The same things may be left out in another order.
-		slices.SortFunc(x.without, func(a, b thing) int { return cmp.Or(cmp.Compare(a.what, b.what), a.at-b.at, a.cap-b.cap) })
-		key := fmt.Sprint(x.form, x.a, x.b, x.r, x.few, x.more, x.cap, x.any, x.must, x.without)
-		if s.seen[key] {
-			return
-		}
-		s.seen[key] = true
+	// The same things may be left out in another order.
+	slices.SortFunc(x.without, func(a, b thing) int { return cmp.Or(cmp.Compare(a.what, b.what), a.at-b.at, a.cap-b.cap) })
+	key := fmt.Sprint(x.form, x.a, x.b, x.r, x.few, x.more, x.cap, x.any, x.must, x.without)
+	if s.seen[key] {
+		return
 	}
+	s.seen[key] = true
 	s.ages++
 	x.age = s.ages
 	heap.Push(&s.queue, x)
@@ -191,21 +198,17 @@ func (s *search) push(x *relaxation) {
 
 // roots are the shapes, each with a bound that is quick to have.
 func (s *search) roots(largest int) {
-	fullest := 1
-	for i := range s.pods {
-		for j := range s.pods[i].sus {
-			fullest = max(fullest, s.pods[i].sus[j].nodes)
-		}
-	}
-	sus := (s.want + fullest - 1) / fullest
 	bound := func(halls, pods int) uint64 {
-		return s.pack.halls(halls) + s.pack.pods(pods) + s.pack.sus(max(sus, pods))
+		b := s.least(s.want)
+		return s.pack.halls(halls) + b + s.pack.pods(max(0, pods-s.pack.unpack(b).Pods))
 	}
 	most := make([]int, len(s.pods)) // nodes that each pod could give
+	s.most, s.fullest, s.rack = 1, 1, 1
 	for i := range s.pods {
 		small := 0
 		for j := range s.pods[i].sus {
 			u := &s.pods[i].sus[j]
+			s.fullest, s.rack = max(s.fullest, u.nodes), max(s.rack, u.racks[0].nodes)
 			if u.whole {
 				most[i] += u.nodes
 			} else {
@@ -213,6 +216,7 @@ func (s *search) roots(largest int) {
 			}
 		}
 		most[i] += small
+		s.most = max(s.most, most[i])
 	}
 	for i := range s.pods {
 		if most[i] >= s.want {
@@ -244,7 +248,7 @@ func (s *search) roots(largest int) {
 		var gives []int
 		all := 0
 		for i := range s.pods {
-			gives = append(gives, min(most[i], r*fullest))
+			gives = append(gives, min(most[i], r*s.fullest))
 			all += gives[i]
 		}
 		if all < s.want {
@@ -259,11 +263,19 @@ func (s *search) roots(largest int) {
 	}
 }
 
+// least is what so many nodes cost at least, without halls.
+func (s *search) least(nodes int) uint64 {
+	if nodes <= 0 {
+		return 0
+	}
+	up := func(size int) int { return (nodes + size - 1) / size }
+	return s.pack.pods(up(s.most)) + s.pack.sus(up(s.fullest)) + uint64(up(s.rack))<<s.shift
+}
+
 // split replaces a relaxation whose optimum can't have links.
 func (s *search) split(x *relaxation, bad *misfit) {
 	without := func(t thing) {
 		c := *x
-		c.solved = false
 		c.without = slices.Clone(x.without)
 		if i := slices.IndexFunc(c.without, func(o thing) bool { return o.what == t.what && o.at == t.at }); i >= 0 {
 			c.without[i].cap = min(c.without[i].cap, t.cap)
@@ -274,7 +286,7 @@ func (s *search) split(x *relaxation, bad *misfit) {
 	}
 	if bad.cores && !x.any {
 		c := *x
-		c.solved, c.any = false, true
+		c.any = true
 		s.push(&c)
 	}
 	if bad.cores && x.form == twoPods && x.more == 0 {
@@ -286,7 +298,6 @@ func (s *search) split(x *relaxation, bad *misfit) {
 		}
 		for n := low; n <= high; n++ {
 			c := *x
-			c.solved = false
 			if x.few == 0 {
 				c.few = n
 			} else {
@@ -327,12 +338,12 @@ func (s *search) split(x *relaxation, bad *misfit) {
 	}
 	if bad.cores && !small && !x.must {
 		c := *x
-		c.solved, c.must = false, true
+		c.must = true
 		s.push(&c)
 	}
 	if bad.rest < 0 && bad.most > 0 && bad.most < x.cap {
 		c := *x
-		c.solved, c.cap = false, bad.most
+		c.cap = bad.most
 		s.push(&c)
 	}
 }
@@ -352,12 +363,8 @@ func (s *search) anyway(largest int) ([]site.Index, *LinkSet) {
 	s.roots(largest)
 	for s.queue.Len() > 0 {
 		x := heap.Pop(&s.queue).(*relaxation)
-		if !x.solved {
-			x.without = without
-			if s.relax(x) {
-				x.solved = true
-				s.push(x)
-			}
+		x.without = without
+		if !s.relax(x) {
 			continue
 		}
 		if nodes, links, bad := s.realise(&x.plan); bad == nil {
