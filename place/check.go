@@ -26,7 +26,7 @@ var ErrOccupancy = errors.New("the free nodes are not those that the placement c
 // Cost: O(nodes), about 1.5 ms at 50,000; it allocates O(domains), 0.3 MB.
 //
 // Of a hermetic slice it verifies the link assignment as well, by colouring (see
-// [Slice.Route]); here as if every node that is not free were another lease's
+// [LinkSet.Route]); here as if every node that is not free were another lease's
 // and no link were held or failed. [Occupancy.Check] knows better.
 func Check(s *site.Site, free *site.Set, sl Slice) error {
 	if sl.Certificate.Ask.Links == lease.Hermetic {

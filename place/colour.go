@@ -1,10 +1,6 @@
 package place
 
-import (
-	"fmt"
-
-	"bulkhead/site"
-)
+import "fmt"
 
 // Route routes one permutation of a hermetic slice's traffic over the links that
 // it holds: node i, in rank order, sends to node to[i]. It returns an error if
@@ -23,123 +19,122 @@ import (
 //
 // It knows nothing of the solver, and of the certificate only the links.
 // Cost: about 30 ms for 40,000 nodes and each plane that differs.
-func (sl Slice) Route(s *site.Site, to []int) error {
-	l := sl.Certificate.Links
+func (l *LinkSet) Route(to []int) error {
 	if l == nil {
 		return fmt.Errorf("links: the slice holds none: only hermetic slices do")
 	}
-	leaves := leavesOf(s, sl.Nodes)
-	if len(leaves) < 2 {
+	if len(l.Planes) == 0 {
 		return nil // everything turns in the leaf
 	}
-	if len(to) != len(sl.Nodes) {
-		return fmt.Errorf("permutation of %d, expected of the slice's %d nodes", len(to), len(sl.Nodes))
+	r := router{l: l, restSU: -1, restPod: -1}
+	for pod, p := range l.Pods {
+		if p.Pod == l.RestPod {
+			r.restPod = pod
+		}
+		for i, su := range p.SUs {
+			if su == l.RestSU {
+				r.restSU = len(r.sus)
+			}
+			for range p.Nodes[i] {
+				r.leafAt = append(r.leafAt, len(r.sus))
+			}
+			r.sus, r.podOf = append(r.sus, su), append(r.podOf, pod)
+		}
 	}
-	number := make(map[int]int, len(leaves)) // SU -> leaf
-	for i, leaf := range leaves {
-		number[leaf.su] = i
+	if len(to) != len(r.leafAt) {
+		return fmt.Errorf("permutation of %d, expected of the slice's %d nodes", len(to), len(r.leafAt))
 	}
 	seen := make([]bool, len(to))
-	leafAt := make([]int, len(sl.Nodes))
-	for i, n := range sl.Nodes {
-		leafAt[i] = number[s.SUOf(n)]
-	}
-	flows := make([][2]int, 0, len(to))
 	for from, at := range to {
 		if at < 0 || at >= len(to) || seen[at] {
 			return fmt.Errorf("permutation: %d sends to %d, which is out of range or receives twice", from, at)
 		}
 		seen[at] = true
-		if leafAt[from] != leafAt[at] {
-			flows = append(flows, [2]int{leafAt[from], leafAt[at]})
+		if r.leafAt[from] != r.leafAt[at] {
+			r.flows = append(r.flows, [2]int{r.leafAt[from], r.leafAt[at]})
 		}
 	}
 	for i := range l.Planes {
-		if err := l.routePlane(s, &l.Planes[i], leaves, flows); err != nil {
+		if err := r.plane(&l.Planes[i]); err != nil {
 			return fmt.Errorf("links: rails %s: %w", l.Planes[i].Rails, err)
 		}
 	}
 	return nil
 }
 
-func (l *LinkSet) routePlane(s *site.Site, plane *PlaneLinks, leaves []leafUse, flows [][2]int) error {
-	rest := -1
-	for i := range leaves {
-		if s.SUs[leaves[i].su].ID == l.RestSU {
-			rest = i
-		}
-	}
-	spine, err := colour(len(leaves), flows, plane.Spines, plane.Rest, rest, 1)
+// router routes one permutation over one link set.
+type router struct {
+	l       *LinkSet
+	sus     []string // by leaf
+	podOf   []int    // of each leaf
+	leafAt  []int    // of each node
+	flows   [][2]int // between leaves
+	restSU  int      // leaf, or -1
+	restPod int      // or -1
+}
+
+func (r *router) plane(plane *PlaneLinks) error {
+	spine, err := colour(len(r.sus), r.flows, plane.Spines, plane.Rest, r.restSU, 1)
 	if err != nil {
 		return fmt.Errorf("between leaves: %w", err)
 	}
 	// The colouring is not trusted either: count what each link carries.
-	up, down := make([]Mask, len(leaves)), make([]Mask, len(leaves))
+	up, down := make([]Mask, len(r.sus)), make([]Mask, len(r.sus))
 	var byPosition [maskBits][][2]int
-	pods := podsOf(leaves)
-	podAt := map[int]int{}
-	for i, p := range pods {
-		podAt[p] = i
-	}
-	for i, flow := range flows {
+	for i, flow := range r.flows {
 		for end, used := range [...][]Mask{up, down} {
 			leaf := flow[end]
 			held := plane.Spines
-			if leaf == rest {
+			if leaf == r.restSU {
 				held = plane.Rest
 			}
 			if !held.Has(spine[i]) {
-				return fmt.Errorf("SU %s: a flow takes the uplink to spine position %d, which the slice does not hold", s.SUs[leaves[leaf].su].ID, spine[i])
+				return fmt.Errorf("SU %s: a flow takes the uplink to spine position %d, which the slice does not hold", r.sus[leaf], spine[i])
 			}
 			if used[leaf].Has(spine[i]) {
-				return fmt.Errorf("SU %s: two flows take the uplink to spine position %d", s.SUs[leaves[leaf].su].ID, spine[i])
+				return fmt.Errorf("SU %s: two flows take the uplink to spine position %d", r.sus[leaf], spine[i])
 			}
 			used[leaf] = used[leaf].or(one(spine[i]))
 		}
-		from, to := podAt[leaves[flow[0]].pod], podAt[leaves[flow[1]].pod]
-		if from != to {
+		if from, to := r.podOf[flow[0]], r.podOf[flow[1]]; from != to {
 			byPosition[spine[i]] = append(byPosition[spine[i]], [2]int{from, to})
 		}
 	}
-	return l.routeCores(s, plane, pods, &byPosition)
-}
-
-func (l *LinkSet) routeCores(s *site.Site, plane *PlaneLinks, pods []int, byPosition *[maskBits][][2]int) error {
-	rest := -1
-	for i, p := range pods {
-		if s.Pods[p].ID == l.RestPod {
-			rest = i
-		}
-	}
 	for position, flows := range byPosition {
-		if len(flows) == 0 {
-			continue
-		}
-		var set CoreSet
-		for _, c := range plane.Cores {
-			if c.Spines.Has(position) {
-				set = c
+		if len(flows) > 0 {
+			if err := r.cores(plane, position, flows); err != nil {
+				return fmt.Errorf("between pods, at spine position %d: %w", position, err)
 			}
 		}
-		core, err := colour(len(pods), flows, set.Cores, set.Rest, rest, l.Flows)
-		if err != nil {
-			return fmt.Errorf("between pods, at spine position %d: %w", position, err)
+	}
+	return nil
+}
+
+func (r *router) cores(plane *PlaneLinks, position int, flows [][2]int) error {
+	var set CoreSet
+	for _, c := range plane.Cores {
+		if c.Spines.Has(position) {
+			set = c
 		}
-		type link struct{ pod, core, way int }
-		carries := map[link]int{}
-		for i, flow := range flows {
-			for way, pod := range flow {
-				held := set.Cores
-				if pod == rest {
-					held = set.Rest
-				}
-				if !held.Has(core[i]) {
-					return fmt.Errorf("pod %s: a flow takes the link of spine position %d to core %d, which the slice does not hold", s.Pods[pods[pod]].ID, position, core[i])
-				}
-				at := link{pod, core[i], way}
-				if carries[at]++; carries[at] > l.Flows {
-					return fmt.Errorf("pod %s: %d flows take the link of spine position %d to core %d, at most %d may", s.Pods[pods[pod]].ID, carries[at], position, core[i], l.Flows)
-				}
+	}
+	core, err := colour(len(r.l.Pods), flows, set.Cores, set.Rest, r.restPod, r.l.Flows)
+	if err != nil {
+		return err
+	}
+	type link struct{ pod, core, way int }
+	carries := map[link]int{}
+	for i, flow := range flows {
+		for way, pod := range flow {
+			id, held := r.l.Pods[pod].Pod, set.Cores
+			if pod == r.restPod {
+				held = set.Rest
+			}
+			if !held.Has(core[i]) {
+				return fmt.Errorf("pod %s: a flow takes the link to core %d, which the slice does not hold", id, core[i])
+			}
+			at := link{pod, core[i], way}
+			if carries[at]++; carries[at] > r.l.Flows {
+				return fmt.Errorf("pod %s: %d flows take the link to core %d, at most %d may", id, carries[at], core[i], r.l.Flows)
 			}
 		}
 	}

@@ -205,6 +205,9 @@ func (h *hermetic) certify(ask Ask, nodes []site.Index, links *LinkSet, cut bool
 	t := newTree(s, free, h.fabric, ask.Kind)
 	RankOrder(s, nodes)
 	links.Occupancy = h.o.linksDigest(h.fabric)
+	if len(links.Planes) > 0 {
+		links.Pods = podLeaves(s, nodes)
+	}
 	cert := Certificate{
 		Version: CertificateVersion, Ask: ask, Free: t.nodes, Bound: t.bound(ask.Nodes),
 		Slice: SliceDigest(nodes), Occupancy: OccupancyDigest(s, free, h.fabric, ask.Kind), Links: links, Cut: cut,

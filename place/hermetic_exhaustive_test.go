@@ -482,7 +482,7 @@ func TestHermeticExhaustiveSolverAgrees(t *testing.T) {
 			if len(slice.Certificate.Links.Planes) > 0 {
 				several++
 				for range 3 {
-					if err := slice.Route(o.site, r.Perm(n)); err != nil {
+					if err := slice.Certificate.Links.Route(r.Perm(n)); err != nil {
 						t.Fatalf("seed %d, %d nodes: %v", seed, n, err)
 					}
 				}

@@ -1,6 +1,8 @@
 package place
 
 import (
+	"bytes"
+	"encoding/json"
 	"fmt"
 	"slices"
 
@@ -26,8 +28,18 @@ type LinkSet struct {
 	// 1, or the site's taper above the pods. A leaf's uplink carries one.
 	Flows  int          `json:"flows,omitempty"`
 	Planes []PlaneLinks `json:"planes,omitempty"`
+	// Pods are the SUs of the slice by pod, in rank order, with their nodes: what
+	// makes the link assignment readable without the site.
+	Pods []PodLeaves `json:"pods,omitempty"`
 	// Occupancy is the digest of the links and nodes that were held or failed.
 	Occupancy claim.Digest `json:"occupancy"`
+}
+
+// PodLeaves is the SUs of a slice in one pod, with the slice's nodes in each.
+type PodLeaves struct {
+	Pod   string   `json:"pod"`
+	SUs   []string `json:"sus"`
+	Nodes []int    `json:"nodes"`
 }
 
 // PlaneLinks is the assignment in rail planes that have the same.
@@ -51,7 +63,8 @@ type CoreSet struct {
 // Tree is the root of the slice's in-network reduction tree of a plane: every
 // leaf is below the spine in that position, every such spine below that core
 // (-1: the slice has one pod, and the spine is the root). Its links are links of
-// the slice, so trees of two hermetic slices share none.
+// the slice, so trees of two hermetic slices share none. Of several roots it is
+// the one in the lowest position.
 type Tree struct {
 	Spine int `json:"spine"`
 	Core  int `json:"core"`
@@ -94,24 +107,67 @@ func podsOf(leaves []leafUse) []int {
 	return out
 }
 
-// each visits the links that the slice of these nodes holds.
-func (l *LinkSet) each(s *site.Site, nodes []site.Index, visit func(kind linkKind, at int, m Mask) error) error {
+// podLeaves writes the SUs of nodes in rank order.
+func podLeaves(s *site.Site, nodes []site.Index) []PodLeaves {
+	var out []PodLeaves
+	for _, leaf := range leavesOf(s, nodes) {
+		if pod := s.Pods[leaf.pod].ID; len(out) == 0 || out[len(out)-1].Pod != pod {
+			out = append(out, PodLeaves{Pod: pod})
+		}
+		p := &out[len(out)-1]
+		p.SUs, p.Nodes = append(p.SUs, s.SUs[leaf.su].ID), append(p.Nodes, leaf.nodes)
+	}
+	return out
+}
+
+// numbers finds the SUs and pods of the link set in a site.
+func (l *LinkSet) numbers(s *site.Site) (sus, pods map[string]int, err error) {
+	sus, pods = map[string]int{}, map[string]int{}
+	for _, p := range l.Pods {
+		pods[p.Pod] = -1
+		for _, su := range p.SUs {
+			sus[su] = -1
+		}
+	}
+	for i := range s.SUs {
+		if _, ok := sus[s.SUs[i].ID]; ok {
+			sus[s.SUs[i].ID] = i
+			pods[s.Pods[s.SUs[i].Pod].ID] = s.SUs[i].Pod
+		}
+	}
+	for id, n := range sus {
+		if n < 0 {
+			return nil, nil, fmt.Errorf("links: SU %.60q, expected one of the site", id)
+		}
+	}
+	for id, n := range pods {
+		if n < 0 {
+			return nil, nil, fmt.Errorf("links: pod %.60q, expected the pod of the slice's SUs", id)
+		}
+	}
+	return sus, pods, nil
+}
+
+// each visits the links that the slice holds.
+func (l *LinkSet) each(s *site.Site, visit func(kind linkKind, at int, m Mask) error) error {
 	if l == nil || len(l.Planes) == 0 {
 		return nil
 	}
-	leaves := leavesOf(s, nodes)
-	pods := podsOf(leaves)
+	sus, pods, err := l.numbers(s)
+	if err != nil {
+		return err
+	}
 	for _, plane := range l.Planes {
 		for rail := range plane.Rails.all {
 			if rail >= site.Rails {
 				return fmt.Errorf("links: rail %d, expected 0 to %d", rail, site.Rails-1)
 			}
-			for _, leaf := range leaves {
+			for id, su := range sus {
 				m := plane.Spines
-				if s.SUs[leaf.su].ID == l.RestSU {
+				if id == l.RestSU {
 					m = plane.Rest
 				}
-				if err := visit(uplink, leaf.su*site.Rails+rail, m); err != nil {
+				if err := visit(uplink, su*site.Rails+rail, m); err != nil {
 					return err
 				}
 			}
@@ -120,9 +176,9 @@ func (l *LinkSet) each(s *site.Site, nodes []site.Index, visit func(kind linkKin
 					if spine >= s.Shape.Spines {
 						return fmt.Errorf("links: spine position %d, expected below %d", spine, s.Shape.Spines)
 					}
-					for _, pod := range pods {
+					for id, pod := range pods {
 						m := set.Cores
-						if s.Pods[pod].ID == l.RestPod {
+						if id == l.RestPod {
 							m = set.Rest
 						}
 						if err := visit(coreLink, (pod*site.Rails+rail)*s.Shape.Spines+spine, m); err != nil {
@@ -136,35 +192,83 @@ func (l *LinkSet) each(s *site.Site, nodes []site.Index, visit func(kind linkKin
 	return nil
 }
 
-// wholeSUs lists the SUs that a slice has whole.
-func (l *LinkSet) wholeSUs(s *site.Site, nodes []site.Index) []int {
+// WholeSUs lists the ids of the SUs that the slice has whole: all its SUs but
+// the smaller one, where it is larger than an SU.
+func (l *LinkSet) WholeSUs() []string {
 	if l == nil || !l.Whole {
 		return nil
 	}
-	var out []int
-	for _, leaf := range leavesOf(s, nodes) {
-		if s.SUs[leaf.su].ID != l.RestSU {
-			out = append(out, leaf.su)
+	var out []string
+	for _, p := range l.Pods {
+		for _, su := range p.SUs {
+			if su != l.RestSU {
+				out = append(out, su)
+			}
 		}
 	}
 	return out
 }
 
-// Territory returns every node that the slice keeps others out of: its slots,
-// and all nodes of its whole SUs. What is no slot of these is the slice's own
-// reserve: a replacement from it changes no link. The set is the caller's.
-func (sl Slice) Territory(s *site.Site) (*site.Set, error) {
+// wholeNumbers are the numbers of WholeSUs in a site.
+func (l *LinkSet) wholeNumbers(s *site.Site) ([]int, error) {
+	if l == nil || !l.Whole {
+		return nil, nil
+	}
+	sus, _, err := l.numbers(s)
+	if err != nil {
+		return nil, err
+	}
+	var out []int
+	for _, id := range l.WholeSUs() {
+		out = append(out, sus[id])
+	}
+	return out, nil
+}
+
+// Territory returns every node that a slice of these nodes and links keeps others
+// out of: its slots, and all nodes of its whole SUs. What is no slot of these is
+// the slice's own reserve: a replacement from it changes no link. Nil links are
+// none. The set is the caller's.
+func Territory(s *site.Site, nodes []site.Index, links *LinkSet) (*site.Set, error) {
 	out := site.NewSet(s.Nodes())
-	for _, n := range sl.Nodes {
+	for _, n := range nodes {
 		if int(n) >= s.Nodes() {
 			return nil, fmt.Errorf("slice: node %d, expected below %d", n, s.Nodes())
 		}
 		out.Add(n)
 	}
-	for _, su := range sl.Certificate.Links.wholeSUs(s, sl.Nodes) {
+	whole, err := links.wholeNumbers(s)
+	for _, su := range whole {
 		for _, n := range s.SUs[su].Nodes {
 			out.Add(n)
 		}
 	}
-	return out, nil
+	return out, err
+}
+
+// Encode returns the canonical JSON of the link set, without what it says of
+// other slices.
+func (l *LinkSet) Encode() []byte {
+	own := *l
+	own.Occupancy = claim.Digest{}
+	data, err := json.Marshal(own)
+	if err != nil {
+		panic(err) // plain numbers and strings always encode
+	}
+	return data
+}
+
+// DecodeLinks reads what Encode wrote, and nothing else; nothing is nil.
+func DecodeLinks(data []byte) (*LinkSet, error) {
+	if len(data) == 0 {
+		return nil, nil
+	}
+	l := &LinkSet{}
+	if err := json.Unmarshal(data, l); err != nil {
+		return nil, fmt.Errorf("links: %w", err)
+	}
+	if !bytes.Equal(l.Encode(), data) {
+		return nil, fmt.Errorf("links: not in canonical form")
+	}
+	return l, nil
 }

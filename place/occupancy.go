@@ -165,7 +165,7 @@ func (o *Occupancy) Check(sl Slice) error {
 // when one of them is taken or out of order. It does not check the placement
 // certificate: Check does.
 func (o *Occupancy) Commit(sl Slice) error {
-	nodes, err := sl.Territory(o.site)
+	nodes, err := Territory(o.site, sl.Nodes, sl.Certificate.Links)
 	if err != nil {
 		return err
 	}
@@ -178,7 +178,7 @@ func (o *Occupancy) Commit(sl Slice) error {
 		return fmt.Errorf("slice: a node of one of its whole SUs is held by another lease: %w", ErrOccupancy)
 	}
 	links := sl.Certificate.Links
-	if err := links.each(o.site, sl.Nodes, func(kind linkKind, at int, m Mask) error {
+	if err := links.each(o.site, func(kind linkKind, at int, m Mask) error {
 		held, failed := o.heldUp, o.failedUp
 		if kind == coreLink {
 			held, failed = o.heldCore, o.failedCore
@@ -190,17 +190,33 @@ func (o *Occupancy) Commit(sl Slice) error {
 	}); err != nil {
 		return err
 	}
-	o.HoldLinks(sl.Nodes, links)
+	if err := o.links(links, true); err != nil {
+		return err
+	}
 	o.held.Union(nodes)
 	return nil
 }
 
-// HoldLinks takes the links of a slice of these nodes, whatever holds them now,
-// as a lease that runs does. Nil links are none.
-func (o *Occupancy) HoldLinks(nodes []site.Index, links *LinkSet) { o.links(nodes, links, true) }
+// Keep takes the nodes and links of a lease that runs, whatever holds them now,
+// and whichever nodes replacements have put into its slots. Nil links are none.
+func (o *Occupancy) Keep(slots []site.Index, links *LinkSet) error {
+	nodes, err := Territory(o.site, slots, links)
+	if err != nil {
+		return err
+	}
+	o.held.Union(nodes)
+	return o.links(links, true)
+}
 
-func (o *Occupancy) links(nodes []site.Index, links *LinkSet, hold bool) {
-	_ = links.each(o.site, nodes, func(kind linkKind, at int, m Mask) error {
+func (o *Occupancy) links(links *LinkSet, hold bool) error {
+	whole, err := links.wholeNumbers(o.site)
+	if err != nil {
+		return err
+	}
+	for _, su := range whole {
+		o.whole[su] = hold
+	}
+	return links.each(o.site, func(kind linkKind, at int, m Mask) error {
 		held := o.heldUp
 		if kind == coreLink {
 			held = o.heldCore
@@ -212,17 +228,11 @@ func (o *Occupancy) links(nodes []site.Index, links *LinkSet, hold bool) {
 		}
 		return nil
 	})
-	if links == nil || !links.Whole {
-		return
-	}
-	for _, su := range links.wholeSUs(o.site, nodes) {
-		o.whole[su] = hold
-	}
 }
 
 // Release gives back what Commit took. A node that is out of order stays so.
 func (o *Occupancy) Release(sl Slice) error {
-	nodes, err := sl.Territory(o.site)
+	nodes, err := Territory(o.site, sl.Nodes, sl.Certificate.Links)
 	if err != nil {
 		return err
 	}
@@ -230,8 +240,7 @@ func (o *Occupancy) Release(sl Slice) error {
 		return fmt.Errorf("slice: it is not held: expected what Commit took")
 	}
 	o.held.Subtract(nodes)
-	o.links(sl.Nodes, sl.Certificate.Links, false)
-	return nil
+	return o.links(sl.Certificate.Links, false)
 }
 
 const linksHeading = "bulkhead link occupancy v1\n"
