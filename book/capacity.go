@@ -1,6 +1,7 @@
 package book
 
 import (
+	"encoding/json"
 	"fmt"
 	"maps"
 	"slices"
@@ -12,12 +13,13 @@ import (
 	"bulkhead/fabric"
 	"bulkhead/lease"
 	"bulkhead/node"
+	"bulkhead/place"
 	"bulkhead/site"
 )
 
 // Free is the set of nodes that a lease may hold from begin to end: not spares,
 // in service by then, not cordoned, not in trouble, held by no lease and no
-// open quote at any instant of it.
+// open quote at any instant of it, nor in an SU that a hermetic one has whole.
 // Cost: O(nodes); the set is the caller's.
 func (s *State) Free(begin, end time.Time) *site.Set {
 	return s.free(begin, begin, end)
@@ -26,13 +28,46 @@ func (s *State) Free(begin, end time.Time) *site.Set {
 // free is Free for nodes that are in service by another time than begin: later,
 // for what may come late.
 func (s *State) free(inService, begin, end time.Time) *site.Set {
-	free := site.NewSet(s.Site.Nodes())
+	return s.occupancy(inService, begin, end).Free()
+}
+
+// Occupancy is what a lease from begin to end would be placed on: which nodes are
+// held by a lease or an open quote at some instant of it, which are not in
+// service by then or in trouble, and which links hermetic slices hold. What is
+// free of it are the nodes that Free gives.
+// Cost: O(nodes) and O(links of hermetic slices); the occupancy is the caller's.
+func (s *State) Occupancy(begin, end time.Time) *place.Occupancy {
+	return s.occupancy(begin, begin, end)
+}
+
+func (s *State) occupancy(inService, begin, end time.Time) *place.Occupancy {
+	o := place.NewOccupancy(s.Site)
+	held, out := site.NewSet(s.Site.Nodes()), site.NewSet(s.Site.Nodes())
 	for i := range s.Nodes.State {
 		n := site.Index(i)
-		if s.Site.IsSpare(n) || !s.usable(n) || s.Site.InService(n).After(inService) || s.heldWithin(n, begin, end) {
-			continue
+		if s.heldWithin(n, begin, end) {
+			held.Add(n)
 		}
-		free.Add(n)
+		if !s.usable(n) || s.Site.InService(n).After(inService) {
+			out.Add(n)
+		}
+	}
+	o.Hold(held)
+	o.Out(out)
+	keep := func(nodes []site.Index, links json.RawMessage) {
+		set, err := place.DecodeLinks(links)
+		if err == nil {
+			err = o.Keep(nodes, set)
+		}
+		if err != nil {
+			// Apply refuses what can't be kept, so that nothing is sold twice.
+			panic("book: links that were bound can't be kept: " + err.Error())
+		}
+	}
+	for _, l := range s.Leases {
+		if l.Links == lease.Hermetic && l.Returned.IsZero() && l.Begin.Before(end) && begin.Before(l.End) {
+			keep(l.Slots, l.Held)
+		}
 	}
 	for _, q := range s.Quotes {
 		for _, part := range q.Parts {
@@ -41,13 +76,20 @@ func (s *State) free(inService, begin, end time.Time) *site.Set {
 				if err != nil {
 					continue // Apply has parsed it once: it parses
 				}
-				for _, n := range nodes {
-					free.Remove(n)
-				}
+				keep(nodes, part.Held)
 			}
 		}
 	}
-	return free
+	return o
+}
+
+// heldLinks reads the links of a lease: nil for shared ones.
+func heldLinks(l *Lease) *place.LinkSet {
+	set, err := place.DecodeLinks(l.Held)
+	if err != nil {
+		panic("book: links that were bound can't be read: " + err.Error()) // Apply has read them
+	}
+	return set
 }
 
 // usable says whether a node could serve somebody, now or after the turnover

@@ -348,7 +348,7 @@ func TestUnserved(t *testing.T) {
 func TestReplacementKeepsToItsLinks(t *testing.T) {
 	s := on(t, atRunning)
 	one, _ := s.LeaseByID("tidewater/w1") // in one SU
-	one.Links = lease.Hermetic
+	one.Links, one.Held = lease.Hermetic, (&place.LinkSet{}).Encode()
 	failed := one.Slots[0]
 	s.fold(t, drafts(s, fail(failed, true))...)
 	near := place.ReplaceFailures(s.Site, s.Candidates(), []place.Failure{s.FailureOf(one, failed)}, s.LinksOf())[0]
@@ -370,7 +370,7 @@ func TestReplacementKeepsToItsLinks(t *testing.T) {
 	s.do(t, book.ProposeReplacement{Lease: one.ID, Slot: 0, Node: near, Reason: "x"})
 
 	two, _ := s.LeaseByID("flagship/t1") // in two SUs
-	two.Links = lease.Hermetic
+	two.Links, two.Held = lease.Hermetic, wholeSUs(s, two)
 	failed = two.Slots[0]
 	s.fold(t, drafts(s, fail(failed, true))...)
 	own := place.ReplaceFailures(s.Site, s.Candidates(), []place.Failure{s.FailureOf(two, failed)}, s.LinksOf())[0]
@@ -386,4 +386,21 @@ func TestReplacementKeepsToItsLinks(t *testing.T) {
 		t.Error(err)
 	}
 	s.do(t, book.ProposeReplacement{Lease: two.ID, Slot: 0, Node: own, Reason: "x"})
+}
+
+// wholeSUs is a link assignment that gives a lease every SU that it is in.
+func wholeSUs(s *stage, l *book.Lease) []byte {
+	links := &place.LinkSet{Whole: true, Flows: 1, Planes: []place.PlaneLinks{{Rails: place.Mask{0xff}, Spines: place.Mask{^uint64(0)}}}}
+	for _, n := range l.Slots {
+		su := s.Site.SUs[s.Site.SUOf(n)]
+		if p := len(links.Pods) - 1; p < 0 || links.Pods[p].Pod != s.Site.Pods[su.Pod].ID {
+			links.Pods = append(links.Pods, place.PodLeaves{Pod: s.Site.Pods[su.Pod].ID})
+		}
+		p := &links.Pods[len(links.Pods)-1]
+		if i := len(p.SUs) - 1; i < 0 || p.SUs[i] != su.ID {
+			p.SUs, p.Nodes = append(p.SUs, su.ID), append(p.Nodes, 0)
+		}
+		p.Nodes[len(p.Nodes)-1]++
+	}
+	return links.Encode()
 }

@@ -4,7 +4,9 @@ import (
 	"fmt"
 
 	"bulkhead/fabric"
+	"bulkhead/lease"
 	"bulkhead/node"
+	"bulkhead/place"
 	"bulkhead/site"
 )
 
@@ -79,10 +81,36 @@ func CheckInvariants(s *State) error {
 			}
 		}
 	}
+	if err := s.checkLinks(); err != nil {
+		return err
+	}
 	if err := s.checkVolumes(); err != nil {
 		return err
 	}
 	return s.checkCalendar()
+}
+
+// checkLinks verifies that nobody else has a link of a hermetic lease, nor a node
+// of one of its whole SUs, at any instant.
+func (s *State) checkLinks() error {
+	for i, l := range s.Leases {
+		if l.Links != lease.Hermetic || !l.Returned.IsZero() || !l.Returning.IsZero() {
+			continue
+		}
+		for j, other := range s.Leases {
+			if i == j || !other.Returned.IsZero() || !other.Returning.IsZero() || !other.Overlaps(l.Begin, l.End) {
+				continue
+			}
+			o := place.NewOccupancy(s.Site)
+			if err := o.Keep(other.Slots, heldLinks(other)); err != nil {
+				return err
+			}
+			if err := o.Apart(l.Slots, heldLinks(l)); err != nil {
+				return fmt.Errorf("%s is hermetic, beside %s: %w", l.ID, other.ID, err)
+			}
+		}
+	}
+	return nil
 }
 
 func booked(holds []Hold, lease int32, slot uint32) bool {

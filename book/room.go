@@ -23,17 +23,19 @@ type Rebook struct {
 
 // room is what a quote may take: the state, with what makes room for it lifted.
 type room struct {
+	now    time.Time
 	offer  *OfferQuote
 	lifted *dated.Schedule // without the leases that move
 	after  *dated.Schedule // with them in their new places; nil: none moves
 	taken  *site.Set       // by tranches of the quote before
+	before []*TrancheSlice // these
 }
 
 // makeRoom checks the moves of a quote: each is of a lease that has not begun and
 // is not about to, to nodes that are free for all of its time. A tenant's own
 // quote gives nobody a worse shape.
 func (s *State) makeRoom(c OfferQuote, env Env) (*room, error) {
-	r := &room{offer: &c, taken: site.NewSet(s.Site.Nodes())}
+	r := &room{now: env.Now, offer: &c, taken: site.NewSet(s.Site.Nodes())}
 	if len(c.Moves) == 0 {
 		return r, nil
 	}
@@ -97,6 +99,9 @@ func (r *room) calendar(s *State, c *contract.Contract, added []contract.Tranche
 // time, or come late where it may be delivered in parts, and its certificate is
 // about nodes that were open to it.
 func (r *room) take(s *State, t *contract.Tranche, p *TrancheSlice) error {
+	if linksOf(t) == lease.Hermetic {
+		return r.takeLinks(s, t, p)
+	}
 	free, open := r.free(s, t.Delivery, t.Delivery, t.End)
 	own := site.SetOf(p.own()...)
 	ask := p.Slice.Certificate.Ask
@@ -123,6 +128,45 @@ func (r *room) take(s *State, t *contract.Tranche, p *TrancheSlice) error {
 		return refuse("tranche "+t.ID, "the placement answers another ask: %d nodes of %s in %s, %s links", len(p.own()), ask.Kind, ask.Fabric, ask.Links)
 	}
 	r.taken.Union(own)
+	r.before = append(r.before, p)
+	return nil
+}
+
+// takeLinks is take for a hermetic tranche: the whole of it on its date, on links
+// and in SUs that nobody has, tranches of the quote before it included.
+func (r *room) takeLinks(s *State, t *contract.Tranche, p *TrancheSlice) error {
+	schedule := r.after
+	if schedule == nil {
+		var err error
+		if schedule, err = s.Schedule(r.now); err != nil {
+			return err
+		}
+		// The schedule is what the placement was made on; what the state itself
+		// says is asked beside it.
+		if err := s.Occupancy(t.Delivery, t.End).Apart(p.Slice.Nodes, p.Slice.Certificate.Links); err != nil {
+			return fmt.Errorf("tranche %s: placement: %w", t.ID, err)
+		}
+	}
+	o := schedule.Occupancy(t.Delivery, t.Delivery, t.End)
+	for _, other := range r.before {
+		if err := o.Keep(other.own(), other.Slice.Certificate.Links); err != nil {
+			return fmt.Errorf("tranche %s: placement: %w", other.Tranche, err)
+		}
+	}
+	ask := p.Slice.Certificate.Ask
+	if ask.Nodes != t.Slots() || !slices.Equal(p.own(), p.Slice.Nodes) || ask.Kind != t.Kind || ask.Links != lease.Hermetic || (t.Fabric != "" && ask.Fabric != t.Fabric) {
+		return refuse("tranche "+t.ID, "the placement answers another ask: %d nodes of %s in %s, %s links", len(p.own()), ask.Kind, ask.Fabric, ask.Links)
+	}
+	if err := o.Check(p.Slice); err != nil {
+		return fmt.Errorf("tranche %s: placement: %w", t.ID, err)
+	}
+	// What comes after it in the quote is kept out of its whole SUs as well.
+	territory, err := place.Territory(s.Site, p.Slice.Nodes, p.Slice.Certificate.Links)
+	if err != nil {
+		return fmt.Errorf("tranche %s: placement: %w", t.ID, err)
+	}
+	r.taken.Union(territory)
+	r.before = append(r.before, p)
 	return nil
 }
 

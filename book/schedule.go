@@ -7,6 +7,7 @@ import (
 	"bulkhead/contract"
 	"bulkhead/lease"
 	"bulkhead/node"
+	"bulkhead/place"
 	"bulkhead/place/dated"
 	"bulkhead/site"
 )
@@ -31,21 +32,31 @@ func (s *State) ScheduleOn(snapshot *site.Site, now time.Time) (*dated.Schedule,
 			broken.Add(n)
 		}
 	}
-	swapped := map[lease.ID]bool{}
+	swapped, promised := map[lease.ID]bool{}, site.NewSet(s.Site.Nodes())
 	for ref, swap := range s.Swaps {
-		broken.Add(swap.Node)
+		promised.Add(swap.Node)
 		swapped[ref.Lease] = true
 	}
+	for _, p := range s.Defrags {
+		for _, n := range p.Nodes {
+			if _, kept := s.keptForMove(n); kept {
+				promised.Add(n)
+			}
+		}
+	}
+	broken.Union(promised)
 	c := dated.New(snapshot, now, broken)
+	c.Promised(promised)
 	for _, l := range s.Leases {
 		if !l.Returned.IsZero() || len(l.Slots) == 0 || !l.Begin.Before(l.End) {
 			continue
 		}
-		h := dated.Holding{ID: string(l.ID), Ramp: s.rampOf(l.Contract, l.Tranche), Fabric: l.Fabric, Kind: l.Kind, Links: l.Links, Begin: l.Begin, End: l.End, Nodes: l.Slots,
-			Pinned: l.Delivered > 0 || !l.Returning.IsZero() || swapped[l.ID] || !now.Before(l.Begin.Add(-Lead))}
+		h := dated.Holding{ID: string(l.ID), Ramp: s.rampOf(l.Contract, l.Tranche), Fabric: l.Fabric, Kind: l.Kind, Links: l.Links, Begin: l.Begin, End: l.End, Nodes: l.Slots, Held: heldLinks(l),
+			Pinned: l.Links == lease.Hermetic || l.Delivered > 0 || !l.Returning.IsZero() || swapped[l.ID] || !now.Before(l.Begin.Add(-Lead))}
 		err := c.Hold(h)
 		if ready := s.madeReady(l); err == nil && len(ready) > 0 && now.Before(l.Begin) {
 			h.ID, h.Ramp, h.Begin, h.End, h.Nodes, h.Pinned = h.ID+" (being made ready)", "", now, l.Begin, ready, true
+			h.Links, h.Held = lease.Shared, nil // its links are its own from its begin on
 			err = c.Hold(h)
 		}
 		if err != nil {
@@ -54,9 +65,16 @@ func (s *State) ScheduleOn(snapshot *site.Site, now time.Time) (*dated.Schedule,
 	}
 	for _, id := range sortedKeys(s.Quotes) {
 		for _, p := range s.Quotes[id].Parts {
-			nodes, err := site.ParseOrder(p.Nodes, s.Site.Nodes())
+			h := dated.Holding{ID: QuotedID(id, p.Tranche), Fabric: p.Fabric, Kind: p.Kind, Links: lease.Shared, Begin: p.Begin, End: p.End, Pinned: true}
+			var err error
+			if h.Held, err = place.DecodeLinks(p.Held); err == nil {
+				h.Nodes, err = site.ParseOrder(p.Nodes, s.Site.Nodes())
+			}
+			if h.Held != nil {
+				h.Links = lease.Hermetic
+			}
 			if err == nil {
-				err = c.Hold(dated.Holding{ID: QuotedID(id, p.Tranche), Fabric: p.Fabric, Kind: p.Kind, Links: lease.Shared, Begin: p.Begin, End: p.End, Nodes: nodes, Pinned: true})
+				err = c.Hold(h)
 			}
 			if err != nil {
 				return nil, fmt.Errorf("quote %s: %w", id, err)

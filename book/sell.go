@@ -2,6 +2,7 @@ package book
 
 import (
 	"bytes"
+	"encoding/json"
 	"fmt"
 	"slices"
 	"time"
@@ -98,11 +99,16 @@ func (c OfferQuote) decide(s *State, env Env) (*Decision, error) {
 		ask, nodes := proposal.Slice.Certificate.Ask, proposal.own()
 		cost := place.CostOf(s.Site, nodes)
 		whole, tenant := d.body(proposal.Slice.Certificate.Encode()), d.body(proposal.Slice.Certificate.Tenant().Encode())
+		where := fmt.Sprintf("%d halls, %d pods, %d SUs, %d racks", cost.Halls, cost.Pods, cost.SUs, cost.Racks)
+		var held json.RawMessage
+		if links := proposal.Slice.Certificate.Links; links != nil {
+			held = links.Encode()
+			where += ", on links that nobody else uses"
+		}
 		quoted.Parts = append(quoted.Parts, contract.QuotedPart{
 			Tranche: t.ID, Fabric: ask.Fabric, Kind: ask.Kind, Slots: len(nodes),
 			Nodes: site.FormatOrder(nodes), Begin: begin, End: end,
-			Where:       fmt.Sprintf("%d halls, %d pods, %d SUs, %d racks", cost.Halls, cost.Pods, cost.SUs, cost.Racks),
-			Certificate: tenant,
+			Where: where, Certificate: tenant, Held: held,
 		})
 		d.add(SiteScope, place.KindPlaced, place.Placed{Quote: c.Quote, Tranche: t.ID, Whole: whole, Tenant: tenant})
 	}
@@ -149,6 +155,14 @@ func leaseID(contractID, tranche string) lease.ID {
 	return lease.ID(contractID + "/" + tranche)
 }
 
+// linksOf is the class of links that a tranche is for; shared unless it says.
+func linksOf(t *contract.Tranche) lease.Links {
+	if t != nil && t.Links == lease.Hermetic {
+		return lease.Hermetic
+	}
+	return lease.Shared
+}
+
 // Window is the time for which a tranche holds nodes.
 func Window(c *contract.Contract, t contract.Tranche) (begin, end time.Time) {
 	return t.Delivery, t.End
@@ -189,8 +203,8 @@ func (c SignQuote) decide(s *State, env Env) (*Decision, error) {
 		d.add(scope, lease.KindBound, lease.Bound{
 			Lease: leaseID(q.Contract.ID, part.Tranche), Tenant: q.Tenant, Contract: q.Contract.ID,
 			Tranche: part.Tranche, Project: q.Contract.Project, Fabric: part.Fabric, Kind: part.Kind,
-			Links: lease.Shared, Begin: part.Begin, End: part.End, Slots: part.Slots, Nodes: part.Nodes,
-			Certificate: part.Certificate,
+			Links: linksOf(q.Contract.TrancheByID(part.Tranche)), Begin: part.Begin, End: part.End, Slots: part.Slots, Nodes: part.Nodes,
+			Certificate: part.Certificate, Held: part.Held,
 		})
 		for _, f := range s.Site.Fabrics {
 			if (f.ID != part.Fabric && !f.Frontend) || seen[f.ID] {
@@ -265,6 +279,22 @@ func (s *State) applyQuoted(e *ledger.Entry, b contract.Quoted, _ Bodies) error 
 	if err != nil {
 		return err
 	}
+	for _, part := range b.Parts {
+		if s.Site == nil {
+			return fmt.Errorf("quote %s: no site has been imported", b.Quote)
+		}
+		nodes, err := site.ParseOrder(part.Nodes, s.Site.Nodes())
+		if err != nil {
+			return err
+		}
+		class := lease.Shared
+		if len(part.Held) > 0 {
+			class = lease.Hermetic
+		}
+		if err := s.checkHeld(nodes, class, part.Held); err != nil {
+			return fmt.Errorf("tranche %s: %w", part.Tranche, err)
+		}
+	}
 	s.Quotes[b.Quote] = &Quote{ID: b.Quote, Tenant: c.Tenant, Contract: c, Raw: bytes.Clone(b.Contract), Expires: b.Expires, Parts: b.Parts, Offered: b.Offered}
 	return nil
 }
@@ -327,10 +357,13 @@ func (s *State) applyBound(e *ledger.Entry, b lease.Bound, _ Bodies) error {
 	if len(nodes) != b.Slots {
 		return fmt.Errorf("%d nodes for %d slots", len(nodes), b.Slots)
 	}
+	if err := s.checkHeld(nodes, b.Links, b.Held); err != nil {
+		return err
+	}
 	index := int32(len(s.Leases))
 	l := &Lease{Lease: lease.Lease{
 		ID: b.Lease, Tenant: b.Tenant, Contract: b.Contract, Tranche: b.Tranche, Project: b.Project,
-		Fabric: b.Fabric, Kind: b.Kind, Links: b.Links, Begin: b.Begin, End: b.End, Slots: nodes,
+		Fabric: b.Fabric, Kind: b.Kind, Links: b.Links, Begin: b.Begin, End: b.End, Slots: nodes, Held: bytes.Clone(b.Held),
 	}, Certificate: b.Certificate, Up: make([]bool, len(nodes))}
 	s.Leases = append(s.Leases, l)
 	s.leaseByID[b.Lease] = int(index)
@@ -339,6 +372,19 @@ func (s *State) applyBound(e *ledger.Entry, b lease.Bound, _ Bodies) error {
 		s.hold(n, index, uint32(slot))
 	}
 	return nil
+}
+
+// checkHeld refuses links that could not be kept later: of a class that has none,
+// or of SUs that the site does not have.
+func (s *State) checkHeld(nodes []site.Index, class lease.Links, held json.RawMessage) error {
+	if (class == lease.Hermetic) != (len(held) > 0) {
+		return fmt.Errorf("%s links with a link assignment of %d bytes: hermetic slices have one, and no others", class, len(held))
+	}
+	links, err := place.DecodeLinks(held)
+	if err != nil || links == nil {
+		return err
+	}
+	return place.NewOccupancy(s.Site).Keep(nodes, links)
 }
 
 // number gives the owner of a project's labels its holder number.

@@ -35,17 +35,21 @@ func (s *stage) offer(quote string, c *contract.Contract) book.OfferQuote {
 	if s.Site == nil {
 		return o
 	}
-	taken := site.NewSet(s.Site.Nodes())
+	schedule, err := s.Schedule(s.now)
+	if err != nil {
+		panic(err)
+	}
 	for _, t := range s.AddedTranches(c) {
 		begin, end := book.Window(c, t)
-		free := s.Free(begin, end)
-		free.Subtract(taken)
-		slice, err := place.Solve(s.Site, free, place.Ask{Nodes: int(t.GPUs / site.GPUs), Fabric: t.Fabric, Kind: t.Kind, Links: t.Links})
+		on := schedule.Occupancy(begin, begin, end)
+		for _, before := range o.Slices {
+			if err := on.Keep(before.Slice.Nodes, before.Slice.Certificate.Links); err != nil {
+				panic(err)
+			}
+		}
+		slice, err := on.Solve(place.Ask{Nodes: int(t.GPUs / site.GPUs), Fabric: t.Fabric, Kind: t.Kind, Links: t.Links})
 		if err != nil {
 			panic(err)
-		}
-		for _, n := range slice.Nodes {
-			taken.Add(n)
 		}
 		o.Slices = append(o.Slices, book.TrancheSlice{Tranche: t.ID, Slice: slice})
 	}

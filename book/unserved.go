@@ -84,12 +84,20 @@ func (s *State) UnservedOf(id lease.ID) (slots []uint32, since time.Time) {
 // FailureOf says what may take the place of a failed node of a lease.
 func (s *State) FailureOf(l *Lease, n site.Index) place.Failure {
 	f := place.Failure{Node: n, Within: place.SameFabric}
-	if l.Links == lease.Hermetic {
-		if s.sus(l).Len() == 1 {
-			f.Within = place.SameSU // it is alone under its leaves, and has no link above them
-		} else {
-			f.Links = s.leaseByID[l.ID] + 1
-		}
+	links := heldLinks(l)
+	if links == nil {
+		return f
+	}
+	// What has its SU with others under the leaf, or has no link above it, stays
+	// in the SU. In whole SUs the lease's own reserve is as good, wherever it is,
+	// unless so many spines are out that a leaf can't take another node.
+	f.Within = place.SameSU
+	if !slices.Contains(links.WholeSUs(), s.Site.SUs[s.Site.SUOf(n)].ID) {
+		return f
+	}
+	f.Links = s.leaseByID[l.ID] + 1
+	if links.Uplinks() >= s.Site.Shape.SUNodes {
+		f.Within = place.SameFabric
 	}
 	return f
 }
@@ -97,29 +105,18 @@ func (s *State) FailureOf(l *Lease, n site.Index) place.Failure {
 // LinksOf says whose links the uplinks of a node are among: the number of the
 // hermetic lease that has its SU to itself, from 1, or 0. It is what
 // place.ReplaceFailures asks about candidates.
-// Cost: O(slots of hermetic leases), then O(1) a node.
+// Cost: O(SUs of hermetic leases), then O(1) a node.
 func (s *State) LinksOf() func(site.Index) int {
-	owner := map[uint32]int{}
+	owner := map[int]int{}
 	for i, l := range s.Leases {
 		if l.Links != lease.Hermetic || !l.Returned.IsZero() {
 			continue
 		}
-		sus := s.sus(l)
-		if sus.Len() < 2 {
-			continue
-		}
-		for su := range sus.All() {
-			owner[uint32(su)] = i + 1
+		for _, id := range heldLinks(l).WholeSUs() {
+			if su, ok := s.Site.SUByID(id); ok {
+				owner[su] = i + 1
+			}
 		}
 	}
-	return func(n site.Index) int { return owner[s.Site.NodeSU[n]] }
-}
-
-// sus is the set of SUs that a lease has slots in.
-func (s *State) sus(l *Lease) *site.Set {
-	out := site.NewSet(len(s.Site.SUs))
-	for _, n := range l.Slots {
-		out.Add(site.Index(s.Site.NodeSU[n]))
-	}
-	return out
+	return func(n site.Index) int { return owner[s.Site.SUOf(n)] }
 }

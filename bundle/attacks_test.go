@@ -156,6 +156,9 @@ var attacks = []attack{
 	{"an entry of another scope", bundle.CheckScope, "it is of scope", func(a *attempt) {
 		a.Entries[5].Scope = "tenant/rival"
 	}},
+	{"a lease of another class of links than was promised", bundle.CheckHermetic, "the tranche promises shared", func(a *attempt) {
+		bundletest.Change(a.Log, lease.KindBound, func(_ int, b *lease.Bound) { b.Links = lease.Hermetic })
+	}},
 	{"a bundle of another tenant", bundle.CheckScope, "the policy is for", func(a *attempt) {
 		a.policy.Tenant = "rival"
 	}},

@@ -107,6 +107,8 @@ func (v *verifier) surplus() error {
 // own record and to nothing else.
 func (v *verifier) inspect(o *opened, b *held) {
 	switch o.role {
+	case rolePlacement:
+		o.says, o.err = readPlacement(b)
 	case roleTurnover:
 		o.says, o.err = v.readTurnover(o, b)
 	case roleIsolation:

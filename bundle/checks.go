@@ -55,6 +55,8 @@ const (
 	CheckSlotRange  Check = "slot-range"
 	CheckNotExposed Check = "drift"
 
+	CheckHermetic Check = "hermetic"
+
 	CheckProbe   Check = "probe"
 	CheckPosture Check = "posture"
 
@@ -128,6 +130,7 @@ var checks = []struct {
 	{CheckSlotUp, "a slot is up only while a delivered node is in it"},
 	{CheckSlotRange, "slots and states are those of the lease"},
 	{CheckPosture, "nothing is handed over on a fabric whose management is known not to be guarded"},
+	{CheckHermetic, "a lease has the class of links that its tranche promises; a hermetic one has enough of its own for any permutation of its traffic, and no node outside them"},
 	{CheckProbe, "a probe that the tenant filed is signed by its own key, says what its entry says, and reached nothing that it must not"},
 	{CheckVolume, "volumes are those that the contract sells, each made once"},
 	{CheckGrant, "volumes are granted to the tenant's own leases while they run, and before nodes are handed over"},

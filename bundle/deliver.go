@@ -38,6 +38,7 @@ func (v *verifier) delivered(b *lease.Delivered) {
 		if n.unit.id != b.SU {
 			continue
 		}
+		v.onOwnLinks(l, b.SU)
 		if !v.handOverOne(l, b, d, n) {
 			continue
 		}

@@ -110,6 +110,9 @@ func (v *verifier) notProven() []string {
 	if v.tally.placements > 0 {
 		add("placement: %s can't be recomputed without the site's occupancy; they are the owner's word", count(v.tally.placements, "placement certificate"))
 	}
+	if v.tally.hermetic > 0 {
+		add("links: that the links of %s are nobody else's, and that the fabric routes so, is the owner's word; verified is that they are enough for any permutation of its traffic", count(v.tally.hermetic, "hermetic lease"))
+	}
 	if v.dirty > 0 {
 		add("%s that were taken back are not shown to be wiped by the end of this log (the claims name them)", count(v.dirty, "node"))
 	}

@@ -51,6 +51,7 @@ type LeaseReport struct {
 type tally struct {
 	holdings, swaps, changes, drifts, unread int
 	placements                               int
+	hermetic                                 int      // leases
 	unproven                                 []string // verdicts that were not proven
 	statements                               map[claim.Origin]int
 	statementKeys                            int // TPM quotes judged by a key that the owner itself names

@@ -42,8 +42,9 @@ type leaseLog struct {
 	returning time.Time
 	returned  time.Time
 	epoch     uint64
-	verdicts  map[string]int // verdicts by word
-	inUse     *site.Set      // numbers of its delivered nodes
+	verdicts  map[string]int  // verdicts by word
+	inUse     *site.Set       // numbers of its delivered nodes
+	units     map[string]bool // of a hermetic lease: the SUs that its links lead from
 }
 
 // slotRef names a slot.
@@ -214,6 +215,7 @@ func (v *verifier) bound(b *lease.Bound) {
 	} else {
 		v.promise(l)
 	}
+	v.hermetic(l)
 	l.contract.leases = append(l.contract.leases, l)
 	v.claimSlots(l)
 }

@@ -78,6 +78,9 @@ type QuotedPart struct {
 	End         time.Time    `json:"end"`
 	Where       string       `json:"where"`
 	Certificate claim.Digest `json:"placement_certificate"`
+
+	// Held is the link assignment of a hermetic part: a quote holds its links, too.
+	Held json.RawMessage `json:"held_links,omitempty"`
 }
 
 // Lapsed ends a quote that was not signed in time.

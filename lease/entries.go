@@ -1,6 +1,7 @@
 package lease
 
 import (
+	"encoding/json"
 	"time"
 
 	"bulkhead/claim"
@@ -37,6 +38,10 @@ type Bound struct {
 	Slots       int          `json:"slots"`
 	Nodes       string       `json:"nodes"`
 	Certificate claim.Digest `json:"placement_certificate"`
+
+	// Held is the link assignment of a hermetic slice, as the placement
+	// certificate has it. Which links are held follows from the leases alone.
+	Held json.RawMessage `json:"held_links,omitempty"`
 }
 
 // Rebooked places leases of a tenant that have not begun again, on other nodes,

@@ -8,6 +8,7 @@
 package lease
 
 import (
+	"encoding/json"
 	"fmt"
 	"time"
 
@@ -41,6 +42,9 @@ type Lease struct {
 	Links    Links
 	Begin    time.Time
 	End      time.Time
+
+	// Held is the link assignment of a hermetic slice: place.DecodeLinks reads it.
+	Held json.RawMessage `json:",omitempty"`
 
 	// Slots[i] is the node that is in slot i now. Slot order is rank order at
 	// placement; a replacement changes the node and keeps the slot.

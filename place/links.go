@@ -209,6 +209,19 @@ func (l *LinkSet) WholeSUs() []string {
 	return out
 }
 
+// Uplinks is the fewest uplinks that each leaf but the smaller one holds, over all
+// planes; 0 where no link is held.
+func (l *LinkSet) Uplinks() int {
+	if l == nil || len(l.Planes) == 0 {
+		return 0
+	}
+	n := maskBits
+	for i := range l.Planes {
+		n = min(n, l.Planes[i].Spines.Count())
+	}
+	return n
+}
+
 // wholeNumbers are the numbers of WholeSUs in a site.
 func (l *LinkSet) wholeNumbers(s *site.Site) ([]int, error) {
 	if l == nil || !l.Whole {

@@ -174,19 +174,19 @@ func (o *Occupancy) Commit(sl Slice) error {
 			return fmt.Errorf("slice: node %s is held or out of order: %w", o.site.NodeID[n], ErrOccupancy)
 		}
 	}
-	if nodes.Intersects(o.held) {
-		return fmt.Errorf("slice: a node of one of its whole SUs is held by another lease: %w", ErrOccupancy)
-	}
 	links := sl.Certificate.Links
+	if err := o.Apart(sl.Nodes, links); err != nil {
+		return fmt.Errorf("slice: %w", err)
+	}
 	if err := links.each(o.site, func(kind linkKind, at int, m Mask) error {
-		held, failed := o.heldUp, o.failedUp
+		failed := o.failedUp
 		if kind == coreLink {
-			held, failed = o.heldCore, o.failedCore
+			failed = o.failedCore
 		}
-		if m.and(held[at].or(failed[at])).Empty() {
+		if m.and(failed[at]).Empty() {
 			return nil
 		}
-		return fmt.Errorf("slice: a link that it holds is held by another slice or failed: %w", ErrOccupancy)
+		return fmt.Errorf("slice: a link that it holds has failed: %w", ErrOccupancy)
 	}); err != nil {
 		return err
 	}
@@ -195,6 +195,28 @@ func (o *Occupancy) Commit(sl Slice) error {
 	}
 	o.held.Union(nodes)
 	return nil
+}
+
+// Apart refuses a lease of which somebody else holds a node or a link.
+func (o *Occupancy) Apart(slots []site.Index, links *LinkSet) error {
+	nodes, err := Territory(o.site, slots, links)
+	if err != nil {
+		return err
+	}
+	nodes.Intersect(o.held)
+	if n, held := nodes.First(); held {
+		return fmt.Errorf("node %s, of its slots or of one of its whole SUs, is held by another lease: %w", o.site.NodeID[n], ErrOccupancy)
+	}
+	return links.each(o.site, func(kind linkKind, at int, m Mask) error {
+		held, what := o.heldUp, "an uplink of a leaf"
+		if kind == coreLink {
+			held, what = o.heldCore, "a core link of a spine"
+		}
+		if m.and(held[at]).Empty() {
+			return nil
+		}
+		return fmt.Errorf("%s is held by another slice: %w", what, ErrOccupancy)
+	})
 }
 
 // Keep takes the nodes and links of a lease that runs, whatever holds them now,

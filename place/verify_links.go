@@ -153,9 +153,16 @@ func (v *linkVerifier) cores(p *PlaneLinks) error {
 			return fmt.Errorf("cores: rest %q, expected none without a smaller pod", set.Rest)
 		}
 		for position := range set.Spines.all {
-			all := 0
+			all, most, least := 0, 0, v.nodes
 			for j := range v.l.Pods {
-				all += v.l.leavesAt(p, &v.l.Pods[j], position)
+				n := v.l.leavesAt(p, &v.l.Pods[j], position)
+				all, most, least = all+n, max(most, n), min(least, n)
+			}
+			if len(v.l.Pods) == 2 {
+				most = least // what two pods can send each other is what the smaller has
+			}
+			if n := (most + v.l.Flows - 1) / v.l.Flows; set.Cores.Count() != n {
+				return fmt.Errorf("condition 5: %d core positions at spine position %d, expected %d", set.Cores.Count(), position, n)
 			}
 			for j := range v.l.Pods {
 				pod := &v.l.Pods[j]

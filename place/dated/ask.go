@@ -59,6 +59,9 @@ func (a *Ask) check() error {
 	if len(a.Steps) > 1 && a.Ramp == "" {
 		return fmt.Errorf("ask: expected a name for a ramp of %d steps", len(a.Steps))
 	}
+	if len(a.Steps) > 1 && a.Links == lease.Hermetic {
+		return fmt.Errorf("ask %s: a ramp of hermetic links: they are assigned to a lease, so ask for each step by itself", a.Steps[0].ID)
+	}
 	ids := map[string]bool{}
 	for i, s := range a.Steps {
 		switch {

@@ -29,7 +29,7 @@ func (c *Schedule) Plan(ask Ask) (*Plan, error) {
 		}
 	}
 	p, short, err := c.plan(ask)
-	if err == nil && short != nil && ask.Partial {
+	if err == nil && short != nil && ask.Partial && ask.Links != lease.Hermetic {
 		if whole := short; true {
 			if p, short, err = c.planPartial(ask); short != nil {
 				short = whole // the reason is why it is not whole
@@ -55,8 +55,8 @@ func (c *Schedule) plan(ask Ask) (*Plan, *ShortError, error) {
 		return nil, short, err
 	}
 	p, short, err := c.shape(ask)
-	if err != nil || short == nil {
-		return p, nil, err
+	if err != nil || short == nil || ask.Links == lease.Hermetic {
+		return p, short, err // nobody is moved to make room for links
 	}
 	again, err := c.replan(ask)
 	if err != nil || again != nil {
@@ -167,11 +167,14 @@ func (c *Schedule) nest(ask Ask, open []*site.Set) (prefixes []Prefix, unnested 
 	dates, sizes, at := cumulate(ask.Steps)
 	last := len(dates) - 1
 	query := place.Ask{Nodes: sizes[last], Fabric: ask.Fabric, Kind: ask.Kind, Links: ask.Links}
-	final, err := place.Solve(c.site, open[at[last]], query)
+	final, err := c.solve(query, ask, open[at[last]])
 	if err != nil {
 		return nil, place.Cost{}, err
 	}
 	unnested = final.Certificate.Cost
+	if ask.Links == lease.Hermetic {
+		return []Prefix{{Begin: dates[last], Slice: final, Among: open[at[last]]}}, unnested, nil
+	}
 	among := open[at[last]]
 	if !nestable(final, open, at, sizes) {
 		// Of what comes late no more may be in it than the early steps leave
@@ -227,6 +230,20 @@ func (c *Schedule) nest(ask Ask, open []*site.Set) (prefixes []Prefix, unnested 
 		within = site.SetOf(part.Nodes...)
 	}
 	return prefixes, unnested, nil
+}
+
+// solve places a step: among what is free, and if its links are to be its own, on
+// the links that are.
+func (c *Schedule) solve(query place.Ask, ask Ask, free *site.Set) (place.Slice, error) {
+	if query.Links != lease.Hermetic {
+		return place.Solve(c.site, free, query)
+	}
+	s := ask.Steps[len(ask.Steps)-1]
+	from := s.Begin
+	if !s.unheld.IsZero() {
+		from = s.unheld
+	}
+	return c.Occupancy(s.Begin, from, ask.End).Solve(query)
 }
 
 func (c *Schedule) ofClass(class site.Class) *site.Set {
@@ -336,7 +353,7 @@ func (p *Plan) holding(part Part) Holding {
 		}
 	}
 	return Holding{ID: part.ID, Ramp: ramp, Fabric: p.Ask.Fabric, Kind: p.Ask.Kind, Links: p.Ask.Links,
-		Begin: part.Begin, End: p.Ask.End, Nodes: part.Nodes}
+		Begin: part.Begin, End: p.Ask.End, Nodes: part.Nodes, Held: p.Final().Certificate.Links}
 }
 
 // Promise is Hold for what is new: it also refuses spares, what is out of order,

@@ -5,6 +5,7 @@ import (
 	"slices"
 	"time"
 
+	"bulkhead/lease"
 	"bulkhead/place"
 	"bulkhead/site"
 )
@@ -101,7 +102,7 @@ func (c *Schedule) replanAll(ask Ask, units []*unit, worsen bool) (*Plan, error)
 		}
 		moves = append(moves, moved...)
 		for _, h := range rest.taken(u, moved) {
-			rest.put(h, site.SetOf(h.Nodes...))
+			rest.put(h)
 		}
 	}
 	if p == nil {
@@ -134,7 +135,7 @@ func (c *Schedule) stepwise(ask Ask, units []*unit, worsen bool) (*Plan, error) 
 	for _, h := range all {
 		free := rest.Free(h.Begin, h.End)
 		if !asked[h.ID] && free.Contains(site.SetOf(h.Nodes...)) {
-			rest.put(h, site.SetOf(h.Nodes...))
+			rest.put(h)
 			continue
 		}
 		slice, err := place.Solve(c.site, free, place.Ask{Nodes: len(h.Nodes), Fabric: h.Fabric, Kind: h.Kind, Links: h.Links})
@@ -150,7 +151,7 @@ func (c *Schedule) stepwise(ask Ask, units []*unit, worsen bool) (*Plan, error) 
 		}
 		placed[h.ID] = slice.Nodes
 		h.Nodes = slice.Nodes
-		rest.put(h, site.SetOf(h.Nodes...))
+		rest.put(h)
 	}
 	p := &Plan{Ask: ask, Moves: moves, Stepwise: true}
 	union := site.NewSet(c.site.Nodes())
@@ -211,7 +212,7 @@ func (c *Schedule) movable(class site.Class) []*unit {
 	pinned := map[string]bool{}
 	var units []*unit
 	for _, h := range c.Holdings() { // by id
-		if h.class() != class || !h.End.After(c.now) {
+		if h.class() != class || !h.End.After(c.now) || h.Links == lease.Hermetic {
 			continue
 		}
 		if h.Ramp == "" {
@@ -262,7 +263,7 @@ func (c *Schedule) without(units ...*unit) *Schedule {
 func (c *Schedule) putPlan(p *Plan) {
 	for _, part := range p.Parts {
 		h := p.holding(part)
-		c.put(h, site.SetOf(h.Nodes...))
+		c.put(h)
 	}
 }
 
@@ -357,7 +358,7 @@ func (c *Schedule) Improve() []Move {
 			continue
 		}
 		for _, h := range rest.taken(u, moves) {
-			c.put(h, site.SetOf(h.Nodes...))
+			c.put(h)
 		}
 		all = append(all, moves...)
 	}

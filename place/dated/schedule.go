@@ -43,6 +43,10 @@ type Holding struct {
 	End    time.Time
 	Nodes  []site.Index // in rank order
 	Pinned bool         // not to be placed again, even before it begins
+
+	// Held is the links of a hermetic slice; with them go all nodes of its whole
+	// SUs. Such a holding is never placed again.
+	Held *place.LinkSet
 }
 
 func (h *Holding) overlaps(begin, end time.Time) bool {
@@ -54,7 +58,7 @@ func (h *Holding) class() site.Class { return site.Class{Fabric: h.Fabric, Kind:
 // held is a holding with what is derived from it.
 type held struct {
 	Holding
-	nodes *site.Set
+	nodes *site.Set // that others are kept out of: its own, and all of its whole SUs
 	cost  place.Cost
 }
 
@@ -66,6 +70,7 @@ type Schedule struct {
 	version  uint64
 	usable   *site.Set // no spares, not retired, not out of order
 	broken   *site.Set // the rest of what could be sold
+	promised *site.Set // of these, what somebody is about to have; nil: none
 	phases   []phase   // usable nodes by the date from which they are in service
 	classes  map[site.Class]*site.Set
 	holdings map[string]*held
@@ -99,6 +104,13 @@ func New(s *site.Site, now time.Time, broken *site.Set) *Schedule {
 	}
 	slices.SortFunc(c.phases, func(a, b phase) int { return a.from.Compare(b.from) })
 	return c
+}
+
+// Promised says which of the nodes that can't be promised are somebody's all the
+// same, such as replacements under way: an SU with one of them is not whole.
+func (c *Schedule) Promised(nodes *site.Set) {
+	c.promised = nodes.Clone()
+	c.version++
 }
 
 // phase is what is in service from a date on, with all that was before.
@@ -165,17 +177,27 @@ func (c *Schedule) Hold(h Holding) error {
 	if err := c.sound(h); err != nil {
 		return err
 	}
-	nodes := site.SetOf(h.Nodes...)
+	nodes := c.territory(h)
 	for _, other := range c.holdings {
 		if other.ID != h.ID && other.overlaps(h.Begin, h.End) && other.nodes.Intersects(nodes) {
 			return fmt.Errorf("holding %s: it shares nodes with %s, which holds them from %s until %s", h.ID, other.ID, stamp(other.Begin), stamp(other.End))
 		}
 	}
-	c.put(h, nodes)
+	c.put(h)
 	return nil
 }
 
-func (c *Schedule) put(h Holding, nodes *site.Set) {
+// territory is the nodes that a holding keeps others out of.
+func (c *Schedule) territory(h Holding) *site.Set {
+	nodes, err := place.Territory(c.site, h.Nodes, h.Held)
+	if err != nil {
+		panic("dated: a holding of an unknown SU: " + err.Error()) // sound has looked
+	}
+	return nodes
+}
+
+func (c *Schedule) put(h Holding) {
+	nodes := c.territory(h)
 	h.Nodes = slices.Clone(h.Nodes)
 	place.RankOrder(c.site, h.Nodes)
 	c.holdings[h.ID] = &held{Holding: h, nodes: nodes, cost: place.CostOf(c.site, h.Nodes)}
@@ -198,6 +220,11 @@ func (c *Schedule) sound(h Holding) error {
 		return fmt.Errorf("holding %s: ends at %s, expected after its begin %s", h.ID, stamp(h.End), stamp(h.Begin))
 	case len(h.Nodes) == 0:
 		return fmt.Errorf("holding %s: no nodes, expected at least one", h.ID)
+	case h.Held != nil && h.Links != lease.Hermetic:
+		return fmt.Errorf("holding %s: it holds links, which only hermetic ones do", h.ID)
+	}
+	if _, err := place.Territory(c.site, h.Nodes, h.Held); err != nil {
+		return fmt.Errorf("holding %s: %w", h.ID, err)
 	}
 	seen := site.NewSet(c.site.Nodes())
 	for _, n := range h.Nodes {
@@ -266,6 +293,31 @@ func (c *Schedule) FreeWith(inService, begin, end time.Time) *site.Set {
 		}
 	}
 	return free
+}
+
+// Occupancy is what is free for nodes in service by one time, from another until a
+// third: the nodes that FreeWith gives, and the links that nobody holds at any
+// instant of it. Cost: O(nodes + holdings).
+func (c *Schedule) Occupancy(inService, begin, end time.Time) *place.Occupancy {
+	o := place.NewOccupancy(c.site)
+	usable, out := c.inService(inService), site.NewSet(c.site.Nodes())
+	for n := range site.Index(c.site.Nodes()) {
+		if !usable.Has(n) {
+			out.Add(n)
+		}
+	}
+	o.Out(out)
+	if c.promised != nil {
+		o.Hold(c.promised)
+	}
+	for _, h := range c.holdings {
+		if h.overlaps(begin, end) {
+			if err := o.Keep(h.Nodes, h.Held); err != nil {
+				panic("dated: a holding that can't be kept: " + err.Error()) // sound has looked
+			}
+		}
+	}
+	return o
 }
 
 // Calendar counts what there is and what is promised, at every instant. A node

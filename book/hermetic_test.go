@@ -1,0 +1,142 @@
+package book_test
+
+import (
+	"errors"
+	"strings"
+	"testing"
+	"time"
+
+	"bulkhead/book"
+	"bulkhead/contract"
+	"bulkhead/lease"
+	"bulkhead/place"
+	"bulkhead/site"
+)
+
+// alone is a contract beside those of the story: one tranche of hermetic links.
+func alone(s *stage, id string, nodes int) *contract.Contract {
+	return sold("tidewater", func(c *contract.Contract) {
+		c.ID = id
+		c.Tranches = c.Tranches[:1]
+		c.Tranches[0].Links = lease.Hermetic
+		c.Tranches[0].GPUs = int64(nodes * site.GPUs)
+		c.Tranches[0].Volumes = nil
+		c.Storage = nil
+	})
+}
+
+func (s *stage) sign(t *testing.T, c *contract.Contract) *book.Lease {
+	t.Helper()
+	s.do(t, s.offer(c.ID, c))
+	s.do(t, book.SignQuote{Quote: c.ID, By: "officer"})
+	l, ok := s.LeaseByID(lease.ID(c.ID + "/" + c.Tranches[0].ID))
+	if !ok {
+		t.Fatal("no lease")
+	}
+	return l
+}
+
+// TestHermeticLease sells a hermetic lease: its links are in the tenant's copy of
+// the placement certificate, others are kept out of them from the quote on, and
+// they are free again when the quote lapses or the lease is over.
+func TestHermeticLease(t *testing.T) {
+	s := on(t, atTenants)
+	unit := 0
+	for i := range s.Site.SUs {
+		unit = max(unit, len(s.Site.SUs[i].Nodes)-s.Site.SUs[i].Spares)
+	}
+	c := alone(s, "tidewater-h", unit+1)
+	begin, end := book.Window(c, c.Tranches[0])
+	before := s.Free(begin, end)
+	offer := s.offer("first", c)
+	s.do(t, offer)
+	links := offer.Slices[0].Slice.Certificate.Links
+	if len(links.Planes) == 0 || len(links.WholeSUs()) == 0 {
+		t.Fatalf("the slice has no links: %+v", links)
+	}
+	territory, err := place.Territory(s.Site, offer.Slices[0].Slice.Nodes, links)
+	must(t, err)
+	if s.Free(begin, end).Intersects(territory) {
+		t.Error("a quote does not keep others out of its SUs")
+	}
+	if got := s.Occupancy(begin, end).Apart(nil, links); !errors.Is(got, place.ErrOccupancy) {
+		t.Errorf("a quote does not hold its links: %v", got)
+	}
+	s.now = s.now.Add(49 * time.Hour)
+	s.do(t, book.LapseQuote{Quote: "first"})
+	if !s.Free(begin, end).Equal(before) || s.Occupancy(begin, end).Apart(nil, links) != nil {
+		t.Error("a quote that lapsed still holds something")
+	}
+	l := s.sign(t, c)
+	if l.Links != lease.Hermetic || len(l.Held) == 0 {
+		t.Fatalf("%s has %s links, held %q", l.ID, l.Links, l.Held)
+	}
+	tenant, err := place.DecodeCertificate(s.bodies.bodies[l.Certificate])
+	must(t, err)
+	if string(tenant.Links.Encode()) != string(l.Held) || !tenant.Links.Occupancy.IsZero() {
+		t.Error("the tenant's placement certificate has other links than the lease, or tells of others'")
+	}
+	must(t, tenant.Links.Verify(len(l.Slots)))
+	if s.Free(begin, end).Intersects(territory) {
+		t.Error("a lease does not keep others out of its SUs")
+	}
+	// A snapshot keeps it.
+	data, err := s.Snapshot()
+	must(t, err)
+	again, err := book.Restore(data, s.bodies)
+	must(t, err)
+	if !again.Free(begin, end).Equal(s.Free(begin, end)) {
+		t.Error("the links are lost in a snapshot")
+	}
+	// Nor can a proposal that takes them be signed.
+	rival := alone(s, "tidewater-r", unit+1)
+	forged := s.offer("rival", rival)
+	forged.Slices[0].Slice = offer.Slices[0].Slice
+	if _, err := s.decide(t, forged); !errors.Is(err, place.ErrOccupancy) {
+		t.Errorf("another's slice: %v", err)
+	}
+	// What was asked with hermetic links is not answered with shared ones.
+	shared := s.offer("rival", rival)
+	shared.Slices[0].Slice, err = s.Occupancy(begin, end).Solve(place.Ask{Nodes: unit + 1, Fabric: rival.Tranches[0].Fabric, Kind: rival.Tranches[0].Kind, Links: lease.Shared})
+	must(t, err)
+	if _, err := s.decide(t, shared); err == nil || !strings.Contains(err.Error(), "answers another ask") {
+		t.Errorf("shared links for hermetic ones: %v", err)
+	}
+}
+
+// TestHermeticReplacement: a node of a whole SU is replaced from the lease's own
+// reserve, and nobody else gets that.
+func TestHermeticReplacement(t *testing.T) {
+	s := on(t, atTenants)
+	unit := 0
+	for i := range s.Site.SUs {
+		unit = max(unit, len(s.Site.SUs[i].Nodes)-s.Site.SUs[i].Spares)
+	}
+	l := s.sign(t, alone(s, "tidewater-h", unit+1))
+	links, err := place.DecodeLinks(l.Held)
+	must(t, err)
+	whole := links.WholeSUs()[0]
+	su, _ := s.Site.SUByID(whole)
+	for _, n := range l.Slots {
+		f := s.FailureOf(l, n)
+		if s.Site.SUOf(n) != su {
+			if f.Links != 0 || f.Within != place.SameSU {
+				t.Errorf("%s is in the SU that is shared: %+v", s.Site.NodeID[n], f)
+			}
+			continue
+		}
+		spares := site.NewSet(0)
+		for m := range site.Index(s.Site.Nodes()) {
+			if s.Site.IsSpare(m) {
+				spares.Add(m)
+			}
+		}
+		got := place.ReplaceFailures(s.Site, spares, []place.Failure{f}, s.LinksOf())[0]
+		if got == place.NoNode || s.Site.SUOf(got) != su {
+			t.Fatalf("%s is replaced by %d, expected the spare of %s", s.Site.NodeID[n], got, whole)
+		}
+		if s.LinksOf()(got) != f.Links || f.Links == 0 {
+			t.Error("the spare of a whole SU is not the lease's")
+		}
+	}
+}

@@ -1,0 +1,100 @@
+package bundle
+
+import (
+	"bytes"
+
+	"bulkhead/contract"
+	"bulkhead/lease"
+	placement "bulkhead/place"
+	"bulkhead/site"
+)
+
+// hermetic holds a lease to the class of links that its tranche promises, and a
+// hermetic one to its link assignment: it is the placement certificate's, it is
+// about the lease's nodes, and whatever permutation of traffic they send fits on
+// it. That no other lease holds these links, and that the fabric routes so, is
+// the owner's word: the tenant sees neither.
+func (v *verifier) hermetic(l *leaseLog) {
+	id := string(l.Lease)
+	t := (*contract.Tranche)(nil)
+	if len(l.contract.versions) > 0 {
+		t = l.contract.current().TrancheByID(l.Tranche)
+	}
+	if t != nil && (t.Links == lease.Hermetic) != (l.Links == lease.Hermetic) {
+		v.fail(v.at, CheckHermetic, id, "%s links, the tranche promises %s", l.Bound.Links, t.Links)
+	}
+	links, err := placement.DecodeLinks(l.Held)
+	switch {
+	case err != nil:
+		v.fail(v.at, CheckHermetic, id, "%v", err)
+		return
+	case l.Links != lease.Hermetic:
+		if links != nil {
+			v.fail(v.at, CheckHermetic, id, "a link assignment for shared links")
+		}
+		return
+	case links == nil:
+		v.fail(v.at, CheckHermetic, id, "hermetic, and no link assignment")
+		return
+	}
+	v.tally.hermetic++
+	l.units = map[string]bool{}
+	for _, p := range links.Pods {
+		for _, su := range p.SUs {
+			l.units[su] = true
+		}
+	}
+	order := make([]site.Index, len(l.slots))
+	for i, n := range l.slots {
+		order[i] = site.Index(n)
+	}
+	at, o := v.at, v.opened[l.Certificate]
+	v.after = append(v.after, func() {
+		if o == nil || o.err != nil {
+			v.fail(at, CheckHermetic, id, "its placement certificate can't be read: %v", errOf(o))
+			return
+		}
+		c := o.says.(*placement.Certificate)
+		switch {
+		case c.Ask.Links != lease.Hermetic || c.Links == nil || !bytes.Equal(c.Links.Encode(), l.Held):
+			v.fail(at, CheckHermetic, id, "the placement certificate has another link assignment than the lease")
+			return
+		case c.Slice != placement.SliceDigest(order):
+			v.fail(at, CheckHermetic, id, "the placement certificate is about other nodes")
+			return
+		}
+		if err := links.Verify(len(order)); err != nil {
+			v.fail(at, CheckHermetic, id, "%v", err)
+		}
+	})
+}
+
+func errOf(o *opened) error {
+	if o == nil {
+		return errMissing
+	}
+	return o.err
+}
+
+// onOwnLinks holds a hand-over to the SUs that the links of a hermetic lease lead from.
+func (v *verifier) onOwnLinks(l *leaseLog, su string) {
+	if l.units == nil {
+		return
+	}
+	if len(l.units) == 0 {
+		l.units[su] = true // a slice inside one SU: the first says which
+	}
+	if !l.units[su] {
+		v.fail(v.at, CheckHermetic, string(l.Lease), "a node of SU %s is delivered, and its links are not among the lease's", su)
+	}
+}
+
+// readPlacement reads a placement certificate. It is no statement: nobody signs it,
+// and what it says is held against the lease that names it.
+func readPlacement(b *held) (*placement.Certificate, error) {
+	c, err := placement.DecodeCertificate(b.data)
+	if err != nil {
+		return nil, err
+	}
+	return &c, nil
+}
