@@ -343,8 +343,8 @@ func TestUnserved(t *testing.T) {
 	}
 }
 
-// A hermetic lease takes replacements on its own links alone, and nobody else takes
-// those.
+// A hermetic lease that has no link above its leaves finds replacements under them
+// alone. For those that have whole SUs see TestHermeticReplacement.
 func TestReplacementKeepsToItsLinks(t *testing.T) {
 	s := on(t, atRunning)
 	one, _ := s.LeaseByID("tidewater/w1") // in one SU
@@ -368,39 +368,4 @@ func TestReplacementKeepsToItsLinks(t *testing.T) {
 		t.Error("there was nothing to refuse")
 	}
 	s.do(t, book.ProposeReplacement{Lease: one.ID, Slot: 0, Node: near, Reason: "x"})
-
-	two, _ := s.LeaseByID("flagship/t1") // in two SUs
-	two.Links, two.Held = lease.Hermetic, wholeSUs(s, two)
-	failed = two.Slots[0]
-	s.fold(t, drafts(s, fail(failed, true))...)
-	own := place.ReplaceFailures(s.Site, s.Candidates(), []place.Failure{s.FailureOf(two, failed)}, s.LinksOf())[0]
-	if own == place.NoNode || s.LinksOf()(own) != s.LinksOf()(two.Slots[1]) {
-		t.Fatalf("node %d is chosen for %d", own, failed)
-	}
-	rival, _ := s.LeaseByID("research/r1")
-	s.fold(t, drafts(s, fail(rival.Slots[0], true))...)
-	if got := place.ReplaceFailures(s.Site, s.Candidates(), []place.Failure{s.FailureOf(rival, rival.Slots[0])}, s.LinksOf())[0]; got != place.NoNode {
-		t.Errorf("a rival gets %d, whose links are another's", got)
-	}
-	if _, err := s.decide(t, book.ProposeReplacement{Lease: rival.ID, Slot: 0, Node: own, Reason: "x"}); err == nil || !strings.Contains(err.Error(), "its links are another lease's") {
-		t.Error(err)
-	}
-	s.do(t, book.ProposeReplacement{Lease: two.ID, Slot: 0, Node: own, Reason: "x"})
-}
-
-// wholeSUs is a link assignment that gives a lease every SU that it is in.
-func wholeSUs(s *stage, l *book.Lease) []byte {
-	links := &place.LinkSet{Whole: true, Flows: 1, Planes: []place.PlaneLinks{{Rails: place.Mask{0xff}, Spines: place.Mask{^uint64(0)}}}}
-	for _, n := range l.Slots {
-		su := s.Site.SUs[s.Site.SUOf(n)]
-		if p := len(links.Pods) - 1; p < 0 || links.Pods[p].Pod != s.Site.Pods[su.Pod].ID {
-			links.Pods = append(links.Pods, place.PodLeaves{Pod: s.Site.Pods[su.Pod].ID})
-		}
-		p := &links.Pods[len(links.Pods)-1]
-		if i := len(p.SUs) - 1; i < 0 || p.SUs[i] != su.ID {
-			p.SUs, p.Nodes = append(p.SUs, su.ID), append(p.Nodes, 0)
-		}
-		p.Nodes[len(p.Nodes)-1]++
-	}
-	return links.Encode()
 }

@@ -2,6 +2,7 @@ package book_test
 
 import (
 	"errors"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -49,6 +50,16 @@ func TestHermeticLease(t *testing.T) {
 	begin, end := book.Window(c, c.Tranches[0])
 	before := s.Free(begin, end)
 	offer := s.offer("first", c)
+	// What was asked with hermetic links is not answered with shared ones.
+	shared := offer
+	ask := offer.Slices[0].Slice.Certificate.Ask
+	ask.Links = lease.Shared
+	slice, err := s.Occupancy(begin, end).Solve(ask)
+	must(t, err)
+	shared.Slices = []book.TrancheSlice{{Tranche: offer.Slices[0].Tranche, Slice: slice}}
+	if _, err := s.decide(t, shared); err == nil || !strings.Contains(err.Error(), "answers another ask") {
+		t.Errorf("shared links for hermetic ones: %v", err)
+	}
 	s.do(t, offer)
 	links := offer.Slices[0].Slice.Certificate.Links
 	if len(links.Planes) == 0 || len(links.WholeSUs()) == 0 {
@@ -89,18 +100,10 @@ func TestHermeticLease(t *testing.T) {
 		t.Error("the links are lost in a snapshot")
 	}
 	// Nor can a proposal that takes them be signed.
-	rival := alone(s, "tidewater-r", unit+1)
-	forged := s.offer("rival", rival)
-	forged.Slices[0].Slice = offer.Slices[0].Slice
+	rival := alone(s, "tidewater-r", 1)
+	forged := book.OfferQuote{Quote: "rival", Contract: rival, Expires: s.now.Add(time.Hour), Slices: []book.TrancheSlice{{Tranche: rival.Tranches[0].ID, Slice: offer.Slices[0].Slice}}}
 	if _, err := s.decide(t, forged); !errors.Is(err, place.ErrOccupancy) {
 		t.Errorf("another's slice: %v", err)
-	}
-	// What was asked with hermetic links is not answered with shared ones.
-	shared := s.offer("rival", rival)
-	shared.Slices[0].Slice, err = s.Occupancy(begin, end).Solve(place.Ask{Nodes: unit + 1, Fabric: rival.Tranches[0].Fabric, Kind: rival.Tranches[0].Kind, Links: lease.Shared})
-	must(t, err)
-	if _, err := s.decide(t, shared); err == nil || !strings.Contains(err.Error(), "answers another ask") {
-		t.Errorf("shared links for hermetic ones: %v", err)
 	}
 }
 
@@ -115,11 +118,11 @@ func TestHermeticReplacement(t *testing.T) {
 	l := s.sign(t, alone(s, "tidewater-h", unit+1))
 	links, err := place.DecodeLinks(l.Held)
 	must(t, err)
-	whole := links.WholeSUs()[0]
-	su, _ := s.Site.SUByID(whole)
 	for _, n := range l.Slots {
 		f := s.FailureOf(l, n)
-		if s.Site.SUOf(n) != su {
+		su := s.Site.SUOf(n)
+		whole := s.Site.SUs[su].ID
+		if !slices.Contains(links.WholeSUs(), whole) {
 			if f.Links != 0 || f.Within != place.SameSU {
 				t.Errorf("%s is in the SU that is shared: %+v", s.Site.NodeID[n], f)
 			}
@@ -137,6 +140,11 @@ func TestHermeticReplacement(t *testing.T) {
 		}
 		if s.LinksOf()(got) != f.Links || f.Links == 0 {
 			t.Error("the spare of a whole SU is not the lease's")
+		}
+		// A rival in trouble nearby does not get it.
+		near := site.SetOf(got)
+		if to := place.ReplaceFailures(s.Site, near, []place.Failure{{Node: n, Within: place.SameFabric}}, s.LinksOf())[0]; to != place.NoNode {
+			t.Errorf("a lease on shared links gets %s", s.Site.NodeID[to])
 		}
 	}
 }
