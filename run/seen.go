@@ -55,6 +55,11 @@ func newSeen(s *book.State) *seen {
 		unread: map[site.Leaf]bool{}, silent: map[site.Leaf]time.Time{}, confirmed: map[string]time.Time{}, cursors: map[string]uint64{}, swept: map[string]time.Time{}, owned: map[string]map[uint32]uint32{},
 	}
 	v.grow(s)
+	// What the ledger says of leaves that do not answer holds until they do: without
+	// this a leaf that comes back while nobody looks would count as unread for ever.
+	for leaf, since := range s.Unread {
+		v.unread[leaf], v.silent[leaf] = true, since
+	}
 	return v
 }
 

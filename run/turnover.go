@@ -20,11 +20,25 @@ const evidenceBatch = 256
 // observeNodes takes over what nodes have said: their health, and the outcomes
 // of the steps that they were given.
 func (p *Plane) observeNodes(ctx context.Context) error {
-	for more := p.config.Devices.Nodes != nil; more; {
+	if p.config.Devices.Nodes == nil {
+		return nil
+	}
+	// From the beginning only those are listed that are not well: who is not among
+	// them has recovered while nobody looked.
+	full, unwell := p.seen.nodes == 0, map[site.Index]bool{}
+	for more := true; more; {
 		o, err := p.config.Devices.Nodes.Observe(ctx, p.seen.nodes)
 		if err != nil {
 			p.log.Warn("nodes not observed", "why", err.Error())
+			if full {
+				p.seen.nodes = 0 // half of a full list says nothing of who is not on it
+			}
 			return nil
+		}
+		for i := range o.Reports {
+			if h := o.Reports[i].Health; h != nil {
+				unwell[o.Reports[i].Node] = true
+			}
 		}
 		if err := p.takeReports(ctx, o); err != nil {
 			return err
@@ -32,7 +46,19 @@ func (p *Plane) observeNodes(ctx context.Context) error {
 		more = o.More && o.Cursor > p.seen.nodes
 		p.seen.nodes = o.Cursor
 	}
-	return nil
+	if !full || p.config.Observe {
+		return nil
+	}
+	var recovered book.ReportHealth
+	for n, health := range p.w.state.Nodes.Health {
+		if health != book.Healthy && !unwell[site.Index(n)] {
+			recovered.Items = append(recovered.Items, book.HealthItem{Node: site.Index(n), Class: "recovered", Alive: true, Detail: "it is not among the nodes that are not well"})
+		}
+	}
+	if len(recovered.Items) == 0 {
+		return nil
+	}
+	return p.carry(ctx, recovered)
 }
 
 // takeReports takes over one observation of nodes.
