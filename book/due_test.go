@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"bulkhead/book"
+	"bulkhead/fabric"
 	"bulkhead/ledger"
 	"bulkhead/node"
 	"bulkhead/site"
@@ -94,15 +95,17 @@ func TestApplyLeavesTheStateAlone(t *testing.T) {
 
 // seen is what a loop has seen, for Next.
 type seen struct {
-	pending  *site.Set
-	unread   map[site.Leaf]bool
-	notFresh bool
+	pending         *site.Set
+	unread          map[site.Leaf]bool
+	notFresh        bool
+	strangers, shut map[site.Port]bool
 }
 
-func (v seen) Pending() *site.Set           { return v.pending }
-func (v seen) AsWanted(p site.Port) bool    { return !v.pending.Has(p.Node()) }
-func (v seen) Readable(leaf site.Leaf) bool { return !v.unread[leaf] }
-func (v seen) Fresh() bool                  { return !v.notFresh }
+func (v seen) Pending() *site.Set                      { return v.pending }
+func (v seen) AsWanted(p site.Port) bool               { return !v.pending.Has(p.Node()) }
+func (v seen) Stranger(p site.Port) (there, shut bool) { return v.strangers[p], v.shut[p] }
+func (v seen) Readable(leaf site.Leaf) bool            { return !v.unread[leaf] }
+func (v seen) Fresh() bool                             { return !v.notFresh }
 
 func TestNext(t *testing.T) {
 	s := on(t, atReturning)
@@ -121,6 +124,18 @@ func TestNext(t *testing.T) {
 	p = book.Next(s.State, dirty, s.now)
 	if len(p.Ports) != site.NICs-1 || strings.Contains(fmt.Sprint(p.Steps), s.id(n)+"/") {
 		t.Errorf("%d ports are written of %d that can be read, steps %+v", len(p.Ports), site.NICs-1, p.Steps)
+	}
+	// Something else is plugged in at two ports, and one of them is shut already.
+	open, closed := site.PortOf(n, 0), site.PortOf(n, 1)
+	dirty.strangers, dirty.shut = map[site.Port]bool{open: true, closed: true}, map[site.Port]bool{closed: true}
+	strange := book.Next(s.State, dirty, s.now)
+	if len(strange.Ports) != site.NICs-2 {
+		t.Errorf("%d ports are written, expected all that can be read but the one that is shut", len(strange.Ports))
+	}
+	for _, w := range strange.Ports {
+		if (w.Owner == fabric.Quarantine) != (w.Port == open) {
+			t.Errorf("a stranger is at port %d, and %+v is written", open, w)
+		}
 	}
 	for _, w := range p.Ports {
 		if !strings.HasPrefix(string(w.Owner), "turnover/") || w.Label.Value == 0 {

@@ -65,9 +65,10 @@ func (b blind) Pending() *site.Set {
 	}
 	return all
 }
-func (blind) AsWanted(p site.Port) bool { return p%2 == 0 }
-func (blind) Readable(site.Leaf) bool   { return true }
-func (blind) Fresh() bool               { return true }
+func (blind) AsWanted(p site.Port) bool             { return p%2 == 0 }
+func (blind) Stranger(site.Port) (there, shut bool) { return false, false }
+func (blind) Readable(site.Leaf) bool               { return true }
+func (blind) Fresh() bool                           { return true }
 
 // take folds an entry that nobody decided, and uses the state that comes of it.
 // Either Apply refuses it, and the state is dead; or CheckInvariants does, which

@@ -18,6 +18,9 @@ type Seen interface {
 	AsWanted(p site.Port) bool
 	// Readable says whether a leaf answers.
 	Readable(l site.Leaf) bool
+	// Stranger says whether something else than the inventory's NIC is read back
+	// behind a port, and whether the port is shut: it carries no label but shared ones.
+	Stranger(p site.Port) (there, shut bool)
 	// Fresh says whether every fabric has been read back since the loop began:
 	// until then nothing is decided from what was not seen.
 	Fresh() bool
@@ -76,7 +79,7 @@ func Next(s *State, seen Seen, now time.Time) Plan {
 
 func (s *State) planPorts(p *Plan, seen Seen) {
 	braked := s.Control.Brake != nil
-	unreadable := 0
+	unreadable, strangers := 0, 0
 	for n := range seen.Pending().All() {
 		if s.PausedAt(s.Site.Halls[s.Site.HallOf(n)].ID) {
 			continue
@@ -100,6 +103,14 @@ func (s *State) planPorts(p *Plan, seen Seen) {
 			if lock, drifted := s.Locked[port]; drifted && lock.Cause != CauseLocked && braked {
 				continue
 			}
+			if there, shut := seen.Stranger(port); there {
+				// Whatever is behind it would hear the tenant; it waits for the right cable.
+				strangers++
+				if f := s.Site.Fabrics[s.Site.FabricOf(port)]; !shut {
+					p.Ports = append(p.Ports, PortWork{Port: port, Label: fabric.QuarantineLabel(f.ID, f.Family), Owner: fabric.Quarantine})
+				}
+				continue
+			}
 			label, ok := s.Label(s.Site.FabricOf(port), n, w.Owner)
 			if !ok {
 				p.Held = append(p.Held, fmt.Sprintf("%s has no label in the fabric of %s", w.Owner, s.Site.PortName(port)))
@@ -110,6 +121,9 @@ func (s *State) planPorts(p *Plan, seen Seen) {
 	}
 	if braked {
 		p.Held = append(p.Held, "the brake is engaged: "+s.Control.Brake.Detail)
+	}
+	if strangers > 0 {
+		p.Held = append(p.Held, fmt.Sprintf("%d ports stay shut: what is plugged in is not what the inventory says", strangers))
 	}
 	if unreadable > 0 {
 		p.Held = append(p.Held, fmt.Sprintf("%d ports wait for leaves that can't be read", unreadable))

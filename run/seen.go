@@ -155,6 +155,22 @@ func (v *seen) Readable(l site.Leaf) bool {
 	return !silent && !v.unread[l]
 }
 
+// Stranger implements book.Seen.
+func (v *seen) Stranger(p site.Port) (there, shut bool) {
+	if v.tables.Flags(p)&fabric.FlagRead == 0 {
+		return false, false
+	}
+	family := v.state.Site.Fabrics[v.state.Site.FabricOf(p)].Family
+	shut = true
+	for _, side := range [2][]fabric.Member{v.tables.NIC(p), v.tables.Leaf(p)} {
+		for _, m := range side {
+			shut = shut && fabric.IsShared(family, m.Value()) && !m.IsFull()
+		}
+	}
+	neighbour := v.tables.Neighbour(p)
+	return neighbour != 0 && neighbour != v.state.Site.PortID[p], shut
+}
+
 // mute notes that a leaf did not answer, and reports whether that has lasted for
 // longer than the window, for the first time.
 func (v *seen) mute(l site.Leaf, confirmed, at, now time.Time, window time.Duration) bool {

@@ -157,11 +157,18 @@ func TestForgedVXLAN(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if send(c.at, c.to, fmt.Sprintf("forged-%d", i)) {
-			t.Errorf("VXLAN from %s was delivered", c.at)
+		// The first ones may be lost on their way: to ARP, on a busy machine.
+		after := before
+		for end := time.Now().Add(heardLimit); after == before && time.Now().Before(end); {
+			if send(c.at, c.to, fmt.Sprintf("forged-%d", i)) {
+				t.Fatalf("VXLAN from %s was delivered", c.at)
+			}
+			if after, err = n.Counter(t.Context(), leaf, "vxlan-refused"); err != nil {
+				t.Fatal(err)
+			}
 		}
-		if after, err := n.Counter(t.Context(), leaf, "vxlan-refused"); err != nil || after != before+1 {
-			t.Errorf("VXLAN from %s: counted %d, then %d: %v", c.at, before, after, err)
+		if after == before {
+			t.Errorf("VXLAN from %s is not counted: %d", c.at, before)
 		}
 	}
 	if err := n.Run(t.Context(), leaf, "nft delete table inet bulkhead"); err != nil {
