@@ -158,6 +158,19 @@ func (l *Lab) leafAttacks() []rivals.Attack {
 				v := l.victims()[0]
 				return nothing, l.setClass(ctx, v)
 			}},
+		{Name: "the cables of two rivals are swapped", By: "a technician", Ends: rivals.Detected, Check: "wrong-neighbour", Action: "locked down, and shut until the right cables are back",
+			Mount: func(context.Context) (func(context.Context) error, error) {
+				v := l.victims()
+				swap := func() error { return l.Net.SwapCables(v[0].host, v[1].host, site.NICName(0)) }
+				return func(context.Context) error { return swap() }, swap()
+			}},
+		{Name: "an unknown host is plugged into a leaf", By: "somebody in the hall", Ends: rivals.Detected, Check: "uncounted-port", Action: "the leaf counts as unknown until it is gone",
+			Mount: func(context.Context) (func(context.Context) error, error) {
+				v := l.victims()[0]
+				const free = 12 // no node of the inventory is there
+				return func(context.Context) error { return l.Net.Unplug(v.leaf, fmt.Sprintf("swp%d", free)) },
+					l.Net.Plug("stranger", v.leaf, free, netip.MustParsePrefix("10.0.0.200/24"))
+			}},
 		{Name: "a leaf falls silent", By: "a fault, or whoever wants to hide something", Ends: rivals.Detected, Check: "unreadable", Action: "unknown after the window; nothing is locked down",
 			Mount: func(ctx context.Context) (func(context.Context) error, error) {
 				v := l.victims()[0]

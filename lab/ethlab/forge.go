@@ -135,20 +135,24 @@ func (l *Lab) forgeUnderlay(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	from, err := l.Net.Space(spine.Name).MAC(cable.Port)
+	if err != nil {
+		return err
+	}
 	var target *canary
 	for _, c := range all {
 		if c.host == v[0].host && c.nic == 0 {
 			target = c
 		}
 	}
-	send := func(from string, t token) ([]*canary, error) {
-		source, err := netip.ParseAddr(from)
+	send := func(source string, t token) ([]*canary, error) {
+		sender, err := netip.ParseAddr(source)
 		if err != nil {
 			return nil, err
 		}
 		inner := frame(address{hardware(v[1].mac), target.ip}, target.address, t)
-		packet := ipv4(source, leaf.Loopback, 17, udp(50000, ethernet.VXLANPort, vxlan(v[0].vni, inner)))
-		if err := raw.send(ethernetFrame(everybody, mac, packet)); err != nil {
+		packet := ipv4(sender, leaf.Loopback, 17, udp(50000, ethernet.VXLANPort, vxlan(v[0].vni, inner)))
+		if err := raw.send(ethernetFrame(from, mac, packet)); err != nil {
 			return nil, err
 		}
 		return listen(all, nil, t.round), nil
@@ -158,8 +162,11 @@ func (l *Lab) forgeUnderlay(ctx context.Context) error {
 		return err
 	}
 	at, err := send(l.Net.Plan.Device(far.leaf).Loopback.String(), token{round: nextRound(), kind: kindRoCE})
-	if err != nil || len(at) == 0 {
-		return fmt.Errorf("the control did not arrive: VXLAN from %s's own address: %w", far.leaf, err)
+	if err != nil {
+		return err
+	}
+	if len(at) == 0 {
+		return fmt.Errorf("the control did not arrive: VXLAN from %s's own address", far.leaf)
 	}
 	if at, err = send(stranger, token{round: nextRound(), kind: kindRoCE}); err != nil {
 		return err

@@ -40,6 +40,16 @@ type Outcome struct {
 	Recorded map[string]int
 	Notes    []string
 	Findings map[string]int // one sweep later
+	Took     time.Duration  // sweep and reaction, by this machine's clock
+}
+
+// Row is the attack as a row of a Markdown table, without the time.
+func (a *Attack) Row() string {
+	seen := a.Check
+	if seen == "" {
+		seen = "nothing takes effect"
+	}
+	return fmt.Sprintf("| %s | %s | %s | %s |", a.Name, a.By, a.Ends, seen)
 }
 
 // Try mounts an attack, lets one sweep pass, sends packets before and after it, and
@@ -55,9 +65,11 @@ func (s *Stage) Try(ctx context.Context, a Attack, p Probes) (o Outcome, err err
 	if o.First, err = p.Leaks(ctx); err != nil {
 		return o, err
 	}
+	mounted := time.Now()
 	if err := s.Live(ctx, time.Hour, time.Hour); err != nil {
 		return o, err
 	}
+	o.Took = time.Since(mounted)
 	if o.Recorded, o.Notes, err = s.Recorded(ctx, head); err != nil {
 		return o, err
 	}
