@@ -103,10 +103,12 @@ func (s *State) planPorts(p *Plan, seen Seen) {
 			if lock, drifted := s.Locked[port]; drifted && lock.Cause != CauseLocked && braked {
 				continue
 			}
-			if there, shut := seen.Stranger(port); there {
-				// Whatever is behind it would hear the tenant; it waits for the right cable.
+			f := s.Site.Fabrics[s.Site.FabricOf(port)]
+			// On Ethernet whatever is behind the port would hear the tenant, so it waits
+			// for the right cable. On InfiniBand a key goes with the adapter, wherever it is.
+			if there, shut := seen.Stranger(port); there && f.Family == site.RoCE {
 				strangers++
-				if f := s.Site.Fabrics[s.Site.FabricOf(port)]; !shut {
+				if !shut {
 					p.Ports = append(p.Ports, PortWork{Port: port, Label: fabric.QuarantineLabel(f.ID, f.Family), Owner: fabric.Quarantine})
 				}
 				continue
