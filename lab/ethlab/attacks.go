@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net/netip"
+	"slices"
 	"strings"
 	"time"
 
@@ -84,7 +85,7 @@ const stranger = "10.64.250.200"
 
 // Attacks is the corpus, in an order in which each leaves the fabric as it was.
 func (l *Lab) Attacks() []rivals.Attack {
-	return append(append(l.leafAttacks(), l.routeAttacks()...), l.hostAttacks()...)
+	return append(append(append(l.leafAttacks(), l.routeAttacks()...), l.hostAttacks()...), l.swappedCables())
 }
 
 // leafAttacks are by somebody who can change a leaf, or by a leaf that is broken.
@@ -158,18 +159,22 @@ func (l *Lab) leafAttacks() []rivals.Attack {
 				v := l.victims()[0]
 				return nothing, l.setClass(ctx, v)
 			}},
-		{Name: "the cables of two rivals are swapped", By: "a technician", Ends: rivals.Detected, Check: "wrong-neighbour", Action: "locked down, and shut until the right cables are back",
-			Mount: func(context.Context) (func(context.Context) error, error) {
-				v := l.victims()
-				swap := func() error { return l.Net.SwapCables(v[0].host, v[1].host, site.NICName(0)) }
-				return func(context.Context) error { return swap() }, swap()
-			}},
-		{Name: "an unknown host is plugged into a leaf", By: "somebody in the hall", Ends: rivals.Detected, Check: "uncounted-port", Action: "the leaf counts as unknown until it is gone",
-			Mount: func(context.Context) (func(context.Context) error, error) {
+		{Name: "an unknown host is plugged into a leaf, and says so by LLDP", By: "somebody in the hall", Ends: rivals.Detected, Check: "uncounted-port", Action: "the leaf counts as unknown until it is gone",
+			Mount: func(ctx context.Context) (func(context.Context) error, error) {
 				v := l.victims()[0]
-				const free = 12 // no node of the inventory is there
-				return func(context.Context) error { return l.Net.Unplug(v.leaf, fmt.Sprintf("swp%d", free)) },
-					l.Net.Plug("stranger", v.leaf, free, netip.MustParsePrefix("10.0.0.200/24"))
+				v.port, v.mac = 12, 0x026600000012 // no node of the inventory is there
+				if err := l.Net.Plug("stranger", v.leaf, v.port, netip.MustParsePrefix("10.0.0.200/24")); err != nil {
+					return nil, err
+				}
+				// One that says nothing, at a port that is shut, is not counted: it reaches nothing.
+				if err := l.at(ctx, "stranger", "ip link set eth0 address %s", text(v.mac)); err != nil {
+					return nil, err
+				}
+				if err := l.Net.StartLLDP("stranger", "eth0"); err != nil {
+					return nil, err
+				}
+				return func(context.Context) error { return l.Net.Unplug(v.leaf, v.swp()) },
+					wait(ctx, time.Minute, "LLDP to hear the stranger", func() bool { return l.announced(ctx, v, v.mac) })
 			}},
 		{Name: "a leaf falls silent", By: "a fault, or whoever wants to hide something", Ends: rivals.Detected, Check: "unreadable", Action: "unknown after the window; nothing is locked down",
 			Mount: func(ctx context.Context) (func(context.Context) error, error) {
@@ -183,6 +188,44 @@ func (l *Lab) leafAttacks() []rivals.Attack {
 				return nothing, l.restart(ctx, v[0].leaf, map[int]fabric.Row{v[0].port: fabric.Compile(site.RoCE, v[1].vni)})
 			}},
 	}
+}
+
+// swappedCables is by a technician. It comes last: lldpd is started again for it.
+func (l *Lab) swappedCables() rivals.Attack {
+	return rivals.Attack{Name: "the cables of two rivals are swapped", By: "a technician", Ends: rivals.Detected, Check: "wrong-neighbour", Action: "locked down, and shut until the right cables are back",
+		Mount: func(ctx context.Context) (func(context.Context) error, error) {
+			v := l.victims()
+			swapped := func(ctx context.Context) error {
+				if err := l.Net.SwapCables(v[0].host, v[1].host, site.NICName(0)); err != nil {
+					return err
+				}
+				v[0].mac, v[1].mac = v[1].mac, v[0].mac
+				return l.relearn(ctx, v)
+			}
+			return func(ctx context.Context) error {
+				v[0].mac, v[1].mac = v[1].mac, v[0].mac
+				if err := l.Net.RestoreCables(v[0].host, v[1].host, site.NICName(0)); err != nil {
+					return err
+				}
+				return l.relearn(ctx, v)
+			}, swapped(ctx)
+		}}
+}
+
+// relearn lets a leaf hear anew who is at its ports. A switch forgets who was there
+// when a link goes; lldpd keeps what it heard until its time is over.
+func (l *Lab) relearn(ctx context.Context, v [2]victim) error {
+	for _, at := range [][2]string{{v[0].leaf, "swp*"}, {v[0].host, "rail*,frontend"}, {v[1].host, "rail*,frontend"}} {
+		if err := l.Net.KillDaemon(at[0], "lldpd"); err != nil {
+			return err
+		}
+		// Its second process notices, and gives the socket back.
+		time.Sleep(200 * time.Millisecond)
+		if err := l.Net.StartLLDP(at[0], at[1]); err != nil {
+			return err
+		}
+	}
+	return wait(ctx, time.Minute, "LLDP to hear who is there now", func() bool { return l.announced(ctx, v[0], v[0].mac) && l.announced(ctx, v[1], v[1].mac) })
 }
 
 // routeAttacks are by somebody who speaks BGP, or configures who does.
@@ -210,14 +253,14 @@ func (l *Lab) routeAttacks() []rivals.Attack {
 				}
 				return func(ctx context.Context) error { return set(ctx, "no ") }, set(ctx, "")
 			}},
-		{Name: "a leaf announces a MAC that is not behind it", By: "a leaf that was taken over", Ends: rivals.Detected, Check: "foreign-route", Action: "locked down at that leaf",
+		{Name: "a leaf announces a MAC that is not behind it", By: "a leaf that was taken over", Ends: rivals.Detected, Check: "enforcement-off", Action: "locked down: a port that takes a second address names it first, and its route besides",
 			Mount: func(ctx context.Context) (func(context.Context) error, error) {
 				v, far, err := l.twoLeaves()
 				if err != nil {
 					return nil, err
 				}
 				entry := fmt.Sprintf("%s dev %s master static", text(far.mac), v.swp())
-				return l.undo(v.leaf, "bridge fdb del "+entry), l.at(ctx, v.leaf, "bridge fdb add %s", entry)
+				return l.undo(v.leaf, "bridge fdb del "+entry), l.at(ctx, v.leaf, "bridge fdb replace %s", entry)
 			}},
 		{Name: "a leaf sends from another leaf's address", By: "a leaf that was taken over, or two with one configuration", Ends: rivals.Detected, Check: "foreign-route", Action: "locked down at that leaf",
 			Mount: func(ctx context.Context) (func(context.Context) error, error) {
@@ -346,6 +389,18 @@ func (l *Lab) restart(ctx context.Context, leaf string, stale map[int]fabric.Row
 		return err
 	}
 	return l.Net.RestartAgent(ctx, leaf)
+}
+
+// announced reports whether a leaf hears one neighbour by LLDP at a port, of a MAC.
+func (l *Lab) announced(ctx context.Context, v victim, mac uint64) bool {
+	agent, err := l.Net.Client(v.leaf)
+	if err != nil {
+		return false
+	}
+	defer agent.Close()
+	c, err := agent.Read(ctx)
+	i := slices.IndexFunc(c.Ports, func(p ethernet.Port) bool { return p.Number == v.port })
+	return err == nil && i >= 0 && c.Ports[i].LLDP == mac && !c.Ports[i].More
 }
 
 // ensureBridge makes a VNI's bridge at a leaf that may not have it.

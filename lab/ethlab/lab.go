@@ -45,13 +45,14 @@ type Lab struct {
 	Net       *ethnet.Net
 	Driver    *evpn.Driver
 	Collector *collector.Collector
+	Probed    int // rails that packets are tried on; all at first
 
 	options Options
 }
 
 // Start brings the fabric up, and a control plane over it.
 func Start(ctx context.Context, o Options) (l *Lab, err error) {
-	l = &Lab{options: o}
+	l = &Lab{options: o, Probed: site.Rails}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, l.Close())

@@ -105,7 +105,8 @@ func nextRound() uint32 {
 	return round.n
 }
 
-// canaries opens a raw socket on every rail NIC of the rivals' delivered nodes.
+// canaries opens a raw socket on the NICs of the first Probed rails of the rivals'
+// delivered nodes.
 func (l *Lab) canaries() (list []*canary, done func(), err error) {
 	done = func() {
 		for _, c := range list {
@@ -114,7 +115,7 @@ func (l *Lab) canaries() (list []*canary, done func(), err error) {
 	}
 	for t, tenant := range rivals.Tenants {
 		for k, n := range l.Nodes(tenant) {
-			for nic := range site.Rails {
+			for nic := range l.Probed {
 				c := &canary{tenant: t, host: l.Site.NodeID[n], nic: nic, address: address{hardware(l.Site.PortID[site.PortOf(n, nic)]), ethnet.TenantAddress(nic, k)}}
 				if c.socket, err = openRaw(l.Net.Space(c.host), site.NICName(nic)); err != nil {
 					done()
@@ -177,7 +178,7 @@ func exchange(ctx context.Context, all []*canary, pair func(from, to *canary) bo
 	return arrived, nil
 }
 
-// Leaks sends frames from every rail NIC of each rival to the other's: ICMP, RoCEv2
+// Leaks sends frames from every probed NIC of each rival to the other's: ICMP, RoCEv2
 // and TCP to each address, and a broadcast. It returns what arrives at the other
 // rival, from hosts that use raw sockets and so any frame they like.
 func (l *Lab) Leaks(ctx context.Context) (leaks []string, err error) {

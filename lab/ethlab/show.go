@@ -83,6 +83,6 @@ func Show(ctx context.Context, w io.Writer, all bool, agent func(config string) 
 		}
 		say("%s: %s; proven again", a.Ends, a.Action)
 	}
-	say("torn down")
+	say("torn down; the table of all %d attacks is docs/attacks-ethernet.md", len(corpus))
 	return nil
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
 	"net/netip"
 	"os"
 	"path/filepath"
@@ -134,8 +135,11 @@ func (n *Net) intruder(ctx context.Context, leaf string, c *linux.Config) (*linu
 	}
 	client := linux.Dial(leaf, c.Socket)
 	err := wait(ctx, n.options.Wait, "the intruder at "+leaf, func() (string, bool) {
-		_, err := os.Stat(c.Socket)
-		return "it does not listen", err == nil
+		probe, err := net.Dial("unix", c.Socket)
+		if err != nil {
+			return err.Error(), false
+		}
+		return "", probe.Close() == nil
 	})
 	return client, err
 }
@@ -196,24 +200,43 @@ func (n *Net) Unplug(at, name string) error {
 // is then at the other's port. The ports are in no bridge afterwards, as a port is
 // whose cable was pulled.
 func (n *Net) SwapCables(a, b, nic string) error {
-	var ends [2]HostNIC
-	for i, name := range []string{a, b} {
-		h := n.Host(name)
+	return n.recable(nic, [2]string{a, b}, [2]string{b, a})
+}
+
+// RestoreCables plugs two hosts' NICs in where the inventory has them.
+func (n *Net) RestoreCables(a, b, nic string) error {
+	return n.recable(nic, [2]string{a, b}, [2]string{a, b})
+}
+
+// recable pulls the cables of two hosts, and plugs each in at the port of another.
+func (n *Net) recable(nic string, hosts, at [2]string) error {
+	find := func(host string) (HostNIC, error) {
+		h := n.Host(host)
 		if h == nil {
-			return fmt.Errorf("ethnet: no host %q", name)
+			return HostNIC{}, fmt.Errorf("ethnet: no host %q", host)
 		}
-		j := slices.IndexFunc(h.NICs, func(x HostNIC) bool { return x.Name == nic })
-		if j < 0 {
-			return fmt.Errorf("ethnet: host %s has no NIC %q", name, nic)
+		i := slices.IndexFunc(h.NICs, func(x HostNIC) bool { return x.Name == nic })
+		if i < 0 {
+			return HostNIC{}, fmt.Errorf("ethnet: host %s has no NIC %q", host, nic)
 		}
-		ends[i] = h.NICs[j]
-		if err := n.Unplug(name, nic); err != nil {
+		return h.NICs[i], nil
+	}
+	var own, there [2]HostNIC
+	for i := range hosts {
+		var err, err2 error
+		own[i], err = find(hosts[i])
+		there[i], err2 = find(at[i])
+		if err = errors.Join(err, err2); err != nil {
 			return err
 		}
 	}
-	for i, name := range []string{a, b} {
-		there := ends[1-i]
-		if err := cable(end{space: n.Space(name), name: nic, mac: mac(ends[i].MAC)}, end{space: n.Space(there.Leaf), name: fmt.Sprintf("swp%d", there.Port)}); err != nil {
+	for _, host := range hosts {
+		if err := n.Unplug(host, nic); err != nil {
+			return err
+		}
+	}
+	for i, host := range hosts {
+		if err := cable(end{space: n.Space(host), name: nic, mac: mac(own[i].MAC)}, end{space: n.Space(there[i].Leaf), name: fmt.Sprintf("swp%d", there[i].Port)}); err != nil {
 			return err
 		}
 	}

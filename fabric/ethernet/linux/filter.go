@@ -143,9 +143,13 @@ func writePortFilters(ports []portFilter) error {
 	policy := nftables.ChainPolicyDrop
 	for _, p := range ports {
 		c.AddObj(&nftables.NamedObj{Table: table, Name: p.Interface, Type: nftables.ObjTypeCounter, Obj: &expr.Counter{}})
-		chain := c.AddChain(&nftables.Chain{Table: table, Name: p.Interface, Type: nftables.ChainTypeFilter, Hooknum: nftables.ChainHookIngress,
-			Priority: nftables.ChainPriorityRef(-500), Device: p.Interface, Policy: &policy})
-		c.FlushChain(chain)
+		chain := &nftables.Chain{Table: table, Name: p.Interface, Type: nftables.ChainTypeFilter, Hooknum: nftables.ChainHookIngress,
+			Priority: nftables.ChainPriorityRef(-500), Device: p.Interface, Policy: &policy}
+		// A chain whose interface went away and came back stays without its hook when it
+		// is only written again, so it is made anew: in one transaction, never open.
+		c.FlushChain(c.AddChain(chain))
+		c.DelChain(chain)
+		c.AddChain(chain)
 		if !p.Open {
 			continue
 		}

@@ -189,10 +189,18 @@ func (r *rig) tamper(p site.Port, row fabric.Row) {
 		r.set(smp.Address{Route: e.HostRoute}, 0, row.NIC)
 		r.set(smp.Address{Route: e.Route}, e.Switch.Port, row.Leaf)
 	}
+	// A sweep that the change before began may still be under way; what OpenSM says of
+	// it must not be taken for one that undid this.
+	quiet, ups := time.Now(), r.lab.ups()
+	for end := quiet.Add(5 * time.Second); time.Since(quiet) < 300*time.Millisecond && time.Now().Before(end); time.Sleep(20 * time.Millisecond) {
+		if now := r.lab.ups(); now != ups {
+			quiet, ups = time.Now(), now
+		}
+	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.open = map[uint64]map[int]enforcement{leaf: {number: {row.EnforceIn, row.EnforceOut}}}
-	r.openAt = r.lab.ups()
+	r.openAt = ups
 }
 
 func (r *rig) set(to smp.Address, port uint8, table []fabric.Member) {

@@ -1,0 +1,71 @@
+package ethlab
+
+import (
+	"os"
+	"strings"
+	"testing"
+
+	"bulkhead/lab/rivals"
+)
+
+// TestAttacks mounts the corpus, one attack after the other, on one fabric.
+func TestAttacks(t *testing.T) {
+	l := begin(t)
+	if err := l.Sell(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if a, b := len(l.Nodes(rivals.Tenants[0])), len(l.Nodes(rivals.Tenants[1])); a != 5 || b != 3 {
+		t.Fatalf("%d and %d nodes are delivered, expected 5 and 3", a, b)
+	}
+	if err := l.Settle(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	l.apart(t)
+	l.Probed = 1 // what follows is done to the first rail, and packets cost time
+	corpus := l.Attacks()
+	if err := rivals.Check(corpus); err != nil {
+		t.Fatal(err)
+	}
+	for _, a := range corpus {
+		t.Run(a.Name, func(t *testing.T) {
+			o, err := l.Try(t.Context(), a, l)
+			if err != nil {
+				t.Error(err)
+			}
+			t.Logf("%s: %d packets at first, %d after a sweep of %.1f s; recorded %s, findings %s", a.Ends, len(o.First), len(o.After), o.Took.Seconds(), rivals.Counts(o.Recorded), rivals.Counts(o.Findings))
+			t.Logf("%s %d | %.1f s | %s |", a.Row(), len(o.First), o.Took.Seconds(), a.Action)
+			if err := l.Settle(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+			l.apart(t)
+		})
+		if t.Failed() {
+			return // what is left of it would fail the others
+		}
+	}
+}
+
+// apart expects that nothing arrives between the rivals, and everything within one.
+func (l *Lab) apart(t *testing.T) {
+	t.Helper()
+	leaks, err := l.Leaks(t.Context())
+	if err != nil || len(leaks) > 0 {
+		t.Fatalf("leaks %v, %v", leaks, err)
+	}
+	cut, err := l.CutOff(t.Context())
+	if err != nil || len(cut) > 0 {
+		t.Fatalf("cut off %v, %v", cut, err)
+	}
+}
+
+func TestTheDocumentHasEveryAttack(t *testing.T) {
+	text, err := os.ReadFile("../../docs/attacks-ethernet.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, a := range (&Lab{}).Attacks() {
+		if !strings.Contains(string(text), a.Row()) {
+			t.Errorf("docs/attacks-ethernet.md has no row %q", a.Row())
+		}
+	}
+}
