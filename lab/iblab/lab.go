@@ -113,7 +113,8 @@ func Start(ctx context.Context, o Options) (l *Lab, err error) {
 		return nil, err
 	}
 	name := fmt.Sprintf("bulkhead-lab-%d-%x", os.Getpid(), secret())
-	if l.Fabric, err = ibfabric.Start(ctx, &topology, ibfabric.Options{Name: name, Clock: func() time.Time { return time.Now().Add(time.Duration(l.skip.Load())) }}); err != nil {
+	// It ends with the lab, after those who say good-bye to it, and not with the context.
+	if l.Fabric, err = ibfabric.Start(context.WithoutCancel(ctx), &topology, ibfabric.Options{Name: name, Clock: func() time.Time { return time.Now().Add(time.Duration(l.skip.Load())) }}); err != nil {
 		return nil, err
 	}
 	l.say(fmt.Sprintf("a fabric of %d HCAs and %d leaves, emulated at its protocol, waits at %s", len(units)*8*8, len(units)*8, name))
