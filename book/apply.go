@@ -61,6 +61,7 @@ func init() {
 		fabric.KindUnread:       fold((*State).applyUnread),
 		fabric.KindPosture:      fold((*State).applyPosture),
 		fabric.KindReread:       fold((*State).applyReread),
+		fabric.KindSilent:       fold((*State).applySilent),
 		prove.KindProbed:        fold((*State).applyProbed),
 		prove.KindVerdict:       fold((*State).applyVerdict),
 		storage.KindProvisioned: fold((*State).applyProvisioned),

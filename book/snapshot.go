@@ -47,6 +47,7 @@ type frozen struct {
 	Defrags    map[lease.ID]*Defrag              `json:"defrags,omitempty"`
 	Locked     map[site.Port]Lock                `json:"locked"`
 	Unread     map[site.Leaf]time.Time           `json:"unread"`
+	Silent     map[site.Leaf]time.Time           `json:"silent,omitempty"`
 	Invoices   []Invoice                         `json:"invoices"`
 	Found      map[string]map[uint32]*FoundLabel `json:"found,omitempty"`
 	Control    Control                           `json:"control"`
@@ -123,7 +124,7 @@ func (s *State) freeze() *frozen {
 	c := &s.Nodes
 	f := &frozen{
 		Seq: s.Seq, Time: s.Time, Term: s.Term, Scopes: s.Scopes, Tenants: s.Tenants, Projects: s.projects,
-		Labels: s.Labels, Volumes: s.Volumes, Postures: s.Postures, Locked: s.Locked, Unread: s.Unread, Invoices: s.Invoices, Found: s.Found, Control: s.Control, Commands: s.Commands,
+		Labels: s.Labels, Volumes: s.Volumes, Postures: s.Postures, Locked: s.Locked, Unread: s.Unread, Silent: s.Silent, Invoices: s.Invoices, Found: s.Found, Control: s.Control, Commands: s.Commands,
 		Contracts: map[string]frozenContract{}, Quotes: map[string]frozenQuote{}, Placements: map[string]claim.Digest{},
 		Nodes: frozenNodes{
 			State: c.State, Since: c.Since, Begun: c.Begun, Seq: c.Seq, Turnover: c.Turnover, Slot: c.Slot,
@@ -249,6 +250,7 @@ func Restore(data []byte, bodies Bodies) (*State, error) {
 	keep(&s.Postures, f.Postures)
 	keep(&s.Locked, f.Locked)
 	keep(&s.Unread, f.Unread)
+	keep(&s.Silent, f.Silent)
 	keep(&s.Commands, f.Commands)
 	for id, v := range s.Volumes {
 		if v == nil || v.Grants == nil || s.Contracts[v.Contract] == nil {
@@ -317,9 +319,11 @@ func (s *State) checkThawed() error {
 			return fmt.Errorf("port %d: the site has no such", port)
 		}
 	}
-	for leaf := range s.Unread {
-		if s.Site == nil || int64(leaf) >= int64(s.Site.Leaves()) {
-			return fmt.Errorf("leaf %d: the site has no such", leaf)
+	for _, leaves := range []map[site.Leaf]time.Time{s.Unread, s.Silent} {
+		for leaf := range leaves {
+			if s.Site == nil || int64(leaf) >= int64(s.Site.Leaves()) {
+				return fmt.Errorf("leaf %d: the site has no such", leaf)
+			}
 		}
 	}
 	for id, t := range s.Tenants {

@@ -54,6 +54,7 @@ type State struct {
 	Defrags  map[lease.ID]*Defrag  // open proposals to move healthy nodes
 	Locked   map[site.Port]Lock
 	Unread   map[site.Leaf]time.Time
+	Silent   map[site.Leaf]time.Time // leaves that did not answer, since when they last did
 	Invoices []Invoice
 
 	// Found is what an adopted site carried that this ledger gave to nobody, by
@@ -204,6 +205,7 @@ func New() *State {
 		Defrags:    map[lease.ID]*Defrag{},
 		Locked:     map[site.Port]Lock{},
 		Unread:     map[site.Leaf]time.Time{},
+		Silent:     map[site.Leaf]time.Time{},
 		Commands:   map[string]uint64{},
 		Touched:    site.NewSet(0),
 		Found:      map[string]map[uint32]*FoundLabel{},

@@ -1,6 +1,10 @@
 package fabric
 
-import "bulkhead/claim"
+import (
+	"time"
+
+	"bulkhead/claim"
+)
 
 // The entry kinds that fabrics own.
 const (
@@ -10,6 +14,7 @@ const (
 	KindRestored = "fabric.restored/1"
 	KindUnread   = "fabric.unread/1"
 	KindReread   = "fabric.reread/1"
+	KindSilent   = "fabric.silent/1"
 	KindPosture  = "fabric.posture/1"
 )
 
@@ -56,6 +61,16 @@ type Unread struct {
 	Fabric string `json:"fabric"`
 	Leaf   string `json:"leaf"`
 	Reason string `json:"reason"`
+}
+
+// Silent says that leaves did not answer a look, and when they did last: until they
+// have been silent for longer than the window nothing follows from it but this. Ended
+// says that they answer again, or are not asked any more. It is in the site's scope.
+type Silent struct {
+	Fabric string    `json:"fabric"`
+	Leaves []string  `json:"leaves"`
+	Since  time.Time `json:"since,omitzero"`
+	Ended  bool      `json:"ended,omitempty"`
 }
 
 // Postures records whether what guards a fabric's management holds, when that

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"slices"
 	"sync"
 	"time"
@@ -147,11 +148,43 @@ func (p *Plane) judge(ctx context.Context, index int, o fabric.Observation, now 
 		}
 	}
 	slices.Sort(back)
+	if err := p.recordSilence(ctx, index); err != nil {
+		return err
+	}
 	if err := p.record(ctx, f, drifted, restored, lost, back, raw); err != nil {
 		return err
 	}
 	// What cost bandwidth only, and leaks now.
 	return p.lockdown(ctx, f, worse)
+}
+
+// recordSilence makes the ledger say which leaves of a fabric do not answer, and
+// since when.
+func (p *Plane) recordSilence(ctx context.Context, index int) error {
+	s := p.w.state
+	begun := map[time.Time][]site.Leaf{}
+	var ended []site.Leaf
+	for leaf, since := range p.seen.silent {
+		if _, known := s.Silent[leaf]; !known && s.Site.FabricOfLeaf(leaf) == index {
+			begun[since] = append(begun[since], leaf)
+		}
+	}
+	for leaf := range s.Silent {
+		if _, silent := p.seen.silent[leaf]; !silent && s.Site.FabricOfLeaf(leaf) == index {
+			ended = append(ended, leaf)
+		}
+	}
+	for _, since := range slices.SortedFunc(maps.Keys(begun), time.Time.Compare) {
+		slices.Sort(begun[since])
+		if err := p.carry(ctx, book.ReportSilent{Leaves: begun[since], Since: since}); err != nil {
+			return err
+		}
+	}
+	if len(ended) == 0 {
+		return nil
+	}
+	slices.Sort(ended)
+	return p.carry(ctx, book.ReportSilent{Leaves: ended, Ended: true})
 }
 
 // record turns what was judged into entries, and locks drifted ports down as

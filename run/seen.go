@@ -60,6 +60,9 @@ func newSeen(s *book.State) *seen {
 	for leaf, since := range s.Unread {
 		v.unread[leaf], v.silent[leaf] = true, since
 	}
+	for leaf, since := range s.Silent {
+		v.silent[leaf] = since
+	}
 	return v
 }
 
@@ -175,7 +178,9 @@ func (v *seen) Stranger(p site.Port) (there, shut bool) {
 // longer than the window, for the first time.
 func (v *seen) mute(l site.Leaf, confirmed, at, now time.Time, window time.Duration) bool {
 	if _, known := v.silent[l]; !known {
-		v.silent[l] = at
+		// A writer that has not read it yet takes it that the one before did at its last
+		// look, and no later.
+		v.silent[l] = at.Add(-v.state.Policy.Poll)
 		if !confirmed.IsZero() {
 			v.silent[l] = confirmed
 		}
