@@ -111,25 +111,41 @@ func (s *Stage) Open(ctx context.Context, real map[string]fabric.Driver) (err er
 // Sell registers the rivals and signs their leases.
 func (s *Stage) Sell(ctx context.Context) error {
 	for _, name := range Tenants {
-		data, err := examples.Files.ReadFile(s.options.Example + "/" + name + ".yaml")
+		data, err := s.Contract(name)
 		if err != nil {
 			return err
 		}
-		c, err := contract.Parse(name+".yaml", data)
-		if err != nil {
-			return err
-		}
-		if _, err := s.Plane.Submit(ctx, "register "+name, book.RegisterTenant{Tenant: name, Name: c.Title}); err != nil {
-			return err
-		}
-		if _, err := s.Plane.Quote(ctx, name, c, 0); err != nil {
-			return err
-		}
-		if _, err := s.Plane.Submit(ctx, "sign "+name, book.SignQuote{Quote: name, By: "tenant administrator"}); err != nil {
+		if err := s.Sign(ctx, data); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// Contract is the example's contract with a rival, as text.
+func (s *Stage) Contract(tenant string) ([]byte, error) {
+	return examples.Files.ReadFile(s.options.Example + "/" + tenant + ".yaml")
+}
+
+// Sign quotes a contract, given as text, and signs the quote. Its tenant is
+// registered if it is not yet.
+func (s *Stage) Sign(ctx context.Context, text []byte) error {
+	c, err := contract.Parse("contract.yaml", text)
+	if err != nil {
+		return err
+	}
+	known := false
+	s.Plane.View(func(b *book.State) { _, known = b.Tenants[c.Tenant] })
+	if !known {
+		if _, err := s.Plane.Submit(ctx, "register "+c.Tenant, book.RegisterTenant{Tenant: c.Tenant, Name: c.Title}); err != nil {
+			return err
+		}
+	}
+	if _, err := s.Plane.Quote(ctx, c.ID, c, 0); err != nil {
+		return err
+	}
+	_, err = s.Plane.Submit(ctx, "sign "+c.ID, book.SignQuote{Quote: c.ID, By: "tenant administrator"})
+	return err
 }
 
 // Live lets time pass in steps.

@@ -71,8 +71,8 @@ type Driver struct {
 	numbering sync.Once
 	number    claim.Digest
 
-	writing  sync.Mutex
-	admitted fabric.Fence // shown to all leaves
+	writing sync.Mutex
+	fences  fences
 
 	reading   sync.Mutex
 	first     uint64 // cursors below it are from before a restart
@@ -231,12 +231,14 @@ func (d *Driver) write(ctx context.Context, rows []fabric.PortRow, f fabric.Fenc
 
 // admit shows a fence to the leaves that are to be written, and one of a new writer
 // to every leaf of the fabric, so that what an older writer still sends is refused
-// everywhere that can be reached. Leaves that do not answer are returned.
+// everywhere that can be reached. Leaves that do not answer are returned, and are
+// shown it when they answer again.
 func (d *Driver) admit(ctx context.Context, leaves []site.Leaf, f fabric.Fence) (unreachable map[site.Leaf]error, err error) {
-	if f.Older(d.admitted) {
-		return nil, fabric.Refused(f, d.admitted)
+	newest := d.fences.newest()
+	if f.Older(newest) {
+		return nil, fabric.Refused(f, newest)
 	}
-	if f.Term != d.admitted.Term {
+	if f.Term != newest.Term {
 		leaves = slices.Sorted(maps.Keys(d.Leaves))
 	}
 	unreachable = map[site.Leaf]error{}
@@ -256,7 +258,7 @@ func (d *Driver) admit(ctx context.Context, leaves []site.Leaf, f fabric.Fence) 
 		err = ctx.Err()
 	}
 	if err == nil {
-		d.admitted = f
+		d.fences.shown(f, leaves, unreachable)
 	}
 	return unreachable, err
 }

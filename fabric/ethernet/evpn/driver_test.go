@@ -176,15 +176,31 @@ func TestNewWriterIsShownToAll(t *testing.T) {
 	change := func(l site.Leaf) fabric.Change {
 		return fabric.NewChange("compute", []fabric.PortRow{{Port: port(l), Row: fabric.Compile(site.RoCE, 5000)}})
 	}
+	old := newOver(d) // it has written, so it asks only the leaves that it writes
+	if _, err := old.Apply(t.Context(), change(0), fabric.Fence{Term: 1, Generation: 1}); err != nil {
+		t.Fatal(err)
+	}
 	leaves[4].down = true
 	if _, err := d.Apply(t.Context(), change(0), fabric.Fence{Term: 2, Generation: 1}); err != nil {
 		t.Fatal(err)
 	}
-	leaves[4].down = false
-	old := newOver(d)
-	for _, l := range []site.Leaf{0, 1, 3} {
+	refuses := func(l site.Leaf) {
+		t.Helper()
 		if _, err := old.Apply(context.Background(), change(l), fabric.Fence{Term: 1, Generation: 900}); !errors.Is(err, fabric.ErrFenced) {
 			t.Errorf("leaf %d took an older writer's change: %v", l, err)
 		}
+	}
+	for _, l := range []site.Leaf{0, 1, 3} {
+		refuses(l)
+	}
+	// One that was out of reach then is shown it as soon as it answers.
+	observe(t, d, 0)
+	leaves[4].down = false
+	observe(t, d, 0)
+	refuses(4)
+	// Who only looks shows nobody anything.
+	observe(t, newOver(d), 0)
+	if f := leaves[4].fence; f != (fabric.Fence{Term: 2, Generation: 1}) {
+		t.Errorf("leaf 4 has seen %s", f)
 	}
 }

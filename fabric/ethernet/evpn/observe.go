@@ -16,8 +16,9 @@ import (
 
 // Observe implements fabric.Driver. With a cursor of its own, a leaf is read again
 // only when its agent or the collector says that something changed, or when it did
-// not answer before. Cost with a cursor: one short call a leaf, and a read of those
-// that changed.
+// not answer before; a leaf that was out of reach when this writer began is shown its
+// fence first. Cost with a cursor: one short call a leaf, and a read of those that
+// changed.
 func (d *Driver) Observe(ctx context.Context, s fabric.Scope) (fabric.Observation, error) {
 	if err := ctx.Err(); err != nil {
 		return fabric.Observation{}, err
@@ -52,7 +53,14 @@ func (d *Driver) Observe(ctx context.Context, s fabric.Scope) (fabric.Observatio
 	for i, l := range leaves {
 		at[l] = i
 	}
+	unshown := d.fences.missing()
 	d.each(ctx, leaves, func(ctx context.Context, l site.Leaf) {
+		if unshown[l] {
+			if err := d.fences.show(ctx, l, d.Leaves[l]); err != nil {
+				answers[at[l]].err = err
+				return
+			}
+		}
 		answers[at[l]] = d.ask(ctx, l, *d.known[l], !given)
 	})
 	if err := ctx.Err(); err != nil {
