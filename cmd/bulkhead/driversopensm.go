@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -14,6 +15,8 @@ import (
 
 	"bulkhead/claim"
 	"bulkhead/fabric"
+	"bulkhead/fabric/infiniband/mad"
+	"bulkhead/fabric/infiniband/notices"
 	"bulkhead/fabric/infiniband/opensm"
 	"bulkhead/fabric/infiniband/opensm/options"
 	"bulkhead/fabric/infiniband/opensm/partitions"
@@ -128,14 +131,11 @@ func (o *openSM) open(ctx context.Context, in inventory, index int) (fabric.Driv
 	if window == 0 {
 		window = 64
 	}
-	var way smp.Transport
 	origin := claim.Hardware
 	if c.Emulated != nil {
 		origin = claim.Emulated
-		way, err = umadsim.Open(umadsim.Options{Socket: c.Emulated.Socket, Host: c.Emulated.Host})
-	} else {
-		way, err = umad.Open(c.Umad, 4*timeout)
 	}
+	way, err := o.way(timeout)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -151,19 +151,60 @@ func (o *openSM) open(ctx context.Context, in inventory, index int) (fabric.Driv
 	if len(edge.Leaves) == 0 {
 		return nil, nil, errors.Join(errors.New("the site has no leaf in it"), client.Close())
 	}
+	alarm, deafen, err := o.listen(client, in.site.Fabrics[index].ID, smp.OneKey(mkey), timeout)
+	if err != nil {
+		return nil, nil, errors.Join(err, client.Close())
+	}
 	resweep := c.Resweep
 	if resweep == 0 {
 		resweep = 5 * time.Second // a change is waited for by many readings
 	}
-	reader := &opensm.SMPReader{Client: client, Keys: smp.OneKey(mkey), Edge: edge, Owner: append(guids(c.SMs), guids(c.Service)...), Resweep: resweep}
+	reader := &opensm.SMPReader{Client: client, Keys: smp.OneKey(mkey), Edge: edge, Owner: append(guids(c.SMs), guids(c.Service)...), Resweep: resweep, Alarm: alarm}
 	file := &opensm.File{Path: o.at(c.Partitions)}
 	sms := guids(c.SMs)
 	d := &opensm.Driver{
-		Site: in.site, Fabric: index, Leaves: edge.Leaves, Service: guids(c.Service), Origin: origin, Reader: reader, SMs: sms,
+		Site: in.site, Fabric: index, Leaves: edge.Leaves, Service: guids(c.Service), Origin: origin, Reader: reader, SMs: sms, Alarm: alarm,
 		Manager: &opensm.Manager{File: file, Reload: tell, Bound: c.Bound},
 	}
 	guard := &opensm.Posture{Reader: reader, Partitions: file, Options: o.at(c.Options), SMs: sms, SMKey: smkey}
-	return &opensm.Guarded{Driver: d, Guard: guard}, client.Close, nil
+	return &opensm.Guarded{Driver: d, Guard: guard}, func() error { return errors.Join(deafen(), client.Close()) }, nil
+}
+
+// way is a way into the fabric of its own.
+func (o *openSM) way(timeout time.Duration) (smp.Transport, error) {
+	if o.c.Emulated != nil {
+		return umadsim.Open(umadsim.Options{Socket: o.c.Emulated.Socket, Host: o.c.Emulated.Host})
+	}
+	return umad.Open(o.c.Umad, 4*timeout)
+}
+
+// listen hears the notices that devices send the manager, once somebody waits for
+// them. Without them everything is seen at the next look, so it is no error that
+// another program of this host hears them already.
+func (o *openSM) listen(client *smp.Client, id string, keys smp.Keys, timeout time.Duration) (opensm.Alarm, func() error, error) {
+	log := slog.New(slog.NewJSONHandler(os.Stderr, nil)).With("fabric", id)
+	const deaf = "does not hear what devices tell the manager: changes are seen at the next look"
+	way, err := o.way(timeout)
+	if err != nil {
+		return nil, nil, err
+	}
+	if port, is := way.(*umad.Port); is {
+		if err := port.General(mad.Report); err != nil {
+			log.Warn(deaf, "why", err.Error())
+			return nil, way.Close, nil
+		}
+	}
+	l := notices.New(way, notices.Options{
+		Manager: func(ctx context.Context) (uint16, error) { return client.ManagerLID(ctx, keys) },
+		Say: func(subscribed bool, why error) {
+			if subscribed {
+				log.Info("hears what devices tell the manager")
+			} else {
+				log.Warn(deaf, "why", why.Error())
+			}
+		},
+	})
+	return l, l.Close, nil
 }
 
 // prepare writes opensm.conf with new secret keys, and a partitions.conf under

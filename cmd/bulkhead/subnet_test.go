@@ -27,7 +27,7 @@ import (
 // subnetCommands are what scripts do with an emulated InfiniBand subnet under an
 // unmodified OpenSM.
 var subnetCommands = map[string]func(ts *testscript.TestScript, neg bool, args []string){
-	"subnet": startSubnet, "opensm": startOpenSM, "tamper": tamper, "configure": configure, "ibnetdiscover": discover, "takeover": takeover, "mayhem": mayhem,
+	"subnet": startSubnet, "opensm": startOpenSM, "tamper": tamper, "unplug": unplug, "plug": plug, "configure": configure, "ibnetdiscover": discover, "takeover": takeover, "mayhem": mayhem,
 }
 
 var subnets sync.Map // folder of a script and fabric id, *ibfabric.Fabric
@@ -103,6 +103,22 @@ func tamper(ts *testscript.TestScript, neg bool, args []string) {
 			}
 		}
 	}))
+}
+
+// unplug takes the cable out of an HCA, and plug puts it into a leaf's port again:
+// unplug FABRIC NODE NIC, plug FABRIC NODE NIC LEAF PORT.
+func unplug(ts *testscript.TestScript, neg bool, args []string) {
+	nic, err := strconv.Atoi(args[2])
+	ts.Check(err)
+	ts.Check(subnet(ts, args[0]).Pull(ibnet.HCAName(args[1], nic), 1))
+}
+
+func plug(ts *testscript.TestScript, neg bool, args []string) {
+	nic, err := strconv.Atoi(args[2])
+	ts.Check(err)
+	port, err := strconv.Atoi(args[4])
+	ts.Check(err)
+	ts.Check(subnet(ts, args[0]).Plug(ibnet.HCAName(args[1], nic), 1, args[3], port))
 }
 
 // configure puts a subnet's socket and its manager's GUID into a configuration:

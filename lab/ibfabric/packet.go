@@ -112,6 +112,10 @@ func (f *Fabric) general(c *client, b *[dataSize]byte, p *mad.Packet, lid uint16
 		return false
 	}
 	h := p.Header()
+	if h.Class == mad.ClassSubnAdm && h.Method == mad.Set && h.Attribute == mad.AttrInformInfo {
+		f.asked++
+		c.asks = f.asked
+	}
 	if h.Class == mad.ClassPerf && !h.Method.IsResponse() {
 		if to.node.silent {
 			return false
@@ -141,7 +145,8 @@ func (f *Fabric) hand(from, to *client, b *[dataSize]byte, response bool) bool {
 // receiver is the client that a packet is for: a response goes to who asked, a
 // request for a manager to the one on that port, and any other to the program
 // that has sat there longest and is no manager. A manager has registered for no
-// other class, so a kernel would not give it one, and OpenSM ends if it gets one.
+// other class, so a kernel would not give it one, and OpenSM ends if it gets one. A
+// report is for the program that subscribed to them last.
 func (f *Fabric) receiver(to *port, p *mad.Packet, response bool) *client {
 	if response {
 		if c := f.clients[uint32(p.TID()>>48)]; c != nil && c.at.node == to.node {
@@ -150,8 +155,16 @@ func (f *Fabric) receiver(to *port, p *mad.Packet, response bool) *client {
 		return nil
 	}
 	class := p.Header().Class
-	forManager := class.IsSubn() || class == mad.ClassSubnAdm
 	var first *client
+	if class == mad.ClassSubnAdm && p.Header().Method == mad.Report {
+		for _, c := range f.clients {
+			if c.at.node == to.node && c.asks > 0 && (first == nil || c.asks > first.asks) {
+				first = c
+			}
+		}
+		return first
+	}
+	forManager := class.IsSubn() || class == mad.ClassSubnAdm
 	for _, c := range f.clients {
 		if c.at.node == to.node && c.isSM == forManager && (first == nil || c.id < first.id) {
 			first = c

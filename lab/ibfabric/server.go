@@ -35,6 +35,7 @@ type Fabric struct {
 	next    uint32
 	traps   []Trap
 	sent    uint64
+	asked   uint64 // subscriptions to notices
 	lose    func(s *mad.SMP) bool
 	awaits  map[exchange]*awaited
 
@@ -54,6 +55,7 @@ type client struct {
 	name string // ":in<id>"
 	at   *port
 	isSM bool
+	asks uint64 // when it last subscribed to notices, counted; 0: never
 	data *net.UnixConn
 	out  chan [dataSize]byte // what waits to be taken; nobody is waited for while the fabric is held
 }

@@ -21,6 +21,7 @@ import (
 	"bulkhead/contract"
 	"bulkhead/examples"
 	"bulkhead/fabric"
+	"bulkhead/fabric/infiniband/notices"
 	"bulkhead/fabric/infiniband/opensm"
 	"bulkhead/fabric/infiniband/opensm/options"
 	"bulkhead/fabric/infiniband/opensm/partitions"
@@ -54,6 +55,7 @@ type Options struct {
 	Keys   *keystore.Store                   // nil: new ones
 	Bound  time.Duration                     // how long devices may take to follow OpenSM; 0: 5 s
 	Reader func(opensm.Reader) opensm.Reader // puts something between; nil: nothing
+	Deaf   bool                              // does not subscribe to what devices tell OpenSM
 }
 
 // Lab is a lab under way.
@@ -73,6 +75,7 @@ type Lab struct {
 	conf    options.Settings
 	sm      *exec.Cmd
 	client  *smp.Client
+	notices *notices.Listener // nil if it is deaf
 	reader  opensm.Reader
 	others  []*exec.Cmd
 	skip    atomic.Int64 // by how much the M_Key leases' clock is ahead
@@ -251,7 +254,8 @@ func (l *Lab) connect(units []*site.SUInventory) error {
 	}
 	index, _ := l.Site.FabricByID(FabricID)
 	edge := opensm.Wiring(l.Site, units, FabricID)
-	l.reader = &opensm.SMPReader{Client: l.client, Keys: smp.OneKey(l.conf.MKey), Edge: edge, Owner: []uint64{l.conf.PortGUID}}
+	keys := smp.OneKey(l.conf.MKey)
+	l.reader = &opensm.SMPReader{Client: l.client, Keys: keys, Edge: edge, Owner: []uint64{l.conf.PortGUID}}
 	var reader opensm.Reader = &stamped{l.reader, l.Clock.Now}
 	if l.options.Reader != nil {
 		reader = l.options.Reader(reader)
@@ -264,6 +268,14 @@ func (l *Lab) connect(units []*site.SUInventory) error {
 		Site: l.Site, Fabric: index, Leaves: edge.Leaves, Origin: claim.Emulated, Reader: reader, SMs: []uint64{l.conf.PortGUID}, Clock: l.Clock.Now,
 		Manager: &opensm.Manager{File: &opensm.File{Path: l.conf.Partitions}, Reload: opensm.Signal{PIDFile: filepath.Join(l.Dir, "opensm.pid")}, Bound: bound, Again: time.Second},
 	}
+	if l.options.Deaf {
+		return nil
+	}
+	if at, err = umadsim.Open(umadsim.Options{Socket: l.Fabric.Name, Host: ibnet.Canary}); err != nil {
+		return err
+	}
+	l.notices = notices.New(at, notices.Options{Manager: func(ctx context.Context) (uint16, error) { return l.client.ManagerLID(ctx, keys) }})
+	l.Driver.Alarm = l.notices
 	return nil
 }
 
@@ -358,8 +370,11 @@ func (l *Lab) Close() error {
 		}
 	}
 	var err error
+	if l.notices != nil {
+		err = l.notices.Close()
+	}
 	if l.client != nil {
-		err = l.client.Close()
+		err = errors.Join(err, l.client.Close())
 	}
 	if l.Fabric != nil {
 		l.Fabric.Close()

@@ -8,7 +8,7 @@ import (
 	"bulkhead/book"
 )
 
-func begin(t *testing.T) *Lab {
+func begin(t *testing.T, change ...func(*Options)) *Lab {
 	t.Helper()
 	if testing.Short() {
 		t.Skip("starts OpenSM: not in short mode")
@@ -16,7 +16,11 @@ func begin(t *testing.T) *Lab {
 	if missing := Missing(); missing != "" {
 		t.Skipf("needs %s: apt-get install %s", missing, missing)
 	}
-	l, err := Start(context.Background(), Options{Dir: t.TempDir(), Bound: time.Second, Say: func(s string) { t.Log(s) }})
+	o := Options{Dir: t.TempDir(), Bound: time.Second, Say: func(s string) { t.Log(s) }}
+	for _, c := range change {
+		c(&o)
+	}
+	l, err := Start(context.Background(), o)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -6,7 +6,8 @@
 //   - [SMP] is a subnet management packet, by LID or by directed route (14.2.1);
 //   - [NodeInfo], [SwitchInfo], [PortInfo], [PKeyBlock] and so on are what the 64
 //     data bytes of an SMP hold (14.2.5), [Notice] what a trap says (13.4.8);
-//   - [SA] is a packet of subnet administration with its RMPP header (13.6, 15.2).
+//   - [SA] is a packet of subnet administration with its RMPP header (13.6, 15.2),
+//     [InformInfo] what it is asked to pass on, and [Forwarded] what it then does.
 //
 // A Parse function reads every bit that the specification gives a meaning and
 // leaves reserved ones alone; Encode writes reserved bits as zero. So

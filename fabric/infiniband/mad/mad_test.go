@@ -34,6 +34,13 @@ var attributes = []attribute{
 		map[int]byte{0: 0xff, 1: 0xff, 10: 0x0f, 14: 0xff}, 50},
 	{"BadPKeySwitch", details(func(d *Details) (any, Details) { v := ParseBadPKeySwitch(d); return v, v.Encode() }),
 		map[int]byte{8: 0x0f, 12: 0xff}, 51},
+	{"InformInfo", func(d *Data) (any, Data) {
+		var b [SADataSize]byte
+		copy(b[:], d[:])
+		v := ParseInformInfo(&b)
+		b = v.Encode()
+		return v, Data(b[:])
+	}, map[int]byte{20: 0xff, 21: 0xff, 22: 0xfe, 23: 0xfe, 31: 0xe0, 32: 0xff}, 36},
 }
 
 // details makes an attribute of what reads a notice's details.
@@ -132,6 +139,8 @@ func FuzzPackets(f *testing.F) {
 	f.Add(directed[:])
 	f.Add(byLID[:])
 	f.Add(sa[:])
+	report := (&SA{Method: Report, Attribute: AttrNotice, TID: 7}).Encode()
+	f.Add(report[:])
 	f.Add([]byte{1})
 	f.Fuzz(func(t *testing.T, b []byte) {
 		p, err := ParsePacket(b)
@@ -166,6 +175,17 @@ func FuzzPackets(f *testing.F) {
 			e := s.Encode()
 			if s2, err := ParseSA(&e); err != nil || s2 != s {
 				t.Fatalf("SA %+v, again %+v, %v", s, s2, err)
+			}
+			r, err := ParseReport(&p)
+			if is := s.Method == Report && s.Attribute == AttrNotice; is != (err == nil) {
+				t.Fatalf("%s of 0x%04x is a report: %v", s.Method, s.Attribute, err)
+			}
+			if err != nil {
+				return
+			}
+			a := r.Answer()
+			if back := a.Header(); back.Method != ReportResp || back.TID != s.TID || !bytes.Equal(a[HeaderSize:], p[HeaderSize:]) {
+				t.Fatalf("the answer to report % x is % x", p, a)
 			}
 		}
 	})
@@ -231,6 +251,32 @@ func TestSAOnTheWire(t *testing.T) {
 		if p[at] != want {
 			t.Errorf("byte %d is 0x%02x, expected 0x%02x", at, p[at], want)
 		}
+	}
+}
+
+// TestInformOnTheWire checks the places of the fields against the table of 13.4.8.3,
+// and that a report keeps its issuer behind the notice.
+func TestInformOnTheWire(t *testing.T) {
+	i := InformInfo{GID: [16]byte{15: 9}, FirstLID: 0x0102, LastLID: 0x0304, Generic: true, Subscribe: true, Kind: 0x0506, Number: 0x0708,
+		QPN: 0x090a0b, RespTime: 19, Producer: 0x0c0d0e}
+	want := [SADataSize]byte{15: 9, 16: 1, 17: 2, 18: 3, 19: 4, 22: 1, 23: 1, 24: 5, 25: 6, 26: 7, 27: 8, 28: 9, 29: 10, 30: 11, 31: 19, 33: 12, 34: 13, 35: 14}
+	if got := i.Encode(); got != want {
+		t.Errorf("got\n% x\nexpected\n% x", got, want)
+	}
+	notice := Notice{Generic: true, Number: TrapBadPKeySwitch, Issuer: 4}
+	s := SA{Method: Report, TID: 5, Attribute: AttrNotice}
+	d := notice.Encode()
+	copy(s.Data[:], d[:])
+	s.Data[79] = 0x77
+	p := s.Encode()
+	r, err := ParseReport(&p)
+	if err != nil || r.Notice != notice || r.Issuer != [16]byte{15: 0x77} {
+		t.Errorf("%+v, %v", r, err)
+	}
+	s.Method = Trap
+	p = s.Encode()
+	if _, err := ParseReport(&p); err == nil {
+		t.Error("a trap was read as a report")
 	}
 }
 

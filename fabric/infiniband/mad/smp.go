@@ -20,6 +20,9 @@ const (
 	// PermissiveLID in DrSLID or DrDLID says that this end of the route is
 	// walked by directed route, not by LID (14.2.1.2).
 	PermissiveLID = 0xffff
+
+	// FirstMulticastLID is above the LIDs of ports (4.1.3).
+	FirstMulticastLID = 0xc000
 )
 
 // Data is the 64 bytes that an SMP carries.

@@ -31,6 +31,7 @@ type Driver struct {
 	Manager *Manager
 	Reader  Reader
 	SMs     []uint64 // port GUIDs that the owner's SMs run on; nil: mastership is not looked at
+	Alarm   Alarm    // wakes Await; nil: nothing does
 	Origin  claim.Origin
 	Clock   func() time.Time // nil: time.Now
 
@@ -48,6 +49,8 @@ type Driver struct {
 	first   uint64 // cursors below it are from before a restart
 	cursor  uint64
 	known   map[site.Leaf]*leafState
+	heard   uint64    // notices, when the last look at all leaves began
+	rest    time.Time // until then Await does not ask for another
 }
 
 // leafState is what was read of a leaf last.
@@ -431,9 +434,14 @@ func (d *Driver) Observe(ctx context.Context, s fabric.Scope) (fabric.Observatio
 	}
 	d.reading.Lock()
 	defer d.reading.Unlock()
+	heard, began := d.alarms(), time.Now()
 	captures, err := d.Reader.Read(ctx, d.guids(leaves))
+	d.rest = time.Now().Add(max(leastRest, restFactor*time.Since(began)))
 	if err != nil {
 		return fabric.Observation{}, err
+	}
+	if s.Leaves == nil {
+		d.heard = heard
 	}
 	if d.known == nil {
 		d.first = uint64(d.now().UnixNano())
@@ -468,12 +476,6 @@ func (d *Driver) Observe(ctx context.Context, s fabric.Scope) (fabric.Observatio
 	}
 	o.Cursor = d.cursor
 	return o, nil
-}
-
-// Await implements fabric.Driver: nothing tells this driver of a change.
-func (d *Driver) Await(ctx context.Context, _ uint64) error {
-	<-ctx.Done()
-	return ctx.Err()
 }
 
 func sameReading(a, b fabric.Reading) bool {

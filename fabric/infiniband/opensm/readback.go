@@ -25,20 +25,27 @@ type SMPReader struct {
 	// Resweep is how old a sweep may be when tables are read again; the identity
 	// behind each port is asked anew all the same. 0: always sweep.
 	Resweep time.Duration
+	// Alarm makes a sweep too old that began before the last notice; nil: nothing does.
+	Alarm Alarm
 
 	mu    sync.Mutex
 	swept *smp.Fabric
+	heard uint64 // notices, when it began
 }
 
 func (r *SMPReader) sweep(ctx context.Context) (*smp.Fabric, error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if r.swept != nil && time.Since(r.swept.Began) < r.Resweep {
+	heard := uint64(0)
+	if r.Alarm != nil {
+		heard = r.Alarm.Heard()
+	}
+	if r.swept != nil && time.Since(r.swept.Began) < r.Resweep && heard == r.heard {
 		return r.swept, nil
 	}
 	f, err := r.Client.Sweep(ctx, r.Keys)
 	if err == nil {
-		r.swept = f
+		r.swept, r.heard = f, heard
 	}
 	return f, err
 }

@@ -31,3 +31,9 @@ func (c *Client) SMInfo(ctx context.Context, to Address, mkey uint64) (mad.SMInf
 	a, err := c.One(ctx, Request{To: to, Attribute: mad.AttrSMInfo, MKey: mkey})
 	return mad.ParseSMInfo(&a.Data), a, err
 }
+
+// ManagerLID asks the local port who manages the subnet, as its manager has told it.
+func (c *Client) ManagerLID(ctx context.Context, keys Keys) (uint16, error) {
+	info, _, err := c.PortInfo(ctx, Address{}, 0, keys.behind(0, 0))
+	return info.MasterSMLID, err
+}

@@ -62,8 +62,9 @@ func (p *Port) register(file *os.File) error {
 
 // General also registers for subnet administration and performance management, on
 // QP1: what any host asks. Such packets go under the first entry of the HCA's own
-// P_Key table.
-func (p *Port) General() error {
+// P_Key table. What of subnet administration it hears are requests that come unasked:
+// the kernel gives those of one method to one program of a host.
+func (p *Port) General(hears ...mad.Method) error {
 	file, ok := p.file.(*os.File)
 	if !ok {
 		return errClass
@@ -71,6 +72,9 @@ func (p *Port) General() error {
 	for class, version := range map[mad.Class]byte{mad.ClassSubnAdm: mad.SAVersion, mad.ClassPerf: mad.Version} {
 		r := registration(class)
 		r[atRegisterQP], r[atRegisterVersion] = 1, version
+		if class == mad.ClassSubnAdm {
+			hear(&r, hears...)
+		}
 		if err := ioctl(file, registerAgent, &r[0]); err != nil {
 			return fmt.Errorf("umad: register for %s: %w", class, err)
 		}

@@ -112,6 +112,10 @@ func TestSendAndReceive(t *testing.T) {
 		binary.NativeEndian.Uint32(d.wrote) != 5 || d.wrote[29] != 7 {
 		t.Errorf("a general packet: % x, %v", d.wrote[:headerSize], err)
 	}
+	packet[3] = byte(mad.ReportResp)
+	if err := p.Send(7, &packet); err != nil || binary.NativeEndian.Uint32(d.wrote[atTimeout:]) != 0 {
+		t.Errorf("the kernel waits for an answer to an answer: % x, %v", d.wrote[:headerSize], err)
+	}
 	d.wrote = wrote
 
 	answer := bytes.Clone(d.wrote)
@@ -130,6 +134,20 @@ func TestSendAndReceive(t *testing.T) {
 		if _, err := p.Recv(&m); err == nil {
 			t.Error("was read")
 		}
+	}
+}
+
+// TestHear checks the mask of methods: bit 6 of the first word for reports, and the
+// bit of the second word for a method from 64 on.
+func TestHear(t *testing.T) {
+	r := registration(mad.ClassSubnAdm)
+	hear(&r, mad.Report, 0x45)
+	mask := r[atMethodMask : atMethodMask+16]
+	if binary.NativeEndian.Uint64(mask) != 1<<6 || binary.NativeEndian.Uint64(mask[8:]) != 1<<5 {
+		t.Errorf("% x", mask)
+	}
+	if rest := registration(mad.ClassSubnAdm); !bytes.Equal(r[:atMethodMask], rest[:atMethodMask]) || !bytes.Equal(r[atMethodMask+16:], rest[atMethodMask+16:]) {
+		t.Errorf("more than the mask was written: % x", r)
 	}
 }
 

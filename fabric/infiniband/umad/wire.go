@@ -71,12 +71,23 @@ func registration(class mad.Class) [registerSize]byte {
 	return b
 }
 
+// hear asks for the requests of methods too: bits of a mask of two 64-bit words in
+// the machine's byte order.
+func hear(r *[registerSize]byte, methods ...mad.Method) {
+	for _, m := range methods {
+		at := r[atMethodMask+8*int(m&0x7f/64):]
+		binary.NativeEndian.PutUint64(at, binary.NativeEndian.Uint64(at)|1<<(m%64))
+	}
+}
+
 // putMessage writes what goes to the kernel for one packet, on QP0 or, if it is a
-// general one, on QP1.
+// general one, on QP1. Nothing answers an answer, so the kernel is not to wait.
 func putMessage(b *[headerSize + mad.Size]byte, agent uint32, timeoutMs uint32, lid uint16, p *mad.Packet) {
 	clear(b[:headerSize])
 	binary.NativeEndian.PutUint32(b[atAgent:], agent)
-	binary.NativeEndian.PutUint32(b[atTimeout:], timeoutMs)
+	if !p.Header().Method.IsResponse() {
+		binary.NativeEndian.PutUint32(b[atTimeout:], timeoutMs)
+	}
 	binary.NativeEndian.PutUint32(b[atLength:], mad.Size)
 	binary.BigEndian.PutUint16(b[atLID:], lid)
 	if !mad.Class(p[1]).IsSubn() {

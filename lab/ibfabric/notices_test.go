@@ -1,0 +1,117 @@
+package ibfabric_test
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"sync"
+	"testing"
+	"time"
+
+	"bulkhead/fabric/infiniband/mad"
+	"bulkhead/fabric/infiniband/notices"
+	"bulkhead/fabric/infiniband/smp"
+	"bulkhead/fabric/infiniband/umadsim"
+	"bulkhead/lab/ibnet"
+)
+
+// heard collects what a listener's transport gives it.
+type heard struct {
+	*umadsim.Port
+	mu      sync.Mutex
+	numbers []uint16
+}
+
+func (h *heard) Recv(p *mad.Packet) (bool, error) {
+	lost, err := h.Port.Recv(p)
+	if report, bad := mad.ParseReport(p); err == nil && !lost && bad == nil {
+		h.mu.Lock()
+		h.numbers = append(h.numbers, report.Notice.Number)
+		h.mu.Unlock()
+	}
+	return lost, err
+}
+
+func (h *heard) has(number uint16) bool {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return slices.Contains(h.numbers, number)
+}
+
+// listen subscribes at a host until the test ends.
+func listen(t *testing.T, s *ibnet.Sim, at string) (*notices.Listener, *heard) {
+	t.Helper()
+	c := client(t, s, at)
+	port, err := umadsim.Open(umadsim.Options{Socket: s.Name, Host: at})
+	if err != nil {
+		t.Fatal(err)
+	}
+	h := &heard{Port: port}
+	l := notices.New(h, notices.Options{
+		Renew:   100 * time.Millisecond,
+		Manager: func(ctx context.Context) (uint16, error) { return c.ManagerLID(ctx, smp.Keys{}) },
+		Say:     func(subscribed bool, why error) { t.Logf("%s is subscribed: %t %v", at, subscribed, why) },
+	})
+	t.Cleanup(func() { _ = l.Close() })
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	defer cancel()
+	if err := l.Wait(ctx, 0); err != nil || !l.Subscribed() {
+		t.Fatalf("the subscription: %v, %t", err, l.Subscribed())
+	}
+	return l, h
+}
+
+// TestNoticesReachWhoSubscribes: what devices tell OpenSM reaches a host that has
+// subscribed, through OpenSM. A limited member of the default partition hears
+// switches; what an adapter says itself only a full member hears.
+func TestNoticesReachWhoSubscribes(t *testing.T) {
+	f, s := start(t, small)
+	s.StartOpenSM(t, host(0), partitions()+fmt.Sprintf("Default=0x7fff : 0x%x=full ;\n", ibnet.HostPortGUID(7)), "-s", "2")
+	allActive(t, f, small)
+	eventually(t, "the tenants' keys", func() bool { k, _ := f.Keys(host(6), 1); return slices.Contains(k, 0x8002) })
+	eventually(t, "host 7 to be a full member", func() bool { k, _ := f.Keys(host(7), 1); return slices.Contains(k, mad.DefaultPKey) })
+	_, limited := listen(t, s, host(3))
+	_, full := listen(t, s, host(7))
+
+	// A packet under another's key stops at the leaf of who sends it.
+	if d := f.Probe(host(1), host(4), 0x8002, true); d.Where != "leaf in" {
+		t.Fatalf("%+v", d)
+	}
+	eventually(t, "trap 259 at both", func() bool { return limited.has(mad.TrapBadPKeySwitch) && full.has(mad.TrapBadPKeySwitch) })
+	// Two limited members of the default partition: the receiver's adapter drops it.
+	if d := f.Probe(host(1), host(4), 0x7fff, true); d.Where != "receiver" {
+		t.Fatalf("%+v", d)
+	}
+	eventually(t, "trap 257 at the full member", func() bool { return full.has(mad.TrapBadPKey) })
+	if err := f.Pull(ibnet.LeafName(1), 3); err != nil { // host 6
+		t.Fatal(err)
+	}
+	eventually(t, "trap 128 at both", func() bool { return limited.has(mad.TrapLinkStateChange) && full.has(mad.TrapLinkStateChange) })
+	// Traps come in the order in which they were sent, and 257 was sent before.
+	if limited.has(mad.TrapBadPKey) {
+		t.Error("a limited member heard what an adapter said of itself: then the driver's documentation is wrong")
+	}
+}
+
+// TestSubscriptionSurvivesTheManager: a manager that starts again has forgotten its
+// subscribers; the next renewal is taken, and notices come through again.
+func TestSubscriptionSurvivesTheManager(t *testing.T) {
+	f, s := start(t, small)
+	first := s.StartOpenSM(t, host(0), partitions(), "-s", "2")
+	allActive(t, f, small)
+	l, h := listen(t, s, host(7))
+	if err := first.Kill(); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "the subscription to be lost", func() bool { return !l.Subscribed() })
+	before := l.Heard()
+	s.StartOpenSM(t, host(0), partitions(), "-s", "2")
+	eventually(t, "the subscription to be back", l.Subscribed)
+	if l.Heard() <= before {
+		t.Error("a subscription that begins anew is no reason to look")
+	}
+	eventually(t, "trap 259", func() bool {
+		f.Probe(host(1), host(4), 0x8002, true)
+		return h.has(mad.TrapBadPKeySwitch)
+	})
+}
