@@ -7,8 +7,10 @@ import (
 	"io"
 	"maps"
 	"slices"
+	"time"
 
 	"bulkhead/fabric"
+	"bulkhead/fabric/ethernet/evpn"
 )
 
 type driversPosture struct {
@@ -44,6 +46,9 @@ func (c *driversPosture) Run(ctx context.Context) (err error) {
 		if !is {
 			continue
 		}
+		if overlay, is := d.(*evpn.Driver); is {
+			hear(ctx, overlay.Routes)
+		}
 		p, err := guarded.Posture(ctx)
 		if err != nil {
 			return fmt.Errorf("fabric %s: %w", id, err)
@@ -72,4 +77,20 @@ func (c *driversPosture) Run(ctx context.Context) (err error) {
 		err = fmt.Errorf("%d items fail: nothing is handed over until they hold", failed)
 	}
 	return err
+}
+
+// hearLimit is how long route reflectors may take to connect, and to send all that
+// they have, to a collector that has only just begun.
+const hearLimit = 10 * time.Second
+
+// hear waits until routes are heard in full; where they never are, the posture says so.
+func hear(ctx context.Context, routes evpn.Routes) {
+	for end := time.Now().Add(hearLimit); !routes.Complete() && time.Now().Before(end); {
+		select {
+		case <-ctx.Done():
+			return
+		case <-routes.Signal():
+		case <-time.After(50 * time.Millisecond):
+		}
+	}
 }

@@ -10,7 +10,7 @@ import (
 // streams are the verbs that run until they are interrupted, or tell a story as
 // it happens: there is no one result for them to print.
 var streams = map[string]string{
-	"serve": "its log is JSON lines", "sim": "it prints nothing", "demo": "it tells a story as it happens", "lab ib": "it tells a story as it happens", "lab eth": "it tells a story as it happens",
+	"serve": "its log is JSON lines", "sim": "it prints nothing", "demo": "it tells a story as it happens", "lab ib": "it tells a story as it happens", "lab eth show": "it tells a story as it happens", "lab eth keep": "what it says is for the process that started it",
 	"drivers run": "its log is JSON lines", "leaf run": "it prints nothing",
 }
 

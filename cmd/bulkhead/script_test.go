@@ -18,6 +18,7 @@ import (
 
 	"bulkhead/claim"
 	"bulkhead/keystore"
+	"bulkhead/lab/ethnet"
 	"bulkhead/lab/ibnet"
 	"bulkhead/lab/story"
 	"bulkhead/ledger"
@@ -41,6 +42,7 @@ func TestScript(t *testing.T) {
 	}
 	maps.Copy(commands, worldCommands)
 	maps.Copy(commands, subnetCommands)
+	maps.Copy(commands, leafCommands)
 	testscript.Run(t, testscript.Params{
 		Dir:                 "testdata/script",
 		UpdateScripts:       *update,
@@ -53,6 +55,9 @@ func TestScript(t *testing.T) {
 		Condition: func(name string) (bool, error) {
 			if name == "opensm" {
 				return ibnet.Missing() == "", nil
+			}
+			if name == "frr" {
+				return ethnet.Missing(true) == "", nil
 			}
 			return false, fmt.Errorf("no condition %q", name)
 		},
@@ -127,7 +132,7 @@ type running struct {
 
 var servers sync.Map // of scripts that run side by side: folder and name, *running
 
-const patience = 20 * time.Second
+const patience = time.Minute // by the clock: other tests run beside
 
 // start runs bulkhead in the background until its stderr shows an address, or a
 // file appears: start NAME WAITFOR ARGS... What WAITFOR's first group matches is

@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"time"
 
 	"bulkhead/fabric/ethernet"
 	"bulkhead/fabric/ethernet/linux"
@@ -163,4 +164,43 @@ func (n *Net) Client(leaf string) (*linux.Client, error) {
 	return linux.DialWith(leaf, func(ctx context.Context) (net.Conn, error) {
 		return from.Dial(ctx, "tcp", netip.AddrPortFrom(d.Manage, relayPort).String())
 	}), nil
+}
+
+// Forward makes a socket LEAF.sock for each leaf in a folder, at which the leaf's agent
+// is reached by way of the management network, as a session of SSH would forward it.
+func (n *Net) Forward(dir string) error {
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return err
+	}
+	for _, d := range n.Plan.Leaves("") {
+		l, err := net.Listen("unix", filepath.Join(dir, d.Name+".sock"))
+		if err != nil {
+			return err
+		}
+		n.mu.Lock()
+		n.relays["forward "+d.Name] = l
+		n.mu.Unlock()
+		go n.forward(l, netip.AddrPortFrom(d.Manage, relayPort))
+	}
+	return nil
+}
+
+func (n *Net) forward(l net.Listener, to netip.AddrPort) {
+	for {
+		c, err := l.Accept()
+		if err != nil {
+			return
+		}
+		go func() {
+			defer c.Close()
+			ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+			agent, err := n.Space(Manage).Dial(ctx, "tcp", to.String())
+			cancel()
+			if err != nil {
+				return
+			}
+			defer agent.Close()
+			pass(c.(*net.UnixConn), agent.(*net.TCPConn))
+		}()
+	}
 }

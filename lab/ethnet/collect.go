@@ -21,11 +21,6 @@ import (
 // which is in this process, over this machine's loopback: reflector n of fabric f
 // comes from 127.1.f.n.
 func (n *Net) StartCollector(ctx context.Context, fabric string) (*collector.Collector, error) {
-	f := slices.Index(n.Plan.Fabrics, fabric)
-	spines := n.Plan.Spines(fabric)
-	if f < 0 || len(spines) == 0 {
-		return nil, fmt.Errorf("ethnet: no fabric %q in this lab", fabric)
-	}
 	free, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		return nil, err
@@ -33,30 +28,59 @@ func (n *Net) StartCollector(ctx context.Context, fabric string) (*collector.Col
 	port := free.Addr().(*net.TCPAddr).Port
 	free.Close()
 	conf := collector.Config{AS: ethernet.ASN, Listen: []netip.Addr{netip.MustParseAddr("127.0.0.1")}, Port: port}
-	from := map[netip.Addr]netip.Addr{} // by address on the management network
-	for i, s := range spines {
-		from[s.Manage] = netip.AddrFrom4([4]byte{127, 1, byte(f), byte(i + 1)})
-		conf.Reflectors = append(conf.Reflectors, collector.Reflector{Address: from[s.Manage]})
+	from, err := n.reflectors(fabric)
+	if err != nil {
+		return nil, err
+	}
+	for _, a := range from {
+		conf.Reflectors = append(conf.Reflectors, collector.Reflector{Address: a})
 	}
 	k, err := collector.Start(ctx, conf)
 	if err != nil {
 		return nil, err
 	}
+	if _, err := n.HandReflectors(fabric, port); err != nil {
+		k.Close()
+		return nil, err
+	}
+	return k, nil
+}
+
+// reflectors are the addresses from which a fabric's reflectors come to a collector on
+// this machine's loopback, in the order of the spines.
+func (n *Net) reflectors(fabric string) (at []netip.Addr, err error) {
+	f := slices.Index(n.Plan.Fabrics, fabric)
+	for i := range n.Plan.Spines(fabric) {
+		at = append(at, netip.AddrFrom4([4]byte{127, 1, byte(f), byte(i + 1)}))
+	}
+	if f < 0 || len(at) == 0 {
+		return nil, fmt.Errorf("ethnet: no fabric %q in this lab", fabric)
+	}
+	return at, nil
+}
+
+// HandReflectors hands the connections of a fabric's reflectors to a port of this
+// machine's loopback, where a collector listens or will, and returns the addresses
+// that they come from there.
+func (n *Net) HandReflectors(fabric string, port int) ([]netip.Addr, error) {
+	at, err := n.reflectors(fabric)
+	if err != nil {
+		return nil, err
+	}
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	for manage, local := range from {
-		n.collect[manage] = collectorAt{local: local, port: port}
+	for i, s := range n.Plan.Spines(fabric) {
+		n.collect[s.Manage] = collectorAt{local: at[i], port: port}
 	}
 	if n.relays[Collector.String()] == nil {
 		l, err := n.spaces[Manage].Listen("tcp", netip.AddrPortFrom(Collector, 179).String())
 		if err != nil {
-			k.Close()
 			return nil, err
 		}
 		n.relays[Collector.String()] = l
 		go n.relayCollectors(l)
 	}
-	return k, nil
+	return at, nil
 }
 
 // collectorAt is where the connection of a reflector is handed to.

@@ -58,7 +58,7 @@ func waitToBeKilled() error {
 
 // leftovers is what is there of a lab.
 func leftovers(id string, pids []int) (left []string) {
-	for _, pattern := range []string{filepath.Join(base, id), filepath.Join(frrRun, pathSpacePrefix+id+"-*")} {
+	for _, pattern := range []string{filepath.Join(Base, id), filepath.Join(frrRun, pathSpacePrefix+id+"-*")} {
 		found, _ := filepath.Glob(pattern)
 		left = append(left, found...)
 	}

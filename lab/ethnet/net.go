@@ -19,6 +19,7 @@ import (
 
 // Options are a lab's.
 type Options struct {
+	ID      string        // unique on this machine, as [Named] allows; "": one that nobody else has
 	Fabrics []string      // the site's fabrics, in its order: addresses follow from it
 	Only    []string      // which of them to build; nil: all
 	Say     func(string)  // hears what is done; nil: nobody
@@ -95,6 +96,9 @@ func Start(ctx context.Context, units []*site.SUInventory, o Options) (*Net, err
 	if err != nil {
 		return nil, err
 	}
+	if o.ID != "" && !Named(o.ID) {
+		return nil, fmt.Errorf("ethnet: lab %.40q: expected 1 to 12 lower-case letters and digits", o.ID)
+	}
 	if o.Say == nil {
 		o.Say = func(string) {}
 	}
@@ -137,10 +141,12 @@ func (n *Net) up(ctx context.Context) (err error) {
 func (n *Net) folder() error {
 	var b [4]byte
 	_, _ = rand.Read(b[:]) // never fails, see its documentation
-	n.ID = hex.EncodeToString(b[:])
+	if n.ID = n.options.ID; n.ID == "" {
+		n.ID = hex.EncodeToString(b[:])
+	}
 	n.secret = rand.Text()[:16]
-	n.Dir = filepath.Join(base, n.ID)
-	if err := os.MkdirAll(base, 0o755); err != nil {
+	n.Dir = filepath.Join(Base, n.ID)
+	if err := os.MkdirAll(Base, 0o755); err != nil {
 		return err
 	}
 	lock, err := lockFolder(n.Dir)

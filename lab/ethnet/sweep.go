@@ -5,12 +5,13 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"syscall"
 )
 
-// base holds a folder a lab, with a lock that its owner holds as long as it lives.
-const base = "/run/bulkhead-lab-eth"
+// Base holds a folder a lab, with a lock that its owner holds as long as it lives.
+const Base = "/run/bulkhead-lab-eth"
 
 // frrRun is where FRR's daemons keep their sockets, a folder a path space.
 const frrRun = "/var/run/frr"
@@ -25,7 +26,7 @@ func pathSpace(id string, device int) string {
 // lockFolder makes a folder whose lock is held. The lock is taken before the folder
 // has its name, so that nobody finds it unlocked.
 func lockFolder(dir string) (*os.File, error) {
-	hidden, err := os.MkdirTemp(base, ".")
+	hidden, err := os.MkdirTemp(Base, ".")
 	if err != nil {
 		return nil, err
 	}
@@ -42,15 +43,34 @@ func lockFolder(dir string) (*os.File, error) {
 	}
 	if err := os.Rename(hidden, dir); err != nil {
 		lock.Close()
-		return nil, err
+		if errors.Is(err, syscall.ENOTEMPTY) || errors.Is(err, syscall.EEXIST) {
+			err = fmt.Errorf("ethnet: a lab %s is there already", filepath.Base(dir))
+		}
+		return nil, errors.Join(err, os.RemoveAll(hidden))
 	}
 	return lock, nil
+}
+
+var named = regexp.MustCompile(`^[a-z0-9]{1,12}$`)
+
+// Named reports whether a lab may have this id. Folders, path spaces and sockets are
+// named by it; without a dash in it, no pattern for one lab fits those of another.
+func Named(id string) bool { return named.MatchString(id) }
+
+// Owned reports whether a lab's owner lives; there is none where the lab is not.
+func Owned(id string) bool {
+	lock, err := os.Open(filepath.Join(Base, id, "lock"))
+	if err != nil {
+		return false
+	}
+	defer lock.Close()
+	return syscall.Flock(int(lock.Fd()), syscall.LOCK_SH|syscall.LOCK_NB) != nil
 }
 
 // Sweep removes what labs left whose owner was killed, and returns their ids. The
 // processes and namespaces of such a lab ended with its owner.
 func Sweep() (swept []string, err error) {
-	entries, err := os.ReadDir(base)
+	entries, err := os.ReadDir(Base)
 	if errors.Is(err, os.ErrNotExist) {
 		return nil, nil
 	}
@@ -61,7 +81,7 @@ func Sweep() (swept []string, err error) {
 		if strings.HasPrefix(e.Name(), ".") {
 			continue
 		}
-		lock, err := os.Open(filepath.Join(base, e.Name(), "lock"))
+		lock, err := os.Open(filepath.Join(Base, e.Name(), "lock"))
 		if err != nil {
 			continue // another sweep is at it
 		}
@@ -83,5 +103,5 @@ func remove(id string) error {
 	for _, s := range spaces {
 		err = errors.Join(err, os.RemoveAll(s))
 	}
-	return errors.Join(err, os.RemoveAll(filepath.Join(base, id)))
+	return errors.Join(err, os.RemoveAll(filepath.Join(Base, id)))
 }
