@@ -35,8 +35,11 @@ type Options struct {
 	Log    ledger.Log      // nil: one in memory
 	Keys   *keystore.Store // nil: new ones
 	Bound  time.Duration   // longest that one leaf may take; 0: 15 s
+	Calm   bool            // no node fails by itself
 	// Agent prepares the agent of a leaf, with the path of its configuration.
 	Agent func(config string) *exec.Cmd
+	// Device puts something between a driver and the agent of a leaf; nil: nothing.
+	Device func(leaf string, agent evpn.Device) evpn.Device
 }
 
 // Lab is a lab under way.
@@ -58,7 +61,7 @@ func Start(ctx context.Context, o Options) (l *Lab, err error) {
 			err = errors.Join(err, l.Close())
 		}
 	}()
-	if l.Stage, err = rivals.New(rivals.Options{Example: "rivals-eth", Fabric: FabricID, Logger: o.Logger, Log: o.Log, Keys: o.Keys}); err != nil {
+	if l.Stage, err = rivals.New(rivals.Options{Example: "rivals-eth", Fabric: FabricID, Logger: o.Logger, Log: o.Log, Keys: o.Keys, Calm: o.Calm}); err != nil {
 		return nil, err
 	}
 	var fabrics []string
@@ -74,32 +77,36 @@ func Start(ctx context.Context, o Options) (l *Lab, err error) {
 	if err := wait(ctx, 30*time.Second, "a route reflector to send all that it has", l.Collector.Complete); err != nil {
 		return nil, err
 	}
-	if err := l.connect(); err != nil {
+	if l.Driver, err = l.NewDriver(); err != nil {
 		return nil, err
 	}
 	return l, l.Open(ctx)
 }
 
-// connect makes the driver.
-func (l *Lab) connect() error {
+// NewDriver makes a driver of the fabric that knows of no other: as another process
+// would.
+func (l *Lab) NewDriver() (*evpn.Driver, error) {
 	bound := l.options.Bound
 	if bound == 0 {
 		bound = 15 * time.Second
 	}
-	l.Driver = &evpn.Driver{Site: l.Site, Fabric: l.FabricIndex(), Leaves: map[site.Leaf]evpn.Device{}, Routes: l.Collector,
+	d := &evpn.Driver{Site: l.Site, Fabric: l.FabricIndex(), Leaves: map[site.Leaf]evpn.Device{}, Routes: l.Collector,
 		Origin: claim.Emulated, Bound: bound, Clock: l.Clock.Now}
-	for _, d := range l.Net.Plan.Leaves(FabricID) {
-		leaf, known := l.Site.LeafByID(d.Name)
-		if !known || ethernet.VTEP(l.FabricIndex(), leaf) != d.Loopback {
-			return fmt.Errorf("ethlab: leaf %s of the lab is not the site's: %s", d.Name, d.Loopback)
+	for _, dev := range l.Net.Plan.Leaves(FabricID) {
+		leaf, known := l.Site.LeafByID(dev.Name)
+		if !known || ethernet.VTEP(l.FabricIndex(), leaf) != dev.Loopback {
+			return nil, fmt.Errorf("ethlab: leaf %s of the lab is not the site's: %s", dev.Name, dev.Loopback)
 		}
-		device, err := l.Net.Client(d.Name)
+		agent, err := l.Net.Client(dev.Name)
 		if err != nil {
-			return err
+			return nil, err
 		}
-		l.Driver.Leaves[leaf] = device
+		d.Leaves[leaf] = agent
+		if l.options.Device != nil {
+			d.Leaves[leaf] = l.options.Device(dev.Name, agent)
+		}
 	}
-	return nil
+	return d, nil
 }
 
 // Open opens a control plane over the ledger and the devices; another one that was

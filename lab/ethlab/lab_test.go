@@ -7,7 +7,6 @@ import (
 	"testing"
 	"time"
 
-	"bulkhead/book"
 	"bulkhead/fabric/ethernet/linux"
 	"bulkhead/lab/ethnet"
 )
@@ -39,13 +38,19 @@ func agent(config string) *exec.Cmd {
 // begin starts a lab that ends with the test, or skips it with one line.
 func begin(t *testing.T) *Lab {
 	t.Helper()
+	return beginWith(t, Options{Bound: 8 * time.Second})
+}
+
+func beginWith(t *testing.T, o Options) *Lab {
+	t.Helper()
 	if testing.Short() {
 		t.Skip("starts FRR in network namespaces: not in the inner loop")
 	}
 	if missing := ethnet.Missing(false); missing != "" {
 		t.Skip("needs " + missing + ": as root on Debian, apt-get install frr nftables iproute2 lldpd")
 	}
-	l, err := Start(t.Context(), Options{Say: func(s string) { t.Log(s) }, Agent: agent, Bound: 8 * time.Second})
+	o.Say, o.Agent = func(s string) { t.Log(s) }, agent
+	l, err := Start(t.Context(), o)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -55,20 +60,4 @@ func begin(t *testing.T) *Lab {
 		}
 	})
 	return l
-}
-
-// Two rivals with the same addresses lease parts of the same leaves.
-func TestRivals(t *testing.T) {
-	l := begin(t)
-	began := time.Now()
-	if err := l.Sell(t.Context()); err != nil {
-		t.Fatal(err)
-	}
-	t.Logf("three days in %s; findings %v", time.Since(began).Round(time.Millisecond), l.Findings())
-	l.Plane.View(func(s *book.State) {
-		for _, lease := range s.Leases {
-			t.Logf("%s: %d of %d, isolation %s", lease.ID, lease.Delivered, len(lease.Slots), lease.Verdict)
-		}
-	})
-	l.apart(t)
 }

@@ -39,6 +39,7 @@ type Options struct {
 	Logger  *slog.Logger    // of the control plane; nil: discarded
 	Log     ledger.Log      // nil: one in memory
 	Keys    *keystore.Store // nil: new ones
+	Calm    bool            // no node fails by itself
 }
 
 // Stage is a site, what is simulated of it, and the control plane.
@@ -71,7 +72,11 @@ func New(o Options) (*Stage, error) {
 	if _, err := s.template.Compile(func(u *site.SUInventory) error { s.Units = append(s.Units, u); return nil }); err != nil {
 		return nil, err
 	}
-	if s.World, err = sim.FromTemplate(s.template, sim.DefaultConfig(1, Begin)); err != nil {
+	config := sim.DefaultConfig(1, Begin)
+	if o.Calm {
+		config.FailureRate = 0
+	}
+	if s.World, err = sim.FromTemplate(s.template, config); err != nil {
 		return nil, err
 	}
 	s.Site = s.World.Site()
