@@ -15,6 +15,13 @@ import (
 const agentOf = "BULKHEAD_ETHLAB_AGENT"
 
 func TestMain(m *testing.M) {
+	if dir := os.Getenv(planeOf); dir != "" {
+		if err := plane(dir); err != nil {
+			os.Stderr.WriteString(err.Error() + "\n")
+			os.Exit(1)
+		}
+		return
+	}
 	if path := os.Getenv(agentOf); path != "" {
 		conf, err := linux.ReadConfig(path)
 		if err == nil {
