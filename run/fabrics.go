@@ -337,17 +337,26 @@ func (p *Plane) applyPorts(ctx context.Context, work []book.PortWork) {
 }
 
 // freeLabels makes released labels available again once their cool-down is over
-// and read-back shows them nowhere.
+// and read-back shows them nowhere. What a leaf carries that does not answer, or
+// that this writer has not read yet, nobody knows: then none is free.
 func (p *Plane) freeLabels(ctx context.Context) (bool, error) {
 	now := p.config.Clock.Now()
 	for index, f := range p.w.state.Site.Fabrics {
-		pool := p.w.state.Labels[f.ID]
+		pool, read := p.w.state.Labels[f.ID], p.seen.confirmed[f.ID]
+		var cool []uint32
 		for _, a := range pool.Allocations() {
-			until, cooling := pool.CoolUntil(a.Value)
-			if !cooling || now.Before(until) || !p.seen.readSince(index, until) || p.seen.prover.Occurrences(index, a.Value) > 0 {
+			if until, cooling := pool.CoolUntil(a.Value); cooling && !now.Before(until) && !read.Before(until) {
+				cool = append(cool, a.Value)
+			}
+		}
+		if len(cool) == 0 || !p.seen.whole(index) {
+			continue
+		}
+		for _, value := range cool {
+			if p.seen.prover.Occurrences(index, value) > 0 {
 				continue
 			}
-			label := fabric.Label{Fabric: f.ID, Kind: fabric.KindOf(f.Family), Value: a.Value}
+			label := fabric.Label{Fabric: f.ID, Kind: fabric.KindOf(f.Family), Value: value}
 			if err := p.carry(ctx, book.FreeLabel{Label: label}); err != nil {
 				return false, err
 			}
