@@ -50,8 +50,8 @@ func (s *service) OfferQuote(ctx context.Context, r *connect.Request[v1.OfferQuo
 	if q.Tenant != c.Tenant || !bytes.Equal(q.Raw, c.Encode()) {
 		return nil, run.UsedQuoteID
 	}
-	state, _ := s.plane.Reading()
-	return connect.NewResponse(quote(state, q)), nil
+	state, now := s.plane.Reading()
+	return connect.NewResponse(quote(ctx, state, now, q)), nil
 }
 
 // longestQuote is for how long the owner may hold capacity by a quote.
@@ -76,15 +76,15 @@ func (s *service) checkValidity(ctx context.Context, seconds int64) error {
 
 // ShowQuote shows an open quote.
 func (s *service) ShowQuote(ctx context.Context, r *connect.Request[v1.QuoteRef]) (*connect.Response[v1.Quote], error) {
-	state, _ := s.plane.Reading()
+	state, now := s.plane.Reading()
 	q, ok := state.Quotes[r.Msg.Quote]
 	if !ok || !mayRead(ctx, q.Tenant) {
 		return nil, missing("open quote", r.Msg.Quote)
 	}
-	return connect.NewResponse(quote(state, q)), nil
+	return connect.NewResponse(quote(ctx, state, now, q)), nil
 }
 
-func quote(state *book.State, q *book.Quote) *v1.Quote {
+func quote(ctx context.Context, state *book.State, now time.Time, q *book.Quote) *v1.Quote {
 	out := &v1.Quote{Id: q.ID, Tenant: q.Tenant, Contract: q.Contract.ID, Version: int32(q.Contract.Version), Expires: q.Expires.UTC().Format(time.RFC3339)}
 	for _, p := range q.Parts {
 		out.Parts = append(out.Parts, &v1.QuotePart{
@@ -97,6 +97,17 @@ func quote(state *book.State, q *book.Quote) *v1.Quote {
 	if late, change, err := whatif.Late(state, q); err == nil {
 		out.Late, out.LateChange = changedLines(late), change
 	}
+	// A ramp that can't be looked at leaves the quote as it is, without it.
+	if ramps, err := whatif.Ramps(state, now, q); err == nil {
+		for _, ramp := range ramps {
+			one := rampOf(ramp)
+			if caller(ctx).Role.OfTenant() {
+				one.Unnested = nil // it would tell what others hold
+			}
+			out.Ramps = append(out.Ramps, one)
+		}
+	}
+	out.Apart = apartOf(q.Contract.Tranches)
 	out.OfferedFor, out.OfferedBy = q.Offered.Party, q.Offered.By
 	if pricing, err := contract.Price(q.Contract); err == nil {
 		encoded, _ := json.MarshalIndent(pricing, "", "  ") // texts and numbers always encode

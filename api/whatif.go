@@ -132,12 +132,9 @@ func (s *service) WhatIfPlace(_ context.Context, r *connect.Request[v1.WhatIfPla
 		out.Tranches = append(out.Tranches, one)
 	}
 	for _, ramp := range sold.Ramps {
-		one := &v1.PlacedRamp{Tranches: ramp.Tranches, Stepwise: ramp.Stepwise}
-		for i, at := range ramp.Dates {
-			one.Steps = append(one.Steps, &v1.RampStep{From: stampOf(at), Gpus: int64(ramp.Nodes[i]) * site.GPUs, Shape: shapeOf(ramp.Shapes[i])})
-		}
-		out.Ramps = append(out.Ramps, one)
+		out.Ramps = append(out.Ramps, rampOf(ramp))
 	}
+	out.Apart = apartOf(c.Tranches)
 	price, _ := json.MarshalIndent(sold.Price, "", "  ") // texts and numbers always encode
 	out.Price = string(price)
 	out.Before, out.After = pictureOf(sold.Before), pictureOf(sold.After)
@@ -151,6 +148,25 @@ func (s *service) WhatIfPlace(_ context.Context, r *connect.Request[v1.WhatIfPla
 	}
 	out.Svg = svg.String()
 	return connect.NewResponse(out), nil
+}
+
+func rampOf(ramp whatif.SoldRamp) *v1.PlacedRamp {
+	out := &v1.PlacedRamp{Tranches: ramp.Tranches, Stepwise: ramp.Stepwise, Unnested: shapeOf(ramp.Unnested)}
+	for i, at := range ramp.Dates {
+		out.Steps = append(out.Steps, &v1.RampStep{From: stampOf(at), Gpus: int64(ramp.Nodes[i]) * site.GPUs, Shape: shapeOf(ramp.Shapes[i])})
+	}
+	return out
+}
+
+func apartOf(tranches []contract.Tranche) (out []*v1.HermeticGroup) {
+	for _, group := range book.Apart(tranches) {
+		one := &v1.HermeticGroup{}
+		for _, t := range group {
+			one.Tranches = append(one.Tranches, t.ID)
+		}
+		out = append(out, one)
+	}
+	return out
 }
 
 // instant reads a time of a request; "" is the default.

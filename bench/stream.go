@@ -163,7 +163,7 @@ func (h *hermetic) start(tenant int32, nodes int) (bool, int, error) {
 	}
 	if slice == nil {
 		h.s.conditions[why.Condition]++
-		return false, why.Smaller, nil
+		return false, nodes - 1, nil // a smaller one may fit: it is asked
 	}
 	if _, err := evaluate.Count(h.tree, h.holder, nodes, slice); err != nil {
 		return false, 0, err

@@ -2,6 +2,7 @@ package book
 
 import (
 	"fmt"
+	"slices"
 	"time"
 
 	"bulkhead/contract"
@@ -125,6 +126,25 @@ func Ramps(tranches []contract.Tranche) [][]contract.Tranche {
 		sortByDelivery(ramp)
 	}
 	return ramps
+}
+
+// Apart groups hermetic tranches that would be steps of one ramp if their links
+// were shared: each is a slice by itself, and no link joins them.
+func Apart(tranches []contract.Tranche) [][]contract.Tranche {
+	var hermetic []contract.Tranche
+	for _, t := range tranches {
+		if t.Links == lease.Hermetic {
+			t.Links = lease.Shared // to see what they would be
+			hermetic = append(hermetic, t)
+		}
+	}
+	groups := slices.DeleteFunc(Ramps(hermetic), func(g []contract.Tranche) bool { return len(g) < 2 })
+	for _, g := range groups {
+		for i := range g {
+			g[i].Links = lease.Hermetic
+		}
+	}
+	return groups
 }
 
 // rampOf names the ramp that a tranche is a step of, "" where it is none: the

@@ -166,8 +166,9 @@ func (h *HandOver) slurmConf(fabric string) string {
 	return b.String()
 }
 
-// slurmYAML writes topology.yaml as the manual page of Slurm 25.05 describes it. No
-// Slurm of that age runs in the tests: they read it with the importer of site/slurm.
+// slurmYAML writes topology.yaml as the manual page of Slurm 25.05 describes it. The
+// importer of site/slurm reads it in the tests, and a controller of 26.05 where one
+// was unpacked (lab/slurm-next).
 func (h *HandOver) slurmYAML(fabric string) string {
 	var b strings.Builder
 	sus, pods, halls := h.trees()

@@ -20,6 +20,9 @@ type NoSliceError struct {
 	Smaller   int  // the largest size below that fits; 0 = none
 	Larger    int  // the smallest size above that fits; 0 = none
 	Cut       bool // the search was ended before it was through
+
+	looked bool // for other sizes
+	vague  bool // and a search for one of them was ended before it was through
 }
 
 // conditions say in plain words what is missing.
@@ -40,18 +43,23 @@ func (e *NoSliceError) Error() string {
 	switch {
 	case e.Smaller > 0 && e.Larger > 0:
 		text += fmt.Sprintf("; %d or %d nodes do fit", e.Smaller, e.Larger)
+	case e.vague && e.Smaller+e.Larger > 0:
+		text += fmt.Sprintf("; %s would fit", count(e.Smaller+e.Larger, "node"))
+	case e.vague:
+		text += "; nor was another size found that fits"
 	case e.Smaller > 0:
 		text += fmt.Sprintf("; %s would fit, and no larger number", count(e.Smaller, "node"))
 	case e.Larger > 0:
 		text += fmt.Sprintf("; %s would fit, and no smaller number", count(e.Larger, "node"))
-	default:
+	case e.looked:
 		text += "; no other size fits either"
 	}
 	return text + "; with shared links it would fit"
 }
 
-// solveHermetic answers an ask for hermetic links.
-func solveHermetic(o *Occupancy, ask Ask) (Slice, error) {
+// solveHermetic answers an ask for hermetic links. A refusal names the nearest
+// sizes if so wanted, which takes several times as long as the refusal.
+func solveHermetic(o *Occupancy, ask Ask, nearest bool) (Slice, error) {
 	fabric, err := ask.check(o.site)
 	if err != nil {
 		return Slice{}, err
@@ -77,8 +85,10 @@ func solveHermetic(o *Occupancy, ask Ask) (Slice, error) {
 		return Slice{}, err
 	}
 	if nodes == nil {
-		e := &NoSliceError{Ask: ask, Condition: bad, Cut: cut}
-		e.Smaller, e.Larger = h.nearest(ask.Nodes)
+		e := &NoSliceError{Ask: ask, Condition: bad, Cut: cut, looked: nearest}
+		if nearest {
+			e.Smaller, e.Larger, e.vague = h.nearest(ask.Nodes)
+		}
 		return Slice{}, e
 	}
 	return h.certify(ask, nodes, links, cut)
@@ -102,10 +112,11 @@ func (h *hermetic) solve(want int) (nodes []site.Index, links *LinkSet, cut bool
 		return nodes, links, cut, condition, nil
 	}
 	most := Cost{}
-	flaws, halls := 0, map[int]bool{}
+	flaws, wholes, halls := 0, 0, map[int]bool{}
 	for i := range h.pods {
 		most.Pods++
 		halls[h.pods[i].hall] = true
+		wholes += h.pods[i].wholes()
 		for j := range h.pods[i].sus {
 			most.SUs++
 			most.Racks += len(h.pods[i].sus[j].racks)
@@ -115,16 +126,16 @@ func (h *hermetic) solve(want int) (nodes []site.Index, links *LinkSet, cut bool
 		}
 	}
 	most.Halls = len(halls)
-	shift := uint(0)
-	for 1<<shift <= flaws {
-		shift++
+	tie := ties{}
+	if !h.some {
+		tie = newTies(most, flaws, h.free, wholes)
 	}
-	most.Racks = (most.Racks + 1) << shift
+	most.Racks = (most.Racks + 1) << tie.bits
 	pack, err := newPacking(most)
 	if err != nil {
 		return nil, nil, false, 0, err
 	}
-	s := &search{o: h.o, pods: h.pods, want: want, pack: pack, shift: shift, some: h.some, menus: map[string]*menu{}, seen: map[string]bool{}}
+	s := &search{o: h.o, pods: h.pods, want: want, pack: pack, tie: tie, some: h.some, menus: map[string]*menu{}, seen: map[string]bool{}}
 	nodes, links, cut = s.solveWhole()
 	if nodes != nil {
 		return nodes, links, cut, 0, nil
@@ -159,10 +170,12 @@ func (h *hermetic) leaves() int {
 // largest, in each of the two ranges, up to an SU and above it. The exception is
 // a slice that has all of a pod, and may hold the last core links for that. So
 // where few nodes are free every size is tried, and else the range is halved:
-// then the smaller size fits, but a larger one that fits may be passed over.
-func (h *hermetic) nearest(want int) (smaller, larger int) {
+// then the smaller size fits, but a larger one that fits may be passed over. vague
+// says that the search for one of the sizes was ended: it may fit all the same.
+func (h *hermetic) nearest(want int) (smaller, larger int, vague bool) {
 	fits := func(n int) bool {
-		nodes, _, _, _, err := h.solve(n)
+		nodes, _, cut, _, err := h.solve(n)
+		vague = vague || cut && nodes == nil
 		return err == nil && nodes != nil
 	}
 	h.some = true
@@ -172,10 +185,10 @@ func (h *hermetic) nearest(want int) (smaller, larger int) {
 		}
 		for n := want + 1; n <= h.free; n++ {
 			if fits(n) {
-				return smaller, n
+				return smaller, n, vague
 			}
 		}
-		return smaller, 0
+		return smaller, 0, vague
 	}
 	if want <= h.unit && h.free > h.unit && fits(h.unit+1) {
 		larger = h.unit + 1
@@ -193,7 +206,7 @@ func (h *hermetic) nearest(want int) (smaller, larger int) {
 			high = middle
 		}
 	}
-	return low, larger
+	return low, larger, vague
 }
 
 func (h *hermetic) certify(ask Ask, nodes []site.Index, links *LinkSet, cut bool) (Slice, error) {

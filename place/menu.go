@@ -1,7 +1,9 @@
 package place
 
 import (
+	"cmp"
 	"fmt"
+	"maps"
 	"slices"
 
 	"bulkhead/site"
@@ -20,10 +22,11 @@ type menu struct {
 	nodes []int // nodes that each of them gives at most
 	best  []int // nodes of the first 0, 1, 2... of them
 	cells [][]uint64
-	small []offer // what the smaller leaf may give, by racks
+	small []offer // what the smaller leaf may give: of each number of nodes the tightest SU
+	rough []offer // of these, the most nodes for each number of racks
 	width int
 	cap   int
-	lists map[[2]int][]offer // by low and high, negative with the smaller leaf
+	lists map[listed][]offer
 }
 
 // allowed returns how many of an SU's nodes a slice may have when a leaf can
@@ -34,6 +37,12 @@ func (s *search) allowed(nodes, cap int) int {
 		return nodes
 	}
 	return min(nodes, cap)
+}
+
+// listed is which offers a menu has been asked for.
+type listed struct {
+	low, high  int
+	small, any bool // with the smaller leaf; which may be any that is listed
 }
 
 // offer is a number of nodes at a cost, and how to get them.
@@ -84,7 +93,7 @@ func (s *search) menuOf(pod int, x *relaxation) *menu {
 	if m, ok := s.menus[key]; ok {
 		return m
 	}
-	m := &menu{pod: p, cap: x.cap, lists: map[[2]int][]offer{}, width: min(window, 2*s.o.site.Shape.SUNodes)}
+	m := &menu{pod: p, cap: x.cap, lists: map[listed][]offer{}, width: min(window, 2*s.o.site.Shape.SUNodes)}
 	for i := range p.sus {
 		if u := &p.sus[i]; u.whole && !shut[u.su] {
 			m.sus = append(m.sus, i)
@@ -114,10 +123,7 @@ func (s *search) menuOf(pod int, x *relaxation) *menu {
 // options lists how much of an SU may be used, everything first.
 func (s *search) options(m *menu, i int) []rackOption {
 	u := &m.pod.sus[m.sus[i]]
-	tie := uint64(0)
-	if u.flaws > 0 {
-		tie = 1
-	}
+	tie := s.tie.of(u)
 	var out []rackOption
 	sum := 0
 	for r := range u.racks {
@@ -126,7 +132,7 @@ func (s *search) options(m *menu, i int) []rackOption {
 		}
 		sum += u.racks[r].nodes
 		if d := m.nodes[i] - s.allowed(sum, m.cap); d < m.width {
-			out = append(out, rackOption{racks: r + 1, deficit: d, cost: s.pack.sus(1) + uint64(r+1)<<s.shift + tie})
+			out = append(out, rackOption{racks: r + 1, deficit: d, cost: s.pack.sus(1) + uint64(r+1)<<s.tie.bits + tie})
 		}
 	}
 	return out
@@ -203,7 +209,8 @@ func (m *menu) pick(s *search, leaves, deficit int) []picked {
 // smaller lists what the one smaller leaf may give: an SU that somebody else has
 // nodes of, or one whose uplinks are not all in order; any SU, if so wanted.
 func (m *menu) smaller(s *search, limit map[int]int, any bool) {
-	byRacks := map[int]offer{}
+	type size struct{ nodes, racks int }
+	best := map[size]offer{}
 	for i := range m.pod.sus {
 		u := &m.pod.sus[i]
 		if u.whole && u.flaws == 0 && !any {
@@ -217,39 +224,52 @@ func (m *menu) smaller(s *search, limit map[int]int, any bool) {
 		for r := range u.racks {
 			sum += u.racks[r].nodes
 			n := s.allowed(sum, flows)
-			if old, ok := byRacks[r+1]; n > 0 && (!ok || n > old.nodes) {
-				byRacks[r+1] = offer{nodes: n, small: i, racks: r + 1, cost: s.pack.sus(1) + uint64(r+1)<<s.shift}
+			o := offer{nodes: n, small: i, racks: r + 1, cost: s.pack.sus(1) + uint64(r+1)<<s.tie.bits + s.tie.of(u)}
+			if old, ok := best[size{n, r + 1}]; n > 0 && (!ok || o.cost < old.cost) {
+				best[size{n, r + 1}] = o
 			}
 		}
 	}
-	for r := 1; r <= s.o.site.Shape.RacksPerSU(); r++ {
-		if o, ok := byRacks[r]; ok && (len(m.small) == 0 || o.nodes > m.small[len(m.small)-1].nodes) {
+	all := slices.SortedFunc(maps.Values(best), func(a, b offer) int { return cmp.Or(b.nodes-a.nodes, cmp.Compare(a.cost, b.cost)) })
+	racks, cheapest := 1<<30, never
+	for _, o := range all {
+		if o.racks < racks {
+			racks = o.racks
+			m.rough = append(m.rough, o)
+		}
+		if o.cost < cheapest {
+			cheapest = o.cost
 			m.small = append(m.small, o)
 		}
 	}
+	slices.Reverse(m.rough)
+	slices.Reverse(m.small)
 }
 
 // offers lists what low to high leaves can give, without or with the smaller
-// leaf, which counts as one of them. More nodes cost more in the result.
-func (m *menu) offers(low, high int, small bool) []offer {
+// leaf, which counts as one of them. More nodes cost more in the result. The
+// smaller leaf is any that is listed, or, as long lists take long, one of those
+// that cost the least but for ties.
+func (m *menu) offers(low, high int, small, any bool) []offer {
+	leaves := m.rough
+	if any {
+		leaves = m.small
+	}
 	whole := high
 	if small {
 		low, whole = low-1, high-1
 	}
 	low, whole = max(low, 0), min(whole, len(m.sus))
-	if low > whole || small && len(m.small) == 0 {
+	if low > whole || small && len(leaves) == 0 {
 		return nil
 	}
-	key := [2]int{low + 1, whole + 1}
-	if small {
-		key[0] = -key[0]
-	}
+	key := listed{low, whole, small, any}
 	if list, ok := m.lists[key]; ok {
 		return list
 	}
 	most := m.best[whole]
 	if small {
-		most += m.small[len(m.small)-1].nodes
+		most += leaves[len(leaves)-1].nodes
 	}
 	best := make([]offer, most+1)
 	for i := range best {
@@ -270,7 +290,7 @@ func (m *menu) offers(low, high int, small bool) []offer {
 				put(offer{nodes: nodes, cost: c, leaves: k, deficit: d, small: -1})
 				continue
 			}
-			for _, x := range m.small {
+			for _, x := range leaves {
 				put(offer{nodes: nodes + x.nodes, cost: c + x.cost, leaves: k, deficit: d, small: x.small, racks: x.racks})
 			}
 		}

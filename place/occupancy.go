@@ -153,7 +153,16 @@ func (o *Occupancy) Solve(ask Ask) (Slice, error) {
 	if ask.Links != lease.Hermetic {
 		return Solve(o.site, o.Free(), ask)
 	}
-	return solveHermetic(o, ask)
+	return solveHermetic(o, ask, true)
+}
+
+// Try is Solve for callers who ask for many: a refusal of hermetic links does not
+// look for the sizes that would fit.
+func (o *Occupancy) Try(ask Ask) (Slice, error) {
+	if ask.Links != lease.Hermetic {
+		return o.Solve(ask)
+	}
+	return solveHermetic(o, ask, false)
 }
 
 // Check verifies a slice against what is free, see [Check].

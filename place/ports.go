@@ -23,9 +23,11 @@ type portSearch struct {
 	tries     int
 	condition int // the furthest that was reached
 
-	best  int // racks of the best so far
+	best  int // racks that a slice of as many SUs as are tried must beat
 	nodes []site.Index
 	links *LinkSet
+	sus   int // of nodes
+	racks int
 }
 
 func (h *hermetic) ports(want int) (nodes []site.Index, links *LinkSet, cut bool, condition int) {
@@ -112,11 +114,12 @@ func (p *portSearch) within(pods []int) {
 	}
 	most := min(len(leaves), p.want)
 	if p.nodes != nil {
-		most = min(most, len(leavesOf(p.h.o.site, p.nodes)))
+		most = min(most, p.sus)
 	}
 	for n := max(2, len(pods)); n <= most; n++ {
-		if p.nodes == nil || len(leavesOf(p.h.o.site, p.nodes)) > n {
-			p.best = 1 << 30
+		p.best = 1 << 30
+		if p.nodes != nil && p.sus == n {
+			p.best = p.racks
 		}
 		before := p.best
 		for a := (p.want + n - 1) / n; a < p.want; a++ {
@@ -128,15 +131,17 @@ func (p *portSearch) within(pods []int) {
 			}
 		}
 		if p.best < before {
+			p.sus, p.racks = n, p.best
 			return
 		}
 	}
 }
 
-// byRacks returns the leaves that have a nodes, those in the fewest racks first.
+// byRacks returns the leaves that have a nodes, those in the fewest racks first,
+// and of these the tightest, so that larger ones stay whole.
 func byRacks(leaves []portLeaf, a int) []portLeaf {
 	out := slices.DeleteFunc(slices.Clone(leaves), func(l portLeaf) bool { return l.u.nodes < a })
-	slices.SortStableFunc(out, func(x, y portLeaf) int { return x.u.cover(a) - y.u.cover(a) })
+	slices.SortStableFunc(out, func(x, y portLeaf) int { return cmp.Or(x.u.cover(a)-y.u.cover(a), x.u.nodes-y.u.nodes) })
 	return out
 }
 

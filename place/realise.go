@@ -28,7 +28,7 @@ func (s *search) realise(p *plan) ([]site.Index, *LinkSet, *misfit) {
 		if part.small >= 0 {
 			u := &pod.sus[part.small]
 			offered := 0
-			for _, o := range part.menu.small {
+			for _, o := range slices.Concat(part.menu.small, part.menu.rough) {
 				if o.small == part.small && o.racks == part.racks {
 					offered = o.nodes
 				}

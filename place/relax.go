@@ -25,8 +25,8 @@ func (s *search) relaxOne(x *relaxation) bool {
 	m := s.menuOf(x.a, x)
 	x.bound = never
 	for _, small := range []bool{false, true} {
-		for _, o := range m.offers(1, len(m.sus)+1, small) {
-			if cost := s.pack.halls(1) + s.pack.pods(1) + o.cost; o.nodes >= s.want && cost < x.bound {
+		for _, o := range m.offers(1, len(m.sus)+1, small, true) {
+			if cost := s.pack.halls(1) + s.pod(x.a) + o.cost; o.nodes >= s.want && cost < x.bound {
 				x.bound, x.plan = cost, plan{parts: []planPart{part(m, x.a, o)}, rest: -1}
 			}
 		}
@@ -36,7 +36,7 @@ func (s *search) relaxOne(x *relaxation) bool {
 
 func (s *search) relaxTwo(x *relaxation) bool {
 	a, b := s.menuOf(x.a, x), s.menuOf(x.b, x)
-	base := s.pack.halls(1) + s.pack.pods(2)
+	base := s.pack.halls(1) + s.pod(x.a) + s.pod(x.b)
 	if s.pods[x.a].hall != s.pods[x.b].hall {
 		base += s.pack.halls(1)
 	}
@@ -66,11 +66,15 @@ func (s *search) relaxTwo(x *relaxation) bool {
 			continue
 		}
 		if x.few == 0 {
-			try(a.offers(1, all, small[0]), b.offers(1, all, small[1]))
+			try(a.offers(1, all, small[0], true), b.offers(1, all, small[1], true))
 			continue
 		}
-		try(a.offers(x.few, x.few, small[0]), b.offers(other, all, small[1]))
-		try(a.offers(other, all, small[0]), b.offers(x.few, x.few, small[1]))
+		if x.more == 0 || x.larger == x.b {
+			try(a.offers(x.few, x.few, small[0], true), b.offers(other, all, small[1], true))
+		}
+		if x.more == 0 || x.larger == x.a {
+			try(a.offers(other, all, small[0], true), b.offers(x.few, x.few, small[1], true))
+		}
 	}
 	return x.bound != never
 }
@@ -115,24 +119,24 @@ func (s *search) relaxMany(x *relaxation) bool {
 		all := s.pods[i].size - s.pods[i].taken // leaves that shut the pod
 		switch x.left(fullPod, i) {
 		case anyLeaves:
-			c.full = m.offers(least, x.r, false)
+			c.full = m.offers(least, x.r, false, false)
 		case allLeaves:
 			if all >= least && all <= x.r {
-				c.full = m.offers(all, all, false)
+				c.full = m.offers(all, all, false, false)
 			}
 		}
 		if n := s.pods[i].size; x.left(fullPod, i) != noLeaves && n == len(m.sus) && n < least {
-			c.full = m.offers(n, n, false) // it is the slice's alone
+			c.full = m.offers(n, n, false, false) // it is the slice's alone
 		}
 		switch x.left(smallPod, i) {
 		case anyLeaves:
-			c.rest = m.offers(1, x.r, true)
+			c.rest = m.offers(1, x.r, true, false)
 			if !x.must {
-				c.rest = union(m.offers(1, x.r-1, false), c.rest)
+				c.rest = union(m.offers(1, x.r-1, false, false), c.rest)
 			}
 		case allLeaves:
 			if all < x.r && !x.must {
-				c.rest = m.offers(all, all, false)
+				c.rest = m.offers(all, all, false, false)
 			}
 		}
 		choices[i] = c
@@ -159,7 +163,7 @@ func (s *search) relaxMany(x *relaxation) bool {
 				if table[now].better(s.want, p.nodes, p.cost) {
 					table[now].put(point{nodes: p.nodes, cost: p.cost, state: state, from: at, pod: -1})
 				}
-				base := p.cost + s.pack.pods(1)
+				base := p.cost + s.pod(i)
 				if now&isOpen == 0 {
 					base += s.pack.halls(1)
 				}

@@ -27,7 +27,7 @@ import (
 // the hardest case known; 5 ms where leases took them. See BenchmarkSolveHalf.
 func Solve(s *site.Site, free *site.Set, ask Ask) (Slice, error) {
 	if ask.Links == lease.Hermetic {
-		return solveHermetic(strict(s, free), ask)
+		return solveHermetic(strict(s, free), ask, true)
 	}
 	fabric, err := ask.check(s)
 	if err != nil {

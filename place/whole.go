@@ -71,6 +71,7 @@ type relaxation struct {
 	r       int  // leaves a pod of manyPods
 	few     int  // leaves of the smaller of two pods; 0 = any number
 	more    int  // leaves of the larger; 0 = any number
+	larger  int  // which of two pods has more leaves, where more is given
 	cap     int  // most flows that a leaf may have to send at once
 	any     bool // the smaller leaf may be any SU, because cores are scarce
 	must    bool // there is a smaller leaf
@@ -120,7 +121,7 @@ type search struct {
 	pods  []podStock
 	want  int
 	pack  packing
-	shift uint // bits of flawed SUs, which break ties, below racks
+	tie   ties
 	queue queue
 	ages  int
 	sus   int // SUs that offer something
@@ -137,6 +138,14 @@ type search struct {
 // maxWork bounds how many SUs are looked at, over all relaxations of one ask.
 const maxWork = 400_000
 
+// someWork is the same where any slice will do, for each of the sizes that are
+// tried to name the nearest.
+const someWork = 40_000
+
+// maxEven bounds how many relaxations are solved that can only be better in how
+// ties are broken.
+const maxEven = 400
+
 // solveWhole returns the nodes of the best slice of whole SUs with its links, or
 // nil. cut says that the search was ended before it was through.
 func (s *search) solveWhole() (nodes []site.Index, links *LinkSet, cut bool) {
@@ -150,17 +159,27 @@ func (s *search) solveWhole() (nodes []site.Index, links *LinkSet, cut bool) {
 		}
 	}
 	s.best = never
+	looked := 0
 	s.roots(largest)
 	for s.queue.Len() > 0 {
 		x := heap.Pop(&s.queue).(*relaxation)
 		if x.bound >= s.best {
 			break // nothing that is left can be better
 		}
+		even := x.bound>>s.tie.bits >= s.best>>s.tie.bits // no better but for ties
+		if even {
+			if looked++; looked > maxEven {
+				break
+			}
+			if x.form == manyPods {
+				continue
+			}
+		}
 		s.work += 20
 		if x.form == manyPods {
 			s.work += s.sus
 		}
-		if s.work > maxWork {
+		if s.work > maxWork || s.some && s.work > someWork {
 			if nodes == nil {
 				nodes, links = s.anyway(largest)
 			}
@@ -178,7 +197,9 @@ func (s *search) solveWhole() (nodes []site.Index, links *LinkSet, cut bool) {
 			continue
 		}
 		s.worst = *bad
-		s.split(x, bad)
+		if !even {
+			s.split(x, bad)
+		}
 	}
 	return nodes, links, false
 }
@@ -186,7 +207,7 @@ func (s *search) solveWhole() (nodes []site.Index, links *LinkSet, cut bool) {
 func (s *search) push(x *relaxation) {
 	// The same things may be left out in another order.
 	slices.SortFunc(x.without, func(a, b thing) int { return cmp.Or(cmp.Compare(a.what, b.what), a.at-b.at, a.cap-b.cap) })
-	key := fmt.Sprint(x.form, x.a, x.b, x.r, x.few, x.more, x.cap, x.any, x.must, x.without)
+	key := fmt.Sprint(x.form, x.a, x.b, x.r, x.few, x.more, x.larger, x.cap, x.any, x.must, x.without)
 	if s.seen[key] {
 		return
 	}
@@ -269,7 +290,7 @@ func (s *search) least(nodes int) uint64 {
 		return 0
 	}
 	up := func(size int) int { return (nodes + size - 1) / size }
-	return s.pack.pods(up(s.most)) + s.pack.sus(up(s.fullest)) + uint64(up(s.rack))<<s.shift
+	return s.pack.pods(up(s.most)) + s.pack.sus(up(s.fullest)) + uint64(up(s.rack))<<s.tie.bits
 }
 
 // split replaces a relaxation whose optimum can't have links.
@@ -300,10 +321,16 @@ func (s *search) split(x *relaxation, bad *misfit) {
 			c := *x
 			if x.few == 0 {
 				c.few = n
-			} else {
-				c.more = n
+				s.push(&c)
+				continue
 			}
+			// Which of them is the larger has to be said as well: the split below
+			// takes the smaller leaf out of a pod, and it may do in the other role.
+			c.more, c.larger = n, x.a
 			s.push(&c)
+			d := c
+			d.larger = x.b
+			s.push(&d)
 		}
 		return
 	}

@@ -35,23 +35,25 @@ func NewHermetic(t *ground.Tree, spares int) (*Hermetic, error) {
 func (h *Hermetic) Spares() int { return h.site.Spares().Len() }
 
 // Refusal is why nothing was given: the condition that stands in the way (0: too
-// few nodes are free), and the size below that would do; Bulkhead names it. What
-// lies between would not.
-type Refusal struct{ Condition, Smaller int }
+// few nodes are free), and whether the search was ended before it was through.
+type Refusal struct {
+	Condition int
+	Cut       bool
+}
 
 // Place gives a tenant nodes and links, or says why not.
 func (h *Hermetic) Place(tenant int32, nodes int) (slice []int32, links []evaluate.Link, why Refusal, err error) {
 	begin := time.Now()
-	found, err := h.occupancy.Solve(place.Ask{Nodes: nodes, Fabric: Fabric, Kind: Kind, Links: lease.Hermetic})
+	found, err := h.occupancy.Try(place.Ask{Nodes: nodes, Fabric: Fabric, Kind: Kind, Links: lease.Hermetic})
 	solved := time.Now()
 	h.Took = append(h.Took, solved.Sub(begin))
 	var few *place.NoFitError
 	var none *place.NoSliceError
 	switch {
 	case errors.As(err, &few):
-		return nil, nil, Refusal{Smaller: few.Have}, nil
+		return nil, nil, Refusal{}, nil
 	case errors.As(err, &none):
-		return nil, nil, Refusal{none.Condition, none.Smaller}, nil
+		return nil, nil, Refusal{none.Condition, none.Cut}, nil
 	case err != nil:
 		return nil, nil, Refusal{}, err
 	}

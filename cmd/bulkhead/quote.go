@@ -91,6 +91,12 @@ func quoteTable(w io.Writer, q *v1.Quote) {
 			}
 		}
 	}
+	for _, r := range q.Ramps {
+		row(w, "ramp", rampText(r))
+	}
+	for _, g := range q.Apart {
+		row(w, "apart", apartText(g))
+	}
 	for _, l := range q.Late {
 		row(w, "for what comes late", fmt.Sprintf("%s  %s (%s): %s", l.Month, l.Kind, l.Clause, signed(l.Change)))
 	}

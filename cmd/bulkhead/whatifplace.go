@@ -88,21 +88,10 @@ func placedTable(w io.Writer, p *v1.PlacedContract) {
 		}
 	}
 	for _, r := range p.Ramps {
-		text := fmt.Sprintf("  %s are one ramp", strings.Join(r.Tranches, ", "))
-		if len(r.Tranches) == 1 {
-			text = fmt.Sprintf("  %s comes in parts", r.Tranches[0])
-		}
-		if r.Stepwise {
-			text += ", for which there is room only step by step"
-		}
-		for i, step := range r.Steps {
-			sep := ", "
-			if i == 0 {
-				sep = ": "
-			}
-			text += fmt.Sprintf("%s%s GPUs in %s from %s", sep, commas(step.Gpus), shapeText(step.Shape), dayOf(step.From))
-		}
-		row(w, text)
+		row(w, "  "+rampText(r))
+	}
+	for _, g := range p.Apart {
+		row(w, "  "+apartText(g))
 	}
 	rebookingTable(w, p.Moves)
 	for _, l := range p.Late {
@@ -112,6 +101,35 @@ func placedTable(w io.Writer, p *v1.PlacedContract) {
 		row(w, fmt.Sprintf("  what comes late costs the owner %s %s by the contract's own terms", money(strings.TrimPrefix(p.LateChange, "-")), p.Currency))
 	}
 	priceTable(w, p.Price)
+}
+
+// rampText says what a ramp is from each of its dates on, and what its earlier
+// dates cost its final size.
+func rampText(r *v1.PlacedRamp) string {
+	text := fmt.Sprintf("%s are one ramp", strings.Join(r.Tranches, ", "))
+	if len(r.Tranches) == 1 {
+		text = fmt.Sprintf("%s comes in parts", r.Tranches[0])
+	}
+	if r.Stepwise {
+		text += ", for which there is room only step by step"
+	}
+	last := ""
+	for i, step := range r.Steps {
+		sep := ", "
+		if i == 0 {
+			sep = ": "
+		}
+		last = shapeText(step.Shape)
+		text += fmt.Sprintf("%s%s GPUs in %s from %s", sep, commas(step.Gpus), last, dayOf(step.From))
+	}
+	if r.Unnested != nil && shapeText(r.Unnested) != last {
+		text += fmt.Sprintf("; for the last date alone %s would do, the earlier ones forced the difference", shapeText(r.Unnested))
+	}
+	return text
+}
+
+func apartText(g *v1.HermeticGroup) string {
+	return strings.Join(g.Tranches, ", ") + " are no ramp: links of a hermetic slice are assigned to it alone, so each is a slice by itself, and no link joins them; one ramp needs shared links, one slice one tranche"
 }
 
 // pictures draws the site before and after, with a legend.

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"testing"
 
 	"pgregory.net/rapid"
@@ -222,6 +223,17 @@ func checkPlan(t *rapid.T, c *Schedule, a Ask, p *Plan) {
 	best, err := place.Solve(c.site, c.Free(p.Prefixes[len(p.Prefixes)-1].Begin, a.End), place.Ask{Nodes: a.Nodes(), Fabric: "roce", Kind: "H100", Links: "shared"})
 	if len(p.Moves) == 0 && (err != nil || best.Certificate.Cost != p.Unnested) {
 		t.Fatalf("the best of the final size costs %v, %v; the plan says %v", best.Certificate.Cost, err, p.Unnested)
+	}
+}
+
+// A ramp of hermetic links is refused in words: its steps would need links of one
+// slice, and those are assigned to a lease.
+func TestHermeticRampIsRefused(t *testing.T) {
+	c := New(grow(2, 4, 0, plot{on(0), [][]int{{4, 4}, {4, 4}}}), on(0), nil)
+	_, err := c.Plan(Ask{Ramp: "r", Fabric: "roce", Kind: "H100", Links: "hermetic", End: on(90),
+		Steps: []Step{{ID: "a", Nodes: 2, Begin: on(0)}, {ID: "b", Nodes: 2, Begin: on(30)}}})
+	if err == nil || !strings.Contains(err.Error(), "a ramp of hermetic links: they are assigned to a lease, so ask for each step by itself") {
+		t.Error(err)
 	}
 }
 

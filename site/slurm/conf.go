@@ -7,8 +7,8 @@
 // can't be is refused, with file and line.
 //
 // Sources: the manual pages topology.conf(5) and topology.yaml(5) of Slurm 22.05 to
-// 25.05; how lines are joined, commented and included is that of Slurm's common
-// configuration reader.
+// 26.05, and the controllers of 22.05 and 26.05 themselves; how lines are joined,
+// commented and included is that of Slurm's common configuration reader.
 package slurm
 
 import (

@@ -2,6 +2,7 @@ package slurm
 
 import (
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -30,6 +31,7 @@ type network struct {
 	blocks   []*vertex
 	sizes    []int // of blocks: the base, then what is planned together
 	sizesAt  place
+	waiting  []*vertex          // of topology.yaml: nothing is below them yet
 	hostAt   map[string]*vertex // by name in lower case
 }
 
@@ -48,7 +50,7 @@ func (n *network) addSwitch(s *vertex, nodes, children string) error {
 	switch {
 	case s.nodes != "" && s.children != "":
 		return s.at.fail("switch %s: both %s and %s: expected one of them, a switch has either nodes or switches below it", s.name, nodes, children)
-	case s.nodes == "" && s.children == "":
+	case s.nodes == "" && s.children == "" && !slices.Contains(n.waiting, s):
 		return s.at.fail("switch %s: neither %s nor %s: nothing is below it; remove the line", s.name, nodes, children)
 	}
 	if len(n.switches) == maxSwitches {
@@ -178,6 +180,10 @@ func (n *network) treeDraft(from string, _ draft.Options) (*draft.Draft, error) 
 	}
 	t := &treeMaker{d: &draft.Draft{From: from}}
 	for _, root := range roots {
+		if slices.Contains(n.waiting, root) {
+			root.seen = true
+			continue // no fabric, as long as it has no node
+		}
 		t.d.Fabrics = append(t.d.Fabrics, draft.Fabric{Name: root.name})
 		if err := t.walk(root, nil); err != nil {
 			return nil, err
@@ -189,7 +195,27 @@ func (n *network) treeDraft(from string, _ draft.Options) (*draft.Draft, error) 
 		}
 	}
 	t.notes()
+	if err := n.noteWaiting(t.d, "switch"); err != nil {
+		return nil, err
+	}
 	return t.d, nil
+}
+
+// noteWaiting says what is left out because nodes join it only when they start,
+// and refuses a file in which nothing else is.
+func (n *network) noteWaiting(d *draft.Draft, what string) error {
+	if len(n.waiting) == 0 {
+		return nil
+	}
+	if len(n.hostAt) == 0 {
+		return n.waiting[0].at.fail("%s %s: no nodes, like all others: they join when they start, so no site follows from this file", what, n.waiting[0].name)
+	}
+	var names []string
+	for _, v := range n.waiting {
+		names = append(names, v.name)
+	}
+	d.Notes = append(d.Notes, fmt.Sprintf("Left out, because nothing is below them in the file: %s.", strings.Join(names, ", ")))
+	return nil
 }
 
 type treeMaker struct {
@@ -262,6 +288,9 @@ func (t *treeMaker) notes() {
 // blockDraft makes a scalable unit of one rack of every block, and pods of those
 // that are planned together.
 func (n *network) blockDraft(from string, _ draft.Options) (*draft.Draft, error) {
+	if len(n.blocks) == 0 && len(n.waiting) > 0 {
+		return nil, n.noteWaiting(nil, "block")
+	}
 	if n.sizes == nil {
 		b := n.blocks[0]
 		return nil, b.at.fail("blocks without BlockSizes: expected a line such as BlockSizes=18")
@@ -285,6 +314,9 @@ func (n *network) blockDraft(from string, _ draft.Options) (*draft.Draft, error)
 		}
 		p := &h.Pods[len(h.Pods)-1]
 		p.Units = append(p.Units, draft.Unit{Name: b.name, Hosts: b.hosts})
+	}
+	if err := n.noteWaiting(d, "block"); err != nil {
+		return nil, err
 	}
 	return d, nil
 }

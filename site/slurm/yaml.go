@@ -16,6 +16,13 @@ import (
 // YAML reads a topology.yaml. Of several topologies it takes the one that
 // o.Part names, else the first that is the cluster's default, else the only one.
 // Errors name file and line.
+//
+// What Slurm reads is read alike (TestSlurmReadsYAMLAlike asks it): one topology,
+// switch or block without a list around it; kinds that are empty or false beside
+// the one that is meant, as Slurm itself writes them; switches and blocks that
+// wait for nodes. Where Slurm passes over what it does not understand, such as a
+// key that is misspelt, and where it warns or lets the last of two win, this
+// refuses: a site would be something else than was written.
 func YAML(file string, read draft.Reader, o draft.Options) (*draft.Draft, error) {
 	data, err := read(file)
 	if err != nil {
@@ -119,17 +126,16 @@ func (i item) fields(known ...string) (map[string]item, error) {
 	for _, pair := range pairs {
 		at := place{i.at.file, lineOf(pair.Key, i.at.line)}
 		key, ok := plain(pair.Key)
-		lower := strings.ToLower(key)
-		if !ok || !contains(known, lower) {
+		if !ok || !contains(known, key) { // Slurm too tells large letters from small ones here
 			return nil, at.fail("%.40q: expected one of %s", pair.Key.String(), strings.Join(known, ", "))
 		}
-		if _, twice := out[lower]; twice {
+		if _, twice := out[key]; twice {
 			return nil, at.fail("%s: twice", key)
 		}
 		if pair.Value == nil || pair.Value.Type() == ast.NullType {
 			return nil, at.fail("%s: no value", key)
 		}
-		out[lower] = item{pair.Value, place{i.at.file, lineOf(pair.Value, at.line)}}
+		out[key] = item{pair.Value, place{i.at.file, lineOf(pair.Value, at.line)}}
 	}
 	return out, nil
 }
@@ -141,6 +147,24 @@ func contains(words []string, word string) bool {
 		}
 	}
 	return false
+}
+
+// oneOrList is list, or where there is no list the one thing by itself.
+func (i item) oneOrList(what string) ([]item, error) {
+	switch i.node.(type) {
+	case *ast.MappingNode, *ast.MappingValueNode, *ast.StringNode, *ast.IntegerNode:
+		return []item{i}, nil
+	}
+	return i.list(what)
+}
+
+// unused reports whether a kind of topology stands there and means nothing.
+func (i item) unused() bool {
+	if m, ok := i.node.(*ast.MappingNode); ok {
+		return len(m.Values) == 0
+	}
+	text, _ := plain(i.node)
+	return text == "false"
 }
 
 func (i item) list(what string) ([]item, error) {
@@ -181,24 +205,12 @@ func (i item) text(field string) (string, error) {
 	return text, nil
 }
 
-// hostText is a host list: one text, or as some write it a list of them.
+// hostText is a host list, which is one text.
 func (i item) hostText(field string) (string, error) {
-	if _, isList := i.node.(*ast.SequenceNode); !isList {
-		return i.text(field)
+	if _, isList := i.node.(*ast.SequenceNode); isList {
+		return "", i.at.fail("%s: a list, expected one text such as n[01-16],n18: Slurm does not read a list here", field)
 	}
-	items, err := i.list("host names")
-	if err != nil {
-		return "", err
-	}
-	var all []string
-	for _, one := range items {
-		text, err := one.text(field)
-		if err != nil {
-			return "", err
-		}
-		all = append(all, text)
-	}
-	return strings.Join(all, ","), nil
+	return i.text(field)
 }
 
 func (i item) yes(field string) (bool, error) {
@@ -224,7 +236,10 @@ type topology struct {
 // choose reads what topologies there are and takes one. All of them are looked at,
 // so that a mistake in one that is not asked for is told as well.
 func choose(top item, wanted string) (chosen topology, name string, err error) {
-	items, err := top.list("topologies")
+	if _, ok := plain(top.node); ok {
+		return topology{}, "", top.at.fail("expected a list of topologies")
+	}
+	items, err := top.oneOrList("topologies")
 	if err != nil {
 		return topology{}, "", err
 	}
@@ -263,7 +278,7 @@ func choose(top item, wanted string) (chosen topology, name string, err error) {
 }
 
 func readTopology(i item) (topology, error) {
-	f, err := i.fields("topology", "cluster_default", "tree", "block", "flat")
+	f, err := i.fields(append([]string{"topology", "cluster_default"}, kinds...)...)
 	if err != nil {
 		return topology{}, err
 	}
@@ -280,9 +295,9 @@ func readTopology(i item) (topology, error) {
 			return t, err
 		}
 	}
-	for _, kind := range []string{"tree", "block", "flat"} {
+	for _, kind := range kinds {
 		body, ok := f[kind]
-		if !ok {
+		if !ok || body.unused() {
 			continue
 		}
 		if t.kind != "" {
@@ -291,14 +306,19 @@ func readTopology(i item) (topology, error) {
 		t.kind, t.body = kind, body
 	}
 	if t.kind == "" {
-		return t, i.at.fail("topology %s: expected one of tree, block, flat", t.name)
+		return t, i.at.fail("topology %s: expected one of %s", t.name, strings.Join(kinds, ", "))
 	}
 	return t, nil
 }
 
+// kinds are those of Slurm 26.05. Rings and tori came with it.
+var kinds = []string{"tree", "block", "flat", "ring", "torus3d"}
+
 func (t topology) draft(from string, o draft.Options) (*draft.Draft, error) {
 	var n network
 	switch t.kind {
+	case "ring", "torus3d":
+		return nil, t.body.at.fail("topology %s is a %s: a site is a tree of switches or a row of blocks; choose a tree or a block topology", t.name, t.kind)
 	case "flat":
 		return nil, t.body.at.fail("topology %s is flat: it does not say where nodes are, so no site follows from it; choose a tree or a block topology", t.name)
 	case "tree":
@@ -322,7 +342,7 @@ func (n *network) readTree(body item) error {
 	if !ok {
 		return body.at.fail("tree: expected switches")
 	}
-	items, err := list.list("switches")
+	items, err := list.oneOrList("switches")
 	if err != nil {
 		return err
 	}
@@ -330,6 +350,9 @@ func (n *network) readTree(body item) error {
 		v, err := readVertex(i, "switch", "switch", "children", "nodes")
 		if err != nil {
 			return err
+		}
+		if v.nodes == "" && v.children == "" {
+			n.waiting = append(n.waiting, v)
 		}
 		if err := n.addSwitch(v, "nodes", "children"); err != nil {
 			return err
@@ -344,7 +367,7 @@ func (n *network) readBlocks(body item) error {
 		return err
 	}
 	if sizes, ok := f["block_sizes"]; ok {
-		words, err := sizes.list("block sizes")
+		words, err := sizes.oneOrList("block sizes")
 		if err != nil {
 			return err
 		}
@@ -364,7 +387,7 @@ func (n *network) readBlocks(body item) error {
 	if !ok {
 		return body.at.fail("block: expected blocks")
 	}
-	items, err := list.list("blocks")
+	items, err := list.oneOrList("blocks")
 	if err != nil {
 		return err
 	}
@@ -373,9 +396,21 @@ func (n *network) readBlocks(body item) error {
 		if err != nil {
 			return err
 		}
+		if v.nodes == "" {
+			n.waiting = append(n.waiting, v)
+			continue
+		}
 		if err := n.addBlock(v); err != nil {
 			return err
 		}
+	}
+	if n.sizes == nil && len(n.blocks) > 0 {
+		// As Slurm has it: the smallest block is the base.
+		base := len(n.blocks[0].hosts)
+		for _, b := range n.blocks {
+			base = min(base, len(b.hosts))
+		}
+		n.sizes = []int{base}
 	}
 	return nil
 }

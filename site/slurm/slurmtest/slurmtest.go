@@ -20,7 +20,7 @@ import (
 	"bulkhead/site/hostlist"
 )
 
-var topologyLine = regexp.MustCompile(`^SwitchName=(\S+) Level=\d+ LinkSpeed=\d+ Nodes=(.*?)( Switches=.*)?$`)
+var topologyLine = regexp.MustCompile(`^(?:SwitchName=(\S+) Level=\d+ LinkSpeed=\d+|BlockName=(\S+) BlockIndex=\d+)(?: Nodes=(.*?))?(?: (?:Switches|BlockSize)=.*)?$`)
 
 // Topology starts a controller without node daemons on loopback, in a folder of its
 // own with these files, topology.conf among them, and returns the nodes below each
@@ -30,9 +30,68 @@ func Topology(t *testing.T, files map[string]string, nodes []string) map[string]
 	if testing.Short() {
 		t.Skip("it starts a controller of Slurm")
 	}
-	program := find(t, "slurmctld")
 	find(t, "scontrol")
 	dir := t.TempDir()
+	i := installed{controller: find(t, "slurmctld"), outside: dir, inside: dir}
+	shown, why := i.show(t, files, nodes, "TopologyPlugin=topology/tree\n")
+	if why != "" {
+		t.Fatalf("slurmctld does not answer:\n%s", why)
+	}
+	return shown
+}
+
+// rootVariable names a folder in which a Slurm of 25.05 or later was unpacked, which
+// Debian's stable releases do not have: lab/slurm-next makes one.
+const rootVariable = "BULKHEAD_SLURM_ROOT"
+
+// YAML is Topology for a topology.yaml: the nodes below each switch, or in each
+// block, of its default topology. It skips the test where no Slurm is known that
+// reads one.
+func YAML(t *testing.T, text string, nodes []string) map[string]string {
+	t.Helper()
+	shown, why := next(t).show(t, map[string]string{"topology.yaml": text}, nodes, "")
+	if why != "" {
+		t.Fatalf("slurmctld does not read\n%s\nit says\n%s", text, why)
+	}
+	return shown
+}
+
+// RefusesYAML returns why the controller does not start with a topology.yaml, or ""
+// if it does.
+func RefusesYAML(t *testing.T, text string, nodes []string) string {
+	t.Helper()
+	_, why := next(t).show(t, map[string]string{"topology.yaml": text}, nodes, "")
+	return why
+}
+
+func next(t *testing.T) installed {
+	t.Helper()
+	root := os.Getenv(rootVariable)
+	if root == "" || testing.Short() {
+		t.Skip("no Slurm that reads topology.yaml: run lab/slurm-next FOLDER as root, and set " + rootVariable + " to the folder")
+	}
+	dir, err := os.MkdirTemp(root, "test")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { os.RemoveAll(dir) })
+	return installed{root: root, controller: "/usr/sbin/slurmctld-wlm", outside: dir, inside: "/" + filepath.Base(dir)}
+}
+
+// installed is a Slurm, of this machine or in a folder that is its root, and the
+// folder for its files as it is called from both sides.
+type installed struct{ root, controller, outside, inside string }
+
+func (i installed) command(ctx context.Context, name string, args ...string) *exec.Cmd {
+	if i.root == "" {
+		return exec.CommandContext(ctx, name, args...)
+	}
+	return exec.CommandContext(ctx, "chroot", append([]string{i.root, name}, args...)...)
+}
+
+// show runs the controller until it has shown its topology, or says why it ended.
+func (i installed) show(t *testing.T, files map[string]string, nodes []string, plugin string) (shown map[string]string, why string) {
+	t.Helper()
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -47,8 +106,7 @@ AuthType=auth/none
 CredType=cred/none
 CommunicationParameters=NoInAddrAny,NoCtldInAddrAny
 SelectType=select/cons_tres
-TopologyPlugin=topology/tree
-ProctrackType=proctrack/linuxproc
+%sProctrackType=proctrack/linuxproc
 ResumeProgram=/bin/true
 SuspendProgram=/bin/true
 SuspendTime=3600000
@@ -57,11 +115,11 @@ SlurmctldPidFile=%s/pid
 SlurmctldLogFile=%s/log
 NodeName=%s CPUs=8 RealMemory=1000 State=CLOUD
 PartitionName=p Nodes=ALL Default=YES State=UP
-`, port, user(), dir, dir, dir, strings.Join(nodes, ","))
+`, port, user(), plugin, i.inside, i.inside, i.inside, strings.Join(nodes, ","))
 	files = maps.Clone(files)
 	files["slurm.conf"] = conf
 	for name, text := range files {
-		at := filepath.Join(dir, name)
+		at := filepath.Join(i.outside, name)
 		if err := os.MkdirAll(filepath.Dir(at), 0o755); err != nil {
 			t.Fatal(err)
 		}
@@ -70,28 +128,27 @@ PartitionName=p Nodes=ALL Default=YES State=UP
 		}
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
-	t.Cleanup(cancel)
-	controller := exec.CommandContext(ctx, program, "-D", "-f", filepath.Join(dir, "slurm.conf"))
+	defer cancel()
+	controller := i.command(ctx, i.controller, "-D", "-f", i.inside+"/slurm.conf")
 	if err := controller.Start(); err != nil {
 		t.Fatal(err)
 	}
 	ended := make(chan struct{})
 	go func() { _ = controller.Wait(); close(ended) }()
-	t.Cleanup(func() { cancel(); <-ended })
+	defer func() { cancel(); <-ended }()
+	said := func() string { log, _ := os.ReadFile(filepath.Join(i.outside, "log")); return string(log) }
 	for {
-		show := exec.CommandContext(ctx, "scontrol", "show", "topology")
-		show.Env = append(os.Environ(), "SLURM_CONF="+filepath.Join(dir, "slurm.conf"))
+		show := i.command(ctx, "scontrol", "show", "topology")
+		show.Env = append(os.Environ(), "SLURM_CONF="+i.inside+"/slurm.conf")
 		out, err := show.Output()
 		if shown := readTopology(t, string(out)); err == nil && len(shown) > 0 { // it answers with nothing while it starts
-			return shown
+			return shown, ""
 		}
 		select {
 		case <-ended:
-			log, _ := os.ReadFile(filepath.Join(dir, "log"))
-			t.Fatalf("slurmctld ended:\n%s", log)
+			return nil, "it ended:\n" + said()
 		case <-ctx.Done():
-			log, _ := os.ReadFile(filepath.Join(dir, "log"))
-			t.Fatalf("slurmctld does not answer: %v\n%s", err, log)
+			t.Fatalf("slurmctld does not answer: %v\n%s", err, said())
 		case <-time.After(100 * time.Millisecond):
 		}
 	}
@@ -113,12 +170,16 @@ func readTopology(t *testing.T, text string) map[string]string {
 		if m == nil {
 			continue
 		}
-		nodes, err := hostlist.Expand(m[2], 1000)
+		if m[3] == "" {
+			shown[m[1]+m[2]] = ""
+			continue
+		}
+		nodes, err := hostlist.Expand(m[3], 1000)
 		if err != nil {
 			t.Fatal(err)
 		}
 		slices.Sort(nodes)
-		shown[m[1]] = strings.Join(nodes, " ")
+		shown[m[1]+m[2]] = strings.Join(nodes, " ")
 	}
 	return shown
 }
