@@ -74,7 +74,14 @@ const (
 	// FaultClass: the leaf does not treat the traffic classes as the plan says. It
 	// leaks nothing; it costs a neighbour bandwidth.
 	FaultClass
+	// FaultPolicy: a route reflector does not pass on the routes of the port's label
+	// from this leaf. It leaks nothing; the port is cut off from other leaves.
+	FaultPolicy
 )
+
+// Mended are the faults that go when the port's row is written again: what they are
+// about is written with every row. A port with one is not as it is to be.
+const Mended = FaultClass | FaultPolicy
 
 // Flags are the yes-or-no facts of a port's read-back.
 type Flags uint16
@@ -245,10 +252,10 @@ func (t *Tables) Clear(p site.Port) {
 }
 
 // Carries reports whether a port was read back as Compile(f, value) says,
-// enforcement and traffic class included. It does not allocate.
+// enforcement and traffic class included, and without a fault that writing mends. It does not allocate.
 func (t *Tables) Carries(p site.Port, f site.Family, value uint32) bool {
 	const on = FlagRead | FlagEnforceIn | FlagEnforceOut
-	if !t.Has(p) || t.flags[p]&on != on || value == 0 {
+	if !t.Has(p) || t.flags[p]&on != on || t.flags[p].Faults()&Mended != 0 || value == 0 {
 		return false
 	}
 	own := Full(value)
@@ -266,9 +273,10 @@ func (t *Tables) Carries(p site.Port, f site.Family, value uint32) bool {
 		t.leafCount[p] == 2 && t.leaf[p][0] == low && t.leaf[p][1] == high
 }
 
-// carriesRow reports whether a port was read back as row says.
+// carriesRow reports whether a port was read back as row says, without a fault that
+// writing mends.
 func (t *Tables) carriesRow(p site.Port, row *Row) bool {
 	f := t.flags[p]
-	return f&FlagRead != 0 && f&FlagEnforceIn != 0 == row.EnforceIn && f&FlagEnforceOut != 0 == row.EnforceOut &&
+	return f&FlagRead != 0 && f.Faults()&Mended == 0 && f&FlagEnforceIn != 0 == row.EnforceIn && f&FlagEnforceOut != 0 == row.EnforceOut &&
 		t.class[p] == row.Class && sameSet(t.NIC(p), row.NIC) && sameSet(t.Leaf(p), row.Leaf)
 }

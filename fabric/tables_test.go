@@ -221,3 +221,17 @@ func BenchmarkPlanLease(b *testing.B) {
 	b.ReportMetric(float64(took[1].Nanoseconds())/float64(b.N)/changed, "ns/port-of-409600")
 	b.ReportMetric(float64(took[1])/float64(took[0]), "x-of-100-times-the-fabric")
 }
+
+// A port with a fault that writing mends is planned to be written again, and is not as
+// it is to be; other faults are for the prover.
+func TestMendedFaultsAreWrittenAgain(t *testing.T) {
+	row := Compile(site.RoCE, 5000)
+	for fault, want := range map[Faults]bool{0: false, FaultClass: true, FaultPolicy: true, FaultRoutes: false} {
+		tables := NewTables(1)
+		tables.Set(&Reading{Port: 0, EnforceIn: true, EnforceOut: true, Leaf: row.Leaf, Class: row.Class, Faults: fault})
+		c, err := Plan("compute", []PortRow{{Port: 0, Row: row}}, tables)
+		if err != nil || c.Empty() == want || tables.Carries(0, site.RoCE, 5000) == want {
+			t.Errorf("fault %05b: planned %v (%v), carries %t; expected to be written again: %t", fault, c.Ports, err, tables.Carries(0, site.RoCE, 5000), want)
+		}
+	}
+}

@@ -66,6 +66,7 @@ const (
 	Unlabelled            // no label at all
 	MissingOwnLabel       // not a full member of its holder's label, on both sides
 	WrongClass            // not in the traffic class of its label, or the class is not treated as planned
+	WrongPolicy           // a route reflector stops the routes of its label
 	checks
 )
 
@@ -95,6 +96,7 @@ var checkTable = [checks]checkRow{
 	Unlabelled:      {"unlabelled", Cut, "it carries a label"},
 	MissingOwnLabel: {"missing-own-label", Cut, "it is a full member of its holder's label, at NIC and leaf where both have tables"},
 	WrongClass:      {"wrong-class", Cut, "its traffic is in the class of its label, treated as planned"},
+	WrongPolicy:     {"wrong-policy", Cut, "route reflectors that were asked pass on its leaf's routes under the target of its label"},
 }
 
 func (c Check) String() string {
@@ -111,6 +113,14 @@ func (c Check) Verdict() Verdict {
 	}
 	return Unknown
 }
+
+// Rewritten reports whether a port that fails the check is written again although it
+// is not red: its tables are as they are to be, and what is wrong is beside them.
+// Nothing leaks, so closing the port would cost its tenant more.
+func (c Check) Rewritten() bool { return c == WrongClass || c == WrongPolicy }
+
+// Rewritten is [Check.Rewritten] of a check by its name.
+func Rewritten(name string) bool { return name == WrongClass.String() || name == WrongPolicy.String() }
 
 // Sentence says what a port that passes the check has shown.
 func (c Check) Sentence() string {
@@ -216,6 +226,7 @@ func faultChecks(f fabric.Faults) (s symptoms) {
 	}{
 		{fabric.FaultUnderlay, UnderlayOpen}, {fabric.FaultRoutes, ForeignRoute}, {fabric.FaultPath, StrayPath},
 		{fabric.FaultMirror, Mirrored}, {fabric.FaultClass, WrongClass},
+		{fabric.FaultPolicy, WrongPolicy},
 	} {
 		if f&row.fault != 0 {
 			s |= 1 << row.check

@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"iter"
 	"maps"
 	"slices"
 	"sync"
@@ -36,10 +35,8 @@ func (p *Plane) observeFabrics(ctx context.Context) error {
 		}
 		wait.Go(func() {
 			a := answer{asked: true, since: since}
-			a.observation, a.err = driver.Observe(ctx, fabric.Scope{Since: since})
-			// An answer that says nothing of any device needs no numbers.
-			if a.err == nil && (since == 0 || len(a.observation.Devices) > 0) {
-				a.err = p.sameNumbers(ctx, index, driver)
+			if a.err = p.sameNumbers(ctx, index, driver); a.err == nil {
+				a.observation, a.err = driver.Observe(ctx, fabric.Scope{Since: since})
 			}
 			answers[index] = a
 		})
@@ -103,8 +100,12 @@ func (p *Plane) judge(ctx context.Context, index int, o fabric.Observation, now 
 	var lost, back []site.Leaf
 	raw := map[string]json.RawMessage{}
 	quiet := map[site.Leaf]bool{}
-	for d, decoded := range p.decode(f, o.Devices) {
-		readings, err := decoded.readings, decoded.err
+	for _, d := range o.Devices {
+		var readings []fabric.Reading
+		var err error
+		if d.Reachable {
+			readings, err = decodeReadings(s.Site, f, d)
+		}
 		if err != nil {
 			p.log.Error("read-back can't be decoded, so it counts for nothing", "leaf", s.Site.LeafID(d.Leaf), "why", err.Error())
 		}
@@ -122,11 +123,11 @@ func (p *Plane) judge(ctx context.Context, index int, o fabric.Observation, now 
 			verdict, check := p.seen.prover.Verdict(port)
 			lock, drifting := s.Locked[port]
 			switch {
-			case drifting && verdict == prove.Red && lock.Check == prove.WrongClass.String() && lock.Cause != book.CauseLocked:
+			case drifting && verdict == prove.Red && prove.Rewritten(lock.Check) && lock.Cause != book.CauseLocked:
 				worse = append(worse, book.PortFinding{Port: port, Check: check.String()})
 			case drifting && verdict == prove.Proven && p.seen.AsWanted(port):
 				restored = append(restored, book.PortFinding{Port: port, Check: check.String()})
-			case !drifting && (verdict == prove.Red || check == prove.WrongClass) && p.seen.settled[port]:
+			case !drifting && (verdict == prove.Red || check.Rewritten()) && p.seen.settled[port]:
 				drifted = append(drifted, book.PortFinding{Port: port, Check: check.String()})
 				bad = true
 			}
@@ -153,35 +154,8 @@ func (p *Plane) judge(ctx context.Context, index int, o fabric.Observation, now 
 	if err := p.record(ctx, f, drifted, restored, lost, back, raw); err != nil {
 		return err
 	}
-	// What cost bandwidth only, and leaks now.
+	// What leaked nothing before, and leaks now.
 	return p.lockdown(ctx, f, worse)
-}
-
-// decodedReading is what one device said, or why it counts for nothing.
-type decodedReading struct {
-	readings []fabric.Reading
-	err      error
-}
-
-// decode reads what devices said, on all cores, some hundred at a time: the
-// readings of a whole fabric are a hundred megabytes.
-func (p *Plane) decode(f site.Fabric, devices []fabric.DeviceReading) iter.Seq2[fabric.DeviceReading, decodedReading] {
-	return func(yield func(fabric.DeviceReading, decodedReading) bool) {
-		var decoded [256]decodedReading
-		for some := range slices.Chunk(devices, len(decoded)) {
-			p.shard(len(some), func(i int) {
-				decoded[i] = decodedReading{}
-				if some[i].Reachable {
-					decoded[i].readings, decoded[i].err = decodeReadings(p.w.state.Site, f, some[i])
-				}
-			})
-			for i, d := range some {
-				if !yield(d, decoded[i]) {
-					return
-				}
-			}
-		}
-	}
 }
 
 // recordSilence makes the ledger say which leaves of a fabric do not answer, and
@@ -244,11 +218,11 @@ func (p *Plane) record(ctx context.Context, f site.Fabric, drifted, restored []b
 	return p.lockdown(ctx, f, leaking(drifted))
 }
 
-// leaking leaves out ports whose drift costs bandwidth only: they are written again,
-// and closing them would cost their tenant more.
+// leaking leaves out ports whose drift leaks nothing: they are written again, and
+// closing them would cost their tenant more.
 func leaking(drifted []book.PortFinding) (red []book.PortFinding) {
 	for _, d := range drifted {
-		if d.Check != prove.WrongClass.String() {
+		if !prove.Rewritten(d.Check) {
 			red = append(red, d)
 		}
 	}
@@ -337,26 +311,17 @@ func (p *Plane) applyPorts(ctx context.Context, work []book.PortWork) {
 }
 
 // freeLabels makes released labels available again once their cool-down is over
-// and read-back shows them nowhere. What a leaf carries that does not answer, or
-// that this writer has not read yet, nobody knows: then none is free.
+// and read-back shows them nowhere.
 func (p *Plane) freeLabels(ctx context.Context) (bool, error) {
 	now := p.config.Clock.Now()
 	for index, f := range p.w.state.Site.Fabrics {
-		pool, read := p.w.state.Labels[f.ID], p.seen.confirmed[f.ID]
-		var cool []uint32
+		pool := p.w.state.Labels[f.ID]
 		for _, a := range pool.Allocations() {
-			if until, cooling := pool.CoolUntil(a.Value); cooling && !now.Before(until) && !read.Before(until) {
-				cool = append(cool, a.Value)
-			}
-		}
-		if len(cool) == 0 || !p.seen.whole(index) {
-			continue
-		}
-		for _, value := range cool {
-			if p.seen.prover.Occurrences(index, value) > 0 {
+			until, cooling := pool.CoolUntil(a.Value)
+			if !cooling || now.Before(until) || p.seen.prover.Occurrences(index, a.Value) > 0 {
 				continue
 			}
-			label := fabric.Label{Fabric: f.ID, Kind: fabric.KindOf(f.Family), Value: value}
+			label := fabric.Label{Fabric: f.ID, Kind: fabric.KindOf(f.Family), Value: a.Value}
 			if err := p.carry(ctx, book.FreeLabel{Label: label}); err != nil {
 				return false, err
 			}

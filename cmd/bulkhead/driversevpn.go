@@ -22,15 +22,16 @@ import (
 // evpnConfig is one Ethernet fabric: agents on its leaves, and a collector that its
 // route reflectors speak BGP with.
 type evpnConfig struct {
-	Agents     string        `yaml:"agents"`     // folder with a unix socket LEAF.sock for each leaf
-	Listen     []string      `yaml:"listen"`     // addresses at which route reflectors connect to the collector; none: it connects to them
-	Port       int           `yaml:"port"`       // of listen; default 179
-	Reflectors int           `yaml:"reflectors"` // how many the fabric has, at the plan's addresses ...
-	At         []string      `yaml:"at"`         // ... or where the collector sees them instead
-	Password   string        `yaml:"password"`   // file with the sessions' TCP MD5 key
-	Emulated   bool          `yaml:"emulated"`   // leaves of a lab: evidence from there says emulated
-	Bound      time.Duration `yaml:"bound"`      // longest that one leaf may take; default 10s
-	Window     int           `yaml:"window"`     // leaves asked at a time; default 64
+	Agents     string        `yaml:"agents"`           // folder with a unix socket LEAF.sock for each leaf
+	Policy     string        `yaml:"reflector-agents"` // folder with a unix socket ADDRESS.sock for each reflector of the plan; none: what they pass on is as they were configured
+	Listen     []string      `yaml:"listen"`           // addresses at which route reflectors connect to the collector; none: it connects to them
+	Port       int           `yaml:"port"`             // of listen; default 179
+	Reflectors int           `yaml:"reflectors"`       // how many the fabric has, at the plan's addresses ...
+	At         []string      `yaml:"at"`               // ... or where the collector sees them instead
+	Password   string        `yaml:"password"`         // file with the sessions' TCP MD5 key
+	Emulated   bool          `yaml:"emulated"`         // leaves of a lab: evidence from there says emulated
+	Bound      time.Duration `yaml:"bound"`            // longest that one leaf may take; default 10s
+	Window     int           `yaml:"window"`           // leaves asked at a time; default 64
 }
 
 type evpnSection struct {
@@ -108,6 +109,15 @@ func (e *evpnSection) open(ctx context.Context, in inventory, fabricIndex int) (
 		if in.site.FabricOfLeaf(l) == fabricIndex {
 			c := linux.Dial(in.site.LeafID(l), filepath.Join(e.at(e.c.Agents), in.site.LeafID(l)+".sock"))
 			d.Leaves[l], clients = c, append(clients, c)
+		}
+	}
+	if e.c.Policy != "" {
+		count := max(e.c.Reflectors, len(e.c.At))
+		d.Reflectors = map[netip.Addr]evpn.Reflector{}
+		for n := range count {
+			at := ethernet.Reflector(fabricIndex, n+1)
+			c := linux.Dial("reflector "+at.String(), filepath.Join(e.at(e.c.Policy), at.String()+".sock"))
+			d.Reflectors[at], clients = c.Reflector(), append(clients, c)
 		}
 	}
 	// The collector lives as long as the driver, not as long as its opening.

@@ -48,6 +48,9 @@ func (c *driversPosture) Run(ctx context.Context) (err error) {
 		}
 		if overlay, is := d.(*evpn.Driver); is {
 			hear(ctx, overlay.Routes)
+			if _, err := overlay.Observe(ctx, fabric.Scope{}); err != nil {
+				return fmt.Errorf("fabric %s: %w", id, err)
+			}
 		}
 		p, err := guarded.Posture(ctx)
 		if err != nil {

@@ -53,15 +53,16 @@ Example:
 
 // Run shows the lab. This program is also the leaves' agent.
 func (c labEthShow) Run(ctx context.Context) error {
-	agent, err := leafAgent()
+	leaf, reflector, err := agents()
 	if err != nil {
 		return err
 	}
-	return ethlab.Show(ctx, os.Stdout, c.All, agent)
+	return ethlab.Show(ctx, os.Stdout, c.All, leaf, reflector)
 }
 
-// leafAgent prepares this program as a leaf's agent.
-func leafAgent() (func(config string) *exec.Cmd, error) {
+// agents prepare this program as the agent of a leaf, and of a route reflector.
+func agents() (leaf, reflector func(config string) *exec.Cmd, err error) {
 	own, err := os.Executable()
-	return func(config string) *exec.Cmd { return exec.Command(own, "leaf", "run", config) }, err
+	return func(config string) *exec.Cmd { return exec.Command(own, "leaf", "run", config) },
+		func(config string) *exec.Cmd { return exec.Command(own, "leaf", "reflect", config) }, err
 }

@@ -135,9 +135,9 @@ func (labEthKeep) Help() string {
 
 // Run keeps it.
 func (c *labEthKeep) Run(ctx context.Context) error {
-	agent, err := leafAgent()
+	leaf, reflector, err := agents()
 	if err != nil {
 		return err
 	}
-	return ethup.Keep(ctx, c.spec(), os.Stdin, os.Stdout, agent)
+	return ethup.Keep(ctx, c.spec(), os.Stdin, os.Stdout, leaf, reflector)
 }

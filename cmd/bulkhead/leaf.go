@@ -7,7 +7,8 @@ import (
 )
 
 type leafCommand struct {
-	Run leafRun `cmd:"" help:"Run the agent of this leaf, until interrupted."`
+	Run     leafRun     `cmd:"" help:"Run the agent of this leaf, until interrupted."`
+	Reflect leafReflect `cmd:"" help:"Run the agent of this route reflector, until interrupted."`
 }
 
 type leafRun struct {
@@ -33,4 +34,28 @@ func (c *leafRun) Run(ctx context.Context) error {
 		return err
 	}
 	return linux.Run(ctx, conf)
+}
+
+type leafReflect struct {
+	File string `arg:"" type:"path" help:"What the agent is told of its reflector, as JSON: see package fabric/ethernet/linux."`
+}
+
+// Help is the example.
+func (leafReflect) Help() string {
+	return `Runs on a route reflector that is FRR: it writes, for each leaf, under which route
+targets the leaf's routes are passed on to other leaves, as leases give them, and reads
+back what bgpd passes on.
+
+Example:
+
+    bulkhead leaf reflect /etc/bulkhead/reflector.json`
+}
+
+// Run runs the agent.
+func (c *leafReflect) Run(ctx context.Context) error {
+	conf, err := linux.ReadReflectorConfig(c.File)
+	if err != nil {
+		return err
+	}
+	return linux.RunReflector(ctx, conf)
 }

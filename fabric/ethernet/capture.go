@@ -6,7 +6,7 @@
 // one order of fields, no spaces, so that equal captures are equal bytes and
 // anything else is refused. With spaces added here:
 //
-//	{"version":2, "switch":"a1-su00-leaf0", "vlan_table":{"used":2,"size":4094},
+//	{"version":3, "switch":"a1-su00-leaf0", "vlan_table":{"used":2,"size":4094},
 //	 "underlay":{"vtep":"10.65.0.1", "accept":["10.65.0.1-10.65.0.16"], "accept_else":false,
 //	             "forwards":false, "peers":["10.65.255.1"]},
 //	 "classes":[{"class":0,"dscp":0,"pfc":false,"ecn":[0,0,0]}, …],
@@ -17,7 +17,8 @@
 //	 "vnis":[{"vni":4097, "import":["65000:4097"], "export":["65000:4097"],
 //	          "flood":["10.65.0.2"], "static":[]}],
 //	 "routes_seen":true,
-//	 "routes":[{"kind":2,"vni":4097,"mac":"02:00:00:00:00:09","targets":["65000:4097"],"originator":"10.65.0.1"}]}
+//	 "routes":[{"kind":2,"vni":4097,"mac":"02:00:00:00:00:09","targets":["65000:4097"],"originator":"10.65.0.1"}],
+//	 "reflectors":[{"at":"10.65.255.1","passes":["65000:4097"]}]}
 //
 // The address plan of the underlay ([VTEP], [Reflector]), route targets
 // ([TargetOf]) and traffic classes ([Classes]) follow from the inventory, so what a
@@ -57,6 +58,16 @@ type Capture struct {
 	// say: then there are none, and that means nothing.
 	Routes     []Route
 	RoutesSeen bool
+	// Reflectors is what route reflectors let through of the leaf's routes, ascending
+	// by address; one that nobody asked is not there.
+	Reflectors []Reflection
+}
+
+// Reflection is under which targets a route reflector passes a leaf's routes on to
+// other leaves, ascending.
+type Reflection struct {
+	At     netip.Addr
+	Passes []Target
 }
 
 // Underlay is how a leaf meets the fabric's inside.

@@ -65,6 +65,14 @@ func (c *Capture) check() error {
 			return fail("routes[%d]: %w", i, err)
 		}
 	}
+	for i, r := range c.Reflectors {
+		if i >= MaxReflectors || !plain(r.At) || i > 0 && c.Reflectors[i-1].At.Compare(r.At) >= 0 {
+			return fail("reflectors[%d] %s: expected up to %d IPv4 addresses, ascending", i, r.At, MaxReflectors)
+		}
+		if err := ascending("passes", r.Passes, cmp.Compare[Target], validTarget); err != nil {
+			return fail("reflectors[%d]: %w", i, err)
+		}
+	}
 	return nil
 }
 

@@ -43,13 +43,20 @@ func ideal(t testing.TB, values ...uint32) Capture {
 		c.Routes = append(c.Routes, Route{Kind: 2, VNI: v, MAC: s.PortID[site.PortOf(site.Index(i), 0)], Targets: []Target{TargetOf(v)}, Originator: own})
 	}
 	slices.SortFunc(c.Routes, CompareRoutes)
+	for n := range 2 {
+		r := Reflection{At: Reflector(compute, n+1)}
+		for _, v := range c.VNIs {
+			r.Passes = append(r.Passes, TargetOf(v.VNI))
+		}
+		c.Reflectors = append(c.Reflectors, r)
+	}
 	for i := range c.VNIs {
 		c.VNIs[i].Flood = []netip.Addr{VTEP(compute, 1)}
 	}
 	return c
 }
 
-const example = `{"version":2,"switch":"su00-leaf0","vlan_table":{"used":2,"size":4094},` +
+const example = `{"version":3,"switch":"su00-leaf0","vlan_table":{"used":2,"size":4094},` +
 	`"underlay":{"vtep":"10.65.0.1","accept":["10.65.0.1-10.65.0.16"],"accept_else":false,"forwards":false,"peers":["10.65.255.1","10.65.255.2"]},` +
 	`"classes":[{"class":0,"dscp":0,"pfc":false,"ecn":[0,0,0]},{"class":1,"dscp":8,"pfc":true,"ecn":[150000,1500000,100]},{"class":2,"dscp":16,"pfc":true,"ecn":[150000,1500000,100]},` +
 	`{"class":3,"dscp":24,"pfc":true,"ecn":[150000,1500000,100]},{"class":4,"dscp":32,"pfc":true,"ecn":[150000,1500000,100]},{"class":5,"dscp":40,"pfc":true,"ecn":[150000,1500000,100]},` +
@@ -57,7 +64,8 @@ const example = `{"version":2,"switch":"su00-leaf0","vlan_table":{"used":2,"size
 	`"ports":[{"port":1,"filter_in":true,"filter_out":true,"locked":true,"mirrored":false,"vlans":[{"vid":2,"vni":4097,"isolated":false}],"class":6,"lldp":"02:00:00:00:00:01","fdb":"02:00:00:00:00:01","more":false},` +
 	`{"port":2,"filter_in":true,"filter_out":true,"locked":true,"mirrored":false,"vlans":[{"vid":3,"vni":16777214,"isolated":true}],"class":0,"lldp":"02:00:00:00:00:0a","fdb":"02:00:00:00:00:0a","more":false}],` +
 	`"vnis":[{"vni":4097,"import":["65000:4097"],"export":["65000:4097"],"flood":["10.65.0.2"],"static":[]},{"vni":16777214,"import":["65000:16777214"],"export":["65000:16777214"],"flood":["10.65.0.2"],"static":[]}],` +
-	`"routes_seen":true,"routes":[{"kind":2,"vni":4097,"mac":"02:00:00:00:00:01","targets":["65000:4097"],"originator":"10.65.0.1"},{"kind":2,"vni":16777214,"mac":"02:00:00:00:00:0a","targets":["65000:16777214"],"originator":"10.65.0.1"}]}`
+	`"routes_seen":true,"routes":[{"kind":2,"vni":4097,"mac":"02:00:00:00:00:01","targets":["65000:4097"],"originator":"10.65.0.1"},{"kind":2,"vni":16777214,"mac":"02:00:00:00:00:0a","targets":["65000:16777214"],"originator":"10.65.0.1"}],` +
+	`"reflectors":[{"at":"10.65.255.1","passes":["65000:4097","65000:16777214"]},{"at":"10.65.255.2","passes":["65000:4097","65000:16777214"]}]}`
 
 func TestForm(t *testing.T) {
 	c := ideal(t, 4097, 0xfffffe)
@@ -157,7 +165,7 @@ func TestRoundTrip(t *testing.T) {
 
 func TestRefuses(t *testing.T) {
 	for name, pair := range map[string][2]string{
-		"version":               {`"version":2`, `"version":1`},
+		"version":               {`"version":3`, `"version":1`},
 		"space":                 {`,"switch"`, `, "switch"`},
 		"name":                  {`su00-leaf0`, `su00 leaf0`},
 		"no name":               {`su00-leaf0`, ``},
@@ -184,7 +192,7 @@ func TestRefuses(t *testing.T) {
 		"null":                  {`"filter_in":true`, `"filter_in":null`},
 		"unknown field":         {`"class":6`, `"x":1,"class":6`},
 		"trailing comma":        {`}],"vnis"`, `},],"vnis"`},
-		"bytes after the end":   {`.1"}]}`, `.1"}]} `},
+		"bytes after the end":   {`4"]}]}`, `4"]}]} `},
 		"MAC with other colons": {`"lldp":"02:00:00:00:00:01"`, `"lldp":"02-00-00-00-00-01"`},
 		"address of 5 parts":    {`"vtep":"10.65.0.1"`, `"vtep":"10.65.0.1.1"`},
 		"octet 256":             {`"vtep":"10.65.0.1"`, `"vtep":"10.65.0.256"`},
@@ -195,6 +203,9 @@ func TestRefuses(t *testing.T) {
 		"target twice":          {`"import":["65000:4097"]`, `"import":["65000:4097","65000:4097"]`},
 		"VNIs out of order":     {`{"vni":4097,"import"`, `{"vni":16777215,"import"`},
 		"routes that none saw":  {`"routes_seen":true`, `"routes_seen":false`},
+		"reflector twice":       {`{"at":"10.65.255.2"`, `{"at":"10.65.255.1"`},
+		"reflector of IPv6":     {`{"at":"10.65.255.2"`, `{"at":"::1"`},
+		"passes out of order":   {`"passes":["65000:4097","65000:16777214"]`, `"passes":["65000:16777214","65000:4097"]`},
 		"route twice":           {`"mac":"02:00:00:00:00:0a"`, `"mac":"02:00:00:00:00:01"`},
 	} {
 		text := strings.Replace(example, pair[0], pair[1], 1)
@@ -216,7 +227,7 @@ func TestRefuses(t *testing.T) {
 func FuzzDecode(f *testing.F) {
 	f.Add([]byte(example))
 	f.Add([]byte(example[:200]))
-	f.Add([]byte(`{"version":2,"switch":"x","vlan_table":{"used":0,"size":0},"underlay":{"vtep":"","accept":[],"accept_else":true,"forwards":true,"peers":[]},"classes":[],"ports":[],"vnis":[],"routes_seen":false,"routes":[]}`))
+	f.Add([]byte(`{"version":3,"switch":"x","vlan_table":{"used":0,"size":0},"underlay":{"vtep":"","accept":[],"accept_else":true,"forwards":true,"peers":[]},"classes":[],"ports":[],"vnis":[],"routes_seen":false,"routes":[],"reflectors":[]}`))
 	s := testSite()
 	f.Fuzz(func(t *testing.T, raw []byte) {
 		c, err := Decode(raw)

@@ -23,7 +23,7 @@ func (e *DecodeError) Error() string {
 func Decode(raw []byte) (Capture, error) {
 	r := reader{raw: raw}
 	var c Capture
-	r.literal(`{"version":2,"switch":"`)
+	r.literal(`{"version":3,"switch":"`)
 	start := r.at
 	for r.err == nil && r.at < len(raw) && nameByte(raw[r.at]) {
 		r.at++
@@ -51,6 +51,8 @@ func Decode(raw []byte) (Capture, error) {
 	c.RoutesSeen = r.boolean(`,"routes_seen":`)
 	r.literal(`,"routes":`)
 	c.Routes = list(&r, maxList, (*reader).route)
+	r.literal(`,"reflectors":`)
+	c.Reflectors = list(&r, MaxReflectors, (*reader).reflection)
 	r.literal(`}`)
 	if r.at != len(raw) {
 		r.expected("the end")
@@ -295,6 +297,15 @@ func (r *reader) route() (out Route) {
 	out.Targets = list(r, maxList, (*reader).target)
 	r.literal(`,"originator":`)
 	out.Originator = r.address(false)
+	r.literal(`}`)
+	return out
+}
+
+func (r *reader) reflection() (out Reflection) {
+	r.literal(`{"at":`)
+	out.At = r.address(false)
+	r.literal(`,"passes":`)
+	out.Passes = list(r, maxList, (*reader).target)
 	r.literal(`}`)
 	return out
 }

@@ -17,7 +17,7 @@ func Encode(c *Capture) ([]byte, error) {
 		return nil, err
 	}
 	b := make([]byte, 0, 512+len(c.Ports)*230+len(c.VNIs)*120+len(c.Routes)*130)
-	b = append(b, `{"version":2,"switch":"`...)
+	b = append(b, `{"version":3,"switch":"`...)
 	b = append(b, c.Switch...)
 	b = appendInt(b, `","vlan_table":{"used":`, c.TableUsed)
 	b = appendInt(b, `,"size":`, c.TableSize)
@@ -38,6 +38,11 @@ func Encode(c *Capture) ([]byte, error) {
 	b = appendList(append(b, `,"vnis":`...), c.VNIs, appendVNI)
 	b = appendBool(b, `,"routes_seen":`, c.RoutesSeen)
 	b = appendList(append(b, `,"routes":`...), c.Routes, appendRoute)
+	b = appendList(append(b, `,"reflectors":`...), c.Reflectors, func(b []byte, r Reflection) []byte {
+		b = appendAddr(append(b, `{"at":`...), r.At)
+		b = appendList(append(b, `,"passes":`...), r.Passes, appendTarget)
+		return append(b, '}')
+	})
 	return append(b, '}'), nil
 }
 

@@ -22,7 +22,9 @@ import (
 //   - flooded and forwarded packets go to leaves of this fabric only, else
 //     [fabric.FaultPath] at the ports of that VNI;
 //   - no mirror session, else [fabric.FaultMirror];
-//   - traffic classes are treated as in Classes, else [fabric.FaultClass].
+//   - traffic classes are treated as in Classes, else [fabric.FaultClass];
+//   - route reflectors that were asked pass its routes on under the target of each
+//     VNI of its ports, else [fabric.FaultPolicy] at the ports of that VNI.
 //
 // What belongs to a VNI that no port carries counts against every port of the leaf.
 // A port that takes packets from any source address does not enforce its table. A
@@ -42,6 +44,7 @@ func Readings(s *site.Site, leaf site.Leaf, c *Capture) ([]fabric.Reading, error
 	j.underlay()
 	j.vnis()
 	j.routes()
+	j.reflectors()
 	if !slices.Equal(c.Classes, planned) {
 		j.all |= fabric.FaultClass
 	}
@@ -164,6 +167,25 @@ func (j *judge) routes() {
 		}
 		if !honest {
 			j.blame(r.VNI, fabric.FaultRoutes)
+		}
+	}
+}
+
+// reflectors looks for VNIs of ports whose routes a reflector stops. What it lets
+// through beyond them leaks nothing by itself, and is there for a moment within every
+// change.
+func (j *judge) reflectors() {
+	for _, r := range j.c.Reflectors {
+		if !isReflector(j.fabric, r.At) {
+			j.all |= fabric.FaultPolicy
+			continue
+		}
+		for i := range j.c.Ports {
+			for _, v := range j.c.Ports[i].VLANs {
+				if _, passes := slices.BinarySearch(r.Passes, TargetOf(v.VNI)); v.VNI != 0 && !passes {
+					j.blame(v.VNI, fabric.FaultPolicy)
+				}
+			}
 		}
 	}
 }

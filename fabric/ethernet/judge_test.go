@@ -45,6 +45,11 @@ func TestJudging(t *testing.T) {
 		"announces what is not there":    {func(c *Capture) { c.Routes[0].MAC = s.PortID[site.PortOf(0, 1)] }, [2]fabric.Faults{fabric.FaultRoutes}},
 		"announces for another":          {func(c *Capture) { c.Routes[0].Originator = VTEP(compute, 1) }, [2]fabric.Faults{fabric.FaultRoutes}},
 		"announces under another target": {func(c *Capture) { c.Routes[1].Targets = append([]Target{TargetOf(first)}, c.Routes[1].Targets...) }, [2]fabric.Faults{0, fabric.FaultRoutes}},
+		"a reflector stops a VNI":        {func(c *Capture) { c.Reflectors[1].Passes = c.Reflectors[1].Passes[:1] }, [2]fabric.Faults{0, fabric.FaultPolicy}},
+		"a reflector stops everything":   {func(c *Capture) { c.Reflectors[0].Passes = nil }, both(fabric.FaultPolicy)},
+		"a reflector passes more":        {func(c *Capture) { c.Reflectors[0].Passes = append(c.Reflectors[0].Passes, TargetOf(9000)) }, [2]fabric.Faults{}},
+		"nobody asked a reflector":       {func(c *Capture) { c.Reflectors = nil }, [2]fabric.Faults{}},
+		"a stranger as a reflector":      {func(c *Capture) { c.Reflectors[1].At = stranger }, both(fabric.FaultPolicy)},
 		"announces a prefix":             {func(c *Capture) { c.Routes[0].Kind = 5 }, [2]fabric.Faults{fabric.FaultRoutes}},
 	} {
 		got := ideal(t, first, second)

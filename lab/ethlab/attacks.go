@@ -85,7 +85,7 @@ const stranger = "10.64.250.200"
 
 // Attacks is the corpus, in an order in which each leaves the fabric as it was.
 func (l *Lab) Attacks() []rivals.Attack {
-	return append(append(append(l.leafAttacks(), l.routeAttacks()...), l.hostAttacks()...), l.swappedCables())
+	return slices.Concat(l.leafAttacks(), l.routeAttacks(), l.policyAttacks(), l.hostAttacks(), []rivals.Attack{l.swappedCables()})
 }
 
 // leafAttacks are by somebody who can change a leaf, or by a leaf that is broken.

@@ -10,6 +10,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net/netip"
 	"os/exec"
 	"time"
 
@@ -40,6 +41,8 @@ type Options struct {
 	Agent func(config string) *exec.Cmd
 	// Device puts something between a driver and the agent of a leaf; nil: nothing.
 	Device func(leaf string, agent evpn.Device) evpn.Device
+	// Reflector prepares the agent of a spine in the same way.
+	Reflector func(config string) *exec.Cmd
 }
 
 // Lab is a lab under way.
@@ -68,7 +71,7 @@ func Start(ctx context.Context, o Options) (l *Lab, err error) {
 	for _, f := range l.Site.Fabrics {
 		fabrics = append(fabrics, f.ID)
 	}
-	if l.Net, err = ethnet.Start(ctx, l.Units, ethnet.Options{Fabrics: fabrics, Only: []string{FabricID}, Say: o.Say, LLDP: true, Agent: o.Agent}); err != nil {
+	if l.Net, err = ethnet.Start(ctx, l.Units, ethnet.Options{Fabrics: fabrics, Only: []string{FabricID}, Say: o.Say, LLDP: true, Agent: o.Agent, Reflector: o.Reflector}); err != nil {
 		return nil, err
 	}
 	if l.Collector, err = l.Net.StartCollector(context.WithoutCancel(ctx), FabricID); err != nil {
@@ -92,6 +95,12 @@ func (l *Lab) NewDriver() (*evpn.Driver, error) {
 	}
 	d := &evpn.Driver{Site: l.Site, Fabric: l.FabricIndex(), Leaves: map[site.Leaf]evpn.Device{}, Routes: l.Collector,
 		Origin: claim.Emulated, Bound: bound, Clock: l.Clock.Now}
+	for at, r := range l.Net.Reflectors(FabricID) {
+		if d.Reflectors == nil {
+			d.Reflectors = map[netip.Addr]evpn.Reflector{}
+		}
+		d.Reflectors[at] = r
+	}
 	for _, dev := range l.Net.Plan.Leaves(FabricID) {
 		leaf, known := l.Site.LeafByID(dev.Name)
 		if !known || ethernet.VTEP(l.FabricIndex(), leaf) != dev.Loopback {

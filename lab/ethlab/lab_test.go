@@ -4,6 +4,7 @@ import (
 	"context"
 	"os"
 	"os/exec"
+	"strings"
 	"testing"
 	"time"
 
@@ -15,18 +16,8 @@ import (
 const agentOf = "BULKHEAD_ETHLAB_AGENT"
 
 func TestMain(m *testing.M) {
-	if dir := os.Getenv(planeOf); dir != "" {
-		if err := plane(dir); err != nil {
-			os.Stderr.WriteString(err.Error() + "\n")
-			os.Exit(1)
-		}
-		return
-	}
 	if path := os.Getenv(agentOf); path != "" {
-		conf, err := linux.ReadConfig(path)
-		if err == nil {
-			err = linux.Run(context.Background(), conf)
-		}
+		err := runAgent(path)
 		if err != nil {
 			os.Stderr.WriteString(err.Error() + "\n")
 			os.Exit(1)
@@ -35,6 +26,24 @@ func TestMain(m *testing.M) {
 	}
 	os.Exit(m.Run())
 }
+
+// runAgent runs the agent of a leaf, or of a spine where it is told to reflect.
+func runAgent(path string) error {
+	if path, reflects := strings.CutPrefix(path, "reflect "); reflects {
+		conf, err := linux.ReadReflectorConfig(path)
+		if err != nil {
+			return err
+		}
+		return linux.RunReflector(context.Background(), conf)
+	}
+	conf, err := linux.ReadConfig(path)
+	if err != nil {
+		return err
+	}
+	return linux.Run(context.Background(), conf)
+}
+
+func reflector(config string) *exec.Cmd { return agent("reflect " + config) }
 
 func agent(config string) *exec.Cmd {
 	cmd := exec.Command(os.Args[0])
@@ -56,7 +65,7 @@ func beginWith(t *testing.T, o Options) *Lab {
 	if missing := ethnet.Missing(false); missing != "" {
 		t.Skip("needs " + missing + ": as root on Debian, apt-get install frr nftables iproute2 lldpd")
 	}
-	o.Say, o.Agent = func(s string) { t.Log(s) }, agent
+	o.Say, o.Agent, o.Reflector = func(s string) { t.Log(s) }, agent, reflector
 	l, err := Start(t.Context(), o)
 	if err != nil {
 		t.Fatal(err)

@@ -22,8 +22,8 @@ var shown = []string{"a port moved into the rival's bridge", "the rival's route 
 // apart by tables and by packets, mounts three attacks and shows each caught, and
 // takes everything down again. What a lab left that was killed is removed first.
 // With all, the whole corpus of attacks is mounted, which takes minutes. agent
-// prepares a leaf's agent.
-func Show(ctx context.Context, w io.Writer, all bool, agent func(config string) *exec.Cmd) (err error) {
+// and reflector prepare the agents of leaves and spines.
+func Show(ctx context.Context, w io.Writer, all bool, agent, reflector func(config string) *exec.Cmd) (err error) {
 	if missing := ethnet.Missing(true); missing != "" {
 		return fmt.Errorf("the lab needs %s: run it as root on Debian with the packages frr nftables iproute2 lldpd", missing)
 	}
@@ -33,7 +33,7 @@ func Show(ctx context.Context, w io.Writer, all bool, agent func(config string) 
 	}
 	fmt.Fprintln(w, "Leaves and spines are Linux and Debian's FRR, unmodified, in network namespaces; packets are real. Nodes,")
 	fmt.Fprintln(w, "frontend and storage are simulated, and queues, PFC and RDMA are not there. Nothing here is about hardware.")
-	l, err := Start(ctx, Options{Say: func(s string) { say("%s", s) }, Agent: agent})
+	l, err := Start(ctx, Options{Say: func(s string) { say("%s", s) }, Agent: agent, Reflector: reflector})
 	if err != nil {
 		return err
 	}

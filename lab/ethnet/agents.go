@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/netip"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"slices"
 	"time"
@@ -52,25 +53,57 @@ func (n *Net) agentConfig(d *Device) *linux.Config {
 	return c
 }
 
+// reflectorConfig is what the agent of a spine is told of it.
+func (n *Net) reflectorConfig(d *Device) *linux.ReflectorConfig {
+	dir := filepath.Join(n.Dir, d.Name)
+	c := &linux.ReflectorConfig{Address: d.Loopback, Collectors: []netip.Addr{Collector}, PathSpace: n.PathSpace(d.Name),
+		State: filepath.Join(dir, "state"), Socket: filepath.Join(dir, "agent.sock")}
+	for _, up := range d.Uplinks {
+		c.Leaves = append(c.Leaves, n.Plan.Device(up.Peer).Loopback)
+	}
+	return c
+}
+
+// agentOf prepares the agent of a leaf or spine; nil: it has none.
+func (n *Net) agentOf(d *Device) func(config string) *exec.Cmd {
+	if d.Spine {
+		return n.options.Reflector
+	}
+	return n.options.Agent
+}
+
 func (n *Net) startAgents(ctx context.Context) error {
-	if n.options.Agent == nil {
-		return nil
-	}
-	leaves := n.Plan.Leaves("")
-	for _, d := range leaves {
-		if err := n.ConfigureAgent(d.Name, n.agentConfig(d)); err != nil {
+	leaves, spines := 0, 0
+	for _, d := range n.Plan.Devices {
+		if n.agentOf(d) == nil {
+			continue
+		}
+		var err error
+		if d.Spine {
+			spines++
+			err = writeConfig(filepath.Join(n.Dir, d.Name, "agent.json"), n.reflectorConfig(d))
+		} else {
+			leaves++
+			err = n.ConfigureAgent(d.Name, n.agentConfig(d))
+		}
+		if err == nil {
+			err = n.StartAgent(d.Name)
+		}
+		if err != nil {
 			return err
 		}
-		if err := n.StartAgent(d.Name); err != nil {
-			return err
-		}
 	}
-	for _, d := range leaves {
+	for _, d := range n.Plan.Devices {
+		if n.agentOf(d) == nil {
+			continue
+		}
 		if err := n.awaitAgent(ctx, d); err != nil {
 			return err
 		}
 	}
-	n.options.Say(fmt.Sprintf("%d leaves' agents answer on the management network", len(leaves)))
+	if leaves > 0 {
+		n.options.Say(fmt.Sprintf("%d leaves' and %d spines' agents answer on the management network", leaves, spines))
+	}
 	return nil
 }
 
@@ -79,7 +112,7 @@ func (n *Net) ConfigureAgent(leaf string, c *linux.Config) error {
 	return writeConfig(filepath.Join(n.Dir, leaf, "agent.json"), c)
 }
 
-func writeConfig(path string, c *linux.Config) error {
+func writeConfig(path string, c any) error {
 	data, err := json.MarshalIndent(c, "", "  ")
 	if err != nil {
 		return err
@@ -90,12 +123,12 @@ func writeConfig(path string, c *linux.Config) error {
 // AgentConfig is what the agent of a leaf is told, as the inventory has it.
 func (n *Net) AgentConfig(leaf string) *linux.Config { return n.agentConfig(n.Plan.Device(leaf)) }
 
-// StartAgent starts the agent of a leaf; [Net.KillDaemon] with "agent" ends it.
+// StartAgent starts the agent of a leaf or spine; [Net.KillDaemon] with "agent" ends it.
 func (n *Net) StartAgent(leaf string) error {
-	return n.startDaemon(leaf, "agent", n.options.Agent(filepath.Join(n.Dir, leaf, "agent.json")))
+	return n.startDaemon(leaf, "agent", n.agentOf(n.Plan.Device(leaf))(filepath.Join(n.Dir, leaf, "agent.json")))
 }
 
-// RestartAgent starts the agent of a leaf again, and waits until it answers.
+// RestartAgent starts the agent of a leaf or spine again, and waits until it answers.
 func (n *Net) RestartAgent(ctx context.Context, leaf string) error {
 	_ = n.KillDaemon(leaf, "agent") // it may be dead
 	if err := n.StartAgent(leaf); err != nil {
@@ -157,23 +190,48 @@ func relay(l net.Listener, socket string) {
 // Client asks the agent of a leaf, from where the control plane is and over the
 // management network.
 func (n *Net) Client(leaf string) (*linux.Client, error) {
-	d, from := n.Plan.Device(leaf), n.Space(Manage)
-	if d == nil || d.Spine || from == nil {
+	d := n.Plan.Device(leaf)
+	if d == nil || d.Spine {
 		return nil, errors.New("ethnet: no leaf " + leaf)
 	}
-	return linux.DialWith(leaf, func(ctx context.Context) (net.Conn, error) {
-		return from.Dial(ctx, "tcp", netip.AddrPortFrom(d.Manage, relayPort).String())
-	}), nil
+	return n.dial(d), nil
 }
 
-// Forward makes a socket LEAF.sock for each leaf in a folder, at which the leaf's agent
-// is reached by way of the management network, as a session of SSH would forward it.
+// Reflectors are the agents of a fabric's spines by their addresses, asked in the same
+// way; nil where they have none.
+func (n *Net) Reflectors(fabric string) map[netip.Addr]*linux.ReflectorClient {
+	if n.options.Reflector == nil {
+		return nil
+	}
+	out := map[netip.Addr]*linux.ReflectorClient{}
+	for _, d := range n.Plan.Spines(fabric) {
+		out[d.Loopback] = n.dial(d).Reflector()
+	}
+	return out
+}
+
+func (n *Net) dial(d *Device) *linux.Client {
+	from := n.Space(Manage)
+	return linux.DialWith(d.Name, func(ctx context.Context) (net.Conn, error) {
+		return from.Dial(ctx, "tcp", netip.AddrPortFrom(d.Manage, relayPort).String())
+	})
+}
+
+// Forward makes a socket NAME.sock for each leaf in a folder, and one ADDRESS.sock for
+// each reflector that has an agent, at which the agent is reached by way of the management network, as a session of SSH would forward it.
 func (n *Net) Forward(dir string) error {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return err
 	}
-	for _, d := range n.Plan.Leaves("") {
-		l, err := net.Listen("unix", filepath.Join(dir, d.Name+".sock"))
+	for _, d := range n.Plan.Devices {
+		name := d.Name
+		if d.Spine {
+			name = d.Loopback.String()
+		}
+		if n.agentOf(d) == nil {
+			continue
+		}
+		l, err := net.Listen("unix", filepath.Join(dir, name+".sock"))
 		if err != nil {
 			return err
 		}

@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"bulkhead/fabric"
@@ -24,7 +25,16 @@ func agent(config string) *exec.Cmd {
 	return cmd
 }
 
+func reflector(config string) *exec.Cmd { return agent("reflect " + config) }
+
 func runAgent(path string) error {
+	if path, reflects := strings.CutPrefix(path, "reflect "); reflects {
+		conf, err := linux.ReadReflectorConfig(path)
+		if err != nil {
+			return err
+		}
+		return linux.RunReflector(context.Background(), conf)
+	}
 	conf, err := linux.ReadConfig(path)
 	if err != nil {
 		return err

@@ -2,6 +2,7 @@ package ethnet
 
 import (
 	"context"
+	"net/netip"
 	"testing"
 	"time"
 
@@ -14,7 +15,7 @@ import (
 // The driver over real leaves, with a real route collector, passes what every driver
 // must.
 func TestConformance(t *testing.T) {
-	n := up(t, Options{Only: []string{"frontend"}, Agent: agent, LLDP: true})
+	n := up(t, Options{Only: []string{"frontend"}, Agent: agent, Reflector: reflector, LLDP: true})
 	s := labSite(t)
 	f, _ := s.FabricByID("frontend")
 	k, err := n.StartCollector(t.Context(), "frontend")
@@ -32,15 +33,26 @@ func TestConformance(t *testing.T) {
 			}
 		}
 		d := &evpn.Driver{Site: s, Fabric: f, Leaves: map[site.Leaf]evpn.Device{}, Routes: k, Origin: "emulated", Bound: 6 * time.Second}
+		d.Reflectors = map[netip.Addr]evpn.Reflector{}
+		for at, r := range n.Reflectors("frontend") {
+			d.Reflectors[at] = r
+			t.Cleanup(r.Close)
+		}
 		names := map[site.Leaf]string{}
 		for _, dev := range n.Plan.Leaves("frontend") {
 			if used {
 				must(n.Reset(ctx, dev.Name))
 			}
+
 			c, err := n.Client(dev.Name)
 			must(err)
 			t.Cleanup(c.Close)
 			d.Leaves[dev.Leaf], names[dev.Leaf] = c, dev.Name
+		}
+		for _, dev := range n.Plan.Spines("frontend") {
+			if used {
+				must(n.Reset(ctx, dev.Name))
+			}
 		}
 		used = true
 		must(wait(ctx, 20*time.Second, "the collector", func() (string, bool) { return "not complete", k.Complete() }))

@@ -28,6 +28,10 @@ type Options struct {
 	// Agent prepares the agent of a leaf, with the path of its configuration; nil: no
 	// leaf has one.
 	Agent func(config string) *exec.Cmd
+	// Reflector prepares the agent of a spine in the same way: then reflectors pass on
+	// the routes of a leaf under those targets only that the agent was told of. nil: they
+	// pass on what has the fabric's own form.
+	Reflector func(config string) *exec.Cmd
 }
 
 // Net is a lab under way.

@@ -1,13 +1,18 @@
 package ethnet
 
 import (
+	"errors"
 	"fmt"
+	"net/netip"
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
 	"time"
 
+	"bulkhead/fabric"
 	"bulkhead/fabric/ethernet"
+	"bulkhead/fabric/ethernet/linux"
 )
 
 // A leaf that announces its VNI under the rival's target as well is not passed on to
@@ -54,4 +59,108 @@ func TestTwoTargetsAreNotReflected(t *testing.T) {
 	}
 	export("no route-target export 65000:5002")
 	known(true)
+}
+
+// Reflectors pass on a leaf's routes under the targets that were ordered for its ports:
+// what a leaf announces under another reaches no leaf, while the collector hears it. Who
+// changes a reflector by hand is seen, and the next order undoes it.
+func TestReflectorsFollowOrders(t *testing.T) {
+	n := up(t, Options{Only: []string{"frontend"}, Agent: agent, Reflector: reflector})
+	k, err := n.StartCollector(t.Context(), "frontend")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer k.Close()
+	from, to := n.Plan.Device(first).Loopback, n.Plan.Device(second).Loopback
+	agents := n.Reflectors("frontend")
+	for _, r := range agents {
+		defer r.Close()
+	}
+	every := func(do func(r *linux.ReflectorClient) error) {
+		t.Helper()
+		for at, r := range agents {
+			if err := do(r); err != nil {
+				t.Fatalf("reflector %s: %v", at, err)
+			}
+		}
+	}
+	allow := func(orders ethernet.Orders, more bool, term uint64) {
+		t.Helper()
+		every(func(r *linux.ReflectorClient) error {
+			return r.Allow(t.Context(), orders, more, fabric.Fence{Term: term})
+		})
+	}
+	passes := func(want map[netip.Addr][]ethernet.Target, open string) {
+		t.Helper()
+		every(func(r *linux.ReflectorClient) error {
+			p, err := r.Passes(t.Context())
+			if err == nil && (!reflect.DeepEqual(p.Targets, want) || (len(p.Open) > 0) != (open != "") || !strings.Contains(fmt.Sprint(p.Open), open)) {
+				err = fmt.Errorf("passes on %v, open %q; expected %v, and open %q", p.Targets, p.Open, want, open)
+			}
+			return err
+		})
+	}
+	targets := func(vnis ...uint32) (out []ethernet.Target) {
+		for _, v := range vnis {
+			out = append(out, ethernet.TargetOf(v))
+		}
+		return out
+	}
+	routes := func(vni uint32, want bool) {
+		t.Helper()
+		err := wait(t.Context(), 20*time.Second, "routes at the other leaf", func() (string, bool) {
+			out, err := n.Vtysh(t.Context(), second, "show bgp l2vpn evpn route json")
+			return fmt.Sprintf("%.2000s %v", out, err), err == nil && strings.Contains(out, fmt.Sprintf("65000:%d", vni)) == want
+		})
+		if err != nil {
+			t.Fatalf("VNI %d, expected %t: %v", vni, want, err)
+		}
+	}
+	passes(map[netip.Addr][]ethernet.Target{}, "")
+	allow(ethernet.Orders{from: {1: {5001}}, to: {1: {5001}, 2: {5002}}}, false, 2)
+	passes(map[netip.Addr][]ethernet.Target{from: targets(5001), to: targets(5001, 5002)}, "")
+	carries(t, n, first, map[int]uint32{1: 5001})
+	// The leaf announces the rival's VNI as well, as if it were its own.
+	vni(t, n, first, 5002)
+	routes(5001, true)
+	err = wait(t.Context(), 20*time.Second, "the collector to hear both", func() (string, bool) {
+		heard, _ := k.Routes(from)
+		return fmt.Sprint(heard), slices.ContainsFunc(heard, func(r ethernet.Route) bool { return r.VNI == 5002 })
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	routes(5002, false)
+	// A lease gives the leaf that VNI: from then on its routes are passed on.
+	allow(ethernet.Orders{from: {2: {5002}}}, true, 2)
+	routes(5002, true)
+	allow(ethernet.Orders{from: {2: {}}}, false, 2)
+	routes(5002, false)
+	passes(map[netip.Addr][]ethernet.Target{from: targets(5001), to: targets(5001, 5002)}, "")
+	for _, r := range agents {
+		if err := r.Allow(t.Context(), ethernet.Orders{from: {2: {5002}}}, true, fabric.Fence{Term: 1}); !errors.Is(err, fabric.ErrFenced) {
+			t.Fatalf("an older writer: %v", err)
+		}
+	}
+	// By hand: another target, a leaf without its map, a map that passes everything.
+	edit := func(lines ...string) {
+		t.Helper()
+		for _, s := range n.Plan.Spines("frontend") {
+			if _, err := n.Vtysh(t.Context(), s.Name, append([]string{"configure terminal"}, lines...)...); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	edit(fmt.Sprintf("bgp extcommunity-list standard from-%s permit rt 65000:5002", from))
+	passes(map[netip.Addr][]ethernet.Target{from: targets(5001, 5002), to: targets(5001, 5002)}, "")
+	routes(5002, true)
+	edit("no route-map to-leaves deny 5")
+	passes(map[netip.Addr][]ethernet.Target{from: targets(5001, 5002), to: targets(5001, 5002)}, "route map to-leaves")
+	edit("route-map to-leaves deny 5", "match community refused", "exit", "router bgp 65000", "address-family l2vpn evpn", fmt.Sprintf("no neighbor %s route-map from-%s in", from, from))
+	passes(map[netip.Addr][]ethernet.Target{from: targets(5001, 5002), to: targets(5001, 5002)}, "leaf "+from.String())
+	edit("router bgp 65000", "address-family l2vpn evpn", fmt.Sprintf("neighbor %s route-map from-%s in", from, from))
+	allow(nil, true, 2)
+	passes(map[netip.Addr][]ethernet.Target{from: targets(5001), to: targets(5001, 5002)}, "")
+	routes(5002, false)
+	routes(5001, true)
 }

@@ -77,6 +77,11 @@ func (n *Net) bgpStartup(d *Device) []byte {
 		p(" match extcommunity one-target")
 		p("exit")
 	}
+	out := "one-target"
+	if d.Spine && n.options.Reflector != nil {
+		out = "to-leaves"
+		n.leafPolicies(p, d)
+	}
 	p("router bgp %d", ethernet.ASN)
 	p(" bgp router-id %s", d.Loopback)
 	p(" no bgp default ipv4-unicast")
@@ -96,7 +101,13 @@ func (n *Net) bgpStartup(d *Device) []byte {
 	p(" address-family l2vpn evpn")
 	p("  neighbor fabric activate")
 	if d.Spine {
-		p("  neighbor fabric route-map one-target out") // not in: the collector hears all
+		p("  neighbor fabric route-map %s out", out) // not in: the collector hears all
+		if n.options.Reflector != nil {
+			for _, c := range d.Uplinks {
+				leaf := n.Plan.Device(c.Peer).Loopback
+				p("  neighbor %s route-map from-%s in", leaf, leaf)
+			}
+		}
 		p("  neighbor fabric route-reflector-client")
 		p("  neighbor %s activate", Collector)
 		p("  neighbor %s route-reflector-client", Collector)
@@ -107,6 +118,33 @@ func (n *Net) bgpStartup(d *Device) []byte {
 	p(" exit-address-family")
 	p("exit")
 	return b.Bytes()
+}
+
+// leafPolicies is what a reflector does with each leaf's routes: those under a target
+// of the leaf's own list, which its agent writes, go on to other leaves; all others are
+// marked, and to-leaves keeps them from leaves. They stay in the reflector's table, so
+// that the collector hears them.
+func (n *Net) leafPolicies(p func(string, ...any), d *Device) {
+	p("bgp route-map delay-timer 1") // s, until a changed list counts for routes that are there
+	p("bgp community-list standard refused seq 5 permit 65000:666")
+	p("route-map to-leaves deny 5")
+	p(" match community refused")
+	p("exit")
+	for i, kind := range []string{"macip", "multicast"} {
+		p("route-map to-leaves permit %d", 10*(i+1))
+		p(" match evpn route-type %s", kind)
+		p(" match extcommunity one-target")
+		p("exit")
+	}
+	for _, c := range d.Uplinks {
+		name := "from-" + n.Plan.Device(c.Peer).Loopback.String()
+		p("route-map %s permit 10", name)
+		p(" match extcommunity %s", name)
+		p("exit")
+		p("route-map %s permit 20", name)
+		p(" set community 65000:666 additive")
+		p("exit")
+	}
 }
 
 // frrUser is the account that FRR's packages make.

@@ -145,10 +145,16 @@ func (n *Net) intruder(ctx context.Context, leaf string, c *linux.Config) (*linu
 }
 
 // Reset takes a leaf back to where it was when the lab came up: no VNI, no filter of a
-// member, no fence.
+// member, no fence; or a spine with an agent: nothing is passed on, no fence.
 func (n *Net) Reset(ctx context.Context, leaf string) error {
 	if err := n.KillDaemon(leaf, "agent"); err != nil {
 		return err
+	}
+	if n.Plan.Device(leaf).Spine {
+		if err := os.RemoveAll(filepath.Join(n.Dir, leaf, "state")); err != nil {
+			return err
+		}
+		return n.RestartAgent(ctx, leaf) // which brings its lists to what is ordered: nothing
 	}
 	s := n.Space(leaf)
 	links, err := s.handle.LinkList()

@@ -58,7 +58,7 @@ type message struct {
 // Keep brings a lab up and keeps it until ctx ends. What it says goes to out, a line of
 // JSON a message. From in it must hear that somebody has taken the lab over once it is
 // up: who started it may have been killed meanwhile, and then nobody knows of it.
-func Keep(ctx context.Context, s Spec, in io.Reader, out io.Writer, agent func(config string) *exec.Cmd) (err error) {
+func Keep(ctx context.Context, s Spec, in io.Reader, out io.Writer, agent, reflector func(config string) *exec.Cmd) (err error) {
 	signal.Ignore(syscall.SIGPIPE) // who reads what this says may be gone
 	tell := json.NewEncoder(out)
 	defer func() {
@@ -88,7 +88,7 @@ func Keep(ctx context.Context, s Spec, in io.Reader, out io.Writer, agent func(c
 	if err != nil {
 		return err
 	}
-	n, err := ethnet.Start(ctx, units, ethnet.Options{ID: s.Name, Fabrics: all, Only: built, LLDP: true, Agent: agent,
+	n, err := ethnet.Start(ctx, units, ethnet.Options{ID: s.Name, Fabrics: all, Only: built, LLDP: true, Agent: agent, Reflector: reflector,
 		Say: func(line string) { _ = tell.Encode(message{Say: line}) }})
 	if err != nil {
 		return errors.Join(err, context.Cause(ctx))
@@ -167,7 +167,7 @@ func furnish(n *ethnet.Net, l *Lab, siteText []byte) error {
 		if err != nil {
 			return err
 		}
-		text += fmt.Sprintf("  - id: %s\n    evpn:\n      agents: leaves\n      listen: [127.0.0.1]\n      port: %d\n      at: [", id, port)
+		text += fmt.Sprintf("  - id: %s\n    evpn:\n      agents: leaves\n      reflector-agents: leaves\n      listen: [127.0.0.1]\n      port: %d\n      at: [", id, port)
 		for i, a := range at {
 			if i > 0 {
 				text += ", "

@@ -74,8 +74,9 @@ func (l *Lab) agree(ctx context.Context, t *testing.T, when string, packets []st
 // under OpenSM can be named by, and why.
 var elsewhere = map[prove.Check]string{
 	prove.UnderlayOpen: "overlays only", prove.ForeignRoute: "overlays only", prove.StrayPath: "overlays only", prove.Mirrored: "overlays only",
-	prove.WrongClass: "OpenSM sets no class by partition",
-	prove.Unheld:     "the book names a holder of every port; the prover's own tests take him away",
+	prove.WrongPolicy: "overlays only",
+	prove.WrongClass:  "OpenSM sets no class by partition",
+	prove.Unheld:      "the book names a holder of every port; the prover's own tests take him away",
 }
 
 // cables is what the census says of adapters that are not where the inventory has

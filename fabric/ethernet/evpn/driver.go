@@ -61,9 +61,12 @@ type Driver struct {
 	Fabric int // index into Site.Fabrics
 	Leaves map[site.Leaf]Device
 	Routes Routes
-	Origin claim.Origin
-	Bound  time.Duration // longest that one leaf may take; 0: 10 s
-	Window int           // leaves asked at once; 0: 64
+	// Reflectors are the route reflectors that have an agent, by address. None: what
+	// they pass on is their configuration's, and nothing is said of it.
+	Reflectors map[netip.Addr]Reflector
+	Origin     claim.Origin
+	Bound      time.Duration // longest that one leaf may take; 0: 10 s
+	Window     int           // leaves asked at once; 0: 64
 	// Patience is how long routes may take from a leaf to the collector; 0: 2 s.
 	Patience time.Duration
 	Clock    func() time.Time // nil: time.Now
@@ -80,7 +83,8 @@ type Driver struct {
 	routes    uint64 // cursor of Routes
 	complete  bool   // what Routes said of itself last
 	known     map[site.Leaf]*leafState
-	strangers map[netip.Addr]bool // next hops of routes, now or before, that are no leaf
+	passed    map[netip.Addr]passed // by reflector
+	strangers map[netip.Addr]bool   // next hops of routes, now or before, that are no leaf
 }
 
 // leafState is what was read of a leaf last.
@@ -199,6 +203,11 @@ func (d *Driver) write(ctx context.Context, rows []fabric.PortRow, f fabric.Fenc
 	if err != nil {
 		return nil, err
 	}
+	// Reflectors pass on what a port will carry before it does, and no longer what it
+	// carried when it has ended.
+	if err := d.allow(ctx, rows, true, f); err != nil {
+		return nil, err
+	}
 	var mu sync.Mutex
 	var failed []fabric.PortError
 	var fenced error
@@ -224,6 +233,12 @@ func (d *Driver) write(ctx context.Context, rows []fabric.PortRow, f fabric.Fenc
 	})
 	if fenced != nil {
 		return nil, fenced
+	}
+	written := slices.DeleteFunc(slices.Clone(rows), func(r fabric.PortRow) bool {
+		return slices.ContainsFunc(failed, func(e fabric.PortError) bool { return e.Port == r.Port })
+	})
+	if err := d.allow(ctx, written, false, f); err != nil {
+		return nil, err
 	}
 	slices.SortFunc(failed, func(a, b fabric.PortError) int { return int(a.Port) - int(b.Port) })
 	return failed, nil

@@ -47,6 +47,7 @@ func (d *Driver) Observe(ctx context.Context, s fabric.Scope) (fabric.Observatio
 		}
 	}
 	d.hearRoutes()
+	d.hearReflectors(ctx)
 	given := s.Since >= d.first && s.Since <= d.cursor
 	answers := make([]answer, len(leaves))
 	at := map[site.Leaf]int{}
@@ -133,6 +134,7 @@ func (d *Driver) ask(ctx context.Context, l site.Leaf, was leafState, all bool) 
 		return answer{err: err}
 	}
 	c.Routes, c.RoutesSeen = d.heard(ctx, ethernet.VTEP(d.Fabric, l), len(c.VNIs) == 0)
+	c.Reflectors = d.reflections(l)
 	a.raw, a.err = ethernet.Encode(&c)
 	return a
 }

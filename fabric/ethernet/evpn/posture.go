@@ -11,8 +11,8 @@ import (
 // How a posture item is known.
 const measured = "measured"
 
-// Posture implements fabric.Postured: routes must be heard in full, and none may
-// come from what is no leaf. Whoever can announce routes could draw packets to
+// Posture implements fabric.Postured: routes must be heard in full, none may come from
+// what is no leaf, and reflectors pass on only what was ordered. Whoever can announce routes could draw packets to
 // where they do not belong, and who can't hear them would not notice.
 func (d *Driver) Posture(ctx context.Context) (fabric.Posture, error) {
 	if err := ctx.Err(); err != nil {
@@ -20,6 +20,9 @@ func (d *Driver) Posture(ctx context.Context) (fabric.Posture, error) {
 	}
 	d.reading.Lock()
 	defer d.reading.Unlock()
+	if len(d.passed) == 0 { // else as heard with the leaves that it is compared with
+		d.hearReflectors(ctx)
+	}
 	heard := fabric.PostureItem{Name: "routes are heard in full", OK: d.Routes.Complete(), Grade: measured, Evidence: "a route reflector has sent all that it has"}
 	if !heard.OK {
 		heard.Evidence = "no route reflector has sent all that it has: is the collector's session up?"
@@ -37,7 +40,7 @@ func (d *Driver) Posture(ctx context.Context) (fabric.Posture, error) {
 		slices.Sort(strange)
 		from.OK, from.Evidence = false, fmt.Sprintf("no leaf of the inventory: %.500s", fmt.Sprint(strange))
 	}
-	return fabric.Posture{At: d.now(), Items: []fabric.PostureItem{heard, from}}, nil
+	return fabric.Posture{At: d.now(), Items: []fabric.PostureItem{heard, from, d.reflectorItem()}}, nil
 }
 
 var _ fabric.Postured = (*Driver)(nil)

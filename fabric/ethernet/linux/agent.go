@@ -4,8 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net"
-	"net/http"
 	"os"
 	"slices"
 	"sync"
@@ -134,6 +132,13 @@ func (a *Agent) Write(ctx context.Context, rows map[int]fabric.Row, f fabric.Fen
 	for number, why := range write(ctx, a.conf, members) {
 		failed[number] = why
 	}
+	if err := writeQueues(a.conf.State); err != nil {
+		for number := range rows {
+			if failed[number] == "" {
+				failed[number] = err.Error()
+			}
+		}
+	}
 	return failed, nil
 }
 
@@ -147,20 +152,5 @@ func Run(ctx context.Context, conf *Config) error {
 		return err
 	}
 	defer a.Close()
-	_ = os.Remove(conf.Socket) // left by a process that died
-	l, err := net.Listen("unix", conf.Socket)
-	if err != nil {
-		return fmt.Errorf("leaf %s: %w", conf.Leaf, err)
-	}
-	if err := os.Chmod(conf.Socket, 0o600); err != nil {
-		l.Close()
-		return err
-	}
-	server := &http.Server{Handler: a.Handler(), ReadHeaderTimeout: 5 * time.Second, ReadTimeout: 10 * time.Second, IdleTimeout: time.Minute, MaxHeaderBytes: 8 << 10}
-	stop := context.AfterFunc(ctx, func() { _ = server.Close() })
-	defer stop()
-	if err := server.Serve(l); !errors.Is(err, http.ErrServerClosed) {
-		return err
-	}
-	return nil
+	return serve(ctx, conf.Socket, a.Handler())
 }

@@ -1,0 +1,299 @@
+package linux
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"maps"
+	"net"
+	"net/http"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"slices"
+	"sync"
+	"time"
+
+	"bulkhead/fabric"
+	"bulkhead/fabric/ethernet"
+)
+
+// ReflectorConfig is what the agent of a route reflector knows beforehand, as a file
+// of JSON. FRR's startup configuration there has, for each leaf, a route map for what
+// comes in, "from-" and the leaf's address: it passes what the extended community list
+// of the same name permits, and marks everything else with the community of refusal;
+// the route map "to-leaves" keeps what is so marked from every leaf, and the collector
+// hears it all the same. The agent writes those lists and nothing else.
+type ReflectorConfig struct {
+	Address    netip.Addr   `json:"address"`    // the reflector's own
+	Leaves     []netip.Addr `json:"leaves"`     // of the fabric
+	Collectors []netip.Addr `json:"collectors"` // who else may listen
+	PathSpace  string       `json:"path_space"` // of FRR's daemons (-N); "": none
+	State      string       `json:"state"`      // folder that survives a restart: fence, orders
+	Socket     string       `json:"socket"`     // where the agent listens
+}
+
+// ReadReflectorConfig reads an agent's configuration. Unknown fields are refused.
+func ReadReflectorConfig(path string) (*ReflectorConfig, error) {
+	data, err := os.ReadFile(path)
+	if err != nil {
+		return nil, fmt.Errorf("configuration of the reflector's agent: %w", err)
+	}
+	var c ReflectorConfig
+	d := json.NewDecoder(bytes.NewReader(data))
+	d.DisallowUnknownFields()
+	if err := d.Decode(&c); err != nil {
+		return nil, fmt.Errorf("%s: %w", path, err)
+	}
+	switch {
+	case !c.Address.Is4() || len(c.Leaves) == 0:
+		err = fmt.Errorf("address %s, %d leaves: expected an IPv4 address, and some", c.Address, len(c.Leaves))
+	case !filepath.IsAbs(c.State) || !filepath.IsAbs(c.Socket):
+		err = fmt.Errorf("state %q, socket %q: expected absolute paths", c.State, c.Socket)
+	case !spaceName.MatchString(c.PathSpace):
+		err = fmt.Errorf("path_space %.80q: expected letters, digits, - and _", c.PathSpace)
+	}
+	for i, a := range slices.Concat(c.Leaves, c.Collectors) {
+		if err == nil && !a.Is4() {
+			err = fmt.Errorf("leaves and collectors: address %d: expected IPv4", i)
+		}
+	}
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", path, err)
+	}
+	return &c, nil
+}
+
+// Reflector is the agent of a route reflector.
+type Reflector struct {
+	conf *ReflectorConfig
+
+	mu     sync.Mutex
+	fence  fabric.Fence
+	orders ethernet.Orders
+}
+
+const ordersFile = "orders.json"
+
+// NewReflector prepares a reflector: its lists are as was ordered last.
+func NewReflector(ctx context.Context, conf *ReflectorConfig) (*Reflector, error) {
+	if err := os.MkdirAll(conf.State, 0o700); err != nil {
+		return nil, err
+	}
+	r := &Reflector{conf: conf, orders: ethernet.Orders{}}
+	var err error
+	if r.fence, err = readFence(conf.State); err != nil {
+		return nil, err
+	}
+	data, err := os.ReadFile(filepath.Join(conf.State, ordersFile))
+	if err == nil {
+		err = json.Unmarshal(data, &r.orders)
+	} else if errors.Is(err, os.ErrNotExist) {
+		err = nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", ordersFile, err)
+	}
+	return r, r.write(ctx)
+}
+
+// Allow orders which VNIs' routes the reflector passes on from which ports' leaves: in
+// the place of what was ordered for those ports, or besides it where more is said. All
+// lists are brought to what is ordered, whoever changed them.
+func (r *Reflector) Allow(ctx context.Context, orders ethernet.Orders, more bool, f fabric.Fence) error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	if f.Older(r.fence) {
+		return fabric.Refused(f, r.fence)
+	}
+	if f != r.fence {
+		if err := writeFence(r.conf.State, f); err != nil {
+			return err
+		}
+		r.fence = f
+	}
+	changed := false
+	for leaf, ports := range orders {
+		if !slices.Contains(r.conf.Leaves, leaf) {
+			return fmt.Errorf("reflector %s: %s is no leaf of its configuration", r.conf.Address, leaf)
+		}
+		if r.orders[leaf] == nil {
+			r.orders[leaf] = map[int][]uint32{}
+		}
+		for port, vnis := range ports {
+			all := slices.Clone(vnis)
+			if more {
+				all = append(all, r.orders[leaf][port]...)
+			}
+			slices.Sort(all)
+			if all = slices.Compact(all); slices.Equal(all, r.orders[leaf][port]) {
+				continue
+			}
+			changed = true
+			if r.orders[leaf][port] = all; len(all) == 0 {
+				delete(r.orders[leaf], port)
+			}
+		}
+	}
+	if changed {
+		data, err := json.Marshal(r.orders)
+		if err == nil {
+			err = replace(filepath.Join(r.conf.State, ordersFile), data)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), writeLimit)
+	defer cancel()
+	return r.write(ctx)
+}
+
+// ordered lists the targets that are ordered for a leaf, ascending.
+func (r *Reflector) ordered(leaf netip.Addr) (out []ethernet.Target) {
+	for vnis := range maps.Values(r.orders[leaf]) {
+		for _, v := range vnis {
+			out = append(out, ethernet.TargetOf(v))
+		}
+	}
+	slices.Sort(out)
+	return slices.Compact(out)
+}
+
+// write brings every list to what is ordered. Only what differs is said.
+func (r *Reflector) write(ctx context.Context) error {
+	text, err := vtysh(ctx, &Config{PathSpace: r.conf.PathSpace}, "-d", "bgpd", "-c", "show bgp extcommunity-list")
+	if err != nil {
+		return err
+	}
+	lists := decodeLists(text)
+	var b bytes.Buffer
+	for _, leaf := range r.conf.Leaves {
+		name, wanted := fromLeaf+leaf.String(), map[string]bool{}
+		for _, t := range r.ordered(leaf) {
+			wanted["permit rt "+t.String()] = true
+		}
+		for _, line := range lists["extended community standard "+name] {
+			if !wanted[line] {
+				fmt.Fprintf(&b, "no bgp extcommunity-list standard %s %s\n", name, line)
+			}
+			delete(wanted, line)
+		}
+		for line := range wanted {
+			fmt.Fprintf(&b, "bgp extcommunity-list standard %s %s\n", name, line)
+		}
+	}
+	if b.Len() == 0 {
+		return nil
+	}
+	file := filepath.Join(r.conf.State, "bgpd.change")
+	if err := os.WriteFile(file, b.Bytes(), 0o600); err != nil {
+		return err
+	}
+	_, err = vtysh(ctx, &Config{PathSpace: r.conf.PathSpace}, "-d", "bgpd", "-f", file)
+	return err
+}
+
+// Passes says what the reflector passes on, as its routing daemon shows it.
+func (r *Reflector) Passes(ctx context.Context) (ethernet.Passed, error) {
+	r.mu.Lock() // not amid a change
+	defer r.mu.Unlock()
+	var args []string
+	for _, show := range policyShows {
+		args = append(args, "-c", show)
+	}
+	text, err := vtysh(ctx, &Config{PathSpace: r.conf.PathSpace}, append([]string{"-d", "bgpd"}, args...)...)
+	if err != nil {
+		return ethernet.Passed{}, err
+	}
+	p, err := decodePolicy(r.conf, text)
+	p.Ordered = map[netip.Addr][]ethernet.Target{}
+	for leaf := range r.orders {
+		if t := r.ordered(leaf); len(t) > 0 {
+			p.Ordered[leaf] = t
+		}
+	}
+	return p, err
+}
+
+type allowRequest struct {
+	Fence  fabric.Fence    `json:"fence"`
+	Orders ethernet.Orders `json:"orders"`
+	More   bool            `json:"more"`
+}
+
+// Handler is the agent's side of the protocol: that of a leaf's agent, with other verbs.
+func (r *Reflector) Handler() http.Handler {
+	mux := http.NewServeMux()
+	mux.HandleFunc("POST /allow", func(w http.ResponseWriter, q *http.Request) {
+		var ask allowRequest
+		err := request(w, q, &ask)
+		if err == nil {
+			err = r.Allow(q.Context(), ask.Orders, ask.More, ask.Fence)
+		}
+		answer(w, struct{}{}, err)
+	})
+	mux.HandleFunc("POST /passes", func(w http.ResponseWriter, q *http.Request) {
+		p, err := r.Passes(q.Context())
+		answer(w, p, err)
+	})
+	return mux
+}
+
+// RunReflector serves a reflector's agent at its socket until the context ends.
+func RunReflector(ctx context.Context, conf *ReflectorConfig) error {
+	r, err := NewReflector(ctx, conf)
+	if err != nil {
+		return err
+	}
+	return serve(ctx, conf.Socket, r.Handler())
+}
+
+// serve serves an agent at its socket until the context ends.
+func serve(ctx context.Context, socket string, h http.Handler) error {
+	_ = os.Remove(socket) // left by a process that died
+	l, err := net.Listen("unix", socket)
+	if err != nil {
+		return fmt.Errorf("agent: %w", err)
+	}
+	if err := os.Chmod(socket, 0o600); err != nil {
+		l.Close()
+		return err
+	}
+	server := &http.Server{Handler: h, ReadHeaderTimeout: 5 * time.Second, ReadTimeout: 10 * time.Second, IdleTimeout: time.Minute, MaxHeaderBytes: 8 << 10}
+	stop := context.AfterFunc(ctx, func() { _ = server.Close() })
+	defer stop()
+	if err := server.Serve(l); !errors.Is(err, http.ErrServerClosed) {
+		return err
+	}
+	return nil
+}
+
+// ReflectorClient asks the agent of one reflector.
+type ReflectorClient struct{ client *Client }
+
+// Reflector makes a client of a reflector's agent of one that was dialled.
+func (c *Client) Reflector() *ReflectorClient { return &ReflectorClient{c} }
+
+// Close gives idle connections back.
+func (c *ReflectorClient) Close() { c.client.Close() }
+
+// Allow is [Reflector.Allow].
+func (c *ReflectorClient) Allow(ctx context.Context, orders ethernet.Orders, more bool, f fabric.Fence) error {
+	_, err := c.client.call(ctx, "allow", allowRequest{Fence: f, Orders: orders, More: more})
+	return err
+}
+
+// Passes is [Reflector.Passes].
+func (c *ReflectorClient) Passes(ctx context.Context) (p ethernet.Passed, err error) {
+	data, err := c.client.call(ctx, "passes", struct{}{})
+	if err == nil {
+		err = json.Unmarshal(data, &p)
+	}
+	return p, err
+}

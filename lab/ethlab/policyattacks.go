@@ -1,0 +1,121 @@
+package ethlab
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"bulkhead/fabric/ethernet"
+	"bulkhead/lab/rivals"
+)
+
+// policyAttacks are on what reflectors pass on, and on how leaves treat traffic
+// classes.
+func (l *Lab) policyAttacks() []rivals.Attack {
+	// list changes the list of a leaf's targets at a reflector by hand.
+	list := func(ctx context.Context, no string, leaf string, vni uint32) error {
+		_, err := l.Net.Vtysh(ctx, l.spine(), "configure terminal",
+			fmt.Sprintf("%sbgp extcommunity-list standard from-%s permit rt %s", no, l.Net.Plan.Device(leaf).Loopback, ethernet.TargetOf(vni)))
+		return err
+	}
+	again := func(ctx context.Context) error { return l.Net.RestartAgent(ctx, l.spine()) }
+	return []rivals.Attack{
+		{Name: "a leaf announces the rival's VNI, of which it has no port", By: "a leaf that was taken over", Ends: rivals.Prevented, Action: "the reflectors pass it on to no leaf: no lease gives that leaf the VNI",
+			Mount: func(ctx context.Context) (func(context.Context) error, error) {
+				v, leaf, err := l.leafWithout()
+				if err != nil {
+					return nil, err
+				}
+				vtep := l.Net.Plan.Device(leaf).Loopback
+				undo := func(ctx context.Context) error {
+					return errors.Join(l.at(ctx, leaf, "ip link del vni%d", v.vni), l.at(ctx, leaf, "ip link del bd%d", v.vni))
+				}
+				if err := l.ensureBridge(ctx, leaf, v.vni); err != nil {
+					return undo, err
+				}
+				// The control: it is announced, and reflectors have heard it.
+				err = wait(ctx, 20*time.Second, "the collector to hear the rival's VNI", func() bool {
+					routes, _ := l.Collector.Routes(vtep)
+					return slices.ContainsFunc(routes, func(r ethernet.Route) bool { return r.VNI == v.vni })
+				})
+				if err != nil {
+					return undo, err
+				}
+				time.Sleep(500 * time.Millisecond) // what is passed on is so within bgpd's 100 ms
+				out, err := l.Net.Vtysh(ctx, v.leaf, "show bgp l2vpn evpn vni "+fmt.Sprint(v.vni)+" json", fmt.Sprintf("show evpn vni %d json", v.vni))
+				if err == nil && strings.Contains(out, vtep.String()) {
+					err = fmt.Errorf("the rival's leaf floods to %s: %.400s", vtep, out)
+				}
+				return undo, err
+			}},
+		{Name: "a reflector lets a leaf announce the rival's target", By: "an administrator of a spine", Ends: rivals.Detected, Check: "reflectors pass on what was ordered only", Action: "nothing new is handed over; the next order at any port undoes it",
+			Mount: func(ctx context.Context) (func(context.Context) error, error) {
+				v, leaf, err := l.leafWithout()
+				if err != nil {
+					return nil, err
+				}
+				return again, list(ctx, "", leaf, v.vni)
+			}},
+		{Name: "a reflector keeps nothing from leaves", By: "an administrator of a spine", Ends: rivals.Detected, Check: "reflectors pass on what was ordered only", Action: "nothing new is handed over until its policy is back",
+			Mount: func(ctx context.Context) (func(context.Context) error, error) {
+				set := func(ctx context.Context, lines ...string) error {
+					_, err := l.Net.Vtysh(ctx, l.spine(), append([]string{"configure terminal"}, lines...)...)
+					return err
+				}
+				return func(ctx context.Context) error {
+					return set(ctx, "route-map to-leaves deny 5", "match community refused")
+				}, set(ctx, "no route-map to-leaves deny 5")
+			}},
+		{Name: "a reflector stops a tenant's routes", By: "an administrator of a spine", Ends: rivals.Detected, Check: "wrong-policy", Action: "ordered again; nothing leaks, so nothing is locked down",
+			Mount: func(ctx context.Context) (func(context.Context) error, error) {
+				v := l.victims()[0]
+				return nothing, list(ctx, "no ", v.leaf, v.vni)
+			}},
+		{Name: "a leaf's queues mark congestion later than planned (ECN)", By: "an administrator of the leaf", Ends: rivals.Detected, Check: "wrong-class", Action: "written again; nothing leaks, so nothing is locked down",
+			Mount: func(ctx context.Context) (func(context.Context) error, error) {
+				return nothing, l.requeue(l.victims()[0].leaf, `"ecn_min": 150000`, `"ecn_min": 1400000`)
+			}},
+		{Name: "a leaf's lossless class is not paused (PFC)", By: "an administrator of the leaf", Ends: rivals.Detected, Check: "wrong-class", Action: "written again; nothing leaks, so nothing is locked down",
+			Mount: func(ctx context.Context) (func(context.Context) error, error) {
+				return nothing, l.requeue(l.victims()[0].leaf, `"pfc": true`, `"pfc": false`)
+			}},
+	}
+}
+
+// spine is the first reflector.
+func (l *Lab) spine() string { return l.Net.Plan.Spines(FabricID)[0].Name }
+
+// leafWithout returns a node of the second rival, and a leaf of its rail at which that
+// rival has no port.
+func (l *Lab) leafWithout() (v victim, leaf string, err error) {
+	theirs := map[string]bool{}
+	for _, n := range l.Nodes(rivals.Tenants[1]) {
+		v = l.victim(n, rivals.Tenants[1])
+		theirs[v.leaf] = true
+	}
+	for _, n := range l.Nodes(rivals.Tenants[0]) {
+		if ours := l.victim(n, rivals.Tenants[0]); !theirs[ours.leaf] {
+			return v, ours.leaf, nil
+		}
+	}
+	return v, "", fmt.Errorf("%s has a port at every leaf of rail 0", rivals.Tenants[1])
+}
+
+// requeue edits the file by which a leaf's queues are set up, in all places.
+func (l *Lab) requeue(leaf, from, to string) error {
+	path := filepath.Join(l.Net.Dir, leaf, "state", "queues.json")
+	data, err := os.ReadFile(path)
+	if err != nil {
+		return err
+	}
+	edited := strings.ReplaceAll(string(data), from, to)
+	if edited == string(data) {
+		return fmt.Errorf("%s does not say %s", path, from)
+	}
+	return os.WriteFile(path, []byte(edited), 0o600)
+}
