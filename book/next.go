@@ -73,8 +73,24 @@ func Next(s *State, seen Seen, now time.Time) Plan {
 	s.planVolumes(&p, now)
 	s.planPorts(&p, seen)
 	s.planSteps(&p, seen, now)
-	p.Held = append(p.Held, s.heldFound()...)
+	p.Held = append(append(p.Held, s.heldFound()...), s.heldLabels(now)...)
 	return p
+}
+
+// heldLabels says how many labels have cooled down and are not free all the same.
+func (s *State) heldLabels(now time.Time) (held []string) {
+	for _, f := range s.Site.Fabrics {
+		resting := 0
+		for _, a := range s.Labels[f.ID].Allocations() {
+			if until, cooling := s.Labels[f.ID].CoolUntil(a.Value); cooling && until.Before(now) {
+				resting++
+			}
+		}
+		if resting > 0 {
+			held = append(held, fmt.Sprintf("%d labels of %s have cooled down and are not free: every leaf must answer first, and show them nowhere", resting, f.ID))
+		}
+	}
+	return held
 }
 
 func (s *State) planPorts(p *Plan, seen Seen) {

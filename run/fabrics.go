@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"iter"
 	"maps"
 	"slices"
 	"sync"
@@ -35,8 +36,10 @@ func (p *Plane) observeFabrics(ctx context.Context) error {
 		}
 		wait.Go(func() {
 			a := answer{asked: true, since: since}
-			if a.err = p.sameNumbers(ctx, index, driver); a.err == nil {
-				a.observation, a.err = driver.Observe(ctx, fabric.Scope{Since: since})
+			a.observation, a.err = driver.Observe(ctx, fabric.Scope{Since: since})
+			// An answer that says nothing of any device needs no numbers.
+			if a.err == nil && (since == 0 || len(a.observation.Devices) > 0) {
+				a.err = p.sameNumbers(ctx, index, driver)
 			}
 			answers[index] = a
 		})
@@ -100,12 +103,8 @@ func (p *Plane) judge(ctx context.Context, index int, o fabric.Observation, now 
 	var lost, back []site.Leaf
 	raw := map[string]json.RawMessage{}
 	quiet := map[site.Leaf]bool{}
-	for _, d := range o.Devices {
-		var readings []fabric.Reading
-		var err error
-		if d.Reachable {
-			readings, err = decodeReadings(s.Site, f, d)
-		}
+	for d, decoded := range p.decode(f, o.Devices) {
+		readings, err := decoded.readings, decoded.err
 		if err != nil {
 			p.log.Error("read-back can't be decoded, so it counts for nothing", "leaf", s.Site.LeafID(d.Leaf), "why", err.Error())
 		}
@@ -156,6 +155,33 @@ func (p *Plane) judge(ctx context.Context, index int, o fabric.Observation, now 
 	}
 	// What leaked nothing before, and leaks now.
 	return p.lockdown(ctx, f, worse)
+}
+
+// decodedReading is what one device said, or why it counts for nothing.
+type decodedReading struct {
+	readings []fabric.Reading
+	err      error
+}
+
+// decode reads what devices said, on all cores, some hundred at a time: the
+// readings of a whole fabric are a hundred megabytes.
+func (p *Plane) decode(f site.Fabric, devices []fabric.DeviceReading) iter.Seq2[fabric.DeviceReading, decodedReading] {
+	return func(yield func(fabric.DeviceReading, decodedReading) bool) {
+		var decoded [256]decodedReading
+		for some := range slices.Chunk(devices, len(decoded)) {
+			p.shard(len(some), func(i int) {
+				decoded[i] = decodedReading{}
+				if some[i].Reachable {
+					decoded[i].readings, decoded[i].err = decodeReadings(p.w.state.Site, f, some[i])
+				}
+			})
+			for i, d := range some {
+				if !yield(d, decoded[i]) {
+					return
+				}
+			}
+		}
+	}
 }
 
 // recordSilence makes the ledger say which leaves of a fabric do not answer, and
@@ -311,17 +337,26 @@ func (p *Plane) applyPorts(ctx context.Context, work []book.PortWork) {
 }
 
 // freeLabels makes released labels available again once their cool-down is over
-// and read-back shows them nowhere.
+// and read-back shows them nowhere. What a leaf carries that does not answer, or
+// that this writer has not read yet, nobody knows: then none is free.
 func (p *Plane) freeLabels(ctx context.Context) (bool, error) {
 	now := p.config.Clock.Now()
 	for index, f := range p.w.state.Site.Fabrics {
-		pool := p.w.state.Labels[f.ID]
+		pool, read := p.w.state.Labels[f.ID], p.seen.confirmed[f.ID]
+		var cool []uint32
 		for _, a := range pool.Allocations() {
-			until, cooling := pool.CoolUntil(a.Value)
-			if !cooling || now.Before(until) || p.seen.prover.Occurrences(index, a.Value) > 0 {
+			if until, cooling := pool.CoolUntil(a.Value); cooling && !now.Before(until) && !read.Before(until) {
+				cool = append(cool, a.Value)
+			}
+		}
+		if len(cool) == 0 || !p.seen.whole(index) {
+			continue
+		}
+		for _, value := range cool {
+			if p.seen.prover.Occurrences(index, value) > 0 {
 				continue
 			}
-			label := fabric.Label{Fabric: f.ID, Kind: fabric.KindOf(f.Family), Value: a.Value}
+			label := fabric.Label{Fabric: f.ID, Kind: fabric.KindOf(f.Family), Value: value}
 			if err := p.carry(ctx, book.FreeLabel{Label: label}); err != nil {
 				return false, err
 			}

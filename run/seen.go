@@ -232,6 +232,17 @@ func (v *seen) Fresh() bool {
 	return true
 }
 
+// whole reports whether every leaf of a fabric answered its last read-back, and was
+// read by this writer. Cost: O(leaves).
+func (v *seen) whole(index int) bool {
+	for _, leaf := range v.leaves(index) {
+		if _, counts := v.prover.LastRead(leaf); !counts || !v.Readable(leaf) {
+			return false
+		}
+	}
+	return true
+}
+
 // ownLabels tells the prover who owns which label.
 func (v *seen) ownLabels() {
 	s := v.state

@@ -174,7 +174,14 @@ func (p *Plane) begin(ctx context.Context, steps []node.Step) error {
 func (p *Plane) Plan(context.Context) book.Plan {
 	p.mu.RLock()
 	defer p.mu.RUnlock()
-	plan := book.Next(p.w.state, p.seen, p.w.state.Time)
+	now, err := p.w.now()
+	if err != nil {
+		now = p.w.state.Time
+	}
+	plan := book.Next(p.w.state, p.seen, now)
+	if err != nil {
+		plan.Held = append(plan.Held, err.Error())
+	}
 	if p.config.Observe {
 		plan.Held = append(plan.Held, "this server was started to observe: it writes to no device")
 	}

@@ -32,6 +32,7 @@ type fabricState struct {
 	fence  fabric.Fence
 	seq    uint64
 	accept []ethernet.Range // from which leaves unpack VXLAN; nil: to be made again
+	leaves []site.Leaf
 }
 
 func (v *ports) init(s *site.Site) {
@@ -49,9 +50,11 @@ func (v *ports) grow(s *site.Site, inv *site.SUInventory) {
 	su := len(s.SUs) - 1
 	for nic := range site.NICs {
 		v.guid = append(v.guid, uint64(inv.Leaves[nic].GUID))
-		f := &v.fabrics[s.FabricOfLeaf(site.Leaf(su*site.NICs+nic))]
+		leaf := site.Leaf(su*site.NICs + nic)
+		f := &v.fabrics[s.FabricOfLeaf(leaf)]
 		f.seq++
 		f.accept = nil
+		f.leaves = append(f.leaves, leaf)
 		v.changed = append(v.changed, f.seq)
 		v.down = append(v.down, 0)
 	}
@@ -224,11 +227,11 @@ func (d *fabricDriver) Observe(ctx context.Context, scope fabric.Scope) (fabric.
 	if err := ctx.Err(); err != nil {
 		return fabric.Observation{}, err
 	}
+	state := &s.ports.fabrics[d.index]
 	leaves := scope.Leaves
 	if leaves == nil {
-		leaves = d.leaves()
+		leaves = state.leaves
 	}
-	state := &s.ports.fabrics[d.index]
 	since := scope.Since
 	if since > state.seq {
 		since = 0
@@ -269,16 +272,6 @@ func (d *fabricDriver) Observe(ctx context.Context, scope fabric.Scope) (fabric.
 func (d *fabricDriver) Await(ctx context.Context, _ uint64) error {
 	<-ctx.Done()
 	return ctx.Err()
-}
-
-func (d *fabricDriver) leaves() []site.Leaf {
-	var leaves []site.Leaf
-	for l := range site.Leaf(d.s.site.Leaves()) {
-		if d.s.site.FabricOfLeaf(l) == d.index {
-			leaves = append(leaves, l)
-		}
-	}
-	return leaves
 }
 
 // capture is what a leaf and the NICs behind it say of themselves.

@@ -1,14 +1,12 @@
 package wire
 
 import (
+	"bytes"
 	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
-	"sync"
 	"time"
-
-	"github.com/klauspost/compress/zstd"
 
 	"bulkhead/fabric"
 	"bulkhead/node"
@@ -18,42 +16,14 @@ import (
 // The binary form. Numbers are unsigned varints (encoding/binary), texts and
 // bytes have their length before them, times are signed varints of nanoseconds
 // since 1970, yes-or-no facts are bits of a byte. Lists have their length before
-// them. A message is the fields below in their order and nothing after, in one
-// zstd stream of at most maxMessage bytes when decompressed.
+// them. A message is the fields below in their order and nothing after, at most
+// maxMessage bytes.
 //
 //	fabric apply    term generation change fabric [port flags class [member] [member]]
 //	fabric observe  cursor at fresh [leaf reachable source at raw]
 //	node apply      term generation [id node kind turnover attempt nonce(32 bytes)]
 //	node observe    cursor at more [node at step ok error health(0, or 1 and class alive failed detail) raw]
 const maxMessage = 1 << 30
-
-var encoders = sync.Pool{New: func() any {
-	e, err := zstd.NewWriter(nil, zstd.WithEncoderLevel(zstd.SpeedFastest), zstd.WithEncoderConcurrency(1))
-	if err != nil {
-		panic(err) // only for bad options
-	}
-	return e
-}}
-
-var decoders = sync.Pool{New: func() any {
-	d, err := zstd.NewReader(nil, zstd.WithDecoderMaxMemory(maxMessage), zstd.WithDecoderConcurrency(1))
-	if err != nil {
-		panic(err)
-	}
-	return d
-}}
-
-func pack(message []byte) []byte {
-	e := encoders.Get().(*zstd.Encoder)
-	defer encoders.Put(e)
-	return e.EncodeAll(message, nil)
-}
-
-func unpack(packed []byte) ([]byte, error) {
-	d := decoders.Get().(*zstd.Decoder)
-	defer decoders.Put(d)
-	return d.DecodeAll(packed, nil)
-}
 
 // out writes a message.
 type out struct{ b []byte }
@@ -334,11 +304,16 @@ func decodeReports(b []byte) (v node.Observation, err error) {
 	return v, i.end()
 }
 
-// readLimited reads a body whole.
-func readLimited(r io.Reader) ([]byte, error) {
-	b, err := io.ReadAll(io.LimitReader(r, maxMessage+1))
-	if err == nil && len(b) > maxMessage {
+// readLimited reads a body whole. length is what its header says of it, or -1.
+func readLimited(r io.Reader, length int64) ([]byte, error) {
+	if length > maxMessage {
+		return nil, fmt.Errorf("message of %d bytes: more than %d", length, maxMessage)
+	}
+	var b bytes.Buffer
+	b.Grow(int(max(length, 0)) + bytes.MinRead) // or it would be copied at its end
+	n, err := b.ReadFrom(io.LimitReader(r, maxMessage+1))
+	if err == nil && n > maxMessage {
 		err = fmt.Errorf("message of more than %d bytes", maxMessage)
 	}
-	return b, err
+	return b.Bytes(), err
 }

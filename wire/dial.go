@@ -90,21 +90,17 @@ func (c *Client) call(ctx context.Context, call string, in, result any) error {
 
 // post sends a message and returns the answer.
 func (c *Client) post(ctx context.Context, call string, body []byte) ([]byte, error) {
-	kind := "application/octet-stream"
-	if len(body) > worthPacking {
-		body, kind = pack(body), packed
-	}
 	r, err := http.NewRequestWithContext(ctx, http.MethodPost, "http://devices/v1/"+call, bytes.NewReader(body))
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", call, err)
 	}
-	r.Header.Set("Content-Type", kind)
+	r.Header.Set("Content-Type", "application/octet-stream")
 	response, err := c.http.Do(r)
 	if err != nil {
 		return nil, c.gone(ctx, call, err)
 	}
 	defer response.Body.Close()
-	answer, err := readLimited(response.Body)
+	answer, err := readLimited(response.Body, response.ContentLength)
 	if err != nil {
 		return nil, c.gone(ctx, call, err)
 	}
@@ -114,11 +110,6 @@ func (c *Client) post(ctx context.Context, call string, body []byte) ([]byte, er
 			return nil, fmt.Errorf("devices at %s: %s: status %s", c.socket, call, response.Status)
 		}
 		return nil, f.restore()
-	}
-	if response.Header.Get("Content-Type") == packed {
-		if answer, err = unpack(answer); err != nil {
-			return nil, fmt.Errorf("devices at %s: %s: answer: %w", c.socket, call, err)
-		}
 	}
 	return answer, nil
 }

@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"os"
 	"slices"
+	"strconv"
 	"time"
 
 	"bulkhead/fabric"
@@ -213,17 +214,10 @@ func strict(data []byte, into any) error {
 	return decoder.Decode(into)
 }
 
-// packed is the content type of a compressed message.
-const packed = "application/zstd"
-
-// handle serves one call: its body comes and its answer goes compressed where
-// that is worth it.
+// handle serves one call.
 func handle(mux *http.ServeMux, call string, do func(ctx context.Context, body []byte) ([]byte, error)) {
 	mux.HandleFunc("POST /v1/"+call, func(w http.ResponseWriter, r *http.Request) {
-		body, err := readLimited(r.Body)
-		if err == nil && r.Header.Get("Content-Type") == packed {
-			body, err = unpack(body)
-		}
+		body, err := readLimited(r.Body, r.ContentLength)
 		if err != nil {
 			answer(w, http.StatusBadRequest, fmt.Errorf("%s: %w", call, err))
 			return
@@ -233,16 +227,10 @@ func handle(mux *http.ServeMux, call string, do func(ctx context.Context, body [
 			answer(w, http.StatusUnprocessableEntity, err)
 			return
 		}
-		if len(result) > worthPacking {
-			w.Header().Set("Content-Type", packed)
-			result = pack(result)
-		}
+		w.Header().Set("Content-Length", strconv.Itoa(len(result)))
 		_, _ = w.Write(result)
 	})
 }
-
-// worthPacking is from how many bytes on a message is compressed.
-const worthPacking = 4096
 
 func answer(w http.ResponseWriter, status int, err error) {
 	body, _ := json.Marshal(failure{codeOf(err), err.Error()})

@@ -4,8 +4,8 @@
 //
 // Every call is a POST to /v1/..., and its answer is 200 with the result, or
 // another status with {"code": ..., "error": ...}. What is small is JSON. What is
-// bulky (changes, steps, read-back, evidence) is the binary form of codec.go,
-// compressed with zstd. Errors keep their identity: errors.Is sees
+// bulky (changes, steps, read-back, evidence) is the binary form of codec.go;
+// nothing is compressed, since both ends are on one machine. Errors keep their identity: errors.Is sees
 // fabric.ErrFenced through the wire.
 //
 // A simulator serves its clock and its faults beside the drivers. The protocol
@@ -25,7 +25,7 @@ import (
 )
 
 // Protocol is the version of the protocol that this release speaks.
-const Protocol = 3
+const Protocol = 4
 
 // Drivers are the drivers of one site. A missing one is nil.
 type Drivers struct {

@@ -120,7 +120,10 @@ func TestBadDays(t *testing.T) {
 		day  func(*testing.T)
 	}{
 		{"the management network is cut", b.managementCut},
+		{"changes wake the loop", b.wakes},
 		{"a leaf is out of reach at each step of a change", b.unreachableAtEachStep},
+		{"the control plane is killed within a change", b.killed},
+		{"a stale control plane comes back", b.stale},
 	} {
 		if !t.Run(d.name, d.day) {
 			return // what is left of it would fail the others
@@ -196,7 +199,10 @@ func (b *badDays) leasesAre(t *testing.T, when string, verdict prove.Verdict, st
 	}
 }
 
-var errLost = errors.New("the answer is lost")
+var (
+	errCut  = errors.New("the link is cut")
+	errLost = errors.New("the answer is lost")
+)
 
 // cutAt cuts a leaf's link to the management network when it is next called so, and
 // returns whether that has happened.
@@ -210,7 +216,10 @@ func (b *badDays) cutAt(t *testing.T, leaf, call string) *atomic.Bool {
 			t.Error(err)
 		}
 		b.setCut(leaf, true)
-		if is == wasWritten {
+		switch is {
+		case callWrite:
+			return errCut // once sent, it would arrive when the link is mended
+		case wasWritten:
 			return errLost // it was on its way
 		}
 		return nil

@@ -1,9 +1,9 @@
 package ethlab
 
 import (
-	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"maps"
 	"os"
 	"path/filepath"
@@ -139,24 +139,42 @@ func check(t *testing.T, err error) {
 
 // tables is what every leaf says of itself, asked at the leaf and not over the
 // management network.
-func (l *Lab) tables(t *testing.T) map[string][]byte {
+func (l *Lab) tables(t *testing.T) map[string]string {
 	t.Helper()
-	out := map[string][]byte{}
+	out := map[string]string{}
 	for _, d := range l.Net.Plan.Leaves(FabricID) {
 		agent := linux.Dial(d.Name, filepath.Join(l.Net.Dir, d.Name, "agent.sock"))
 		c, err := agent.Read(t.Context())
 		check(t, err)
 		agent.Close()
-		out[d.Name], err = ethernet.Encode(&c)
+		raw, err := ethernet.Encode(&c)
 		check(t, err)
+		out[d.Name] = string(raw)
 	}
 	return out
 }
 
-// changed is the leaves whose tables differ.
-func changed(a, b map[string][]byte) (leaves []string) {
+// members is what the ports of every leaf are in. Other than its tables it does not
+// change because something did at another leaf.
+func (l *Lab) members(t *testing.T) map[string]string {
+	t.Helper()
+	out := map[string]string{}
+	for leaf, raw := range l.tables(t) {
+		c, err := ethernet.Decode([]byte(raw))
+		check(t, err)
+		for _, p := range c.Ports {
+			for _, v := range p.VLANs {
+				out[leaf] += fmt.Sprintf("%d in %d, isolated %t; ", p.Number, v.VNI, v.Isolated)
+			}
+		}
+	}
+	return out
+}
+
+// changed is the leaves of which something else is said.
+func changed(a, b map[string]string) (leaves []string) {
 	for leaf := range a {
-		if !bytes.Equal(a[leaf], b[leaf]) {
+		if a[leaf] != b[leaf] {
 			leaves = append(leaves, leaf)
 		}
 	}
@@ -204,7 +222,7 @@ func (l *Lab) inOneSlice(t *testing.T, when string, before map[site.Index]uint32
 	now := l.labels()
 	quarantine := fabric.QuarantineLabel(FabricID, site.RoCE).Value
 	for leaf, raw := range l.tables(t) {
-		c, err := ethernet.Decode(raw)
+		c, err := ethernet.Decode([]byte(raw))
 		check(t, err)
 		id, _ := l.Site.LeafByID(leaf)
 		for _, p := range c.Ports {
@@ -247,7 +265,7 @@ func (l *Lab) inOneSlice(t *testing.T, when string, before map[site.Index]uint32
 }
 
 // same expects tables and fences of all leaves to be what they were.
-func (l *Lab) same(t *testing.T, when string, tables map[string][]byte, fences map[string]string) {
+func (l *Lab) same(t *testing.T, when string, tables map[string]string, fences map[string]string) {
 	t.Helper()
 	if leaves := changed(tables, l.tables(t)); len(leaves) > 0 {
 		t.Errorf("%s: tables changed at %v", when, leaves)

@@ -16,6 +16,13 @@ import (
 const agentOf = "BULKHEAD_ETHLAB_AGENT"
 
 func TestMain(m *testing.M) {
+	if dir := os.Getenv(planeOf); dir != "" {
+		if err := plane(dir); err != nil {
+			os.Stderr.WriteString(err.Error() + "\n")
+			os.Exit(1)
+		}
+		return
+	}
 	if path := os.Getenv(agentOf); path != "" {
 		err := runAgent(path)
 		if err != nil {
