@@ -262,7 +262,11 @@ func TestReturned(t *testing.T) {
 	if _, err := s.decide(t, free); err == nil {
 		t.Error("a label is free that read-back shows somewhere")
 	}
-	free.Occurrences = 0
+	free.Occurrences, free.Unseen = 0, 1
+	if _, err := s.decide(t, free); err == nil {
+		t.Error("a label is free that a port may still hold which nobody has read")
+	}
+	free.Unseen = 0
 	if got := kinds(s.do(t, free)); got != "site fabric.labelled/1" {
 		t.Errorf("freeing is %s", got)
 	}

@@ -50,6 +50,9 @@ func (s *State) applyLabelled(e *ledger.Entry, b fabric.Labelled, _ Bodies) erro
 type FreeLabel struct {
 	Label       fabric.Label
 	Occurrences int // in the newest read-back of the whole fabric
+	// Unseen are ports of nodes that had the label last and have not been read since
+	// as they are to be: an adapter that does not answer may still hold it.
+	Unseen int
 }
 
 func (c FreeLabel) decide(s *State, env Env) (*Decision, error) {
@@ -63,6 +66,9 @@ func (c FreeLabel) decide(s *State, env Env) (*Decision, error) {
 	}
 	if err := pool.Clone().Free(c.Label.Value, c.Occurrences, env.Now); err != nil {
 		return nil, err
+	}
+	if c.Unseen > 0 {
+		return nil, refuse("label", "%d ports of nodes that had label %d last have not been read back since: it is free when they are, or their nodes are retired", c.Unseen, c.Label.Value)
 	}
 	d := &Decision{}
 	s.labelled(d, "", owner, c.Label, "freed")

@@ -54,6 +54,21 @@ func (s *State) Wants(n site.Index) Wanted {
 	return Wanted{Owner: fabric.Quarantine, Holder: QuarantineHolder}
 }
 
+// LastHeld lists the nodes that an owner's leases had last and that nobody has shown
+// to be clean since, those left out that have been retired for good.
+// Cost: O(nodes).
+func (s *State) LastHeld(owner fabric.Owner) (nodes []site.Index) {
+	for n, i := range s.Nodes.Owner {
+		if i == NoLease || s.Nodes.State[n] == node.Retired {
+			continue
+		}
+		if l := s.Leases[i]; ProjectOwner(l.Tenant, l.Project) == owner {
+			nodes = append(nodes, site.Index(n))
+		}
+	}
+	return nodes
+}
+
 func (s *State) project(l *Lease) Wanted {
 	owner := ProjectOwner(l.Tenant, l.Project)
 	return Wanted{Owner: owner, Holder: s.projects[owner]}

@@ -184,6 +184,15 @@ func TestFilesHaveOneSubject(t *testing.T) {
 	}
 }
 
+// TestNoCheckIsTakenAway keeps the mutation of the prover where it belongs.
+func TestNoCheckIsTakenAway(t *testing.T) {
+	for _, s := range sources(t) {
+		if !s.test && s.path != "prove/without.go" && strings.Contains(s.text, ".Without(") {
+			t.Errorf("%s takes a check away from a prover: only tests do, to show that it is needed", s.path)
+		}
+	}
+}
+
 // words maps what people also say to the one word that the house uses.
 var words = map[string]string{
 	"customer": "tenant", "purchaser": "tenant", "cabinet": "rack", "datahall": "hall",

@@ -336,33 +336,48 @@ func (p *Plane) applyPorts(ctx context.Context, work []book.PortWork) {
 	}
 }
 
-// freeLabels makes released labels available again once their cool-down is over
-// and read-back shows them nowhere. What a leaf carries that does not answer, or
-// that this writer has not read yet, nobody knows: then none is free.
+// freeLabels makes released labels available again once their cool-down is over,
+// read-back shows them nowhere, and every port that had them last has been read. What
+// a leaf carries that does not answer, or that this writer has not read yet, nobody
+// knows: then none is free.
 func (p *Plane) freeLabels(ctx context.Context) (bool, error) {
 	now := p.config.Clock.Now()
 	for index, f := range p.w.state.Site.Fabrics {
 		pool, read := p.w.state.Labels[f.ID], p.seen.confirmed[f.ID]
-		var cool []uint32
+		var cool []fabric.Allocation
 		for _, a := range pool.Allocations() {
 			if until, cooling := pool.CoolUntil(a.Value); cooling && !now.Before(until) && !read.Before(until) {
-				cool = append(cool, a.Value)
+				cool = append(cool, a)
 			}
 		}
 		if len(cool) == 0 || !p.seen.whole(index) {
 			continue
 		}
-		for _, value := range cool {
-			if p.seen.prover.Occurrences(index, value) > 0 {
+		for _, a := range cool {
+			if p.seen.prover.Occurrences(index, a.Value) > 0 || p.unseen(index, a.Owner) > 0 {
 				continue
 			}
-			label := fabric.Label{Fabric: f.ID, Kind: fabric.KindOf(f.Family), Value: value}
+			label := fabric.Label{Fabric: f.ID, Kind: fabric.KindOf(f.Family), Value: a.Value}
 			if err := p.carry(ctx, book.FreeLabel{Label: label}); err != nil {
 				return false, err
 			}
 		}
 	}
 	return false, nil
+}
+
+// unseen counts the ports of a fabric whose nodes an owner had last and which do not
+// read as they are to be: of an adapter that is silent only the leaf's half is known.
+func (p *Plane) unseen(index int, owner fabric.Owner) (ports int) {
+	s := p.w.state
+	for _, n := range s.LastHeld(owner) {
+		for nic := range site.NICs {
+			if port := site.PortOf(n, nic); s.Site.FabricOf(port) == index && !p.seen.AsWanted(port) {
+				ports++
+			}
+		}
+	}
+	return ports
 }
 
 // decodeReadings reads a device's own bytes by the family of its fabric.

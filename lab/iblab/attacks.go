@@ -384,6 +384,8 @@ func Attacks() []Attack {
 				}
 				return func(context.Context) error { return l.sm.Process.Signal(syscall.SIGCONT) }, l.Fabric.Tamper(v.leaf[0], v.leafPort[0], empty)
 			}},
+		{"a released P_Key stays in an adapter that does not answer", "a tenant that is gone", Prevented, "", "the key is not given to anybody until every port that had it is read back", keyReuse},
+		{"the manager starts again with default keys, and a leased node writes", "an administrator without opensm.conf", Detected, "every port has an M_Key", "locked down; nothing new is handed over until the keys are back", defaultKeys},
 		{"the manager fails over to one with a stale file", "a second manager that nobody kept up", Detected, "missing-own-label", "cut off, not open; nothing is written while it is master",
 			func(ctx context.Context, l *Lab) (func(context.Context) error, error) {
 				stale := filepath.Join(l.Dir, "stale.conf")

@@ -183,12 +183,16 @@ func (l *Lab) startManager(ctx context.Context) error {
 	return l.StartManager(ctx)
 }
 
-// StartManager starts OpenSM and waits until the subnet is up.
+// StartManager starts OpenSM with its hardened files and waits until the subnet is up.
 func (l *Lab) StartManager(ctx context.Context) error {
-	log := l.conf.Log
+	return l.startManagerAs(ctx, l.conf.Log, "-F", filepath.Join(l.Dir, "opensm.conf"), "-P", l.conf.Partitions, "-f", l.conf.Log, "-d", "2")
+}
+
+// startManagerAs starts OpenSM on the manager's host, and waits until its log says that
+// the subnet is up.
+func (l *Lab) startManagerAs(ctx context.Context, log string, args ...string) (err error) {
 	before, _ := os.ReadFile(log)
-	var err error
-	if l.sm, err = l.opensm(ibnet.Manager, "-F", filepath.Join(l.Dir, "opensm.conf"), "-P", l.conf.Partitions, "-f", log, "-d", "2"); err != nil {
+	if l.sm, err = l.opensm(ibnet.Manager, args...); err != nil {
 		return err
 	}
 	if err := os.WriteFile(filepath.Join(l.Dir, "opensm.pid"), []byte(strconv.Itoa(l.sm.Process.Pid)+"\n"), 0o600); err != nil {

@@ -1,0 +1,165 @@
+package iblab
+
+import (
+	"context"
+	"slices"
+	"testing"
+	"time"
+
+	"bulkhead/book"
+	"bulkhead/fabric"
+	"bulkhead/fabric/infiniband"
+	"bulkhead/prove"
+	"bulkhead/site"
+)
+
+// scene is what the devices said while an attack was under way, as raw bytes, and what
+// the ledger said then of who holds which port and whose each label is.
+type scene struct {
+	Attack
+	site   *site.Site
+	fabric int
+	said   fabric.Observation
+	holder []uint32 // by port
+	owner  map[uint32]uint32
+	leased [2][]site.Port // of the rivals
+}
+
+// capture reads every device, by the driver, before the control plane looks. An attack
+// that the prover names is captured when it shows, because OpenSM may be on its way.
+func (l *Lab) capture(ctx context.Context, t *testing.T, a Attack) *scene {
+	t.Helper()
+	s := &scene{Attack: a, site: l.Site, fabric: l.Driver.Fabric, owner: map[uint32]uint32{}, holder: make([]uint32, l.Site.Ports())}
+	l.Plane.View(func(b *book.State) {
+		for n := range site.Index(b.Site.Nodes()) {
+			for nic := range site.NICs {
+				s.holder[site.PortOf(n, nic)] = uint32(b.Wants(n).Holder)
+			}
+		}
+		for _, label := range b.Labels[FabricID].Allocations() {
+			s.owner[label.Value] = uint32(b.HolderOf(label.Owner))
+		}
+		for i, tenant := range Rivals {
+			for _, lease := range b.LeasesOf(tenant) {
+				for slot, n := range lease.Slots {
+					for nic := range site.NICs {
+						if p := site.PortOf(n, nic); b.SlotUp(lease, slot) && b.Site.FabricOf(p) == s.fabric {
+							s.leased[i] = append(s.leased[i], p)
+						}
+					}
+				}
+			}
+		}
+	})
+	for end := time.Now().Add(10 * time.Second); ; time.Sleep(20 * time.Millisecond) {
+		var err error
+		if s.said, err = l.Driver.Observe(ctx, fabric.Scope{}); err != nil {
+			t.Fatal(err)
+		}
+		if c := s.check(); c == prove.Passed || s.judge(t).names[c] > 0 || time.Now().After(end) {
+			return s
+		}
+	}
+}
+
+// check is the prover's check that the attack is named by; Passed: something else is.
+func (s *scene) check() prove.Check {
+	i := slices.IndexFunc(prove.Checks(), func(c prove.Check) bool { return c.String() == s.Check })
+	if i < 0 {
+		return prove.Passed
+	}
+	return prove.Checks()[i]
+}
+
+// judgement is what a prover says of a scene: ports of the compute fabric by the first
+// check that fails there, and whether each rival's lease is proven.
+type judgement struct {
+	names  map[prove.Check]int
+	proven bool
+}
+
+// judge has a new prover judge the raw bytes, without some of its checks.
+func (s *scene) judge(t *testing.T, without ...prove.Check) judgement {
+	t.Helper()
+	p := prove.NewProver(s.site, fabric.NewTables(s.site.Ports()))
+	for _, c := range without {
+		p.Without(c)
+	}
+	for port, holder := range s.holder {
+		p.Hold(site.Port(port), holder)
+	}
+	for value, holder := range s.owner {
+		if err := p.Own(s.fabric, value, holder); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, d := range s.said.Devices {
+		if !d.Reachable {
+			continue
+		}
+		readings, err := infiniband.Decode(d.Raw)
+		if err != nil {
+			t.Fatal(err)
+		}
+		p.Read(d.Leaf, d.At, readings)
+	}
+	j := judgement{names: map[prove.Check]int{}, proven: true}
+	for port := range site.Port(s.site.Ports()) {
+		if _, c := p.Verdict(port); c != prove.Passed && s.site.FabricOf(port) == s.fabric {
+			j.names[c]++
+		}
+	}
+	for _, ports := range s.leased {
+		verdict, _ := p.Lease(ports)
+		j.proven = j.proven && verdict == prove.Proven
+	}
+	return j
+}
+
+// alone are the attacks that nothing but one check stands in the way of: without it the
+// rivals' leases are proven. Of the others a second check of the port, or what leases
+// are judged by as a whole, still says no.
+var alone = map[prove.Check][]string{
+	prove.EnforcementOff:  {"a leaf port stops enforcing"},
+	prove.UnownedLabel:    {"a key that nobody owns joins two rivals"},
+	prove.MissingOwnLabel: {"the manager starts again with a stale file", "the manager fails over to one with a stale file"},
+}
+
+// mutate takes every check away in turn and judges every scene again. Without its check
+// an attack loses its name, and without any other it keeps it.
+func mutate(t *testing.T, scenes []*scene) {
+	t.Helper()
+	for _, s := range scenes {
+		if c, j := s.check(), s.judge(t); c != prove.Passed && (j.names[c] == 0 || j.proven && c.Verdict() != prove.Unknown) {
+			t.Errorf("%s: what was captured does not show %s: %v, the leases are proven: %t", s.Name, c, j.names, j.proven)
+		}
+	}
+	for _, c := range prove.Checks() {
+		var nameless, unnoticed []string
+		for _, s := range scenes {
+			is := s.check()
+			if is == prove.Passed {
+				continue
+			}
+			whole, less := s.judge(t), s.judge(t, c)
+			if lost := less.names[is] == 0; lost != (is == c) {
+				t.Errorf("%s, without %s: named %v, with it %v", s.Name, c, less.names, whole.names)
+			}
+			if is != c {
+				continue
+			}
+			nameless = append(nameless, s.Name)
+			if less.proven {
+				unnoticed = append(unnoticed, s.Name)
+			}
+			t.Logf("without %-18s %q is named %v, the leases are proven: %t", c, s.Name, less.names, less.proven)
+		}
+		why, is := elsewhere[c]
+		if t.Logf("without %-18s %d attacks go without their name %s", c, len(nameless), why); is != (len(nameless) == 0) {
+			t.Errorf("without the check %s, %d attacks of the corpus go without their name", c, len(nameless))
+		}
+		if !slices.Equal(unnoticed, alone[c]) {
+			t.Errorf("without the check %s nothing says no to %q, expected %q", c, unnoticed, alone[c])
+		}
+	}
+}
