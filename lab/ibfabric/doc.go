@@ -8,8 +8,14 @@
 //   - partition enforcement at the external ports of switches, both ways;
 //   - the P_Key match, limited and full, at whoever receives a datagram or a
 //     general management packet (10.9.3), with counters and traps 257 and 259;
+//   - reports of notices to who has subscribed to them with the manager;
+//   - reliable multi-packet transfer, for whole tables of subnet administration;
 //   - more clients than ten; hosts that are pulled, moved, that lie about who they
 //     are; switches that fall silent; packets that are lost.
+//
+// libumad2sim itself cuts a datagram to one packet, and loses the last 32 bytes of what
+// comes in; ibnet's MultiPacket puts a kernel's part around it, so that saquery gets its
+// tables whole.
 //
 // Nothing that is measured or proven on it says anything about hardware: origin
 // emulated.

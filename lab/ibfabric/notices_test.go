@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -72,6 +73,20 @@ func TestNoticesReachWhoSubscribes(t *testing.T) {
 	eventually(t, "host 7 to be a full member", func() bool { k, _ := f.Keys(host(7), 1); return slices.Contains(k, mad.DefaultPKey) })
 	_, limited := listen(t, s, host(3))
 	_, full := listen(t, s, host(7))
+
+	// saquery reads what OpenSM took the subscriptions for.
+	out, err := s.Tool(t, host(0), "saquery", "IIR")
+	if err != nil || strings.Count(out, "InformInfoRecord dump") != 2 {
+		t.Fatalf("saquery IIR: %v\n%s", err, out)
+	}
+	for _, r := range strings.Split(out, "InformInfoRecord dump:")[1:] {
+		for name, want := range map[string]uint64{"lid_range_begin": mad.EveryLID, "lid_range_end": 0, "is_generic": 1, "subscribe": 1,
+			"trap_type": mad.EveryTrap, "trap_num": mad.EveryTrap, "resp_time_val": 19, "node_type": mad.EveryProducer} {
+			if got := number(t, r, name); got != want {
+				t.Errorf("%s is 0x%x, saquery says 0x%x", name, want, got)
+			}
+		}
+	}
 
 	// A packet under another's key stops at the leaf of who sends it.
 	if d := f.Probe(host(1), host(4), 0x8002, true); d.Where != "leaf in" {

@@ -134,10 +134,13 @@ func (f *Fabric) general(c *client, b *[dataSize]byte, p *mad.Packet, lid uint16
 
 // hand passes on what one client has for another.
 func (f *Fabric) hand(from, to *client, b *[dataSize]byte, response bool) bool {
+	p := mad.Packet(b[atMAD:])
+	if s, err := mad.ParseSA(&p); err == nil && s.RMPP.Flags&mad.RMPPActive != 0 && s.RMPP.Type != mad.RMPPData {
+		return f.give(to, b) // it steers a transfer that goes on, and has no answer
+	}
 	if !response {
 		return f.ask(from, to, b)
 	}
-	p := mad.Packet(b[atMAD:])
 	f.answered(exchangeOf(&p))
 	return f.give(to, b)
 }

@@ -26,6 +26,8 @@ var preload = []string{
 type Sim struct {
 	Name string // the simulator's name: umadsim.Options.Socket, IBSIM_SOCKNAME
 	Dir  string // the test's folder for this fabric
+
+	before, after string // libraries that are loaded around libumad2sim, with the ":" between
 }
 
 // Start starts ibsim with a topology, until the test ends. It skips the test if
@@ -104,7 +106,7 @@ func (s *Sim) environment(tb testing.TB, host string) []string {
 	if err != nil {
 		tb.Skip("needs umad2sim: apt-get install libumad2sim0")
 	}
-	return append(os.Environ(), "IBSIM_SOCKNAME="+s.Name, "SIM_HOST="+host, "LD_PRELOAD="+library,
+	return append(os.Environ(), "IBSIM_SOCKNAME="+s.Name, "SIM_HOST="+host, "LD_PRELOAD="+s.before+library+s.after,
 		"OSM_CACHE_DIR="+s.Dir, "OSM_TMP_DIR="+s.Dir)
 }
 
