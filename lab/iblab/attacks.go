@@ -36,6 +36,7 @@ type Attack struct {
 	Ends   string // Prevented or Detected
 	Check  string // the prover's check, or item of the posture, that names it; "": nothing has to
 	Action string // what is done about it
+	Lasts  bool   // packets arrive until it is undone: nobody is there who could lock down
 	// Mount mounts it; undo takes away what the owner's people would take away.
 	Mount func(ctx context.Context, l *Lab) (undo func(ctx context.Context) error, err error)
 }
@@ -105,225 +106,208 @@ func setKeys(ctx context.Context, c *smp.Client, to smp.Address, switchPort uint
 // Attacks is the corpus.
 func Attacks() []Attack {
 	return []Attack{
-		{"the rival's P_Key in an HCA, behind the manager's back", "a host whose firmware lets it", Detected, "foreign-label", "locked down; the leaf keeps it out meanwhile",
-			func(ctx context.Context, l *Lab) (func(context.Context) error, error) {
-				v := l.victims()
-				return nothing, l.Fabric.Tamper(v.hca[0], 1, add(v.key[1]))
-			}},
-		{"the rival's P_Key in an HCA and at its leaf", "whoever has the M_Key", Detected, "foreign-label", "locked down",
-			func(ctx context.Context, l *Lab) (func(context.Context) error, error) {
-				v := l.victims()
-				if err := l.Fabric.Tamper(v.hca[0], 1, add(v.key[1])); err != nil {
+		{Name: "the rival's P_Key in an HCA, behind the manager's back", By: "a host whose firmware lets it", Ends: Detected, Check: "foreign-label", Action: "locked down; the leaf keeps it out meanwhile", Mount: func(ctx context.Context, l *Lab) (func(context.Context) error, error) {
+			v := l.victims()
+			return nothing, l.Fabric.Tamper(v.hca[0], 1, add(v.key[1]))
+		}},
+		{Name: "the rival's P_Key in an HCA and at its leaf", By: "whoever has the M_Key", Ends: Detected, Check: "foreign-label", Action: "locked down", Mount: func(ctx context.Context, l *Lab) (func(context.Context) error, error) {
+			v := l.victims()
+			if err := l.Fabric.Tamper(v.hca[0], 1, add(v.key[1])); err != nil {
+				return nil, err
+			}
+			return nothing, l.Fabric.Tamper(v.leaf[0], v.leafPort[0], add(v.key[1]))
+		}},
+		{Name: "a key that nobody owns joins two rivals", By: "whoever has the M_Key", Ends: Detected, Check: "unowned-label", Action: "locked down", Mount: func(ctx context.Context, l *Lab) (func(context.Context) error, error) {
+			v := l.victims()
+			for i := range 2 {
+				if err := l.Fabric.Tamper(v.hca[i], 1, add(0x8123)); err != nil {
 					return nil, err
 				}
-				return nothing, l.Fabric.Tamper(v.leaf[0], v.leafPort[0], add(v.key[1]))
-			}},
-		{"a key that nobody owns joins two rivals", "whoever has the M_Key", Detected, "unowned-label", "locked down",
-			func(ctx context.Context, l *Lab) (func(context.Context) error, error) {
-				v := l.victims()
-				for i := range 2 {
-					if err := l.Fabric.Tamper(v.hca[i], 1, add(0x8123)); err != nil {
-						return nil, err
-					}
-					if err := l.Fabric.Tamper(v.leaf[i], v.leafPort[i], add(0x8123)); err != nil {
-						return nil, err
-					}
+				if err := l.Fabric.Tamper(v.leaf[i], v.leafPort[i], add(0x8123)); err != nil {
+					return nil, err
 				}
-				return nothing, nil
-			}},
-		{"a leaf port stops enforcing", "a faulty switch, or whoever has the M_Key", Detected, "enforcement-off", "locked down",
-			func(ctx context.Context, l *Lab) (func(context.Context) error, error) {
-				v := l.victims()
-				return func(context.Context) error { return l.Fabric.Enforce(v.leaf[0], v.leafPort[0], true, true) },
-					l.Fabric.Enforce(v.leaf[0], v.leafPort[0], false, false)
-			}},
-		{"an HCA's table is filled up", "a host whose firmware lets it", Detected, "table-full", "locked down",
-			func(ctx context.Context, l *Lab) (func(context.Context) error, error) {
-				v := l.victims()
-				return func(context.Context) error {
-						return l.Fabric.Tamper(v.hca[0], 1, func(keys []mad.PKey) { clear(keys[2:]) })
-					}, l.Fabric.Tamper(v.hca[0], 1, func(keys []mad.PKey) {
-						for i := range keys {
-							if !keys[i].Valid() {
-								keys[i] = mad.PKey(0x9000 + i)
-							}
+			}
+			return nothing, nil
+		}},
+		{Name: "a leaf port stops enforcing", By: "a faulty switch, or whoever has the M_Key", Ends: Detected, Check: "enforcement-off", Action: "locked down", Mount: func(ctx context.Context, l *Lab) (func(context.Context) error, error) {
+			v := l.victims()
+			return func(context.Context) error { return l.Fabric.Enforce(v.leaf[0], v.leafPort[0], true, true) },
+				l.Fabric.Enforce(v.leaf[0], v.leafPort[0], false, false)
+		}},
+		{Name: "an HCA's table is filled up", By: "a host whose firmware lets it", Ends: Detected, Check: "table-full", Action: "locked down", Mount: func(ctx context.Context, l *Lab) (func(context.Context) error, error) {
+			v := l.victims()
+			return func(context.Context) error {
+					return l.Fabric.Tamper(v.hca[0], 1, func(keys []mad.PKey) { clear(keys[2:]) })
+				}, l.Fabric.Tamper(v.hca[0], 1, func(keys []mad.PKey) {
+					for i := range keys {
+						if !keys[i].Valid() {
+							keys[i] = mad.PKey(0x9000 + i)
 						}
-					})
-			}},
-		{"full membership of the default partition", "whoever has the M_Key", Detected, "shared-full", "locked down",
-			func(ctx context.Context, l *Lab) (func(context.Context) error, error) {
-				v := l.victims()
-				for i := range 2 {
-					if err := l.Fabric.Tamper(v.hca[i], 1, add(0xffff)); err != nil {
-						return nil, err
 					}
-				}
-				return nothing, nil
-			}},
-		{"a forged Set of the own P_Key table, without the M_Key", "a leased node", Prevented, "", "refused and counted; trap 256",
-			func(ctx context.Context, l *Lab) (func(context.Context) error, error) {
-				v := l.victims()
-				c, err := l.host(v.hca[0])
-				if err != nil {
-					return nil, err
-				}
-				defer c.Close()
-				_, before := l.Fabric.Traps()
-				if err := setKeys(ctx, c, smp.Address{}, 0, 0, v.key[0], v.key[1]); err == nil {
-					return nil, fmt.Errorf("the Set was answered")
-				}
-				if err := setKeys(ctx, c, smp.Address{Route: smp.Route("").Next(1)}, uint8(v.leafPort[0]), 1, v.key[0], v.key[1]); err == nil {
-					return nil, fmt.Errorf("the Set at the leaf was answered")
-				}
-				info, err := l.Fabric.Port(v.hca[0], 1)
-				if _, sent := l.Fabric.Traps(); err != nil || info.MKeyViolations == 0 || sent < before+2 {
-					return nil, fmt.Errorf("%d violations are counted, %d traps were sent: %v", info.MKeyViolations, sent-before, err)
-				}
-				return nothing, nil
-			}},
-		{"a forged Set at the own leaf port, with a stolen M_Key", "a leased node with the subnet's key", Detected, "foreign-label", "locked down; change the key",
-			func(ctx context.Context, l *Lab) (func(context.Context) error, error) {
-				v := l.victims()
-				c, err := l.host(v.hca[0])
-				if err != nil {
-					return nil, err
-				}
-				defer c.Close()
-				keys := []mad.PKey{v.key[0], 0x7fff, v.key[1]}
-				if err := setKeys(ctx, c, smp.Address{}, 0, l.conf.MKey, keys...); err != nil {
-					return nil, err
-				}
-				return nothing, setKeys(ctx, c, smp.Address{Route: smp.Route("").Next(1)}, uint8(v.leafPort[0]), l.conf.MKey, keys...)
-			}},
-		{"partitions.conf edited so that OpenSM opens the fabric", "an administrator in a hurry", Detected, "shared-full", "the brake; locked down over the edit, which restores the file",
-			func(ctx context.Context, l *Lab) (func(context.Context) error, error) {
-				if err := os.WriteFile(l.conf.Partitions, []byte("Default=0x7fff : ALL=limited ;\nT1=0x1 : host1=full ;\n"), 0o600); err != nil {
-					return nil, err
-				}
-				v := l.victims()
-				if err := l.sm.Process.Signal(syscall.SIGHUP); err != nil {
-					return nil, err
-				}
-				return l.releaseBrake, wait(ctx, 20*time.Second, "OpenSM to open the fabric", func() bool {
-					keys, err := l.Fabric.Keys(v.hca[0], 1)
-					return err == nil && slices.Contains(keys, mad.DefaultPKey)
 				})
-			}},
-		{"partitions.conf edited so that a port is the rival's", "an administrator", Detected, "foreign-label", "locked down over the edit, which restores the file",
-			func(ctx context.Context, l *Lab) (func(context.Context) error, error) {
-				v := l.victims()
-				text, err := os.ReadFile(l.conf.Partitions)
-				if err != nil {
+		}},
+		{Name: "full membership of the default partition", By: "whoever has the M_Key", Ends: Detected, Check: "shared-full", Action: "locked down", Mount: func(ctx context.Context, l *Lab) (func(context.Context) error, error) {
+			v := l.victims()
+			for i := range 2 {
+				if err := l.Fabric.Tamper(v.hca[i], 1, add(0xffff)); err != nil {
 					return nil, err
 				}
-				guids := [2]string{fmt.Sprintf("0x%016x", l.Site.PortID[v.port[0]]), fmt.Sprintf("0x%016x", l.Site.PortID[v.port[1]])}
-				edited := strings.NewReplacer(guids[0], guids[1], guids[1], guids[0]).Replace(string(text))
-				if edited == string(text) {
-					return nil, fmt.Errorf("neither %s nor %s is in the file", guids[0], guids[1])
-				}
-				if err := os.WriteFile(l.conf.Partitions, []byte(edited), 0o600); err != nil {
-					return nil, err
-				}
-				if err := l.sm.Process.Signal(syscall.SIGHUP); err != nil {
-					return nil, err
-				}
-				return nothing, wait(ctx, 20*time.Second, "OpenSM to follow the edit", func() bool {
-					keys, err := l.Fabric.Keys(v.hca[0], 1)
-					for _, k := range keys {
-						if k == v.key[1] {
-							return err == nil
-						}
+			}
+			return nothing, nil
+		}},
+		{Name: "a forged Set of the own P_Key table, without the M_Key", By: "a leased node", Ends: Prevented, Check: "", Action: "refused and counted; trap 256", Mount: func(ctx context.Context, l *Lab) (func(context.Context) error, error) {
+			v := l.victims()
+			c, err := l.host(v.hca[0])
+			if err != nil {
+				return nil, err
+			}
+			defer c.Close()
+			_, before := l.Fabric.Traps()
+			if err := setKeys(ctx, c, smp.Address{}, 0, 0, v.key[0], v.key[1]); err == nil {
+				return nil, fmt.Errorf("the Set was answered")
+			}
+			if err := setKeys(ctx, c, smp.Address{Route: smp.Route("").Next(1)}, uint8(v.leafPort[0]), 1, v.key[0], v.key[1]); err == nil {
+				return nil, fmt.Errorf("the Set at the leaf was answered")
+			}
+			info, err := l.Fabric.Port(v.hca[0], 1)
+			if _, sent := l.Fabric.Traps(); err != nil || info.MKeyViolations == 0 || sent < before+2 {
+				return nil, fmt.Errorf("%d violations are counted, %d traps were sent: %v", info.MKeyViolations, sent-before, err)
+			}
+			return nothing, nil
+		}},
+		{Name: "a forged Set at the own leaf port, with a stolen M_Key", By: "a leased node with the subnet's key", Ends: Detected, Check: "foreign-label", Action: "locked down; change the key", Mount: func(ctx context.Context, l *Lab) (func(context.Context) error, error) {
+			v := l.victims()
+			c, err := l.host(v.hca[0])
+			if err != nil {
+				return nil, err
+			}
+			defer c.Close()
+			keys := []mad.PKey{v.key[0], 0x7fff, v.key[1]}
+			if err := setKeys(ctx, c, smp.Address{}, 0, l.conf.MKey, keys...); err != nil {
+				return nil, err
+			}
+			return nothing, setKeys(ctx, c, smp.Address{Route: smp.Route("").Next(1)}, uint8(v.leafPort[0]), l.conf.MKey, keys...)
+		}},
+		{Name: "partitions.conf edited so that OpenSM opens the fabric", By: "an administrator in a hurry", Ends: Detected, Check: "shared-full", Action: "the brake; locked down over the edit, which restores the file", Mount: func(ctx context.Context, l *Lab) (func(context.Context) error, error) {
+			if err := os.WriteFile(l.conf.Partitions, []byte("Default=0x7fff : ALL=limited ;\nT1=0x1 : host1=full ;\n"), 0o600); err != nil {
+				return nil, err
+			}
+			v := l.victims()
+			if err := l.sm.Process.Signal(syscall.SIGHUP); err != nil {
+				return nil, err
+			}
+			return l.releaseBrake, wait(ctx, 20*time.Second, "OpenSM to open the fabric", func() bool {
+				keys, err := l.Fabric.Keys(v.hca[0], 1)
+				return err == nil && slices.Contains(keys, mad.DefaultPKey)
+			})
+		}},
+		{Name: "partitions.conf edited so that a port is the rival's", By: "an administrator", Ends: Detected, Check: "foreign-label", Action: "locked down over the edit, which restores the file", Mount: func(ctx context.Context, l *Lab) (func(context.Context) error, error) {
+			v := l.victims()
+			text, err := os.ReadFile(l.conf.Partitions)
+			if err != nil {
+				return nil, err
+			}
+			guids := [2]string{fmt.Sprintf("0x%016x", l.Site.PortID[v.port[0]]), fmt.Sprintf("0x%016x", l.Site.PortID[v.port[1]])}
+			edited := strings.NewReplacer(guids[0], guids[1], guids[1], guids[0]).Replace(string(text))
+			if edited == string(text) {
+				return nil, fmt.Errorf("neither %s nor %s is in the file", guids[0], guids[1])
+			}
+			if err := os.WriteFile(l.conf.Partitions, []byte(edited), 0o600); err != nil {
+				return nil, err
+			}
+			if err := l.sm.Process.Signal(syscall.SIGHUP); err != nil {
+				return nil, err
+			}
+			return nothing, wait(ctx, 20*time.Second, "OpenSM to follow the edit", func() bool {
+				keys, err := l.Fabric.Keys(v.hca[0], 1)
+				for _, k := range keys {
+					if k == v.key[1] {
+						return err == nil
 					}
-					return false
-				})
-			}},
-		{"the cables of two rivals are swapped", "a technician", Detected, "foreign-label", "red until it is undone; the keys follow the GUID, so nothing leaks",
-			func(ctx context.Context, l *Lab) (func(context.Context) error, error) {
-				v := l.victims()
-				swap := func(first, second int) error {
-					for i := range 2 {
-						if err := l.Fabric.Pull(v.leaf[i], v.leafPort[i]); err != nil {
-							return err
-						}
-					}
-					if err := l.Fabric.Plug(v.leaf[0], v.leafPort[0], v.hca[first], 1); err != nil {
+				}
+				return false
+			})
+		}},
+		{Name: "the cables of two rivals are swapped", By: "a technician", Ends: Detected, Check: "foreign-label", Action: "red until it is undone; the keys follow the GUID, so nothing leaks", Mount: func(ctx context.Context, l *Lab) (func(context.Context) error, error) {
+			v := l.victims()
+			swap := func(first, second int) error {
+				for i := range 2 {
+					if err := l.Fabric.Pull(v.leaf[i], v.leafPort[i]); err != nil {
 						return err
 					}
-					return l.Fabric.Plug(v.leaf[1], v.leafPort[1], v.hca[second], 1)
 				}
-				return func(context.Context) error { return swap(0, 1) }, swap(1, 0)
-			}},
-		{"an HCA says that it is another", "a host that forges its GUID", Detected, "wrong-neighbour", "unknown or red until it is undone",
-			func(ctx context.Context, l *Lab) (func(context.Context) error, error) {
-				v := l.victims()
-				return func(context.Context) error { return l.Fabric.Spoof(v.hca[0], l.Site.PortID[v.port[0]]) },
-					l.Fabric.Spoof(v.hca[0], l.Site.PortID[v.port[1]])
-			}},
-		{"an unknown host is plugged into a leaf", "somebody in the hall", Detected, "uncounted-port", "the leaf counts as unknown until it is gone",
-			func(ctx context.Context, l *Lab) (func(context.Context) error, error) {
-				v := l.victims()
-				const free = 16 // no node of the inventory is there
-				_ = l.Fabric.AddHost("stranger", 0x0002c90300000010)
-				return func(context.Context) error { return l.Fabric.Pull(v.leaf[0], free) }, l.Fabric.Plug(v.leaf[0], free, "stranger", 1)
-			}},
-		{"a host behind a switch of its own is plugged into a leaf", "somebody in the hall", Detected, "every adapter is in the inventory, at its place", "the leaf counts as unknown, and nothing new is handed over, until it is gone",
-			func(ctx context.Context, l *Lab) (func(context.Context) error, error) {
-				v := l.victims()
-				const free = 15
-				_ = l.Fabric.AddSwitch("own-switch", 0x0002c90300000a00, 4)
-				_ = l.Fabric.AddHost("hidden", 0x0002c90300000b00)
-				if err := l.Fabric.Plug("own-switch", 2, "hidden", 1); err != nil {
-					return nil, err
+				if err := l.Fabric.Plug(v.leaf[0], v.leafPort[0], v.hca[first], 1); err != nil {
+					return err
 				}
-				return func(context.Context) error { return l.Fabric.Pull(v.leaf[0], free) }, l.Fabric.Plug(v.leaf[0], free, "own-switch", 1)
-			}},
-		{"a leaf falls silent", "a fault, or whoever wants to hide something", Detected, "unreadable", "unknown after the window; nothing is locked down",
-			func(ctx context.Context, l *Lab) (func(context.Context) error, error) {
-				v := l.victims()
-				return func(context.Context) error { return l.Fabric.Silence(v.leaf[0], false) }, l.Fabric.Silence(v.leaf[0], true)
-			}},
-		{"the manager starts again with a stale file", "a restored backup", Detected, "missing-own-label", "cut off, not open; an operator takes the file over",
-			func(ctx context.Context, l *Lab) (func(context.Context) error, error) {
-				if err := l.KillManager(); err != nil {
-					return nil, err
+				return l.Fabric.Plug(v.leaf[1], v.leafPort[1], v.hca[second], 1)
+			}
+			return func(context.Context) error { return swap(0, 1) }, swap(1, 0)
+		}},
+		{Name: "an HCA says that it is another", By: "a host that forges its GUID", Ends: Detected, Check: "wrong-neighbour", Action: "unknown or red until it is undone", Mount: func(ctx context.Context, l *Lab) (func(context.Context) error, error) {
+			v := l.victims()
+			return func(context.Context) error { return l.Fabric.Spoof(v.hca[0], l.Site.PortID[v.port[0]]) },
+				l.Fabric.Spoof(v.hca[0], l.Site.PortID[v.port[1]])
+		}},
+		{Name: "an unknown host is plugged into a leaf", By: "somebody in the hall", Ends: Detected, Check: "uncounted-port", Action: "the leaf counts as unknown until it is gone", Mount: func(ctx context.Context, l *Lab) (func(context.Context) error, error) {
+			v := l.victims()
+			const free = 16 // no node of the inventory is there
+			_ = l.Fabric.AddHost("stranger", 0x0002c90300000010)
+			return func(context.Context) error { return l.Fabric.Pull(v.leaf[0], free) }, l.Fabric.Plug(v.leaf[0], free, "stranger", 1)
+		}},
+		{Name: "a host behind a switch of its own is plugged into a leaf", By: "somebody in the hall", Ends: Detected, Check: "every adapter is in the inventory, at its place", Action: "the leaf counts as unknown, and nothing new is handed over, until it is gone", Mount: func(ctx context.Context, l *Lab) (func(context.Context) error, error) {
+			v := l.victims()
+			const free = 15
+			_ = l.Fabric.AddSwitch("own-switch", 0x0002c90300000a00, 4)
+			_ = l.Fabric.AddHost("hidden", 0x0002c90300000b00)
+			if err := l.Fabric.Plug("own-switch", 2, "hidden", 1); err != nil {
+				return nil, err
+			}
+			return func(context.Context) error { return l.Fabric.Pull(v.leaf[0], free) }, l.Fabric.Plug(v.leaf[0], free, "own-switch", 1)
+		}},
+		{Name: "a leaf falls silent", By: "a fault, or whoever wants to hide something", Ends: Detected, Check: "unreadable", Action: "unknown after the window; nothing is locked down", Mount: func(ctx context.Context, l *Lab) (func(context.Context) error, error) {
+			v := l.victims()
+			return func(context.Context) error { return l.Fabric.Silence(v.leaf[0], false) }, l.Fabric.Silence(v.leaf[0], true)
+		}},
+		{Name: "the manager starts again with a stale file", By: "a restored backup", Ends: Detected, Check: "missing-own-label", Action: "cut off, not open; an operator takes the file over", Mount: func(ctx context.Context, l *Lab) (func(context.Context) error, error) {
+			if err := l.KillManager(); err != nil {
+				return nil, err
+			}
+			now, err := os.ReadFile(l.conf.Partitions)
+			if err != nil {
+				return nil, err
+			}
+			stale := "# Partitions of a Bulkhead fabric. Written as a whole; an edit by hand is refused.\nDefault=0x7fff : ALL=limited, ALL_SWITCHES=full, SELF=full ;\n# end: 0 partitions, 0 members\n"
+			if err := os.WriteFile(l.conf.Partitions, []byte(stale), 0o600); err != nil {
+				return nil, err
+			}
+			// A manager that starts writes every table anew.
+			if err := l.StartManager(ctx); err != nil {
+				return nil, err
+			}
+			return func(ctx context.Context) error {
+				if err := os.WriteFile(l.conf.Partitions, now, 0o600); err != nil {
+					return err
 				}
-				now, err := os.ReadFile(l.conf.Partitions)
-				if err != nil {
-					return nil, err
-				}
-				stale := "# Partitions of a Bulkhead fabric. Written as a whole; an edit by hand is refused.\nDefault=0x7fff : ALL=limited, ALL_SWITCHES=full, SELF=full ;\n# end: 0 partitions, 0 members\n"
-				if err := os.WriteFile(l.conf.Partitions, []byte(stale), 0o600); err != nil {
-					return nil, err
-				}
-				// A manager that starts writes every table anew.
-				if err := l.StartManager(ctx); err != nil {
-					return nil, err
-				}
-				return func(ctx context.Context) error {
-					if err := os.WriteFile(l.conf.Partitions, now, 0o600); err != nil {
-						return err
-					}
-					return l.sm.Process.Signal(syscall.SIGHUP)
-				}, nil
-			}},
-		{"the manager dies, and a leased node writes", "a leased node", Prevented, "one master, on an allowed port", "M_Keys stay in force without a manager",
-			func(ctx context.Context, l *Lab) (func(context.Context) error, error) {
-				v := l.victims()
-				if err := l.KillManager(); err != nil {
-					return nil, err
-				}
-				c, err := l.host(v.hca[0])
-				if err != nil {
-					return nil, err
-				}
-				defer c.Close()
-				if err := setKeys(ctx, c, smp.Address{}, 0, 0, v.key[1]); err == nil {
-					return nil, fmt.Errorf("the Set was answered")
-				}
-				return l.StartManager, nil
-			}},
-		{"the M_Key's lease runs out without a manager", "a leased node with patience", Detected, "foreign-label", "locked down; a manager must be back within the lease",
-			func(ctx context.Context, l *Lab) (func(context.Context) error, error) {
+				return l.sm.Process.Signal(syscall.SIGHUP)
+			}, nil
+		}},
+		{Name: "the manager dies, and a leased node writes", By: "a leased node", Ends: Prevented, Check: "one master, on an allowed port", Action: "M_Keys stay in force without a manager", Mount: func(ctx context.Context, l *Lab) (func(context.Context) error, error) {
+			v := l.victims()
+			if err := l.KillManager(); err != nil {
+				return nil, err
+			}
+			c, err := l.host(v.hca[0])
+			if err != nil {
+				return nil, err
+			}
+			defer c.Close()
+			if err := setKeys(ctx, c, smp.Address{}, 0, 0, v.key[1]); err == nil {
+				return nil, fmt.Errorf("the Set was answered")
+			}
+			return l.StartManager, nil
+		}},
+		{Name: "the M_Key's lease runs out without a manager", By: "a leased node with patience", Ends: Detected, Check: "foreign-label",
+			Action: "locked down as soon as a manager is back, and open until then; a manager must be back within the lease", Lasts: true, Mount: func(ctx context.Context, l *Lab) (func(context.Context) error, error) {
 				v := l.victims()
 				if err := l.KillManager(); err != nil {
 					return nil, err
@@ -354,101 +338,96 @@ func Attacks() []Attack {
 				}
 				return l.StartManager, nil
 			}},
-		{"a multicast group of the rival's partition is made and joined", "a leased node", Prevented, "", "subnet administration refuses: the port has no such P_Key",
-			func(ctx context.Context, l *Lab) (func(context.Context) error, error) {
-				v := l.victims()
-				guid := l.Site.PortID[v.port[0]]
-				if status, err := l.joinGroup(ctx, v.hca[0], guid, v.key[1], 0x501); err != nil || status == mad.StatusOK {
-					return nil, fmt.Errorf("in the rival's partition: status %s, %v", status, err)
+		{Name: "a multicast group of the rival's partition is made and joined", By: "a leased node", Ends: Prevented, Check: "", Action: "subnet administration refuses: the port has no such P_Key", Mount: func(ctx context.Context, l *Lab) (func(context.Context) error, error) {
+			v := l.victims()
+			guid := l.Site.PortID[v.port[0]]
+			if status, err := l.joinGroup(ctx, v.hca[0], guid, v.key[1], 0x501); err != nil || status == mad.StatusOK {
+				return nil, fmt.Errorf("in the rival's partition: status %s, %v", status, err)
+			}
+			// The positive control: the same under its own key.
+			if status, err := l.joinGroup(ctx, v.hca[0], guid, v.key[0], 0x502); err != nil || status != mad.StatusOK {
+				return nil, fmt.Errorf("in its own partition: status %s, %v", status, err)
+			}
+			return nothing, nil
+		}},
+		{Name: "a cable is pulled out", By: "a technician", Ends: Detected, Check: "no-neighbour", Action: "the port counts as unknown until it is back", Mount: func(ctx context.Context, l *Lab) (func(context.Context) error, error) {
+			v := l.victims()
+			return func(context.Context) error { return l.Fabric.Plug(v.leaf[0], v.leafPort[0], v.hca[0], 1) }, l.Fabric.Pull(v.leaf[0], v.leafPort[0])
+		}},
+		{Name: "the tables of an HCA and its leaf port are emptied while the manager hangs", By: "whoever has the M_Key", Ends: Detected, Check: "unlabelled", Action: "cut off, not open; written anew as soon as a manager answers", Mount: func(ctx context.Context, l *Lab) (func(context.Context) error, error) {
+			v := l.victims()
+			if err := l.sm.Process.Signal(syscall.SIGSTOP); err != nil {
+				return nil, err
+			}
+			empty := func(keys []mad.PKey) { clear(keys) }
+			if err := l.Fabric.Tamper(v.hca[0], 1, empty); err != nil {
+				return nil, err
+			}
+			return func(context.Context) error { return l.sm.Process.Signal(syscall.SIGCONT) }, l.Fabric.Tamper(v.leaf[0], v.leafPort[0], empty)
+		}},
+		{Name: "a released P_Key stays in an adapter that does not answer", By: "a tenant that is gone", Ends: Prevented, Check: "", Action: "the key is not given to anybody until every port that had it is read back", Mount: keyReuse},
+		{Name: "the manager starts again with default keys, and a leased node writes", By: "an administrator without opensm.conf", Ends: Detected, Check: "every port has an M_Key", Action: "locked down; nothing new is handed over until the keys are back", Mount: defaultKeys},
+		{Name: "the manager fails over to one with a stale file", By: "a second manager that nobody kept up", Ends: Detected, Check: "missing-own-label", Action: "cut off, not open; nothing is written while it is master", Mount: func(ctx context.Context, l *Lab) (func(context.Context) error, error) {
+			stale := filepath.Join(l.Dir, "stale.conf")
+			text, err := partitions.Checked(&partitions.Conf{})
+			if err == nil {
+				err = os.WriteFile(stale, text, 0o600)
+			}
+			if err != nil {
+				return nil, err
+			}
+			guid, err := l.Fabric.GUID(ibnet.Canary)
+			if err != nil {
+				return nil, err
+			}
+			log := filepath.Join(l.Dir, "standby.log")
+			standby, err := l.second(guid, stale, log)
+			if err != nil {
+				return nil, err
+			}
+			said := func(text string) func() bool {
+				return func() bool {
+					said, err := os.ReadFile(log)
+					return err == nil && bytes.Contains(said, []byte(text))
 				}
-				// The positive control: the same under its own key.
-				if status, err := l.joinGroup(ctx, v.hca[0], guid, v.key[0], 0x502); err != nil || status != mad.StatusOK {
-					return nil, fmt.Errorf("in its own partition: status %s, %v", status, err)
-				}
-				return nothing, nil
-			}},
-		{"a cable is pulled out", "a technician", Detected, "no-neighbour", "the port counts as unknown until it is back",
-			func(ctx context.Context, l *Lab) (func(context.Context) error, error) {
-				v := l.victims()
-				return func(context.Context) error { return l.Fabric.Plug(v.leaf[0], v.leafPort[0], v.hca[0], 1) }, l.Fabric.Pull(v.leaf[0], v.leafPort[0])
-			}},
-		{"the tables of an HCA and its leaf port are emptied while the manager hangs", "whoever has the M_Key", Detected, "unlabelled", "cut off, not open; written anew as soon as a manager answers",
-			func(ctx context.Context, l *Lab) (func(context.Context) error, error) {
-				v := l.victims()
-				if err := l.sm.Process.Signal(syscall.SIGSTOP); err != nil {
-					return nil, err
-				}
-				empty := func(keys []mad.PKey) { clear(keys) }
-				if err := l.Fabric.Tamper(v.hca[0], 1, empty); err != nil {
-					return nil, err
-				}
-				return func(context.Context) error { return l.sm.Process.Signal(syscall.SIGCONT) }, l.Fabric.Tamper(v.leaf[0], v.leafPort[0], empty)
-			}},
-		{"a released P_Key stays in an adapter that does not answer", "a tenant that is gone", Prevented, "", "the key is not given to anybody until every port that had it is read back", keyReuse},
-		{"the manager starts again with default keys, and a leased node writes", "an administrator without opensm.conf", Detected, "every port has an M_Key", "locked down; nothing new is handed over until the keys are back", defaultKeys},
-		{"the manager fails over to one with a stale file", "a second manager that nobody kept up", Detected, "missing-own-label", "cut off, not open; nothing is written while it is master",
-			func(ctx context.Context, l *Lab) (func(context.Context) error, error) {
-				stale := filepath.Join(l.Dir, "stale.conf")
-				text, err := partitions.Checked(&partitions.Conf{})
-				if err == nil {
-					err = os.WriteFile(stale, text, 0o600)
-				}
-				if err != nil {
-					return nil, err
-				}
-				guid, err := l.Fabric.GUID(ibnet.Canary)
-				if err != nil {
-					return nil, err
-				}
-				log := filepath.Join(l.Dir, "standby.log")
-				standby, err := l.second(guid, stale, log)
-				if err != nil {
-					return nil, err
-				}
-				said := func(text string) func() bool {
-					return func() bool {
-						said, err := os.ReadFile(log)
-						return err == nil && bytes.Contains(said, []byte(text))
-					}
-				}
-				if err := wait(ctx, 20*time.Second, "the second manager to stand by", said("STANDBY")); err != nil {
-					return nil, err
-				}
-				if err := l.KillManager(); err != nil {
-					return nil, err
-				}
-				v := l.victims()
-				return func(ctx context.Context) error {
-						_ = standby.Process.Kill()
-						_ = standby.Wait()
-						return l.StartManager(ctx)
-					}, wait(ctx, 60*time.Second, "the second manager to take over and write its file", func() bool {
-						keys, err := l.Fabric.Keys(v.hca[0], 1)
-						return err == nil && !slices.Contains(keys, v.key[0])
-					})
-			}},
+			}
+			if err := wait(ctx, 20*time.Second, "the second manager to stand by", said("STANDBY")); err != nil {
+				return nil, err
+			}
+			if err := l.KillManager(); err != nil {
+				return nil, err
+			}
+			v := l.victims()
+			return func(ctx context.Context) error {
+					_ = standby.Process.Kill()
+					_ = standby.Wait()
+					return l.StartManager(ctx)
+				}, wait(ctx, 60*time.Second, "the second manager to take over and write its file", func() bool {
+					keys, err := l.Fabric.Keys(v.hca[0], 1)
+					return err == nil && !slices.Contains(keys, v.key[0])
+				})
+		}},
 		// The last one: OpenSM 3.3.23 was seen to take no SIGHUP any more after it had
 		// met a rogue on this fabric, also when it is started again. Why is not known.
-		{"a rogue OpenSM with priority 15 and default keys", "a leased node", Prevented, fabric.KindPosture, "M_Keys keep it out; nothing new is handed over while it runs",
-			func(ctx context.Context, l *Lab) (func(context.Context) error, error) {
-				v := l.victims()
-				rogue, err := l.opensm(v.hca[0], "-p", "15", "-f", filepath.Join(l.Dir, "rogue.log"))
-				if err != nil {
-					return nil, err
-				}
-				l.others = append(l.others, rogue)
-				// It has as long as it needs to find out that it is alone.
-				err = wait(ctx, 30*time.Second, "the rogue to settle", func() bool {
-					said, _ := os.ReadFile(filepath.Join(l.Dir, "opensm-at-"+v.hca[0], "said"))
-					return bytes.Contains(said, []byte("Entering MASTER")) || bytes.Contains(said, []byte("Entering STANDBY")) || bytes.Contains(said, []byte("SM port is down"))
-				})
-				time.Sleep(2 * time.Second) // and to write what it can
-				return func(context.Context) error {
-					_ = rogue.Process.Kill()
-					_ = rogue.Wait()
-					return nil
-				}, err
-			}},
+		{Name: "a rogue OpenSM with priority 15 and default keys", By: "a leased node", Ends: Prevented, Check: fabric.KindPosture, Action: "M_Keys keep it out; nothing new is handed over while it runs", Mount: func(ctx context.Context, l *Lab) (func(context.Context) error, error) {
+			v := l.victims()
+			rogue, err := l.opensm(v.hca[0], "-p", "15", "-f", filepath.Join(l.Dir, "rogue.log"))
+			if err != nil {
+				return nil, err
+			}
+			l.others = append(l.others, rogue)
+			// It has as long as it needs to find out that it is alone.
+			err = wait(ctx, 30*time.Second, "the rogue to settle", func() bool {
+				said, _ := os.ReadFile(filepath.Join(l.Dir, "opensm-at-"+v.hca[0], "said"))
+				return bytes.Contains(said, []byte("Entering MASTER")) || bytes.Contains(said, []byte("Entering STANDBY")) || bytes.Contains(said, []byte("SM port is down"))
+			})
+			time.Sleep(2 * time.Second) // and to write what it can
+			return func(context.Context) error {
+				_ = rogue.Process.Kill()
+				_ = rogue.Wait()
+				return nil
+			}, err
+		}},
 	}
 }
 

@@ -101,12 +101,15 @@ func TestAttacks(t *testing.T) {
 				t.Fatalf("before the attack: leaks %v, cut off %v", leaks, cut)
 			}
 			l.agree(ctx, t, "before the attack", leaks)
-			head := l.Head()
+			if reached, err := l.CanaryReaches(); err != nil || len(reached) > 0 {
+				t.Fatalf("before the attack, from the canary: %v, %v", reached, err)
+			}
+			head, hosts := l.Head(), l.Hosts()
 			undo, err := a.Mount(ctx, l)
 			if err != nil {
 				t.Fatal(err)
 			}
-			open := l.Leaks()
+			open := l.LeaksAmong(hosts)
 			if a.Ends == Prevented && len(open) > 0 {
 				t.Errorf("it was to be prevented, and %d packets pass: %s", len(open), open[0])
 			}
@@ -134,15 +137,23 @@ func TestAttacks(t *testing.T) {
 			if text := cables[a.Name]; !strings.Contains(said, text) {
 				t.Errorf("the census does not say %q: %.2000s", text, said)
 			}
-			if leaks := l.Leaks(); len(leaks) > 0 && a.Ends != Detected {
-				t.Errorf("one sweep later %d packets pass: %s", len(leaks), leaks[0])
+			if reached, err := l.CanaryReaches(); len(reached) > 0 {
+				t.Errorf("one sweep later the canary reaches %v, %v", reached, err)
 			}
-			t.Logf("%s: %d leaks at first, %d after a sweep, which took %s; recorded %v, findings %v", a.Ends, len(open), len(l.Leaks()), took.Round(time.Millisecond), kinds, l.Findings())
+			// Also from and to nodes that have been taken out of service meanwhile.
+			after := l.LeaksAmong(hosts)
+			if a.Lasts != (len(after) > 0) {
+				t.Errorf("one sweep later %d packets pass, until it is undone: %t: %v", len(after), a.Lasts, after[:min(1, len(after))])
+			}
+			t.Logf("%s: %d leaks at first, %d after a sweep, which took %s; recorded %v, findings %v", a.Ends, len(open), len(after), took.Round(time.Millisecond), kinds, l.Findings())
 			if err := undo(ctx); err != nil {
 				t.Fatal(err)
 			}
 			if i < len(Attacks())-1 {
 				l.settle(ctx, t)
+				if left := l.LeaksAmong(hosts); len(left) > 0 {
+					t.Errorf("when all is proven again %d packets pass: %s", len(left), left[0])
+				}
 			}
 		})
 	}
