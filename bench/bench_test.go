@@ -1,7 +1,9 @@
 package main
 
 import (
+	"math/rand/v2"
 	"slices"
+	"strings"
 	"testing"
 
 	"bulkhead/bench/evaluate"
@@ -137,17 +139,17 @@ func TestFlowMeasuresUse(t *testing.T) {
 	for range 60 {
 		jobs = append(jobs, ground.Job{Nodes: 8, Time: 10})
 	}
-	s, err := flow(jobs, 10, 2, &counting{free: 8, holds: map[int32]int{}})
+	s, err := flow(jobs, 10, 2, &counting{free: 8, holds: map[int32]int{}}, ceiling{})
 	if err != nil || s.used != 1 || s.started != 11 {
 		t.Errorf("%+v, %v", s, err)
 	}
-	if s, err = flow(jobs, 16, 0, &counting{free: 16, holds: map[int32]int{}}); err != nil || s.used != 1 {
+	if s, err = flow(jobs, 16, 0, &counting{free: 16, holds: map[int32]int{}}, ceiling{}); err != nil || s.used != 1 {
 		t.Errorf("%+v, %v", s, err)
 	}
-	if s, err = flow(jobs, 20, 0, &counting{free: 15, holds: map[int32]int{}}); err != nil || s.used != 0.4 {
+	if s, err = flow(jobs, 20, 0, &counting{free: 15, holds: map[int32]int{}}, ceiling{}); err != nil || s.used != 0.4 {
 		t.Errorf("%+v, %v", s, err)
 	}
-	if _, err = flow(jobs, 8, 0, &counting{free: 7, holds: map[int32]int{}}); err == nil {
+	if _, err = flow(jobs, 8, 0, &counting{free: 7, holds: map[int32]int{}}, ceiling{}); err == nil {
 		t.Error("a stream of which nothing fits did not end")
 	}
 }
@@ -175,6 +177,84 @@ func TestHermeticOwnersAreKept(t *testing.T) {
 	for tenant := range h.links {
 		if err := h.end(tenant); err != nil {
 			t.Fatal(err)
+		}
+	}
+}
+
+// The bound is what no choice of those that wait can exceed, by hand and against
+// every choice.
+func TestCeilingIsABound(t *testing.T) {
+	c := ceiling{su: 8, sus: 4}
+	run := runs{{nodes: 12}, {nodes: 5}} // a whole SU and nine nodes in parts: of four SUs one is whole, one and a bit are parts
+	for _, one := range []struct {
+		waiting []int
+		want    int
+	}{
+		{nil, 0}, {[]int{16}, 0}, {[]int{8}, 8}, {[]int{8, 8}, 8}, {[]int{8, 7, 7}, 15}, {[]int{15}, 15}, {[]int{16, 3, 4}, 7}, {[]int{16, 8, 8}, 8}, {[]int{30}, 0},
+	} {
+		if got := c.more(run, one.waiting); got != one.want {
+			t.Errorf("%v: %d more, expected %d", one.waiting, got, one.want)
+		}
+	}
+	r := rand.New(rand.NewPCG(1, 1))
+	for range 2000 {
+		c := ceiling{su: 1 + r.IntN(9), sus: 1 + r.IntN(8)}
+		var run runs
+		whole, part := 0, 0
+		for {
+			n := 1 + r.IntN(3*c.su)
+			w, p := whole+n/c.su, part+n%c.su
+			if w+(p+c.su-1)/c.su > c.sus {
+				break
+			}
+			whole, part, run = w, p, append(run, running{nodes: n})
+		}
+		var waiting []int
+		for range r.IntN(7) {
+			waiting = append(waiting, 1+r.IntN(3*c.su))
+		}
+		most := 0
+		for choice := range 1 << len(waiting) {
+			w, p, sum := whole, part, 0
+			for i, n := range waiting {
+				if choice>>i&1 == 1 {
+					w, p, sum = w+n/c.su, p+n%c.su, sum+n
+				}
+			}
+			if w+(p+c.su-1)/c.su <= c.sus {
+				most = max(most, sum)
+			}
+		}
+		if got := c.more(run, waiting); got != most {
+			t.Fatalf("%+v, %v running, %v waiting: %d more, by every choice %d", c, run, waiting, got, most)
+		}
+	}
+}
+
+// A stream below the bar is excused by what is proven, and by nothing else.
+func TestFillingIsJudgedByProof(t *testing.T) {
+	one := func(used float64, refused, cut int) []filled {
+		f := filled{c: streams[0]}
+		f.got.used, f.got.bound, f.got.cut, f.packed.used = used, 0.999, cut, 0.97
+		f.got.conditions[4] = refused
+		return []filled{f}
+	}
+	for _, c := range []struct {
+		of              []filled
+		missed, excused bool
+	}{
+		{one(0.971, 1000, 500), false, false},
+		{one(0.952, 1000, 0), false, true},
+		{one(0.952, 1000, 1), false, true},
+		{one(0.952, 1000, 2), true, false},
+		{one(0.949, 1000, 0), true, false},
+	} {
+		bar := judged(c.of)
+		if bar.Missed() != c.missed || bar.Excused != c.excused {
+			t.Errorf("%s", bar)
+		}
+		if !bar.Met && !strings.Contains(bar.Got, "The bound is 99.90 %") {
+			t.Errorf("the bound is not given: %s", bar)
 		}
 	}
 }

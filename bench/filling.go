@@ -94,10 +94,10 @@ func fill(t *ground.Tree, c streamCase, seed uint64, jobs []ground.Job) (filled,
 		return out, err
 	}
 	spares := h.h.Spares()
-	if out.got, err = flow(jobs, t.Nodes(), spares, h); err != nil {
+	if out.got, err = flow(jobs, t.Nodes(), spares, h, ceiling{su: c.su - c.spares, sus: t.Nodes() / c.su}); err != nil {
 		return out, err
 	}
-	out.got.conditions, out.got.double, out.got.short = s.conditions, h.owners.Double, s.short
+	out.got.conditions, out.got.double, out.got.short, out.got.cut = s.conditions, h.owners.Double, s.short, s.cut
 	out.took, out.checked = h.h.Took, h.h.Checked
 	for _, yard := range []struct {
 		into *streamed
@@ -108,7 +108,7 @@ func fill(t *ground.Tree, c streamCase, seed uint64, jobs []ground.Job) (filled,
 		{&out.moved, &moving{su: c.su - c.spares, sus: t.Nodes() / c.su, holds: map[int32]int{}}},
 		{&out.any, &counting{t.Nodes() - spares, map[int32]int{}}},
 	} {
-		if *yard.into, err = flow(jobs, t.Nodes(), spares, yard.by); err != nil {
+		if *yard.into, err = flow(jobs, t.Nodes(), spares, yard.by, ceiling{}); err != nil {
 			return out, err
 		}
 	}
@@ -122,43 +122,77 @@ func fillingSection(all []filled) report.Section {
 		"Beside it the same stream in the same order\n\n" +
 		"- *packed*: in whole SUs and at most one part of an SU, the tightest that will do, without links, pods, halls or quality; a good packing, not a bound;\n" +
 		"- *with a common uplink*: the same when the parts of leases in a shared SU may have all of its uplinks but one;\n" +
-		"- *moved*: by the same rule when every running lease may be packed anew for each ask and parts share SUs without loss; with the same leases running, no placement by whole SUs starts what this refuses;\n" +
+		"- *moved*: by the same rule when every running lease may be packed anew for each ask and parts share SUs without loss;\n" +
 		"- *counted*: when a job starts as soon as enough nodes are free, wherever they are.\n\n" +
+		"These four are streams of their own: each starts other jobs at other times, so that none is a bound on another. Two things are proven, at each pass of Bulkhead's own stream:\n\n" +
+		"- *bound*: with the leases that run after the pass, no placement that keeps whole SUs to one lease each could have more in use, whichever of the 50 it started and even if it moved all that runs. It is loose: leases do not move;\n" +
+		"- each refusal is the exact search's: on the site as it lay no hermetic slice of that size was there. Those where the search was ended before it was through are counted as *not proven*. A decision here does not look for the nearest sizes that would fit (`Occupancy.Try`).\n\n" +
 		"Published: Jigsaw typically 95 to 96 %, LaaS about 90 % (\"a 10 % reduction\"); each on its own streams and simulator. The abstracts say no more, and the full texts were not at hand: that sizes are exponential " +
 		"with a mean of the radix, on full three-level trees of radix 16, 22 and 28, and times uniform from 20 to 3,000, is assumed; so is the order (theirs keeps a place for the first that waits, which lowers use). " +
 		"Bulkhead keeps one rule more than they do: the last uplink of a leaf stays common unless the lease has all of the SU.\n\n")
-	table := [][]string{{"stream", "seed", "in use", "packed", "with a common uplink", "moved", "counted", "least", "leases", "refused for condition 1 / 2 / 3 / 4 / 5 / too few nodes", "links with two owners", "a decision, p50 / p99 ms"}}
+	table := [][]string{{"stream", "seed", "in use", "bound", "packed", "with a common uplink", "moved", "counted", "least", "leases", "refused for condition 1 / 2 / 3 / 4 / 5 / too few nodes", "not proven", "links with two owners", "a decision, p50 / p99 ms"}}
 	var bars []report.Bar
 	var labels []string
-	got, yard, most := report.Series{Name: "Bulkhead, hermetic"}, report.Series{Name: "packed without links"}, report.Series{Name: "everything moved each time"}
+	got, yard, most := report.Series{Name: "Bulkhead, hermetic"}, report.Series{Name: "packed without links"}, report.Series{Name: "bound with the same leases, all moved"}
 	for i, one := range all {
 		c := one.got.conditions
-		table = append(table, []string{one.c.what, fmt.Sprint(one.seed), percent(one.got.used), percent(one.packed.used), percent(one.common.used), percent(one.moved.used), percent(one.any.used), percent(one.got.least), report.Number(one.got.started),
-			fmt.Sprintf("%d / %d / %d / %d / %d / %d", c[1], c[2], c[3], c[4], c[5], c[0]), fmt.Sprint(one.got.double), pair(one.took)})
+		table = append(table, []string{one.c.what, fmt.Sprint(one.seed), percent(one.got.used), percent(one.got.bound), percent(one.packed.used), percent(one.common.used), percent(one.moved.used), percent(one.any.used), percent(one.got.least), report.Number(one.got.started),
+			fmt.Sprintf("%d / %d / %d / %d / %d / %d", c[1], c[2], c[3], c[4], c[5], c[0]), fmt.Sprint(one.got.cut), fmt.Sprint(one.got.double), pair(one.took)})
 		if i+1 < len(all) && all[i+1].c.name == one.c.name {
 			continue
 		}
 		// The last seed of a stream: judge all of them.
-		var used, packed, common, moved, n float64
+		var of []filled
 		for _, o := range all {
 			if o.c.name == one.c.name {
-				used, packed, common, moved, n = used+o.got.used, packed+o.packed.used, common+o.common.used, moved+o.moved.used, n+1
+				of = append(of, o)
 			}
 		}
-		used, packed, common, moved = used/n, packed/n, common/n, moved/n
 		labels = append(labels, one.c.name)
-		got.Values, yard.Values, most.Values = append(got.Values, 100*used), append(yard.Values, 100*packed), append(most.Values, 100*moved)
-		bar := report.Bar{ID: "B6", Text: "at least 97 % in use when leases are refused, or why not: " + one.c.what, Met: used >= 0.97, Got: percent(used)}
-		if !bar.Met {
-			bar.Got += fmt.Sprintf(", published are 95 to 96 %%. Moving everything for each ask would reach %s; never moving what runs, a tight packing without links, pods or halls reaches %s, "+
-				"and with the uplink that stays common %s. The rest is that links have to match and that fewest halls and pods come before tight packing", percent(moved), percent(packed), percent(common))
-			bar.Excused = used >= 0.95 && used >= 0.98*packed
-		}
+		got.Values, yard.Values, most.Values = append(got.Values, 100*mean(of, func(o filled) float64 { return o.got.used })),
+			append(yard.Values, 100*mean(of, func(o filled) float64 { return o.packed.used })), append(most.Values, 100*mean(of, func(o filled) float64 { return o.got.bound }))
+		bar := judged(of)
 		bars = append(bars, bar)
 	}
 	b.WriteString(report.Table(table))
 	b.WriteString("![utilisation](utilisation.svg)\n\n")
 	return report.Section{Body: b.String(), Bars: bars, Plots: []report.Plot{{File: "utilisation.svg", SVG: report.Bars("In use when leases are refused", "% of nodes", labels, []report.Series{got, yard, most}, false)}}}
+}
+
+// judged is the bar of one stream, over its seeds. It is excused only if what is
+// asked instead is there: at least what the best published scheme reaches, the
+// bound, and a reason that is proven, which is that every refusal is.
+func judged(of []filled) report.Bar {
+	used, bound := mean(of, func(o filled) float64 { return o.got.used }), mean(of, func(o filled) float64 { return o.got.bound })
+	packed, common := mean(of, func(o filled) float64 { return o.packed.used }), mean(of, func(o filled) float64 { return o.common.used })
+	refused, cut := 0, 0
+	for _, o := range of {
+		cut += o.got.cut
+		for _, n := range o.got.conditions {
+			refused += n
+		}
+	}
+	bar := report.Bar{ID: "B6", Text: "at least 97 % in use when leases are refused, or why not: " + of[0].c.what, Met: used >= 0.97, Got: percent(used)}
+	if bar.Met {
+		return bar
+	}
+	bar.Got += fmt.Sprintf(", published are 95 to 96 %%. The bound is %s: with the same leases running, all of them moved. As they lay, no slice was there for %s of %s refusals, by exact search",
+		percent(bound), report.Number(refused-cut), report.Number(refused))
+	if cut > 0 {
+		bar.Got += fmt.Sprintf("; for %d the search was ended by its bound on work, and nothing is proven", cut)
+	}
+	bar.Got += fmt.Sprintf(". So what is missing is where leases came to lie that do not move. Heuristics for comparison, no bounds: tight packing without links, pods or halls %s, with the uplink that stays common %s",
+		percent(packed), percent(common))
+	bar.Excused = used >= 0.95 && cut*1000 <= refused
+	return bar
+}
+
+func mean(of []filled, value func(filled) float64) float64 {
+	sum := 0.0
+	for _, o := range of {
+		sum += value(o)
+	}
+	return sum / float64(len(of))
 }
 
 func percent(v float64) string { return fmt.Sprintf("%.2f %%", 100*v) }

@@ -1,5 +1,11 @@
 package main
 
+import (
+	"math/big"
+
+	"bulkhead/bench/ground"
+)
+
 // packing places as a hermetic slice needs it at whole SUs, but by number alone:
 // an ask of up to an SU in one SU, a larger one in whole SUs and at most one part
 // of another, the tightest that will do. No links, no pods, no halls, and no
@@ -45,7 +51,7 @@ func (p *packing) start(tenant int32, nodes int) (bool, int, error) {
 	if nodes <= p.su {
 		at := p.tightest(nodes, false)
 		if at < 0 {
-			return false, nodes - 1, nil
+			return false, nodes, nil
 		}
 		take = []share{{su: at, nodes: nodes}}
 	} else {
@@ -56,7 +62,7 @@ func (p *packing) start(tenant int32, nodes int) (bool, int, error) {
 			}
 		}
 		if len(take) < nodes/p.su {
-			return false, nodes - 1, nil
+			return false, nodes, nil
 		}
 		for _, s := range take {
 			p.free[s.su] = 0
@@ -67,7 +73,7 @@ func (p *packing) start(tenant int32, nodes int) (bool, int, error) {
 				for _, s := range take {
 					p.free[s.su] = p.su
 				}
-				return false, nodes - 1, nil
+				return false, nodes, nil
 			}
 			take = append(take, share{su: at, nodes: rest, part: true})
 		}
@@ -108,7 +114,7 @@ type moving struct {
 func (m *moving) start(tenant int32, nodes int) (bool, int, error) {
 	whole, part := m.whole+nodes/m.su, m.part+nodes%m.su
 	if whole+(part+m.su-1)/m.su > m.sus {
-		return false, nodes - 1, nil
+		return false, nodes, nil
 	}
 	m.whole, m.part = whole, part
 	m.holds[tenant] = nodes
@@ -120,4 +126,53 @@ func (m *moving) end(tenant int32) error {
 	m.whole, m.part = m.whole-n/m.su, m.part-n%m.su
 	delete(m.holds, tenant)
 	return nil
+}
+
+// ceiling is a bound on what any placement could have in use that keeps whole SUs
+// to one lease each, as hermetic links need it: a lease of n nodes takes at least
+// n/su whole SUs, and what is over lies in SUs that are nobody's alone. Parts
+// share SUs without loss, nothing is said of links and pods, and every lease that
+// runs may be moved. Without a size it bounds nothing.
+type ceiling struct{ su, sus int }
+
+// more is the most nodes of those that wait that could start beside what runs, in
+// any choice of them.
+func (c ceiling) more(run runs, waiting []int) int {
+	whole, part := 0, 0
+	for _, r := range run {
+		whole, part = whole+r.nodes/c.su, part+r.nodes%c.su
+	}
+	free := c.sus*c.su - whole*c.su - part
+	// can[w] is which numbers of nodes in parts a choice of w whole SUs can have.
+	can := make([]big.Int, free/c.su+1)
+	can[0].SetBit(&can[0], 0, 1)
+	var moved big.Int
+	for _, n := range waiting {
+		if n > free {
+			continue
+		}
+		for w := len(can) - 1 - n/c.su; w >= 0; w-- {
+			to := &can[w+n/c.su]
+			to.Or(to, moved.Lsh(&can[w], uint(n%c.su)))
+		}
+	}
+	most := 0
+	for w := range can {
+		for p := min(can[w].BitLen()-1, free-w*c.su); p >= 0; p-- {
+			if can[w].Bit(p) == 1 && whole+w+(part+p+c.su-1)/c.su <= c.sus {
+				most = max(most, w*c.su+p)
+				break
+			}
+		}
+	}
+	return most
+}
+
+// waiting is the sizes of the jobs that are tried.
+func waiting(jobs []ground.Job, queue []int32) []int {
+	var out []int
+	for _, i := range queue[:min(window, len(queue))] {
+		out = append(out, jobs[i].Nodes)
+	}
+	return out
 }

@@ -19,15 +19,16 @@ type streamed struct {
 	conditions       [6]int  // refusals by condition of hermetic slices; 0: too few nodes
 	used             float64 // nodes in use over all nodes, spares counted as used, while the queue was full: by time
 	least            float64 // the least of it, after a pass
+	bound            float64 // the most that could have been in use at each pass with the same leases running, see ceiling
+	cut              int     // refusals that are not proven, because the search was ended before it was through
 	double           int     // links with two owners, ever
 	short            error   // a slice whose links are too few
 }
 
 // placer gives nodes to a tenant, or not.
 type placer interface {
-	// start gives nodes to a tenant, or says below which size something might
-	// still fit: no size from there up to nodes does.
-	start(tenant int32, nodes int) (ok bool, smaller int, err error)
+	// start gives nodes to a tenant, or says up to which size nothing fits either.
+	start(tenant int32, nodes int) (ok bool, upto int, err error)
 	end(tenant int32) error
 }
 
@@ -55,7 +56,7 @@ func (r *runs) Pop() any {
 // is refused waits. The use of the site is measured after each pass, weighted by
 // the time until the next, for as long as the window is full: then something is
 // refused all the time.
-func flow(jobs []ground.Job, nodes, spares int, p placer) (streamed, error) {
+func flow(jobs []ground.Job, nodes, spares int, p placer, most ceiling) (streamed, error) {
 	s := streamed{least: 1}
 	queue := make([]int32, len(jobs))
 	for i := range queue {
@@ -63,19 +64,19 @@ func flow(jobs []ground.Job, nodes, spares int, p placer) (streamed, error) {
 	}
 	var run runs
 	now, busy := 0.0, 0
-	weighted, span := 0.0, 0.0
+	weighted, bounded, span := 0.0, 0.0, 0.0
 	for len(queue) >= window {
-		var no [][2]int // ranges of sizes that do not fit now: above the first, up to the second
+		var no [][2]int // ranges of sizes that do not fit now
 		for i := 0; i < min(window, len(queue)); {
 			job := jobs[queue[i]]
 			ok := false
-			if !slices.ContainsFunc(no, func(r [2]int) bool { return r[0] < job.Nodes && job.Nodes <= r[1] }) {
-				fits, smaller, err := p.start(queue[i]+1, job.Nodes)
+			if !slices.ContainsFunc(no, func(r [2]int) bool { return r[0] <= job.Nodes && job.Nodes <= r[1] }) {
+				fits, upto, err := p.start(queue[i]+1, job.Nodes)
 				if err != nil {
 					return s, err
 				}
 				if ok = fits; !ok {
-					no = append(no, [2]int{min(smaller, job.Nodes-1), job.Nodes})
+					no = append(no, [2]int{job.Nodes, max(upto, job.Nodes)})
 				}
 			}
 			if !ok {
@@ -97,6 +98,9 @@ func flow(jobs []ground.Job, nodes, spares int, p placer) (streamed, error) {
 			weighted += share * (next - now)
 			span += next - now
 			s.least = min(s.least, share)
+			if most.su > 0 {
+				bounded += float64(busy+spares+most.more(run, waiting(jobs, queue))) / float64(nodes) * (next - now)
+			}
 		}
 		now = next
 		for len(run) > 0 && run[0].until <= now {
@@ -108,7 +112,7 @@ func flow(jobs []ground.Job, nodes, spares int, p placer) (streamed, error) {
 		}
 	}
 	if span > 0 {
-		s.used = weighted / span
+		s.used, s.bound = weighted/span, bounded/span
 	}
 	return s, nil
 }
@@ -122,7 +126,7 @@ type counting struct {
 
 func (c *counting) start(tenant int32, nodes int) (bool, int, error) {
 	if nodes > c.free {
-		return false, c.free, nil
+		return false, nodes, nil
 	}
 	c.free -= nodes
 	c.holds[tenant] = nodes
@@ -145,6 +149,7 @@ type hermetic struct {
 	holder *ground.Occupancy
 	nodes  map[int32][]int32
 	s      *streamed
+	su     int // nodes for sale in an SU
 }
 
 func newHermetic(t *ground.Tree, spares int, s *streamed) (*hermetic, error) {
@@ -153,7 +158,7 @@ func newHermetic(t *ground.Tree, spares int, s *streamed) (*hermetic, error) {
 		return nil, err
 	}
 	return &hermetic{tree: t, h: h, owners: evaluate.NewOwners(), links: map[int32][]evaluate.Link{}, nodes: map[int32][]int32{},
-		holder: &ground.Occupancy{Holder: make([]int32, t.Nodes())}, s: s}, nil
+		holder: &ground.Occupancy{Holder: make([]int32, t.Nodes())}, s: s, su: t.Shape.SUNodes - spares}, nil
 }
 
 func (h *hermetic) start(tenant int32, nodes int) (bool, int, error) {
@@ -163,7 +168,13 @@ func (h *hermetic) start(tenant int32, nodes int) (bool, int, error) {
 	}
 	if slice == nil {
 		h.s.conditions[why.Condition]++
-		return false, nodes - 1, nil // a smaller one may fit: it is asked
+		if why.Cut {
+			h.s.cut++
+			return false, nodes, nil
+		}
+		// A slice that takes no more whole SUs could do without a node, so that
+		// none of more nodes fits either, up to the next multiple of an SU.
+		return false, (nodes + h.su - 1) / h.su * h.su, nil
 	}
 	if _, err := evaluate.Count(h.tree, h.holder, nodes, slice); err != nil {
 		return false, 0, err

@@ -155,6 +155,17 @@ type portTry struct {
 	chosen      []portLeaf
 }
 
+// unused is how many of the pods have no leaf yet.
+func (t *portTry) unused() int {
+	n := 0
+	for pod := range t.pods {
+		if !slices.ContainsFunc(t.chosen, func(l portLeaf) bool { return l.pod == pod }) {
+			n++
+		}
+	}
+	return n
+}
+
 func (p *portSearch) choose(t *portTry) {
 	var masks [site.Rails]Mask
 	for rail := range masks {
@@ -169,7 +180,11 @@ func (p *portSearch) deeper(t *portTry, from, racks int, masks [site.Rails]Mask)
 		return
 	}
 	links := need(t.a, p.want)
-	for i := from; i < len(t.leaves); i++ {
+	missing := t.full - len(t.chosen)
+	if t.unused() > missing+min(t.small, 1) {
+		return // a pod would have no leaf: that is a set of fewer pods
+	}
+	for i := from; i <= len(t.leaves)-missing; i++ {
 		if p.tries++; p.tries > maxTries {
 			return
 		}

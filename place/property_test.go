@@ -209,3 +209,53 @@ func TestPackedCostsCompareLikeCosts(t *testing.T) {
 		t.Error("more than 63 bits were packed")
 	}
 }
+
+// TestNoSliceStraddles: of whatever class of a site of several fabrics and kinds
+// is asked, a slice has nodes of that class only, each once, and none that is a
+// spare, out of service or somebody's; a hermetic one has the links of its own
+// fabric only, and never part of an SU that its assignment calls whole.
+func TestNoSliceStraddles(t *testing.T) {
+	hermetic, split := 0, 0
+	rapid.Check(t, func(t *rapid.T) {
+		s, free, r := draw(t)
+		s.Shape.Spines, s.Shape.PodSUs, s.Shape.PodTaper = 1+r.IntN(8), 4, 1
+		supplies := s.Supplies()
+		class := supplies[r.IntN(len(supplies))].Class
+		mine := s.NodesOf(class.Fabric, class.Kind)
+		for _, links := range []lease.Links{lease.Shared, lease.Hermetic} {
+			slice, err := Solve(s, free, Ask{Nodes: 1 + r.IntN(mine.Len()), Fabric: class.Fabric, Kind: class.Kind, Links: links})
+			if err != nil {
+				continue
+			}
+			set := site.SetOf(slice.Nodes...)
+			if set.Len() != slice.Certificate.Ask.Nodes || len(slice.Nodes) != set.Len() {
+				t.Fatalf("%d nodes, %d different, asked were %s", len(slice.Nodes), set.Len(), slice.Certificate.Ask)
+			}
+			for _, n := range slice.Nodes {
+				if !mine.Has(n) || !free.Has(n) || s.IsSpare(n) || s.IsRetired(n) {
+					t.Fatalf("%s has node %s, which is not of the class, not free, or not for sale", slice.Certificate.Ask, s.NodeID[n])
+				}
+			}
+			if mine.Len() < s.Nodes() {
+				split++
+			}
+			held := slice.Certificate.Links
+			if links == lease.Shared || len(held.Planes) == 0 {
+				continue
+			}
+			hermetic++
+			territory, err := Territory(s, slice.Nodes, held)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for n := range territory.All() {
+				if !mine.Has(n) || !free.Has(n) && !s.IsSpare(n) {
+					t.Fatalf("%s keeps others out of node %s, which is another's or of another class", slice.Certificate.Ask, s.NodeID[n])
+				}
+			}
+		}
+	})
+	if split == 0 || hermetic == 0 {
+		t.Errorf("the sites are too tame to tell: %d asks beside other classes, %d slices with links", split, hermetic)
+	}
+}

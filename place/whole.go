@@ -290,7 +290,7 @@ func (s *search) least(nodes int) uint64 {
 		return 0
 	}
 	up := func(size int) int { return (nodes + size - 1) / size }
-	return s.pack.pods(up(s.most)) + s.pack.sus(up(s.fullest)) + uint64(up(s.rack))<<s.tie.bits
+	return s.pack.pods(up(s.most)) + s.pack.sus(up(s.fullest)) + uint64(up(s.rack))<<s.tie.bits + s.tie.node*uint64(nodes)
 }
 
 // split replaces a relaxation whose optimum can't have links.
