@@ -40,44 +40,6 @@ func Topology(t *testing.T, files map[string]string, nodes []string) map[string]
 	return shown
 }
 
-// rootVariable names a folder in which a Slurm of 25.05 or later was unpacked, which
-// Debian's stable releases do not have: lab/slurm-next makes one.
-const rootVariable = "BULKHEAD_SLURM_ROOT"
-
-// YAML is Topology for a topology.yaml: the nodes below each switch, or in each
-// block, of its default topology. It skips the test where no Slurm is known that
-// reads one.
-func YAML(t *testing.T, text string, nodes []string) map[string]string {
-	t.Helper()
-	shown, why := next(t).show(t, map[string]string{"topology.yaml": text}, nodes, "")
-	if why != "" {
-		t.Fatalf("slurmctld does not read\n%s\nit says\n%s", text, why)
-	}
-	return shown
-}
-
-// RefusesYAML returns why the controller does not start with a topology.yaml, or ""
-// if it does.
-func RefusesYAML(t *testing.T, text string, nodes []string) string {
-	t.Helper()
-	_, why := next(t).show(t, map[string]string{"topology.yaml": text}, nodes, "")
-	return why
-}
-
-func next(t *testing.T) installed {
-	t.Helper()
-	root := os.Getenv(rootVariable)
-	if root == "" || testing.Short() {
-		t.Skip("no Slurm that reads topology.yaml: run lab/slurm-next FOLDER as root, and set " + rootVariable + " to the folder")
-	}
-	dir, err := os.MkdirTemp(root, "test")
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { os.RemoveAll(dir) })
-	return installed{root: root, controller: "/usr/sbin/slurmctld-wlm", outside: dir, inside: "/" + filepath.Base(dir)}
-}
-
 // installed is a Slurm, of this machine or in a folder that is its root, and the
 // folder for its files as it is called from both sides.
 type installed struct{ root, controller, outside, inside string }
