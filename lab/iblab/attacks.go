@@ -18,14 +18,14 @@ import (
 	"bulkhead/fabric/infiniband/smp"
 	"bulkhead/fabric/infiniband/umadsim"
 	"bulkhead/lab/ibnet"
-	"bulkhead/prove"
+	"bulkhead/lab/rivals"
 	"bulkhead/site"
 )
 
 // How an attack ends.
 const (
-	Prevented = "prevented" // nothing of it takes effect
-	Detected  = "detected"  // it takes effect, and is seen at the next sweep
+	Prevented = rivals.Prevented // nothing of it takes effect
+	Detected  = rivals.Detected  // it takes effect, and is seen at the next sweep
 )
 
 // Attack is one attack on the InfiniBand fabric of a lab whose rivals have their
@@ -196,7 +196,7 @@ func Attacks() []Attack {
 			if err := l.sm.Process.Signal(syscall.SIGHUP); err != nil {
 				return nil, err
 			}
-			return l.releaseBrake, wait(ctx, 20*time.Second, "OpenSM to open the fabric", func() bool {
+			return l.ReleaseBrake, wait(ctx, 20*time.Second, "OpenSM to open the fabric", func() bool {
 				keys, err := l.Fabric.Keys(v.hca[0], 1)
 				return err == nil && slices.Contains(keys, mad.DefaultPKey)
 			})
@@ -429,52 +429,4 @@ func Attacks() []Attack {
 			}, err
 		}},
 	}
-}
-
-// releaseBrake is what a second person does who has looked.
-func (l *Lab) releaseBrake(ctx context.Context) error {
-	engaged := false
-	l.Plane.View(func(s *book.State) { engaged = s.Control.Brake != nil })
-	if !engaged {
-		return nil
-	}
-	_, err := l.Plane.Submit(ctx, "", book.ReleaseBrake{By: book.Actor{Subject: "approver on duty", Role: "approver"}, Reason: "the file was edited by hand; it is ours again"})
-	return err
-}
-
-// Findings counts the ports of the compute fabric by the check that fails there.
-func (l *Lab) Findings() map[string]int {
-	out := map[string]int{}
-	l.Plane.Ports(func(p site.Port, _ prove.Verdict, check prove.Check) {
-		if l.Site.FabricOf(p) == l.Driver.Fabric && check != prove.Passed {
-			out[check.String()]++
-		}
-	})
-	return out
-}
-
-// Recorded lists what the ledger says of drift, lockdown, and unread leaves since
-// an entry.
-func (l *Lab) Recorded(ctx context.Context, since uint64) (kinds map[string]int, notes []string, err error) {
-	kinds = map[string]int{}
-	for e, err := range l.Log.Read(ctx, since+1) {
-		if err != nil {
-			return nil, nil, err
-		}
-		if e.Scope != book.SiteScope {
-			continue
-		}
-		kinds[e.Kind]++
-		switch e.Kind {
-		case fabric.KindDrifted, fabric.KindUnread, fabric.KindPosture, book.KindBrake:
-			notes = append(notes, string(e.Body))
-		}
-	}
-	return kinds, notes, nil
-}
-
-// Head is the number of entries.
-func (l *Lab) Head() (seq uint64) {
-	l.Plane.View(func(s *book.State) { seq = s.Seq })
-	return seq
 }

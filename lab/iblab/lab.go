@@ -18,8 +18,6 @@ import (
 
 	"bulkhead/book"
 	"bulkhead/claim"
-	"bulkhead/contract"
-	"bulkhead/examples"
 	"bulkhead/fabric"
 	"bulkhead/fabric/infiniband/notices"
 	"bulkhead/fabric/infiniband/opensm"
@@ -30,21 +28,15 @@ import (
 	"bulkhead/keystore"
 	"bulkhead/lab/ibfabric"
 	"bulkhead/lab/ibnet"
+	"bulkhead/lab/rivals"
 	"bulkhead/ledger"
-	"bulkhead/ledger/memory"
-	"bulkhead/run"
-	"bulkhead/sim"
-	"bulkhead/site"
 )
 
 // FabricID is the compute fabric of the lab's site.
 const FabricID = "ib"
 
 // Rivals are the two tenants.
-var Rivals = [2]string{"vermilion", "cobalt"}
-
-// Begin is when the lab's time begins: three days before the leases.
-var Begin = time.Date(2026, 4, 28, 0, 0, 0, 0, time.UTC)
+var Rivals = rivals.Tenants
 
 // Options are a lab's.
 type Options struct {
@@ -58,17 +50,12 @@ type Options struct {
 	Deaf   bool                              // does not subscribe to what devices tell OpenSM
 }
 
-// Lab is a lab under way.
+// Lab is a lab under way: a stage whose compute fabric is emulated, under OpenSM.
 type Lab struct {
+	*rivals.Stage
 	Dir    string
-	Site   *site.Site
 	Fabric *ibfabric.Fabric
-	Plane  *run.Plane
-	World  *sim.Sim
-	Clock  *run.VirtualClock
 	Driver *opensm.Driver
-	Log    ledger.Log
-	Keys   *keystore.Store
 
 	say     func(string)
 	options Options
@@ -90,29 +77,20 @@ func secret() uint64 {
 
 // Start brings the fabric up under OpenSM, and a control plane over it.
 func Start(ctx context.Context, o Options) (l *Lab, err error) {
-	l = &Lab{Dir: o.Dir, say: o.Say, options: o, Log: o.Log, Keys: o.Keys, Clock: run.NewVirtualClock(Begin)}
+	l = &Lab{Dir: o.Dir, say: o.Say, options: o}
 	if l.say == nil {
 		l.say = func(string) {}
 	}
-	if l.Log == nil {
-		l.Log = memory.New()
-	}
-	if l.Keys == nil {
-		if l.Keys, err = keystore.InMemory(rand.Reader, Begin); err != nil {
-			return nil, err
-		}
+	if l.Stage, err = rivals.New(rivals.Options{Example: "rivals-ib", Fabric: FabricID, Logger: o.Logger, Log: o.Log, Keys: o.Keys}); err != nil {
+		return nil, err
 	}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, l.Close())
 		}
 	}()
-	template, units, err := readSite()
-	if err != nil {
-		return nil, err
-	}
 	var topology bytes.Buffer
-	if err := ibnet.WriteSite(&topology, units, FabricID); err != nil {
+	if err := ibnet.WriteSite(&topology, l.Units, FabricID); err != nil {
 		return nil, err
 	}
 	name := fmt.Sprintf("bulkhead-lab-%d-%x", os.Getpid(), secret())
@@ -120,38 +98,17 @@ func Start(ctx context.Context, o Options) (l *Lab, err error) {
 	if l.Fabric, err = ibfabric.Start(context.WithoutCancel(ctx), &topology, ibfabric.Options{Name: name, Clock: func() time.Time { return time.Now().Add(time.Duration(l.skip.Load())) }}); err != nil {
 		return nil, err
 	}
-	l.say(fmt.Sprintf("a fabric of %d HCAs and %d leaves, emulated at its protocol, waits at %s", len(units)*8*8, len(units)*8, name))
-	if l.World, err = sim.FromTemplate(template, sim.DefaultConfig(1, Begin)); err != nil {
-		return nil, err
-	}
-	l.Site = l.World.Site()
+	l.say(fmt.Sprintf("a fabric of %d HCAs and %d leaves, emulated at its protocol, waits at %s", len(l.Units)*8*8, len(l.Units)*8, name))
 	if err := l.startManager(ctx); err != nil {
 		return nil, err
 	}
-	if err := l.connect(units); err != nil {
+	if err := l.connect(); err != nil {
 		return nil, err
 	}
 	if err := l.Open(ctx); err != nil {
 		return nil, err
 	}
-	if err := l.Plane.Import(ctx, template, nil); err != nil {
-		return nil, err
-	}
 	return l, nil
-}
-
-func readSite() (*site.Template, []*site.SUInventory, error) {
-	data, err := examples.Files.ReadFile("rivals-ib/site.yaml")
-	if err != nil {
-		return nil, nil, err
-	}
-	template, err := site.ParseTemplate("rivals-ib/site.yaml", data)
-	if err != nil {
-		return nil, nil, err
-	}
-	var units []*site.SUInventory
-	_, err = template.Compile(func(u *site.SUInventory) error { units = append(units, u); return nil })
-	return template, units, err
 }
 
 // startManager writes hardened files and starts OpenSM with them.
@@ -248,7 +205,7 @@ func (l *Lab) opensm(host string, args ...string) (*exec.Cmd, error) {
 
 // connect makes the driver: what OpenSM is told by its files, and what the
 // devices say by subnet management packets from another host.
-func (l *Lab) connect(units []*site.SUInventory) error {
+func (l *Lab) connect() error {
 	at, err := umadsim.Open(umadsim.Options{Socket: l.Fabric.Name, Host: ibnet.Canary})
 	if err != nil {
 		return err
@@ -256,8 +213,7 @@ func (l *Lab) connect(units []*site.SUInventory) error {
 	if l.client, err = smp.New(at, smp.Options{Window: 64, Timeout: 200 * time.Millisecond, Tries: 2}); err != nil {
 		return err
 	}
-	index, _ := l.Site.FabricByID(FabricID)
-	edge := opensm.Wiring(l.Site, units, FabricID)
+	edge := opensm.Wiring(l.Site, l.Units, FabricID)
 	keys := smp.OneKey(l.conf.MKey)
 	l.reader = &opensm.SMPReader{Client: l.client, Keys: keys, Edge: edge, Owner: []uint64{l.conf.PortGUID}}
 	var reader opensm.Reader = &stamped{l.reader, l.Clock.Now}
@@ -269,7 +225,7 @@ func (l *Lab) connect(units []*site.SUInventory) error {
 		bound = 5 * time.Second
 	}
 	l.Driver = &opensm.Driver{
-		Site: l.Site, Fabric: index, Leaves: edge.Leaves, Origin: claim.Emulated, Reader: reader, SMs: []uint64{l.conf.PortGUID}, Clock: l.Clock.Now,
+		Site: l.Site, Fabric: l.FabricIndex(), Leaves: edge.Leaves, Origin: claim.Emulated, Reader: reader, SMs: []uint64{l.conf.PortGUID}, Clock: l.Clock.Now,
 		Manager: &opensm.Manager{File: &opensm.File{Path: l.conf.Partitions}, Reload: opensm.Signal{PIDFile: filepath.Join(l.Dir, "opensm.pid")}, Bound: bound, Again: time.Second},
 	}
 	if l.options.Deaf {
@@ -299,55 +255,10 @@ func (s *stamped) Read(ctx context.Context, leaves []uint64) ([]opensm.Capture, 
 
 // Open opens a control plane over the ledger and the devices; another one that
 // was open over them finds itself fenced.
-func (l *Lab) Open(ctx context.Context) (err error) {
-	fabrics := l.World.Fabrics()
-	fabrics[FabricID] = &opensm.Guarded{Driver: l.Driver, Guard: &opensm.Posture{
+func (l *Lab) Open(ctx context.Context) error {
+	return l.Stage.Open(ctx, map[string]fabric.Driver{FabricID: &opensm.Guarded{Driver: l.Driver, Guard: &opensm.Posture{
 		Reader: l.reader, Partitions: l.Driver.Manager.File, Options: filepath.Join(l.Dir, "opensm.conf"), SMs: []uint64{l.conf.PortGUID}, SMKey: l.conf.SMKey,
-	}}
-	l.Plane, err = run.Open(ctx, run.Config{
-		Log: l.Log, Signers: l.Keys, Clock: l.Clock, Writer: "lab", Logger: l.options.Logger, Audit: book.CheckInvariants,
-		Devices: run.Devices{Fabrics: fabrics, Nodes: l.World.Nodes(), Storage: l.World.Storage()},
-	})
-	return err
-}
-
-// Sell registers the rivals and signs their leases.
-func (l *Lab) Sell(ctx context.Context) error {
-	for _, name := range Rivals {
-		data, err := examples.Files.ReadFile("rivals-ib/" + name + ".yaml")
-		if err != nil {
-			return err
-		}
-		c, err := contract.Parse(name+".yaml", data)
-		if err != nil {
-			return err
-		}
-		if _, err := l.Plane.Submit(ctx, "register "+name, book.RegisterTenant{Tenant: name, Name: c.Title}); err != nil {
-			return err
-		}
-		if _, err := l.Plane.Quote(ctx, name, c, 0); err != nil {
-			return err
-		}
-		if _, err := l.Plane.Submit(ctx, "sign "+name, book.SignQuote{Quote: name, By: "tenant administrator"}); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// Live lets time pass in steps.
-func (l *Lab) Live(ctx context.Context, d, step time.Duration) error {
-	for end := l.Clock.Now().Add(d); l.Clock.Now().Before(end); {
-		to := l.Clock.Now().Add(min(step, end.Sub(l.Clock.Now())))
-		if err := l.World.Advance(ctx, to); err != nil {
-			return err
-		}
-		l.Clock.Set(to)
-		if err := l.Plane.Tick(ctx); err != nil {
-			return err
-		}
-	}
-	return nil
+	}}})
 }
 
 // Delivered counts the slots that are up, by tenant.

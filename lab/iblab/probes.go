@@ -3,7 +3,6 @@ package iblab
 import (
 	"fmt"
 
-	"bulkhead/book"
 	"bulkhead/fabric/infiniband/mad"
 	"bulkhead/lab/ibnet"
 	"bulkhead/site"
@@ -11,28 +10,19 @@ import (
 
 // HCAs lists the adapters of a tenant's delivered nodes on one rail.
 func (l *Lab) HCAs(tenant string, nic int) (names []string) {
-	l.Plane.View(func(s *book.State) {
-		for _, lease := range s.LeasesOf(tenant) {
-			for slot, n := range lease.Slots {
-				if s.SlotUp(lease, slot) {
-					names = append(names, ibnet.HCAName(s.Site.NodeID[n], nic))
-				}
-			}
-		}
-	})
+	for _, n := range l.Nodes(tenant) {
+		names = append(names, ibnet.HCAName(l.Site.NodeID[n], nic))
+	}
 	return names
 }
 
 // Key is a tenant's P_Key, as a full member.
-func (l *Lab) Key(tenant string) (key mad.PKey) {
-	l.Plane.View(func(s *book.State) {
-		for _, lease := range s.LeasesOf(tenant) {
-			if label, has := s.Labels[FabricID].ValueOf(book.ProjectOwner(tenant, lease.Project)); has {
-				key = mad.PKey(label.Value) | mad.FullMember
-			}
-		}
-	})
-	return key
+func (l *Lab) Key(tenant string) mad.PKey {
+	value := l.Label(tenant)
+	if value == 0 {
+		return 0 // it has none
+	}
+	return mad.PKey(value) | mad.FullMember
 }
 
 // Hosts are the adapters of both rivals' delivered nodes, by rail.

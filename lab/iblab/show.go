@@ -7,12 +7,12 @@ import (
 	"io"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 	"syscall"
 	"time"
 
 	"bulkhead/book"
+	"bulkhead/lab/rivals"
 )
 
 // shown are the attacks that the demonstration mounts, by the begin of their names.
@@ -109,7 +109,7 @@ func (l *Lab) demonstrate(ctx context.Context, w io.Writer, a Attack, say func(s
 		return err
 	}
 	after := l.Leaks()
-	fmt.Fprintf(w, "         packets between the rivals that arrive: %d at first, %d after one sweep; recorded: %s\n", len(first), len(after), counts(kinds))
+	fmt.Fprintf(w, "         packets between the rivals that arrive: %d at first, %d after one sweep; recorded: %s\n", len(first), len(after), rivals.Counts(kinds))
 	if len(after) > 0 || a.Ends == Prevented && len(first) > 0 {
 		return fmt.Errorf("it was not caught: %d packets arrive", len(after))
 	}
@@ -126,18 +126,6 @@ func (l *Lab) demonstrate(ctx context.Context, w io.Writer, a Attack, say func(s
 		}
 	}
 	return fmt.Errorf("a day later it is not proven again: %v", l.Findings())
-}
-
-func counts(kinds map[string]int) string {
-	var parts []string
-	for kind, n := range kinds {
-		parts = append(parts, fmt.Sprintf("%d %s", n, kind))
-	}
-	slices.Sort(parts)
-	if len(parts) == 0 {
-		return "nothing"
-	}
-	return strings.Join(parts, ", ")
 }
 
 // folder makes a folder for this lab, and removes those whose lab has ended
