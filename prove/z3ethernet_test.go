@@ -46,6 +46,7 @@ const underlay = "underlay"
 // overlay is a world whose leaves of the compute fabric say what they do.
 type overlay struct {
 	*world
+	fabric   int // the compute fabric
 	captures map[site.Leaf]*ethernet.Capture
 }
 
@@ -53,7 +54,7 @@ const computeFabric = 1
 
 func newOverlay(t testing.TB) *overlay {
 	t.Helper()
-	o := &overlay{world: newWorld(site.RoCE), captures: map[site.Leaf]*ethernet.Capture{}}
+	o := &overlay{world: newWorld(site.RoCE), fabric: computeFabric, captures: map[site.Leaf]*ethernet.Capture{}}
 	carries := map[uint32][]netip.Addr{}
 	for leaf := range site.Leaf(o.s.Leaves()) {
 		if o.s.FabricOfLeaf(leaf) != computeFabric {
@@ -148,8 +149,10 @@ func (o *overlay) datalog() (program string, names []string) {
 	fact := func(format string, args ...any) { fmt.Fprintf(&facts, format+".\n", args...) }
 	fact("inside(%d)", owner(underlay))
 	known := map[netip.Addr]bool{} // addresses that the inventory gives to leaves
-	for l := range o.captures {
-		known[ethernet.VTEP(computeFabric, l)] = true
+	for l := range site.Leaf(o.s.Leaves()) {
+		if o.s.FabricOfLeaf(l) == o.fabric {
+			known[ethernet.VTEP(o.fabric, l)] = true
+		}
 	}
 	all := slices.Sorted(func(yield func(site.Leaf) bool) {
 		for l := range o.captures {

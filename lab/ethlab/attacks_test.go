@@ -5,12 +5,16 @@ import (
 	"strings"
 	"testing"
 
+	"bulkhead/fabric"
+	"bulkhead/fabric/ethernet/evpn"
 	"bulkhead/lab/rivals"
+	"bulkhead/site"
 )
 
 // TestAttacks mounts the corpus, one attack after the other, on one fabric.
 func TestAttacks(t *testing.T) {
-	l := begin(t)
+	r := &recorder{now: map[site.Leaf][]byte{}}
+	l := begin(t, Options{Wrap: func(d *evpn.Driver) fabric.Driver { r.Driver = d; return r }})
 	if err := l.Sell(t.Context()); err != nil {
 		t.Fatal(err)
 	}
@@ -26,9 +30,12 @@ func TestAttacks(t *testing.T) {
 	if err := rivals.Check(corpus); err != nil {
 		t.Fatal(err)
 	}
+	r.begin(l)
 	for _, a := range corpus {
 		t.Run(a.Name, func(t *testing.T) {
+			r.arm()
 			o, err := l.Try(t.Context(), a, l)
+			r.end(l, o)
 			if err != nil {
 				t.Error(err)
 			}
@@ -42,6 +49,9 @@ func TestAttacks(t *testing.T) {
 		if t.Failed() {
 			return // what is left of it would fail the others
 		}
+	}
+	if *record {
+		r.write(t)
 	}
 }
 

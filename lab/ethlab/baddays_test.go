@@ -43,7 +43,7 @@ func beginBadDays(t *testing.T) *badDays {
 	t.Cleanup(func() { _ = b.log.Close() })
 	keys, err := keystore.Open(filepath.Join(b.dir, "keys"), rivals.Begin)
 	check(t, err)
-	b.Lab = beginWith(t, Options{Log: b.log, Keys: keys, Calm: true, Bound: 8 * time.Second,
+	b.Lab = begin(t, Options{Log: b.log, Keys: keys, Calm: true,
 		Device: func(leaf string, agent evpn.Device) evpn.Device { return &gate{agent, leaf, &b.gates} }})
 	for _, c := range []struct{ tenant, id, begin, end, gpus string }{
 		{rivals.Tenants[0], "vermilion-1", "2026-05-01", "2026-05-03", "40"},
@@ -120,6 +120,7 @@ func TestBadDays(t *testing.T) {
 		day  func(*testing.T)
 	}{
 		{"the management network is cut", b.managementCut},
+		{"FRR of a leaf is restarted", b.restarted},
 		{"changes wake the loop", b.wakes},
 		{"a leaf is out of reach at each step of a change", b.unreachableAtEachStep},
 		{"the control plane is killed within a change", b.killed},
@@ -174,6 +175,36 @@ func (b *badDays) managementCut(t *testing.T) {
 	}
 	b.same(t, "when it is back", tables, fences)
 	b.leasesAre(t, "when it is back", prove.Proven, meter.Up)
+	b.apart(t)
+}
+
+// restarted: all of a leaf's FRR is killed, and started again later with its startup
+// configuration, which knows of no VNI. Meanwhile the leaf can't be read, and nothing is
+// written, locked down or handed to somebody else; afterwards it is as it was.
+func (b *badDays) restarted(t *testing.T) {
+	ctx := t.Context()
+	leaf := b.victims()[0].leaf
+	tables, fences, head := b.tables(t), b.fences(t), b.Head()
+	for _, daemon := range []string{"bgpd", "ospfd", "zebra"} {
+		check(t, b.Net.KillDaemon(leaf, daemon))
+	}
+	for range 3 {
+		check(t, b.Live(ctx, 10*time.Minute, 10*time.Minute))
+	}
+	if found := b.Findings(); found[prove.Unreadable.String()] != 4 || len(found) != 1 {
+		t.Errorf("without FRR: findings %v, expected the leaf's four ports to be unknown", found)
+	}
+	for _, daemon := range []string{"zebra", "ospfd", "bgpd"} {
+		check(t, b.Net.StartDaemon(ctx, leaf, daemon))
+	}
+	check(t, b.Net.AwaitSessions(ctx, leaf))
+	b.proven(t)
+	kinds, _, err := b.Recorded(ctx, head)
+	check(t, err)
+	if kinds[fabric.KindUnread] != 1 || kinds[fabric.KindReread] != 1 || kinds[fabric.KindLocked]+kinds[fabric.KindDrifted] > 0 {
+		t.Errorf("recorded %v, expected one leaf to be unread, and read again", kinds)
+	}
+	b.same(t, "with FRR back", tables, fences)
 	b.apart(t)
 }
 

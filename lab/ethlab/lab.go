@@ -43,6 +43,8 @@ type Options struct {
 	Device func(leaf string, agent evpn.Device) evpn.Device
 	// Reflector prepares the agent of a spine in the same way.
 	Reflector func(config string) *exec.Cmd
+	// Wrap puts something between a control plane and its driver; nil: nothing.
+	Wrap func(*evpn.Driver) fabric.Driver
 }
 
 // Lab is a lab under way.
@@ -121,7 +123,11 @@ func (l *Lab) NewDriver() (*evpn.Driver, error) {
 // Open opens a control plane over the ledger and the devices; another one that was
 // open over them finds itself fenced.
 func (l *Lab) Open(ctx context.Context) error {
-	return l.Stage.Open(ctx, map[string]fabric.Driver{FabricID: l.Driver})
+	var driver fabric.Driver = l.Driver
+	if l.options.Wrap != nil {
+		driver = l.options.Wrap(l.Driver)
+	}
+	return l.Stage.Open(ctx, map[string]fabric.Driver{FabricID: driver})
 }
 
 // Sell sells to the rivals, lives until their slices are delivered, and gives their

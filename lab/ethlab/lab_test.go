@@ -59,12 +59,7 @@ func agent(config string) *exec.Cmd {
 }
 
 // begin starts a lab that ends with the test, or skips it with one line.
-func begin(t *testing.T) *Lab {
-	t.Helper()
-	return beginWith(t, Options{Bound: 8 * time.Second})
-}
-
-func beginWith(t *testing.T, o Options) *Lab {
+func begin(t *testing.T, o Options) *Lab {
 	t.Helper()
 	if testing.Short() {
 		t.Skip("starts FRR in network namespaces: not in the inner loop")
@@ -72,7 +67,7 @@ func beginWith(t *testing.T, o Options) *Lab {
 	if missing := ethnet.Missing(false); missing != "" {
 		t.Skip("needs " + missing + ": as root on Debian, apt-get install frr nftables iproute2 lldpd")
 	}
-	o.Say, o.Agent, o.Reflector = func(s string) { t.Log(s) }, agent, reflector
+	o.Say, o.Agent, o.Reflector, o.Bound = func(s string) { t.Log(s) }, agent, reflector, 8*time.Second
 	l, err := Start(t.Context(), o)
 	if err != nil {
 		t.Fatal(err)
