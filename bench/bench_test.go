@@ -154,6 +154,39 @@ func TestFlowMeasuresUse(t *testing.T) {
 	}
 }
 
+// unsure refuses everything after the first, and one time in two can't prove it.
+type unsure struct {
+	started bool
+	asked   int
+	in      int
+}
+
+func (u *unsure) start(_ int32, nodes int) (bool, int, error) {
+	if !u.started {
+		u.started = true
+		return true, 0, nil
+	}
+	if u.asked++; u.asked == 1 {
+		u.in += nodes
+	}
+	return false, nodes, nil
+}
+func (u *unsure) end(int32) error { u.started, u.asked = false, 0; return nil }
+func (u *unsure) doubt() int      { n := u.in; u.in = 0; return n }
+
+// Jobs of five nodes, one at a time on a site of twenty: a quarter is in use, and a
+// quarter more would be if the refusal of the second had no reason.
+func TestFlowMeasuresDoubt(t *testing.T) {
+	var jobs []ground.Job
+	for range 60 {
+		jobs = append(jobs, ground.Job{Nodes: 5, Time: 10})
+	}
+	s, err := flow(jobs, 20, 0, &unsure{}, ceiling{su: 5, sus: 4})
+	if err != nil || s.used != 0.25 || s.doubt != 0.25 || s.bound != 1 {
+		t.Errorf("%+v, %v", s, err)
+	}
+}
+
 // A link that two leases hold is found out, whoever says otherwise.
 func TestHermeticOwnersAreKept(t *testing.T) {
 	tree := ground.NewTreeOf("test", 1, 4, 8, 8, 8)
@@ -233,21 +266,21 @@ func TestCeilingIsABound(t *testing.T) {
 
 // A stream below the bar is excused by what is proven, and by nothing else.
 func TestFillingIsJudgedByProof(t *testing.T) {
-	one := func(used float64, refused, cut int) []filled {
+	one := func(used, doubt float64, cut int) []filled {
 		f := filled{c: streams[0]}
-		f.got.used, f.got.bound, f.got.cut, f.packed.used = used, 0.999, cut, 0.97
-		f.got.conditions[4] = refused
+		f.got.used, f.got.bound, f.got.cut, f.got.doubt, f.packed.used = used, 0.999, cut, doubt, 0.97
+		f.got.conditions[4] = 1000
 		return []filled{f}
 	}
 	for _, c := range []struct {
 		of              []filled
 		missed, excused bool
 	}{
-		{one(0.971, 1000, 500), false, false},
-		{one(0.952, 1000, 0), false, true},
-		{one(0.952, 1000, 1), false, true},
-		{one(0.952, 1000, 2), true, false},
-		{one(0.949, 1000, 0), true, false},
+		{one(0.971, 0.01, 500), false, false},
+		{one(0.952, 0, 0), false, true},
+		{one(0.952, 0.017, 100), false, true},
+		{one(0.952, 0.019, 100), true, false},
+		{one(0.949, 0, 0), true, false},
 	} {
 		bar := judged(c.of)
 		if bar.Missed() != c.missed || bar.Excused != c.excused {

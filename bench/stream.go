@@ -21,6 +21,7 @@ type streamed struct {
 	least            float64 // the least of it, after a pass
 	bound            float64 // the most that could have been in use at each pass with the same leases running, see ceiling
 	cut              int     // refusals that are not proven, because the search was ended before it was through
+	doubt            float64 // what would be in use more, at most, if each of them had started there and then
 	double           int     // links with two owners, ever
 	short            error   // a slice whose links are too few
 }
@@ -30,6 +31,12 @@ type placer interface {
 	// start gives nodes to a tenant, or says up to which size nothing fits either.
 	start(tenant int32, nodes int) (ok bool, upto int, err error)
 	end(tenant int32) error
+}
+
+// doubtful is a placer that may refuse without proof.
+type doubtful interface {
+	// doubt is how many nodes were so refused since it was last asked.
+	doubt() int
 }
 
 type running struct {
@@ -64,7 +71,7 @@ func flow(jobs []ground.Job, nodes, spares int, p placer, most ceiling) (streame
 	}
 	var run runs
 	now, busy := 0.0, 0
-	weighted, bounded, span := 0.0, 0.0, 0.0
+	weighted, bounded, doubted, span := 0.0, 0.0, 0.0, 0.0
 	for len(queue) >= window {
 		var no [][2]int // ranges of sizes that do not fit now
 		for i := 0; i < min(window, len(queue)); {
@@ -98,6 +105,9 @@ func flow(jobs []ground.Job, nodes, spares int, p placer, most ceiling) (streame
 			weighted += share * (next - now)
 			span += next - now
 			s.least = min(s.least, share)
+			if d, ok := p.(doubtful); ok {
+				doubted += float64(d.doubt()) / float64(nodes) * (next - now)
+			}
 			if most.su > 0 {
 				bounded += float64(busy+spares+most.more(run, waiting(jobs, queue))) / float64(nodes) * (next - now)
 			}
@@ -112,7 +122,7 @@ func flow(jobs []ground.Job, nodes, spares int, p placer, most ceiling) (streame
 		}
 	}
 	if span > 0 {
-		s.used, s.bound = weighted/span, bounded/span
+		s.used, s.bound, s.doubt = weighted/span, bounded/span, doubted/span
 	}
 	return s, nil
 }
@@ -150,6 +160,14 @@ type hermetic struct {
 	nodes  map[int32][]int32
 	s      *streamed
 	su     int // nodes for sale in an SU
+
+	doubted int
+}
+
+func (h *hermetic) doubt() int {
+	n := h.doubted
+	h.doubted = 0
+	return n
 }
 
 func newHermetic(t *ground.Tree, spares int, s *streamed) (*hermetic, error) {
@@ -170,6 +188,7 @@ func (h *hermetic) start(tenant int32, nodes int) (bool, int, error) {
 		h.s.conditions[why.Condition]++
 		if why.Cut {
 			h.s.cut++
+			h.doubted += nodes
 			return false, nodes, nil
 		}
 		// A slice that takes no more whole SUs could do without a node, so that
