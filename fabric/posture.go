@@ -16,6 +16,12 @@ type Postured interface {
 	Posture(ctx context.Context) (Posture, error)
 }
 
+// Mender is a Postured whose guard can be put back where it was taken away.
+type Mender interface {
+	// Mend writes what guards the fabric's management again. It refuses an older fence.
+	Mend(ctx context.Context, f Fence) error
+}
+
 // Posture is what stands between a tenant and a fabric's management.
 type Posture struct {
 	At    time.Time     `json:"at"`

@@ -19,22 +19,38 @@ func (p *Plane) observePostures(ctx context.Context, now time.Time) error {
 		if last, looked := p.seen.postures[f.ID]; !is || looked && now.Sub(last) < postureEvery {
 			continue
 		}
-		posture, err := driver.Posture(ctx)
+		holds, err := p.lookAtPosture(ctx, f.ID, driver, now)
 		if err != nil {
-			if ctx.Err() != nil {
-				return ctx.Err()
-			}
-			posture = fabric.Posture{Items: []fabric.PostureItem{{Name: "posture", Grade: "not known", Evidence: err.Error()}}}
-		}
-		p.seen.postures[f.ID] = now
-		if failed := posture.Failed(); len(failed) > 0 {
-			p.log.Warn("the management of a fabric is not guarded", "fabric", f.ID, "failed", fmt.Sprint(failed))
-		}
-		if err := p.carry(ctx, book.RecordPosture{Fabric: f.ID, Posture: posture}); err != nil {
 			return err
+		}
+		if mender, is := driver.(fabric.Mender); is && !holds && !p.w.state.Control.Adopted && !p.w.state.PausedAt("") {
+			// What was taken away is put back, and it is looked at whether it is there.
+			if err := mender.Mend(ctx, p.fence()); err != nil {
+				p.log.Warn("what guards the management of a fabric can't be put back", "fabric", f.ID, "why", err.Error())
+			}
+			if _, err := p.lookAtPosture(ctx, f.ID, driver, now); err != nil {
+				return err
+			}
 		}
 	}
 	return nil
+}
+
+// lookAtPosture records one fabric's posture, and reports whether it holds.
+func (p *Plane) lookAtPosture(ctx context.Context, fabricID string, driver fabric.Postured, now time.Time) (holds bool, err error) {
+	posture, err := driver.Posture(ctx)
+	if err != nil {
+		if ctx.Err() != nil {
+			return false, ctx.Err()
+		}
+		posture = fabric.Posture{Items: []fabric.PostureItem{{Name: "posture", Grade: "not known", Evidence: err.Error()}}}
+	}
+	p.seen.postures[fabricID] = now
+	failed := posture.Failed()
+	if len(failed) > 0 {
+		p.log.Warn("the management of a fabric is not guarded", "fabric", fabricID, "failed", fmt.Sprint(failed))
+	}
+	return len(failed) == 0, p.carry(ctx, book.RecordPosture{Fabric: fabricID, Posture: posture})
 }
 
 // unguarded says why nothing may be handed over on a fabric now, or "". A posture

@@ -184,6 +184,12 @@ func (d remotePostured) Posture(ctx context.Context) (p fabric.Posture, err erro
 	return p, err
 }
 
+// Mend implements fabric.Mender; where the other end has nothing to put back, nothing
+// is done.
+func (d remotePostured) Mend(ctx context.Context, f fabric.Fence) error {
+	return d.c.call(ctx, d.path("mend"), f, &struct{}{})
+}
+
 var _ fabric.Postured = remotePostured{}
 
 type remoteNodes struct{ c *Client }

@@ -138,6 +138,12 @@ func serveFabric(mux *http.ServeMux, at string, d fabric.Driver) {
 	})
 	if p, is := d.(fabric.Postured); is {
 		asJSON(mux, at+"posture", func(ctx context.Context, _ struct{}) (any, error) { return p.Posture(ctx) })
+		asJSON(mux, at+"mend", func(ctx context.Context, f fabric.Fence) (struct{}, error) {
+			if m, can := d.(fabric.Mender); can {
+				return struct{}{}, m.Mend(ctx, f)
+			}
+			return struct{}{}, nil
+		})
 	}
 }
 

@@ -87,3 +87,11 @@ func (t *translatedPosture) Posture(ctx context.Context) (fabric.Posture, error)
 	p.At = t.there(p.At)
 	return p, err
 }
+
+// Mend implements fabric.Mender, where there is something to put back.
+func (t *translatedPosture) Mend(ctx context.Context, f fabric.Fence) error {
+	if m, can := t.guard.(fabric.Mender); can {
+		return m.Mend(ctx, f)
+	}
+	return nil
+}

@@ -42,6 +42,8 @@ type fabricConfig struct {
 	ID     string        `yaml:"id"`
 	OpenSM *openSMConfig `yaml:"opensm"`
 	EVPN   *evpnConfig   `yaml:"evpn"`
+
+	Management *managementConfig `yaml:"management"` // of the fabric's nodes; with any kind
 }
 
 // section is a kind of driver that a fabric is configured with.
@@ -77,6 +79,11 @@ func (f *driversFile) section(i int) (section, error) {
 	}
 	if len(found) != 1 {
 		return section{}, fmt.Errorf("%s: fabrics[%d] (%s): %d drivers are configured: expected one of %s", f.path, i, f.Fabrics[i].ID, len(found), kinds[2:])
+	}
+	if m := f.Fabrics[i].Management; m != nil {
+		if err := m.check(); err != nil {
+			return section{}, fmt.Errorf("%s: fabrics[%d].%w", f.path, i, err)
+		}
 	}
 	if err := found[0].check(); err != nil {
 		return section{}, fmt.Errorf("%s: fabrics[%d].%s: %w", f.path, i, found[0].kind, err)
@@ -184,6 +191,13 @@ func (f *driversFile) open(ctx context.Context) (drivers map[string]fabric.Drive
 				var done func() error
 				if drivers[c.ID], done, err = s.open(ctx, in, index); err == nil {
 					closers = append(closers, done)
+				}
+				if m := c.Management; err == nil && m != nil {
+					var around *managed
+					if around, err = m.around(drivers[c.ID], in, f.at); err == nil {
+						drivers[c.ID] = around
+						closers = append(closers, func() error { around.gateway.Close(); return nil })
+					}
 				}
 			}
 		}

@@ -46,7 +46,7 @@ func (c *driversPosture) Run(ctx context.Context) (err error) {
 		if !is {
 			continue
 		}
-		if overlay, is := d.(*evpn.Driver); is {
+		if overlay, is := bare(d).(*evpn.Driver); is {
 			hear(ctx, overlay.Routes)
 			if _, err := overlay.Observe(ctx, fabric.Scope{}); err != nil {
 				return fmt.Errorf("fabric %s: %w", id, err)

@@ -51,7 +51,7 @@ func (c *driversTakeover) Run(ctx context.Context) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, closeAll()) }()
-	guarded, is := drivers[c.Fabric].(*opensm.Guarded)
+	guarded, is := bare(drivers[c.Fabric]).(*opensm.Guarded)
 	if !is {
 		return usagef("--fabric %s: expected a fabric of the file that OpenSM manages", c.Fabric)
 	}

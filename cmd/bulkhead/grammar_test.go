@@ -11,7 +11,7 @@ import (
 // it happens: there is no one result for them to print.
 var streams = map[string]string{
 	"serve": "its log is JSON lines", "sim": "it prints nothing", "demo": "it tells a story as it happens", "lab ib": "it tells a story as it happens", "lab eth show": "it tells a story as it happens", "lab eth keep": "what it says is for the process that started it",
-	"drivers run": "its log is JSON lines", "leaf run": "it prints nothing", "leaf reflect": "it prints nothing",
+	"drivers run": "its log is JSON lines", "leaf run": "it prints nothing", "leaf reflect": "it prints nothing", "leaf gateway": "it prints nothing",
 }
 
 // Every verb that ends in a result prints it for a program too, and every verb

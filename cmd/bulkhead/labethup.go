@@ -139,5 +139,10 @@ func (c *labEthKeep) Run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	return ethup.Keep(ctx, c.spec(), os.Stdin, os.Stdout, leaf, reflector)
+	own, err := os.Executable()
+	if err != nil {
+		return err
+	}
+	return ethup.Keep(ctx, c.spec(), os.Stdin, os.Stdout, ethup.Agents{Leaf: leaf, Reflector: reflector,
+		Gateway: func(config string) *exec.Cmd { return exec.Command(own, "leaf", "gateway", config) }})
 }

@@ -4,10 +4,12 @@ import (
 	"context"
 
 	"bulkhead/fabric/ethernet/linux"
+	"bulkhead/fabric/ethernet/management/gateway"
 )
 
 type leafCommand struct {
 	Run     leafRun     `cmd:"" help:"Run the agent of this leaf, until interrupted."`
+	Gateway leafGateway `cmd:"" help:"Run the agent of this gateway of a management network, until interrupted."`
 	Reflect leafReflect `cmd:"" help:"Run the agent of this route reflector, until interrupted."`
 }
 
@@ -58,4 +60,28 @@ func (c *leafReflect) Run(ctx context.Context) error {
 		return err
 	}
 	return linux.RunReflector(ctx, conf)
+}
+
+type leafGateway struct {
+	File string `arg:"" type:"path" help:"Where the agent keeps its state and listens, as JSON: state, socket."`
+}
+
+// Help is the example.
+func (leafGateway) Help() string {
+	return `Runs on the Linux machine that joins managers, BMCs and the networks of tenants, as root:
+it writes the nftables ruleset under which each BMC is a zone of its own, and reads back
+what nft, ip and tc say.
+
+Example:
+
+    bulkhead leaf gateway /etc/bulkhead/gateway.json`
+}
+
+// Run runs the agent.
+func (c *leafGateway) Run(ctx context.Context) error {
+	conf, err := gateway.ReadAgentConfig(c.File)
+	if err != nil {
+		return err
+	}
+	return gateway.RunAgent(ctx, conf)
 }

@@ -3,7 +3,11 @@ package ethnet
 import (
 	"context"
 	"fmt"
+	"net"
 	"net/netip"
+	"path/filepath"
+
+	"bulkhead/fabric/ethernet/management/gateway"
 )
 
 // The management network: switches, managers and the gateway are on one switch,
@@ -107,4 +111,45 @@ func (n *Net) hostNetworks(h *Host, s *Space) error {
 		return err
 	}
 	return bmc.route(netip.PrefixFrom(netip.AddrFrom4([4]byte{}), 0), first)
+}
+
+// GatewaySocket is where the gateway's agent listens.
+func (n *Net) GatewaySocket() string { return filepath.Join(n.Dir, Gateway, "agent.sock") }
+
+// startGateway starts the agent of the gateway, and waits until it answers.
+func (n *Net) startGateway(ctx context.Context) error {
+	if n.options.Gateway == nil {
+		return nil
+	}
+	dir := filepath.Join(n.Dir, Gateway)
+	path := filepath.Join(dir, "agent.json")
+	if err := writeConfig(path, &gateway.AgentConfig{State: filepath.Join(dir, "state"), Socket: n.GatewaySocket()}); err != nil {
+		return err
+	}
+	if err := n.startDaemon(Gateway, "agent", n.options.Gateway(path)); err != nil {
+		return err
+	}
+	return wait(ctx, n.options.Wait, "the gateway's agent", func() (string, bool) {
+		c, err := net.Dial("unix", n.GatewaySocket())
+		if err != nil {
+			return err.Error(), false
+		}
+		return "", c.Close() == nil
+	})
+}
+
+// ManagementPlan is what is behind each of the gateway's interfaces: where managers are,
+// where tenants are, and by host the interface and address of its BMC.
+func (n *Net) ManagementPlan() (manage string, managers []netip.Addr, tenants []string, legs map[string]ManagementLeg) {
+	legs = map[string]ManagementLeg{}
+	for _, h := range n.Plan.Hosts {
+		legs[h.Name] = ManagementLeg{fmt.Sprintf("bmc%d", h.Index+1), h.Manage}
+	}
+	return "eth0", []netip.Addr{Collector, Manager}, []string{"storage"}, legs
+}
+
+// ManagementLeg is the gateway's way to a host's BMC.
+type ManagementLeg struct {
+	Interface string
+	Address   netip.Addr
 }

@@ -32,6 +32,9 @@ type Options struct {
 	// the routes of a leaf under those targets only that the agent was told of. nil: they
 	// pass on what has the fabric's own form.
 	Reflector func(config string) *exec.Cmd
+	// Gateway prepares the agent of the management network's gateway; nil: the gateway
+	// forwards everything.
+	Gateway func(config string) *exec.Cmd
 }
 
 // Net is a lab under way.
@@ -130,7 +133,7 @@ func (n *Net) up(ctx context.Context) (err error) {
 	if n.keeper, err = newKeeper(); err != nil {
 		return err
 	}
-	for _, step := range []func(context.Context) error{n.makeSpaces, n.makeManagement, n.makeCables, n.makeHosts, n.startRouting, n.startLLDP, n.awaitRouting, n.startAgents, n.awaitLLDP} {
+	for _, step := range []func(context.Context) error{n.makeSpaces, n.makeManagement, n.makeCables, n.makeHosts, n.startRouting, n.startLLDP, n.awaitRouting, n.startAgents, n.startGateway, n.awaitLLDP} {
 		if err := ctx.Err(); err != nil {
 			return err
 		}

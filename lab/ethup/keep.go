@@ -41,6 +41,9 @@ type Lab struct {
 	Hosts   []string `json:"hosts,omitempty"` // namespaces: nsenter --net=FOLDER/HOST/net
 }
 
+// Agents prepare the agents of a lab's devices, with the path of their configuration.
+type Agents struct{ Leaf, Reflector, Gateway func(config string) *exec.Cmd }
+
 const (
 	ownerFile = "owner.pid"
 	labFile   = "lab.json"
@@ -58,7 +61,7 @@ type message struct {
 // Keep brings a lab up and keeps it until ctx ends. What it says goes to out, a line of
 // JSON a message. From in it must hear that somebody has taken the lab over once it is
 // up: who started it may have been killed meanwhile, and then nobody knows of it.
-func Keep(ctx context.Context, s Spec, in io.Reader, out io.Writer, agent, reflector func(config string) *exec.Cmd) (err error) {
+func Keep(ctx context.Context, s Spec, in io.Reader, out io.Writer, agents Agents) (err error) {
 	signal.Ignore(syscall.SIGPIPE) // who reads what this says may be gone
 	tell := json.NewEncoder(out)
 	defer func() {
@@ -88,7 +91,7 @@ func Keep(ctx context.Context, s Spec, in io.Reader, out io.Writer, agent, refle
 	if err != nil {
 		return err
 	}
-	n, err := ethnet.Start(ctx, units, ethnet.Options{ID: s.Name, Fabrics: all, Only: built, LLDP: true, Agent: agent, Reflector: reflector,
+	n, err := ethnet.Start(ctx, units, ethnet.Options{ID: s.Name, Fabrics: all, Only: built, LLDP: true, Agent: agents.Leaf, Reflector: agents.Reflector, Gateway: agents.Gateway,
 		Say: func(line string) { _ = tell.Encode(message{Say: line}) }})
 	if err != nil {
 		return errors.Join(err, context.Cause(ctx))
@@ -158,7 +161,15 @@ func furnish(n *ethnet.Net, l *Lab, siteText []byte) error {
 		return err
 	}
 	text := fmt.Sprintf("# Drivers of the lab %s, for bulkhead drivers run.\nsocket: drivers.sock\nsite: [site.yaml]\nfabrics:\n", l.Name)
-	for _, id := range l.Fabrics {
+	manage, managers, tenants, legs := n.ManagementPlan()
+	var list string
+	for _, h := range n.Plan.Hosts {
+		list += fmt.Sprintf("%s %s %s\n", h.Name, legs[h.Name].Interface, legs[h.Name].Address)
+	}
+	if err := os.WriteFile(filepath.Join(n.Dir, "legs"), []byte(list), 0o644); err != nil {
+		return err
+	}
+	for i, id := range l.Fabrics {
 		port, err := freePort()
 		if err != nil {
 			return err
@@ -175,6 +186,11 @@ func furnish(n *ethnet.Net, l *Lab, siteText []byte) error {
 			text += a.String()
 		}
 		text += "]\n      emulated: true\n"
+		if i > 0 {
+			continue // one of them looks after the BMCs of all nodes
+		}
+		text += fmt.Sprintf("    management:\n      gateway: gateway/agent.sock\n      managers: [%s, %s]\n      manage: %s\n      tenants: [%s]\n      legs: legs\n",
+			managers[0], managers[1], manage, tenants[0])
 	}
 	if err := os.WriteFile(l.Drivers, []byte(text), 0o644); err != nil {
 		return err

@@ -43,4 +43,19 @@ func (d *Driver) Posture(ctx context.Context) (fabric.Posture, error) {
 	return fabric.Posture{At: d.now(), Items: []fabric.PostureItem{heard, from, d.reflectorItem()}}, nil
 }
 
+// Mend implements fabric.Mender: every reflector's lists are brought to what was
+// ordered of it.
+func (d *Driver) Mend(ctx context.Context, f fabric.Fence) error {
+	d.writing.Lock()
+	defer d.writing.Unlock()
+	if err := d.allow(ctx, nil, true, f); err != nil {
+		return err
+	}
+	d.reading.Lock()
+	defer d.reading.Unlock()
+	d.hearReflectors(ctx)
+	return ctx.Err()
+}
+
+var _ fabric.Mender = (*Driver)(nil)
 var _ fabric.Postured = (*Driver)(nil)

@@ -1,0 +1,173 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"net/netip"
+	"os"
+	"slices"
+	"strings"
+	"time"
+
+	"bulkhead/fabric"
+	"bulkhead/fabric/ethernet/management"
+	"bulkhead/fabric/ethernet/management/gateway"
+	"bulkhead/prove"
+	"bulkhead/site"
+)
+
+// managementConfig is the management network of the nodes of a fabric: one gateway with
+// a leg to each BMC. Beside the fabric's own guard it is part of its posture.
+type managementConfig struct {
+	Gateway  string   `yaml:"gateway"`  // unix socket of the gateway's agent
+	Managers []string `yaml:"managers"` // addresses that may speak to BMCs
+	Manage   string   `yaml:"manage"`   // the gateway's interface behind which they are
+	Tenants  []string `yaml:"tenants"`  // its interfaces behind which tenants are
+	Legs     string   `yaml:"legs"`     // file with a line "NODE INTERFACE ADDRESS" for each node
+}
+
+func (c *managementConfig) check() error {
+	switch {
+	case c.Gateway == "" || c.Manage == "" || c.Legs == "":
+		return errors.New("management: expected gateway, manage and legs")
+	case len(c.Managers) == 0:
+		return errors.New("management: managers: expected one address or more")
+	}
+	for i, a := range c.Managers {
+		if _, err := netip.ParseAddr(a); err != nil {
+			return fmt.Errorf("management: managers[%d]: %.60q: expected an IP address", i, a)
+		}
+	}
+	return nil
+}
+
+// plan is what the gateway is to be, for the nodes of the inventory: a BMC's MAC is the
+// inventory's, and a node without a leg is an error.
+func (c *managementConfig) plan(in inventory, at func(string) string) (*management.Plan, map[site.Index]uint64, error) {
+	p := &management.Plan{Manage: c.Manage, Tenants: c.Tenants}
+	for _, a := range c.Managers {
+		p.Managers = append(p.Managers, netip.MustParseAddr(a)) // checked
+	}
+	slices.SortFunc(p.Managers, netip.Addr.Compare)
+	macs := map[site.Index]uint64{}
+	for _, u := range in.units {
+		for i := range u.Nodes {
+			if n, known := in.site.Lookup(u.Nodes[i].ID); known {
+				macs[n] = uint64(u.Nodes[i].BMC.MAC)
+			}
+		}
+	}
+	file, err := os.Open(at(c.Legs))
+	if err != nil {
+		return nil, nil, fmt.Errorf("management: legs: %w", err)
+	}
+	defer file.Close()
+	lines := bufio.NewScanner(file)
+	for number := 1; lines.Scan(); number++ {
+		words := strings.Fields(lines.Text())
+		if len(words) == 0 || strings.HasPrefix(words[0], "#") {
+			continue
+		}
+		if len(words) != 3 {
+			return nil, nil, fmt.Errorf("%s:%d: expected a node, an interface and an address", at(c.Legs), number)
+		}
+		n, known := in.site.Lookup(words[0])
+		address, err := netip.ParseAddr(words[2])
+		if !known || err != nil {
+			return nil, nil, fmt.Errorf("%s:%d: node %.60q, address %.60q: expected a node of the site and an IP address", at(c.Legs), number, words[0], words[2])
+		}
+		p.Legs = append(p.Legs, management.Leg{Interface: words[1], Node: n, MAC: macs[n], Address: address})
+	}
+	if err := lines.Err(); err != nil {
+		return nil, nil, err
+	}
+	if len(p.Legs) != len(macs) {
+		return nil, nil, fmt.Errorf("%s: %d legs for %d nodes: expected one each", at(c.Legs), len(p.Legs), len(macs))
+	}
+	slices.SortFunc(p.Legs, func(a, b management.Leg) int { return strings.Compare(a.Interface, b.Interface) })
+	return p, macs, p.Check()
+}
+
+// managed is a fabric's driver beside the gateway of its nodes' management network.
+type managed struct {
+	fabric.Driver
+	gateway *gateway.Client
+	plan    *management.Plan
+	view    *site.Site
+}
+
+func (c *managementConfig) around(d fabric.Driver, in inventory, at func(string) string) (*managed, error) {
+	p, macs, err := c.plan(in, at)
+	if err != nil {
+		return nil, err
+	}
+	return &managed{Driver: d, gateway: gateway.Dial(at(c.Gateway)), plan: p, view: management.View(in.site, func(n site.Index) uint64 { return macs[n] })}, nil
+}
+
+// Posture implements fabric.Postured: the fabric's own, and whether each BMC is proven
+// to be a zone of its own.
+func (m *managed) Posture(ctx context.Context) (p fabric.Posture, err error) {
+	if guarded, is := m.Driver.(fabric.Postured); is {
+		if p, err = guarded.Posture(ctx); err != nil {
+			return p, err
+		}
+	}
+	if p.At.IsZero() {
+		p.At = time.Now()
+	}
+	p.Items = append(p.Items, m.zones(ctx, p.At))
+	return p, ctx.Err()
+}
+
+// zones reads the gateway back and has it proven as fabrics are.
+func (m *managed) zones(ctx context.Context, at time.Time) fabric.PostureItem {
+	item := fabric.PostureItem{Name: "each BMC is a zone of its own", Grade: "measured"}
+	ask := make([]netip.Addr, len(m.plan.Legs))
+	for i := range m.plan.Legs {
+		ask[i] = m.plan.Legs[i].Address
+	}
+	raw, err := m.gateway.Read(ctx, ask)
+	if err != nil {
+		item.Grade, item.Evidence = "not known", "the gateway can't be read: "+err.Error()
+		return item
+	}
+	state, err := management.Decode(raw)
+	if err != nil {
+		item.Evidence = "the gateway's read-back: " + err.Error()
+		return item
+	}
+	v, err := management.Judge(m.view, m.plan, state)
+	if err != nil {
+		item.Evidence = err.Error()
+		return item
+	}
+	tally, red := prove.ZonesTally(prove.Zones(m.view, at, v.Readings))
+	item.OK = tally.Proven == len(m.plan.Legs) && len(v.Findings) == 0
+	item.Evidence = fmt.Sprintf("%d of %d BMCs proven to be reached by managers only, and to reach nobody", tally.Proven, len(m.plan.Legs))
+	if len(red) > 0 {
+		item.Evidence += fmt.Sprintf("; %d are not: %s first", len(red), m.view.NodeID[red[0]])
+	}
+	if len(v.Findings) > 0 {
+		item.Evidence += fmt.Sprintf("; %.400s", strings.Join(v.Findings[:min(3, len(v.Findings))], "; "))
+	}
+	return item
+}
+
+// Mend implements fabric.Mender: the gateway's filter is put back.
+func (m *managed) Mend(ctx context.Context, f fabric.Fence) error {
+	err := m.gateway.Apply(ctx, m.plan, f)
+	if mender, can := m.Driver.(fabric.Mender); can {
+		err = errors.Join(err, mender.Mend(ctx, f))
+	}
+	return err
+}
+
+// bare is the driver of a fabric by itself.
+func bare(d fabric.Driver) fabric.Driver {
+	if m, is := d.(*managed); is {
+		return m.Driver
+	}
+	return d
+}
