@@ -78,7 +78,7 @@ func withoutFigures(ctx context.Context, c *contract.Contract, err error) error 
 	for _, t := range c.Tranches {
 		if strings.HasPrefix(err.Error(), "tranche "+t.ID+": ") {
 			return &book.Refusal{Field: "tranche " + t.ID, Reason: fmt.Sprintf("%d GPUs of %s are not available from %s to %s: ask for fewer, for other dates, or ask the owner",
-				t.GPUs, t.Kind, t.Delivery.UTC().Format(time.DateOnly), t.End.UTC().Format(time.DateOnly))}
+				t.GPUs, t.KindText(), t.Delivery.UTC().Format(time.DateOnly), t.End.UTC().Format(time.DateOnly))}
 		}
 	}
 	return err

@@ -1,7 +1,6 @@
 package api
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -47,7 +46,7 @@ func (s *service) OfferQuote(ctx context.Context, r *connect.Request[v1.OfferQuo
 	}
 	// A quote of this id may have been open before: another tenant's, or one of
 	// another contract. It is not the answer, and whose it is is not said.
-	if q.Tenant != c.Tenant || !bytes.Equal(q.Raw, c.Encode()) {
+	if q.Tenant != c.Tenant || !c.SettledBy(q.Contract) {
 		return nil, run.UsedQuoteID
 	}
 	state, now := s.plane.Reading()
@@ -87,7 +86,12 @@ func (s *service) ShowQuote(ctx context.Context, r *connect.Request[v1.QuoteRef]
 func quote(ctx context.Context, state *book.State, now time.Time, q *book.Quote) *v1.Quote {
 	out := &v1.Quote{Id: q.ID, Tenant: q.Tenant, Contract: q.Contract.ID, Version: int32(q.Contract.Version), Expires: q.Expires.UTC().Format(time.RFC3339)}
 	for _, p := range q.Parts {
+		var kinds []string
+		if t := q.Contract.TrancheByID(p.Tranche); t != nil {
+			kinds = t.Kinds
+		}
 		out.Parts = append(out.Parts, &v1.QuotePart{
+			Kinds:    kinds,
 			Arrivals: arrivals(state.Site, p),
 			Tranche:  p.Tranche, Fabric: p.Fabric, Kind: p.Kind, Gpus: int64(p.Slots) * site.GPUs,
 			Begin: p.Begin.UTC().Format(time.RFC3339), End: p.End.UTC().Format(time.RFC3339), Where: p.Where, PlacementCertificate: p.Certificate.String(),

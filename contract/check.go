@@ -126,7 +126,11 @@ func (c *Contract) checkTranches(f *findings) {
 			f.add(path+"id", "%q is used by an earlier tranche: ids are unique", t.ID)
 		}
 		seen[t.ID] = true
-		checkWord(f, path+"kind", t.Kind)
+		if checkKinds(f, i, t); t.open() {
+			f.add(path+"kinds", "none of %.80s has been chosen yet: a quote does that", t.KindText())
+		} else {
+			checkWord(f, path+"kind", t.Kind)
+		}
 		checkWord(f, path+"fabric", t.Fabric)
 		switch {
 		case t.GPUs <= 0 || t.GPUs > MaxGPUs:

@@ -34,6 +34,7 @@ func (c *Contract) checkRates(f *findings) {
 	for i := range c.Rates {
 		r, path := &c.Rates[i], fmt.Sprintf("rates[%d].", i)
 		c.checkTrancheList(f, path+"tranches", r.Tranches)
+		c.checkRateKind(f, path, r)
 		sound = c.span(f, path, "from", "to", r.From, r.To) && sound
 		if r.Basis != PerMonth && r.Basis != PerGPUHour {
 			f.add(path+"basis", "%.20q: expected month or gpu-hour", string(r.Basis))
@@ -66,7 +67,11 @@ func (c *Contract) checkCover(f *findings, tranche int) {
 	slices.SortStableFunc(of, func(a, b int) int { return c.Rates[a].From.Compare(c.Rates[b].From) })
 	priced := t.Delivery // every second before it has a price
 	unpriced := func(from, to time.Time) {
-		f.add(fmt.Sprintf("tranches[%d].id", tranche), "%s has no price from %s until %s: add a rate", t.ID, c.show(from), c.show(to))
+		name := t.ID
+		if len(t.Kinds) > 0 {
+			name += " as " + t.Kind
+		}
+		f.add(fmt.Sprintf("tranches[%d].id", tranche), "%s has no price from %s until %s: add a rate", name, c.show(from), c.show(to))
 	}
 	for at, i := range of {
 		r := &c.Rates[i]

@@ -83,6 +83,7 @@ func (c *Contract) Clone() *Contract {
 	out.Tranches = slices.Clone(c.Tranches)
 	for i := range out.Tranches {
 		out.Tranches[i].Volumes = slices.Clone(out.Tranches[i].Volumes)
+		out.Tranches[i].Kinds = slices.Clone(out.Tranches[i].Kinds)
 	}
 	out.Rates = slices.Clone(c.Rates)
 	for i := range out.Rates {

@@ -62,12 +62,14 @@ type Contract struct {
 	Tax         *Tax       `json:"tax,omitempty"`
 }
 
-// Tranche is one quantity of one kind of GPU, due at one date.
+// Tranche is one quantity of one kind of GPU, due at one date. Where several
+// kinds are accepted, the quote chooses one (Settlements).
 type Tranche struct {
 	ID           string      `json:"id"`
-	Kind         string      `json:"kind"`   // "H100", "H200"
-	Fabric       string      `json:"fabric"` // the site's name of the compute fabric
-	GPUs         int64       `json:"gpus"`   // a multiple of NodeGPUs
+	Kind         string      `json:"kind"`            // "H100", "H200"; "" in what is only asked for: one of Kinds, still open
+	Kinds        []string    `json:"kinds,omitempty"` // that were accepted, the preferred first; Kind is the one that was placed
+	Fabric       string      `json:"fabric"`          // the site's name of the compute fabric
+	GPUs         int64       `json:"gpus"`            // a multiple of NodeGPUs
 	Delivery     time.Time   `json:"delivery"`
 	End          time.Time   `json:"end"`                     // the contract's end, or before it
 	GraceDays    int         `json:"grace_days,omitempty"`    // after which LateDiscount is due
@@ -94,6 +96,7 @@ const (
 // seconds of the calendar month, never by 730 hours.
 type Rate struct {
 	Tranches []string  `json:"tranches"`
+	Kind     string    `json:"kind,omitempty"` // the price is of this kind; "": whatever their kind is
 	From     time.Time `json:"from"`
 	To       time.Time `json:"to"`
 	Basis    Basis     `json:"basis"`

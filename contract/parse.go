@@ -13,7 +13,8 @@ import (
 	"github.com/goccy/go-yaml/ast"
 )
 
-// Parse reads a contract file and checks it. file only names it in errors.
+// Parse reads a contract file and checks it; kinds may be open in it
+// (CheckAsked). file only names it in errors.
 // Every error is one of Errors: file, line, field, what was expected.
 //
 // The file is plain YAML without anchors and tags. Dates mean the first
@@ -37,7 +38,7 @@ func Parse(file string, data []byte) (*Contract, error) {
 	p.contract(field{doc, "", top})
 	if len(doc.list) == 0 {
 		p.defaults()
-		if list := (Errors)(nil); errors.As(p.c.Check(), &list) {
+		if list := (Errors)(nil); errors.As(p.c.CheckAsked(), &list) {
 			doc.list = list
 		}
 	}
@@ -117,16 +118,25 @@ func (p *reader) contract(f field) {
 func (p *reader) tranche(f field, v *Tranche) {
 	v.Acceptance, v.Links = OnDelivery, lease.Shared
 	f.fields(known{
-		"id": text(&v.ID), "kind": text(&v.Kind), "fabric": text(&v.Fabric), "gpus": number(&v.GPUs),
+		"id": text(&v.ID), "kind": text(&v.Kind), "kinds": texts(&v.Kinds), "mixed": unmixed, "fabric": text(&v.Fabric), "gpus": number(&v.GPUs),
 		"delivery": p.instant(&v.Delivery), "end": p.instant(&v.End), "grace_days": number(&v.GraceDays),
 		"late_discount": share(&v.LateDiscount), "links": text((*string)(&v.Links)), "split": truth(&v.Split),
 		"acceptance": text(&v.Acceptance), "volumes": texts(&v.Volumes), "clause": text(&v.Clause),
 	})
 }
 
+// unmixed reads "mixed": a tranche that says it may be of several kinds at once
+// is told that this can't be had, and not that the field is unknown.
+func unmixed(f field) {
+	mixed := false
+	if truth(&mixed)(f); mixed {
+		f.errorf("a slice of several kinds at once is not offered: with kinds it is all of one of them; for both at once write a tranche for each")
+	}
+}
+
 func (p *reader) rate(f field, v *Rate) {
 	f.fields(known{
-		"tranches": texts(&v.Tranches), "from": p.instant(&v.From), "to": p.instant(&v.To),
+		"tranches": texts(&v.Tranches), "kind": text(&v.Kind), "from": p.instant(&v.From), "to": p.instant(&v.To),
 		"basis": text((*string)(&v.Basis)), "price": price(&v.Price), "clause": text(&v.Clause),
 	})
 }

@@ -3,7 +3,6 @@ package run
 import (
 	"context"
 	"fmt"
-	"strings"
 	"time"
 
 	"bulkhead/book"
@@ -26,12 +25,13 @@ func (p *Plane) Quote(ctx context.Context, id string, c *contract.Contract, vali
 	return p.Offer(ctx, Offer{Quote: id, Contract: c, Validity: validity})
 }
 
-// Offer places every tranche that a contract adds and offers the result until
+// Offer places every tranche that a contract adds, in the best of the kinds that
+// it accepts, and offers the result until
 // validity has passed (0: the site's policy). The search runs on a copy of the
 // occupancy, outside the writer; the book checks what it found. If the book has
 // moved on meanwhile and the placement no longer fits, the search is repeated.
 func (p *Plane) Offer(ctx context.Context, o Offer) (*book.Quote, error) {
-	if err := o.Contract.Check(); err != nil {
+	if err := o.Contract.CheckAsked(); err != nil {
 		return nil, err
 	}
 	id := "quote " + o.Quote
@@ -80,21 +80,14 @@ func (p *Plane) propose(o Offer) (book.OfferQuote, error) {
 		return offer, err
 	}
 	// A tenant's own quote gives nobody a worse shape.
-	planned, err := book.PlanTranches(schedule, c, state.AddedTranches(c), o.By.Party != contract.Tenant)
+	planned, err := state.PlanContract(schedule, c, o.By.Party != contract.Tenant)
+	if err == nil {
+		err = planned.Refused
+	}
 	if err != nil {
 		return offer, err
 	}
-	for _, one := range planned {
-		if one.Refused != nil {
-			return offer, fmt.Errorf("tranche %s: %w", tranche(c, one.Refused.Step), one.Refused)
-		}
-	}
-	offer.Expires = now.Add(validity)
-	offer.Slices, offer.Moves = book.Proposals(planned)
+	offer.Contract, offer.Expires = planned.Contract, now.Add(validity)
+	offer.Slices, offer.Moves = book.Proposals(planned.Planned)
 	return offer, nil
-}
-
-// tranche is the tranche whose lease would have an id.
-func tranche(c *contract.Contract, id string) string {
-	return strings.TrimPrefix(id, string(book.LeaseIDOf(c.ID, "")))
 }

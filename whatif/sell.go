@@ -1,6 +1,7 @@
 package whatif
 
 import (
+	"errors"
 	"fmt"
 	"maps"
 	"math/big"
@@ -43,7 +44,8 @@ func (s *Sold) Whole() bool {
 
 // SoldTranche is one tranche: in parts by date, or refused.
 type SoldTranche struct {
-	ID, Fabric, Kind string
+	ID, Fabric, Kind string   // of the kind that was chosen; "H100 or H200" where none can be had
+	Kinds            []string // that were accepted; nil: one
 	GPUs             int64
 	Delivery, End    time.Time
 	Parts            []SoldPart
@@ -77,35 +79,36 @@ type SoldRamp struct {
 // Nothing is written and nothing is held.
 // Cost: as a quote; two invoices a month for what comes late.
 func Sell(s *book.State, now time.Time, c *contract.Contract, at time.Time) (*Sold, error) {
-	if err := c.Check(); err != nil {
+	if err := c.CheckAsked(); err != nil {
 		return nil, err
 	}
 	before, err := s.Schedule(now)
 	if err != nil {
 		return nil, err
 	}
-	added := s.AddedTranches(c)
-	for _, t := range added {
+	for _, t := range s.AddedTranches(c) {
 		if t.Delivery.Before(now) {
 			return nil, &book.Refusal{Field: "tranche " + t.ID + ".delivery", Reason: t.Delivery.UTC().Format(time.RFC3339) + " has passed"}
 		}
 	}
-	after := before.Clone()
-	planned, err := book.PlanTranches(after, c, added, true)
+	best, err := s.PlanContract(before, c, true)
 	if err != nil {
 		return nil, err
 	}
+	asked := c
+	c = best.Contract
 	out := &Sold{Contract: c.ID, Tenant: c.Tenant, Version: c.Version}
 	if out.Price, err = contract.Price(c); err != nil {
 		return nil, err
 	}
 	last := now
-	for _, p := range planned {
+	for _, p := range best.Planned {
 		out.take(s, c, p)
 		if p.Plan != nil {
 			last = later(last, p.Plan.Parts[len(p.Plan.Parts)-1].Begin)
 		}
 	}
+	out.kinds(asked, best.Refused)
 	if err := out.late(s, now, c); err != nil {
 		return nil, err
 	}
@@ -113,13 +116,30 @@ func Sell(s *book.State, now time.Time, c *contract.Contract, at time.Time) (*So
 		at = last
 	}
 	out.At = at
-	out.pictures(s, c, before, after)
+	out.pictures(s, c, before, best.After)
 	return out, nil
+}
+
+// kinds says of tranches whose kind was open why no other can be had instead,
+// where they are refused.
+func (out *Sold) kinds(asked *contract.Contract, refused error) {
+	var each *book.KindsError
+	for i := range out.Tranches {
+		t := &out.Tranches[i]
+		was := asked.TrancheByID(t.ID)
+		if t.Refused == "" || was == nil || was.Kind != "" {
+			continue
+		}
+		t.Kind = was.KindText()
+		if errors.As(refused, &each) && strings.HasPrefix(refused.Error(), "tranche "+t.ID+": ") {
+			t.Refused = each.Error()
+		}
+	}
 }
 
 func (out *Sold) take(s *book.State, c *contract.Contract, p book.Planned) {
 	for _, t := range p.Tranches {
-		sold := SoldTranche{ID: t.ID, Fabric: t.Fabric, Kind: t.Kind, GPUs: t.GPUs, Delivery: t.Delivery, End: t.End}
+		sold := SoldTranche{ID: t.ID, Fabric: t.Fabric, Kind: t.Kind, Kinds: t.Kinds, GPUs: t.GPUs, Delivery: t.Delivery, End: t.End}
 		if p.Refused != nil {
 			sold.Refused, sold.Earliest = p.Refused.Error(), p.Refused.Earliest
 			out.Tranches = append(out.Tranches, sold)

@@ -1269,6 +1269,7 @@ type QuotePart struct {
 	PlacementCertificate string                 `protobuf:"bytes,8,opt,name=placement_certificate,json=placementCertificate,proto3" json:"placement_certificate,omitempty"`
 	Estimate             *Estimate              `protobuf:"bytes,9,opt,name=estimate,proto3" json:"estimate,omitempty"`
 	Arrivals             []*QuoteArrival        `protobuf:"bytes,10,rep,name=arrivals,proto3" json:"arrivals,omitempty"` // when what comes; one: all of it on its date
+	Kinds                []string               `protobuf:"bytes,11,rep,name=kinds,proto3" json:"kinds,omitempty"`       // that were accepted, kind among them; none: one
 	unknownFields        protoimpl.UnknownFields
 	sizeCache            protoimpl.SizeCache
 }
@@ -1369,6 +1370,13 @@ func (x *QuotePart) GetEstimate() *Estimate {
 func (x *QuotePart) GetArrivals() []*QuoteArrival {
 	if x != nil {
 		return x.Arrivals
+	}
+	return nil
+}
+
+func (x *QuotePart) GetKinds() []string {
+	if x != nil {
+		return x.Kinds
 	}
 	return nil
 }
@@ -2785,6 +2793,7 @@ type PlacedTranche struct {
 	Parts         []*PlacedPart          `protobuf:"bytes,7,rep,name=parts,proto3" json:"parts,omitempty"`       // several: it comes in parts; none: refused
 	Refused       string                 `protobuf:"bytes,8,opt,name=refused,proto3" json:"refused,omitempty"`   // a reason to repeat
 	Earliest      string                 `protobuf:"bytes,9,opt,name=earliest,proto3" json:"earliest,omitempty"` // from when all of it can be had instead; "" never, by what is planned
+	Kinds         []string               `protobuf:"bytes,10,rep,name=kinds,proto3" json:"kinds,omitempty"`      // that were accepted, kind among them; none: one
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -2880,6 +2889,13 @@ func (x *PlacedTranche) GetEarliest() string {
 		return x.Earliest
 	}
 	return ""
+}
+
+func (x *PlacedTranche) GetKinds() []string {
+	if x != nil {
+		return x.Kinds
+	}
+	return nil
 }
 
 type PlacedPart struct {
@@ -6766,7 +6782,7 @@ const file_bulkhead_v1_control_proto_rawDesc = "" +
 	"\vlate_change\x18\v \x01(\tR\n" +
 	"lateChange\x12-\n" +
 	"\x05ramps\x18\f \x03(\v2\x17.bulkhead.v1.PlacedRampR\x05ramps\x120\n" +
-	"\x05apart\x18\r \x03(\v2\x1a.bulkhead.v1.HermeticGroupR\x05apart\"\xc2\x02\n" +
+	"\x05apart\x18\r \x03(\v2\x1a.bulkhead.v1.HermeticGroupR\x05apart\"\xd8\x02\n" +
 	"\tQuotePart\x12\x18\n" +
 	"\atranche\x18\x01 \x01(\tR\atranche\x12\x16\n" +
 	"\x06fabric\x18\x02 \x01(\tR\x06fabric\x12\x12\n" +
@@ -6778,7 +6794,8 @@ const file_bulkhead_v1_control_proto_rawDesc = "" +
 	"\x15placement_certificate\x18\b \x01(\tR\x14placementCertificate\x121\n" +
 	"\bestimate\x18\t \x01(\v2\x15.bulkhead.v1.EstimateR\bestimate\x125\n" +
 	"\barrivals\x18\n" +
-	" \x03(\v2\x19.bulkhead.v1.QuoteArrivalR\barrivals\"6\n" +
+	" \x03(\v2\x19.bulkhead.v1.QuoteArrivalR\barrivals\x12\x14\n" +
+	"\x05kinds\x18\v \x03(\tR\x05kinds\"6\n" +
 	"\fQuoteArrival\x12\x12\n" +
 	"\x04from\x18\x01 \x01(\tR\x04from\x12\x12\n" +
 	"\x04gpus\x18\x02 \x01(\x03R\x04gpus\"r\n" +
@@ -6898,7 +6915,7 @@ const file_bulkhead_v1_control_proto_rawDesc = "" +
 	"\x03svg\x18\r \x01(\tR\x03svg\x120\n" +
 	"\x05apart\x18\x0e \x03(\v2\x1a.bulkhead.v1.HermeticGroupR\x05apart\"+\n" +
 	"\rHermeticGroup\x12\x1a\n" +
-	"\btranches\x18\x01 \x03(\tR\btranches\"\xfc\x01\n" +
+	"\btranches\x18\x01 \x03(\tR\btranches\"\x92\x02\n" +
 	"\rPlacedTranche\x12\x18\n" +
 	"\atranche\x18\x01 \x01(\tR\atranche\x12\x16\n" +
 	"\x06fabric\x18\x02 \x01(\tR\x06fabric\x12\x12\n" +
@@ -6908,7 +6925,9 @@ const file_bulkhead_v1_control_proto_rawDesc = "" +
 	"\x03end\x18\x06 \x01(\tR\x03end\x12-\n" +
 	"\x05parts\x18\a \x03(\v2\x17.bulkhead.v1.PlacedPartR\x05parts\x12\x18\n" +
 	"\arefused\x18\b \x01(\tR\arefused\x12\x1a\n" +
-	"\bearliest\x18\t \x01(\tR\bearliest\"t\n" +
+	"\bearliest\x18\t \x01(\tR\bearliest\x12\x14\n" +
+	"\x05kinds\x18\n" +
+	" \x03(\tR\x05kinds\"t\n" +
 	"\n" +
 	"PlacedPart\x12\x14\n" +
 	"\x05begin\x18\x01 \x01(\tR\x05begin\x12\x12\n" +

@@ -24,7 +24,10 @@ type quoteCommand struct {
 
 // Help is the example.
 func (quoteCommand) Help() string {
-	return `A tranche that may be delivered in parts (split) and does not fit on its date is
+	return `A tranche that accepts several kinds (kinds, where others have kind) is quoted in
+the one whose slice is the best, at the rates that are for that kind.
+
+A tranche that may be delivered in parts (split) and does not fit on its date is
 quoted in parts: what there is on the date, the rest with the halls that are only
 planned, and what that costs by the contract's own terms. Any other shortfall is
 refused, with the date from which all of it can be had. Leases that have not begun
@@ -82,7 +85,7 @@ func quoteTable(w io.Writer, q *v1.Quote) {
 	row(w, "contract", fmt.Sprintf("%s, version %d, of tenant %s", q.Contract, q.Version, q.Tenant))
 	row(w, "held until", q.Expires)
 	for _, p := range q.Parts {
-		row(w, "tranche "+p.Tranche, fmt.Sprintf("%d GPUs of %s in fabric %s, %s to %s", p.Gpus, p.Kind, p.Fabric, p.Begin, p.End))
+		row(w, "tranche "+p.Tranche, fmt.Sprintf("%d GPUs of %s in fabric %s, %s to %s", p.Gpus, p.Kind+chosenText(p.Kinds), p.Fabric, p.Begin, p.End))
 		row(w, "", p.Where)
 		estimateRows(w, p.Estimate)
 		if len(p.Arrivals) > 1 {
@@ -106,6 +109,14 @@ func quoteTable(w io.Writer, q *v1.Quote) {
 		signer = "an administrator of " + q.Tenant
 	}
 	row(w, "next", signer+" signs: bulkhead lease sign "+q.Id)
+}
+
+// chosenText says of a kind among which it was chosen.
+func chosenText(kinds []string) string {
+	if len(kinds) == 0 {
+		return ""
+	}
+	return " (the best of " + strings.Join(kinds, ", ") + ")"
 }
 
 // priceTable shows a price by the month and by the GPU-hour, one span of a rate

@@ -75,7 +75,11 @@ func writeNew(path, text string) error {
 func placedTable(w io.Writer, p *v1.PlacedContract) {
 	row(w, fmt.Sprintf("if %s, version %d, of tenant %s were signed:", p.Contract, p.Version, p.Tenant))
 	for _, t := range p.Tranches {
-		row(w, fmt.Sprintf("  tranche %s: %s GPUs of %s on fabric %s, %s to %s", t.Tranche, commas(t.Gpus), t.Kind, t.Fabric, dayOf(t.Delivery), dayOf(t.End)))
+		kind := t.Kind
+		if t.Refused == "" {
+			kind += chosenText(t.Kinds)
+		}
+		row(w, fmt.Sprintf("  tranche %s: %s GPUs of %s on fabric %s, %s to %s", t.Tranche, commas(t.Gpus), kind, t.Fabric, dayOf(t.Delivery), dayOf(t.End)))
 		for _, part := range t.Parts {
 			late := ""
 			if part.Late {
