@@ -10,15 +10,22 @@ import (
 	"bulkhead/claim"
 )
 
-// frameWriter collects records into frames and writes them. It holds one frame
-// at a time.
+// frameWriter collects records into frames and writes them. It holds two frames at
+// a time: while one is collected, the one before is packed.
 type frameWriter struct {
 	w       io.Writer
 	encoder *zstd.Encoder
 	section Section
 	records int
 	plain   []byte
-	stored  []byte
+	spare   []byte      // of the frame before, to be used again
+	packing chan packed // nil: none is being packed
+}
+
+// packed is a frame as it is written.
+type packed struct {
+	frame         Frame
+	plain, stored []byte
 }
 
 // newEncoder makes the one encoder that a bundle is written with. Concurrency 1
@@ -36,26 +43,48 @@ func (f *frameWriter) add(record []byte) error {
 	if len(f.plain) < frameSize {
 		return nil
 	}
-	return f.close()
+	return f.pack()
 }
 
 // close writes the frame under way, if there is one.
 func (f *frameWriter) close() error {
-	if f.records == 0 {
+	if f.records > 0 {
+		if err := f.pack(); err != nil {
+			return err
+		}
+	}
+	return f.settle()
+}
+
+// pack begins to pack the frame under way, once the one before is written.
+func (f *frameWriter) pack() error {
+	if err := f.settle(); err != nil {
+		return err
+	}
+	p := packed{frame: Frame{Records: f.records, Plain: len(f.plain)}, plain: f.plain}
+	f.records, f.plain, f.spare = 0, f.spare[:0], nil
+	packing := make(chan packed, 1)
+	f.packing = packing
+	go func() {
+		p.stored = f.encoder.EncodeAll(p.plain, nil)
+		p.frame.PlainDigest, p.frame.Stored, p.frame.StoredDigest = claim.DigestOf(p.plain), len(p.stored), claim.DigestOf(p.stored)
+		packing <- p
+	}()
+	return nil
+}
+
+// settle writes the frame that is being packed.
+func (f *frameWriter) settle() error {
+	if f.packing == nil {
 		return nil
 	}
-	f.stored = f.encoder.EncodeAll(f.plain, f.stored[:0])
-	frame := Frame{
-		Records: f.records,
-		Plain:   len(f.plain), PlainDigest: claim.DigestOf(f.plain),
-		Stored: len(f.stored), StoredDigest: claim.DigestOf(f.stored),
-	}
-	f.section.Frames = append(f.section.Frames, frame)
-	f.section.Records += uint64(frame.Records)
-	f.section.Plain += int64(frame.Plain)
-	f.section.Stored += int64(frame.Stored)
-	f.records, f.plain = 0, f.plain[:0]
-	_, err := f.w.Write(f.stored)
+	p := <-f.packing
+	f.packing, f.spare = nil, p.plain
+	f.section.Frames = append(f.section.Frames, p.frame)
+	f.section.Records += uint64(p.frame.Records)
+	f.section.Plain += int64(p.frame.Plain)
+	f.section.Stored += int64(p.frame.Stored)
+	_, err := f.w.Write(p.stored)
 	return err
 }
 

@@ -18,12 +18,12 @@ import (
 	"bulkhead/site"
 )
 
-// observeFabrics reads back what has changed, and everything when a sweep is
-// due, and judges it.
-func (p *Plane) observeFabrics(ctx context.Context) error {
+// askFabrics begins to read back what has changed, and everything when a sweep is
+// due, of all fabrics at once. The function that it returns waits for the answers.
+// Nothing may be written to a fabric before that.
+func (p *Plane) askFabrics(ctx context.Context) (answers func() []answer) {
 	s, now := p.w.state, p.config.Clock.Now()
-	// Fabrics are asked at once and judged one after the other.
-	answers := make([]answer, len(s.Site.Fabrics))
+	got := make([]answer, len(s.Site.Fabrics))
 	var wait sync.WaitGroup
 	for index, f := range s.Site.Fabrics {
 		driver := p.config.Devices.Fabrics[f.ID]
@@ -34,44 +34,48 @@ func (p *Plane) observeFabrics(ctx context.Context) error {
 		if since != 0 && now.Sub(p.seen.swept[f.ID]) >= s.Policy.Sweep {
 			since = 0
 		}
+		got[index] = answer{driver: driver, since: since}
 		wait.Go(func() {
-			a := answer{asked: true, since: since}
-			a.observation, a.err = driver.Observe(ctx, fabric.Scope{Since: since})
-			// An answer that says nothing of any device needs no numbers.
-			if a.err == nil && (since == 0 || len(a.observation.Devices) > 0) {
-				a.err = p.sameNumbers(ctx, index, driver)
-			}
-			answers[index] = a
+			got[index].observation, got[index].err = driver.Observe(ctx, fabric.Scope{Since: since})
 		})
 	}
-	wait.Wait()
-	for index, f := range s.Site.Fabrics {
-		if !answers[index].asked {
+	return func() []answer { wait.Wait(); return got }
+}
+
+// judgeFabrics judges what fabrics answered, one after the other.
+func (p *Plane) judgeFabrics(ctx context.Context, answers []answer) error {
+	s, now := p.w.state, p.config.Clock.Now()
+	for index, a := range answers {
+		if a.driver == nil {
 			continue
 		}
-		since, observation, err := answers[index].since, answers[index].observation, answers[index].err
-		if err != nil {
-			p.log.Warn("fabric not read back", "fabric", f.ID, "why", err.Error())
+		f := s.Site.Fabrics[index]
+		// An answer that says nothing of any device needs no numbers.
+		if a.err == nil && (a.since == 0 || len(a.observation.Devices) > 0) {
+			a.err = p.sameNumbers(ctx, index, a.driver)
+		}
+		if a.err != nil {
+			p.log.Warn("fabric not read back", "fabric", f.ID, "why", a.err.Error())
 			if err := p.expire(ctx, index, now); err != nil {
 				return err
 			}
 			continue
 		}
-		if since == 0 {
+		if a.since == 0 {
 			p.seen.swept[f.ID] = now
 		}
-		if err := p.judge(ctx, index, observation, now); err != nil {
+		if err := p.judge(ctx, index, a.observation, now); err != nil {
 			return err
 		}
-		p.seen.cursors[f.ID] = observation.Cursor
-		p.seen.confirmed[f.ID] = observation.At
+		p.seen.cursors[f.ID] = a.observation.Cursor
+		p.seen.confirmed[f.ID] = a.observation.At
 	}
 	return nil
 }
 
 // answer is what a fabric's driver said.
 type answer struct {
-	asked       bool
+	driver      fabric.Driver // nil: the fabric has none
 	since       uint64
 	observation fabric.Observation
 	err         error

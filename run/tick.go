@@ -52,11 +52,14 @@ func (p *Plane) round(ctx context.Context) (changed bool, err error) {
 		return false, p.w.broken
 	}
 	p.seen.follow()
-	if err := p.observeNodes(ctx); err != nil {
+	fabrics := p.askFabrics(ctx) // they answer while what nodes say is checked
+	err = p.observeNodes(ctx)
+	answers := fabrics()
+	if err != nil {
 		return false, err
 	}
 	p.seen.follow()
-	if err := p.observeFabrics(ctx); err != nil {
+	if err := p.judgeFabrics(ctx, answers); err != nil {
 		return false, err
 	}
 	if p.config.Observe {

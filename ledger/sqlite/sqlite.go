@@ -95,7 +95,7 @@ func open(path string, readOnly bool) (*Log, error) {
 	if l.decode, err = zstd.NewReader(nil, zstd.WithDecoderConcurrency(0), zstd.WithDecoderMaxMemory(1<<30)); err != nil {
 		return nil, err
 	}
-	dsn := "file:" + url.PathEscape(path) + "?_pragma=busy_timeout(10000)&_pragma=journal_mode(WAL)&_pragma=synchronous(FULL)&_pragma=cache_size(-16384)"
+	dsn := "file:" + url.PathEscape(path) + "?_pragma=busy_timeout(10000)&_pragma=journal_mode(WAL)&_pragma=synchronous(FULL)&_pragma=cache_size(-16384)&_pragma=wal_autocheckpoint(8000)"
 	if readOnly {
 		dsn = "file:" + url.PathEscape(path) + "?mode=ro&_pragma=busy_timeout(10000)"
 	}
