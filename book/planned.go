@@ -32,10 +32,14 @@ func PlanTranches(schedule *dated.Schedule, c *contract.Contract, tranches []con
 	for _, ramp := range Ramps(tranches) {
 		first := ramp[0]
 		ask := dated.Ask{Fabric: first.Fabric, Kind: first.Kind, Links: first.Links, End: first.End, Partial: true, Waiting: true, Worsen: worsen}
+		if ask.WholeRacks = wholeRacks(schedule.Site(), first.Kind, &first); ask.WholeRacks && first.Links == lease.Hermetic {
+			return nil, hermeticRacks(first.ID)
+		}
 		for _, t := range ramp {
 			ask.Steps = append(ask.Steps, dated.Step{ID: string(leaseID(c.ID, t.ID)), Nodes: t.Slots(), Begin: t.Delivery})
 			ask.Partial = ask.Partial && t.Split
 		}
+		ask.Partial = ask.Partial && !ask.WholeRacks
 		if len(ramp) > 1 {
 			ask.Ramp = string(leaseID(c.ID, first.ID))
 		}

@@ -124,6 +124,9 @@ func (r *room) take(s *State, t *contract.Tranche, p *TrancheSlice) error {
 	if err != nil {
 		return fmt.Errorf("tranche %s: placement: %w", t.ID, err)
 	}
+	if err := s.checkRacks(t, p); err != nil {
+		return err
+	}
 	if len(p.own()) != t.Slots() || own.Len() != t.Slots() || ask.Kind != t.Kind || ask.Links != t.Links || (t.Fabric != "" && ask.Fabric != t.Fabric) {
 		return refuse("tranche "+t.ID, "the placement answers another ask: %d nodes of %s in %s, %s links", len(p.own()), ask.Kind, ask.Fabric, ask.Links)
 	}
@@ -152,6 +155,9 @@ func (r *room) takeLinks(s *State, t *contract.Tranche, p *TrancheSlice) error {
 		if err := o.Keep(other.own(), other.Slice.Certificate.Links); err != nil {
 			return fmt.Errorf("tranche %s: placement: %w", other.Tranche, err)
 		}
+	}
+	if err := s.checkRacks(t, p); err != nil {
+		return err
 	}
 	ask := p.Slice.Certificate.Ask
 	if ask.Nodes != t.Slots() || !slices.Equal(p.own(), p.Slice.Nodes) || ask.Kind != t.Kind || ask.Links != lease.Hermetic || (t.Fabric != "" && ask.Fabric != t.Fabric) {

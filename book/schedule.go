@@ -53,7 +53,7 @@ func (s *State) ScheduleOn(snapshot *site.Site, now time.Time) (*dated.Schedule,
 			continue
 		}
 		h := dated.Holding{ID: string(l.ID), Ramp: s.rampOf(l.Contract, l.Tranche), Fabric: l.Fabric, Kind: l.Kind, Links: l.Links, Begin: l.Begin, End: l.End, Nodes: l.Slots, Held: heldLinks(l),
-			Pinned: l.Links == lease.Hermetic || l.Delivered > 0 || !l.Returning.IsZero() || swapped[l.ID] || !now.Before(l.Begin.Add(-Lead))}
+			Pinned: l.Links == lease.Hermetic || s.hasWholeRacks(l) || l.Delivered > 0 || !l.Returning.IsZero() || swapped[l.ID] || !now.Before(l.Begin.Add(-Lead))}
 		err := c.Hold(h)
 		if ready := s.madeReady(l); err == nil && len(ready) > 0 && now.Before(l.Begin) {
 			h.ID, h.Ramp, h.Begin, h.End, h.Nodes, h.Pinned = h.ID+" (being made ready)", "", now, l.Begin, ready, true
@@ -108,12 +108,13 @@ func Ramps(tranches []contract.Tranche) [][]contract.Tranche {
 	type key struct {
 		fabric, kind string
 		links        lease.Links
+		splitRacks   bool
 		end          int64
 	}
 	at := map[key]int{}
 	var ramps [][]contract.Tranche
 	for _, t := range tranches {
-		k := key{t.Fabric, t.Kind, t.Links, t.End.Unix()}
+		k := key{t.Fabric, t.Kind, t.Links, t.SplitRacks, t.End.Unix()}
 		i, known := at[k]
 		if !known || t.Links == lease.Hermetic {
 			i = len(ramps)

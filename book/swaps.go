@@ -117,7 +117,11 @@ func (s *State) replacement(l *Lease, was, n site.Index) error {
 	if own := s.LinksOf()(n); own != f.Links {
 		return refuse("node", "%s: its links are another lease's, or the slot's lease has links of its own and these are not among them", id)
 	}
-	if d := place.Apart(s.Site, was, n); d > f.Within {
+	d := place.Apart(s.Site, was, n)
+	if d > f.Within && s.hasWholeRacks(l) {
+		return refuse("node", "%s is in the %s: the slot's rack is one NVLink domain, and a node of another is no part of it", id, d)
+	}
+	if d > f.Within {
 		return refuse("node", "%s is in the %s, the slot is bound to the %s: its lease has no links beyond", id, d, f.Within)
 	}
 	return nil

@@ -43,6 +43,9 @@ func (c NoteUnserved) decide(s *State, env Env) (*Decision, error) {
 		if l.Links == lease.Hermetic {
 			where += " on the lease's own links"
 		}
+		if s.hasWholeRacks(l) {
+			where += " in the slot's own rack, which is one NVLink domain,"
+		}
 		d.add(TenantScope(l.Tenant), lease.KindUnserved, lease.Unserved{
 			Lease: id, Slots: by[id].String(), Reason: "no node of " + where + " is ready and free; they are tried again whenever one is",
 		})
@@ -86,6 +89,9 @@ func (s *State) FailureOf(l *Lease, n site.Index) place.Failure {
 	f := place.Failure{Node: n, Within: place.SameFabric}
 	links := heldLinks(l)
 	if links == nil {
+		if s.hasWholeRacks(l) {
+			f.Within = place.SameRack // a node of another rack is no part of the domain
+		}
 		return f
 	}
 	// What has its SU with others under the leaf, or has no link above it, stays

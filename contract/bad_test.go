@@ -145,6 +145,7 @@ func TestAmendmentRules(t *testing.T) {
 		"another currency":  {func(c *Contract) { c.Currency = "EUR" }, "currency"},
 		"another zone":      {func(c *Contract) { c.TimeZone = "UTC" }, "time_zone"},
 		"more of a running": {func(c *Contract) { c.Tranches[0].GPUs += 8 }, "add a tranche"},
+		"split racks":       {func(c *Contract) { c.Tranches[0].SplitRacks = true }, "can't change"},
 		"another kind":      {func(c *Contract) { c.Tranches[0].Kind = "H200" }, "can't change"},
 		"tranche in the past": {func(c *Contract) {
 			t := c.Tranches[0]

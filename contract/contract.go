@@ -76,6 +76,7 @@ type Tranche struct {
 	LateDiscount Decimal     `json:"late_discount,omitempty"` // extra share of the price, for what is late after the grace
 	Links        lease.Links `json:"links"`                   // shared | hermetic
 	Split        bool        `json:"split,omitempty"`         // may be delivered in parts
+	SplitRacks   bool        `json:"split_racks,omitempty"`   // may have a part of a rack that is one NVLink domain
 	Acceptance   string      `json:"acceptance"`              // "on-delivery": billed from the second it is handed over
 	Volumes      []string    `json:"volumes,omitempty"`       // storage that comes with it
 	Clause       string      `json:"clause,omitempty"`

@@ -112,7 +112,7 @@ func (c *Contract) openGroups() [][]int {
 		if !t.open() {
 			continue
 		}
-		key := fmt.Sprintf("%s %d %v", t.Fabric, t.End.Unix(), t.Kinds)
+		key := fmt.Sprintf("%s %d %v %v", t.Fabric, t.End.Unix(), t.SplitRacks, t.Kinds)
 		g, known := at[key]
 		if !known || t.Links == lease.Hermetic {
 			g = len(groups)

@@ -120,7 +120,7 @@ func (p *reader) tranche(f field, v *Tranche) {
 	f.fields(known{
 		"id": text(&v.ID), "kind": text(&v.Kind), "kinds": texts(&v.Kinds), "mixed": unmixed, "fabric": text(&v.Fabric), "gpus": number(&v.GPUs),
 		"delivery": p.instant(&v.Delivery), "end": p.instant(&v.End), "grace_days": number(&v.GraceDays),
-		"late_discount": share(&v.LateDiscount), "links": text((*string)(&v.Links)), "split": truth(&v.Split),
+		"late_discount": share(&v.LateDiscount), "links": text((*string)(&v.Links)), "split": truth(&v.Split), "split_racks": truth(&v.SplitRacks),
 		"acceptance": text(&v.Acceptance), "volumes": texts(&v.Volumes), "clause": text(&v.Clause),
 	})
 }

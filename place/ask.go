@@ -11,7 +11,8 @@
 // The tree is fabric > hall > pod > SU > rack > node. A fabric is a hard
 // border, and so is the GPU kind: a slice is of one class. Nodes that may be
 // placed are those that the caller gives as free, without spares (they lie
-// outside what is sold) and without retired nodes.
+// outside what is sold) and without retired nodes. Racks that are one NVLink
+// domain each can be asked for whole.
 //
 // The package is pure and single-threaded: whoever wants several asks solved
 // side by side does that outside.
@@ -31,6 +32,10 @@ type Ask struct {
 	Fabric string      `json:"fabric"`
 	Kind   string      `json:"kind"`
 	Links  lease.Links `json:"links"`
+
+	// WholeRacks asks for racks that nobody else has a node of, and all of each:
+	// racks that are one NVLink domain. With shared links only.
+	WholeRacks bool `json:"whole_racks,omitempty"`
 }
 
 func (a Ask) String() string {
@@ -80,6 +85,8 @@ func (a Ask) check(s *site.Site) (fabric int, err error) {
 		return 0, fmt.Errorf("ask: %d nodes, expected 1 to %d", a.Nodes, site.MaxNodes)
 	case !a.Links.Valid():
 		return 0, fmt.Errorf("ask: links %.20q, expected %q or %q", string(a.Links), lease.Shared, lease.Hermetic)
+	case a.WholeRacks && a.Links == lease.Hermetic:
+		return 0, fmt.Errorf("ask: whole racks with hermetic links are not offered: ask for shared links, or let racks be split")
 	}
 	fabric, ok := s.FabricByID(a.Fabric)
 	if !ok || s.Fabrics[fabric].Frontend {

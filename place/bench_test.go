@@ -94,8 +94,8 @@ func BenchmarkSolve350k(b *testing.B) {
 		for range s.Nodes() / 150 {
 			free.Remove(site.Index(r.IntN(s.Nodes())))
 		}
-		for _, other := range []Ask{{512, "ib", "H100", lease.Shared}, {640, "roce", "H100", lease.Shared},
-			{256, "ib", "H100", lease.Shared}, {800, "roce", "H200", lease.Shared}} {
+		for _, other := range []Ask{{Nodes: 512, Fabric: "ib", Kind: "H100", Links: lease.Shared}, {Nodes: 640, Fabric: "roce", Kind: "H100", Links: lease.Shared},
+			{Nodes: 256, Fabric: "ib", Kind: "H100", Links: lease.Shared}, {Nodes: 800, Fabric: "roce", Kind: "H200", Links: lease.Shared}} {
 			slice, err := Solve(s, scattered(s, free, other, r), other)
 			if err != nil {
 				b.Fatal(err)
@@ -124,8 +124,8 @@ func BenchmarkSolve350k(b *testing.B) {
 // flagship is what the large tenant of the examples asks: 72,000 + 44,000 H100
 // and 48,000 + 186,000 H200.
 var flagship = []Ask{
-	{9_000, "roce", "H100", lease.Shared}, {5_500, "roce", "H100", lease.Shared},
-	{6_000, "roce", "H200", lease.Shared}, {23_250, "roce", "H200", lease.Shared},
+	{Nodes: 9_000, Fabric: "roce", Kind: "H100", Links: lease.Shared}, {Nodes: 5_500, Fabric: "roce", Kind: "H100", Links: lease.Shared},
+	{Nodes: 6_000, Fabric: "roce", Kind: "H200", Links: lease.Shared}, {Nodes: 23_250, Fabric: "roce", Kind: "H200", Links: lease.Shared},
 }
 
 // scattered leaves a random part of free, enough for the ask, so that leases

@@ -138,7 +138,7 @@ func OccupancyDigest(s *site.Site, free *site.Set, fabric int, kind string) clai
 // proof says honestly which levels are proven by the bounds alone. A level
 // whose cost equals its own bound is proven: no slice of this size, good or bad
 // on the other levels, touches fewer. The rest is the solver's word.
-func proof(gap Cost, links lease.Links, cut bool) string {
+func proof(gap Cost, ask Ask, cut bool) string {
 	var proven, asserted []string
 	levels := gap.levels()
 	for i, name := range [...]string{"halls", "pods", "SUs", "racks"} {
@@ -150,7 +150,10 @@ func proof(gap Cost, links lease.Links, cut bool) string {
 	}
 	text := "checked: every node is in the site and free, once, of the asked GPU kind and fabric, no spare, in rank order; " +
 		"their number; the cost, counted again; the bound of each level; the collective bounds; both digests. "
-	if links == lease.Hermetic {
+	if ask.WholeRacks {
+		text += "checked: of every rack all nodes that may be sold are in the slice; what is called free is in such racks. "
+	}
+	if ask.Links == lease.Hermetic {
 		text += "checked by colouring: every permutation of the slice's traffic fits on the links that it holds, which work and which no other slice holds. "
 	}
 	if len(proven) > 0 {

@@ -67,17 +67,17 @@ func TestTenantsCopyTellsNothingOfRivals(t *testing.T) {
 }
 
 func TestProofNamesWhatIsProven(t *testing.T) {
-	if p := proof(Cost{}, lease.Shared, false); !strings.Contains(p, "proven by its bound: halls, pods, SUs, racks.") || !strings.Contains(p, "asserted by the solver: nothing") {
+	if p := proof(Cost{}, Ask{Links: lease.Shared}, false); !strings.Contains(p, "proven by its bound: halls, pods, SUs, racks.") || !strings.Contains(p, "asserted by the solver: nothing") {
 		t.Error(p)
 	}
-	p := proof(Cost{SUs: 40, Racks: 27}, lease.Shared, false)
+	p := proof(Cost{SUs: 40, Racks: 27}, Ask{Links: lease.Shared}, false)
 	if !strings.Contains(p, "proven by its bound: halls, pods.") || !strings.Contains(p, "asserted by the solver: that SUs, racks") {
 		t.Error(p)
 	}
 }
 
 func FuzzDecodeCertificate(f *testing.F) {
-	f.Add(Certificate{Version: 1, Ask: Ask{8, "roce", "H100", lease.Shared}, Proof: "x"}.Encode())
+	f.Add(Certificate{Version: 1, Ask: Ask{Nodes: 8, Fabric: "roce", Kind: "H100", Links: lease.Shared}, Proof: "x"}.Encode())
 	f.Add([]byte(`{"version":1}`))
 	f.Fuzz(func(t *testing.T, data []byte) {
 		c, err := DecodeCertificate(data)
@@ -116,7 +116,7 @@ func FuzzSolve(f *testing.F) {
 			}
 		}
 		free.Add(1 << 21) // what the site does not have
-		ask := Ask{nodes, "roce", "H100", lease.Shared}
+		ask := Ask{Nodes: nodes, Fabric: "roce", Kind: "H100", Links: lease.Shared}
 		slice, err := Solve(s, free, ask)
 		if err != nil {
 			if nodes > 0 && nodes < free.Len() {

@@ -56,8 +56,16 @@ func check(s *site.Site, free *site.Set, o *Occupancy, sl Slice) error {
 	if err != nil {
 		return fmt.Errorf("placement certificate: %w", err)
 	}
+	if c.Ask.WholeRacks {
+		free = inWholeRacks(s, free, fabric, c.Ask.Kind)
+	}
 	if err := checkNodes(s, free, fabric, &sl); err != nil {
 		return err
+	}
+	if c.Ask.WholeRacks {
+		if err := CheckRacks(s, sl.Nodes); err != nil {
+			return err
+		}
 	}
 	if got := SliceDigest(sl.Nodes); got != c.Slice {
 		return fmt.Errorf("placement certificate: slice %s, expected %s, of the nodes in their order", c.Slice, got)
@@ -81,7 +89,7 @@ func check(s *site.Site, free *site.Set, o *Occupancy, sl Slice) error {
 			return fmt.Errorf("placement certificate: %s %s, expected %s (halls/pods/SUs/racks)", row.field, row.got, row.value)
 		}
 	}
-	if c.Gap.Halls != 0 && c.Ask.Links == lease.Shared {
+	if c.Gap.Halls != 0 && c.Ask.Links == lease.Shared && !c.Ask.WholeRacks {
 		return fmt.Errorf("placement certificate: cost %s: %d halls would do, and halls come first: not the optimum", c.Cost, bound.Halls)
 	}
 	if c.Free != census.free {
@@ -101,7 +109,7 @@ func check(s *site.Site, free *site.Set, o *Occupancy, sl Slice) error {
 	} else if c.Links != nil || c.Cut {
 		return fmt.Errorf("placement certificate: links: a slice with shared links holds none, but some are named")
 	}
-	if want := proof(c.Gap, c.Ask.Links, c.Cut); c.Proof != want {
+	if want := proof(c.Gap, c.Ask, c.Cut); c.Proof != want {
 		return fmt.Errorf("placement certificate: proof %.80q, expected %.80q: it must say what is checked and what is not", c.Proof, want)
 	}
 	return nil

@@ -176,7 +176,7 @@ func TestCheckRefusesWorseSlices(t *testing.T) {
 		c.Slice, c.Cost, c.Optimum = SliceDigest(slice.Nodes), cost, cost
 		c.Gap = cost.Sub(c.Bound)
 		c.AllReduce, c.AllToAll = collectives(s.Shape, spread, census.ideal(33))
-		c.Proof = proof(c.Gap, lease.Shared, false)
+		c.Proof = proof(c.Gap, c.Ask, false)
 		if !best.Certificate.Cost.Less(cost) {
 			continue
 		}

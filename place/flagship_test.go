@@ -17,7 +17,7 @@ func TestFlagshipOnTheExampleSite(t *testing.T) {
 		free.Remove(site.Index(r.IntN(s.Nodes())))
 	}
 	placed := 0
-	for _, ask := range append([]Ask{{512, "ib", "H100", "shared"}, {640, "roce", "H100", "shared"}}, flagship...) {
+	for _, ask := range append([]Ask{{Nodes: 512, Fabric: "ib", Kind: "H100", Links: "shared"}, {Nodes: 640, Fabric: "roce", Kind: "H100", Links: "shared"}}, flagship...) {
 		slice, err := Solve(s, free, ask)
 		if err != nil {
 			t.Fatal(err)

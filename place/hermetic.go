@@ -230,6 +230,6 @@ func (h *hermetic) certify(ask Ask, nodes []site.Index, links *LinkSet, cut bool
 	cert.Optimum = cert.Cost
 	cert.Gap = cert.Optimum.Sub(cert.Bound)
 	cert.AllReduce, cert.AllToAll = collectives(s.Shape, spread, ideal(ask.Nodes, t.emptySUs, t.emptyPods))
-	cert.Proof = proof(cert.Gap, ask.Links, cut)
+	cert.Proof = proof(cert.Gap, ask, cut)
 	return Slice{Nodes: nodes, Certificate: cert}, nil
 }

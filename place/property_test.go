@@ -147,24 +147,24 @@ func TestRefusals(t *testing.T) {
 		ask  Ask
 		want string
 	}{
-		{Ask{31, "roce", "H100", lease.Shared}, "31 nodes of H100 on fabric roce do not fit: 30 free, 1 too few; free elsewhere: 15 H200 on fabric roce, 15 H100 on fabric ib"},
-		{Ask{1, "ib", "H200", lease.Shared}, "1 node of H200 on fabric ib do not fit: 0 free, 1 too few; free elsewhere: 30 H100 on fabric roce, 15 H200 on fabric roce, 15 H100 on fabric ib"},
-		{Ask{0, "roce", "H100", lease.Shared}, "ask: 0 nodes, expected 1 to 1048576"},
-		{Ask{-1, "roce", "H100", lease.Shared}, "ask: -1 nodes, expected 1 to 1048576"},
-		{Ask{1 << 40, "roce", "H100", lease.Shared}, "ask: 1099511627776 nodes, expected 1 to 1048576"},
-		{Ask{1, "frontend", "H100", lease.Shared}, `ask: fabric "frontend", expected a compute fabric of the site: roce, ib`},
-		{Ask{1, "", "H100", lease.Shared}, `ask: fabric "", expected a compute fabric of the site: roce, ib`},
-		{Ask{1, "roce", "B200", lease.Shared}, `ask: GPU kind "B200", expected one that the site has: H100, H200`},
-		{Ask{1, "roce", "H100", ""}, `ask: links "", expected "shared" or "hermetic"`},
+		{Ask{Nodes: 31, Fabric: "roce", Kind: "H100", Links: lease.Shared}, "31 nodes of H100 on fabric roce do not fit: 30 free, 1 too few; free elsewhere: 15 H200 on fabric roce, 15 H100 on fabric ib"},
+		{Ask{Nodes: 1, Fabric: "ib", Kind: "H200", Links: lease.Shared}, "1 node of H200 on fabric ib do not fit: 0 free, 1 too few; free elsewhere: 30 H100 on fabric roce, 15 H200 on fabric roce, 15 H100 on fabric ib"},
+		{Ask{Nodes: 0, Fabric: "roce", Kind: "H100", Links: lease.Shared}, "ask: 0 nodes, expected 1 to 1048576"},
+		{Ask{Nodes: -1, Fabric: "roce", Kind: "H100", Links: lease.Shared}, "ask: -1 nodes, expected 1 to 1048576"},
+		{Ask{Nodes: 1 << 40, Fabric: "roce", Kind: "H100", Links: lease.Shared}, "ask: 1099511627776 nodes, expected 1 to 1048576"},
+		{Ask{Nodes: 1, Fabric: "frontend", Kind: "H100", Links: lease.Shared}, `ask: fabric "frontend", expected a compute fabric of the site: roce, ib`},
+		{Ask{Nodes: 1, Fabric: "", Kind: "H100", Links: lease.Shared}, `ask: fabric "", expected a compute fabric of the site: roce, ib`},
+		{Ask{Nodes: 1, Fabric: "roce", Kind: "B200", Links: lease.Shared}, `ask: GPU kind "B200", expected one that the site has: H100, H200`},
+		{Ask{Nodes: 1, Fabric: "roce", Kind: "H100", Links: ""}, `ask: links "", expected "shared" or "hermetic"`},
 	} {
 		if _, err := Solve(s, all(s), row.ask); err == nil || err.Error() != row.want {
 			t.Errorf("%+v:\n got %v\nwant %s", row.ask, err, row.want)
 		}
 	}
-	if _, err := Solve(s, nil, Ask{1, "roce", "H100", lease.Shared}); err == nil {
+	if _, err := Solve(s, nil, Ask{Nodes: 1, Fabric: "roce", Kind: "H100", Links: lease.Shared}); err == nil {
 		t.Error("a node was found in no free set")
 	}
-	if _, err := Solve(&site.Site{}, nil, Ask{1, "roce", "H100", lease.Shared}); err == nil {
+	if _, err := Solve(&site.Site{}, nil, Ask{Nodes: 1, Fabric: "roce", Kind: "H100", Links: lease.Shared}); err == nil {
 		t.Error("a node was found in no site")
 	}
 }

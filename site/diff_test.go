@@ -127,6 +127,7 @@ func TestDiffEdits(t *testing.T) {
 		{"other seed", "seed: tiny-2026", "seed: tiny-2027", `! site tiny: seed is "tiny-2026" and would become "tiny-2027"`},
 		{"other shape", "link-gbps: 400", "link-gbps: 800", "! site tiny: shape is"},
 		{"other firmware", "firmware: 1.03.18", "firmware: 1.03.19", "! site tiny: kind H100 is"},
+		{"other domains", "    chassis: 8-GPU H100 liquid-cooled 4U\n", "    chassis: 8-GPU H100 liquid-cooled 4U\n    nvlink-racks: true\n", "! site tiny: kind H100 is"},
 		{"other spares", "  spares-per-su: 1", "  spares-per-su: 2", "! SU a1-su01: 1 spares would become 2"},
 		{"smaller SU", "{id: c1, fabric: roce, kind: H200, nodes: 16, sus: 2}", "{id: c1, fabric: roce, kind: H200, nodes: 15}",
 			"! SU c1-su02: 8 nodes would become 7"},

@@ -42,6 +42,10 @@ type Kind struct {
 	UEFI        Model  `json:"uefi"`
 	BMC         Model  `json:"bmc"`
 	Switch      Model  `json:"switch"` // leaves of its SUs
+
+	// NVLinkRacks says that its racks are one NVLink domain each: they are leased
+	// whole, unless a contract lets them be split.
+	NVLinkRacks bool `json:"nvlink_racks,omitempty"`
 }
 
 // Model is a device model and the firmware version that it must have.

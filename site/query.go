@@ -154,6 +154,12 @@ func (s *Site) Kind(id string) (Kind, bool) {
 	return Kind{}, false
 }
 
+// NVLinkRacks reports whether the racks of a kind are one NVLink domain each.
+func (s *Site) NVLinkRacks(kind string) bool {
+	k, ok := s.Kind(kind)
+	return ok && k.NVLinkRacks
+}
+
 // InService returns when n is to be in service: its hall's date.
 func (s *Site) InService(n Index) time.Time { return s.Halls[s.HallOf(n)].InService }
 

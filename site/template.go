@@ -222,6 +222,9 @@ func (r *reader) kind(m *mapping) {
 	k.Drive.read(drive)
 	k.Drives = drive.required("count").number(0, MaxDrives)
 	drive.done()
+	if racks, ok := m.optional("nvlink-racks"); ok {
+		k.NVLinkRacks = racks.boolean()
+	}
 	m.done()
 	r.t.header.Kinds = append(r.t.header.Kinds, k)
 }

@@ -13,6 +13,7 @@ import (
 
 	"bulkhead/book"
 	"bulkhead/contract"
+	"bulkhead/lease"
 	"bulkhead/meter"
 	"bulkhead/place/dated"
 )
@@ -27,6 +28,7 @@ func Earliest(s *book.State, now time.Time, q dated.Query) ([]dated.Dated, error
 	if q.From.Before(now) {
 		q.From = now
 	}
+	q.Whole = q.Whole || s.Site.NVLinkRacks(q.Kind) && q.Links != lease.Hermetic
 	return schedule.Earliest(q)
 }
 

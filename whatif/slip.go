@@ -272,7 +272,7 @@ func (e *elsewhere) take(l *book.Lease, slots int) int {
 	if n == 0 {
 		return 0
 	}
-	slice, err := place.Solve(e.site, free, place.Ask{Nodes: n, Fabric: l.Fabric, Kind: l.Kind, Links: "shared"})
+	slice, err := place.Solve(e.site, free, place.Ask{Nodes: n, Fabric: l.Fabric, Kind: l.Kind, Links: "shared", WholeRacks: e.site.NVLinkRacks(l.Kind)})
 	if err != nil {
 		return 0
 	}

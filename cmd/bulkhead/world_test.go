@@ -119,7 +119,7 @@ func edited(ts *testscript.TestScript, neg bool, args []string) {
 		if !strings.Contains(text, args[i]) {
 			ts.Fatalf("%q is not in the example", args[i])
 		}
-		text = strings.Replace(text, args[i], args[i+1], 1)
+		text = strings.Replace(text, args[i], strings.ReplaceAll(args[i+1], `\n`, "\n"), 1)
 	}
 	ts.Check(os.WriteFile(ts.MkAbs(args[0]), []byte(text), 0o600))
 }

@@ -29,6 +29,10 @@ type Ask struct {
 	Steps  []Step // by date
 	End    time.Time
 
+	// WholeRacks asks for racks that nobody else is in, and all of each. Such a
+	// booking is not placed again, and nobody is moved for it.
+	WholeRacks bool
+
 	// Partial lets a shortfall become a partial delivery: as much as can be had
 	// on each step's date, the rest as capacity comes.
 	Partial bool

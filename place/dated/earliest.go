@@ -15,6 +15,7 @@ type Query struct {
 	Fabric string
 	Kind   string
 	Links  lease.Links
+	Whole  bool  // whole racks
 	Sizes  []int // nodes
 	From   time.Time
 	Length time.Duration // of the lease, where Until is zero
@@ -58,7 +59,7 @@ func (c *Schedule) Earliest(q Query) ([]Dated, error) {
 	out := make([]Dated, 0, len(q.Sizes))
 	for _, size := range q.Sizes {
 		d := Dated{Nodes: size}
-		ideal, err := place.Solve(c.site, empty.usable, place.Ask{Nodes: size, Fabric: q.Fabric, Kind: q.Kind, Links: q.Links})
+		ideal, err := place.Solve(c.site, empty.usable, place.Ask{Nodes: size, Fabric: q.Fabric, Kind: q.Kind, Links: q.Links, WholeRacks: q.Whole})
 		switch {
 		case err == nil:
 			d.Ideal = ideal.Certificate.Cost
@@ -85,7 +86,7 @@ func (c *Schedule) earliest(q Query, d *Dated) error {
 		horizon = farFuture
 	}
 	for _, at := range c.dates(q.From, horizon) {
-		ask := Ask{Fabric: q.Fabric, Kind: q.Kind, Links: q.Links, End: q.Until, Steps: []Step{{ID: "ask", Nodes: d.Nodes, Begin: at}}}
+		ask := Ask{Fabric: q.Fabric, Kind: q.Kind, Links: q.Links, WholeRacks: q.Whole, End: q.Until, Steps: []Step{{ID: "ask", Nodes: d.Nodes, Begin: at}}}
 		if ask.End.IsZero() {
 			ask.End = at.Add(q.Length)
 		}

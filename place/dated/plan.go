@@ -29,7 +29,7 @@ func (c *Schedule) Plan(ask Ask) (*Plan, error) {
 		}
 	}
 	p, short, err := c.plan(ask)
-	if err == nil && short != nil && ask.Partial && ask.Links != lease.Hermetic {
+	if err == nil && short != nil && ask.Partial && ask.Links != lease.Hermetic && !ask.WholeRacks {
 		if whole := short; true {
 			if p, short, err = c.planPartial(ask); short != nil {
 				short = whole // the reason is why it is not whole
@@ -55,8 +55,8 @@ func (c *Schedule) plan(ask Ask) (*Plan, *ShortError, error) {
 		return nil, short, err
 	}
 	p, short, err := c.shape(ask)
-	if err != nil || short == nil || ask.Links == lease.Hermetic {
-		return p, short, err // nobody is moved to make room for links
+	if err != nil || short == nil || ask.Links == lease.Hermetic || ask.WholeRacks {
+		return p, short, err // nobody is moved to make room for links, or for racks
 	}
 	again, err := c.replan(ask)
 	if err != nil || again != nil {
@@ -146,7 +146,8 @@ func refused(err error) error {
 func fits(err error) bool {
 	var few *place.NoFitError
 	var none *place.NoSliceError
-	return errors.As(err, &few) || errors.As(err, &none)
+	var split *place.NoRacksError
+	return errors.As(err, &few) || errors.As(err, &none) || errors.As(err, &split)
 }
 
 // count is how many free nodes are of a class.
@@ -166,7 +167,7 @@ func (c *Schedule) count(free *site.Set, class site.Class) int {
 func (c *Schedule) nest(ask Ask, open []*site.Set) (prefixes []Prefix, unnested place.Cost, err error) {
 	dates, sizes, at := cumulate(ask.Steps)
 	last := len(dates) - 1
-	query := place.Ask{Nodes: sizes[last], Fabric: ask.Fabric, Kind: ask.Kind, Links: ask.Links}
+	query := place.Ask{Nodes: sizes[last], Fabric: ask.Fabric, Kind: ask.Kind, Links: ask.Links, WholeRacks: ask.WholeRacks}
 	final, err := c.solve(query, ask, open[at[last]])
 	if err != nil {
 		return nil, place.Cost{}, err
@@ -353,7 +354,7 @@ func (p *Plan) holding(part Part) Holding {
 		}
 	}
 	return Holding{ID: part.ID, Ramp: ramp, Fabric: p.Ask.Fabric, Kind: p.Ask.Kind, Links: p.Ask.Links,
-		Begin: part.Begin, End: p.Ask.End, Nodes: part.Nodes, Held: p.Final().Certificate.Links}
+		Begin: part.Begin, End: p.Ask.End, Nodes: part.Nodes, Held: p.Final().Certificate.Links, Pinned: p.Ask.WholeRacks}
 }
 
 // Promise is Hold for what is new: it also refuses spares, what is out of order,

@@ -141,6 +141,9 @@ func (c *Schedule) Clone() *Schedule {
 	return &d
 }
 
+// Site is what the schedule is of.
+func (c *Schedule) Site() *site.Site { return c.site }
+
 // Now is the time of the schedule.
 func (c *Schedule) Now() time.Time { return c.now }
 
