@@ -2,6 +2,7 @@ package book
 
 import (
 	"cmp"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -18,6 +19,8 @@ type PlannedContract struct {
 	Planned  []Planned
 	After    *dated.Schedule // with what was planned committed
 	Refused  error           // nil: everything can be had; else it names each kind that is accepted, and why not
+
+	failed error // it can't be asked of this site
 }
 
 // PlanContract plans the tranches that a contract adds, on a copy of a schedule.
@@ -26,7 +29,8 @@ type PlannedContract struct {
 // touches the fewest halls, pods, SUs and racks (the slices counted together),
 // then moves the fewest bookings; of equals the one that the contract prefers.
 // So it is never worse than any settlement that could have been asked for alone.
-// A tranche that has a lease stays of its kind.
+// A tranche that has a lease stays of its kind. A kind that can't be asked of the
+// site at all is passed over; where none can, that is the error.
 // Cost: as PlanTranches, for each settlement (at most contract.MaxSettlements).
 func (s *State) PlanContract(schedule *dated.Schedule, c *contract.Contract, worsen bool) (*PlannedContract, error) {
 	settlements := []*contract.Contract{c}
@@ -44,13 +48,16 @@ func (s *State) PlanContract(schedule *dated.Schedule, c *contract.Contract, wor
 	var best *PlannedContract
 	for i, one := range settlements {
 		p := &PlannedContract{Contract: one, After: schedule.Clone()}
-		var err error
-		if p.Planned, err = PlanTranches(p.After, one, s.AddedTranches(one), worsen); err != nil {
-			return nil, err
+		p.Planned, p.failed = PlanTranches(p.After, one, s.AddedTranches(one), worsen)
+		if all[i] = p; p.failed != nil {
+			continue // the others can be asked for all the same
 		}
-		if all[i] = p; best == nil || compareWorth(p.worth(), best.worth()) < 0 {
+		if best == nil || compareWorth(p.worth(), best.worth()) < 0 {
 			best = p
 		}
+	}
+	if best == nil {
+		return nil, all[0].failed
 	}
 	if first := best.firstRefused(); first != nil {
 		best.Refused = whyNot(c, first, all)
@@ -162,6 +169,12 @@ func whyNot(c *contract.Contract, first *Planned, all []*PlannedContract) error 
 		var own, other error // why the tranche itself, or what stands beside it, can't be had
 		for _, p := range all {
 			if p.Contract.TrancheByID(id).Kind != kind {
+				continue
+			}
+			if p.failed != nil {
+				// Its text alone: a Refusal may be read by a tenant as it is, and
+				// beside it there are figures.
+				other = errors.New(p.failed.Error())
 				continue
 			}
 			of := p.firstRefused()

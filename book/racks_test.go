@@ -1,6 +1,7 @@
 package book_test
 
 import (
+	"errors"
 	"strings"
 	"testing"
 	"time"
@@ -67,6 +68,26 @@ func TestWholeRacksAreLeased(t *testing.T) {
 	must(t, err)
 	if _, err := s.PlanContract(schedule, hermetic, true); err == nil || !strings.Contains(err.Error(), "not offered") {
 		t.Errorf("hermetic: %v", err)
+	}
+	// Where another kind is accepted, that one is taken.
+	hermetic = either("alone", 7, july, end, "H300", "H200", "H100")
+	hermetic.Tranches[0].Links = lease.Hermetic
+	if p, err := s.PlanContract(schedule, hermetic, true); err != nil || p.Refused != nil || p.Contract.Tranches[0].Kind != "H100" {
+		t.Errorf("hermetic, of H100 too: %v", err)
+	}
+	hermetic.Tranches[0].GPUs = 15 * site.GPUs
+	if p, err := s.PlanContract(schedule, hermetic, true); err != nil || p.Refused == nil {
+		t.Errorf("more than there is: %v", err)
+	} else {
+		var refusal *book.Refusal
+		if errors.As(p.Refused, &refusal) {
+			t.Error("what holds figures is taken for a refusal that a tenant may read")
+		}
+		for _, want := range []string{"as H300: 15 nodes", "as H200: tranche w1: whole racks with hermetic", "as H100: 15 nodes"} {
+			if !strings.Contains(p.Refused.Error(), want) {
+				t.Errorf("no %q in: %v", want, p.Refused)
+			}
+		}
 	}
 	// Split racks are promised where they may be; what follows is whole beside them.
 	s.do(t, loose)
