@@ -24,6 +24,7 @@ import (
 func (p *Plane) askFabrics(ctx context.Context) (answers func() []answer) {
 	s, now := p.w.state, p.config.Clock.Now()
 	got := make([]answer, len(s.Site.Fabrics))
+	joined := map[fabric.Joint][]int{}
 	var wait sync.WaitGroup
 	for index, f := range s.Site.Fabrics {
 		driver := p.config.Devices.Fabrics[f.ID]
@@ -35,8 +36,23 @@ func (p *Plane) askFabrics(ctx context.Context) (answers func() []answer) {
 			since = 0
 		}
 		got[index] = answer{driver: driver, since: since}
+		if j, is := driver.(fabric.Joined); is {
+			joined[j.Joint()] = append(joined[j.Joint()], index)
+			continue
+		}
 		wait.Go(func() {
 			got[index].observation, got[index].err = driver.Observe(ctx, fabric.Scope{Since: since})
+		})
+	}
+	for joint, indexes := range joined {
+		wait.Go(func() {
+			asks := make([]fabric.Ask, len(indexes))
+			for i, index := range indexes {
+				asks[i] = fabric.Ask{Fabric: s.Site.Fabrics[index].ID, Scope: fabric.Scope{Since: got[index].since}}
+			}
+			for i, a := range joint.ObserveAll(ctx, asks) {
+				got[indexes[i]].observation, got[indexes[i]].err = a.Observation, a.Err
+			}
 		})
 	}
 	return func() []answer { wait.Wait(); return got }

@@ -80,7 +80,13 @@ func FuzzDecode(f *testing.F) {
 	f.Add(encodeReadback(&fabric.Observation{Cursor: 1, Devices: []fabric.DeviceReading{{Leaf: 1, Raw: []byte("raw")}}}))
 	f.Add(encodeReports(&node.Observation{Cursor: 1, Reports: []node.Report{{Node: 1, Health: &node.Health{Class: "gpu-reset"}}}}))
 	f.Add(encodeSteps([]node.Step{{ID: "a"}}, node.Fence{}))
+	f.Add(encodeAnswers([]fabric.Answer{{Observation: fabric.Observation{Cursor: 1}}, {Err: fabric.ErrFenced}}))
 	f.Fuzz(func(t *testing.T, data []byte) {
+		if a, err := decodeAnswers(data); err == nil {
+			if again, err := decodeAnswers(encodeAnswers(a)); err != nil || len(again) != len(a) {
+				t.Fatal("answers", err)
+			}
+		}
 		if c, fence, err := decodeChange(data); err == nil {
 			if again, _, err := decodeChange(encodeChange(&c, fence)); err != nil || !reflect.DeepEqual(again, c) {
 				t.Fatal("change", err)

@@ -75,6 +75,7 @@ func Handler(d Drivers) http.Handler {
 	for id, driver := range d.Fabrics {
 		serveFabric(mux, "fabrics/"+id+"/", driver)
 	}
+	serveJoint(mux, d.Fabrics)
 	if d.Nodes != nil {
 		asJSON(mux, "nodes/capabilities", func(ctx context.Context, _ struct{}) (any, error) { return d.Nodes.Capabilities(ctx) })
 		handle(mux, "nodes/apply", func(ctx context.Context, body []byte) ([]byte, error) {
