@@ -36,7 +36,7 @@ func (p *Plane) askFabrics(ctx context.Context) (answers func() []answer) {
 			since = 0
 		}
 		got[index] = answer{driver: driver, since: since}
-		if j, is := driver.(fabric.Joined); is {
+		if j, is := driver.(fabric.Joined); is && since != 0 { // a sweep's answer is long enough by itself
 			joined[j.Joint()] = append(joined[j.Joint()], index)
 			continue
 		}

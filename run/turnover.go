@@ -26,8 +26,12 @@ func (p *Plane) observeNodes(ctx context.Context) error {
 	// From the beginning only those are listed that are not well: who is not among
 	// them has recovered while nobody looked.
 	full, unwell := p.seen.nodes == 0, map[site.Index]bool{}
+	// The next page comes while this one is checked: what a wave of turnovers says is
+	// long to write and long to check.
+	next := p.askNodes(ctx, p.seen.nodes)
 	for more := true; more; {
-		o, err := p.config.Devices.Nodes.Observe(ctx, p.seen.nodes)
+		page := <-next
+		o, err := page.observation, page.err
 		if err != nil {
 			p.log.Warn("nodes not observed", "why", err.Error())
 			if full {
@@ -35,15 +39,17 @@ func (p *Plane) observeNodes(ctx context.Context) error {
 			}
 			return nil
 		}
+		if more = o.More && o.Cursor > p.seen.nodes; more {
+			next = p.askNodes(ctx, o.Cursor)
+		}
 		for i := range o.Reports {
 			if h := o.Reports[i].Health; h != nil {
 				unwell[o.Reports[i].Node] = true
 			}
 		}
 		if err := p.takeReports(ctx, o); err != nil {
-			return err
+			return err // the page that is on its way goes nowhere
 		}
-		more = o.More && o.Cursor > p.seen.nodes
 		p.seen.nodes = o.Cursor
 	}
 	if !full || p.config.Observe {
@@ -59,6 +65,21 @@ func (p *Plane) observeNodes(ctx context.Context) error {
 		return nil
 	}
 	return p.carry(ctx, recovered)
+}
+
+// nodePage is one page of what nodes said.
+type nodePage struct {
+	observation node.Observation
+	err         error
+}
+
+func (p *Plane) askNodes(ctx context.Context, since uint64) <-chan nodePage {
+	page := make(chan nodePage, 1)
+	go func() {
+		o, err := p.config.Devices.Nodes.Observe(ctx, since)
+		page <- nodePage{o, err}
+	}()
+	return page
 }
 
 // takeReports takes over one observation of nodes.
