@@ -185,11 +185,8 @@ func (l *Log) Append(ctx context.Context, expect uint64, entries []ledger.Entry,
 	if err := l.insertFrames(ctx, tx, expect, frames); err != nil {
 		return err
 	}
-	for _, b := range bodies {
-		packed := l.encode.EncodeAll(b.Data, make([]byte, 0, len(b.Data)/3+64))
-		if _, err := tx.ExecContext(ctx, `INSERT OR IGNORE INTO body VALUES (?,?)`, b.Digest[:], packed); err != nil {
-			return err
-		}
+	if err := l.insertBodies(ctx, tx, bodies); err != nil {
+		return err
 	}
 	grown := map[string]uint64{}
 	for i := range entries {
@@ -244,6 +241,30 @@ func (l *Log) Body(ctx context.Context, digest claim.Digest) ([]byte, error) {
 		return nil, fmt.Errorf("body %s: what is stored is something else: %w", digest, ErrDamaged)
 	}
 	return data, nil
+}
+
+// insertBodies packs bodies on one core and writes them on another.
+func (l *Log) insertBodies(ctx context.Context, tx *sql.Tx, bodies []ledger.Body) error {
+	if len(bodies) == 0 {
+		return nil
+	}
+	insert, err := tx.PrepareContext(ctx, `INSERT OR IGNORE INTO body VALUES (?,?)`)
+	if err != nil {
+		return err
+	}
+	defer insert.Close()
+	ready := make(chan []byte, len(bodies)) // the one who packs never waits, so that it always ends
+	go func() {
+		for _, b := range bodies {
+			ready <- l.encode.EncodeAll(b.Data, make([]byte, 0, len(b.Data)/3+64))
+		}
+	}()
+	for _, b := range bodies {
+		if _, err := insert.ExecContext(ctx, b.Digest[:], <-ready); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // SaveSnapshot implements ledger.Log.
