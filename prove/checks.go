@@ -120,7 +120,14 @@ func (c Check) Verdict() Verdict {
 func (c Check) Rewritten() bool { return c == WrongClass || c == WrongPolicy }
 
 // Rewritten is [Check.Rewritten] of a check by its name.
-func Rewritten(name string) bool { return name == WrongClass.String() || name == WrongPolicy.String() }
+func Rewritten(name string) bool {
+	for c := range checks {
+		if c.String() == name {
+			return c.Rewritten()
+		}
+	}
+	return false
+}
 
 // Sentence says what a port that passes the check has shown.
 func (c Check) Sentence() string {

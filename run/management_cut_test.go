@@ -10,7 +10,6 @@ import (
 	"time"
 
 	"bulkhead/book"
-	"bulkhead/contract"
 	"bulkhead/examples"
 	"bulkhead/fabric"
 	"bulkhead/keystore"
@@ -124,19 +123,7 @@ func leased(t *testing.T, policy string) (*world, *run.Plane, *cable) {
 	if err := p.Import(ctx, template, nil); err != nil {
 		t.Fatal(err)
 	}
-	agreed, err := examples.Files.ReadFile("tiny/tidewater.yaml")
-	if err != nil {
-		t.Fatal(err)
-	}
-	k, err := contract.Parse("tidewater.yaml", agreed)
-	if err != nil {
-		t.Fatal(err)
-	}
-	w.submit(t, p, book.RegisterTenant{Tenant: k.Tenant, Name: "Tidewater"})
-	if _, err := p.Quote(ctx, "q", k, 0); err != nil {
-		t.Fatal(err)
-	}
-	w.submit(t, p, book.SignQuote{Quote: "q", By: "test"})
+	w.sell(t, p)
 	w.until(t, p, time.Date(2026, 5, 2, 12, 0, 0, 0, time.UTC))
 	if delivered(p) == 0 {
 		t.Fatal("nothing was delivered")

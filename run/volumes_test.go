@@ -67,22 +67,28 @@ func (w *world) lease(t *testing.T, volumes storage.Driver, days int) *run.Plane
 		t.Fatal(err)
 	}
 	if _, sold := w.contracts(p)["tidewater"]; !sold {
-		data, err := examples.Files.ReadFile("tiny/tidewater.yaml")
-		if err != nil {
-			t.Fatal(err)
-		}
-		c, err := contract.Parse("tidewater.yaml", data)
-		if err != nil {
-			t.Fatal(err)
-		}
-		w.submit(t, p, book.RegisterTenant{Tenant: c.Tenant, Name: "Tidewater"})
-		if _, err := p.Quote(ctx, "q", c, 0); err != nil {
-			t.Fatal(err)
-		}
-		w.submit(t, p, book.SignQuote{Quote: "q", By: "test"})
+		w.sell(t, p)
 	}
 	w.until(t, p, time.Date(2026, 5, 1+days, 12, 0, 0, 0, time.UTC))
 	return p
+}
+
+// sell signs Tidewater's contract.
+func (w *world) sell(t *testing.T, p *run.Plane) {
+	t.Helper()
+	data, err := examples.Files.ReadFile("tiny/tidewater.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	c, err := contract.Parse("tidewater.yaml", data)
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.submit(t, p, book.RegisterTenant{Tenant: c.Tenant, Name: "Tidewater"})
+	if _, err := p.Quote(context.Background(), "q", c, 0); err != nil {
+		t.Fatal(err)
+	}
+	w.submit(t, p, book.SignQuote{Quote: "q", By: "test"})
 }
 
 func (w *world) contracts(p *run.Plane) (out map[string]*book.Contract) {

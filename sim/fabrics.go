@@ -241,7 +241,7 @@ func (d *fabricDriver) Observe(ctx context.Context, scope fabric.Scope) (fabric.
 	if d.fabric().Family == site.InfiniBand {
 		source = infiniband.Source
 	}
-	if scope.Leaves == nil && since == state.seq && slices.Max(s.ports.down) == 0 {
+	if scope.Leaves == nil && since == state.seq && !slices.ContainsFunc(s.ports.down, func(faults int) bool { return faults > 0 }) {
 		return o, nil // as it was, and every leaf answers: most looks end here
 	}
 	for i, l := range leaves {

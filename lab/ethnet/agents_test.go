@@ -1,46 +1,18 @@
 package ethnet
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"os"
-	"os/exec"
 	"path/filepath"
-	"strings"
 	"testing"
 
 	"bulkhead/fabric"
 	"bulkhead/fabric/ethernet"
 	"bulkhead/fabric/ethernet/linux"
+	"bulkhead/lab/ethnet/agenttest"
 	"bulkhead/site"
 )
-
-// agentOf makes this test program a leaf's agent.
-const agentOf = "BULKHEAD_ETHNET_AGENT"
-
-func agent(config string) *exec.Cmd {
-	cmd := exec.Command(os.Args[0])
-	cmd.Env = append(os.Environ(), agentOf+"="+config)
-	return cmd
-}
-
-func reflector(config string) *exec.Cmd { return agent("reflect " + config) }
-
-func runAgent(path string) error {
-	if path, reflects := strings.CutPrefix(path, "reflect "); reflects {
-		conf, err := linux.ReadReflectorConfig(path)
-		if err != nil {
-			return err
-		}
-		return linux.RunReflector(context.Background(), conf)
-	}
-	conf, err := linux.ReadConfig(path)
-	if err != nil {
-		return err
-	}
-	return linux.Run(context.Background(), conf)
-}
 
 const quarantine = 0xfffffe
 
@@ -66,7 +38,7 @@ func carries(t testing.TB, n *Net, leaf string, rows map[int]uint32) *linux.Clie
 // agents: each reaches its own across leaves, and nobody else. What the leaves say of
 // themselves is what was asked.
 func TestRivalsByAgents(t *testing.T) {
-	n := up(t, Options{Only: []string{"frontend"}, Agent: agent})
+	n := up(t, Options{Only: []string{"frontend"}, Agent: agenttest.Leaf})
 	for _, leaf := range []string{"a1-su01-front", "a1-su02-front"} {
 		c := carries(t, n, leaf, map[int]uint32{1: 5001, 2: 5002, 3: quarantine})
 		got, err := c.Read(t.Context())
@@ -131,7 +103,7 @@ func differences(t *testing.T, n *Net, leaf string, c ethernet.Capture, values m
 
 // An agent refuses an older fence, also after it was killed and started again.
 func TestAgentKeepsItsFence(t *testing.T) {
-	n := up(t, Options{Only: []string{"frontend"}, Agent: agent})
+	n := up(t, Options{Only: []string{"frontend"}, Agent: agenttest.Leaf})
 	const leaf = "a1-su01-front"
 	c := carries(t, n, leaf, map[int]uint32{1: 5001})
 	if err := c.Admit(t.Context(), fabric.Fence{Term: 5, Generation: 2}); err != nil {

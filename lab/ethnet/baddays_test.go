@@ -11,6 +11,7 @@ import (
 	"bulkhead/fabric"
 	"bulkhead/fabric/ethernet"
 	"bulkhead/fabric/ethernet/linux"
+	"bulkhead/lab/ethnet/agenttest"
 	"bulkhead/site"
 )
 
@@ -24,7 +25,7 @@ const first, second = "a1-su01-front", "a1-su02-front"
 // same addresses.
 func twoRivals(t *testing.T) (n *Net, at map[string]*linux.Client) {
 	t.Helper()
-	n = up(t, Options{Only: []string{"frontend"}, Agent: agent})
+	n = up(t, Options{Only: []string{"frontend"}, Agent: agenttest.Leaf})
 	at = map[string]*linux.Client{}
 	for _, leaf := range []string{first, second} {
 		at[leaf] = carries(t, n, leaf, map[int]uint32{1: 5001, 2: 5002})

@@ -11,6 +11,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"bulkhead/fabric"
+	"bulkhead/lab/ethnet/agenttest"
 	"bulkhead/site"
 )
 
@@ -19,7 +20,7 @@ import (
 // Bulkhead's agent, beside FRR's own, where iproute2 makes the same bridge, VXLAN
 // device and entry in one batch each and FRR does the rest. The budget is a ratio of 2.
 func BenchmarkConvergence(b *testing.B) {
-	n := up(b, Options{Only: []string{"frontend"}, Agent: agent})
+	n := up(b, Options{Only: []string{"frontend"}, Agent: agenttest.Leaf})
 	carries(b, n, first, map[int]uint32{1: 5001})
 	c := carries(b, n, second, map[int]uint32{3: 0})
 	own := net.HardwareAddr(mac(n.Plan.Hosts[6].NICs[0].MAC)) // port 3 of the second leaf

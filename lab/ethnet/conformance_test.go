@@ -9,13 +9,14 @@ import (
 	"bulkhead/fabric"
 	"bulkhead/fabric/ethernet/evpn"
 	"bulkhead/fabric/fabrictest"
+	"bulkhead/lab/ethnet/agenttest"
 	"bulkhead/site"
 )
 
 // The driver over real leaves, with a real route collector, passes what every driver
 // must.
 func TestConformance(t *testing.T) {
-	n := up(t, Options{Only: []string{"frontend"}, Agent: agent, Reflector: reflector, LLDP: true})
+	n := up(t, Options{Only: []string{"frontend"}, Agent: agenttest.Leaf, Reflector: agenttest.Reflector, LLDP: true})
 	s := labSite(t)
 	f, _ := s.FabricByID("frontend")
 	k, err := n.StartCollector(t.Context(), "frontend")

@@ -2,6 +2,7 @@ package ethnet
 
 import (
 	"bufio"
+	"bulkhead/lab/ethnet/agenttest"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -22,13 +23,7 @@ type upLab struct {
 }
 
 func TestMain(m *testing.M) {
-	if config := os.Getenv(agentOf); config != "" {
-		if err := runAgent(config); err != nil {
-			fmt.Fprintln(os.Stderr, err)
-			os.Exit(1)
-		}
-		os.Exit(0)
-	}
+	agenttest.Main()
 	if os.Getenv(child) != "" {
 		if err := waitToBeKilled(); err != nil {
 			fmt.Fprintln(os.Stderr, err)

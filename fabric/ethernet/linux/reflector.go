@@ -117,37 +117,43 @@ func (r *Reflector) Allow(ctx context.Context, orders ethernet.Orders, more bool
 		}
 		r.fence = f
 	}
+	// What was ordered counts once it is kept, and all of it or nothing.
+	next := ethernet.Orders{}
+	for leaf, ports := range r.orders {
+		next[leaf] = maps.Clone(ports)
+	}
 	changed := false
 	for leaf, ports := range orders {
 		if !slices.Contains(r.conf.Leaves, leaf) {
 			return fmt.Errorf("reflector %s: %s is no leaf of its configuration", r.conf.Address, leaf)
 		}
-		if r.orders[leaf] == nil {
-			r.orders[leaf] = map[int][]uint32{}
+		if next[leaf] == nil {
+			next[leaf] = map[int][]uint32{}
 		}
 		for port, vnis := range ports {
 			all := slices.Clone(vnis)
 			if more {
-				all = append(all, r.orders[leaf][port]...)
+				all = append(all, next[leaf][port]...)
 			}
 			slices.Sort(all)
-			if all = slices.Compact(all); slices.Equal(all, r.orders[leaf][port]) {
+			if all = slices.Compact(all); slices.Equal(all, next[leaf][port]) {
 				continue
 			}
 			changed = true
-			if r.orders[leaf][port] = all; len(all) == 0 {
-				delete(r.orders[leaf], port)
+			if next[leaf][port] = all; len(all) == 0 {
+				delete(next[leaf], port)
 			}
 		}
 	}
 	if changed {
-		data, err := json.Marshal(r.orders)
+		data, err := json.Marshal(next)
 		if err == nil {
 			err = replace(filepath.Join(r.conf.State, ordersFile), data)
 		}
 		if err != nil {
 			return err
 		}
+		r.orders = next
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), writeLimit)
 	defer cancel()

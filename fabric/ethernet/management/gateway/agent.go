@@ -94,14 +94,15 @@ func (a *Agent) Apply(ctx context.Context, p *management.Plan, f fabric.Fence) e
 	if err := p.Check(); err != nil {
 		return err
 	}
-	a.told = orders{f, p}
-	data, err := json.Marshal(a.told)
+	next := orders{f, p}
+	data, err := json.Marshal(next)
 	if err != nil {
 		return err
 	}
 	if err := keep(filepath.Join(a.conf.State, "orders.json"), data); err != nil {
 		return err
 	}
+	a.told = next // it counts once it is kept
 	return a.write(ctx)
 }
 
