@@ -21,7 +21,7 @@ type leafRun struct {
 func (leafRun) Help() string {
 	return `Runs on a switch that is Linux and FRR, as root: it writes the leaf's bridges, VXLAN
 devices, filters and route targets as the control plane asks, and reads them back by
-what iproute2, nft, vtysh and lldpctl say. It listens on a unix socket for whoever
+what iproute2, nft, lldpctl and FRR say. It listens on a unix socket for whoever
 reaches it by the management network.
 
 Example:

@@ -86,8 +86,8 @@ func TestRoutingDaemonKilled(t *testing.T) {
 	}
 	rows := compiled(map[int]uint32{1: 5001, 2: 0, 3: 5003})
 	failed, err := at[second].Write(t.Context(), rows, fabric.Fence{Term: 1})
-	if err != nil || failed[2] != "" || !strings.Contains(failed[3], "vtysh") {
-		t.Fatalf("written without bgpd: %v, ports %v; expected port 2 closed, port 3 refused by vtysh", err, failed)
+	if err != nil || failed[2] != "" || !strings.Contains(failed[3], "bgpd") {
+		t.Fatalf("written without bgpd: %v, ports %v; expected port 2 closed, port 3 refused by bgpd", err, failed)
 	}
 	neverMeet(t, n, "without bgpd")
 	if err := n.StartDaemon(t.Context(), second, "bgpd"); err != nil {

@@ -30,11 +30,11 @@
 // # Two paths
 //
 // Writing goes by netlink (links, bridge ports, forwarding entries, nftables) and by
-// vtysh with a file: FRR 8.4 has YANG models for bgpd's EVPN neither complete nor
-// loaded by Debian's packages, so vtysh's transaction of configuration lines, with a
-// status and a line number where it fails, is the most structured way in. Reading
-// goes by what others wrote: the JSON of iproute2, nft, tc, vtysh and lldpctl,
-// decoded by code that shares nothing with the writer. What the reader does not
+// configuration lines said to bgpd at the socket at which FRR's own shell speaks to it:
+// FRR 8.4 has YANG models for bgpd's EVPN neither complete nor loaded by Debian's
+// packages, so a line and the status that answers it is the most structured way in.
+// Reading goes by what others wrote: the JSON of iproute2, nft, tc, lldpctl and FRR's
+// daemons, decoded by code that shares nothing with the writer. What the reader does not
 // understand counts as a leak, never as nothing.
 //
 // Not seen by this reader: packet sockets and eBPF at the leaf, ports that are

@@ -68,12 +68,15 @@ func (a *Agent) Read(ctx context.Context) (ethernet.Capture, error) {
 	return assemble(a.conf, s)
 }
 
+// askBGP asks bgpd, and zebra for the last.
 func (a *Agent) askBGP(ctx context.Context) ([]byte, error) {
-	var args []string
-	for _, show := range bgpShows {
-		args = append(args, "-c", show)
+	last := len(bgpShows) - 1
+	said, err := frr(a.conf.PathSpace).ask(ctx, "bgpd", bgpShows[:last]...)
+	if err != nil {
+		return nil, err
 	}
-	return vtysh(ctx, a.conf, args...)
+	zebra, err := frr(a.conf.PathSpace).ask(ctx, "zebra", bgpShows[last])
+	return append(said, zebra...), err
 }
 
 // askLLDP asks lldpd; where none is configured, nobody is heard.

@@ -171,14 +171,15 @@ func (r *Reflector) ordered(leaf netip.Addr) (out []ethernet.Target) {
 	return slices.Compact(out)
 }
 
-// write brings every list to what is ordered. Only what differs is said.
+// write brings every list to what is ordered: what goes first, then what comes. Only
+// what differs is said.
 func (r *Reflector) write(ctx context.Context) error {
-	text, err := vtysh(ctx, &Config{PathSpace: r.conf.PathSpace}, "-d", "bgpd", "-c", "show bgp extcommunity-list")
+	text, err := r.frr().ask(ctx, "bgpd", policyShows[2])
 	if err != nil {
 		return err
 	}
 	lists := decodeLists(text)
-	var b bytes.Buffer
+	var going, coming []string
 	for _, leaf := range r.conf.Leaves {
 		name, wanted := fromLeaf+leaf.String(), map[string]bool{}
 		for _, t := range r.ordered(leaf) {
@@ -186,34 +187,27 @@ func (r *Reflector) write(ctx context.Context) error {
 		}
 		for _, line := range lists["extended community standard "+name] {
 			if !wanted[line] {
-				fmt.Fprintf(&b, "no bgp extcommunity-list standard %s %s\n", name, line)
+				going = append(going, fmt.Sprintf("no bgp extcommunity-list standard %s %s", name, line))
 			}
 			delete(wanted, line)
 		}
-		for line := range wanted {
-			fmt.Fprintf(&b, "bgp extcommunity-list standard %s %s\n", name, line)
+		for _, line := range slices.Sorted(maps.Keys(wanted)) {
+			coming = append(coming, fmt.Sprintf("bgp extcommunity-list standard %s %s", name, line))
 		}
 	}
-	if b.Len() == 0 {
-		return nil
+	if lines := append(going, coming...); len(lines) > 0 {
+		return r.frr().configure(ctx, lines)
 	}
-	file := filepath.Join(r.conf.State, "bgpd.change")
-	if err := os.WriteFile(file, b.Bytes(), 0o600); err != nil {
-		return err
-	}
-	_, err = vtysh(ctx, &Config{PathSpace: r.conf.PathSpace}, "-d", "bgpd", "-f", file)
-	return err
+	return nil
 }
+
+func (r *Reflector) frr() frr { return frr(r.conf.PathSpace) }
 
 // Passes says what the reflector passes on, as its routing daemon shows it.
 func (r *Reflector) Passes(ctx context.Context) (ethernet.Passed, error) {
 	r.mu.Lock() // not amid a change
 	defer r.mu.Unlock()
-	var args []string
-	for _, show := range policyShows {
-		args = append(args, "-c", show)
-	}
-	text, err := vtysh(ctx, &Config{PathSpace: r.conf.PathSpace}, append([]string{"-d", "bgpd"}, args...)...)
+	text, err := r.frr().ask(ctx, "bgpd", policyShows...)
 	if err != nil {
 		return ethernet.Passed{}, err
 	}

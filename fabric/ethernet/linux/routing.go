@@ -5,9 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"os"
 	"os/exec"
-	"path/filepath"
 	"slices"
 	"strings"
 	"time"
@@ -15,16 +13,7 @@ import (
 	"bulkhead/fabric/ethernet"
 )
 
-// This file writes route targets, by vtysh.
-
-// vtysh runs FRR's shell. What it says besides, such as that it has no
-// configuration of its own, counts only when it fails.
-func vtysh(ctx context.Context, conf *Config, args ...string) ([]byte, error) {
-	if conf.PathSpace != "" {
-		args = append([]string{"-N", conf.PathSpace}, args...)
-	}
-	return output(ctx, "vtysh", args...)
-}
+// This file writes route targets.
 
 // output runs a program of others and returns what it prints. It ends with ctx.
 func output(ctx context.Context, program string, args ...string) ([]byte, error) {
@@ -45,21 +34,11 @@ func output(ctx context.Context, program string, args ...string) ([]byte, error)
 }
 
 // configure has bgpd run the lines that build makes, within EVPN's address family.
-// The lines before one that is refused stay: callers say them again later.
+// Callers say all of them again later where one is refused.
 func configure(ctx context.Context, conf *Config, build func(line func(format string, args ...any))) error {
-	var b bytes.Buffer
-	line := func(format string, args ...any) { fmt.Fprintf(&b, format+"\n", args...) }
-	line("router bgp %d", ethernet.ASN)
-	line("address-family l2vpn evpn")
-	build(line)
-	line("exit-address-family")
-	line("exit")
-	file := filepath.Join(conf.State, "bgpd.change")
-	if err := os.WriteFile(file, b.Bytes(), 0o600); err != nil {
-		return err
-	}
-	_, err := vtysh(ctx, conf, "-d", "bgpd", "-f", file)
-	return err
+	lines := []string{fmt.Sprintf("router bgp %d", ethernet.ASN), "address-family l2vpn evpn"}
+	build(func(format string, args ...any) { lines = append(lines, fmt.Sprintf(format, args...)) })
+	return frr(conf.PathSpace).configure(ctx, lines)
 }
 
 // writeTargets gives VNIs their route targets, and takes from them all others. FRR
@@ -99,7 +78,7 @@ func writeTargets(ctx context.Context, conf *Config, vnis []uint32, carried map[
 
 // otherTargets lists the VNIs that bgpd knows with targets that are not their own.
 func otherTargets(ctx context.Context, conf *Config, vnis []uint32) (astray []uint32, err error) {
-	out, err := vtysh(ctx, conf, "-d", "bgpd", "-c", "show bgp l2vpn evpn vni json")
+	out, err := frr(conf.PathSpace).ask(ctx, "bgpd", bgpShows[0])
 	if err != nil {
 		return nil, err
 	}
