@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"bulkhead/fabric"
+	"bulkhead/fabric/ethernet/agent"
 )
 
 // Agent is what runs on a leaf. It acts on the network namespace that its process is
@@ -18,26 +19,22 @@ type Agent struct {
 	conf *Config
 
 	writing sync.Mutex
-	fence   fabric.Fence
+	fence   *agent.Fence
 
 	reading sync.Mutex
-	watch   *watch
-	changes changeCount
+	changes *agent.Changes
 }
 
 // New prepares a leaf: its own filter is in force and every edge port that is in no
 // bridge is closed by its filter. Ports that are members stay so. An error is also
 // that the fence can't be read.
 func New(conf *Config) (*Agent, error) {
-	if err := os.MkdirAll(conf.State, 0o700); err != nil {
-		return nil, err
-	}
-	fence, err := readFence(conf.State)
+	fence, err := agent.OpenFence(conf.State)
 	if err != nil {
 		return nil, err
 	}
-	a := &Agent{conf: conf, fence: fence, changes: changeCount{number: epoch()}}
-	if a.watch, err = newWatch(); err != nil {
+	a := &Agent{conf: conf, fence: fence}
+	if a.changes, err = agent.NewChanges(a.heard, true); err != nil {
 		return nil, err
 	}
 	if err := a.prepare(); err != nil {
@@ -75,28 +72,13 @@ func (a *Agent) prepare() error {
 }
 
 // Close gives back what the agent holds; the leaf stays as it is.
-func (a *Agent) Close() { a.watch.close() }
-
-// admit takes a fence and keeps it, or refuses it. The caller holds writing.
-func (a *Agent) admit(f fabric.Fence) error {
-	if f.Older(a.fence) {
-		return fabric.Refused(f, a.fence)
-	}
-	if f == a.fence {
-		return nil
-	}
-	if err := writeFence(a.conf.State, f); err != nil {
-		return err
-	}
-	a.fence = f
-	return nil
-}
+func (a *Agent) Close() { a.changes.Close() }
 
 // Admit shows the leaf a fence.
 func (a *Agent) Admit(_ context.Context, f fabric.Fence) error {
 	a.writing.Lock()
 	defer a.writing.Unlock()
-	return a.admit(f)
+	return a.fence.Admit(f)
 }
 
 // Write makes ports carry rows. A port that the configuration does not name, or a row
@@ -108,7 +90,7 @@ func (a *Agent) Write(ctx context.Context, rows map[int]fabric.Row, f fabric.Fen
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
-	if err := a.admit(f); err != nil {
+	if err := a.fence.Admit(f); err != nil {
 		return nil, err
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), writeLimit)
@@ -152,5 +134,5 @@ func Run(ctx context.Context, conf *Config) error {
 		return err
 	}
 	defer a.Close()
-	return serve(ctx, conf.Socket, a.Handler())
+	return agent.Serve(ctx, conf.Socket, a.Handler())
 }

@@ -1,16 +1,13 @@
 package linux
 
 import (
-	"bytes"
-	"encoding/json"
 	"fmt"
 	"net/netip"
-	"os"
-	"path/filepath"
 	"regexp"
 	"slices"
 
 	"bulkhead/fabric/ethernet"
+	"bulkhead/fabric/ethernet/agent"
 	"bulkhead/site"
 )
 
@@ -43,18 +40,9 @@ var (
 
 // ReadConfig reads an agent's configuration. Unknown fields are refused.
 func ReadConfig(path string) (*Config, error) {
-	data, err := os.ReadFile(path)
-	if err != nil {
-		return nil, fmt.Errorf("configuration of the leaf's agent: %w", err)
-	}
 	var c Config
-	d := json.NewDecoder(bytes.NewReader(data))
-	d.DisallowUnknownFields()
-	if err := d.Decode(&c); err != nil {
-		return nil, fmt.Errorf("%s: %w", path, err)
-	}
-	if err := c.check(); err != nil {
-		return nil, fmt.Errorf("%s: %w", path, err)
+	if err := agent.ReadConfig(path, &c, c.check); err != nil {
+		return nil, err
 	}
 	return &c, nil
 }
@@ -67,8 +55,6 @@ func (c *Config) check() error {
 		return fmt.Errorf("vtep %s: expected an IPv4 address", c.VTEP)
 	case len(c.Accept) == 0 || len(c.Reflectors) == 0 || len(c.Uplinks) == 0:
 		return fmt.Errorf("accept, reflectors, uplinks: %d, %d and %d, expected some of each", len(c.Accept), len(c.Reflectors), len(c.Uplinks))
-	case !filepath.IsAbs(c.State) || !filepath.IsAbs(c.Socket):
-		return fmt.Errorf("state %q, socket %q: expected absolute paths", c.State, c.Socket)
 	case !spaceName.MatchString(c.PathSpace):
 		return fmt.Errorf("path_space %.80q: expected letters, digits, - and _", c.PathSpace)
 	}
@@ -86,6 +72,9 @@ func (c *Config) check() error {
 		if !interfaceName.MatchString(name) {
 			return fmt.Errorf("interface %.40q: expected the name of an interface", name)
 		}
+	}
+	if err := agent.CheckPlaces(c.State, c.Socket); err != nil {
+		return err
 	}
 	last := 0
 	for i, p := range c.Ports {

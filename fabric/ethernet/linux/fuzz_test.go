@@ -46,10 +46,3 @@ func FuzzChains(f *testing.F)  { fuzzed(f, "chains") }
 func FuzzBGP(f *testing.F)     { fuzzed(f, "bgp") }
 func FuzzLLDP(f *testing.F)    { fuzzed(f, "lldp") }
 func FuzzFile(f *testing.F)    { fuzzed(f, "queues.json") }
-
-// FuzzNotice: notices of the kernel that are cut or made up.
-func FuzzNotice(f *testing.F) {
-	f.Add([]byte{})
-	f.Add([]byte{16, 0, 0, 0, 28, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 7})
-	f.Fuzz(func(_ *testing.T, notice []byte) { telling(notice) })
-}

@@ -1,23 +1,12 @@
 package linux
 
 import (
-	"encoding/json"
-	"errors"
-	"fmt"
-	"io"
+	"context"
 	"net/http"
 
 	"bulkhead/fabric"
 	"bulkhead/fabric/ethernet"
-)
-
-// The protocol between client and agent is HTTP over the agent's socket: each call is
-// a POST of JSON, answered by JSON, or by a capture in its canonical form. An error is
-// a status other than 200 with a failure as its body.
-
-const (
-	maxRequest = 1 << 20
-	maxAnswer  = 16 << 20
+	"bulkhead/fabric/ethernet/agent"
 )
 
 type writeRequest struct {
@@ -33,83 +22,25 @@ type admitRequest struct {
 	Fence fabric.Fence `json:"fence"`
 }
 
-type awaitRequest struct {
-	Changes uint64 `json:"changes"`
-}
-
-type changesAnswer struct {
-	Changes uint64 `json:"changes"`
-}
-
-type failure struct {
-	Error  string `json:"error"`
-	Fenced bool   `json:"fenced,omitempty"`
-}
-
-// Handler is the agent's side of the protocol.
+// Handler is the agent's side of the protocol. A capture is answered in its canonical
+// form.
 func (a *Agent) Handler() http.Handler {
 	mux := http.NewServeMux()
-	mux.HandleFunc("POST /changes", func(w http.ResponseWriter, r *http.Request) {
-		n, err := a.Changes(r.Context())
-		answer(w, changesAnswer{n}, err)
-	})
-	mux.HandleFunc("POST /await", func(w http.ResponseWriter, r *http.Request) {
-		var q awaitRequest
-		err := request(w, r, &q)
-		if err == nil {
-			err = a.Await(r.Context(), q.Changes)
-		}
-		answer(w, struct{}{}, err)
-	})
-	mux.HandleFunc("POST /read", func(w http.ResponseWriter, r *http.Request) {
-		c, err := a.Read(r.Context())
-		var raw []byte
-		if err == nil {
-			raw, err = ethernet.Encode(&c)
-		}
+	a.changes.Handle(mux)
+	agent.Handle(mux, "read", func(ctx context.Context, _ struct{}) (any, error) {
+		c, err := a.Read(ctx)
 		if err != nil {
-			answer(w, nil, err)
-			return
+			return nil, err
 		}
-		_, _ = w.Write(raw)
+		raw, err := ethernet.Encode(&c)
+		return agent.Raw(raw), err
 	})
-	mux.HandleFunc("POST /admit", func(w http.ResponseWriter, r *http.Request) {
-		var q admitRequest
-		err := request(w, r, &q)
-		if err == nil {
-			err = a.Admit(r.Context(), q.Fence)
-		}
-		answer(w, struct{}{}, err)
+	agent.Handle(mux, "admit", func(ctx context.Context, q admitRequest) (any, error) {
+		return struct{}{}, a.Admit(ctx, q.Fence)
 	})
-	mux.HandleFunc("POST /write", func(w http.ResponseWriter, r *http.Request) {
-		var q writeRequest
-		var failed map[int]string
-		err := request(w, r, &q)
-		if err == nil {
-			failed, err = a.Write(r.Context(), q.Rows, q.Fence)
-		}
-		answer(w, writeAnswer{failed}, err)
+	agent.Handle(mux, "write", func(ctx context.Context, q writeRequest) (any, error) {
+		failed, err := a.Write(ctx, q.Rows, q.Fence)
+		return writeAnswer{failed}, err
 	})
 	return mux
-}
-
-func request(w http.ResponseWriter, r *http.Request, into any) error {
-	d := json.NewDecoder(http.MaxBytesReader(w, r.Body, maxRequest))
-	d.DisallowUnknownFields()
-	if err := d.Decode(into); err != nil {
-		return fmt.Errorf("request: %w", err)
-	}
-	if _, err := d.Token(); !errors.Is(err, io.EOF) {
-		return errors.New("request: expected one value of JSON and nothing after it")
-	}
-	return nil
-}
-
-func answer(w http.ResponseWriter, value any, err error) {
-	w.Header().Set("Content-Type", "application/json")
-	if err != nil {
-		w.WriteHeader(http.StatusInternalServerError)
-		value = failure{Error: err.Error(), Fenced: errors.Is(err, fabric.ErrFenced)}
-	}
-	_ = json.NewEncoder(w).Encode(value)
 }

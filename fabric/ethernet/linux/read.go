@@ -2,17 +2,15 @@ package linux
 
 import (
 	"context"
-	"crypto/rand"
 	"crypto/sha256"
-	"encoding/binary"
 	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
 	"sync"
-	"time"
 
 	"bulkhead/fabric/ethernet"
+	"bulkhead/fabric/ethernet/agent"
 )
 
 // lookers are the programs that say what the leaf holds: by name, the call.
@@ -87,89 +85,32 @@ func (a *Agent) askLLDP(ctx context.Context) ([]byte, error) {
 	return output(ctx, "lldpctl", "-u", a.conf.LLDP, "-f", "json0")
 }
 
-// epoch tells one run of an agent from another.
-func epoch() uint64 {
-	var b [8]byte
-	_, _ = rand.Read(b[:]) // never fails, see its documentation
-	return binary.BigEndian.Uint64(b[:]) &^ (1<<32 - 1)
-}
-
-// changeCount is what Changes remembers.
-type changeCount struct {
-	number uint64
-	heard  [sha256.Size]byte
-}
-
 // digest is of what was heard; fmt prints maps in the order of their keys.
-func digest(b *shownBGP, neighbours map[string]shownNeighbour, queues []byte) [sha256.Size]byte {
+func digest(b *shownBGP, neighbours map[string]shownNeighbour, queues []byte) agent.Digest {
 	return sha256.Sum256(fmt.Appendf(nil, "%v %v %q", *b, neighbours, queues))
 }
 
-// Changes returns a number that is another whenever Read may show something else than
-// before. The kernel's part is its own notices; what bgpd, lldpd and the file of queues
-// say is compared by digest, because they give none.
-func (a *Agent) Changes(ctx context.Context) (uint64, error) {
-	a.reading.Lock()
-	defer a.reading.Unlock()
+// heard is what bgpd, lldpd and the file of queues say, of which they give no notice.
+func (a *Agent) heard(ctx context.Context) (none agent.Digest, err error) {
 	bgp, err := a.askBGP(ctx)
 	if err != nil {
-		return 0, err
+		return none, err
 	}
 	b, err := decodeBGP(bgp)
 	if err != nil {
-		return 0, err
+		return none, err
 	}
 	lldp, err := a.askLLDP(ctx)
 	if err != nil {
-		return 0, err
+		return none, err
 	}
 	neighbours, err := decodeLLDP(lldp)
 	if err != nil {
-		return 0, err
+		return none, err
 	}
 	queues, _ := os.ReadFile(filepath.Join(a.conf.State, queuesFile))
-	heard := digest(b, neighbours, queues)
-	changed, err := a.watch.changed()
-	if err != nil {
-		return 0, err
-	}
-	if changed || heard != a.changes.heard {
-		a.changes.heard = heard
-		a.changes.number++
-	}
-	return a.changes.number, nil
+	return digest(b, neighbours, queues), nil
 }
 
-// How often Await looks for what gives no notice: at the number that others' calls
-// brought forward, and at what bgpd and lldpd say.
-const (
-	glance = 200 * time.Millisecond
-	look   = 2 * time.Second
-)
-
-// Await returns nil when Changes would return another number than this one: at once
-// for the kernel's tables, within two seconds for the rest.
-func (a *Agent) Await(ctx context.Context, number uint64) error {
-	for {
-		n, err := a.Changes(ctx)
-		if err != nil || n != number {
-			return err
-		}
-		for began := time.Now(); time.Since(began) < look; {
-			if err := ctx.Err(); err != nil {
-				return err
-			}
-			a.watch.wait(glance)
-			a.reading.Lock()
-			changed, err := a.watch.changed()
-			if changed {
-				a.changes.number++
-			}
-			n = a.changes.number
-			a.reading.Unlock()
-			if err != nil || n != number {
-				return err
-			}
-		}
-	}
-}
+// Changes is [agent.Changes.Number] of the leaf.
+func (a *Agent) Changes(ctx context.Context) (uint64, error) { return a.changes.Number(ctx) }

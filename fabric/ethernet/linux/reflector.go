@@ -1,23 +1,18 @@
 package linux
 
 import (
-	"bytes"
 	"context"
-	"encoding/json"
-	"errors"
 	"fmt"
 	"maps"
-	"net"
 	"net/http"
 	"net/netip"
-	"os"
 	"path/filepath"
 	"slices"
 	"sync"
-	"time"
 
 	"bulkhead/fabric"
 	"bulkhead/fabric/ethernet"
+	"bulkhead/fabric/ethernet/agent"
 )
 
 // ReflectorConfig is what the agent of a route reflector knows beforehand, as a file
@@ -37,33 +32,26 @@ type ReflectorConfig struct {
 
 // ReadReflectorConfig reads an agent's configuration. Unknown fields are refused.
 func ReadReflectorConfig(path string) (*ReflectorConfig, error) {
-	data, err := os.ReadFile(path)
-	if err != nil {
-		return nil, fmt.Errorf("configuration of the reflector's agent: %w", err)
-	}
 	var c ReflectorConfig
-	d := json.NewDecoder(bytes.NewReader(data))
-	d.DisallowUnknownFields()
-	if err := d.Decode(&c); err != nil {
-		return nil, fmt.Errorf("%s: %w", path, err)
-	}
-	switch {
-	case !c.Address.Is4() || len(c.Leaves) == 0:
-		err = fmt.Errorf("address %s, %d leaves: expected an IPv4 address, and some", c.Address, len(c.Leaves))
-	case !filepath.IsAbs(c.State) || !filepath.IsAbs(c.Socket):
-		err = fmt.Errorf("state %q, socket %q: expected absolute paths", c.State, c.Socket)
-	case !spaceName.MatchString(c.PathSpace):
-		err = fmt.Errorf("path_space %.80q: expected letters, digits, - and _", c.PathSpace)
-	}
-	for i, a := range slices.Concat(c.Leaves, c.Collectors) {
-		if err == nil && !a.Is4() {
-			err = fmt.Errorf("leaves and collectors: address %d: expected IPv4", i)
-		}
-	}
-	if err != nil {
-		return nil, fmt.Errorf("%s: %w", path, err)
+	if err := agent.ReadConfig(path, &c, c.check); err != nil {
+		return nil, err
 	}
 	return &c, nil
+}
+
+func (c *ReflectorConfig) check() error {
+	switch {
+	case !c.Address.Is4() || len(c.Leaves) == 0:
+		return fmt.Errorf("address %s, %d leaves: expected an IPv4 address, and some", c.Address, len(c.Leaves))
+	case !spaceName.MatchString(c.PathSpace):
+		return fmt.Errorf("path_space %.80q: expected letters, digits, - and _", c.PathSpace)
+	}
+	for i, a := range slices.Concat(c.Leaves, c.Collectors) {
+		if !a.Is4() {
+			return fmt.Errorf("leaves and collectors: address %d: expected IPv4", i)
+		}
+	}
+	return agent.CheckPlaces(c.State, c.Socket)
 }
 
 // Reflector is the agent of a route reflector.
@@ -71,7 +59,7 @@ type Reflector struct {
 	conf *ReflectorConfig
 
 	mu     sync.Mutex
-	fence  fabric.Fence
+	fence  *agent.Fence
 	orders ethernet.Orders
 }
 
@@ -79,22 +67,13 @@ const ordersFile = "orders.json"
 
 // NewReflector prepares a reflector: its lists are as was ordered last.
 func NewReflector(ctx context.Context, conf *ReflectorConfig) (*Reflector, error) {
-	if err := os.MkdirAll(conf.State, 0o700); err != nil {
-		return nil, err
-	}
-	r := &Reflector{conf: conf, orders: ethernet.Orders{}}
-	var err error
-	if r.fence, err = readFence(conf.State); err != nil {
-		return nil, err
-	}
-	data, err := os.ReadFile(filepath.Join(conf.State, ordersFile))
-	if err == nil {
-		err = json.Unmarshal(data, &r.orders)
-	} else if errors.Is(err, os.ErrNotExist) {
-		err = nil
-	}
+	fence, err := agent.OpenFence(conf.State)
 	if err != nil {
-		return nil, fmt.Errorf("%s: %w", ordersFile, err)
+		return nil, err
+	}
+	r := &Reflector{conf: conf, fence: fence, orders: ethernet.Orders{}}
+	if err := agent.ReadState(filepath.Join(conf.State, ordersFile), &r.orders); err != nil {
+		return nil, err
 	}
 	return r, r.write(ctx)
 }
@@ -108,14 +87,8 @@ func (r *Reflector) Allow(ctx context.Context, orders ethernet.Orders, more bool
 	if err := ctx.Err(); err != nil {
 		return err
 	}
-	if f.Older(r.fence) {
-		return fabric.Refused(f, r.fence)
-	}
-	if f != r.fence {
-		if err := writeFence(r.conf.State, f); err != nil {
-			return err
-		}
-		r.fence = f
+	if err := r.fence.Admit(f); err != nil {
+		return err
 	}
 	// What was ordered counts once it is kept, and all of it or nothing.
 	next := ethernet.Orders{}
@@ -146,11 +119,7 @@ func (r *Reflector) Allow(ctx context.Context, orders ethernet.Orders, more bool
 		}
 	}
 	if changed {
-		data, err := json.Marshal(next)
-		if err == nil {
-			err = replace(filepath.Join(r.conf.State, ordersFile), data)
-		}
-		if err != nil {
+		if err := agent.WriteState(filepath.Join(r.conf.State, ordersFile), next); err != nil {
 			return err
 		}
 		r.orders = next
@@ -227,21 +196,13 @@ type allowRequest struct {
 	More   bool            `json:"more"`
 }
 
-// Handler is the agent's side of the protocol: that of a leaf's agent, with other verbs.
+// Handler is the agent's side of the protocol.
 func (r *Reflector) Handler() http.Handler {
 	mux := http.NewServeMux()
-	mux.HandleFunc("POST /allow", func(w http.ResponseWriter, q *http.Request) {
-		var ask allowRequest
-		err := request(w, q, &ask)
-		if err == nil {
-			err = r.Allow(q.Context(), ask.Orders, ask.More, ask.Fence)
-		}
-		answer(w, struct{}{}, err)
+	agent.Handle(mux, "allow", func(ctx context.Context, q allowRequest) (any, error) {
+		return struct{}{}, r.Allow(ctx, q.Orders, q.More, q.Fence)
 	})
-	mux.HandleFunc("POST /passes", func(w http.ResponseWriter, q *http.Request) {
-		p, err := r.Passes(q.Context())
-		answer(w, p, err)
-	})
+	agent.Handle(mux, "passes", func(ctx context.Context, _ struct{}) (any, error) { return r.Passes(ctx) })
 	return mux
 }
 
@@ -251,49 +212,22 @@ func RunReflector(ctx context.Context, conf *ReflectorConfig) error {
 	if err != nil {
 		return err
 	}
-	return serve(ctx, conf.Socket, r.Handler())
-}
-
-// serve serves an agent at its socket until the context ends.
-func serve(ctx context.Context, socket string, h http.Handler) error {
-	_ = os.Remove(socket) // left by a process that died
-	l, err := net.Listen("unix", socket)
-	if err != nil {
-		return fmt.Errorf("agent: %w", err)
-	}
-	if err := os.Chmod(socket, 0o600); err != nil {
-		l.Close()
-		return err
-	}
-	server := &http.Server{Handler: h, ReadHeaderTimeout: 5 * time.Second, ReadTimeout: 10 * time.Second, IdleTimeout: time.Minute, MaxHeaderBytes: 8 << 10}
-	stop := context.AfterFunc(ctx, func() { _ = server.Close() })
-	defer stop()
-	if err := server.Serve(l); !errors.Is(err, http.ErrServerClosed) {
-		return err
-	}
-	return nil
+	return agent.Serve(ctx, conf.Socket, r.Handler())
 }
 
 // ReflectorClient asks the agent of one reflector.
-type ReflectorClient struct{ client *Client }
+type ReflectorClient struct{ *agent.Client }
 
 // Reflector makes a client of a reflector's agent of one that was dialled.
-func (c *Client) Reflector() *ReflectorClient { return &ReflectorClient{c} }
-
-// Close gives idle connections back.
-func (c *ReflectorClient) Close() { c.client.Close() }
+func (c *Client) Reflector() *ReflectorClient { return &ReflectorClient{c.Client} }
 
 // Allow is [Reflector.Allow].
 func (c *ReflectorClient) Allow(ctx context.Context, orders ethernet.Orders, more bool, f fabric.Fence) error {
-	_, err := c.client.call(ctx, "allow", allowRequest{Fence: f, Orders: orders, More: more})
-	return err
+	return c.Call(ctx, "allow", allowRequest{Fence: f, Orders: orders, More: more}, &struct{}{})
 }
 
 // Passes is [Reflector.Passes].
 func (c *ReflectorClient) Passes(ctx context.Context) (p ethernet.Passed, err error) {
-	data, err := c.client.call(ctx, "passes", struct{}{})
-	if err == nil {
-		err = json.Unmarshal(data, &p)
-	}
+	err = c.Call(ctx, "passes", struct{}{}, &p)
 	return p, err
 }

@@ -8,6 +8,7 @@ import (
 
 	"bulkhead/fabric"
 	"bulkhead/fabric/ethernet"
+	"bulkhead/fabric/ethernet/agent"
 )
 
 // Orders that can't be kept, or that name a leaf that is not there, change nothing: when
@@ -15,7 +16,11 @@ import (
 func TestOrdersCountOnceTheyAreKept(t *testing.T) {
 	leaf, stranger := netip.MustParseAddr("10.0.0.1"), netip.MustParseAddr("10.0.0.9")
 	state := t.TempDir()
-	r := &Reflector{conf: &ReflectorConfig{Leaves: []netip.Addr{leaf}, State: state}, orders: ethernet.Orders{}}
+	fence, err := agent.OpenFence(state)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := &Reflector{conf: &ReflectorConfig{Leaves: []netip.Addr{leaf}, State: state, PathSpace: "nosuch"}, fence: fence, orders: ethernet.Orders{}}
 	order := ethernet.Orders{leaf: {1: {4097}}}
 	inTheWay := filepath.Join(state, ordersFile)
 	if err := os.MkdirAll(filepath.Join(inTheWay, "x"), 0o700); err != nil {

@@ -2,71 +2,15 @@ package linux
 
 import (
 	"encoding/json"
-	"errors"
-	"fmt"
 	"os"
 	"path/filepath"
-	"strconv"
-	"strings"
 
-	"bulkhead/fabric"
 	"bulkhead/fabric/ethernet"
+	"bulkhead/fabric/ethernet/agent"
 )
 
-// What survives a restart of an agent lies in files of its state folder.
-const (
-	fenceFile  = "fence"
-	queuesFile = "queues.json"
-)
-
-// readFence returns the newest fence that the leaf has seen; none if there is no
-// file. A file that is not understood is an error: an agent that does not know its
-// fence takes no writes.
-func readFence(dir string) (fabric.Fence, error) {
-	path := filepath.Join(dir, fenceFile)
-	data, err := os.ReadFile(path)
-	if errors.Is(err, os.ErrNotExist) {
-		return fabric.Fence{}, nil
-	}
-	if err != nil {
-		return fabric.Fence{}, err
-	}
-	term, generation, ok := strings.Cut(strings.TrimSuffix(string(data), "\n"), " ")
-	t, err := strconv.ParseUint(term, 10, 64)
-	g, err2 := strconv.ParseUint(generation, 10, 64)
-	if !ok || err != nil || err2 != nil {
-		return fabric.Fence{}, fmt.Errorf("%s: %.60q: expected a term and a generation; give it the newest writer's and start the agent again", path, data)
-	}
-	return fabric.Fence{Term: t, Generation: g}, nil
-}
-
-// replace puts a file in place of another, durably: after a crash there is the one
-// or the other.
-func replace(path string, data []byte) error {
-	f, err := os.CreateTemp(filepath.Dir(path), ".new-*")
-	if err != nil {
-		return err
-	}
-	defer os.Remove(f.Name())
-	_, err = f.Write(data)
-	err = errors.Join(err, f.Sync(), f.Close())
-	if err == nil {
-		err = os.Rename(f.Name(), path)
-	}
-	if err != nil {
-		return fmt.Errorf("replace %s: %w", path, err)
-	}
-	dir, err := os.Open(filepath.Dir(path))
-	if err != nil {
-		return err
-	}
-	defer dir.Close()
-	return dir.Sync()
-}
-
-func writeFence(dir string, f fabric.Fence) error {
-	return replace(filepath.Join(dir, fenceFile), fmt.Appendf(nil, "%d %d\n", f.Term, f.Generation))
-}
+// queuesFile is in the agent's state folder.
+const queuesFile = "queues.json"
 
 // queues is how the leaf's queues would be set up, class by class. On a switch this
 // is the part of its configuration that its hardware abstraction reads.
@@ -92,5 +36,5 @@ func writeQueues(dir string) error {
 	if old, err := os.ReadFile(path); err == nil && string(old) == string(data) {
 		return nil
 	}
-	return replace(path, data)
+	return agent.Replace(path, data)
 }

@@ -1,4 +1,4 @@
-package linux
+package agent
 
 import (
 	"encoding/binary"

@@ -1,0 +1,85 @@
+package agent
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+)
+
+// ReadConfig reads what an agent is told into c, from a file of JSON. Unknown fields are
+// refused, and what check says against it.
+func ReadConfig(path string, c any, check func() error) error {
+	data, err := os.ReadFile(path)
+	if err != nil {
+		return fmt.Errorf("configuration of the agent: %w", err)
+	}
+	d := json.NewDecoder(bytes.NewReader(data))
+	d.DisallowUnknownFields()
+	err = d.Decode(c)
+	if err == nil {
+		err = check()
+	}
+	if err != nil {
+		return fmt.Errorf("%s: %w", path, err)
+	}
+	return nil
+}
+
+// CheckPlaces refuses a state folder or a socket that is no absolute path.
+func CheckPlaces(state, socket string) error {
+	if !filepath.IsAbs(state) || !filepath.IsAbs(socket) {
+		return fmt.Errorf("state %q, socket %q: expected absolute paths", state, socket)
+	}
+	return nil
+}
+
+// ReadState reads a file of JSON of a state folder into v. None is no error.
+func ReadState(path string, v any) error {
+	data, err := os.ReadFile(path)
+	if errors.Is(err, os.ErrNotExist) {
+		return nil
+	}
+	if err == nil {
+		err = json.Unmarshal(data, v)
+	}
+	if err != nil {
+		return fmt.Errorf("%s: %w", path, err)
+	}
+	return nil
+}
+
+// WriteState puts v into a state folder as a file of JSON, durably.
+func WriteState(path string, v any) error {
+	data, err := json.Marshal(v)
+	if err != nil {
+		return err
+	}
+	return Replace(path, data)
+}
+
+// Replace puts a file in place of another, durably: after a crash there is the one or
+// the other.
+func Replace(path string, data []byte) error {
+	f, err := os.CreateTemp(filepath.Dir(path), ".new-*")
+	if err != nil {
+		return err
+	}
+	defer os.Remove(f.Name())
+	_, err = f.Write(data)
+	err = errors.Join(err, f.Sync(), f.Close())
+	if err == nil {
+		err = os.Rename(f.Name(), path)
+	}
+	if err != nil {
+		return fmt.Errorf("replace %s: %w", path, err)
+	}
+	dir, err := os.Open(filepath.Dir(path))
+	if err != nil {
+		return err
+	}
+	defer dir.Close()
+	return dir.Sync()
+}
