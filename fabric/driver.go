@@ -136,8 +136,8 @@ type Driver interface {
 	Observe(ctx context.Context, s Scope) (Observation, error)
 
 	// Await returns nil as soon as Observe with this cursor may list something, also
-	// when the cursor is an old one, and the context's error when that ended before.
-	// It lets a change be seen before the next look is due. A driver whose devices do
+	// when the cursor is an old one, or as Posture may say something else than it said
+	// last, and the context's error when that ended before. It lets a change be seen before the next look is due. A driver whose devices do
 	// not say by themselves that they changed waits for the context.
 	Await(ctx context.Context, since uint64) error
 

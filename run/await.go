@@ -28,6 +28,9 @@ func (p *Plane) Await(ctx context.Context) error {
 		asked++
 		wait.Go(func() {
 			if driver.Await(ctx, cursors[id]) == nil {
+				p.mu.Lock()
+				p.seen.woken[id] = true
+				p.mu.Unlock()
 				select {
 				case changed <- struct{}{}:
 				default:

@@ -9,14 +9,33 @@ import (
 	"bulkhead/fabric"
 )
 
-// postureEvery is how often what guards a fabric's management is looked at.
-const postureEvery = 10 * time.Minute
+// How often what guards a fabric's management is looked at: by the clock, and at most
+// when the driver says that something changed. Whatever holds is looked at whenever it
+// does; what does not hold is looked at and put back less often, because to put it back
+// is a change too.
+const (
+	postureEvery = 10 * time.Minute
+	postureAgain = time.Minute
+)
+
+// postureDue reports whether a fabric's posture is to be looked at.
+func (p *Plane) postureDue(fabricID string, now time.Time) bool {
+	last, looked := p.seen.postures[fabricID]
+	since := now.Sub(last)
+	switch {
+	case !looked || since >= postureEvery:
+		return true
+	case !p.seen.woken[fabricID]:
+		return false
+	}
+	return p.w.state.Unguarded(fabricID) == "" || since >= postureAgain
+}
 
 // observePostures looks at the fabrics whose management can be taken over.
 func (p *Plane) observePostures(ctx context.Context, now time.Time) error {
 	for _, f := range p.w.state.Site.Fabrics {
 		driver, is := p.config.Devices.Fabrics[f.ID].(fabric.Postured)
-		if last, looked := p.seen.postures[f.ID]; !is || looked && now.Sub(last) < postureEvery {
+		if !is || !p.postureDue(f.ID, now) {
 			continue
 		}
 		holds, err := p.lookAtPosture(ctx, f.ID, driver, now)
@@ -46,6 +65,7 @@ func (p *Plane) lookAtPosture(ctx context.Context, fabricID string, driver fabri
 		posture = fabric.Posture{Items: []fabric.PostureItem{{Name: "posture", Grade: "not known", Evidence: err.Error()}}}
 	}
 	p.seen.postures[fabricID] = now
+	delete(p.seen.woken, fabricID)
 	failed := posture.Failed()
 	if len(failed) > 0 {
 		p.log.Warn("the management of a fabric is not guarded", "fabric", fabricID, "failed", fmt.Sprint(failed))

@@ -9,6 +9,7 @@ import (
 	"os"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"bulkhead/fabric"
@@ -96,6 +97,9 @@ type managed struct {
 	gateway *gateway.Client
 	plan    *management.Plan
 	view    *site.Site
+
+	mu     sync.Mutex
+	number uint64 // of the gateway's changes, from before it was looked at or told of last; 0: never
 }
 
 func (c *managementConfig) around(d fabric.Driver, in inventory, at func(string) string) (*managed, error) {
@@ -105,6 +109,52 @@ func (c *managementConfig) around(d fabric.Driver, in inventory, at func(string)
 	}
 	return &managed{Driver: d, gateway: gateway.Dial(at(c.Gateway)), plan: p, view: management.View(in.site, func(n site.Index) uint64 { return macs[n] })}, nil
 }
+
+// Await implements fabric.Driver: the fabric's own, and the gateway when it changed since
+// it was looked at.
+func (m *managed) Await(ctx context.Context, since uint64) error {
+	m.mu.Lock()
+	number := m.number
+	m.mu.Unlock()
+	if number == 0 {
+		return m.Driver.Await(ctx, since)
+	}
+	either, cancel := context.WithCancel(ctx)
+	defer cancel()
+	ended := make(chan error, 2)
+	go func() { ended <- m.Driver.Await(either, since) }()
+	go func() {
+		for either.Err() == nil {
+			if m.gateway.Await(either, number) == nil {
+				m.told(either, number)
+				ended <- nil
+				return
+			}
+			select {
+			case <-either.Done():
+			case <-time.After(askGatewayAgain):
+			}
+		}
+		ended <- either.Err()
+	}()
+	err := <-ended
+	cancel()
+	<-ended
+	return err
+}
+
+// told notes that whoever waits was told of a change, and is told of the next only.
+func (m *managed) told(ctx context.Context, was uint64) {
+	now, err := m.gateway.Changes(ctx)
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if err == nil && m.number == was { // else it was looked at meanwhile
+		m.number = now
+	}
+}
+
+// askGatewayAgain is after how long a gateway is asked again that did not answer.
+const askGatewayAgain = 5 * time.Second
 
 // Posture implements fabric.Postured: the fabric's own, and whether each BMC is proven
 // to be a zone of its own.
@@ -128,7 +178,14 @@ func (m *managed) zones(ctx context.Context, at time.Time) fabric.PostureItem {
 	for i := range m.plan.Legs {
 		ask[i] = m.plan.Legs[i].Address
 	}
-	raw, err := m.gateway.Read(ctx, ask)
+	number, err := m.gateway.Changes(ctx)
+	m.mu.Lock()
+	m.number = number // where it does not answer: 0, and the next look is a timed one
+	m.mu.Unlock()
+	var raw management.Raw
+	if err == nil {
+		raw, err = m.gateway.Read(ctx, ask)
+	}
 	if err != nil {
 		item.Grade, item.Evidence = "not known", "the gateway can't be read: "+err.Error()
 		return item

@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"bulkhead/book"
 	"bulkhead/fabric"
 	"bulkhead/fabric/ethernet/evpn"
 	"bulkhead/lab/rivals"
@@ -72,8 +73,9 @@ func heardOf(t *testing.T, change func(), patience time.Duration, await func(con
 
 // wakes: a change of a leaf's tables, which no route tells of, and an EVPN route, which
 // no leaf made, each end the waiting of a driver that hears of the one by agents and of
-// the other by the collector; who is deaf to it hears nothing. A control plane that
-// waits sees the change although no look is due: its clock stands still.
+// the other by the collector; who is deaf to it hears nothing. A reflector's agent tells
+// of its policy. A control plane that waits sees the change although no look is due, its
+// clock stands still, and puts back what was done to a reflector.
 func (b *badDays) wakes(t *testing.T) {
 	ctx := t.Context()
 	v := b.victims()[0]
@@ -91,6 +93,11 @@ func (b *badDays) wakes(t *testing.T) {
 		withdraw, err = route.Mount(ctx)
 		check(t, err)
 	}
+	open := func() { check(t, b.openReflector(ctx)) }
+	putBack := func() {
+		_, err := b.Net.Vtysh(ctx, b.spine(), "configure terminal", "route-map to-leaves deny 5", "match community refused")
+		check(t, err)
+	}
 	for _, c := range []struct {
 		name           string
 		change, undo   func()
@@ -100,6 +107,7 @@ func (b *badDays) wakes(t *testing.T) {
 		{"a leaf's table, heard of by agents", unlock, lock, true, false, true},
 		{"a leaf's table, heard of by the collector only", unlock, lock, false, true, false},
 		{"a route, heard of by the collector", announce, func() { check(t, withdraw(ctx)) }, false, true, true},
+		{"a reflector's policy, and both deaf", open, putBack, false, false, true},
 		{"a route, and both deaf", announce, func() { check(t, withdraw(ctx)) }, false, false, false},
 	} {
 		d := b.hearing(t, c.agents, c.routes)
@@ -134,4 +142,18 @@ func (b *badDays) wakes(t *testing.T) {
 	}
 	t.Logf("the control plane is woken %s after the change, and locks the port down", took.Round(time.Millisecond))
 	b.proven(t)
+	quiet(t, func() uint64 { check(t, b.Plane.Tick(ctx)); return 0 }, func(ctx context.Context, _ uint64) error { return b.Plane.Await(ctx) })
+	head, now = b.Head(), b.Clock.Now()
+	if heard, took = heardOf(t, open, 30*time.Second, b.Plane.Await); !heard {
+		t.Fatal("a reflector's policy changed, and the control plane hears nothing")
+	}
+	check(t, b.Plane.Tick(ctx))
+	kinds, notes, err = b.Recorded(ctx, head)
+	check(t, err)
+	holds := false
+	b.Plane.View(func(s *book.State) { holds = s.Postures[FabricID].Holds })
+	if said := strings.Join(notes, " "); kinds[fabric.KindPosture] != 2 || !strings.Contains(said, "to-leaves") || !holds || !b.Clock.Now().Equal(now) {
+		t.Errorf("woken at %s: recorded %v, the posture holds: %t; %s", b.Clock.Now(), kinds, holds, said)
+	}
+	t.Logf("the control plane is woken %s after the reflector's change, and puts it back", took.Round(time.Millisecond))
 }

@@ -1,6 +1,7 @@
 package ethnet
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"net/netip"
@@ -159,9 +160,59 @@ func TestReflectorsFollowOrders(t *testing.T) {
 	passes(map[netip.Addr][]ethernet.Target{from: targets(5001, 5002), to: targets(5001, 5002)}, "route map to-leaves")
 	edit("route-map to-leaves deny 5", "match community refused", "exit", "router bgp 65000", "address-family l2vpn evpn", fmt.Sprintf("no neighbor %s route-map from-%s in", from, from))
 	passes(map[netip.Addr][]ethernet.Target{from: targets(5001, 5002), to: targets(5001, 5002)}, "leaf "+from.String())
-	edit("router bgp 65000", "address-family l2vpn evpn", fmt.Sprintf("neighbor %s route-map from-%s in", from, from))
-	allow(nil, true, 2)
-	passes(map[netip.Addr][]ethernet.Target{from: targets(5001), to: targets(5001, 5002)}, "")
-	routes(5002, false)
-	routes(5001, true)
+	// An order that names no port puts all of it back, and so does an agent that begins.
+	// Whoever waits for a change at a reflector hears of each.
+	awaits := func(change func()) {
+		t.Helper()
+		ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+		defer cancel()
+		numbers := map[netip.Addr]uint64{}
+		for at, r := range agents {
+			var err error
+			if numbers[at], err = r.Changes(ctx); err != nil {
+				t.Fatal(err)
+			}
+		}
+		change()
+		for at, r := range agents {
+			if err := r.Await(ctx, numbers[at]); err != nil {
+				t.Errorf("reflector %s changed, and who waits hears: %v", at, err)
+			}
+		}
+	}
+	mended := func() {
+		t.Helper()
+		passes(map[netip.Addr][]ethernet.Target{from: targets(5001), to: targets(5001, 5002)}, "")
+		routes(5002, false)
+		routes(5001, true)
+	}
+	awaits(func() { allow(nil, true, 2) })
+	mended()
+	for _, lines := range [][]string{
+		{"no route-map to-leaves"},
+		{fmt.Sprintf("no route-map from-%s permit 10", from), fmt.Sprintf("route-map from-%s permit 1", from)},
+		{"route-map to-leaves permit 1"},
+		{"no bgp community-list standard refused"},
+		{"bgp community-list standard refused seq 1 deny 65000:666", "bgp community-list standard refused seq 9 permit 65000:1"},
+		{"no bgp extcommunity-list expanded one-target"},
+		{"bgp extcommunity-list expanded one-target seq 1 permit .*"},
+		{"router bgp 65000", "address-family l2vpn evpn", fmt.Sprintf("no neighbor %s route-map from-%s in", to, to)},
+	} {
+		edit(lines...)
+		every(func(r *linux.ReflectorClient) error {
+			if p, err := r.Passes(t.Context()); err != nil || len(p.Open) == 0 {
+				return fmt.Errorf("after %q nothing is open: %v", lines, err)
+			}
+			return nil
+		})
+		allow(nil, true, 2)
+		mended()
+	}
+	edit("no route-map to-leaves deny 5")
+	for _, s := range n.Plan.Spines("frontend") {
+		if err := n.RestartAgent(t.Context(), s.Name); err != nil {
+			t.Fatal(err)
+		}
+	}
+	mended()
 }

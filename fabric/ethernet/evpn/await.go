@@ -3,25 +3,30 @@ package evpn
 import (
 	"context"
 	"errors"
-	"maps"
 	"sync"
 	"time"
-
-	"bulkhead/site"
 )
 
-// askAgain is after how long a leaf is asked again that did not answer.
+// askAgain is after how long a device is asked again that did not answer.
 const askAgain = 5 * time.Second
 
-// Await implements fabric.Driver: agents say when a table of their leaf changed, and
-// the collector when a route did. Cost: a call a leaf that stays open.
+// Await implements fabric.Driver: agents say when a table of their leaf or the policy of
+// their reflector changed, and the collector when a route did. Cost: a call a device that
+// stays open.
 func (d *Driver) Await(ctx context.Context, since uint64) error {
 	d.reading.Lock()
-	numbers := make(map[site.Leaf]uint64, len(d.known))
+	type waits struct {
+		number uint64
+		await  func(context.Context, uint64) error
+	}
+	var devices []waits
 	old := d.known == nil || since != d.cursor
 	for l, state := range d.known {
-		numbers[l] = state.device
+		devices = append(devices, waits{state.device, d.Leaves[l].Await})
 		old = old || state.stale
+	}
+	for at, p := range d.passed {
+		devices = append(devices, waits{p.number, d.Reflectors[at].Await})
 	}
 	routes := d.routes
 	d.reading.Unlock()
@@ -45,10 +50,10 @@ func (d *Driver) Await(ctx context.Context, since uint64) error {
 			}
 		}
 	})
-	for l, number := range maps.All(numbers) {
+	for _, device := range devices {
 		wait.Go(func() {
 			for ctx.Err() == nil {
-				if d.Leaves[l].Await(ctx, number) == nil {
+				if device.await(ctx, device.number) == nil {
 					changed(errChanged)
 					return
 				}

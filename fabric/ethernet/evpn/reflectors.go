@@ -22,14 +22,21 @@ type Reflector interface {
 	// place of what was ordered for those ports, or besides it where more is said. It
 	// refuses an older fence (fabric.ErrFenced).
 	Allow(ctx context.Context, orders ethernet.Orders, more bool, f fabric.Fence) error
+	// Changes returns a number that is another whenever Passes may say something else
+	// than before, and another again after a restart.
+	Changes(ctx context.Context) (uint64, error)
+	// Await returns nil as soon as Changes would return another number than this one,
+	// and an error when the context ended before, or the reflector does not answer.
+	Await(ctx context.Context, number uint64) error
 	// Passes says what is passed on.
 	Passes(ctx context.Context) (ethernet.Passed, error)
 }
 
 // passed is what a reflector said last.
 type passed struct {
-	said ethernet.Passed
-	err  error // since
+	number uint64 // from before it was said
+	said   ethernet.Passed
+	err    error // since
 }
 
 // hearLimit bounds how long a reflector may take to say what it passes on: one that
@@ -76,18 +83,27 @@ func (d *Driver) allow(ctx context.Context, rows []fabric.PortRow, more bool, f 
 	return fenced
 }
 
-// hearReflectors asks every reflector what it passes on. Leaves of which it passes on
-// something else than before are read again.
+// hearReflectors asks every reflector what it passes on, unless that is as before.
+// Leaves of which it passes on something else than before are read again.
 func (d *Driver) hearReflectors(ctx context.Context) {
 	if d.passed == nil {
 		d.passed = map[netip.Addr]passed{}
 	}
 	var mu sync.Mutex
 	d.eachReflector(ctx, min(hearLimit, d.bound()), func(ctx context.Context, at netip.Addr, r Reflector) {
-		said, err := r.Passes(ctx)
+		number, err := r.Changes(ctx)
+		mu.Lock()
+		was, heard := d.passed[at]
+		mu.Unlock()
+		if err == nil && heard && was.err == nil && number == was.number {
+			return
+		}
+		var said ethernet.Passed
+		if err == nil {
+			said, err = r.Passes(ctx)
+		}
 		mu.Lock()
 		defer mu.Unlock()
-		was, heard := d.passed[at]
 		if err != nil {
 			// What it said last stays in the captures; the posture does not hold meanwhile.
 			d.passed[at] = passed{said: was.said, err: err}
@@ -97,7 +113,7 @@ func (d *Driver) hearReflectors(ctx context.Context) {
 			vtep := ethernet.VTEP(d.Fabric, l)
 			state.stale = state.stale || !heard || !slices.Equal(was.said.Targets[vtep], said.Targets[vtep])
 		}
-		d.passed[at] = passed{said: said}
+		d.passed[at] = passed{number: number, said: said}
 	})
 }
 

@@ -3,11 +3,14 @@ package evpn_test
 import (
 	"context"
 	"errors"
+	"fmt"
+	"hash/fnv"
 	"net/netip"
 	"slices"
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"bulkhead/fabric"
 	"bulkhead/fabric/ethernet"
@@ -51,6 +54,27 @@ func (r *reflector) Allow(_ context.Context, orders ethernet.Orders, more bool, 
 		}
 	}
 	return nil
+}
+
+// Changes is what is passed on, as a number.
+func (r *reflector) Changes(ctx context.Context) (uint64, error) {
+	p, err := r.Passes(ctx)
+	h := fnv.New64a()
+	fmt.Fprintf(h, "%v", p)
+	return h.Sum64(), err
+}
+
+func (r *reflector) Await(ctx context.Context, number uint64) error {
+	for {
+		if n, err := r.Changes(ctx); err != nil || n != number {
+			return err
+		}
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-time.After(time.Millisecond):
+		}
+	}
 }
 
 func (r *reflector) Passes(context.Context) (ethernet.Passed, error) {
@@ -165,5 +189,46 @@ func TestReflectorsFollowRows(t *testing.T) {
 	one.down, two.fence = false, fabric.Fence{Term: 9}
 	if err := apply(5000, 2); !errors.Is(err, fabric.ErrFenced) {
 		t.Fatalf("an older writer: %v", err)
+	}
+}
+
+// Who waits hears that a reflector changed, by whomever, and hears nothing of one that did
+// not; after a look it waits again.
+func TestReflectorsWakeWhoWaits(t *testing.T) {
+	s := fabrictest.NewSite(1, 2, site.RoCE)
+	d, _, _ := newDriver(s, 1)
+	one := &reflector{orders: ethernet.Orders{}}
+	d.Reflectors = map[netip.Addr]evpn.Reflector{ethernet.Reflector(1, 1): one}
+	set := func(change func()) {
+		one.mu.Lock()
+		defer one.mu.Unlock()
+		change()
+	}
+	waits := func(when string, woken bool) {
+		t.Helper()
+		cursor := observe(t, d, 0).Cursor
+		patience := time.Minute
+		if !woken {
+			patience = 100 * time.Millisecond
+		}
+		ctx, cancel := context.WithTimeout(t.Context(), patience)
+		defer cancel()
+		change := time.AfterFunc(10*time.Millisecond, func() {
+			if woken {
+				set(func() { one.open = append(one.open, "a map is gone") })
+			}
+		})
+		defer change.Stop()
+		if err := d.Await(ctx, cursor); (err == nil) != woken {
+			t.Errorf("%s: %v", when, err)
+		}
+	}
+	observe(t, d, 0)
+	waits("nothing changed", false)
+	waits("it changed", true)
+	waits("looked at", false)
+	p, err := d.Posture(t.Context())
+	if err != nil || !strings.Contains(fmt.Sprint(p.Failed()), "a map is gone") {
+		t.Errorf("woken and looked: %v, %v", p.Failed(), err)
 	}
 }

@@ -20,6 +20,26 @@ const (
 	toLeaves = "to-leaves"
 	refused  = "refused"
 	refusal  = "65000:666" // the community of what is refused
+
+	oneTarget   = "one-target"
+	refusedName = "Community standard " + refused // as bgpd shows it
+)
+
+// part is one part of a reflector's policy.
+type part struct {
+	kind  partKind
+	leaf  netip.Addr
+	extra []string // of the list of what is refused: the lines that are there
+}
+
+type partKind uint8
+
+const (
+	refusedList partKind = iota
+	targetList
+	leavesMap
+	leafMap
+	neighbour
 )
 
 // policyShows are the commands whose answers decodePolicy reads, in their order.
@@ -28,12 +48,13 @@ var policyShows = []string{"show route-map json", "show bgp neighbors json", "sh
 // shownMap is a route map: its rules in order, each in one line.
 type shownMap []string
 
-// decodePolicy says what the policy that is shown passes on.
-func decodePolicy(conf *ReflectorConfig, text []byte) (p ethernet.Passed, err error) {
+// decodePolicy says what the policy that is shown passes on, and which of its parts
+// are not as they are to be.
+func decodePolicy(conf *ReflectorConfig, text []byte) (p ethernet.Passed, broken []part, err error) {
 	d := json.NewDecoder(bytes.NewReader(text))
 	maps, err := decodeMaps(d)
 	if err != nil {
-		return p, err
+		return p, nil, err
 	}
 	var neighbours map[string]struct {
 		AddressFamilyInfo map[string]struct {
@@ -42,21 +63,29 @@ func decodePolicy(conf *ReflectorConfig, text []byte) (p ethernet.Passed, err er
 		} `json:"addressFamilyInfo"`
 	}
 	if err := d.Decode(&neighbours); err != nil {
-		return p, fmt.Errorf("bgpd: neighbours: %w", err)
+		return p, nil, fmt.Errorf("bgpd: neighbours: %w", err)
 	}
 	lists := decodeLists(text[d.InputOffset():])
 	open := func(format string, args ...any) { p.Open = append(p.Open, fmt.Sprintf(format, args...)) }
-	for name, want := range map[string][]string{
-		"Community standard " + refused:          {"permit " + refusal},
-		"extended community expanded one-target": {"deny RT:.*RT:", fmt.Sprintf("permit RT:%d:[0-9]+", ethernet.ASN)},
+	wrong := func(what part, format string, args ...any) {
+		open(format, args...)
+		broken = append(broken, what)
+	}
+	for _, l := range []struct {
+		what part
+		name string
+		want []string
+	}{
+		{part{kind: refusedList, extra: lists[refusedName]}, refusedName, []string{"permit " + refusal}},
+		{part{kind: targetList}, "extended community expanded " + oneTarget, []string{"deny RT:.*RT:", fmt.Sprintf("permit RT:%d:[0-9]+", ethernet.ASN)}},
 	} {
-		if !slices.Equal(lists[name], want) {
-			open("list %s is %q, expected %q", name, lists[name], want)
+		if !slices.Equal(lists[l.name], l.want) {
+			wrong(l.what, "list %s is %q, expected %q", l.name, lists[l.name], l.want)
 		}
 	}
 	if want := (shownMap{"deny if community " + refused + " then ", "permit if evpn route-type macip, extcommunity one-target then ",
 		"permit if evpn route-type multicast, extcommunity one-target then "}); !slices.Equal(maps[toLeaves], want) {
-		open("route map %s is %q", toLeaves, maps[toLeaves])
+		wrong(part{kind: leavesMap}, "route map %s is %q", toLeaves, maps[toLeaves])
 	}
 	p.Targets = map[netip.Addr][]ethernet.Target{}
 	for _, leaf := range conf.Leaves {
@@ -64,11 +93,11 @@ func decodePolicy(conf *ReflectorConfig, text []byte) (p ethernet.Passed, err er
 		if n, known := neighbours[leaf.String()]; known {
 			f := n.AddressFamilyInfo["l2VpnEvpn"]
 			if f.In != name || f.Out != toLeaves {
-				open("leaf %s has the route maps %q in and %q out", leaf, f.In, f.Out)
+				wrong(part{kind: neighbour, leaf: leaf}, "leaf %s has the route maps %q in and %q out", leaf, f.In, f.Out)
 			}
 		}
 		if want := (shownMap{"permit if extcommunity " + name + " then ", "permit if  then community " + refusal + " additive"}); !slices.Equal(maps[name], want) {
-			open("route map %s is %q", name, maps[name])
+			wrong(part{kind: leafMap, leaf: leaf}, "route map %s is %q", name, maps[name])
 		}
 		for _, line := range lists["extended community standard "+name] {
 			target := strings.TrimPrefix(line, "permit rt ")
@@ -87,7 +116,7 @@ func decodePolicy(conf *ReflectorConfig, text []byte) (p ethernet.Passed, err er
 		}
 	}
 	slices.Sort(p.Open)
-	return p, nil
+	return p, broken, nil
 }
 
 // decodeMaps reads bgpd's route maps.

@@ -2,6 +2,7 @@ package linux
 
 import (
 	"context"
+	"crypto/sha256"
 	"fmt"
 	"maps"
 	"net/http"
@@ -20,7 +21,8 @@ import (
 // comes in, "from-" and the leaf's address: it passes what the extended community list
 // of the same name permits, and marks everything else with the community of refusal;
 // the route map "to-leaves" keeps what is so marked from every leaf, and the collector
-// hears it all the same. The agent writes those lists and nothing else.
+// hears it all the same. The agent writes those lists, and puts back what else of this
+// policy somebody changed.
 type ReflectorConfig struct {
 	Address    netip.Addr   `json:"address"`    // the reflector's own
 	Leaves     []netip.Addr `json:"leaves"`     // of the fabric
@@ -58,9 +60,10 @@ func (c *ReflectorConfig) check() error {
 type Reflector struct {
 	conf *ReflectorConfig
 
-	mu     sync.Mutex
-	fence  *agent.Fence
-	orders ethernet.Orders
+	mu      sync.Mutex
+	fence   *agent.Fence
+	orders  ethernet.Orders
+	changes *agent.Changes
 }
 
 const ordersFile = "orders.json"
@@ -75,12 +78,41 @@ func NewReflector(ctx context.Context, conf *ReflectorConfig) (*Reflector, error
 	if err := agent.ReadState(filepath.Join(conf.State, ordersFile), &r.orders); err != nil {
 		return nil, err
 	}
+	if r.changes, err = agent.NewChanges(r.heard, false); err != nil {
+		return nil, err
+	}
+	if err := r.restore(ctx); err != nil {
+		return nil, err
+	}
 	return r, r.write(ctx)
+}
+
+// heard is what the reflector passes on, of which bgpd gives no notice.
+func (r *Reflector) heard(ctx context.Context) (none agent.Digest, err error) {
+	p, err := r.Passes(ctx)
+	if err != nil {
+		return none, err
+	}
+	return sha256.Sum256(fmt.Appendf(nil, "%v", p)), nil
+}
+
+// restore puts back what of the policy is not as it is to be, but for the leaves' lists.
+func (r *Reflector) restore(ctx context.Context) error {
+	text, err := r.frr().ask(ctx, "bgpd", policyShows...)
+	if err != nil {
+		return err
+	}
+	_, broken, err := decodePolicy(r.conf, text)
+	if lines := restore(broken); err == nil && len(lines) > 0 {
+		err = r.frr().configure(ctx, lines)
+	}
+	return err
 }
 
 // Allow orders which VNIs' routes the reflector passes on from which ports' leaves: in
 // the place of what was ordered for those ports, or besides it where more is said. All
-// lists are brought to what is ordered, whoever changed them.
+// lists are brought to what is ordered, whoever changed them; where no port is named,
+// the rest of the policy is put back as well.
 func (r *Reflector) Allow(ctx context.Context, orders ethernet.Orders, more bool, f fabric.Fence) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -126,6 +158,11 @@ func (r *Reflector) Allow(ctx context.Context, orders ethernet.Orders, more bool
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), writeLimit)
 	defer cancel()
+	if len(orders) == 0 {
+		if err := r.restore(ctx); err != nil {
+			return err
+		}
+	}
 	return r.write(ctx)
 }
 
@@ -180,7 +217,7 @@ func (r *Reflector) Passes(ctx context.Context) (ethernet.Passed, error) {
 	if err != nil {
 		return ethernet.Passed{}, err
 	}
-	p, err := decodePolicy(r.conf, text)
+	p, _, err := decodePolicy(r.conf, text)
 	p.Ordered = map[netip.Addr][]ethernet.Target{}
 	for leaf := range r.orders {
 		if t := r.ordered(leaf); len(t) > 0 {
@@ -199,6 +236,7 @@ type allowRequest struct {
 // Handler is the agent's side of the protocol.
 func (r *Reflector) Handler() http.Handler {
 	mux := http.NewServeMux()
+	r.changes.Handle(mux)
 	agent.Handle(mux, "allow", func(ctx context.Context, q allowRequest) (any, error) {
 		return struct{}{}, r.Allow(ctx, q.Orders, q.More, q.Fence)
 	})

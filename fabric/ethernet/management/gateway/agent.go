@@ -38,6 +38,8 @@ type Agent struct {
 	mu    sync.Mutex
 	fence *agent.Fence
 	plan  *management.Plan // nil: none yet
+
+	changes *agent.Changes
 }
 
 // NewAgent prepares a gateway: what was ordered last is in force.
@@ -47,6 +49,12 @@ func NewAgent(ctx context.Context, conf *AgentConfig) (*Agent, error) {
 		return nil, err
 	}
 	a := &Agent{conf: conf, fence: fence}
+	// All that is judged is the kernel's, and the kernel tells of it; who answers at a leg
+	// comes and goes by ARP, and is seen when somebody looks.
+	nothing := func(context.Context) (d agent.Digest, err error) { return d, nil }
+	if a.changes, err = agent.NewChanges(nothing, true); err != nil {
+		return nil, err
+	}
 	if err = agent.ReadState(a.planFile(), &a.plan); err == nil && a.plan != nil {
 		err = a.write(ctx)
 	}
@@ -116,6 +124,7 @@ type applyRequest struct {
 // Handler is the agent's side of the protocol.
 func (a *Agent) Handler() http.Handler {
 	mux := http.NewServeMux()
+	a.changes.Handle(mux)
 	agent.Handle(mux, "apply", func(ctx context.Context, q applyRequest) (any, error) {
 		return struct{}{}, a.Apply(ctx, q.Plan, q.Fence)
 	})
@@ -129,6 +138,7 @@ func RunAgent(ctx context.Context, conf *AgentConfig) error {
 	if err != nil {
 		return err
 	}
+	defer a.changes.Close()
 	return agent.Serve(ctx, conf.Socket, a.Handler())
 }
 
