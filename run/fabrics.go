@@ -370,7 +370,7 @@ func (p *Plane) freeLabels(ctx context.Context) (bool, error) {
 				cool = append(cool, a)
 			}
 		}
-		if len(cool) == 0 || !p.seen.whole(index) {
+		if len(cool) == 0 || !p.seen.whole(index) || !p.shown(ctx, f.ID, now, read) {
 			continue
 		}
 		for _, a := range cool {
@@ -384,6 +384,32 @@ func (p *Plane) freeLabels(ctx context.Context) (bool, error) {
 		}
 	}
 	return false, nil
+}
+
+// shown reports whether every leaf of a fabric was shown this term's fence before it was
+// read last, and has it shown where it was not. In a term that has written nothing yet an
+// older writer's word still counts, and it could give a label again that it knows of.
+func (p *Plane) shown(ctx context.Context, fabricID string, now, read time.Time) bool {
+	at, is := p.seen.shown[fabricID]
+	if is {
+		return read.After(at)
+	}
+	driver := p.config.Devices.Fabrics[fabricID]
+	can, err := driver.Capabilities(ctx)
+	if err == nil && can.Fencing != fabric.FencedByDevice {
+		return true // what an older writer began has ended when the driver writes
+	}
+	if err == nil && !p.w.state.Control.Adopted {
+		// Leaves that do not answer are shown it before they are read.
+		_, err = driver.Apply(ctx, fabric.NewChange(fabricID, nil), p.fence())
+		if err == nil {
+			p.seen.shown[fabricID] = now
+		}
+	}
+	if err != nil {
+		p.log.Warn("the fence of this term can't be shown", "fabric", fabricID, "why", err.Error())
+	}
+	return false
 }
 
 // unseen counts the ports of a fabric whose nodes an owner had last and which do not

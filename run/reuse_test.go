@@ -2,6 +2,7 @@ package run_test
 
 import (
 	"context"
+	"errors"
 	"slices"
 	"strings"
 	"testing"
@@ -64,6 +65,12 @@ func TestALabelWaitsForASilentLeaf(t *testing.T) {
 		w.live(t, p, 3)
 		if held() {
 			t.Errorf("begun again: %t: every leaf answers, and label %d of %s is not free", again, cooling.Value, cooling.Fabric)
+		}
+		// Nobody of an older term can put it anywhere any more.
+		var term uint64
+		p.View(func(s *book.State) { term = s.Term })
+		if _, err := w.sim.Fabrics()[cooling.Fabric].Apply(context.Background(), fabric.NewChange(cooling.Fabric, nil), fabric.Fence{Term: term - 1, Generation: 1 << 60}); !errors.Is(err, fabric.ErrFenced) {
+			t.Errorf("begun again: %t: the label is free, and the term before is still heard: %v", again, err)
 		}
 	}
 }
