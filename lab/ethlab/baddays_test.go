@@ -3,6 +3,7 @@ package ethlab
 import (
 	"context"
 	"errors"
+	"net/netip"
 	"path/filepath"
 	"strings"
 	"sync/atomic"
@@ -44,7 +45,10 @@ func beginBadDays(t *testing.T) *badDays {
 	keys, err := keystore.Open(filepath.Join(b.dir, "keys"), rivals.Begin)
 	check(t, err)
 	b.Lab = begin(t, Options{Log: b.log, Keys: keys, Calm: true,
-		Device: func(leaf string, agent evpn.Device) evpn.Device { return &gate{agent, leaf, &b.gates} }})
+		Device: func(leaf string, agent evpn.Device) evpn.Device { return &gate{agent, leaf, &b.gates} },
+		Policy: func(spine netip.Addr, agent evpn.Reflector) evpn.Reflector {
+			return &policyGate{agent, gate{leaf: spine.String(), gates: &b.gates}}
+		}})
 	for _, c := range []struct{ tenant, id, begin, end, gpus string }{
 		{rivals.Tenants[0], "vermilion-1", "2026-05-01", "2026-05-03", "40"},
 		{rivals.Tenants[1], "cobalt-1", "2026-05-01", "2027-05-01", "24"},

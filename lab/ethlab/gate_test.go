@@ -130,6 +130,34 @@ func (g *gate) Write(ctx context.Context, rows map[int]fabric.Row, f fabric.Fenc
 	return failed, err
 }
 
+// policyGate is that of a spine, whose calls nobody hears of.
+type policyGate struct {
+	evpn.Reflector
+	gate
+}
+
+func (g *policyGate) Changes(ctx context.Context) (uint64, error) {
+	ctx, done := g.soon(ctx)
+	defer done()
+	return g.Reflector.Changes(ctx)
+}
+
+func (g *policyGate) Passes(ctx context.Context) (ethernet.Passed, error) {
+	ctx, done := g.soon(ctx)
+	defer done()
+	return g.Reflector.Passes(ctx)
+}
+
+func (g *policyGate) Allow(ctx context.Context, orders ethernet.Orders, more bool, f fabric.Fence) error {
+	ctx, done := g.soon(ctx)
+	defer done()
+	return g.Reflector.Allow(ctx, orders, more, f)
+}
+
+func (g *policyGate) Await(ctx context.Context, number uint64) error {
+	return g.Reflector.Await(ctx, number)
+}
+
 func check(t *testing.T, err error) {
 	t.Helper()
 	if err != nil {

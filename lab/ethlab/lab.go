@@ -41,6 +41,8 @@ type Options struct {
 	Agent func(config string) *exec.Cmd
 	// Device puts something between a driver and the agent of a leaf; nil: nothing.
 	Device func(leaf string, agent evpn.Device) evpn.Device
+	// Policy puts something between a driver and the agent of a spine; nil: nothing.
+	Policy func(spine netip.Addr, agent evpn.Reflector) evpn.Reflector
 	// Reflector prepares the agent of a spine in the same way.
 	Reflector func(config string) *exec.Cmd
 	// Wrap puts something between a control plane and its driver; nil: nothing.
@@ -102,6 +104,9 @@ func (l *Lab) NewDriver() (*evpn.Driver, error) {
 			d.Reflectors = map[netip.Addr]evpn.Reflector{}
 		}
 		d.Reflectors[at] = r
+		if l.options.Policy != nil {
+			d.Reflectors[at] = l.options.Policy(at, r)
+		}
 	}
 	for _, dev := range l.Net.Plan.Leaves(FabricID) {
 		leaf, known := l.Site.LeafByID(dev.Name)
