@@ -23,6 +23,10 @@ type Change struct {
 	ID     string    `json:"id"` // follows from what is in it
 	Fabric string    `json:"fabric"`
 	Ports  []PortRow `json:"ports"` // ascending, no port twice
+	// Numbering is how whoever made the change numbers the ports (see Numbering): a
+	// driver that numbers them otherwise refuses it as a whole (ErrNumbering). Zero: it
+	// is not compared.
+	Numbering claim.Digest `json:"numbering,omitzero"`
 }
 
 // Fence orders writers: a greater term, or the same term and a greater or equal
@@ -44,6 +48,19 @@ var ErrFenced = errors.New("a newer writer has been here")
 
 // ErrUnknownPort is returned, wrapped, for ports that are not of the fabric.
 var ErrUnknownPort = errors.New("no such port in this fabric")
+
+// ErrNumbering is returned, wrapped, when the two ends number a fabric's ports
+// differently, as after one of them was configured with another site file.
+var ErrNumbering = errors.New("the driver numbers its ports otherwise than the site: give its process the site files that were imported, in that order, and start it again")
+
+// SameNumbering compares how two ends number the ports of a fabric. Zero is an end
+// whose devices bring their numbers themselves.
+func SameNumbering(fabricID string, a, b claim.Digest) error {
+	if a == b || a.IsZero() || b.IsZero() {
+		return nil
+	}
+	return fmt.Errorf("fabric %.80s: %w", fabricID, ErrNumbering)
+}
 
 // Refused makes the error of a fenced call.
 func Refused(got, newest Fence) error {
@@ -92,6 +109,8 @@ type Observation struct {
 	At      time.Time       `json:"at"`
 	Fresh   bool            `json:"fresh"` // false: the devices' cache answered, and it proves nothing
 	Devices []DeviceReading `json:"devices"`
+	// Numbering is as in Capabilities: how the leaves above are numbered.
+	Numbering claim.Digest `json:"numbering,omitzero"`
 }
 
 // How a driver keeps an older writer out.
@@ -127,7 +146,8 @@ type Driver interface {
 
 	// Apply writes a change. It is idempotent. A fence older than one that was
 	// seen is refused as a whole (ErrFenced), as is a change that names a port
-	// outside the fabric (ErrUnknownPort) or a row that fails Row.Check. A
+	// outside the fabric (ErrUnknownPort), that numbers ports otherwise
+	// (ErrNumbering), or with a row that fails Row.Check. A
 	// device that fails is named in the receipt, not an error.
 	Apply(ctx context.Context, c Change, f Fence) (Receipt, error)
 

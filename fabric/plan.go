@@ -75,11 +75,15 @@ func NewChange(fabricID string, ports []PortRow) Change {
 // Empty reports whether there is nothing to do.
 func (c *Change) Empty() bool { return len(c.Ports) == 0 }
 
-// Check refuses a change that no driver may carry out: of another fabric, with
-// ports out of order or twice, or with a row that fails Row.Check.
-func (c *Change) Check(fabricID string, f site.Family, limit int) error {
+// Check refuses a change that no driver may carry out: of another fabric or another
+// numbering than the driver's own, with ports out of order or twice, or with a row
+// that fails Row.Check.
+func (c *Change) Check(fabricID string, own claim.Digest, f site.Family, limit int) error {
 	if c.Fabric != fabricID {
 		return fmt.Errorf("change %.80s is for fabric %.80q, this one is %q", c.ID, c.Fabric, fabricID)
+	}
+	if err := SameNumbering(fabricID, c.Numbering, own); err != nil {
+		return fmt.Errorf("change %.80s: %w", c.ID, err)
 	}
 	for i := range c.Ports {
 		if i > 0 && c.Ports[i-1].Port >= c.Ports[i].Port {

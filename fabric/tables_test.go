@@ -8,6 +8,7 @@ import (
 
 	"pgregory.net/rapid"
 
+	"bulkhead/claim"
 	"bulkhead/site"
 )
 
@@ -155,7 +156,7 @@ func TestPlanRefuses(t *testing.T) {
 		}
 	}
 	bad := NewChange("f", []PortRow{{0, closed}, {0, closed}})
-	if bad.Check("f", site.RoCE, 4) == nil {
+	if bad.Check("f", claim.Digest{}, site.RoCE, 4) == nil {
 		t.Error("a change with a port twice was accepted")
 	}
 }

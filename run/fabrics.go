@@ -68,7 +68,7 @@ func (p *Plane) judgeFabrics(ctx context.Context, answers []answer) error {
 		f := s.Site.Fabrics[index]
 		// An answer that says nothing of any device needs no numbers.
 		if a.err == nil && (a.since == 0 || len(a.observation.Devices) > 0) {
-			a.err = p.sameNumbers(ctx, index, a.driver)
+			a.err = fabric.SameNumbering(f.ID, a.observation.Numbering, p.numberings.of(p, index))
 		}
 		if a.err != nil {
 			p.log.Warn("fabric not read back", "fabric", f.ID, "why", a.err.Error())
@@ -335,13 +335,10 @@ func (p *Plane) applyPorts(ctx context.Context, work []book.PortWork) {
 		if len(rows) == 0 || driver == nil {
 			continue
 		}
-		var change fabric.Change
 		var receipt fabric.Receipt
-		err := p.sameNumbers(ctx, index, driver)
+		change, err := driver.Plan(rows, p.seen.tables)
 		if err == nil {
-			change, err = driver.Plan(rows, p.seen.tables)
-		}
-		if err == nil {
+			change.Numbering = p.numberings.of(p, index)
 			receipt, err = driver.Apply(ctx, change, p.fence())
 		}
 		if err != nil {

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"bulkhead/book"
+	"bulkhead/claim"
 	"bulkhead/examples"
 	"bulkhead/fabric"
 	"bulkhead/keystore"
@@ -26,6 +27,9 @@ type cable struct {
 	cut    bool
 	gone   bool // the drivers' own process is behind the cut, so that nobody says which leaves are silent
 	writes int  // tried while it was cut
+	// numbers, where set, are another site file's, by which drivers number their ports.
+	numbers   claim.Digest
+	restarted bool // drivers know no cursor: each look is answered in full
 }
 
 // behind is a fabric's driver at the other end of the cable.
@@ -35,16 +39,25 @@ type behind struct {
 	leaves []site.Leaf
 	cursor uint64
 	missed bool // the cut began after the last whole reading
+	number claim.Digest
+}
+
+func (b *behind) numbering() claim.Digest {
+	if !b.numbers.IsZero() {
+		return b.numbers
+	}
+	return b.number
 }
 
 var errCut = errors.New("the management network is cut")
 
 func (b *behind) Observe(ctx context.Context, s fabric.Scope) (fabric.Observation, error) {
 	if !b.cut {
-		if b.missed {
+		if b.missed || b.restarted {
 			s.Since = 0 // nobody saw what was done to a leaf meanwhile
 		}
 		o, err := b.Driver.Observe(ctx, s)
+		o.Numbering = b.numbering()
 		if err == nil {
 			b.cursor, b.missed = o.Cursor, false
 		}
@@ -66,6 +79,9 @@ func (b *behind) Apply(ctx context.Context, c fabric.Change, f fabric.Fence) (fa
 	if b.cut {
 		b.writes++
 		return fabric.Receipt{}, errCut
+	}
+	if c.Numbering.IsZero() || fabric.SameNumbering(c.Fabric, c.Numbering, b.numbering()) != nil {
+		return fabric.Receipt{}, fmt.Errorf("change numbered %s: %w", c.Numbering, fabric.ErrNumbering)
 	}
 	return b.Driver.Apply(ctx, c, f)
 }
@@ -106,8 +122,8 @@ func leased(t *testing.T, policy string) (*world, *run.Plane, *cable) {
 	}
 	c, fabrics, s := &cable{}, map[string]fabric.Driver{}, w.sim.Site()
 	for id, driver := range w.sim.Fabrics() {
-		b := &behind{Driver: driver, cable: c}
 		index, _ := s.FabricByID(id)
+		b := &behind{Driver: driver, cable: c, number: fabric.Numbering(s, index)}
 		for l := range site.Leaf(s.Leaves()) {
 			if s.FabricOfLeaf(l) == index {
 				b.leaves = append(b.leaves, l)

@@ -30,17 +30,13 @@ func (n *numberings) of(p *Plane, index int) claim.Digest {
 	return n.known[index]
 }
 
-// sameNumbers refuses a driver that numbers the ports of its fabric otherwise than
-// the site does, as one that was configured with another site file: what it would
-// write for one node would land at another.
+// sameNumbers asks a driver how it numbers the ports of its fabric, and refuses one
+// that does it otherwise than the site: what it would write for one node would land at
+// another. Read-backs and changes say it themselves; this is for calls that do not.
 func (p *Plane) sameNumbers(ctx context.Context, index int, d fabric.Driver) error {
 	c, err := d.Capabilities(ctx)
 	if err != nil {
 		return fmt.Errorf("capabilities: %w", err)
 	}
-	if c.Numbering == (claim.Digest{}) || c.Numbering == p.numberings.of(p, index) {
-		return nil
-	}
-	return fmt.Errorf("the driver of fabric %s numbers its ports otherwise than the site: give its process the site files that were imported, in that order, and start it again",
-		p.w.state.Site.Fabrics[index].ID)
+	return fabric.SameNumbering(p.w.state.Site.Fabrics[index].ID, c.Numbering, p.numberings.of(p, index))
 }

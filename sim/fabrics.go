@@ -136,7 +136,7 @@ func (d *fabricDriver) Apply(ctx context.Context, c fabric.Change, f fabric.Fenc
 		return fabric.Receipt{}, err
 	}
 	own := d.fabric()
-	if err := c.Check(own.ID, own.Family, leafKeys); err != nil {
+	if err := c.Check(own.ID, claim.Digest{}, own.Family, leafKeys); err != nil {
 		return fabric.Receipt{}, err
 	}
 	for i := range c.Ports {

@@ -8,6 +8,7 @@ import (
 	"io"
 	"time"
 
+	"bulkhead/claim"
 	"bulkhead/fabric"
 	"bulkhead/node"
 	"bulkhead/site"
@@ -19,8 +20,8 @@ import (
 // them. A message is the fields below in their order and nothing after, at most
 // maxMessage bytes.
 //
-//	fabric apply    term generation change fabric [port flags class [member] [member]]
-//	fabric observe  cursor at fresh [leaf reachable source at raw]
+//	fabric apply    term generation change fabric numbering(0, or 1 and 32 bytes) [port flags class [member] [member]]
+//	fabric observe  cursor at fresh numbering [leaf reachable source at raw]
 //	node apply      term generation [id node kind turnover attempt nonce(32 bytes)]
 //	node observe    cursor at more [node at step ok error health(0, or 1 and class alive failed detail) raw]
 const maxMessage = 1 << 30
@@ -41,6 +42,14 @@ func (o *out) flags(f ...bool) {
 		}
 	}
 	o.b = append(o.b, b)
+}
+
+// digest writes a digest that is often not there.
+func (o *out) digest(d claim.Digest) {
+	o.flags(!d.IsZero())
+	if !d.IsZero() {
+		o.b = append(o.b, d[:]...)
+	}
 }
 
 var errShort = errors.New("message is cut off")
@@ -111,6 +120,18 @@ func (i *in) byte() byte {
 	return b
 }
 
+func (i *in) digest() (d claim.Digest) {
+	if i.byte()&1 == 0 {
+		return d
+	}
+	if len(i.b) < len(d) {
+		i.fail(errShort)
+		return d
+	}
+	i.b = i.b[copy(d[:], i.b):]
+	return d
+}
+
 // count reads the length of a list whose entries take at least least bytes.
 func (i *in) count(least int) int {
 	n := i.number()
@@ -134,6 +155,7 @@ func encodeChange(c *fabric.Change, f fabric.Fence) []byte {
 	o.number(f.Generation)
 	o.text(c.ID)
 	o.text(c.Fabric)
+	o.digest(c.Numbering)
 	o.number(uint64(len(c.Ports)))
 	for i := range c.Ports {
 		row := &c.Ports[i].Row
@@ -153,7 +175,7 @@ func encodeChange(c *fabric.Change, f fabric.Fence) []byte {
 func decodeChange(b []byte) (c fabric.Change, f fabric.Fence, err error) {
 	i := in{b: b}
 	f.Term, f.Generation = i.number(), i.number()
-	c.ID, c.Fabric = i.text(), i.text()
+	c.ID, c.Fabric, c.Numbering = i.text(), i.text(), i.digest()
 	c.Ports = make([]fabric.PortRow, i.count(5))
 	var members []fabric.Member
 	side := func() []fabric.Member {
@@ -191,6 +213,7 @@ func encodeReadback(v *fabric.Observation) []byte {
 	o.number(v.Cursor)
 	o.time(v.At)
 	o.flags(v.Fresh)
+	o.digest(v.Numbering)
 	o.number(uint64(len(v.Devices)))
 	for i := range v.Devices {
 		d := &v.Devices[i]
@@ -205,7 +228,7 @@ func encodeReadback(v *fabric.Observation) []byte {
 
 func decodeReadback(b []byte) (v fabric.Observation, err error) {
 	i := in{b: b}
-	v.Cursor, v.At, v.Fresh = i.number(), i.time(), i.byte()&1 != 0
+	v.Cursor, v.At, v.Fresh, v.Numbering = i.number(), i.time(), i.byte()&1 != 0, i.digest()
 	if n := i.count(5); n > 0 {
 		v.Devices = make([]fabric.DeviceReading, n)
 	}

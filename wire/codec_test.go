@@ -8,6 +8,7 @@ import (
 
 	"pgregory.net/rapid"
 
+	"bulkhead/claim"
 	"bulkhead/fabric"
 	"bulkhead/node"
 	"bulkhead/site"
@@ -42,6 +43,9 @@ func TestMessagesComeBack(t *testing.T) {
 		c := fabric.Change{ID: rapid.String().Draw(t, "id"), Fabric: rapid.String().Draw(t, "fabric"), Ports: []fabric.PortRow{}}
 		v := fabric.Observation{Cursor: rapid.Uint64().Draw(t, "cursor"), At: times(t), Fresh: rapid.Bool().Draw(t, "fresh")}
 		o := node.Observation{Cursor: v.Cursor, At: v.At, More: v.Fresh}
+		if rapid.Bool().Draw(t, "numbered") {
+			c.Numbering, v.Numbering = claim.DigestOf([]byte(c.ID)), claim.DigestOf([]byte(c.Fabric))
+		}
 		steps := []node.Step{}
 		for range rapid.IntRange(0, 4).Draw(t, "n") {
 			c.Ports = append(c.Ports, fabric.PortRow{Port: site.Port(rapid.Uint32().Draw(t, "port")), Row: fabric.Row{

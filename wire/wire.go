@@ -25,7 +25,7 @@ import (
 )
 
 // Protocol is the version of the protocol that this release speaks.
-const Protocol = 4
+const Protocol = 5
 
 // Drivers are the drivers of one site. A missing one is nil.
 type Drivers struct {
@@ -76,6 +76,7 @@ var codes = []struct {
 }{
 	{"fabric-fenced", fabric.ErrFenced},
 	{"unknown-port", fabric.ErrUnknownPort},
+	{"other-numbering", fabric.ErrNumbering},
 	{"node-fenced", node.ErrFenced},
 	{"no-volume", storage.ErrNoVolume},
 	{"different-volume", storage.ErrDifferent},

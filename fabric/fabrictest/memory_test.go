@@ -80,7 +80,7 @@ func (m *memory) write(p site.Port, row fabric.Row) {
 func (m *memory) Capabilities(context.Context) (fabric.Capabilities, error) {
 	f := m.s.Fabrics[m.index]
 	c := fabric.Capabilities{Fabric: f.ID, Family: f.Family, LeafTable: tableSize, Atomic: "port",
-		Fencing: fabric.FencedByDevice, Deadline: time.Second, Origin: claim.Simulated}
+		Fencing: fabric.FencedByDevice, Deadline: time.Second, Origin: claim.Simulated, Numbering: fabric.Numbering(m.s, m.index)}
 	if f.Family == site.InfiniBand {
 		c.NICTable = tableSize
 	}
@@ -121,7 +121,11 @@ func (m *memory) Apply(ctx context.Context, c fabric.Change, f fabric.Fence) (fa
 		ports = append(ports, p.Port)
 	}
 	if !m.is("takes any row") {
-		if err := c.Check(m.s.Fabrics[m.index].ID, m.s.Fabrics[m.index].Family, tableSize); err != nil {
+		own := fabric.Numbering(m.s, m.index)
+		if m.is("takes any numbers") {
+			own = claim.Digest{}
+		}
+		if err := c.Check(m.s.Fabrics[m.index].ID, own, m.s.Fabrics[m.index].Family, tableSize); err != nil {
 			return fabric.Receipt{}, err
 		}
 	}
@@ -212,7 +216,10 @@ func (m *memory) Observe(ctx context.Context, scope fabric.Scope) (fabric.Observ
 		scope.Since = 0
 	}
 	at := time.Unix(1_700_000_000, int64(m.cursor)).UTC()
-	o := fabric.Observation{Cursor: m.cursor, At: at, Fresh: !m.is("stale"), Devices: []fabric.DeviceReading{}}
+	o := fabric.Observation{Cursor: m.cursor, At: at, Fresh: !m.is("stale"), Devices: []fabric.DeviceReading{}, Numbering: fabric.Numbering(m.s, m.index)}
+	if m.is("reads without numbers") {
+		o.Numbering = claim.Digest{}
+	}
 	for _, l := range leaves {
 		if int(l) >= m.s.Leaves() || m.s.FabricOfLeaf(l) != m.index {
 			return o, fmt.Errorf("leaf %d is not of this fabric", l)
@@ -291,7 +298,7 @@ func TestMemoryPasses(t *testing.T) {
 }
 
 var faults = []string{"adds", "awaits in vain", "forgets changes", "no fencing named", "plans everything", "ignores context", "takes any port",
-	"ignores fences", "takes any row", "reads what it wrote", "says all is done", "locks down unfenced", "gives up",
+	"takes any numbers", "reads without numbers", "ignores fences", "takes any row", "reads what it wrote", "says all is done", "locks down unfenced", "gives up",
 	"opens on lockdown", "locks down silently", "ignores scope", "trusts cursors", "stale", "omits unreachable",
 	"lists everything", "reads its cache", "lists strays", "forgets silence"}
 

@@ -84,6 +84,7 @@ func Checks() []Check {
 		{"a cursor from elsewhere is answered in full", strangeCursor},
 		{"scope limits the leaves", scoped},
 		{"unknown ports are refused", unknownPorts},
+		{"another numbering is refused", otherNumbers},
 		{"rows that open a port are refused", openRows},
 		{"lockdown closes", lockdown},
 		{"lockdown is fenced", lockdownFenced},

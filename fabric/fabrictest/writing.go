@@ -8,6 +8,7 @@ import (
 	"sync"
 	"time"
 
+	"bulkhead/claim"
 	"bulkhead/fabric"
 	"bulkhead/site"
 )
@@ -104,6 +105,40 @@ func fences(ctx context.Context, f *Fixture) error {
 		}
 	}
 	return nil
+}
+
+// otherNumbers: a read-back says how its leaves are numbered, as the capabilities do,
+// and a change by other numbers changes nothing.
+func otherNumbers(ctx context.Context, f *Fixture) error {
+	c, err := f.Driver.Capabilities(ctx)
+	if err != nil {
+		return err
+	}
+	o, err := f.Driver.Observe(ctx, fabric.Scope{})
+	if err != nil {
+		return err
+	}
+	if o.Numbering != c.Numbering {
+		return fmt.Errorf("a read-back numbered %s, the capabilities say %s", o.Numbering, c.Numbering)
+	}
+	if c.Numbering.IsZero() {
+		return nil // its devices bring their numbers themselves
+	}
+	p := f.ports()[0]
+	if err := f.apply(ctx, f.change(f.value(0), p), firstFence); err != nil {
+		return err
+	}
+	other := f.change(f.value(1), p)
+	other.Numbering = claim.DigestOf([]byte("another site file"))
+	if _, err := f.Driver.Apply(ctx, other, firstFence); !errors.Is(err, fabric.ErrNumbering) {
+		return fmt.Errorf("a change of another numbering: %v, expected ErrNumbering", err)
+	}
+	f.settle()
+	if err := f.expect(ctx, f.value(0), p); err != nil {
+		return fmt.Errorf("after a refused change: %w", err)
+	}
+	other.Numbering = c.Numbering
+	return f.apply(ctx, other, firstFence)
 }
 
 func partial(ctx context.Context, f *Fixture) error {

@@ -153,7 +153,7 @@ func (d *Driver) Apply(ctx context.Context, c fabric.Change, f fabric.Fence) (fa
 	if err := d.checkPorts(ports); err != nil {
 		return fabric.Receipt{}, err
 	}
-	if err := c.Check(d.fabric().ID, site.RoCE, LeafTable); err != nil {
+	if err := c.Check(d.fabric().ID, d.numbered(), site.RoCE, LeafTable); err != nil {
 		return fabric.Receipt{}, err
 	}
 	r := fabric.Receipt{Change: c.ID, Source: Source}

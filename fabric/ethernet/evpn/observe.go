@@ -67,7 +67,7 @@ func (d *Driver) Observe(ctx context.Context, s fabric.Scope) (fabric.Observatio
 	if err := ctx.Err(); err != nil {
 		return fabric.Observation{}, err
 	}
-	o := fabric.Observation{At: d.now(), Fresh: true}
+	o := fabric.Observation{At: d.now(), Fresh: true, Numbering: d.numbered()}
 	for i, l := range leaves {
 		a, state := &answers[i], d.known[l]
 		if a.err != nil {

@@ -175,7 +175,7 @@ func (d *Driver) Apply(ctx context.Context, c fabric.Change, f fabric.Fence) (fa
 		return fabric.Receipt{}, err
 	}
 	// One entry stays free: leaves stop enforcing for a port whose table is full.
-	if err := c.Check(d.fabric().ID, site.InfiniBand, min(nic, leaf)-1); err != nil {
+	if err := c.Check(d.fabric().ID, d.numbered(), site.InfiniBand, min(nic, leaf)-1); err != nil {
 		return fabric.Receipt{}, err
 	}
 	r := fabric.Receipt{Change: c.ID, Source: Source}
@@ -447,7 +447,7 @@ func (d *Driver) Observe(ctx context.Context, s fabric.Scope) (fabric.Observatio
 		d.first = uint64(d.now().UnixNano())
 		d.cursor, d.known = d.first, map[site.Leaf]*leafState{}
 	}
-	o := fabric.Observation{At: d.now(), Fresh: true}
+	o := fabric.Observation{At: d.now(), Fresh: true, Numbering: d.numbered()}
 	for i, c := range captures {
 		l := leaves[i]
 		state := d.known[l]
