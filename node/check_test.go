@@ -1,6 +1,7 @@
 package node
 
 import (
+	"bytes"
 	"crypto/ecdsa"
 	"crypto/ed25519"
 	"encoding/json"
@@ -358,6 +359,10 @@ func FuzzDecodeTurnover(f *testing.F) {
 		}
 		if _, err := DecodeTurnover(again); err != nil {
 			t.Fatalf("what was written can't be read: %v", err)
+		}
+		// encoding/json reads through what a MarshalJSON wrote, and leaves out spaces.
+		if own, err := turnover.AppendJSON(nil); err != nil || !bytes.Equal(own, again) {
+			t.Fatalf("written by itself as %q, error %v; encoding/json writes %q", own, err, again)
 		}
 	})
 }

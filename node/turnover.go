@@ -103,16 +103,12 @@ type Turnover struct {
 // grouped is receipts as JSON holds them.
 type grouped []wipe.Receipt
 
-func (g grouped) MarshalJSON() ([]byte, error) {
-	return wipe.Grouped(g).AppendJSON(make([]byte, 0, 8192)), nil
-}
-
 func (g *grouped) UnmarshalJSON(data []byte) (err error) {
 	*g, err = wipe.Parse(data)
 	return err
 }
 
-// turnoverJSON is a turnover in JSON.
+// turnoverJSON is how a turnover is read.
 type turnoverJSON struct {
 	Node     string          `json:"node"`
 	Serial   string          `json:"serial"`
@@ -129,8 +125,40 @@ type turnoverJSON struct {
 }
 
 // MarshalJSON writes receipts grouped, see wipe.Grouped.
-func (t Turnover) MarshalJSON() ([]byte, error) {
-	return json.Marshal(turnoverJSON{t.Node, t.Serial, t.Kind, t.Turnover, t.Origin, t.Root, t.Devices, t.Key, t.Golden, t.Receipts, t.Quote, t.BurnIn})
+func (t Turnover) MarshalJSON() ([]byte, error) { return t.AppendJSON(nil) }
+
+// AppendJSON implements claim.Appender. It is put together by hand, so that what is
+// long is not read through again: a wave of turnovers writes thousands.
+func (t Turnover) AppendJSON(out []byte) ([]byte, error) {
+	head, err := json.Marshal(struct {
+		Node     string          `json:"node"`
+		Serial   string          `json:"serial"`
+		Kind     string          `json:"kind"`
+		Turnover uint32          `json:"turnover"`
+		Origin   claim.Origin    `json:"origin"`
+		Root     claim.Digest    `json:"ledger_root"`
+		Devices  claim.Digest    `json:"devices"`
+		Key      site.PublicKey  `json:"attestation_key"`
+		Golden   [3]claim.Digest `json:"golden_pcrs"`
+	}{t.Node, t.Serial, t.Kind, t.Turnover, t.Origin, t.Root, t.Devices, t.Key, t.Golden})
+	if err != nil {
+		return nil, err
+	}
+	quote, err := json.Marshal(t.Quote)
+	if err != nil {
+		return nil, err
+	}
+	burnIn, err := json.Marshal(t.BurnIn)
+	if err != nil {
+		return nil, err
+	}
+	if out == nil {
+		out = make([]byte, 0, len(head)+len(quote)+len(burnIn)+256*len(t.Receipts)+64)
+	}
+	out = append(out, bytes.TrimSuffix(head, []byte("}"))...)
+	out = wipe.Grouped(t.Receipts).AppendJSON(append(out, `,"receipts":`...))
+	out = append(append(out, `,"quote":`...), quote...)
+	return append(append(append(out, `,"burn_in":`...), burnIn...), '}'), nil
 }
 
 // UnmarshalJSON reads what MarshalJSON writes; unknown fields are refused.

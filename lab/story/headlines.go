@@ -1,6 +1,7 @@
 package story
 
 import (
+	"bytes"
 	"fmt"
 	"strings"
 
@@ -139,6 +140,9 @@ func (h *Headlines) siteLine(e *ledger.Entry) (string, error) {
 		err := decode(e, &b)
 		return fmt.Sprintf("the brake is released by %s: %s", b.By, b.Detail), err
 	case node.KindMoved:
+		if !bytes.Contains(e.Body, []byte(node.Quarantined.String())) {
+			return "", nil // most say that a wave went on as it should: they are not read for that
+		}
 		var b node.Moved
 		if err := decode(e, &b); err != nil {
 			return "", err
