@@ -59,7 +59,7 @@ func (p *Plane) ImportAs(ctx context.Context, id string, t *site.Template, progr
 	nodes := 0
 	submit := func(id string) error {
 		p.mu.Lock()
-		defer p.mu.Unlock()
+		defer p.unlock()
 		for _, su := range batch {
 			p.w.cache.parsed[digestOf(su.Body)] = su.Inventory
 		}

@@ -130,7 +130,7 @@ type Result struct {
 // is refused with another content. It returns after the entries are durable.
 func (p *Plane) Submit(ctx context.Context, id string, c book.Command) (Result, error) {
 	p.mu.Lock()
-	defer p.mu.Unlock()
+	defer p.unlock()
 	return p.submit(ctx, id, c)
 }
 
@@ -150,6 +150,13 @@ func (p *Plane) decide(ctx context.Context, id string, c book.Command) (Result, 
 		p.names[clientName(id)] = id
 	}
 	return Result{Entry: p.w.state.Seq}, nil
+}
+
+// unlock ends a turn in which something may have been decided: nobody sees the state
+// while a part of it is still being written, also where the turn ended with an error.
+func (p *Plane) unlock() {
+	_ = p.w.settle(context.Background()) // an error stays: the writer is broken
+	p.mu.Unlock()
 }
 
 // View calls look with the state, which must not be changed nor kept.

@@ -46,7 +46,7 @@ func (p *Plane) Tick(ctx context.Context) error {
 // is judged against the state that it was read for.
 func (p *Plane) round(ctx context.Context) (changed bool, err error) {
 	p.mu.Lock()
-	defer p.mu.Unlock()
+	defer p.unlock()
 	before := p.w.state.Seq
 	if p.w.state.Site == nil {
 		return false, p.w.broken

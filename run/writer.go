@@ -17,17 +17,22 @@ import (
 // writing stops. Less than that is waited out by standing still.
 const maxBackwards = 5 * time.Second
 
-// flushAt is how many bytes of entries and bodies are collected before they
-// are written in one transaction.
-const flushAt = 16 << 20
+// flushAt is how many bytes of entries and bodies are collected before they are
+// written, in one transaction, while the next ones are decided. A group that is
+// still being written at limit is waited for.
+const (
+	flushAt = 1 << 20
+	limit   = 16 << 20
+)
 
 // writer turns decisions into entries: it gives them their place, time and
 // salt, folds them into the state, and appends them in groups. One goroutine
 // uses it at a time, under the plane's lock.
 //
-// Entries are folded before they are durable. That is safe because nobody sees
-// the state until flush has returned, and because a failed flush is the end of
-// this writer: it never goes on from a state that the ledger does not hold.
+// Entries are folded before they are durable, and long turns write their first
+// entries while they decide the next. That is safe because nobody sees the state and
+// no device is told of it until flush has returned, and because a failed append is
+// the end of this writer: it never goes on from a state that the ledger does not hold.
 type writer struct {
 	log   ledger.Log
 	state *book.State
@@ -36,13 +41,26 @@ type writer struct {
 	trees map[string]*ledger.Tree // by scope
 	cache *inventories
 
-	durable uint64 // entries in the log
-	entries []ledger.Entry
-	bodies  []ledger.Body
-	size    int
+	durable uint64 // entries that are known to be in the log
+	group          // decided after those that are being written
+	writing *writing
 	broken  error
 	notify  func([]ledger.Entry)
 	audit   func(*book.State) error
+}
+
+// group is what goes into one transaction: whole commands.
+type group struct {
+	entries []ledger.Entry
+	bodies  []ledger.Body
+	size    int // bytes
+}
+
+// writing is a group on its way into the log.
+type writing struct {
+	group
+	done chan struct{} // closed when err is there
+	err  error
 }
 
 // ErrClock is returned while the machine's clock is behind the ledger.
@@ -105,8 +123,8 @@ func (w *writer) decide(ctx context.Context, command string, c book.Command) err
 		w.entries = append(w.entries, e)
 		w.size += len(e.Body)
 	}
-	if w.size >= flushAt {
-		return w.flush(ctx)
+	if w.size >= limit || w.size >= flushAt && w.idle() {
+		return w.start(ctx)
 	}
 	return nil
 }
@@ -123,45 +141,86 @@ func (w *writer) grow(e *ledger.Entry) {
 	}
 }
 
-// flush makes everything that was decided durable. After an error the outcome
-// is unknown, so the head is read again: entries that arrived all the same are
-// no failure.
+// flush makes everything that was decided durable.
 func (w *writer) flush(ctx context.Context) error {
 	if w.broken != nil {
 		return w.broken
 	}
-	if len(w.entries) == 0 {
-		return nil
-	}
-	want := w.durable + uint64(len(w.entries))
-	// An append must not be cancelled half-way: its outcome would be unknown.
-	err := w.log.Append(context.WithoutCancel(ctx), w.durable, w.entries, w.bodies)
-	if err != nil {
-		head, headErr := w.log.Head(context.WithoutCancel(ctx))
-		if headErr != nil || head != want || !w.holds(ctx) {
-			return w.fail(fmt.Errorf("append after entry %d: %w", w.durable, err))
+	if len(w.entries) > 0 {
+		if err := w.start(ctx); err != nil {
+			return err
 		}
 	}
-	written := w.entries
-	w.durable, w.entries, w.bodies, w.size = want, nil, nil, 0
-	clear(w.cache.pending)
+	return w.settle(ctx)
+}
+
+// start begins to write the group that was collected, after the one before it.
+func (w *writer) start(ctx context.Context) error {
+	if err := w.settle(ctx); err != nil {
+		return err
+	}
+	g := &writing{group: w.group, done: make(chan struct{})}
+	w.writing, w.group = g, group{}
+	after := w.durable
+	go func() {
+		defer close(g.done)
+		// An append must not be cancelled half-way: its outcome would be unknown.
+		g.err = w.log.Append(context.WithoutCancel(ctx), after, g.entries, g.bodies)
+	}()
+	return nil
+}
+
+// idle reports whether nothing is being written.
+func (w *writer) idle() bool {
+	if w.writing == nil {
+		return true
+	}
+	select {
+	case <-w.writing.done:
+		return true
+	default:
+		return false
+	}
+}
+
+// settle waits for the group that is being written. After an error the outcome is
+// unknown, so the head is read again: entries that arrived all the same are no
+// failure.
+func (w *writer) settle(ctx context.Context) error {
+	g := w.writing
+	if g == nil {
+		return w.broken
+	}
+	<-g.done
+	w.writing = nil
+	want := w.durable + uint64(len(g.entries))
+	if g.err != nil {
+		head, headErr := w.log.Head(context.WithoutCancel(ctx))
+		if headErr != nil || head != want || !w.holds(ctx, g) {
+			return w.fail(fmt.Errorf("append after entry %d: %w", w.durable, g.err))
+		}
+	}
+	w.durable = want
+	for i := range g.bodies {
+		delete(w.cache.pending, g.bodies[i].Digest)
+	}
 	if w.notify != nil {
-		w.notify(written)
+		w.notify(g.entries)
 	}
 	return nil
 }
 
-// holds says whether the log holds the very entries of this group: another
-// writer may have appended as many.
-func (w *writer) holds(ctx context.Context) bool {
+// holds says whether the log holds the very entries of a group: another writer may
+// have appended as many.
+func (w *writer) holds(ctx context.Context, g *writing) bool {
 	i := 0
 	for e, err := range w.log.Read(context.WithoutCancel(ctx), w.durable+1) {
-		if err != nil || i >= len(w.entries) || e.Salt != w.entries[i].Salt {
+		if err != nil || i >= len(g.entries) || e.Salt != g.entries[i].Salt {
 			return false
 		}
 		i++
 	}
-	return i == len(w.entries)
+	return i == len(g.entries)
 }
 
 func (w *writer) fail(err error) error {

@@ -3,12 +3,16 @@ package run_test
 import (
 	"context"
 	"errors"
+	"strings"
 	"testing"
 	"time"
 
 	"bulkhead/book"
+	"bulkhead/examples"
 	"bulkhead/ledger"
 	"bulkhead/run"
+	"bulkhead/sim"
+	"bulkhead/site"
 )
 
 // shaky is a ledger whose next append goes wrong in one way.
@@ -17,9 +21,20 @@ type shaky struct {
 	before error // the disk is full: nothing is written
 	after  error // written, and the answer is lost
 	stolen bool  // another writer was there first, with as many entries
+
+	big func() error // asked before a group of a megabyte
 }
 
 func (l *shaky) Append(ctx context.Context, expect uint64, entries []ledger.Entry, bodies []ledger.Body) error {
+	size := 0
+	for _, b := range bodies {
+		size += len(b.Data)
+	}
+	if l.big != nil && size >= 1<<20 {
+		if err := l.big(); err != nil {
+			return err
+		}
+	}
 	before, after, stolen := l.before, l.after, l.stolen
 	l.before, l.after, l.stolen = nil, nil, false
 	if before != nil {
@@ -75,6 +90,78 @@ func TestAppendsThatGoWrong(t *testing.T) {
 			})
 			w.submit(t, again, tenant("fourth"))
 		})
+	}
+}
+
+// TestAGroupInFlightGoesWrong: what a wave of nodes says is long, so that the first of
+// it is being written while the next is decided. That fails: nothing after it reaches
+// the ledger, and the tick says so.
+func TestAGroupInFlightGoesWrong(t *testing.T) {
+	data, err := examples.Files.ReadFile("small/site.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	more := strings.NewReplacer("nodes: 16, sus: 2", "nodes: 64, sus: 8", "nodes: 8, sus: 1", "nodes: 64, sus: 8", "phase: p2", "phase: p1", "phase: p3", "phase: p1")
+	large, _, _ := strings.Cut(more.Replace(string(data)), "\ntotals:")
+	template, err := site.ParseTemplate("site.yaml", []byte(large))
+	if err != nil {
+		t.Fatal(err)
+	}
+	w, _ := newWorld(t)
+	if w.sim, err = sim.FromTemplate(template, sim.DefaultConfig(1, begin)); err != nil {
+		t.Fatal(err)
+	}
+	log := &shaky{Log: w.log}
+	w.log = log
+	meanwhile := make(chan struct{}, 1)
+	p, err := run.Open(t.Context(), run.Config{
+		Log: log, Signers: w.keys, Clock: w.clock, Writer: "test",
+		Devices: run.Devices{Fabrics: w.sim.Fabrics(), Nodes: w.sim.Nodes(), Storage: w.sim.Storage()},
+		Audit: func(*book.State) error { // an entry is decided
+			select {
+			case meanwhile <- struct{}{}:
+			default:
+			}
+			return nil
+		},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := p.Import(t.Context(), template, nil); err != nil {
+		t.Fatal(err)
+	}
+	var head uint64
+	overlapped := false
+	log.big = func() error { // only one is ever reached: it fails
+		head, _ = log.Log.Head(context.Background())
+		select { // of an entry that was decided before
+		case <-meanwhile:
+		default:
+		}
+		select {
+		case <-meanwhile:
+			overlapped = true
+		case <-time.After(10 * time.Second):
+		}
+		return errDisk
+	}
+	for hour := 0; err == nil && hour < 48; hour++ {
+		now := w.clock.Now().Add(time.Hour)
+		if err := w.sim.Advance(t.Context(), now); err != nil {
+			t.Fatal(err)
+		}
+		w.clock.Set(now)
+		err = p.Tick(t.Context())
+	}
+	if !errors.Is(err, errDisk) || !errors.Is(p.Broken(), errDisk) {
+		t.Fatalf("the tick: %v; the writer: %v; expected both to say %v", err, p.Broken(), errDisk)
+	}
+	if !overlapped {
+		t.Error("nothing was decided while the group was written")
+	}
+	if now, err := log.Log.Head(t.Context()); err != nil || now != head {
+		t.Errorf("the ledger has %d entries, error %v; expected %d as before the group that failed", now, err, head)
 	}
 }
 
