@@ -342,13 +342,57 @@ func TestEvidenceComesBack(t *testing.T) {
 	}
 }
 
+// TestLiftedIsReadAlike: whether receipts are lifted out or not, the same is read, and
+// the same is refused.
+func TestLiftedIsReadAlike(t *testing.T) {
+	s := newSubject(t)
+	plain, err := json.Marshal(s.t)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, _, ok := lift(plain); !ok {
+		t.Fatal("what is written is not lifted")
+	}
+	for name, c := range map[string]struct{ was, is string }{
+		"as written":         {"", ""},
+		"receipts twice":     {`"receipts":`, `"receipts":[],"receipts":`},
+		"and after":          {`,"burn_in":`, `,"receipts":[],"burn_in":`},
+		"in other letters":   {`,"burn_in":`, `,"Receipts":[],"burn_in":`},
+		"escaped":            {`,"burn_in":`, `,"rec\u0065ipts":[],"burn_in":`},
+		"a 0 in their place": {`"receipts":`, `"receipts":0,"receipts":`},
+		"a 0 after":          {`,"burn_in":`, `,"receipts":0,"burn_in":`},
+		"deeper":             {`"receipts":`, `"quote":{"receipts":`},
+		"spaces":             {`"receipts":[`, `"receipts": [`},
+		"more fields":        {`,"burn_in":`, `,"more":1,"burn_in":`},
+		"an end in a text":   {`"serial":"`, `"serial":"}]}]`},
+	} {
+		data := []byte(strings.Replace(string(plain), c.was, c.is, 1))
+		var slow turnoverJSON[grouped]
+		slowErr := strict(data, &slow)
+		got, err := DecodeTurnover(data)
+		if (err == nil) != (slowErr == nil) {
+			t.Errorf("%s: error %v, encoding/json alone %v", name, err, slowErr)
+		}
+		if err == nil && !slices.Equal(got.Receipts, slow.Receipts) {
+			t.Errorf("%s: %d receipts, encoding/json alone reads %d", name, len(got.Receipts), len(slow.Receipts))
+		}
+	}
+}
+
 func FuzzDecodeTurnover(f *testing.F) {
 	s := newSubject(f)
 	raw, _ := json.Marshal(s.t)
 	f.Add(raw)
+	for _, more := range []string{`,"Receipts":[],"burn_in":`, `,"receipts":0,"burn_in":`} {
+		f.Add([]byte(strings.Replace(string(raw), `,"burn_in":`, more, 1)))
+	}
 	f.Add([]byte(`{"receipts":[{"devices":[{}]}]}`))
 	f.Fuzz(func(t *testing.T, data []byte) {
 		turnover, err := DecodeTurnover(data)
+		var slow turnoverJSON[grouped]
+		if slowErr := strict(data, &slow); (slowErr == nil) != (err == nil) || err == nil && !slices.Equal(slow.Receipts, turnover.Receipts) {
+			t.Fatalf("error %v, encoding/json alone %v; or other receipts", err, slowErr)
+		}
 		if err != nil {
 			return
 		}

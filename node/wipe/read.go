@@ -12,7 +12,7 @@ import (
 // thousands. Any other form of the same JSON is left to Grouped.UnmarshalJSON, so
 // that what is accepted does not depend on who reads.
 func Parse(data []byte) ([]Receipt, error) {
-	if receipts, ok := parsePlain(string(data)); ok {
+	if receipts, ok := ParsePlain(data); ok {
 		return receipts, nil
 	}
 	var rs Grouped
@@ -90,9 +90,9 @@ func (s *scanner) digest(field string) claim.Digest {
 	return d
 }
 
-// parsePlain reads the very form that AppendJSON writes, or returns false.
-func parsePlain(text string) ([]Receipt, bool) {
-	s := scanner{rest: text}
+// ParsePlain reads the very form that AppendJSON writes, or returns false.
+func ParsePlain(data []byte) ([]Receipt, bool) {
+	s := scanner{rest: string(data)}
 	s.literal("[")
 	if s.try("]") {
 		return []Receipt{}, !s.bad && s.rest == ""
