@@ -1,12 +1,9 @@
 package wire
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"fmt"
-	"net"
-	"net/http"
 	"time"
 
 	"bulkhead/fabric"
@@ -20,8 +17,8 @@ import (
 // itself when the other end comes back.
 type Client struct {
 	Drivers
-	socket string
-	http   *http.Client
+	socket      string
+	connections *connections
 }
 
 // helloTimeout is how long Dial waits for the other end to say what it is.
@@ -29,21 +26,16 @@ const helloTimeout = 10 * time.Second
 
 // Dial connects to a socket and asks which drivers are there.
 func Dial(socket string) (*Client, error) {
-	c := &Client{socket: socket}
-	c.http = &http.Client{Transport: &http.Transport{
-		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
-			var d net.Dialer
-			return d.DialContext(ctx, "unix", socket)
-		},
-		DisableCompression: true, MaxIdleConnsPerHost: 16, IdleConnTimeout: time.Minute,
-	}}
+	c := &Client{socket: socket, connections: newConnections(socket)}
 	ctx, cancel := context.WithTimeout(context.Background(), helloTimeout)
 	defer cancel()
 	var h hello
 	if err := c.call(ctx, "hello", struct{}{}, &h); err != nil {
+		c.Close()
 		return nil, err
 	}
 	if h.Protocol != Protocol {
+		c.Close()
 		return nil, fmt.Errorf("devices at %s speak driver protocol %d, this release speaks %d: run the same release at both ends", socket, h.Protocol, Protocol)
 	}
 	c.Fabrics = map[string]fabric.Driver{}
@@ -70,7 +62,7 @@ func Dial(socket string) (*Client, error) {
 }
 
 // Close drops idle connections.
-func (c *Client) Close() { c.http.CloseIdleConnections() }
+func (c *Client) Close() { c.connections.close() }
 
 // call is a call that is JSON both ways.
 func (c *Client) call(ctx context.Context, call string, in, result any) error {
@@ -86,32 +78,6 @@ func (c *Client) call(ctx context.Context, call string, in, result any) error {
 		return fmt.Errorf("devices at %s: %s: answer: %w", c.socket, call, err)
 	}
 	return nil
-}
-
-// post sends a message and returns the answer.
-func (c *Client) post(ctx context.Context, call string, body []byte) ([]byte, error) {
-	r, err := http.NewRequestWithContext(ctx, http.MethodPost, "http://devices/v1/"+call, bytes.NewReader(body))
-	if err != nil {
-		return nil, fmt.Errorf("%s: %w", call, err)
-	}
-	r.Header.Set("Content-Type", "application/octet-stream")
-	response, err := c.http.Do(r)
-	if err != nil {
-		return nil, c.gone(ctx, call, err)
-	}
-	defer response.Body.Close()
-	answer, err := readLimited(response.Body, response.ContentLength)
-	if err != nil {
-		return nil, c.gone(ctx, call, err)
-	}
-	if response.StatusCode != http.StatusOK {
-		var f failure
-		if err := json.Unmarshal(answer, &f); err != nil || f.Error == "" {
-			return nil, fmt.Errorf("devices at %s: %s: status %s", c.socket, call, response.Status)
-		}
-		return nil, f.restore()
-	}
-	return answer, nil
 }
 
 // gone says that nobody answered. A context that has ended is no fault of the

@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"reflect"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -238,14 +239,15 @@ func TestStrangers(t *testing.T) {
 	socket := filepath.Join(t.TempDir(), "devices.sock")
 	l, err := net.Listen("unix", socket)
 	must(t, err)
-	answer := `{"protocol":1}`
-	server := &http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { io.WriteString(w, answer) })}
+	var answer atomic.Value
+	answer.Store(`{"protocol":1}`)
+	server := &http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { io.WriteString(w, answer.Load().(string)) })}
 	go server.Serve(l)
 	defer server.Close()
 	if _, err := wire.Dial(socket); err == nil || !strings.Contains(err.Error(), "protocol 1") {
 		t.Errorf("another protocol: %v", err)
 	}
-	answer = "<html>"
+	answer.Store("<html>")
 	if _, err := wire.Dial(socket); err == nil {
 		t.Error("something else at the other end was accepted")
 	}
