@@ -15,6 +15,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"runtime/debug"
 
 	"github.com/alecthomas/kong"
 )
@@ -45,7 +46,12 @@ type commands struct {
 	Checks listChecks `cmd:"" help:"List every check that a bundle must pass."`
 }
 
-func main() { os.Exit(run(os.Args[1:], os.Stdout, os.Stderr)) }
+func main() {
+	if os.Getenv("GOGC") == "" {
+		debug.SetGCPercent(300) // short lives: half a gigabyte at most, for a tenth of the time
+	}
+	os.Exit(run(os.Args[1:], os.Stdout, os.Stderr))
+}
 
 // run is main, for tests.
 func run(args []string, stdout, stderr io.Writer) int {
