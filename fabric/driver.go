@@ -129,6 +129,8 @@ type Capabilities struct {
 	Fencing   string        `json:"fencing"`    // FencedByDevice or FencedByDeadline
 	Deadline  time.Duration `json:"deadline"`   // longest that one call may take
 	Origin    claim.Origin  `json:"origin"`
+	// Wakeful: Await tells as well when Posture may say something else than it said last.
+	Wakeful bool `json:"wakeful,omitempty"`
 	// Numbering is the digest of how the driver numbers the ports of the fabric (see
 	// Numbering): a control plane that numbers them otherwise neither reads nor
 	// writes by it. Zero: the driver's devices bring their numbers themselves.
@@ -156,8 +158,7 @@ type Driver interface {
 	Observe(ctx context.Context, s Scope) (Observation, error)
 
 	// Await returns nil as soon as Observe with this cursor may list something, also
-	// when the cursor is an old one, or as Posture may say something else than it said
-	// last, and the context's error when that ended before. It lets a change be seen before the next look is due. A driver whose devices do
+	// when the cursor is an old one, and the context's error when that ended before. It lets a change be seen before the next look is due. A driver whose devices do
 	// not say by themselves that they changed waits for the context.
 	Await(ctx context.Context, since uint64) error
 

@@ -9,23 +9,27 @@ import (
 	"bulkhead/fabric"
 )
 
-// How often what guards a fabric's management is looked at: by the clock, and at most
-// when the driver says that something changed. Whatever holds is looked at whenever it
-// does; what does not hold is looked at and put back less often, because to put it back
-// is a change too.
+// How often what guards a fabric's management is looked at: by the clock, and when a
+// driver that tells of it says that something changed. What holds is looked at each time;
+// what does not is looked at and put back less often, because to put it back is a change
+// too.
 const (
 	postureEvery = 10 * time.Minute
 	postureAgain = time.Minute
 )
 
 // postureDue reports whether a fabric's posture is to be looked at.
-func (p *Plane) postureDue(fabricID string, now time.Time) bool {
+func (p *Plane) postureDue(ctx context.Context, fabricID string, driver fabric.Driver, now time.Time) bool {
 	last, looked := p.seen.postures[fabricID]
 	since := now.Sub(last)
 	switch {
 	case !looked || since >= postureEvery:
 		return true
 	case !p.seen.woken[fabricID]:
+		return false
+	}
+	if can, err := driver.Capabilities(ctx); err != nil || !can.Wakeful {
+		delete(p.seen.woken, fabricID)
 		return false
 	}
 	return p.w.state.Unguarded(fabricID) == "" || since >= postureAgain
@@ -35,7 +39,7 @@ func (p *Plane) postureDue(fabricID string, now time.Time) bool {
 func (p *Plane) observePostures(ctx context.Context, now time.Time) error {
 	for _, f := range p.w.state.Site.Fabrics {
 		driver, is := p.config.Devices.Fabrics[f.ID].(fabric.Postured)
-		if !is || !p.postureDue(f.ID, now) {
+		if !is || !p.postureDue(ctx, f.ID, p.config.Devices.Fabrics[f.ID], now) {
 			continue
 		}
 		holds, err := p.lookAtPosture(ctx, f.ID, driver, now)

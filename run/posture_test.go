@@ -17,6 +17,7 @@ import (
 type guarded struct {
 	fabric.Driver
 	rung          chan struct{}
+	silent        bool // its word that something changed is not of the guard
 	gone, deaf    bool // taken away; and putting it back does not help
 	looks, mended int
 }
@@ -28,6 +29,12 @@ func (g *guarded) Await(ctx context.Context, _ uint64) error {
 	case <-ctx.Done():
 		return ctx.Err()
 	}
+}
+
+func (g *guarded) Capabilities(ctx context.Context) (fabric.Capabilities, error) {
+	c, err := g.Driver.Capabilities(ctx)
+	c.Wakeful = !g.silent
+	return c, err
 }
 
 func (g *guarded) Posture(context.Context) (fabric.Posture, error) {
@@ -90,7 +97,10 @@ func TestPostureIsLookedAtWhenWoken(t *testing.T) {
 	expect("the driver says so", 3, 1, true)
 	tick()
 	expect("afterwards", 3, 1, true)
-	g.gone, g.deaf = true, true
+	g.gone, g.silent = true, true
+	ring()
+	expect("the driver speaks of other things", 3, 1, true)
+	g.gone, g.deaf, g.silent = true, true, false
 	ring()
 	expect("taken away for good", 5, 2, false)
 	ring()

@@ -110,6 +110,13 @@ func (c *managementConfig) around(d fabric.Driver, in inventory, at func(string)
 	return &managed{Driver: d, gateway: gateway.Dial(at(c.Gateway)), plan: p, view: management.View(in.site, func(n site.Index) uint64 { return macs[n] })}, nil
 }
 
+// Capabilities implements fabric.Driver: the fabric's own.
+func (m *managed) Capabilities(ctx context.Context) (fabric.Capabilities, error) {
+	c, err := m.Driver.Capabilities(ctx)
+	c.Wakeful = true
+	return c, err
+}
+
 // Await implements fabric.Driver: the fabric's own, and the gateway when it changed since
 // it was looked at.
 func (m *managed) Await(ctx context.Context, since uint64) error {

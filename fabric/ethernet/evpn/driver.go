@@ -116,7 +116,7 @@ func (d *Driver) bound() time.Duration {
 // takes as long as the slowest, twice where the fence is new.
 func (d *Driver) Capabilities(ctx context.Context) (fabric.Capabilities, error) {
 	return fabric.Capabilities{Fabric: d.fabric().ID, Family: site.RoCE, LeafTable: LeafTable, Atomic: "port",
-		Fencing: fabric.FencedByDevice, Deadline: 3 * d.bound(), Origin: d.Origin, Numbering: d.numbered()}, ctx.Err()
+		Fencing: fabric.FencedByDevice, Deadline: 3 * d.bound(), Origin: d.Origin, Wakeful: true, Numbering: d.numbered()}, ctx.Err()
 }
 
 func (d *Driver) numbered() claim.Digest {
