@@ -9,25 +9,78 @@ import (
 
 // A slice of at most an SU's nodes takes what ports are free. If one SU has
 // enough nodes, it needs no link at all. Else it is L leaves of A nodes each and
-// perhaps one smaller: the masks of free uplinks are ANDed, leaf by leaf, and a
-// branch is given up when fewer than A positions are left. That is NP-hard in
-// general, and small here.
+// perhaps one smaller, in one pod; or in two of any sizes; or in several with as
+// many leaves each and at most one that has fewer, where the smaller leaf is. The
+// masks of free uplinks are ANDed, leaf by leaf, and those of core links, pod by
+// pod. That is NP-hard in general, and small here, because a branch ends when the
+// leaves and pods that are left are too few for the positions that are left.
 
-// maxTries bounds the leaves that are tried for one ask.
-const maxTries = 2_000_000
+// maxTries bounds the leaves that are looked at for one ask.
+const maxTries = 8_000_000
 
 // portSearch is one ask of at most an SU's nodes.
 type portSearch struct {
 	h         *hermetic
 	want      int
 	tries     int
-	condition int // the furthest that was reached
+	condition int   // the furthest that was reached
+	rails     []int // the first plane of each group of planes that are alike
+	pods      []portPod
 
-	best  int // racks that a slice of as many SUs as are tried must beat
+	best  int // racks that a slice of this many SUs must beat
 	nodes []site.Index
 	links *LinkSet
-	sus   int // of nodes
+}
+
+// portPod is a pod as the search sees it.
+type portPod struct {
+	at     int    // index into hermetic.pods
+	cores  []Mask // core links by group of planes and spine position, at most
+	key    string // equal for pods of a hall that are alike
+	leaves []portLeaf
+}
+
+// portLeaf is an SU that can be a leaf of the shape that is tried.
+type portLeaf struct {
+	u     *suStock
 	racks int
+	up    [site.Rails]Mask // by group of planes
+	same  bool             // as the leaf before it
+}
+
+// portRole is what a pod of a shape has.
+type portRole struct {
+	full  int // leaves of a nodes
+	small bool
+}
+
+// portShape is what is tried: so many pods of one role, and one of another.
+type portShape struct {
+	a, full, small     int // nodes of a leaf, how many, nodes of the smaller leaf or 0
+	links, linksSmall  int // uplinks that they need
+	pods, halls        int
+	most, other        portRole // of all pods but one, and of that one
+	cheapest, coreNeed int      // racks of a leaf at least; core links of a pod at least
+	useful             [site.Rails]Mask
+}
+
+// portState is what has been chosen.
+type portState struct {
+	masks, mine [site.Rails]Mask // positions that all leaves have, and that the smaller one has too
+	racks       int
+	hasSmall    bool
+	chosen      []chosenLeaf
+	cores       []Mask // that all pods of the first role have
+	rest        []Mask // that the other pod has
+	halls, hall int
+	first, last int // pods of each role that are still to come
+}
+
+type chosenLeaf struct {
+	u     *suStock
+	pod   int // number
+	nodes int
+	small bool
 }
 
 func (h *hermetic) ports(want int) (nodes []site.Index, links *LinkSet, cut bool, condition int) {
@@ -35,6 +88,7 @@ func (h *hermetic) ports(want int) (nodes []site.Index, links *LinkSet, cut bool
 		return u.take(h.o, u.cover(want), want), &LinkSet{}, false, 0
 	}
 	p := &portSearch{h: h, want: want, condition: 1}
+	p.prepare()
 	halls := map[int]bool{}
 	for i := range h.pods {
 		halls[h.pods[i].hall] = true
@@ -45,9 +99,14 @@ func (h *hermetic) ports(want int) (nodes []site.Index, links *LinkSet, cut bool
 	}
 	for nHalls := 1; nHalls <= len(halls); nHalls++ {
 		for nPods := nHalls; nPods <= min(pods, want); nPods++ {
-			p.subsets(nil, 0, nPods, nHalls)
-			if p.nodes != nil || p.tries > maxTries {
-				return p.nodes, p.links, p.tries > maxTries, p.condition
+			for n := max(2, nPods); n <= want; n++ {
+				p.best = 1 << 30
+				for a := (want + n - 1) / n; a < want && (n-1)*a < want; a++ {
+					p.shapes(n, a, nPods, nHalls)
+				}
+				if p.nodes != nil || p.tries > maxTries {
+					return p.nodes, p.links, p.tries > maxTries, p.condition
+				}
 			}
 		}
 	}
@@ -72,254 +131,477 @@ func (h *hermetic) oneLeaf(want int) *suStock {
 	return best
 }
 
-// subsets tries every set of pods of a size that spans so many halls, and keeps
-// the best of them.
-func (p *portSearch) subsets(chosen []int, from, nPods, nHalls int) {
-	if p.tries > maxTries {
-		return
-	}
-	if len(chosen) == nPods {
-		halls, free := map[int]bool{}, 0
-		for _, i := range chosen {
-			halls[p.h.pods[i].hall] = true
-			for j := range p.h.pods[i].sus {
-				free += p.h.pods[i].sus[j].nodes
+// prepare groups the planes that are alike, and orders the pods: those of which
+// the fewest SUs are whole first, so that others stay so.
+func (p *portSearch) prepare() {
+	h, o := p.h, p.h.o
+	alike := func(a, b int) bool {
+		for i := range h.pods {
+			for j := range h.pods[i].sus {
+				if u := &h.pods[i].sus[j]; u.up[a] != u.up[b] {
+					return false
+				}
+			}
+			for spine := range o.site.Shape.Spines {
+				if o.coreLinks(h.pods[i].pod, a, spine, true) != o.coreLinks(h.pods[i].pod, b, spine, true) {
+					return false
+				}
 			}
 		}
-		if len(halls) == nHalls && free >= p.want {
-			p.within(chosen)
-		}
-		return
+		return true
 	}
-	for i := from; i < len(p.h.pods); i++ {
-		p.tries++
-		p.subsets(append(chosen, i), i+1, nPods, nHalls)
-	}
-}
-
-// portLeaf is an SU in one of the pods that are tried.
-type portLeaf struct {
-	u   *suStock
-	pod int // index into the chosen pods
-}
-
-// within looks for the best slice in just these pods: fewest SUs, then racks. A
-// slice that was found in other pods before must be beaten.
-func (p *portSearch) within(pods []int) {
-	var leaves []portLeaf
-	for i, at := range pods {
-		for j := range p.h.pods[at].sus {
-			leaves = append(leaves, portLeaf{&p.h.pods[at].sus[j], i})
+	for rail := range site.Rails {
+		if !slices.ContainsFunc(p.rails, func(r int) bool { return alike(r, rail) }) {
+			p.rails = append(p.rails, rail)
 		}
 	}
-	most := min(len(leaves), p.want)
-	if p.nodes != nil {
-		most = min(most, p.sus)
-	}
-	for n := max(2, len(pods)); n <= most; n++ {
-		p.best = 1 << 30
-		if p.nodes != nil && p.sus == n {
-			p.best = p.racks
-		}
-		before := p.best
-		for a := (p.want + n - 1) / n; a < p.want; a++ {
-			switch small := p.want - (n-1)*a; {
-			case small == a:
-				p.choose(&portTry{leaves: byRacks(leaves, a), pods: pods, full: n, a: a})
-			case small > 0:
-				p.choose(&portTry{leaves: byRacks(leaves, a), all: leaves, pods: pods, full: n - 1, a: a, small: small})
+	for i := range h.pods {
+		pod := portPod{at: i}
+		for _, rail := range p.rails {
+			for spine := range o.site.Shape.Spines {
+				pod.cores = append(pod.cores, o.coreLinks(h.pods[i].pod, rail, spine, false))
 			}
 		}
-		if p.best < before {
-			p.sus, p.racks = n, p.best
-			return
+		pod.key = p.key(&pod)
+		p.pods = append(p.pods, pod)
+	}
+	slices.SortStableFunc(p.pods, func(a, b portPod) int {
+		x, y := &h.pods[a.at], &h.pods[b.at]
+		return cmp.Or(cmp.Compare(x.hall, y.hall), x.wholes()-y.wholes())
+	})
+}
+
+// key is equal for pods of a hall between which the search can't tell.
+func (p *portSearch) key(pod *portPod) string {
+	stock := &p.h.pods[pod.at]
+	b := []byte(stock.shape())
+	word := func(m Mask) {
+		for _, w := range m {
+			for range 8 {
+				b = append(b, byte(w))
+				w >>= 8
+			}
 		}
 	}
-}
-
-// byRacks returns the leaves that have a nodes, those in the fewest racks first,
-// and of these the tightest, so that larger ones stay whole.
-func byRacks(leaves []portLeaf, a int) []portLeaf {
-	out := slices.DeleteFunc(slices.Clone(leaves), func(l portLeaf) bool { return l.u.nodes < a })
-	slices.SortStableFunc(out, func(x, y portLeaf) int { return cmp.Or(x.u.cover(a)-y.u.cover(a), x.u.nodes-y.u.nodes) })
-	return out
-}
-
-// portTry is one shape in one set of pods.
-type portTry struct {
-	leaves, all []portLeaf
-	pods        []int
-	full        int // leaves of a nodes
-	a           int
-	small       int // nodes of the smaller leaf; 0 = none
-	chosen      []portLeaf
-}
-
-// unused is how many of the pods have no leaf yet.
-func (t *portTry) unused() int {
-	n := 0
-	for pod := range t.pods {
-		if !slices.ContainsFunc(t.chosen, func(l portLeaf) bool { return l.pod == pod }) {
-			n++
+	for j := range stock.sus {
+		for _, rail := range p.rails {
+			word(stock.sus[j].up[rail])
 		}
 	}
-	return n
-}
-
-func (p *portSearch) choose(t *portTry) {
-	var masks [site.Rails]Mask
-	for rail := range masks {
-		masks[rail] = below(maskBits)
+	for _, m := range pod.cores {
+		word(m)
 	}
-	p.deeper(t, 0, 0, masks)
+	return string(append(b, byte(stock.hall), byte(stock.hall>>8)))
 }
 
-func (p *portSearch) deeper(t *portTry, from, racks int, masks [site.Rails]Mask) {
-	if len(t.chosen) == t.full {
-		p.finish(t, racks, masks)
+// shapes tries n leaves, of a nodes each but for one that may have fewer, in every
+// way in which so many pods can have them.
+func (p *portSearch) shapes(n, a, nPods, nHalls int) {
+	t := portShape{a: a, full: n, pods: nPods, halls: nHalls, links: need(a, p.want)}
+	if small := p.want - (n-1)*a; small < a {
+		t.full, t.small, t.linksSmall = n-1, small, need(small, p.want)
+	}
+	if !p.leaves(&t) {
 		return
 	}
-	links := need(t.a, p.want)
-	missing := t.full - len(t.chosen)
-	if t.unused() > missing+min(t.small, 1) {
-		return // a pod would have no leaf: that is a set of fewer pods
+	reached := p.condition
+	small := t.small > 0
+	try := func(most, other portRole) {
+		t.most, t.other = most, other
+		if t.coreNeed = p.coreLinks(most.full); nPods == 2 {
+			t.coreNeed = p.coreLinks(min(most.full, other.full))
+		}
+		st := portState{hall: -1, first: nPods - 1, last: 1}
+		st.masks = t.useful
+		p.podsFrom(&t, 0, st)
 	}
-	for i := from; i <= len(t.leaves)-missing; i++ {
-		if p.tries++; p.tries > maxTries {
+	switch {
+	case nPods == 1:
+		try(portRole{}, portRole{t.full, small})
+	case nPods == 2:
+		for k := 1; k <= t.full; k++ {
+			if other := t.full - k; small || other > 0 && other <= k {
+				try(portRole{k, false}, portRole{other, small})
+			}
+		}
+	default:
+		for c := 1; c*(nPods-1) <= t.full; c++ {
+			if r := t.full - c*(nPods-1); r < c && (small || r > 0) || r == c && !small {
+				try(portRole{c, false}, portRole{r, small})
+			}
+		}
+	}
+	if p.nodes == nil && p.condition == reached {
+		p.condition = max(p.condition, 4)
+	}
+}
+
+func (p *portSearch) coreLinks(leaves int) int {
+	taper := p.h.o.site.Shape.PodTaper
+	return (leaves + taper - 1) / taper
+}
+
+// leaves lists what every pod has for a shape, those in the fewest racks first,
+// and of these the tightest, so that larger ones stay whole. It reports false when
+// there are too few of them.
+func (p *portSearch) leaves(t *portShape) bool {
+	spines := p.h.o.site.Shape.Spines
+	t.cheapest = 1 << 30
+	count := 0
+	for i := range p.pods {
+		pod := &p.pods[i]
+		pod.leaves = pod.leaves[:0]
+		stock := &p.h.pods[pod.at]
+		for j := range stock.sus {
+			u := &stock.sus[j]
+			if u.nodes < t.a {
+				continue
+			}
+			l := portLeaf{u: u, racks: u.cover(t.a)}
+			fits := true
+			for g, rail := range p.rails {
+				l.up[g] = u.uplinksFor(rail, t.a)
+				fits = fits && l.up[g].Count() >= t.links
+			}
+			if !fits {
+				p.condition = max(p.condition, 2)
+				continue
+			}
+			pod.leaves = append(pod.leaves, l)
+			count++
+			t.cheapest = min(t.cheapest, l.racks)
+		}
+	}
+	p.tries += count
+	if count < t.full {
+		return false
+	}
+	// Positions that too few leaves have are of no use, and leaves that have too
+	// few of those that are left neither.
+	for g := range p.rails {
+		t.useful[g] = below(spines)
+	}
+	for again := true; again; {
+		again = false
+		for g := range p.rails {
+			var have [maskBits]int32
+			var pods [maskBits]int32
+			for i := range p.pods {
+				var any Mask
+				for j := range p.pods[i].leaves {
+					m := p.pods[i].leaves[j].up[g].and(t.useful[g])
+					for spine := range m.all {
+						have[spine]++
+					}
+					any = any.or(m)
+				}
+				for spine := range any.all {
+					pods[spine]++
+				}
+			}
+			least := int32(t.pods)
+			if t.small > 0 && t.pods > 1 {
+				least--
+			}
+			for spine := range t.useful[g].all {
+				if have[spine] < int32(t.full) || pods[spine] < least {
+					t.useful[g] = t.useful[g].without(one(spine))
+					again = true
+				}
+			}
+			if t.useful[g].Count() < t.links {
+				p.condition = max(p.condition, 3)
+				return false
+			}
+		}
+		if !again {
+			break
+		}
+		left := 0
+		for i := range p.pods {
+			pod := &p.pods[i]
+			pod.leaves = slices.DeleteFunc(pod.leaves, func(l portLeaf) bool { return !p.joins(t, &l, &t.useful, nil) })
+			left += len(pod.leaves)
+		}
+		p.tries += left
+		if left < t.full {
+			p.condition = max(p.condition, 3)
+			return false
+		}
+	}
+	for i := range p.pods {
+		leaves := p.pods[i].leaves
+		slices.SortStableFunc(leaves, func(x, y portLeaf) int {
+			c := cmp.Or(x.racks-y.racks, x.u.nodes-y.u.nodes)
+			for g := range p.rails {
+				c = cmp.Or(c, cmp.Compare(x.up[g][0], y.up[g][0]), cmp.Compare(x.up[g][1], y.up[g][1]))
+			}
+			return c
+		})
+		for j := range leaves {
+			leaves[j].same = j > 0 && p.alike(&leaves[j], &leaves[j-1])
+		}
+	}
+	return true
+}
+
+// alike says whether one leaf does whatever the other does, smaller or not.
+func (p *portSearch) alike(a, b *portLeaf) bool {
+	if a.up != b.up || a.u.nodes != b.u.nodes || a.u.closing != b.u.closing ||
+		!slices.EqualFunc(a.u.racks, b.u.racks, func(x, y rackStock) bool { return x.nodes == y.nodes }) {
+		return false
+	}
+	for _, rail := range p.rails {
+		if a.u.up[rail] != b.u.up[rail] {
+			return false
+		}
+	}
+	return true
+}
+
+// joins says whether a leaf has enough of the positions that all must have.
+func (p *portSearch) joins(t *portShape, l *portLeaf, masks, mine *[site.Rails]Mask) bool {
+	for g := range p.rails {
+		if masks[g].and(l.up[g]).Count() < t.links || mine != nil && mine[g].and(l.up[g]).Count() < t.linksSmall {
+			return false
+		}
+	}
+	return true
+}
+
+func (st *portState) own() *[site.Rails]Mask {
+	if st.hasSmall {
+		return &st.mine
+	}
+	return nil
+}
+
+// podsFrom chooses the pods that are still to come among those from a place on.
+func (p *portSearch) podsFrom(t *portShape, from int, st portState) {
+	if st.first+st.last == 0 {
+		p.settle(t, &st)
+		return
+	}
+	// How many leaves each pod could still give.
+	could := make([]int, len(p.pods))
+	first, last := 0, 0
+	for i := from; i < len(p.pods); i++ {
+		for j := range p.pods[i].leaves {
+			if p.joins(t, &p.pods[i].leaves[j], &st.masks, st.own()) {
+				could[i]++
+			}
+		}
+		p.tries += len(p.pods[i].leaves)
+		if could[i] >= t.most.full {
+			first++
+		}
+		if could[i] >= t.other.full {
+			last++
+		}
+	}
+	for i := from; i < len(p.pods); i++ {
+		if p.tries > maxTries {
 			return
 		}
-		l := t.leaves[i]
-		cost := l.u.cover(t.a)
-		// The leaves to come cost no less than this one.
-		least := racks + cost*(t.full-len(t.chosen))
-		if t.small > 0 {
+		if st.first > 0 && first < st.first || st.last > 0 && last < st.last || max(first, last) < st.first+st.last {
+			if len(st.chosen) > 0 {
+				p.condition = max(p.condition, 3)
+			}
+			return
+		}
+		pod := &p.pods[i]
+		repeated := false
+		for j := from; j < i && !repeated; j++ {
+			repeated = p.pods[j].key == pod.key
+		}
+		next := st
+		if hall := p.h.pods[pod.at].hall; hall != st.hall {
+			next.hall = hall
+			next.halls++
+		}
+		if !repeated && next.halls <= t.halls {
+			if st.first > 0 && could[i] >= t.most.full {
+				role := next
+				role.first--
+				p.leavesFrom(t, i, 0, t.most, t.most.full, role)
+			}
+			if st.last > 0 && could[i] >= t.other.full {
+				role := next
+				role.last--
+				p.leavesFrom(t, i, 0, t.other, t.other.full, role)
+			}
+		}
+		if could[i] >= t.most.full {
+			first--
+		}
+		if could[i] >= t.other.full {
+			last--
+		}
+	}
+}
+
+// leavesFrom chooses the leaves of a pod that are still missing in its role.
+func (p *portSearch) leavesFrom(t *portShape, at, from int, role portRole, missing int, st portState) {
+	if missing == 0 {
+		if role.small {
+			p.smaller(t, at, st)
+			return
+		}
+		p.joined(t, at, role, st)
+		return
+	}
+	pod := &p.pods[at]
+	left := 0
+	for i := from; i < len(pod.leaves); i++ {
+		if p.joins(t, &pod.leaves[i], &st.masks, st.own()) {
+			left++
+		}
+	}
+	p.tries += len(pod.leaves) - from
+	others := t.full - missing
+	for _, c := range st.chosen {
+		if !c.small {
+			others--
+		}
+	}
+	fresh := true // no leaf like the next one has been tried here
+	for i := from; i < len(pod.leaves) && left >= missing; i++ {
+		if p.tries > maxTries {
+			return
+		}
+		l := &pod.leaves[i]
+		if !l.same {
+			fresh = true
+		}
+		if !p.joins(t, l, &st.masks, st.own()) {
+			continue
+		}
+		left--
+		if !fresh {
+			continue
+		}
+		fresh = false
+		least := st.racks + l.racks*missing + t.cheapest*others
+		if t.small > 0 && !st.hasSmall {
 			least++
 		}
 		if least >= p.best {
-			return
+			return // those to come take no fewer racks
 		}
-		next, fits := masks, true
-		for rail := range next {
-			if l.u.up[rail].Count() < links {
-				p.condition = max(p.condition, 2)
-			}
-			next[rail] = next[rail].and(l.u.up[rail])
-			if next[rail].Count() < links {
-				fits = false
-				break
-			}
+		next := st
+		for g := range p.rails {
+			next.masks[g] = st.masks[g].and(l.up[g])
+			next.mine[g] = st.mine[g].and(l.up[g])
+		}
+		next.racks += l.racks
+		next.chosen = append(slices.Clip(st.chosen), chosenLeaf{u: l.u, pod: p.h.pods[pod.at].pod, nodes: t.a})
+		p.leavesFrom(t, at, i+1, role, missing-1, next)
+	}
+}
+
+// smaller adds the smaller leaf, of any SU of the pod that is not chosen.
+func (p *portSearch) smaller(t *portShape, at int, st portState) {
+	stock := &p.h.pods[p.pods[at].at]
+	var tried []portLeaf
+	for j := range stock.sus {
+		p.tries++
+		u := &stock.sus[j]
+		cost := u.cover(t.small)
+		if u.nodes < t.small || st.racks+cost >= p.best || slices.ContainsFunc(st.chosen, func(c chosenLeaf) bool { return c.u == u }) {
+			continue
+		}
+		next := st
+		next.hasSmall = true
+		next.racks += cost
+		l, fits := portLeaf{u: u, racks: cost}, true
+		for g, rail := range p.rails {
+			l.up[g] = u.uplinksFor(rail, t.small)
+			next.mine[g] = st.masks[g].and(l.up[g])
+			l.up[g] = next.mine[g]
+			fits = fits && next.mine[g].Count() >= t.linksSmall
 		}
 		if !fits {
-			if p.condition == 2 && len(t.chosen) > 0 {
-				p.condition = 3
-			}
+			p.condition = max(p.condition, 3)
 			continue
 		}
-		t.chosen = append(t.chosen, l)
-		p.deeper(t, i+1, racks+cost, next)
-		t.chosen = t.chosen[:len(t.chosen)-1]
+		if slices.ContainsFunc(tried, func(o portLeaf) bool { return o.up == l.up && o.racks == l.racks && o.u.nodes <= u.nodes }) {
+			continue // it would do no more than that one
+		}
+		tried = append(tried, l)
+		next.chosen = append(slices.Clip(st.chosen), chosenLeaf{u: u, pod: stock.pod, nodes: t.small, small: true})
+		p.joined(t, at, t.other, next)
 	}
 }
 
-// finish adds the smaller leaf, and looks at the pods and their cores.
-func (p *portSearch) finish(t *portTry, racks int, masks [site.Rails]Mask) {
-	if t.small == 0 {
-		p.settle(t, racks, nil)
-		return
-	}
-	links := need(t.small, p.want)
-	for i := range t.all {
-		if p.tries++; p.tries > maxTries {
-			return
+// joined looks at the cores of the pods so far, and goes on to the next pod.
+func (p *portSearch) joined(t *portShape, at int, role portRole, st portState) {
+	if t.pods > 1 {
+		cores := p.pods[at].cores
+		both := func(a, b []Mask) []Mask {
+			out := slices.Clone(a)
+			for i := range out {
+				out[i] = out[i].and(b[i])
+			}
+			return out
 		}
-		l := t.all[i]
-		cost := racks + l.u.cover(t.small)
-		if l.u.nodes < t.small || cost >= p.best || slices.ContainsFunc(t.chosen, func(c portLeaf) bool { return c.u == l.u }) {
-			continue
+		switch {
+		case role == t.other && st.last == 0 && st.rest == nil && (role != t.most || st.first == 0):
+			st.rest = cores
+		case st.cores == nil:
+			st.cores = cores
+		default:
+			st.cores = both(st.cores, cores)
 		}
-		fits := true
-		for rail := range masks {
-			if masks[rail].and(l.u.up[rail]).Count() < links {
-				p.condition = max(p.condition, 3)
-				fits = false
-				break
+		spines := p.h.o.site.Shape.Spines
+		for g := range p.rails {
+			for spine := range st.masks[g].all {
+				k := g*spines + spine
+				if st.cores != nil && st.cores[k].Count() < t.coreNeed ||
+					st.cores != nil && st.rest != nil && t.other.full > 0 && st.cores[k].and(st.rest[k]).Empty() {
+					st.masks[g] = st.masks[g].without(one(spine))
+					st.mine[g] = st.mine[g].without(one(spine))
+				}
+			}
+			if st.masks[g].Count() < t.links || st.hasSmall && st.mine[g].Count() < t.linksSmall {
+				p.condition = 5
+				return
 			}
 		}
-		if fits {
-			p.settle(t, cost, &l)
-		}
 	}
+	p.podsFrom(t, at+1, st)
 }
 
-func (p *portSearch) settle(t *portTry, racks int, small *portLeaf) {
-	if racks >= p.best {
+// settle assigns the links of what has been chosen.
+func (p *portSearch) settle(t *portShape, st *portState) {
+	if st.racks >= p.best {
 		return
 	}
-	counts, extra := make([]int, len(t.pods)), -1
-	for _, l := range t.chosen {
-		counts[l.pod]++
-	}
-	if small != nil {
-		extra = small.pod
-	}
-	for i := range counts {
-		if counts[i] == 0 && i != extra {
-			return // a set of fewer pods, which was tried
-		}
-	}
-	rest, ok := smallerPod(counts, extra)
-	if !ok {
-		p.condition = max(p.condition, 4)
-		return
-	}
+	rest, restPod := -1, -1
 	var uses []leafUse
-	var nodes []site.Index
-	add := func(l portLeaf, n int) {
-		uses = append(uses, leafUse{su: l.u.su, pod: p.h.pods[t.pods[l.pod]].pod, nodes: n})
-		nodes = append(nodes, l.u.take(p.h.o, l.u.cover(n), n)...)
+	counts := map[int]int{}
+	for i, c := range st.chosen {
+		uses = append(uses, leafUse{su: c.u.su, pod: c.pod, nodes: c.nodes})
+		if c.small {
+			rest = i
+			restPod = c.pod
+		} else {
+			counts[c.pod]++
+		}
 	}
-	for _, l := range t.chosen {
-		add(l, t.a)
+	if t.pods > 2 && rest < 0 && t.most != t.other {
+		for pod, n := range counts {
+			if n == t.other.full {
+				restPod = pod
+			}
+		}
 	}
-	restLeaf, restPod := -1, -1
-	if small != nil {
-		restLeaf = len(uses)
-		add(*small, t.small)
-	}
-	if rest >= 0 {
-		restPod = p.h.pods[t.pods[rest]].pod
-	}
-	links, bad := assign(p.h.o, newLayout(p.h.o, uses, false, restLeaf, restPod))
+	links, bad := assign(p.h.o, newLayout(p.h.o, uses, false, rest, restPod))
 	if bad != nil {
 		p.condition = max(p.condition, bad.condition)
 		return
 	}
-	p.best, p.nodes, p.links = racks, nodes, links
-}
-
-// smallerPod finds the one pod that has fewer leaves than the others; extra is
-// the pod with the smaller leaf, or -1. Two pods may have any sizes.
-func smallerPod(counts []int, extra int) (int, bool) {
-	if len(counts) <= 2 {
-		return -1, true
+	p.best, p.nodes, p.links = st.racks, nil, links
+	for _, c := range st.chosen {
+		p.nodes = append(p.nodes, c.u.take(p.h.o, c.u.cover(c.nodes), c.nodes)...)
 	}
-	most := slices.Max(counts)
-	rest := -1
-	for i, n := range counts {
-		if n < most {
-			if rest >= 0 {
-				return -1, false
-			}
-			rest = i
-		}
-	}
-	if extra >= 0 {
-		if rest >= 0 && rest != extra {
-			return -1, false
-		}
-		if rest < 0 {
-			return -1, false // the pod with the smaller leaf would be the larger one
-		}
-	}
-	return rest, true
 }

@@ -10,11 +10,13 @@ import (
 // suStock is what an SU offers to a hermetic slice.
 type suStock struct {
 	su    int
-	racks []rackStock // free nodes by rack, the fullest first
-	nodes int         // free nodes
-	whole bool        // nobody else has a node of it
-	flaws int         // uplinks that failed
-	up    [site.Rails]Mask
+	racks []rackStock      // free nodes by rack, the fullest first
+	nodes int              // free nodes
+	whole bool             // nobody else has a node of it
+	flaws int              // uplinks that failed
+	up    [site.Rails]Mask // uplinks that a slice of a part of it may hold
+
+	closing bool // hermetic slices hold every node but those that are free
 }
 
 type rackStock struct{ at, nodes int } // first position, free nodes
@@ -122,6 +124,9 @@ func (u *suStock) uplinks() int {
 	}
 	return n
 }
+
+// uplinksFor returns the uplinks that a slice may hold that has so many nodes of it.
+func (u *suStock) uplinksFor(rail, nodes int) Mask { return u.up[rail] }
 
 // take returns nodes of the SU's fullest racks, at least one of each of the
 // racks that cover the number.
