@@ -129,7 +129,7 @@ func fillingSection(all []filled) report.Section {
 		"- each refusal is the exact search's: on the site as it lay no hermetic slice of that size was there. Those where the search was ended before it was through are counted as *not proven*. A decision here does not look for the nearest sizes that would fit (`Occupancy.Try`).\n\n" +
 		"Published: Jigsaw typically 95 to 96 %, LaaS about 90 % (\"a 10 % reduction\"); each on its own streams and simulator. The abstracts say no more, and the full texts were not at hand: that sizes are exponential " +
 		"with a mean of the radix, on full three-level trees of radix 16, 22 and 28, and times uniform from 20 to 3,000, is assumed; so is the order (theirs keeps a place for the first that waits, which lowers use). " +
-		"Bulkhead keeps one rule more than they do: the last uplink of a leaf stays common unless the lease has all of the SU.\n\n")
+		"Bulkhead keeps one rule more than they do: the last uplink of a leaf stays common unless hermetic leases have every node of the SU.\n\n")
 	table := [][]string{{"stream", "seed", "in use", "bound", "packed", "with a common uplink", "moved", "counted", "least", "leases", "refused for condition 1 / 2 / 3 / 4 / 5 / too few nodes", "not proven", "links with two owners", "a decision, p50 / p99 ms"}}
 	var bars []report.Bar
 	var labels []string

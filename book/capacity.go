@@ -19,7 +19,8 @@ import (
 
 // Free is the set of nodes that a lease may hold from begin to end: not spares,
 // in service by then, not cordoned, not in trouble, held by no lease and no
-// open quote at any instant of it, nor in an SU that a hermetic one has whole.
+// open quote at any instant of it, nor in an SU that a hermetic one has whole or
+// cuts off from common links.
 // Cost: O(nodes); the set is the caller's.
 func (s *State) Free(begin, end time.Time) *site.Set {
 	return s.free(begin, begin, end)
@@ -34,7 +35,7 @@ func (s *State) free(inService, begin, end time.Time) *site.Set {
 // Occupancy is what a lease from begin to end would be placed on: which nodes are
 // held by a lease or an open quote at some instant of it, which are not in
 // service by then or in trouble, and which links hermetic slices hold. What is
-// free of it are the nodes that Free gives.
+// free of it for shared links are the nodes that Free gives.
 // Cost: O(nodes) and O(links of hermetic slices); the occupancy is the caller's.
 func (s *State) Occupancy(begin, end time.Time) *place.Occupancy {
 	return s.occupancy(begin, begin, end)
@@ -65,7 +66,7 @@ func (s *State) occupancy(inService, begin, end time.Time) *place.Occupancy {
 		}
 	}
 	for _, l := range s.Leases {
-		if l.Links == lease.Hermetic && l.Returned.IsZero() && l.Begin.Before(end) && begin.Before(l.End) {
+		if l.Returned.IsZero() && l.Begin.Before(end) && begin.Before(l.End) {
 			keep(l.Slots, l.Held)
 		}
 	}

@@ -3,6 +3,7 @@ package book_test
 import (
 	"errors"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -147,4 +148,82 @@ func TestHermeticReplacement(t *testing.T) {
 			t.Errorf("a lease on shared links gets %s", s.Site.NodeID[to])
 		}
 	}
+}
+
+// TestNobodyIsPutWhereNoCommonLinkIsLeft: where hermetic leases have all the
+// uplinks of a leaf, nodes that come free serve hermetic leases in that SU only.
+func TestNobodyIsPutWhereNoCommonLinkIsLeft(t *testing.T) {
+	s := on(t, atTenants)
+	unit := 0
+	for i := range s.Site.SUs {
+		unit = max(unit, len(s.Site.SUs[i].Nodes)-s.Site.SUs[i].Spares)
+	}
+	beside := alone(s, "tidewater-s", 2)
+	beside.Tranches[0].Links = lease.Shared
+	s.sign(t, beside)
+	l := s.sign(t, alone(s, "tidewater-h", unit+1))
+	links, err := place.DecodeLinks(l.Held)
+	must(t, err)
+	var slot site.Index
+	for _, n := range l.Slots {
+		if s.Site.SUs[s.Site.SUOf(n)].ID == links.RestSU {
+			slot = n
+		}
+	}
+	su := s.Site.SUOf(slot)
+	free := s.Free(l.Begin, l.End)
+	there := 0
+	for _, n := range s.Site.SUs[su].Nodes {
+		if free.Has(n) {
+			there++
+		}
+	}
+	if there == 0 {
+		t.Fatal("nothing is free beside the smaller leaf: the test is about another site")
+	}
+	must(t, book.CheckInvariants(s.State))
+	// As if the others of the SU had been hermetic leases, and had ended.
+	for i := range links.Planes {
+		must(t, links.Planes[i].Rest.UnmarshalText([]byte(strconv.Itoa(s.Site.Shape.Spines-1))))
+	}
+	l.Held = links.Encode()
+	free = s.Free(l.Begin, l.End)
+	for _, n := range s.Site.SUs[su].Nodes {
+		if free.Has(n) {
+			t.Errorf("%s has no common link, and is free for leases with shared ones", s.Site.NodeID[n])
+		}
+		if got := s.LinksOf()(n); got != -su-1 {
+			t.Errorf("%s is among the links of %d, expected of its SU", s.Site.NodeID[n], got)
+		}
+	}
+	near := site.SetOf(s.Site.SUs[su].Nodes...)
+	near.Remove(slot)
+	f := s.FailureOf(l, slot)
+	if to := place.ReplaceFailures(s.Site, near, []place.Failure{f}, s.LinksOf())[0]; to == place.NoNode {
+		t.Error("a hermetic lease gets no node of its own SU")
+	}
+	f.Links, f.Within = 0, place.SameFabric
+	if to := place.ReplaceFailures(s.Site, near, []place.Failure{f}, s.LinksOf())[0]; to != place.NoNode {
+		t.Errorf("a lease on shared links gets %s", s.Site.NodeID[to])
+	}
+	// Where a lease with shared links is, nobody may do that.
+	for _, other := range s.Leases {
+		if other.Links != lease.Shared || !other.Overlaps(l.Begin, l.End) {
+			continue
+		}
+		for _, n := range other.Slots {
+			id := s.Site.SUs[s.Site.SUOf(n)].ID
+			for i := range links.Pods {
+				links.Pods[i].SUs = slices.DeleteFunc(links.Pods[i].SUs, func(su string) bool { return su == links.RestSU })
+			}
+			links.Pods = append(links.Pods, place.PodLeaves{Pod: s.Site.Pods[s.Site.PodOf(n)].ID, SUs: []string{id}})
+			links.RestSU = id
+			l.Held = links.Encode()
+			if err := book.CheckInvariants(s.State); err == nil || !strings.Contains(err.Error(), "last uplink") {
+				t.Errorf("%s has shared links and no common uplink, and the invariants say %v", other.ID, err)
+			}
+			return
+		}
+	}
+	t.Error("no lease with shared links is there to tell by")
 }

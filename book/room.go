@@ -172,6 +172,12 @@ func (r *room) takeLinks(s *State, t *contract.Tranche, p *TrancheSlice) error {
 		return fmt.Errorf("tranche %s: placement: %w", t.ID, err)
 	}
 	r.taken.Union(territory)
+	// And shared links out of SUs of which it has the last uplink.
+	cut, err := place.CutOff(s.Site, p.Slice.Certificate.Links)
+	if err != nil {
+		return fmt.Errorf("tranche %s: placement: %w", t.ID, err)
+	}
+	r.taken.Union(cut)
 	r.before = append(r.before, p)
 	return nil
 }

@@ -99,6 +99,9 @@ func (s *State) FailureOf(l *Lease, n site.Index) place.Failure {
 	// unless so many spines are out that a leaf can't take another node.
 	f.Within = place.SameSU
 	if !slices.Contains(links.WholeSUs(), s.Site.SUs[s.Site.SUOf(n)].ID) {
+		if own := s.LinksOf()(n); own < 0 {
+			f.Links = own // no lease with shared links may have its SU's nodes
+		}
 		return f
 	}
 	f.Links = s.leaseByID[l.ID] + 1
@@ -110,7 +113,9 @@ func (s *State) FailureOf(l *Lease, n site.Index) place.Failure {
 
 // LinksOf says whose links the uplinks of a node are among: the number of the
 // hermetic lease that has its SU to itself, from 1, or 0. It is what
-// place.ReplaceFailures asks about candidates.
+// place.ReplaceFailures asks about candidates. A negative number is the SU's own:
+// hermetic leases have all the uplinks of its leaves together, so that it serves
+// the slots of hermetic leases in that SU and no others.
 // Cost: O(SUs of hermetic leases), then O(1) a node.
 func (s *State) LinksOf() func(site.Index) int {
 	owner := map[int]int{}
@@ -118,7 +123,17 @@ func (s *State) LinksOf() func(site.Index) int {
 		if l.Links != lease.Hermetic || !l.Returned.IsZero() {
 			continue
 		}
-		for _, id := range heldLinks(l).WholeSUs() {
+		links := heldLinks(l)
+		cut, err := place.CutOff(s.Site, links)
+		if err != nil {
+			panic("book: links that were bound can't be read: " + err.Error()) // Apply has read them
+		}
+		for n := range cut.All() {
+			if su := s.Site.SUOf(n); owner[su] == 0 {
+				owner[su] = -su - 1
+			}
+		}
+		for _, id := range links.WholeSUs() {
 			if su, ok := s.Site.SUByID(id); ok {
 				owner[su] = i + 1
 			}

@@ -14,9 +14,10 @@ type layout struct {
 	pods    []int
 	nodes   int
 
-	inPod []int  // whole or full leaves of each pod
-	shut  []bool // with this slice, hermetic slices have every SU of the pod whole
-	alone []bool // the slice has every SU of the pod
+	shared []bool // leaves of which hermetic slices do not have every node with this one
+	inPod  []int  // whole or full leaves of each pod
+	shut   []bool // with this slice, hermetic slices have every SU of the pod whole
+	alone  []bool // the slice has every SU of the pod
 }
 
 func newLayout(o *Occupancy, leaves []leafUse, whole bool, rest, restPod int) *layout {
@@ -31,6 +32,7 @@ func newLayout(o *Occupancy, leaves []leafUse, whole bool, rest, restPod int) *l
 	}
 	for i, l := range leaves {
 		y.nodes += l.nodes
+		y.shared = append(y.shared, o.others(l.su) != l.nodes)
 		if i != rest {
 			y.inPod[at[l.pod]]++
 		}
@@ -57,7 +59,8 @@ type misfit struct {
 	condition int // 2: a leaf's uplinks; 3: common spines; 5: cores
 	rail      int
 	most      int  // the most nodes a leaf may have for the spines to do
-	rest      int  // the most nodes the smaller leaf may have
+	rest      int  // the most nodes the smaller leaf may have without the last uplink
+	closed    bool // the smaller leaf was offered the last uplink too
 	cores     bool // core links have taken spine positions away
 }
 
@@ -124,7 +127,7 @@ func assignPlane(o *Occupancy, y *layout, rail int) (*PlaneLinks, *misfit) {
 			continue
 		}
 		full = max(full, flows)
-		up := o.uplinks(leaf.su, rail, y.whole)
+		up := o.uplinks(leaf.su, rail, y.whole || !y.shared[i])
 		least = min(least, up.Count()-flows)
 		common = common.and(up)
 	}
@@ -155,12 +158,14 @@ func assignPlane(o *Occupancy, y *layout, rail int) (*PlaneLinks, *misfit) {
 		return nil, bad
 	}
 	if y.rest >= 0 {
-		mine := with.and(o.uplinks(y.leaves[y.rest].su, rail, false))
-		bad.rest = mine.Count()
+		own := o.uplinks(y.leaves[y.rest].su, rail, !y.shared[y.rest])
+		mine := with.and(own)
+		bad.rest = with.and(o.uplinks(y.leaves[y.rest].su, rail, false)).Count()
+		bad.closed = !y.shared[y.rest]
 		if mine.Count() < small {
 			if bad.cores = with != common; bad.cores {
 				bad.condition = 5
-			} else if o.uplinks(y.leaves[y.rest].su, rail, false).Count() < small {
+			} else if own.Count() < small {
 				bad.condition = 2
 			}
 			return nil, bad

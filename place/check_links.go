@@ -31,7 +31,7 @@ func checkLinks(o *Occupancy, sl *Slice) error {
 	}) {
 		return fmt.Errorf("placement certificate: links: pods: expected the slice's own SUs, in rank order, with its nodes in each")
 	}
-	c := linkCheck{o: o, s: s, l: l, leaves: leaves}
+	c := linkCheck{o: o, s: s, l: l, leaves: leaves, nodes: site.SetOf(sl.Nodes...)}
 	if err := c.shape(); err != nil {
 		return fmt.Errorf("placement certificate: links: %w", err)
 	}
@@ -49,6 +49,7 @@ type linkCheck struct {
 	s      *site.Site
 	l      *LinkSet
 	leaves []leafUse
+	nodes  *site.Set
 }
 
 // shape checks what the site has, and that whole SUs are whole.
@@ -80,18 +81,29 @@ func (c *linkCheck) shape() error {
 	return nil
 }
 
+// fills says whether, with this slice, hermetic slices have every node of an SU:
+// its spares and dead nodes too.
+func (c *linkCheck) fills(leaf leafUse) bool {
+	for _, n := range c.s.SUs[leaf.su].Nodes {
+		if !c.nodes.Has(n) && (!c.o.alone.Has(n) || c.o.shared.Has(n) || c.o.unsaid.Has(n)) {
+			return false
+		}
+	}
+	return true
+}
+
 func (c *linkCheck) plane(p *PlaneLinks) error {
 	if !p.Spines.within(below(c.s.Shape.Spines)) {
 		return fmt.Errorf("spines %q, expected some of 0 to %d", p.Spines, c.s.Shape.Spines-1)
 	}
 	for _, leaf := range c.leaves {
 		id := c.s.SUs[leaf.su].ID
-		whole, held := c.l.Whole, p.Spines
+		closed, held := c.l.Whole || c.fills(leaf), p.Spines
 		if id == c.l.RestSU {
-			whole, held = false, p.Rest
+			closed, held = c.fills(leaf), p.Rest
 		}
 		for rail := range p.Rails.all {
-			if free := c.o.uplinks(leaf.su, rail, whole); !held.within(free) {
+			if free := c.o.uplinks(leaf.su, rail, closed); !held.within(free) {
 				return fmt.Errorf("SU %s: rail %d: uplinks to spine positions %s are failed, held by another slice, or the last that is common: %w", id, rail, held.without(free), ErrOccupancy)
 			}
 		}

@@ -78,7 +78,7 @@ func solveHermetic(o *Occupancy, ask Ask, nearest bool) (Slice, error) {
 	}
 	if h.free < ask.Nodes {
 		return Slice{}, &NoFitError{Ask: ask, Have: h.free, Short: ask.Nodes - h.free,
-			Elsewhere: stock(o.site, o.Free(), site.Class{Fabric: ask.Fabric, Kind: ask.Kind})}
+			Elsewhere: stock(o.site, o.unheld(), site.Class{Fabric: ask.Fabric, Kind: ask.Kind})}
 	}
 	nodes, links, cut, bad, err := h.solve(ask.Nodes)
 	if err != nil {
@@ -214,7 +214,7 @@ func (h *hermetic) certify(ask Ask, nodes []site.Index, links *LinkSet, cut bool
 	if len(nodes) != ask.Nodes {
 		return Slice{}, errors.New("place: internal error: a hermetic slice of another size than was asked; please report it with the site and the ask")
 	}
-	free := h.o.Free()
+	free := h.o.unheld()
 	t := newTree(s, free, h.fabric, ask.Kind)
 	RankOrder(s, nodes)
 	links.Occupancy = h.o.linksDigest(h.fabric)

@@ -106,6 +106,28 @@ func tinyFabric(r *rand.Rand) *Occupancy {
 			o.whole[su] = all
 		}
 	}
+	// Who holds: hermetic slices, others, or both at different times.
+	for su := range s.SUs {
+		mode := r.IntN(3)
+		for _, n := range s.SUs[su].Nodes {
+			if !o.held.Has(n) {
+				continue
+			}
+			who := mode
+			if mode == 1 {
+				who = r.IntN(4)
+			}
+			if who == 0 || who == 3 || o.whole[su] {
+				o.alone.Add(n)
+			}
+			if who == 2 && !o.whole[su] {
+				o.shared.Add(n)
+			}
+			if who == 3 && !o.whole[su] {
+				o.unsaid.Add(n)
+			}
+		}
+	}
 	return o
 }
 
@@ -320,7 +342,7 @@ func (t *tally) holds(i, rail, set, nodes int, whole bool) bool {
 		if set>>spine&1 == 0 {
 			continue
 		}
-		if t.o.heldUp[at].Has(spine) || t.o.failedUp[at].Has(spine) || !whole && spine == t.s.Shape.Spines-1 {
+		if t.o.heldUp[at].Has(spine) || t.o.failedUp[at].Has(spine) || !whole && spine == t.s.Shape.Spines-1 && !t.fills(i) {
 			return false
 		}
 	}
@@ -328,6 +350,17 @@ func (t *tally) holds(i, rail, set, nodes int, whole bool) bool {
 		return false
 	}
 	return ones(set) >= min(t.counts[i], nodes-t.counts[i])
+}
+
+// fills says whether no node of the SU is left to anybody but hermetic slices.
+func (t *tally) fills(i int) bool {
+	left := -t.counts[i]
+	for _, n := range t.s.SUs[t.sus[i].number].Nodes {
+		if t.o.shared.Has(n) || t.o.unsaid.Has(n) || !t.o.alone.Has(n) {
+			left++
+		}
+	}
+	return left == 0
 }
 
 // coresWith tries every set of cores at every spine, where one pod, or none, may

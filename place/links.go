@@ -259,6 +259,22 @@ func Territory(s *site.Site, nodes []site.Index, links *LinkSet) (*site.Set, err
 	return out, err
 }
 
+// CutOff returns every node of the SUs of which a slice of these links holds the
+// last uplink: nobody with shared links may have one of them, for as long as the
+// slice is there. Nil links cut off nothing. The set is the caller's.
+func CutOff(s *site.Site, links *LinkSet) (*site.Set, error) {
+	out := site.NewSet(s.Nodes())
+	err := links.each(s, func(kind linkKind, at int, m Mask) error {
+		if kind == uplink && m.Has(s.Shape.Spines-1) {
+			for _, n := range s.SUs[at/site.Rails].Nodes {
+				out.Add(n)
+			}
+		}
+		return nil
+	})
+	return out, err
+}
+
 // Encode returns the canonical JSON of the link set, without what it says of
 // other slices.
 func (l *LinkSet) Encode() []byte {

@@ -51,8 +51,9 @@ type offer struct {
 	cost    uint64
 	leaves  int // whole SUs
 	deficit int
-	small   int // index into pod.sus of the smaller leaf, or -1
-	racks   int // of the smaller leaf
+	small   int  // index into pod.sus of the smaller leaf, or -1
+	racks   int  // of the smaller leaf
+	closed  bool // which holds the last uplink
 }
 
 // rackOption is a number of an SU's fullest racks.
@@ -68,17 +69,20 @@ func (s *search) menuOf(pod int, x *relaxation) *menu {
 	key := ""
 	limit := map[int]int{}
 	shut := map[int]bool{}
+	open := map[int]bool{} // SUs of which the last uplink stays common
 	none := false
 	for _, t := range x.without {
 		if t.what == smallIn && t.at == pod {
 			none = true
 			key += " q"
 		}
-		if t.what != wholeLeaf && t.what != smallLeaf || s.o.site.SUs[t.at].Pod != p.pod {
+		if t.what != wholeLeaf && t.what != smallLeaf && t.what != lastLink || s.o.site.SUs[t.at].Pod != p.pod {
 			continue
 		}
 		if t.what == wholeLeaf {
 			shut[t.at] = true
+		} else if t.what == lastLink {
+			open[t.at] = true
 		} else if old, ok := limit[t.at]; !ok || t.cap < old {
 			limit[t.at] = t.cap
 		}
@@ -114,7 +118,7 @@ func (s *search) menuOf(pod int, x *relaxation) *menu {
 	}
 	m.cells = m.fill(s, nil)
 	if !none {
-		m.smaller(s, limit, x.any)
+		m.smaller(s, limit, open, x.any)
 	}
 	s.menus[key] = m
 	return m
@@ -208,7 +212,7 @@ func (m *menu) pick(s *search, leaves, deficit int) []picked {
 
 // smaller lists what the one smaller leaf may give: an SU that somebody else has
 // nodes of, or one whose uplinks are not all in order; any SU, if so wanted.
-func (m *menu) smaller(s *search, limit map[int]int, any bool) {
+func (m *menu) smaller(s *search, limit map[int]int, open map[int]bool, any bool) {
 	type size struct{ nodes, racks int }
 	best := map[size]offer{}
 	for i := range m.pod.sus {
@@ -216,15 +220,18 @@ func (m *menu) smaller(s *search, limit map[int]int, any bool) {
 		if u.whole && u.flaws == 0 && !any {
 			continue // as a whole leaf it gives as much
 		}
-		flows := u.uplinks()
+		flows, closed := u.uplinks(), u.closed()
 		if cap, ok := limit[u.su]; ok {
-			flows = min(flows, cap)
+			flows, closed = min(flows, cap), min(closed, cap+1)
 		}
 		sum := 0
 		for r := range u.racks {
 			sum += u.racks[r].nodes
-			n := s.allowed(sum, flows)
-			o := offer{nodes: n, small: i, racks: r + 1, cost: s.pack.sus(1) + uint64(r+1)<<s.tie.bits + s.tie.of(u)}
+			n, last := s.allowed(sum, flows), false
+			if sum == u.nodes && n < sum && u.closing && !open[u.su] && s.allowed(sum, closed) == sum {
+				n, last = sum, true
+			}
+			o := offer{closed: last, nodes: n, small: i, racks: r + 1, cost: s.pack.sus(1) + uint64(r+1)<<s.tie.bits + s.tie.of(u)}
 			if old, ok := best[size{n, r + 1}]; n > 0 && (!ok || o.cost < old.cost) {
 				best[size{n, r + 1}] = o
 			}
@@ -291,7 +298,7 @@ func (m *menu) offers(low, high int, small, any bool) []offer {
 				continue
 			}
 			for _, x := range leaves {
-				put(offer{nodes: nodes + x.nodes, cost: c + x.cost, leaves: k, deficit: d, small: x.small, racks: x.racks})
+				put(offer{nodes: nodes + x.nodes, cost: c + x.cost, leaves: k, deficit: d, small: x.small, racks: x.racks, closed: x.closed})
 			}
 		}
 	}

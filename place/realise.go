@@ -20,7 +20,7 @@ func (s *search) realise(p *plan) ([]site.Index, *LinkSet, *misfit) {
 		for _, l := range part.menu.pick(s, part.leaves, part.deficit) {
 			if l.at == part.small {
 				// Twice in one plan: as a whole leaf and as the smaller one.
-				return nil, nil, &misfit{condition: 1, rest: 0}
+				return nil, nil, &misfit{condition: 1, rest: 0, closed: true}
 			}
 			leaves = append(leaves, chosen{u: &pod.sus[l.at], pod: part.pod, racks: l.racks, nodes: l.nodes})
 			total += l.nodes
@@ -29,7 +29,7 @@ func (s *search) realise(p *plan) ([]site.Index, *LinkSet, *misfit) {
 			u := &pod.sus[part.small]
 			offered := 0
 			for _, o := range slices.Concat(part.menu.small, part.menu.rough) {
-				if o.small == part.small && o.racks == part.racks {
+				if o.small == part.small && o.racks == part.racks && o.closed == part.closed {
 					offered = o.nodes
 				}
 			}
@@ -46,24 +46,38 @@ func (s *search) realise(p *plan) ([]site.Index, *LinkSet, *misfit) {
 		if by := min(spare, leaves[i].nodes-leaves[i].racks); by > 0 {
 			leaves[i].nodes -= by
 			spare -= by
-			if idle < 0 {
-				idle = i
-			}
 		}
 	}
-	if rest >= 0 {
+	full := -1 // the smaller leaf, if it needs all its nodes to hold the last uplink
+	for _, part := range p.parts {
+		if part.closed {
+			full = rest
+		}
+	}
+	if rest >= 0 && rest != full {
 		trim(rest)
 	}
 	for i := len(leaves) - 1; i >= 0; i-- {
+		if i == full {
+			continue
+		}
 		if p.rest < 0 || leaves[i].pod == p.rest {
 			trim(i)
 		}
 	}
 	for i := len(leaves) - 1; i >= 0; i-- {
-		trim(i)
+		if i != full {
+			trim(i)
+		}
 	}
 	if spare > 0 {
 		return nil, nil, &misfit{condition: 1, rest: -1}
+	}
+	// Of the leaves that do not need all of their SU the one that needs least.
+	for i, l := range leaves {
+		if l.nodes < l.u.nodes && (p.rest < 0 || l.pod == p.rest) && (idle < 0 || l.u.nodes-l.nodes > leaves[idle].u.nodes-leaves[idle].nodes) {
+			idle = i
+		}
 	}
 	build := func(rest int, restPod int) ([]site.Index, *LinkSet, *misfit) {
 		var nodes []site.Index
@@ -82,7 +96,7 @@ func (s *search) realise(p *plan) ([]site.Index, *LinkSet, *misfit) {
 	// A whole SU of which something stays idle gives its idle nodes back, and
 	// becomes the smaller leaf, where that can be.
 	part, partPod := rest, restPod
-	if rest < 0 && idle >= 0 && (p.rest < 0 || leaves[idle].pod == p.rest) && leaves[idle].nodes < leaves[idle].u.nodes {
+	if rest < 0 && idle >= 0 {
 		part, partPod = idle, s.pods[leaves[idle].pod].pod
 	}
 	// Of equally good SUs for it the tightest, so that larger ones stay whole.

@@ -18,7 +18,7 @@ func (s *search) relax(x *relaxation) bool {
 }
 
 func part(m *menu, pod int, o offer) planPart {
-	return planPart{menu: m, pod: pod, leaves: o.leaves, deficit: o.deficit, small: o.small, racks: o.racks}
+	return planPart{menu: m, pod: pod, leaves: o.leaves, deficit: o.deficit, small: o.small, racks: o.racks, closed: o.closed}
 }
 
 func (s *search) relaxOne(x *relaxation) bool {
@@ -128,14 +128,15 @@ func (s *search) relaxMany(x *relaxation) bool {
 		if n := s.pods[i].size; x.left(fullPod, i) != noLeaves && n == len(m.sus) && n < least {
 			c.full = m.offers(n, n, false, false) // it is the slice's alone
 		}
+		whole := min(x.r-1, x.most(i)) // leaves of the smaller pod beside the smaller leaf
 		switch x.left(smallPod, i) {
 		case anyLeaves:
-			c.rest = m.offers(1, x.r, true, false)
+			c.rest = m.offers(1, whole+1, true, false)
 			if !x.must {
-				c.rest = union(m.offers(1, x.r-1, false, false), c.rest)
+				c.rest = union(m.offers(1, whole, false, false), c.rest)
 			}
 		case allLeaves:
-			if all < x.r && !x.must {
+			if all <= whole && !x.must {
 				c.rest = m.offers(all, all, false, false)
 			}
 		}

@@ -16,7 +16,8 @@ type suStock struct {
 	flaws int              // uplinks that failed
 	up    [site.Rails]Mask // uplinks that a slice of a part of it may hold
 
-	closing bool // hermetic slices hold every node but those that are free
+	closing bool             // whoever takes all free nodes may hold the last uplinks too
+	last    [site.Rails]Mask // which these are; empty where they are held or failed
 }
 
 type rackStock struct{ at, nodes int } // first position, free nodes
@@ -75,8 +76,10 @@ func stockOf(o *Occupancy, fabric int, kind string) []podStock {
 		for u.racks[len(u.racks)-1].nodes == 0 {
 			u.racks = u.racks[:len(u.racks)-1]
 		}
+		u.closing = u.nodes == o.others(number)
 		for rail := range site.Rails {
 			u.up[rail] = o.uplinks(number, rail, false)
+			u.last[rail] = o.uplinks(number, rail, true).without(u.up[rail])
 			u.flaws += o.failedUp[number*site.Rails+rail].Count()
 		}
 		p.sus = append(p.sus, u)
@@ -89,14 +92,18 @@ func stockOf(o *Occupancy, fabric int, kind string) []podStock {
 // shape writes what the SUs of a pod offer: equal for pods that look alike.
 func (p *podStock) shape() string {
 	if p.key == "" {
-		b := make([]byte, 0, 16*len(p.sus))
+		b := make([]byte, 0, 17*len(p.sus))
 		for i := range p.sus {
 			u := &p.sus[i]
 			state := byte(u.uplinks()) << 1
 			if u.whole {
 				state |= 1
 			}
-			b = append(b, byte(len(u.racks)), state, byte(min(u.flaws, 255)))
+			closed := byte(0)
+			if u.closing {
+				closed = byte(u.closed()) + 1
+			}
+			b = append(b, byte(len(u.racks)), state, closed, byte(min(u.flaws, 255)))
 			for _, r := range u.racks {
 				b = append(b, byte(r.nodes))
 			}
@@ -115,6 +122,16 @@ func (u *suStock) cover(nodes int) int {
 	return r
 }
 
+// closed returns the fewest uplinks that the SU has in any plane, for a slice that
+// takes all its free nodes, where that slice may hold the last ones.
+func (u *suStock) closed() int {
+	n := maskBits
+	for rail := range u.up {
+		n = min(n, u.up[rail].or(u.last[rail]).Count())
+	}
+	return n
+}
+
 // uplinks returns the fewest uplinks that the SU has in any plane, for a slice
 // that does not have it whole.
 func (u *suStock) uplinks() int {
@@ -126,7 +143,12 @@ func (u *suStock) uplinks() int {
 }
 
 // uplinksFor returns the uplinks that a slice may hold that has so many nodes of it.
-func (u *suStock) uplinksFor(rail, nodes int) Mask { return u.up[rail] }
+func (u *suStock) uplinksFor(rail, nodes int) Mask {
+	if u.closing && nodes == u.nodes {
+		return u.up[rail].or(u.last[rail])
+	}
+	return u.up[rail]
+}
 
 // take returns nodes of the SU's fullest racks, at least one of each of the
 // racks that cover the number.

@@ -59,10 +59,12 @@ func (x *relaxation) left(what byte, pod int) int {
 // What a thing is.
 const (
 	wholeLeaf = 's' // the SU as a whole leaf
-	smallLeaf = 'p' // the SU as the smaller leaf, beyond cap
+	smallLeaf = 'p' // the SU as the smaller leaf, beyond cap without its last uplink
+	lastLink  = 'c' // the last uplink of the SU as the smaller leaf
 	smallIn   = 'q' // the smaller leaf in the pod
 	fullPod   = 'f' // the pod as one of R leaves
 	smallPod  = 'r' // the pod as the smaller one
+	smallMost = 'm' // the pod as the smaller one with more than cap whole leaves
 )
 
 type relaxation struct {
@@ -90,11 +92,12 @@ type plan struct {
 
 type planPart struct {
 	menu    *menu
-	pod     int // index into search.pods
-	leaves  int // whole SUs
-	deficit int // nodes less than these SUs could have
-	small   int // index into the pod's sus of the smaller leaf, or -1
-	racks   int // of the smaller leaf
+	pod     int  // index into search.pods
+	leaves  int  // whole SUs
+	deficit int  // nodes less than these SUs could have
+	small   int  // index into the pod's sus of the smaller leaf, or -1
+	racks   int  // of the smaller leaf
+	closed  bool // which needs the last uplink, and so all of its SU's free nodes
 }
 
 type queue []*relaxation
@@ -295,9 +298,12 @@ func (s *search) least(nodes int) uint64 {
 
 // split replaces a relaxation whose optimum can't have links.
 func (s *search) split(x *relaxation, bad *misfit) {
-	without := func(t thing) {
+	without := func(t thing, closed ...bool) {
 		c := *x
 		c.without = slices.Clone(x.without)
+		if last := (thing{what: lastLink, at: t.at}); slices.Contains(closed, true) && !slices.Contains(c.without, last) {
+			c.without = append(c.without, last)
+		}
 		if i := slices.IndexFunc(c.without, func(o thing) bool { return o.what == t.what && o.at == t.at }); i >= 0 {
 			c.without[i].cap = min(c.without[i].cap, t.cap)
 		} else {
@@ -308,7 +314,30 @@ func (s *search) split(x *relaxation, bad *misfit) {
 	if bad.cores && !x.any {
 		c := *x
 		c.any = true
-		s.push(&c)
+		s.push(&c) // all that x may have, and more
+		return
+	}
+	if pods, most, ok := s.clash(x, bad); ok {
+		for _, at := range pods {
+			part := &x.plan.parts[at]
+			p := &s.pods[part.pod]
+			left := noLeaves
+			if p.size-p.taken != part.leaves || part.small >= 0 {
+				left = allLeaves
+			}
+			if part.pod != x.plan.rest {
+				without(thing{what: fullPod, at: part.pod, cap: left})
+				continue
+			}
+			without(thing{what: smallPod, at: part.pod, cap: left})
+			without(thing{what: smallMost, at: part.pod, cap: part.leaves - 1})
+		}
+		if most > 0 && most < x.cap {
+			c := *x
+			c.cap = most
+			s.push(&c)
+		}
+		return
 	}
 	if bad.cores && x.form == twoPods && x.more == 0 {
 		// How many links the two pods need depends on the smaller one, and
@@ -343,7 +372,7 @@ func (s *search) split(x *relaxation, bad *misfit) {
 			}
 		}
 		if part.small >= 0 && bad.rest >= 0 {
-			without(thing{what: smallLeaf, at: p.sus[part.small].su, cap: bad.rest})
+			without(thing{what: smallLeaf, at: p.sus[part.small].su, cap: bad.rest}, bad.closed)
 		}
 		if part.small >= 0 {
 			small = true
@@ -361,6 +390,9 @@ func (s *search) split(x *relaxation, bad *misfit) {
 				left = allLeaves // then the last links may be held as well
 			}
 			without(thing{what: what, at: part.pod, cap: left})
+			if what == smallPod && part.leaves > 0 {
+				without(thing{what: smallMost, at: part.pod, cap: part.leaves - 1})
+			}
 		}
 	}
 	if bad.cores && !small && !x.must {
@@ -382,7 +414,7 @@ func (s *search) anyway(largest int) ([]site.Index, *LinkSet) {
 	for i := range s.pods {
 		for j := range s.pods[i].sus {
 			if u := &s.pods[i].sus[j]; u.flaws > 0 {
-				without = append(without, thing{what: wholeLeaf, at: u.su}, thing{what: smallLeaf, at: u.su})
+				without = append(without, thing{what: wholeLeaf, at: u.su}, thing{what: smallLeaf, at: u.su}, thing{what: lastLink, at: u.su})
 			}
 		}
 	}

@@ -119,7 +119,9 @@ func (c *Schedule) counted(ask Ask) (open []*site.Set, short *ShortError, err er
 		if !s.unheld.IsZero() {
 			from = s.unheld
 		}
-		open[i] = c.FreeWith(s.Begin, from, ask.End)
+		if open[i] = c.FreeWith(s.Begin, from, ask.End); ask.Links == lease.Hermetic {
+			open[i] = c.unheld(s.Begin, from, ask.End)
+		}
 	}
 	total := 0
 	for i, s := range ask.Steps {

@@ -59,6 +59,7 @@ func (h *Holding) class() site.Class { return site.Class{Fabric: h.Fabric, Kind:
 type held struct {
 	Holding
 	nodes *site.Set // that others are kept out of: its own, and all of its whole SUs
+	cut   *site.Set // that it keeps leases with shared links out of as well; nil: none
 	cost  place.Cost
 }
 
@@ -180,14 +181,32 @@ func (c *Schedule) Hold(h Holding) error {
 	if err := c.sound(h); err != nil {
 		return err
 	}
-	nodes := c.territory(h)
+	nodes, cut := c.territory(h), c.cutOff(h)
 	for _, other := range c.holdings {
 		if other.ID != h.ID && other.overlaps(h.Begin, h.End) && other.nodes.Intersects(nodes) {
 			return fmt.Errorf("holding %s: it shares nodes with %s, which holds them from %s until %s", h.ID, other.ID, stamp(other.Begin), stamp(other.End))
 		}
+		if other.ID != h.ID && other.overlaps(h.Begin, h.End) && (h.Held == nil && other.cut != nil && other.cut.Intersects(nodes) || other.Held == nil && cut != nil && cut.Intersects(other.nodes)) {
+			return fmt.Errorf("holding %s: one of it and %s has shared links, and the other the last uplink of its leaf", h.ID, other.ID)
+		}
 	}
 	c.put(h)
 	return nil
+}
+
+// cutOff is the nodes that a holding keeps shared links from; nil: none.
+func (c *Schedule) cutOff(h Holding) *site.Set {
+	if h.Held == nil {
+		return nil
+	}
+	cut, err := place.CutOff(c.site, h.Held)
+	if err != nil {
+		panic("dated: a holding of links that the site does not have: " + err.Error()) // sound has looked
+	}
+	if cut.Empty() {
+		return nil
+	}
+	return cut
 }
 
 // territory is the nodes that a holding keeps others out of.
@@ -203,7 +222,7 @@ func (c *Schedule) put(h Holding) {
 	nodes := c.territory(h)
 	h.Nodes = slices.Clone(h.Nodes)
 	place.RankOrder(c.site, h.Nodes)
-	c.holdings[h.ID] = &held{Holding: h, nodes: nodes, cost: place.CostOf(c.site, h.Nodes)}
+	c.holdings[h.ID] = &held{Holding: h, nodes: nodes, cut: c.cutOff(h), cost: place.CostOf(c.site, h.Nodes)}
 	c.changed()
 }
 
@@ -227,6 +246,9 @@ func (c *Schedule) sound(h Holding) error {
 		return fmt.Errorf("holding %s: it holds links, which only hermetic ones do", h.ID)
 	}
 	if _, err := place.Territory(c.site, h.Nodes, h.Held); err != nil {
+		return fmt.Errorf("holding %s: %w", h.ID, err)
+	}
+	if _, err := place.CutOff(c.site, h.Held); err != nil {
 		return fmt.Errorf("holding %s: %w", h.ID, err)
 	}
 	seen := site.NewSet(c.site.Nodes())
@@ -279,9 +301,9 @@ func (c *Schedule) Drop(id string) bool {
 	return true
 }
 
-// Free returns the nodes that may be promised for all of [begin, end): in
-// service by then, neither spare nor out of order, and held by nobody at any
-// instant of it. The set is the caller's. Cost: O(nodes + holdings).
+// Free returns the nodes that may be promised with shared links for all of
+// [begin, end): in service by then, neither spare nor out of order, held by nobody
+// at any instant of it, nor cut off from common links. The set is the caller's. Cost: O(nodes + holdings).
 func (c *Schedule) Free(begin, end time.Time) *site.Set {
 	return c.FreeWith(begin, begin, end)
 }
@@ -289,6 +311,17 @@ func (c *Schedule) Free(begin, end time.Time) *site.Set {
 // FreeWith is Free for nodes that are in service by another time than begin:
 // later, for what may come late.
 func (c *Schedule) FreeWith(inService, begin, end time.Time) *site.Set {
+	free := c.unheld(inService, begin, end)
+	for _, h := range c.holdings {
+		if h.cut != nil && h.overlaps(begin, end) {
+			free.Subtract(h.cut)
+		}
+	}
+	return free
+}
+
+// unheld is FreeWith for hermetic slices, which need no common links.
+func (c *Schedule) unheld(inService, begin, end time.Time) *site.Set {
 	free := c.inService(inService)
 	for _, h := range c.holdings {
 		if h.overlaps(begin, end) {
@@ -299,7 +332,7 @@ func (c *Schedule) FreeWith(inService, begin, end time.Time) *site.Set {
 }
 
 // Occupancy is what is free for nodes in service by one time, from another until a
-// third: the nodes that FreeWith gives, and the links that nobody holds at any
+// third: the nodes that nobody holds, and the links that nobody holds at any
 // instant of it. Cost: O(nodes + holdings).
 func (c *Schedule) Occupancy(inService, begin, end time.Time) *place.Occupancy {
 	o := place.NewOccupancy(c.site)
