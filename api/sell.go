@@ -93,7 +93,7 @@ func quote(ctx context.Context, state *book.State, now time.Time, q *book.Quote)
 		out.Parts = append(out.Parts, &v1.QuotePart{
 			Kinds:    kinds,
 			Arrivals: arrivals(state.Site, p),
-			Tranche:  p.Tranche, Fabric: p.Fabric, Kind: p.Kind, Gpus: int64(p.Slots) * site.GPUs,
+			Tranche:  p.Tranche, Fabric: p.Fabric, Kind: p.Kind, Gpus: int64(p.Slots * state.Site.NodeGPUs(p.Kind)),
 			Begin: p.Begin.UTC().Format(time.RFC3339), End: p.End.UTC().Format(time.RFC3339), Where: p.Where, PlacementCertificate: p.Certificate.String(),
 			Estimate: estimateOf(state, p),
 		})
@@ -132,7 +132,7 @@ func arrivals(s *site.Site, p contract.QuotedPart) []*v1.QuoteArrival {
 		if from := s.InService(n); from.After(at) {
 			at = from
 		}
-		come[at.UTC()] += site.GPUs
+		come[at.UTC()] += int64(s.RailsOf(n))
 	}
 	var out []*v1.QuoteArrival
 	for _, at := range slices.SortedFunc(maps.Keys(come), time.Time.Compare) {

@@ -57,7 +57,7 @@ func (s *service) PlanSpares(_ context.Context, r *connect.Request[v1.PlanSpares
 	out := &v1.SparesPlan{}
 	s.plane.View(func(b *book.State) {
 		if b.Site != nil {
-			a.Nodes, a.SUs = place.LargestPod(b.Site)
+			a.Nodes, a.SUs, a.GPUs = place.LargestPod(b.Site)
 			out.PerSuNow, out.SparesNow = int32(b.Policy.SparesPerSU), int64(b.Site.Spares().Len())
 		}
 	})

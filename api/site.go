@@ -21,8 +21,8 @@ func (s *service) ShowSite(context.Context, *connect.Request[v1.ShowSiteRequest]
 			return
 		}
 		out.Name, out.Origin, out.Generation = b.Site.Name, string(b.Site.Origin), b.Seq
-		out.Nodes, out.Gpus = int64(b.Site.Nodes()), int64(b.Site.Nodes()*site.GPUs)
-		out.Sus, out.Leaves = int64(len(b.Site.SUs)), int64(b.Site.Leaves())
+		out.Nodes, out.Gpus = int64(b.Site.Nodes()), int64(b.Site.GPUs())
+		out.Sus, out.Leaves = int64(len(b.Site.SUs)), int64(b.Site.Switches())
 		nodes := make([]int64, len(b.Site.Halls))
 		for i := range b.Site.SUs {
 			nodes[b.Site.Pods[b.Site.SUs[i].Pod].Hall] += int64(len(b.Site.SUs[i].Nodes))

@@ -47,11 +47,12 @@ func (s *service) WhatIfEarliest(_ context.Context, r *connect.Request[v1.WhatIf
 		return nil, &book.Refusal{Field: "gpus", Reason: "expected at least one size"}
 	}
 	q.Length = time.Duration(r.Msg.Days) * 24 * time.Hour
+	node := int64(state.Site.NodeGPUs(q.Kind))
 	for _, gpus := range r.Msg.Gpus {
-		if gpus < 1 || gpus%site.GPUs != 0 || gpus > site.MaxNodes*site.GPUs {
-			return nil, &book.Refusal{Field: "gpus", Reason: fmt.Sprintf("%d: expected whole nodes of %d GPUs", gpus, site.GPUs)}
+		if gpus < 1 || gpus%node != 0 || gpus > site.MaxNodes*node {
+			return nil, &book.Refusal{Field: "gpus", Reason: fmt.Sprintf("%d: expected whole nodes of %d GPUs", gpus, node)}
 		}
-		q.Sizes = append(q.Sizes, int(gpus/site.GPUs))
+		q.Sizes = append(q.Sizes, int(gpus/node))
 	}
 	dates, err := whatif.Earliest(state, now, q)
 	if err != nil {
@@ -59,7 +60,7 @@ func (s *service) WhatIfEarliest(_ context.Context, r *connect.Request[v1.WhatIf
 	}
 	out := &v1.EarliestDates{}
 	for _, d := range dates {
-		one := &v1.EarliestDate{Gpus: int64(d.Nodes) * site.GPUs, Begin: stampOf(d.Begin), End: stampOf(d.End), BetterFrom: stampOf(d.Better), Moves: rebookings(d.Moves)}
+		one := &v1.EarliestDate{Gpus: int64(d.Nodes) * node, Begin: stampOf(d.Begin), End: stampOf(d.End), BetterFrom: stampOf(d.Better), Moves: rebookings(d.Moves)}
 		if !d.Begin.IsZero() {
 			one.Shape = shapeOf(d.Shape)
 			one.Halls, one.Pods = domains(state.Site, d.Where)
@@ -153,7 +154,7 @@ func (s *service) WhatIfPlace(_ context.Context, r *connect.Request[v1.WhatIfPla
 func rampOf(ramp whatif.SoldRamp) *v1.PlacedRamp {
 	out := &v1.PlacedRamp{Tranches: ramp.Tranches, Stepwise: ramp.Stepwise, Unnested: shapeOf(ramp.Unnested)}
 	for i, at := range ramp.Dates {
-		out.Steps = append(out.Steps, &v1.RampStep{From: stampOf(at), Gpus: int64(ramp.Nodes[i]) * site.GPUs, Shape: shapeOf(ramp.Shapes[i])})
+		out.Steps = append(out.Steps, &v1.RampStep{From: stampOf(at), Gpus: int64(ramp.Nodes[i] * ramp.NodeGPUs), Shape: shapeOf(ramp.Shapes[i])})
 	}
 	return out
 }

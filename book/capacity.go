@@ -204,7 +204,7 @@ func (s *State) CheckCalendar(c *contract.Contract, tranches []contract.Tranche)
 	calendar := s.Calendar()
 	for _, t := range tranches {
 		begin, end := Window(c, t)
-		booking := lease.Booking{ID: string(leaseID(c.ID, t.ID)), Fabric: t.Fabric, Kind: t.Kind, Nodes: int(t.GPUs / site.GPUs), Begin: begin, End: end}
+		booking := lease.Booking{ID: string(leaseID(c.ID, t.ID)), Fabric: t.Fabric, Kind: t.Kind, Nodes: t.Slots(), Begin: begin, End: end}
 		if err := calendar.Fits(booking); err != nil {
 			return fmt.Errorf("tranche %s: %w", t.ID, err)
 		}

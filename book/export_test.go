@@ -10,3 +10,6 @@ import (
 func CheckedAs(ready bool, n site.Index, turnover uint32, body []byte) Checked {
 	return Checked{node: n, turnover: turnover, digest: claim.DigestOf(body), ready: ready, wiped: !ready}
 }
+
+// CheckFenced is the book's check of a fence proof.
+func (s *State) CheckFenced(n site.Index, proof FenceProof) error { return s.checkFenced(n, proof) }

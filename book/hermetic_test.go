@@ -88,7 +88,7 @@ func TestHermeticLease(t *testing.T) {
 	if string(tenant.Links.Encode()) != string(l.Held) || !tenant.Links.Occupancy.IsZero() {
 		t.Error("the tenant's placement certificate has other links than the lease, or tells of others'")
 	}
-	must(t, tenant.Links.Verify(len(l.Slots)))
+	must(t, tenant.Links.Verify(len(l.Slots), site.Rails))
 	if s.Free(begin, end).Intersects(territory) {
 		t.Error("a lease does not keep others out of its SUs")
 	}

@@ -34,6 +34,7 @@ type PlannedContract struct {
 // Cost: as PlanTranches, for each settlement (at most contract.MaxSettlements).
 func (s *State) PlanContract(schedule *dated.Schedule, c *contract.Contract, worsen bool) (*PlannedContract, error) {
 	settlements := []*contract.Contract{c}
+	nodeGPUs := schedule.Site().NodeGPUs
 	if c.Open() {
 		var err error
 		if settlements, err = c.Settlements(); err != nil {
@@ -47,9 +48,13 @@ func (s *State) PlanContract(schedule *dated.Schedule, c *contract.Contract, wor
 	all := make([]*PlannedContract, len(settlements))
 	var best *PlannedContract
 	for i, one := range settlements {
+		one = one.WithNodes(nodeGPUs)
 		p := &PlannedContract{Contract: one, After: schedule.Clone()}
+		if all[i] = p; p.fits(nodeGPUs) != nil {
+			continue // it isn't whole nodes of this kind
+		}
 		p.Planned, p.failed = PlanTranches(p.After, one, s.AddedTranches(one), worsen)
-		if all[i] = p; p.failed != nil {
+		if p.failed != nil {
 			continue // the others can be asked for all the same
 		}
 		if best == nil || compareWorth(p.worth(), best.worth()) < 0 {
@@ -63,6 +68,27 @@ func (s *State) PlanContract(schedule *dated.Schedule, c *contract.Contract, wor
 		best.Refused = whyNot(c, first, all)
 	}
 	return best, nil
+}
+
+// fits says of a settlement that it can't be asked of a site, because it isn't
+// whole nodes there, or says another number of GPUs a node.
+func (p *PlannedContract) fits(nodeGPUs func(kind string) int) error {
+	if p.failed = p.Contract.Check(); p.failed == nil {
+		p.failed = checkNodeGPUs(p.Contract, nodeGPUs)
+	}
+	return p.failed
+}
+
+// checkNodeGPUs refuses a contract that says another number of GPUs a node than
+// the site has: its slots and its invoices would follow from that.
+func checkNodeGPUs(c *contract.Contract, nodeGPUs func(kind string) int) error {
+	for i := range c.Tranches {
+		t := &c.Tranches[i]
+		if want := nodeGPUs(t.Kind); t.GPUsANode() != want {
+			return refuse("tranche "+t.ID+".node_gpus", "%d, but nodes of %s have %d GPUs on this site: leave it out, and the quote says it", t.GPUsANode(), t.Kind, want)
+		}
+	}
+	return nil
 }
 
 // keepsKinds reports whether tranches that have a lease are of its kind.

@@ -292,8 +292,8 @@ func (s *State) checkFenced(n site.Index, proof FenceProof) error {
 	if proof.Grants != 0 || proof.Sessions != 0 {
 		return refuse("proof", "%s still has %d storage grants and %d BMC sessions", id, proof.Grants, proof.Sessions)
 	}
-	if len(proof.Ports) != site.NICs {
-		return refuse("proof", "%s: %d ports read back, expected %d", id, len(proof.Ports), site.NICs)
+	if want := len(s.Site.NICsOf(n)); len(proof.Ports) != want {
+		return refuse("proof", "%s: %d ports read back, expected %d", id, len(proof.Ports), want)
 	}
 	owner := s.Nodes.Owner[n]
 	if owner == NoLease {

@@ -107,7 +107,7 @@ func (s *State) planPorts(p *Plan, seen Seen) {
 		if braked && s.Nodes.State[n] == node.Reclaiming {
 			continue // taking a label away from a tenant is what the brake is for
 		}
-		for nic := range site.NICs {
+		for _, nic := range s.Site.NICsOf(n) {
 			port := site.PortOf(n, nic)
 			if seen.AsWanted(port) {
 				continue

@@ -52,6 +52,9 @@ func (c OfferQuote) decide(s *State, env Env) (*Decision, error) {
 	if err := c.Contract.Check(); err != nil {
 		return nil, err
 	}
+	if err := checkNodeGPUs(c.Contract, s.Site.NodeGPUs); err != nil {
+		return nil, err
+	}
 	if _, ok := s.Tenants[c.Contract.Tenant]; !ok {
 		return nil, refuse("contract.tenant", "no tenant %q: register it first", c.Contract.Tenant)
 	}

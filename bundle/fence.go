@@ -38,16 +38,31 @@ func readFence(data []byte) (*FenceProof, error) {
 		}
 		seen[port.NIC] = true
 	}
-	if len(p.Ports) != site.NICs {
-		return nil, fmt.Errorf("%d ports were read back, expected %d", len(p.Ports), site.NICs)
-	}
 	return &p, nil
+}
+
+// whole refuses a proof that leaves out a port of a node of so many GPUs.
+func (p *FenceProof) whole(gpus int) error {
+	want := site.NICNumbers(gpus)
+	for _, port := range p.Ports {
+		if !slices.Contains(want, port.NIC) {
+			return fmt.Errorf("%s was read back, and a node of %d GPUs has none", site.NICName(port.NIC), gpus)
+		}
+	}
+	if len(p.Ports) != len(want) {
+		return fmt.Errorf("%d ports were read back, expected %d", len(p.Ports), len(want))
+	}
+	return nil
 }
 
 // fenceShown judges the proof on which a node counts as fenced: none of the
 // tenant's labels, grants and sessions is left on it.
 func (v *verifier) fenceShown(n *nodeLog, o *opened) {
 	at, id, turnover := v.at, n.id, n.turnover
+	gpus := site.GPUs
+	if n.owner != nil {
+		gpus = n.owner.gpus
+	}
 	var labels []labelLog
 	for _, key := range sorted(v.labels) {
 		labels = append(labels, *v.labels[key])
@@ -66,6 +81,9 @@ func (v *verifier) fenceShown(n *nodeLog, o *opened) {
 		}
 		if p.Grants != 0 || p.Sessions != 0 {
 			v.fail(at, CheckFence, id, "%d storage grants and %d BMC sessions are left on it", p.Grants, p.Sessions)
+		}
+		if err := p.whole(gpus); err != nil {
+			v.fail(at, CheckFence, id, "its fence proof: %v", err)
 		}
 		for _, port := range p.Ports {
 			for _, l := range labels {

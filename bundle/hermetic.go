@@ -63,7 +63,7 @@ func (v *verifier) hermetic(l *leaseLog) {
 			v.fail(at, CheckHermetic, id, "the placement certificate is about other nodes")
 			return
 		}
-		if err := links.Verify(len(order)); err != nil {
+		if err := links.Verify(len(order), l.gpus); err != nil {
 			v.fail(at, CheckHermetic, id, "%v", err)
 		}
 	})

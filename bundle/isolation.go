@@ -95,6 +95,9 @@ func (v *verifier) certificate(at place, l *leaseLog, labels map[string]labelLog
 	if c.Lease != id || c.Tenant != v.tenant || c.Issued.After(now) {
 		v.fail(at, CheckIsolation, id, "the isolation certificate is of lease %s of %s, issued at %s", c.Lease, c.Tenant, stamp(c.Issued))
 	}
+	if want := l.gpus + 1; c.PortsANode() != want {
+		v.fail(at, CheckIsolation, id, "the isolation certificate is about nodes of %d edge ports, those of the lease have %d", c.PortsANode(), want)
+	}
 	for _, part := range c.Fabrics {
 		for _, seen := range part.Labels {
 			if own, has := labels[part.Fabric]; !has || own.label != seen.Label {

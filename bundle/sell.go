@@ -35,6 +35,7 @@ type leaseLog struct {
 	contract  *contractLog
 	end       time.Time // as notices have moved it
 	slots     []uint32  // number of the node in each slot
+	gpus      int       // of each of its nodes, as its tranche says
 	billed    []meter.SlotState
 	ever      []bool // delivered at least once
 	upOnce    int    // slots of which that is so
@@ -192,7 +193,7 @@ func (v *verifier) bound(b *lease.Bound) {
 		v.fail(v.at, CheckBound, id, "it was bound before")
 		return
 	}
-	l := &leaseLog{Bound: *b, end: b.End, swaps: map[uint32]*swapLog{}, verdicts: map[string]int{}, inUse: site.NewSet(0)}
+	l := &leaseLog{Bound: *b, end: b.End, gpus: site.GPUs, swaps: map[uint32]*swapLog{}, verdicts: map[string]int{}, inUse: site.NewSet(0)}
 	order, err := site.ParseOrder(b.Nodes, maxNodes)
 	if err != nil || len(order) != b.Slots {
 		v.fail(v.at, CheckBound, id, "%d slots, and nodes that are not as many different ones: %v", b.Slots, err)
@@ -225,6 +226,9 @@ func (v *verifier) promise(l *leaseLog) {
 	id := string(l.Lease)
 	c := l.contract.current()
 	t := c.TrancheByID(l.Tranche)
+	if t != nil {
+		l.gpus = t.GPUsANode()
+	}
 	switch {
 	case t == nil:
 		v.fail(v.at, CheckBound, id, "contract %s has no tranche %q", c.ID, l.Tranche)

@@ -18,6 +18,7 @@ type turnoverSays struct {
 	key                site.PublicKey
 	ownKey             bool      // the key is the policy's, not the statement's
 	began, ended       time.Time // first wipe, TPM quote
+	gpus               int       // that were wiped
 }
 
 // readTurnover opens a turnover statement and runs the check that the owner's
@@ -54,6 +55,7 @@ func (v *verifier) readTurnover(o *opened, b *held) (*turnoverSays, error) {
 			return nil, err
 		}
 	}
+	says.gpus = countClass(t, site.ClassGPU)
 	for i := range t.Receipts {
 		if began := time.Unix(t.Receipts[i].Start, 0); i == 0 || began.Before(says.began) {
 			says.began = began
@@ -66,21 +68,29 @@ func (v *verifier) readTurnover(o *opened, b *held) (*turnoverSays, error) {
 }
 
 // wholeNode refuses a statement about less than a node: the list of devices is
-// the owner's, but a node without a drive or with seven GPUs is none.
+// the owner's, but a node without a drive, or without a NIC for each GPU, is none.
+// How many GPUs a node of the lease has is compared where the lease is known.
 func wholeNode(t *node.Turnover) error {
-	count := map[string]int{}
-	for i := range t.Receipts {
-		count[t.Receipts[i].Class]++
-	}
+	nics := countClass(t, site.ClassGPU) + 1
 	for _, class := range [...]struct {
 		name  string
 		least int
-	}{{site.ClassGPU, site.GPUs}, {site.ClassNIC, site.NICs}, {site.ClassNVMe, 1}, {site.ClassDRAM, 1}, {site.ClassTPM, 1}, {site.ClassUEFI, 1}, {site.ClassBMC, 1}} {
-		if count[class.name] < class.least {
-			return fmt.Errorf("%d receipts of class %s, a node has at least %d", count[class.name], class.name, class.least)
+	}{{site.ClassGPU, 1}, {site.ClassNIC, nics}, {site.ClassNVMe, 1}, {site.ClassDRAM, 1}, {site.ClassTPM, 1}, {site.ClassUEFI, 1}, {site.ClassBMC, 1}} {
+		if count := countClass(t, class.name); count < class.least {
+			return fmt.Errorf("%d receipts of class %s, a node has at least %d", count, class.name, class.least)
 		}
 	}
 	return nil
+}
+
+func countClass(t *node.Turnover, class string) int {
+	n := 0
+	for i := range t.Receipts {
+		if t.Receipts[i].Class == class {
+			n++
+		}
+	}
+	return n
 }
 
 // The two things that a turnover statement is asked to show.
@@ -115,6 +125,8 @@ func (v *verifier) statementShown(n *nodeLog, turnover uint32, serial string, o 
 			v.fail(at, CheckStatement, n.id, "its TPM quote is of %s, after the entry", stamp(says.ended))
 		case delivery && says.kind != l.Kind:
 			v.fail(at, CheckStatement, n.id, "the turnover statement is about a node of kind %q, the lease is for %q", says.kind, l.Kind)
+		case l != nil && says.gpus < l.gpus && v.skip != CheckTurnover:
+			v.fail(at, CheckTurnover, n.id, "turnover statement: %d receipts of class %s, a node of the lease has %d", says.gpus, site.ClassGPU, l.gpus)
 		case !delivery && l == nil:
 			return // it was never handed over: the statement is the one before
 		case !delivery:

@@ -78,6 +78,7 @@ func (c *Contract) amendTranche(f *findings, was *Tranche, next *Contract) {
 		}
 	}
 	fixed("kind", was.Kind, is.Kind)
+	fixed("node_gpus", fmt.Sprint(was.NodeGPUs), fmt.Sprint(is.NodeGPUs))
 	fixed("fabric", was.Fabric, is.Fabric)
 	fixed("links", string(was.Links), string(is.Links))
 	fixed("split_racks", fmt.Sprint(was.SplitRacks), fmt.Sprint(is.SplitRacks))

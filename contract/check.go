@@ -132,12 +132,7 @@ func (c *Contract) checkTranches(f *findings) {
 			checkWord(f, path+"kind", t.Kind)
 		}
 		checkWord(f, path+"fabric", t.Fabric)
-		switch {
-		case t.GPUs <= 0 || t.GPUs > MaxGPUs:
-			f.add(path+"gpus", "%d GPUs: expected %d to %d", t.GPUs, NodeGPUs, MaxGPUs)
-		case t.GPUs%NodeGPUs != 0:
-			f.add(path+"gpus", "%d GPUs are not whole nodes: expected a multiple of %d", t.GPUs, NodeGPUs)
-		default:
+		if t.checkNodes(f, path) {
 			if total += t.GPUs; total > MaxGPUs {
 				f.add(path+"gpus", "%d GPUs with the tranches before it: a contract holds at most %d", total, MaxGPUs)
 			}

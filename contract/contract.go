@@ -22,7 +22,7 @@ import (
 // Limits on what a contract may say. They are far above any real contract, and
 // low enough that no sum over a month overflows 64 bits.
 const (
-	NodeGPUs     = 8          // GPUs a node; quantities are whole nodes
+	NodeGPUs     = 8          // GPUs a node, unless its kind has fewer; quantities are whole nodes
 	MaxGPUs      = 16_000_000 // of one contract
 	MaxTranches  = 256
 	MaxRates     = 1024
@@ -66,10 +66,11 @@ type Contract struct {
 // kinds are accepted, the quote chooses one (Settlements).
 type Tranche struct {
 	ID           string      `json:"id"`
-	Kind         string      `json:"kind"`            // "H100", "H200"; "" in what is only asked for: one of Kinds, still open
-	Kinds        []string    `json:"kinds,omitempty"` // that were accepted, the preferred first; Kind is the one that was placed
-	Fabric       string      `json:"fabric"`          // the site's name of the compute fabric
-	GPUs         int64       `json:"gpus"`            // a multiple of NodeGPUs
+	Kind         string      `json:"kind"`                // "H100", "H200"; "" in what is only asked for: one of Kinds, still open
+	Kinds        []string    `json:"kinds,omitempty"`     // that were accepted, the preferred first; Kind is the one that was placed
+	Fabric       string      `json:"fabric"`              // the site's name of the compute fabric
+	GPUs         int64       `json:"gpus"`                // whole nodes: a multiple of GPUsANode
+	NodeGPUs     int         `json:"node_gpus,omitempty"` // GPUs a node of the kind, as the site has it; 0: 8, and in what is only asked for, whatever the site has
 	Delivery     time.Time   `json:"delivery"`
 	End          time.Time   `json:"end"`                     // the contract's end, or before it
 	GraceDays    int         `json:"grace_days,omitempty"`    // after which LateDiscount is due
@@ -82,8 +83,16 @@ type Tranche struct {
 	Clause       string      `json:"clause,omitempty"`
 }
 
+// GPUsANode is how many GPUs each node of the tranche has.
+func (t *Tranche) GPUsANode() int {
+	if t.NodeGPUs == 0 {
+		return NodeGPUs
+	}
+	return t.NodeGPUs
+}
+
 // Slots is the number of node positions that the tranche promises.
-func (t *Tranche) Slots() int { return int(t.GPUs / NodeGPUs) }
+func (t *Tranche) Slots() int { return int(t.GPUs / int64(t.GPUsANode())) }
 
 // Basis is what a price counts.
 type Basis string

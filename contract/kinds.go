@@ -46,7 +46,8 @@ func (c *Contract) CheckAsked() error {
 
 // Settlements lists the contracts that an open one can become, in the order of
 // preference: in the first every tranche has the first kind that it names, and
-// of tranches the last one gives way first. Tranches that would be steps of one
+// of tranches the last one gives way first. How many GPUs a node has stays as
+// it is (WithNodes). Tranches that would be steps of one
 // ramp are of one kind together. Of a rate for one kind only the tranches remain
 // that are of it. What isn't open has itself.
 func (c *Contract) Settlements() ([]*Contract, error) {
@@ -99,7 +100,9 @@ func (c *Contract) Settlements() ([]*Contract, error) {
 // SettledBy reports whether a contract is one that c can become.
 func (c *Contract) SettledBy(settled *Contract) bool {
 	all, err := c.Settlements()
-	return err == nil && slices.ContainsFunc(all, func(one *Contract) bool { return one.Digest() == settled.Digest() })
+	return err == nil && slices.ContainsFunc(all, func(one *Contract) bool {
+		return len(one.Tranches) == len(settled.Tranches) && one.nodesAs(settled).Digest() == settled.Digest()
+	})
 }
 
 // openGroups lists tranches whose kind is open, those together that would be

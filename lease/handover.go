@@ -30,6 +30,7 @@ type Host struct {
 	Pod      string `json:"pod"`
 	Hall     string `json:"hall"`
 	Kind     string `json:"gpu"`
+	NodeGPUs int    `json:"gpus,omitempty"` // how many; 0: the usual 8
 	Frontend string `json:"frontend_mac"`
 	Address  string `json:"frontend_link_local"` // RFC 4291, appendix A, from the MAC
 }
@@ -45,10 +46,14 @@ func NewHandOver(s *site.Site, l *Lease, delivered func(slot int) bool) HandOver
 			continue
 		}
 		mac := s.PortID[site.PortOf(n, site.Frontend)]
+		gpus := s.RailsOf(n)
+		if gpus == site.GPUs {
+			gpus = 0
+		}
 		h.Hosts = append(h.Hosts, Host{
 			Rank: len(h.Hosts), Slot: slot, Node: s.NodeID[n], Host: s.HostOf(n), Serial: s.Serial[n],
 			Rack: s.RackID(s.RackOf(n)), SU: s.SUs[s.NodeSU[n]].ID, Pod: s.Pods[s.PodOf(n)].ID, Hall: s.Halls[s.HallOf(n)].ID,
-			Kind: s.KindOf(n), Frontend: formatMAC(mac), Address: linkLocal(mac),
+			Kind: s.KindOf(n), NodeGPUs: gpus, Frontend: formatMAC(mac), Address: linkLocal(mac),
 		})
 	}
 	h.Files = map[string]string{
@@ -61,6 +66,14 @@ func NewHandOver(s *site.Site, l *Lease, delivered func(slot int) bool) HandOver
 		"ssh_config":       h.sshConfig(),
 	}
 	return h
+}
+
+// GPUs is how many GPUs the host has.
+func (h *Host) GPUs() int {
+	if h.NodeGPUs == 0 {
+		return site.GPUs
+	}
+	return h.NodeGPUs
 }
 
 func formatMAC(mac uint64) string {
@@ -81,7 +94,7 @@ func linkLocal(mac uint64) string {
 func (h *HandOver) hostFile() string {
 	var b strings.Builder
 	for _, host := range h.Hosts {
-		fmt.Fprintf(&b, "%s slots=%d\n", host.Host, site.GPUs)
+		fmt.Fprintf(&b, "%s slots=%d\n", host.Host, host.GPUs())
 	}
 	return b.String()
 }
@@ -93,8 +106,8 @@ func (h *HandOver) rankFile() string {
 	var b strings.Builder
 	b.WriteString("# Open MPI: mpirun --hostfile hosts.txt --rankfile rankfile. One rank a GPU; slot is a core: change it to suit your image.\n")
 	for _, host := range h.Hosts {
-		for gpu := range site.GPUs {
-			fmt.Fprintf(&b, "rank %d=%s slot=%d\n", host.Rank*site.GPUs+gpu, host.Host, gpu)
+		for gpu := range host.GPUs() { // nodes of a lease are of one kind
+			fmt.Fprintf(&b, "rank %d=%s slot=%d\n", host.Rank*host.GPUs()+gpu, host.Host, gpu)
 		}
 	}
 	return b.String()
@@ -147,7 +160,7 @@ func (h *HandOver) trees() (sus, pods, halls tree) {
 // them. Source: Slurm's topology.conf manual page.
 func (h *HandOver) slurmConf(fabric string) string {
 	var b strings.Builder
-	b.WriteString("# Slurm topology/tree. SU = the eight rail leaves of a scalable unit, one switch to Slurm.\n")
+	b.WriteString("# Slurm topology/tree. SU = the rail leaves of a scalable unit, one switch to Slurm.\n")
 	sus, pods, halls := h.trees()
 	for _, su := range sus.names {
 		fmt.Fprintf(&b, "SwitchName=%s Nodes=%s\n", su, hostList(sus.children[su]))

@@ -112,7 +112,7 @@ func (b *bill) tranchesUsed() {
 	var used byPrice
 	b.segments(func(_ *tranche, s *segment) {
 		if s.theRate().Basis == contract.PerGPUHour {
-			used.add(s, "", gpus(s.held()), nil)
+			used.add(s, "", s.gpus(s.held()), nil)
 		}
 	})
 	used.each(func(p *priced) {
@@ -136,7 +136,7 @@ func (b *bill) takeOrPay() {
 	var owed byPrice
 	b.segments(func(tr *tranche, s *segment) {
 		if slices.Contains(p.Tranches, tr.id) && s.owed == 0 {
-			owed.add(s, "", gpus(s.slots*(s.to-s.from)-s.usage[undelivered]), nil)
+			owed.add(s, "", s.gpus(s.slots*(s.to-s.from)-s.usage[undelivered]), nil)
 		}
 	})
 	least, terms := new(big.Rat), []string{}
@@ -176,7 +176,7 @@ func lineOfTranche(line, tranche string) bool {
 func (b *bill) late() {
 	var missing, extra byPrice
 	b.segments(func(tr *tranche, s *segment) {
-		seconds := gpus(s.usage[undelivered])
+		seconds := s.gpus(s.usage[undelivered])
 		if s.theRate().Basis == contract.PerMonth {
 			missing.add(s, "", seconds, &tr.deliveries)
 		}

@@ -114,17 +114,17 @@ func (b *bill) usage() error {
 		var sum [codes]int64
 		u := Usage{Tranche: tr.id}
 		for _, s := range tr.segments {
-			u.GPUs = s.slots * contract.NodeGPUs
-			u.Promised += gpus(s.slots * (s.to - s.from))
+			u.GPUs = s.gpus(s.slots)
+			u.Promised += s.gpus(s.slots * (s.to - s.from))
 			for c := range sum {
-				sum[c] += s.usage[c]
+				sum[c] += s.gpus(s.usage[c])
 			}
 		}
 		var total int64
 		for c, seconds := range sum {
 			if seconds != 0 {
-				u.States = append(u.States, StateUsage{stateNames[c], gpus(seconds)})
-				total += gpus(seconds)
+				u.States = append(u.States, StateUsage{stateNames[c], seconds})
+				total += seconds
 			}
 		}
 		if total != u.Promised {

@@ -38,9 +38,9 @@ func (b *bill) credits() {
 	b.segments(func(tr *tranche, s *segment) {
 		for j := range s.version.SLA {
 			l := by[levelKey(s.version, j)]
-			l.held[tr.id] += gpus(s.held())
-			l.match[tr.id] += gpus(s.matched[j])
-			l.taken.add(s, "", gpus(s.taken[j]), &s.rows[j])
+			l.held[tr.id] += s.gpus(s.held())
+			l.match[tr.id] += s.gpus(s.matched[j])
+			l.taken.add(s, "", s.gpus(s.taken[j]), &s.rows[j])
 		}
 	})
 	charges := b.sum(LineFee, LineUsage, LineTakeOrPay, LineLate, LineLateExtra)

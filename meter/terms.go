@@ -191,8 +191,8 @@ func (s *segment) gpuSecond(month int64) *big.Rat {
 	return price.Quo(price, new(big.Rat).SetInt(all))
 }
 
-// gpus are slot-seconds as GPU-seconds.
-func gpus(slotSeconds int64) int64 { return slotSeconds * contract.NodeGPUs }
+// gpus are slots, or slot-seconds, as GPUs, or GPU-seconds.
+func (s *segment) gpus(slots int64) int64 { return slots * int64(s.theTranche().GPUsANode()) }
 
 // held is the slot-seconds that were delivered and not given back.
 func (s *segment) held() int64 {

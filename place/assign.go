@@ -1,9 +1,5 @@
 package place
 
-import (
-	"bulkhead/site"
-)
-
 // layout is which leaves a hermetic slice would have, before its links are
 // chosen. The leaf and the pod that may be smaller are named; -1 is none.
 type layout struct {
@@ -66,7 +62,7 @@ type misfit struct {
 
 // assign chooses the links of a layout, the lowest positions first, or says why
 // there are none. Planes are alike until links fail, so it usually finds the
-// same eight times.
+// same in each.
 func assign(o *Occupancy, y *layout) (*LinkSet, *misfit) {
 	s := o.site
 	l := &LinkSet{}
@@ -83,7 +79,7 @@ func assign(o *Occupancy, y *layout) (*LinkSet, *misfit) {
 	if y.restPod >= 0 {
 		l.RestPod = s.Pods[y.pods[y.restPod]].ID
 	}
-	for rail := range site.Rails {
+	for rail := range s.SUs[y.leaves[0].su].Rails() {
 		plane, bad := assignPlane(o, y, rail)
 		if bad != nil {
 			return nil, bad

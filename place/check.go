@@ -95,7 +95,7 @@ func check(s *site.Site, free *site.Set, o *Occupancy, sl Slice) error {
 	if c.Free != census.free {
 		return fmt.Errorf("placement certificate: free %d, expected %d", c.Free, census.free)
 	}
-	allReduce, allToAll := collectives(s.Shape, slice, census.ideal(c.Ask.Nodes))
+	allReduce, allToAll := collectives(s.Shape, s.RailsOf(sl.Nodes[0]), slice, census.ideal(c.Ask.Nodes))
 	if c.AllReduce != allReduce {
 		return fmt.Errorf("placement certificate: all_reduce %+v, expected %+v", c.AllReduce, allReduce)
 	}

@@ -13,7 +13,7 @@ import (
 // the slice takes no more than its share.
 func checkLinks(o *Occupancy, sl *Slice) error {
 	s, l := o.site, sl.Certificate.Links
-	if err := l.Verify(len(sl.Nodes)); err != nil {
+	if err := l.Verify(len(sl.Nodes), s.RailsOf(sl.Nodes[0])); err != nil {
 		return fmt.Errorf("placement certificate: %w", err)
 	}
 	if got := o.linksDigest(s.ComputeFabric(sl.Nodes[0])); got != l.Occupancy {

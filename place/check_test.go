@@ -175,7 +175,7 @@ func TestCheckRefusesWorseSlices(t *testing.T) {
 		c := &slice.Certificate
 		c.Slice, c.Cost, c.Optimum = SliceDigest(slice.Nodes), cost, cost
 		c.Gap = cost.Sub(c.Bound)
-		c.AllReduce, c.AllToAll = collectives(s.Shape, spread, census.ideal(33))
+		c.AllReduce, c.AllToAll = collectives(s.Shape, 8, spread, census.ideal(33))
 		c.Proof = proof(c.Gap, c.Ask, false)
 		if !best.Certificate.Cost.Less(cost) {
 			continue
@@ -197,10 +197,10 @@ func TestCheckRefusesWorseSlices(t *testing.T) {
 func TestCollectiveBounds(t *testing.T) {
 	shape := site.Shape{SUNodes: 64, Spines: 64, PodSUs: 64, LinkGbps: 400, PodTaper: 2}
 	// 2 nodes: 2 * 1/2 * 2^30 bytes at 8 * 400 Gb/s.
-	if got := allReduceNS(shape, 2); got != 1<<30/400 {
+	if got := allReduceNS(shape, 8, 2); got != 1<<30/400 {
 		t.Errorf("all-reduce of two nodes: %d ns", got)
 	}
-	if got := allReduceNS(shape, 1); got != 0 {
+	if got := allReduceNS(shape, 8, 1); got != 0 {
 		t.Errorf("all-reduce of one node: %d ns", got)
 	}
 	for _, row := range []struct {
@@ -218,17 +218,17 @@ func TestCollectiveBounds(t *testing.T) {
 		// 4096 nodes a pod, two pods: 32768 GPUs each way over 4096*3200/2 Gb/s.
 		{"two pods", spread{8192, repeat(64, 128), []int{4096, 4096}}, 32768 * 32768 * 32768 * 2 / (4096 * 3200), "pod"},
 	} {
-		if ns, limit := allToAllNS(shape, row.d); ns != row.ns || limit != row.limit {
+		if ns, limit := allToAllNS(shape, 8, row.d); ns != row.ns || limit != row.limit {
 			t.Errorf("%s: %d ns by %q, expected %d by %q", row.name, ns, limit, row.ns, row.limit)
 		}
 	}
 	tapered := shape
 	tapered.Spines = 16 // leaves 4:1
-	if ns, limit := allToAllNS(tapered, spread{128, []int{64, 64}, []int{128}}); ns != 512*512*32768/(16*3200) || limit != "SU" {
+	if ns, limit := allToAllNS(tapered, 8, spread{128, []int{64, 64}, []int{128}}); ns != 512*512*32768/(16*3200) || limit != "SU" {
 		t.Errorf("tapered leaves: %d ns by %q", ns, limit)
 	}
 	shape.LinkGbps, shape.Spines, shape.PodSUs, shape.PodTaper = 1, 1, 1, 1000
-	if ns, _ := allToAllNS(shape, spread{1 << 20, nil, []int{1 << 19, 1 << 19}}); ns <= 0 {
+	if ns, _ := allToAllNS(shape, 8, spread{1 << 20, nil, []int{1 << 19, 1 << 19}}); ns <= 0 {
 		t.Errorf("the largest site overflows: %d ns", ns)
 	}
 }

@@ -38,13 +38,13 @@ type spread struct {
 // allReduceNS is the bound T >= 2(n-1)/n * S/B for n nodes, where B is what the
 // rail NICs of a node carry together. Inside a node NVLink is faster. With ranks
 // in RankOrder a ring crosses every domain's border once each way, so no taper
-// enters. S bytes over 8 rails of G gigabits a second take S/G ns.
-func allReduceNS(shape site.Shape, nodes int) int64 {
+// enters. S bytes over r rails of G gigabits a second take 8S/rG ns.
+func allReduceNS(shape site.Shape, rails, nodes int) int64 {
 	if nodes < 2 {
 		return 0
 	}
 	n := int64(nodes)
-	return 2 * (n - 1) * AllReduceBytes / (n * int64(shape.LinkGbps))
+	return 2 * (n - 1) * AllReduceBytes * 8 / (n * int64(rails) * int64(shape.LinkGbps))
 }
 
 // allToAllNS is the bound T >= max over domains d of n_d (n - n_d) m / U_d,
@@ -55,10 +55,11 @@ func allReduceNS(shape site.Shape, nodes int) int64 {
 //	SU:   a leaf's uplinks, one to each spine of the plane; the taper of a leaf
 //	      is its nodes against its uplinks
 //	pod:  as the spines are built, for PodSUs leaves, divided by the pod taper
-func allToAllNS(shape site.Shape, d spread) (ns int64, limit string) {
-	link := int64(shape.LinkGbps) * site.Rails
+func allToAllNS(shape site.Shape, rails int, d spread) (ns int64, limit string) {
+	gpus := int64(rails) // a rail is a GPU's
+	link := int64(shape.LinkGbps) * gpus
 	worst := func(level string, inside int, gbps, taper int64) {
-		pairs := int64(inside) * site.GPUs * int64(d.nodes-inside) * site.GPUs
+		pairs := int64(inside) * gpus * int64(d.nodes-inside) * gpus
 		// pairs stays below 2^45, the bits to carry below 2^60 before the taper.
 		high, low := bits.Mul64(uint64(pairs)*AllToAllBytes*8, uint64(taper))
 		t := uint64(math.MaxInt64)
@@ -101,13 +102,13 @@ func fill(nodes int, capacities []int) []int {
 
 // collectives fills in both bounds from the slice's spread and the capacities
 // of the domains of its class.
-func collectives(shape site.Shape, slice, empty spread) (allReduce, allToAll Collective) {
-	allReduce = Collective{SliceNS: allReduceNS(shape, slice.nodes), IdealNS: allReduceNS(shape, empty.nodes)}
+func collectives(shape site.Shape, rails int, slice, empty spread) (allReduce, allToAll Collective) {
+	allReduce = Collective{SliceNS: allReduceNS(shape, rails, slice.nodes), IdealNS: allReduceNS(shape, rails, empty.nodes)}
 	if allReduce.SliceNS > 0 {
 		allReduce.Limit = "node"
 	}
-	allToAll.SliceNS, allToAll.Limit = allToAllNS(shape, slice)
-	allToAll.IdealNS, _ = allToAllNS(shape, empty)
+	allToAll.SliceNS, allToAll.Limit = allToAllNS(shape, rails, slice)
+	allToAll.IdealNS, _ = allToAllNS(shape, rails, empty)
 	return allReduce, allToAll
 }
 
@@ -121,5 +122,5 @@ func Collectives(s *site.Site, nodes []site.Index) (allReduce, allToAll Collecti
 	}
 	c := takeCensus(s, site.NewSet(0), s.ComputeFabric(nodes[0]), s.KindOf(nodes[0]))
 	slice, _ := c.of(s, nodes)
-	return collectives(s.Shape, slice, c.ideal(len(nodes)))
+	return collectives(s.Shape, s.RailsOf(nodes[0]), slice, c.ideal(len(nodes)))
 }

@@ -229,7 +229,7 @@ func (h *hermetic) certify(ask Ask, nodes []site.Index, links *LinkSet, cut bool
 	cert.Cost, spread = recount(s, nodes)
 	cert.Optimum = cert.Cost
 	cert.Gap = cert.Optimum.Sub(cert.Bound)
-	cert.AllReduce, cert.AllToAll = collectives(s.Shape, spread, ideal(ask.Nodes, t.emptySUs, t.emptyPods))
+	cert.AllReduce, cert.AllToAll = collectives(s.Shape, s.RailsOf(nodes[0]), spread, ideal(ask.Nodes, t.emptySUs, t.emptyPods))
 	cert.Proof = proof(cert.Gap, ask, cut)
 	return Slice{Nodes: nodes, Certificate: cert}, nil
 }

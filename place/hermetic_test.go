@@ -122,21 +122,21 @@ func TestLinkSetVerifiesAlone(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := l.Verify(31); err != nil {
+	if err := l.Verify(31, site.Rails); err != nil {
 		t.Fatal(err)
 	}
-	if err := l.Verify(30); err == nil {
+	if err := l.Verify(30, site.Rails); err == nil {
 		t.Error("a slice of another size passed")
 	}
 	l.Planes[0].Spines = l.Planes[0].Spines.without(one(l.Planes[0].Spines.first()))
-	if err := l.Verify(31); err == nil {
+	if err := l.Verify(31, site.Rails); err == nil {
 		t.Error("too few uplinks passed")
 	}
 	tenant := slice.Certificate.Tenant()
 	if !tenant.Links.Occupancy.IsZero() || slice.Certificate.Links.Occupancy.IsZero() {
 		t.Error("the tenant's copy tells of others' links, or the whole does not")
 	}
-	if err := tenant.Links.Verify(31); err != nil {
+	if err := tenant.Links.Verify(31, site.Rails); err != nil {
 		t.Error(err)
 	}
 }

@@ -44,7 +44,7 @@ type PodLeaves struct {
 
 // PlaneLinks is the assignment in rail planes that have the same.
 type PlaneLinks struct {
-	Rails  Mask `json:"rails"`  // rail planes, 0 to 7
+	Rails  Mask `json:"rails"`  // rail planes, from 0: one a GPU of a node
 	Spines Mask `json:"spines"` // positions of the spines that every leaf's held uplinks lead to
 	// Rest is the same of RestSU's leaf: a subset of Spines.
 	Rest  Mask      `json:"rest,omitempty"`
@@ -159,10 +159,10 @@ func (l *LinkSet) each(s *site.Site, visit func(kind linkKind, at int, m Mask) e
 	}
 	for _, plane := range l.Planes {
 		for rail := range plane.Rails.all {
-			if rail >= site.Rails {
-				return fmt.Errorf("links: rail %d, expected 0 to %d", rail, site.Rails-1)
-			}
 			for id, su := range sus {
+				if rails := s.SUs[su].Rails(); rail >= rails {
+					return fmt.Errorf("links: rail %d, expected 0 to %d", rail, rails-1)
+				}
 				m := plane.Spines
 				if id == l.RestSU {
 					m = plane.Rest

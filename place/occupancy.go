@@ -155,7 +155,7 @@ type CoreLink struct{ Pod, Rail, Spine, Core int }
 // FailUplink marks an uplink as failed, or as working again. It panics on a
 // link that the site does not have.
 func (o *Occupancy) FailUplink(l Uplink, failed bool) {
-	if l.SU < 0 || l.SU >= len(o.site.SUs) || l.Rail < 0 || l.Rail >= site.Rails || l.Spine < 0 || l.Spine >= o.site.Shape.Spines {
+	if l.SU < 0 || l.SU >= len(o.site.SUs) || l.Rail < 0 || l.Rail >= o.site.SUs[l.SU].Rails() || l.Spine < 0 || l.Spine >= o.site.Shape.Spines {
 		panic(fmt.Sprintf("place: no such uplink: %+v", l))
 	}
 	mark(&o.failedUp[l.SU*site.Rails+l.Rail], l.Spine, failed)

@@ -150,7 +150,7 @@ func (p *portSearch) prepare() {
 		}
 		return true
 	}
-	for rail := range site.Rails {
+	for rail := range o.site.FabricRails(h.fabric) {
 		if !slices.ContainsFunc(p.rails, func(r int) bool { return alike(r, rail) }) {
 			p.rails = append(p.rails, rail)
 		}

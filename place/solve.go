@@ -65,7 +65,7 @@ func Solve(s *site.Site, free *site.Set, ask Ask) (Slice, error) {
 		return Slice{}, fmt.Errorf("place: internal error: the slice costs %s, the optimum is %s; please report it with the site and the ask", cert.Cost, optimum)
 	}
 	cert.Gap = optimum.Sub(cert.Bound)
-	cert.AllReduce, cert.AllToAll = collectives(s.Shape, slice, ideal(ask.Nodes, t.emptySUs, t.emptyPods))
+	cert.AllReduce, cert.AllToAll = collectives(s.Shape, s.RailsOf(nodes[0]), slice, ideal(ask.Nodes, t.emptySUs, t.emptyPods))
 	cert.Proof = proof(cert.Gap, ask, false)
 	return Slice{Nodes: nodes, Certificate: cert}, nil
 }

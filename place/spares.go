@@ -38,6 +38,7 @@ func DefaultFailures() []FailureClass {
 type SparesAsk struct {
 	Failures []FailureClass
 	Nodes    int // nodes an SU
+	GPUs     int // GPUs a node; 0: the usual 8
 	SUs      int // SUs a pod
 
 	SUShort  float64 // accepted: the probability that an SU has more nodes down than spares
@@ -87,7 +88,7 @@ func PlanSpares(a SparesAsk) (SparesPlan, error) {
 	}
 	p := SparesPlan{PerSU: -1}
 	for _, c := range a.Failures {
-		day := c.Rate * site.GPUs * float64(a.Nodes)
+		day := c.Rate * float64(a.gpus()) * float64(a.Nodes)
 		f := ClassFigure{c, day, day * c.Repair.Hours() / 24}
 		p.Classes = append(p.Classes, f)
 		p.Down += f.Down
@@ -113,6 +114,9 @@ func PlanSpares(a SparesAsk) (SparesPlan, error) {
 }
 
 func (a SparesAsk) check() error {
+	if a.GPUs < 0 || a.GPUs > site.GPUs {
+		return fmt.Errorf("spares: %d GPUs a node: expected 1 to %d", a.GPUs, site.GPUs)
+	}
 	if a.Nodes < 2 || a.Nodes > site.MaxSUNodes || a.SUs < 1 || a.SUs > site.MaxNodes/2 {
 		return fmt.Errorf("spares: %d nodes an SU, %d SUs a pod: expected 2 to %d, and at least 1", a.Nodes, a.SUs, site.MaxSUNodes)
 	}
@@ -135,8 +139,16 @@ func (a SparesAsk) check() error {
 	return nil
 }
 
+// gpus is how many GPUs a node has.
+func (a SparesAsk) gpus() int {
+	if a.GPUs == 0 {
+		return site.GPUs
+	}
+	return a.GPUs
+}
+
 // AtLeastDown is the probability that k or more of an SU's nodes are down at an
-// instant: the Poisson tail, for failures of one class.
+// instant: the Poisson tail, for failures of one class and nodes of 8 GPUs.
 func AtLeastDown(k, nodes int, c FailureClass) float64 {
 	return tail(poissonOf(c.Rate*site.GPUs*float64(nodes)*c.Repair.Hours()/24, nodes), k)
 }
@@ -235,16 +247,16 @@ func convolve(a, b []float64) []float64 {
 	return out
 }
 
-// LargestPod is the nodes of an SU and the SUs of the largest pod of a site: what
-// its spares are planned for.
-func LargestPod(s *site.Site) (suNodes, podSUs int) {
+// LargestPod is the nodes of an SU, the SUs of the largest pod of a site, and the
+// GPUs of its largest nodes: what its spares are planned for.
+func LargestPod(s *site.Site) (suNodes, podSUs, nodeGPUs int) {
 	sus := make([]int, len(s.Pods))
 	for i := range s.SUs {
-		suNodes = max(suNodes, len(s.SUs[i].Nodes))
+		suNodes, nodeGPUs = max(suNodes, len(s.SUs[i].Nodes)), max(nodeGPUs, s.SUs[i].Rails())
 		sus[s.SUs[i].Pod]++
 	}
 	for _, n := range sus {
 		podSUs = max(podSUs, n)
 	}
-	return suNodes, podSUs
+	return suNodes, podSUs, nodeGPUs
 }

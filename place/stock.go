@@ -14,7 +14,7 @@ type suStock struct {
 	nodes int              // free nodes
 	whole bool             // nobody else has a node of it
 	flaws int              // uplinks that failed
-	up    [site.Rails]Mask // uplinks that a slice of a part of it may hold
+	up    [site.Rails]Mask // uplinks that a slice of a part of it may hold; of rails that there are none: all, so that they are no limit
 
 	closing bool             // whoever takes all free nodes may hold the last uplinks too
 	last    [site.Rails]Mask // which these are; empty where they are held or failed
@@ -78,6 +78,10 @@ func stockOf(o *Occupancy, fabric int, kind string) []podStock {
 		}
 		u.closing = u.nodes == o.others(number)
 		for rail := range site.Rails {
+			if rail >= su.Rails() {
+				u.up[rail] = below(maskBits)
+				continue
+			}
 			u.up[rail] = o.uplinks(number, rail, false)
 			u.last[rail] = o.uplinks(number, rail, true).without(u.up[rail])
 			u.flaws += o.failedUp[number*site.Rails+rail].Count()

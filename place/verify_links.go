@@ -6,8 +6,8 @@ import (
 	"bulkhead/site"
 )
 
-// Verify checks a link assignment by itself, for a slice of so many nodes, without
-// the site and without the solver: that whatever permutation of traffic the
+// Verify checks a link assignment by itself, for a slice of so many nodes of so many
+// rails, without the site and without the solver: that whatever permutation of traffic the
 // slice's nodes send fits on the links, with one flow an uplink and Flows a core
 // link, and that the reduction trees are on them. That the links exist, work and
 // are nobody else's is for [Occupancy.Check] to say.
@@ -15,7 +15,7 @@ import (
 // It counts degrees, from which the rest follows for every permutation (see
 // [LinkSet.Route]), and routes one permutation link by link.
 // Cost: O(nodes) and a route, 30 ms for 40,000 nodes.
-func (l *LinkSet) Verify(nodes int) error {
+func (l *LinkSet) Verify(nodes, rails int) error {
 	if l == nil {
 		return fmt.Errorf("links: missing, expected the link assignment of a hermetic slice")
 	}
@@ -29,19 +29,19 @@ func (l *LinkSet) Verify(nodes int) error {
 	if err := v.shape(); err != nil {
 		return fmt.Errorf("links: %w", err)
 	}
-	var rails Mask
+	var seen Mask
 	for i := range l.Planes {
 		plane := &l.Planes[i]
-		if plane.Rails.Empty() || !plane.Rails.and(rails).Empty() || !plane.Rails.within(below(site.Rails)) {
-			return fmt.Errorf("links: rails %q, expected each of 0 to %d once", plane.Rails, site.Rails-1)
+		if plane.Rails.Empty() || !plane.Rails.and(seen).Empty() || !plane.Rails.within(below(rails)) {
+			return fmt.Errorf("links: rails %q, expected each of 0 to %d once", plane.Rails, rails-1)
 		}
-		rails = rails.or(plane.Rails)
+		seen = seen.or(plane.Rails)
 		if err := v.plane(plane); err != nil {
 			return fmt.Errorf("links: rails %s: %w", plane.Rails, err)
 		}
 	}
-	if rails != below(site.Rails) {
-		return fmt.Errorf("links: rails %s, expected 0-%d", rails, site.Rails-1)
+	if seen != below(rails) {
+		return fmt.Errorf("links: rails %s, expected 0-%d", seen, rails-1)
 	}
 	turned := make([]int, nodes)
 	for i := range turned {

@@ -32,8 +32,9 @@ type Certificate struct {
 	Issued        time.Time    `json:"issued"`
 	WindowSeconds int64        `json:"window_seconds"` // read-back older than this does not count
 	Origin        claim.Origin `json:"origin"`
-	Nodes         string       `json:"nodes"` // node indexes, a range set
-	Ports         int          `json:"ports"` // edge ports of these nodes
+	Nodes         string       `json:"nodes"`                // node indexes, a range set
+	Ports         int          `json:"ports"`                // edge ports of these nodes
+	NodePorts     int          `json:"node_ports,omitempty"` // of each of them; 0: the usual 9, of 8 GPUs and the frontend
 	Fabrics       []FabricPart `json:"fabrics"`
 	Checks        []string     `json:"checks"` // every port was put to each of these
 	Failed        []Failure    `json:"failed"`
@@ -178,6 +179,15 @@ func (c *Certificate) NodeSet(limit int) (*site.Set, error) {
 	return set, nil
 }
 
+// PortsANode is how many edge ports each node of the certificate has: one a GPU
+// and the frontend's.
+func (c *Certificate) PortsANode() int {
+	if c.NodePorts == 0 {
+		return site.NICs
+	}
+	return c.NodePorts
+}
+
 // Check is the verifier's side: it computes again what follows from the rest of
 // the certificate, and refuses one that does not add up, leaves out a check, an
 // assumption or what is not proven, is not fresh, or has a verdict that its own
@@ -206,8 +216,11 @@ func (c *Certificate) Check() error {
 	if err != nil {
 		return fail("nodes", "%v", err)
 	}
-	if nodes.Len()*site.NICs != c.Ports {
-		return fail("ports", "%d, but %d nodes have %d edge ports", c.Ports, nodes.Len(), nodes.Len()*site.NICs)
+	if c.NodePorts != 0 && (c.NodePorts < 2 || c.NodePorts >= site.NICs) {
+		return fail("node_ports", "%d, expected 2 to %d, or none for the usual %d", c.NodePorts, site.NICs-1, site.NICs)
+	}
+	if want := nodes.Len() * c.PortsANode(); want != c.Ports {
+		return fail("ports", "%d, but %d nodes have %d edge ports", c.Ports, nodes.Len(), want)
 	}
 	for i := range c.Failed {
 		if known := slices.ContainsFunc(Checks(), func(k Check) bool { return k.String() == c.Failed[i].Check }); !known || c.Failed[i].Ports <= 0 {

@@ -26,7 +26,7 @@ func TurnoverHolder(n site.Index) uint32 { return FirstTurnover + uint32(n) }
 type Facts struct {
 	site   *site.Site
 	holder []uint32 // by port
-	leaf   []uint8  // fabric of each leaf
+	leaf   []uint8  // fabric of each leaf; noFabric: there is no such leaf
 	owners []owners // by fabric
 	labels map[uint32][]ownedLabel
 }
@@ -66,6 +66,10 @@ type owners struct {
 	open  int // of these, last read with a violation that puts the whole fabric at risk
 }
 
+// noFabric stands for the fabric of a number that is no leaf's: the rails that smaller
+// nodes don't have.
+const noFabric = 255
+
 // NewFacts returns the facts of a site of which the ledger has said nothing yet.
 func NewFacts(s *site.Site) *Facts {
 	f := &Facts{site: s, labels: map[uint32][]ownedLabel{}}
@@ -83,13 +87,19 @@ func (f *Facts) Grow() {
 			turnover: fabric.TurnoverLabel("", family, 0).Value, turnovers: uint32(fabric.TurnoverNodes(family))})
 	}
 	for l := len(f.leaf); l < f.site.Leaves(); l++ {
-		f.leaf = append(f.leaf, uint8(f.site.FabricOfLeaf(site.Leaf(l))))
+		in := f.site.FabricOfLeaf(site.Leaf(l))
+		if in < 0 {
+			in = noFabric
+		}
+		f.leaf = append(f.leaf, uint8(in))
 	}
 	from := len(f.holder)
 	if more := f.site.Ports() - from; more > 0 {
 		f.holder = append(f.holder, make([]uint32, more)...)
 		for p := from; p < len(f.holder); p++ {
-			f.owners[f.fabricOf(site.Port(p))].ports++
+			if in := f.fabricOf(site.Port(p)); in != noFabric {
+				f.owners[in].ports++
+			}
 		}
 	}
 }
@@ -170,10 +180,10 @@ func (f *Facts) ownTurnover(p site.Port, owner uint32) bool {
 		return false
 	}
 	ports := f.holder[site.PortOf(n, 0):site.PortOf(n+1, 0)]
-	for _, h := range ports[1:] {
+	for _, h := range ports[1:f.site.RailsOf(n)] {
 		if h != ports[0] {
 			return false
 		}
 	}
-	return true
+	return ports[site.Frontend] == ports[0]
 }

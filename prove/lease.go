@@ -52,7 +52,7 @@ func (p *Prover) judge(ports []site.Port) (Verdict, []Tally, []Finding) {
 	var findings []Finding
 	var held holders
 	for _, port := range ports {
-		if int(port) >= len(p.reason) {
+		if int(port) >= len(p.reason) || p.facts.fabricOf(port) == noFabric {
 			findings = append(findings, Finding{Check: Unreadable, Count: 1})
 			continue
 		}
@@ -191,7 +191,7 @@ func (p *Prover) Certify(r Request) (Certificate, []Finding) {
 	s := p.facts.site
 	ports := make([]site.Port, 0, r.Nodes.Len()*site.NICs)
 	for n := range r.Nodes.All() {
-		for nic := range site.NICs {
+		for _, nic := range s.NICsOf(n) {
 			ports = append(ports, site.PortOf(n, nic))
 		}
 	}
@@ -199,7 +199,7 @@ func (p *Prover) Certify(r Request) (Certificate, []Finding) {
 	c := Certificate{
 		Version: CertificateVersion, Lease: r.Lease, Tenant: r.Tenant, Epoch: r.Epoch,
 		Issued: r.Issued.UTC(), WindowSeconds: int64(r.Window / time.Second), Origin: s.Origin, Verdict: verdict.String(),
-		Nodes: r.Nodes.String(), Ports: len(ports), Fabrics: []FabricPart{}, Failed: []Failure{},
+		Nodes: r.Nodes.String(), Ports: len(ports), NodePorts: nodePorts(s, r.Nodes), Fabrics: []FabricPart{}, Failed: []Failure{},
 	}
 	for f := range tallies {
 		if tallies[f].Ports() > 0 {
@@ -215,6 +215,15 @@ func (p *Prover) Certify(r Request) (Certificate, []Finding) {
 	c.Assumptions = assumptions(&c)
 	c.NotProven = notProven(&c)
 	return c, findings
+}
+
+// nodePorts is how many edge ports each of the nodes of a lease has, for its
+// certificate: they are of one kind. Of none, and of the usual number, it is 0.
+func nodePorts(s *site.Site, nodes *site.Set) int {
+	if n, any := nodes.First(); any && s.RailsOf(n) != site.GPUs {
+		return len(s.NICsOf(n))
+	}
+	return 0
 }
 
 // part is what a certificate says of one fabric.

@@ -105,9 +105,12 @@ func (p *Prover) Grow() {
 		}
 		for port := from; port < to; port++ {
 			p.reason[port] = Unreadable
+			if p.facts.fabricOf(site.Port(port)) == noFabric {
+				continue // nothing is to be known of it: it is counted nowhere
+			}
 			p.sets[Unknown][port/64] |= 1 << (port % 64)
+			p.tally.Unknown++
 		}
-		p.tally.Unknown += more
 	}
 	for len(p.readAt) < len(p.facts.leaf) {
 		p.readAt = append(p.readAt, 0)
@@ -130,9 +133,12 @@ func (p *Prover) view(v *portView, port site.Port, leaf site.Leaf) {
 // Cost: about 50 ns.
 func (p *Prover) Update(port site.Port) {
 	leaf := p.facts.site.LeafOf(port)
+	f := p.facts.leaf[leaf]
+	if f == noFabric {
+		return
+	}
 	var v portView
 	p.view(&v, port, leaf)
-	f := p.facts.leaf[leaf]
 	s := p.facts.examine(&v, f)
 	p.mark(port, f, s, v.flags)
 	p.count(port, f, v.nic, v.leaf)
@@ -220,6 +226,9 @@ func (p *Prover) Verdict(port site.Port) (Verdict, Check) {
 func (p *Prover) Failed(port site.Port) (failed []Check) {
 	var v portView
 	leaf := p.facts.site.LeafOf(port)
+	if p.facts.leaf[leaf] == noFabric {
+		return nil
+	}
 	p.view(&v, port, leaf)
 	s := p.facts.examine(&v, p.facts.leaf[leaf])
 	for _, c := range Checks() {
@@ -268,8 +277,12 @@ func (p *Prover) CheckRange(from, to site.Port) Tally {
 		n, nic := port.Node(), port.NIC()
 		leaf := site.Leaf(s.NodeSU[n]*site.NICs) + site.Leaf(nic)
 		for ; nic < site.NICs && port < to; nic, port, leaf = nic+1, port+1, leaf+1 {
+			f := p.facts.leaf[leaf]
+			if f == noFabric {
+				continue
+			}
 			p.view(&v, port, leaf)
-			c := p.facts.examine(&v, p.facts.leaf[leaf]).first(p.enabled)
+			c := p.facts.examine(&v, f).first(p.enabled)
 			counts[c]++
 			if c != p.reason[port] {
 				t.Differ++
@@ -296,6 +309,9 @@ func (p *Prover) Sweep() Tally {
 // the leaf unknown, because nobody has counted what is behind them; what they
 // carry counts as misplaced. Readings are reordered.
 func (p *Prover) Read(leaf site.Leaf, at time.Time, readings []fabric.Reading) {
+	if p.facts.leaf[leaf] == noFabric {
+		return // nobody has such a leaf, whoever reads one
+	}
 	located, strays := fabric.Locate(p.facts.site, leaf, readings)
 	p.setStrays(leaf, strays)
 	var listed [site.MaxSUNodes]bool

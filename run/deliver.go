@@ -134,7 +134,7 @@ func (p *Plane) waiting(lease int32, su int) (waiting, sick int) {
 
 // proven says whether every port of a node is.
 func (p *Plane) proven(n site.Index) bool {
-	for nic := range site.NICs {
+	for _, nic := range p.w.state.Site.NICsOf(n) {
 		port := site.PortOf(n, nic)
 		if v, _ := p.seen.prover.Verdict(port); v != prove.Proven || !p.seen.AsWanted(port) {
 			return false

@@ -414,7 +414,7 @@ func (p *Plane) shown(ctx context.Context, fabricID string, now, read time.Time)
 func (p *Plane) unseen(index int, owner fabric.Owner) (ports int) {
 	s := p.w.state
 	for _, n := range s.LastHeld(owner) {
-		for nic := range site.NICs {
+		for _, nic := range s.Site.NICsOf(n) {
 			if port := site.PortOf(n, nic); s.Site.FabricOf(port) == index && !p.seen.AsWanted(port) {
 				ports++
 			}

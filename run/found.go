@@ -36,7 +36,7 @@ func (p *Plane) foundIn(index int) []book.FoundNoted {
 	found := map[uint32]*book.FoundLabel{}
 	var values []uint32
 	for n := range s.Nodes.By[node.Discovered].All() {
-		for nic := range site.NICs {
+		for _, nic := range s.Site.NICsOf(n) {
 			port := site.PortOf(n, nic)
 			if s.Site.FabricOf(port) != index {
 				continue
@@ -111,7 +111,7 @@ func (p *Plane) Found() []Found {
 			p.seen.confirm(l.Nodes.Slice())
 			for n := range l.Nodes.All() {
 				one.Nodes = append(one.Nodes, s.Site.NodeID[n])
-				for nic := range site.NICs {
+				for _, nic := range s.Site.NICsOf(n) {
 					if port := site.PortOf(n, nic); s.Site.FabricOf(port) == index {
 						one.judge(s, port, p.seen.prover)
 					}

@@ -20,7 +20,7 @@ func (p *Plane) explain(ctx context.Context) error {
 		if p.w.state.Nodes.State[n] == node.Discovered {
 			continue
 		}
-		for nic := range site.NICs {
+		for _, nic := range p.w.state.Site.NICsOf(n) {
 			if port := site.PortOf(n, nic); !p.seen.AsWanted(port) || !p.seen.Readable(p.w.state.Site.LeafOf(port)) {
 				strange = append(strange, n)
 				break

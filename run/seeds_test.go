@@ -115,18 +115,22 @@ const restoreEvery = 4
 type shape struct {
 	folder string
 	widen  bool // twice the nodes
+	trays  bool // of half as many GPUs
 	days   int
 }
 
-// shapeOf gives most seeds 64 nodes, one in 16 128, and one in 64 256.
+// shapeOf gives most seeds 64 nodes, one in 16 128, and one in 64 256, and one more
+// 256 of 4 GPUs each.
 func shapeOf(seed uint64) shape {
 	switch {
 	case seed%64 == 63:
-		return shape{"small", true, 1}
+		return shape{"small", true, false, 1}
+	case seed%64 == 30:
+		return shape{"small", true, true, 1}
 	case seed%16 == 15:
-		return shape{"small", false, 1}
+		return shape{"small", false, false, 1}
 	}
-	return shape{"tiny", false, 2}
+	return shape{"tiny", false, false, 2}
 }
 
 var templates sync.Map // by shape; templates are only read
@@ -143,11 +147,21 @@ func (s shape) template() (*site.Template, error) {
 		data = []byte(strings.NewReplacer("nodes: 16, sus: 2", "nodes: 32, sus: 4", "nodes: 8, sus: 1", "nodes: 16, sus: 2",
 			"{gpus: 1024, nodes: 128, sus: 16,", "{gpus: 2048, nodes: 256, sus: 32,").Replace(string(data)))
 	}
+	if s.trays {
+		data = []byte(strings.NewReplacer("firmware: 96.00.CF.00.01}", "firmware: 96.00.CF.00.01, count: 4}", "firmware: 96.00.D9.00.02}", "firmware: 96.00.D9.00.02, count: 4}",
+			"{gpus: 2048,", "{gpus: 1024,").Replace(string(data)))
+	}
 	t, err := site.ParseTemplate(s.folder+"/site.yaml", data)
 	if err == nil {
 		templates.Store(s, t)
 	}
 	return t, err
+}
+
+// nicOf draws a NIC of a node.
+func (l *life) nicOf(n site.Index) int {
+	nics := l.devices.Site().NICsOf(n)
+	return nics[l.random.IntN(len(nics))]
 }
 
 // life is one seed's world.
@@ -276,11 +290,15 @@ func (l *life) happen(ctx context.Context) error {
 	case 1:
 		return l.devices.Inject(ctx, now, sim.Fault{Kind: sim.Hangs, Node: n})
 	case 2:
-		return l.devices.Inject(ctx, now, sim.Fault{Kind: sim.LeafDown, Leaf: site.Leaf(l.random.IntN(l.devices.Site().Leaves())), For: hold})
+		leaf := site.Leaf(l.random.IntN(l.devices.Site().Leaves()))
+		for !l.devices.Site().HasLeaf(leaf) {
+			leaf = site.Leaf(l.random.IntN(l.devices.Site().Leaves()))
+		}
+		return l.devices.Inject(ctx, now, sim.Fault{Kind: sim.LeafDown, Leaf: leaf, For: hold})
 	case 3:
-		return l.devices.Inject(ctx, now, sim.Fault{Kind: sim.Misconfigured, Node: n, NIC: l.random.IntN(site.NICs), Label: uint32(1 + l.random.IntN(4))})
+		return l.devices.Inject(ctx, now, sim.Fault{Kind: sim.Misconfigured, Node: n, NIC: l.nicOf(n), Label: uint32(1 + l.random.IntN(4))})
 	case 4:
-		return l.devices.Inject(ctx, now, sim.Fault{Kind: sim.Unenforced, Node: n, NIC: l.random.IntN(site.NICs)})
+		return l.devices.Inject(ctx, now, sim.Fault{Kind: sim.Unenforced, Node: n, NIC: l.nicOf(n)})
 	case 5:
 		return l.devices.Inject(ctx, now, sim.Fault{Kind: sim.Poisoned, Ports: 1 + l.random.IntN(150), For: hold})
 	case 6:
@@ -304,9 +322,9 @@ func (l *life) happen(ctx context.Context) error {
 	case 14:
 		return l.devices.Inject(ctx, now, sim.Fault{Kind: sim.Dead, Node: n})
 	case 15:
-		return l.devices.Inject(ctx, now, sim.Fault{Kind: sim.PortFails, Node: n, NIC: l.random.IntN(site.NICs), For: hold})
+		return l.devices.Inject(ctx, now, sim.Fault{Kind: sim.PortFails, Node: n, NIC: l.nicOf(n), For: hold})
 	case 16:
-		return l.devices.Inject(ctx, now, sim.Fault{Kind: sim.Miscabled, Node: n, NIC: l.random.IntN(site.NICs)})
+		return l.devices.Inject(ctx, now, sim.Fault{Kind: sim.Miscabled, Node: n, NIC: l.nicOf(n)})
 	case 17:
 		return l.devices.Inject(ctx, now, sim.Fault{Kind: sim.StrayGrant})
 	case 18:

@@ -99,7 +99,7 @@ func (v *seen) follow() {
 	}
 	for n := range s.Touched.All() {
 		w := s.Wants(n)
-		for nic := range site.NICs {
+		for _, nic := range s.Site.NICsOf(n) {
 			port := site.PortOf(n, nic)
 			value := uint32(0)
 			if label, ok := s.Label(s.Site.FabricOf(port), n, w.Owner); ok {
@@ -126,7 +126,7 @@ func (v *seen) follow() {
 // recount counts a node's ports that are not as wanted.
 func (v *seen) recount(n site.Index) {
 	wrong := uint8(0)
-	for nic := range site.NICs {
+	for _, nic := range v.state.Site.NICsOf(n) {
 		port := site.PortOf(n, nic)
 		if v.AsWanted(port) {
 			v.settled[port] = true
@@ -215,7 +215,7 @@ func (v *seen) confirm(nodes []site.Index) {
 			continue
 		}
 		done[su] = true
-		for nic := range site.NICs {
+		for _, nic := range v.state.Site.NICsOf(n) {
 			leaf := v.state.Site.LeafOf(site.PortOf(n, nic))
 			if v.Readable(leaf) {
 				v.prover.MarkRead(leaf, v.confirmed[v.state.Site.Fabrics[v.state.Site.FabricOfLeaf(leaf)].ID])

@@ -245,7 +245,7 @@ func (p *Plane) fenceReclaimed(ctx context.Context) (bool, error) {
 			continue // its lease can still reach its volumes
 		}
 		proof := book.FenceProof{Node: s.Site.NodeID[n], Turnover: s.Nodes.Turnover[n], Origin: s.Site.Origin}
-		for nic := range site.NICs {
+		for _, nic := range s.Site.NICsOf(n) {
 			port := site.PortOf(n, nic)
 			read := book.FencedPort{Fabric: s.Site.Fabrics[s.Site.FabricOf(port)].ID, NIC: nic, Labels: []uint32{}}
 			for _, m := range p.seen.tables.NIC(port) {

@@ -41,7 +41,7 @@ func (p *Plane) Isolation(id lease.ID) (Isolation, bool) {
 	for slot, n := range l.Slots {
 		if p.w.state.SlotUp(l, slot) {
 			nodes = append(nodes, n)
-			for nic := range site.NICs {
+			for _, nic := range p.w.state.Site.NICsOf(n) {
 				ports = append(ports, site.PortOf(n, nic))
 			}
 		}
@@ -69,7 +69,7 @@ func (p *Plane) AsWanted(look func(s *book.State, asWanted func(n site.Index) bo
 	p.mu.RLock()
 	defer p.mu.RUnlock()
 	look(p.w.state, func(n site.Index) bool {
-		for nic := range site.NICs {
+		for _, nic := range p.w.state.Site.NICsOf(n) {
 			if !p.seen.AsWanted(site.PortOf(n, nic)) {
 				return false
 			}
@@ -113,6 +113,9 @@ func (p *Plane) Ports(visit func(port site.Port, verdict prove.Verdict, check pr
 		return
 	}
 	for port := range site.Port(p.w.state.Site.Ports()) {
+		if !p.w.state.Site.HasPort(port) {
+			continue
+		}
 		verdict, check := p.seen.prover.Verdict(port)
 		visit(port, verdict, check)
 	}

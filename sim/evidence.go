@@ -73,7 +73,7 @@ func (s *Sim) evidence(n site.Index, r *run) ([]byte, error) {
 			return nil, err
 		}
 		draws := s.draw(drawBurnIn, uint64(n), hashID(r.id))
-		e.BurnIn = &node.BurnIn{GPUs: site.GPUs, Minutes: int(burnIn / time.Minute), GBps: float64(4200+draws.below(200)) / 10}
+		e.BurnIn = &node.BurnIn{GPUs: s.site.RailsOf(n), Minutes: int(burnIn / time.Minute), GBps: float64(4200+draws.below(200)) / 10}
 	}
 	return e.MarshalJSON()
 }

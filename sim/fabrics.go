@@ -48,18 +48,21 @@ func (v *ports) init(s *site.Site) {
 func (v *ports) grow(s *site.Site, inv *site.SUInventory) {
 	v.tables.Grow(s.Ports())
 	su := len(s.SUs) - 1
-	for nic := range site.NICs {
-		v.guid = append(v.guid, uint64(inv.Leaves[nic].GUID))
-		leaf := site.Leaf(su*site.NICs + nic)
+	// By leaf number: those that there are none of have a place, and nothing in it.
+	v.guid = append(v.guid, make([]uint64, site.NICs)...)
+	v.changed = append(v.changed, make([]uint64, site.NICs)...)
+	v.down = append(v.down, make([]int, site.NICs)...)
+	for i := range inv.Leaves {
+		leaf := site.Leaf(su*site.NICs + inv.Leaves[i].NIC)
+		v.guid[leaf] = uint64(inv.Leaves[i].GUID)
 		f := &v.fabrics[s.FabricOfLeaf(leaf)]
 		f.seq++
 		f.accept = nil
 		f.leaves = append(f.leaves, leaf)
-		v.changed = append(v.changed, f.seq)
-		v.down = append(v.down, 0)
+		v.changed[leaf] = f.seq
 	}
 	for _, n := range s.SUs[su].Nodes {
-		for nic := range site.NICs {
+		for _, nic := range s.NICsOf(n) {
 			p := site.PortOf(n, nic)
 			row := fabric.Row{}
 			if s.Fabrics[s.FabricOf(p)].Family == site.InfiniBand {

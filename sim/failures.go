@@ -26,6 +26,11 @@ func (s *Sim) planFailure() {
 		n := site.Index(s.draws.below(len(s.nodes.state)))
 		class := s.drawClass()
 		dead := s.draws.share()
+		// The rate is a GPU's: a node with fewer of them is hit as much less often.
+		if gpus := s.site.RailsOf(n); gpus < site.GPUs && s.draws.below(site.GPUs) >= gpus {
+			s.planFailure()
+			return
+		}
 		if st := &s.nodes.state[n]; st.powered && !st.repairs && st.class == 0 && !st.dead {
 			s.fail(n, class, dead < s.config.Classes[class-1].Dead)
 		}

@@ -73,8 +73,8 @@ func (s *Sim) checkFault(f *Fault) error {
 	if f.For < 0 {
 		return fmt.Errorf("fault %s: for %s: expected a time from 0", f.Kind, f.For)
 	}
-	if f.NIC < 0 || f.NIC >= site.NICs {
-		return fmt.Errorf("fault %s: NIC %d: expected 0 to %d", f.Kind, f.NIC, site.NICs-1)
+	if !slices.Contains(s.site.NICsOf(f.Node), f.NIC) {
+		return fmt.Errorf("fault %s: NIC %d: expected one of %d", f.Kind, f.NIC, s.site.NICsOf(f.Node))
 	}
 	family := s.site.Fabrics[s.site.FabricOf(site.PortOf(f.Node, f.NIC))].Family
 	switch f.Kind {
@@ -83,8 +83,8 @@ func (s *Sim) checkFault(f *Fault) error {
 			return fmt.Errorf("fault fails: class %.40q: this site has no such class", f.Class)
 		}
 	case LeafDown:
-		if int(f.Leaf) >= s.site.Leaves() {
-			return fmt.Errorf("fault leaf-down: leaf %d: the site has %d leaves", f.Leaf, s.site.Leaves())
+		if !s.site.HasLeaf(f.Leaf) {
+			return fmt.Errorf("fault leaf-down: leaf %d: the site has no leaf of this number", f.Leaf)
 		}
 	case Misconfigured:
 		most := uint32(fabric.MaxValue)
@@ -98,8 +98,8 @@ func (s *Sim) checkFault(f *Fault) error {
 			return fmt.Errorf("fault misconfigured-port: side %.20q: expected leaf, or on InfiniBand nic", f.Side)
 		}
 	case Poisoned:
-		if f.Ports < 1 || f.Ports > s.site.Ports() {
-			return fmt.Errorf("fault poisoned: %d ports: expected 1 to %d", f.Ports, s.site.Ports())
+		if f.Ports < 1 || f.Ports > s.site.EdgePorts() {
+			return fmt.Errorf("fault poisoned: %d ports: expected 1 to %d", f.Ports, s.site.EdgePorts())
 		}
 	}
 	return nil
@@ -205,7 +205,7 @@ func (s *Sim) poison(f Fault) {
 	total := site.Port(s.site.Ports())
 	for i := range total {
 		p := (site.PortOf(f.Node, 0) + i) % total
-		if p.NIC() == site.Frontend {
+		if p.NIC() == site.Frontend || !s.site.HasPort(p) {
 			continue
 		}
 		if hit = append(hit, p); len(hit) == f.Ports {

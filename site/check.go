@@ -35,13 +35,17 @@ func (inv *SUInventory) Check() error {
 	if inv.Spares < 0 || inv.Spares >= len(inv.Nodes) {
 		return fmt.Errorf("spares: %d of %d nodes, expected at least one node that is none", inv.Spares, len(inv.Nodes))
 	}
-	if len(inv.Leaves) != NICs {
-		return fmt.Errorf("leaves: %d, expected %d", len(inv.Leaves), NICs)
+	rails := len(inv.Nodes[0].GPUs)
+	if rails < 1 || rails > GPUs {
+		return fmt.Errorf("node %.60q: gpus: %d, expected 1 to %d", inv.Nodes[0].ID, rails, GPUs)
+	}
+	if len(inv.Leaves) != rails+1 {
+		return fmt.Errorf("leaves: %d, expected %d, one a rail and the frontend's", len(inv.Leaves), rails+1)
 	}
 	leaf := map[string]int{}                             // id -> ports
 	seen := make(map[identity]string, 40*len(inv.Nodes)) // -> node or leaf
-	for nic := range inv.Leaves {
-		l := &inv.Leaves[nic]
+	for at := range inv.Leaves {
+		l, nic := &inv.Leaves[at], nicNumber(at, rails)
 		if l.ID != leafID(inv.SU, nic) || l.NIC != nic {
 			return fmt.Errorf("leaf %.60q: expected id %q and nic %d", l.ID, leafID(inv.SU, nic), nic)
 		}
@@ -101,17 +105,18 @@ func (n *NodeInventory) check(inv *SUInventory, pos int, seen map[identity]strin
 	if err := once("chassis", n.Serial, 0); err != nil {
 		return err
 	}
-	if len(n.GPUs) != GPUs {
-		return fmt.Errorf("gpus: %d, expected %d", len(n.GPUs), GPUs)
+	rails := len(inv.Leaves) - 1
+	if len(n.GPUs) != rails {
+		return fmt.Errorf("gpus: %d, expected %d", len(n.GPUs), rails)
 	}
-	if len(n.NICs) != NICs {
-		return fmt.Errorf("nics: %d, expected %d", len(n.NICs), NICs)
+	if len(n.NICs) != rails+1 {
+		return fmt.Errorf("nics: %d, expected %d", len(n.NICs), rails+1)
 	}
 	if len(n.Drives) > MaxDrives {
 		return fmt.Errorf("drives: %d, expected at most %d", len(n.Drives), MaxDrives)
 	}
-	for i := range n.NICs {
-		nic := &n.NICs[i]
+	for at := range n.NICs {
+		nic, i := &n.NICs[at], nicNumber(at, rails)
 		if nic.Name != NICName(i) {
 			return fmt.Errorf("nic %d: name %.60q, expected %q", i, nic.Name, NICName(i))
 		}

@@ -44,6 +44,15 @@ func (t *Template) Nodes() int {
 	return n
 }
 
+// GPUs returns how many GPUs the template describes.
+func (t *Template) GPUs() int {
+	n := 0
+	for _, p := range t.pods {
+		n += p.nodes * t.header.Kinds[p.kind].NodeGPUs()
+	}
+	return n
+}
+
 // SUs returns how many SUs the template describes.
 func (t *Template) SUs() int {
 	n := 0
@@ -94,20 +103,21 @@ func (t *Template) compileSU(h *Header, p, number int) (*SUInventory, error) {
 	hall := &h.Halls[pod.Hall]
 	fabric, kind := &h.Fabrics[pod.Fabric], &h.Kinds[plan.kind]
 	su := suID(pod.ID, number+1)
+	rails := kind.NodeGPUs()
 	inv := &SUInventory{
 		SU: su, Pod: pod.ID, Hall: hall.ID, Phase: h.Phases[hall.Phase].ID, Fabric: fabric.ID, Kind: kind.ID,
 		Spares: h.Policy.SparesPerSU,
 		Nodes:  make([]NodeInventory, plan.suNodes(h.Shape, number)),
-		Leaves: make([]LeafInventory, NICs),
+		Leaves: make([]LeafInventory, rails+1),
 	}
 	frontend := frontendOf(h.Fabrics)
 	block := addressBlock(h.Seed, su)
-	for nic := range NICs {
+	for at, nic := range NICNumbers(rails) {
 		of := fabric
 		if nic == Frontend {
 			of = frontend
 		}
-		inv.Leaves[nic] = LeafInventory{ID: leafID(su, nic), NIC: nic, Fabric: of.ID,
+		inv.Leaves[at] = LeafInventory{ID: leafID(su, nic), NIC: nic, Fabric: of.ID,
 			GUID: address(of, block, leafSlot, nic), Model: kind.Switch.Model, Firmware: kind.Switch.Firmware,
 			Serial: chassisSerial(h.Seed, leafID(su, nic)), Ports: h.Shape.LeafPorts}
 	}
@@ -126,14 +136,14 @@ func (t *Template) compileSU(h *Header, p, number int) (*SUInventory, error) {
 	if found, ok := t.identities[su]; ok {
 		found.apply(inv)
 	}
-	inv.Links = make([]Link, 0, Rails*h.Shape.Spines+h.Shape.FrontendSpines+len(t.cables[su]))
-	for nic := range NICs {
+	inv.Links = make([]Link, 0, rails*h.Shape.Spines+h.Shape.FrontendSpines+len(t.cables[su]))
+	for at, nic := range NICNumbers(rails) {
 		plane := h.Shape.plane(pod.ID, nic, "")
 		for spine := 1; spine <= plane.Spines; spine++ {
 			// Uplink u of every leaf goes to spine u of its plane; the spine's
 			// port is the number of the SU in the pod.
 			inv.Links = append(inv.Links, Link{
-				From: joinEnd(inv.Leaves[nic].ID, h.Shape.SUNodes+spine),
+				From: joinEnd(inv.Leaves[at].ID, h.Shape.SUNodes+spine),
 				To:   joinEnd(plane.SpineID(spine), number+1),
 			})
 		}
@@ -174,25 +184,26 @@ func fillNode(node *NodeInventory, h *Header, inv *SUInventory, kind *Kind, pos 
 		ID: id, Serial: serial, Rack: rackID(inv.SU, pos/h.Shape.RackNodes), Pos: pos,
 		BMC: BMC{Name: id + "-bmc", MAC: HardwareID(mac(block, pos, bmcSlot)), Model: kind.BMC.Model,
 			Serial: serial + "B", Firmware: kind.BMC.Firmware},
-		NICs:           make([]NIC, NICs),
-		GPUs:           make([]Device, GPUs),
+		NICs:           make([]NIC, len(inv.Leaves)),
+		GPUs:           make([]Device, kind.NodeGPUs()),
 		Drives:         make([]Device, kind.Drives),
 		DRAM:           part(ClassDRAM, "M", kind.DRAM),
 		UEFI:           part(ClassUEFI, "U", kind.UEFI),
 		TPM:            part(ClassTPM, "T", kind.TPM),
 		AttestationKey: key,
 	}
-	for nic := range node.NICs {
+	for at := range node.NICs {
+		nic := inv.Leaves[at].NIC
 		model, name := kind.RailNIC, inv.Fabric
 		if nic == Frontend {
-			model, name = kind.FrontendNIC, inv.Leaves[Frontend].Fabric
+			model, name = kind.FrontendNIC, inv.Leaves[at].Fabric
 		}
 		id := mac(block, pos, nic)
 		if fabricNamed(h.Fabrics, name).Family == InfiniBand {
 			id = guid(id)
 		}
-		node.NICs[nic] = NIC{Name: NICName(nic), ID: HardwareID(id), Model: model.Model, Firmware: model.Firmware,
-			Serial: serial + "X" + strconv.Itoa(nic), Leaf: inv.Leaves[nic].ID, Port: pos + 1}
+		node.NICs[at] = NIC{Name: NICName(nic), ID: HardwareID(id), Model: model.Model, Firmware: model.Firmware,
+			Serial: serial + "X" + strconv.Itoa(nic), Leaf: inv.Leaves[at].ID, Port: pos + 1}
 	}
 	for i := range node.GPUs {
 		node.GPUs[i] = part(ClassGPU, "G"+strconv.Itoa(i), kind.GPU)
@@ -251,15 +262,15 @@ func (t *Template) Build() (*Site, error) {
 	return s, nil
 }
 
-// LargestPod returns the nodes of the largest SU and the SUs of the largest pod that
-// the template describes.
-func (t *Template) LargestPod() (suNodes, podSUs int) {
+// LargestPod returns the nodes of the largest SU, the SUs of the largest pod and the
+// GPUs of the largest nodes that the template describes.
+func (t *Template) LargestPod() (suNodes, podSUs, nodeGPUs int) {
 	for _, p := range t.pods {
 		sus := p.sus(t.header.Shape)
-		podSUs = max(podSUs, sus)
+		podSUs, nodeGPUs = max(podSUs, sus), max(nodeGPUs, t.header.Kinds[p.kind].NodeGPUs())
 		for number := range sus {
 			suNodes = max(suNodes, p.suNodes(t.header.Shape, number))
 		}
 	}
-	return suNodes, podSUs
+	return suNodes, podSUs, nodeGPUs
 }

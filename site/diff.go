@@ -13,6 +13,7 @@ type Change struct {
 	Fields  []FieldChange `json:"fields,omitempty"`  // header: policy, dates, what is new or gone
 	AddSUs  []string      `json:"add_sus,omitempty"` // in the order of import
 	Add     int           `json:"add_nodes"`         // nodes in them
+	AddGPUs int           `json:"add_gpus"`          // GPUs in these
 	Retire  *Set          `json:"retire"`            // nodes that the template has no more: an import refuses that
 	Gone    []string      `json:"gone,omitempty"`    // ids of their SUs
 	Refused []string      `json:"refused,omitempty"` // what an import would refuse, and why
@@ -58,7 +59,7 @@ func (c *Change) String() string {
 		}
 	}
 	if len(c.AddSUs) > 0 {
-		fmt.Fprintf(&b, "+ %d SUs with %d nodes, %d GPUs: %s\n", len(c.AddSUs), c.Add, c.Add*GPUs, few(c.AddSUs))
+		fmt.Fprintf(&b, "+ %d SUs with %d nodes, %d GPUs: %s\n", len(c.AddSUs), c.Add, c.AddGPUs, few(c.AddSUs))
 	}
 	if !c.Retire.Empty() {
 		fmt.Fprintf(&b, "- %d nodes are gone from the file, in %d SUs: %s\n", c.Retire.Len(), len(c.Gone), few(c.Gone))
@@ -99,6 +100,7 @@ func Diff(old *Site, h Header, t *Template) (Change, error) {
 		if !ok {
 			c.AddSUs = append(c.AddSUs, inv.SU)
 			c.Add += len(inv.Nodes)
+			c.AddGPUs += len(inv.Nodes) * len(inv.Nodes[0].GPUs)
 			return nil
 		}
 		present[number] = true

@@ -181,7 +181,7 @@ func (s *Site) AddSU(inv *SUInventory, digest claim.Digest) (Index, error) {
 	number := len(s.SUs)
 	// Clones, so that the site does not hold on to the whole body.
 	kind, _ := s.Kind(inv.Kind)
-	su := SU{ID: strings.Clone(inv.SU), Pod: s.pods[inv.Pod], Kind: kind.ID, Spares: inv.Spares, Inventory: digest,
+	su := SU{ID: strings.Clone(inv.SU), Pod: s.pods[inv.Pod], Kind: kind.ID, GPUs: kind.NodeGPUs(), Spares: inv.Spares, Inventory: digest,
 		Nodes: make([]Index, len(inv.Nodes))}
 	for pos := range inv.Nodes {
 		node := &inv.Nodes[pos]
@@ -202,11 +202,13 @@ func (s *Site) AddSU(inv *SUInventory, digest claim.Digest) (Index, error) {
 		s.Serial = append(s.Serial, serial)
 		s.Devices = append(s.Devices, DeviceDigest(node.WipeDevices()))
 		s.AttestationKey = append(s.AttestationKey, node.AttestationKey)
-		for nic := range node.NICs {
-			id := uint64(node.NICs[nic].ID)
-			s.PortID = append(s.PortID, id)
-			s.ports[id] = PortOf(n, nic)
+		var ids [NICs]uint64 // 0: there is no such port
+		for at := range node.NICs {
+			nic := nicNumber(at, kind.NodeGPUs())
+			ids[nic] = uint64(node.NICs[at].ID)
+			s.ports[ids[nic]] = PortOf(n, nic)
 		}
+		s.PortID = append(s.PortID, ids[:]...)
 	}
 	s.sus[su.ID] = number
 	s.SUs = append(s.SUs, su)
@@ -231,14 +233,26 @@ func (s *Site) checkSU(inv *SUInventory) error {
 		{"hall", inv.Hall, hall.ID},
 		{"phase", inv.Phase, s.Phases[hall.Phase].ID},
 		{"fabric", inv.Fabric, s.Fabrics[pod.Fabric].ID},
-		{"fabric of the frontend leaf", inv.Leaves[Frontend].Fabric, s.Fabrics[s.frontend].ID},
+		{"fabric of the frontend leaf", inv.Leaves[len(inv.Leaves)-1].Fabric, s.Fabrics[s.frontend].ID},
 	} {
 		if same.got != same.want {
 			return fmt.Errorf("%s %.60q: the site's header says %q for pod %q", same.what, same.got, same.want, inv.Pod)
 		}
 	}
-	if _, ok := s.Kind(inv.Kind); !ok {
+	kind, ok := s.Kind(inv.Kind)
+	if !ok {
 		return fmt.Errorf("kind %.60q: the site has no such kind", inv.Kind)
+	}
+	if got := len(inv.Nodes[0].GPUs); got != kind.NodeGPUs() {
+		return fmt.Errorf("%d GPUs a node: the site's header says %d for kind %q", got, kind.NodeGPUs(), kind.ID)
+	}
+	for i := range s.SUs {
+		if other := &s.SUs[i]; s.Pods[other.Pod].Fabric == pod.Fabric {
+			if other.Rails() != kind.NodeGPUs() {
+				return errRails(s.Fabrics[pod.Fabric].ID, kind.ID, kind.NodeGPUs(), other.Kind, other.Rails())
+			}
+			break // all have as many
+		}
 	}
 	if len(inv.Nodes) > s.Shape.SUNodes {
 		return fmt.Errorf("%d nodes, expected at most %d", len(inv.Nodes), s.Shape.SUNodes)

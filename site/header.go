@@ -46,6 +46,9 @@ type Kind struct {
 	// NVLinkRacks says that its racks are one NVLink domain each: they are leased
 	// whole, unless a contract lets them be split.
 	NVLinkRacks bool `json:"nvlink_racks,omitempty"`
+
+	// GPUs is how many GPUs a node has, and rail NICs; 0 is the usual 8. See NodeGPUs.
+	GPUs int `json:"gpus,omitempty"`
 }
 
 // Model is a device model and the firmware version that it must have.
@@ -109,6 +112,9 @@ func (h *Header) checkTree() error {
 		}
 		if k.Drives < 0 || k.Drives > MaxDrives {
 			return fmt.Errorf("site header: kind %q: %d drives, expected 0 to %d", k.ID, k.Drives, MaxDrives)
+		}
+		if k.GPUs < 0 || k.GPUs >= GPUs { // one spelling of the usual number, so that a header has one encoding
+			return fmt.Errorf("site header: kind %q: %d GPUs a node, expected 1 to %d, or none for the usual %d", k.ID, k.GPUs, GPUs-1, GPUs)
 		}
 	}
 	frontends := 0

@@ -8,21 +8,21 @@ import (
 // identities are those that an SU really has on its fabric, as they were
 // discovered there, in place of the ones that a template makes up.
 type identities struct {
-	leaves []HardwareID        // node GUIDs, by rail; nil on Ethernet
-	ports  [][Rails]HardwareID // port GUIDs, on Ethernet MACs, by position and rail
+	leaves []HardwareID   // node GUIDs, by rail; nil on Ethernet
+	ports  [][]HardwareID // port GUIDs, on Ethernet MACs, by position and rail
 }
 
 // identityList reads the identities of SUs: on InfiniBand the leaves' GUIDs by
-// rail, and for each node by position its eight port GUIDs, on Ethernet MACs. A fabric has them for all its SUs or for
+// rail, and for each node by position its port GUIDs, one a rail, on Ethernet MACs. A fabric has them for all its SUs or for
 // none: a made-up port beside real ones would never be found.
 func (r *reader) identityList(v value) {
 	type unit struct {
-		nodes, pod int
+		nodes, pod, rails int
 	}
 	units := map[string]unit{}
 	for p := range r.t.header.Pods {
 		for number := range r.t.pods[p].sus(r.t.header.Shape) {
-			units[suID(r.t.header.Pods[p].ID, number+1)] = unit{r.t.pods[p].suNodes(r.t.header.Shape, number), p}
+			units[suID(r.t.header.Pods[p].ID, number+1)] = unit{r.t.pods[p].suNodes(r.t.header.Shape, number), p, r.t.header.Kinds[r.t.pods[p].kind].NodeGPUs()}
 		}
 	}
 	r.t.identities = map[string]identities{}
@@ -62,12 +62,12 @@ func (r *reader) identityList(v value) {
 			ports.fail("%d nodes, expected %d, one for each position", len(list), u.nodes)
 			continue
 		}
-		found := identities{ports: make([][Rails]HardwareID, len(list))}
+		found := identities{ports: make([][]HardwareID, len(list))}
 		if !ethernet {
-			found.leaves = guidList(leaves, seen, false)
+			found.leaves = guidList(leaves, u.rails, seen, false)
 		}
 		for pos, p := range list {
-			copy(found.ports[pos][:], guidList(p, seen, ethernet))
+			found.ports[pos] = guidList(p, u.rails, seen, ethernet)
 		}
 		r.t.identities[id] = found
 	}
@@ -80,14 +80,14 @@ func (r *reader) identityList(v value) {
 	}
 }
 
-// guidList reads eight GUIDs or MACs, each once in the file.
-func guidList(v value, seen map[HardwareID]int, ethernet bool) []HardwareID {
+// guidList reads the GUIDs or MACs of so many rails, each once in the file.
+func guidList(v value, rails int, seen map[HardwareID]int, ethernet bool) []HardwareID {
 	items := v.items()
-	if v.node != nil && len(items) != Rails {
-		v.fail("%d GUIDs, expected %d, one for each rail", len(items), Rails)
-		return make([]HardwareID, Rails)
+	if v.node != nil && len(items) != rails {
+		v.fail("%d GUIDs, expected %d, one for each rail", len(items), rails)
+		return make([]HardwareID, rails)
 	}
-	out := make([]HardwareID, Rails)
+	out := make([]HardwareID, rails)
 	for i, item := range items {
 		text := item.text()
 		n, err := strconv.ParseUint(strings.TrimPrefix(text, "0x"), 16, 64)

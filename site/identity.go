@@ -45,7 +45,7 @@ func leafID(su string, nic int) string {
 // its SUs is cabled to, and the cores above them.
 type Plane struct {
 	Pod    string
-	NIC    int // rail 0 to 7, or Frontend
+	NIC    int // a rail, from 0, or Frontend
 	Fabric string
 	Spines int
 	Cores  int
@@ -78,11 +78,16 @@ func (s Shape) plane(pod string, nic int, fabric string) Plane {
 	return Plane{Pod: pod, NIC: nic, Fabric: fabric, Spines: s.Spines, Cores: s.Cores}
 }
 
-// Planes returns the planes of all pods, nine a pod, in the order of pods.
+// Planes returns the planes of all pods, one a rail of its fabric and the
+// frontend's, in the order of pods.
 func (s *Site) Planes() []Plane {
 	planes := make([]Plane, 0, len(s.Pods)*NICs)
+	rails := make([]int, len(s.Fabrics))
+	for i := range rails {
+		rails[i] = s.FabricRails(i)
+	}
 	for _, pod := range s.Pods {
-		for nic := range NICs {
+		for _, nic := range NICNumbers(rails[pod.Fabric]) {
 			fabric := pod.Fabric
 			if nic == Frontend {
 				fabric = s.frontend

@@ -23,7 +23,7 @@ type SUInventory struct {
 	Kind   string          `json:"kind"`   // GPU kind
 	Spares int             `json:"spares"` // the last so many nodes are spares
 	Nodes  []NodeInventory `json:"nodes"`  // by position
-	Leaves []LeafInventory `json:"leaves"` // by NIC: rail leaves 0 to 7, frontend leaf
+	Leaves []LeafInventory `json:"leaves"` // by NIC: a rail leaf a GPU of a node, frontend leaf
 	Links  []Link          `json:"links"`  // leaf to spine, then what the template adds
 }
 
@@ -35,7 +35,7 @@ type NodeInventory struct {
 	Rack           string    `json:"rack"`
 	Pos            int       `json:"pos"` // position in the SU, from 0
 	BMC            BMC       `json:"bmc"`
-	NICs           []NIC     `json:"nics"` // by number: rails 0 to 7, frontend
+	NICs           []NIC     `json:"nics"` // by number: a rail a GPU, frontend
 	GPUs           []Device  `json:"gpus"`
 	Drives         []Device  `json:"drives"`
 	DRAM           Device    `json:"dram"`

@@ -9,10 +9,12 @@ import (
 // indexes run from 0 to Nodes()-1.
 func (s *Site) Nodes() int { return len(s.NodeID) }
 
-// Ports returns the number of edge ports, Nodes()*NICs.
+// Ports returns how many numbers of edge ports there are, Nodes()*NICs. Smaller
+// nodes leave some unused: EdgePorts counts the others.
 func (s *Site) Ports() int { return len(s.NodeID) * NICs }
 
-// Leaves returns the number of leaf switches, len(SUs)*NICs.
+// Leaves returns how many numbers of leaf switches there are, len(SUs)*NICs.
+// Smaller nodes leave some unused: Switches counts the others.
 func (s *Site) Leaves() int { return len(s.SUs) * NICs }
 
 // Racks returns the number of rack numbers in use, len(SUs)*RacksPerSU.
@@ -45,20 +47,32 @@ func (s *Site) ComputeFabric(n Index) int { return s.Pods[s.PodOf(n)].Fabric }
 // FrontendFabric returns the index of the frontend fabric.
 func (s *Site) FrontendFabric() int { return s.frontend }
 
-// FabricOf returns the fabric that port p is on, an index into Fabrics.
+// FabricOf returns the fabric that port p is on, an index into Fabrics; -1 where
+// there is no such port (see HasPort).
 func (s *Site) FabricOf(p Port) int {
-	if p.NIC() == Frontend {
+	nic := p.NIC()
+	if nic == Frontend {
 		return s.frontend
 	}
-	return s.ComputeFabric(p.Node())
+	su := &s.SUs[s.NodeSU[p.Node()]]
+	if nic >= su.Rails() {
+		return -1
+	}
+	return s.Pods[su.Pod].Fabric
 }
 
-// FabricOfLeaf returns the fabric that leaf l belongs to, an index into Fabrics.
+// FabricOfLeaf returns the fabric that leaf l belongs to, an index into Fabrics; -1
+// where there is no such leaf (see HasLeaf).
 func (s *Site) FabricOfLeaf(l Leaf) int {
-	if l.NIC() == Frontend {
+	nic := l.NIC()
+	if nic == Frontend {
 		return s.frontend
 	}
-	return s.Pods[s.SUs[l.SU()].Pod].Fabric
+	su := &s.SUs[l.SU()]
+	if nic >= su.Rails() {
+		return -1
+	}
+	return s.Pods[su.Pod].Fabric
 }
 
 // FabricByID returns the index of a fabric, or false.
@@ -99,7 +113,7 @@ func (s *Site) LeafPort(p Port) int { return int(s.NodePos[p.Node()]) + 1 }
 // PortAt returns the edge port that is cabled to port number of leaf l, or
 // false where no node is.
 func (s *Site) PortAt(l Leaf, number int) (Port, bool) {
-	if l.SU() >= len(s.SUs) {
+	if !s.HasLeaf(l) {
 		return 0, false
 	}
 	nodes := s.SUs[l.SU()].Nodes
@@ -122,7 +136,7 @@ func (s *Site) LeafByID(id string) (Leaf, bool) {
 		if !ok {
 			return 0, false
 		}
-		for nic := range NICs {
+		for _, nic := range s.LeavesOf(su) {
 			if leafID(s.SUs[su].ID, nic) == id {
 				return Leaf(su*NICs + nic), true
 			}
@@ -309,8 +323,8 @@ func (c Counts) String() string {
 
 // Counts counts the whole site, retired nodes included.
 func (s *Site) Counts() Counts {
-	c := Counts{Nodes: s.Nodes(), GPUs: s.Nodes() * GPUs, SUs: len(s.SUs), Pods: len(s.Pods), Halls: len(s.Halls),
-		Leaves: s.Leaves(), Ports: s.Ports()}
+	c := Counts{Nodes: s.Nodes(), GPUs: s.GPUs(), SUs: len(s.SUs), Pods: len(s.Pods), Halls: len(s.Halls),
+		Leaves: s.Switches(), Ports: s.EdgePorts()}
 	for i := range s.SUs {
 		c.Spares += s.SUs[i].Spares
 		c.Racks += (len(s.SUs[i].Nodes) + s.RackNodes - 1) / s.RackNodes

@@ -136,7 +136,7 @@ func (r *reader) end(v value, end string, leafOnly bool) (su string, ok bool) {
 		plan := r.t.pods[p]
 		for number := range plan.sus(shape) {
 			su, nodes := suID(pod.ID, number+1), plan.suNodes(shape, number)
-			for nic := range NICs {
+			for _, nic := range NICNumbers(r.t.header.Kinds[plan.kind].NodeGPUs()) {
 				if leafID(su, nic) != id {
 					continue
 				}
@@ -155,7 +155,7 @@ func (r *reader) end(v value, end string, leafOnly bool) (su string, ok bool) {
 				return "", false
 			}
 		}
-		for nic := range NICs {
+		for _, nic := range NICNumbers(r.t.header.Kinds[plan.kind].NodeGPUs()) {
 			plane := shape.plane(pod.ID, nic, "")
 			for spine := 1; spine <= plane.Spines && !leafOnly; spine++ {
 				if plane.SpineID(spine) != id {

@@ -22,12 +22,13 @@ import (
 	"bulkhead/claim"
 )
 
-// What every node has. Source: the public description of Colossus, 8 GPUs a
-// node, one SuperNIC a GPU and one for the frontend.
+// What a node has, unless its kind has fewer GPUs (see Kind.GPUs). Source: the
+// public description of Colossus, 8 GPUs a node, one SuperNIC a GPU and one for
+// the frontend.
 const (
-	GPUs     = 8 // GPUs a node
-	NICs     = 9 // NICs a node: one a rail, and the frontend
-	Rails    = 8 // rail planes: NIC i belongs to GPU i
+	GPUs     = 8 // GPUs a node, and the most that a kind can have
+	NICs     = 9 // numbers of NICs a node: one a rail, and the frontend
+	Rails    = 8 // rail planes at most: NIC i belongs to GPU i
 	Frontend = 8 // number of the frontend NIC (storage, management)
 )
 
@@ -45,7 +46,7 @@ type Index uint32
 type Port uint32
 
 // Leaf is the dense number of a leaf switch: SU number * NICs + NIC. An SU has
-// eight rail leaves and one frontend leaf.
+// a rail leaf for each GPU of its nodes and one frontend leaf.
 type Leaf uint32
 
 // PortOf returns the edge port of a node's NIC, 0 to NICs-1.
@@ -108,6 +109,7 @@ type SU struct {
 	ID        string
 	Pod       int     // index into Site.Pods
 	Kind      string  // GPU kind of all its nodes, an id of Site.Kinds
+	GPUs      int     // of each of its nodes, and its rail leaves; 0: the usual number, see Rails
 	Nodes     []Index // by position; the last Spares of them are spares
 	Spares    int
 	Inventory claim.Digest // the body that says what is in it
@@ -144,6 +146,7 @@ type Site struct {
 
 	// PortID is the identity that is expected behind each edge port: the port
 	// GUID on InfiniBand, else the MAC in the low 48 bits.
+	// 0 where there is no such port: see HasPort.
 	PortID []uint64
 
 	frontend int // index of the frontend fabric

@@ -1,6 +1,7 @@
 package site
 
 import (
+	"fmt"
 	"strings"
 
 	"bulkhead/claim"
@@ -209,10 +210,18 @@ func (r *reader) policy(top *mapping) {
 func (r *reader) kind(m *mapping) {
 	r.kinds.add(m)
 	k := Kind{ID: m.fieldText("id"), Chassis: m.required("chassis").text()}
+	gpu := m.required("gpu").mapping()
+	k.GPU.read(gpu)
+	if count, ok := gpu.optional("count"); ok {
+		if k.GPUs = count.number(1, GPUs); k.GPUs == GPUs {
+			k.GPUs = 0
+		}
+	}
+	gpu.done()
 	for _, part := range []struct {
 		name  string
 		model *Model
-	}{{"gpu", &k.GPU}, {"rail-nic", &k.RailNIC}, {"frontend-nic", &k.FrontendNIC}, {"dram", &k.DRAM}, {"tpm", &k.TPM},
+	}{{"rail-nic", &k.RailNIC}, {"frontend-nic", &k.FrontendNIC}, {"dram", &k.DRAM}, {"tpm", &k.TPM},
 		{"uefi", &k.UEFI}, {"bmc", &k.BMC}, {"switch", &k.Switch}} {
 		p := m.required(part.name).mapping()
 		part.model.read(p)
@@ -345,7 +354,7 @@ func (r *reader) checkTotals(top *mapping) {
 		name string
 		is   func() int
 	}{
-		{"gpus", func() int { return r.t.Nodes() * GPUs }},
+		{"gpus", func() int { return r.t.GPUs() }},
 		{"nodes", func() int { return r.t.Nodes() }},
 		{"sus", func() int { return r.t.SUs() }},
 		{"pods", func() int { return len(r.t.pods) }},
@@ -365,13 +374,26 @@ func (r *reader) checkTotals(top *mapping) {
 // unicastLIDs is how many addresses an InfiniBand subnet has: 0x0001 to 0xbfff.
 const unicastLIDs = 0xbfff
 
-// checkFabrics refuses an InfiniBand subnet with more ports than addresses.
+// errRails refuses a kind in a fabric whose other nodes have another number of GPUs.
+func errRails(fabric, kind string, gpus int, other string, others int) error {
+	return fmt.Errorf("fabric %q has %d rail planes, one a GPU of its %s nodes, and %s nodes have %d GPUs: give %s a fabric of its own",
+		fabric, others, other, kind, gpus, kind)
+}
+
+// checkFabrics refuses an InfiniBand subnet with more ports than addresses, and a
+// fabric whose nodes have different numbers of rails.
 func (r *reader) checkFabrics() {
 	h := &r.t.header
-	need := make([]int, len(h.Fabrics))
+	need, first := make([]int, len(h.Fabrics)), make([]*Kind, len(h.Fabrics))
 	for i, pod := range h.Pods {
 		plan := r.t.pods[i]
-		need[pod.Fabric] += Rails * (plan.nodes + plan.sus(h.Shape) + h.Shape.Spines + h.Shape.Cores)
+		kind := &h.Kinds[plan.kind]
+		if first[pod.Fabric] == nil {
+			first[pod.Fabric] = kind
+		} else if other := first[pod.Fabric]; other.NodeGPUs() != kind.NodeGPUs() {
+			r.podAt[i].fail("%v", errRails(h.Fabrics[pod.Fabric].ID, kind.ID, kind.NodeGPUs(), other.ID, other.NodeGPUs()))
+		}
+		need[pod.Fabric] += h.Kinds[plan.kind].NodeGPUs() * (plan.nodes + plan.sus(h.Shape) + h.Shape.Spines + h.Shape.Cores)
 	}
 	for i, pod := range h.Pods {
 		f := h.Fabrics[pod.Fabric]

@@ -24,7 +24,7 @@ func Ramps(s *book.State, now time.Time, q *book.Quote) ([]SoldRamp, error) {
 	quoted := slices.DeleteFunc(slices.Clone(q.Contract.Tranches), func(t contract.Tranche) bool { _, ok := parts[t.ID]; return !ok })
 	var out []SoldRamp
 	for _, group := range book.Ramps(quoted) {
-		var ramp SoldRamp
+		ramp := SoldRamp{NodeGPUs: group[0].GPUsANode()}
 		come := map[time.Time][]site.Index{}
 		for _, t := range group {
 			ramp.Tranches = append(ramp.Tranches, t.ID)

@@ -57,6 +57,7 @@ type SoldTranche struct {
 type SoldPart struct {
 	Begin time.Time
 	GPUs  int64
+	Slots int
 	Late  bool
 	Shape place.Cost // of these nodes by themselves
 }
@@ -67,6 +68,7 @@ type SoldRamp struct {
 	Dates    []time.Time
 	Nodes    []int
 	Shapes   []place.Cost
+	NodeGPUs int        // GPUs a node
 	Unnested place.Cost // what the final size would cost if only its own date mattered
 	Stepwise bool       // there was room for it only step by step
 }
@@ -147,7 +149,7 @@ func (out *Sold) take(s *book.State, c *contract.Contract, p book.Planned) {
 		}
 		for _, part := range p.Plan.Parts {
 			if part.Step == string(book.LeaseIDOf(c.ID, t.ID)) {
-				sold.Parts = append(sold.Parts, SoldPart{Begin: part.Begin, GPUs: int64(len(part.Nodes)) * site.GPUs, Late: p.Plan.Late(part), Shape: place.CostOf(s.Site, part.Nodes)})
+				sold.Parts = append(sold.Parts, SoldPart{Begin: part.Begin, GPUs: int64(len(part.Nodes) * t.GPUsANode()), Slots: len(part.Nodes), Late: p.Plan.Late(part), Shape: place.CostOf(s.Site, part.Nodes)})
 			}
 		}
 		out.Tranches = append(out.Tranches, sold)
@@ -156,7 +158,7 @@ func (out *Sold) take(s *book.State, c *contract.Contract, p book.Planned) {
 		return
 	}
 	out.Moves = append(out.Moves, p.Plan.Moves...)
-	ramp := SoldRamp{Unnested: p.Plan.Unnested, Stepwise: p.Plan.Stepwise}
+	ramp := SoldRamp{NodeGPUs: p.Tranches[0].GPUsANode(), Unnested: p.Plan.Unnested, Stepwise: p.Plan.Stepwise}
 	for _, t := range p.Tranches {
 		ramp.Tranches = append(ramp.Tranches, t.ID)
 	}
@@ -176,7 +178,7 @@ func (out *Sold) late(s *book.State, now time.Time, c *contract.Contract) error 
 	var first, last time.Time
 	for _, t := range out.Tranches {
 		for _, p := range t.Parts {
-			for range p.GPUs / site.GPUs {
+			for range p.Slots {
 				come[t.ID] = append(come[t.ID], p.Begin)
 			}
 			if p.Late {

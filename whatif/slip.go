@@ -143,8 +143,8 @@ func (out *Slipped) contract(s *book.State, now time.Time, k *book.Contract, hal
 		if slots == 0 {
 			continue
 		}
-		t := SlippedTranche{Lease: string(l.ID), Kind: l.Kind, GPUs: int64(slots) * site.GPUs, Promised: l.Begin,
-			Was: later(l.Begin, out.Was), Is: out.Is, Elsewhere: int64(elsewhere.take(l, slots)) * site.GPUs}
+		t := SlippedTranche{Lease: string(l.ID), Kind: l.Kind, GPUs: int64(slots * s.Site.NodeGPUs(l.Kind)), Promised: l.Begin,
+			Was: later(l.Begin, out.Was), Is: out.Is, Elsewhere: int64(elsewhere.take(l, slots) * s.Site.NodeGPUs(l.Kind))}
 		for i := range c.Tranches {
 			if tranche := &c.Tranches[i]; tranche.ID == l.Tranche {
 				t.GraceEnd, t.Clause = c.GraceEnd(tranche), c.TrancheClause(i)

@@ -25,7 +25,7 @@ shape: {su-nodes: %d, rack-nodes: 4, pod-sus: 64, spines: 8, cores: 4, frontend-
 kinds:
   - id: H100
     chassis: 8-GPU H100 liquid-cooled 4U
-    gpu: {model: H100 SXM5 80GB, firmware: 96.00.CF.00.01}
+    gpu: {model: H100 SXM5 80GB, firmware: 96.00.CF.00.01, count: %d}
     rail-nic: {model: BlueField-3 SuperNIC 400G, firmware: 32.43.1014}
     frontend-nic: {model: BlueField-3 DPU 400G, firmware: 32.43.1014}
     drive: {model: NVMe 7.68T U.2, firmware: GDC7302Q, count: 8}
@@ -58,13 +58,13 @@ type world struct {
 	nodes  []*Node
 }
 
-func newWorld(count int) *world {
+func newWorld(count, gpus int) *world {
 	size := 8
 	if count > 64 {
 		size = 64
 	}
 	units := (count + size - 1) / size
-	text := fmt.Appendf(nil, siteText, size, units*size, units)
+	text := fmt.Appendf(nil, siteText, size, gpus, units*size, units)
 	t, err := site.ParseTemplate("site.yaml", text)
 	must(err)
 	header := t.Header()
@@ -87,6 +87,9 @@ func newWorld(count int) *world {
 func (w *world) read(at time.Time, labels []fabric.Label) {
 	for leaf := range w.site.Leaves() {
 		l := site.Leaf(leaf)
+		if !w.site.HasLeaf(l) {
+			continue
+		}
 		var readings []fabric.Reading
 		for _, n := range w.site.SUs[l.SU()].Nodes {
 			port := site.PortOf(n, l.NIC())
@@ -136,7 +139,7 @@ func (s *Story) Turnover(n *Node) *node.Turnover {
 	t := &node.Turnover{
 		Node: n.ID(), Serial: n.Inventory.Serial, Kind: "H100", Turnover: n.Turnover, Origin: claim.Simulated, Root: root,
 		Devices: site.DeviceDigest(devices), Key: n.Inventory.AttestationKey, Golden: attest.Golden(s.world.kind),
-		BurnIn: &node.BurnIn{GPUs: site.GPUs, Minutes: 30, GBps: 430.5},
+		BurnIn: &node.BurnIn{GPUs: len(n.Inventory.GPUs), Minutes: 30, GBps: 430.5},
 	}
 	start := s.Now.Add(-2 * time.Hour).Unix()
 	status, progress := wipe.Done()

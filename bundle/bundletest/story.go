@@ -66,7 +66,7 @@ begin: 2026-05-01
 end: 2027-05-01
 notice_days: 30
 tranches:
-  - {id: t1, kind: H100, fabric: roce, gpus: %d, delivery: 2026-05-01, links: shared, volumes: [scratch]}
+  - {id: t1, kind: H100, fabric: roce, gpus: %s, delivery: 2026-05-01, links: shared, volumes: [scratch]}
 storage:
   - {id: scratch, capacity_tb: 40, key_mode: owner, from: 2026-05-01, price: 0, clause: "4.1"}
 rates:
@@ -80,11 +80,21 @@ unknown: {grace: 15m, then: down-owner}
 // NewStory registers the tenant, signs a contract for slots of the first nodes
 // of a site, and assigns labels.
 func NewStory(o *Owner, slots, spares int) *Story {
+	return NewStoryOf(o, slots, spares, site.GPUs, site.GPUs)
+}
+
+// NewStoryOf is NewStory of nodes that have so many GPUs, under a contract that says
+// so many.
+func NewStoryOf(o *Owner, slots, spares, has, says int) *Story {
 	begin := time.Date(2026, 4, 20, 9, 0, 0, 0, time.UTC)
 	s := &Story{Log: NewLog(o, Tenant, begin), Lease: "acme-1/t1"}
-	s.world = newWorld(slots + spares)
+	s.world = newWorld(slots+spares, has)
 	s.Slots = append(s.Slots, s.world.nodes[:slots]...)
-	c, err := contract.Parse("acme.yaml", fmt.Appendf(nil, contractText, slots*site.GPUs))
+	quantity := fmt.Sprint(slots * says)
+	if says != site.GPUs {
+		quantity += fmt.Sprintf(", node_gpus: %d", says)
+	}
+	c, err := contract.Parse("acme.yaml", fmt.Appendf(nil, contractText, quantity))
 	must(err)
 	s.Contract = c
 	raw := c.Encode()
@@ -294,7 +304,7 @@ func (s *Story) CleanEvidence(n *Node) claim.Digest {
 // FenceProof is what read-back shows of a node whose labels were taken away.
 func (s *Story) FenceProof(n *Node) []byte {
 	p := bundle.FenceProof{Node: n.ID(), Turnover: n.Turnover, Origin: claim.Simulated}
-	for nic := range site.NICs {
+	for _, nic := range s.world.site.NICsOf(n.Index) {
 		id := "roce"
 		if nic == site.Frontend {
 			id = "frontend"
@@ -316,7 +326,7 @@ func (s *Story) Verdict() {
 		}
 	}
 	s.Add(prove.KindVerdict, prove.Judged{
-		Lease: string(s.Lease), Epoch: s.epoch, Verdict: prove.Proven.String(), Ports: len(nodes) * site.NICs, Certificate: s.Certify(s.epoch, nodes...),
+		Lease: string(s.Lease), Epoch: s.epoch, Verdict: prove.Proven.String(), Ports: len(nodes) * len(s.world.site.NICsOf(0)), Certificate: s.Certify(s.epoch, nodes...),
 	})
 }
 
@@ -362,8 +372,12 @@ func Small(o *Owner) *Story {
 
 // Whole is a log with everything in it: a drift, an unread leaf, a dead node
 // and its replacement, two invoices, and the return of the lease.
-func Whole(o *Owner) *Story {
-	s := NewStory(o, 3, 2)
+func Whole(o *Owner) *Story { return tell(NewStory(o, 3, 2)) }
+
+// WholeOf is Whole with nodes of so many GPUs, under a contract that says so many.
+func WholeOf(o *Owner, has, says int) *Story { return tell(NewStoryOf(o, 3, 2, has, says)) }
+
+func tell(s *Story) *Story {
 	s.Until(s.Contract.Begin.Add(-24 * time.Hour))
 	s.Reserve(s.Slots...)
 	s.Until(s.Contract.Begin)

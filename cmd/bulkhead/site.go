@@ -79,17 +79,18 @@ type hallFigure struct {
 }
 
 func siteFacts(s *site.Site) siteSummary {
-	f := siteSummary{Site: s.Name, Origin: string(s.Origin), Nodes: s.Nodes(), GPUs: s.Nodes() * site.GPUs, Spares: s.Spares().Len(), SUs: len(s.SUs)}
+	f := siteSummary{Site: s.Name, Origin: string(s.Origin), Nodes: s.Nodes(), GPUs: s.GPUs(), Spares: s.Spares().Len(), SUs: len(s.SUs)}
 	for _, fabric := range s.Fabrics {
 		f.Fabrics = append(f.Fabrics, fmt.Sprintf("%s (%s)", fabric.ID, fabric.Family))
 	}
-	nodes := make([]int, len(s.Halls))
-	for n := range s.Nodes() {
-		nodes[s.HallOf(site.Index(n))]++
+	nodes, gpus := make([]int, len(s.Halls)), make([]int, len(s.Halls))
+	for n := range site.Index(s.Nodes()) {
+		hall := s.HallOf(n)
+		nodes[hall], gpus[hall] = nodes[hall]+1, gpus[hall]+s.RailsOf(n)
 	}
 	for i := range s.Halls {
 		h := &s.Halls[i]
-		f.Halls = append(f.Halls, hallFigure{h.ID, h.InService.Format("2006-01-02"), nodes[i], nodes[i] * site.GPUs})
+		f.Halls = append(f.Halls, hallFigure{h.ID, h.InService.Format("2006-01-02"), nodes[i], gpus[i]})
 	}
 	return f
 }

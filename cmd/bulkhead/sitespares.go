@@ -88,7 +88,7 @@ func (c *siteSpares) ofFile(classes []place.FailureClass) (*v1.SparesPlan, error
 	}
 	h := t.Header()
 	a := place.SparesAsk{Failures: classes, SUShort: c.SUShort, PodShort: c.PodShort}
-	a.Nodes, a.SUs = t.LargestPod()
+	a.Nodes, a.SUs, a.GPUs = t.LargestPod()
 	if len(a.Failures) == 0 {
 		a.Failures = place.DefaultFailures()
 	}

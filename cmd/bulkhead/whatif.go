@@ -20,7 +20,7 @@ type whatIfCommand struct {
 type whatIfEarliest struct {
 	Fabric string  `required:"" placeholder:"ID" help:"Compute fabric, as the site calls it."`
 	Kind   string  `required:"" placeholder:"KIND" help:"GPU kind, such as H100."`
-	Gpus   []int64 `required:"" placeholder:"N,N" help:"Sizes in GPUs, whole nodes of 8: 512,4096,32768."`
+	Gpus   []int64 `required:"" placeholder:"N,N" help:"Sizes in GPUs, whole nodes (of 8, unless the kind has fewer): 512,4096,32768."`
 	Days   int64   `placeholder:"N" help:"Length of the lease. Default, without --until: 365."`
 	Until  string  `placeholder:"DATE" help:"End of the lease, instead of its length."`
 	From   string  `placeholder:"DATE" help:"Not before this. Default: now."`

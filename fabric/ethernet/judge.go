@@ -118,6 +118,9 @@ func (j *judge) accepts(r Range) bool {
 	if !known || !also {
 		return false
 	}
+	if rails := j.s.SUs[from.SU()].Rails(); from.NIC() != site.Frontend && rails < site.Rails && from.SU() != to.SU() {
+		return false // between them are addresses of leaves that there are none of
+	}
 	for su := from.SU() + 1; su < to.SU(); su++ {
 		if j.s.FabricOfLeaf(site.Leaf(su*site.NICs+from.NIC())) != j.fabric {
 			return false

@@ -75,7 +75,8 @@ func isReflector(fabricIndex int, a netip.Addr) bool {
 
 // VTEPRanges returns the addresses of a fabric's leaves as ranges, ascending and
 // apart: what a leaf accepts VXLAN from. O(leaves) where the SUs of several
-// compute fabrics alternate; one range on most sites.
+// compute fabrics alternate, and one an SU where nodes have fewer than 8 GPUs, whose
+// leaves leave gaps; one range on most sites.
 func VTEPRanges(s *site.Site, fabricIndex int) []Range {
 	var out []Range
 	for leaf := range site.Leaf(s.Leaves()) {

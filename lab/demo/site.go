@@ -141,7 +141,7 @@ func Occupy(ctx context.Context, s *site.Site, fabrics map[string]fabric.Driver,
 	}
 	rows := make([][]fabric.PortRow, len(s.Fabrics))
 	for n := range site.Index(nodes) {
-		for nic := range site.NICs {
+		for _, nic := range s.NICsOf(n) {
 			port := site.PortOf(n, nic)
 			index := s.FabricOf(port)
 			family, label := s.Fabrics[index].Family, uint32(occupiedVNI)

@@ -52,7 +52,7 @@ func importSite(ctx context.Context, t *Telling) error {
 		return err
 	}
 	t.Plane.View(func(s *book.State) {
-		t.say("site %s imported: %d nodes, %d GPUs, %d SUs, %d leaves, in %d halls", s.Site.Name, s.Site.Nodes(), s.Site.Nodes()*site.GPUs, len(s.Site.SUs), s.Site.Leaves(), len(s.Site.Halls))
+		t.say("site %s imported: %d nodes, %d GPUs, %d SUs, %d leaves, in %d halls", s.Site.Name, s.Site.Nodes(), s.Site.GPUs(), len(s.Site.SUs), s.Site.Switches(), len(s.Site.Halls))
 	})
 	return nil
 }
@@ -94,8 +94,12 @@ func (t *Telling) sell(ctx context.Context, c *contract.Contract) error {
 	if err != nil {
 		return fmt.Errorf("quote for %s: %w", c.ID, err)
 	}
+	nodeGPUs := func(kind string) (gpus int) {
+		t.Plane.View(func(s *book.State) { gpus = s.Site.NodeGPUs(kind) })
+		return gpus
+	}
 	for _, part := range quote.Parts {
-		t.say("quote %s, %s: %d GPUs of %s in fabric %s from %s: %s", id, part.Tranche, part.Slots*site.GPUs, part.Kind, part.Fabric, part.Begin.Format(time.DateOnly), part.Where)
+		t.say("quote %s, %s: %d GPUs of %s in fabric %s from %s: %s", id, part.Tranche, part.Slots*nodeGPUs(part.Kind), part.Kind, part.Fabric, part.Begin.Format(time.DateOnly), part.Where)
 	}
 	if _, err := t.Plane.Submit(ctx, "sign "+id, book.SignQuote{Quote: id, By: "tenant administrator"}); err != nil {
 		return fmt.Errorf("signing %s: %w", c.ID, err)

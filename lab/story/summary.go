@@ -249,7 +249,7 @@ func bump(m *map[string]int, key string) {
 // Summarise reads the state at the end of the story.
 func Summarise(s *book.State, certificates func(l *book.Lease) (place.Certificate, error)) (Summary, error) {
 	sum := Summary{
-		Site:   SiteSummary{Name: s.Site.Name, Nodes: s.Site.Nodes(), GPUs: s.Site.Nodes() * site.GPUs, SUs: len(s.Site.SUs), Leaves: s.Site.Leaves(), NICs: s.Site.Ports()},
+		Site:   SiteSummary{Name: s.Site.Name, Nodes: s.Site.Nodes(), GPUs: s.Site.GPUs(), SUs: len(s.Site.SUs), Leaves: s.Site.Switches(), NICs: s.Site.EdgePorts()},
 		Origin: string(s.Site.Origin), From: Begin, To: s.Time,
 		Ledger: LedgerSummary{Entries: s.Seq, Scopes: s.Scopes},
 	}
@@ -264,9 +264,9 @@ func Summarise(s *book.State, certificates func(l *book.Lease) (place.Certificat
 			if err != nil {
 				return sum, fmt.Errorf("placement certificate of %s: %w", l.ID, err)
 			}
-			c.GPUs += len(l.Slots) * site.GPUs
+			c.GPUs += len(l.Slots) * s.Site.NodeGPUs(l.Kind)
 			c.Leases = append(c.Leases, LeaseSummary{
-				ID: string(l.ID), GPUs: len(l.Slots) * site.GPUs, Kind: l.Kind, Fabric: l.Fabric, Cost: cert.Cost, Bound: cert.Bound,
+				ID: string(l.ID), GPUs: len(l.Slots) * s.Site.NodeGPUs(l.Kind), Kind: l.Kind, Fabric: l.Fabric, Cost: cert.Cost, Bound: cert.Bound,
 				Delivered: l.Delivered, Slots: len(l.Slots), Verdict: l.Verdict, State: leaseState(l),
 			})
 		}

@@ -159,6 +159,7 @@ func (p *Plan) Whole() bool {
 type ShortError struct {
 	Step         string
 	Fabric, Kind string
+	NodeGPUs     int // GPUs a node of the kind
 	Begin, End   time.Time
 	At           time.Time // the instant with the least left
 	Want         int       // nodes
@@ -179,12 +180,12 @@ func (e *ShortError) Error() string {
 	case e.Earliest.IsZero():
 		b.WriteString("; no later date would do with what is planned today")
 		if e.Have > 0 && e.Why == "" {
-			fmt.Fprintf(&b, ", a smaller quantity would: up to %s", quantity(e.Have))
+			fmt.Fprintf(&b, ", a smaller quantity would: up to %s", quantity(e.Have, e.NodeGPUs))
 		}
 	default:
 		fmt.Fprintf(&b, "; all of it is there from %s, in %s", day(e.Earliest), Spread(e.Shape))
 		if e.Have > 0 && e.Why == "" {
-			fmt.Fprintf(&b, ", and %s from %s already", quantity(e.Have), day(e.Begin))
+			fmt.Fprintf(&b, ", and %s from %s already", quantity(e.Have, e.NodeGPUs), day(e.Begin))
 		}
 	}
 	return b.String()
@@ -193,14 +194,14 @@ func (e *ShortError) Error() string {
 // Reason is the first half of the error: why, without what there is instead.
 func (e *ShortError) Reason() string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "%s of %s on fabric %s can't be promised from %s to %s: ", quantity(e.Want), e.Kind, e.Fabric, day(e.Begin), day(e.End))
+	fmt.Fprintf(&b, "%s of %s on fabric %s can't be promised from %s to %s: ", quantity(e.Want, e.NodeGPUs), e.Kind, e.Fabric, day(e.Begin), day(e.End))
 	switch {
 	case e.Why != "":
 		b.WriteString(e.Why)
 	case e.Have <= 0:
 		fmt.Fprintf(&b, "on %s nothing of it is left", day(e.At))
 	default:
-		fmt.Fprintf(&b, "on %s only %s can be promised, %s too few", day(e.At), quantity(e.Have), quantity(e.Short()))
+		fmt.Fprintf(&b, "on %s only %s can be promised, %s too few", day(e.At), quantity(e.Have, e.NodeGPUs), quantity(e.Short(), e.NodeGPUs))
 	}
 	return b.String()
 }
@@ -216,12 +217,12 @@ func Spread(c place.Cost) string {
 	return one(c.Halls, "hall") + ", " + one(c.Pods, "pod") + ", " + one(c.SUs, "SU") + ", " + one(c.Racks, "rack")
 }
 
-func quantity(nodes int) string {
+func quantity(nodes, nodeGPUs int) string {
 	s := "s"
 	if nodes == 1 {
 		s = ""
 	}
-	return fmt.Sprintf("%s node%s (%s GPUs)", group(nodes), s, group(nodes*site.GPUs))
+	return fmt.Sprintf("%s node%s (%s GPUs)", group(nodes), s, group(nodes*nodeGPUs))
 }
 
 // group writes a number with commas.

@@ -12,7 +12,7 @@ import (
 func (c *Schedule) planPartial(ask Ask) (*Plan, *ShortError, error) {
 	steps, owner := c.arrivals(ask)
 	if steps == nil {
-		return nil, &ShortError{Step: ask.Steps[0].ID, Fabric: ask.Fabric, Kind: ask.Kind, Begin: ask.Steps[0].Begin, End: ask.End,
+		return nil, &ShortError{Step: ask.Steps[0].ID, Fabric: ask.Fabric, Kind: ask.Kind, NodeGPUs: c.site.NodeGPUs(ask.Kind), Begin: ask.Steps[0].Begin, End: ask.End,
 			At: ask.Steps[0].Begin, Want: ask.Nodes()}, nil
 	}
 	ramp := ask

@@ -84,7 +84,7 @@ func (c *Schedule) peak(ask Ask) (*ShortError, error) {
 			return nil, err
 		}
 		if short != nil && (first == nil || short.Short > first.Short()) {
-			first = &ShortError{Step: s.ID, Fabric: ask.Fabric, Kind: ask.Kind, Begin: s.Begin, End: ask.End, At: short.At, Want: total, Have: short.Have}
+			first = &ShortError{Step: s.ID, Fabric: ask.Fabric, Kind: ask.Kind, NodeGPUs: c.site.NodeGPUs(ask.Kind), Begin: s.Begin, End: ask.End, At: short.At, Want: total, Have: short.Have}
 		}
 	}
 	return first, nil
@@ -100,7 +100,7 @@ func (c *Schedule) shape(ask Ask) (*Plan, *ShortError, error) {
 	if err != nil {
 		// The number is there; whatever else the class of links asks for is not.
 		first := ask.Steps[0]
-		return nil, &ShortError{Step: first.ID, Fabric: ask.Fabric, Kind: ask.Kind, Begin: first.Begin, End: ask.End, At: first.Begin,
+		return nil, &ShortError{Step: first.ID, Fabric: ask.Fabric, Kind: ask.Kind, NodeGPUs: c.site.NodeGPUs(ask.Kind), Begin: first.Begin, End: ask.End, At: first.Begin,
 			Want: ask.Nodes(), Have: 0, Why: err.Error()}, refused(err)
 	}
 	return assemble(c.site, ask, prefixes, unnested), nil, nil
@@ -128,8 +128,8 @@ func (c *Schedule) counted(ask Ask) (open []*site.Set, short *ShortError, err er
 		total += s.Nodes
 		have := c.count(open[i], ask.class())
 		if have < total {
-			return nil, &ShortError{Step: s.ID, Fabric: ask.Fabric, Kind: ask.Kind, Begin: s.Begin, End: ask.End, At: s.Begin, Want: total, Have: have,
-				Why: fmt.Sprintf("enough are free at every instant, but only %s are free for all of the time, and moving what has not begun does not help", quantity(have))}, nil
+			return nil, &ShortError{Step: s.ID, Fabric: ask.Fabric, Kind: ask.Kind, NodeGPUs: c.site.NodeGPUs(ask.Kind), Begin: s.Begin, End: ask.End, At: s.Begin, Want: total, Have: have,
+				Why: fmt.Sprintf("enough are free at every instant, but only %s are free for all of the time, and moving what has not begun does not help", quantity(have, c.site.NodeGPUs(ask.Kind)))}, nil
 		}
 	}
 	return open, nil, nil

@@ -92,7 +92,14 @@ func (w *writer) kinds(kinds []site.Kind) {
 			model site.Model
 		}{{"gpu", k.GPU}, {"rail-nic", k.RailNIC}, {"frontend-nic", k.FrontendNIC}, {"dram", k.DRAM}, {"tpm", k.TPM}, {"uefi", k.UEFI},
 			{"bmc", k.BMC}, {"switch", k.Switch}} {
-			w.line(2, "%s: {model: %s, firmware: %s}", part.name, strconv.Quote(part.model.Model), strconv.Quote(part.model.Firmware))
+			count := ""
+			if part.name == "gpu" && k.GPUs > 0 {
+				count = fmt.Sprintf(", count: %d", k.GPUs)
+			}
+			w.line(2, "%s: {model: %s, firmware: %s%s}", part.name, strconv.Quote(part.model.Model), strconv.Quote(part.model.Firmware), count)
+		}
+		if k.NVLinkRacks {
+			w.line(2, "nvlink-racks: true")
 		}
 		w.line(2, "drive: {model: %s, firmware: %s, count: %d}", strconv.Quote(k.Drive.Model), strconv.Quote(k.Drive.Firmware), k.Drives)
 	}

@@ -36,7 +36,10 @@ func Wiring(s *site.Site, units []*site.SUInventory, fabricID string) *Edge {
 			e.Leaves[id] = uint64(l.GUID)
 			e.names[uint64(l.GUID)] = l.ID
 			for i := range u.Nodes {
-				nic := &u.Nodes[i].NICs[l.NIC]
+				nic := u.Nodes[i].NIC(l.NIC)
+				if nic == nil {
+					continue // an inventory that was checked has one
+				}
 				at := end{uint64(l.GUID), uint8(nic.Port)}
 				e.at[at], e.place[uint64(nic.ID)] = uint64(nic.ID), at
 			}

@@ -1,0 +1,99 @@
+package place
+
+import (
+	"math/rand/v2"
+	"testing"
+
+	"bulkhead/site"
+)
+
+// TestHermeticSlicesOfFewerRails: where nodes have fewer GPUs, a link assignment is of
+// as many planes; failed links of them count, and no other planes are held or verified.
+func TestHermeticSlicesOfFewerRails(t *testing.T) {
+	for rails := 1; rails < site.Rails; rails++ {
+		s := grow(plot{rackNodes: 2, suNodes: 4, halls: [][]podPlot{
+			{{kinds: []string{"GB200"}, sus: []int{4, 4, 4}}, {kinds: []string{"GB200"}, sus: []int{4, 4, 4}}},
+			{{kinds: []string{"GB200"}, sus: []int{4, 4, 4}}},
+		}})
+		for i := range s.SUs {
+			s.SUs[i].GPUs = rails
+		}
+		s.Shape.Spines, s.Shape.PodSUs, s.Shape.PodTaper = 6, 4, 1
+		for _, nodes := range []int{3, 6, 11, 31} {
+			o := NewOccupancy(s)
+			random := rand.New(rand.NewPCG(uint64(rails), 1))
+			for range 3 {
+				o.FailUplink(Uplink{SU: random.IntN(len(s.SUs)), Rail: random.IntN(rails), Spine: 0}, true)
+			}
+			if nodes == 3 { // in no SU are three free: it takes ports of two
+				held := site.NewSet(s.Nodes())
+				for i := range s.SUs {
+					held.Add(s.SUs[i].Nodes[0])
+					held.Add(s.SUs[i].Nodes[1])
+				}
+				o.Hold(held)
+			}
+			ask := hermeticAsk(nodes)
+			ask.Kind = "GB200"
+			slice, err := o.Solve(ask)
+			if err != nil {
+				t.Fatalf("%d nodes of %d rails: %v", nodes, rails, err)
+			}
+			if err := o.Check(slice); err != nil {
+				t.Errorf("%d nodes of %d rails: %v", nodes, rails, err)
+			}
+			l := slice.Certificate.Links
+			if err := l.Verify(nodes, rails); err != nil {
+				t.Error(err)
+			}
+			if l.Verify(nodes, rails+1) == nil || rails > 1 && l.Verify(nodes, rails-1) == nil {
+				t.Errorf("%d nodes of %d rails verify as of another number", nodes, rails)
+			}
+			more := *l
+			more.Planes = append([]PlaneLinks(nil), l.Planes...)
+			more.Planes[0].Rails = more.Planes[0].Rails.or(one(rails))
+			slice.Certificate.Links = &more
+			if err := o.Check(slice); err == nil {
+				t.Errorf("%d nodes of %d rails hold links of a plane that there is not", nodes, rails)
+			}
+			if err := more.each(s, func(linkKind, int, Mask) error { return nil }); err == nil {
+				t.Errorf("%d nodes of %d rails: links of a plane that there is not can be held", nodes, rails)
+			}
+		}
+	}
+}
+
+// TestCollectivesOfFewerRails: with half the rails a node's all-reduce takes twice as
+// long; between as many nodes half the GPUs have a quarter of the pairs, on half the links.
+func TestCollectivesOfFewerRails(t *testing.T) {
+	s := grow(plot{rackNodes: 8, suNodes: 64, halls: [][]podPlot{{{kinds: []string{"H100"}, sus: []int{64, 64}}}}})
+	var nodes []site.Index
+	for n := range site.Index(100) {
+		nodes = append(nodes, n)
+	}
+	reduce8, all8 := Collectives(s, nodes)
+	for i := range s.SUs {
+		s.SUs[i].GPUs = 4
+	}
+	reduce4, all4 := Collectives(s, nodes)
+	if d := reduce4.SliceNS - 2*reduce8.SliceNS; d < -1 || d > 1 {
+		t.Errorf("all-reduce %d ns with 4 rails, %d ns with 8", reduce4.SliceNS, reduce8.SliceNS)
+	}
+	if d := 2*all4.SliceNS - all8.SliceNS; d < -2 || d > 2 {
+		t.Errorf("all-to-all %d ns with 4 rails, %d ns with 8", all4.SliceNS, all8.SliceNS)
+	}
+	eight, err := PlanSpares(SparesAsk{Failures: DefaultFailures(), Nodes: 72, SUs: 8, SUShort: 0.03, PodShort: 0.01})
+	if err != nil {
+		t.Fatal(err)
+	}
+	four, err := PlanSpares(SparesAsk{Failures: DefaultFailures(), Nodes: 72, GPUs: 4, SUs: 8, SUShort: 0.03, PodShort: 0.01})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if d := eight.Down - 2*four.Down; d < -1e-9 || d > 1e-9 {
+		t.Errorf("%g nodes down with 8 GPUs, %g with 4", eight.Down, four.Down)
+	}
+	if _, err := PlanSpares(SparesAsk{Failures: DefaultFailures(), Nodes: 72, GPUs: 9, SUs: 8, SUShort: 0.03, PodShort: 0.01}); err == nil {
+		t.Error("nodes of 9 GPUs were planned for")
+	}
+}
