@@ -97,3 +97,51 @@ func TestCollectivesOfFewerRails(t *testing.T) {
 		t.Error("nodes of 9 GPUs were planned for")
 	}
 }
+
+// TestRailsDoNotChangeTheSlice: planes are alike, so while no link has failed the best slice
+// is the same whatever number there is of them, on sites that others have parts of.
+func TestRailsDoNotChangeTheSlice(t *testing.T) {
+	random := rand.New(rand.NewPCG(7, 1))
+	solved := 0
+	for range 60 {
+		s := grow(plot{rackNodes: 2, suNodes: 4, halls: [][]podPlot{
+			{{kinds: []string{"H100"}, sus: []int{4, 4, 4}}, {kinds: []string{"H100"}, sus: []int{4, 4, 4}}},
+			{{kinds: []string{"H100"}, sus: []int{4, 4, 4}}},
+		}})
+		s.Shape.Spines, s.Shape.PodSUs, s.Shape.PodTaper = 6, 4, 1
+		held := site.NewSet(s.Nodes())
+		for n := range site.Index(s.Nodes()) {
+			if random.IntN(4) == 0 {
+				held.Add(n)
+			}
+		}
+		other := hermeticAsk(1 + random.IntN(9)) // holds links
+		ask := hermeticAsk(2 + random.IntN(24))
+		var costs []Cost
+		for _, rails := range []int{8, 4, 1} {
+			for i := range s.SUs {
+				s.SUs[i].GPUs = rails
+			}
+			o := NewOccupancy(s)
+			o.Hold(held)
+			if slice, err := o.Solve(other); err == nil {
+				if err := o.Commit(slice); err != nil {
+					t.Fatal(err)
+				}
+			}
+			slice, err := o.Solve(ask)
+			if err != nil {
+				costs = append(costs, Cost{})
+				continue
+			}
+			solved++
+			costs = append(costs, slice.Certificate.Cost)
+		}
+		if costs[0] != costs[1] || costs[0] != costs[2] {
+			t.Errorf("%d nodes cost %v with 8, 4 and 1 rails", ask.Nodes, costs)
+		}
+	}
+	if solved < 60 {
+		t.Errorf("only %d asks had a slice", solved)
+	}
+}
