@@ -159,7 +159,6 @@ type hermetic struct {
 	holder *ground.Occupancy
 	nodes  map[int32][]int32
 	s      *streamed
-	su     int // nodes for sale in an SU
 
 	doubted int
 }
@@ -176,7 +175,7 @@ func newHermetic(t *ground.Tree, spares int, s *streamed) (*hermetic, error) {
 		return nil, err
 	}
 	return &hermetic{tree: t, h: h, owners: evaluate.NewOwners(), links: map[int32][]evaluate.Link{}, nodes: map[int32][]int32{},
-		holder: &ground.Occupancy{Holder: make([]int32, t.Nodes())}, s: s, su: t.Shape.SUNodes - spares}, nil
+		holder: &ground.Occupancy{Holder: make([]int32, t.Nodes())}, s: s}, nil
 }
 
 func (h *hermetic) start(tenant int32, nodes int) (bool, int, error) {
@@ -189,11 +188,10 @@ func (h *hermetic) start(tenant int32, nodes int) (bool, int, error) {
 		if why.Cut {
 			h.s.cut++
 			h.doubted += nodes
-			return false, nodes, nil
 		}
-		// A slice that takes no more whole SUs could do without a node, so that
-		// none of more nodes fits either, up to the next multiple of an SU.
-		return false, (nodes + h.su - 1) / h.su * h.su, nil
+		// Nothing follows for other sizes: a node more may be all that is left of
+		// an SU, and then the slice may hold its last uplinks.
+		return false, nodes, nil
 	}
 	if _, err := evaluate.Count(h.tree, h.holder, nodes, slice); err != nil {
 		return false, 0, err

@@ -167,11 +167,12 @@ func (h *hermetic) leaves() int {
 
 // nearest returns the sizes next to want, which has no slice, that have one. A
 // slice can nearly always lose a node, so sizes that fit are those up to a
-// largest, in each of the two ranges, up to an SU and above it. The exception is
-// a slice that has all of a pod, and may hold the last core links for that. So
-// where few nodes are free every size is tried, and else the range is halved:
-// then the smaller size fits, but a larger one that fits may be passed over. vague
-// says that the search for one of the sizes was ended: it may fit all the same.
+// largest, in each of the two ranges, up to an SU and above it. The exceptions are
+// slices that take all that is left of an SU, or that have all of a pod, and may
+// hold the last links for that. So where few nodes are free every size is tried,
+// and else the range is halved: then the smaller size fits, but a larger one that
+// fits may be passed over. vague says that sizes were passed over, or that the
+// search for one of them was ended: another may fit all the same.
 func (h *hermetic) nearest(want int) (smaller, larger int, vague bool) {
 	fits := func(n int) bool {
 		nodes, _, cut, _, err := h.solve(n)
@@ -206,7 +207,7 @@ func (h *hermetic) nearest(want int) (smaller, larger int, vague bool) {
 			high = middle
 		}
 	}
-	return low, larger, vague
+	return low, larger, true
 }
 
 func (h *hermetic) certify(ask Ask, nodes []site.Index, links *LinkSet, cut bool) (Slice, error) {

@@ -131,6 +131,53 @@ func tinyFabric(r *rand.Rand) *Occupancy {
 	return o
 }
 
+// scarceCores draws a site of many small pods, of which core links are held in
+// different places: what fits is a matter of which pods go together.
+func scarceCores(r *rand.Rand) *Occupancy {
+	p := plot{rackNodes: 1 + r.IntN(2)}
+	p.suNodes = p.rackNodes
+	left, each := 4+r.IntN(3), 1+r.IntN(2)
+	for range 1 + r.IntN(2) {
+		var hall []podPlot
+		for range 2 + r.IntN(2) {
+			n := min(left, each)
+			if r.IntN(4) == 0 {
+				n = min(left, 3-each)
+			}
+			if left -= n; n > 0 {
+				hall = append(hall, podPlot{kinds: []string{"H100"}, sus: repeat(p.suNodes, n)})
+			}
+		}
+		if len(hall) > 0 {
+			p.halls = append(p.halls, hall)
+		}
+	}
+	s := grow(p)
+	s.Shape.Spines, s.Shape.PodSUs, s.Shape.PodTaper, s.Shape.Cores = 2+r.IntN(2), 2, 1, 12
+	s.Shape.PodSUs = 2 + r.IntN(2)
+	o := NewOccupancy(s)
+	chance := 2 + r.IntN(8)
+	for pod := range s.Pods {
+		for spine := range s.Shape.Spines {
+			var m Mask
+			for core := range s.Shape.CoreLinks() {
+				if r.IntN(16) < chance {
+					m = m.or(one(core))
+				}
+			}
+			for rail := range site.Rails {
+				o.heldCore[o.spine(pod, rail, spine)] = m
+			}
+		}
+	}
+	if r.IntN(4) == 0 {
+		n := site.Index(r.IntN(s.Nodes()))
+		o.held.Add(n)
+		o.alone.Add(n)
+	}
+	return o
+}
+
 // tally is the definition of a hermetic slice, tried on every distribution of
 // nodes over SUs. It shares no code with the solver but the occupancy.
 type tally struct {
@@ -468,6 +515,9 @@ func TestHermeticExhaustiveSolverAgrees(t *testing.T) {
 	for seed := range uint64(sites) {
 		r := rand.New(rand.NewPCG(seed, 11))
 		o := tinyFabric(r)
+		if seed%3 == 2 {
+			o = scarceCores(r)
+		}
 		y := newTally(o, 0, "H100")
 		if len(y.best) == 1 {
 			continue
