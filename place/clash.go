@@ -11,7 +11,7 @@ func (x *relaxation) most(pod int) int {
 			return t.cap
 		}
 	}
-	return 1 << 30
+	return 1 << 30 // any number
 }
 
 // clash finds pods of a plan, as few as it can, that have too few core links in

@@ -508,14 +508,18 @@ func (t *tally) coresAt(rail, spine, cores, part int, leaves, pods map[int]int, 
 // TestHermeticExhaustiveSolverAgrees compares every ask on thousands of tiny
 // fabrics, what can be had and what it costs.
 func TestHermeticExhaustiveSolverAgrees(t *testing.T) {
-	sites, asks, several, cut, refused := 1500, 0, 0, 0, map[int]int{}
+	sites, asks, several, cut, vague, refused := 1500, 0, 0, 0, 0, map[int]int{}
 	if testing.Short() {
 		sites = 150
 	}
-	for seed := range uint64(sites) {
+	for seed := range uint64(sites + 1) {
+		usual := seed < uint64(sites)
+		if !usual {
+			seed = 52904 // two small pods that are the slice's alone beside a larger one that has fewer core links
+		}
 		r := rand.New(rand.NewPCG(seed, 11))
 		o := tinyFabric(r)
-		if seed%3 == 2 {
+		if usual && seed%3 == 2 {
 			o = scarceCores(r)
 		}
 		y := newTally(o, 0, "H100")
@@ -548,6 +552,10 @@ func TestHermeticExhaustiveSolverAgrees(t *testing.T) {
 						}
 					}
 				}
+				if e.vague { // an honest "don't know" about one of these
+					vague++
+					continue
+				}
 				if e.Smaller != smaller || e.Larger != larger {
 					t.Fatalf("seed %d: %v; exhaustively %d and %d", seed, e, smaller, larger)
 				}
@@ -575,8 +583,8 @@ func TestHermeticExhaustiveSolverAgrees(t *testing.T) {
 			t.Fatal("solving changed the occupancy")
 		}
 	}
-	t.Logf("%d asks, %d slices with links, %d searches cut, refused by condition: %v", asks, several, cut, refused)
-	if cut*1000 > asks {
+	t.Logf("%d asks, %d slices with links, %d searches cut, %d for other sizes, refused by condition: %v", asks, several, cut, vague, refused)
+	if cut*1000 > asks || vague*50 > asks {
 		t.Errorf("%d of %d searches were cut: the bound on the search is too tight", cut, asks)
 	}
 	if several < sites/2 || refused[1] == 0 || refused[2] == 0 || refused[3] == 0 || refused[4] == 0 || refused[5] == 0 {

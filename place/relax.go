@@ -111,6 +111,12 @@ func (s *search) relaxMany(x *relaxation) bool {
 		}
 		return o[len(o)-1].nodes
 	}
+	// Where all other pods are the slice's alone and small, the one with R leaves
+	// may be the one that has fewer core links: it sends no more than they receive.
+	longest := x.r - 1
+	if s.small(x.r) > 1 {
+		longest = x.r
+	}
 	for i := len(s.pods) - 1; i >= 0; i-- {
 		m := s.menuOf(i, x)
 		c := choice{menu: m}
@@ -128,15 +134,15 @@ func (s *search) relaxMany(x *relaxation) bool {
 		if n := s.pods[i].size; x.left(fullPod, i) != noLeaves && n == len(m.sus) && n < least {
 			c.full = m.offers(n, n, false, false) // it is the slice's alone
 		}
-		whole := min(x.r-1, x.most(i)) // leaves of the smaller pod beside the smaller leaf
 		switch x.left(smallPod, i) {
 		case anyLeaves:
-			c.rest = m.offers(1, whole+1, true, false)
+			// The smaller leaf is one of them.
+			c.rest = m.offers(1, min(x.r, x.most(i)+1), true, false)
 			if !x.must {
-				c.rest = union(m.offers(1, whole, false, false), c.rest)
+				c.rest = union(m.offers(1, min(longest, x.most(i)), false, false), c.rest)
 			}
 		case allLeaves:
-			if all <= whole && !x.must {
+			if all <= min(longest, x.most(i)) && !x.must {
 				c.rest = m.offers(all, all, false, false)
 			}
 		}
@@ -217,6 +223,17 @@ func (s *search) relaxMany(x *relaxation) bool {
 	}
 	slices.Reverse(x.plan.parts)
 	return true
+}
+
+// small counts the pods that a slice may have alone with fewer than r leaves.
+func (s *search) small(r int) int {
+	n := 0
+	for i := range s.pods {
+		if p := &s.pods[i]; p.size < r && p.wholes() == p.size {
+			n++
+		}
+	}
+	return n
 }
 
 // union is the best of two lists of offers.
