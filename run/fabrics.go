@@ -371,11 +371,14 @@ func (p *Plane) freeLabels(ctx context.Context) (bool, error) {
 			continue
 		}
 		for _, a := range cool {
-			if p.seen.prover.Occurrences(index, a.Value) > 0 || p.unseen(index, a.Owner) > 0 {
-				continue
+			c := book.FreeLabel{
+				Label:       fabric.Label{Fabric: f.ID, Kind: fabric.KindOf(f.Family), Value: a.Value},
+				Occurrences: p.seen.prover.Occurrences(index, a.Value), Unseen: p.unseen(index, a.Owner),
 			}
-			label := fabric.Label{Fabric: f.ID, Kind: fabric.KindOf(f.Family), Value: a.Value}
-			if err := p.carry(ctx, book.FreeLabel{Label: label}); err != nil {
+			if c.Occurrences+c.Unseen > 0 {
+				continue // the book would refuse it at every look
+			}
+			if err := p.carry(ctx, c); err != nil {
 				return false, err
 			}
 		}
