@@ -44,7 +44,7 @@ type filled struct {
 
 // filling is B6.
 func (f *fight) filling() (report.Section, error) {
-	seeds := min(f.seeds, 2)
+	seeds := min(f.seeds, 6)
 	if f.size == "small" {
 		seeds = 1
 	}
