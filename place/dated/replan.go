@@ -169,16 +169,23 @@ func (c *Schedule) stepwise(ask Ask, units []*unit, worsen bool) (*Plan, error) 
 		}
 		p.Prefixes = append(p.Prefixes, Prefix{Begin: s.Begin, Slice: slice, Among: union.Clone()})
 	}
-	p.Unnested = p.Final().Certificate.Cost
+	// What the last date alone would have given, beside the bookings as they are now.
+	union.Union(rest.Free(ask.Steps[len(ask.Steps)-1].Begin, ask.End))
+	best, err := place.Solve(c.site, union, place.Ask{Nodes: ask.Nodes(), Fabric: ask.Fabric, Kind: ask.Kind, Links: ask.Links})
+	if err != nil {
+		return nil, refused(err)
+	}
+	p.Unnested = best.Certificate.Cost
 	return p, nil
 }
 
 // tails are the steps that have not begun of ramps that have. No node of them
-// moves when they are placed again, but they leave what they were nested in.
+// moves when they are placed again, but they leave what they were nested in. A ramp of
+// which the steps that had begun have ended does not run: movable has what is left of it.
 func (c *Schedule) tails(class site.Class) []*unit {
 	runs := map[string]bool{}
 	for _, h := range c.holdings {
-		if h.Ramp != "" && (h.Pinned || !h.Begin.After(c.now)) {
+		if h.Ramp != "" && h.End.After(c.now) && (h.Pinned || !h.Begin.After(c.now)) {
 			runs[h.Ramp] = true
 		}
 	}

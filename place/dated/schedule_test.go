@@ -188,6 +188,58 @@ func TestRampIsNested(t *testing.T) {
 	}
 }
 
+// TestWhatIsLeftOfARampIsMovedOnce: the step of a ramp that had begun has ended, the
+// others have not begun. They may be placed again, and no plan moves one twice.
+func TestWhatIsLeftOfARampIsMovedOnce(t *testing.T) {
+	c := New(grow(2, 4, 0, plot{on(0), [][]int{{4, 4}}}), on(0), nil)
+	p, err := c.Plan(Ask{Ramp: "r", Fabric: "roce", Kind: "H100", Links: "shared", End: on(30),
+		Steps: []Step{{ID: "r0", Nodes: 2, Begin: on(0)}, {ID: "r1", Nodes: 2, Begin: on(10)}, {ID: "r2", Nodes: 2, Begin: on(20)}}})
+	if err == nil {
+		err = c.Commit(p)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	c.End("r0", on(2))
+	c.Advance(on(3))
+	class, times := site.Class{Fabric: c.site.Fabrics[0].ID, Kind: "H100"}, map[string]int{}
+	for _, u := range append(c.movable(class), c.tails(class)...) {
+		for _, h := range u.holdings {
+			times[h.ID]++
+		}
+	}
+	if len(times) != 2 || times["r1"] != 1 || times["r2"] != 1 {
+		t.Errorf("how often each may be placed again: %v; expected r1 and r2 once", times)
+	}
+}
+
+// TestStepwiseRampSaysWhatItCost: there is room for the first step only where the last
+// would not have gone. The plan says what the last date alone would have given.
+func TestStepwiseRampSaysWhatItCost(t *testing.T) {
+	c := New(grow(2, 4, 0, plot{on(0), [][]int{{1}}}, plot{on(2), [][]int{{1}, {1}}}, plot{on(0), [][]int{{4}}}), on(0), nil)
+	for _, id := range []string{"o0", "o1"} {
+		p, err := c.Plan(ask(id, 1, 0, 1))
+		if err == nil {
+			err = c.Commit(p)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	p, err := c.Plan(Ask{Ramp: "r", Fabric: "roce", Kind: "H100", Links: "shared", End: on(30),
+		Steps: []Step{{ID: "r0", Nodes: 2, Begin: on(0)}, {ID: "r1", Nodes: 1, Begin: on(1)}, {ID: "r2", Nodes: 1, Begin: on(2)}, {ID: "r3", Nodes: 2, Begin: on(3)}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	best, err := place.Solve(c.site, c.Free(on(3), on(30)), place.Ask{Nodes: 6, Fabric: "roce", Kind: "H100", Links: "shared"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !p.Stepwise || p.Unnested != best.Certificate.Cost || !p.Unnested.Less(p.Final().Certificate.Cost) {
+		t.Errorf("stepwise %t, %s for the last date alone, %s as it is; expected a stepwise plan that costs more than %s", p.Stepwise, p.Unnested, p.Final().Certificate.Cost, best.Certificate.Cost)
+	}
+}
+
 func checkPlan(t *rapid.T, c *Schedule, a Ask, p *Plan) {
 	t.Helper()
 	got := map[string]int{}
