@@ -63,7 +63,7 @@ func (f *fight) calendar() (report.Section, error) {
 	if err != nil {
 		return report.Section{}, err
 	}
-	seeds := min(f.seeds, 3)
+	seeds := f.seeds
 	if f.size == "small" {
 		seeds = 1
 	}
@@ -323,31 +323,16 @@ func calendarSection(all [][]outcome) report.Section {
 	table := [][]string{{"seed", "", "asks", "refused", "refused, of node-days", "contracts kept", "node-days leased of all there were", "SUs beyond the least, final sizes", "halls+pods beyond the least", "an answer, p50 / p99 ms"}}
 	for seed, row := range all {
 		for _, o := range row {
-			leased, there := 0, 0
-			for day, n := range o.perDay {
-				leased += n
-				for _, from := range ground.HallDays {
-					if day >= from {
-						there += 12_500
-					}
-				}
+			table = append(table, calendarRow(fmt.Sprint(seed+1), o))
+		}
+	}
+	if len(all) > 1 {
+		for i := range all[0] {
+			var each []outcome
+			for _, row := range all {
+				each = append(each, row[i])
 			}
-			var sus, leastSUs, upper, leastUpper int
-			for _, r := range o.rows {
-				if r.kept {
-					n := r.booking.Nodes()
-					least := ideal(n)
-					sus, leastSUs = sus+r.counts.SUs, leastSUs+least.SUs
-					upper, leastUpper = upper+r.counts.Halls+r.counts.Pods, leastUpper+least.Halls+least.Pods
-				}
-			}
-			var kept []string
-			for _, r := range o.rows[:2] {
-				kept = append(kept, map[bool]string{true: "yes", false: "**no**"}[r.kept])
-			}
-			table = append(table, []string{fmt.Sprint(seed + 1), o.who, fmt.Sprint(len(o.rows)), fmt.Sprint(len(o.rows) - o.kept()), fmt.Sprintf("%.1f %%", 100*o.refused()),
-				strings.Join(kept, ", "), fmt.Sprintf("%.1f %%", 100*float64(leased)/float64(there)), fmt.Sprintf("%.1f %%", 100*(float64(sus)/float64(leastSUs)-1)),
-				fmt.Sprintf("%.0f %%", 100*(float64(upper)/float64(leastUpper)-1)), pair(o.answers)})
+			table = append(table, calendarRow("all", each...))
 		}
 	}
 	b.WriteString(report.Table(table))
@@ -391,6 +376,45 @@ func calendarSection(all [][]outcome) report.Section {
 	plot := report.Plot{File: "calendar.svg", SVG: report.Lines("Nodes leased, seed 1", "nodes", "month", x, series)}
 	b.WriteString("![calendar](calendar.svg)\n\n")
 	return report.Section{Body: b.String(), Plots: []report.Plot{plot}}
+}
+
+// calendarRow is one contender's line, over one seed or several.
+func calendarRow(label string, seeds ...outcome) []string {
+	var asks, kept, leased, there, sus, leastSUs, upper, leastUpper int
+	var refused float64
+	var large [2]int
+	var answers []time.Duration
+	for _, o := range seeds {
+		asks, kept, refused, answers = asks+len(o.rows), kept+o.kept(), refused+o.refused()/float64(len(seeds)), append(answers, o.answers...)
+		for day, n := range o.perDay {
+			leased += n
+			for _, from := range ground.HallDays {
+				if day >= from {
+					there += 12_500
+				}
+			}
+		}
+		for _, r := range o.rows {
+			if r.kept {
+				least := ideal(r.booking.Nodes())
+				sus, leastSUs = sus+r.counts.SUs, leastSUs+least.SUs
+				upper, leastUpper = upper+r.counts.Halls+r.counts.Pods, leastUpper+least.Halls+least.Pods
+			}
+		}
+		for i := range large {
+			if o.rows[i].kept {
+				large[i]++
+			}
+		}
+	}
+	contracts := fmt.Sprintf("%d and %d of %d", large[0], large[1], len(seeds))
+	if len(seeds) == 1 {
+		word := [...]string{"**no**", "yes"}
+		contracts = word[large[0]] + ", " + word[large[1]]
+	}
+	return []string{label, seeds[0].who, fmt.Sprint(asks), fmt.Sprint(asks - kept), fmt.Sprintf("%.1f %%", 100*refused), contracts,
+		fmt.Sprintf("%.1f %%", 100*float64(leased)/float64(there)), fmt.Sprintf("%.1f %%", 100*(float64(sus)/float64(leastSUs)-1)),
+		fmt.Sprintf("%.0f %%", 100*(float64(upper)/float64(leastUpper)-1)), pair(answers)}
 }
 
 // ideal is what n nodes touch on the empty site of 50,000: halls of 12,500 nodes,

@@ -44,7 +44,7 @@ type filled struct {
 
 // filling is B6.
 func (f *fight) filling() (report.Section, error) {
-	seeds := min(f.seeds, 6)
+	seeds := f.seeds
 	if f.size == "small" {
 		seeds = 1
 	}
