@@ -107,7 +107,7 @@ func (f *fight) links() (report.Section, error) {
 			line = append(line, fmt.Sprintf("%s of %s", report.Number(l.shared), report.Number(l.used)))
 			plots[i].Values = append(plots[i].Values, float64(l.shared))
 		}
-		labels = append(labels, fmt.Sprintf("seed %d", seed+1))
+		labels = append(labels, fmt.Sprint(seed+1))
 		table = append(table, line)
 		f.say("  seed %d of %d: %d leases, shared links %d / %d / %d / %d", seed+1, seeds, len(taken), row[0].shared, row[1].shared, row[2].shared, row[3].shared)
 	}
@@ -122,7 +122,7 @@ func (f *fight) links() (report.Section, error) {
 	if short != nil {
 		got += "; too few links: " + short.Error()
 	}
-	return report.Section{Body: body.String(), Plots: []report.Plot{{File: "links.svg", SVG: report.Bars("Links that two tenants may be on", "links", labels, plots, false)}},
+	return report.Section{Body: body.String(), Plots: []report.Plot{{File: "links.svg", SVG: report.Bars("Links that two tenants may be on, by seed", "links", labels, plots, false)}},
 		Bars: []report.Bar{{ID: "B3", Text: "no link is shared with another tenant, and every slice has links enough", Met: double == 0 && short == nil, Got: got}}}, nil
 }
 
