@@ -43,3 +43,26 @@ func TestEarliestAgainstEveryDay(t *testing.T) {
 		}
 	})
 }
+
+// TestNamesMakeNoRoom: an ask begins together with a booking that would have to move to
+// a worse place if the ask came first. Whether there is room does not hang on its name.
+func TestNamesMakeNoRoom(t *testing.T) {
+	c := New(grow(2, 4, 0, plot{on(2), [][]int{{1}}}, plot{on(0), [][]int{{3}, {3, 3}}}), on(0), nil)
+	for _, o := range []struct {
+		id                 string
+		begin, nodes, days int
+	}{{"a", 0, 1, 1}, {"b", 2, 1, 1}, {"c", 1, 2, 2}, {"d", 3, 1, 1}} {
+		p, err := c.Plan(ask(o.id, o.nodes, o.begin, o.begin+o.days))
+		if err == nil {
+			err = c.Commit(p)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, name := range []string{"aa", "x"} {
+		if _, err := c.Plan(ask(name, 7, 1, 4)); err != nil {
+			t.Errorf("under the name %s: %v", name, err)
+		}
+	}
+}

@@ -127,8 +127,16 @@ func (c *Schedule) stepwise(ask Ask, units []*unit, worsen bool) (*Plan, error) 
 		asked[s.ID] = true
 		all = append(all, Holding{ID: s.ID, Fabric: ask.Fabric, Kind: ask.Kind, Links: ask.Links, Begin: s.Begin, End: ask.End, Nodes: make([]site.Index, s.Nodes)})
 	}
+	// Of those that begin at one time what is booked comes first: it stays where it is,
+	// and whether there is room for the ask does not hang on its name.
+	last := func(h Holding) int {
+		if asked[h.ID] {
+			return 1
+		}
+		return 0
+	}
 	slices.SortStableFunc(all, func(a, b Holding) int {
-		return cmp.Or(a.Begin.Compare(b.Begin), cmp.Compare(a.ID, b.ID))
+		return cmp.Or(a.Begin.Compare(b.Begin), cmp.Compare(last(a), last(b)), cmp.Compare(a.ID, b.ID))
 	})
 	placed := map[string][]site.Index{}
 	var moves []Move
