@@ -115,8 +115,8 @@ func (g *grouped) UnmarshalJSON(data []byte) (err error) {
 	return err
 }
 
-// turnoverJSON is how a turnover is read, with R for its receipts.
-type turnoverJSON[R any] struct {
+// turnoverHead is what stands before the receipts in JSON.
+type turnoverHead struct {
 	Node     string          `json:"node"`
 	Serial   string          `json:"serial"`
 	Kind     string          `json:"kind"`
@@ -126,9 +126,18 @@ type turnoverJSON[R any] struct {
 	Devices  claim.Digest    `json:"devices"`
 	Key      site.PublicKey  `json:"attestation_key"`
 	Golden   [3]claim.Digest `json:"golden_pcrs"`
-	Receipts R               `json:"receipts"`
-	Quote    *attest.Quote   `json:"quote"`
-	BurnIn   *BurnIn         `json:"burn_in"`
+}
+
+// turnoverJSON is how a turnover is read, with R for its receipts.
+type turnoverJSON[R any] struct {
+	turnoverHead
+	Receipts R             `json:"receipts"`
+	Quote    *attest.Quote `json:"quote"`
+	BurnIn   *BurnIn       `json:"burn_in"`
+}
+
+func (j *turnoverJSON[R]) turnover(receipts []wipe.Receipt) Turnover {
+	return Turnover{j.Node, j.Serial, j.Kind, j.Turnover, j.Origin, j.Root, j.Devices, j.Key, j.Golden, receipts, j.Quote, j.BurnIn}
 }
 
 // MarshalJSON writes receipts grouped, see wipe.Grouped.
@@ -137,17 +146,7 @@ func (t Turnover) MarshalJSON() ([]byte, error) { return t.AppendJSON(nil) }
 // AppendJSON implements claim.Appender. It is put together by hand, so that what is
 // long is not read through again: a wave of turnovers writes thousands.
 func (t Turnover) AppendJSON(out []byte) ([]byte, error) {
-	head, err := json.Marshal(struct {
-		Node     string          `json:"node"`
-		Serial   string          `json:"serial"`
-		Kind     string          `json:"kind"`
-		Turnover uint32          `json:"turnover"`
-		Origin   claim.Origin    `json:"origin"`
-		Root     claim.Digest    `json:"ledger_root"`
-		Devices  claim.Digest    `json:"devices"`
-		Key      site.PublicKey  `json:"attestation_key"`
-		Golden   [3]claim.Digest `json:"golden_pcrs"`
-	}{t.Node, t.Serial, t.Kind, t.Turnover, t.Origin, t.Root, t.Devices, t.Key, t.Golden})
+	head, err := json.Marshal(turnoverHead{t.Node, t.Serial, t.Kind, t.Turnover, t.Origin, t.Root, t.Devices, t.Key, t.Golden})
 	if err != nil {
 		return nil, err
 	}
@@ -173,7 +172,7 @@ func (t *Turnover) UnmarshalJSON(data []byte) error {
 	if rest, receipts, ok := lift(data); ok {
 		var j turnoverJSON[lifted]
 		if strict(rest, &j) == nil && j.Receipts.times == 1 {
-			*t = Turnover{j.Node, j.Serial, j.Kind, j.Turnover, j.Origin, j.Root, j.Devices, j.Key, j.Golden, receipts, j.Quote, j.BurnIn}
+			*t = j.turnover(receipts)
 			return nil
 		}
 	}
@@ -181,7 +180,7 @@ func (t *Turnover) UnmarshalJSON(data []byte) error {
 	if err := strict(data, &j); err != nil {
 		return err
 	}
-	*t = Turnover{j.Node, j.Serial, j.Kind, j.Turnover, j.Origin, j.Root, j.Devices, j.Key, j.Golden, j.Receipts, j.Quote, j.BurnIn}
+	*t = j.turnover(j.Receipts)
 	return nil
 }
 

@@ -48,7 +48,7 @@ type commands struct {
 
 func main() {
 	if os.Getenv("GOGC") == "" {
-		debug.SetGCPercent(300) // short lives: half a gigabyte at most, for a tenth of the time
+		debug.SetGCPercent(300) // short lives: a tenth less CPU for twice the memory, half a gigabyte for 48,500 holdings
 	}
 	os.Exit(run(os.Args[1:], os.Stdout, os.Stderr))
 }
