@@ -65,29 +65,12 @@ func TestATenantsProbe(t *testing.T) {
 		w.submit(t, p, book.FileProbe{Tenant: "tidewater", Lease: "tidewater/w1", Statement: sign(probe)})
 	}
 	file(probe)
-	trust, err := w.keys.Trust(siteName)
-	if err != nil {
-		t.Fatal(err)
-	}
-	encoded, err := trust.Encode()
-	if err != nil {
-		t.Fatal(err)
-	}
 	verify := func(named bool) (*bundle.Report, error) {
-		t.Helper()
-		var b bytes.Buffer
-		if _, err := p.WriteBundle(ctx, "tidewater", &b); err != nil {
-			t.Fatal(err)
-		}
-		policy, err := bundle.PolicyFromTrust("trust.json", encoded, "tidewater")
-		if err != nil {
-			t.Fatal(err)
-		}
-		policy.Origins = []claim.Origin{claim.Simulated}
+		var own []bundle.Key
 		if named {
-			policy.Keys = append(policy.Keys, bundle.Key{Purpose: bundle.PurposeProbe, Public: base64.StdEncoding.EncodeToString(public)})
+			own = append(own, bundle.Key{Purpose: bundle.PurposeProbe, Public: base64.StdEncoding.EncodeToString(public)})
 		}
-		return bundle.Verify(bytes.NewReader(b.Bytes()), int64(b.Len()), policy, bundle.Options{})
+		return takenHome(ctx, p, w.keys, siteName, "tidewater", own...)
 	}
 	grade := func(r *bundle.Report) (g claim.Grade, found bool) {
 		for _, c := range r.Claims {

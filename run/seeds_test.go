@@ -1,7 +1,6 @@
 package run_test
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"flag"
@@ -18,7 +17,6 @@ import (
 	"time"
 
 	"bulkhead/book"
-	"bulkhead/bundle"
 	"bulkhead/claim"
 	"bulkhead/contract"
 	"bulkhead/examples"
@@ -423,26 +421,9 @@ func (l *life) end(ctx context.Context, seed uint64) error {
 	if seed%bundleEvery != 0 {
 		return nil
 	}
-	trust, err := l.keys.Trust(l.devices.Site().Name)
-	if err != nil {
-		return err
-	}
-	encoded, err := trust.Encode()
-	if err != nil {
-		return err
-	}
 	for _, tenant := range []string{"flagship", "tidewater", "research"} {
-		var b bytes.Buffer
-		if _, err := l.plane.WriteBundle(ctx, tenant, &b); err != nil {
+		if _, err := takenHome(ctx, l.plane, l.keys, l.devices.Site().Name, tenant); err != nil {
 			return err
-		}
-		policy, err := bundle.PolicyFromTrust("trust", encoded, tenant)
-		if err != nil {
-			return err
-		}
-		policy.Origins = []claim.Origin{claim.Simulated}
-		if _, err := bundle.Verify(bytes.NewReader(b.Bytes()), int64(b.Len()), policy, bundle.Options{Workers: 1}); err != nil {
-			return fmt.Errorf("bundle of %s: %w", tenant, err)
 		}
 	}
 	return nil

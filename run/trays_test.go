@@ -1,7 +1,6 @@
 package run_test
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"math/big"
@@ -10,8 +9,6 @@ import (
 	"time"
 
 	"bulkhead/book"
-	"bulkhead/bundle"
-	"bulkhead/claim"
 	"bulkhead/contract"
 	"bulkhead/examples"
 	"bulkhead/keystore"
@@ -161,24 +158,7 @@ func leaseTrays(t *testing.T, family string) {
 		t.Errorf("the invoice is of %s, and 144 GPUs for all of May are %s", invoice.Total, full.FloatString(2))
 	}
 
-	var b bytes.Buffer
-	if _, err := p.WriteBundle(ctx, "lighthouse", &b); err != nil {
-		t.Fatal(err)
-	}
-	trust, err := w.keys.Trust("nvl72")
-	if err != nil {
-		t.Fatal(err)
-	}
-	encoded, err := trust.Encode()
-	if err != nil {
-		t.Fatal(err)
-	}
-	policy, err := bundle.PolicyFromTrust("trust", encoded, "lighthouse")
-	if err != nil {
-		t.Fatal(err)
-	}
-	policy.Origins = []claim.Origin{claim.Simulated}
-	report, err := bundle.Verify(bytes.NewReader(b.Bytes()), int64(b.Len()), policy, bundle.Options{Workers: 1})
+	report, err := takenHome(ctx, p, w.keys, "nvl72", "lighthouse")
 	if err != nil {
 		t.Fatal(err)
 	}
