@@ -74,20 +74,6 @@ func (s *State) destructive(at time.Time, cause string, count int) {
 	c.Acts = append(c.Acts, Act{at, cause, count})
 }
 
-// Budget is how many more destructive acts by one cause the brake allows now.
-func (s *State) Budget(cause string, now time.Time) int {
-	if s.Control.Brake != nil {
-		return 0
-	}
-	left := s.Policy.Brake.Ports
-	for _, a := range s.Control.Acts {
-		if a.Cause == cause && now.Sub(a.At) < s.Policy.Brake.Window {
-			left -= a.Count
-		}
-	}
-	return max(left, 0)
-}
-
 // PausedAt says whether the loop is held back in a hall.
 func (s *State) PausedAt(hall string) bool {
 	if _, all := s.Control.Paused[""]; all {
@@ -219,6 +205,13 @@ func (s *State) applyBrake(e *ledger.Entry, b Braked, _ Bodies) error {
 func (s *State) applyReleased(e *ledger.Entry, b Braked, _ Bodies) error {
 	s.Control.Brake = nil
 	s.Control.Acts = nil
+	// Who let the loop go on let it write again what the brake had held back.
+	for port, lock := range s.Locked {
+		if lock.Cause == CauseDrift {
+			lock.Cause = CauseReleased
+			s.Locked[port] = lock
+		}
+	}
 	return nil
 }
 

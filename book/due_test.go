@@ -100,13 +100,18 @@ type seen struct {
 	unread          map[site.Leaf]bool
 	notFresh        bool
 	strangers, shut map[site.Port]bool
+	red             map[site.Port]string
 }
 
 func (v seen) Pending() *site.Set                      { return v.pending }
 func (v seen) AsWanted(p site.Port) bool               { return !v.pending.Has(p.Node()) }
 func (v seen) Stranger(p site.Port) (there, shut bool) { return v.strangers[p], v.shut[p] }
 func (v seen) Readable(leaf site.Leaf) bool            { return !v.unread[leaf] }
-func (v seen) Fresh() bool                             { return !v.notFresh }
+func (v seen) Red(p site.Port) (check string, red bool) {
+	check, red = v.red[p]
+	return check, red
+}
+func (v seen) Fresh() bool { return !v.notFresh }
 
 func TestNext(t *testing.T) {
 	s := on(t, atReturning)
@@ -155,7 +160,7 @@ func TestNext(t *testing.T) {
 // More replaced nodes than the brake allows are not fenced: it is engaged.
 func TestBrakeOnReplacements(t *testing.T) {
 	s := on(t, atRunning)
-	s.Policy.Brake.Ports = 1
+	s.Policy.Brake.Nodes = 1
 	n := s.up("flagship/t1")
 	s.do(t, fail(n, false))
 	s.do(t, s.replacement(n))

@@ -68,6 +68,7 @@ func (b blind) Pending() *site.Set {
 func (blind) AsWanted(p site.Port) bool             { return p%2 == 0 }
 func (blind) Stranger(site.Port) (there, shut bool) { return false, false }
 func (blind) Readable(site.Leaf) bool               { return true }
+func (blind) Red(site.Port) (string, bool)          { return "", false }
 func (blind) Fresh() bool                           { return true }
 
 // take folds an entry that nobody decided, and uses the state that comes of it.

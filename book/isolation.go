@@ -160,7 +160,7 @@ func (s *State) applyDrifted(e *ledger.Entry, b fabric.Drifted, _ Bodies) error 
 		if _, locked := s.Locked[site.Port(p.Port)]; locked {
 			return fmt.Errorf("port %d drifted twice", p.Port)
 		}
-		s.Locked[site.Port(p.Port)] = Lock{Since: e.Time, Check: p.Check, Cause: "drift"}
+		s.Locked[site.Port(p.Port)] = Lock{Since: e.Time, Check: p.Check, Cause: CauseDrift}
 		s.Nodes.Exposed[site.Port(p.Port).Node()]++
 		s.markDirty(site.Port(p.Port).Node())
 	}
@@ -203,13 +203,17 @@ func (s *State) applyLocked(e *ledger.Entry, b fabric.Locked, _ Bodies) error {
 		lock := s.Locked[site.Port(p.Port)]
 		lock.Cause = CauseLocked
 		s.Locked[site.Port(p.Port)] = lock
-		s.destructive(e.Time, "lockdown", 1)
+		s.destructive(e.Time, CauseLockdown, 1)
 	}
 	return nil
 }
 
-// CauseLocked marks a drifted port that has been closed.
-const CauseLocked = "locked down"
+// How far a drifted port is.
+const (
+	CauseDrift    = "drift"       // it is to be closed if it leaks, and written again
+	CauseReleased = "released"    // the brake held it back and a second person let it go: it is written again
+	CauseLocked   = "locked down" // it has been closed, and is written again
+)
 
 // ReportRestored records that drifted ports read back as compiled, and proven.
 type ReportRestored struct {

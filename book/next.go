@@ -21,6 +21,8 @@ type Seen interface {
 	// Stranger says whether something else than the inventory's NIC is read back
 	// behind a port, and whether the port is shut: it carries no label but shared ones.
 	Stranger(p site.Port) (there, shut bool)
+	// Red says whether a port's last read-back shows a violation, and of which check.
+	Red(p site.Port) (check string, red bool)
 	// Fresh says whether every fabric has been read back since the loop began:
 	// until then nothing is decided from what was not seen.
 	Fresh() bool
@@ -29,16 +31,19 @@ type Seen interface {
 // Plan is what would bring observed to desired: a value that can be printed,
 // compared and tested. Carrying it out decides nothing more.
 type Plan struct {
-	Ports    []PortWork
-	Volumes  []VolumeWork
-	Steps    []node.Step // without their nonces
-	Commands []Command   // records that need no device: time-outs, the brake
-	Held     []string    // what is not done, and why
+	Lockdowns []Lockdown // first of all
+	Ports     []PortWork
+	Volumes   []VolumeWork
+	Steps     []node.Step // without their nonces
+	Guards    []string    // fabrics of which what guards their management is put back
+	Fences    []string    // fabrics whose leaves are shown the fence of this term
+	Commands  []Command   // records that need no device: time-outs, the brake
+	Held      []string    // what is not done, and why
 }
 
 // Empty says whether there is nothing to do.
 func (p *Plan) Empty() bool {
-	return len(p.Ports) == 0 && len(p.Steps) == 0 && len(p.Volumes) == 0 && len(p.Commands) == 0
+	return len(p.Lockdowns)+len(p.Ports)+len(p.Steps)+len(p.Volumes)+len(p.Guards)+len(p.Fences)+len(p.Commands) == 0
 }
 
 // PortWork sets one edge port's label.
@@ -52,7 +57,7 @@ type PortWork struct {
 // what happened, so it can be computed again at any time and after any crash.
 // Cost: O(nodes in motion + ports that differ).
 func Next(s *State, seen Seen, now time.Time) Plan {
-	var p Plan
+	p := NextLockdowns(s, seen, now)
 	switch {
 	case s.Site == nil:
 		return p
@@ -223,9 +228,6 @@ func (s *State) planSteps(p *Plan, seen Seen, now time.Time) {
 		p.Commands = append(p.Commands, late)
 	}
 }
-
-// CauseReplacement is the brake's cause of fencing replaced nodes.
-const CauseReplacement = "replacement"
 
 // signedReturn says whether a node is reclaimed because its lease is being
 // returned: that was signed, and the brake does not count it.

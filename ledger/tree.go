@@ -2,6 +2,7 @@ package ledger
 
 import (
 	"crypto/sha256"
+	"slices"
 
 	"bulkhead/claim"
 )
@@ -43,6 +44,9 @@ func (t *Tree) Append(leaf [32]byte) {
 	t.roots = append(t.roots, leaf)
 	t.size++
 }
+
+// Clone returns a tree that grows by itself from here on. Cost: O(log n).
+func (t *Tree) Clone() *Tree { return &Tree{size: t.size, roots: slices.Clone(t.roots)} }
 
 // Size is the number of leaves.
 func (t *Tree) Size() uint64 { return t.size }

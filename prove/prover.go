@@ -118,6 +118,12 @@ func (p *Prover) Grow() {
 	}
 }
 
+// Follow makes room for what was added to the site, of which s is a later copy.
+func (p *Prover) Follow(s *site.Site) {
+	p.facts.site = s
+	p.Grow()
+}
+
 // Facts returns what the ledger says, for reading.
 func (p *Prover) Facts() *Facts { return p.facts }
 

@@ -12,25 +12,23 @@ import (
 // before, or ErrNotLooked at once. Who calls Tick then sees a change before the next look is due. A driver
 // that fails to wait is not waited for.
 func (p *Plane) Await(ctx context.Context) error {
-	p.mu.Lock()
+	p.seen.mu.RLock()
 	cursors := maps.Clone(p.seen.cursors)
-	p.mu.Unlock()
+	p.seen.mu.RUnlock()
 	ctx, cancel := context.WithCancel(ctx)
 	changed := make(chan struct{}, 1)
 	var wait sync.WaitGroup
 	defer wait.Wait()
 	defer cancel()
 	asked := 0
-	for id, driver := range p.config.Devices.Fabrics {
+	for id, driver := range p.devices().Fabrics {
 		if cursors[id] == 0 {
 			continue
 		}
 		asked++
 		wait.Go(func() {
 			if driver.Await(ctx, cursors[id]) == nil {
-				p.mu.Lock()
-				p.seen.woken[id] = true
-				p.mu.Unlock()
+				p.seen.note(func() { p.seen.woken[id] = true })
 				select {
 				case changed <- struct{}{}:
 				default:

@@ -1,8 +1,6 @@
 package run
 
 import (
-	"context"
-
 	"bulkhead/book"
 	"bulkhead/claim"
 	"bulkhead/prove"
@@ -49,17 +47,4 @@ func (p *Plane) certificate(l *book.Lease, nodes []site.Index) (*prove.Certifica
 	}
 	signed, err := claim.Sign(statement, signer)
 	return &c, signed, err
-}
-
-// learnPaths asks each fabric's driver how it is written and read.
-func (p *Plane) learnPaths(ctx context.Context) {
-	p.paths = map[string]prove.Path{}
-	for id, driver := range p.config.Devices.Fabrics {
-		c, err := driver.Capabilities(ctx)
-		if err != nil {
-			p.log.Warn("fabric driver does not say what it can do", "fabric", id, "why", err.Error())
-			continue
-		}
-		p.paths[id] = prove.Path{Fencing: c.Fencing, Source: "read-back"}
-	}
 }

@@ -40,12 +40,11 @@ func (p *Plane) rootAt(ctx context.Context) func(size uint64) (claim.Digest, err
 // Publish signs a checkpoint over the whole ledger and keeps it outside the
 // store: from now on no store with less than this is accepted.
 func (p *Plane) Publish(ctx context.Context) error {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if p.config.Published == nil || p.config.Signers == nil || p.w.durable == 0 {
+	tree := p.view.tree(allScopes) // of what is durable
+	if p.config.Published == nil || p.config.Signers == nil || tree.Size() == 0 || p.Broken() != nil {
 		return nil
 	}
-	note, err := p.config.Signers.Checkpoint(p.origin(book.SiteScope), p.w.durable, p.root())
+	note, err := p.config.Signers.Checkpoint(p.origin(book.SiteScope), tree.Size(), tree.Root())
 	if err != nil {
 		return err
 	}
@@ -59,12 +58,7 @@ func (p *Plane) Checkpoint(scope string) ([]byte, error) {
 }
 
 func (p *Plane) checkpoint(scope string) (signed []byte, size uint64, err error) {
-	p.mu.RLock()
-	defer p.mu.RUnlock()
-	tree := p.w.trees[scope]
-	if tree == nil {
-		tree = ledger.NewTree()
-	}
+	tree := p.view.tree(scope)
 	signed, err = p.config.Signers.Checkpoint(p.origin(scope), tree.Size(), tree.Root())
 	return signed, tree.Size(), err
 }
@@ -72,9 +66,11 @@ func (p *Plane) checkpoint(scope string) (signed []byte, size uint64, err error)
 // origin is the checkpoint origin line of a scope's log.
 func (p *Plane) origin(scope string) string {
 	name := "unnamed"
-	if p.w.state.Site != nil {
-		name = p.w.state.Site.Name
-	}
+	p.View(func(s *book.State) {
+		if s.Site != nil {
+			name = s.Site.Name
+		}
+	})
 	return "bulkhead/" + name + "/" + scope
 }
 

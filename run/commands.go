@@ -41,21 +41,6 @@ func commandNames(s *book.State) map[string]string {
 	return names
 }
 
-// done says whether a command was carried out before, and refuses an id that was
-// used with another content. It needs the plane's lock.
-func (p *Plane) done(id string) (Result, bool, error) {
-	if id == "" {
-		return Result{}, false, nil
-	}
-	if seq, ok := p.w.state.Commands[id]; ok {
-		return Result{Entry: seq, Repeated: true}, true, nil
-	}
-	if _, used := p.names[clientName(id)]; used {
-		return Result{}, false, &UsedIDError{}
-	}
-	return Result{}, false, nil
-}
-
 // UsedIDError says that a command id was used before, with another content.
 type UsedIDError struct{}
 
@@ -64,14 +49,16 @@ func (*UsedIDError) Error() string {
 }
 
 // Done says whether a command was carried out before, as Submit would.
-func (p *Plane) Done(id string) (Result, bool, error) {
-	p.mu.RLock()
-	defer p.mu.RUnlock()
-	return p.done(id)
-}
+func (p *Plane) Done(id string) (Result, bool, error) { return p.view.done(id) }
 
+// submit carries out a command, unless whoever gave it has gone: then nobody could be
+// told what came of it but by asking for its id. It needs the plane's lock, under which
+// readers see all that was decided.
 func (p *Plane) submit(ctx context.Context, id string, c book.Command) (Result, error) {
-	r, did, err := p.done(id)
+	if err := ctx.Err(); err != nil {
+		return Result{}, err
+	}
+	r, did, err := p.view.done(id)
 	if err != nil || did {
 		return r, err
 	}

@@ -95,9 +95,11 @@ const maxFindings = 5
 
 // Found lists what an adopted site carried before, by fabric and label.
 func (p *Plane) Found() []Found {
-	p.mu.Lock() // confirming what was read writes to the prover
-	defer p.mu.Unlock()
-	s := p.w.state
+	p.view.mu.RLock()
+	defer p.view.mu.RUnlock()
+	p.seen.mu.RLock()
+	defer p.seen.mu.RUnlock()
+	s := p.view.state
 	var out []Found
 	for _, id := range slices.Sorted(maps.Keys(s.Found)) {
 		index, _ := s.Site.FabricByID(id)
@@ -108,7 +110,6 @@ func (p *Plane) Found() []Found {
 				Label: book.FoundNoted{Fabric: id, Label: value, Nodes: l.Nodes.String(), Ports: l.Ports},
 				Name:  fabric.Label{Fabric: id, Kind: fabric.KindOf(family), Value: value}.String(),
 			}
-			p.seen.confirm(l.Nodes.Slice())
 			for n := range l.Nodes.All() {
 				one.Nodes = append(one.Nodes, s.Site.NodeID[n])
 				for _, nic := range s.Site.NICsOf(n) {

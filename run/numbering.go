@@ -1,8 +1,6 @@
 package run
 
 import (
-	"context"
-	"fmt"
 	"sync"
 
 	"bulkhead/claim"
@@ -28,15 +26,4 @@ func (n *numberings) of(p *Plane, index int) claim.Digest {
 		n.known[index] = fabric.Numbering(s, index)
 	}
 	return n.known[index]
-}
-
-// sameNumbers asks a driver how it numbers the ports of its fabric, and refuses one
-// that does it otherwise than the site: what it would write for one node would land at
-// another. Read-backs and changes say it themselves; this is for calls that do not.
-func (p *Plane) sameNumbers(ctx context.Context, index int, d fabric.Driver) error {
-	c, err := d.Capabilities(ctx)
-	if err != nil {
-		return fmt.Errorf("capabilities: %w", err)
-	}
-	return fabric.SameNumbering(p.w.state.Site.Fabrics[index].ID, c.Numbering, p.numberings.of(p, index))
 }

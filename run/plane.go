@@ -4,9 +4,12 @@ import (
 	"context"
 	"crypto/rand"
 	"errors"
+	"fmt"
 	"io"
 	"log/slog"
+	"maps"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"bulkhead/book"
@@ -55,19 +58,30 @@ type Config struct {
 	Notify    func([]ledger.Entry)    // after entries are durable; must not block
 	Audit     func(*book.State) error // after every entry; an error stops the writer. For the simulator: it is slow
 	Shards    int                     // goroutines for checks; 0: as many as there are processors
+	// Patience is how long the loop waits for a driver before it goes on without its
+	// answer; 0: until the driver's deadline, so that nothing hangs on how fast anything is.
+	Patience time.Duration
+	Fate     func(lane, what string) Fate // of each answer; nil: it comes when it comes. For the simulator
 }
 
 // Plane is a running control plane: the ledger, the state folded from it, what
 // was last seen of the devices, and the loop.
+//
+// Three kinds of waiting never meet here. Readers look at the view and at what was
+// seen, and wait for memory only. A command takes the lock and waits for its entries to
+// be durable. The loop asks devices without the lock, and takes it to judge what they
+// answered and to decide what follows.
 type Plane struct {
 	config Config
 	log    *slog.Logger
 
-	mu   sync.RWMutex // held to write by the loop and by commands
+	mu   sync.Mutex // held by who decides: the loop, between what it asks of devices, and commands
 	w    *writer
+	view *view
 	seen *seen
 
-	names map[string]string // client's name of a command -> the id that was carried out under it
+	asking *asking
+	driven atomic.Pointer[Devices] // replaced when another driver is connected
 
 	numberings numberings
 
@@ -97,6 +111,11 @@ func Open(ctx context.Context, config Config) (*Plane, error) {
 			return nil, err
 		}
 	}
+	var err error
+	if p.view, err = newView(p.w); err != nil {
+		return nil, err
+	}
+	p.w.show = p.view.show
 	if err := p.w.decide(ctx, "", book.BeginTerm{Writer: config.Writer}); err != nil {
 		return nil, err
 	}
@@ -113,9 +132,44 @@ func Open(ctx context.Context, config Config) (*Plane, error) {
 		return nil, err
 	}
 	p.seen = newSeen(p.w.state)
-	p.names = commandNames(p.w.state)
-	p.learnPaths(ctx)
+	p.driven.Store(&config.Devices)
+	p.asking, p.paths = newAsking(&p.config), map[string]prove.Path{}
 	return p, nil
+}
+
+// devices are the drivers that are connected now.
+func (p *Plane) devices() *Devices { return p.driven.Load() }
+
+// Connect adds drivers, such as those of a process that did not answer when this plane
+// was opened. They are asked from the next tick on. What is driven already is refused.
+func (p *Plane) Connect(more Devices) error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	all := *p.devices()
+	all.Fabrics = maps.Clone(all.Fabrics)
+	if all.Fabrics == nil {
+		all.Fabrics = map[string]fabric.Driver{}
+	}
+	for id, driver := range more.Fabrics {
+		if all.Fabrics[id] != nil {
+			return fmt.Errorf("fabric %s is driven already", id)
+		}
+		all.Fabrics[id] = driver
+	}
+	if more.Nodes != nil && all.Nodes != nil {
+		return errors.New("the nodes are driven already")
+	}
+	if more.Storage != nil && all.Storage != nil {
+		return errors.New("the storage is driven already")
+	}
+	if more.Nodes != nil {
+		all.Nodes = more.Nodes
+	}
+	if more.Storage != nil {
+		all.Storage = more.Storage
+	}
+	p.driven.Store(&all)
+	return nil
 }
 
 // Result is what a command came to.
@@ -146,9 +200,6 @@ func (p *Plane) decide(ctx context.Context, id string, c book.Command) (Result, 
 	if err := p.w.flush(ctx); err != nil {
 		return Result{}, err
 	}
-	if id != "" {
-		p.names[clientName(id)] = id
-	}
 	return Result{Entry: p.w.state.Seq}, nil
 }
 
@@ -159,18 +210,12 @@ func (p *Plane) unlock() {
 	p.mu.Unlock()
 }
 
-// View calls look with the state, which must not be changed nor kept.
-func (p *Plane) View(look func(s *book.State)) {
-	p.mu.RLock()
-	defer p.mu.RUnlock()
-	look(p.w.state)
-}
-
 // Broken returns why this plane has stopped writing, or nil.
 func (p *Plane) Broken() error {
-	p.mu.RLock()
-	defer p.mu.RUnlock()
-	return p.w.broken
+	if why := p.w.stopped.Load(); why != nil {
+		return *why
+	}
+	return nil
 }
 
 // Bodies reads what a fold of this plane's ledger needs.

@@ -18,69 +18,99 @@ const (
 	postureAgain = time.Minute
 )
 
-// postureDue reports whether a fabric's posture is to be looked at.
-func (p *Plane) postureDue(ctx context.Context, fabricID string, driver fabric.Driver, now time.Time) bool {
+const askPosture = "posture"
+
+// postureDue reports whether a fabric's posture is to be looked at: by the clock, or
+// because the driver says that something changed.
+func (p *Plane) postureDue(fabricID string, now time.Time) (due, woken bool) {
+	p.seen.mu.RLock()
+	defer p.seen.mu.RUnlock()
 	last, looked := p.seen.postures[fabricID]
 	since := now.Sub(last)
-	switch {
-	case !looked || since >= postureEvery:
-		return true
-	case !p.seen.woken[fabricID]:
-		return false
+	if !looked || since >= postureEvery {
+		return true, false
 	}
-	if can, err := driver.Capabilities(ctx); err != nil || !can.Wakeful {
-		delete(p.seen.woken, fabricID)
-		return false
-	}
-	return p.w.state.Unguarded(fabricID) == "" || since >= postureAgain
+	woken = p.seen.woken[fabricID] && (p.w.state.Unguarded(fabricID) == "" || since >= postureAgain)
+	return woken, woken
 }
 
-// observePostures looks at the fabrics whose management can be taken over.
-func (p *Plane) observePostures(ctx context.Context, now time.Time) error {
+// askPostures looks at the fabrics whose management can be taken over.
+func (p *Plane) askPostures(ctx context.Context) {
+	now := p.config.Clock.Now()
 	for _, f := range p.w.state.Site.Fabrics {
-		driver, is := p.config.Devices.Fabrics[f.ID].(fabric.Postured)
-		if !is || !p.postureDue(ctx, f.ID, p.config.Devices.Fabrics[f.ID], now) {
+		driver, is := p.devices().Fabrics[f.ID].(fabric.Postured)
+		lane := p.fabricLane(f.ID)
+		if !is || p.asking.asked(lane, askPosture) {
 			continue
 		}
-		holds, err := p.lookAtPosture(ctx, f.ID, driver, now)
-		if err != nil {
-			return err
+		due, woken := p.postureDue(f.ID, now)
+		if !due {
+			continue
 		}
-		if mender, is := driver.(fabric.Mender); is && !holds && !p.w.state.Control.Adopted && !p.w.state.PausedAt("") {
-			// What was taken away is put back, and it is looked at whether it is there.
-			if err := mender.Mend(ctx, p.fence()); err != nil {
-				p.log.Warn("what guards the management of a fabric can't be put back", "fabric", f.ID, "why", err.Error())
+		p.asking.ask(ctx, askPosture, func(ctx context.Context) heard {
+			if woken { // it may have told of something else
+				if can, err := p.devices().Fabrics[f.ID].Capabilities(ctx); err != nil || !can.Wakeful {
+					return func(context.Context) error {
+						p.seen.note(func() { delete(p.seen.woken, f.ID) })
+						return nil
+					}
+				}
 			}
-			if _, err := p.lookAtPosture(ctx, f.ID, driver, now); err != nil {
-				return err
+			posture, err := driver.Posture(ctx)
+			return func(ctx context.Context) error {
+				return p.hearPosture(ctx, f.ID, posture, p.asking.answered(lane, err))
 			}
-		}
+		}, lane)
 	}
-	return nil
 }
 
-// lookAtPosture records one fabric's posture, and reports whether it holds.
-func (p *Plane) lookAtPosture(ctx context.Context, fabricID string, driver fabric.Postured, now time.Time) (holds bool, err error) {
-	posture, err := driver.Posture(ctx)
+// guard puts back what was taken away, and looks at whether it is there.
+func (p *Plane) guard(ctx context.Context, fabrics []string) {
+	for _, id := range fabrics {
+		driver, lane, fence := p.devices().Fabrics[id], p.fabricLane(id), p.fence()
+		p.asking.ask(ctx, "put the guard of its management back", func(ctx context.Context) heard {
+			mended := driver.(fabric.Mender).Mend(ctx, fence)
+			posture, err := driver.(fabric.Postured).Posture(ctx)
+			return func(ctx context.Context) error {
+				if p.asking.answered(lane, mended) != nil {
+					p.log.Warn("what guards the management of a fabric can't be put back", "fabric", id, "why", mended.Error())
+				}
+				if err := p.hearPosture(ctx, id, posture, p.asking.answered(lane, err)); err != nil {
+					return err
+				}
+				p.seen.note(func() { delete(p.seen.guards, id) }) // the next look finds whether that was enough
+				return nil
+			}
+		}, lane)
+	}
+}
+
+// hearPosture records one fabric's posture. One that does not hold is planned to be put
+// back where a driver can.
+func (p *Plane) hearPosture(ctx context.Context, fabricID string, posture fabric.Posture, err error) error {
 	if err != nil {
-		if ctx.Err() != nil {
-			return false, ctx.Err()
-		}
 		posture = fabric.Posture{Items: []fabric.PostureItem{{Name: "posture", Grade: "not known", Evidence: err.Error()}}}
 	}
-	p.seen.postures[fabricID] = now
-	delete(p.seen.woken, fabricID)
 	failed := posture.Failed()
+	_, can := p.devices().Fabrics[fabricID].(fabric.Mender)
+	p.seen.note(func() {
+		p.seen.postures[fabricID] = p.config.Clock.Now()
+		delete(p.seen.woken, fabricID)
+		delete(p.seen.guards, fabricID)
+		if can && len(failed) > 0 {
+			p.seen.guards[fabricID] = true
+		}
+	})
 	if len(failed) > 0 {
 		p.log.Warn("the management of a fabric is not guarded", "fabric", fabricID, "failed", fmt.Sprint(failed))
 	}
-	return len(failed) == 0, p.carry(ctx, book.RecordPosture{Fabric: fabricID, Posture: posture})
+	return p.carry(ctx, book.RecordPosture{Fabric: fabricID, Posture: posture})
 }
 
 // unguarded says why nothing may be handed over on a fabric now, or "". A posture
 // that this writer has not looked at yet does not count as held.
 func (p *Plane) unguarded(fabricID string) string {
-	if _, is := p.config.Devices.Fabrics[fabricID].(fabric.Postured); is {
+	if _, is := p.devices().Fabrics[fabricID].(fabric.Postured); is {
 		if _, looked := p.seen.postures[fabricID]; !looked {
 			return "the posture of fabric " + fabricID + " was not looked at yet"
 		}

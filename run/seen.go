@@ -2,6 +2,9 @@ package run
 
 import (
 	"iter"
+	"maps"
+	"slices"
+	"sync"
 	"time"
 
 	"bulkhead/book"
@@ -15,8 +18,13 @@ import (
 // seen is what the loop has last seen of the devices, and what follows from it
 // port by port. It lives in memory only: after a restart a full read-back comes
 // before anything is delivered.
+//
+// The loop alone changes it, holding the plane's lock, and under mu where others may be
+// reading: they hold mu only, and look at the site as it was when ports were added last.
 type seen struct {
-	state  *book.State
+	mu     sync.RWMutex
+	state  *book.State // the writer's: for the loop
+	site   *site.Site  // a copy: for whoever reads
 	tables *fabric.Tables
 	prover *prove.Prover
 
@@ -37,9 +45,19 @@ type seen struct {
 	// are tried again in the next one.
 	stuck    map[site.Port]bool
 	postures map[string]time.Time // by fabric: when its posture was looked at last
+	guards   map[string]bool      // fabrics whose posture does not hold and is to be put back
 	shown    map[string]time.Time // by fabric: when its leaves were shown this term's fence for its own sake
+	toShow   map[string]bool      // fabrics whose leaves are to be shown it
 	woken    map[string]bool      // fabrics whose driver has said since that something changed
 	volumes  time.Time            // when the backend was last asked who can reach what
+	missing  map[access]bool      // grants that were made and are gone
+
+	askedAt map[int]uint64           // by index of the fabric: the ledger's position when the read-back that is on its way was asked for
+	was     map[site.Port][]expected // what was expected of ports since then
+	unsure  map[site.Port]time.Time  // ports whose last reading counts for nothing, since when
+
+	listing bool                // all nodes are being listed, and not only what they said since
+	unwell  map[site.Index]bool // nodes that are not well, among those listed so far
 
 	// silenced nodes have reported that no session and no grant of their last
 	// tenant is left. After a restart the step is asked for again.
@@ -53,7 +71,9 @@ type seen struct {
 
 func newSeen(s *book.State) *seen {
 	v := &seen{
-		state: s, tables: fabric.NewTables(0), pending: site.NewSet(0), silenced: site.NewSet(0), judged: map[lease.ID]time.Time{}, postures: map[string]time.Time{}, woken: map[string]bool{}, shown: map[string]time.Time{}, stuck: map[site.Port]bool{}, doubt: map[lease.ID]time.Time{},
+		state: s, guards: map[string]bool{}, toShow: map[string]bool{}, missing: map[access]bool{},
+		askedAt: map[int]uint64{}, was: map[site.Port][]expected{}, unsure: map[site.Port]time.Time{}, unwell: map[site.Index]bool{},
+		tables: fabric.NewTables(0), pending: site.NewSet(0), silenced: site.NewSet(0), judged: map[lease.ID]time.Time{}, postures: map[string]time.Time{}, woken: map[string]bool{}, shown: map[string]time.Time{}, stuck: map[site.Port]bool{}, doubt: map[lease.ID]time.Time{},
 		unread: map[site.Leaf]bool{}, silent: map[site.Leaf]time.Time{}, confirmed: map[string]time.Time{}, cursors: map[string]uint64{}, swept: map[string]time.Time{}, owned: map[string]map[uint32]uint32{},
 	}
 	v.grow(s)
@@ -68,17 +88,28 @@ func newSeen(s *book.State) *seen {
 	return v
 }
 
+// note changes what readers may be looking at. What change does is short, and waits for
+// nothing.
+func (v *seen) note(change func()) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	change()
+}
+
 // grow makes room for the ports of newly imported nodes.
 func (v *seen) grow(s *book.State) {
 	if s.Site == nil {
 		return
 	}
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	v.site = s.Site.Snapshot()
 	ports := s.Site.Ports()
 	v.tables.Grow(ports)
 	if v.prover == nil {
-		v.prover = prove.NewProver(s.Site, v.tables)
+		v.prover = prove.NewProver(v.site, v.tables)
 	} else {
-		v.prover.Grow()
+		v.prover.Follow(v.site)
 	}
 	for len(v.want) < ports {
 		v.want = append(v.want, 0)
@@ -97,6 +128,8 @@ func (v *seen) follow() {
 	if s.Site == nil {
 		return
 	}
+	v.mu.Lock()
+	defer v.mu.Unlock()
 	for n := range s.Touched.All() {
 		w := s.Wants(n)
 		for _, nic := range s.Site.NICsOf(n) {
@@ -108,6 +141,9 @@ func (v *seen) follow() {
 			holder := w.Holder
 			if s.Kept.Has(n) {
 				holder = s.FoundHolder(s.Site.Fabrics[s.Site.FabricOf(port)].ID, n)
+			}
+			if value != v.want[port] || uint32(holder) != v.prover.Facts().Holder(port) {
+				v.remember(port, s.Seq)
 			}
 			v.prover.Hold(port, uint32(holder))
 			if value != v.want[port] {
@@ -147,11 +183,23 @@ func (v *seen) Pending() *site.Set { return v.pending }
 
 // AsWanted implements book.Seen.
 func (v *seen) AsWanted(p site.Port) bool {
-	if v.want[p] == 0 {
+	if int(p) >= len(v.want) || v.want[p] == 0 {
 		return false
 	}
-	f := v.state.Site.Fabrics[v.state.Site.FabricOf(p)]
+	if _, unsure := v.unsure[p]; unsure {
+		return false
+	}
+	f := v.site.Fabrics[v.site.FabricOf(p)]
 	return v.tables.Carries(p, f.Family, v.want[p])
+}
+
+// Red implements book.Seen.
+func (v *seen) Red(p site.Port) (check string, red bool) {
+	if _, unsure := v.unsure[p]; unsure || v.prover == nil {
+		return "", false
+	}
+	verdict, failed := v.prover.Verdict(p)
+	return failed.String(), verdict == prove.Red
 }
 
 // Readable implements book.Seen.
@@ -165,7 +213,7 @@ func (v *seen) Stranger(p site.Port) (there, shut bool) {
 	if v.tables.Flags(p)&fabric.FlagRead == 0 {
 		return false, false
 	}
-	family := v.state.Site.Fabrics[v.state.Site.FabricOf(p)].Family
+	family := v.site.Fabrics[v.site.FabricOf(p)].Family
 	shut = true
 	for _, side := range [2][]fabric.Member{v.tables.NIC(p), v.tables.Leaf(p)} {
 		for _, m := range side {
@@ -173,8 +221,32 @@ func (v *seen) Stranger(p site.Port) (there, shut bool) {
 		}
 	}
 	neighbour := v.tables.Neighbour(p)
-	return neighbour != 0 && neighbour != v.state.Site.PortID[p], shut
+	return neighbour != 0 && neighbour != v.site.PortID[p], shut
 }
+
+// speakAgain ends the silence of the leaves of a fabric that answered, and returns those
+// that count again, as last read.
+func (v *seen) speakAgain(index int, quiet map[site.Leaf]bool, at time.Time) (back []site.Leaf) {
+	for leaf := range v.silent {
+		if v.site.FabricOfLeaf(leaf) != index || quiet[leaf] {
+			continue
+		}
+		delete(v.silent, leaf)
+		if v.unread[leaf] {
+			delete(v.unread, leaf)
+			v.prover.MarkRead(leaf, at)
+			back = append(back, leaf)
+		}
+	}
+	slices.Sort(back)
+	return back
+}
+
+// unheld lists the fabrics whose guard is to be put back.
+func (v *seen) unheld() []string { return slices.Sorted(maps.Keys(v.guards)) }
+
+// unshown lists the fabrics whose leaves are to be shown this term's fence.
+func (v *seen) unshown() []string { return slices.Sorted(maps.Keys(v.toShow)) }
 
 // mute notes that a leaf did not answer, and reports whether that has lasted for
 // longer than the window, for the first time.
@@ -208,6 +280,8 @@ func (v *seen) lose(leaves []site.Leaf) {
 // confirm tells the prover that the leaves of nodes were as last read when their
 // fabric was read last. It is done when it is needed, not at every look.
 func (v *seen) confirm(nodes []site.Index) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
 	done := map[uint32]bool{}
 	for _, n := range nodes {
 		su := v.state.Site.NodeSU[n]
@@ -226,7 +300,10 @@ func (v *seen) confirm(nodes []site.Index) {
 
 // Fresh implements book.Seen.
 func (v *seen) Fresh() bool {
-	for _, f := range v.state.Site.Fabrics {
+	if v.site == nil {
+		return false
+	}
+	for _, f := range v.site.Fabrics {
 		if v.cursors[f.ID] == 0 {
 			return false
 		}

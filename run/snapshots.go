@@ -25,8 +25,8 @@ var errSnapshot = errors.New("snapshot not used")
 // Cost at 50,000 nodes: about a second, during which the plane can be read and
 // not written.
 func (p *Plane) SaveSnapshot(ctx context.Context) error {
-	p.mu.RLock()
-	defer p.mu.RUnlock()
+	p.mu.Lock()
+	defer p.mu.Unlock()
 	if p.w.broken != nil || p.w.state.Seq != p.w.durable || p.w.durable == 0 {
 		return nil // what is not durable must not come back by way of a snapshot
 	}

@@ -4,11 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 	"time"
 
 	"bulkhead/book"
-	"bulkhead/node"
 )
 
 // maxRounds bounds how often one tick looks again at what it has caused. A
@@ -17,13 +15,13 @@ const maxRounds = 16
 
 // Tick observes, decides and acts until nothing changes any more at this
 // instant. An error of one device is not an error of the tick; an error of the
-// ledger is, and the plane writes nothing more.
+// ledger is, and the plane writes nothing more. A driver that does not answer within
+// the plane's patience is not waited for: its answer is taken in by Hear, or by the
+// next tick.
 func (p *Plane) Tick(ctx context.Context) error {
-	p.mu.Lock()
-	clear(p.seen.stuck)
-	p.mu.Unlock()
+	p.seen.note(func() { clear(p.seen.stuck) })
 	for range maxRounds {
-		changed, err := p.round(ctx)
+		changed, err := p.round(ctx, true)
 		if err != nil {
 			return err
 		}
@@ -42,24 +40,76 @@ func (p *Plane) Tick(ctx context.Context) error {
 	return ctx.Err()
 }
 
-// round is one pass of the loop. It holds the lock: what it reads from devices
-// is judged against the state that it was read for.
-func (p *Plane) round(ctx context.Context) (changed bool, err error) {
+// Hear takes in what drivers have answered since and does what follows, without asking
+// them anew. It reports whether anything changed, so that it is worth another tick.
+func (p *Plane) Hear(ctx context.Context) (changed bool, err error) {
+	if !p.asking.ready() {
+		return false, nil
+	}
+	return p.round(ctx, false)
+}
+
+// round is one pass of the loop. Devices are asked without the lock; what they answer
+// is judged under it, against what was true from the question on.
+func (p *Plane) round(ctx context.Context, look bool) (changed bool, err error) {
+	before, known := p.beginRound(ctx, look)
+	if !known {
+		return false, p.Broken()
+	}
+	if err := p.hearAll(ctx); err != nil {
+		return false, err
+	}
+	// What leaks is closed before anything else is thought of.
+	locking, err := p.lockDown(ctx)
+	if err != nil {
+		return false, err
+	}
+	if locking {
+		if err := p.hearAll(ctx); err != nil {
+			return false, err
+		}
+	}
+	acted, err := p.decideAndAct(ctx)
+	if err != nil {
+		return false, err
+	}
+	if err := p.hearAll(ctx); err != nil {
+		return false, err
+	}
+	return !p.config.Observe && (acted || locking || p.Position() != before), nil
+}
+
+// beginRound asks what is to be asked, and reports the position from which the round
+// begins, and whether there is a site at all.
+func (p *Plane) beginRound(ctx context.Context, look bool) (position uint64, known bool) {
 	p.mu.Lock()
 	defer p.unlock()
-	before := p.w.state.Seq
 	if p.w.state.Site == nil {
-		return false, p.w.broken
+		return 0, false
 	}
 	p.seen.follow()
-	fabrics := p.askFabrics(ctx) // they answer while what nodes say is checked
-	err = p.observeNodes(ctx)
-	answers := fabrics()
+	if look {
+		p.askFabrics(ctx)
+		p.askNodes(ctx)
+		if !p.config.Observe && !p.w.state.Control.Recovering {
+			p.askPostures(ctx)
+			p.askVolumes(ctx)
+		}
+	}
+	return p.w.state.Seq, true
+}
+
+// decideAndAct decides what follows from what is known, and asks for what is to be
+// done.
+func (p *Plane) decideAndAct(ctx context.Context) (acted bool, err error) {
+	p.mu.Lock()
+	defer p.unlock()
+	now, err := p.w.now()
 	if err != nil {
 		return false, err
 	}
 	p.seen.follow()
-	if err := p.judgeFabrics(ctx, answers); err != nil {
+	if err := p.expire(ctx, now); err != nil {
 		return false, err
 	}
 	if p.config.Observe {
@@ -74,36 +124,20 @@ func (p *Plane) round(ctx context.Context) (changed bool, err error) {
 			return false, errors.Join(err, p.w.flush(ctx))
 		}
 	}
-	now, err := p.w.now()
-	if err != nil {
-		return false, err
-	}
 	for _, c := range book.Due(p.w.state, now) {
 		if err := p.carry(ctx, c); err != nil {
 			return false, err
 		}
 	}
 	p.seen.follow()
-	if err := p.observePostures(ctx, now); err != nil {
-		return false, err
-	}
-	if err := p.observeVolumes(ctx, now); err != nil {
-		return false, err
-	}
 	for _, step := range []func(context.Context) (bool, error){p.fenceReclaimed, p.freeLabels, p.replaceFailed, p.deliver} {
 		if _, err := step(ctx); err != nil {
 			return false, err
 		}
 		p.seen.follow()
 	}
-	acted, err := p.act(ctx, now)
-	if err != nil {
-		return false, err
-	}
-	if err := p.w.flush(ctx); err != nil {
-		return false, err
-	}
-	return acted || p.w.state.Seq != before, nil
+	acted, err = p.act(ctx, p.plan(p.w.state, now))
+	return acted, errors.Join(err, p.w.flush(ctx))
 }
 
 // carry gives a command of the loop's own to the book. A refusal is logged and
@@ -118,77 +152,6 @@ func (p *Plane) carry(ctx context.Context, c book.Command) error {
 	}
 	p.log.Warn("refused", "command", fmt.Sprintf("%T", c), "why", err.Error())
 	return nil
-}
-
-// act carries out what the book says is next.
-func (p *Plane) act(ctx context.Context, now time.Time) (acted bool, err error) {
-	plan := book.Next(p.w.state, p.seen, now)
-	plan.Ports = slices.DeleteFunc(plan.Ports, func(w book.PortWork) bool { return p.seen.stuck[w.Port] })
-	for _, c := range plan.Commands {
-		if err := p.carry(ctx, c); err != nil {
-			return false, err
-		}
-	}
-	if len(plan.Steps) > 0 {
-		if err := p.begin(ctx, plan.Steps); err != nil {
-			return false, err
-		}
-	}
-	if len(plan.Volumes) > 0 {
-		if err := p.workVolumes(ctx, plan.Volumes); err != nil {
-			return false, err
-		}
-	}
-	if len(plan.Ports) > 0 {
-		// What a device is told must follow from what is durable.
-		if err := p.w.flush(ctx); err != nil {
-			return false, err
-		}
-		p.applyPorts(ctx, plan.Ports)
-	}
-	return len(plan.Steps)+len(plan.Ports)+len(plan.Commands) > 0, nil
-}
-
-// begin records steps, makes the record durable, and only then gives them to
-// the devices.
-func (p *Plane) begin(ctx context.Context, steps []node.Step) error {
-	root := p.root()
-	if err := p.carry(ctx, book.BeginSteps{Steps: steps, Root: root}); err != nil {
-		return err
-	}
-	if err := p.w.flush(ctx); err != nil {
-		return err
-	}
-	if p.config.Devices.Nodes == nil {
-		return nil
-	}
-	for i := range steps {
-		steps[i].Nonce = node.Nonce(root, p.w.state.Site.NodeID[steps[i].Node], steps[i].Turnover)
-	}
-	_, err := p.config.Devices.Nodes.Apply(ctx, steps, node.Fence{Term: p.w.state.Term, Generation: p.w.state.Seq})
-	if err != nil {
-		p.log.Warn("node steps failed; they are tried again when their time has passed", "steps", len(steps), "why", err.Error())
-		return nil
-	}
-	return nil
-}
-
-// Plan is what the loop would do now.
-func (p *Plane) Plan(context.Context) book.Plan {
-	p.mu.RLock()
-	defer p.mu.RUnlock()
-	now, err := p.w.now()
-	if err != nil {
-		now = p.w.state.Time
-	}
-	plan := book.Next(p.w.state, p.seen, now)
-	if err != nil {
-		plan.Held = append(plan.Held, err.Error())
-	}
-	if p.config.Observe {
-		plan.Held = append(plan.Held, "this server was started to observe: it writes to no device")
-	}
-	return plan
 }
 
 // Loop ticks at the policy's pace until ctx ends.

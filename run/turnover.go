@@ -17,47 +17,63 @@ import (
 // evidenceBatch is how many nodes' evidence one command holds.
 const evidenceBatch = 256
 
-// observeNodes takes over what nodes have said: their health, and the outcomes
-// of the steps that they were given.
-func (p *Plane) observeNodes(ctx context.Context) error {
-	if p.config.Devices.Nodes == nil {
-		return nil
+// askNodes asks what nodes have said since: their health, and the outcomes of the steps
+// that they were given.
+func (p *Plane) askNodes(ctx context.Context) {
+	lane := p.asking.lane(laneNodes)
+	if p.devices().Nodes == nil || !p.asking.idle(lane) {
+		return
+	}
+	if p.seen.listing {
+		p.seen.nodes = 0 // half of a full list says nothing of who is not on it
 	}
 	// From the beginning only those are listed that are not well: who is not among
 	// them has recovered while nobody looked.
-	full, unwell := p.seen.nodes == 0, map[site.Index]bool{}
-	// The next page comes while this one is checked: what a wave of turnovers says is
-	// long to write and long to check.
-	next := p.askNodes(ctx, p.seen.nodes)
-	for more := true; more; {
-		page := <-next
-		o, err := page.observation, page.err
-		if err != nil {
-			p.log.Warn("nodes not observed", "why", err.Error())
-			if full {
-				p.seen.nodes = 0 // half of a full list says nothing of who is not on it
-			}
-			return nil
-		}
-		if more = o.More && o.Cursor > p.seen.nodes; more {
-			next = p.askNodes(ctx, o.Cursor)
-		}
-		for i := range o.Reports {
-			if h := o.Reports[i].Health; h != nil {
-				unwell[o.Reports[i].Node] = true
-			}
-		}
-		if err := p.takeReports(ctx, o); err != nil {
-			return err // the page that is on its way goes nowhere
-		}
-		p.seen.nodes = o.Cursor
+	p.seen.listing = p.seen.nodes == 0
+	clear(p.seen.unwell)
+	p.askPage(ctx, lane, p.seen.nodes)
+}
+
+// askPage asks for one page of what nodes said.
+func (p *Plane) askPage(ctx context.Context, lane *lane, since uint64) {
+	driver := p.devices().Nodes
+	p.asking.ask(ctx, "what nodes said", func(ctx context.Context) heard {
+		o, err := driver.Observe(ctx, since)
+		return func(ctx context.Context) error { return p.hearNodes(ctx, lane, since, o, p.asking.answered(lane, err)) }
+	}, lane)
+}
+
+// hearNodes takes over one page. The next comes while this one is checked: what a wave
+// of turnovers says is long to write and long to check.
+func (p *Plane) hearNodes(ctx context.Context, lane *lane, since uint64, o node.Observation, err error) error {
+	if err != nil {
+		p.log.Warn("nodes not observed", "why", err.Error())
+		return nil
 	}
+	more := o.More && o.Cursor > since
+	if more {
+		p.askPage(ctx, lane, o.Cursor)
+	}
+	for i := range o.Reports {
+		if h := o.Reports[i].Health; h != nil {
+			p.seen.unwell[o.Reports[i].Node] = true
+		}
+	}
+	if err := p.takeReports(ctx, o); err != nil {
+		return err // the page that is on its way goes nowhere
+	}
+	p.seen.nodes = o.Cursor
+	if more {
+		return nil
+	}
+	full := p.seen.listing
+	p.seen.listing = false
 	if !full || p.config.Observe {
 		return nil
 	}
 	var recovered book.ReportHealth
 	for n, health := range p.w.state.Nodes.Health {
-		if health != book.Healthy && !unwell[site.Index(n)] {
+		if health != book.Healthy && !p.seen.unwell[site.Index(n)] {
 			recovered.Items = append(recovered.Items, book.HealthItem{Node: site.Index(n), Class: "recovered", Alive: true, Detail: "it is not among the nodes that are not well"})
 		}
 	}
@@ -65,21 +81,6 @@ func (p *Plane) observeNodes(ctx context.Context) error {
 		return nil
 	}
 	return p.carry(ctx, recovered)
-}
-
-// nodePage is one page of what nodes said.
-type nodePage struct {
-	observation node.Observation
-	err         error
-}
-
-func (p *Plane) askNodes(ctx context.Context, since uint64) <-chan nodePage {
-	page := make(chan nodePage, 1)
-	go func() {
-		o, err := p.config.Devices.Nodes.Observe(ctx, since)
-		page <- nodePage{o, err}
-	}()
-	return page
 }
 
 // takeReports takes over one observation of nodes.

@@ -16,9 +16,9 @@ import (
 // Reading is a copy of what planning reads, and the time: long questions are
 // answered from it, and the writer waits for none of them.
 func (p *Plane) Reading() (*book.State, time.Time) {
-	p.mu.RLock()
-	defer p.mu.RUnlock()
-	return p.w.state.Reading(), p.config.Clock.Now()
+	p.view.mu.RLock()
+	defer p.view.mu.RUnlock()
+	return p.view.state.Reading(), p.config.Clock.Now()
 }
 
 // Isolation is what the prover says of a lease now.
@@ -30,23 +30,23 @@ type Isolation struct {
 
 // Isolation judges the delivered nodes of a lease from what was last read back.
 func (p *Plane) Isolation(id lease.ID) (Isolation, bool) {
-	p.mu.Lock() // confirming what was read writes to the prover
-	defer p.mu.Unlock()
-	l, ok := p.w.state.LeaseByID(id)
+	p.view.mu.RLock()
+	defer p.view.mu.RUnlock()
+	p.seen.mu.RLock()
+	defer p.seen.mu.RUnlock()
+	s := p.view.state
+	l, ok := s.LeaseByID(id)
 	if !ok || p.seen.prover == nil {
 		return Isolation{}, false
 	}
-	var nodes []site.Index
 	var ports []site.Port
 	for slot, n := range l.Slots {
-		if p.w.state.SlotUp(l, slot) {
-			nodes = append(nodes, n)
-			for _, nic := range p.w.state.Site.NICsOf(n) {
+		if s.SlotUp(l, slot) {
+			for _, nic := range s.Site.NICsOf(n) {
 				ports = append(ports, site.PortOf(n, nic))
 			}
 		}
 	}
-	p.seen.confirm(nodes)
 	verdict, findings := p.seen.prover.Lease(ports)
 	out := Isolation{Verdict: verdict, Ports: len(ports)}
 	for _, f := range findings {
@@ -66,10 +66,12 @@ func (p *Plane) Isolation(id lease.ID) (Isolation, bool) {
 // AsWanted calls look with the state and with whether a node's ports read back
 // as they should.
 func (p *Plane) AsWanted(look func(s *book.State, asWanted func(n site.Index) bool)) {
-	p.mu.RLock()
-	defer p.mu.RUnlock()
-	look(p.w.state, func(n site.Index) bool {
-		for _, nic := range p.w.state.Site.NICsOf(n) {
+	p.view.mu.RLock()
+	defer p.view.mu.RUnlock()
+	p.seen.mu.RLock()
+	defer p.seen.mu.RUnlock()
+	look(p.view.state, func(n site.Index) bool {
+		for _, nic := range p.view.state.Site.NICsOf(n) {
 			if !p.seen.AsWanted(site.PortOf(n, nic)) {
 				return false
 			}
@@ -80,13 +82,13 @@ func (p *Plane) AsWanted(look func(s *book.State, asWanted func(n site.Index) bo
 
 // ChooseReplacement proposes the nearest node for a slot.
 func (p *Plane) ChooseReplacement(id lease.ID, slot uint32) (site.Index, bool) {
-	p.mu.RLock()
-	defer p.mu.RUnlock()
-	l, ok := p.w.state.LeaseByID(id)
+	p.view.mu.RLock()
+	defer p.view.mu.RUnlock()
+	s := p.view.state
+	l, ok := s.LeaseByID(id)
 	if !ok || int(slot) >= len(l.Slots) {
 		return 0, false
 	}
-	s := p.w.state
 	to := place.ReplaceFailures(s.Site, s.Candidates(), []place.Failure{s.FailureOf(l, l.Slots[slot])}, s.LinksOf())
 	return to[0], to[0] != place.NoNode
 }
@@ -107,13 +109,16 @@ func (p *Plane) EntriesAfter(ctx context.Context, scope string, position uint64)
 // Ports calls visit with every edge port, its verdict and the check that it
 // follows from, as last read back.
 func (p *Plane) Ports(visit func(port site.Port, verdict prove.Verdict, check prove.Check)) {
-	p.mu.RLock()
-	defer p.mu.RUnlock()
-	if p.seen.prover == nil {
+	p.view.mu.RLock()
+	defer p.view.mu.RUnlock()
+	p.seen.mu.RLock()
+	defer p.seen.mu.RUnlock()
+	s := p.view.state
+	if p.seen.prover == nil || s.Site == nil {
 		return
 	}
-	for port := range site.Port(p.w.state.Site.Ports()) {
-		if !p.w.state.Site.HasPort(port) {
+	for port := range site.Port(min(s.Site.Ports(), p.seen.site.Ports())) {
+		if !s.Site.HasPort(port) {
 			continue
 		}
 		verdict, check := p.seen.prover.Verdict(port)
@@ -124,9 +129,9 @@ func (p *Plane) Ports(visit func(port site.Port, verdict prove.Verdict, check pr
 // FailedChecks lists every check that an edge port fails, as last read back, not
 // only the first, which its verdict follows from.
 func (p *Plane) FailedChecks(port site.Port) []prove.Check {
-	p.mu.RLock()
-	defer p.mu.RUnlock()
-	if p.seen.prover == nil || int(port) >= p.w.state.Site.Ports() {
+	p.seen.mu.RLock()
+	defer p.seen.mu.RUnlock()
+	if p.seen.prover == nil || int(port) >= p.seen.site.Ports() {
 		return nil
 	}
 	return p.seen.prover.Failed(port)

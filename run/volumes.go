@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"time"
 
@@ -17,37 +18,38 @@ import (
 // after each change.
 const volumesEvery = time.Hour
 
-// workVolumes carries out what the book says of volumes. Every call of a backend
+// workVolumes asks the backend for what the plan says of volumes. Every call of a backend
 // is idempotent, so what a crash left unrecorded is simply asked for again; what
 // a backend is asked follows from what is durable.
-func (p *Plane) workVolumes(ctx context.Context, work []book.VolumeWork) error {
-	backend := p.config.Devices.Storage
+func (p *Plane) workVolumes(ctx context.Context, work []book.VolumeWork) {
+	if len(work) == 0 {
+		return
+	}
+	backend, lane := p.devices().Storage, p.asking.lane(laneStorage)
 	if backend == nil {
 		p.log.Warn("storage is not driven: no backend is connected", "waiting", len(work), "first", work[0].String())
-		return nil
-	}
-	if err := p.w.flush(ctx); err != nil {
-		return err
-	}
-	can, err := backend.Capabilities(ctx)
-	if err != nil {
-		p.log.Warn("storage does not answer", "why", err.Error())
-		return nil
+		return
 	}
 	for _, w := range work {
-		command, err := p.workVolume(ctx, backend, w, can.Origin)
-		if err != nil {
-			p.log.Warn("storage: not done; it is tried again", "what", w.String(), "why", err.Error())
-			continue
-		}
-		if command == nil {
-			continue
-		}
-		if err := p.carry(ctx, command); err != nil {
-			return err
-		}
+		p.asking.ask(ctx, w.String(), func(ctx context.Context) heard {
+			var command book.Command
+			can, err := backend.Capabilities(ctx)
+			if err == nil {
+				command, err = p.workVolume(ctx, backend, w, can.Origin)
+			}
+			return func(ctx context.Context) error {
+				p.seen.note(func() { delete(p.seen.missing, access{w.Spec.ID, w.Principal}) })
+				if p.asking.answered(lane, err) != nil {
+					p.log.Warn("storage: not done; it is tried again", "what", w.String(), "why", err.Error())
+					return nil
+				}
+				if command == nil {
+					return nil
+				}
+				return p.carry(ctx, command)
+			}
+		}, lane)
 	}
-	return nil
 }
 
 // workVolume does one thing and returns what it comes to.
@@ -105,28 +107,41 @@ func (p *Plane) Credential(ctx context.Context, l lease.ID, v storage.VolumeID) 
 	if !reached {
 		return storage.Credential{}, &book.Refusal{Field: "volume", Reason: fmt.Sprintf("lease %s can't reach a volume %.130q", l, string(v))}
 	}
-	if p.config.Devices.Storage == nil {
+	if p.devices().Storage == nil {
 		return storage.Credential{}, errors.New("no storage backend is connected")
 	}
-	return p.config.Devices.Storage.Grant(ctx, v, principal)
+	return p.devices().Storage.Grant(ctx, v, principal)
 }
 
-// observeVolumes compares who can reach the tenants' volumes with who may.
-func (p *Plane) observeVolumes(ctx context.Context, now time.Time) error {
-	backend, s := p.config.Devices.Storage, p.w.state
-	if backend == nil || len(s.Volumes) == 0 || s.Control.Adopted || now.Sub(p.seen.volumes) < volumesEvery {
-		return nil
+// access is one principal that can reach a volume.
+type access struct {
+	volume    storage.VolumeID
+	principal storage.Principal
+}
+
+// askVolumes asks the backend from time to time who can reach the tenants' volumes.
+func (p *Plane) askVolumes(ctx context.Context) {
+	backend, s, now := p.devices().Storage, p.w.state, p.config.Clock.Now()
+	lane := p.asking.lane(laneStorage)
+	if backend == nil || len(s.Volumes) == 0 || s.Control.Adopted || now.Sub(p.seen.volumes) < volumesEvery || !p.asking.idle(lane) {
+		return
 	}
-	seen, err := backend.Observe(ctx)
-	if err != nil {
-		p.log.Warn("storage was not read back", "why", err.Error())
-		return nil
-	}
-	p.seen.volumes = now
-	type access struct {
-		volume    storage.VolumeID
-		principal storage.Principal
-	}
+	p.asking.ask(ctx, "who can reach volumes", func(ctx context.Context) heard {
+		seen, err := backend.Observe(ctx)
+		return func(ctx context.Context) error {
+			if p.asking.answered(lane, err) != nil {
+				p.log.Warn("storage was not read back", "why", err.Error())
+				return nil
+			}
+			p.seen.volumes = now
+			return p.judgeVolumes(ctx, seen, now)
+		}
+	}, lane)
+}
+
+// judgeVolumes compares who can reach the tenants' volumes with who may.
+func (p *Plane) judgeVolumes(ctx context.Context, seen storage.Observation, now time.Time) error {
+	s := p.w.state
 	granted := map[access]bool{}
 	for _, list := range [][]storage.Grant{seen.Grants, seen.Mounts} {
 		for _, g := range list {
@@ -145,16 +160,34 @@ func (p *Plane) observeVolumes(ctx context.Context, now time.Time) error {
 	}
 	// Access that was taken behind our back is given again: a tenant that can't
 	// reach its data is down.
-	for _, id := range s.VolumeIDs() {
-		for principal, a := range s.Volumes[id].Grants {
-			if a.Stray || granted[access{id, principal}] {
-				continue
+	p.seen.note(func() {
+		clear(p.seen.missing)
+		for _, id := range s.VolumeIDs() {
+			for principal, a := range s.Volumes[id].Grants {
+				if to := (access{id, principal}); !a.Stray && !granted[to] {
+					p.log.Warn("storage: a grant is gone and is made again", "volume", id, "to", principal)
+					p.seen.missing[to] = true
+				}
 			}
-			p.log.Warn("storage: a grant is gone and is made again", "volume", id, "to", principal)
-			if _, err := backend.Grant(ctx, id, principal); err != nil {
-				p.log.Warn("storage: not granted again", "volume", id, "to", principal, "why", err.Error())
+		}
+	})
+	return nil
+}
+
+// missingGrants plans to make grants again that are gone and are not about to be ended:
+// one that is made after its end was recorded would be a stranger's.
+func (v *seen) missingGrants(s *book.State, planned []book.VolumeWork) (work []book.VolumeWork) {
+	ends := func(to access) bool {
+		return slices.ContainsFunc(planned, func(w book.VolumeWork) bool {
+			return w.Action != book.GrantVolume && w.Spec.ID == to.volume && (w.Principal == to.principal || w.Principal == "")
+		})
+	}
+	for _, id := range s.VolumeIDs() {
+		for _, principal := range slices.Sorted(maps.Keys(s.Volumes[id].Grants)) {
+			if a := s.Volumes[id].Grants[principal]; !a.Stray && v.missing[access{id, principal}] && !ends(access{id, principal}) {
+				work = append(work, book.VolumeWork{Action: book.GrantVolume, Contract: s.Volumes[id].Contract, Spec: s.Volumes[id].Held.Spec, Principal: principal})
 			}
 		}
 	}
-	return nil
+	return work
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"sync/atomic"
 	"time"
 
 	"bulkhead/book"
@@ -30,8 +31,9 @@ const (
 // uses it at a time, under the plane's lock.
 //
 // Entries are folded before they are durable, and long turns write their first
-// entries while they decide the next. That is safe because nobody sees the state and
-// no device is told of it until flush has returned, and because a failed append is
+// entries while they decide the next. That is safe because nobody else sees this state
+// (readers see the view's, which is shown groups when they are durable), because no
+// device is told of it until flush has returned, and because a failed append is
 // the end of this writer: it never goes on from a state that the ledger does not hold.
 type writer struct {
 	log   ledger.Log
@@ -45,6 +47,8 @@ type writer struct {
 	group          // decided after those that are being written
 	writing *writing
 	broken  error
+	stopped atomic.Pointer[error]                      // broken, for those who do not hold the plane's lock
+	show    func([]ledger.Entry, []claim.Digest) error // entries that are durable, and their leaf hashes
 	notify  func([]ledger.Entry)
 	audit   func(*book.State) error
 }
@@ -52,6 +56,7 @@ type writer struct {
 // group is what goes into one transaction: whole commands.
 type group struct {
 	entries []ledger.Entry
+	leaves  []claim.Digest // of the entries' frames
 	bodies  []ledger.Body
 	size    int // bytes
 }
@@ -59,17 +64,21 @@ type group struct {
 // writing is a group on its way into the log.
 type writing struct {
 	group
-	done chan struct{} // closed when err is there
+	done chan struct{} // closed when these are there
 	err  error
+	// shown says why readers could not be shown what is durable: their fold and the
+	// writer's have parted.
+	shown error
 }
 
 // ErrClock is returned while the machine's clock is behind the ledger.
 var ErrClock = errors.New("the clock is behind the ledger's last entry: writing stops until it is set right")
 
 // now is max(clock, head's time).
-func (w *writer) now() (time.Time, error) {
-	now := w.clock.Now()
-	if head := w.state.Time; now.Before(head) {
+func (w *writer) now() (time.Time, error) { return nowAfter(w.clock.Now(), w.state.Time) }
+
+func nowAfter(now, head time.Time) (time.Time, error) {
+	if now.Before(head) {
 		if head.Sub(now) > maxBackwards {
 			return time.Time{}, fmt.Errorf("%w (clock %s, ledger %s)", ErrClock, now.Format(time.RFC3339), head.Format(time.RFC3339))
 		}
@@ -119,7 +128,7 @@ func (w *writer) decide(ctx context.Context, command string, c book.Command) err
 				return w.fail(fmt.Errorf("after entry %d (%s): %w", e.Seq, e.Kind, err))
 			}
 		}
-		w.grow(&e)
+		w.leaves = append(w.leaves, w.grow(&e))
 		w.entries = append(w.entries, e)
 		w.size += len(e.Body)
 	}
@@ -129,16 +138,10 @@ func (w *writer) decide(ctx context.Context, command string, c book.Command) err
 	return nil
 }
 
-func (w *writer) grow(e *ledger.Entry) {
-	leaf := ledger.LeafHash(ledger.Encode(e))
-	for _, scope := range [...]string{allScopes, e.Scope} {
-		tree := w.trees[scope]
-		if tree == nil {
-			tree = ledger.NewTree()
-			w.trees[scope] = tree
-		}
-		tree.Append(leaf)
-	}
+func (w *writer) grow(e *ledger.Entry) (leaf claim.Digest) {
+	leaf = ledger.LeafHash(ledger.Encode(e))
+	growTrees(w.trees, e.Scope, leaf)
+	return leaf
 }
 
 // flush makes everything that was decided durable.
@@ -165,7 +168,9 @@ func (w *writer) start(ctx context.Context) error {
 	go func() {
 		defer close(g.done)
 		// An append must not be cancelled half-way: its outcome would be unknown.
-		g.err = w.log.Append(context.WithoutCancel(ctx), after, g.entries, g.bodies)
+		if g.err = w.log.Append(context.WithoutCancel(ctx), after, g.entries, g.bodies); g.err == nil {
+			g.shown = w.show(g.entries, g.leaves)
+		}
 	}()
 	return nil
 }
@@ -199,6 +204,10 @@ func (w *writer) settle(ctx context.Context) error {
 		if headErr != nil || head != want || !w.holds(ctx, g) {
 			return w.fail(fmt.Errorf("append after entry %d: %w", w.durable, g.err))
 		}
+		g.shown = w.show(g.entries, g.leaves)
+	}
+	if g.shown != nil {
+		return w.fail(fmt.Errorf("the readers' fold can't follow entries %d to %d: %w", w.durable+1, want, g.shown))
 	}
 	w.durable = want
 	for i := range g.bodies {
@@ -225,6 +234,7 @@ func (w *writer) holds(ctx context.Context, g *writing) bool {
 
 func (w *writer) fail(err error) error {
 	w.broken = fmt.Errorf("this writer has stopped, nothing more is written: %w", err)
+	w.stopped.Store(&w.broken)
 	return w.broken
 }
 

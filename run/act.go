@@ -1,0 +1,204 @@
+package run
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"slices"
+	"time"
+
+	"bulkhead/book"
+	"bulkhead/fabric"
+	"bulkhead/node"
+	"bulkhead/site"
+)
+
+// plan is what would bring observed to desired: what the book says is next, and what
+// follows from what this writer has seen. What waits for a driver that does not answer
+// is held. The loop carries out the very value that "plan show" prints.
+func (p *Plane) plan(s *book.State, now time.Time) book.Plan {
+	plan := book.Next(s, p.seen, now)
+	if s.Site == nil {
+		return plan
+	}
+	if !s.Control.Adopted && !s.PausedAt("") && !s.Control.Recovering {
+		plan.Guards = p.seen.unheld()
+		plan.Fences = p.seen.unshown()
+		plan.Volumes = append(plan.Volumes, p.seen.missingGrants(s, plan.Volumes)...)
+	}
+	plan.Ports = slices.DeleteFunc(plan.Ports, func(w book.PortWork) bool { return p.seen.stuck[w.Port] })
+	p.holdSilent(s, &plan)
+	return plan
+}
+
+// holdSilent takes out of a plan what its driver can't be given now.
+func (p *Plane) holdSilent(s *book.State, plan *book.Plan) {
+	busy := map[int]bool{}
+	for index, f := range s.Site.Fabrics {
+		busy[index] = !p.asking.idle(p.fabricLane(f.ID))
+	}
+	held := map[string]int{}
+	ofPort := func(port site.Port) bool {
+		index := s.Site.FabricOf(port)
+		if busy[index] {
+			held["ports of fabric "+s.Site.Fabrics[index].ID]++
+		}
+		return busy[index]
+	}
+	ofFabric := func(id string) bool {
+		index, _ := s.Site.FabricByID(id)
+		return busy[index]
+	}
+	plan.Lockdowns = slices.DeleteFunc(plan.Lockdowns, func(w book.Lockdown) bool { return ofPort(w.Port) })
+	plan.Ports = slices.DeleteFunc(plan.Ports, func(w book.PortWork) bool { return ofPort(w.Port) })
+	plan.Guards = slices.DeleteFunc(plan.Guards, ofFabric)
+	plan.Fences = slices.DeleteFunc(plan.Fences, ofFabric)
+	if len(plan.Steps) > 0 && !p.asking.idle(p.asking.lane(laneSteps)) {
+		held["node steps"] += len(plan.Steps)
+		plan.Steps = nil
+	}
+	if len(plan.Volumes) > 0 && !p.asking.idle(p.asking.lane(laneStorage)) {
+		held["changes of volumes"] += len(plan.Volumes)
+		plan.Volumes = nil
+	}
+	for _, what := range slices.Sorted(maps.Keys(held)) {
+		plan.Held = append(plan.Held, fmt.Sprintf("%d %s wait: the driver has not answered what it was asked before", held[what], what))
+	}
+}
+
+// The lanes beside those of the fabrics.
+const (
+	laneNodes   = "nodes"
+	laneSteps   = "node steps"
+	laneStorage = "storage"
+)
+
+func (p *Plane) fabricLane(id string) *lane { return p.asking.lane("fabric " + id) }
+
+// act carries out a plan: records are made, and drivers are asked for the rest. What
+// they answer is heard later.
+func (p *Plane) act(ctx context.Context, plan book.Plan) (acted bool, err error) {
+	for _, c := range plan.Commands {
+		if err := p.carry(ctx, c); err != nil {
+			return false, err
+		}
+	}
+	if len(plan.Steps) > 0 {
+		if err := p.begin(ctx, plan.Steps); err != nil {
+			return false, err
+		}
+	}
+	// What a device is told must follow from what is durable.
+	if err := p.w.flush(ctx); err != nil {
+		return false, err
+	}
+	p.workVolumes(ctx, plan.Volumes)
+	p.showFences(ctx, plan.Fences)
+	p.guard(ctx, plan.Guards)
+	p.applyPorts(ctx, plan.Ports)
+	return len(plan.Steps)+len(plan.Ports)+len(plan.Commands)+len(plan.Guards) > 0, nil
+}
+
+// begin records steps, makes the record durable, and only then gives them to
+// the devices.
+func (p *Plane) begin(ctx context.Context, steps []node.Step) error {
+	root := p.root()
+	if err := p.carry(ctx, book.BeginSteps{Steps: steps, Root: root}); err != nil {
+		return err
+	}
+	if err := p.w.flush(ctx); err != nil {
+		return err
+	}
+	driver := p.devices().Nodes
+	if driver == nil {
+		return nil
+	}
+	for i := range steps {
+		steps[i].Nonce = node.Nonce(root, p.w.state.Site.NodeID[steps[i].Node], steps[i].Turnover)
+	}
+	fence := node.Fence{Term: p.w.state.Term, Generation: p.w.state.Seq}
+	lane := p.asking.lane(laneSteps)
+	p.asking.ask(ctx, fmt.Sprintf("begin %d steps", len(steps)), func(ctx context.Context) heard {
+		_, err := driver.Apply(ctx, steps, fence)
+		return func(context.Context) error {
+			if p.asking.answered(lane, err) != nil {
+				p.log.Warn("node steps failed; they are tried again when their time has passed", "steps", len(steps), "why", err.Error())
+			}
+			return nil
+		}
+	}, lane)
+	return nil
+}
+
+// applyPorts carries out port work, fabric by fabric. What fails stays pending
+// and is planned again.
+func (p *Plane) applyPorts(ctx context.Context, work []book.PortWork) {
+	byFabric := map[string][]fabric.PortRow{}
+	s := p.w.state
+	for _, w := range work {
+		f := s.Site.Fabrics[s.Site.FabricOf(w.Port)]
+		byFabric[f.ID] = append(byFabric[f.ID], fabric.PortRow{Port: w.Port, Row: fabric.Compile(f.Family, w.Label.Value)})
+	}
+	for index, f := range s.Site.Fabrics {
+		rows := byFabric[f.ID]
+		driver := p.devices().Fabrics[f.ID]
+		if len(rows) == 0 || driver == nil {
+			continue
+		}
+		change, err := driver.Plan(rows, p.seen.tables)
+		if err != nil {
+			p.notApplied(f.ID, rows, err)
+			continue
+		}
+		change.Numbering = p.numberings.of(p, index)
+		fence, lane := p.fence(), p.fabricLane(f.ID)
+		p.asking.ask(ctx, fmt.Sprintf("apply %d ports", len(rows)), func(ctx context.Context) heard {
+			receipt, err := driver.Apply(ctx, change, fence)
+			return func(context.Context) error {
+				if p.asking.answered(lane, err) != nil {
+					p.notApplied(f.ID, rows, err)
+				}
+				p.seen.note(func() {
+					for _, failed := range receipt.Failed {
+						p.seen.stuck[failed.Port] = true
+					}
+				})
+				return nil
+			}
+		}, lane)
+	}
+}
+
+func (p *Plane) notApplied(fabricID string, rows []fabric.PortRow, err error) {
+	p.log.Warn("ports not applied; they are planned again", "fabric", fabricID, "ports", len(rows), "why", err.Error())
+	p.seen.note(func() {
+		for _, r := range rows {
+			p.seen.stuck[r.Port] = true
+		}
+	})
+}
+
+func (p *Plane) fence() fabric.Fence {
+	return fabric.Fence{Term: p.w.state.Term, Generation: p.w.state.Seq}
+}
+
+// Plan is what the loop would do now.
+func (p *Plane) Plan(context.Context) book.Plan {
+	p.view.mu.RLock()
+	defer p.view.mu.RUnlock()
+	p.seen.mu.RLock()
+	defer p.seen.mu.RUnlock()
+	s := p.view.state
+	now, err := nowAfter(p.config.Clock.Now(), s.Time)
+	if err != nil {
+		now = s.Time
+	}
+	plan := p.plan(s, now)
+	if err != nil {
+		plan.Held = append(plan.Held, err.Error())
+	}
+	if p.config.Observe {
+		plan.Held = append(plan.Held, "this server was started to observe: it writes to no device")
+	}
+	return plan
+}
