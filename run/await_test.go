@@ -28,7 +28,8 @@ func (a alarm) Await(ctx context.Context, since uint64) error {
 // looked at is waited for.
 func TestAwait(t *testing.T) {
 	quiet, loud := alarm{rung: make(chan struct{})}, alarm{rung: make(chan struct{}, 1)}
-	p := &Plane{seen: &seen{cursors: map[string]uint64{}, woken: map[string]bool{}}, config: Config{Devices: Devices{Fabrics: map[string]fabric.Driver{"a": quiet, "b": loud}}}}
+	p := &Plane{seen: &seen{cursors: map[string]uint64{}, woken: map[string]bool{}}}
+	p.driven.Store(&Devices{Fabrics: map[string]fabric.Driver{"a": quiet, "b": loud}})
 	loud.rung <- struct{}{}
 	if err := p.Await(t.Context()); !errors.Is(err, ErrNotLooked) {
 		t.Fatalf("before the first look: %v", err)

@@ -78,10 +78,13 @@ func TestSeeds(t *testing.T) {
 			t.Errorf("in %d seeds %s never happened", seeds, name)
 		}
 	}
+	if seeds >= 200 && lates.Load()*twices.Load()*nevers.Load() == 0 {
+		t.Errorf("of the answers in %d seeds %d came late, %d twice, %d never", seeds, lates.Load(), twices.Load(), nevers.Load())
+	}
 	if seeds >= 200 && defragmented.Load() == 0 {
 		t.Errorf("in %d seeds no lease was spread", seeds)
 	}
-	t.Logf("%d seeds, %d entries, %d proposals to move nodes, each followed by the invariants; opened again %d times; %s", seeds, audited.Load(), defragmented.Load(), reopened.Load(), strings.Join(counts, ", "))
+	t.Logf("%d seeds, %d entries, %d proposals to move nodes, each followed by the invariants; opened again %d times; of the answers %d late, %d twice, %d never; %s", seeds, audited.Load(), defragmented.Load(), reopened.Load(), lates.Load(), twices.Load(), nevers.Load(), strings.Join(counts, ", "))
 }
 
 // happenings are what fate or people may do, by number.
@@ -94,6 +97,8 @@ var (
 	happened          [len(happenings)]atomic.Int64
 	audited, reopened atomic.Int64
 	defragmented      atomic.Int64
+
+	lates, twices, nevers atomic.Int64 // answers of drivers
 )
 
 func audit(s *book.State) error {
@@ -171,6 +176,7 @@ type life struct {
 	log     ledger.Log
 	keys    *keystore.Store
 	plane   *run.Plane
+	fates   *rand.Rand // what becomes of drivers' answers; nil: they come at once
 	opened  int
 	say     func(string, ...any)
 }
@@ -181,6 +187,9 @@ func live(seed uint64, say func(string, ...any)) error {
 	ctx := context.Background()
 	l := &life{random: rand.New(rand.NewPCG(seed, 1)), source: rand.NewChaCha8([32]byte{byte(seed), byte(seed >> 8), byte(seed >> 16)}), say: say,
 		clock: run.NewVirtualClock(seedStart), log: memory.New()}
+	if seed%4 == 2 {
+		l.fates = rand.New(rand.NewPCG(seed, 2))
+	}
 	shape := shapeOf(seed)
 	template, err := shape.template()
 	if err != nil {
@@ -257,9 +266,31 @@ func (l *life) open(ctx context.Context) (err error) {
 	l.say("%s: the control plane opens, for the %d. time", l.clock.Now().Format(time.DateTime), l.opened)
 	l.plane, err = run.Open(ctx, run.Config{
 		Log: l.log, Signers: l.keys, Clock: l.clock, Salt: l.source, Writer: "seed", Shards: 1, Audit: audit,
-		Devices: run.Devices{Fabrics: l.devices.Fabrics(), Nodes: l.devices.Nodes(), Storage: l.devices.Storage()},
+		Devices: run.Devices{Fabrics: l.devices.Fabrics(), Nodes: l.devices.Nodes(), Storage: l.devices.Storage()}, Fate: l.fate(),
 	})
 	return err
+}
+
+// fate draws what becomes of the answers of drivers: some are late, so that they are
+// heard after others or after the plane has gone on, some come twice, some never.
+func (l *life) fate() func(lane, what string) run.Fate {
+	if l.fates == nil {
+		return nil
+	}
+	return func(lane, what string) (f run.Fate) {
+		switch l.fates.IntN(40) {
+		case 0, 1, 2:
+			f.Late = time.Duration(1+l.fates.IntN(120)) * time.Minute
+			lates.Add(1)
+		case 3:
+			f.Twice = true
+			twices.Add(1)
+		case 4:
+			f.Never = true
+			nevers.Add(1)
+		}
+		return f
+	}
 }
 
 // submit gives a command; a refusal is an answer and not a failure.
