@@ -64,11 +64,29 @@ func (s *service) ShowPlan(ctx context.Context, _ *connect.Request[v1.ShowPlanRe
 	for _, c := range plan.Commands {
 		out.Commands = append(out.Commands, fmt.Sprintf("%T", c))
 	}
+	out.Guards, out.Fences = plan.Guards, plan.Fences
 	s.plane.View(func(b *book.State) {
+		for i, w := range plan.Lockdowns {
+			if i == maxSteps {
+				out.Lockdowns = append(out.Lockdowns, fmt.Sprintf("... and %d more", len(plan.Lockdowns)-i))
+				break
+			}
+			out.Lockdowns = append(out.Lockdowns, b.Site.PortName(w.Port)+": "+w.Check)
+		}
 		if b.Control.Brake != nil {
 			out.Brake = b.Control.Brake.Detail
 		}
+		for _, budget := range b.BrakeBudgets() {
+			out.Budgets = append(out.Budgets, &v1.BrakeBudget{Cause: budget.Cause, Limit: int32(budget.Limit), Left: int32(b.Budget(budget.Cause, b.Time)), Unit: budget.Unit})
+		}
 	})
+	for _, d := range s.plane.Drivers() {
+		state := &v1.DriverState{Name: d.Name, Waiting: d.Waiting, WaitingSeconds: d.Since.Seconds(), Failed: d.Failed}
+		if !d.Answered.IsZero() {
+			state.Answered = d.Answered.UTC().Format(time.RFC3339)
+		}
+		out.Drivers = append(out.Drivers, state)
+	}
 	return connect.NewResponse(out), nil
 }
 

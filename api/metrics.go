@@ -14,6 +14,7 @@ type metrics struct {
 	plane *run.Plane
 
 	entries, nodes, slots, drifted, unread, brake, paused, swaps *prometheus.Desc
+	budget, answered, waiting                                    *prometheus.Desc
 }
 
 func newMetrics(p *run.Plane) *metrics {
@@ -30,12 +31,16 @@ func newMetrics(p *run.Plane) *metrics {
 		brake:   d("brake_engaged", "1 while the brake is engaged."),
 		paused:  d("loop_paused", "Pauses in force."),
 		swaps:   d("replacements_open", "Replacements that were proposed and not made yet."),
+
+		budget:   d("brake_budget_left", "How much more one cause may do before the brake is engaged.", "cause", "unit"),
+		answered: d("driver_answer_age_seconds", "How long ago a driver answered last without an error, or for how long it has been asked.", "driver"),
+		waiting:  d("driver_waiting_seconds", "For how long the oldest question to a driver has had no answer; 0: none waits.", "driver"),
 	}
 }
 
 // Describe implements prometheus.Collector.
 func (m *metrics) Describe(ch chan<- *prometheus.Desc) {
-	for _, d := range []*prometheus.Desc{m.entries, m.nodes, m.slots, m.drifted, m.unread, m.brake, m.paused, m.swaps} {
+	for _, d := range []*prometheus.Desc{m.entries, m.nodes, m.slots, m.drifted, m.unread, m.brake, m.paused, m.swaps, m.budget, m.answered, m.waiting} {
 		ch <- d
 	}
 }
@@ -68,5 +73,12 @@ func (m *metrics) Collect(ch chan<- prometheus.Metric) {
 		gauge(m.brake, engaged)
 		gauge(m.paused, len(s.Control.Paused))
 		gauge(m.swaps, len(s.Swaps))
+		for _, b := range s.BrakeBudgets() {
+			gauge(m.budget, s.Budget(b.Cause, s.Time), b.Cause, b.Unit)
+		}
 	})
+	for _, d := range m.plane.Drivers() {
+		ch <- prometheus.MustNewConstMetric(m.answered, prometheus.GaugeValue, d.Age.Seconds(), d.Name)
+		ch <- prometheus.MustNewConstMetric(m.waiting, prometheus.GaugeValue, d.Since.Seconds(), d.Name)
+	}
 }

@@ -311,6 +311,13 @@ func (p *Plane) hearOne(ctx context.Context, q *question) error {
 	return q.hear(ctx)
 }
 
+// waits reports whether an answer is still to come.
+func (a *asking) waits() bool {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return len(a.open) > 0
+}
+
 // ready reports whether an answer has come that was not taken.
 func (a *asking) ready() bool {
 	now := a.clock.Now()

@@ -20,6 +20,8 @@ const maxRounds = 16
 // next tick.
 func (p *Plane) Tick(ctx context.Context) error {
 	p.seen.note(func() { clear(p.seen.stuck) })
+	p.ticked = p.config.Clock.Now()
+	defer p.noteLooked()
 	for range maxRounds {
 		changed, err := p.round(ctx, true)
 		if err != nil {
@@ -46,7 +48,25 @@ func (p *Plane) Hear(ctx context.Context) (changed bool, err error) {
 	if !p.asking.ready() {
 		return false, nil
 	}
+	defer p.noteLooked()
 	return p.round(ctx, false)
+}
+
+// noteLooked notes the newest look that every driver has answered.
+func (p *Plane) noteLooked() {
+	if !p.ticked.IsZero() && !p.asking.waits() {
+		p.looked.Store(p.ticked.UnixNano())
+	}
+}
+
+// Looked is when the newest look began that every driver has answered and whose answers
+// were judged, by the plane's clock; zero: none was. A driver that does not answer lets it
+// grow old.
+func (p *Plane) Looked() time.Time {
+	if at := p.looked.Load(); at != 0 {
+		return time.Unix(0, at).UTC()
+	}
+	return time.Time{}
 }
 
 // round is one pass of the loop. Devices are asked without the lock; what they answer

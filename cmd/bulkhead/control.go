@@ -184,13 +184,33 @@ func (c *planShow) Run(ctx context.Context) error {
 			row(w, "BRAKE", p.Brake)
 			row(w, "next", "another person releases it: bulkhead plan approve --reason TEXT")
 		}
+		for _, s := range p.Lockdowns {
+			row(w, "lock down", s)
+		}
 		row(w, "ports to write", p.Ports)
 		row(w, "node steps", len(p.Steps))
 		for _, s := range p.Steps {
 			row(w, "step", s)
 		}
+		for _, s := range p.Volumes {
+			row(w, "volume", s)
+		}
+		for _, s := range p.Guards {
+			row(w, "put back", "what guards the management of "+s)
+		}
+		for _, s := range p.Fences {
+			row(w, "show the fence", s)
+		}
 		for _, s := range p.Commands {
 			row(w, "record", s)
+		}
+		for _, d := range p.Drivers {
+			switch {
+			case d.Waiting != "" && d.WaitingSeconds >= 1:
+				row(w, "silent", fmt.Sprintf("%s: asked %.0f s ago (%s), it answered last %s", d.Name, d.WaitingSeconds, d.Waiting, orNever(d.Answered)))
+			case d.Failed != "":
+				row(w, "failing", fmt.Sprintf("%s: %s; it answered last %s", d.Name, d.Failed, orNever(d.Answered)))
+			}
 		}
 		for _, s := range p.Held {
 			row(w, "held back", s)
@@ -214,6 +234,13 @@ func (c *pauseCommand) Run(ctx context.Context) error {
 func (c *resumeCommand) Run(ctx context.Context) error {
 	d, err := ask(ctx, &c.client, bulkheadv1connect.ControlPlaneClient.Resume, &v1.PauseRequest{CommandId: c.id(), Hall: c.Hall, Reason: c.Reason})
 	return c.done("resume of "+where(c.Hall), d, err)
+}
+
+func orNever(when string) string {
+	if when == "" {
+		return "never"
+	}
+	return "at " + when
 }
 
 func where(hall string) string {

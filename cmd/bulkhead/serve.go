@@ -43,6 +43,10 @@ Examples:
     bulkhead serve --data ./data --observe --devices unix:./devices.sock`
 }
 
+// lookPatience is how long the loop waits for a driver within a look before it goes on
+// without it: an answer that comes later is taken in then.
+const lookPatience = 250 * time.Millisecond
+
 // publishEvery is how often a checkpoint leaves the store: what is lost of a
 // store that is rolled back further than this is noticed.
 const publishEvery = time.Minute
@@ -67,7 +71,6 @@ type server struct {
 
 	adopted bool // with --observe: it has been recorded
 	ticking atomic.Bool
-	looked  atomic.Int64  // Unix time, by the plane's clock, of the newest look that ended
 	wake    chan struct{} // a command was carried out: look now
 	feeds   []func([]ledger.Entry)
 }
@@ -123,9 +126,9 @@ func (c *serveCommand) Run(ctx context.Context) (err error) {
 		stop(fmt.Errorf("API: %w", err))
 	}
 	s.log.Info("stopping")
-	patience, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+	leave, cancel := context.WithTimeout(context.Background(), 5*time.Second)
 	defer cancel()
-	if err := web.Shutdown(patience); err != nil {
+	if err := web.Shutdown(leave); err != nil {
 		_ = web.Close() // watchers that don't leave by themselves
 	}
 	err = <-looped
@@ -140,8 +143,13 @@ func (c *serveCommand) Run(ctx context.Context) (err error) {
 // lastLook lets an alert say that the loop stands still.
 func (s *server) lastLook() prometheus.Collector {
 	return prometheus.NewGaugeFunc(prometheus.GaugeOpts{
-		Name: "bulkhead_last_look_timestamp_seconds", Help: "When the loop last looked at the devices, by the site's clock; 0: not yet.",
-	}, func() float64 { return float64(s.looked.Load()) })
+		Name: "bulkhead_last_look_timestamp_seconds", Help: "When the newest look began that every driver has answered, by the site's clock; 0: none.",
+	}, func() float64 {
+		if at := s.plane.Looked(); !at.IsZero() {
+			return float64(at.Unix())
+		}
+		return 0
+	})
 }
 
 func loopback(a net.Addr) bool {
@@ -198,7 +206,7 @@ func (s *server) open(ctx context.Context) error {
 	}
 	s.plane, err = run.Open(ctx, run.Config{
 		Log: s.store, Published: published, Signers: s.keys, Devices: devices, Clock: s.clock, Observe: s.c.Observe,
-		Writer: writerName(), Logger: s.log, Notify: s.notify,
+		Writer: writerName(), Logger: s.log, Notify: s.notify, Patience: lookPatience,
 	})
 	if err != nil {
 		return err
@@ -285,7 +293,6 @@ func (s *server) loop(ctx context.Context) error {
 			if err := s.tick(ctx); err != nil {
 				return err
 			}
-			s.looked.Store(looked.Unix())
 		}
 		if time.Since(published) >= publishEvery {
 			published = time.Now()
@@ -305,9 +312,28 @@ func (s *server) loop(ctx context.Context) error {
 			return nil
 		case <-s.wake:
 			woken = true
+		case <-s.plane.Answered():
+			changed, err := s.hear(ctx)
+			if err != nil {
+				return err
+			}
+			woken = changed
 		case <-beat.C:
 		}
 	}
+}
+
+// hear takes in what drivers have answered since the last look.
+func (s *server) hear(ctx context.Context) (changed bool, err error) {
+	s.ticking.Store(true)
+	defer s.ticking.Store(false)
+	if changed, err = s.plane.Hear(ctx); err != nil && ctx.Err() == nil {
+		if broken := s.plane.Broken(); broken != nil {
+			return false, stopped(broken)
+		}
+		s.log.Error("what drivers answered", "why", err.Error())
+	}
+	return changed, nil
 }
 
 // tick lets the plane look and act. Only a ledger that can't be written ends
