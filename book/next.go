@@ -70,6 +70,11 @@ func Next(s *State, seen Seen, now time.Time) Plan {
 		p.Held = append(p.Held, "not every fabric has been read back since this writer began")
 		return p
 	}
+	if d := s.Control.Doubt; d != nil {
+		p.Held = append(p.Held, HeldInDoubt(d.Why))
+		s.planPorts(&p, seen)
+		return p
+	}
 	s.planVolumes(&p, now)
 	s.planPorts(&p, seen)
 	s.planSteps(&p, seen, now)
@@ -104,8 +109,8 @@ func (s *State) planPorts(p *Plan, seen Seen) {
 		if w.Owner == "" {
 			continue
 		}
-		if braked && s.Nodes.State[n] == node.Reclaiming {
-			continue // taking a label away from a tenant is what the brake is for
+		if (braked || s.Control.Doubt != nil) && s.Nodes.State[n] == node.Reclaiming {
+			continue // taking a label away from a tenant is what the brake is for, and needs a time that is certain
 		}
 		for _, nic := range s.Site.NICsOf(n) {
 			port := site.PortOf(n, nic)

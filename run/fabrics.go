@@ -80,6 +80,7 @@ func (p *Plane) judgeFabrics(ctx context.Context, answers []answer) error {
 		if a.since == 0 {
 			p.seen.swept[f.ID] = now
 		}
+		notAfter(&a.observation, now)
 		if err := p.judge(ctx, index, a.observation, now); err != nil {
 			return err
 		}

@@ -33,7 +33,7 @@ func (p *Plane) Tick(ctx context.Context) error {
 	}
 	// Months end on the hour in every zone that anybody bills in, and looking
 	// for one costs more than a quiet tick.
-	if hour := p.config.Clock.Now().Truncate(time.Hour); p.config.Signers != nil && !p.config.Observe && !hour.Equal(p.invoiced) {
+	if hour := p.config.Clock.Now().Truncate(time.Hour); p.config.Signers != nil && !p.config.Observe && !hour.Equal(p.invoiced) && p.w.clock.doubt() == "" {
 		if _, err := p.IssueInvoices(ctx); err != nil {
 			return err
 		}
@@ -50,6 +50,9 @@ func (p *Plane) round(ctx context.Context) (changed bool, err error) {
 	before := p.w.state.Seq
 	if p.w.state.Site == nil {
 		return false, p.w.broken
+	}
+	if err := p.noteClock(ctx); err != nil {
+		return false, err
 	}
 	p.seen.follow()
 	fabrics := p.askFabrics(ctx) // they answer while what nodes say is checked
@@ -90,7 +93,11 @@ func (p *Plane) round(ctx context.Context) (changed bool, err error) {
 	if err := p.observeVolumes(ctx, now); err != nil {
 		return false, err
 	}
-	for _, step := range []func(context.Context) (bool, error){p.fenceReclaimed, p.freeLabels, p.replaceFailed, p.deliver} {
+	steps := []func(context.Context) (bool, error){p.fenceReclaimed, p.freeLabels, p.replaceFailed, p.deliver}
+	if p.w.state.Control.Doubt != nil {
+		steps = nil // the book would refuse each at every look
+	}
+	for _, step := range steps {
 		if _, err := step(ctx); err != nil {
 			return false, err
 		}
@@ -153,8 +160,12 @@ func (p *Plane) act(ctx context.Context, now time.Time) (acted bool, err error) 
 // the devices.
 func (p *Plane) begin(ctx context.Context, steps []node.Step) error {
 	root := p.root()
-	if err := p.carry(ctx, book.BeginSteps{Steps: steps, Root: root}); err != nil {
-		return err
+	if err := p.w.decide(ctx, "", book.BeginSteps{Steps: steps, Root: root}); err != nil {
+		if p.w.broken != nil {
+			return err
+		}
+		p.log.Warn("steps were not recorded, so no device is given them", "steps", len(steps), "why", err.Error())
+		return nil
 	}
 	if err := p.w.flush(ctx); err != nil {
 		return err
@@ -184,6 +195,9 @@ func (p *Plane) Plan(context.Context) book.Plan {
 	plan := book.Next(p.w.state, p.seen, now)
 	if err != nil {
 		plan.Held = append(plan.Held, err.Error())
+	}
+	if doubt := p.w.clock.doubt(); doubt != "" && p.w.state.Control.Doubt == nil { // no round has recorded it yet
+		plan = book.Plan{Ports: plan.Ports, Held: append(plan.Held, book.HeldInDoubt(doubt))}
 	}
 	if p.config.Observe {
 		plan.Held = append(plan.Held, "this server was started to observe: it writes to no device")

@@ -26,6 +26,9 @@ func (p *Plane) workVolumes(ctx context.Context, work []book.VolumeWork) error {
 		p.log.Warn("storage is not driven: no backend is connected", "waiting", len(work), "first", work[0].String())
 		return nil
 	}
+	if p.w.clock.doubt() != "" {
+		return nil // what a backend destroys is destroyed before it is recorded
+	}
 	if err := p.w.flush(ctx); err != nil {
 		return err
 	}

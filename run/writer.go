@@ -36,7 +36,7 @@ const (
 type writer struct {
 	log   ledger.Log
 	state *book.State
-	clock Clock
+	clock *keeper
 	salt  io.Reader
 	trees map[string]*ledger.Tree // by scope
 	cache *inventories
@@ -64,14 +64,14 @@ type writing struct {
 }
 
 // ErrClock is returned while the machine's clock is behind the ledger.
-var ErrClock = errors.New("the clock is behind the ledger's last entry: writing stops until it is set right")
+var ErrClock = errors.New("the clock is behind the ledger's last entry: nothing is written until it is set right; where it is the ledger that is in the future, bulkhead ledger set-aside is the way back")
 
 // now is max(clock, head's time).
 func (w *writer) now() (time.Time, error) {
 	now := w.clock.Now()
 	if head := w.state.Time; now.Before(head) {
 		if head.Sub(now) > maxBackwards {
-			return time.Time{}, fmt.Errorf("%w (clock %s, ledger %s)", ErrClock, now.Format(time.RFC3339), head.Format(time.RFC3339))
+			return time.Time{}, fmt.Errorf("%w (clock of the %s: %s; last entry, and the site's time: %s, which is %s ahead)", ErrClock, w.clock.source(), stamp(now), stamp(head), span(head.Sub(now)))
 		}
 		now = head
 	}
@@ -88,7 +88,7 @@ func (w *writer) decide(ctx context.Context, command string, c book.Command) err
 	if err != nil {
 		return err
 	}
-	decision, err := book.Decide(w.state, c, book.Env{Now: now})
+	decision, err := book.Decide(w.state, c, book.Env{Now: now, Doubt: w.clock.doubt()})
 	if err != nil {
 		return err
 	}
