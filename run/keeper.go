@@ -110,6 +110,17 @@ func (k *keeper) source() string {
 	return SourceVirtual
 }
 
+// named is the clock as messages call it.
+func (k *keeper) named() string {
+	switch k.source() {
+	case SourceMachine:
+		return "the machine's clock"
+	case SourceSimulated:
+		return "the clock of the simulated devices"
+	}
+	return "the clock that was set by hand"
+}
+
 // stamp is a time as messages show it.
 func stamp(t time.Time) string { return t.UTC().Format(time.RFC3339) }
 

@@ -1,6 +1,11 @@
 package run
 
-import "time"
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"time"
+)
 
 // MaxJump is how far a clock may be from where the count says that it should be. It
 // is for the whole life of a reckoning: many small jumps are one large one.
@@ -84,4 +89,18 @@ type ClockMark struct {
 	Boot  string        `json:"boot"`
 	Since time.Duration `json:"since_ns"` // the machine's count
 	Time  time.Time     `json:"time"`     // at that count
+}
+
+// ParseClockMark reads a mark as encoding/json writes it.
+func ParseClockMark(data []byte) (ClockMark, error) {
+	var m ClockMark
+	decoder := json.NewDecoder(bytes.NewReader(data))
+	decoder.DisallowUnknownFields()
+	if err := decoder.Decode(&m); err != nil {
+		return ClockMark{}, fmt.Errorf("clock mark: %w", err)
+	}
+	if m.Boot == "" || m.Since < 0 || m.Time.IsZero() {
+		return ClockMark{}, fmt.Errorf("clock mark: expected boot, since_ns of at least 0 and time, got %q, %d and %s", m.Boot, m.Since, m.Time.Format(time.RFC3339))
+	}
+	return m, nil
 }

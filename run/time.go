@@ -111,7 +111,7 @@ func (p *Plane) ConfirmClock(ctx context.Context, id string, said time.Time, by 
 	case c.Machine.Before(c.Head.Add(-maxBackwards)):
 		return Result{}, &book.Refusal{Field: "clock", Reason: "to confirm it does not help: " + c.Why}
 	case c.Confirmed && p.w.state.Control.Doubt == nil:
-		return Result{}, &book.Refusal{Field: "clock", Reason: fmt.Sprintf("it is not in doubt: the site's time is %s, of the %s", stamp(c.Now), c.Source)}
+		return Result{}, &book.Refusal{Field: "clock", Reason: fmt.Sprintf("it is not in doubt: the site's time is %s, by %s", stamp(c.Now), p.w.clock.named())}
 	}
 	undo := p.w.clock.confirm() // so that the entry is of the time that it confirms
 	r, err := p.decide(ctx, id, book.ConfirmClock{Machine: c.Machine, Site: c.Now, Said: said, By: by, Reason: reason})

@@ -71,7 +71,7 @@ func (w *writer) now() (time.Time, error) {
 	now := w.clock.Now()
 	if head := w.state.Time; now.Before(head) {
 		if head.Sub(now) > maxBackwards {
-			return time.Time{}, fmt.Errorf("%w (clock of the %s: %s; last entry, and the site's time: %s, which is %s ahead)", ErrClock, w.clock.source(), stamp(now), stamp(head), span(head.Sub(now)))
+			return time.Time{}, fmt.Errorf("%w (%s: %s; last entry, and the site's time: %s, which is %s ahead)", ErrClock, w.clock.named(), stamp(now), stamp(head), span(head.Sub(now)))
 		}
 		now = head
 	}

@@ -1,0 +1,100 @@
+package main
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	"bulkhead/fabric"
+	"bulkhead/run"
+	"bulkhead/wire"
+)
+
+// siteClock is the clock of a simulated site. Devices whose days pass in
+// minutes need a control plane that lives in the same days.
+type siteClock struct {
+	control wire.Control
+
+	mu    sync.Mutex
+	now   time.Time
+	asked time.Time
+}
+
+// siteClockAge is how old an answer may be. Every decision asks for the time.
+const siteClockAge = 50 * time.Millisecond
+
+// newSiteClock asks for the time once: a site that can't say it is an error.
+func newSiteClock(ctx context.Context, control wire.Control) (*siteClock, error) {
+	now, err := control.Now(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return &siteClock{control: control, now: now.UTC(), asked: time.Now()}, nil
+}
+
+// Now is the site's time. While the site does not answer, its time stands still.
+func (c *siteClock) Now() time.Time {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if time.Since(c.asked) < siteClockAge {
+		return c.now
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Second)
+	defer cancel()
+	if now, err := c.control.Now(ctx); err == nil && now.After(c.now) {
+		c.now = now.UTC()
+	}
+	c.asked = time.Now()
+	return c.now
+}
+
+// Source says whose time it is.
+func (c *siteClock) Source() string { return run.SourceSimulated }
+
+// inSiteTime dates what a fabric's driver says, by this machine's clock, in the
+// days of a simulated site: as old as it is here.
+func inSiteTime(d fabric.Driver, clock run.Clock) fabric.Driver {
+	t := &translated{d, clock}
+	if p, is := d.(fabric.Postured); is {
+		return &translatedPosture{t, p}
+	}
+	return t
+}
+
+type translated struct {
+	fabric.Driver
+	clock run.Clock
+}
+
+// there is a time of this machine at the site. No reading is from the future.
+func (t *translated) there(here time.Time) time.Time {
+	return t.clock.Now().Add(-max(time.Since(here), 0))
+}
+
+func (t *translated) Observe(ctx context.Context, s fabric.Scope) (fabric.Observation, error) {
+	o, err := t.Driver.Observe(ctx, s)
+	o.At = t.there(o.At)
+	for i := range o.Devices {
+		o.Devices[i].At = t.there(o.Devices[i].At)
+	}
+	return o, err
+}
+
+type translatedPosture struct {
+	*translated
+	guard fabric.Postured
+}
+
+func (t *translatedPosture) Posture(ctx context.Context) (fabric.Posture, error) {
+	p, err := t.guard.Posture(ctx)
+	p.At = t.there(p.At)
+	return p, err
+}
+
+// Mend implements fabric.Mender, where there is something to put back.
+func (t *translatedPosture) Mend(ctx context.Context, f fabric.Fence) error {
+	if m, can := t.guard.(fabric.Mender); can {
+		return m.Mend(ctx, f)
+	}
+	return nil
+}
