@@ -84,6 +84,8 @@ func init() {
 		KindFound:               fold((*State).applyFound),
 		KindTaken:               fold((*State).applyTaken),
 		ledger.KindRecovered:    fold((*State).applyRecovered),
+		ledger.KindSetAside:     fold((*State).applySetAside),
+		ledger.KindTakenOff:     fold((*State).applyTakenOff),
 		KindExplained:           fold((*State).applyExplained),
 
 		lease.KindAcknowledged:    fold((*State).applyAcknowledged),

@@ -53,9 +53,13 @@ type PortWork struct {
 // Cost: O(nodes in motion + ports that differ).
 func Next(s *State, seen Seen, now time.Time) Plan {
 	var p Plan
-	switch {
-	case s.Site == nil:
+	if s.Site == nil {
 		return p
+	}
+	if d := s.Control.Doubt; d != nil {
+		p.Held = append(p.Held, HeldInDoubt(d.Why))
+	}
+	switch {
 	case s.Control.Adopted:
 		p.Held = append(p.Held, "this site was adopted read-only: nothing is written to it")
 		p.Held = append(append(p.Held, s.adoptedPlan(seen)...), s.heldFound()...)
@@ -70,8 +74,7 @@ func Next(s *State, seen Seen, now time.Time) Plan {
 		p.Held = append(p.Held, "not every fabric has been read back since this writer began")
 		return p
 	}
-	if d := s.Control.Doubt; d != nil {
-		p.Held = append(p.Held, HeldInDoubt(d.Why))
+	if s.Control.Doubt != nil {
 		s.planPorts(&p, seen)
 		return p
 	}

@@ -130,7 +130,7 @@ func span(d time.Duration) string {
 	const day = 24 * time.Hour
 	switch {
 	case d >= 2*day:
-		return fmt.Sprintf("%d days", d/day)
+		return fmt.Sprintf("%d days", (d+day/2)/day)
 	case d >= 2*time.Hour:
 		return d.Round(time.Minute).String()
 	}

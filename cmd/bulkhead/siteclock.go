@@ -2,11 +2,14 @@ package main
 
 import (
 	"context"
+	"errors"
 	"sync"
 	"time"
 
+	"bulkhead/claim"
 	"bulkhead/fabric"
 	"bulkhead/run"
+	"bulkhead/site"
 	"bulkhead/wire"
 )
 
@@ -54,7 +57,7 @@ func (c *siteClock) Source() string { return run.SourceSimulated }
 // inSiteTime dates what a fabric's driver says, by this machine's clock, in the
 // days of a simulated site: as old as it is here.
 func inSiteTime(d fabric.Driver, clock run.Clock) fabric.Driver {
-	t := &translated{d, clock}
+	t := &translated{Driver: d, clock: clock}
 	if p, is := d.(fabric.Postured); is {
 		return &translatedPosture{t, p}
 	}
@@ -64,6 +67,43 @@ func inSiteTime(d fabric.Driver, clock run.Clock) fabric.Driver {
 type translated struct {
 	fabric.Driver
 	clock run.Clock
+
+	mu     sync.Mutex
+	origin claim.Origin // "": it has not said yet
+}
+
+// real refuses a fabric of hardware: nothing is read from it or written to it by a time
+// that simulated devices give.
+func (t *translated) real(ctx context.Context) error {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.origin == "" {
+		can, err := t.Driver.Capabilities(ctx)
+		if err != nil {
+			return err
+		}
+		t.origin = can.Origin
+	}
+	if t.origin == claim.Hardware {
+		return errors.New("this fabric is hardware, and the time is that of simulated devices: serve it without --simulated, and without a socket that brings a clock")
+	}
+	return nil
+}
+
+// Apply writes to no fabric of hardware.
+func (t *translated) Apply(ctx context.Context, c fabric.Change, f fabric.Fence) (fabric.Receipt, error) {
+	if err := t.real(ctx); err != nil {
+		return fabric.Receipt{}, err
+	}
+	return t.Driver.Apply(ctx, c, f)
+}
+
+// Lockdown does not either.
+func (t *translated) Lockdown(ctx context.Context, ports []site.Port, f fabric.Fence) error {
+	if err := t.real(ctx); err != nil {
+		return err
+	}
+	return t.Driver.Lockdown(ctx, ports, f)
 }
 
 // there is a time of this machine at the site. No reading is from the future.
@@ -72,6 +112,9 @@ func (t *translated) there(here time.Time) time.Time {
 }
 
 func (t *translated) Observe(ctx context.Context, s fabric.Scope) (fabric.Observation, error) {
+	if err := t.real(ctx); err != nil {
+		return fabric.Observation{}, err
+	}
 	o, err := t.Driver.Observe(ctx, s)
 	o.At = t.there(o.At)
 	for i := range o.Devices {
