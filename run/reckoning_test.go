@@ -117,3 +117,29 @@ func TestReckoningNeverRunsAway(t *testing.T) {
 		}
 	}
 }
+
+// FuzzClockMark: whatever a file says, a clock that is not near the ledger's last entry
+// is taken for right only where the file says so of this start of the machine.
+func FuzzClockMark(f *testing.F) {
+	f.Add([]byte(`{"boot":"b","since_ns":1,"time":"2026-07-01T12:00:00Z"}`), int64(time.Hour), int64(72*time.Hour))
+	f.Add([]byte(`{"boot":"b","since_ns":9223372036854775807,"time":"0001-01-01T00:00:00Z"}`), int64(1), int64(1))
+	f.Add([]byte(`{"boot":"","since_ns":-1,"time":""}`), int64(0), int64(0))
+	f.Fuzz(func(t *testing.T, data []byte, since, ahead int64) {
+		mark, err := ParseClockMark(data)
+		if err != nil && mark != (ClockMark{}) {
+			t.Fatalf("%v, and a mark: %+v", err, mark)
+		}
+		if since < 0 || ahead < 0 {
+			return
+		}
+		count := Count{Shown: noon.Add(time.Duration(ahead)), Since: time.Duration(since), Boot: "b"}
+		r := reckonFrom(noon, count, mark, 0)
+		now, _, right := r.believe(count.Shown, count.Since, func() bool { return true })
+		if right && time.Duration(ahead) > MaxJump && mark.Boot != "b" {
+			t.Fatalf("%s ahead is right by %s", time.Duration(ahead), data)
+		}
+		if now.After(count.Shown) {
+			t.Fatalf("the clock shows %s, the time is %s", count.Shown, now)
+		}
+	})
+}

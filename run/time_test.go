@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"bulkhead/book"
+	"bulkhead/claim"
 	"bulkhead/fabric"
 	"bulkhead/ledger"
 	"bulkhead/run"
@@ -291,4 +292,92 @@ func TestTheServerWasAway(t *testing.T) {
 			}
 		})
 	}
+}
+
+// fromDevices is a clock that simulated devices give.
+type fromDevices struct{ *run.VirtualClock }
+
+func (fromDevices) Source() string { return run.SourceSimulated }
+
+// TestNoSimulatedTimeForHardware: a site of real devices never takes the time of simulated
+// ones, neither when it is imported nor when it is there.
+func TestNoSimulatedTimeForHardware(t *testing.T) {
+	w, template := newWorld(t)
+	header := template.Header()
+	header.Origin = claim.Hardware
+	encoded, err := header.Encode()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var units []book.ImportedUnit
+	if _, err := template.Compile(func(inv *site.SUInventory) error {
+		units = append(units, book.ImportedUnit{Inventory: inv, Body: inv.Encode()})
+		return nil
+	}); err != nil {
+		t.Fatal(err)
+	}
+	open := func(clock run.Clock) (*run.Plane, error) {
+		return run.Open(t.Context(), run.Config{Log: w.log, Signers: w.keys, Clock: clock, Writer: "test"})
+	}
+	p, err := open(fromDevices{w.clock})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := p.Import(t.Context(), template, nil); err != nil {
+		t.Errorf("a simulated site, by the time of simulated devices: %v", err)
+	}
+	w, _ = newWorld(t)
+	if p, err = open(newJumpy(w.clock)); err != nil {
+		t.Fatal(err)
+	}
+	w.submit(t, p, book.ImportSite{Header: header, HeaderBody: encoded, SUs: units})
+	if _, err := open(fromDevices{w.clock}); err == nil || !strings.Contains(err.Error(), "origin is hardware") || !strings.Contains(err.Error(), "without --simulated") {
+		t.Errorf("a site of hardware by the time of simulated devices: %v", err)
+	}
+	if _, err := open(newJumpy(w.clock)); err != nil {
+		t.Errorf("a site of hardware by its machine's clock: %v", err)
+	}
+}
+
+// ahead is a fabric's driver on a machine whose clock is ahead.
+type ahead struct {
+	fabric.Driver
+	by     *time.Duration
+	silent *bool
+}
+
+func (d ahead) Observe(ctx context.Context, s fabric.Scope) (fabric.Observation, error) {
+	if *d.silent {
+		return fabric.Observation{}, errors.New("it does not answer")
+	}
+	o, err := d.Driver.Observe(ctx, s)
+	o.At = o.At.Add(*d.by)
+	for i := range o.Devices {
+		o.Devices[i].At = o.Devices[i].At.Add(*d.by)
+	}
+	return o, err
+}
+
+// TestAReadingIsNoNewerThanItsArrival: a driver whose clock is years ahead, and that falls
+// silent then, is unknown as soon as any other.
+func TestAReadingIsNoNewerThanItsArrival(t *testing.T) {
+	w := imported(t)
+	by, silent := twoYears, false
+	fabrics := w.sim.Fabrics()
+	for id, d := range fabrics {
+		fabrics[id] = ahead{d, &by, &silent}
+	}
+	p, err := run.Open(t.Context(), run.Config{Log: w.log, Signers: w.keys, Clock: newJumpy(w.clock), Writer: "test", Audit: book.CheckInvariants,
+		Devices: run.Devices{Fabrics: fabrics, Nodes: w.sim.Nodes(), Storage: w.sim.Storage()}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.live(t, p, 2)
+	silent = true
+	w.live(t, p, 2)
+	p.View(func(s *book.State) {
+		if len(s.Unread) == 0 {
+			t.Error("no leaf has been answering for two hours, and none is unread")
+		}
+	})
 }
