@@ -138,3 +138,14 @@ func notAfter(o *fabric.Observation, now time.Time) {
 		}
 	}
 }
+
+// CertainTime is the time by which something is dated that no plane writes: what the
+// machine's clock shows where that is taken for right, and otherwise what is certain to
+// have come. It is never before head, the ledger's last entry.
+func CertainTime(c Clock, head time.Time, mark ClockMark, away time.Duration) time.Time {
+	now := newKeeper(c, head, mark, away).Now()
+	if now.Before(head) {
+		return head
+	}
+	return now
+}

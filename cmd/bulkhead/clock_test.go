@@ -4,6 +4,7 @@ import (
 	"context"
 	"os"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -18,6 +19,7 @@ import (
 	"bulkhead/ledger/sqlite"
 	controlplane "bulkhead/run"
 	"bulkhead/sim"
+	"bulkhead/wire"
 )
 
 // makeLedger makes a folder whose ledger begins at a time: the tiny site is imported and
@@ -63,6 +65,46 @@ func makeFutureLedger(ts *testscript.TestScript, neg bool, args []string) {
 func makeOldLedger(ts *testscript.TestScript, neg bool, args []string) {
 	at := time.Now().Add(-10 * 24 * time.Hour)
 	makeLedger(ts, args[0], at, at.Add(time.Minute))
+}
+
+// stuck is a simulated site that does not say what time it is until it is let go.
+type stuck struct {
+	wire.Control
+	asked atomic.Int64
+	let   chan struct{}
+	now   time.Time
+}
+
+func (s *stuck) Now(ctx context.Context) (time.Time, error) {
+	s.asked.Add(1)
+	select {
+	case <-s.let:
+		return s.now, nil
+	case <-ctx.Done():
+		return time.Time{}, ctx.Err()
+	}
+}
+
+// A simulated site that hangs is asked once at a time, and nobody waits for it: its time
+// stands still, and goes on when it answers.
+func TestNobodyWaitsForASimulatedClock(t *testing.T) {
+	s := &stuck{let: make(chan struct{}), now: story.Begin.Add(time.Hour)}
+	c := &siteClock{control: s, now: story.Begin}
+	const looks = 1000
+	for range looks {
+		if now := c.Now(); !now.Equal(story.Begin) {
+			t.Fatalf("it has said nothing, and it is %s", now)
+		}
+	}
+	if n := s.asked.Load(); n > looks/10 {
+		t.Errorf("asked %d times in %d looks", n, looks)
+	}
+	close(s.let)
+	for deadline := time.Now().Add(patience); !c.Now().Equal(s.now); time.Sleep(time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatal("it answers, and its time stands still")
+		}
+	}
 }
 
 // hardware is a driver that says so.

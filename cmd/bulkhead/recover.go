@@ -76,7 +76,7 @@ func (c *ledgerRecover) Run(ctx context.Context) error {
 		return err
 	}
 	r.Statement = statement
-	entry, err := nextEntry(state, time.Now(), ledger.KindRecovered, book.SiteScope, r)
+	entry, err := nextEntry(state, c.Data.certainTime(state.Time), ledger.KindRecovered, book.SiteScope, r)
 	if err != nil {
 		return err
 	}

@@ -17,19 +17,31 @@ import (
 // it last. Without one, or with one that can't be read, the ledger's last entry is all
 // that the clock is held against.
 func (s *server) readMark() run.ClockMark {
-	data, err := os.ReadFile(s.c.Data.clock())
-	if errors.Is(err, fs.ErrNotExist) {
-		return run.ClockMark{}
-	}
-	var mark run.ClockMark
-	if err == nil {
-		mark, err = run.ParseClockMark(data)
-	}
+	mark, err := s.c.Data.clockMark()
 	if err != nil {
 		s.log.Warn("how long the control plane was away is not known from this file; it is written anew", "file", s.c.Data.clock(), "why", err.Error())
 	}
 	s.marked = mark
 	return mark
+}
+
+// clockMark is what a server kept of its reckoning of time, nothing where none did.
+func (d dataDir) clockMark() (run.ClockMark, error) {
+	data, err := os.ReadFile(d.clock())
+	if errors.Is(err, fs.ErrNotExist) {
+		return run.ClockMark{}, nil
+	}
+	if err != nil {
+		return run.ClockMark{}, err
+	}
+	return run.ParseClockMark(data)
+}
+
+// certainTime dates what is written while no server runs: a clock that has jumped dates
+// nothing here either.
+func (d dataDir) certainTime(head time.Time) time.Time {
+	mark, _ := d.clockMark() // without one the last entry is all that the clock is held against
+	return run.CertainTime(run.WallClock{}, head, mark, run.DefaultDowntime)
 }
 
 // keepMark keeps how the site's time stands to the machine's count, where that is news.

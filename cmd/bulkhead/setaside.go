@@ -95,7 +95,7 @@ func (c *ledgerSetAside) Run(ctx context.Context) error {
 	if err := log.BackupUntil(ctx, short, cut.Keep, cut.Kept); err != nil {
 		return err
 	}
-	entries, after, err := c.goOn(ctx, short, cut, said, keys, now)
+	entries, after, err := c.goOn(ctx, short, cut, said, keys)
 	if err != nil {
 		return err
 	}
@@ -118,7 +118,7 @@ func (c *ledgerSetAside) Run(ctx context.Context) error {
 		if lost != "" {
 			row(w, "old checkpoint", lost)
 		}
-		row(w, "next", "bulkhead serve: it reads back every fabric before anything else")
+		row(w, "next", "bulkhead serve: it reads back every fabric before anything else; bulkhead clock show says whether an approver must confirm the clock")
 	})
 }
 
@@ -136,7 +136,7 @@ func (c *ledgerSetAside) cut(ctx context.Context, log *sqlite.Log, until time.Ti
 }
 
 // goOn writes the entries that say what was set aside behind those that are left.
-func (c *ledgerSetAside) goOn(ctx context.Context, path string, cut *ledger.Cut, said ledger.SetAside, keys *keystore.Store, now time.Time) ([]ledger.Entry, ledger.Report, error) {
+func (c *ledgerSetAside) goOn(ctx context.Context, path string, cut *ledger.Cut, said ledger.SetAside, keys *keystore.Store) ([]ledger.Entry, ledger.Report, error) {
 	fail := func(err error) ([]ledger.Entry, ledger.Report, error) { return nil, ledger.Report{}, err }
 	log, err := sqlite.Open(path)
 	if err != nil {
@@ -153,9 +153,10 @@ func (c *ledgerSetAside) goOn(ctx context.Context, path string, cut *ledger.Cut,
 		return fail(err)
 	}
 	said.Statement = statement
+	at := c.Data.certainTime(state.Time)
 	var entries []ledger.Entry
 	add := func(kind, scope string, body any) error {
-		e, err := nextEntry(state, now, kind, scope, body)
+		e, err := nextEntry(state, at, kind, scope, body)
 		if err != nil {
 			return err
 		}

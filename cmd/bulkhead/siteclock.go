@@ -18,13 +18,19 @@ import (
 type siteClock struct {
 	control wire.Control
 
-	mu    sync.Mutex
-	now   time.Time
-	asked time.Time
+	mu     sync.Mutex
+	now    time.Time
+	asked  time.Time
+	asking chan struct{} // closed when the answer on its way is there; nil: none is
+	slow   bool          // the last answer was not waited for
 }
 
-// siteClockAge is how old an answer may be. Every decision asks for the time.
-const siteClockAge = 50 * time.Millisecond
+// siteClockAge is how old an answer may be. Every decision asks for the time, and waits
+// for siteClockWait at most, once, for devices that do not answer.
+const (
+	siteClockAge  = 50 * time.Millisecond
+	siteClockWait = 100 * time.Millisecond
+)
 
 // newSiteClock asks for the time once: a site that can't say it is an error.
 func newSiteClock(ctx context.Context, control wire.Control) (*siteClock, error) {
@@ -35,20 +41,48 @@ func newSiteClock(ctx context.Context, control wire.Control) (*siteClock, error)
 	return &siteClock{control: control, now: now.UTC(), asked: time.Now()}, nil
 }
 
-// Now is the site's time. While the site does not answer, its time stands still.
+// Now is the site's time. While the site does not answer, its time stands still, and
+// nobody waits for it: the loop asks for the time while it holds the plane.
 func (c *siteClock) Now() time.Time {
 	c.mu.Lock()
-	defer c.mu.Unlock()
 	if time.Since(c.asked) < siteClockAge {
+		defer c.mu.Unlock()
 		return c.now
 	}
+	if c.asking == nil {
+		c.asking = make(chan struct{})
+		go c.ask(c.asking)
+	}
+	asking, slow := c.asking, c.slow
+	c.mu.Unlock()
+	if !slow {
+		select {
+		case <-asking:
+		case <-time.After(siteClockWait):
+		}
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.slow = c.asking == asking // it has not answered
+	return c.now
+}
+
+// ask asks the site once.
+func (c *siteClock) ask(answered chan struct{}) {
 	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Second)
 	defer cancel()
-	if now, err := c.control.Now(ctx); err == nil && now.After(c.now) {
-		c.now = now.UTC()
+	now, err := c.control.Now(ctx)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if err == nil {
+		c.slow = false
+		if now.After(c.now) {
+			c.now = now.UTC()
+		}
 	}
 	c.asked = time.Now()
-	return c.now
+	c.asking = nil
+	close(answered)
 }
 
 // Source says whose time it is.
