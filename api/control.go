@@ -264,7 +264,7 @@ func (s *service) RotateKey(ctx context.Context, r *connect.Request[v1.RotateKey
 	if r, did, err := s.plane.Done(id); err != nil || did {
 		return connect.NewResponse(&v1.Done{Entry: r.Entry, Repeated: did}), err
 	}
-	key, err := s.keys.Rotate(r.Msg.Purpose, s.now())
+	key, err := s.keys.Rotate(r.Msg.Purpose, s.plane.Clock().Now) // as the entry that names it is dated
 	if err != nil {
 		return nil, &book.Refusal{Field: "purpose", Reason: err.Error()}
 	}

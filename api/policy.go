@@ -78,6 +78,9 @@ var policy = map[string]rule{
 
 	"ListKeys":  {[]Role{Operator, Auditor}, nil},
 	"RotateKey": {[]Role{Operator}, nil},
+
+	"ShowClock":    {owners, nil},
+	"ConfirmClock": {[]Role{Approver}, nil},
 }
 
 // allowed says whether a role may call a method.

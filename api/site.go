@@ -39,6 +39,7 @@ func (s *service) ShowSite(context.Context, *connect.Request[v1.ShowSiteRequest]
 	if out.Name == "" {
 		return nil, connect.NewError(connect.CodeNotFound, errNoSite)
 	}
+	out.Clock = describeClock(s.plane.Clock())
 	return connect.NewResponse(out), nil
 }
 

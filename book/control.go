@@ -25,6 +25,8 @@ type Control struct {
 	// Recovering says that entries were lost and that what the devices hold has not
 	// been compared with what is left of the ledger yet.
 	Recovering bool `json:",omitempty"`
+	// Doubt is there while the machine's clock is not taken for right.
+	Doubt *Doubt `json:",omitempty"`
 	// Adopted says that the site was taken over from what ran there before and
 	// that nothing may be written to it.
 	Adopted bool

@@ -13,7 +13,8 @@ import (
 
 // Env is what a decision may know beside the state and the command.
 type Env struct {
-	Now time.Time
+	Now   time.Time
+	Doubt string // why the time is in doubt, or ""
 }
 
 // Actor is who gave a command.
@@ -73,6 +74,9 @@ func Decide(s *State, c Command, env Env) (*Decision, error) {
 	if env.Now.Before(s.Time) {
 		return nil, refuse("time", "%s is before the ledger's last entry at %s: set the clock right",
 			env.Now.UTC().Format(time.RFC3339), s.Time.UTC().Format(time.RFC3339))
+	}
+	if env.Doubt != "" && !takenInDoubt(c) {
+		return nil, refuse("", "%s: %s", untilConfirmed, env.Doubt)
 	}
 	return c.decide(s, env)
 }

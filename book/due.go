@@ -17,7 +17,7 @@ const Lead = 48 * time.Hour
 // and time always give.
 // Cost: O(nodes in motion + leases + quotes + replacements).
 func Due(s *State, now time.Time) []Command {
-	if s.Site == nil || s.Control.Adopted || s.Control.Recovering {
+	if s.Site == nil || s.Control.Adopted || s.Control.Recovering || s.Control.Doubt != nil {
 		return nil
 	}
 	var due []Command

@@ -99,6 +99,17 @@ func tellGolden(t *testing.T) *golden {
 		PublishedSize: uint64(len(g.entries)) + 1, HeadSize: uint64(len(g.entries)), By: person, Reason: "a disk was lost",
 	})
 	g.append(t, book.SiteScope, book.KindExplained, book.Explained{Quarantined: "3"})
+	end := g.entries[len(g.entries)-1].Time
+	g.append(t, book.SiteScope, book.KindClockDoubted, book.ClockNoted{Machine: end.AddDate(2, 0, 0), Why: "the machine's clock shows two years more"})
+	g.append(t, book.SiteScope, book.KindClockSettled, book.ClockNoted{Machine: end})
+	g.append(t, book.SiteScope, book.KindClockDoubted, book.ClockNoted{Machine: end.Add(30 * time.Hour), Why: "the machine's clock shows a day more"})
+	g.append(t, book.SiteScope, book.KindClockConfirmed, book.ClockConfirmed{Machine: end.Add(30 * time.Hour), Site: end, Said: end.Add(30 * time.Hour), By: "approver on duty", Reason: "the host was off"})
+	g.append(t, book.SiteScope, ledger.KindSetAside, ledger.SetAside{
+		Size: uint64(len(g.entries)) + 2, HeadSize: uint64(len(g.entries)), First: end.AddDate(70, 0, 0), Last: end.AddDate(70, 0, 0), Until: end,
+		Term: 3, File: "ledger.set-aside-1000.db", By: person, Reason: "the time server said 2096",
+	})
+	g.append(t, book.SiteScope, book.KindExplained, book.Explained{Quarantined: "4"})
+	g.append(t, book.TenantScope("flagship"), ledger.KindTakenOff, ledger.TakenOff{Entries: 2, HeadSize: 100, First: end.AddDate(70, 0, 0), Last: end.AddDate(70, 0, 0), Reason: "the time server said 2096"})
 	g.append(t, book.TenantScope("flagship"), prove.KindProbed, prove.Probed{Lease: "flagship/t1", Node: cordoned, KeyID: "0123456789abcdef", Tries: 3, Leaks: 1})
 
 	// So are those that need a site where nothing fits, or a lease that is spread.

@@ -58,9 +58,13 @@ type PortWork struct {
 // Cost: O(nodes in motion + ports that differ).
 func Next(s *State, seen Seen, now time.Time) Plan {
 	p := NextLockdowns(s, seen, now)
-	switch {
-	case s.Site == nil:
+	if s.Site == nil {
 		return p
+	}
+	if d := s.Control.Doubt; d != nil {
+		p.Held = append(p.Held, HeldInDoubt(d.Why))
+	}
+	switch {
 	case s.Control.Adopted:
 		p.Held = append(p.Held, "this site was adopted read-only: nothing is written to it")
 		p.Held = append(append(p.Held, s.adoptedPlan(seen)...), s.heldFound()...)
@@ -73,6 +77,10 @@ func Next(s *State, seen Seen, now time.Time) Plan {
 		return p
 	case !seen.Fresh():
 		p.Held = append(p.Held, "not every fabric has been read back since this writer began")
+		return p
+	}
+	if s.Control.Doubt != nil {
+		s.planPorts(&p, seen)
 		return p
 	}
 	s.planVolumes(&p, now)
@@ -109,8 +117,8 @@ func (s *State) planPorts(p *Plan, seen Seen) {
 		if w.Owner == "" {
 			continue
 		}
-		if braked && s.Nodes.State[n] == node.Reclaiming {
-			continue // taking a label away from a tenant is what the brake is for
+		if (braked || s.Control.Doubt != nil) && s.Nodes.State[n] == node.Reclaiming {
+			continue // taking a label away from a tenant is what the brake is for, and needs a time that is certain
 		}
 		for _, nic := range s.Site.NICsOf(n) {
 			port := site.PortOf(n, nic)

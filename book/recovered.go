@@ -61,3 +61,15 @@ func (s *State) applyExplained(e *ledger.Entry, b Explained, _ Bodies) error {
 	s.Control.Recovering = false
 	return nil
 }
+
+// applySetAside is the fold of a ledger whose end was set aside because a clock had
+// dated it in the future. What devices hold follows from entries that are gone, as
+// after a recovery.
+func (s *State) applySetAside(e *ledger.Entry, b ledger.SetAside, _ Bodies) error {
+	s.Control.Recovering = true
+	s.Term = max(s.Term, b.Term)
+	return nil
+}
+
+// applyTakenOff changes nothing: it is for the tenant to see.
+func (s *State) applyTakenOff(e *ledger.Entry, b ledger.TakenOff, _ Bodies) error { return nil }

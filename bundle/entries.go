@@ -7,6 +7,7 @@ import (
 	"bulkhead/contract"
 	"bulkhead/fabric"
 	"bulkhead/lease"
+	"bulkhead/ledger"
 	"bulkhead/meter"
 	"bulkhead/node"
 	"bulkhead/prove"
@@ -65,6 +66,7 @@ var kinds = map[string]func(data []byte) (any, error){
 	storage.KindStray:         decode[storage.Stray],
 	storage.KindDestroyed:     decode[storage.Destroyed],
 	meter.KindInvoiced:        decode[meter.Invoiced],
+	ledger.KindTakenOff:       decode[ledger.TakenOff],
 }
 
 // reread has the body of fabric.Unread and another meaning.

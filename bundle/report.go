@@ -54,7 +54,9 @@ type tally struct {
 	hermetic                                 int      // leases
 	unproven                                 []string // verdicts that were not proven
 	statements                               map[claim.Origin]int
-	statementKeys                            int // TPM quotes judged by a key that the owner itself names
+	takenOff                                 uint64 // entries, by the owner
+	whyTakenOff                              string // the first time
+	statementKeys                            int    // TPM quotes judged by a key that the owner itself names
 }
 
 // claim puts a claim into the report, graded for its origin, and holds it to

@@ -9,6 +9,7 @@ import (
 	"bulkhead/contract"
 	"bulkhead/fabric"
 	"bulkhead/lease"
+	"bulkhead/ledger"
 	"bulkhead/prove"
 	"bulkhead/storage"
 )
@@ -36,6 +37,8 @@ func (v *verifier) applyVolumes(body any) {
 		v.posture(b)
 	case *prove.Probed:
 		v.probed(b)
+	case *ledger.TakenOff:
+		v.takenOff(b)
 	case *storage.Provisioned:
 		v.provisioned(b)
 	case *storage.Granted:

@@ -24,7 +24,9 @@ func (p *Plane) plan(s *book.State, now time.Time) book.Plan {
 	if !s.Control.Adopted && !s.PausedAt("") && !s.Control.Recovering {
 		plan.Guards = p.seen.unheld()
 		plan.Fences = p.seen.unshown()
-		plan.Volumes = append(plan.Volumes, p.seen.missingGrants(s, plan.Volumes)...)
+		if s.Control.Doubt == nil { // what a backend destroys is destroyed before it is recorded
+			plan.Volumes = append(plan.Volumes, p.seen.missingGrants(s, plan.Volumes)...)
+		}
 	}
 	plan.Ports = slices.DeleteFunc(plan.Ports, func(w book.PortWork) bool { return p.seen.stuck[w.Port] })
 	p.holdSilent(s, &plan)
@@ -103,8 +105,12 @@ func (p *Plane) act(ctx context.Context, plan book.Plan) (acted bool, err error)
 // the devices.
 func (p *Plane) begin(ctx context.Context, steps []node.Step) error {
 	root := p.root()
-	if err := p.carry(ctx, book.BeginSteps{Steps: steps, Root: root}); err != nil {
-		return err
+	if err := p.w.decide(ctx, "", book.BeginSteps{Steps: steps, Root: root}); err != nil {
+		if p.w.broken != nil {
+			return err
+		}
+		p.log.Warn("steps were not recorded, so no device is given them", "steps", len(steps), "why", err.Error())
+		return nil
 	}
 	if err := p.w.flush(ctx); err != nil {
 		return err
@@ -189,13 +195,16 @@ func (p *Plane) Plan(context.Context) book.Plan {
 	p.seen.mu.RLock()
 	defer p.seen.mu.RUnlock()
 	s := p.view.state
-	now, err := nowAfter(p.config.Clock.Now(), s.Time)
+	now, err := p.w.clock.after(s.Time)
 	if err != nil {
 		now = s.Time
 	}
 	plan := p.plan(s, now)
 	if err != nil {
 		plan.Held = append(plan.Held, err.Error())
+	}
+	if doubt := p.w.clock.doubt(); doubt != "" && s.Control.Doubt == nil { // no round has recorded it yet
+		plan = book.Plan{Lockdowns: plan.Lockdowns, Ports: plan.Ports, Held: append(plan.Held, book.HeldInDoubt(doubt))}
 	}
 	if p.config.Observe {
 		plan.Held = append(plan.Held, "this server was started to observe: it writes to no device")

@@ -121,9 +121,7 @@ func (p *Plane) hearLook(ctx context.Context, l look, o fabric.Observation, err 
 		p.log.Warn("fabric not read back", "fabric", f.ID, "why", err.Error())
 		return nil
 	}
-	if o.At.After(now) {
-		o.At = now // what was read is not read in the future, whatever clock dated it
-	}
+	notAfter(&o, now)
 	p.seen.follow()
 	partial := l.scope.Leaves != nil
 	if err := p.judge(ctx, l, o, now); err != nil {

@@ -30,6 +30,9 @@ func (p *Plane) ImportAs(ctx context.Context, id string, t *site.Template, progr
 		return r, err
 	}
 	header := t.Header()
+	if err := p.timeFits(header.Origin); err != nil {
+		return Result{}, &book.Refusal{Field: "template", Reason: err.Error()}
+	}
 	encoded, err := header.Encode()
 	if err != nil {
 		return Result{}, err

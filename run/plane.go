@@ -51,9 +51,11 @@ type Config struct {
 	Signers   Signers
 	Devices   Devices
 	Clock     Clock
-	Salt      io.Reader // nil: crypto/rand
-	Observe   bool      // read, prove and report; never write to a device
-	Writer    string    // name of this writer, for people
+	Mark      ClockMark     // what Plane.ClockMark gave last; zero: nothing was kept
+	Downtime  time.Duration // see reckoning.away; 0: DefaultDowntime, negative: none
+	Salt      io.Reader     // nil: crypto/rand
+	Observe   bool          // read, prove and report; never write to a device
+	Writer    string        // name of this writer, for people
 	Logger    *slog.Logger
 	Notify    func([]ledger.Entry)    // after entries are durable; must not block
 	Audit     func(*book.State) error // after every entry; an error stops the writer. For the simulator: it is slow
@@ -102,10 +104,13 @@ func Open(ctx context.Context, config Config) (*Plane, error) {
 	}
 	p := &Plane{config: config, log: config.Logger}
 	p.w = &writer{
-		log: config.Log, clock: config.Clock, salt: config.Salt, notify: config.Notify, audit: config.Audit,
+		log: config.Log, salt: config.Salt, notify: config.Notify, audit: config.Audit,
 		trees: map[string]*ledger.Tree{}, cache: newInventories(config.Log),
 	}
 	if err := p.replay(ctx); err != nil {
+		return nil, err
+	}
+	if err := p.keepTime(); err != nil {
 		return nil, err
 	}
 	if config.Published != nil {

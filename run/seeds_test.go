@@ -34,7 +34,7 @@ var oneSeed = flag.Uint64("seed", 0, "run this seed of the simulator alone, and 
 
 // TestSeeds lives through some days of a small site for each of many seeds: devices
 // that fail, lie, hang and are mis-configured, people who cordon, repair, pause
-// and answer, and a control plane that is dropped and opened again. After every
+// and answer, a machine's clock that is set wrong for a while, and a control plane that is dropped and opened again. After every
 // entry the invariants of the book must hold; at the end the ledger must fold to
 // the same state again, from its beginning and from a snapshot, and every
 // tenant's bundle must verify. BULKHEAD_SEEDS says how many.
@@ -81,10 +81,13 @@ func TestSeeds(t *testing.T) {
 	if seeds >= 200 && lates.Load()*twices.Load()*nevers.Load() == 0 {
 		t.Errorf("of the answers in %d seeds %d came late, %d twice, %d never", seeds, lates.Load(), twices.Load(), nevers.Load())
 	}
+	if seeds >= 200 && jumped.Load() == 0 {
+		t.Errorf("in %d seeds no clock was set wrong", seeds)
+	}
 	if seeds >= 200 && defragmented.Load() == 0 {
 		t.Errorf("in %d seeds no lease was spread", seeds)
 	}
-	t.Logf("%d seeds, %d entries, %d proposals to move nodes, each followed by the invariants; opened again %d times; of the answers %d late, %d twice, %d never; %s", seeds, audited.Load(), defragmented.Load(), reopened.Load(), lates.Load(), twices.Load(), nevers.Load(), strings.Join(counts, ", "))
+	t.Logf("%d seeds, %d entries, %d proposals to move nodes, each followed by the invariants; opened again %d times; of the answers %d late, %d twice, %d never; %d clocks set wrong; %s", seeds, audited.Load(), defragmented.Load(), reopened.Load(), lates.Load(), twices.Load(), nevers.Load(), jumped.Load(), strings.Join(counts, ", "))
 }
 
 // happenings are what fate or people may do, by number.
@@ -172,7 +175,8 @@ type life struct {
 	random  *rand.Rand
 	source  *rand.ChaCha8
 	devices *sim.Sim
-	clock   *run.VirtualClock
+	clock   *run.VirtualClock // what time it is
+	wrong   *wrongClock       // what the control plane's machine shows
 	log     ledger.Log
 	keys    *keystore.Store
 	plane   *run.Plane
@@ -195,6 +199,7 @@ func live(seed uint64, say func(string, ...any)) error {
 	if err != nil {
 		return err
 	}
+	l.wrong = newWrongClock(seed, l.clock)
 	config := sim.DefaultConfig(seed, seedStart)
 	config.FailureRate *= l.random.Float64() * 60
 	config.DeadShare, config.LiarShare, config.SlowShare = l.random.Float64()*0.02, l.random.Float64()*0.02, l.random.Float64()*0.05
@@ -232,12 +237,18 @@ func live(seed uint64, say func(string, ...any)) error {
 			return err
 		}
 		l.clock.Set(now)
+		if err := l.wrong.before(ctx, l); err != nil {
+			return err
+		}
 		if l.random.IntN(8) == 0 {
 			if err := l.happen(ctx); err != nil {
 				return fmt.Errorf("%s: %w", now.Format(time.DateTime), err)
 			}
 		}
 		if err := l.plane.Tick(ctx); err != nil {
+			return fmt.Errorf("%s: %w", now.Format(time.DateTime), err)
+		}
+		if err := l.wrong.after(ctx, l); err != nil {
 			return fmt.Errorf("%s: %w", now.Format(time.DateTime), err)
 		}
 		if l.random.IntN(100) == 0 {
@@ -265,7 +276,7 @@ func (l *life) open(ctx context.Context) (err error) {
 	}
 	l.say("%s: the control plane opens, for the %d. time", l.clock.Now().Format(time.DateTime), l.opened)
 	l.plane, err = run.Open(ctx, run.Config{
-		Log: l.log, Signers: l.keys, Clock: l.clock, Salt: l.source, Writer: "seed", Shards: 1, Audit: audit,
+		Log: l.log, Signers: l.keys, Clock: l.wrong, Mark: l.wrong.mark, Salt: l.source, Writer: "seed", Shards: 1, Audit: audit,
 		Devices: run.Devices{Fabrics: l.devices.Fabrics(), Nodes: l.devices.Nodes(), Storage: l.devices.Storage()}, Fate: l.fate(),
 	})
 	return err

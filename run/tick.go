@@ -33,7 +33,7 @@ func (p *Plane) Tick(ctx context.Context) error {
 	}
 	// Months end on the hour in every zone that anybody bills in, and looking
 	// for one costs more than a quiet tick.
-	if hour := p.config.Clock.Now().Truncate(time.Hour); p.config.Signers != nil && !p.config.Observe && !hour.Equal(p.invoiced) {
+	if hour := p.config.Clock.Now().Truncate(time.Hour); p.config.Signers != nil && !p.config.Observe && !hour.Equal(p.invoiced) && p.w.clock.doubt() == "" {
 		if _, err := p.IssueInvoices(ctx); err != nil {
 			return err
 		}
@@ -72,9 +72,9 @@ func (p *Plane) Looked() time.Time {
 // round is one pass of the loop. Devices are asked without the lock; what they answer
 // is judged under it, against what was true from the question on.
 func (p *Plane) round(ctx context.Context, look bool) (changed bool, err error) {
-	before, known := p.beginRound(ctx, look)
-	if !known {
-		return false, p.Broken()
+	before, known, err := p.beginRound(ctx, look)
+	if err != nil || !known {
+		return false, errors.Join(err, p.Broken())
 	}
 	if err := p.hearAll(ctx); err != nil {
 		return false, err
@@ -101,11 +101,14 @@ func (p *Plane) round(ctx context.Context, look bool) (changed bool, err error) 
 
 // beginRound asks what is to be asked, and reports the position from which the round
 // begins, and whether there is a site at all.
-func (p *Plane) beginRound(ctx context.Context, look bool) (position uint64, known bool) {
+func (p *Plane) beginRound(ctx context.Context, look bool) (position uint64, known bool, err error) {
 	p.mu.Lock()
 	defer p.unlock()
 	if p.w.state.Site == nil {
-		return 0, false
+		return 0, false, nil
+	}
+	if err := p.noteClock(ctx); err != nil {
+		return 0, false, err
 	}
 	p.seen.follow()
 	if look {
@@ -116,7 +119,7 @@ func (p *Plane) beginRound(ctx context.Context, look bool) (position uint64, kno
 			p.askVolumes(ctx)
 		}
 	}
-	return p.w.state.Seq, true
+	return p.w.state.Seq, true, nil
 }
 
 // decideAndAct decides what follows from what is known, and asks for what is to be
@@ -150,7 +153,11 @@ func (p *Plane) decideAndAct(ctx context.Context) (acted bool, err error) {
 		}
 	}
 	p.seen.follow()
-	for _, step := range []func(context.Context) (bool, error){p.fenceReclaimed, p.freeLabels, p.replaceFailed, p.deliver} {
+	steps := []func(context.Context) (bool, error){p.fenceReclaimed, p.freeLabels, p.replaceFailed, p.deliver}
+	if p.w.state.Control.Doubt != nil {
+		steps = nil // the book would refuse each at every look
+	}
+	for _, step := range steps {
 		if _, err := step(ctx); err != nil {
 			return false, err
 		}

@@ -22,8 +22,8 @@ const volumesEvery = time.Hour
 // is idempotent, so what a crash left unrecorded is simply asked for again; what
 // a backend is asked follows from what is durable.
 func (p *Plane) workVolumes(ctx context.Context, work []book.VolumeWork) {
-	if len(work) == 0 {
-		return
+	if len(work) == 0 || p.w.clock.doubt() != "" {
+		return // what a backend destroys is destroyed before it is recorded
 	}
 	backend, lane := p.devices().Storage, p.asking.lane(laneStorage)
 	if backend == nil {

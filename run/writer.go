@@ -38,7 +38,7 @@ const (
 type writer struct {
 	log   ledger.Log
 	state *book.State
-	clock Clock
+	clock *keeper
 	salt  io.Reader
 	trees map[string]*ledger.Tree // by scope
 	cache *inventories
@@ -72,20 +72,10 @@ type writing struct {
 }
 
 // ErrClock is returned while the machine's clock is behind the ledger.
-var ErrClock = errors.New("the clock is behind the ledger's last entry: writing stops until it is set right")
+var ErrClock = errors.New("the clock is behind the ledger's last entry: nothing is written until it is set right; where it is the ledger that is in the future, bulkhead ledger set-aside is the way back")
 
 // now is max(clock, head's time).
-func (w *writer) now() (time.Time, error) { return nowAfter(w.clock.Now(), w.state.Time) }
-
-func nowAfter(now, head time.Time) (time.Time, error) {
-	if now.Before(head) {
-		if head.Sub(now) > maxBackwards {
-			return time.Time{}, fmt.Errorf("%w (clock %s, ledger %s)", ErrClock, now.Format(time.RFC3339), head.Format(time.RFC3339))
-		}
-		now = head
-	}
-	return now, nil
-}
+func (w *writer) now() (time.Time, error) { return w.clock.after(w.state.Time) }
 
 // decide gives one command to the book and folds what it comes to. A refusal
 // changes nothing.
@@ -97,7 +87,7 @@ func (w *writer) decide(ctx context.Context, command string, c book.Command) err
 	if err != nil {
 		return err
 	}
-	decision, err := book.Decide(w.state, c, book.Env{Now: now})
+	decision, err := book.Decide(w.state, c, book.Env{Now: now, Doubt: w.clock.doubt()})
 	if err != nil {
 		return err
 	}
@@ -234,8 +224,9 @@ func (w *writer) holds(ctx context.Context, g *writing) bool {
 
 func (w *writer) fail(err error) error {
 	w.broken = fmt.Errorf("this writer has stopped, nothing more is written: %w", err)
-	w.stopped.Store(&w.broken)
-	return w.broken
+	why := w.broken
+	w.stopped.Store(&why)
+	return why
 }
 
 // inventories reads and keeps the bodies that the fold needs.

@@ -245,6 +245,7 @@ type Site struct {
 	Halls         []*Hall                `protobuf:"bytes,7,rep,name=halls,proto3" json:"halls,omitempty"`
 	NodesByState  map[string]int64       `protobuf:"bytes,8,rep,name=nodes_by_state,json=nodesByState,proto3" json:"nodes_by_state,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"varint,2,opt,name=value"`
 	Generation    uint64                 `protobuf:"varint,9,opt,name=generation,proto3" json:"generation,omitempty"`
+	Clock         *Clock                 `protobuf:"bytes,10,opt,name=clock,proto3" json:"clock,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -340,6 +341,13 @@ func (x *Site) GetGeneration() uint64 {
 		return x.Generation
 	}
 	return 0
+}
+
+func (x *Site) GetClock() *Clock {
+	if x != nil {
+		return x.Clock
+	}
+	return nil
 }
 
 type Hall struct {
@@ -6858,6 +6866,203 @@ func (x *RotateKeyRequest) GetPurpose() string {
 	return ""
 }
 
+type ShowClockRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ShowClockRequest) Reset() {
+	*x = ShowClockRequest{}
+	mi := &file_bulkhead_v1_control_proto_msgTypes[97]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ShowClockRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ShowClockRequest) ProtoMessage() {}
+
+func (x *ShowClockRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_bulkhead_v1_control_proto_msgTypes[97]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ShowClockRequest.ProtoReflect.Descriptor instead.
+func (*ShowClockRequest) Descriptor() ([]byte, []int) {
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{97}
+}
+
+// Clock is what the control plane takes the time to be, and why.
+type Clock struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Now           string                 `protobuf:"bytes,1,opt,name=now,proto3" json:"now,omitempty"`                              // the site's time, by which entries are dated
+	Machine       string                 `protobuf:"bytes,2,opt,name=machine,proto3" json:"machine,omitempty"`                      // what the clock of the source shows
+	LastEntry     string                 `protobuf:"bytes,3,opt,name=last_entry,json=lastEntry,proto3" json:"last_entry,omitempty"` // the time of the ledger's last entry; "": it has none
+	Source        string                 `protobuf:"bytes,4,opt,name=source,proto3" json:"source,omitempty"`                        // machine, simulated or virtual
+	Confirmed     bool                   `protobuf:"varint,5,opt,name=confirmed,proto3" json:"confirmed,omitempty"`                 // what ends, wipes, destroys or bills may go by it
+	Why           string                 `protobuf:"bytes,6,opt,name=why,proto3" json:"why,omitempty"`                              // it is not confirmed, or what it is confirmed by
+	Since         string                 `protobuf:"bytes,7,opt,name=since,proto3" json:"since,omitempty"`                          // it is not confirmed since; "" where it is
+	Synchronised  bool                   `protobuf:"varint,8,opt,name=synchronised,proto3" json:"synchronised,omitempty"`           // what the machine says of its own clock: no proof
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Clock) Reset() {
+	*x = Clock{}
+	mi := &file_bulkhead_v1_control_proto_msgTypes[98]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Clock) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Clock) ProtoMessage() {}
+
+func (x *Clock) ProtoReflect() protoreflect.Message {
+	mi := &file_bulkhead_v1_control_proto_msgTypes[98]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Clock.ProtoReflect.Descriptor instead.
+func (*Clock) Descriptor() ([]byte, []int) {
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{98}
+}
+
+func (x *Clock) GetNow() string {
+	if x != nil {
+		return x.Now
+	}
+	return ""
+}
+
+func (x *Clock) GetMachine() string {
+	if x != nil {
+		return x.Machine
+	}
+	return ""
+}
+
+func (x *Clock) GetLastEntry() string {
+	if x != nil {
+		return x.LastEntry
+	}
+	return ""
+}
+
+func (x *Clock) GetSource() string {
+	if x != nil {
+		return x.Source
+	}
+	return ""
+}
+
+func (x *Clock) GetConfirmed() bool {
+	if x != nil {
+		return x.Confirmed
+	}
+	return false
+}
+
+func (x *Clock) GetWhy() string {
+	if x != nil {
+		return x.Why
+	}
+	return ""
+}
+
+func (x *Clock) GetSince() string {
+	if x != nil {
+		return x.Since
+	}
+	return ""
+}
+
+func (x *Clock) GetSynchronised() bool {
+	if x != nil {
+		return x.Synchronised
+	}
+	return false
+}
+
+type ConfirmClockRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	CommandId     string                 `protobuf:"bytes,1,opt,name=command_id,json=commandId,proto3" json:"command_id,omitempty"`
+	Time          string                 `protobuf:"bytes,2,opt,name=time,proto3" json:"time,omitempty"` // what time it is, by another clock than the machine's
+	Reason        string                 `protobuf:"bytes,3,opt,name=reason,proto3" json:"reason,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ConfirmClockRequest) Reset() {
+	*x = ConfirmClockRequest{}
+	mi := &file_bulkhead_v1_control_proto_msgTypes[99]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ConfirmClockRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ConfirmClockRequest) ProtoMessage() {}
+
+func (x *ConfirmClockRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_bulkhead_v1_control_proto_msgTypes[99]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ConfirmClockRequest.ProtoReflect.Descriptor instead.
+func (*ConfirmClockRequest) Descriptor() ([]byte, []int) {
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{99}
+}
+
+func (x *ConfirmClockRequest) GetCommandId() string {
+	if x != nil {
+		return x.CommandId
+	}
+	return ""
+}
+
+func (x *ConfirmClockRequest) GetTime() string {
+	if x != nil {
+		return x.Time
+	}
+	return ""
+}
+
+func (x *ConfirmClockRequest) GetReason() string {
+	if x != nil {
+		return x.Reason
+	}
+	return ""
+}
+
 var File_bulkhead_v1_control_proto protoreflect.FileDescriptor
 
 const file_bulkhead_v1_control_proto_rawDesc = "" +
@@ -6875,7 +7080,7 @@ const file_bulkhead_v1_control_proto_rawDesc = "" +
 	"\tpage_size\x18\x01 \x01(\x05R\bpageSize\x12\x1d\n" +
 	"\n" +
 	"page_token\x18\x02 \x01(\tR\tpageToken\"\x11\n" +
-	"\x0fShowSiteRequest\"\xdb\x02\n" +
+	"\x0fShowSiteRequest\"\x85\x03\n" +
 	"\x04Site\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x16\n" +
 	"\x06origin\x18\x02 \x01(\tR\x06origin\x12\x14\n" +
@@ -6887,7 +7092,9 @@ const file_bulkhead_v1_control_proto_rawDesc = "" +
 	"\x0enodes_by_state\x18\b \x03(\v2#.bulkhead.v1.Site.NodesByStateEntryR\fnodesByState\x12\x1e\n" +
 	"\n" +
 	"generation\x18\t \x01(\x04R\n" +
-	"generation\x1a?\n" +
+	"generation\x12(\n" +
+	"\x05clock\x18\n" +
+	" \x01(\v2\x12.bulkhead.v1.ClockR\x05clock\x1a?\n" +
 	"\x11NodesByStateEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
 	"\x05value\x18\x02 \x01(\x03R\x05value:\x028\x01\"K\n" +
@@ -7441,7 +7648,23 @@ const file_bulkhead_v1_control_proto_rawDesc = "" +
 	"\x10RotateKeyRequest\x12\x1d\n" +
 	"\n" +
 	"command_id\x18\x01 \x01(\tR\tcommandId\x12\x18\n" +
-	"\apurpose\x18\x02 \x01(\tR\apurpose2\xab\x19\n" +
+	"\apurpose\x18\x02 \x01(\tR\apurpose\"\x12\n" +
+	"\x10ShowClockRequest\"\xd4\x01\n" +
+	"\x05Clock\x12\x10\n" +
+	"\x03now\x18\x01 \x01(\tR\x03now\x12\x18\n" +
+	"\amachine\x18\x02 \x01(\tR\amachine\x12\x1d\n" +
+	"\n" +
+	"last_entry\x18\x03 \x01(\tR\tlastEntry\x12\x16\n" +
+	"\x06source\x18\x04 \x01(\tR\x06source\x12\x1c\n" +
+	"\tconfirmed\x18\x05 \x01(\bR\tconfirmed\x12\x10\n" +
+	"\x03why\x18\x06 \x01(\tR\x03why\x12\x14\n" +
+	"\x05since\x18\a \x01(\tR\x05since\x12\"\n" +
+	"\fsynchronised\x18\b \x01(\bR\fsynchronised\"`\n" +
+	"\x13ConfirmClockRequest\x12\x1d\n" +
+	"\n" +
+	"command_id\x18\x01 \x01(\tR\tcommandId\x12\x12\n" +
+	"\x04time\x18\x02 \x01(\tR\x04time\x12\x16\n" +
+	"\x06reason\x18\x03 \x01(\tR\x06reason2\xb4\x1a\n" +
 	"\fControlPlane\x12=\n" +
 	"\bShowSite\x12\x1c.bulkhead.v1.ShowSiteRequest\x1a\x11.bulkhead.v1.Site\"\x00\x12@\n" +
 	"\bDiffSite\x12\x19.bulkhead.v1.SiteTemplate\x1a\x17.bulkhead.v1.SiteChange\"\x00\x12<\n" +
@@ -7505,7 +7728,9 @@ const file_bulkhead_v1_control_proto_rawDesc = "" +
 	"\rGetCheckpoint\x12\x16.bulkhead.v1.TenantRef\x1a\x17.bulkhead.v1.Checkpoint\"\x00\x12>\n" +
 	"\bGetTrust\x12\x1c.bulkhead.v1.GetTrustRequest\x1a\x12.bulkhead.v1.Trust\"\x00\x12=\n" +
 	"\bListKeys\x12\x1c.bulkhead.v1.ListKeysRequest\x1a\x11.bulkhead.v1.Keys\"\x00\x12?\n" +
-	"\tRotateKey\x12\x1d.bulkhead.v1.RotateKeyRequest\x1a\x11.bulkhead.v1.Done\"\x00B$Z\"bulkhead/api/bulkheadv1;bulkheadv1b\x06proto3"
+	"\tRotateKey\x12\x1d.bulkhead.v1.RotateKeyRequest\x1a\x11.bulkhead.v1.Done\"\x00\x12@\n" +
+	"\tShowClock\x12\x1d.bulkhead.v1.ShowClockRequest\x1a\x12.bulkhead.v1.Clock\"\x00\x12E\n" +
+	"\fConfirmClock\x12 .bulkhead.v1.ConfirmClockRequest\x1a\x11.bulkhead.v1.Done\"\x00B$Z\"bulkhead/api/bulkheadv1;bulkheadv1b\x06proto3"
 
 var (
 	file_bulkhead_v1_control_proto_rawDescOnce sync.Once
@@ -7519,7 +7744,7 @@ func file_bulkhead_v1_control_proto_rawDescGZIP() []byte {
 	return file_bulkhead_v1_control_proto_rawDescData
 }
 
-var file_bulkhead_v1_control_proto_msgTypes = make([]protoimpl.MessageInfo, 99)
+var file_bulkhead_v1_control_proto_msgTypes = make([]protoimpl.MessageInfo, 102)
 var file_bulkhead_v1_control_proto_goTypes = []any{
 	(*FieldError)(nil),            // 0: bulkhead.v1.FieldError
 	(*Done)(nil),                  // 1: bulkhead.v1.Done
@@ -7618,166 +7843,174 @@ var file_bulkhead_v1_control_proto_goTypes = []any{
 	(*Key)(nil),                   // 94: bulkhead.v1.Key
 	(*Keys)(nil),                  // 95: bulkhead.v1.Keys
 	(*RotateKeyRequest)(nil),      // 96: bulkhead.v1.RotateKeyRequest
-	nil,                           // 97: bulkhead.v1.Site.NodesByStateEntry
-	nil,                           // 98: bulkhead.v1.HandOver.FilesEntry
+	(*ShowClockRequest)(nil),      // 97: bulkhead.v1.ShowClockRequest
+	(*Clock)(nil),                 // 98: bulkhead.v1.Clock
+	(*ConfirmClockRequest)(nil),   // 99: bulkhead.v1.ConfirmClockRequest
+	nil,                           // 100: bulkhead.v1.Site.NodesByStateEntry
+	nil,                           // 101: bulkhead.v1.HandOver.FilesEntry
 }
 var file_bulkhead_v1_control_proto_depIdxs = []int32{
 	5,   // 0: bulkhead.v1.Site.halls:type_name -> bulkhead.v1.Hall
-	97,  // 1: bulkhead.v1.Site.nodes_by_state:type_name -> bulkhead.v1.Site.NodesByStateEntry
-	10,  // 2: bulkhead.v1.FoundLabels.labels:type_name -> bulkhead.v1.FoundLabel
-	14,  // 3: bulkhead.v1.Tenants.tenants:type_name -> bulkhead.v1.Tenant
-	19,  // 4: bulkhead.v1.Quote.parts:type_name -> bulkhead.v1.QuotePart
-	33,  // 5: bulkhead.v1.Quote.late:type_name -> bulkhead.v1.ChangedLine
-	40,  // 6: bulkhead.v1.Quote.ramps:type_name -> bulkhead.v1.PlacedRamp
-	37,  // 7: bulkhead.v1.Quote.apart:type_name -> bulkhead.v1.HermeticGroup
-	49,  // 8: bulkhead.v1.QuotePart.estimate:type_name -> bulkhead.v1.Estimate
-	20,  // 9: bulkhead.v1.QuotePart.arrivals:type_name -> bulkhead.v1.QuoteArrival
-	26,  // 10: bulkhead.v1.EarliestDates.sizes:type_name -> bulkhead.v1.EarliestDate
-	23,  // 11: bulkhead.v1.EarliestDate.shape:type_name -> bulkhead.v1.Shape
-	23,  // 12: bulkhead.v1.EarliestDate.ideal:type_name -> bulkhead.v1.Shape
-	23,  // 13: bulkhead.v1.EarliestDate.better:type_name -> bulkhead.v1.Shape
-	27,  // 14: bulkhead.v1.EarliestDate.moves:type_name -> bulkhead.v1.Rebooking
-	23,  // 15: bulkhead.v1.Rebooking.was:type_name -> bulkhead.v1.Shape
-	23,  // 16: bulkhead.v1.Rebooking.is:type_name -> bulkhead.v1.Shape
-	31,  // 17: bulkhead.v1.SlippedHall.contracts:type_name -> bulkhead.v1.SlippedContract
-	30,  // 18: bulkhead.v1.SlippedHall.changes:type_name -> bulkhead.v1.CurrencySum
-	32,  // 19: bulkhead.v1.SlippedContract.tranches:type_name -> bulkhead.v1.SlippedTranche
-	33,  // 20: bulkhead.v1.SlippedContract.lines:type_name -> bulkhead.v1.ChangedLine
-	34,  // 21: bulkhead.v1.SlippedContract.rights:type_name -> bulkhead.v1.LateRight
-	38,  // 22: bulkhead.v1.PlacedContract.tranches:type_name -> bulkhead.v1.PlacedTranche
-	40,  // 23: bulkhead.v1.PlacedContract.ramps:type_name -> bulkhead.v1.PlacedRamp
-	27,  // 24: bulkhead.v1.PlacedContract.moves:type_name -> bulkhead.v1.Rebooking
-	33,  // 25: bulkhead.v1.PlacedContract.late:type_name -> bulkhead.v1.ChangedLine
-	42,  // 26: bulkhead.v1.PlacedContract.before:type_name -> bulkhead.v1.SitePicture
-	42,  // 27: bulkhead.v1.PlacedContract.after:type_name -> bulkhead.v1.SitePicture
-	37,  // 28: bulkhead.v1.PlacedContract.apart:type_name -> bulkhead.v1.HermeticGroup
-	39,  // 29: bulkhead.v1.PlacedTranche.parts:type_name -> bulkhead.v1.PlacedPart
-	23,  // 30: bulkhead.v1.PlacedPart.shape:type_name -> bulkhead.v1.Shape
-	41,  // 31: bulkhead.v1.PlacedRamp.steps:type_name -> bulkhead.v1.RampStep
-	23,  // 32: bulkhead.v1.PlacedRamp.unnested:type_name -> bulkhead.v1.Shape
-	23,  // 33: bulkhead.v1.RampStep.shape:type_name -> bulkhead.v1.Shape
-	43,  // 34: bulkhead.v1.SitePicture.rows:type_name -> bulkhead.v1.PictureRow
-	44,  // 35: bulkhead.v1.SitePicture.holders:type_name -> bulkhead.v1.PictureHolder
-	48,  // 36: bulkhead.v1.Lease.replacements:type_name -> bulkhead.v1.Replacement
-	49,  // 37: bulkhead.v1.Lease.estimate:type_name -> bulkhead.v1.Estimate
-	59,  // 38: bulkhead.v1.Lease.defrag:type_name -> bulkhead.v1.Defrag
-	46,  // 39: bulkhead.v1.Leases.leases:type_name -> bulkhead.v1.Lease
-	50,  // 40: bulkhead.v1.PlanSparesRequest.classes:type_name -> bulkhead.v1.FailureClass
-	50,  // 41: bulkhead.v1.SparesPlan.classes:type_name -> bulkhead.v1.FailureClass
-	53,  // 42: bulkhead.v1.SparesPlan.choices:type_name -> bulkhead.v1.SparesChoice
-	56,  // 43: bulkhead.v1.Frontier.points:type_name -> bulkhead.v1.FrontierPoint
-	60,  // 44: bulkhead.v1.Defrag.moves:type_name -> bulkhead.v1.DefragMove
-	98,  // 45: bulkhead.v1.HandOver.files:type_name -> bulkhead.v1.HandOver.FilesEntry
-	2,   // 46: bulkhead.v1.ListNodesRequest.page:type_name -> bulkhead.v1.Page
-	64,  // 47: bulkhead.v1.Nodes.nodes:type_name -> bulkhead.v1.Node
-	76,  // 48: bulkhead.v1.Plan.budgets:type_name -> bulkhead.v1.BrakeBudget
-	77,  // 49: bulkhead.v1.Plan.drivers:type_name -> bulkhead.v1.DriverState
-	80,  // 50: bulkhead.v1.Invoices.invoices:type_name -> bulkhead.v1.Invoice
-	80,  // 51: bulkhead.v1.InvoiceDocument.invoice:type_name -> bulkhead.v1.Invoice
-	94,  // 52: bulkhead.v1.Keys.keys:type_name -> bulkhead.v1.Key
-	3,   // 53: bulkhead.v1.ControlPlane.ShowSite:input_type -> bulkhead.v1.ShowSiteRequest
-	6,   // 54: bulkhead.v1.ControlPlane.DiffSite:input_type -> bulkhead.v1.SiteTemplate
-	6,   // 55: bulkhead.v1.ControlPlane.ImportSite:input_type -> bulkhead.v1.SiteTemplate
-	8,   // 56: bulkhead.v1.ControlPlane.RescheduleHall:input_type -> bulkhead.v1.RescheduleHallRequest
-	9,   // 57: bulkhead.v1.ControlPlane.ListFound:input_type -> bulkhead.v1.ListFoundRequest
-	12,  // 58: bulkhead.v1.ControlPlane.TakeOver:input_type -> bulkhead.v1.TakeOverRequest
-	13,  // 59: bulkhead.v1.ControlPlane.RegisterTenant:input_type -> bulkhead.v1.RegisterTenantRequest
-	2,   // 60: bulkhead.v1.ControlPlane.ListTenants:input_type -> bulkhead.v1.Page
-	16,  // 61: bulkhead.v1.ControlPlane.OfferQuote:input_type -> bulkhead.v1.OfferQuoteRequest
-	17,  // 62: bulkhead.v1.ControlPlane.ShowQuote:input_type -> bulkhead.v1.QuoteRef
-	21,  // 63: bulkhead.v1.ControlPlane.SignLease:input_type -> bulkhead.v1.SignLeaseRequest
-	22,  // 64: bulkhead.v1.ControlPlane.GiveNotice:input_type -> bulkhead.v1.ContractRef
-	24,  // 65: bulkhead.v1.ControlPlane.WhatIfEarliest:input_type -> bulkhead.v1.WhatIfEarliestRequest
-	28,  // 66: bulkhead.v1.ControlPlane.WhatIfSlip:input_type -> bulkhead.v1.WhatIfSlipRequest
-	35,  // 67: bulkhead.v1.ControlPlane.WhatIfPlace:input_type -> bulkhead.v1.WhatIfPlaceRequest
-	2,   // 68: bulkhead.v1.ControlPlane.ListLeases:input_type -> bulkhead.v1.Page
-	45,  // 69: bulkhead.v1.ControlPlane.GetLease:input_type -> bulkhead.v1.LeaseRef
-	45,  // 70: bulkhead.v1.ControlPlane.GetHosts:input_type -> bulkhead.v1.LeaseRef
-	72,  // 71: bulkhead.v1.ControlPlane.GetMount:input_type -> bulkhead.v1.MountRequest
-	62,  // 72: bulkhead.v1.ControlPlane.ListNodes:input_type -> bulkhead.v1.ListNodesRequest
-	63,  // 73: bulkhead.v1.ControlPlane.GetNode:input_type -> bulkhead.v1.NodeRef
-	66,  // 74: bulkhead.v1.ControlPlane.CordonNode:input_type -> bulkhead.v1.CordonNodeRequest
-	67,  // 75: bulkhead.v1.ControlPlane.ReplaceNode:input_type -> bulkhead.v1.ReplaceNodeRequest
-	68,  // 76: bulkhead.v1.ControlPlane.AcknowledgeReplacement:input_type -> bulkhead.v1.AcknowledgeRequest
-	69,  // 77: bulkhead.v1.ControlPlane.RepairNode:input_type -> bulkhead.v1.RepairNodeRequest
-	51,  // 78: bulkhead.v1.ControlPlane.PlanSpares:input_type -> bulkhead.v1.PlanSparesRequest
-	54,  // 79: bulkhead.v1.ControlPlane.PlanDefrag:input_type -> bulkhead.v1.PlanDefragRequest
-	57,  // 80: bulkhead.v1.ControlPlane.ProposeDefrag:input_type -> bulkhead.v1.ProposeDefragRequest
-	45,  // 81: bulkhead.v1.ControlPlane.ShowDefrag:input_type -> bulkhead.v1.LeaseRef
-	58,  // 82: bulkhead.v1.ControlPlane.ConsentDefrag:input_type -> bulkhead.v1.DefragRef
-	58,  // 83: bulkhead.v1.ControlPlane.AcceptDefrag:input_type -> bulkhead.v1.DefragRef
-	58,  // 84: bulkhead.v1.ControlPlane.WithdrawDefrag:input_type -> bulkhead.v1.DefragRef
-	45,  // 85: bulkhead.v1.ControlPlane.ShowIsolation:input_type -> bulkhead.v1.LeaseRef
-	45,  // 86: bulkhead.v1.ControlPlane.ProveLease:input_type -> bulkhead.v1.LeaseRef
-	71,  // 87: bulkhead.v1.ControlPlane.FileProbe:input_type -> bulkhead.v1.FileProbeRequest
-	74,  // 88: bulkhead.v1.ControlPlane.ShowPlan:input_type -> bulkhead.v1.ShowPlanRequest
-	78,  // 89: bulkhead.v1.ControlPlane.ReleaseBrake:input_type -> bulkhead.v1.ReasonRequest
-	78,  // 90: bulkhead.v1.ControlPlane.ManageSite:input_type -> bulkhead.v1.ReasonRequest
-	79,  // 91: bulkhead.v1.ControlPlane.Pause:input_type -> bulkhead.v1.PauseRequest
-	79,  // 92: bulkhead.v1.ControlPlane.Resume:input_type -> bulkhead.v1.PauseRequest
-	2,   // 93: bulkhead.v1.ControlPlane.ListInvoices:input_type -> bulkhead.v1.Page
-	82,  // 94: bulkhead.v1.ControlPlane.GetInvoice:input_type -> bulkhead.v1.InvoiceRef
-	84,  // 95: bulkhead.v1.ControlPlane.ExplainInvoice:input_type -> bulkhead.v1.ExplainInvoiceRequest
-	86,  // 96: bulkhead.v1.ControlPlane.WriteBundle:input_type -> bulkhead.v1.TenantRef
-	88,  // 97: bulkhead.v1.ControlPlane.TailLedger:input_type -> bulkhead.v1.TailLedgerRequest
-	86,  // 98: bulkhead.v1.ControlPlane.GetCheckpoint:input_type -> bulkhead.v1.TenantRef
-	91,  // 99: bulkhead.v1.ControlPlane.GetTrust:input_type -> bulkhead.v1.GetTrustRequest
-	93,  // 100: bulkhead.v1.ControlPlane.ListKeys:input_type -> bulkhead.v1.ListKeysRequest
-	96,  // 101: bulkhead.v1.ControlPlane.RotateKey:input_type -> bulkhead.v1.RotateKeyRequest
-	4,   // 102: bulkhead.v1.ControlPlane.ShowSite:output_type -> bulkhead.v1.Site
-	7,   // 103: bulkhead.v1.ControlPlane.DiffSite:output_type -> bulkhead.v1.SiteChange
-	1,   // 104: bulkhead.v1.ControlPlane.ImportSite:output_type -> bulkhead.v1.Done
-	1,   // 105: bulkhead.v1.ControlPlane.RescheduleHall:output_type -> bulkhead.v1.Done
-	11,  // 106: bulkhead.v1.ControlPlane.ListFound:output_type -> bulkhead.v1.FoundLabels
-	1,   // 107: bulkhead.v1.ControlPlane.TakeOver:output_type -> bulkhead.v1.Done
-	1,   // 108: bulkhead.v1.ControlPlane.RegisterTenant:output_type -> bulkhead.v1.Done
-	15,  // 109: bulkhead.v1.ControlPlane.ListTenants:output_type -> bulkhead.v1.Tenants
-	18,  // 110: bulkhead.v1.ControlPlane.OfferQuote:output_type -> bulkhead.v1.Quote
-	18,  // 111: bulkhead.v1.ControlPlane.ShowQuote:output_type -> bulkhead.v1.Quote
-	1,   // 112: bulkhead.v1.ControlPlane.SignLease:output_type -> bulkhead.v1.Done
-	1,   // 113: bulkhead.v1.ControlPlane.GiveNotice:output_type -> bulkhead.v1.Done
-	25,  // 114: bulkhead.v1.ControlPlane.WhatIfEarliest:output_type -> bulkhead.v1.EarliestDates
-	29,  // 115: bulkhead.v1.ControlPlane.WhatIfSlip:output_type -> bulkhead.v1.SlippedHall
-	36,  // 116: bulkhead.v1.ControlPlane.WhatIfPlace:output_type -> bulkhead.v1.PlacedContract
-	47,  // 117: bulkhead.v1.ControlPlane.ListLeases:output_type -> bulkhead.v1.Leases
-	46,  // 118: bulkhead.v1.ControlPlane.GetLease:output_type -> bulkhead.v1.Lease
-	61,  // 119: bulkhead.v1.ControlPlane.GetHosts:output_type -> bulkhead.v1.HandOver
-	73,  // 120: bulkhead.v1.ControlPlane.GetMount:output_type -> bulkhead.v1.Mount
-	65,  // 121: bulkhead.v1.ControlPlane.ListNodes:output_type -> bulkhead.v1.Nodes
-	64,  // 122: bulkhead.v1.ControlPlane.GetNode:output_type -> bulkhead.v1.Node
-	1,   // 123: bulkhead.v1.ControlPlane.CordonNode:output_type -> bulkhead.v1.Done
-	1,   // 124: bulkhead.v1.ControlPlane.ReplaceNode:output_type -> bulkhead.v1.Done
-	1,   // 125: bulkhead.v1.ControlPlane.AcknowledgeReplacement:output_type -> bulkhead.v1.Done
-	1,   // 126: bulkhead.v1.ControlPlane.RepairNode:output_type -> bulkhead.v1.Done
-	52,  // 127: bulkhead.v1.ControlPlane.PlanSpares:output_type -> bulkhead.v1.SparesPlan
-	55,  // 128: bulkhead.v1.ControlPlane.PlanDefrag:output_type -> bulkhead.v1.Frontier
-	1,   // 129: bulkhead.v1.ControlPlane.ProposeDefrag:output_type -> bulkhead.v1.Done
-	59,  // 130: bulkhead.v1.ControlPlane.ShowDefrag:output_type -> bulkhead.v1.Defrag
-	1,   // 131: bulkhead.v1.ControlPlane.ConsentDefrag:output_type -> bulkhead.v1.Done
-	1,   // 132: bulkhead.v1.ControlPlane.AcceptDefrag:output_type -> bulkhead.v1.Done
-	1,   // 133: bulkhead.v1.ControlPlane.WithdrawDefrag:output_type -> bulkhead.v1.Done
-	70,  // 134: bulkhead.v1.ControlPlane.ShowIsolation:output_type -> bulkhead.v1.Isolation
-	70,  // 135: bulkhead.v1.ControlPlane.ProveLease:output_type -> bulkhead.v1.Isolation
-	1,   // 136: bulkhead.v1.ControlPlane.FileProbe:output_type -> bulkhead.v1.Done
-	75,  // 137: bulkhead.v1.ControlPlane.ShowPlan:output_type -> bulkhead.v1.Plan
-	1,   // 138: bulkhead.v1.ControlPlane.ReleaseBrake:output_type -> bulkhead.v1.Done
-	1,   // 139: bulkhead.v1.ControlPlane.ManageSite:output_type -> bulkhead.v1.Done
-	1,   // 140: bulkhead.v1.ControlPlane.Pause:output_type -> bulkhead.v1.Done
-	1,   // 141: bulkhead.v1.ControlPlane.Resume:output_type -> bulkhead.v1.Done
-	81,  // 142: bulkhead.v1.ControlPlane.ListInvoices:output_type -> bulkhead.v1.Invoices
-	83,  // 143: bulkhead.v1.ControlPlane.GetInvoice:output_type -> bulkhead.v1.InvoiceDocument
-	85,  // 144: bulkhead.v1.ControlPlane.ExplainInvoice:output_type -> bulkhead.v1.Explanation
-	87,  // 145: bulkhead.v1.ControlPlane.WriteBundle:output_type -> bulkhead.v1.Chunk
-	89,  // 146: bulkhead.v1.ControlPlane.TailLedger:output_type -> bulkhead.v1.Entry
-	90,  // 147: bulkhead.v1.ControlPlane.GetCheckpoint:output_type -> bulkhead.v1.Checkpoint
-	92,  // 148: bulkhead.v1.ControlPlane.GetTrust:output_type -> bulkhead.v1.Trust
-	95,  // 149: bulkhead.v1.ControlPlane.ListKeys:output_type -> bulkhead.v1.Keys
-	1,   // 150: bulkhead.v1.ControlPlane.RotateKey:output_type -> bulkhead.v1.Done
-	102, // [102:151] is the sub-list for method output_type
-	53,  // [53:102] is the sub-list for method input_type
-	53,  // [53:53] is the sub-list for extension type_name
-	53,  // [53:53] is the sub-list for extension extendee
-	0,   // [0:53] is the sub-list for field type_name
+	100, // 1: bulkhead.v1.Site.nodes_by_state:type_name -> bulkhead.v1.Site.NodesByStateEntry
+	98,  // 2: bulkhead.v1.Site.clock:type_name -> bulkhead.v1.Clock
+	10,  // 3: bulkhead.v1.FoundLabels.labels:type_name -> bulkhead.v1.FoundLabel
+	14,  // 4: bulkhead.v1.Tenants.tenants:type_name -> bulkhead.v1.Tenant
+	19,  // 5: bulkhead.v1.Quote.parts:type_name -> bulkhead.v1.QuotePart
+	33,  // 6: bulkhead.v1.Quote.late:type_name -> bulkhead.v1.ChangedLine
+	40,  // 7: bulkhead.v1.Quote.ramps:type_name -> bulkhead.v1.PlacedRamp
+	37,  // 8: bulkhead.v1.Quote.apart:type_name -> bulkhead.v1.HermeticGroup
+	49,  // 9: bulkhead.v1.QuotePart.estimate:type_name -> bulkhead.v1.Estimate
+	20,  // 10: bulkhead.v1.QuotePart.arrivals:type_name -> bulkhead.v1.QuoteArrival
+	26,  // 11: bulkhead.v1.EarliestDates.sizes:type_name -> bulkhead.v1.EarliestDate
+	23,  // 12: bulkhead.v1.EarliestDate.shape:type_name -> bulkhead.v1.Shape
+	23,  // 13: bulkhead.v1.EarliestDate.ideal:type_name -> bulkhead.v1.Shape
+	23,  // 14: bulkhead.v1.EarliestDate.better:type_name -> bulkhead.v1.Shape
+	27,  // 15: bulkhead.v1.EarliestDate.moves:type_name -> bulkhead.v1.Rebooking
+	23,  // 16: bulkhead.v1.Rebooking.was:type_name -> bulkhead.v1.Shape
+	23,  // 17: bulkhead.v1.Rebooking.is:type_name -> bulkhead.v1.Shape
+	31,  // 18: bulkhead.v1.SlippedHall.contracts:type_name -> bulkhead.v1.SlippedContract
+	30,  // 19: bulkhead.v1.SlippedHall.changes:type_name -> bulkhead.v1.CurrencySum
+	32,  // 20: bulkhead.v1.SlippedContract.tranches:type_name -> bulkhead.v1.SlippedTranche
+	33,  // 21: bulkhead.v1.SlippedContract.lines:type_name -> bulkhead.v1.ChangedLine
+	34,  // 22: bulkhead.v1.SlippedContract.rights:type_name -> bulkhead.v1.LateRight
+	38,  // 23: bulkhead.v1.PlacedContract.tranches:type_name -> bulkhead.v1.PlacedTranche
+	40,  // 24: bulkhead.v1.PlacedContract.ramps:type_name -> bulkhead.v1.PlacedRamp
+	27,  // 25: bulkhead.v1.PlacedContract.moves:type_name -> bulkhead.v1.Rebooking
+	33,  // 26: bulkhead.v1.PlacedContract.late:type_name -> bulkhead.v1.ChangedLine
+	42,  // 27: bulkhead.v1.PlacedContract.before:type_name -> bulkhead.v1.SitePicture
+	42,  // 28: bulkhead.v1.PlacedContract.after:type_name -> bulkhead.v1.SitePicture
+	37,  // 29: bulkhead.v1.PlacedContract.apart:type_name -> bulkhead.v1.HermeticGroup
+	39,  // 30: bulkhead.v1.PlacedTranche.parts:type_name -> bulkhead.v1.PlacedPart
+	23,  // 31: bulkhead.v1.PlacedPart.shape:type_name -> bulkhead.v1.Shape
+	41,  // 32: bulkhead.v1.PlacedRamp.steps:type_name -> bulkhead.v1.RampStep
+	23,  // 33: bulkhead.v1.PlacedRamp.unnested:type_name -> bulkhead.v1.Shape
+	23,  // 34: bulkhead.v1.RampStep.shape:type_name -> bulkhead.v1.Shape
+	43,  // 35: bulkhead.v1.SitePicture.rows:type_name -> bulkhead.v1.PictureRow
+	44,  // 36: bulkhead.v1.SitePicture.holders:type_name -> bulkhead.v1.PictureHolder
+	48,  // 37: bulkhead.v1.Lease.replacements:type_name -> bulkhead.v1.Replacement
+	49,  // 38: bulkhead.v1.Lease.estimate:type_name -> bulkhead.v1.Estimate
+	59,  // 39: bulkhead.v1.Lease.defrag:type_name -> bulkhead.v1.Defrag
+	46,  // 40: bulkhead.v1.Leases.leases:type_name -> bulkhead.v1.Lease
+	50,  // 41: bulkhead.v1.PlanSparesRequest.classes:type_name -> bulkhead.v1.FailureClass
+	50,  // 42: bulkhead.v1.SparesPlan.classes:type_name -> bulkhead.v1.FailureClass
+	53,  // 43: bulkhead.v1.SparesPlan.choices:type_name -> bulkhead.v1.SparesChoice
+	56,  // 44: bulkhead.v1.Frontier.points:type_name -> bulkhead.v1.FrontierPoint
+	60,  // 45: bulkhead.v1.Defrag.moves:type_name -> bulkhead.v1.DefragMove
+	101, // 46: bulkhead.v1.HandOver.files:type_name -> bulkhead.v1.HandOver.FilesEntry
+	2,   // 47: bulkhead.v1.ListNodesRequest.page:type_name -> bulkhead.v1.Page
+	64,  // 48: bulkhead.v1.Nodes.nodes:type_name -> bulkhead.v1.Node
+	76,  // 49: bulkhead.v1.Plan.budgets:type_name -> bulkhead.v1.BrakeBudget
+	77,  // 50: bulkhead.v1.Plan.drivers:type_name -> bulkhead.v1.DriverState
+	80,  // 51: bulkhead.v1.Invoices.invoices:type_name -> bulkhead.v1.Invoice
+	80,  // 52: bulkhead.v1.InvoiceDocument.invoice:type_name -> bulkhead.v1.Invoice
+	94,  // 53: bulkhead.v1.Keys.keys:type_name -> bulkhead.v1.Key
+	3,   // 54: bulkhead.v1.ControlPlane.ShowSite:input_type -> bulkhead.v1.ShowSiteRequest
+	6,   // 55: bulkhead.v1.ControlPlane.DiffSite:input_type -> bulkhead.v1.SiteTemplate
+	6,   // 56: bulkhead.v1.ControlPlane.ImportSite:input_type -> bulkhead.v1.SiteTemplate
+	8,   // 57: bulkhead.v1.ControlPlane.RescheduleHall:input_type -> bulkhead.v1.RescheduleHallRequest
+	9,   // 58: bulkhead.v1.ControlPlane.ListFound:input_type -> bulkhead.v1.ListFoundRequest
+	12,  // 59: bulkhead.v1.ControlPlane.TakeOver:input_type -> bulkhead.v1.TakeOverRequest
+	13,  // 60: bulkhead.v1.ControlPlane.RegisterTenant:input_type -> bulkhead.v1.RegisterTenantRequest
+	2,   // 61: bulkhead.v1.ControlPlane.ListTenants:input_type -> bulkhead.v1.Page
+	16,  // 62: bulkhead.v1.ControlPlane.OfferQuote:input_type -> bulkhead.v1.OfferQuoteRequest
+	17,  // 63: bulkhead.v1.ControlPlane.ShowQuote:input_type -> bulkhead.v1.QuoteRef
+	21,  // 64: bulkhead.v1.ControlPlane.SignLease:input_type -> bulkhead.v1.SignLeaseRequest
+	22,  // 65: bulkhead.v1.ControlPlane.GiveNotice:input_type -> bulkhead.v1.ContractRef
+	24,  // 66: bulkhead.v1.ControlPlane.WhatIfEarliest:input_type -> bulkhead.v1.WhatIfEarliestRequest
+	28,  // 67: bulkhead.v1.ControlPlane.WhatIfSlip:input_type -> bulkhead.v1.WhatIfSlipRequest
+	35,  // 68: bulkhead.v1.ControlPlane.WhatIfPlace:input_type -> bulkhead.v1.WhatIfPlaceRequest
+	2,   // 69: bulkhead.v1.ControlPlane.ListLeases:input_type -> bulkhead.v1.Page
+	45,  // 70: bulkhead.v1.ControlPlane.GetLease:input_type -> bulkhead.v1.LeaseRef
+	45,  // 71: bulkhead.v1.ControlPlane.GetHosts:input_type -> bulkhead.v1.LeaseRef
+	72,  // 72: bulkhead.v1.ControlPlane.GetMount:input_type -> bulkhead.v1.MountRequest
+	62,  // 73: bulkhead.v1.ControlPlane.ListNodes:input_type -> bulkhead.v1.ListNodesRequest
+	63,  // 74: bulkhead.v1.ControlPlane.GetNode:input_type -> bulkhead.v1.NodeRef
+	66,  // 75: bulkhead.v1.ControlPlane.CordonNode:input_type -> bulkhead.v1.CordonNodeRequest
+	67,  // 76: bulkhead.v1.ControlPlane.ReplaceNode:input_type -> bulkhead.v1.ReplaceNodeRequest
+	68,  // 77: bulkhead.v1.ControlPlane.AcknowledgeReplacement:input_type -> bulkhead.v1.AcknowledgeRequest
+	69,  // 78: bulkhead.v1.ControlPlane.RepairNode:input_type -> bulkhead.v1.RepairNodeRequest
+	51,  // 79: bulkhead.v1.ControlPlane.PlanSpares:input_type -> bulkhead.v1.PlanSparesRequest
+	54,  // 80: bulkhead.v1.ControlPlane.PlanDefrag:input_type -> bulkhead.v1.PlanDefragRequest
+	57,  // 81: bulkhead.v1.ControlPlane.ProposeDefrag:input_type -> bulkhead.v1.ProposeDefragRequest
+	45,  // 82: bulkhead.v1.ControlPlane.ShowDefrag:input_type -> bulkhead.v1.LeaseRef
+	58,  // 83: bulkhead.v1.ControlPlane.ConsentDefrag:input_type -> bulkhead.v1.DefragRef
+	58,  // 84: bulkhead.v1.ControlPlane.AcceptDefrag:input_type -> bulkhead.v1.DefragRef
+	58,  // 85: bulkhead.v1.ControlPlane.WithdrawDefrag:input_type -> bulkhead.v1.DefragRef
+	45,  // 86: bulkhead.v1.ControlPlane.ShowIsolation:input_type -> bulkhead.v1.LeaseRef
+	45,  // 87: bulkhead.v1.ControlPlane.ProveLease:input_type -> bulkhead.v1.LeaseRef
+	71,  // 88: bulkhead.v1.ControlPlane.FileProbe:input_type -> bulkhead.v1.FileProbeRequest
+	74,  // 89: bulkhead.v1.ControlPlane.ShowPlan:input_type -> bulkhead.v1.ShowPlanRequest
+	78,  // 90: bulkhead.v1.ControlPlane.ReleaseBrake:input_type -> bulkhead.v1.ReasonRequest
+	78,  // 91: bulkhead.v1.ControlPlane.ManageSite:input_type -> bulkhead.v1.ReasonRequest
+	79,  // 92: bulkhead.v1.ControlPlane.Pause:input_type -> bulkhead.v1.PauseRequest
+	79,  // 93: bulkhead.v1.ControlPlane.Resume:input_type -> bulkhead.v1.PauseRequest
+	2,   // 94: bulkhead.v1.ControlPlane.ListInvoices:input_type -> bulkhead.v1.Page
+	82,  // 95: bulkhead.v1.ControlPlane.GetInvoice:input_type -> bulkhead.v1.InvoiceRef
+	84,  // 96: bulkhead.v1.ControlPlane.ExplainInvoice:input_type -> bulkhead.v1.ExplainInvoiceRequest
+	86,  // 97: bulkhead.v1.ControlPlane.WriteBundle:input_type -> bulkhead.v1.TenantRef
+	88,  // 98: bulkhead.v1.ControlPlane.TailLedger:input_type -> bulkhead.v1.TailLedgerRequest
+	86,  // 99: bulkhead.v1.ControlPlane.GetCheckpoint:input_type -> bulkhead.v1.TenantRef
+	91,  // 100: bulkhead.v1.ControlPlane.GetTrust:input_type -> bulkhead.v1.GetTrustRequest
+	93,  // 101: bulkhead.v1.ControlPlane.ListKeys:input_type -> bulkhead.v1.ListKeysRequest
+	96,  // 102: bulkhead.v1.ControlPlane.RotateKey:input_type -> bulkhead.v1.RotateKeyRequest
+	97,  // 103: bulkhead.v1.ControlPlane.ShowClock:input_type -> bulkhead.v1.ShowClockRequest
+	99,  // 104: bulkhead.v1.ControlPlane.ConfirmClock:input_type -> bulkhead.v1.ConfirmClockRequest
+	4,   // 105: bulkhead.v1.ControlPlane.ShowSite:output_type -> bulkhead.v1.Site
+	7,   // 106: bulkhead.v1.ControlPlane.DiffSite:output_type -> bulkhead.v1.SiteChange
+	1,   // 107: bulkhead.v1.ControlPlane.ImportSite:output_type -> bulkhead.v1.Done
+	1,   // 108: bulkhead.v1.ControlPlane.RescheduleHall:output_type -> bulkhead.v1.Done
+	11,  // 109: bulkhead.v1.ControlPlane.ListFound:output_type -> bulkhead.v1.FoundLabels
+	1,   // 110: bulkhead.v1.ControlPlane.TakeOver:output_type -> bulkhead.v1.Done
+	1,   // 111: bulkhead.v1.ControlPlane.RegisterTenant:output_type -> bulkhead.v1.Done
+	15,  // 112: bulkhead.v1.ControlPlane.ListTenants:output_type -> bulkhead.v1.Tenants
+	18,  // 113: bulkhead.v1.ControlPlane.OfferQuote:output_type -> bulkhead.v1.Quote
+	18,  // 114: bulkhead.v1.ControlPlane.ShowQuote:output_type -> bulkhead.v1.Quote
+	1,   // 115: bulkhead.v1.ControlPlane.SignLease:output_type -> bulkhead.v1.Done
+	1,   // 116: bulkhead.v1.ControlPlane.GiveNotice:output_type -> bulkhead.v1.Done
+	25,  // 117: bulkhead.v1.ControlPlane.WhatIfEarliest:output_type -> bulkhead.v1.EarliestDates
+	29,  // 118: bulkhead.v1.ControlPlane.WhatIfSlip:output_type -> bulkhead.v1.SlippedHall
+	36,  // 119: bulkhead.v1.ControlPlane.WhatIfPlace:output_type -> bulkhead.v1.PlacedContract
+	47,  // 120: bulkhead.v1.ControlPlane.ListLeases:output_type -> bulkhead.v1.Leases
+	46,  // 121: bulkhead.v1.ControlPlane.GetLease:output_type -> bulkhead.v1.Lease
+	61,  // 122: bulkhead.v1.ControlPlane.GetHosts:output_type -> bulkhead.v1.HandOver
+	73,  // 123: bulkhead.v1.ControlPlane.GetMount:output_type -> bulkhead.v1.Mount
+	65,  // 124: bulkhead.v1.ControlPlane.ListNodes:output_type -> bulkhead.v1.Nodes
+	64,  // 125: bulkhead.v1.ControlPlane.GetNode:output_type -> bulkhead.v1.Node
+	1,   // 126: bulkhead.v1.ControlPlane.CordonNode:output_type -> bulkhead.v1.Done
+	1,   // 127: bulkhead.v1.ControlPlane.ReplaceNode:output_type -> bulkhead.v1.Done
+	1,   // 128: bulkhead.v1.ControlPlane.AcknowledgeReplacement:output_type -> bulkhead.v1.Done
+	1,   // 129: bulkhead.v1.ControlPlane.RepairNode:output_type -> bulkhead.v1.Done
+	52,  // 130: bulkhead.v1.ControlPlane.PlanSpares:output_type -> bulkhead.v1.SparesPlan
+	55,  // 131: bulkhead.v1.ControlPlane.PlanDefrag:output_type -> bulkhead.v1.Frontier
+	1,   // 132: bulkhead.v1.ControlPlane.ProposeDefrag:output_type -> bulkhead.v1.Done
+	59,  // 133: bulkhead.v1.ControlPlane.ShowDefrag:output_type -> bulkhead.v1.Defrag
+	1,   // 134: bulkhead.v1.ControlPlane.ConsentDefrag:output_type -> bulkhead.v1.Done
+	1,   // 135: bulkhead.v1.ControlPlane.AcceptDefrag:output_type -> bulkhead.v1.Done
+	1,   // 136: bulkhead.v1.ControlPlane.WithdrawDefrag:output_type -> bulkhead.v1.Done
+	70,  // 137: bulkhead.v1.ControlPlane.ShowIsolation:output_type -> bulkhead.v1.Isolation
+	70,  // 138: bulkhead.v1.ControlPlane.ProveLease:output_type -> bulkhead.v1.Isolation
+	1,   // 139: bulkhead.v1.ControlPlane.FileProbe:output_type -> bulkhead.v1.Done
+	75,  // 140: bulkhead.v1.ControlPlane.ShowPlan:output_type -> bulkhead.v1.Plan
+	1,   // 141: bulkhead.v1.ControlPlane.ReleaseBrake:output_type -> bulkhead.v1.Done
+	1,   // 142: bulkhead.v1.ControlPlane.ManageSite:output_type -> bulkhead.v1.Done
+	1,   // 143: bulkhead.v1.ControlPlane.Pause:output_type -> bulkhead.v1.Done
+	1,   // 144: bulkhead.v1.ControlPlane.Resume:output_type -> bulkhead.v1.Done
+	81,  // 145: bulkhead.v1.ControlPlane.ListInvoices:output_type -> bulkhead.v1.Invoices
+	83,  // 146: bulkhead.v1.ControlPlane.GetInvoice:output_type -> bulkhead.v1.InvoiceDocument
+	85,  // 147: bulkhead.v1.ControlPlane.ExplainInvoice:output_type -> bulkhead.v1.Explanation
+	87,  // 148: bulkhead.v1.ControlPlane.WriteBundle:output_type -> bulkhead.v1.Chunk
+	89,  // 149: bulkhead.v1.ControlPlane.TailLedger:output_type -> bulkhead.v1.Entry
+	90,  // 150: bulkhead.v1.ControlPlane.GetCheckpoint:output_type -> bulkhead.v1.Checkpoint
+	92,  // 151: bulkhead.v1.ControlPlane.GetTrust:output_type -> bulkhead.v1.Trust
+	95,  // 152: bulkhead.v1.ControlPlane.ListKeys:output_type -> bulkhead.v1.Keys
+	1,   // 153: bulkhead.v1.ControlPlane.RotateKey:output_type -> bulkhead.v1.Done
+	98,  // 154: bulkhead.v1.ControlPlane.ShowClock:output_type -> bulkhead.v1.Clock
+	1,   // 155: bulkhead.v1.ControlPlane.ConfirmClock:output_type -> bulkhead.v1.Done
+	105, // [105:156] is the sub-list for method output_type
+	54,  // [54:105] is the sub-list for method input_type
+	54,  // [54:54] is the sub-list for extension type_name
+	54,  // [54:54] is the sub-list for extension extendee
+	0,   // [0:54] is the sub-list for field type_name
 }
 
 func init() { file_bulkhead_v1_control_proto_init() }
@@ -7793,7 +8026,7 @@ func file_bulkhead_v1_control_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_bulkhead_v1_control_proto_rawDesc), len(file_bulkhead_v1_control_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   99,
+			NumMessages:   102,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

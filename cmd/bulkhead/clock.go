@@ -2,96 +2,103 @@ package main
 
 import (
 	"context"
-	"sync"
+	"fmt"
+	"io"
 	"time"
 
-	"bulkhead/fabric"
-	"bulkhead/run"
-	"bulkhead/wire"
+	v1 "bulkhead/api/bulkheadv1"
+	"bulkhead/api/bulkheadv1/bulkheadv1connect"
 )
 
-// siteClock is the clock of a simulated site. Devices whose days pass in
-// minutes need a control plane that lives in the same days.
-type siteClock struct {
-	control wire.Control
-
-	mu    sync.Mutex
-	now   time.Time
-	asked time.Time
+type clockCommand struct {
+	Show    clockShow    `cmd:"" help:"Show the site's time, where it is from, and whether it is certain."`
+	Confirm clockConfirm `cmd:"" help:"Say what time it is, after the machine's clock has jumped."`
 }
 
-// siteClockAge is how old an answer may be. Every decision asks for the time.
-const siteClockAge = 50 * time.Millisecond
+type clockShow struct {
+	client
+	format
+}
 
-// newSiteClock asks for the time once: a site that can't say it is an error.
-func newSiteClock(ctx context.Context, control wire.Control) (*siteClock, error) {
-	now, err := control.Now(ctx)
+// Help is the example.
+func (clockShow) Help() string {
+	return `The site's time is what entries are dated by. While it is not confirmed, nothing
+ends, is wiped, destroyed, handed over or billed.
+
+Example:
+
+    bulkhead clock show`
+}
+
+type clockConfirm struct {
+	Time   string `required:"" placeholder:"TIME" help:"What time it is now, by another clock than the machine's, such as 2026-11-23T18:04:00Z."`
+	Reason string `required:"" placeholder:"TEXT" help:"Why the machine's clock jumped."`
+	requestFlag
+	client
+	format
+}
+
+// Help is the example.
+func (clockConfirm) Help() string {
+	return `For an approver. Look at a clock that has nothing to do with the machine: what you
+say may be five minutes from what the machine's clock shows. Where the machine's
+clock is wrong, set it right instead: the doubt then ends by itself.
+
+Example:
+
+    bulkhead clock confirm --time 2026-11-23T18:04:00Z --reason "host 3 was off for a week" --token-file data/approver.token`
+}
+
+// Run shows.
+func (c *clockShow) Run(ctx context.Context) error {
+	k, err := ask(ctx, &c.client, bulkheadv1connect.ControlPlaneClient.ShowClock, &v1.ShowClockRequest{})
 	if err != nil {
-		return nil, err
+		return err
 	}
-	return &siteClock{control: control, now: now.UTC(), asked: time.Now()}, nil
+	return c.print(k, func(w io.Writer) {
+		clockTable(w, k)
+		row(w, "clock shows", k.Machine)
+		row(w, "last entry", orDash(k.LastEntry))
+		row(w, "source", k.Source)
+		if k.Source == "machine" {
+			row(w, "synchronised", fmt.Sprintf("%t, says the machine, which is no proof", k.Synchronised))
+		}
+		if k.Confirmed {
+			row(w, "why", k.Why)
+		}
+	})
 }
 
-// Now is the site's time. While the site does not answer, its time stands still.
-func (c *siteClock) Now() time.Time {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if time.Since(c.asked) < siteClockAge {
-		return c.now
+// clockTable shows the time, and what holds it in doubt.
+func clockTable(w io.Writer, k *v1.Clock) {
+	if k == nil {
+		return // an older server
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Second)
-	defer cancel()
-	if now, err := c.control.Now(ctx); err == nil && now.After(c.now) {
-		c.now = now.UTC()
+	if k.Confirmed {
+		row(w, "time", k.Now, "confirmed, by the "+k.Source+"'s clock")
+		return
 	}
-	c.asked = time.Now()
-	return c.now
+	row(w, "time", k.Now, "IN DOUBT since "+k.Since)
+	row(w, "doubt", k.Why)
+	row(w, "next", "set the machine's clock right, or an approver confirms it: bulkhead clock confirm --time TIME --reason TEXT")
 }
 
-// inSiteTime dates what a fabric's driver says, by this machine's clock, in the
-// days of a simulated site: as old as it is here.
-func inSiteTime(d fabric.Driver, clock run.Clock) fabric.Driver {
-	t := &translated{d, clock}
-	if p, is := d.(fabric.Postured); is {
-		return &translatedPosture{t, p}
+// Run confirms.
+func (c *clockConfirm) Run(ctx context.Context) error {
+	at, err := parseClock(c.Time)
+	if err != nil {
+		return err
 	}
-	return t
+	d, err := ask(ctx, &c.client, bulkheadv1connect.ControlPlaneClient.ConfirmClock, &v1.ConfirmClockRequest{CommandId: c.id(), Time: at.UTC().Format(time.RFC3339), Reason: c.Reason})
+	return c.done("clock confirmed", d, err)
 }
 
-type translated struct {
-	fabric.Driver
-	clock run.Clock
-}
-
-// there is a time of this machine at the site. No reading is from the future.
-func (t *translated) there(here time.Time) time.Time {
-	return t.clock.Now().Add(-max(time.Since(here), 0))
-}
-
-func (t *translated) Observe(ctx context.Context, s fabric.Scope) (fabric.Observation, error) {
-	o, err := t.Driver.Observe(ctx, s)
-	o.At = t.there(o.At)
-	for i := range o.Devices {
-		o.Devices[i].At = t.there(o.Devices[i].At)
+// parseClock reads what a person says the time is. Seconds may be left out.
+func parseClock(text string) (time.Time, error) {
+	for _, layout := range []string{time.RFC3339, "2006-01-02T15:04Z07:00"} {
+		if at, err := time.Parse(layout, text); err == nil {
+			return at, nil
+		}
 	}
-	return o, err
-}
-
-type translatedPosture struct {
-	*translated
-	guard fabric.Postured
-}
-
-func (t *translatedPosture) Posture(ctx context.Context) (fabric.Posture, error) {
-	p, err := t.guard.Posture(ctx)
-	p.At = t.there(p.At)
-	return p, err
-}
-
-// Mend implements fabric.Mender, where there is something to put back.
-func (t *translatedPosture) Mend(ctx context.Context, f fabric.Fence) error {
-	if m, can := t.guard.(fabric.Mender); can {
-		return m.Mend(ctx, f)
-	}
-	return nil
+	return time.Time{}, usagef("--time %s: expected a time such as 2026-11-23T18:04:00Z", text)
 }

@@ -23,6 +23,7 @@ func (d dataDir) ledger() string     { return filepath.Join(string(d), "ledger.d
 func (d dataDir) keys() string       { return filepath.Join(string(d), "keys") }
 func (d dataDir) checkpoint() string { return filepath.Join(string(d), "checkpoint") }
 func (d dataDir) tokens() string     { return filepath.Join(string(d), "tokens.json") }
+func (d dataDir) clock() string      { return filepath.Join(string(d), "clock.json") }    // how the machine's count stood to the site's time
 func (d dataDir) webhooks() string   { return filepath.Join(string(d), "webhooks.json") } // how far each receiver was told
 
 // dataFlag is the flag of every verb that works on the files of a control plane.

@@ -98,7 +98,7 @@ func (c *keyRotate) Run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	clock, err := rotationClock(ctx, log)
+	clock, err := rotationClock(ctx, c.Data, log)
 	if err != nil {
 		return err
 	}
@@ -122,20 +122,17 @@ func (c *keyRotate) Run(ctx context.Context) error {
 	})
 }
 
-// rotationClock dates a rotation: by the machine's clock, and on a simulated
-// site, whose days may pass faster, no earlier than its ledger's last entry.
-// Elsewhere a clock that is behind is wrong, and no key is made by it.
-func rotationClock(ctx context.Context, log *sqlite.Log) (run.Clock, error) {
+// rotationClock dates a rotation: by the machine's clock where that is taken for right,
+// and no earlier than the ledger's last entry. A clock that is behind it is wrong, and no
+// key is made by it, but on a simulated site, whose days may pass faster.
+func rotationClock(ctx context.Context, d dataDir, log *sqlite.Log) (run.Clock, error) {
 	state, err := foldLog(ctx, log, everything)
 	if err != nil {
 		return nil, err
 	}
 	now := time.Now().UTC()
-	switch {
-	case !now.Before(state.Time):
-		return run.WallClock{}, nil
-	case state.Site != nil && state.Site.Origin == claim.Simulated:
-		return run.NewVirtualClock(state.Time), nil
+	if !now.Before(state.Time) || state.Site != nil && state.Site.Origin == claim.Simulated {
+		return run.NewVirtualClock(d.certainTime(state.Time)), nil
 	}
 	return nil, fmt.Errorf("this machine's clock says %s, and the ledger's last entry is of %s: set the clock right first; no key was made", now.Format(time.RFC3339), state.Time.Format(time.RFC3339))
 }

@@ -80,7 +80,7 @@ type seller struct {
 }
 
 func (s *seller) serve() *process {
-	p := launch(s.t, nil, "serve", "--data", string(s.d), "--devices", "unix:"+s.socket, "--listen", "127.0.0.1:0")
+	p := launch(s.t, nil, "serve", "--data", string(s.d), "--simulated", "--devices", "unix:"+s.socket, "--listen", "127.0.0.1:0")
 	s.address = p.address(s.t)
 	tokens, unlock, err := s.d.changeTokens()
 	if err != nil {

@@ -71,7 +71,7 @@ func (c *labEthUp) Run(ctx context.Context) error {
 		row(w, "enter", "nsenter --net="+filepath.Join(lab.Folder, lab.Hosts[0], "net"))
 		row(w, "drive", "bulkhead drivers run "+lab.Drivers)
 		row(w, "the rest", "bulkhead sim --site "+lab.Site+without+" --realtime --socket nodes.sock")
-		row(w, "control", "bulkhead serve --data data --devices unix:nodes.sock --devices unix:"+filepath.Join(lab.Folder, "drivers.sock"))
+		row(w, "control", "bulkhead serve --data data --simulated --devices unix:nodes.sock --devices unix:"+filepath.Join(lab.Folder, "drivers.sock"))
 		row(w, "down", "bulkhead lab eth down "+lab.Name)
 	})
 }

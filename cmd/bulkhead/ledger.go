@@ -14,9 +14,10 @@ import (
 )
 
 type ledgerCommand struct {
-	Verify  ledgerVerify  `cmd:"" help:"Read every entry, check it and fold it, against the published checkpoint."`
-	Tail    ledgerTail    `cmd:"" help:"Print the newest entries."`
-	Recover ledgerRecover `cmd:"" help:"Go on with a store that holds less than was published, and say so for ever."`
+	Verify   ledgerVerify   `cmd:"" help:"Read every entry, check it and fold it, against the published checkpoint."`
+	Tail     ledgerTail     `cmd:"" help:"Print the newest entries."`
+	Recover  ledgerRecover  `cmd:"" help:"Go on with a store that holds less than was published, and say so for ever."`
+	SetAside ledgerSetAside `cmd:"" help:"Go on with a ledger whose end is dated in the future, and say so for ever."`
 }
 
 type ledgerVerify struct {

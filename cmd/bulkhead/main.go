@@ -39,6 +39,7 @@ type grammar struct {
 	Plan      planCommand      `cmd:"" help:"What the loop would do now; release its brake." group:"Work"`
 	Pause     pauseCommand     `cmd:"" help:"Stop writing to devices, everywhere or in one hall." group:"Work"`
 	Resume    resumeCommand    `cmd:"" help:"Go on." group:"Work"`
+	Clock     clockCommand     `cmd:"" help:"The site's time: look at it, confirm it after a jump." group:"Work"`
 	Invoice   invoiceCommand   `cmd:"" help:"Invoices, and how each follows from the entries." group:"Work"`
 	Bundle    bundleCommand    `cmd:"" help:"What a tenant takes home, and its check." group:"Work"`
 

@@ -71,7 +71,12 @@ func (c *ledgerRecover) Run(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("%s: %w: what is left can't be folded: restore a backup", c.Data.ledger(), err)
 	}
-	entry, body, err := recoveredEntry(state, r, keys)
+	statement, body, err := lossStatement(recoveredPredicate, r.HeadRoot, r, keys)
+	if err != nil {
+		return err
+	}
+	r.Statement = statement
+	entry, err := nextEntry(state, c.Data.certainTime(state.Time), ledger.KindRecovered, book.SiteScope, r)
 	if err != nil {
 		return err
 	}
@@ -104,39 +109,41 @@ func (c *ledgerRecover) Run(ctx context.Context) error {
 	})
 }
 
-// recoveredEntry makes the entry with its signed statement.
-func recoveredEntry(state *book.State, r ledger.Recovered, signers run.Signers) (ledger.Entry, ledger.Body, error) {
-	var e ledger.Entry
+// lossStatement signs what was taken off a ledger, or was lost of it.
+func lossStatement(predicate string, head claim.Digest, said any, signers run.Signers) (claim.Digest, ledger.Body, error) {
 	var none ledger.Body
 	signer, err := signers.Statement(run.PurposeStatement)
 	if err != nil {
-		return e, none, err
+		return claim.Digest{}, none, err
 	}
-	said, err := json.Marshal(r)
+	encoded, err := json.Marshal(said)
 	if err != nil {
-		return e, none, err
+		return claim.Digest{}, none, err
 	}
-	statement, err := claim.NewStatement("ledger", r.HeadRoot, recoveredPredicate, json.RawMessage(said))
+	statement, err := claim.NewStatement("ledger", head, predicate, json.RawMessage(encoded))
 	if err != nil {
-		return e, none, err
+		return claim.Digest{}, none, err
 	}
 	signed, err := claim.Sign(statement, signer)
 	if err != nil {
-		return e, none, err
+		return claim.Digest{}, none, err
 	}
-	r.Statement = claim.DigestOf(signed)
-	encoded, err := json.Marshal(r)
+	digest := claim.DigestOf(signed)
+	return digest, ledger.Body{Digest: digest, Data: signed}, nil
+}
+
+// nextEntry makes the next entry of a ledger that no server has open.
+func nextEntry(state *book.State, at time.Time, kind, scope string, body any) (ledger.Entry, error) {
+	encoded, err := json.Marshal(body)
 	if err != nil {
-		return e, none, err
+		return ledger.Entry{}, err
 	}
-	now := time.Now().UTC()
-	if now.Before(state.Time) {
-		now = state.Time
+	if at.Before(state.Time) {
+		at = state.Time
 	}
-	e = ledger.Entry{
-		Seq: state.Seq + 1, Time: now, Term: state.Term, Kind: ledger.KindRecovered, Scope: book.SiteScope,
-		ScopeSeq: state.Scopes[book.SiteScope] + 1, Body: encoded,
+	e := ledger.Entry{
+		Seq: state.Seq + 1, Time: at.UTC(), Term: state.Term, Kind: kind, Scope: scope, ScopeSeq: state.Scopes[scope] + 1, Body: encoded,
 	}
 	_, err = rand.Read(e.Salt[:])
-	return e, ledger.Body{Digest: r.Statement, Data: signed}, err
+	return e, err
 }

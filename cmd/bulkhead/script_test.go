@@ -38,7 +38,7 @@ func TestScript(t *testing.T) {
 		t.Fatal(err)
 	}
 	commands := map[string]func(ts *testscript.TestScript, neg bool, args []string){
-		"controlplane": makeControlPlane, "start": start, "end": end, "try": try, "cutledger": cutLedger, "contract": writeContract,
+		"controlplane": makeControlPlane, "start": start, "end": end, "try": try, "cutledger": cutLedger, "contract": writeContract, "futureledger": makeFutureLedger, "oldledger": makeOldLedger,
 	}
 	maps.Copy(commands, worldCommands)
 	maps.Copy(commands, subnetCommands)

@@ -22,12 +22,14 @@ import (
 )
 
 type serveCommand struct {
-	Data     dataDir  `required:"" placeholder:"DIR" help:"Folder of the control plane. It is made, with keys and the first tokens, where there is none."`
-	Devices  []string `placeholder:"unix:SOCKET" sep:"none" help:"Where drivers of devices answer; may be given several times. Without it everything is unknown, and nothing is delivered."`
-	Observe  bool     `help:"Read, prove and report; never write to a device. For a site that runs already."`
-	Listen   string   `default:"127.0.0.1:8470" placeholder:"HOST:PORT" help:"Where the API answers; port 0 is any free one."`
-	Webhooks string   `placeholder:"FILE" help:"YAML, webhooks: a list of url and, for a tenant's own, tenant. They are told, signed, of drift, the brake, quarantine, replacements and late tranches."`
-	Verbose  bool     `short:"v" help:"Log what is routine too."`
+	Data      dataDir       `required:"" placeholder:"DIR" help:"Folder of the control plane. It is made, with keys and the first tokens, where there is none."`
+	Devices   []string      `placeholder:"unix:SOCKET" sep:"none" help:"Where drivers of devices answer; may be given several times. Without it everything is unknown, and nothing is delivered."`
+	Simulated bool          `help:"Take the time of simulated devices for the site's. Without it a socket that brings a clock is refused; a site whose origin is hardware never takes it."`
+	Downtime  time.Duration `default:"24h" placeholder:"DURATION" help:"How long the control plane may have been away, on a machine that was started anew since, before an approver must confirm the clock. 0: at every such start."`
+	Observe   bool          `help:"Read, prove and report; never write to a device. For a site that runs already."`
+	Listen    string        `default:"127.0.0.1:8470" placeholder:"HOST:PORT" help:"Where the API answers; port 0 is any free one."`
+	Webhooks  string        `placeholder:"FILE" help:"YAML, webhooks: a list of url and, for a tenant's own, tenant. They are told, signed, of drift, the brake, quarantine, replacements and late tranches."`
+	Verbose   bool          `short:"v" help:"Log what is routine too."`
 }
 
 // Help is the example.
@@ -69,6 +71,8 @@ type server struct {
 	tokens *api.Tokens
 	caller *caller // of webhooks; nil: nobody is told
 
+	marked run.ClockMark // that is kept
+
 	adopted bool // with --observe: it has been recorded
 	ticking atomic.Bool
 	wake    chan struct{} // a command was carried out: look now
@@ -88,7 +92,7 @@ func (c *serveCommand) Run(ctx context.Context) (err error) {
 	defer func() { err = errors.Join(err, s.end()) }()
 	ctx, stop := context.WithCancelCause(ctx)
 	defer stop(nil)
-	options := api.Options{Plane: s.plane, Keys: s.keys, Tokens: s.tokens, Metrics: []prometheus.Collector{s.lastLook()}}
+	options := api.Options{Plane: s.plane, Keys: s.keys, Tokens: s.tokens, Metrics: []prometheus.Collector{s.lastLook(), s.clockConfirmed()}}
 	if s.caller != nil {
 		options.Metrics = append(options.Metrics, s.caller)
 	}
@@ -205,12 +209,15 @@ func (s *server) open(ctx context.Context) error {
 		s.feeds = append(s.feeds, s.caller.feed)
 	}
 	s.plane, err = run.Open(ctx, run.Config{
-		Log: s.store, Published: published, Signers: s.keys, Devices: devices, Clock: s.clock, Observe: s.c.Observe,
-		Writer: writerName(), Logger: s.log, Notify: s.notify, Patience: lookPatience,
+		Log: s.store, Published: published, Signers: s.keys, Devices: devices, Observe: s.c.Observe,
+		Clock: s.clock, Mark: s.readMark(), Downtime: s.downtime(), Patience: lookPatience,
+		Writer: writerName(), Logger: s.log, Notify: s.notify,
 	})
 	if err != nil {
 		return err
 	}
+	s.sayTime()
+	s.keepMark()
 	return s.adopt(ctx)
 }
 
@@ -296,6 +303,7 @@ func (s *server) loop(ctx context.Context) error {
 		}
 		if time.Since(published) >= publishEvery {
 			published = time.Now()
+			s.keepMark()
 			if err := s.plane.Publish(ctx); err != nil {
 				s.log.Error("checkpoint not published", "why", err.Error())
 			}
@@ -378,6 +386,7 @@ func (s *server) end() error {
 	ctx := context.Background()
 	var err error
 	if s.plane.Broken() == nil {
+		s.keepMark()
 		err = errors.Join(s.plane.Publish(ctx), s.plane.SaveSnapshot(ctx))
 	}
 	err = errors.Join(err, s.close())

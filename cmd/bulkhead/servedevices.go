@@ -16,7 +16,7 @@ import (
 func (s *server) dial(ctx context.Context) (run.Devices, error) {
 	s.clock = run.WallClock{}
 	d := run.Devices{Fabrics: map[string]fabric.Driver{}}
-	if len(s.c.Devices) == 0 {
+	if len(s.c.Devices) == 0 && !s.c.Simulated {
 		s.log.Warn("no --devices: every port and node is unknown, and nothing is delivered")
 		return d, nil
 	}
@@ -61,6 +61,9 @@ func (s *server) dial(ctx context.Context) (run.Devices, error) {
 		if client.Sim == nil {
 			continue
 		}
+		if !s.c.Simulated {
+			return d, fmt.Errorf("--devices %s: these devices are simulated and would say what time it is, when leases end and what is billed: give --simulated if that is what you want, which no site of hardware takes; otherwise find out who answers on this socket", devices)
+		}
 		if err := claim("the clock of a simulated site", devices); err != nil {
 			return d, err
 		}
@@ -71,7 +74,9 @@ func (s *server) dial(ctx context.Context) (run.Devices, error) {
 		s.clock = clock
 		s.log.Warn("the devices are simulated: time is theirs, and all their evidence says simulated", "devices", devices, "now", clock.Now().Format(time.RFC3339))
 	}
-	if _, simulated := s.clock.(*siteClock); simulated {
+	if _, simulated := s.clock.(*siteClock); !simulated && s.c.Simulated {
+		return d, fmt.Errorf("--simulated: none of the --devices is simulated, so none says what time it is: leave it out, or start bulkhead sim --socket PATH and give that too")
+	} else if simulated {
 		for id, is := range real {
 			if is {
 				s.log.Warn("this fabric is not simulated, and its readings are dated by the clock of the simulated devices", "fabric", id)

@@ -42,6 +42,7 @@ func (c *siteShow) Run(ctx context.Context) error {
 		for _, state := range slices.Sorted(maps.Keys(s.NodesByState)) {
 			row(w, "nodes "+state, s.NodesByState[state])
 		}
+		clockTable(w, s.Clock)
 	})
 }
 

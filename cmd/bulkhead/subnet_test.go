@@ -182,7 +182,7 @@ func mayhem(ts *testscript.TestScript, neg bool, args []string) {
 				ts.Fatalf("the drivers did not come up")
 			}
 		}
-		server := background("serve", "--data", "data", "--devices", "unix:devices.sock", "--devices", "unix:east.sock", "--listen", "127.0.0.1:0")
+		server := background("serve", "--data", "data", "--simulated", "--devices", "unix:devices.sock", "--devices", "unix:east.sock", "--listen", "127.0.0.1:0")
 		for range 6 {
 			time.Sleep(time.Duration(random.IntN(120)) * time.Millisecond)
 			now, err := client.Sim.Now(context.Background())

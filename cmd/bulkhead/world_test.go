@@ -37,7 +37,7 @@ var worldCommands = map[string]func(ts *testscript.TestScript, neg bool, args []
 // two nodes (first/t1). With "delivered" they are handed over.
 func makeWorld(ts *testscript.TestScript, neg bool, args []string) {
 	start(ts, false, []string{"sim", "devices.sock", "sim", "--size", "tiny", "--socket", "devices.sock"})
-	start(ts, false, []string{"server", `"address":"(http://[^"]+)"`, "serve", "--data", "data", "--devices", "unix:devices.sock", "--listen", "127.0.0.1:0"})
+	start(ts, false, []string{"server", `"address":"(http://[^"]+)"`, "serve", "--data", "data", "--simulated", "--devices", "unix:devices.sock", "--listen", "127.0.0.1:0"})
 	ts.Setenv("BULKHEAD_SERVER", ts.Getenv("server"))
 	ts.Setenv("BULKHEAD_TOKEN_FILE", "data/operator.token")
 	for _, line := range []string{

@@ -342,6 +342,61 @@ func (l *Log) Backup(ctx context.Context, path string) error {
 	return syncDir(filepath.Dir(path))
 }
 
+// BackupUntil is Backup of the first entries alone. Bodies that only later ones name
+// stay: they are found by their digests, and are nobody's any more.
+func (l *Log) BackupUntil(ctx context.Context, path string, keep uint64, scopes map[string]uint64) error {
+	whole := path + ".whole"
+	if err := os.Remove(whole); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	defer os.Remove(whole)
+	if _, err := os.Lstat(path); err == nil {
+		return fmt.Errorf("%s exists: a backup never overwrites", path)
+	}
+	if err := l.Backup(ctx, whole); err != nil {
+		return err
+	}
+	if err := shorten(ctx, whole, keep, scopes); err != nil {
+		return fmt.Errorf("the first %d entries of %s: %w", keep, l.path, err)
+	}
+	if err := os.Rename(whole, path); err != nil {
+		return err
+	}
+	return syncDir(filepath.Dir(path))
+}
+
+// shorten takes entries off the end of a copy that nobody else has open.
+func shorten(ctx context.Context, path string, keep uint64, scopes map[string]uint64) error {
+	db, err := sql.Open("sqlite", "file:"+url.PathEscape(path)+"?_pragma=journal_mode(DELETE)&_pragma=synchronous(FULL)")
+	if err != nil {
+		return err
+	}
+	db.SetMaxOpenConns(1)
+	defer db.Close()
+	tx, err := db.BeginTx(ctx, nil)
+	if err != nil {
+		return err
+	}
+	defer tx.Rollback() //nolint:errcheck // after a commit it does nothing
+	for _, statement := range []string{`DELETE FROM entry WHERE seq > ?1`, `DELETE FROM snapshot WHERE seq > ?1`} {
+		if _, err := tx.ExecContext(ctx, statement, int64(keep)); err != nil {
+			return err
+		}
+	}
+	if _, err := tx.ExecContext(ctx, `DELETE FROM scope`); err != nil {
+		return err
+	}
+	for scope, size := range scopes {
+		if _, err := tx.ExecContext(ctx, `INSERT INTO scope VALUES (?,?)`, scope, int64(size)); err != nil {
+			return err
+		}
+	}
+	if err := tx.Commit(); err != nil {
+		return err
+	}
+	return db.Close()
+}
+
 // Close implements ledger.Log.
 func (l *Log) Close() error {
 	var errs []error

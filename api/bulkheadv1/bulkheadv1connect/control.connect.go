@@ -158,6 +158,11 @@ const (
 	ControlPlaneListKeysProcedure = "/bulkhead.v1.ControlPlane/ListKeys"
 	// ControlPlaneRotateKeyProcedure is the fully-qualified name of the ControlPlane's RotateKey RPC.
 	ControlPlaneRotateKeyProcedure = "/bulkhead.v1.ControlPlane/RotateKey"
+	// ControlPlaneShowClockProcedure is the fully-qualified name of the ControlPlane's ShowClock RPC.
+	ControlPlaneShowClockProcedure = "/bulkhead.v1.ControlPlane/ShowClock"
+	// ControlPlaneConfirmClockProcedure is the fully-qualified name of the ControlPlane's ConfirmClock
+	// RPC.
+	ControlPlaneConfirmClockProcedure = "/bulkhead.v1.ControlPlane/ConfirmClock"
 )
 
 // ControlPlaneClient is a client for the bulkhead.v1.ControlPlane service.
@@ -223,6 +228,8 @@ type ControlPlaneClient interface {
 	// Keys.
 	ListKeys(context.Context, *connect.Request[bulkheadv1.ListKeysRequest]) (*connect.Response[bulkheadv1.Keys], error)
 	RotateKey(context.Context, *connect.Request[bulkheadv1.RotateKeyRequest]) (*connect.Response[bulkheadv1.Done], error)
+	ShowClock(context.Context, *connect.Request[bulkheadv1.ShowClockRequest]) (*connect.Response[bulkheadv1.Clock], error)
+	ConfirmClock(context.Context, *connect.Request[bulkheadv1.ConfirmClockRequest]) (*connect.Response[bulkheadv1.Done], error)
 }
 
 // NewControlPlaneClient constructs a client for the bulkhead.v1.ControlPlane service. By default,
@@ -530,6 +537,18 @@ func NewControlPlaneClient(httpClient connect.HTTPClient, baseURL string, opts .
 			connect.WithSchema(controlPlaneMethods.ByName("RotateKey")),
 			connect.WithClientOptions(opts...),
 		),
+		showClock: connect.NewClient[bulkheadv1.ShowClockRequest, bulkheadv1.Clock](
+			httpClient,
+			baseURL+ControlPlaneShowClockProcedure,
+			connect.WithSchema(controlPlaneMethods.ByName("ShowClock")),
+			connect.WithClientOptions(opts...),
+		),
+		confirmClock: connect.NewClient[bulkheadv1.ConfirmClockRequest, bulkheadv1.Done](
+			httpClient,
+			baseURL+ControlPlaneConfirmClockProcedure,
+			connect.WithSchema(controlPlaneMethods.ByName("ConfirmClock")),
+			connect.WithClientOptions(opts...),
+		),
 	}
 }
 
@@ -584,6 +603,8 @@ type controlPlaneClient struct {
 	getTrust               *connect.Client[bulkheadv1.GetTrustRequest, bulkheadv1.Trust]
 	listKeys               *connect.Client[bulkheadv1.ListKeysRequest, bulkheadv1.Keys]
 	rotateKey              *connect.Client[bulkheadv1.RotateKeyRequest, bulkheadv1.Done]
+	showClock              *connect.Client[bulkheadv1.ShowClockRequest, bulkheadv1.Clock]
+	confirmClock           *connect.Client[bulkheadv1.ConfirmClockRequest, bulkheadv1.Done]
 }
 
 // ShowSite calls bulkhead.v1.ControlPlane.ShowSite.
@@ -831,6 +852,16 @@ func (c *controlPlaneClient) RotateKey(ctx context.Context, req *connect.Request
 	return c.rotateKey.CallUnary(ctx, req)
 }
 
+// ShowClock calls bulkhead.v1.ControlPlane.ShowClock.
+func (c *controlPlaneClient) ShowClock(ctx context.Context, req *connect.Request[bulkheadv1.ShowClockRequest]) (*connect.Response[bulkheadv1.Clock], error) {
+	return c.showClock.CallUnary(ctx, req)
+}
+
+// ConfirmClock calls bulkhead.v1.ControlPlane.ConfirmClock.
+func (c *controlPlaneClient) ConfirmClock(ctx context.Context, req *connect.Request[bulkheadv1.ConfirmClockRequest]) (*connect.Response[bulkheadv1.Done], error) {
+	return c.confirmClock.CallUnary(ctx, req)
+}
+
 // ControlPlaneHandler is an implementation of the bulkhead.v1.ControlPlane service.
 type ControlPlaneHandler interface {
 	// Site.
@@ -894,6 +925,8 @@ type ControlPlaneHandler interface {
 	// Keys.
 	ListKeys(context.Context, *connect.Request[bulkheadv1.ListKeysRequest]) (*connect.Response[bulkheadv1.Keys], error)
 	RotateKey(context.Context, *connect.Request[bulkheadv1.RotateKeyRequest]) (*connect.Response[bulkheadv1.Done], error)
+	ShowClock(context.Context, *connect.Request[bulkheadv1.ShowClockRequest]) (*connect.Response[bulkheadv1.Clock], error)
+	ConfirmClock(context.Context, *connect.Request[bulkheadv1.ConfirmClockRequest]) (*connect.Response[bulkheadv1.Done], error)
 }
 
 // NewControlPlaneHandler builds an HTTP handler from the service implementation. It returns the
@@ -1197,6 +1230,18 @@ func NewControlPlaneHandler(svc ControlPlaneHandler, opts ...connect.HandlerOpti
 		connect.WithSchema(controlPlaneMethods.ByName("RotateKey")),
 		connect.WithHandlerOptions(opts...),
 	)
+	controlPlaneShowClockHandler := connect.NewUnaryHandler(
+		ControlPlaneShowClockProcedure,
+		svc.ShowClock,
+		connect.WithSchema(controlPlaneMethods.ByName("ShowClock")),
+		connect.WithHandlerOptions(opts...),
+	)
+	controlPlaneConfirmClockHandler := connect.NewUnaryHandler(
+		ControlPlaneConfirmClockProcedure,
+		svc.ConfirmClock,
+		connect.WithSchema(controlPlaneMethods.ByName("ConfirmClock")),
+		connect.WithHandlerOptions(opts...),
+	)
 	return "/bulkhead.v1.ControlPlane/", http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		switch r.URL.Path {
 		case ControlPlaneShowSiteProcedure:
@@ -1297,6 +1342,10 @@ func NewControlPlaneHandler(svc ControlPlaneHandler, opts ...connect.HandlerOpti
 			controlPlaneListKeysHandler.ServeHTTP(w, r)
 		case ControlPlaneRotateKeyProcedure:
 			controlPlaneRotateKeyHandler.ServeHTTP(w, r)
+		case ControlPlaneShowClockProcedure:
+			controlPlaneShowClockHandler.ServeHTTP(w, r)
+		case ControlPlaneConfirmClockProcedure:
+			controlPlaneConfirmClockHandler.ServeHTTP(w, r)
 		default:
 			http.NotFound(w, r)
 		}
@@ -1500,4 +1549,12 @@ func (UnimplementedControlPlaneHandler) ListKeys(context.Context, *connect.Reque
 
 func (UnimplementedControlPlaneHandler) RotateKey(context.Context, *connect.Request[bulkheadv1.RotateKeyRequest]) (*connect.Response[bulkheadv1.Done], error) {
 	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("bulkhead.v1.ControlPlane.RotateKey is not implemented"))
+}
+
+func (UnimplementedControlPlaneHandler) ShowClock(context.Context, *connect.Request[bulkheadv1.ShowClockRequest]) (*connect.Response[bulkheadv1.Clock], error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("bulkhead.v1.ControlPlane.ShowClock is not implemented"))
+}
+
+func (UnimplementedControlPlaneHandler) ConfirmClock(context.Context, *connect.Request[bulkheadv1.ConfirmClockRequest]) (*connect.Response[bulkheadv1.Done], error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("bulkhead.v1.ControlPlane.ConfirmClock is not implemented"))
 }
