@@ -79,6 +79,9 @@ func (p *Plane) round(ctx context.Context) (changed bool, err error) {
 		return false, err
 	}
 	for _, c := range book.Due(p.w.state, now) {
+		if p.unheard(c) {
+			continue
+		}
 		if err := p.carry(ctx, c); err != nil {
 			return false, err
 		}

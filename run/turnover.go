@@ -28,6 +28,7 @@ func (p *Plane) observeNodes(ctx context.Context) error {
 	full, unwell := p.seen.nodes == 0, map[site.Index]bool{}
 	// The next page comes while this one is checked: what a wave of turnovers says is
 	// long to write and long to check.
+	p.seen.heard = false
 	next := p.askNodes(ctx, p.seen.nodes)
 	for more := true; more; {
 		page := <-next
@@ -52,15 +53,11 @@ func (p *Plane) observeNodes(ctx context.Context) error {
 		}
 		p.seen.nodes = o.Cursor
 	}
+	p.seen.heard = true
 	if !full || p.config.Observe {
 		return nil
 	}
-	var recovered book.ReportHealth
-	for n, health := range p.w.state.Nodes.Health {
-		if health != book.Healthy && !unwell[site.Index(n)] {
-			recovered.Items = append(recovered.Items, book.HealthItem{Node: site.Index(n), Class: "recovered", Alive: true, Detail: "it is not among the nodes that are not well"})
-		}
-	}
+	recovered := p.w.state.Unwell(func(n site.Index) bool { return unwell[n] })
 	if len(recovered.Items) == 0 {
 		return nil
 	}
@@ -97,7 +94,7 @@ func (p *Plane) takeReports(ctx context.Context, o node.Observation) error {
 		}
 		if r.Health != nil {
 			health.Items = append(health.Items, book.HealthItem{
-				Node: r.Node, Class: r.Health.Class, Alive: r.Health.Alive, Failed: r.Health.Failed, Detail: r.Health.Detail,
+				Node: r.Node, Class: r.Health.Class, Alive: r.Health.Alive, Failed: r.Health.Failed, Quiet: o.At.Sub(r.At), Detail: r.Health.Detail,
 			})
 		}
 		if r.Step != "" && r.Step == p.w.state.ExpectedStep(r.Node) {
