@@ -3401,7 +3401,8 @@ type Lease struct {
 	Estimate      *Estimate              `protobuf:"bytes,17,opt,name=estimate,proto3" json:"estimate,omitempty"`         // of its slots as they are now; GetLease only
 	Unserved      []uint32               `protobuf:"varint,18,rep,packed,name=unserved,proto3" json:"unserved,omitempty"` // slots whose node failed and that nothing fits
 	UnservedSince string                 `protobuf:"bytes,19,opt,name=unserved_since,json=unservedSince,proto3" json:"unserved_since,omitempty"`
-	Defrag        *Defrag                `protobuf:"bytes,20,opt,name=defrag,proto3" json:"defrag,omitempty"` // open proposal to move its nodes closer together
+	Defrag        *Defrag                `protobuf:"bytes,20,opt,name=defrag,proto3" json:"defrag,omitempty"`       // open proposal to move its nodes closer together
+	Stays         []uint32               `protobuf:"varint,21,rep,packed,name=stays,proto3" json:"stays,omitempty"` // slots whose replacement was withdrawn by hand, and that keep their node
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -3576,6 +3577,13 @@ func (x *Lease) GetDefrag() *Defrag {
 	return nil
 }
 
+func (x *Lease) GetStays() []uint32 {
+	if x != nil {
+		return x.Stays
+	}
+	return nil
+}
+
 type Leases struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Leases        []*Lease               `protobuf:"bytes,1,rep,name=leases,proto3" json:"leases,omitempty"`
@@ -3634,6 +3642,7 @@ type Replacement struct {
 	Was           string                 `protobuf:"bytes,2,opt,name=was,proto3" json:"was,omitempty"`
 	Node          string                 `protobuf:"bytes,3,opt,name=node,proto3" json:"node,omitempty"`
 	Deadline      string                 `protobuf:"bytes,4,opt,name=deadline,proto3" json:"deadline,omitempty"`
+	ProposedBy    string                 `protobuf:"bytes,5,opt,name=proposed_by,json=proposedBy,proto3" json:"proposed_by,omitempty"` // "": the loop
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -3692,6 +3701,13 @@ func (x *Replacement) GetNode() string {
 func (x *Replacement) GetDeadline() string {
 	if x != nil {
 		return x.Deadline
+	}
+	return ""
+}
+
+func (x *Replacement) GetProposedBy() string {
+	if x != nil {
+		return x.ProposedBy
 	}
 	return ""
 }
@@ -4764,7 +4780,9 @@ type Node struct {
 	ObservedAsDesired bool                   `protobuf:"varint,14,opt,name=observed_as_desired,json=observedAsDesired,proto3" json:"observed_as_desired,omitempty"`
 	Generation        uint64                 `protobuf:"varint,15,opt,name=generation,proto3" json:"generation,omitempty"` // moves so far
 	Turnover          uint32                 `protobuf:"varint,16,opt,name=turnover,proto3" json:"turnover,omitempty"`
-	Statement         string                 `protobuf:"bytes,17,opt,name=statement,proto3" json:"statement,omitempty"` // digest of its last turnover statement
+	Statement         string                 `protobuf:"bytes,17,opt,name=statement,proto3" json:"statement,omitempty"`                        // digest of its last turnover statement
+	SilentSince       string                 `protobuf:"bytes,18,opt,name=silent_since,json=silentSince,proto3" json:"silent_since,omitempty"` // when it was last heard, of one that does not answer
+	DeadAt            string                 `protobuf:"bytes,19,opt,name=dead_at,json=deadAt,proto3" json:"dead_at,omitempty"`                // when its silence lasts for longer than the policy's grace
 	unknownFields     protoimpl.UnknownFields
 	sizeCache         protoimpl.SizeCache
 }
@@ -4914,6 +4932,20 @@ func (x *Node) GetTurnover() uint32 {
 func (x *Node) GetStatement() string {
 	if x != nil {
 		return x.Statement
+	}
+	return ""
+}
+
+func (x *Node) GetSilentSince() string {
+	if x != nil {
+		return x.SilentSince
+	}
+	return ""
+}
+
+func (x *Node) GetDeadAt() string {
+	if x != nil {
+		return x.DeadAt
 	}
 	return ""
 }
@@ -5190,6 +5222,84 @@ func (x *AcknowledgeRequest) GetNode() string {
 	return ""
 }
 
+// WithdrawReplacementRequest takes a proposed replacement back. The loop proposes none
+// for the slot again until something new is said of its node.
+type WithdrawReplacementRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	CommandId     string                 `protobuf:"bytes,1,opt,name=command_id,json=commandId,proto3" json:"command_id,omitempty"`
+	Lease         string                 `protobuf:"bytes,2,opt,name=lease,proto3" json:"lease,omitempty"`
+	Slot          uint32                 `protobuf:"varint,3,opt,name=slot,proto3" json:"slot,omitempty"`
+	Node          string                 `protobuf:"bytes,4,opt,name=node,proto3" json:"node,omitempty"`     // the node that was proposed; "": whatever is proposed now
+	Reason        string                 `protobuf:"bytes,5,opt,name=reason,proto3" json:"reason,omitempty"` // its tenant is told
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *WithdrawReplacementRequest) Reset() {
+	*x = WithdrawReplacementRequest{}
+	mi := &file_bulkhead_v1_control_proto_msgTypes[69]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *WithdrawReplacementRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*WithdrawReplacementRequest) ProtoMessage() {}
+
+func (x *WithdrawReplacementRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_bulkhead_v1_control_proto_msgTypes[69]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use WithdrawReplacementRequest.ProtoReflect.Descriptor instead.
+func (*WithdrawReplacementRequest) Descriptor() ([]byte, []int) {
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{69}
+}
+
+func (x *WithdrawReplacementRequest) GetCommandId() string {
+	if x != nil {
+		return x.CommandId
+	}
+	return ""
+}
+
+func (x *WithdrawReplacementRequest) GetLease() string {
+	if x != nil {
+		return x.Lease
+	}
+	return ""
+}
+
+func (x *WithdrawReplacementRequest) GetSlot() uint32 {
+	if x != nil {
+		return x.Slot
+	}
+	return 0
+}
+
+func (x *WithdrawReplacementRequest) GetNode() string {
+	if x != nil {
+		return x.Node
+	}
+	return ""
+}
+
+func (x *WithdrawReplacementRequest) GetReason() string {
+	if x != nil {
+		return x.Reason
+	}
+	return ""
+}
+
 type RepairNodeRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	CommandId     string                 `protobuf:"bytes,1,opt,name=command_id,json=commandId,proto3" json:"command_id,omitempty"`
@@ -5202,7 +5312,7 @@ type RepairNodeRequest struct {
 
 func (x *RepairNodeRequest) Reset() {
 	*x = RepairNodeRequest{}
-	mi := &file_bulkhead_v1_control_proto_msgTypes[69]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[70]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5214,7 +5324,7 @@ func (x *RepairNodeRequest) String() string {
 func (*RepairNodeRequest) ProtoMessage() {}
 
 func (x *RepairNodeRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_bulkhead_v1_control_proto_msgTypes[69]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[70]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5227,7 +5337,7 @@ func (x *RepairNodeRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RepairNodeRequest.ProtoReflect.Descriptor instead.
 func (*RepairNodeRequest) Descriptor() ([]byte, []int) {
-	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{69}
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{70}
 }
 
 func (x *RepairNodeRequest) GetCommandId() string {
@@ -5274,7 +5384,7 @@ type Isolation struct {
 
 func (x *Isolation) Reset() {
 	*x = Isolation{}
-	mi := &file_bulkhead_v1_control_proto_msgTypes[70]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[71]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5286,7 +5396,7 @@ func (x *Isolation) String() string {
 func (*Isolation) ProtoMessage() {}
 
 func (x *Isolation) ProtoReflect() protoreflect.Message {
-	mi := &file_bulkhead_v1_control_proto_msgTypes[70]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[71]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5299,7 +5409,7 @@ func (x *Isolation) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Isolation.ProtoReflect.Descriptor instead.
 func (*Isolation) Descriptor() ([]byte, []int) {
-	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{70}
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{71}
 }
 
 func (x *Isolation) GetLease() string {
@@ -5370,7 +5480,7 @@ type FileProbeRequest struct {
 
 func (x *FileProbeRequest) Reset() {
 	*x = FileProbeRequest{}
-	mi := &file_bulkhead_v1_control_proto_msgTypes[71]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[72]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5382,7 +5492,7 @@ func (x *FileProbeRequest) String() string {
 func (*FileProbeRequest) ProtoMessage() {}
 
 func (x *FileProbeRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_bulkhead_v1_control_proto_msgTypes[71]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[72]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5395,7 +5505,7 @@ func (x *FileProbeRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FileProbeRequest.ProtoReflect.Descriptor instead.
 func (*FileProbeRequest) Descriptor() ([]byte, []int) {
-	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{71}
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{72}
 }
 
 func (x *FileProbeRequest) GetCommandId() string {
@@ -5430,7 +5540,7 @@ type MountRequest struct {
 
 func (x *MountRequest) Reset() {
 	*x = MountRequest{}
-	mi := &file_bulkhead_v1_control_proto_msgTypes[72]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[73]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5442,7 +5552,7 @@ func (x *MountRequest) String() string {
 func (*MountRequest) ProtoMessage() {}
 
 func (x *MountRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_bulkhead_v1_control_proto_msgTypes[72]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[73]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5455,7 +5565,7 @@ func (x *MountRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use MountRequest.ProtoReflect.Descriptor instead.
 func (*MountRequest) Descriptor() ([]byte, []int) {
-	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{72}
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{73}
 }
 
 func (x *MountRequest) GetLease() string {
@@ -5484,7 +5594,7 @@ type Mount struct {
 
 func (x *Mount) Reset() {
 	*x = Mount{}
-	mi := &file_bulkhead_v1_control_proto_msgTypes[73]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[74]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5496,7 +5606,7 @@ func (x *Mount) String() string {
 func (*Mount) ProtoMessage() {}
 
 func (x *Mount) ProtoReflect() protoreflect.Message {
-	mi := &file_bulkhead_v1_control_proto_msgTypes[73]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[74]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5509,7 +5619,7 @@ func (x *Mount) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Mount.ProtoReflect.Descriptor instead.
 func (*Mount) Descriptor() ([]byte, []int) {
-	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{73}
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{74}
 }
 
 func (x *Mount) GetVolume() string {
@@ -5548,7 +5658,7 @@ type ShowPlanRequest struct {
 
 func (x *ShowPlanRequest) Reset() {
 	*x = ShowPlanRequest{}
-	mi := &file_bulkhead_v1_control_proto_msgTypes[74]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[75]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5560,7 +5670,7 @@ func (x *ShowPlanRequest) String() string {
 func (*ShowPlanRequest) ProtoMessage() {}
 
 func (x *ShowPlanRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_bulkhead_v1_control_proto_msgTypes[74]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[75]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5573,7 +5683,7 @@ func (x *ShowPlanRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ShowPlanRequest.ProtoReflect.Descriptor instead.
 func (*ShowPlanRequest) Descriptor() ([]byte, []int) {
-	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{74}
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{75}
 }
 
 type Plan struct {
@@ -5590,7 +5700,7 @@ type Plan struct {
 
 func (x *Plan) Reset() {
 	*x = Plan{}
-	mi := &file_bulkhead_v1_control_proto_msgTypes[75]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[76]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5602,7 +5712,7 @@ func (x *Plan) String() string {
 func (*Plan) ProtoMessage() {}
 
 func (x *Plan) ProtoReflect() protoreflect.Message {
-	mi := &file_bulkhead_v1_control_proto_msgTypes[75]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[76]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5615,7 +5725,7 @@ func (x *Plan) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Plan.ProtoReflect.Descriptor instead.
 func (*Plan) Descriptor() ([]byte, []int) {
-	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{75}
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{76}
 }
 
 func (x *Plan) GetPorts() int64 {
@@ -5670,7 +5780,7 @@ type ReasonRequest struct {
 
 func (x *ReasonRequest) Reset() {
 	*x = ReasonRequest{}
-	mi := &file_bulkhead_v1_control_proto_msgTypes[76]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[77]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5682,7 +5792,7 @@ func (x *ReasonRequest) String() string {
 func (*ReasonRequest) ProtoMessage() {}
 
 func (x *ReasonRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_bulkhead_v1_control_proto_msgTypes[76]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[77]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5695,7 +5805,7 @@ func (x *ReasonRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReasonRequest.ProtoReflect.Descriptor instead.
 func (*ReasonRequest) Descriptor() ([]byte, []int) {
-	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{76}
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{77}
 }
 
 func (x *ReasonRequest) GetCommandId() string {
@@ -5723,7 +5833,7 @@ type PauseRequest struct {
 
 func (x *PauseRequest) Reset() {
 	*x = PauseRequest{}
-	mi := &file_bulkhead_v1_control_proto_msgTypes[77]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[78]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5735,7 +5845,7 @@ func (x *PauseRequest) String() string {
 func (*PauseRequest) ProtoMessage() {}
 
 func (x *PauseRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_bulkhead_v1_control_proto_msgTypes[77]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[78]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5748,7 +5858,7 @@ func (x *PauseRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PauseRequest.ProtoReflect.Descriptor instead.
 func (*PauseRequest) Descriptor() ([]byte, []int) {
-	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{77}
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{78}
 }
 
 func (x *PauseRequest) GetCommandId() string {
@@ -5787,7 +5897,7 @@ type Invoice struct {
 
 func (x *Invoice) Reset() {
 	*x = Invoice{}
-	mi := &file_bulkhead_v1_control_proto_msgTypes[78]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[79]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5799,7 +5909,7 @@ func (x *Invoice) String() string {
 func (*Invoice) ProtoMessage() {}
 
 func (x *Invoice) ProtoReflect() protoreflect.Message {
-	mi := &file_bulkhead_v1_control_proto_msgTypes[78]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[79]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5812,7 +5922,7 @@ func (x *Invoice) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Invoice.ProtoReflect.Descriptor instead.
 func (*Invoice) Descriptor() ([]byte, []int) {
-	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{78}
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{79}
 }
 
 func (x *Invoice) GetNumber() string {
@@ -5874,7 +5984,7 @@ type Invoices struct {
 
 func (x *Invoices) Reset() {
 	*x = Invoices{}
-	mi := &file_bulkhead_v1_control_proto_msgTypes[79]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[80]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5886,7 +5996,7 @@ func (x *Invoices) String() string {
 func (*Invoices) ProtoMessage() {}
 
 func (x *Invoices) ProtoReflect() protoreflect.Message {
-	mi := &file_bulkhead_v1_control_proto_msgTypes[79]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[80]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5899,7 +6009,7 @@ func (x *Invoices) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Invoices.ProtoReflect.Descriptor instead.
 func (*Invoices) Descriptor() ([]byte, []int) {
-	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{79}
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{80}
 }
 
 func (x *Invoices) GetInvoices() []*Invoice {
@@ -5925,7 +6035,7 @@ type InvoiceRef struct {
 
 func (x *InvoiceRef) Reset() {
 	*x = InvoiceRef{}
-	mi := &file_bulkhead_v1_control_proto_msgTypes[80]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[81]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5937,7 +6047,7 @@ func (x *InvoiceRef) String() string {
 func (*InvoiceRef) ProtoMessage() {}
 
 func (x *InvoiceRef) ProtoReflect() protoreflect.Message {
-	mi := &file_bulkhead_v1_control_proto_msgTypes[80]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[81]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5950,7 +6060,7 @@ func (x *InvoiceRef) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use InvoiceRef.ProtoReflect.Descriptor instead.
 func (*InvoiceRef) Descriptor() ([]byte, []int) {
-	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{80}
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{81}
 }
 
 func (x *InvoiceRef) GetNumber() string {
@@ -5971,7 +6081,7 @@ type InvoiceDocument struct {
 
 func (x *InvoiceDocument) Reset() {
 	*x = InvoiceDocument{}
-	mi := &file_bulkhead_v1_control_proto_msgTypes[81]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[82]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5983,7 +6093,7 @@ func (x *InvoiceDocument) String() string {
 func (*InvoiceDocument) ProtoMessage() {}
 
 func (x *InvoiceDocument) ProtoReflect() protoreflect.Message {
-	mi := &file_bulkhead_v1_control_proto_msgTypes[81]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[82]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5996,7 +6106,7 @@ func (x *InvoiceDocument) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use InvoiceDocument.ProtoReflect.Descriptor instead.
 func (*InvoiceDocument) Descriptor() ([]byte, []int) {
-	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{81}
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{82}
 }
 
 func (x *InvoiceDocument) GetInvoice() *Invoice {
@@ -6030,7 +6140,7 @@ type ExplainInvoiceRequest struct {
 
 func (x *ExplainInvoiceRequest) Reset() {
 	*x = ExplainInvoiceRequest{}
-	mi := &file_bulkhead_v1_control_proto_msgTypes[82]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[83]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6042,7 +6152,7 @@ func (x *ExplainInvoiceRequest) String() string {
 func (*ExplainInvoiceRequest) ProtoMessage() {}
 
 func (x *ExplainInvoiceRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_bulkhead_v1_control_proto_msgTypes[82]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[83]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6055,7 +6165,7 @@ func (x *ExplainInvoiceRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ExplainInvoiceRequest.ProtoReflect.Descriptor instead.
 func (*ExplainInvoiceRequest) Descriptor() ([]byte, []int) {
-	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{82}
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{83}
 }
 
 func (x *ExplainInvoiceRequest) GetNumber() string {
@@ -6081,7 +6191,7 @@ type Explanation struct {
 
 func (x *Explanation) Reset() {
 	*x = Explanation{}
-	mi := &file_bulkhead_v1_control_proto_msgTypes[83]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[84]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6093,7 +6203,7 @@ func (x *Explanation) String() string {
 func (*Explanation) ProtoMessage() {}
 
 func (x *Explanation) ProtoReflect() protoreflect.Message {
-	mi := &file_bulkhead_v1_control_proto_msgTypes[83]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[84]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6106,7 +6216,7 @@ func (x *Explanation) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Explanation.ProtoReflect.Descriptor instead.
 func (*Explanation) Descriptor() ([]byte, []int) {
-	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{83}
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{84}
 }
 
 func (x *Explanation) GetText() string {
@@ -6125,7 +6235,7 @@ type TenantRef struct {
 
 func (x *TenantRef) Reset() {
 	*x = TenantRef{}
-	mi := &file_bulkhead_v1_control_proto_msgTypes[84]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[85]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6137,7 +6247,7 @@ func (x *TenantRef) String() string {
 func (*TenantRef) ProtoMessage() {}
 
 func (x *TenantRef) ProtoReflect() protoreflect.Message {
-	mi := &file_bulkhead_v1_control_proto_msgTypes[84]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[85]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6150,7 +6260,7 @@ func (x *TenantRef) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TenantRef.ProtoReflect.Descriptor instead.
 func (*TenantRef) Descriptor() ([]byte, []int) {
-	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{84}
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{85}
 }
 
 func (x *TenantRef) GetTenant() string {
@@ -6169,7 +6279,7 @@ type Chunk struct {
 
 func (x *Chunk) Reset() {
 	*x = Chunk{}
-	mi := &file_bulkhead_v1_control_proto_msgTypes[85]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[86]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6181,7 +6291,7 @@ func (x *Chunk) String() string {
 func (*Chunk) ProtoMessage() {}
 
 func (x *Chunk) ProtoReflect() protoreflect.Message {
-	mi := &file_bulkhead_v1_control_proto_msgTypes[85]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[86]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6194,7 +6304,7 @@ func (x *Chunk) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Chunk.ProtoReflect.Descriptor instead.
 func (*Chunk) Descriptor() ([]byte, []int) {
-	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{85}
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{86}
 }
 
 func (x *Chunk) GetData() []byte {
@@ -6215,7 +6325,7 @@ type TailLedgerRequest struct {
 
 func (x *TailLedgerRequest) Reset() {
 	*x = TailLedgerRequest{}
-	mi := &file_bulkhead_v1_control_proto_msgTypes[86]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[87]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6227,7 +6337,7 @@ func (x *TailLedgerRequest) String() string {
 func (*TailLedgerRequest) ProtoMessage() {}
 
 func (x *TailLedgerRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_bulkhead_v1_control_proto_msgTypes[86]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[87]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6240,7 +6350,7 @@ func (x *TailLedgerRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TailLedgerRequest.ProtoReflect.Descriptor instead.
 func (*TailLedgerRequest) Descriptor() ([]byte, []int) {
-	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{86}
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{87}
 }
 
 func (x *TailLedgerRequest) GetFrom() uint64 {
@@ -6278,7 +6388,7 @@ type Entry struct {
 
 func (x *Entry) Reset() {
 	*x = Entry{}
-	mi := &file_bulkhead_v1_control_proto_msgTypes[87]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[88]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6290,7 +6400,7 @@ func (x *Entry) String() string {
 func (*Entry) ProtoMessage() {}
 
 func (x *Entry) ProtoReflect() protoreflect.Message {
-	mi := &file_bulkhead_v1_control_proto_msgTypes[87]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[88]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6303,7 +6413,7 @@ func (x *Entry) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Entry.ProtoReflect.Descriptor instead.
 func (*Entry) Descriptor() ([]byte, []int) {
-	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{87}
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{88}
 }
 
 func (x *Entry) GetScopeSeq() uint64 {
@@ -6357,7 +6467,7 @@ type Checkpoint struct {
 
 func (x *Checkpoint) Reset() {
 	*x = Checkpoint{}
-	mi := &file_bulkhead_v1_control_proto_msgTypes[88]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[89]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6369,7 +6479,7 @@ func (x *Checkpoint) String() string {
 func (*Checkpoint) ProtoMessage() {}
 
 func (x *Checkpoint) ProtoReflect() protoreflect.Message {
-	mi := &file_bulkhead_v1_control_proto_msgTypes[88]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[89]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6382,7 +6492,7 @@ func (x *Checkpoint) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Checkpoint.ProtoReflect.Descriptor instead.
 func (*Checkpoint) Descriptor() ([]byte, []int) {
-	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{88}
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{89}
 }
 
 func (x *Checkpoint) GetNote() string {
@@ -6400,7 +6510,7 @@ type GetTrustRequest struct {
 
 func (x *GetTrustRequest) Reset() {
 	*x = GetTrustRequest{}
-	mi := &file_bulkhead_v1_control_proto_msgTypes[89]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[90]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6412,7 +6522,7 @@ func (x *GetTrustRequest) String() string {
 func (*GetTrustRequest) ProtoMessage() {}
 
 func (x *GetTrustRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_bulkhead_v1_control_proto_msgTypes[89]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[90]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6425,7 +6535,7 @@ func (x *GetTrustRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetTrustRequest.ProtoReflect.Descriptor instead.
 func (*GetTrustRequest) Descriptor() ([]byte, []int) {
-	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{89}
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{90}
 }
 
 type Trust struct {
@@ -6437,7 +6547,7 @@ type Trust struct {
 
 func (x *Trust) Reset() {
 	*x = Trust{}
-	mi := &file_bulkhead_v1_control_proto_msgTypes[90]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[91]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6449,7 +6559,7 @@ func (x *Trust) String() string {
 func (*Trust) ProtoMessage() {}
 
 func (x *Trust) ProtoReflect() protoreflect.Message {
-	mi := &file_bulkhead_v1_control_proto_msgTypes[90]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[91]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6462,7 +6572,7 @@ func (x *Trust) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Trust.ProtoReflect.Descriptor instead.
 func (*Trust) Descriptor() ([]byte, []int) {
-	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{90}
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{91}
 }
 
 func (x *Trust) GetJson() string {
@@ -6480,7 +6590,7 @@ type ListKeysRequest struct {
 
 func (x *ListKeysRequest) Reset() {
 	*x = ListKeysRequest{}
-	mi := &file_bulkhead_v1_control_proto_msgTypes[91]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[92]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6492,7 +6602,7 @@ func (x *ListKeysRequest) String() string {
 func (*ListKeysRequest) ProtoMessage() {}
 
 func (x *ListKeysRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_bulkhead_v1_control_proto_msgTypes[91]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[92]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6505,7 +6615,7 @@ func (x *ListKeysRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListKeysRequest.ProtoReflect.Descriptor instead.
 func (*ListKeysRequest) Descriptor() ([]byte, []int) {
-	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{91}
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{92}
 }
 
 type Key struct {
@@ -6520,7 +6630,7 @@ type Key struct {
 
 func (x *Key) Reset() {
 	*x = Key{}
-	mi := &file_bulkhead_v1_control_proto_msgTypes[92]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[93]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6532,7 +6642,7 @@ func (x *Key) String() string {
 func (*Key) ProtoMessage() {}
 
 func (x *Key) ProtoReflect() protoreflect.Message {
-	mi := &file_bulkhead_v1_control_proto_msgTypes[92]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[93]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6545,7 +6655,7 @@ func (x *Key) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Key.ProtoReflect.Descriptor instead.
 func (*Key) Descriptor() ([]byte, []int) {
-	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{92}
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{93}
 }
 
 func (x *Key) GetPurpose() string {
@@ -6585,7 +6695,7 @@ type Keys struct {
 
 func (x *Keys) Reset() {
 	*x = Keys{}
-	mi := &file_bulkhead_v1_control_proto_msgTypes[93]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[94]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6597,7 +6707,7 @@ func (x *Keys) String() string {
 func (*Keys) ProtoMessage() {}
 
 func (x *Keys) ProtoReflect() protoreflect.Message {
-	mi := &file_bulkhead_v1_control_proto_msgTypes[93]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[94]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6610,7 +6720,7 @@ func (x *Keys) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Keys.ProtoReflect.Descriptor instead.
 func (*Keys) Descriptor() ([]byte, []int) {
-	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{93}
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{94}
 }
 
 func (x *Keys) GetKeys() []*Key {
@@ -6630,7 +6740,7 @@ type RotateKeyRequest struct {
 
 func (x *RotateKeyRequest) Reset() {
 	*x = RotateKeyRequest{}
-	mi := &file_bulkhead_v1_control_proto_msgTypes[94]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[95]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6642,7 +6752,7 @@ func (x *RotateKeyRequest) String() string {
 func (*RotateKeyRequest) ProtoMessage() {}
 
 func (x *RotateKeyRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_bulkhead_v1_control_proto_msgTypes[94]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[95]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6655,7 +6765,7 @@ func (x *RotateKeyRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RotateKeyRequest.ProtoReflect.Descriptor instead.
 func (*RotateKeyRequest) Descriptor() ([]byte, []int) {
-	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{94}
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{95}
 }
 
 func (x *RotateKeyRequest) GetCommandId() string {
@@ -6965,7 +7075,7 @@ const file_bulkhead_v1_control_proto_rawDesc = "" +
 	"\x05nodes\x18\x03 \x01(\x03R\x05nodes\x12\x10\n" +
 	"\x03new\x18\x04 \x01(\bR\x03new\" \n" +
 	"\bLeaseRef\x12\x14\n" +
-	"\x05lease\x18\x01 \x01(\tR\x05lease\"\xea\x04\n" +
+	"\x05lease\x18\x01 \x01(\tR\x05lease\"\x80\x05\n" +
 	"\x05Lease\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x16\n" +
 	"\x06tenant\x18\x02 \x01(\tR\x06tenant\x12\x1a\n" +
@@ -6990,15 +7100,18 @@ const file_bulkhead_v1_control_proto_rawDesc = "" +
 	"\bestimate\x18\x11 \x01(\v2\x15.bulkhead.v1.EstimateR\bestimate\x12\x1a\n" +
 	"\bunserved\x18\x12 \x03(\rR\bunserved\x12%\n" +
 	"\x0eunserved_since\x18\x13 \x01(\tR\runservedSince\x12+\n" +
-	"\x06defrag\x18\x14 \x01(\v2\x13.bulkhead.v1.DefragR\x06defrag\"\\\n" +
+	"\x06defrag\x18\x14 \x01(\v2\x13.bulkhead.v1.DefragR\x06defrag\x12\x14\n" +
+	"\x05stays\x18\x15 \x03(\rR\x05stays\"\\\n" +
 	"\x06Leases\x12*\n" +
 	"\x06leases\x18\x01 \x03(\v2\x12.bulkhead.v1.LeaseR\x06leases\x12&\n" +
-	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"c\n" +
+	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"\x84\x01\n" +
 	"\vReplacement\x12\x12\n" +
 	"\x04slot\x18\x01 \x01(\rR\x04slot\x12\x10\n" +
 	"\x03was\x18\x02 \x01(\tR\x03was\x12\x12\n" +
 	"\x04node\x18\x03 \x01(\tR\x04node\x12\x1a\n" +
-	"\bdeadline\x18\x04 \x01(\tR\bdeadline\"\xd7\x01\n" +
+	"\bdeadline\x18\x04 \x01(\tR\bdeadline\x12\x1f\n" +
+	"\vproposed_by\x18\x05 \x01(\tR\n" +
+	"proposedBy\"\xd7\x01\n" +
 	"\bEstimate\x12\"\n" +
 	"\rall_reduce_ns\x18\x01 \x01(\x03R\vallReduceNs\x12-\n" +
 	"\x13ideal_all_reduce_ns\x18\x02 \x01(\x03R\x10idealAllReduceNs\x12!\n" +
@@ -7091,7 +7204,7 @@ const file_bulkhead_v1_control_proto_rawDesc = "" +
 	"\x05state\x18\x02 \x01(\tR\x05state\x12\x14\n" +
 	"\x05lease\x18\x03 \x01(\tR\x05lease\"\x1d\n" +
 	"\aNodeRef\x12\x12\n" +
-	"\x04node\x18\x01 \x01(\tR\x04node\"\xc4\x03\n" +
+	"\x04node\x18\x01 \x01(\tR\x04node\"\x80\x04\n" +
 	"\x04Node\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x16\n" +
 	"\x06serial\x18\x02 \x01(\tR\x06serial\x12\x12\n" +
@@ -7112,7 +7225,9 @@ const file_bulkhead_v1_control_proto_rawDesc = "" +
 	"generation\x18\x0f \x01(\x04R\n" +
 	"generation\x12\x1a\n" +
 	"\bturnover\x18\x10 \x01(\rR\bturnover\x12\x1c\n" +
-	"\tstatement\x18\x11 \x01(\tR\tstatement\"X\n" +
+	"\tstatement\x18\x11 \x01(\tR\tstatement\x12!\n" +
+	"\fsilent_since\x18\x12 \x01(\tR\vsilentSince\x12\x17\n" +
+	"\adead_at\x18\x13 \x01(\tR\x06deadAt\"X\n" +
 	"\x05Nodes\x12'\n" +
 	"\x05nodes\x18\x01 \x03(\v2\x11.bulkhead.v1.NodeR\x05nodes\x12&\n" +
 	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"\xae\x01\n" +
@@ -7136,7 +7251,14 @@ const file_bulkhead_v1_control_proto_rawDesc = "" +
 	"command_id\x18\x01 \x01(\tR\tcommandId\x12\x14\n" +
 	"\x05lease\x18\x02 \x01(\tR\x05lease\x12\x12\n" +
 	"\x04slot\x18\x03 \x01(\rR\x04slot\x12\x12\n" +
-	"\x04node\x18\x04 \x01(\tR\x04node\"\x9a\x01\n" +
+	"\x04node\x18\x04 \x01(\tR\x04node\"\x91\x01\n" +
+	"\x1aWithdrawReplacementRequest\x12\x1d\n" +
+	"\n" +
+	"command_id\x18\x01 \x01(\tR\tcommandId\x12\x14\n" +
+	"\x05lease\x18\x02 \x01(\tR\x05lease\x12\x12\n" +
+	"\x04slot\x18\x03 \x01(\rR\x04slot\x12\x12\n" +
+	"\x04node\x18\x04 \x01(\tR\x04node\x12\x16\n" +
+	"\x06reason\x18\x05 \x01(\tR\x06reason\"\x9a\x01\n" +
 	"\x11RepairNodeRequest\x12\x1d\n" +
 	"\n" +
 	"command_id\x18\x01 \x01(\tR\tcommandId\x12\x12\n" +
@@ -7238,7 +7360,7 @@ const file_bulkhead_v1_control_proto_rawDesc = "" +
 	"\x10RotateKeyRequest\x12\x1d\n" +
 	"\n" +
 	"command_id\x18\x01 \x01(\tR\tcommandId\x12\x18\n" +
-	"\apurpose\x18\x02 \x01(\tR\apurpose2\xab\x19\n" +
+	"\apurpose\x18\x02 \x01(\tR\apurpose2\x80\x1a\n" +
 	"\fControlPlane\x12=\n" +
 	"\bShowSite\x12\x1c.bulkhead.v1.ShowSiteRequest\x1a\x11.bulkhead.v1.Site\"\x00\x12@\n" +
 	"\bDiffSite\x12\x19.bulkhead.v1.SiteTemplate\x1a\x17.bulkhead.v1.SiteChange\"\x00\x12<\n" +
@@ -7269,7 +7391,8 @@ const file_bulkhead_v1_control_proto_rawDesc = "" +
 	"\n" +
 	"CordonNode\x12\x1e.bulkhead.v1.CordonNodeRequest\x1a\x11.bulkhead.v1.Done\"\x00\x12C\n" +
 	"\vReplaceNode\x12\x1f.bulkhead.v1.ReplaceNodeRequest\x1a\x11.bulkhead.v1.Done\"\x00\x12N\n" +
-	"\x16AcknowledgeReplacement\x12\x1f.bulkhead.v1.AcknowledgeRequest\x1a\x11.bulkhead.v1.Done\"\x00\x12A\n" +
+	"\x16AcknowledgeReplacement\x12\x1f.bulkhead.v1.AcknowledgeRequest\x1a\x11.bulkhead.v1.Done\"\x00\x12S\n" +
+	"\x13WithdrawReplacement\x12'.bulkhead.v1.WithdrawReplacementRequest\x1a\x11.bulkhead.v1.Done\"\x00\x12A\n" +
 	"\n" +
 	"RepairNode\x12\x1e.bulkhead.v1.RepairNodeRequest\x1a\x11.bulkhead.v1.Done\"\x00\x12G\n" +
 	"\n" +
@@ -7316,109 +7439,110 @@ func file_bulkhead_v1_control_proto_rawDescGZIP() []byte {
 	return file_bulkhead_v1_control_proto_rawDescData
 }
 
-var file_bulkhead_v1_control_proto_msgTypes = make([]protoimpl.MessageInfo, 97)
+var file_bulkhead_v1_control_proto_msgTypes = make([]protoimpl.MessageInfo, 98)
 var file_bulkhead_v1_control_proto_goTypes = []any{
-	(*FieldError)(nil),            // 0: bulkhead.v1.FieldError
-	(*Done)(nil),                  // 1: bulkhead.v1.Done
-	(*Page)(nil),                  // 2: bulkhead.v1.Page
-	(*ShowSiteRequest)(nil),       // 3: bulkhead.v1.ShowSiteRequest
-	(*Site)(nil),                  // 4: bulkhead.v1.Site
-	(*Hall)(nil),                  // 5: bulkhead.v1.Hall
-	(*SiteTemplate)(nil),          // 6: bulkhead.v1.SiteTemplate
-	(*SiteChange)(nil),            // 7: bulkhead.v1.SiteChange
-	(*RescheduleHallRequest)(nil), // 8: bulkhead.v1.RescheduleHallRequest
-	(*ListFoundRequest)(nil),      // 9: bulkhead.v1.ListFoundRequest
-	(*FoundLabel)(nil),            // 10: bulkhead.v1.FoundLabel
-	(*FoundLabels)(nil),           // 11: bulkhead.v1.FoundLabels
-	(*TakeOverRequest)(nil),       // 12: bulkhead.v1.TakeOverRequest
-	(*RegisterTenantRequest)(nil), // 13: bulkhead.v1.RegisterTenantRequest
-	(*Tenant)(nil),                // 14: bulkhead.v1.Tenant
-	(*Tenants)(nil),               // 15: bulkhead.v1.Tenants
-	(*OfferQuoteRequest)(nil),     // 16: bulkhead.v1.OfferQuoteRequest
-	(*QuoteRef)(nil),              // 17: bulkhead.v1.QuoteRef
-	(*Quote)(nil),                 // 18: bulkhead.v1.Quote
-	(*QuotePart)(nil),             // 19: bulkhead.v1.QuotePart
-	(*QuoteArrival)(nil),          // 20: bulkhead.v1.QuoteArrival
-	(*SignLeaseRequest)(nil),      // 21: bulkhead.v1.SignLeaseRequest
-	(*ContractRef)(nil),           // 22: bulkhead.v1.ContractRef
-	(*Shape)(nil),                 // 23: bulkhead.v1.Shape
-	(*WhatIfEarliestRequest)(nil), // 24: bulkhead.v1.WhatIfEarliestRequest
-	(*EarliestDates)(nil),         // 25: bulkhead.v1.EarliestDates
-	(*EarliestDate)(nil),          // 26: bulkhead.v1.EarliestDate
-	(*Rebooking)(nil),             // 27: bulkhead.v1.Rebooking
-	(*WhatIfSlipRequest)(nil),     // 28: bulkhead.v1.WhatIfSlipRequest
-	(*SlippedHall)(nil),           // 29: bulkhead.v1.SlippedHall
-	(*CurrencySum)(nil),           // 30: bulkhead.v1.CurrencySum
-	(*SlippedContract)(nil),       // 31: bulkhead.v1.SlippedContract
-	(*SlippedTranche)(nil),        // 32: bulkhead.v1.SlippedTranche
-	(*ChangedLine)(nil),           // 33: bulkhead.v1.ChangedLine
-	(*LateRight)(nil),             // 34: bulkhead.v1.LateRight
-	(*WhatIfPlaceRequest)(nil),    // 35: bulkhead.v1.WhatIfPlaceRequest
-	(*PlacedContract)(nil),        // 36: bulkhead.v1.PlacedContract
-	(*HermeticGroup)(nil),         // 37: bulkhead.v1.HermeticGroup
-	(*PlacedTranche)(nil),         // 38: bulkhead.v1.PlacedTranche
-	(*PlacedPart)(nil),            // 39: bulkhead.v1.PlacedPart
-	(*PlacedRamp)(nil),            // 40: bulkhead.v1.PlacedRamp
-	(*RampStep)(nil),              // 41: bulkhead.v1.RampStep
-	(*SitePicture)(nil),           // 42: bulkhead.v1.SitePicture
-	(*PictureRow)(nil),            // 43: bulkhead.v1.PictureRow
-	(*PictureHolder)(nil),         // 44: bulkhead.v1.PictureHolder
-	(*LeaseRef)(nil),              // 45: bulkhead.v1.LeaseRef
-	(*Lease)(nil),                 // 46: bulkhead.v1.Lease
-	(*Leases)(nil),                // 47: bulkhead.v1.Leases
-	(*Replacement)(nil),           // 48: bulkhead.v1.Replacement
-	(*Estimate)(nil),              // 49: bulkhead.v1.Estimate
-	(*FailureClass)(nil),          // 50: bulkhead.v1.FailureClass
-	(*PlanSparesRequest)(nil),     // 51: bulkhead.v1.PlanSparesRequest
-	(*SparesPlan)(nil),            // 52: bulkhead.v1.SparesPlan
-	(*SparesChoice)(nil),          // 53: bulkhead.v1.SparesChoice
-	(*PlanDefragRequest)(nil),     // 54: bulkhead.v1.PlanDefragRequest
-	(*Frontier)(nil),              // 55: bulkhead.v1.Frontier
-	(*FrontierPoint)(nil),         // 56: bulkhead.v1.FrontierPoint
-	(*ProposeDefragRequest)(nil),  // 57: bulkhead.v1.ProposeDefragRequest
-	(*DefragRef)(nil),             // 58: bulkhead.v1.DefragRef
-	(*Defrag)(nil),                // 59: bulkhead.v1.Defrag
-	(*DefragMove)(nil),            // 60: bulkhead.v1.DefragMove
-	(*HandOver)(nil),              // 61: bulkhead.v1.HandOver
-	(*ListNodesRequest)(nil),      // 62: bulkhead.v1.ListNodesRequest
-	(*NodeRef)(nil),               // 63: bulkhead.v1.NodeRef
-	(*Node)(nil),                  // 64: bulkhead.v1.Node
-	(*Nodes)(nil),                 // 65: bulkhead.v1.Nodes
-	(*CordonNodeRequest)(nil),     // 66: bulkhead.v1.CordonNodeRequest
-	(*ReplaceNodeRequest)(nil),    // 67: bulkhead.v1.ReplaceNodeRequest
-	(*AcknowledgeRequest)(nil),    // 68: bulkhead.v1.AcknowledgeRequest
-	(*RepairNodeRequest)(nil),     // 69: bulkhead.v1.RepairNodeRequest
-	(*Isolation)(nil),             // 70: bulkhead.v1.Isolation
-	(*FileProbeRequest)(nil),      // 71: bulkhead.v1.FileProbeRequest
-	(*MountRequest)(nil),          // 72: bulkhead.v1.MountRequest
-	(*Mount)(nil),                 // 73: bulkhead.v1.Mount
-	(*ShowPlanRequest)(nil),       // 74: bulkhead.v1.ShowPlanRequest
-	(*Plan)(nil),                  // 75: bulkhead.v1.Plan
-	(*ReasonRequest)(nil),         // 76: bulkhead.v1.ReasonRequest
-	(*PauseRequest)(nil),          // 77: bulkhead.v1.PauseRequest
-	(*Invoice)(nil),               // 78: bulkhead.v1.Invoice
-	(*Invoices)(nil),              // 79: bulkhead.v1.Invoices
-	(*InvoiceRef)(nil),            // 80: bulkhead.v1.InvoiceRef
-	(*InvoiceDocument)(nil),       // 81: bulkhead.v1.InvoiceDocument
-	(*ExplainInvoiceRequest)(nil), // 82: bulkhead.v1.ExplainInvoiceRequest
-	(*Explanation)(nil),           // 83: bulkhead.v1.Explanation
-	(*TenantRef)(nil),             // 84: bulkhead.v1.TenantRef
-	(*Chunk)(nil),                 // 85: bulkhead.v1.Chunk
-	(*TailLedgerRequest)(nil),     // 86: bulkhead.v1.TailLedgerRequest
-	(*Entry)(nil),                 // 87: bulkhead.v1.Entry
-	(*Checkpoint)(nil),            // 88: bulkhead.v1.Checkpoint
-	(*GetTrustRequest)(nil),       // 89: bulkhead.v1.GetTrustRequest
-	(*Trust)(nil),                 // 90: bulkhead.v1.Trust
-	(*ListKeysRequest)(nil),       // 91: bulkhead.v1.ListKeysRequest
-	(*Key)(nil),                   // 92: bulkhead.v1.Key
-	(*Keys)(nil),                  // 93: bulkhead.v1.Keys
-	(*RotateKeyRequest)(nil),      // 94: bulkhead.v1.RotateKeyRequest
-	nil,                           // 95: bulkhead.v1.Site.NodesByStateEntry
-	nil,                           // 96: bulkhead.v1.HandOver.FilesEntry
+	(*FieldError)(nil),                 // 0: bulkhead.v1.FieldError
+	(*Done)(nil),                       // 1: bulkhead.v1.Done
+	(*Page)(nil),                       // 2: bulkhead.v1.Page
+	(*ShowSiteRequest)(nil),            // 3: bulkhead.v1.ShowSiteRequest
+	(*Site)(nil),                       // 4: bulkhead.v1.Site
+	(*Hall)(nil),                       // 5: bulkhead.v1.Hall
+	(*SiteTemplate)(nil),               // 6: bulkhead.v1.SiteTemplate
+	(*SiteChange)(nil),                 // 7: bulkhead.v1.SiteChange
+	(*RescheduleHallRequest)(nil),      // 8: bulkhead.v1.RescheduleHallRequest
+	(*ListFoundRequest)(nil),           // 9: bulkhead.v1.ListFoundRequest
+	(*FoundLabel)(nil),                 // 10: bulkhead.v1.FoundLabel
+	(*FoundLabels)(nil),                // 11: bulkhead.v1.FoundLabels
+	(*TakeOverRequest)(nil),            // 12: bulkhead.v1.TakeOverRequest
+	(*RegisterTenantRequest)(nil),      // 13: bulkhead.v1.RegisterTenantRequest
+	(*Tenant)(nil),                     // 14: bulkhead.v1.Tenant
+	(*Tenants)(nil),                    // 15: bulkhead.v1.Tenants
+	(*OfferQuoteRequest)(nil),          // 16: bulkhead.v1.OfferQuoteRequest
+	(*QuoteRef)(nil),                   // 17: bulkhead.v1.QuoteRef
+	(*Quote)(nil),                      // 18: bulkhead.v1.Quote
+	(*QuotePart)(nil),                  // 19: bulkhead.v1.QuotePart
+	(*QuoteArrival)(nil),               // 20: bulkhead.v1.QuoteArrival
+	(*SignLeaseRequest)(nil),           // 21: bulkhead.v1.SignLeaseRequest
+	(*ContractRef)(nil),                // 22: bulkhead.v1.ContractRef
+	(*Shape)(nil),                      // 23: bulkhead.v1.Shape
+	(*WhatIfEarliestRequest)(nil),      // 24: bulkhead.v1.WhatIfEarliestRequest
+	(*EarliestDates)(nil),              // 25: bulkhead.v1.EarliestDates
+	(*EarliestDate)(nil),               // 26: bulkhead.v1.EarliestDate
+	(*Rebooking)(nil),                  // 27: bulkhead.v1.Rebooking
+	(*WhatIfSlipRequest)(nil),          // 28: bulkhead.v1.WhatIfSlipRequest
+	(*SlippedHall)(nil),                // 29: bulkhead.v1.SlippedHall
+	(*CurrencySum)(nil),                // 30: bulkhead.v1.CurrencySum
+	(*SlippedContract)(nil),            // 31: bulkhead.v1.SlippedContract
+	(*SlippedTranche)(nil),             // 32: bulkhead.v1.SlippedTranche
+	(*ChangedLine)(nil),                // 33: bulkhead.v1.ChangedLine
+	(*LateRight)(nil),                  // 34: bulkhead.v1.LateRight
+	(*WhatIfPlaceRequest)(nil),         // 35: bulkhead.v1.WhatIfPlaceRequest
+	(*PlacedContract)(nil),             // 36: bulkhead.v1.PlacedContract
+	(*HermeticGroup)(nil),              // 37: bulkhead.v1.HermeticGroup
+	(*PlacedTranche)(nil),              // 38: bulkhead.v1.PlacedTranche
+	(*PlacedPart)(nil),                 // 39: bulkhead.v1.PlacedPart
+	(*PlacedRamp)(nil),                 // 40: bulkhead.v1.PlacedRamp
+	(*RampStep)(nil),                   // 41: bulkhead.v1.RampStep
+	(*SitePicture)(nil),                // 42: bulkhead.v1.SitePicture
+	(*PictureRow)(nil),                 // 43: bulkhead.v1.PictureRow
+	(*PictureHolder)(nil),              // 44: bulkhead.v1.PictureHolder
+	(*LeaseRef)(nil),                   // 45: bulkhead.v1.LeaseRef
+	(*Lease)(nil),                      // 46: bulkhead.v1.Lease
+	(*Leases)(nil),                     // 47: bulkhead.v1.Leases
+	(*Replacement)(nil),                // 48: bulkhead.v1.Replacement
+	(*Estimate)(nil),                   // 49: bulkhead.v1.Estimate
+	(*FailureClass)(nil),               // 50: bulkhead.v1.FailureClass
+	(*PlanSparesRequest)(nil),          // 51: bulkhead.v1.PlanSparesRequest
+	(*SparesPlan)(nil),                 // 52: bulkhead.v1.SparesPlan
+	(*SparesChoice)(nil),               // 53: bulkhead.v1.SparesChoice
+	(*PlanDefragRequest)(nil),          // 54: bulkhead.v1.PlanDefragRequest
+	(*Frontier)(nil),                   // 55: bulkhead.v1.Frontier
+	(*FrontierPoint)(nil),              // 56: bulkhead.v1.FrontierPoint
+	(*ProposeDefragRequest)(nil),       // 57: bulkhead.v1.ProposeDefragRequest
+	(*DefragRef)(nil),                  // 58: bulkhead.v1.DefragRef
+	(*Defrag)(nil),                     // 59: bulkhead.v1.Defrag
+	(*DefragMove)(nil),                 // 60: bulkhead.v1.DefragMove
+	(*HandOver)(nil),                   // 61: bulkhead.v1.HandOver
+	(*ListNodesRequest)(nil),           // 62: bulkhead.v1.ListNodesRequest
+	(*NodeRef)(nil),                    // 63: bulkhead.v1.NodeRef
+	(*Node)(nil),                       // 64: bulkhead.v1.Node
+	(*Nodes)(nil),                      // 65: bulkhead.v1.Nodes
+	(*CordonNodeRequest)(nil),          // 66: bulkhead.v1.CordonNodeRequest
+	(*ReplaceNodeRequest)(nil),         // 67: bulkhead.v1.ReplaceNodeRequest
+	(*AcknowledgeRequest)(nil),         // 68: bulkhead.v1.AcknowledgeRequest
+	(*WithdrawReplacementRequest)(nil), // 69: bulkhead.v1.WithdrawReplacementRequest
+	(*RepairNodeRequest)(nil),          // 70: bulkhead.v1.RepairNodeRequest
+	(*Isolation)(nil),                  // 71: bulkhead.v1.Isolation
+	(*FileProbeRequest)(nil),           // 72: bulkhead.v1.FileProbeRequest
+	(*MountRequest)(nil),               // 73: bulkhead.v1.MountRequest
+	(*Mount)(nil),                      // 74: bulkhead.v1.Mount
+	(*ShowPlanRequest)(nil),            // 75: bulkhead.v1.ShowPlanRequest
+	(*Plan)(nil),                       // 76: bulkhead.v1.Plan
+	(*ReasonRequest)(nil),              // 77: bulkhead.v1.ReasonRequest
+	(*PauseRequest)(nil),               // 78: bulkhead.v1.PauseRequest
+	(*Invoice)(nil),                    // 79: bulkhead.v1.Invoice
+	(*Invoices)(nil),                   // 80: bulkhead.v1.Invoices
+	(*InvoiceRef)(nil),                 // 81: bulkhead.v1.InvoiceRef
+	(*InvoiceDocument)(nil),            // 82: bulkhead.v1.InvoiceDocument
+	(*ExplainInvoiceRequest)(nil),      // 83: bulkhead.v1.ExplainInvoiceRequest
+	(*Explanation)(nil),                // 84: bulkhead.v1.Explanation
+	(*TenantRef)(nil),                  // 85: bulkhead.v1.TenantRef
+	(*Chunk)(nil),                      // 86: bulkhead.v1.Chunk
+	(*TailLedgerRequest)(nil),          // 87: bulkhead.v1.TailLedgerRequest
+	(*Entry)(nil),                      // 88: bulkhead.v1.Entry
+	(*Checkpoint)(nil),                 // 89: bulkhead.v1.Checkpoint
+	(*GetTrustRequest)(nil),            // 90: bulkhead.v1.GetTrustRequest
+	(*Trust)(nil),                      // 91: bulkhead.v1.Trust
+	(*ListKeysRequest)(nil),            // 92: bulkhead.v1.ListKeysRequest
+	(*Key)(nil),                        // 93: bulkhead.v1.Key
+	(*Keys)(nil),                       // 94: bulkhead.v1.Keys
+	(*RotateKeyRequest)(nil),           // 95: bulkhead.v1.RotateKeyRequest
+	nil,                                // 96: bulkhead.v1.Site.NodesByStateEntry
+	nil,                                // 97: bulkhead.v1.HandOver.FilesEntry
 }
 var file_bulkhead_v1_control_proto_depIdxs = []int32{
 	5,   // 0: bulkhead.v1.Site.halls:type_name -> bulkhead.v1.Hall
-	95,  // 1: bulkhead.v1.Site.nodes_by_state:type_name -> bulkhead.v1.Site.NodesByStateEntry
+	96,  // 1: bulkhead.v1.Site.nodes_by_state:type_name -> bulkhead.v1.Site.NodesByStateEntry
 	10,  // 2: bulkhead.v1.FoundLabels.labels:type_name -> bulkhead.v1.FoundLabel
 	14,  // 3: bulkhead.v1.Tenants.tenants:type_name -> bulkhead.v1.Tenant
 	19,  // 4: bulkhead.v1.Quote.parts:type_name -> bulkhead.v1.QuotePart
@@ -7462,12 +7586,12 @@ var file_bulkhead_v1_control_proto_depIdxs = []int32{
 	53,  // 42: bulkhead.v1.SparesPlan.choices:type_name -> bulkhead.v1.SparesChoice
 	56,  // 43: bulkhead.v1.Frontier.points:type_name -> bulkhead.v1.FrontierPoint
 	60,  // 44: bulkhead.v1.Defrag.moves:type_name -> bulkhead.v1.DefragMove
-	96,  // 45: bulkhead.v1.HandOver.files:type_name -> bulkhead.v1.HandOver.FilesEntry
+	97,  // 45: bulkhead.v1.HandOver.files:type_name -> bulkhead.v1.HandOver.FilesEntry
 	2,   // 46: bulkhead.v1.ListNodesRequest.page:type_name -> bulkhead.v1.Page
 	64,  // 47: bulkhead.v1.Nodes.nodes:type_name -> bulkhead.v1.Node
-	78,  // 48: bulkhead.v1.Invoices.invoices:type_name -> bulkhead.v1.Invoice
-	78,  // 49: bulkhead.v1.InvoiceDocument.invoice:type_name -> bulkhead.v1.Invoice
-	92,  // 50: bulkhead.v1.Keys.keys:type_name -> bulkhead.v1.Key
+	79,  // 48: bulkhead.v1.Invoices.invoices:type_name -> bulkhead.v1.Invoice
+	79,  // 49: bulkhead.v1.InvoiceDocument.invoice:type_name -> bulkhead.v1.Invoice
+	93,  // 50: bulkhead.v1.Keys.keys:type_name -> bulkhead.v1.Key
 	3,   // 51: bulkhead.v1.ControlPlane.ShowSite:input_type -> bulkhead.v1.ShowSiteRequest
 	6,   // 52: bulkhead.v1.ControlPlane.DiffSite:input_type -> bulkhead.v1.SiteTemplate
 	6,   // 53: bulkhead.v1.ControlPlane.ImportSite:input_type -> bulkhead.v1.SiteTemplate
@@ -7486,88 +7610,90 @@ var file_bulkhead_v1_control_proto_depIdxs = []int32{
 	2,   // 66: bulkhead.v1.ControlPlane.ListLeases:input_type -> bulkhead.v1.Page
 	45,  // 67: bulkhead.v1.ControlPlane.GetLease:input_type -> bulkhead.v1.LeaseRef
 	45,  // 68: bulkhead.v1.ControlPlane.GetHosts:input_type -> bulkhead.v1.LeaseRef
-	72,  // 69: bulkhead.v1.ControlPlane.GetMount:input_type -> bulkhead.v1.MountRequest
+	73,  // 69: bulkhead.v1.ControlPlane.GetMount:input_type -> bulkhead.v1.MountRequest
 	62,  // 70: bulkhead.v1.ControlPlane.ListNodes:input_type -> bulkhead.v1.ListNodesRequest
 	63,  // 71: bulkhead.v1.ControlPlane.GetNode:input_type -> bulkhead.v1.NodeRef
 	66,  // 72: bulkhead.v1.ControlPlane.CordonNode:input_type -> bulkhead.v1.CordonNodeRequest
 	67,  // 73: bulkhead.v1.ControlPlane.ReplaceNode:input_type -> bulkhead.v1.ReplaceNodeRequest
 	68,  // 74: bulkhead.v1.ControlPlane.AcknowledgeReplacement:input_type -> bulkhead.v1.AcknowledgeRequest
-	69,  // 75: bulkhead.v1.ControlPlane.RepairNode:input_type -> bulkhead.v1.RepairNodeRequest
-	51,  // 76: bulkhead.v1.ControlPlane.PlanSpares:input_type -> bulkhead.v1.PlanSparesRequest
-	54,  // 77: bulkhead.v1.ControlPlane.PlanDefrag:input_type -> bulkhead.v1.PlanDefragRequest
-	57,  // 78: bulkhead.v1.ControlPlane.ProposeDefrag:input_type -> bulkhead.v1.ProposeDefragRequest
-	45,  // 79: bulkhead.v1.ControlPlane.ShowDefrag:input_type -> bulkhead.v1.LeaseRef
-	58,  // 80: bulkhead.v1.ControlPlane.ConsentDefrag:input_type -> bulkhead.v1.DefragRef
-	58,  // 81: bulkhead.v1.ControlPlane.AcceptDefrag:input_type -> bulkhead.v1.DefragRef
-	58,  // 82: bulkhead.v1.ControlPlane.WithdrawDefrag:input_type -> bulkhead.v1.DefragRef
-	45,  // 83: bulkhead.v1.ControlPlane.ShowIsolation:input_type -> bulkhead.v1.LeaseRef
-	45,  // 84: bulkhead.v1.ControlPlane.ProveLease:input_type -> bulkhead.v1.LeaseRef
-	71,  // 85: bulkhead.v1.ControlPlane.FileProbe:input_type -> bulkhead.v1.FileProbeRequest
-	74,  // 86: bulkhead.v1.ControlPlane.ShowPlan:input_type -> bulkhead.v1.ShowPlanRequest
-	76,  // 87: bulkhead.v1.ControlPlane.ReleaseBrake:input_type -> bulkhead.v1.ReasonRequest
-	76,  // 88: bulkhead.v1.ControlPlane.ManageSite:input_type -> bulkhead.v1.ReasonRequest
-	77,  // 89: bulkhead.v1.ControlPlane.Pause:input_type -> bulkhead.v1.PauseRequest
-	77,  // 90: bulkhead.v1.ControlPlane.Resume:input_type -> bulkhead.v1.PauseRequest
-	2,   // 91: bulkhead.v1.ControlPlane.ListInvoices:input_type -> bulkhead.v1.Page
-	80,  // 92: bulkhead.v1.ControlPlane.GetInvoice:input_type -> bulkhead.v1.InvoiceRef
-	82,  // 93: bulkhead.v1.ControlPlane.ExplainInvoice:input_type -> bulkhead.v1.ExplainInvoiceRequest
-	84,  // 94: bulkhead.v1.ControlPlane.WriteBundle:input_type -> bulkhead.v1.TenantRef
-	86,  // 95: bulkhead.v1.ControlPlane.TailLedger:input_type -> bulkhead.v1.TailLedgerRequest
-	84,  // 96: bulkhead.v1.ControlPlane.GetCheckpoint:input_type -> bulkhead.v1.TenantRef
-	89,  // 97: bulkhead.v1.ControlPlane.GetTrust:input_type -> bulkhead.v1.GetTrustRequest
-	91,  // 98: bulkhead.v1.ControlPlane.ListKeys:input_type -> bulkhead.v1.ListKeysRequest
-	94,  // 99: bulkhead.v1.ControlPlane.RotateKey:input_type -> bulkhead.v1.RotateKeyRequest
-	4,   // 100: bulkhead.v1.ControlPlane.ShowSite:output_type -> bulkhead.v1.Site
-	7,   // 101: bulkhead.v1.ControlPlane.DiffSite:output_type -> bulkhead.v1.SiteChange
-	1,   // 102: bulkhead.v1.ControlPlane.ImportSite:output_type -> bulkhead.v1.Done
-	1,   // 103: bulkhead.v1.ControlPlane.RescheduleHall:output_type -> bulkhead.v1.Done
-	11,  // 104: bulkhead.v1.ControlPlane.ListFound:output_type -> bulkhead.v1.FoundLabels
-	1,   // 105: bulkhead.v1.ControlPlane.TakeOver:output_type -> bulkhead.v1.Done
-	1,   // 106: bulkhead.v1.ControlPlane.RegisterTenant:output_type -> bulkhead.v1.Done
-	15,  // 107: bulkhead.v1.ControlPlane.ListTenants:output_type -> bulkhead.v1.Tenants
-	18,  // 108: bulkhead.v1.ControlPlane.OfferQuote:output_type -> bulkhead.v1.Quote
-	18,  // 109: bulkhead.v1.ControlPlane.ShowQuote:output_type -> bulkhead.v1.Quote
-	1,   // 110: bulkhead.v1.ControlPlane.SignLease:output_type -> bulkhead.v1.Done
-	1,   // 111: bulkhead.v1.ControlPlane.GiveNotice:output_type -> bulkhead.v1.Done
-	25,  // 112: bulkhead.v1.ControlPlane.WhatIfEarliest:output_type -> bulkhead.v1.EarliestDates
-	29,  // 113: bulkhead.v1.ControlPlane.WhatIfSlip:output_type -> bulkhead.v1.SlippedHall
-	36,  // 114: bulkhead.v1.ControlPlane.WhatIfPlace:output_type -> bulkhead.v1.PlacedContract
-	47,  // 115: bulkhead.v1.ControlPlane.ListLeases:output_type -> bulkhead.v1.Leases
-	46,  // 116: bulkhead.v1.ControlPlane.GetLease:output_type -> bulkhead.v1.Lease
-	61,  // 117: bulkhead.v1.ControlPlane.GetHosts:output_type -> bulkhead.v1.HandOver
-	73,  // 118: bulkhead.v1.ControlPlane.GetMount:output_type -> bulkhead.v1.Mount
-	65,  // 119: bulkhead.v1.ControlPlane.ListNodes:output_type -> bulkhead.v1.Nodes
-	64,  // 120: bulkhead.v1.ControlPlane.GetNode:output_type -> bulkhead.v1.Node
-	1,   // 121: bulkhead.v1.ControlPlane.CordonNode:output_type -> bulkhead.v1.Done
-	1,   // 122: bulkhead.v1.ControlPlane.ReplaceNode:output_type -> bulkhead.v1.Done
-	1,   // 123: bulkhead.v1.ControlPlane.AcknowledgeReplacement:output_type -> bulkhead.v1.Done
-	1,   // 124: bulkhead.v1.ControlPlane.RepairNode:output_type -> bulkhead.v1.Done
-	52,  // 125: bulkhead.v1.ControlPlane.PlanSpares:output_type -> bulkhead.v1.SparesPlan
-	55,  // 126: bulkhead.v1.ControlPlane.PlanDefrag:output_type -> bulkhead.v1.Frontier
-	1,   // 127: bulkhead.v1.ControlPlane.ProposeDefrag:output_type -> bulkhead.v1.Done
-	59,  // 128: bulkhead.v1.ControlPlane.ShowDefrag:output_type -> bulkhead.v1.Defrag
-	1,   // 129: bulkhead.v1.ControlPlane.ConsentDefrag:output_type -> bulkhead.v1.Done
-	1,   // 130: bulkhead.v1.ControlPlane.AcceptDefrag:output_type -> bulkhead.v1.Done
-	1,   // 131: bulkhead.v1.ControlPlane.WithdrawDefrag:output_type -> bulkhead.v1.Done
-	70,  // 132: bulkhead.v1.ControlPlane.ShowIsolation:output_type -> bulkhead.v1.Isolation
-	70,  // 133: bulkhead.v1.ControlPlane.ProveLease:output_type -> bulkhead.v1.Isolation
-	1,   // 134: bulkhead.v1.ControlPlane.FileProbe:output_type -> bulkhead.v1.Done
-	75,  // 135: bulkhead.v1.ControlPlane.ShowPlan:output_type -> bulkhead.v1.Plan
-	1,   // 136: bulkhead.v1.ControlPlane.ReleaseBrake:output_type -> bulkhead.v1.Done
-	1,   // 137: bulkhead.v1.ControlPlane.ManageSite:output_type -> bulkhead.v1.Done
-	1,   // 138: bulkhead.v1.ControlPlane.Pause:output_type -> bulkhead.v1.Done
-	1,   // 139: bulkhead.v1.ControlPlane.Resume:output_type -> bulkhead.v1.Done
-	79,  // 140: bulkhead.v1.ControlPlane.ListInvoices:output_type -> bulkhead.v1.Invoices
-	81,  // 141: bulkhead.v1.ControlPlane.GetInvoice:output_type -> bulkhead.v1.InvoiceDocument
-	83,  // 142: bulkhead.v1.ControlPlane.ExplainInvoice:output_type -> bulkhead.v1.Explanation
-	85,  // 143: bulkhead.v1.ControlPlane.WriteBundle:output_type -> bulkhead.v1.Chunk
-	87,  // 144: bulkhead.v1.ControlPlane.TailLedger:output_type -> bulkhead.v1.Entry
-	88,  // 145: bulkhead.v1.ControlPlane.GetCheckpoint:output_type -> bulkhead.v1.Checkpoint
-	90,  // 146: bulkhead.v1.ControlPlane.GetTrust:output_type -> bulkhead.v1.Trust
-	93,  // 147: bulkhead.v1.ControlPlane.ListKeys:output_type -> bulkhead.v1.Keys
-	1,   // 148: bulkhead.v1.ControlPlane.RotateKey:output_type -> bulkhead.v1.Done
-	100, // [100:149] is the sub-list for method output_type
-	51,  // [51:100] is the sub-list for method input_type
+	69,  // 75: bulkhead.v1.ControlPlane.WithdrawReplacement:input_type -> bulkhead.v1.WithdrawReplacementRequest
+	70,  // 76: bulkhead.v1.ControlPlane.RepairNode:input_type -> bulkhead.v1.RepairNodeRequest
+	51,  // 77: bulkhead.v1.ControlPlane.PlanSpares:input_type -> bulkhead.v1.PlanSparesRequest
+	54,  // 78: bulkhead.v1.ControlPlane.PlanDefrag:input_type -> bulkhead.v1.PlanDefragRequest
+	57,  // 79: bulkhead.v1.ControlPlane.ProposeDefrag:input_type -> bulkhead.v1.ProposeDefragRequest
+	45,  // 80: bulkhead.v1.ControlPlane.ShowDefrag:input_type -> bulkhead.v1.LeaseRef
+	58,  // 81: bulkhead.v1.ControlPlane.ConsentDefrag:input_type -> bulkhead.v1.DefragRef
+	58,  // 82: bulkhead.v1.ControlPlane.AcceptDefrag:input_type -> bulkhead.v1.DefragRef
+	58,  // 83: bulkhead.v1.ControlPlane.WithdrawDefrag:input_type -> bulkhead.v1.DefragRef
+	45,  // 84: bulkhead.v1.ControlPlane.ShowIsolation:input_type -> bulkhead.v1.LeaseRef
+	45,  // 85: bulkhead.v1.ControlPlane.ProveLease:input_type -> bulkhead.v1.LeaseRef
+	72,  // 86: bulkhead.v1.ControlPlane.FileProbe:input_type -> bulkhead.v1.FileProbeRequest
+	75,  // 87: bulkhead.v1.ControlPlane.ShowPlan:input_type -> bulkhead.v1.ShowPlanRequest
+	77,  // 88: bulkhead.v1.ControlPlane.ReleaseBrake:input_type -> bulkhead.v1.ReasonRequest
+	77,  // 89: bulkhead.v1.ControlPlane.ManageSite:input_type -> bulkhead.v1.ReasonRequest
+	78,  // 90: bulkhead.v1.ControlPlane.Pause:input_type -> bulkhead.v1.PauseRequest
+	78,  // 91: bulkhead.v1.ControlPlane.Resume:input_type -> bulkhead.v1.PauseRequest
+	2,   // 92: bulkhead.v1.ControlPlane.ListInvoices:input_type -> bulkhead.v1.Page
+	81,  // 93: bulkhead.v1.ControlPlane.GetInvoice:input_type -> bulkhead.v1.InvoiceRef
+	83,  // 94: bulkhead.v1.ControlPlane.ExplainInvoice:input_type -> bulkhead.v1.ExplainInvoiceRequest
+	85,  // 95: bulkhead.v1.ControlPlane.WriteBundle:input_type -> bulkhead.v1.TenantRef
+	87,  // 96: bulkhead.v1.ControlPlane.TailLedger:input_type -> bulkhead.v1.TailLedgerRequest
+	85,  // 97: bulkhead.v1.ControlPlane.GetCheckpoint:input_type -> bulkhead.v1.TenantRef
+	90,  // 98: bulkhead.v1.ControlPlane.GetTrust:input_type -> bulkhead.v1.GetTrustRequest
+	92,  // 99: bulkhead.v1.ControlPlane.ListKeys:input_type -> bulkhead.v1.ListKeysRequest
+	95,  // 100: bulkhead.v1.ControlPlane.RotateKey:input_type -> bulkhead.v1.RotateKeyRequest
+	4,   // 101: bulkhead.v1.ControlPlane.ShowSite:output_type -> bulkhead.v1.Site
+	7,   // 102: bulkhead.v1.ControlPlane.DiffSite:output_type -> bulkhead.v1.SiteChange
+	1,   // 103: bulkhead.v1.ControlPlane.ImportSite:output_type -> bulkhead.v1.Done
+	1,   // 104: bulkhead.v1.ControlPlane.RescheduleHall:output_type -> bulkhead.v1.Done
+	11,  // 105: bulkhead.v1.ControlPlane.ListFound:output_type -> bulkhead.v1.FoundLabels
+	1,   // 106: bulkhead.v1.ControlPlane.TakeOver:output_type -> bulkhead.v1.Done
+	1,   // 107: bulkhead.v1.ControlPlane.RegisterTenant:output_type -> bulkhead.v1.Done
+	15,  // 108: bulkhead.v1.ControlPlane.ListTenants:output_type -> bulkhead.v1.Tenants
+	18,  // 109: bulkhead.v1.ControlPlane.OfferQuote:output_type -> bulkhead.v1.Quote
+	18,  // 110: bulkhead.v1.ControlPlane.ShowQuote:output_type -> bulkhead.v1.Quote
+	1,   // 111: bulkhead.v1.ControlPlane.SignLease:output_type -> bulkhead.v1.Done
+	1,   // 112: bulkhead.v1.ControlPlane.GiveNotice:output_type -> bulkhead.v1.Done
+	25,  // 113: bulkhead.v1.ControlPlane.WhatIfEarliest:output_type -> bulkhead.v1.EarliestDates
+	29,  // 114: bulkhead.v1.ControlPlane.WhatIfSlip:output_type -> bulkhead.v1.SlippedHall
+	36,  // 115: bulkhead.v1.ControlPlane.WhatIfPlace:output_type -> bulkhead.v1.PlacedContract
+	47,  // 116: bulkhead.v1.ControlPlane.ListLeases:output_type -> bulkhead.v1.Leases
+	46,  // 117: bulkhead.v1.ControlPlane.GetLease:output_type -> bulkhead.v1.Lease
+	61,  // 118: bulkhead.v1.ControlPlane.GetHosts:output_type -> bulkhead.v1.HandOver
+	74,  // 119: bulkhead.v1.ControlPlane.GetMount:output_type -> bulkhead.v1.Mount
+	65,  // 120: bulkhead.v1.ControlPlane.ListNodes:output_type -> bulkhead.v1.Nodes
+	64,  // 121: bulkhead.v1.ControlPlane.GetNode:output_type -> bulkhead.v1.Node
+	1,   // 122: bulkhead.v1.ControlPlane.CordonNode:output_type -> bulkhead.v1.Done
+	1,   // 123: bulkhead.v1.ControlPlane.ReplaceNode:output_type -> bulkhead.v1.Done
+	1,   // 124: bulkhead.v1.ControlPlane.AcknowledgeReplacement:output_type -> bulkhead.v1.Done
+	1,   // 125: bulkhead.v1.ControlPlane.WithdrawReplacement:output_type -> bulkhead.v1.Done
+	1,   // 126: bulkhead.v1.ControlPlane.RepairNode:output_type -> bulkhead.v1.Done
+	52,  // 127: bulkhead.v1.ControlPlane.PlanSpares:output_type -> bulkhead.v1.SparesPlan
+	55,  // 128: bulkhead.v1.ControlPlane.PlanDefrag:output_type -> bulkhead.v1.Frontier
+	1,   // 129: bulkhead.v1.ControlPlane.ProposeDefrag:output_type -> bulkhead.v1.Done
+	59,  // 130: bulkhead.v1.ControlPlane.ShowDefrag:output_type -> bulkhead.v1.Defrag
+	1,   // 131: bulkhead.v1.ControlPlane.ConsentDefrag:output_type -> bulkhead.v1.Done
+	1,   // 132: bulkhead.v1.ControlPlane.AcceptDefrag:output_type -> bulkhead.v1.Done
+	1,   // 133: bulkhead.v1.ControlPlane.WithdrawDefrag:output_type -> bulkhead.v1.Done
+	71,  // 134: bulkhead.v1.ControlPlane.ShowIsolation:output_type -> bulkhead.v1.Isolation
+	71,  // 135: bulkhead.v1.ControlPlane.ProveLease:output_type -> bulkhead.v1.Isolation
+	1,   // 136: bulkhead.v1.ControlPlane.FileProbe:output_type -> bulkhead.v1.Done
+	76,  // 137: bulkhead.v1.ControlPlane.ShowPlan:output_type -> bulkhead.v1.Plan
+	1,   // 138: bulkhead.v1.ControlPlane.ReleaseBrake:output_type -> bulkhead.v1.Done
+	1,   // 139: bulkhead.v1.ControlPlane.ManageSite:output_type -> bulkhead.v1.Done
+	1,   // 140: bulkhead.v1.ControlPlane.Pause:output_type -> bulkhead.v1.Done
+	1,   // 141: bulkhead.v1.ControlPlane.Resume:output_type -> bulkhead.v1.Done
+	80,  // 142: bulkhead.v1.ControlPlane.ListInvoices:output_type -> bulkhead.v1.Invoices
+	82,  // 143: bulkhead.v1.ControlPlane.GetInvoice:output_type -> bulkhead.v1.InvoiceDocument
+	84,  // 144: bulkhead.v1.ControlPlane.ExplainInvoice:output_type -> bulkhead.v1.Explanation
+	86,  // 145: bulkhead.v1.ControlPlane.WriteBundle:output_type -> bulkhead.v1.Chunk
+	88,  // 146: bulkhead.v1.ControlPlane.TailLedger:output_type -> bulkhead.v1.Entry
+	89,  // 147: bulkhead.v1.ControlPlane.GetCheckpoint:output_type -> bulkhead.v1.Checkpoint
+	91,  // 148: bulkhead.v1.ControlPlane.GetTrust:output_type -> bulkhead.v1.Trust
+	94,  // 149: bulkhead.v1.ControlPlane.ListKeys:output_type -> bulkhead.v1.Keys
+	1,   // 150: bulkhead.v1.ControlPlane.RotateKey:output_type -> bulkhead.v1.Done
+	101, // [101:151] is the sub-list for method output_type
+	51,  // [51:101] is the sub-list for method input_type
 	51,  // [51:51] is the sub-list for extension type_name
 	51,  // [51:51] is the sub-list for extension extendee
 	0,   // [0:51] is the sub-list for field type_name
@@ -7579,14 +7705,14 @@ func file_bulkhead_v1_control_proto_init() {
 		return
 	}
 	file_bulkhead_v1_control_proto_msgTypes[66].OneofWrappers = []any{}
-	file_bulkhead_v1_control_proto_msgTypes[69].OneofWrappers = []any{}
+	file_bulkhead_v1_control_proto_msgTypes[70].OneofWrappers = []any{}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_bulkhead_v1_control_proto_rawDesc), len(file_bulkhead_v1_control_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   97,
+			NumMessages:   98,
 			NumExtensions: 0,
 			NumServices:   1,
 		},
