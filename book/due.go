@@ -77,7 +77,7 @@ func DueAt(s *State, now time.Time) time.Time {
 	}
 	for _, q := range s.Nodes.Silence {
 		if q.Dead.IsZero() {
-			consider(s.deadAt(q))
+			consider(s.DeadAt(q))
 		}
 	}
 	for _, id := range sortedKeys(s.Contracts) {

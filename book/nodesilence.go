@@ -32,8 +32,8 @@ func (s *State) HealthOf(n site.Index) Health {
 	return Dead
 }
 
-// deadAt is when a silent node will count as dead.
-func (s *State) deadAt(q Silence) time.Time { return q.Since.Add(s.Policy.SilenceGrace) }
+// DeadAt is when a silent node will count as dead.
+func (s *State) DeadAt(q Silence) time.Time { return q.Since.Add(s.Policy.SilenceGrace) }
 
 // lastSaid is when something was last said of a node that its silence can't reach back
 // behind: its last move, or what its slot is billed as since.
@@ -71,8 +71,8 @@ func (c DeclareDead) decide(s *State, env Env) (*Decision, error) {
 		switch {
 		case !silent || !q.Dead.IsZero():
 			continue
-		case env.Now.Before(s.deadAt(q)):
-			return nil, refuse("node", "%s is silent since %s: it counts as dead at %s", s.Site.NodeID[n], q.Since.Format(time.RFC3339), s.deadAt(q).Format(time.RFC3339))
+		case env.Now.Before(s.DeadAt(q)):
+			return nil, refuse("node", "%s is silent since %s: it counts as dead at %s", s.Site.NodeID[n], q.Since.Format(time.RFC3339), s.DeadAt(q).Format(time.RFC3339))
 		}
 		d.add(SiteScope, node.KindDead, node.Dead{Node: s.Site.NodeID[n], Index: uint32(n), Since: q.Since})
 		why := "failure: dead"
@@ -94,7 +94,7 @@ func (c DeclareDead) decide(s *State, env Env) (*Decision, error) {
 func (s *State) dueDead(due []Command, now time.Time) []Command {
 	var nodes []site.Index
 	for _, n := range sortedKeys(s.Nodes.Silence) {
-		if q := s.Nodes.Silence[n]; q.Dead.IsZero() && !now.Before(s.deadAt(q)) {
+		if q := s.Nodes.Silence[n]; q.Dead.IsZero() && !now.Before(s.DeadAt(q)) {
 			nodes = append(nodes, n)
 		}
 	}

@@ -104,7 +104,7 @@ func (s *State) replaceable(n site.Index, byHand bool) error {
 	case s.NeedsAnother(n) || s.Nodes.Cordoned[n] || byHand && s.Nodes.Health[n] != Healthy:
 		return nil
 	case s.HealthOf(n) == Silent:
-		return refuse("node", "%s has not answered since %s and counts as dead at %s: cordon it to have it replaced before", id, q.Since.Format(time.RFC3339), s.deadAt(q).Format(time.RFC3339))
+		return refuse("node", "%s has not answered since %s and counts as dead at %s: cordon it to have it replaced before", id, q.Since.Format(time.RFC3339), s.DeadAt(q).Format(time.RFC3339))
 	case s.Nodes.Health[n] != Healthy:
 		return refuse("node", "%s is %s (%s) and heals by itself", id, s.Nodes.Health[n], s.Nodes.Class[n])
 	}

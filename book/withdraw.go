@@ -65,6 +65,17 @@ type Stay struct {
 	By    string
 }
 
+// StaysOf lists the slots of a lease whose replacement was taken back, ascending.
+func (s *State) StaysOf(id lease.ID) (slots []uint32) {
+	for ref := range s.Stays {
+		if ref.Lease == id {
+			slots = append(slots, ref.Slot)
+		}
+	}
+	slices.Sort(slots)
+	return slots
+}
+
 // fallen says why a proposed replacement must not be made as things are now, or "".
 func (s *State) fallen(ref SlotRef, swap *Swap) string {
 	l, ok := s.LeaseByID(ref.Lease)
