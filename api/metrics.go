@@ -13,7 +13,7 @@ import (
 type metrics struct {
 	plane *run.Plane
 
-	entries, nodes, slots, drifted, unread, brake, paused, swaps *prometheus.Desc
+	entries, nodes, slots, drifted, unread, brake, paused, swaps, silent *prometheus.Desc
 }
 
 func newMetrics(p *run.Plane) *metrics {
@@ -30,12 +30,13 @@ func newMetrics(p *run.Plane) *metrics {
 		brake:   d("brake_engaged", "1 while the brake is engaged."),
 		paused:  d("loop_paused", "Pauses in force."),
 		swaps:   d("replacements_open", "Replacements that were proposed and not made yet."),
+		silent:  d("nodes_silent", "Nodes that do not answer: within the policy's grace, and dead.", "health"),
 	}
 }
 
 // Describe implements prometheus.Collector.
 func (m *metrics) Describe(ch chan<- *prometheus.Desc) {
-	for _, d := range []*prometheus.Desc{m.entries, m.nodes, m.slots, m.drifted, m.unread, m.brake, m.paused, m.swaps} {
+	for _, d := range []*prometheus.Desc{m.entries, m.nodes, m.slots, m.drifted, m.unread, m.brake, m.paused, m.swaps, m.silent} {
 		ch <- d
 	}
 }
@@ -68,5 +69,12 @@ func (m *metrics) Collect(ch chan<- prometheus.Metric) {
 		gauge(m.brake, engaged)
 		gauge(m.paused, len(s.Control.Paused))
 		gauge(m.swaps, len(s.Swaps))
+		silent := map[book.Health]int{}
+		for n := range s.Nodes.Silence {
+			silent[s.HealthOf(n)]++
+		}
+		for _, h := range []book.Health{book.Silent, book.Dead} {
+			gauge(m.silent, silent[h], h.String())
+		}
 	})
 }

@@ -240,6 +240,9 @@ func TestNothingIsSwappedWhileTheLoopIsHeld(t *testing.T) {
 		if got := s.due(t); got != "" {
 			t.Errorf("%s: %s", name, got)
 		}
+		if p := book.Next(s.State, seen{pending: site.NewSet(64)}, s.now); name != "paused" && !strings.Contains(fmt.Sprint(p.Held), "1 replacements are past their deadline") {
+			t.Errorf("%s: the plan says %v", name, p.Held)
+		}
 		s.do(t, book.AcknowledgeReplacement{Lease: l.ID, Slot: c.Slot, By: "officer"})
 	}
 }

@@ -117,12 +117,30 @@ func (s *State) dueSwaps(due []Command, now time.Time) []Command {
 		switch {
 		case s.fallen(ref, swap) != "":
 			due = append(due, WithdrawReplacement{Lease: ref.Lease, Slot: ref.Slot, By: ByLoop})
-		case now.Before(swap.Deadline) || s.Control.Brake != nil || s.PausedAt(s.Site.Halls[s.Site.HallOf(swap.Was)].ID):
-		default:
+		case !now.Before(swap.Deadline) && !s.holdsSwap(swap):
 			due = append(due, AcknowledgeReplacement{Lease: ref.Lease, Slot: ref.Slot, By: ByDeadline})
 		}
 	}
 	return due
+}
+
+// holdsSwap says whether the loop may not make a swap by itself now.
+func (s *State) holdsSwap(swap *Swap) bool {
+	return s.Control.Brake != nil || s.PausedAt(s.Site.Halls[s.Site.HallOf(swap.Was)].ID)
+}
+
+// heldSwaps says how many replacements would be made if the loop was not held.
+func (s *State) heldSwaps(now time.Time) (held []string) {
+	waiting := 0
+	for _, swap := range s.Swaps {
+		if !now.Before(swap.Deadline) && s.holdsSwap(swap) {
+			waiting++
+		}
+	}
+	if waiting > 0 {
+		held = append(held, fmt.Sprintf("%d replacements are past their deadline and are not made: the brake is engaged, or the loop is paused there", waiting))
+	}
+	return held
 }
 
 func (s *State) applyWithdrawn(e *ledger.Entry, b lease.Withdrawn, _ Bodies) error {

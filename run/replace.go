@@ -3,6 +3,7 @@ package run
 import (
 	"context"
 	"errors"
+	"fmt"
 
 	"bulkhead/book"
 	"bulkhead/node"
@@ -21,6 +22,15 @@ func (p *Plane) unheard(c book.Command) bool {
 		return !p.seen.heard && c.By == book.ByDeadline
 	}
 	return false
+}
+
+// nodesUnheard says what waits because nodes could not be looked at, or "".
+func (p *Plane) nodesUnheard() string {
+	s := p.w.state
+	if p.seen.heard || len(s.Nodes.Silence)+len(s.Swaps) == 0 {
+		return ""
+	}
+	return fmt.Sprintf("the driver of nodes has not answered: %d silent nodes don't count as dead by it, and %d proposed replacements are not made at their deadline", len(s.Nodes.Silence), len(s.Swaps))
 }
 
 // replaceFailed proposes another node for every slot whose node is dead or needs

@@ -190,6 +190,9 @@ func TestNothingIsSwappedUnseen(t *testing.T) {
 			t.Errorf("%d swaps are open, the slots hold %v, they held %v", len(s.Swaps), l.Slots, slots)
 		}
 	})
+	if held := fmt.Sprint(p.Plan(t.Context()).Held); !strings.Contains(held, "1 proposed replacements are not made at their deadline") {
+		t.Errorf("the plan says %s", held)
+	}
 	nodes.away = false
 	w.minutes(t, p, 1)
 	p.View(func(s *book.State) {

@@ -188,6 +188,9 @@ func (p *Plane) Plan(context.Context) book.Plan {
 	if err != nil {
 		plan.Held = append(plan.Held, err.Error())
 	}
+	if unheard := p.nodesUnheard(); unheard != "" {
+		plan.Held = append(plan.Held, unheard)
+	}
 	if p.config.Observe {
 		plan.Held = append(plan.Held, "this server was started to observe: it writes to no device")
 	}
