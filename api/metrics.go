@@ -13,8 +13,8 @@ import (
 type metrics struct {
 	plane *run.Plane
 
-	entries, nodes, slots, drifted, unread, brake, paused, swaps *prometheus.Desc
-	budget, answered, waiting                                    *prometheus.Desc
+	entries, nodes, slots, drifted, unread, brake, paused, swaps, silent *prometheus.Desc
+	budget, answered, waiting                                            *prometheus.Desc
 }
 
 func newMetrics(p *run.Plane) *metrics {
@@ -35,12 +35,13 @@ func newMetrics(p *run.Plane) *metrics {
 		budget:   d("brake_budget_left", "How much more one cause may do before the brake is engaged.", "cause", "unit"),
 		answered: d("driver_answer_age_seconds", "How long ago a driver answered last without an error, or for how long it has been asked.", "driver"),
 		waiting:  d("driver_waiting_seconds", "For how long the oldest question to a driver has had no answer; 0: none waits.", "driver"),
+		silent:   d("nodes_silent", "Nodes that do not answer: within the policy's grace, and dead.", "health"),
 	}
 }
 
 // Describe implements prometheus.Collector.
 func (m *metrics) Describe(ch chan<- *prometheus.Desc) {
-	for _, d := range []*prometheus.Desc{m.entries, m.nodes, m.slots, m.drifted, m.unread, m.brake, m.paused, m.swaps, m.budget, m.answered, m.waiting} {
+	for _, d := range []*prometheus.Desc{m.entries, m.nodes, m.slots, m.drifted, m.unread, m.brake, m.paused, m.swaps, m.silent, m.budget, m.answered, m.waiting} {
 		ch <- d
 	}
 }
@@ -75,6 +76,13 @@ func (m *metrics) Collect(ch chan<- prometheus.Metric) {
 		gauge(m.swaps, len(s.Swaps))
 		for _, b := range s.BrakeBudgets() {
 			gauge(m.budget, s.Budget(b.Cause, s.Time), b.Cause, b.Unit)
+		}
+		silent := map[book.Health]int{}
+		for n := range s.Nodes.Silence {
+			silent[s.HealthOf(n)]++
+		}
+		for _, h := range []book.Health{book.Silent, book.Dead} {
+			gauge(m.silent, silent[h], h.String())
 		}
 	})
 	for _, d := range m.plane.Drivers() {

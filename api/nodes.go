@@ -88,9 +88,15 @@ func describeNode(b *book.State, n site.Index, asWanted bool) *v1.Node {
 	c := &b.Nodes
 	out := &v1.Node{
 		Id: b.Site.NodeID[n], Serial: b.Site.Serial[n], Kind: b.Site.KindOf(n), Hall: b.Site.Halls[b.Site.HallOf(n)].ID, Su: b.Site.SUs[b.Site.NodeSU[n]].ID,
-		State: c.State[n].String(), Since: time.Unix(c.Since[n], 0).UTC().Format(time.RFC3339), Health: c.Health[n].String(), FailureClass: c.Class[n],
+		State: c.State[n].String(), Since: time.Unix(c.Since[n], 0).UTC().Format(time.RFC3339), Health: b.HealthOf(n).String(), FailureClass: c.Class[n],
 		Cordoned: c.Cordoned[n], DesiredLabel: string(b.Wants(n).Owner), ObservedAsDesired: asWanted, Generation: uint64(c.Seq[n]),
 		Turnover: c.Turnover[n], Statement: c.Statement[n].String(),
+	}
+	if q, silent := c.Silence[n]; silent {
+		out.SilentSince, out.DeadAt = q.Since.UTC().Format(time.RFC3339), b.DeadAt(q).UTC().Format(time.RFC3339)
+		if out.FailureClass == "" {
+			out.FailureClass = q.Class
+		}
 	}
 	if l := b.Holder(n); l != nil {
 		out.Lease, out.Slot = string(l.ID), c.Slot[n]
@@ -119,7 +125,7 @@ func (s *service) ReplaceNode(ctx context.Context, r *connect.Request[v1.Replace
 	if !ok {
 		return nil, &book.Refusal{Field: "node", Reason: "no node that would do: none is ready and free, or there is none of this id"}
 	}
-	return s.submit(ctx, r.Msg, book.ProposeReplacement{Lease: lease.ID(r.Msg.Lease), Slot: r.Msg.Slot, Node: to, Reason: r.Msg.Reason})
+	return s.submit(ctx, r.Msg, book.ProposeReplacement{Lease: lease.ID(r.Msg.Lease), Slot: r.Msg.Slot, Node: to, Reason: r.Msg.Reason, By: caller(ctx).Subject})
 }
 
 // AcknowledgeReplacement is the tenant's yes to a proposed replacement.
@@ -128,6 +134,11 @@ func (s *service) AcknowledgeReplacement(ctx context.Context, r *connect.Request
 		return nil, err
 	}
 	return s.submit(ctx, r.Msg, book.AcknowledgeReplacement{Lease: lease.ID(r.Msg.Lease), Slot: r.Msg.Slot, Node: r.Msg.Node, By: caller(ctx).Subject})
+}
+
+// WithdrawReplacement takes a proposed replacement back.
+func (s *service) WithdrawReplacement(ctx context.Context, r *connect.Request[v1.WithdrawReplacementRequest]) (*connect.Response[v1.Done], error) {
+	return s.submit(ctx, r.Msg, book.WithdrawReplacement{Lease: lease.ID(r.Msg.Lease), Slot: r.Msg.Slot, Node: r.Msg.Node, Reason: r.Msg.Reason, By: caller(ctx).Subject})
 }
 
 // RepairNode sends a node to repair.

@@ -46,6 +46,7 @@ var policy = map[string]rule{
 	"CordonNode":             {[]Role{Operator}, nil},
 	"ReplaceNode":            {[]Role{Operator}, nil},
 	"AcknowledgeReplacement": {[]Role{Administrator}, ofLease},
+	"WithdrawReplacement":    {[]Role{Operator, Approver}, nil},
 	"RepairNode":             {[]Role{Operator}, nil},
 
 	"PlanSpares":     {owners, nil},

@@ -245,12 +245,12 @@ func describeLease(b *book.State, l *book.Lease) *v1.Lease {
 		Delivered: int64(l.Delivered), Isolation: l.Verdict, Generation: l.Epoch,
 	}
 	for slot, n := range l.Slots {
-		if b.SlotUp(l, slot) && b.Nodes.Health[n] == book.Healthy && b.Nodes.Exposed[n] == 0 {
+		if b.SlotUp(l, slot) && b.HealthOf(n) == book.Healthy && b.Nodes.Exposed[n] == 0 {
 			out.ObservedUp++
 		}
 		if swap, open := b.Swaps[book.SlotRef{Lease: l.ID, Slot: uint32(slot)}]; open {
 			out.Replacements = append(out.Replacements, &v1.Replacement{
-				Slot: uint32(slot), Was: b.Site.NodeID[swap.Was], Node: b.Site.NodeID[swap.Node], Deadline: swap.Deadline.UTC().Format(time.RFC3339),
+				Slot: uint32(slot), Was: b.Site.NodeID[swap.Was], Node: b.Site.NodeID[swap.Node], Deadline: swap.Deadline.UTC().Format(time.RFC3339), ProposedBy: swap.By,
 			})
 		}
 	}
@@ -258,6 +258,7 @@ func describeLease(b *book.State, l *book.Lease) *v1.Lease {
 	if out.Unserved = slots; len(slots) > 0 {
 		out.UnservedSince = since.UTC().Format(time.RFC3339)
 	}
+	out.Stays = b.StaysOf(l.ID)
 	if p, open := b.Defrags[l.ID]; open {
 		out.Defrag = describeDefrag(b, l, p)
 	}

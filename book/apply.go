@@ -54,6 +54,8 @@ func init() {
 		node.KindMoved:          fold((*State).applyMoved),
 		node.KindFlagged:        fold((*State).applyFlagged),
 		node.KindHealth:         fold((*State).applyHealth),
+		node.KindSilent:         fold((*State).applyNodeSilent),
+		node.KindDead:           fold((*State).applyDead),
 		fabric.KindLabelled:     fold((*State).applyLabelled),
 		fabric.KindDrifted:      fold((*State).applyDrifted),
 		fabric.KindLocked:       fold((*State).applyLocked),
@@ -89,6 +91,7 @@ func init() {
 		KindExplained:           fold((*State).applyExplained),
 
 		lease.KindAcknowledged:    fold((*State).applyAcknowledged),
+		lease.KindWithdrawn:       fold((*State).applyWithdrawn),
 		lease.KindUnserved:        fold((*State).applyUnserved),
 		lease.KindDefragProposed:  fold((*State).applyDefragProposed),
 		lease.KindDefragConsented: fold((*State).applyDefragConsented),

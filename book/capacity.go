@@ -103,7 +103,7 @@ func (s *State) usable(n site.Index) bool {
 	case node.Quarantined, node.Repair, node.Retired:
 		return false
 	}
-	return s.Nodes.Health[n] <= Degraded
+	return s.HealthOf(n) <= Degraded
 }
 
 func (s *State) heldWithin(n site.Index, begin, end time.Time) bool {

@@ -182,7 +182,7 @@ func (c AcceptDefrag) decide(s *State, env Env) (*Decision, error) {
 }
 
 // EndDefrag ends a proposal: withdrawn by either party, or done. What has moved
-// stays; a replacement that is proposed already goes on.
+// stays; a move that is asked about already is withdrawn.
 type EndDefrag struct {
 	Lease    lease.ID
 	Proposal uint64
@@ -260,11 +260,14 @@ func (s *State) dueMoves(due []Command, now time.Time) []Command {
 		for i, slot := range p.Slots {
 			ref := SlotRef{id, slot}
 			_, asked := s.Swaps[ref]
+			_, stays := s.Stays[ref]
 			switch {
 			case asked:
 				waiting++
 			case l.Slots[slot] != p.Was[i]:
 				// It has moved, or its node failed and was replaced.
+			case stays:
+				stuck = fmt.Sprintf("the move of slot %d was taken back by hand", slot)
 			case s.target(l, p.Was[i], p.Nodes[i]) != nil:
 				stuck = fmt.Sprintf("%s is not free any more", s.Site.NodeID[p.Nodes[i]])
 			case s.Nodes.State[p.Was[i]] != node.Delivered || s.PausedAt(s.Site.Halls[s.Site.HallOf(p.Was[i])].ID):

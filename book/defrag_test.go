@@ -27,8 +27,9 @@ func spread(t *testing.T) (*stage, *book.Lease) {
 	if !found {
 		t.Fatal("no node in another SU")
 	}
-	s.do(t, fail(was, false))
+	s.do(t, fail(was, true))
 	s.do(t, book.ProposeReplacement{Lease: l.ID, Slot: 0, Node: to, Reason: "drive"})
+	s.do(t, book.AcknowledgeReplacement{Lease: l.ID, Slot: 0, By: "officer"})
 	if l.Slots[0] != to {
 		t.Fatal("it was not replaced")
 	}

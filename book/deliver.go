@@ -145,6 +145,7 @@ func (s *State) applyDelivered(e *ledger.Entry, b lease.Delivered, _ Bodies) err
 		}
 	}
 	l.Dirty = true
+	l.bill(slots, meter.Up, e.Time)
 	l.Events = append(l.Events, meter.Event{
 		Entry: e.ScopeSeq, Lease: string(b.Lease), Tranche: b.Tranche, Slots: slots.String(), At: e.Time, State: meter.Up, Cause: "delivered",
 	})
@@ -156,45 +157,102 @@ func (s *State) applySlots(e *ledger.Entry, b lease.Slots, _ Bodies) error {
 	if !ok {
 		return fmt.Errorf("no lease %q", b.Lease)
 	}
+	slots, err := site.ParseSet(b.Slots, len(l.Slots))
+	if err != nil {
+		return err
+	}
+	at, err := l.since(e, &b, slots)
+	if err != nil {
+		return err
+	}
+	l.bill(slots, meter.SlotState(b.State), at)
 	l.Events = append(l.Events, meter.Event{
-		Entry: e.ScopeSeq, Lease: string(b.Lease), Tranche: b.Tranche, Slots: b.Slots, At: e.Time, State: meter.SlotState(b.State), Cause: b.Cause,
+		Entry: e.ScopeSeq, Lease: string(b.Lease), Tranche: b.Tranche, Slots: b.Slots, At: at, State: meter.SlotState(b.State), Cause: b.Cause,
 	})
 	return nil
 }
 
-// slotState is what the slot of a delivered node is billed as. The worst wins:
-// a node that is down is down, however isolated it is.
-func slotState(health Health, exposed uint8) meter.SlotState {
+// condition is what the billing of a delivered node's slot follows from.
+type condition struct {
+	health  Health // of its hardware
+	silent  bool
+	dead    bool
+	exposed uint8 // NICs
+}
+
+func (s *State) condition(n site.Index) condition {
+	q, silent := s.Nodes.Silence[n]
+	return condition{s.Nodes.Health[n], silent, silent && !q.Dead.IsZero(), s.Nodes.Exposed[n]}
+}
+
+// billed is what the slot of a delivered node is billed as. The worst wins: a node
+// that is down is down, however isolated it is. What nobody can say is unknown.
+func (c condition) billed() meter.SlotState {
 	switch {
-	case health >= Failed:
+	case c.dead || c.health >= Failed:
 		return meter.DownOwner
-	case exposed > 0:
+	case c.exposed > 0:
 		return meter.IsolationUnproven
-	case health == Degraded:
+	case c.silent:
+		return meter.Unknown
+	case c.health == Degraded:
 		return meter.Degraded
 	}
 	return meter.Up
 }
 
-// slotChanges writes the slots of delivered nodes whose state changes when
-// their health or exposure does.
-func (s *State) slotChanges(d *Decision, nodes []site.Index, cause string, after func(n site.Index) (Health, uint8)) {
+// slotChanges collects the slots of delivered nodes whose state changes with their
+// condition, and writes an entry for all slots of a lease that change alike.
+type slotChanges struct {
+	s     *State
+	nodes map[site.Index]slotChange
+	order []site.Index
+}
+
+type slotChange struct {
+	was, is condition
+	cause   string
+	since   time.Time // zero: from the entry on
+}
+
+func (s *State) newSlotChanges() *slotChanges {
+	return &slotChanges{s: s, nodes: map[site.Index]slotChange{}}
+}
+
+// add notes what a node was and is; what is said last counts.
+func (c *slotChanges) add(n site.Index, was, is condition, cause string, since time.Time) {
+	if _, known := c.nodes[n]; !known {
+		c.order = append(c.order, n)
+	}
+	c.nodes[n] = slotChange{was, is, cause, since}
+}
+
+// after is what a node was said to be.
+func (c *slotChanges) after(n site.Index) (condition, bool) {
+	change, known := c.nodes[n]
+	return change.is, known
+}
+
+func (c *slotChanges) write(d *Decision) {
 	type key struct {
 		lease int32
 		state meter.SlotState
+		cause string
+		since int64
 	}
+	s := c.s
 	groups := map[key]*site.Set{}
 	var order []key
-	for _, n := range nodes {
-		if s.Nodes.State[n] != node.Delivered || s.Nodes.Lease[n] == NoLease {
+	for _, n := range c.order {
+		change := c.nodes[n]
+		state := change.is.billed()
+		if s.Nodes.State[n] != node.Delivered || s.Nodes.Lease[n] == NoLease || state == change.was.billed() {
 			continue
 		}
-		health, exposed := after(n)
-		state := slotState(health, exposed)
-		if state == slotState(s.Nodes.Health[n], s.Nodes.Exposed[n]) {
-			continue
+		k := key{lease: s.Nodes.Lease[n], state: state, cause: change.cause}
+		if state == meter.Unknown && !change.since.IsZero() {
+			k.since = change.since.UnixNano()
 		}
-		k := key{s.Nodes.Lease[n], state}
 		if groups[k] == nil {
 			groups[k] = site.NewSet(len(s.Leases[k.lease].Slots))
 			order = append(order, k)
@@ -203,9 +261,11 @@ func (s *State) slotChanges(d *Decision, nodes []site.Index, cause string, after
 	}
 	for _, k := range order {
 		l := s.Leases[k.lease]
-		d.add(TenantScope(l.Tenant), lease.KindSlots, lease.Slots{
-			Lease: l.ID, Tranche: l.Tranche, Slots: groups[k].String(), State: string(k.state), Cause: cause,
-		})
+		body := lease.Slots{Lease: l.ID, Tranche: l.Tranche, Slots: groups[k].String(), State: string(k.state), Cause: k.cause}
+		if k.since != 0 {
+			body.Since = time.Unix(0, k.since).UTC()
+		}
+		d.add(TenantScope(l.Tenant), lease.KindSlots, body)
 	}
 }
 
@@ -373,6 +433,11 @@ func (s *State) applyReturned(e *ledger.Entry, b lease.Returned, _ Bodies) error
 		return fmt.Errorf("no lease %q", b.Lease)
 	}
 	l.Returned = e.Time
+	for ref := range s.Stays {
+		if ref.Lease == b.Lease {
+			delete(s.Stays, ref)
+		}
+	}
 	return nil
 }
 

@@ -2,7 +2,6 @@ package book
 
 import (
 	"fmt"
-	"slices"
 	"time"
 
 	"bulkhead/node"
@@ -28,21 +27,13 @@ func Due(s *State, now time.Time) []Command {
 	}
 	due = s.dueCommissioning(due, now)
 	due = s.dueReservations(due, now)
+	due = s.dueDead(due, now)
 	due = s.dueRepairs(due)
 	if fenced := s.healthyIn(node.Fenced); len(fenced) > 0 {
 		due = append(due, Sanitize{Nodes: fenced})
 	}
 	due = s.dueMoves(due, now)
-	refs := make([]SlotRef, 0, len(s.Swaps))
-	for ref := range s.Swaps {
-		refs = append(refs, ref)
-	}
-	slices.SortFunc(refs, compareRefs)
-	for _, ref := range refs {
-		if !now.Before(s.Swaps[ref].Deadline) {
-			due = append(due, AcknowledgeReplacement{Lease: ref.Lease, Slot: ref.Slot, By: ByDeadline})
-		}
-	}
+	due = s.dueSwaps(due, now)
 	for _, l := range s.Leases {
 		switch {
 		case !l.Returned.IsZero():
@@ -84,6 +75,11 @@ func DueAt(s *State, now time.Time) time.Time {
 	for _, swap := range s.Swaps {
 		consider(swap.Deadline)
 	}
+	for _, q := range s.Nodes.Silence {
+		if q.Dead.IsZero() {
+			consider(s.DeadAt(q))
+		}
+	}
 	for _, id := range sortedKeys(s.Contracts) {
 		if p := s.OpenPeriods(id, now.AddDate(0, 2, 0)); len(p) > 0 {
 			consider(p[0].To)
@@ -99,7 +95,7 @@ func (s *State) dueCommissioning(due []Command, now time.Time) []Command {
 	}
 	room := map[int]int{}
 	for n := range s.Nodes.By[node.Discovered].All() {
-		if s.Site.InService(n).After(now) || s.Nodes.Cordoned[n] || s.Nodes.Health[n] > Degraded || s.Kept.Has(n) {
+		if s.Site.InService(n).After(now) || s.Nodes.Cordoned[n] || s.HealthOf(n) > Degraded || s.Kept.Has(n) {
 			continue
 		}
 		hall := s.Site.HallOf(n)
@@ -150,7 +146,7 @@ func (s *State) dueReservations(due []Command, now time.Time) []Command {
 	var nodes []site.Index
 	for n := range s.Nodes.By[node.Ready].All() {
 		l := s.Holder(n)
-		if l != nil && l.Returning.IsZero() && !now.Before(l.Begin.Add(-Lead)) && s.usable(n) && s.Nodes.Health[n] == Healthy {
+		if l != nil && l.Returning.IsZero() && !now.Before(l.Begin.Add(-Lead)) && s.usable(n) && s.HealthOf(n) == Healthy {
 			nodes = append(nodes, n)
 		}
 	}
@@ -183,7 +179,7 @@ func (s *State) dueRepairs(due []Command) []Command {
 func (s *State) healthyIn(st node.State) []site.Index {
 	var nodes []site.Index
 	for n := range s.Nodes.By[st].All() {
-		if !s.Nodes.Sick.Has(n) && s.Nodes.Health[n] != Dead {
+		if !s.Nodes.Sick.Has(n) && s.HealthOf(n) < Dead {
 			nodes = append(nodes, n)
 		}
 	}

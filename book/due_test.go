@@ -162,8 +162,7 @@ func TestBrakeOnReplacements(t *testing.T) {
 	s := on(t, atRunning)
 	s.Policy.Brake.Nodes = 1
 	n := s.up("flagship/t1")
-	s.do(t, fail(n, false))
-	s.do(t, s.replacement(n))
+	s.swapOut(t, n)
 	clean := seen{pending: site.NewSet(64)}
 	p := book.Next(s.State, clean, s.now)
 	if len(p.Commands) != 0 || !strings.Contains(fmt.Sprint(p.Steps), s.id(n)) {
@@ -174,8 +173,7 @@ func TestBrakeOnReplacements(t *testing.T) {
 		t.Fatalf("%d left", left)
 	}
 	other := s.up("flagship/t1")
-	s.do(t, fail(other, false))
-	s.do(t, s.replacement(other))
+	s.swapOut(t, other)
 	p = book.Next(s.State, clean, s.now)
 	if len(p.Commands) != 1 || strings.Contains(fmt.Sprint(p.Steps), s.id(other)) {
 		t.Fatalf("a second one is fenced: %+v", p)

@@ -136,6 +136,23 @@ func tellGolden(t *testing.T) *golden {
 	g.append(t, book.TenantScope("flagship"), lease.KindDefragEnded, lease.DefragEnded{Lease: "flagship/t1", Proposal: number, Left: 1, Reason: "withdrawn", By: "officer"})
 	g.append(t, book.TenantScope("flagship"), lease.KindUnserved, lease.Unserved{Lease: "flagship/t1", Slots: "0", Reason: "no node of H100 in fabric roce is ready and free"})
 
+	// And those about a node that falls silent, dies, and comes back in time.
+	var id string
+	var slots lease.Slots
+	silent := g.entries[len(g.entries)-1].Time
+	plane.View(func(s *book.State) {
+		l, _ := s.LeaseByID("flagship/t1")
+		id = s.Site.NodeID[was]
+		slots = lease.Slots{Lease: l.ID, Tranche: l.Tranche, Slots: "0", State: "unknown", Cause: "silent", Since: silent}
+	})
+	g.append(t, book.SiteScope, node.KindSilent, node.Silent{Node: id, Index: uint32(was), Since: silent, Class: "part-swap", Detail: "its BMC does not answer"})
+	g.append(t, book.TenantScope("flagship"), lease.KindSlots, slots)
+	g.append(t, book.SiteScope, node.KindDead, node.Dead{Node: id, Index: uint32(was), Since: silent})
+	var other string
+	plane.View(func(s *book.State) { other = s.Site.NodeID[to] })
+	g.append(t, book.TenantScope("flagship"), lease.KindProposed, lease.Proposed{Lease: "flagship/t1", Was: id, Node: other, Distance: "same SU", Reason: "part-swap", Deadline: silent.Add(30 * time.Minute), By: person})
+	g.append(t, book.TenantScope("flagship"), lease.KindWithdrawn, lease.Withdrawn{Lease: "flagship/t1", Was: id, Node: other, Reason: "it is wanted elsewhere", By: person})
+
 	for _, e := range g.entries {
 		if e.Kind != site.KindImported {
 			continue

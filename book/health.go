@@ -1,6 +1,8 @@
 package book
 
 import (
+	"time"
+
 	"bulkhead/claim"
 	"bulkhead/ledger"
 	"bulkhead/node"
@@ -21,60 +23,106 @@ func NeedsRepair(class string) bool {
 // slots that they are in.
 type ReportHealth struct{ Items []HealthItem }
 
-// HealthItem is one report about one node.
+// HealthItem is one report about one node. Of a node that does not answer Class is
+// what others tell of it, and Quiet for how long it had not answered by then.
 type HealthItem struct {
 	Node   site.Index
 	Class  string
 	Alive  bool
 	Failed bool
+	Quiet  time.Duration
 	Detail string
 }
 
+// health is what a report says of the hardware.
 func (i HealthItem) health() Health {
 	switch {
 	case !i.Failed:
 		return Healthy
-	case !i.Alive:
-		return Dead
 	case i.Class == "link-flap":
 		return Degraded
 	}
 	return Failed
 }
 
+func (i HealthItem) class() string {
+	if !i.Failed {
+		return ""
+	}
+	return i.Class
+}
+
+// said is what is known of a node while a report is read.
+type said struct {
+	condition
+	class   string
+	silence Silence
+}
+
 func (c ReportHealth) decide(s *State, env Env) (*Decision, error) {
 	d := &Decision{}
-	after := map[site.Index]Health{}
-	cause := map[string][]site.Index{}
-	var causes []string
+	after := map[site.Index]said{}
+	fell, changes := s.newSlotChanges(), s.newSlotChanges()
 	for _, item := range c.Items {
-		was, ok := after[item.Node]
+		n := item.Node
+		was, ok := after[n]
 		if !ok {
-			was = s.Nodes.Health[item.Node]
+			was = said{s.condition(n), s.Nodes.Class[n], s.Nodes.Silence[n]}
 		}
-		if was == item.health() {
-			continue
+		is := was
+		if item.Alive {
+			is.health, is.class, is.silent, is.dead, is.silence = item.health(), item.class(), false, false, Silence{}
+			if is == was {
+				continue
+			}
+			d.add(SiteScope, node.KindHealth, node.HealthNoted{
+				Node: s.Site.NodeID[n], Index: uint32(n), Class: item.Class, Alive: true, Failed: item.Failed, Detail: item.Detail,
+			})
+		} else {
+			switch {
+			case !was.silent:
+				is.silence = Silence{Since: s.silentSince(n, item.Quiet, env.Now), Class: item.class()}
+			case was.silence.Class == item.class() || item.class() == "":
+				continue
+			default:
+				is.silence.Class = item.class()
+			}
+			is.silent = true
+			d.add(SiteScope, node.KindSilent, node.Silent{
+				Node: s.Site.NodeID[n], Index: uint32(n), Since: is.silence.Since, Class: is.silence.Class, Detail: item.Detail,
+			})
 		}
-		after[item.Node] = item.health()
-		d.add(SiteScope, node.KindHealth, node.HealthNoted{
-			Node: s.Site.NodeID[item.Node], Index: uint32(item.Node), Class: item.Class, Alive: item.Alive, Failed: item.Failed, Detail: item.Detail,
-		})
-		why := "recovered"
-		if item.Failed {
-			why = "failure: " + item.Class
+		after[n] = is
+		// A silence is billed from when the node was last heard, also one that is over
+		// already.
+		from := s.condition(n)
+		if begun, silent := fell.after(n); silent {
+			from = begun
+		} else if is.silent && !was.silent {
+			fell.add(n, from, is.condition, "silent", is.silence.Since)
+			from = is.condition
 		}
-		if _, ok := cause[why]; !ok {
-			causes = append(causes, why)
-		}
-		cause[why] = append(cause[why], item.Node)
+		changes.add(n, from, is.condition, cause(item, was), time.Time{})
 	}
 	if len(d.Drafts) == 0 {
 		return nil, ErrNothing
 	}
-	for _, why := range causes {
-		s.slotChanges(d, cause[why], why, func(n site.Index) (Health, uint8) { return after[n], s.Nodes.Exposed[n] })
-	}
+	fell.write(d)
+	changes.write(d)
 	return d, nil
+}
+
+// cause is why a slot changes by a report.
+func cause(item HealthItem, was said) string {
+	switch {
+	case !item.Alive:
+		return "silent"
+	case item.Failed:
+		return "failure: " + item.Class
+	case was.silent:
+		return "heard again"
+	}
+	return "recovered"
 }
 
 func (s *State) applyHealth(e *ledger.Entry, b node.HealthNoted, _ Bodies) error {
@@ -84,17 +132,16 @@ func (s *State) applyHealth(e *ledger.Entry, b node.HealthNoted, _ Bodies) error
 	}
 	item := HealthItem{Node: n, Class: b.Class, Alive: b.Alive, Failed: b.Failed}
 	s.Nodes.Health[n], s.Nodes.Class[n] = item.health(), ""
-	if b.Failed {
-		s.Nodes.Class[n] = b.Class
-	}
 	s.Nodes.Sick.Remove(n)
-	if l := s.Holder(n); l != nil && !b.Failed {
-		delete(s.Unserved, SlotRef{l.ID, s.Nodes.Slot[n]})
+	delete(s.Nodes.Silence, n)
+	if b.Failed {
+		if !b.Alive { // as it was written before silence was told apart
+			s.Nodes.Silence[n] = Silence{Since: e.Time, Dead: e.Time, Class: b.Class}
+		}
+		s.Nodes.Class[n] = b.Class
+		s.ails(n, b.Class)
 	}
-	if b.Failed && NeedsRepair(b.Class) {
-		s.Nodes.Sick.Add(n)
-	}
-	s.Touched.Add(n)
+	s.news(n)
 	return nil
 }
 

@@ -1,6 +1,7 @@
 package book
 
 import (
+	"errors"
 	"fmt"
 
 	"bulkhead/fabric"
@@ -64,6 +65,13 @@ func CheckInvariants(s *State) error {
 			return fmt.Errorf("node %s is %s and still holds data of lease %d", s.Site.NodeID[n], st, c.Owner[n])
 		}
 	}
+	// A delivered node that is heard and well never leaves its slot by itself.
+	if s.swapped.at == s.Seq && s.swapped.unfounded != "" {
+		return errors.New(s.swapped.unfounded)
+	}
+	if err := s.checkSilence(); err != nil {
+		return err
+	}
 	// A label has one owner at a time, and an owner one label.
 	for _, id := range sortedKeys(s.Labels) {
 		owner := map[fabric.Owner]uint32{}
@@ -88,6 +96,25 @@ func CheckInvariants(s *State) error {
 		return err
 	}
 	return s.checkCalendar()
+}
+
+// checkSilence verifies that silence and what ails a node are told apart, and that what
+// is proposed is about the node that the slot holds.
+func (s *State) checkSilence() error {
+	for n, q := range s.Nodes.Silence {
+		switch {
+		case q.Since.IsZero() || q.Since.After(s.Time) || !q.Dead.IsZero() && q.Dead.Before(q.Since):
+			return fmt.Errorf("node %s is silent since %s and dead since %s, at %s", s.Site.NodeID[n], q.Since, q.Dead, s.Time)
+		case !q.Dead.IsZero() && NeedsRepair(q.Class) && !s.Nodes.Sick.Has(n):
+			return fmt.Errorf("node %s is dead of %s and not among the sick", s.Site.NodeID[n], q.Class)
+		}
+	}
+	for ref, swap := range s.Swaps {
+		if l, ok := s.LeaseByID(ref.Lease); !ok || int(ref.Slot) >= len(l.Slots) || l.Returned.IsZero() && l.Slots[ref.Slot] != swap.Was {
+			return fmt.Errorf("slot %d of %s: its proposed replacement is of another node", ref.Slot, ref.Lease)
+		}
+	}
+	return nil
 }
 
 // checkLinks verifies that nobody else has a link of a hermetic lease, nor a node

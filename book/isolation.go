@@ -3,6 +3,7 @@ package book
 import (
 	"fmt"
 	"slices"
+	"time"
 
 	"bulkhead/fabric"
 	"bulkhead/lease"
@@ -144,9 +145,14 @@ func (s *State) exposureChanges(d *Decision, ports []PortFinding, delta int, cau
 		}
 		change[n] += delta
 	}
-	s.slotChanges(d, nodes, cause, func(n site.Index) (Health, uint8) {
-		return s.Nodes.Health[n], uint8(int(s.Nodes.Exposed[n]) + change[n])
-	})
+	changes := s.newSlotChanges()
+	for _, n := range nodes {
+		was := s.condition(n)
+		is := was
+		is.exposed = uint8(int(was.exposed) + change[n])
+		changes.add(n, was, is, cause, time.Time{})
+	}
+	changes.write(d)
 }
 
 func (s *State) applyDrifted(e *ledger.Entry, b fabric.Drifted, _ Bodies) error {

@@ -86,7 +86,7 @@ func Next(s *State, seen Seen, now time.Time) Plan {
 	s.planVolumes(&p, now)
 	s.planPorts(&p, seen)
 	s.planSteps(&p, seen, now)
-	p.Held = append(append(p.Held, s.heldFound()...), s.heldLabels(now)...)
+	p.Held = append(append(append(p.Held, s.heldFound()...), s.heldLabels(now)...), s.heldSwaps(now)...)
 	return p
 }
 

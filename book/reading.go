@@ -34,6 +34,7 @@ func (s *State) Reading() *State {
 	for _, l := range s.Leases {
 		one := *l
 		one.Slots, one.Up = slices.Clone(l.Slots), slices.Clone(l.Up)
+		one.billed = nil
 		one.Events = l.Events[:len(l.Events):len(l.Events)] // they are only added to
 		c.Leases = append(c.Leases, &one)
 	}
@@ -41,7 +42,7 @@ func (s *State) Reading() *State {
 	c.Nodes = Nodes{
 		State: slices.Clone(n.State), Lease: slices.Clone(n.Lease), Slot: slices.Clone(n.Slot), Owner: slices.Clone(n.Owner),
 		Health: slices.Clone(n.Health), Class: slices.Clone(n.Class), Cordoned: slices.Clone(n.Cordoned),
-		Sick: n.Sick.Clone(), Corded: n.Corded.Clone(), Booked: make(map[site.Index][]Hold, len(n.Booked)),
+		Silence: maps.Clone(n.Silence), Sick: n.Sick.Clone(), Corded: n.Corded.Clone(), Booked: make(map[site.Index][]Hold, len(n.Booked)),
 	}
 	for i, holds := range n.Booked {
 		c.Nodes.Booked[i] = slices.Clone(holds)

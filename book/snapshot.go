@@ -19,7 +19,7 @@ import (
 
 // SnapshotSchema names the encoding of snapshots. A snapshot of another schema
 // is discarded and the ledger replayed.
-const SnapshotSchema = "book/4"
+const SnapshotSchema = "book/5"
 
 // frozen is a state as it is kept: everything but what can be derived, and the
 // site's inventory, which stays where it is and is named by its digests.
@@ -44,6 +44,7 @@ type frozen struct {
 	Postures   map[string]Posture                `json:"postures"`
 	Swaps      []frozenSwap                      `json:"swaps"`
 	Unserved   []frozenUnserved                  `json:"unserved,omitempty"`
+	Stays      []frozenStay                      `json:"stays,omitempty"`
 	Defrags    map[lease.ID]*Defrag              `json:"defrags,omitempty"`
 	Locked     map[site.Port]Lock                `json:"locked"`
 	Unread     map[site.Leaf]time.Time           `json:"unread"`
@@ -94,6 +95,11 @@ type frozenUnserved struct {
 	Since time.Time
 }
 
+type frozenStay struct {
+	Ref  SlotRef
+	Stay Stay
+}
+
 // frozenNodes are the columns that can't be derived.
 type frozenNodes struct {
 	State                    []node.State
@@ -102,6 +108,7 @@ type frozenNodes struct {
 	Attempt, Exposed, Health []byte
 	Lease, Owner             []int32
 	Class                    map[site.Index]string
+	Silence                  map[site.Index]Silence `json:",omitempty"`
 	Cordoned, Sick           *site.Set
 	Statement, Asked, Wiped  []claim.Digest
 	Booked                   map[site.Index][]Hold
@@ -128,7 +135,7 @@ func (s *State) freeze() *frozen {
 		Contracts: map[string]frozenContract{}, Quotes: map[string]frozenQuote{}, Placements: map[string]claim.Digest{},
 		Nodes: frozenNodes{
 			State: c.State, Since: c.Since, Begun: c.Begun, Seq: c.Seq, Turnover: c.Turnover, Slot: c.Slot,
-			Attempt: c.Attempt, Exposed: c.Exposed, Lease: c.Lease, Owner: c.Owner, Class: map[site.Index]string{},
+			Attempt: c.Attempt, Exposed: c.Exposed, Lease: c.Lease, Owner: c.Owner, Class: map[site.Index]string{}, Silence: c.Silence,
 			Cordoned: c.Corded, Sick: c.Sick, Statement: c.Statement, Asked: c.Asked, Wiped: c.Wiped, Booked: c.Booked,
 		},
 	}
@@ -179,6 +186,10 @@ func (s *State) freeze() *frozen {
 		f.Unserved = append(f.Unserved, frozenUnserved{ref, since})
 	}
 	slices.SortFunc(f.Unserved, func(a, b frozenUnserved) int { return compareRefs(a.Ref, b.Ref) })
+	for ref, stay := range s.Stays {
+		f.Stays = append(f.Stays, frozenStay{ref, stay})
+	}
+	slices.SortFunc(f.Stays, func(a, b frozenStay) int { return compareRefs(a.Ref, b.Ref) })
 	f.Defrags = s.Defrags
 	return f
 }
@@ -225,6 +236,13 @@ func Restore(data []byte, bodies Bodies) (*State, error) {
 			l.Up[slot] = true
 			l.Delivered++
 		}
+		for _, e := range l.Events {
+			slots, err := site.ParseSet(e.Slots, len(l.Slots))
+			if err != nil {
+				return nil, fmt.Errorf("snapshot: lease %s: entry %d: %w", fl.ID, e.Entry, err)
+			}
+			l.bill(slots, e.State, e.At)
+		}
 		s.leaseByID[l.ID] = len(s.Leases)
 		s.Leases = append(s.Leases, l)
 	}
@@ -234,6 +252,9 @@ func Restore(data []byte, bodies Bodies) (*State, error) {
 	}
 	for _, u := range f.Unserved {
 		s.Unserved[u.Ref] = u.Since
+	}
+	for _, stay := range f.Stays {
+		s.Stays[stay.Ref] = stay.Stay
 	}
 	keep(&s.Defrags, f.Defrags)
 	for text, whole := range f.Placements {
@@ -282,8 +303,18 @@ func (s *State) checkThawed() error {
 	}
 	c := &s.Nodes
 	for i := range c.State {
-		if c.Health[i] > Dead || c.Owner[i] < NoLease || c.Lease[i] != NoLease && !held(c.Lease[i], c.Slot[i]) {
+		if c.Health[i] > Failed || c.Owner[i] < NoLease || c.Lease[i] != NoLease && !held(c.Lease[i], c.Slot[i]) {
 			return fmt.Errorf("node %d: health, owner or slot out of range", i)
+		}
+	}
+	for n := range c.Silence {
+		if int64(n) >= int64(len(c.State)) {
+			return fmt.Errorf("node %d is silent: the site has no such", n)
+		}
+	}
+	for ref, stay := range s.Stays {
+		if i, ok := s.leaseByID[ref.Lease]; !ok || !held(int32(i), ref.Slot) || int64(stay.Node) >= int64(len(c.State)) {
+			return fmt.Errorf("slot %d of %.130q, whose replacement was taken back: out of range", ref.Slot, string(ref.Lease))
 		}
 	}
 	for n, holds := range c.Booked {
@@ -448,6 +479,7 @@ func (s *State) thawNodes(f *frozenNodes) error {
 	c.Statement, c.Asked, c.Wiped = f.Statement, f.Asked, f.Wiped
 	c.Sick, c.Corded = f.Sick, f.Cordoned
 	keep(&c.Booked, f.Booked)
+	keep(&c.Silence, f.Silence)
 	return nil
 }
 

@@ -50,6 +50,7 @@ type State struct {
 	projects map[fabric.Owner]HolderNumber // numbered as they were bound
 
 	Swaps    map[SlotRef]*Swap     // replacements under way
+	Stays    map[SlotRef]Stay      // slots whose replacement was taken back by hand
 	Unserved map[SlotRef]time.Time // slots without a node for which none was found, since when
 	Defrags  map[lease.ID]*Defrag  // open proposals to move healthy nodes
 	Locked   map[site.Port]Lock
@@ -68,6 +69,9 @@ type State struct {
 	// rebooked is when leases were last placed again: between the entries of one
 	// decision, of several tenants, their slots may overlap. It is derived.
 	rebooked time.Time
+
+	// swapped is the last swap, for CheckInvariants. It is derived.
+	swapped lastSwap
 
 	// Touched collects nodes whose desired state may have changed since the
 	// loop last drained it. It is derived and never part of the state hash.
@@ -123,6 +127,8 @@ type Lease struct {
 	Probes      int          // that its tenant has filed
 	ProbeLeaks  time.Time    // of the newest probe that reached what it must not; zero: none
 	Dirty       bool         // delivered ports changed since the newest certificate
+
+	billed []billing // by slot, as Events have it
 }
 
 // Lock is a port that was locked down, with why.
@@ -142,17 +148,19 @@ type Invoice struct {
 // NoLease marks a node that no lease holds.
 const NoLease = int32(-1)
 
-// Health is what the devices last said of a node.
+// Health is what a node is. What its devices last said of its hardware is one of the
+// first three; HealthOf tells of its silence, too.
 type Health uint8
 
 const (
 	Healthy  Health = iota
 	Degraded        // reachable, slower than sold
 	Failed          // down; it will recover by itself or by a replacement
-	Dead            // down, and does not answer
+	Dead            // silent for longer than the policy's grace
+	Silent          // does not answer: nobody can say yet
 )
 
-var healthNames = [...]string{"healthy", "degraded", "failed", "dead"}
+var healthNames = [...]string{"healthy", "degraded", "failed", "dead", "silent"}
 
 func (h Health) String() string { return healthNames[h] }
 
@@ -166,9 +174,10 @@ type Nodes struct {
 	Begun     []int64  // Unix seconds when the step under way began; 0: none
 	Lease     []int32  // index into State.Leases of the holder, or NoLease
 	Slot      []uint32
-	Owner     []int32 // index of the lease whose data the node may still hold, or NoLease
-	Health    []Health
-	Class     []string // failure class, "" when healthy
+	Owner     []int32                // index of the lease whose data the node may still hold, or NoLease
+	Health    []Health               // of the hardware: HealthOf tells of silence, too
+	Class     []string               // failure class, "" when healthy
+	Silence   map[site.Index]Silence // of those that do not answer
 	Cordoned  []bool
 	Waiting   []int          // discovered nodes, by hall
 	Sick      *site.Set      // nodes whose failure ends only by repair
@@ -201,6 +210,7 @@ func New() *State {
 		Labels:     map[string]*fabric.Pool{},
 		projects:   map[fabric.Owner]HolderNumber{},
 		Swaps:      map[SlotRef]*Swap{},
+		Stays:      map[SlotRef]Stay{},
 		Unserved:   map[SlotRef]time.Time{},
 		Defrags:    map[lease.ID]*Defrag{},
 		Locked:     map[site.Port]Lock{},
@@ -211,7 +221,7 @@ func New() *State {
 		Found:      map[string]map[uint32]*FoundLabel{},
 		Kept:       site.NewSet(0),
 	}
-	s.Nodes.Booked = map[site.Index][]Hold{}
+	s.Nodes.Booked, s.Nodes.Silence = map[site.Index][]Hold{}, map[site.Index]Silence{}
 	s.Nodes.Sick, s.Nodes.Corded = site.NewSet(0), site.NewSet(0)
 	for i := range s.Nodes.By {
 		s.Nodes.By[i] = site.NewSet(0)

@@ -32,15 +32,18 @@ type Swap struct {
 	Proposed  time.Time
 	Deadline  time.Time
 	Agreed    bool
+	By        string `json:",omitempty"` // who proposed it; "": the loop
 }
 
-// ProposeReplacement offers another node for the slot of a failed one. A dead
-// node, and one that was never delivered, is swapped without a question.
+// ProposeReplacement offers another node for the slot of a failed one. One that was
+// never delivered is swapped without a question. A dead one is asked about like any
+// other: what is on its drives is lost with the swap, and it may come back.
 type ProposeReplacement struct {
 	Lease  lease.ID
 	Slot   uint32
 	Node   site.Index
 	Reason string
+	By     string // who proposes it; "": the loop
 }
 
 func (c ProposeReplacement) decide(s *State, env Env) (*Decision, error) {
@@ -57,8 +60,11 @@ func (c ProposeReplacement) decide(s *State, env Env) (*Decision, error) {
 		return nil, refuse("slot", "slot %d of %s is held by another lease until it begins", c.Slot, c.Lease)
 	}
 	agreed := s.moveOf(ref, c.Node)
-	if err := s.replaceable(was); err != nil && !agreed {
+	if err := s.replaceable(was, c.By != ""); err != nil && !agreed {
 		return nil, err
+	}
+	if stay, ok := s.Stays[ref]; ok && c.By == "" {
+		return nil, refuse("slot", "slot %d of %s keeps its node: %s took its replacement back, and nothing new was said of it since", c.Slot, c.Lease, stay.By)
 	}
 	if err := s.replacement(l, was, c.Node); err != nil {
 		return nil, err
@@ -66,33 +72,43 @@ func (c ProposeReplacement) decide(s *State, env Env) (*Decision, error) {
 	d := &Decision{}
 	proposed := lease.Proposed{
 		Lease: l.ID, Slot: c.Slot, Was: s.Site.NodeID[was], Node: s.Site.NodeID[c.Node],
-		Distance: place.Apart(s.Site, was, c.Node).String(), Reason: c.Reason, Deadline: env.Now.Add(s.Policy.Acknowledge),
+		Distance: place.Apart(s.Site, was, c.Node).String(), Reason: c.Reason, Deadline: env.Now.Add(s.Policy.Acknowledge), By: c.By,
 	}
-	unasked := ""
-	switch {
-	case s.Nodes.State[was] != node.Delivered:
-		unasked = "not delivered yet"
-	case s.Nodes.Health[was] == Dead:
-		unasked = "dead node"
-	}
-	if unasked != "" {
+	unasked := s.Nodes.State[was] != node.Delivered
+	if unasked {
 		proposed.Deadline = env.Now
 	}
 	d.add(TenantScope(l.Tenant), lease.KindProposed, proposed)
-	if unasked != "" {
-		d.add(TenantScope(l.Tenant), lease.KindAcknowledged, lease.Acknowledged{Lease: l.ID, Slot: c.Slot, By: unasked})
+	if unasked {
+		d.add(TenantScope(l.Tenant), lease.KindAcknowledged, lease.Acknowledged{Lease: l.ID, Slot: c.Slot, By: NotDelivered})
 		s.swap(d, l, c.Slot, c.Node, c.Reason)
 	}
 	return d, nil
 }
 
-// replaceable refuses to move a healthy node.
-func (s *State) replaceable(n site.Index) error {
+// NotDelivered acknowledges for a tenant whose slot was not handed over yet.
+const NotDelivered = "not delivered yet"
+
+// NeedsAnother says whether the loop looks for another node for the slot of a node: it
+// is dead, or broken beyond what heals by itself, or was taken out.
+func (s *State) NeedsAnother(n site.Index) bool {
 	st := s.Nodes.State[n]
-	if s.Nodes.Health[n] == Healthy && !s.Nodes.Cordoned[n] && st != node.Quarantined && st != node.Repair {
-		return refuse("node", "%s is healthy: a healthy node is never moved; cordon it first", s.Site.NodeID[n])
+	return s.HealthOf(n) == Dead || s.Nodes.Sick.Has(n) || st == node.Quarantined || st == node.Repair
+}
+
+// replaceable refuses to move a node that is well, or may be. People may have one
+// replaced that would heal by itself.
+func (s *State) replaceable(n site.Index, byHand bool) error {
+	id, q := s.Site.NodeID[n], s.Nodes.Silence[n]
+	switch {
+	case s.NeedsAnother(n) || s.Nodes.Cordoned[n] || byHand && s.Nodes.Health[n] != Healthy:
+		return nil
+	case s.HealthOf(n) == Silent:
+		return refuse("node", "%s has not answered since %s and counts as dead at %s: cordon it to have it replaced before", id, q.Since.Format(time.RFC3339), s.DeadAt(q).Format(time.RFC3339))
+	case s.Nodes.Health[n] != Healthy:
+		return refuse("node", "%s is %s (%s) and heals by itself", id, s.Nodes.Health[n], s.Nodes.Class[n])
 	}
-	return nil
+	return refuse("node", "%s is healthy: a healthy node is never moved; cordon it first", id)
 }
 
 func (s *State) replacement(l *Lease, was, n site.Index) error {
@@ -102,12 +118,12 @@ func (s *State) replacement(l *Lease, was, n site.Index) error {
 		return refuse("node", "%s is %s, expected ready", id, s.Nodes.State[n])
 	case s.Nodes.Lease[n] != NoLease:
 		return refuse("node", "%s is promised to a lease", id)
-	case !s.usable(n) || s.Nodes.Health[n] != Healthy:
+	case !s.usable(n) || s.HealthOf(n) != Healthy:
 		return refuse("node", "%s is cordoned or not healthy", id)
 	case s.fabricOf(n) != l.Fabric || s.Site.KindOf(n) != l.Kind:
 		return refuse("node", "%s is %s in fabric %s, the slot needs %s in %s", id, s.Site.KindOf(n), s.fabricOf(n), l.Kind, l.Fabric)
 	}
-	if ref, promised := s.promisedTo(n); promised {
+	if ref, promised := s.promisedTo(n); promised && (ref.Lease != l.ID || l.Slots[ref.Slot] != was) {
 		return refuse("node", "%s is promised to slot %d of %s", id, ref.Slot, ref.Lease)
 	}
 	if ref, kept := s.keptForMove(n); kept && (ref.Lease != l.ID || l.Slots[ref.Slot] != was) {
@@ -132,7 +148,7 @@ func (s *State) replacement(l *Lease, was, n site.Index) error {
 func (s *State) Candidates() *site.Set {
 	out := s.Nodes.By[node.Ready].Clone()
 	for n := range s.Nodes.By[node.Ready].All() {
-		if s.Nodes.Lease[n] != NoLease || s.Nodes.Cordoned[n] || s.Nodes.Health[n] != Healthy {
+		if s.Nodes.Lease[n] != NoLease || s.Nodes.Cordoned[n] || s.HealthOf(n) != Healthy {
 			out.Remove(n)
 		}
 	}
@@ -150,7 +166,7 @@ func (s *State) Candidates() *site.Set {
 // swap writes the change of a slot's node.
 func (s *State) swap(d *Decision, l *Lease, slot uint32, to site.Index, reason string) {
 	was := l.Slots[slot]
-	if s.Nodes.State[was] == node.Delivered && slotState(s.Nodes.Health[was], s.Nodes.Exposed[was]) != meter.DownOwner {
+	if s.Nodes.State[was] == node.Delivered && s.condition(was).billed() != meter.DownOwner {
 		// The node still works, and leaves all the same: the slot is empty until
 		// the next one is delivered.
 		d.add(TenantScope(l.Tenant), lease.KindSlots, lease.Slots{
@@ -188,6 +204,9 @@ func (c AcknowledgeReplacement) decide(s *State, env Env) (*Decision, error) {
 		return nil, refuse("slot", "the tenant has until %s", swap.Deadline.Format(time.RFC3339))
 	}
 	l, _ := s.LeaseByID(c.Lease)
+	if why := s.fallen(SlotRef{c.Lease, c.Slot}, swap); why != "" {
+		return nil, refuse("slot", "the replacement of slot %d of %s is not made: %s", c.Slot, c.Lease, why)
+	}
 	d := &Decision{}
 	d.add(TenantScope(l.Tenant), lease.KindAcknowledged, lease.Acknowledged{Lease: c.Lease, Slot: c.Slot, By: c.By})
 	s.swap(d, l, c.Slot, swap.Node, "failed node, "+c.By)
@@ -209,7 +228,8 @@ func (s *State) applyProposed(e *ledger.Entry, b lease.Proposed, _ Bodies) error
 	if l, ok := s.LeaseByID(b.Lease); !ok || int(b.Slot) >= len(l.Slots) {
 		return fmt.Errorf("no slot %d of %s", b.Slot, b.Lease)
 	}
-	s.Swaps[SlotRef{b.Lease, b.Slot}] = &Swap{Was: was, Node: to, Proposed: e.Time, Deadline: b.Deadline}
+	s.Swaps[SlotRef{b.Lease, b.Slot}] = &Swap{Was: was, Node: to, Proposed: e.Time, Deadline: b.Deadline, By: b.By}
+	delete(s.Stays, SlotRef{b.Lease, b.Slot})
 	return nil
 }
 
@@ -238,7 +258,9 @@ func (s *State) applySwapped(e *ledger.Entry, b lease.Swapped, _ Bodies) error {
 	if l.Slots[b.Slot] != was {
 		return fmt.Errorf("slot %d of %s holds node %d, not %d", b.Slot, b.Lease, l.Slots[b.Slot], was)
 	}
+	s.swapped = lastSwap{at: s.Seq, unfounded: s.unfounded(l, b.Slot, was, to)}
 	delete(s.Swaps, SlotRef{b.Lease, b.Slot})
+	delete(s.Stays, SlotRef{b.Lease, b.Slot})
 	delete(s.Unserved, SlotRef{b.Lease, b.Slot})
 	l.Slots[b.Slot] = to
 	l.Dirty = true

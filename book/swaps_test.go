@@ -27,6 +27,15 @@ func (s *stage) replacement(n site.Index) book.ProposeReplacement {
 	panic("no candidate")
 }
 
+// swapOut lets a node fail, and its tenant agree to another.
+func (s *stage) swapOut(t *testing.T, n site.Index) {
+	t.Helper()
+	s.do(t, fail(n, true))
+	c := s.replacement(n)
+	s.do(t, c)
+	s.do(t, book.AcknowledgeReplacement{Lease: c.Lease, Slot: c.Slot, By: "officer"})
+}
+
 func TestReplacementRefuses(t *testing.T) {
 	failed := func(spoil func(s *stage, n site.Index, c *book.ProposeReplacement)) func(s *stage) book.Command {
 		return func(s *stage) book.Command {
@@ -113,20 +122,10 @@ func TestReplacement(t *testing.T) {
 	}
 }
 
-// A dead node is swapped without a question, and one that works and leaves all the
-// same is billed as down until the next is there.
+// A node that works and leaves all the same is billed as down until the next is there.
 func TestReplacementUnasked(t *testing.T) {
 	s := on(t, atRunning)
 	n := s.up("flagship/t1")
-	s.do(t, fail(n, false))
-	if got := kinds(s.do(t, s.replacement(n))); !strings.HasPrefix(got, "tenant/flagship replacement.proposed/1, tenant/flagship replacement.acknowledged/1, tenant/flagship replacement.swapped/1, site node.moved/1") {
-		t.Errorf("a dead node: %s", got)
-	}
-	if len(s.Swaps) != 0 {
-		t.Error("it waits for an answer")
-	}
-	s = on(t, atRunning)
-	n = s.up("flagship/t1")
 	s.do(t, book.Cordon{Node: s.id(n), Reason: "noise", By: "op"})
 	c := s.replacement(n)
 	s.do(t, c)
@@ -206,7 +205,8 @@ func TestHealth(t *testing.T) {
 	}{
 		{book.HealthItem{Class: "link-flap", Failed: true, Alive: true}, book.Degraded, "degraded", false},
 		{book.HealthItem{Class: "gpu-reset", Failed: true, Alive: true}, book.Failed, "down-owner", false},
-		{book.HealthItem{Class: "drive", Failed: true, Alive: false}, book.Dead, "down-owner", true},
+		{book.HealthItem{Class: "drive", Failed: true, Alive: true}, book.Failed, "down-owner", true},
+		{book.HealthItem{Class: "gpu-reset", Failed: true, Alive: true}, book.Failed, "down-owner", false}, // another class is news
 		{book.HealthItem{Class: "nobody knows", Failed: true, Alive: true}, book.Failed, "down-owner", true},
 		{book.HealthItem{Alive: true}, book.Healthy, "up", false},
 	} {
@@ -222,7 +222,7 @@ func TestHealth(t *testing.T) {
 		}
 	}
 	// A report and its end in one command come to what the last says.
-	d, err := s.decide(t, book.ReportHealth{Items: []book.HealthItem{{Node: n, Class: "drive", Failed: true}, {Node: n, Alive: true}}})
+	d, err := s.decide(t, book.ReportHealth{Items: []book.HealthItem{{Node: n, Class: "drive", Failed: true, Alive: true}, {Node: n, Alive: true}}})
 	must(t, err)
 	if kinds(d.Drafts) != "site node.health/1, site node.health/1" {
 		t.Errorf("both at once are %s", kinds(d.Drafts))

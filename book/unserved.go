@@ -25,7 +25,7 @@ func (c NoteUnserved) decide(s *State, env Env) (*Decision, error) {
 		if _, known := s.Unserved[ref]; known {
 			continue
 		}
-		if err := s.replaceable(l.Slots[ref.Slot]); err != nil {
+		if err := s.replaceable(l.Slots[ref.Slot], false); err != nil {
 			return nil, err
 		}
 		if by[ref.Lease] == nil {

@@ -3,6 +3,7 @@ package bundle_test
 import (
 	"bytes"
 	"crypto/ed25519"
+	"encoding/json"
 	"errors"
 	"math/big"
 	"slices"
@@ -373,6 +374,40 @@ var attacks = []attack{
 	}},
 	{"a swap that nobody acknowledged", bundle.CheckSwap, "was not proposed and acknowledged", func(a *attempt) {
 		a.Drop(ofKind(lease.KindAcknowledged))
+	}},
+	{"a proposal withdrawn that there was not", bundle.CheckSwap, "and it is not open", func(a *attempt) {
+		a.Add(lease.KindWithdrawn, lease.Withdrawn{Lease: a.Lease, Slot: 0, Was: a.Slots[0].ID(), Node: a.Slots[1].ID(), Reason: "x", By: "loop"})
+		a.Reseal()
+	}},
+	{"a swap whose proposal was withdrawn", bundle.CheckSwap, "was not proposed and acknowledged", func(a *attempt) {
+		for i := range a.Entries {
+			if a.Entries[i].Kind == lease.KindAcknowledged {
+				var p lease.Proposed
+				if err := json.Unmarshal(a.Entries[i-1].Body, &p); err != nil {
+					panic(err)
+				}
+				a.Add(lease.KindWithdrawn, lease.Withdrawn{Lease: p.Lease, Slot: p.Slot, Was: p.Was, Node: p.Node, Reason: "x", By: "loop"})
+				withdrawn := a.Entries[len(a.Entries)-1]
+				withdrawn.Time = a.Entries[i].Time
+				a.Entries = a.Entries[:len(a.Entries)-1]
+				a.Entries[i] = withdrawn
+				a.Reseal()
+				return
+			}
+		}
+	}},
+	{"a slot that was up long after it was", bundle.CheckSilence, "only what nobody could know reaches back", func(a *attempt) {
+		n := 0
+		bundletest.Change(a.Log, lease.KindSlots, func(_ int, b *lease.Slots) {
+			if b.State == "up" && n == 0 {
+				n++
+				b.Since = a.Now.AddDate(0, 0, -1)
+			}
+		})
+	}},
+	{"a silence from before something was said", bundle.CheckSilence, "and something was said of it", func(a *attempt) {
+		a.Add(lease.KindSlots, lease.Slots{Lease: a.Lease, Tranche: "t1", Slots: "0", State: "unknown", Cause: "silent", Since: a.Contract.Begin.Add(-time.Hour)})
+		a.Reseal()
 	}},
 	{"a running node swapped without a question", bundle.CheckUnasked, "and it was", func(a *attempt) {
 		bundletest.Change(a.Log, lease.KindAcknowledged, func(_ int, b *lease.Acknowledged) { b.By = "not delivered yet" })

@@ -53,6 +53,7 @@ const (
 	CheckUnfounded  Check = "unfounded"
 	CheckSlotUp     Check = "slot-up"
 	CheckSlotRange  Check = "slot-range"
+	CheckSilence    Check = "silence"
 	CheckNotExposed Check = "drift"
 
 	CheckHermetic Check = "hermetic"
@@ -116,7 +117,7 @@ var checks = []struct {
 	{CheckFence, "a fenced node carries none of the tenant's labels and has no grant or session left"},
 	{CheckSlotHolder, "what is delivered or swapped is the node that the slot holds"},
 	{CheckHandOver, "each hand-over of a node and its move to delivered name each other"},
-	{CheckSwap, "a replacement is proposed, then acknowledged, then made, as proposed"},
+	{CheckSwap, "a replacement is proposed, then acknowledged, then made, as proposed; or withdrawn before it is acknowledged"},
 	{CheckUnasked, "a node is swapped without the tenant's word only when its time is up, it is down, or it was not delivered"},
 	{CheckStayed, "a node that left its slot is reclaimed at once"},
 	{CheckLabel, "the tenant's labels have one owner: the tenant's own project"},
@@ -129,6 +130,7 @@ var checks = []struct {
 	{CheckUnfounded, "a slot is unproven only for a drift or an unread leaf that the log names"},
 	{CheckSlotUp, "a slot is up only while a delivered node is in it"},
 	{CheckSlotRange, "slots and states are those of the lease"},
+	{CheckSilence, "a slot is unknown from when its node was last heard, and not from before something was said of it; nothing else reaches back"},
 	{CheckPosture, "nothing is handed over on a fabric whose management is known not to be guarded"},
 	{CheckHermetic, "a lease has the class of links that its tranche promises; a hermetic one has enough of its own for any permutation of its traffic, and no node outside them"},
 	{CheckProbe, "a probe that the tenant filed is signed by its own key, says what its entry says, and reached nothing that it must not"},

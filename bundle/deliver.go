@@ -81,7 +81,7 @@ func (v *verifier) handOverOne(l *leaseLog, b *lease.Delivered, d *lease.Deliver
 		l.ever[d.Slot] = true
 		l.upOnce++
 	}
-	l.billed[d.Slot] = meter.Up
+	l.billed[d.Slot], l.billedAt[d.Slot] = meter.Up, v.time
 	v.tally.holdings++
 	return true
 }
@@ -155,6 +155,20 @@ func (v *verifier) acknowledged(b *lease.Acknowledged) {
 			v.fail(v.at, CheckUnasked, ref.String(), "%s is swapped as not delivered, and it was", was.id)
 		}
 	}
+}
+
+// withdrawn takes a proposal back: the slot keeps its node, and a swap needs another
+// proposal.
+func (v *verifier) withdrawn(b *lease.Withdrawn) {
+	ref, ok := v.slotOf(b.Lease, b.Slot)
+	if !ok {
+		return
+	}
+	swap := ref.lease.swaps[b.Slot]
+	if swap == nil || swap.agreed || swap.was != b.Was || swap.to != b.Node {
+		v.fail(v.at, CheckSwap, ref.String(), "the proposal of %s for %s is withdrawn, and it is not open", b.Node, b.Was)
+	}
+	delete(ref.lease.swaps, b.Slot)
 }
 
 func (v *verifier) swappedNode(b *lease.Swapped) {

@@ -43,6 +43,7 @@ var kinds = map[string]func(data []byte) (any, error){
 	lease.KindProposed:        decode[lease.Proposed],
 	lease.KindAcknowledged:    decode[lease.Acknowledged],
 	lease.KindSwapped:         decode[lease.Swapped],
+	lease.KindWithdrawn:       decode[lease.Withdrawn],
 	lease.KindUnserved:        decode[lease.Unserved],
 	lease.KindDefragProposed:  decode[lease.DefragProposed],
 	lease.KindDefragConsented: decode[lease.DefragConsented],

@@ -60,6 +60,8 @@ func (v *verifier) applyNodes(body any) {
 		v.acknowledged(b)
 	case *lease.Swapped:
 		v.swappedNode(b)
+	case *lease.Withdrawn:
+		v.withdrawn(b)
 	case *lease.Returning:
 		v.leaseReturning(b)
 	case *lease.Returned:

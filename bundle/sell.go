@@ -37,8 +37,9 @@ type leaseLog struct {
 	slots     []uint32  // number of the node in each slot
 	gpus      int       // of each of its nodes, as its tranche says
 	billed    []meter.SlotState
-	ever      []bool // delivered at least once
-	upOnce    int    // slots of which that is so
+	billedAt  []time.Time // since when
+	ever      []bool      // delivered at least once
+	upOnce    int         // slots of which that is so
 	swaps     map[uint32]*swapLog
 	returning time.Time
 	returned  time.Time
@@ -203,7 +204,7 @@ func (v *verifier) bound(b *lease.Bound) {
 		l.slots = append(l.slots, uint32(n))
 	}
 	l.ever = make([]bool, len(l.slots))
-	l.billed = make([]meter.SlotState, len(l.slots))
+	l.billed, l.billedAt = make([]meter.SlotState, len(l.slots)), make([]time.Time, len(l.slots))
 	for i := range l.billed {
 		l.billed[i] = meter.Undelivered
 	}

@@ -35,11 +35,23 @@ func (v *verifier) slotsChanged(b *lease.Slots) {
 		v.fail(v.at, CheckSlotRange, id, "slots %.60q of tranche %s to %.40q: the lease has %d slots of tranche %s: %v", b.Slots, b.Tranche, b.State, len(l.slots), l.Tranche, err)
 		return
 	}
+	at := v.time
+	if !b.Since.IsZero() {
+		at = b.Since
+	}
+	if at != v.time && (state != meter.Unknown || at.After(v.time)) {
+		v.fail(v.at, CheckSilence, id, "slots %.60q are %s from %s on, and the entry is of %s: only what nobody could know reaches back", b.Slots, state, stamp(at), stamp(v.time))
+		at = v.time
+	}
 	for slot := range slots.All() {
-		l.billed[slot] = state
+		if at.Before(l.billedAt[slot]) {
+			v.fail(v.at, CheckSilence, slotRef{l, uint32(slot)}.String(), "it is unknown from %s on, and something was said of it at %s", stamp(at), stamp(l.billedAt[slot]))
+		}
+		l.billed[slot], l.billedAt[slot] = state, at
 		v.touch(slotRef{l, uint32(slot)})
 	}
 	v.event(l, b.Slots, state, b.Cause)
+	l.contract.events[len(l.contract.events)-1].At = at
 	v.tally.changes++
 }
 

@@ -97,6 +97,18 @@ func TestUnusualLogsAreProven(t *testing.T) {
 			s.Move(node.Ready, "clean", s.CleanEvidence, was)
 			return s
 		},
+		"a node falls silent, and is back before it is swapped": func() *bundletest.Story {
+			s := bundletest.NewStory(owner, 2, 1)
+			s.Until(s.Contract.Begin.Add(-24 * time.Hour))
+			s.Reserve(s.Slots...)
+			s.Until(s.Contract.Begin)
+			s.Deliver(s.Slots...)
+			s.Wait(48 * time.Hour)
+			s.Silence(s.Slots[0])
+			s.Wait(time.Hour)
+			s.Swap(s.Slots[0])
+			return s
+		},
 		"a lease ends early by notice": func() *bundletest.Story {
 			s := bundletest.Small(owner)
 			s.Wait(10 * 24 * time.Hour)

@@ -18,6 +18,7 @@ const (
 	KindProposed     = "replacement.proposed/1"
 	KindAcknowledged = "replacement.acknowledged/1"
 	KindSwapped      = "replacement.swapped/1"
+	KindWithdrawn    = "replacement.withdrawn/1"
 	KindReturning    = "lease.returning/1"
 	KindReturned     = "lease.returned/1"
 )
@@ -94,17 +95,21 @@ type DeliveredNode struct {
 }
 
 // Slots changes what slots are billed as. State is one of meter's slot states;
-// Slots is a range set of slot numbers.
+// Slots is a range set of slot numbers. What nobody could know at once reaches back:
+// a slot whose node fell silent is unknown from Since on, when the node was last
+// heard, which is after all that was said of the slot before. Zero: from the entry on.
 type Slots struct {
-	Lease   ID     `json:"lease"`
-	Tranche string `json:"tranche"`
-	Slots   string `json:"slots"`
-	State   string `json:"state"`
-	Cause   string `json:"cause"`
+	Lease   ID        `json:"lease"`
+	Tranche string    `json:"tranche"`
+	Slots   string    `json:"slots"`
+	State   string    `json:"state"`
+	Cause   string    `json:"cause"`
+	Since   time.Time `json:"since,omitzero"`
 }
 
-// Proposed offers another node for a slot. A dead node is swapped without a
-// question: then Deadline is the entry's own time.
+// Proposed offers another node for a slot. A node that was not delivered yet is
+// swapped without a question: then Deadline is the entry's own time. Older ledgers
+// have dead nodes swapped so, too.
 type Proposed struct {
 	Lease    ID        `json:"lease"`
 	Slot     uint32    `json:"slot"`
@@ -113,13 +118,25 @@ type Proposed struct {
 	Distance string    `json:"distance"` // same rack | same SU | same pod | same fabric
 	Reason   string    `json:"reason"`
 	Deadline time.Time `json:"deadline"`
+	By       string    `json:"by,omitempty"` // who proposed it; "": the loop
 }
 
 // Acknowledged ends the conversation: the tenant agreed, or its time passed.
 type Acknowledged struct {
 	Lease ID     `json:"lease"`
 	Slot  uint32 `json:"slot"`
-	By    string `json:"by"` // subject | "deadline" | "dead node"
+	By    string `json:"by"` // subject | "deadline" | "not delivered yet"; "dead node" in older ledgers
+}
+
+// Withdrawn takes back a proposal before its node was swapped: what it was made for
+// is not so any more, or somebody took it back by hand. The slot keeps its node.
+type Withdrawn struct {
+	Lease  ID     `json:"lease"`
+	Slot   uint32 `json:"slot"`
+	Was    string `json:"was"`  // stays
+	Node   string `json:"node"` // that had been proposed
+	Reason string `json:"reason"`
+	By     string `json:"by"` // subject | "loop"
 }
 
 // Swapped puts another node into a slot; the slot and its rank stay.

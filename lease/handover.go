@@ -12,10 +12,23 @@ import (
 
 // HandOver is what a tenant gets when slots of a lease are delivered, made anew
 // at each delivery and each replacement. Files maps names to contents.
+//
+// A rank is a slot: it is the same from the first delivery to the last, whatever
+// becomes of other slots. A slot without a delivered node is absent: every file says
+// so where the slot would be, and gives its rank to nobody.
 type HandOver struct {
-	Lease ID
-	Hosts []Host // in rank order; only delivered slots
-	Files map[string]string
+	Lease  ID
+	Hosts  []Host   // in rank order; only delivered slots
+	Absent []Absent // in rank order; the others, once any has been delivered
+	Files  map[string]string
+}
+
+// Absent is a slot without a delivered node: not handed over yet, or being replaced.
+type Absent struct {
+	Rank   int  `json:"rank"`
+	Slot   int  `json:"slot"`
+	Absent bool `json:"absent"` // true
+	gpus   int
 }
 
 // Host is one delivered slot.
@@ -35,14 +48,15 @@ type Host struct {
 	Address  string `json:"frontend_link_local"` // RFC 4291, appendix A, from the MAC
 }
 
-// NewHandOver describes the delivered slots of a lease. Ranks count delivered
-// slots in slot order: slot order is locality order at placement, and a
-// replacement keeps its slot, so ranks of healthy nodes never move.
+// NewHandOver describes the slots of a lease. A slot's rank is its number: slot order
+// is locality order at placement, and a replacement keeps its slot, so that ranks of
+// the others never move, not while a slot is absent either.
 // Cost: O(slots).
 func NewHandOver(s *site.Site, l *Lease, delivered func(slot int) bool) HandOver {
 	h := HandOver{Lease: l.ID}
 	for slot, n := range l.Slots {
 		if !delivered(slot) {
+			h.Absent = append(h.Absent, Absent{Rank: slot, Slot: slot, Absent: true, gpus: s.RailsOf(n)})
 			continue
 		}
 		mac := s.PortID[site.PortOf(n, site.Frontend)]
@@ -51,10 +65,13 @@ func NewHandOver(s *site.Site, l *Lease, delivered func(slot int) bool) HandOver
 			gpus = 0
 		}
 		h.Hosts = append(h.Hosts, Host{
-			Rank: len(h.Hosts), Slot: slot, Node: s.NodeID[n], Host: s.HostOf(n), Serial: s.Serial[n],
+			Rank: slot, Slot: slot, Node: s.NodeID[n], Host: s.HostOf(n), Serial: s.Serial[n],
 			Rack: s.RackID(s.RackOf(n)), SU: s.SUs[s.NodeSU[n]].ID, Pod: s.Pods[s.PodOf(n)].ID, Hall: s.Halls[s.HallOf(n)].ID,
 			Kind: s.KindOf(n), NodeGPUs: gpus, Frontend: formatMAC(mac), Address: linkLocal(mac),
 		})
+	}
+	if len(h.Hosts) == 0 {
+		h.Absent = nil // nothing has been handed over: there are no ranks yet
 	}
 	h.Files = map[string]string{
 		"hosts.txt":        h.hostFile(),
@@ -91,34 +108,63 @@ func linkLocal(mac uint64) string {
 	return fmt.Sprintf("fe80::%x:%x:%x:%x", uint16(eui>>48), uint16(eui>>32), uint16(eui>>16), uint16(eui))
 }
 
+// inOrder calls one of two functions for each slot, in rank order.
+func (h *HandOver) inOrder(here func(*Host), absent func(*Absent)) {
+	hosts, gone := h.Hosts, h.Absent
+	for len(hosts)+len(gone) > 0 {
+		if len(gone) == 0 || len(hosts) > 0 && hosts[0].Rank < gone[0].Rank {
+			here(&hosts[0])
+			hosts = hosts[1:]
+			continue
+		}
+		absent(&gone[0])
+		gone = gone[1:]
+	}
+}
+
+// absence is the line about an absent slot in files whose comments begin with #.
+func absence(a *Absent) string {
+	return fmt.Sprintf("# rank %d (slot %d) is absent: not handed over yet, or being replaced\n", a.Rank, a.Slot)
+}
+
+// withAbsent appends what is absent to a file that has no order of ranks.
+func (h *HandOver) withAbsent(b *strings.Builder) string {
+	for i := range h.Absent {
+		b.WriteString(absence(&h.Absent[i]))
+	}
+	return b.String()
+}
+
 func (h *HandOver) hostFile() string {
 	var b strings.Builder
-	for _, host := range h.Hosts {
-		fmt.Fprintf(&b, "%s slots=%d\n", host.Host, host.GPUs())
-	}
+	h.inOrder(func(host *Host) { fmt.Fprintf(&b, "%s slots=%d\n", host.Host, host.GPUs()) },
+		func(a *Absent) { b.WriteString(absence(a)) })
 	return b.String()
 }
 
 // rankFile writes a rankfile of Open MPI with one rank a GPU, in rank order. It wants
 // a slot, which is a core: the owner does not know the tenant's image, so that rank g
-// of a host gets its core g. Source: Open MPI's mpirun(1), "Rankfiles".
+// of a host gets its core g. Source: Open MPI's mpirun(1), "Rankfiles". Ranks of an
+// absent slot are left out: mpirun then starts nothing and names the first that it
+// misses, where a rankfile that closed the gap would run with every later rank shifted.
 func (h *HandOver) rankFile() string {
 	var b strings.Builder
 	b.WriteString("# Open MPI: mpirun --hostfile hosts.txt --rankfile rankfile. One rank a GPU; slot is a core: change it to suit your image.\n")
-	for _, host := range h.Hosts {
+	h.inOrder(func(host *Host) {
 		for gpu := range host.GPUs() { // nodes of a lease are of one kind
 			fmt.Fprintf(&b, "rank %d=%s slot=%d\n", host.Rank*host.GPUs()+gpu, host.Host, gpu)
 		}
-	}
+	}, func(a *Absent) {
+		fmt.Fprintf(&b, "# ranks %d-%d (slot %d) are absent: not handed over yet, or being replaced\n", a.Rank*a.gpus, (a.Rank+1)*a.gpus-1, a.Slot)
+	})
 	return b.String()
 }
 
 func (h *HandOver) hostJSON() string {
 	var b strings.Builder
 	encoder := json.NewEncoder(&b)
-	for _, host := range h.Hosts {
-		_ = encoder.Encode(host) // strings and numbers always encode
-	}
+	h.inOrder(func(host *Host) { _ = encoder.Encode(host) }, // strings and numbers always encode
+		func(a *Absent) { _ = encoder.Encode(a) })
 	return b.String()
 }
 
@@ -176,7 +222,7 @@ func (h *HandOver) slurmConf(fabric string) string {
 	if len(top) > 0 {
 		fmt.Fprintf(&b, "SwitchName=fabric-%s Switches=%s\n", fabric, strings.Join(top, ","))
 	}
-	return b.String()
+	return h.withAbsent(&b)
 }
 
 // slurmYAML writes topology.yaml as the manual page of Slurm 25.05 describes it. The
@@ -200,7 +246,7 @@ func (h *HandOver) slurmYAML(fabric string) string {
 	if len(top) > 0 {
 		fmt.Fprintf(&b, "      - switch: fabric-%s\n        children: %s\n", fabric, strings.Join(top, ","))
 	}
-	return b.String()
+	return h.withAbsent(&b)
 }
 
 // nodeLabels writes Kubernetes labels by node: the levels that a topology-aware
@@ -211,7 +257,7 @@ func (h *HandOver) nodeLabels() string {
 		fmt.Fprintf(&b, "%s: {bulkhead/hall: %s, bulkhead/pod: %s, bulkhead/su: %s, bulkhead/rack: %s, bulkhead/rank: \"%d\", bulkhead/gpu: %s}\n",
 			host.Host, host.Hall, host.Pod, host.SU, host.Rack, host.Rank, host.Kind)
 	}
-	return b.String()
+	return h.withAbsent(&b)
 }
 
 func (h *HandOver) sshConfig() string {
@@ -221,7 +267,7 @@ func (h *HandOver) sshConfig() string {
 	for _, host := range h.Hosts {
 		fmt.Fprintf(&b, "Host %s rank%d\n  HostName %s\n", host.Host, host.Rank, host.Address)
 	}
-	return b.String()
+	return h.withAbsent(&b)
 }
 
 // hostList writes host names as Slurm reads them, folded: "a-n[01-03,07]".

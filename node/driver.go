@@ -53,7 +53,8 @@ type Receipt struct {
 	Error string `json:"error,omitempty"`
 }
 
-// Health is what devices say about a node.
+// Health is what devices say about a node: two facts. Whether it answers, and what
+// ails its hardware, which others may know of a node that does not.
 type Health struct {
 	Class  string `json:"class"` // gpu-reset | link-flap | part-swap | return-to-vendor
 	Alive  bool   `json:"alive"` // it still answers
@@ -61,7 +62,8 @@ type Health struct {
 	Detail string `json:"detail"`
 }
 
-// Report is one thing that a node said: the outcome of a step, or its health.
+// Report is one thing that a node said: the outcome of a step, or its health. Of a
+// node that does not answer, At is when it last did, by the clock of Observation.At.
 type Report struct {
 	Node   site.Index `json:"node"`
 	At     time.Time  `json:"at"`

@@ -1,6 +1,10 @@
 package node
 
-import "bulkhead/claim"
+import (
+	"time"
+
+	"bulkhead/claim"
+)
 
 // The entry kinds that nodes own. Moves are batched by scope, scalable unit and
 // tick, at most MaxBatch nodes each. A move is written in the site's scope, and
@@ -9,6 +13,8 @@ const (
 	KindMoved   = "node.moved/1"
 	KindFlagged = "node.flagged/1"
 	KindHealth  = "node.health/1"
+	KindSilent  = "node.silent/1"
+	KindDead    = "node.dead/1"
 
 	MaxBatch = 64
 )
@@ -42,7 +48,9 @@ type Flagged struct {
 	By       string `json:"by"`
 }
 
-// HealthNoted records what the devices say about a node, in the site's scope.
+// HealthNoted records what the devices say about a node that answers, in the site's
+// scope. It ends the node's silence. Ledgers from before silence was told apart have
+// it with Alive false, too: there such a node counted as dead at once.
 type HealthNoted struct {
 	Node   string `json:"node"`
 	Index  uint32 `json:"index"`
@@ -50,4 +58,23 @@ type HealthNoted struct {
 	Alive  bool   `json:"alive"`
 	Failed bool   `json:"failed"` // false: it has recovered
 	Detail string `json:"detail"`
+}
+
+// Silent records that a node does not answer, in the site's scope: nobody knows what
+// it is until it does, or counts as dead. A second one while it lasts says that
+// something else ails it, as others tell.
+type Silent struct {
+	Node   string    `json:"node"`
+	Index  uint32    `json:"index"`
+	Since  time.Time `json:"since"` // when it was last heard
+	Class  string    `json:"class,omitempty"`
+	Detail string    `json:"detail,omitempty"`
+}
+
+// Dead records that a node was silent for longer than the policy's grace, in the
+// site's scope. It is dead until it answers.
+type Dead struct {
+	Node  string    `json:"node"`
+	Index uint32    `json:"index"`
+	Since time.Time `json:"since"` // when it was last heard
 }

@@ -206,6 +206,9 @@ func (p *Plane) Plan(context.Context) book.Plan {
 	if doubt := p.w.clock.doubt(); doubt != "" && s.Control.Doubt == nil { // no round has recorded it yet
 		plan = book.Plan{Lockdowns: plan.Lockdowns, Ports: plan.Ports, Held: append(plan.Held, book.HeldInDoubt(doubt))}
 	}
+	if unheard := p.nodesUnheard(s); unheard != "" {
+		plan.Held = append(plan.Held, unheard)
+	}
 	if p.config.Observe {
 		plan.Held = append(plan.Held, "this server was started to observe: it writes to no device")
 	}

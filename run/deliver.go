@@ -87,7 +87,7 @@ func (p *Plane) deliverable(now time.Time) []handOver {
 			groups[k] = &handOver{lease: l, su: int(k.su)}
 			order = append(order, k)
 		}
-		if p.proven(n) {
+		if p.proven(n) && s.HealthOf(n) <= book.Degraded {
 			groups[k].nodes = append(groups[k].nodes, n)
 		}
 	}
@@ -122,9 +122,9 @@ func (p *Plane) waiting(lease int32, su int) (waiting, sick int) {
 			continue
 		}
 		switch st := s.Nodes.State[n]; {
-		case s.Nodes.Sick.Has(n) || st == node.Quarantined || st == node.Repair:
+		case s.NeedsAnother(n):
 			sick++
-		case st == node.Reserved && p.proven(n):
+		case st == node.Reserved && p.proven(n) && s.HealthOf(n) <= book.Degraded:
 		default:
 			waiting++
 		}

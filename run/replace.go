@@ -3,6 +3,7 @@ package run
 import (
 	"context"
 	"errors"
+	"fmt"
 
 	"bulkhead/book"
 	"bulkhead/node"
@@ -10,8 +11,29 @@ import (
 	"bulkhead/site"
 )
 
-// replaceFailed proposes another node for every slot whose node needs repair,
-// in one matching over all of them. A slot for which nothing fits stays down
+// unheard says whether a command waits until nodes can be looked at: that a node is
+// still silent, or as its replacement was proposed for, is known from a look that came
+// to its end, and from no older one.
+func (p *Plane) unheard(c book.Command) bool {
+	switch c := c.(type) {
+	case book.DeclareDead:
+		return !p.seen.heard
+	case book.AcknowledgeReplacement:
+		return !p.seen.heard && c.By == book.ByDeadline
+	}
+	return false
+}
+
+// nodesUnheard says what waits because nodes could not be looked at, or "".
+func (p *Plane) nodesUnheard(s *book.State) string {
+	if p.seen.heard || len(s.Nodes.Silence)+len(s.Swaps) == 0 {
+		return ""
+	}
+	return fmt.Sprintf("the driver of nodes has not answered: %d silent nodes don't count as dead by it, and %d proposed replacements are not made at their deadline", len(s.Nodes.Silence), len(s.Swaps))
+}
+
+// replaceFailed proposes another node for every slot whose node is dead or needs
+// repair, in one matching over all of them. A slot for which nothing fits stays down
 // and is tried again when nodes have become ready.
 func (p *Plane) replaceFailed(ctx context.Context) (changed bool, err error) {
 	s := p.w.state
@@ -31,17 +53,23 @@ func (p *Plane) replaceFailed(ctx context.Context) (changed bool, err error) {
 		default:
 			return // in turnover for a lease to come: it has time
 		}
-		if _, open := s.Swaps[book.SlotRef{Lease: l.ID, Slot: s.Nodes.Slot[n]}]; open {
+		ref := book.SlotRef{Lease: l.ID, Slot: s.Nodes.Slot[n]}
+		_, open := s.Swaps[ref]
+		if _, stays := s.Stays[ref]; open || stays {
 			return
 		}
 		failed = append(failed, n)
 		slots = append(slots, slot{l, s.Nodes.Slot[n]})
 	}
-	for n := range s.Nodes.Sick.All() {
-		collect(n)
+	need := s.Nodes.Sick.Clone()
+	for n := range s.Nodes.Silence {
+		need.Add(n)
 	}
 	for n := range s.Nodes.By[node.Quarantined].All() {
-		if !s.Nodes.Sick.Has(n) {
+		need.Add(n)
+	}
+	for n := range need.All() {
+		if s.NeedsAnother(n) {
 			collect(n)
 		}
 	}
@@ -57,9 +85,11 @@ func (p *Plane) replaceFailed(ctx context.Context) (changed bool, err error) {
 		failures[i] = s.FailureOf(slots[i].lease, failed[i])
 	}
 	var unserved []book.SlotRef
+	var left []site.Index // no node was found for them, or the one that was is refused
 	for i, to := range place.ReplaceFailures(s.Site, candidates, failures, s.LinksOf()) {
 		if to == place.NoNode {
 			unserved = append(unserved, book.SlotRef{Lease: slots[i].lease.ID, Slot: slots[i].slot})
+			left = append(left, failed[i])
 			continue
 		}
 		reason := s.Nodes.Class[failed[i]]
@@ -72,6 +102,8 @@ func (p *Plane) replaceFailed(ctx context.Context) (changed bool, err error) {
 			changed = true
 		case !errors.Is(err, book.ErrNothing) && !isRefusal(err):
 			return changed, err
+		default:
+			left = append(left, failed[i])
 		}
 	}
 	if len(unserved) > 0 {
@@ -82,7 +114,7 @@ func (p *Plane) replaceFailed(ctx context.Context) (changed bool, err error) {
 			return changed, err
 		}
 	}
-	p.seen.tried.remember(failed, s.Candidates())
+	p.seen.tried.remember(left, s.Candidates())
 	return changed, nil
 }
 
@@ -91,8 +123,8 @@ func isRefusal(err error) bool {
 	return errors.As(err, &r)
 }
 
-// attempt remembers what the last matching was asked, so that slots for which
-// nothing fits don't cost a matching at every tick.
+// attempt remembers which slots the last matching left without a node, so that they
+// don't cost one at every tick while nothing has changed.
 type attempt struct {
 	failed     *site.Set
 	candidates *site.Set

@@ -87,7 +87,11 @@ func TestSeeds(t *testing.T) {
 	if seeds >= 200 && defragmented.Load() == 0 {
 		t.Errorf("in %d seeds no lease was spread", seeds)
 	}
-	t.Logf("%d seeds, %d entries, %d proposals to move nodes, each followed by the invariants; opened again %d times; of the answers %d late, %d twice, %d never; %d clocks set wrong; %s", seeds, audited.Load(), defragmented.Load(), reopened.Load(), lates.Load(), twices.Load(), nevers.Load(), jumped.Load(), strings.Join(counts, ", "))
+	if seeds >= 100 && (silences.Load() == 0 || withdrawn.Load() == 0) {
+		t.Errorf("in %d seeds %d nodes fell silent and %d replacements were withdrawn", seeds, silences.Load(), withdrawn.Load())
+	}
+	t.Logf("%d seeds, %d entries, %d proposals to move nodes, each followed by the invariants; %d nodes fell silent, %d replacements withdrawn; opened again %d times; of the answers %d late, %d twice, %d never; %d clocks set wrong; %s",
+		seeds, audited.Load(), defragmented.Load(), silences.Load(), withdrawn.Load(), reopened.Load(), lates.Load(), twices.Load(), nevers.Load(), jumped.Load(), strings.Join(counts, ", "))
 }
 
 // happenings are what fate or people may do, by number.
@@ -102,6 +106,7 @@ var (
 	defragmented      atomic.Int64
 
 	lates, twices, nevers atomic.Int64 // answers of drivers
+	silences, withdrawn   atomic.Int64
 )
 
 func audit(s *book.State) error {
@@ -123,20 +128,23 @@ type shape struct {
 	widen  bool // twice the nodes
 	trays  bool // of half as many GPUs
 	days   int
+	grace  bool // silent nodes have hours: many come back before they count as dead
 }
 
 // shapeOf gives most seeds 64 nodes, one in 16 128, and one in 64 256, and one more
 // 256 of 4 GPUs each.
+// Every second seed is patient with silent nodes.
 func shapeOf(seed uint64) shape {
+	grace := seed%2 == 0
 	switch {
 	case seed%64 == 63:
-		return shape{"small", true, false, 1}
+		return shape{"small", true, false, 1, grace}
 	case seed%64 == 30:
-		return shape{"small", true, true, 1}
+		return shape{"small", true, true, 1, grace}
 	case seed%16 == 15:
-		return shape{"small", false, false, 1}
+		return shape{"small", false, false, 1, grace}
 	}
-	return shape{"tiny", false, false, 2}
+	return shape{"tiny", false, false, 2, grace}
 }
 
 var templates sync.Map // by shape; templates are only read
@@ -157,6 +165,12 @@ func (s shape) template() (*site.Template, error) {
 		data = []byte(strings.NewReplacer("firmware: 96.00.CF.00.01}", "firmware: 96.00.CF.00.01, count: 4}", "firmware: 96.00.D9.00.02}", "firmware: 96.00.D9.00.02, count: 4}",
 			"{gpus: 2048,", "{gpus: 1024,").Replace(string(data)))
 	}
+	if s.grace {
+		data = []byte(strings.NewReplacer("  silence-grace: 5m ", "  silence-grace: 3h ").Replace(string(data)))
+		if !strings.Contains(string(data), "silence-grace") {
+			data = []byte(strings.Replace(string(data), "policy:\n", "policy:\n  silence-grace: 3h\n", 1))
+		}
+	}
 	t, err := site.ParseTemplate(s.folder+"/site.yaml", data)
 	if err == nil {
 		templates.Store(s, t)
@@ -173,6 +187,7 @@ func (l *life) nicOf(n site.Index) int {
 // life is one seed's world.
 type life struct {
 	random  *rand.Rand
+	silence *rand.Rand // which nodes fall silent, when and for how long
 	source  *rand.ChaCha8
 	devices *sim.Sim
 	clock   *run.VirtualClock // what time it is
@@ -189,10 +204,10 @@ var seedStart = time.Date(2026, 4, 30, 0, 0, 0, 0, time.UTC)
 
 func live(seed uint64, say func(string, ...any)) error {
 	ctx := context.Background()
-	l := &life{random: rand.New(rand.NewPCG(seed, 1)), source: rand.NewChaCha8([32]byte{byte(seed), byte(seed >> 8), byte(seed >> 16)}), say: say,
+	l := &life{random: rand.New(rand.NewPCG(seed, 1)), silence: rand.New(rand.NewPCG(seed, 2)), source: rand.NewChaCha8([32]byte{byte(seed), byte(seed >> 8), byte(seed >> 16)}), say: say,
 		clock: run.NewVirtualClock(seedStart), log: memory.New()}
 	if seed%4 == 2 {
-		l.fates = rand.New(rand.NewPCG(seed, 2))
+		l.fates = rand.New(rand.NewPCG(seed, 3))
 	}
 	shape := shapeOf(seed)
 	template, err := shape.template()
@@ -245,7 +260,10 @@ func live(seed uint64, say func(string, ...any)) error {
 				return fmt.Errorf("%s: %w", now.Format(time.DateTime), err)
 			}
 		}
-		if err := l.plane.Tick(ctx); err != nil {
+		if err := l.fallSilent(ctx, now); err != nil {
+			return err
+		}
+		if err := l.tick(ctx); err != nil {
 			return fmt.Errorf("%s: %w", now.Format(time.DateTime), err)
 		}
 		if err := l.wrong.after(ctx, l); err != nil {
@@ -312,6 +330,65 @@ func (l *life) submit(ctx context.Context, id string, c book.Command) error {
 		l.say("%s: refused: %v", l.clock.Now().Format(time.DateTime), err)
 		return nil
 	}
+	return err
+}
+
+// fallSilent lets nodes stop answering for a while, now and then several at once, and
+// some again and again: before the grace is over they come back, or after it, before
+// another node is in their slot, or after it.
+func (l *life) fallSilent(ctx context.Context, now time.Time) error {
+	if l.silence.IntN(6) > 0 {
+		return nil
+	}
+	for range 1 + l.silence.IntN(3) {
+		f := sim.Fault{Kind: sim.Silent, Node: site.Index(l.silence.IntN(l.devices.Site().Nodes())), For: time.Duration(1+l.silence.IntN(500)) * time.Minute}
+		for at := now; ; at = at.Add(f.For + time.Duration(1+l.silence.IntN(90))*time.Minute) {
+			silences.Add(1)
+			if err := l.devices.Inject(ctx, at, f); err != nil {
+				return err
+			}
+			if l.silence.IntN(3) > 0 {
+				break
+			}
+			f.For = time.Duration(1+l.silence.IntN(60)) * time.Minute
+		}
+	}
+	return nil
+}
+
+// tick lets the loop look and act, and then asks the devices themselves: no node that
+// answers and is well has left its slot by itself.
+func (l *life) tick(ctx context.Context) error {
+	type slot struct {
+		ref  book.SlotRef
+		node site.Index
+	}
+	var were []slot
+	l.plane.View(func(s *book.State) {
+		for ref, swap := range s.Swaps {
+			if _, moves := s.Defrags[ref.Lease]; !moves && s.Nodes.State[swap.Was] == node.Delivered && !s.Nodes.Cordoned[swap.Was] && l.devices.Well(swap.Was) {
+				were = append(were, slot{ref, swap.Was})
+			}
+		}
+	})
+	if err := l.plane.Tick(ctx); err != nil {
+		return err
+	}
+	var err error
+	l.plane.View(func(s *book.State) {
+		for _, w := range were {
+			_, open := s.Swaps[w.ref]
+			switch held, ok := s.LeaseByID(w.ref.Lease); {
+			case !ok || !held.Returning.IsZero():
+			case held.Slots[w.ref.Slot] != w.node:
+				err = fmt.Errorf("slot %d of %s: %s is well and answers, and was swapped", w.ref.Slot, w.ref.Lease, s.Site.NodeID[w.node])
+			case open && s.HealthOf(w.node) == book.Healthy:
+				err = fmt.Errorf("slot %d of %s: %s is well, and is still to be replaced", w.ref.Slot, w.ref.Lease, s.Site.NodeID[w.node])
+			case !open:
+				withdrawn.Add(1)
+			}
+		}
+	})
 	return err
 }
 

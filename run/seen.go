@@ -41,6 +41,7 @@ type seen struct {
 	cursors   map[string]uint64       // by fabric
 	swept     map[string]time.Time
 	nodes     uint64 // cursor of node reports
+	heard     bool   // the last look at nodes came to its end
 	// stuck ports did not follow in this tick: waiting for them takes long, so they
 	// are tried again in the next one.
 	stuck    map[site.Port]bool

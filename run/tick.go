@@ -148,6 +148,9 @@ func (p *Plane) decideAndAct(ctx context.Context) (acted bool, err error) {
 		}
 	}
 	for _, c := range book.Due(p.w.state, now) {
+		if p.unheard(c) {
+			continue
+		}
 		if err := p.carry(ctx, c); err != nil {
 			return false, err
 		}

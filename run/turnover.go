@@ -30,6 +30,7 @@ func (p *Plane) askNodes(ctx context.Context) {
 	// From the beginning only those are listed that are not well: who is not among
 	// them has recovered while nobody looked.
 	p.seen.listing = p.seen.nodes == 0
+	p.seen.note(func() { p.seen.heard = false })
 	clear(p.seen.unwell)
 	p.askPage(ctx, lane, p.seen.nodes)
 }
@@ -68,15 +69,11 @@ func (p *Plane) hearNodes(ctx context.Context, lane *lane, since uint64, o node.
 	}
 	full := p.seen.listing
 	p.seen.listing = false
+	p.seen.note(func() { p.seen.heard = true })
 	if !full || p.config.Observe {
 		return nil
 	}
-	var recovered book.ReportHealth
-	for n, health := range p.w.state.Nodes.Health {
-		if health != book.Healthy && !p.seen.unwell[site.Index(n)] {
-			recovered.Items = append(recovered.Items, book.HealthItem{Node: site.Index(n), Class: "recovered", Alive: true, Detail: "it is not among the nodes that are not well"})
-		}
-	}
+	recovered := p.w.state.Unwell(func(n site.Index) bool { return p.seen.unwell[n] })
 	if len(recovered.Items) == 0 {
 		return nil
 	}
@@ -98,7 +95,7 @@ func (p *Plane) takeReports(ctx context.Context, o node.Observation) error {
 		}
 		if r.Health != nil {
 			health.Items = append(health.Items, book.HealthItem{
-				Node: r.Node, Class: r.Health.Class, Alive: r.Health.Alive, Failed: r.Health.Failed, Detail: r.Health.Detail,
+				Node: r.Node, Class: r.Health.Class, Alive: r.Health.Alive, Failed: r.Health.Failed, Quiet: o.At.Sub(r.At), Detail: r.Health.Detail,
 			})
 		}
 		if r.Step != "" && r.Step == p.w.state.ExpectedStep(r.Node) {

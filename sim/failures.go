@@ -76,6 +76,13 @@ func (s *Sim) recover(n site.Index) {
 	st.sickSeq = s.nodes.say(record{at: s.now, node: n, class: class})
 }
 
+// Well says whether a node answers and nothing ails it, in truth.
+func (s *Sim) Well(n site.Index) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.nodes.state[n].class == 0 && !s.nodes.state[n].dead
+}
+
 // Failed returns how many nodes have failed and are not well again, by class.
 func (s *Sim) Failed() map[string]int {
 	s.mu.Lock()

@@ -23,7 +23,7 @@ type Fault struct {
 	Ports  int              `json:"ports,omitempty"`  // Poisoned: how many
 	Class  string           `json:"class,omitempty"`  // Fails: a class of Config.Classes
 	Volume storage.VolumeID `json:"volume,omitempty"` // StrayGrant; "": the first there is
-	For    time.Duration    `json:"for,omitempty"`    // LeafDown, Poisoned, PortFails: until it ends by itself; 0: until Cleared
+	For    time.Duration    `json:"for,omitempty"`    // LeafDown, Poisoned, PortFails: until it ends by itself; 0: until Cleared. Silent, too; 0: until repaired
 }
 
 // The kinds of fault.
@@ -31,6 +31,7 @@ const (
 	Liar          = "liar"               // reports wipes as done and leaves a drive as it was, until repaired
 	Hangs         = "hangs"              // takes steps and never ends them, until repaired
 	Dead          = "dead"               // does not answer, until repaired
+	Silent        = "silent"             // does not answer, and nothing ails it
 	Fails         = "fails"              // fails as the class does
 	LeafDown      = "leaf-down"          // a leaf can be neither read nor written; its tables stay
 	Misconfigured = "misconfigured-port" // a foreign label is added as a full member, behind everybody's back
@@ -44,7 +45,7 @@ const (
 
 // Kinds lists the kinds of fault.
 func Kinds() []string {
-	return []string{Liar, Hangs, Dead, Fails, LeafDown, Misconfigured, Unenforced, Miscabled, PortFails, Poisoned, StrayGrant, Cleared}
+	return []string{Liar, Hangs, Dead, Silent, Fails, LeafDown, Misconfigured, Unenforced, Miscabled, PortFails, Poisoned, StrayGrant, Cleared}
 }
 
 // Inject lets a fault happen at a time, or now if that has passed. A fault that
@@ -128,6 +129,8 @@ func (s *Sim) strike(f Fault) {
 		st.hangs = true
 	case Dead:
 		s.die(f.Node)
+	case Silent:
+		s.silence(f.Node, f.For)
 	case Fails:
 		if st.class == 0 && !st.dead {
 			class := s.classOf(f.Class)
@@ -177,10 +180,32 @@ func (s *Sim) die(n site.Index) {
 	}
 	class := s.classOf(ReturnToVendor)
 	if class == 0 {
-		s.nodes.state[n].dead = true
+		s.silence(n, 0)
 		return
 	}
 	s.fail(n, class, true)
+}
+
+// silence lets a node answer nothing for a while. What ails it does so meanwhile; what
+// heals by itself has healed by the end of it.
+func (s *Sim) silence(n site.Index, lasts time.Duration) {
+	st := &s.nodes.state[n]
+	if st.dead {
+		return
+	}
+	st.dead = true
+	st.sickAt = s.now.UnixNano()
+	st.sickSeq = s.nodes.say(record{at: s.now, node: n, class: st.class, failed: st.class > 0, dead: true})
+	seq, class := st.sickSeq, st.class
+	s.until(lasts, func() {
+		if st := &s.nodes.state[n]; st.sickSeq == seq {
+			if st.dead = false; class > 0 && s.config.Classes[class-1].Heals {
+				st.class = 0
+			}
+			st.sickAt = s.now.UnixNano()
+			st.sickSeq = s.nodes.say(record{at: s.now, node: n, class: class, failed: st.class > 0})
+		}
+	})
 }
 
 func (s *Sim) raise(l site.Leaf) {

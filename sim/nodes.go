@@ -300,7 +300,7 @@ func (v *nodes) since(since uint64) []record {
 			records = append(records, record{seq: st.endedSeq, at: st.ended.end, node: site.Index(i), run: st.ended})
 		}
 		// From the beginning, being well is nothing to say.
-		if st.sickSeq > since && (st.class > 0 || since > 0) {
+		if st.sickSeq > since && (st.class > 0 || st.dead || since > 0) {
 			records = append(records, record{seq: st.sickSeq, at: time.Unix(0, st.sickAt).UTC(), node: site.Index(i),
 				class: st.class, failed: st.class > 0, dead: st.dead})
 		}
@@ -321,8 +321,11 @@ func (s *Sim) report(r *record) node.Report {
 		out.Step, out.OK, out.Error = r.run.id, r.run.error == "", r.run.error
 		return out
 	}
-	out.OK = !r.failed
+	out.OK = !r.failed && !r.dead
 	out.Health = &node.Health{Alive: !r.dead, Failed: r.failed, Detail: "recovered"}
+	if r.dead {
+		out.Health.Detail = "does not answer"
+	}
 	if r.class > 0 {
 		class := &s.config.Classes[r.class-1]
 		out.Health.Class = class.Name

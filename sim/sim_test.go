@@ -253,6 +253,44 @@ func TestHangingNodesNeverEnd(t *testing.T) {
 	}
 }
 
+// A silent node answers nothing for its time and says so; what heals by itself has healed
+// by then, and what does not has not.
+func TestSilentNodesComeBack(t *testing.T) {
+	s := open(t, "tiny", quiet(6))
+	for n, class := range map[site.Index]string{1: "", 2: sim.GPUReset, 3: sim.PartSwap} {
+		give(t, s, step(s, n, node.StepCommission, 1))
+		if class != "" {
+			must(t, s.Advance(t.Context(), start.Add(day)))
+			must(t, s.Inject(t.Context(), start.Add(day), sim.Fault{Kind: sim.Fails, Node: n, Class: class}))
+		}
+	}
+	if s.Well(2) || !s.Well(1) {
+		t.Fatal("nothing ails node 2")
+	}
+	for n := range site.Index(4) {
+		must(t, s.Inject(t.Context(), start.Add(day), sim.Fault{Kind: sim.Silent, Node: n, For: time.Hour}))
+	}
+	said := func(since uint64) map[site.Index]node.Health {
+		last := map[site.Index]node.Health{}
+		for _, r := range observe(t, s, since) {
+			if r.Health != nil {
+				last[r.Node] = *r.Health
+			}
+		}
+		return last
+	}
+	if got := said(0); len(got) != 4 || got[0].Alive || got[1].Alive || got[1].Failed {
+		t.Errorf("while they are silent: %+v", got)
+	}
+	must(t, s.Advance(t.Context(), start.Add(day+time.Hour)))
+	if got := said(0); len(got) != 1 || !got[3].Alive || !got[3].Failed {
+		t.Errorf("afterwards: %+v", got)
+	}
+	if got := said(1); len(got) != 4 || !got[2].Alive || got[2].Failed {
+		t.Errorf("afterwards they said %+v", got)
+	}
+}
+
 // What is to happen at one instant happens in the order in which it was asked
 // for.
 func TestOneInstantKeepsItsOrder(t *testing.T) {

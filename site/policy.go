@@ -15,6 +15,7 @@ type Policy struct {
 	IsolationWindow time.Duration // read-back older than this makes a verdict unknown
 	Brake           Brake
 	Acknowledge     time.Duration // a tenant's time to answer a proposed replacement
+	SilenceGrace    time.Duration // a node that does not answer for so long counts as dead
 	LabelCoolDown   time.Duration // a released label rests so long before it is used again
 	QuoteValid      time.Duration // an offered price stands so long
 	Turnover        TurnoverTimeouts
@@ -48,6 +49,7 @@ func DefaultPolicy() Policy {
 		IsolationWindow: 15 * time.Minute,
 		Brake:           Brake{Ports: 64, Nodes: 64, Window: 10 * time.Minute},
 		Acknowledge:     30 * time.Minute,
+		SilenceGrace:    silenceGrace,
 		LabelCoolDown:   24 * time.Hour,
 		QuoteValid:      14 * 24 * time.Hour,
 		Turnover: TurnoverTimeouts{Commission: 6 * time.Hour, Fence: 15 * time.Minute, Sanitize: 3 * time.Hour,
@@ -55,6 +57,10 @@ func DefaultPolicy() Policy {
 		SparesPerSU: 1,
 	}
 }
+
+// silenceGrace is the grace of headers from before there was one, and of those that
+// don't say.
+const silenceGrace = 5 * time.Minute
 
 // setting is one field of a policy with its name and range, so that the YAML
 // reader, the check, JSON and Diff cannot disagree on them.
@@ -64,7 +70,12 @@ type setting struct {
 	count    *int           // or
 	low      int64          // seconds or a count
 	high     int64
+	usual    time.Duration // of a duration that younger headers have: left out where it is this
 }
+
+// leftOut says whether a field is not written: every policy has one encoding, and those
+// from before the field keep theirs.
+func (s setting) leftOut() bool { return s.usual != 0 && *s.duration == s.usual }
 
 func (p *Policy) settings() []setting {
 	const day = 24 * 3600
@@ -76,6 +87,7 @@ func (p *Policy) settings() []setting {
 		{name: "brake-nodes", count: &p.Brake.Nodes, low: 1, high: 10_000},
 		{name: "brake-window", duration: &p.Brake.Window, low: 1, high: day},
 		{name: "acknowledge", duration: &p.Acknowledge, low: 1, high: 30 * day},
+		{name: "silence-grace", duration: &p.SilenceGrace, low: 1, high: day, usual: silenceGrace},
 		{name: "label-cool-down", duration: &p.LabelCoolDown, low: 0, high: 365 * day},
 		{name: "quote-valid", duration: &p.QuoteValid, low: 1, high: 365 * day},
 		{name: "commission-timeout", duration: &p.Turnover.Commission, low: 1, high: 30 * day},
@@ -135,8 +147,11 @@ func (p Policy) Check() error {
 // MarshalJSON writes one flat object, durations as text.
 func (p Policy) MarshalJSON() ([]byte, error) {
 	buf := []byte{'{'}
-	for i, s := range p.settings() {
-		if i > 0 {
+	for _, s := range p.settings() {
+		if s.leftOut() {
+			continue
+		}
+		if len(buf) > 1 {
 			buf = append(buf, ',')
 		}
 		if s.duration != nil {
@@ -148,8 +163,8 @@ func (p Policy) MarshalJSON() ([]byte, error) {
 	return append(buf, '}'), nil
 }
 
-// UnmarshalJSON reads what MarshalJSON writes: every field once, no other. It
-// checks ranges.
+// UnmarshalJSON reads what MarshalJSON writes: every field once, no other. It checks
+// ranges.
 func (p *Policy) UnmarshalJSON(data []byte) error {
 	var fields map[string]json.RawMessage
 	if err := json.Unmarshal(data, &fields); err != nil {
@@ -159,6 +174,11 @@ func (p *Policy) UnmarshalJSON(data []byte) error {
 	settings := next.settings()
 	for _, s := range settings {
 		raw, ok := fields[s.name]
+		if !ok && s.usual != 0 {
+			*s.duration = s.usual
+			fields[s.name] = nil // counted below
+			continue
+		}
 		if !ok {
 			return fmt.Errorf("policy %s: missing", s.name)
 		}
@@ -177,6 +197,9 @@ func (p *Policy) UnmarshalJSON(data []byte) error {
 			return fmt.Errorf("policy %s: %.40q: expected a duration such as \"15m\"", s.name, text)
 		}
 		*s.duration = d
+		if s.leftOut() {
+			return fmt.Errorf("policy %s: %s is what it is without the field: leave it out", s.name, text)
+		}
 	}
 	if len(fields) != len(settings) {
 		return fmt.Errorf("policy: %d fields, expected %d: an unknown field", len(fields), len(settings))

@@ -3409,7 +3409,8 @@ type Lease struct {
 	Estimate      *Estimate              `protobuf:"bytes,17,opt,name=estimate,proto3" json:"estimate,omitempty"`         // of its slots as they are now; GetLease only
 	Unserved      []uint32               `protobuf:"varint,18,rep,packed,name=unserved,proto3" json:"unserved,omitempty"` // slots whose node failed and that nothing fits
 	UnservedSince string                 `protobuf:"bytes,19,opt,name=unserved_since,json=unservedSince,proto3" json:"unserved_since,omitempty"`
-	Defrag        *Defrag                `protobuf:"bytes,20,opt,name=defrag,proto3" json:"defrag,omitempty"` // open proposal to move its nodes closer together
+	Defrag        *Defrag                `protobuf:"bytes,20,opt,name=defrag,proto3" json:"defrag,omitempty"`       // open proposal to move its nodes closer together
+	Stays         []uint32               `protobuf:"varint,21,rep,packed,name=stays,proto3" json:"stays,omitempty"` // slots whose replacement was withdrawn by hand, and that keep their node
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -3584,6 +3585,13 @@ func (x *Lease) GetDefrag() *Defrag {
 	return nil
 }
 
+func (x *Lease) GetStays() []uint32 {
+	if x != nil {
+		return x.Stays
+	}
+	return nil
+}
+
 type Leases struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Leases        []*Lease               `protobuf:"bytes,1,rep,name=leases,proto3" json:"leases,omitempty"`
@@ -3642,6 +3650,7 @@ type Replacement struct {
 	Was           string                 `protobuf:"bytes,2,opt,name=was,proto3" json:"was,omitempty"`
 	Node          string                 `protobuf:"bytes,3,opt,name=node,proto3" json:"node,omitempty"`
 	Deadline      string                 `protobuf:"bytes,4,opt,name=deadline,proto3" json:"deadline,omitempty"`
+	ProposedBy    string                 `protobuf:"bytes,5,opt,name=proposed_by,json=proposedBy,proto3" json:"proposed_by,omitempty"` // "": the loop
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -3700,6 +3709,13 @@ func (x *Replacement) GetNode() string {
 func (x *Replacement) GetDeadline() string {
 	if x != nil {
 		return x.Deadline
+	}
+	return ""
+}
+
+func (x *Replacement) GetProposedBy() string {
+	if x != nil {
+		return x.ProposedBy
 	}
 	return ""
 }
@@ -4772,7 +4788,9 @@ type Node struct {
 	ObservedAsDesired bool                   `protobuf:"varint,14,opt,name=observed_as_desired,json=observedAsDesired,proto3" json:"observed_as_desired,omitempty"`
 	Generation        uint64                 `protobuf:"varint,15,opt,name=generation,proto3" json:"generation,omitempty"` // moves so far
 	Turnover          uint32                 `protobuf:"varint,16,opt,name=turnover,proto3" json:"turnover,omitempty"`
-	Statement         string                 `protobuf:"bytes,17,opt,name=statement,proto3" json:"statement,omitempty"` // digest of its last turnover statement
+	Statement         string                 `protobuf:"bytes,17,opt,name=statement,proto3" json:"statement,omitempty"`                        // digest of its last turnover statement
+	SilentSince       string                 `protobuf:"bytes,18,opt,name=silent_since,json=silentSince,proto3" json:"silent_since,omitempty"` // when it was last heard, of one that does not answer
+	DeadAt            string                 `protobuf:"bytes,19,opt,name=dead_at,json=deadAt,proto3" json:"dead_at,omitempty"`                // when its silence lasts for longer than the policy's grace
 	unknownFields     protoimpl.UnknownFields
 	sizeCache         protoimpl.SizeCache
 }
@@ -4922,6 +4940,20 @@ func (x *Node) GetTurnover() uint32 {
 func (x *Node) GetStatement() string {
 	if x != nil {
 		return x.Statement
+	}
+	return ""
+}
+
+func (x *Node) GetSilentSince() string {
+	if x != nil {
+		return x.SilentSince
+	}
+	return ""
+}
+
+func (x *Node) GetDeadAt() string {
+	if x != nil {
+		return x.DeadAt
 	}
 	return ""
 }
@@ -5198,6 +5230,84 @@ func (x *AcknowledgeRequest) GetNode() string {
 	return ""
 }
 
+// WithdrawReplacementRequest takes a proposed replacement back. The loop proposes none
+// for the slot again until something new is said of its node.
+type WithdrawReplacementRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	CommandId     string                 `protobuf:"bytes,1,opt,name=command_id,json=commandId,proto3" json:"command_id,omitempty"`
+	Lease         string                 `protobuf:"bytes,2,opt,name=lease,proto3" json:"lease,omitempty"`
+	Slot          uint32                 `protobuf:"varint,3,opt,name=slot,proto3" json:"slot,omitempty"`
+	Node          string                 `protobuf:"bytes,4,opt,name=node,proto3" json:"node,omitempty"`     // the node that was proposed; "": whatever is proposed now
+	Reason        string                 `protobuf:"bytes,5,opt,name=reason,proto3" json:"reason,omitempty"` // its tenant is told
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *WithdrawReplacementRequest) Reset() {
+	*x = WithdrawReplacementRequest{}
+	mi := &file_bulkhead_v1_control_proto_msgTypes[69]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *WithdrawReplacementRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*WithdrawReplacementRequest) ProtoMessage() {}
+
+func (x *WithdrawReplacementRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_bulkhead_v1_control_proto_msgTypes[69]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use WithdrawReplacementRequest.ProtoReflect.Descriptor instead.
+func (*WithdrawReplacementRequest) Descriptor() ([]byte, []int) {
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{69}
+}
+
+func (x *WithdrawReplacementRequest) GetCommandId() string {
+	if x != nil {
+		return x.CommandId
+	}
+	return ""
+}
+
+func (x *WithdrawReplacementRequest) GetLease() string {
+	if x != nil {
+		return x.Lease
+	}
+	return ""
+}
+
+func (x *WithdrawReplacementRequest) GetSlot() uint32 {
+	if x != nil {
+		return x.Slot
+	}
+	return 0
+}
+
+func (x *WithdrawReplacementRequest) GetNode() string {
+	if x != nil {
+		return x.Node
+	}
+	return ""
+}
+
+func (x *WithdrawReplacementRequest) GetReason() string {
+	if x != nil {
+		return x.Reason
+	}
+	return ""
+}
+
 type RepairNodeRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	CommandId     string                 `protobuf:"bytes,1,opt,name=command_id,json=commandId,proto3" json:"command_id,omitempty"`
@@ -5210,7 +5320,7 @@ type RepairNodeRequest struct {
 
 func (x *RepairNodeRequest) Reset() {
 	*x = RepairNodeRequest{}
-	mi := &file_bulkhead_v1_control_proto_msgTypes[69]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[70]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5222,7 +5332,7 @@ func (x *RepairNodeRequest) String() string {
 func (*RepairNodeRequest) ProtoMessage() {}
 
 func (x *RepairNodeRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_bulkhead_v1_control_proto_msgTypes[69]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[70]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5235,7 +5345,7 @@ func (x *RepairNodeRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RepairNodeRequest.ProtoReflect.Descriptor instead.
 func (*RepairNodeRequest) Descriptor() ([]byte, []int) {
-	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{69}
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{70}
 }
 
 func (x *RepairNodeRequest) GetCommandId() string {
@@ -5282,7 +5392,7 @@ type Isolation struct {
 
 func (x *Isolation) Reset() {
 	*x = Isolation{}
-	mi := &file_bulkhead_v1_control_proto_msgTypes[70]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[71]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5294,7 +5404,7 @@ func (x *Isolation) String() string {
 func (*Isolation) ProtoMessage() {}
 
 func (x *Isolation) ProtoReflect() protoreflect.Message {
-	mi := &file_bulkhead_v1_control_proto_msgTypes[70]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[71]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5307,7 +5417,7 @@ func (x *Isolation) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Isolation.ProtoReflect.Descriptor instead.
 func (*Isolation) Descriptor() ([]byte, []int) {
-	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{70}
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{71}
 }
 
 func (x *Isolation) GetLease() string {
@@ -5378,7 +5488,7 @@ type FileProbeRequest struct {
 
 func (x *FileProbeRequest) Reset() {
 	*x = FileProbeRequest{}
-	mi := &file_bulkhead_v1_control_proto_msgTypes[71]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[72]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5390,7 +5500,7 @@ func (x *FileProbeRequest) String() string {
 func (*FileProbeRequest) ProtoMessage() {}
 
 func (x *FileProbeRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_bulkhead_v1_control_proto_msgTypes[71]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[72]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5403,7 +5513,7 @@ func (x *FileProbeRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FileProbeRequest.ProtoReflect.Descriptor instead.
 func (*FileProbeRequest) Descriptor() ([]byte, []int) {
-	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{71}
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{72}
 }
 
 func (x *FileProbeRequest) GetCommandId() string {
@@ -5438,7 +5548,7 @@ type MountRequest struct {
 
 func (x *MountRequest) Reset() {
 	*x = MountRequest{}
-	mi := &file_bulkhead_v1_control_proto_msgTypes[72]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[73]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5450,7 +5560,7 @@ func (x *MountRequest) String() string {
 func (*MountRequest) ProtoMessage() {}
 
 func (x *MountRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_bulkhead_v1_control_proto_msgTypes[72]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[73]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5463,7 +5573,7 @@ func (x *MountRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use MountRequest.ProtoReflect.Descriptor instead.
 func (*MountRequest) Descriptor() ([]byte, []int) {
-	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{72}
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{73}
 }
 
 func (x *MountRequest) GetLease() string {
@@ -5492,7 +5602,7 @@ type Mount struct {
 
 func (x *Mount) Reset() {
 	*x = Mount{}
-	mi := &file_bulkhead_v1_control_proto_msgTypes[73]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[74]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5504,7 +5614,7 @@ func (x *Mount) String() string {
 func (*Mount) ProtoMessage() {}
 
 func (x *Mount) ProtoReflect() protoreflect.Message {
-	mi := &file_bulkhead_v1_control_proto_msgTypes[73]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[74]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5517,7 +5627,7 @@ func (x *Mount) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Mount.ProtoReflect.Descriptor instead.
 func (*Mount) Descriptor() ([]byte, []int) {
-	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{73}
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{74}
 }
 
 func (x *Mount) GetVolume() string {
@@ -5556,7 +5666,7 @@ type ShowPlanRequest struct {
 
 func (x *ShowPlanRequest) Reset() {
 	*x = ShowPlanRequest{}
-	mi := &file_bulkhead_v1_control_proto_msgTypes[74]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[75]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5568,7 +5678,7 @@ func (x *ShowPlanRequest) String() string {
 func (*ShowPlanRequest) ProtoMessage() {}
 
 func (x *ShowPlanRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_bulkhead_v1_control_proto_msgTypes[74]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[75]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5581,7 +5691,7 @@ func (x *ShowPlanRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ShowPlanRequest.ProtoReflect.Descriptor instead.
 func (*ShowPlanRequest) Descriptor() ([]byte, []int) {
-	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{74}
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{75}
 }
 
 type Plan struct {
@@ -5603,7 +5713,7 @@ type Plan struct {
 
 func (x *Plan) Reset() {
 	*x = Plan{}
-	mi := &file_bulkhead_v1_control_proto_msgTypes[75]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[76]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5615,7 +5725,7 @@ func (x *Plan) String() string {
 func (*Plan) ProtoMessage() {}
 
 func (x *Plan) ProtoReflect() protoreflect.Message {
-	mi := &file_bulkhead_v1_control_proto_msgTypes[75]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[76]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5628,7 +5738,7 @@ func (x *Plan) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Plan.ProtoReflect.Descriptor instead.
 func (*Plan) Descriptor() ([]byte, []int) {
-	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{75}
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{76}
 }
 
 func (x *Plan) GetPorts() int64 {
@@ -5721,7 +5831,7 @@ type BrakeBudget struct {
 
 func (x *BrakeBudget) Reset() {
 	*x = BrakeBudget{}
-	mi := &file_bulkhead_v1_control_proto_msgTypes[76]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[77]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5733,7 +5843,7 @@ func (x *BrakeBudget) String() string {
 func (*BrakeBudget) ProtoMessage() {}
 
 func (x *BrakeBudget) ProtoReflect() protoreflect.Message {
-	mi := &file_bulkhead_v1_control_proto_msgTypes[76]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[77]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5746,7 +5856,7 @@ func (x *BrakeBudget) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use BrakeBudget.ProtoReflect.Descriptor instead.
 func (*BrakeBudget) Descriptor() ([]byte, []int) {
-	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{76}
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{77}
 }
 
 func (x *BrakeBudget) GetCause() string {
@@ -5791,7 +5901,7 @@ type DriverState struct {
 
 func (x *DriverState) Reset() {
 	*x = DriverState{}
-	mi := &file_bulkhead_v1_control_proto_msgTypes[77]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[78]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5803,7 +5913,7 @@ func (x *DriverState) String() string {
 func (*DriverState) ProtoMessage() {}
 
 func (x *DriverState) ProtoReflect() protoreflect.Message {
-	mi := &file_bulkhead_v1_control_proto_msgTypes[77]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[78]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5816,7 +5926,7 @@ func (x *DriverState) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DriverState.ProtoReflect.Descriptor instead.
 func (*DriverState) Descriptor() ([]byte, []int) {
-	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{77}
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{78}
 }
 
 func (x *DriverState) GetName() string {
@@ -5864,7 +5974,7 @@ type ReasonRequest struct {
 
 func (x *ReasonRequest) Reset() {
 	*x = ReasonRequest{}
-	mi := &file_bulkhead_v1_control_proto_msgTypes[78]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[79]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5876,7 +5986,7 @@ func (x *ReasonRequest) String() string {
 func (*ReasonRequest) ProtoMessage() {}
 
 func (x *ReasonRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_bulkhead_v1_control_proto_msgTypes[78]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[79]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5889,7 +5999,7 @@ func (x *ReasonRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReasonRequest.ProtoReflect.Descriptor instead.
 func (*ReasonRequest) Descriptor() ([]byte, []int) {
-	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{78}
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{79}
 }
 
 func (x *ReasonRequest) GetCommandId() string {
@@ -5917,7 +6027,7 @@ type PauseRequest struct {
 
 func (x *PauseRequest) Reset() {
 	*x = PauseRequest{}
-	mi := &file_bulkhead_v1_control_proto_msgTypes[79]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[80]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5929,7 +6039,7 @@ func (x *PauseRequest) String() string {
 func (*PauseRequest) ProtoMessage() {}
 
 func (x *PauseRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_bulkhead_v1_control_proto_msgTypes[79]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[80]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5942,7 +6052,7 @@ func (x *PauseRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PauseRequest.ProtoReflect.Descriptor instead.
 func (*PauseRequest) Descriptor() ([]byte, []int) {
-	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{79}
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{80}
 }
 
 func (x *PauseRequest) GetCommandId() string {
@@ -5981,7 +6091,7 @@ type Invoice struct {
 
 func (x *Invoice) Reset() {
 	*x = Invoice{}
-	mi := &file_bulkhead_v1_control_proto_msgTypes[80]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[81]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5993,7 +6103,7 @@ func (x *Invoice) String() string {
 func (*Invoice) ProtoMessage() {}
 
 func (x *Invoice) ProtoReflect() protoreflect.Message {
-	mi := &file_bulkhead_v1_control_proto_msgTypes[80]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[81]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6006,7 +6116,7 @@ func (x *Invoice) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Invoice.ProtoReflect.Descriptor instead.
 func (*Invoice) Descriptor() ([]byte, []int) {
-	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{80}
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{81}
 }
 
 func (x *Invoice) GetNumber() string {
@@ -6068,7 +6178,7 @@ type Invoices struct {
 
 func (x *Invoices) Reset() {
 	*x = Invoices{}
-	mi := &file_bulkhead_v1_control_proto_msgTypes[81]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[82]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6080,7 +6190,7 @@ func (x *Invoices) String() string {
 func (*Invoices) ProtoMessage() {}
 
 func (x *Invoices) ProtoReflect() protoreflect.Message {
-	mi := &file_bulkhead_v1_control_proto_msgTypes[81]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[82]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6093,7 +6203,7 @@ func (x *Invoices) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Invoices.ProtoReflect.Descriptor instead.
 func (*Invoices) Descriptor() ([]byte, []int) {
-	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{81}
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{82}
 }
 
 func (x *Invoices) GetInvoices() []*Invoice {
@@ -6119,7 +6229,7 @@ type InvoiceRef struct {
 
 func (x *InvoiceRef) Reset() {
 	*x = InvoiceRef{}
-	mi := &file_bulkhead_v1_control_proto_msgTypes[82]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[83]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6131,7 +6241,7 @@ func (x *InvoiceRef) String() string {
 func (*InvoiceRef) ProtoMessage() {}
 
 func (x *InvoiceRef) ProtoReflect() protoreflect.Message {
-	mi := &file_bulkhead_v1_control_proto_msgTypes[82]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[83]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6144,7 +6254,7 @@ func (x *InvoiceRef) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use InvoiceRef.ProtoReflect.Descriptor instead.
 func (*InvoiceRef) Descriptor() ([]byte, []int) {
-	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{82}
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{83}
 }
 
 func (x *InvoiceRef) GetNumber() string {
@@ -6165,7 +6275,7 @@ type InvoiceDocument struct {
 
 func (x *InvoiceDocument) Reset() {
 	*x = InvoiceDocument{}
-	mi := &file_bulkhead_v1_control_proto_msgTypes[83]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[84]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6177,7 +6287,7 @@ func (x *InvoiceDocument) String() string {
 func (*InvoiceDocument) ProtoMessage() {}
 
 func (x *InvoiceDocument) ProtoReflect() protoreflect.Message {
-	mi := &file_bulkhead_v1_control_proto_msgTypes[83]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[84]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6190,7 +6300,7 @@ func (x *InvoiceDocument) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use InvoiceDocument.ProtoReflect.Descriptor instead.
 func (*InvoiceDocument) Descriptor() ([]byte, []int) {
-	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{83}
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{84}
 }
 
 func (x *InvoiceDocument) GetInvoice() *Invoice {
@@ -6224,7 +6334,7 @@ type ExplainInvoiceRequest struct {
 
 func (x *ExplainInvoiceRequest) Reset() {
 	*x = ExplainInvoiceRequest{}
-	mi := &file_bulkhead_v1_control_proto_msgTypes[84]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[85]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6236,7 +6346,7 @@ func (x *ExplainInvoiceRequest) String() string {
 func (*ExplainInvoiceRequest) ProtoMessage() {}
 
 func (x *ExplainInvoiceRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_bulkhead_v1_control_proto_msgTypes[84]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[85]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6249,7 +6359,7 @@ func (x *ExplainInvoiceRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ExplainInvoiceRequest.ProtoReflect.Descriptor instead.
 func (*ExplainInvoiceRequest) Descriptor() ([]byte, []int) {
-	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{84}
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{85}
 }
 
 func (x *ExplainInvoiceRequest) GetNumber() string {
@@ -6275,7 +6385,7 @@ type Explanation struct {
 
 func (x *Explanation) Reset() {
 	*x = Explanation{}
-	mi := &file_bulkhead_v1_control_proto_msgTypes[85]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[86]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6287,7 +6397,7 @@ func (x *Explanation) String() string {
 func (*Explanation) ProtoMessage() {}
 
 func (x *Explanation) ProtoReflect() protoreflect.Message {
-	mi := &file_bulkhead_v1_control_proto_msgTypes[85]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[86]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6300,7 +6410,7 @@ func (x *Explanation) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Explanation.ProtoReflect.Descriptor instead.
 func (*Explanation) Descriptor() ([]byte, []int) {
-	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{85}
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{86}
 }
 
 func (x *Explanation) GetText() string {
@@ -6319,7 +6429,7 @@ type TenantRef struct {
 
 func (x *TenantRef) Reset() {
 	*x = TenantRef{}
-	mi := &file_bulkhead_v1_control_proto_msgTypes[86]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[87]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6331,7 +6441,7 @@ func (x *TenantRef) String() string {
 func (*TenantRef) ProtoMessage() {}
 
 func (x *TenantRef) ProtoReflect() protoreflect.Message {
-	mi := &file_bulkhead_v1_control_proto_msgTypes[86]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[87]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6344,7 +6454,7 @@ func (x *TenantRef) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TenantRef.ProtoReflect.Descriptor instead.
 func (*TenantRef) Descriptor() ([]byte, []int) {
-	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{86}
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{87}
 }
 
 func (x *TenantRef) GetTenant() string {
@@ -6363,7 +6473,7 @@ type Chunk struct {
 
 func (x *Chunk) Reset() {
 	*x = Chunk{}
-	mi := &file_bulkhead_v1_control_proto_msgTypes[87]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[88]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6375,7 +6485,7 @@ func (x *Chunk) String() string {
 func (*Chunk) ProtoMessage() {}
 
 func (x *Chunk) ProtoReflect() protoreflect.Message {
-	mi := &file_bulkhead_v1_control_proto_msgTypes[87]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[88]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6388,7 +6498,7 @@ func (x *Chunk) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Chunk.ProtoReflect.Descriptor instead.
 func (*Chunk) Descriptor() ([]byte, []int) {
-	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{87}
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{88}
 }
 
 func (x *Chunk) GetData() []byte {
@@ -6409,7 +6519,7 @@ type TailLedgerRequest struct {
 
 func (x *TailLedgerRequest) Reset() {
 	*x = TailLedgerRequest{}
-	mi := &file_bulkhead_v1_control_proto_msgTypes[88]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[89]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6421,7 +6531,7 @@ func (x *TailLedgerRequest) String() string {
 func (*TailLedgerRequest) ProtoMessage() {}
 
 func (x *TailLedgerRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_bulkhead_v1_control_proto_msgTypes[88]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[89]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6434,7 +6544,7 @@ func (x *TailLedgerRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TailLedgerRequest.ProtoReflect.Descriptor instead.
 func (*TailLedgerRequest) Descriptor() ([]byte, []int) {
-	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{88}
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{89}
 }
 
 func (x *TailLedgerRequest) GetFrom() uint64 {
@@ -6472,7 +6582,7 @@ type Entry struct {
 
 func (x *Entry) Reset() {
 	*x = Entry{}
-	mi := &file_bulkhead_v1_control_proto_msgTypes[89]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[90]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6484,7 +6594,7 @@ func (x *Entry) String() string {
 func (*Entry) ProtoMessage() {}
 
 func (x *Entry) ProtoReflect() protoreflect.Message {
-	mi := &file_bulkhead_v1_control_proto_msgTypes[89]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[90]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6497,7 +6607,7 @@ func (x *Entry) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Entry.ProtoReflect.Descriptor instead.
 func (*Entry) Descriptor() ([]byte, []int) {
-	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{89}
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{90}
 }
 
 func (x *Entry) GetScopeSeq() uint64 {
@@ -6551,7 +6661,7 @@ type Checkpoint struct {
 
 func (x *Checkpoint) Reset() {
 	*x = Checkpoint{}
-	mi := &file_bulkhead_v1_control_proto_msgTypes[90]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[91]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6563,7 +6673,7 @@ func (x *Checkpoint) String() string {
 func (*Checkpoint) ProtoMessage() {}
 
 func (x *Checkpoint) ProtoReflect() protoreflect.Message {
-	mi := &file_bulkhead_v1_control_proto_msgTypes[90]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[91]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6576,7 +6686,7 @@ func (x *Checkpoint) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Checkpoint.ProtoReflect.Descriptor instead.
 func (*Checkpoint) Descriptor() ([]byte, []int) {
-	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{90}
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{91}
 }
 
 func (x *Checkpoint) GetNote() string {
@@ -6594,7 +6704,7 @@ type GetTrustRequest struct {
 
 func (x *GetTrustRequest) Reset() {
 	*x = GetTrustRequest{}
-	mi := &file_bulkhead_v1_control_proto_msgTypes[91]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[92]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6606,7 +6716,7 @@ func (x *GetTrustRequest) String() string {
 func (*GetTrustRequest) ProtoMessage() {}
 
 func (x *GetTrustRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_bulkhead_v1_control_proto_msgTypes[91]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[92]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6619,7 +6729,7 @@ func (x *GetTrustRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetTrustRequest.ProtoReflect.Descriptor instead.
 func (*GetTrustRequest) Descriptor() ([]byte, []int) {
-	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{91}
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{92}
 }
 
 type Trust struct {
@@ -6631,7 +6741,7 @@ type Trust struct {
 
 func (x *Trust) Reset() {
 	*x = Trust{}
-	mi := &file_bulkhead_v1_control_proto_msgTypes[92]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[93]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6643,7 +6753,7 @@ func (x *Trust) String() string {
 func (*Trust) ProtoMessage() {}
 
 func (x *Trust) ProtoReflect() protoreflect.Message {
-	mi := &file_bulkhead_v1_control_proto_msgTypes[92]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[93]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6656,7 +6766,7 @@ func (x *Trust) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Trust.ProtoReflect.Descriptor instead.
 func (*Trust) Descriptor() ([]byte, []int) {
-	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{92}
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{93}
 }
 
 func (x *Trust) GetJson() string {
@@ -6674,7 +6784,7 @@ type ListKeysRequest struct {
 
 func (x *ListKeysRequest) Reset() {
 	*x = ListKeysRequest{}
-	mi := &file_bulkhead_v1_control_proto_msgTypes[93]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[94]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6686,7 +6796,7 @@ func (x *ListKeysRequest) String() string {
 func (*ListKeysRequest) ProtoMessage() {}
 
 func (x *ListKeysRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_bulkhead_v1_control_proto_msgTypes[93]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[94]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6699,7 +6809,7 @@ func (x *ListKeysRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListKeysRequest.ProtoReflect.Descriptor instead.
 func (*ListKeysRequest) Descriptor() ([]byte, []int) {
-	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{93}
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{94}
 }
 
 type Key struct {
@@ -6714,7 +6824,7 @@ type Key struct {
 
 func (x *Key) Reset() {
 	*x = Key{}
-	mi := &file_bulkhead_v1_control_proto_msgTypes[94]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[95]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6726,7 +6836,7 @@ func (x *Key) String() string {
 func (*Key) ProtoMessage() {}
 
 func (x *Key) ProtoReflect() protoreflect.Message {
-	mi := &file_bulkhead_v1_control_proto_msgTypes[94]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[95]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6739,7 +6849,7 @@ func (x *Key) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Key.ProtoReflect.Descriptor instead.
 func (*Key) Descriptor() ([]byte, []int) {
-	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{94}
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{95}
 }
 
 func (x *Key) GetPurpose() string {
@@ -6779,7 +6889,7 @@ type Keys struct {
 
 func (x *Keys) Reset() {
 	*x = Keys{}
-	mi := &file_bulkhead_v1_control_proto_msgTypes[95]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[96]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6791,7 +6901,7 @@ func (x *Keys) String() string {
 func (*Keys) ProtoMessage() {}
 
 func (x *Keys) ProtoReflect() protoreflect.Message {
-	mi := &file_bulkhead_v1_control_proto_msgTypes[95]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[96]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6804,7 +6914,7 @@ func (x *Keys) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Keys.ProtoReflect.Descriptor instead.
 func (*Keys) Descriptor() ([]byte, []int) {
-	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{95}
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{96}
 }
 
 func (x *Keys) GetKeys() []*Key {
@@ -6824,7 +6934,7 @@ type RotateKeyRequest struct {
 
 func (x *RotateKeyRequest) Reset() {
 	*x = RotateKeyRequest{}
-	mi := &file_bulkhead_v1_control_proto_msgTypes[96]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[97]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6836,7 +6946,7 @@ func (x *RotateKeyRequest) String() string {
 func (*RotateKeyRequest) ProtoMessage() {}
 
 func (x *RotateKeyRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_bulkhead_v1_control_proto_msgTypes[96]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[97]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6849,7 +6959,7 @@ func (x *RotateKeyRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RotateKeyRequest.ProtoReflect.Descriptor instead.
 func (*RotateKeyRequest) Descriptor() ([]byte, []int) {
-	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{96}
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{97}
 }
 
 func (x *RotateKeyRequest) GetCommandId() string {
@@ -6874,7 +6984,7 @@ type ShowClockRequest struct {
 
 func (x *ShowClockRequest) Reset() {
 	*x = ShowClockRequest{}
-	mi := &file_bulkhead_v1_control_proto_msgTypes[97]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[98]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6886,7 +6996,7 @@ func (x *ShowClockRequest) String() string {
 func (*ShowClockRequest) ProtoMessage() {}
 
 func (x *ShowClockRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_bulkhead_v1_control_proto_msgTypes[97]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[98]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6899,7 +7009,7 @@ func (x *ShowClockRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ShowClockRequest.ProtoReflect.Descriptor instead.
 func (*ShowClockRequest) Descriptor() ([]byte, []int) {
-	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{97}
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{98}
 }
 
 // Clock is what the control plane takes the time to be, and why.
@@ -6919,7 +7029,7 @@ type Clock struct {
 
 func (x *Clock) Reset() {
 	*x = Clock{}
-	mi := &file_bulkhead_v1_control_proto_msgTypes[98]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[99]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6931,7 +7041,7 @@ func (x *Clock) String() string {
 func (*Clock) ProtoMessage() {}
 
 func (x *Clock) ProtoReflect() protoreflect.Message {
-	mi := &file_bulkhead_v1_control_proto_msgTypes[98]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[99]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6944,7 +7054,7 @@ func (x *Clock) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Clock.ProtoReflect.Descriptor instead.
 func (*Clock) Descriptor() ([]byte, []int) {
-	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{98}
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{99}
 }
 
 func (x *Clock) GetNow() string {
@@ -7014,7 +7124,7 @@ type ConfirmClockRequest struct {
 
 func (x *ConfirmClockRequest) Reset() {
 	*x = ConfirmClockRequest{}
-	mi := &file_bulkhead_v1_control_proto_msgTypes[99]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[100]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7026,7 +7136,7 @@ func (x *ConfirmClockRequest) String() string {
 func (*ConfirmClockRequest) ProtoMessage() {}
 
 func (x *ConfirmClockRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_bulkhead_v1_control_proto_msgTypes[99]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[100]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7039,7 +7149,7 @@ func (x *ConfirmClockRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ConfirmClockRequest.ProtoReflect.Descriptor instead.
 func (*ConfirmClockRequest) Descriptor() ([]byte, []int) {
-	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{99}
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{100}
 }
 
 func (x *ConfirmClockRequest) GetCommandId() string {
@@ -7358,7 +7468,7 @@ const file_bulkhead_v1_control_proto_rawDesc = "" +
 	"\x05nodes\x18\x03 \x01(\x03R\x05nodes\x12\x10\n" +
 	"\x03new\x18\x04 \x01(\bR\x03new\" \n" +
 	"\bLeaseRef\x12\x14\n" +
-	"\x05lease\x18\x01 \x01(\tR\x05lease\"\xea\x04\n" +
+	"\x05lease\x18\x01 \x01(\tR\x05lease\"\x80\x05\n" +
 	"\x05Lease\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x16\n" +
 	"\x06tenant\x18\x02 \x01(\tR\x06tenant\x12\x1a\n" +
@@ -7383,15 +7493,18 @@ const file_bulkhead_v1_control_proto_rawDesc = "" +
 	"\bestimate\x18\x11 \x01(\v2\x15.bulkhead.v1.EstimateR\bestimate\x12\x1a\n" +
 	"\bunserved\x18\x12 \x03(\rR\bunserved\x12%\n" +
 	"\x0eunserved_since\x18\x13 \x01(\tR\runservedSince\x12+\n" +
-	"\x06defrag\x18\x14 \x01(\v2\x13.bulkhead.v1.DefragR\x06defrag\"\\\n" +
+	"\x06defrag\x18\x14 \x01(\v2\x13.bulkhead.v1.DefragR\x06defrag\x12\x14\n" +
+	"\x05stays\x18\x15 \x03(\rR\x05stays\"\\\n" +
 	"\x06Leases\x12*\n" +
 	"\x06leases\x18\x01 \x03(\v2\x12.bulkhead.v1.LeaseR\x06leases\x12&\n" +
-	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"c\n" +
+	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"\x84\x01\n" +
 	"\vReplacement\x12\x12\n" +
 	"\x04slot\x18\x01 \x01(\rR\x04slot\x12\x10\n" +
 	"\x03was\x18\x02 \x01(\tR\x03was\x12\x12\n" +
 	"\x04node\x18\x03 \x01(\tR\x04node\x12\x1a\n" +
-	"\bdeadline\x18\x04 \x01(\tR\bdeadline\"\xd7\x01\n" +
+	"\bdeadline\x18\x04 \x01(\tR\bdeadline\x12\x1f\n" +
+	"\vproposed_by\x18\x05 \x01(\tR\n" +
+	"proposedBy\"\xd7\x01\n" +
 	"\bEstimate\x12\"\n" +
 	"\rall_reduce_ns\x18\x01 \x01(\x03R\vallReduceNs\x12-\n" +
 	"\x13ideal_all_reduce_ns\x18\x02 \x01(\x03R\x10idealAllReduceNs\x12!\n" +
@@ -7484,7 +7597,7 @@ const file_bulkhead_v1_control_proto_rawDesc = "" +
 	"\x05state\x18\x02 \x01(\tR\x05state\x12\x14\n" +
 	"\x05lease\x18\x03 \x01(\tR\x05lease\"\x1d\n" +
 	"\aNodeRef\x12\x12\n" +
-	"\x04node\x18\x01 \x01(\tR\x04node\"\xc4\x03\n" +
+	"\x04node\x18\x01 \x01(\tR\x04node\"\x80\x04\n" +
 	"\x04Node\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x16\n" +
 	"\x06serial\x18\x02 \x01(\tR\x06serial\x12\x12\n" +
@@ -7505,7 +7618,9 @@ const file_bulkhead_v1_control_proto_rawDesc = "" +
 	"generation\x18\x0f \x01(\x04R\n" +
 	"generation\x12\x1a\n" +
 	"\bturnover\x18\x10 \x01(\rR\bturnover\x12\x1c\n" +
-	"\tstatement\x18\x11 \x01(\tR\tstatement\"X\n" +
+	"\tstatement\x18\x11 \x01(\tR\tstatement\x12!\n" +
+	"\fsilent_since\x18\x12 \x01(\tR\vsilentSince\x12\x17\n" +
+	"\adead_at\x18\x13 \x01(\tR\x06deadAt\"X\n" +
 	"\x05Nodes\x12'\n" +
 	"\x05nodes\x18\x01 \x03(\v2\x11.bulkhead.v1.NodeR\x05nodes\x12&\n" +
 	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"\xae\x01\n" +
@@ -7529,7 +7644,14 @@ const file_bulkhead_v1_control_proto_rawDesc = "" +
 	"command_id\x18\x01 \x01(\tR\tcommandId\x12\x14\n" +
 	"\x05lease\x18\x02 \x01(\tR\x05lease\x12\x12\n" +
 	"\x04slot\x18\x03 \x01(\rR\x04slot\x12\x12\n" +
-	"\x04node\x18\x04 \x01(\tR\x04node\"\x9a\x01\n" +
+	"\x04node\x18\x04 \x01(\tR\x04node\"\x91\x01\n" +
+	"\x1aWithdrawReplacementRequest\x12\x1d\n" +
+	"\n" +
+	"command_id\x18\x01 \x01(\tR\tcommandId\x12\x14\n" +
+	"\x05lease\x18\x02 \x01(\tR\x05lease\x12\x12\n" +
+	"\x04slot\x18\x03 \x01(\rR\x04slot\x12\x12\n" +
+	"\x04node\x18\x04 \x01(\tR\x04node\x12\x16\n" +
+	"\x06reason\x18\x05 \x01(\tR\x06reason\"\x9a\x01\n" +
 	"\x11RepairNodeRequest\x12\x1d\n" +
 	"\n" +
 	"command_id\x18\x01 \x01(\tR\tcommandId\x12\x12\n" +
@@ -7664,7 +7786,7 @@ const file_bulkhead_v1_control_proto_rawDesc = "" +
 	"\n" +
 	"command_id\x18\x01 \x01(\tR\tcommandId\x12\x12\n" +
 	"\x04time\x18\x02 \x01(\tR\x04time\x12\x16\n" +
-	"\x06reason\x18\x03 \x01(\tR\x06reason2\xb4\x1a\n" +
+	"\x06reason\x18\x03 \x01(\tR\x06reason2\x89\x1b\n" +
 	"\fControlPlane\x12=\n" +
 	"\bShowSite\x12\x1c.bulkhead.v1.ShowSiteRequest\x1a\x11.bulkhead.v1.Site\"\x00\x12@\n" +
 	"\bDiffSite\x12\x19.bulkhead.v1.SiteTemplate\x1a\x17.bulkhead.v1.SiteChange\"\x00\x12<\n" +
@@ -7695,7 +7817,8 @@ const file_bulkhead_v1_control_proto_rawDesc = "" +
 	"\n" +
 	"CordonNode\x12\x1e.bulkhead.v1.CordonNodeRequest\x1a\x11.bulkhead.v1.Done\"\x00\x12C\n" +
 	"\vReplaceNode\x12\x1f.bulkhead.v1.ReplaceNodeRequest\x1a\x11.bulkhead.v1.Done\"\x00\x12N\n" +
-	"\x16AcknowledgeReplacement\x12\x1f.bulkhead.v1.AcknowledgeRequest\x1a\x11.bulkhead.v1.Done\"\x00\x12A\n" +
+	"\x16AcknowledgeReplacement\x12\x1f.bulkhead.v1.AcknowledgeRequest\x1a\x11.bulkhead.v1.Done\"\x00\x12S\n" +
+	"\x13WithdrawReplacement\x12'.bulkhead.v1.WithdrawReplacementRequest\x1a\x11.bulkhead.v1.Done\"\x00\x12A\n" +
 	"\n" +
 	"RepairNode\x12\x1e.bulkhead.v1.RepairNodeRequest\x1a\x11.bulkhead.v1.Done\"\x00\x12G\n" +
 	"\n" +
@@ -7744,115 +7867,116 @@ func file_bulkhead_v1_control_proto_rawDescGZIP() []byte {
 	return file_bulkhead_v1_control_proto_rawDescData
 }
 
-var file_bulkhead_v1_control_proto_msgTypes = make([]protoimpl.MessageInfo, 102)
+var file_bulkhead_v1_control_proto_msgTypes = make([]protoimpl.MessageInfo, 103)
 var file_bulkhead_v1_control_proto_goTypes = []any{
-	(*FieldError)(nil),            // 0: bulkhead.v1.FieldError
-	(*Done)(nil),                  // 1: bulkhead.v1.Done
-	(*Page)(nil),                  // 2: bulkhead.v1.Page
-	(*ShowSiteRequest)(nil),       // 3: bulkhead.v1.ShowSiteRequest
-	(*Site)(nil),                  // 4: bulkhead.v1.Site
-	(*Hall)(nil),                  // 5: bulkhead.v1.Hall
-	(*SiteTemplate)(nil),          // 6: bulkhead.v1.SiteTemplate
-	(*SiteChange)(nil),            // 7: bulkhead.v1.SiteChange
-	(*RescheduleHallRequest)(nil), // 8: bulkhead.v1.RescheduleHallRequest
-	(*ListFoundRequest)(nil),      // 9: bulkhead.v1.ListFoundRequest
-	(*FoundLabel)(nil),            // 10: bulkhead.v1.FoundLabel
-	(*FoundLabels)(nil),           // 11: bulkhead.v1.FoundLabels
-	(*TakeOverRequest)(nil),       // 12: bulkhead.v1.TakeOverRequest
-	(*RegisterTenantRequest)(nil), // 13: bulkhead.v1.RegisterTenantRequest
-	(*Tenant)(nil),                // 14: bulkhead.v1.Tenant
-	(*Tenants)(nil),               // 15: bulkhead.v1.Tenants
-	(*OfferQuoteRequest)(nil),     // 16: bulkhead.v1.OfferQuoteRequest
-	(*QuoteRef)(nil),              // 17: bulkhead.v1.QuoteRef
-	(*Quote)(nil),                 // 18: bulkhead.v1.Quote
-	(*QuotePart)(nil),             // 19: bulkhead.v1.QuotePart
-	(*QuoteArrival)(nil),          // 20: bulkhead.v1.QuoteArrival
-	(*SignLeaseRequest)(nil),      // 21: bulkhead.v1.SignLeaseRequest
-	(*ContractRef)(nil),           // 22: bulkhead.v1.ContractRef
-	(*Shape)(nil),                 // 23: bulkhead.v1.Shape
-	(*WhatIfEarliestRequest)(nil), // 24: bulkhead.v1.WhatIfEarliestRequest
-	(*EarliestDates)(nil),         // 25: bulkhead.v1.EarliestDates
-	(*EarliestDate)(nil),          // 26: bulkhead.v1.EarliestDate
-	(*Rebooking)(nil),             // 27: bulkhead.v1.Rebooking
-	(*WhatIfSlipRequest)(nil),     // 28: bulkhead.v1.WhatIfSlipRequest
-	(*SlippedHall)(nil),           // 29: bulkhead.v1.SlippedHall
-	(*CurrencySum)(nil),           // 30: bulkhead.v1.CurrencySum
-	(*SlippedContract)(nil),       // 31: bulkhead.v1.SlippedContract
-	(*SlippedTranche)(nil),        // 32: bulkhead.v1.SlippedTranche
-	(*ChangedLine)(nil),           // 33: bulkhead.v1.ChangedLine
-	(*LateRight)(nil),             // 34: bulkhead.v1.LateRight
-	(*WhatIfPlaceRequest)(nil),    // 35: bulkhead.v1.WhatIfPlaceRequest
-	(*PlacedContract)(nil),        // 36: bulkhead.v1.PlacedContract
-	(*HermeticGroup)(nil),         // 37: bulkhead.v1.HermeticGroup
-	(*PlacedTranche)(nil),         // 38: bulkhead.v1.PlacedTranche
-	(*PlacedPart)(nil),            // 39: bulkhead.v1.PlacedPart
-	(*PlacedRamp)(nil),            // 40: bulkhead.v1.PlacedRamp
-	(*RampStep)(nil),              // 41: bulkhead.v1.RampStep
-	(*SitePicture)(nil),           // 42: bulkhead.v1.SitePicture
-	(*PictureRow)(nil),            // 43: bulkhead.v1.PictureRow
-	(*PictureHolder)(nil),         // 44: bulkhead.v1.PictureHolder
-	(*LeaseRef)(nil),              // 45: bulkhead.v1.LeaseRef
-	(*Lease)(nil),                 // 46: bulkhead.v1.Lease
-	(*Leases)(nil),                // 47: bulkhead.v1.Leases
-	(*Replacement)(nil),           // 48: bulkhead.v1.Replacement
-	(*Estimate)(nil),              // 49: bulkhead.v1.Estimate
-	(*FailureClass)(nil),          // 50: bulkhead.v1.FailureClass
-	(*PlanSparesRequest)(nil),     // 51: bulkhead.v1.PlanSparesRequest
-	(*SparesPlan)(nil),            // 52: bulkhead.v1.SparesPlan
-	(*SparesChoice)(nil),          // 53: bulkhead.v1.SparesChoice
-	(*PlanDefragRequest)(nil),     // 54: bulkhead.v1.PlanDefragRequest
-	(*Frontier)(nil),              // 55: bulkhead.v1.Frontier
-	(*FrontierPoint)(nil),         // 56: bulkhead.v1.FrontierPoint
-	(*ProposeDefragRequest)(nil),  // 57: bulkhead.v1.ProposeDefragRequest
-	(*DefragRef)(nil),             // 58: bulkhead.v1.DefragRef
-	(*Defrag)(nil),                // 59: bulkhead.v1.Defrag
-	(*DefragMove)(nil),            // 60: bulkhead.v1.DefragMove
-	(*HandOver)(nil),              // 61: bulkhead.v1.HandOver
-	(*ListNodesRequest)(nil),      // 62: bulkhead.v1.ListNodesRequest
-	(*NodeRef)(nil),               // 63: bulkhead.v1.NodeRef
-	(*Node)(nil),                  // 64: bulkhead.v1.Node
-	(*Nodes)(nil),                 // 65: bulkhead.v1.Nodes
-	(*CordonNodeRequest)(nil),     // 66: bulkhead.v1.CordonNodeRequest
-	(*ReplaceNodeRequest)(nil),    // 67: bulkhead.v1.ReplaceNodeRequest
-	(*AcknowledgeRequest)(nil),    // 68: bulkhead.v1.AcknowledgeRequest
-	(*RepairNodeRequest)(nil),     // 69: bulkhead.v1.RepairNodeRequest
-	(*Isolation)(nil),             // 70: bulkhead.v1.Isolation
-	(*FileProbeRequest)(nil),      // 71: bulkhead.v1.FileProbeRequest
-	(*MountRequest)(nil),          // 72: bulkhead.v1.MountRequest
-	(*Mount)(nil),                 // 73: bulkhead.v1.Mount
-	(*ShowPlanRequest)(nil),       // 74: bulkhead.v1.ShowPlanRequest
-	(*Plan)(nil),                  // 75: bulkhead.v1.Plan
-	(*BrakeBudget)(nil),           // 76: bulkhead.v1.BrakeBudget
-	(*DriverState)(nil),           // 77: bulkhead.v1.DriverState
-	(*ReasonRequest)(nil),         // 78: bulkhead.v1.ReasonRequest
-	(*PauseRequest)(nil),          // 79: bulkhead.v1.PauseRequest
-	(*Invoice)(nil),               // 80: bulkhead.v1.Invoice
-	(*Invoices)(nil),              // 81: bulkhead.v1.Invoices
-	(*InvoiceRef)(nil),            // 82: bulkhead.v1.InvoiceRef
-	(*InvoiceDocument)(nil),       // 83: bulkhead.v1.InvoiceDocument
-	(*ExplainInvoiceRequest)(nil), // 84: bulkhead.v1.ExplainInvoiceRequest
-	(*Explanation)(nil),           // 85: bulkhead.v1.Explanation
-	(*TenantRef)(nil),             // 86: bulkhead.v1.TenantRef
-	(*Chunk)(nil),                 // 87: bulkhead.v1.Chunk
-	(*TailLedgerRequest)(nil),     // 88: bulkhead.v1.TailLedgerRequest
-	(*Entry)(nil),                 // 89: bulkhead.v1.Entry
-	(*Checkpoint)(nil),            // 90: bulkhead.v1.Checkpoint
-	(*GetTrustRequest)(nil),       // 91: bulkhead.v1.GetTrustRequest
-	(*Trust)(nil),                 // 92: bulkhead.v1.Trust
-	(*ListKeysRequest)(nil),       // 93: bulkhead.v1.ListKeysRequest
-	(*Key)(nil),                   // 94: bulkhead.v1.Key
-	(*Keys)(nil),                  // 95: bulkhead.v1.Keys
-	(*RotateKeyRequest)(nil),      // 96: bulkhead.v1.RotateKeyRequest
-	(*ShowClockRequest)(nil),      // 97: bulkhead.v1.ShowClockRequest
-	(*Clock)(nil),                 // 98: bulkhead.v1.Clock
-	(*ConfirmClockRequest)(nil),   // 99: bulkhead.v1.ConfirmClockRequest
-	nil,                           // 100: bulkhead.v1.Site.NodesByStateEntry
-	nil,                           // 101: bulkhead.v1.HandOver.FilesEntry
+	(*FieldError)(nil),                 // 0: bulkhead.v1.FieldError
+	(*Done)(nil),                       // 1: bulkhead.v1.Done
+	(*Page)(nil),                       // 2: bulkhead.v1.Page
+	(*ShowSiteRequest)(nil),            // 3: bulkhead.v1.ShowSiteRequest
+	(*Site)(nil),                       // 4: bulkhead.v1.Site
+	(*Hall)(nil),                       // 5: bulkhead.v1.Hall
+	(*SiteTemplate)(nil),               // 6: bulkhead.v1.SiteTemplate
+	(*SiteChange)(nil),                 // 7: bulkhead.v1.SiteChange
+	(*RescheduleHallRequest)(nil),      // 8: bulkhead.v1.RescheduleHallRequest
+	(*ListFoundRequest)(nil),           // 9: bulkhead.v1.ListFoundRequest
+	(*FoundLabel)(nil),                 // 10: bulkhead.v1.FoundLabel
+	(*FoundLabels)(nil),                // 11: bulkhead.v1.FoundLabels
+	(*TakeOverRequest)(nil),            // 12: bulkhead.v1.TakeOverRequest
+	(*RegisterTenantRequest)(nil),      // 13: bulkhead.v1.RegisterTenantRequest
+	(*Tenant)(nil),                     // 14: bulkhead.v1.Tenant
+	(*Tenants)(nil),                    // 15: bulkhead.v1.Tenants
+	(*OfferQuoteRequest)(nil),          // 16: bulkhead.v1.OfferQuoteRequest
+	(*QuoteRef)(nil),                   // 17: bulkhead.v1.QuoteRef
+	(*Quote)(nil),                      // 18: bulkhead.v1.Quote
+	(*QuotePart)(nil),                  // 19: bulkhead.v1.QuotePart
+	(*QuoteArrival)(nil),               // 20: bulkhead.v1.QuoteArrival
+	(*SignLeaseRequest)(nil),           // 21: bulkhead.v1.SignLeaseRequest
+	(*ContractRef)(nil),                // 22: bulkhead.v1.ContractRef
+	(*Shape)(nil),                      // 23: bulkhead.v1.Shape
+	(*WhatIfEarliestRequest)(nil),      // 24: bulkhead.v1.WhatIfEarliestRequest
+	(*EarliestDates)(nil),              // 25: bulkhead.v1.EarliestDates
+	(*EarliestDate)(nil),               // 26: bulkhead.v1.EarliestDate
+	(*Rebooking)(nil),                  // 27: bulkhead.v1.Rebooking
+	(*WhatIfSlipRequest)(nil),          // 28: bulkhead.v1.WhatIfSlipRequest
+	(*SlippedHall)(nil),                // 29: bulkhead.v1.SlippedHall
+	(*CurrencySum)(nil),                // 30: bulkhead.v1.CurrencySum
+	(*SlippedContract)(nil),            // 31: bulkhead.v1.SlippedContract
+	(*SlippedTranche)(nil),             // 32: bulkhead.v1.SlippedTranche
+	(*ChangedLine)(nil),                // 33: bulkhead.v1.ChangedLine
+	(*LateRight)(nil),                  // 34: bulkhead.v1.LateRight
+	(*WhatIfPlaceRequest)(nil),         // 35: bulkhead.v1.WhatIfPlaceRequest
+	(*PlacedContract)(nil),             // 36: bulkhead.v1.PlacedContract
+	(*HermeticGroup)(nil),              // 37: bulkhead.v1.HermeticGroup
+	(*PlacedTranche)(nil),              // 38: bulkhead.v1.PlacedTranche
+	(*PlacedPart)(nil),                 // 39: bulkhead.v1.PlacedPart
+	(*PlacedRamp)(nil),                 // 40: bulkhead.v1.PlacedRamp
+	(*RampStep)(nil),                   // 41: bulkhead.v1.RampStep
+	(*SitePicture)(nil),                // 42: bulkhead.v1.SitePicture
+	(*PictureRow)(nil),                 // 43: bulkhead.v1.PictureRow
+	(*PictureHolder)(nil),              // 44: bulkhead.v1.PictureHolder
+	(*LeaseRef)(nil),                   // 45: bulkhead.v1.LeaseRef
+	(*Lease)(nil),                      // 46: bulkhead.v1.Lease
+	(*Leases)(nil),                     // 47: bulkhead.v1.Leases
+	(*Replacement)(nil),                // 48: bulkhead.v1.Replacement
+	(*Estimate)(nil),                   // 49: bulkhead.v1.Estimate
+	(*FailureClass)(nil),               // 50: bulkhead.v1.FailureClass
+	(*PlanSparesRequest)(nil),          // 51: bulkhead.v1.PlanSparesRequest
+	(*SparesPlan)(nil),                 // 52: bulkhead.v1.SparesPlan
+	(*SparesChoice)(nil),               // 53: bulkhead.v1.SparesChoice
+	(*PlanDefragRequest)(nil),          // 54: bulkhead.v1.PlanDefragRequest
+	(*Frontier)(nil),                   // 55: bulkhead.v1.Frontier
+	(*FrontierPoint)(nil),              // 56: bulkhead.v1.FrontierPoint
+	(*ProposeDefragRequest)(nil),       // 57: bulkhead.v1.ProposeDefragRequest
+	(*DefragRef)(nil),                  // 58: bulkhead.v1.DefragRef
+	(*Defrag)(nil),                     // 59: bulkhead.v1.Defrag
+	(*DefragMove)(nil),                 // 60: bulkhead.v1.DefragMove
+	(*HandOver)(nil),                   // 61: bulkhead.v1.HandOver
+	(*ListNodesRequest)(nil),           // 62: bulkhead.v1.ListNodesRequest
+	(*NodeRef)(nil),                    // 63: bulkhead.v1.NodeRef
+	(*Node)(nil),                       // 64: bulkhead.v1.Node
+	(*Nodes)(nil),                      // 65: bulkhead.v1.Nodes
+	(*CordonNodeRequest)(nil),          // 66: bulkhead.v1.CordonNodeRequest
+	(*ReplaceNodeRequest)(nil),         // 67: bulkhead.v1.ReplaceNodeRequest
+	(*AcknowledgeRequest)(nil),         // 68: bulkhead.v1.AcknowledgeRequest
+	(*WithdrawReplacementRequest)(nil), // 69: bulkhead.v1.WithdrawReplacementRequest
+	(*RepairNodeRequest)(nil),          // 70: bulkhead.v1.RepairNodeRequest
+	(*Isolation)(nil),                  // 71: bulkhead.v1.Isolation
+	(*FileProbeRequest)(nil),           // 72: bulkhead.v1.FileProbeRequest
+	(*MountRequest)(nil),               // 73: bulkhead.v1.MountRequest
+	(*Mount)(nil),                      // 74: bulkhead.v1.Mount
+	(*ShowPlanRequest)(nil),            // 75: bulkhead.v1.ShowPlanRequest
+	(*Plan)(nil),                       // 76: bulkhead.v1.Plan
+	(*BrakeBudget)(nil),                // 77: bulkhead.v1.BrakeBudget
+	(*DriverState)(nil),                // 78: bulkhead.v1.DriverState
+	(*ReasonRequest)(nil),              // 79: bulkhead.v1.ReasonRequest
+	(*PauseRequest)(nil),               // 80: bulkhead.v1.PauseRequest
+	(*Invoice)(nil),                    // 81: bulkhead.v1.Invoice
+	(*Invoices)(nil),                   // 82: bulkhead.v1.Invoices
+	(*InvoiceRef)(nil),                 // 83: bulkhead.v1.InvoiceRef
+	(*InvoiceDocument)(nil),            // 84: bulkhead.v1.InvoiceDocument
+	(*ExplainInvoiceRequest)(nil),      // 85: bulkhead.v1.ExplainInvoiceRequest
+	(*Explanation)(nil),                // 86: bulkhead.v1.Explanation
+	(*TenantRef)(nil),                  // 87: bulkhead.v1.TenantRef
+	(*Chunk)(nil),                      // 88: bulkhead.v1.Chunk
+	(*TailLedgerRequest)(nil),          // 89: bulkhead.v1.TailLedgerRequest
+	(*Entry)(nil),                      // 90: bulkhead.v1.Entry
+	(*Checkpoint)(nil),                 // 91: bulkhead.v1.Checkpoint
+	(*GetTrustRequest)(nil),            // 92: bulkhead.v1.GetTrustRequest
+	(*Trust)(nil),                      // 93: bulkhead.v1.Trust
+	(*ListKeysRequest)(nil),            // 94: bulkhead.v1.ListKeysRequest
+	(*Key)(nil),                        // 95: bulkhead.v1.Key
+	(*Keys)(nil),                       // 96: bulkhead.v1.Keys
+	(*RotateKeyRequest)(nil),           // 97: bulkhead.v1.RotateKeyRequest
+	(*ShowClockRequest)(nil),           // 98: bulkhead.v1.ShowClockRequest
+	(*Clock)(nil),                      // 99: bulkhead.v1.Clock
+	(*ConfirmClockRequest)(nil),        // 100: bulkhead.v1.ConfirmClockRequest
+	nil,                                // 101: bulkhead.v1.Site.NodesByStateEntry
+	nil,                                // 102: bulkhead.v1.HandOver.FilesEntry
 }
 var file_bulkhead_v1_control_proto_depIdxs = []int32{
 	5,   // 0: bulkhead.v1.Site.halls:type_name -> bulkhead.v1.Hall
-	100, // 1: bulkhead.v1.Site.nodes_by_state:type_name -> bulkhead.v1.Site.NodesByStateEntry
-	98,  // 2: bulkhead.v1.Site.clock:type_name -> bulkhead.v1.Clock
+	101, // 1: bulkhead.v1.Site.nodes_by_state:type_name -> bulkhead.v1.Site.NodesByStateEntry
+	99,  // 2: bulkhead.v1.Site.clock:type_name -> bulkhead.v1.Clock
 	10,  // 3: bulkhead.v1.FoundLabels.labels:type_name -> bulkhead.v1.FoundLabel
 	14,  // 4: bulkhead.v1.Tenants.tenants:type_name -> bulkhead.v1.Tenant
 	19,  // 5: bulkhead.v1.Quote.parts:type_name -> bulkhead.v1.QuotePart
@@ -7896,14 +8020,14 @@ var file_bulkhead_v1_control_proto_depIdxs = []int32{
 	53,  // 43: bulkhead.v1.SparesPlan.choices:type_name -> bulkhead.v1.SparesChoice
 	56,  // 44: bulkhead.v1.Frontier.points:type_name -> bulkhead.v1.FrontierPoint
 	60,  // 45: bulkhead.v1.Defrag.moves:type_name -> bulkhead.v1.DefragMove
-	101, // 46: bulkhead.v1.HandOver.files:type_name -> bulkhead.v1.HandOver.FilesEntry
+	102, // 46: bulkhead.v1.HandOver.files:type_name -> bulkhead.v1.HandOver.FilesEntry
 	2,   // 47: bulkhead.v1.ListNodesRequest.page:type_name -> bulkhead.v1.Page
 	64,  // 48: bulkhead.v1.Nodes.nodes:type_name -> bulkhead.v1.Node
-	76,  // 49: bulkhead.v1.Plan.budgets:type_name -> bulkhead.v1.BrakeBudget
-	77,  // 50: bulkhead.v1.Plan.drivers:type_name -> bulkhead.v1.DriverState
-	80,  // 51: bulkhead.v1.Invoices.invoices:type_name -> bulkhead.v1.Invoice
-	80,  // 52: bulkhead.v1.InvoiceDocument.invoice:type_name -> bulkhead.v1.Invoice
-	94,  // 53: bulkhead.v1.Keys.keys:type_name -> bulkhead.v1.Key
+	77,  // 49: bulkhead.v1.Plan.budgets:type_name -> bulkhead.v1.BrakeBudget
+	78,  // 50: bulkhead.v1.Plan.drivers:type_name -> bulkhead.v1.DriverState
+	81,  // 51: bulkhead.v1.Invoices.invoices:type_name -> bulkhead.v1.Invoice
+	81,  // 52: bulkhead.v1.InvoiceDocument.invoice:type_name -> bulkhead.v1.Invoice
+	95,  // 53: bulkhead.v1.Keys.keys:type_name -> bulkhead.v1.Key
 	3,   // 54: bulkhead.v1.ControlPlane.ShowSite:input_type -> bulkhead.v1.ShowSiteRequest
 	6,   // 55: bulkhead.v1.ControlPlane.DiffSite:input_type -> bulkhead.v1.SiteTemplate
 	6,   // 56: bulkhead.v1.ControlPlane.ImportSite:input_type -> bulkhead.v1.SiteTemplate
@@ -7922,92 +8046,94 @@ var file_bulkhead_v1_control_proto_depIdxs = []int32{
 	2,   // 69: bulkhead.v1.ControlPlane.ListLeases:input_type -> bulkhead.v1.Page
 	45,  // 70: bulkhead.v1.ControlPlane.GetLease:input_type -> bulkhead.v1.LeaseRef
 	45,  // 71: bulkhead.v1.ControlPlane.GetHosts:input_type -> bulkhead.v1.LeaseRef
-	72,  // 72: bulkhead.v1.ControlPlane.GetMount:input_type -> bulkhead.v1.MountRequest
+	73,  // 72: bulkhead.v1.ControlPlane.GetMount:input_type -> bulkhead.v1.MountRequest
 	62,  // 73: bulkhead.v1.ControlPlane.ListNodes:input_type -> bulkhead.v1.ListNodesRequest
 	63,  // 74: bulkhead.v1.ControlPlane.GetNode:input_type -> bulkhead.v1.NodeRef
 	66,  // 75: bulkhead.v1.ControlPlane.CordonNode:input_type -> bulkhead.v1.CordonNodeRequest
 	67,  // 76: bulkhead.v1.ControlPlane.ReplaceNode:input_type -> bulkhead.v1.ReplaceNodeRequest
 	68,  // 77: bulkhead.v1.ControlPlane.AcknowledgeReplacement:input_type -> bulkhead.v1.AcknowledgeRequest
-	69,  // 78: bulkhead.v1.ControlPlane.RepairNode:input_type -> bulkhead.v1.RepairNodeRequest
-	51,  // 79: bulkhead.v1.ControlPlane.PlanSpares:input_type -> bulkhead.v1.PlanSparesRequest
-	54,  // 80: bulkhead.v1.ControlPlane.PlanDefrag:input_type -> bulkhead.v1.PlanDefragRequest
-	57,  // 81: bulkhead.v1.ControlPlane.ProposeDefrag:input_type -> bulkhead.v1.ProposeDefragRequest
-	45,  // 82: bulkhead.v1.ControlPlane.ShowDefrag:input_type -> bulkhead.v1.LeaseRef
-	58,  // 83: bulkhead.v1.ControlPlane.ConsentDefrag:input_type -> bulkhead.v1.DefragRef
-	58,  // 84: bulkhead.v1.ControlPlane.AcceptDefrag:input_type -> bulkhead.v1.DefragRef
-	58,  // 85: bulkhead.v1.ControlPlane.WithdrawDefrag:input_type -> bulkhead.v1.DefragRef
-	45,  // 86: bulkhead.v1.ControlPlane.ShowIsolation:input_type -> bulkhead.v1.LeaseRef
-	45,  // 87: bulkhead.v1.ControlPlane.ProveLease:input_type -> bulkhead.v1.LeaseRef
-	71,  // 88: bulkhead.v1.ControlPlane.FileProbe:input_type -> bulkhead.v1.FileProbeRequest
-	74,  // 89: bulkhead.v1.ControlPlane.ShowPlan:input_type -> bulkhead.v1.ShowPlanRequest
-	78,  // 90: bulkhead.v1.ControlPlane.ReleaseBrake:input_type -> bulkhead.v1.ReasonRequest
-	78,  // 91: bulkhead.v1.ControlPlane.ManageSite:input_type -> bulkhead.v1.ReasonRequest
-	79,  // 92: bulkhead.v1.ControlPlane.Pause:input_type -> bulkhead.v1.PauseRequest
-	79,  // 93: bulkhead.v1.ControlPlane.Resume:input_type -> bulkhead.v1.PauseRequest
-	2,   // 94: bulkhead.v1.ControlPlane.ListInvoices:input_type -> bulkhead.v1.Page
-	82,  // 95: bulkhead.v1.ControlPlane.GetInvoice:input_type -> bulkhead.v1.InvoiceRef
-	84,  // 96: bulkhead.v1.ControlPlane.ExplainInvoice:input_type -> bulkhead.v1.ExplainInvoiceRequest
-	86,  // 97: bulkhead.v1.ControlPlane.WriteBundle:input_type -> bulkhead.v1.TenantRef
-	88,  // 98: bulkhead.v1.ControlPlane.TailLedger:input_type -> bulkhead.v1.TailLedgerRequest
-	86,  // 99: bulkhead.v1.ControlPlane.GetCheckpoint:input_type -> bulkhead.v1.TenantRef
-	91,  // 100: bulkhead.v1.ControlPlane.GetTrust:input_type -> bulkhead.v1.GetTrustRequest
-	93,  // 101: bulkhead.v1.ControlPlane.ListKeys:input_type -> bulkhead.v1.ListKeysRequest
-	96,  // 102: bulkhead.v1.ControlPlane.RotateKey:input_type -> bulkhead.v1.RotateKeyRequest
-	97,  // 103: bulkhead.v1.ControlPlane.ShowClock:input_type -> bulkhead.v1.ShowClockRequest
-	99,  // 104: bulkhead.v1.ControlPlane.ConfirmClock:input_type -> bulkhead.v1.ConfirmClockRequest
-	4,   // 105: bulkhead.v1.ControlPlane.ShowSite:output_type -> bulkhead.v1.Site
-	7,   // 106: bulkhead.v1.ControlPlane.DiffSite:output_type -> bulkhead.v1.SiteChange
-	1,   // 107: bulkhead.v1.ControlPlane.ImportSite:output_type -> bulkhead.v1.Done
-	1,   // 108: bulkhead.v1.ControlPlane.RescheduleHall:output_type -> bulkhead.v1.Done
-	11,  // 109: bulkhead.v1.ControlPlane.ListFound:output_type -> bulkhead.v1.FoundLabels
-	1,   // 110: bulkhead.v1.ControlPlane.TakeOver:output_type -> bulkhead.v1.Done
-	1,   // 111: bulkhead.v1.ControlPlane.RegisterTenant:output_type -> bulkhead.v1.Done
-	15,  // 112: bulkhead.v1.ControlPlane.ListTenants:output_type -> bulkhead.v1.Tenants
-	18,  // 113: bulkhead.v1.ControlPlane.OfferQuote:output_type -> bulkhead.v1.Quote
-	18,  // 114: bulkhead.v1.ControlPlane.ShowQuote:output_type -> bulkhead.v1.Quote
-	1,   // 115: bulkhead.v1.ControlPlane.SignLease:output_type -> bulkhead.v1.Done
-	1,   // 116: bulkhead.v1.ControlPlane.GiveNotice:output_type -> bulkhead.v1.Done
-	25,  // 117: bulkhead.v1.ControlPlane.WhatIfEarliest:output_type -> bulkhead.v1.EarliestDates
-	29,  // 118: bulkhead.v1.ControlPlane.WhatIfSlip:output_type -> bulkhead.v1.SlippedHall
-	36,  // 119: bulkhead.v1.ControlPlane.WhatIfPlace:output_type -> bulkhead.v1.PlacedContract
-	47,  // 120: bulkhead.v1.ControlPlane.ListLeases:output_type -> bulkhead.v1.Leases
-	46,  // 121: bulkhead.v1.ControlPlane.GetLease:output_type -> bulkhead.v1.Lease
-	61,  // 122: bulkhead.v1.ControlPlane.GetHosts:output_type -> bulkhead.v1.HandOver
-	73,  // 123: bulkhead.v1.ControlPlane.GetMount:output_type -> bulkhead.v1.Mount
-	65,  // 124: bulkhead.v1.ControlPlane.ListNodes:output_type -> bulkhead.v1.Nodes
-	64,  // 125: bulkhead.v1.ControlPlane.GetNode:output_type -> bulkhead.v1.Node
-	1,   // 126: bulkhead.v1.ControlPlane.CordonNode:output_type -> bulkhead.v1.Done
-	1,   // 127: bulkhead.v1.ControlPlane.ReplaceNode:output_type -> bulkhead.v1.Done
-	1,   // 128: bulkhead.v1.ControlPlane.AcknowledgeReplacement:output_type -> bulkhead.v1.Done
-	1,   // 129: bulkhead.v1.ControlPlane.RepairNode:output_type -> bulkhead.v1.Done
-	52,  // 130: bulkhead.v1.ControlPlane.PlanSpares:output_type -> bulkhead.v1.SparesPlan
-	55,  // 131: bulkhead.v1.ControlPlane.PlanDefrag:output_type -> bulkhead.v1.Frontier
-	1,   // 132: bulkhead.v1.ControlPlane.ProposeDefrag:output_type -> bulkhead.v1.Done
-	59,  // 133: bulkhead.v1.ControlPlane.ShowDefrag:output_type -> bulkhead.v1.Defrag
-	1,   // 134: bulkhead.v1.ControlPlane.ConsentDefrag:output_type -> bulkhead.v1.Done
-	1,   // 135: bulkhead.v1.ControlPlane.AcceptDefrag:output_type -> bulkhead.v1.Done
-	1,   // 136: bulkhead.v1.ControlPlane.WithdrawDefrag:output_type -> bulkhead.v1.Done
-	70,  // 137: bulkhead.v1.ControlPlane.ShowIsolation:output_type -> bulkhead.v1.Isolation
-	70,  // 138: bulkhead.v1.ControlPlane.ProveLease:output_type -> bulkhead.v1.Isolation
-	1,   // 139: bulkhead.v1.ControlPlane.FileProbe:output_type -> bulkhead.v1.Done
-	75,  // 140: bulkhead.v1.ControlPlane.ShowPlan:output_type -> bulkhead.v1.Plan
-	1,   // 141: bulkhead.v1.ControlPlane.ReleaseBrake:output_type -> bulkhead.v1.Done
-	1,   // 142: bulkhead.v1.ControlPlane.ManageSite:output_type -> bulkhead.v1.Done
-	1,   // 143: bulkhead.v1.ControlPlane.Pause:output_type -> bulkhead.v1.Done
-	1,   // 144: bulkhead.v1.ControlPlane.Resume:output_type -> bulkhead.v1.Done
-	81,  // 145: bulkhead.v1.ControlPlane.ListInvoices:output_type -> bulkhead.v1.Invoices
-	83,  // 146: bulkhead.v1.ControlPlane.GetInvoice:output_type -> bulkhead.v1.InvoiceDocument
-	85,  // 147: bulkhead.v1.ControlPlane.ExplainInvoice:output_type -> bulkhead.v1.Explanation
-	87,  // 148: bulkhead.v1.ControlPlane.WriteBundle:output_type -> bulkhead.v1.Chunk
-	89,  // 149: bulkhead.v1.ControlPlane.TailLedger:output_type -> bulkhead.v1.Entry
-	90,  // 150: bulkhead.v1.ControlPlane.GetCheckpoint:output_type -> bulkhead.v1.Checkpoint
-	92,  // 151: bulkhead.v1.ControlPlane.GetTrust:output_type -> bulkhead.v1.Trust
-	95,  // 152: bulkhead.v1.ControlPlane.ListKeys:output_type -> bulkhead.v1.Keys
-	1,   // 153: bulkhead.v1.ControlPlane.RotateKey:output_type -> bulkhead.v1.Done
-	98,  // 154: bulkhead.v1.ControlPlane.ShowClock:output_type -> bulkhead.v1.Clock
-	1,   // 155: bulkhead.v1.ControlPlane.ConfirmClock:output_type -> bulkhead.v1.Done
-	105, // [105:156] is the sub-list for method output_type
-	54,  // [54:105] is the sub-list for method input_type
+	69,  // 78: bulkhead.v1.ControlPlane.WithdrawReplacement:input_type -> bulkhead.v1.WithdrawReplacementRequest
+	70,  // 79: bulkhead.v1.ControlPlane.RepairNode:input_type -> bulkhead.v1.RepairNodeRequest
+	51,  // 80: bulkhead.v1.ControlPlane.PlanSpares:input_type -> bulkhead.v1.PlanSparesRequest
+	54,  // 81: bulkhead.v1.ControlPlane.PlanDefrag:input_type -> bulkhead.v1.PlanDefragRequest
+	57,  // 82: bulkhead.v1.ControlPlane.ProposeDefrag:input_type -> bulkhead.v1.ProposeDefragRequest
+	45,  // 83: bulkhead.v1.ControlPlane.ShowDefrag:input_type -> bulkhead.v1.LeaseRef
+	58,  // 84: bulkhead.v1.ControlPlane.ConsentDefrag:input_type -> bulkhead.v1.DefragRef
+	58,  // 85: bulkhead.v1.ControlPlane.AcceptDefrag:input_type -> bulkhead.v1.DefragRef
+	58,  // 86: bulkhead.v1.ControlPlane.WithdrawDefrag:input_type -> bulkhead.v1.DefragRef
+	45,  // 87: bulkhead.v1.ControlPlane.ShowIsolation:input_type -> bulkhead.v1.LeaseRef
+	45,  // 88: bulkhead.v1.ControlPlane.ProveLease:input_type -> bulkhead.v1.LeaseRef
+	72,  // 89: bulkhead.v1.ControlPlane.FileProbe:input_type -> bulkhead.v1.FileProbeRequest
+	75,  // 90: bulkhead.v1.ControlPlane.ShowPlan:input_type -> bulkhead.v1.ShowPlanRequest
+	79,  // 91: bulkhead.v1.ControlPlane.ReleaseBrake:input_type -> bulkhead.v1.ReasonRequest
+	79,  // 92: bulkhead.v1.ControlPlane.ManageSite:input_type -> bulkhead.v1.ReasonRequest
+	80,  // 93: bulkhead.v1.ControlPlane.Pause:input_type -> bulkhead.v1.PauseRequest
+	80,  // 94: bulkhead.v1.ControlPlane.Resume:input_type -> bulkhead.v1.PauseRequest
+	2,   // 95: bulkhead.v1.ControlPlane.ListInvoices:input_type -> bulkhead.v1.Page
+	83,  // 96: bulkhead.v1.ControlPlane.GetInvoice:input_type -> bulkhead.v1.InvoiceRef
+	85,  // 97: bulkhead.v1.ControlPlane.ExplainInvoice:input_type -> bulkhead.v1.ExplainInvoiceRequest
+	87,  // 98: bulkhead.v1.ControlPlane.WriteBundle:input_type -> bulkhead.v1.TenantRef
+	89,  // 99: bulkhead.v1.ControlPlane.TailLedger:input_type -> bulkhead.v1.TailLedgerRequest
+	87,  // 100: bulkhead.v1.ControlPlane.GetCheckpoint:input_type -> bulkhead.v1.TenantRef
+	92,  // 101: bulkhead.v1.ControlPlane.GetTrust:input_type -> bulkhead.v1.GetTrustRequest
+	94,  // 102: bulkhead.v1.ControlPlane.ListKeys:input_type -> bulkhead.v1.ListKeysRequest
+	97,  // 103: bulkhead.v1.ControlPlane.RotateKey:input_type -> bulkhead.v1.RotateKeyRequest
+	98,  // 104: bulkhead.v1.ControlPlane.ShowClock:input_type -> bulkhead.v1.ShowClockRequest
+	100, // 105: bulkhead.v1.ControlPlane.ConfirmClock:input_type -> bulkhead.v1.ConfirmClockRequest
+	4,   // 106: bulkhead.v1.ControlPlane.ShowSite:output_type -> bulkhead.v1.Site
+	7,   // 107: bulkhead.v1.ControlPlane.DiffSite:output_type -> bulkhead.v1.SiteChange
+	1,   // 108: bulkhead.v1.ControlPlane.ImportSite:output_type -> bulkhead.v1.Done
+	1,   // 109: bulkhead.v1.ControlPlane.RescheduleHall:output_type -> bulkhead.v1.Done
+	11,  // 110: bulkhead.v1.ControlPlane.ListFound:output_type -> bulkhead.v1.FoundLabels
+	1,   // 111: bulkhead.v1.ControlPlane.TakeOver:output_type -> bulkhead.v1.Done
+	1,   // 112: bulkhead.v1.ControlPlane.RegisterTenant:output_type -> bulkhead.v1.Done
+	15,  // 113: bulkhead.v1.ControlPlane.ListTenants:output_type -> bulkhead.v1.Tenants
+	18,  // 114: bulkhead.v1.ControlPlane.OfferQuote:output_type -> bulkhead.v1.Quote
+	18,  // 115: bulkhead.v1.ControlPlane.ShowQuote:output_type -> bulkhead.v1.Quote
+	1,   // 116: bulkhead.v1.ControlPlane.SignLease:output_type -> bulkhead.v1.Done
+	1,   // 117: bulkhead.v1.ControlPlane.GiveNotice:output_type -> bulkhead.v1.Done
+	25,  // 118: bulkhead.v1.ControlPlane.WhatIfEarliest:output_type -> bulkhead.v1.EarliestDates
+	29,  // 119: bulkhead.v1.ControlPlane.WhatIfSlip:output_type -> bulkhead.v1.SlippedHall
+	36,  // 120: bulkhead.v1.ControlPlane.WhatIfPlace:output_type -> bulkhead.v1.PlacedContract
+	47,  // 121: bulkhead.v1.ControlPlane.ListLeases:output_type -> bulkhead.v1.Leases
+	46,  // 122: bulkhead.v1.ControlPlane.GetLease:output_type -> bulkhead.v1.Lease
+	61,  // 123: bulkhead.v1.ControlPlane.GetHosts:output_type -> bulkhead.v1.HandOver
+	74,  // 124: bulkhead.v1.ControlPlane.GetMount:output_type -> bulkhead.v1.Mount
+	65,  // 125: bulkhead.v1.ControlPlane.ListNodes:output_type -> bulkhead.v1.Nodes
+	64,  // 126: bulkhead.v1.ControlPlane.GetNode:output_type -> bulkhead.v1.Node
+	1,   // 127: bulkhead.v1.ControlPlane.CordonNode:output_type -> bulkhead.v1.Done
+	1,   // 128: bulkhead.v1.ControlPlane.ReplaceNode:output_type -> bulkhead.v1.Done
+	1,   // 129: bulkhead.v1.ControlPlane.AcknowledgeReplacement:output_type -> bulkhead.v1.Done
+	1,   // 130: bulkhead.v1.ControlPlane.WithdrawReplacement:output_type -> bulkhead.v1.Done
+	1,   // 131: bulkhead.v1.ControlPlane.RepairNode:output_type -> bulkhead.v1.Done
+	52,  // 132: bulkhead.v1.ControlPlane.PlanSpares:output_type -> bulkhead.v1.SparesPlan
+	55,  // 133: bulkhead.v1.ControlPlane.PlanDefrag:output_type -> bulkhead.v1.Frontier
+	1,   // 134: bulkhead.v1.ControlPlane.ProposeDefrag:output_type -> bulkhead.v1.Done
+	59,  // 135: bulkhead.v1.ControlPlane.ShowDefrag:output_type -> bulkhead.v1.Defrag
+	1,   // 136: bulkhead.v1.ControlPlane.ConsentDefrag:output_type -> bulkhead.v1.Done
+	1,   // 137: bulkhead.v1.ControlPlane.AcceptDefrag:output_type -> bulkhead.v1.Done
+	1,   // 138: bulkhead.v1.ControlPlane.WithdrawDefrag:output_type -> bulkhead.v1.Done
+	71,  // 139: bulkhead.v1.ControlPlane.ShowIsolation:output_type -> bulkhead.v1.Isolation
+	71,  // 140: bulkhead.v1.ControlPlane.ProveLease:output_type -> bulkhead.v1.Isolation
+	1,   // 141: bulkhead.v1.ControlPlane.FileProbe:output_type -> bulkhead.v1.Done
+	76,  // 142: bulkhead.v1.ControlPlane.ShowPlan:output_type -> bulkhead.v1.Plan
+	1,   // 143: bulkhead.v1.ControlPlane.ReleaseBrake:output_type -> bulkhead.v1.Done
+	1,   // 144: bulkhead.v1.ControlPlane.ManageSite:output_type -> bulkhead.v1.Done
+	1,   // 145: bulkhead.v1.ControlPlane.Pause:output_type -> bulkhead.v1.Done
+	1,   // 146: bulkhead.v1.ControlPlane.Resume:output_type -> bulkhead.v1.Done
+	82,  // 147: bulkhead.v1.ControlPlane.ListInvoices:output_type -> bulkhead.v1.Invoices
+	84,  // 148: bulkhead.v1.ControlPlane.GetInvoice:output_type -> bulkhead.v1.InvoiceDocument
+	86,  // 149: bulkhead.v1.ControlPlane.ExplainInvoice:output_type -> bulkhead.v1.Explanation
+	88,  // 150: bulkhead.v1.ControlPlane.WriteBundle:output_type -> bulkhead.v1.Chunk
+	90,  // 151: bulkhead.v1.ControlPlane.TailLedger:output_type -> bulkhead.v1.Entry
+	91,  // 152: bulkhead.v1.ControlPlane.GetCheckpoint:output_type -> bulkhead.v1.Checkpoint
+	93,  // 153: bulkhead.v1.ControlPlane.GetTrust:output_type -> bulkhead.v1.Trust
+	96,  // 154: bulkhead.v1.ControlPlane.ListKeys:output_type -> bulkhead.v1.Keys
+	1,   // 155: bulkhead.v1.ControlPlane.RotateKey:output_type -> bulkhead.v1.Done
+	99,  // 156: bulkhead.v1.ControlPlane.ShowClock:output_type -> bulkhead.v1.Clock
+	1,   // 157: bulkhead.v1.ControlPlane.ConfirmClock:output_type -> bulkhead.v1.Done
+	106, // [106:158] is the sub-list for method output_type
+	54,  // [54:106] is the sub-list for method input_type
 	54,  // [54:54] is the sub-list for extension type_name
 	54,  // [54:54] is the sub-list for extension extendee
 	0,   // [0:54] is the sub-list for field type_name
@@ -8019,14 +8145,14 @@ func file_bulkhead_v1_control_proto_init() {
 		return
 	}
 	file_bulkhead_v1_control_proto_msgTypes[66].OneofWrappers = []any{}
-	file_bulkhead_v1_control_proto_msgTypes[69].OneofWrappers = []any{}
+	file_bulkhead_v1_control_proto_msgTypes[70].OneofWrappers = []any{}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_bulkhead_v1_control_proto_rawDesc), len(file_bulkhead_v1_control_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   102,
+			NumMessages:   103,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -264,6 +264,23 @@ func (s *Story) Rebook(nodes ...*Node) {
 		Certificate: s.Body([]byte(`{"version":1,"note":"another placement certificate"}`))}}})
 }
 
+// Silence is a node that is not heard for a while, dies, and comes back before the other
+// node that is proposed for its slot is swapped in.
+func (s *Story) Silence(n *Node) {
+	slot, since, to := s.slotOf(n), s.Now, s.Spare()
+	slots := fmt.Sprint(slot)
+	s.Wait(2 * time.Minute)
+	s.Add(lease.KindSlots, lease.Slots{Lease: s.Lease, Tranche: "t1", Slots: slots, State: string(meter.Unknown), Cause: "silent", Since: since})
+	s.event(slots, meter.Unknown, "silent")
+	s.events[len(s.events)-1].At = since
+	s.Wait(4 * time.Minute)
+	s.Set(meter.DownOwner, "failure: dead", n)
+	s.Add(lease.KindProposed, lease.Proposed{Lease: s.Lease, Slot: uint32(slot), Was: n.ID(), Node: to.ID(), Distance: "same SU", Reason: "dead", Deadline: s.Now.Add(30 * time.Minute)})
+	s.Wait(20 * time.Minute)
+	s.Set(meter.Up, "heard again", n)
+	s.Add(lease.KindWithdrawn, lease.Withdrawn{Lease: s.Lease, Slot: uint32(slot), Was: n.ID(), Node: to.ID(), Reason: n.ID() + " is healthy", By: "loop"})
+}
+
 // Swap replaces a dead node and delivers the other one two hours later.
 func (s *Story) Swap(was *Node) (to *Node) {
 	to, slot := s.Spare(), s.slotOf(was)

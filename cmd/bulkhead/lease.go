@@ -119,7 +119,8 @@ type leaseHosts struct {
 
 // Help is the example.
 func (leaseHosts) Help() string {
-	return `Only slots that have been delivered are in it.
+	return `A rank is a slot, and stays so: a slot that is not delivered, or is being replaced,
+is called absent where it would be, and its rank is given to nobody.
 
 Examples:
 
@@ -227,6 +228,9 @@ func (c *leaseShow) Run(ctx context.Context) error {
 		}
 		for _, r := range l.Replacements {
 			row(w, "replacement", fmt.Sprintf("slot %d: %s proposed for %s, answer until %s (bulkhead node replace %s %d --accept)", r.Slot, r.Node, r.Was, r.Deadline, l.Id, r.Slot))
+		}
+		if len(l.Stays) > 0 {
+			row(w, "stays", fmt.Sprintf("slots %v keep their node: their replacement was withdrawn by hand", l.Stays))
 		}
 		if len(l.Unserved) > 0 {
 			row(w, "degraded", fmt.Sprintf("slots %v have no node since %s: nothing that fits is ready; they are billed as down", l.Unserved, l.UnservedSince))

@@ -15,7 +15,7 @@ type nodeCommand struct {
 	List    nodeList    `cmd:"" help:"List nodes."`
 	Show    nodeShow    `cmd:"" help:"Show one node."`
 	Cordon  nodeCordon  `cmd:"" help:"Keep a node from being given to anybody, or lift that."`
-	Replace nodeReplace `cmd:"" help:"Propose another node for a slot, or accept a proposed one."`
+	Replace nodeReplace `cmd:"" help:"Propose another node for a slot, accept a proposed one, or withdraw the proposal."`
 	Repair  nodeRepair  `cmd:"" help:"Send nodes to repair."`
 }
 
@@ -66,11 +66,12 @@ func (nodeCordon) Help() string {
 }
 
 type nodeReplace struct {
-	Lease  string `arg:"" help:"Id of the lease."`
-	Slot   uint32 `arg:"" help:"Number of the slot, from 0."`
-	Node   string `placeholder:"ID" help:"The node to propose. Default: the nearest that is clean."`
-	Reason string `placeholder:"TEXT" help:"Why. Needed unless --accept."`
-	Accept bool   `help:"The tenant's yes to the replacement that was proposed."`
+	Lease    string `arg:"" help:"Id of the lease."`
+	Slot     uint32 `arg:"" help:"Number of the slot, from 0."`
+	Node     string `placeholder:"ID" help:"The node to propose. Default: the nearest that is clean."`
+	Reason   string `placeholder:"TEXT" help:"Why. Needed unless --accept. The tenant reads it."`
+	Accept   bool   `help:"The tenant's yes to the replacement that was proposed."`
+	Withdraw bool   `help:"Take the proposal back: the slot keeps its node, and the loop proposes no other until something new is said of it."`
 	requestFlag
 	client
 	format
@@ -78,12 +79,16 @@ type nodeReplace struct {
 
 // Help is the example.
 func (nodeReplace) Help() string {
-	return `The loop proposes a replacement when a leased node fails; the slot keeps its number.
-A healthy node is replaced only when it has been cordoned.
+	return `The loop proposes a replacement when a leased node is broken, or has been silent for
+longer than the policy's silence-grace; the slot keeps its number and its rank. The
+proposal is made when the tenant accepts it or its time has passed, and only if it is
+still called for then: a node that is well again, or another node that is not free any
+more, withdraws it. A healthy node is replaced only when it has been cordoned.
 
-Example:
+Examples:
 
-    bulkhead node replace first/t1 3 --accept`
+    bulkhead node replace first/t1 3 --accept
+    bulkhead node replace first/t1 3 --withdraw --reason "its drives are wanted first"`
 }
 
 type nodeRepair struct {
@@ -157,6 +162,12 @@ func (c *nodeShow) Run(ctx context.Context) error {
 		row(w, "place", n.Su+" in "+n.Hall)
 		row(w, "state", n.State+" since "+n.Since)
 		row(w, "health", strings.TrimSpace(n.Health+" "+n.FailureClass))
+		switch n.Health {
+		case "silent":
+			row(w, "silent", "since "+n.SilentSince+"; it counts as dead at "+n.DeadAt)
+		case "dead":
+			row(w, "silent", "since "+n.SilentSince)
+		}
 		row(w, "cordoned", yes(n.Cordoned))
 		if n.Lease != "" {
 			row(w, "lease", fmt.Sprintf("%s, slot %d", n.Lease, n.Slot))
@@ -185,6 +196,17 @@ func (c *nodeCordon) Run(ctx context.Context) error {
 // Run proposes or accepts.
 func (c *nodeReplace) Run(ctx context.Context) error {
 	what := fmt.Sprintf("slot %d of %s", c.Slot, c.Lease)
+	if c.Withdraw {
+		switch {
+		case c.Accept:
+			return usagef("--accept, --withdraw: expected one of them")
+		case c.Reason == "":
+			return usagef("--reason: say why the replacement in %s is withdrawn: its tenant reads it", what)
+		}
+		d, err := ask(ctx, &c.client, bulkheadv1connect.ControlPlaneClient.WithdrawReplacement,
+			&v1.WithdrawReplacementRequest{CommandId: c.id(), Lease: c.Lease, Slot: c.Slot, Node: c.Node, Reason: c.Reason})
+		return c.done("replacement in "+what+" withdrawn", d, err)
+	}
 	if c.Accept {
 		if c.Node != "" || c.Reason != "" {
 			return usagef("--accept takes what was proposed: leave out --node and --reason")
@@ -194,7 +216,7 @@ func (c *nodeReplace) Run(ctx context.Context) error {
 		return c.done("replacement in "+what+" accepted", d, err)
 	}
 	if c.Reason == "" {
-		return usagef("--reason: say why the node in %s should be replaced, or --accept the proposed one", what)
+		return usagef("--reason: say why the node in %s should be replaced, or --accept or --withdraw what was proposed", what)
 	}
 	d, err := ask(ctx, &c.client, bulkheadv1connect.ControlPlaneClient.ReplaceNode,
 		&v1.ReplaceNodeRequest{CommandId: c.id(), Lease: c.Lease, Slot: c.Slot, Node: c.Node, Reason: c.Reason})

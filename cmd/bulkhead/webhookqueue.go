@@ -148,7 +148,7 @@ func (c *caller) queue(e *ledger.Entry) {
 // hears says whether an entry is the receiver's to know. The owner hears of its
 // own scope, and of what only tenants' scopes hold.
 func (r *receiver) hears(e *ledger.Entry) bool {
-	return e.Scope == r.scope || r.Tenant == "" && (e.Kind == lease.KindProposed || e.Kind == lease.KindSwapped || e.Kind == lease.KindLate)
+	return e.Scope == r.scope || r.Tenant == "" && (e.Kind == lease.KindProposed || e.Kind == lease.KindWithdrawn || e.Kind == lease.KindSwapped || e.Kind == lease.KindLate)
 }
 
 // add queues a position, and returns the one that it had to drop, or 0.

@@ -57,7 +57,7 @@ func readWebhooks(path string) ([]webhook, error) {
 // replacements and late tranches.
 func told(e *ledger.Entry) bool {
 	switch e.Kind {
-	case fabric.KindDrifted, fabric.KindLocked, fabric.KindRestored, book.KindBrake, lease.KindProposed, lease.KindSwapped, lease.KindLate:
+	case fabric.KindDrifted, fabric.KindLocked, fabric.KindRestored, book.KindBrake, lease.KindProposed, lease.KindWithdrawn, lease.KindSwapped, lease.KindLate:
 		return true
 	case node.KindMoved:
 		var moved struct {

@@ -75,12 +75,13 @@ func TestTheOwnersWebhook(t *testing.T) {
 		ledger.Entry{Scope: "tenant/acme", Kind: node.KindMoved, Body: quarantined},
 		ledger.Entry{Scope: "tenant/acme", Kind: lease.KindLate, Body: []byte(`{}`)},
 		ledger.Entry{Scope: "tenant/other", Kind: lease.KindProposed, Body: []byte(`{}`)},
+		ledger.Entry{Scope: "tenant/other", Kind: lease.KindWithdrawn, Body: []byte(`{}`)},
 		ledger.Entry{Scope: "tenant/other", Kind: lease.KindSwapped, Body: []byte(`{}`)},
 		ledger.Entry{Scope: "tenant/other", Kind: lease.KindDelivered, Body: []byte(`{}`)},
 		ledger.Entry{Scope: book.SiteScope, Kind: book.KindBrake, Body: []byte(`{}`)},
 	)
 	for _, want := range []string{
-		"site fabric.drifted/1", "site node.moved/1", "tenant/acme lease.late/1", "tenant/other replacement.proposed/1", "tenant/other replacement.swapped/1", "site brake.engaged/1",
+		"site fabric.drifted/1", "site node.moved/1", "tenant/acme lease.late/1", "tenant/other replacement.proposed/1", "tenant/other replacement.withdrawn/1", "tenant/other replacement.swapped/1", "site brake.engaged/1",
 	} {
 		select {
 		case body := <-got:

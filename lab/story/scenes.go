@@ -3,6 +3,7 @@ package story
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"time"
@@ -254,7 +255,9 @@ func (t *Telling) acknowledge(ctx context.Context) error {
 	sortRefs(open)
 	for _, ref := range open {
 		id := fmt.Sprintf("acknowledge %s/%d at %s", ref.Lease, ref.Slot, t.Clock.Now().Format(time.RFC3339))
-		if _, err := t.Plane.Submit(ctx, id, book.AcknowledgeReplacement{Lease: ref.Lease, Slot: ref.Slot, By: "tenant administrator"}); err != nil {
+		_, err := t.Plane.Submit(ctx, id, book.AcknowledgeReplacement{Lease: ref.Lease, Slot: ref.Slot, By: "tenant administrator"})
+		var fallen *book.Refusal // what it was proposed for is not so any more: the loop withdraws it
+		if err != nil && !errors.As(err, &fallen) {
 			return err
 		}
 	}

@@ -73,6 +73,7 @@ type LeaseSummary struct {
 type LifeSummary struct {
 	Failures     map[string]int `json:"failures"`
 	Replacements int            `json:"replacements"`
+	Withdrawn    int            `json:"replacements_withdrawn"` // its node came back, or the other one was not free any more
 	ByAnswer     map[string]int `json:"replacements_by_answer"`
 	Turnovers    int            `json:"turnovers"`
 	Quarantined  []string       `json:"quarantined"`
@@ -140,6 +141,8 @@ func (l *LifeSummary) Count(e *ledger.Entry) error {
 		if b.Failed {
 			bump(&l.Failures, b.Class)
 		}
+	case node.KindDead:
+		bump(&l.Failures, "dead")
 	case node.KindMoved:
 		if e.Scope != book.SiteScope {
 			return nil
@@ -160,6 +163,8 @@ func (l *LifeSummary) Count(e *ledger.Entry) error {
 		}
 	case lease.KindSwapped:
 		l.Replacements++
+	case lease.KindWithdrawn:
+		l.Withdrawn++
 	case lease.KindAcknowledged:
 		var b lease.Acknowledged
 		if err := decode(e, &b); err != nil {
@@ -317,7 +322,7 @@ func (s *Summary) Print(w io.Writer) {
 	}
 	p("\nWHAT FAILED, AND HOW IT WAS CAUGHT")
 	p("  failures: %s", counts(s.Life.Failures))
-	p("  replacements: %s (%s)", thousands(s.Life.Replacements), counts(s.Life.ByAnswer))
+	p("  replacements: %s (%s), and %s withdrawn", thousands(s.Life.Replacements), counts(s.Life.ByAnswer), thousands(s.Life.Withdrawn))
 	p("  turnovers with a signed statement: %s; quarantined on the way: %s", thousands(s.Life.Turnovers), thousands(len(s.Life.Quarantined)))
 	for _, why := range s.Life.whyQuarantined() {
 		p("    %s", why)

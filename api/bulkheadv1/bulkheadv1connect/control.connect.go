@@ -98,6 +98,9 @@ const (
 	// ControlPlaneAcknowledgeReplacementProcedure is the fully-qualified name of the ControlPlane's
 	// AcknowledgeReplacement RPC.
 	ControlPlaneAcknowledgeReplacementProcedure = "/bulkhead.v1.ControlPlane/AcknowledgeReplacement"
+	// ControlPlaneWithdrawReplacementProcedure is the fully-qualified name of the ControlPlane's
+	// WithdrawReplacement RPC.
+	ControlPlaneWithdrawReplacementProcedure = "/bulkhead.v1.ControlPlane/WithdrawReplacement"
 	// ControlPlaneRepairNodeProcedure is the fully-qualified name of the ControlPlane's RepairNode RPC.
 	ControlPlaneRepairNodeProcedure = "/bulkhead.v1.ControlPlane/RepairNode"
 	// ControlPlanePlanSparesProcedure is the fully-qualified name of the ControlPlane's PlanSpares RPC.
@@ -197,6 +200,7 @@ type ControlPlaneClient interface {
 	CordonNode(context.Context, *connect.Request[bulkheadv1.CordonNodeRequest]) (*connect.Response[bulkheadv1.Done], error)
 	ReplaceNode(context.Context, *connect.Request[bulkheadv1.ReplaceNodeRequest]) (*connect.Response[bulkheadv1.Done], error)
 	AcknowledgeReplacement(context.Context, *connect.Request[bulkheadv1.AcknowledgeRequest]) (*connect.Response[bulkheadv1.Done], error)
+	WithdrawReplacement(context.Context, *connect.Request[bulkheadv1.WithdrawReplacementRequest]) (*connect.Response[bulkheadv1.Done], error)
 	RepairNode(context.Context, *connect.Request[bulkheadv1.RepairNodeRequest]) (*connect.Response[bulkheadv1.Done], error)
 	// Spares, and moving what runs closer together.
 	PlanSpares(context.Context, *connect.Request[bulkheadv1.PlanSparesRequest]) (*connect.Response[bulkheadv1.SparesPlan], error)
@@ -385,6 +389,12 @@ func NewControlPlaneClient(httpClient connect.HTTPClient, baseURL string, opts .
 			httpClient,
 			baseURL+ControlPlaneAcknowledgeReplacementProcedure,
 			connect.WithSchema(controlPlaneMethods.ByName("AcknowledgeReplacement")),
+			connect.WithClientOptions(opts...),
+		),
+		withdrawReplacement: connect.NewClient[bulkheadv1.WithdrawReplacementRequest, bulkheadv1.Done](
+			httpClient,
+			baseURL+ControlPlaneWithdrawReplacementProcedure,
+			connect.WithSchema(controlPlaneMethods.ByName("WithdrawReplacement")),
 			connect.WithClientOptions(opts...),
 		),
 		repairNode: connect.NewClient[bulkheadv1.RepairNodeRequest, bulkheadv1.Done](
@@ -578,6 +588,7 @@ type controlPlaneClient struct {
 	cordonNode             *connect.Client[bulkheadv1.CordonNodeRequest, bulkheadv1.Done]
 	replaceNode            *connect.Client[bulkheadv1.ReplaceNodeRequest, bulkheadv1.Done]
 	acknowledgeReplacement *connect.Client[bulkheadv1.AcknowledgeRequest, bulkheadv1.Done]
+	withdrawReplacement    *connect.Client[bulkheadv1.WithdrawReplacementRequest, bulkheadv1.Done]
 	repairNode             *connect.Client[bulkheadv1.RepairNodeRequest, bulkheadv1.Done]
 	planSpares             *connect.Client[bulkheadv1.PlanSparesRequest, bulkheadv1.SparesPlan]
 	planDefrag             *connect.Client[bulkheadv1.PlanDefragRequest, bulkheadv1.Frontier]
@@ -725,6 +736,11 @@ func (c *controlPlaneClient) ReplaceNode(ctx context.Context, req *connect.Reque
 // AcknowledgeReplacement calls bulkhead.v1.ControlPlane.AcknowledgeReplacement.
 func (c *controlPlaneClient) AcknowledgeReplacement(ctx context.Context, req *connect.Request[bulkheadv1.AcknowledgeRequest]) (*connect.Response[bulkheadv1.Done], error) {
 	return c.acknowledgeReplacement.CallUnary(ctx, req)
+}
+
+// WithdrawReplacement calls bulkhead.v1.ControlPlane.WithdrawReplacement.
+func (c *controlPlaneClient) WithdrawReplacement(ctx context.Context, req *connect.Request[bulkheadv1.WithdrawReplacementRequest]) (*connect.Response[bulkheadv1.Done], error) {
+	return c.withdrawReplacement.CallUnary(ctx, req)
 }
 
 // RepairNode calls bulkhead.v1.ControlPlane.RepairNode.
@@ -894,6 +910,7 @@ type ControlPlaneHandler interface {
 	CordonNode(context.Context, *connect.Request[bulkheadv1.CordonNodeRequest]) (*connect.Response[bulkheadv1.Done], error)
 	ReplaceNode(context.Context, *connect.Request[bulkheadv1.ReplaceNodeRequest]) (*connect.Response[bulkheadv1.Done], error)
 	AcknowledgeReplacement(context.Context, *connect.Request[bulkheadv1.AcknowledgeRequest]) (*connect.Response[bulkheadv1.Done], error)
+	WithdrawReplacement(context.Context, *connect.Request[bulkheadv1.WithdrawReplacementRequest]) (*connect.Response[bulkheadv1.Done], error)
 	RepairNode(context.Context, *connect.Request[bulkheadv1.RepairNodeRequest]) (*connect.Response[bulkheadv1.Done], error)
 	// Spares, and moving what runs closer together.
 	PlanSpares(context.Context, *connect.Request[bulkheadv1.PlanSparesRequest]) (*connect.Response[bulkheadv1.SparesPlan], error)
@@ -1078,6 +1095,12 @@ func NewControlPlaneHandler(svc ControlPlaneHandler, opts ...connect.HandlerOpti
 		ControlPlaneAcknowledgeReplacementProcedure,
 		svc.AcknowledgeReplacement,
 		connect.WithSchema(controlPlaneMethods.ByName("AcknowledgeReplacement")),
+		connect.WithHandlerOptions(opts...),
+	)
+	controlPlaneWithdrawReplacementHandler := connect.NewUnaryHandler(
+		ControlPlaneWithdrawReplacementProcedure,
+		svc.WithdrawReplacement,
+		connect.WithSchema(controlPlaneMethods.ByName("WithdrawReplacement")),
 		connect.WithHandlerOptions(opts...),
 	)
 	controlPlaneRepairNodeHandler := connect.NewUnaryHandler(
@@ -1292,6 +1315,8 @@ func NewControlPlaneHandler(svc ControlPlaneHandler, opts ...connect.HandlerOpti
 			controlPlaneReplaceNodeHandler.ServeHTTP(w, r)
 		case ControlPlaneAcknowledgeReplacementProcedure:
 			controlPlaneAcknowledgeReplacementHandler.ServeHTTP(w, r)
+		case ControlPlaneWithdrawReplacementProcedure:
+			controlPlaneWithdrawReplacementHandler.ServeHTTP(w, r)
 		case ControlPlaneRepairNodeProcedure:
 			controlPlaneRepairNodeHandler.ServeHTTP(w, r)
 		case ControlPlanePlanSparesProcedure:
@@ -1449,6 +1474,10 @@ func (UnimplementedControlPlaneHandler) ReplaceNode(context.Context, *connect.Re
 
 func (UnimplementedControlPlaneHandler) AcknowledgeReplacement(context.Context, *connect.Request[bulkheadv1.AcknowledgeRequest]) (*connect.Response[bulkheadv1.Done], error) {
 	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("bulkhead.v1.ControlPlane.AcknowledgeReplacement is not implemented"))
+}
+
+func (UnimplementedControlPlaneHandler) WithdrawReplacement(context.Context, *connect.Request[bulkheadv1.WithdrawReplacementRequest]) (*connect.Response[bulkheadv1.Done], error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("bulkhead.v1.ControlPlane.WithdrawReplacement is not implemented"))
 }
 
 func (UnimplementedControlPlaneHandler) RepairNode(context.Context, *connect.Request[bulkheadv1.RepairNodeRequest]) (*connect.Response[bulkheadv1.Done], error) {
