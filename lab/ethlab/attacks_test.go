@@ -16,7 +16,7 @@ import (
 func TestAttacks(t *testing.T) {
 	r := &recorder{now: map[site.Leaf][]byte{}}
 	var g gates
-	l := begin(t, Options{Wrap: func(d *evpn.Driver) fabric.Driver { r.Driver = d; return r },
+	l := begin(t, Options{Wrap: func(d *Watched) fabric.Driver { r.Watched = d; return r },
 		Device: func(leaf string, agent evpn.Device) evpn.Device { return &gate{agent, leaf, &g} }})
 	if err := l.Sell(t.Context()); err != nil {
 		t.Fatal(err)
@@ -51,7 +51,7 @@ func TestAttacks(t *testing.T) {
 			if err != nil {
 				t.Error(err)
 			}
-			t.Logf("%s: %d packets at first, %d after a sweep of %.1f s; recorded %s, findings %s", a.Ends, len(o.First), len(o.After), o.Took.Seconds(), rivals.Counts(o.Recorded), rivals.Counts(o.Findings))
+			t.Logf("%s: %d packets at first, %d after %d looks, %.1f s; recorded %s, findings %s", a.Ends, len(o.First), len(o.After), o.Looks, o.Took.Seconds(), rivals.Counts(o.Recorded), rivals.Counts(o.Findings))
 			t.Logf("%s %d | %.1f s | %s |", a.Row(), len(o.First), o.Took.Seconds(), a.Action)
 			if err := l.Settle(t.Context()); err != nil {
 				t.Fatal(err)

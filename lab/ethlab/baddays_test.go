@@ -14,6 +14,7 @@ import (
 	"bulkhead/fabric"
 	"bulkhead/fabric/ethernet/evpn"
 	"bulkhead/keystore"
+	"bulkhead/lab/await"
 	"bulkhead/lab/ethnet"
 	"bulkhead/lab/rivals"
 	"bulkhead/lease"
@@ -86,7 +87,7 @@ func (b *badDays) until(t *testing.T, to time.Time) {
 // daemons and sessions take this machine's time, and leases end by the lab's.
 func (b *badDays) proven(t *testing.T) {
 	t.Helper()
-	check(t, wait(t.Context(), 2*time.Minute, "every port to be proven", func() bool {
+	check(t, await.True(await.Context(t), "every port to be proven", func() bool {
 		check(t, b.Live(t.Context(), 2*time.Minute, 2*time.Minute))
 		locked, holds := 0, false
 		b.Plane.View(func(s *book.State) { locked, holds = len(s.Locked), s.Postures[FabricID].Holds })
@@ -104,7 +105,7 @@ func (b *badDays) mend(t *testing.T, leaf string) {
 	t.Helper()
 	b.setCut(leaf, false)
 	check(t, b.Net.SetManaged(leaf, true))
-	check(t, wait(t.Context(), time.Minute, leaf+" to answer", func() bool {
+	check(t, await.True(await.Context(t), leaf+" to answer", func() bool {
 		agent, err := b.Net.Client(leaf)
 		check(t, err)
 		defer agent.Close()

@@ -13,7 +13,6 @@ import (
 	"testing"
 
 	"bulkhead/fabric"
-	"bulkhead/fabric/ethernet/evpn"
 	"bulkhead/lab/rivals"
 	"bulkhead/prove"
 	"bulkhead/site"
@@ -41,7 +40,7 @@ type line struct {
 // recorder keeps what was read of every leaf before the control plane wrote for the
 // first time after it was armed.
 type recorder struct {
-	*evpn.Driver
+	*Watched
 
 	mu    sync.Mutex
 	now   map[site.Leaf][]byte // nil: it did not answer
@@ -52,7 +51,7 @@ type recorder struct {
 }
 
 func (r *recorder) Observe(ctx context.Context, s fabric.Scope) (fabric.Observation, error) {
-	o, err := r.Driver.Observe(ctx, s)
+	o, err := r.Watched.Observe(ctx, s)
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	for _, d := range o.Devices {
@@ -75,12 +74,12 @@ func (r *recorder) writes() {
 
 func (r *recorder) Apply(ctx context.Context, c fabric.Change, f fabric.Fence) (fabric.Receipt, error) {
 	r.writes()
-	return r.Driver.Apply(ctx, c, f)
+	return r.Watched.Apply(ctx, c, f)
 }
 
 func (r *recorder) Lockdown(ctx context.Context, ports []site.Port, f fabric.Fence) error {
 	r.writes()
-	return r.Driver.Lockdown(ctx, ports, f)
+	return r.Watched.Lockdown(ctx, ports, f)
 }
 
 func (r *recorder) arm() {

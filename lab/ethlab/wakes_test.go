@@ -10,6 +10,7 @@ import (
 	"bulkhead/book"
 	"bulkhead/fabric"
 	"bulkhead/fabric/ethernet/evpn"
+	"bulkhead/lab/await"
 	"bulkhead/lab/rivals"
 )
 
@@ -47,24 +48,24 @@ func (b *badDays) hearing(t *testing.T, agents, routes bool) *evpn.Driver {
 
 // quiet looks until nothing is heard for a second, and returns what the last look
 // gave.
-func quiet(t *testing.T, look func() uint64, await func(context.Context, uint64) error) (cursor uint64) {
+func quiet(t *testing.T, look func() uint64, changes func(context.Context, uint64) error) (cursor uint64) {
 	t.Helper()
-	check(t, wait(t.Context(), time.Minute, "the fabric to be quiet", func() bool {
+	check(t, await.True(await.Context(t), "the fabric to be quiet", func() bool {
 		cursor = look()
 		bounded, cancel := context.WithTimeout(t.Context(), time.Second)
 		defer cancel()
-		return await(bounded, cursor) != nil
+		return changes(bounded, cursor) != nil
 	}))
 	return cursor
 }
 
 // heardOf reports whether a change is heard of, and after how long.
-func heardOf(t *testing.T, change func(), patience time.Duration, await func(context.Context) error) (bool, time.Duration) {
+func heardOf(t *testing.T, change func(), patience time.Duration, changes func(context.Context) error) (bool, time.Duration) {
 	t.Helper()
 	bounded, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
 	done := make(chan error, 1)
-	go func() { done <- await(bounded) }()
+	go func() { done <- changes(bounded) }()
 	begun := time.Now()
 	change()
 	err := <-done

@@ -9,6 +9,7 @@ import (
 	"bulkhead/fabric"
 	"bulkhead/fabric/ethernet/evpn"
 	"bulkhead/fabric/fabrictest"
+	"bulkhead/lab/await"
 	"bulkhead/lab/ethnet/agenttest"
 	"bulkhead/site"
 )
@@ -56,7 +57,7 @@ func TestConformance(t *testing.T) {
 			}
 		}
 		used = true
-		must(wait(ctx, 20*time.Second, "the collector", func() (string, bool) { return "not complete", k.Complete() }))
+		must(await.Until(ctx, "the collector", func() (string, bool) { return "not complete", k.Complete() }))
 		return &fabrictest.Fixture{Driver: d, Site: s, Fabric: f,
 			SetReachable: func(l site.Leaf, reachable bool) { must(n.SetManaged(names[l], reachable)) },
 			SetFailing: func(p site.Port, failing bool) {

@@ -2,6 +2,7 @@ package ethnet
 
 import (
 	"bufio"
+	"bulkhead/lab/await"
 	"bulkhead/lab/ethnet/agenttest"
 	"context"
 	"encoding/json"
@@ -86,7 +87,7 @@ func TestKilled(t *testing.T) {
 	if err != nil || len(l.PIDs) < 8 {
 		t.Fatalf("the lab that is to be killed did not come up: %v %v", err, l)
 	}
-	err = wait(t.Context(), 10*time.Second, "its processes to end", func() (string, bool) {
+	err = await.Until(await.Context(t), "its processes to end", func() (string, bool) {
 		left := leftovers("none", l.PIDs)
 		return fmt.Sprint(left), len(left) == 0
 	})

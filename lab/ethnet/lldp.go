@@ -7,6 +7,8 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+
+	"bulkhead/lab/await"
 )
 
 func (n *Net) lldpSocket(at string) string { return filepath.Join(n.Dir, at, "lldpd.sock") }
@@ -58,7 +60,7 @@ func (n *Net) awaitLLDP(ctx context.Context) error {
 		}
 	}
 	for _, d := range n.Plan.Leaves("") {
-		err := wait(ctx, n.options.Wait, "LLDP at "+d.Name, func() (string, bool) {
+		err := await.Until(ctx, "LLDP at "+d.Name, func() (string, bool) {
 			out, err := n.Space(d.Name).Output(ctx, "lldpctl", "-u", n.lldpSocket(d.Name), "-f", "keyvalue")
 			heard := strings.Count(out, ".port.mac=")
 			return fmt.Sprintf("heard %d of %d neighbours, %v", heard, cabled[d.Name], err), err == nil && heard >= cabled[d.Name]

@@ -17,6 +17,7 @@ import (
 	"bulkhead/fabric/infiniband/opensm/partitions"
 	"bulkhead/fabric/infiniband/smp"
 	"bulkhead/fabric/infiniband/umadsim"
+	"bulkhead/lab/await"
 	"bulkhead/lab/ibnet"
 	"bulkhead/lab/rivals"
 	"bulkhead/site"
@@ -196,7 +197,7 @@ func Attacks() []Attack {
 			if err := l.sm.Process.Signal(syscall.SIGHUP); err != nil {
 				return nil, err
 			}
-			return l.ReleaseBrake, wait(ctx, 20*time.Second, "OpenSM to open the fabric", func() bool {
+			return l.ReleaseBrake, await.True(ctx, "OpenSM to open the fabric", func() bool {
 				keys, err := l.Fabric.Keys(v.hca[0], 1)
 				return err == nil && slices.Contains(keys, mad.DefaultPKey)
 			})
@@ -218,7 +219,7 @@ func Attacks() []Attack {
 			if err := l.sm.Process.Signal(syscall.SIGHUP); err != nil {
 				return nil, err
 			}
-			return nothing, wait(ctx, 20*time.Second, "OpenSM to follow the edit", func() bool {
+			return nothing, await.True(ctx, "OpenSM to follow the edit", func() bool {
 				keys, err := l.Fabric.Keys(v.hca[0], 1)
 				for _, k := range keys {
 					if k == v.key[1] {
@@ -391,7 +392,7 @@ func Attacks() []Attack {
 					return err == nil && bytes.Contains(said, []byte(text))
 				}
 			}
-			if err := wait(ctx, 20*time.Second, "the second manager to stand by", said("STANDBY")); err != nil {
+			if err := await.True(ctx, "the second manager to stand by", said("STANDBY")); err != nil {
 				return nil, err
 			}
 			if err := l.KillManager(); err != nil {
@@ -402,7 +403,7 @@ func Attacks() []Attack {
 					_ = standby.Process.Kill()
 					_ = standby.Wait()
 					return l.StartManager(ctx)
-				}, wait(ctx, 60*time.Second, "the second manager to take over and write its file", func() bool {
+				}, await.True(ctx, "the second manager to take over and write its file", func() bool {
 					keys, err := l.Fabric.Keys(v.hca[0], 1)
 					return err == nil && !slices.Contains(keys, v.key[0])
 				})
@@ -417,7 +418,7 @@ func Attacks() []Attack {
 			}
 			l.others = append(l.others, rogue)
 			// It has as long as it needs to find out that it is alone.
-			err = wait(ctx, 30*time.Second, "the rogue to settle", func() bool {
+			err = await.True(ctx, "the rogue to settle", func() bool {
 				said, _ := os.ReadFile(filepath.Join(l.Dir, "opensm-at-"+v.hca[0], "said"))
 				return bytes.Contains(said, []byte("Entering MASTER")) || bytes.Contains(said, []byte("Entering STANDBY")) || bytes.Contains(said, []byte("SM port is down"))
 			})

@@ -12,6 +12,7 @@ import (
 
 	"bulkhead/fabric"
 	"bulkhead/fabric/infiniband/opensm"
+	"bulkhead/lab/await"
 	"bulkhead/lab/ibnet"
 	"bulkhead/site"
 )
@@ -114,7 +115,7 @@ func TestMastershipLostMidChange(t *testing.T) {
 		if !taken {
 			taken = true
 			_ = l.KillManager()
-			if err := wait(ctx, 30*time.Second, "the second manager to take over", func() bool { return standby.says("Entering MASTER") }); err != nil {
+			if err := await.True(ctx, "the second manager to take over", func() bool { return standby.says("Entering MASTER") }); err != nil {
 				t.Error(err)
 			}
 		}
@@ -254,6 +255,6 @@ func (l *Lab) standby(t *testing.T, file string) *second {
 	cmd, err := l.second(guid, file, s.log)
 	check(t, err)
 	s.kill = func() { _ = cmd.Process.Kill(); _ = cmd.Wait() }
-	check(t, wait(t.Context(), 20*time.Second, "the second manager to stand by", func() bool { return s.says("STANDBY") }))
+	check(t, await.True(await.Context(t), "the second manager to stand by", func() bool { return s.says("STANDBY") }))
 	return s
 }

@@ -26,6 +26,7 @@ import (
 	"bulkhead/fabric/infiniband/smp"
 	"bulkhead/fabric/infiniband/umadsim"
 	"bulkhead/keystore"
+	"bulkhead/lab/await"
 	"bulkhead/lab/ibfabric"
 	"bulkhead/lab/ibnet"
 	"bulkhead/lab/rivals"
@@ -155,7 +156,7 @@ func (l *Lab) startManagerAs(ctx context.Context, log string, args ...string) (e
 	if err := os.WriteFile(filepath.Join(l.Dir, "opensm.pid"), []byte(strconv.Itoa(l.sm.Process.Pid)+"\n"), 0o600); err != nil {
 		return err
 	}
-	return wait(ctx, time.Minute, "OpenSM to bring the subnet up", func() bool {
+	return await.True(ctx, "OpenSM to bring the subnet up", func() bool {
 		said, err := os.ReadFile(log)
 		return err == nil && bytes.Contains(said[min(len(before), len(said)):], []byte("SUBNET UP"))
 	})
@@ -298,18 +299,4 @@ func (l *Lab) Close() error {
 		err = nil // the fabric had gone before
 	}
 	return err
-}
-
-func wait(ctx context.Context, limit time.Duration, what string, ready func() bool) error {
-	for end := time.Now().Add(limit); !ready(); {
-		if time.Now().After(end) {
-			return fmt.Errorf("waited %s for %s", limit, what)
-		}
-		select {
-		case <-ctx.Done():
-			return ctx.Err()
-		case <-time.After(20 * time.Millisecond):
-		}
-	}
-	return nil
 }

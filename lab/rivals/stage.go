@@ -8,6 +8,7 @@ package rivals
 import (
 	"context"
 	"crypto/rand"
+	"errors"
 	"fmt"
 	"log/slog"
 	"maps"
@@ -18,6 +19,7 @@ import (
 	"bulkhead/examples"
 	"bulkhead/fabric"
 	"bulkhead/keystore"
+	"bulkhead/lab/await"
 	"bulkhead/ledger"
 	"bulkhead/ledger/memory"
 	"bulkhead/prove"
@@ -56,6 +58,7 @@ type Stage struct {
 	template *site.Template
 	index    int // of Options.Fabric
 	imported bool
+	looks    looks
 }
 
 // New compiles the example's site and makes its simulated world.
@@ -168,26 +171,30 @@ func (s *Stage) Live(ctx context.Context, d, step time.Duration) error {
 	return nil
 }
 
-// patience is how long Settle waits, by this machine's clock: real managers and
-// routing daemons take their time, and a lab's own time passes faster.
-const patience = 2 * time.Minute
-
-// Settle lives until every port of the compute fabric is proven again.
+// Settle lives until every port of the compute fabric is proven again. Real managers
+// and routing daemons take this machine's time for that, and the lab's own passes
+// faster: it is slowed down after a day.
 func (s *Stage) Settle(ctx context.Context) error {
-	for end := time.Now().Add(patience); time.Now().Before(end); {
-		if err := s.Live(ctx, time.Hour, time.Hour); err != nil {
-			return err
+	var bad error
+	looks := 0
+	err := await.Until(ctx, "every port to be proven again", func() (string, bool) {
+		step := time.Hour
+		if looks++; looks > 24 {
+			step = time.Minute
 		}
-		if s.quiet() {
-			return nil
-		}
-	}
-	var err error
-	s.Plane.View(func(b *book.State) {
-		err = fmt.Errorf("after %s it is not proven again: findings %v, %d ports locked, posture %+v, brake %+v",
-			patience, s.Findings(), len(b.Locked), b.Postures[s.options.Fabric], b.Control.Brake)
+		bad = s.Live(ctx, step, step)
+		return s.unrest(), bad != nil || s.quiet()
 	})
-	return err
+	return errors.Join(bad, err)
+}
+
+// unrest is what keeps the compute fabric from being proven.
+func (s *Stage) unrest() (what string) {
+	found := s.Findings()
+	s.Plane.View(func(b *book.State) {
+		what = fmt.Sprintf("findings %v, %d ports locked, posture %+v, brake %+v", found, len(b.Locked), b.Postures[s.options.Fabric], b.Control.Brake)
+	})
+	return what
 }
 
 func (s *Stage) quiet() bool {
