@@ -2,8 +2,6 @@ package ethnet
 
 import (
 	"bufio"
-	"bulkhead/lab/await"
-	"bulkhead/lab/ethnet/agenttest"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -13,6 +11,9 @@ import (
 	"slices"
 	"testing"
 	"time"
+
+	"bulkhead/lab/await"
+	"bulkhead/lab/ethnet/agenttest"
 )
 
 // child makes this test program bring a lab up and wait to be killed.
