@@ -156,7 +156,7 @@ func (l *Lab) Sell(ctx context.Context) error {
 	if err := l.Stage.Sell(ctx); err != nil {
 		return err
 	}
-	if err := l.Live(ctx, 75*time.Hour, 2*time.Hour); err != nil {
+	if err := l.Deliver(ctx, 75*time.Hour); err != nil {
 		return err
 	}
 	for _, tenant := range rivals.Tenants {

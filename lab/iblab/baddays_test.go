@@ -62,7 +62,7 @@ func check(t *testing.T, err error) {
 // the devices do not follow yet: nothing is handed over on what was meant, nothing
 // leaks, and when supervision starts it again all is carried out.
 func TestManagerDiesMidChange(t *testing.T) {
-	ctx := t.Context()
+	ctx := await.Context(t)
 	l, h := beginHooked(t)
 	check(t, l.Sell(ctx))
 	first, err := os.ReadFile(l.conf.Partitions)
@@ -97,7 +97,8 @@ func TestManagerDiesMidChange(t *testing.T) {
 	}
 	h.before.Store(nil)
 	check(t, l.StartManager(ctx))
-	check(t, l.Live(ctx, 80*time.Hour, 2*time.Hour))
+	check(t, l.Deliver(ctx, 80*time.Hour))
+	l.settle(ctx, t)
 	if d := l.Delivered(); d[Rivals[0]] != 6 || d[Rivals[1]] != 6 || len(l.Leaks())+len(l.CutOff()) > 0 {
 		t.Errorf("delivered %v, leaks %v, cut off %v", d, l.Leaks(), l.CutOff())
 	}
@@ -106,7 +107,7 @@ func TestManagerDiesMidChange(t *testing.T) {
 // TestMastershipLostMidChange: as above, and a second manager that stood by takes
 // over before the first is back. What it manages is not written to.
 func TestMastershipLostMidChange(t *testing.T) {
-	ctx := t.Context()
+	ctx := await.Context(t)
 	l, h := beginHooked(t)
 	p := l.spare(t)
 	standby := l.standby(t, l.conf.Partitions)
@@ -147,7 +148,7 @@ func TestMastershipLostMidChange(t *testing.T) {
 // reading of a change. The change ends in bounded time, names the port unless it
 // was done, and is carried out when the HCA is back.
 func TestHostUnreachableAtEveryStep(t *testing.T) {
-	ctx := t.Context()
+	ctx := await.Context(t)
 	l, h := beginHooked(t)
 	p := l.spare(t)
 	hca := ibnet.HCAName(l.Site.NodeID[p.Node()], p.NIC())
@@ -194,7 +195,7 @@ func TestHostUnreachableAtEveryStep(t *testing.T) {
 // TestStalePlane: a control plane that another one has taken over from writes
 // nothing any more, whatever it thinks it has to do.
 func TestStalePlane(t *testing.T) {
-	ctx := t.Context()
+	ctx := await.Context(t)
 	l := begin(t)
 	check(t, l.Sell(ctx))
 	check(t, l.Live(ctx, 24*time.Hour, 2*time.Hour))

@@ -29,7 +29,7 @@ func defaultKeys(ctx context.Context, l *Lab) (undo func(context.Context) error,
 	}); err != nil {
 		return nil, err
 	}
-	c, err := l.host(v.hca[0])
+	c, err := l.host(v.hca[0], answered)
 	if err != nil {
 		return nil, err
 	}

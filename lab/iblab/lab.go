@@ -211,7 +211,7 @@ func (l *Lab) connect() error {
 	if err != nil {
 		return err
 	}
-	if l.client, err = smp.New(at, smp.Options{Window: 64, Timeout: 200 * time.Millisecond, Tries: 2}); err != nil {
+	if l.client, err = smp.New(at, smp.Options{Window: 64, Timeout: time.Second, Tries: 2}); err != nil {
 		return err
 	}
 	edge := opensm.Wiring(l.Site, l.Units, FabricID)
@@ -257,9 +257,22 @@ func (s *stamped) Read(ctx context.Context, leaves []uint64) ([]opensm.Capture, 
 // Open opens a control plane over the ledger and the devices; another one that
 // was open over them finds itself fenced.
 func (l *Lab) Open(ctx context.Context) error {
-	return l.Stage.Open(ctx, map[string]fabric.Driver{FabricID: &opensm.Guarded{Driver: l.Driver, Guard: &opensm.Posture{
+	return l.Stage.Open(ctx, map[string]fabric.Driver{FabricID: &watched{&opensm.Guarded{Driver: l.Driver, Guard: &opensm.Posture{
 		Reader: l.reader, Partitions: l.Driver.Manager.File, Options: filepath.Join(l.Dir, "opensm.conf"), SMs: []uint64{l.conf.PortGUID}, SMKey: l.conf.SMKey,
-	}}})
+	}}, l.Stage}})
+}
+
+// watched is the driver, and the stage hears what it answers.
+type watched struct {
+	*opensm.Guarded
+	stage *rivals.Stage
+}
+
+// Observe implements fabric.Driver.
+func (w *watched) Observe(ctx context.Context, s fabric.Scope) (fabric.Observation, error) {
+	o, err := w.Guarded.Observe(ctx, s)
+	w.stage.Saw(o)
+	return o, err
 }
 
 // Delivered counts the slots that are up, by tenant.

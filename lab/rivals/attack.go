@@ -81,19 +81,9 @@ func (s *Stage) Try(ctx context.Context, a Attack, p Probes) (o Outcome, err err
 		return o, err
 	}
 	mounted := time.Now()
-	var bad error
-	err = await.Until(ctx, "it to be seen", func() (lacks string, done bool) {
-		step := time.Hour
-		if o.Looks++; o.Looks > 1 {
-			step = time.Minute
-		}
-		if bad = s.Live(ctx, step, step); bad == nil {
-			lacks, bad = w.Seen(ctx, a.Check, at)
-		}
-		return lacks, bad != nil || lacks == ""
-	})
+	o.Looks, err = s.AwaitSeen(ctx, w, a.Check, at)
 	o.Took = time.Since(mounted)
-	if err := errors.Join(bad, err); err != nil {
+	if err != nil {
 		return o, err
 	}
 	if o.Recorded, _, err = s.Recorded(ctx, w.head); err != nil {
@@ -110,6 +100,23 @@ func (s *Stage) Try(ctx context.Context, a Attack, p Probes) (o Outcome, err err
 		return o, fmt.Errorf("undo: %w", err)
 	}
 	return o, o.failed()
+}
+
+// AwaitSeen lets looks pass until an attack is seen, and counts them: an hour of the
+// lab's time to the first, for windows to pass, and a minute to each other.
+func (s *Stage) AwaitSeen(ctx context.Context, w *Watch, check string, at []site.Port) (looks int, err error) {
+	var bad error
+	err = await.Until(ctx, "it to be seen", func() (lacks string, done bool) {
+		step := time.Hour
+		if looks++; looks > 1 {
+			step = time.Minute
+		}
+		if bad = s.Live(ctx, step, step); bad == nil {
+			lacks, bad = w.Seen(ctx, check, at)
+		}
+		return lacks, bad != nil || lacks == ""
+	})
+	return looks, errors.Join(bad, err)
 }
 
 func (o *Outcome) failed() error {

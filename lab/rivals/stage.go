@@ -171,6 +171,28 @@ func (s *Stage) Live(ctx context.Context, d, step time.Duration) error {
 	return nil
 }
 
+// Deliver lives for as long as leases take until their slots are handed over, and then
+// on until all of them are up.
+func (s *Stage) Deliver(ctx context.Context, d time.Duration) error {
+	bad := s.Live(ctx, d, 2*time.Hour)
+	err := await.Until(ctx, "every slot to be handed over", func() (lacks string, done bool) {
+		s.Plane.View(func(b *book.State) {
+			for _, lease := range b.Leases {
+				for slot := range lease.Slots {
+					if !b.SlotUp(lease, slot) {
+						lacks = fmt.Sprintf("%s: slot %d of %d is not up", lease.ID, slot, len(lease.Slots))
+					}
+				}
+			}
+		})
+		if lacks != "" && bad == nil {
+			bad = s.Live(ctx, time.Hour, time.Hour)
+		}
+		return lacks + "; " + s.unrest(), bad != nil || lacks == ""
+	})
+	return errors.Join(bad, err)
+}
+
 // Settle lives until every port of the compute fabric is proven again. Real managers
 // and routing daemons take this machine's time for that, and the lab's own passes
 // faster: it is slowed down after a day.
