@@ -6,7 +6,6 @@ import (
 	"net/netip"
 	"slices"
 	"strings"
-	"time"
 
 	"bulkhead/fabric"
 	"bulkhead/fabric/ethernet"
@@ -246,11 +245,9 @@ func (l *Lab) swappedCables() rivals.Attack {
 // when a link goes; lldpd keeps what it heard until its time is over.
 func (l *Lab) relearn(ctx context.Context, v [2]victim) error {
 	for _, at := range [][2]string{{v[0].leaf, "swp*"}, {v[0].host, "rail*,frontend"}, {v[1].host, "rail*,frontend"}} {
-		if err := l.Net.KillDaemon(at[0], "lldpd"); err != nil {
+		if err := l.Net.StopLLDP(ctx, at[0]); err != nil {
 			return err
 		}
-		// Its second process notices, and gives the socket back.
-		time.Sleep(200 * time.Millisecond)
 		if err := l.Net.StartLLDP(at[0], at[1]); err != nil {
 			return err
 		}
@@ -283,7 +280,7 @@ func (l *Lab) routeAttacks() []rivals.Attack {
 				}
 				return func(ctx context.Context) error { return set(ctx, "no ") }, set(ctx, "")
 			}},
-		{Name: "a leaf announces a MAC that is not behind it", By: "a leaf that was taken over", Ends: rivals.Detected, Check: "enforcement-off", Action: "locked down: a port that takes a second address names it first, and its route besides", Where: l.nearPort,
+		{Name: "a leaf announces a MAC that is not behind it", By: "a leaf that was taken over", Ends: rivals.Detected, Check: "enforcement-off", Action: "locked down, for the second address that its port takes, and for its route", Where: l.nearPort,
 			Mount: func(ctx context.Context) (func(context.Context) error, error) {
 				v, far, err := l.twoLeaves()
 				if err != nil {

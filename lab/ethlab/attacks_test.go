@@ -8,6 +8,7 @@ import (
 
 	"bulkhead/fabric"
 	"bulkhead/fabric/ethernet/evpn"
+	"bulkhead/lab/await"
 	"bulkhead/lab/rivals"
 	"bulkhead/site"
 )
@@ -74,10 +75,7 @@ func (l *Lab) apart(t *testing.T) {
 	if err != nil || len(leaks) > 0 {
 		t.Fatalf("leaks %v, %v", leaks, err)
 	}
-	cut, err := l.CutOff(t.Context())
-	if err != nil || len(cut) > 0 {
-		t.Fatalf("cut off %v, %v", cut, err)
-	}
+	check(t, l.Connected(await.Context(t)))
 }
 
 func TestTheDocumentHasEveryAttack(t *testing.T) {

@@ -3,6 +3,7 @@ package ethlab
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net/netip"
 	"path/filepath"
 	"strings"
@@ -88,12 +89,12 @@ func (b *badDays) until(t *testing.T, to time.Time) {
 func (b *badDays) proven(t *testing.T) {
 	t.Helper()
 	check(t, await.True(await.Context(t), "every port to be proven", func() bool {
-		check(t, b.Live(t.Context(), 2*time.Minute, 2*time.Minute))
+		check(t, b.Live(t.Context(), time.Minute, time.Minute))
 		locked, holds := 0, false
 		b.Plane.View(func(s *book.State) { locked, holds = len(s.Locked), s.Postures[FabricID].Holds })
 		quiet := locked == 0 && holds && len(b.Findings()) == 0
 		if !quiet {
-			time.Sleep(200 * time.Millisecond)
+			time.Sleep(250 * time.Millisecond) // a minute of the lab's time: so slowly that no lease ends meanwhile
 		}
 		return quiet
 	}))
@@ -142,7 +143,7 @@ func TestBadDays(t *testing.T) {
 // window verdicts stand, after it everything is unknown, and all is proven again when
 // the network is back.
 func (b *badDays) managementCut(t *testing.T) {
-	ctx := t.Context()
+	ctx := await.Context(t)
 	tables, fences, head := b.tables(t), b.fences(t), b.Head()
 	check(t, b.Net.SetLink(ethnet.OOB, "manage", false))
 	b.setCut("", true)
@@ -187,7 +188,7 @@ func (b *badDays) managementCut(t *testing.T) {
 // configuration, which knows of no VNI. Meanwhile the leaf can't be read, and nothing is
 // written, locked down or handed to somebody else; afterwards it is as it was.
 func (b *badDays) restarted(t *testing.T) {
-	ctx := t.Context()
+	ctx := await.Context(t)
 	leaf := b.victims()[0].leaf
 	tables, fences, head := b.tables(t), b.fences(t), b.Head()
 	for _, daemon := range []string{"bgpd", "ospfd", "zebra"} {
@@ -211,9 +212,10 @@ func (b *badDays) restarted(t *testing.T) {
 	}
 	// Its ports are proven as soon as they carry what they should; the routes of other
 	// leaves come when BGP has them again.
-	for end := time.Now().Add(time.Minute); len(changed(tables, b.tables(t))) > 0 && time.Now().Before(end); {
-		time.Sleep(100 * time.Millisecond)
-	}
+	check(t, await.Until(ctx, "leaves to say what they said before", func() (string, bool) {
+		other := changed(tables, b.tables(t))
+		return fmt.Sprint(other), len(other) == 0
+	}))
 	b.same(t, "with FRR back", tables, fences)
 	b.apart(t)
 }
@@ -275,7 +277,7 @@ func (b *badDays) cutAt(t *testing.T, leaf, call string) *atomic.Bool {
 // over; what does not goes on; when the leaf is back the change goes on where it was.
 // Proving needs no call of its own: it is done on what was read.
 func (b *badDays) unreachableAtEachStep(t *testing.T) {
-	ctx := t.Context()
+	ctx := await.Context(t)
 	move := b.Nodes(rivals.Tenants[0])
 	// The leaf of a scalable unit in which all nodes change hands; the others of the
 	// lease are elsewhere.

@@ -3,6 +3,7 @@ package ethnet
 import (
 	"context"
 	"fmt"
+	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -33,8 +34,22 @@ func (n *Net) startLLDP(context.Context) error {
 	return nil
 }
 
-// StartLLDP starts lldpd somewhere, on interfaces of a pattern. [Net.KillDaemon] with
-// "lldpd" ends its first process only; the second notices and ends too.
+// StopLLDP ends lldpd somewhere. Its first process is killed; the second notices, ends
+// too, and gives the socket back, which is waited for.
+func (n *Net) StopLLDP(ctx context.Context, at string) error {
+	if err := n.KillDaemon(at, "lldpd"); err != nil {
+		return err
+	}
+	return await.True(ctx, "lldpd at "+at+" to end", func() bool {
+		c, err := net.Dial("unix", n.lldpSocket(at))
+		if err == nil {
+			c.Close()
+		}
+		return err != nil
+	})
+}
+
+// StartLLDP starts lldpd somewhere, on interfaces of a pattern.
 func (n *Net) StartLLDP(at, interfaces string) error {
 	path, err := find("lldpd")
 	if err != nil {
