@@ -117,27 +117,6 @@ func (b *badDays) mend(t *testing.T, leaf string) {
 	}))
 }
 
-// TestBadDays is days on which things break at the control plane and on its way to
-// the leaves, one after the other on one fabric of real FRR.
-func TestBadDays(t *testing.T) {
-	b := beginBadDays(t)
-	for _, d := range []struct {
-		name string
-		day  func(*testing.T)
-	}{
-		{"the management network is cut", b.managementCut},
-		{"FRR of a leaf is restarted", b.restarted},
-		{"changes wake the loop", b.wakes},
-		{"a leaf is out of reach at each step of a change", b.unreachableAtEachStep},
-		{"the control plane is killed within a change", b.killed},
-		{"a stale control plane comes back", b.stale},
-	} {
-		if !t.Run(d.name, d.day) {
-			return // what is left of it would fail the others
-		}
-	}
-}
-
 // managementCut: the control plane reaches no leaf for ten minutes, and then for ten
 // more. Nothing is written and nothing locked down; tenants' packets go on; within the
 // window verdicts stand, after it everything is unknown, and all is proven again when
