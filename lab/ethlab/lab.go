@@ -112,7 +112,7 @@ func (l *Lab) NewDriver() (*evpn.Driver, error) {
 		bound = 15 * time.Second
 	}
 	d := &evpn.Driver{Site: l.Site, Fabric: l.FabricIndex(), Leaves: map[site.Leaf]evpn.Device{}, Routes: l.Collector,
-		Origin: claim.Emulated, Bound: bound, Patience: bound, Clock: l.Clock.Now}
+		Origin: claim.Emulated, Bound: bound, Patience: bound, Hear: bound, Clock: l.Clock.Now}
 	for at, r := range l.Net.Reflectors(FabricID) {
 		if d.Reflectors == nil {
 			d.Reflectors = map[netip.Addr]evpn.Reflector{}

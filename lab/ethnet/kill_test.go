@@ -49,7 +49,7 @@ func waitToBeKilled() error {
 	if err := json.NewEncoder(os.Stdout).Encode(l); err != nil {
 		return err
 	}
-	time.Sleep(time.Minute)
+	time.Sleep(await.Patience)
 	return fmt.Errorf("nobody killed it")
 }
 

@@ -12,6 +12,9 @@ import (
 	"bulkhead/site"
 )
 
+// The leaves that most tests are about.
+const first, second = "a1-su01-front", "a1-su02-front"
+
 // example is the site file of the lab.
 func example(tb testing.TB) *site.Template {
 	tb.Helper()

@@ -1,7 +1,8 @@
+//go:build labs
+
 package ethnet
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"net/netip"
@@ -9,7 +10,6 @@ import (
 	"slices"
 	"strings"
 	"testing"
-	"time"
 
 	"bulkhead/fabric"
 	"bulkhead/fabric/ethernet"
@@ -165,8 +165,7 @@ func TestReflectorsFollowOrders(t *testing.T) {
 	// Whoever waits for a change at a reflector hears of each.
 	awaits := func(change func()) {
 		t.Helper()
-		ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
-		defer cancel()
+		ctx := await.Context(t)
 		numbers := map[netip.Addr]uint64{}
 		for at, r := range agents {
 			var err error
