@@ -45,7 +45,7 @@ func (n *Net) ospfStartup(d *Device) []byte {
 		p(" ip ospf area 0")
 		p(" ip ospf network point-to-point")
 		p(" ip ospf hello-interval 1")
-		p(" ip ospf dead-interval 4")
+		p(" ip ospf dead-interval 120") // a link that goes is seen at once; a machine that is busy is no link that went
 		p(" ip ospf retransmit-interval 1")
 		p(" ip ospf authentication message-digest")
 		p(" ip ospf message-digest-key 1 md5 %s", n.secret)
