@@ -6,9 +6,14 @@
 //
 // A test may skip only for what the machine lacks, and says so: its message
 // begins with "needs ". In CI (the variable CI is set) no skip is accepted.
+//
+// With -keep FILE all that it reads is written to a file as well.
 package main
 
 import (
+	"flag"
+	"fmt"
+	"io"
 	"os"
 	"time"
 )
@@ -17,6 +22,18 @@ import (
 const progress = 20 * time.Second
 
 func main() {
+	keep := flag.String("keep", "", "also write what is read to `FILE`")
+	flag.Parse()
+	var in io.Reader = os.Stdin
+	if *keep != "" {
+		file, err := os.Create(*keep)
+		if err != nil {
+			fmt.Fprintln(os.Stderr, "gate:", err)
+			os.Exit(1)
+		}
+		defer file.Close()
+		in = io.TeeReader(in, file)
+	}
 	g := newGate(os.Stdout, os.Getenv("CI") != "", time.Now)
 	done := make(chan struct{})
 	go func() {
@@ -29,7 +46,7 @@ func main() {
 			}
 		}
 	}()
-	err := g.read(os.Stdin)
+	err := g.read(in)
 	close(done)
 	if !g.end(err) {
 		os.Exit(1)

@@ -45,7 +45,7 @@ func TestEveryAttackIsRecorded(t *testing.T) {
 		corpus[a.Name] = a.Check
 		named := slices.ContainsFunc(prove.Checks(), func(c prove.Check) bool { return c.String() == a.Check })
 		if check, is := have[a.Name]; named && (!is || check != a.Check) {
-			t.Errorf("%q, named by %s, is recorded: %t, by %q: as root, go test ./lab/ethlab -run TestAttacks -record", a.Name, a.Check, is, check)
+			t.Errorf("%q, named by %s, is recorded: %t, by %q: as root, go test -tags labs ./lab/ethlab -run TestAttacks -record", a.Name, a.Check, is, check)
 		}
 	}
 	for name, check := range have {

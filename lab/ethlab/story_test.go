@@ -69,7 +69,9 @@ func (l *Lab) attacked(t *testing.T, g *gates, a rivals.Attack) rivals.Outcome {
 		t.Error(err)
 	}
 	t.Logf("%s: %d packets at first, %d after %d looks, %.1f s; recorded %s, findings %s", a.Ends, len(o.First), len(o.After), o.Looks, o.Took.Seconds(), rivals.Counts(o.Recorded), rivals.Counts(o.Findings))
-	t.Logf("%s %d | %.1f s | %s |", a.Row(), len(o.First), o.Took.Seconds(), a.Action)
+	if err == nil {
+		t.Logf(`measured {"attack": %q, "packets": %d, "seconds": %.2f}`, a.Name, len(o.First), o.Took.Seconds()) // for package dated
+	}
 	check(t, l.Settle(ctx))
 	l.apart(t)
 	return o

@@ -1,3 +1,5 @@
+//go:build labs
+
 package iblab
 
 import (
@@ -136,6 +138,7 @@ func TestAttacks(t *testing.T) {
 				t.Errorf("when it was seen %d packets pass, until it is undone: %t: %v", len(after), a.Lasts, after[:min(1, len(after))])
 			}
 			t.Logf("%s: %d leaks at first, %d after %d looks, which took %s; recorded %v, findings %v", a.Ends, len(open), len(after), looks, took.Round(time.Millisecond), kinds, l.Findings())
+			t.Logf(`measured {"attack": %q, "packets": %d, "seconds": %.2f}`, a.Name, len(open), took.Seconds()) // for package dated
 			if err := undo(ctx); err != nil {
 				t.Fatal(err)
 			}

@@ -99,9 +99,9 @@ func (l *Lab) verdict(w io.Writer, say func(string, ...any)) error {
 // demonstrate mounts one attack.
 func (l *Lab) demonstrate(ctx context.Context, w io.Writer, a Attack, say func(string, ...any)) error {
 	say("ATTACK by %s: %s", a.By, a.Name)
-	var at []site.Port
+	var at, touched []site.Port
 	if a.Where != nil {
-		at, _ = a.Where(l)
+		at, touched = a.Where(l)
 	}
 	watch, head := l.Watch(), l.Head()
 	undo, err := a.Mount(ctx, l)
@@ -120,6 +120,9 @@ func (l *Lab) demonstrate(ctx context.Context, w io.Writer, a Attack, say func(s
 	fmt.Fprintf(w, "         packets between the rivals that arrive: %d at first, %d after one sweep; recorded: %s\n", len(first), len(after), rivals.Counts(kinds))
 	if len(after) > 0 || a.Ends == Prevented && len(first) > 0 {
 		return fmt.Errorf("it was not caught: %d packets arrive", len(after))
+	}
+	if strays, err := watch.Strays(ctx, touched); err != nil || len(strays) > 0 {
+		return fmt.Errorf("it was red outside what it may touch: %v, %w", strays, err)
 	}
 	if err := undo(ctx); err != nil {
 		return err
