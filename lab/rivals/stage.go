@@ -58,6 +58,7 @@ type Stage struct {
 	template *site.Template
 	index    int // of Options.Fabric
 	imported bool
+	postured bool // the fabric's driver says what guards its management
 	looks    looks
 }
 
@@ -105,6 +106,7 @@ func (s *Stage) FabricIndex() int { return s.index }
 func (s *Stage) Open(ctx context.Context, real map[string]fabric.Driver) (err error) {
 	fabrics := s.World.Fabrics()
 	maps.Copy(fabrics, real)
+	_, s.postured = fabrics[s.options.Fabric].(fabric.Postured)
 	s.Plane, err = run.Open(ctx, run.Config{
 		Log: s.Log, Signers: s.Keys, Clock: s.Clock, Writer: "lab", Logger: s.options.Logger, Audit: book.CheckInvariants,
 		Devices: run.Devices{Fabrics: fabrics, Nodes: s.World.Nodes(), Storage: s.World.Storage()},
@@ -222,7 +224,7 @@ func (s *Stage) unrest() (what string) {
 func (s *Stage) quiet() bool {
 	locked, holds := 0, false
 	s.Plane.View(func(b *book.State) { locked, holds = len(b.Locked), b.Postures[s.options.Fabric].Holds })
-	return locked == 0 && holds && len(s.Findings()) == 0
+	return locked == 0 && (holds || !s.postured) && len(s.Findings()) == 0
 }
 
 // Nodes lists a tenant's nodes that are delivered and up, by slot.
