@@ -280,7 +280,7 @@ func (l *Lab) routeAttacks() []rivals.Attack {
 				}
 				return func(ctx context.Context) error { return set(ctx, "no ") }, set(ctx, "")
 			}},
-		{Name: "a leaf announces a MAC that is not behind it", By: "a leaf that was taken over", Ends: rivals.Detected, Check: "enforcement-off", Action: "locked down, for the second address that its port takes, and for its route", Where: l.nearPort,
+		{Name: "a leaf announces a MAC that is not behind it", By: "a leaf that was taken over", Ends: rivals.Detected, Check: "enforcement-off", Action: "locked down, for the second address that its port takes; the address is announced nowhere, because the right leaf holds it fast", Where: l.nearPort,
 			Mount: func(ctx context.Context) (func(context.Context) error, error) {
 				v, far, err := l.twoLeaves()
 				if err != nil {
