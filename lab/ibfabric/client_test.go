@@ -16,7 +16,7 @@ func client(t testing.TB, s *ibnet.Sim, host string) *smp.Client {
 	if err != nil {
 		t.Fatal(err)
 	}
-	c, err := smp.New(p, smp.Options{Window: 16, Timeout: 500 * time.Millisecond, Tries: 6})
+	c, err := smp.New(p, smp.Options{Window: 16, Timeout: 500 * time.Millisecond, Tries: 2})
 	if err != nil {
 		t.Fatal(err)
 	}
