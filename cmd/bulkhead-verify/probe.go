@@ -35,7 +35,7 @@ type probeCommand struct {
 	Other    []uint16      `placeholder:"LID" help:"Hosts of others, and services: what must not."`
 	Manager  uint16        `placeholder:"LID" help:"Where subnet administration answers. Default: looked for."`
 	Foreign  []string      `placeholder:"0xKEY" help:"P_Keys to try that are not the lease's. Default: the ones beside it, and two more."`
-	Patience time.Duration `default:"1s" help:"How long an answer may take, 10ms to 1m. Silence for so long counts as denied; what must answer has 10s at least."`
+	Patience time.Duration `default:"1s" help:"How long an answer may take, 10ms to 1m. Silence for so long counts as denied; what must answer has 5s at least."`
 
 	Key string `required:"" placeholder:"FILE" help:"Your signing key: Ed25519, PKCS #8, PEM. The owner never sees it."`
 	Out string `required:"" placeholder:"FILE" help:"Where the signed probe goes, to be filed: FileProbe of the owner's API."`
@@ -204,7 +204,7 @@ func (p *prober) receive() {
 
 // patient is how long an answer may take at least that must come: it is not missed
 // because this node, or the one that answers, has much to do.
-const patient = 10 * time.Second
+const patient = 5 * time.Second
 
 // ask sends a packet and returns its answer, nil if none came in time.
 func (p *prober) ask(lid uint16, key mad.PKey, m mad.Packet, expect string) (*mad.Packet, error) {

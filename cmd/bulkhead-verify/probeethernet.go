@@ -35,7 +35,7 @@ type probeEthernet struct {
 	BMC       []netip.Addr `name:"bmc" placeholder:"ADDRESS" help:"BMCs: what must not be reached."`
 	Manager   []netip.Addr `placeholder:"ADDRESS" help:"The owner's managers: what must not be reached."`
 
-	Patience time.Duration `default:"500ms" help:"How long an answer may take, 10ms to 1m. Silence for so long counts as denied; what must answer has 10s at least."`
+	Patience time.Duration `default:"500ms" help:"How long an answer may take, 10ms to 1m. Silence for so long counts as denied; what must answer has 5s at least."`
 	Key      string        `required:"" placeholder:"FILE" help:"Your signing key: Ed25519, PKCS #8, PEM. The owner never sees it."`
 	Out      string        `required:"" placeholder:"FILE" help:"Where the signed probe goes, to be filed: FileProbe of the owner's API."`
 }
