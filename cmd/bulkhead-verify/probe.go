@@ -35,7 +35,7 @@ type probeCommand struct {
 	Other    []uint16      `placeholder:"LID" help:"Hosts of others, and services: what must not."`
 	Manager  uint16        `placeholder:"LID" help:"Where subnet administration answers. Default: looked for."`
 	Foreign  []string      `placeholder:"0xKEY" help:"P_Keys to try that are not the lease's. Default: the ones beside it, and two more."`
-	Patience time.Duration `default:"1s" help:"How long an answer may take, 10ms to 1m. Silence for so long counts as denied."`
+	Patience time.Duration `default:"1s" help:"How long an answer may take, 10ms to 1m. Silence for so long counts as denied; what must answer has 5s at least."`
 
 	Key string `required:"" placeholder:"FILE" help:"Your signing key: Ed25519, PKCS #8, PEM. The owner never sees it."`
 	Out string `required:"" placeholder:"FILE" help:"Where the signed probe goes, to be filed: FileProbe of the owner's API."`
@@ -202,8 +202,12 @@ func (p *prober) receive() {
 	}
 }
 
+// patient is how long an answer may take at least that must come: it is not missed
+// because this node, or the one that answers, has much to do.
+const patient = 5 * time.Second
+
 // ask sends a packet and returns its answer, nil if none came in time.
-func (p *prober) ask(lid uint16, key mad.PKey, m mad.Packet) (*mad.Packet, error) {
+func (p *prober) ask(lid uint16, key mad.PKey, m mad.Packet, expect string) (*mad.Packet, error) {
 	p.tid++
 	m.SetTID(p.tid)
 	var err error
@@ -215,7 +219,11 @@ func (p *prober) ask(lid uint16, key mad.PKey, m mad.Packet) (*mad.Packet, error
 	if err != nil {
 		return nil, err
 	}
-	late := time.After(p.patience)
+	patience := p.patience
+	if expect == prove.Reached {
+		patience = max(patience, patient)
+	}
+	late := time.After(patience)
 	for {
 		select {
 		case got, open := <-p.in:
@@ -235,7 +243,7 @@ func (p *prober) ask(lid uint16, key mad.PKey, m mad.Packet) (*mad.Packet, error
 // was asked for; nil: any answer does.
 func (p *prober) try(kind, what, target, expect string, lid uint16, key mad.PKey, m mad.Packet, granted func(*mad.Packet) bool) *mad.Packet {
 	t := prove.Try{Kind: kind, What: what, Target: target, Expect: expect}
-	got, err := p.ask(lid, key, m)
+	got, err := p.ask(lid, key, m, expect)
 	switch {
 	case err != nil:
 		t.Got, t.Detail = prove.Unclear, err.Error()
@@ -325,7 +333,7 @@ func (p *prober) manage(others []uint16, manager uint16) {
 // OpenSM one of the first. It is no secret.
 func (p *prober) manager(sa mad.SA) uint16 {
 	for lid := uint16(1); lid <= 8; lid++ {
-		if got, err := p.ask(lid, 0, sa.Encode()); err == nil && got != nil {
+		if got, err := p.ask(lid, 0, sa.Encode(), prove.Unclear); err == nil && got != nil {
 			return lid
 		}
 	}

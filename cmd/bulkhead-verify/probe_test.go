@@ -2,7 +2,6 @@ package main
 
 import (
 	"bytes"
-	"context"
 	"crypto/ed25519"
 	"crypto/x509"
 	"encoding/pem"
@@ -16,6 +15,7 @@ import (
 
 	"bulkhead/book"
 	"bulkhead/claim"
+	"bulkhead/lab/await"
 	"bulkhead/lab/iblab"
 	"bulkhead/prove"
 )
@@ -31,7 +31,7 @@ func TestProbe(t *testing.T) {
 	if missing := iblab.Missing(); missing != "" {
 		t.Skipf("needs %s: apt-get install %s", missing, missing)
 	}
-	ctx := context.Background()
+	ctx := await.Context(t)
 	l, err := iblab.Start(ctx, iblab.Options{Dir: t.TempDir(), Bound: time.Second})
 	if err != nil {
 		t.Fatal(err)
@@ -40,7 +40,10 @@ func TestProbe(t *testing.T) {
 	if err := l.Sell(ctx); err != nil {
 		t.Fatal(err)
 	}
-	if err := l.Live(ctx, 75*time.Hour, 2*time.Hour); err != nil {
+	if err := l.Deliver(ctx, 75*time.Hour); err != nil {
+		t.Fatal(err)
+	}
+	if err := l.Settle(ctx); err != nil {
 		t.Fatal(err)
 	}
 	dir := t.TempDir()

@@ -35,7 +35,7 @@ type probeEthernet struct {
 	BMC       []netip.Addr `name:"bmc" placeholder:"ADDRESS" help:"BMCs: what must not be reached."`
 	Manager   []netip.Addr `placeholder:"ADDRESS" help:"The owner's managers: what must not be reached."`
 
-	Patience time.Duration `default:"500ms" help:"How long an answer may take, 10ms to 1m. Silence for so long counts as denied; what must answer has 2s at least."`
+	Patience time.Duration `default:"500ms" help:"How long an answer may take, 10ms to 1m. Silence for so long counts as denied; what must answer has 5s at least."`
 	Key      string        `required:"" placeholder:"FILE" help:"Your signing key: Ed25519, PKCS #8, PEM. The owner never sees it."`
 	Out      string        `required:"" placeholder:"FILE" help:"Where the signed probe goes, to be filed: FileProbe of the owner's API."`
 }
@@ -177,11 +177,10 @@ func (p *etherProber) note(kind, what, target, expect string, reached bool, deta
 	p.probe.Tries = append(p.probe.Tries, t)
 }
 
-// wait is how long an answer may take: what must be answered is not missed because
-// this node, or the one that answers, has much to do.
+// wait is how long an answer may take.
 func (p *etherProber) wait(expect string) time.Duration {
 	if expect == prove.Reached {
-		return max(p.patience, 2*time.Second)
+		return max(p.patience, patient)
 	}
 	return p.patience
 }

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 
+	"bulkhead/lab/await"
 	"bulkhead/lab/ibnet"
 )
 
@@ -44,8 +45,8 @@ func TestKilledLab(t *testing.T) {
 	next.until(t, "word of the lab that was killed", func() bool {
 		return strings.Contains(next.said(), "cleaning up after a lab that was killed: "+left[0])
 	})
-	if runs() {
-		t.Error("the OpenSM of the lab that was killed still runs")
+	if err := await.True(await.Context(t), "the OpenSM of the lab that was killed to end", func() bool { return !runs() }); err != nil {
+		t.Error(err)
 	}
 	if err := next.wait(t); err != nil {
 		t.Fatalf("the next lab: %v: %s", err, next.said())

@@ -18,6 +18,7 @@ import (
 
 	"bulkhead/claim"
 	"bulkhead/keystore"
+	"bulkhead/lab/await"
 	"bulkhead/lab/ethnet"
 	"bulkhead/lab/ibnet"
 	"bulkhead/lab/story"
@@ -132,7 +133,8 @@ type running struct {
 
 var servers sync.Map // of scripts that run side by side: folder and name, *running
 
-const patience = time.Minute // by the clock: other tests run beside
+// patience bounds waits for what never comes: nothing is decided by how long something takes.
+const patience = await.Patience
 
 // start runs bulkhead in the background until its stderr shows an address, or a
 // file appears: start NAME WAITFOR ARGS... What WAITFOR's first group matches is

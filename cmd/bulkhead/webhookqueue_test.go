@@ -145,7 +145,7 @@ func (l listener) hears(t *testing.T, number int) {
 			if !is(said, number-1) {
 				t.Fatalf("told %s, expected event %d", said, number)
 			}
-		case <-time.After(20 * time.Second):
+		case <-time.After(patience):
 			t.Fatalf("event %d was not told", number)
 		}
 	}
@@ -229,7 +229,7 @@ func TestNothingIsDroppedSilently(t *testing.T) {
 	}
 	r.waiting = r.waiting[:1]
 	stop := w.run(t, c)
-	deadline := time.After(20 * time.Second)
+	deadline := time.After(patience)
 	for w.shown(t, c)["dropped"] != over+1 {
 		select {
 		case <-deadline:

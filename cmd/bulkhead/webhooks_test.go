@@ -49,7 +49,7 @@ func TestWebhooks(t *testing.T) {
 			if err != nil || !strings.Contains(string(said), want) {
 				t.Errorf("got %s (%v), expected %s", said, err, want)
 			}
-		case <-time.After(10 * time.Second):
+		case <-time.After(patience):
 			t.Fatal("nothing was posted")
 		}
 	}
@@ -93,7 +93,7 @@ func TestTheOwnersWebhook(t *testing.T) {
 			if !strings.Contains(string(said), `"scope":"`+scope+`"`) || !strings.Contains(string(said), `"kind":"`+kind+`"`) {
 				t.Errorf("got %s, expected %s", said, want)
 			}
-		case <-time.After(10 * time.Second):
+		case <-time.After(patience):
 			t.Fatalf("nothing was posted of %s", want)
 		}
 	}

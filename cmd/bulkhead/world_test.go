@@ -161,11 +161,7 @@ func until(ts *testscript.TestScript, neg bool, args []string) {
 	ts.Check(err)
 	var said []byte
 	err = errors.New("never ran")
-	limit := patience
-	if of, err := time.ParseDuration(ts.Getenv("PATIENCE")); err == nil {
-		limit = of // devices that are no simulation take this machine's time
-	}
-	for deadline := time.Now().Add(limit); time.Now().Before(deadline); advance(ts, false, args[:1]) {
+	for deadline := time.Now().Add(patience); time.Now().Before(deadline); advance(ts, false, args[:1]) {
 		c := exec.Command(path, args[2:]...)
 		c.Dir = ts.Getenv("WORK")
 		c.Env = append(os.Environ(), "BULKHEAD_SERVER="+ts.Getenv("BULKHEAD_SERVER"), "BULKHEAD_TOKEN_FILE="+ts.Getenv("BULKHEAD_TOKEN_FILE"))

@@ -6,10 +6,10 @@ import (
 	"net/netip"
 	"slices"
 	"strings"
-	"time"
 
 	"bulkhead/fabric"
 	"bulkhead/fabric/ethernet"
+	"bulkhead/lab/await"
 	"bulkhead/lab/rivals"
 	"bulkhead/site"
 )
@@ -19,6 +19,7 @@ type victim struct {
 	host string
 	leaf string // its leaf on rail 0
 	port int
+	at   site.Port // the same
 	vni  uint32
 	mac  uint64
 }
@@ -41,7 +42,7 @@ func (l *Lab) victims() (v [2]victim) {
 
 func (l *Lab) victim(n site.Index, tenant string) victim {
 	p := site.PortOf(n, 0)
-	return victim{host: l.Site.NodeID[n], leaf: l.Site.LeafID(l.Site.LeafOf(p)), port: l.Site.LeafPort(p), vni: l.Label(tenant), mac: l.Site.PortID[p]}
+	return victim{host: l.Site.NodeID[n], leaf: l.Site.LeafID(l.Site.LeafOf(p)), port: l.Site.LeafPort(p), at: p, vni: l.Label(tenant), mac: l.Site.PortID[p]}
 }
 
 // at runs a command on a device, as somebody who has taken it over.
@@ -77,6 +78,34 @@ func (l *Lab) join(ctx context.Context, v victim, bridge string) error {
 	return nil
 }
 
+// What attacks must show at, and what they may touch.
+
+// ourPort: the first rival's port must show it, and what is at its leaf may be red.
+func (l *Lab) ourPort() (at, touched []site.Port) {
+	v := l.victims()[0]
+	return []site.Port{v.at}, l.LeafPorts(v.at)
+}
+
+// bothPorts: those of both rivals.
+func (l *Lab) bothPorts() (at, touched []site.Port) {
+	v := l.victims()
+	return []site.Port{v[0].at, v[1].at}, l.LeafPorts(v[0].at, v[1].at)
+}
+
+// ourPortAlone: nothing leaks, so nothing may be red.
+func (l *Lab) ourPortAlone() (at, touched []site.Port) {
+	return []site.Port{l.victims()[0].at}, nil
+}
+
+// nearPort: a leaf that speaks in the name of another one, which may be red as well.
+func (l *Lab) nearPort() (at, touched []site.Port) {
+	near, far, err := l.twoLeaves()
+	if err != nil {
+		return nil, nil // to mount it is an error as well
+	}
+	return []site.Port{near.at}, l.LeafPorts(near.at, far.at)
+}
+
 // mac in the form that tools want.
 func text(mac uint64) string { return hardware(mac).String() }
 
@@ -91,7 +120,7 @@ func (l *Lab) Attacks() []rivals.Attack {
 // leafAttacks are by somebody who can change a leaf, or by a leaf that is broken.
 func (l *Lab) leafAttacks() []rivals.Attack {
 	return []rivals.Attack{
-		{Name: "a port moved into the rival's bridge", By: "an administrator of the leaf", Ends: rivals.Detected, Check: "foreign-label", Action: "locked down",
+		{Name: "a port moved into the rival's bridge", By: "an administrator of the leaf", Ends: rivals.Detected, Check: "foreign-label", Action: "locked down", Where: l.ourPort,
 			Mount: func(ctx context.Context) (func(context.Context) error, error) {
 				v := l.victims()
 				if err := l.ensureBridge(ctx, v[0].leaf, v[1].vni); err != nil {
@@ -99,7 +128,7 @@ func (l *Lab) leafAttacks() []rivals.Attack {
 				}
 				return nothing, l.join(ctx, v[0], fmt.Sprintf("bd%d", v[1].vni))
 			}},
-		{Name: "a port bridged to the rival on the leaf alone, without a VNI", By: "an administrator of the leaf", Ends: rivals.Detected, Check: "unowned-label", Action: "locked down",
+		{Name: "a port bridged to the rival on the leaf alone, without a VNI", By: "an administrator of the leaf", Ends: rivals.Detected, Check: "unowned-label", Action: "locked down", Where: l.ourPort,
 			Mount: func(ctx context.Context) (func(context.Context) error, error) {
 				v := l.victims()
 				for _, words := range []string{"ip link add local0 type bridge", "ip link set local0 up"} {
@@ -109,19 +138,19 @@ func (l *Lab) leafAttacks() []rivals.Attack {
 				}
 				return l.undo(v[0].leaf, "ip link del local0"), l.join(ctx, v[0], "local0")
 			}},
-		{Name: "a static forwarding entry to a stranger in the underlay", By: "an administrator of the leaf", Ends: rivals.Detected, Check: "stray-path", Action: "locked down until the entry is gone",
+		{Name: "a static forwarding entry to a stranger in the underlay", By: "an administrator of the leaf", Ends: rivals.Detected, Check: "stray-path", Action: "locked down until the entry is gone", Where: l.ourPort,
 			Mount: func(ctx context.Context) (func(context.Context) error, error) {
 				v := l.victims()[0]
 				entry := fmt.Sprintf("02:66:00:00:00:01 dev vni%d dst %s self static", v.vni, stranger)
 				return l.undo(v.leaf, "bridge fdb del "+entry), l.at(ctx, v.leaf, "bridge fdb add %s", entry)
 			}},
-		{Name: "a flood entry to a stranger in the underlay", By: "an administrator of the leaf", Ends: rivals.Detected, Check: "stray-path", Action: "locked down until the entry is gone",
+		{Name: "a flood entry to a stranger in the underlay", By: "an administrator of the leaf", Ends: rivals.Detected, Check: "stray-path", Action: "locked down until the entry is gone", Where: l.ourPort,
 			Mount: func(ctx context.Context) (func(context.Context) error, error) {
 				v := l.victims()[0]
 				entry := fmt.Sprintf("00:00:00:00:00:00 dev vni%d dst %s self permanent", v.vni, stranger)
 				return l.undo(v.leaf, "bridge fdb del "+entry), l.at(ctx, v.leaf, "bridge fdb append %s", entry)
 			}},
-		{Name: "a mirror session on a tenant's port", By: "an administrator of the leaf", Ends: rivals.Detected, Check: "mirrored", Action: "locked down until the session is gone",
+		{Name: "a mirror session on a tenant's port", By: "an administrator of the leaf", Ends: rivals.Detected, Check: "mirrored", Action: "locked down until the session is gone", Where: l.ourPort,
 			Mount: func(ctx context.Context) (func(context.Context) error, error) {
 				v := l.victims()[0]
 				to := l.Net.Plan.Device(v.leaf).Uplinks[0].Port
@@ -131,17 +160,17 @@ func (l *Lab) leafAttacks() []rivals.Attack {
 				return l.undo(v.leaf, fmt.Sprintf("tc qdisc del dev %s clsact", v.swp())),
 					l.at(ctx, v.leaf, "tc filter add dev %s ingress protocol all u32 match u32 0 0 action mirred egress mirror dev %s", v.swp(), to)
 			}},
-		{Name: "the underlay filter is removed", By: "an administrator of the leaf", Ends: rivals.Detected, Check: "underlay-open", Action: "locked down; the filter is put back with the next write",
+		{Name: "the underlay filter is removed", By: "an administrator of the leaf", Ends: rivals.Detected, Check: "underlay-open", Action: "locked down; the filter is put back with the next write", Where: l.ourPort,
 			Mount: func(ctx context.Context) (func(context.Context) error, error) {
 				v := l.victims()[0]
 				return func(ctx context.Context) error { return l.Net.RestartAgent(ctx, v.leaf) }, l.at(ctx, v.leaf, "nft delete table inet bulkhead")
 			}},
-		{Name: "a rule that accepts everything before the underlay filter", By: "an administrator of the leaf", Ends: rivals.Detected, Check: "underlay-open", Action: "locked down; the filter is put back with the next write",
+		{Name: "a rule that accepts everything before the underlay filter", By: "an administrator of the leaf", Ends: rivals.Detected, Check: "underlay-open", Action: "locked down; the filter is put back with the next write", Where: l.ourPort,
 			Mount: func(ctx context.Context) (func(context.Context) error, error) {
 				v := l.victims()[0]
 				return func(ctx context.Context) error { return l.Net.RestartAgent(ctx, v.leaf) }, l.at(ctx, v.leaf, "nft insert rule inet bulkhead input accept")
 			}},
-		{Name: "a tenant's bridge gets an address and routes", By: "an administrator of the leaf (a leak into the default VRF)", Ends: rivals.Detected, Check: "underlay-open", Action: "locked down until the address is gone",
+		{Name: "a tenant's bridge gets an address and routes", By: "an administrator of the leaf (a leak into the default VRF)", Ends: rivals.Detected, Check: "underlay-open", Action: "locked down until the address is gone", Where: l.ourPort,
 			Mount: func(ctx context.Context) (func(context.Context) error, error) {
 				v := l.victims()[0]
 				if err := l.at(ctx, v.leaf, "sysctl -q -w net.ipv4.conf.bd%d.forwarding=1", v.vni); err != nil {
@@ -149,17 +178,17 @@ func (l *Lab) leafAttacks() []rivals.Attack {
 				}
 				return l.undo(v.leaf, fmt.Sprintf("ip addr del 10.0.0.254/24 dev bd%d", v.vni)), l.at(ctx, v.leaf, "ip addr add 10.0.0.254/24 dev bd%d", v.vni)
 			}},
-		{Name: "a port takes any source address", By: "an administrator of the leaf", Ends: rivals.Detected, Check: "enforcement-off", Action: "locked down",
+		{Name: "a port takes any source address", By: "an administrator of the leaf", Ends: rivals.Detected, Check: "enforcement-off", Action: "locked down", Where: l.ourPort,
 			Mount: func(ctx context.Context) (func(context.Context) error, error) {
 				v := l.victims()[0]
 				return nothing, l.at(ctx, v.leaf, "bridge link set dev %s locked off", v.swp())
 			}},
-		{Name: "a tenant is put into its neighbour's traffic class", By: "an administrator of the leaf", Ends: rivals.Detected, Check: "wrong-class", Action: "written again; nothing leaks, so nothing is locked down",
+		{Name: "a tenant is put into its neighbour's traffic class", By: "an administrator of the leaf", Ends: rivals.Detected, Check: "wrong-class", Action: "written again; nothing leaks, so nothing is locked down", Where: l.ourPortAlone,
 			Mount: func(ctx context.Context) (func(context.Context) error, error) {
 				v := l.victims()[0]
 				return nothing, l.setClass(ctx, v)
 			}},
-		{Name: "an unknown host is plugged into a leaf, and says so by LLDP", By: "somebody in the hall", Ends: rivals.Detected, Check: "uncounted-port", Action: "the leaf counts as unknown until it is gone",
+		{Name: "an unknown host is plugged into a leaf, and says so by LLDP", By: "somebody in the hall", Ends: rivals.Detected, Check: "uncounted-port", Action: "the leaf counts as unknown until it is gone", Where: l.ourPortAlone,
 			Mount: func(ctx context.Context) (func(context.Context) error, error) {
 				v := l.victims()[0]
 				v.port, v.mac = 12, 0x026600000012 // no node of the inventory is there
@@ -174,14 +203,14 @@ func (l *Lab) leafAttacks() []rivals.Attack {
 					return nil, err
 				}
 				return func(context.Context) error { return l.Net.Unplug(v.leaf, v.swp()) },
-					wait(ctx, time.Minute, "LLDP to hear the stranger", func() bool { return l.announced(ctx, v, v.mac) })
+					await.True(ctx, "LLDP to hear the stranger", func() bool { return l.announced(ctx, v, v.mac) })
 			}},
-		{Name: "a leaf falls silent", By: "a fault, or whoever wants to hide something", Ends: rivals.Detected, Check: "unreadable", Action: "unknown after the window; nothing is locked down",
+		{Name: "a leaf falls silent", By: "a fault, or whoever wants to hide something", Ends: rivals.Detected, Check: "unreadable", Action: "unknown after the window; nothing is locked down", Where: l.ourPortAlone,
 			Mount: func(ctx context.Context) (func(context.Context) error, error) {
 				v := l.victims()[0]
 				return func(context.Context) error { return l.Net.SetManaged(v.leaf, true) }, l.Net.SetManaged(v.leaf, false)
 			}},
-		{Name: "a leaf starts again with a stale configuration", By: "a restored backup", Ends: rivals.Detected, Check: "foreign-label", Action: "locked down, then written as it is to be",
+		{Name: "a leaf starts again with a stale configuration", By: "a restored backup", Ends: rivals.Detected, Check: "foreign-label", Action: "locked down, then written as it is to be", Where: l.ourPort,
 			Mount: func(ctx context.Context) (func(context.Context) error, error) {
 				v := l.victims()
 				// Of the lease before, when the port was the rival's.
@@ -192,7 +221,7 @@ func (l *Lab) leafAttacks() []rivals.Attack {
 
 // swappedCables is by a technician. It comes last: lldpd is started again for it.
 func (l *Lab) swappedCables() rivals.Attack {
-	return rivals.Attack{Name: "the cables of two rivals are swapped", By: "a technician", Ends: rivals.Detected, Check: "wrong-neighbour", Action: "locked down, and shut until the right cables are back",
+	return rivals.Attack{Name: "the cables of two rivals are swapped", By: "a technician", Ends: rivals.Detected, Check: "wrong-neighbour", Action: "locked down, and shut until the right cables are back", Where: l.bothPorts,
 		Mount: func(ctx context.Context) (func(context.Context) error, error) {
 			v := l.victims()
 			swapped := func(ctx context.Context) error {
@@ -216,16 +245,14 @@ func (l *Lab) swappedCables() rivals.Attack {
 // when a link goes; lldpd keeps what it heard until its time is over.
 func (l *Lab) relearn(ctx context.Context, v [2]victim) error {
 	for _, at := range [][2]string{{v[0].leaf, "swp*"}, {v[0].host, "rail*,frontend"}, {v[1].host, "rail*,frontend"}} {
-		if err := l.Net.KillDaemon(at[0], "lldpd"); err != nil {
+		if err := l.Net.StopLLDP(ctx, at[0]); err != nil {
 			return err
 		}
-		// Its second process notices, and gives the socket back.
-		time.Sleep(200 * time.Millisecond)
 		if err := l.Net.StartLLDP(at[0], at[1]); err != nil {
 			return err
 		}
 	}
-	return wait(ctx, time.Minute, "LLDP to hear who is there now", func() bool { return l.announced(ctx, v[0], v[0].mac) && l.announced(ctx, v[1], v[1].mac) })
+	return await.True(ctx, "LLDP to hear who is there now", func() bool { return l.announced(ctx, v[0], v[0].mac) && l.announced(ctx, v[1], v[1].mac) })
 }
 
 // routeAttacks are by somebody who speaks BGP, or configures who does.
@@ -235,7 +262,7 @@ func (l *Lab) routeAttacks() []rivals.Attack {
 		return err
 	}
 	return []rivals.Attack{
-		{Name: "the rival's route target is imported", By: "an administrator of the leaf", Ends: rivals.Detected, Check: "foreign-route", Action: "locked down; VNIs differ, so addresses are disclosed and no packet leaks",
+		{Name: "the rival's route target is imported", By: "an administrator of the leaf", Ends: rivals.Detected, Check: "foreign-route", Action: "locked down; VNIs differ, so addresses are disclosed and no packet leaks", Where: l.ourPort,
 			Mount: func(ctx context.Context) (func(context.Context) error, error) {
 				v := l.victims()
 				line := fmt.Sprintf("route-target import %s", ethernet.TargetOf(v[1].vni))
@@ -244,7 +271,7 @@ func (l *Lab) routeAttacks() []rivals.Attack {
 				}
 				return func(ctx context.Context) error { return set(ctx, "no ") }, set(ctx, "")
 			}},
-		{Name: "routes are exported under the rival's target", By: "an administrator of the leaf", Ends: rivals.Detected, Check: "foreign-route", Action: "locked down",
+		{Name: "routes are exported under the rival's target", By: "an administrator of the leaf", Ends: rivals.Detected, Check: "foreign-route", Action: "locked down", Where: l.ourPort,
 			Mount: func(ctx context.Context) (func(context.Context) error, error) {
 				v := l.victims()
 				line := fmt.Sprintf("route-target export %s", ethernet.TargetOf(v[1].vni))
@@ -253,7 +280,7 @@ func (l *Lab) routeAttacks() []rivals.Attack {
 				}
 				return func(ctx context.Context) error { return set(ctx, "no ") }, set(ctx, "")
 			}},
-		{Name: "a leaf announces a MAC that is not behind it", By: "a leaf that was taken over", Ends: rivals.Detected, Check: "enforcement-off", Action: "locked down: a port that takes a second address names it first, and its route besides",
+		{Name: "a leaf announces a MAC that is not behind it", By: "a leaf that was taken over", Ends: rivals.Detected, Check: "enforcement-off", Action: "locked down, for the second address that its port takes; the address is announced nowhere, because the right leaf holds it fast", Where: l.nearPort,
 			Mount: func(ctx context.Context) (func(context.Context) error, error) {
 				v, far, err := l.twoLeaves()
 				if err != nil {
@@ -262,7 +289,7 @@ func (l *Lab) routeAttacks() []rivals.Attack {
 				entry := fmt.Sprintf("%s dev %s master static", text(far.mac), v.swp())
 				return l.undo(v.leaf, "bridge fdb del "+entry), l.at(ctx, v.leaf, "bridge fdb replace %s", entry)
 			}},
-		{Name: "a leaf sends from another leaf's address", By: "a leaf that was taken over, or two with one configuration", Ends: rivals.Detected, Check: "foreign-route", Action: "locked down at that leaf",
+		{Name: "a leaf sends from another leaf's address", By: "a leaf that was taken over, or two with one configuration", Ends: rivals.Detected, Check: "foreign-route", Action: "locked down at that leaf", Where: l.nearPort,
 			Mount: func(ctx context.Context) (func(context.Context) error, error) {
 				v, far, err := l.twoLeaves()
 				if err != nil {
@@ -274,7 +301,7 @@ func (l *Lab) routeAttacks() []rivals.Attack {
 				}
 				return l.undo(v.leaf, fmt.Sprintf("ip link set vni%d type vxlan local %s", v.vni, own)), set(ctx, other)
 			}},
-		{Name: "a leaf is given a rogue BGP peer", By: "an administrator of the leaf", Ends: rivals.Detected, Check: "foreign-route", Action: "locked down until the peer is gone",
+		{Name: "a leaf is given a rogue BGP peer", By: "an administrator of the leaf", Ends: rivals.Detected, Check: "foreign-route", Action: "locked down until the peer is gone", Where: l.ourPort,
 			Mount: func(ctx context.Context) (func(context.Context) error, error) {
 				v := l.victims()[0]
 				peer := "neighbor " + stranger
@@ -305,12 +332,12 @@ func (l *Lab) routeAttacks() []rivals.Attack {
 					}
 					return l.at(ctx, spine, "ip link del bd%d", v.vni)
 				}
-				return undo, wait(ctx, 20*time.Second, "the collector to hear the reflector's own route", func() bool {
+				return undo, await.True(ctx, "the collector to hear the reflector's own route", func() bool {
 					routes, _ := l.Collector.Routes(netip.MustParseAddr(stranger))
 					return len(routes) > 0
 				})
 			}},
-		{Name: "bgpd of a leaf is killed", By: "a fault", Ends: rivals.Detected, Check: "unreadable", Action: "unknown after the window; nothing is locked down",
+		{Name: "bgpd of a leaf is killed", By: "a fault", Ends: rivals.Detected, Check: "unreadable", Action: "unknown after the window; nothing is locked down", Where: l.ourPortAlone,
 			Mount: func(ctx context.Context) (func(context.Context) error, error) {
 				v := l.victims()[0]
 				return func(ctx context.Context) error { return l.Net.StartDaemon(ctx, v.leaf, "bgpd") }, l.Net.KillDaemon(v.leaf, "bgpd")
@@ -415,21 +442,6 @@ func (l *Lab) ensureBridge(ctx context.Context, leaf string, vni uint32) error {
 	} {
 		if err := l.at(ctx, leaf, "%s", words); err != nil {
 			return err
-		}
-	}
-	return nil
-}
-
-// wait asks until something holds.
-func wait(ctx context.Context, limit time.Duration, what string, ready func() bool) error {
-	for end := time.Now().Add(limit); !ready(); {
-		if time.Now().After(end) {
-			return fmt.Errorf("waited %s for %s", limit, what)
-		}
-		select {
-		case <-ctx.Done():
-			return ctx.Err()
-		case <-time.After(20 * time.Millisecond):
 		}
 	}
 	return nil

@@ -3,6 +3,7 @@ package ethlab
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net/netip"
 	"path/filepath"
 	"strings"
@@ -14,6 +15,7 @@ import (
 	"bulkhead/fabric"
 	"bulkhead/fabric/ethernet/evpn"
 	"bulkhead/keystore"
+	"bulkhead/lab/await"
 	"bulkhead/lab/ethnet"
 	"bulkhead/lab/rivals"
 	"bulkhead/lease"
@@ -86,13 +88,13 @@ func (b *badDays) until(t *testing.T, to time.Time) {
 // daemons and sessions take this machine's time, and leases end by the lab's.
 func (b *badDays) proven(t *testing.T) {
 	t.Helper()
-	check(t, wait(t.Context(), 2*time.Minute, "every port to be proven", func() bool {
-		check(t, b.Live(t.Context(), 2*time.Minute, 2*time.Minute))
+	check(t, await.True(await.Context(t), "every port to be proven", func() bool {
+		check(t, b.Live(t.Context(), time.Minute, time.Minute))
 		locked, holds := 0, false
 		b.Plane.View(func(s *book.State) { locked, holds = len(s.Locked), s.Postures[FabricID].Holds })
 		quiet := locked == 0 && holds && len(b.Findings()) == 0
 		if !quiet {
-			time.Sleep(200 * time.Millisecond)
+			time.Sleep(250 * time.Millisecond) // a minute of the lab's time: so slowly that no lease ends meanwhile
 		}
 		return quiet
 	}))
@@ -104,7 +106,7 @@ func (b *badDays) mend(t *testing.T, leaf string) {
 	t.Helper()
 	b.setCut(leaf, false)
 	check(t, b.Net.SetManaged(leaf, true))
-	check(t, wait(t.Context(), time.Minute, leaf+" to answer", func() bool {
+	check(t, await.True(await.Context(t), leaf+" to answer", func() bool {
 		agent, err := b.Net.Client(leaf)
 		check(t, err)
 		defer agent.Close()
@@ -115,33 +117,12 @@ func (b *badDays) mend(t *testing.T, leaf string) {
 	}))
 }
 
-// TestBadDays is days on which things break at the control plane and on its way to
-// the leaves, one after the other on one fabric of real FRR.
-func TestBadDays(t *testing.T) {
-	b := beginBadDays(t)
-	for _, d := range []struct {
-		name string
-		day  func(*testing.T)
-	}{
-		{"the management network is cut", b.managementCut},
-		{"FRR of a leaf is restarted", b.restarted},
-		{"changes wake the loop", b.wakes},
-		{"a leaf is out of reach at each step of a change", b.unreachableAtEachStep},
-		{"the control plane is killed within a change", b.killed},
-		{"a stale control plane comes back", b.stale},
-	} {
-		if !t.Run(d.name, d.day) {
-			return // what is left of it would fail the others
-		}
-	}
-}
-
 // managementCut: the control plane reaches no leaf for ten minutes, and then for ten
 // more. Nothing is written and nothing locked down; tenants' packets go on; within the
 // window verdicts stand, after it everything is unknown, and all is proven again when
 // the network is back.
 func (b *badDays) managementCut(t *testing.T) {
-	ctx := t.Context()
+	ctx := await.Context(t)
 	tables, fences, head := b.tables(t), b.fences(t), b.Head()
 	check(t, b.Net.SetLink(ethnet.OOB, "manage", false))
 	b.setCut("", true)
@@ -186,7 +167,7 @@ func (b *badDays) managementCut(t *testing.T) {
 // configuration, which knows of no VNI. Meanwhile the leaf can't be read, and nothing is
 // written, locked down or handed to somebody else; afterwards it is as it was.
 func (b *badDays) restarted(t *testing.T) {
-	ctx := t.Context()
+	ctx := await.Context(t)
 	leaf := b.victims()[0].leaf
 	tables, fences, head := b.tables(t), b.fences(t), b.Head()
 	for _, daemon := range []string{"bgpd", "ospfd", "zebra"} {
@@ -210,9 +191,10 @@ func (b *badDays) restarted(t *testing.T) {
 	}
 	// Its ports are proven as soon as they carry what they should; the routes of other
 	// leaves come when BGP has them again.
-	for end := time.Now().Add(time.Minute); len(changed(tables, b.tables(t))) > 0 && time.Now().Before(end); {
-		time.Sleep(100 * time.Millisecond)
-	}
+	check(t, await.Until(ctx, "leaves to say what they said before", func() (string, bool) {
+		other := changed(tables, b.tables(t))
+		return fmt.Sprint(other), len(other) == 0
+	}))
 	b.same(t, "with FRR back", tables, fences)
 	b.apart(t)
 }
@@ -274,7 +256,7 @@ func (b *badDays) cutAt(t *testing.T, leaf, call string) *atomic.Bool {
 // over; what does not goes on; when the leaf is back the change goes on where it was.
 // Proving needs no call of its own: it is done on what was read.
 func (b *badDays) unreachableAtEachStep(t *testing.T) {
-	ctx := t.Context()
+	ctx := await.Context(t)
 	move := b.Nodes(rivals.Tenants[0])
 	// The leaf of a scalable unit in which all nodes change hands; the others of the
 	// lease are elsewhere.

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"bulkhead/fabric/ethernet"
+	"bulkhead/lab/await"
 	"bulkhead/lab/ethnet"
 	"bulkhead/lab/rivals"
 )
@@ -29,11 +30,11 @@ func (l *Lab) forge(ctx context.Context, forged func(own, peer, rival *canary, t
 		return err
 	}
 	control := token{round: nextRound(), kind: kindRoCE}
-	if err := own.socket.send(frame(own.address, peer.address, control)); err != nil {
+	err = arrives(ctx, fmt.Sprintf("the control: %s to reach %s", own, peer), all, own, control.round, func() error {
+		return own.socket.send(frame(own.address, peer.address, control))
+	})
+	if err != nil {
 		return err
-	}
-	if at := listen(all, own, control.round); len(at) == 0 {
-		return fmt.Errorf("the control did not arrive: %s does not reach %s", own, peer)
 	}
 	t := token{round: nextRound(), kind: kindRoCE}
 	for _, f := range forged(own, peer, rival, t) {
@@ -43,7 +44,11 @@ func (l *Lab) forge(ctx context.Context, forged func(own, peer, rival *canary, t
 			}
 		}
 	}
-	if at := listen(all, own, t.round); len(at) > 0 {
+	at, err := listen(ctx, all, own, t.round)
+	if err != nil {
+		return err
+	}
+	if len(at) > 0 {
 		return fmt.Errorf("a forged frame of %s arrived at %s", own, at[0])
 	}
 	return nil
@@ -69,18 +74,45 @@ func cast(all []*canary) (own, peer, rival *canary, err error) {
 	return own, peer, rival, err
 }
 
-// listen waits for frames of a round and returns where they arrived.
-func listen(all []*canary, from *canary, round uint32) (at []*canary) {
-	for end := time.Now().Add(patience); time.Now().Before(end); time.Sleep(5 * time.Millisecond) {
-		for _, c := range all {
-			for _, t := range c.socket.receive() {
-				if t.round == round && c != from {
-					at = append(at, c)
-				}
+// arrives sends until a frame of a round arrives.
+func arrives(ctx context.Context, what string, all []*canary, from *canary, round uint32, send func() error) error {
+	var bad error
+	err := await.True(ctx, what, func() bool {
+		if bad = send(); bad != nil {
+			return true
+		}
+		return len(got(all, from, round)) > 0
+	})
+	return errors.Join(bad, err)
+}
+
+// got is where frames of a round have arrived by now.
+func got(all []*canary, from *canary, round uint32) (at []*canary) {
+	for _, c := range all {
+		for _, t := range c.socket.receive() {
+			if t.round == round && c != from {
+				at = append(at, c)
 			}
 		}
 	}
 	return at
+}
+
+// listen waits until what was sent behind the frames of a round has arrived, and a
+// little longer, and returns where they arrived themselves.
+func listen(ctx context.Context, all []*canary, from *canary, round uint32) (at []*canary, err error) {
+	take := func() bool {
+		some := got(all, from, round)
+		at = append(at, some...)
+		return len(some) > 0
+	}
+	if err := behind(ctx, all, take); err != nil {
+		return nil, err
+	}
+	for end := time.Now().Add(patience); time.Now().Before(end); time.Sleep(5 * time.Millisecond) {
+		take()
+	}
+	return at, nil
 }
 
 // arpReply says that the peer's address is at a MAC that is not the sender's (RFC
@@ -145,30 +177,32 @@ func (l *Lab) forgeUnderlay(ctx context.Context) error {
 			target = c
 		}
 	}
-	send := func(source string, t token) ([]*canary, error) {
+	send := func(source string, t token) error {
 		sender, err := netip.ParseAddr(source)
 		if err != nil {
-			return nil, err
+			return err
 		}
 		inner := frame(address{hardware(v[1].mac), target.ip}, target.address, t)
 		packet := ipv4(sender, leaf.Loopback, 17, udp(50000, ethernet.VXLANPort, vxlan(v[0].vni, inner)))
-		if err := raw.send(ethernetFrame(from, mac, packet)); err != nil {
-			return nil, err
-		}
-		return listen(all, nil, t.round), nil
+		return raw.send(ethernetFrame(from, mac, packet))
 	}
 	_, far, err := l.twoLeaves()
 	if err != nil {
 		return err
 	}
-	at, err := send(l.Net.Plan.Device(far.leaf).Loopback.String(), token{round: nextRound(), kind: kindRoCE})
+	control := token{round: nextRound(), kind: kindRoCE}
+	err = arrives(ctx, "the control: VXLAN from "+far.leaf+"'s own address", all, nil, control.round, func() error {
+		return send(l.Net.Plan.Device(far.leaf).Loopback.String(), control)
+	})
 	if err != nil {
 		return err
 	}
-	if len(at) == 0 {
-		return fmt.Errorf("the control did not arrive: VXLAN from %s's own address", far.leaf)
+	forged := token{round: nextRound(), kind: kindRoCE}
+	if err := send(stranger, forged); err != nil {
+		return err
 	}
-	if at, err = send(stranger, token{round: nextRound(), kind: kindRoCE}); err != nil {
+	at, err := listen(ctx, all, nil, forged.round)
+	if err != nil {
 		return err
 	}
 	if len(at) > 0 {

@@ -15,6 +15,7 @@ import (
 	"bulkhead/book"
 	"bulkhead/fabric"
 	"bulkhead/keystore"
+	"bulkhead/lab/await"
 	"bulkhead/lab/rivals"
 	"bulkhead/ledger/sqlite"
 	"bulkhead/node"
@@ -104,11 +105,13 @@ func (b *badDays) killWithin(t *testing.T, writes int) {
 	check(t, cmd.Start())
 	gone := make(chan error, 1)
 	go func() { gone <- cmd.Wait() }()
+	ctx, cancel := context.WithTimeout(await.Context(t), await.Patience)
+	defer cancel()
 	select {
 	case <-half:
 	case err := <-gone:
 		t.Fatalf("the control plane ended before it was killed: %v: %s", err, trouble.String())
-	case <-time.After(2 * time.Minute):
+	case <-ctx.Done():
 		_ = cmd.Process.Kill()
 		t.Fatalf("the change did not come so far: %d leaves are written, %d wait: %s", ended.Load(), held.Load(), trouble.String())
 	}
@@ -128,7 +131,7 @@ func (b *badDays) killWithin(t *testing.T, writes int) {
 // the same ledger ends what was begun. At no time has a port two labels, and no packet
 // passes between nodes that never had one in common.
 func (b *badDays) killed(t *testing.T) {
-	ctx := t.Context()
+	ctx := await.Context(t)
 	var move []site.Index
 	b.Plane.View(func(s *book.State) {
 		for _, l := range s.Leases {
@@ -206,7 +209,7 @@ func (b *badDays) killed(t *testing.T) {
 // it down. Every leaf refuses it, also one that was out of reach when the new one
 // began, and nothing changes anywhere.
 func (b *badDays) stale(t *testing.T) {
-	ctx := t.Context()
+	ctx := await.Context(t)
 	v := b.victims()
 	unlock := func(v victim) {
 		t.Helper()

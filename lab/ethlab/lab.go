@@ -20,6 +20,7 @@ import (
 	"bulkhead/fabric/ethernet/collector"
 	"bulkhead/fabric/ethernet/evpn"
 	"bulkhead/keystore"
+	"bulkhead/lab/await"
 	"bulkhead/lab/ethnet"
 	"bulkhead/lab/rivals"
 	"bulkhead/ledger"
@@ -46,7 +47,20 @@ type Options struct {
 	// Reflector prepares the agent of a spine in the same way.
 	Reflector func(config string) *exec.Cmd
 	// Wrap puts something between a control plane and its driver; nil: nothing.
-	Wrap func(*evpn.Driver) fabric.Driver
+	Wrap func(*Watched) fabric.Driver
+}
+
+// Watched is the driver, and the stage hears what it answers.
+type Watched struct {
+	*evpn.Driver
+	stage *rivals.Stage
+}
+
+// Observe implements fabric.Driver.
+func (w *Watched) Observe(ctx context.Context, s fabric.Scope) (fabric.Observation, error) {
+	o, err := w.Driver.Observe(ctx, s)
+	w.stage.Saw(o)
+	return o, err
 }
 
 // Lab is a lab under way.
@@ -81,7 +95,7 @@ func Start(ctx context.Context, o Options) (l *Lab, err error) {
 	if l.Collector, err = l.Net.StartCollector(context.WithoutCancel(ctx), FabricID); err != nil {
 		return nil, err
 	}
-	if err := wait(ctx, 30*time.Second, "a route reflector to send all that it has", l.Collector.Complete); err != nil {
+	if err := await.True(ctx, "a route reflector to send all that it has", l.Collector.Complete); err != nil {
 		return nil, err
 	}
 	if l.Driver, err = l.NewDriver(); err != nil {
@@ -98,7 +112,7 @@ func (l *Lab) NewDriver() (*evpn.Driver, error) {
 		bound = 15 * time.Second
 	}
 	d := &evpn.Driver{Site: l.Site, Fabric: l.FabricIndex(), Leaves: map[site.Leaf]evpn.Device{}, Routes: l.Collector,
-		Origin: claim.Emulated, Bound: bound, Clock: l.Clock.Now}
+		Origin: claim.Emulated, Bound: bound, Patience: bound, Hear: bound, Clock: l.Clock.Now}
 	for at, r := range l.Net.Reflectors(FabricID) {
 		if d.Reflectors == nil {
 			d.Reflectors = map[netip.Addr]evpn.Reflector{}
@@ -128,9 +142,10 @@ func (l *Lab) NewDriver() (*evpn.Driver, error) {
 // Open opens a control plane over the ledger and the devices; another one that was
 // open over them finds itself fenced.
 func (l *Lab) Open(ctx context.Context) error {
-	var driver fabric.Driver = l.Driver
+	watched := &Watched{l.Driver, l.Stage}
+	var driver fabric.Driver = watched
 	if l.options.Wrap != nil {
-		driver = l.options.Wrap(l.Driver)
+		driver = l.options.Wrap(watched)
 	}
 	return l.Stage.Open(ctx, map[string]fabric.Driver{FabricID: driver})
 }
@@ -141,7 +156,7 @@ func (l *Lab) Sell(ctx context.Context) error {
 	if err := l.Stage.Sell(ctx); err != nil {
 		return err
 	}
-	if err := l.Live(ctx, 75*time.Hour, 2*time.Hour); err != nil {
+	if err := l.Deliver(ctx, 75*time.Hour); err != nil {
 		return err
 	}
 	for _, tenant := range rivals.Tenants {

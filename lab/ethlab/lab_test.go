@@ -5,6 +5,7 @@ import (
 	"testing"
 	"time"
 
+	"bulkhead/lab/await"
 	"bulkhead/lab/ethnet"
 	"bulkhead/lab/ethnet/agenttest"
 )
@@ -21,6 +22,11 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
+// bound is the longest that a leaf may take which answers: longer than one does on a
+// machine with much else to do. Who does not answer is behind a gate that is cut, and
+// that is known at once.
+const bound = 2 * time.Minute
+
 // begin starts a lab that ends with the test, or skips it with one line.
 func begin(t *testing.T, o Options) *Lab {
 	t.Helper()
@@ -30,8 +36,8 @@ func begin(t *testing.T, o Options) *Lab {
 	if missing := ethnet.Missing(false); missing != "" {
 		t.Skip("needs " + missing + ": as root on Debian, apt-get install frr nftables iproute2 lldpd")
 	}
-	o.Say, o.Agent, o.Reflector, o.Bound = func(s string) { t.Log(s) }, agenttest.Leaf, agenttest.Reflector, 8*time.Second
-	l, err := Start(t.Context(), o)
+	o.Say, o.Agent, o.Reflector, o.Bound = func(s string) { t.Log(s) }, agenttest.Leaf, agenttest.Reflector, bound
+	l, err := Start(await.Context(t), o)
 	if err != nil {
 		t.Fatal(err)
 	}

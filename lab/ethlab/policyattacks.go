@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"bulkhead/fabric/ethernet"
+	"bulkhead/lab/await"
 	"bulkhead/lab/rivals"
 )
 
@@ -38,7 +39,7 @@ func (l *Lab) policyAttacks() []rivals.Attack {
 					return undo, err
 				}
 				// The control: it is announced, and reflectors have heard it.
-				err = wait(ctx, 20*time.Second, "the collector to hear the rival's VNI", func() bool {
+				err = await.True(ctx, "the collector to hear the rival's VNI", func() bool {
 					routes, _ := l.Collector.Routes(vtep)
 					return slices.ContainsFunc(routes, func(r ethernet.Route) bool { return r.VNI == v.vni })
 				})
@@ -64,16 +65,16 @@ func (l *Lab) policyAttacks() []rivals.Attack {
 			Mount: func(ctx context.Context) (func(context.Context) error, error) {
 				return nothing, l.openReflector(ctx)
 			}},
-		{Name: "a reflector stops a tenant's routes", By: "an administrator of a spine", Ends: rivals.Detected, Check: "wrong-policy", Action: "ordered again; nothing leaks, so nothing is locked down",
+		{Name: "a reflector stops a tenant's routes", By: "an administrator of a spine", Ends: rivals.Detected, Check: "wrong-policy", Action: "ordered again; nothing leaks, so nothing is locked down", Where: l.ourPortAlone,
 			Mount: func(ctx context.Context) (func(context.Context) error, error) {
 				v := l.victims()[0]
 				return nothing, list(ctx, "no ", v.leaf, v.vni)
 			}},
-		{Name: "a leaf's queues mark congestion later than planned (ECN)", By: "an administrator of the leaf", Ends: rivals.Detected, Check: "wrong-class", Action: "written again; nothing leaks, so nothing is locked down",
+		{Name: "a leaf's queues mark congestion later than planned (ECN)", By: "an administrator of the leaf", Ends: rivals.Detected, Check: "wrong-class", Action: "written again; nothing leaks, so nothing is locked down", Where: l.ourPortAlone,
 			Mount: func(ctx context.Context) (func(context.Context) error, error) {
 				return nothing, l.requeue(l.victims()[0].leaf, `"ecn_min": 150000`, `"ecn_min": 1400000`)
 			}},
-		{Name: "a leaf's lossless class is not paused (PFC)", By: "an administrator of the leaf", Ends: rivals.Detected, Check: "wrong-class", Action: "written again; nothing leaks, so nothing is locked down",
+		{Name: "a leaf's lossless class is not paused (PFC)", By: "an administrator of the leaf", Ends: rivals.Detected, Check: "wrong-class", Action: "written again; nothing leaks, so nothing is locked down", Where: l.ourPortAlone,
 			Mount: func(ctx context.Context) (func(context.Context) error, error) {
 				return nothing, l.requeue(l.victims()[0].leaf, `"pfc": true`, `"pfc": false`)
 			}},

@@ -10,13 +10,15 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"bulkhead/lab/await"
 	"bulkhead/lab/ethnet"
 	"bulkhead/lab/rivals"
 	"bulkhead/site"
 )
 
-// patience is how long probes wait for frames after the last one came.
-const patience = 120 * time.Millisecond
+// patience is how long probes wait for frames after the last one came, and after what
+// was sent behind them has arrived (see behind): it is added to that, and decides nothing.
+const patience = 60 * time.Millisecond
 
 // canary is a NIC of a leased host with a raw socket on it: it sends any frame and
 // sees all that arrives.
@@ -32,8 +34,9 @@ func (c *canary) String() string { return c.host + "/" + site.NICName(c.nic) }
 
 // rawSocket is a packet socket (packet(7)) on one interface of a namespace.
 type rawSocket struct {
-	fd    int
-	index int
+	fd     int
+	index  int
+	fences int // frames that were sent behind others and arrived
 }
 
 func openRaw(s *ethnet.Space, name string) (*rawSocket, error) {
@@ -81,6 +84,9 @@ func (r *rawSocket) receive() (tokens []token) {
 			continue
 		}
 		if t, ok := readToken(buffer[:n]); ok {
+			if t.kind == kinds {
+				r.fences++
+			}
 			tokens = append(tokens, t)
 		}
 	}
@@ -160,22 +166,67 @@ func exchange(ctx context.Context, all []*canary, pair func(from, to *canary) bo
 			}
 		}
 	}
-	last := time.Now()
-	for begin := last; time.Since(last) < patience && time.Since(begin) < 5*time.Second; {
-		if err := ctx.Err(); err != nil {
-			return nil, err
-		}
+	take := func() (some bool) {
 		for _, c := range all {
 			for _, t := range c.socket.receive() {
-				if t.round == r {
-					arrived = append(arrived, heard{c, t})
-					last = time.Now()
+				if t.round == r && t.kind < kinds {
+					arrived, some = append(arrived, heard{c, t}), true
 				}
 			}
 		}
-		time.Sleep(5 * time.Millisecond)
+		return some
+	}
+	if err := behind(ctx, all, take); err != nil {
+		return nil, err
+	}
+	for last := time.Now(); time.Since(last) < patience; time.Sleep(5 * time.Millisecond) {
+		if err := ctx.Err(); err != nil {
+			return nil, err
+		}
+		if take() {
+			last = time.Now()
+		}
 	}
 	return arrived, nil
+}
+
+// generations is how often frames are sent behind others, each time when the time
+// before has arrived: more often than a frame waits in a queue on its way, at each leaf
+// and spine.
+const generations = 12
+
+// behind sends frames behind those that were sent, from everybody to everybody with
+// whom it may have a label in common, and waits until one arrives, again and again. A
+// frame waits in queues of the kernel's, and what came before it in them has gone by
+// then, however slowly they were emptied. Somebody always hears somebody: no attack
+// takes away all.
+func behind(ctx context.Context, all []*canary, take func() bool) error {
+	r := nextRound()
+	for n := range generations {
+		err := await.True(ctx, fmt.Sprintf("one of %d NICs to hear another: frames behind the probes", len(all)), func() bool {
+			t := token{round: r, kind: kinds}
+			for _, c := range all {
+				c.socket.fences = 0
+				if c.socket.send(frame(c.address, address{everybody, c.ip}, t)) != nil {
+					return false
+				}
+			}
+			for range 20 {
+				take()
+				for _, c := range all {
+					if c.socket.fences > 0 {
+						return true
+					}
+				}
+				time.Sleep(time.Millisecond)
+			}
+			return false
+		})
+		if err != nil {
+			return fmt.Errorf("generation %d: %w", n, err)
+		}
+	}
+	return nil
 }
 
 // Leaks sends frames from every probed NIC of each rival to the other's: ICMP, RoCEv2
@@ -194,6 +245,18 @@ func (l *Lab) Leaks(ctx context.Context) (leaks []string, err error) {
 		}
 	}
 	return leaks, err
+}
+
+// Connected waits until all frames arrive within each rival's slice: routes may be on
+// their way to leaves that are proven.
+func (l *Lab) Connected(ctx context.Context) error {
+	var bad error
+	err := await.Until(ctx, "every frame to arrive within each slice", func() (string, bool) {
+		var cut []string
+		cut, bad = l.CutOff(ctx)
+		return fmt.Sprintf("%d do not, such as %v", len(cut), cut[:min(1, len(cut))]), bad != nil || len(cut) == 0
+	})
+	return errors.Join(bad, err)
 }
 
 // CutOff sends frames within each rival's slice: the positive control. It returns

@@ -56,6 +56,9 @@ func Show(ctx context.Context, w io.Writer, all bool, agent, reflector func(conf
 	if err != nil {
 		return err
 	}
+	if err := l.Connected(ctx); err != nil {
+		return err
+	}
 	cut, err := l.CutOff(ctx)
 	if err != nil {
 		return err

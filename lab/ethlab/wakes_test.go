@@ -2,6 +2,7 @@ package ethlab
 
 import (
 	"context"
+	"fmt"
 	"net/netip"
 	"strings"
 	"testing"
@@ -10,6 +11,7 @@ import (
 	"bulkhead/book"
 	"bulkhead/fabric"
 	"bulkhead/fabric/ethernet/evpn"
+	"bulkhead/lab/await"
 	"bulkhead/lab/rivals"
 )
 
@@ -47,28 +49,68 @@ func (b *badDays) hearing(t *testing.T, agents, routes bool) *evpn.Driver {
 
 // quiet looks until nothing is heard for a second, and returns what the last look
 // gave.
-func quiet(t *testing.T, look func() uint64, await func(context.Context, uint64) error) (cursor uint64) {
+func quiet(t *testing.T, look func() uint64, changes func(context.Context, uint64) error) (cursor uint64) {
 	t.Helper()
-	check(t, wait(t.Context(), time.Minute, "the fabric to be quiet", func() bool {
+	check(t, await.True(await.Context(t), "the fabric to be quiet", func() bool {
 		cursor = look()
 		bounded, cancel := context.WithTimeout(t.Context(), time.Second)
 		defer cancel()
-		return await(bounded, cursor) != nil
+		return changes(bounded, cursor) != nil
 	}))
 	return cursor
 }
 
-// heardOf reports whether a change is heard of, and after how long.
-func heardOf(t *testing.T, change func(), patience time.Duration, await func(context.Context) error) (bool, time.Duration) {
+// heardOf makes a change, waits until one who hears of everything has heard, and then
+// reports whether the other has heard too: who has not is deaf to it. With it, what is
+// to be heard is waited for.
+func (b *badDays) heardOf(t *testing.T, change func(), expected bool, changes func(context.Context) error) bool {
 	t.Helper()
-	bounded, cancel := context.WithTimeout(t.Context(), patience)
+	ctx := await.Context(t)
+	all := b.hearing(t, true, true)
+	reference := quiet(t, func() uint64 { return looked(t, all) }, all.Await)
+	bounded, cancel := context.WithTimeout(ctx, await.Patience)
 	defer cancel()
 	done := make(chan error, 1)
-	go func() { done <- await(bounded) }()
+	go func() { done <- changes(bounded) }()
+	change()
+	if err := all.Await(bounded, reference); err != nil {
+		t.Fatalf("who hears of everything hears nothing: %v", err)
+	}
+	if !expected {
+		cancel()
+	}
+	return <-done == nil
+}
+
+// looked looks at everything and returns the cursor.
+func looked(t *testing.T, d *evpn.Driver) uint64 {
+	t.Helper()
+	o, err := d.Observe(t.Context(), fabric.Scope{})
+	check(t, err)
+	return o.Cursor
+}
+
+// wakesFor lets the control plane look whenever it is woken, until it has recorded what
+// it is to see. No time passes for it.
+func (b *badDays) wakesFor(t *testing.T, what string, change func(), seen func(kinds map[string]int, notes string) bool) {
+	t.Helper()
+	ctx := await.Context(t)
+	quiet(t, func() uint64 { check(t, b.Plane.Tick(ctx)); return 0 }, func(ctx context.Context, _ uint64) error { return b.Plane.Await(ctx) })
+	head, now := b.Head(), b.Clock.Now()
 	begun := time.Now()
 	change()
-	err := <-done
-	return err == nil, time.Since(begun)
+	check(t, b.Plane.Await(ctx)) // it is woken, and no look is due
+	check(t, await.Until(ctx, what, func() (string, bool) {
+		check(t, b.Plane.Tick(ctx))
+		kinds, notes, err := b.Recorded(ctx, head)
+		check(t, err)
+		said := strings.Join(notes, " ")
+		return fmt.Sprintf("recorded %v, %s", kinds, said), seen(kinds, said)
+	}))
+	if !b.Clock.Now().Equal(now) {
+		t.Errorf("the clock went on to %s", b.Clock.Now())
+	}
+	t.Logf("%s: %s after the change", what, time.Since(begun).Round(time.Millisecond))
 }
 
 // wakes: a change of a leaf's tables, which no route tells of, and an EVPN route, which
@@ -77,7 +119,7 @@ func heardOf(t *testing.T, change func(), patience time.Duration, await func(con
 // of its policy. A control plane that waits sees the change although no look is due, its
 // clock stands still, and puts back what was done to a reflector.
 func (b *badDays) wakes(t *testing.T) {
-	ctx := t.Context()
+	ctx := await.Context(t)
 	v := b.victims()[0]
 	unlock := func() { check(t, b.at(ctx, v.leaf, "bridge link set dev %s locked off", v.swp())) }
 	lock := func() { check(t, b.at(ctx, v.leaf, "bridge link set dev %s locked on", v.swp())) }
@@ -111,49 +153,20 @@ func (b *badDays) wakes(t *testing.T) {
 		{"a route, and both deaf", announce, func() { check(t, withdraw(ctx)) }, false, false, false},
 	} {
 		d := b.hearing(t, c.agents, c.routes)
-		cursor := quiet(t, func() uint64 {
-			o, err := d.Observe(ctx, fabric.Scope{})
-			check(t, err)
-			return o.Cursor
-		}, d.Await)
-		patience := 2 * time.Second
-		if c.heard {
-			patience = 30 * time.Second
-		}
-		heard, took := heardOf(t, c.change, patience, func(ctx context.Context) error { return d.Await(ctx, cursor) })
-		if heard != c.heard {
+		cursor := quiet(t, func() uint64 { return looked(t, d) }, d.Await)
+		if heard := b.heardOf(t, c.change, c.heard, func(ctx context.Context) error { return d.Await(ctx, cursor) }); heard != c.heard {
 			t.Errorf("%s: heard %t, expected %t", c.name, heard, c.heard)
 		}
-		t.Logf("%s: heard %t, %s after it was made", c.name, heard, took.Round(time.Millisecond))
 		c.undo()
 	}
 	b.proven(t)
-	quiet(t, func() uint64 { check(t, b.Plane.Tick(ctx)); return 0 }, func(ctx context.Context, _ uint64) error { return b.Plane.Await(ctx) })
-	head, now := b.Head(), b.Clock.Now()
-	heard, took := heardOf(t, unlock, 30*time.Second, b.Plane.Await)
-	if !heard {
-		t.Fatal("a leaf's table changed, and the control plane hears nothing")
-	}
-	check(t, b.Plane.Tick(ctx))
-	kinds, notes, err := b.Recorded(ctx, head)
-	check(t, err)
-	if said := strings.Join(notes, " "); kinds[fabric.KindLocked] == 0 || !strings.Contains(said, "enforcement-off") || !b.Clock.Now().Equal(now) {
-		t.Errorf("woken at %s: recorded %v, %s", b.Clock.Now(), kinds, said)
-	}
-	t.Logf("the control plane is woken %s after the change, and locks the port down", took.Round(time.Millisecond))
+	b.wakesFor(t, "a leaf's table changed, and its port is locked down", unlock, func(kinds map[string]int, notes string) bool {
+		return kinds[fabric.KindLocked] > 0 && strings.Contains(notes, "enforcement-off")
+	})
 	b.proven(t)
-	quiet(t, func() uint64 { check(t, b.Plane.Tick(ctx)); return 0 }, func(ctx context.Context, _ uint64) error { return b.Plane.Await(ctx) })
-	head, now = b.Head(), b.Clock.Now()
-	if heard, took = heardOf(t, open, 30*time.Second, b.Plane.Await); !heard {
-		t.Fatal("a reflector's policy changed, and the control plane hears nothing")
-	}
-	check(t, b.Plane.Tick(ctx))
-	kinds, notes, err = b.Recorded(ctx, head)
-	check(t, err)
-	holds := false
-	b.Plane.View(func(s *book.State) { holds = s.Postures[FabricID].Holds })
-	if said := strings.Join(notes, " "); kinds[fabric.KindPosture] != 2 || !strings.Contains(said, "to-leaves") || !holds || !b.Clock.Now().Equal(now) {
-		t.Errorf("woken at %s: recorded %v, the posture holds: %t; %s", b.Clock.Now(), kinds, holds, said)
-	}
-	t.Logf("the control plane is woken %s after the reflector's change, and puts it back", took.Round(time.Millisecond))
+	b.wakesFor(t, "a reflector's policy changed, and is put back", open, func(kinds map[string]int, notes string) bool {
+		holds := false
+		b.Plane.View(func(s *book.State) { holds = s.Postures[FabricID].Holds })
+		return kinds[fabric.KindPosture] == 2 && strings.Contains(notes, "to-leaves") && holds
+	})
 }

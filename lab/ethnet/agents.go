@@ -15,6 +15,7 @@ import (
 
 	"bulkhead/fabric/ethernet"
 	"bulkhead/fabric/ethernet/linux"
+	"bulkhead/lab/await"
 	"bulkhead/site"
 )
 
@@ -140,7 +141,7 @@ func (n *Net) RestartAgent(ctx context.Context, leaf string) error {
 // awaitAgent waits for an agent's socket and puts it on the management network.
 func (n *Net) awaitAgent(ctx context.Context, d *Device) error {
 	socket := filepath.Join(n.Dir, d.Name, "agent.sock")
-	err := wait(ctx, n.options.Wait, "the agent of "+d.Name, func() (string, bool) {
+	err := await.Until(ctx, "the agent of "+d.Name, func() (string, bool) {
 		c, err := net.Dial("unix", socket)
 		if err != nil {
 			said, _ := os.ReadFile(filepath.Join(n.Dir, d.Name, "agent.out"))

@@ -16,6 +16,7 @@ import (
 	"bulkhead/fabric"
 	"bulkhead/fabric/ethernet"
 	"bulkhead/fabric/ethernet/evpn"
+	"bulkhead/lab/await"
 	"bulkhead/lab/ethnet/agenttest"
 	"bulkhead/site"
 )
@@ -86,9 +87,9 @@ func BenchmarkConvergence(b *testing.B) {
 	}
 	until := func(want bool) {
 		b.Helper()
-		for end := time.Now().Add(20 * time.Second); there() != want; time.Sleep(time.Millisecond) {
+		for end := time.Now().Add(await.Patience); there() != want; time.Sleep(time.Millisecond) {
 			if time.Now().After(end) {
-				b.Fatalf("the entry is there: %t, for 20 s", !want)
+				b.Fatalf("the entry is there: %t, for %s", !want, await.Patience)
 			}
 		}
 	}

@@ -27,7 +27,7 @@ func (n *Net) StartCollector(ctx context.Context, fabric string) (*collector.Col
 	}
 	port := free.Addr().(*net.TCPAddr).Port
 	free.Close()
-	conf := collector.Config{AS: ethernet.ASN, Listen: []netip.Addr{netip.MustParseAddr("127.0.0.1")}, Port: port}
+	conf := collector.Config{AS: ethernet.ASN, HoldTime: 3 * time.Minute, Listen: []netip.Addr{netip.MustParseAddr("127.0.0.1")}, Port: port}
 	from, err := n.reflectors(fabric)
 	if err != nil {
 		return nil, err

@@ -2,7 +2,6 @@ package ethnet
 
 import (
 	"bufio"
-	"bulkhead/lab/ethnet/agenttest"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -12,6 +11,9 @@ import (
 	"slices"
 	"testing"
 	"time"
+
+	"bulkhead/lab/await"
+	"bulkhead/lab/ethnet/agenttest"
 )
 
 // child makes this test program bring a lab up and wait to be killed.
@@ -47,7 +49,7 @@ func waitToBeKilled() error {
 	if err := json.NewEncoder(os.Stdout).Encode(l); err != nil {
 		return err
 	}
-	time.Sleep(time.Minute)
+	time.Sleep(await.Patience)
 	return fmt.Errorf("nobody killed it")
 }
 
@@ -86,7 +88,7 @@ func TestKilled(t *testing.T) {
 	if err != nil || len(l.PIDs) < 8 {
 		t.Fatalf("the lab that is to be killed did not come up: %v %v", err, l)
 	}
-	err = wait(t.Context(), 10*time.Second, "its processes to end", func() (string, bool) {
+	err = await.Until(await.Context(t), "its processes to end", func() (string, bool) {
 		left := leftovers("none", l.PIDs)
 		return fmt.Sprint(left), len(left) == 0
 	})

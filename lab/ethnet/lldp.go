@@ -3,10 +3,13 @@ package ethnet
 import (
 	"context"
 	"fmt"
+	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
+
+	"bulkhead/lab/await"
 )
 
 func (n *Net) lldpSocket(at string) string { return filepath.Join(n.Dir, at, "lldpd.sock") }
@@ -31,8 +34,22 @@ func (n *Net) startLLDP(context.Context) error {
 	return nil
 }
 
-// StartLLDP starts lldpd somewhere, on interfaces of a pattern. [Net.KillDaemon] with
-// "lldpd" ends its first process only; the second notices and ends too.
+// StopLLDP ends lldpd somewhere. Its first process is killed; the second notices, ends
+// too, and gives the socket back, which is waited for.
+func (n *Net) StopLLDP(ctx context.Context, at string) error {
+	if err := n.KillDaemon(at, "lldpd"); err != nil {
+		return err
+	}
+	return await.True(ctx, "lldpd at "+at+" to end", func() bool {
+		c, err := net.Dial("unix", n.lldpSocket(at))
+		if err == nil {
+			c.Close()
+		}
+		return err != nil
+	})
+}
+
+// StartLLDP starts lldpd somewhere, on interfaces of a pattern.
 func (n *Net) StartLLDP(at, interfaces string) error {
 	path, err := find("lldpd")
 	if err != nil {
@@ -58,7 +75,7 @@ func (n *Net) awaitLLDP(ctx context.Context) error {
 		}
 	}
 	for _, d := range n.Plan.Leaves("") {
-		err := wait(ctx, n.options.Wait, "LLDP at "+d.Name, func() (string, bool) {
+		err := await.Until(ctx, "LLDP at "+d.Name, func() (string, bool) {
 			out, err := n.Space(d.Name).Output(ctx, "lldpctl", "-u", n.lldpSocket(d.Name), "-f", "keyvalue")
 			heard := strings.Count(out, ".port.mac=")
 			return fmt.Sprintf("heard %d of %d neighbours, %v", heard, cabled[d.Name], err), err == nil && heard >= cabled[d.Name]

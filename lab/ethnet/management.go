@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 
 	"bulkhead/fabric/ethernet/management/gateway"
+	"bulkhead/lab/await"
 )
 
 // The management network: switches, managers and the gateway are on one switch,
@@ -129,7 +130,7 @@ func (n *Net) startGateway(ctx context.Context) error {
 	if err := n.startDaemon(Gateway, "agent", n.options.Gateway(path)); err != nil {
 		return err
 	}
-	return wait(ctx, n.options.Wait, "the gateway's agent", func() (string, bool) {
+	return await.Until(ctx, "the gateway's agent", func() (string, bool) {
 		c, err := net.Dial("unix", n.GatewaySocket())
 		if err != nil {
 			return err.Error(), false

@@ -12,19 +12,17 @@ import (
 	"os/exec"
 	"path/filepath"
 	"sync"
-	"time"
 
 	"bulkhead/site"
 )
 
 // Options are a lab's.
 type Options struct {
-	ID      string        // unique on this machine, as [Named] allows; "": one that nobody else has
-	Fabrics []string      // the site's fabrics, in its order: addresses follow from it
-	Only    []string      // which of them to build; nil: all
-	Say     func(string)  // hears what is done; nil: nobody
-	LLDP    bool          // lldpd at every leaf and host; without it nobody announces itself
-	Wait    time.Duration // how long anything may take; 0: a minute
+	ID      string       // unique on this machine, as [Named] allows; "": one that nobody else has
+	Fabrics []string     // the site's fabrics, in its order: addresses follow from it
+	Only    []string     // which of them to build; nil: all
+	Say     func(string) // hears what is done; nil: nobody
+	LLDP    bool         // lldpd at every leaf and host; without it nobody announces itself
 	// Agent prepares the agent of a leaf, with the path of its configuration; nil: no
 	// leaf has one.
 	Agent func(config string) *exec.Cmd
@@ -108,9 +106,6 @@ func Start(ctx context.Context, units []*site.SUInventory, o Options) (*Net, err
 	}
 	if o.Say == nil {
 		o.Say = func(string) {}
-	}
-	if o.Wait == 0 {
-		o.Wait = time.Minute
 	}
 	swept, err := Sweep()
 	if err != nil {
@@ -212,23 +207,4 @@ func (n *Net) release() error {
 	}
 	defer n.lock.Close()
 	return remove(n.ID)
-}
-
-// wait asks until something holds.
-func wait(ctx context.Context, limit time.Duration, what string, ready func() (string, bool)) error {
-	var lack string
-	for end := time.Now().Add(limit); ; {
-		var ok bool
-		if lack, ok = ready(); ok {
-			return nil
-		}
-		if time.Now().After(end) {
-			return fmt.Errorf("ethnet: waited %s for %s: %s", limit, what, lack)
-		}
-		select {
-		case <-ctx.Done():
-			return ctx.Err()
-		case <-time.After(20 * time.Millisecond):
-		}
-	}
 }

@@ -8,8 +8,12 @@ import (
 	"time"
 
 	"bulkhead/examples"
+	"bulkhead/lab/await"
 	"bulkhead/site"
 )
+
+// The leaves that most tests are about.
+const first, second = "a1-su01-front", "a1-su02-front"
 
 // example is the site file of the lab.
 func example(tb testing.TB) *site.Template {
@@ -130,7 +134,7 @@ func TestSameAddressesTwoTenants(t *testing.T) {
 // reaches waits until a host reaches a member of its slice.
 func reaches(t *testing.T, n *Net, host, nic string, k int) {
 	t.Helper()
-	err := wait(t.Context(), 20*time.Second, host+" to reach its own", func() (string, bool) {
+	err := await.Until(await.Context(t), host+" to reach its own", func() (string, bool) {
 		got, err := n.Ping(t.Context(), host, nic, TenantAddress(nicNumber(nic), k), 1)
 		return fmt.Sprintf("%d answers, %v", got, err), got > 0
 	})

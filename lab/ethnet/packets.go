@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"bulkhead/lab/await"
 )
 
 // This file sends packets that no honest host sends, and listens for them.
@@ -70,15 +72,13 @@ func (n *Net) Sniff(at, name string) (*Sniffer, error) {
 	return &Sniffer{fd}, nil
 }
 
-// Hears waits until a frame comes that has a mark in it, for at most limit.
-func (s *Sniffer) Hears(mark []byte, limit time.Duration) (bool, error) {
+// Hears waits until a frame comes that was sent behind others, and reports whether one
+// of those came before it: that has a mark in it. To wait for a frame alone, it is both.
+// It gives up after await.Patience.
+func (s *Sniffer) Hears(mark, behind []byte) (heard bool, err error) {
 	buf := make([]byte, 64<<10)
-	for end := time.Now().Add(limit); ; {
-		left := time.Until(end)
-		if left <= 0 {
-			return false, nil
-		}
-		tv := unix.NsecToTimeval(max(left, time.Millisecond).Nanoseconds())
+	for end := time.Now().Add(await.Patience); time.Now().Before(end); {
+		tv := unix.NsecToTimeval(time.Second.Nanoseconds())
 		if err := unix.SetsockoptTimeval(s.fd, unix.SOL_SOCKET, unix.SO_RCVTIMEO, &tv); err != nil {
 			return false, err
 		}
@@ -92,9 +92,29 @@ func (s *Sniffer) Hears(mark []byte, limit time.Duration) (bool, error) {
 		if ll, ok := from.(*unix.SockaddrLinklayer); ok && ll.Pkttype == unix.PACKET_OUTGOING {
 			continue
 		}
-		if bytes.Contains(buf[:size], mark) {
-			return true, nil
+		heard = heard || bytes.Contains(buf[:size], mark)
+		if bytes.Contains(buf[:size], behind) {
+			return heard, nil
 		}
+	}
+	return heard, fmt.Errorf("waited %s for the frame %q", await.Patience, behind)
+}
+
+// Heard reports whether a frame has come by now that has a mark in it.
+func (s *Sniffer) Heard(mark []byte) (heard bool, err error) {
+	buf := make([]byte, 64<<10)
+	for {
+		size, from, err := unix.Recvfrom(s.fd, buf, unix.MSG_DONTWAIT)
+		switch {
+		case errors.Is(err, unix.EINTR):
+			continue
+		case errors.Is(err, unix.EAGAIN):
+			return heard, nil
+		case err != nil:
+			return false, err
+		}
+		ll, ok := from.(*unix.SockaddrLinklayer)
+		heard = heard || !(ok && ll.Pkttype == unix.PACKET_OUTGOING) && bytes.Contains(buf[:size], mark)
 	}
 }
 

@@ -1,7 +1,8 @@
+//go:build labs
+
 package ethnet
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"net/netip"
@@ -9,11 +10,11 @@ import (
 	"slices"
 	"strings"
 	"testing"
-	"time"
 
 	"bulkhead/fabric"
 	"bulkhead/fabric/ethernet"
 	"bulkhead/fabric/ethernet/linux"
+	"bulkhead/lab/await"
 	"bulkhead/lab/ethnet/agenttest"
 )
 
@@ -32,7 +33,7 @@ func TestTwoTargetsAreNotReflected(t *testing.T) {
 	own := text(n.Plan.Hosts[0].NICs[0].MAC)
 	known := func(want bool) {
 		t.Helper()
-		err := wait(t.Context(), 20*time.Second, "the other leaf's routes", func() (string, bool) {
+		err := await.Until(await.Context(t), "the other leaf's routes", func() (string, bool) {
 			out, err := n.Vtysh(t.Context(), second, "show bgp l2vpn evpn route json")
 			return out, err == nil && strings.Contains(out, own) == want
 		})
@@ -52,7 +53,7 @@ func TestTwoTargetsAreNotReflected(t *testing.T) {
 	known(false)
 	// The collector is no leaf: it hears what the leaf announces.
 	vtep := n.Plan.Device(first).Loopback
-	err = wait(t.Context(), 20*time.Second, "the collector to hear two targets", func() (string, bool) {
+	err = await.Until(await.Context(t), "the collector to hear two targets", func() (string, bool) {
 		routes, _ := k.Routes(vtep)
 		return fmt.Sprint(routes), slices.ContainsFunc(routes, func(r ethernet.Route) bool { return len(r.Targets) == 2 })
 	})
@@ -110,7 +111,7 @@ func TestReflectorsFollowOrders(t *testing.T) {
 	}
 	routes := func(vni uint32, want bool) {
 		t.Helper()
-		err := wait(t.Context(), 20*time.Second, "routes at the other leaf", func() (string, bool) {
+		err := await.Until(await.Context(t), "routes at the other leaf", func() (string, bool) {
 			out, err := n.Vtysh(t.Context(), second, "show bgp l2vpn evpn route json")
 			return fmt.Sprintf("%.2000s %v", out, err), err == nil && strings.Contains(out, fmt.Sprintf("65000:%d", vni)) == want
 		})
@@ -125,7 +126,7 @@ func TestReflectorsFollowOrders(t *testing.T) {
 	// The leaf announces the rival's VNI as well, as if it were its own.
 	vni(t, n, first, 5002)
 	routes(5001, true)
-	err = wait(t.Context(), 20*time.Second, "the collector to hear both", func() (string, bool) {
+	err = await.Until(await.Context(t), "the collector to hear both", func() (string, bool) {
 		heard, _ := k.Routes(from)
 		return fmt.Sprint(heard), slices.ContainsFunc(heard, func(r ethernet.Route) bool { return r.VNI == 5002 })
 	})
@@ -164,8 +165,7 @@ func TestReflectorsFollowOrders(t *testing.T) {
 	// Whoever waits for a change at a reflector hears of each.
 	awaits := func(change func()) {
 		t.Helper()
-		ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
-		defer cancel()
+		ctx := await.Context(t)
 		numbers := map[netip.Addr]uint64{}
 		for at, r := range agents {
 			var err error

@@ -17,6 +17,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"bulkhead/fabric/ethernet"
+	"bulkhead/lab/await"
 )
 
 // PathSpace is FRR's path space of a device: vtysh -N.
@@ -44,7 +45,7 @@ func (n *Net) ospfStartup(d *Device) []byte {
 		p(" ip ospf area 0")
 		p(" ip ospf network point-to-point")
 		p(" ip ospf hello-interval 1")
-		p(" ip ospf dead-interval 4")
+		p(" ip ospf dead-interval 120") // a link that goes is seen at once; a machine that is busy is no link that went
 		p(" ip ospf retransmit-interval 1")
 		p(" ip ospf authentication message-digest")
 		p(" ip ospf message-digest-key 1 md5 %s", n.secret)
@@ -202,7 +203,7 @@ func (n *Net) startRouting(ctx context.Context) error {
 func (n *Net) StartDaemon(ctx context.Context, device, daemon string) error {
 	dir, run := filepath.Join(n.Dir, device), filepath.Join(frrRun, n.PathSpace(device))
 	if daemon != "zebra" {
-		err := wait(ctx, n.options.Wait, "zebra of "+device, func() (string, bool) {
+		err := await.Until(ctx, "zebra of "+device, func() (string, bool) {
 			_, err := os.Stat(filepath.Join(run, "zserv.api"))
 			return "it has no socket", err == nil
 		})
@@ -249,7 +250,7 @@ func (n *Net) KillDaemon(at, daemon string) error {
 // awaitRouting waits until every leaf has a route to every other of its fabric, and a
 // session with every reflector.
 func (n *Net) awaitRouting(ctx context.Context) error {
-	err := wait(ctx, n.options.Wait, "the underlay", func() (string, bool) {
+	err := await.Until(ctx, "the underlay", func() (string, bool) {
 		for _, d := range n.Plan.Leaves("") {
 			if lack := n.lacksRoute(d); lack != "" {
 				return lack, false
@@ -289,7 +290,7 @@ func (n *Net) lacksRoute(d *Device) string {
 // AwaitSessions waits until a leaf or spine has its BGP sessions within the fabric.
 func (n *Net) AwaitSessions(ctx context.Context, device string) error {
 	d := n.Plan.Device(device)
-	return wait(ctx, n.options.Wait, "the BGP sessions of "+device, func() (string, bool) {
+	return await.Until(ctx, "the BGP sessions of "+device, func() (string, bool) {
 		out, err := n.Vtysh(ctx, device, "show bgp l2vpn evpn summary json")
 		var s struct {
 			Peers map[string]struct{ State string }

@@ -1,21 +1,16 @@
+//go:build labs
+
 package ethnet
 
 import (
 	"fmt"
 	"net/netip"
 	"testing"
-	"time"
 
 	"bulkhead/fabric"
+	"bulkhead/lab/await"
 	"bulkhead/lab/ethnet/agenttest"
 	"bulkhead/site"
-)
-
-// heardLimit is how long a frame may take through the fabric, and unheardLimit how
-// long one is waited for that must not come.
-const (
-	heardLimit   = 5 * time.Second
-	unheardLimit = 150 * time.Millisecond
 )
 
 func macOf(t *testing.T, n *Net, host, nic string) uint64 {
@@ -98,11 +93,14 @@ func TestEdgePortsRefuse(t *testing.T) {
 		if err := n.Inject(from, nic, c.frame(mark)); err != nil {
 			t.Fatal(err)
 		}
-		limit := unheardLimit
-		if c.allowed {
-			limit = heardLimit
+		behind := mark
+		if !c.allowed { // an honest frame, by the same way: when it has come, the other would have
+			behind = fmt.Appendf(nil, "behind-%02d-of-the-test", i)
+			if err := n.Inject(from, nic, Frame(peer, own, 0x0800, IPv4(a, b, 17, UDP(5000, 4791, behind)))); err != nil {
+				t.Fatal(err)
+			}
 		}
-		heard, err := ears.Hears(mark, limit)
+		heard, err := ears.Hears(mark, behind)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -137,54 +135,56 @@ func TestForgedVXLAN(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer ears.Close()
-	send := func(at string, to netip.AddrPort, mark string) bool {
+	send := func(at string, to netip.AddrPort, mark string) {
 		t.Helper()
 		inner := Frame(macOf(t, n, victim, nic), 0x020000000099, 0x0800, IPv4(netip.MustParseAddr("10.0.8.66"), TenantAddress(site.Frontend, 0), 17, UDP(1, 2, []byte(mark))))
 		if err := n.SendUDP(at, to, VXLAN(5001, inner)); err != nil {
 			t.Fatal(err)
 		}
-		heard, err := ears.Hears([]byte(mark), unheardLimit)
+	}
+	heard := func(mark string) bool {
+		t.Helper()
+		is, err := ears.Heard([]byte(mark))
 		if err != nil {
 			t.Fatal(err)
 		}
-		return heard
+		return is
 	}
-	manage := netip.AddrPortFrom(n.Plan.Device(leaf).Manage, 4789)
-	for i, c := range []struct {
-		at string
-		to netip.AddrPort
-	}{{"rogue", vtep}, {Manage, manage}} {
+	// refused sends until a packet is counted as refused. The first ones may be lost on
+	// their way, to ARP.
+	refused := func(at string, to netip.AddrPort, mark string) {
+		t.Helper()
 		before, err := n.Counter(t.Context(), leaf, "vxlan-refused")
 		if err != nil {
 			t.Fatal(err)
 		}
-		// The first ones may be lost on their way: to ARP, on a busy machine.
-		after := before
-		for end := time.Now().Add(heardLimit); after == before && time.Now().Before(end); {
-			if send(c.at, c.to, fmt.Sprintf("forged-%d", i)) {
-				t.Fatalf("VXLAN from %s was delivered", c.at)
-			}
-			if after, err = n.Counter(t.Context(), leaf, "vxlan-refused"); err != nil {
-				t.Fatal(err)
-			}
+		err = await.Until(await.Context(t), "VXLAN from "+at+" to be counted", func() (string, bool) {
+			send(at, to, mark)
+			after, err := n.Counter(t.Context(), leaf, "vxlan-refused")
+			return fmt.Sprint(after, err), err == nil && after > before
+		})
+		if err != nil {
+			t.Error(err)
 		}
-		if after == before {
-			t.Errorf("VXLAN from %s is not counted: %d", c.at, before)
+		if heard(mark) {
+			t.Errorf("VXLAN from %s was delivered", at)
 		}
 	}
+	manage := netip.AddrPortFrom(n.Plan.Device(leaf).Manage, 4789)
+	refused("rogue", vtep, "forged-0")
+	refused(Manage, manage, "forged-1")
 	if err := n.Run(t.Context(), leaf, "nft delete table inet bulkhead"); err != nil {
 		t.Fatal(err)
 	}
-	for end := time.Now().Add(heardLimit); !send("rogue", vtep, "unfiltered"); {
-		if time.Now().After(end) {
-			t.Fatal("without the filter VXLAN from the underlay is not delivered: this test shows nothing")
-		}
+	if err := await.True(await.Context(t), "VXLAN from the underlay to be delivered without the filter", func() bool {
+		send("rogue", vtep, "unfiltered")
+		return heard("unfiltered")
+	}); err != nil {
+		t.Fatalf("this test shows nothing: %v", err)
 	}
 	// Any write of the control plane puts the filter back.
 	carries(t, n, leaf, map[int]uint32{4: 0})
-	if send("rogue", vtep, "filtered-again") {
-		t.Error("VXLAN is delivered after the control plane wrote the leaf")
-	}
+	refused("rogue", vtep, "filtered-again")
 }
 
 // A limited member reaches a full one on its own leaf, and nobody through the fabric.

@@ -13,6 +13,7 @@ import (
 
 	"bulkhead/fabric"
 	"bulkhead/fabric/ethernet/linux"
+	"bulkhead/lab/await"
 )
 
 // This file is what goes wrong in a lab, and what is done to it: all of it for real,
@@ -134,7 +135,7 @@ func (n *Net) intruder(ctx context.Context, leaf string, c *linux.Config) (*linu
 		return nil, err
 	}
 	client := linux.Dial(leaf, c.Socket)
-	err := wait(ctx, n.options.Wait, "the intruder at "+leaf, func() (string, bool) {
+	err := await.Until(ctx, "the intruder at "+leaf, func() (string, bool) {
 		probe, err := net.Dial("unix", c.Socket)
 		if err != nil {
 			return err.Error(), false

@@ -8,10 +8,10 @@ import (
 	"os"
 	"strings"
 	"testing"
-	"time"
 
 	"bulkhead/fabric/infiniband/mad"
 	"bulkhead/fabric/infiniband/smp"
+	"bulkhead/lab/await"
 	"bulkhead/lab/ibfabric"
 	"bulkhead/lab/ibnet"
 )
@@ -50,10 +50,8 @@ func host(i int) string { return ibnet.HostName(i) }
 // eventually waits until something holds.
 func eventually(t *testing.T, what string, holds func() bool) {
 	t.Helper()
-	for end := time.Now().Add(20 * time.Second); !holds(); time.Sleep(20 * time.Millisecond) {
-		if time.Now().After(end) {
-			t.Fatalf("waited for %s", what)
-		}
+	if err := await.True(await.Context(t), what, holds); err != nil {
+		t.Fatal(err)
 	}
 }
 

@@ -13,6 +13,7 @@ import (
 	"bulkhead/fabric/infiniband/notices"
 	"bulkhead/fabric/infiniband/smp"
 	"bulkhead/fabric/infiniband/umadsim"
+	"bulkhead/lab/await"
 	"bulkhead/lab/ibnet"
 )
 
@@ -54,7 +55,7 @@ func listen(t *testing.T, s *ibnet.Sim, at string) (*notices.Listener, *heard) {
 		Say:     func(subscribed bool, why error) { t.Logf("%s is subscribed: %t %v", at, subscribed, why) },
 	})
 	t.Cleanup(func() { _ = l.Close() })
-	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), await.Patience)
 	defer cancel()
 	if err := l.Wait(ctx, 0); err != nil || !l.Subscribed() {
 		t.Fatalf("the subscription: %v, %t", err, l.Subscribed())

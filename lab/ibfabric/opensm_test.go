@@ -16,6 +16,7 @@ import (
 	"bulkhead/fabric/infiniband/mad"
 	"bulkhead/fabric/infiniband/opensm/options"
 	"bulkhead/fabric/infiniband/smp"
+	"bulkhead/lab/await"
 	"bulkhead/lab/ibfabric"
 	"bulkhead/lab/ibnet"
 )
@@ -129,7 +130,7 @@ func TestSameAsIbsim(t *testing.T) {
 		return maps.EqualFunc(a, b, func(x, y reading) bool { return x.lid == y.lid && x.state == y.state && slices.Equal(x.keys, y.keys) }) &&
 			maps.EqualFunc(at, bt, bytes.Equal)
 	}
-	for end := time.Now().Add(15 * time.Second); !alike(); time.Sleep(200 * time.Millisecond) {
+	for end := time.Now().Add(await.Patience); !alike(); time.Sleep(200 * time.Millisecond) {
 		if time.Now().After(end) {
 			for i := range a {
 				if fmt.Sprint(a[i]) != fmt.Sprint(b[i]) {

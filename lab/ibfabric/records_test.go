@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"bulkhead/fabric/infiniband/mad"
+	"bulkhead/lab/await"
 	"bulkhead/lab/ibfabric"
 	"bulkhead/lab/ibnet"
 )
@@ -75,7 +76,7 @@ func TestRecordsOfManyPackets(t *testing.T) {
 		}
 	}
 	s.StartOpenSM(t, host(0), text)
-	for end := time.Now().Add(2 * time.Minute); ; time.Sleep(100 * time.Millisecond) {
+	for end := time.Now().Add(await.Patience); ; time.Sleep(100 * time.Millisecond) {
 		k, _ := f.Keys(host(tree.Hosts-1), 1)
 		p, err := f.Port(host(tree.Hosts-1), 1)
 		if err == nil && p.State == mad.PortActive && len(k) == 2 {

@@ -1,35 +1,31 @@
+//go:build labs
+
 package iblab
 
 import (
 	"context"
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
 	"time"
 
-	"bulkhead/book"
+	"bulkhead/lab/await"
 	"bulkhead/prove"
 	"bulkhead/site"
 )
 
 // settle lives until every delivered port is proven again and hosts of one rival
-// reach one another. OpenSM needs time of this machine for that, and the lab's own
-// time passes faster.
+// reach one another. OpenSM needs time of this machine for that.
 func (l *Lab) settle(ctx context.Context, t *testing.T) {
 	t.Helper()
-	for end := time.Now().Add(time.Minute); time.Now().Before(end); time.Sleep(20 * time.Millisecond) {
-		if err := l.Live(ctx, time.Hour, time.Hour); err != nil {
-			t.Fatal(err)
-		}
-		locked, holds := 0, false
-		l.Plane.View(func(s *book.State) { locked, holds = len(s.Locked), s.Postures[FabricID].Holds })
-		if locked == 0 && holds && len(l.Findings()) == 0 && len(l.CutOff()) == 0 {
-			return
-		}
-	}
-	l.Plane.View(func(s *book.State) {
-		t.Fatalf("a minute later: cut off %v, findings %v, %d ports locked, posture %+v, brake %+v", l.CutOff(), l.Findings(), len(s.Locked), s.Postures[FabricID], s.Control.Brake)
-	})
+	check(t, l.Settle(ctx))
+	check(t, await.Until(ctx, "hosts to reach one another", func() (string, bool) {
+		check(t, l.Live(ctx, time.Minute, time.Minute))
+		cut := l.CutOff()
+		return fmt.Sprint(cut), len(cut) == 0
+	}))
+	check(t, l.Settle(ctx))
 }
 
 // failing counts the ports of the compute fabric by all the checks that they fail.
@@ -81,15 +77,13 @@ var cables = map[string]string{
 // prover taken away in turn (mutation_test.go).
 func TestAttacks(t *testing.T) {
 	needZ3(t)
-	ctx := context.Background()
+	ctx := await.Context(t)
 	var scenes []*scene
 	l := begin(t)
 	if err := l.Sell(ctx); err != nil {
 		t.Fatal(err)
 	}
-	if err := l.Live(ctx, 74*time.Hour, 2*time.Hour); err != nil {
-		t.Fatal(err)
-	}
+	check(t, l.Deliver(ctx, 74*time.Hour))
 	if d := l.Delivered(); d[Rivals[0]] != 6 || d[Rivals[1]] != 6 {
 		t.Fatalf("delivered %v", d)
 	}
@@ -104,7 +98,12 @@ func TestAttacks(t *testing.T) {
 			if reached, err := l.CanaryReaches(); err != nil || len(reached) > 0 {
 				t.Fatalf("before the attack, from the canary: %v, %v", reached, err)
 			}
-			head, hosts := l.Head(), l.Hosts()
+			hosts := l.Hosts()
+			var at, touched []site.Port
+			if a.Where != nil {
+				at, touched = a.Where(l)
+			}
+			w, head := l.Watch(), l.Head()
 			undo, err := a.Mount(ctx, l)
 			if err != nil {
 				t.Fatal(err)
@@ -113,39 +112,33 @@ func TestAttacks(t *testing.T) {
 			if a.Ends == Prevented && len(open) > 0 {
 				t.Errorf("it was to be prevented, and %d packets pass: %s", len(open), open[0])
 			}
-			scenes = append(scenes, l.capture(ctx, t, a))
+			scenes = append(scenes, l.capture(ctx, t, a, at))
 			mounted := time.Now()
-			if err := l.Live(ctx, time.Hour, time.Hour); err != nil {
-				t.Fatal(err)
-			}
+			looks, err := l.AwaitSeen(ctx, w, a.Check, at)
+			check(t, err)
 			took := time.Since(mounted)
+			if strays, err := w.Strays(ctx, touched); err != nil || len(strays) > 0 {
+				t.Errorf("it was red outside what it may touch: %v, %v", strays, err)
+			}
 			kinds, notes, err := l.Recorded(ctx, head)
 			if err != nil {
 				t.Fatal(err)
 			}
 			said := strings.Join(notes, "\n")
-			for kind := range kinds {
-				said += "\n" + kind
-			}
-			for check := range l.Findings() {
-				said += "\n" + check
-			}
-			l.agree(ctx, t, "after one sweep", l.Leaks())
-			if a.Check != "" && !strings.Contains(said, a.Check) {
-				t.Errorf("one sweep later nothing says %q: recorded %v, findings %v, notes %.2000s", a.Check, kinds, l.Findings(), notes)
-			}
+			l.agree(ctx, t, "when it was seen", l.Leaks())
 			if text := cables[a.Name]; !strings.Contains(said, text) {
 				t.Errorf("the census does not say %q: %.2000s", text, said)
 			}
 			if reached, err := l.CanaryReaches(); len(reached) > 0 {
-				t.Errorf("one sweep later the canary reaches %v, %v", reached, err)
+				t.Errorf("when it was seen the canary reaches %v, %v", reached, err)
 			}
 			// Also from and to nodes that have been taken out of service meanwhile.
 			after := l.LeaksAmong(hosts)
 			if a.Lasts != (len(after) > 0) {
-				t.Errorf("one sweep later %d packets pass, until it is undone: %t: %v", len(after), a.Lasts, after[:min(1, len(after))])
+				t.Errorf("when it was seen %d packets pass, until it is undone: %t: %v", len(after), a.Lasts, after[:min(1, len(after))])
 			}
-			t.Logf("%s: %d leaks at first, %d after a sweep, which took %s; recorded %v, findings %v", a.Ends, len(open), len(after), took.Round(time.Millisecond), kinds, l.Findings())
+			t.Logf("%s: %d leaks at first, %d after %d looks, which took %s; recorded %v, findings %v", a.Ends, len(open), len(after), looks, took.Round(time.Millisecond), kinds, l.Findings())
+			t.Logf(`measured {"attack": %q, "packets": %d, "seconds": %.2f}`, a.Name, len(open), took.Seconds()) // for package dated
 			if err := undo(ctx); err != nil {
 				t.Fatal(err)
 			}

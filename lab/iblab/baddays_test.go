@@ -1,3 +1,5 @@
+//go:build labs
+
 package iblab
 
 import (
@@ -12,6 +14,7 @@ import (
 
 	"bulkhead/fabric"
 	"bulkhead/fabric/infiniband/opensm"
+	"bulkhead/lab/await"
 	"bulkhead/lab/ibnet"
 	"bulkhead/site"
 )
@@ -61,7 +64,7 @@ func check(t *testing.T, err error) {
 // the devices do not follow yet: nothing is handed over on what was meant, nothing
 // leaks, and when supervision starts it again all is carried out.
 func TestManagerDiesMidChange(t *testing.T) {
-	ctx := t.Context()
+	ctx := await.Context(t)
 	l, h := beginHooked(t)
 	check(t, l.Sell(ctx))
 	first, err := os.ReadFile(l.conf.Partitions)
@@ -96,7 +99,8 @@ func TestManagerDiesMidChange(t *testing.T) {
 	}
 	h.before.Store(nil)
 	check(t, l.StartManager(ctx))
-	check(t, l.Live(ctx, 80*time.Hour, 2*time.Hour))
+	check(t, l.Deliver(ctx, 80*time.Hour))
+	l.settle(ctx, t)
 	if d := l.Delivered(); d[Rivals[0]] != 6 || d[Rivals[1]] != 6 || len(l.Leaks())+len(l.CutOff()) > 0 {
 		t.Errorf("delivered %v, leaks %v, cut off %v", d, l.Leaks(), l.CutOff())
 	}
@@ -105,7 +109,7 @@ func TestManagerDiesMidChange(t *testing.T) {
 // TestMastershipLostMidChange: as above, and a second manager that stood by takes
 // over before the first is back. What it manages is not written to.
 func TestMastershipLostMidChange(t *testing.T) {
-	ctx := t.Context()
+	ctx := await.Context(t)
 	l, h := beginHooked(t)
 	p := l.spare(t)
 	standby := l.standby(t, l.conf.Partitions)
@@ -114,7 +118,7 @@ func TestMastershipLostMidChange(t *testing.T) {
 		if !taken {
 			taken = true
 			_ = l.KillManager()
-			if err := wait(ctx, 30*time.Second, "the second manager to take over", func() bool { return standby.says("Entering MASTER") }); err != nil {
+			if err := await.True(ctx, "the second manager to take over", func() bool { return standby.says("Entering MASTER") }); err != nil {
 				t.Error(err)
 			}
 		}
@@ -146,7 +150,7 @@ func TestMastershipLostMidChange(t *testing.T) {
 // reading of a change. The change ends in bounded time, names the port unless it
 // was done, and is carried out when the HCA is back.
 func TestHostUnreachableAtEveryStep(t *testing.T) {
-	ctx := t.Context()
+	ctx := await.Context(t)
 	l, h := beginHooked(t)
 	p := l.spare(t)
 	hca := ibnet.HCAName(l.Site.NodeID[p.Node()], p.NIC())
@@ -193,7 +197,7 @@ func TestHostUnreachableAtEveryStep(t *testing.T) {
 // TestStalePlane: a control plane that another one has taken over from writes
 // nothing any more, whatever it thinks it has to do.
 func TestStalePlane(t *testing.T) {
-	ctx := t.Context()
+	ctx := await.Context(t)
 	l := begin(t)
 	check(t, l.Sell(ctx))
 	check(t, l.Live(ctx, 24*time.Hour, 2*time.Hour))
@@ -254,6 +258,6 @@ func (l *Lab) standby(t *testing.T, file string) *second {
 	cmd, err := l.second(guid, file, s.log)
 	check(t, err)
 	s.kill = func() { _ = cmd.Process.Kill(); _ = cmd.Wait() }
-	check(t, wait(t.Context(), 20*time.Second, "the second manager to stand by", func() bool { return s.says("STANDBY") }))
+	check(t, await.True(await.Context(t), "the second manager to stand by", func() bool { return s.says("STANDBY") }))
 	return s
 }

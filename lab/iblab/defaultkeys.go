@@ -4,10 +4,10 @@ import (
 	"context"
 	"fmt"
 	"path/filepath"
-	"time"
 
 	"bulkhead/fabric/infiniband/mad"
 	"bulkhead/fabric/infiniband/smp"
+	"bulkhead/lab/await"
 )
 
 // defaultKeys starts the owner's manager again without its opensm.conf, as somebody
@@ -22,14 +22,14 @@ func defaultKeys(ctx context.Context, l *Lab) (undo func(context.Context) error,
 	if err := l.startManagerAs(ctx, log, "-P", l.conf.Partitions, "-f", log, "-d", "2"); err != nil {
 		return nil, err
 	}
-	if err := wait(ctx, 60*time.Second, "the ports to be without an M_Key", func() bool {
+	if err := await.True(ctx, "the ports to be without an M_Key", func() bool {
 		hca, err := l.Fabric.Port(v.hca[0], 1)
 		leaf, bad := l.Fabric.Port(v.leaf[0], 0) // a switch's key is port 0's
 		return err == nil && bad == nil && hca.MKey == 0 && leaf.MKey == 0
 	}); err != nil {
 		return nil, err
 	}
-	c, err := l.host(v.hca[0])
+	c, err := l.host(v.hca[0], answered)
 	if err != nil {
 		return nil, err
 	}

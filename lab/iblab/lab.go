@@ -26,6 +26,7 @@ import (
 	"bulkhead/fabric/infiniband/smp"
 	"bulkhead/fabric/infiniband/umadsim"
 	"bulkhead/keystore"
+	"bulkhead/lab/await"
 	"bulkhead/lab/ibfabric"
 	"bulkhead/lab/ibnet"
 	"bulkhead/lab/rivals"
@@ -155,7 +156,7 @@ func (l *Lab) startManagerAs(ctx context.Context, log string, args ...string) (e
 	if err := os.WriteFile(filepath.Join(l.Dir, "opensm.pid"), []byte(strconv.Itoa(l.sm.Process.Pid)+"\n"), 0o600); err != nil {
 		return err
 	}
-	return wait(ctx, time.Minute, "OpenSM to bring the subnet up", func() bool {
+	return await.True(ctx, "OpenSM to bring the subnet up", func() bool {
 		said, err := os.ReadFile(log)
 		return err == nil && bytes.Contains(said[min(len(before), len(said)):], []byte("SUBNET UP"))
 	})
@@ -210,7 +211,7 @@ func (l *Lab) connect() error {
 	if err != nil {
 		return err
 	}
-	if l.client, err = smp.New(at, smp.Options{Window: 64, Timeout: 200 * time.Millisecond, Tries: 2}); err != nil {
+	if l.client, err = smp.New(at, smp.Options{Window: 64, Timeout: time.Second, Tries: 2}); err != nil {
 		return err
 	}
 	edge := opensm.Wiring(l.Site, l.Units, FabricID)
@@ -256,9 +257,22 @@ func (s *stamped) Read(ctx context.Context, leaves []uint64) ([]opensm.Capture, 
 // Open opens a control plane over the ledger and the devices; another one that
 // was open over them finds itself fenced.
 func (l *Lab) Open(ctx context.Context) error {
-	return l.Stage.Open(ctx, map[string]fabric.Driver{FabricID: &opensm.Guarded{Driver: l.Driver, Guard: &opensm.Posture{
+	return l.Stage.Open(ctx, map[string]fabric.Driver{FabricID: &watched{&opensm.Guarded{Driver: l.Driver, Guard: &opensm.Posture{
 		Reader: l.reader, Partitions: l.Driver.Manager.File, Options: filepath.Join(l.Dir, "opensm.conf"), SMs: []uint64{l.conf.PortGUID}, SMKey: l.conf.SMKey,
-	}}})
+	}}, l.Stage}})
+}
+
+// watched is the driver, and the stage hears what it answers.
+type watched struct {
+	*opensm.Guarded
+	stage *rivals.Stage
+}
+
+// Observe implements fabric.Driver.
+func (w *watched) Observe(ctx context.Context, s fabric.Scope) (fabric.Observation, error) {
+	o, err := w.Guarded.Observe(ctx, s)
+	w.stage.Saw(o)
+	return o, err
 }
 
 // Delivered counts the slots that are up, by tenant.
@@ -298,18 +312,4 @@ func (l *Lab) Close() error {
 		err = nil // the fabric had gone before
 	}
 	return err
-}
-
-func wait(ctx context.Context, limit time.Duration, what string, ready func() bool) error {
-	for end := time.Now().Add(limit); !ready(); {
-		if time.Now().After(end) {
-			return fmt.Errorf("waited %s for %s", limit, what)
-		}
-		select {
-		case <-ctx.Done():
-			return ctx.Err()
-		case <-time.After(20 * time.Millisecond):
-		}
-	}
-	return nil
 }

@@ -1,11 +1,11 @@
+//go:build labs
+
 package iblab
 
 import (
 	"context"
 	"testing"
 	"time"
-
-	"bulkhead/book"
 )
 
 func begin(t *testing.T, change ...func(*Options)) *Lab {
@@ -30,23 +30,4 @@ func begin(t *testing.T, change ...func(*Options)) *Lab {
 		}
 	})
 	return l
-}
-
-// Two rivals lease parts of the same leaves, under a real OpenSM.
-func TestRivals(t *testing.T) {
-	ctx := context.Background()
-	l := begin(t)
-	if err := l.Sell(ctx); err != nil {
-		t.Fatal(err)
-	}
-	began := time.Now()
-	if err := l.Live(ctx, 74*time.Hour, 2*time.Hour); err != nil {
-		t.Fatal(err)
-	}
-	t.Logf("three days in %s; delivered %v", time.Since(began).Round(time.Millisecond), l.Delivered())
-	l.Plane.View(func(s *book.State) {
-		for _, lease := range s.Leases {
-			t.Logf("%s: %d of %d, isolation %s", lease.ID, lease.Delivered, len(lease.Slots), lease.Verdict)
-		}
-	})
 }

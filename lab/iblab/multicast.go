@@ -8,6 +8,7 @@ import (
 
 	"bulkhead/fabric/infiniband/mad"
 	"bulkhead/fabric/infiniband/umadsim"
+	"bulkhead/lab/await"
 )
 
 // joinGroup asks subnet administration, from a host, to make and join a multicast
@@ -18,7 +19,7 @@ func (l *Lab) joinGroup(ctx context.Context, host string, portGUID uint64, key m
 		return 0, err
 	}
 	stop := context.AfterFunc(ctx, func() { _ = at.Close() })
-	late := time.AfterFunc(5*time.Second, func() { _ = at.Close() })
+	late := time.AfterFunc(await.Patience, func() { _ = at.Close() })
 	defer func() {
 		late.Stop()
 		if stop() {

@@ -1,14 +1,17 @@
+//go:build labs
+
 package iblab
 
 import (
 	"context"
+	"fmt"
 	"slices"
 	"testing"
-	"time"
 
 	"bulkhead/book"
 	"bulkhead/fabric"
-	"bulkhead/fabric/infiniband"
+	"bulkhead/lab/await"
+	"bulkhead/lab/rivals"
 	"bulkhead/prove"
 	"bulkhead/site"
 )
@@ -17,28 +20,20 @@ import (
 // the ledger said then of who holds which port and whose each label is.
 type scene struct {
 	Attack
+	*rivals.Facts
 	site   *site.Site
 	fabric int
 	said   fabric.Observation
-	holder []uint32 // by port
-	owner  map[uint32]uint32
 	leased [2][]site.Port // of the rivals
 }
 
 // capture reads every device, by the driver, before the control plane looks. An attack
-// that the prover names is captured when it shows, because OpenSM may be on its way.
-func (l *Lab) capture(ctx context.Context, t *testing.T, a Attack) *scene {
+// that the prover names is captured when all its ports show it, because OpenSM may be on
+// its way.
+func (l *Lab) capture(ctx context.Context, t *testing.T, a Attack, at []site.Port) *scene {
 	t.Helper()
-	s := &scene{Attack: a, site: l.Site, fabric: l.Driver.Fabric, owner: map[uint32]uint32{}, holder: make([]uint32, l.Site.Ports())}
+	s := &scene{Attack: a, Facts: l.Facts(), site: l.Site, fabric: l.Driver.Fabric}
 	l.Plane.View(func(b *book.State) {
-		for n := range site.Index(b.Site.Nodes()) {
-			for nic := range site.NICs {
-				s.holder[site.PortOf(n, nic)] = uint32(b.Wants(n).Holder)
-			}
-		}
-		for _, label := range b.Labels[FabricID].Allocations() {
-			s.owner[label.Value] = uint32(b.HolderOf(label.Owner))
-		}
 		for i, tenant := range Rivals {
 			for _, lease := range b.LeasesOf(tenant) {
 				for slot, n := range lease.Slots {
@@ -51,15 +46,35 @@ func (l *Lab) capture(ctx context.Context, t *testing.T, a Attack) *scene {
 			}
 		}
 	})
-	for end := time.Now().Add(10 * time.Second); ; time.Sleep(20 * time.Millisecond) {
+	check(t, await.Until(ctx, "devices to show it", func() (string, bool) {
 		var err error
-		if s.said, err = l.Driver.Observe(ctx, fabric.Scope{}); err != nil {
-			t.Fatal(err)
+		s.said, err = l.Driver.Observe(ctx, fabric.Scope{})
+		check(t, err)
+		c := s.check()
+		if c == prove.Passed {
+			return "", true
 		}
-		if c := s.check(); c == prove.Passed || s.judge(t).names[c] > 0 || time.Now().After(end) {
-			return s
+		p := s.read(t)
+		for _, port := range at {
+			if failed := p.Failed(port); !slices.Contains(failed, c) {
+				return fmt.Sprintf("%s fails %v", s.site.PortName(port), failed), false
+			}
 		}
+		return "", true
+	}))
+	return s
+}
+
+// read has a new prover read the raw bytes, without some of its checks.
+func (s *scene) read(t *testing.T, without ...prove.Check) *prove.Prover {
+	t.Helper()
+	p, err := s.Prover()
+	check(t, err)
+	for _, c := range without {
+		p.Without(c)
 	}
+	check(t, s.Read(p, s.said.Devices))
+	return p
 }
 
 // check is the prover's check that the attack is named by; Passed: something else is.
@@ -81,28 +96,7 @@ type judgement struct {
 // judge has a new prover judge the raw bytes, without some of its checks.
 func (s *scene) judge(t *testing.T, without ...prove.Check) judgement {
 	t.Helper()
-	p := prove.NewProver(s.site, fabric.NewTables(s.site.Ports()))
-	for _, c := range without {
-		p.Without(c)
-	}
-	for port, holder := range s.holder {
-		p.Hold(site.Port(port), holder)
-	}
-	for value, holder := range s.owner {
-		if err := p.Own(s.fabric, value, holder); err != nil {
-			t.Fatal(err)
-		}
-	}
-	for _, d := range s.said.Devices {
-		if !d.Reachable {
-			continue
-		}
-		readings, err := infiniband.Decode(d.Raw)
-		if err != nil {
-			t.Fatal(err)
-		}
-		p.Read(d.Leaf, d.At, readings)
-	}
+	p := s.read(t, without...)
 	j := judgement{names: map[prove.Check]int{}, proven: true}
 	for port := range site.Port(s.site.Ports()) {
 		if _, c := p.Verdict(port); c != prove.Passed && s.site.FabricOf(port) == s.fabric {

@@ -1,3 +1,5 @@
+//go:build labs
+
 package iblab
 
 import (
@@ -8,7 +10,7 @@ import (
 	"time"
 
 	"bulkhead/fabric/infiniband/mad"
-	"bulkhead/fabric/infiniband/smp"
+	"bulkhead/lab/await"
 	"bulkhead/prove"
 )
 
@@ -27,15 +29,12 @@ var provoked = []struct {
 		return nil, nil
 	}},
 	{"a forged Set of the leaf's table, without the M_Key", mad.TrapBadMKey, "", func(ctx context.Context, l *Lab, v victims) (func() error, error) {
-		c, err := l.host(v.hca[0])
+		c, err := l.host(v.hca[0], refused)
 		if err != nil {
 			return nil, err
 		}
 		defer c.Close()
-		if err := setKeys(ctx, c, smp.Address{Route: smp.Route("").Next(1)}, uint8(v.leafPort[0]), 1, v.key[0], v.key[1]); err == nil {
-			return nil, errors.New("the Set was answered")
-		}
-		return nil, nil
+		return nil, l.refusedSet(ctx, c, v, true, 1, v.key[0], v.key[1])
 	}},
 	{"a cable is pulled out", mad.TrapLinkStateChange, prove.NoNeighbour.String(), func(_ context.Context, l *Lab, v victims) (func() error, error) {
 		return func() error { return l.Fabric.Plug(v.leaf[0], v.leafPort[0], v.hca[0], 1) }, l.Fabric.Pull(v.leaf[0], v.leafPort[0])
@@ -46,35 +45,27 @@ var provoked = []struct {
 	}},
 }
 
-// patience is how long a notice may take to wake somebody, by this machine's clock.
-// The policy's poll plays no part: nobody ticks while the lab waits.
-const patience = 30 * time.Second
-
-// quiet waits until devices have nothing more to tell, with a look after each notice.
+// quiet waits until devices have nothing more to tell for a moment, with a look after
+// each notice. A notice that comes later wakes for nothing: whoever waits for a certain
+// one waits on.
 func (l *Lab) quiet(ctx context.Context, t *testing.T) {
 	t.Helper()
-	for end := time.Now().Add(2 * time.Minute); time.Now().Before(end); {
-		if err := l.Plane.Tick(ctx); err != nil {
-			t.Fatal(err)
-		}
+	check(t, await.True(ctx, "devices to rest", func() bool {
+		check(t, l.Plane.Tick(ctx))
 		bounded, cancel := context.WithTimeout(ctx, 2*time.Second)
-		err := l.Plane.Await(bounded)
-		cancel()
-		if errors.Is(err, context.DeadlineExceeded) {
-			return
-		}
-	}
-	t.Fatal("devices never rest")
+		defer cancel()
+		return errors.Is(l.Plane.Await(bounded), context.DeadlineExceeded)
+	}))
 }
 
 // TestNoticesWake: what devices tell their manager makes the control plane look now,
 // whatever its period, and the look finds what there is to find. No time passes for
 // the plane meanwhile, so no look is due by the period.
 func TestNoticesWake(t *testing.T) {
-	ctx := t.Context()
+	ctx := await.Context(t)
 	l := begin(t)
 	check(t, l.Sell(ctx))
-	check(t, l.Live(ctx, 74*time.Hour, 2*time.Hour))
+	check(t, l.Deliver(ctx, 74*time.Hour))
 	l.settle(ctx, t)
 	for _, p := range provoked {
 		t.Run(p.name, func(t *testing.T) {
@@ -83,9 +74,8 @@ func TestNoticesWake(t *testing.T) {
 			undo, err := p.do(ctx, l, l.victims())
 			check(t, err)
 			began := time.Now()
-			bounded, cancel := context.WithTimeout(ctx, patience)
-			defer cancel()
-			if err := l.Plane.Await(bounded); err != nil {
+			// The policy's poll plays no part: nobody ticks while the lab waits.
+			if err := l.Plane.Await(ctx); err != nil {
 				t.Fatalf("nothing woke it: %v; %d traps %d were sent", err, l.sentTraps(p.trap)-before, p.trap)
 			}
 			if l.sentTraps(p.trap) == before {
@@ -109,10 +99,10 @@ func TestNoticesWake(t *testing.T) {
 
 // TestWithoutNoticesNothingWakes: the same things, and nobody subscribed.
 func TestWithoutNoticesNothingWakes(t *testing.T) {
-	ctx := t.Context()
+	ctx := await.Context(t)
 	l := begin(t, func(o *Options) { o.Deaf = true })
 	check(t, l.Sell(ctx))
-	check(t, l.Live(ctx, 74*time.Hour, 2*time.Hour))
+	check(t, l.Deliver(ctx, 74*time.Hour))
 	l.settle(ctx, t)
 	check(t, l.Plane.Tick(ctx))
 	for _, p := range provoked {

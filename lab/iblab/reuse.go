@@ -2,6 +2,7 @@ package iblab
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -11,6 +12,7 @@ import (
 	"bulkhead/contract"
 	"bulkhead/examples"
 	"bulkhead/fabric/infiniband/mad"
+	"bulkhead/lab/await"
 	"bulkhead/lab/ibnet"
 	"bulkhead/site"
 )
@@ -93,15 +95,15 @@ func (l *Lab) cooling(value uint32) (cooling bool) {
 // liveUntil lives in steps until something holds; OpenSM needs time of this machine
 // for some of it.
 func (l *Lab) liveUntil(ctx context.Context, step time.Duration, what string, holds func() bool) error {
-	for end := time.Now().Add(time.Minute); !holds(); {
-		if time.Now().After(end) {
-			return fmt.Errorf("waited a minute for %s", what)
+	var bad error
+	err := await.True(ctx, what, func() bool {
+		if holds() {
+			return true
 		}
-		if err := l.Live(ctx, step, step); err != nil {
-			return err
-		}
-	}
-	return nil
+		bad = l.Live(ctx, step, step)
+		return bad != nil
+	})
+	return errors.Join(bad, err)
 }
 
 // first is a copy of a tenant's first lease.

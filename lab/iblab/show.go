@@ -13,6 +13,7 @@ import (
 
 	"bulkhead/book"
 	"bulkhead/lab/rivals"
+	"bulkhead/site"
 )
 
 // shown are the attacks that the demonstration mounts, by the begin of their names.
@@ -45,7 +46,10 @@ func Show(ctx context.Context, w io.Writer) (err error) {
 		return err
 	}
 	say("%s and %s sign: 6 nodes with 48 HCAs each, in the same scalable units", Rivals[0], Rivals[1])
-	if err := l.Live(ctx, 75*time.Hour, 2*time.Hour); err != nil {
+	if err := l.Deliver(ctx, 75*time.Hour); err != nil {
+		return err
+	}
+	if err := l.Settle(ctx); err != nil {
 		return err
 	}
 	if err := l.verdict(w, say); err != nil {
@@ -95,13 +99,17 @@ func (l *Lab) verdict(w io.Writer, say func(string, ...any)) error {
 // demonstrate mounts one attack.
 func (l *Lab) demonstrate(ctx context.Context, w io.Writer, a Attack, say func(string, ...any)) error {
 	say("ATTACK by %s: %s", a.By, a.Name)
-	head := l.Head()
+	var at, touched []site.Port
+	if a.Where != nil {
+		at, touched = a.Where(l)
+	}
+	watch, head := l.Watch(), l.Head()
 	undo, err := a.Mount(ctx, l)
 	if err != nil {
 		return err
 	}
 	first := l.Leaks()
-	if err := l.Live(ctx, time.Hour, time.Hour); err != nil {
+	if _, err := l.AwaitSeen(ctx, watch, a.Check, at); err != nil {
 		return err
 	}
 	kinds, _, err := l.Recorded(ctx, head)
@@ -113,19 +121,17 @@ func (l *Lab) demonstrate(ctx context.Context, w io.Writer, a Attack, say func(s
 	if len(after) > 0 || a.Ends == Prevented && len(first) > 0 {
 		return fmt.Errorf("it was not caught: %d packets arrive", len(after))
 	}
+	if strays, err := watch.Strays(ctx, touched); err != nil || len(strays) > 0 {
+		return fmt.Errorf("it was red outside what it may touch: %v, %w", strays, err)
+	}
 	if err := undo(ctx); err != nil {
 		return err
 	}
-	for range 24 {
-		if err := l.Live(ctx, time.Hour, time.Hour); err != nil {
-			return err
-		}
-		if len(l.Findings()) == 0 {
-			say("%s: %s; proven again", a.Ends, a.Action)
-			return nil
-		}
+	if err := l.Settle(ctx); err != nil {
+		return err
 	}
-	return fmt.Errorf("a day later it is not proven again: %v", l.Findings())
+	say("%s: %s; proven again", a.Ends, a.Action)
+	return nil
 }
 
 // folder makes a folder for this lab, and removes those whose lab has ended

@@ -2,14 +2,15 @@ package iblab
 
 import (
 	"bytes"
-	"context"
 	"os"
 	"strings"
 	"testing"
+
+	"bulkhead/lab/await"
 )
 
-// The demonstration ends well, and leaves nothing behind; attacks are in the
-// document, each with how it ends.
+// The lab's story, as the demonstration tells it: it ends well, and leaves nothing
+// behind. All attacks and all bad days are tests with the build tag labs.
 func TestShow(t *testing.T) {
 	if testing.Short() {
 		t.Skip("starts OpenSM: not in short mode")
@@ -19,7 +20,7 @@ func TestShow(t *testing.T) {
 	}
 	t.Setenv("TMPDIR", t.TempDir())
 	var out bytes.Buffer
-	if err := Show(context.Background(), &out); err != nil {
+	if err := Show(await.Context(t), &out); err != nil {
 		t.Fatalf("%v\n%s", err, out.String())
 	}
 	for _, want := range []string{"EMULATED", "isolation proven", "ATTACK", "0 after one sweep", "brake.engaged"} {

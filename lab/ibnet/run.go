@@ -12,7 +12,8 @@ import (
 	"strconv"
 	"strings"
 	"testing"
-	"time"
+
+	"bulkhead/lab/await"
 )
 
 // preload is the library by which unchanged programs of libibumad talk to ibsim.
@@ -51,7 +52,7 @@ func Start(tb testing.TB, t Tree) *Sim {
 		"-P", strconv.Itoa(2*t.Ports()+64), "-L", "49152", file)
 	cmd.Env = append(os.Environ(), "IBSIM_SOCKNAME="+s.Name)
 	s.run(tb, cmd, "ibsim")
-	waitFor(tb, 5*time.Minute, "ibsim to listen", func() bool { return listens(s.Name) })
+	waitFor(tb, "ibsim to listen", func() bool { return listens(s.Name) })
 	return s
 }
 
@@ -90,12 +91,10 @@ func (s *Sim) run(tb testing.TB, cmd *exec.Cmd, name string) *os.Process {
 	return cmd.Process
 }
 
-func waitFor(tb testing.TB, limit time.Duration, what string, ready func() bool) {
+func waitFor(tb testing.TB, what string, ready func() bool) {
 	tb.Helper()
-	for end := time.Now().Add(limit); !ready(); time.Sleep(20 * time.Millisecond) {
-		if time.Now().After(end) {
-			tb.Fatalf("waited %s for %s", limit, what)
-		}
+	if err := await.True(tb.Context(), what, ready); err != nil {
+		tb.Fatal(err)
 	}
 }
 
@@ -118,9 +117,6 @@ func find(name string) (string, error) {
 	return exec.LookPath("/usr/sbin/" + name)
 }
 
-// toolLimit is how long a program of infiniband-diags may take.
-const toolLimit = 30 * time.Second
-
 // Tool runs a program of infiniband-diags on a host, and returns what it prints.
 // It skips the test if the program is not installed.
 func (s *Sim) Tool(tb testing.TB, host, program string, args ...string) (string, error) {
@@ -129,7 +125,7 @@ func (s *Sim) Tool(tb testing.TB, host, program string, args ...string) (string,
 	if err != nil {
 		tb.Skipf("needs %s: apt-get install infiniband-diags", program)
 	}
-	ctx, cancel := context.WithTimeout(tb.Context(), toolLimit)
+	ctx, cancel := context.WithTimeout(tb.Context(), await.Patience)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, path, args...)
 	cmd.Env, cmd.Dir = s.environment(tb, host), s.Dir // umad2sim makes files where it runs
@@ -162,7 +158,7 @@ func (s *Sim) StartOpenSM(tb testing.TB, host, partitions string, args ...string
 	cmd := exec.Command(path, options...)
 	cmd.Env, cmd.Dir = s.environment(tb, host), s.Dir // umad2sim makes files where it runs
 	process := s.run(tb, cmd, "opensm-"+host)
-	waitFor(tb, time.Minute, "OpenSM to bring the subnet up", func() bool {
+	waitFor(tb, "OpenSM to bring the subnet up", func() bool {
 		said, err := os.ReadFile(log)
 		return err == nil && bytes.Contains(said, []byte("SUBNET UP"))
 	})

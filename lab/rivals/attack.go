@@ -2,10 +2,14 @@ package rivals
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
 	"time"
+
+	"bulkhead/lab/await"
+	"bulkhead/site"
 )
 
 // How an attack ends.
@@ -19,8 +23,11 @@ type Attack struct {
 	Name   string
 	By     string // who can mount it
 	Ends   string // Prevented or Detected
-	Check  string // the prover's check, or item of the posture, that names it; "": nothing has to
+	Check  string // the prover's check that its ports must fail, or item of the posture; "": nothing has to
 	Action string // what is done about it
+	// Where returns the ports that must fail the check, and all that may be red while it
+	// lasts; it is asked before the attack is mounted. nil: none.
+	Where func() (at, touched []site.Port)
 	// Mount mounts it; undo takes away what the owner's people would take away.
 	Mount func(ctx context.Context) (undo func(ctx context.Context) error, err error)
 }
@@ -36,10 +43,11 @@ type Probes interface {
 type Outcome struct {
 	Attack
 	First    []string // packets between the rivals that arrive once it is mounted
-	After    []string // the same, one sweep later
+	After    []string // the same, when it was seen
+	Strays   []string // ports that were red, and are none that it may touch
 	Recorded map[string]int
-	Notes    []string
-	Findings map[string]int // one sweep later
+	Findings map[string]int // when it was seen
+	Looks    int            // until it was seen
 	Took     time.Duration  // sweep and reaction, by this machine's clock
 }
 
@@ -52,12 +60,19 @@ func (a *Attack) Row() string {
 	return fmt.Sprintf("| %s | %s | %s | %s |", a.Name, a.By, a.Ends, seen)
 }
 
-// Try mounts an attack, lets one sweep pass, sends packets before and after it, and
-// undoes it. It is an error when it did not end as the attack says: prevented and
-// yet packets arrive, or nobody names it, or packets still arrive after the sweep.
+// Try mounts an attack, lets looks pass until it is seen, sends packets before and
+// after that, and undoes it. It is an error when it did not end as the attack says:
+// prevented and yet packets arrive or anything is seen, or its ports never fail its
+// check, or others are red, or packets still arrive after it was seen. In what order a
+// look comes upon the checks that fail, and how many looks it takes until a route of
+// it has spread, is no part of that.
 func (s *Stage) Try(ctx context.Context, a Attack, p Probes) (o Outcome, err error) {
 	o.Attack = a
-	head := s.Head()
+	var at, touched []site.Port
+	if a.Where != nil {
+		at, touched = a.Where()
+	}
+	w := s.Watch()
 	undo, err := a.Mount(ctx)
 	if err != nil {
 		return o, fmt.Errorf("mount: %w", err)
@@ -66,11 +81,15 @@ func (s *Stage) Try(ctx context.Context, a Attack, p Probes) (o Outcome, err err
 		return o, err
 	}
 	mounted := time.Now()
-	if err := s.Live(ctx, time.Hour, time.Hour); err != nil {
+	o.Looks, err = s.AwaitSeen(ctx, w, a.Check, at)
+	o.Took = time.Since(mounted)
+	if err != nil {
 		return o, err
 	}
-	o.Took = time.Since(mounted)
-	if o.Recorded, o.Notes, err = s.Recorded(ctx, head); err != nil {
+	if o.Recorded, _, err = s.Recorded(ctx, w.head); err != nil {
+		return o, err
+	}
+	if o.Strays, err = w.Strays(ctx, touched); err != nil {
 		return o, err
 	}
 	o.Findings = s.Findings()
@@ -83,20 +102,31 @@ func (s *Stage) Try(ctx context.Context, a Attack, p Probes) (o Outcome, err err
 	return o, o.failed()
 }
 
-func (o *Outcome) failed() error {
-	said := strings.Join(o.Notes, "\n")
-	for _, counted := range []map[string]int{o.Recorded, o.Findings} {
-		for name := range counted {
-			said += "\n" + name
+// AwaitSeen lets looks pass until an attack is seen, and counts them: an hour of the
+// lab's time to the first, for windows to pass, and a minute to each other.
+func (s *Stage) AwaitSeen(ctx context.Context, w *Watch, check string, at []site.Port) (looks int, err error) {
+	var bad error
+	err = await.Until(ctx, "it to be seen", func() (lacks string, done bool) {
+		step := time.Hour
+		if looks++; looks > 1 {
+			step = time.Minute
 		}
-	}
+		if bad = s.Live(ctx, step, step); bad == nil {
+			lacks, bad = w.Seen(ctx, check, at)
+		}
+		return lacks, bad != nil || lacks == ""
+	})
+	return looks, errors.Join(bad, err)
+}
+
+func (o *Outcome) failed() error {
 	switch {
 	case o.Ends == Prevented && len(o.First) > 0:
 		return fmt.Errorf("it was to be prevented, and %d packets arrive: %s", len(o.First), o.First[0])
 	case len(o.After) > 0:
-		return fmt.Errorf("one sweep later %d packets arrive: %s", len(o.After), o.After[0])
-	case o.Check != "" && !strings.Contains(said, o.Check):
-		return fmt.Errorf("one sweep later nothing says %q: recorded %v, findings %v, notes %.2000s", o.Check, o.Recorded, o.Findings, o.Notes)
+		return fmt.Errorf("when it was seen %d packets arrive: %s", len(o.After), o.After[0])
+	case len(o.Strays) > 0:
+		return fmt.Errorf("it was red outside what it may touch: %s", strings.Join(o.Strays, ", "))
 	}
 	return nil
 }

@@ -8,6 +8,7 @@ package rivals
 import (
 	"context"
 	"crypto/rand"
+	"errors"
 	"fmt"
 	"log/slog"
 	"maps"
@@ -18,6 +19,7 @@ import (
 	"bulkhead/examples"
 	"bulkhead/fabric"
 	"bulkhead/keystore"
+	"bulkhead/lab/await"
 	"bulkhead/ledger"
 	"bulkhead/ledger/memory"
 	"bulkhead/prove"
@@ -56,6 +58,8 @@ type Stage struct {
 	template *site.Template
 	index    int // of Options.Fabric
 	imported bool
+	postured bool // the fabric's driver says what guards its management
+	looks    looks
 }
 
 // New compiles the example's site and makes its simulated world.
@@ -102,6 +106,7 @@ func (s *Stage) FabricIndex() int { return s.index }
 func (s *Stage) Open(ctx context.Context, real map[string]fabric.Driver) (err error) {
 	fabrics := s.World.Fabrics()
 	maps.Copy(fabrics, real)
+	_, s.postured = fabrics[s.options.Fabric].(fabric.Postured)
 	s.Plane, err = run.Open(ctx, run.Config{
 		Log: s.Log, Signers: s.Keys, Clock: s.Clock, Writer: "lab", Logger: s.options.Logger, Audit: book.CheckInvariants,
 		Devices: run.Devices{Fabrics: fabrics, Nodes: s.World.Nodes(), Storage: s.World.Storage()},
@@ -168,32 +173,58 @@ func (s *Stage) Live(ctx context.Context, d, step time.Duration) error {
 	return nil
 }
 
-// patience is how long Settle waits, by this machine's clock: real managers and
-// routing daemons take their time, and a lab's own time passes faster.
-const patience = 2 * time.Minute
-
-// Settle lives until every port of the compute fabric is proven again.
-func (s *Stage) Settle(ctx context.Context) error {
-	for end := time.Now().Add(patience); time.Now().Before(end); {
-		if err := s.Live(ctx, time.Hour, time.Hour); err != nil {
-			return err
+// Deliver lives for as long as leases take until their slots are handed over, and then
+// on until all of them are up.
+func (s *Stage) Deliver(ctx context.Context, d time.Duration) error {
+	bad := s.Live(ctx, d, 2*time.Hour)
+	err := await.Until(ctx, "every slot to be handed over", func() (lacks string, done bool) {
+		s.Plane.View(func(b *book.State) {
+			for _, lease := range b.Leases {
+				for slot := range lease.Slots {
+					if !b.SlotUp(lease, slot) {
+						lacks = fmt.Sprintf("%s: slot %d of %d is not up", lease.ID, slot, len(lease.Slots))
+					}
+				}
+			}
+		})
+		if lacks != "" && bad == nil {
+			bad = s.Live(ctx, time.Hour, time.Hour)
 		}
-		if s.quiet() {
-			return nil
-		}
-	}
-	var err error
-	s.Plane.View(func(b *book.State) {
-		err = fmt.Errorf("after %s it is not proven again: findings %v, %d ports locked, posture %+v, brake %+v",
-			patience, s.Findings(), len(b.Locked), b.Postures[s.options.Fabric], b.Control.Brake)
+		return lacks + "; " + s.unrest(), bad != nil || lacks == ""
 	})
-	return err
+	return errors.Join(bad, err)
+}
+
+// Settle lives until every port of the compute fabric is proven again. Real managers
+// and routing daemons take this machine's time for that, and the lab's own passes
+// faster: it is slowed down after a day.
+func (s *Stage) Settle(ctx context.Context) error {
+	var bad error
+	looks := 0
+	err := await.Until(ctx, "every port to be proven again", func() (string, bool) {
+		step := time.Hour
+		if looks++; looks > 24 {
+			step = time.Minute
+		}
+		bad = s.Live(ctx, step, step)
+		return s.unrest(), bad != nil || s.quiet()
+	})
+	return errors.Join(bad, err)
+}
+
+// unrest is what keeps the compute fabric from being proven.
+func (s *Stage) unrest() (what string) {
+	found := s.Findings()
+	s.Plane.View(func(b *book.State) {
+		what = fmt.Sprintf("findings %v, %d ports locked, posture %+v, brake %+v", found, len(b.Locked), b.Postures[s.options.Fabric], b.Control.Brake)
+	})
+	return what
 }
 
 func (s *Stage) quiet() bool {
 	locked, holds := 0, false
 	s.Plane.View(func(b *book.State) { locked, holds = len(b.Locked), b.Postures[s.options.Fabric].Holds })
-	return locked == 0 && holds && len(s.Findings()) == 0
+	return locked == 0 && (holds || !s.postured) && len(s.Findings()) == 0
 }
 
 // Nodes lists a tenant's nodes that are delivered and up, by slot.

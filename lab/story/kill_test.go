@@ -196,7 +196,7 @@ func tellWithKills(t *testing.T, kills int) (result []byte, hit int) {
 		}
 		done := make(chan error, 1)
 		go func() { done <- command.Wait() }()
-		limit := 5 * time.Minute
+		limit := 30 * time.Minute // nobody kills it any more
 		if attempt < kills {
 			limit = time.Duration(200+random.IntN(900)) * time.Millisecond
 		}

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"bulkhead/fabric"
+	"bulkhead/lab/await"
 )
 
 // served is an agent at a socket, and who asks it.
@@ -30,15 +31,16 @@ func served(t *testing.T, h http.Handler) *Client {
 			t.Error(err)
 		}
 	})
-	for end := time.Now().Add(20 * time.Second); ; time.Sleep(time.Millisecond) {
+	if err := await.True(await.Context(t), "it to listen", func() bool {
 		probe, err := net.Dial("unix", socket)
 		if err == nil {
 			probe.Close()
 		}
-		if err == nil || time.Now().After(end) {
-			return c
-		}
+		return err == nil
+	}); err != nil {
+		t.Fatal(err)
 	}
+	return c
 }
 
 // A fence is kept over a restart, an older one refused, also at the other end of the
@@ -123,7 +125,7 @@ func TestChanges(t *testing.T) {
 		t.Error("nothing changed, and whoever waits is woken")
 	}
 	said.Store(1)
-	patient, cancel := context.WithTimeout(t.Context(), time.Minute)
+	patient, cancel := context.WithTimeout(t.Context(), await.Patience)
 	defer cancel()
 	if err := c.Await(patient, n); err != nil {
 		t.Errorf("a change: %v", err)

@@ -69,6 +69,7 @@ type Driver struct {
 	Window     int           // leaves asked at once; 0: 64
 	// Patience is how long routes may take from a leaf to the collector; 0: 2 s.
 	Patience time.Duration
+	Hear     time.Duration    // longest that a reflector may take to say what it passes on; 0: 3 s, or Bound
 	Clock    func() time.Time // nil: time.Now
 
 	numbering sync.Once

@@ -39,9 +39,17 @@ type passed struct {
 	err    error // since
 }
 
-// hearLimit bounds how long a reflector may take to say what it passes on: one that
-// does not answer must not keep its fabric from being looked at.
+// hearLimit bounds how long a reflector may take to say what it passes on, where the
+// driver has no Hear: one that does not answer must not keep its fabric from being
+// looked at.
 const hearLimit = 3 * time.Second
+
+func (d *Driver) hearing() time.Duration {
+	if d.Hear == 0 {
+		return min(hearLimit, d.bound())
+	}
+	return d.Hear
+}
 
 // eachReflector does one thing at all reflectors at once, each with its own deadline.
 func (d *Driver) eachReflector(ctx context.Context, limit time.Duration, do func(context.Context, netip.Addr, Reflector)) {
@@ -90,7 +98,7 @@ func (d *Driver) hearReflectors(ctx context.Context) {
 		d.passed = map[netip.Addr]passed{}
 	}
 	var mu sync.Mutex
-	d.eachReflector(ctx, min(hearLimit, d.bound()), func(ctx context.Context, at netip.Addr, r Reflector) {
+	d.eachReflector(ctx, d.hearing(), func(ctx context.Context, at netip.Addr, r Reflector) {
 		number, err := r.Changes(ctx)
 		mu.Lock()
 		was, heard := d.passed[at]

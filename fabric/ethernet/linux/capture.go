@@ -177,17 +177,23 @@ func (r *reader) port(l *shownLink, number int, bridged bool) ethernet.Port {
 		r.dscp[filter.class], r.used[filter.class] = filter.dscp, true
 	}
 	p.Mirrored = filter.copies || r.s.steer[l.Name] || l.XDP != nil
+	// The kernel lists them in no order. Of several static ones the filter's own is taken,
+	// else the least, so that the same leaf always reads the same.
+	static := 0
 	for _, e := range r.s.entries {
 		if e.Interface != l.Name || e.Master == "" || e.State == "permanent" {
 			continue
 		}
 		mac, ok := parseMAC(e.MAC)
-		if !ok || e.State != "static" || p.FDB != 0 {
+		if !ok || e.State != "static" {
 			p.More = true
 			continue
 		}
-		p.FDB = mac
+		if static++; static == 1 || mac == filter.mac || p.FDB != filter.mac && mac < p.FDB {
+			p.FDB = mac
+		}
 	}
+	p.More = p.More || static > 1
 	if n, seen := r.s.lldp[l.Name]; seen {
 		p.LLDP = n.mac
 		p.More = p.More || n.more
@@ -208,7 +214,8 @@ func (r *reader) port(l *shownLink, number int, bridged bool) ethernet.Port {
 	}
 	s := &l.Info.Slave
 	p.Locked = s.Locked && !s.Learning
-	p.FilterIn = p.FilterIn && p.FDB != 0 && filter.mac == p.FDB
+	// The lock lets in whoever has an entry: of more than one, one is too many.
+	p.FilterIn = p.FilterIn && p.FDB != 0 && filter.mac == p.FDB && static == 1
 	r.member(&p, l)
 	return p
 }

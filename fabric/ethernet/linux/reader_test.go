@@ -104,6 +104,38 @@ func TestReadsALeaf(t *testing.T) {
 	}
 }
 
+// A port with a second static address takes packets from it, and reads so whichever of
+// them the kernel lists first: its order is a hash's, and another at the next start.
+func TestOrderOfEntriesIsNothing(t *testing.T) {
+	const own = `{"mac":"6a:ff:03:13:b0:08","ifname":"swp1"`
+	for name, other := range map[string]string{"a lower one": "02:00:00:00:00:77", "a higher one": "be:55:b2:0e:50:00"} {
+		entry := `{"mac":"` + other + `","ifname":"swp1","flags":[],"master":"bd5001","state":"static"}`
+		var captures []ethernet.Capture
+		for _, order := range []func(string) string{
+			func(entries string) string { return strings.Replace(entries, own, entry+","+own, 1) },
+			func(entries string) string {
+				return strings.TrimSuffix(strings.TrimSpace(entries), "]") + "," + entry + "]"
+			},
+		} {
+			all := said(t)
+			if all["entries"] = order(all["entries"]); !strings.Contains(all["entries"], entry) {
+				t.Fatalf("%s is not among the entries", entry)
+			}
+			c, err := readSaid(t, all)
+			if err != nil {
+				t.Fatal(err)
+			}
+			captures = append(captures, c)
+			if r := judge(t, c)[1]; r.EnforceIn || r.Neighbour != fabric.NeighbourConflict {
+				t.Errorf("%s, entry %d in order: enforced %t, neighbour %#x; expected neither", name, len(captures), r.EnforceIn, r.Neighbour)
+			}
+		}
+		if !reflect.DeepEqual(captures[0], captures[1]) {
+			t.Errorf("%s: in another order the leaf reads as\n%+v\nand not as\n%+v", name, captures[1].Ports[0], captures[0].Ports[0])
+		}
+	}
+}
+
 // What is done to a leaf by hand, as its programs would show it, and what must come of
 // it. Each line must turn something: a leaf that reads as before proves nothing.
 func TestEveryChangeShows(t *testing.T) {

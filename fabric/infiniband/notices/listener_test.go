@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"bulkhead/fabric/infiniband/mad"
+	"bulkhead/lab/await"
 )
 
 // manager is a transport with subnet administration at its other end.
@@ -83,7 +84,7 @@ func report(tid uint64) mad.Packet {
 }
 
 func within(t *testing.T) context.Context {
-	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), await.Patience)
 	t.Cleanup(cancel)
 	return ctx
 }
@@ -132,7 +133,7 @@ func TestListener(t *testing.T) {
 
 func until(t *testing.T, what string, holds func() bool) {
 	t.Helper()
-	for end := time.Now().Add(20 * time.Second); !holds(); time.Sleep(time.Millisecond) {
+	for end := time.Now().Add(await.Patience); !holds(); time.Sleep(time.Millisecond) {
 		if time.Now().After(end) {
 			t.Fatalf("waited for %s", what)
 		}

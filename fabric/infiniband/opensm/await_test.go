@@ -9,6 +9,7 @@ import (
 
 	"bulkhead/fabric"
 	"bulkhead/fabric/fabrictest"
+	"bulkhead/lab/await"
 	"bulkhead/site"
 )
 
@@ -61,7 +62,7 @@ func TestAwait(t *testing.T) {
 		return d.Await(ctx, since)
 	}
 	long := func(since uint64) error {
-		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+		ctx, cancel := context.WithTimeout(t.Context(), await.Patience)
 		defer cancel()
 		return d.Await(ctx, since)
 	}

@@ -95,7 +95,7 @@ func newRig(t *testing.T) (*rig, *fabrictest.Fixture) {
 	r := &rig{Reader: &opensm.SMPReader{Client: client, Resweep: time.Minute}, t: t, client: client, swept: swept, lab: l,
 		down: map[uint64]bool{}, held: map[uint64]map[int]fabric.Reading{}, open: map[uint64]map[int]enforcement{}}
 	r.driver = &opensm.Driver{Site: s, Fabric: 1, Leaves: leaves, Origin: claim.Simulated, Reader: r, SMs: []uint64{ibnet.HostPortGUID(suiteHosts)},
-		Manager: &opensm.Manager{File: file, Reload: opensm.Signal{PIDFile: pidFile}, Bound: 3 * time.Second, Again: 500 * time.Millisecond}}
+		Manager: &opensm.Manager{File: file, Reload: opensm.Signal{PIDFile: pidFile}, Bound: 20 * time.Second, Again: 500 * time.Millisecond}}
 	// The owner's file is taken over once, knowingly.
 	found, err := r.driver.Look()
 	if err != nil || !errors.Is(found.Edited, opensm.ErrEdited) || found.Effect.Open {

@@ -11,6 +11,7 @@ import (
 	"bulkhead/fabric/infiniband/opensm/options"
 	"bulkhead/fabric/infiniband/smp"
 	"bulkhead/fabric/infiniband/umadsim"
+	"bulkhead/lab/await"
 	"bulkhead/lab/ibnet"
 )
 
@@ -52,7 +53,7 @@ func TestHardenedOpenSM(t *testing.T) {
 	}
 	startRogue(t, sim, ibnet.HostName(0), "-p", "15")
 	var managers []opensm.SM
-	for end := time.Now().Add(20 * time.Second); ; time.Sleep(50 * time.Millisecond) {
+	for end := time.Now().Add(await.Patience); ; time.Sleep(50 * time.Millisecond) {
 		g, err := r.Guard(t.Context())
 		if err != nil {
 			t.Fatal(err)

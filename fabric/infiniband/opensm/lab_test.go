@@ -12,6 +12,7 @@ import (
 	"bulkhead/fabric/infiniband/opensm/partitions"
 	"bulkhead/fabric/infiniband/smp"
 	"bulkhead/fabric/infiniband/umadsim"
+	"bulkhead/lab/await"
 	"bulkhead/lab/ibnet"
 )
 
@@ -79,7 +80,7 @@ func (l *lab) feed(text []byte) {
 	if err := l.sm.Signal(hangUp); err != nil {
 		l.t.Fatal(err)
 	}
-	for end := time.Now().Add(30 * time.Second); l.ups() == before; time.Sleep(2 * time.Millisecond) {
+	for end := time.Now().Add(await.Patience); l.ups() == before; time.Sleep(2 * time.Millisecond) {
 		if time.Now().After(end) {
 			l.t.Fatal("OpenSM did not sweep within 30 s of SIGHUP: did it crash?")
 		}
@@ -152,7 +153,7 @@ func hosts(members map[uint16]map[uint64]bool, s partitions.Subnet) map[uint16]m
 
 func (l *lab) wait(what string, ready func() bool) {
 	l.t.Helper()
-	for end := time.Now().Add(30 * time.Second); !ready(); time.Sleep(2 * time.Millisecond) {
+	for end := time.Now().Add(await.Patience); !ready(); time.Sleep(2 * time.Millisecond) {
 		if time.Now().After(end) {
 			l.t.Fatalf("waited 30 s for %s", what)
 		}

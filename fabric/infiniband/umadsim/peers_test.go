@@ -12,6 +12,7 @@ import (
 	"bulkhead/fabric/infiniband/mad"
 	"bulkhead/fabric/infiniband/smp"
 	"bulkhead/fabric/infiniband/umadsim"
+	"bulkhead/lab/await"
 	"bulkhead/lab/ibnet"
 )
 
@@ -143,7 +144,7 @@ func TestAgreesWithInfinibandDiags(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer client.Close()
-	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), await.Patience)
 	defer cancel()
 	f, err := client.Sweep(ctx, smp.Keys{})
 	if err != nil || len(f.Missing) > 0 || len(f.Nodes) != tree.Hosts+tree.Switches() {

@@ -5,11 +5,11 @@ import (
 	"errors"
 	"net"
 	"testing"
-	"time"
 
 	"bulkhead/fabric/infiniband/mad"
 	"bulkhead/fabric/infiniband/smp"
 	"bulkhead/fabric/infiniband/umadsim"
+	"bulkhead/lab/await"
 	"bulkhead/lab/ibnet"
 )
 
@@ -28,7 +28,7 @@ func TestSweepOfIbsim(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer client.Close()
-	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), await.Patience)
 	defer cancel()
 	f, err := client.Sweep(ctx, smp.Keys{})
 	if err != nil {

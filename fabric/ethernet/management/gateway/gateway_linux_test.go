@@ -69,7 +69,7 @@ func pings(space, to string, patience time.Duration) bool {
 	return exec.Command("ip", "netns", "exec", space, "ping", "-q", "-c", "1", "-W", fmt.Sprintf("%.1f", patience.Seconds()), to).Run() == nil
 }
 
-const long, short = 5 * time.Second, 400 * time.Millisecond
+const long, short = 2 * time.Minute, 400 * time.Millisecond
 
 // each tries paths side by side, and returns those on which packets passed.
 func each(paths []path, patience time.Duration) (passed []path) {
