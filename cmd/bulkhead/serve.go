@@ -208,6 +208,7 @@ func (s *server) open(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	s.clock = s.plane.SiteClock() // a machine's clock that jumped and came back would stop the loop until then
 	s.sayTime()
 	s.keepMark()
 	return s.adopt(ctx)
