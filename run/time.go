@@ -30,6 +30,10 @@ func (p *Plane) Clock() ClockStatus {
 	return p.clockStatus(head)
 }
 
+// SiteClock is the site's time for whoever must keep pace with it: it does not jump when
+// the machine's clock does, and nobody waits for the plane to ask it.
+func (p *Plane) SiteClock() Clock { return p.w.clock }
+
 func (p *Plane) clockStatus(head time.Time) ClockStatus {
 	t := p.w.clock.look()
 	c := ClockStatus{Now: t.now, Machine: t.shown, Head: head, Source: p.w.clock.source(), Confirmed: t.right, Why: t.doubt(), Since: t.since}

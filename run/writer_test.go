@@ -207,6 +207,16 @@ func TestTheClockGoesBack(t *testing.T) {
 		t.Errorf("head %d, was %d; broken: %v: expected nothing written, and nothing broken", head(), was, p.Broken())
 	}
 
+	if c := p.Clock(); c.Confirmed || !c.Now.Equal(c.Head) || !c.Machine.Equal(clock.Now()) || !strings.Contains(c.Why, "ledger set-aside") {
+		t.Errorf("the clock is %+v, expected it not to be confirmed and to say what to do", c)
+	}
+	if held := strings.Join(p.Plan(context.Background()).Held, "\n"); !strings.Contains(held, "behind the ledger's last entry") {
+		t.Errorf("the plan holds %q", held)
+	}
+	if _, err := p.ConfirmClock(context.Background(), "", clock.Now(), book.Actor{Subject: "approver", Role: "approver"}, "it is right"); err == nil {
+		t.Error("a clock behind the ledger was confirmed")
+	}
+
 	clock.by = 0
 	w.submit(t, p, book.RegisterTenant{Tenant: "two", Name: "two"})
 	w.live(t, p, 2)

@@ -28,7 +28,7 @@ type serveCommand struct {
 	Downtime  time.Duration `default:"24h" placeholder:"DURATION" help:"How long the control plane may have been away, on a machine that was started anew since, before an approver must confirm the clock. 0: at every such start."`
 	Observe   bool          `help:"Read, prove and report; never write to a device. For a site that runs already."`
 	Listen    string        `default:"127.0.0.1:8470" placeholder:"HOST:PORT" help:"Where the API answers; port 0 is any free one."`
-	Webhooks  string        `placeholder:"FILE" help:"YAML, webhooks: a list of url and, for a tenant's own, tenant. They are told, signed, of drift, the brake, quarantine, replacements and late tranches."`
+	Webhooks  string        `placeholder:"FILE" help:"YAML, webhooks: a list of url and, for a tenant's own, tenant. They are told, signed, of drift, the brake, a clock in doubt, quarantine, replacements and late tranches."`
 	Verbose   bool          `short:"v" help:"Log what is routine too."`
 }
 
@@ -216,6 +216,7 @@ func (s *server) open(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	s.clock = s.plane.SiteClock() // a machine's clock that jumped and came back would stop the loop until then
 	s.sayTime()
 	s.keepMark()
 	return s.adopt(ctx)

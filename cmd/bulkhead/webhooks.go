@@ -53,10 +53,12 @@ func readWebhooks(path string) ([]webhook, error) {
 	return file.Webhooks, nil
 }
 
-// told says whether an entry is worth a call: drift, the brake, quarantine,
-// replacements and late tranches.
+// told says whether an entry is worth a call: drift, the brake, a clock that needs a
+// person, what was taken off a log, quarantine, replacements and late tranches.
 func told(e *ledger.Entry) bool {
 	switch e.Kind {
+	case book.KindClockDoubted, book.KindClockSettled, book.KindClockConfirmed, ledger.KindSetAside, ledger.KindTakenOff:
+		return true
 	case fabric.KindDrifted, fabric.KindLocked, fabric.KindRestored, book.KindBrake, lease.KindProposed, lease.KindWithdrawn, lease.KindSwapped, lease.KindLate:
 		return true
 	case node.KindMoved:

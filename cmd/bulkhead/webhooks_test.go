@@ -79,9 +79,10 @@ func TestTheOwnersWebhook(t *testing.T) {
 		ledger.Entry{Scope: "tenant/other", Kind: lease.KindSwapped, Body: []byte(`{}`)},
 		ledger.Entry{Scope: "tenant/other", Kind: lease.KindDelivered, Body: []byte(`{}`)},
 		ledger.Entry{Scope: book.SiteScope, Kind: book.KindBrake, Body: []byte(`{}`)},
+		ledger.Entry{Scope: book.SiteScope, Kind: book.KindClockDoubted, Body: []byte(`{}`)},
 	)
 	for _, want := range []string{
-		"site fabric.drifted/1", "site node.moved/1", "tenant/acme lease.late/1", "tenant/other replacement.proposed/1", "tenant/other replacement.withdrawn/1", "tenant/other replacement.swapped/1", "site brake.engaged/1",
+		"site fabric.drifted/1", "site node.moved/1", "tenant/acme lease.late/1", "tenant/other replacement.proposed/1", "tenant/other replacement.withdrawn/1", "tenant/other replacement.swapped/1", "site brake.engaged/1", "site clock.doubted/1",
 	} {
 		select {
 		case body := <-got:
