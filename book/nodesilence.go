@@ -91,7 +91,26 @@ func (c DeclareDead) decide(s *State, env Env) (*Decision, error) {
 	return d, nil
 }
 
+// silentTogether is how many nodes are silent and not dead, if they are more than the
+// brake allows to be fenced: then what they have in common is at fault, such as the
+// network by which they are looked at, and none counts as dead by it.
+func (s *State) silentTogether() int {
+	silent := 0
+	for _, q := range s.Nodes.Silence {
+		if q.Dead.IsZero() {
+			silent++
+		}
+	}
+	if silent <= s.Policy.Brake.Nodes {
+		return 0
+	}
+	return silent
+}
+
 func (s *State) dueDead(due []Command, now time.Time) []Command {
+	if s.silentTogether() > 0 {
+		return due
+	}
 	var nodes []site.Index
 	for _, n := range sortedKeys(s.Nodes.Silence) {
 		if q := s.Nodes.Silence[n]; q.Dead.IsZero() && !now.Before(s.DeadAt(q)) {

@@ -440,6 +440,28 @@ func TestASilentNodeIsGivenToNobody(t *testing.T) {
 	}
 }
 
+// More nodes that fall silent at once than the brake allows to be fenced have something
+// in common: none of them is dead by it, until fewer are silent.
+func TestSilenceInCommonIsNoDeath(t *testing.T) {
+	s := on(t, atRunning)
+	s.Policy.Brake.Nodes = 3
+	l, _ := s.LeaseByID("flagship/t1")
+	for _, n := range l.Slots[:4] {
+		s.do(t, silence(n, 0, "return-to-vendor"))
+	}
+	s.later(time.Hour)
+	if got := s.due(t); got != "" {
+		t.Errorf("four are silent: %s", got)
+	}
+	if p := book.Next(s.State, seen{pending: site.NewSet(64)}, s.now); !strings.Contains(fmt.Sprint(p.Held), "4 nodes are silent at once") {
+		t.Errorf("the plan says %v", p.Held)
+	}
+	s.do(t, heard(l.Slots[2]))
+	if got := s.due(t); got != "DeclareDead" || s.HealthOf(l.Slots[0]) != book.Dead {
+		t.Errorf("three are silent: %s", got)
+	}
+}
+
 // Old ledgers have silence as a failure that is no answer: such a node is dead at once,
 // as it was.
 func TestOldSilenceIsDeath(t *testing.T) {

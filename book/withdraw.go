@@ -137,6 +137,9 @@ func (s *State) heldSwaps(now time.Time) (held []string) {
 			waiting++
 		}
 	}
+	if silent := s.silentTogether(); silent > 0 {
+		held = append(held, fmt.Sprintf("%d nodes are silent at once, more than the %d of brake-nodes: none counts as dead by it; cordon those that are to be replaced", silent, s.Policy.Brake.Nodes))
+	}
 	if waiting > 0 {
 		held = append(held, fmt.Sprintf("%d replacements are past their deadline and are not made: the brake is engaged, or the loop is paused there", waiting))
 	}
