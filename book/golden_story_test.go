@@ -125,6 +125,15 @@ func tellGolden(t *testing.T) *golden {
 	g.append(t, book.TenantScope("flagship"), lease.KindDefragEnded, lease.DefragEnded{Lease: "flagship/t1", Proposal: number, Left: 1, Reason: "withdrawn", By: "officer"})
 	g.append(t, book.TenantScope("flagship"), lease.KindUnserved, lease.Unserved{Lease: "flagship/t1", Slots: "0", Reason: "no node of H100 in fabric roce is ready and free"})
 
+	// So is an import that was interrupted: this site fits into one command.
+	var header claim.Digest
+	for d, data := range g.bodies {
+		if _, err := site.DecodeHeader(data); err == nil {
+			header = d
+		}
+	}
+	g.append(t, book.SiteScope, site.KindStaged, site.Staged{Header: header, Begin: true, SUs: []site.ImportedSU{{SU: "e1-su01", Inventory: header, Nodes: 8}}})
+
 	for _, e := range g.entries {
 		if e.Kind != site.KindImported {
 			continue

@@ -32,6 +32,7 @@ type frozen struct {
 	Header  *site.Header   `json:"header"`
 	SUs     []claim.Digest `json:"sus"`
 	Retired *site.Set      `json:"retired"`
+	Staged  *Staging       `json:"staged,omitempty"`
 
 	Tenants    map[string]*Tenant                `json:"tenants"`
 	Contracts  map[string]frozenContract         `json:"contracts"`
@@ -123,7 +124,7 @@ func (s *State) Snapshot() ([]byte, error) {
 func (s *State) freeze() *frozen {
 	c := &s.Nodes
 	f := &frozen{
-		Seq: s.Seq, Time: s.Time, Term: s.Term, Scopes: s.Scopes, Tenants: s.Tenants, Projects: s.projects,
+		Seq: s.Seq, Staged: s.Staged, Time: s.Time, Term: s.Term, Scopes: s.Scopes, Tenants: s.Tenants, Projects: s.projects,
 		Labels: s.Labels, Volumes: s.Volumes, Postures: s.Postures, Locked: s.Locked, Unread: s.Unread, Silent: s.Silent, Invoices: s.Invoices, Found: s.Found, Control: s.Control, Commands: s.Commands,
 		Contracts: map[string]frozenContract{}, Quotes: map[string]frozenQuote{}, Placements: map[string]claim.Digest{},
 		Nodes: frozenNodes{
@@ -198,7 +199,7 @@ func Restore(data []byte, bodies Bodies) (*State, error) {
 		return nil, fmt.Errorf("snapshot: %w", err)
 	}
 	s := New()
-	s.Seq, s.Time, s.Term, s.Scopes = f.Seq, f.Time.UTC(), f.Term, f.Scopes
+	s.Seq, s.Time, s.Term, s.Scopes, s.Staged = f.Seq, f.Time.UTC(), f.Term, f.Scopes, f.Staged
 	if err := s.thawSite(&f, bodies); err != nil {
 		return nil, fmt.Errorf("snapshot: %w", err)
 	}

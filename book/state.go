@@ -31,6 +31,7 @@ type State struct {
 
 	Site   *site.Site
 	Policy site.Policy
+	Staged *Staging // what was recorded of an import that is not whole yet; nil: none is under way
 
 	Tenants   map[string]*Tenant
 	Contracts map[string]*Contract

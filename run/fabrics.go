@@ -123,7 +123,7 @@ func (p *Plane) judge(ctx context.Context, index int, o fabric.Observation, now 
 	var lost, back []site.Leaf
 	raw := map[string]json.RawMessage{}
 	quiet := map[site.Leaf]bool{}
-	for d, decoded := range p.decode(f, o.Devices) {
+	for d, decoded := range p.decode(f, p.ofFabric(index, o.Devices)) {
 		readings, err := decoded.readings, decoded.err
 		if err != nil {
 			p.log.Error("read-back can't be decoded, so it counts for nothing", "leaf", s.Site.LeafID(d.Leaf), "why", err.Error())

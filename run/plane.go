@@ -70,6 +70,7 @@ type Plane struct {
 	names map[string]string // client's name of a command -> the id that was carried out under it
 
 	numberings numberings
+	importing  sync.Mutex // held for a whole import: one at a time
 
 	paths    map[string]prove.Path // by fabric: how it is written and read
 	invoiced time.Time             // the hour in which open months were looked for last

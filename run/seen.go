@@ -74,6 +74,11 @@ func (v *seen) grow(s *book.State) {
 		return
 	}
 	ports := s.Site.Ports()
+	if len(v.want) < ports {
+		// What drivers said of the new devices before is not known any more: they
+		// say everything again.
+		clear(v.swept)
+	}
 	v.tables.Grow(ports)
 	if v.prover == nil {
 		v.prover = prove.NewProver(s.Site, v.tables)
