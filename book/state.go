@@ -124,6 +124,7 @@ type Lease struct {
 	Probes      int          // that its tenant has filed
 	ProbeLeaks  time.Time    // of the newest probe that reached what it must not; zero: none
 	Dirty       bool         // delivered ports changed since the newest certificate
+	Sitting     bool         // its tenant was on its first nodes before: see State.Sits
 }
 
 // Lock is a port that was locked down, with why.

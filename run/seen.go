@@ -271,6 +271,10 @@ func (v *seen) ownLabels() {
 		}
 		for value, holder := range now {
 			if known[value] != holder {
+				if book.HolderNumber(known[value]).WasFound() {
+					// Its tenant is known by now, and stays under it.
+					_ = v.prover.Own(index, value, prove.Nobody)
+				}
 				if err := v.prover.Own(index, value, holder); err != nil {
 					// The book gives a label to one owner at a time: it can't be.
 					panic(err)
