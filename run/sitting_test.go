@@ -40,10 +40,10 @@ sla:
 unknown: {grace: 15m, then: down-owner}
 `
 
-// TestASittingCustomerStays adopts a site with somebody on it: its nodes and labels
+// TestASittingTenantStays adopts a site with somebody on it: their nodes and labels
 // become a tenant's lease without a change at any port, are billed, and are wiped when
 // the lease ends, like any other's.
-func TestASittingCustomerStays(t *testing.T) {
+func TestASittingTenantStays(t *testing.T) {
 	ctx := context.Background()
 	w, template := newWorld(t)
 	if err := demo.Occupy(ctx, w.sim.Site(), w.sim.Fabrics(), 12); err != nil {

@@ -21,7 +21,7 @@ type siteAdopt struct {
 
 // Help is the example.
 func (siteAdopt) Help() string {
-	return `For a customer who was on the site before it was adopted. The customer is registered
+	return `For whoever was on the site before it was adopted, and stays. They are registered
 as a tenant; an approver offers the contract; an administrator of the tenant signs it
 (bulkhead lease sign). Then the nodes that carry the labels are in the lease's slots
 and the labels are its project's, with the values that they have. No node is wiped, and
