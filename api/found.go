@@ -2,12 +2,17 @@ package api
 
 import (
 	"context"
+	"fmt"
 	"strings"
+	"time"
 
 	"connectrpc.com/connect"
 
 	v1 "bulkhead/api/bulkheadv1"
 	"bulkhead/book"
+	"bulkhead/contract"
+	"bulkhead/fabric"
+	"bulkhead/run"
 )
 
 // ListFound lists what an adopted site carried before.
@@ -36,4 +41,50 @@ func (s *service) TakeOver(ctx context.Context, r *connect.Request[v1.TakeOverRe
 		}
 	}
 	return nil, &book.Refusal{Field: "label", Reason: "no such label was found: expected one of those that bulkhead site found lists"}
+}
+
+// OfferSitting offers a contract to who is on an adopted site already. It takes an
+// approver: nothing says that the nodes are clean.
+func (s *service) OfferSitting(ctx context.Context, r *connect.Request[v1.OfferSittingRequest]) (*connect.Response[v1.Quote], error) {
+	c, err := contract.Parse(r.Msg.File, r.Msg.Contract)
+	if err != nil {
+		return nil, badField("contract", err) // it names file, line and field of its own
+	}
+	if r.Msg.Quote == "" {
+		return nil, &book.Refusal{Field: "quote", Reason: "expected an id of your own"}
+	}
+	if err := s.checkValidity(ctx, r.Msg.ValidSeconds); err != nil {
+		return nil, err
+	}
+	if err := s.checkContractID(ctx, c); err != nil {
+		return nil, err
+	}
+	found := map[string]fabric.Label{}
+	s.plane.View(func(b *book.State) {
+		for id, labels := range b.Found {
+			index, _ := b.Site.FabricByID(id)
+			for value := range labels {
+				l := fabric.Label{Fabric: id, Kind: fabric.KindOf(b.Site.Fabrics[index].Family), Value: value}
+				found[l.String()] = l
+			}
+		}
+	})
+	var labels []fabric.Label
+	for _, name := range r.Msg.Labels {
+		if _, is := found[name]; !is {
+			// After the tenant has signed it is found no more: then this is the answer of before.
+			if _, did, err := s.plane.Done("quote " + r.Msg.Quote); err == nil && did {
+				return nil, run.UsedQuoteID
+			}
+			return nil, &book.Refusal{Field: "labels", Reason: fmt.Sprintf("%.80q was not found: expected one of those that bulkhead site found lists", name)}
+		}
+		labels = append(labels, found[name])
+	}
+	offer := run.Offer{Quote: r.Msg.Quote, Contract: c, Validity: time.Duration(r.Msg.ValidSeconds) * time.Second, By: signature(ctx)}
+	q, err := s.plane.OfferSitting(ctx, offer, labels, actor(caller(ctx)))
+	if err != nil {
+		return nil, err
+	}
+	state, now := s.plane.Reading()
+	return connect.NewResponse(quote(ctx, state, now, q)), nil
 }

@@ -15,7 +15,7 @@ import (
 // and after them.
 const idLimit = 128
 
-// listLimit is how many numbers or messages a list may have.
+// listLimit is how many numbers, texts or messages a list may have.
 const listLimit = 64
 
 // textLimits are the fields that are no ids, in bytes. Everything that a request
@@ -47,6 +47,14 @@ func checkTexts(m protoreflect.Message, path string) error {
 			}
 			for i := 0; i < list.Len() && refused == nil; i++ {
 				refused = checkTexts(list.Get(i).Message(), fmt.Sprintf("%s%s[%d].", path, f.Name(), i))
+			}
+		case f.IsList() && f.Kind() == protoreflect.StringKind:
+			list := v.List()
+			if n := list.Len(); n > listLimit {
+				refused = &book.Refusal{Field: path + string(f.Name()), Reason: fmt.Sprintf("%d texts, at most %d are taken", n, listLimit)}
+			}
+			for i := 0; i < list.Len() && refused == nil; i++ {
+				refused = checkText(path, f.Name(), list.Get(i).String())
 			}
 		case f.IsMap() || f.IsList():
 			refused = &book.Refusal{Field: path + string(f.Name()), Reason: "lists in requests have no limits yet"}

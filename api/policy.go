@@ -23,6 +23,7 @@ var policy = map[string]rule{
 	"RescheduleHall": {[]Role{Operator}, nil},
 	"ListFound":      {owners, nil},
 	"TakeOver":       {[]Role{Approver}, nil},
+	"OfferSitting":   {[]Role{Approver}, nil},
 
 	"RegisterTenant": {[]Role{Operator, Finance}, nil},
 	"ListTenants":    {readers, listed},

@@ -32,6 +32,7 @@ var folds map[string]func(s *State, e *ledger.Entry, bodies Bodies) error
 func init() {
 	folds = map[string]func(s *State, e *ledger.Entry, bodies Bodies) error{
 		site.KindImported:    fold((*State).applyImported),
+		site.KindStaged:      fold((*State).applyStaged),
 		site.KindRescheduled: fold((*State).applyRescheduled),
 
 		KindTenant:              fold((*State).applyTenant),

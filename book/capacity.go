@@ -153,6 +153,9 @@ func (s *State) Calendar() *lease.Calendar {
 	}
 	for _, q := range s.Quotes {
 		for _, p := range q.Parts {
+			if p.Sitting {
+				continue // they are kept as they were found, so they are no supply either
+			}
 			nodes, err := site.ParseOrder(p.Nodes, s.Site.Nodes())
 			if err != nil {
 				continue // Apply has parsed it once: it parses

@@ -37,6 +37,8 @@ type Command interface {
 type Decision struct {
 	Drafts []Draft
 	Bodies []ledger.Body
+
+	failed error // the first body that can't be encoded
 }
 
 // Draft is an entry before the writer gives it its place, time and salt.
@@ -78,16 +80,24 @@ func Decide(s *State, c Command, env Env) (*Decision, error) {
 	if env.Doubt != "" && !takenInDoubt(c) {
 		return nil, refuse("", "%s: %s", untilConfirmed, env.Doubt)
 	}
-	return c.decide(s, env)
+	d, err := c.decide(s, env)
+	if err == nil && d != nil && d.failed != nil {
+		return nil, d.failed
+	}
+	return d, err
 }
 
-// add appends a draft. Bodies are our own structs: they always encode.
+// add appends a draft. Bodies are our own structs, but what is in them may be a
+// device's word, and not every time that a device can say has a text.
 func (d *Decision) add(scope, kind string, body any) {
 	var b bytes.Buffer
 	encoder := json.NewEncoder(&b)
 	encoder.SetEscapeHTML(false) // a contract inside must come out as it was signed
 	if err := encoder.Encode(body); err != nil {
-		panic(fmt.Sprintf("book: %s does not encode: %v", kind, err))
+		if d.failed == nil {
+			d.failed = refuse("", "%s can't be recorded: %v", kind, err)
+		}
+		return
 	}
 	d.Drafts = append(d.Drafts, Draft{Scope: scope, Kind: kind, Body: bytes.TrimSuffix(b.Bytes(), []byte("\n"))})
 }

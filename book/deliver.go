@@ -81,7 +81,7 @@ func (c Deliver) decide(s *State, env Env) (*Decision, error) {
 			return nil, refuse("node", "%s is not in a slot of %s", id, l.ID)
 		case int(s.Site.NodeSU[n]) != c.SU:
 			return nil, refuse("node", "%s is not in %s", id, s.Site.SUs[c.SU].ID)
-		case s.Nodes.Statement[n].IsZero():
+		case s.Nodes.Statement[n].IsZero() && !s.Sits(n):
 			return nil, refuse("node", "%s has no signed turnover statement", id)
 		case s.Nodes.Exposed[n] != 0:
 			return nil, refuse("node", "%s: the isolation of %d of its ports is not proven", id, s.Nodes.Exposed[n])
@@ -92,7 +92,11 @@ func (c Deliver) decide(s *State, env Env) (*Decision, error) {
 			Slot: s.Nodes.Slot[n], Node: id, Index: uint32(n), Serial: s.Site.Serial[n],
 			Seq: s.Nodes.Seq[n] + 1, Turnover: s.Nodes.Turnover[n], Statement: s.Nodes.Statement[n],
 		})
-		m.move(n, node.Reserved, node.Delivered, 0, entry.Isolation, "clean, labelled and proven")
+		why := "clean, labelled and proven"
+		if s.Sits(n) {
+			why = "its tenant was on it before: labelled and proven, and not said to be clean"
+		}
+		m.move(n, node.Reserved, node.Delivered, 0, entry.Isolation, why)
 	}
 	if len(entry.Nodes) == 0 {
 		return nil, ErrNothing
@@ -350,10 +354,10 @@ func (c ReturnLease) decide(s *State, env Env) (*Decision, error) {
 		if s.Holder(n) != l {
 			continue
 		}
-		switch s.Nodes.State[n] {
-		case node.Delivered:
-			m.move(n, node.Delivered, node.Reclaiming, 0, claim.Digest{}, "lease ended")
-		case node.Reserved:
+		switch st := s.Nodes.State[n]; {
+		case s.occupied(n):
+			m.move(n, st, node.Reclaiming, 0, claim.Digest{}, "lease ended")
+		case st == node.Reserved:
 			m.move(n, node.Reserved, node.Ready, 0, s.Nodes.Statement[n], "lease ended before delivery")
 		}
 	}
@@ -370,7 +374,7 @@ func (s *State) applyReturning(e *ledger.Entry, b lease.Returning, _ Bodies) err
 	index := int32(s.leaseByID[b.Lease])
 	for _, n := range l.Slots {
 		// Delivered nodes leave their slots by the moves that follow.
-		if s.Nodes.Lease[n] == index && s.Nodes.State[n] != node.Delivered {
+		if s.Nodes.Lease[n] == index && !s.occupied(n) {
 			s.release(n)
 			s.Touched.Add(n)
 		}

@@ -152,6 +152,14 @@ func tellGolden(t *testing.T) *golden {
 	plane.View(func(s *book.State) { other = s.Site.NodeID[to] })
 	g.append(t, book.TenantScope("flagship"), lease.KindProposed, lease.Proposed{Lease: "flagship/t1", Was: id, Node: other, Distance: "same SU", Reason: "part-swap", Deadline: silent.Add(30 * time.Minute), By: person})
 	g.append(t, book.TenantScope("flagship"), lease.KindWithdrawn, lease.Withdrawn{Lease: "flagship/t1", Was: id, Node: other, Reason: "it is wanted elsewhere", By: person})
+	// So is an import that was interrupted: this site fits into one command.
+	var header claim.Digest
+	for d, data := range g.bodies {
+		if _, err := site.DecodeHeader(data); err == nil {
+			header = d
+		}
+	}
+	g.append(t, book.SiteScope, site.KindStaged, site.Staged{Header: header, Begin: true, SUs: []site.ImportedSU{{SU: "e1-su01", Inventory: header, Nodes: 8}}})
 
 	for _, e := range g.entries {
 		if e.Kind != site.KindImported {

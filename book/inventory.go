@@ -2,8 +2,10 @@ package book
 
 import (
 	"fmt"
+	"slices"
 	"time"
 
+	"bulkhead/claim"
 	"bulkhead/fabric"
 	"bulkhead/lease"
 	"bulkhead/ledger"
@@ -11,12 +13,13 @@ import (
 )
 
 // ImportSite adds scalable units to the site, and takes over what a newer header
-// changes: policy, dates, new halls. A large site is imported in several commands
-// with the same header; dense indexes follow this order. What is refused of a
-// whole template is the caller's to compare first (site.Diff).
+// changes: policy, dates, new halls. Those of a large file that do not fit into one
+// command are staged before (StageSite), and dense indexes follow that order. What is
+// refused of a whole template is the caller's to compare first (site.Diff).
 type ImportSite struct {
 	Header     site.Header
 	HeaderBody []byte // canonical encoding of Header
+	Staged     int    // scalable units of it that were staged before: all of them, or the import is refused
 	SUs        []ImportedUnit
 }
 
@@ -34,23 +37,16 @@ func (c ImportSite) decide(s *State, env Env) (*Decision, error) {
 	if err != nil {
 		return nil, err
 	}
-	if len(c.SUs) == 0 && (s.Site == nil || len(s.Site.Changes(c.Header)) == 0) {
+	if c.Staged > 0 && (s.Staged == nil || s.Staged.Header != claim.DigestOf(c.HeaderBody) || len(s.Staged.SUs) != c.Staged) {
+		return nil, errStaged
+	}
+	if len(c.SUs) == 0 && c.Staged == 0 && (s.Site == nil || len(s.Site.Changes(c.Header)) == 0) {
 		return nil, ErrNothing
 	}
-	known := map[string]bool{}
-	if s.Site != nil {
-		for i := range s.Site.SUs {
-			known[s.Site.SUs[i].ID] = true
-		}
-	}
 	d := &Decision{}
-	entry := site.Imported{Header: d.body(c.HeaderBody)}
-	for _, su := range c.SUs {
-		if known[su.Inventory.SU] {
-			return nil, refuse("site.su", "scalable unit %s was imported before: an import adds, it never renumbers", su.Inventory.SU)
-		}
-		known[su.Inventory.SU] = true
-		entry.SUs = append(entry.SUs, site.ImportedSU{SU: su.Inventory.SU, Inventory: d.body(su.Body), Nodes: len(su.Inventory.Nodes)})
+	entry := site.Imported{Header: d.body(c.HeaderBody), Staged: c.Staged}
+	if entry.SUs, err = s.newUnits(d, c.SUs, c.Staged > 0); err != nil {
+		return nil, err
 	}
 	d.add(SiteScope, site.KindImported, entry)
 	for _, m := range moved {
@@ -121,7 +117,15 @@ func (s *State) applyImported(e *ledger.Entry, b site.Imported, bodies Bodies) e
 		}
 		s.Labels[f.ID].SetCoolDown(header.Policy.LabelCoolDown)
 	}
-	for _, su := range b.SUs {
+	units := b.SUs
+	if b.Staged > 0 {
+		if s.Staged == nil || s.Staged.Header != b.Header || len(s.Staged.SUs) != b.Staged {
+			return errStaged
+		}
+		units = slices.Concat(s.Staged.SUs, b.SUs)
+	}
+	s.Staged = nil
+	for _, su := range units {
 		inventory, err := bodies.Inventory(su.Inventory)
 		if err != nil {
 			return fmt.Errorf("inventory of %s: %w", su.SU, err)

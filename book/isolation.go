@@ -38,6 +38,8 @@ func (s *State) applyLabelled(e *ledger.Entry, b fabric.Labelled, _ Bodies) erro
 			return fmt.Errorf("label %d was assigned, the entry says %d", label.Value, b.Label.Value)
 		}
 		return nil
+	case "adopted":
+		return s.adoptLabel(pool, b)
 	case "released":
 		return pool.Release(b.Owner, e.Time)
 	case "freed":

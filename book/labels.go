@@ -12,6 +12,9 @@ import (
 // prover compares: a label's owner and a port's holder must be the same.
 type HolderNumber uint32
 
+// WasFound says whether it stands for a label that was found on an adopted site.
+func (h HolderNumber) WasFound() bool { return h >= firstFound }
+
 const (
 	NoHolder         HolderNumber = 0 // nothing has been said of the port yet
 	QuarantineHolder HolderNumber = 1

@@ -115,6 +115,10 @@ func (s *State) applyMoved(e *ledger.Entry, b node.Moved, _ Bodies) error {
 func (s *State) arrived(n site.Index, from, to node.State, evidence claim.Digest) {
 	c := &s.Nodes
 	switch to {
+	case node.Reserved:
+		if from == node.Discovered { // its tenant has been on it all the time
+			c.Owner[n] = c.Lease[n]
+		}
 	case node.Delivered:
 		c.Owner[n] = c.Lease[n]
 	case node.Reclaiming:

@@ -22,6 +22,11 @@ func (s *State) Reading() *State {
 	if s.Site != nil {
 		c.Site = s.Site.Snapshot()
 	}
+	c.Kept, c.Defrags = s.Kept.Clone(), make(map[lease.ID]*Defrag, len(s.Defrags))
+	for id, proposal := range s.Defrags {
+		one := *proposal
+		c.Defrags[id] = &one
+	}
 	for id, k := range s.Contracts {
 		one := *k
 		one.Versions = slices.Clone(k.Versions) // versions never change

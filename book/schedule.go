@@ -66,6 +66,9 @@ func (s *State) ScheduleOn(snapshot *site.Site, now time.Time) (*dated.Schedule,
 	}
 	for _, id := range sortedKeys(s.Quotes) {
 		for _, p := range s.Quotes[id].Parts {
+			if p.Sitting {
+				continue // nobody else can be promised what is kept as it was found
+			}
 			h := dated.Holding{ID: QuotedID(id, p.Tranche), Fabric: p.Fabric, Kind: p.Kind, Links: lease.Shared, Begin: p.Begin, End: p.End, Pinned: true}
 			var err error
 			if h.Held, err = place.DecodeLinks(p.Held); err == nil {

@@ -46,28 +46,7 @@ func (t *TrancheSlice) own() []site.Index {
 }
 
 func (c OfferQuote) decide(s *State, env Env) (*Decision, error) {
-	if s.Site == nil {
-		return nil, refuse("site", "no site has been imported: there is nothing to sell yet")
-	}
-	if err := c.Contract.Check(); err != nil {
-		return nil, err
-	}
-	if err := checkNodeGPUs(c.Contract, s.Site.NodeGPUs); err != nil {
-		return nil, err
-	}
-	if _, ok := s.Tenants[c.Contract.Tenant]; !ok {
-		return nil, refuse("contract.tenant", "no tenant %q: register it first", c.Contract.Tenant)
-	}
-	if q, ok := s.Quotes[c.Quote]; ok {
-		if bytes.Equal(q.Raw, c.Contract.Encode()) {
-			return nil, ErrNothing
-		}
-		return nil, refuse("quote", "%s is another quote already", c.Quote)
-	}
-	if !c.Expires.After(env.Now) {
-		return nil, refuse("quote.expires", "%s has passed", c.Expires.Format(time.RFC3339))
-	}
-	if err := s.checkVersion(c.Contract); err != nil {
+	if err := c.check(s, env); err != nil {
 		return nil, err
 	}
 	added := s.AddedTranches(c.Contract)
@@ -120,6 +99,32 @@ func (c OfferQuote) decide(s *State, env Env) (*Decision, error) {
 	}
 	d.add(TenantScope(c.Contract.Tenant), contract.KindQuoted, quoted)
 	return d, nil
+}
+
+// check refuses a contract that can't be offered, whatever its nodes are.
+func (c OfferQuote) check(s *State, env Env) error {
+	if s.Site == nil {
+		return refuse("site", "no site has been imported: there is nothing to sell yet")
+	}
+	if err := c.Contract.Check(); err != nil {
+		return err
+	}
+	if err := checkNodeGPUs(c.Contract, s.Site.NodeGPUs); err != nil {
+		return err
+	}
+	if _, ok := s.Tenants[c.Contract.Tenant]; !ok {
+		return refuse("contract.tenant", "no tenant %q: register it first", c.Contract.Tenant)
+	}
+	if q, ok := s.Quotes[c.Quote]; ok {
+		if bytes.Equal(q.Raw, c.Contract.Encode()) {
+			return ErrNothing
+		}
+		return refuse("quote", "%s is another quote already", c.Quote)
+	}
+	if !c.Expires.After(env.Now) {
+		return refuse("quote.expires", "%s has passed", c.Expires.Format(time.RFC3339))
+	}
+	return s.checkVersion(c.Contract)
 }
 
 // checkVersion refuses a version that does not follow the one in force.
@@ -207,8 +212,13 @@ func (c SignQuote) decide(s *State, env Env) (*Decision, error) {
 			Lease: leaseID(q.Contract.ID, part.Tranche), Tenant: q.Tenant, Contract: q.Contract.ID,
 			Tranche: part.Tranche, Project: q.Contract.Project, Fabric: part.Fabric, Kind: part.Kind,
 			Links: linksOf(q.Contract.TrancheByID(part.Tranche)), Begin: part.Begin, End: part.End, Slots: part.Slots, Nodes: part.Nodes,
-			Certificate: part.Certificate, Held: part.Held,
+			Certificate: part.Certificate, Held: part.Held, Sitting: part.Sitting,
 		})
+		if part.Sitting {
+			if err := s.adoptSitting(d, q, part, seen); err != nil {
+				return nil, err
+			}
+		}
 		for _, f := range s.Site.Fabrics {
 			if (f.ID != part.Fabric && !f.Frontend) || seen[f.ID] {
 				continue
@@ -226,6 +236,9 @@ func (c SignQuote) decide(s *State, env Env) (*Decision, error) {
 			d.add(SiteScope, fabric.KindLabelled, body)
 			d.add(scope, fabric.KindLabelled, body)
 		}
+	}
+	if err := s.seat(d, q); err != nil {
+		return nil, err
 	}
 	return d, nil
 }
@@ -367,7 +380,7 @@ func (s *State) applyBound(e *ledger.Entry, b lease.Bound, _ Bodies) error {
 	l := &Lease{Lease: lease.Lease{
 		ID: b.Lease, Tenant: b.Tenant, Contract: b.Contract, Tranche: b.Tranche, Project: b.Project,
 		Fabric: b.Fabric, Kind: b.Kind, Links: b.Links, Begin: b.Begin, End: b.End, Slots: nodes, Held: bytes.Clone(b.Held),
-	}, Certificate: b.Certificate, Up: make([]bool, len(nodes))}
+	}, Certificate: b.Certificate, Up: make([]bool, len(nodes)), Sitting: b.Sitting}
 	s.Leases = append(s.Leases, l)
 	s.leaseByID[b.Lease] = int(index)
 	s.number(l)

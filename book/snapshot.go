@@ -32,6 +32,7 @@ type frozen struct {
 	Header  *site.Header   `json:"header"`
 	SUs     []claim.Digest `json:"sus"`
 	Retired *site.Set      `json:"retired"`
+	Staged  *Staging       `json:"staged,omitempty"`
 
 	Tenants    map[string]*Tenant                `json:"tenants"`
 	Contracts  map[string]frozenContract         `json:"contracts"`
@@ -83,6 +84,7 @@ type frozenLease struct {
 	Dirty               bool
 	Probes              int
 	ProbeLeaks          time.Time
+	Sitting             bool `json:",omitempty"`
 }
 
 type frozenSwap struct {
@@ -130,7 +132,7 @@ func (s *State) Snapshot() ([]byte, error) {
 func (s *State) freeze() *frozen {
 	c := &s.Nodes
 	f := &frozen{
-		Seq: s.Seq, Time: s.Time, Term: s.Term, Scopes: s.Scopes, Tenants: s.Tenants, Projects: s.projects,
+		Seq: s.Seq, Staged: s.Staged, Time: s.Time, Term: s.Term, Scopes: s.Scopes, Tenants: s.Tenants, Projects: s.projects,
 		Labels: s.Labels, Volumes: s.Volumes, Postures: s.Postures, Locked: s.Locked, Unread: s.Unread, Silent: s.Silent, Invoices: s.Invoices, Found: s.Found, Control: s.Control, Commands: s.Commands,
 		Contracts: map[string]frozenContract{}, Quotes: map[string]frozenQuote{}, Placements: map[string]claim.Digest{},
 		Nodes: frozenNodes{
@@ -168,7 +170,7 @@ func (s *State) freeze() *frozen {
 	for _, l := range s.Leases {
 		fl := frozenLease{
 			Lease: l.Lease, Order: site.FormatOrder(l.Slots), Certificate: l.Certificate, Up: site.NewSet(len(l.Up)), Events: l.Events,
-			Returning: l.Returning, Returned: l.Returned, LateNoted: l.LateNoted, Verdict: l.Verdict, Epoch: l.Epoch, Certified: l.Certified, Dirty: l.Dirty, Probes: l.Probes, ProbeLeaks: l.ProbeLeaks,
+			Returning: l.Returning, Returned: l.Returned, LateNoted: l.LateNoted, Verdict: l.Verdict, Epoch: l.Epoch, Certified: l.Certified, Dirty: l.Dirty, Probes: l.Probes, ProbeLeaks: l.ProbeLeaks, Sitting: l.Sitting,
 		}
 		fl.Lease.Slots = nil
 		for slot, up := range l.Up {
@@ -209,7 +211,7 @@ func Restore(data []byte, bodies Bodies) (*State, error) {
 		return nil, fmt.Errorf("snapshot: %w", err)
 	}
 	s := New()
-	s.Seq, s.Time, s.Term, s.Scopes = f.Seq, f.Time.UTC(), f.Term, f.Scopes
+	s.Seq, s.Time, s.Term, s.Scopes, s.Staged = f.Seq, f.Time.UTC(), f.Term, f.Scopes, f.Staged
 	if err := s.thawSite(&f, bodies); err != nil {
 		return nil, fmt.Errorf("snapshot: %w", err)
 	}
@@ -219,7 +221,7 @@ func Restore(data []byte, bodies Bodies) (*State, error) {
 	for _, fl := range f.Leases {
 		l := &Lease{
 			Lease: fl.Lease, Certificate: fl.Certificate, Events: fl.Events, Returning: fl.Returning, Returned: fl.Returned,
-			LateNoted: fl.LateNoted, Verdict: fl.Verdict, Epoch: fl.Epoch, Certified: fl.Certified, Dirty: fl.Dirty, Probes: fl.Probes, ProbeLeaks: fl.ProbeLeaks,
+			LateNoted: fl.LateNoted, Verdict: fl.Verdict, Epoch: fl.Epoch, Certified: fl.Certified, Dirty: fl.Dirty, Probes: fl.Probes, ProbeLeaks: fl.ProbeLeaks, Sitting: fl.Sitting,
 		}
 		if s.Site == nil || s.Contracts[fl.Contract] == nil || fl.Up == nil {
 			return nil, fmt.Errorf("snapshot: lease %.130q: incomplete", string(fl.ID))

@@ -31,6 +31,7 @@ type State struct {
 
 	Site   *site.Site
 	Policy site.Policy
+	Staged *Staging // what was recorded of an import that is not whole yet; nil: none is under way
 
 	Tenants   map[string]*Tenant
 	Contracts map[string]*Contract
@@ -128,7 +129,8 @@ type Lease struct {
 	ProbeLeaks  time.Time    // of the newest probe that reached what it must not; zero: none
 	Dirty       bool         // delivered ports changed since the newest certificate
 
-	billed []billing // by slot, as Events have it
+	billed  []billing // by slot, as Events have it
+	Sitting bool      // its tenant was on its first nodes before: see State.Sits
 }
 
 // Lock is a port that was locked down, with why.

@@ -74,7 +74,7 @@ func (c ProposeReplacement) decide(s *State, env Env) (*Decision, error) {
 		Lease: l.ID, Slot: c.Slot, Was: s.Site.NodeID[was], Node: s.Site.NodeID[c.Node],
 		Distance: place.Apart(s.Site, was, c.Node).String(), Reason: c.Reason, Deadline: env.Now.Add(s.Policy.Acknowledge), By: c.By,
 	}
-	unasked := s.Nodes.State[was] != node.Delivered
+	unasked := !s.occupied(was)
 	if unasked {
 		proposed.Deadline = env.Now
 	}
@@ -177,8 +177,8 @@ func (s *State) swap(d *Decision, l *Lease, slot uint32, to site.Index, reason s
 		Lease: l.ID, Slot: slot, Was: s.Site.NodeID[was], WasIndex: uint32(was), Node: s.Site.NodeID[to], Index: uint32(to), Reason: reason,
 	})
 	m := s.newMover()
-	if s.Nodes.State[was] == node.Delivered {
-		m.move(was, node.Delivered, node.Reclaiming, 0, claim.Digest{}, "replaced: "+reason)
+	if s.occupied(was) {
+		m.move(was, s.Nodes.State[was], node.Reclaiming, 0, claim.Digest{}, "replaced: "+reason)
 	}
 	m.write(d)
 }
@@ -265,7 +265,7 @@ func (s *State) applySwapped(e *ledger.Entry, b lease.Swapped, _ Bodies) error {
 	l.Slots[b.Slot] = to
 	l.Dirty = true
 	s.Nodes.Lease[to], s.Nodes.Slot[to] = int32(s.leaseByID[b.Lease]), b.Slot
-	if s.Nodes.State[was] != node.Delivered { // a delivered one leaves its slot by the move that follows
+	if !s.occupied(was) { // a delivered one leaves its slot by the move that follows
 		s.release(was)
 	}
 	s.Touched.Add(was)

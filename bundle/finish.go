@@ -19,8 +19,8 @@ func (v *verifier) finish() {
 	}
 	for _, id := range sorted(v.nodes) {
 		n := v.nodes[id]
-		if n.owner == nil || n.state == node.Delivered {
-			continue
+		if n.owner == nil || n.state == node.Delivered || n.state == node.Reserved {
+			continue // reserved: its tenant is on it, and was before
 		}
 		missing := "its wipe is not shown yet"
 		if !n.fenced {
@@ -121,6 +121,9 @@ func (v *verifier) notProven() []string {
 	}
 	if open := slices.ContainsFunc(v.intervals, func(i Interval) bool { return i.Until.IsZero() }); open {
 		add("isolation of some ports is not proven at the checkpoint (the last section of times names them)")
+	}
+	if v.tally.sitting > 0 {
+		add("%s came into a lease with their tenant on them, as an adopted site was found: nobody wiped or attested them, and nothing says that they were clean, or whose they were before", count(v.tally.sitting, "node"))
 	}
 	if n := len(v.tally.unproven); n > 0 {
 		add("%s did not come out as proven; the first: %s", count(n, "isolation verdict"), v.tally.unproven[0])

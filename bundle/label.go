@@ -21,7 +21,7 @@ func (v *verifier) labelled(b *fabric.Labelled) {
 	}
 	was := v.labels[key]
 	switch b.Action {
-	case "assigned":
+	case "assigned", "adopted": // adopted: its tenant was reached under it before
 		if was != nil && !was.released {
 			v.fail(v.at, CheckLabel, key, "label %s is assigned, and it has %s", b.Label, was.label)
 		}

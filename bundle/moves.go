@@ -196,6 +196,13 @@ func (v *verifier) moves(b *node.Moved) {
 func (v *verifier) follows(n *nodeLog, b *node.Moved, m *node.MovedNode) {
 	enters := b.From == node.Ready && b.To == node.Reserved
 	_, held := v.holder(n)
+	if b.From == node.Discovered && b.To == node.Reserved {
+		ref, held := v.holder(n)
+		if !held || !ref.lease.Sitting || n.seen || m.Seq != 1 || m.Turnover != 0 {
+			v.fail(v.at, CheckNodeState, n.id, "it comes into a slot as it was found, as move %d in turnover %d: only a node whose tenant was on it before does, as its first move", m.Seq, m.Turnover)
+		}
+		return
+	}
 	ours := n.owner != nil || n.seen && held && n.state == node.Reserved && !n.left
 	if !ours && enters && (!n.seen || m.Seq > n.seq && m.Turnover >= n.turnover) {
 		return
@@ -238,6 +245,11 @@ func (v *verifier) arrived(n *nodeLog, b *node.Moved, m *node.MovedNode) {
 	case node.Delivered:
 		v.handedOver(n, m)
 		needs()
+	case node.Reserved:
+		if ref, held := v.holder(n); held && b.From == node.Discovered {
+			n.owner = ref.lease
+			v.sits(n)
+		}
 	case node.Reclaiming:
 		n.reclaimed, n.fenced = v.time, false
 		if ref, ok := v.holder(n); ok && n.owner == ref.lease {

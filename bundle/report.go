@@ -51,6 +51,7 @@ type LeaseReport struct {
 type tally struct {
 	holdings, swaps, changes, drifts, unread int
 	placements                               int
+	sitting                                  int      // nodes that came into a lease with their tenant on them
 	hermetic                                 int      // leases
 	unproven                                 []string // verdicts that were not proven
 	statements                               map[claim.Origin]int

@@ -122,6 +122,13 @@ func (v *verifier) contractSigned(b *contract.Signed) {
 	case !v.time.Before(q.Expires):
 		v.fail(v.at, CheckContract, c.ID, "quote %s expired at %s", b.Quote, stamp(q.Expires))
 	}
+	if ok {
+		for _, part := range q.Parts {
+			if part.Sitting {
+				v.sitting[c.ID+"/"+part.Tranche] = true
+			}
+		}
+	}
 	delete(v.quotes, b.Quote)
 	v.version(c)
 }
@@ -216,6 +223,9 @@ func (v *verifier) bound(b *lease.Bound) {
 		l.contract = &contractLog{billed: map[int64]string{}}
 	} else {
 		v.promise(l)
+	}
+	if b.Sitting && !v.sitting[id] {
+		v.fail(v.at, CheckBound, id, "its nodes count as those that the tenant was on before, and the quote that was signed did not say so")
 	}
 	v.hermetic(l)
 	l.contract.leases = append(l.contract.leases, l)

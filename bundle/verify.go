@@ -66,6 +66,7 @@ type verifier struct {
 	tenant    string
 	contracts map[string]*contractLog
 	quotes    map[string]*contract.Quoted
+	sitting   map[string]bool // contract and tranche: its nodes are those that the tenant was on
 	leases    map[string]*leaseLog
 	order     []*leaseLog // as they were bound
 	nodes     map[string]*nodeLog
@@ -110,6 +111,7 @@ func newVerifier(policy *Policy, opts Options) (*verifier, error) {
 		opened:    map[claim.Digest]*opened{},
 		contracts: map[string]*contractLog{},
 		quotes:    map[string]*contract.Quoted{},
+		sitting:   map[string]bool{},
 		leases:    map[string]*leaseLog{},
 		nodes:     map[string]*nodeLog{},
 		numbers:   map[uint32]*nodeLog{},

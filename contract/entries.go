@@ -81,6 +81,10 @@ type QuotedPart struct {
 
 	// Held is the link assignment of a hermetic part: a quote holds its links, too.
 	Held json.RawMessage `json:"held_links,omitempty"`
+
+	// Sitting says that the tenant is on these nodes already, and stays: they were
+	// not placed, and are not wiped before.
+	Sitting bool `json:"sitting,omitempty"`
 }
 
 // Lapsed ends a quote that was not signed in time.

@@ -107,6 +107,25 @@ func (p *Pool) Keep(value uint32, owner Owner, now time.Time) error {
 	return nil
 }
 
+// Adopt makes a label that was kept for whoever uses it that of an owner who is known
+// by now: its value stays, and so does who is reached under it.
+func (p *Pool) Adopt(value uint32, was, owner Owner) error {
+	a, taken := p.byValue[value]
+	switch other, has := p.byOwner[owner]; {
+	case !taken || a.Owner != was || a.Cooling():
+		return fmt.Errorf("%s: not kept for %.80q", p.label(value), was)
+	case !allocated(owner):
+		return fmt.Errorf("%s: owner %.80q gets no label from the pool", p.label(value), owner)
+	case has:
+		return fmt.Errorf("%s: %s has %s already", p.label(value), owner, p.label(other))
+	}
+	a.Owner = owner
+	p.byValue[value] = a
+	delete(p.byOwner, was)
+	p.byOwner[owner] = value
+	return nil
+}
+
 // Release begins the cool-down of owner's label.
 func (p *Pool) Release(owner Owner, now time.Time) error {
 	value, ok := p.byOwner[owner]

@@ -43,6 +43,11 @@ type Bound struct {
 	// Held is the link assignment of a hermetic slice, as the placement
 	// certificate has it. Which links are held follows from the leases alone.
 	Held json.RawMessage `json:"held_links,omitempty"`
+
+	// Sitting says that the tenant was on these nodes before there was a lease, under
+	// labels that it keeps: nobody has wiped them for it, and nothing says that they
+	// were clean at their begin. Of a node that comes later into one of its slots that is said.
+	Sitting bool `json:"sitting,omitempty"`
 }
 
 // Rebooked places leases of a tenant that have not begun again, on other nodes,

@@ -64,10 +64,12 @@ func (s *State) UnmarshalText(text []byte) error {
 // is not here can't happen: no shortcut leads from a tenant to ready.
 var arrows = map[[2]State]string{
 	{Discovered, Commissioning}: "its hall is in service",
+	{Discovered, Reserved}:      "a slot of a lease whose tenant was on it before, on an adopted site: its data is the tenant's",
 	{Commissioning, Ready}:      "a turnover statement",
 	{Ready, Reserved}:           "a slot of a lease",
 	{Reserved, Ready}:           "the lease ended before delivery; nothing was handed over",
-	{Reserved, Delivered}:       "an isolation certificate and a turnover statement",
+	{Reserved, Delivered}:       "an isolation certificate and a turnover statement; of a node that its tenant was on before, the certificate alone",
+	{Reserved, Reclaiming}:      "it leaves its slot before it was handed over, and its tenant was on it before",
 	{Delivered, Reclaiming}:     "the lease ended, or the slot has another node",
 	{Reclaiming, Fenced}:        "read-back without the tenant's labels; no grant, no session",
 	{Fenced, Sanitizing}:        "nothing beyond being fenced",

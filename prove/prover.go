@@ -315,7 +315,7 @@ func (p *Prover) Sweep() Tally {
 // the leaf unknown, because nobody has counted what is behind them; what they
 // carry counts as misplaced. Readings are reordered.
 func (p *Prover) Read(leaf site.Leaf, at time.Time, readings []fabric.Reading) {
-	if p.facts.leaf[leaf] == noFabric {
+	if int(leaf) >= len(p.facts.leaf) || p.facts.leaf[leaf] == noFabric {
 		return // nobody has such a leaf, whoever reads one
 	}
 	located, strays := fabric.Locate(p.facts.site, leaf, readings)

@@ -6,6 +6,7 @@ import (
 	"maps"
 	"slices"
 	"testing"
+	"time"
 
 	"bulkhead/book"
 	"bulkhead/fabric"
@@ -161,6 +162,17 @@ func TestASiteThatRunsAlready(t *testing.T) {
 		}
 		if len(s.Locked) > 0 {
 			t.Errorf("%d ports count as drifted", len(s.Locked))
+		}
+	})
+
+	// What nobody is on is sold meanwhile, all of it.
+	w.sell(t, p)
+	w.until(t, p, time.Date(2026, 5, 1, 12, 0, 0, 0, time.UTC))
+	p.View(func(s *book.State) {
+		for _, l := range s.Leases {
+			if l.Delivered != len(l.Slots) || l.Nodes().Intersects(s.Kept) {
+				t.Errorf("%s: %d of %d slots were delivered, %v", l.ID, l.Delivered, len(l.Slots), l.Slots)
+			}
 		}
 	})
 

@@ -29,7 +29,7 @@ func (p *Plane) judge(ctx context.Context, l look, o fabric.Observation, now tim
 	f := s.Site.Fabrics[l.index]
 	j := judgement{raw: map[string]json.RawMessage{}}
 	quiet := map[site.Leaf]bool{}
-	for some := range p.decode(f, o.Devices) {
+	for some := range p.decode(f, p.ofFabric(l.index, o.Devices)) {
 		p.seen.note(func() {
 			for i, d := range some.devices {
 				if err := some.decoded[i].err; err != nil {

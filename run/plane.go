@@ -86,6 +86,7 @@ type Plane struct {
 	driven atomic.Pointer[Devices] // replaced when another driver is connected
 
 	numberings numberings
+	importing  sync.Mutex // held for a whole import: one at a time
 
 	paths    map[string]prove.Path // by fabric: how it is written and read
 	ticked   time.Time             // when the newest tick began

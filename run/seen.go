@@ -106,6 +106,11 @@ func (v *seen) grow(s *book.State) {
 	defer v.mu.Unlock()
 	v.site = s.Site.Snapshot()
 	ports := s.Site.Ports()
+	if len(v.want) < ports {
+		// What drivers said of the new devices before is not known any more: they
+		// say everything again.
+		clear(v.swept)
+	}
 	v.tables.Grow(ports)
 	if v.prover == nil {
 		v.prover = prove.NewProver(v.site, v.tables)
@@ -344,6 +349,10 @@ func (v *seen) ownLabels() {
 		}
 		for value, holder := range now {
 			if known[value] != holder {
+				if book.HolderNumber(known[value]).WasFound() {
+					// Its tenant is known by now, and stays under it.
+					_ = v.prover.Own(index, value, prove.Nobody)
+				}
 				if err := v.prover.Own(index, value, holder); err != nil {
 					// The book gives a label to one owner at a time: it can't be.
 					panic(err)

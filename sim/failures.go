@@ -54,14 +54,20 @@ func (s *Sim) fail(n site.Index, class uint8, dead bool) {
 	st.class, st.dead = class, dead
 	st.sickAt = s.now.UnixNano()
 	st.sickSeq = s.nodes.say(record{at: s.now, node: n, class: class, failed: true, dead: dead})
-	seq := st.sickSeq
-	if c := &s.config.Classes[class-1]; c.Heals {
-		s.schedule(s.now.Add(s.draws.between(0.5, 1.5, c.Takes)), func() {
-			if st := &s.nodes.state[n]; st.sickSeq == seq {
-				s.recover(n)
-			}
-		})
+	if s.config.Classes[class-1].Heals {
+		s.heal(n)
 	}
+}
+
+// heal lets a node's failure end by itself.
+func (s *Sim) heal(n site.Index) {
+	st := &s.nodes.state[n]
+	seq := st.sickSeq
+	s.schedule(s.now.Add(s.draws.between(0.5, 1.5, s.config.Classes[st.class-1].Takes)), func() {
+		if st := &s.nodes.state[n]; st.sickSeq == seq {
+			s.recover(n)
+		}
+	})
 }
 
 // recover ends a node's failure.

@@ -48,6 +48,7 @@ type run struct {
 	attempt  int
 	nonce    [32]byte
 	start    time.Time
+	due      time.Time // when it ends if the node answers; zero: never
 	end      time.Time
 	error    string
 	liar     bool
@@ -178,7 +179,8 @@ func (s *Sim) take(step *node.Step) error {
 		return nil
 	}
 	n := step.Node
-	s.schedule(s.now.Add(takes), func() { s.end(n, r) })
+	r.due = s.now.Add(takes)
+	s.schedule(r.due, func() { s.end(n, r) })
 	return nil
 }
 

@@ -209,6 +209,17 @@ func (s *Sim) Now(context.Context) (time.Time, error) {
 func (s *Sim) Advance(ctx context.Context, to time.Time) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	return s.advance(ctx, to)
+}
+
+// Pass lets so much time pass, whoever else moves the clock.
+func (s *Sim) Pass(ctx context.Context, d time.Duration) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.advance(ctx, s.now.Add(d))
+}
+
+func (s *Sim) advance(ctx context.Context, to time.Time) error {
 	if to.Before(s.now) {
 		return fmt.Errorf("sim: it is %s, time does not go back to %s", s.now.Format(time.RFC3339), to.UTC().Format(time.RFC3339))
 	}

@@ -50,6 +50,9 @@ func (s *Site) FrontendFabric() int { return s.frontend }
 // FabricOf returns the fabric that port p is on, an index into Fabrics; -1 where
 // there is no such port (see HasPort).
 func (s *Site) FabricOf(p Port) int {
+	if int(p.Node()) >= len(s.NodeID) {
+		return -1
+	}
 	nic := p.NIC()
 	if nic == Frontend {
 		return s.frontend
@@ -64,6 +67,9 @@ func (s *Site) FabricOf(p Port) int {
 // FabricOfLeaf returns the fabric that leaf l belongs to, an index into Fabrics; -1
 // where there is no such leaf (see HasLeaf).
 func (s *Site) FabricOfLeaf(l Leaf) int {
+	if l.SU() >= len(s.SUs) {
+		return -1
+	}
 	nic := l.NIC()
 	if nic == Frontend {
 		return s.frontend
@@ -123,8 +129,14 @@ func (s *Site) PortAt(l Leaf, number int) (Port, bool) {
 	return PortOf(nodes[number-1], l.NIC()), true
 }
 
-// LeafID returns the id of leaf l, for example "a1-su07-leaf3" or "a1-su07-front".
-func (s *Site) LeafID(l Leaf) string { return leafID(s.SUs[l.SU()].ID, l.NIC()) }
+// LeafID returns the id of leaf l, for example "a1-su07-leaf3" or "a1-su07-front". A
+// number that the site has no leaf of, as a driver may say one, has a text as well.
+func (s *Site) LeafID(l Leaf) string {
+	if !s.HasLeaf(l) {
+		return fmt.Sprintf("leaf number %d, which the site does not have", l)
+	}
+	return leafID(s.SUs[l.SU()].ID, l.NIC())
+}
 
 // LeafByID returns the leaf of that id, or false.
 func (s *Site) LeafByID(id string) (Leaf, bool) {
@@ -146,8 +158,14 @@ func (s *Site) LeafByID(id string) (Leaf, bool) {
 	return 0, false
 }
 
-// PortName returns how people name port p, for example "a1-su07-n12/rail3".
-func (s *Site) PortName(p Port) string { return s.NodeID[p.Node()] + "/" + NICName(p.NIC()) }
+// PortName returns how people name port p, for example "a1-su07-n12/rail3". A number
+// that the site has no port of has a text as well.
+func (s *Site) PortName(p Port) string {
+	if int(p.Node()) >= len(s.NodeID) {
+		return fmt.Sprintf("port number %d, which the site does not have", p)
+	}
+	return s.NodeID[p.Node()] + "/" + NICName(p.NIC())
+}
 
 // PortByID returns the edge port whose NIC has this GUID or MAC, or false.
 func (s *Site) PortByID(id uint64) (Port, bool) {

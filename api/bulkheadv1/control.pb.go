@@ -831,6 +831,82 @@ func (x *TakeOverRequest) GetReason() string {
 	return ""
 }
 
+type OfferSittingRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Quote         string                 `protobuf:"bytes,1,opt,name=quote,proto3" json:"quote,omitempty"`                                    // id, of the client's own
+	File          string                 `protobuf:"bytes,2,opt,name=file,proto3" json:"file,omitempty"`                                      // the contract's file name, for errors
+	Contract      []byte                 `protobuf:"bytes,3,opt,name=contract,proto3" json:"contract,omitempty"`                              // YAML
+	ValidSeconds  int64                  `protobuf:"varint,4,opt,name=valid_seconds,json=validSeconds,proto3" json:"valid_seconds,omitempty"` // 0: the site's policy
+	Labels        []string               `protobuf:"bytes,5,rep,name=labels,proto3" json:"labels,omitempty"`                                  // FABRIC/KIND/VALUE, as listed: all that the nodes carry, one a fabric
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *OfferSittingRequest) Reset() {
+	*x = OfferSittingRequest{}
+	mi := &file_bulkhead_v1_control_proto_msgTypes[13]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *OfferSittingRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*OfferSittingRequest) ProtoMessage() {}
+
+func (x *OfferSittingRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_bulkhead_v1_control_proto_msgTypes[13]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use OfferSittingRequest.ProtoReflect.Descriptor instead.
+func (*OfferSittingRequest) Descriptor() ([]byte, []int) {
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{13}
+}
+
+func (x *OfferSittingRequest) GetQuote() string {
+	if x != nil {
+		return x.Quote
+	}
+	return ""
+}
+
+func (x *OfferSittingRequest) GetFile() string {
+	if x != nil {
+		return x.File
+	}
+	return ""
+}
+
+func (x *OfferSittingRequest) GetContract() []byte {
+	if x != nil {
+		return x.Contract
+	}
+	return nil
+}
+
+func (x *OfferSittingRequest) GetValidSeconds() int64 {
+	if x != nil {
+		return x.ValidSeconds
+	}
+	return 0
+}
+
+func (x *OfferSittingRequest) GetLabels() []string {
+	if x != nil {
+		return x.Labels
+	}
+	return nil
+}
+
 type RegisterTenantRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	CommandId     string                 `protobuf:"bytes,1,opt,name=command_id,json=commandId,proto3" json:"command_id,omitempty"`
@@ -843,7 +919,7 @@ type RegisterTenantRequest struct {
 
 func (x *RegisterTenantRequest) Reset() {
 	*x = RegisterTenantRequest{}
-	mi := &file_bulkhead_v1_control_proto_msgTypes[13]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -855,7 +931,7 @@ func (x *RegisterTenantRequest) String() string {
 func (*RegisterTenantRequest) ProtoMessage() {}
 
 func (x *RegisterTenantRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_bulkhead_v1_control_proto_msgTypes[13]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -868,7 +944,7 @@ func (x *RegisterTenantRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RegisterTenantRequest.ProtoReflect.Descriptor instead.
 func (*RegisterTenantRequest) Descriptor() ([]byte, []int) {
-	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{13}
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *RegisterTenantRequest) GetCommandId() string {
@@ -910,7 +986,7 @@ type Tenant struct {
 
 func (x *Tenant) Reset() {
 	*x = Tenant{}
-	mi := &file_bulkhead_v1_control_proto_msgTypes[14]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -922,7 +998,7 @@ func (x *Tenant) String() string {
 func (*Tenant) ProtoMessage() {}
 
 func (x *Tenant) ProtoReflect() protoreflect.Message {
-	mi := &file_bulkhead_v1_control_proto_msgTypes[14]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -935,7 +1011,7 @@ func (x *Tenant) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Tenant.ProtoReflect.Descriptor instead.
 func (*Tenant) Descriptor() ([]byte, []int) {
-	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{14}
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *Tenant) GetId() string {
@@ -969,7 +1045,7 @@ type Tenants struct {
 
 func (x *Tenants) Reset() {
 	*x = Tenants{}
-	mi := &file_bulkhead_v1_control_proto_msgTypes[15]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -981,7 +1057,7 @@ func (x *Tenants) String() string {
 func (*Tenants) ProtoMessage() {}
 
 func (x *Tenants) ProtoReflect() protoreflect.Message {
-	mi := &file_bulkhead_v1_control_proto_msgTypes[15]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -994,7 +1070,7 @@ func (x *Tenants) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Tenants.ProtoReflect.Descriptor instead.
 func (*Tenants) Descriptor() ([]byte, []int) {
-	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{15}
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *Tenants) GetTenants() []*Tenant {
@@ -1025,7 +1101,7 @@ type OfferQuoteRequest struct {
 
 func (x *OfferQuoteRequest) Reset() {
 	*x = OfferQuoteRequest{}
-	mi := &file_bulkhead_v1_control_proto_msgTypes[16]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1037,7 +1113,7 @@ func (x *OfferQuoteRequest) String() string {
 func (*OfferQuoteRequest) ProtoMessage() {}
 
 func (x *OfferQuoteRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_bulkhead_v1_control_proto_msgTypes[16]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1050,7 +1126,7 @@ func (x *OfferQuoteRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use OfferQuoteRequest.ProtoReflect.Descriptor instead.
 func (*OfferQuoteRequest) Descriptor() ([]byte, []int) {
-	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{16}
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *OfferQuoteRequest) GetQuote() string {
@@ -1090,7 +1166,7 @@ type QuoteRef struct {
 
 func (x *QuoteRef) Reset() {
 	*x = QuoteRef{}
-	mi := &file_bulkhead_v1_control_proto_msgTypes[17]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1102,7 +1178,7 @@ func (x *QuoteRef) String() string {
 func (*QuoteRef) ProtoMessage() {}
 
 func (x *QuoteRef) ProtoReflect() protoreflect.Message {
-	mi := &file_bulkhead_v1_control_proto_msgTypes[17]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1115,7 +1191,7 @@ func (x *QuoteRef) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use QuoteRef.ProtoReflect.Descriptor instead.
 func (*QuoteRef) Descriptor() ([]byte, []int) {
-	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{17}
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *QuoteRef) GetQuote() string {
@@ -1146,7 +1222,7 @@ type Quote struct {
 
 func (x *Quote) Reset() {
 	*x = Quote{}
-	mi := &file_bulkhead_v1_control_proto_msgTypes[18]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1158,7 +1234,7 @@ func (x *Quote) String() string {
 func (*Quote) ProtoMessage() {}
 
 func (x *Quote) ProtoReflect() protoreflect.Message {
-	mi := &file_bulkhead_v1_control_proto_msgTypes[18]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1171,7 +1247,7 @@ func (x *Quote) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Quote.ProtoReflect.Descriptor instead.
 func (*Quote) Descriptor() ([]byte, []int) {
-	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{18}
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *Quote) GetId() string {
@@ -1284,7 +1360,7 @@ type QuotePart struct {
 
 func (x *QuotePart) Reset() {
 	*x = QuotePart{}
-	mi := &file_bulkhead_v1_control_proto_msgTypes[19]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1296,7 +1372,7 @@ func (x *QuotePart) String() string {
 func (*QuotePart) ProtoMessage() {}
 
 func (x *QuotePart) ProtoReflect() protoreflect.Message {
-	mi := &file_bulkhead_v1_control_proto_msgTypes[19]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1309,7 +1385,7 @@ func (x *QuotePart) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use QuotePart.ProtoReflect.Descriptor instead.
 func (*QuotePart) Descriptor() ([]byte, []int) {
-	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{19}
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *QuotePart) GetTranche() string {
@@ -1399,7 +1475,7 @@ type QuoteArrival struct {
 
 func (x *QuoteArrival) Reset() {
 	*x = QuoteArrival{}
-	mi := &file_bulkhead_v1_control_proto_msgTypes[20]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1411,7 +1487,7 @@ func (x *QuoteArrival) String() string {
 func (*QuoteArrival) ProtoMessage() {}
 
 func (x *QuoteArrival) ProtoReflect() protoreflect.Message {
-	mi := &file_bulkhead_v1_control_proto_msgTypes[20]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1424,7 +1500,7 @@ func (x *QuoteArrival) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use QuoteArrival.ProtoReflect.Descriptor instead.
 func (*QuoteArrival) Descriptor() ([]byte, []int) {
-	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{20}
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *QuoteArrival) GetFrom() string {
@@ -1455,7 +1531,7 @@ type SignLeaseRequest struct {
 
 func (x *SignLeaseRequest) Reset() {
 	*x = SignLeaseRequest{}
-	mi := &file_bulkhead_v1_control_proto_msgTypes[21]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1467,7 +1543,7 @@ func (x *SignLeaseRequest) String() string {
 func (*SignLeaseRequest) ProtoMessage() {}
 
 func (x *SignLeaseRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_bulkhead_v1_control_proto_msgTypes[21]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1480,7 +1556,7 @@ func (x *SignLeaseRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SignLeaseRequest.ProtoReflect.Descriptor instead.
 func (*SignLeaseRequest) Descriptor() ([]byte, []int) {
-	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{21}
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *SignLeaseRequest) GetCommandId() string {
@@ -1514,7 +1590,7 @@ type ContractRef struct {
 
 func (x *ContractRef) Reset() {
 	*x = ContractRef{}
-	mi := &file_bulkhead_v1_control_proto_msgTypes[22]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1526,7 +1602,7 @@ func (x *ContractRef) String() string {
 func (*ContractRef) ProtoMessage() {}
 
 func (x *ContractRef) ProtoReflect() protoreflect.Message {
-	mi := &file_bulkhead_v1_control_proto_msgTypes[22]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1539,7 +1615,7 @@ func (x *ContractRef) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ContractRef.ProtoReflect.Descriptor instead.
 func (*ContractRef) Descriptor() ([]byte, []int) {
-	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{22}
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *ContractRef) GetCommandId() string {
@@ -1569,7 +1645,7 @@ type Shape struct {
 
 func (x *Shape) Reset() {
 	*x = Shape{}
-	mi := &file_bulkhead_v1_control_proto_msgTypes[23]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1581,7 +1657,7 @@ func (x *Shape) String() string {
 func (*Shape) ProtoMessage() {}
 
 func (x *Shape) ProtoReflect() protoreflect.Message {
-	mi := &file_bulkhead_v1_control_proto_msgTypes[23]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1594,7 +1670,7 @@ func (x *Shape) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Shape.ProtoReflect.Descriptor instead.
 func (*Shape) Descriptor() ([]byte, []int) {
-	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{23}
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *Shape) GetHalls() int32 {
@@ -1641,7 +1717,7 @@ type WhatIfEarliestRequest struct {
 
 func (x *WhatIfEarliestRequest) Reset() {
 	*x = WhatIfEarliestRequest{}
-	mi := &file_bulkhead_v1_control_proto_msgTypes[24]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1653,7 +1729,7 @@ func (x *WhatIfEarliestRequest) String() string {
 func (*WhatIfEarliestRequest) ProtoMessage() {}
 
 func (x *WhatIfEarliestRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_bulkhead_v1_control_proto_msgTypes[24]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1666,7 +1742,7 @@ func (x *WhatIfEarliestRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WhatIfEarliestRequest.ProtoReflect.Descriptor instead.
 func (*WhatIfEarliestRequest) Descriptor() ([]byte, []int) {
-	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{24}
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *WhatIfEarliestRequest) GetFabric() string {
@@ -1727,7 +1803,7 @@ type EarliestDates struct {
 
 func (x *EarliestDates) Reset() {
 	*x = EarliestDates{}
-	mi := &file_bulkhead_v1_control_proto_msgTypes[25]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1739,7 +1815,7 @@ func (x *EarliestDates) String() string {
 func (*EarliestDates) ProtoMessage() {}
 
 func (x *EarliestDates) ProtoReflect() protoreflect.Message {
-	mi := &file_bulkhead_v1_control_proto_msgTypes[25]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1752,7 +1828,7 @@ func (x *EarliestDates) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use EarliestDates.ProtoReflect.Descriptor instead.
 func (*EarliestDates) Descriptor() ([]byte, []int) {
-	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{25}
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{26}
 }
 
 func (x *EarliestDates) GetSizes() []*EarliestDate {
@@ -1781,7 +1857,7 @@ type EarliestDate struct {
 
 func (x *EarliestDate) Reset() {
 	*x = EarliestDate{}
-	mi := &file_bulkhead_v1_control_proto_msgTypes[26]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1793,7 +1869,7 @@ func (x *EarliestDate) String() string {
 func (*EarliestDate) ProtoMessage() {}
 
 func (x *EarliestDate) ProtoReflect() protoreflect.Message {
-	mi := &file_bulkhead_v1_control_proto_msgTypes[26]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1806,7 +1882,7 @@ func (x *EarliestDate) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use EarliestDate.ProtoReflect.Descriptor instead.
 func (*EarliestDate) Descriptor() ([]byte, []int) {
-	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{26}
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{27}
 }
 
 func (x *EarliestDate) GetGpus() int64 {
@@ -1898,7 +1974,7 @@ type Rebooking struct {
 
 func (x *Rebooking) Reset() {
 	*x = Rebooking{}
-	mi := &file_bulkhead_v1_control_proto_msgTypes[27]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1910,7 +1986,7 @@ func (x *Rebooking) String() string {
 func (*Rebooking) ProtoMessage() {}
 
 func (x *Rebooking) ProtoReflect() protoreflect.Message {
-	mi := &file_bulkhead_v1_control_proto_msgTypes[27]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1923,7 +1999,7 @@ func (x *Rebooking) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Rebooking.ProtoReflect.Descriptor instead.
 func (*Rebooking) Descriptor() ([]byte, []int) {
-	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{27}
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{28}
 }
 
 func (x *Rebooking) GetLease() string {
@@ -1957,7 +2033,7 @@ type WhatIfSlipRequest struct {
 
 func (x *WhatIfSlipRequest) Reset() {
 	*x = WhatIfSlipRequest{}
-	mi := &file_bulkhead_v1_control_proto_msgTypes[28]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1969,7 +2045,7 @@ func (x *WhatIfSlipRequest) String() string {
 func (*WhatIfSlipRequest) ProtoMessage() {}
 
 func (x *WhatIfSlipRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_bulkhead_v1_control_proto_msgTypes[28]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1982,7 +2058,7 @@ func (x *WhatIfSlipRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WhatIfSlipRequest.ProtoReflect.Descriptor instead.
 func (*WhatIfSlipRequest) Descriptor() ([]byte, []int) {
-	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{28}
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{29}
 }
 
 func (x *WhatIfSlipRequest) GetHall() string {
@@ -2013,7 +2089,7 @@ type SlippedHall struct {
 
 func (x *SlippedHall) Reset() {
 	*x = SlippedHall{}
-	mi := &file_bulkhead_v1_control_proto_msgTypes[29]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[30]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2025,7 +2101,7 @@ func (x *SlippedHall) String() string {
 func (*SlippedHall) ProtoMessage() {}
 
 func (x *SlippedHall) ProtoReflect() protoreflect.Message {
-	mi := &file_bulkhead_v1_control_proto_msgTypes[29]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[30]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2038,7 +2114,7 @@ func (x *SlippedHall) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SlippedHall.ProtoReflect.Descriptor instead.
 func (*SlippedHall) Descriptor() ([]byte, []int) {
-	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{29}
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{30}
 }
 
 func (x *SlippedHall) GetHall() string {
@@ -2093,7 +2169,7 @@ type CurrencySum struct {
 
 func (x *CurrencySum) Reset() {
 	*x = CurrencySum{}
-	mi := &file_bulkhead_v1_control_proto_msgTypes[30]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[31]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2105,7 +2181,7 @@ func (x *CurrencySum) String() string {
 func (*CurrencySum) ProtoMessage() {}
 
 func (x *CurrencySum) ProtoReflect() protoreflect.Message {
-	mi := &file_bulkhead_v1_control_proto_msgTypes[30]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[31]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2118,7 +2194,7 @@ func (x *CurrencySum) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CurrencySum.ProtoReflect.Descriptor instead.
 func (*CurrencySum) Descriptor() ([]byte, []int) {
-	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{30}
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{31}
 }
 
 func (x *CurrencySum) GetCurrency() string {
@@ -2151,7 +2227,7 @@ type SlippedContract struct {
 
 func (x *SlippedContract) Reset() {
 	*x = SlippedContract{}
-	mi := &file_bulkhead_v1_control_proto_msgTypes[31]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[32]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2163,7 +2239,7 @@ func (x *SlippedContract) String() string {
 func (*SlippedContract) ProtoMessage() {}
 
 func (x *SlippedContract) ProtoReflect() protoreflect.Message {
-	mi := &file_bulkhead_v1_control_proto_msgTypes[31]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[32]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2176,7 +2252,7 @@ func (x *SlippedContract) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SlippedContract.ProtoReflect.Descriptor instead.
 func (*SlippedContract) Descriptor() ([]byte, []int) {
-	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{31}
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{32}
 }
 
 func (x *SlippedContract) GetContract() string {
@@ -2254,7 +2330,7 @@ type SlippedTranche struct {
 
 func (x *SlippedTranche) Reset() {
 	*x = SlippedTranche{}
-	mi := &file_bulkhead_v1_control_proto_msgTypes[32]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[33]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2266,7 +2342,7 @@ func (x *SlippedTranche) String() string {
 func (*SlippedTranche) ProtoMessage() {}
 
 func (x *SlippedTranche) ProtoReflect() protoreflect.Message {
-	mi := &file_bulkhead_v1_control_proto_msgTypes[32]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[33]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2279,7 +2355,7 @@ func (x *SlippedTranche) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SlippedTranche.ProtoReflect.Descriptor instead.
 func (*SlippedTranche) Descriptor() ([]byte, []int) {
-	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{32}
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{33}
 }
 
 func (x *SlippedTranche) GetLease() string {
@@ -2374,7 +2450,7 @@ type ChangedLine struct {
 
 func (x *ChangedLine) Reset() {
 	*x = ChangedLine{}
-	mi := &file_bulkhead_v1_control_proto_msgTypes[33]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[34]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2386,7 +2462,7 @@ func (x *ChangedLine) String() string {
 func (*ChangedLine) ProtoMessage() {}
 
 func (x *ChangedLine) ProtoReflect() protoreflect.Message {
-	mi := &file_bulkhead_v1_control_proto_msgTypes[33]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[34]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2399,7 +2475,7 @@ func (x *ChangedLine) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ChangedLine.ProtoReflect.Descriptor instead.
 func (*ChangedLine) Descriptor() ([]byte, []int) {
-	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{33}
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{34}
 }
 
 func (x *ChangedLine) GetMonth() string {
@@ -2459,7 +2535,7 @@ type LateRight struct {
 
 func (x *LateRight) Reset() {
 	*x = LateRight{}
-	mi := &file_bulkhead_v1_control_proto_msgTypes[34]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[35]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2471,7 +2547,7 @@ func (x *LateRight) String() string {
 func (*LateRight) ProtoMessage() {}
 
 func (x *LateRight) ProtoReflect() protoreflect.Message {
-	mi := &file_bulkhead_v1_control_proto_msgTypes[34]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[35]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2484,7 +2560,7 @@ func (x *LateRight) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LateRight.ProtoReflect.Descriptor instead.
 func (*LateRight) Descriptor() ([]byte, []int) {
-	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{34}
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{35}
 }
 
 func (x *LateRight) GetFrom() string {
@@ -2547,7 +2623,7 @@ type WhatIfPlaceRequest struct {
 
 func (x *WhatIfPlaceRequest) Reset() {
 	*x = WhatIfPlaceRequest{}
-	mi := &file_bulkhead_v1_control_proto_msgTypes[35]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[36]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2559,7 +2635,7 @@ func (x *WhatIfPlaceRequest) String() string {
 func (*WhatIfPlaceRequest) ProtoMessage() {}
 
 func (x *WhatIfPlaceRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_bulkhead_v1_control_proto_msgTypes[35]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[36]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2572,7 +2648,7 @@ func (x *WhatIfPlaceRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WhatIfPlaceRequest.ProtoReflect.Descriptor instead.
 func (*WhatIfPlaceRequest) Descriptor() ([]byte, []int) {
-	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{35}
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{36}
 }
 
 func (x *WhatIfPlaceRequest) GetFile() string {
@@ -2618,7 +2694,7 @@ type PlacedContract struct {
 
 func (x *PlacedContract) Reset() {
 	*x = PlacedContract{}
-	mi := &file_bulkhead_v1_control_proto_msgTypes[36]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[37]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2630,7 +2706,7 @@ func (x *PlacedContract) String() string {
 func (*PlacedContract) ProtoMessage() {}
 
 func (x *PlacedContract) ProtoReflect() protoreflect.Message {
-	mi := &file_bulkhead_v1_control_proto_msgTypes[36]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[37]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2643,7 +2719,7 @@ func (x *PlacedContract) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PlacedContract.ProtoReflect.Descriptor instead.
 func (*PlacedContract) Descriptor() ([]byte, []int) {
-	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{36}
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{37}
 }
 
 func (x *PlacedContract) GetContract() string {
@@ -2755,7 +2831,7 @@ type HermeticGroup struct {
 
 func (x *HermeticGroup) Reset() {
 	*x = HermeticGroup{}
-	mi := &file_bulkhead_v1_control_proto_msgTypes[37]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[38]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2767,7 +2843,7 @@ func (x *HermeticGroup) String() string {
 func (*HermeticGroup) ProtoMessage() {}
 
 func (x *HermeticGroup) ProtoReflect() protoreflect.Message {
-	mi := &file_bulkhead_v1_control_proto_msgTypes[37]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[38]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2780,7 +2856,7 @@ func (x *HermeticGroup) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use HermeticGroup.ProtoReflect.Descriptor instead.
 func (*HermeticGroup) Descriptor() ([]byte, []int) {
-	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{37}
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{38}
 }
 
 func (x *HermeticGroup) GetTranches() []string {
@@ -2808,7 +2884,7 @@ type PlacedTranche struct {
 
 func (x *PlacedTranche) Reset() {
 	*x = PlacedTranche{}
-	mi := &file_bulkhead_v1_control_proto_msgTypes[38]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[39]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2820,7 +2896,7 @@ func (x *PlacedTranche) String() string {
 func (*PlacedTranche) ProtoMessage() {}
 
 func (x *PlacedTranche) ProtoReflect() protoreflect.Message {
-	mi := &file_bulkhead_v1_control_proto_msgTypes[38]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[39]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2833,7 +2909,7 @@ func (x *PlacedTranche) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PlacedTranche.ProtoReflect.Descriptor instead.
 func (*PlacedTranche) Descriptor() ([]byte, []int) {
-	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{38}
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{39}
 }
 
 func (x *PlacedTranche) GetTranche() string {
@@ -2918,7 +2994,7 @@ type PlacedPart struct {
 
 func (x *PlacedPart) Reset() {
 	*x = PlacedPart{}
-	mi := &file_bulkhead_v1_control_proto_msgTypes[39]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[40]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2930,7 +3006,7 @@ func (x *PlacedPart) String() string {
 func (*PlacedPart) ProtoMessage() {}
 
 func (x *PlacedPart) ProtoReflect() protoreflect.Message {
-	mi := &file_bulkhead_v1_control_proto_msgTypes[39]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[40]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2943,7 +3019,7 @@ func (x *PlacedPart) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PlacedPart.ProtoReflect.Descriptor instead.
 func (*PlacedPart) Descriptor() ([]byte, []int) {
-	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{39}
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{40}
 }
 
 func (x *PlacedPart) GetBegin() string {
@@ -2990,7 +3066,7 @@ type PlacedRamp struct {
 
 func (x *PlacedRamp) Reset() {
 	*x = PlacedRamp{}
-	mi := &file_bulkhead_v1_control_proto_msgTypes[40]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[41]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3002,7 +3078,7 @@ func (x *PlacedRamp) String() string {
 func (*PlacedRamp) ProtoMessage() {}
 
 func (x *PlacedRamp) ProtoReflect() protoreflect.Message {
-	mi := &file_bulkhead_v1_control_proto_msgTypes[40]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[41]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3015,7 +3091,7 @@ func (x *PlacedRamp) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PlacedRamp.ProtoReflect.Descriptor instead.
 func (*PlacedRamp) Descriptor() ([]byte, []int) {
-	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{40}
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{41}
 }
 
 func (x *PlacedRamp) GetTranches() []string {
@@ -3057,7 +3133,7 @@ type RampStep struct {
 
 func (x *RampStep) Reset() {
 	*x = RampStep{}
-	mi := &file_bulkhead_v1_control_proto_msgTypes[41]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[42]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3069,7 +3145,7 @@ func (x *RampStep) String() string {
 func (*RampStep) ProtoMessage() {}
 
 func (x *RampStep) ProtoReflect() protoreflect.Message {
-	mi := &file_bulkhead_v1_control_proto_msgTypes[41]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[42]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3082,7 +3158,7 @@ func (x *RampStep) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RampStep.ProtoReflect.Descriptor instead.
 func (*RampStep) Descriptor() ([]byte, []int) {
-	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{41}
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{42}
 }
 
 func (x *RampStep) GetFrom() string {
@@ -3124,7 +3200,7 @@ type SitePicture struct {
 
 func (x *SitePicture) Reset() {
 	*x = SitePicture{}
-	mi := &file_bulkhead_v1_control_proto_msgTypes[42]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[43]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3136,7 +3212,7 @@ func (x *SitePicture) String() string {
 func (*SitePicture) ProtoMessage() {}
 
 func (x *SitePicture) ProtoReflect() protoreflect.Message {
-	mi := &file_bulkhead_v1_control_proto_msgTypes[42]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[43]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3149,7 +3225,7 @@ func (x *SitePicture) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SitePicture.ProtoReflect.Descriptor instead.
 func (*SitePicture) Descriptor() ([]byte, []int) {
-	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{42}
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{43}
 }
 
 func (x *SitePicture) GetCaption() string {
@@ -3220,7 +3296,7 @@ type PictureRow struct {
 
 func (x *PictureRow) Reset() {
 	*x = PictureRow{}
-	mi := &file_bulkhead_v1_control_proto_msgTypes[43]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[44]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3232,7 +3308,7 @@ func (x *PictureRow) String() string {
 func (*PictureRow) ProtoMessage() {}
 
 func (x *PictureRow) ProtoReflect() protoreflect.Message {
-	mi := &file_bulkhead_v1_control_proto_msgTypes[43]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[44]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3245,7 +3321,7 @@ func (x *PictureRow) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PictureRow.ProtoReflect.Descriptor instead.
 func (*PictureRow) Descriptor() ([]byte, []int) {
-	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{43}
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{44}
 }
 
 func (x *PictureRow) GetHall() string {
@@ -3288,7 +3364,7 @@ type PictureHolder struct {
 
 func (x *PictureHolder) Reset() {
 	*x = PictureHolder{}
-	mi := &file_bulkhead_v1_control_proto_msgTypes[44]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[45]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3300,7 +3376,7 @@ func (x *PictureHolder) String() string {
 func (*PictureHolder) ProtoMessage() {}
 
 func (x *PictureHolder) ProtoReflect() protoreflect.Message {
-	mi := &file_bulkhead_v1_control_proto_msgTypes[44]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[45]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3313,7 +3389,7 @@ func (x *PictureHolder) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PictureHolder.ProtoReflect.Descriptor instead.
 func (*PictureHolder) Descriptor() ([]byte, []int) {
-	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{44}
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{45}
 }
 
 func (x *PictureHolder) GetLetter() string {
@@ -3353,7 +3429,7 @@ type LeaseRef struct {
 
 func (x *LeaseRef) Reset() {
 	*x = LeaseRef{}
-	mi := &file_bulkhead_v1_control_proto_msgTypes[45]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[46]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3365,7 +3441,7 @@ func (x *LeaseRef) String() string {
 func (*LeaseRef) ProtoMessage() {}
 
 func (x *LeaseRef) ProtoReflect() protoreflect.Message {
-	mi := &file_bulkhead_v1_control_proto_msgTypes[45]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[46]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3378,7 +3454,7 @@ func (x *LeaseRef) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LeaseRef.ProtoReflect.Descriptor instead.
 func (*LeaseRef) Descriptor() ([]byte, []int) {
-	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{45}
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{46}
 }
 
 func (x *LeaseRef) GetLease() string {
@@ -3417,7 +3493,7 @@ type Lease struct {
 
 func (x *Lease) Reset() {
 	*x = Lease{}
-	mi := &file_bulkhead_v1_control_proto_msgTypes[46]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[47]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3429,7 +3505,7 @@ func (x *Lease) String() string {
 func (*Lease) ProtoMessage() {}
 
 func (x *Lease) ProtoReflect() protoreflect.Message {
-	mi := &file_bulkhead_v1_control_proto_msgTypes[46]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[47]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3442,7 +3518,7 @@ func (x *Lease) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Lease.ProtoReflect.Descriptor instead.
 func (*Lease) Descriptor() ([]byte, []int) {
-	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{46}
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{47}
 }
 
 func (x *Lease) GetId() string {
@@ -3602,7 +3678,7 @@ type Leases struct {
 
 func (x *Leases) Reset() {
 	*x = Leases{}
-	mi := &file_bulkhead_v1_control_proto_msgTypes[47]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[48]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3614,7 +3690,7 @@ func (x *Leases) String() string {
 func (*Leases) ProtoMessage() {}
 
 func (x *Leases) ProtoReflect() protoreflect.Message {
-	mi := &file_bulkhead_v1_control_proto_msgTypes[47]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[48]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3627,7 +3703,7 @@ func (x *Leases) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Leases.ProtoReflect.Descriptor instead.
 func (*Leases) Descriptor() ([]byte, []int) {
-	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{47}
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{48}
 }
 
 func (x *Leases) GetLeases() []*Lease {
@@ -3657,7 +3733,7 @@ type Replacement struct {
 
 func (x *Replacement) Reset() {
 	*x = Replacement{}
-	mi := &file_bulkhead_v1_control_proto_msgTypes[48]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[49]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3669,7 +3745,7 @@ func (x *Replacement) String() string {
 func (*Replacement) ProtoMessage() {}
 
 func (x *Replacement) ProtoReflect() protoreflect.Message {
-	mi := &file_bulkhead_v1_control_proto_msgTypes[48]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[49]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3682,7 +3758,7 @@ func (x *Replacement) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Replacement.ProtoReflect.Descriptor instead.
 func (*Replacement) Descriptor() ([]byte, []int) {
-	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{48}
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{49}
 }
 
 func (x *Replacement) GetSlot() uint32 {
@@ -3735,7 +3811,7 @@ type Estimate struct {
 
 func (x *Estimate) Reset() {
 	*x = Estimate{}
-	mi := &file_bulkhead_v1_control_proto_msgTypes[49]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[50]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3747,7 +3823,7 @@ func (x *Estimate) String() string {
 func (*Estimate) ProtoMessage() {}
 
 func (x *Estimate) ProtoReflect() protoreflect.Message {
-	mi := &file_bulkhead_v1_control_proto_msgTypes[49]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[50]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3760,7 +3836,7 @@ func (x *Estimate) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Estimate.ProtoReflect.Descriptor instead.
 func (*Estimate) Descriptor() ([]byte, []int) {
-	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{49}
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{50}
 }
 
 func (x *Estimate) GetAllReduceNs() int64 {
@@ -3810,7 +3886,7 @@ type FailureClass struct {
 
 func (x *FailureClass) Reset() {
 	*x = FailureClass{}
-	mi := &file_bulkhead_v1_control_proto_msgTypes[50]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[51]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3822,7 +3898,7 @@ func (x *FailureClass) String() string {
 func (*FailureClass) ProtoMessage() {}
 
 func (x *FailureClass) ProtoReflect() protoreflect.Message {
-	mi := &file_bulkhead_v1_control_proto_msgTypes[50]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[51]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3835,7 +3911,7 @@ func (x *FailureClass) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FailureClass.ProtoReflect.Descriptor instead.
 func (*FailureClass) Descriptor() ([]byte, []int) {
-	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{50}
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{51}
 }
 
 func (x *FailureClass) GetName() string {
@@ -3870,7 +3946,7 @@ type PlanSparesRequest struct {
 
 func (x *PlanSparesRequest) Reset() {
 	*x = PlanSparesRequest{}
-	mi := &file_bulkhead_v1_control_proto_msgTypes[51]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[52]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3882,7 +3958,7 @@ func (x *PlanSparesRequest) String() string {
 func (*PlanSparesRequest) ProtoMessage() {}
 
 func (x *PlanSparesRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_bulkhead_v1_control_proto_msgTypes[51]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[52]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3895,7 +3971,7 @@ func (x *PlanSparesRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PlanSparesRequest.ProtoReflect.Descriptor instead.
 func (*PlanSparesRequest) Descriptor() ([]byte, []int) {
-	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{51}
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{52}
 }
 
 func (x *PlanSparesRequest) GetClasses() []*FailureClass {
@@ -3937,7 +4013,7 @@ type SparesPlan struct {
 
 func (x *SparesPlan) Reset() {
 	*x = SparesPlan{}
-	mi := &file_bulkhead_v1_control_proto_msgTypes[52]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[53]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3949,7 +4025,7 @@ func (x *SparesPlan) String() string {
 func (*SparesPlan) ProtoMessage() {}
 
 func (x *SparesPlan) ProtoReflect() protoreflect.Message {
-	mi := &file_bulkhead_v1_control_proto_msgTypes[52]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[53]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3962,7 +4038,7 @@ func (x *SparesPlan) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SparesPlan.ProtoReflect.Descriptor instead.
 func (*SparesPlan) Descriptor() ([]byte, []int) {
-	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{52}
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{53}
 }
 
 func (x *SparesPlan) GetSuNodes() int32 {
@@ -4049,7 +4125,7 @@ type SparesChoice struct {
 
 func (x *SparesChoice) Reset() {
 	*x = SparesChoice{}
-	mi := &file_bulkhead_v1_control_proto_msgTypes[53]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[54]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4061,7 +4137,7 @@ func (x *SparesChoice) String() string {
 func (*SparesChoice) ProtoMessage() {}
 
 func (x *SparesChoice) ProtoReflect() protoreflect.Message {
-	mi := &file_bulkhead_v1_control_proto_msgTypes[53]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[54]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4074,7 +4150,7 @@ func (x *SparesChoice) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SparesChoice.ProtoReflect.Descriptor instead.
 func (*SparesChoice) Descriptor() ([]byte, []int) {
-	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{53}
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{54}
 }
 
 func (x *SparesChoice) GetPerSu() int32 {
@@ -4130,7 +4206,7 @@ type PlanDefragRequest struct {
 
 func (x *PlanDefragRequest) Reset() {
 	*x = PlanDefragRequest{}
-	mi := &file_bulkhead_v1_control_proto_msgTypes[54]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[55]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4142,7 +4218,7 @@ func (x *PlanDefragRequest) String() string {
 func (*PlanDefragRequest) ProtoMessage() {}
 
 func (x *PlanDefragRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_bulkhead_v1_control_proto_msgTypes[54]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[55]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4155,7 +4231,7 @@ func (x *PlanDefragRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PlanDefragRequest.ProtoReflect.Descriptor instead.
 func (*PlanDefragRequest) Descriptor() ([]byte, []int) {
-	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{54}
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{55}
 }
 
 func (x *PlanDefragRequest) GetLease() string {
@@ -4183,7 +4259,7 @@ type Frontier struct {
 
 func (x *Frontier) Reset() {
 	*x = Frontier{}
-	mi := &file_bulkhead_v1_control_proto_msgTypes[55]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[56]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4195,7 +4271,7 @@ func (x *Frontier) String() string {
 func (*Frontier) ProtoMessage() {}
 
 func (x *Frontier) ProtoReflect() protoreflect.Message {
-	mi := &file_bulkhead_v1_control_proto_msgTypes[55]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[56]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4208,7 +4284,7 @@ func (x *Frontier) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Frontier.ProtoReflect.Descriptor instead.
 func (*Frontier) Descriptor() ([]byte, []int) {
-	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{55}
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{56}
 }
 
 func (x *Frontier) GetPoints() []*FrontierPoint {
@@ -4231,7 +4307,7 @@ type FrontierPoint struct {
 
 func (x *FrontierPoint) Reset() {
 	*x = FrontierPoint{}
-	mi := &file_bulkhead_v1_control_proto_msgTypes[56]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[57]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4243,7 +4319,7 @@ func (x *FrontierPoint) String() string {
 func (*FrontierPoint) ProtoMessage() {}
 
 func (x *FrontierPoint) ProtoReflect() protoreflect.Message {
-	mi := &file_bulkhead_v1_control_proto_msgTypes[56]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[57]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4256,7 +4332,7 @@ func (x *FrontierPoint) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FrontierPoint.ProtoReflect.Descriptor instead.
 func (*FrontierPoint) Descriptor() ([]byte, []int) {
-	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{56}
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{57}
 }
 
 func (x *FrontierPoint) GetMoves() int32 {
@@ -4306,7 +4382,7 @@ type ProposeDefragRequest struct {
 
 func (x *ProposeDefragRequest) Reset() {
 	*x = ProposeDefragRequest{}
-	mi := &file_bulkhead_v1_control_proto_msgTypes[57]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[58]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4318,7 +4394,7 @@ func (x *ProposeDefragRequest) String() string {
 func (*ProposeDefragRequest) ProtoMessage() {}
 
 func (x *ProposeDefragRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_bulkhead_v1_control_proto_msgTypes[57]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[58]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4331,7 +4407,7 @@ func (x *ProposeDefragRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ProposeDefragRequest.ProtoReflect.Descriptor instead.
 func (*ProposeDefragRequest) Descriptor() ([]byte, []int) {
-	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{57}
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{58}
 }
 
 func (x *ProposeDefragRequest) GetCommandId() string {
@@ -4374,7 +4450,7 @@ type DefragRef struct {
 
 func (x *DefragRef) Reset() {
 	*x = DefragRef{}
-	mi := &file_bulkhead_v1_control_proto_msgTypes[58]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[59]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4386,7 +4462,7 @@ func (x *DefragRef) String() string {
 func (*DefragRef) ProtoMessage() {}
 
 func (x *DefragRef) ProtoReflect() protoreflect.Message {
-	mi := &file_bulkhead_v1_control_proto_msgTypes[58]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[59]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4399,7 +4475,7 @@ func (x *DefragRef) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DefragRef.ProtoReflect.Descriptor instead.
 func (*DefragRef) Descriptor() ([]byte, []int) {
-	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{58}
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{59}
 }
 
 func (x *DefragRef) GetCommandId() string {
@@ -4449,7 +4525,7 @@ type Defrag struct {
 
 func (x *Defrag) Reset() {
 	*x = Defrag{}
-	mi := &file_bulkhead_v1_control_proto_msgTypes[59]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[60]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4461,7 +4537,7 @@ func (x *Defrag) String() string {
 func (*Defrag) ProtoMessage() {}
 
 func (x *Defrag) ProtoReflect() protoreflect.Message {
-	mi := &file_bulkhead_v1_control_proto_msgTypes[59]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[60]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4474,7 +4550,7 @@ func (x *Defrag) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Defrag.ProtoReflect.Descriptor instead.
 func (*Defrag) Descriptor() ([]byte, []int) {
-	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{59}
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{60}
 }
 
 func (x *Defrag) GetLease() string {
@@ -4566,7 +4642,7 @@ type DefragMove struct {
 
 func (x *DefragMove) Reset() {
 	*x = DefragMove{}
-	mi := &file_bulkhead_v1_control_proto_msgTypes[60]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[61]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4578,7 +4654,7 @@ func (x *DefragMove) String() string {
 func (*DefragMove) ProtoMessage() {}
 
 func (x *DefragMove) ProtoReflect() protoreflect.Message {
-	mi := &file_bulkhead_v1_control_proto_msgTypes[60]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[61]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4591,7 +4667,7 @@ func (x *DefragMove) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DefragMove.ProtoReflect.Descriptor instead.
 func (*DefragMove) Descriptor() ([]byte, []int) {
-	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{60}
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{61}
 }
 
 func (x *DefragMove) GetSlot() uint32 {
@@ -4631,7 +4707,7 @@ type HandOver struct {
 
 func (x *HandOver) Reset() {
 	*x = HandOver{}
-	mi := &file_bulkhead_v1_control_proto_msgTypes[61]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[62]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4643,7 +4719,7 @@ func (x *HandOver) String() string {
 func (*HandOver) ProtoMessage() {}
 
 func (x *HandOver) ProtoReflect() protoreflect.Message {
-	mi := &file_bulkhead_v1_control_proto_msgTypes[61]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[62]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4656,7 +4732,7 @@ func (x *HandOver) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use HandOver.ProtoReflect.Descriptor instead.
 func (*HandOver) Descriptor() ([]byte, []int) {
-	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{61}
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{62}
 }
 
 func (x *HandOver) GetFiles() map[string]string {
@@ -4677,7 +4753,7 @@ type ListNodesRequest struct {
 
 func (x *ListNodesRequest) Reset() {
 	*x = ListNodesRequest{}
-	mi := &file_bulkhead_v1_control_proto_msgTypes[62]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[63]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4689,7 +4765,7 @@ func (x *ListNodesRequest) String() string {
 func (*ListNodesRequest) ProtoMessage() {}
 
 func (x *ListNodesRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_bulkhead_v1_control_proto_msgTypes[62]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[63]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4702,7 +4778,7 @@ func (x *ListNodesRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListNodesRequest.ProtoReflect.Descriptor instead.
 func (*ListNodesRequest) Descriptor() ([]byte, []int) {
-	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{62}
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{63}
 }
 
 func (x *ListNodesRequest) GetPage() *Page {
@@ -4735,7 +4811,7 @@ type NodeRef struct {
 
 func (x *NodeRef) Reset() {
 	*x = NodeRef{}
-	mi := &file_bulkhead_v1_control_proto_msgTypes[63]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[64]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4747,7 +4823,7 @@ func (x *NodeRef) String() string {
 func (*NodeRef) ProtoMessage() {}
 
 func (x *NodeRef) ProtoReflect() protoreflect.Message {
-	mi := &file_bulkhead_v1_control_proto_msgTypes[63]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[64]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4760,7 +4836,7 @@ func (x *NodeRef) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use NodeRef.ProtoReflect.Descriptor instead.
 func (*NodeRef) Descriptor() ([]byte, []int) {
-	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{63}
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{64}
 }
 
 func (x *NodeRef) GetNode() string {
@@ -4797,7 +4873,7 @@ type Node struct {
 
 func (x *Node) Reset() {
 	*x = Node{}
-	mi := &file_bulkhead_v1_control_proto_msgTypes[64]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[65]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4809,7 +4885,7 @@ func (x *Node) String() string {
 func (*Node) ProtoMessage() {}
 
 func (x *Node) ProtoReflect() protoreflect.Message {
-	mi := &file_bulkhead_v1_control_proto_msgTypes[64]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[65]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4822,7 +4898,7 @@ func (x *Node) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Node.ProtoReflect.Descriptor instead.
 func (*Node) Descriptor() ([]byte, []int) {
-	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{64}
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{65}
 }
 
 func (x *Node) GetId() string {
@@ -4968,7 +5044,7 @@ type Nodes struct {
 
 func (x *Nodes) Reset() {
 	*x = Nodes{}
-	mi := &file_bulkhead_v1_control_proto_msgTypes[65]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[66]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4980,7 +5056,7 @@ func (x *Nodes) String() string {
 func (*Nodes) ProtoMessage() {}
 
 func (x *Nodes) ProtoReflect() protoreflect.Message {
-	mi := &file_bulkhead_v1_control_proto_msgTypes[65]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[66]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4993,7 +5069,7 @@ func (x *Nodes) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Nodes.ProtoReflect.Descriptor instead.
 func (*Nodes) Descriptor() ([]byte, []int) {
-	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{65}
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{66}
 }
 
 func (x *Nodes) GetNodes() []*Node {
@@ -5023,7 +5099,7 @@ type CordonNodeRequest struct {
 
 func (x *CordonNodeRequest) Reset() {
 	*x = CordonNodeRequest{}
-	mi := &file_bulkhead_v1_control_proto_msgTypes[66]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[67]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5035,7 +5111,7 @@ func (x *CordonNodeRequest) String() string {
 func (*CordonNodeRequest) ProtoMessage() {}
 
 func (x *CordonNodeRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_bulkhead_v1_control_proto_msgTypes[66]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[67]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5048,7 +5124,7 @@ func (x *CordonNodeRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CordonNodeRequest.ProtoReflect.Descriptor instead.
 func (*CordonNodeRequest) Descriptor() ([]byte, []int) {
-	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{66}
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{67}
 }
 
 func (x *CordonNodeRequest) GetCommandId() string {
@@ -5099,7 +5175,7 @@ type ReplaceNodeRequest struct {
 
 func (x *ReplaceNodeRequest) Reset() {
 	*x = ReplaceNodeRequest{}
-	mi := &file_bulkhead_v1_control_proto_msgTypes[67]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[68]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5111,7 +5187,7 @@ func (x *ReplaceNodeRequest) String() string {
 func (*ReplaceNodeRequest) ProtoMessage() {}
 
 func (x *ReplaceNodeRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_bulkhead_v1_control_proto_msgTypes[67]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[68]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5124,7 +5200,7 @@ func (x *ReplaceNodeRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReplaceNodeRequest.ProtoReflect.Descriptor instead.
 func (*ReplaceNodeRequest) Descriptor() ([]byte, []int) {
-	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{67}
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{68}
 }
 
 func (x *ReplaceNodeRequest) GetCommandId() string {
@@ -5174,7 +5250,7 @@ type AcknowledgeRequest struct {
 
 func (x *AcknowledgeRequest) Reset() {
 	*x = AcknowledgeRequest{}
-	mi := &file_bulkhead_v1_control_proto_msgTypes[68]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[69]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5186,7 +5262,7 @@ func (x *AcknowledgeRequest) String() string {
 func (*AcknowledgeRequest) ProtoMessage() {}
 
 func (x *AcknowledgeRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_bulkhead_v1_control_proto_msgTypes[68]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[69]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5199,7 +5275,7 @@ func (x *AcknowledgeRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AcknowledgeRequest.ProtoReflect.Descriptor instead.
 func (*AcknowledgeRequest) Descriptor() ([]byte, []int) {
-	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{68}
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{69}
 }
 
 func (x *AcknowledgeRequest) GetCommandId() string {
@@ -5245,7 +5321,7 @@ type WithdrawReplacementRequest struct {
 
 func (x *WithdrawReplacementRequest) Reset() {
 	*x = WithdrawReplacementRequest{}
-	mi := &file_bulkhead_v1_control_proto_msgTypes[69]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[70]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5257,7 +5333,7 @@ func (x *WithdrawReplacementRequest) String() string {
 func (*WithdrawReplacementRequest) ProtoMessage() {}
 
 func (x *WithdrawReplacementRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_bulkhead_v1_control_proto_msgTypes[69]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[70]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5270,7 +5346,7 @@ func (x *WithdrawReplacementRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WithdrawReplacementRequest.ProtoReflect.Descriptor instead.
 func (*WithdrawReplacementRequest) Descriptor() ([]byte, []int) {
-	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{69}
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{70}
 }
 
 func (x *WithdrawReplacementRequest) GetCommandId() string {
@@ -5320,7 +5396,7 @@ type RepairNodeRequest struct {
 
 func (x *RepairNodeRequest) Reset() {
 	*x = RepairNodeRequest{}
-	mi := &file_bulkhead_v1_control_proto_msgTypes[70]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[71]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5332,7 +5408,7 @@ func (x *RepairNodeRequest) String() string {
 func (*RepairNodeRequest) ProtoMessage() {}
 
 func (x *RepairNodeRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_bulkhead_v1_control_proto_msgTypes[70]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[71]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5345,7 +5421,7 @@ func (x *RepairNodeRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RepairNodeRequest.ProtoReflect.Descriptor instead.
 func (*RepairNodeRequest) Descriptor() ([]byte, []int) {
-	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{70}
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{71}
 }
 
 func (x *RepairNodeRequest) GetCommandId() string {
@@ -5392,7 +5468,7 @@ type Isolation struct {
 
 func (x *Isolation) Reset() {
 	*x = Isolation{}
-	mi := &file_bulkhead_v1_control_proto_msgTypes[71]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[72]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5404,7 +5480,7 @@ func (x *Isolation) String() string {
 func (*Isolation) ProtoMessage() {}
 
 func (x *Isolation) ProtoReflect() protoreflect.Message {
-	mi := &file_bulkhead_v1_control_proto_msgTypes[71]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[72]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5417,7 +5493,7 @@ func (x *Isolation) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Isolation.ProtoReflect.Descriptor instead.
 func (*Isolation) Descriptor() ([]byte, []int) {
-	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{71}
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{72}
 }
 
 func (x *Isolation) GetLease() string {
@@ -5488,7 +5564,7 @@ type FileProbeRequest struct {
 
 func (x *FileProbeRequest) Reset() {
 	*x = FileProbeRequest{}
-	mi := &file_bulkhead_v1_control_proto_msgTypes[72]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[73]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5500,7 +5576,7 @@ func (x *FileProbeRequest) String() string {
 func (*FileProbeRequest) ProtoMessage() {}
 
 func (x *FileProbeRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_bulkhead_v1_control_proto_msgTypes[72]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[73]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5513,7 +5589,7 @@ func (x *FileProbeRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FileProbeRequest.ProtoReflect.Descriptor instead.
 func (*FileProbeRequest) Descriptor() ([]byte, []int) {
-	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{72}
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{73}
 }
 
 func (x *FileProbeRequest) GetCommandId() string {
@@ -5548,7 +5624,7 @@ type MountRequest struct {
 
 func (x *MountRequest) Reset() {
 	*x = MountRequest{}
-	mi := &file_bulkhead_v1_control_proto_msgTypes[73]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[74]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5560,7 +5636,7 @@ func (x *MountRequest) String() string {
 func (*MountRequest) ProtoMessage() {}
 
 func (x *MountRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_bulkhead_v1_control_proto_msgTypes[73]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[74]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5573,7 +5649,7 @@ func (x *MountRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use MountRequest.ProtoReflect.Descriptor instead.
 func (*MountRequest) Descriptor() ([]byte, []int) {
-	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{73}
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{74}
 }
 
 func (x *MountRequest) GetLease() string {
@@ -5602,7 +5678,7 @@ type Mount struct {
 
 func (x *Mount) Reset() {
 	*x = Mount{}
-	mi := &file_bulkhead_v1_control_proto_msgTypes[74]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[75]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5614,7 +5690,7 @@ func (x *Mount) String() string {
 func (*Mount) ProtoMessage() {}
 
 func (x *Mount) ProtoReflect() protoreflect.Message {
-	mi := &file_bulkhead_v1_control_proto_msgTypes[74]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[75]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5627,7 +5703,7 @@ func (x *Mount) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Mount.ProtoReflect.Descriptor instead.
 func (*Mount) Descriptor() ([]byte, []int) {
-	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{74}
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{75}
 }
 
 func (x *Mount) GetVolume() string {
@@ -5666,7 +5742,7 @@ type ShowPlanRequest struct {
 
 func (x *ShowPlanRequest) Reset() {
 	*x = ShowPlanRequest{}
-	mi := &file_bulkhead_v1_control_proto_msgTypes[75]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[76]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5678,7 +5754,7 @@ func (x *ShowPlanRequest) String() string {
 func (*ShowPlanRequest) ProtoMessage() {}
 
 func (x *ShowPlanRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_bulkhead_v1_control_proto_msgTypes[75]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[76]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5691,7 +5767,7 @@ func (x *ShowPlanRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ShowPlanRequest.ProtoReflect.Descriptor instead.
 func (*ShowPlanRequest) Descriptor() ([]byte, []int) {
-	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{75}
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{76}
 }
 
 type Plan struct {
@@ -5713,7 +5789,7 @@ type Plan struct {
 
 func (x *Plan) Reset() {
 	*x = Plan{}
-	mi := &file_bulkhead_v1_control_proto_msgTypes[76]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[77]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5725,7 +5801,7 @@ func (x *Plan) String() string {
 func (*Plan) ProtoMessage() {}
 
 func (x *Plan) ProtoReflect() protoreflect.Message {
-	mi := &file_bulkhead_v1_control_proto_msgTypes[76]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[77]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5738,7 +5814,7 @@ func (x *Plan) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Plan.ProtoReflect.Descriptor instead.
 func (*Plan) Descriptor() ([]byte, []int) {
-	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{76}
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{77}
 }
 
 func (x *Plan) GetPorts() int64 {
@@ -5831,7 +5907,7 @@ type BrakeBudget struct {
 
 func (x *BrakeBudget) Reset() {
 	*x = BrakeBudget{}
-	mi := &file_bulkhead_v1_control_proto_msgTypes[77]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[78]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5843,7 +5919,7 @@ func (x *BrakeBudget) String() string {
 func (*BrakeBudget) ProtoMessage() {}
 
 func (x *BrakeBudget) ProtoReflect() protoreflect.Message {
-	mi := &file_bulkhead_v1_control_proto_msgTypes[77]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[78]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5856,7 +5932,7 @@ func (x *BrakeBudget) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use BrakeBudget.ProtoReflect.Descriptor instead.
 func (*BrakeBudget) Descriptor() ([]byte, []int) {
-	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{77}
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{78}
 }
 
 func (x *BrakeBudget) GetCause() string {
@@ -5901,7 +5977,7 @@ type DriverState struct {
 
 func (x *DriverState) Reset() {
 	*x = DriverState{}
-	mi := &file_bulkhead_v1_control_proto_msgTypes[78]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[79]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5913,7 +5989,7 @@ func (x *DriverState) String() string {
 func (*DriverState) ProtoMessage() {}
 
 func (x *DriverState) ProtoReflect() protoreflect.Message {
-	mi := &file_bulkhead_v1_control_proto_msgTypes[78]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[79]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5926,7 +6002,7 @@ func (x *DriverState) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DriverState.ProtoReflect.Descriptor instead.
 func (*DriverState) Descriptor() ([]byte, []int) {
-	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{78}
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{79}
 }
 
 func (x *DriverState) GetName() string {
@@ -5974,7 +6050,7 @@ type ReasonRequest struct {
 
 func (x *ReasonRequest) Reset() {
 	*x = ReasonRequest{}
-	mi := &file_bulkhead_v1_control_proto_msgTypes[79]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[80]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5986,7 +6062,7 @@ func (x *ReasonRequest) String() string {
 func (*ReasonRequest) ProtoMessage() {}
 
 func (x *ReasonRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_bulkhead_v1_control_proto_msgTypes[79]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[80]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5999,7 +6075,7 @@ func (x *ReasonRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReasonRequest.ProtoReflect.Descriptor instead.
 func (*ReasonRequest) Descriptor() ([]byte, []int) {
-	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{79}
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{80}
 }
 
 func (x *ReasonRequest) GetCommandId() string {
@@ -6027,7 +6103,7 @@ type PauseRequest struct {
 
 func (x *PauseRequest) Reset() {
 	*x = PauseRequest{}
-	mi := &file_bulkhead_v1_control_proto_msgTypes[80]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[81]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6039,7 +6115,7 @@ func (x *PauseRequest) String() string {
 func (*PauseRequest) ProtoMessage() {}
 
 func (x *PauseRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_bulkhead_v1_control_proto_msgTypes[80]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[81]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6052,7 +6128,7 @@ func (x *PauseRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PauseRequest.ProtoReflect.Descriptor instead.
 func (*PauseRequest) Descriptor() ([]byte, []int) {
-	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{80}
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{81}
 }
 
 func (x *PauseRequest) GetCommandId() string {
@@ -6091,7 +6167,7 @@ type Invoice struct {
 
 func (x *Invoice) Reset() {
 	*x = Invoice{}
-	mi := &file_bulkhead_v1_control_proto_msgTypes[81]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[82]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6103,7 +6179,7 @@ func (x *Invoice) String() string {
 func (*Invoice) ProtoMessage() {}
 
 func (x *Invoice) ProtoReflect() protoreflect.Message {
-	mi := &file_bulkhead_v1_control_proto_msgTypes[81]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[82]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6116,7 +6192,7 @@ func (x *Invoice) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Invoice.ProtoReflect.Descriptor instead.
 func (*Invoice) Descriptor() ([]byte, []int) {
-	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{81}
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{82}
 }
 
 func (x *Invoice) GetNumber() string {
@@ -6178,7 +6254,7 @@ type Invoices struct {
 
 func (x *Invoices) Reset() {
 	*x = Invoices{}
-	mi := &file_bulkhead_v1_control_proto_msgTypes[82]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[83]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6190,7 +6266,7 @@ func (x *Invoices) String() string {
 func (*Invoices) ProtoMessage() {}
 
 func (x *Invoices) ProtoReflect() protoreflect.Message {
-	mi := &file_bulkhead_v1_control_proto_msgTypes[82]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[83]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6203,7 +6279,7 @@ func (x *Invoices) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Invoices.ProtoReflect.Descriptor instead.
 func (*Invoices) Descriptor() ([]byte, []int) {
-	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{82}
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{83}
 }
 
 func (x *Invoices) GetInvoices() []*Invoice {
@@ -6229,7 +6305,7 @@ type InvoiceRef struct {
 
 func (x *InvoiceRef) Reset() {
 	*x = InvoiceRef{}
-	mi := &file_bulkhead_v1_control_proto_msgTypes[83]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[84]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6241,7 +6317,7 @@ func (x *InvoiceRef) String() string {
 func (*InvoiceRef) ProtoMessage() {}
 
 func (x *InvoiceRef) ProtoReflect() protoreflect.Message {
-	mi := &file_bulkhead_v1_control_proto_msgTypes[83]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[84]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6254,7 +6330,7 @@ func (x *InvoiceRef) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use InvoiceRef.ProtoReflect.Descriptor instead.
 func (*InvoiceRef) Descriptor() ([]byte, []int) {
-	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{83}
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{84}
 }
 
 func (x *InvoiceRef) GetNumber() string {
@@ -6275,7 +6351,7 @@ type InvoiceDocument struct {
 
 func (x *InvoiceDocument) Reset() {
 	*x = InvoiceDocument{}
-	mi := &file_bulkhead_v1_control_proto_msgTypes[84]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[85]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6287,7 +6363,7 @@ func (x *InvoiceDocument) String() string {
 func (*InvoiceDocument) ProtoMessage() {}
 
 func (x *InvoiceDocument) ProtoReflect() protoreflect.Message {
-	mi := &file_bulkhead_v1_control_proto_msgTypes[84]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[85]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6300,7 +6376,7 @@ func (x *InvoiceDocument) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use InvoiceDocument.ProtoReflect.Descriptor instead.
 func (*InvoiceDocument) Descriptor() ([]byte, []int) {
-	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{84}
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{85}
 }
 
 func (x *InvoiceDocument) GetInvoice() *Invoice {
@@ -6334,7 +6410,7 @@ type ExplainInvoiceRequest struct {
 
 func (x *ExplainInvoiceRequest) Reset() {
 	*x = ExplainInvoiceRequest{}
-	mi := &file_bulkhead_v1_control_proto_msgTypes[85]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[86]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6346,7 +6422,7 @@ func (x *ExplainInvoiceRequest) String() string {
 func (*ExplainInvoiceRequest) ProtoMessage() {}
 
 func (x *ExplainInvoiceRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_bulkhead_v1_control_proto_msgTypes[85]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[86]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6359,7 +6435,7 @@ func (x *ExplainInvoiceRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ExplainInvoiceRequest.ProtoReflect.Descriptor instead.
 func (*ExplainInvoiceRequest) Descriptor() ([]byte, []int) {
-	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{85}
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{86}
 }
 
 func (x *ExplainInvoiceRequest) GetNumber() string {
@@ -6385,7 +6461,7 @@ type Explanation struct {
 
 func (x *Explanation) Reset() {
 	*x = Explanation{}
-	mi := &file_bulkhead_v1_control_proto_msgTypes[86]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[87]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6397,7 +6473,7 @@ func (x *Explanation) String() string {
 func (*Explanation) ProtoMessage() {}
 
 func (x *Explanation) ProtoReflect() protoreflect.Message {
-	mi := &file_bulkhead_v1_control_proto_msgTypes[86]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[87]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6410,7 +6486,7 @@ func (x *Explanation) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Explanation.ProtoReflect.Descriptor instead.
 func (*Explanation) Descriptor() ([]byte, []int) {
-	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{86}
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{87}
 }
 
 func (x *Explanation) GetText() string {
@@ -6429,7 +6505,7 @@ type TenantRef struct {
 
 func (x *TenantRef) Reset() {
 	*x = TenantRef{}
-	mi := &file_bulkhead_v1_control_proto_msgTypes[87]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[88]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6441,7 +6517,7 @@ func (x *TenantRef) String() string {
 func (*TenantRef) ProtoMessage() {}
 
 func (x *TenantRef) ProtoReflect() protoreflect.Message {
-	mi := &file_bulkhead_v1_control_proto_msgTypes[87]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[88]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6454,7 +6530,7 @@ func (x *TenantRef) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TenantRef.ProtoReflect.Descriptor instead.
 func (*TenantRef) Descriptor() ([]byte, []int) {
-	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{87}
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{88}
 }
 
 func (x *TenantRef) GetTenant() string {
@@ -6473,7 +6549,7 @@ type Chunk struct {
 
 func (x *Chunk) Reset() {
 	*x = Chunk{}
-	mi := &file_bulkhead_v1_control_proto_msgTypes[88]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[89]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6485,7 +6561,7 @@ func (x *Chunk) String() string {
 func (*Chunk) ProtoMessage() {}
 
 func (x *Chunk) ProtoReflect() protoreflect.Message {
-	mi := &file_bulkhead_v1_control_proto_msgTypes[88]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[89]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6498,7 +6574,7 @@ func (x *Chunk) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Chunk.ProtoReflect.Descriptor instead.
 func (*Chunk) Descriptor() ([]byte, []int) {
-	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{88}
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{89}
 }
 
 func (x *Chunk) GetData() []byte {
@@ -6519,7 +6595,7 @@ type TailLedgerRequest struct {
 
 func (x *TailLedgerRequest) Reset() {
 	*x = TailLedgerRequest{}
-	mi := &file_bulkhead_v1_control_proto_msgTypes[89]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[90]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6531,7 +6607,7 @@ func (x *TailLedgerRequest) String() string {
 func (*TailLedgerRequest) ProtoMessage() {}
 
 func (x *TailLedgerRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_bulkhead_v1_control_proto_msgTypes[89]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[90]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6544,7 +6620,7 @@ func (x *TailLedgerRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TailLedgerRequest.ProtoReflect.Descriptor instead.
 func (*TailLedgerRequest) Descriptor() ([]byte, []int) {
-	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{89}
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{90}
 }
 
 func (x *TailLedgerRequest) GetFrom() uint64 {
@@ -6582,7 +6658,7 @@ type Entry struct {
 
 func (x *Entry) Reset() {
 	*x = Entry{}
-	mi := &file_bulkhead_v1_control_proto_msgTypes[90]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[91]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6594,7 +6670,7 @@ func (x *Entry) String() string {
 func (*Entry) ProtoMessage() {}
 
 func (x *Entry) ProtoReflect() protoreflect.Message {
-	mi := &file_bulkhead_v1_control_proto_msgTypes[90]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[91]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6607,7 +6683,7 @@ func (x *Entry) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Entry.ProtoReflect.Descriptor instead.
 func (*Entry) Descriptor() ([]byte, []int) {
-	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{90}
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{91}
 }
 
 func (x *Entry) GetScopeSeq() uint64 {
@@ -6661,7 +6737,7 @@ type Checkpoint struct {
 
 func (x *Checkpoint) Reset() {
 	*x = Checkpoint{}
-	mi := &file_bulkhead_v1_control_proto_msgTypes[91]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[92]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6673,7 +6749,7 @@ func (x *Checkpoint) String() string {
 func (*Checkpoint) ProtoMessage() {}
 
 func (x *Checkpoint) ProtoReflect() protoreflect.Message {
-	mi := &file_bulkhead_v1_control_proto_msgTypes[91]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[92]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6686,7 +6762,7 @@ func (x *Checkpoint) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Checkpoint.ProtoReflect.Descriptor instead.
 func (*Checkpoint) Descriptor() ([]byte, []int) {
-	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{91}
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{92}
 }
 
 func (x *Checkpoint) GetNote() string {
@@ -6704,7 +6780,7 @@ type GetTrustRequest struct {
 
 func (x *GetTrustRequest) Reset() {
 	*x = GetTrustRequest{}
-	mi := &file_bulkhead_v1_control_proto_msgTypes[92]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[93]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6716,7 +6792,7 @@ func (x *GetTrustRequest) String() string {
 func (*GetTrustRequest) ProtoMessage() {}
 
 func (x *GetTrustRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_bulkhead_v1_control_proto_msgTypes[92]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[93]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6729,7 +6805,7 @@ func (x *GetTrustRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetTrustRequest.ProtoReflect.Descriptor instead.
 func (*GetTrustRequest) Descriptor() ([]byte, []int) {
-	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{92}
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{93}
 }
 
 type Trust struct {
@@ -6741,7 +6817,7 @@ type Trust struct {
 
 func (x *Trust) Reset() {
 	*x = Trust{}
-	mi := &file_bulkhead_v1_control_proto_msgTypes[93]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[94]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6753,7 +6829,7 @@ func (x *Trust) String() string {
 func (*Trust) ProtoMessage() {}
 
 func (x *Trust) ProtoReflect() protoreflect.Message {
-	mi := &file_bulkhead_v1_control_proto_msgTypes[93]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[94]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6766,7 +6842,7 @@ func (x *Trust) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Trust.ProtoReflect.Descriptor instead.
 func (*Trust) Descriptor() ([]byte, []int) {
-	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{93}
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{94}
 }
 
 func (x *Trust) GetJson() string {
@@ -6784,7 +6860,7 @@ type ListKeysRequest struct {
 
 func (x *ListKeysRequest) Reset() {
 	*x = ListKeysRequest{}
-	mi := &file_bulkhead_v1_control_proto_msgTypes[94]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[95]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6796,7 +6872,7 @@ func (x *ListKeysRequest) String() string {
 func (*ListKeysRequest) ProtoMessage() {}
 
 func (x *ListKeysRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_bulkhead_v1_control_proto_msgTypes[94]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[95]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6809,7 +6885,7 @@ func (x *ListKeysRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListKeysRequest.ProtoReflect.Descriptor instead.
 func (*ListKeysRequest) Descriptor() ([]byte, []int) {
-	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{94}
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{95}
 }
 
 type Key struct {
@@ -6824,7 +6900,7 @@ type Key struct {
 
 func (x *Key) Reset() {
 	*x = Key{}
-	mi := &file_bulkhead_v1_control_proto_msgTypes[95]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[96]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6836,7 +6912,7 @@ func (x *Key) String() string {
 func (*Key) ProtoMessage() {}
 
 func (x *Key) ProtoReflect() protoreflect.Message {
-	mi := &file_bulkhead_v1_control_proto_msgTypes[95]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[96]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6849,7 +6925,7 @@ func (x *Key) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Key.ProtoReflect.Descriptor instead.
 func (*Key) Descriptor() ([]byte, []int) {
-	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{95}
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{96}
 }
 
 func (x *Key) GetPurpose() string {
@@ -6889,7 +6965,7 @@ type Keys struct {
 
 func (x *Keys) Reset() {
 	*x = Keys{}
-	mi := &file_bulkhead_v1_control_proto_msgTypes[96]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[97]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6901,7 +6977,7 @@ func (x *Keys) String() string {
 func (*Keys) ProtoMessage() {}
 
 func (x *Keys) ProtoReflect() protoreflect.Message {
-	mi := &file_bulkhead_v1_control_proto_msgTypes[96]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[97]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6914,7 +6990,7 @@ func (x *Keys) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Keys.ProtoReflect.Descriptor instead.
 func (*Keys) Descriptor() ([]byte, []int) {
-	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{96}
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{97}
 }
 
 func (x *Keys) GetKeys() []*Key {
@@ -6934,7 +7010,7 @@ type RotateKeyRequest struct {
 
 func (x *RotateKeyRequest) Reset() {
 	*x = RotateKeyRequest{}
-	mi := &file_bulkhead_v1_control_proto_msgTypes[97]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[98]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6946,7 +7022,7 @@ func (x *RotateKeyRequest) String() string {
 func (*RotateKeyRequest) ProtoMessage() {}
 
 func (x *RotateKeyRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_bulkhead_v1_control_proto_msgTypes[97]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[98]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6959,7 +7035,7 @@ func (x *RotateKeyRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RotateKeyRequest.ProtoReflect.Descriptor instead.
 func (*RotateKeyRequest) Descriptor() ([]byte, []int) {
-	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{97}
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{98}
 }
 
 func (x *RotateKeyRequest) GetCommandId() string {
@@ -6984,7 +7060,7 @@ type ShowClockRequest struct {
 
 func (x *ShowClockRequest) Reset() {
 	*x = ShowClockRequest{}
-	mi := &file_bulkhead_v1_control_proto_msgTypes[98]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[99]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6996,7 +7072,7 @@ func (x *ShowClockRequest) String() string {
 func (*ShowClockRequest) ProtoMessage() {}
 
 func (x *ShowClockRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_bulkhead_v1_control_proto_msgTypes[98]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[99]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7009,7 +7085,7 @@ func (x *ShowClockRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ShowClockRequest.ProtoReflect.Descriptor instead.
 func (*ShowClockRequest) Descriptor() ([]byte, []int) {
-	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{98}
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{99}
 }
 
 // Clock is what the control plane takes the time to be, and why.
@@ -7029,7 +7105,7 @@ type Clock struct {
 
 func (x *Clock) Reset() {
 	*x = Clock{}
-	mi := &file_bulkhead_v1_control_proto_msgTypes[99]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[100]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7041,7 +7117,7 @@ func (x *Clock) String() string {
 func (*Clock) ProtoMessage() {}
 
 func (x *Clock) ProtoReflect() protoreflect.Message {
-	mi := &file_bulkhead_v1_control_proto_msgTypes[99]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[100]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7054,7 +7130,7 @@ func (x *Clock) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Clock.ProtoReflect.Descriptor instead.
 func (*Clock) Descriptor() ([]byte, []int) {
-	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{99}
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{100}
 }
 
 func (x *Clock) GetNow() string {
@@ -7124,7 +7200,7 @@ type ConfirmClockRequest struct {
 
 func (x *ConfirmClockRequest) Reset() {
 	*x = ConfirmClockRequest{}
-	mi := &file_bulkhead_v1_control_proto_msgTypes[100]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[101]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7136,7 +7212,7 @@ func (x *ConfirmClockRequest) String() string {
 func (*ConfirmClockRequest) ProtoMessage() {}
 
 func (x *ConfirmClockRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_bulkhead_v1_control_proto_msgTypes[100]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[101]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7149,7 +7225,7 @@ func (x *ConfirmClockRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ConfirmClockRequest.ProtoReflect.Descriptor instead.
 func (*ConfirmClockRequest) Descriptor() ([]byte, []int) {
-	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{100}
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{101}
 }
 
 func (x *ConfirmClockRequest) GetCommandId() string {
@@ -7247,7 +7323,13 @@ const file_bulkhead_v1_control_proto_rawDesc = "" +
 	"\n" +
 	"command_id\x18\x01 \x01(\tR\tcommandId\x12\x14\n" +
 	"\x05label\x18\x02 \x01(\tR\x05label\x12\x16\n" +
-	"\x06reason\x18\x03 \x01(\tR\x06reason\"~\n" +
+	"\x06reason\x18\x03 \x01(\tR\x06reason\"\x98\x01\n" +
+	"\x13OfferSittingRequest\x12\x14\n" +
+	"\x05quote\x18\x01 \x01(\tR\x05quote\x12\x12\n" +
+	"\x04file\x18\x02 \x01(\tR\x04file\x12\x1a\n" +
+	"\bcontract\x18\x03 \x01(\fR\bcontract\x12#\n" +
+	"\rvalid_seconds\x18\x04 \x01(\x03R\fvalidSeconds\x12\x16\n" +
+	"\x06labels\x18\x05 \x03(\tR\x06labels\"~\n" +
 	"\x15RegisterTenantRequest\x12\x1d\n" +
 	"\n" +
 	"command_id\x18\x01 \x01(\tR\tcommandId\x12\x16\n" +
@@ -7786,7 +7868,7 @@ const file_bulkhead_v1_control_proto_rawDesc = "" +
 	"\n" +
 	"command_id\x18\x01 \x01(\tR\tcommandId\x12\x12\n" +
 	"\x04time\x18\x02 \x01(\tR\x04time\x12\x16\n" +
-	"\x06reason\x18\x03 \x01(\tR\x06reason2\x89\x1b\n" +
+	"\x06reason\x18\x03 \x01(\tR\x06reason2\xd1\x1b\n" +
 	"\fControlPlane\x12=\n" +
 	"\bShowSite\x12\x1c.bulkhead.v1.ShowSiteRequest\x1a\x11.bulkhead.v1.Site\"\x00\x12@\n" +
 	"\bDiffSite\x12\x19.bulkhead.v1.SiteTemplate\x1a\x17.bulkhead.v1.SiteChange\"\x00\x12<\n" +
@@ -7794,7 +7876,8 @@ const file_bulkhead_v1_control_proto_rawDesc = "" +
 	"ImportSite\x12\x19.bulkhead.v1.SiteTemplate\x1a\x11.bulkhead.v1.Done\"\x00\x12I\n" +
 	"\x0eRescheduleHall\x12\".bulkhead.v1.RescheduleHallRequest\x1a\x11.bulkhead.v1.Done\"\x00\x12F\n" +
 	"\tListFound\x12\x1d.bulkhead.v1.ListFoundRequest\x1a\x18.bulkhead.v1.FoundLabels\"\x00\x12=\n" +
-	"\bTakeOver\x12\x1c.bulkhead.v1.TakeOverRequest\x1a\x11.bulkhead.v1.Done\"\x00\x12I\n" +
+	"\bTakeOver\x12\x1c.bulkhead.v1.TakeOverRequest\x1a\x11.bulkhead.v1.Done\"\x00\x12F\n" +
+	"\fOfferSitting\x12 .bulkhead.v1.OfferSittingRequest\x1a\x12.bulkhead.v1.Quote\"\x00\x12I\n" +
 	"\x0eRegisterTenant\x12\".bulkhead.v1.RegisterTenantRequest\x1a\x11.bulkhead.v1.Done\"\x00\x128\n" +
 	"\vListTenants\x12\x11.bulkhead.v1.Page\x1a\x14.bulkhead.v1.Tenants\"\x00\x12B\n" +
 	"\n" +
@@ -7867,7 +7950,7 @@ func file_bulkhead_v1_control_proto_rawDescGZIP() []byte {
 	return file_bulkhead_v1_control_proto_rawDescData
 }
 
-var file_bulkhead_v1_control_proto_msgTypes = make([]protoimpl.MessageInfo, 103)
+var file_bulkhead_v1_control_proto_msgTypes = make([]protoimpl.MessageInfo, 104)
 var file_bulkhead_v1_control_proto_goTypes = []any{
 	(*FieldError)(nil),                 // 0: bulkhead.v1.FieldError
 	(*Done)(nil),                       // 1: bulkhead.v1.Done
@@ -7882,258 +7965,261 @@ var file_bulkhead_v1_control_proto_goTypes = []any{
 	(*FoundLabel)(nil),                 // 10: bulkhead.v1.FoundLabel
 	(*FoundLabels)(nil),                // 11: bulkhead.v1.FoundLabels
 	(*TakeOverRequest)(nil),            // 12: bulkhead.v1.TakeOverRequest
-	(*RegisterTenantRequest)(nil),      // 13: bulkhead.v1.RegisterTenantRequest
-	(*Tenant)(nil),                     // 14: bulkhead.v1.Tenant
-	(*Tenants)(nil),                    // 15: bulkhead.v1.Tenants
-	(*OfferQuoteRequest)(nil),          // 16: bulkhead.v1.OfferQuoteRequest
-	(*QuoteRef)(nil),                   // 17: bulkhead.v1.QuoteRef
-	(*Quote)(nil),                      // 18: bulkhead.v1.Quote
-	(*QuotePart)(nil),                  // 19: bulkhead.v1.QuotePart
-	(*QuoteArrival)(nil),               // 20: bulkhead.v1.QuoteArrival
-	(*SignLeaseRequest)(nil),           // 21: bulkhead.v1.SignLeaseRequest
-	(*ContractRef)(nil),                // 22: bulkhead.v1.ContractRef
-	(*Shape)(nil),                      // 23: bulkhead.v1.Shape
-	(*WhatIfEarliestRequest)(nil),      // 24: bulkhead.v1.WhatIfEarliestRequest
-	(*EarliestDates)(nil),              // 25: bulkhead.v1.EarliestDates
-	(*EarliestDate)(nil),               // 26: bulkhead.v1.EarliestDate
-	(*Rebooking)(nil),                  // 27: bulkhead.v1.Rebooking
-	(*WhatIfSlipRequest)(nil),          // 28: bulkhead.v1.WhatIfSlipRequest
-	(*SlippedHall)(nil),                // 29: bulkhead.v1.SlippedHall
-	(*CurrencySum)(nil),                // 30: bulkhead.v1.CurrencySum
-	(*SlippedContract)(nil),            // 31: bulkhead.v1.SlippedContract
-	(*SlippedTranche)(nil),             // 32: bulkhead.v1.SlippedTranche
-	(*ChangedLine)(nil),                // 33: bulkhead.v1.ChangedLine
-	(*LateRight)(nil),                  // 34: bulkhead.v1.LateRight
-	(*WhatIfPlaceRequest)(nil),         // 35: bulkhead.v1.WhatIfPlaceRequest
-	(*PlacedContract)(nil),             // 36: bulkhead.v1.PlacedContract
-	(*HermeticGroup)(nil),              // 37: bulkhead.v1.HermeticGroup
-	(*PlacedTranche)(nil),              // 38: bulkhead.v1.PlacedTranche
-	(*PlacedPart)(nil),                 // 39: bulkhead.v1.PlacedPart
-	(*PlacedRamp)(nil),                 // 40: bulkhead.v1.PlacedRamp
-	(*RampStep)(nil),                   // 41: bulkhead.v1.RampStep
-	(*SitePicture)(nil),                // 42: bulkhead.v1.SitePicture
-	(*PictureRow)(nil),                 // 43: bulkhead.v1.PictureRow
-	(*PictureHolder)(nil),              // 44: bulkhead.v1.PictureHolder
-	(*LeaseRef)(nil),                   // 45: bulkhead.v1.LeaseRef
-	(*Lease)(nil),                      // 46: bulkhead.v1.Lease
-	(*Leases)(nil),                     // 47: bulkhead.v1.Leases
-	(*Replacement)(nil),                // 48: bulkhead.v1.Replacement
-	(*Estimate)(nil),                   // 49: bulkhead.v1.Estimate
-	(*FailureClass)(nil),               // 50: bulkhead.v1.FailureClass
-	(*PlanSparesRequest)(nil),          // 51: bulkhead.v1.PlanSparesRequest
-	(*SparesPlan)(nil),                 // 52: bulkhead.v1.SparesPlan
-	(*SparesChoice)(nil),               // 53: bulkhead.v1.SparesChoice
-	(*PlanDefragRequest)(nil),          // 54: bulkhead.v1.PlanDefragRequest
-	(*Frontier)(nil),                   // 55: bulkhead.v1.Frontier
-	(*FrontierPoint)(nil),              // 56: bulkhead.v1.FrontierPoint
-	(*ProposeDefragRequest)(nil),       // 57: bulkhead.v1.ProposeDefragRequest
-	(*DefragRef)(nil),                  // 58: bulkhead.v1.DefragRef
-	(*Defrag)(nil),                     // 59: bulkhead.v1.Defrag
-	(*DefragMove)(nil),                 // 60: bulkhead.v1.DefragMove
-	(*HandOver)(nil),                   // 61: bulkhead.v1.HandOver
-	(*ListNodesRequest)(nil),           // 62: bulkhead.v1.ListNodesRequest
-	(*NodeRef)(nil),                    // 63: bulkhead.v1.NodeRef
-	(*Node)(nil),                       // 64: bulkhead.v1.Node
-	(*Nodes)(nil),                      // 65: bulkhead.v1.Nodes
-	(*CordonNodeRequest)(nil),          // 66: bulkhead.v1.CordonNodeRequest
-	(*ReplaceNodeRequest)(nil),         // 67: bulkhead.v1.ReplaceNodeRequest
-	(*AcknowledgeRequest)(nil),         // 68: bulkhead.v1.AcknowledgeRequest
-	(*WithdrawReplacementRequest)(nil), // 69: bulkhead.v1.WithdrawReplacementRequest
-	(*RepairNodeRequest)(nil),          // 70: bulkhead.v1.RepairNodeRequest
-	(*Isolation)(nil),                  // 71: bulkhead.v1.Isolation
-	(*FileProbeRequest)(nil),           // 72: bulkhead.v1.FileProbeRequest
-	(*MountRequest)(nil),               // 73: bulkhead.v1.MountRequest
-	(*Mount)(nil),                      // 74: bulkhead.v1.Mount
-	(*ShowPlanRequest)(nil),            // 75: bulkhead.v1.ShowPlanRequest
-	(*Plan)(nil),                       // 76: bulkhead.v1.Plan
-	(*BrakeBudget)(nil),                // 77: bulkhead.v1.BrakeBudget
-	(*DriverState)(nil),                // 78: bulkhead.v1.DriverState
-	(*ReasonRequest)(nil),              // 79: bulkhead.v1.ReasonRequest
-	(*PauseRequest)(nil),               // 80: bulkhead.v1.PauseRequest
-	(*Invoice)(nil),                    // 81: bulkhead.v1.Invoice
-	(*Invoices)(nil),                   // 82: bulkhead.v1.Invoices
-	(*InvoiceRef)(nil),                 // 83: bulkhead.v1.InvoiceRef
-	(*InvoiceDocument)(nil),            // 84: bulkhead.v1.InvoiceDocument
-	(*ExplainInvoiceRequest)(nil),      // 85: bulkhead.v1.ExplainInvoiceRequest
-	(*Explanation)(nil),                // 86: bulkhead.v1.Explanation
-	(*TenantRef)(nil),                  // 87: bulkhead.v1.TenantRef
-	(*Chunk)(nil),                      // 88: bulkhead.v1.Chunk
-	(*TailLedgerRequest)(nil),          // 89: bulkhead.v1.TailLedgerRequest
-	(*Entry)(nil),                      // 90: bulkhead.v1.Entry
-	(*Checkpoint)(nil),                 // 91: bulkhead.v1.Checkpoint
-	(*GetTrustRequest)(nil),            // 92: bulkhead.v1.GetTrustRequest
-	(*Trust)(nil),                      // 93: bulkhead.v1.Trust
-	(*ListKeysRequest)(nil),            // 94: bulkhead.v1.ListKeysRequest
-	(*Key)(nil),                        // 95: bulkhead.v1.Key
-	(*Keys)(nil),                       // 96: bulkhead.v1.Keys
-	(*RotateKeyRequest)(nil),           // 97: bulkhead.v1.RotateKeyRequest
-	(*ShowClockRequest)(nil),           // 98: bulkhead.v1.ShowClockRequest
-	(*Clock)(nil),                      // 99: bulkhead.v1.Clock
-	(*ConfirmClockRequest)(nil),        // 100: bulkhead.v1.ConfirmClockRequest
-	nil,                                // 101: bulkhead.v1.Site.NodesByStateEntry
-	nil,                                // 102: bulkhead.v1.HandOver.FilesEntry
+	(*OfferSittingRequest)(nil),        // 13: bulkhead.v1.OfferSittingRequest
+	(*RegisterTenantRequest)(nil),      // 14: bulkhead.v1.RegisterTenantRequest
+	(*Tenant)(nil),                     // 15: bulkhead.v1.Tenant
+	(*Tenants)(nil),                    // 16: bulkhead.v1.Tenants
+	(*OfferQuoteRequest)(nil),          // 17: bulkhead.v1.OfferQuoteRequest
+	(*QuoteRef)(nil),                   // 18: bulkhead.v1.QuoteRef
+	(*Quote)(nil),                      // 19: bulkhead.v1.Quote
+	(*QuotePart)(nil),                  // 20: bulkhead.v1.QuotePart
+	(*QuoteArrival)(nil),               // 21: bulkhead.v1.QuoteArrival
+	(*SignLeaseRequest)(nil),           // 22: bulkhead.v1.SignLeaseRequest
+	(*ContractRef)(nil),                // 23: bulkhead.v1.ContractRef
+	(*Shape)(nil),                      // 24: bulkhead.v1.Shape
+	(*WhatIfEarliestRequest)(nil),      // 25: bulkhead.v1.WhatIfEarliestRequest
+	(*EarliestDates)(nil),              // 26: bulkhead.v1.EarliestDates
+	(*EarliestDate)(nil),               // 27: bulkhead.v1.EarliestDate
+	(*Rebooking)(nil),                  // 28: bulkhead.v1.Rebooking
+	(*WhatIfSlipRequest)(nil),          // 29: bulkhead.v1.WhatIfSlipRequest
+	(*SlippedHall)(nil),                // 30: bulkhead.v1.SlippedHall
+	(*CurrencySum)(nil),                // 31: bulkhead.v1.CurrencySum
+	(*SlippedContract)(nil),            // 32: bulkhead.v1.SlippedContract
+	(*SlippedTranche)(nil),             // 33: bulkhead.v1.SlippedTranche
+	(*ChangedLine)(nil),                // 34: bulkhead.v1.ChangedLine
+	(*LateRight)(nil),                  // 35: bulkhead.v1.LateRight
+	(*WhatIfPlaceRequest)(nil),         // 36: bulkhead.v1.WhatIfPlaceRequest
+	(*PlacedContract)(nil),             // 37: bulkhead.v1.PlacedContract
+	(*HermeticGroup)(nil),              // 38: bulkhead.v1.HermeticGroup
+	(*PlacedTranche)(nil),              // 39: bulkhead.v1.PlacedTranche
+	(*PlacedPart)(nil),                 // 40: bulkhead.v1.PlacedPart
+	(*PlacedRamp)(nil),                 // 41: bulkhead.v1.PlacedRamp
+	(*RampStep)(nil),                   // 42: bulkhead.v1.RampStep
+	(*SitePicture)(nil),                // 43: bulkhead.v1.SitePicture
+	(*PictureRow)(nil),                 // 44: bulkhead.v1.PictureRow
+	(*PictureHolder)(nil),              // 45: bulkhead.v1.PictureHolder
+	(*LeaseRef)(nil),                   // 46: bulkhead.v1.LeaseRef
+	(*Lease)(nil),                      // 47: bulkhead.v1.Lease
+	(*Leases)(nil),                     // 48: bulkhead.v1.Leases
+	(*Replacement)(nil),                // 49: bulkhead.v1.Replacement
+	(*Estimate)(nil),                   // 50: bulkhead.v1.Estimate
+	(*FailureClass)(nil),               // 51: bulkhead.v1.FailureClass
+	(*PlanSparesRequest)(nil),          // 52: bulkhead.v1.PlanSparesRequest
+	(*SparesPlan)(nil),                 // 53: bulkhead.v1.SparesPlan
+	(*SparesChoice)(nil),               // 54: bulkhead.v1.SparesChoice
+	(*PlanDefragRequest)(nil),          // 55: bulkhead.v1.PlanDefragRequest
+	(*Frontier)(nil),                   // 56: bulkhead.v1.Frontier
+	(*FrontierPoint)(nil),              // 57: bulkhead.v1.FrontierPoint
+	(*ProposeDefragRequest)(nil),       // 58: bulkhead.v1.ProposeDefragRequest
+	(*DefragRef)(nil),                  // 59: bulkhead.v1.DefragRef
+	(*Defrag)(nil),                     // 60: bulkhead.v1.Defrag
+	(*DefragMove)(nil),                 // 61: bulkhead.v1.DefragMove
+	(*HandOver)(nil),                   // 62: bulkhead.v1.HandOver
+	(*ListNodesRequest)(nil),           // 63: bulkhead.v1.ListNodesRequest
+	(*NodeRef)(nil),                    // 64: bulkhead.v1.NodeRef
+	(*Node)(nil),                       // 65: bulkhead.v1.Node
+	(*Nodes)(nil),                      // 66: bulkhead.v1.Nodes
+	(*CordonNodeRequest)(nil),          // 67: bulkhead.v1.CordonNodeRequest
+	(*ReplaceNodeRequest)(nil),         // 68: bulkhead.v1.ReplaceNodeRequest
+	(*AcknowledgeRequest)(nil),         // 69: bulkhead.v1.AcknowledgeRequest
+	(*WithdrawReplacementRequest)(nil), // 70: bulkhead.v1.WithdrawReplacementRequest
+	(*RepairNodeRequest)(nil),          // 71: bulkhead.v1.RepairNodeRequest
+	(*Isolation)(nil),                  // 72: bulkhead.v1.Isolation
+	(*FileProbeRequest)(nil),           // 73: bulkhead.v1.FileProbeRequest
+	(*MountRequest)(nil),               // 74: bulkhead.v1.MountRequest
+	(*Mount)(nil),                      // 75: bulkhead.v1.Mount
+	(*ShowPlanRequest)(nil),            // 76: bulkhead.v1.ShowPlanRequest
+	(*Plan)(nil),                       // 77: bulkhead.v1.Plan
+	(*BrakeBudget)(nil),                // 78: bulkhead.v1.BrakeBudget
+	(*DriverState)(nil),                // 79: bulkhead.v1.DriverState
+	(*ReasonRequest)(nil),              // 80: bulkhead.v1.ReasonRequest
+	(*PauseRequest)(nil),               // 81: bulkhead.v1.PauseRequest
+	(*Invoice)(nil),                    // 82: bulkhead.v1.Invoice
+	(*Invoices)(nil),                   // 83: bulkhead.v1.Invoices
+	(*InvoiceRef)(nil),                 // 84: bulkhead.v1.InvoiceRef
+	(*InvoiceDocument)(nil),            // 85: bulkhead.v1.InvoiceDocument
+	(*ExplainInvoiceRequest)(nil),      // 86: bulkhead.v1.ExplainInvoiceRequest
+	(*Explanation)(nil),                // 87: bulkhead.v1.Explanation
+	(*TenantRef)(nil),                  // 88: bulkhead.v1.TenantRef
+	(*Chunk)(nil),                      // 89: bulkhead.v1.Chunk
+	(*TailLedgerRequest)(nil),          // 90: bulkhead.v1.TailLedgerRequest
+	(*Entry)(nil),                      // 91: bulkhead.v1.Entry
+	(*Checkpoint)(nil),                 // 92: bulkhead.v1.Checkpoint
+	(*GetTrustRequest)(nil),            // 93: bulkhead.v1.GetTrustRequest
+	(*Trust)(nil),                      // 94: bulkhead.v1.Trust
+	(*ListKeysRequest)(nil),            // 95: bulkhead.v1.ListKeysRequest
+	(*Key)(nil),                        // 96: bulkhead.v1.Key
+	(*Keys)(nil),                       // 97: bulkhead.v1.Keys
+	(*RotateKeyRequest)(nil),           // 98: bulkhead.v1.RotateKeyRequest
+	(*ShowClockRequest)(nil),           // 99: bulkhead.v1.ShowClockRequest
+	(*Clock)(nil),                      // 100: bulkhead.v1.Clock
+	(*ConfirmClockRequest)(nil),        // 101: bulkhead.v1.ConfirmClockRequest
+	nil,                                // 102: bulkhead.v1.Site.NodesByStateEntry
+	nil,                                // 103: bulkhead.v1.HandOver.FilesEntry
 }
 var file_bulkhead_v1_control_proto_depIdxs = []int32{
 	5,   // 0: bulkhead.v1.Site.halls:type_name -> bulkhead.v1.Hall
-	101, // 1: bulkhead.v1.Site.nodes_by_state:type_name -> bulkhead.v1.Site.NodesByStateEntry
-	99,  // 2: bulkhead.v1.Site.clock:type_name -> bulkhead.v1.Clock
+	102, // 1: bulkhead.v1.Site.nodes_by_state:type_name -> bulkhead.v1.Site.NodesByStateEntry
+	100, // 2: bulkhead.v1.Site.clock:type_name -> bulkhead.v1.Clock
 	10,  // 3: bulkhead.v1.FoundLabels.labels:type_name -> bulkhead.v1.FoundLabel
-	14,  // 4: bulkhead.v1.Tenants.tenants:type_name -> bulkhead.v1.Tenant
-	19,  // 5: bulkhead.v1.Quote.parts:type_name -> bulkhead.v1.QuotePart
-	33,  // 6: bulkhead.v1.Quote.late:type_name -> bulkhead.v1.ChangedLine
-	40,  // 7: bulkhead.v1.Quote.ramps:type_name -> bulkhead.v1.PlacedRamp
-	37,  // 8: bulkhead.v1.Quote.apart:type_name -> bulkhead.v1.HermeticGroup
-	49,  // 9: bulkhead.v1.QuotePart.estimate:type_name -> bulkhead.v1.Estimate
-	20,  // 10: bulkhead.v1.QuotePart.arrivals:type_name -> bulkhead.v1.QuoteArrival
-	26,  // 11: bulkhead.v1.EarliestDates.sizes:type_name -> bulkhead.v1.EarliestDate
-	23,  // 12: bulkhead.v1.EarliestDate.shape:type_name -> bulkhead.v1.Shape
-	23,  // 13: bulkhead.v1.EarliestDate.ideal:type_name -> bulkhead.v1.Shape
-	23,  // 14: bulkhead.v1.EarliestDate.better:type_name -> bulkhead.v1.Shape
-	27,  // 15: bulkhead.v1.EarliestDate.moves:type_name -> bulkhead.v1.Rebooking
-	23,  // 16: bulkhead.v1.Rebooking.was:type_name -> bulkhead.v1.Shape
-	23,  // 17: bulkhead.v1.Rebooking.is:type_name -> bulkhead.v1.Shape
-	31,  // 18: bulkhead.v1.SlippedHall.contracts:type_name -> bulkhead.v1.SlippedContract
-	30,  // 19: bulkhead.v1.SlippedHall.changes:type_name -> bulkhead.v1.CurrencySum
-	32,  // 20: bulkhead.v1.SlippedContract.tranches:type_name -> bulkhead.v1.SlippedTranche
-	33,  // 21: bulkhead.v1.SlippedContract.lines:type_name -> bulkhead.v1.ChangedLine
-	34,  // 22: bulkhead.v1.SlippedContract.rights:type_name -> bulkhead.v1.LateRight
-	38,  // 23: bulkhead.v1.PlacedContract.tranches:type_name -> bulkhead.v1.PlacedTranche
-	40,  // 24: bulkhead.v1.PlacedContract.ramps:type_name -> bulkhead.v1.PlacedRamp
-	27,  // 25: bulkhead.v1.PlacedContract.moves:type_name -> bulkhead.v1.Rebooking
-	33,  // 26: bulkhead.v1.PlacedContract.late:type_name -> bulkhead.v1.ChangedLine
-	42,  // 27: bulkhead.v1.PlacedContract.before:type_name -> bulkhead.v1.SitePicture
-	42,  // 28: bulkhead.v1.PlacedContract.after:type_name -> bulkhead.v1.SitePicture
-	37,  // 29: bulkhead.v1.PlacedContract.apart:type_name -> bulkhead.v1.HermeticGroup
-	39,  // 30: bulkhead.v1.PlacedTranche.parts:type_name -> bulkhead.v1.PlacedPart
-	23,  // 31: bulkhead.v1.PlacedPart.shape:type_name -> bulkhead.v1.Shape
-	41,  // 32: bulkhead.v1.PlacedRamp.steps:type_name -> bulkhead.v1.RampStep
-	23,  // 33: bulkhead.v1.PlacedRamp.unnested:type_name -> bulkhead.v1.Shape
-	23,  // 34: bulkhead.v1.RampStep.shape:type_name -> bulkhead.v1.Shape
-	43,  // 35: bulkhead.v1.SitePicture.rows:type_name -> bulkhead.v1.PictureRow
-	44,  // 36: bulkhead.v1.SitePicture.holders:type_name -> bulkhead.v1.PictureHolder
-	48,  // 37: bulkhead.v1.Lease.replacements:type_name -> bulkhead.v1.Replacement
-	49,  // 38: bulkhead.v1.Lease.estimate:type_name -> bulkhead.v1.Estimate
-	59,  // 39: bulkhead.v1.Lease.defrag:type_name -> bulkhead.v1.Defrag
-	46,  // 40: bulkhead.v1.Leases.leases:type_name -> bulkhead.v1.Lease
-	50,  // 41: bulkhead.v1.PlanSparesRequest.classes:type_name -> bulkhead.v1.FailureClass
-	50,  // 42: bulkhead.v1.SparesPlan.classes:type_name -> bulkhead.v1.FailureClass
-	53,  // 43: bulkhead.v1.SparesPlan.choices:type_name -> bulkhead.v1.SparesChoice
-	56,  // 44: bulkhead.v1.Frontier.points:type_name -> bulkhead.v1.FrontierPoint
-	60,  // 45: bulkhead.v1.Defrag.moves:type_name -> bulkhead.v1.DefragMove
-	102, // 46: bulkhead.v1.HandOver.files:type_name -> bulkhead.v1.HandOver.FilesEntry
+	15,  // 4: bulkhead.v1.Tenants.tenants:type_name -> bulkhead.v1.Tenant
+	20,  // 5: bulkhead.v1.Quote.parts:type_name -> bulkhead.v1.QuotePart
+	34,  // 6: bulkhead.v1.Quote.late:type_name -> bulkhead.v1.ChangedLine
+	41,  // 7: bulkhead.v1.Quote.ramps:type_name -> bulkhead.v1.PlacedRamp
+	38,  // 8: bulkhead.v1.Quote.apart:type_name -> bulkhead.v1.HermeticGroup
+	50,  // 9: bulkhead.v1.QuotePart.estimate:type_name -> bulkhead.v1.Estimate
+	21,  // 10: bulkhead.v1.QuotePart.arrivals:type_name -> bulkhead.v1.QuoteArrival
+	27,  // 11: bulkhead.v1.EarliestDates.sizes:type_name -> bulkhead.v1.EarliestDate
+	24,  // 12: bulkhead.v1.EarliestDate.shape:type_name -> bulkhead.v1.Shape
+	24,  // 13: bulkhead.v1.EarliestDate.ideal:type_name -> bulkhead.v1.Shape
+	24,  // 14: bulkhead.v1.EarliestDate.better:type_name -> bulkhead.v1.Shape
+	28,  // 15: bulkhead.v1.EarliestDate.moves:type_name -> bulkhead.v1.Rebooking
+	24,  // 16: bulkhead.v1.Rebooking.was:type_name -> bulkhead.v1.Shape
+	24,  // 17: bulkhead.v1.Rebooking.is:type_name -> bulkhead.v1.Shape
+	32,  // 18: bulkhead.v1.SlippedHall.contracts:type_name -> bulkhead.v1.SlippedContract
+	31,  // 19: bulkhead.v1.SlippedHall.changes:type_name -> bulkhead.v1.CurrencySum
+	33,  // 20: bulkhead.v1.SlippedContract.tranches:type_name -> bulkhead.v1.SlippedTranche
+	34,  // 21: bulkhead.v1.SlippedContract.lines:type_name -> bulkhead.v1.ChangedLine
+	35,  // 22: bulkhead.v1.SlippedContract.rights:type_name -> bulkhead.v1.LateRight
+	39,  // 23: bulkhead.v1.PlacedContract.tranches:type_name -> bulkhead.v1.PlacedTranche
+	41,  // 24: bulkhead.v1.PlacedContract.ramps:type_name -> bulkhead.v1.PlacedRamp
+	28,  // 25: bulkhead.v1.PlacedContract.moves:type_name -> bulkhead.v1.Rebooking
+	34,  // 26: bulkhead.v1.PlacedContract.late:type_name -> bulkhead.v1.ChangedLine
+	43,  // 27: bulkhead.v1.PlacedContract.before:type_name -> bulkhead.v1.SitePicture
+	43,  // 28: bulkhead.v1.PlacedContract.after:type_name -> bulkhead.v1.SitePicture
+	38,  // 29: bulkhead.v1.PlacedContract.apart:type_name -> bulkhead.v1.HermeticGroup
+	40,  // 30: bulkhead.v1.PlacedTranche.parts:type_name -> bulkhead.v1.PlacedPart
+	24,  // 31: bulkhead.v1.PlacedPart.shape:type_name -> bulkhead.v1.Shape
+	42,  // 32: bulkhead.v1.PlacedRamp.steps:type_name -> bulkhead.v1.RampStep
+	24,  // 33: bulkhead.v1.PlacedRamp.unnested:type_name -> bulkhead.v1.Shape
+	24,  // 34: bulkhead.v1.RampStep.shape:type_name -> bulkhead.v1.Shape
+	44,  // 35: bulkhead.v1.SitePicture.rows:type_name -> bulkhead.v1.PictureRow
+	45,  // 36: bulkhead.v1.SitePicture.holders:type_name -> bulkhead.v1.PictureHolder
+	49,  // 37: bulkhead.v1.Lease.replacements:type_name -> bulkhead.v1.Replacement
+	50,  // 38: bulkhead.v1.Lease.estimate:type_name -> bulkhead.v1.Estimate
+	60,  // 39: bulkhead.v1.Lease.defrag:type_name -> bulkhead.v1.Defrag
+	47,  // 40: bulkhead.v1.Leases.leases:type_name -> bulkhead.v1.Lease
+	51,  // 41: bulkhead.v1.PlanSparesRequest.classes:type_name -> bulkhead.v1.FailureClass
+	51,  // 42: bulkhead.v1.SparesPlan.classes:type_name -> bulkhead.v1.FailureClass
+	54,  // 43: bulkhead.v1.SparesPlan.choices:type_name -> bulkhead.v1.SparesChoice
+	57,  // 44: bulkhead.v1.Frontier.points:type_name -> bulkhead.v1.FrontierPoint
+	61,  // 45: bulkhead.v1.Defrag.moves:type_name -> bulkhead.v1.DefragMove
+	103, // 46: bulkhead.v1.HandOver.files:type_name -> bulkhead.v1.HandOver.FilesEntry
 	2,   // 47: bulkhead.v1.ListNodesRequest.page:type_name -> bulkhead.v1.Page
-	64,  // 48: bulkhead.v1.Nodes.nodes:type_name -> bulkhead.v1.Node
-	77,  // 49: bulkhead.v1.Plan.budgets:type_name -> bulkhead.v1.BrakeBudget
-	78,  // 50: bulkhead.v1.Plan.drivers:type_name -> bulkhead.v1.DriverState
-	81,  // 51: bulkhead.v1.Invoices.invoices:type_name -> bulkhead.v1.Invoice
-	81,  // 52: bulkhead.v1.InvoiceDocument.invoice:type_name -> bulkhead.v1.Invoice
-	95,  // 53: bulkhead.v1.Keys.keys:type_name -> bulkhead.v1.Key
+	65,  // 48: bulkhead.v1.Nodes.nodes:type_name -> bulkhead.v1.Node
+	78,  // 49: bulkhead.v1.Plan.budgets:type_name -> bulkhead.v1.BrakeBudget
+	79,  // 50: bulkhead.v1.Plan.drivers:type_name -> bulkhead.v1.DriverState
+	82,  // 51: bulkhead.v1.Invoices.invoices:type_name -> bulkhead.v1.Invoice
+	82,  // 52: bulkhead.v1.InvoiceDocument.invoice:type_name -> bulkhead.v1.Invoice
+	96,  // 53: bulkhead.v1.Keys.keys:type_name -> bulkhead.v1.Key
 	3,   // 54: bulkhead.v1.ControlPlane.ShowSite:input_type -> bulkhead.v1.ShowSiteRequest
 	6,   // 55: bulkhead.v1.ControlPlane.DiffSite:input_type -> bulkhead.v1.SiteTemplate
 	6,   // 56: bulkhead.v1.ControlPlane.ImportSite:input_type -> bulkhead.v1.SiteTemplate
 	8,   // 57: bulkhead.v1.ControlPlane.RescheduleHall:input_type -> bulkhead.v1.RescheduleHallRequest
 	9,   // 58: bulkhead.v1.ControlPlane.ListFound:input_type -> bulkhead.v1.ListFoundRequest
 	12,  // 59: bulkhead.v1.ControlPlane.TakeOver:input_type -> bulkhead.v1.TakeOverRequest
-	13,  // 60: bulkhead.v1.ControlPlane.RegisterTenant:input_type -> bulkhead.v1.RegisterTenantRequest
-	2,   // 61: bulkhead.v1.ControlPlane.ListTenants:input_type -> bulkhead.v1.Page
-	16,  // 62: bulkhead.v1.ControlPlane.OfferQuote:input_type -> bulkhead.v1.OfferQuoteRequest
-	17,  // 63: bulkhead.v1.ControlPlane.ShowQuote:input_type -> bulkhead.v1.QuoteRef
-	21,  // 64: bulkhead.v1.ControlPlane.SignLease:input_type -> bulkhead.v1.SignLeaseRequest
-	22,  // 65: bulkhead.v1.ControlPlane.GiveNotice:input_type -> bulkhead.v1.ContractRef
-	24,  // 66: bulkhead.v1.ControlPlane.WhatIfEarliest:input_type -> bulkhead.v1.WhatIfEarliestRequest
-	28,  // 67: bulkhead.v1.ControlPlane.WhatIfSlip:input_type -> bulkhead.v1.WhatIfSlipRequest
-	35,  // 68: bulkhead.v1.ControlPlane.WhatIfPlace:input_type -> bulkhead.v1.WhatIfPlaceRequest
-	2,   // 69: bulkhead.v1.ControlPlane.ListLeases:input_type -> bulkhead.v1.Page
-	45,  // 70: bulkhead.v1.ControlPlane.GetLease:input_type -> bulkhead.v1.LeaseRef
-	45,  // 71: bulkhead.v1.ControlPlane.GetHosts:input_type -> bulkhead.v1.LeaseRef
-	73,  // 72: bulkhead.v1.ControlPlane.GetMount:input_type -> bulkhead.v1.MountRequest
-	62,  // 73: bulkhead.v1.ControlPlane.ListNodes:input_type -> bulkhead.v1.ListNodesRequest
-	63,  // 74: bulkhead.v1.ControlPlane.GetNode:input_type -> bulkhead.v1.NodeRef
-	66,  // 75: bulkhead.v1.ControlPlane.CordonNode:input_type -> bulkhead.v1.CordonNodeRequest
-	67,  // 76: bulkhead.v1.ControlPlane.ReplaceNode:input_type -> bulkhead.v1.ReplaceNodeRequest
-	68,  // 77: bulkhead.v1.ControlPlane.AcknowledgeReplacement:input_type -> bulkhead.v1.AcknowledgeRequest
-	69,  // 78: bulkhead.v1.ControlPlane.WithdrawReplacement:input_type -> bulkhead.v1.WithdrawReplacementRequest
-	70,  // 79: bulkhead.v1.ControlPlane.RepairNode:input_type -> bulkhead.v1.RepairNodeRequest
-	51,  // 80: bulkhead.v1.ControlPlane.PlanSpares:input_type -> bulkhead.v1.PlanSparesRequest
-	54,  // 81: bulkhead.v1.ControlPlane.PlanDefrag:input_type -> bulkhead.v1.PlanDefragRequest
-	57,  // 82: bulkhead.v1.ControlPlane.ProposeDefrag:input_type -> bulkhead.v1.ProposeDefragRequest
-	45,  // 83: bulkhead.v1.ControlPlane.ShowDefrag:input_type -> bulkhead.v1.LeaseRef
-	58,  // 84: bulkhead.v1.ControlPlane.ConsentDefrag:input_type -> bulkhead.v1.DefragRef
-	58,  // 85: bulkhead.v1.ControlPlane.AcceptDefrag:input_type -> bulkhead.v1.DefragRef
-	58,  // 86: bulkhead.v1.ControlPlane.WithdrawDefrag:input_type -> bulkhead.v1.DefragRef
-	45,  // 87: bulkhead.v1.ControlPlane.ShowIsolation:input_type -> bulkhead.v1.LeaseRef
-	45,  // 88: bulkhead.v1.ControlPlane.ProveLease:input_type -> bulkhead.v1.LeaseRef
-	72,  // 89: bulkhead.v1.ControlPlane.FileProbe:input_type -> bulkhead.v1.FileProbeRequest
-	75,  // 90: bulkhead.v1.ControlPlane.ShowPlan:input_type -> bulkhead.v1.ShowPlanRequest
-	79,  // 91: bulkhead.v1.ControlPlane.ReleaseBrake:input_type -> bulkhead.v1.ReasonRequest
-	79,  // 92: bulkhead.v1.ControlPlane.ManageSite:input_type -> bulkhead.v1.ReasonRequest
-	80,  // 93: bulkhead.v1.ControlPlane.Pause:input_type -> bulkhead.v1.PauseRequest
-	80,  // 94: bulkhead.v1.ControlPlane.Resume:input_type -> bulkhead.v1.PauseRequest
-	2,   // 95: bulkhead.v1.ControlPlane.ListInvoices:input_type -> bulkhead.v1.Page
-	83,  // 96: bulkhead.v1.ControlPlane.GetInvoice:input_type -> bulkhead.v1.InvoiceRef
-	85,  // 97: bulkhead.v1.ControlPlane.ExplainInvoice:input_type -> bulkhead.v1.ExplainInvoiceRequest
-	87,  // 98: bulkhead.v1.ControlPlane.WriteBundle:input_type -> bulkhead.v1.TenantRef
-	89,  // 99: bulkhead.v1.ControlPlane.TailLedger:input_type -> bulkhead.v1.TailLedgerRequest
-	87,  // 100: bulkhead.v1.ControlPlane.GetCheckpoint:input_type -> bulkhead.v1.TenantRef
-	92,  // 101: bulkhead.v1.ControlPlane.GetTrust:input_type -> bulkhead.v1.GetTrustRequest
-	94,  // 102: bulkhead.v1.ControlPlane.ListKeys:input_type -> bulkhead.v1.ListKeysRequest
-	97,  // 103: bulkhead.v1.ControlPlane.RotateKey:input_type -> bulkhead.v1.RotateKeyRequest
-	98,  // 104: bulkhead.v1.ControlPlane.ShowClock:input_type -> bulkhead.v1.ShowClockRequest
-	100, // 105: bulkhead.v1.ControlPlane.ConfirmClock:input_type -> bulkhead.v1.ConfirmClockRequest
-	4,   // 106: bulkhead.v1.ControlPlane.ShowSite:output_type -> bulkhead.v1.Site
-	7,   // 107: bulkhead.v1.ControlPlane.DiffSite:output_type -> bulkhead.v1.SiteChange
-	1,   // 108: bulkhead.v1.ControlPlane.ImportSite:output_type -> bulkhead.v1.Done
-	1,   // 109: bulkhead.v1.ControlPlane.RescheduleHall:output_type -> bulkhead.v1.Done
-	11,  // 110: bulkhead.v1.ControlPlane.ListFound:output_type -> bulkhead.v1.FoundLabels
-	1,   // 111: bulkhead.v1.ControlPlane.TakeOver:output_type -> bulkhead.v1.Done
-	1,   // 112: bulkhead.v1.ControlPlane.RegisterTenant:output_type -> bulkhead.v1.Done
-	15,  // 113: bulkhead.v1.ControlPlane.ListTenants:output_type -> bulkhead.v1.Tenants
-	18,  // 114: bulkhead.v1.ControlPlane.OfferQuote:output_type -> bulkhead.v1.Quote
-	18,  // 115: bulkhead.v1.ControlPlane.ShowQuote:output_type -> bulkhead.v1.Quote
-	1,   // 116: bulkhead.v1.ControlPlane.SignLease:output_type -> bulkhead.v1.Done
-	1,   // 117: bulkhead.v1.ControlPlane.GiveNotice:output_type -> bulkhead.v1.Done
-	25,  // 118: bulkhead.v1.ControlPlane.WhatIfEarliest:output_type -> bulkhead.v1.EarliestDates
-	29,  // 119: bulkhead.v1.ControlPlane.WhatIfSlip:output_type -> bulkhead.v1.SlippedHall
-	36,  // 120: bulkhead.v1.ControlPlane.WhatIfPlace:output_type -> bulkhead.v1.PlacedContract
-	47,  // 121: bulkhead.v1.ControlPlane.ListLeases:output_type -> bulkhead.v1.Leases
-	46,  // 122: bulkhead.v1.ControlPlane.GetLease:output_type -> bulkhead.v1.Lease
-	61,  // 123: bulkhead.v1.ControlPlane.GetHosts:output_type -> bulkhead.v1.HandOver
-	74,  // 124: bulkhead.v1.ControlPlane.GetMount:output_type -> bulkhead.v1.Mount
-	65,  // 125: bulkhead.v1.ControlPlane.ListNodes:output_type -> bulkhead.v1.Nodes
-	64,  // 126: bulkhead.v1.ControlPlane.GetNode:output_type -> bulkhead.v1.Node
-	1,   // 127: bulkhead.v1.ControlPlane.CordonNode:output_type -> bulkhead.v1.Done
-	1,   // 128: bulkhead.v1.ControlPlane.ReplaceNode:output_type -> bulkhead.v1.Done
-	1,   // 129: bulkhead.v1.ControlPlane.AcknowledgeReplacement:output_type -> bulkhead.v1.Done
-	1,   // 130: bulkhead.v1.ControlPlane.WithdrawReplacement:output_type -> bulkhead.v1.Done
-	1,   // 131: bulkhead.v1.ControlPlane.RepairNode:output_type -> bulkhead.v1.Done
-	52,  // 132: bulkhead.v1.ControlPlane.PlanSpares:output_type -> bulkhead.v1.SparesPlan
-	55,  // 133: bulkhead.v1.ControlPlane.PlanDefrag:output_type -> bulkhead.v1.Frontier
-	1,   // 134: bulkhead.v1.ControlPlane.ProposeDefrag:output_type -> bulkhead.v1.Done
-	59,  // 135: bulkhead.v1.ControlPlane.ShowDefrag:output_type -> bulkhead.v1.Defrag
-	1,   // 136: bulkhead.v1.ControlPlane.ConsentDefrag:output_type -> bulkhead.v1.Done
-	1,   // 137: bulkhead.v1.ControlPlane.AcceptDefrag:output_type -> bulkhead.v1.Done
-	1,   // 138: bulkhead.v1.ControlPlane.WithdrawDefrag:output_type -> bulkhead.v1.Done
-	71,  // 139: bulkhead.v1.ControlPlane.ShowIsolation:output_type -> bulkhead.v1.Isolation
-	71,  // 140: bulkhead.v1.ControlPlane.ProveLease:output_type -> bulkhead.v1.Isolation
-	1,   // 141: bulkhead.v1.ControlPlane.FileProbe:output_type -> bulkhead.v1.Done
-	76,  // 142: bulkhead.v1.ControlPlane.ShowPlan:output_type -> bulkhead.v1.Plan
-	1,   // 143: bulkhead.v1.ControlPlane.ReleaseBrake:output_type -> bulkhead.v1.Done
-	1,   // 144: bulkhead.v1.ControlPlane.ManageSite:output_type -> bulkhead.v1.Done
-	1,   // 145: bulkhead.v1.ControlPlane.Pause:output_type -> bulkhead.v1.Done
-	1,   // 146: bulkhead.v1.ControlPlane.Resume:output_type -> bulkhead.v1.Done
-	82,  // 147: bulkhead.v1.ControlPlane.ListInvoices:output_type -> bulkhead.v1.Invoices
-	84,  // 148: bulkhead.v1.ControlPlane.GetInvoice:output_type -> bulkhead.v1.InvoiceDocument
-	86,  // 149: bulkhead.v1.ControlPlane.ExplainInvoice:output_type -> bulkhead.v1.Explanation
-	88,  // 150: bulkhead.v1.ControlPlane.WriteBundle:output_type -> bulkhead.v1.Chunk
-	90,  // 151: bulkhead.v1.ControlPlane.TailLedger:output_type -> bulkhead.v1.Entry
-	91,  // 152: bulkhead.v1.ControlPlane.GetCheckpoint:output_type -> bulkhead.v1.Checkpoint
-	93,  // 153: bulkhead.v1.ControlPlane.GetTrust:output_type -> bulkhead.v1.Trust
-	96,  // 154: bulkhead.v1.ControlPlane.ListKeys:output_type -> bulkhead.v1.Keys
-	1,   // 155: bulkhead.v1.ControlPlane.RotateKey:output_type -> bulkhead.v1.Done
-	99,  // 156: bulkhead.v1.ControlPlane.ShowClock:output_type -> bulkhead.v1.Clock
-	1,   // 157: bulkhead.v1.ControlPlane.ConfirmClock:output_type -> bulkhead.v1.Done
-	106, // [106:158] is the sub-list for method output_type
-	54,  // [54:106] is the sub-list for method input_type
+	13,  // 60: bulkhead.v1.ControlPlane.OfferSitting:input_type -> bulkhead.v1.OfferSittingRequest
+	14,  // 61: bulkhead.v1.ControlPlane.RegisterTenant:input_type -> bulkhead.v1.RegisterTenantRequest
+	2,   // 62: bulkhead.v1.ControlPlane.ListTenants:input_type -> bulkhead.v1.Page
+	17,  // 63: bulkhead.v1.ControlPlane.OfferQuote:input_type -> bulkhead.v1.OfferQuoteRequest
+	18,  // 64: bulkhead.v1.ControlPlane.ShowQuote:input_type -> bulkhead.v1.QuoteRef
+	22,  // 65: bulkhead.v1.ControlPlane.SignLease:input_type -> bulkhead.v1.SignLeaseRequest
+	23,  // 66: bulkhead.v1.ControlPlane.GiveNotice:input_type -> bulkhead.v1.ContractRef
+	25,  // 67: bulkhead.v1.ControlPlane.WhatIfEarliest:input_type -> bulkhead.v1.WhatIfEarliestRequest
+	29,  // 68: bulkhead.v1.ControlPlane.WhatIfSlip:input_type -> bulkhead.v1.WhatIfSlipRequest
+	36,  // 69: bulkhead.v1.ControlPlane.WhatIfPlace:input_type -> bulkhead.v1.WhatIfPlaceRequest
+	2,   // 70: bulkhead.v1.ControlPlane.ListLeases:input_type -> bulkhead.v1.Page
+	46,  // 71: bulkhead.v1.ControlPlane.GetLease:input_type -> bulkhead.v1.LeaseRef
+	46,  // 72: bulkhead.v1.ControlPlane.GetHosts:input_type -> bulkhead.v1.LeaseRef
+	74,  // 73: bulkhead.v1.ControlPlane.GetMount:input_type -> bulkhead.v1.MountRequest
+	63,  // 74: bulkhead.v1.ControlPlane.ListNodes:input_type -> bulkhead.v1.ListNodesRequest
+	64,  // 75: bulkhead.v1.ControlPlane.GetNode:input_type -> bulkhead.v1.NodeRef
+	67,  // 76: bulkhead.v1.ControlPlane.CordonNode:input_type -> bulkhead.v1.CordonNodeRequest
+	68,  // 77: bulkhead.v1.ControlPlane.ReplaceNode:input_type -> bulkhead.v1.ReplaceNodeRequest
+	69,  // 78: bulkhead.v1.ControlPlane.AcknowledgeReplacement:input_type -> bulkhead.v1.AcknowledgeRequest
+	70,  // 79: bulkhead.v1.ControlPlane.WithdrawReplacement:input_type -> bulkhead.v1.WithdrawReplacementRequest
+	71,  // 80: bulkhead.v1.ControlPlane.RepairNode:input_type -> bulkhead.v1.RepairNodeRequest
+	52,  // 81: bulkhead.v1.ControlPlane.PlanSpares:input_type -> bulkhead.v1.PlanSparesRequest
+	55,  // 82: bulkhead.v1.ControlPlane.PlanDefrag:input_type -> bulkhead.v1.PlanDefragRequest
+	58,  // 83: bulkhead.v1.ControlPlane.ProposeDefrag:input_type -> bulkhead.v1.ProposeDefragRequest
+	46,  // 84: bulkhead.v1.ControlPlane.ShowDefrag:input_type -> bulkhead.v1.LeaseRef
+	59,  // 85: bulkhead.v1.ControlPlane.ConsentDefrag:input_type -> bulkhead.v1.DefragRef
+	59,  // 86: bulkhead.v1.ControlPlane.AcceptDefrag:input_type -> bulkhead.v1.DefragRef
+	59,  // 87: bulkhead.v1.ControlPlane.WithdrawDefrag:input_type -> bulkhead.v1.DefragRef
+	46,  // 88: bulkhead.v1.ControlPlane.ShowIsolation:input_type -> bulkhead.v1.LeaseRef
+	46,  // 89: bulkhead.v1.ControlPlane.ProveLease:input_type -> bulkhead.v1.LeaseRef
+	73,  // 90: bulkhead.v1.ControlPlane.FileProbe:input_type -> bulkhead.v1.FileProbeRequest
+	76,  // 91: bulkhead.v1.ControlPlane.ShowPlan:input_type -> bulkhead.v1.ShowPlanRequest
+	80,  // 92: bulkhead.v1.ControlPlane.ReleaseBrake:input_type -> bulkhead.v1.ReasonRequest
+	80,  // 93: bulkhead.v1.ControlPlane.ManageSite:input_type -> bulkhead.v1.ReasonRequest
+	81,  // 94: bulkhead.v1.ControlPlane.Pause:input_type -> bulkhead.v1.PauseRequest
+	81,  // 95: bulkhead.v1.ControlPlane.Resume:input_type -> bulkhead.v1.PauseRequest
+	2,   // 96: bulkhead.v1.ControlPlane.ListInvoices:input_type -> bulkhead.v1.Page
+	84,  // 97: bulkhead.v1.ControlPlane.GetInvoice:input_type -> bulkhead.v1.InvoiceRef
+	86,  // 98: bulkhead.v1.ControlPlane.ExplainInvoice:input_type -> bulkhead.v1.ExplainInvoiceRequest
+	88,  // 99: bulkhead.v1.ControlPlane.WriteBundle:input_type -> bulkhead.v1.TenantRef
+	90,  // 100: bulkhead.v1.ControlPlane.TailLedger:input_type -> bulkhead.v1.TailLedgerRequest
+	88,  // 101: bulkhead.v1.ControlPlane.GetCheckpoint:input_type -> bulkhead.v1.TenantRef
+	93,  // 102: bulkhead.v1.ControlPlane.GetTrust:input_type -> bulkhead.v1.GetTrustRequest
+	95,  // 103: bulkhead.v1.ControlPlane.ListKeys:input_type -> bulkhead.v1.ListKeysRequest
+	98,  // 104: bulkhead.v1.ControlPlane.RotateKey:input_type -> bulkhead.v1.RotateKeyRequest
+	99,  // 105: bulkhead.v1.ControlPlane.ShowClock:input_type -> bulkhead.v1.ShowClockRequest
+	101, // 106: bulkhead.v1.ControlPlane.ConfirmClock:input_type -> bulkhead.v1.ConfirmClockRequest
+	4,   // 107: bulkhead.v1.ControlPlane.ShowSite:output_type -> bulkhead.v1.Site
+	7,   // 108: bulkhead.v1.ControlPlane.DiffSite:output_type -> bulkhead.v1.SiteChange
+	1,   // 109: bulkhead.v1.ControlPlane.ImportSite:output_type -> bulkhead.v1.Done
+	1,   // 110: bulkhead.v1.ControlPlane.RescheduleHall:output_type -> bulkhead.v1.Done
+	11,  // 111: bulkhead.v1.ControlPlane.ListFound:output_type -> bulkhead.v1.FoundLabels
+	1,   // 112: bulkhead.v1.ControlPlane.TakeOver:output_type -> bulkhead.v1.Done
+	19,  // 113: bulkhead.v1.ControlPlane.OfferSitting:output_type -> bulkhead.v1.Quote
+	1,   // 114: bulkhead.v1.ControlPlane.RegisterTenant:output_type -> bulkhead.v1.Done
+	16,  // 115: bulkhead.v1.ControlPlane.ListTenants:output_type -> bulkhead.v1.Tenants
+	19,  // 116: bulkhead.v1.ControlPlane.OfferQuote:output_type -> bulkhead.v1.Quote
+	19,  // 117: bulkhead.v1.ControlPlane.ShowQuote:output_type -> bulkhead.v1.Quote
+	1,   // 118: bulkhead.v1.ControlPlane.SignLease:output_type -> bulkhead.v1.Done
+	1,   // 119: bulkhead.v1.ControlPlane.GiveNotice:output_type -> bulkhead.v1.Done
+	26,  // 120: bulkhead.v1.ControlPlane.WhatIfEarliest:output_type -> bulkhead.v1.EarliestDates
+	30,  // 121: bulkhead.v1.ControlPlane.WhatIfSlip:output_type -> bulkhead.v1.SlippedHall
+	37,  // 122: bulkhead.v1.ControlPlane.WhatIfPlace:output_type -> bulkhead.v1.PlacedContract
+	48,  // 123: bulkhead.v1.ControlPlane.ListLeases:output_type -> bulkhead.v1.Leases
+	47,  // 124: bulkhead.v1.ControlPlane.GetLease:output_type -> bulkhead.v1.Lease
+	62,  // 125: bulkhead.v1.ControlPlane.GetHosts:output_type -> bulkhead.v1.HandOver
+	75,  // 126: bulkhead.v1.ControlPlane.GetMount:output_type -> bulkhead.v1.Mount
+	66,  // 127: bulkhead.v1.ControlPlane.ListNodes:output_type -> bulkhead.v1.Nodes
+	65,  // 128: bulkhead.v1.ControlPlane.GetNode:output_type -> bulkhead.v1.Node
+	1,   // 129: bulkhead.v1.ControlPlane.CordonNode:output_type -> bulkhead.v1.Done
+	1,   // 130: bulkhead.v1.ControlPlane.ReplaceNode:output_type -> bulkhead.v1.Done
+	1,   // 131: bulkhead.v1.ControlPlane.AcknowledgeReplacement:output_type -> bulkhead.v1.Done
+	1,   // 132: bulkhead.v1.ControlPlane.WithdrawReplacement:output_type -> bulkhead.v1.Done
+	1,   // 133: bulkhead.v1.ControlPlane.RepairNode:output_type -> bulkhead.v1.Done
+	53,  // 134: bulkhead.v1.ControlPlane.PlanSpares:output_type -> bulkhead.v1.SparesPlan
+	56,  // 135: bulkhead.v1.ControlPlane.PlanDefrag:output_type -> bulkhead.v1.Frontier
+	1,   // 136: bulkhead.v1.ControlPlane.ProposeDefrag:output_type -> bulkhead.v1.Done
+	60,  // 137: bulkhead.v1.ControlPlane.ShowDefrag:output_type -> bulkhead.v1.Defrag
+	1,   // 138: bulkhead.v1.ControlPlane.ConsentDefrag:output_type -> bulkhead.v1.Done
+	1,   // 139: bulkhead.v1.ControlPlane.AcceptDefrag:output_type -> bulkhead.v1.Done
+	1,   // 140: bulkhead.v1.ControlPlane.WithdrawDefrag:output_type -> bulkhead.v1.Done
+	72,  // 141: bulkhead.v1.ControlPlane.ShowIsolation:output_type -> bulkhead.v1.Isolation
+	72,  // 142: bulkhead.v1.ControlPlane.ProveLease:output_type -> bulkhead.v1.Isolation
+	1,   // 143: bulkhead.v1.ControlPlane.FileProbe:output_type -> bulkhead.v1.Done
+	77,  // 144: bulkhead.v1.ControlPlane.ShowPlan:output_type -> bulkhead.v1.Plan
+	1,   // 145: bulkhead.v1.ControlPlane.ReleaseBrake:output_type -> bulkhead.v1.Done
+	1,   // 146: bulkhead.v1.ControlPlane.ManageSite:output_type -> bulkhead.v1.Done
+	1,   // 147: bulkhead.v1.ControlPlane.Pause:output_type -> bulkhead.v1.Done
+	1,   // 148: bulkhead.v1.ControlPlane.Resume:output_type -> bulkhead.v1.Done
+	83,  // 149: bulkhead.v1.ControlPlane.ListInvoices:output_type -> bulkhead.v1.Invoices
+	85,  // 150: bulkhead.v1.ControlPlane.GetInvoice:output_type -> bulkhead.v1.InvoiceDocument
+	87,  // 151: bulkhead.v1.ControlPlane.ExplainInvoice:output_type -> bulkhead.v1.Explanation
+	89,  // 152: bulkhead.v1.ControlPlane.WriteBundle:output_type -> bulkhead.v1.Chunk
+	91,  // 153: bulkhead.v1.ControlPlane.TailLedger:output_type -> bulkhead.v1.Entry
+	92,  // 154: bulkhead.v1.ControlPlane.GetCheckpoint:output_type -> bulkhead.v1.Checkpoint
+	94,  // 155: bulkhead.v1.ControlPlane.GetTrust:output_type -> bulkhead.v1.Trust
+	97,  // 156: bulkhead.v1.ControlPlane.ListKeys:output_type -> bulkhead.v1.Keys
+	1,   // 157: bulkhead.v1.ControlPlane.RotateKey:output_type -> bulkhead.v1.Done
+	100, // 158: bulkhead.v1.ControlPlane.ShowClock:output_type -> bulkhead.v1.Clock
+	1,   // 159: bulkhead.v1.ControlPlane.ConfirmClock:output_type -> bulkhead.v1.Done
+	107, // [107:160] is the sub-list for method output_type
+	54,  // [54:107] is the sub-list for method input_type
 	54,  // [54:54] is the sub-list for extension type_name
 	54,  // [54:54] is the sub-list for extension extendee
 	0,   // [0:54] is the sub-list for field type_name
@@ -8144,15 +8230,15 @@ func file_bulkhead_v1_control_proto_init() {
 	if File_bulkhead_v1_control_proto != nil {
 		return
 	}
-	file_bulkhead_v1_control_proto_msgTypes[66].OneofWrappers = []any{}
-	file_bulkhead_v1_control_proto_msgTypes[70].OneofWrappers = []any{}
+	file_bulkhead_v1_control_proto_msgTypes[67].OneofWrappers = []any{}
+	file_bulkhead_v1_control_proto_msgTypes[71].OneofWrappers = []any{}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_bulkhead_v1_control_proto_rawDesc), len(file_bulkhead_v1_control_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   103,
+			NumMessages:   104,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

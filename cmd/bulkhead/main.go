@@ -44,6 +44,7 @@ type grammar struct {
 	Bundle    bundleCommand    `cmd:"" help:"What a tenant takes home, and its check." group:"Work"`
 
 	Sim     simCommand     `cmd:"" help:"Simulate the devices of an example site on a socket." group:"Begin"`
+	Advance advanceCommand `cmd:"" help:"Let time pass at a simulated site whose time stands still." group:"Begin"`
 	Lab     labCommand     `cmd:"" help:"Show Bulkhead at work on peers that others wrote." group:"Begin"`
 	Version versionCommand `cmd:"" help:"Print the version." group:"Begin"`
 }

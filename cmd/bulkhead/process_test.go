@@ -114,13 +114,19 @@ func (p *process) address(t *testing.T) (address string) {
 // simulate starts simulated devices of the tiny site.
 func simulate(t *testing.T, speed string) (socket string) {
 	t.Helper()
+	return simulateSize(t, "tiny", speed)
+}
+
+// simulateSize starts simulated devices of an example site.
+func simulateSize(t *testing.T, size, speed string) (socket string) {
+	t.Helper()
 	dir, err := os.MkdirTemp("", "bulkhead") // a socket's path is short
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = os.RemoveAll(dir) })
 	socket = filepath.Join(dir, "devices")
-	p := launch(t, nil, "sim", "--size", "tiny", "--socket", socket, "--realtime", "--speed", speed)
+	p := launch(t, nil, "sim", "--size", size, "--socket", socket, "--realtime", "--speed", speed)
 	p.until(t, "socket", func() bool { _, err := os.Stat(socket); return err == nil })
 	return socket
 }

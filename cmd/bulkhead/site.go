@@ -18,6 +18,7 @@ type siteCommand struct {
 	Show   siteShow   `cmd:"" help:"Show the site that a server runs."`
 	Found  siteFound  `cmd:"" help:"List the labels that an adopted site carried before, and at which nodes."`
 	Manage siteManage `cmd:"" help:"End the read-only adoption of a site that was only observed."`
+	Adopt  siteAdopt  `cmd:"" help:"Offer a contract to who is on an adopted site already: its nodes stay as they are, under their labels."`
 	Take   siteTake   `cmd:"" help:"Take over the nodes that carry a found label: they are wiped."`
 }
 

@@ -36,7 +36,7 @@ var worldCommands = map[string]func(ts *testscript.TestScript, neg bool, args []
 // operator of whom a script asks: the tiny site is imported and acme has leased
 // two nodes (first/t1). With "delivered" they are handed over.
 func makeWorld(ts *testscript.TestScript, neg bool, args []string) {
-	start(ts, false, []string{"sim", "devices.sock", "sim", "--size", "tiny", "--socket", "devices.sock"})
+	start(ts, false, []string{"sim", "devices.sock", "sim", "--size", "tiny", "--socket", "devices.sock", "--state", "devices.state"})
 	start(ts, false, []string{"server", `"address":"(http://[^"]+)"`, "serve", "--data", "data", "--simulated", "--devices", "unix:devices.sock", "--listen", "127.0.0.1:0"})
 	ts.Setenv("BULKHEAD_SERVER", ts.Getenv("server"))
 	ts.Setenv("BULKHEAD_TOKEN_FILE", "data/operator.token")
@@ -63,14 +63,27 @@ func advance(ts *testscript.TestScript, neg bool, args []string) {
 		times, err = strconv.Atoi(args[1])
 		ts.Check(err)
 	}
-	client, err := wire.Dial(ts.MkAbs("devices.sock"))
-	ts.Check(err)
+	client := devicesOf(ts)
 	defer client.Close()
 	for range times {
 		now, err := client.Sim.Now(context.Background())
 		ts.Check(err)
 		ts.Check(client.Sim.Advance(context.Background(), now.Add(step)))
 		lookedAt(ts, now.Add(step))
+	}
+}
+
+// devicesOf speaks to a script's simulated devices. A socket is there a moment before
+// anybody listens on it.
+func devicesOf(ts *testscript.TestScript) *wire.Client {
+	for deadline := time.Now().Add(patience); ; time.Sleep(10 * time.Millisecond) {
+		client, err := wire.Dial(ts.MkAbs("devices.sock"))
+		if err == nil {
+			return client
+		}
+		if time.Now().After(deadline) {
+			ts.Fatalf("%v", err)
+		}
 	}
 }
 
@@ -96,8 +109,7 @@ func lookedAt(ts *testscript.TestScript, at time.Time) {
 
 // dark makes every leaf of the site silent.
 func dark(ts *testscript.TestScript, neg bool, args []string) {
-	client, err := wire.Dial(ts.MkAbs("devices.sock"))
-	ts.Check(err)
+	client := devicesOf(ts)
 	defer client.Close()
 	now, err := client.Sim.Now(context.Background())
 	ts.Check(err)

@@ -165,6 +165,9 @@ func nameByte(c byte) bool {
 // the table's size. VLANs are numbered from 2 by ascending VNI. It announces no
 // routes. accept is VTEPRanges of the fabric, at hand.
 func Ideal(s *site.Site, leaf site.Leaf, accept []Range, readings []fabric.Reading, tableSize int) (Capture, error) {
+	if !s.HasLeaf(leaf) {
+		return Capture{}, fmt.Errorf("ethernet capture of %s", s.LeafID(leaf))
+	}
 	f := s.FabricOfLeaf(leaf)
 	c := Capture{
 		Switch: s.LeafID(leaf), TableSize: tableSize, Classes: planned, RoutesSeen: true,

@@ -34,6 +34,9 @@ import (
 // A capture of another leaf is an error, as is one without the collector's word:
 // nothing is known then. Cost: O(ports + VNIs + routes).
 func Readings(s *site.Site, leaf site.Leaf, c *Capture) ([]fabric.Reading, error) {
+	if !s.HasLeaf(leaf) {
+		return nil, fmt.Errorf("ethernet capture of %s", s.LeafID(leaf))
+	}
 	if id := s.LeafID(leaf); c.Switch != id {
 		return nil, fmt.Errorf("ethernet capture of %s: it says that it is %s", id, c.Switch)
 	}

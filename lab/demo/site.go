@@ -1,6 +1,7 @@
 package demo
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -22,12 +23,15 @@ type Which struct {
 	Seed    int64
 
 	Occupied int // nodes that carry labels of somebody else before anybody comes
+
+	State string    // a file in which what the devices hold is kept, and is taken from when it is there
+	From  time.Time // when the clock begins at the earliest; zero: with the story, or now
 }
 
 // ServeSite simulates the devices of a story's site on a socket until ctx ends.
 // Its clock begins with the story and stands still until a client advances it.
 func ServeSite(ctx context.Context, w Which, socket string) error {
-	s, err := w.simulated(ctx, story.Begin)
+	s, err := w.simulated(ctx, cmp.Or(w.From, story.Begin))
 	if err != nil {
 		return err
 	}
@@ -37,11 +41,14 @@ func ServeSite(ctx context.Context, w Which, socket string) error {
 // beat is how often the clock of a site in real time moves.
 const beat = 100 * time.Millisecond
 
-// ServeSiteRealtime simulates a site whose clock begins now and passes by
-// itself, speed seconds for each second here.
+// ServeSiteRealtime simulates a site whose clock begins now, or where it was kept if
+// that is later, and passes by itself, speed seconds for each second here.
 func ServeSiteRealtime(ctx context.Context, w Which, socket string, speed float64) error {
-	begin := time.Now()
-	s, err := w.simulated(ctx, begin.UTC())
+	begin := time.Now().UTC()
+	if w.From.After(begin) {
+		begin = w.From
+	}
+	s, err := w.simulated(ctx, begin)
 	if err != nil {
 		return err
 	}
@@ -49,7 +56,7 @@ func ServeSiteRealtime(ctx context.Context, w Which, socket string, speed float6
 	defer stop(nil)
 	moved := make(chan error, 1)
 	go func() {
-		err := pass(ctx, s, begin, speed)
+		err := pass(ctx, s, speed)
 		if err != nil {
 			stop(err)
 		}
@@ -61,17 +68,19 @@ func ServeSiteRealtime(ctx context.Context, w Which, socket string, speed float6
 }
 
 // pass moves a site's clock until ctx ends.
-func pass(ctx context.Context, s *sim.Sim, begin time.Time, speed float64) error {
+func pass(ctx context.Context, s *sim.Sim, speed float64) error {
 	ticker := time.NewTicker(beat)
 	defer ticker.Stop()
-	for {
+	for last := time.Now(); ; {
 		select {
 		case <-ctx.Done():
 			return nil
 		case <-ticker.C:
 		}
-		passed := time.Duration(float64(time.Since(begin)) * speed)
-		if err := s.Advance(ctx, begin.UTC().Add(passed)); err != nil && ctx.Err() == nil {
+		now := time.Now()
+		passed := time.Duration(float64(now.Sub(last)) * speed)
+		last = now
+		if err := s.Pass(ctx, passed); err != nil && ctx.Err() == nil {
 			return fmt.Errorf("simulated clock: %w", err)
 		}
 	}
@@ -83,7 +92,11 @@ func (w Which) simulated(ctx context.Context, begin time.Time) (*sim.Sim, error)
 		return nil, err
 	}
 	s, err := sim.FromTemplate(t, sim.DefaultConfig(uint64(w.Seed), begin))
-	if err == nil {
+	held := false
+	if err == nil && w.State != "" {
+		held, err = resume(ctx, s, w.State, begin)
+	}
+	if err == nil && !held {
 		err = Occupy(ctx, s.Site(), s.Fabrics(), w.Occupied)
 	}
 	if err != nil {
@@ -116,14 +129,18 @@ func (w Which) serve(ctx context.Context, s *sim.Sim, socket string) error {
 	if err != nil {
 		return err
 	}
+	keeping, stop := context.WithCancel(ctx)
+	kept := make(chan error, 1)
+	go func() { kept <- keep(keeping, s, w.State) }()
 	done := make(chan error, 1)
 	go func() { done <- wire.Serve(listener, drivers) }()
 	select {
 	case <-ctx.Done():
-		return errors.Join(listener.Close(), <-done)
-	case err := <-done:
-		return err
+		err = errors.Join(listener.Close(), <-done)
+	case err = <-done:
 	}
+	stop()
+	return errors.Join(err, <-kept)
 }
 
 // Labels of the somebody else that Occupy writes: that of the first lease; each

@@ -56,6 +56,9 @@ const (
 	ControlPlaneListFoundProcedure = "/bulkhead.v1.ControlPlane/ListFound"
 	// ControlPlaneTakeOverProcedure is the fully-qualified name of the ControlPlane's TakeOver RPC.
 	ControlPlaneTakeOverProcedure = "/bulkhead.v1.ControlPlane/TakeOver"
+	// ControlPlaneOfferSittingProcedure is the fully-qualified name of the ControlPlane's OfferSitting
+	// RPC.
+	ControlPlaneOfferSittingProcedure = "/bulkhead.v1.ControlPlane/OfferSitting"
 	// ControlPlaneRegisterTenantProcedure is the fully-qualified name of the ControlPlane's
 	// RegisterTenant RPC.
 	ControlPlaneRegisterTenantProcedure = "/bulkhead.v1.ControlPlane/RegisterTenant"
@@ -177,6 +180,9 @@ type ControlPlaneClient interface {
 	RescheduleHall(context.Context, *connect.Request[bulkheadv1.RescheduleHallRequest]) (*connect.Response[bulkheadv1.Done], error)
 	ListFound(context.Context, *connect.Request[bulkheadv1.ListFoundRequest]) (*connect.Response[bulkheadv1.FoundLabels], error)
 	TakeOver(context.Context, *connect.Request[bulkheadv1.TakeOverRequest]) (*connect.Response[bulkheadv1.Done], error)
+	// Offers a contract to who is on an adopted site already: its nodes are those that
+	// carry the labels, and are not wiped before. The tenant signs it as any quote.
+	OfferSitting(context.Context, *connect.Request[bulkheadv1.OfferSittingRequest]) (*connect.Response[bulkheadv1.Quote], error)
 	// Tenants.
 	RegisterTenant(context.Context, *connect.Request[bulkheadv1.RegisterTenantRequest]) (*connect.Response[bulkheadv1.Done], error)
 	ListTenants(context.Context, *connect.Request[bulkheadv1.Page]) (*connect.Response[bulkheadv1.Tenants], error)
@@ -281,6 +287,12 @@ func NewControlPlaneClient(httpClient connect.HTTPClient, baseURL string, opts .
 			httpClient,
 			baseURL+ControlPlaneTakeOverProcedure,
 			connect.WithSchema(controlPlaneMethods.ByName("TakeOver")),
+			connect.WithClientOptions(opts...),
+		),
+		offerSitting: connect.NewClient[bulkheadv1.OfferSittingRequest, bulkheadv1.Quote](
+			httpClient,
+			baseURL+ControlPlaneOfferSittingProcedure,
+			connect.WithSchema(controlPlaneMethods.ByName("OfferSitting")),
 			connect.WithClientOptions(opts...),
 		),
 		registerTenant: connect.NewClient[bulkheadv1.RegisterTenantRequest, bulkheadv1.Done](
@@ -570,6 +582,7 @@ type controlPlaneClient struct {
 	rescheduleHall         *connect.Client[bulkheadv1.RescheduleHallRequest, bulkheadv1.Done]
 	listFound              *connect.Client[bulkheadv1.ListFoundRequest, bulkheadv1.FoundLabels]
 	takeOver               *connect.Client[bulkheadv1.TakeOverRequest, bulkheadv1.Done]
+	offerSitting           *connect.Client[bulkheadv1.OfferSittingRequest, bulkheadv1.Quote]
 	registerTenant         *connect.Client[bulkheadv1.RegisterTenantRequest, bulkheadv1.Done]
 	listTenants            *connect.Client[bulkheadv1.Page, bulkheadv1.Tenants]
 	offerQuote             *connect.Client[bulkheadv1.OfferQuoteRequest, bulkheadv1.Quote]
@@ -646,6 +659,11 @@ func (c *controlPlaneClient) ListFound(ctx context.Context, req *connect.Request
 // TakeOver calls bulkhead.v1.ControlPlane.TakeOver.
 func (c *controlPlaneClient) TakeOver(ctx context.Context, req *connect.Request[bulkheadv1.TakeOverRequest]) (*connect.Response[bulkheadv1.Done], error) {
 	return c.takeOver.CallUnary(ctx, req)
+}
+
+// OfferSitting calls bulkhead.v1.ControlPlane.OfferSitting.
+func (c *controlPlaneClient) OfferSitting(ctx context.Context, req *connect.Request[bulkheadv1.OfferSittingRequest]) (*connect.Response[bulkheadv1.Quote], error) {
+	return c.offerSitting.CallUnary(ctx, req)
 }
 
 // RegisterTenant calls bulkhead.v1.ControlPlane.RegisterTenant.
@@ -887,6 +905,9 @@ type ControlPlaneHandler interface {
 	RescheduleHall(context.Context, *connect.Request[bulkheadv1.RescheduleHallRequest]) (*connect.Response[bulkheadv1.Done], error)
 	ListFound(context.Context, *connect.Request[bulkheadv1.ListFoundRequest]) (*connect.Response[bulkheadv1.FoundLabels], error)
 	TakeOver(context.Context, *connect.Request[bulkheadv1.TakeOverRequest]) (*connect.Response[bulkheadv1.Done], error)
+	// Offers a contract to who is on an adopted site already: its nodes are those that
+	// carry the labels, and are not wiped before. The tenant signs it as any quote.
+	OfferSitting(context.Context, *connect.Request[bulkheadv1.OfferSittingRequest]) (*connect.Response[bulkheadv1.Quote], error)
 	// Tenants.
 	RegisterTenant(context.Context, *connect.Request[bulkheadv1.RegisterTenantRequest]) (*connect.Response[bulkheadv1.Done], error)
 	ListTenants(context.Context, *connect.Request[bulkheadv1.Page]) (*connect.Response[bulkheadv1.Tenants], error)
@@ -987,6 +1008,12 @@ func NewControlPlaneHandler(svc ControlPlaneHandler, opts ...connect.HandlerOpti
 		ControlPlaneTakeOverProcedure,
 		svc.TakeOver,
 		connect.WithSchema(controlPlaneMethods.ByName("TakeOver")),
+		connect.WithHandlerOptions(opts...),
+	)
+	controlPlaneOfferSittingHandler := connect.NewUnaryHandler(
+		ControlPlaneOfferSittingProcedure,
+		svc.OfferSitting,
+		connect.WithSchema(controlPlaneMethods.ByName("OfferSitting")),
 		connect.WithHandlerOptions(opts...),
 	)
 	controlPlaneRegisterTenantHandler := connect.NewUnaryHandler(
@@ -1279,6 +1306,8 @@ func NewControlPlaneHandler(svc ControlPlaneHandler, opts ...connect.HandlerOpti
 			controlPlaneListFoundHandler.ServeHTTP(w, r)
 		case ControlPlaneTakeOverProcedure:
 			controlPlaneTakeOverHandler.ServeHTTP(w, r)
+		case ControlPlaneOfferSittingProcedure:
+			controlPlaneOfferSittingHandler.ServeHTTP(w, r)
 		case ControlPlaneRegisterTenantProcedure:
 			controlPlaneRegisterTenantHandler.ServeHTTP(w, r)
 		case ControlPlaneListTenantsProcedure:
@@ -1402,6 +1431,10 @@ func (UnimplementedControlPlaneHandler) ListFound(context.Context, *connect.Requ
 
 func (UnimplementedControlPlaneHandler) TakeOver(context.Context, *connect.Request[bulkheadv1.TakeOverRequest]) (*connect.Response[bulkheadv1.Done], error) {
 	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("bulkhead.v1.ControlPlane.TakeOver is not implemented"))
+}
+
+func (UnimplementedControlPlaneHandler) OfferSitting(context.Context, *connect.Request[bulkheadv1.OfferSittingRequest]) (*connect.Response[bulkheadv1.Quote], error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("bulkhead.v1.ControlPlane.OfferSitting is not implemented"))
 }
 
 func (UnimplementedControlPlaneHandler) RegisterTenant(context.Context, *connect.Request[bulkheadv1.RegisterTenantRequest]) (*connect.Response[bulkheadv1.Done], error) {
