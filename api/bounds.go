@@ -57,7 +57,6 @@ func bounded(next http.Handler) http.Handler {
 		control := http.NewResponseController(w)
 		// A server without deadlines, as in a test, has no slow clients either.
 		_ = control.SetReadDeadline(time.Now().Add(b.Body))
-		r.Body = http.MaxBytesReader(w, r.Body, maxRequest+maxFraming)
 		next.ServeHTTP(&boundedWriter{w, control, b.Write}, r)
 	})
 }

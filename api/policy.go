@@ -11,6 +11,9 @@ type rule struct {
 var (
 	owners  = []Role{Operator, Approver, Finance, Auditor}
 	readers = append(slices.Clone(owners), Administrator, Viewer)
+
+	// monitors may read /metrics.
+	monitors = []Role{Monitor, Operator, Auditor}
 )
 
 // policy is who may do what, to what: the one place, kept by the guard. A method
