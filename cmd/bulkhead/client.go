@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
+	"net"
 	"net/http"
 	"net/url"
 	"os"
@@ -16,6 +17,7 @@ import (
 // client is the flags of every verb that asks a server.
 type client struct {
 	Server    string `default:"http://127.0.0.1:8470" env:"BULKHEAD_SERVER" placeholder:"URL" help:"Where bulkhead serve answers."`
+	Insecure  bool   `env:"BULKHEAD_INSECURE" help:"Show the token in plain HTTP to a server that is not on this machine, where anybody on the way can read it."`
 	TokenFile string `env:"BULKHEAD_TOKEN_FILE" placeholder:"FILE" help:"File with the token to show. bulkhead serve writes three at its first start: DIR/operator.token, approver.token and finance.token."`
 }
 
@@ -38,7 +40,17 @@ func (c *client) check() error {
 	if err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" {
 		return usagef("--server %s: expected http://HOST:PORT or https://HOST", c.Server)
 	}
+	if u.Scheme == "http" && !onLoopback(u.Hostname()) && !c.Insecure {
+		return usagef("--server %s: it is not on this machine, and anybody on the way could read the token: give https://HOST, where a proxy ends TLS, or --insecure", c.Server)
+	}
 	return nil
+}
+
+// onLoopback says whether what is sent to a host stays on this machine. A name is
+// believed only where it can mean nothing else.
+func onLoopback(host string) bool {
+	ip := net.ParseIP(host)
+	return strings.EqualFold(host, "localhost") || ip != nil && ip.IsLoopback()
 }
 
 // token reads the token file.
@@ -57,14 +69,19 @@ func (c *client) token() (string, error) {
 	return token, nil
 }
 
-// bearer shows the token with every request.
+// bearer shows the token with every request to the server that it is for, and
+// sends no other.
 type bearer struct {
-	token string
-	next  http.RoundTripper
+	token        string
+	scheme, host string
+	next         http.RoundTripper
 }
 
 // RoundTrip sends a request with the token.
 func (b bearer) RoundTrip(r *http.Request) (*http.Response, error) {
+	if r.URL.Scheme != b.scheme || r.URL.Host != b.host {
+		return nil, elsewhere(r.URL)
+	}
 	r = r.Clone(r.Context())
 	r.Header.Set("Authorization", "Bearer "+b.token)
 	return b.next.RoundTrip(r)
@@ -79,12 +96,35 @@ func (c *client) http() (*http.Client, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &http.Client{Transport: bearer{token, http.DefaultTransport}}, nil
+	u, err := url.Parse(c.Server)
+	if err != nil {
+		return nil, err
+	}
+	return &http.Client{
+		Transport: bearer{token, u.Scheme, u.Host, http.DefaultTransport},
+		// Also not to another page of the same server: what was asked for would be
+		// asked of something else.
+		CheckRedirect: func(r *http.Request, _ []*http.Request) error { return elsewhere(r.URL) },
+	}, nil
+}
+
+// elsewhere says that a server sends the client on. Of the address only where it is
+// is shown.
+func elsewhere(to *url.URL) error { return &elsewhereError{to.Scheme + "://" + to.Host} }
+
+type elsewhereError struct{ to string }
+
+func (e *elsewhereError) Error() string {
+	return "the server sends on to " + e.to + ", and the token is shown to nobody but --server: if that is the server, give its address there"
 }
 
 // explain says what a person can do about an error of a call.
 func explain(err error) error {
 	var refused *connect.Error
+	var sentOn *elsewhereError
+	if errors.As(err, &sentOn) {
+		return sentOn
+	}
 	if !errors.As(err, &refused) {
 		return err
 	}

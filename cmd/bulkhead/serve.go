@@ -26,6 +26,7 @@ type serveCommand struct {
 	Devices  []string `placeholder:"unix:SOCKET" sep:"none" help:"Where drivers of devices answer; may be given several times. Without it everything is unknown, and nothing is delivered."`
 	Observe  bool     `help:"Read, prove and report; never write to a device. For a site that runs already."`
 	Listen   string   `default:"127.0.0.1:8470" placeholder:"HOST:PORT" help:"Where the API answers; port 0 is any free one."`
+	Host     []string `placeholder:"NAME" help:"A name by which clients or a proxy call this server, as in Host; may be given several times. Addresses and localhost need none; other names are refused, since a web page can have one point here."`
 	Webhooks string   `placeholder:"FILE" help:"YAML, webhooks: a list of url and, for a tenant's own, tenant. They are told, signed, of drift, the brake, quarantine, replacements and late tranches."`
 	Verbose  bool     `short:"v" help:"Log what is routine too."`
 }
@@ -33,13 +34,16 @@ type serveCommand struct {
 // Help is the example.
 func (serveCommand) Help() string {
 	return `Logs are JSON lines on stderr. The API speaks plain HTTP and carries tokens: let
-it listen beyond loopback only behind a proxy that ends TLS.
+it listen beyond loopback only behind a proxy that ends TLS, and give the proxy's
+name with --host. /metrics wants a token of the role monitor, operator or auditor:
+in Prometheus's configuration, authorization: {credentials_file: FILE}.
 SIGINT or SIGTERM stops it cleanly; after any other end it goes on from the ledger.
 
 Examples:
 
     bulkhead serve --data /var/lib/bulkhead --devices unix:/run/bulkhead/devices.sock
     bulkhead serve --data ./data --devices unix:./nodes.sock --devices unix:./ib.sock
+    bulkhead serve --data ./data --listen 10.0.0.5:8470 --host bulkhead.example.com
     bulkhead serve --data ./data --observe --devices unix:./devices.sock`
 }
 
@@ -85,7 +89,7 @@ func (c *serveCommand) Run(ctx context.Context) (err error) {
 	defer func() { err = errors.Join(err, s.end()) }()
 	ctx, stop := context.WithCancelCause(ctx)
 	defer stop(nil)
-	options := api.Options{Plane: s.plane, Keys: s.keys, Tokens: s.tokens, Metrics: []prometheus.Collector{s.lastLook()}}
+	options := api.Options{Plane: s.plane, Keys: s.keys, Tokens: s.tokens, Hosts: c.Host, Metrics: []prometheus.Collector{s.lastLook()}}
 	if s.caller != nil {
 		options.Metrics = append(options.Metrics, s.caller)
 	}
