@@ -5,8 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"net"
 	"os"
+	"slices"
 	"sync/atomic"
 	"time"
 
@@ -69,6 +71,8 @@ type server struct {
 	tokens *api.Tokens
 	caller *caller // of webhooks; nil: nobody is told
 
+	isolation *isolationFeed
+
 	adopted bool // with --observe: it has been recorded
 	ticking atomic.Bool
 	looked  atomic.Int64  // Unix time, by the plane's clock, of the newest look that ended
@@ -89,7 +93,7 @@ func (c *serveCommand) Run(ctx context.Context) (err error) {
 	defer func() { err = errors.Join(err, s.end()) }()
 	ctx, stop := context.WithCancelCause(ctx)
 	defer stop(nil)
-	options := api.Options{Plane: s.plane, Keys: s.keys, Tokens: s.tokens, Hosts: c.Host, Metrics: []prometheus.Collector{s.lastLook()}}
+	options := api.Options{Plane: s.plane, Keys: s.keys, Tokens: s.tokens, Hosts: c.Host, Metrics: []prometheus.Collector{s.lastLook(), s.isolation, diskMetrics{c.Data}}}
 	if s.caller != nil {
 		options.Metrics = append(options.Metrics, s.caller)
 	}
@@ -111,6 +115,11 @@ func (c *serveCommand) Run(ctx context.Context) (err error) {
 	go func() {
 		defer close(listened)
 		s.listen(ctx)
+	}()
+	said := make(chan struct{})
+	go func() {
+		defer close(said)
+		s.isolation.run(ctx)
 	}()
 	looped := make(chan error, 1)
 	go func() {
@@ -135,6 +144,7 @@ func (c *serveCommand) Run(ctx context.Context) (err error) {
 	err = <-looped
 	<-told // it reads the store, which is closed next
 	<-listened
+	<-said
 	if cause := context.Cause(ctx); err == nil && cause != nil && !errors.Is(cause, context.Canceled) {
 		err = cause
 	}
@@ -200,6 +210,9 @@ func (s *server) open(ctx context.Context) error {
 		}
 		s.feeds = append(s.feeds, s.caller.feed)
 	}
+	s.isolation = newIsolationFeed(s.log)
+	s.isolation.count(slices.Sorted(maps.Keys(devices.Fabrics)))
+	s.feeds = append(s.feeds, s.isolation.feed)
 	s.plane, err = run.Open(ctx, run.Config{
 		Log: s.store, Published: published, Signers: s.keys, Devices: devices, Clock: s.clock, Observe: s.c.Observe,
 		Writer: writerName(), Logger: s.log, Notify: s.notify,

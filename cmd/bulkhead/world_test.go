@@ -77,7 +77,11 @@ var lastLook = regexp.MustCompile(`(?m)^bulkhead_last_look_timestamp_seconds (\S
 
 // lookedAt waits until the server has looked at the devices at a time or after.
 func lookedAt(ts *testscript.TestScript, at time.Time) {
-	monitor, err := (&client{Server: ts.Getenv("BULKHEAD_SERVER"), TokenFile: ts.MkAbs("data/operator.token")}).http()
+	token := "data/operator.token"
+	if of := ts.Getenv("MONITOR_TOKEN"); of != "" {
+		token = of
+	}
+	monitor, err := (&client{Server: ts.Getenv("BULKHEAD_SERVER"), TokenFile: ts.MkAbs(token)}).http()
 	ts.Check(err)
 	for deadline := time.Now().Add(patience); time.Now().Before(deadline); time.Sleep(10 * time.Millisecond) {
 		answer, err := monitor.Get(ts.Getenv("BULKHEAD_SERVER") + "/metrics")
