@@ -14,6 +14,14 @@
 // OfferQuote. Fields that the server does not know are refused. Times are RFC 3339, UTC. A resource has a stable
 // id, what is desired of it, what is observed, and a generation that grows with
 // every change. Errors of arguments carry a FieldError in their details.
+//
+// Positions are in headers. Every answer carries Bulkhead-Entry: the state that it
+// was made from holds the ledger's entries up to that position, if not more; the
+// answer to a change has the change in it. A request with Bulkhead-Min-Entry waits
+// until the state that it reads holds that position: within the request's own
+// deadline (then DEADLINE_EXCEEDED), or else for five seconds (then UNAVAILABLE).
+// The owner's roles count positions in the whole ledger, a tenant's in its own scope:
+// how busy others are is not told.
 
 package bulkheadv1
 
@@ -6672,6 +6680,129 @@ func (x *RotateKeyRequest) GetPurpose() string {
 	return ""
 }
 
+// CommandRef names a change by the command_id that its caller gave it. A call that
+// ended without an answer, by its deadline or a broken connection, was carried out or
+// not: this tells which.
+type CommandRef struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	CommandId     string                 `protobuf:"bytes,1,opt,name=command_id,json=commandId,proto3" json:"command_id,omitempty"`
+	Token         string                 `protobuf:"bytes,2,opt,name=token,proto3" json:"token,omitempty"` // whose: the id of a token. Owner only; "" is the caller's own
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *CommandRef) Reset() {
+	*x = CommandRef{}
+	mi := &file_bulkhead_v1_control_proto_msgTypes[95]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *CommandRef) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*CommandRef) ProtoMessage() {}
+
+func (x *CommandRef) ProtoReflect() protoreflect.Message {
+	mi := &file_bulkhead_v1_control_proto_msgTypes[95]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use CommandRef.ProtoReflect.Descriptor instead.
+func (*CommandRef) Descriptor() ([]byte, []int) {
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{95}
+}
+
+func (x *CommandRef) GetCommandId() string {
+	if x != nil {
+		return x.CommandId
+	}
+	return ""
+}
+
+func (x *CommandRef) GetToken() string {
+	if x != nil {
+		return x.Token
+	}
+	return ""
+}
+
+type CommandState struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	CommandId     string                 `protobuf:"bytes,1,opt,name=command_id,json=commandId,proto3" json:"command_id,omitempty"`
+	CarriedOut    bool                   `protobuf:"varint,2,opt,name=carried_out,json=carriedOut,proto3" json:"carried_out,omitempty"` // false: not, or it would have changed nothing, or it is still on its way
+	Entry         uint64                 `protobuf:"varint,3,opt,name=entry,proto3" json:"entry,omitempty"`                             // as in Done
+	Time          string                 `protobuf:"bytes,4,opt,name=time,proto3" json:"time,omitempty"`                                // of that entry
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *CommandState) Reset() {
+	*x = CommandState{}
+	mi := &file_bulkhead_v1_control_proto_msgTypes[96]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *CommandState) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*CommandState) ProtoMessage() {}
+
+func (x *CommandState) ProtoReflect() protoreflect.Message {
+	mi := &file_bulkhead_v1_control_proto_msgTypes[96]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use CommandState.ProtoReflect.Descriptor instead.
+func (*CommandState) Descriptor() ([]byte, []int) {
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{96}
+}
+
+func (x *CommandState) GetCommandId() string {
+	if x != nil {
+		return x.CommandId
+	}
+	return ""
+}
+
+func (x *CommandState) GetCarriedOut() bool {
+	if x != nil {
+		return x.CarriedOut
+	}
+	return false
+}
+
+func (x *CommandState) GetEntry() uint64 {
+	if x != nil {
+		return x.Entry
+	}
+	return 0
+}
+
+func (x *CommandState) GetTime() string {
+	if x != nil {
+		return x.Time
+	}
+	return ""
+}
+
 var File_bulkhead_v1_control_proto protoreflect.FileDescriptor
 
 const file_bulkhead_v1_control_proto_rawDesc = "" +
@@ -7238,7 +7369,19 @@ const file_bulkhead_v1_control_proto_rawDesc = "" +
 	"\x10RotateKeyRequest\x12\x1d\n" +
 	"\n" +
 	"command_id\x18\x01 \x01(\tR\tcommandId\x12\x18\n" +
-	"\apurpose\x18\x02 \x01(\tR\apurpose2\xab\x19\n" +
+	"\apurpose\x18\x02 \x01(\tR\apurpose\"A\n" +
+	"\n" +
+	"CommandRef\x12\x1d\n" +
+	"\n" +
+	"command_id\x18\x01 \x01(\tR\tcommandId\x12\x14\n" +
+	"\x05token\x18\x02 \x01(\tR\x05token\"x\n" +
+	"\fCommandState\x12\x1d\n" +
+	"\n" +
+	"command_id\x18\x01 \x01(\tR\tcommandId\x12\x1f\n" +
+	"\vcarried_out\x18\x02 \x01(\bR\n" +
+	"carriedOut\x12\x14\n" +
+	"\x05entry\x18\x03 \x01(\x04R\x05entry\x12\x12\n" +
+	"\x04time\x18\x04 \x01(\tR\x04time2\xf0\x19\n" +
 	"\fControlPlane\x12=\n" +
 	"\bShowSite\x12\x1c.bulkhead.v1.ShowSiteRequest\x1a\x11.bulkhead.v1.Site\"\x00\x12@\n" +
 	"\bDiffSite\x12\x19.bulkhead.v1.SiteTemplate\x1a\x17.bulkhead.v1.SiteChange\"\x00\x12<\n" +
@@ -7302,7 +7445,8 @@ const file_bulkhead_v1_control_proto_rawDesc = "" +
 	"\rGetCheckpoint\x12\x16.bulkhead.v1.TenantRef\x1a\x17.bulkhead.v1.Checkpoint\"\x00\x12>\n" +
 	"\bGetTrust\x12\x1c.bulkhead.v1.GetTrustRequest\x1a\x12.bulkhead.v1.Trust\"\x00\x12=\n" +
 	"\bListKeys\x12\x1c.bulkhead.v1.ListKeysRequest\x1a\x11.bulkhead.v1.Keys\"\x00\x12?\n" +
-	"\tRotateKey\x12\x1d.bulkhead.v1.RotateKeyRequest\x1a\x11.bulkhead.v1.Done\"\x00B$Z\"bulkhead/api/bulkheadv1;bulkheadv1b\x06proto3"
+	"\tRotateKey\x12\x1d.bulkhead.v1.RotateKeyRequest\x1a\x11.bulkhead.v1.Done\"\x00\x12C\n" +
+	"\vShowCommand\x12\x17.bulkhead.v1.CommandRef\x1a\x19.bulkhead.v1.CommandState\"\x00B$Z\"bulkhead/api/bulkheadv1;bulkheadv1b\x06proto3"
 
 var (
 	file_bulkhead_v1_control_proto_rawDescOnce sync.Once
@@ -7316,7 +7460,7 @@ func file_bulkhead_v1_control_proto_rawDescGZIP() []byte {
 	return file_bulkhead_v1_control_proto_rawDescData
 }
 
-var file_bulkhead_v1_control_proto_msgTypes = make([]protoimpl.MessageInfo, 97)
+var file_bulkhead_v1_control_proto_msgTypes = make([]protoimpl.MessageInfo, 99)
 var file_bulkhead_v1_control_proto_goTypes = []any{
 	(*FieldError)(nil),            // 0: bulkhead.v1.FieldError
 	(*Done)(nil),                  // 1: bulkhead.v1.Done
@@ -7413,12 +7557,14 @@ var file_bulkhead_v1_control_proto_goTypes = []any{
 	(*Key)(nil),                   // 92: bulkhead.v1.Key
 	(*Keys)(nil),                  // 93: bulkhead.v1.Keys
 	(*RotateKeyRequest)(nil),      // 94: bulkhead.v1.RotateKeyRequest
-	nil,                           // 95: bulkhead.v1.Site.NodesByStateEntry
-	nil,                           // 96: bulkhead.v1.HandOver.FilesEntry
+	(*CommandRef)(nil),            // 95: bulkhead.v1.CommandRef
+	(*CommandState)(nil),          // 96: bulkhead.v1.CommandState
+	nil,                           // 97: bulkhead.v1.Site.NodesByStateEntry
+	nil,                           // 98: bulkhead.v1.HandOver.FilesEntry
 }
 var file_bulkhead_v1_control_proto_depIdxs = []int32{
 	5,   // 0: bulkhead.v1.Site.halls:type_name -> bulkhead.v1.Hall
-	95,  // 1: bulkhead.v1.Site.nodes_by_state:type_name -> bulkhead.v1.Site.NodesByStateEntry
+	97,  // 1: bulkhead.v1.Site.nodes_by_state:type_name -> bulkhead.v1.Site.NodesByStateEntry
 	10,  // 2: bulkhead.v1.FoundLabels.labels:type_name -> bulkhead.v1.FoundLabel
 	14,  // 3: bulkhead.v1.Tenants.tenants:type_name -> bulkhead.v1.Tenant
 	19,  // 4: bulkhead.v1.Quote.parts:type_name -> bulkhead.v1.QuotePart
@@ -7462,7 +7608,7 @@ var file_bulkhead_v1_control_proto_depIdxs = []int32{
 	53,  // 42: bulkhead.v1.SparesPlan.choices:type_name -> bulkhead.v1.SparesChoice
 	56,  // 43: bulkhead.v1.Frontier.points:type_name -> bulkhead.v1.FrontierPoint
 	60,  // 44: bulkhead.v1.Defrag.moves:type_name -> bulkhead.v1.DefragMove
-	96,  // 45: bulkhead.v1.HandOver.files:type_name -> bulkhead.v1.HandOver.FilesEntry
+	98,  // 45: bulkhead.v1.HandOver.files:type_name -> bulkhead.v1.HandOver.FilesEntry
 	2,   // 46: bulkhead.v1.ListNodesRequest.page:type_name -> bulkhead.v1.Page
 	64,  // 47: bulkhead.v1.Nodes.nodes:type_name -> bulkhead.v1.Node
 	78,  // 48: bulkhead.v1.Invoices.invoices:type_name -> bulkhead.v1.Invoice
@@ -7517,57 +7663,59 @@ var file_bulkhead_v1_control_proto_depIdxs = []int32{
 	89,  // 97: bulkhead.v1.ControlPlane.GetTrust:input_type -> bulkhead.v1.GetTrustRequest
 	91,  // 98: bulkhead.v1.ControlPlane.ListKeys:input_type -> bulkhead.v1.ListKeysRequest
 	94,  // 99: bulkhead.v1.ControlPlane.RotateKey:input_type -> bulkhead.v1.RotateKeyRequest
-	4,   // 100: bulkhead.v1.ControlPlane.ShowSite:output_type -> bulkhead.v1.Site
-	7,   // 101: bulkhead.v1.ControlPlane.DiffSite:output_type -> bulkhead.v1.SiteChange
-	1,   // 102: bulkhead.v1.ControlPlane.ImportSite:output_type -> bulkhead.v1.Done
-	1,   // 103: bulkhead.v1.ControlPlane.RescheduleHall:output_type -> bulkhead.v1.Done
-	11,  // 104: bulkhead.v1.ControlPlane.ListFound:output_type -> bulkhead.v1.FoundLabels
-	1,   // 105: bulkhead.v1.ControlPlane.TakeOver:output_type -> bulkhead.v1.Done
-	1,   // 106: bulkhead.v1.ControlPlane.RegisterTenant:output_type -> bulkhead.v1.Done
-	15,  // 107: bulkhead.v1.ControlPlane.ListTenants:output_type -> bulkhead.v1.Tenants
-	18,  // 108: bulkhead.v1.ControlPlane.OfferQuote:output_type -> bulkhead.v1.Quote
-	18,  // 109: bulkhead.v1.ControlPlane.ShowQuote:output_type -> bulkhead.v1.Quote
-	1,   // 110: bulkhead.v1.ControlPlane.SignLease:output_type -> bulkhead.v1.Done
-	1,   // 111: bulkhead.v1.ControlPlane.GiveNotice:output_type -> bulkhead.v1.Done
-	25,  // 112: bulkhead.v1.ControlPlane.WhatIfEarliest:output_type -> bulkhead.v1.EarliestDates
-	29,  // 113: bulkhead.v1.ControlPlane.WhatIfSlip:output_type -> bulkhead.v1.SlippedHall
-	36,  // 114: bulkhead.v1.ControlPlane.WhatIfPlace:output_type -> bulkhead.v1.PlacedContract
-	47,  // 115: bulkhead.v1.ControlPlane.ListLeases:output_type -> bulkhead.v1.Leases
-	46,  // 116: bulkhead.v1.ControlPlane.GetLease:output_type -> bulkhead.v1.Lease
-	61,  // 117: bulkhead.v1.ControlPlane.GetHosts:output_type -> bulkhead.v1.HandOver
-	73,  // 118: bulkhead.v1.ControlPlane.GetMount:output_type -> bulkhead.v1.Mount
-	65,  // 119: bulkhead.v1.ControlPlane.ListNodes:output_type -> bulkhead.v1.Nodes
-	64,  // 120: bulkhead.v1.ControlPlane.GetNode:output_type -> bulkhead.v1.Node
-	1,   // 121: bulkhead.v1.ControlPlane.CordonNode:output_type -> bulkhead.v1.Done
-	1,   // 122: bulkhead.v1.ControlPlane.ReplaceNode:output_type -> bulkhead.v1.Done
-	1,   // 123: bulkhead.v1.ControlPlane.AcknowledgeReplacement:output_type -> bulkhead.v1.Done
-	1,   // 124: bulkhead.v1.ControlPlane.RepairNode:output_type -> bulkhead.v1.Done
-	52,  // 125: bulkhead.v1.ControlPlane.PlanSpares:output_type -> bulkhead.v1.SparesPlan
-	55,  // 126: bulkhead.v1.ControlPlane.PlanDefrag:output_type -> bulkhead.v1.Frontier
-	1,   // 127: bulkhead.v1.ControlPlane.ProposeDefrag:output_type -> bulkhead.v1.Done
-	59,  // 128: bulkhead.v1.ControlPlane.ShowDefrag:output_type -> bulkhead.v1.Defrag
-	1,   // 129: bulkhead.v1.ControlPlane.ConsentDefrag:output_type -> bulkhead.v1.Done
-	1,   // 130: bulkhead.v1.ControlPlane.AcceptDefrag:output_type -> bulkhead.v1.Done
-	1,   // 131: bulkhead.v1.ControlPlane.WithdrawDefrag:output_type -> bulkhead.v1.Done
-	70,  // 132: bulkhead.v1.ControlPlane.ShowIsolation:output_type -> bulkhead.v1.Isolation
-	70,  // 133: bulkhead.v1.ControlPlane.ProveLease:output_type -> bulkhead.v1.Isolation
-	1,   // 134: bulkhead.v1.ControlPlane.FileProbe:output_type -> bulkhead.v1.Done
-	75,  // 135: bulkhead.v1.ControlPlane.ShowPlan:output_type -> bulkhead.v1.Plan
-	1,   // 136: bulkhead.v1.ControlPlane.ReleaseBrake:output_type -> bulkhead.v1.Done
-	1,   // 137: bulkhead.v1.ControlPlane.ManageSite:output_type -> bulkhead.v1.Done
-	1,   // 138: bulkhead.v1.ControlPlane.Pause:output_type -> bulkhead.v1.Done
-	1,   // 139: bulkhead.v1.ControlPlane.Resume:output_type -> bulkhead.v1.Done
-	79,  // 140: bulkhead.v1.ControlPlane.ListInvoices:output_type -> bulkhead.v1.Invoices
-	81,  // 141: bulkhead.v1.ControlPlane.GetInvoice:output_type -> bulkhead.v1.InvoiceDocument
-	83,  // 142: bulkhead.v1.ControlPlane.ExplainInvoice:output_type -> bulkhead.v1.Explanation
-	85,  // 143: bulkhead.v1.ControlPlane.WriteBundle:output_type -> bulkhead.v1.Chunk
-	87,  // 144: bulkhead.v1.ControlPlane.TailLedger:output_type -> bulkhead.v1.Entry
-	88,  // 145: bulkhead.v1.ControlPlane.GetCheckpoint:output_type -> bulkhead.v1.Checkpoint
-	90,  // 146: bulkhead.v1.ControlPlane.GetTrust:output_type -> bulkhead.v1.Trust
-	93,  // 147: bulkhead.v1.ControlPlane.ListKeys:output_type -> bulkhead.v1.Keys
-	1,   // 148: bulkhead.v1.ControlPlane.RotateKey:output_type -> bulkhead.v1.Done
-	100, // [100:149] is the sub-list for method output_type
-	51,  // [51:100] is the sub-list for method input_type
+	95,  // 100: bulkhead.v1.ControlPlane.ShowCommand:input_type -> bulkhead.v1.CommandRef
+	4,   // 101: bulkhead.v1.ControlPlane.ShowSite:output_type -> bulkhead.v1.Site
+	7,   // 102: bulkhead.v1.ControlPlane.DiffSite:output_type -> bulkhead.v1.SiteChange
+	1,   // 103: bulkhead.v1.ControlPlane.ImportSite:output_type -> bulkhead.v1.Done
+	1,   // 104: bulkhead.v1.ControlPlane.RescheduleHall:output_type -> bulkhead.v1.Done
+	11,  // 105: bulkhead.v1.ControlPlane.ListFound:output_type -> bulkhead.v1.FoundLabels
+	1,   // 106: bulkhead.v1.ControlPlane.TakeOver:output_type -> bulkhead.v1.Done
+	1,   // 107: bulkhead.v1.ControlPlane.RegisterTenant:output_type -> bulkhead.v1.Done
+	15,  // 108: bulkhead.v1.ControlPlane.ListTenants:output_type -> bulkhead.v1.Tenants
+	18,  // 109: bulkhead.v1.ControlPlane.OfferQuote:output_type -> bulkhead.v1.Quote
+	18,  // 110: bulkhead.v1.ControlPlane.ShowQuote:output_type -> bulkhead.v1.Quote
+	1,   // 111: bulkhead.v1.ControlPlane.SignLease:output_type -> bulkhead.v1.Done
+	1,   // 112: bulkhead.v1.ControlPlane.GiveNotice:output_type -> bulkhead.v1.Done
+	25,  // 113: bulkhead.v1.ControlPlane.WhatIfEarliest:output_type -> bulkhead.v1.EarliestDates
+	29,  // 114: bulkhead.v1.ControlPlane.WhatIfSlip:output_type -> bulkhead.v1.SlippedHall
+	36,  // 115: bulkhead.v1.ControlPlane.WhatIfPlace:output_type -> bulkhead.v1.PlacedContract
+	47,  // 116: bulkhead.v1.ControlPlane.ListLeases:output_type -> bulkhead.v1.Leases
+	46,  // 117: bulkhead.v1.ControlPlane.GetLease:output_type -> bulkhead.v1.Lease
+	61,  // 118: bulkhead.v1.ControlPlane.GetHosts:output_type -> bulkhead.v1.HandOver
+	73,  // 119: bulkhead.v1.ControlPlane.GetMount:output_type -> bulkhead.v1.Mount
+	65,  // 120: bulkhead.v1.ControlPlane.ListNodes:output_type -> bulkhead.v1.Nodes
+	64,  // 121: bulkhead.v1.ControlPlane.GetNode:output_type -> bulkhead.v1.Node
+	1,   // 122: bulkhead.v1.ControlPlane.CordonNode:output_type -> bulkhead.v1.Done
+	1,   // 123: bulkhead.v1.ControlPlane.ReplaceNode:output_type -> bulkhead.v1.Done
+	1,   // 124: bulkhead.v1.ControlPlane.AcknowledgeReplacement:output_type -> bulkhead.v1.Done
+	1,   // 125: bulkhead.v1.ControlPlane.RepairNode:output_type -> bulkhead.v1.Done
+	52,  // 126: bulkhead.v1.ControlPlane.PlanSpares:output_type -> bulkhead.v1.SparesPlan
+	55,  // 127: bulkhead.v1.ControlPlane.PlanDefrag:output_type -> bulkhead.v1.Frontier
+	1,   // 128: bulkhead.v1.ControlPlane.ProposeDefrag:output_type -> bulkhead.v1.Done
+	59,  // 129: bulkhead.v1.ControlPlane.ShowDefrag:output_type -> bulkhead.v1.Defrag
+	1,   // 130: bulkhead.v1.ControlPlane.ConsentDefrag:output_type -> bulkhead.v1.Done
+	1,   // 131: bulkhead.v1.ControlPlane.AcceptDefrag:output_type -> bulkhead.v1.Done
+	1,   // 132: bulkhead.v1.ControlPlane.WithdrawDefrag:output_type -> bulkhead.v1.Done
+	70,  // 133: bulkhead.v1.ControlPlane.ShowIsolation:output_type -> bulkhead.v1.Isolation
+	70,  // 134: bulkhead.v1.ControlPlane.ProveLease:output_type -> bulkhead.v1.Isolation
+	1,   // 135: bulkhead.v1.ControlPlane.FileProbe:output_type -> bulkhead.v1.Done
+	75,  // 136: bulkhead.v1.ControlPlane.ShowPlan:output_type -> bulkhead.v1.Plan
+	1,   // 137: bulkhead.v1.ControlPlane.ReleaseBrake:output_type -> bulkhead.v1.Done
+	1,   // 138: bulkhead.v1.ControlPlane.ManageSite:output_type -> bulkhead.v1.Done
+	1,   // 139: bulkhead.v1.ControlPlane.Pause:output_type -> bulkhead.v1.Done
+	1,   // 140: bulkhead.v1.ControlPlane.Resume:output_type -> bulkhead.v1.Done
+	79,  // 141: bulkhead.v1.ControlPlane.ListInvoices:output_type -> bulkhead.v1.Invoices
+	81,  // 142: bulkhead.v1.ControlPlane.GetInvoice:output_type -> bulkhead.v1.InvoiceDocument
+	83,  // 143: bulkhead.v1.ControlPlane.ExplainInvoice:output_type -> bulkhead.v1.Explanation
+	85,  // 144: bulkhead.v1.ControlPlane.WriteBundle:output_type -> bulkhead.v1.Chunk
+	87,  // 145: bulkhead.v1.ControlPlane.TailLedger:output_type -> bulkhead.v1.Entry
+	88,  // 146: bulkhead.v1.ControlPlane.GetCheckpoint:output_type -> bulkhead.v1.Checkpoint
+	90,  // 147: bulkhead.v1.ControlPlane.GetTrust:output_type -> bulkhead.v1.Trust
+	93,  // 148: bulkhead.v1.ControlPlane.ListKeys:output_type -> bulkhead.v1.Keys
+	1,   // 149: bulkhead.v1.ControlPlane.RotateKey:output_type -> bulkhead.v1.Done
+	96,  // 150: bulkhead.v1.ControlPlane.ShowCommand:output_type -> bulkhead.v1.CommandState
+	101, // [101:151] is the sub-list for method output_type
+	51,  // [51:101] is the sub-list for method input_type
 	51,  // [51:51] is the sub-list for extension type_name
 	51,  // [51:51] is the sub-list for extension extendee
 	0,   // [0:51] is the sub-list for field type_name
@@ -7586,7 +7734,7 @@ func file_bulkhead_v1_control_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_bulkhead_v1_control_proto_rawDesc), len(file_bulkhead_v1_control_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   97,
+			NumMessages:   99,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -12,6 +12,14 @@
 // OfferQuote. Fields that the server does not know are refused. Times are RFC 3339, UTC. A resource has a stable
 // id, what is desired of it, what is observed, and a generation that grows with
 // every change. Errors of arguments carry a FieldError in their details.
+//
+// Positions are in headers. Every answer carries Bulkhead-Entry: the state that it
+// was made from holds the ledger's entries up to that position, if not more; the
+// answer to a change has the change in it. A request with Bulkhead-Min-Entry waits
+// until the state that it reads holds that position: within the request's own
+// deadline (then DEADLINE_EXCEEDED), or else for five seconds (then UNAVAILABLE).
+// The owner's roles count positions in the whole ledger, a tenant's in its own scope:
+// how busy others are is not told.
 package bulkheadv1connect
 
 import (
@@ -158,6 +166,9 @@ const (
 	ControlPlaneListKeysProcedure = "/bulkhead.v1.ControlPlane/ListKeys"
 	// ControlPlaneRotateKeyProcedure is the fully-qualified name of the ControlPlane's RotateKey RPC.
 	ControlPlaneRotateKeyProcedure = "/bulkhead.v1.ControlPlane/RotateKey"
+	// ControlPlaneShowCommandProcedure is the fully-qualified name of the ControlPlane's ShowCommand
+	// RPC.
+	ControlPlaneShowCommandProcedure = "/bulkhead.v1.ControlPlane/ShowCommand"
 )
 
 // ControlPlaneClient is a client for the bulkhead.v1.ControlPlane service.
@@ -223,6 +234,8 @@ type ControlPlaneClient interface {
 	// Keys.
 	ListKeys(context.Context, *connect.Request[bulkheadv1.ListKeysRequest]) (*connect.Response[bulkheadv1.Keys], error)
 	RotateKey(context.Context, *connect.Request[bulkheadv1.RotateKeyRequest]) (*connect.Response[bulkheadv1.Done], error)
+	// Commands.
+	ShowCommand(context.Context, *connect.Request[bulkheadv1.CommandRef]) (*connect.Response[bulkheadv1.CommandState], error)
 }
 
 // NewControlPlaneClient constructs a client for the bulkhead.v1.ControlPlane service. By default,
@@ -530,6 +543,12 @@ func NewControlPlaneClient(httpClient connect.HTTPClient, baseURL string, opts .
 			connect.WithSchema(controlPlaneMethods.ByName("RotateKey")),
 			connect.WithClientOptions(opts...),
 		),
+		showCommand: connect.NewClient[bulkheadv1.CommandRef, bulkheadv1.CommandState](
+			httpClient,
+			baseURL+ControlPlaneShowCommandProcedure,
+			connect.WithSchema(controlPlaneMethods.ByName("ShowCommand")),
+			connect.WithClientOptions(opts...),
+		),
 	}
 }
 
@@ -584,6 +603,7 @@ type controlPlaneClient struct {
 	getTrust               *connect.Client[bulkheadv1.GetTrustRequest, bulkheadv1.Trust]
 	listKeys               *connect.Client[bulkheadv1.ListKeysRequest, bulkheadv1.Keys]
 	rotateKey              *connect.Client[bulkheadv1.RotateKeyRequest, bulkheadv1.Done]
+	showCommand            *connect.Client[bulkheadv1.CommandRef, bulkheadv1.CommandState]
 }
 
 // ShowSite calls bulkhead.v1.ControlPlane.ShowSite.
@@ -831,6 +851,11 @@ func (c *controlPlaneClient) RotateKey(ctx context.Context, req *connect.Request
 	return c.rotateKey.CallUnary(ctx, req)
 }
 
+// ShowCommand calls bulkhead.v1.ControlPlane.ShowCommand.
+func (c *controlPlaneClient) ShowCommand(ctx context.Context, req *connect.Request[bulkheadv1.CommandRef]) (*connect.Response[bulkheadv1.CommandState], error) {
+	return c.showCommand.CallUnary(ctx, req)
+}
+
 // ControlPlaneHandler is an implementation of the bulkhead.v1.ControlPlane service.
 type ControlPlaneHandler interface {
 	// Site.
@@ -894,6 +919,8 @@ type ControlPlaneHandler interface {
 	// Keys.
 	ListKeys(context.Context, *connect.Request[bulkheadv1.ListKeysRequest]) (*connect.Response[bulkheadv1.Keys], error)
 	RotateKey(context.Context, *connect.Request[bulkheadv1.RotateKeyRequest]) (*connect.Response[bulkheadv1.Done], error)
+	// Commands.
+	ShowCommand(context.Context, *connect.Request[bulkheadv1.CommandRef]) (*connect.Response[bulkheadv1.CommandState], error)
 }
 
 // NewControlPlaneHandler builds an HTTP handler from the service implementation. It returns the
@@ -1197,6 +1224,12 @@ func NewControlPlaneHandler(svc ControlPlaneHandler, opts ...connect.HandlerOpti
 		connect.WithSchema(controlPlaneMethods.ByName("RotateKey")),
 		connect.WithHandlerOptions(opts...),
 	)
+	controlPlaneShowCommandHandler := connect.NewUnaryHandler(
+		ControlPlaneShowCommandProcedure,
+		svc.ShowCommand,
+		connect.WithSchema(controlPlaneMethods.ByName("ShowCommand")),
+		connect.WithHandlerOptions(opts...),
+	)
 	return "/bulkhead.v1.ControlPlane/", http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		switch r.URL.Path {
 		case ControlPlaneShowSiteProcedure:
@@ -1297,6 +1330,8 @@ func NewControlPlaneHandler(svc ControlPlaneHandler, opts ...connect.HandlerOpti
 			controlPlaneListKeysHandler.ServeHTTP(w, r)
 		case ControlPlaneRotateKeyProcedure:
 			controlPlaneRotateKeyHandler.ServeHTTP(w, r)
+		case ControlPlaneShowCommandProcedure:
+			controlPlaneShowCommandHandler.ServeHTTP(w, r)
 		default:
 			http.NotFound(w, r)
 		}
@@ -1500,4 +1535,8 @@ func (UnimplementedControlPlaneHandler) ListKeys(context.Context, *connect.Reque
 
 func (UnimplementedControlPlaneHandler) RotateKey(context.Context, *connect.Request[bulkheadv1.RotateKeyRequest]) (*connect.Response[bulkheadv1.Done], error) {
 	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("bulkhead.v1.ControlPlane.RotateKey is not implemented"))
+}
+
+func (UnimplementedControlPlaneHandler) ShowCommand(context.Context, *connect.Request[bulkheadv1.CommandRef]) (*connect.Response[bulkheadv1.CommandState], error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("bulkhead.v1.ControlPlane.ShowCommand is not implemented"))
 }
