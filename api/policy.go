@@ -81,6 +81,8 @@ var policy = map[string]rule{
 
 	"ListKeys":  {[]Role{Operator, Auditor}, nil},
 	"RotateKey": {[]Role{Operator}, nil},
+
+	"ShowCommand": {readers, open}, // of a tenant's role: only what came with its own token
 }
 
 // allowed says whether a role may call a method.

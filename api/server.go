@@ -61,7 +61,7 @@ func New(o Options) http.Handler {
 	requests := newRequests(gate)
 	mux.Handle(bulkheadv1connect.NewControlPlaneHandler(
 		&service{plane: o.Plane, keys: o.Keys, now: o.Now},
-		connect.WithInterceptors(&guard{tokens: o.Tokens, now: o.Now, view: o.Plane.View, broken: o.Plane.Broken}),
+		connect.WithInterceptors(&guard{tokens: o.Tokens, now: o.Now, view: o.Plane.View, broken: o.Plane.Broken}, &positions{plane: o.Plane, patience: entryPatience}),
 		connect.WithConditionalHandlerOptions(func(spec connect.Spec) []connect.HandlerOption {
 			return []connect.HandlerOption{connect.WithReadMaxBytes(largest(method(spec.Procedure)))}
 		}),
@@ -109,7 +109,7 @@ func commandID(ctx context.Context, request change, c book.Command) string {
 		return ""
 	}
 	encoded, _ := proto.MarshalOptions{Deterministic: true}.Marshal(request) // what was decoded encodes
-	return run.CommandID(caller(ctx).ID+"/"+request.GetCommandId(), fmt.Appendf(nil, "%T\n%s", c, encoded))
+	return run.CommandID(commandName(caller(ctx).ID, request.GetCommandId()), fmt.Appendf(nil, "%T\n%s", c, encoded))
 }
 
 // submit gives a command to the book.

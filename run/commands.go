@@ -2,8 +2,10 @@ package run
 
 import (
 	"context"
+	"fmt"
 	"regexp"
 	"strings"
+	"time"
 
 	"bulkhead/book"
 	"bulkhead/claim"
@@ -68,6 +70,40 @@ func (p *Plane) Done(id string) (Result, bool, error) {
 	p.mu.RLock()
 	defer p.mu.RUnlock()
 	return p.done(id)
+}
+
+// Carried is a command that was carried out.
+type Carried struct {
+	Entry uint64    // the last that it wrote
+	Time  time.Time // of that entry
+}
+
+// Find looks for a command by the name that its client gave it, whatever it said.
+// What is not found was not carried out, or would have changed nothing; it may still
+// be on its way.
+func (p *Plane) Find(ctx context.Context, name string) (c Carried, found bool, err error) {
+	p.mu.RLock()
+	id, used := p.names[name]
+	if used {
+		c.Entry, found = p.w.state.Commands[id]
+	}
+	p.mu.RUnlock()
+	if !found {
+		return Carried{}, false, nil
+	}
+	for e, err := range p.w.log.Read(ctx, c.Entry) {
+		if err != nil {
+			return c, true, err
+		}
+		if e.Command != id {
+			break
+		}
+		c.Entry, c.Time = e.Seq, e.Time // the state has the first of its entries
+	}
+	if c.Time.IsZero() {
+		return c, true, fmt.Errorf("the ledger has no entry %d of this command", c.Entry)
+	}
+	return c, true, nil
 }
 
 func (p *Plane) submit(ctx context.Context, id string, c book.Command) (Result, error) {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/rand"
 	"errors"
+	"fmt"
 	"io"
 	"log/slog"
 	"sync"
@@ -69,6 +70,8 @@ type Plane struct {
 
 	names map[string]string // client's name of a command -> the id that was carried out under it
 
+	position positions // of what readers see
+
 	numberings numberings
 
 	paths    map[string]prove.Path // by fabric: how it is written and read
@@ -115,6 +118,7 @@ func Open(ctx context.Context, config Config) (*Plane, error) {
 	p.seen = newSeen(p.w.state)
 	p.names = commandNames(p.w.state)
 	p.learnPaths(ctx)
+	p.position.reach(p.w.durable)
 	return p, nil
 }
 
@@ -134,8 +138,12 @@ func (p *Plane) Submit(ctx context.Context, id string, c book.Command) (Result, 
 	return p.submit(ctx, id, c)
 }
 
-// decide carries out a command that is new, and makes it durable.
+// decide carries out a command that is new, and makes it durable. One whose caller
+// has gone while it waited for the lock is not carried out: nobody would learn of it.
 func (p *Plane) decide(ctx context.Context, id string, c book.Command) (Result, error) {
+	if err := ctx.Err(); err != nil {
+		return Result{}, fmt.Errorf("not carried out: %w", err)
+	}
 	err := p.w.decide(ctx, id, c)
 	if errors.Is(err, book.ErrNothing) {
 		return Result{Entry: p.w.state.Seq, Nothing: true}, nil
@@ -156,6 +164,7 @@ func (p *Plane) decide(ctx context.Context, id string, c book.Command) (Result, 
 // while a part of it is still being written, also where the turn ended with an error.
 func (p *Plane) unlock() {
 	_ = p.w.settle(context.Background()) // an error stays: the writer is broken
+	p.position.reach(p.w.durable)
 	p.mu.Unlock()
 }
 

@@ -9,9 +9,12 @@ import (
 	"net/http"
 	"net/url"
 	"os"
+	"strconv"
 	"strings"
 
 	"connectrpc.com/connect"
+
+	"bulkhead/api"
 )
 
 // client is the flags of every verb that asks a server.
@@ -19,6 +22,14 @@ type client struct {
 	Server    string `default:"http://127.0.0.1:8470" env:"BULKHEAD_SERVER" placeholder:"URL" help:"Where bulkhead serve answers."`
 	Insecure  bool   `env:"BULKHEAD_INSECURE" help:"Show the token in plain HTTP to a server that is not on this machine, where anybody on the way can read it."`
 	TokenFile string `env:"BULKHEAD_TOKEN_FILE" placeholder:"FILE" help:"File with the token to show. bulkhead serve writes three at its first start: DIR/operator.token, approver.token and finance.token."`
+	MinEntry  uint64 `placeholder:"N" help:"Wait, for five seconds at most, until the server's answer holds ledger entry N: what a change was answered with, or the header Bulkhead-Entry. With a tenant's token N counts in its own scope."`
+}
+
+// minEntry is what a request asks for, as the header of the API.
+func (c *client) minEntry(h http.Header) {
+	if c.MinEntry > 0 {
+		h.Set(api.MinEntryHeader, strconv.FormatUint(c.MinEntry, 10))
+	}
 }
 
 // requestFlag is the flag of every verb that changes something.
@@ -26,12 +37,35 @@ type requestFlag struct {
 	RequestID string `placeholder:"ID" help:"Your own id of this request: the same one again changes nothing. Default: a new one."`
 }
 
+// requested is the id of the change that this process asks for, if it does.
+var requested string
+
 // id is the request's id.
 func (r requestFlag) id() string {
-	if r.RequestID != "" {
-		return r.RequestID
+	requested = r.RequestID
+	if requested == "" {
+		requested = "cli-" + strings.ToLower(rand.Text())
 	}
-	return "cli-" + strings.ToLower(rand.Text())
+	return requested
+}
+
+// unanswered says how to learn what became of a change whose answer did not come.
+func unanswered(err error) error {
+	var failed *connect.Error
+	var dial *net.OpError
+	if requested == "" || !errors.As(err, &failed) || errors.As(err, &dial) && dial.Op == "dial" {
+		return nil // it was never sent
+	}
+	switch failed.Code() {
+	case connect.CodeDeadlineExceeded, connect.CodeCanceled:
+	case connect.CodeUnavailable, connect.CodeUnknown:
+		if connect.IsWireError(failed) {
+			return nil // the server has answered
+		}
+	default:
+		return nil
+	}
+	return fmt.Errorf("whether it was carried out, its id tells: bulkhead command show %s", requested)
 }
 
 // check refuses what can't be a server, before anything is sent to it.
@@ -73,6 +107,7 @@ func (c *client) token() (string, error) {
 // sends no other.
 type bearer struct {
 	token        string
+	also         func(http.Header)
 	scheme, host string
 	next         http.RoundTripper
 }
@@ -84,6 +119,7 @@ func (b bearer) RoundTrip(r *http.Request) (*http.Response, error) {
 	}
 	r = r.Clone(r.Context())
 	r.Header.Set("Authorization", "Bearer "+b.token)
+	b.also(r.Header)
 	return b.next.RoundTrip(r)
 }
 
@@ -101,7 +137,7 @@ func (c *client) http() (*http.Client, error) {
 		return nil, err
 	}
 	return &http.Client{
-		Transport: bearer{token, u.Scheme, u.Host, http.DefaultTransport},
+		Transport: bearer{token, c.minEntry, u.Scheme, u.Host, http.DefaultTransport},
 		// Also not to another page of the same server: what was asked for would be
 		// asked of something else.
 		CheckRedirect: func(r *http.Request, _ []*http.Request) error { return elsewhere(r.URL) },
