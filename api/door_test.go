@@ -16,6 +16,9 @@ import (
 
 	"connectrpc.com/connect"
 	"google.golang.org/protobuf/encoding/protowire"
+
+	"bulkhead/api/bulkheadv1"
+	"bulkhead/api/bulkheadv1/bulkheadv1connect"
 )
 
 // untouched is a body of which a test notices every byte that is read.
@@ -356,4 +359,22 @@ func grep(page, prefix string) (out string) {
 		}
 	}
 	return out
+}
+
+// TestALargeDocumentOverHTTP2 comes through windows that are smaller than it.
+func TestALargeDocumentOverHTTP2(t *testing.T) {
+	w := bareWorld(t)
+	w.serve(t)
+	transport := &http.Transport{Protocols: new(http.Protocols)}
+	transport.Protocols.SetUnencryptedHTTP2(true)
+	t.Cleanup(transport.CloseIdleConnections)
+	client := bulkheadv1connect.NewControlPlaneClient(&http.Client{Transport: shown{w.secret["operator"], transport, "HTTP/2.0", t}}, w.url)
+	large := append(read(t, "tiny/site.yaml"), "\n#"+strings.Repeat("x", 3<<20)...)
+	if _, err := client.ImportSite(t.Context(), connect.NewRequest(&bulkheadv1.SiteTemplate{CommandId: "i", File: "large.yaml", Template: large})); err != nil && connect.CodeOf(err) != connect.CodeInvalidArgument {
+		t.Error(err)
+	}
+	large = make([]byte, maxRequest+2*maxFraming)
+	if _, err := client.ImportSite(t.Context(), connect.NewRequest(&bulkheadv1.SiteTemplate{CommandId: "j", File: "large.yaml", Template: large})); connect.CodeOf(err) != connect.CodeResourceExhausted {
+		t.Errorf("a larger one: %v", err)
+	}
 }
