@@ -174,6 +174,9 @@ func explain(err error) error {
 	case connect.CodeUnauthenticated:
 		return fmt.Errorf("the server does not know this token (%s): see --token-file, and bulkhead token create", message)
 	case connect.CodePermissionDenied:
+		if strings.HasPrefix(message, "Host ") {
+			return fmt.Errorf("the server does not go by the name in --server: %s", message)
+		}
 		return fmt.Errorf("this token may not do that: %s", message)
 	case connect.CodeCanceled:
 		return context.Canceled
