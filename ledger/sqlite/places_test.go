@@ -108,9 +108,9 @@ func TestAScopeWithAHole(t *testing.T) {
 	}
 }
 
-// BenchmarkReadScope reads the log of one tenant of 1,000 entries beside those of
-// others, of which there are ten thousand and ten times as many: what others hold
-// makes at most twice the time.
+// BenchmarkReadScope reads the log of one tenant of 1,000 entries among ten thousand
+// to half a million of others. The more there are, the fewer of its own lie on one
+// page of the file: a page for each is the most that it comes to.
 func BenchmarkReadScope(b *testing.B) {
 	for _, others := range []int{10_000, 100_000, 500_000} {
 		b.Run(fmt.Sprintf("others=%d", others), func(b *testing.B) {
