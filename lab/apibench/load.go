@@ -132,7 +132,7 @@ func newAsker(server string, tokens []string) *asker {
 // read is the mix: of twenty, eight list leases, five look at one, five at the site,
 // one asks for health and one for readiness.
 func (a *asker) read(ctx context.Context, n int) error {
-	c := a.clients[n%len(a.clients)]
+	c := a.clients[1+n%(len(a.clients)-1)] // the first token is for commands alone
 	var err error
 	switch k := n % 20; {
 	case k < 8:
