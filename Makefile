@@ -12,11 +12,11 @@ VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo unre
 BENCHED := ./ground ./evaluate ./report ./bulkhead ./slurm
 LDFLAGS := -X main.version=$(VERSION)
 
-.PHONY: help demo lab-ib lab-eth test labs quick bench bench-eth bench-ib bench-peers lint fmt build sim-seeds go-version
+.PHONY: help demo lab-ib lab-eth test labs quick bench bench-eth bench-ib bench-peers bench-api lint fmt build sim-seeds go-version
 
 help: ## this list
 	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
-	@echo "  variables: SIZE=full|small (demo, bench-peers), SEEDS=N (test, bench-peers), SEED=N (sim-seeds), RUNS=N (labs)"
+	@echo "  variables: SIZE=full|small (demo, bench-peers), SEEDS=N (test, bench-peers), SEED=N (sim-seeds), RUNS=N (labs), BEFORE=BINARY (bench-api)"
 
 go-version:
 	@command -v $(GO) >/dev/null || { echo "Go is missing. Install Go 1.26 or newer from https://go.dev/dl/ and put it on the PATH."; exit 1; }
@@ -76,6 +76,10 @@ bench-ib: go-version ## the InfiniBand budgets, each as a ratio in one run on ib
 bench-eth: go-version ## the convergence of a lease change beside FRR's own, in one run over real leaves (Debian, root)
 	@lab/peers
 	@PATH="$$PATH:/usr/sbin:/sbin" $(GO) test -run '^$$' -bench Convergence -benchtime 20x ./lab/ethnet | grep '^Benchmark'
+
+bench-api: build ## how long the API takes while a driver is stopped, on a full-size simulated site (ten minutes; BEFORE=BINARY: beside it)
+	@$(if $(BEFORE),$(GO) run ./lab/apibench -binary $(BEFORE) -o bin/api-before.json >/dev/null)
+	@$(GO) run ./lab/apibench -binary bin/bulkhead $(if $(BEFORE),-beside bin/api-before.json)
 
 bench-peers: go-version ## the fair fight with Slurm and Kueue, to bench/report/ (SIZE=small: about two minutes, to bench/out/report/)
 	@lab/peers

@@ -80,7 +80,7 @@ func TestARivalsQuoteIsNotShown(t *testing.T) {
 func TestATextCannotStopTheWriter(t *testing.T) {
 	w := newWorld(t)
 	ctx := context.Background()
-	long, huge := strings.Repeat("x", 300), strings.Repeat("x", 400<<10)
+	long, huge := strings.Repeat("x", 300), strings.Repeat("x", 60<<10)
 	tenant, operator := w.client("administrator tidewater"), w.client("operator")
 	for field, call := range map[string]func() error{
 		"command_id": func() error {

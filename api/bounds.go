@@ -27,6 +27,10 @@ const maxHeader = 16 << 10
 // maxStreams is how many calls one HTTP/2 connection may have open.
 const maxStreams = 100
 
+// receiveBuffer is how many bytes of an HTTP/2 connection are held that no handler has
+// asked for: they come before anybody knows who sends them.
+const receiveBuffer = 128 << 10
+
 // NewServer returns a server for what New returns: HTTP/1 and HTTP/2 in plain
 // text, with bounds on whatever a client can be slow with. The bounds of bodies
 // and answers are the handler's (see bounded): a deadline of the connection would
@@ -35,7 +39,10 @@ func NewServer(ctx context.Context, handler http.Handler, b Bounds) *http.Server
 	s := &http.Server{
 		Handler: handler, ReadHeaderTimeout: b.Header, IdleTimeout: b.Idle, MaxHeaderBytes: maxHeader,
 		BaseContext: func(net.Listener) context.Context { return context.WithValue(ctx, boundsKey{}, b) },
-		HTTP2:       &http.HTTP2Config{MaxConcurrentStreams: maxStreams, SendPingTimeout: b.Body, PingTimeout: b.Ping},
+		HTTP2: &http.HTTP2Config{
+			MaxConcurrentStreams: maxStreams, SendPingTimeout: b.Body, PingTimeout: b.Ping,
+			MaxReceiveBufferPerConnection: receiveBuffer, MaxReceiveBufferPerStream: receiveBuffer,
+		},
 	}
 	s.Protocols = new(http.Protocols)
 	s.Protocols.SetHTTP1(true)
@@ -57,7 +64,6 @@ func bounded(next http.Handler) http.Handler {
 		control := http.NewResponseController(w)
 		// A server without deadlines, as in a test, has no slow clients either.
 		_ = control.SetReadDeadline(time.Now().Add(b.Body))
-		r.Body = http.MaxBytesReader(w, r.Body, maxRequest+maxFraming)
 		next.ServeHTTP(&boundedWriter{w, control, b.Write}, r)
 	})
 }

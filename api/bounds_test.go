@@ -78,10 +78,10 @@ func TestSlowClients(t *testing.T) {
 	w := newWorld(t)
 	address := w.serve(t)
 	before := w.seq()
-	post := "POST /bulkhead.v1.ControlPlane/Pause HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nAuthorization: Bearer " + w.secret["operator"] + "\r\n"
+	post := "POST /bulkhead.v1.ControlPlane/Pause HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nAuthorization: Bearer " + w.secret["operator"] + "\r\n"
 	for what, say := range map[string]string{
 		"nothing":         "",
-		"half a header":   "POST /bulkhead.v1.ControlPlane/Pause HTTP/1.1\r\nHost: x\r\n",
+		"half a header":   "POST /bulkhead.v1.ControlPlane/Pause HTTP/1.1\r\nHost: localhost\r\n",
 		"half a body":     post + "Content-Length: 40\r\n\r\n{\"command_id\":\"slow\"",
 		"a chunk":         post + "Transfer-Encoding: chunked\r\n\r\n5\r\n{\"com\r\n",
 		"half a preface":  "PRI * HTTP/2.0\r\n\r\nSM",
@@ -110,7 +110,7 @@ func (w *world) seq() (seq uint64) {
 func TestLargeRequests(t *testing.T) {
 	w := newWorld(t)
 	address := w.serve(t)
-	if said := ends(t, dial(t, address, "GET /healthz HTTP/1.1\r\nHost: x\r\nX: "+strings.Repeat("x", maxHeader+8<<10))); !strings.Contains(said, "431") {
+	if said := ends(t, dial(t, address, "GET /healthz HTTP/1.1\r\nHost: localhost\r\nX: "+strings.Repeat("x", maxHeader+8<<10))); !strings.Contains(said, "431") {
 		t.Errorf("a large header: %.100q", said)
 	}
 	large := &bulkheadv1.SiteTemplate{File: "x", Template: make([]byte, maxRequest+1)}
@@ -191,7 +191,7 @@ func TestAReaderThatTakesNothing(t *testing.T) {
 			w.(http.Flusher).Flush()
 		}
 	})))
-	c := dial(t, address, "GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+	c := dial(t, address, "GET / HTTP/1.1\r\nHost: localhost\r\n\r\n")
 	if line, err := bufio.NewReaderSize(c, 16).ReadString('\n'); err != nil || !strings.Contains(line, "200") {
 		t.Fatal(line, err)
 	}
@@ -217,7 +217,7 @@ func TestAHandlerMayTakeItsTime(t *testing.T) {
 			_, _ = io.WriteString(w, "worked")
 		}
 	})))
-	if said := ends(t, dial(t, address, "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\n{}")); !strings.HasSuffix(said, "worked") {
+	if said := ends(t, dial(t, address, "POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: 2\r\n\r\n{}")); !strings.HasSuffix(said, "worked") {
 		t.Errorf("answered %q", said)
 	}
 }

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"net/http"
-	"strings"
 	"time"
 
 	"connectrpc.com/connect"
@@ -27,7 +26,9 @@ func actor(t Token) book.Actor {
 	return book.Actor{Subject: t.Subject, Role: string(t.Role), Tenant: t.Tenant}
 }
 
-// guard authenticates and authorises every call, unary and streaming.
+// guard authenticates and authorises every call, unary and streaming. The door has
+// done so before anything was read; a method that is reached by another way, or
+// whose caller's token ended meanwhile, is kept here all the same.
 type guard struct {
 	tokens *Tokens
 	now    func() time.Time
@@ -36,24 +37,21 @@ type guard struct {
 }
 
 func (g *guard) admit(ctx context.Context, procedure string, header http.Header) (context.Context, error) {
-	secret, ok := strings.CutPrefix(header.Get("Authorization"), "Bearer ")
-	if !ok {
-		return nil, connect.NewError(connect.CodeUnauthenticated, errors.New("no token: send it as \"Authorization: Bearer TOKEN\""))
-	}
-	token, ok := g.tokens.check(secret, g.now())
-	if !ok {
-		return nil, connect.NewError(connect.CodeUnauthenticated, errors.New("this token is unknown, revoked or expired"))
+	token, err := identify(g.tokens, header, g.now())
+	if err != nil {
+		return nil, err
 	}
 	if !allowed(method(procedure), token.Role) {
-		return nil, connect.NewError(connect.CodePermissionDenied, errors.New("role "+string(token.Role)+" may not call "+method(procedure)))
+		return nil, mayNot(token.Role, method(procedure))
 	}
 	return context.WithValue(ctx, callerKey{}, token), nil
 }
 
 // WrapUnary implements connect.Interceptor.
 func (g *guard) WrapUnary(next connect.UnaryFunc) connect.UnaryFunc {
-	return func(ctx context.Context, request connect.AnyRequest) (connect.AnyResponse, error) {
-		ctx, err := g.admit(ctx, request.Spec().Procedure, request.Header())
+	return func(ctx context.Context, request connect.AnyRequest) (_ connect.AnyResponse, err error) {
+		defer func(call context.Context) { answered(call, err) }(ctx)
+		ctx, err = g.admit(ctx, request.Spec().Procedure, request.Header())
 		if err != nil {
 			return nil, err
 		}
@@ -91,8 +89,9 @@ func (g *guard) WrapStreamingClient(next connect.StreamingClientFunc) connect.St
 
 // WrapStreamingHandler implements connect.Interceptor.
 func (g *guard) WrapStreamingHandler(next connect.StreamingHandlerFunc) connect.StreamingHandlerFunc {
-	return func(ctx context.Context, conn connect.StreamingHandlerConn) error {
-		ctx, err := g.admit(ctx, conn.Spec().Procedure, conn.RequestHeader())
+	return func(ctx context.Context, conn connect.StreamingHandlerConn) (err error) {
+		defer func(call context.Context) { answered(call, err) }(ctx)
+		ctx, err = g.admit(ctx, conn.Spec().Procedure, conn.RequestHeader())
 		if err != nil {
 			return err
 		}

@@ -175,25 +175,16 @@ func (s *service) TailLedger(ctx context.Context, r *connect.Request[v1.TailLedg
 	} else if scope == "" {
 		scope = book.SiteScope
 	}
-	next, read := max(r.Msg.From, 1), uint64(0) // in the scope; in the whole ledger
+	next := max(r.Msg.From, 1)
 	for {
-		// What lies between is of other scopes, so it is read only when there is news.
-		var size uint64
-		s.plane.View(func(b *book.State) { size = b.Scopes[scope] })
-		if size >= next {
-			for e, err := range s.plane.EntriesAfter(ctx, scope, read) {
-				if err != nil {
-					return err
-				}
-				read = e.Seq
-				if e.ScopeSeq < next {
-					continue
-				}
-				if err := stream.Send(describeEntry(&e)); err != nil {
-					return err
-				}
-				next = e.ScopeSeq + 1
+		for e, err := range s.plane.EntriesFrom(ctx, scope, next) {
+			if err != nil {
+				return err
 			}
+			if err := stream.Send(describeEntry(&e)); err != nil {
+				return err
+			}
+			next = e.ScopeSeq + 1
 		}
 		if !r.Msg.Follow {
 			return nil

@@ -11,6 +11,9 @@ type rule struct {
 var (
 	owners  = []Role{Operator, Approver, Finance, Auditor}
 	readers = append(slices.Clone(owners), Administrator, Viewer)
+
+	// monitors may read /metrics.
+	monitors = []Role{Monitor, Operator, Auditor}
 )
 
 // policy is who may do what, to what: the one place, kept by the guard. A method
@@ -83,6 +86,7 @@ var policy = map[string]rule{
 
 	"ShowClock":    {owners, nil},
 	"ConfirmClock": {[]Role{Approver}, nil},
+	"ShowCommand":  {readers, open}, // of a tenant's role: only what came with its own token
 }
 
 // allowed says whether a role may call a method.

@@ -31,6 +31,9 @@ type Options struct {
 	Now    func() time.Time // nil: the machine's clock
 
 	Metrics []prometheus.Collector // shown at /metrics beside the plane's; they must name no tenant
+
+	Hosts  []string // names that this server answers to, beside addresses and localhost
+	Limits Limits   // zero: DefaultLimits
 }
 
 // service implements the generated ControlPlane service.
@@ -44,17 +47,24 @@ type service struct {
 }
 
 // New returns the API with health, readiness and metrics beside it. /healthz and
-// /readyz need no token and say nothing but ok; /metrics counts, and names no
-// tenant: let only the owner's monitoring reach it.
+// /readyz need no token and say nothing but ok; /metrics counts, names no tenant,
+// and is for the roles monitor, operator and auditor.
 func New(o Options) http.Handler {
 	if o.Now == nil {
 		o.Now = func() time.Time { return time.Now().UTC() }
 	}
+	if o.Limits == (Limits{}) {
+		o.Limits = DefaultLimits()
+	}
 	mux := http.NewServeMux()
+	gate := newGate(o.Limits)
+	requests := newRequests(gate)
 	mux.Handle(bulkheadv1connect.NewControlPlaneHandler(
 		&service{plane: o.Plane, keys: o.Keys, now: o.Now},
-		connect.WithInterceptors(&guard{tokens: o.Tokens, now: o.Now, view: o.Plane.View, broken: o.Plane.Broken}),
-		connect.WithReadMaxBytes(maxRequest),
+		connect.WithInterceptors(&guard{tokens: o.Tokens, now: o.Now, view: o.Plane.View, broken: o.Plane.Broken}, &positions{plane: o.Plane, patience: entryPatience}),
+		connect.WithConditionalHandlerOptions(func(spec connect.Spec) []connect.HandlerOption {
+			return []connect.HandlerOption{connect.WithReadMaxBytes(largest(method(spec.Procedure)))}
+		}),
 		connect.WithCodec(strictJSON{"json"}), connect.WithCodec(strictJSON{"json; charset=utf-8"}),
 	))
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { answer(w, nil) })
@@ -62,10 +72,14 @@ func New(o Options) http.Handler {
 		answer(w, o.Plane.Ready()) // names no device: whoever asks here shows no token
 	})
 	registry := prometheus.NewRegistry()
-	registry.MustRegister(newMetrics(o.Plane))
+	registry.MustRegister(newMetrics(o.Plane), requests)
 	registry.MustRegister(o.Metrics...)
-	mux.Handle("GET /metrics", promhttp.HandlerFor(registry, promhttp.HandlerOpts{}))
-	return bounded(mux)
+	mux.Handle("GET "+metricsPath, promhttp.HandlerFor(registry, promhttp.HandlerOpts{MaxRequestsInFlight: 4}))
+	hosts := make([]string, len(o.Hosts))
+	for i, h := range o.Hosts {
+		hosts[i] = hostname(h)
+	}
+	return bounded(&door{next: mux, tokens: o.Tokens, now: o.Now, hosts: hosts, gate: gate, requests: requests, refusals: connect.NewErrorWriter()})
 }
 
 func answer(w http.ResponseWriter, trouble error) {
@@ -91,7 +105,7 @@ func commandID(ctx context.Context, request change, c book.Command) string {
 		return ""
 	}
 	encoded, _ := proto.MarshalOptions{Deterministic: true}.Marshal(request) // what was decoded encodes
-	return run.CommandID(caller(ctx).ID+"/"+request.GetCommandId(), fmt.Appendf(nil, "%T\n%s", c, encoded))
+	return run.CommandID(commandName(caller(ctx).ID, request.GetCommandId()), fmt.Appendf(nil, "%T\n%s", c, encoded))
 }
 
 // submit gives a command to the book.

@@ -27,12 +27,15 @@ const (
 	Approver      Role = "approver"      // owner: the second person
 	Finance       Role = "finance"       // owner: quotes, contracts, invoices
 	Auditor       Role = "auditor"       // owner: reads everything, changes nothing
+	Monitor       Role = "monitor"       // owner: a program that reads /metrics and nothing else
 	Administrator Role = "administrator" // tenant: signs, gives notice, answers
 	Viewer        Role = "viewer"        // tenant: reads
 )
 
 // Roles lists the roles, the owner's first.
-func Roles() []Role { return []Role{Operator, Approver, Finance, Auditor, Administrator, Viewer} }
+func Roles() []Role {
+	return []Role{Operator, Approver, Finance, Auditor, Monitor, Administrator, Viewer}
+}
 
 // OfTenant says whether a role belongs to a tenant.
 func (r Role) OfTenant() bool { return r == Administrator || r == Viewer }

@@ -41,6 +41,11 @@ type Log interface {
 	// head that it found when it began, or with an error.
 	Read(ctx context.Context, from uint64) iter.Seq2[Entry, error]
 
+	// ReadScope yields the entries of one scope from its number from on, in
+	// order, and ends as Read does. Its cost follows from how many they are,
+	// not from how many the ledger holds of others.
+	ReadScope(ctx context.Context, scope string, from uint64) iter.Seq2[Entry, error]
+
 	// Head is the position of the last entry, 0 when there is none.
 	Head(ctx context.Context) (uint64, error)
 

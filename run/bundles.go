@@ -36,25 +36,25 @@ func (p *Plane) WriteBundle(ctx context.Context, tenant string, w io.Writer) (bu
 		return bundle.Manifest{}, err
 	}
 	return bundle.Write(w, bundle.Input{
-		Site: name, Tenant: tenant, Entries: p.scopeEntries(ctx, scope, 0, size),
+		Site: name, Tenant: tenant, Entries: p.scopeEntries(ctx, scope, 1, size),
 		Body:       func(d claim.Digest) ([]byte, error) { return p.w.log.Body(ctx, d) },
 		Checkpoint: checkpoint, Signer: signer,
 	})
 }
 
-// scopeEntries yields the entries behind a position in the ledger that are among
-// the first size of a scope.
-func (p *Plane) scopeEntries(ctx context.Context, scope string, after, size uint64) iter.Seq2[ledger.Entry, error] {
+// scopeEntries yields the entries of a scope from a number on that are among its
+// first size.
+func (p *Plane) scopeEntries(ctx context.Context, scope string, from, size uint64) iter.Seq2[ledger.Entry, error] {
 	return func(yield func(ledger.Entry, error) bool) {
-		for e, err := range p.w.log.Read(ctx, after+1) {
+		if from > size {
+			return
+		}
+		for e, err := range p.w.log.ReadScope(ctx, scope, from) {
 			if err != nil {
 				yield(e, err)
 				return
 			}
-			if e.Scope != scope {
-				continue
-			}
-			if e.ScopeSeq > size || !yield(e, nil) {
+			if !yield(e, nil) || e.ScopeSeq == size {
 				return
 			}
 		}

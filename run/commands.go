@@ -2,8 +2,10 @@ package run
 
 import (
 	"context"
+	"fmt"
 	"regexp"
 	"strings"
+	"time"
 
 	"bulkhead/book"
 	"bulkhead/claim"
@@ -51,13 +53,43 @@ func (*UsedIDError) Error() string {
 // Done says whether a command was carried out before, as Submit would.
 func (p *Plane) Done(id string) (Result, bool, error) { return p.view.done(id) }
 
-// submit carries out a command, unless whoever gave it has gone: then nobody could be
-// told what came of it but by asking for its id. It needs the plane's lock, under which
-// readers see all that was decided.
-func (p *Plane) submit(ctx context.Context, id string, c book.Command) (Result, error) {
-	if err := ctx.Err(); err != nil {
-		return Result{}, err
+// Carried is a command that was carried out.
+type Carried struct {
+	Entry uint64    // the last that it wrote
+	Time  time.Time // of that entry
+}
+
+// Find looks for a command by the name that its client gave it, whatever it said.
+// What is not found was not carried out, or would have changed nothing; it may still
+// be on its way.
+func (p *Plane) Find(ctx context.Context, name string) (c Carried, found bool, err error) {
+	p.view.mu.RLock()
+	id, used := p.view.names[name]
+	if used {
+		c.Entry, found = p.view.state.Commands[id]
 	}
+	p.view.mu.RUnlock()
+	if !found {
+		return Carried{}, false, nil
+	}
+	for e, err := range p.w.log.Read(ctx, c.Entry) {
+		if err != nil {
+			return c, true, err
+		}
+		if e.Command != id {
+			break
+		}
+		c.Entry, c.Time = e.Seq, e.Time // the state has the first of its entries
+	}
+	if c.Time.IsZero() {
+		return c, true, fmt.Errorf("the ledger has no entry %d of this command", c.Entry)
+	}
+	return c, true, nil
+}
+
+// submit carries out a command, if its id was not before. It needs the plane's lock,
+// under which readers see all that was decided.
+func (p *Plane) submit(ctx context.Context, id string, c book.Command) (Result, error) {
 	r, did, err := p.view.done(id)
 	if err != nil || did {
 		return r, err

@@ -196,8 +196,12 @@ func (p *Plane) Submit(ctx context.Context, id string, c book.Command) (Result, 
 	return p.submit(ctx, id, c)
 }
 
-// decide carries out a command that is new, and makes it durable.
+// decide carries out a command that is new, and makes it durable. One whose caller
+// has gone while it waited for the lock is not carried out: nobody would learn of it.
 func (p *Plane) decide(ctx context.Context, id string, c book.Command) (Result, error) {
+	if err := ctx.Err(); err != nil {
+		return Result{}, fmt.Errorf("not carried out: %w", err)
+	}
 	err := p.w.decide(ctx, id, c)
 	if errors.Is(err, book.ErrNothing) {
 		return Result{Entry: p.w.state.Seq, Nothing: true}, nil
@@ -211,8 +215,8 @@ func (p *Plane) decide(ctx context.Context, id string, c book.Command) (Result, 
 	return Result{Entry: p.w.state.Seq}, nil
 }
 
-// unlock ends a turn in which something may have been decided: nobody sees the state
-// while a part of it is still being written, also where the turn ended with an error.
+// unlock ends a turn in which something may have been decided: whoever decides next
+// finds readers shown all of it, also where the turn ended with an error.
 func (p *Plane) unlock() {
 	_ = p.w.settle(context.Background()) // an error stays: the writer is broken
 	p.mu.Unlock()

@@ -2,7 +2,6 @@ package run
 
 import (
 	"context"
-	"maps"
 	"sync"
 
 	"bulkhead/book"
@@ -140,11 +139,4 @@ func (p *Plane) View(look func(s *book.State)) {
 	p.view.mu.RLock()
 	defer p.view.mu.RUnlock()
 	look(p.view.state)
-}
-
-// scopes lists how many entries each scope has.
-func (v *view) scopes() map[string]uint64 {
-	v.mu.RLock()
-	defer v.mu.RUnlock()
-	return maps.Clone(v.state.Scopes)
 }

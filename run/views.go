@@ -95,15 +95,15 @@ func (p *Plane) ChooseReplacement(id lease.ID, slot uint32) (site.Index, bool) {
 
 // Entries yields the entries of a scope that are durable now, in order.
 func (p *Plane) Entries(ctx context.Context, scope string) iter.Seq2[ledger.Entry, error] {
-	return p.EntriesAfter(ctx, scope, 0)
+	return p.EntriesFrom(ctx, scope, 1)
 }
 
-// EntriesAfter is Entries from behind a position in the whole ledger on, such as
-// the last entry's that was read before. Cost: O(entries after it, of any scope).
-func (p *Plane) EntriesAfter(ctx context.Context, scope string, position uint64) iter.Seq2[ledger.Entry, error] {
+// EntriesFrom is Entries from a number in the scope on. Cost: O(entries that it
+// yields), whatever other scopes hold.
+func (p *Plane) EntriesFrom(ctx context.Context, scope string, number uint64) iter.Seq2[ledger.Entry, error] {
 	var size uint64
 	p.View(func(s *book.State) { size = s.Scopes[scope] })
-	return p.scopeEntries(ctx, scope, position, size)
+	return p.scopeEntries(ctx, scope, number, size)
 }
 
 // Ports calls visit with every edge port, its verdict and the check that it

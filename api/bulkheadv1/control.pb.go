@@ -14,6 +14,14 @@
 // OfferQuote. Fields that the server does not know are refused. Times are RFC 3339, UTC. A resource has a stable
 // id, what is desired of it, what is observed, and a generation that grows with
 // every change. Errors of arguments carry a FieldError in their details.
+//
+// Positions are in headers. Every answer carries Bulkhead-Entry: the state that it
+// was made from holds the ledger's entries up to that position, if not more; the
+// answer to a change has the change in it. A request with Bulkhead-Min-Entry waits
+// until the state that it reads holds that position: within the request's own
+// deadline (then DEADLINE_EXCEEDED), or else for five seconds (then UNAVAILABLE).
+// The owner's roles count positions in the whole ledger, a tenant's in its own scope:
+// how busy others are is not told.
 
 package bulkheadv1
 
@@ -7249,6 +7257,129 @@ func (x *ConfirmClockRequest) GetReason() string {
 	return ""
 }
 
+// CommandRef names a change by the command_id that its caller gave it. A call that
+// ended without an answer, by its deadline or a broken connection, was carried out or
+// not: this tells which.
+type CommandRef struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	CommandId     string                 `protobuf:"bytes,1,opt,name=command_id,json=commandId,proto3" json:"command_id,omitempty"`
+	Token         string                 `protobuf:"bytes,2,opt,name=token,proto3" json:"token,omitempty"` // whose: the id of a token. Owner only; "" is the caller's own
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *CommandRef) Reset() {
+	*x = CommandRef{}
+	mi := &file_bulkhead_v1_control_proto_msgTypes[102]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *CommandRef) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*CommandRef) ProtoMessage() {}
+
+func (x *CommandRef) ProtoReflect() protoreflect.Message {
+	mi := &file_bulkhead_v1_control_proto_msgTypes[102]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use CommandRef.ProtoReflect.Descriptor instead.
+func (*CommandRef) Descriptor() ([]byte, []int) {
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{102}
+}
+
+func (x *CommandRef) GetCommandId() string {
+	if x != nil {
+		return x.CommandId
+	}
+	return ""
+}
+
+func (x *CommandRef) GetToken() string {
+	if x != nil {
+		return x.Token
+	}
+	return ""
+}
+
+type CommandState struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	CommandId     string                 `protobuf:"bytes,1,opt,name=command_id,json=commandId,proto3" json:"command_id,omitempty"`
+	CarriedOut    bool                   `protobuf:"varint,2,opt,name=carried_out,json=carriedOut,proto3" json:"carried_out,omitempty"` // false: not, or it would have changed nothing, or it is still on its way
+	Entry         uint64                 `protobuf:"varint,3,opt,name=entry,proto3" json:"entry,omitempty"`                             // as in Done
+	Time          string                 `protobuf:"bytes,4,opt,name=time,proto3" json:"time,omitempty"`                                // of that entry
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *CommandState) Reset() {
+	*x = CommandState{}
+	mi := &file_bulkhead_v1_control_proto_msgTypes[103]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *CommandState) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*CommandState) ProtoMessage() {}
+
+func (x *CommandState) ProtoReflect() protoreflect.Message {
+	mi := &file_bulkhead_v1_control_proto_msgTypes[103]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use CommandState.ProtoReflect.Descriptor instead.
+func (*CommandState) Descriptor() ([]byte, []int) {
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{103}
+}
+
+func (x *CommandState) GetCommandId() string {
+	if x != nil {
+		return x.CommandId
+	}
+	return ""
+}
+
+func (x *CommandState) GetCarriedOut() bool {
+	if x != nil {
+		return x.CarriedOut
+	}
+	return false
+}
+
+func (x *CommandState) GetEntry() uint64 {
+	if x != nil {
+		return x.Entry
+	}
+	return 0
+}
+
+func (x *CommandState) GetTime() string {
+	if x != nil {
+		return x.Time
+	}
+	return ""
+}
+
 var File_bulkhead_v1_control_proto protoreflect.FileDescriptor
 
 const file_bulkhead_v1_control_proto_rawDesc = "" +
@@ -7868,7 +7999,19 @@ const file_bulkhead_v1_control_proto_rawDesc = "" +
 	"\n" +
 	"command_id\x18\x01 \x01(\tR\tcommandId\x12\x12\n" +
 	"\x04time\x18\x02 \x01(\tR\x04time\x12\x16\n" +
-	"\x06reason\x18\x03 \x01(\tR\x06reason2\xd1\x1b\n" +
+	"\x06reason\x18\x03 \x01(\tR\x06reason\"A\n" +
+	"\n" +
+	"CommandRef\x12\x1d\n" +
+	"\n" +
+	"command_id\x18\x01 \x01(\tR\tcommandId\x12\x14\n" +
+	"\x05token\x18\x02 \x01(\tR\x05token\"x\n" +
+	"\fCommandState\x12\x1d\n" +
+	"\n" +
+	"command_id\x18\x01 \x01(\tR\tcommandId\x12\x1f\n" +
+	"\vcarried_out\x18\x02 \x01(\bR\n" +
+	"carriedOut\x12\x14\n" +
+	"\x05entry\x18\x03 \x01(\x04R\x05entry\x12\x12\n" +
+	"\x04time\x18\x04 \x01(\tR\x04time2\x96\x1c\n" +
 	"\fControlPlane\x12=\n" +
 	"\bShowSite\x12\x1c.bulkhead.v1.ShowSiteRequest\x1a\x11.bulkhead.v1.Site\"\x00\x12@\n" +
 	"\bDiffSite\x12\x19.bulkhead.v1.SiteTemplate\x1a\x17.bulkhead.v1.SiteChange\"\x00\x12<\n" +
@@ -7936,7 +8079,8 @@ const file_bulkhead_v1_control_proto_rawDesc = "" +
 	"\bListKeys\x12\x1c.bulkhead.v1.ListKeysRequest\x1a\x11.bulkhead.v1.Keys\"\x00\x12?\n" +
 	"\tRotateKey\x12\x1d.bulkhead.v1.RotateKeyRequest\x1a\x11.bulkhead.v1.Done\"\x00\x12@\n" +
 	"\tShowClock\x12\x1d.bulkhead.v1.ShowClockRequest\x1a\x12.bulkhead.v1.Clock\"\x00\x12E\n" +
-	"\fConfirmClock\x12 .bulkhead.v1.ConfirmClockRequest\x1a\x11.bulkhead.v1.Done\"\x00B$Z\"bulkhead/api/bulkheadv1;bulkheadv1b\x06proto3"
+	"\fConfirmClock\x12 .bulkhead.v1.ConfirmClockRequest\x1a\x11.bulkhead.v1.Done\"\x00\x12C\n" +
+	"\vShowCommand\x12\x17.bulkhead.v1.CommandRef\x1a\x19.bulkhead.v1.CommandState\"\x00B$Z\"bulkhead/api/bulkheadv1;bulkheadv1b\x06proto3"
 
 var (
 	file_bulkhead_v1_control_proto_rawDescOnce sync.Once
@@ -7950,7 +8094,7 @@ func file_bulkhead_v1_control_proto_rawDescGZIP() []byte {
 	return file_bulkhead_v1_control_proto_rawDescData
 }
 
-var file_bulkhead_v1_control_proto_msgTypes = make([]protoimpl.MessageInfo, 104)
+var file_bulkhead_v1_control_proto_msgTypes = make([]protoimpl.MessageInfo, 106)
 var file_bulkhead_v1_control_proto_goTypes = []any{
 	(*FieldError)(nil),                 // 0: bulkhead.v1.FieldError
 	(*Done)(nil),                       // 1: bulkhead.v1.Done
@@ -8054,12 +8198,14 @@ var file_bulkhead_v1_control_proto_goTypes = []any{
 	(*ShowClockRequest)(nil),           // 99: bulkhead.v1.ShowClockRequest
 	(*Clock)(nil),                      // 100: bulkhead.v1.Clock
 	(*ConfirmClockRequest)(nil),        // 101: bulkhead.v1.ConfirmClockRequest
-	nil,                                // 102: bulkhead.v1.Site.NodesByStateEntry
-	nil,                                // 103: bulkhead.v1.HandOver.FilesEntry
+	(*CommandRef)(nil),                 // 102: bulkhead.v1.CommandRef
+	(*CommandState)(nil),               // 103: bulkhead.v1.CommandState
+	nil,                                // 104: bulkhead.v1.Site.NodesByStateEntry
+	nil,                                // 105: bulkhead.v1.HandOver.FilesEntry
 }
 var file_bulkhead_v1_control_proto_depIdxs = []int32{
 	5,   // 0: bulkhead.v1.Site.halls:type_name -> bulkhead.v1.Hall
-	102, // 1: bulkhead.v1.Site.nodes_by_state:type_name -> bulkhead.v1.Site.NodesByStateEntry
+	104, // 1: bulkhead.v1.Site.nodes_by_state:type_name -> bulkhead.v1.Site.NodesByStateEntry
 	100, // 2: bulkhead.v1.Site.clock:type_name -> bulkhead.v1.Clock
 	10,  // 3: bulkhead.v1.FoundLabels.labels:type_name -> bulkhead.v1.FoundLabel
 	15,  // 4: bulkhead.v1.Tenants.tenants:type_name -> bulkhead.v1.Tenant
@@ -8104,7 +8250,7 @@ var file_bulkhead_v1_control_proto_depIdxs = []int32{
 	54,  // 43: bulkhead.v1.SparesPlan.choices:type_name -> bulkhead.v1.SparesChoice
 	57,  // 44: bulkhead.v1.Frontier.points:type_name -> bulkhead.v1.FrontierPoint
 	61,  // 45: bulkhead.v1.Defrag.moves:type_name -> bulkhead.v1.DefragMove
-	103, // 46: bulkhead.v1.HandOver.files:type_name -> bulkhead.v1.HandOver.FilesEntry
+	105, // 46: bulkhead.v1.HandOver.files:type_name -> bulkhead.v1.HandOver.FilesEntry
 	2,   // 47: bulkhead.v1.ListNodesRequest.page:type_name -> bulkhead.v1.Page
 	65,  // 48: bulkhead.v1.Nodes.nodes:type_name -> bulkhead.v1.Node
 	78,  // 49: bulkhead.v1.Plan.budgets:type_name -> bulkhead.v1.BrakeBudget
@@ -8165,61 +8311,63 @@ var file_bulkhead_v1_control_proto_depIdxs = []int32{
 	98,  // 104: bulkhead.v1.ControlPlane.RotateKey:input_type -> bulkhead.v1.RotateKeyRequest
 	99,  // 105: bulkhead.v1.ControlPlane.ShowClock:input_type -> bulkhead.v1.ShowClockRequest
 	101, // 106: bulkhead.v1.ControlPlane.ConfirmClock:input_type -> bulkhead.v1.ConfirmClockRequest
-	4,   // 107: bulkhead.v1.ControlPlane.ShowSite:output_type -> bulkhead.v1.Site
-	7,   // 108: bulkhead.v1.ControlPlane.DiffSite:output_type -> bulkhead.v1.SiteChange
-	1,   // 109: bulkhead.v1.ControlPlane.ImportSite:output_type -> bulkhead.v1.Done
-	1,   // 110: bulkhead.v1.ControlPlane.RescheduleHall:output_type -> bulkhead.v1.Done
-	11,  // 111: bulkhead.v1.ControlPlane.ListFound:output_type -> bulkhead.v1.FoundLabels
-	1,   // 112: bulkhead.v1.ControlPlane.TakeOver:output_type -> bulkhead.v1.Done
-	19,  // 113: bulkhead.v1.ControlPlane.OfferSitting:output_type -> bulkhead.v1.Quote
-	1,   // 114: bulkhead.v1.ControlPlane.RegisterTenant:output_type -> bulkhead.v1.Done
-	16,  // 115: bulkhead.v1.ControlPlane.ListTenants:output_type -> bulkhead.v1.Tenants
-	19,  // 116: bulkhead.v1.ControlPlane.OfferQuote:output_type -> bulkhead.v1.Quote
-	19,  // 117: bulkhead.v1.ControlPlane.ShowQuote:output_type -> bulkhead.v1.Quote
-	1,   // 118: bulkhead.v1.ControlPlane.SignLease:output_type -> bulkhead.v1.Done
-	1,   // 119: bulkhead.v1.ControlPlane.GiveNotice:output_type -> bulkhead.v1.Done
-	26,  // 120: bulkhead.v1.ControlPlane.WhatIfEarliest:output_type -> bulkhead.v1.EarliestDates
-	30,  // 121: bulkhead.v1.ControlPlane.WhatIfSlip:output_type -> bulkhead.v1.SlippedHall
-	37,  // 122: bulkhead.v1.ControlPlane.WhatIfPlace:output_type -> bulkhead.v1.PlacedContract
-	48,  // 123: bulkhead.v1.ControlPlane.ListLeases:output_type -> bulkhead.v1.Leases
-	47,  // 124: bulkhead.v1.ControlPlane.GetLease:output_type -> bulkhead.v1.Lease
-	62,  // 125: bulkhead.v1.ControlPlane.GetHosts:output_type -> bulkhead.v1.HandOver
-	75,  // 126: bulkhead.v1.ControlPlane.GetMount:output_type -> bulkhead.v1.Mount
-	66,  // 127: bulkhead.v1.ControlPlane.ListNodes:output_type -> bulkhead.v1.Nodes
-	65,  // 128: bulkhead.v1.ControlPlane.GetNode:output_type -> bulkhead.v1.Node
-	1,   // 129: bulkhead.v1.ControlPlane.CordonNode:output_type -> bulkhead.v1.Done
-	1,   // 130: bulkhead.v1.ControlPlane.ReplaceNode:output_type -> bulkhead.v1.Done
-	1,   // 131: bulkhead.v1.ControlPlane.AcknowledgeReplacement:output_type -> bulkhead.v1.Done
-	1,   // 132: bulkhead.v1.ControlPlane.WithdrawReplacement:output_type -> bulkhead.v1.Done
-	1,   // 133: bulkhead.v1.ControlPlane.RepairNode:output_type -> bulkhead.v1.Done
-	53,  // 134: bulkhead.v1.ControlPlane.PlanSpares:output_type -> bulkhead.v1.SparesPlan
-	56,  // 135: bulkhead.v1.ControlPlane.PlanDefrag:output_type -> bulkhead.v1.Frontier
-	1,   // 136: bulkhead.v1.ControlPlane.ProposeDefrag:output_type -> bulkhead.v1.Done
-	60,  // 137: bulkhead.v1.ControlPlane.ShowDefrag:output_type -> bulkhead.v1.Defrag
-	1,   // 138: bulkhead.v1.ControlPlane.ConsentDefrag:output_type -> bulkhead.v1.Done
-	1,   // 139: bulkhead.v1.ControlPlane.AcceptDefrag:output_type -> bulkhead.v1.Done
-	1,   // 140: bulkhead.v1.ControlPlane.WithdrawDefrag:output_type -> bulkhead.v1.Done
-	72,  // 141: bulkhead.v1.ControlPlane.ShowIsolation:output_type -> bulkhead.v1.Isolation
-	72,  // 142: bulkhead.v1.ControlPlane.ProveLease:output_type -> bulkhead.v1.Isolation
-	1,   // 143: bulkhead.v1.ControlPlane.FileProbe:output_type -> bulkhead.v1.Done
-	77,  // 144: bulkhead.v1.ControlPlane.ShowPlan:output_type -> bulkhead.v1.Plan
-	1,   // 145: bulkhead.v1.ControlPlane.ReleaseBrake:output_type -> bulkhead.v1.Done
-	1,   // 146: bulkhead.v1.ControlPlane.ManageSite:output_type -> bulkhead.v1.Done
-	1,   // 147: bulkhead.v1.ControlPlane.Pause:output_type -> bulkhead.v1.Done
-	1,   // 148: bulkhead.v1.ControlPlane.Resume:output_type -> bulkhead.v1.Done
-	83,  // 149: bulkhead.v1.ControlPlane.ListInvoices:output_type -> bulkhead.v1.Invoices
-	85,  // 150: bulkhead.v1.ControlPlane.GetInvoice:output_type -> bulkhead.v1.InvoiceDocument
-	87,  // 151: bulkhead.v1.ControlPlane.ExplainInvoice:output_type -> bulkhead.v1.Explanation
-	89,  // 152: bulkhead.v1.ControlPlane.WriteBundle:output_type -> bulkhead.v1.Chunk
-	91,  // 153: bulkhead.v1.ControlPlane.TailLedger:output_type -> bulkhead.v1.Entry
-	92,  // 154: bulkhead.v1.ControlPlane.GetCheckpoint:output_type -> bulkhead.v1.Checkpoint
-	94,  // 155: bulkhead.v1.ControlPlane.GetTrust:output_type -> bulkhead.v1.Trust
-	97,  // 156: bulkhead.v1.ControlPlane.ListKeys:output_type -> bulkhead.v1.Keys
-	1,   // 157: bulkhead.v1.ControlPlane.RotateKey:output_type -> bulkhead.v1.Done
-	100, // 158: bulkhead.v1.ControlPlane.ShowClock:output_type -> bulkhead.v1.Clock
-	1,   // 159: bulkhead.v1.ControlPlane.ConfirmClock:output_type -> bulkhead.v1.Done
-	107, // [107:160] is the sub-list for method output_type
-	54,  // [54:107] is the sub-list for method input_type
+	102, // 107: bulkhead.v1.ControlPlane.ShowCommand:input_type -> bulkhead.v1.CommandRef
+	4,   // 108: bulkhead.v1.ControlPlane.ShowSite:output_type -> bulkhead.v1.Site
+	7,   // 109: bulkhead.v1.ControlPlane.DiffSite:output_type -> bulkhead.v1.SiteChange
+	1,   // 110: bulkhead.v1.ControlPlane.ImportSite:output_type -> bulkhead.v1.Done
+	1,   // 111: bulkhead.v1.ControlPlane.RescheduleHall:output_type -> bulkhead.v1.Done
+	11,  // 112: bulkhead.v1.ControlPlane.ListFound:output_type -> bulkhead.v1.FoundLabels
+	1,   // 113: bulkhead.v1.ControlPlane.TakeOver:output_type -> bulkhead.v1.Done
+	19,  // 114: bulkhead.v1.ControlPlane.OfferSitting:output_type -> bulkhead.v1.Quote
+	1,   // 115: bulkhead.v1.ControlPlane.RegisterTenant:output_type -> bulkhead.v1.Done
+	16,  // 116: bulkhead.v1.ControlPlane.ListTenants:output_type -> bulkhead.v1.Tenants
+	19,  // 117: bulkhead.v1.ControlPlane.OfferQuote:output_type -> bulkhead.v1.Quote
+	19,  // 118: bulkhead.v1.ControlPlane.ShowQuote:output_type -> bulkhead.v1.Quote
+	1,   // 119: bulkhead.v1.ControlPlane.SignLease:output_type -> bulkhead.v1.Done
+	1,   // 120: bulkhead.v1.ControlPlane.GiveNotice:output_type -> bulkhead.v1.Done
+	26,  // 121: bulkhead.v1.ControlPlane.WhatIfEarliest:output_type -> bulkhead.v1.EarliestDates
+	30,  // 122: bulkhead.v1.ControlPlane.WhatIfSlip:output_type -> bulkhead.v1.SlippedHall
+	37,  // 123: bulkhead.v1.ControlPlane.WhatIfPlace:output_type -> bulkhead.v1.PlacedContract
+	48,  // 124: bulkhead.v1.ControlPlane.ListLeases:output_type -> bulkhead.v1.Leases
+	47,  // 125: bulkhead.v1.ControlPlane.GetLease:output_type -> bulkhead.v1.Lease
+	62,  // 126: bulkhead.v1.ControlPlane.GetHosts:output_type -> bulkhead.v1.HandOver
+	75,  // 127: bulkhead.v1.ControlPlane.GetMount:output_type -> bulkhead.v1.Mount
+	66,  // 128: bulkhead.v1.ControlPlane.ListNodes:output_type -> bulkhead.v1.Nodes
+	65,  // 129: bulkhead.v1.ControlPlane.GetNode:output_type -> bulkhead.v1.Node
+	1,   // 130: bulkhead.v1.ControlPlane.CordonNode:output_type -> bulkhead.v1.Done
+	1,   // 131: bulkhead.v1.ControlPlane.ReplaceNode:output_type -> bulkhead.v1.Done
+	1,   // 132: bulkhead.v1.ControlPlane.AcknowledgeReplacement:output_type -> bulkhead.v1.Done
+	1,   // 133: bulkhead.v1.ControlPlane.WithdrawReplacement:output_type -> bulkhead.v1.Done
+	1,   // 134: bulkhead.v1.ControlPlane.RepairNode:output_type -> bulkhead.v1.Done
+	53,  // 135: bulkhead.v1.ControlPlane.PlanSpares:output_type -> bulkhead.v1.SparesPlan
+	56,  // 136: bulkhead.v1.ControlPlane.PlanDefrag:output_type -> bulkhead.v1.Frontier
+	1,   // 137: bulkhead.v1.ControlPlane.ProposeDefrag:output_type -> bulkhead.v1.Done
+	60,  // 138: bulkhead.v1.ControlPlane.ShowDefrag:output_type -> bulkhead.v1.Defrag
+	1,   // 139: bulkhead.v1.ControlPlane.ConsentDefrag:output_type -> bulkhead.v1.Done
+	1,   // 140: bulkhead.v1.ControlPlane.AcceptDefrag:output_type -> bulkhead.v1.Done
+	1,   // 141: bulkhead.v1.ControlPlane.WithdrawDefrag:output_type -> bulkhead.v1.Done
+	72,  // 142: bulkhead.v1.ControlPlane.ShowIsolation:output_type -> bulkhead.v1.Isolation
+	72,  // 143: bulkhead.v1.ControlPlane.ProveLease:output_type -> bulkhead.v1.Isolation
+	1,   // 144: bulkhead.v1.ControlPlane.FileProbe:output_type -> bulkhead.v1.Done
+	77,  // 145: bulkhead.v1.ControlPlane.ShowPlan:output_type -> bulkhead.v1.Plan
+	1,   // 146: bulkhead.v1.ControlPlane.ReleaseBrake:output_type -> bulkhead.v1.Done
+	1,   // 147: bulkhead.v1.ControlPlane.ManageSite:output_type -> bulkhead.v1.Done
+	1,   // 148: bulkhead.v1.ControlPlane.Pause:output_type -> bulkhead.v1.Done
+	1,   // 149: bulkhead.v1.ControlPlane.Resume:output_type -> bulkhead.v1.Done
+	83,  // 150: bulkhead.v1.ControlPlane.ListInvoices:output_type -> bulkhead.v1.Invoices
+	85,  // 151: bulkhead.v1.ControlPlane.GetInvoice:output_type -> bulkhead.v1.InvoiceDocument
+	87,  // 152: bulkhead.v1.ControlPlane.ExplainInvoice:output_type -> bulkhead.v1.Explanation
+	89,  // 153: bulkhead.v1.ControlPlane.WriteBundle:output_type -> bulkhead.v1.Chunk
+	91,  // 154: bulkhead.v1.ControlPlane.TailLedger:output_type -> bulkhead.v1.Entry
+	92,  // 155: bulkhead.v1.ControlPlane.GetCheckpoint:output_type -> bulkhead.v1.Checkpoint
+	94,  // 156: bulkhead.v1.ControlPlane.GetTrust:output_type -> bulkhead.v1.Trust
+	97,  // 157: bulkhead.v1.ControlPlane.ListKeys:output_type -> bulkhead.v1.Keys
+	1,   // 158: bulkhead.v1.ControlPlane.RotateKey:output_type -> bulkhead.v1.Done
+	100, // 159: bulkhead.v1.ControlPlane.ShowClock:output_type -> bulkhead.v1.Clock
+	1,   // 160: bulkhead.v1.ControlPlane.ConfirmClock:output_type -> bulkhead.v1.Done
+	103, // 161: bulkhead.v1.ControlPlane.ShowCommand:output_type -> bulkhead.v1.CommandState
+	108, // [108:162] is the sub-list for method output_type
+	54,  // [54:108] is the sub-list for method input_type
 	54,  // [54:54] is the sub-list for extension type_name
 	54,  // [54:54] is the sub-list for extension extendee
 	0,   // [0:54] is the sub-list for field type_name
@@ -8238,7 +8386,7 @@ func file_bulkhead_v1_control_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_bulkhead_v1_control_proto_rawDesc), len(file_bulkhead_v1_control_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   104,
+			NumMessages:   106,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -5,18 +5,31 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
+	"net"
 	"net/http"
 	"net/url"
 	"os"
+	"strconv"
 	"strings"
 
 	"connectrpc.com/connect"
+
+	"bulkhead/api"
 )
 
 // client is the flags of every verb that asks a server.
 type client struct {
 	Server    string `default:"http://127.0.0.1:8470" env:"BULKHEAD_SERVER" placeholder:"URL" help:"Where bulkhead serve answers."`
+	Insecure  bool   `env:"BULKHEAD_INSECURE" help:"Show the token in plain HTTP to a server that is not on this machine, where anybody on the way can read it."`
 	TokenFile string `env:"BULKHEAD_TOKEN_FILE" placeholder:"FILE" help:"File with the token to show. bulkhead serve writes three at its first start: DIR/operator.token, approver.token and finance.token."`
+	MinEntry  uint64 `placeholder:"N" help:"Wait, for five seconds at most, until the server's answer holds ledger entry N: what a change was answered with, or the header Bulkhead-Entry. With a tenant's token N counts in its own scope."`
+}
+
+// minEntry is what a request asks for, as the header of the API.
+func (c *client) minEntry(h http.Header) {
+	if c.MinEntry > 0 {
+		h.Set(api.MinEntryHeader, strconv.FormatUint(c.MinEntry, 10))
+	}
 }
 
 // requestFlag is the flag of every verb that changes something.
@@ -24,12 +37,35 @@ type requestFlag struct {
 	RequestID string `placeholder:"ID" help:"Your own id of this request: the same one again changes nothing. Default: a new one."`
 }
 
+// requested is the id of the change that this process asks for, if it does.
+var requested string
+
 // id is the request's id.
 func (r requestFlag) id() string {
-	if r.RequestID != "" {
-		return r.RequestID
+	requested = r.RequestID
+	if requested == "" {
+		requested = "cli-" + strings.ToLower(rand.Text())
 	}
-	return "cli-" + strings.ToLower(rand.Text())
+	return requested
+}
+
+// unanswered says how to learn what became of a change whose answer did not come.
+func unanswered(err error) error {
+	var failed *connect.Error
+	var dial *net.OpError
+	if requested == "" || !errors.As(err, &failed) || errors.As(err, &dial) && dial.Op == "dial" {
+		return nil // it was never sent
+	}
+	switch failed.Code() {
+	case connect.CodeDeadlineExceeded, connect.CodeCanceled:
+	case connect.CodeUnavailable, connect.CodeUnknown:
+		if connect.IsWireError(failed) {
+			return nil // the server has answered
+		}
+	default:
+		return nil
+	}
+	return fmt.Errorf("whether it was carried out, its id tells: bulkhead command show %s", requested)
 }
 
 // check refuses what can't be a server, before anything is sent to it.
@@ -38,7 +74,17 @@ func (c *client) check() error {
 	if err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" {
 		return usagef("--server %s: expected http://HOST:PORT or https://HOST", c.Server)
 	}
+	if u.Scheme == "http" && !onLoopback(u.Hostname()) && !c.Insecure {
+		return usagef("--server %s: it is not on this machine, and anybody on the way could read the token: give https://HOST, where a proxy ends TLS, or --insecure", c.Server)
+	}
 	return nil
+}
+
+// onLoopback says whether what is sent to a host stays on this machine. A name is
+// believed only where it can mean nothing else.
+func onLoopback(host string) bool {
+	ip := net.ParseIP(host)
+	return strings.EqualFold(host, "localhost") || ip != nil && ip.IsLoopback()
 }
 
 // token reads the token file.
@@ -57,16 +103,23 @@ func (c *client) token() (string, error) {
 	return token, nil
 }
 
-// bearer shows the token with every request.
+// bearer shows the token with every request to the server that it is for, and
+// sends no other.
 type bearer struct {
-	token string
-	next  http.RoundTripper
+	token        string
+	also         func(http.Header)
+	scheme, host string
+	next         http.RoundTripper
 }
 
 // RoundTrip sends a request with the token.
 func (b bearer) RoundTrip(r *http.Request) (*http.Response, error) {
+	if r.URL.Scheme != b.scheme || r.URL.Host != b.host {
+		return nil, elsewhere(r.URL)
+	}
 	r = r.Clone(r.Context())
 	r.Header.Set("Authorization", "Bearer "+b.token)
+	b.also(r.Header)
 	return b.next.RoundTrip(r)
 }
 
@@ -79,12 +132,35 @@ func (c *client) http() (*http.Client, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &http.Client{Transport: bearer{token, http.DefaultTransport}}, nil
+	u, err := url.Parse(c.Server)
+	if err != nil {
+		return nil, err
+	}
+	return &http.Client{
+		Transport: bearer{token, c.minEntry, u.Scheme, u.Host, http.DefaultTransport},
+		// Also not to another page of the same server: what was asked for would be
+		// asked of something else.
+		CheckRedirect: func(r *http.Request, _ []*http.Request) error { return elsewhere(r.URL) },
+	}, nil
+}
+
+// elsewhere says that a server sends the client on. Of the address only where it is
+// is shown.
+func elsewhere(to *url.URL) error { return &elsewhereError{to.Scheme + "://" + to.Host} }
+
+type elsewhereError struct{ to string }
+
+func (e *elsewhereError) Error() string {
+	return "the server sends on to " + e.to + ", and the token is shown to nobody but --server: if that is the server, give its address there"
 }
 
 // explain says what a person can do about an error of a call.
 func explain(err error) error {
 	var refused *connect.Error
+	var sentOn *elsewhereError
+	if errors.As(err, &sentOn) {
+		return sentOn
+	}
 	if !errors.As(err, &refused) {
 		return err
 	}
@@ -98,6 +174,9 @@ func explain(err error) error {
 	case connect.CodeUnauthenticated:
 		return fmt.Errorf("the server does not know this token (%s): see --token-file, and bulkhead token create", message)
 	case connect.CodePermissionDenied:
+		if strings.HasPrefix(message, "Host ") {
+			return fmt.Errorf("the server does not go by the name in --server: %s", message)
+		}
 		return fmt.Errorf("this token may not do that: %s", message)
 	case connect.CodeCanceled:
 		return context.Canceled

@@ -41,6 +41,7 @@ type grammar struct {
 	Resume    resumeCommand    `cmd:"" help:"Go on." group:"Work"`
 	Clock     clockCommand     `cmd:"" help:"The site's time: look at it, confirm it after a jump." group:"Work"`
 	Invoice   invoiceCommand   `cmd:"" help:"Invoices, and how each follows from the entries." group:"Work"`
+	Command   commandCommand   `cmd:"" help:"Whether a change was carried out, by the id of its request." group:"Work"`
 	Bundle    bundleCommand    `cmd:"" help:"What a tenant takes home, and its check." group:"Work"`
 
 	Sim     simCommand     `cmd:"" help:"Simulate the devices of an example site on a socket." group:"Begin"`
@@ -119,8 +120,14 @@ func command(args []string, stderr io.Writer) (code int) {
 		fmt.Fprintln(stderr, "bulkhead:", err)
 		return exitUsage
 	case errors.Is(err, context.Canceled) && ctx.Err() != nil:
+		if how := unanswered(err); how != nil {
+			fmt.Fprintln(stderr, "bulkhead:", how)
+		}
 		return exitFailed
 	}
 	fmt.Fprintln(stderr, "bulkhead:", explain(err))
+	if how := unanswered(err); how != nil {
+		fmt.Fprintln(stderr, "bulkhead:", how)
+	}
 	return exitFailed
 }

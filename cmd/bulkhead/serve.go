@@ -5,8 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"net"
 	"os"
+	"slices"
 	"sync/atomic"
 	"time"
 
@@ -28,6 +30,7 @@ type serveCommand struct {
 	Downtime  time.Duration `default:"24h" placeholder:"DURATION" help:"How long the control plane may have been away, on a machine that was started anew since, before an approver must confirm the clock. 0: at every such start."`
 	Observe   bool          `help:"Read, prove and report; never write to a device. For a site that runs already."`
 	Listen    string        `default:"127.0.0.1:8470" placeholder:"HOST:PORT" help:"Where the API answers; port 0 is any free one."`
+	Host      []string      `placeholder:"NAME" help:"A name by which clients or a proxy call this server, as in Host; may be given several times. Addresses and localhost need none; other names are refused, since a web page can have one point here."`
 	Webhooks  string        `placeholder:"FILE" help:"YAML, webhooks: a list of url and, for a tenant's own, tenant. They are told, signed, of drift, the brake, a clock in doubt, quarantine, replacements and late tranches."`
 	Verbose   bool          `short:"v" help:"Log what is routine too."`
 }
@@ -35,13 +38,16 @@ type serveCommand struct {
 // Help is the example.
 func (serveCommand) Help() string {
 	return `Logs are JSON lines on stderr. The API speaks plain HTTP and carries tokens: let
-it listen beyond loopback only behind a proxy that ends TLS.
+it listen beyond loopback only behind a proxy that ends TLS, and give the proxy's
+name with --host. /metrics wants a token of the role monitor, operator or auditor:
+in Prometheus's configuration, authorization: {credentials_file: FILE}.
 SIGINT or SIGTERM stops it cleanly; after any other end it goes on from the ledger.
 
 Examples:
 
     bulkhead serve --data /var/lib/bulkhead --devices unix:/run/bulkhead/devices.sock
     bulkhead serve --data ./data --devices unix:./nodes.sock --devices unix:./ib.sock
+    bulkhead serve --data ./data --listen 10.0.0.5:8470 --host bulkhead.example.com
     bulkhead serve --data ./data --observe --devices unix:./devices.sock`
 }
 
@@ -71,7 +77,8 @@ type server struct {
 	tokens *api.Tokens
 	caller *caller // of webhooks; nil: nobody is told
 
-	marked run.ClockMark // that is kept
+	marked    run.ClockMark // that is kept
+	isolation *isolationFeed
 
 	adopted bool // with --observe: it has been recorded
 	ticking atomic.Bool
@@ -92,7 +99,7 @@ func (c *serveCommand) Run(ctx context.Context) (err error) {
 	defer func() { err = errors.Join(err, s.end()) }()
 	ctx, stop := context.WithCancelCause(ctx)
 	defer stop(nil)
-	options := api.Options{Plane: s.plane, Keys: s.keys, Tokens: s.tokens, Metrics: []prometheus.Collector{s.lastLook(), s.clockConfirmed()}}
+	options := api.Options{Plane: s.plane, Keys: s.keys, Tokens: s.tokens, Hosts: c.Host, Metrics: []prometheus.Collector{s.lastLook(), s.clockConfirmed(), s.isolation, diskMetrics{c.Data}}}
 	if s.caller != nil {
 		options.Metrics = append(options.Metrics, s.caller)
 	}
@@ -114,6 +121,11 @@ func (c *serveCommand) Run(ctx context.Context) (err error) {
 	go func() {
 		defer close(listened)
 		s.listen(ctx)
+	}()
+	said := make(chan struct{})
+	go func() {
+		defer close(said)
+		s.isolation.run(ctx)
 	}()
 	looped := make(chan error, 1)
 	go func() {
@@ -138,6 +150,7 @@ func (c *serveCommand) Run(ctx context.Context) (err error) {
 	err = <-looped
 	<-told // it reads the store, which is closed next
 	<-listened
+	<-said
 	if cause := context.Cause(ctx); err == nil && cause != nil && !errors.Is(cause, context.Canceled) {
 		err = cause
 	}
@@ -208,6 +221,9 @@ func (s *server) open(ctx context.Context) error {
 		}
 		s.feeds = append(s.feeds, s.caller.feed)
 	}
+	s.isolation = newIsolationFeed(s.log)
+	s.isolation.count(slices.Sorted(maps.Keys(devices.Fabrics)))
+	s.feeds = append(s.feeds, s.isolation.feed)
 	s.plane, err = run.Open(ctx, run.Config{
 		Log: s.store, Published: published, Signers: s.keys, Devices: devices, Observe: s.c.Observe,
 		Clock: s.clock, Mark: s.readMark(), Downtime: s.downtime(), Patience: lookPatience,

@@ -98,7 +98,7 @@ func newCaller(ctx context.Context, hooks []webhook, keys *keystore.Store, entri
 	}
 	from := head
 	for i, hook := range hooks {
-		sum := sha256.Sum256([]byte(hook.Tenant + "\n" + hook.URL)) // an address may hold a secret
+		sum := sha256.Sum256([]byte(hook.Tenant + "\n" + string(hook.URL))) // an address may hold a secret
 		r := &receiver{webhook: hook, number: i + 1, id: hex.EncodeToString(sum[:8]), scope: book.SiteScope, wake: make(chan struct{}, 1)}
 		if hook.Tenant != "" {
 			r.scope = book.TenantScope(hook.Tenant)

@@ -161,7 +161,7 @@ func TestADeadReceiverDelaysNobody(t *testing.T) {
 	t.Cleanup(dead.Close)
 	t.Cleanup(func() { close(hang) })
 	alive := listen(t, always(http.StatusOK))
-	c := w.caller(t, webhook{URL: dead.URL, Tenant: "acme"}, webhook{URL: alive.URL, Tenant: "acme"})
+	c := w.caller(t, webhook{URL: address(dead.URL), Tenant: "acme"}, webhook{URL: address(alive.URL), Tenant: "acme"})
 	w.run(t, c)
 	for i := range 20 {
 		w.happen(t, c, late("tenant/acme", i))
@@ -180,7 +180,7 @@ func TestEventsOutliveARestart(t *testing.T) {
 	code := http.StatusOK
 	set := func(to int) { mu.Lock(); code = to; mu.Unlock() }
 	l := listen(t, func() int { mu.Lock(); defer mu.Unlock(); return code })
-	hook := webhook{URL: l.URL, Tenant: "acme"}
+	hook := webhook{URL: address(l.URL), Tenant: "acme"}
 	w.happen(t, nil, late("tenant/acme", 99)) // before it was known: not told
 	c := w.caller(t, hook)
 	stop := w.run(t, c)
@@ -215,7 +215,7 @@ func TestEventsOutliveARestart(t *testing.T) {
 func TestNothingIsDroppedSilently(t *testing.T) {
 	w := newHooked(t)
 	l := listen(t, always(http.StatusFound)) // a redirect is not followed
-	c := w.caller(t, webhook{URL: l.URL})
+	c := w.caller(t, webhook{URL: address(l.URL)})
 	const over = 3
 	for i := range webhookQueue + over {
 		w.happen(t, c, late("site", i))

@@ -6,7 +6,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
-	"net/url"
 	"os"
 	"time"
 
@@ -22,8 +21,8 @@ import (
 
 // webhook is one address that is told. A tenant's is told of its own scope only.
 type webhook struct {
-	URL    string `yaml:"url"`
-	Tenant string `yaml:"tenant"` // "" is the owner: the site's scope, and every tenant's replacements and late tranches
+	URL    address `yaml:"url"`
+	Tenant string  `yaml:"tenant"` // "" is the owner: the site's scope, and every tenant's replacements and late tranches
 }
 
 // webhookPredicate is the type of the statement that is posted.
@@ -39,15 +38,15 @@ func readWebhooks(path string) ([]webhook, error) {
 		Webhooks []webhook `yaml:"webhooks"`
 	}
 	if err := yaml.UnmarshalWithOptions(data, &file, yaml.Strict()); err != nil {
-		return nil, fmt.Errorf("--webhooks %s: %w", path, err)
+		// Without the lines that it is about: addresses are in them.
+		return nil, fmt.Errorf("--webhooks %s: %s", path, withoutAddresses(yaml.FormatError(err, false, false)))
 	}
 	if len(file.Webhooks) == 0 {
 		return nil, fmt.Errorf("--webhooks %s: webhooks: expected a list with a url each", path)
 	}
 	for i, w := range file.Webhooks {
-		u, err := url.Parse(w.URL)
-		if err != nil || u.Host == "" || u.Scheme != "https" && u.Scheme != "http" {
-			return nil, fmt.Errorf("--webhooks %s: webhooks[%d].url: %q: expected https://HOST/PATH", path, i, w.URL)
+		if err := w.URL.check(); err != nil {
+			return nil, fmt.Errorf("--webhooks %s: webhooks[%d].url: %w", path, i, err)
 		}
 	}
 	return file.Webhooks, nil
@@ -99,21 +98,21 @@ func (c *caller) sign(e event) ([]byte, error) {
 // webhookClient follows no redirect: events go where the operator said.
 var webhookClient = &http.Client{CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
 
-func send(ctx context.Context, address string, body []byte) error {
+func send(ctx context.Context, to address, body []byte) error {
 	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
 	defer cancel()
-	request, err := http.NewRequestWithContext(ctx, http.MethodPost, address, bytes.NewReader(body))
+	request, err := http.NewRequestWithContext(ctx, http.MethodPost, string(to), bytes.NewReader(body))
 	if err != nil {
-		return err
+		return withoutAddress(err)
 	}
 	request.Header.Set("Content-Type", "application/vnd.dsse.envelope+json")
 	answer, err := webhookClient.Do(request)
 	if err != nil {
-		return err
+		return withoutAddress(err)
 	}
 	defer answer.Body.Close()
 	if answer.StatusCode/100 != 2 {
-		return fmt.Errorf("answered %s", answer.Status)
+		return fmt.Errorf("answered %d %s", answer.StatusCode, http.StatusText(answer.StatusCode)) // in no words of the receiver's
 	}
 	return nil
 }

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"flag"
 	"io"
-	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -91,8 +90,14 @@ var lastLook = regexp.MustCompile(`(?m)^bulkhead_last_look_timestamp_seconds (\S
 
 // lookedAt waits until the server has looked at the devices at a time or after.
 func lookedAt(ts *testscript.TestScript, at time.Time) {
+	token := "data/operator.token"
+	if of := ts.Getenv("MONITOR_TOKEN"); of != "" {
+		token = of
+	}
+	monitor, err := (&client{Server: ts.Getenv("BULKHEAD_SERVER"), TokenFile: ts.MkAbs(token)}).http()
+	ts.Check(err)
 	for deadline := time.Now().Add(patience); time.Now().Before(deadline); time.Sleep(10 * time.Millisecond) {
-		answer, err := http.Get(ts.Getenv("BULKHEAD_SERVER") + "/metrics")
+		answer, err := monitor.Get(ts.Getenv("BULKHEAD_SERVER") + "/metrics")
 		ts.Check(err)
 		page, err := io.ReadAll(answer.Body)
 		ts.Check(errors.Join(err, answer.Body.Close()))

@@ -32,6 +32,7 @@ func Run(t *testing.T, engine Engine) {
 		{"empty", testEmpty},
 		{"replay", testReplay},
 		{"middle", testMiddle},
+		{"scopes", testScopes},
 		{"refused", testRefused},
 		{"conflict", testConflict},
 		{"race", testRace},

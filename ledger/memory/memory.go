@@ -17,7 +17,7 @@ import (
 type Log struct {
 	mu        sync.Mutex
 	frames    [][]byte
-	heads     map[string]uint64
+	places    map[string][]uint64 // by scope: where its entries lie
 	bodies    map[claim.Digest][]byte
 	snapshots map[string]snapshot
 }
@@ -29,7 +29,7 @@ type snapshot struct {
 
 // New returns an empty log.
 func New() *Log {
-	return &Log{heads: map[string]uint64{}, bodies: map[claim.Digest][]byte{}, snapshots: map[string]snapshot{}}
+	return &Log{places: map[string][]uint64{}, bodies: map[claim.Digest][]byte{}, snapshots: map[string]snapshot{}}
 }
 
 // Append implements ledger.Log.
@@ -42,13 +42,13 @@ func (l *Log) Append(ctx context.Context, expect uint64, entries []ledger.Entry,
 	if expect != uint64(len(l.frames)) {
 		return fmt.Errorf("head is %d, expected %d: %w", len(l.frames), expect, ledger.ErrConflict)
 	}
-	frames, err := ledger.CheckAppend(expect, entries, bodies, func(scope string) uint64 { return l.heads[scope] })
+	frames, err := ledger.CheckAppend(expect, entries, bodies, func(scope string) uint64 { return uint64(len(l.places[scope])) })
 	if err != nil {
 		return err
 	}
 	l.frames = append(l.frames, frames...)
 	for i := range entries {
-		l.heads[entries[i].Scope]++
+		l.places[entries[i].Scope] = append(l.places[entries[i].Scope], entries[i].Seq)
 	}
 	for _, b := range bodies {
 		if _, known := l.bodies[b.Digest]; !known {
@@ -65,6 +65,26 @@ func (l *Log) Read(ctx context.Context, from uint64) iter.Seq2[ledger.Entry, err
 		frames := l.frames
 		l.mu.Unlock()
 		for seq := max(from, 1); seq <= uint64(len(frames)); seq++ {
+			if err := ctx.Err(); err != nil {
+				yield(ledger.Entry{}, err)
+				return
+			}
+			e, err := ledger.Decode(frames[seq-1])
+			e.Seq = seq
+			if !yield(e, err) || err != nil {
+				return
+			}
+		}
+	}
+}
+
+// ReadScope implements ledger.Log.
+func (l *Log) ReadScope(ctx context.Context, scope string, from uint64) iter.Seq2[ledger.Entry, error] {
+	return func(yield func(ledger.Entry, error) bool) {
+		l.mu.Lock()
+		frames, places := l.frames, l.places[scope]
+		l.mu.Unlock()
+		for _, seq := range places[min(max(from, 1)-1, uint64(len(places))):] {
 			if err := ctx.Err(); err != nil {
 				yield(ledger.Entry{}, err)
 				return

@@ -102,15 +102,10 @@ func (l *Log) readFrom(ctx context.Context, from uint64, yield func(ledger.Entry
 		if seq != next {
 			return l.missing(next)
 		}
-		frame := row[:max(0, len(row)-sumSize)]
-		if len(row) < sumSize || binary.BigEndian.Uint32(row[len(frame):]) != rowSum(seq, frame) {
-			return fmt.Errorf("%s: entry %d is not what was written: %w", l.path, seq, ErrDamaged)
-		}
-		e, err := ledger.Decode(frame)
+		e, err := l.decodeRow(seq, row)
 		if err != nil {
-			return fmt.Errorf("%s: entry %d: %w", l.path, seq, err)
+			return err
 		}
-		e.Seq = seq
 		next++
 		if !yield(e, nil) {
 			return nil
@@ -123,6 +118,20 @@ func (l *Log) readFrom(ctx context.Context, from uint64, yield func(ledger.Entry
 		return l.missing(next)
 	}
 	return nil
+}
+
+// decodeRow reads the entry of a row whose checksum fits.
+func (l *Log) decodeRow(seq uint64, row []byte) (ledger.Entry, error) {
+	frame := row[:max(0, len(row)-sumSize)]
+	if len(row) < sumSize || binary.BigEndian.Uint32(row[len(frame):]) != rowSum(seq, frame) {
+		return ledger.Entry{}, fmt.Errorf("%s: entry %d is not what was written: %w", l.path, seq, ErrDamaged)
+	}
+	e, err := ledger.Decode(frame)
+	if err != nil {
+		return ledger.Entry{}, fmt.Errorf("%s: entry %d: %w", l.path, seq, err)
+	}
+	e.Seq = seq
+	return e, nil
 }
 
 func (l *Log) missing(seq uint64) error {

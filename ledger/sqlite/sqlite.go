@@ -27,14 +27,16 @@ var ErrLocked = errors.New("another process has this ledger open for writing")
 // ErrDamaged is returned for what is stored and can't be what was written.
 var ErrDamaged = errors.New("the store is damaged: restore a backup")
 
-// schema is what a new file gets. A file that exists gets nothing: what is
-// missing there was lost, or is of another release.
+// schema is what a new file gets. A file that exists gets nothing but the table of
+// places, which follows from the rest: what else is missing there was lost, or is
+// of another release.
 const schema = `
 BEGIN IMMEDIATE;
 CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT;
 CREATE TABLE entry (seq INTEGER PRIMARY KEY, frame BLOB NOT NULL) STRICT;
 CREATE TABLE scope (name TEXT PRIMARY KEY, size INTEGER NOT NULL) STRICT, WITHOUT ROWID;
 CREATE TABLE body (digest BLOB PRIMARY KEY, data BLOB NOT NULL) STRICT;
+` + placeTable + `
 CREATE TABLE snapshot (schema TEXT PRIMARY KEY, seq INTEGER NOT NULL, digest BLOB NOT NULL, data BLOB NOT NULL) STRICT;
 INSERT INTO meta VALUES ('format', '1');
 COMMIT;
@@ -45,6 +47,8 @@ type Log struct {
 	path    string
 	write   *sql.DB     // one connection; nil when read-only
 	inserts []*sql.Stmt // of rowsAStatement rows, on write
+	place   *sql.Stmt   // inserts into place, on write
+	placed  bool        // there is a table of places
 	read    *sql.DB
 	lock    *os.File
 	mu      sync.Mutex // of head and heads, held through an append
@@ -116,6 +120,15 @@ func open(path string, readOnly bool) (*Log, error) {
 	if readOnly {
 		return l, nil
 	}
+	if err := l.ensurePlaces(context.Background()); err != nil {
+		_ = l.Close()
+		return nil, fmt.Errorf("%s: %w", path, err)
+	}
+	l.placed = true
+	if l.place, err = l.write.Prepare(insertPlace); err != nil {
+		_ = l.Close()
+		return nil, fmt.Errorf("%s: %w", path, err)
+	}
 	for _, rows := range rowsAStatement {
 		insert, err := l.write.Prepare(insertText(rows))
 		if err != nil {
@@ -157,6 +170,9 @@ func (l *Log) load() error {
 	if err := rows.Err(); err != nil {
 		return err
 	}
+	if err := l.read.QueryRow(`SELECT EXISTS (SELECT 1 FROM sqlite_schema WHERE name = 'place')`).Scan(&l.placed); err != nil {
+		return err
+	}
 	if sum != l.head {
 		return fmt.Errorf("the scopes have %d entries, the ledger %d: %w", sum, l.head, ErrDamaged)
 	}
@@ -189,8 +205,16 @@ func (l *Log) Append(ctx context.Context, expect uint64, entries []ledger.Entry,
 		return err
 	}
 	grown := map[string]uint64{}
+	at := newPlaces(tx.StmtContext(ctx, l.place))
 	for i := range entries {
-		grown[entries[i].Scope] = entries[i].ScopeSeq
+		e := &entries[i]
+		grown[e.Scope] = e.ScopeSeq
+		if err := at.add(ctx, e.Scope, e.ScopeSeq, e.Seq); err != nil {
+			return err
+		}
+	}
+	if err := at.end(ctx); err != nil {
+		return err
 	}
 	for scope, size := range grown {
 		if _, err := tx.ExecContext(ctx, `INSERT INTO scope VALUES (?,?) ON CONFLICT (name) DO UPDATE SET size=excluded.size`, scope, size); err != nil {
@@ -402,6 +426,9 @@ func (l *Log) Close() error {
 	var errs []error
 	if l.read != nil {
 		errs = append(errs, l.read.Close())
+	}
+	if l.place != nil {
+		errs = append(errs, l.place.Close())
 	}
 	for _, insert := range l.inserts {
 		errs = append(errs, insert.Close())

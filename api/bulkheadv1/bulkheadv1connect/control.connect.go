@@ -12,6 +12,14 @@
 // OfferQuote. Fields that the server does not know are refused. Times are RFC 3339, UTC. A resource has a stable
 // id, what is desired of it, what is observed, and a generation that grows with
 // every change. Errors of arguments carry a FieldError in their details.
+//
+// Positions are in headers. Every answer carries Bulkhead-Entry: the state that it
+// was made from holds the ledger's entries up to that position, if not more; the
+// answer to a change has the change in it. A request with Bulkhead-Min-Entry waits
+// until the state that it reads holds that position: within the request's own
+// deadline (then DEADLINE_EXCEEDED), or else for five seconds (then UNAVAILABLE).
+// The owner's roles count positions in the whole ledger, a tenant's in its own scope:
+// how busy others are is not told.
 package bulkheadv1connect
 
 import (
@@ -169,6 +177,9 @@ const (
 	// ControlPlaneConfirmClockProcedure is the fully-qualified name of the ControlPlane's ConfirmClock
 	// RPC.
 	ControlPlaneConfirmClockProcedure = "/bulkhead.v1.ControlPlane/ConfirmClock"
+	// ControlPlaneShowCommandProcedure is the fully-qualified name of the ControlPlane's ShowCommand
+	// RPC.
+	ControlPlaneShowCommandProcedure = "/bulkhead.v1.ControlPlane/ShowCommand"
 )
 
 // ControlPlaneClient is a client for the bulkhead.v1.ControlPlane service.
@@ -240,6 +251,8 @@ type ControlPlaneClient interface {
 	RotateKey(context.Context, *connect.Request[bulkheadv1.RotateKeyRequest]) (*connect.Response[bulkheadv1.Done], error)
 	ShowClock(context.Context, *connect.Request[bulkheadv1.ShowClockRequest]) (*connect.Response[bulkheadv1.Clock], error)
 	ConfirmClock(context.Context, *connect.Request[bulkheadv1.ConfirmClockRequest]) (*connect.Response[bulkheadv1.Done], error)
+	// Commands.
+	ShowCommand(context.Context, *connect.Request[bulkheadv1.CommandRef]) (*connect.Response[bulkheadv1.CommandState], error)
 }
 
 // NewControlPlaneClient constructs a client for the bulkhead.v1.ControlPlane service. By default,
@@ -571,6 +584,12 @@ func NewControlPlaneClient(httpClient connect.HTTPClient, baseURL string, opts .
 			connect.WithSchema(controlPlaneMethods.ByName("ConfirmClock")),
 			connect.WithClientOptions(opts...),
 		),
+		showCommand: connect.NewClient[bulkheadv1.CommandRef, bulkheadv1.CommandState](
+			httpClient,
+			baseURL+ControlPlaneShowCommandProcedure,
+			connect.WithSchema(controlPlaneMethods.ByName("ShowCommand")),
+			connect.WithClientOptions(opts...),
+		),
 	}
 }
 
@@ -629,6 +648,7 @@ type controlPlaneClient struct {
 	rotateKey              *connect.Client[bulkheadv1.RotateKeyRequest, bulkheadv1.Done]
 	showClock              *connect.Client[bulkheadv1.ShowClockRequest, bulkheadv1.Clock]
 	confirmClock           *connect.Client[bulkheadv1.ConfirmClockRequest, bulkheadv1.Done]
+	showCommand            *connect.Client[bulkheadv1.CommandRef, bulkheadv1.CommandState]
 }
 
 // ShowSite calls bulkhead.v1.ControlPlane.ShowSite.
@@ -896,6 +916,11 @@ func (c *controlPlaneClient) ConfirmClock(ctx context.Context, req *connect.Requ
 	return c.confirmClock.CallUnary(ctx, req)
 }
 
+// ShowCommand calls bulkhead.v1.ControlPlane.ShowCommand.
+func (c *controlPlaneClient) ShowCommand(ctx context.Context, req *connect.Request[bulkheadv1.CommandRef]) (*connect.Response[bulkheadv1.CommandState], error) {
+	return c.showCommand.CallUnary(ctx, req)
+}
+
 // ControlPlaneHandler is an implementation of the bulkhead.v1.ControlPlane service.
 type ControlPlaneHandler interface {
 	// Site.
@@ -965,6 +990,8 @@ type ControlPlaneHandler interface {
 	RotateKey(context.Context, *connect.Request[bulkheadv1.RotateKeyRequest]) (*connect.Response[bulkheadv1.Done], error)
 	ShowClock(context.Context, *connect.Request[bulkheadv1.ShowClockRequest]) (*connect.Response[bulkheadv1.Clock], error)
 	ConfirmClock(context.Context, *connect.Request[bulkheadv1.ConfirmClockRequest]) (*connect.Response[bulkheadv1.Done], error)
+	// Commands.
+	ShowCommand(context.Context, *connect.Request[bulkheadv1.CommandRef]) (*connect.Response[bulkheadv1.CommandState], error)
 }
 
 // NewControlPlaneHandler builds an HTTP handler from the service implementation. It returns the
@@ -1292,6 +1319,12 @@ func NewControlPlaneHandler(svc ControlPlaneHandler, opts ...connect.HandlerOpti
 		connect.WithSchema(controlPlaneMethods.ByName("ConfirmClock")),
 		connect.WithHandlerOptions(opts...),
 	)
+	controlPlaneShowCommandHandler := connect.NewUnaryHandler(
+		ControlPlaneShowCommandProcedure,
+		svc.ShowCommand,
+		connect.WithSchema(controlPlaneMethods.ByName("ShowCommand")),
+		connect.WithHandlerOptions(opts...),
+	)
 	return "/bulkhead.v1.ControlPlane/", http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		switch r.URL.Path {
 		case ControlPlaneShowSiteProcedure:
@@ -1400,6 +1433,8 @@ func NewControlPlaneHandler(svc ControlPlaneHandler, opts ...connect.HandlerOpti
 			controlPlaneShowClockHandler.ServeHTTP(w, r)
 		case ControlPlaneConfirmClockProcedure:
 			controlPlaneConfirmClockHandler.ServeHTTP(w, r)
+		case ControlPlaneShowCommandProcedure:
+			controlPlaneShowCommandHandler.ServeHTTP(w, r)
 		default:
 			http.NotFound(w, r)
 		}
@@ -1619,4 +1654,8 @@ func (UnimplementedControlPlaneHandler) ShowClock(context.Context, *connect.Requ
 
 func (UnimplementedControlPlaneHandler) ConfirmClock(context.Context, *connect.Request[bulkheadv1.ConfirmClockRequest]) (*connect.Response[bulkheadv1.Done], error) {
 	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("bulkhead.v1.ControlPlane.ConfirmClock is not implemented"))
+}
+
+func (UnimplementedControlPlaneHandler) ShowCommand(context.Context, *connect.Request[bulkheadv1.CommandRef]) (*connect.Response[bulkheadv1.CommandState], error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("bulkhead.v1.ControlPlane.ShowCommand is not implemented"))
 }

@@ -1,0 +1,158 @@
+package main
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	v1 "bulkhead/api/bulkheadv1"
+	"bulkhead/api/bulkheadv1/bulkheadv1connect"
+	"bulkhead/lease"
+	"bulkhead/ledger"
+)
+
+// secretText is what no output may hold.
+const secretText = "s3cr3t"
+
+// TestAddressesAreNotShown prints an address by every way there is.
+func TestAddressesAreNotShown(t *testing.T) {
+	for whole, shown := range map[address]string{
+		"https://hooks.example/services/" + secretText:   "https://hooks.example/…",
+		"https://hooks.example?token=" + secretText:      "https://hooks.example/…",
+		"https://user:" + secretText + "@hooks.example/": "https://hooks.example/…",
+		"https://hooks.example":                          "https://hooks.example",
+		"https://hooks.example/%zz" + secretText:         "(not shown)",
+		secretText:                                       "(not shown)",
+	} {
+		var out bytes.Buffer
+		hook := webhook{URL: whole}
+		for _, verb := range []string{"%v", "%s", "%q", "%+v", "%#v", "%x", "%X", "%d"} {
+			fmt.Fprintf(&out, verb+" "+verb+" "+verb+"\n", whole, hook, &hook)
+		}
+		log := slog.New(slog.NewJSONHandler(&out, nil))
+		log.Info("x", "url", whole, "hook", hook, "hooks", []webhook{hook})
+		slog.New(slog.NewTextHandler(&out, nil)).Info("x", "url", whole, "hook", hook, "hooks", []webhook{hook})
+		encoded, err := json.Marshal(map[string]any{"a": whole, "b": hook, "c": &hook})
+		if err != nil {
+			t.Fatal(err)
+		}
+		out.Write(encoded)
+		fmt.Fprint(&out, whole.check(), withoutAddresses("of "+string(whole)+" and "+string(whole)))
+		if text := out.String(); strings.Contains(strings.ReplaceAll(text, "of "+secretText, ""), secretText) && whole != secretText || strings.Contains(text, fmt.Sprintf("%x", secretText)) {
+			t.Errorf("%s is shown: %s", string(whole), text)
+		}
+		if whole.String() != shown {
+			t.Errorf("%s, expected %s", whole, shown)
+		}
+	}
+}
+
+// TestNoWebhookIsLoggedWithItsSecret has calls fail in every way that a receiver
+// has, and reads the log.
+func TestNoWebhookIsLoggedWithItsSecret(t *testing.T) {
+	rude := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		http.Error(w, r.URL.Path, http.StatusInternalServerError)
+	}))
+	defer rude.Close()
+	sends := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		http.Redirect(w, r, "http://127.0.0.1:1/"+secretText, http.StatusTemporaryRedirect)
+	}))
+	defer sends.Close()
+	gone := httptest.NewServer(nil)
+	gone.Close()
+	w := newHooked(t)
+	var hooks []webhook
+	for _, url := range []string{rude.URL, sends.URL, gone.URL, "http://nobody.invalid", "http://127.0.0.1:99999"} {
+		hooks = append(hooks, webhook{URL: address(url + "/" + secretText), Tenant: "acme"})
+	}
+	c := w.caller(t, hooks...)
+	w.run(t, c)
+	w.happen(t, c, ledger.Entry{Scope: "tenant/acme", Kind: lease.KindLate, Body: []byte(`{}`)})
+	for deadline := time.Now().Add(time.Minute); ; time.Sleep(time.Millisecond) {
+		text, all := w.said.String(), true
+		for n := range hooks {
+			all = all && strings.Contains(text, fmt.Sprintf("receiver=%d ", n+1))
+		}
+		if strings.Contains(text, secretText) {
+			t.Fatalf("logged: %s", text)
+		}
+		if all {
+			break
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("not every call failed: %s", text)
+		}
+	}
+	for _, text := range []string{
+		"webhooks: [{url: 'ftp://h/" + secretText + "'}]",
+		"webhooks: [{url: '" + secretText + "'}]",
+		"webhooks: [{url: 'https://h/%zz" + secretText + "'}]",
+		"webhooks:\n- url: https://h/" + secretText + "\n  uri: x\n",
+		"webhooks:\n- https://h/" + secretText + "\n",
+		"webhooks:\n  https://h/" + secretText + ": x\n",
+		"https://h/" + secretText + ": x\n",
+		"webhooks:\n- url: [https://h/" + secretText + "]\n",
+	} {
+		path := filepath.Join(t.TempDir(), "hooks.yaml")
+		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := readWebhooks(path); err == nil || strings.Contains(err.Error(), secretText) {
+			t.Errorf("%s: %v", text, err)
+		}
+	}
+}
+
+// TestTheTokenIsShownToNobodyElse sends the client on, elsewhere and to the same
+// server, and gives it a server that is not on this machine.
+func TestTheTokenIsShownToNobodyElse(t *testing.T) {
+	shown := 0
+	other := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if shown++; r.Header.Get("Authorization") != "" {
+			t.Error("the token was shown elsewhere")
+		}
+	}))
+	defer other.Close()
+	token := filepath.Join(t.TempDir(), "token")
+	if err := os.WriteFile(token, []byte("bh_x\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, code := range []int{http.StatusMovedPermanently, http.StatusFound, http.StatusTemporaryRedirect, http.StatusPermanentRedirect} {
+		for _, to := range []string{other.URL, "/elsewhere"} {
+			asked := 0
+			server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				if asked++; asked == 1 {
+					http.Redirect(w, r, to, code)
+				}
+			}))
+			c := client{Server: server.URL, TokenFile: token}
+			_, err := ask(t.Context(), &c, bulkheadv1connect.ControlPlaneClient.ShowSite, &v1.ShowSiteRequest{})
+			var sentOn *elsewhereError
+			if !errors.As(explain(err), &sentOn) || asked != 1 || shown != 0 {
+				t.Errorf("%d to %s: %v, asked %d times here and %d there", code, to, err, asked, shown)
+			}
+			server.Close()
+		}
+	}
+	for server, want := range map[string]bool{
+		"http://127.0.0.1:1": true, "http://localhost": true, "http://[::1]:1": true, "https://far.example": true,
+		"http://far.example": false, "http://10.0.0.1:8470": false, "http://localhost.far.example": false, "http://127.0.0.1.far.example": false,
+	} {
+		c := client{Server: server, TokenFile: token}
+		if err := c.check(); (err == nil) != want {
+			t.Errorf("%s: %v", server, err)
+		}
+		if c.Insecure = true; c.check() != nil {
+			t.Errorf("%s, though told: %v", server, c.check())
+		}
+	}
+}
