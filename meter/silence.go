@@ -255,6 +255,7 @@ func (b *bill) silence() {
 				one.Entries = append(one.Entries, entry)
 			}
 		}
+		slices.Sort(one.Entries)
 		one.Entries = slices.Compact(one.Entries)
 		b.invoice.Silence = append(b.invoice.Silence, one)
 	}

@@ -37,7 +37,9 @@ func (p *Plane) Tick(ctx context.Context) error {
 		if _, err := p.IssueInvoices(ctx); err != nil {
 			return err
 		}
-		p.invoiced = hour
+		if !p.invoicesWait() { // else they are tried again at the next look
+			p.invoiced = hour
+		}
 	}
 	return ctx.Err()
 }
@@ -60,6 +62,9 @@ func (p *Plane) round(ctx context.Context) (changed bool, err error) {
 	}
 	p.seen.follow()
 	if err := p.judgeFabrics(ctx, answers); err != nil {
+		return false, err
+	}
+	if err := p.recordLooks(ctx, false); err != nil {
 		return false, err
 	}
 	if p.config.Observe {

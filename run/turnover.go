@@ -50,7 +50,7 @@ func (p *Plane) observeNodes(ctx context.Context) error {
 		if err := p.takeReports(ctx, o); err != nil {
 			return err // the page that is on its way goes nowhere
 		}
-		p.seen.nodes = o.Cursor
+		p.seen.nodes, p.seen.nodesAt = o.Cursor, o.At
 	}
 	if !full || p.config.Observe {
 		return nil

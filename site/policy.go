@@ -19,7 +19,15 @@ type Policy struct {
 	QuoteValid      time.Duration // an offered price stands so long
 	Turnover        TurnoverTimeouts
 	SparesPerSU     int // nodes an SU that are not sold
+	// RecordLooks is how far what the ledger says of looks at devices may be behind them.
+	// It is well below the silence that contracts allow: what was not recorded when a
+	// writer stopped is silence.
+	RecordLooks time.Duration
 }
+
+// Apart is how far two looks may be apart without a silence between them: as long as a
+// read-back holds, and at least so long that one look may be missed.
+func (p Policy) Apart() time.Duration { return max(p.IsolationWindow, 2*p.Poll) }
 
 // Brake limits what the loop may break in a window by one cause: ports locked
 // down, nodes fenced, powered off or wiped. Beyond that a second person decides.
@@ -53,6 +61,7 @@ func DefaultPolicy() Policy {
 		Turnover: TurnoverTimeouts{Commission: 6 * time.Hour, Fence: 15 * time.Minute, Sanitize: 3 * time.Hour,
 			Attest: time.Hour, Deliver: 30 * time.Minute, Attempts: 2},
 		SparesPerSU: 1,
+		RecordLooks: 5 * time.Minute,
 	}
 }
 
@@ -64,6 +73,9 @@ type setting struct {
 	count    *int           // or
 	low      int64          // seconds or a count
 	high     int64
+	// or is what the field is in a header that was written before there was one: it is
+	// left out where it is that, so that such a header stays the bytes that it was.
+	or time.Duration
 }
 
 func (p *Policy) settings() []setting {
@@ -85,6 +97,7 @@ func (p *Policy) settings() []setting {
 		{name: "deliver-timeout", duration: &p.Turnover.Deliver, low: 1, high: 30 * day},
 		{name: "step-attempts", count: &p.Turnover.Attempts, low: 1, high: 20},
 		{name: "spares-per-su", count: &p.SparesPerSU, low: 0, high: MaxSUNodes - 1},
+		{name: "record-looks", duration: &p.RecordLooks, low: 1, high: 3600, or: 5 * time.Minute},
 	}
 }
 
@@ -135,8 +148,11 @@ func (p Policy) Check() error {
 // MarshalJSON writes one flat object, durations as text.
 func (p Policy) MarshalJSON() ([]byte, error) {
 	buf := []byte{'{'}
-	for i, s := range p.settings() {
-		if i > 0 {
+	for _, s := range p.settings() {
+		if s.or != 0 && *s.duration == s.or {
+			continue
+		}
+		if len(buf) > 1 {
 			buf = append(buf, ',')
 		}
 		if s.duration != nil {
@@ -148,17 +164,22 @@ func (p Policy) MarshalJSON() ([]byte, error) {
 	return append(buf, '}'), nil
 }
 
-// UnmarshalJSON reads what MarshalJSON writes: every field once, no other. It
-// checks ranges.
+// UnmarshalJSON reads what MarshalJSON writes: every field that it writes once, no
+// other. It checks ranges.
 func (p *Policy) UnmarshalJSON(data []byte) error {
 	var fields map[string]json.RawMessage
 	if err := json.Unmarshal(data, &fields); err != nil {
 		return fmt.Errorf("policy: %w", err)
 	}
 	var next Policy
-	settings := next.settings()
+	settings, missing := next.settings(), 0
 	for _, s := range settings {
 		raw, ok := fields[s.name]
+		if !ok && s.or != 0 {
+			*s.duration = s.or
+			missing++
+			continue
+		}
 		if !ok {
 			return fmt.Errorf("policy %s: missing", s.name)
 		}
@@ -176,10 +197,13 @@ func (p *Policy) UnmarshalJSON(data []byte) error {
 		if err != nil {
 			return fmt.Errorf("policy %s: %.40q: expected a duration such as \"15m\"", s.name, text)
 		}
+		if d == s.or && s.or != 0 {
+			return fmt.Errorf("policy %s: %s is what it is where it is left out: leave it out", s.name, d)
+		}
 		*s.duration = d
 	}
-	if len(fields) != len(settings) {
-		return fmt.Errorf("policy: %d fields, expected %d: an unknown field", len(fields), len(settings))
+	if len(fields) != len(settings)-missing {
+		return fmt.Errorf("policy: %d fields, expected %d: an unknown field", len(fields), len(settings)-missing)
 	}
 	if err := next.Check(); err != nil {
 		return err

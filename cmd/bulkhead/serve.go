@@ -352,7 +352,7 @@ func (s *server) end() error {
 	ctx := context.Background()
 	var err error
 	if s.plane.Broken() == nil {
-		err = errors.Join(s.plane.Publish(ctx), s.plane.SaveSnapshot(ctx))
+		err = errors.Join(s.plane.RecordLooks(ctx), s.plane.Publish(ctx), s.plane.SaveSnapshot(ctx))
 	}
 	err = errors.Join(err, s.close())
 	s.log.Info("stopped")
