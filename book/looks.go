@@ -9,31 +9,39 @@ import (
 	"bulkhead/meter"
 )
 
-// ReportLooked records from when to when devices were looked at, in the site's scope
-// and, for the fabrics of its own leases and their nodes, in each tenant's. What no
+// ReportLooked records from when to when devices were looked at: in the site's scope
+// and, of the nodes and the fabrics of its own leases, in each tenant's. What no
 // interval covers is unknown. An interval that begins where the recorded one ends goes
 // on with it; intervals of one fabric come in the order of time.
-type ReportLooked struct{ Looks []meter.Look }
+type ReportLooked struct {
+	Looks []meter.Look
+	All   bool // tell tenants now, not only as often as their logs say it
+}
+
+// tellEvery is how far a tenant's log may be behind the site's in what it says of looks:
+// it is taken home whole, and a writer that begins anew catches up with the site's.
+const tellEvery = time.Hour
 
 func (c ReportLooked) decide(s *State, env Env) (*Decision, error) {
 	if s.Site == nil {
 		return nil, ErrNothing
 	}
 	d := &Decision{}
-	floor := env.Now.Add(-s.sayable())
-	s.observed(d, SiteScope, s.Looks, func(string) bool { return true }, c.Looks, floor, env.Now)
+	now := s.Looks.Clone()
+	if now == nil {
+		s.silenceFrom(d, SiteScope, env.Now)
+		now = &meter.Looks{Since: env.Now}
+	} else if looks := s.newLooks(c.Looks, env.Now); len(looks) > 0 {
+		entry := s.observed(s.Policy.RecordLooks, looks)
+		d.add(SiteScope, meter.KindObserved, entry)
+		if err := now.Add(s.Scopes[SiteScope]+1, env.Now, entry); err != nil {
+			return nil, refuse("looks", "%v", err)
+		}
+	}
 	for _, id := range s.TenantIDs() {
-		fabrics := s.fabricsOf(id)
-		if len(fabrics) == 0 {
-			continue
+		if fabrics := s.fabricsOf(id); len(fabrics) > 0 {
+			s.tell(d, id, append(fabrics, ""), now, c.All, env.Now)
 		}
-		from := floor
-		for _, i := range s.Invoices { // what was invoiced is not told anew
-			if to, err := time.Parse(time.RFC3339, i.To); err == nil && i.Tenant == id && to.After(from) {
-				from = to
-			}
-		}
-		s.observed(d, TenantScope(id), s.Tenants[id].Looks, func(f string) bool { return f == "" || slices.Contains(fabrics, f) }, c.Looks, from, env.Now)
 	}
 	if len(d.Drafts) == 0 {
 		return nil, ErrNothing
@@ -47,26 +55,20 @@ func (s *State) sayable() time.Duration {
 	return s.Policy.Apart() + s.Policy.RecordLooks + s.Policy.Poll
 }
 
-// observed drafts what a scope learns of looks: what it does not know yet of those at
-// what it has, from an instant on. Its first entry says only that from now on silence
-// counts.
-func (s *State) observed(d *Decision, scope string, known *meter.Looks, has func(fabric string) bool, looks []meter.Look, from, now time.Time) {
-	entry := meter.Observed{WithinS: int64(s.Policy.Apart() / time.Second)}
-	if known == nil {
-		entry.Since = now
-		d.add(scope, meter.KindObserved, entry)
-		return
-	}
+// observed is an entry of a log that may be so far behind the looks.
+func (s *State) observed(behind time.Duration, looks []meter.Look) meter.Observed {
+	return meter.Observed{WithinS: int64(s.Policy.Apart() / time.Second), BehindS: int64((behind + s.Policy.Poll) / time.Second), Looks: looks}
+}
+
+// newLooks is what of looks the site's log does not say yet, and still may.
+func (s *State) newLooks(looks []meter.Look, now time.Time) (out []meter.Look) {
 	end := map[string]time.Time{}
 	for _, look := range looks {
-		if !has(look.Fabric) {
-			continue
-		}
 		last, some := end[look.Fabric]
 		if !some {
-			last = known.Until(look.Fabric)
+			last = s.Looks.Until(look.Fabric)
 		}
-		for _, least := range [...]time.Time{last, from} {
+		for _, least := range [...]time.Time{last, now.Add(-s.sayable())} {
 			if look.From.Before(least) {
 				look.From = least
 			}
@@ -75,11 +77,53 @@ func (s *State) observed(d *Decision, scope string, known *meter.Looks, has func
 			continue // it says nothing new
 		}
 		end[look.Fabric] = look.Until
-		entry.Looks = append(entry.Looks, look)
+		out = append(out, look)
 	}
-	if len(entry.Looks) > 0 {
-		d.add(scope, meter.KindObserved, entry)
+	return out
+}
+
+// tell drafts what a tenant's log lacks of what the site's says of the nodes and some
+// fabrics. Its first entry says only that from now on silence counts.
+func (s *State) tell(d *Decision, tenant string, scopes []string, site *meter.Looks, all bool, now time.Time) {
+	known := s.Tenants[tenant].Looks
+	if known == nil {
+		s.silenceFrom(d, TenantScope(tenant), now)
+		return
 	}
+	slices.Sort(scopes)
+	behind := max(tellEvery, s.Policy.RecordLooks)
+	var looks []meter.Look
+	for _, scope := range scopes {
+		last := known.Until(scope)
+		all = all || site.Until(scope).Sub(last) >= behind
+		seen := site.Seen[scope]
+		first, _ := slices.BinarySearchFunc(seen, last, func(st meter.Stretch, at time.Time) int {
+			if st.Until.After(at) {
+				return 1
+			}
+			return -1
+		})
+		for _, st := range seen[first:] {
+			from := st.From
+			if from.Before(last) {
+				from = last
+			}
+			looks = append(looks, meter.Look{Fabric: scope, From: from, Until: st.Until})
+		}
+	}
+	if all && len(looks) > 0 {
+		d.add(TenantScope(tenant), meter.KindObserved, s.observed(behind, looks))
+	}
+}
+
+// silenceFrom drafts the first entry of a scope about looks.
+func (s *State) silenceFrom(d *Decision, scope string, since time.Time) {
+	entry := s.observed(s.Policy.RecordLooks, nil)
+	if scope != SiteScope {
+		entry = s.observed(max(tellEvery, s.Policy.RecordLooks), nil)
+	}
+	entry.Since = since
+	d.add(scope, meter.KindObserved, entry)
 }
 
 // silenceCounts drafts, for a term that begins on a ledger without a word of looks, that
@@ -89,27 +133,30 @@ func (s *State) silenceCounts(d *Decision) {
 	if s.Site == nil {
 		return
 	}
-	begin := func(scope string, known *meter.Looks) {
-		if known == nil {
-			d.add(scope, meter.KindObserved, meter.Observed{Since: s.Time, WithinS: int64(s.Policy.Apart() / time.Second)})
-		}
+	if s.Looks == nil {
+		s.silenceFrom(d, SiteScope, s.Time)
 	}
-	begin(SiteScope, s.Looks)
 	for _, id := range s.TenantIDs() {
-		if len(s.fabricsOf(id)) > 0 {
-			begin(TenantScope(id), s.Tenants[id].Looks)
+		if len(s.fabricsOf(id)) > 0 && s.Tenants[id].Looks == nil {
+			s.silenceFrom(d, TenantScope(id), s.Time)
 		}
 	}
 }
 
-// fabricsOf is the fabrics of the leases that a tenant has not returned.
+// fabricsOf is the fabrics of the leases that a tenant has not returned, or whose last
+// hours its log does not tell of yet.
 func (s *State) fabricsOf(tenant string) (fabrics []string) {
 	for _, l := range s.Leases {
-		if l.Tenant == tenant && l.Returned.IsZero() && !slices.Contains(fabrics, l.Fabric) {
+		if l.Tenant == tenant && (l.Returned.IsZero() || s.untold(l)) && !slices.Contains(fabrics, l.Fabric) {
 			fabrics = append(fabrics, l.Fabric)
 		}
 	}
 	return fabrics
+}
+
+func (s *State) untold(l *Lease) bool {
+	looks := s.Tenants[l.Tenant].Looks
+	return looks != nil && (looks.Until("").Before(l.End) || looks.Until(l.Fabric).Before(l.End))
 }
 
 func (s *State) applyObserved(e *ledger.Entry, b meter.Observed, _ Bodies) error {
@@ -150,23 +197,31 @@ func (s *State) LooksOf(contractID string) (*meter.Looks, map[string][]string) {
 }
 
 // LooksSettled says whether nothing more can be said of what was looked at for a
-// contract's leases before an instant: it is recorded that they were, or too long ago.
+// contract's leases before an instant: its tenant's log says that they were, or it is
+// too long ago and all that the site's says is told.
 func (s *State) LooksSettled(contractID string, end, now time.Time) bool {
 	k, ok := s.Contracts[contractID]
-	if !ok || !now.Before(end.Add(s.sayable())) {
+	if !ok {
 		return true
 	}
 	looks := s.Tenants[k.Current().Tenant].Looks
+	if looks == nil || s.Looks == nil {
+		return true // from when on silence counts will be said from now on
+	}
+	over := !now.Before(end.Add(s.sayable()))
 	for _, l := range s.LeasesOfContract(contractID) {
 		least := end
 		if l.End.Before(least) {
 			least = l.End
 		}
-		if !l.Returned.IsZero() && !l.Returned.After(least) {
-			continue
-		}
-		if looks == nil || looks.Until("").Before(least) || looks.Until(l.Fabric).Before(least) {
-			return false
+		for _, scope := range [...]string{"", l.Fabric} {
+			told := looks.Until(scope)
+			if !told.Before(least) {
+				continue
+			}
+			if there := s.Looks.Until(scope); !over || told.Before(there) {
+				return false
+			}
 		}
 	}
 	return true
@@ -174,7 +229,10 @@ func (s *State) LooksSettled(contractID string, end, now time.Time) bool {
 
 // Unwatched is a stretch, not over yet, in which nobody has looked at what a lease runs on.
 func (s *State) Unwatched(l *Lease, now time.Time) (meter.Gap, bool) {
-	gaps := s.Tenants[l.Tenant].Looks.Gaps([]string{l.Fabric}, now)
+	if s.Tenants[l.Tenant].Looks == nil {
+		return meter.Gap{}, false
+	}
+	gaps := s.Looks.Gaps([]string{l.Fabric}, now)
 	if n := len(gaps); n > 0 && gaps[n-1].After == 0 && now.Sub(gaps[n-1].From) > s.sayable() {
 		return gaps[n-1], true
 	}

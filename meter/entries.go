@@ -32,6 +32,7 @@ type Observed struct {
 	// unknown. Of the time before, the log says nothing.
 	Since   time.Time `json:"since,omitzero"`
 	WithinS int64     `json:"within_s"` // two looks further apart than so many seconds are two intervals
+	BehindS int64     `json:"behind_s"` // the log may be so many seconds behind the looks
 	Looks   []Look    `json:"looks,omitempty"`
 }
 

@@ -16,6 +16,7 @@ type Looks struct {
 	First   uint64               `json:"first,omitempty"`
 	Newest  uint64               `json:"newest,omitempty"`
 	WithinS int64                `json:"within_s,omitempty"` // the most that two looks of one interval are apart
+	BehindS int64                `json:"behind_s,omitempty"` // the most that the log is behind the looks
 	Seen    map[string][]Stretch `json:"seen,omitempty"`     // by fabric; of the nodes under ""
 }
 
@@ -27,6 +28,9 @@ type Stretch struct {
 	Last  uint64    `json:"last"`
 }
 
+// maxApartS is ten days: what is looked at more rarely is not looked at.
+const maxApartS = 10 * 24 * 3600
+
 // Add folds an entry of the log, which was written at an instant. What an entry may
 // not say is an error: an interval of the future, one before the log began to say, or
 // one over a time that is over.
@@ -37,8 +41,10 @@ func (l *Looks) Add(entry uint64, at time.Time, o Observed) error {
 		return fmt.Errorf("since: %s: it is in the first such entry of a scope, and in no other", o.Since.Format(time.RFC3339))
 	case first && o.Since.After(at):
 		return fmt.Errorf("since: %s is after the entry itself", o.Since.Format(time.RFC3339))
-	case o.WithinS < 1:
-		return fmt.Errorf("within_s: %d: expected the most seconds between two looks", o.WithinS)
+	case o.WithinS < 1 || o.WithinS > maxApartS:
+		return fmt.Errorf("within_s: %d: expected the most seconds between two looks, 1 to %d", o.WithinS, maxApartS)
+	case o.BehindS < 0 || o.BehindS > maxApartS:
+		return fmt.Errorf("behind_s: %d: expected by how many seconds the log is behind, up to %d", o.BehindS, maxApartS)
 	}
 	since := l.Since
 	if first {
@@ -61,7 +67,7 @@ func (l *Looks) Add(entry uint64, at time.Time, o Observed) error {
 	if first {
 		l.Since, l.First = o.Since, entry
 	}
-	l.Newest, l.WithinS = entry, max(l.WithinS, o.WithinS)
+	l.Newest, l.WithinS, l.BehindS = entry, max(l.WithinS, o.WithinS), o.BehindS
 	for _, look := range o.Looks {
 		seen := l.Seen[look.Fabric]
 		if n := len(seen); n > 0 && seen[n-1].Until.Equal(look.From) {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"time"
 
 	"bulkhead/book"
 	"bulkhead/claim"
@@ -67,14 +68,17 @@ func (p *Plane) nextInvoice() (id string, in meter.Input) {
 // invoicesWait says whether a month is over of which something may still be recorded.
 func (p *Plane) invoicesWait() (wait bool) {
 	now := p.config.Clock.Now()
-	p.View(func(s *book.State) {
-		for _, id := range s.ContractIDs() {
-			if open := s.OpenPeriods(id, now); len(open) > 0 && !s.LooksSettled(id, open[0].To, now) {
-				wait = true
-			}
-		}
-	})
+	p.View(func(s *book.State) { wait = waiting(s, now) })
 	return wait
+}
+
+func waiting(s *book.State, now time.Time) bool {
+	for _, id := range s.ContractIDs() {
+		if open := s.OpenPeriods(id, now); len(open) > 0 && !s.LooksSettled(id, open[0].To, now) {
+			return true
+		}
+	}
+	return false
 }
 
 // earlierInvoices reads the invoices of a contract that were issued: late

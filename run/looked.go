@@ -28,7 +28,7 @@ func (p *Plane) RecordLooks(ctx context.Context) error {
 }
 
 // recordLooks takes over when each fabric and the nodes were looked at last, and
-// records it: when the policy says, in every new hour (in which a month may end), when
+// records it: when the policy says, when a month that is over waits for it, when
 // something is looked at again after a silence, or now.
 func (p *Plane) recordLooks(ctx context.Context, now bool) error {
 	s := p.w.state
@@ -39,7 +39,8 @@ func (p *Plane) recordLooks(ctx context.Context, now bool) error {
 	if err != nil {
 		return err
 	}
-	due := now || p.lacksLooks()
+	tell := now || p.lacksLooks() // what a tenant's log may not wait for
+	due := tell
 	if p.seen.looks == nil {
 		p.seen.looks = map[string]*lookedAt{}
 	}
@@ -75,15 +76,19 @@ func (p *Plane) recordLooks(ctx context.Context, now bool) error {
 		recorded := s.Looks.Until(scope)
 		switch until := known.open.Until; {
 		case len(known.closed) > 0 || len(s.Looks.Seen[scope]) == 0:
-			due = true
-		case until.Sub(recorded) >= s.Policy.RecordLooks || !until.Truncate(time.Hour).Equal(recorded.Truncate(time.Hour)):
+			due, tell = true, true
+		case until.Sub(recorded) >= s.Policy.RecordLooks:
 			due = true
 		}
+	}
+	// Months end on the hour in every zone that anybody bills in.
+	if hour := clock.Truncate(time.Hour); !tell && !hour.Equal(p.invoiced) && waiting(s, clock) {
+		due, tell = true, true
 	}
 	if !due {
 		return nil
 	}
-	if err := p.carry(ctx, book.ReportLooked{Looks: all}); err != nil {
+	if err := p.carry(ctx, book.ReportLooked{Looks: all, All: tell}); err != nil {
 		return err
 	}
 	for _, known := range p.seen.looks {

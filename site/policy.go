@@ -97,7 +97,7 @@ func (p *Policy) settings() []setting {
 		{name: "deliver-timeout", duration: &p.Turnover.Deliver, low: 1, high: 30 * day},
 		{name: "step-attempts", count: &p.Turnover.Attempts, low: 1, high: 20},
 		{name: "spares-per-su", count: &p.SparesPerSU, low: 0, high: MaxSUNodes - 1},
-		{name: "record-looks", duration: &p.RecordLooks, low: 1, high: 3600, or: 5 * time.Minute},
+		{name: "record-looks", duration: &p.RecordLooks, low: 1, high: day, or: 5 * time.Minute},
 	}
 }
 
