@@ -65,6 +65,7 @@ var kinds = map[string]func(data []byte) (any, error){
 	storage.KindStray:         decode[storage.Stray],
 	storage.KindDestroyed:     decode[storage.Destroyed],
 	meter.KindInvoiced:        decode[meter.Invoiced],
+	meter.KindObserved:        decode[meter.Observed],
 }
 
 // reread has the body of fabric.Unread and another meaning.

@@ -152,8 +152,8 @@ func (l *Looks) Gaps(fabrics []string, until time.Time) []Gap {
 	return merged
 }
 
-// named says what nobody looked at.
-func (g *Gap) named() string {
+// Named says what nobody looked at.
+func (g *Gap) Named() string {
 	text := ""
 	for _, fabric := range g.What {
 		switch {

@@ -230,7 +230,7 @@ func (f *fold) emitGap(h *holding, s *slot, n uint32, from, to int64, gap *silen
 	}
 	f.stopped = !f.yield(Interval{
 		Lease: h.name, Tranche: h.tranche.id, Slot: n, From: time.Unix(from, 0).UTC(), To: time.Unix(to, 0).UTC(),
-		State: Unknown, Cause: "nobody looked at " + gap.named(), Entry: gap.Before,
+		State: Unknown, Cause: "nobody looked at " + gap.Named(), Entry: gap.Before,
 	})
 }
 
@@ -249,7 +249,7 @@ func (b *bill) silence() {
 		if s.seconds == 0 {
 			continue
 		}
-		one := Silence{Lease: s.lease, What: s.named(), From: time.Unix(max(s.from, b.from), 0).UTC(), To: time.Unix(s.to, 0).UTC(), GPUSeconds: s.seconds}
+		one := Silence{Lease: s.lease, What: s.Named(), From: time.Unix(max(s.from, b.from), 0).UTC(), To: time.Unix(s.to, 0).UTC(), GPUSeconds: s.seconds}
 		for _, entry := range []uint64{s.Before, s.After} {
 			if entry != 0 {
 				one.Entries = append(one.Entries, entry)
