@@ -23,8 +23,8 @@ type ReportLooked struct {
 const tellEvery = time.Hour
 
 func (c ReportLooked) decide(s *State, env Env) (*Decision, error) {
-	if s.Site == nil {
-		return nil, ErrNothing
+	if s.Site == nil || !s.leased() {
+		return nil, ErrNothing // nobody is billed for what it would say
 	}
 	d := &Decision{}
 	now := s.Looks.Clone()
@@ -130,7 +130,7 @@ func (s *State) silenceFrom(d *Decision, scope string, since time.Time) {
 // from its last entry on silence counts: whoever wrote that one saw devices until then
 // or not, and of the time after it nobody can say anything.
 func (s *State) silenceCounts(d *Decision) {
-	if s.Site == nil {
+	if s.Site == nil || !s.leased() {
 		return
 	}
 	if s.Looks == nil {
@@ -152,6 +152,11 @@ func (s *State) fabricsOf(tenant string) (fabrics []string) {
 		}
 	}
 	return fabrics
+}
+
+// leased says whether some lease has not been returned, or is not told of to its end.
+func (s *State) leased() bool {
+	return slices.ContainsFunc(s.Leases, func(l *Lease) bool { return l.Returned.IsZero() || s.untold(l) })
 }
 
 func (s *State) untold(l *Lease) bool {
