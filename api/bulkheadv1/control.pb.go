@@ -3402,8 +3402,13 @@ type Lease struct {
 	Unserved      []uint32               `protobuf:"varint,18,rep,packed,name=unserved,proto3" json:"unserved,omitempty"` // slots whose node failed and that nothing fits
 	UnservedSince string                 `protobuf:"bytes,19,opt,name=unserved_since,json=unservedSince,proto3" json:"unserved_since,omitempty"`
 	Defrag        *Defrag                `protobuf:"bytes,20,opt,name=defrag,proto3" json:"defrag,omitempty"` // open proposal to move its nodes closer together
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	// Stretches in which nobody looked at what it runs on, oldest first: its slots were
+	// unknown. Of the last one, until is empty while it lasts. At most the last 100.
+	Silences          []*Silence `protobuf:"bytes,30,rep,name=silences,proto3" json:"silences,omitempty"`
+	SilencesLeftOut   int64      `protobuf:"varint,31,opt,name=silences_left_out,json=silencesLeftOut,proto3" json:"silences_left_out,omitempty"`
+	SilenceCountsFrom string     `protobuf:"bytes,32,opt,name=silence_counts_from,json=silenceCountsFrom,proto3" json:"silence_counts_from,omitempty"` // set where the log did not say from the beginning when devices were looked at
+	unknownFields     protoimpl.UnknownFields
+	sizeCache         protoimpl.SizeCache
 }
 
 func (x *Lease) Reset() {
@@ -3576,6 +3581,87 @@ func (x *Lease) GetDefrag() *Defrag {
 	return nil
 }
 
+func (x *Lease) GetSilences() []*Silence {
+	if x != nil {
+		return x.Silences
+	}
+	return nil
+}
+
+func (x *Lease) GetSilencesLeftOut() int64 {
+	if x != nil {
+		return x.SilencesLeftOut
+	}
+	return 0
+}
+
+func (x *Lease) GetSilenceCountsFrom() string {
+	if x != nil {
+		return x.SilenceCountsFrom
+	}
+	return ""
+}
+
+type Silence struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	What          string                 `protobuf:"bytes,1,opt,name=what,proto3" json:"what,omitempty"` // "the nodes", "fabric ib", or both
+	From          string                 `protobuf:"bytes,2,opt,name=from,proto3" json:"from,omitempty"`
+	Until         string                 `protobuf:"bytes,3,opt,name=until,proto3" json:"until,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Silence) Reset() {
+	*x = Silence{}
+	mi := &file_bulkhead_v1_control_proto_msgTypes[47]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Silence) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Silence) ProtoMessage() {}
+
+func (x *Silence) ProtoReflect() protoreflect.Message {
+	mi := &file_bulkhead_v1_control_proto_msgTypes[47]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Silence.ProtoReflect.Descriptor instead.
+func (*Silence) Descriptor() ([]byte, []int) {
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{47}
+}
+
+func (x *Silence) GetWhat() string {
+	if x != nil {
+		return x.What
+	}
+	return ""
+}
+
+func (x *Silence) GetFrom() string {
+	if x != nil {
+		return x.From
+	}
+	return ""
+}
+
+func (x *Silence) GetUntil() string {
+	if x != nil {
+		return x.Until
+	}
+	return ""
+}
+
 type Leases struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Leases        []*Lease               `protobuf:"bytes,1,rep,name=leases,proto3" json:"leases,omitempty"`
@@ -3586,7 +3672,7 @@ type Leases struct {
 
 func (x *Leases) Reset() {
 	*x = Leases{}
-	mi := &file_bulkhead_v1_control_proto_msgTypes[47]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[48]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3598,7 +3684,7 @@ func (x *Leases) String() string {
 func (*Leases) ProtoMessage() {}
 
 func (x *Leases) ProtoReflect() protoreflect.Message {
-	mi := &file_bulkhead_v1_control_proto_msgTypes[47]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[48]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3611,7 +3697,7 @@ func (x *Leases) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Leases.ProtoReflect.Descriptor instead.
 func (*Leases) Descriptor() ([]byte, []int) {
-	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{47}
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{48}
 }
 
 func (x *Leases) GetLeases() []*Lease {
@@ -3640,7 +3726,7 @@ type Replacement struct {
 
 func (x *Replacement) Reset() {
 	*x = Replacement{}
-	mi := &file_bulkhead_v1_control_proto_msgTypes[48]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[49]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3652,7 +3738,7 @@ func (x *Replacement) String() string {
 func (*Replacement) ProtoMessage() {}
 
 func (x *Replacement) ProtoReflect() protoreflect.Message {
-	mi := &file_bulkhead_v1_control_proto_msgTypes[48]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[49]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3665,7 +3751,7 @@ func (x *Replacement) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Replacement.ProtoReflect.Descriptor instead.
 func (*Replacement) Descriptor() ([]byte, []int) {
-	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{48}
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{49}
 }
 
 func (x *Replacement) GetSlot() uint32 {
@@ -3711,7 +3797,7 @@ type Estimate struct {
 
 func (x *Estimate) Reset() {
 	*x = Estimate{}
-	mi := &file_bulkhead_v1_control_proto_msgTypes[49]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[50]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3723,7 +3809,7 @@ func (x *Estimate) String() string {
 func (*Estimate) ProtoMessage() {}
 
 func (x *Estimate) ProtoReflect() protoreflect.Message {
-	mi := &file_bulkhead_v1_control_proto_msgTypes[49]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[50]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3736,7 +3822,7 @@ func (x *Estimate) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Estimate.ProtoReflect.Descriptor instead.
 func (*Estimate) Descriptor() ([]byte, []int) {
-	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{49}
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{50}
 }
 
 func (x *Estimate) GetAllReduceNs() int64 {
@@ -3786,7 +3872,7 @@ type FailureClass struct {
 
 func (x *FailureClass) Reset() {
 	*x = FailureClass{}
-	mi := &file_bulkhead_v1_control_proto_msgTypes[50]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[51]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3798,7 +3884,7 @@ func (x *FailureClass) String() string {
 func (*FailureClass) ProtoMessage() {}
 
 func (x *FailureClass) ProtoReflect() protoreflect.Message {
-	mi := &file_bulkhead_v1_control_proto_msgTypes[50]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[51]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3811,7 +3897,7 @@ func (x *FailureClass) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FailureClass.ProtoReflect.Descriptor instead.
 func (*FailureClass) Descriptor() ([]byte, []int) {
-	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{50}
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{51}
 }
 
 func (x *FailureClass) GetName() string {
@@ -3846,7 +3932,7 @@ type PlanSparesRequest struct {
 
 func (x *PlanSparesRequest) Reset() {
 	*x = PlanSparesRequest{}
-	mi := &file_bulkhead_v1_control_proto_msgTypes[51]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[52]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3858,7 +3944,7 @@ func (x *PlanSparesRequest) String() string {
 func (*PlanSparesRequest) ProtoMessage() {}
 
 func (x *PlanSparesRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_bulkhead_v1_control_proto_msgTypes[51]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[52]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3871,7 +3957,7 @@ func (x *PlanSparesRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PlanSparesRequest.ProtoReflect.Descriptor instead.
 func (*PlanSparesRequest) Descriptor() ([]byte, []int) {
-	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{51}
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{52}
 }
 
 func (x *PlanSparesRequest) GetClasses() []*FailureClass {
@@ -3913,7 +3999,7 @@ type SparesPlan struct {
 
 func (x *SparesPlan) Reset() {
 	*x = SparesPlan{}
-	mi := &file_bulkhead_v1_control_proto_msgTypes[52]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[53]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3925,7 +4011,7 @@ func (x *SparesPlan) String() string {
 func (*SparesPlan) ProtoMessage() {}
 
 func (x *SparesPlan) ProtoReflect() protoreflect.Message {
-	mi := &file_bulkhead_v1_control_proto_msgTypes[52]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[53]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3938,7 +4024,7 @@ func (x *SparesPlan) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SparesPlan.ProtoReflect.Descriptor instead.
 func (*SparesPlan) Descriptor() ([]byte, []int) {
-	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{52}
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{53}
 }
 
 func (x *SparesPlan) GetSuNodes() int32 {
@@ -4025,7 +4111,7 @@ type SparesChoice struct {
 
 func (x *SparesChoice) Reset() {
 	*x = SparesChoice{}
-	mi := &file_bulkhead_v1_control_proto_msgTypes[53]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[54]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4037,7 +4123,7 @@ func (x *SparesChoice) String() string {
 func (*SparesChoice) ProtoMessage() {}
 
 func (x *SparesChoice) ProtoReflect() protoreflect.Message {
-	mi := &file_bulkhead_v1_control_proto_msgTypes[53]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[54]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4050,7 +4136,7 @@ func (x *SparesChoice) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SparesChoice.ProtoReflect.Descriptor instead.
 func (*SparesChoice) Descriptor() ([]byte, []int) {
-	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{53}
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{54}
 }
 
 func (x *SparesChoice) GetPerSu() int32 {
@@ -4106,7 +4192,7 @@ type PlanDefragRequest struct {
 
 func (x *PlanDefragRequest) Reset() {
 	*x = PlanDefragRequest{}
-	mi := &file_bulkhead_v1_control_proto_msgTypes[54]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[55]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4118,7 +4204,7 @@ func (x *PlanDefragRequest) String() string {
 func (*PlanDefragRequest) ProtoMessage() {}
 
 func (x *PlanDefragRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_bulkhead_v1_control_proto_msgTypes[54]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[55]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4131,7 +4217,7 @@ func (x *PlanDefragRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PlanDefragRequest.ProtoReflect.Descriptor instead.
 func (*PlanDefragRequest) Descriptor() ([]byte, []int) {
-	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{54}
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{55}
 }
 
 func (x *PlanDefragRequest) GetLease() string {
@@ -4159,7 +4245,7 @@ type Frontier struct {
 
 func (x *Frontier) Reset() {
 	*x = Frontier{}
-	mi := &file_bulkhead_v1_control_proto_msgTypes[55]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[56]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4171,7 +4257,7 @@ func (x *Frontier) String() string {
 func (*Frontier) ProtoMessage() {}
 
 func (x *Frontier) ProtoReflect() protoreflect.Message {
-	mi := &file_bulkhead_v1_control_proto_msgTypes[55]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[56]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4184,7 +4270,7 @@ func (x *Frontier) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Frontier.ProtoReflect.Descriptor instead.
 func (*Frontier) Descriptor() ([]byte, []int) {
-	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{55}
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{56}
 }
 
 func (x *Frontier) GetPoints() []*FrontierPoint {
@@ -4207,7 +4293,7 @@ type FrontierPoint struct {
 
 func (x *FrontierPoint) Reset() {
 	*x = FrontierPoint{}
-	mi := &file_bulkhead_v1_control_proto_msgTypes[56]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[57]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4219,7 +4305,7 @@ func (x *FrontierPoint) String() string {
 func (*FrontierPoint) ProtoMessage() {}
 
 func (x *FrontierPoint) ProtoReflect() protoreflect.Message {
-	mi := &file_bulkhead_v1_control_proto_msgTypes[56]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[57]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4232,7 +4318,7 @@ func (x *FrontierPoint) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FrontierPoint.ProtoReflect.Descriptor instead.
 func (*FrontierPoint) Descriptor() ([]byte, []int) {
-	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{56}
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{57}
 }
 
 func (x *FrontierPoint) GetMoves() int32 {
@@ -4282,7 +4368,7 @@ type ProposeDefragRequest struct {
 
 func (x *ProposeDefragRequest) Reset() {
 	*x = ProposeDefragRequest{}
-	mi := &file_bulkhead_v1_control_proto_msgTypes[57]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[58]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4294,7 +4380,7 @@ func (x *ProposeDefragRequest) String() string {
 func (*ProposeDefragRequest) ProtoMessage() {}
 
 func (x *ProposeDefragRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_bulkhead_v1_control_proto_msgTypes[57]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[58]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4307,7 +4393,7 @@ func (x *ProposeDefragRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ProposeDefragRequest.ProtoReflect.Descriptor instead.
 func (*ProposeDefragRequest) Descriptor() ([]byte, []int) {
-	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{57}
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{58}
 }
 
 func (x *ProposeDefragRequest) GetCommandId() string {
@@ -4350,7 +4436,7 @@ type DefragRef struct {
 
 func (x *DefragRef) Reset() {
 	*x = DefragRef{}
-	mi := &file_bulkhead_v1_control_proto_msgTypes[58]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[59]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4362,7 +4448,7 @@ func (x *DefragRef) String() string {
 func (*DefragRef) ProtoMessage() {}
 
 func (x *DefragRef) ProtoReflect() protoreflect.Message {
-	mi := &file_bulkhead_v1_control_proto_msgTypes[58]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[59]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4375,7 +4461,7 @@ func (x *DefragRef) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DefragRef.ProtoReflect.Descriptor instead.
 func (*DefragRef) Descriptor() ([]byte, []int) {
-	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{58}
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{59}
 }
 
 func (x *DefragRef) GetCommandId() string {
@@ -4425,7 +4511,7 @@ type Defrag struct {
 
 func (x *Defrag) Reset() {
 	*x = Defrag{}
-	mi := &file_bulkhead_v1_control_proto_msgTypes[59]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[60]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4437,7 +4523,7 @@ func (x *Defrag) String() string {
 func (*Defrag) ProtoMessage() {}
 
 func (x *Defrag) ProtoReflect() protoreflect.Message {
-	mi := &file_bulkhead_v1_control_proto_msgTypes[59]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[60]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4450,7 +4536,7 @@ func (x *Defrag) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Defrag.ProtoReflect.Descriptor instead.
 func (*Defrag) Descriptor() ([]byte, []int) {
-	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{59}
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{60}
 }
 
 func (x *Defrag) GetLease() string {
@@ -4542,7 +4628,7 @@ type DefragMove struct {
 
 func (x *DefragMove) Reset() {
 	*x = DefragMove{}
-	mi := &file_bulkhead_v1_control_proto_msgTypes[60]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[61]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4554,7 +4640,7 @@ func (x *DefragMove) String() string {
 func (*DefragMove) ProtoMessage() {}
 
 func (x *DefragMove) ProtoReflect() protoreflect.Message {
-	mi := &file_bulkhead_v1_control_proto_msgTypes[60]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[61]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4567,7 +4653,7 @@ func (x *DefragMove) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DefragMove.ProtoReflect.Descriptor instead.
 func (*DefragMove) Descriptor() ([]byte, []int) {
-	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{60}
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{61}
 }
 
 func (x *DefragMove) GetSlot() uint32 {
@@ -4607,7 +4693,7 @@ type HandOver struct {
 
 func (x *HandOver) Reset() {
 	*x = HandOver{}
-	mi := &file_bulkhead_v1_control_proto_msgTypes[61]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[62]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4619,7 +4705,7 @@ func (x *HandOver) String() string {
 func (*HandOver) ProtoMessage() {}
 
 func (x *HandOver) ProtoReflect() protoreflect.Message {
-	mi := &file_bulkhead_v1_control_proto_msgTypes[61]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[62]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4632,7 +4718,7 @@ func (x *HandOver) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use HandOver.ProtoReflect.Descriptor instead.
 func (*HandOver) Descriptor() ([]byte, []int) {
-	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{61}
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{62}
 }
 
 func (x *HandOver) GetFiles() map[string]string {
@@ -4653,7 +4739,7 @@ type ListNodesRequest struct {
 
 func (x *ListNodesRequest) Reset() {
 	*x = ListNodesRequest{}
-	mi := &file_bulkhead_v1_control_proto_msgTypes[62]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[63]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4665,7 +4751,7 @@ func (x *ListNodesRequest) String() string {
 func (*ListNodesRequest) ProtoMessage() {}
 
 func (x *ListNodesRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_bulkhead_v1_control_proto_msgTypes[62]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[63]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4678,7 +4764,7 @@ func (x *ListNodesRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListNodesRequest.ProtoReflect.Descriptor instead.
 func (*ListNodesRequest) Descriptor() ([]byte, []int) {
-	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{62}
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{63}
 }
 
 func (x *ListNodesRequest) GetPage() *Page {
@@ -4711,7 +4797,7 @@ type NodeRef struct {
 
 func (x *NodeRef) Reset() {
 	*x = NodeRef{}
-	mi := &file_bulkhead_v1_control_proto_msgTypes[63]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[64]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4723,7 +4809,7 @@ func (x *NodeRef) String() string {
 func (*NodeRef) ProtoMessage() {}
 
 func (x *NodeRef) ProtoReflect() protoreflect.Message {
-	mi := &file_bulkhead_v1_control_proto_msgTypes[63]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[64]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4736,7 +4822,7 @@ func (x *NodeRef) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use NodeRef.ProtoReflect.Descriptor instead.
 func (*NodeRef) Descriptor() ([]byte, []int) {
-	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{63}
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{64}
 }
 
 func (x *NodeRef) GetNode() string {
@@ -4771,7 +4857,7 @@ type Node struct {
 
 func (x *Node) Reset() {
 	*x = Node{}
-	mi := &file_bulkhead_v1_control_proto_msgTypes[64]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[65]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4783,7 +4869,7 @@ func (x *Node) String() string {
 func (*Node) ProtoMessage() {}
 
 func (x *Node) ProtoReflect() protoreflect.Message {
-	mi := &file_bulkhead_v1_control_proto_msgTypes[64]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[65]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4796,7 +4882,7 @@ func (x *Node) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Node.ProtoReflect.Descriptor instead.
 func (*Node) Descriptor() ([]byte, []int) {
-	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{64}
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{65}
 }
 
 func (x *Node) GetId() string {
@@ -4928,7 +5014,7 @@ type Nodes struct {
 
 func (x *Nodes) Reset() {
 	*x = Nodes{}
-	mi := &file_bulkhead_v1_control_proto_msgTypes[65]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[66]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4940,7 +5026,7 @@ func (x *Nodes) String() string {
 func (*Nodes) ProtoMessage() {}
 
 func (x *Nodes) ProtoReflect() protoreflect.Message {
-	mi := &file_bulkhead_v1_control_proto_msgTypes[65]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[66]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4953,7 +5039,7 @@ func (x *Nodes) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Nodes.ProtoReflect.Descriptor instead.
 func (*Nodes) Descriptor() ([]byte, []int) {
-	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{65}
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{66}
 }
 
 func (x *Nodes) GetNodes() []*Node {
@@ -4983,7 +5069,7 @@ type CordonNodeRequest struct {
 
 func (x *CordonNodeRequest) Reset() {
 	*x = CordonNodeRequest{}
-	mi := &file_bulkhead_v1_control_proto_msgTypes[66]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[67]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4995,7 +5081,7 @@ func (x *CordonNodeRequest) String() string {
 func (*CordonNodeRequest) ProtoMessage() {}
 
 func (x *CordonNodeRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_bulkhead_v1_control_proto_msgTypes[66]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[67]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5008,7 +5094,7 @@ func (x *CordonNodeRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CordonNodeRequest.ProtoReflect.Descriptor instead.
 func (*CordonNodeRequest) Descriptor() ([]byte, []int) {
-	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{66}
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{67}
 }
 
 func (x *CordonNodeRequest) GetCommandId() string {
@@ -5059,7 +5145,7 @@ type ReplaceNodeRequest struct {
 
 func (x *ReplaceNodeRequest) Reset() {
 	*x = ReplaceNodeRequest{}
-	mi := &file_bulkhead_v1_control_proto_msgTypes[67]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[68]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5071,7 +5157,7 @@ func (x *ReplaceNodeRequest) String() string {
 func (*ReplaceNodeRequest) ProtoMessage() {}
 
 func (x *ReplaceNodeRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_bulkhead_v1_control_proto_msgTypes[67]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[68]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5084,7 +5170,7 @@ func (x *ReplaceNodeRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReplaceNodeRequest.ProtoReflect.Descriptor instead.
 func (*ReplaceNodeRequest) Descriptor() ([]byte, []int) {
-	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{67}
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{68}
 }
 
 func (x *ReplaceNodeRequest) GetCommandId() string {
@@ -5134,7 +5220,7 @@ type AcknowledgeRequest struct {
 
 func (x *AcknowledgeRequest) Reset() {
 	*x = AcknowledgeRequest{}
-	mi := &file_bulkhead_v1_control_proto_msgTypes[68]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[69]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5146,7 +5232,7 @@ func (x *AcknowledgeRequest) String() string {
 func (*AcknowledgeRequest) ProtoMessage() {}
 
 func (x *AcknowledgeRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_bulkhead_v1_control_proto_msgTypes[68]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[69]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5159,7 +5245,7 @@ func (x *AcknowledgeRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AcknowledgeRequest.ProtoReflect.Descriptor instead.
 func (*AcknowledgeRequest) Descriptor() ([]byte, []int) {
-	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{68}
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{69}
 }
 
 func (x *AcknowledgeRequest) GetCommandId() string {
@@ -5202,7 +5288,7 @@ type RepairNodeRequest struct {
 
 func (x *RepairNodeRequest) Reset() {
 	*x = RepairNodeRequest{}
-	mi := &file_bulkhead_v1_control_proto_msgTypes[69]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[70]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5214,7 +5300,7 @@ func (x *RepairNodeRequest) String() string {
 func (*RepairNodeRequest) ProtoMessage() {}
 
 func (x *RepairNodeRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_bulkhead_v1_control_proto_msgTypes[69]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[70]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5227,7 +5313,7 @@ func (x *RepairNodeRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RepairNodeRequest.ProtoReflect.Descriptor instead.
 func (*RepairNodeRequest) Descriptor() ([]byte, []int) {
-	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{69}
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{70}
 }
 
 func (x *RepairNodeRequest) GetCommandId() string {
@@ -5274,7 +5360,7 @@ type Isolation struct {
 
 func (x *Isolation) Reset() {
 	*x = Isolation{}
-	mi := &file_bulkhead_v1_control_proto_msgTypes[70]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[71]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5286,7 +5372,7 @@ func (x *Isolation) String() string {
 func (*Isolation) ProtoMessage() {}
 
 func (x *Isolation) ProtoReflect() protoreflect.Message {
-	mi := &file_bulkhead_v1_control_proto_msgTypes[70]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[71]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5299,7 +5385,7 @@ func (x *Isolation) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Isolation.ProtoReflect.Descriptor instead.
 func (*Isolation) Descriptor() ([]byte, []int) {
-	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{70}
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{71}
 }
 
 func (x *Isolation) GetLease() string {
@@ -5370,7 +5456,7 @@ type FileProbeRequest struct {
 
 func (x *FileProbeRequest) Reset() {
 	*x = FileProbeRequest{}
-	mi := &file_bulkhead_v1_control_proto_msgTypes[71]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[72]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5382,7 +5468,7 @@ func (x *FileProbeRequest) String() string {
 func (*FileProbeRequest) ProtoMessage() {}
 
 func (x *FileProbeRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_bulkhead_v1_control_proto_msgTypes[71]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[72]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5395,7 +5481,7 @@ func (x *FileProbeRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FileProbeRequest.ProtoReflect.Descriptor instead.
 func (*FileProbeRequest) Descriptor() ([]byte, []int) {
-	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{71}
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{72}
 }
 
 func (x *FileProbeRequest) GetCommandId() string {
@@ -5430,7 +5516,7 @@ type MountRequest struct {
 
 func (x *MountRequest) Reset() {
 	*x = MountRequest{}
-	mi := &file_bulkhead_v1_control_proto_msgTypes[72]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[73]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5442,7 +5528,7 @@ func (x *MountRequest) String() string {
 func (*MountRequest) ProtoMessage() {}
 
 func (x *MountRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_bulkhead_v1_control_proto_msgTypes[72]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[73]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5455,7 +5541,7 @@ func (x *MountRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use MountRequest.ProtoReflect.Descriptor instead.
 func (*MountRequest) Descriptor() ([]byte, []int) {
-	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{72}
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{73}
 }
 
 func (x *MountRequest) GetLease() string {
@@ -5484,7 +5570,7 @@ type Mount struct {
 
 func (x *Mount) Reset() {
 	*x = Mount{}
-	mi := &file_bulkhead_v1_control_proto_msgTypes[73]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[74]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5496,7 +5582,7 @@ func (x *Mount) String() string {
 func (*Mount) ProtoMessage() {}
 
 func (x *Mount) ProtoReflect() protoreflect.Message {
-	mi := &file_bulkhead_v1_control_proto_msgTypes[73]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[74]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5509,7 +5595,7 @@ func (x *Mount) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Mount.ProtoReflect.Descriptor instead.
 func (*Mount) Descriptor() ([]byte, []int) {
-	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{73}
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{74}
 }
 
 func (x *Mount) GetVolume() string {
@@ -5548,7 +5634,7 @@ type ShowPlanRequest struct {
 
 func (x *ShowPlanRequest) Reset() {
 	*x = ShowPlanRequest{}
-	mi := &file_bulkhead_v1_control_proto_msgTypes[74]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[75]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5560,7 +5646,7 @@ func (x *ShowPlanRequest) String() string {
 func (*ShowPlanRequest) ProtoMessage() {}
 
 func (x *ShowPlanRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_bulkhead_v1_control_proto_msgTypes[74]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[75]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5573,7 +5659,7 @@ func (x *ShowPlanRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ShowPlanRequest.ProtoReflect.Descriptor instead.
 func (*ShowPlanRequest) Descriptor() ([]byte, []int) {
-	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{74}
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{75}
 }
 
 type Plan struct {
@@ -5590,7 +5676,7 @@ type Plan struct {
 
 func (x *Plan) Reset() {
 	*x = Plan{}
-	mi := &file_bulkhead_v1_control_proto_msgTypes[75]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[76]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5602,7 +5688,7 @@ func (x *Plan) String() string {
 func (*Plan) ProtoMessage() {}
 
 func (x *Plan) ProtoReflect() protoreflect.Message {
-	mi := &file_bulkhead_v1_control_proto_msgTypes[75]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[76]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5615,7 +5701,7 @@ func (x *Plan) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Plan.ProtoReflect.Descriptor instead.
 func (*Plan) Descriptor() ([]byte, []int) {
-	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{75}
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{76}
 }
 
 func (x *Plan) GetPorts() int64 {
@@ -5670,7 +5756,7 @@ type ReasonRequest struct {
 
 func (x *ReasonRequest) Reset() {
 	*x = ReasonRequest{}
-	mi := &file_bulkhead_v1_control_proto_msgTypes[76]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[77]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5682,7 +5768,7 @@ func (x *ReasonRequest) String() string {
 func (*ReasonRequest) ProtoMessage() {}
 
 func (x *ReasonRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_bulkhead_v1_control_proto_msgTypes[76]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[77]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5695,7 +5781,7 @@ func (x *ReasonRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReasonRequest.ProtoReflect.Descriptor instead.
 func (*ReasonRequest) Descriptor() ([]byte, []int) {
-	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{76}
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{77}
 }
 
 func (x *ReasonRequest) GetCommandId() string {
@@ -5723,7 +5809,7 @@ type PauseRequest struct {
 
 func (x *PauseRequest) Reset() {
 	*x = PauseRequest{}
-	mi := &file_bulkhead_v1_control_proto_msgTypes[77]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[78]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5735,7 +5821,7 @@ func (x *PauseRequest) String() string {
 func (*PauseRequest) ProtoMessage() {}
 
 func (x *PauseRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_bulkhead_v1_control_proto_msgTypes[77]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[78]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5748,7 +5834,7 @@ func (x *PauseRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PauseRequest.ProtoReflect.Descriptor instead.
 func (*PauseRequest) Descriptor() ([]byte, []int) {
-	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{77}
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{78}
 }
 
 func (x *PauseRequest) GetCommandId() string {
@@ -5787,7 +5873,7 @@ type Invoice struct {
 
 func (x *Invoice) Reset() {
 	*x = Invoice{}
-	mi := &file_bulkhead_v1_control_proto_msgTypes[78]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[79]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5799,7 +5885,7 @@ func (x *Invoice) String() string {
 func (*Invoice) ProtoMessage() {}
 
 func (x *Invoice) ProtoReflect() protoreflect.Message {
-	mi := &file_bulkhead_v1_control_proto_msgTypes[78]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[79]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5812,7 +5898,7 @@ func (x *Invoice) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Invoice.ProtoReflect.Descriptor instead.
 func (*Invoice) Descriptor() ([]byte, []int) {
-	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{78}
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{79}
 }
 
 func (x *Invoice) GetNumber() string {
@@ -5874,7 +5960,7 @@ type Invoices struct {
 
 func (x *Invoices) Reset() {
 	*x = Invoices{}
-	mi := &file_bulkhead_v1_control_proto_msgTypes[79]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[80]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5886,7 +5972,7 @@ func (x *Invoices) String() string {
 func (*Invoices) ProtoMessage() {}
 
 func (x *Invoices) ProtoReflect() protoreflect.Message {
-	mi := &file_bulkhead_v1_control_proto_msgTypes[79]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[80]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5899,7 +5985,7 @@ func (x *Invoices) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Invoices.ProtoReflect.Descriptor instead.
 func (*Invoices) Descriptor() ([]byte, []int) {
-	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{79}
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{80}
 }
 
 func (x *Invoices) GetInvoices() []*Invoice {
@@ -5925,7 +6011,7 @@ type InvoiceRef struct {
 
 func (x *InvoiceRef) Reset() {
 	*x = InvoiceRef{}
-	mi := &file_bulkhead_v1_control_proto_msgTypes[80]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[81]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5937,7 +6023,7 @@ func (x *InvoiceRef) String() string {
 func (*InvoiceRef) ProtoMessage() {}
 
 func (x *InvoiceRef) ProtoReflect() protoreflect.Message {
-	mi := &file_bulkhead_v1_control_proto_msgTypes[80]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[81]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5950,7 +6036,7 @@ func (x *InvoiceRef) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use InvoiceRef.ProtoReflect.Descriptor instead.
 func (*InvoiceRef) Descriptor() ([]byte, []int) {
-	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{80}
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{81}
 }
 
 func (x *InvoiceRef) GetNumber() string {
@@ -5971,7 +6057,7 @@ type InvoiceDocument struct {
 
 func (x *InvoiceDocument) Reset() {
 	*x = InvoiceDocument{}
-	mi := &file_bulkhead_v1_control_proto_msgTypes[81]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[82]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5983,7 +6069,7 @@ func (x *InvoiceDocument) String() string {
 func (*InvoiceDocument) ProtoMessage() {}
 
 func (x *InvoiceDocument) ProtoReflect() protoreflect.Message {
-	mi := &file_bulkhead_v1_control_proto_msgTypes[81]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[82]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5996,7 +6082,7 @@ func (x *InvoiceDocument) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use InvoiceDocument.ProtoReflect.Descriptor instead.
 func (*InvoiceDocument) Descriptor() ([]byte, []int) {
-	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{81}
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{82}
 }
 
 func (x *InvoiceDocument) GetInvoice() *Invoice {
@@ -6030,7 +6116,7 @@ type ExplainInvoiceRequest struct {
 
 func (x *ExplainInvoiceRequest) Reset() {
 	*x = ExplainInvoiceRequest{}
-	mi := &file_bulkhead_v1_control_proto_msgTypes[82]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[83]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6042,7 +6128,7 @@ func (x *ExplainInvoiceRequest) String() string {
 func (*ExplainInvoiceRequest) ProtoMessage() {}
 
 func (x *ExplainInvoiceRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_bulkhead_v1_control_proto_msgTypes[82]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[83]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6055,7 +6141,7 @@ func (x *ExplainInvoiceRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ExplainInvoiceRequest.ProtoReflect.Descriptor instead.
 func (*ExplainInvoiceRequest) Descriptor() ([]byte, []int) {
-	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{82}
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{83}
 }
 
 func (x *ExplainInvoiceRequest) GetNumber() string {
@@ -6081,7 +6167,7 @@ type Explanation struct {
 
 func (x *Explanation) Reset() {
 	*x = Explanation{}
-	mi := &file_bulkhead_v1_control_proto_msgTypes[83]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[84]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6093,7 +6179,7 @@ func (x *Explanation) String() string {
 func (*Explanation) ProtoMessage() {}
 
 func (x *Explanation) ProtoReflect() protoreflect.Message {
-	mi := &file_bulkhead_v1_control_proto_msgTypes[83]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[84]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6106,7 +6192,7 @@ func (x *Explanation) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Explanation.ProtoReflect.Descriptor instead.
 func (*Explanation) Descriptor() ([]byte, []int) {
-	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{83}
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{84}
 }
 
 func (x *Explanation) GetText() string {
@@ -6125,7 +6211,7 @@ type TenantRef struct {
 
 func (x *TenantRef) Reset() {
 	*x = TenantRef{}
-	mi := &file_bulkhead_v1_control_proto_msgTypes[84]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[85]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6137,7 +6223,7 @@ func (x *TenantRef) String() string {
 func (*TenantRef) ProtoMessage() {}
 
 func (x *TenantRef) ProtoReflect() protoreflect.Message {
-	mi := &file_bulkhead_v1_control_proto_msgTypes[84]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[85]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6150,7 +6236,7 @@ func (x *TenantRef) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TenantRef.ProtoReflect.Descriptor instead.
 func (*TenantRef) Descriptor() ([]byte, []int) {
-	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{84}
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{85}
 }
 
 func (x *TenantRef) GetTenant() string {
@@ -6169,7 +6255,7 @@ type Chunk struct {
 
 func (x *Chunk) Reset() {
 	*x = Chunk{}
-	mi := &file_bulkhead_v1_control_proto_msgTypes[85]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[86]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6181,7 +6267,7 @@ func (x *Chunk) String() string {
 func (*Chunk) ProtoMessage() {}
 
 func (x *Chunk) ProtoReflect() protoreflect.Message {
-	mi := &file_bulkhead_v1_control_proto_msgTypes[85]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[86]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6194,7 +6280,7 @@ func (x *Chunk) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Chunk.ProtoReflect.Descriptor instead.
 func (*Chunk) Descriptor() ([]byte, []int) {
-	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{85}
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{86}
 }
 
 func (x *Chunk) GetData() []byte {
@@ -6215,7 +6301,7 @@ type TailLedgerRequest struct {
 
 func (x *TailLedgerRequest) Reset() {
 	*x = TailLedgerRequest{}
-	mi := &file_bulkhead_v1_control_proto_msgTypes[86]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[87]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6227,7 +6313,7 @@ func (x *TailLedgerRequest) String() string {
 func (*TailLedgerRequest) ProtoMessage() {}
 
 func (x *TailLedgerRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_bulkhead_v1_control_proto_msgTypes[86]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[87]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6240,7 +6326,7 @@ func (x *TailLedgerRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TailLedgerRequest.ProtoReflect.Descriptor instead.
 func (*TailLedgerRequest) Descriptor() ([]byte, []int) {
-	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{86}
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{87}
 }
 
 func (x *TailLedgerRequest) GetFrom() uint64 {
@@ -6278,7 +6364,7 @@ type Entry struct {
 
 func (x *Entry) Reset() {
 	*x = Entry{}
-	mi := &file_bulkhead_v1_control_proto_msgTypes[87]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[88]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6290,7 +6376,7 @@ func (x *Entry) String() string {
 func (*Entry) ProtoMessage() {}
 
 func (x *Entry) ProtoReflect() protoreflect.Message {
-	mi := &file_bulkhead_v1_control_proto_msgTypes[87]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[88]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6303,7 +6389,7 @@ func (x *Entry) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Entry.ProtoReflect.Descriptor instead.
 func (*Entry) Descriptor() ([]byte, []int) {
-	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{87}
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{88}
 }
 
 func (x *Entry) GetScopeSeq() uint64 {
@@ -6357,7 +6443,7 @@ type Checkpoint struct {
 
 func (x *Checkpoint) Reset() {
 	*x = Checkpoint{}
-	mi := &file_bulkhead_v1_control_proto_msgTypes[88]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[89]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6369,7 +6455,7 @@ func (x *Checkpoint) String() string {
 func (*Checkpoint) ProtoMessage() {}
 
 func (x *Checkpoint) ProtoReflect() protoreflect.Message {
-	mi := &file_bulkhead_v1_control_proto_msgTypes[88]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[89]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6382,7 +6468,7 @@ func (x *Checkpoint) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Checkpoint.ProtoReflect.Descriptor instead.
 func (*Checkpoint) Descriptor() ([]byte, []int) {
-	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{88}
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{89}
 }
 
 func (x *Checkpoint) GetNote() string {
@@ -6400,7 +6486,7 @@ type GetTrustRequest struct {
 
 func (x *GetTrustRequest) Reset() {
 	*x = GetTrustRequest{}
-	mi := &file_bulkhead_v1_control_proto_msgTypes[89]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[90]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6412,7 +6498,7 @@ func (x *GetTrustRequest) String() string {
 func (*GetTrustRequest) ProtoMessage() {}
 
 func (x *GetTrustRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_bulkhead_v1_control_proto_msgTypes[89]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[90]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6425,7 +6511,7 @@ func (x *GetTrustRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetTrustRequest.ProtoReflect.Descriptor instead.
 func (*GetTrustRequest) Descriptor() ([]byte, []int) {
-	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{89}
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{90}
 }
 
 type Trust struct {
@@ -6437,7 +6523,7 @@ type Trust struct {
 
 func (x *Trust) Reset() {
 	*x = Trust{}
-	mi := &file_bulkhead_v1_control_proto_msgTypes[90]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[91]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6449,7 +6535,7 @@ func (x *Trust) String() string {
 func (*Trust) ProtoMessage() {}
 
 func (x *Trust) ProtoReflect() protoreflect.Message {
-	mi := &file_bulkhead_v1_control_proto_msgTypes[90]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[91]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6462,7 +6548,7 @@ func (x *Trust) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Trust.ProtoReflect.Descriptor instead.
 func (*Trust) Descriptor() ([]byte, []int) {
-	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{90}
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{91}
 }
 
 func (x *Trust) GetJson() string {
@@ -6480,7 +6566,7 @@ type ListKeysRequest struct {
 
 func (x *ListKeysRequest) Reset() {
 	*x = ListKeysRequest{}
-	mi := &file_bulkhead_v1_control_proto_msgTypes[91]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[92]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6492,7 +6578,7 @@ func (x *ListKeysRequest) String() string {
 func (*ListKeysRequest) ProtoMessage() {}
 
 func (x *ListKeysRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_bulkhead_v1_control_proto_msgTypes[91]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[92]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6505,7 +6591,7 @@ func (x *ListKeysRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListKeysRequest.ProtoReflect.Descriptor instead.
 func (*ListKeysRequest) Descriptor() ([]byte, []int) {
-	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{91}
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{92}
 }
 
 type Key struct {
@@ -6520,7 +6606,7 @@ type Key struct {
 
 func (x *Key) Reset() {
 	*x = Key{}
-	mi := &file_bulkhead_v1_control_proto_msgTypes[92]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[93]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6532,7 +6618,7 @@ func (x *Key) String() string {
 func (*Key) ProtoMessage() {}
 
 func (x *Key) ProtoReflect() protoreflect.Message {
-	mi := &file_bulkhead_v1_control_proto_msgTypes[92]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[93]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6545,7 +6631,7 @@ func (x *Key) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Key.ProtoReflect.Descriptor instead.
 func (*Key) Descriptor() ([]byte, []int) {
-	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{92}
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{93}
 }
 
 func (x *Key) GetPurpose() string {
@@ -6585,7 +6671,7 @@ type Keys struct {
 
 func (x *Keys) Reset() {
 	*x = Keys{}
-	mi := &file_bulkhead_v1_control_proto_msgTypes[93]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[94]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6597,7 +6683,7 @@ func (x *Keys) String() string {
 func (*Keys) ProtoMessage() {}
 
 func (x *Keys) ProtoReflect() protoreflect.Message {
-	mi := &file_bulkhead_v1_control_proto_msgTypes[93]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[94]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6610,7 +6696,7 @@ func (x *Keys) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Keys.ProtoReflect.Descriptor instead.
 func (*Keys) Descriptor() ([]byte, []int) {
-	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{93}
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{94}
 }
 
 func (x *Keys) GetKeys() []*Key {
@@ -6630,7 +6716,7 @@ type RotateKeyRequest struct {
 
 func (x *RotateKeyRequest) Reset() {
 	*x = RotateKeyRequest{}
-	mi := &file_bulkhead_v1_control_proto_msgTypes[94]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[95]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6642,7 +6728,7 @@ func (x *RotateKeyRequest) String() string {
 func (*RotateKeyRequest) ProtoMessage() {}
 
 func (x *RotateKeyRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_bulkhead_v1_control_proto_msgTypes[94]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[95]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6655,7 +6741,7 @@ func (x *RotateKeyRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RotateKeyRequest.ProtoReflect.Descriptor instead.
 func (*RotateKeyRequest) Descriptor() ([]byte, []int) {
-	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{94}
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{95}
 }
 
 func (x *RotateKeyRequest) GetCommandId() string {
@@ -6965,7 +7051,7 @@ const file_bulkhead_v1_control_proto_rawDesc = "" +
 	"\x05nodes\x18\x03 \x01(\x03R\x05nodes\x12\x10\n" +
 	"\x03new\x18\x04 \x01(\bR\x03new\" \n" +
 	"\bLeaseRef\x12\x14\n" +
-	"\x05lease\x18\x01 \x01(\tR\x05lease\"\xea\x04\n" +
+	"\x05lease\x18\x01 \x01(\tR\x05lease\"\xf8\x05\n" +
 	"\x05Lease\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x16\n" +
 	"\x06tenant\x18\x02 \x01(\tR\x06tenant\x12\x1a\n" +
@@ -6990,7 +7076,14 @@ const file_bulkhead_v1_control_proto_rawDesc = "" +
 	"\bestimate\x18\x11 \x01(\v2\x15.bulkhead.v1.EstimateR\bestimate\x12\x1a\n" +
 	"\bunserved\x18\x12 \x03(\rR\bunserved\x12%\n" +
 	"\x0eunserved_since\x18\x13 \x01(\tR\runservedSince\x12+\n" +
-	"\x06defrag\x18\x14 \x01(\v2\x13.bulkhead.v1.DefragR\x06defrag\"\\\n" +
+	"\x06defrag\x18\x14 \x01(\v2\x13.bulkhead.v1.DefragR\x06defrag\x120\n" +
+	"\bsilences\x18\x1e \x03(\v2\x14.bulkhead.v1.SilenceR\bsilences\x12*\n" +
+	"\x11silences_left_out\x18\x1f \x01(\x03R\x0fsilencesLeftOut\x12.\n" +
+	"\x13silence_counts_from\x18  \x01(\tR\x11silenceCountsFrom\"G\n" +
+	"\aSilence\x12\x12\n" +
+	"\x04what\x18\x01 \x01(\tR\x04what\x12\x12\n" +
+	"\x04from\x18\x02 \x01(\tR\x04from\x12\x14\n" +
+	"\x05until\x18\x03 \x01(\tR\x05until\"\\\n" +
 	"\x06Leases\x12*\n" +
 	"\x06leases\x18\x01 \x03(\v2\x12.bulkhead.v1.LeaseR\x06leases\x12&\n" +
 	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"c\n" +
@@ -7316,7 +7409,7 @@ func file_bulkhead_v1_control_proto_rawDescGZIP() []byte {
 	return file_bulkhead_v1_control_proto_rawDescData
 }
 
-var file_bulkhead_v1_control_proto_msgTypes = make([]protoimpl.MessageInfo, 97)
+var file_bulkhead_v1_control_proto_msgTypes = make([]protoimpl.MessageInfo, 98)
 var file_bulkhead_v1_control_proto_goTypes = []any{
 	(*FieldError)(nil),            // 0: bulkhead.v1.FieldError
 	(*Done)(nil),                  // 1: bulkhead.v1.Done
@@ -7365,67 +7458,68 @@ var file_bulkhead_v1_control_proto_goTypes = []any{
 	(*PictureHolder)(nil),         // 44: bulkhead.v1.PictureHolder
 	(*LeaseRef)(nil),              // 45: bulkhead.v1.LeaseRef
 	(*Lease)(nil),                 // 46: bulkhead.v1.Lease
-	(*Leases)(nil),                // 47: bulkhead.v1.Leases
-	(*Replacement)(nil),           // 48: bulkhead.v1.Replacement
-	(*Estimate)(nil),              // 49: bulkhead.v1.Estimate
-	(*FailureClass)(nil),          // 50: bulkhead.v1.FailureClass
-	(*PlanSparesRequest)(nil),     // 51: bulkhead.v1.PlanSparesRequest
-	(*SparesPlan)(nil),            // 52: bulkhead.v1.SparesPlan
-	(*SparesChoice)(nil),          // 53: bulkhead.v1.SparesChoice
-	(*PlanDefragRequest)(nil),     // 54: bulkhead.v1.PlanDefragRequest
-	(*Frontier)(nil),              // 55: bulkhead.v1.Frontier
-	(*FrontierPoint)(nil),         // 56: bulkhead.v1.FrontierPoint
-	(*ProposeDefragRequest)(nil),  // 57: bulkhead.v1.ProposeDefragRequest
-	(*DefragRef)(nil),             // 58: bulkhead.v1.DefragRef
-	(*Defrag)(nil),                // 59: bulkhead.v1.Defrag
-	(*DefragMove)(nil),            // 60: bulkhead.v1.DefragMove
-	(*HandOver)(nil),              // 61: bulkhead.v1.HandOver
-	(*ListNodesRequest)(nil),      // 62: bulkhead.v1.ListNodesRequest
-	(*NodeRef)(nil),               // 63: bulkhead.v1.NodeRef
-	(*Node)(nil),                  // 64: bulkhead.v1.Node
-	(*Nodes)(nil),                 // 65: bulkhead.v1.Nodes
-	(*CordonNodeRequest)(nil),     // 66: bulkhead.v1.CordonNodeRequest
-	(*ReplaceNodeRequest)(nil),    // 67: bulkhead.v1.ReplaceNodeRequest
-	(*AcknowledgeRequest)(nil),    // 68: bulkhead.v1.AcknowledgeRequest
-	(*RepairNodeRequest)(nil),     // 69: bulkhead.v1.RepairNodeRequest
-	(*Isolation)(nil),             // 70: bulkhead.v1.Isolation
-	(*FileProbeRequest)(nil),      // 71: bulkhead.v1.FileProbeRequest
-	(*MountRequest)(nil),          // 72: bulkhead.v1.MountRequest
-	(*Mount)(nil),                 // 73: bulkhead.v1.Mount
-	(*ShowPlanRequest)(nil),       // 74: bulkhead.v1.ShowPlanRequest
-	(*Plan)(nil),                  // 75: bulkhead.v1.Plan
-	(*ReasonRequest)(nil),         // 76: bulkhead.v1.ReasonRequest
-	(*PauseRequest)(nil),          // 77: bulkhead.v1.PauseRequest
-	(*Invoice)(nil),               // 78: bulkhead.v1.Invoice
-	(*Invoices)(nil),              // 79: bulkhead.v1.Invoices
-	(*InvoiceRef)(nil),            // 80: bulkhead.v1.InvoiceRef
-	(*InvoiceDocument)(nil),       // 81: bulkhead.v1.InvoiceDocument
-	(*ExplainInvoiceRequest)(nil), // 82: bulkhead.v1.ExplainInvoiceRequest
-	(*Explanation)(nil),           // 83: bulkhead.v1.Explanation
-	(*TenantRef)(nil),             // 84: bulkhead.v1.TenantRef
-	(*Chunk)(nil),                 // 85: bulkhead.v1.Chunk
-	(*TailLedgerRequest)(nil),     // 86: bulkhead.v1.TailLedgerRequest
-	(*Entry)(nil),                 // 87: bulkhead.v1.Entry
-	(*Checkpoint)(nil),            // 88: bulkhead.v1.Checkpoint
-	(*GetTrustRequest)(nil),       // 89: bulkhead.v1.GetTrustRequest
-	(*Trust)(nil),                 // 90: bulkhead.v1.Trust
-	(*ListKeysRequest)(nil),       // 91: bulkhead.v1.ListKeysRequest
-	(*Key)(nil),                   // 92: bulkhead.v1.Key
-	(*Keys)(nil),                  // 93: bulkhead.v1.Keys
-	(*RotateKeyRequest)(nil),      // 94: bulkhead.v1.RotateKeyRequest
-	nil,                           // 95: bulkhead.v1.Site.NodesByStateEntry
-	nil,                           // 96: bulkhead.v1.HandOver.FilesEntry
+	(*Silence)(nil),               // 47: bulkhead.v1.Silence
+	(*Leases)(nil),                // 48: bulkhead.v1.Leases
+	(*Replacement)(nil),           // 49: bulkhead.v1.Replacement
+	(*Estimate)(nil),              // 50: bulkhead.v1.Estimate
+	(*FailureClass)(nil),          // 51: bulkhead.v1.FailureClass
+	(*PlanSparesRequest)(nil),     // 52: bulkhead.v1.PlanSparesRequest
+	(*SparesPlan)(nil),            // 53: bulkhead.v1.SparesPlan
+	(*SparesChoice)(nil),          // 54: bulkhead.v1.SparesChoice
+	(*PlanDefragRequest)(nil),     // 55: bulkhead.v1.PlanDefragRequest
+	(*Frontier)(nil),              // 56: bulkhead.v1.Frontier
+	(*FrontierPoint)(nil),         // 57: bulkhead.v1.FrontierPoint
+	(*ProposeDefragRequest)(nil),  // 58: bulkhead.v1.ProposeDefragRequest
+	(*DefragRef)(nil),             // 59: bulkhead.v1.DefragRef
+	(*Defrag)(nil),                // 60: bulkhead.v1.Defrag
+	(*DefragMove)(nil),            // 61: bulkhead.v1.DefragMove
+	(*HandOver)(nil),              // 62: bulkhead.v1.HandOver
+	(*ListNodesRequest)(nil),      // 63: bulkhead.v1.ListNodesRequest
+	(*NodeRef)(nil),               // 64: bulkhead.v1.NodeRef
+	(*Node)(nil),                  // 65: bulkhead.v1.Node
+	(*Nodes)(nil),                 // 66: bulkhead.v1.Nodes
+	(*CordonNodeRequest)(nil),     // 67: bulkhead.v1.CordonNodeRequest
+	(*ReplaceNodeRequest)(nil),    // 68: bulkhead.v1.ReplaceNodeRequest
+	(*AcknowledgeRequest)(nil),    // 69: bulkhead.v1.AcknowledgeRequest
+	(*RepairNodeRequest)(nil),     // 70: bulkhead.v1.RepairNodeRequest
+	(*Isolation)(nil),             // 71: bulkhead.v1.Isolation
+	(*FileProbeRequest)(nil),      // 72: bulkhead.v1.FileProbeRequest
+	(*MountRequest)(nil),          // 73: bulkhead.v1.MountRequest
+	(*Mount)(nil),                 // 74: bulkhead.v1.Mount
+	(*ShowPlanRequest)(nil),       // 75: bulkhead.v1.ShowPlanRequest
+	(*Plan)(nil),                  // 76: bulkhead.v1.Plan
+	(*ReasonRequest)(nil),         // 77: bulkhead.v1.ReasonRequest
+	(*PauseRequest)(nil),          // 78: bulkhead.v1.PauseRequest
+	(*Invoice)(nil),               // 79: bulkhead.v1.Invoice
+	(*Invoices)(nil),              // 80: bulkhead.v1.Invoices
+	(*InvoiceRef)(nil),            // 81: bulkhead.v1.InvoiceRef
+	(*InvoiceDocument)(nil),       // 82: bulkhead.v1.InvoiceDocument
+	(*ExplainInvoiceRequest)(nil), // 83: bulkhead.v1.ExplainInvoiceRequest
+	(*Explanation)(nil),           // 84: bulkhead.v1.Explanation
+	(*TenantRef)(nil),             // 85: bulkhead.v1.TenantRef
+	(*Chunk)(nil),                 // 86: bulkhead.v1.Chunk
+	(*TailLedgerRequest)(nil),     // 87: bulkhead.v1.TailLedgerRequest
+	(*Entry)(nil),                 // 88: bulkhead.v1.Entry
+	(*Checkpoint)(nil),            // 89: bulkhead.v1.Checkpoint
+	(*GetTrustRequest)(nil),       // 90: bulkhead.v1.GetTrustRequest
+	(*Trust)(nil),                 // 91: bulkhead.v1.Trust
+	(*ListKeysRequest)(nil),       // 92: bulkhead.v1.ListKeysRequest
+	(*Key)(nil),                   // 93: bulkhead.v1.Key
+	(*Keys)(nil),                  // 94: bulkhead.v1.Keys
+	(*RotateKeyRequest)(nil),      // 95: bulkhead.v1.RotateKeyRequest
+	nil,                           // 96: bulkhead.v1.Site.NodesByStateEntry
+	nil,                           // 97: bulkhead.v1.HandOver.FilesEntry
 }
 var file_bulkhead_v1_control_proto_depIdxs = []int32{
 	5,   // 0: bulkhead.v1.Site.halls:type_name -> bulkhead.v1.Hall
-	95,  // 1: bulkhead.v1.Site.nodes_by_state:type_name -> bulkhead.v1.Site.NodesByStateEntry
+	96,  // 1: bulkhead.v1.Site.nodes_by_state:type_name -> bulkhead.v1.Site.NodesByStateEntry
 	10,  // 2: bulkhead.v1.FoundLabels.labels:type_name -> bulkhead.v1.FoundLabel
 	14,  // 3: bulkhead.v1.Tenants.tenants:type_name -> bulkhead.v1.Tenant
 	19,  // 4: bulkhead.v1.Quote.parts:type_name -> bulkhead.v1.QuotePart
 	33,  // 5: bulkhead.v1.Quote.late:type_name -> bulkhead.v1.ChangedLine
 	40,  // 6: bulkhead.v1.Quote.ramps:type_name -> bulkhead.v1.PlacedRamp
 	37,  // 7: bulkhead.v1.Quote.apart:type_name -> bulkhead.v1.HermeticGroup
-	49,  // 8: bulkhead.v1.QuotePart.estimate:type_name -> bulkhead.v1.Estimate
+	50,  // 8: bulkhead.v1.QuotePart.estimate:type_name -> bulkhead.v1.Estimate
 	20,  // 9: bulkhead.v1.QuotePart.arrivals:type_name -> bulkhead.v1.QuoteArrival
 	26,  // 10: bulkhead.v1.EarliestDates.sizes:type_name -> bulkhead.v1.EarliestDate
 	23,  // 11: bulkhead.v1.EarliestDate.shape:type_name -> bulkhead.v1.Shape
@@ -7453,124 +7547,125 @@ var file_bulkhead_v1_control_proto_depIdxs = []int32{
 	23,  // 33: bulkhead.v1.RampStep.shape:type_name -> bulkhead.v1.Shape
 	43,  // 34: bulkhead.v1.SitePicture.rows:type_name -> bulkhead.v1.PictureRow
 	44,  // 35: bulkhead.v1.SitePicture.holders:type_name -> bulkhead.v1.PictureHolder
-	48,  // 36: bulkhead.v1.Lease.replacements:type_name -> bulkhead.v1.Replacement
-	49,  // 37: bulkhead.v1.Lease.estimate:type_name -> bulkhead.v1.Estimate
-	59,  // 38: bulkhead.v1.Lease.defrag:type_name -> bulkhead.v1.Defrag
-	46,  // 39: bulkhead.v1.Leases.leases:type_name -> bulkhead.v1.Lease
-	50,  // 40: bulkhead.v1.PlanSparesRequest.classes:type_name -> bulkhead.v1.FailureClass
-	50,  // 41: bulkhead.v1.SparesPlan.classes:type_name -> bulkhead.v1.FailureClass
-	53,  // 42: bulkhead.v1.SparesPlan.choices:type_name -> bulkhead.v1.SparesChoice
-	56,  // 43: bulkhead.v1.Frontier.points:type_name -> bulkhead.v1.FrontierPoint
-	60,  // 44: bulkhead.v1.Defrag.moves:type_name -> bulkhead.v1.DefragMove
-	96,  // 45: bulkhead.v1.HandOver.files:type_name -> bulkhead.v1.HandOver.FilesEntry
-	2,   // 46: bulkhead.v1.ListNodesRequest.page:type_name -> bulkhead.v1.Page
-	64,  // 47: bulkhead.v1.Nodes.nodes:type_name -> bulkhead.v1.Node
-	78,  // 48: bulkhead.v1.Invoices.invoices:type_name -> bulkhead.v1.Invoice
-	78,  // 49: bulkhead.v1.InvoiceDocument.invoice:type_name -> bulkhead.v1.Invoice
-	92,  // 50: bulkhead.v1.Keys.keys:type_name -> bulkhead.v1.Key
-	3,   // 51: bulkhead.v1.ControlPlane.ShowSite:input_type -> bulkhead.v1.ShowSiteRequest
-	6,   // 52: bulkhead.v1.ControlPlane.DiffSite:input_type -> bulkhead.v1.SiteTemplate
-	6,   // 53: bulkhead.v1.ControlPlane.ImportSite:input_type -> bulkhead.v1.SiteTemplate
-	8,   // 54: bulkhead.v1.ControlPlane.RescheduleHall:input_type -> bulkhead.v1.RescheduleHallRequest
-	9,   // 55: bulkhead.v1.ControlPlane.ListFound:input_type -> bulkhead.v1.ListFoundRequest
-	12,  // 56: bulkhead.v1.ControlPlane.TakeOver:input_type -> bulkhead.v1.TakeOverRequest
-	13,  // 57: bulkhead.v1.ControlPlane.RegisterTenant:input_type -> bulkhead.v1.RegisterTenantRequest
-	2,   // 58: bulkhead.v1.ControlPlane.ListTenants:input_type -> bulkhead.v1.Page
-	16,  // 59: bulkhead.v1.ControlPlane.OfferQuote:input_type -> bulkhead.v1.OfferQuoteRequest
-	17,  // 60: bulkhead.v1.ControlPlane.ShowQuote:input_type -> bulkhead.v1.QuoteRef
-	21,  // 61: bulkhead.v1.ControlPlane.SignLease:input_type -> bulkhead.v1.SignLeaseRequest
-	22,  // 62: bulkhead.v1.ControlPlane.GiveNotice:input_type -> bulkhead.v1.ContractRef
-	24,  // 63: bulkhead.v1.ControlPlane.WhatIfEarliest:input_type -> bulkhead.v1.WhatIfEarliestRequest
-	28,  // 64: bulkhead.v1.ControlPlane.WhatIfSlip:input_type -> bulkhead.v1.WhatIfSlipRequest
-	35,  // 65: bulkhead.v1.ControlPlane.WhatIfPlace:input_type -> bulkhead.v1.WhatIfPlaceRequest
-	2,   // 66: bulkhead.v1.ControlPlane.ListLeases:input_type -> bulkhead.v1.Page
-	45,  // 67: bulkhead.v1.ControlPlane.GetLease:input_type -> bulkhead.v1.LeaseRef
-	45,  // 68: bulkhead.v1.ControlPlane.GetHosts:input_type -> bulkhead.v1.LeaseRef
-	72,  // 69: bulkhead.v1.ControlPlane.GetMount:input_type -> bulkhead.v1.MountRequest
-	62,  // 70: bulkhead.v1.ControlPlane.ListNodes:input_type -> bulkhead.v1.ListNodesRequest
-	63,  // 71: bulkhead.v1.ControlPlane.GetNode:input_type -> bulkhead.v1.NodeRef
-	66,  // 72: bulkhead.v1.ControlPlane.CordonNode:input_type -> bulkhead.v1.CordonNodeRequest
-	67,  // 73: bulkhead.v1.ControlPlane.ReplaceNode:input_type -> bulkhead.v1.ReplaceNodeRequest
-	68,  // 74: bulkhead.v1.ControlPlane.AcknowledgeReplacement:input_type -> bulkhead.v1.AcknowledgeRequest
-	69,  // 75: bulkhead.v1.ControlPlane.RepairNode:input_type -> bulkhead.v1.RepairNodeRequest
-	51,  // 76: bulkhead.v1.ControlPlane.PlanSpares:input_type -> bulkhead.v1.PlanSparesRequest
-	54,  // 77: bulkhead.v1.ControlPlane.PlanDefrag:input_type -> bulkhead.v1.PlanDefragRequest
-	57,  // 78: bulkhead.v1.ControlPlane.ProposeDefrag:input_type -> bulkhead.v1.ProposeDefragRequest
-	45,  // 79: bulkhead.v1.ControlPlane.ShowDefrag:input_type -> bulkhead.v1.LeaseRef
-	58,  // 80: bulkhead.v1.ControlPlane.ConsentDefrag:input_type -> bulkhead.v1.DefragRef
-	58,  // 81: bulkhead.v1.ControlPlane.AcceptDefrag:input_type -> bulkhead.v1.DefragRef
-	58,  // 82: bulkhead.v1.ControlPlane.WithdrawDefrag:input_type -> bulkhead.v1.DefragRef
-	45,  // 83: bulkhead.v1.ControlPlane.ShowIsolation:input_type -> bulkhead.v1.LeaseRef
-	45,  // 84: bulkhead.v1.ControlPlane.ProveLease:input_type -> bulkhead.v1.LeaseRef
-	71,  // 85: bulkhead.v1.ControlPlane.FileProbe:input_type -> bulkhead.v1.FileProbeRequest
-	74,  // 86: bulkhead.v1.ControlPlane.ShowPlan:input_type -> bulkhead.v1.ShowPlanRequest
-	76,  // 87: bulkhead.v1.ControlPlane.ReleaseBrake:input_type -> bulkhead.v1.ReasonRequest
-	76,  // 88: bulkhead.v1.ControlPlane.ManageSite:input_type -> bulkhead.v1.ReasonRequest
-	77,  // 89: bulkhead.v1.ControlPlane.Pause:input_type -> bulkhead.v1.PauseRequest
-	77,  // 90: bulkhead.v1.ControlPlane.Resume:input_type -> bulkhead.v1.PauseRequest
-	2,   // 91: bulkhead.v1.ControlPlane.ListInvoices:input_type -> bulkhead.v1.Page
-	80,  // 92: bulkhead.v1.ControlPlane.GetInvoice:input_type -> bulkhead.v1.InvoiceRef
-	82,  // 93: bulkhead.v1.ControlPlane.ExplainInvoice:input_type -> bulkhead.v1.ExplainInvoiceRequest
-	84,  // 94: bulkhead.v1.ControlPlane.WriteBundle:input_type -> bulkhead.v1.TenantRef
-	86,  // 95: bulkhead.v1.ControlPlane.TailLedger:input_type -> bulkhead.v1.TailLedgerRequest
-	84,  // 96: bulkhead.v1.ControlPlane.GetCheckpoint:input_type -> bulkhead.v1.TenantRef
-	89,  // 97: bulkhead.v1.ControlPlane.GetTrust:input_type -> bulkhead.v1.GetTrustRequest
-	91,  // 98: bulkhead.v1.ControlPlane.ListKeys:input_type -> bulkhead.v1.ListKeysRequest
-	94,  // 99: bulkhead.v1.ControlPlane.RotateKey:input_type -> bulkhead.v1.RotateKeyRequest
-	4,   // 100: bulkhead.v1.ControlPlane.ShowSite:output_type -> bulkhead.v1.Site
-	7,   // 101: bulkhead.v1.ControlPlane.DiffSite:output_type -> bulkhead.v1.SiteChange
-	1,   // 102: bulkhead.v1.ControlPlane.ImportSite:output_type -> bulkhead.v1.Done
-	1,   // 103: bulkhead.v1.ControlPlane.RescheduleHall:output_type -> bulkhead.v1.Done
-	11,  // 104: bulkhead.v1.ControlPlane.ListFound:output_type -> bulkhead.v1.FoundLabels
-	1,   // 105: bulkhead.v1.ControlPlane.TakeOver:output_type -> bulkhead.v1.Done
-	1,   // 106: bulkhead.v1.ControlPlane.RegisterTenant:output_type -> bulkhead.v1.Done
-	15,  // 107: bulkhead.v1.ControlPlane.ListTenants:output_type -> bulkhead.v1.Tenants
-	18,  // 108: bulkhead.v1.ControlPlane.OfferQuote:output_type -> bulkhead.v1.Quote
-	18,  // 109: bulkhead.v1.ControlPlane.ShowQuote:output_type -> bulkhead.v1.Quote
-	1,   // 110: bulkhead.v1.ControlPlane.SignLease:output_type -> bulkhead.v1.Done
-	1,   // 111: bulkhead.v1.ControlPlane.GiveNotice:output_type -> bulkhead.v1.Done
-	25,  // 112: bulkhead.v1.ControlPlane.WhatIfEarliest:output_type -> bulkhead.v1.EarliestDates
-	29,  // 113: bulkhead.v1.ControlPlane.WhatIfSlip:output_type -> bulkhead.v1.SlippedHall
-	36,  // 114: bulkhead.v1.ControlPlane.WhatIfPlace:output_type -> bulkhead.v1.PlacedContract
-	47,  // 115: bulkhead.v1.ControlPlane.ListLeases:output_type -> bulkhead.v1.Leases
-	46,  // 116: bulkhead.v1.ControlPlane.GetLease:output_type -> bulkhead.v1.Lease
-	61,  // 117: bulkhead.v1.ControlPlane.GetHosts:output_type -> bulkhead.v1.HandOver
-	73,  // 118: bulkhead.v1.ControlPlane.GetMount:output_type -> bulkhead.v1.Mount
-	65,  // 119: bulkhead.v1.ControlPlane.ListNodes:output_type -> bulkhead.v1.Nodes
-	64,  // 120: bulkhead.v1.ControlPlane.GetNode:output_type -> bulkhead.v1.Node
-	1,   // 121: bulkhead.v1.ControlPlane.CordonNode:output_type -> bulkhead.v1.Done
-	1,   // 122: bulkhead.v1.ControlPlane.ReplaceNode:output_type -> bulkhead.v1.Done
-	1,   // 123: bulkhead.v1.ControlPlane.AcknowledgeReplacement:output_type -> bulkhead.v1.Done
-	1,   // 124: bulkhead.v1.ControlPlane.RepairNode:output_type -> bulkhead.v1.Done
-	52,  // 125: bulkhead.v1.ControlPlane.PlanSpares:output_type -> bulkhead.v1.SparesPlan
-	55,  // 126: bulkhead.v1.ControlPlane.PlanDefrag:output_type -> bulkhead.v1.Frontier
-	1,   // 127: bulkhead.v1.ControlPlane.ProposeDefrag:output_type -> bulkhead.v1.Done
-	59,  // 128: bulkhead.v1.ControlPlane.ShowDefrag:output_type -> bulkhead.v1.Defrag
-	1,   // 129: bulkhead.v1.ControlPlane.ConsentDefrag:output_type -> bulkhead.v1.Done
-	1,   // 130: bulkhead.v1.ControlPlane.AcceptDefrag:output_type -> bulkhead.v1.Done
-	1,   // 131: bulkhead.v1.ControlPlane.WithdrawDefrag:output_type -> bulkhead.v1.Done
-	70,  // 132: bulkhead.v1.ControlPlane.ShowIsolation:output_type -> bulkhead.v1.Isolation
-	70,  // 133: bulkhead.v1.ControlPlane.ProveLease:output_type -> bulkhead.v1.Isolation
-	1,   // 134: bulkhead.v1.ControlPlane.FileProbe:output_type -> bulkhead.v1.Done
-	75,  // 135: bulkhead.v1.ControlPlane.ShowPlan:output_type -> bulkhead.v1.Plan
-	1,   // 136: bulkhead.v1.ControlPlane.ReleaseBrake:output_type -> bulkhead.v1.Done
-	1,   // 137: bulkhead.v1.ControlPlane.ManageSite:output_type -> bulkhead.v1.Done
-	1,   // 138: bulkhead.v1.ControlPlane.Pause:output_type -> bulkhead.v1.Done
-	1,   // 139: bulkhead.v1.ControlPlane.Resume:output_type -> bulkhead.v1.Done
-	79,  // 140: bulkhead.v1.ControlPlane.ListInvoices:output_type -> bulkhead.v1.Invoices
-	81,  // 141: bulkhead.v1.ControlPlane.GetInvoice:output_type -> bulkhead.v1.InvoiceDocument
-	83,  // 142: bulkhead.v1.ControlPlane.ExplainInvoice:output_type -> bulkhead.v1.Explanation
-	85,  // 143: bulkhead.v1.ControlPlane.WriteBundle:output_type -> bulkhead.v1.Chunk
-	87,  // 144: bulkhead.v1.ControlPlane.TailLedger:output_type -> bulkhead.v1.Entry
-	88,  // 145: bulkhead.v1.ControlPlane.GetCheckpoint:output_type -> bulkhead.v1.Checkpoint
-	90,  // 146: bulkhead.v1.ControlPlane.GetTrust:output_type -> bulkhead.v1.Trust
-	93,  // 147: bulkhead.v1.ControlPlane.ListKeys:output_type -> bulkhead.v1.Keys
-	1,   // 148: bulkhead.v1.ControlPlane.RotateKey:output_type -> bulkhead.v1.Done
-	100, // [100:149] is the sub-list for method output_type
-	51,  // [51:100] is the sub-list for method input_type
-	51,  // [51:51] is the sub-list for extension type_name
-	51,  // [51:51] is the sub-list for extension extendee
-	0,   // [0:51] is the sub-list for field type_name
+	49,  // 36: bulkhead.v1.Lease.replacements:type_name -> bulkhead.v1.Replacement
+	50,  // 37: bulkhead.v1.Lease.estimate:type_name -> bulkhead.v1.Estimate
+	60,  // 38: bulkhead.v1.Lease.defrag:type_name -> bulkhead.v1.Defrag
+	47,  // 39: bulkhead.v1.Lease.silences:type_name -> bulkhead.v1.Silence
+	46,  // 40: bulkhead.v1.Leases.leases:type_name -> bulkhead.v1.Lease
+	51,  // 41: bulkhead.v1.PlanSparesRequest.classes:type_name -> bulkhead.v1.FailureClass
+	51,  // 42: bulkhead.v1.SparesPlan.classes:type_name -> bulkhead.v1.FailureClass
+	54,  // 43: bulkhead.v1.SparesPlan.choices:type_name -> bulkhead.v1.SparesChoice
+	57,  // 44: bulkhead.v1.Frontier.points:type_name -> bulkhead.v1.FrontierPoint
+	61,  // 45: bulkhead.v1.Defrag.moves:type_name -> bulkhead.v1.DefragMove
+	97,  // 46: bulkhead.v1.HandOver.files:type_name -> bulkhead.v1.HandOver.FilesEntry
+	2,   // 47: bulkhead.v1.ListNodesRequest.page:type_name -> bulkhead.v1.Page
+	65,  // 48: bulkhead.v1.Nodes.nodes:type_name -> bulkhead.v1.Node
+	79,  // 49: bulkhead.v1.Invoices.invoices:type_name -> bulkhead.v1.Invoice
+	79,  // 50: bulkhead.v1.InvoiceDocument.invoice:type_name -> bulkhead.v1.Invoice
+	93,  // 51: bulkhead.v1.Keys.keys:type_name -> bulkhead.v1.Key
+	3,   // 52: bulkhead.v1.ControlPlane.ShowSite:input_type -> bulkhead.v1.ShowSiteRequest
+	6,   // 53: bulkhead.v1.ControlPlane.DiffSite:input_type -> bulkhead.v1.SiteTemplate
+	6,   // 54: bulkhead.v1.ControlPlane.ImportSite:input_type -> bulkhead.v1.SiteTemplate
+	8,   // 55: bulkhead.v1.ControlPlane.RescheduleHall:input_type -> bulkhead.v1.RescheduleHallRequest
+	9,   // 56: bulkhead.v1.ControlPlane.ListFound:input_type -> bulkhead.v1.ListFoundRequest
+	12,  // 57: bulkhead.v1.ControlPlane.TakeOver:input_type -> bulkhead.v1.TakeOverRequest
+	13,  // 58: bulkhead.v1.ControlPlane.RegisterTenant:input_type -> bulkhead.v1.RegisterTenantRequest
+	2,   // 59: bulkhead.v1.ControlPlane.ListTenants:input_type -> bulkhead.v1.Page
+	16,  // 60: bulkhead.v1.ControlPlane.OfferQuote:input_type -> bulkhead.v1.OfferQuoteRequest
+	17,  // 61: bulkhead.v1.ControlPlane.ShowQuote:input_type -> bulkhead.v1.QuoteRef
+	21,  // 62: bulkhead.v1.ControlPlane.SignLease:input_type -> bulkhead.v1.SignLeaseRequest
+	22,  // 63: bulkhead.v1.ControlPlane.GiveNotice:input_type -> bulkhead.v1.ContractRef
+	24,  // 64: bulkhead.v1.ControlPlane.WhatIfEarliest:input_type -> bulkhead.v1.WhatIfEarliestRequest
+	28,  // 65: bulkhead.v1.ControlPlane.WhatIfSlip:input_type -> bulkhead.v1.WhatIfSlipRequest
+	35,  // 66: bulkhead.v1.ControlPlane.WhatIfPlace:input_type -> bulkhead.v1.WhatIfPlaceRequest
+	2,   // 67: bulkhead.v1.ControlPlane.ListLeases:input_type -> bulkhead.v1.Page
+	45,  // 68: bulkhead.v1.ControlPlane.GetLease:input_type -> bulkhead.v1.LeaseRef
+	45,  // 69: bulkhead.v1.ControlPlane.GetHosts:input_type -> bulkhead.v1.LeaseRef
+	73,  // 70: bulkhead.v1.ControlPlane.GetMount:input_type -> bulkhead.v1.MountRequest
+	63,  // 71: bulkhead.v1.ControlPlane.ListNodes:input_type -> bulkhead.v1.ListNodesRequest
+	64,  // 72: bulkhead.v1.ControlPlane.GetNode:input_type -> bulkhead.v1.NodeRef
+	67,  // 73: bulkhead.v1.ControlPlane.CordonNode:input_type -> bulkhead.v1.CordonNodeRequest
+	68,  // 74: bulkhead.v1.ControlPlane.ReplaceNode:input_type -> bulkhead.v1.ReplaceNodeRequest
+	69,  // 75: bulkhead.v1.ControlPlane.AcknowledgeReplacement:input_type -> bulkhead.v1.AcknowledgeRequest
+	70,  // 76: bulkhead.v1.ControlPlane.RepairNode:input_type -> bulkhead.v1.RepairNodeRequest
+	52,  // 77: bulkhead.v1.ControlPlane.PlanSpares:input_type -> bulkhead.v1.PlanSparesRequest
+	55,  // 78: bulkhead.v1.ControlPlane.PlanDefrag:input_type -> bulkhead.v1.PlanDefragRequest
+	58,  // 79: bulkhead.v1.ControlPlane.ProposeDefrag:input_type -> bulkhead.v1.ProposeDefragRequest
+	45,  // 80: bulkhead.v1.ControlPlane.ShowDefrag:input_type -> bulkhead.v1.LeaseRef
+	59,  // 81: bulkhead.v1.ControlPlane.ConsentDefrag:input_type -> bulkhead.v1.DefragRef
+	59,  // 82: bulkhead.v1.ControlPlane.AcceptDefrag:input_type -> bulkhead.v1.DefragRef
+	59,  // 83: bulkhead.v1.ControlPlane.WithdrawDefrag:input_type -> bulkhead.v1.DefragRef
+	45,  // 84: bulkhead.v1.ControlPlane.ShowIsolation:input_type -> bulkhead.v1.LeaseRef
+	45,  // 85: bulkhead.v1.ControlPlane.ProveLease:input_type -> bulkhead.v1.LeaseRef
+	72,  // 86: bulkhead.v1.ControlPlane.FileProbe:input_type -> bulkhead.v1.FileProbeRequest
+	75,  // 87: bulkhead.v1.ControlPlane.ShowPlan:input_type -> bulkhead.v1.ShowPlanRequest
+	77,  // 88: bulkhead.v1.ControlPlane.ReleaseBrake:input_type -> bulkhead.v1.ReasonRequest
+	77,  // 89: bulkhead.v1.ControlPlane.ManageSite:input_type -> bulkhead.v1.ReasonRequest
+	78,  // 90: bulkhead.v1.ControlPlane.Pause:input_type -> bulkhead.v1.PauseRequest
+	78,  // 91: bulkhead.v1.ControlPlane.Resume:input_type -> bulkhead.v1.PauseRequest
+	2,   // 92: bulkhead.v1.ControlPlane.ListInvoices:input_type -> bulkhead.v1.Page
+	81,  // 93: bulkhead.v1.ControlPlane.GetInvoice:input_type -> bulkhead.v1.InvoiceRef
+	83,  // 94: bulkhead.v1.ControlPlane.ExplainInvoice:input_type -> bulkhead.v1.ExplainInvoiceRequest
+	85,  // 95: bulkhead.v1.ControlPlane.WriteBundle:input_type -> bulkhead.v1.TenantRef
+	87,  // 96: bulkhead.v1.ControlPlane.TailLedger:input_type -> bulkhead.v1.TailLedgerRequest
+	85,  // 97: bulkhead.v1.ControlPlane.GetCheckpoint:input_type -> bulkhead.v1.TenantRef
+	90,  // 98: bulkhead.v1.ControlPlane.GetTrust:input_type -> bulkhead.v1.GetTrustRequest
+	92,  // 99: bulkhead.v1.ControlPlane.ListKeys:input_type -> bulkhead.v1.ListKeysRequest
+	95,  // 100: bulkhead.v1.ControlPlane.RotateKey:input_type -> bulkhead.v1.RotateKeyRequest
+	4,   // 101: bulkhead.v1.ControlPlane.ShowSite:output_type -> bulkhead.v1.Site
+	7,   // 102: bulkhead.v1.ControlPlane.DiffSite:output_type -> bulkhead.v1.SiteChange
+	1,   // 103: bulkhead.v1.ControlPlane.ImportSite:output_type -> bulkhead.v1.Done
+	1,   // 104: bulkhead.v1.ControlPlane.RescheduleHall:output_type -> bulkhead.v1.Done
+	11,  // 105: bulkhead.v1.ControlPlane.ListFound:output_type -> bulkhead.v1.FoundLabels
+	1,   // 106: bulkhead.v1.ControlPlane.TakeOver:output_type -> bulkhead.v1.Done
+	1,   // 107: bulkhead.v1.ControlPlane.RegisterTenant:output_type -> bulkhead.v1.Done
+	15,  // 108: bulkhead.v1.ControlPlane.ListTenants:output_type -> bulkhead.v1.Tenants
+	18,  // 109: bulkhead.v1.ControlPlane.OfferQuote:output_type -> bulkhead.v1.Quote
+	18,  // 110: bulkhead.v1.ControlPlane.ShowQuote:output_type -> bulkhead.v1.Quote
+	1,   // 111: bulkhead.v1.ControlPlane.SignLease:output_type -> bulkhead.v1.Done
+	1,   // 112: bulkhead.v1.ControlPlane.GiveNotice:output_type -> bulkhead.v1.Done
+	25,  // 113: bulkhead.v1.ControlPlane.WhatIfEarliest:output_type -> bulkhead.v1.EarliestDates
+	29,  // 114: bulkhead.v1.ControlPlane.WhatIfSlip:output_type -> bulkhead.v1.SlippedHall
+	36,  // 115: bulkhead.v1.ControlPlane.WhatIfPlace:output_type -> bulkhead.v1.PlacedContract
+	48,  // 116: bulkhead.v1.ControlPlane.ListLeases:output_type -> bulkhead.v1.Leases
+	46,  // 117: bulkhead.v1.ControlPlane.GetLease:output_type -> bulkhead.v1.Lease
+	62,  // 118: bulkhead.v1.ControlPlane.GetHosts:output_type -> bulkhead.v1.HandOver
+	74,  // 119: bulkhead.v1.ControlPlane.GetMount:output_type -> bulkhead.v1.Mount
+	66,  // 120: bulkhead.v1.ControlPlane.ListNodes:output_type -> bulkhead.v1.Nodes
+	65,  // 121: bulkhead.v1.ControlPlane.GetNode:output_type -> bulkhead.v1.Node
+	1,   // 122: bulkhead.v1.ControlPlane.CordonNode:output_type -> bulkhead.v1.Done
+	1,   // 123: bulkhead.v1.ControlPlane.ReplaceNode:output_type -> bulkhead.v1.Done
+	1,   // 124: bulkhead.v1.ControlPlane.AcknowledgeReplacement:output_type -> bulkhead.v1.Done
+	1,   // 125: bulkhead.v1.ControlPlane.RepairNode:output_type -> bulkhead.v1.Done
+	53,  // 126: bulkhead.v1.ControlPlane.PlanSpares:output_type -> bulkhead.v1.SparesPlan
+	56,  // 127: bulkhead.v1.ControlPlane.PlanDefrag:output_type -> bulkhead.v1.Frontier
+	1,   // 128: bulkhead.v1.ControlPlane.ProposeDefrag:output_type -> bulkhead.v1.Done
+	60,  // 129: bulkhead.v1.ControlPlane.ShowDefrag:output_type -> bulkhead.v1.Defrag
+	1,   // 130: bulkhead.v1.ControlPlane.ConsentDefrag:output_type -> bulkhead.v1.Done
+	1,   // 131: bulkhead.v1.ControlPlane.AcceptDefrag:output_type -> bulkhead.v1.Done
+	1,   // 132: bulkhead.v1.ControlPlane.WithdrawDefrag:output_type -> bulkhead.v1.Done
+	71,  // 133: bulkhead.v1.ControlPlane.ShowIsolation:output_type -> bulkhead.v1.Isolation
+	71,  // 134: bulkhead.v1.ControlPlane.ProveLease:output_type -> bulkhead.v1.Isolation
+	1,   // 135: bulkhead.v1.ControlPlane.FileProbe:output_type -> bulkhead.v1.Done
+	76,  // 136: bulkhead.v1.ControlPlane.ShowPlan:output_type -> bulkhead.v1.Plan
+	1,   // 137: bulkhead.v1.ControlPlane.ReleaseBrake:output_type -> bulkhead.v1.Done
+	1,   // 138: bulkhead.v1.ControlPlane.ManageSite:output_type -> bulkhead.v1.Done
+	1,   // 139: bulkhead.v1.ControlPlane.Pause:output_type -> bulkhead.v1.Done
+	1,   // 140: bulkhead.v1.ControlPlane.Resume:output_type -> bulkhead.v1.Done
+	80,  // 141: bulkhead.v1.ControlPlane.ListInvoices:output_type -> bulkhead.v1.Invoices
+	82,  // 142: bulkhead.v1.ControlPlane.GetInvoice:output_type -> bulkhead.v1.InvoiceDocument
+	84,  // 143: bulkhead.v1.ControlPlane.ExplainInvoice:output_type -> bulkhead.v1.Explanation
+	86,  // 144: bulkhead.v1.ControlPlane.WriteBundle:output_type -> bulkhead.v1.Chunk
+	88,  // 145: bulkhead.v1.ControlPlane.TailLedger:output_type -> bulkhead.v1.Entry
+	89,  // 146: bulkhead.v1.ControlPlane.GetCheckpoint:output_type -> bulkhead.v1.Checkpoint
+	91,  // 147: bulkhead.v1.ControlPlane.GetTrust:output_type -> bulkhead.v1.Trust
+	94,  // 148: bulkhead.v1.ControlPlane.ListKeys:output_type -> bulkhead.v1.Keys
+	1,   // 149: bulkhead.v1.ControlPlane.RotateKey:output_type -> bulkhead.v1.Done
+	101, // [101:150] is the sub-list for method output_type
+	52,  // [52:101] is the sub-list for method input_type
+	52,  // [52:52] is the sub-list for extension type_name
+	52,  // [52:52] is the sub-list for extension extendee
+	0,   // [0:52] is the sub-list for field type_name
 }
 
 func init() { file_bulkhead_v1_control_proto_init() }
@@ -7578,15 +7673,15 @@ func file_bulkhead_v1_control_proto_init() {
 	if File_bulkhead_v1_control_proto != nil {
 		return
 	}
-	file_bulkhead_v1_control_proto_msgTypes[66].OneofWrappers = []any{}
-	file_bulkhead_v1_control_proto_msgTypes[69].OneofWrappers = []any{}
+	file_bulkhead_v1_control_proto_msgTypes[67].OneofWrappers = []any{}
+	file_bulkhead_v1_control_proto_msgTypes[70].OneofWrappers = []any{}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_bulkhead_v1_control_proto_rawDesc), len(file_bulkhead_v1_control_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   97,
+			NumMessages:   98,
 			NumExtensions: 0,
 			NumServices:   1,
 		},
