@@ -232,14 +232,28 @@ func (s *State) LooksSettled(contractID string, end, now time.Time) bool {
 	return true
 }
 
-// Unwatched is a stretch, not over yet, in which nobody has looked at what a lease runs on.
-func (s *State) Unwatched(l *Lease, now time.Time) (meter.Gap, bool) {
-	if s.Tenants[l.Tenant].Looks == nil {
-		return meter.Gap{}, false
+// SilencesOf lists the stretches since its first delivery in which nobody looked at what
+// a lease runs on. The last one lasts where its After is 0. What the loop has not
+// recorded yet is none: it still may.
+func (s *State) SilencesOf(l *Lease, now time.Time) []meter.Gap {
+	told := s.Tenants[l.Tenant].Looks
+	if told == nil || s.Looks == nil || len(l.Events) == 0 {
+		return nil
 	}
-	gaps := s.Looks.Gaps([]string{l.Fabric}, now)
-	if n := len(gaps); n > 0 && gaps[n-1].After == 0 && now.Sub(gaps[n-1].From) > s.sayable() {
-		return gaps[n-1], true
+	since := told.Since
+	if first := l.Events[0].At; first.After(since) {
+		since = first
 	}
-	return meter.Gap{}, false
+	end := now
+	if l.End.Before(end) {
+		end = l.End
+	}
+	gaps := s.Looks.Gaps([]string{l.Fabric}, end)
+	gaps = slices.DeleteFunc(gaps, func(g meter.Gap) bool {
+		return !g.Until.After(since) || g.After == 0 && end.Equal(now) && now.Sub(g.From) <= s.sayable()
+	})
+	if len(gaps) > 0 && gaps[0].From.Before(since) {
+		gaps[0].From = since
+	}
+	return gaps
 }

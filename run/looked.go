@@ -27,6 +27,13 @@ func (p *Plane) RecordLooks(ctx context.Context) error {
 	return p.w.flush(ctx)
 }
 
+// LastRound is when the loop last went round, by the site's clock; zero: it has not yet.
+func (p *Plane) LastRound() time.Time {
+	p.mu.RLock()
+	defer p.mu.RUnlock()
+	return p.seen.round
+}
+
 // recordLooks takes over when each fabric and the nodes were looked at last, and
 // records it: when the policy says, when a month that is over waits for it, when
 // something is looked at again after a silence, or now.
@@ -39,6 +46,7 @@ func (p *Plane) recordLooks(ctx context.Context, now bool) error {
 	if err != nil {
 		return err
 	}
+	p.seen.round = clock
 	tell := now || p.lacksLooks() // what a tenant's log may not wait for
 	due := tell
 	if p.seen.looks == nil {

@@ -35,6 +35,7 @@ type seen struct {
 	nodes     uint64               // cursor of node reports
 	nodesAt   time.Time            // when nodes last told all that they had to tell
 	looks     map[string]*lookedAt // by fabric, of the nodes under "": what is not recorded yet
+	round     time.Time            // when looks were last taken over
 	// stuck ports did not follow in this tick: waiting for them takes long, so they
 	// are tried again in the next one.
 	stuck    map[site.Port]bool
