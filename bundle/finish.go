@@ -17,6 +17,7 @@ func (v *verifier) finish() {
 		}
 		v.signedBy = e.keyID
 	}
+	v.looksAsked()
 	for _, id := range sorted(v.nodes) {
 		n := v.nodes[id]
 		if n.owner == nil || n.state == node.Delivered {

@@ -82,6 +82,32 @@ func looksUntil(told []toldLooks, signed *meter.Invoice) (*meter.Looks, string) 
 	return looks, ""
 }
 
+// looksAsked holds the log to the instant from which the policy wants looks told.
+func (v *verifier) looksAsked() {
+	if v.policy.LooksFrom.IsZero() {
+		return
+	}
+	for _, l := range v.order {
+		from := v.policy.LooksFrom
+		if l.served.After(from) {
+			from = l.served
+		}
+		if l.served.IsZero() || !from.Before(l.end) {
+			continue
+		}
+		if v.looks.Newest == 0 || v.looks.Since.After(from) {
+			v.fail(place{}, CheckLooks, string(l.Lease), "from %s on the policy wants to know when devices were looked at, the log says it from %s on", stamp(from), sinceOf(&v.looks))
+		}
+	}
+}
+
+func sinceOf(l *meter.Looks) string {
+	if l.Newest == 0 {
+		return "no time"
+	}
+	return stamp(l.Since)
+}
+
 // LooksReport is what the log says of looks at all.
 type LooksReport struct {
 	Since   time.Time `json:"since,omitzero"` // from here on, silence counts; zero: it never does

@@ -58,6 +58,23 @@ func TestALogWithoutLooksSaysSo(t *testing.T) {
 	}
 }
 
+// A tenant that wants looks told takes no log that leaves them out.
+func TestATenantMayAskForLooks(t *testing.T) {
+	policy := owner.Policy(bundletest.Tenant)
+	policy.LooksFrom = time.Date(2026, 5, 1, 0, 0, 0, 0, time.UTC)
+	if _, err := verify(write(t, bundletest.Watched(owner).Input()), policy, bundle.Options{}); err != nil {
+		t.Error(err)
+	}
+	report, err := verify(write(t, bundletest.Whole(owner).Input()), policy, bundle.Options{})
+	if report == nil || err == nil || len(findings(report, bundle.CheckLooks)) != 1 {
+		t.Errorf("a log without looks is taken: %v", err)
+	}
+	policy.LooksFrom = time.Date(2028, 1, 1, 0, 0, 0, 0, time.UTC) // when its contract is over
+	if _, err := verify(write(t, bundletest.Whole(owner).Input()), policy, bundle.Options{}); err != nil {
+		t.Error(err)
+	}
+}
+
 // Whoever bills silence as up is found out, with the owner's real keys on it.
 func TestSilenceBilledAsUpIsRejected(t *testing.T) {
 	rated := func(a *attempt, looks *meter.Looks) *meter.Invoice {
