@@ -21,7 +21,7 @@ type lookedAt struct {
 func (p *Plane) RecordLooks(ctx context.Context) error {
 	p.mu.Lock()
 	defer p.unlock()
-	if err := p.recordLooks(ctx, true); err != nil {
+	if _, err := p.recordLooks(ctx, true); err != nil {
 		return err
 	}
 	return p.w.flush(ctx)
@@ -36,15 +36,16 @@ func (p *Plane) LastRound() time.Time {
 
 // recordLooks takes over when each fabric and the nodes were looked at last, and
 // records it: when the policy says, when a month that is over waits for it, when
-// something is looked at again after a silence, or now.
-func (p *Plane) recordLooks(ctx context.Context, now bool) error {
+// something is looked at again after a silence, or now. It returns how many entries it
+// wrote.
+func (p *Plane) recordLooks(ctx context.Context, now bool) (entries uint64, err error) {
 	s := p.w.state
 	if s.Site == nil {
-		return p.w.broken
+		return 0, p.w.broken
 	}
 	clock, err := p.w.now()
 	if err != nil {
-		return err
+		return 0, err
 	}
 	p.seen.round = clock
 	tell := now || p.lacksLooks() // what a tenant's log may not wait for
@@ -94,16 +95,17 @@ func (p *Plane) recordLooks(ctx context.Context, now bool) error {
 		due, tell = true, true
 	}
 	if !due {
-		return nil
+		return 0, nil
 	}
+	before := s.Seq
 	if err := p.carry(ctx, book.ReportLooked{Looks: all, All: tell}); err != nil {
-		return err
+		return 0, err
 	}
 	for _, known := range p.seen.looks {
 		known.closed = nil
 		known.open.From = known.open.Until
 	}
-	return nil
+	return s.Seq - before, nil
 }
 
 // looked takes over a look. An answer that was given before is none, nor is one of the

@@ -64,9 +64,11 @@ func (p *Plane) round(ctx context.Context) (changed bool, err error) {
 	if err := p.judgeFabrics(ctx, answers); err != nil {
 		return false, err
 	}
-	if err := p.recordLooks(ctx, false); err != nil {
+	looks, err := p.recordLooks(ctx, false)
+	if err != nil {
 		return false, err
 	}
+	before += looks // they are no reason to look again
 	if p.config.Observe {
 		if err := p.recordFound(ctx); err != nil {
 			return false, err

@@ -50,7 +50,10 @@ func (p *Plane) observeNodes(ctx context.Context) error {
 		if err := p.takeReports(ctx, o); err != nil {
 			return err // the page that is on its way goes nowhere
 		}
-		p.seen.nodes, p.seen.nodesAt = o.Cursor, o.At
+		p.seen.nodes = o.Cursor
+		if !more {
+			p.seen.nodesAt = o.At
+		}
 	}
 	if !full || p.config.Observe {
 		return nil

@@ -6,6 +6,7 @@ import (
 	"io"
 	"os"
 	"strings"
+	"time"
 
 	"bulkhead/bundle"
 	"bulkhead/claim"
@@ -110,6 +111,9 @@ func (c *policyShow) Run(stdout io.Writer) error {
 		strings.Join(origins, ", "), policy.Minimum.Turnover, policy.Minimum.Fence, policy.Minimum.Storage, policy.Minimum.Isolation)
 	for _, k := range policy.Keys {
 		fmt.Fprintf(stdout, "%-10s %s%s\n", k.Purpose, k.Name(), k.Validity())
+	}
+	if !policy.LooksFrom.IsZero() {
+		fmt.Fprintf(stdout, "from %s on, the log must say when devices were looked at\n", policy.LooksFrom.UTC().Format(time.RFC3339))
 	}
 	if policy.Pinned == "" {
 		fmt.Fprintln(stdout, "no checkpoint is pinned")
