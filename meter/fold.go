@@ -193,6 +193,7 @@ func (f *fold) count(h *holding, s *slot, n uint32, until int64, end int32) {
 		}
 		return
 	}
+	f.noteUnsaid(s, until)
 	if len(h.gaps) > 0 && s.held() {
 		f.countGaps(h, s, n, until, end)
 		return

@@ -63,6 +63,13 @@ func (t *terms) entryOf(row int) uint64 {
 	return s.After
 }
 
+// noteUnsaid notes that a slot is held while the log does not say yet what was looked at.
+func (f *fold) noteUnsaid(s *slot, until int64) {
+	if f.looks != nil && !f.looks.Since.IsZero() && s.held() {
+		f.unsaid = f.unsaid || max(s.since, f.from) < min(until, f.to, f.looks.Since.Unix())
+	}
+}
+
 // held says whether a slot was delivered and not given back.
 func (s *slot) held() bool { return s.state != undelivered && s.state != returned }
 
@@ -239,7 +246,7 @@ func (b *bill) silence() {
 	if b.looks == nil || b.looks.Since.IsZero() {
 		return
 	}
-	if b.looks.Since.Unix() > b.from {
+	if b.unsaid {
 		b.invoice.LooksFrom = b.looks.Since.UTC()
 		if end := time.Unix(b.to, 0).UTC(); b.invoice.LooksFrom.After(end) {
 			b.invoice.LooksFrom = end

@@ -26,6 +26,7 @@ type terms struct {
 
 	sortedRows []change   // what was folded, in order
 	silences   []*silence // of all leases
+	unsaid     bool       // slots were held in the period before the log began to say when devices were looked at
 }
 
 // tranche is one tranche through all versions, with its running totals.
