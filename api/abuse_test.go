@@ -294,6 +294,20 @@ func TestWithoutDevicesNothingIsProven(t *testing.T) {
 	if err != nil || after.Msg.Verdict != "unknown" || after.Msg.Unknown != before.Msg.Ports {
 		t.Errorf("without devices: %v, %v", after, err)
 	}
+
+	// Nor is anything up, after a while without a look.
+	last := w.clock.Now()
+	w.clock.Set(last.Add(3 * time.Hour))
+	if err := blind.Tick(ctx); err != nil {
+		t.Fatal(err)
+	}
+	lease, err := w.client("viewer flagship").GetLease(ctx, about)
+	if err != nil || lease.Msg.ObservedUp != 0 || len(lease.Msg.Silences) != 1 {
+		t.Fatalf("without devices: %v, %v", lease, err)
+	}
+	if s := lease.Msg.Silences[0]; s.What != "the nodes, fabric roce" || s.From != last.Format(time.RFC3339) || s.Until != "" {
+		t.Errorf("the silence is %v, expected from %s on", s, last)
+	}
 }
 
 // TestWithoutASite calls every method as everybody on a control plane that knows

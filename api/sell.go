@@ -182,6 +182,7 @@ func (s *service) GiveNotice(ctx context.Context, r *connect.Request[v1.Contract
 func (s *service) ListLeases(ctx context.Context, r *connect.Request[v1.Page]) (*connect.Response[v1.Leases], error) {
 	out := &v1.Leases{}
 	var err error
+	now := s.plane.LastRound()
 	s.plane.View(func(b *book.State) {
 		var ids []string
 		for _, l := range b.Leases {
@@ -195,7 +196,7 @@ func (s *service) ListLeases(ctx context.Context, r *connect.Request[v1.Page]) (
 		}
 		for _, id := range ids {
 			l, _ := b.LeaseByID(lease.ID(id))
-			out.Leases = append(out.Leases, describeLease(b, l))
+			out.Leases = append(out.Leases, describeLease(b, l, now))
 		}
 	})
 	return connect.NewResponse(out), err
@@ -219,8 +220,9 @@ func (s *service) readableLease(ctx context.Context, id string, look func(b *boo
 // GetLease shows one lease.
 func (s *service) GetLease(ctx context.Context, r *connect.Request[v1.LeaseRef]) (*connect.Response[v1.Lease], error) {
 	var out *v1.Lease
+	now := s.plane.LastRound()
 	err := s.readableLease(ctx, r.Msg.Lease, func(b *book.State, l *book.Lease) {
-		out = describeLease(b, l)
+		out = describeLease(b, l, now)
 		out.Estimate = estimate(b, l.Slots)
 	})
 	return connect.NewResponse(out), err
@@ -238,7 +240,7 @@ func (s *service) GetHosts(ctx context.Context, r *connect.Request[v1.LeaseRef])
 	return connect.NewResponse(out), errors.Join(err, failed)
 }
 
-func describeLease(b *book.State, l *book.Lease) *v1.Lease {
+func describeLease(b *book.State, l *book.Lease, now time.Time) *v1.Lease {
 	out := &v1.Lease{
 		Id: string(l.ID), Tenant: l.Tenant, Contract: l.Contract, Tranche: l.Tranche, Fabric: l.Fabric, Kind: l.Kind,
 		Begin: l.Begin.UTC().Format(time.RFC3339), End: l.End.UTC().Format(time.RFC3339), DesiredSlots: int64(len(l.Slots)),
@@ -254,6 +256,7 @@ func describeLease(b *book.State, l *book.Lease) *v1.Lease {
 			})
 		}
 	}
+	describeSilence(out, b, l, now)
 	slots, since := b.UnservedOf(l.ID)
 	if out.Unserved = slots; len(slots) > 0 {
 		out.UnservedSince = since.UTC().Format(time.RFC3339)

@@ -50,6 +50,7 @@ func init() {
 		lease.KindReturning:     fold((*State).applyReturning),
 		lease.KindReturned:      fold((*State).applyReturned),
 		meter.KindInvoiced:      fold((*State).applyInvoiced),
+		meter.KindObserved:      fold((*State).applyObserved),
 		lease.KindProposed:      fold((*State).applyProposed),
 		lease.KindSwapped:       fold((*State).applySwapped),
 		node.KindMoved:          fold((*State).applyMoved),

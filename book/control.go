@@ -97,6 +97,7 @@ type Began struct {
 func (c BeginTerm) decide(s *State, env Env) (*Decision, error) {
 	d := &Decision{}
 	d.add(SiteScope, KindWriter, Began{Term: s.Term + 1, Writer: c.Writer})
+	s.silenceCounts(d)
 	return d, nil
 }
 

@@ -29,6 +29,9 @@ func (c IssueInvoice) decide(s *State, env Env) (*Decision, error) {
 	if c.Invoice.Period.To.After(env.Now) {
 		return nil, refuse("invoice.period", "it ends at %s: only a month that is over is invoiced", c.Invoice.Period.To.Format(time.RFC3339))
 	}
+	if !s.LooksSettled(c.Contract, c.Invoice.Period.To, env.Now) {
+		return nil, refuse("invoice.period", "it ends at %s, and what was looked at until then may still be recorded", c.Invoice.Period.To.Format(time.RFC3339))
+	}
 	from := c.Invoice.Period.From.Format(time.RFC3339)
 	for _, old := range s.Invoices {
 		if old.Contract == c.Contract && old.From == from {

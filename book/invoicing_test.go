@@ -23,14 +23,18 @@ func TestInvoices(t *testing.T) {
 			return c
 		}
 	}
-	june := func(s *book.State) bool {
+	over := func(s *book.State) bool {
 		return len(s.Invoices) == 0 && !s.Time.Before(time.Date(2026, 6, 1, 7, 0, 0, 0, time.UTC))
+	}
+	june := func(s *book.State) bool {
+		return over(s) && s.LooksSettled("tidewater", time.Date(2026, 6, 1, 7, 0, 0, 0, time.UTC), s.Time)
 	}
 	refuseAll(t, []refused{
 		{"of no contract", june, issue(func(_ *stage, c *book.IssueInvoice) { c.Contract = "x" }), "contract", "no contract"},
 		{"with a gap", june, issue(func(_ *stage, c *book.IssueInvoice) { c.Invoice.Number = "tidewater-0002" }), "invoice.number", "expected tidewater-0001"},
 		{"with another tenant's number", june, issue(func(_ *stage, c *book.IssueInvoice) { c.Invoice.Number = "flagship-0001" }), "invoice.number", "expected tidewater-0001"},
 		{"of a month that is not over", atRunning, issue(func(*stage, *book.IssueInvoice) {}), "invoice.period", "a month that is over"},
+		{"of a month of which looks may still be recorded", over, issue(func(*stage, *book.IssueInvoice) {}), "invoice.period", "may still be recorded"},
 		{"of a month that has one", june, issue(func(s *stage, c *book.IssueInvoice) {
 			s.fold(t, drafts(s, may(s))...)
 			c.Invoice.Number = s.NextInvoiceNumber("tidewater")

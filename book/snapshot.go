@@ -51,6 +51,7 @@ type frozen struct {
 	Unread     map[site.Leaf]time.Time           `json:"unread"`
 	Silent     map[site.Leaf]time.Time           `json:"silent,omitempty"`
 	Invoices   []Invoice                         `json:"invoices"`
+	Looks      *meter.Looks                      `json:"looks,omitempty"`
 	Found      map[string]map[uint32]*FoundLabel `json:"found,omitempty"`
 	Control    Control                           `json:"control"`
 	Commands   map[string]uint64                 `json:"commands"`
@@ -133,7 +134,7 @@ func (s *State) freeze() *frozen {
 	c := &s.Nodes
 	f := &frozen{
 		Seq: s.Seq, Staged: s.Staged, Time: s.Time, Term: s.Term, Scopes: s.Scopes, Tenants: s.Tenants, Projects: s.projects,
-		Labels: s.Labels, Volumes: s.Volumes, Postures: s.Postures, Locked: s.Locked, Unread: s.Unread, Silent: s.Silent, Invoices: s.Invoices, Found: s.Found, Control: s.Control, Commands: s.Commands,
+		Labels: s.Labels, Volumes: s.Volumes, Postures: s.Postures, Locked: s.Locked, Unread: s.Unread, Silent: s.Silent, Invoices: s.Invoices, Looks: s.Looks, Found: s.Found, Control: s.Control, Commands: s.Commands,
 		Contracts: map[string]frozenContract{}, Quotes: map[string]frozenQuote{}, Placements: map[string]claim.Digest{},
 		Nodes: frozenNodes{
 			State: c.State, Since: c.Since, Begun: c.Begun, Seq: c.Seq, Turnover: c.Turnover, Slot: c.Slot,
@@ -280,7 +281,7 @@ func Restore(data []byte, bodies Bodies) (*State, error) {
 			return nil, fmt.Errorf("snapshot: volume %.130q: incomplete", string(id))
 		}
 	}
-	s.Invoices, s.Control = f.Invoices, f.Control
+	s.Invoices, s.Control, s.Looks = f.Invoices, f.Control, f.Looks
 	if s.Control.Paused == nil || s.Control.Keys == nil {
 		return nil, fmt.Errorf("snapshot: control: missing")
 	}

@@ -59,6 +59,8 @@ type State struct {
 	Silent   map[site.Leaf]time.Time // leaves that did not answer, since when they last did
 	Invoices []Invoice
 
+	Looks *meter.Looks // when devices were looked at, by the site's log; nil: it does not say
+
 	// Found is what an adopted site carried that this ledger gave to nobody, by
 	// fabric and label; Kept, derived, is the nodes that are left as they are for it.
 	Found map[string]map[uint32]*FoundLabel
@@ -86,6 +88,7 @@ type Tenant struct {
 	Name     string
 	Internal bool // one of the owner's own teams
 	Since    time.Time
+	Looks    *meter.Looks `json:",omitempty"` // when what it leases was looked at, by its own log; nil: it does not say
 }
 
 // Contract is a contract with all its versions, the newest last.

@@ -519,6 +519,9 @@ var attacks = []attack{
 	{"an invoice that does not count the last entries", bundle.CheckInvoice, "is about its period", func(a *attempt) {
 		a.reissue(0, func(i *meter.Invoice) { i.Through -= 8 })
 	}},
+	{"looks of the future", bundle.CheckLooks, "is after the entry itself", func(a *attempt) {
+		a.Add(meter.KindObserved, meter.Observed{Since: a.Now.Add(time.Hour), WithinS: 60})
+	}},
 	{"an entry with another total", bundle.CheckInvoiceEntry, "the entry says", func(a *attempt) {
 		bundletest.Change(a.Log, meter.KindInvoiced, func(_ int, b *meter.Invoiced) { b.Total = "1.00" })
 	}},

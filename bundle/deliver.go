@@ -46,6 +46,9 @@ func (v *verifier) delivered(b *lease.Delivered) {
 		nodes = append(nodes, n)
 	}
 	v.event(l, slots.String(), meter.Up, "delivered")
+	if l.served.IsZero() {
+		l.served = v.time
+	}
 	if certificate != nil && certificate.there {
 		v.isolationShown(l, nodes, certificate)
 	}

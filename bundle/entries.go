@@ -68,6 +68,7 @@ var kinds = map[string]func(data []byte) (any, error){
 	storage.KindDestroyed:     decode[storage.Destroyed],
 	meter.KindInvoiced:        decode[meter.Invoiced],
 	ledger.KindTakenOff:       decode[ledger.TakenOff],
+	meter.KindObserved:        decode[meter.Observed],
 }
 
 // reread has the body of fabric.Unread and another meaning.

@@ -17,6 +17,7 @@ func (v *verifier) finish() {
 		}
 		v.signedBy = e.keyID
 	}
+	v.looksAsked()
 	for _, id := range sorted(v.nodes) {
 		n := v.nodes[id]
 		if n.owner == nil || n.state == node.Delivered || n.state == node.Reserved {
@@ -48,6 +49,7 @@ func (v *verifier) write() {
 	for _, l := range v.order {
 		r.Leases = append(r.Leases, v.leaseReport(l))
 	}
+	r.Looks, r.Silence = v.looksReport(), v.silence()
 	for _, c := range checks {
 		r.Checks = append(r.Checks, string(c.Name))
 	}
@@ -94,6 +96,7 @@ func (v *verifier) notProven() []string {
 		add("memory-bus attacks and other physical access are out of scope: no confidentiality is claimed against them")
 		add("turnover: which devices a node has is the owner's list; the nonces of its TPM quotes hang on the site's log, which a tenant does not see")
 		add("time: every time in the log is the owner's clock")
+		v.looksNotProven(add)
 		add("health: what devices said of their health is in the owner's log only; compare the slots' states with your own monitoring")
 	}
 	for _, id := range sorted(v.postures) {

@@ -28,6 +28,10 @@ type InvoiceReport struct {
 	Entry      uint64       `json:"entry"`
 	Statement  claim.Digest `json:"statement"`
 	Recomputed bool         `json:"recomputed"` // every byte follows from contract and entries
+	// Silence is the stretches in which nobody looked, as the invoice says them; LooksFrom
+	// is set where silence began to count in its month only.
+	Silence   []meter.Silence `json:"silence,omitempty"`
+	LooksFrom time.Time       `json:"looks_from,omitzero"`
 }
 
 // invoiceSays is what a signed invoice says.
@@ -79,6 +83,8 @@ func (v *verifier) invoiced(b *meter.Invoiced) {
 	if !o.there {
 		return
 	}
+	fabrics := v.looksClosed(k, b)
+	told := v.told[:len(v.told):len(v.told)]
 	versions, events, issued := slices.Clone(k.versions), k.events[:len(k.events):len(k.events)], v.time
 	v.after = append(v.after, func() {
 		if o.err != nil {
@@ -87,15 +93,15 @@ func (v *verifier) invoiced(b *meter.Invoiced) {
 		}
 		says := o.says.(*invoiceSays)
 		i := says.invoice
-		report.Lines = len(i.Lines)
+		report.Lines, report.Silence, report.LooksFrom = len(i.Lines), i.Silence, i.LooksFrom
 		if i.Number != b.Number || i.Contract != b.Contract || i.Tenant != v.tenant || i.Currency != b.Currency || i.Total != b.Total ||
 			!sameTime(b.From, i.Period.From) || !sameTime(b.To, i.Period.To) || i.Period.To.After(issued) {
 			v.fail(at, CheckInvoiceEntry, subject, "the entry says %s %s for %s until %s, the invoice %s %s for %s until %s",
 				b.Total, b.Currency, b.From, b.To, i.Total, i.Currency, stamp(i.Period.From), stamp(i.Period.To))
 		}
 		if difference := v.recompute(says, meter.Input{
-			Versions: versions, Events: events, Period: i.Period, Number: i.Number, Earlier: v.earlier[b.Contract],
-		}); difference != "" {
+			Versions: versions, Events: events, Period: i.Period, Number: i.Number, Earlier: v.earlier[b.Contract], Fabrics: fabrics,
+		}, told); difference != "" {
 			v.fail(at, CheckInvoice, subject, "%s", difference)
 		} else {
 			report.Recomputed = true
@@ -109,8 +115,12 @@ func (v *verifier) invoiced(b *meter.Invoiced) {
 
 // recompute rates an invoice again from the log's own entries and says how the
 // two differ; "" when every byte is the same.
-func (v *verifier) recompute(says *invoiceSays, in meter.Input) string {
+func (v *verifier) recompute(says *invoiceSays, in meter.Input, told []toldLooks) string {
 	signed := says.invoice
+	var missed string
+	if in.Looks, missed = looksUntil(told, signed); missed != "" {
+		return missed
+	}
 	// An entry written while the invoice was being rated may be missing in it,
 	// if it is about the time after the period.
 	used := in.Events

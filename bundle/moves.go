@@ -80,6 +80,8 @@ func (v *verifier) applyNodes(body any) {
 		v.unreadLeaf(b.Leaf, false)
 	case *prove.Judged:
 		v.judged(b)
+	case *meter.Observed:
+		v.observed(b)
 	case *meter.Invoiced:
 		v.invoiced(b)
 	default:

@@ -40,6 +40,9 @@ type Policy struct {
 	// tenant learned them by another way than the bundle. None: a TPM quote is
 	// checked against the key in the statement itself, and graded for it.
 	AttestationKeys map[string]string `yaml:"attestation_keys,omitempty"`
+	// LooksFrom is from when on the log must say when devices were looked at. None: what a
+	// log without a word of looks bills is taken, and the report says so.
+	LooksFrom time.Time `yaml:"looks_from,omitempty"`
 }
 
 // Key is one public key of the owner with what it may sign, and when.

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strings"
 	"time"
 
 	"bulkhead/claim"
@@ -30,6 +31,8 @@ type Report struct {
 	Leases     []LeaseReport    `json:"leases"`
 	Claims     []claim.Claim    `json:"claims"`
 	Unproven   []Interval       `json:"isolation_unproven"`
+	Looks      LooksReport      `json:"looks"`
+	Silence    []SilenceReport  `json:"silence"`
 	Invoices   []*InvoiceReport `json:"invoices"`
 	Holdings   int              `json:"holdings"` // nodes handed over, each time counted
 	Checks     []string         `json:"checks"`
@@ -168,6 +171,21 @@ func (r *Report) WriteText(w io.Writer) error {
 		}
 		p.line("  %s until %s  %s (entry %d)", stamp(u.From), until, u.What, u.Entry)
 	}
+	if len(r.Silence) > 0 {
+		p.line("\nTimes in which nobody looked at what a lease runs on: its slots were unknown")
+	}
+	for i := range r.Silence {
+		s := &r.Silence[i]
+		if i == 20 {
+			p.line("  and %d more: -o json lists them", len(r.Silence)-i)
+			break
+		}
+		until := stamp(s.Until)
+		if s.Open {
+			until += ", where the log ends"
+		}
+		p.line("  %s until %s  %s: %s", stamp(s.From), until, s.Lease, s.What)
+	}
 	if len(r.Invoices) > 0 {
 		p.line("\nInvoices")
 	}
@@ -175,6 +193,12 @@ func (r *Report) WriteText(w io.Writer) error {
 		verdict := "recomputed from the log, equal byte for byte"
 		if !i.Recomputed {
 			verdict = "NOT what follows from the log"
+		}
+		if n := len(i.Silence); n > 0 {
+			verdict += ", over " + count(n, "silent stretch")
+		}
+		if !i.LooksFrom.IsZero() {
+			verdict += ", with silence counted as what was said last until " + stamp(i.LooksFrom)
 		}
 		p.line("  %-16s %s until %s  %18s %s  %d lines, %s", i.Number, i.From, i.To, i.Total, i.Currency, i.Lines, verdict)
 	}
@@ -200,6 +224,9 @@ func (p *printer) line(format string, args ...any) {
 func count(n int, word string) string {
 	if n == 1 {
 		return "1 " + word
+	}
+	if strings.HasSuffix(word, "ch") {
+		return fmt.Sprintf("%d %ses", n, word)
 	}
 	if word[len(word)-1] == 'y' {
 		return fmt.Sprintf("%d %sies", n, word[:len(word)-1])

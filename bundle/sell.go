@@ -47,6 +47,7 @@ type leaseLog struct {
 	verdicts  map[string]int  // verdicts by word
 	inUse     *site.Set       // numbers of its delivered nodes
 	units     map[string]bool // of a hermetic lease: the SUs that its links lead from
+	served    time.Time       // when its first node was handed over
 }
 
 // slotRef names a slot.

@@ -82,6 +82,9 @@ type verifier struct {
 	leaving   []leaving                   // the same, of leases that end
 	intervals []Interval
 	number    int // invoices so far
+	looks     meter.Looks
+	told      []toldLooks
+	billedTo  map[string]time.Time // by fabric, of the nodes under "": until when invoices have counted looks
 
 	invoices []*InvoiceReport
 	earlier  map[string][]*meter.Invoice // by contract
@@ -121,6 +124,7 @@ func newVerifier(policy *Policy, opts Options) (*verifier, error) {
 		postures:  map[string]*fabric.Postures{},
 		units:     map[string]*unitLog{},
 		handed:    map[string]handOver{},
+		billedTo:  map[string]time.Time{},
 	}
 	var err error
 	if v.golden, err = policy.golden(); err != nil {

@@ -78,6 +78,7 @@ func (i *Invoice) Encode() []byte {
 	encoder.SetEscapeHTML(false)
 	utc := *i
 	utc.Period = Period{From: i.Period.From.UTC(), To: i.Period.To.UTC()}
+	utc.LooksFrom = i.LooksFrom.UTC()
 	if err := encoder.Encode(&utc); err != nil {
 		panic("meter: plain fields do not encode: " + err.Error())
 	}

@@ -29,7 +29,7 @@ func (b *bill) corrections(in Input, changes *Changes) error {
 		}
 	}
 	for _, e := range earlier {
-		now, err := newBill(in.Versions, changes, e.Period)
+		now, err := newBill(in, changes, e.Period)
 		if err != nil {
 			return fmt.Errorf("correction of %s: %w", e.Number, err)
 		}

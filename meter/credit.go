@@ -37,9 +37,9 @@ func (f *fold) credit(seg *segment, s *slot, effect code, start, a, b int64, end
 }
 
 // creditNoticed matches noticed maintenance beyond each rule's allowance of
-// the slot and month. used is what the slot has had before.
-func (f *fold) creditNoticed(seg *segment, s *slot, used, a, b int64, end int32) {
-	var taken int64
+// the slot and month. used is what the slot has had before. It returns how many
+// seconds, at the end of those from a to b, some rule has taken.
+func (f *fold) creditNoticed(seg *segment, s *slot, used, a, b int64, end int32) (taken int64) {
 	for _, rule := range f.plan(seg, maintenanceNoticed, s.cause)[0].match {
 		over := min(b-a, max(0, used+(b-a)-seg.version.SLA[rule].AllowanceS))
 		seg.matched[rule] += over
@@ -48,6 +48,7 @@ func (f *fold) creditNoticed(seg *segment, s *slot, used, a, b int64, end int32)
 			taken = over
 		}
 	}
+	return taken
 }
 
 func (f *fold) give(seg *segment, st step, row, end int32, seconds int64) {
@@ -64,15 +65,15 @@ func (f *fold) give(seg *segment, st step, row, end int32, seconds int64) {
 
 func (f *fold) take(seg *segment, rule int, row, end int32, seconds int64) {
 	seg.taken[rule] += seconds
-	seg.rows[rule].add(row, len(f.rows))
-	seg.rows[rule].add(end, len(f.rows))
+	seg.rows[rule].add(row, f.entriesNamed())
+	seg.rows[rule].add(end, f.entriesNamed())
 }
 
 // plan is which rules match a slot in a segment, by the age of the outage.
 func (f *fold) plan(seg *segment, effect code, cause CauseRef) []step {
 	plans := seg.plans[effect]
 	if plans == nil {
-		plans = make([][]step, len(f.changes.causes))
+		plans = make([][]step, len(f.changes.causes)+1)
 		seg.plans[effect] = plans
 	}
 	if plans[cause] == nil {
@@ -82,7 +83,10 @@ func (f *fold) plan(seg *segment, effect code, cause CauseRef) []step {
 }
 
 func (f *fold) newPlan(v *contract.Contract, effect code, cause CauseRef) (plan []step) {
-	why := f.changes.causes[cause]
+	why := "" // no exclusion is about what nobody looked at
+	if cause != f.unasked {
+		why = f.changes.causes[cause]
+	}
 	var rules []int
 	ages := []int64{0}
 	for i := range v.SLA {

@@ -12,6 +12,7 @@
 //	before the first event, or undelivered   late delivery: not paid, and LateDiscount on top after the grace
 //	returned                                 no use; a flat fee and take-or-pay stay due
 //	unknown                                  the contract's unknown rule, then as below
+//	in a gap of Looks                        what was last said of it and, after the grace, the contract's unknown rule besides
 //	any other state                          paid; the first matching SLA rule credits it, no other one does
 //
 // A slot that is handed over before its delivery date costs nothing until then.

@@ -16,6 +16,7 @@ type fold struct {
 	changes *Changes
 	rows    []change
 	leases  []holding
+	unasked CauseRef            // the cause of what nobody looked at
 	yield   func(Interval) bool // when intervals are asked for
 	stopped bool
 }
@@ -25,6 +26,7 @@ type holding struct {
 	name    string
 	tranche *tranche
 	slots   []slot
+	gaps    []*silence // in which nobody looked, ascending
 }
 
 // slot is where one slot stands while changes are folded.
@@ -38,6 +40,11 @@ type slot struct {
 	state   code // as reported
 	effect  code // what it counts as; while unknown: what it counted as before
 	seen    bool
+
+	// The stretch in which it counts as down by the owner's fault, by what was said or
+	// by silence: kept only where there is silence.
+	down, downTo int64
+	downSilent   bool // it counts so at downTo by silence
 }
 
 // Interval is a stretch of one slot's time in one state.
@@ -59,12 +66,16 @@ func (t *terms) run(changes *Changes, yield func(Interval) bool) error {
 		return fmt.Errorf("%d changes: at most 2^31 in one fold", len(f.rows))
 	}
 	t.sortedRows = f.rows
+	f.unasked = CauseRef(len(changes.causes)) // beyond those that changes have
 	for i, name := range changes.leases {
 		tr := t.byID[name.tranche]
 		if tr == nil {
 			return fmt.Errorf("lease %.70q: contract %s has no tranche %.70q", name.lease, t.versions[0].ID, name.tranche)
 		}
 		f.leases[i] = holding{name: name.lease, tranche: tr}
+	}
+	if err := f.listen(); err != nil {
+		return err
 	}
 	for i := range f.rows {
 		row := &f.rows[i]
@@ -133,7 +144,7 @@ func (f *fold) enter(h *holding, s *slot, row *change, i int32) {
 		}
 	}
 	if (s.state == undelivered) != (row.state == undelivered) && len(tr.segments) > 0 && row.at > tr.segments[0].from {
-		tr.deliveries.add(i, len(f.rows))
+		tr.deliveries.add(i, f.entriesNamed())
 	}
 	if s.state == unknown && row.state != unknown {
 		s.effect, s.start = f.afterSilence(s, row.at)
@@ -180,6 +191,11 @@ func (f *fold) count(h *holding, s *slot, n uint32, until int64, end int32) {
 		if f.yield != nil && until > f.from {
 			f.emit(h, s, n, f.from, until)
 		}
+		return
+	}
+	f.noteUnsaid(s, until)
+	if len(h.gaps) > 0 && s.held() {
+		f.countGaps(h, s, n, until, end)
 		return
 	}
 	from, to := max(s.since, f.from), min(until, f.to)
@@ -250,23 +266,30 @@ func (tr *tranche) countOthers(until int64) {
 // second to its last. Slots that no event names are undelivered throughout and
 // don't appear. The order is by the end of the interval.
 func Intervals(versions []*contract.Contract, events []Event, period Period) (iter.Seq[Interval], error) {
-	changes, err := ChangesOf(events)
+	return IntervalsInput(Input{Versions: versions, Events: events, Period: period})
+}
+
+// IntervalsInput is Intervals with all that an invoice follows from: where nobody
+// looked, slots that were delivered are unknown.
+func IntervalsInput(in Input) (iter.Seq[Interval], error) {
+	changes, err := ChangesOf(in.Events)
 	if err != nil {
 		return nil, err
 	}
-	if err := foldOnce(versions, changes, period, func(Interval) bool { return true }); err != nil {
+	if err := foldOnce(in, changes, func(Interval) bool { return true }); err != nil {
 		return nil, err
 	}
 	return func(yield func(Interval) bool) {
 		// The first run has shown that this one succeeds.
-		_ = foldOnce(versions, changes, period, yield)
+		_ = foldOnce(in, changes, yield)
 	}, nil
 }
 
-func foldOnce(versions []*contract.Contract, changes *Changes, period Period, yield func(Interval) bool) error {
-	t, err := newTerms(versions, period)
+func foldOnce(in Input, changes *Changes, yield func(Interval) bool) error {
+	t, err := newTerms(in.Versions, in.Period)
 	if err != nil {
 		return err
 	}
+	t.looks, t.fabrics = in.Looks, in.Fabrics
 	return t.run(changes, yield)
 }

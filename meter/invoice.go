@@ -2,6 +2,7 @@ package meter
 
 import (
 	"slices"
+	"time"
 
 	"bulkhead/claim"
 )
@@ -25,9 +26,13 @@ type Invoice struct {
 	Rounding string    `json:"rounding"`
 	Through  uint64    `json:"through"` // newest ledger entry (scope_seq) that was taken into account
 	Usage    []Usage   `json:"usage"`
-	Lines    []Line    `json:"lines"`
-	Total    string    `json:"total"` // the sum of the lines' amounts
-	Note     string    `json:"note,omitempty"`
+	// LooksFrom is set where the log began in the period to say when devices were
+	// looked at: slots count as what was last said of them until then.
+	LooksFrom time.Time `json:"looks_from,omitzero"`
+	Silence   []Silence `json:"silence,omitempty"` // stretches in which nobody looked
+	Lines     []Line    `json:"lines"`
+	Total     string    `json:"total"` // the sum of the lines' amounts
+	Note      string    `json:"note,omitempty"`
 }
 
 // Version names one version of the contract by its number and digest.
@@ -43,6 +48,18 @@ type Usage struct {
 	GPUs     int64        `json:"gpus"`     // promised when the period ends
 	Promised int64        `json:"promised"` // GPU-seconds owed in the period
 	States   []StateUsage `json:"states"`   // those that occur
+}
+
+// Silence is a stretch of the period in which nobody looked at what a lease's slots
+// run on: they are unknown. Where they are down as well by what was said before, they
+// are that.
+type Silence struct {
+	Lease      string    `json:"lease"`
+	What       string    `json:"what"`
+	From       time.Time `json:"from"`
+	To         time.Time `json:"to"`
+	GPUSeconds int64     `json:"gpu_seconds"`       // of slots that were delivered and not given back
+	Entries    Entries   `json:"entries,omitempty"` // that say until where the looks went, and where they go on
 }
 
 // StateUsage is the GPU-seconds of one state.

@@ -73,7 +73,7 @@ func (b *bill) entries(r *rowSet) Entries {
 	out, ordered := make(Entries, 0, count), true
 	for i, word := range r.bits {
 		for ; word != 0; word &= word - 1 {
-			entry := b.sortedRows[i*64+bits.TrailingZeros64(word)].entry
+			entry := b.entryOf(i*64 + bits.TrailingZeros64(word))
 			ordered = ordered && (len(out) == 0 || out[len(out)-1] <= entry)
 			out = append(out, entry)
 		}

@@ -24,6 +24,11 @@ const stepS = 3600
 // with the fold. It returns printed amounts by line, sorted, under the line's id
 // without what tells apart lines of different prices.
 func naive(versions []*contract.Contract, events []Event, period Period) map[string][]string {
+	return naiveLooks(versions, events, period, nil)
+}
+
+// naiveLooks is naive with what was looked at, as watched says.
+func naiveLooks(versions []*contract.Contract, events []Event, period Period, looks *watched) map[string][]string {
 	events = slices.Clone(events)
 	slices.SortFunc(events, func(a, b Event) int {
 		return cmp.Or(a.At.Compare(b.At), cmp.Compare(a.Entry, b.Entry))
@@ -48,7 +53,16 @@ func naive(versions []*contract.Contract, events []Event, period Period) map[str
 		reported, effect, before SlotState
 		cause                    string
 		age, silent, noticed     int64
+		down                     int64 // for how long it has counted as down, by word or silence; -1: it does not
+		wasSilent                bool
 	}
+	// unseen is for how long nobody has looked at a lease, and by which version that
+	// counts as down.
+	type unseen struct {
+		steps int64
+		rule  contract.Unknown
+	}
+	quiet := map[string]*unseen{}
 	// silence is what a slot counts as that has been unknown for a while.
 	silence := func(l *life, t int64) SlotState {
 		w := versions[0]
@@ -105,7 +119,7 @@ func naive(versions []*contract.Contract, events []Event, period Period) map[str
 				k := key{e.Lease, e.Tranche, n}
 				l := lives[k]
 				if l == nil {
-					l = &life{reported: Undelivered, effect: Undelivered, age: -stepS}
+					l = &life{reported: Undelivered, effect: Undelivered, age: -stepS, down: -1}
 					lives[k] = l
 					order = append(order, k)
 				}
@@ -137,6 +151,32 @@ func naive(versions []*contract.Contract, events []Event, period Period) map[str
 					l.effect, l.age = effect, 0
 				}
 			}
+		}
+		// 2b. what nobody looked at, and for how long that has been so
+		for name := range looks.leases() {
+			if !looks.missed(name, t) {
+				delete(quiet, name)
+			} else if quiet[name] == nil || looks.seenAt(name, t) {
+				quiet[name] = &unseen{rule: v.Unknown} // a silence begins
+			}
+		}
+		for _, k := range order {
+			l, q := lives[k], quiet[k.lease]
+			silent := q != nil && q.rule.Then == "down-owner" && q.steps*stepS >= q.rule.GraceS
+			switch {
+			case l.reported == Undelivered || l.reported == Returned || !silent && l.effect != DownOwner:
+				l.down, silent = -1, false
+			case l.down >= 0 && (l.wasSilent || silent || l.age > 0):
+				l.down += stepS
+			case l.effect == DownOwner:
+				l.down = l.age
+			default:
+				l.down = 0
+			}
+			l.wasSilent = silent
+		}
+		for _, q := range quiet {
+			q.steps++
 		}
 		if t < period.From.Unix() || t < v.Begin.Unix() || t >= v.End.Unix() {
 			continue
@@ -198,12 +238,22 @@ func naive(versions []*contract.Contract, events []Event, period Period) map[str
 				}
 				got := false
 				for i, rule := range v.SLA {
-					if !naiveMatches(rule, l.effect, l.cause, l.age, l.noticed) {
+					age := l.age
+					if l.effect == DownOwner {
+						age = l.down
+					}
+					said := naiveMatches(rule, l.effect, l.cause, age, l.noticed)
+					if !said && !(l.wasSilent && naiveMatches(rule, DownOwner, "", l.down, 0)) {
 						continue
 					}
 					level := names[v][i]
 					match[level+tr.ID]++
-					if !got {
+					// What was said comes before what was not.
+					before := false
+					for _, other := range v.SLA {
+						before = before || !said && naiveMatches(other, l.effect, l.cause, age, l.noticed)
+					}
+					if !got && !before {
 						got = true
 						credits = append(credits, taken{"sla/" + string(rule.Metric) + "/" + tr.ID, priceKey, tr.ID, level, perStep, rule})
 					}

@@ -45,7 +45,31 @@ func (i *Invoice) Text() string {
 			p.WriteString(row("    "+string(s.State), group(s.GPUSeconds)))
 		}
 	}
+	i.silenceText(&p)
 	return p.String()
+}
+
+// maxSilences bounds how many silent stretches a page lists.
+const maxSilences = 40
+
+// silenceText names the stretches of the period of which nobody can say what the slots
+// were, and what they were counted as.
+func (i *Invoice) silenceText(p *strings.Builder) {
+	if !i.LooksFrom.IsZero() {
+		p.WriteByte('\n')
+		wrap(p, "", fmt.Sprintf("Until %s the ledger does not say when devices were looked at: slots counted as what was last said of them, also in silence.", i.LooksFrom.UTC().Format(time.RFC3339)))
+	}
+	if len(i.Silence) == 0 {
+		return
+	}
+	p.WriteString("\nSilence: nobody looked at what these leases run on, so their slots are unknown, by the contract's rule\n")
+	for n, s := range i.Silence {
+		if n == maxSilences {
+			fmt.Fprintf(p, "    and %d more: the invoice's JSON lists them\n", len(i.Silence)-n)
+			break
+		}
+		p.WriteString(row(fmt.Sprintf("    %s until %s  %s: %s", s.From.UTC().Format(time.RFC3339), s.To.UTC().Format(time.RFC3339), s.Lease, s.What), group(s.GPUSeconds)))
+	}
 }
 
 // Explain says how a line came about: clause, formula, entries. For an id that
@@ -72,6 +96,16 @@ func (i *Invoice) Explain(line string) string {
 	part("amount", "%s %s (%s)", groupText(l.Amount), i.Currency, i.Rounding)
 	if l.Kind == LineCorrection {
 		part("corrects", "line %s of invoice %s", l.Of, l.Corrects)
+	}
+	if l.Kind == LineCredit {
+		for n, s := range i.Silence {
+			if n == maxSilences {
+				part("silence", "and %d more: the invoice's JSON lists them", len(i.Silence)-n)
+				break
+			}
+			part("silence", "nobody looked at %s from %s until %s (%s, %s GPU-s unknown)", s.What,
+				s.From.UTC().Format(time.RFC3339), s.To.UTC().Format(time.RFC3339), s.Lease, group(s.GPUSeconds))
+		}
 	}
 	switch {
 	case len(l.Entries) > 0:

@@ -17,6 +17,10 @@ type Input struct {
 	Changes  *Changes             // the same in columns
 	Period   Period               // one calendar month of the contract's zone
 	Number   string
+	// Looks is when devices were looked at, by the same log as the events: nil where it
+	// does not say. Fabrics are those that each lease runs on, beside its nodes.
+	Looks   *Looks
+	Fabrics map[string][]string
 	// Earlier are all invoices of this contract before this one. Evidence that
 	// came later than they did becomes correction lines. Without them an
 	// invoice corrects nothing.
@@ -46,12 +50,15 @@ func RateInput(in Input) (*Invoice, error) {
 	} else if len(in.Events) > 0 {
 		return nil, fmt.Errorf("events: give Events or Changes, not both")
 	}
-	b, err := newBill(in.Versions, changes, in.Period)
+	b, err := newBill(in, changes, in.Period)
 	if err != nil {
 		return nil, err
 	}
 	b.charges()
 	b.invoice.Number, b.invoice.Through = in.Number, changes.newest
+	if in.Looks != nil {
+		b.invoice.Through = max(changes.newest, in.Looks.Newest)
+	}
 	if err := b.corrections(in, changes); err != nil {
 		return nil, err
 	}
@@ -81,11 +88,13 @@ type bill struct {
 }
 
 // newBill folds the changes and fills in the invoice's head and usage.
-func newBill(versions []*contract.Contract, changes *Changes, period Period) (*bill, error) {
+func newBill(in Input, changes *Changes, period Period) (*bill, error) {
+	versions := in.Versions
 	t, err := newTerms(versions, period)
 	if err != nil {
 		return nil, err
 	}
+	t.looks, t.fabrics = in.Looks, in.Fabrics
 	if err := t.run(changes, nil); err != nil {
 		return nil, fmt.Errorf("contract %s: %w", versions[0].ID, err)
 	}
@@ -101,6 +110,7 @@ func newBill(versions []*contract.Contract, changes *Changes, period Period) (*b
 			}
 		}
 	}
+	b.silence()
 	return b, b.usage()
 }
 

@@ -15,6 +15,7 @@ type level struct {
 	id     string // "node-availability", "replacement-time-4h"
 	held   map[string]int64
 	match  map[string]int64 // GPU-seconds that match, by tranche
+	quiet  map[string]int64 // those that it credits because nobody looked, by tranche
 	taken  byPrice
 }
 
@@ -30,7 +31,7 @@ func (b *bill) credits() {
 		for j := range v.SLA {
 			key := levelKey(v, j)
 			if by[key] == nil {
-				by[key] = &level{rule: &v.SLA[j], clause: v.SLAClause(j), id: levelID(v, j), held: map[string]int64{}, match: map[string]int64{}}
+				by[key] = &level{rule: &v.SLA[j], clause: v.SLAClause(j), id: levelID(v, j), held: map[string]int64{}, match: map[string]int64{}, quiet: map[string]int64{}}
 				levels = append(levels, by[key])
 			}
 		}
@@ -40,6 +41,7 @@ func (b *bill) credits() {
 			l := by[levelKey(s.version, j)]
 			l.held[tr.id] += s.gpus(s.held())
 			l.match[tr.id] += s.gpus(s.matched[j])
+			l.quiet[tr.id] += s.gpus(s.unasked[j])
 			l.taken.add(s, "", s.gpus(s.taken[j]), &s.rows[j])
 		}
 	})
@@ -87,10 +89,14 @@ func (b *bill) creditLines(l *level) *big.Rat {
 		}
 		exact := b.value(s, p.seconds)
 		exact.Mul(exact, tier.Credit.Rat())
+		quiet := ""
+		if n := l.quiet[id]; n > 0 {
+			quiet = fmt.Sprintf(", in %s of them because nobody looked", group(n))
+		}
 		sum.Add(sum, b.add(Line{
 			ID: b.id("sla/"+l.id+"/"+id, s.from), Kind: LineCredit, Clause: l.clause,
-			Text: fmt.Sprintf("%s of %s: %s of %s GPU-s were not as promised (%s %%); below %s the credit is %s", l.rule.Metric, id,
-				group(l.match[id]), group(l.held[id]), percent(l.match[id], l.held[id]), tier.Below.Percent(), tier.Credit.Percent()),
+			Text: fmt.Sprintf("%s of %s: %s of %s GPU-s were not as promised (%s %%)%s; below %s the credit is %s", l.rule.Metric, id,
+				group(l.match[id]), group(l.held[id]), percent(l.match[id], l.held[id]), quiet, tier.Below.Percent(), tier.Credit.Percent()),
 			Formula:  fmt.Sprintf("- %s × %s", tier.Credit.Percent(), b.priceFormula(s, p.seconds)),
 			Quantity: fmt.Sprint(p.seconds), Unit: "GPU-s", Price: string(s.theRate().Price), Per: perOf(s),
 			Entries: b.entries(&p.rows),

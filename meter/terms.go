@@ -21,7 +21,12 @@ type terms struct {
 	tranches []*tranche
 	byID     map[string]*tranche
 
-	sortedRows []change // what was folded, in order
+	looks   *Looks              // nil: the log says nothing of them
+	fabrics map[string][]string // that a lease's slots run on
+
+	sortedRows []change   // what was folded, in order
+	silences   []*silence // of all leases
+	unsaid     bool       // slots were held in the period before the log began to say when devices were looked at
 }
 
 // tranche is one tranche through all versions, with its running totals.
@@ -57,6 +62,7 @@ type segment struct {
 	usage   [codes]int64 // slot-seconds by state
 	matched []int64      // slot-seconds by SLA rule: those that match it
 	taken   []int64      // those that it credits: no second is in two of them
+	unasked []int64      // those of taken in which nobody looked
 	rows    []rowSet     // changes that taken follows from
 	plans   [codes][][]step
 }
@@ -154,7 +160,7 @@ func (tr *tranche) cut(v *contract.Contract, index int, from, to int64) {
 		}
 		s := &segment{
 			from: marks[i-1], to: marks[i], version: v, index: index, slots: int64(t.Slots()), late: marks[i-1] >= grace,
-			matched: make([]int64, len(v.SLA)), taken: make([]int64, len(v.SLA)), rows: make([]rowSet, len(v.SLA)),
+			matched: make([]int64, len(v.SLA)), taken: make([]int64, len(v.SLA)), unasked: make([]int64, len(v.SLA)), rows: make([]rowSet, len(v.SLA)),
 		}
 		s.rate = slices.IndexFunc(v.Rates, func(r contract.Rate) bool {
 			return slices.Contains(r.Tranches, t.ID) && r.From.Unix() <= s.from && s.from < r.To.Unix()

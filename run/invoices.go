@@ -4,10 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
+	"time"
 
 	"bulkhead/book"
 	"bulkhead/claim"
-	"bulkhead/contract"
 	"bulkhead/meter"
 )
 
@@ -18,15 +19,16 @@ const InvoicePredicate = "bulkhead/invoice/1"
 // runs outside the writer, on a copy of the events.
 func (p *Plane) IssueInvoices(ctx context.Context) (issued int, err error) {
 	for {
-		c, versions, events, period, number := p.nextInvoice()
+		c, in := p.nextInvoice()
 		if c == "" {
 			return issued, nil
 		}
-		earlier, err := p.earlierInvoices(ctx, c)
+		number := in.Number
+		in.Earlier, err = p.earlierInvoices(ctx, c)
 		if err != nil {
 			return issued, err
 		}
-		invoice, err := meter.RateInput(meter.Input{Versions: versions, Events: events, Period: period, Number: number, Earlier: earlier})
+		invoice, err := meter.RateInput(in)
 		if err != nil {
 			return issued, fmt.Errorf("invoice %s: %w", number, err)
 		}
@@ -42,22 +44,41 @@ func (p *Plane) IssueInvoices(ctx context.Context) (issued int, err error) {
 	}
 }
 
-func (p *Plane) nextInvoice() (id string, versions []*contract.Contract, events []meter.Event, period meter.Period, number string) {
+// nextInvoice is the oldest open month of a contract of which nothing more can be said.
+func (p *Plane) nextInvoice() (id string, in meter.Input) {
 	now := p.config.Clock.Now()
 	p.View(func(s *book.State) {
 		for _, contractID := range s.ContractIDs() {
 			open := s.OpenPeriods(contractID, now)
-			if len(open) == 0 {
+			if len(open) == 0 || !s.LooksSettled(contractID, open[0].To, now) {
 				continue
 			}
 			k := s.Contracts[contractID]
-			id, period, number = contractID, open[0], s.NextInvoiceNumber(k.Current().Tenant)
-			versions = append(versions, k.Versions...)
-			events = s.UsageEvents(contractID)
+			id = contractID
+			in = meter.Input{
+				Versions: slices.Clone(k.Versions), Events: s.UsageEvents(contractID), Period: open[0], Number: s.NextInvoiceNumber(k.Current().Tenant),
+			}
+			in.Looks, in.Fabrics = s.LooksOf(contractID)
 			return
 		}
 	})
-	return id, versions, events, period, number
+	return id, in
+}
+
+// invoicesWait says whether a month is over of which something may still be recorded.
+func (p *Plane) invoicesWait() (wait bool) {
+	now := p.config.Clock.Now()
+	p.View(func(s *book.State) { wait = waiting(s, now) })
+	return wait
+}
+
+func waiting(s *book.State, now time.Time) bool {
+	for _, id := range s.ContractIDs() {
+		if open := s.OpenPeriods(id, now); len(open) > 0 && !s.LooksSettled(id, open[0].To, now) {
+			return true
+		}
+	}
+	return false
 }
 
 // earlierInvoices reads the invoices of a contract that were issued: late

@@ -90,7 +90,7 @@ type Plane struct {
 
 	paths    map[string]prove.Path // by fabric: how it is written and read
 	ticked   time.Time             // when the newest tick began
-	looked   atomic.Int64          // see Looked, in Unix nanoseconds
+	answered atomic.Int64          // see Looked, in Unix nanoseconds
 	invoiced time.Time             // the hour in which open months were looked for last
 }
 

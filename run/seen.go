@@ -40,8 +40,11 @@ type seen struct {
 	confirmed map[string]time.Time    // by fabric: the last read-back, in which every leaf answered but the silent
 	cursors   map[string]uint64       // by fabric
 	swept     map[string]time.Time
-	nodes     uint64 // cursor of node reports
-	heard     bool   // the last look at nodes came to its end
+	nodes     uint64               // cursor of node reports
+	heard     bool                 // the last look at nodes came to its end
+	nodesAt   time.Time            // when nodes last told all that they had to tell
+	looks     map[string]*lookedAt // by fabric, of the nodes under "": what is not recorded yet
+	round     time.Time            // when looks were last taken over
 	// stuck ports did not follow in this tick: waiting for them takes long, so they
 	// are tried again in the next one.
 	stuck    map[site.Port]bool

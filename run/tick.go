@@ -37,7 +37,9 @@ func (p *Plane) Tick(ctx context.Context) error {
 		if _, err := p.IssueInvoices(ctx); err != nil {
 			return err
 		}
-		p.invoiced = hour
+		if !p.invoicesWait() { // else they are tried again at the next look
+			p.invoiced = hour
+		}
 	}
 	return ctx.Err()
 }
@@ -55,7 +57,7 @@ func (p *Plane) Hear(ctx context.Context) (changed bool, err error) {
 // noteLooked notes the newest look that every driver has answered.
 func (p *Plane) noteLooked() {
 	if !p.ticked.IsZero() && !p.asking.waits() {
-		p.looked.Store(p.ticked.UnixNano())
+		p.answered.Store(p.ticked.UnixNano())
 	}
 }
 
@@ -63,7 +65,7 @@ func (p *Plane) noteLooked() {
 // were judged, by the plane's clock; zero: none was. A driver that does not answer lets it
 // grow old.
 func (p *Plane) Looked() time.Time {
-	if at := p.looked.Load(); at != 0 {
+	if at := p.answered.Load(); at != 0 {
 		return time.Unix(0, at).UTC()
 	}
 	return time.Time{}
@@ -89,14 +91,14 @@ func (p *Plane) round(ctx context.Context, look bool) (changed bool, err error) 
 			return false, err
 		}
 	}
-	acted, err := p.decideAndAct(ctx)
+	acted, looks, err := p.decideAndAct(ctx)
 	if err != nil {
 		return false, err
 	}
 	if err := p.hearAll(ctx); err != nil {
 		return false, err
 	}
-	return !p.config.Observe && (acted || locking || p.Position() != before), nil
+	return !p.config.Observe && (acted || locking || p.Position() != before+looks), nil // that looks are recorded is no reason to look again
 }
 
 // beginRound asks what is to be asked, and reports the position from which the round
@@ -123,28 +125,31 @@ func (p *Plane) beginRound(ctx context.Context, look bool) (position uint64, kno
 }
 
 // decideAndAct decides what follows from what is known, and asks for what is to be
-// done.
-func (p *Plane) decideAndAct(ctx context.Context) (acted bool, err error) {
+// done. It also returns how many entries say that devices were looked at.
+func (p *Plane) decideAndAct(ctx context.Context) (acted bool, looks uint64, err error) {
 	p.mu.Lock()
 	defer p.unlock()
 	now, err := p.w.now()
 	if err != nil {
-		return false, err
+		return false, looks, err
 	}
 	p.seen.follow()
 	if err := p.expire(ctx, now); err != nil {
-		return false, err
+		return false, looks, err
+	}
+	if looks, err = p.recordLooks(ctx, false); err != nil {
+		return false, looks, err
 	}
 	if p.config.Observe {
 		if err := p.recordFound(ctx); err != nil {
-			return false, err
+			return false, looks, err
 		}
 		p.seen.follow()
-		return false, p.w.flush(ctx)
+		return false, looks, p.w.flush(ctx)
 	}
 	if p.w.state.Control.Recovering {
 		if err := p.explain(ctx); err != nil || p.w.state.Control.Recovering {
-			return false, errors.Join(err, p.w.flush(ctx))
+			return false, looks, errors.Join(err, p.w.flush(ctx))
 		}
 	}
 	for _, c := range book.Due(p.w.state, now) {
@@ -152,7 +157,7 @@ func (p *Plane) decideAndAct(ctx context.Context) (acted bool, err error) {
 			continue
 		}
 		if err := p.carry(ctx, c); err != nil {
-			return false, err
+			return false, looks, err
 		}
 	}
 	p.seen.follow()
@@ -162,12 +167,12 @@ func (p *Plane) decideAndAct(ctx context.Context) (acted bool, err error) {
 	}
 	for _, step := range steps {
 		if _, err := step(ctx); err != nil {
-			return false, err
+			return false, looks, err
 		}
 		p.seen.follow()
 	}
 	acted, err = p.act(ctx, p.plan(p.w.state, now))
-	return acted, errors.Join(err, p.w.flush(ctx))
+	return acted, looks, errors.Join(err, p.w.flush(ctx))
 }
 
 // carry gives a command of the loop's own to the book. A refusal is logged and

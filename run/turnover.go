@@ -69,6 +69,7 @@ func (p *Plane) hearNodes(ctx context.Context, lane *lane, since uint64, o node.
 	}
 	full := p.seen.listing
 	p.seen.listing = false
+	p.seen.nodesAt = o.At
 	p.seen.note(func() { p.seen.heard = true })
 	if !full || p.config.Observe {
 		return nil

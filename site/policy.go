@@ -20,7 +20,15 @@ type Policy struct {
 	QuoteValid      time.Duration // an offered price stands so long
 	Turnover        TurnoverTimeouts
 	SparesPerSU     int // nodes an SU that are not sold
+	// RecordLooks is how far what the ledger says of looks at devices may be behind them.
+	// It is well below the silence that contracts allow: what was not recorded when a
+	// writer stopped is silence.
+	RecordLooks time.Duration
 }
+
+// Apart is how far two looks may be apart without a silence between them: as long as a
+// read-back holds, and at least so long that one look may be missed.
+func (p Policy) Apart() time.Duration { return max(p.IsolationWindow, 2*p.Poll) }
 
 // Brake limits what the loop may break in a window by one cause: ports locked
 // down, nodes fenced, powered off or wiped. Beyond that a second person decides.
@@ -55,12 +63,16 @@ func DefaultPolicy() Policy {
 		Turnover: TurnoverTimeouts{Commission: 6 * time.Hour, Fence: 15 * time.Minute, Sanitize: 3 * time.Hour,
 			Attest: time.Hour, Deliver: 30 * time.Minute, Attempts: 2},
 		SparesPerSU: 1,
+		RecordLooks: recordLooks,
 	}
 }
 
 // silenceGrace is the grace of headers from before there was one, and of those that
 // don't say.
 const silenceGrace = 5 * time.Minute
+
+// recordLooks is the same of how often looks are recorded.
+const recordLooks = 5 * time.Minute
 
 // setting is one field of a policy with its name and range, so that the YAML
 // reader, the check, JSON and Diff cannot disagree on them.
@@ -70,7 +82,7 @@ type setting struct {
 	count    *int           // or
 	low      int64          // seconds or a count
 	high     int64
-	usual    time.Duration // of a duration that younger headers have: left out where it is this
+	usual    time.Duration // of a duration that younger headers have: left out where it is this, so that older ones stay the bytes that they were
 }
 
 // leftOut says whether a field is not written: every policy has one encoding, and those
@@ -97,6 +109,7 @@ func (p *Policy) settings() []setting {
 		{name: "deliver-timeout", duration: &p.Turnover.Deliver, low: 1, high: 30 * day},
 		{name: "step-attempts", count: &p.Turnover.Attempts, low: 1, high: 20},
 		{name: "spares-per-su", count: &p.SparesPerSU, low: 0, high: MaxSUNodes - 1},
+		{name: "record-looks", duration: &p.RecordLooks, low: 1, high: day, usual: recordLooks},
 	}
 }
 
@@ -163,20 +176,20 @@ func (p Policy) MarshalJSON() ([]byte, error) {
 	return append(buf, '}'), nil
 }
 
-// UnmarshalJSON reads what MarshalJSON writes: every field once, no other. It checks
-// ranges.
+// UnmarshalJSON reads what MarshalJSON writes: every field that it writes once, no
+// other. It checks ranges.
 func (p *Policy) UnmarshalJSON(data []byte) error {
 	var fields map[string]json.RawMessage
 	if err := json.Unmarshal(data, &fields); err != nil {
 		return fmt.Errorf("policy: %w", err)
 	}
 	var next Policy
-	settings := next.settings()
+	settings, missing := next.settings(), 0
 	for _, s := range settings {
 		raw, ok := fields[s.name]
 		if !ok && s.usual != 0 {
 			*s.duration = s.usual
-			fields[s.name] = nil // counted below
+			missing++
 			continue
 		}
 		if !ok {
@@ -201,8 +214,8 @@ func (p *Policy) UnmarshalJSON(data []byte) error {
 			return fmt.Errorf("policy %s: %s is what it is without the field: leave it out", s.name, text)
 		}
 	}
-	if len(fields) != len(settings) {
-		return fmt.Errorf("policy: %d fields, expected %d: an unknown field", len(fields), len(settings))
+	if len(fields) != len(settings)-missing {
+		return fmt.Errorf("policy: %d fields, expected %d: an unknown field", len(fields), len(settings)-missing)
 	}
 	if err := next.Check(); err != nil {
 		return err

@@ -3495,8 +3495,13 @@ type Lease struct {
 	UnservedSince string                 `protobuf:"bytes,19,opt,name=unserved_since,json=unservedSince,proto3" json:"unserved_since,omitempty"`
 	Defrag        *Defrag                `protobuf:"bytes,20,opt,name=defrag,proto3" json:"defrag,omitempty"`       // open proposal to move its nodes closer together
 	Stays         []uint32               `protobuf:"varint,21,rep,packed,name=stays,proto3" json:"stays,omitempty"` // slots whose replacement was withdrawn by hand, and that keep their node
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	// Stretches in which nobody looked at what it runs on, oldest first: its slots were
+	// unknown. Of the last one, until is empty while it lasts. At most the last 100.
+	Silences          []*Silence `protobuf:"bytes,30,rep,name=silences,proto3" json:"silences,omitempty"`
+	SilencesLeftOut   int64      `protobuf:"varint,31,opt,name=silences_left_out,json=silencesLeftOut,proto3" json:"silences_left_out,omitempty"`
+	SilenceCountsFrom string     `protobuf:"bytes,32,opt,name=silence_counts_from,json=silenceCountsFrom,proto3" json:"silence_counts_from,omitempty"` // set where the log did not say from the beginning when devices were looked at
+	unknownFields     protoimpl.UnknownFields
+	sizeCache         protoimpl.SizeCache
 }
 
 func (x *Lease) Reset() {
@@ -3676,6 +3681,87 @@ func (x *Lease) GetStays() []uint32 {
 	return nil
 }
 
+func (x *Lease) GetSilences() []*Silence {
+	if x != nil {
+		return x.Silences
+	}
+	return nil
+}
+
+func (x *Lease) GetSilencesLeftOut() int64 {
+	if x != nil {
+		return x.SilencesLeftOut
+	}
+	return 0
+}
+
+func (x *Lease) GetSilenceCountsFrom() string {
+	if x != nil {
+		return x.SilenceCountsFrom
+	}
+	return ""
+}
+
+type Silence struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	What          string                 `protobuf:"bytes,1,opt,name=what,proto3" json:"what,omitempty"` // "the nodes", "fabric ib", or both
+	From          string                 `protobuf:"bytes,2,opt,name=from,proto3" json:"from,omitempty"`
+	Until         string                 `protobuf:"bytes,3,opt,name=until,proto3" json:"until,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Silence) Reset() {
+	*x = Silence{}
+	mi := &file_bulkhead_v1_control_proto_msgTypes[48]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Silence) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Silence) ProtoMessage() {}
+
+func (x *Silence) ProtoReflect() protoreflect.Message {
+	mi := &file_bulkhead_v1_control_proto_msgTypes[48]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Silence.ProtoReflect.Descriptor instead.
+func (*Silence) Descriptor() ([]byte, []int) {
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{48}
+}
+
+func (x *Silence) GetWhat() string {
+	if x != nil {
+		return x.What
+	}
+	return ""
+}
+
+func (x *Silence) GetFrom() string {
+	if x != nil {
+		return x.From
+	}
+	return ""
+}
+
+func (x *Silence) GetUntil() string {
+	if x != nil {
+		return x.Until
+	}
+	return ""
+}
+
 type Leases struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Leases        []*Lease               `protobuf:"bytes,1,rep,name=leases,proto3" json:"leases,omitempty"`
@@ -3686,7 +3772,7 @@ type Leases struct {
 
 func (x *Leases) Reset() {
 	*x = Leases{}
-	mi := &file_bulkhead_v1_control_proto_msgTypes[48]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[49]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3698,7 +3784,7 @@ func (x *Leases) String() string {
 func (*Leases) ProtoMessage() {}
 
 func (x *Leases) ProtoReflect() protoreflect.Message {
-	mi := &file_bulkhead_v1_control_proto_msgTypes[48]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[49]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3711,7 +3797,7 @@ func (x *Leases) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Leases.ProtoReflect.Descriptor instead.
 func (*Leases) Descriptor() ([]byte, []int) {
-	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{48}
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{49}
 }
 
 func (x *Leases) GetLeases() []*Lease {
@@ -3741,7 +3827,7 @@ type Replacement struct {
 
 func (x *Replacement) Reset() {
 	*x = Replacement{}
-	mi := &file_bulkhead_v1_control_proto_msgTypes[49]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[50]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3753,7 +3839,7 @@ func (x *Replacement) String() string {
 func (*Replacement) ProtoMessage() {}
 
 func (x *Replacement) ProtoReflect() protoreflect.Message {
-	mi := &file_bulkhead_v1_control_proto_msgTypes[49]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[50]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3766,7 +3852,7 @@ func (x *Replacement) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Replacement.ProtoReflect.Descriptor instead.
 func (*Replacement) Descriptor() ([]byte, []int) {
-	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{49}
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{50}
 }
 
 func (x *Replacement) GetSlot() uint32 {
@@ -3819,7 +3905,7 @@ type Estimate struct {
 
 func (x *Estimate) Reset() {
 	*x = Estimate{}
-	mi := &file_bulkhead_v1_control_proto_msgTypes[50]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[51]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3831,7 +3917,7 @@ func (x *Estimate) String() string {
 func (*Estimate) ProtoMessage() {}
 
 func (x *Estimate) ProtoReflect() protoreflect.Message {
-	mi := &file_bulkhead_v1_control_proto_msgTypes[50]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[51]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3844,7 +3930,7 @@ func (x *Estimate) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Estimate.ProtoReflect.Descriptor instead.
 func (*Estimate) Descriptor() ([]byte, []int) {
-	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{50}
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{51}
 }
 
 func (x *Estimate) GetAllReduceNs() int64 {
@@ -3894,7 +3980,7 @@ type FailureClass struct {
 
 func (x *FailureClass) Reset() {
 	*x = FailureClass{}
-	mi := &file_bulkhead_v1_control_proto_msgTypes[51]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[52]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3906,7 +3992,7 @@ func (x *FailureClass) String() string {
 func (*FailureClass) ProtoMessage() {}
 
 func (x *FailureClass) ProtoReflect() protoreflect.Message {
-	mi := &file_bulkhead_v1_control_proto_msgTypes[51]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[52]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3919,7 +4005,7 @@ func (x *FailureClass) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FailureClass.ProtoReflect.Descriptor instead.
 func (*FailureClass) Descriptor() ([]byte, []int) {
-	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{51}
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{52}
 }
 
 func (x *FailureClass) GetName() string {
@@ -3954,7 +4040,7 @@ type PlanSparesRequest struct {
 
 func (x *PlanSparesRequest) Reset() {
 	*x = PlanSparesRequest{}
-	mi := &file_bulkhead_v1_control_proto_msgTypes[52]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[53]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3966,7 +4052,7 @@ func (x *PlanSparesRequest) String() string {
 func (*PlanSparesRequest) ProtoMessage() {}
 
 func (x *PlanSparesRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_bulkhead_v1_control_proto_msgTypes[52]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[53]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3979,7 +4065,7 @@ func (x *PlanSparesRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PlanSparesRequest.ProtoReflect.Descriptor instead.
 func (*PlanSparesRequest) Descriptor() ([]byte, []int) {
-	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{52}
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{53}
 }
 
 func (x *PlanSparesRequest) GetClasses() []*FailureClass {
@@ -4021,7 +4107,7 @@ type SparesPlan struct {
 
 func (x *SparesPlan) Reset() {
 	*x = SparesPlan{}
-	mi := &file_bulkhead_v1_control_proto_msgTypes[53]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[54]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4033,7 +4119,7 @@ func (x *SparesPlan) String() string {
 func (*SparesPlan) ProtoMessage() {}
 
 func (x *SparesPlan) ProtoReflect() protoreflect.Message {
-	mi := &file_bulkhead_v1_control_proto_msgTypes[53]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[54]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4046,7 +4132,7 @@ func (x *SparesPlan) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SparesPlan.ProtoReflect.Descriptor instead.
 func (*SparesPlan) Descriptor() ([]byte, []int) {
-	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{53}
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{54}
 }
 
 func (x *SparesPlan) GetSuNodes() int32 {
@@ -4133,7 +4219,7 @@ type SparesChoice struct {
 
 func (x *SparesChoice) Reset() {
 	*x = SparesChoice{}
-	mi := &file_bulkhead_v1_control_proto_msgTypes[54]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[55]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4145,7 +4231,7 @@ func (x *SparesChoice) String() string {
 func (*SparesChoice) ProtoMessage() {}
 
 func (x *SparesChoice) ProtoReflect() protoreflect.Message {
-	mi := &file_bulkhead_v1_control_proto_msgTypes[54]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[55]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4158,7 +4244,7 @@ func (x *SparesChoice) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SparesChoice.ProtoReflect.Descriptor instead.
 func (*SparesChoice) Descriptor() ([]byte, []int) {
-	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{54}
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{55}
 }
 
 func (x *SparesChoice) GetPerSu() int32 {
@@ -4214,7 +4300,7 @@ type PlanDefragRequest struct {
 
 func (x *PlanDefragRequest) Reset() {
 	*x = PlanDefragRequest{}
-	mi := &file_bulkhead_v1_control_proto_msgTypes[55]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[56]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4226,7 +4312,7 @@ func (x *PlanDefragRequest) String() string {
 func (*PlanDefragRequest) ProtoMessage() {}
 
 func (x *PlanDefragRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_bulkhead_v1_control_proto_msgTypes[55]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[56]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4239,7 +4325,7 @@ func (x *PlanDefragRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PlanDefragRequest.ProtoReflect.Descriptor instead.
 func (*PlanDefragRequest) Descriptor() ([]byte, []int) {
-	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{55}
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{56}
 }
 
 func (x *PlanDefragRequest) GetLease() string {
@@ -4267,7 +4353,7 @@ type Frontier struct {
 
 func (x *Frontier) Reset() {
 	*x = Frontier{}
-	mi := &file_bulkhead_v1_control_proto_msgTypes[56]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[57]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4279,7 +4365,7 @@ func (x *Frontier) String() string {
 func (*Frontier) ProtoMessage() {}
 
 func (x *Frontier) ProtoReflect() protoreflect.Message {
-	mi := &file_bulkhead_v1_control_proto_msgTypes[56]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[57]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4292,7 +4378,7 @@ func (x *Frontier) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Frontier.ProtoReflect.Descriptor instead.
 func (*Frontier) Descriptor() ([]byte, []int) {
-	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{56}
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{57}
 }
 
 func (x *Frontier) GetPoints() []*FrontierPoint {
@@ -4315,7 +4401,7 @@ type FrontierPoint struct {
 
 func (x *FrontierPoint) Reset() {
 	*x = FrontierPoint{}
-	mi := &file_bulkhead_v1_control_proto_msgTypes[57]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[58]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4327,7 +4413,7 @@ func (x *FrontierPoint) String() string {
 func (*FrontierPoint) ProtoMessage() {}
 
 func (x *FrontierPoint) ProtoReflect() protoreflect.Message {
-	mi := &file_bulkhead_v1_control_proto_msgTypes[57]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[58]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4340,7 +4426,7 @@ func (x *FrontierPoint) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FrontierPoint.ProtoReflect.Descriptor instead.
 func (*FrontierPoint) Descriptor() ([]byte, []int) {
-	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{57}
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{58}
 }
 
 func (x *FrontierPoint) GetMoves() int32 {
@@ -4390,7 +4476,7 @@ type ProposeDefragRequest struct {
 
 func (x *ProposeDefragRequest) Reset() {
 	*x = ProposeDefragRequest{}
-	mi := &file_bulkhead_v1_control_proto_msgTypes[58]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[59]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4402,7 +4488,7 @@ func (x *ProposeDefragRequest) String() string {
 func (*ProposeDefragRequest) ProtoMessage() {}
 
 func (x *ProposeDefragRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_bulkhead_v1_control_proto_msgTypes[58]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[59]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4415,7 +4501,7 @@ func (x *ProposeDefragRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ProposeDefragRequest.ProtoReflect.Descriptor instead.
 func (*ProposeDefragRequest) Descriptor() ([]byte, []int) {
-	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{58}
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{59}
 }
 
 func (x *ProposeDefragRequest) GetCommandId() string {
@@ -4458,7 +4544,7 @@ type DefragRef struct {
 
 func (x *DefragRef) Reset() {
 	*x = DefragRef{}
-	mi := &file_bulkhead_v1_control_proto_msgTypes[59]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[60]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4470,7 +4556,7 @@ func (x *DefragRef) String() string {
 func (*DefragRef) ProtoMessage() {}
 
 func (x *DefragRef) ProtoReflect() protoreflect.Message {
-	mi := &file_bulkhead_v1_control_proto_msgTypes[59]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[60]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4483,7 +4569,7 @@ func (x *DefragRef) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DefragRef.ProtoReflect.Descriptor instead.
 func (*DefragRef) Descriptor() ([]byte, []int) {
-	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{59}
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{60}
 }
 
 func (x *DefragRef) GetCommandId() string {
@@ -4533,7 +4619,7 @@ type Defrag struct {
 
 func (x *Defrag) Reset() {
 	*x = Defrag{}
-	mi := &file_bulkhead_v1_control_proto_msgTypes[60]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[61]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4545,7 +4631,7 @@ func (x *Defrag) String() string {
 func (*Defrag) ProtoMessage() {}
 
 func (x *Defrag) ProtoReflect() protoreflect.Message {
-	mi := &file_bulkhead_v1_control_proto_msgTypes[60]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[61]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4558,7 +4644,7 @@ func (x *Defrag) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Defrag.ProtoReflect.Descriptor instead.
 func (*Defrag) Descriptor() ([]byte, []int) {
-	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{60}
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{61}
 }
 
 func (x *Defrag) GetLease() string {
@@ -4650,7 +4736,7 @@ type DefragMove struct {
 
 func (x *DefragMove) Reset() {
 	*x = DefragMove{}
-	mi := &file_bulkhead_v1_control_proto_msgTypes[61]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[62]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4662,7 +4748,7 @@ func (x *DefragMove) String() string {
 func (*DefragMove) ProtoMessage() {}
 
 func (x *DefragMove) ProtoReflect() protoreflect.Message {
-	mi := &file_bulkhead_v1_control_proto_msgTypes[61]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[62]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4675,7 +4761,7 @@ func (x *DefragMove) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DefragMove.ProtoReflect.Descriptor instead.
 func (*DefragMove) Descriptor() ([]byte, []int) {
-	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{61}
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{62}
 }
 
 func (x *DefragMove) GetSlot() uint32 {
@@ -4715,7 +4801,7 @@ type HandOver struct {
 
 func (x *HandOver) Reset() {
 	*x = HandOver{}
-	mi := &file_bulkhead_v1_control_proto_msgTypes[62]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[63]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4727,7 +4813,7 @@ func (x *HandOver) String() string {
 func (*HandOver) ProtoMessage() {}
 
 func (x *HandOver) ProtoReflect() protoreflect.Message {
-	mi := &file_bulkhead_v1_control_proto_msgTypes[62]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[63]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4740,7 +4826,7 @@ func (x *HandOver) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use HandOver.ProtoReflect.Descriptor instead.
 func (*HandOver) Descriptor() ([]byte, []int) {
-	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{62}
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{63}
 }
 
 func (x *HandOver) GetFiles() map[string]string {
@@ -4761,7 +4847,7 @@ type ListNodesRequest struct {
 
 func (x *ListNodesRequest) Reset() {
 	*x = ListNodesRequest{}
-	mi := &file_bulkhead_v1_control_proto_msgTypes[63]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[64]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4773,7 +4859,7 @@ func (x *ListNodesRequest) String() string {
 func (*ListNodesRequest) ProtoMessage() {}
 
 func (x *ListNodesRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_bulkhead_v1_control_proto_msgTypes[63]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[64]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4786,7 +4872,7 @@ func (x *ListNodesRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListNodesRequest.ProtoReflect.Descriptor instead.
 func (*ListNodesRequest) Descriptor() ([]byte, []int) {
-	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{63}
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{64}
 }
 
 func (x *ListNodesRequest) GetPage() *Page {
@@ -4819,7 +4905,7 @@ type NodeRef struct {
 
 func (x *NodeRef) Reset() {
 	*x = NodeRef{}
-	mi := &file_bulkhead_v1_control_proto_msgTypes[64]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[65]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4831,7 +4917,7 @@ func (x *NodeRef) String() string {
 func (*NodeRef) ProtoMessage() {}
 
 func (x *NodeRef) ProtoReflect() protoreflect.Message {
-	mi := &file_bulkhead_v1_control_proto_msgTypes[64]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[65]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4844,7 +4930,7 @@ func (x *NodeRef) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use NodeRef.ProtoReflect.Descriptor instead.
 func (*NodeRef) Descriptor() ([]byte, []int) {
-	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{64}
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{65}
 }
 
 func (x *NodeRef) GetNode() string {
@@ -4881,7 +4967,7 @@ type Node struct {
 
 func (x *Node) Reset() {
 	*x = Node{}
-	mi := &file_bulkhead_v1_control_proto_msgTypes[65]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[66]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4893,7 +4979,7 @@ func (x *Node) String() string {
 func (*Node) ProtoMessage() {}
 
 func (x *Node) ProtoReflect() protoreflect.Message {
-	mi := &file_bulkhead_v1_control_proto_msgTypes[65]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[66]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4906,7 +4992,7 @@ func (x *Node) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Node.ProtoReflect.Descriptor instead.
 func (*Node) Descriptor() ([]byte, []int) {
-	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{65}
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{66}
 }
 
 func (x *Node) GetId() string {
@@ -5052,7 +5138,7 @@ type Nodes struct {
 
 func (x *Nodes) Reset() {
 	*x = Nodes{}
-	mi := &file_bulkhead_v1_control_proto_msgTypes[66]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[67]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5064,7 +5150,7 @@ func (x *Nodes) String() string {
 func (*Nodes) ProtoMessage() {}
 
 func (x *Nodes) ProtoReflect() protoreflect.Message {
-	mi := &file_bulkhead_v1_control_proto_msgTypes[66]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[67]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5077,7 +5163,7 @@ func (x *Nodes) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Nodes.ProtoReflect.Descriptor instead.
 func (*Nodes) Descriptor() ([]byte, []int) {
-	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{66}
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{67}
 }
 
 func (x *Nodes) GetNodes() []*Node {
@@ -5107,7 +5193,7 @@ type CordonNodeRequest struct {
 
 func (x *CordonNodeRequest) Reset() {
 	*x = CordonNodeRequest{}
-	mi := &file_bulkhead_v1_control_proto_msgTypes[67]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[68]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5119,7 +5205,7 @@ func (x *CordonNodeRequest) String() string {
 func (*CordonNodeRequest) ProtoMessage() {}
 
 func (x *CordonNodeRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_bulkhead_v1_control_proto_msgTypes[67]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[68]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5132,7 +5218,7 @@ func (x *CordonNodeRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CordonNodeRequest.ProtoReflect.Descriptor instead.
 func (*CordonNodeRequest) Descriptor() ([]byte, []int) {
-	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{67}
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{68}
 }
 
 func (x *CordonNodeRequest) GetCommandId() string {
@@ -5183,7 +5269,7 @@ type ReplaceNodeRequest struct {
 
 func (x *ReplaceNodeRequest) Reset() {
 	*x = ReplaceNodeRequest{}
-	mi := &file_bulkhead_v1_control_proto_msgTypes[68]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[69]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5195,7 +5281,7 @@ func (x *ReplaceNodeRequest) String() string {
 func (*ReplaceNodeRequest) ProtoMessage() {}
 
 func (x *ReplaceNodeRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_bulkhead_v1_control_proto_msgTypes[68]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[69]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5208,7 +5294,7 @@ func (x *ReplaceNodeRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReplaceNodeRequest.ProtoReflect.Descriptor instead.
 func (*ReplaceNodeRequest) Descriptor() ([]byte, []int) {
-	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{68}
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{69}
 }
 
 func (x *ReplaceNodeRequest) GetCommandId() string {
@@ -5258,7 +5344,7 @@ type AcknowledgeRequest struct {
 
 func (x *AcknowledgeRequest) Reset() {
 	*x = AcknowledgeRequest{}
-	mi := &file_bulkhead_v1_control_proto_msgTypes[69]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[70]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5270,7 +5356,7 @@ func (x *AcknowledgeRequest) String() string {
 func (*AcknowledgeRequest) ProtoMessage() {}
 
 func (x *AcknowledgeRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_bulkhead_v1_control_proto_msgTypes[69]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[70]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5283,7 +5369,7 @@ func (x *AcknowledgeRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AcknowledgeRequest.ProtoReflect.Descriptor instead.
 func (*AcknowledgeRequest) Descriptor() ([]byte, []int) {
-	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{69}
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{70}
 }
 
 func (x *AcknowledgeRequest) GetCommandId() string {
@@ -5329,7 +5415,7 @@ type WithdrawReplacementRequest struct {
 
 func (x *WithdrawReplacementRequest) Reset() {
 	*x = WithdrawReplacementRequest{}
-	mi := &file_bulkhead_v1_control_proto_msgTypes[70]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[71]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5341,7 +5427,7 @@ func (x *WithdrawReplacementRequest) String() string {
 func (*WithdrawReplacementRequest) ProtoMessage() {}
 
 func (x *WithdrawReplacementRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_bulkhead_v1_control_proto_msgTypes[70]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[71]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5354,7 +5440,7 @@ func (x *WithdrawReplacementRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WithdrawReplacementRequest.ProtoReflect.Descriptor instead.
 func (*WithdrawReplacementRequest) Descriptor() ([]byte, []int) {
-	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{70}
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{71}
 }
 
 func (x *WithdrawReplacementRequest) GetCommandId() string {
@@ -5404,7 +5490,7 @@ type RepairNodeRequest struct {
 
 func (x *RepairNodeRequest) Reset() {
 	*x = RepairNodeRequest{}
-	mi := &file_bulkhead_v1_control_proto_msgTypes[71]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[72]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5416,7 +5502,7 @@ func (x *RepairNodeRequest) String() string {
 func (*RepairNodeRequest) ProtoMessage() {}
 
 func (x *RepairNodeRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_bulkhead_v1_control_proto_msgTypes[71]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[72]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5429,7 +5515,7 @@ func (x *RepairNodeRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RepairNodeRequest.ProtoReflect.Descriptor instead.
 func (*RepairNodeRequest) Descriptor() ([]byte, []int) {
-	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{71}
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{72}
 }
 
 func (x *RepairNodeRequest) GetCommandId() string {
@@ -5476,7 +5562,7 @@ type Isolation struct {
 
 func (x *Isolation) Reset() {
 	*x = Isolation{}
-	mi := &file_bulkhead_v1_control_proto_msgTypes[72]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[73]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5488,7 +5574,7 @@ func (x *Isolation) String() string {
 func (*Isolation) ProtoMessage() {}
 
 func (x *Isolation) ProtoReflect() protoreflect.Message {
-	mi := &file_bulkhead_v1_control_proto_msgTypes[72]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[73]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5501,7 +5587,7 @@ func (x *Isolation) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Isolation.ProtoReflect.Descriptor instead.
 func (*Isolation) Descriptor() ([]byte, []int) {
-	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{72}
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{73}
 }
 
 func (x *Isolation) GetLease() string {
@@ -5572,7 +5658,7 @@ type FileProbeRequest struct {
 
 func (x *FileProbeRequest) Reset() {
 	*x = FileProbeRequest{}
-	mi := &file_bulkhead_v1_control_proto_msgTypes[73]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[74]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5584,7 +5670,7 @@ func (x *FileProbeRequest) String() string {
 func (*FileProbeRequest) ProtoMessage() {}
 
 func (x *FileProbeRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_bulkhead_v1_control_proto_msgTypes[73]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[74]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5597,7 +5683,7 @@ func (x *FileProbeRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FileProbeRequest.ProtoReflect.Descriptor instead.
 func (*FileProbeRequest) Descriptor() ([]byte, []int) {
-	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{73}
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{74}
 }
 
 func (x *FileProbeRequest) GetCommandId() string {
@@ -5632,7 +5718,7 @@ type MountRequest struct {
 
 func (x *MountRequest) Reset() {
 	*x = MountRequest{}
-	mi := &file_bulkhead_v1_control_proto_msgTypes[74]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[75]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5644,7 +5730,7 @@ func (x *MountRequest) String() string {
 func (*MountRequest) ProtoMessage() {}
 
 func (x *MountRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_bulkhead_v1_control_proto_msgTypes[74]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[75]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5657,7 +5743,7 @@ func (x *MountRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use MountRequest.ProtoReflect.Descriptor instead.
 func (*MountRequest) Descriptor() ([]byte, []int) {
-	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{74}
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{75}
 }
 
 func (x *MountRequest) GetLease() string {
@@ -5686,7 +5772,7 @@ type Mount struct {
 
 func (x *Mount) Reset() {
 	*x = Mount{}
-	mi := &file_bulkhead_v1_control_proto_msgTypes[75]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[76]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5698,7 +5784,7 @@ func (x *Mount) String() string {
 func (*Mount) ProtoMessage() {}
 
 func (x *Mount) ProtoReflect() protoreflect.Message {
-	mi := &file_bulkhead_v1_control_proto_msgTypes[75]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[76]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5711,7 +5797,7 @@ func (x *Mount) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Mount.ProtoReflect.Descriptor instead.
 func (*Mount) Descriptor() ([]byte, []int) {
-	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{75}
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{76}
 }
 
 func (x *Mount) GetVolume() string {
@@ -5750,7 +5836,7 @@ type ShowPlanRequest struct {
 
 func (x *ShowPlanRequest) Reset() {
 	*x = ShowPlanRequest{}
-	mi := &file_bulkhead_v1_control_proto_msgTypes[76]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[77]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5762,7 +5848,7 @@ func (x *ShowPlanRequest) String() string {
 func (*ShowPlanRequest) ProtoMessage() {}
 
 func (x *ShowPlanRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_bulkhead_v1_control_proto_msgTypes[76]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[77]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5775,7 +5861,7 @@ func (x *ShowPlanRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ShowPlanRequest.ProtoReflect.Descriptor instead.
 func (*ShowPlanRequest) Descriptor() ([]byte, []int) {
-	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{76}
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{77}
 }
 
 type Plan struct {
@@ -5797,7 +5883,7 @@ type Plan struct {
 
 func (x *Plan) Reset() {
 	*x = Plan{}
-	mi := &file_bulkhead_v1_control_proto_msgTypes[77]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[78]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5809,7 +5895,7 @@ func (x *Plan) String() string {
 func (*Plan) ProtoMessage() {}
 
 func (x *Plan) ProtoReflect() protoreflect.Message {
-	mi := &file_bulkhead_v1_control_proto_msgTypes[77]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[78]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5822,7 +5908,7 @@ func (x *Plan) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Plan.ProtoReflect.Descriptor instead.
 func (*Plan) Descriptor() ([]byte, []int) {
-	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{77}
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{78}
 }
 
 func (x *Plan) GetPorts() int64 {
@@ -5915,7 +6001,7 @@ type BrakeBudget struct {
 
 func (x *BrakeBudget) Reset() {
 	*x = BrakeBudget{}
-	mi := &file_bulkhead_v1_control_proto_msgTypes[78]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[79]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5927,7 +6013,7 @@ func (x *BrakeBudget) String() string {
 func (*BrakeBudget) ProtoMessage() {}
 
 func (x *BrakeBudget) ProtoReflect() protoreflect.Message {
-	mi := &file_bulkhead_v1_control_proto_msgTypes[78]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[79]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5940,7 +6026,7 @@ func (x *BrakeBudget) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use BrakeBudget.ProtoReflect.Descriptor instead.
 func (*BrakeBudget) Descriptor() ([]byte, []int) {
-	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{78}
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{79}
 }
 
 func (x *BrakeBudget) GetCause() string {
@@ -5985,7 +6071,7 @@ type DriverState struct {
 
 func (x *DriverState) Reset() {
 	*x = DriverState{}
-	mi := &file_bulkhead_v1_control_proto_msgTypes[79]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[80]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5997,7 +6083,7 @@ func (x *DriverState) String() string {
 func (*DriverState) ProtoMessage() {}
 
 func (x *DriverState) ProtoReflect() protoreflect.Message {
-	mi := &file_bulkhead_v1_control_proto_msgTypes[79]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[80]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6010,7 +6096,7 @@ func (x *DriverState) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DriverState.ProtoReflect.Descriptor instead.
 func (*DriverState) Descriptor() ([]byte, []int) {
-	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{79}
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{80}
 }
 
 func (x *DriverState) GetName() string {
@@ -6058,7 +6144,7 @@ type ReasonRequest struct {
 
 func (x *ReasonRequest) Reset() {
 	*x = ReasonRequest{}
-	mi := &file_bulkhead_v1_control_proto_msgTypes[80]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[81]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6070,7 +6156,7 @@ func (x *ReasonRequest) String() string {
 func (*ReasonRequest) ProtoMessage() {}
 
 func (x *ReasonRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_bulkhead_v1_control_proto_msgTypes[80]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[81]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6083,7 +6169,7 @@ func (x *ReasonRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReasonRequest.ProtoReflect.Descriptor instead.
 func (*ReasonRequest) Descriptor() ([]byte, []int) {
-	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{80}
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{81}
 }
 
 func (x *ReasonRequest) GetCommandId() string {
@@ -6111,7 +6197,7 @@ type PauseRequest struct {
 
 func (x *PauseRequest) Reset() {
 	*x = PauseRequest{}
-	mi := &file_bulkhead_v1_control_proto_msgTypes[81]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[82]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6123,7 +6209,7 @@ func (x *PauseRequest) String() string {
 func (*PauseRequest) ProtoMessage() {}
 
 func (x *PauseRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_bulkhead_v1_control_proto_msgTypes[81]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[82]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6136,7 +6222,7 @@ func (x *PauseRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PauseRequest.ProtoReflect.Descriptor instead.
 func (*PauseRequest) Descriptor() ([]byte, []int) {
-	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{81}
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{82}
 }
 
 func (x *PauseRequest) GetCommandId() string {
@@ -6175,7 +6261,7 @@ type Invoice struct {
 
 func (x *Invoice) Reset() {
 	*x = Invoice{}
-	mi := &file_bulkhead_v1_control_proto_msgTypes[82]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[83]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6187,7 +6273,7 @@ func (x *Invoice) String() string {
 func (*Invoice) ProtoMessage() {}
 
 func (x *Invoice) ProtoReflect() protoreflect.Message {
-	mi := &file_bulkhead_v1_control_proto_msgTypes[82]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[83]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6200,7 +6286,7 @@ func (x *Invoice) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Invoice.ProtoReflect.Descriptor instead.
 func (*Invoice) Descriptor() ([]byte, []int) {
-	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{82}
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{83}
 }
 
 func (x *Invoice) GetNumber() string {
@@ -6262,7 +6348,7 @@ type Invoices struct {
 
 func (x *Invoices) Reset() {
 	*x = Invoices{}
-	mi := &file_bulkhead_v1_control_proto_msgTypes[83]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[84]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6274,7 +6360,7 @@ func (x *Invoices) String() string {
 func (*Invoices) ProtoMessage() {}
 
 func (x *Invoices) ProtoReflect() protoreflect.Message {
-	mi := &file_bulkhead_v1_control_proto_msgTypes[83]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[84]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6287,7 +6373,7 @@ func (x *Invoices) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Invoices.ProtoReflect.Descriptor instead.
 func (*Invoices) Descriptor() ([]byte, []int) {
-	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{83}
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{84}
 }
 
 func (x *Invoices) GetInvoices() []*Invoice {
@@ -6313,7 +6399,7 @@ type InvoiceRef struct {
 
 func (x *InvoiceRef) Reset() {
 	*x = InvoiceRef{}
-	mi := &file_bulkhead_v1_control_proto_msgTypes[84]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[85]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6325,7 +6411,7 @@ func (x *InvoiceRef) String() string {
 func (*InvoiceRef) ProtoMessage() {}
 
 func (x *InvoiceRef) ProtoReflect() protoreflect.Message {
-	mi := &file_bulkhead_v1_control_proto_msgTypes[84]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[85]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6338,7 +6424,7 @@ func (x *InvoiceRef) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use InvoiceRef.ProtoReflect.Descriptor instead.
 func (*InvoiceRef) Descriptor() ([]byte, []int) {
-	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{84}
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{85}
 }
 
 func (x *InvoiceRef) GetNumber() string {
@@ -6359,7 +6445,7 @@ type InvoiceDocument struct {
 
 func (x *InvoiceDocument) Reset() {
 	*x = InvoiceDocument{}
-	mi := &file_bulkhead_v1_control_proto_msgTypes[85]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[86]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6371,7 +6457,7 @@ func (x *InvoiceDocument) String() string {
 func (*InvoiceDocument) ProtoMessage() {}
 
 func (x *InvoiceDocument) ProtoReflect() protoreflect.Message {
-	mi := &file_bulkhead_v1_control_proto_msgTypes[85]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[86]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6384,7 +6470,7 @@ func (x *InvoiceDocument) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use InvoiceDocument.ProtoReflect.Descriptor instead.
 func (*InvoiceDocument) Descriptor() ([]byte, []int) {
-	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{85}
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{86}
 }
 
 func (x *InvoiceDocument) GetInvoice() *Invoice {
@@ -6418,7 +6504,7 @@ type ExplainInvoiceRequest struct {
 
 func (x *ExplainInvoiceRequest) Reset() {
 	*x = ExplainInvoiceRequest{}
-	mi := &file_bulkhead_v1_control_proto_msgTypes[86]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[87]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6430,7 +6516,7 @@ func (x *ExplainInvoiceRequest) String() string {
 func (*ExplainInvoiceRequest) ProtoMessage() {}
 
 func (x *ExplainInvoiceRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_bulkhead_v1_control_proto_msgTypes[86]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[87]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6443,7 +6529,7 @@ func (x *ExplainInvoiceRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ExplainInvoiceRequest.ProtoReflect.Descriptor instead.
 func (*ExplainInvoiceRequest) Descriptor() ([]byte, []int) {
-	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{86}
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{87}
 }
 
 func (x *ExplainInvoiceRequest) GetNumber() string {
@@ -6469,7 +6555,7 @@ type Explanation struct {
 
 func (x *Explanation) Reset() {
 	*x = Explanation{}
-	mi := &file_bulkhead_v1_control_proto_msgTypes[87]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[88]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6481,7 +6567,7 @@ func (x *Explanation) String() string {
 func (*Explanation) ProtoMessage() {}
 
 func (x *Explanation) ProtoReflect() protoreflect.Message {
-	mi := &file_bulkhead_v1_control_proto_msgTypes[87]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[88]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6494,7 +6580,7 @@ func (x *Explanation) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Explanation.ProtoReflect.Descriptor instead.
 func (*Explanation) Descriptor() ([]byte, []int) {
-	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{87}
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{88}
 }
 
 func (x *Explanation) GetText() string {
@@ -6513,7 +6599,7 @@ type TenantRef struct {
 
 func (x *TenantRef) Reset() {
 	*x = TenantRef{}
-	mi := &file_bulkhead_v1_control_proto_msgTypes[88]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[89]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6525,7 +6611,7 @@ func (x *TenantRef) String() string {
 func (*TenantRef) ProtoMessage() {}
 
 func (x *TenantRef) ProtoReflect() protoreflect.Message {
-	mi := &file_bulkhead_v1_control_proto_msgTypes[88]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[89]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6538,7 +6624,7 @@ func (x *TenantRef) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TenantRef.ProtoReflect.Descriptor instead.
 func (*TenantRef) Descriptor() ([]byte, []int) {
-	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{88}
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{89}
 }
 
 func (x *TenantRef) GetTenant() string {
@@ -6557,7 +6643,7 @@ type Chunk struct {
 
 func (x *Chunk) Reset() {
 	*x = Chunk{}
-	mi := &file_bulkhead_v1_control_proto_msgTypes[89]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[90]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6569,7 +6655,7 @@ func (x *Chunk) String() string {
 func (*Chunk) ProtoMessage() {}
 
 func (x *Chunk) ProtoReflect() protoreflect.Message {
-	mi := &file_bulkhead_v1_control_proto_msgTypes[89]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[90]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6582,7 +6668,7 @@ func (x *Chunk) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Chunk.ProtoReflect.Descriptor instead.
 func (*Chunk) Descriptor() ([]byte, []int) {
-	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{89}
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{90}
 }
 
 func (x *Chunk) GetData() []byte {
@@ -6603,7 +6689,7 @@ type TailLedgerRequest struct {
 
 func (x *TailLedgerRequest) Reset() {
 	*x = TailLedgerRequest{}
-	mi := &file_bulkhead_v1_control_proto_msgTypes[90]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[91]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6615,7 +6701,7 @@ func (x *TailLedgerRequest) String() string {
 func (*TailLedgerRequest) ProtoMessage() {}
 
 func (x *TailLedgerRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_bulkhead_v1_control_proto_msgTypes[90]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[91]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6628,7 +6714,7 @@ func (x *TailLedgerRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TailLedgerRequest.ProtoReflect.Descriptor instead.
 func (*TailLedgerRequest) Descriptor() ([]byte, []int) {
-	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{90}
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{91}
 }
 
 func (x *TailLedgerRequest) GetFrom() uint64 {
@@ -6666,7 +6752,7 @@ type Entry struct {
 
 func (x *Entry) Reset() {
 	*x = Entry{}
-	mi := &file_bulkhead_v1_control_proto_msgTypes[91]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[92]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6678,7 +6764,7 @@ func (x *Entry) String() string {
 func (*Entry) ProtoMessage() {}
 
 func (x *Entry) ProtoReflect() protoreflect.Message {
-	mi := &file_bulkhead_v1_control_proto_msgTypes[91]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[92]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6691,7 +6777,7 @@ func (x *Entry) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Entry.ProtoReflect.Descriptor instead.
 func (*Entry) Descriptor() ([]byte, []int) {
-	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{91}
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{92}
 }
 
 func (x *Entry) GetScopeSeq() uint64 {
@@ -6745,7 +6831,7 @@ type Checkpoint struct {
 
 func (x *Checkpoint) Reset() {
 	*x = Checkpoint{}
-	mi := &file_bulkhead_v1_control_proto_msgTypes[92]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[93]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6757,7 +6843,7 @@ func (x *Checkpoint) String() string {
 func (*Checkpoint) ProtoMessage() {}
 
 func (x *Checkpoint) ProtoReflect() protoreflect.Message {
-	mi := &file_bulkhead_v1_control_proto_msgTypes[92]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[93]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6770,7 +6856,7 @@ func (x *Checkpoint) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Checkpoint.ProtoReflect.Descriptor instead.
 func (*Checkpoint) Descriptor() ([]byte, []int) {
-	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{92}
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{93}
 }
 
 func (x *Checkpoint) GetNote() string {
@@ -6788,7 +6874,7 @@ type GetTrustRequest struct {
 
 func (x *GetTrustRequest) Reset() {
 	*x = GetTrustRequest{}
-	mi := &file_bulkhead_v1_control_proto_msgTypes[93]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[94]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6800,7 +6886,7 @@ func (x *GetTrustRequest) String() string {
 func (*GetTrustRequest) ProtoMessage() {}
 
 func (x *GetTrustRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_bulkhead_v1_control_proto_msgTypes[93]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[94]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6813,7 +6899,7 @@ func (x *GetTrustRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetTrustRequest.ProtoReflect.Descriptor instead.
 func (*GetTrustRequest) Descriptor() ([]byte, []int) {
-	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{93}
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{94}
 }
 
 type Trust struct {
@@ -6825,7 +6911,7 @@ type Trust struct {
 
 func (x *Trust) Reset() {
 	*x = Trust{}
-	mi := &file_bulkhead_v1_control_proto_msgTypes[94]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[95]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6837,7 +6923,7 @@ func (x *Trust) String() string {
 func (*Trust) ProtoMessage() {}
 
 func (x *Trust) ProtoReflect() protoreflect.Message {
-	mi := &file_bulkhead_v1_control_proto_msgTypes[94]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[95]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6850,7 +6936,7 @@ func (x *Trust) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Trust.ProtoReflect.Descriptor instead.
 func (*Trust) Descriptor() ([]byte, []int) {
-	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{94}
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{95}
 }
 
 func (x *Trust) GetJson() string {
@@ -6868,7 +6954,7 @@ type ListKeysRequest struct {
 
 func (x *ListKeysRequest) Reset() {
 	*x = ListKeysRequest{}
-	mi := &file_bulkhead_v1_control_proto_msgTypes[95]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[96]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6880,7 +6966,7 @@ func (x *ListKeysRequest) String() string {
 func (*ListKeysRequest) ProtoMessage() {}
 
 func (x *ListKeysRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_bulkhead_v1_control_proto_msgTypes[95]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[96]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6893,7 +6979,7 @@ func (x *ListKeysRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListKeysRequest.ProtoReflect.Descriptor instead.
 func (*ListKeysRequest) Descriptor() ([]byte, []int) {
-	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{95}
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{96}
 }
 
 type Key struct {
@@ -6908,7 +6994,7 @@ type Key struct {
 
 func (x *Key) Reset() {
 	*x = Key{}
-	mi := &file_bulkhead_v1_control_proto_msgTypes[96]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[97]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6920,7 +7006,7 @@ func (x *Key) String() string {
 func (*Key) ProtoMessage() {}
 
 func (x *Key) ProtoReflect() protoreflect.Message {
-	mi := &file_bulkhead_v1_control_proto_msgTypes[96]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[97]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6933,7 +7019,7 @@ func (x *Key) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Key.ProtoReflect.Descriptor instead.
 func (*Key) Descriptor() ([]byte, []int) {
-	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{96}
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{97}
 }
 
 func (x *Key) GetPurpose() string {
@@ -6973,7 +7059,7 @@ type Keys struct {
 
 func (x *Keys) Reset() {
 	*x = Keys{}
-	mi := &file_bulkhead_v1_control_proto_msgTypes[97]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[98]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6985,7 +7071,7 @@ func (x *Keys) String() string {
 func (*Keys) ProtoMessage() {}
 
 func (x *Keys) ProtoReflect() protoreflect.Message {
-	mi := &file_bulkhead_v1_control_proto_msgTypes[97]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[98]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6998,7 +7084,7 @@ func (x *Keys) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Keys.ProtoReflect.Descriptor instead.
 func (*Keys) Descriptor() ([]byte, []int) {
-	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{97}
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{98}
 }
 
 func (x *Keys) GetKeys() []*Key {
@@ -7018,7 +7104,7 @@ type RotateKeyRequest struct {
 
 func (x *RotateKeyRequest) Reset() {
 	*x = RotateKeyRequest{}
-	mi := &file_bulkhead_v1_control_proto_msgTypes[98]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[99]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7030,7 +7116,7 @@ func (x *RotateKeyRequest) String() string {
 func (*RotateKeyRequest) ProtoMessage() {}
 
 func (x *RotateKeyRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_bulkhead_v1_control_proto_msgTypes[98]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[99]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7043,7 +7129,7 @@ func (x *RotateKeyRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RotateKeyRequest.ProtoReflect.Descriptor instead.
 func (*RotateKeyRequest) Descriptor() ([]byte, []int) {
-	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{98}
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{99}
 }
 
 func (x *RotateKeyRequest) GetCommandId() string {
@@ -7068,7 +7154,7 @@ type ShowClockRequest struct {
 
 func (x *ShowClockRequest) Reset() {
 	*x = ShowClockRequest{}
-	mi := &file_bulkhead_v1_control_proto_msgTypes[99]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[100]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7080,7 +7166,7 @@ func (x *ShowClockRequest) String() string {
 func (*ShowClockRequest) ProtoMessage() {}
 
 func (x *ShowClockRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_bulkhead_v1_control_proto_msgTypes[99]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[100]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7093,7 +7179,7 @@ func (x *ShowClockRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ShowClockRequest.ProtoReflect.Descriptor instead.
 func (*ShowClockRequest) Descriptor() ([]byte, []int) {
-	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{99}
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{100}
 }
 
 // Clock is what the control plane takes the time to be, and why.
@@ -7113,7 +7199,7 @@ type Clock struct {
 
 func (x *Clock) Reset() {
 	*x = Clock{}
-	mi := &file_bulkhead_v1_control_proto_msgTypes[100]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[101]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7125,7 +7211,7 @@ func (x *Clock) String() string {
 func (*Clock) ProtoMessage() {}
 
 func (x *Clock) ProtoReflect() protoreflect.Message {
-	mi := &file_bulkhead_v1_control_proto_msgTypes[100]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[101]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7138,7 +7224,7 @@ func (x *Clock) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Clock.ProtoReflect.Descriptor instead.
 func (*Clock) Descriptor() ([]byte, []int) {
-	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{100}
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{101}
 }
 
 func (x *Clock) GetNow() string {
@@ -7208,7 +7294,7 @@ type ConfirmClockRequest struct {
 
 func (x *ConfirmClockRequest) Reset() {
 	*x = ConfirmClockRequest{}
-	mi := &file_bulkhead_v1_control_proto_msgTypes[101]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[102]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7220,7 +7306,7 @@ func (x *ConfirmClockRequest) String() string {
 func (*ConfirmClockRequest) ProtoMessage() {}
 
 func (x *ConfirmClockRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_bulkhead_v1_control_proto_msgTypes[101]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[102]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7233,7 +7319,7 @@ func (x *ConfirmClockRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ConfirmClockRequest.ProtoReflect.Descriptor instead.
 func (*ConfirmClockRequest) Descriptor() ([]byte, []int) {
-	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{101}
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{102}
 }
 
 func (x *ConfirmClockRequest) GetCommandId() string {
@@ -7270,7 +7356,7 @@ type CommandRef struct {
 
 func (x *CommandRef) Reset() {
 	*x = CommandRef{}
-	mi := &file_bulkhead_v1_control_proto_msgTypes[102]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[103]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7282,7 +7368,7 @@ func (x *CommandRef) String() string {
 func (*CommandRef) ProtoMessage() {}
 
 func (x *CommandRef) ProtoReflect() protoreflect.Message {
-	mi := &file_bulkhead_v1_control_proto_msgTypes[102]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[103]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7295,7 +7381,7 @@ func (x *CommandRef) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CommandRef.ProtoReflect.Descriptor instead.
 func (*CommandRef) Descriptor() ([]byte, []int) {
-	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{102}
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{103}
 }
 
 func (x *CommandRef) GetCommandId() string {
@@ -7324,7 +7410,7 @@ type CommandState struct {
 
 func (x *CommandState) Reset() {
 	*x = CommandState{}
-	mi := &file_bulkhead_v1_control_proto_msgTypes[103]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[104]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7336,7 +7422,7 @@ func (x *CommandState) String() string {
 func (*CommandState) ProtoMessage() {}
 
 func (x *CommandState) ProtoReflect() protoreflect.Message {
-	mi := &file_bulkhead_v1_control_proto_msgTypes[103]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[104]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7349,7 +7435,7 @@ func (x *CommandState) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CommandState.ProtoReflect.Descriptor instead.
 func (*CommandState) Descriptor() ([]byte, []int) {
-	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{103}
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{104}
 }
 
 func (x *CommandState) GetCommandId() string {
@@ -7681,7 +7767,7 @@ const file_bulkhead_v1_control_proto_rawDesc = "" +
 	"\x05nodes\x18\x03 \x01(\x03R\x05nodes\x12\x10\n" +
 	"\x03new\x18\x04 \x01(\bR\x03new\" \n" +
 	"\bLeaseRef\x12\x14\n" +
-	"\x05lease\x18\x01 \x01(\tR\x05lease\"\x80\x05\n" +
+	"\x05lease\x18\x01 \x01(\tR\x05lease\"\x8e\x06\n" +
 	"\x05Lease\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x16\n" +
 	"\x06tenant\x18\x02 \x01(\tR\x06tenant\x12\x1a\n" +
@@ -7707,7 +7793,14 @@ const file_bulkhead_v1_control_proto_rawDesc = "" +
 	"\bunserved\x18\x12 \x03(\rR\bunserved\x12%\n" +
 	"\x0eunserved_since\x18\x13 \x01(\tR\runservedSince\x12+\n" +
 	"\x06defrag\x18\x14 \x01(\v2\x13.bulkhead.v1.DefragR\x06defrag\x12\x14\n" +
-	"\x05stays\x18\x15 \x03(\rR\x05stays\"\\\n" +
+	"\x05stays\x18\x15 \x03(\rR\x05stays\x120\n" +
+	"\bsilences\x18\x1e \x03(\v2\x14.bulkhead.v1.SilenceR\bsilences\x12*\n" +
+	"\x11silences_left_out\x18\x1f \x01(\x03R\x0fsilencesLeftOut\x12.\n" +
+	"\x13silence_counts_from\x18  \x01(\tR\x11silenceCountsFrom\"G\n" +
+	"\aSilence\x12\x12\n" +
+	"\x04what\x18\x01 \x01(\tR\x04what\x12\x12\n" +
+	"\x04from\x18\x02 \x01(\tR\x04from\x12\x14\n" +
+	"\x05until\x18\x03 \x01(\tR\x05until\"\\\n" +
 	"\x06Leases\x12*\n" +
 	"\x06leases\x18\x01 \x03(\v2\x12.bulkhead.v1.LeaseR\x06leases\x12&\n" +
 	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"\x84\x01\n" +
@@ -8094,7 +8187,7 @@ func file_bulkhead_v1_control_proto_rawDescGZIP() []byte {
 	return file_bulkhead_v1_control_proto_rawDescData
 }
 
-var file_bulkhead_v1_control_proto_msgTypes = make([]protoimpl.MessageInfo, 106)
+var file_bulkhead_v1_control_proto_msgTypes = make([]protoimpl.MessageInfo, 107)
 var file_bulkhead_v1_control_proto_goTypes = []any{
 	(*FieldError)(nil),                 // 0: bulkhead.v1.FieldError
 	(*Done)(nil),                       // 1: bulkhead.v1.Done
@@ -8144,76 +8237,77 @@ var file_bulkhead_v1_control_proto_goTypes = []any{
 	(*PictureHolder)(nil),              // 45: bulkhead.v1.PictureHolder
 	(*LeaseRef)(nil),                   // 46: bulkhead.v1.LeaseRef
 	(*Lease)(nil),                      // 47: bulkhead.v1.Lease
-	(*Leases)(nil),                     // 48: bulkhead.v1.Leases
-	(*Replacement)(nil),                // 49: bulkhead.v1.Replacement
-	(*Estimate)(nil),                   // 50: bulkhead.v1.Estimate
-	(*FailureClass)(nil),               // 51: bulkhead.v1.FailureClass
-	(*PlanSparesRequest)(nil),          // 52: bulkhead.v1.PlanSparesRequest
-	(*SparesPlan)(nil),                 // 53: bulkhead.v1.SparesPlan
-	(*SparesChoice)(nil),               // 54: bulkhead.v1.SparesChoice
-	(*PlanDefragRequest)(nil),          // 55: bulkhead.v1.PlanDefragRequest
-	(*Frontier)(nil),                   // 56: bulkhead.v1.Frontier
-	(*FrontierPoint)(nil),              // 57: bulkhead.v1.FrontierPoint
-	(*ProposeDefragRequest)(nil),       // 58: bulkhead.v1.ProposeDefragRequest
-	(*DefragRef)(nil),                  // 59: bulkhead.v1.DefragRef
-	(*Defrag)(nil),                     // 60: bulkhead.v1.Defrag
-	(*DefragMove)(nil),                 // 61: bulkhead.v1.DefragMove
-	(*HandOver)(nil),                   // 62: bulkhead.v1.HandOver
-	(*ListNodesRequest)(nil),           // 63: bulkhead.v1.ListNodesRequest
-	(*NodeRef)(nil),                    // 64: bulkhead.v1.NodeRef
-	(*Node)(nil),                       // 65: bulkhead.v1.Node
-	(*Nodes)(nil),                      // 66: bulkhead.v1.Nodes
-	(*CordonNodeRequest)(nil),          // 67: bulkhead.v1.CordonNodeRequest
-	(*ReplaceNodeRequest)(nil),         // 68: bulkhead.v1.ReplaceNodeRequest
-	(*AcknowledgeRequest)(nil),         // 69: bulkhead.v1.AcknowledgeRequest
-	(*WithdrawReplacementRequest)(nil), // 70: bulkhead.v1.WithdrawReplacementRequest
-	(*RepairNodeRequest)(nil),          // 71: bulkhead.v1.RepairNodeRequest
-	(*Isolation)(nil),                  // 72: bulkhead.v1.Isolation
-	(*FileProbeRequest)(nil),           // 73: bulkhead.v1.FileProbeRequest
-	(*MountRequest)(nil),               // 74: bulkhead.v1.MountRequest
-	(*Mount)(nil),                      // 75: bulkhead.v1.Mount
-	(*ShowPlanRequest)(nil),            // 76: bulkhead.v1.ShowPlanRequest
-	(*Plan)(nil),                       // 77: bulkhead.v1.Plan
-	(*BrakeBudget)(nil),                // 78: bulkhead.v1.BrakeBudget
-	(*DriverState)(nil),                // 79: bulkhead.v1.DriverState
-	(*ReasonRequest)(nil),              // 80: bulkhead.v1.ReasonRequest
-	(*PauseRequest)(nil),               // 81: bulkhead.v1.PauseRequest
-	(*Invoice)(nil),                    // 82: bulkhead.v1.Invoice
-	(*Invoices)(nil),                   // 83: bulkhead.v1.Invoices
-	(*InvoiceRef)(nil),                 // 84: bulkhead.v1.InvoiceRef
-	(*InvoiceDocument)(nil),            // 85: bulkhead.v1.InvoiceDocument
-	(*ExplainInvoiceRequest)(nil),      // 86: bulkhead.v1.ExplainInvoiceRequest
-	(*Explanation)(nil),                // 87: bulkhead.v1.Explanation
-	(*TenantRef)(nil),                  // 88: bulkhead.v1.TenantRef
-	(*Chunk)(nil),                      // 89: bulkhead.v1.Chunk
-	(*TailLedgerRequest)(nil),          // 90: bulkhead.v1.TailLedgerRequest
-	(*Entry)(nil),                      // 91: bulkhead.v1.Entry
-	(*Checkpoint)(nil),                 // 92: bulkhead.v1.Checkpoint
-	(*GetTrustRequest)(nil),            // 93: bulkhead.v1.GetTrustRequest
-	(*Trust)(nil),                      // 94: bulkhead.v1.Trust
-	(*ListKeysRequest)(nil),            // 95: bulkhead.v1.ListKeysRequest
-	(*Key)(nil),                        // 96: bulkhead.v1.Key
-	(*Keys)(nil),                       // 97: bulkhead.v1.Keys
-	(*RotateKeyRequest)(nil),           // 98: bulkhead.v1.RotateKeyRequest
-	(*ShowClockRequest)(nil),           // 99: bulkhead.v1.ShowClockRequest
-	(*Clock)(nil),                      // 100: bulkhead.v1.Clock
-	(*ConfirmClockRequest)(nil),        // 101: bulkhead.v1.ConfirmClockRequest
-	(*CommandRef)(nil),                 // 102: bulkhead.v1.CommandRef
-	(*CommandState)(nil),               // 103: bulkhead.v1.CommandState
-	nil,                                // 104: bulkhead.v1.Site.NodesByStateEntry
-	nil,                                // 105: bulkhead.v1.HandOver.FilesEntry
+	(*Silence)(nil),                    // 48: bulkhead.v1.Silence
+	(*Leases)(nil),                     // 49: bulkhead.v1.Leases
+	(*Replacement)(nil),                // 50: bulkhead.v1.Replacement
+	(*Estimate)(nil),                   // 51: bulkhead.v1.Estimate
+	(*FailureClass)(nil),               // 52: bulkhead.v1.FailureClass
+	(*PlanSparesRequest)(nil),          // 53: bulkhead.v1.PlanSparesRequest
+	(*SparesPlan)(nil),                 // 54: bulkhead.v1.SparesPlan
+	(*SparesChoice)(nil),               // 55: bulkhead.v1.SparesChoice
+	(*PlanDefragRequest)(nil),          // 56: bulkhead.v1.PlanDefragRequest
+	(*Frontier)(nil),                   // 57: bulkhead.v1.Frontier
+	(*FrontierPoint)(nil),              // 58: bulkhead.v1.FrontierPoint
+	(*ProposeDefragRequest)(nil),       // 59: bulkhead.v1.ProposeDefragRequest
+	(*DefragRef)(nil),                  // 60: bulkhead.v1.DefragRef
+	(*Defrag)(nil),                     // 61: bulkhead.v1.Defrag
+	(*DefragMove)(nil),                 // 62: bulkhead.v1.DefragMove
+	(*HandOver)(nil),                   // 63: bulkhead.v1.HandOver
+	(*ListNodesRequest)(nil),           // 64: bulkhead.v1.ListNodesRequest
+	(*NodeRef)(nil),                    // 65: bulkhead.v1.NodeRef
+	(*Node)(nil),                       // 66: bulkhead.v1.Node
+	(*Nodes)(nil),                      // 67: bulkhead.v1.Nodes
+	(*CordonNodeRequest)(nil),          // 68: bulkhead.v1.CordonNodeRequest
+	(*ReplaceNodeRequest)(nil),         // 69: bulkhead.v1.ReplaceNodeRequest
+	(*AcknowledgeRequest)(nil),         // 70: bulkhead.v1.AcknowledgeRequest
+	(*WithdrawReplacementRequest)(nil), // 71: bulkhead.v1.WithdrawReplacementRequest
+	(*RepairNodeRequest)(nil),          // 72: bulkhead.v1.RepairNodeRequest
+	(*Isolation)(nil),                  // 73: bulkhead.v1.Isolation
+	(*FileProbeRequest)(nil),           // 74: bulkhead.v1.FileProbeRequest
+	(*MountRequest)(nil),               // 75: bulkhead.v1.MountRequest
+	(*Mount)(nil),                      // 76: bulkhead.v1.Mount
+	(*ShowPlanRequest)(nil),            // 77: bulkhead.v1.ShowPlanRequest
+	(*Plan)(nil),                       // 78: bulkhead.v1.Plan
+	(*BrakeBudget)(nil),                // 79: bulkhead.v1.BrakeBudget
+	(*DriverState)(nil),                // 80: bulkhead.v1.DriverState
+	(*ReasonRequest)(nil),              // 81: bulkhead.v1.ReasonRequest
+	(*PauseRequest)(nil),               // 82: bulkhead.v1.PauseRequest
+	(*Invoice)(nil),                    // 83: bulkhead.v1.Invoice
+	(*Invoices)(nil),                   // 84: bulkhead.v1.Invoices
+	(*InvoiceRef)(nil),                 // 85: bulkhead.v1.InvoiceRef
+	(*InvoiceDocument)(nil),            // 86: bulkhead.v1.InvoiceDocument
+	(*ExplainInvoiceRequest)(nil),      // 87: bulkhead.v1.ExplainInvoiceRequest
+	(*Explanation)(nil),                // 88: bulkhead.v1.Explanation
+	(*TenantRef)(nil),                  // 89: bulkhead.v1.TenantRef
+	(*Chunk)(nil),                      // 90: bulkhead.v1.Chunk
+	(*TailLedgerRequest)(nil),          // 91: bulkhead.v1.TailLedgerRequest
+	(*Entry)(nil),                      // 92: bulkhead.v1.Entry
+	(*Checkpoint)(nil),                 // 93: bulkhead.v1.Checkpoint
+	(*GetTrustRequest)(nil),            // 94: bulkhead.v1.GetTrustRequest
+	(*Trust)(nil),                      // 95: bulkhead.v1.Trust
+	(*ListKeysRequest)(nil),            // 96: bulkhead.v1.ListKeysRequest
+	(*Key)(nil),                        // 97: bulkhead.v1.Key
+	(*Keys)(nil),                       // 98: bulkhead.v1.Keys
+	(*RotateKeyRequest)(nil),           // 99: bulkhead.v1.RotateKeyRequest
+	(*ShowClockRequest)(nil),           // 100: bulkhead.v1.ShowClockRequest
+	(*Clock)(nil),                      // 101: bulkhead.v1.Clock
+	(*ConfirmClockRequest)(nil),        // 102: bulkhead.v1.ConfirmClockRequest
+	(*CommandRef)(nil),                 // 103: bulkhead.v1.CommandRef
+	(*CommandState)(nil),               // 104: bulkhead.v1.CommandState
+	nil,                                // 105: bulkhead.v1.Site.NodesByStateEntry
+	nil,                                // 106: bulkhead.v1.HandOver.FilesEntry
 }
 var file_bulkhead_v1_control_proto_depIdxs = []int32{
 	5,   // 0: bulkhead.v1.Site.halls:type_name -> bulkhead.v1.Hall
-	104, // 1: bulkhead.v1.Site.nodes_by_state:type_name -> bulkhead.v1.Site.NodesByStateEntry
-	100, // 2: bulkhead.v1.Site.clock:type_name -> bulkhead.v1.Clock
+	105, // 1: bulkhead.v1.Site.nodes_by_state:type_name -> bulkhead.v1.Site.NodesByStateEntry
+	101, // 2: bulkhead.v1.Site.clock:type_name -> bulkhead.v1.Clock
 	10,  // 3: bulkhead.v1.FoundLabels.labels:type_name -> bulkhead.v1.FoundLabel
 	15,  // 4: bulkhead.v1.Tenants.tenants:type_name -> bulkhead.v1.Tenant
 	20,  // 5: bulkhead.v1.Quote.parts:type_name -> bulkhead.v1.QuotePart
 	34,  // 6: bulkhead.v1.Quote.late:type_name -> bulkhead.v1.ChangedLine
 	41,  // 7: bulkhead.v1.Quote.ramps:type_name -> bulkhead.v1.PlacedRamp
 	38,  // 8: bulkhead.v1.Quote.apart:type_name -> bulkhead.v1.HermeticGroup
-	50,  // 9: bulkhead.v1.QuotePart.estimate:type_name -> bulkhead.v1.Estimate
+	51,  // 9: bulkhead.v1.QuotePart.estimate:type_name -> bulkhead.v1.Estimate
 	21,  // 10: bulkhead.v1.QuotePart.arrivals:type_name -> bulkhead.v1.QuoteArrival
 	27,  // 11: bulkhead.v1.EarliestDates.sizes:type_name -> bulkhead.v1.EarliestDate
 	24,  // 12: bulkhead.v1.EarliestDate.shape:type_name -> bulkhead.v1.Shape
@@ -8241,136 +8335,137 @@ var file_bulkhead_v1_control_proto_depIdxs = []int32{
 	24,  // 34: bulkhead.v1.RampStep.shape:type_name -> bulkhead.v1.Shape
 	44,  // 35: bulkhead.v1.SitePicture.rows:type_name -> bulkhead.v1.PictureRow
 	45,  // 36: bulkhead.v1.SitePicture.holders:type_name -> bulkhead.v1.PictureHolder
-	49,  // 37: bulkhead.v1.Lease.replacements:type_name -> bulkhead.v1.Replacement
-	50,  // 38: bulkhead.v1.Lease.estimate:type_name -> bulkhead.v1.Estimate
-	60,  // 39: bulkhead.v1.Lease.defrag:type_name -> bulkhead.v1.Defrag
-	47,  // 40: bulkhead.v1.Leases.leases:type_name -> bulkhead.v1.Lease
-	51,  // 41: bulkhead.v1.PlanSparesRequest.classes:type_name -> bulkhead.v1.FailureClass
-	51,  // 42: bulkhead.v1.SparesPlan.classes:type_name -> bulkhead.v1.FailureClass
-	54,  // 43: bulkhead.v1.SparesPlan.choices:type_name -> bulkhead.v1.SparesChoice
-	57,  // 44: bulkhead.v1.Frontier.points:type_name -> bulkhead.v1.FrontierPoint
-	61,  // 45: bulkhead.v1.Defrag.moves:type_name -> bulkhead.v1.DefragMove
-	105, // 46: bulkhead.v1.HandOver.files:type_name -> bulkhead.v1.HandOver.FilesEntry
-	2,   // 47: bulkhead.v1.ListNodesRequest.page:type_name -> bulkhead.v1.Page
-	65,  // 48: bulkhead.v1.Nodes.nodes:type_name -> bulkhead.v1.Node
-	78,  // 49: bulkhead.v1.Plan.budgets:type_name -> bulkhead.v1.BrakeBudget
-	79,  // 50: bulkhead.v1.Plan.drivers:type_name -> bulkhead.v1.DriverState
-	82,  // 51: bulkhead.v1.Invoices.invoices:type_name -> bulkhead.v1.Invoice
-	82,  // 52: bulkhead.v1.InvoiceDocument.invoice:type_name -> bulkhead.v1.Invoice
-	96,  // 53: bulkhead.v1.Keys.keys:type_name -> bulkhead.v1.Key
-	3,   // 54: bulkhead.v1.ControlPlane.ShowSite:input_type -> bulkhead.v1.ShowSiteRequest
-	6,   // 55: bulkhead.v1.ControlPlane.DiffSite:input_type -> bulkhead.v1.SiteTemplate
-	6,   // 56: bulkhead.v1.ControlPlane.ImportSite:input_type -> bulkhead.v1.SiteTemplate
-	8,   // 57: bulkhead.v1.ControlPlane.RescheduleHall:input_type -> bulkhead.v1.RescheduleHallRequest
-	9,   // 58: bulkhead.v1.ControlPlane.ListFound:input_type -> bulkhead.v1.ListFoundRequest
-	12,  // 59: bulkhead.v1.ControlPlane.TakeOver:input_type -> bulkhead.v1.TakeOverRequest
-	13,  // 60: bulkhead.v1.ControlPlane.OfferSitting:input_type -> bulkhead.v1.OfferSittingRequest
-	14,  // 61: bulkhead.v1.ControlPlane.RegisterTenant:input_type -> bulkhead.v1.RegisterTenantRequest
-	2,   // 62: bulkhead.v1.ControlPlane.ListTenants:input_type -> bulkhead.v1.Page
-	17,  // 63: bulkhead.v1.ControlPlane.OfferQuote:input_type -> bulkhead.v1.OfferQuoteRequest
-	18,  // 64: bulkhead.v1.ControlPlane.ShowQuote:input_type -> bulkhead.v1.QuoteRef
-	22,  // 65: bulkhead.v1.ControlPlane.SignLease:input_type -> bulkhead.v1.SignLeaseRequest
-	23,  // 66: bulkhead.v1.ControlPlane.GiveNotice:input_type -> bulkhead.v1.ContractRef
-	25,  // 67: bulkhead.v1.ControlPlane.WhatIfEarliest:input_type -> bulkhead.v1.WhatIfEarliestRequest
-	29,  // 68: bulkhead.v1.ControlPlane.WhatIfSlip:input_type -> bulkhead.v1.WhatIfSlipRequest
-	36,  // 69: bulkhead.v1.ControlPlane.WhatIfPlace:input_type -> bulkhead.v1.WhatIfPlaceRequest
-	2,   // 70: bulkhead.v1.ControlPlane.ListLeases:input_type -> bulkhead.v1.Page
-	46,  // 71: bulkhead.v1.ControlPlane.GetLease:input_type -> bulkhead.v1.LeaseRef
-	46,  // 72: bulkhead.v1.ControlPlane.GetHosts:input_type -> bulkhead.v1.LeaseRef
-	74,  // 73: bulkhead.v1.ControlPlane.GetMount:input_type -> bulkhead.v1.MountRequest
-	63,  // 74: bulkhead.v1.ControlPlane.ListNodes:input_type -> bulkhead.v1.ListNodesRequest
-	64,  // 75: bulkhead.v1.ControlPlane.GetNode:input_type -> bulkhead.v1.NodeRef
-	67,  // 76: bulkhead.v1.ControlPlane.CordonNode:input_type -> bulkhead.v1.CordonNodeRequest
-	68,  // 77: bulkhead.v1.ControlPlane.ReplaceNode:input_type -> bulkhead.v1.ReplaceNodeRequest
-	69,  // 78: bulkhead.v1.ControlPlane.AcknowledgeReplacement:input_type -> bulkhead.v1.AcknowledgeRequest
-	70,  // 79: bulkhead.v1.ControlPlane.WithdrawReplacement:input_type -> bulkhead.v1.WithdrawReplacementRequest
-	71,  // 80: bulkhead.v1.ControlPlane.RepairNode:input_type -> bulkhead.v1.RepairNodeRequest
-	52,  // 81: bulkhead.v1.ControlPlane.PlanSpares:input_type -> bulkhead.v1.PlanSparesRequest
-	55,  // 82: bulkhead.v1.ControlPlane.PlanDefrag:input_type -> bulkhead.v1.PlanDefragRequest
-	58,  // 83: bulkhead.v1.ControlPlane.ProposeDefrag:input_type -> bulkhead.v1.ProposeDefragRequest
-	46,  // 84: bulkhead.v1.ControlPlane.ShowDefrag:input_type -> bulkhead.v1.LeaseRef
-	59,  // 85: bulkhead.v1.ControlPlane.ConsentDefrag:input_type -> bulkhead.v1.DefragRef
-	59,  // 86: bulkhead.v1.ControlPlane.AcceptDefrag:input_type -> bulkhead.v1.DefragRef
-	59,  // 87: bulkhead.v1.ControlPlane.WithdrawDefrag:input_type -> bulkhead.v1.DefragRef
-	46,  // 88: bulkhead.v1.ControlPlane.ShowIsolation:input_type -> bulkhead.v1.LeaseRef
-	46,  // 89: bulkhead.v1.ControlPlane.ProveLease:input_type -> bulkhead.v1.LeaseRef
-	73,  // 90: bulkhead.v1.ControlPlane.FileProbe:input_type -> bulkhead.v1.FileProbeRequest
-	76,  // 91: bulkhead.v1.ControlPlane.ShowPlan:input_type -> bulkhead.v1.ShowPlanRequest
-	80,  // 92: bulkhead.v1.ControlPlane.ReleaseBrake:input_type -> bulkhead.v1.ReasonRequest
-	80,  // 93: bulkhead.v1.ControlPlane.ManageSite:input_type -> bulkhead.v1.ReasonRequest
-	81,  // 94: bulkhead.v1.ControlPlane.Pause:input_type -> bulkhead.v1.PauseRequest
-	81,  // 95: bulkhead.v1.ControlPlane.Resume:input_type -> bulkhead.v1.PauseRequest
-	2,   // 96: bulkhead.v1.ControlPlane.ListInvoices:input_type -> bulkhead.v1.Page
-	84,  // 97: bulkhead.v1.ControlPlane.GetInvoice:input_type -> bulkhead.v1.InvoiceRef
-	86,  // 98: bulkhead.v1.ControlPlane.ExplainInvoice:input_type -> bulkhead.v1.ExplainInvoiceRequest
-	88,  // 99: bulkhead.v1.ControlPlane.WriteBundle:input_type -> bulkhead.v1.TenantRef
-	90,  // 100: bulkhead.v1.ControlPlane.TailLedger:input_type -> bulkhead.v1.TailLedgerRequest
-	88,  // 101: bulkhead.v1.ControlPlane.GetCheckpoint:input_type -> bulkhead.v1.TenantRef
-	93,  // 102: bulkhead.v1.ControlPlane.GetTrust:input_type -> bulkhead.v1.GetTrustRequest
-	95,  // 103: bulkhead.v1.ControlPlane.ListKeys:input_type -> bulkhead.v1.ListKeysRequest
-	98,  // 104: bulkhead.v1.ControlPlane.RotateKey:input_type -> bulkhead.v1.RotateKeyRequest
-	99,  // 105: bulkhead.v1.ControlPlane.ShowClock:input_type -> bulkhead.v1.ShowClockRequest
-	101, // 106: bulkhead.v1.ControlPlane.ConfirmClock:input_type -> bulkhead.v1.ConfirmClockRequest
-	102, // 107: bulkhead.v1.ControlPlane.ShowCommand:input_type -> bulkhead.v1.CommandRef
-	4,   // 108: bulkhead.v1.ControlPlane.ShowSite:output_type -> bulkhead.v1.Site
-	7,   // 109: bulkhead.v1.ControlPlane.DiffSite:output_type -> bulkhead.v1.SiteChange
-	1,   // 110: bulkhead.v1.ControlPlane.ImportSite:output_type -> bulkhead.v1.Done
-	1,   // 111: bulkhead.v1.ControlPlane.RescheduleHall:output_type -> bulkhead.v1.Done
-	11,  // 112: bulkhead.v1.ControlPlane.ListFound:output_type -> bulkhead.v1.FoundLabels
-	1,   // 113: bulkhead.v1.ControlPlane.TakeOver:output_type -> bulkhead.v1.Done
-	19,  // 114: bulkhead.v1.ControlPlane.OfferSitting:output_type -> bulkhead.v1.Quote
-	1,   // 115: bulkhead.v1.ControlPlane.RegisterTenant:output_type -> bulkhead.v1.Done
-	16,  // 116: bulkhead.v1.ControlPlane.ListTenants:output_type -> bulkhead.v1.Tenants
-	19,  // 117: bulkhead.v1.ControlPlane.OfferQuote:output_type -> bulkhead.v1.Quote
-	19,  // 118: bulkhead.v1.ControlPlane.ShowQuote:output_type -> bulkhead.v1.Quote
-	1,   // 119: bulkhead.v1.ControlPlane.SignLease:output_type -> bulkhead.v1.Done
-	1,   // 120: bulkhead.v1.ControlPlane.GiveNotice:output_type -> bulkhead.v1.Done
-	26,  // 121: bulkhead.v1.ControlPlane.WhatIfEarliest:output_type -> bulkhead.v1.EarliestDates
-	30,  // 122: bulkhead.v1.ControlPlane.WhatIfSlip:output_type -> bulkhead.v1.SlippedHall
-	37,  // 123: bulkhead.v1.ControlPlane.WhatIfPlace:output_type -> bulkhead.v1.PlacedContract
-	48,  // 124: bulkhead.v1.ControlPlane.ListLeases:output_type -> bulkhead.v1.Leases
-	47,  // 125: bulkhead.v1.ControlPlane.GetLease:output_type -> bulkhead.v1.Lease
-	62,  // 126: bulkhead.v1.ControlPlane.GetHosts:output_type -> bulkhead.v1.HandOver
-	75,  // 127: bulkhead.v1.ControlPlane.GetMount:output_type -> bulkhead.v1.Mount
-	66,  // 128: bulkhead.v1.ControlPlane.ListNodes:output_type -> bulkhead.v1.Nodes
-	65,  // 129: bulkhead.v1.ControlPlane.GetNode:output_type -> bulkhead.v1.Node
-	1,   // 130: bulkhead.v1.ControlPlane.CordonNode:output_type -> bulkhead.v1.Done
-	1,   // 131: bulkhead.v1.ControlPlane.ReplaceNode:output_type -> bulkhead.v1.Done
-	1,   // 132: bulkhead.v1.ControlPlane.AcknowledgeReplacement:output_type -> bulkhead.v1.Done
-	1,   // 133: bulkhead.v1.ControlPlane.WithdrawReplacement:output_type -> bulkhead.v1.Done
-	1,   // 134: bulkhead.v1.ControlPlane.RepairNode:output_type -> bulkhead.v1.Done
-	53,  // 135: bulkhead.v1.ControlPlane.PlanSpares:output_type -> bulkhead.v1.SparesPlan
-	56,  // 136: bulkhead.v1.ControlPlane.PlanDefrag:output_type -> bulkhead.v1.Frontier
-	1,   // 137: bulkhead.v1.ControlPlane.ProposeDefrag:output_type -> bulkhead.v1.Done
-	60,  // 138: bulkhead.v1.ControlPlane.ShowDefrag:output_type -> bulkhead.v1.Defrag
-	1,   // 139: bulkhead.v1.ControlPlane.ConsentDefrag:output_type -> bulkhead.v1.Done
-	1,   // 140: bulkhead.v1.ControlPlane.AcceptDefrag:output_type -> bulkhead.v1.Done
-	1,   // 141: bulkhead.v1.ControlPlane.WithdrawDefrag:output_type -> bulkhead.v1.Done
-	72,  // 142: bulkhead.v1.ControlPlane.ShowIsolation:output_type -> bulkhead.v1.Isolation
-	72,  // 143: bulkhead.v1.ControlPlane.ProveLease:output_type -> bulkhead.v1.Isolation
-	1,   // 144: bulkhead.v1.ControlPlane.FileProbe:output_type -> bulkhead.v1.Done
-	77,  // 145: bulkhead.v1.ControlPlane.ShowPlan:output_type -> bulkhead.v1.Plan
-	1,   // 146: bulkhead.v1.ControlPlane.ReleaseBrake:output_type -> bulkhead.v1.Done
-	1,   // 147: bulkhead.v1.ControlPlane.ManageSite:output_type -> bulkhead.v1.Done
-	1,   // 148: bulkhead.v1.ControlPlane.Pause:output_type -> bulkhead.v1.Done
-	1,   // 149: bulkhead.v1.ControlPlane.Resume:output_type -> bulkhead.v1.Done
-	83,  // 150: bulkhead.v1.ControlPlane.ListInvoices:output_type -> bulkhead.v1.Invoices
-	85,  // 151: bulkhead.v1.ControlPlane.GetInvoice:output_type -> bulkhead.v1.InvoiceDocument
-	87,  // 152: bulkhead.v1.ControlPlane.ExplainInvoice:output_type -> bulkhead.v1.Explanation
-	89,  // 153: bulkhead.v1.ControlPlane.WriteBundle:output_type -> bulkhead.v1.Chunk
-	91,  // 154: bulkhead.v1.ControlPlane.TailLedger:output_type -> bulkhead.v1.Entry
-	92,  // 155: bulkhead.v1.ControlPlane.GetCheckpoint:output_type -> bulkhead.v1.Checkpoint
-	94,  // 156: bulkhead.v1.ControlPlane.GetTrust:output_type -> bulkhead.v1.Trust
-	97,  // 157: bulkhead.v1.ControlPlane.ListKeys:output_type -> bulkhead.v1.Keys
-	1,   // 158: bulkhead.v1.ControlPlane.RotateKey:output_type -> bulkhead.v1.Done
-	100, // 159: bulkhead.v1.ControlPlane.ShowClock:output_type -> bulkhead.v1.Clock
-	1,   // 160: bulkhead.v1.ControlPlane.ConfirmClock:output_type -> bulkhead.v1.Done
-	103, // 161: bulkhead.v1.ControlPlane.ShowCommand:output_type -> bulkhead.v1.CommandState
-	108, // [108:162] is the sub-list for method output_type
-	54,  // [54:108] is the sub-list for method input_type
-	54,  // [54:54] is the sub-list for extension type_name
-	54,  // [54:54] is the sub-list for extension extendee
-	0,   // [0:54] is the sub-list for field type_name
+	50,  // 37: bulkhead.v1.Lease.replacements:type_name -> bulkhead.v1.Replacement
+	51,  // 38: bulkhead.v1.Lease.estimate:type_name -> bulkhead.v1.Estimate
+	61,  // 39: bulkhead.v1.Lease.defrag:type_name -> bulkhead.v1.Defrag
+	48,  // 40: bulkhead.v1.Lease.silences:type_name -> bulkhead.v1.Silence
+	47,  // 41: bulkhead.v1.Leases.leases:type_name -> bulkhead.v1.Lease
+	52,  // 42: bulkhead.v1.PlanSparesRequest.classes:type_name -> bulkhead.v1.FailureClass
+	52,  // 43: bulkhead.v1.SparesPlan.classes:type_name -> bulkhead.v1.FailureClass
+	55,  // 44: bulkhead.v1.SparesPlan.choices:type_name -> bulkhead.v1.SparesChoice
+	58,  // 45: bulkhead.v1.Frontier.points:type_name -> bulkhead.v1.FrontierPoint
+	62,  // 46: bulkhead.v1.Defrag.moves:type_name -> bulkhead.v1.DefragMove
+	106, // 47: bulkhead.v1.HandOver.files:type_name -> bulkhead.v1.HandOver.FilesEntry
+	2,   // 48: bulkhead.v1.ListNodesRequest.page:type_name -> bulkhead.v1.Page
+	66,  // 49: bulkhead.v1.Nodes.nodes:type_name -> bulkhead.v1.Node
+	79,  // 50: bulkhead.v1.Plan.budgets:type_name -> bulkhead.v1.BrakeBudget
+	80,  // 51: bulkhead.v1.Plan.drivers:type_name -> bulkhead.v1.DriverState
+	83,  // 52: bulkhead.v1.Invoices.invoices:type_name -> bulkhead.v1.Invoice
+	83,  // 53: bulkhead.v1.InvoiceDocument.invoice:type_name -> bulkhead.v1.Invoice
+	97,  // 54: bulkhead.v1.Keys.keys:type_name -> bulkhead.v1.Key
+	3,   // 55: bulkhead.v1.ControlPlane.ShowSite:input_type -> bulkhead.v1.ShowSiteRequest
+	6,   // 56: bulkhead.v1.ControlPlane.DiffSite:input_type -> bulkhead.v1.SiteTemplate
+	6,   // 57: bulkhead.v1.ControlPlane.ImportSite:input_type -> bulkhead.v1.SiteTemplate
+	8,   // 58: bulkhead.v1.ControlPlane.RescheduleHall:input_type -> bulkhead.v1.RescheduleHallRequest
+	9,   // 59: bulkhead.v1.ControlPlane.ListFound:input_type -> bulkhead.v1.ListFoundRequest
+	12,  // 60: bulkhead.v1.ControlPlane.TakeOver:input_type -> bulkhead.v1.TakeOverRequest
+	13,  // 61: bulkhead.v1.ControlPlane.OfferSitting:input_type -> bulkhead.v1.OfferSittingRequest
+	14,  // 62: bulkhead.v1.ControlPlane.RegisterTenant:input_type -> bulkhead.v1.RegisterTenantRequest
+	2,   // 63: bulkhead.v1.ControlPlane.ListTenants:input_type -> bulkhead.v1.Page
+	17,  // 64: bulkhead.v1.ControlPlane.OfferQuote:input_type -> bulkhead.v1.OfferQuoteRequest
+	18,  // 65: bulkhead.v1.ControlPlane.ShowQuote:input_type -> bulkhead.v1.QuoteRef
+	22,  // 66: bulkhead.v1.ControlPlane.SignLease:input_type -> bulkhead.v1.SignLeaseRequest
+	23,  // 67: bulkhead.v1.ControlPlane.GiveNotice:input_type -> bulkhead.v1.ContractRef
+	25,  // 68: bulkhead.v1.ControlPlane.WhatIfEarliest:input_type -> bulkhead.v1.WhatIfEarliestRequest
+	29,  // 69: bulkhead.v1.ControlPlane.WhatIfSlip:input_type -> bulkhead.v1.WhatIfSlipRequest
+	36,  // 70: bulkhead.v1.ControlPlane.WhatIfPlace:input_type -> bulkhead.v1.WhatIfPlaceRequest
+	2,   // 71: bulkhead.v1.ControlPlane.ListLeases:input_type -> bulkhead.v1.Page
+	46,  // 72: bulkhead.v1.ControlPlane.GetLease:input_type -> bulkhead.v1.LeaseRef
+	46,  // 73: bulkhead.v1.ControlPlane.GetHosts:input_type -> bulkhead.v1.LeaseRef
+	75,  // 74: bulkhead.v1.ControlPlane.GetMount:input_type -> bulkhead.v1.MountRequest
+	64,  // 75: bulkhead.v1.ControlPlane.ListNodes:input_type -> bulkhead.v1.ListNodesRequest
+	65,  // 76: bulkhead.v1.ControlPlane.GetNode:input_type -> bulkhead.v1.NodeRef
+	68,  // 77: bulkhead.v1.ControlPlane.CordonNode:input_type -> bulkhead.v1.CordonNodeRequest
+	69,  // 78: bulkhead.v1.ControlPlane.ReplaceNode:input_type -> bulkhead.v1.ReplaceNodeRequest
+	70,  // 79: bulkhead.v1.ControlPlane.AcknowledgeReplacement:input_type -> bulkhead.v1.AcknowledgeRequest
+	71,  // 80: bulkhead.v1.ControlPlane.WithdrawReplacement:input_type -> bulkhead.v1.WithdrawReplacementRequest
+	72,  // 81: bulkhead.v1.ControlPlane.RepairNode:input_type -> bulkhead.v1.RepairNodeRequest
+	53,  // 82: bulkhead.v1.ControlPlane.PlanSpares:input_type -> bulkhead.v1.PlanSparesRequest
+	56,  // 83: bulkhead.v1.ControlPlane.PlanDefrag:input_type -> bulkhead.v1.PlanDefragRequest
+	59,  // 84: bulkhead.v1.ControlPlane.ProposeDefrag:input_type -> bulkhead.v1.ProposeDefragRequest
+	46,  // 85: bulkhead.v1.ControlPlane.ShowDefrag:input_type -> bulkhead.v1.LeaseRef
+	60,  // 86: bulkhead.v1.ControlPlane.ConsentDefrag:input_type -> bulkhead.v1.DefragRef
+	60,  // 87: bulkhead.v1.ControlPlane.AcceptDefrag:input_type -> bulkhead.v1.DefragRef
+	60,  // 88: bulkhead.v1.ControlPlane.WithdrawDefrag:input_type -> bulkhead.v1.DefragRef
+	46,  // 89: bulkhead.v1.ControlPlane.ShowIsolation:input_type -> bulkhead.v1.LeaseRef
+	46,  // 90: bulkhead.v1.ControlPlane.ProveLease:input_type -> bulkhead.v1.LeaseRef
+	74,  // 91: bulkhead.v1.ControlPlane.FileProbe:input_type -> bulkhead.v1.FileProbeRequest
+	77,  // 92: bulkhead.v1.ControlPlane.ShowPlan:input_type -> bulkhead.v1.ShowPlanRequest
+	81,  // 93: bulkhead.v1.ControlPlane.ReleaseBrake:input_type -> bulkhead.v1.ReasonRequest
+	81,  // 94: bulkhead.v1.ControlPlane.ManageSite:input_type -> bulkhead.v1.ReasonRequest
+	82,  // 95: bulkhead.v1.ControlPlane.Pause:input_type -> bulkhead.v1.PauseRequest
+	82,  // 96: bulkhead.v1.ControlPlane.Resume:input_type -> bulkhead.v1.PauseRequest
+	2,   // 97: bulkhead.v1.ControlPlane.ListInvoices:input_type -> bulkhead.v1.Page
+	85,  // 98: bulkhead.v1.ControlPlane.GetInvoice:input_type -> bulkhead.v1.InvoiceRef
+	87,  // 99: bulkhead.v1.ControlPlane.ExplainInvoice:input_type -> bulkhead.v1.ExplainInvoiceRequest
+	89,  // 100: bulkhead.v1.ControlPlane.WriteBundle:input_type -> bulkhead.v1.TenantRef
+	91,  // 101: bulkhead.v1.ControlPlane.TailLedger:input_type -> bulkhead.v1.TailLedgerRequest
+	89,  // 102: bulkhead.v1.ControlPlane.GetCheckpoint:input_type -> bulkhead.v1.TenantRef
+	94,  // 103: bulkhead.v1.ControlPlane.GetTrust:input_type -> bulkhead.v1.GetTrustRequest
+	96,  // 104: bulkhead.v1.ControlPlane.ListKeys:input_type -> bulkhead.v1.ListKeysRequest
+	99,  // 105: bulkhead.v1.ControlPlane.RotateKey:input_type -> bulkhead.v1.RotateKeyRequest
+	100, // 106: bulkhead.v1.ControlPlane.ShowClock:input_type -> bulkhead.v1.ShowClockRequest
+	102, // 107: bulkhead.v1.ControlPlane.ConfirmClock:input_type -> bulkhead.v1.ConfirmClockRequest
+	103, // 108: bulkhead.v1.ControlPlane.ShowCommand:input_type -> bulkhead.v1.CommandRef
+	4,   // 109: bulkhead.v1.ControlPlane.ShowSite:output_type -> bulkhead.v1.Site
+	7,   // 110: bulkhead.v1.ControlPlane.DiffSite:output_type -> bulkhead.v1.SiteChange
+	1,   // 111: bulkhead.v1.ControlPlane.ImportSite:output_type -> bulkhead.v1.Done
+	1,   // 112: bulkhead.v1.ControlPlane.RescheduleHall:output_type -> bulkhead.v1.Done
+	11,  // 113: bulkhead.v1.ControlPlane.ListFound:output_type -> bulkhead.v1.FoundLabels
+	1,   // 114: bulkhead.v1.ControlPlane.TakeOver:output_type -> bulkhead.v1.Done
+	19,  // 115: bulkhead.v1.ControlPlane.OfferSitting:output_type -> bulkhead.v1.Quote
+	1,   // 116: bulkhead.v1.ControlPlane.RegisterTenant:output_type -> bulkhead.v1.Done
+	16,  // 117: bulkhead.v1.ControlPlane.ListTenants:output_type -> bulkhead.v1.Tenants
+	19,  // 118: bulkhead.v1.ControlPlane.OfferQuote:output_type -> bulkhead.v1.Quote
+	19,  // 119: bulkhead.v1.ControlPlane.ShowQuote:output_type -> bulkhead.v1.Quote
+	1,   // 120: bulkhead.v1.ControlPlane.SignLease:output_type -> bulkhead.v1.Done
+	1,   // 121: bulkhead.v1.ControlPlane.GiveNotice:output_type -> bulkhead.v1.Done
+	26,  // 122: bulkhead.v1.ControlPlane.WhatIfEarliest:output_type -> bulkhead.v1.EarliestDates
+	30,  // 123: bulkhead.v1.ControlPlane.WhatIfSlip:output_type -> bulkhead.v1.SlippedHall
+	37,  // 124: bulkhead.v1.ControlPlane.WhatIfPlace:output_type -> bulkhead.v1.PlacedContract
+	49,  // 125: bulkhead.v1.ControlPlane.ListLeases:output_type -> bulkhead.v1.Leases
+	47,  // 126: bulkhead.v1.ControlPlane.GetLease:output_type -> bulkhead.v1.Lease
+	63,  // 127: bulkhead.v1.ControlPlane.GetHosts:output_type -> bulkhead.v1.HandOver
+	76,  // 128: bulkhead.v1.ControlPlane.GetMount:output_type -> bulkhead.v1.Mount
+	67,  // 129: bulkhead.v1.ControlPlane.ListNodes:output_type -> bulkhead.v1.Nodes
+	66,  // 130: bulkhead.v1.ControlPlane.GetNode:output_type -> bulkhead.v1.Node
+	1,   // 131: bulkhead.v1.ControlPlane.CordonNode:output_type -> bulkhead.v1.Done
+	1,   // 132: bulkhead.v1.ControlPlane.ReplaceNode:output_type -> bulkhead.v1.Done
+	1,   // 133: bulkhead.v1.ControlPlane.AcknowledgeReplacement:output_type -> bulkhead.v1.Done
+	1,   // 134: bulkhead.v1.ControlPlane.WithdrawReplacement:output_type -> bulkhead.v1.Done
+	1,   // 135: bulkhead.v1.ControlPlane.RepairNode:output_type -> bulkhead.v1.Done
+	54,  // 136: bulkhead.v1.ControlPlane.PlanSpares:output_type -> bulkhead.v1.SparesPlan
+	57,  // 137: bulkhead.v1.ControlPlane.PlanDefrag:output_type -> bulkhead.v1.Frontier
+	1,   // 138: bulkhead.v1.ControlPlane.ProposeDefrag:output_type -> bulkhead.v1.Done
+	61,  // 139: bulkhead.v1.ControlPlane.ShowDefrag:output_type -> bulkhead.v1.Defrag
+	1,   // 140: bulkhead.v1.ControlPlane.ConsentDefrag:output_type -> bulkhead.v1.Done
+	1,   // 141: bulkhead.v1.ControlPlane.AcceptDefrag:output_type -> bulkhead.v1.Done
+	1,   // 142: bulkhead.v1.ControlPlane.WithdrawDefrag:output_type -> bulkhead.v1.Done
+	73,  // 143: bulkhead.v1.ControlPlane.ShowIsolation:output_type -> bulkhead.v1.Isolation
+	73,  // 144: bulkhead.v1.ControlPlane.ProveLease:output_type -> bulkhead.v1.Isolation
+	1,   // 145: bulkhead.v1.ControlPlane.FileProbe:output_type -> bulkhead.v1.Done
+	78,  // 146: bulkhead.v1.ControlPlane.ShowPlan:output_type -> bulkhead.v1.Plan
+	1,   // 147: bulkhead.v1.ControlPlane.ReleaseBrake:output_type -> bulkhead.v1.Done
+	1,   // 148: bulkhead.v1.ControlPlane.ManageSite:output_type -> bulkhead.v1.Done
+	1,   // 149: bulkhead.v1.ControlPlane.Pause:output_type -> bulkhead.v1.Done
+	1,   // 150: bulkhead.v1.ControlPlane.Resume:output_type -> bulkhead.v1.Done
+	84,  // 151: bulkhead.v1.ControlPlane.ListInvoices:output_type -> bulkhead.v1.Invoices
+	86,  // 152: bulkhead.v1.ControlPlane.GetInvoice:output_type -> bulkhead.v1.InvoiceDocument
+	88,  // 153: bulkhead.v1.ControlPlane.ExplainInvoice:output_type -> bulkhead.v1.Explanation
+	90,  // 154: bulkhead.v1.ControlPlane.WriteBundle:output_type -> bulkhead.v1.Chunk
+	92,  // 155: bulkhead.v1.ControlPlane.TailLedger:output_type -> bulkhead.v1.Entry
+	93,  // 156: bulkhead.v1.ControlPlane.GetCheckpoint:output_type -> bulkhead.v1.Checkpoint
+	95,  // 157: bulkhead.v1.ControlPlane.GetTrust:output_type -> bulkhead.v1.Trust
+	98,  // 158: bulkhead.v1.ControlPlane.ListKeys:output_type -> bulkhead.v1.Keys
+	1,   // 159: bulkhead.v1.ControlPlane.RotateKey:output_type -> bulkhead.v1.Done
+	101, // 160: bulkhead.v1.ControlPlane.ShowClock:output_type -> bulkhead.v1.Clock
+	1,   // 161: bulkhead.v1.ControlPlane.ConfirmClock:output_type -> bulkhead.v1.Done
+	104, // 162: bulkhead.v1.ControlPlane.ShowCommand:output_type -> bulkhead.v1.CommandState
+	109, // [109:163] is the sub-list for method output_type
+	55,  // [55:109] is the sub-list for method input_type
+	55,  // [55:55] is the sub-list for extension type_name
+	55,  // [55:55] is the sub-list for extension extendee
+	0,   // [0:55] is the sub-list for field type_name
 }
 
 func init() { file_bulkhead_v1_control_proto_init() }
@@ -8378,15 +8473,15 @@ func file_bulkhead_v1_control_proto_init() {
 	if File_bulkhead_v1_control_proto != nil {
 		return
 	}
-	file_bulkhead_v1_control_proto_msgTypes[67].OneofWrappers = []any{}
-	file_bulkhead_v1_control_proto_msgTypes[71].OneofWrappers = []any{}
+	file_bulkhead_v1_control_proto_msgTypes[68].OneofWrappers = []any{}
+	file_bulkhead_v1_control_proto_msgTypes[72].OneofWrappers = []any{}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_bulkhead_v1_control_proto_rawDesc), len(file_bulkhead_v1_control_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   106,
+			NumMessages:   107,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -30,6 +30,7 @@ type Story struct {
 	epoch    uint64
 	invoices int
 	events   []meter.Event
+	looks    *meter.Looks // nil: the log says nothing of them
 }
 
 // Node is a fictional node with what the log has told of it.
@@ -352,9 +353,49 @@ func (s *Story) Invoice(year int, month time.Month) {
 	s.invoices++
 	period, err := meter.Month(s.Contract.TimeZone, year, month)
 	must(err)
-	invoice, err := meter.Rate([]*contract.Contract{s.Contract}, s.events, period, fmt.Sprintf("%s-%04d", Tenant, s.invoices))
+	invoice, err := meter.RateInput(meter.Input{
+		Versions: []*contract.Contract{s.Contract}, Events: s.events, Period: period, Number: fmt.Sprintf("%s-%04d", Tenant, s.invoices),
+		Looks: s.looks, Fabrics: map[string][]string{string(s.Lease): {"roce"}},
+	})
 	must(err)
 	s.SignInvoice(invoice)
+}
+
+// Observed says from when to when the lease's fabric and its nodes were looked at; the
+// first time, that silence counts from now on.
+func (s *Story) Observed(froms ...time.Time) {
+	o := meter.Observed{WithinS: 900, BehindS: 3600}
+	if s.looks == nil {
+		s.looks, o.Since = &meter.Looks{}, s.Now
+	}
+	for _, from := range froms {
+		o.Looks = append(o.Looks, meter.Look{Fabric: "roce", From: from, Until: s.Now}, meter.Look{From: from, Until: s.Now})
+	}
+	s.Add(meter.KindObserved, o)
+	must(s.looks.Add(uint64(len(s.Entries)), s.Now, o))
+}
+
+// Watched is the log of nodes that were delivered and looked at all of May, but for
+// sixty hours in which nobody did.
+func Watched(o *Owner) *Story {
+	s := NewStory(o, 2, 0)
+	s.Until(s.Contract.Begin.Add(-24 * time.Hour))
+	s.Observed()
+	begin := s.Now
+	s.Reserve(s.Slots...)
+	s.Until(s.Contract.Begin)
+	s.Deliver(s.Slots...)
+	s.Wait(time.Minute)
+	s.Verdict()
+	s.Wait(7 * 24 * time.Hour)
+	s.Observed(begin)
+	s.Wait(60 * time.Hour)
+	s.Observed(s.Now)
+	again := s.Now
+	s.Until(time.Date(2026, 6, 1, 8, 0, 0, 0, time.UTC))
+	s.Observed(again)
+	s.Invoice(2026, time.May)
+	return s
 }
 
 // Return ends the lease at its contract's end: every node is taken back and

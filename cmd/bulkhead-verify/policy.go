@@ -6,6 +6,7 @@ import (
 	"io"
 	"os"
 	"strings"
+	"time"
 
 	"bulkhead/bundle"
 	"bulkhead/claim"
@@ -86,6 +87,8 @@ const policyHelp = `# What this tenant accepts. It decides; a bundle never does.
 # pinned     a checkpoint that you kept; keep the newest one of every bundle
 # golden     what nodes must have booted: {kind: H100, pcrs: [PCR 0, PCR 4, PCR 7]}
 # attestation_keys   TPM attestation keys by node that you learned elsewhere
+# looks_from         from when on the log must say when devices were looked at: what
+#                    nobody looked at is then never billed as up
 
 `
 
@@ -108,6 +111,9 @@ func (c *policyShow) Run(stdout io.Writer) error {
 		strings.Join(origins, ", "), policy.Minimum.Turnover, policy.Minimum.Fence, policy.Minimum.Storage, policy.Minimum.Isolation)
 	for _, k := range policy.Keys {
 		fmt.Fprintf(stdout, "%-10s %s%s\n", k.Purpose, k.Name(), k.Validity())
+	}
+	if !policy.LooksFrom.IsZero() {
+		fmt.Fprintf(stdout, "from %s on, the log must say when devices were looked at\n", policy.LooksFrom.UTC().Format(time.RFC3339))
 	}
 	if policy.Pinned == "" {
 		fmt.Fprintln(stdout, "no checkpoint is pinned")

@@ -232,6 +232,7 @@ func (c *leaseShow) Run(ctx context.Context) error {
 		if len(l.Stays) > 0 {
 			row(w, "stays", fmt.Sprintf("slots %v keep their node: their replacement was withdrawn by hand", l.Stays))
 		}
+		silenceRows(w, l)
 		if len(l.Unserved) > 0 {
 			row(w, "degraded", fmt.Sprintf("slots %v have no node since %s: nothing that fits is ready; they are billed as down", l.Unserved, l.UnservedSince))
 		}
@@ -239,6 +240,24 @@ func (c *leaseShow) Run(ctx context.Context) error {
 			row(w, "proposal", fmt.Sprintf("%d: %d moves from %s to %s halls/pods/SUs/racks (bulkhead lease defrag show %s)", d.Proposal, len(d.Moves), d.Before, d.After, l.Id))
 		}
 	})
+}
+
+// silenceRows say when nobody looked at what a lease runs on, the newest last.
+func silenceRows(w io.Writer, l *v1.Lease) {
+	if l.SilenceCountsFrom != "" {
+		row(w, "silence", "counts from "+l.SilenceCountsFrom+" on; of the time before, the ledger does not say when devices were looked at")
+	}
+	const most = 5
+	if left := int64(max(len(l.Silences)-most, 0)) + l.SilencesLeftOut; left > 0 {
+		row(w, "silence", fmt.Sprintf("%d older stretches: -o json lists the last 100", left))
+	}
+	for _, s := range l.Silences[max(len(l.Silences)-most, 0):] {
+		until := "until " + s.Until
+		if s.Until == "" {
+			until = "until now: its slots are unknown"
+		}
+		row(w, "silence", fmt.Sprintf("nobody looked at %s from %s %s, billed by the contract's rule for what is unknown", s.What, s.From, until))
+	}
 }
 
 func orDash(text string) string {

@@ -404,7 +404,7 @@ func (s *server) end() error {
 	var err error
 	if s.plane.Broken() == nil {
 		s.keepMark()
-		err = errors.Join(s.plane.Publish(ctx), s.plane.SaveSnapshot(ctx))
+		err = errors.Join(s.plane.RecordLooks(ctx), s.plane.Publish(ctx), s.plane.SaveSnapshot(ctx))
 	}
 	err = errors.Join(err, s.close())
 	s.log.Info("stopped")

@@ -196,6 +196,7 @@ var vary = []struct {
 }{
 	{regexp.MustCompile(`sha256:[0-9a-f]{64}`), "sha256:DIGEST"},
 	{regexp.MustCompile(`ledger entry \d+`), "ledger entry N"},
+	{regexp.MustCompile(`ledger entries up to \d+`), "ledger entries up to N"},
 	{regexp.MustCompile(`\d+ bytes|"bytes": \d+`), "N bytes"},
 	{regexp.MustCompile(`\$WORK|/[^ ]*/script-[a-z]+`), "DIR"},
 	{regexp.MustCompile(`127\.0\.0\.1:\d+`), "127.0.0.1:PORT"},
