@@ -23,22 +23,23 @@ const root = ".."
 // decision: write it down in docs/decisions and here.
 var mayImport = map[string][]string{
 	"claim":    {},
+	"lineage":  {},
 	"site":     {"claim"},
 	"lease":    {"claim", "site"},
 	"contract": {"claim", "lease"},
 	"place":    {"claim", "lease", "site"},
-	"fabric":   {"claim", "lease", "site"},
+	"fabric":   {"claim", "lease", "lineage", "site"},
 	"storage":  {"claim", "contract", "lease", "site"},
-	"node":     {"claim", "lease", "site"},
+	"node":     {"claim", "lease", "lineage", "site"},
 	"prove":    {"claim", "fabric", "lease", "site"},
 	"meter":    {"claim", "contract", "lease", "site"},
 	"ledger":   {"claim"},
 	"keystore": {"claim", "ledger"},
 	"book":     {"claim", "contract", "fabric", "lease", "ledger", "meter", "node", "place", "prove", "site", "storage"},
 	"bundle":   {"claim", "contract", "fabric", "lease", "ledger", "meter", "node", "place", "prove", "site", "storage"},
-	"run":      {"book", "bundle", "claim", "contract", "fabric", "keystore", "lease", "ledger", "meter", "node", "place", "prove", "site", "storage"},
+	"run":      {"book", "bundle", "claim", "contract", "fabric", "keystore", "lease", "ledger", "lineage", "meter", "node", "place", "prove", "site", "storage"},
 	"whatif":   {"book", "contract", "lease", "meter", "place", "site"},
-	"wire":     {"claim", "fabric", "node", "sim", "site", "storage"},
+	"wire":     {"claim", "fabric", "lineage", "node", "sim", "site", "storage"},
 	"sim":      {"claim", "fabric", "lease", "node", "site", "storage"},
 	"api":      {"book", "bundle", "claim", "contract", "fabric", "keystore", "lease", "ledger", "meter", "node", "place", "prove", "run", "site", "storage", "whatif"},
 	"examples": {},
@@ -51,7 +52,7 @@ var mayImport = map[string][]string{
 // pure are the packages that may not touch the world outside: what they decide
 // must follow from their arguments alone, so that replay gives the same state
 // and a tenant can compute it again.
-var pure = []string{"claim", "site", "site/draft", "site/hostlist", "site/slurm", "lease", "contract", "place", "prove", "meter", "book", "fabric", "fabric/infiniband", "fabric/infiniband/mad", "fabric/infiniband/netdiscover",
+var pure = []string{"claim", "lineage", "site", "site/draft", "site/hostlist", "site/slurm", "lease", "contract", "place", "prove", "meter", "book", "fabric", "fabric/infiniband", "fabric/infiniband/mad", "fabric/infiniband/netdiscover",
 	"fabric/infiniband/opensm/partitions", "fabric/infiniband/opensm/options",
 	"fabric/ethernet", "fabric/ethernet/discovered", "fabric/ethernet/management", "storage", "node", "node/wipe", "node/attest", "ledger",
 	"place/dated", "whatif", "whatif/picture"}

@@ -240,7 +240,7 @@ func handle(mux *http.ServeMux, call string, do func(ctx context.Context, body [
 }
 
 func answer(w http.ResponseWriter, status int, err error) {
-	body, _ := json.Marshal(failure{codeOf(err), err.Error()})
+	body, _ := json.Marshal(failureOf(err))
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(status)
 	_, _ = w.Write(body)

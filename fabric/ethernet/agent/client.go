@@ -64,7 +64,10 @@ func (c *Client) Ask(ctx context.Context, verb string, ask any) ([]byte, error) 
 		if json.Unmarshal(data, &f) != nil || f.Error == "" {
 			return nil, fmt.Errorf("%s: %s: status %s", c.who, verb, response.Status)
 		}
-		if f.Fenced {
+		if f.Refused != nil {
+			return nil, fmt.Errorf("%s: %w", c.who, f.Refused)
+		}
+		if f.Fenced { // by an agent of before lineages
 			return nil, fmt.Errorf("%s: %s: %w", c.who, f.Error, fabric.ErrFenced)
 		}
 		return nil, fmt.Errorf("%s: %s", c.who, f.Error)

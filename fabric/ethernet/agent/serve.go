@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"bulkhead/fabric"
+	"bulkhead/lineage"
 )
 
 // The protocol is HTTP over the agent's socket: each call is a POST of JSON to its verb,
@@ -24,8 +25,9 @@ const maxBody = 64 << 20
 type Raw []byte
 
 type failure struct {
-	Error  string `json:"error"`
-	Fenced bool   `json:"fenced,omitempty"`
+	Error   string                `json:"error"`
+	Fenced  bool                  `json:"fenced,omitempty"`
+	Refused *lineage.RefusedError `json:"refused,omitempty"` // which writer was seen
 }
 
 // Handle answers one verb.
@@ -44,7 +46,9 @@ func Handle[Q any](mux *http.ServeMux, verb string, do func(context.Context, Q) 
 		w.Header().Set("Content-Type", "application/json")
 		if err != nil {
 			w.WriteHeader(http.StatusInternalServerError)
-			value = failure{Error: err.Error(), Fenced: errors.Is(err, fabric.ErrFenced)}
+			f := failure{Error: err.Error(), Fenced: errors.Is(err, fabric.ErrFenced)}
+			_ = errors.As(err, &f.Refused)
+			value = f
 		}
 		_ = json.NewEncoder(w).Encode(value)
 	})
