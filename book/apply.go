@@ -81,6 +81,7 @@ func init() {
 		KindFound:               fold((*State).applyFound),
 		KindTaken:               fold((*State).applyTaken),
 		ledger.KindRecovered:    fold((*State).applyRecovered),
+		ledger.KindTakenOver:    fold((*State).applyTakenOver),
 		KindExplained:           fold((*State).applyExplained),
 
 		lease.KindAcknowledged:    fold((*State).applyAcknowledged),

@@ -35,7 +35,7 @@ var mayImport = map[string][]string{
 	"meter":    {"claim", "contract", "lease", "site"},
 	"ledger":   {"claim"},
 	"keystore": {"claim", "ledger"},
-	"book":     {"claim", "contract", "fabric", "lease", "ledger", "meter", "node", "place", "prove", "site", "storage"},
+	"book":     {"claim", "contract", "fabric", "lease", "ledger", "lineage", "meter", "node", "place", "prove", "site", "storage"},
 	"bundle":   {"claim", "contract", "fabric", "lease", "ledger", "meter", "node", "place", "prove", "site", "storage"},
 	"run":      {"book", "bundle", "claim", "contract", "fabric", "keystore", "lease", "ledger", "lineage", "meter", "node", "place", "prove", "site", "storage"},
 	"whatif":   {"book", "contract", "lease", "meter", "place", "site"},

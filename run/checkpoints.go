@@ -2,6 +2,8 @@ package run
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"slices"
 
 	"bulkhead/book"
@@ -42,6 +44,9 @@ func (p *Plane) rootAt(ctx context.Context) func(size uint64) (claim.Digest, err
 func (p *Plane) Publish(ctx context.Context) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	if p.w.readOnly() != nil {
+		return nil // another writer's checkpoints count
+	}
 	if p.config.Published == nil || p.config.Signers == nil || p.w.durable == 0 {
 		return nil
 	}
@@ -61,6 +66,10 @@ func (p *Plane) Checkpoint(scope string) ([]byte, error) {
 func (p *Plane) checkpoint(scope string) (signed []byte, size uint64, err error) {
 	p.mu.RLock()
 	defer p.mu.RUnlock()
+	var down *SteppedDown
+	if errors.As(p.w.broken, &down) {
+		return nil, 0, fmt.Errorf("no checkpoint is signed: what this ledger holds may be another history than the other writer's: %w", down)
+	}
 	tree := p.w.trees[scope]
 	if tree == nil {
 		tree = ledger.NewTree()

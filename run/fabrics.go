@@ -302,6 +302,7 @@ func (p *Plane) lockdown(ctx context.Context, f site.Fabric, drifted []book.Port
 			err = driver.Lockdown(ctx, ports, p.fence())
 		}
 		if err != nil {
+			p.heed(ctx, f.ID, err)
 			p.log.Error("lockdown failed", "fabric", f.ID, "ports", len(ports), "why", err.Error())
 		} else if err := p.carry(ctx, book.ReportLocked{Fabric: f.ID, Ports: close}); err != nil {
 			return err
@@ -314,10 +315,6 @@ func (p *Plane) lockdown(ctx context.Context, f site.Fabric, drifted []book.Port
 		})
 	}
 	return nil
-}
-
-func (p *Plane) fence() fabric.Fence {
-	return fabric.Fence{Term: p.w.state.Term, Generation: p.w.state.Seq}
 }
 
 // applyPorts carries out port work, fabric by fabric. What fails stays pending
@@ -342,6 +339,7 @@ func (p *Plane) applyPorts(ctx context.Context, work []book.PortWork) {
 			receipt, err = driver.Apply(ctx, change, p.fence())
 		}
 		if err != nil {
+			p.heed(ctx, f.ID, err)
 			p.log.Warn("ports not applied; they are planned again", "fabric", f.ID, "ports", len(rows), "why", err.Error())
 			for _, r := range rows {
 				p.seen.stuck[r.Port] = true
@@ -407,6 +405,7 @@ func (p *Plane) shown(ctx context.Context, fabricID string, now, read time.Time)
 		}
 	}
 	if err != nil {
+		p.heed(ctx, fabricID, err)
 		p.log.Warn("the fence of this term can't be shown", "fabric", fabricID, "why", err.Error())
 	}
 	return false

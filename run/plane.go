@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/rand"
 	"errors"
+	"fmt"
 	"io"
 	"log/slog"
 	"sync"
@@ -13,6 +14,7 @@ import (
 	"bulkhead/claim"
 	"bulkhead/fabric"
 	"bulkhead/ledger"
+	"bulkhead/lineage"
 	"bulkhead/node"
 	"bulkhead/prove"
 	"bulkhead/storage"
@@ -48,9 +50,12 @@ type Config struct {
 	Signers   Signers
 	Devices   Devices
 	Clock     Clock
-	Salt      io.Reader // nil: crypto/rand
-	Observe   bool      // read, prove and report; never write to a device
-	Writer    string    // name of this writer, for people
+	Salt      io.Reader       // nil: crypto/rand
+	Observe   bool            // read, prove and report; never write to a device
+	Writer    string          // name of this writer, for people
+	Lineage   lineage.Lineage // what is written: no copy of the ledger has it
+	Run       string          // hexadecimal and random: no other run of this program has it
+	ReadOnly  string          // why nothing is written: not to a device, not to the ledger; "": it is
 	Logger    *slog.Logger
 	Notify    func([]ledger.Entry)    // after entries are durable; must not block
 	Audit     func(*book.State) error // after every entry; an error stops the writer. For the simulator: it is slow
@@ -97,7 +102,12 @@ func Open(ctx context.Context, config Config) (*Plane, error) {
 			return nil, err
 		}
 	}
-	if err := p.w.decide(ctx, "", book.BeginTerm{Writer: config.Writer}); err != nil {
+	if config.ReadOnly != "" {
+		p.w.broken = fmt.Errorf("%w: %s", ErrReadOnly, config.ReadOnly)
+		p.seen, p.names = newSeen(p.w.state), commandNames(p.w.state)
+		return p, nil
+	}
+	if err := p.w.decide(ctx, "", book.BeginTerm{Writer: config.Writer, Lineage: config.Lineage, Run: config.Run}); err != nil {
 		return nil, err
 	}
 	if config.Signers != nil {
@@ -166,10 +176,14 @@ func (p *Plane) View(look func(s *book.State)) {
 	look(p.w.state)
 }
 
-// Broken returns why this plane has stopped writing, or nil.
+// Broken returns why this plane can't write any more, or nil. One that must not write
+// is not broken; see ReadOnly.
 func (p *Plane) Broken() error {
 	p.mu.RLock()
 	defer p.mu.RUnlock()
+	if p.w.readOnly() != nil {
+		return nil
+	}
 	return p.w.broken
 }
 

@@ -49,6 +49,7 @@ func (p *Plane) observePostures(ctx context.Context, now time.Time) error {
 		if mender, is := driver.(fabric.Mender); is && !holds && !p.w.state.Control.Adopted && !p.w.state.PausedAt("") {
 			// What was taken away is put back, and it is looked at whether it is there.
 			if err := mender.Mend(ctx, p.fence()); err != nil {
+				p.heed(ctx, f.ID, err)
 				p.log.Warn("what guards the management of a fabric can't be put back", "fabric", f.ID, "why", err.Error())
 			}
 			if _, err := p.lookAtPosture(ctx, f.ID, driver, now); err != nil {

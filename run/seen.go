@@ -37,6 +37,7 @@ type seen struct {
 	// are tried again in the next one.
 	stuck    map[site.Port]bool
 	postures map[string]time.Time // by fabric: when its posture was looked at last
+	claimed  map[string]time.Time // by driver: when it took this writer's fence last (claim)
 	shown    map[string]time.Time // by fabric: when its leaves were shown this term's fence for its own sake
 	woken    map[string]bool      // fabrics whose driver has said since that something changed
 	volumes  time.Time            // when the backend was last asked who can reach what
@@ -53,7 +54,7 @@ type seen struct {
 
 func newSeen(s *book.State) *seen {
 	v := &seen{
-		state: s, tables: fabric.NewTables(0), pending: site.NewSet(0), silenced: site.NewSet(0), judged: map[lease.ID]time.Time{}, postures: map[string]time.Time{}, woken: map[string]bool{}, shown: map[string]time.Time{}, stuck: map[site.Port]bool{}, doubt: map[lease.ID]time.Time{},
+		state: s, tables: fabric.NewTables(0), pending: site.NewSet(0), silenced: site.NewSet(0), judged: map[lease.ID]time.Time{}, postures: map[string]time.Time{}, woken: map[string]bool{}, shown: map[string]time.Time{}, claimed: map[string]time.Time{}, stuck: map[site.Port]bool{}, doubt: map[lease.ID]time.Time{},
 		unread: map[site.Leaf]bool{}, silent: map[site.Leaf]time.Time{}, confirmed: map[string]time.Time{}, cursors: map[string]uint64{}, swept: map[string]time.Time{}, owned: map[string]map[uint32]uint32{},
 	}
 	v.grow(s)

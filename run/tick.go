@@ -25,7 +25,7 @@ func (p *Plane) Tick(ctx context.Context) error {
 	for range maxRounds {
 		changed, err := p.round(ctx)
 		if err != nil {
-			return err
+			return ticks(err)
 		}
 		if !changed || ctx.Err() != nil {
 			break
@@ -35,7 +35,7 @@ func (p *Plane) Tick(ctx context.Context) error {
 	// for one costs more than a quiet tick.
 	if hour := p.config.Clock.Now().Truncate(time.Hour); p.config.Signers != nil && !p.config.Observe && !hour.Equal(p.invoiced) {
 		if _, err := p.IssueInvoices(ctx); err != nil {
-			return err
+			return ticks(err)
 		}
 		p.invoiced = hour
 	}
@@ -51,7 +51,13 @@ func (p *Plane) round(ctx context.Context) (changed bool, err error) {
 	if p.w.state.Site == nil {
 		return false, p.w.broken
 	}
+	if p.w.broken != nil {
+		return false, p.w.broken
+	}
 	p.seen.follow()
+	if !p.claim(ctx) {
+		return false, p.w.broken
+	}
 	fabrics := p.askFabrics(ctx) // they answer while what nodes say is checked
 	err = p.observeNodes(ctx)
 	answers := fabrics()
@@ -165,8 +171,9 @@ func (p *Plane) begin(ctx context.Context, steps []node.Step) error {
 	for i := range steps {
 		steps[i].Nonce = node.Nonce(root, p.w.state.Site.NodeID[steps[i].Node], steps[i].Turnover)
 	}
-	_, err := p.config.Devices.Nodes.Apply(ctx, steps, node.Fence{Term: p.w.state.Term, Generation: p.w.state.Seq})
+	_, err := p.config.Devices.Nodes.Apply(ctx, steps, p.fence())
 	if err != nil {
+		p.heed(ctx, ofNodes, err)
 		p.log.Warn("node steps failed; they are tried again when their time has passed", "steps", len(steps), "why", err.Error())
 		return nil
 	}
@@ -184,6 +191,9 @@ func (p *Plane) Plan(context.Context) book.Plan {
 	plan := book.Next(p.w.state, p.seen, now)
 	if err != nil {
 		plan.Held = append(plan.Held, err.Error())
+	}
+	if why := p.w.readOnly(); why != nil {
+		plan.Held = append(plan.Held, why.Error())
 	}
 	if p.config.Observe {
 		plan.Held = append(plan.Held, "this server was started to observe: it writes to no device")

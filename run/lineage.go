@@ -1,0 +1,140 @@
+package run
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"sync"
+	"time"
+
+	"bulkhead/fabric"
+	"bulkhead/lineage"
+)
+
+// ErrReadOnly is wrapped by what a plane refuses that must not write: it was opened to
+// read, or it has stepped down.
+var ErrReadOnly = errors.New("this server is read-only")
+
+// SteppedDown is why a plane writes no more: devices take another writer's word. It may
+// be the one that works on a copy, or the one that somebody took over from. Two that
+// both go on would fight over every port, so it is the one that is told first that stops.
+type SteppedDown struct {
+	Where   string // which devices said so
+	Refused *lineage.RefusedError
+}
+
+func (s *SteppedDown) Error() string {
+	return fmt.Sprintf("%v: it has stepped down: %s: %v. It answers what its ledger holds, appends nothing and tells no device anything. "+
+		"If the other writer is the one that counts, stop this server. If this one is to go on, stop the other one for good and this one, "+
+		"run bulkhead ledger take-over on this one's folder, and start it again", ErrReadOnly, s.Where, s.Refused)
+}
+
+// Unwrap lets errors.Is see ErrReadOnly.
+func (s *SteppedDown) Unwrap() []error { return []error{ErrReadOnly, s.Refused} }
+
+// ReadOnly returns why this plane does not write, or nil. Of a plane that has stepped
+// down it is a *SteppedDown.
+func (p *Plane) ReadOnly() error {
+	p.mu.RLock()
+	defer p.mu.RUnlock()
+	return p.w.readOnly()
+}
+
+func (w *writer) readOnly() error {
+	if errors.Is(w.broken, ErrReadOnly) {
+		return w.broken
+	}
+	return nil
+}
+
+// ticks is what a tick returns: that nothing may be written is no failure of it.
+func ticks(err error) error {
+	if errors.Is(err, ErrReadOnly) {
+		return nil
+	}
+	return err
+}
+
+// fence is what this writer shows to devices.
+func (p *Plane) fence() fabric.Fence {
+	return fabric.Fence{Lineage: p.config.Lineage, Term: p.w.state.Term, Run: p.config.Run, Generation: p.w.state.Seq}
+}
+
+// ofNodes names the nodes' driver beside the fabrics.
+const ofNodes = "the nodes' driver"
+
+// show shows this writer's fence to a driver's devices and writes nothing to them.
+func (p *Plane) show(ctx context.Context, what string, fence fabric.Fence) error {
+	if what == ofNodes {
+		_, err := p.config.Devices.Nodes.Apply(ctx, nil, fence)
+		return err
+	}
+	_, err := p.config.Devices.Fabrics[what].Apply(ctx, fabric.NewChange(what, nil), fence)
+	return err
+}
+
+// claim shows the fence to every driver in a term's first look, before anything is
+// decided, and again at every sweep: a writer that has nothing to write would else
+// never hear that it was taken over from. It reports whether this plane may go on. What
+// does not answer is asked again at the next look, and keeps nobody.
+func (p *Plane) claim(ctx context.Context) bool {
+	if p.config.Observe || p.w.state.Control.Adopted {
+		return true // it writes to no device
+	}
+	now := p.config.Clock.Now()
+	var due []string
+	for _, f := range p.w.state.Site.Fabrics {
+		if p.config.Devices.Fabrics[f.ID] != nil {
+			due = append(due, f.ID)
+		}
+	}
+	if p.config.Devices.Nodes != nil {
+		due = append(due, ofNodes)
+	}
+	due = slices.DeleteFunc(due, func(what string) bool {
+		at, is := p.seen.claimed[what]
+		return is && now.Sub(at) < p.w.state.Policy.Sweep
+	})
+	fence := p.fence()
+	errs := make([]error, len(due))
+	var wait sync.WaitGroup
+	for i, what := range due {
+		wait.Go(func() { errs[i] = p.show(ctx, what, fence) })
+	}
+	wait.Wait()
+	for i, what := range due {
+		p.claimed(ctx, what, now, errs[i])
+	}
+	return p.w.readOnly() == nil
+}
+
+// claimed takes over what a driver said to the fence.
+func (p *Plane) claimed(ctx context.Context, what string, now time.Time, err error) {
+	switch {
+	case err == nil:
+		p.seen.claimed[what] = now
+	case !p.heed(ctx, what, err) && ctx.Err() == nil:
+		p.log.Warn("the fence of this term can't be shown; it is tried again", "devices", what, "why", err.Error())
+	}
+}
+
+// heed steps down if an error says that devices take another writer's word, and reports
+// whether it does. It needs the plane's lock.
+func (p *Plane) heed(ctx context.Context, where string, err error) bool {
+	var refused *lineage.RefusedError
+	if !errors.As(err, &refused) || !refused.ByAnother() {
+		return false
+	}
+	if p.w.broken != nil {
+		return true
+	}
+	// What was decided is kept: readers have seen none of it, and nothing follows from
+	// it any more.
+	if err := p.w.flush(ctx); err != nil {
+		return true
+	}
+	p.w.broken = &SteppedDown{Where: where, Refused: refused}
+	p.log.Error("stepped down", "devices", where, "why", p.w.broken.Error(), "ours", refused.Got.String(), "seen", refused.Newest.String())
+	return true
+}
