@@ -245,6 +245,9 @@ type Site struct {
 	Halls         []*Hall                `protobuf:"bytes,7,rep,name=halls,proto3" json:"halls,omitempty"`
 	NodesByState  map[string]int64       `protobuf:"bytes,8,rep,name=nodes_by_state,json=nodesByState,proto3" json:"nodes_by_state,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"varint,2,opt,name=value"`
 	Generation    uint64                 `protobuf:"varint,9,opt,name=generation,proto3" json:"generation,omitempty"`
+	ReadOnly      string                 `protobuf:"bytes,20,opt,name=read_only,json=readOnly,proto3" json:"read_only,omitempty"` // why this server writes nothing; empty: it writes
+	Lineage       string                 `protobuf:"bytes,21,opt,name=lineage,proto3" json:"lineage,omitempty"`                   // the one that its ledger names last
+	LineageEpoch  uint64                 `protobuf:"varint,22,opt,name=lineage_epoch,json=lineageEpoch,proto3" json:"lineage_epoch,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -338,6 +341,27 @@ func (x *Site) GetNodesByState() map[string]int64 {
 func (x *Site) GetGeneration() uint64 {
 	if x != nil {
 		return x.Generation
+	}
+	return 0
+}
+
+func (x *Site) GetReadOnly() string {
+	if x != nil {
+		return x.ReadOnly
+	}
+	return ""
+}
+
+func (x *Site) GetLineage() string {
+	if x != nil {
+		return x.Lineage
+	}
+	return ""
+}
+
+func (x *Site) GetLineageEpoch() uint64 {
+	if x != nil {
+		return x.LineageEpoch
 	}
 	return 0
 }
@@ -6689,7 +6713,7 @@ const file_bulkhead_v1_control_proto_rawDesc = "" +
 	"\tpage_size\x18\x01 \x01(\x05R\bpageSize\x12\x1d\n" +
 	"\n" +
 	"page_token\x18\x02 \x01(\tR\tpageToken\"\x11\n" +
-	"\x0fShowSiteRequest\"\xdb\x02\n" +
+	"\x0fShowSiteRequest\"\xb7\x03\n" +
 	"\x04Site\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x16\n" +
 	"\x06origin\x18\x02 \x01(\tR\x06origin\x12\x14\n" +
@@ -6701,7 +6725,10 @@ const file_bulkhead_v1_control_proto_rawDesc = "" +
 	"\x0enodes_by_state\x18\b \x03(\v2#.bulkhead.v1.Site.NodesByStateEntryR\fnodesByState\x12\x1e\n" +
 	"\n" +
 	"generation\x18\t \x01(\x04R\n" +
-	"generation\x1a?\n" +
+	"generation\x12\x1b\n" +
+	"\tread_only\x18\x14 \x01(\tR\breadOnly\x12\x18\n" +
+	"\alineage\x18\x15 \x01(\tR\alineage\x12#\n" +
+	"\rlineage_epoch\x18\x16 \x01(\x04R\flineageEpoch\x1a?\n" +
 	"\x11NodesByStateEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
 	"\x05value\x18\x02 \x01(\x03R\x05value:\x028\x01\"K\n" +
