@@ -24,6 +24,7 @@ const root = ".."
 var mayImport = map[string][]string{
 	"claim":    {},
 	"lineage":  {},
+	"custody":  {},
 	"site":     {"claim"},
 	"lease":    {"claim", "site"},
 	"contract": {"claim", "lease"},

@@ -58,7 +58,7 @@ func ticks(err error) error {
 
 // fence is what this writer shows to devices.
 func (p *Plane) fence() fabric.Fence {
-	return fabric.Fence{Lineage: p.config.Lineage, Term: p.w.state.Term, Run: p.config.Run, Generation: p.w.state.Seq}
+	return fabric.Fence{Lineage: p.lineage, Term: p.w.state.Term, Run: p.config.Run, Generation: p.w.state.Seq}
 }
 
 // ofNodes names the nodes' driver beside the fabrics.

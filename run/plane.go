@@ -50,16 +50,18 @@ type Config struct {
 	Signers   Signers
 	Devices   Devices
 	Clock     Clock
-	Salt      io.Reader       // nil: crypto/rand
-	Observe   bool            // read, prove and report; never write to a device
-	Writer    string          // name of this writer, for people
-	Lineage   lineage.Lineage // what is written: no copy of the ledger has it
-	Run       string          // hexadecimal and random: no other run of this program has it
-	ReadOnly  string          // why nothing is written: not to a device, not to the ledger; "": it is
-	Logger    *slog.Logger
-	Notify    func([]ledger.Entry)    // after entries are durable; must not block
-	Audit     func(*book.State) error // after every entry; an error stops the writer. For the simulator: it is slow
-	Shards    int                     // goroutines for checks; 0: as many as there are processors
+	Salt      io.Reader // nil: crypto/rand
+	Observe   bool      // read, prove and report; never write to a device
+	Writer    string    // name of this writer, for people
+	// Lineage gives what is written, which no copy of the ledger has, for the one that
+	// the ledger names last. nil: none is named, and devices compare terms alone.
+	Lineage  func(last lineage.Lineage) (lineage.Lineage, error)
+	Run      string // hexadecimal and random: no other run of this program has it
+	ReadOnly string // why nothing is written: not to a device, not to the ledger; "": it is
+	Logger   *slog.Logger
+	Notify   func([]ledger.Entry)    // after entries are durable; must not block
+	Audit    func(*book.State) error // after every entry; an error stops the writer. For the simulator: it is slow
+	Shards   int                     // goroutines for checks; 0: as many as there are processors
 }
 
 // Plane is a running control plane: the ledger, the state folded from it, what
@@ -72,7 +74,8 @@ type Plane struct {
 	w    *writer
 	seen *seen
 
-	names map[string]string // client's name of a command -> the id that was carried out under it
+	lineage lineage.Lineage   // what it writes
+	names   map[string]string // client's name of a command -> the id that was carried out under it
 
 	numberings numberings
 
@@ -107,7 +110,13 @@ func Open(ctx context.Context, config Config) (*Plane, error) {
 		p.seen, p.names = newSeen(p.w.state), commandNames(p.w.state)
 		return p, nil
 	}
-	if err := p.w.decide(ctx, "", book.BeginTerm{Writer: config.Writer, Lineage: config.Lineage, Run: config.Run}); err != nil {
+	if config.Lineage != nil {
+		var err error
+		if p.lineage, err = config.Lineage(p.w.state.Control.Lineage); err != nil {
+			return nil, err
+		}
+	}
+	if err := p.w.decide(ctx, "", book.BeginTerm{Writer: config.Writer, Lineage: p.lineage, Run: config.Run}); err != nil {
 		return nil, err
 	}
 	if config.Signers != nil {

@@ -59,7 +59,9 @@ type restoreCommand struct {
 func (restoreCommand) Help() string {
 	return `Refuses a folder that is not empty, and a backup that is damaged or holds less
 than the checkpoint beside it. Where a newer checkpoint than that was published,
-the server refuses to go on from the copy; see bulkhead ledger recover --help.
+the server refuses to go on from the copy; see bulkhead ledger recover --help. What is
+restored is a copy: devices take its orders only after bulkhead ledger take-over, which
+see; until then it can be served, read-only.
 
 Example:
 
@@ -100,7 +102,11 @@ func reportCopy(ctx context.Context, f format, what string, d dataDir) error {
 		row(w, what, string(d))
 		row(w, "entries", found.Entries)
 		row(w, "root", found.Root)
-		row(w, "published", fmt.Sprintf("entry %d, and the copy holds it", found.Published))
+		row(w, "published", publishedAs(found.Published, "the copy"))
+		if what == "restored" {
+			row(w, "next", "this is a copy. To look at it: bulkhead serve --data "+string(d)+" --read-only")
+			row(w, "", "to go on from it, with the other server stopped for good: "+d.takesOver())
+		}
 	})
 }
 

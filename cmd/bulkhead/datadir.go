@@ -10,19 +10,21 @@ import (
 	"time"
 
 	"bulkhead/claim"
+	"bulkhead/custody"
 	"bulkhead/keystore"
 	"bulkhead/ledger"
 	"bulkhead/ledger/sqlite"
 )
 
-// dataDir is the folder of a control plane: its ledger, its keys, its tokens,
-// and the newest checkpoint that it published.
+// dataDir is the folder of a control plane: its ledger, its keys, its tokens, the
+// newest checkpoint that it published, and the lineage that it writes.
 type dataDir string
 
 func (d dataDir) ledger() string     { return filepath.Join(string(d), "ledger.db") }
 func (d dataDir) keys() string       { return filepath.Join(string(d), "keys") }
 func (d dataDir) checkpoint() string { return filepath.Join(string(d), "checkpoint") }
 func (d dataDir) tokens() string     { return filepath.Join(string(d), "tokens.json") }
+func (d dataDir) lineage() string    { return filepath.Join(string(d), "lineage") }
 func (d dataDir) webhooks() string   { return filepath.Join(string(d), "webhooks.json") } // how far each receiver was told
 
 // dataFlag is the flag of every verb that works on the files of a control plane.
@@ -51,6 +53,21 @@ func (d dataDir) reader() (*sqlite.Log, error) {
 		return nil, err
 	}
 	return sqlite.OpenReader(d.ledger())
+}
+
+// writer opens the ledger for a verb that writes it while no server does.
+func (d dataDir) writer() (*sqlite.Log, error) {
+	if err := d.existing(); err != nil {
+		return nil, err
+	}
+	if err := custody.Folder(string(d)); err != nil {
+		return nil, fmt.Errorf("--data %w", err)
+	}
+	log, err := sqlite.Open(d.ledger())
+	if errors.Is(err, sqlite.ErrLocked) {
+		return nil, fmt.Errorf("--data %s: a server runs on this folder: %w", d, err)
+	}
+	return log, err
 }
 
 // openKeys opens keys that exist.

@@ -9,7 +9,6 @@ import (
 	"time"
 
 	"bulkhead/book"
-	"bulkhead/claim"
 	"bulkhead/keystore"
 	"bulkhead/ledger/sqlite"
 	"bulkhead/run"
@@ -83,10 +82,7 @@ Example:
 // Run rotates. The store is locked meanwhile, which is what keeps a server from
 // signing with a key that was just retired.
 func (c *keyRotate) Run(ctx context.Context) error {
-	if err := c.Data.existing(); err != nil {
-		return err
-	}
-	log, err := sqlite.Open(c.Data.ledger())
+	log, err := c.Data.writer()
 	if errors.Is(err, sqlite.ErrLocked) {
 		return fmt.Errorf("%w: a server holds its keys in memory, so stop it before a rotation", err)
 	}
@@ -122,8 +118,8 @@ func (c *keyRotate) Run(ctx context.Context) error {
 	})
 }
 
-// rotationClock dates a rotation: by the machine's clock, and on a simulated
-// site, whose days may pass faster, no earlier than its ledger's last entry.
+// rotationClock dates a rotation: by the machine's clock, and on a simulated site,
+// whose time is its own, by its ledger's last entry.
 // Elsewhere a clock that is behind is wrong, and no key is made by it.
 func rotationClock(ctx context.Context, log *sqlite.Log) (run.Clock, error) {
 	state, err := foldLog(ctx, log, everything)
@@ -132,10 +128,10 @@ func rotationClock(ctx context.Context, log *sqlite.Log) (run.Clock, error) {
 	}
 	now := time.Now().UTC()
 	switch {
+	case simulated(state):
+		return run.NewVirtualClock(state.Time), nil
 	case !now.Before(state.Time):
 		return run.WallClock{}, nil
-	case state.Site != nil && state.Site.Origin == claim.Simulated:
-		return run.NewVirtualClock(state.Time), nil
 	}
 	return nil, fmt.Errorf("this machine's clock says %s, and the ledger's last entry is of %s: set the clock right first; no key was made", now.Format(time.RFC3339), state.Time.Format(time.RFC3339))
 }

@@ -13,7 +13,6 @@ import (
 	"bulkhead/book"
 	"bulkhead/claim"
 	"bulkhead/ledger"
-	"bulkhead/ledger/sqlite"
 	"bulkhead/run"
 )
 
@@ -46,10 +45,7 @@ Example:
 
 // Run recovers.
 func (c *ledgerRecover) Run(ctx context.Context) error {
-	if err := c.Data.existing(); err != nil {
-		return err
-	}
-	log, err := sqlite.Open(c.Data.ledger())
+	log, err := c.Data.writer()
 	if err != nil {
 		return err
 	}
@@ -105,38 +101,53 @@ func (c *ledgerRecover) Run(ctx context.Context) error {
 }
 
 // recoveredEntry makes the entry with its signed statement.
-func recoveredEntry(state *book.State, r ledger.Recovered, signers run.Signers) (ledger.Entry, ledger.Body, error) {
-	var e ledger.Entry
-	var none ledger.Body
-	signer, err := signers.Statement(run.PurposeStatement)
-	if err != nil {
-		return e, none, err
-	}
+func recoveredEntry(state *book.State, r ledger.Recovered, signers run.Signers) (e ledger.Entry, body ledger.Body, err error) {
 	said, err := json.Marshal(r)
 	if err != nil {
-		return e, none, err
+		return e, body, err
 	}
-	statement, err := claim.NewStatement("ledger", r.HeadRoot, recoveredPredicate, json.RawMessage(said))
+	signed, err := stated(r.HeadRoot, recoveredPredicate, said, signers)
 	if err != nil {
-		return e, none, err
-	}
-	signed, err := claim.Sign(statement, signer)
-	if err != nil {
-		return e, none, err
+		return e, body, err
 	}
 	r.Statement = claim.DigestOf(signed)
-	encoded, err := json.Marshal(r)
+	e, err = byHand(state, ledger.KindRecovered, r)
+	return e, ledger.Body{Digest: r.Statement, Data: signed}, err
+}
+
+// stated signs what somebody decides about a ledger of this root.
+func stated(root claim.Digest, predicate string, said json.RawMessage, signers run.Signers) ([]byte, error) {
+	signer, err := signers.Statement(run.PurposeStatement)
 	if err != nil {
-		return e, none, err
+		return nil, err
+	}
+	statement, err := claim.NewStatement("ledger", root, predicate, said)
+	if err != nil {
+		return nil, err
+	}
+	return claim.Sign(statement, signer)
+}
+
+// simulated says whether a site's time is its simulator's, which may be far behind this
+// machine's: an entry of today would be of its future, and its server would refuse to go on.
+func simulated(state *book.State) bool {
+	return state.Site != nil && state.Site.Origin == claim.Simulated
+}
+
+// byHand makes the next entry of a ledger that no server writes now.
+func byHand(state *book.State, kind string, body any) (e ledger.Entry, err error) {
+	encoded, err := json.Marshal(body)
+	if err != nil {
+		return e, err
 	}
 	now := time.Now().UTC()
-	if now.Before(state.Time) {
+	if now.Before(state.Time) || simulated(state) {
 		now = state.Time
 	}
 	e = ledger.Entry{
-		Seq: state.Seq + 1, Time: now, Term: state.Term, Kind: ledger.KindRecovered, Scope: book.SiteScope,
+		Seq: state.Seq + 1, Time: now, Term: state.Term, Kind: kind, Scope: book.SiteScope,
 		ScopeSeq: state.Scopes[book.SiteScope] + 1, Body: encoded,
 	}
 	_, err = rand.Read(e.Salt[:])
-	return e, ledger.Body{Digest: r.Statement, Data: signed}, err
+	return e, err
 }
