@@ -17,6 +17,7 @@ import (
 	"bulkhead/lease"
 	"bulkhead/ledger"
 	"bulkhead/ledger/memory"
+	"bulkhead/lineage"
 	"bulkhead/node"
 	"bulkhead/prove"
 	"bulkhead/run"
@@ -99,6 +100,9 @@ func tellGolden(t *testing.T) *golden {
 		PublishedSize: uint64(len(g.entries)) + 1, HeadSize: uint64(len(g.entries)), By: person, Reason: "a disk was lost",
 	})
 	g.append(t, book.SiteScope, book.KindExplained, book.Explained{Quarantined: "3"})
+	g.append(t, book.SiteScope, ledger.KindTakenOver, ledger.TakenOver{Epoch: 2, Lineage: "0a", HeadSize: uint64(len(g.entries)), By: person, Reason: "a host was lost"})
+	g.append(t, book.SiteScope, book.KindWriter, book.Began{Term: 1 << 20, Writer: "the copy", Lineage: lineage.Lineage{Epoch: 2, ID: "0a"}, Run: "1e"})
+	g.append(t, book.SiteScope, book.KindExplained, book.Explained{})
 	g.append(t, book.TenantScope("flagship"), prove.KindProbed, prove.Probed{Lease: "flagship/t1", Node: cordoned, KeyID: "0123456789abcdef", Tries: 3, Leaks: 1})
 
 	// So are those that need a site where nothing fits, or a lease that is spread.
