@@ -74,8 +74,12 @@ func (p *Plane) show(ctx context.Context, what string, fence fabric.Fence) error
 	return err
 }
 
+// claimEvery is how often the fence is shown again: what an empty change costs at every
+// leaf is little, and until then a writer that was taken over from signs contracts.
+const claimEvery = 10 * time.Minute
+
 // claim shows the fence to every driver in a term's first look, before anything is
-// decided, and again at every sweep: a writer that has nothing to write would else
+// decided, and again every claimEvery: a writer that has nothing to write would else
 // never hear that it was taken over from. It reports whether this plane may go on. What
 // does not answer is asked again at the next look, and keeps nobody.
 func (p *Plane) claim(ctx context.Context) bool {
@@ -94,7 +98,7 @@ func (p *Plane) claim(ctx context.Context) bool {
 	}
 	due = slices.DeleteFunc(due, func(what string) bool {
 		at, is := p.seen.claimed[what]
-		return is && now.Sub(at) < p.w.state.Policy.Sweep
+		return is && now.Sub(at) < claimEvery
 	})
 	fence := p.fence()
 	errs := make([]error, len(due))
