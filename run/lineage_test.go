@@ -199,3 +199,20 @@ func TestReadOnly(t *testing.T) {
 		}
 	})
 }
+
+// Who wrote where a writer wanted to is said by name, with what to do; nobody is told to
+// restore a backup, which would only lose what is there.
+func TestASecondWriterIsNamed(t *testing.T) {
+	w := imported(t)
+	one, two := w.written(t, w.log, lineage.Lineage{}, "one"), w.written(t, w.log, lineage.Lineage{}, "two")
+	w.submit(t, two, book.RegisterTenant{Tenant: "x", Name: "X"})
+	_, err := one.Submit(t.Context(), "", book.RegisterTenant{Tenant: "y", Name: "Y"})
+	if !errors.Is(err, ledger.ErrConflict) {
+		t.Fatalf("the first writer: %v, expected ErrConflict", err)
+	}
+	for _, want := range []string{`"two" in its term`, "restore no backup", "stop both"} {
+		if !strings.Contains(err.Error(), want) {
+			t.Errorf("%v: expected %q in it", err, want)
+		}
+	}
+}

@@ -197,7 +197,7 @@ func (w *writer) settle(ctx context.Context) error {
 	if g.err != nil {
 		head, headErr := w.log.Head(context.WithoutCancel(ctx))
 		if headErr != nil || head != want || !w.holds(ctx, g) {
-			return w.fail(fmt.Errorf("append after entry %d: %w", w.durable, g.err))
+			return w.fail(fmt.Errorf("append after entry %d: %w%s", w.durable, g.err, w.intruder(ctx, g.err)))
 		}
 	}
 	w.durable = want

@@ -183,7 +183,8 @@ func (l *Log) Append(ctx context.Context, expect uint64, entries []ledger.Entry,
 	}
 	defer tx.Rollback() //nolint:errcheck // after a commit it does nothing
 	if err := l.insertFrames(ctx, tx, expect, frames); err != nil {
-		return err
+		_ = tx.Rollback()
+		return l.moved(ctx, expect, err)
 	}
 	if err := l.insertBodies(ctx, tx, bodies); err != nil {
 		return err
@@ -205,6 +206,16 @@ func (l *Log) Append(ctx context.Context, expect uint64, entries []ledger.Entry,
 		l.heads[scope] = size
 	}
 	return nil
+}
+
+// moved tells a store that another process has written to from one that is damaged. The
+// lock keeps others out, but not whoever removed its file, nor on every file system.
+func (l *Log) moved(ctx context.Context, expect uint64, cause error) error {
+	head, err := l.Head(context.WithoutCancel(ctx))
+	if err != nil || head <= expect {
+		return errors.Join(cause, err)
+	}
+	return fmt.Errorf("%s: entries %d to %d were written by another process, although this one holds %s.lock: %w", l.path, expect+1, head, l.path, ledger.ErrConflict)
 }
 
 // unknown reads the heads again after a commit whose outcome is unknown.
