@@ -47,11 +47,14 @@ type Log struct {
 	inserts []*sql.Stmt // of rowsAStatement rows, on write
 	read    *sql.DB
 	lock    *os.File
-	mu      sync.Mutex // of head and heads, held through an append
-	head    uint64
-	heads   map[string]uint64
-	encode  *zstd.Encoder
-	decode  *zstd.Decoder
+
+	acknowledged *headFile // nil when read-only
+
+	mu     sync.Mutex // of head and heads, held through an append
+	head   uint64
+	heads  map[string]uint64
+	encode *zstd.Encoder
+	decode *zstd.Decoder
 }
 
 // Open opens or makes a ledger for writing. Only one process may: another gets
@@ -71,7 +74,51 @@ func Open(path string) (*Log, error) {
 		return nil, err
 	}
 	l.lock = lock
+	if err := l.guard(true); err != nil {
+		return nil, errors.Join(err, l.Close())
+	}
 	return l, nil
+}
+
+// OpenAfterLoss opens a ledger for writing that Open refuses because it holds less than
+// it acknowledged, or because nothing shows that it does not: for whoever decides that
+// what is missing is lost. It returns what was acknowledged, zero where nobody knows.
+func OpenAfterLoss(path string) (*Log, Acknowledged, error) {
+	lock, err := acquire(path + ".lock")
+	if err != nil {
+		return nil, Acknowledged{}, err
+	}
+	l, err := open(path, false)
+	if err != nil {
+		_ = lock.Close()
+		return nil, Acknowledged{}, err
+	}
+	l.lock = lock
+	was, _, err := acknowledgedBefore(path)
+	if err != nil && !errors.Is(err, ledger.ErrUnguarded) {
+		return nil, was, errors.Join(err, l.Close())
+	}
+	if err := l.guard(false); err != nil {
+		return nil, was, errors.Join(err, l.Close())
+	}
+	return l, was, nil
+}
+
+// guard compares the store with what it acknowledged, and keeps that from now on.
+func (l *Log) guard(compare bool) error {
+	was, missing, err := acknowledgedBefore(l.path)
+	if compare {
+		if err == nil {
+			err = l.compare(was, missing)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	if err := l.keepHead(); err != nil || !missing || !compare {
+		return err // after a loss the first entry says what is acknowledged from now on
+	}
+	return l.startHead()
 }
 
 // OpenReader opens a ledger for reading, also while another process writes it.
@@ -83,7 +130,18 @@ func OpenReader(path string) (*Log, error) {
 	if info.Size() == 0 {
 		return nil, emptyFile(path)
 	}
-	return open(path, true)
+	was, missing, err := acknowledgedBefore(path)
+	if err != nil {
+		return nil, err
+	}
+	l, err := open(path, true)
+	if err != nil {
+		return nil, err
+	}
+	if err := l.compare(was, missing); err != nil {
+		return nil, errors.Join(err, l.Close())
+	}
+	return l, nil
 }
 
 func open(path string, readOnly bool) (*Log, error) {
@@ -173,6 +231,9 @@ func (l *Log) Append(ctx context.Context, expect uint64, entries []ledger.Entry,
 	if expect != l.head {
 		return fmt.Errorf("head is %d, expected %d: %w", l.head, expect, ledger.ErrConflict)
 	}
+	if l.acknowledged.err != nil {
+		return fmt.Errorf("%s: what is acknowledged can't be kept: %w", HeadFile(l.path), l.acknowledged.err)
+	}
 	frames, err := ledger.CheckAppend(expect, entries, bodies, func(scope string) uint64 { return l.heads[scope] })
 	if err != nil {
 		return err
@@ -205,7 +266,10 @@ func (l *Log) Append(ctx context.Context, expect uint64, entries []ledger.Entry,
 	for scope, size := range grown {
 		l.heads[scope] = size
 	}
-	return nil
+	if len(frames) == 0 {
+		return nil
+	}
+	return l.acknowledged.write(acknowledge(l.head, frames[len(frames)-1]))
 }
 
 // moved tells a store that another process has written to from one that is damaged. The
@@ -347,10 +411,31 @@ func (l *Log) Backup(ctx context.Context, path string) error {
 	if err := f.Sync(); err != nil {
 		return err
 	}
+	if err := l.backupHead(ctx, partial, path); err != nil {
+		return err
+	}
 	if err := os.Rename(partial, path); err != nil {
 		return err
 	}
 	return syncDir(filepath.Dir(path))
+}
+
+// backupHead gives a copy the head file of what it holds, which may be less than the
+// ledger does by now.
+func (l *Log) backupHead(ctx context.Context, partial, path string) error {
+	copied, err := open(partial, true)
+	if err != nil {
+		return err
+	}
+	copied.path = path
+	defer copied.Close()
+	if guarded, err := copied.guarded(); err != nil || !guarded {
+		return err
+	}
+	if copied.acknowledged, err = openHead(HeadFile(path)); err != nil {
+		return err
+	}
+	return copied.startHead()
 }
 
 // Close implements ledger.Log.
@@ -364,6 +449,9 @@ func (l *Log) Close() error {
 	}
 	if l.write != nil {
 		errs = append(errs, l.write.Close())
+	}
+	if l.acknowledged != nil {
+		errs = append(errs, l.acknowledged.close())
 	}
 	if l.lock != nil {
 		errs = append(errs, l.lock.Close())
