@@ -20,8 +20,8 @@ func (s *State) applyRecovered(e *ledger.Entry, b ledger.Recovered, _ Bodies) er
 	// Devices have seen the terms of the writers whose entries are lost, and each
 	// wrote an entry at least: the next one must be newer than all of them.
 	s.Term += lostTerms
-	if b.PublishedSize > b.HeadSize {
-		s.Term += b.PublishedSize - b.HeadSize
+	if known := max(b.PublishedSize, b.AcknowledgedSize); known > b.HeadSize {
+		s.Term += known - b.HeadSize
 	}
 	return nil
 }

@@ -54,7 +54,10 @@ func (p *Plane) Publish(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	return p.config.Published.Store(note)
+	if err := p.config.Published.Store(note); err != nil {
+		return err
+	}
+	return p.config.Published.Remember(ctx, p.w.log, note)
 }
 
 // Checkpoint signs a checkpoint over one scope as it is now.
@@ -79,10 +82,13 @@ func (p *Plane) checkpoint(scope string) (signed []byte, size uint64, err error)
 }
 
 // origin is the checkpoint origin line of a scope's log.
-func (p *Plane) origin(scope string) string {
+func (p *Plane) origin(scope string) string { return CheckpointOrigin(p.w.state, scope) }
+
+// CheckpointOrigin is the origin of checkpoints over a scope of a site's ledger.
+func CheckpointOrigin(s *book.State, scope string) string {
 	name := "unnamed"
-	if p.w.state.Site != nil {
-		name = p.w.state.Site.Name
+	if s.Site != nil {
+		name = s.Site.Name
 	}
 	return "bulkhead/" + name + "/" + scope
 }

@@ -101,6 +101,9 @@ func Open(ctx context.Context, config Config) (*Plane, error) {
 		return nil, err
 	}
 	if config.Published != nil {
+		if err := config.Published.Present(ctx, config.Log); err != nil {
+			return nil, err
+		}
 		if err := config.Published.Check(p.w.durable, p.rootAt(ctx)); err != nil {
 			return nil, err
 		}

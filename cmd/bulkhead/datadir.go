@@ -70,6 +70,18 @@ func (d dataDir) writer() (*sqlite.Log, error) {
 	return log, err
 }
 
+// afterLoss opens a ledger that writer refuses for what is missing, or does not refuse:
+// why says which.
+func (d dataDir) afterLoss() (log *sqlite.Log, acknowledged sqlite.Acknowledged, why []string, err error) {
+	log, err = d.writer()
+	if err == nil || !errors.Is(err, ledger.ErrLost) && !errors.Is(err, ledger.ErrUnguarded) {
+		return log, acknowledged, nil, err
+	}
+	why = []string{err.Error()}
+	log, acknowledged, err = sqlite.OpenAfterLoss(d.ledger())
+	return log, acknowledged, why, err
+}
+
 // openKeys opens keys that exist.
 func (d dataDir) openKeys() (*keystore.Store, error) {
 	if _, err := os.Stat(d.keys()); err != nil {
