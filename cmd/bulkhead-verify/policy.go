@@ -9,6 +9,7 @@ import (
 
 	"bulkhead/bundle"
 	"bulkhead/claim"
+	"bulkhead/custody"
 )
 
 type policyInit struct {
@@ -23,7 +24,7 @@ type policyInit struct {
 
 // Run prints a policy.
 func (c *policyInit) Run(stdout io.Writer) error {
-	data, err := os.ReadFile(c.Trust)
+	data, err := custody.ReadFile(c.Trust, custody.Small)
 	if err != nil {
 		return err
 	}
@@ -49,7 +50,7 @@ func (c *policyInit) Run(stdout io.Writer) error {
 	}
 	policy.Minimum = bundle.Minimum{Turnover: weakest, Fence: weakest, Storage: weakest, Isolation: weakest}
 	if c.Pin != "" {
-		pinned, err := os.ReadFile(c.Pin)
+		pinned, err := custody.ReadFile(c.Pin, custody.Small)
 		if err != nil {
 			return err
 		}

@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 
+	"bulkhead/custody"
 	"bulkhead/ledger/sqlite"
 )
 
@@ -144,7 +145,7 @@ func copyTree(from, to string) error {
 		return err
 	}
 	if !info.IsDir() {
-		data, err := os.ReadFile(from)
+		data, err := custody.ReadFile(from, custody.Large)
 		if err != nil {
 			return err
 		}

@@ -7,10 +7,11 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
-	"os"
 	"strings"
 
 	"connectrpc.com/connect"
+
+	"bulkhead/custody"
 )
 
 // client is the flags of every verb that asks a server.
@@ -46,7 +47,7 @@ func (c *client) token() (string, error) {
 	if c.TokenFile == "" {
 		return "", usagef("no token: give --token-file FILE or set BULKHEAD_TOKEN_FILE; bulkhead serve writes DIR/operator.token at its first start")
 	}
-	data, err := os.ReadFile(c.TokenFile)
+	data, err := custody.ReadSecret(c.TokenFile, custody.Small)
 	if err != nil {
 		return "", fmt.Errorf("--token-file: %w", err)
 	}

@@ -7,13 +7,13 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
-	"os"
 	"time"
 
 	"github.com/goccy/go-yaml"
 
 	"bulkhead/book"
 	"bulkhead/claim"
+	"bulkhead/custody"
 	"bulkhead/fabric"
 	"bulkhead/lease"
 	"bulkhead/ledger"
@@ -31,7 +31,7 @@ const webhookPredicate = "bulkhead/webhook/1"
 
 // readWebhooks reads and checks the file of --webhooks.
 func readWebhooks(path string) ([]webhook, error) {
-	data, err := os.ReadFile(path)
+	data, err := custody.ReadFile(path, custody.Small)
 	if err != nil {
 		return nil, fmt.Errorf("--webhooks: %w", err)
 	}
