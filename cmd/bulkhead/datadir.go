@@ -83,11 +83,11 @@ func (d dataDir) afterLoss() (log *sqlite.Log, acknowledged sqlite.Acknowledged,
 }
 
 // openKeys opens keys that exist.
-func (d dataDir) openKeys() (*keystore.Store, error) {
+func (d dataDir) openKeys(master keystore.Master) (*keystore.Store, error) {
 	if _, err := os.Stat(d.keys()); err != nil {
 		return nil, fmt.Errorf("--data %s: there is no keys/ in it: restore it from the backup, or let bulkhead serve make a new control plane in an empty folder", d)
 	}
-	return keystore.Open(d.keys(), time.Now())
+	return keystore.OpenWith(d.keys(), time.Now(), master)
 }
 
 // published is the checkpoint file with the keys that it is checked with.
@@ -107,13 +107,13 @@ type checked struct {
 
 // verifyDir checks the ledger of a folder against its published checkpoint: it
 // is whole, and it is the one that was published.
-func verifyDir(ctx context.Context, d dataDir) (checked, error) {
+func verifyDir(ctx context.Context, d dataDir, master keystore.Master) (checked, error) {
 	log, err := d.reader()
 	if err != nil {
 		return checked{}, err
 	}
 	defer log.Close()
-	keys, err := d.openKeys()
+	keys, err := d.openKeys(master)
 	if err != nil {
 		return checked{}, err
 	}

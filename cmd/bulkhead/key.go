@@ -15,13 +15,14 @@ import (
 )
 
 type keyCommand struct {
-	List   keyList   `cmd:"" help:"List the signing keys, without their secrets."`
-	Rotate keyRotate `cmd:"" help:"Make a new key for a purpose; the old one stays to check with."`
-	Trust  keyTrust  `cmd:"" help:"Write the trust file: the public keys, for tenants' policies."`
+	List    keyList    `cmd:"" help:"List the signing keys, without their secrets."`
+	Rotate  keyRotate  `cmd:"" help:"Make a new key for a purpose; the old one stays to check with."`
+	Protect keyProtect `cmd:"" help:"Choose where the master key lies that opens the signing keys."`
+	Trust   keyTrust   `cmd:"" help:"Write the trust file: the public keys, for tenants' policies."`
 }
 
 type keyList struct {
-	dataFlag
+	keysFlag
 	format
 }
 
@@ -42,7 +43,7 @@ type keyLine struct {
 
 // Run lists.
 func (c *keyList) Run() error {
-	keys, err := c.Data.openKeys()
+	keys, err := c.openKeys()
 	if err != nil {
 		return err
 	}
@@ -63,7 +64,7 @@ func (c *keyList) Run() error {
 }
 
 type keyRotate struct {
-	dataFlag
+	keysFlag
 	Purpose string `arg:"" enum:"checkpoint,invoice,statement,webhook" help:"checkpoint, invoice, statement or webhook."`
 	By      string `default:"operator" placeholder:"NAME" help:"Who rotates, for the ledger."`
 	format
@@ -90,7 +91,7 @@ func (c *keyRotate) Run(ctx context.Context) error {
 		return err
 	}
 	defer log.Close()
-	keys, err := c.Data.openKeys()
+	keys, err := c.openKeys()
 	if err != nil {
 		return err
 	}
@@ -137,7 +138,7 @@ func rotationClock(ctx context.Context, log *sqlite.Log) (run.Clock, error) {
 }
 
 type keyTrust struct {
-	dataFlag
+	keysFlag
 	File string `arg:"" help:"Trust file to write."`
 	format
 }
@@ -159,7 +160,7 @@ func (c *keyTrust) Run(ctx context.Context) error {
 		return err
 	}
 	defer log.Close()
-	keys, err := c.Data.openKeys()
+	keys, err := c.openKeys()
 	if err != nil {
 		return err
 	}

@@ -21,7 +21,7 @@ type ledgerCommand struct {
 }
 
 type ledgerVerify struct {
-	dataFlag
+	keysFlag
 	format
 }
 
@@ -42,7 +42,11 @@ type verified struct {
 
 // Run verifies.
 func (c *ledgerVerify) Run(ctx context.Context) error {
-	found, err := verifyDir(ctx, c.Data)
+	master, err := c.master()
+	if err != nil {
+		return err
+	}
+	found, err := verifyDir(ctx, c.Data, master)
 	if err != nil {
 		return err
 	}

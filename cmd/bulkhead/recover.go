@@ -18,7 +18,7 @@ import (
 )
 
 type ledgerRecover struct {
-	dataFlag
+	keysFlag
 	By     string `required:"" placeholder:"NAME" help:"Who decides that what is missing is lost."`
 	Reason string `required:"" placeholder:"TEXT" help:"What happened to the store."`
 	format
@@ -53,7 +53,7 @@ func (c *ledgerRecover) Run(ctx context.Context) error {
 		return err
 	}
 	defer log.Close()
-	keys, err := c.Data.openKeys()
+	keys, err := c.openKeys()
 	if err != nil {
 		return err
 	}

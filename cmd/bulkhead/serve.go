@@ -29,7 +29,8 @@ type serveCommand struct {
 	Observe  bool     `help:"Read, prove and report; never write to a device. For a site that runs already."`
 	Listen   string   `default:"127.0.0.1:8470" placeholder:"HOST:PORT" help:"Where the API answers; port 0 is any free one."`
 	Webhooks string   `placeholder:"FILE" help:"YAML, webhooks: a list of url and, for a tenant's own, tenant. They are told, signed, of drift, the brake, quarantine, replacements and late tranches."`
-	Verbose  bool     `short:"v" help:"Log what is routine too."`
+	masterFlags
+	Verbose bool `short:"v" help:"Log what is routine too."`
 }
 
 // Help is the example.
@@ -58,13 +59,14 @@ const snapshotEvery = 100_000
 
 // server is a running control plane with what it was opened from.
 type server struct {
-	c     *serveCommand
-	log   *slog.Logger
-	store *sqlite.Log
-	keys  *keystore.Store
-	plane *run.Plane
-	clock run.Clock
-	wires []*wire.Client
+	c      *serveCommand
+	log    *slog.Logger
+	store  *sqlite.Log
+	keys   *keystore.Store
+	master keystore.Master // where the key is that opens them
+	plane  *run.Plane
+	clock  run.Clock
+	wires  []*wire.Client
 
 	listener net.Listener
 
@@ -160,6 +162,10 @@ func loopback(a net.Addr) bool {
 // server from touching anything else.
 func (s *server) open(ctx context.Context) error {
 	d := s.c.Data
+	var err error
+	if s.master, err = s.c.master(); err != nil {
+		return err
+	}
 	if s.c.ReadOnly {
 		return s.openReadOnly(ctx, "it was started with --read-only")
 	}
@@ -198,8 +204,11 @@ func (s *server) open(ctx context.Context) error {
 		return err
 	}
 	// New keys count from now on, by the clock that entries are dated by.
-	if s.keys, err = keystore.Open(d.keys(), s.clock.Now()); err != nil {
+	if s.keys, err = keystore.OpenWith(d.keys(), s.clock.Now(), s.master); err != nil {
 		return err
+	}
+	if place, err := keystore.Place(d.keys()); err == nil {
+		s.log.Info("the signing keys are sealed", "master key", place, "worth", keystore.Worth(place), "choose", "bulkhead key protect --help")
 	}
 	published := d.published(s.keys)
 	if err := s.firstTokens(); err != nil {
@@ -235,7 +244,7 @@ func (s *server) openReadOnly(ctx context.Context, why string) (err error) {
 	if s.store, err = d.reader(); err != nil {
 		return err
 	}
-	if s.keys, err = d.openKeys(); err != nil {
+	if s.keys, err = d.openKeys(s.master); err != nil {
 		return err
 	}
 	if s.tokens, err = api.OpenTokens(d.tokens()); err != nil {

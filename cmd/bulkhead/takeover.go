@@ -14,7 +14,7 @@ import (
 )
 
 type ledgerTakeOver struct {
-	dataFlag
+	keysFlag
 	By     string `required:"" placeholder:"NAME" help:"Who decides that this copy goes on."`
 	Reason string `required:"" placeholder:"TEXT" help:"What became of the other server."`
 	format
@@ -46,7 +46,7 @@ func (c *ledgerTakeOver) Run(ctx context.Context) error {
 		return err
 	}
 	defer log.Close()
-	keys, err := c.Data.openKeys()
+	keys, err := c.openKeys()
 	if err != nil {
 		return err
 	}
