@@ -10,6 +10,7 @@ import (
 	"strings"
 	"sync"
 
+	"bulkhead/custody"
 	"bulkhead/fabric"
 )
 
@@ -28,6 +29,9 @@ type Fence struct {
 func OpenFence(dir string) (*Fence, error) {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, err
+	}
+	if err := custody.Folder(dir); err != nil {
+		return nil, fmt.Errorf("state of the agent: %w", err)
 	}
 	f := &Fence{path: filepath.Join(dir, "fence")}
 	data, err := os.ReadFile(f.path)

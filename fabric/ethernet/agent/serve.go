@@ -6,11 +6,11 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net"
+	"log/slog"
 	"net/http"
-	"os"
 	"time"
 
+	"bulkhead/custody"
 	"bulkhead/fabric"
 	"bulkhead/lineage"
 )
@@ -68,14 +68,11 @@ func request(w http.ResponseWriter, r *http.Request, into any) error {
 
 // Serve serves an agent at its socket until the context ends.
 func Serve(ctx context.Context, socket string, h http.Handler) error {
-	_ = os.Remove(socket) // left by a process that died
-	l, err := net.Listen("unix", socket)
+	l, err := custody.Listen(socket, func(p custody.Peer) {
+		slog.Warn("a connection was refused: its process belongs to another user", "socket", socket, "user", p.UID, "process", p.PID)
+	})
 	if err != nil {
 		return fmt.Errorf("agent: %w", err)
-	}
-	if err := os.Chmod(socket, 0o600); err != nil {
-		l.Close()
-		return err
 	}
 	server := &http.Server{Handler: h, ReadHeaderTimeout: 5 * time.Second, ReadTimeout: 10 * time.Second, IdleTimeout: time.Minute, MaxHeaderBytes: 8 << 10}
 	stop := context.AfterFunc(ctx, func() { _ = server.Close() })
