@@ -17,21 +17,31 @@ import (
 	"bulkhead/site"
 )
 
-// copied is a ledger with the entries and bodies of the world's.
-func (w *world) copied(t *testing.T) ledger.Log {
-	t.Helper()
+// copyLog is a ledger with the entries and bodies of another.
+func copyLog(ctx context.Context, log ledger.Log) (ledger.Log, error) {
 	short := memory.New()
 	var entries []ledger.Entry
-	for e, err := range w.log.Read(t.Context(), 1) {
+	for e, err := range log.Read(ctx, 1) {
 		if err != nil {
-			t.Fatal(err)
+			return nil, err
 		}
 		entries = append(entries, e)
 	}
-	if err := short.Append(t.Context(), 0, entries, nil); err != nil {
+	return bodied{short, log}, short.Append(ctx, 0, entries, nil)
+}
+
+func (w *world) copied(t *testing.T) ledger.Log {
+	t.Helper()
+	log, err := copyLog(t.Context(), w.log)
+	if err != nil {
 		t.Fatal(err)
 	}
-	return bodied{short, w.log}
+	return log
+}
+
+// named is a lineage of epoch 1.
+func named(id string) func(lineage.Lineage) (lineage.Lineage, error) {
+	return func(lineage.Lineage) (lineage.Lineage, error) { return lineage.Lineage{Epoch: 1, ID: id}, nil }
 }
 
 // bodied has the bodies of another log beside its own.
