@@ -54,19 +54,18 @@ func Listen(socket string, refused func(Peer)) (net.Listener, error) {
 	return &listener{l, socket, refused}, nil
 }
 
-// place refuses a socket in a folder where others may replace it. In a folder that is
-// everybody's, such as /tmp, nobody may remove what is another's.
+// place refuses a socket in a folder where anybody may replace it. In a folder that is
+// everybody's, such as /tmp, nobody may remove what is another's. Whose it is does not
+// count: its owner, such as FRR's user, could put a socket of his own there, and whoever
+// connects would find out by asking the kernel.
 func place(socket string) error {
 	dir := filepath.Dir(socket)
 	info, err := os.Stat(dir)
 	if err != nil {
 		return fmt.Errorf("socket: %w", err)
 	}
-	if info.Mode()&fs.ModeSticky != 0 {
-		return nil
-	}
-	if err := Folder(dir); err != nil {
-		return fmt.Errorf("socket %s: %w", socket, err)
+	if mode := info.Mode().Perm(); mode&0o022 != 0 && info.Mode()&fs.ModeSticky == 0 {
+		return fmt.Errorf("socket %s: %s has mode %04o, so others may put a socket there: expected at most 0755 (chmod go-w %s)", socket, dir, mode, dir)
 	}
 	return nil
 }
