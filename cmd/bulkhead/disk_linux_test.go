@@ -12,8 +12,8 @@ import (
 	"time"
 
 	v1 "bulkhead/api/bulkheadv1"
-	"bulkhead/keystore"
 	"bulkhead/api/bulkheadv1/bulkheadv1connect"
+	"bulkhead/keystore"
 )
 
 // TestFullDisk: a server whose disk is full stops and says so; nothing that it
