@@ -135,6 +135,12 @@ func (g *guard) explain(ctx context.Context, err error) error {
 	if err == nil || errors.As(err, &known) {
 		return err
 	}
+	if errors.Is(err, run.ErrReadOnly) {
+		if caller(ctx).Role.OfTenant() {
+			err = errors.New("this server is read-only: ask its operator which one takes changes")
+		}
+		return connect.NewError(connect.CodeFailedPrecondition, err)
+	}
 	var refused *book.Refusal
 	if trouble := g.broken(); trouble != nil && !errors.As(err, &refused) {
 		if caller(ctx).Role.OfTenant() {

@@ -255,6 +255,9 @@ func (s *service) RotateKey(ctx context.Context, r *connect.Request[v1.RotateKey
 	if r, did, err := s.plane.Done(id); err != nil || did {
 		return connect.NewResponse(&v1.Done{Entry: r.Entry, Repeated: did}), err
 	}
+	if why := s.plane.ReadOnly(); why != nil {
+		return nil, why
+	}
 	key, err := s.keys.Rotate(r.Msg.Purpose, s.plane.Clock().Now) // as the entry that names it is dated
 	if err != nil {
 		return nil, &book.Refusal{Field: "purpose", Reason: err.Error()}

@@ -16,10 +16,14 @@ import (
 // ShowSite says what exists.
 func (s *service) ShowSite(context.Context, *connect.Request[v1.ShowSiteRequest]) (*connect.Response[v1.Site], error) {
 	out := &v1.Site{NodesByState: map[string]int64{}}
+	if why := s.plane.ReadOnly(); why != nil {
+		out.ReadOnly = why.Error()
+	}
 	s.plane.View(func(b *book.State) {
 		if b.Site == nil {
 			return
 		}
+		out.Lineage, out.LineageEpoch = b.Control.Lineage.ID, b.Control.Lineage.Epoch
 		out.Name, out.Origin, out.Generation = b.Site.Name, string(b.Site.Origin), b.Seq
 		out.Nodes, out.Gpus = int64(b.Site.Nodes()), int64(b.Site.GPUs())
 		out.Sus, out.Leaves = int64(len(b.Site.SUs)), int64(b.Site.Switches())

@@ -15,6 +15,8 @@ import (
 	"slices"
 	"sync"
 	"time"
+
+	"bulkhead/custody"
 )
 
 // Role is what a token may do. The owner's roles see the whole site, the
@@ -80,7 +82,7 @@ func (t *Tokens) reload() error {
 	if info.ModTime().Equal(t.read) && info.Size() == t.size {
 		return nil
 	}
-	data, err := os.ReadFile(t.path)
+	data, err := custody.ReadSecret(t.path, custody.Large)
 	if err != nil {
 		return err
 	}

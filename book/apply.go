@@ -90,6 +90,7 @@ func init() {
 		ledger.KindRecovered:    fold((*State).applyRecovered),
 		ledger.KindSetAside:     fold((*State).applySetAside),
 		ledger.KindTakenOff:     fold((*State).applyTakenOff),
+		ledger.KindTakenOver:    fold((*State).applyTakenOver),
 		KindExplained:           fold((*State).applyExplained),
 
 		lease.KindAcknowledged:    fold((*State).applyAcknowledged),

@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"bulkhead/ledger"
+	"bulkhead/lineage"
 )
 
 // The entry kinds of the control plane itself, all in the site's scope.
@@ -27,6 +28,8 @@ type Control struct {
 	Recovering bool `json:",omitempty"`
 	// Doubt is there while the machine's clock is not taken for right.
 	Doubt *Doubt `json:",omitempty"`
+	// Lineage is the one that was written last; zero before releases that name one.
+	Lineage lineage.Lineage `json:",omitzero"`
 	// Adopted says that the site was taken over from what ran there before and
 	// that nothing may be written to it.
 	Adopted bool
@@ -86,23 +89,32 @@ func (s *State) PausedAt(hall string) bool {
 }
 
 // BeginTerm opens a writer's term. It is the first entry of every run.
-type BeginTerm struct{ Writer string }
+type BeginTerm struct {
+	Writer  string
+	Lineage lineage.Lineage
+	Run     string
+}
 
 // Began is the body of KindWriter.
 type Began struct {
 	Term   uint64 `json:"term"`
 	Writer string `json:"writer"`
+	lineage.Lineage
+	Run string `json:"run,omitempty"`
 }
 
 func (c BeginTerm) decide(s *State, env Env) (*Decision, error) {
 	d := &Decision{}
-	d.add(SiteScope, KindWriter, Began{Term: s.Term + 1, Writer: c.Writer})
+	d.add(SiteScope, KindWriter, Began{Term: s.Term + 1, Writer: c.Writer, Lineage: c.Lineage, Run: c.Run})
 	s.silenceCounts(d)
 	return d, nil
 }
 
 func (s *State) applyWriter(e *ledger.Entry, b Began, _ Bodies) error {
 	s.Term = b.Term
+	if !b.IsZero() {
+		s.Control.Lineage = b.Lineage
+	}
 	return nil
 }
 

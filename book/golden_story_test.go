@@ -18,6 +18,7 @@ import (
 	"bulkhead/lease"
 	"bulkhead/ledger"
 	"bulkhead/ledger/memory"
+	"bulkhead/lineage"
 	"bulkhead/node"
 	"bulkhead/prove"
 	"bulkhead/run"
@@ -116,6 +117,9 @@ func tellGolden(t *testing.T) *golden {
 	})
 	g.append(t, book.SiteScope, book.KindExplained, book.Explained{Quarantined: "4"})
 	g.append(t, book.TenantScope("flagship"), ledger.KindTakenOff, ledger.TakenOff{Entries: 2, HeadSize: 100, First: end.AddDate(70, 0, 0), Last: end.AddDate(70, 0, 0), Reason: "the time server said 2096"})
+	g.append(t, book.SiteScope, ledger.KindTakenOver, ledger.TakenOver{Epoch: 2, Lineage: "0a", HeadSize: uint64(len(g.entries)), By: person, Reason: "a host was lost"})
+	g.append(t, book.SiteScope, book.KindWriter, book.Began{Term: 1 << 20, Writer: "the copy", Lineage: lineage.Lineage{Epoch: 2, ID: "0a"}, Run: "1e"})
+	g.append(t, book.SiteScope, book.KindExplained, book.Explained{})
 	g.append(t, book.TenantScope("flagship"), prove.KindProbed, prove.Probed{Lease: "flagship/t1", Node: cordoned, KeyID: "0123456789abcdef", Tries: 3, Leaks: 1})
 
 	// So are those that need a site where nothing fits, or a lease that is spread.

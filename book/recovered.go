@@ -3,6 +3,7 @@ package book
 import (
 	"bulkhead/claim"
 	"bulkhead/ledger"
+	"bulkhead/lineage"
 	"bulkhead/node"
 	"bulkhead/site"
 )
@@ -19,9 +20,21 @@ func (s *State) applyRecovered(e *ledger.Entry, b ledger.Recovered, _ Bodies) er
 	// Devices have seen the terms of the writers whose entries are lost, and each
 	// wrote an entry at least: the next one must be newer than all of them.
 	s.Term += lostTerms
-	if b.PublishedSize > b.HeadSize {
-		s.Term += b.PublishedSize - b.HeadSize
+	if known := max(b.PublishedSize, b.AcknowledgedSize); known > b.HeadSize {
+		s.Term += known - b.HeadSize
 	}
+	return nil
+}
+
+// applyTakenOver: the other copy may have gone on after this one was made, so what
+// devices hold is explained first, as when entries are lost; and its terms are not known.
+func (s *State) applyTakenOver(e *ledger.Entry, b ledger.TakenOver, _ Bodies) error {
+	if err := b.Check(); err != nil {
+		return err
+	}
+	s.Control.Recovering = true
+	s.Control.Lineage = lineage.Lineage{Epoch: b.Epoch, ID: b.Lineage}
+	s.Term += lostTerms
 	return nil
 }
 

@@ -3,12 +3,13 @@ package bundle
 import (
 	"fmt"
 	"io"
-	"os"
+
+	"bulkhead/custody"
 )
 
 // ReadPolicy reads a tenant's policy file. Errors name the file and the field.
 func ReadPolicy(path string) (*Policy, error) {
-	data, err := os.ReadFile(path)
+	data, err := custody.ReadFile(path, custody.Small)
 	if err != nil {
 		return nil, err
 	}
@@ -28,11 +29,11 @@ func VerifyFile(w io.Writer, path, policyPath, since string, asJSON bool) error 
 	}
 	var options Options
 	if since != "" {
-		if options.Since, err = os.ReadFile(since); err != nil {
+		if options.Since, err = custody.ReadFile(since, custody.Small); err != nil {
 			return err
 		}
 	}
-	file, err := os.Open(path)
+	file, err := custody.Open(path)
 	if err != nil {
 		return err
 	}

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"bulkhead/claim"
+	"bulkhead/lineage"
 	"bulkhead/site"
 )
 
@@ -29,22 +30,12 @@ type Change struct {
 	Numbering claim.Digest `json:"numbering,omitzero"`
 }
 
-// Fence orders writers: a greater term, or the same term and a greater or equal
-// generation, is newer.
-type Fence struct {
-	Term       uint64 `json:"term"`
-	Generation uint64 `json:"generation"`
-}
+// Fence orders writers; see its package.
+type Fence = lineage.Fence
 
-// Older reports whether f must be refused by who has seen o.
-func (f Fence) Older(o Fence) bool {
-	return f.Term < o.Term || f.Term == o.Term && f.Generation < o.Generation
-}
-
-func (f Fence) String() string { return fmt.Sprintf("term %d generation %d", f.Term, f.Generation) }
-
-// ErrFenced is returned, wrapped, when a newer writer has been seen.
-var ErrFenced = errors.New("a newer writer has been here")
+// ErrFenced is returned, wrapped in a *lineage.RefusedError, when a newer writer, or
+// one of another lineage, has been seen.
+var ErrFenced = lineage.ErrFenced
 
 // ErrUnknownPort is returned, wrapped, for ports that are not of the fabric.
 var ErrUnknownPort = errors.New("no such port in this fabric")
@@ -60,11 +51,6 @@ func SameNumbering(fabricID string, a, b claim.Digest) error {
 		return nil
 	}
 	return fmt.Errorf("fabric %.80s: %w", fabricID, ErrNumbering)
-}
-
-// Refused makes the error of a fenced call.
-func Refused(got, newest Fence) error {
-	return fmt.Errorf("fence %s, but %s was seen: %w", got, newest, ErrFenced)
 }
 
 // PortError names one port that a change failed at.
@@ -146,8 +132,9 @@ type Driver interface {
 	// function Plan of this package does it for most.
 	Plan(desired []PortRow, observed *Tables) (Change, error)
 
-	// Apply writes a change. It is idempotent. A fence older than one that was
-	// seen is refused as a whole (ErrFenced), as is a change that names a port
+	// Apply writes a change. It is idempotent. A fence that is not admitted after one
+	// that was seen (Fence.Admit) is refused as a whole (ErrFenced), whatever was to be
+	// written: an empty change shows a fence to the devices. So is a change that names a port
 	// outside the fabric (ErrUnknownPort), that numbers ports otherwise
 	// (ErrNumbering), or with a row that fails Row.Check. A
 	// device that fails is named in the receipt, not an error.

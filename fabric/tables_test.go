@@ -161,18 +161,6 @@ func TestPlanRefuses(t *testing.T) {
 	}
 }
 
-func TestFence(t *testing.T) {
-	rapid.Check(t, func(t *rapid.T) {
-		draw := func(name string) Fence {
-			return Fence{rapid.Uint64Range(0, 2).Draw(t, name+" term"), rapid.Uint64Range(0, 2).Draw(t, name+" generation")}
-		}
-		a, b, c := draw("a"), draw("b"), draw("c")
-		if a.Older(a) || a.Older(b) && b.Older(a) || a.Older(b) && b.Older(c) && !a.Older(c) || a != b && !a.Older(b) && !b.Older(a) {
-			t.Fatalf("%s, %s, %s are not in a total order", a, b, c)
-		}
-	})
-}
-
 func BenchmarkPlan(b *testing.B) {
 	const ports = 450_000
 	tables := NewTables(ports)

@@ -23,24 +23,26 @@ const root = ".."
 // decision: write it down in docs/decisions and here.
 var mayImport = map[string][]string{
 	"claim":    {},
+	"lineage":  {},
+	"custody":  {},
 	"site":     {"claim"},
 	"lease":    {"claim", "site"},
 	"contract": {"claim", "lease"},
 	"place":    {"claim", "lease", "site"},
-	"fabric":   {"claim", "lease", "site"},
+	"fabric":   {"claim", "custody", "lease", "lineage", "site"},
 	"storage":  {"claim", "contract", "lease", "site"},
-	"node":     {"claim", "lease", "site"},
+	"node":     {"claim", "lease", "lineage", "site"},
 	"prove":    {"claim", "fabric", "lease", "site"},
 	"meter":    {"claim", "contract", "lease", "site"},
 	"ledger":   {"claim"},
-	"keystore": {"claim", "ledger"},
-	"book":     {"claim", "contract", "fabric", "lease", "ledger", "meter", "node", "place", "prove", "site", "storage"},
-	"bundle":   {"claim", "contract", "fabric", "lease", "ledger", "meter", "node", "place", "prove", "site", "storage"},
-	"run":      {"book", "bundle", "claim", "contract", "fabric", "keystore", "lease", "ledger", "meter", "node", "place", "prove", "site", "storage"},
+	"keystore": {"claim", "custody", "ledger"},
+	"book":     {"claim", "contract", "fabric", "lease", "ledger", "lineage", "meter", "node", "place", "prove", "site", "storage"},
+	"bundle":   {"claim", "contract", "custody", "fabric", "lease", "ledger", "meter", "node", "place", "prove", "site", "storage"},
+	"run":      {"book", "bundle", "claim", "contract", "fabric", "keystore", "lease", "ledger", "lineage", "meter", "node", "place", "prove", "site", "storage"},
 	"whatif":   {"book", "contract", "lease", "meter", "place", "site"},
-	"wire":     {"claim", "fabric", "node", "sim", "site", "storage"},
+	"wire":     {"claim", "custody", "fabric", "lineage", "node", "sim", "site", "storage"},
 	"sim":      {"claim", "fabric", "lease", "node", "site", "storage"},
-	"api":      {"book", "bundle", "claim", "contract", "fabric", "keystore", "lease", "ledger", "meter", "node", "place", "prove", "run", "site", "storage", "whatif"},
+	"api":      {"book", "bundle", "claim", "contract", "custody", "fabric", "keystore", "lease", "ledger", "meter", "node", "place", "prove", "run", "site", "storage", "whatif"},
 	"examples": {},
 	"bench":    nil, // a module of its own: what it depends on never reaches the product, and nothing imports it
 	"lab":      nil, // tells the whole story: anything below cmd
@@ -51,7 +53,7 @@ var mayImport = map[string][]string{
 // pure are the packages that may not touch the world outside: what they decide
 // must follow from their arguments alone, so that replay gives the same state
 // and a tenant can compute it again.
-var pure = []string{"claim", "site", "site/draft", "site/hostlist", "site/slurm", "lease", "contract", "place", "prove", "meter", "book", "fabric", "fabric/infiniband", "fabric/infiniband/mad", "fabric/infiniband/netdiscover",
+var pure = []string{"claim", "lineage", "site", "site/draft", "site/hostlist", "site/slurm", "lease", "contract", "place", "prove", "meter", "book", "fabric", "fabric/infiniband", "fabric/infiniband/mad", "fabric/infiniband/netdiscover",
 	"fabric/infiniband/opensm/partitions", "fabric/infiniband/opensm/options",
 	"fabric/ethernet", "fabric/ethernet/discovered", "fabric/ethernet/management", "storage", "node", "node/wipe", "node/attest", "ledger",
 	"place/dated", "whatif", "whatif/picture"}
@@ -114,6 +116,21 @@ func sources(t *testing.T) []source {
 		t.Fatalf("only %d Go files found under %s", len(out), root)
 	}
 	return out
+}
+
+// TestNamedFilesAreReadWithCare: who names /dev/zero, or a pipe that nobody writes to,
+// must be told so, and whoever gives a file away must not give a secret away.
+func TestNamedFilesAreReadWithCare(t *testing.T) {
+	for _, s := range sources(t) {
+		if s.test || room(s.dir) != "cmd" && s.dir != "bundle" {
+			continue
+		}
+		for _, call := range []string{"os.ReadFile", "os.Open(", "ioutil.ReadFile"} {
+			if strings.Contains(s.text, call) {
+				t.Errorf("%s calls %s: a file that a person names is read by custody.ReadFile or custody.Open, with a limit, and a secret by custody.ReadSecret", s.path, call)
+			}
+		}
+	}
 }
 
 func room(dir string) string { return strings.Split(dir, "/")[0] }

@@ -1,5 +1,6 @@
 // Package keystore keeps the owner's signing keys: encrypted in one file, with a
-// master key in another, by purpose and with rotation. No key of a tenant and
+// master key that lies beside it, elsewhere, or nowhere (see Master), by purpose and with
+// rotation. No key of a tenant and
 // nothing that opens a tenant's data is ever in it.
 package keystore
 
@@ -22,6 +23,7 @@ import (
 	"golang.org/x/mod/sumdb/note"
 
 	"bulkhead/claim"
+	"bulkhead/custody"
 	"bulkhead/ledger"
 )
 
@@ -47,8 +49,12 @@ func (k *Key) Public() ed25519.PublicKey { return k.private().Public().(ed25519.
 type Store struct {
 	dir    string // "" keeps everything in memory
 	random io.Reader
-	mu     sync.Mutex
-	keys   []Key
+
+	master    Master
+	described description // of how the file is sealed
+
+	mu   sync.Mutex
+	keys []Key
 }
 
 const (
@@ -63,15 +69,19 @@ func InMemory(random io.Reader, now time.Time) (*Store, error) {
 	return s, s.fill(now)
 }
 
-// Open opens the keystore of a folder, and makes it with a key for every purpose
-// where there is none. A folder with one of the two files is refused: keys were
-// lost, and making new ones would hide it.
-func Open(dir string, now time.Time) (*Store, error) {
-	s := &Store{dir: dir, random: rand.Reader}
+// Open opens the keystore of a folder whose master key lies beside it, and makes it
+// where there is none.
+func Open(dir string, now time.Time) (*Store, error) { return OpenWith(dir, now, Master{}) }
+
+// OpenWith opens the keystore of a folder, and makes it with a key for every purpose
+// where there is none. A folder with one of two files is refused: keys were lost, and
+// making new ones would hide it.
+func OpenWith(dir string, now time.Time, master Master) (s *Store, err error) {
+	s = &Store{dir: dir, random: rand.Reader, master: master}
 	_, masterErr := os.Stat(filepath.Join(dir, masterFile))
 	_, keysErr := os.Stat(filepath.Join(dir, keysFile))
 	switch {
-	case masterErr == nil && keysErr == nil:
+	case keysErr == nil:
 		return s, s.load()
 	case errors.Is(masterErr, fs.ErrNotExist) && errors.Is(keysErr, fs.ErrNotExist):
 	default:
@@ -80,11 +90,10 @@ func Open(dir string, now time.Time) (*Store, error) {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, err
 	}
-	master := make([]byte, chacha20poly1305.KeySize)
-	if _, err := io.ReadFull(s.random, master); err != nil {
+	if s.described, err = master.describe(); err != nil {
 		return nil, err
 	}
-	if err := writeFile(filepath.Join(dir, masterFile), master); err != nil {
+	if err := master.make(dir, s.random); err != nil {
 		return nil, err
 	}
 	return s, s.fill(now)
@@ -192,36 +201,6 @@ func (s *Store) Checkpoint(origin string, size uint64, root claim.Digest) ([]byt
 	return ledger.SignCheckpoint(ledger.Checkpoint{Origin: origin, Size: size, Root: root}, signer)
 }
 
-// writeFile writes a secret atomically and durably.
-func writeFile(path string, data []byte) error {
-	f, err := os.CreateTemp(filepath.Dir(path), ".keys-*")
-	if err != nil {
-		return err
-	}
-	defer os.Remove(f.Name())
-	if err := f.Chmod(0o600); err != nil {
-		return err
-	}
-	if _, err := f.Write(data); err != nil {
-		return err
-	}
-	if err := f.Sync(); err != nil {
-		return err
-	}
-	if err := f.Close(); err != nil {
-		return err
-	}
-	if err := os.Rename(f.Name(), path); err != nil {
-		return err
-	}
-	dir, err := os.Open(filepath.Dir(path))
-	if err != nil {
-		return err
-	}
-	defer dir.Close()
-	return dir.Sync() // without it the old file may be back after a loss of power
-}
-
 func (s *Store) save() error {
 	if s.dir == "" {
 		return nil
@@ -230,7 +209,7 @@ func (s *Store) save() error {
 	if err != nil {
 		return err
 	}
-	master, err := os.ReadFile(filepath.Join(s.dir, masterFile))
+	master, err := s.master.key(s.dir, s.described)
 	if err != nil {
 		return err
 	}
@@ -238,20 +217,29 @@ func (s *Store) save() error {
 	if err != nil {
 		return fmt.Errorf("%s: %w", masterFile, err)
 	}
+	head, associated, err := s.described.head()
+	if err != nil {
+		return err
+	}
 	nonce := make([]byte, seal.NonceSize())
 	if _, err := io.ReadFull(s.random, nonce); err != nil {
 		return err
 	}
-	return writeFile(filepath.Join(s.dir, keysFile), seal.Seal(nonce, nonce, plain, []byte(keysFile)))
+	return custody.Replace(filepath.Join(s.dir, keysFile), append(head, seal.Seal(nonce, nonce, plain, associated)...))
 }
 
 func (s *Store) load() error {
 	path := filepath.Join(s.dir, keysFile)
-	master, err := os.ReadFile(filepath.Join(s.dir, masterFile))
+	data, err := custody.ReadSecret(path, custody.Large)
 	if err != nil {
 		return err
 	}
-	sealed, err := os.ReadFile(path)
+	described, associated, sealed, err := splitSealed(data)
+	if err != nil {
+		return fmt.Errorf("%s: %w: restore it from the backup", path, err)
+	}
+	s.described = described
+	master, err := s.master.key(s.dir, described)
 	if err != nil {
 		return err
 	}
@@ -262,9 +250,9 @@ func (s *Store) load() error {
 	if len(sealed) < open.NonceSize() {
 		return fmt.Errorf("%s: cut off: restore it from the backup", path)
 	}
-	plain, err := open.Open(nil, sealed[:open.NonceSize()], sealed[open.NonceSize():], []byte(keysFile))
+	plain, err := open.Open(nil, sealed[:open.NonceSize()], sealed[open.NonceSize():], associated)
 	if err != nil {
-		return fmt.Errorf("%s: it was changed, or %s is another one: restore both from one backup", path, masterFile)
+		return fmt.Errorf("%s: it was changed, or %s is another one: restore both from one backup", path, s.master.named())
 	}
 	decoder := json.NewDecoder(bytes.NewReader(plain))
 	decoder.DisallowUnknownFields()

@@ -21,6 +21,12 @@ var (
 	// ErrConflict is returned by Append when the head is not where the caller
 	// expected it: another writer has been here.
 	ErrConflict = errors.New("the ledger's head has moved: another writer has appended")
+	// ErrLost is returned when a store holds less than it acknowledged, or something else.
+	ErrLost = errors.New("the store holds less than it acknowledged")
+	// ErrUnguarded is returned when what would show that entries are missing is missing
+	// itself: a store must not be gone on from because somebody removed what speaks
+	// against it.
+	ErrUnguarded = errors.New("what guards the store's end is missing")
 	// ErrNoBody is returned for a body that the ledger does not hold.
 	ErrNoBody = errors.New("the ledger holds no body of this digest")
 	// ErrNoSnapshot is returned when there is no snapshot of a schema.

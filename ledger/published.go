@@ -1,6 +1,7 @@
 package ledger
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -40,6 +41,34 @@ func (p *Published) Load() (Checkpoint, error) {
 		return Checkpoint{}, fmt.Errorf("%s: %w: it was changed, or signed by a key that this keystore does not hold", p.Path, err)
 	}
 	return c, nil
+}
+
+// rememberedSchema names the snapshot in which a store remembers that a checkpoint left
+// the house: a file that is gone is not one that never was.
+const rememberedSchema = "ledger.published/1"
+
+// Remember has a store remember a checkpoint that was stored.
+func (p *Published) Remember(ctx context.Context, log Log, signed []byte) error {
+	c, err := p.open(signed)
+	if err != nil {
+		return err
+	}
+	return log.SaveSnapshot(ctx, c.Size, rememberedSchema, signed)
+}
+
+// Present refuses a store whose published checkpoint is missing (ErrUnguarded).
+func (p *Published) Present(ctx context.Context, log Log) error {
+	if _, err := os.Lstat(p.Path); !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	size, _, err := log.LoadSnapshot(ctx, rememberedSchema)
+	if errors.Is(err, ErrNoSnapshot) {
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("%s is missing, and what the store remembers of it can't be read: %w: %w", p.Path, ErrUnguarded, err)
+	}
+	return fmt.Errorf("%s is missing, and the store remembers that %d entries were published: %w; put the file back from the newest backup (an older checkpoint of this ledger will do), or see bulkhead ledger recover --help", p.Path, size, ErrUnguarded)
 }
 
 // open reads a checkpoint by whichever key signed it.

@@ -22,16 +22,23 @@ type Recovered struct {
 	By            string       `json:"by"`
 	Reason        string       `json:"reason"`
 	Statement     claim.Digest `json:"statement"` // signed, a body
+
+	// AcknowledgedSize is what the store had answered for, where that is known. Why is
+	// what spoke against going on, beside or instead of a published checkpoint.
+	AcknowledgedSize uint64   `json:"acknowledged_size,omitempty"`
+	Why              []string `json:"why,omitempty"`
 }
 
-// NewRecovered says what was lost, from what Verify reported with
-// ErrRolledBack. It refuses where nothing was lost, and without the name of who
-// decides and the reason. Statement is left for the caller, who signs.
-func NewRecovered(r Report, by, reason string) (Recovered, error) {
+// NewRecovered says what was lost, from what Verify reported with ErrRolledBack or
+// ErrUnguarded, and why else the store is refused. It refuses where nothing speaks
+// against the store, and without the name of who decides and the reason. Statement is
+// left for the caller, who signs.
+func NewRecovered(r Report, by, reason string, why ...string) (Recovered, error) {
 	switch {
-	case r.Published.Size == 0:
+	case len(why) > 0 && strings.TrimSpace(by) != "" && strings.TrimSpace(reason) != "":
+	case len(why) == 0 && r.Published.Size == 0:
 		return Recovered{}, errors.New("recover: no checkpoint was published, so nothing shows that entries are missing")
-	case r.Size >= r.Published.Size && r.PublishedRoot == r.Published.Root:
+	case len(why) == 0 && r.Size >= r.Published.Size && r.PublishedRoot == r.Published.Root:
 		return Recovered{}, fmt.Errorf("recover: the store holds all %d published entries: there is nothing to recover", r.Published.Size)
 	case strings.TrimSpace(by) == "":
 		return Recovered{}, errors.New("recover: by: expected the name of who decides that what is missing is lost")
@@ -40,6 +47,6 @@ func NewRecovered(r Report, by, reason string) (Recovered, error) {
 	}
 	return Recovered{
 		PublishedSize: r.Published.Size, PublishedRoot: r.Published.Root,
-		HeadSize: r.Size, HeadRoot: r.Root, By: by, Reason: reason,
+		HeadSize: r.Size, HeadRoot: r.Root, By: by, Reason: reason, Why: why,
 	}, nil
 }

@@ -40,8 +40,8 @@ func (r *Report) ScopeNames() []string { return slices.Sorted(maps.Keys(r.Scopes
 // error at the first entry that can't be read, that follows a gap in the ledger
 // or in its scope, or whose time is before that of the entry before it; where
 // the log ends before its own head; and where it is not a continuation of the
-// published checkpoint (ErrRolledBack). The report is filled as far as it came:
-// with ErrRolledBack it is that of the whole ledger.
+// published checkpoint (ErrRolledBack), or where that is missing (ErrUnguarded). The
+// report is filled as far as it came: with these two it is that of the whole ledger.
 //
 // published may be nil: then nothing shows that the end is missing, or that a
 // ledger was written anew. Bodies are not read: an engine checks each against
@@ -74,6 +74,9 @@ func Verify(ctx context.Context, log Log, published *Published) (Report, error) 
 	}
 	if published == nil {
 		return r, nil
+	}
+	if err := published.Present(ctx, log); err != nil {
+		return r, err
 	}
 	return r, published.check(r.Published, r.Size, func(uint64) (claim.Digest, error) { return r.PublishedRoot, nil })
 }

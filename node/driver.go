@@ -4,10 +4,10 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/binary"
-	"errors"
 	"time"
 
 	"bulkhead/claim"
+	"bulkhead/lineage"
 	"bulkhead/site"
 )
 
@@ -32,19 +32,12 @@ type Step struct {
 	Nonce    [32]byte   `json:"nonce"`
 }
 
-// Fence orders writers, as fabric.Fence does.
-type Fence struct {
-	Term       uint64 `json:"term"`
-	Generation uint64 `json:"generation"`
-}
+// Fence orders writers; see its package.
+type Fence = lineage.Fence
 
-// Older reports whether f must be refused by who has seen o.
-func (f Fence) Older(o Fence) bool {
-	return f.Term < o.Term || f.Term == o.Term && f.Generation < o.Generation
-}
-
-// ErrFenced is returned, wrapped, when a newer writer has been seen.
-var ErrFenced = errors.New("a newer writer has been here")
+// ErrFenced is returned, wrapped in a *lineage.RefusedError, when a newer writer, or
+// one of another lineage, has been seen.
+var ErrFenced = lineage.ErrFenced
 
 // Receipt says that a step was taken, not that it succeeded.
 type Receipt struct {
@@ -95,7 +88,9 @@ type Capabilities struct {
 type Driver interface {
 	Capabilities(ctx context.Context) (Capabilities, error)
 	// Apply starts steps and returns a receipt for each, in order; outcomes come
-	// by Observe. An older fence refuses all of them (ErrFenced); a node that does
+	// by Observe. A fence that is not admitted after one that was seen (Fence.Admit)
+	// refuses all of them (ErrFenced), also where there is none: no steps show a fence
+	// to the devices. A node that does
 	// not answer, or is not there, is named in its receipt. A step given before is
 	// taken again without effect; a new one supersedes the node's unended one.
 	Apply(ctx context.Context, steps []Step, f Fence) ([]Receipt, error)

@@ -23,11 +23,11 @@ func (p *Plane) plan(s *book.State, now time.Time) book.Plan {
 	}
 	if !s.Control.Adopted && !s.PausedAt("") && !s.Control.Recovering {
 		plan.Guards = p.seen.unheld()
-		plan.Fences = p.seen.unshown()
 		if s.Control.Doubt == nil { // what a backend destroys is destroyed before it is recorded
 			plan.Volumes = append(plan.Volumes, p.seen.missingGrants(s, plan.Volumes)...)
 		}
 	}
+	plan.Fences = p.claims(s, now)
 	plan.Ports = slices.DeleteFunc(plan.Ports, func(w book.PortWork) bool { return p.seen.stuck[w.Port] })
 	p.holdSilent(s, &plan)
 	return plan
@@ -54,7 +54,6 @@ func (p *Plane) holdSilent(s *book.State, plan *book.Plan) {
 	plan.Lockdowns = slices.DeleteFunc(plan.Lockdowns, func(w book.Lockdown) bool { return ofPort(w.Port) })
 	plan.Ports = slices.DeleteFunc(plan.Ports, func(w book.PortWork) bool { return ofPort(w.Port) })
 	plan.Guards = slices.DeleteFunc(plan.Guards, ofFabric)
-	plan.Fences = slices.DeleteFunc(plan.Fences, ofFabric)
 	if len(plan.Steps) > 0 && !p.asking.idle(p.asking.lane(laneSteps)) {
 		held["node steps"] += len(plan.Steps)
 		plan.Steps = nil
@@ -95,7 +94,6 @@ func (p *Plane) act(ctx context.Context, plan book.Plan) (acted bool, err error)
 		return false, err
 	}
 	p.workVolumes(ctx, plan.Volumes)
-	p.showFences(ctx, plan.Fences)
 	p.guard(ctx, plan.Guards)
 	p.applyPorts(ctx, plan.Ports)
 	return len(plan.Steps)+len(plan.Ports)+len(plan.Commands)+len(plan.Guards) > 0, nil
@@ -122,12 +120,13 @@ func (p *Plane) begin(ctx context.Context, steps []node.Step) error {
 	for i := range steps {
 		steps[i].Nonce = node.Nonce(root, p.w.state.Site.NodeID[steps[i].Node], steps[i].Turnover)
 	}
-	fence := node.Fence{Term: p.w.state.Term, Generation: p.w.state.Seq}
+	fence := p.fence()
 	lane := p.asking.lane(laneSteps)
 	p.asking.ask(ctx, fmt.Sprintf("begin %d steps", len(steps)), func(ctx context.Context) heard {
 		_, err := driver.Apply(ctx, steps, fence)
-		return func(context.Context) error {
+		return func(ctx context.Context) error {
 			if p.asking.answered(lane, err) != nil {
+				p.heed(ctx, ofNodes, err)
 				p.log.Warn("node steps failed; they are tried again when their time has passed", "steps", len(steps), "why", err.Error())
 			}
 			return nil
@@ -160,8 +159,9 @@ func (p *Plane) applyPorts(ctx context.Context, work []book.PortWork) {
 		fence, lane := p.fence(), p.fabricLane(f.ID)
 		p.asking.ask(ctx, fmt.Sprintf("apply %d ports", len(rows)), func(ctx context.Context) heard {
 			receipt, err := driver.Apply(ctx, change, fence)
-			return func(context.Context) error {
+			return func(ctx context.Context) error {
 				if p.asking.answered(lane, err) != nil {
+					p.heed(ctx, f.ID, err)
 					p.notApplied(f.ID, rows, err)
 				}
 				p.seen.note(func() {
@@ -184,10 +184,6 @@ func (p *Plane) notApplied(fabricID string, rows []fabric.PortRow, err error) {
 	})
 }
 
-func (p *Plane) fence() fabric.Fence {
-	return fabric.Fence{Term: p.w.state.Term, Generation: p.w.state.Seq}
-}
-
 // Plan is what the loop would do now.
 func (p *Plane) Plan(context.Context) book.Plan {
 	p.view.mu.RLock()
@@ -208,6 +204,9 @@ func (p *Plane) Plan(context.Context) book.Plan {
 	}
 	if unheard := p.nodesUnheard(s); unheard != "" {
 		plan.Held = append(plan.Held, unheard)
+	}
+	if why := p.ReadOnly(); why != nil {
+		plan.Held = append(plan.Held, why.Error())
 	}
 	if p.config.Observe {
 		plan.Held = append(plan.Held, "this server was started to observe: it writes to no device")

@@ -2,6 +2,8 @@ package run
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"slices"
 
 	"bulkhead/book"
@@ -40,6 +42,9 @@ func (p *Plane) rootAt(ctx context.Context) func(size uint64) (claim.Digest, err
 // Publish signs a checkpoint over the whole ledger and keeps it outside the
 // store: from now on no store with less than this is accepted.
 func (p *Plane) Publish(ctx context.Context) error {
+	if p.ReadOnly() != nil {
+		return nil // another writer's checkpoints count
+	}
 	tree := p.view.tree(allScopes) // of what is durable
 	if p.config.Published == nil || p.config.Signers == nil || tree.Size() == 0 || p.Broken() != nil {
 		return nil
@@ -48,7 +53,10 @@ func (p *Plane) Publish(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	return p.config.Published.Store(note)
+	if err := p.config.Published.Store(note); err != nil {
+		return err
+	}
+	return p.config.Published.Remember(ctx, p.w.log, note)
 }
 
 // Checkpoint signs a checkpoint over one scope as it is now.
@@ -58,19 +66,27 @@ func (p *Plane) Checkpoint(scope string) ([]byte, error) {
 }
 
 func (p *Plane) checkpoint(scope string) (signed []byte, size uint64, err error) {
+	var down *SteppedDown
+	if errors.As(p.ReadOnly(), &down) {
+		return nil, 0, fmt.Errorf("no checkpoint is signed: what this ledger holds may be another history than the other writer's: %w", down)
+	}
 	tree := p.view.tree(scope)
 	signed, err = p.config.Signers.Checkpoint(p.origin(scope), tree.Size(), tree.Root())
 	return signed, tree.Size(), err
 }
 
 // origin is the checkpoint origin line of a scope's log.
-func (p *Plane) origin(scope string) string {
+func (p *Plane) origin(scope string) (origin string) {
+	p.View(func(s *book.State) { origin = CheckpointOrigin(s, scope) })
+	return origin
+}
+
+// CheckpointOrigin is the origin of checkpoints over a scope of a site's ledger.
+func CheckpointOrigin(s *book.State, scope string) string {
 	name := "unnamed"
-	p.View(func(s *book.State) {
-		if s.Site != nil {
-			name = s.Site.Name
-		}
-	})
+	if s.Site != nil {
+		name = s.Site.Name
+	}
 	return "bulkhead/" + name + "/" + scope
 }
 

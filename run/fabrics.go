@@ -30,7 +30,7 @@ func (p *Plane) askFabrics(ctx context.Context) {
 		if !p.asking.asked(lane, askLook) {
 			delete(p.seen.askedAt, index)
 		}
-		if driver == nil || !p.asking.idle(lane) {
+		if driver == nil || !p.asking.mayAsk(lane) {
 			continue
 		}
 		if lane.can == nil {

@@ -43,44 +43,16 @@ func (p *Plane) freeLabels(ctx context.Context) (bool, error) {
 }
 
 // shown reports whether every leaf of a fabric was shown this term's fence before it was
-// read last, and has it planned where it was not. In a term that has written nothing yet
-// an older writer's word still counts, and it could give a label again that it knows of.
+// read last. In a term that has written nothing yet an older writer's word still counts,
+// and it could give a label again that it knows of.
 func (p *Plane) shown(fabricID string, read time.Time) bool {
-	if at, is := p.seen.shown[fabricID]; is {
-		return read.After(at)
-	}
-	can := p.fabricLane(fabricID).can
-	if can == nil {
+	if can := p.fabricLane(fabricID).can; can == nil {
 		return false
-	}
-	if can.Fencing != fabric.FencedByDevice {
+	} else if can.Fencing != fabric.FencedByDevice {
 		return true // what an older writer began has ended when the driver writes
 	}
-	p.seen.note(func() { p.seen.toShow[fabricID] = true })
-	return false
-}
-
-// showFences has the leaves of fabrics shown this term's fence, by a change of nothing.
-// Leaves that do not answer are shown it before they are read.
-func (p *Plane) showFences(ctx context.Context, fabrics []string) {
-	for _, id := range fabrics {
-		driver, fence, lane := p.devices().Fabrics[id], p.fence(), p.fabricLane(id)
-		if driver == nil {
-			continue
-		}
-		p.asking.ask(ctx, "show the fence of this term", func(ctx context.Context) heard {
-			_, err := driver.Apply(ctx, fabric.NewChange(id, nil), fence)
-			return func(context.Context) error {
-				p.seen.note(func() { delete(p.seen.toShow, id) })
-				if p.asking.answered(lane, err) != nil {
-					p.log.Warn("the fence of this term can't be shown", "fabric", id, "why", err.Error())
-					return nil
-				}
-				p.seen.shown[id] = p.config.Clock.Now()
-				return nil
-			}
-		}, lane)
-	}
+	at, is := p.seen.shown[fabricID]
+	return is && read.After(at)
 }
 
 // unseen counts the ports of a fabric whose nodes an owner had last and which do not

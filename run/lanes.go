@@ -38,6 +38,7 @@ type lane struct {
 // question is one call of a driver.
 type question struct {
 	seq   uint64
+	round uint64
 	lanes []*lane // more than one: of the same process
 	what  string
 	asked time.Time // by the plane's clock
@@ -73,6 +74,7 @@ type asking struct {
 
 	mu      sync.Mutex
 	seq     uint64
+	round   uint64
 	open    []*question
 	again   []*question   // answers that come a second time
 	arrived chan struct{} // an answer has come
@@ -112,6 +114,21 @@ func (a *asking) idle(l *lane) bool {
 	return l.stuck < maxStuck && !slices.ContainsFunc(a.open, func(q *question) bool { return slices.Contains(q.lanes, l) })
 }
 
+// begin opens a round of questions: those of one round do not wait for each other.
+func (a *asking) begin() {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.round++
+}
+
+// mayAsk reports whether something may be asked on a lane in this round: nothing of an
+// earlier one is on its way there.
+func (a *asking) mayAsk(l *lane) bool {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return l.stuck < maxStuck && !slices.ContainsFunc(a.open, func(q *question) bool { return q.round != a.round && slices.Contains(q.lanes, l) })
+}
+
 // asked reports whether an answer to something is still to come on a lane.
 func (a *asking) asked(l *lane, what string) bool {
 	a.mu.Lock()
@@ -126,7 +143,7 @@ func (a *asking) ask(ctx context.Context, what string, call func(ctx context.Con
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	a.seq++
-	q := &question{seq: a.seq, lanes: lanes, what: what, asked: now, begun: time.Now(), limit: deadline, call: call, due: now}
+	q := &question{seq: a.seq, round: a.round, lanes: lanes, what: what, asked: now, begun: time.Now(), limit: deadline, call: call, due: now}
 	for _, l := range lanes {
 		if l.can != nil {
 			q.limit = max(q.limit, l.can.Deadline)

@@ -16,7 +16,7 @@ import (
 func (p *Plane) lockDown(ctx context.Context) (locking bool, err error) {
 	p.mu.Lock()
 	defer p.unlock()
-	if p.config.Observe || len(p.w.state.Locked) == 0 {
+	if p.config.Observe || p.w.broken != nil || len(p.w.state.Locked) == 0 {
 		return false, nil
 	}
 	now, err := p.w.now()
@@ -58,6 +58,7 @@ func (p *Plane) lockPorts(ctx context.Context, index int, close []book.PortFindi
 		}
 		return func(ctx context.Context) error {
 			if p.asking.answered(lane, err) != nil {
+				p.heed(ctx, id, err)
 				p.log.Error("lockdown failed", "fabric", id, "ports", len(ports), "why", err.Error())
 				return nil
 			}

@@ -77,8 +77,13 @@ func (b *behind) Observe(ctx context.Context, s fabric.Scope) (fabric.Observatio
 
 func (b *behind) Apply(ctx context.Context, c fabric.Change, f fabric.Fence) (fabric.Receipt, error) {
 	if b.cut {
-		b.writes++
+		if !c.Empty() { // an empty one only shows who writes
+			b.writes++
+		}
 		return fabric.Receipt{}, errCut
+	}
+	if c.Empty() {
+		return b.Driver.Apply(ctx, c, f)
 	}
 	if c.Numbering.IsZero() || fabric.SameNumbering(c.Fabric, c.Numbering, b.numbering()) != nil {
 		return fabric.Receipt{}, fmt.Errorf("change numbered %s: %w", c.Numbering, fabric.ErrNumbering)

@@ -8,6 +8,7 @@ import (
 
 	"bulkhead/book"
 	"bulkhead/fabric"
+	"bulkhead/node"
 	"bulkhead/run"
 	"bulkhead/site"
 )
@@ -45,6 +46,20 @@ func (a away) Apply(ctx context.Context, c fabric.Change, f fabric.Fence) (fabri
 	return r, nil
 }
 
+// awayNodes are nodes that a newer writer does not reach either: they show an old one
+// nothing of it.
+type awayNodes struct {
+	node.Driver
+	shared *awayOrders
+}
+
+func (a awayNodes) Apply(ctx context.Context, steps []node.Step, f node.Fence) ([]node.Receipt, error) {
+	if a.shared.cut && len(steps) == 0 {
+		return nil, nil
+	}
+	return a.Driver.Apply(ctx, steps, f)
+}
+
 // What an old writer still orders of devices that take its word is what its state said
 // when the newer one began: its state can't change any more, and from the first entry on
 // that it can't append it orders nothing at all.
@@ -56,7 +71,7 @@ func TestAnOldWriterOrdersNothingNew(t *testing.T) {
 		fabrics[id] = away{d, orders}
 	}
 	old, err := run.Open(t.Context(), run.Config{Log: w.log, Signers: w.keys, Clock: w.clock, Writer: "old", Audit: book.CheckInvariants,
-		Devices: run.Devices{Fabrics: fabrics, Nodes: w.sim.Nodes(), Storage: w.sim.Storage()}})
+		Devices: run.Devices{Fabrics: fabrics, Nodes: awayNodes{w.sim.Nodes(), orders}, Storage: w.sim.Storage()}})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -16,6 +16,7 @@ import (
 	"bulkhead/claim"
 	"bulkhead/fabric"
 	"bulkhead/ledger"
+	"bulkhead/lineage"
 	"bulkhead/node"
 	"bulkhead/prove"
 	"bulkhead/storage"
@@ -56,10 +57,15 @@ type Config struct {
 	Salt      io.Reader     // nil: crypto/rand
 	Observe   bool          // read, prove and report; never write to a device
 	Writer    string        // name of this writer, for people
-	Logger    *slog.Logger
-	Notify    func([]ledger.Entry)    // after entries are durable; must not block
-	Audit     func(*book.State) error // after every entry; an error stops the writer. For the simulator: it is slow
-	Shards    int                     // goroutines for checks; 0: as many as there are processors
+	// Lineage gives what is written, which no copy of the ledger has, for the one that
+	// the ledger names last. nil: none is named, and devices compare terms alone.
+	Lineage  func(last lineage.Lineage) (lineage.Lineage, error)
+	Run      string // hexadecimal and random: no other run of this program has it
+	ReadOnly string // why nothing is written: not to a device, not to the ledger; "": it is
+	Logger   *slog.Logger
+	Notify   func([]ledger.Entry)    // after entries are durable; must not block
+	Audit    func(*book.State) error // after every entry; an error stops the writer. For the simulator: it is slow
+	Shards   int                     // goroutines for checks; 0: as many as there are processors
 	// Patience is how long the loop waits for a driver before it goes on without its
 	// answer; 0: until the driver's deadline, so that nothing hangs on how fast anything is.
 	Patience time.Duration
@@ -82,8 +88,9 @@ type Plane struct {
 	view *view
 	seen *seen
 
-	asking *asking
-	driven atomic.Pointer[Devices] // replaced when another driver is connected
+	lineage lineage.Lineage // what it writes
+	asking  *asking
+	driven  atomic.Pointer[Devices] // replaced when another driver is connected
 
 	numberings numberings
 	importing  sync.Mutex // held for a whole import: one at a time
@@ -115,6 +122,9 @@ func Open(ctx context.Context, config Config) (*Plane, error) {
 		return nil, err
 	}
 	if config.Published != nil {
+		if err := config.Published.Present(ctx, config.Log); err != nil {
+			return nil, err
+		}
 		if err := config.Published.Check(p.w.durable, p.rootAt(ctx)); err != nil {
 			return nil, err
 		}
@@ -124,7 +134,19 @@ func Open(ctx context.Context, config Config) (*Plane, error) {
 		return nil, err
 	}
 	p.w.show = p.view.show
-	if err := p.w.decide(ctx, "", book.BeginTerm{Writer: config.Writer}); err != nil {
+	p.driven.Store(&config.Devices)
+	p.asking, p.paths = newAsking(&p.config), map[string]prove.Path{}
+	if config.ReadOnly != "" {
+		p.w.stop(fmt.Errorf("%w: %s", ErrReadOnly, config.ReadOnly))
+		p.seen = newSeen(p.w.state)
+		return p, nil
+	}
+	if config.Lineage != nil {
+		if p.lineage, err = config.Lineage(p.w.state.Control.Lineage); err != nil {
+			return nil, err
+		}
+	}
+	if err := p.w.decide(ctx, "", book.BeginTerm{Writer: config.Writer, Lineage: p.lineage, Run: config.Run}); err != nil {
 		return nil, err
 	}
 	if config.Signers != nil {
@@ -140,8 +162,6 @@ func Open(ctx context.Context, config Config) (*Plane, error) {
 		return nil, err
 	}
 	p.seen = newSeen(p.w.state)
-	p.driven.Store(&config.Devices)
-	p.asking, p.paths = newAsking(&p.config), map[string]prove.Path{}
 	return p, nil
 }
 
@@ -222,10 +242,11 @@ func (p *Plane) unlock() {
 	p.mu.Unlock()
 }
 
-// Broken returns why this plane has stopped writing, or nil.
+// Broken returns why this plane can't write any more, or nil. One that must not write
+// is not broken; see ReadOnly.
 func (p *Plane) Broken() error {
-	if why := p.w.stopped.Load(); why != nil {
-		return *why
+	if err := p.w.stoppedBy(); err != nil && !errors.Is(err, ErrReadOnly) {
+		return err
 	}
 	return nil
 }

@@ -73,6 +73,7 @@ func (p *Plane) guard(ctx context.Context, fabrics []string) {
 			posture, err := driver.(fabric.Postured).Posture(ctx)
 			return func(ctx context.Context) error {
 				if p.asking.answered(lane, mended) != nil {
+					p.heed(ctx, id, mended)
 					p.log.Warn("what guards the management of a fabric can't be put back", "fabric", id, "why", mended.Error())
 				}
 				if err := p.hearPosture(ctx, id, posture, p.asking.answered(lane, err)); err != nil {

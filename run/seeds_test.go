@@ -269,7 +269,13 @@ func live(seed uint64, say func(string, ...any)) error {
 		if err := l.wrong.after(ctx, l); err != nil {
 			return fmt.Errorf("%s: %w", now.Format(time.DateTime), err)
 		}
+		if why := l.plane.ReadOnly(); why != nil {
+			return fmt.Errorf("%s: the only writer is read-only: %w", now.Format(time.DateTime), why)
+		}
 		if l.random.IntN(100) == 0 {
+			if err := l.rival(ctx); err != nil {
+				return fmt.Errorf("%s: %w", now.Format(time.DateTime), err)
+			}
 			if err := l.open(ctx); err != nil {
 				return fmt.Errorf("%s: reopened: %w", now.Format(time.DateTime), err)
 			}
@@ -295,6 +301,7 @@ func (l *life) open(ctx context.Context) (err error) {
 	l.say("%s: the control plane opens, for the %d. time", l.clock.Now().Format(time.DateTime), l.opened)
 	l.plane, err = run.Open(ctx, run.Config{
 		Log: l.log, Signers: l.keys, Clock: l.wrong, Mark: l.wrong.mark, Salt: l.source, Writer: "seed", Shards: 1, Audit: audit,
+		Lineage: named("5eed"), Run: fmt.Sprintf("%x", l.opened),
 		Devices: run.Devices{Fabrics: l.devices.Fabrics(), Nodes: l.devices.Nodes(), Storage: l.devices.Storage()}, Fate: l.fate(),
 	})
 	return err
@@ -320,6 +327,29 @@ func (l *life) fate() func(lane, what string) run.Fate {
 		}
 		return f
 	}
+}
+
+// rival opens a control plane over a copy of the ledger at the same devices. It must step
+// down at its first look and append nothing after its term began; the one that lives on
+// must not notice, which its next looks show.
+func (l *life) rival(ctx context.Context) error {
+	log, err := copyLog(ctx, l.log)
+	if err != nil {
+		return err
+	}
+	rival, err := run.Open(ctx, run.Config{Log: log, Signers: l.keys, Clock: l.clock, Writer: "rival", Shards: 1, Lineage: named("c0b1"), Run: "c0b1",
+		Devices: run.Devices{Fabrics: l.devices.Fabrics(), Nodes: l.devices.Nodes(), Storage: l.devices.Storage()}})
+	if err != nil {
+		return err
+	}
+	began := head(rival)
+	if err := rival.Tick(ctx); err != nil {
+		return err
+	}
+	if !steppedDown(rival) || head(rival) != began {
+		return fmt.Errorf("a plane over a copy of the ledger: read-only %v, %d entries after its term began", rival.ReadOnly(), head(rival)-began)
+	}
+	return nil
 }
 
 // submit gives a command; a refusal is an answer and not a failure.

@@ -50,8 +50,8 @@ type seen struct {
 	stuck    map[site.Port]bool
 	postures map[string]time.Time // by fabric: when its posture was looked at last
 	guards   map[string]bool      // fabrics whose posture does not hold and is to be put back
-	shown    map[string]time.Time // by fabric: when its leaves were shown this term's fence for its own sake
-	toShow   map[string]bool      // fabrics whose leaves are to be shown it
+	claimed  map[string]time.Time // by driver: when it took this writer's fence last (claim)
+	shown    map[string]time.Time // by fabric: when its leaves were shown this term's fence first
 	woken    map[string]bool      // fabrics whose driver has said since that something changed
 	volumes  time.Time            // when the backend was last asked who can reach what
 	missing  map[access]bool      // grants that were made and are gone
@@ -75,7 +75,7 @@ type seen struct {
 
 func newSeen(s *book.State) *seen {
 	v := &seen{
-		state: s, guards: map[string]bool{}, toShow: map[string]bool{}, missing: map[access]bool{},
+		state: s, guards: map[string]bool{}, claimed: map[string]time.Time{}, missing: map[access]bool{},
 		askedAt: map[int]uint64{}, was: map[site.Port][]expected{}, unsure: map[site.Port]time.Time{}, unwell: map[site.Index]bool{},
 		tables: fabric.NewTables(0), pending: site.NewSet(0), silenced: site.NewSet(0), judged: map[lease.ID]time.Time{}, postures: map[string]time.Time{}, woken: map[string]bool{}, shown: map[string]time.Time{}, stuck: map[site.Port]bool{}, doubt: map[lease.ID]time.Time{},
 		unread: map[site.Leaf]bool{}, silent: map[site.Leaf]time.Time{}, confirmed: map[string]time.Time{}, cursors: map[string]uint64{}, swept: map[string]time.Time{}, owned: map[string]map[uint32]uint32{},
@@ -253,9 +253,6 @@ func (v *seen) speakAgain(index int, quiet map[site.Leaf]bool, at time.Time) (ba
 
 // unheld lists the fabrics whose guard is to be put back.
 func (v *seen) unheld() []string { return slices.Sorted(maps.Keys(v.guards)) }
-
-// unshown lists the fabrics whose leaves are to be shown this term's fence.
-func (v *seen) unshown() []string { return slices.Sorted(maps.Keys(v.toShow)) }
 
 // mute notes that a leaf did not answer, and reports whether that has lasted for
 // longer than the window, for the first time.

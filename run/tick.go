@@ -25,7 +25,7 @@ func (p *Plane) Tick(ctx context.Context) error {
 	for range maxRounds {
 		changed, err := p.round(ctx, true)
 		if err != nil {
-			return err
+			return ticks(err)
 		}
 		if !changed || ctx.Err() != nil {
 			break
@@ -35,7 +35,7 @@ func (p *Plane) Tick(ctx context.Context) error {
 	// for one costs more than a quiet tick.
 	if hour := p.config.Clock.Now().Truncate(time.Hour); p.config.Signers != nil && !p.config.Observe && !hour.Equal(p.invoiced) && p.w.clock.doubt() == "" {
 		if _, err := p.IssueInvoices(ctx); err != nil {
-			return err
+			return ticks(err)
 		}
 		if !p.invoicesWait() { // else they are tried again at the next look
 			p.invoiced = hour
@@ -51,7 +51,8 @@ func (p *Plane) Hear(ctx context.Context) (changed bool, err error) {
 		return false, nil
 	}
 	defer p.noteLooked()
-	return p.round(ctx, false)
+	changed, err = p.round(ctx, false)
+	return changed, ticks(err)
 }
 
 // noteLooked notes the newest look that every driver has answered.
@@ -76,7 +77,7 @@ func (p *Plane) Looked() time.Time {
 func (p *Plane) round(ctx context.Context, look bool) (changed bool, err error) {
 	before, known, err := p.beginRound(ctx, look)
 	if err != nil || !known {
-		return false, errors.Join(err, p.Broken())
+		return false, err
 	}
 	if err := p.hearAll(ctx); err != nil {
 		return false, err
@@ -106,14 +107,16 @@ func (p *Plane) round(ctx context.Context, look bool) (changed bool, err error) 
 func (p *Plane) beginRound(ctx context.Context, look bool) (position uint64, known bool, err error) {
 	p.mu.Lock()
 	defer p.unlock()
-	if p.w.state.Site == nil {
-		return 0, false, nil
+	if p.w.state.Site == nil || p.w.broken != nil {
+		return 0, false, p.w.broken
 	}
 	if err := p.noteClock(ctx); err != nil {
 		return 0, false, err
 	}
 	p.seen.follow()
 	if look {
+		p.asking.begin()
+		p.claim(ctx)
 		p.askFabrics(ctx)
 		p.askNodes(ctx)
 		if !p.config.Observe && !p.w.state.Control.Recovering {

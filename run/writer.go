@@ -192,7 +192,7 @@ func (w *writer) settle(ctx context.Context) error {
 	if g.err != nil {
 		head, headErr := w.log.Head(context.WithoutCancel(ctx))
 		if headErr != nil || head != want || !w.holds(ctx, g) {
-			return w.fail(fmt.Errorf("append after entry %d: %w", w.durable, g.err))
+			return w.fail(fmt.Errorf("append after entry %d: %w%s", w.durable, g.err, w.intruder(ctx, g.err)))
 		}
 		g.shown = w.show(g.entries, g.leaves)
 	}
@@ -223,10 +223,23 @@ func (w *writer) holds(ctx context.Context, g *writing) bool {
 }
 
 func (w *writer) fail(err error) error {
-	w.broken = fmt.Errorf("this writer has stopped, nothing more is written: %w", err)
-	why := w.broken
+	return w.stop(fmt.Errorf("this writer has stopped, nothing more is written: %w", err))
+}
+
+// stop lets nothing more be written.
+func (w *writer) stop(why error) error {
+	w.broken = why
 	w.stopped.Store(&why)
 	return why
+}
+
+// stoppedBy is why nothing more is written, or nil, for those who do not hold the
+// plane's lock.
+func (w *writer) stoppedBy() error {
+	if why := w.stopped.Load(); why != nil {
+		return *why
+	}
+	return nil
 }
 
 // inventories reads and keeps the bodies that the fold needs.

@@ -171,8 +171,8 @@ func (d *fabricDriver) mine(p site.Port) error {
 // admit compares a fence as the devices do, and remembers the newest.
 func (d *fabricDriver) admit(f fabric.Fence) error {
 	state := &d.s.ports.fabrics[d.index]
-	if f.Older(state.fence) {
-		return fabric.Refused(f, state.fence)
+	if err := f.Admit(state.fence); err != nil {
+		return fmt.Errorf("fabric %s: %w", d.fabric().ID, err)
 	}
 	state.fence = f
 	return nil

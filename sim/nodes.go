@@ -116,9 +116,8 @@ func (d *nodeDriver) Apply(ctx context.Context, steps []node.Step, f node.Fence)
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
-	if f.Older(s.nodes.fence) {
-		return nil, fmt.Errorf("nodes: fence term %d generation %d, but term %d generation %d was seen: %w",
-			f.Term, f.Generation, s.nodes.fence.Term, s.nodes.fence.Generation, node.ErrFenced)
+	if err := f.Admit(s.nodes.fence); err != nil {
+		return nil, fmt.Errorf("nodes: %w", err)
 	}
 	s.nodes.fence = f
 	receipts := make([]node.Receipt, len(steps))

@@ -10,6 +10,7 @@ import (
 
 	"bulkhead/claim"
 	"bulkhead/fabric"
+	"bulkhead/lineage"
 	"bulkhead/node"
 	"bulkhead/site"
 )
@@ -20,9 +21,10 @@ import (
 // them. A message is the fields below in their order and nothing after, at most
 // maxMessage bytes.
 //
-//	fabric apply    term generation change fabric numbering(0, or 1 and 32 bytes) [port flags class [member] [member]]
+//	fence           term generation epoch lineage run
+//	fabric apply    fence change fabric numbering(0, or 1 and 32 bytes) [port flags class [member] [member]]
 //	fabric observe  cursor at fresh numbering [leaf reachable source at raw]
-//	node apply      term generation [id node kind turnover attempt nonce(32 bytes)]
+//	node apply      fence [id node kind turnover attempt nonce(32 bytes)]
 //	node observe    cursor at more [node at step ok error health(0, or 1 and class alive failed detail) raw]
 const maxMessage = 1 << 30
 
@@ -50,6 +52,14 @@ func (o *out) digest(d claim.Digest) {
 	if !d.IsZero() {
 		o.b = append(o.b, d[:]...)
 	}
+}
+
+func (o *out) fence(f lineage.Fence) {
+	o.number(f.Term)
+	o.number(f.Generation)
+	o.number(f.Epoch)
+	o.text(f.ID)
+	o.text(f.Run)
 }
 
 var errShort = errors.New("message is cut off")
@@ -110,6 +120,12 @@ func (i *in) bytes() []byte {
 
 func (i *in) text() string { return string(i.bytes()) }
 
+func (i *in) fence() (f lineage.Fence) {
+	f.Term, f.Generation = i.number(), i.number()
+	f.Epoch, f.ID, f.Run = i.number(), i.text(), i.text()
+	return f
+}
+
 func (i *in) byte() byte {
 	if len(i.b) == 0 {
 		i.fail(errShort)
@@ -151,8 +167,7 @@ func (i *in) end() error {
 
 func encodeChange(c *fabric.Change, f fabric.Fence) []byte {
 	o := out{make([]byte, 0, 64+24*len(c.Ports))}
-	o.number(f.Term)
-	o.number(f.Generation)
+	o.fence(f)
 	o.text(c.ID)
 	o.text(c.Fabric)
 	o.digest(c.Numbering)
@@ -174,7 +189,7 @@ func encodeChange(c *fabric.Change, f fabric.Fence) []byte {
 
 func decodeChange(b []byte) (c fabric.Change, f fabric.Fence, err error) {
 	i := in{b: b}
-	f.Term, f.Generation = i.number(), i.number()
+	f = i.fence()
 	c.ID, c.Fabric, c.Numbering = i.text(), i.text(), i.digest()
 	c.Ports = make([]fabric.PortRow, i.count(5))
 	var members []fabric.Member
@@ -245,8 +260,7 @@ func decodeReadback(b []byte) (v fabric.Observation, err error) {
 
 func encodeSteps(steps []node.Step, f node.Fence) []byte {
 	o := out{make([]byte, 0, 64+96*len(steps))}
-	o.number(f.Term)
-	o.number(f.Generation)
+	o.fence(f)
 	o.number(uint64(len(steps)))
 	for i := range steps {
 		s := &steps[i]
@@ -262,7 +276,7 @@ func encodeSteps(steps []node.Step, f node.Fence) []byte {
 
 func decodeSteps(b []byte) (steps []node.Step, f node.Fence, err error) {
 	i := in{b: b}
-	f.Term, f.Generation = i.number(), i.number()
+	f = i.fence()
 	steps = make([]node.Step, i.count(37))
 	for at := range steps {
 		s := &steps[at]

@@ -43,7 +43,7 @@ func encodeAnswers(answers []fabric.Answer) []byte {
 			o.bytes(encodeReadback(&a.Observation))
 			continue
 		}
-		said, _ := json.Marshal(failure{codeOf(a.Err), a.Err.Error()})
+		said, _ := json.Marshal(failureOf(a.Err))
 		o.bytes(said)
 	}
 	return o.b

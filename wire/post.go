@@ -11,6 +11,8 @@ import (
 	"net/url"
 	"strconv"
 	"time"
+
+	"bulkhead/custody"
 )
 
 // connections are open ones that no call uses. A control plane makes some thousand
@@ -42,8 +44,7 @@ func (c *connections) take(ctx context.Context) (*connection, error) {
 		return open, nil
 	default:
 	}
-	var d net.Dialer
-	conn, err := d.DialContext(ctx, "unix", c.socket)
+	conn, err := custody.Dial(ctx, c.socket)
 	if err != nil {
 		return nil, err
 	}
@@ -76,6 +77,9 @@ func (c *Client) post(ctx context.Context, call string, body []byte) ([]byte, er
 			return nil, c.gone(ctx, call, err) // nothing was sent
 		}
 		open, err := c.connections.take(ctx)
+		if errors.Is(err, custody.ErrStranger) {
+			return nil, fmt.Errorf("devices at %w", err)
+		}
 		if err != nil {
 			return nil, c.gone(ctx, call, err)
 		}

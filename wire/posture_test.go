@@ -21,7 +21,7 @@ type guarded struct {
 
 func (g guarded) Mend(_ context.Context, f fabric.Fence) error {
 	if f.Term == 0 {
-		return fabric.Refused(f, fabric.Fence{Term: 1})
+		return f.Admit(fabric.Fence{Term: 1})
 	}
 	*g.mended = f
 	return nil

@@ -6,44 +6,25 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net"
 	"net/http"
-	"os"
 	"slices"
 	"strconv"
 	"time"
 
+	"bulkhead/custody"
 	"bulkhead/fabric"
 	"bulkhead/sim"
 	"bulkhead/site"
 	"bulkhead/storage"
 )
 
-// Listen opens a unix socket for its owner alone. A socket that nobody answers
-// on is left from a process that died, and is replaced; one that is in use is an
-// error, and so is a file that is no socket.
+// Listen opens a unix socket for its owner alone; see custody.Listen.
 func Listen(socket string) (net.Listener, error) {
-	if info, err := os.Lstat(socket); err == nil {
-		if info.Mode()&os.ModeSocket == 0 {
-			return nil, fmt.Errorf("%s exists and is no socket: choose another path", socket)
-		}
-		if c, err := net.DialTimeout("unix", socket, time.Second); err == nil {
-			c.Close()
-			return nil, fmt.Errorf("%s: another process serves devices there: stop it or choose another path", socket)
-		}
-		if err := os.Remove(socket); err != nil {
-			return nil, fmt.Errorf("socket left by a process that died: %w", err)
-		}
-	}
-	l, err := net.Listen("unix", socket)
-	if err != nil {
-		return nil, fmt.Errorf("listen: %w", err)
-	}
-	if err := os.Chmod(socket, 0o600); err != nil {
-		l.Close()
-		return nil, err
-	}
-	return l, nil
+	return custody.Listen(socket, func(p custody.Peer) {
+		slog.Warn("a connection was refused: its process belongs to another user", "socket", socket, "user", p.UID, "process", p.PID)
+	})
 }
 
 // Serve answers calls until the listener is closed, and then returns nil.
@@ -240,7 +221,7 @@ func handle(mux *http.ServeMux, call string, do func(ctx context.Context, body [
 }
 
 func answer(w http.ResponseWriter, status int, err error) {
-	body, _ := json.Marshal(failure{codeOf(err), err.Error()})
+	body, _ := json.Marshal(failureOf(err))
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(status)
 	_, _ = w.Write(body)

@@ -3,7 +3,7 @@
 // processes and either may die without the other.
 //
 // Every call is a POST to /v1/..., and its answer is 200 with the result, or
-// another status with {"code": ..., "error": ...}. What is small is JSON. What is
+// another status with {"code": ..., "error": ...}, and the two fences where one was refused. What is small is JSON. What is
 // bulky (changes, steps, read-back, evidence) is the binary form of codec.go;
 // nothing is compressed, since both ends are on one machine. Errors keep their identity: errors.Is sees
 // fabric.ErrFenced through the wire.
@@ -19,13 +19,14 @@ import (
 	"time"
 
 	"bulkhead/fabric"
+	"bulkhead/lineage"
 	"bulkhead/node"
 	"bulkhead/sim"
 	"bulkhead/storage"
 )
 
 // Protocol is the version of the protocol that this release speaks.
-const Protocol = 5
+const Protocol = 6
 
 // Drivers are the drivers of one site. A missing one is nil.
 type Drivers struct {
@@ -65,8 +66,15 @@ type hello struct {
 
 // failure is an error on the wire.
 type failure struct {
-	Code  string `json:"code"`
-	Error string `json:"error"`
+	Code    string                `json:"code"`
+	Error   string                `json:"error"`
+	Refused *lineage.RefusedError `json:"refused,omitempty"` // of a fence: which writer was seen
+}
+
+func failureOf(err error) failure {
+	f := failure{Code: codeOf(err), Error: err.Error()}
+	_ = errors.As(err, &f.Refused)
+	return f
 }
 
 // codes are errors that keep their identity.
@@ -74,10 +82,9 @@ var codes = []struct {
 	code string
 	err  error
 }{
-	{"fabric-fenced", fabric.ErrFenced},
+	{"fenced", lineage.ErrFenced},
 	{"unknown-port", fabric.ErrUnknownPort},
 	{"other-numbering", fabric.ErrNumbering},
-	{"node-fenced", node.ErrFenced},
 	{"no-volume", storage.ErrNoVolume},
 	{"different-volume", storage.ErrDifferent},
 	{"granted-volume", storage.ErrGranted},
@@ -105,6 +112,9 @@ func (r *remote) Error() string { return r.text }
 func (r *remote) Unwrap() error { return r.err }
 
 func (f *failure) restore() error {
+	if f.Refused != nil {
+		return &remote{f.Error, f.Refused}
+	}
 	for _, c := range codes {
 		if c.code == f.Code {
 			return &remote{f.Error, c.err}

@@ -254,6 +254,9 @@ type Site struct {
 	NodesByState  map[string]int64       `protobuf:"bytes,8,rep,name=nodes_by_state,json=nodesByState,proto3" json:"nodes_by_state,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"varint,2,opt,name=value"`
 	Generation    uint64                 `protobuf:"varint,9,opt,name=generation,proto3" json:"generation,omitempty"`
 	Clock         *Clock                 `protobuf:"bytes,10,opt,name=clock,proto3" json:"clock,omitempty"`
+	ReadOnly      string                 `protobuf:"bytes,20,opt,name=read_only,json=readOnly,proto3" json:"read_only,omitempty"` // why this server writes nothing; empty: it writes
+	Lineage       string                 `protobuf:"bytes,21,opt,name=lineage,proto3" json:"lineage,omitempty"`                   // the one that its ledger names last
+	LineageEpoch  uint64                 `protobuf:"varint,22,opt,name=lineage_epoch,json=lineageEpoch,proto3" json:"lineage_epoch,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -356,6 +359,27 @@ func (x *Site) GetClock() *Clock {
 		return x.Clock
 	}
 	return nil
+}
+
+func (x *Site) GetReadOnly() string {
+	if x != nil {
+		return x.ReadOnly
+	}
+	return ""
+}
+
+func (x *Site) GetLineage() string {
+	if x != nil {
+		return x.Lineage
+	}
+	return ""
+}
+
+func (x *Site) GetLineageEpoch() uint64 {
+	if x != nil {
+		return x.LineageEpoch
+	}
+	return 0
 }
 
 type Hall struct {
@@ -7483,7 +7507,7 @@ const file_bulkhead_v1_control_proto_rawDesc = "" +
 	"\tpage_size\x18\x01 \x01(\x05R\bpageSize\x12\x1d\n" +
 	"\n" +
 	"page_token\x18\x02 \x01(\tR\tpageToken\"\x11\n" +
-	"\x0fShowSiteRequest\"\x85\x03\n" +
+	"\x0fShowSiteRequest\"\xe1\x03\n" +
 	"\x04Site\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x16\n" +
 	"\x06origin\x18\x02 \x01(\tR\x06origin\x12\x14\n" +
@@ -7497,7 +7521,10 @@ const file_bulkhead_v1_control_proto_rawDesc = "" +
 	"generation\x18\t \x01(\x04R\n" +
 	"generation\x12(\n" +
 	"\x05clock\x18\n" +
-	" \x01(\v2\x12.bulkhead.v1.ClockR\x05clock\x1a?\n" +
+	" \x01(\v2\x12.bulkhead.v1.ClockR\x05clock\x12\x1b\n" +
+	"\tread_only\x18\x14 \x01(\tR\breadOnly\x12\x18\n" +
+	"\alineage\x18\x15 \x01(\tR\alineage\x12#\n" +
+	"\rlineage_epoch\x18\x16 \x01(\x04R\flineageEpoch\x1a?\n" +
 	"\x11NodesByStateEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
 	"\x05value\x18\x02 \x01(\x03R\x05value:\x028\x01\"K\n" +

@@ -10,6 +10,7 @@ import (
 
 	"bulkhead/bundle"
 	"bulkhead/claim"
+	"bulkhead/custody"
 )
 
 type policyInit struct {
@@ -24,7 +25,7 @@ type policyInit struct {
 
 // Run prints a policy.
 func (c *policyInit) Run(stdout io.Writer) error {
-	data, err := os.ReadFile(c.Trust)
+	data, err := custody.ReadFile(c.Trust, custody.Small)
 	if err != nil {
 		return err
 	}
@@ -50,7 +51,7 @@ func (c *policyInit) Run(stdout io.Writer) error {
 	}
 	policy.Minimum = bundle.Minimum{Turnover: weakest, Fence: weakest, Storage: weakest, Isolation: weakest}
 	if c.Pin != "" {
-		pinned, err := os.ReadFile(c.Pin)
+		pinned, err := custody.ReadFile(c.Pin, custody.Small)
 		if err != nil {
 			return err
 		}

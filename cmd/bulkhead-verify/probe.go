@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"bulkhead/claim"
+	"bulkhead/custody"
 	"bulkhead/fabric/infiniband/mad"
 	"bulkhead/fabric/infiniband/smp"
 	"bulkhead/fabric/infiniband/umad"
@@ -169,7 +170,7 @@ func (c *probeCommand) keys() (own mad.PKey, foreign []mad.PKey, err error) {
 }
 
 func readSigner(path string) (claim.Signer, error) {
-	text, err := os.ReadFile(path)
+	text, err := custody.ReadFile(path, custody.Small)
 	if err != nil {
 		return claim.Signer{}, err
 	}

@@ -8,13 +8,13 @@ import (
 	"net"
 	"net/http"
 	"net/url"
-	"os"
 	"strconv"
 	"strings"
 
 	"connectrpc.com/connect"
 
 	"bulkhead/api"
+	"bulkhead/custody"
 )
 
 // client is the flags of every verb that asks a server.
@@ -92,7 +92,7 @@ func (c *client) token() (string, error) {
 	if c.TokenFile == "" {
 		return "", usagef("no token: give --token-file FILE or set BULKHEAD_TOKEN_FILE; bulkhead serve writes DIR/operator.token at its first start")
 	}
-	data, err := os.ReadFile(c.TokenFile)
+	data, err := custody.ReadSecret(c.TokenFile, custody.Small)
 	if err != nil {
 		return "", fmt.Errorf("--token-file: %w", err)
 	}

@@ -10,20 +10,22 @@ import (
 	"time"
 
 	"bulkhead/claim"
+	"bulkhead/custody"
 	"bulkhead/keystore"
 	"bulkhead/ledger"
 	"bulkhead/ledger/sqlite"
 )
 
-// dataDir is the folder of a control plane: its ledger, its keys, its tokens,
-// and the newest checkpoint that it published.
+// dataDir is the folder of a control plane: its ledger, its keys, its tokens, the
+// newest checkpoint that it published, and the lineage that it writes.
 type dataDir string
 
 func (d dataDir) ledger() string     { return filepath.Join(string(d), "ledger.db") }
 func (d dataDir) keys() string       { return filepath.Join(string(d), "keys") }
 func (d dataDir) checkpoint() string { return filepath.Join(string(d), "checkpoint") }
 func (d dataDir) tokens() string     { return filepath.Join(string(d), "tokens.json") }
-func (d dataDir) clock() string      { return filepath.Join(string(d), "clock.json") }    // how the machine's count stood to the site's time
+func (d dataDir) clock() string      { return filepath.Join(string(d), "clock.json") } // how the machine's count stood to the site's time
+func (d dataDir) lineage() string    { return filepath.Join(string(d), "lineage") }
 func (d dataDir) webhooks() string   { return filepath.Join(string(d), "webhooks.json") } // how far each receiver was told
 
 // dataFlag is the flag of every verb that works on the files of a control plane.
@@ -54,12 +56,39 @@ func (d dataDir) reader() (*sqlite.Log, error) {
 	return sqlite.OpenReader(d.ledger())
 }
 
+// writer opens the ledger for a verb that writes it while no server does.
+func (d dataDir) writer() (*sqlite.Log, error) {
+	if err := d.existing(); err != nil {
+		return nil, err
+	}
+	if err := custody.Folder(string(d)); err != nil {
+		return nil, fmt.Errorf("--data %w", err)
+	}
+	log, err := sqlite.Open(d.ledger())
+	if errors.Is(err, sqlite.ErrLocked) {
+		return nil, fmt.Errorf("--data %s: a server runs on this folder: %w", d, err)
+	}
+	return log, err
+}
+
+// afterLoss opens a ledger that writer refuses for what is missing, or does not refuse:
+// why says which.
+func (d dataDir) afterLoss() (log *sqlite.Log, acknowledged sqlite.Acknowledged, why []string, err error) {
+	log, err = d.writer()
+	if err == nil || !errors.Is(err, ledger.ErrLost) && !errors.Is(err, ledger.ErrUnguarded) {
+		return log, acknowledged, nil, err
+	}
+	why = []string{err.Error()}
+	log, acknowledged, err = sqlite.OpenAfterLoss(d.ledger())
+	return log, acknowledged, why, err
+}
+
 // openKeys opens keys that exist.
-func (d dataDir) openKeys() (*keystore.Store, error) {
+func (d dataDir) openKeys(master keystore.Master) (*keystore.Store, error) {
 	if _, err := os.Stat(d.keys()); err != nil {
 		return nil, fmt.Errorf("--data %s: there is no keys/ in it: restore it from the backup, or let bulkhead serve make a new control plane in an empty folder", d)
 	}
-	return keystore.Open(d.keys(), time.Now())
+	return keystore.OpenWith(d.keys(), time.Now(), master)
 }
 
 // published is the checkpoint file with the keys that it is checked with.
@@ -79,13 +108,13 @@ type checked struct {
 
 // verifyDir checks the ledger of a folder against its published checkpoint: it
 // is whole, and it is the one that was published.
-func verifyDir(ctx context.Context, d dataDir) (checked, error) {
+func verifyDir(ctx context.Context, d dataDir, master keystore.Master) (checked, error) {
 	log, err := d.reader()
 	if err != nil {
 		return checked{}, err
 	}
 	defer log.Close()
-	keys, err := d.openKeys()
+	keys, err := d.openKeys(master)
 	if err != nil {
 		return checked{}, err
 	}

@@ -13,6 +13,7 @@ import (
 
 	v1 "bulkhead/api/bulkheadv1"
 	"bulkhead/api/bulkheadv1/bulkheadv1connect"
+	"bulkhead/keystore"
 )
 
 // TestFullDisk: a server whose disk is full stops and says so; nothing that it
@@ -94,7 +95,7 @@ func TestFullDisk(t *testing.T) {
 	if err := os.Remove(filepath.Join(small, "ballast")); err != nil {
 		t.Fatal(err)
 	}
-	v, err := verifyDir(t.Context(), d)
+	v, err := verifyDir(t.Context(), d, keystore.Master{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -111,7 +112,7 @@ func TestFullDisk(t *testing.T) {
 	if err := p.interrupt(t); err != nil {
 		t.Errorf("%v: %s", err, p.said())
 	}
-	if _, err := verifyDir(t.Context(), d); err != nil {
+	if _, err := verifyDir(t.Context(), d, keystore.Master{}); err != nil {
 		t.Error(err)
 	}
 }

@@ -13,6 +13,7 @@ import (
 
 	"github.com/goccy/go-yaml"
 
+	"bulkhead/custody"
 	"bulkhead/fabric"
 	"bulkhead/site"
 	"bulkhead/wire"
@@ -104,7 +105,7 @@ func readDrivers(path string) (*driversFile, error) {
 	if err != nil {
 		return nil, err
 	}
-	data, err := os.ReadFile(path)
+	data, err := custody.ReadFile(path, custody.Small)
 	if err != nil {
 		return nil, err
 	}

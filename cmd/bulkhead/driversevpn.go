@@ -5,12 +5,12 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
-	"os"
 	"path/filepath"
 	"strings"
 	"time"
 
 	"bulkhead/claim"
+	"bulkhead/custody"
 	"bulkhead/fabric"
 	"bulkhead/fabric/ethernet"
 	"bulkhead/fabric/ethernet/collector"
@@ -74,7 +74,7 @@ func (e *evpnSection) collectorConfig(fabricIndex int) (collector.Config, error)
 	}
 	password := ""
 	if e.c.Password != "" {
-		data, err := os.ReadFile(e.at(e.c.Password))
+		data, err := custody.ReadSecret(e.at(e.c.Password), custody.Small)
 		if err != nil {
 			return config, fmt.Errorf("password: %w", err)
 		}

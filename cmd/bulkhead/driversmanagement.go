@@ -6,12 +6,12 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
-	"os"
 	"slices"
 	"strings"
 	"sync"
 	"time"
 
+	"bulkhead/custody"
 	"bulkhead/fabric"
 	"bulkhead/fabric/ethernet/management"
 	"bulkhead/fabric/ethernet/management/gateway"
@@ -60,7 +60,7 @@ func (c *managementConfig) plan(in inventory, at func(string) string) (*manageme
 			}
 		}
 	}
-	file, err := os.Open(at(c.Legs))
+	file, err := custody.Open(at(c.Legs))
 	if err != nil {
 		return nil, nil, fmt.Errorf("management: legs: %w", err)
 	}

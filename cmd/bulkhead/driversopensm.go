@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"bulkhead/claim"
+	"bulkhead/custody"
 	"bulkhead/fabric"
 	"bulkhead/fabric/infiniband/mad"
 	"bulkhead/fabric/infiniband/notices"
@@ -98,7 +99,7 @@ func guids(list []hexGUID) []uint64 {
 // keys reads what OpenSM's file says of itself.
 func (o *openSM) keys() (mkey, smkey uint64, err error) {
 	path := o.at(o.c.Options)
-	text, err := os.ReadFile(path)
+	text, err := custody.ReadFile(path, custody.Small)
 	if err != nil {
 		return 0, 0, fmt.Errorf("options: %w; bulkhead drivers prepare writes a hardened one", err)
 	}

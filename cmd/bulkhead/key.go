@@ -16,13 +16,14 @@ import (
 )
 
 type keyCommand struct {
-	List   keyList   `cmd:"" help:"List the signing keys, without their secrets."`
-	Rotate keyRotate `cmd:"" help:"Make a new key for a purpose; the old one stays to check with."`
-	Trust  keyTrust  `cmd:"" help:"Write the trust file: the public keys, for tenants' policies."`
+	List    keyList    `cmd:"" help:"List the signing keys, without their secrets."`
+	Rotate  keyRotate  `cmd:"" help:"Make a new key for a purpose; the old one stays to check with."`
+	Protect keyProtect `cmd:"" help:"Choose where the master key lies that opens the signing keys."`
+	Trust   keyTrust   `cmd:"" help:"Write the trust file: the public keys, for tenants' policies."`
 }
 
 type keyList struct {
-	dataFlag
+	keysFlag
 	format
 }
 
@@ -43,7 +44,7 @@ type keyLine struct {
 
 // Run lists.
 func (c *keyList) Run() error {
-	keys, err := c.Data.openKeys()
+	keys, err := c.openKeys()
 	if err != nil {
 		return err
 	}
@@ -64,7 +65,7 @@ func (c *keyList) Run() error {
 }
 
 type keyRotate struct {
-	dataFlag
+	keysFlag
 	Purpose string `arg:"" enum:"checkpoint,invoice,statement,webhook" help:"checkpoint, invoice, statement or webhook."`
 	By      string `default:"operator" placeholder:"NAME" help:"Who rotates, for the ledger."`
 	format
@@ -83,10 +84,7 @@ Example:
 // Run rotates. The store is locked meanwhile, which is what keeps a server from
 // signing with a key that was just retired.
 func (c *keyRotate) Run(ctx context.Context) error {
-	if err := c.Data.existing(); err != nil {
-		return err
-	}
-	log, err := sqlite.Open(c.Data.ledger())
+	log, err := c.Data.writer()
 	if errors.Is(err, sqlite.ErrLocked) {
 		return fmt.Errorf("%w: a server holds its keys in memory, so stop it before a rotation", err)
 	}
@@ -94,7 +92,7 @@ func (c *keyRotate) Run(ctx context.Context) error {
 		return err
 	}
 	defer log.Close()
-	keys, err := c.Data.openKeys()
+	keys, err := c.openKeys()
 	if err != nil {
 		return err
 	}
@@ -138,7 +136,7 @@ func rotationClock(ctx context.Context, d dataDir, log *sqlite.Log) (run.Clock, 
 }
 
 type keyTrust struct {
-	dataFlag
+	keysFlag
 	File string `arg:"" help:"Trust file to write."`
 	format
 }
@@ -160,7 +158,7 @@ func (c *keyTrust) Run(ctx context.Context) error {
 		return err
 	}
 	defer log.Close()
-	keys, err := c.Data.openKeys()
+	keys, err := c.openKeys()
 	if err != nil {
 		return err
 	}

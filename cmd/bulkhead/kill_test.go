@@ -15,6 +15,7 @@ import (
 	"bulkhead/api/bulkheadv1/bulkheadv1connect"
 	"bulkhead/book"
 	"bulkhead/contract"
+	"bulkhead/keystore"
 	"bulkhead/lease"
 	"bulkhead/ledger"
 	"bulkhead/ledger/sqlite"
@@ -151,7 +152,7 @@ func (s *seller) sell(ctx context.Context) {
 // check reads what a dead server left.
 func (s *seller) check(round int) {
 	s.t.Helper()
-	v, err := verifyDir(s.t.Context(), s.d)
+	v, err := verifyDir(s.t.Context(), s.d, keystore.Master{})
 	if err != nil {
 		s.t.Fatalf("round %d: %v", round, err)
 	}

@@ -18,10 +18,11 @@ type ledgerCommand struct {
 	Tail     ledgerTail     `cmd:"" help:"Print the newest entries."`
 	Recover  ledgerRecover  `cmd:"" help:"Go on with a store that holds less than was published, and say so for ever."`
 	SetAside ledgerSetAside `cmd:"" help:"Go on with a ledger whose end is dated in the future, and say so for ever."`
+	TakeOver ledgerTakeOver `cmd:"" help:"Let a copy of a ledger go on in place of the other server, and say so for ever."`
 }
 
 type ledgerVerify struct {
-	dataFlag
+	keysFlag
 	format
 }
 
@@ -42,7 +43,11 @@ type verified struct {
 
 // Run verifies.
 func (c *ledgerVerify) Run(ctx context.Context) error {
-	found, err := verifyDir(ctx, c.Data)
+	master, err := c.master()
+	if err != nil {
+		return err
+	}
+	found, err := verifyDir(ctx, c.Data, master)
 	if err != nil {
 		return err
 	}
@@ -66,11 +71,7 @@ func (c *ledgerVerify) Run(ctx context.Context) error {
 		row(w, "to", v.Last.Format(time.RFC3339))
 		row(w, "root", v.Root)
 		row(w, "state", v.State)
-		if v.Published == 0 {
-			row(w, "published", "nothing yet: this only shows that the ledger is whole, not that nothing was taken off its end")
-		} else {
-			row(w, "published", fmt.Sprintf("entry %d, and the ledger holds it", v.Published))
-		}
+		row(w, "published", publishedAs(v.Published, "the ledger"))
 		scopes := make([]string, 0, len(v.Scopes))
 		for scope := range v.Scopes {
 			scopes = append(scopes, scope)
@@ -80,6 +81,14 @@ func (c *ledgerVerify) Run(ctx context.Context) error {
 			row(w, "scope "+scope, v.Scopes[scope])
 		}
 	})
+}
+
+// publishedAs says what a comparison with the published checkpoint shows.
+func publishedAs(size uint64, what string) string {
+	if size == 0 {
+		return "nothing yet: this only shows that " + what + " is whole, not that nothing was taken off its end"
+	}
+	return fmt.Sprintf("entry %d, and %s holds it", size, what)
 }
 
 // entryLine is an entry as it is printed.

@@ -5,13 +5,13 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
-	"os"
 	"strings"
 	"time"
 
 	v1 "bulkhead/api/bulkheadv1"
 	"bulkhead/api/bulkheadv1/bulkheadv1connect"
 	"bulkhead/contract"
+	"bulkhead/custody"
 )
 
 type quoteCommand struct {
@@ -43,7 +43,7 @@ Example:
 // readContract reads and checks a contract file. Every problem is reported with
 // its line and field before a server is asked.
 func readContract(path string) (*contract.Contract, []byte, error) {
-	data, err := os.ReadFile(path)
+	data, err := custody.ReadFile(path, custody.Small)
 	if err != nil {
 		return nil, nil, err
 	}

@@ -7,18 +7,18 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"time"
 
 	"bulkhead/book"
 	"bulkhead/claim"
 	"bulkhead/ledger"
-	"bulkhead/ledger/sqlite"
 	"bulkhead/run"
 )
 
 type ledgerRecover struct {
-	dataFlag
+	keysFlag
 	By     string `required:"" placeholder:"NAME" help:"Who decides that what is missing is lost."`
 	Reason string `required:"" placeholder:"TEXT" help:"What happened to the store."`
 	format
@@ -29,8 +29,10 @@ const recoveredPredicate = "bulkhead/ledger-recovered/1"
 
 // Help says what it costs.
 func (ledgerRecover) Help() string {
-	return `A server refuses a store that holds less than the checkpoint that it published:
-going on would show two histories. Look for a newer copy of the store first.
+	return `A server refuses a store that holds less than the checkpoint that it published, or
+than it acknowledged (ledger.db.head), or from which one of these two files is missing:
+going on would show two histories. Look for a newer copy of the store first, or for the
+missing file.
 Only when there is none, this writes a signed entry that says what was lost, and
 publishes a new checkpoint. The old one is kept as checkpoint.lost-SIZE. Tenants
 who kept a newer checkpoint will see that entries are gone: tell them.
@@ -46,27 +48,28 @@ Example:
 
 // Run recovers.
 func (c *ledgerRecover) Run(ctx context.Context) error {
-	if err := c.Data.existing(); err != nil {
-		return err
-	}
-	log, err := sqlite.Open(c.Data.ledger())
+	log, acknowledged, why, err := c.Data.afterLoss()
 	if err != nil {
 		return err
 	}
 	defer log.Close()
-	keys, err := c.Data.openKeys()
+	keys, err := c.openKeys()
 	if err != nil {
 		return err
 	}
 	published := c.Data.published(keys)
 	found, err := ledger.Verify(ctx, log, published)
-	if err != nil && !errors.Is(err, ledger.ErrRolledBack) {
+	switch {
+	case errors.Is(err, ledger.ErrUnguarded):
+		why = append(why, err.Error())
+	case err != nil && !errors.Is(err, ledger.ErrRolledBack):
 		return fmt.Errorf("%s: %w: what is left is no whole ledger: restore a backup", c.Data.ledger(), err)
 	}
-	r, err := ledger.NewRecovered(found, c.By, c.Reason)
+	r, err := ledger.NewRecovered(found, c.By, c.Reason, why...)
 	if err != nil {
 		return fmt.Errorf("--data %s: %w", c.Data, err)
 	}
+	r.AcknowledgedSize = acknowledged.Seq
 	state, err := foldLog(ctx, log, everything)
 	if err != nil {
 		return fmt.Errorf("%s: %w: what is left can't be folded: restore a backup", c.Data.ledger(), err)
@@ -87,29 +90,39 @@ func (c *ledgerRecover) Run(ctx context.Context) error {
 		return err
 	}
 	kept := fmt.Sprintf("%s.lost-%d", c.Data.checkpoint(), r.PublishedSize)
-	if err := os.Rename(c.Data.checkpoint(), kept); err != nil {
+	if err := os.Rename(c.Data.checkpoint(), kept); errors.Is(err, fs.ErrNotExist) {
+		kept = "none: it is missing"
+	} else if err != nil {
 		return err
 	}
 	after, err := ledger.Verify(ctx, log, nil)
 	if err != nil {
 		return err
 	}
-	signed, err := keys.Checkpoint(found.Published.Origin, after.Size, after.Root)
+	signed, err := keys.Checkpoint(run.CheckpointOrigin(state, book.SiteScope), after.Size, after.Root)
 	if err != nil {
 		return err
 	}
 	if err := published.Store(signed); err != nil {
 		return err
 	}
+	if err := published.Remember(ctx, log, signed); err != nil {
+		return err
+	}
 	return c.print(map[string]any{"entry": entry.Seq, "recovered": json.RawMessage(entry.Body), "kept": kept}, func(w io.Writer) {
 		row(w, "published", fmt.Sprintf("%d entries", r.PublishedSize))
+		row(w, "acknowledged", fmt.Sprintf("%d entries", r.AcknowledgedSize))
+		for _, reason := range r.Why {
+			row(w, "why", reason)
+		}
 		row(w, "left", fmt.Sprintf("%d entries", r.HeadSize))
 		row(w, "recorded", fmt.Sprintf("entry %d, %s", entry.Seq, entry.Kind))
 		row(w, "old checkpoint", kept)
 	})
 }
 
-// lossStatement signs what was taken off a ledger, or was lost of it.
+// lossStatement signs what somebody decides about a ledger of this root: what was taken
+// off it, what was lost of it, or that it goes on elsewhere.
 func lossStatement(predicate string, head claim.Digest, said any, signers run.Signers) (claim.Digest, ledger.Body, error) {
 	var none ledger.Body
 	signer, err := signers.Statement(run.PurposeStatement)

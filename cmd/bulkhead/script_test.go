@@ -117,7 +117,7 @@ func cutLedger(ts *testscript.TestScript, neg bool, args []string) {
 		ts.Check(short.Append(context.Background(), e.Seq-1, []ledger.Entry{e}, bodies))
 	}
 	ts.Check(short.Close())
-	for _, end := range []string{"", "-wal", "-shm"} {
+	for _, end := range []string{"", "-wal", "-shm", ".head"} {
 		_ = os.Remove(d.ledger() + end)
 		if err := os.Rename(d.ledger()+".short"+end, d.ledger()+end); end == "" {
 			ts.Check(err)

@@ -16,6 +16,7 @@ import (
 
 	"bulkhead/api"
 	"bulkhead/book"
+	"bulkhead/custody"
 	"bulkhead/keystore"
 	"bulkhead/ledger"
 	"bulkhead/ledger/sqlite"
@@ -28,11 +29,13 @@ type serveCommand struct {
 	Devices   []string      `placeholder:"unix:SOCKET" sep:"none" help:"Where drivers of devices answer; may be given several times. Without it everything is unknown, and nothing is delivered."`
 	Simulated bool          `help:"Take the time of simulated devices for the site's. Without it a socket that brings a clock is refused; a site whose origin is hardware never takes it."`
 	Downtime  time.Duration `default:"24h" placeholder:"DURATION" help:"How long the control plane may have been away, on a machine that was started anew since, before an approver must confirm the clock. 0: at every such start."`
+	ReadOnly  bool          `help:"Answer what the ledger holds, as of its last entry, and change nothing: no entry, no device, no file. For a copy."`
 	Observe   bool          `help:"Read, prove and report; never write to a device. For a site that runs already."`
 	Listen    string        `default:"127.0.0.1:8470" placeholder:"HOST:PORT" help:"Where the API answers; port 0 is any free one."`
 	Host      []string      `placeholder:"NAME" help:"A name by which clients or a proxy call this server, as in Host; may be given several times. Addresses and localhost need none; other names are refused, since a web page can have one point here."`
 	Webhooks  string        `placeholder:"FILE" help:"YAML, webhooks: a list of url and, for a tenant's own, tenant. They are told, signed, of drift, the brake, a clock in doubt, quarantine, replacements and late tranches."`
-	Verbose   bool          `short:"v" help:"Log what is routine too."`
+	masterFlags
+	Verbose bool `short:"v" help:"Log what is routine too."`
 }
 
 // Help is the example.
@@ -42,13 +45,17 @@ it listen beyond loopback only behind a proxy that ends TLS, and give the proxy'
 name with --host. /metrics wants a token of the role monitor, operator or auditor:
 in Prometheus's configuration, authorization: {credentials_file: FILE}.
 SIGINT or SIGTERM stops it cleanly; after any other end it goes on from the ledger.
+Devices take one lineage's orders. A server that works on a copy of the ledger, or was
+taken over from, is told so at its first look: it steps down, is read-only from then on,
+and site show, plan show and the log say why.
 
 Examples:
 
     bulkhead serve --data /var/lib/bulkhead --devices unix:/run/bulkhead/devices.sock
     bulkhead serve --data ./data --devices unix:./nodes.sock --devices unix:./ib.sock
     bulkhead serve --data ./data --listen 10.0.0.5:8470 --host bulkhead.example.com
-    bulkhead serve --data ./data --observe --devices unix:./devices.sock`
+    bulkhead serve --data ./data --observe --devices unix:./devices.sock
+    bulkhead serve --data /restored --read-only --listen 127.0.0.1:8471`
 }
 
 // lookPatience is how long the loop waits for a driver within a look before it goes on
@@ -64,13 +71,14 @@ const snapshotEvery = 100_000
 
 // server is a running control plane with what it was opened from.
 type server struct {
-	c     *serveCommand
-	log   *slog.Logger
-	store *sqlite.Log
-	keys  *keystore.Store
-	plane *run.Plane
-	clock run.Clock
-	wires []*wire.Client
+	c      *serveCommand
+	log    *slog.Logger
+	store  *sqlite.Log
+	keys   *keystore.Store
+	master keystore.Master // where the key is that opens them
+	plane  *run.Plane
+	clock  run.Clock
+	wires  []*wire.Client
 
 	listener net.Listener
 
@@ -80,6 +88,7 @@ type server struct {
 	marked    run.ClockMark // that is kept
 	isolation *isolationFeed
 
+	down    bool // that it has stepped down is kept
 	adopted bool // with --observe: it has been recorded
 	ticking atomic.Bool
 	wake    chan struct{} // a command was carried out: look now
@@ -178,10 +187,26 @@ func loopback(a net.Addr) bool {
 // server from touching anything else.
 func (s *server) open(ctx context.Context) error {
 	d := s.c.Data
+	var err error
+	if s.master, err = s.c.master(); err != nil {
+		return err
+	}
+	if s.c.ReadOnly {
+		return s.openReadOnly(ctx, "it was started with --read-only")
+	}
 	if err := os.MkdirAll(string(d), 0o700); err != nil {
 		return fmt.Errorf("--data %s: %w", d, err)
 	}
-	var err error
+	if err := custody.Folder(string(d)); err != nil {
+		return fmt.Errorf("--data %w", err)
+	}
+	own, err := d.readLineage()
+	if err != nil {
+		return err
+	}
+	if !own.Seen.IsZero() {
+		return s.openReadOnly(ctx, fmt.Sprintf("devices take the word of another writer, %s, and this one writes %s: it stepped down. To let it go on instead, stop the other one for good and this one, then: %s", own.Seen, own.Lineage, d.takesOver()))
+	}
 	if s.store, err = sqlite.Open(d.ledger()); err != nil {
 		if errors.Is(err, sqlite.ErrLocked) {
 			return fmt.Errorf("--data %s: another server runs on this folder: %w", d, err)
@@ -204,8 +229,11 @@ func (s *server) open(ctx context.Context) error {
 		return err
 	}
 	// New keys count from now on, by the clock that entries are dated by.
-	if s.keys, err = keystore.Open(d.keys(), s.clock.Now()); err != nil {
+	if s.keys, err = keystore.OpenWith(d.keys(), s.clock.Now(), s.master); err != nil {
 		return err
+	}
+	if place, err := keystore.Place(d.keys()); err == nil {
+		s.log.Info("the signing keys are sealed", "master key", place, "worth", keystore.Worth(place), "choose", "bulkhead key protect --help")
 	}
 	published := d.published(s.keys)
 	if err := s.firstTokens(); err != nil {
@@ -227,7 +255,7 @@ func (s *server) open(ctx context.Context) error {
 	s.plane, err = run.Open(ctx, run.Config{
 		Log: s.store, Published: published, Signers: s.keys, Devices: devices, Observe: s.c.Observe,
 		Clock: s.clock, Mark: s.readMark(), Downtime: s.downtime(), Patience: lookPatience,
-		Writer: writerName(), Logger: s.log, Notify: s.notify,
+		Writer: writerName(), Lineage: d.lineageAfter(s.log), Run: newID(), Logger: s.log, Notify: s.notify,
 	})
 	if err != nil {
 		return err
@@ -236,6 +264,65 @@ func (s *server) open(ctx context.Context) error {
 	s.sayTime()
 	s.keepMark()
 	return s.adopt(ctx)
+}
+
+// openReadOnly opens what can be answered without writing anything. Nobody looks at the
+// devices, so time is that of the last entry.
+func (s *server) openReadOnly(ctx context.Context, why string) (err error) {
+	d := s.c.Data
+	if s.c.ReadOnly && (s.c.Observe || s.c.Webhooks != "" || len(s.c.Devices) > 0) {
+		return usagef("--read-only: expected neither --observe nor --webhooks nor --devices: it looks at nothing and tells nobody")
+	}
+	if s.store, err = d.reader(); err != nil {
+		return err
+	}
+	if s.keys, err = d.openKeys(s.master); err != nil {
+		return err
+	}
+	if s.tokens, err = api.OpenTokens(d.tokens()); err != nil {
+		return err
+	}
+	head, err := s.store.Head(ctx)
+	if err != nil {
+		return err
+	}
+	clock := run.NewVirtualClock(time.Now())
+	for e, err := range s.store.Read(ctx, max(head, 1)) {
+		if err != nil {
+			return err
+		}
+		clock = run.NewVirtualClock(e.Time)
+	}
+	s.clock = clock
+	s.plane, err = run.Open(ctx, run.Config{
+		Log: s.store, Published: d.published(s.keys), Signers: s.keys, Clock: clock, Observe: true, ReadOnly: why, Writer: writerName(), Logger: s.log,
+	})
+	if err != nil {
+		return err
+	}
+	if s.listener, err = net.Listen("tcp", s.c.Listen); err != nil {
+		return fmt.Errorf("--listen %s: %w: give another HOST:PORT, or stop what listens there", s.c.Listen, err)
+	}
+	s.log.Warn("read-only", "why", why, "entries", head, "of", clock.Now().Format(time.RFC3339))
+	return nil
+}
+
+// keepDown keeps beside the ledger that devices take another writer's word, so that a
+// start of this server does not ask them again. One of the same lineage is asked: it is a
+// server that was started from this very folder, or a copy of all of it.
+func (s *server) keepDown() error {
+	var why *run.SteppedDown
+	if s.down || !errors.As(s.plane.ReadOnly(), &why) {
+		return nil
+	}
+	s.down = true
+	d := s.c.Data
+	own, err := d.readLineage()
+	if err != nil || why.Refused.Newest.Lineage == own.Lineage || why.Refused.Newest.IsZero() {
+		return err
+	}
+	own.Seen = why.Refused.Newest.Lineage
+	return d.writeLineage(own)
 }
 
 // adopt records, once a site is known, that it is only observed. It does so once:
@@ -309,6 +396,9 @@ func (s *server) loop(ctx context.Context) error {
 	published, kept := time.Now(), s.head()
 	woken := true
 	for {
+		if err := s.keepDown(); err != nil {
+			s.log.Error("that this server has stepped down is not kept: its next start will ask the devices again", "why", err.Error())
+		}
 		if broken := s.plane.Broken(); broken != nil {
 			return stopped(broken) // by a command, between two looks
 		}

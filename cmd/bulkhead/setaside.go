@@ -21,7 +21,7 @@ import (
 )
 
 type ledgerSetAside struct {
-	dataFlag
+	keysFlag
 	Until  string `required:"" placeholder:"TIME" help:"Entries after this time are set aside: what time it is now, or when the clock jumped, such as 2026-11-23T18:04:00Z."`
 	By     string `required:"" placeholder:"NAME" help:"Who decides that these entries count for nothing."`
 	Reason string `required:"" placeholder:"TEXT" help:"What made the clock wrong."`
@@ -69,7 +69,7 @@ func (c *ledgerSetAside) Run(ctx context.Context) error {
 		return err
 	}
 	defer log.Close()
-	keys, err := c.Data.openKeys()
+	keys, err := c.openKeys()
 	if err != nil {
 		return err
 	}
@@ -198,7 +198,11 @@ func (c *ledgerSetAside) replace(log *sqlite.Log, short string) error {
 			return err
 		}
 	}
-	return os.Rename(short, c.Data.ledger())
+	// A crash between the two leaves a store that is refused: see ledger recover.
+	if err := os.Rename(short, c.Data.ledger()); err != nil {
+		return err
+	}
+	return os.Rename(sqlite.HeadFile(short), sqlite.HeadFile(c.Data.ledger()))
 }
 
 // republish signs a checkpoint over what is left, and keeps the old one.

@@ -5,8 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
 
+	"bulkhead/custody"
 	"bulkhead/site"
 )
 
@@ -25,7 +25,7 @@ type siteCommand struct {
 // readTemplate reads and checks a site file. All its problems are reported at
 // once, each with its line and field.
 func readTemplate(path string) (*site.Template, []byte, error) {
-	data, err := os.ReadFile(path)
+	data, err := custody.ReadFile(path, custody.Large)
 	if err != nil {
 		return nil, nil, err
 	}

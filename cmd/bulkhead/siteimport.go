@@ -11,6 +11,7 @@ import (
 
 	v1 "bulkhead/api/bulkheadv1"
 	"bulkhead/api/bulkheadv1/bulkheadv1connect"
+	"bulkhead/custody"
 	"bulkhead/fabric/ethernet/discovered"
 	"bulkhead/fabric/infiniband/netdiscover"
 	"bulkhead/site"
@@ -110,7 +111,7 @@ func (c *siteImport) template() (data []byte, notes []string, err error) {
 		if err != nil {
 			return nil, nil, err
 		}
-		d, err := f.read(c.File, os.ReadFile, o)
+		d, err := f.read(c.File, readInventory, o)
 		if err != nil {
 			return nil, nil, err
 		}
@@ -123,6 +124,9 @@ func (c *siteImport) template() (data []byte, notes []string, err error) {
 	}
 	return nil, nil, usagef("--format %s: expected one of %s", c.Format, strings.Join(names, ", "))
 }
+
+// readInventory reads a file that another program wrote.
+func readInventory(path string) ([]byte, error) { return custody.ReadFile(path, custody.Large) }
 
 func (c *siteImport) options() (draft.Options, error) {
 	o := draft.Options{Name: c.Name, Kind: c.Kind, Family: site.Family(c.Family), RackNodes: c.RackNodes, Part: c.Topology}

@@ -31,6 +31,9 @@ func (c *siteShow) Run(ctx context.Context) error {
 		return err
 	}
 	return c.print(s, func(w io.Writer) {
+		if s.ReadOnly != "" {
+			row(w, "READ-ONLY", s.ReadOnly)
+		}
 		row(w, "site", s.Name)
 		row(w, "origin", s.Origin)
 		row(w, "nodes", fmt.Sprintf("%d (%d GPUs)", s.Nodes, s.Gpus))

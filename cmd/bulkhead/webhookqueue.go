@@ -20,6 +20,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"bulkhead/book"
+	"bulkhead/custody"
 	"bulkhead/keystore"
 	"bulkhead/lease"
 	"bulkhead/ledger"
@@ -82,7 +83,7 @@ var webhookCounts = [...]string{"delivered", "failed_tries", "dropped"}
 func newCaller(ctx context.Context, hooks []webhook, keys *keystore.Store, entries ledger.Log, state string, log *slog.Logger) (*caller, error) {
 	c := &caller{keys: keys, entries: entries, state: state, log: log, backOff: backOff}
 	positions := map[string]uint64{}
-	data, err := os.ReadFile(state)
+	data, err := custody.ReadFile(state, custody.Small)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 	case err != nil:

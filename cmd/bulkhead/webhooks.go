@@ -6,13 +6,13 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
-	"os"
 	"time"
 
 	"github.com/goccy/go-yaml"
 
 	"bulkhead/book"
 	"bulkhead/claim"
+	"bulkhead/custody"
 	"bulkhead/fabric"
 	"bulkhead/lease"
 	"bulkhead/ledger"
@@ -30,7 +30,7 @@ const webhookPredicate = "bulkhead/webhook/1"
 
 // readWebhooks reads and checks the file of --webhooks.
 func readWebhooks(path string) ([]webhook, error) {
-	data, err := os.ReadFile(path)
+	data, err := custody.ReadFile(path, custody.Small)
 	if err != nil {
 		return nil, fmt.Errorf("--webhooks: %w", err)
 	}

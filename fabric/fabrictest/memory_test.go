@@ -106,16 +106,31 @@ func (m *memory) admit(ctx context.Context, ports []site.Port, f fabric.Fence) e
 			return fmt.Errorf("port %d: %w", p, fabric.ErrUnknownPort)
 		}
 	}
-	if f.Older(m.newest) && !m.is("ignores fences") {
-		return fabric.Refused(f, m.newest)
+	if err := m.compare(f); err != nil {
+		return err
 	}
 	m.newest = f
 	return nil
 }
 
+func (m *memory) compare(f fabric.Fence) error {
+	switch {
+	case m.is("ignores fences"):
+		return nil
+	case m.is("knows no lineage"):
+		f.Lineage = m.newest.Lineage
+	case m.is("knows no run"):
+		f.Run = m.newest.Run
+	}
+	return f.Admit(m.newest)
+}
+
 func (m *memory) Apply(ctx context.Context, c fabric.Change, f fabric.Fence) (fabric.Receipt, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	if c.Empty() && m.is("shows no fence") {
+		return fabric.Receipt{Change: c.ID, Source: "memory"}, nil
+	}
 	var ports []site.Port
 	for _, p := range c.Ports {
 		ports = append(ports, p.Port)
@@ -298,7 +313,7 @@ func TestMemoryPasses(t *testing.T) {
 }
 
 var faults = []string{"adds", "awaits in vain", "forgets changes", "no fencing named", "plans everything", "ignores context", "takes any port",
-	"takes any numbers", "reads without numbers", "ignores fences", "takes any row", "reads what it wrote", "says all is done", "locks down unfenced", "gives up",
+	"takes any numbers", "reads without numbers", "ignores fences", "knows no lineage", "knows no run", "shows no fence", "takes any row", "reads what it wrote", "says all is done", "locks down unfenced", "gives up",
 	"opens on lockdown", "locks down silently", "ignores scope", "trusts cursors", "stale", "omits unreachable",
 	"lists everything", "reads its cache", "lists strays", "forgets silence"}
 

@@ -76,6 +76,7 @@ func Checks() []Check {
 		{"plan of what is read back is empty", plansNothing},
 		{"a row replaces all that was there", replaces},
 		{"an older fence is refused", fences},
+		{"one lineage, one writer", lineages},
 		{"reading is another path than writing", tampering},
 		{"a port that fails is named", partial},
 		{"an unreachable leaf is reported", unreachable},

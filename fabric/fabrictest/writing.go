@@ -10,6 +10,7 @@ import (
 
 	"bulkhead/claim"
 	"bulkhead/fabric"
+	"bulkhead/lineage"
 	"bulkhead/site"
 )
 
@@ -105,6 +106,56 @@ func fences(ctx context.Context, f *Fixture) error {
 		}
 	}
 	return nil
+}
+
+// The writers that one ledger has: its own, the same in a later run, a copy's, and the
+// copy's after somebody had it take over.
+var (
+	ownRun   = fabric.Fence{Lineage: lineage.Lineage{Epoch: 1, ID: "0a"}, Term: 5, Run: "1e", Generation: 7}
+	otherRun = fabric.Fence{Lineage: ownRun.Lineage, Term: 5, Run: "2e", Generation: 8}
+	copied   = fabric.Fence{Lineage: lineage.Lineage{Epoch: 1, ID: "0b"}, Term: 9, Run: "3e", Generation: 900}
+	unnamed  = fabric.Fence{Term: 9, Generation: 900}
+	takenBy  = fabric.Fence{Lineage: lineage.Lineage{Epoch: 2, ID: "0b"}, Term: 2, Run: "4e", Generation: 1}
+)
+
+// lineages: whoever works on a copy of the ledger is refused however new it looks, and
+// told by whom, until somebody decides that it goes on; then the other one is. An empty
+// change is enough to show who writes.
+func lineages(ctx context.Context, f *Fixture) error {
+	p := f.ports()[0]
+	if err := f.apply(ctx, f.change(f.value(0), p), firstFence); err != nil {
+		return err
+	}
+	show := func(fence fabric.Fence) error {
+		_, err := f.Driver.Apply(ctx, fabric.NewChange(f.fabric().ID, nil), fence)
+		return err
+	}
+	refuses := func(seen fabric.Fence, others ...fabric.Fence) error {
+		for _, other := range others {
+			_, applied := f.Driver.Apply(ctx, f.change(f.value(1), p), other)
+			for what, err := range map[string]error{"an empty change": show(other), "a change": applied, "lockdown": f.Driver.Lockdown(ctx, []site.Port{p}, other)} {
+				var refused *lineage.RefusedError
+				if !errors.Is(err, fabric.ErrFenced) || !errors.As(err, &refused) || refused.Newest.Writer() != seen.Writer() || !refused.ByAnother() {
+					return fmt.Errorf("%s with %s after %s: %v, expected a *lineage.RefusedError that names the second", what, other, seen, err)
+				}
+			}
+		}
+		f.settle()
+		return f.expect(ctx, f.value(0), p)
+	}
+	if err := show(ownRun); err != nil {
+		return fmt.Errorf("an empty change with %s: %w", ownRun, err)
+	}
+	if err := refuses(ownRun, firstFence, otherRun, copied, unnamed); err != nil {
+		return err
+	}
+	if err := f.apply(ctx, f.change(f.value(0), p), ownRun); err != nil {
+		return fmt.Errorf("the first writer, after others were refused: %w", err)
+	}
+	if err := show(takenBy); err != nil {
+		return fmt.Errorf("an empty change with %s, which took over: %w", takenBy, err)
+	}
+	return refuses(takenBy, ownRun, copied, unnamed)
 }
 
 // otherNumbers: a read-back says how its leaves are numbered, as the capabilities do,

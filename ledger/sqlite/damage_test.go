@@ -112,11 +112,14 @@ func TestDamage(t *testing.T) {
 	w.data, err = os.ReadFile(w.path)
 	must(t, err)
 	must(t, w.check(t, w.path, "as it was"))
+	head, err := os.ReadFile(sqlite.HeadFile(w.path))
+	must(t, err)
 
 	dir := t.TempDir()
 	try := func(n int, data []byte, what string) error {
 		path := filepath.Join(dir, fmt.Sprintf("%d.db", n))
 		must(t, os.WriteFile(path, data, 0o600))
+		must(t, os.WriteFile(sqlite.HeadFile(path), head, 0o600))
 		return w.check(t, path, what)
 	}
 	random := mathrand.New(mathrand.NewPCG(1, 2))
@@ -153,8 +156,8 @@ func TestDamage(t *testing.T) {
 }
 
 // TestDamagedJournal flips bits of the write-ahead log that a killed writer
-// leaves, and cuts it off. SQLite drops what follows: whole groups, from the
-// end. The published checkpoint shows that they are missing.
+// leaves, and cuts it off. SQLite drops what follows, whole groups, without an error.
+// The acknowledged head shows that they are missing, also where nothing was published.
 func TestDamagedJournal(t *testing.T) {
 	w := &whole{path: filepath.Join(t.TempDir(), "ledger.db")}
 	log := open(t, w.path)
@@ -168,7 +171,9 @@ func TestDamagedJournal(t *testing.T) {
 	}
 	dir := t.TempDir()
 	random := mathrand.New(mathrand.NewPCG(3, 4))
-	noticed := 0
+	head, err := os.ReadFile(sqlite.HeadFile(w.path))
+	must(t, err)
+	noticed, lost := 0, 0
 	const tries = 60
 	for n := range tries {
 		damaged, what := bytes.Clone(journal), ""
@@ -182,13 +187,24 @@ func TestDamagedJournal(t *testing.T) {
 		path := filepath.Join(dir, fmt.Sprintf("%d.db", n))
 		must(t, os.WriteFile(path, data, 0o600))
 		must(t, os.WriteFile(path+"-wal", damaged, 0o600))
+		must(t, os.WriteFile(sqlite.HeadFile(path), head, 0o600))
+		for kind, open := range map[string]func(string) (*sqlite.Log, error){"reader": sqlite.OpenReader, "writer": sqlite.Open} {
+			if log, err := open(path); err == nil {
+				if now, err := log.Head(t.Context()); err != nil || now != entriesInWhole {
+					t.Errorf("%s: the %s takes a store of %d entries, %d were acknowledged (%v)", what, kind, now, entriesInWhole, err)
+				}
+				must(t, log.Close())
+			} else if errors.Is(err, ledger.ErrLost) {
+				lost++
+			}
+		}
 		if w.check(t, path, what) != nil {
 			noticed++
 		}
 	}
 	t.Logf("%d of %d were noticed", noticed, tries)
-	if noticed < tries/2 {
-		t.Errorf("only %d of %d were noticed", noticed, tries)
+	if noticed < tries/2 || lost < tries/2 {
+		t.Errorf("only %d of %d were noticed, %d said to be lost", noticed, tries, lost)
 	}
 }
 

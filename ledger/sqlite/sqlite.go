@@ -51,11 +51,14 @@ type Log struct {
 	placed  bool        // there is a table of places
 	read    *sql.DB
 	lock    *os.File
-	mu      sync.Mutex // of head and heads, held through an append
-	head    uint64
-	heads   map[string]uint64
-	encode  *zstd.Encoder
-	decode  *zstd.Decoder
+
+	acknowledged *headFile // nil when read-only
+
+	mu     sync.Mutex // of head and heads, held through an append
+	head   uint64
+	heads  map[string]uint64
+	encode *zstd.Encoder
+	decode *zstd.Decoder
 }
 
 // Open opens or makes a ledger for writing. Only one process may: another gets
@@ -75,7 +78,51 @@ func Open(path string) (*Log, error) {
 		return nil, err
 	}
 	l.lock = lock
+	if err := l.guard(true); err != nil {
+		return nil, errors.Join(err, l.Close())
+	}
 	return l, nil
+}
+
+// OpenAfterLoss opens a ledger for writing that Open refuses because it holds less than
+// it acknowledged, or because nothing shows that it does not: for whoever decides that
+// what is missing is lost. It returns what was acknowledged, zero where nobody knows.
+func OpenAfterLoss(path string) (*Log, Acknowledged, error) {
+	lock, err := acquire(path + ".lock")
+	if err != nil {
+		return nil, Acknowledged{}, err
+	}
+	l, err := open(path, false)
+	if err != nil {
+		_ = lock.Close()
+		return nil, Acknowledged{}, err
+	}
+	l.lock = lock
+	was, _, err := acknowledgedBefore(path)
+	if err != nil && !errors.Is(err, ledger.ErrUnguarded) {
+		return nil, was, errors.Join(err, l.Close())
+	}
+	if err := l.guard(false); err != nil {
+		return nil, was, errors.Join(err, l.Close())
+	}
+	return l, was, nil
+}
+
+// guard compares the store with what it acknowledged, and keeps that from now on.
+func (l *Log) guard(compare bool) error {
+	was, missing, err := acknowledgedBefore(l.path)
+	if compare {
+		if err == nil {
+			err = l.compare(was, missing)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	if err := l.keepHead(); err != nil || !missing || !compare {
+		return err // after a loss the first entry says what is acknowledged from now on
+	}
+	return l.startHead()
 }
 
 // OpenReader opens a ledger for reading, also while another process writes it.
@@ -87,7 +134,18 @@ func OpenReader(path string) (*Log, error) {
 	if info.Size() == 0 {
 		return nil, emptyFile(path)
 	}
-	return open(path, true)
+	was, missing, err := acknowledgedBefore(path)
+	if err != nil {
+		return nil, err
+	}
+	l, err := open(path, true)
+	if err != nil {
+		return nil, err
+	}
+	if err := l.compare(was, missing); err != nil {
+		return nil, errors.Join(err, l.Close())
+	}
+	return l, nil
 }
 
 func open(path string, readOnly bool) (*Log, error) {
@@ -189,6 +247,9 @@ func (l *Log) Append(ctx context.Context, expect uint64, entries []ledger.Entry,
 	if expect != l.head {
 		return fmt.Errorf("head is %d, expected %d: %w", l.head, expect, ledger.ErrConflict)
 	}
+	if l.acknowledged.err != nil {
+		return fmt.Errorf("%s: what is acknowledged can't be kept: %w", HeadFile(l.path), l.acknowledged.err)
+	}
 	frames, err := ledger.CheckAppend(expect, entries, bodies, func(scope string) uint64 { return l.heads[scope] })
 	if err != nil {
 		return err
@@ -199,7 +260,8 @@ func (l *Log) Append(ctx context.Context, expect uint64, entries []ledger.Entry,
 	}
 	defer tx.Rollback() //nolint:errcheck // after a commit it does nothing
 	if err := l.insertFrames(ctx, tx, expect, frames); err != nil {
-		return err
+		_ = tx.Rollback()
+		return l.moved(ctx, expect, err)
 	}
 	if err := l.insertBodies(ctx, tx, bodies); err != nil {
 		return err
@@ -228,7 +290,20 @@ func (l *Log) Append(ctx context.Context, expect uint64, entries []ledger.Entry,
 	for scope, size := range grown {
 		l.heads[scope] = size
 	}
-	return nil
+	if len(frames) == 0 {
+		return nil
+	}
+	return l.acknowledged.write(acknowledge(l.head, frames[len(frames)-1]))
+}
+
+// moved tells a store that another process has written to from one that is damaged. The
+// lock keeps others out, but not whoever removed its file, nor on every file system.
+func (l *Log) moved(ctx context.Context, expect uint64, cause error) error {
+	head, err := l.Head(context.WithoutCancel(ctx))
+	if err != nil || head <= expect {
+		return errors.Join(cause, err)
+	}
+	return fmt.Errorf("%s: entries %d to %d were written by another process, although this one holds %s.lock: %w", l.path, expect+1, head, l.path, ledger.ErrConflict)
 }
 
 // unknown reads the heads again after a commit whose outcome is unknown.
@@ -360,6 +435,9 @@ func (l *Log) Backup(ctx context.Context, path string) error {
 	if err := f.Sync(); err != nil {
 		return err
 	}
+	if err := l.backupHead(ctx, partial, path); err != nil {
+		return err
+	}
 	if err := os.Rename(partial, path); err != nil {
 		return err
 	}
@@ -383,6 +461,9 @@ func (l *Log) BackupUntil(ctx context.Context, path string, keep uint64, scopes 
 	if err := shorten(ctx, whole, keep, scopes); err != nil {
 		return fmt.Errorf("the first %d entries of %s: %w", keep, l.path, err)
 	}
+	if err := os.Remove(HeadFile(whole)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
 	if err := os.Rename(whole, path); err != nil {
 		return err
 	}
@@ -402,6 +483,9 @@ func shorten(ctx context.Context, path string, keep uint64, scopes map[string]ui
 		return err
 	}
 	defer tx.Rollback() //nolint:errcheck // after a commit it does nothing
+	if _, err := tx.ExecContext(ctx, `DELETE FROM meta WHERE key='head-file'`); err != nil {
+		return err // what was acknowledged is more: the copy begins a head file of its own
+	}
 	for _, statement := range []string{`DELETE FROM entry WHERE seq > ?1`, `DELETE FROM snapshot WHERE seq > ?1`} {
 		if _, err := tx.ExecContext(ctx, statement, int64(keep)); err != nil {
 			return err
@@ -421,6 +505,24 @@ func shorten(ctx context.Context, path string, keep uint64, scopes map[string]ui
 	return db.Close()
 }
 
+// backupHead gives a copy the head file of what it holds, which may be less than the
+// ledger does by now.
+func (l *Log) backupHead(ctx context.Context, partial, path string) error {
+	copied, err := open(partial, true)
+	if err != nil {
+		return err
+	}
+	copied.path = path
+	defer copied.Close()
+	if guarded, err := copied.guarded(); err != nil || !guarded {
+		return err
+	}
+	if copied.acknowledged, err = openHead(HeadFile(path)); err != nil {
+		return err
+	}
+	return copied.startHead()
+}
+
 // Close implements ledger.Log.
 func (l *Log) Close() error {
 	var errs []error
@@ -435,6 +537,9 @@ func (l *Log) Close() error {
 	}
 	if l.write != nil {
 		errs = append(errs, l.write.Close())
+	}
+	if l.acknowledged != nil {
+		errs = append(errs, l.acknowledged.close())
 	}
 	if l.lock != nil {
 		errs = append(errs, l.lock.Close())

@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"bulkhead/claim"
+	"bulkhead/lineage"
 	"bulkhead/node"
 	"bulkhead/node/attest"
 	"bulkhead/site"
@@ -69,6 +70,7 @@ func Checks() []Check {
 		{"a step given twice is one step", idempotent},
 		{"a new step supersedes an unended one", supersedes},
 		{"an older fence is refused", fences},
+		{"one lineage, one writer", lineages},
 		{"cursors go on where they were", cursors},
 		{"a cursor from elsewhere is answered in full", strangeCursor},
 		{"since 0 lists the newest outcome", newest},
@@ -321,6 +323,51 @@ func fences(ctx context.Context, f *Fixture) error {
 	}
 	_, err = f.Driver.Apply(ctx, []node.Step{f.step(1, node.StepSanitize, 1, 2)}, node.Fence{Term: 4})
 	return err
+}
+
+// lineages: whoever works on a copy of the ledger is refused however new it looks, and
+// told by whom, until somebody decides that it goes on; then the other one is. No steps
+// are enough to show who writes.
+func lineages(ctx context.Context, f *Fixture) error {
+	own := node.Fence{Lineage: lineage.Lineage{Epoch: 1, ID: "0a"}, Term: 5, Run: "1e", Generation: 7}
+	otherRun := node.Fence{Lineage: own.Lineage, Term: 5, Run: "2e", Generation: 8}
+	copied := node.Fence{Lineage: lineage.Lineage{Epoch: 1, ID: "0b"}, Term: 9, Run: "3e", Generation: 900}
+	takenBy := node.Fence{Lineage: lineage.Lineage{Epoch: 2, ID: "0b"}, Term: 2, Run: "4e", Generation: 1}
+	refuses := func(seen node.Fence, others ...node.Fence) error {
+		for _, other := range others {
+			for _, steps := range [][]node.Step{nil, {f.step(1, node.StepSanitize, 1, 1)}} {
+				_, err := f.Driver.Apply(ctx, steps, other)
+				var refused *lineage.RefusedError
+				if !errors.Is(err, node.ErrFenced) || !errors.As(err, &refused) || refused.Newest.Writer() != seen.Writer() || !refused.ByAnother() {
+					return fmt.Errorf("%d steps with %s after %s: %v, expected a *lineage.RefusedError that names the second", len(steps), other, seen, err)
+				}
+			}
+		}
+		return nil
+	}
+	if _, err := f.Driver.Apply(ctx, nil, own); err != nil {
+		return fmt.Errorf("no steps with %s: %w", own, err)
+	}
+	if err := refuses(own, firstFence, otherRun, copied, node.Fence{Term: 9}); err != nil {
+		return err
+	}
+	if _, err := f.Driver.Apply(ctx, nil, takenBy); err != nil {
+		return fmt.Errorf("no steps with %s, which took over: %w", takenBy, err)
+	}
+	if err := refuses(takenBy, own, copied); err != nil {
+		return err
+	}
+	f.Pass(long)
+	reports, _, err := f.observe(ctx, 0)
+	if err != nil {
+		return err
+	}
+	for _, r := range reports {
+		if r.Node == 1 && r.Step != "" {
+			return errors.New("a step of a copy's writer was done")
+		}
+	}
+	return nil
 }
 
 func cursors(ctx context.Context, f *Fixture) error {

@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"time"
 
+	"bulkhead/custody"
 	"bulkhead/fabric"
 )
 
@@ -23,7 +24,7 @@ type Client struct {
 // Dial makes a client of the agent at a unix socket; errors say who that is. Nothing is
 // sent yet.
 func Dial(who, socket string) *Client {
-	return DialWith(who, func(ctx context.Context) (net.Conn, error) { return (&net.Dialer{}).DialContext(ctx, "unix", socket) })
+	return DialWith(who, func(ctx context.Context) (net.Conn, error) { return custody.Dial(ctx, socket) })
 }
 
 // DialWith makes a client whose connections are made by dial, such as through a session
@@ -64,7 +65,10 @@ func (c *Client) Ask(ctx context.Context, verb string, ask any) ([]byte, error) 
 		if json.Unmarshal(data, &f) != nil || f.Error == "" {
 			return nil, fmt.Errorf("%s: %s: status %s", c.who, verb, response.Status)
 		}
-		if f.Fenced {
+		if f.Refused != nil {
+			return nil, fmt.Errorf("%s: %w", c.who, f.Refused)
+		}
+		if f.Fenced { // by an agent of before lineages
 			return nil, fmt.Errorf("%s: %s: %w", c.who, f.Error, fabric.ErrFenced)
 		}
 		return nil, fmt.Errorf("%s: %s", c.who, f.Error)

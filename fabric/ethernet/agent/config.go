@@ -7,12 +7,14 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+
+	"bulkhead/custody"
 )
 
 // ReadConfig reads what an agent is told into c, from a file of JSON. Unknown fields are
 // refused, and what check says against it.
 func ReadConfig(path string, c any, check func() error) error {
-	data, err := os.ReadFile(path)
+	data, err := custody.ReadFile(path, custody.Small)
 	if err != nil {
 		return fmt.Errorf("configuration of the agent: %w", err)
 	}

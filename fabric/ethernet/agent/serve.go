@@ -6,12 +6,13 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net"
+	"log/slog"
 	"net/http"
-	"os"
 	"time"
 
+	"bulkhead/custody"
 	"bulkhead/fabric"
+	"bulkhead/lineage"
 )
 
 // The protocol is HTTP over the agent's socket: each call is a POST of JSON to its verb,
@@ -24,8 +25,9 @@ const maxBody = 64 << 20
 type Raw []byte
 
 type failure struct {
-	Error  string `json:"error"`
-	Fenced bool   `json:"fenced,omitempty"`
+	Error   string                `json:"error"`
+	Fenced  bool                  `json:"fenced,omitempty"`
+	Refused *lineage.RefusedError `json:"refused,omitempty"` // which writer was seen
 }
 
 // Handle answers one verb.
@@ -44,7 +46,9 @@ func Handle[Q any](mux *http.ServeMux, verb string, do func(context.Context, Q) 
 		w.Header().Set("Content-Type", "application/json")
 		if err != nil {
 			w.WriteHeader(http.StatusInternalServerError)
-			value = failure{Error: err.Error(), Fenced: errors.Is(err, fabric.ErrFenced)}
+			f := failure{Error: err.Error(), Fenced: errors.Is(err, fabric.ErrFenced)}
+			_ = errors.As(err, &f.Refused)
+			value = f
 		}
 		_ = json.NewEncoder(w).Encode(value)
 	})
@@ -64,14 +68,11 @@ func request(w http.ResponseWriter, r *http.Request, into any) error {
 
 // Serve serves an agent at its socket until the context ends.
 func Serve(ctx context.Context, socket string, h http.Handler) error {
-	_ = os.Remove(socket) // left by a process that died
-	l, err := net.Listen("unix", socket)
+	l, err := custody.Listen(socket, func(p custody.Peer) {
+		slog.Warn("a connection was refused: its process belongs to another user", "socket", socket, "user", p.UID, "process", p.PID)
+	})
 	if err != nil {
 		return fmt.Errorf("agent: %w", err)
-	}
-	if err := os.Chmod(socket, 0o600); err != nil {
-		l.Close()
-		return err
 	}
 	server := &http.Server{Handler: h, ReadHeaderTimeout: 5 * time.Second, ReadTimeout: 10 * time.Second, IdleTimeout: time.Minute, MaxHeaderBytes: 8 << 10}
 	stop := context.AfterFunc(ctx, func() { _ = server.Close() })

@@ -245,16 +245,16 @@ func (d *Driver) write(ctx context.Context, rows []fabric.PortRow, f fabric.Fenc
 	return failed, nil
 }
 
-// admit shows a fence to the leaves that are to be written, and one of a new writer
-// to every leaf of the fabric, so that what an older writer still sends is refused
+// admit shows a fence to the leaves that are to be written, and one of a new writer, or
+// one that is only to be shown, to every leaf of the fabric, so that what an older writer still sends is refused
 // everywhere that can be reached. Leaves that do not answer are returned, and are
 // shown it when they answer again.
 func (d *Driver) admit(ctx context.Context, leaves []site.Leaf, f fabric.Fence) (unreachable map[site.Leaf]error, err error) {
 	newest := d.fences.newest()
-	if f.Older(newest) {
-		return nil, fabric.Refused(f, newest)
+	if err := f.Admit(newest); err != nil {
+		return nil, err
 	}
-	if f.Term != newest.Term {
+	if f.Writer() != newest.Writer() || len(leaves) == 0 { // nothing to write: it is only to be shown
 		leaves = slices.Sorted(maps.Keys(d.Leaves))
 	}
 	unreachable = map[site.Leaf]error{}

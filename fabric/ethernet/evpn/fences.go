@@ -58,7 +58,7 @@ func (f *fences) show(ctx context.Context, l site.Leaf, leaf Device) error {
 	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if f.fence.Term == fence.Term { // else a newer one was to be shown meanwhile
+	if f.fence.Writer() == fence.Writer() { // else a newer one was to be shown meanwhile
 		delete(f.unshown, l)
 	}
 	return nil

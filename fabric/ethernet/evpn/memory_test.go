@@ -89,8 +89,8 @@ func (l *leaf) Admit(ctx context.Context, f fabric.Fence) error {
 	if l.down {
 		return errDown
 	}
-	if f.Older(l.fence) {
-		return fabric.Refused(f, l.fence)
+	if err := f.Admit(l.fence); err != nil {
+		return err
 	}
 	l.fence = f
 	return ctx.Err()

@@ -36,8 +36,8 @@ func (r *reflector) Allow(_ context.Context, orders ethernet.Orders, more bool, 
 	if r.down {
 		return errDown
 	}
-	if f.Older(r.fence) {
-		return fabric.Refused(f, r.fence)
+	if err := f.Admit(r.fence); err != nil {
+		return err
 	}
 	r.fence = f
 	for leaf, ports := range orders {

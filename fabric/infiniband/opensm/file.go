@@ -120,8 +120,12 @@ func (f *File) admit(fence fabric.Fence) (*record, error) {
 	if err != nil {
 		return nil, err
 	}
-	if r != nil && fence.Older(r.Fence) {
-		return nil, fmt.Errorf("%s: %w", f.Path, fabric.Refused(fence, r.Fence))
+	var seen fabric.Fence
+	if r != nil {
+		seen = r.Fence
+	}
+	if err := fence.Admit(seen); err != nil {
+		return nil, fmt.Errorf("%s: %w", f.Path, err)
 	}
 	return r, nil
 }

@@ -4,12 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
 	"slices"
 	"strconv"
 	"strings"
 	"time"
 
+	"bulkhead/custody"
 	"bulkhead/fabric/infiniband/opensm/options"
 	"bulkhead/fabric/infiniband/opensm/partitions"
 )
@@ -112,7 +112,7 @@ func (p *Posture) partitionsCheck() Check {
 
 func (p *Posture) optionChecks() []Check {
 	var out []Check
-	text, err := os.ReadFile(p.Options)
+	text, err := custody.ReadFile(p.Options, custody.Small)
 	var conf map[string]string
 	if err == nil {
 		conf, err = options.Parse(text)
