@@ -546,8 +546,11 @@ func TestSilenceProperties(t *testing.T) {
 			case 3:
 				s.later(time.Duration(rapid.IntRange(1, 2400).Draw(r, "later")) * time.Second)
 			case 4:
-				if s.Holder(l.Slots[slot]) == l && s.NeedsAnother(l.Slots[slot]) && s.Candidates().Len() > 0 {
-					c := s.replacement(l.Slots[slot])
+				if s.Holder(l.Slots[slot]) == l && s.NeedsAnother(l.Slots[slot]) {
+					c, fits := s.anotherFor(l.Slots[slot])
+					if !fits {
+						continue
+					}
 					c.By = rapid.SampledFrom([]string{"", "op"}).Draw(r, "by")
 					give(c)
 				}

@@ -18,13 +18,22 @@ func fail(n site.Index, alive bool) book.ReportHealth {
 
 // replacement proposes the nearest node that fits for a slot.
 func (s *stage) replacement(n site.Index) book.ProposeReplacement {
+	c, fits := s.anotherFor(n)
+	if !fits {
+		panic("no candidate")
+	}
+	return c
+}
+
+// anotherFor is replacement where it may be that nothing fits.
+func (s *stage) anotherFor(n site.Index) (c book.ProposeReplacement, fits bool) {
 	l := s.Holder(n)
 	for to := range s.Candidates().All() {
 		if s.Site.KindOf(to) == l.Kind && s.Site.Fabrics[s.Site.FabricOf(site.PortOf(to, 0))].ID == l.Fabric {
-			return book.ProposeReplacement{Lease: l.ID, Slot: s.Nodes.Slot[n], Node: to, Reason: "drive"}
+			return book.ProposeReplacement{Lease: l.ID, Slot: s.Nodes.Slot[n], Node: to, Reason: "drive"}, true
 		}
 	}
-	panic("no candidate")
+	return c, false
 }
 
 // swapOut lets a node fail, and its tenant agree to another.

@@ -412,7 +412,7 @@ func (l *life) tick(ctx context.Context) error {
 			case !ok || !held.Returning.IsZero():
 			case held.Slots[w.ref.Slot] != w.node:
 				err = fmt.Errorf("slot %d of %s: %s is well and answers, and was swapped", w.ref.Slot, w.ref.Lease, s.Site.NodeID[w.node])
-			case open && s.HealthOf(w.node) == book.Healthy:
+			case open && s.HealthOf(w.node) == book.Healthy && s.Control.Doubt == nil: // what is due waits for a time that is certain
 				err = fmt.Errorf("slot %d of %s: %s is well, and is still to be replaced", w.ref.Slot, w.ref.Lease, s.Site.NodeID[w.node])
 			case !open:
 				withdrawn.Add(1)

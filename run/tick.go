@@ -82,6 +82,9 @@ func (p *Plane) round(ctx context.Context, look bool) (changed bool, err error) 
 	if err := p.hearAll(ctx); err != nil {
 		return false, err
 	}
+	if err := p.noteTime(ctx); err != nil {
+		return false, err
+	}
 	// What leaks is closed before anything else is thought of.
 	locking, err := p.lockDown(ctx)
 	if err != nil {
@@ -110,9 +113,6 @@ func (p *Plane) beginRound(ctx context.Context, look bool) (position uint64, kno
 	if p.w.state.Site == nil || p.w.broken != nil {
 		return 0, false, p.w.broken
 	}
-	if err := p.noteClock(ctx); err != nil {
-		return 0, false, err
-	}
 	p.seen.follow()
 	if look {
 		p.asking.begin()
@@ -125,6 +125,14 @@ func (p *Plane) beginRound(ctx context.Context, look bool) (position uint64, kno
 		}
 	}
 	return p.w.state.Seq, true, nil
+}
+
+// noteTime makes the ledger say whether the time is in doubt: after devices were heard,
+// so that a writer which is told that it is none writes nothing.
+func (p *Plane) noteTime(ctx context.Context) error {
+	p.mu.Lock()
+	defer p.unlock()
+	return p.noteClock(ctx)
 }
 
 // decideAndAct decides what follows from what is known, and asks for what is to be

@@ -10,6 +10,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"bulkhead/custody"
 	"bulkhead/run"
 )
 
@@ -27,7 +28,7 @@ func (s *server) readMark() run.ClockMark {
 
 // clockMark is what a server kept of its reckoning of time, nothing where none did.
 func (d dataDir) clockMark() (run.ClockMark, error) {
-	data, err := os.ReadFile(d.clock())
+	data, err := custody.ReadFile(d.clock(), custody.Small)
 	if errors.Is(err, fs.ErrNotExist) {
 		return run.ClockMark{}, nil
 	}
