@@ -39,7 +39,7 @@ func (k kind) String() string { return [kinds]string{"ordinary", "watch", "dear"
 
 // dearMethods read documents or compute for long.
 var dearMethods = map[string]bool{
-	"DiffSite": true, "ImportSite": true, "OfferQuote": true, "FileProbe": true, "WriteBundle": true,
+	"DiffSite": true, "ImportSite": true, "OfferQuote": true, "OfferSitting": true, "FileProbe": true, "WriteBundle": true,
 	"WhatIfEarliest": true, "WhatIfSlip": true, "WhatIfPlace": true, "PlanSpares": true, "PlanDefrag": true,
 }
 
@@ -134,11 +134,16 @@ func largest(method string) int {
 	if m == nil {
 		return 0
 	}
-	fields := m.Input().Fields()
+	fields, document := m.Input().Fields(), false
 	for i := range fields.Len() {
-		if fields.Get(i).Kind() == protoreflect.BytesKind {
-			return maxRequest
+		f := fields.Get(i)
+		if f.IsList() || f.IsMap() || f.Message() != nil {
+			return maxPlain // what has many small pieces takes many times its size
 		}
+		document = document || f.Kind() == protoreflect.BytesKind
+	}
+	if document {
+		return maxRequest
 	}
 	return maxPlain
 }

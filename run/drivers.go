@@ -42,6 +42,11 @@ func (p *Plane) Drivers() []Driver {
 	return out
 }
 
+// Failing reports whether a driver failed to answer what it was asked last.
+func (p *Plane) Failing() bool {
+	return slices.ContainsFunc(p.Drivers(), func(d Driver) bool { return d.Failed != "" })
+}
+
 // Ready says why this plane is not fit to be relied on: it writes nothing any more, or a
 // driver that is asked at every look has not answered for longer than two looks and a
 // deadline. It names no device: whoever asks may have shown nothing.
@@ -66,7 +71,8 @@ func (p *Plane) Ready() error {
 		if d.Name == laneStorage {
 			every += volumesEvery
 		}
-		if d.Age > every || d.Waiting != "" && d.Since > deadline {
+		failing := d.Failed != "" && (d.Age > deadline || d.Answered.IsZero())
+		if d.Age > every || d.Waiting != "" && d.Since > deadline || failing {
 			silent++
 		}
 	}

@@ -114,6 +114,13 @@ func (a *asking) idle(l *lane) bool {
 	return l.stuck < maxStuck && !slices.ContainsFunc(a.open, func(q *question) bool { return slices.Contains(q.lanes, l) })
 }
 
+// forget drops a lane on which nothing is asked.
+func (a *asking) forget(name string) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	delete(a.lanes, name)
+}
+
 // begin opens a round of questions: those of one round do not wait for each other.
 func (a *asking) begin() {
 	a.mu.Lock()

@@ -168,9 +168,13 @@ func Open(ctx context.Context, config Config) (*Plane, error) {
 // devices are the drivers that are connected now.
 func (p *Plane) devices() *Devices { return p.driven.Load() }
 
-// Connect adds drivers, such as those of a process that did not answer when this plane
-// was opened. They are asked from the next tick on. What is driven already is refused.
-func (p *Plane) Connect(more Devices) error {
+// Missing says that drivers should be there and do not answer: until they are connected
+// under the same name, Drivers tells of them and the plane is not ready.
+func (p *Plane) Missing(name string, why error) { _ = p.asking.answered(p.asking.lane(name), why) }
+
+// Connect adds the drivers of a process that did not answer when this plane was opened.
+// They are asked from the next tick on. What is driven already is refused.
+func (p *Plane) Connect(name string, more Devices) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	all := *p.devices()
@@ -197,6 +201,7 @@ func (p *Plane) Connect(more Devices) error {
 		all.Storage = more.Storage
 	}
 	p.driven.Store(&all)
+	p.asking.forget(name)
 	return nil
 }
 

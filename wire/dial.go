@@ -26,9 +26,14 @@ const helloTimeout = 10 * time.Second
 
 // Dial connects to a socket and asks which drivers are there.
 func Dial(socket string) (*Client, error) {
-	c := &Client{socket: socket, connections: newConnections(socket)}
 	ctx, cancel := context.WithTimeout(context.Background(), helloTimeout)
 	defer cancel()
+	return DialContext(ctx, socket)
+}
+
+// DialContext is Dial that waits no longer than its context.
+func DialContext(ctx context.Context, socket string) (*Client, error) {
+	c := &Client{socket: socket, connections: newConnections(socket)}
 	var h hello
 	if err := c.call(ctx, "hello", struct{}{}, &h); err != nil {
 		c.Close()

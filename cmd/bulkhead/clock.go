@@ -75,12 +75,19 @@ func clockTable(w io.Writer, k *v1.Clock) {
 		return // an older server
 	}
 	if k.Confirmed {
-		row(w, "time", k.Now, "confirmed, by the "+k.Source+"'s clock")
+		row(w, "time", k.Now, "confirmed, by "+whoseClock(k.Source))
 		return
 	}
 	row(w, "time", k.Now, "IN DOUBT since "+k.Since)
 	row(w, "doubt", k.Why)
 	row(w, "next", "set the machine's clock right, or an approver confirms it: bulkhead clock confirm --time TIME --reason TEXT")
+}
+
+func whoseClock(source string) string {
+	if source == "simulated" {
+		return "the clock of the simulated devices"
+	}
+	return "the " + source + "'s clock"
 }
 
 // Run confirms.

@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -160,6 +159,7 @@ var varying = []struct {
 	{regexp.MustCompile(`(?m)^(token +)[0-9a-f]{8}$`), "${1}ID"},
 	{regexp.MustCompile(`(?m)^ +\d+ +TIME`), "N TIME"},
 	{regexp.MustCompile(`\d+ bytes`), "N bytes"},
+	{regexp.MustCompile(`(?m)^silence .*\n?`), ""}, // of who starts the server again an hour after the devices
 	{regexp.MustCompile(`(?m) +`), " "},
 	{regexp.MustCompile(`(?m) $`), ""},
 }
@@ -177,6 +177,7 @@ type reader struct {
 	dir     string
 	env     []string
 	server  string
+	token   string // of an operator of the server, who may see its metrics
 	socket  string // of the devices
 	running map[string]*process
 }
@@ -285,6 +286,7 @@ func (r *reader) start(args []string) {
 	r.running[what] = p
 	if what == "serve" {
 		r.server = p.address(r.t)
+		r.token = filepath.Join(r.dir, args[slices.Index(args, "--data")+1], "operator.token")
 		r.env = append(r.env, "BULKHEAD_SERVER="+r.server)
 		return
 	}
@@ -309,7 +311,7 @@ func (r *reader) end(names []string) {
 	}
 }
 
-// pass lets time pass at the site, an hour at a time, and waits until the server has
+// pass lets time pass at the site, a look at a time, and waits until the server has
 // looked at what is now.
 func (r *reader) pass(d time.Duration) {
 	if r.running["sim"] == nil {
@@ -327,7 +329,7 @@ func (r *reader) pass(d time.Duration) {
 		if d <= 0 {
 			return
 		}
-		now, d = now.Add(min(d, time.Hour)), d-time.Hour
+		now, d = now.Add(min(d, pollOfTiny)), d-pollOfTiny // in longer steps nobody would look in between
 		err = client.Sim.Advance(ctx, now)
 	}
 	r.t.Fatal(err)
@@ -339,8 +341,12 @@ func (r *reader) lookedAt(at time.Time) {
 	if server == nil {
 		return
 	}
+	monitor, err := (&client{Server: r.server, TokenFile: r.token}).http()
+	if err != nil {
+		r.t.Fatal(err)
+	}
 	server.until(r.t, fmt.Sprintf("look at the site of %s", at), func() bool {
-		answer, err := http.Get(r.server + "/metrics")
+		answer, err := monitor.Get(r.server + "/metrics")
 		if err != nil {
 			return false
 		}

@@ -62,6 +62,10 @@ Examples:
 // without it: an answer that comes later is taken in then.
 const lookPatience = 250 * time.Millisecond
 
+// retryEvery is how often drivers are looked at while one of them fails, by the machine's
+// clock: the site's may be the one that does not answer.
+const retryEvery = 5 * time.Second
+
 // publishEvery is how often a checkpoint leaves the store: what is lost of a
 // store that is rolled back further than this is noticed.
 const publishEvery = time.Minute
@@ -78,7 +82,11 @@ type server struct {
 	master keystore.Master // where the key is that opens them
 	plane  *run.Plane
 	clock  run.Clock
-	wires  []*wire.Client
+
+	simulated *siteClock // whose time it is at a simulated site; nil: it is none
+	wires     []*wire.Client
+	drives    map[string]string // what is driven -> by the drivers of which socket
+	late      []dialled         // sockets that have not answered yet
 
 	listener net.Listener
 
@@ -136,6 +144,11 @@ func (c *serveCommand) Run(ctx context.Context) (err error) {
 		defer close(said)
 		s.isolation.run(ctx)
 	}()
+	dialled := make(chan struct{})
+	go func() {
+		defer close(dialled)
+		s.redial(ctx)
+	}()
 	looped := make(chan error, 1)
 	go func() {
 		err := s.loop(ctx)
@@ -160,6 +173,7 @@ func (c *serveCommand) Run(ctx context.Context) (err error) {
 	<-told // it reads the store, which is closed next
 	<-listened
 	<-said
+	<-dialled
 	if cause := context.Cause(ctx); err == nil && cause != nil && !errors.Is(cause, context.Canceled) {
 		err = cause
 	}
@@ -358,10 +372,7 @@ func (s *server) notify(entries []ledger.Entry) {
 	if s.ticking.Load() {
 		return
 	}
-	select {
-	case s.wake <- struct{}{}:
-	default:
-	}
+	s.look()
 }
 
 // alarmPause is the least time between two looks because devices said that they
@@ -392,7 +403,7 @@ func (s *server) listen(ctx context.Context) {
 func (s *server) loop(ctx context.Context) error {
 	beat := time.NewTicker(50 * time.Millisecond)
 	defer beat.Stop()
-	var looked time.Time
+	var looked, tried time.Time
 	published, kept := time.Now(), s.head()
 	woken := true
 	for {
@@ -403,7 +414,7 @@ func (s *server) loop(ctx context.Context) error {
 			return stopped(broken) // by a command, between two looks
 		}
 		if now := s.clock.Now(); woken || now.Sub(looked) >= s.poll() {
-			looked = now
+			looked, tried = now, time.Now()
 			if err := s.tick(ctx); err != nil {
 				return err
 			}
@@ -434,6 +445,8 @@ func (s *server) loop(ctx context.Context) error {
 			}
 			woken = changed
 		case <-beat.C:
+			// A driver that came back is not kept waiting for the next look.
+			woken = time.Since(tried) >= retryEvery && s.plane.Failing()
 		}
 	}
 }

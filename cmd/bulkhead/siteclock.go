@@ -16,13 +16,12 @@ import (
 // siteClock is the clock of a simulated site. Devices whose days pass in
 // minutes need a control plane that lives in the same days.
 type siteClock struct {
-	control wire.Control
-
-	mu     sync.Mutex
-	now    time.Time
-	asked  time.Time
-	asking chan struct{} // closed when the answer on its way is there; nil: none is
-	slow   bool          // the last answer was not waited for
+	mu      sync.Mutex
+	control wire.Control // nil: nobody tells the time yet
+	now     time.Time
+	asked   time.Time
+	asking  chan struct{} // closed when the answer on its way is there; nil: none is
+	slow    bool          // the last answer was not waited for
 }
 
 // siteClockAge is how old an answer may be. Every decision asks for the time, and waits
@@ -32,26 +31,40 @@ const (
 	siteClockWait = 100 * time.Millisecond
 )
 
-// newSiteClock asks for the time once: a site that can't say it is an error.
-func newSiteClock(ctx context.Context, control wire.Control) (*siteClock, error) {
+// follow takes the time of simulated devices from now on. It asks for it once: a site
+// that can't say it is an error.
+func (c *siteClock) follow(ctx context.Context, control wire.Control) (time.Time, error) {
 	now, err := control.Now(ctx)
 	if err != nil {
-		return nil, err
+		return time.Time{}, err
 	}
-	return &siteClock{control: control, now: now.UTC(), asked: time.Now()}, nil
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.control, c.asked = control, time.Now()
+	if now.After(c.now) {
+		c.now = now.UTC()
+	}
+	return c.now, nil
+}
+
+// standAt makes the time stand still until there are devices that tell it.
+func (c *siteClock) standAt(now time.Time) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.now = now.UTC()
 }
 
 // Now is the site's time. While the site does not answer, its time stands still, and
 // nobody waits for it: the loop asks for the time while it holds the plane.
 func (c *siteClock) Now() time.Time {
 	c.mu.Lock()
-	if time.Since(c.asked) < siteClockAge {
+	if time.Since(c.asked) < siteClockAge || c.control == nil {
 		defer c.mu.Unlock()
 		return c.now
 	}
 	if c.asking == nil {
 		c.asking = make(chan struct{})
-		go c.ask(c.asking)
+		go c.ask(c.control, c.asking)
 	}
 	asking, slow := c.asking, c.slow
 	c.mu.Unlock()
@@ -68,10 +81,10 @@ func (c *siteClock) Now() time.Time {
 }
 
 // ask asks the site once.
-func (c *siteClock) ask(answered chan struct{}) {
+func (c *siteClock) ask(control wire.Control, answered chan struct{}) {
 	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Second)
 	defer cancel()
-	now, err := c.control.Now(ctx)
+	now, err := control.Now(ctx)
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if err == nil {
