@@ -27,7 +27,8 @@ func (p *Plane) plan(s *book.State, now time.Time) book.Plan {
 			plan.Volumes = append(plan.Volumes, p.seen.missingGrants(s, plan.Volumes)...)
 		}
 	}
-	plan.Fences = p.claims(s, now)
+	first, again := p.claims(s, now)
+	plan.Fences = append(first, again...)
 	plan.Ports = slices.DeleteFunc(plan.Ports, func(w book.PortWork) bool { return p.seen.stuck[w.Port] })
 	p.holdSilent(s, &plan)
 	return plan

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 	"time"
 
 	"bulkhead/book"
@@ -64,33 +63,40 @@ const claimEvery = 10 * time.Minute
 
 const askClaim = "show the fence of this term"
 
-// claims lists whose devices are to be shown this writer's fence: in a term's first look,
-// before anything is decided, and again every claimEvery. A writer that has nothing to
-// write would else never hear that it was taken over from.
-func (p *Plane) claims(s *book.State, now time.Time) (due []string) {
+// claims lists whose devices are to be shown this writer's fence: first in a term's first
+// look, before anything is decided, and again every claimEvery. A writer that has nothing to
+// write would else never hear that it was taken over from. What is shown again comes after
+// the look: it may put back what somebody took away, and that is to be seen.
+func (p *Plane) claims(s *book.State, now time.Time) (first, again []string) {
 	if p.config.Observe || s.Control.Adopted {
-		return nil // it writes to no device
+		return nil, nil // it writes to no device
 	}
+	var all []string
 	devices := p.devices()
 	for _, f := range s.Site.Fabrics {
 		if devices.Fabrics[f.ID] != nil {
-			due = append(due, f.ID)
+			all = append(all, f.ID)
 		}
 	}
 	if devices.Nodes != nil {
-		due = append(due, ofNodes)
+		all = append(all, ofNodes)
 	}
-	return slices.DeleteFunc(due, func(what string) bool {
-		at, is := p.seen.claimed[what]
-		return is && now.Sub(at) < claimEvery
-	})
+	for _, what := range all {
+		switch at, is := p.seen.claimed[what]; {
+		case !is:
+			first = append(first, what)
+		case now.Sub(at) >= claimEvery:
+			again = append(again, what)
+		}
+	}
+	return first, again
 }
 
 // claim shows the fence to whom it is due, by a change of nothing. What does not answer
 // is asked again at the next look, and keeps nobody.
-func (p *Plane) claim(ctx context.Context) {
+func (p *Plane) claim(ctx context.Context, due []string) {
 	devices, fence := p.devices(), p.fence()
-	for _, what := range p.claims(p.w.state, p.config.Clock.Now()) {
+	for _, what := range due {
 		lane := p.asking.lane(laneSteps)
 		show := func(ctx context.Context) error {
 			_, err := devices.Nodes.Apply(ctx, nil, fence)

@@ -3,6 +3,7 @@ package run
 import (
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	"bulkhead/book"
@@ -34,8 +35,10 @@ func (p *Plane) postureDue(fabricID string, now time.Time) (due, woken bool) {
 	return woken, woken
 }
 
-// askPostures looks at the fabrics whose management can be taken over.
-func (p *Plane) askPostures(ctx context.Context) {
+// askPostures looks at the fabrics whose management can be taken over: those that are
+// due, and those whose devices are about to be shown a fence, which may put back what
+// somebody took away before anybody has seen that it was gone.
+func (p *Plane) askPostures(ctx context.Context, claims []string) {
 	now := p.config.Clock.Now()
 	for _, f := range p.w.state.Site.Fabrics {
 		driver, is := p.devices().Fabrics[f.ID].(fabric.Postured)
@@ -44,7 +47,7 @@ func (p *Plane) askPostures(ctx context.Context) {
 			continue
 		}
 		due, woken := p.postureDue(f.ID, now)
-		if !due {
+		if !due && !slices.Contains(claims, f.ID) {
 			continue
 		}
 		p.asking.ask(ctx, askPosture, func(ctx context.Context) heard {

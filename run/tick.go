@@ -116,13 +116,15 @@ func (p *Plane) beginRound(ctx context.Context, look bool) (position uint64, kno
 	p.seen.follow()
 	if look {
 		p.asking.begin()
-		p.claim(ctx)
+		first, again := p.claims(p.w.state, p.config.Clock.Now())
+		p.claim(ctx, first)
 		p.askFabrics(ctx)
 		p.askNodes(ctx)
 		if !p.config.Observe && !p.w.state.Control.Recovering {
-			p.askPostures(ctx)
+			p.askPostures(ctx, again)
 			p.askVolumes(ctx)
 		}
+		p.claim(ctx, again)
 	}
 	return p.w.state.Seq, true, nil
 }
