@@ -21,6 +21,9 @@ type lookedAt struct {
 func (p *Plane) RecordLooks(ctx context.Context) error {
 	p.mu.Lock()
 	defer p.unlock()
+	if p.ReadOnly() != nil {
+		return nil // another writer's looks count
+	}
 	if _, err := p.recordLooks(ctx, true); err != nil {
 		return err
 	}

@@ -307,7 +307,7 @@ func (s *server) openReadOnly(ctx context.Context, why string) (err error) {
 		}
 		clock = run.NewVirtualClock(e.Time)
 	}
-	s.clock = clock
+	s.clock, s.isolation = clock, newIsolationFeed(s.log) // nothing is ever fed to it
 	s.plane, err = run.Open(ctx, run.Config{
 		Log: s.store, Published: d.published(s.keys), Signers: s.keys, Clock: clock, Observe: true, ReadOnly: why, Writer: writerName(), Logger: s.log,
 	})
