@@ -17,16 +17,22 @@ import (
 func (p *Plane) unheard(c book.Command) bool {
 	switch c := c.(type) {
 	case book.DeclareDead:
-		return !p.seen.heard
+		return !p.heard(p.w.state)
 	case book.AcknowledgeReplacement:
-		return !p.seen.heard && c.By == book.ByDeadline
+		return !p.heard(p.w.state) && c.By == book.ByDeadline
 	}
 	return false
 }
 
+// heard reports whether the newest look at nodes has come to its end, and was asked for no
+// longer ago than a look is apart: an answer that was long on its way tells of then.
+func (p *Plane) heard(s *book.State) bool {
+	return p.seen.heard && p.config.Clock.Now().Sub(p.seen.nodesAsked) <= s.Policy.Poll
+}
+
 // nodesUnheard says what waits because nodes could not be looked at, or "".
 func (p *Plane) nodesUnheard(s *book.State) string {
-	if p.seen.heard || len(s.Nodes.Silence)+len(s.Swaps) == 0 {
+	if p.heard(s) || len(s.Nodes.Silence)+len(s.Swaps) == 0 {
 		return ""
 	}
 	return fmt.Sprintf("the driver of nodes has not answered: %d silent nodes don't count as dead by it, and %d proposed replacements are not made at their deadline", len(s.Nodes.Silence), len(s.Swaps))

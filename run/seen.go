@@ -28,6 +28,8 @@ type seen struct {
 	tables *fabric.Tables
 	prover *prove.Prover
 
+	followed uint64 // the entry up to which what is wanted follows the state
+
 	want    []uint32 // label value wanted at each edge port; 0: nothing yet
 	wrong   []uint8  // by node: ports whose read-back is not as wanted
 	pending *site.Set
@@ -35,16 +37,17 @@ type seen struct {
 	// these can drift. Until then they are on their way.
 	settled []bool
 
-	silent    map[site.Leaf]time.Time // leaves that did not answer the last read-back, with when they last did
-	unread    map[site.Leaf]bool      // leaves that have not answered for longer than the window
-	confirmed map[string]time.Time    // by fabric: the last read-back, in which every leaf answered but the silent
-	cursors   map[string]uint64       // by fabric
-	swept     map[string]time.Time
-	nodes     uint64               // cursor of node reports
-	heard     bool                 // the last look at nodes came to its end
-	nodesAt   time.Time            // when nodes last told all that they had to tell
-	looks     map[string]*lookedAt // by fabric, of the nodes under "": what is not recorded yet
-	round     time.Time            // when looks were last taken over
+	silent     map[site.Leaf]time.Time // leaves that did not answer the last read-back, with when they last did
+	unread     map[site.Leaf]bool      // leaves that have not answered for longer than the window
+	confirmed  map[string]time.Time    // by fabric: the last read-back, in which every leaf answered but the silent
+	cursors    map[string]uint64       // by fabric
+	swept      map[string]time.Time
+	nodes      uint64               // cursor of node reports
+	heard      bool                 // the last look at nodes came to its end
+	nodesAsked time.Time            // when the newest look at nodes was asked for
+	nodesAt    time.Time            // when nodes last told all that they had to tell
+	looks      map[string]*lookedAt // by fabric, of the nodes under "": what is not recorded yet
+	round      time.Time            // when looks were last taken over
 	// stuck ports did not follow in this tick: waiting for them takes long, so they
 	// are tried again in the next one.
 	stuck    map[site.Port]bool
@@ -137,6 +140,10 @@ func (v *seen) follow() {
 	if s.Site == nil {
 		return
 	}
+	if v.followed == s.Seq && s.Touched.Len() == 0 {
+		return // nothing was decided since
+	}
+	v.followed = s.Seq
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	for n := range s.Touched.All() {

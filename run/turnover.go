@@ -30,7 +30,7 @@ func (p *Plane) askNodes(ctx context.Context) {
 	// From the beginning only those are listed that are not well: who is not among
 	// them has recovered while nobody looked.
 	p.seen.listing = p.seen.nodes == 0
-	p.seen.note(func() { p.seen.heard = false })
+	p.seen.note(func() { p.seen.heard, p.seen.nodesAsked = false, p.config.Clock.Now() })
 	clear(p.seen.unwell)
 	p.askPage(ctx, lane, p.seen.nodes)
 }
