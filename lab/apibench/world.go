@@ -245,6 +245,14 @@ func (s *stage) serve(ctx context.Context, devices ...string) (*process, string,
 	for _, d := range devices {
 		args = append(args, "--devices", "unix:"+d)
 	}
+	// A release that takes a simulator's clock only when told to is told to.
+	help, err := exec.CommandContext(ctx, s.Binary, "serve", "--help").Output()
+	if err != nil {
+		return nil, "", err
+	}
+	if len(devices) > 0 && bytes.Contains(help, []byte("--simulated")) {
+		args = append(args, "--simulated")
+	}
 	p, err := start(s.dir, s.Binary, args...)
 	if err != nil {
 		return nil, "", err
