@@ -64,7 +64,13 @@ func (p *Prover) count(port site.Port, f uint8, nic, leaf []fabric.Member) {
 					continue members
 				}
 			}
-			if value == 0 || n >= len(now) && slices.ContainsFunc(more, func(v uint32) bool { return v&^misplacedBit == value }) {
+			if value == 0 {
+				continue
+			}
+			if i := slices.IndexFunc(more, func(v uint32) bool { return v&^misplacedBit == value }); i >= 0 {
+				if p.facts.misplaced(o, port, m) { // as a full member now, as a limited one before
+					more[i] |= misplacedBit
+				}
 				continue
 			}
 			if p.facts.misplaced(o, port, m) {

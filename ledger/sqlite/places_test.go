@@ -44,6 +44,8 @@ func TestPlacesAreNotBelieved(t *testing.T) {
 	path, kept := placed(t)
 	whole, err := os.ReadFile(path)
 	must(t, err)
+	head, err := os.ReadFile(sqlite.HeadFile(path))
+	must(t, err)
 	for n, statement := range []string{
 		``,
 		`DROP TABLE place`,
@@ -63,6 +65,7 @@ func TestPlacesAreNotBelieved(t *testing.T) {
 	} {
 		path := filepath.Join(t.TempDir(), fmt.Sprintf("%d.db", n))
 		must(t, os.WriteFile(path, whole, 0o600))
+		must(t, os.WriteFile(sqlite.HeadFile(path), head, 0o600))
 		if statement != "" {
 			change(t, path, statement)
 		}
@@ -96,8 +99,14 @@ func TestAScopeWithAHole(t *testing.T) {
 		whole, err := os.ReadFile(path)
 		must(t, err)
 		must(t, os.WriteFile(copied, whole, 0o600))
+		head, err := os.ReadFile(sqlite.HeadFile(path))
+		must(t, err)
+		must(t, os.WriteFile(sqlite.HeadFile(copied), head, 0o600))
 		change(t, copied, statement)
 		log, err := sqlite.OpenReader(copied)
+		if errors.Is(err, ledger.ErrLost) {
+			continue // the newest entry is missed sooner
+		}
 		must(t, err)
 		for _, err = range log.ReadScope(t.Context(), "tenant/tide", 1) {
 		}
