@@ -14,7 +14,7 @@ type metrics struct {
 	plane *run.Plane
 
 	entries, nodes, slots, drifted, unread, brake, paused, swaps, silent *prometheus.Desc
-	budget, answered, waiting                                            *prometheus.Desc
+	budget, answered, waiting, readOnly                                  *prometheus.Desc
 }
 
 func newMetrics(p *run.Plane) *metrics {
@@ -34,6 +34,7 @@ func newMetrics(p *run.Plane) *metrics {
 
 		budget:   d("brake_budget_left", "How much more one cause may do before the brake is engaged.", "cause", "unit"),
 		answered: d("driver_answer_age_seconds", "How long ago a driver answered last without an error, or for how long it has been asked.", "driver"),
+		readOnly: d("read_only", "1 while this server writes nothing: it was started so, or devices take another writer's word."),
 		waiting:  d("driver_waiting_seconds", "For how long the oldest question to a driver has had no answer; 0: none waits.", "driver"),
 		silent:   d("nodes_silent", "Nodes that do not answer: within the policy's grace, and dead.", "health"),
 	}
@@ -41,7 +42,7 @@ func newMetrics(p *run.Plane) *metrics {
 
 // Describe implements prometheus.Collector.
 func (m *metrics) Describe(ch chan<- *prometheus.Desc) {
-	for _, d := range []*prometheus.Desc{m.entries, m.nodes, m.slots, m.drifted, m.unread, m.brake, m.paused, m.swaps, m.silent, m.budget, m.answered, m.waiting} {
+	for _, d := range []*prometheus.Desc{m.entries, m.nodes, m.slots, m.drifted, m.unread, m.brake, m.paused, m.swaps, m.silent, m.budget, m.answered, m.waiting, m.readOnly} {
 		ch <- d
 	}
 }
@@ -85,6 +86,11 @@ func (m *metrics) Collect(ch chan<- prometheus.Metric) {
 			gauge(m.silent, silent[h], h.String())
 		}
 	})
+	readOnly := 0
+	if m.plane.ReadOnly() != nil {
+		readOnly = 1
+	}
+	gauge(m.readOnly, readOnly)
 	for _, d := range m.plane.Drivers() {
 		ch <- prometheus.MustNewConstMetric(m.answered, prometheus.GaugeValue, d.Age.Seconds(), d.Name)
 		ch <- prometheus.MustNewConstMetric(m.waiting, prometheus.GaugeValue, d.Since.Seconds(), d.Name)

@@ -47,7 +47,7 @@ type service struct {
 }
 
 // New returns the API with health, readiness and metrics beside it. /healthz and
-// /readyz need no token and say nothing but ok; /metrics counts, names no tenant,
+// /readyz need no token and name nothing; /metrics counts, names no tenant,
 // and is for the roles monitor, operator and auditor.
 func New(o Options) http.Handler {
 	if o.Now == nil {

@@ -87,7 +87,18 @@ func Next(s *State, seen Seen, now time.Time) Plan {
 	s.planPorts(&p, seen)
 	s.planSteps(&p, seen, now)
 	p.Held = append(append(append(p.Held, s.heldFound()...), s.heldLabels(now)...), s.heldSwaps(now)...)
+	p.Held = append(p.Held, s.heldCordoned(now)...)
 	return p
+}
+
+// heldCordoned names the nodes that would be handed over by now and are cordoned.
+func (s *State) heldCordoned(now time.Time) (held []string) {
+	for n := range s.Nodes.By[node.Reserved].All() {
+		if l := s.Holder(n); l != nil && s.Nodes.Cordoned[n] && !now.Before(l.Begin) && l.Returning.IsZero() {
+			held = append(held, fmt.Sprintf("%s is cordoned and not handed over to %s: lift it (bulkhead node cordon %s --lift), or replace it (bulkhead node replace)", s.Site.NodeID[n], l.ID, s.Site.NodeID[n]))
+		}
+	}
+	return held
 }
 
 // heldLabels says how many labels have cooled down and are not free all the same.

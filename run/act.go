@@ -209,7 +209,7 @@ func (p *Plane) Plan(context.Context) book.Plan {
 	if why := p.ReadOnly(); why != nil {
 		plan.Held = append(plan.Held, why.Error())
 	}
-	if p.config.Observe {
+	if p.config.Observe && p.ReadOnly() == nil {
 		plan.Held = append(plan.Held, "this server was started to observe: it writes to no device")
 	}
 	return plan

@@ -87,7 +87,7 @@ func (p *Plane) deliverable(now time.Time) []handOver {
 			groups[k] = &handOver{lease: l, su: int(k.su)}
 			order = append(order, k)
 		}
-		if p.proven(n) && s.HealthOf(n) <= book.Degraded {
+		if p.proven(n) && s.HealthOf(n) <= book.Degraded && !s.Nodes.Cordoned[n] {
 			groups[k].nodes = append(groups[k].nodes, n)
 		}
 	}
@@ -124,7 +124,7 @@ func (p *Plane) waiting(lease int32, su int) (waiting, sick int) {
 		switch st := s.Nodes.State[n]; {
 		case s.NeedsAnother(n):
 			sick++
-		case st == node.Reserved && p.proven(n) && s.HealthOf(n) <= book.Degraded:
+		case st == node.Reserved && p.proven(n) && s.HealthOf(n) <= book.Degraded && !s.Nodes.Cordoned[n]:
 		default:
 			waiting++
 		}

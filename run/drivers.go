@@ -54,6 +54,9 @@ func (p *Plane) Ready() error {
 	if p.Broken() != nil {
 		return errNoWriter
 	}
+	if p.ReadOnly() != nil {
+		return ErrReadOnly
+	}
 	poll := time.Minute
 	p.View(func(s *book.State) {
 		if s.Site != nil {
@@ -77,7 +80,7 @@ func (p *Plane) Ready() error {
 		}
 	}
 	if silent > 0 {
-		return fmt.Errorf("%d of %d drivers have not answered for longer than %s: what they drive is unknown", silent, asked, bound)
+		return fmt.Errorf("%d of %d drivers do not answer: what they drive is unknown, or will be", silent, asked)
 	}
 	return nil
 }

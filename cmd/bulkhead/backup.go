@@ -124,10 +124,18 @@ func reportCopy(ctx context.Context, f format, what string, d dataDir, master ke
 		_, missing := os.Stat(keystore.MasterFile(d.keys()))
 		row(w, "keys", besides(d, missing == nil))
 		if what == "restored" {
-			row(w, "next", "this is a copy. To look at it: bulkhead serve --data "+string(d)+" --read-only")
-			row(w, "", "to go on from it, with the other server stopped for good: "+d.takesOver())
+			row(w, "next", "this is a copy. To look at it: bulkhead serve --data "+string(d)+" --read-only"+besideKey(missing == nil))
+			row(w, "", "to go on from it, with the other server stopped for good: "+d.takesOver()+besideKey(missing == nil))
 		}
 	})
+}
+
+// besideKey is what a command needs where the master key does not lie beside the keys.
+func besideKey(there bool) string {
+	if there {
+		return ""
+	}
+	return " --key-file FILE"
 }
 
 // emptyDir makes a folder for its owner alone, or accepts an empty one.

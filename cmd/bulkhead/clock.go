@@ -87,6 +87,9 @@ func whoseClock(source string) string {
 	if source == "simulated" {
 		return "the clock of the simulated devices"
 	}
+	if source == "virtual" {
+		return "a clock that stands still"
+	}
 	return "the " + source + "'s clock"
 }
 

@@ -28,7 +28,7 @@ type serveCommand struct {
 	Data      dataDir       `required:"" placeholder:"DIR" help:"Folder of the control plane. It is made, with keys and the first tokens, where there is none."`
 	Devices   []string      `placeholder:"unix:SOCKET" sep:"none" help:"Where drivers of devices answer; may be given several times. Without it everything is unknown, and nothing is delivered."`
 	Simulated bool          `help:"Take the time of simulated devices for the site's. Without it a socket that brings a clock is refused; a site whose origin is hardware never takes it."`
-	Downtime  time.Duration `default:"24h" placeholder:"DURATION" help:"How long the control plane may have been away, on a machine that was started anew since, before an approver must confirm the clock. 0: at every such start."`
+	Downtime  time.Duration `default:"24h" placeholder:"DURATION" help:"How long the control plane may have been away, on a machine that was started anew since, before an approver must confirm the clock. 0: an hour."`
 	ReadOnly  bool          `help:"Answer what the ledger holds, as of its last entry, and change nothing: no entry, no device, no file. For a copy."`
 	Observe   bool          `help:"Read, prove and report; never write to a device. For a site that runs already."`
 	Listen    string        `default:"127.0.0.1:8470" placeholder:"HOST:PORT" help:"Where the API answers; port 0 is any free one."`

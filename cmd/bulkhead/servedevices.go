@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 	"strings"
 	"sync"
 	"time"
@@ -42,8 +43,12 @@ func (s *server) dial(ctx context.Context) (run.Devices, error) {
 		s.clock = s.simulated
 	}
 	for _, devices := range s.c.Devices {
-		if _, ok := strings.CutPrefix(devices, "unix:"); !ok {
+		socket, ok := strings.CutPrefix(devices, "unix:")
+		if !ok || socket == "" {
 			return all, fmt.Errorf("--devices %s: expected unix:SOCKET", devices)
+		}
+		if is, err := os.Stat(socket); err == nil && is.Mode().Type() != os.ModeSocket {
+			return all, fmt.Errorf("--devices %s: that is no socket: give the one that bulkhead drivers run or bulkhead sim answers on", devices)
 		}
 	}
 	for _, d := range dialAll(ctx, s.c.Devices) {
