@@ -76,6 +76,7 @@ func (p *Plane) askJointly(ctx context.Context, joint fabric.Joint, looks []look
 		answers := joint.ObserveAll(ctx, asks)
 		return func(ctx context.Context) error {
 			for i, l := range looks {
+				lanes[i].alone = lanes[i].alone || answers[i].Err != nil
 				if err := p.hearLook(ctx, l, answers[i].Observation, p.asking.answered(lanes[i], answers[i].Err)); err != nil {
 					return err
 				}

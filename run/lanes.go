@@ -29,8 +29,8 @@ type lane struct {
 	failed   string    // why it did not the last time; "": it did
 
 	// can is what the driver said that it can do; nil: it has not said. alone is set
-	// after a question that was put to several drivers at once was not answered in time:
-	// one that hangs must not make the others unknown. Only the loop touches these.
+	// after a question that was put to several drivers at once failed, until this one has
+	// answered: one that hangs must not make the others unknown. Only the loop touches these.
 	can   *fabric.Capabilities
 	alone bool
 }
@@ -280,7 +280,7 @@ func (a *asking) giveUp(ctx context.Context, q *question) {
 	q.over = true
 	for _, l := range q.lanes {
 		l.failed = fmt.Sprintf("%s: no answer within %s", q.what, q.limit)
-		l.alone = len(q.lanes) > 1
+		l.alone = l.alone || len(q.lanes) > 1
 	}
 	first := q.lanes[0]
 	if !q.put {
@@ -304,7 +304,7 @@ func (a *asking) answered(l *lane, err error) error {
 		l.failed = err.Error()
 		return err
 	}
-	l.answered, l.age, l.failed = now, time.Now(), ""
+	l.answered, l.age, l.failed, l.alone = now, time.Now(), "", false
 	return nil
 }
 

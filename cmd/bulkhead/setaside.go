@@ -57,14 +57,11 @@ func (c *ledgerSetAside) Run(ctx context.Context) error {
 	if err != nil {
 		return usagef("--until %s: expected a time such as 2026-11-23T18:04:00Z", c.Until)
 	}
-	if err := c.Data.existing(); err != nil {
-		return err
-	}
 	now := time.Now()
 	if until.After(now.Add(book.SaidWithin)) {
 		return fmt.Errorf("--until %s: the machine's clock shows %s: set it right first, or give a time that has come", c.Until, now.UTC().Format(time.RFC3339))
 	}
-	log, err := sqlite.Open(c.Data.ledger())
+	log, err := c.Data.writer()
 	if err != nil {
 		return err
 	}
