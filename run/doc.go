@@ -1,14 +1,19 @@
-// Package run is the only loop: it observes devices, asks the book what is due
-// and what is next, acts through drivers, and records.
+// Package run is the only loop: it asks devices, judges what they answer, asks the book
+// what is due and what is next, acts through drivers, and records.
 //
-// A tick is
+// A round is
 //
-//	observe  reports of nodes, read-back of fabrics -> prover -> commands
-//	due      commands whose time has come
-//	next     what would bring observed to desired -> fenced steps
-//	act      through drivers
+//	ask        every driver, on a lane of its own, without the lock
+//	hear       what they answer: reports of nodes, read-back of fabrics -> prover -> commands
+//	lock down  ports that leak
+//	due        commands whose time has come
+//	next       what would bring observed to desired -> fenced steps
+//	act        through drivers, asked and heard as above
 //
-// repeated until nothing changes any more at that instant. Nothing is decided
-// here: what happened is judged in the book, and a plan that a person sees with
-// "plan show" is the very value that the loop would carry out.
+// and a tick repeats it until nothing changes any more at that instant. Nothing is decided
+// here: what happened is judged in the book. What devices would be told is a plan, and
+// "plan show" prints the very value that the loop would carry out; what the calendar makes
+// due, hand-overs and freed labels are entries only, and are not in it.
+//
+// Readers look at a fold of their own, of what is durable (see view).
 package run
