@@ -7,9 +7,9 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
-	"path/filepath"
 	"time"
 
+	"bulkhead/custody"
 	"bulkhead/sim"
 )
 
@@ -52,7 +52,7 @@ func keep(ctx context.Context, s *sim.Sim, file string) error {
 		began := time.Now()
 		data, err := s.Keep()
 		if err == nil && !bytes.Equal(data, last) {
-			err = replace(file, data)
+			err = custody.Replace(file, data)
 			last = data
 		}
 		if err != nil {
@@ -67,20 +67,4 @@ func keep(ctx context.Context, s *sim.Sim, file string) error {
 		case <-time.After(max(keepEvery, keepShare*time.Since(began))):
 		}
 	}
-}
-
-// replace writes a file whole, or leaves it as it was.
-func replace(file string, data []byte) error {
-	f, err := os.CreateTemp(filepath.Dir(file), ".state-*")
-	if err != nil {
-		return err
-	}
-	_, err = f.Write(data)
-	if err = errors.Join(err, f.Sync(), f.Close()); err == nil {
-		err = os.Rename(f.Name(), file)
-	}
-	if err != nil {
-		_ = os.Remove(f.Name())
-	}
-	return err
 }

@@ -59,29 +59,5 @@ func WriteState(path string, v any) error {
 	if err != nil {
 		return err
 	}
-	return Replace(path, data)
-}
-
-// Replace puts a file in place of another, durably: after a crash there is the one or
-// the other.
-func Replace(path string, data []byte) error {
-	f, err := os.CreateTemp(filepath.Dir(path), ".new-*")
-	if err != nil {
-		return err
-	}
-	defer os.Remove(f.Name())
-	_, err = f.Write(data)
-	err = errors.Join(err, f.Sync(), f.Close())
-	if err == nil {
-		err = os.Rename(f.Name(), path)
-	}
-	if err != nil {
-		return fmt.Errorf("replace %s: %w", path, err)
-	}
-	dir, err := os.Open(filepath.Dir(path))
-	if err != nil {
-		return err
-	}
-	defer dir.Close()
-	return dir.Sync()
+	return custody.Replace(path, data)
 }

@@ -94,7 +94,7 @@ func (f *Fence) Admit(next fabric.Fence) error {
 	if next == f.newest {
 		return nil
 	}
-	if err := Replace(f.path, encodeFence(next)); err != nil {
+	if err := custody.Replace(f.path, encodeFence(next)); err != nil {
 		return err
 	}
 	f.newest = next

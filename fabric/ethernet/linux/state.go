@@ -5,8 +5,8 @@ import (
 	"os"
 	"path/filepath"
 
+	"bulkhead/custody"
 	"bulkhead/fabric/ethernet"
-	"bulkhead/fabric/ethernet/agent"
 )
 
 // queuesFile is in the agent's state folder.
@@ -36,5 +36,5 @@ func writeQueues(dir string) error {
 	if old, err := os.ReadFile(path); err == nil && string(old) == string(data) {
 		return nil
 	}
-	return agent.Replace(path, data)
+	return custody.Replace(path, data)
 }
