@@ -11,7 +11,6 @@ import (
 // lookedAt is the looks at one fabric, or at the nodes, that the ledger does not hold
 // yet.
 type lookedAt struct {
-	told   time.Time    // when the devices said that they were last asked, as they said it
 	closed []meter.Look // intervals that a silence ended
 	open   meter.Look   // the one that goes on
 }
@@ -62,7 +61,7 @@ func (p *Plane) recordLooks(ctx context.Context, now bool) (entries uint64, err 
 		scopes = append(scopes, f.ID)
 	}
 	for _, scope := range scopes {
-		at := p.seen.nodesAt
+		at := p.seen.nodesAt // neither is later than when it was heard
 		if scope != "" {
 			at = p.seen.confirmed[scope]
 		}
@@ -111,20 +110,16 @@ func (p *Plane) recordLooks(ctx context.Context, now bool) (entries uint64, err 
 	return s.Seq - before, nil
 }
 
-// looked takes over a look. An answer that was given before is none, nor is one of the
-// future: what the device's clock is ahead does not count.
+// looked takes over a look. One that is no later than those before adds nothing, and
+// of a clock in doubt only what is certain to have come counts.
 func (p *Plane) looked(known *lookedAt, scope string, at, now time.Time) {
-	if at.IsZero() || !at.After(known.told) {
-		return
-	}
-	known.told = at
 	if at.After(now) {
 		at = now
 	}
 	switch apart := at.Sub(known.open.Until); {
 	case known.open.Until.IsZero():
 		known.open = meter.Look{Fabric: scope, From: at, Until: at}
-	case apart <= 0: // the one before was as late
+	case apart <= 0:
 	case apart <= p.w.state.Policy.Apart():
 		known.open.Until = at
 	default: // a silence

@@ -438,3 +438,28 @@ func digestsIn(body []byte) (out []claim.Digest) {
 	}
 	return out
 }
+
+// aheadNodes are nodes whose clock is ahead of the plane's at every other look, so that
+// they give two looks the same time.
+type aheadNodes struct{ node.Driver }
+
+func (a aheadNodes) Observe(ctx context.Context, since uint64) (node.Observation, error) {
+	o, err := a.Driver.Observe(ctx, since)
+	if o.At.Unix()/int64(step/time.Second)%2 == 0 {
+		o.At = o.At.Add(step)
+	}
+	return o, err
+}
+
+// TestAClockThatIsAheadHidesNoLook looks at nodes all the time, whose clock is ahead.
+func TestAClockThatIsAheadHidesNoLook(t *testing.T) {
+	w := &watched{world: imported(t)}
+	w.over(t, run.Devices{Fabrics: w.sim.Fabrics(), Nodes: aheadNodes{w.sim.Nodes()}, Storage: w.sim.Storage()})
+	w.sell(t, w.plane)
+	w.watch(t, time.Date(2026, 5, 4, 12, 0, 0, 0, time.UTC))
+	w.plane.View(func(s *book.State) {
+		if seen := s.Looks.Seen[""]; len(seen) != 1 {
+			t.Errorf("nodes that were looked at all the time have %d intervals: %v", len(seen), seen)
+		}
+	})
+}

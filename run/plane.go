@@ -97,6 +97,7 @@ type Plane struct {
 
 	paths    map[string]prove.Path // by fabric: how it is written and read
 	ticked   time.Time             // when the newest tick began
+	behind   bool                  // it left out a driver that had an earlier look to answer
 	answered atomic.Int64          // see Looked, in Unix nanoseconds
 	invoiced time.Time             // the hour in which open months were looked for last
 }

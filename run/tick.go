@@ -21,11 +21,15 @@ const maxRounds = 16
 func (p *Plane) Tick(ctx context.Context) error {
 	p.seen.note(func() { clear(p.seen.stuck) })
 	p.ticked = p.config.Clock.Now()
+	p.behind = p.asking.waits() // what is still asked is not asked anew
 	defer p.noteLooked()
 	for range maxRounds {
 		changed, err := p.round(ctx, true)
 		if err != nil {
 			return ticks(err)
+		}
+		if p.behind && !p.asking.waits() { // what was left out has come: now all can be asked
+			p.behind, changed = false, true
 		}
 		if !changed || ctx.Err() != nil {
 			break
@@ -52,12 +56,14 @@ func (p *Plane) Hear(ctx context.Context) (changed bool, err error) {
 	}
 	defer p.noteLooked()
 	changed, err = p.round(ctx, false)
-	return changed, ticks(err)
+	return changed || p.behind && !p.asking.waits(), ticks(err)
 }
 
-// noteLooked notes the newest look that every driver has answered.
+// noteLooked notes the newest look that every driver has answered. A look that began
+// while a driver still had an earlier one to answer left that driver out, so it is not
+// one of all.
 func (p *Plane) noteLooked() {
-	if !p.ticked.IsZero() && !p.asking.waits() {
+	if !p.ticked.IsZero() && !p.behind && !p.asking.waits() {
 		p.answered.Store(p.ticked.UnixNano())
 	}
 }

@@ -70,6 +70,11 @@ func (p *Plane) hearNodes(ctx context.Context, lane *lane, since uint64, o node.
 	full := p.seen.listing
 	p.seen.listing = false
 	p.seen.nodesAt = o.At
+	if now := p.config.Clock.Now(); o.At.After(now) {
+		// What their clock is ahead does not count, or else the next look at the same
+		// instant would be none.
+		p.seen.nodesAt = now
+	}
 	p.seen.note(func() { p.seen.heard = true })
 	if !full || p.config.Observe {
 		return nil
