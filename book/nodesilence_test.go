@@ -263,6 +263,7 @@ func TestWithdrawnByHand(t *testing.T) {
 		"say why":                    func(w *book.WithdrawReplacement) { w.Reason = "" },
 		"look at it again":           func(w *book.WithdrawReplacement) { w.Node = "x" },
 		"no replacement is proposed": func(w *book.WithdrawReplacement) { w.Slot++ },
+		`no lease "nope/t1"`:         func(w *book.WithdrawReplacement) { w.Lease = "nope/t1" },
 	} {
 		wrong := w
 		change(&wrong)

@@ -32,7 +32,10 @@ const ByLoop = "loop"
 func (c WithdrawReplacement) decide(s *State, _ Env) (*Decision, error) {
 	ref := SlotRef{c.Lease, c.Slot}
 	swap, ok := s.Swaps[ref]
+	l, known := s.LeaseByID(c.Lease)
 	switch {
+	case !known:
+		return nil, refuse("lease", "no lease %q", c.Lease)
 	case !ok && c.By == ByLoop:
 		return nil, ErrNothing
 	case !ok:
@@ -49,7 +52,6 @@ func (c WithdrawReplacement) decide(s *State, _ Env) (*Decision, error) {
 	if reason == "" {
 		return nil, refuse("reason", "say why the replacement of slot %d of %s is taken back: its tenant is told", c.Slot, c.Lease)
 	}
-	l, _ := s.LeaseByID(c.Lease)
 	d := &Decision{}
 	d.add(TenantScope(l.Tenant), lease.KindWithdrawn, lease.Withdrawn{
 		Lease: c.Lease, Slot: c.Slot, Was: s.Site.NodeID[swap.Was], Node: s.Site.NodeID[swap.Node], Reason: reason, By: c.By,

@@ -23,9 +23,9 @@ type commandShow struct {
 // Help is the example.
 func (commandShow) Help() string {
 	return `A change whose answer did not come, since the line or somebody's patience broke,
-was carried out or not. Not known means: it was not, or it would have changed
-nothing, or it is on its way still; the same request under the same id is then
-safe to send again.
+was carried out or not. Not known (exit status 1) means: it was not, or it would
+have changed nothing, or it is on its way still; the same request under the same
+id is then safe to send again.
 
 Example:
 
@@ -38,11 +38,13 @@ func (c *commandShow) Run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	return c.print(s, func(w io.Writer) {
+	err = c.print(s, func(w io.Writer) {
 		if s.CarriedOut {
 			fmt.Fprintf(w, "%s: carried out, ledger entry %d, %s\n", s.CommandId, s.Entry, s.Time)
-			return
 		}
-		fmt.Fprintf(w, "%s: not known\n", s.CommandId)
 	})
+	if err == nil && !s.CarriedOut { // a script asks by the status
+		err = fmt.Errorf("%s: not known: it was not carried out, or would have changed nothing, or is on its way still; the same request under the same id is safe to send again", s.CommandId)
+	}
+	return err
 }
