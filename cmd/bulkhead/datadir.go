@@ -34,7 +34,7 @@ type dataFlag struct {
 }
 
 // existing refuses a folder that holds no ledger, so that a mistyped path does
-// not make one.
+// not make one, and one that others may fill: what is read in it would be theirs.
 func (d dataDir) existing() error { return d.existingAs("--data") }
 
 // existingAs is existing, for the flag that named the folder.
@@ -44,6 +44,9 @@ func (d dataDir) existingAs(flag string) error {
 			return fmt.Errorf("%s %s: there is no ledger.db in it: give the folder of a control plane; bulkhead serve --data DIR makes one", flag, d)
 		}
 		return fmt.Errorf("%s %s: %w", flag, d, err)
+	}
+	if err := custody.Folder(string(d)); err != nil {
+		return fmt.Errorf("%s %w", flag, err)
 	}
 	return nil
 }
@@ -60,9 +63,6 @@ func (d dataDir) reader() (*sqlite.Log, error) {
 func (d dataDir) writer() (*sqlite.Log, error) {
 	if err := d.existing(); err != nil {
 		return nil, err
-	}
-	if err := custody.Folder(string(d)); err != nil {
-		return nil, fmt.Errorf("--data %w", err)
 	}
 	log, err := sqlite.Open(d.ledger())
 	if errors.Is(err, sqlite.ErrLocked) {
