@@ -39,6 +39,14 @@ func describeClock(c run.ClockStatus) *v1.Clock {
 	}
 	return &v1.Clock{
 		Now: text(c.Now), Machine: text(c.Machine), LastEntry: text(c.Head), Source: c.Source, Confirmed: c.Confirmed, Why: c.Why,
-		Since: text(c.Since), Synchronised: c.Synchronised,
+		Since: text(c.Since), Synchronised: c.Synchronised, Silent: lasting(c.Silent),
 	}
+}
+
+// lasting is a duration in words, "" where there is none.
+func lasting(d time.Duration) string {
+	if d == 0 {
+		return ""
+	}
+	return d.Round(time.Second).String()
 }

@@ -37,6 +37,9 @@ const (
 // sourced is a clock that says what it is.
 type sourced interface{ Source() string }
 
+// follower is a clock that others tell: it stands still while they say nothing.
+type follower interface{ Silent() time.Duration }
+
 // WallClock is the machine's own clock, in UTC.
 type WallClock struct{}
 

@@ -21,6 +21,9 @@ type ClockStatus struct {
 	Since     time.Time // it is not confirmed since, by the site's time; zero otherwise
 	// Synchronised is what the machine says of its clock: shown, and no proof.
 	Synchronised bool
+	// Silent is for how long nobody has told a time that others tell, which stands still
+	// meanwhile; 0: it is told, or is the machine's.
+	Silent time.Duration
 }
 
 // Clock is the site's time now, and whether it is certain.
@@ -52,6 +55,9 @@ func (p *Plane) clockStatus(head time.Time) ClockStatus {
 			SourceSimulated: "simulated devices say what time it is",
 			SourceVirtual:   "it is set by whoever made this control plane",
 		}[c.Source]
+	}
+	if clock, is := p.w.clock.clock.(follower); is {
+		c.Silent = clock.Silent()
 	}
 	return c
 }

@@ -7217,6 +7217,7 @@ type Clock struct {
 	Why           string                 `protobuf:"bytes,6,opt,name=why,proto3" json:"why,omitempty"`                              // it is not confirmed, or what it is confirmed by
 	Since         string                 `protobuf:"bytes,7,opt,name=since,proto3" json:"since,omitempty"`                          // it is not confirmed since; "" where it is
 	Synchronised  bool                   `protobuf:"varint,8,opt,name=synchronised,proto3" json:"synchronised,omitempty"`           // what the machine says of its own clock: no proof
+	Silent        string                 `protobuf:"bytes,9,opt,name=silent,proto3" json:"silent,omitempty"`                        // for how long the devices that tell the time have not; "": they do
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -7305,6 +7306,13 @@ func (x *Clock) GetSynchronised() bool {
 		return x.Synchronised
 	}
 	return false
+}
+
+func (x *Clock) GetSilent() string {
+	if x != nil {
+		return x.Silent
+	}
+	return ""
 }
 
 type ConfirmClockRequest struct {
@@ -8104,7 +8112,7 @@ const file_bulkhead_v1_control_proto_rawDesc = "" +
 	"\n" +
 	"command_id\x18\x01 \x01(\tR\tcommandId\x12\x18\n" +
 	"\apurpose\x18\x02 \x01(\tR\apurpose\"\x12\n" +
-	"\x10ShowClockRequest\"\xd4\x01\n" +
+	"\x10ShowClockRequest\"\xec\x01\n" +
 	"\x05Clock\x12\x10\n" +
 	"\x03now\x18\x01 \x01(\tR\x03now\x12\x18\n" +
 	"\amachine\x18\x02 \x01(\tR\amachine\x12\x1d\n" +
@@ -8114,7 +8122,8 @@ const file_bulkhead_v1_control_proto_rawDesc = "" +
 	"\tconfirmed\x18\x05 \x01(\bR\tconfirmed\x12\x10\n" +
 	"\x03why\x18\x06 \x01(\tR\x03why\x12\x14\n" +
 	"\x05since\x18\a \x01(\tR\x05since\x12\"\n" +
-	"\fsynchronised\x18\b \x01(\bR\fsynchronised\"`\n" +
+	"\fsynchronised\x18\b \x01(\bR\fsynchronised\x12\x16\n" +
+	"\x06silent\x18\t \x01(\tR\x06silent\"`\n" +
 	"\x13ConfirmClockRequest\x12\x1d\n" +
 	"\n" +
 	"command_id\x18\x01 \x01(\tR\tcommandId\x12\x12\n" +

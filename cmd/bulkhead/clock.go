@@ -74,6 +74,10 @@ func clockTable(w io.Writer, k *v1.Clock) {
 	if k == nil {
 		return // an older server
 	}
+	if k.Confirmed && k.Silent != "" {
+		row(w, "time", k.Now, "it stands still: "+whoseClock(k.Source)+" has not told it for "+k.Silent)
+		return
+	}
 	if k.Confirmed {
 		row(w, "time", k.Now, "confirmed, by "+whoseClock(k.Source))
 		return

@@ -22,6 +22,8 @@ type siteClock struct {
 	asked   time.Time
 	asking  chan struct{} // closed when the answer on its way is there; nil: none is
 	slow    bool          // the last answer was not waited for
+	heard   time.Time     // when the last answer came
+	began   time.Time     // since when nobody tells the time
 }
 
 // siteClockAge is how old an answer may be. Every decision asks for the time, and waits
@@ -40,7 +42,7 @@ func (c *siteClock) follow(ctx context.Context, control wire.Control) (time.Time
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.control, c.asked = control, time.Now()
+	c.control, c.asked, c.heard = control, time.Now(), time.Now()
 	if now.After(c.now) {
 		c.now = now.UTC()
 	}
@@ -51,7 +53,26 @@ func (c *siteClock) follow(ctx context.Context, control wire.Control) (time.Time
 func (c *siteClock) standAt(now time.Time) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.now = now.UTC()
+	c.now, c.began = now.UTC(), time.Now()
+}
+
+// Silent is for how long nobody has told the time; 0: whoever was asked last did, or was
+// asked within a second.
+func (c *siteClock) Silent() time.Duration {
+	c.Now() // it asks
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	since := c.heard
+	switch {
+	case c.control == nil:
+		since = c.began
+	case !c.slow && !c.asked.After(c.heard):
+		return 0
+	}
+	if d := time.Since(since); d >= time.Second && !since.IsZero() {
+		return d
+	}
+	return 0
 }
 
 // Now is the site's time. While the site does not answer, its time stands still, and
@@ -93,7 +114,9 @@ func (c *siteClock) ask(control wire.Control, answered chan struct{}) {
 			c.now = now.UTC()
 		}
 	}
-	c.asked = time.Now()
+	if c.asked = time.Now(); err == nil {
+		c.heard = c.asked
+	}
 	c.asking = nil
 	close(answered)
 }
