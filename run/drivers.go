@@ -47,9 +47,10 @@ func (p *Plane) Failing() bool {
 	return slices.ContainsFunc(p.Drivers(), func(d Driver) bool { return d.Failed != "" })
 }
 
-// Ready says why this plane is not fit to be relied on: it writes nothing any more, or a
-// driver that is asked at every look has not answered for longer than two looks and a
-// deadline. It names no device: whoever asks may have shown nothing.
+// Ready says why this plane is not fit to be relied on: it writes nothing any more, its
+// time is in doubt, a fabric or the nodes have no driver, or a driver that is asked at
+// every look has not answered for longer than two looks and a deadline. It names no
+// device: whoever asks may have shown nothing.
 func (p *Plane) Ready() error {
 	if p.Broken() != nil {
 		return errNoWriter
@@ -57,12 +58,28 @@ func (p *Plane) Ready() error {
 	if p.ReadOnly() != nil {
 		return ErrReadOnly
 	}
-	poll := time.Minute
+	poll, undriven := time.Minute, 0
+	devices := p.devices()
 	p.View(func(s *book.State) {
-		if s.Site != nil {
-			poll = s.Policy.Poll
+		if s.Site == nil {
+			return
+		}
+		poll = s.Policy.Poll
+		if devices.Nodes == nil {
+			undriven++
+		}
+		for _, f := range s.Site.Fabrics {
+			if devices.Fabrics[f.ID] == nil {
+				undriven++
+			}
 		}
 	})
+	if p.w.clock.doubt() != "" {
+		return errDoubt
+	}
+	if undriven > 0 {
+		return fmt.Errorf("%d of the site's fabrics and nodes have no driver: they are unknown", undriven)
+	}
 	bound := 2*poll + deadline
 	silent, asked := 0, 0
 	for _, d := range p.Drivers() {
@@ -84,5 +101,7 @@ func (p *Plane) Ready() error {
 	}
 	return nil
 }
+
+var errDoubt = errors.New("the time is in doubt: what ends, wipes, destroys, hands over or bills waits")
 
 var errNoWriter = errors.New("nothing is written any more")

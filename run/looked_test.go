@@ -463,3 +463,21 @@ func TestAClockThatIsAheadHidesNoLook(t *testing.T) {
 		}
 	})
 }
+
+// A plane without drivers for what the site has is not ready: nothing of it is known.
+func TestWithoutDriversNothingIsReady(t *testing.T) {
+	w := newWatched(t)
+	if err := w.plane.Ready(); err != nil {
+		t.Fatalf("all is driven: %v", err)
+	}
+	for name, devices := range map[string]run.Devices{
+		"no drivers":       {},
+		"no nodes' driver": {Fabrics: w.sim.Fabrics()},
+		"nodes alone":      {Nodes: w.sim.Nodes()},
+	} {
+		w.over(t, devices)
+		if err := w.plane.Ready(); err == nil || !strings.Contains(err.Error(), "have no driver") {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
