@@ -213,6 +213,7 @@ func (c SignQuote) decide(s *State, env Env) (*Decision, error) {
 			Tranche: part.Tranche, Project: q.Contract.Project, Fabric: part.Fabric, Kind: part.Kind,
 			Links: linksOf(q.Contract.TrancheByID(part.Tranche)), Begin: part.Begin, End: part.End, Slots: part.Slots, Nodes: part.Nodes,
 			Certificate: part.Certificate, Held: part.Held, Sitting: part.Sitting,
+			Spans: s.spans(part.Fabric, part.Kind), NVLinkRacks: s.Site.NVLinkRacks(part.Kind),
 		})
 		if part.Sitting {
 			if err := s.adoptSitting(d, q, part, seen); err != nil {
