@@ -207,6 +207,9 @@ func (c SignQuote) decide(s *State, env Env) (*Decision, error) {
 		Contract: q.Raw, Digest: digestOf(q.Raw), Quote: q.ID, By: c.By, Signatures: q.signatures(c.Signed),
 	})
 	seen := map[string]bool{}
+	if err := s.checkQuotedDomains(q); err != nil {
+		return nil, err
+	}
 	for _, part := range q.Parts {
 		d.add(scope, lease.KindBound, lease.Bound{
 			Lease: leaseID(q.Contract.ID, part.Tranche), Tenant: q.Tenant, Contract: q.Contract.ID,
