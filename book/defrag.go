@@ -358,6 +358,7 @@ func (s *State) MoveTargets(l *Lease, now time.Time) *site.Set {
 		}
 	}
 	links := s.LinksOf()
+	out.Subtract(place.Domains(s.Site, s.others(projectOf(l.Tenant, l.Project), now, l.End)))
 	for n := range out.Clone().All() {
 		if links(n) != 0 {
 			out.Remove(n)

@@ -92,6 +92,9 @@ func CheckInvariants(s *State) error {
 	if err := s.checkLinks(); err != nil {
 		return err
 	}
+	if err := s.checkAlone(); err != nil {
+		return err
+	}
 	if err := s.checkVolumes(); err != nil {
 		return err
 	}

@@ -31,7 +31,7 @@ func PlanTranches(schedule *dated.Schedule, c *contract.Contract, tranches []con
 	var out []Planned
 	for _, ramp := range Ramps(tranches) {
 		first := ramp[0]
-		ask := dated.Ask{Fabric: first.Fabric, Kind: first.Kind, Links: first.Links, End: first.End, Partial: true, Waiting: true, Worsen: worsen}
+		ask := dated.Ask{Owner: projectOf(c.Tenant, c.Project), Fabric: first.Fabric, Kind: first.Kind, Links: first.Links, End: first.End, Partial: true, Waiting: true, Worsen: worsen}
 		if ask.WholeRacks = wholeRacks(schedule.Site(), first.Kind, &first); ask.WholeRacks && first.Links == lease.Hermetic {
 			return nil, hermeticRacks(first.ID)
 		}

@@ -47,3 +47,12 @@ func (s *State) checkRacks(t *contract.Tranche, p *TrancheSlice) error {
 	}
 	return nil
 }
+
+// spans is the fabrics that a lease of a kind spans, of which one is its compute fabric.
+func (s *State) spans(fabric, kind string) []site.Span {
+	i, ok := s.Site.FabricByID(fabric)
+	if !ok {
+		return nil
+	}
+	return s.Site.Spans(i, s.Site.NodeGPUs(kind))
+}

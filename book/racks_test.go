@@ -170,7 +170,15 @@ func TestReplacementStaysInItsDomain(t *testing.T) {
 		t.Errorf("moves of single nodes: %v", err)
 	}
 	s.Contracts["flagship"].Current().TrancheByID("t1").SplitRacks = true
-	if _, err := s.decide(t, c); err != nil {
-		t.Errorf("a lease whose racks may be split: %v", err)
+	if _, err := s.decide(t, c); err == nil || !strings.Contains(err.Error(), "a domain is never shared") {
+		t.Errorf("a lease whose racks may be split, into another project's domain: %v", err)
+	}
+	for to := range s.CandidatesFor(l).All() {
+		if c.Node = to; s.Site.RackOf(to) != s.Site.RackOf(n) && s.Site.KindOf(to) == l.Kind && s.Site.ComputeFabric(to) == s.Site.ComputeFabric(n) {
+			if _, err := s.decide(t, c); err != nil {
+				t.Errorf("a lease whose racks may be split: %v", err)
+			}
+			break
+		}
 	}
 }

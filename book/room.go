@@ -68,7 +68,7 @@ func (s *State) makeRoom(c OfferQuote, env Env) (*room, error) {
 	r.after = r.lifted.Clone()
 	for _, m := range c.Moves {
 		l, _ := s.LeaseByID(m.Lease)
-		h := dated.Holding{ID: string(l.ID), Fabric: l.Fabric, Kind: l.Kind, Links: l.Links, Begin: l.Begin, End: l.End, Nodes: m.Nodes}
+		h := dated.Holding{ID: string(l.ID), Owner: projectOf(l.Tenant, l.Project), Fabric: l.Fabric, Kind: l.Kind, Links: l.Links, Begin: l.Begin, End: l.End, Nodes: m.Nodes}
 		if err := r.after.Promise(h); err != nil {
 			return nil, refuse("moves", "%v", err)
 		}
@@ -127,6 +127,9 @@ func (r *room) take(s *State, t *contract.Tranche, p *TrancheSlice) error {
 	if err := s.checkRacks(t, p); err != nil {
 		return err
 	}
+	if err := s.checkDomains(t.ID, r.owner(), p.own(), t.Delivery, t.End); err != nil {
+		return err
+	}
 	if len(p.own()) != t.Slots() || own.Len() != t.Slots() || ask.Kind != t.Kind || ask.Links != t.Links || (t.Fabric != "" && ask.Fabric != t.Fabric) {
 		return refuse("tranche "+t.ID, "the placement answers another ask: %d nodes of %s in %s, %s links", len(p.own()), ask.Kind, ask.Fabric, ask.Links)
 	}
@@ -150,7 +153,10 @@ func (r *room) takeLinks(s *State, t *contract.Tranche, p *TrancheSlice) error {
 			return fmt.Errorf("tranche %s: placement: %w", t.ID, err)
 		}
 	}
-	o := schedule.Occupancy(t.Delivery, t.Delivery, t.End)
+	if err := s.checkDomains(t.ID, r.owner(), p.own(), t.Delivery, t.End); err != nil {
+		return err
+	}
+	o := schedule.For(r.owner()).Occupancy(t.Delivery, t.Delivery, t.End)
 	for _, other := range r.before {
 		if err := o.Keep(other.own(), other.Slice.Certificate.Links); err != nil {
 			return fmt.Errorf("tranche %s: placement: %w", other.Tranche, err)
@@ -182,15 +188,19 @@ func (r *room) takeLinks(s *State, t *contract.Tranche, p *TrancheSlice) error {
 	return nil
 }
 
+// owner is the project that the quote is for.
+func (r *room) owner() string { return projectOf(r.offer.Contract.Tenant, r.offer.Contract.Project) }
+
 // free is what is free for a time when the moves have been made, without what
 // the quote has taken; open is what was open to its certificates: the same, with
 // what moves lifted, and with the rest of the quote.
 func (r *room) free(s *State, inService, begin, end time.Time) (free, open *site.Set) {
 	if r.after == nil {
 		open = s.free(inService, begin, end)
+		open.Subtract(place.Domains(s.Site, s.others(r.owner(), begin, end)))
 		free = open.Clone()
 	} else {
-		free, open = r.after.FreeWith(inService, begin, end), r.lifted.FreeWith(inService, begin, end)
+		free, open = r.after.For(r.owner()).FreeWith(inService, begin, end), r.lifted.For(r.owner()).FreeWith(inService, begin, end)
 	}
 	free.Subtract(r.taken)
 	return free, open

@@ -48,12 +48,13 @@ func (s *State) ScheduleOn(snapshot *site.Site, now time.Time) (*dated.Schedule,
 	broken.Union(promised)
 	c := dated.New(snapshot, now, broken)
 	c.Promised(promised)
+	s.closePromised(c)
 	for _, l := range s.Leases {
 		if !l.Returned.IsZero() || len(l.Slots) == 0 || !l.Begin.Before(l.End) {
 			continue
 		}
-		h := dated.Holding{ID: string(l.ID), Ramp: s.rampOf(l.Contract, l.Tranche), Fabric: l.Fabric, Kind: l.Kind, Links: l.Links, Begin: l.Begin, End: l.End, Nodes: l.Slots, Held: heldLinks(l),
-			Pinned: l.Links == lease.Hermetic || s.hasWholeRacks(l) || l.Delivered > 0 || !l.Returning.IsZero() || swapped[l.ID] || !now.Before(l.Begin.Add(-Lead))}
+		h := dated.Holding{ID: string(l.ID), Owner: projectOf(l.Tenant, l.Project), Ramp: s.rampOf(l.Contract, l.Tranche), Fabric: l.Fabric, Kind: l.Kind, Links: l.Links, Begin: l.Begin, End: l.End, Nodes: l.Slots, Held: heldLinks(l),
+			Pinned: l.Links == lease.Hermetic || s.Site.NVLinkRacks(l.Kind) || l.Delivered > 0 || !l.Returning.IsZero() || swapped[l.ID] || !now.Before(l.Begin.Add(-Lead))}
 		err := c.Hold(h)
 		if ready := s.madeReady(l); err == nil && len(ready) > 0 && now.Before(l.Begin) {
 			h.ID, h.Ramp, h.Begin, h.End, h.Nodes, h.Pinned = h.ID+" (being made ready)", "", now, l.Begin, ready, true
@@ -67,9 +68,12 @@ func (s *State) ScheduleOn(snapshot *site.Site, now time.Time) (*dated.Schedule,
 	for _, id := range sortedKeys(s.Quotes) {
 		for _, p := range s.Quotes[id].Parts {
 			if p.Sitting {
+				if nodes, err := site.ParseOrder(p.Nodes, s.Site.Nodes()); err == nil {
+					c.Close(projectOf(s.Quotes[id].Tenant, s.Quotes[id].Contract.Project), site.SetOf(nodes...), p.Begin, p.End)
+				}
 				continue // nobody else can be promised what is kept as it was found
 			}
-			h := dated.Holding{ID: QuotedID(id, p.Tranche), Fabric: p.Fabric, Kind: p.Kind, Links: lease.Shared, Begin: p.Begin, End: p.End, Pinned: true}
+			h := dated.Holding{ID: QuotedID(id, p.Tranche), Owner: projectOf(s.Quotes[id].Tenant, s.Quotes[id].Contract.Project), Fabric: p.Fabric, Kind: p.Kind, Links: lease.Shared, Begin: p.Begin, End: p.End, Pinned: true}
 			var err error
 			if h.Held, err = place.DecodeLinks(p.Held); err == nil {
 				h.Nodes, err = site.ParseOrder(p.Nodes, s.Site.Nodes())

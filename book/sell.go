@@ -207,12 +207,16 @@ func (c SignQuote) decide(s *State, env Env) (*Decision, error) {
 		Contract: q.Raw, Digest: digestOf(q.Raw), Quote: q.ID, By: c.By, Signatures: q.signatures(c.Signed),
 	})
 	seen := map[string]bool{}
+	if err := s.checkQuotedDomains(q); err != nil {
+		return nil, err
+	}
 	for _, part := range q.Parts {
 		d.add(scope, lease.KindBound, lease.Bound{
 			Lease: leaseID(q.Contract.ID, part.Tranche), Tenant: q.Tenant, Contract: q.Contract.ID,
 			Tranche: part.Tranche, Project: q.Contract.Project, Fabric: part.Fabric, Kind: part.Kind,
 			Links: linksOf(q.Contract.TrancheByID(part.Tranche)), Begin: part.Begin, End: part.End, Slots: part.Slots, Nodes: part.Nodes,
 			Certificate: part.Certificate, Held: part.Held, Sitting: part.Sitting,
+			Spans: s.spans(part.Fabric, part.Kind), NVLinkRacks: s.Site.NVLinkRacks(part.Kind),
 		})
 		if part.Sitting {
 			if err := s.adoptSitting(d, q, part, seen); err != nil {

@@ -140,7 +140,7 @@ func (s *State) replacement(l *Lease, was, n site.Index) error {
 	if d > f.Within {
 		return refuse("node", "%s is in the %s, the slot is bound to the %s: its lease has no links beyond", id, d, f.Within)
 	}
-	return nil
+	return s.checkDomains("of "+string(l.ID), projectOf(l.Tenant, l.Project), []site.Index{n}, s.Time, l.End)
 }
 
 // Candidates is the set of nodes that a replacement may take now: ready, and

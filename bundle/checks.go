@@ -47,6 +47,7 @@ const (
 	CheckLabel      Check = "label"
 	CheckIsolation  Check = "isolation"
 	CheckCovers     Check = "covers"
+	CheckSpans      Check = "spans"
 	CheckVerdict    Check = "verdict"
 	CheckEpoch      Check = "epoch"
 	CheckExposed    Check = "exposed"
@@ -124,6 +125,7 @@ var checks = []struct {
 	{CheckLabel, "the tenant's labels have one owner: the tenant's own project"},
 	{CheckIsolation, "an isolation certificate checks, and is of this lease"},
 	{CheckCovers, "an isolation certificate covers the nodes that are delivered on it"},
+	{CheckSpans, "an isolation certificate shows every port of each node on every fabric that the lease spans, and its NVLink domains where a rack is one"},
 	{CheckVerdict, "an isolation verdict is what its certificate says"},
 	{CheckEpoch, "isolation verdicts of a lease count without a gap"},
 	{CheckNotExposed, "no node is delivered while a port of it is known to be red or unread"},

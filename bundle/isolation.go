@@ -6,7 +6,6 @@ import (
 	"strings"
 	"time"
 
-	"bulkhead/claim"
 	"bulkhead/prove"
 	"bulkhead/site"
 )
@@ -26,6 +25,9 @@ func (c *isolationSays) why() string {
 			where = " that are not the lease's"
 		}
 		parts = append(parts, fmt.Sprintf("%s at %d ports of %s%s", f.Check, f.Ports, f.Fabric, where))
+	}
+	if n := c.NVLink; n != nil && n.Alone < n.Domains {
+		parts = append(parts, fmt.Sprintf("%d of %d NVLink domains hold nodes of another project", n.Domains-n.Alone, n.Domains))
 	}
 	return strings.Join(parts, ", ")
 }
@@ -70,10 +72,7 @@ func (v *verifier) isolationShown(l *leaseLog, nodes []*nodeLog, o *opened) {
 				v.fail(at, CheckCovers, n.id, "it is delivered on an isolation certificate that is about nodes %.100s", c.Nodes)
 			}
 		}
-		v.claim(at, claim.Claim{
-			Subject: string(l.Lease), Sentence: "isolated when its nodes were handed over: every port carried the tenant's label and no other",
-			Grade: claim.OperatorAsserted, Origin: c.Origin, Evidence: []claim.Digest{o.digest}, Note: "the owner's signed read-back",
-		}, v.policy.Minimum.Isolation)
+		v.isolatedOn(at, string(l.Lease), "when its nodes were handed over", c, o)
 	})
 }
 
@@ -95,8 +94,8 @@ func (v *verifier) certificate(at place, l *leaseLog, labels map[string]labelLog
 	if c.Lease != id || c.Tenant != v.tenant || c.Issued.After(now) {
 		v.fail(at, CheckIsolation, id, "the isolation certificate is of lease %s of %s, issued at %s", c.Lease, c.Tenant, stamp(c.Issued))
 	}
-	if want := l.gpus + 1; c.PortsANode() != want {
-		v.fail(at, CheckIsolation, id, "the isolation certificate is about nodes of %d edge ports, those of the lease have %d", c.PortsANode(), want)
+	if why := l.spanned(c.Certificate); why != "" {
+		v.fail(at, CheckSpans, id, "%s", why)
 	}
 	for _, part := range c.Fabrics {
 		for _, seen := range part.Labels {
@@ -151,10 +150,7 @@ func (v *verifier) judged(b *prove.Judged) {
 			v.fail(at, CheckCovers, b.Lease, "the verdict leaves out %d delivered nodes: %.100s", missing.Len(), missing)
 		}
 		if c.Verdict == prove.Proven.String() {
-			v.claim(at, claim.Claim{
-				Subject: b.Lease, Sentence: "isolated at a later time: every port of its delivered nodes carried the tenant's label and no other",
-				Grade: claim.OperatorAsserted, Origin: c.Origin, Evidence: []claim.Digest{o.digest}, Note: "the owner's signed read-back",
-			}, v.policy.Minimum.Isolation)
+			v.isolatedOn(at, b.Lease, "at a later time", c, o)
 			return
 		}
 		v.tally.unproven = append(v.tally.unproven, fmt.Sprintf("isolation of %s was %s at %s (verdict %d): %s", b.Lease, c.Verdict, stamp(c.Issued), b.Epoch, c.why()))

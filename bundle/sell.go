@@ -248,6 +248,8 @@ func (v *verifier) promise(l *leaseLog) {
 		v.fail(v.at, CheckBound, id, "%d slots of %s in %s, the tranche promises %d of %s in %s", len(l.slots), l.Kind, l.Fabric, t.Slots(), t.Kind, t.Fabric)
 	case !l.Begin.Equal(t.Delivery) || !l.End.Equal(t.End):
 		v.fail(v.at, CheckBound, id, "from %s until %s, the tranche promises %s until %s", stamp(l.Begin), stamp(l.End), stamp(t.Delivery), stamp(t.End))
+	case spansOf(l) != "":
+		v.fail(v.at, CheckSpans, id, "%s", spansOf(l))
 	case c.Project != l.Project || c.Tenant != l.Tenant:
 		v.fail(v.at, CheckBound, id, "for project %s of %s, the contract is for %s of %s", l.Project, l.Bound.Tenant, c.Project, c.Tenant)
 	}

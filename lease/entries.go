@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"bulkhead/claim"
+	"bulkhead/site"
 )
 
 // The entry kinds that leases own. Each is written in the scope of the tenant
@@ -39,6 +40,12 @@ type Bound struct {
 	Slots       int          `json:"slots"`
 	Nodes       string       `json:"nodes"`
 	Certificate claim.Digest `json:"placement_certificate"`
+
+	// Spans are the fabrics on which its nodes have ports, each with how many a node has:
+	// isolation is shown when it is shown on every one of them.
+	Spans []site.Span `json:"spans"`
+	// NVLinkRacks says that a rack of these nodes is one NVLink domain.
+	NVLinkRacks bool `json:"nvlink_racks,omitempty"`
 
 	// Held is the link assignment of a hermetic slice, as the placement
 	// certificate has it. Which links are held follows from the leases alone.

@@ -14,10 +14,10 @@ import (
 )
 
 // CertificateVersion is the version that Certify writes and Check understands.
-const CertificateVersion = 1
+const CertificateVersion = 2
 
 // PredicateType is the in-toto predicate type of a signed isolation certificate.
-const PredicateType = "bulkhead/isolation-certificate/1"
+const PredicateType = "bulkhead/isolation-certificate/2"
 
 // Certificate is an isolation certificate: what read-back showed of the edge
 // ports of a lease's nodes at one moment, what follows from it, on which
@@ -32,19 +32,22 @@ type Certificate struct {
 	Issued        time.Time    `json:"issued"`
 	WindowSeconds int64        `json:"window_seconds"` // read-back older than this does not count
 	Origin        claim.Origin `json:"origin"`
-	Nodes         string       `json:"nodes"`                // node indexes, a range set
-	Ports         int          `json:"ports"`                // edge ports of these nodes
-	NodePorts     int          `json:"node_ports,omitempty"` // of each of them; 0: the usual 9, of 8 GPUs and the frontend
+	Nodes         string       `json:"nodes"` // node indexes, a range set
+	Ports         int          `json:"ports"` // edge ports of these nodes
 	Fabrics       []FabricPart `json:"fabrics"`
-	Checks        []string     `json:"checks"` // every port was put to each of these
+	NVLink        *NVLinkPart  `json:"nvlink,omitempty"` // nil: no NVLink domain of these nodes goes beyond a node
+	Checks        []string     `json:"checks"`           // every port was put to each of these
 	Failed        []Failure    `json:"failed"`
 	Assumptions   []string     `json:"assumptions"`
 }
 
-// FabricPart is what a certificate says of one fabric.
+// FabricPart is what a certificate says of one fabric: of as many ports of each of its
+// nodes as the kind of the nodes has there.
 type FabricPart struct {
 	Fabric  string      `json:"fabric"`
+	Role    site.Role   `json:"role"`
 	Family  site.Family `json:"family"`
+	Each    int         `json:"ports_a_node"`
 	Labels  []LabelPart `json:"labels"`
 	Proven  int         `json:"proven"` // ports by verdict
 	Cut     int         `json:"cut_off"`
@@ -121,9 +124,9 @@ func notProven(c *Certificate) []string {
 	list = append(list,
 		"that the devices are honest: this is consistent with what they said of themselves",
 		"that nobody listens: optical taps and silent mirrors are not covered",
-		"storage, management and BMC networks: labels do not cover services that relay",
 		"performance isolation",
 	)
+	list = append(list, notSpanned(c)...)
 	for _, f := range c.Fabrics {
 		if f.Unread > 0 {
 			list = append(list, fmt.Sprintf("%s: %d of %d edge ports have no fresh read-back and count as they were last read", f.Fabric, f.Unread, f.Counted))
@@ -179,15 +182,6 @@ func (c *Certificate) NodeSet(limit int) (*site.Set, error) {
 	return set, nil
 }
 
-// PortsANode is how many edge ports each node of the certificate has: one a GPU
-// and the frontend's.
-func (c *Certificate) PortsANode() int {
-	if c.NodePorts == 0 {
-		return site.NICs
-	}
-	return c.NodePorts
-}
-
 // Check is the verifier's side: it computes again what follows from the rest of
 // the certificate, and refuses one that does not add up, leaves out a check, an
 // assumption or what is not proven, is not fresh, or has a verdict that its own
@@ -216,11 +210,11 @@ func (c *Certificate) Check() error {
 	if err != nil {
 		return fail("nodes", "%v", err)
 	}
-	if c.NodePorts != 0 && (c.NodePorts < 2 || c.NodePorts >= site.NICs) {
-		return fail("node_ports", "%d, expected 2 to %d, or none for the usual %d", c.NodePorts, site.NICs-1, site.NICs)
+	if !c.NVLink.valid() {
+		return fail("nvlink", "%d of %d domains", c.NVLink.Alone, c.NVLink.Domains)
 	}
-	if want := nodes.Len() * c.PortsANode(); want != c.Ports {
-		return fail("ports", "%d, but %d nodes have %d edge ports", c.Ports, nodes.Len(), want)
+	if field, err := c.spanned(nodes.Len()); err != nil {
+		return fail(field, "%v", err)
 	}
 	for i := range c.Failed {
 		if known := slices.ContainsFunc(Checks(), func(k Check) bool { return k.String() == c.Failed[i].Check }); !known || c.Failed[i].Ports <= 0 {
@@ -231,6 +225,7 @@ func (c *Certificate) Check() error {
 	if err != nil {
 		return err
 	}
+	follows = worse(follows, c.NVLink.verdict())
 	if follows != verdict {
 		return fail("verdict", "%s, but the figures give %s", verdict, follows)
 	}

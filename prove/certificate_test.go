@@ -156,7 +156,7 @@ func TestCheckRefuses(t *testing.T) {
 		return certify(w, 0, 1)
 	}
 	for name, forge := range map[string]func() Certificate{
-		"version":     func() Certificate { c := proven(); c.Version = 2; return c },
+		"version":     func() Certificate { c := proven(); c.Version--; return c },
 		"verdict":     func() Certificate { c := red(); c.Verdict = "proven"; c.NotProven = notProven(&c); return c },
 		"no verdict":  func() Certificate { c := proven(); c.Verdict = "fine"; return c },
 		"no lease":    func() Certificate { c := proven(); c.Lease = ""; return c },
@@ -229,6 +229,49 @@ func TestCheckRefuses(t *testing.T) {
 			c := proven()
 			c.Fabrics[0].Labels[0].Elsewhere++
 			c.Fabrics[0].Labels[0].Occurrences++
+			return c
+		},
+		"the frontend alone": func() Certificate {
+			c := proven()
+			for i := range c.Fabrics {
+				if c.Fabrics[i].Role == site.RoleFrontend {
+					c.Fabrics = c.Fabrics[i : i+1]
+					break
+				}
+			}
+			c.Ports = c.Fabrics[0].ports()
+			c.Assumptions, c.NotProven = assumptions(&c), notProven(&c)
+			return c
+		},
+		"the frontend twice": func() Certificate {
+			c := proven()
+			for i := range c.Fabrics {
+				c.Fabrics[i].Role = site.RoleFrontend
+			}
+			c.NotProven = notProven(&c)
+			return c
+		},
+		"fewer ports a node": func() Certificate {
+			c := proven()
+			for i := range c.Fabrics {
+				f := &c.Fabrics[i]
+				c.Ports -= f.Proven - f.Proven/f.Each
+				f.Proven, f.Each = f.Proven/f.Each, 1
+			}
+			c.Fabrics[0].Each++
+			return c
+		},
+		"another role": func() Certificate { c := proven(); c.Fabrics[0].Role = "backend"; return c },
+		"domains that are nobody's": func() Certificate {
+			c := proven()
+			c.NVLink = &NVLinkPart{Domains: 1, Alone: 2}
+			c.NotProven = notProven(&c)
+			return c
+		},
+		"a domain that is shared": func() Certificate {
+			c := proven()
+			c.NVLink = &NVLinkPart{Domains: 2, Alone: 1}
+			c.NotProven = notProven(&c)
 			return c
 		},
 		"empty": func() Certificate {

@@ -199,12 +199,23 @@ func (p *Prover) Certify(r Request) (Certificate, []Finding) {
 	c := Certificate{
 		Version: CertificateVersion, Lease: r.Lease, Tenant: r.Tenant, Epoch: r.Epoch,
 		Issued: r.Issued.UTC(), WindowSeconds: int64(r.Window / time.Second), Origin: s.Origin, Verdict: verdict.String(),
-		Nodes: r.Nodes.String(), Ports: len(ports), NodePorts: nodePorts(s, r.Nodes), Fabrics: []FabricPart{}, Failed: []Failure{},
+		Nodes: r.Nodes.String(), Ports: len(ports), Fabrics: []FabricPart{}, Failed: []Failure{},
 	}
+	spans := spansOf(s, r.Nodes)
 	for f := range tallies {
 		if tallies[f].Ports() > 0 {
-			c.Fabrics = append(c.Fabrics, p.part(f, tallies[f], ports, r.Paths[s.Fabrics[f].ID]))
+			part := p.part(f, tallies[f], ports, r.Paths[s.Fabrics[f].ID])
+			for _, span := range spans {
+				if span.Fabric == part.Fabric {
+					part.Role, part.Each = span.Role, span.Ports
+				}
+			}
+			c.Fabrics = append(c.Fabrics, part)
 		}
+	}
+	if c.NVLink = p.nvlink(r.Nodes); c.NVLink != nil {
+		verdict = worse(verdict, c.NVLink.verdict())
+		c.Verdict = verdict.String()
 	}
 	for _, f := range findings {
 		c.Failed = append(c.Failed, Failure{Check: f.Check.String(), Fabric: s.Fabrics[f.Fabric].ID, Ports: f.Count, Elsewhere: f.Elsewhere})
@@ -215,15 +226,6 @@ func (p *Prover) Certify(r Request) (Certificate, []Finding) {
 	c.Assumptions = assumptions(&c)
 	c.NotProven = notProven(&c)
 	return c, findings
-}
-
-// nodePorts is how many edge ports each of the nodes of a lease has, for its
-// certificate: they are of one kind. Of none, and of the usual number, it is 0.
-func nodePorts(s *site.Site, nodes *site.Set) int {
-	if n, any := nodes.First(); any && s.RailsOf(n) != site.GPUs {
-		return len(s.NICsOf(n))
-	}
-	return 0
 }
 
 // part is what a certificate says of one fabric.

@@ -1,6 +1,7 @@
 package prove_test
 
 import (
+	"slices"
 	"testing"
 	"time"
 
@@ -59,8 +60,8 @@ func TestPortsThatThereAreNone(t *testing.T) {
 			set.Add(n)
 		}
 		c, _ := p.Certify(prove.Request{Lease: "l", Tenant: "t", Epoch: 1, Nodes: set, Issued: now, Window: time.Hour})
-		if err := c.Check(); err != nil || c.Verdict != "proven" || c.Ports != ports || c.NodePorts != 5 || c.PortsANode() != 5 {
-			t.Fatalf("%s: %v, %s of %d ports, %d a node", family, err, c.Verdict, c.Ports, c.NodePorts)
+		if err := c.Check(); err != nil || c.Verdict != "proven" || c.Ports != ports || len(c.Fabrics) != 2 {
+			t.Fatalf("%s: %v, %s of %d ports, %+v", family, err, c.Verdict, c.Ports, c.Spans())
 		}
 		for _, part := range c.Fabrics {
 			if part.Counted != part.Proven || part.EverRead != part.Counted || part.Unread != 0 {
@@ -69,7 +70,13 @@ func TestPortsThatThereAreNone(t *testing.T) {
 		}
 		for _, ports := range []int{0, 1, 4, 6, 9} {
 			bad := c
-			if bad.NodePorts = ports; bad.Check() == nil {
+			bad.Fabrics = slices.Clone(c.Fabrics)
+			for i := range bad.Fabrics {
+				if bad.Fabrics[i].Role == site.RoleCompute {
+					bad.Fabrics[i].Each = ports - 1
+				}
+			}
+			if bad.Check() == nil {
 				t.Errorf("%s: a certificate of %d ports a node passed", family, ports)
 			}
 		}

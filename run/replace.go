@@ -92,7 +92,7 @@ func (p *Plane) replaceFailed(ctx context.Context) (changed bool, err error) {
 	}
 	var unserved []book.SlotRef
 	var left []site.Index // no node was found for them, or the one that was is refused
-	for i, to := range place.ReplaceFailures(s.Site, candidates, failures, s.LinksOf()) {
+	for i, to := range matched(s, candidates, failures, func(i int) *book.Lease { return slots[i].lease }) {
 		if to == place.NoNode {
 			unserved = append(unserved, book.SlotRef{Lease: slots[i].lease.ID, Slot: slots[i].slot})
 			left = append(left, failed[i])
@@ -122,6 +122,45 @@ func (p *Plane) replaceFailed(ctx context.Context) (changed bool, err error) {
 	}
 	p.seen.tried.remember(left, s.Candidates())
 	return changed, nil
+}
+
+// matched finds a node among the candidates for each failure. Those of racks that are
+// NVLink domains are matched lease by lease, each with what is not in a domain that
+// another project is in.
+func matched(s *book.State, candidates *site.Set, failures []place.Failure, of func(i int) *book.Lease) []site.Index {
+	out := make([]site.Index, len(failures))
+	var groups [][]int // indexes into failures
+	at := map[*book.Lease]int{}
+	for i := range failures {
+		key := of(i)
+		if !s.Site.NVLinkRacks(key.Kind) {
+			key = nil // all of these together
+		}
+		g, known := at[key]
+		if !known {
+			g = len(groups)
+			at[key] = g
+			groups = append(groups, nil)
+		}
+		groups[g] = append(groups[g], i)
+	}
+	left := candidates.Clone()
+	for _, group := range groups {
+		open := left.Clone()
+		if l := of(group[0]); s.Site.NVLinkRacks(l.Kind) {
+			open.Intersect(s.CandidatesFor(l))
+		}
+		part := make([]place.Failure, len(group))
+		for i, f := range group {
+			part[i] = failures[f]
+		}
+		for i, to := range place.ReplaceFailures(s.Site, open, part, s.LinksOf()) {
+			if out[group[i]] = to; to != place.NoNode {
+				left.Remove(to)
+			}
+		}
+	}
+	return out
 }
 
 func isRefusal(err error) bool {

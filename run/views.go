@@ -89,7 +89,7 @@ func (p *Plane) ChooseReplacement(id lease.ID, slot uint32) (site.Index, bool) {
 	if !ok || int(slot) >= len(l.Slots) {
 		return 0, false
 	}
-	to := place.ReplaceFailures(s.Site, s.Candidates(), []place.Failure{s.FailureOf(l, l.Slots[slot])}, s.LinksOf())
+	to := place.ReplaceFailures(s.Site, s.CandidatesFor(l), []place.Failure{s.FailureOf(l, l.Slots[slot])}, s.LinksOf())
 	return to[0], to[0] != place.NoNode
 }
 

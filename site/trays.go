@@ -128,3 +128,11 @@ func nicNumber(at, rails int) int {
 	}
 	return at
 }
+
+// RackNodesOf returns the nodes of n's rack, n among them. The slice must not be
+// changed.
+func (s *Site) RackNodesOf(n Index) []Index {
+	su := &s.SUs[s.NodeSU[n]]
+	at := int(s.NodePos[n]) / s.RackNodes * s.RackNodes
+	return su.Nodes[at:min(at+s.RackNodes, len(su.Nodes))]
+}

@@ -117,6 +117,7 @@ func NewStoryOf(o *Owner, slots, spares, has, says int) *Story {
 	s.Add(lease.KindBound, lease.Bound{
 		Lease: s.Lease, Tenant: Tenant, Contract: c.ID, Tranche: "t1", Project: Project, Fabric: "roce", Kind: "H100", Links: lease.Shared,
 		Begin: c.Begin, End: c.End, Slots: slots, Nodes: nodes, Certificate: placement,
+		Spans: s.world.site.Spans(0, has),
 	})
 	for i, id := range []string{"roce", "frontend"} {
 		label := fabric.Label{Fabric: id, Kind: fabric.VNI, Value: uint32(5000 + i)}

@@ -22,6 +22,7 @@ type Step struct {
 // Ask is nodes of one class for a time: at once, or as a ramp whose steps add
 // to each other and end together.
 type Ask struct {
+	Owner  string // the project that it is for: it is alone in its NVLink domains
 	Ramp   string // name of the ramp; needed where there is more than one step
 	Fabric string
 	Kind   string

@@ -28,6 +28,7 @@ func (c *Schedule) Plan(ask Ask) (*Plan, error) {
 			return nil, fmt.Errorf("ask %s: there is a holding of this id", s.ID)
 		}
 	}
+	c = c.For(ask.Owner)
 	p, short, err := c.plan(ask)
 	if err == nil && short != nil && ask.Partial && ask.Links != lease.Hermetic && !ask.WholeRacks {
 		if whole := short; true {
@@ -55,7 +56,7 @@ func (c *Schedule) plan(ask Ask) (*Plan, *ShortError, error) {
 		return nil, short, err
 	}
 	p, short, err := c.shape(ask)
-	if err != nil || short == nil || ask.Links == lease.Hermetic || ask.WholeRacks {
+	if err != nil || short == nil || ask.Links == lease.Hermetic || c.site.NVLinkRacks(ask.Kind) || ask.WholeRacks {
 		return p, short, err // nobody is moved to make room for links, or for racks
 	}
 	again, err := c.replan(ask)
@@ -355,7 +356,7 @@ func (p *Plan) holding(part Part) Holding {
 			ramp = p.Ask.Steps[0].ID
 		}
 	}
-	return Holding{ID: part.ID, Ramp: ramp, Fabric: p.Ask.Fabric, Kind: p.Ask.Kind, Links: p.Ask.Links,
+	return Holding{ID: part.ID, Owner: p.Ask.Owner, Ramp: ramp, Fabric: p.Ask.Fabric, Kind: p.Ask.Kind, Links: p.Ask.Links,
 		Begin: part.Begin, End: p.Ask.End, Nodes: part.Nodes, Held: p.Final().Certificate.Links, Pinned: p.Ask.WholeRacks}
 }
 

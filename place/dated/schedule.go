@@ -35,6 +35,7 @@ import (
 // are of one class.
 type Holding struct {
 	ID     string
+	Owner  string // the project that it is for; "" is nobody's that is known
 	Ramp   string // the same for the steps of one ramp; "" where there is no other step
 	Fabric string
 	Kind   string
@@ -60,6 +61,7 @@ type held struct {
 	Holding
 	nodes *site.Set // that others are kept out of: its own, and all of its whole SUs
 	cut   *site.Set // that it keeps leases with shared links out of as well; nil: none
+	rack  *site.Set // all nodes of the NVLink domains that it is in; nil: none
 	cost  place.Cost
 }
 
@@ -76,6 +78,8 @@ type Schedule struct {
 	classes  map[site.Class]*site.Set
 	holdings map[string]*held
 	calendar *lease.Calendar // of node counts; nil: to be made anew
+	owner    string          // the project that is placed, see For
+	closings []closing
 }
 
 // New returns the schedule of a site on which nobody holds anything. broken are
@@ -222,7 +226,7 @@ func (c *Schedule) put(h Holding) {
 	nodes := c.territory(h)
 	h.Nodes = slices.Clone(h.Nodes)
 	place.RankOrder(c.site, h.Nodes)
-	c.holdings[h.ID] = &held{Holding: h, nodes: nodes, cut: c.cutOff(h), cost: place.CostOf(c.site, h.Nodes)}
+	c.holdings[h.ID] = &held{Holding: h, nodes: nodes, cut: c.cutOff(h), rack: c.rack(h.Nodes), cost: place.CostOf(c.site, h.Nodes)}
 	c.changed()
 }
 
@@ -328,6 +332,9 @@ func (c *Schedule) unheld(inService, begin, end time.Time) *site.Set {
 			free.Subtract(h.nodes)
 		}
 	}
+	if shut := c.shut(begin, end); shut != nil {
+		free.Subtract(shut)
+	}
 	return free
 }
 
@@ -345,6 +352,9 @@ func (c *Schedule) Occupancy(inService, begin, end time.Time) *place.Occupancy {
 	o.Out(out)
 	if c.promised != nil {
 		o.Hold(c.promised)
+	}
+	if shut := c.shut(begin, end); shut != nil {
+		o.Hold(shut)
 	}
 	for _, h := range c.holdings {
 		if h.overlaps(begin, end) {
@@ -418,6 +428,9 @@ func (c *Schedule) Check() error {
 		for _, b := range all[:i] {
 			if a.overlaps(b.Begin, b.End) && c.holdings[a.ID].nodes.Intersects(c.holdings[b.ID].nodes) {
 				return fmt.Errorf("holdings %s and %s share a node for a time", a.ID, b.ID)
+			}
+			if rack := c.holdings[a.ID].rack; a.overlaps(b.Begin, b.End) && a.Owner != b.Owner && rack != nil && rack.Intersects(c.holdings[b.ID].nodes) {
+				return fmt.Errorf("holdings %s and %s of two projects share an NVLink domain for a time", a.ID, b.ID)
 			}
 		}
 	}

@@ -1,0 +1,93 @@
+package bundle
+
+import (
+	"fmt"
+
+	"bulkhead/claim"
+	"bulkhead/prove"
+	"bulkhead/site"
+)
+
+// spansOf holds the fabrics that a lease is said to span to what its tenant has signed:
+// a port a GPU on its compute fabric, and one on the frontend. What else it spans is
+// asked of every certificate as well. Empty: they are right.
+func spansOf(l *leaseLog) string {
+	seen := map[string]bool{}
+	roles := map[site.Role]int{}
+	for _, s := range l.Spans {
+		roles[s.Role]++
+		want := 1
+		if s.Role == site.RoleCompute {
+			want = l.gpus
+		}
+		switch {
+		case !s.Role.Valid() || !s.Family.Valid() || s.Fabric == "" || seen[s.Fabric]:
+			return fmt.Sprintf("it spans %.80q with the role %.40q and of the family %.40q: expected each fabric once, of a known role and family", s.Fabric, s.Role, s.Family)
+		case (s.Role == site.RoleCompute) != (s.Fabric == l.Fabric):
+			return fmt.Sprintf("it spans %.80q with the role %s; its compute fabric is %s", s.Fabric, s.Role, l.Fabric)
+		case s.Ports < 1 || (s.Role == site.RoleCompute || s.Role == site.RoleFrontend) && s.Ports != want:
+			return fmt.Sprintf("a node has %d ports on %.80s (%s), by what was signed it has %d GPUs", s.Ports, s.Fabric, s.Role, l.gpus)
+		}
+		seen[s.Fabric] = true
+	}
+	for _, role := range [...]site.Role{site.RoleCompute, site.RoleFrontend} {
+		if roles[role] != 1 {
+			return fmt.Sprintf("it spans %d fabrics of the role %s, expected 1: isolation of a part is not isolation of the lease", roles[role], role)
+		}
+	}
+	return ""
+}
+
+// spanned compares what an isolation certificate shows with what the lease spans.
+// Empty: it shows every port of each of its nodes on every fabric.
+func (l *leaseLog) spanned(c *prove.Certificate) string {
+	shown := c.Spans()
+	for _, s := range l.Spans {
+		if found := spanOn(shown, s.Fabric); found != s {
+			return fmt.Sprintf("the isolation certificate shows %s on %s, the lease spans %s there", said(found), s.Fabric, said(s))
+		}
+	}
+	if len(shown) != len(l.Spans) {
+		return fmt.Sprintf("the isolation certificate is about %d fabrics, the lease spans %d", len(shown), len(l.Spans))
+	}
+	if (c.NVLink != nil) != l.NVLinkRacks {
+		return fmt.Sprintf("racks of the lease are NVLink domains: %v; the isolation certificate says something of them: %v", l.NVLinkRacks, c.NVLink != nil)
+	}
+	return ""
+}
+
+func spanOn(spans []site.Span, fabric string) site.Span {
+	for _, s := range spans {
+		if s.Fabric == fabric {
+			return s
+		}
+	}
+	return site.Span{}
+}
+
+func said(s site.Span) string {
+	if s.Fabric == "" {
+		return "nothing"
+	}
+	return fmt.Sprintf("%d %s ports a node (%s)", s.Ports, s.Role, s.Family)
+}
+
+// isolatedOn claims isolation fabric by fabric, and says of NVLink what was shown.
+func (v *verifier) isolatedOn(at place, lease, when string, c *isolationSays, o *opened) {
+	for i := range c.Fabrics {
+		f := &c.Fabrics[i]
+		v.claim(at, claim.Claim{
+			Subject:  lease,
+			Sentence: fmt.Sprintf("isolated on %s (%s, %d ports a node) %s: every port carried the tenant's label and no other", f.Fabric, f.Role, f.Each, when),
+			Grade:    claim.OperatorAsserted, Origin: c.Origin, Evidence: []claim.Digest{o.digest}, Note: "the owner's signed read-back",
+		}, v.policy.Minimum.Isolation)
+	}
+	if c.NVLink != nil {
+		v.claim(at, claim.Claim{
+			Subject:  lease,
+			Sentence: fmt.Sprintf("its NVLink domains were its project's alone %s", when),
+			Grade:    claim.OperatorAsserted, Origin: c.Origin, Evidence: []claim.Digest{o.digest},
+			Note: "by the owner's inventory and ledger; no partition was read back",
+		}, v.policy.Minimum.Isolation)
+	}
+}

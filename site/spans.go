@@ -1,0 +1,38 @@
+package site
+
+// Role is what a fabric is to the nodes that have ports on it.
+type Role string
+
+// The roles. A site of this release has compute fabrics and one frontend, over which
+// storage is reached as well; a fabric of another role would be named like them.
+const (
+	RoleCompute    Role = "compute"
+	RoleFrontend   Role = "frontend"
+	RoleStorage    Role = "storage"
+	RoleManagement Role = "management"
+)
+
+// Valid reports whether r is a known role.
+func (r Role) Valid() bool {
+	return r == RoleCompute || r == RoleFrontend || r == RoleStorage || r == RoleManagement
+}
+
+// Span is one fabric on which each node of a lease has edge ports. What spans a lease
+// has follows from the kind of its nodes and from where these are.
+type Span struct {
+	Fabric string `json:"fabric"`
+	Role   Role   `json:"role"`
+	Family Family `json:"family"`
+	Ports  int    `json:"ports"` // of each node, 1 to Rails
+}
+
+// Spans returns the fabrics on which nodes of so many rails have ports that are on a
+// compute fabric, an index into Fabrics: that one with a port a GPU, and the frontend.
+func (s *Site) Spans(compute, rails int) []Span {
+	return []Span{s.span(compute, RoleCompute, rails), s.span(s.frontend, RoleFrontend, 1)}
+}
+
+func (s *Site) span(fabric int, role Role, ports int) Span {
+	f := &s.Fabrics[fabric]
+	return Span{Fabric: f.ID, Role: role, Family: f.Family, Ports: ports}
+}
