@@ -215,7 +215,7 @@ func (c RecordVolume) decide(s *State, env Env) (*Decision, error) {
 	for i := range k.Current().Storage {
 		if sold := &k.Current().Storage[i]; storage.IDOf(c.Contract, sold.ID) == id {
 			if want := storage.SpecOf(k.Current(), sold); c.Volume.Spec != want {
-				return nil, refuse("volume", "%s is %d bytes with %s keys, the contract sells %d with %s", id, c.Volume.Spec.CapacityBytes, c.Volume.Spec.KeyMode, want.CapacityBytes, want.KeyMode)
+				return nil, refuse("volume", "%s is %s, the contract sells %s", id, &c.Volume.Spec, &want)
 			}
 			d := &Decision{}
 			d.add(TenantScope(k.Current().Tenant), storage.KindProvisioned, storage.Provisioned{Contract: c.Contract, Volume: c.Volume, Origin: c.Origin})

@@ -1,6 +1,7 @@
 package bundle
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 
@@ -64,9 +65,12 @@ func (v *verifier) fenceShown(n *nodeLog, o *opened) {
 		gpus = n.owner.gpus
 	}
 	var labels []labelLog
-	for _, key := range sorted(v.labels) {
-		labels = append(labels, *v.labels[key])
+	for _, log := range v.labels {
+		labels = append(labels, *log)
 	}
+	slices.SortFunc(labels, func(a, b labelLog) int {
+		return cmp.Or(cmp.Compare(a.owner, b.owner), cmp.Compare(a.label.Fabric, b.label.Fabric))
+	})
 	if !o.there {
 		return
 	}

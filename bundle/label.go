@@ -13,9 +13,17 @@ type labelLog struct {
 	released bool
 }
 
+// ownedIn is what has a label at a time: a project, in a fabric.
+type ownedIn struct {
+	owner  fabric.Owner
+	fabric string
+}
+
+func (o ownedIn) String() string { return string(o.owner) + " in " + o.fabric }
+
 // labelled keeps the tenant's labels: at most one for each project and fabric.
 func (v *verifier) labelled(b *fabric.Labelled) {
-	key := string(b.Owner) + " in " + b.Label.Fabric
+	key := ownedIn{b.Owner, b.Label.Fabric}
 	if !strings.HasPrefix(string(b.Owner), "project/"+v.tenant+"/") {
 		v.fail(v.at, CheckLabel, b.Label.String(), "its owner is %q: expected a project of %s", b.Owner, v.tenant)
 	}
@@ -23,22 +31,22 @@ func (v *verifier) labelled(b *fabric.Labelled) {
 	switch b.Action {
 	case "assigned", "adopted": // adopted: its tenant was reached under it before
 		if was != nil && !was.released {
-			v.fail(v.at, CheckLabel, key, "label %s is assigned, and it has %s", b.Label, was.label)
+			v.fail(v.at, CheckLabel, key.String(), "label %s is assigned, and it has %s", b.Label, was.label)
 		}
 		for _, other := range v.labels {
 			if other.label == b.Label && other.owner != b.Owner && !other.released {
-				v.fail(v.at, CheckLabel, key, "label %s is that of %s", b.Label, other.owner)
+				v.fail(v.at, CheckLabel, key.String(), "label %s is that of %s", b.Label, other.owner)
 			}
 		}
 		v.labels[key] = &labelLog{owner: b.Owner, label: b.Label}
 	case "released":
 		if was == nil || was.released || was.label != b.Label {
-			v.fail(v.at, CheckLabel, key, "label %s is released, and was not its label", b.Label)
+			v.fail(v.at, CheckLabel, key.String(), "label %s is released, and was not its label", b.Label)
 			return
 		}
 		was.released = true
 	default:
-		v.fail(v.at, CheckLabel, key, "%q is no action that a tenant's log holds", b.Action)
+		v.fail(v.at, CheckLabel, key.String(), "%q is no action that a tenant's log holds", b.Action)
 	}
 }
 

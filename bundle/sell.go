@@ -126,13 +126,16 @@ func (v *verifier) contractSigned(b *contract.Signed) {
 	if ok {
 		for _, part := range q.Parts {
 			if part.Sitting {
-				v.sitting[c.ID+"/"+part.Tranche] = true
+				v.sitting[leaseIDOf(c.ID, part.Tranche)] = true
 			}
 		}
 	}
 	delete(v.quotes, b.Quote)
 	v.version(c)
 }
+
+// leaseIDOf is the lease of a tranche: neither id has a slash in it.
+func leaseIDOf(contract, tranche string) lease.ID { return lease.ID(contract + "/" + tranche) }
 
 // version puts a version of a contract in force.
 func (v *verifier) version(c *contract.Contract) {
@@ -225,7 +228,7 @@ func (v *verifier) bound(b *lease.Bound) {
 	} else {
 		v.promise(l)
 	}
-	if b.Sitting && !v.sitting[id] {
+	if b.Sitting && !v.sitting[b.Lease] {
 		v.fail(v.at, CheckBound, id, "its nodes count as those that the tenant was on before, and the quote that was signed did not say so")
 	}
 	v.hermetic(l)

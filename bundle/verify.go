@@ -10,6 +10,7 @@ import (
 	"bulkhead/claim"
 	"bulkhead/contract"
 	"bulkhead/fabric"
+	"bulkhead/lease"
 	"bulkhead/ledger"
 	"bulkhead/meter"
 	"bulkhead/site"
@@ -66,13 +67,13 @@ type verifier struct {
 	tenant    string
 	contracts map[string]*contractLog
 	quotes    map[string]*contract.Quoted
-	sitting   map[string]bool // contract and tranche: its nodes are those that the tenant was on
+	sitting   map[lease.ID]bool // its nodes are those that the tenant was on
 	leases    map[string]*leaseLog
 	order     []*leaseLog // as they were bound
 	nodes     map[string]*nodeLog
 	numbers   map[uint32]*nodeLog
 	claims    map[uint32][]slotRef // slots that want a node, by its number; the first holds it
-	labels    map[string]*labelLog // by fabric
+	labels    map[ownedIn]*labelLog
 	volumes   map[storage.VolumeID]*volumeLog
 	postures  map[string]*fabric.Postures // by fabric
 	units     map[string]*unitLog         // scalable units
@@ -114,12 +115,12 @@ func newVerifier(policy *Policy, opts Options) (*verifier, error) {
 		opened:    map[claim.Digest]*opened{},
 		contracts: map[string]*contractLog{},
 		quotes:    map[string]*contract.Quoted{},
-		sitting:   map[string]bool{},
+		sitting:   map[lease.ID]bool{},
 		leases:    map[string]*leaseLog{},
 		nodes:     map[string]*nodeLog{},
 		numbers:   map[uint32]*nodeLog{},
 		claims:    map[uint32][]slotRef{},
-		labels:    map[string]*labelLog{},
+		labels:    map[ownedIn]*labelLog{},
 		volumes:   map[storage.VolumeID]*volumeLog{},
 		postures:  map[string]*fabric.Postures{},
 		units:     map[string]*unitLog{},

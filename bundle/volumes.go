@@ -83,8 +83,7 @@ func (v *verifier) provisioned(b *storage.Provisioned) {
 		if storage.IDOf(c.ID, c.Storage[i].ID) == id {
 			l.name = c.Storage[i].ID
 			if want := storage.SpecOf(c, &c.Storage[i]); want != b.Volume.Spec {
-				v.fail(v.at, CheckVolume, string(id), "%d bytes at %d bytes/s with %s keys, the contract sells %d at %d with %s",
-					b.Volume.Spec.CapacityBytes, b.Volume.Spec.BytesPerSec, b.Volume.Spec.KeyMode, want.CapacityBytes, want.BytesPerSec, want.KeyMode)
+				v.fail(v.at, CheckVolume, string(id), "%s, the contract sells %s", &b.Volume.Spec, &want)
 			}
 		}
 	}

@@ -58,6 +58,7 @@ func (c *Contract) checkSLA(f *findings) {
 			}
 		}
 	}
+	c.checkLonger(f)
 	checkSeconds(f, "unknown.grace", c.Unknown.GraceS, true)
 	if c.Unknown.Then != "up" && c.Unknown.Then != "down-owner" {
 		f.add("unknown.then", "%.20q: expected up or down-owner: what silence counts as after the grace", c.Unknown.Then)
@@ -107,8 +108,8 @@ func (c *Contract) checkStorage(f *findings) {
 		if v.CapacityTB < 1 || v.CapacityTB > 100_000_000 {
 			f.add(path+"capacity_tb", "%d TB: expected 1 to 100000000", v.CapacityTB)
 		}
-		if v.BandwidthGBps < 0 || v.BandwidthGBps > 10_000_000 {
-			f.add(path+"bandwidth_gbps", "%d GB/s: expected 0 to 10000000", v.BandwidthGBps)
+		if v.BandwidthGbps < 0 || v.BandwidthGbps > 80_000_000 {
+			f.add(path+"bandwidth_gbps", "%d Gb/s: expected 0 to 80000000 gigabits a second", v.BandwidthGbps)
 		}
 		if v.IOPS < 0 || v.IOPS > 1_000_000_000_000 {
 			f.add(path+"iops", "%d: expected 0 to 1000000000000", v.IOPS)

@@ -174,9 +174,9 @@ type Unknown struct {
 type Volume struct {
 	ID            string    `json:"id"`
 	CapacityTB    int64     `json:"capacity_tb"`
-	BandwidthGBps int64     `json:"bandwidth_gbps,omitempty"` // gigabytes a second
-	IOPS          int64     `json:"iops,omitempty"`
-	KeyMode       string    `json:"key_mode"` // "owner" | "tenant"
+	BandwidthGbps int64     `json:"bandwidth_gbps,omitempty"` // gigabits a second, as networks count: 8 are a gigabyte a second
+	IOPS          int64     `json:"iops,omitempty"`           // operations a second
+	KeyMode       string    `json:"key_mode"`                 // "owner" | "tenant"
 	From          time.Time `json:"from"`
 	To            time.Time `json:"to"`
 	Price         Decimal   `json:"price"` // a TB and calendar month

@@ -7,6 +7,7 @@ import (
 	"strconv"
 	"strings"
 
+	"bulkhead/claim"
 	"bulkhead/lease"
 )
 
@@ -109,13 +110,19 @@ func (c *Contract) SettledBy(settled *Contract) bool {
 // steps of one ramp whichever kind they are: one collective domain is never mixed.
 func (c *Contract) openGroups() [][]int {
 	var groups [][]int
-	at := map[string]int{}
+	type ramp struct {
+		fabric     string
+		end        int64
+		splitRacks bool
+		kinds      int
+	}
+	at, lists := map[ramp]int{}, claim.Chain{}
 	for i := range c.Tranches {
 		t := &c.Tranches[i]
 		if !t.open() {
 			continue
 		}
-		key := fmt.Sprintf("%s %d %v %v", t.Fabric, t.End.Unix(), t.SplitRacks, t.Kinds)
+		key := ramp{t.Fabric, t.End.Unix(), t.SplitRacks, lists.Of(claim.Strings(t.Kinds)...)}
 		g, known := at[key]
 		if !known || t.Links == lease.Hermetic {
 			g = len(groups)

@@ -153,7 +153,7 @@ func (p *reader) sla(f field, v *SLA) {
 
 func (p *reader) volume(f field, v *Volume) {
 	f.fields(known{
-		"id": text(&v.ID), "capacity_tb": number(&v.CapacityTB), "bandwidth_gbps": number(&v.BandwidthGBps),
+		"id": text(&v.ID), "capacity_tb": number(&v.CapacityTB), "bandwidth_gbps": number(&v.BandwidthGbps),
 		"iops": number(&v.IOPS), "key_mode": text(&v.KeyMode), "from": p.instant(&v.From), "to": p.instant(&v.To),
 		"price": price(&v.Price), "clause": text(&v.Clause),
 	})

@@ -67,7 +67,7 @@ func drawContracts(t *rapid.T) []*contract.Contract {
 	case 1:
 		next := c.Clone()
 		next.Version, next.Effective = 2, at("amended", 100, 700)
-		next.Unknown.GraceS = stepS
+		next.Unknown = contract.Unknown{GraceS: int64(rapid.IntRange(0, 4).Draw(t, "amended grace")) * stepS, Then: rapid.SampledFrom([]string{"up", "down-owner"}).Draw(t, "amended then")}
 		next.SLA = drawLevels(t)
 		next.Tranches = append(next.Tranches, tranche("n", 1, next.Effective.Add(time.Hour)))
 		next.Rates = append(next.Rates, contract.Rate{Tranches: []string{"n"}, From: next.Effective.Add(time.Hour), To: end, Basis: contract.PerGPUHour, Price: "5"})
@@ -107,7 +107,27 @@ func drawLevels(t *rapid.T) []contract.SLA {
 		all[0].Exclusions = []string{"storm"}
 		all[4].Exclusions = []string{"tenant"}
 	}
-	return slices.DeleteFunc(all, func(contract.SLA) bool { return rapid.IntRange(0, 5).Draw(t, "left out") == 0 })
+	all = slices.DeleteFunc(all, func(contract.SLA) bool { return rapid.IntRange(0, 5).Draw(t, "left out") == 0 })
+	// No contract can be signed by which an outage earns less after a while.
+	for i := range all {
+		if all[i].Metric == contract.ReplacementTime && !signable(all) {
+			all[i].Tiers, all[i].Cap = rapid.SampledFrom([][]contract.Tier{{{Below: "1", Credit: "2"}}, {{Below: "1", Credit: "2"}, {Below: "0.99", Credit: "2.5"}}}).Draw(t, "longer"), ""
+		}
+	}
+	return all
+}
+
+// signable reports whether a contract may have these service levels.
+func signable(levels []contract.SLA) bool {
+	loc := time.UTC
+	from, to := contract.StartOfDay(loc, 2026, 3, 1), contract.StartOfDay(loc, 2026, 4, 1)
+	c := &contract.Contract{
+		ID: "c", Version: 1, Effective: from, Title: "Case", Tenant: "t", Project: "p", Currency: "USD", TimeZone: "UTC", Begin: from, End: to,
+		Tranches: []contract.Tranche{{ID: "a", Kind: "H100", Fabric: "roce", GPUs: 8, Delivery: from, End: to, Links: lease.Shared, Acceptance: contract.OnDelivery}},
+		Rates:    []contract.Rate{{Tranches: []string{"a"}, From: from, To: to, Basis: contract.PerMonth, Price: "1"}},
+		Unknown:  contract.Unknown{Then: "up"}, SLA: levels,
+	}
+	return c.Check() == nil
 }
 
 // drawEvents makes a history of all slots: most are delivered at some time,

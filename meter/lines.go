@@ -19,8 +19,17 @@ type priced struct {
 
 // byPrice collects GPU-seconds in the order of their first segment.
 type byPrice struct {
-	order []string
-	by    map[string]*priced
+	order []oneLine
+	by    map[oneLine]*priced
+}
+
+// oneLine are the terms of one line: what differs in any of them is never added up.
+type oneLine struct {
+	tranche, clause string
+	basis           contract.Basis
+	price           contract.Decimal
+	owed            int64
+	extra           string
 }
 
 // add adds GPU-seconds of a segment. extra tells apart what else must not be
@@ -29,9 +38,9 @@ func (p *byPrice) add(s *segment, extra string, seconds int64, rows *rowSet) {
 	if seconds == 0 {
 		return
 	}
-	key := fmt.Sprint(s.theTranche().ID, "|", s.version.RateClause(s.rate), "|", s.theRate().Basis, "|", s.theRate().Price, "|", s.owed, "|", extra)
+	key := oneLine{s.theTranche().ID, s.version.RateClause(s.rate), s.theRate().Basis, s.theRate().Price, s.owed, extra}
 	if p.by == nil {
-		p.by = map[string]*priced{}
+		p.by = map[oneLine]*priced{}
 	}
 	one := p.by[key]
 	if one == nil {

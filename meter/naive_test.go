@@ -56,13 +56,18 @@ func naiveLooks(versions []*contract.Contract, events []Event, period Period, lo
 		down                     int64 // for how long it has counted as down, by word or silence; -1: it does not
 		wasSilent                bool
 	}
-	// unseen is for how long nobody has looked at a lease, and by which version that
-	// counts as down.
-	type unseen struct {
-		steps int64
-		rule  contract.Unknown
+	// unseen is for how long nobody has looked at a lease, by each version that ruled
+	// meanwhile.
+	type unseen map[*contract.Contract]int64
+	quiet := map[string]unseen{}
+	down := func(q unseen) bool {
+		for v, steps := range q {
+			if v.Unknown.Then == "down-owner" && steps*stepS >= v.Unknown.GraceS {
+				return true
+			}
+		}
+		return false
 	}
-	quiet := map[string]*unseen{}
 	// silence is what a slot counts as that has been unknown for a while.
 	silence := func(l *life, t int64) SlotState {
 		w := versions[0]
@@ -157,12 +162,17 @@ func naiveLooks(versions []*contract.Contract, events []Event, period Period, lo
 			if !looks.missed(name, t) {
 				delete(quiet, name)
 			} else if quiet[name] == nil || looks.seenAt(name, t) {
-				quiet[name] = &unseen{rule: v.Unknown} // a silence begins
+				quiet[name] = unseen{} // a silence begins
+			}
+			if q, silent := quiet[name]; silent {
+				if _, ruled := q[v]; !ruled {
+					q[v] = 0
+				}
 			}
 		}
 		for _, k := range order {
 			l, q := lives[k], quiet[k.lease]
-			silent := q != nil && q.rule.Then == "down-owner" && q.steps*stepS >= q.rule.GraceS
+			silent := down(q)
 			switch {
 			case l.reported == Undelivered || l.reported == Returned || !silent && l.effect != DownOwner:
 				l.down, silent = -1, false
@@ -176,7 +186,9 @@ func naiveLooks(versions []*contract.Contract, events []Event, period Period, lo
 			l.wasSilent = silent
 		}
 		for _, q := range quiet {
-			q.steps++
+			for v := range q {
+				q[v]++
+			}
 		}
 		if t < period.From.Unix() || t < v.Begin.Unix() || t >= v.End.Unix() {
 			continue

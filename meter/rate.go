@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"bulkhead/claim"
 	"bulkhead/contract"
 )
 
@@ -204,8 +205,14 @@ func (b *bill) fees() {
 		seconds int64
 		from    int64
 	}
-	var order []string
-	by := map[string]*fee{}
+	// The clause and the price as they are: 4.1 at 1250000000 and 4.11 at 250000000 are two fees.
+	type terms struct {
+		clause   string
+		price    contract.Decimal
+		tranches int
+	}
+	var order []terms
+	by, lists := map[terms]*fee{}, claim.Chain{}
 	for i, v := range b.versions {
 		from, to := b.rules(i)
 		for j := range v.Rates {
@@ -214,7 +221,7 @@ func (b *bill) fees() {
 			if r.Basis != contract.PerMonth || a >= z {
 				continue
 			}
-			key := fmt.Sprint(v.RateClause(j), r.Price, r.Tranches)
+			key := terms{v.RateClause(j), r.Price, lists.Of(claim.Strings(r.Tranches)...)}
 			if by[key] == nil {
 				by[key] = &fee{rate: r, clause: v.RateClause(j), from: a}
 				order = append(order, key)
@@ -252,8 +259,13 @@ func (b *bill) storage() {
 		seconds int64
 		from    int64
 	}
-	var order []string
-	by := map[string]*use{}
+	type terms struct {
+		volume, clause string
+		capacity       int64
+		price          contract.Decimal
+	}
+	var order []terms
+	by := map[terms]*use{}
 	for i, v := range b.versions {
 		from, to := b.rules(i)
 		for j := range v.Storage {
@@ -262,7 +274,7 @@ func (b *bill) storage() {
 			if a >= z || s.Price.Sign() == 0 {
 				continue // free storage needs no line
 			}
-			key := fmt.Sprint(s.ID, "/", s.CapacityTB, "/", s.Price, "/", v.VolumeClause(j))
+			key := terms{s.ID, v.VolumeClause(j), s.CapacityTB, s.Price}
 			if by[key] == nil {
 				by[key] = &use{volume: s, clause: v.VolumeClause(j), from: a}
 				order = append(order, key)

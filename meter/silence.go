@@ -35,16 +35,32 @@ func (f *fold) listen() error {
 		gaps := f.looks.Gaps(fabrics, to)
 		for j := range gaps {
 			s := &silence{Gap: &gaps[j], from: gaps[j].From.Unix(), to: gaps[j].Until.Unix(), lease: h.name, row: int32(f.entriesNamed())}
-			rule := f.at(s.from).Unknown
-			s.turns = min(s.from+rule.GraceS, s.to)
-			if rule.Then != "down-owner" {
-				s.turns = s.to
-			}
+			s.turns = f.turns(s.from, s.to)
 			h.gaps = append(h.gaps, s)
 			f.silences = append(f.silences, s)
 		}
 	}
 	return nil
+}
+
+// turns is from when a silence counts as down by the owner's fault: the earliest that a
+// version which rules in it says, each from when the silence begins or the version does.
+// One look more, which cuts a silence in two, never makes it earlier.
+func (t *terms) turns(from, to int64) int64 {
+	turns := to
+	for i, v := range t.versions {
+		begins, ends := v.Effective.Unix(), to
+		if i == 0 {
+			begins = from
+		}
+		if i+1 < len(t.versions) {
+			ends = min(ends, t.versions[i+1].Effective.Unix())
+		}
+		if begins = max(begins, from); begins < ends && v.Unknown.Then == "down-owner" {
+			turns = min(turns, begins+v.Unknown.GraceS)
+		}
+	}
+	return turns
 }
 
 // entriesNamed is how many rows there are that a line may follow from: the changes,

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math/big"
 
+	"bulkhead/claim"
 	"bulkhead/contract"
 )
 
@@ -23,13 +24,13 @@ type level struct {
 // exceeds the caps. Every second of a slot is in at most one of these lines.
 func (b *bill) credits() {
 	var levels []*level
-	by := map[string]*level{}
+	by, same := map[int]*level{}, claim.Chain{}
 	for i, v := range b.versions {
 		if from, to := b.rules(i); max(from, b.from) >= min(to, b.to) {
 			continue
 		}
 		for j := range v.SLA {
-			key := levelKey(v, j)
+			key := levelKey(same, v, j)
 			if by[key] == nil {
 				by[key] = &level{rule: &v.SLA[j], clause: v.SLAClause(j), id: levelID(v, j), held: map[string]int64{}, match: map[string]int64{}, quiet: map[string]int64{}}
 				levels = append(levels, by[key])
@@ -38,7 +39,7 @@ func (b *bill) credits() {
 	}
 	b.segments(func(tr *tranche, s *segment) {
 		for j := range s.version.SLA {
-			l := by[levelKey(s.version, j)]
+			l := by[levelKey(same, s.version, j)]
 			l.held[tr.id] += s.gpus(s.held())
 			l.match[tr.id] += s.gpus(s.matched[j])
 			l.quiet[tr.id] += s.gpus(s.unasked[j])
@@ -59,8 +60,14 @@ func (b *bill) credits() {
 	}
 }
 
-func levelKey(v *contract.Contract, i int) string {
-	return fmt.Sprintf("%s %+v", v.SLAClause(i), v.SLA[i])
+// levelKey tells levels apart by every term that they have.
+func levelKey(same claim.Chain, v *contract.Contract, i int) int {
+	s := &v.SLA[i]
+	terms := []any{v.SLAClause(i), s.Metric, s.AfterS, s.AllowanceS, s.Cap, len(s.Tiers)}
+	for _, t := range s.Tiers {
+		terms = append(terms, t)
+	}
+	return same.Of(append(terms, claim.Strings(s.Exclusions)...)...)
 }
 
 // levelID is the metric, with the time where several rules share it.

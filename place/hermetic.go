@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 
+	"bulkhead/claim"
 	"bulkhead/site"
 )
 
@@ -135,7 +136,7 @@ func (h *hermetic) solve(want int) (nodes []site.Index, links *LinkSet, cut bool
 	if err != nil {
 		return nil, nil, false, 0, err
 	}
-	s := &search{o: h.o, pods: h.pods, want: want, pack: pack, tie: tie, some: h.some, menus: map[string]*menu{}, seen: map[string]bool{}}
+	s := &search{o: h.o, pods: h.pods, want: want, pack: pack, tie: tie, some: h.some, menus: map[int]*menu{}, names: claim.Chain{}, seen: map[int]bool{}, shapes: claim.Chain{}}
 	nodes, links, cut = s.solveWhole()
 	if nodes != nil {
 		return nodes, links, cut, 0, nil

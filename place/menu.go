@@ -2,7 +2,6 @@ package place
 
 import (
 	"cmp"
-	"fmt"
 	"maps"
 	"slices"
 
@@ -66,7 +65,7 @@ type rackOption struct {
 // alike.
 func (s *search) menuOf(pod int, x *relaxation) *menu {
 	p := &s.pods[pod]
-	key := ""
+	var parts []any
 	limit := map[int]int{}
 	shut := map[int]bool{}
 	open := map[int]bool{} // SUs of which the last uplink stays common
@@ -74,7 +73,7 @@ func (s *search) menuOf(pod int, x *relaxation) *menu {
 	for _, t := range x.without {
 		if t.what == smallIn && t.at == pod {
 			none = true
-			key += " q"
+			parts = append(parts, "none")
 		}
 		if t.what != wholeLeaf && t.what != smallLeaf && t.what != lastLink || s.o.site.SUs[t.at].Pod != p.pod {
 			continue
@@ -86,14 +85,14 @@ func (s *search) menuOf(pod int, x *relaxation) *menu {
 		} else if old, ok := limit[t.at]; !ok || t.cap < old {
 			limit[t.at] = t.cap
 		}
-		key += fmt.Sprint(" ", t.what, t.at, t.cap)
+		parts = append(parts, t)
 	}
-	if key == "" {
-		key = p.shape() // pods that look alike have the same menu
+	if len(parts) == 0 {
+		parts = append(parts, p.shape()) // pods that look alike have the same menu
 	} else {
-		key += fmt.Sprint(" of ", pod)
+		parts = append(parts, pod)
 	}
-	key += fmt.Sprint(" ", x.cap, x.any)
+	key := s.names.Of(append(parts, x.cap, x.any)...)
 	if m, ok := s.menus[key]; ok {
 		return m
 	}

@@ -59,13 +59,13 @@ type linkVerifier struct {
 }
 
 func (v *linkVerifier) shape() error {
-	seen := map[string]bool{}
+	seen, pods := map[string]bool{}, map[string]bool{}
 	total := 0
 	for _, p := range v.l.Pods {
-		if seen["pod "+p.Pod] || len(p.SUs) == 0 || len(p.SUs) != len(p.Nodes) {
+		if pods[p.Pod] || len(p.SUs) == 0 || len(p.SUs) != len(p.Nodes) {
 			return fmt.Errorf("pod %.60q: expected each once, with as many SUs as numbers of nodes", p.Pod)
 		}
-		seen["pod "+p.Pod] = true
+		pods[p.Pod] = true
 		v.restPod = v.restPod || p.Pod == v.l.RestPod
 		for i, su := range p.SUs {
 			if seen[su] || su == "" || p.Nodes[i] < 1 || p.Nodes[i] > site.MaxSUNodes {

@@ -3,9 +3,9 @@ package place
 import (
 	"cmp"
 	"container/heap"
-	"fmt"
 	"slices"
 
+	"bulkhead/claim"
 	"bulkhead/site"
 )
 
@@ -120,19 +120,21 @@ func (q *queue) Pop() any {
 
 // search is one ask for whole SUs.
 type search struct {
-	o     *Occupancy
-	pods  []podStock
-	want  int
-	pack  packing
-	tie   ties
-	queue queue
-	ages  int
-	sus   int // SUs that offer something
-	work  int
-	menus map[string]*menu
-	seen  map[string]bool // relaxations
-	best  uint64          // cost of the best slice so far
-	some  bool            // any slice will do
+	o      *Occupancy
+	pods   []podStock
+	want   int
+	pack   packing
+	tie    ties
+	queue  queue
+	ages   int
+	sus    int // SUs that offer something
+	work   int
+	menus  map[int]*menu
+	names  claim.Chain
+	seen   map[int]bool // relaxations
+	shapes claim.Chain
+	best   uint64 // cost of the best slice so far
+	some   bool   // any slice will do
 
 	most, fullest, rack int    // nodes that a pod, an SU, a rack gives at most
 	worst               misfit // the last, which names the condition
@@ -210,7 +212,11 @@ func (s *search) solveWhole() (nodes []site.Index, links *LinkSet, cut bool) {
 func (s *search) push(x *relaxation) {
 	// The same things may be left out in another order.
 	slices.SortFunc(x.without, func(a, b thing) int { return cmp.Or(cmp.Compare(a.what, b.what), a.at-b.at, a.cap-b.cap) })
-	key := fmt.Sprint(x.form, x.a, x.b, x.r, x.few, x.more, x.larger, x.cap, x.any, x.must, x.without)
+	parts := []any{x.form, x.a, x.b, x.r, x.few, x.more, x.larger, x.cap, x.any, x.must}
+	for _, t := range x.without {
+		parts = append(parts, t)
+	}
+	key := s.shapes.Of(parts...)
 	if s.seen[key] {
 		return
 	}
@@ -418,7 +424,7 @@ func (s *search) anyway(largest int) ([]site.Index, *LinkSet) {
 			}
 		}
 	}
-	s.queue, s.seen = nil, map[string]bool{}
+	s.queue, s.seen = nil, map[int]bool{}
 	s.roots(largest)
 	for s.queue.Len() > 0 {
 		x := heap.Pop(&s.queue).(*relaxation)

@@ -1,10 +1,12 @@
 package run
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 	"time"
 
 	"bulkhead/book"
@@ -40,11 +42,11 @@ func (p *Plane) holdSilent(s *book.State, plan *book.Plan) {
 	for index, f := range s.Site.Fabrics {
 		busy[index] = !p.asking.idle(p.fabricLane(f.ID))
 	}
-	held := map[string]int{}
+	held := map[heldWork]int{}
 	ofPort := func(port site.Port) bool {
 		index := s.Site.FabricOf(port)
 		if busy[index] {
-			held["ports of fabric "+s.Site.Fabrics[index].ID]++
+			held[heldWork{"ports of fabric", s.Site.Fabrics[index].ID}]++
 		}
 		return busy[index]
 	}
@@ -56,17 +58,21 @@ func (p *Plane) holdSilent(s *book.State, plan *book.Plan) {
 	plan.Ports = slices.DeleteFunc(plan.Ports, func(w book.PortWork) bool { return ofPort(w.Port) })
 	plan.Guards = slices.DeleteFunc(plan.Guards, ofFabric)
 	if len(plan.Steps) > 0 && !p.asking.idle(p.asking.lane(laneSteps)) {
-		held["node steps"] += len(plan.Steps)
+		held[heldWork{what: "node steps"}] += len(plan.Steps)
 		plan.Steps = nil
 	}
 	if len(plan.Volumes) > 0 && !p.asking.idle(p.asking.lane(laneStorage)) {
-		held["changes of volumes"] += len(plan.Volumes)
+		held[heldWork{what: "changes of volumes"}] += len(plan.Volumes)
 		plan.Volumes = nil
 	}
-	for _, what := range slices.Sorted(maps.Keys(held)) {
-		plan.Held = append(plan.Held, fmt.Sprintf("%d %s wait: the driver has not answered what it was asked before", held[what], what))
+	byName := func(a, b heldWork) int { return cmp.Or(cmp.Compare(a.what, b.what), cmp.Compare(a.fabric, b.fabric)) }
+	for _, w := range slices.SortedFunc(maps.Keys(held), byName) {
+		plan.Held = append(plan.Held, fmt.Sprintf("%d %s wait: the driver has not answered what it was asked before", held[w], strings.TrimSpace(w.what+" "+w.fabric)))
 	}
 }
+
+// heldWork is what waits for a driver, of one fabric or of none.
+type heldWork struct{ what, fabric string }
 
 // The lanes beside those of the fabrics.
 const (

@@ -16,7 +16,7 @@ func PrincipalOf(l lease.ID) Principal { return Principal(l) }
 // Units in which contracts sell, as SI defines them.
 const (
 	terabyte = 1_000_000_000_000
-	gigabyte = 1_000_000_000
+	gigabit  = 1_000_000_000 / 8 // in bytes
 )
 
 // SpecOf is what a backend is asked for when a contract sells a volume. Keys
@@ -28,6 +28,6 @@ func SpecOf(c *contract.Contract, v *contract.Volume) VolumeSpec {
 	}
 	return VolumeSpec{
 		ID: IDOf(c.ID, v.ID), Tenant: c.Tenant, CapacityBytes: uint64(v.CapacityTB) * terabyte,
-		BytesPerSec: uint64(v.BandwidthGBps) * gigabyte, KeyMode: mode,
+		BytesPerSec: uint64(v.BandwidthGbps) * gigabit, IOPS: uint64(v.IOPS), KeyMode: mode,
 	}
 }

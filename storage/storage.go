@@ -38,7 +38,13 @@ type VolumeSpec struct {
 	Tenant        string   `json:"tenant"`
 	CapacityBytes uint64   `json:"capacity_bytes"`
 	BytesPerSec   uint64   `json:"bytes_per_second"` // sold bandwidth; 0: not sold
+	IOPS          uint64   `json:"iops,omitempty"`   // sold operations a second; 0: not sold
 	KeyMode       KeyMode  `json:"key_mode"`
+}
+
+// String is what a specification asks for, for a person.
+func (s *VolumeSpec) String() string {
+	return fmt.Sprintf("%d bytes at %d bytes/s and %d operations/s with %s keys", s.CapacityBytes, s.BytesPerSec, s.IOPS, s.KeyMode)
 }
 
 // MaxCapacity is the largest volume, 1 EiB.

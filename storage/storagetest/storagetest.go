@@ -55,7 +55,7 @@ func Checks() []Check {
 	}
 }
 
-var spec = storage.VolumeSpec{ID: "flagship-scratch", Tenant: "flagship", CapacityBytes: 1 << 40, KeyMode: storage.OwnerKeys}
+var spec = storage.VolumeSpec{ID: "flagship-scratch", Tenant: "flagship", CapacityBytes: 1 << 40, BytesPerSec: 1 << 31, IOPS: 500_000, KeyMode: storage.OwnerKeys}
 
 const us, them = storage.Principal("flagship-l1"), storage.Principal("tidewater-l1")
 
@@ -75,10 +75,14 @@ func provisions(ctx context.Context, f *Fixture) error {
 	if again, err := f.Driver.Provision(ctx, spec); err != nil || !reflect.DeepEqual(again, first) {
 		return fmt.Errorf("the same volume again: %+v, error %w; expected %+v", again, err, first)
 	}
-	larger := spec
-	larger.CapacityBytes++
-	if _, err := f.Driver.Provision(ctx, larger); !errors.Is(err, storage.ErrDifferent) {
-		return fmt.Errorf("another volume of the same id: %v, expected ErrDifferent", err)
+	for _, change := range []func(*storage.VolumeSpec){
+		func(s *storage.VolumeSpec) { s.CapacityBytes++ }, func(s *storage.VolumeSpec) { s.BytesPerSec++ }, func(s *storage.VolumeSpec) { s.IOPS++ },
+	} {
+		other := spec
+		change(&other)
+		if _, err := f.Driver.Provision(ctx, other); !errors.Is(err, storage.ErrDifferent) {
+			return fmt.Errorf("another volume of the same id, %s: %v, expected ErrDifferent", &other, err)
+		}
 	}
 	o, err := f.Driver.Observe(ctx)
 	if err == nil && (len(o.Volumes) != 1 || o.Volumes[0].Spec != spec || len(o.Grants)+len(o.Mounts) != 0) {

@@ -30,7 +30,10 @@ type shownChain struct {
 	rules                                   []string
 }
 
-func (c *shownChain) key() string { return c.Family + " " + c.Table + " " + c.Name }
+// chainName names a chain.
+type chainName struct{ family, table, name string }
+
+func (c *shownChain) key() chainName { return chainName{c.Family, c.Table, c.Name} }
 
 // decodeRules reads "nft -j list ruleset", and the devices of chains from "nft list
 // chains": nft 1.0.6 leaves them out of its JSON.
@@ -49,7 +52,7 @@ func decodeRules(data, devices []byte) (*shownRules, error) {
 		return nil, err
 	}
 	r := &shownRules{}
-	at := map[string]int{}
+	at := map[chainName]int{}
 	for _, o := range doc.Objects {
 		if raw, is := o["chain"]; is {
 			var c shownChain
@@ -73,7 +76,7 @@ func decodeRules(data, devices []byte) (*shownRules, error) {
 			if err := json.Unmarshal(raw, &rule); err != nil {
 				return nil, fmt.Errorf("nft: rule: %w", err)
 			}
-			i, known := at[rule.Family+" "+rule.Table+" "+rule.Chain]
+			i, known := at[chainName{rule.Family, rule.Table, rule.Chain}]
 			if !known {
 				return nil, fmt.Errorf("nft: rule of a chain %.80q that was not listed", rule.Chain)
 			}
@@ -96,22 +99,22 @@ var (
 
 // decodeDevices returns by chain the device at which it hooks; "*" for what is not
 // understood, such as several devices.
-func decodeDevices(text []byte) (map[string]string, error) {
-	on := map[string]string{}
-	table, chain := "", ""
+func decodeDevices(text []byte) (map[chainName]string, error) {
+	on := map[chainName]string{}
+	family, table, chain := "", "", ""
 	for line := range strings.Lines(string(text)) {
 		line = strings.TrimSuffix(line, "\n")
 		if m := tableLine.FindStringSubmatch(line); m != nil {
-			table, chain = m[1]+" "+m[2], ""
+			family, table, chain = m[1], m[2], ""
 		} else if m := chainLine.FindStringSubmatch(line); m != nil {
 			chain = m[1]
 		} else if hookLine.MatchString(line) {
 			if table == "" || chain == "" {
 				return nil, fmt.Errorf("nft list chains: a hook outside a chain: %.80q", line)
 			}
-			on[table+" "+chain] = "*"
+			on[chainName{family, table, chain}] = "*"
 			if m := deviceLine.FindStringSubmatch(line); m != nil {
-				on[table+" "+chain] = m[1]
+				on[chainName{family, table, chain}] = m[1]
 			}
 		}
 	}
@@ -281,11 +284,11 @@ func (r *shownRules) ofLeaf(uplinks, management []string) (l leafRule) {
 	for i := range r.chains {
 		c := &r.chains[i]
 		switch c.key() {
-		case "inet bulkhead input":
+		case chainName{"inet", "bulkhead", "input"}:
 			input = c
-		case "inet bulkhead uplink":
+		case chainName{"inet", "bulkhead", "uplink"}:
 			uplink = c
-		case "inet bulkhead forward":
+		case chainName{"inet", "bulkhead", "forward"}:
 			forward = c
 		default:
 			if c.Hook == "ingress" && c.Family == "netdev" && c.Table == "bulkhead" && !slices.Contains(uplinks, c.Device) {

@@ -17,11 +17,14 @@ type Raw struct {
 // State is the gateway as it was read.
 type State struct {
 	chains []chain
-	sets   map[string][]element // by "family table name"
-	odd    []string             // what could carry packets past the chains
+	sets   map[named][]element
+	odd    []string // what could carry packets past the chains
 	links  map[string]link
 	macs   map[string]map[uint64]bool // neighbours, by interface
 }
+
+// named is a chain, or a set, by its name in a table.
+type named struct{ family, table, name string }
 
 type chain struct {
 	family, table, name string
@@ -68,7 +71,7 @@ const maxRaw = 64 << 20
 // as such, and Judge counts it as letting everything pass; what is no such output
 // is an error.
 func Decode(raw Raw) (*State, error) {
-	s := &State{sets: map[string][]element{}, links: map[string]link{}, macs: map[string]map[uint64]bool{}}
+	s := &State{sets: map[named][]element{}, links: map[string]link{}, macs: map[string]map[uint64]bool{}}
 	for _, part := range []struct {
 		name string
 		data []byte
@@ -178,7 +181,7 @@ func (s *State) readRuleset(data []byte) error {
 	if top.List == nil {
 		return fmt.Errorf("no \"nftables\" list")
 	}
-	at := map[string]int{}
+	at := map[named]int{}
 	for _, item := range top.List {
 		for kind, text := range item {
 			var o struct {
@@ -206,10 +209,10 @@ func (s *State) readRuleset(data []byte) error {
 					return fmt.Errorf("%s: %w", kind, err)
 				}
 			}
-			scope := o.Family + " " + o.Table + " "
+			scope := func(name string) named { return named{o.Family, o.Table, name} }
 			switch kind {
 			case "chain":
-				at[scope+o.Name] = len(s.chains)
+				at[scope(o.Name)] = len(s.chains)
 				c := chain{family: o.Family, table: o.Table, name: o.Name, hook: o.Hook, policy: o.Policy, kind: o.Type}
 				s.chains = append(s.chains, c)
 			case "set", "map":
@@ -217,11 +220,11 @@ func (s *State) readRuleset(data []byte) error {
 				for _, e := range o.Elem {
 					elements = append(elements, decodeElement(e))
 				}
-				s.sets[scope+o.Name] = elements
+				s.sets[scope(o.Name)] = elements
 			case "rule":
-				i, known := at[scope+o.Chain]
+				i, known := at[scope(o.Chain)]
 				if !known {
-					return fmt.Errorf("a rule of chain %s%s, which is not there", scope, o.Chain)
+					return fmt.Errorf("a rule of chain %s %s %s, which is not there", o.Family, o.Table, o.Chain)
 				}
 				s.chains[i].rules = append(s.chains[i].rules, decodeRule(o.Expr))
 			case "element":

@@ -168,7 +168,7 @@ func (j *judge) accepts(hook string, number int, c *chain, r *rule, dropped bool
 		}
 		values := m.values
 		if m.set != "" {
-			values = j.s.sets[c.family+" "+c.table+" "+m.set]
+			values = j.s.sets[named{c.family, c.table, m.set}]
 		}
 		column := func(key string) (out []value, has bool) {
 			i := slices.Index(m.keys, key)
