@@ -1,8 +1,6 @@
 package book
 
 import (
-	"bytes"
-	"encoding/json"
 	"fmt"
 
 	"bulkhead/claim"
@@ -141,11 +139,10 @@ func Apply(s *State, e *ledger.Entry, bodies Bodies) error {
 
 // fold wraps the fold of one kind with the decoding of its body.
 func fold[B any](apply func(s *State, e *ledger.Entry, body B, bodies Bodies) error) func(*State, *ledger.Entry, Bodies) error {
+	shape := claim.ShapeOf[B]()
 	return func(s *State, e *ledger.Entry, bodies Bodies) error {
 		var body B
-		decoder := json.NewDecoder(bytes.NewReader(e.Body))
-		decoder.DisallowUnknownFields()
-		if err := decoder.Decode(&body); err != nil {
+		if err := shape.Decode(e.Body, &body); err != nil {
 			return err
 		}
 		return apply(s, e, body, bodies)

@@ -28,12 +28,14 @@ type opened struct {
 // workers.
 func (v *verifier) open(body any) error {
 	for _, n := range named(body) {
+		v.budget.spend(16, "the bodies that entries name")
 		if o, again := v.opened[n.digest]; again {
 			if o.role != n.role {
 				v.fail(v.at, CheckEvidence, n.digest.String(), "it is named as %s here and as %s by entry %d", n.role, o.role, o.first.entry)
 			}
 			continue
 		}
+		v.budget.keep(perBody, "the bodies that entries name")
 		o := &opened{digest: n.digest, role: n.role, first: v.at, at: v.time}
 		v.opened[n.digest] = o
 		b, err := v.nextBody(n.digest)
@@ -46,7 +48,12 @@ func (v *verifier) open(body any) error {
 			continue
 		}
 		o.there = true
-		v.workers.do(func() { v.inspect(o, b) })
+		cost := len(b.data) / stepBytes
+		if b.apart != nil {
+			cost += statementCost
+		}
+		v.budget.spend(cost, "the bodies that entries name")
+		v.workers.do(o.first, func() { v.inspect(o, b) })
 	}
 	return nil
 }
@@ -108,13 +115,13 @@ func (v *verifier) surplus() error {
 func (v *verifier) inspect(o *opened, b *held) {
 	switch o.role {
 	case rolePlacement:
-		o.says, o.err = readPlacement(b)
+		o.says, o.err = v.readPlacement(b)
 	case roleTurnover:
 		o.says, o.err = v.readTurnover(o, b)
 	case roleIsolation:
 		o.says, o.err = v.readIsolation(o, b)
 	case roleFence:
-		o.says, o.err = readFence(b.data)
+		o.says, o.err = v.readFence(b.data)
 	case roleProbe:
 		o.says, o.err = v.readProbe(o, b)
 	case roleInvoice:
@@ -152,8 +159,16 @@ func (e *signerError) Unwrap() error { return e.error }
 
 // workers run checks that depend on one body only.
 type workers struct {
-	jobs chan func()
+	jobs chan job
 	done sync.WaitGroup
+	lock sync.Mutex
+	fell place // of the first job, by the log, that did not end
+	err  error
+}
+
+type job struct {
+	at place
+	do func()
 }
 
 // queue is how many bodies may wait for a worker: enough to keep them busy, few
@@ -164,23 +179,37 @@ func newWorkers(count int) *workers {
 	if count <= 0 {
 		count = 2
 	}
-	w := &workers{jobs: make(chan func(), queue)}
+	w := &workers{jobs: make(chan job, queue)}
 	for range count {
 		w.done.Add(1)
 		go func() {
 			defer w.done.Done()
-			for job := range w.jobs {
-				job()
+			for j := range w.jobs {
+				w.run(j)
 			}
 		}()
 	}
 	return w
 }
 
-func (w *workers) do(job func()) { w.jobs <- job }
+func (w *workers) run(j job) {
+	err := guarded(j.at.String, func() error { j.do(); return nil })
+	if err == nil {
+		return
+	}
+	w.lock.Lock()
+	defer w.lock.Unlock()
+	if w.err == nil || j.at.entry < w.fell.entry {
+		w.fell, w.err = j.at, err
+	}
+}
 
-// wait returns when every job is done. No job can be added after it.
-func (w *workers) wait() {
+func (w *workers) do(at place, do func()) { w.jobs <- job{at, do} }
+
+// wait returns when every job is done, with the error of the first that was too much
+// or fell. No job can be added after it.
+func (w *workers) wait() error {
 	close(w.jobs)
 	w.done.Wait()
+	return w.err
 }

@@ -1,6 +1,9 @@
 package bundle
 
-import "fmt"
+import (
+	"fmt"
+	"strings"
+)
 
 // Check is one thing that Verify insists on. Removing any of them from the
 // verifier turns a test red.
@@ -173,6 +176,14 @@ func (f Finding) String() string {
 // maxFindings bounds how many findings a report lists; the others are counted.
 const maxFindings = 200
 
+// short is a text cut to so many bytes.
+func short(text string, most int) string {
+	if len(text) <= most {
+		return text
+	}
+	return strings.ToValidUTF8(text[:most], "") + "..."
+}
+
 // place is where something stands in the log.
 type place struct {
 	entry uint64
@@ -185,9 +196,10 @@ func (v *verifier) fail(at place, check Check, subject, format string, args ...a
 	if v.skip == check {
 		return
 	}
+	v.budget.spend(8, "what is wrong with it")
 	v.failed++
 	v.failures[check]++
 	if len(v.findings) < maxFindings {
-		v.findings = append(v.findings, Finding{Check: check, Entry: at.entry, Kind: at.kind, Subject: subject, Reason: fmt.Sprintf(format, args...)})
+		v.findings = append(v.findings, Finding{Check: check, Entry: at.entry, Kind: short(at.kind, 100), Subject: short(subject, 200), Reason: short(fmt.Sprintf(format, args...), 1000)})
 	}
 }

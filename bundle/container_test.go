@@ -125,7 +125,8 @@ func TestWriterRefuses(t *testing.T) {
 // A body comes back as it was, in one form only.
 func TestBodiesKeepTheirBytes(t *testing.T) {
 	statement := func(t *rapid.T) []byte {
-		s, err := claim.NewStatement(rapid.String().Draw(t, "subject"), claim.DigestOf(nil), "type", rapid.String().Draw(t, "predicate"))
+		plain := rapid.String().Filter(claim.Plain) // what steers a terminal is refused by who reads the predicate
+		s, err := claim.NewStatement(plain.Draw(t, "subject"), claim.DigestOf(nil), "type", rapid.String().Draw(t, "predicate"))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -159,8 +160,9 @@ func TestStatementsOpenAlike(t *testing.T) {
 		if rapid.Bool().Draw(t, "stranger") {
 			signer = owner.Invoice
 		}
-		s, err := claim.NewStatement(rapid.String().Draw(t, "subject"), claim.DigestOf(nil), rapid.SampledFrom([]string{"a/1", `,"predicate":`}).Draw(t, "type"),
-			rapid.MapOf(rapid.String(), rapid.String()).Draw(t, "predicate"))
+		plain := rapid.String().Filter(claim.Plain) // what steers a terminal is refused by who reads the predicate
+		s, err := claim.NewStatement(plain.Draw(t, "subject"), claim.DigestOf(nil), rapid.SampledFrom([]string{"a/1", `,"predicate":`}).Draw(t, "type"),
+			rapid.MapOf(plain, plain).Draw(t, "predicate"))
 		if err != nil {
 			t.Fatal(err)
 		}

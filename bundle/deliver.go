@@ -81,6 +81,7 @@ func (v *verifier) handOverOne(l *leaseLog, b *lease.Delivered, d *lease.Deliver
 	if _, twice := v.handed[n.id]; twice {
 		v.fail(v.at, CheckSlotTwice, n.id, "it is delivered twice at once")
 	}
+	v.budget.keep(perJudgement, "deliveries")
 	v.handed[n.id] = handOver{at: v.at, seq: d.Seq, isolation: b.Isolation, ref: ref}
 	if !l.ever[d.Slot] {
 		l.ever[d.Slot] = true
@@ -128,6 +129,7 @@ func (v *verifier) proposed(b *lease.Proposed) {
 	if was := v.numbers[ref.lease.slots[b.Slot]]; was != nil && was.id != b.Was {
 		v.fail(v.at, CheckSwap, ref.String(), "it proposes a node for %s, the slot holds %s", b.Was, was.id)
 	}
+	v.budget.keep(perNode+int64(len(b.Was)+len(b.Node)), "replacements")
 	ref.lease.swaps[b.Slot] = &swapLog{at: v.at, was: b.Was, to: b.Node, deadline: b.Deadline}
 }
 
@@ -195,6 +197,7 @@ func (v *verifier) swappedNode(b *lease.Swapped) {
 		v.fail(v.at, CheckSlotTwice, ref.String(), "%s is swapped in, and %s holds it", b.Node, others[0])
 	}
 	l.slots[b.Slot] = b.Index
+	v.budget.spend(1+len(v.claims[b.Index])/4, "slots that hold one node")
 	v.claims[b.Index] = append([]slotRef{ref}, v.claims[b.Index]...)
 	if was.state != node.Delivered || !was.seen {
 		v.release(b.WasIndex, ref) // a delivered one leaves its slot by the move that follows
@@ -215,6 +218,7 @@ func (v *verifier) leaseReturning(b *lease.Returning) {
 		v.fail(v.at, CheckReturn, string(b.Lease), "it is taken back at %s, and runs until %s", stamp(v.time), stamp(l.end))
 	}
 	l.returning = v.time
+	v.budget.spend(2*len(l.slots), "leases that are returned")
 	for slot, number := range l.slots {
 		ref := slotRef{l, uint32(slot)}
 		n := v.numbers[number]
@@ -244,6 +248,7 @@ func (v *verifier) leaseReturned(b *lease.Returned) {
 	l.returned = v.time
 	v.volumesLeft(b.Lease)
 	quarantined := 0
+	v.budget.spend(8*len(v.nodes), "leases that are returned")
 	for _, id := range sorted(v.nodes) {
 		n := v.nodes[id]
 		if n.owner != l {

@@ -28,66 +28,75 @@ type Registered struct {
 // kinds maps every kind that a tenant's scope may hold to a decoder of its
 // body. A kind that is missing here is an error: a newer release wrote the log,
 // and what is not understood is not proven.
-var kinds = map[string]func(data []byte) (any, error){
-	KindRegistered:            decode[Registered],
-	contract.KindQuoted:       decode[contract.Quoted],
-	contract.KindLapsed:       decode[contract.Lapsed],
-	contract.KindSigned:       decode[contract.Signed],
-	contract.KindNotice:       decode[contract.Notice],
-	contract.KindClosed:       decode[contract.Closed],
-	lease.KindBound:           decode[lease.Bound],
-	lease.KindRebooked:        decode[lease.Rebooked],
-	lease.KindLate:            decode[lease.Late],
-	lease.KindDelivered:       decode[lease.Delivered],
-	lease.KindSlots:           decode[lease.Slots],
-	lease.KindProposed:        decode[lease.Proposed],
-	lease.KindAcknowledged:    decode[lease.Acknowledged],
-	lease.KindSwapped:         decode[lease.Swapped],
-	lease.KindWithdrawn:       decode[lease.Withdrawn],
-	lease.KindUnserved:        decode[lease.Unserved],
-	lease.KindDefragProposed:  decode[lease.DefragProposed],
-	lease.KindDefragConsented: decode[lease.DefragConsented],
-	lease.KindDefragAccepted:  decode[lease.DefragAccepted],
-	lease.KindDefragEnded:     decode[lease.DefragEnded],
-	lease.KindReturning:       decode[lease.Returning],
-	lease.KindReturned:        decode[lease.Returned],
-	node.KindMoved:            decode[node.Moved],
-	fabric.KindLabelled:       decode[fabric.Labelled],
-	fabric.KindDrifted:        decode[fabric.Drifted],
-	fabric.KindLocked:         decode[fabric.Locked],
-	fabric.KindRestored:       decode[fabric.Restored],
-	fabric.KindUnread:         decode[fabric.Unread],
-	fabric.KindPosture:        decode[fabric.Postures],
-	fabric.KindReread:         decode[reread],
-	prove.KindProbed:          decode[prove.Probed],
-	prove.KindVerdict:         decode[prove.Judged],
-	storage.KindProvisioned:   decode[storage.Provisioned],
-	storage.KindGranted:       decode[storage.Granted],
-	storage.KindRevoked:       decode[storage.Revoked],
-	storage.KindStray:         decode[storage.Stray],
-	storage.KindDestroyed:     decode[storage.Destroyed],
-	meter.KindInvoiced:        decode[meter.Invoiced],
-	ledger.KindTakenOff:       decode[ledger.TakenOff],
-	meter.KindObserved:        decode[meter.Observed],
+var kinds = map[string]func(b *budget, data []byte) (any, error){
+	KindRegistered:            decode[Registered](),
+	contract.KindQuoted:       decode[contract.Quoted](),
+	contract.KindLapsed:       decode[contract.Lapsed](),
+	contract.KindSigned:       decode[contract.Signed](),
+	contract.KindNotice:       decode[contract.Notice](),
+	contract.KindClosed:       decode[contract.Closed](),
+	lease.KindBound:           decode[lease.Bound](),
+	lease.KindRebooked:        decode[lease.Rebooked](),
+	lease.KindLate:            decode[lease.Late](),
+	lease.KindDelivered:       decode[lease.Delivered](),
+	lease.KindSlots:           decode[lease.Slots](),
+	lease.KindProposed:        decode[lease.Proposed](),
+	lease.KindAcknowledged:    decode[lease.Acknowledged](),
+	lease.KindSwapped:         decode[lease.Swapped](),
+	lease.KindWithdrawn:       decode[lease.Withdrawn](),
+	lease.KindUnserved:        decode[lease.Unserved](),
+	lease.KindDefragProposed:  decode[lease.DefragProposed](),
+	lease.KindDefragConsented: decode[lease.DefragConsented](),
+	lease.KindDefragAccepted:  decode[lease.DefragAccepted](),
+	lease.KindDefragEnded:     decode[lease.DefragEnded](),
+	lease.KindReturning:       decode[lease.Returning](),
+	lease.KindReturned:        decode[lease.Returned](),
+	node.KindMoved:            decode[node.Moved](),
+	fabric.KindLabelled:       decode[fabric.Labelled](),
+	fabric.KindDrifted:        decode[fabric.Drifted](),
+	fabric.KindLocked:         decode[fabric.Locked](),
+	fabric.KindRestored:       decode[fabric.Restored](),
+	fabric.KindUnread:         decode[fabric.Unread](),
+	fabric.KindPosture:        decode[fabric.Postures](),
+	fabric.KindReread:         decode[reread](),
+	prove.KindProbed:          decode[prove.Probed](),
+	prove.KindVerdict:         decode[prove.Judged](),
+	storage.KindProvisioned:   decode[storage.Provisioned](),
+	storage.KindGranted:       decode[storage.Granted](),
+	storage.KindRevoked:       decode[storage.Revoked](),
+	storage.KindStray:         decode[storage.Stray](),
+	storage.KindDestroyed:     decode[storage.Destroyed](),
+	meter.KindInvoiced:        decode[meter.Invoiced](),
+	ledger.KindTakenOff:       decode[ledger.TakenOff](),
+	meter.KindObserved:        decode[meter.Observed](),
 }
 
 // reread has the body of fabric.Unread and another meaning.
 type reread fabric.Unread
 
-func decode[B any](data []byte) (any, error) {
-	body := new(B)
-	if err := strict(data, body); err != nil {
-		return nil, err
+// decode reads a body that can be read in one way only; b is nil for who writes.
+func decode[B any]() func(b *budget, data []byte) (any, error) {
+	shape := claim.ShapeOf[B]()
+	return func(b *budget, data []byte) (any, error) {
+		if b != nil {
+			if _, err := b.weigh(shape, data, "its body"); err != nil {
+				return nil, err
+			}
+		}
+		body := new(B)
+		if err := shape.Decode(data, body); err != nil {
+			return nil, err
+		}
+		return body, nil
 	}
-	return body, nil
 }
 
-func decodeBody(kind string, data []byte) (any, error) {
+func decodeBody(b *budget, kind string, data []byte) (any, error) {
 	decoder, ok := kinds[kind]
 	if !ok {
 		return nil, fmt.Errorf("kind %.60q is not known to this release: take a newer verifier", kind)
 	}
-	return decoder(data)
+	return decoder(b, data)
 }
 
 // role is what a body is to the entry that names it.

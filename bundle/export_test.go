@@ -32,7 +32,7 @@ func WriteForged(in Input, bodies func([]claim.Digest) []claim.Digest) []byte {
 	seen := map[claim.Digest]bool{}
 	var names []claim.Digest
 	for e := range in.Entries {
-		if body, err := decodeBody(e.Kind, e.Body); err == nil {
+		if body, err := decodeBody(nil, e.Kind, e.Body); err == nil {
 			for _, n := range named(body) {
 				if !seen[n.digest] {
 					seen[n.digest] = true

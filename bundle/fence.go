@@ -27,9 +27,16 @@ type FencedPort struct {
 	Labels []uint32 `json:"labels"`
 }
 
-func readFence(data []byte) (*FenceProof, error) {
+var fenceShape = claim.ShapeOf[FenceProof]()
+
+func (v *verifier) readFence(data []byte) (*FenceProof, error) {
+	weight, err := v.budget.weigh(fenceShape, data, "a fence proof")
+	if err != nil {
+		return nil, err
+	}
+	v.budget.keep(weight, "a fence proof")
 	var p FenceProof
-	if err := strict(data, &p); err != nil {
+	if err := fenceShape.Decode(data, &p); err != nil {
 		return nil, err
 	}
 	seen := [site.NICs]bool{}
@@ -65,6 +72,8 @@ func (v *verifier) fenceShown(n *nodeLog, o *opened) {
 		gpus = n.owner.gpus
 	}
 	var labels []labelLog
+	v.budget.spend(4*len(v.labels), "labels at a fence")
+	v.budget.keep(80*int64(len(v.labels)), "labels at a fence")
 	for _, log := range v.labels {
 		labels = append(labels, *log)
 	}
@@ -74,12 +83,15 @@ func (v *verifier) fenceShown(n *nodeLog, o *opened) {
 	if !o.there {
 		return
 	}
-	v.after = append(v.after, func() {
+	v.later(func() {
 		if o.err != nil {
 			v.fail(at, CheckFence, id, "its fence proof: %v", o.err)
 			return
 		}
-		p := o.says.(*FenceProof)
+		p, ok := o.says.(*FenceProof)
+		if !ok {
+			return // named as something else: that was found before
+		}
 		if p.Node != id || p.Turnover != turnover {
 			v.fail(at, CheckFence, id, "its fence proof is of %s turnover %d, expected turnover %d", p.Node, p.Turnover, turnover)
 		}

@@ -3,6 +3,7 @@ package bundle
 import (
 	"bytes"
 
+	"bulkhead/claim"
 	"bulkhead/contract"
 	"bulkhead/lease"
 	placement "bulkhead/place"
@@ -15,6 +16,7 @@ import (
 // it. That no other lease holds these links, and that the fabric routes so, is
 // the owner's word: the tenant sees neither.
 func (v *verifier) hermetic(l *leaseLog) {
+	v.budget.keep(16*int64(len(l.Held)), "the links of a lease")
 	id := string(l.Lease)
 	t := (*contract.Tranche)(nil)
 	if len(l.contract.versions) > 0 {
@@ -44,18 +46,21 @@ func (v *verifier) hermetic(l *leaseLog) {
 			l.units[su] = true
 		}
 	}
+	v.budget.keep(4*int64(len(l.slots)), "the nodes of a lease")
 	order := make([]site.Index, len(l.slots))
 	for i, n := range l.slots {
 		order[i] = site.Index(n)
 	}
 	at, o := v.at, v.opened[l.Certificate]
-	v.after = append(v.after, func() {
+	v.later(func() {
 		if o == nil || o.err != nil {
 			v.fail(at, CheckHermetic, id, "its placement certificate can't be read: %v", errOf(o))
 			return
 		}
-		c := o.says.(*placement.Certificate)
+		c, ok := o.says.(*placement.Certificate)
 		switch {
+		case !ok:
+			return // named as something else: that was found before
 		case c.Ask.Links != lease.Hermetic || c.Links == nil || !bytes.Equal(c.Links.Encode(), l.Held):
 			v.fail(at, CheckHermetic, id, "the placement certificate has another link assignment than the lease")
 			return
@@ -89,9 +94,16 @@ func (v *verifier) onOwnLinks(l *leaseLog, su string) {
 	}
 }
 
+var placementShape = claim.ShapeOf[placement.Certificate]()
+
 // readPlacement reads a placement certificate. It is no statement: nobody signs it,
 // and what it says is held against the lease that names it.
-func readPlacement(b *held) (*placement.Certificate, error) {
+func (v *verifier) readPlacement(b *held) (*placement.Certificate, error) {
+	weight, err := v.budget.weigh(placementShape, b.data, "a placement certificate")
+	if err != nil {
+		return nil, err
+	}
+	v.budget.keep(weight, "a placement certificate")
 	c, err := placement.DecodeCertificate(b.data)
 	if err != nil {
 		return nil, err

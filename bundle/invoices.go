@@ -41,12 +41,20 @@ type invoiceSays struct {
 	subject string // digest of the encoding, as the statement's subject names it
 }
 
+var invoiceShape = claim.ShapeOf[meter.Invoice]()
+
 func (v *verifier) readInvoice(o *opened, b *held) (*invoiceSays, error) {
 	s, err := v.signed(o, b, PurposeInvoice, InvoiceType)
 	if err != nil {
 		return nil, err
 	}
-	i, err := meter.DecodeInvoice(unescaped(s.Predicate))
+	plain := unescaped(s.Predicate)
+	weight, err := v.budget.weigh(invoiceShape, plain, "an invoice")
+	if err != nil {
+		return nil, err
+	}
+	v.budget.keep(weight+int64(len(plain)), "an invoice")
+	i, err := meter.DecodeInvoice(plain)
 	if err != nil {
 		return nil, err
 	}
@@ -84,14 +92,18 @@ func (v *verifier) invoiced(b *meter.Invoiced) {
 		return
 	}
 	fabrics := v.looksClosed(k, b)
+	v.budget.keep(perInvoice+16*int64(len(k.versions))+64*int64(len(fabrics)), "an invoice")
 	told := v.told[:len(v.told):len(v.told)]
 	versions, events, issued := slices.Clone(k.versions), k.events[:len(k.events):len(k.events)], v.time
-	v.after = append(v.after, func() {
+	v.later(func() {
 		if o.err != nil {
 			v.fail(at, v.unread(o, CheckInvoice), subject, "%v", o.err)
 			return
 		}
-		says := o.says.(*invoiceSays)
+		says, ok := o.says.(*invoiceSays)
+		if !ok {
+			return // named as something else: that was found before
+		}
 		i := says.invoice
 		report.Lines, report.Silence, report.LooksFrom = len(i.Lines), i.Silence, i.LooksFrom
 		if i.Number != b.Number || i.Contract != b.Contract || i.Tenant != v.tenant || i.Currency != b.Currency || i.Total != b.Total ||
@@ -99,6 +111,7 @@ func (v *verifier) invoiced(b *meter.Invoiced) {
 			v.fail(at, CheckInvoiceEntry, subject, "the entry says %s %s for %s until %s, the invoice %s %s for %s until %s",
 				b.Total, b.Currency, b.From, b.To, i.Total, i.Currency, stamp(i.Period.From), stamp(i.Period.To))
 		}
+		v.spendOnInvoice(versions, events, told, len(fabrics), v.earlier[b.Contract])
 		if difference := v.recompute(says, meter.Input{
 			Versions: versions, Events: events, Period: i.Period, Number: i.Number, Earlier: v.earlier[b.Contract], Fabrics: fabrics,
 		}, told); difference != "" {

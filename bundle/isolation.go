@@ -6,15 +6,13 @@ import (
 	"strings"
 	"time"
 
+	"bulkhead/claim"
 	"bulkhead/prove"
 	"bulkhead/site"
 )
 
 // isolationSays is what an isolation certificate says, once it has checked.
-type isolationSays struct {
-	*prove.Certificate
-	nodes *site.Set
-}
+type isolationSays struct{ *prove.Certificate }
 
 // why is the checks that an isolation certificate says have failed.
 func (c *isolationSays) why() string {
@@ -32,10 +30,16 @@ func (c *isolationSays) why() string {
 	return strings.Join(parts, ", ")
 }
 
+var isolationShape = claim.ShapeOf[prove.Certificate]()
+
 // readIsolation opens an isolation certificate and has it add up: its verdict
 // must follow from its own figures, and nothing that it must print be left out.
 func (v *verifier) readIsolation(o *opened, b *held) (*isolationSays, error) {
 	s, err := v.signed(o, b, PurposeStatement, prove.PredicateType)
+	if err != nil {
+		return nil, err
+	}
+	weight, err := v.budget.weigh(isolationShape, s.Predicate, "an isolation certificate")
 	if err != nil {
 		return nil, err
 	}
@@ -46,17 +50,20 @@ func (v *verifier) readIsolation(o *opened, b *held) (*isolationSays, error) {
 	if err := c.Check(); err != nil && v.skip != CheckIsolation {
 		return nil, err
 	}
-	nodes, err := c.NodeSet(maxNodes)
-	if err != nil {
+	if _, err := c.NodeSet(maxNodes); err != nil {
 		return nil, err
 	}
-	return &isolationSays{c, nodes}, nil
+	// Once they are those that they must be, these are the same for all.
+	before := weightOf(c.Checks) + weightOf(c.NotProven) + weightOf(c.Assumptions)
+	c.Checks, c.NotProven, c.Assumptions = nil, nil, v.once.list(c.Assumptions, v.budget)
+	v.budget.keep(max(weight-before, 0), "an isolation certificate")
+	return &isolationSays{c}, nil
 }
 
 // isolationShown judges the certificate on which nodes are delivered.
 func (v *verifier) isolationShown(l *leaseLog, nodes []*nodeLog, o *opened) {
 	at, now, labels := v.at, v.time, v.labelsOf(l)
-	v.after = append(v.after, func() {
+	v.later(func() {
 		c := v.certificate(at, l, labels, o, now)
 		if c == nil {
 			return
@@ -67,8 +74,9 @@ func (v *verifier) isolationShown(l *leaseLog, nodes []*nodeLog, o *opened) {
 		if age := now.Sub(c.Issued); age > time.Duration(c.WindowSeconds)*time.Second {
 			v.fail(at, CheckIsolation, string(l.Lease), "nodes are delivered on an isolation certificate of %s, which counts for %d seconds", stamp(c.Issued), c.WindowSeconds)
 		}
+		covered := c.covered()
 		for _, n := range nodes {
-			if !c.nodes.Has(site.Index(n.number)) {
+			if !covered.Has(site.Index(n.number)) {
 				v.fail(at, CheckCovers, n.id, "it is delivered on an isolation certificate that is about nodes %.100s", c.Nodes)
 			}
 		}
@@ -123,14 +131,16 @@ func (v *verifier) judged(b *prove.Judged) {
 		v.fail(v.at, CheckEpoch, b.Lease, "verdict %d, the one before was %d", b.Epoch, l.epoch)
 	}
 	l.epoch = b.Epoch
+	v.budget.keep(newWord(l.verdicts, b.Verdict), "isolation verdicts")
 	l.verdicts[b.Verdict]++
 	o := v.opened[b.Certificate]
 	if o == nil {
 		v.fail(v.at, CheckEvidence, b.Lease, "the verdict has no isolation certificate")
 		return
 	}
-	at, now, labels, inUse := v.at, v.time, v.labelsOf(l), l.inUse.Clone()
-	v.after = append(v.after, func() {
+	at, now, labels, inUse := v.at, v.time, v.labelsOf(l), l.inUse.position()
+	v.budget.spend(16+l.inUse.most/16, "isolation verdicts")
+	v.later(func() {
 		c := v.certificate(at, l, labels, o, now)
 		if c == nil {
 			return
@@ -144,15 +154,17 @@ func (v *verifier) judged(b *prove.Judged) {
 			v.fail(at, CheckVerdict, b.Lease, "the entry says %s at %d ports, %d red, %d unknown, epoch %d; the isolation certificate says %s at %d, %d, %d, epoch %d",
 				b.Verdict, b.Ports, b.Red, b.Unknown, b.Epoch, c.Verdict, c.Ports, red, unknown, c.Epoch)
 		}
-		if !c.nodes.Contains(inUse) {
-			missing := inUse.Clone()
-			missing.Subtract(c.nodes)
+		delivered, covered := l.inUse.at(inUse), c.covered()
+		if !covered.Contains(delivered) {
+			missing := delivered.Clone()
+			missing.Subtract(covered)
 			v.fail(at, CheckCovers, b.Lease, "the verdict leaves out %d delivered nodes: %.100s", missing.Len(), missing)
 		}
 		if c.Verdict == prove.Proven.String() {
 			v.isolatedOn(at, b.Lease, "at a later time", c, o)
 			return
 		}
+		v.budget.keep(perInterval, "isolation verdicts")
 		v.tally.unproven = append(v.tally.unproven, fmt.Sprintf("isolation of %s was %s at %s (verdict %d): %s", b.Lease, c.Verdict, stamp(c.Issued), b.Epoch, c.why()))
 	})
 }

@@ -33,6 +33,8 @@ func (v *verifier) labelled(b *fabric.Labelled) {
 		if was != nil && !was.released {
 			v.fail(v.at, CheckLabel, key.String(), "label %s is assigned, and it has %s", b.Label, was.label)
 		}
+		v.budget.spend(len(v.labels), "labels")
+		v.budget.keep(perLabel+2*int64(len(key.owner)+len(key.fabric)), "labels")
 		for _, other := range v.labels {
 			if other.label == b.Label && other.owner != b.Owner && !other.released {
 				v.fail(v.at, CheckLabel, key.String(), "label %s is that of %s", b.Label, other.owner)
@@ -54,8 +56,10 @@ func (v *verifier) labelled(b *fabric.Labelled) {
 func (v *verifier) labelsOf(l *leaseLog) map[string]labelLog {
 	owner := fabric.Owner("project/" + v.tenant + "/" + l.Project)
 	out := map[string]labelLog{}
+	v.budget.spend(len(v.labels), "labels")
 	for _, log := range v.labels {
 		if log.owner == owner && !log.released {
+			v.budget.keep(perLabel, "labels")
 			out[log.label.Fabric] = *log
 		}
 	}

@@ -6,7 +6,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 
 	"bulkhead/claim"
 )
@@ -134,7 +133,7 @@ func openManifest(envelope []byte, trust claim.Trust) (*Manifest, error) {
 		return nil, fmt.Errorf("statement of type %.80q, expected %q", s.PredicateType, ManifestType)
 	}
 	var m Manifest
-	if err := strict(s.Predicate, &m); err != nil {
+	if err := claim.Exact(s.Predicate, &m); err != nil {
 		return nil, err
 	}
 	canonical, err := claim.NewStatement(m.subject(), claim.DigestOf([]byte(m.Checkpoint)), ManifestType, &m)
@@ -146,20 +145,6 @@ func openManifest(envelope []byte, trust claim.Trust) (*Manifest, error) {
 		return nil, errors.New("not in canonical form")
 	}
 	return &m, m.check()
-}
-
-// strict decodes JSON of a known shape: unknown fields and trailing data are
-// errors.
-func strict(data []byte, into any) error {
-	decoder := json.NewDecoder(bytes.NewReader(data))
-	decoder.DisallowUnknownFields()
-	if err := decoder.Decode(into); err != nil {
-		return err
-	}
-	if _, err := decoder.Token(); err != io.EOF {
-		return errors.New("trailing data")
-	}
-	return nil
 }
 
 // unescaped undoes what encoding/json does to JSON that is embedded in other

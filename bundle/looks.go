@@ -27,6 +27,7 @@ func (v *verifier) observed(b *meter.Observed) {
 		v.fail(v.at, CheckLooks, "", "%v", err)
 		return
 	}
+	v.budget.keep(perEvent+2*128*int64(len(b.Looks)), "looks at devices")
 	v.told = append(v.told, toldLooks{v.at.entry, v.time, b})
 }
 
@@ -147,6 +148,7 @@ func (v *verifier) silence() []SilenceReport {
 		if l.end.Before(end) {
 			end = l.end
 		}
+		v.budget.spend(8*len(v.looks.Seen[l.Fabric])+8*len(v.looks.Seen[""]), "looks at devices")
 		for _, g := range v.looks.Gaps([]string{l.Fabric}, end) {
 			s := SilenceReport{Lease: string(l.Lease), What: g.Named(), From: g.From, Until: g.Until, Open: g.After == 0 && end.Equal(v.time)}
 			// The log is always a little behind.
@@ -157,6 +159,7 @@ func (v *verifier) silence() []SilenceReport {
 				s.From = l.served
 			}
 			if s.From.Before(s.Until) {
+				v.budget.keep(perInterval, "times of silence")
 				out = append(out, s)
 			}
 		}

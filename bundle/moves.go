@@ -91,8 +91,13 @@ func (v *verifier) applyNodes(body any) {
 
 // node finds a node by its name and number, which belong together for good.
 func (v *verifier) node(id string, number uint32) *nodeLog {
+	if number >= maxNodes {
+		v.fail(v.at, CheckName, id, "it is number %d: a site has at most %d nodes", number, maxNodes)
+		number = maxNodes - 1 // where nothing of it fits any more
+	}
 	n, m := v.nodes[id], v.numbers[number]
 	if n == nil && m == nil {
+		v.budget.keep(perNode+2*int64(len(id)), "nodes")
 		n = &nodeLog{id: id, number: number}
 		v.nodes[id], v.numbers[number] = n, n
 		return n
@@ -109,6 +114,7 @@ func (v *verifier) node(id string, number uint32) *nodeLog {
 func (v *verifier) unit(id string) *unitLog {
 	u := v.units[id]
 	if u == nil {
+		v.budget.keep(perNode+2*int64(len(id)), "scalable units")
 		u = &unitLog{id: id}
 		v.units[id] = u
 	}
@@ -142,6 +148,7 @@ func (v *verifier) release(number uint32, ref slotRef) {
 		n.left = true
 	}
 	refs := v.claims[number]
+	v.budget.spend(len(refs), "slots that hold one node")
 	for i, r := range refs {
 		if r == ref {
 			if len(refs) == 1 {
@@ -167,6 +174,7 @@ func (v *verifier) forget(number uint32) {
 	if n.unit == nil {
 		return
 	}
+	v.budget.spend(len(n.unit.nodes)/4, "nodes that leave")
 	for _, other := range n.unit.nodes {
 		if len(v.claims[other.number]) > 0 {
 			return
@@ -234,7 +242,7 @@ func (n *nodeLog) stateName() string {
 // arrived does what a move means, and asks for the evidence that it needs.
 func (v *verifier) arrived(n *nodeLog, b *node.Moved, m *node.MovedNode) {
 	if b.From == node.Delivered && n.owner != nil {
-		n.owner.inUse.Remove(site.Index(n.number))
+		n.owner.inUse.remove(n.number)
 	}
 	needs := func() *opened {
 		if m.Evidence.IsZero() {
@@ -294,7 +302,7 @@ func (v *verifier) handedOver(n *nodeLog, m *node.MovedNode) {
 		v.fail(v.at, CheckHandOver, n.id, "its move %d on %s is not what the delivery of entry %d names: move %d on %s", m.Seq, m.Evidence, h.at.entry, h.seq, h.isolation)
 	}
 	n.owner = h.ref.lease
-	n.owner.inUse.Add(site.Index(n.number))
+	n.owner.inUse.add(n.number)
 	v.touch(h.ref)
 }
 

@@ -17,6 +17,7 @@ func (v *verifier) posture(b *fabric.Postures) {
 	if !b.Holds {
 		v.opens(fmt.Sprintf("%s is not guarded: %s", prefix, firstOf(b.Failed)))
 	}
+	v.budget.keep(perLabel+2*int64(len(b.Fabric))+weightOf(b.Lacks)+weightOf(b.Failed), "postures")
 	v.postures[b.Fabric] = b
 }
 

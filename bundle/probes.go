@@ -7,12 +7,19 @@ import (
 	"bulkhead/prove"
 )
 
+var probeShape = claim.ShapeOf[prove.Probe]()
+
 // readProbe opens a probe. Only the tenant's own keys make it one.
 func (v *verifier) readProbe(o *opened, b *held) (*prove.Probe, error) {
 	s, err := v.signed(o, b, PurposeProbe, prove.ProbePredicate)
 	if err != nil {
 		return nil, err
 	}
+	weight, err := v.budget.weigh(probeShape, s.Predicate, "a probe")
+	if err != nil {
+		return nil, err
+	}
+	v.budget.keep(weight, "a probe")
 	return prove.DecodeProbe(s.Predicate)
 }
 
@@ -29,7 +36,7 @@ func (v *verifier) probed(b *prove.Probed) {
 	if o == nil || !o.there {
 		return
 	}
-	v.after = append(v.after, func() {
+	v.later(func() {
 		absent := claim.Claim{Subject: b.Node, Sentence: "probed by the tenant", Grade: claim.Absent, Evidence: []claim.Digest{o.digest}}
 		if len(v.policy.all(PurposeProbe)) == 0 {
 			absent.Note = "the policy names no key for probes: this may be anybody's"
@@ -40,7 +47,10 @@ func (v *verifier) probed(b *prove.Probed) {
 			v.fail(at, v.unread(o, CheckProbe), b.Node, "probe: %v", o.err)
 			return
 		}
-		p := o.says.(*prove.Probe)
+		p, ok := o.says.(*prove.Probe)
+		if !ok {
+			return // named as something else: that was found before
+		}
 		leaks := p.Leaks()
 		if p.Tenant != v.tenant || p.Site != v.policy.Site || p.Lease != b.Lease || p.Node != b.Node || len(p.Tries) != b.Tries || len(leaks) != b.Leaks {
 			v.fail(at, CheckProbe, b.Node, "the entry says %d tries and %d leaks on %s for %s, the probe %d and %d on %s for %s of %s",

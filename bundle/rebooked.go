@@ -12,6 +12,7 @@ import (
 // begins, but never before one for whom the node is being made ready.
 func (v *verifier) claimNode(n uint32, ref slotRef) {
 	refs := v.claims[n]
+	v.budget.spend(1+len(refs)/4, "slots that hold one node")
 	at := len(refs)
 	for at > 0 && ref.lease.Begin.Before(refs[at-1].lease.Begin) && (at > 1 || !v.madeReady(n)) {
 		at--
@@ -36,6 +37,7 @@ func (v *verifier) rebooked(b *lease.Rebooked) {
 		}
 		id := string(one.Lease)
 		order, err := site.ParseOrder(one.Nodes, maxNodes)
+		v.budget.spend(maxNodes/64+2*len(order), "leases that are placed again")
 		switch {
 		case err != nil || len(order) != len(l.slots) || one.Slots != len(order) || slices.Contains(again, l):
 			v.fail(v.at, CheckBound, id, "it is placed again with %d nodes, and has %d slots: %v", len(order), len(l.slots), err)

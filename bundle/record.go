@@ -100,6 +100,8 @@ func openEnvelope(e envelope, trust claim.Trust) (claim.Statement, error) {
 	return s, nil
 }
 
+var statementShape = claim.ShapeOf[claim.Statement]()
+
 const predicateStart = `,"predicate":`
 
 // decodeStatement reads a statement in the form that claim.Sign writes: type,
@@ -113,7 +115,7 @@ func decodeStatement(payload []byte) (claim.Statement, error) {
 		return s, errors.New("not in the form that statements are signed in")
 	}
 	head := append(append(make([]byte, 0, cut+1), payload[:cut]...), '}')
-	if err := strict(head, &s); err != nil {
+	if err := statementShape.Decode(head, &s); err != nil {
 		return s, err
 	}
 	if s.Type != statementType || len(s.Predicate) != 0 {

@@ -77,6 +77,7 @@ func (v *verifier) claim(at place, c claim.Claim, minimum claim.Grade) {
 	if c.Grade < minimum {
 		v.fail(at, CheckGrade, c.Subject, "%q is %s, the policy asks for %s", c.Sentence, c.Grade, minimum)
 	}
+	v.budget.keep(perClaim+int64(len(c.Note)), "claims")
 	v.proved = append(v.proved, c)
 }
 
@@ -217,7 +218,7 @@ type printer struct {
 
 func (p *printer) line(format string, args ...any) {
 	if p.err == nil {
-		_, p.err = fmt.Fprintf(p.w, format+"\n", args...)
+		_, p.err = fmt.Fprintf(p.w, format+"\n", claim.Lines(args)...)
 	}
 }
 

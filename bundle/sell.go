@@ -45,7 +45,7 @@ type leaseLog struct {
 	returned  time.Time
 	epoch     uint64
 	verdicts  map[string]int  // verdicts by word
-	inUse     *site.Set       // numbers of its delivered nodes
+	inUse     holdings        // numbers of its delivered nodes
 	units     map[string]bool // of a hermetic lease: the SUs that its links lead from
 	served    time.Time       // when its first node was handed over
 }
@@ -86,9 +86,18 @@ func (v *verifier) apply(body any) {
 	}
 }
 
+var contractShape = claim.ShapeOf[contract.Contract]()
+
 // contractOf decodes the contract in an entry, and gives raw its canonical form.
 func (v *verifier) contractOf(raw *json.RawMessage) *contract.Contract {
 	*raw = unescaped(*raw)
+	weight, err := v.budget.weigh(contractShape, *raw, "a contract")
+	if err != nil {
+		v.fail(v.at, CheckContract, "", "contract: %v", err)
+		return nil
+	}
+	v.budget.spend(clauses(*raw), "contracts")
+	v.budget.keep(weight+int64(len(*raw)), "contracts")
 	c, err := contract.Decode(*raw)
 	if err != nil {
 		v.fail(v.at, CheckContract, "", "contract: %v", err)
@@ -205,12 +214,14 @@ func (v *verifier) bound(b *lease.Bound) {
 		v.fail(v.at, CheckBound, id, "it was bound before")
 		return
 	}
-	l := &leaseLog{Bound: *b, end: b.End, gpus: site.GPUs, swaps: map[uint32]*swapLog{}, verdicts: map[string]int{}, inUse: site.NewSet(0)}
+	l := &leaseLog{Bound: *b, end: b.End, gpus: site.GPUs, swaps: map[uint32]*swapLog{}, verdicts: map[string]int{}, inUse: holdings{budget: v.budget}}
 	order, err := site.ParseOrder(b.Nodes, maxNodes)
 	if err != nil || len(order) != b.Slots {
 		v.fail(v.at, CheckBound, id, "%d slots, and nodes that are not as many different ones: %v", b.Slots, err)
 		return
 	}
+	v.budget.spend(maxNodes/64+len(order), "the slots of leases")
+	v.budget.keep(perLease+perSlot*int64(len(order)), "the slots of leases")
 	for _, n := range order {
 		l.slots = append(l.slots, uint32(n))
 	}

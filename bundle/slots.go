@@ -18,6 +18,7 @@ import (
 
 // event keeps a change of slots for the invoices.
 func (v *verifier) event(l *leaseLog, slots string, state meter.SlotState, cause string) {
+	v.budget.keep(perEvent+int64(len(slots)+len(cause)), "changes of slots")
 	l.contract.events = append(l.contract.events, meter.Event{
 		Entry: v.at.entry, Lease: string(l.Lease), Tranche: l.Tranche, Slots: slots, At: v.time, State: state, Cause: cause,
 	})
@@ -43,6 +44,7 @@ func (v *verifier) slotsChanged(b *lease.Slots) {
 		v.fail(v.at, CheckSilence, id, "slots %.60q are %s from %s on, and the entry is of %s: only what nobody could know reaches back", b.Slots, state, stamp(at), stamp(v.time))
 		at = v.time
 	}
+	v.budget.spend(len(l.slots)/64+slots.Len(), "changes of slots")
 	for slot := range slots.All() {
 		if at.Before(l.billedAt[slot]) {
 			v.fail(v.at, CheckSilence, slotRef{l, uint32(slot)}.String(), "it is unknown from %s on, and something was said of it at %s", stamp(at), stamp(l.billedAt[slot]))
@@ -56,7 +58,12 @@ func (v *verifier) slotsChanged(b *lease.Slots) {
 }
 
 // touch has a slot judged when the instant is over.
-func (v *verifier) touch(ref slotRef) { v.touched = append(v.touched, ref) }
+func (v *verifier) touch(ref slotRef) {
+	if len(v.touched) == cap(v.touched) {
+		v.budget.keep(16*int64(max(cap(v.touched), 16)), "slots that change at one instant")
+	}
+	v.touched = append(v.touched, ref)
+}
 
 func billedUp(s meter.SlotState) bool { return s == meter.Up || s == meter.Degraded }
 
@@ -109,11 +116,13 @@ type Interval struct {
 }
 
 func (v *verifier) opens(what string) {
+	v.budget.keep(perInterval+2*int64(len(what)), "times that are not proven")
 	v.intervals = append(v.intervals, Interval{What: what, From: v.time, Entry: v.at.entry})
 }
 
 func (v *verifier) closes(prefix string) {
 	for i := len(v.intervals) - 1; i >= 0; i-- {
+		v.budget.spend(1, "times that are not proven")
 		if v.intervals[i].Until.IsZero() && strings.HasPrefix(v.intervals[i].What, prefix) {
 			v.intervals[i].Until = v.time
 			return
@@ -184,6 +193,7 @@ func (v *verifier) unreadLeaf(leaf string, unread bool) {
 		u.unread &^= 1 << nic
 		v.closes(leaf + ":")
 	}
+	v.budget.spend(2*len(u.nodes), "leaves that can't be read")
 	for _, n := range u.nodes {
 		v.touchNode(n)
 	}

@@ -21,6 +21,12 @@ type turnoverSays struct {
 	gpus               int       // that were wiped
 }
 
+// usualTurnover is the size of a turnover in bytes up to which nothing that it says
+// takes more than a few MB to read. That of a node with 8 GPUs has a tenth of it.
+const usualTurnover = 64 << 10
+
+var turnoverShape = claim.ShapeOf[node.Turnover]()
+
 // readTurnover opens a turnover statement and runs the check that the owner's
 // own control plane runs before a node may go on. What it is compared with is
 // the policy's where the policy says something, else the statement's own word;
@@ -30,6 +36,11 @@ func (v *verifier) readTurnover(o *opened, b *held) (*turnoverSays, error) {
 	s, err := v.signed(o, b, PurposeStatement, node.TurnoverPredicate)
 	if err != nil {
 		return nil, err
+	}
+	if len(s.Predicate) > usualTurnover {
+		if _, err := v.budget.weigh(turnoverShape, s.Predicate, "a turnover statement"); err != nil {
+			return nil, err
+		}
 	}
 	t, err := node.DecodeTurnover(s.Predicate)
 	if err != nil {
@@ -107,7 +118,7 @@ func (v *verifier) statementShown(n *nodeLog, turnover uint32, serial string, o 
 	}
 	at, now := v.at, v.time
 	delivery, reclaimed := serial != "", n.reclaimed
-	v.after = append(v.after, func() {
+	v.later(func() {
 		if o.err != nil {
 			v.fail(at, v.unread(o, CheckTurnover), n.id, "turnover statement: %v", o.err)
 			return

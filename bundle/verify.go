@@ -45,6 +45,8 @@ type verifier struct {
 	policy *Policy
 	opts   Options
 	skip   Check // disabled by the test that every check is tested
+	budget *budget
+	once   once
 
 	c        *container
 	findings []Finding
@@ -58,7 +60,7 @@ type verifier struct {
 	held    *held
 	opened  map[claim.Digest]*opened
 	workers *workers
-	after   []func() // judgements that wait for statements, in order
+	after   []judgement // that wait for statements, in order
 
 	pins   []pin
 	golden map[string][3]claim.Digest // by kind of node
@@ -97,6 +99,18 @@ type verifier struct {
 	began    time.Time
 	// assumptions of isolation certificates, each once
 	assumptions []string
+}
+
+// judgement is what is judged once every statement was read, in the order of the log.
+type judgement struct {
+	at place
+	do func()
+}
+
+// later has something judged once every statement was read.
+func (v *verifier) later(do func()) {
+	v.budget.keep(perJudgement, "what is to be judged")
+	v.after = append(v.after, judgement{v.at, do})
 }
 
 // pin is a checkpoint that the log must extend.
@@ -153,7 +167,22 @@ func newVerifier(policy *Policy, opts Options) (*verifier, error) {
 	return v, nil
 }
 
-func (v *verifier) verify(r io.ReaderAt, size int64) (*Report, error) {
+func (v *verifier) verify(r io.ReaderAt, size int64) (report *Report, err error) {
+	v.budget = newBudget(size)
+	err = guarded(v.where, func() error {
+		report, err = v.judge(r, size)
+		return err
+	})
+	if tooMuch := new(Fault); errors.Is(err, ErrBudget) || errors.As(err, &tooMuch) {
+		return nil, fmt.Errorf("bundle: %w", err)
+	}
+	return report, err
+}
+
+// where is where the fold stands.
+func (v *verifier) where() string { return v.at.String() }
+
+func (v *verifier) judge(r io.ReaderAt, size int64) (*Report, error) {
 	var err error
 	if v.c, err = openContainer(r, size, v.policy.everTrusted(PurposeStatement)); err != nil {
 		return nil, fmt.Errorf("bundle: %w", err)
@@ -163,22 +192,29 @@ func (v *verifier) verify(r io.ReaderAt, size int64) (*Report, error) {
 		v.fail(place{}, CheckScope, "", "it is of %s at %s, the policy is for %s at %s", m.Tenant, m.Site, v.policy.Tenant, v.policy.Site)
 	}
 	v.tenant = m.Tenant
+	v.unpacks()
 	entries := v.c.entries()
 	defer entries.close()
 	v.bodies = v.c.bodies()
 	defer v.bodies.close()
 	v.workers = newWorkers(v.opts.Workers)
-	err = v.fold(entries)
-	if err == nil {
-		err = v.surplus()
+	err = guarded(v.where, func() error {
+		if err := v.fold(entries); err != nil {
+			return err
+		}
+		return v.surplus()
+	})
+	if failed := v.workers.wait(); failed != nil {
+		err = failed
 	}
-	v.workers.wait()
 	if err != nil {
 		return nil, fmt.Errorf("bundle: %w", err)
 	}
 	for _, judge := range v.after {
-		judge()
+		v.at = judge.at
+		judge.do()
 	}
+	v.at = place{}
 	v.finish()
 	slices.SortStableFunc(v.findings, func(a, b Finding) int {
 		if a.Entry != b.Entry {
@@ -237,7 +273,8 @@ func (v *verifier) entry(e *ledger.Entry, seq uint64) error {
 	if seq == 1 {
 		v.began = e.Time
 	}
-	body, err := decodeBody(e.Kind, e.Body)
+	v.budget.spend(64+len(e.Body)/stepBytes, "the entries")
+	body, err := decodeBody(v.budget, e.Kind, e.Body)
 	if err != nil {
 		v.fail(at, CheckKind, "", "%v", err)
 		return nil

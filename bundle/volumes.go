@@ -77,6 +77,7 @@ func (v *verifier) provisioned(b *storage.Provisioned) {
 		v.fail(v.at, CheckVolume, string(id), "it is made for contract %q, which must be in force, and once", b.Contract)
 		return
 	}
+	v.budget.keep(perVolume+2*int64(len(id)), "volumes")
 	l := &volumeLog{contract: k, spec: b.Volume.Spec, grants: map[storage.Principal]accessLog{}}
 	c := k.current()
 	for i := range c.Storage {
@@ -121,6 +122,7 @@ func (v *verifier) granted(b *storage.Granted) {
 	if _, has := l.grants[p]; has || holder.contract != l.contract || !holder.returning.IsZero() || !v.comesWith(holder, l) {
 		v.fail(v.at, CheckGrant, string(b.Volume), "access for %s: expected a lease that runs, whose tranche comes with this volume, and once", b.Lease)
 	}
+	v.budget.keep(perLabel+2*int64(len(p)), "grants")
 	l.grants[p] = accessLog{at: v.at, since: v.time}
 	v.claim(v.at, claim.Claim{
 		Subject: string(b.Volume), Sentence: "the tenant's own lease can reach it", Grade: claim.OperatorAsserted, Origin: b.Origin, Note: "the backend's list of grants",
@@ -147,6 +149,7 @@ func (v *verifier) stray(b *storage.Stray) {
 	if b.Mounted {
 		how = "had mounted"
 	}
+	v.budget.keep(perLabel+perInterval+3*int64(len(b.Principal)), "grants")
 	l.grants[b.Principal] = accessLog{at: v.at, since: v.time, stray: true, interval: len(v.intervals)}
 	v.intervals = append(v.intervals, Interval{From: v.time, What: fmt.Sprintf("volume %s: %s %s it, and nobody had ordered that", b.Volume, b.Principal, how), Entry: v.at.entry})
 }
@@ -233,6 +236,7 @@ func (v *verifier) volumesGranted(l *leaseLog) {
 // volumesLeft judges the end of a lease: none of its access may be left when its
 // nodes count as fenced, nor when it counts as returned.
 func (v *verifier) volumesLeft(id lease.ID) {
+	v.budget.spend(8*len(v.volumes), "volumes")
 	for _, name := range sorted(v.volumes) {
 		if _, has := v.volumes[name].grants[storage.PrincipalOf(id)]; has {
 			v.fail(v.at, CheckRevoked, string(id), "it can still reach volume %s", name)

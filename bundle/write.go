@@ -100,7 +100,7 @@ func writeEntries(frames *frameWriter, in Input, checkpoint Checkpoint) ([]claim
 		if e.Scope != ScopeOf(in.Tenant) || e.ScopeSeq != tree.Size()+1 {
 			return nil, fmt.Errorf("entry %d of %s where entry %d of %s was expected", e.ScopeSeq, e.Scope, tree.Size()+1, ScopeOf(in.Tenant))
 		}
-		body, err := decodeBody(e.Kind, e.Body)
+		body, err := decodeBody(nil, e.Kind, e.Body)
 		if err != nil {
 			return nil, fmt.Errorf("entry %d: %w", e.ScopeSeq, err)
 		}

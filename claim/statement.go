@@ -166,9 +166,11 @@ func Open(envelope []byte, trust Trust) (Statement, error) {
 	return decodeStatement(payload)
 }
 
+var statementShape = ShapeOf[Statement]()
+
 func decodeStatement(payload []byte) (Statement, error) {
 	var s Statement
-	if err := strictJSON(payload, &s); err != nil {
+	if err := statementShape.Decode(payload, &s); err != nil {
 		return Statement{}, fmt.Errorf("statement: %w", err)
 	}
 	if s.Type != statementType {
@@ -187,18 +189,6 @@ func marshal(value any) ([]byte, error) {
 		return nil, err
 	}
 	return bytes.TrimSuffix(b.Bytes(), []byte("\n")), nil
-}
-
-func strictJSON(data []byte, into any) error {
-	decoder := json.NewDecoder(bytes.NewReader(data))
-	decoder.DisallowUnknownFields()
-	if err := decoder.Decode(into); err != nil {
-		return err
-	}
-	if decoder.More() {
-		return errors.New("trailing data")
-	}
-	return nil
 }
 
 // Peek returns the predicate of a statement without checking its signature, for

@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"slices"
 	"time"
 
@@ -34,14 +33,9 @@ func Decode(data []byte) (*Contract, error) {
 	if len(data) > 4*MaxFile {
 		return nil, fmt.Errorf("contract: %d bytes: at most %d", len(data), 4*MaxFile)
 	}
-	decoder := json.NewDecoder(bytes.NewReader(data))
-	decoder.DisallowUnknownFields()
 	c := &Contract{}
-	if err := decoder.Decode(c); err != nil {
+	if err := claim.Exact(data, c); err != nil {
 		return nil, fmt.Errorf("contract: %w", err)
-	}
-	if _, err := decoder.Token(); err != io.EOF {
-		return nil, errors.New("contract: something follows the JSON")
 	}
 	if err := c.Check(); err != nil {
 		return nil, err

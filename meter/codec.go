@@ -5,11 +5,11 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"math/big"
 	"strconv"
 	"strings"
 
+	"bulkhead/claim"
 	"bulkhead/contract"
 )
 
@@ -22,6 +22,22 @@ type Entries []uint64
 
 // maxEntries keeps a short text from naming more entries than there can be.
 const maxEntries = 16 << 20
+
+// Weigh is the bytes that reading a range set takes.
+func (*Entries) Weigh(text []byte) int64 {
+	weight := int64(0)
+	for part := range bytes.SplitSeq(text, []byte(",")) {
+		low, high, isRange := bytes.Cut(part, []byte("-"))
+		if !isRange {
+			weight += 16
+			continue
+		}
+		first, _ := strconv.ParseInt(string(low), 10, 64)
+		last, _ := strconv.ParseInt(string(high), 10, 64)
+		weight += 16 * (1 + min(max(last-first, 0), maxEntries))
+	}
+	return weight
+}
 
 func (e Entries) String() string {
 	var out []byte
@@ -93,14 +109,9 @@ func DecodeInvoice(data []byte) (*Invoice, error) {
 	if len(data) > maxInvoice {
 		return nil, fmt.Errorf("invoice: %d bytes: at most %d", len(data), maxInvoice)
 	}
-	decoder := json.NewDecoder(bytes.NewReader(data))
-	decoder.DisallowUnknownFields()
 	i := &Invoice{}
-	if err := decoder.Decode(i); err != nil {
+	if err := claim.Exact(data, i); err != nil {
 		return nil, fmt.Errorf("invoice: %w", err)
-	}
-	if _, err := decoder.Token(); err != io.EOF {
-		return nil, errors.New("invoice: something follows the JSON")
 	}
 	if err := i.check(); err != nil {
 		return nil, fmt.Errorf("invoice: %w", err)
@@ -123,8 +134,12 @@ func (i *Invoice) check() error {
 		return fmt.Errorf("rounding: %.80q: expected %q", i.Rounding, Rounding)
 	}
 	amount := func(field, text string) (*big.Rat, error) {
+		// An exponent of six digits takes minutes: nothing but digits goes further.
+		if len(text) > 40 || strings.Trim(text, "-.0123456789") != "" {
+			return nil, fmt.Errorf("%s: %.40q: expected an amount with %d decimals", field, text, digits)
+		}
 		r, ok := new(big.Rat).SetString(text)
-		if !ok || len(text) > 40 || r.FloatString(digits) != text {
+		if !ok || r.FloatString(digits) != text {
 			return nil, fmt.Errorf("%s: %.40q: expected an amount with %d decimals", field, text, digits)
 		}
 		return r, nil

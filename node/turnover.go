@@ -3,7 +3,6 @@ package node
 import (
 	"bytes"
 	"encoding/json"
-	"errors"
 	"fmt"
 
 	"bulkhead/claim"
@@ -60,13 +59,13 @@ func (e Evidence) MarshalJSON() ([]byte, error) {
 func (e *Evidence) UnmarshalJSON(data []byte) error {
 	if rest, receipts, ok := lift(data); ok {
 		var j evidenceJSON[lifted]
-		if strict(rest, &j) == nil && j.Receipts.times == 1 {
+		if strict(evidenceLifted, rest, &j) == nil && j.Receipts.times == 1 {
 			*e = Evidence{receipts, j.Quote, j.BurnIn, j.Sessions, j.Grants}
 			return nil
 		}
 	}
 	var j evidenceJSON[grouped]
-	if err := strict(data, &j); err != nil {
+	if err := strict(evidenceWhole, data, &j); err != nil {
 		return err
 	}
 	*e = Evidence{j.Receipts, j.Quote, j.BurnIn, j.Sessions, j.Grants}
@@ -171,13 +170,13 @@ func (t Turnover) AppendJSON(out []byte) ([]byte, error) {
 func (t *Turnover) UnmarshalJSON(data []byte) error {
 	if rest, receipts, ok := lift(data); ok {
 		var j turnoverJSON[lifted]
-		if strict(rest, &j) == nil && j.Receipts.times == 1 {
+		if strict(turnoverLifted, rest, &j) == nil && j.Receipts.times == 1 {
 			*t = j.turnover(receipts)
 			return nil
 		}
 	}
 	var j turnoverJSON[grouped]
-	if err := strict(data, &j); err != nil {
+	if err := strict(turnoverWhole, data, &j); err != nil {
 		return err
 	}
 	*t = j.turnover(j.Receipts)
@@ -188,19 +187,19 @@ func (t *Turnover) UnmarshalJSON(data []byte) error {
 // node with the most receipts has a tenth of it.
 const maxEvidence = 1 << 20
 
-func strict(data []byte, into any) error {
+// The shapes of the two, with their receipts lifted out or where they are.
+var (
+	evidenceLifted = claim.ShapeOf[evidenceJSON[lifted]]()
+	evidenceWhole  = claim.ShapeOf[evidenceJSON[grouped]]()
+	turnoverLifted = claim.ShapeOf[turnoverJSON[lifted]]()
+	turnoverWhole  = claim.ShapeOf[turnoverJSON[grouped]]()
+)
+
+func strict(shape *claim.Shape, data []byte, into any) error {
 	if len(data) > maxEvidence {
 		return fmt.Errorf("%d bytes, expected at most %d", len(data), maxEvidence)
 	}
-	decoder := json.NewDecoder(bytes.NewReader(data))
-	decoder.DisallowUnknownFields()
-	if err := decoder.Decode(into); err != nil {
-		return err
-	}
-	if decoder.InputOffset() != int64(len(data)) {
-		return errors.New("trailing data")
-	}
-	return nil
+	return shape.Decode(data, into)
 }
 
 // DecodeEvidence reads a report's evidence; unknown fields are refused.

@@ -1,8 +1,6 @@
 package prove
 
 import (
-	"bytes"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"time"
@@ -57,9 +55,7 @@ const maxTries = 4096
 // DecodeProbe reads a probe. What it does not know, it refuses.
 func DecodeProbe(data []byte) (*Probe, error) {
 	var p Probe
-	decoder := json.NewDecoder(bytes.NewReader(data))
-	decoder.DisallowUnknownFields()
-	if err := decoder.Decode(&p); err != nil {
+	if err := claim.Exact(data, &p); err != nil {
 		return nil, fmt.Errorf("probe: %w", err)
 	}
 	return &p, p.Check()

@@ -1,7 +1,6 @@
 package wipe
 
 import (
-	"bytes"
 	"encoding/json"
 	"fmt"
 	"strconv"
@@ -113,12 +112,12 @@ func appendText(out []byte, s string) []byte {
 	return append(append(append(out, '"'), s...), '"')
 }
 
+var groupsShape = claim.ShapeOf[[]group]()
+
 // UnmarshalJSON reads what MarshalJSON writes, and no unknown field.
 func (rs *Grouped) UnmarshalJSON(data []byte) error {
 	var groups []group
-	decoder := json.NewDecoder(bytes.NewReader(data))
-	decoder.DisallowUnknownFields()
-	if err := decoder.Decode(&groups); err != nil {
+	if err := groupsShape.Decode(data, &groups); err != nil {
 		return fmt.Errorf("wipe receipts: %w", err)
 	}
 	receipts, err := expand(groups)

@@ -1,0 +1,409 @@
+package claim
+
+import (
+	"bytes"
+	"encoding"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"reflect"
+	"slices"
+	"strings"
+	"unicode/utf8"
+)
+
+// MaxDepth is how deep JSON may nest where evidence is read.
+const MaxDepth = 32
+
+// Weigher is a type whose text takes more memory than its length says, such as a
+// set that is written as ranges.
+type Weigher interface {
+	Weigh(text []byte) int64 // bytes that reading it takes, at most
+}
+
+// Exact decodes JSON that can be read in one way only: a key stands once in its
+// object and is spelled as the field is, no key is unknown, nothing follows, text is
+// UTF-8 and holds nothing that steers a terminal (see Plain). encoding/json alone
+// takes "Tenant" for "tenant" and the last of two, so that two readers could read two
+// things out of what one of them signed. Errors name the key.
+//
+// Exact looks at into's type each time, some 10 µs: where there are many, keep a Shape.
+func Exact(data []byte, into any) error {
+	s := &Shape{of: reflect.TypeOf(into), tables: map[reflect.Type]map[string]reflect.Type{}}
+	s.learn(s.of)
+	return s.Decode(data, into)
+}
+
+// Shape is the keys that the JSON of a type may have. It never changes.
+type Shape struct {
+	of     reflect.Type
+	tables map[reflect.Type]map[string]reflect.Type // of structs: fields by key
+}
+
+// ShapeOf is the shape of a type.
+func ShapeOf[T any]() *Shape {
+	s := &Shape{of: reflect.TypeFor[T](), tables: map[reflect.Type]map[string]reflect.Type{}}
+	s.learn(s.of)
+	return s
+}
+
+// learn notes the fields of every struct that a type holds.
+func (s *Shape) learn(t reflect.Type) {
+	t = indirect(t)
+	if decodesItself(t) || s.tables[t] != nil {
+		return
+	}
+	switch t.Kind() {
+	case reflect.Slice, reflect.Array, reflect.Map:
+		s.learn(t.Elem())
+	case reflect.Struct:
+		if !reflect.PointerTo(t).Implements(fromText) {
+			s.tables[t] = fieldsOf(t)
+			for _, of := range s.tables[t] {
+				s.learn(of)
+			}
+		}
+	}
+}
+
+func decodesItself(t reflect.Type) bool {
+	return t.Kind() == reflect.Interface || reflect.PointerTo(t).Implements(selfDecoding)
+}
+
+// Decode is Exact for a value of the shape's type.
+func (s *Shape) Decode(data []byte, into any) error {
+	if _, err := s.Weigh(data); err != nil {
+		return err
+	}
+	decoder := json.NewDecoder(bytes.NewReader(data))
+	decoder.DisallowUnknownFields()
+	if err := decoder.Decode(into); err != nil {
+		return err
+	}
+	if _, err := decoder.Token(); err != io.EOF {
+		return errors.New("trailing data")
+	}
+	return nil
+}
+
+// Weigh makes the checks of Exact without decoding, and returns how many bytes of
+// memory decoding into a type will take at most: a list of empty objects takes a
+// hundred times its own length.
+// Cost: about 3 ns a byte, and no memory that grows with data but for the keys of an
+// object that is no struct.
+func (s *Shape) Weigh(data []byte) (int64, error) {
+	w := walker{data: data, tables: s.tables, weight: int64(indirect(s.of).Size())}
+	if err := w.value(s.of, 0); err != nil {
+		return 0, err
+	}
+	w.space()
+	if w.at != len(data) {
+		return 0, errors.New("trailing data")
+	}
+	return w.weight, nil
+}
+
+// opaque is what a byte of JSON may come to where a type decodes itself.
+const opaque = 24
+
+type walker struct {
+	data   []byte
+	tables map[reflect.Type]map[string]reflect.Type
+	at     int
+	weight int64
+}
+
+var errCutOff = errors.New("the JSON is cut off")
+
+func (w *walker) space() {
+	for w.at < len(w.data) {
+		switch w.data[w.at] {
+		case ' ', '\n', '\t', '\r':
+			w.at++
+		default:
+			return
+		}
+	}
+}
+
+func (w *walker) take(c byte) error {
+	w.space()
+	if w.at == len(w.data) {
+		return errCutOff
+	}
+	if w.data[w.at] != c {
+		return fmt.Errorf("byte %d: %q where %q was expected", w.at, w.data[w.at], c)
+	}
+	w.at++
+	return nil
+}
+
+// next says whether another member follows, or the end of the list.
+func (w *walker) next(end byte) (bool, error) {
+	w.space()
+	if w.at == len(w.data) {
+		return false, errCutOff
+	}
+	switch w.data[w.at] {
+	case end:
+		w.at++
+		return false, nil
+	case ',':
+		w.at++
+		return true, nil
+	}
+	return false, fmt.Errorf("byte %d: %q where , or %q was expected", w.at, w.data[w.at], end)
+}
+
+func indirect(t reflect.Type) reflect.Type {
+	for t.Kind() == reflect.Pointer {
+		t = t.Elem()
+	}
+	return t
+}
+
+var (
+	selfDecoding = reflect.TypeFor[json.Unmarshaler]()
+	fromText     = reflect.TypeFor[encoding.TextUnmarshaler]()
+	weighing     = reflect.TypeFor[Weigher]()
+)
+
+// value walks one value of a type; nil is any type.
+func (w *walker) value(t reflect.Type, depth int) error {
+	if depth > MaxDepth {
+		return fmt.Errorf("byte %d: nested more than %d deep", w.at, MaxDepth)
+	}
+	w.space()
+	if w.at == len(w.data) {
+		return errCutOff
+	}
+	begin := w.at
+	if t != nil {
+		if t.Kind() == reflect.Pointer {
+			t = indirect(t)
+			w.weight += int64(t.Size())
+		}
+		if w.tables[t] == nil && decodesItself(t) {
+			t = nil
+		}
+	}
+	var err error
+	switch w.data[w.at] {
+	case '{':
+		err = w.object(t, depth)
+	case '[':
+		err = w.list(t, depth)
+	case '"':
+		var text []byte
+		if text, err = w.text(); err == nil && t != nil && reflect.PointerTo(t).Implements(weighing) {
+			w.weight += reflect.New(t).Interface().(Weigher).Weigh(text)
+		}
+		w.weight += int64(len(text))
+	default:
+		for w.at < len(w.data) && !strings.ContainsRune(",]} \n\t\r", rune(w.data[w.at])) {
+			w.at++
+		}
+		if w.at == begin {
+			return fmt.Errorf("byte %d: %q where a value was expected", w.at, w.data[w.at])
+		}
+		if w.at-begin > 64 {
+			return fmt.Errorf("byte %d: a number of %d digits", begin, w.at-begin)
+		}
+	}
+	if t == nil && depth > 0 {
+		w.weight += opaque
+	}
+	return err
+}
+
+func (w *walker) list(t reflect.Type, depth int) error {
+	w.at++
+	var of reflect.Type
+	each := int64(opaque)
+	if t != nil && (t.Kind() == reflect.Slice || t.Kind() == reflect.Array) {
+		of = t.Elem()
+		each = 2 * int64(of.Size()) // it doubles as it grows
+	}
+	w.space()
+	if w.at < len(w.data) && w.data[w.at] == ']' {
+		w.at++
+		return nil
+	}
+	for more := true; more; {
+		w.weight += each
+		if err := w.value(of, depth+1); err != nil {
+			return err
+		}
+		var err error
+		if more, err = w.next(']'); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (w *walker) object(t reflect.Type, depth int) error {
+	w.at++
+	var names map[string]reflect.Type
+	var of reflect.Type
+	switch {
+	case t != nil && t.Kind() == reflect.Struct:
+		names = w.tables[t]
+	case t != nil && t.Kind() == reflect.Map:
+		of = t.Elem()
+		w.weight += int64(of.Size())
+	}
+	w.space()
+	if w.at < len(w.data) && w.data[w.at] == '}' {
+		w.at++
+		return nil
+	}
+	var seen seenKeys
+	for more := true; more; {
+		w.space()
+		if w.at == len(w.data) {
+			return errCutOff
+		}
+		if w.data[w.at] != '"' {
+			return fmt.Errorf("byte %d: %q where a key was expected", w.at, w.data[w.at])
+		}
+		key, err := w.text()
+		if err != nil {
+			return err
+		}
+		if names != nil {
+			field, known := names[string(key)]
+			if !known {
+				return strange(key, names)
+			}
+			of = field
+		} else {
+			w.weight += 4*opaque + int64(len(key))
+		}
+		if seen.again(key) {
+			return fmt.Errorf("key %.60q stands twice in one object", key)
+		}
+		if err := w.take(':'); err != nil {
+			return err
+		}
+		if err := w.value(of, depth+1); err != nil {
+			return err
+		}
+		if more, err = w.next('}'); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func strange(key []byte, names map[string]reflect.Type) error {
+	for name := range names {
+		if strings.EqualFold(name, string(key)) {
+			return fmt.Errorf("key %.60q: it is spelled %q", key, name)
+		}
+	}
+	return fmt.Errorf("unknown field %.60q", key)
+}
+
+// seenKeys are the keys of one object: most have few.
+type seenKeys struct {
+	few  [][]byte
+	many map[string]struct{}
+	room [16][]byte
+}
+
+func (s *seenKeys) again(key []byte) bool {
+	if s.many != nil {
+		_, again := s.many[string(key)]
+		s.many[string(key)] = struct{}{}
+		return again
+	}
+	if s.few == nil {
+		s.few = s.room[:0]
+	}
+	for _, k := range s.few {
+		if bytes.Equal(k, key) {
+			return true
+		}
+	}
+	if s.few = append(s.few, key); len(s.few) == len(s.room) {
+		s.many = make(map[string]struct{}, 2*len(s.room))
+		for _, k := range s.few {
+			s.many[string(k)] = struct{}{}
+		}
+	}
+	return false
+}
+
+// text walks a string and returns what it says.
+func (w *walker) text() ([]byte, error) {
+	begin := w.at
+	w.at++
+	plain := true
+	for ; ; w.at++ {
+		if w.at >= len(w.data) {
+			return nil, errCutOff
+		}
+		c := w.data[w.at]
+		if c == '"' {
+			break
+		}
+		if c == '\\' {
+			plain = false
+			w.at++
+		} else if c < ' ' || c >= 0x7f {
+			plain = false
+		}
+	}
+	inside := w.data[begin+1 : w.at]
+	w.at++
+	if plain {
+		return inside, nil
+	}
+	if !utf8.Valid(inside) {
+		return nil, fmt.Errorf("byte %d: the text is not UTF-8", begin)
+	}
+	if bytes.IndexByte(inside, '\\') >= 0 {
+		var text string
+		if err := json.Unmarshal(w.data[begin:w.at], &text); err != nil {
+			return nil, fmt.Errorf("byte %d: %w", begin, err)
+		}
+		inside = []byte(text)
+	}
+	if r, bad := firstControl(inside); bad {
+		return nil, fmt.Errorf("byte %d: the text %.60q holds the control character %U, which no text of a log may", begin, inside, r)
+	}
+	return inside, nil
+}
+
+// fieldsOf is the types of a struct's fields, by the keys that JSON has for them.
+func fieldsOf(t reflect.Type) map[string]reflect.Type {
+	table := map[string]reflect.Type{}
+	depths := map[string]int{}
+	for _, f := range reflect.VisibleFields(t) {
+		tag := f.Tag.Get("json")
+		name, _, _ := strings.Cut(tag, ",")
+		embedded := f.Anonymous && name == "" && indirect(f.Type).Kind() == reflect.Struct
+		if !f.IsExported() || tag == "-" || embedded || hiddenBy(t, f) {
+			continue
+		}
+		if name == "" {
+			name = f.Name
+		}
+		if depth, twice := depths[name]; twice && depth <= len(f.Index) {
+			continue
+		}
+		table[name], depths[name] = f.Type, len(f.Index)
+	}
+	return table
+}
+
+// hiddenBy says whether a promoted field lies below an embedded struct that is
+// named, or left out, as a whole.
+func hiddenBy(t reflect.Type, f reflect.StructField) bool {
+	return slices.ContainsFunc(reflect.VisibleFields(t), func(p reflect.StructField) bool {
+		name, _, _ := strings.Cut(p.Tag.Get("json"), ",")
+		return p.Anonymous && name != "" && len(p.Index) < len(f.Index) && slices.Equal(p.Index, f.Index[:len(p.Index)])
+	})
+}
