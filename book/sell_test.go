@@ -139,8 +139,8 @@ func TestSignQuoteRefuses(t *testing.T) {
 			c := sold("tidewater", nil)
 			s.fold(t, drafts(s, s.offer("one", c))...)
 			s.fold(t, drafts(s, s.offer("two", c))...)
-			s.fold(t, drafts(s, book.SignQuote{Quote: "one", By: "x"})...)
-			return book.SignQuote{Quote: "two", By: "x"}
+			s.fold(t, drafts(s, book.SignQuote{Quote: "one", By: "x", Signed: contract.ByTenant("x")})...)
+			return book.SignQuote{Quote: "two", By: "x", Signed: contract.ByTenant("x")}
 		}, "", "version"},
 	})
 }
@@ -204,7 +204,7 @@ func TestSell(t *testing.T) {
 	// get any twice.
 	more := sold("tidewater", func(c *contract.Contract) { c.ID = "tidewater-b" })
 	s.do(t, s.offer("more", more))
-	if got := kinds(s.do(t, book.SignQuote{Quote: "more", By: "officer"})); strings.Contains(got, "labelled") {
+	if got := kinds(s.do(t, book.SignQuote{Quote: "more", By: "officer", Signed: contract.ByTenant("officer")})); strings.Contains(got, "labelled") {
 		t.Errorf("a project got labels twice: %s", got)
 	}
 }
