@@ -124,10 +124,10 @@ func (c OfferQuote) check(s *State, env Env) error {
 	if !c.Expires.After(env.Now) {
 		return refuse("quote.expires", "%s has passed", c.Expires.Format(time.RFC3339))
 	}
-	if err := checkEffective(c.Contract, env.Now); err != nil {
-		return err
+	if err := s.checkVersion(c.Contract); err != nil || c.Contract.Version == 1 {
+		return err // of a first version the dates of its tranches say it
 	}
-	return s.checkVersion(c.Contract)
+	return checkEffective(c.Contract, env.Now)
 }
 
 // checkVersion refuses a version that does not follow the one in force.

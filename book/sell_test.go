@@ -177,7 +177,7 @@ func TestSell(t *testing.T) {
 	}
 	signed := contract.Signature{Party: "tenant", By: "officer"}
 	got = s.do(t, book.SignQuote{Quote: "q", By: "officer", Signed: []contract.Signature{signed}})
-	if want := "tenant/tidewater contract.signed/1, tenant/tidewater lease.bound/1, site fabric.labelled/1, tenant/tidewater fabric.labelled/1, site fabric.labelled/1, tenant/tidewater fabric.labelled/1"; kinds(got) != want {
+	if want := "tenant/tidewater contract.signed/2, tenant/tidewater lease.bound/1, site fabric.labelled/1, tenant/tidewater fabric.labelled/1, site fabric.labelled/1, tenant/tidewater fabric.labelled/1"; kinds(got) != want {
 		t.Errorf("a signature is %s, expected %s", kinds(got), want)
 	}
 	l, ok := s.LeaseByID("tidewater/w1")

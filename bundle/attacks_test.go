@@ -545,7 +545,11 @@ func (a *attempt) commit() []byte {
 }
 
 func (at attack) begin() (*attempt, []byte) {
-	a := &attempt{Story: bundletest.Whole(owner), policy: owner.Policy(bundletest.Tenant)}
+	story := assentStories[at.name]
+	if story == nil {
+		story = bundletest.Whole
+	}
+	a := &attempt{Story: story(owner), policy: owner.Policy(bundletest.Tenant)}
 	at.forge(a)
 	return a, a.commit()
 }
@@ -565,7 +569,7 @@ func findings(report *bundle.Report, check bundle.Check) []string {
 func TestForgeriesAreRejected(t *testing.T) {
 	caught := map[bundle.Check]int{}
 	var alone []string
-	for _, at := range append(slices.Clone(attacks), moreAttacks...) {
+	for _, at := range slices.Concat(attacks, moreAttacks, assentAttacks) {
 		t.Run(at.name, func(t *testing.T) {
 			a, data := at.begin()
 			report, err := verify(data, a.policy, a.opts)
@@ -591,5 +595,5 @@ func TestForgeriesAreRejected(t *testing.T) {
 		}
 	}
 	slices.Sort(alone)
-	t.Logf("%d forgeries, %d checks; caught by one check alone: %v", len(attacks)+len(moreAttacks), len(bundle.Checks()), slices.Compact(alone))
+	t.Logf("%d forgeries, %d checks; caught by one check alone: %v", len(attacks)+len(moreAttacks)+len(assentAttacks), len(bundle.Checks()), slices.Compact(alone))
 }

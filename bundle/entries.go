@@ -29,12 +29,17 @@ type Registered struct {
 // body. A kind that is missing here is an error: a newer release wrote the log,
 // and what is not understood is not proven.
 var kinds = map[string]func(data []byte) (any, error){
-	KindRegistered:            decode[Registered],
-	contract.KindQuoted:       decode[contract.Quoted],
-	contract.KindLapsed:       decode[contract.Lapsed],
-	contract.KindSigned:       decode[contract.Signed],
-	contract.KindNotice:       decode[contract.Notice],
-	contract.KindClosed:       decode[contract.Closed],
+	KindRegistered:      decode[Registered],
+	contract.KindQuoted: decode[contract.Quoted],
+	contract.KindLapsed: decode[contract.Lapsed],
+	contract.KindSigned: decode[contract.Signed],
+	contract.KindNotice: decode[contract.Notice],
+	contract.KindClosed: decode[contract.Closed],
+
+	contract.KindAssented:      decode[contract.Assented],
+	contract.KindKeyRegistered: decode[contract.KeyRegistered],
+	contract.KindKeyRevoked:    decode[contract.KeyRevoked],
+
 	lease.KindBound:           decode[lease.Bound],
 	lease.KindRebooked:        decode[lease.Rebooked],
 	lease.KindLate:            decode[lease.Late],
