@@ -24,6 +24,8 @@ var textLimits = map[protoreflect.Name]int{
 	"reason": 2000,
 	"name":   200,
 	"file":   4096,
+
+	"public_key": 1024,
 }
 
 // checkTexts refuses a request with a text that no ledger entry could hold, or

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"regexp"
 	"strings"
 	"time"
 
@@ -22,27 +21,18 @@ func signature(ctx context.Context) contract.Signature {
 	return contract.Signature{Party: party, By: t.Subject + ", " + string(t.Role)}
 }
 
-var documentDigest = regexp.MustCompile(`^sha256:[0-9a-f]{64}$`)
-
 // bothSign refuses a signature that would put a contract in force that only one
-// party has agreed to. Who offers agrees, so the other party signs; the owner may
-// also attach the digest of a document that the tenant has signed elsewhere. What
-// was attached is returned as a signature: operator-asserted, and printed so. A
+// party has agreed to. Who offers agrees, so the other party signs, with a token of
+// its own: what the owner says of a tenant's signature elsewhere signs nothing. A
 // quote of which nobody said who offered it is taken for the owner's.
-func bothSign(signs contract.Signature, offered, document string) ([]contract.Signature, error) {
+func bothSign(signs contract.Signature, offered string) error {
 	switch {
-	case document != "" && signs.Party == contract.Tenant:
-		return nil, &book.Refusal{Field: "tenant_signature", Reason: "the tenant signs with its token: leave it out"}
-	case document != "" && !documentDigest.MatchString(document):
-		return nil, &book.Refusal{Field: "tenant_signature", Reason: "expected \"sha256:\" and 64 hexadecimal digits: the digest of the document that the tenant has signed"}
-	case document != "":
-		return []contract.Signature{{Party: contract.Tenant, By: signs.By + " in its name", Attached: document}}, nil
 	case signs.Party == contract.Tenant && offered == contract.Tenant:
-		return nil, &book.Refusal{Field: "quote", Reason: "your side has offered it: the owner's finance signs"}
+		return &book.Refusal{Field: "quote", Reason: "your side has offered it: the owner's finance signs"}
 	case signs.Party == contract.Owner && offered != contract.Tenant:
-		return nil, &book.Refusal{Field: "tenant_signature", Reason: "the owner has offered this quote: an administrator of the tenant signs, or the digest of the document that the tenant has signed is sent"}
+		return &book.Refusal{Field: "quote", Reason: "the owner has offered it: an administrator of the tenant signs, with a token of the tenant's own"}
 	}
-	return nil, nil
+	return nil
 }
 
 // checkContractID keeps the ids of the contracts that tenants offer apart, so

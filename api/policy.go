@@ -31,6 +31,10 @@ var policy = map[string]rule{
 	"RegisterTenant": {[]Role{Operator, Finance}, nil},
 	"ListTenants":    {readers, listed},
 
+	"RegisterTenantKey": {[]Role{Administrator}, ofTenant},
+	"RevokeTenantKey":   {[]Role{Administrator}, ofTenant},
+	"ListTenantKeys":    {readers, ofTenant},
+
 	"OfferQuote": {[]Role{Finance, Operator, Administrator}, ofOffer},
 	"ShowQuote":  {readers, ofQuote},
 	"SignLease":  {[]Role{Finance, Administrator}, ofQuote},

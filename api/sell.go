@@ -113,6 +113,10 @@ func quote(ctx context.Context, state *book.State, now time.Time, q *book.Quote)
 	}
 	out.Apart = apartOf(q.Contract.Tranches)
 	out.OfferedFor, out.OfferedBy = q.Offered.Party, q.Offered.By
+	out.Document, out.Site, out.Now = q.Raw, state.Site.Name, stampOf(now)
+	if t := state.Tenants[q.Tenant]; t != nil {
+		out.NeedsKey = t.Keys.Any()
+	}
 	if pricing, err := contract.Price(q.Contract); err == nil {
 		encoded, _ := json.MarshalIndent(pricing, "", "  ") // texts and numbers always encode
 		out.Price = string(encoded)
@@ -143,7 +147,11 @@ func arrivals(s *site.Site, p contract.QuotedPart) []*v1.QuoteArrival {
 
 // SignLease puts a quote in force.
 func (s *service) SignLease(ctx context.Context, r *connect.Request[v1.SignLeaseRequest]) (*connect.Response[v1.Done], error) {
-	command := book.SignQuote{Quote: r.Msg.Quote, By: caller(ctx).Subject, Signed: []contract.Signature{signature(ctx)}}
+	assent, err := assentOf(ctx, r.Msg.Assent, r.Msg.Signature)
+	if err != nil {
+		return nil, err
+	}
+	command := book.SignQuote{Quote: r.Msg.Quote, By: caller(ctx).Subject, Signed: []contract.Signature{signature(ctx)}, Assent: assent}
 	if done, did, err := s.plane.Done(commandID(ctx, r.Msg, command)); err != nil || did { // then it is open no more
 		return connect.NewResponse(&v1.Done{Entry: done.Entry, Repeated: did}), err
 	}
@@ -157,11 +165,12 @@ func (s *service) SignLease(ctx context.Context, r *connect.Request[v1.SignLease
 	if !mine {
 		return nil, missing("open quote", r.Msg.Quote)
 	}
-	attached, err := bothSign(signature(ctx), offered, r.Msg.TenantSignature)
-	if err != nil {
+	if assent != nil && offered == contract.Tenant {
+		return s.submit(ctx, r.Msg, book.AssentQuote{Quote: r.Msg.Quote, By: caller(ctx).Subject, Assent: assent})
+	}
+	if err := bothSign(signature(ctx), offered); err != nil {
 		return nil, err
 	}
-	command.Signed = append(command.Signed, attached...)
 	return s.submit(ctx, r.Msg, command)
 }
 

@@ -33,12 +33,17 @@ func init() {
 		site.KindStaged:      fold((*State).applyStaged),
 		site.KindRescheduled: fold((*State).applyRescheduled),
 
-		KindTenant:              fold((*State).applyTenant),
-		contract.KindQuoted:     fold((*State).applyQuoted),
-		place.KindPlaced:        fold((*State).applyPlaced),
-		contract.KindLapsed:     fold((*State).applyLapsed),
-		contract.KindSigned:     fold((*State).applySigned),
-		contract.KindNotice:     fold((*State).applyNotice),
+		KindTenant:          fold((*State).applyTenant),
+		contract.KindQuoted: fold((*State).applyQuoted),
+		place.KindPlaced:    fold((*State).applyPlaced),
+		contract.KindLapsed: fold((*State).applyLapsed),
+		contract.KindSigned: fold((*State).applySigned),
+		contract.KindNotice: fold((*State).applyNotice),
+
+		contract.KindAssented:      fold((*State).applyAssented),
+		contract.KindKeyRegistered: fold((*State).applyKeyRegistered),
+		contract.KindKeyRevoked:    fold((*State).applyKeyRevoked),
+
 		contract.KindClosed:     fold((*State).applyClosed),
 		lease.KindBound:         fold((*State).applyBound),
 		lease.KindRebooked:      fold((*State).applyRebooked),

@@ -285,7 +285,7 @@ func TestSharedLabelStays(t *testing.T) {
 	s := on(t, atTenants)
 	for _, id := range []string{"tidewater", "tidewater-b"} {
 		s.do(t, s.offer(id, sold("tidewater", func(c *contract.Contract) { c.ID = id })))
-		s.do(t, book.SignQuote{Quote: id, By: "officer"})
+		s.do(t, book.SignQuote{Quote: id, By: "officer", Signed: contract.ByTenant("officer")})
 	}
 	over := func(id lease.ID) string {
 		l, _ := s.LeaseByID(id)

@@ -31,7 +31,7 @@ func TestDomainsAreNeverShared(t *testing.T) {
 			t.Fatalf("%s: %v", c.ID, p.Refused)
 		}
 		s.do(t, o)
-		s.do(t, book.SignQuote{Quote: o.Quote, By: "x"})
+		s.do(t, book.SignQuote{Quote: o.Quote, By: "x", Signed: contract.ByTenant("x")})
 		l, _ := s.LeaseByID(book.LeaseIDOf(c.ID, "w1"))
 		must(t, book.CheckInvariants(s.State))
 		return l
@@ -72,7 +72,7 @@ func TestDomainsAreNeverShared(t *testing.T) {
 	_, o := s.settled(t, split("again", "tidewater", 2, july, end))
 	o.Slices[0].Slice, o.Slices[0].Among, o.Slices[0].Nodes = slice, left, slice.Nodes
 	s.do(t, o)
-	s.do(t, book.SignQuote{Quote: o.Quote, By: "x"})
+	s.do(t, book.SignQuote{Quote: o.Quote, By: "x", Signed: contract.ByTenant("x")})
 	must(t, book.CheckInvariants(s.State))
 	// More than the domains hold that are nobody else's is refused.
 	free, all := s.Free(july, end), s.Site.NodesOf("roce", "H200")
@@ -100,7 +100,7 @@ func TestDomainsAreNeverShared(t *testing.T) {
 	if err := book.CheckInvariants(s.State); err == nil || !strings.Contains(err.Error(), "is one NVLink domain") {
 		t.Errorf("two projects in one domain: %v", err)
 	}
-	if _, err := s.decide(t, book.SignQuote{Quote: o.Quote, By: "x"}); err == nil || !strings.Contains(err.Error(), "never shared") {
+	if _, err := s.decide(t, book.SignQuote{Quote: o.Quote, By: "x", Signed: contract.ByTenant("x")}); err == nil || !strings.Contains(err.Error(), "never shared") {
 		t.Errorf("its signature: %v", err)
 	}
 }

@@ -30,7 +30,7 @@ func alone(s *stage, id string, nodes int) *contract.Contract {
 func (s *stage) sign(t *testing.T, c *contract.Contract) *book.Lease {
 	t.Helper()
 	s.do(t, s.offer(c.ID, c))
-	s.do(t, book.SignQuote{Quote: c.ID, By: "officer"})
+	s.do(t, book.SignQuote{Quote: c.ID, By: "officer", Signed: contract.ByTenant("officer")})
 	l, ok := s.LeaseByID(lease.ID(c.ID + "/" + c.Tranches[0].ID))
 	if !ok {
 		t.Fatal("no lease")

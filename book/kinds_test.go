@@ -120,7 +120,7 @@ func TestNeverWorseThanEachKindAlone(t *testing.T) {
 			o := book.OfferQuote{Quote: id, Contract: got.Contract, Expires: s.now.Add(48 * time.Hour)}
 			o.Slices, o.Moves = book.Proposals(got.Planned)
 			s.do(t, o)
-			s.do(t, book.SignQuote{Quote: id, By: "x"})
+			s.do(t, book.SignQuote{Quote: id, By: "x", Signed: contract.ByTenant("x")})
 			l, _ := s.LeaseByID(book.LeaseIDOf(id, "w1"))
 			if l.Kind != first {
 				t.Fatalf("%s: the lease is of %s", id, l.Kind)
@@ -183,7 +183,7 @@ func TestOpenKindsAreNotSigned(t *testing.T) {
 		t.Error("a placement on H100 is taken for a contract of H200")
 	}
 	s.do(t, o)
-	s.do(t, book.SignQuote{Quote: "q1", By: "x"})
+	s.do(t, book.SignQuote{Quote: "q1", By: "x", Signed: contract.ByTenant("x")})
 
 	// Its next version names the same kinds, the other one first.
 	next := either("either", 4, delivery, end, "H200", "H100")

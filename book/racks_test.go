@@ -98,7 +98,7 @@ func TestWholeRacksAreLeased(t *testing.T) {
 			t.Fatal(c.ID, p.Refused)
 		}
 		s.do(t, o)
-		s.do(t, book.SignQuote{Quote: o.Quote, By: "x"})
+		s.do(t, book.SignQuote{Quote: o.Quote, By: "x", Signed: contract.ByTenant("x")})
 		l, _ := s.LeaseByID(book.LeaseIDOf(c.ID, "w1"))
 		must(t, place.CheckRacks(s.Site, l.Slots))
 		for _, n := range l.Slots {
@@ -131,7 +131,7 @@ func TestRampsOfWholeRacks(t *testing.T) {
 		t.Fatalf("%d plans, %v", len(p.Planned), p.Refused)
 	}
 	s.do(t, o)
-	s.do(t, book.SignQuote{Quote: o.Quote, By: "x"})
+	s.do(t, book.SignQuote{Quote: o.Quote, By: "x", Signed: contract.ByTenant("x")})
 	for id, nodes := range map[lease.ID]int{"ramp/w1": 4, "ramp/w2": 6} {
 		l, _ := s.LeaseByID(id)
 		if must(t, place.CheckRacks(s.Site, l.Slots)); len(l.Slots) != nodes {

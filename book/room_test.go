@@ -65,7 +65,7 @@ func TestShortLeaseGoesFirst(t *testing.T) {
 	for _, c := range []*contract.Contract{cut("tidewater-late", july, july.AddDate(1, 0, 0)), cut("tidewater-short", june, july)} {
 		o, _ := s.overTime(t, c.ID, c, true)
 		s.do(t, o)
-		s.do(t, book.SignQuote{Quote: c.ID, By: "x"})
+		s.do(t, book.SignQuote{Quote: c.ID, By: "x", Signed: contract.ByTenant("x")})
 	}
 	late, _ := s.LeaseByID("tidewater-late/w1")
 	short, _ := s.LeaseByID("tidewater-short/w1")
@@ -165,7 +165,7 @@ func TestRampIsSignedAsPlanned(t *testing.T) {
 		t.Error("a certificate about another ramp's nodes is taken")
 	}
 	s.do(t, o)
-	s.do(t, book.SignQuote{Quote: "q", By: "x"})
+	s.do(t, book.SignQuote{Quote: "q", By: "x", Signed: contract.ByTenant("x")})
 	for _, p := range planned {
 		final := site.SetOf(p.Plan.Final().Nodes...)
 		total := 0
@@ -209,7 +209,7 @@ func TestPartialDeliveryIsQuoted(t *testing.T) {
 		t.Error("nodes that come late are taken for a tranche that may not be delivered in parts")
 	}
 	s.do(t, o)
-	s.do(t, book.SignQuote{Quote: "q", By: "x"})
+	s.do(t, book.SignQuote{Quote: "q", By: "x", Signed: contract.ByTenant("x")})
 	l, _ := s.LeaseByID("tidewater-large/w1")
 	late := 0
 	for _, n := range l.Slots {

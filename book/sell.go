@@ -124,7 +124,10 @@ func (c OfferQuote) check(s *State, env Env) error {
 	if !c.Expires.After(env.Now) {
 		return refuse("quote.expires", "%s has passed", c.Expires.Format(time.RFC3339))
 	}
-	return s.checkVersion(c.Contract)
+	if err := s.checkVersion(c.Contract); err != nil || c.Contract.Version == 1 {
+		return err // of a first version the dates of its tranches say it
+	}
+	return checkEffective(c.Contract, env.Now)
 }
 
 // checkVersion refuses a version that does not follow the one in force.
@@ -181,7 +184,8 @@ func Window(c *contract.Contract, t contract.Tranche) (begin, end time.Time) {
 type SignQuote struct {
 	Quote  string
 	By     string
-	Signed []contract.Signature // for which party By signs; more where another's signature is attached
+	Signed []contract.Signature // for which party By signs
+	Assent *contract.SignedAssent
 }
 
 func (c SignQuote) decide(s *State, env Env) (*Decision, error) {
@@ -196,6 +200,10 @@ func (c SignQuote) decide(s *State, env Env) (*Decision, error) {
 	if err := s.checkVersion(q.Contract); err != nil {
 		return nil, err
 	}
+	assent, err := s.assented(q, c, env.Now)
+	if err != nil {
+		return nil, err
+	}
 	for _, part := range q.Parts {
 		if _, bound := s.leaseByID[leaseID(q.Contract.ID, part.Tranche)]; bound {
 			return nil, refuse("quote", "tranche %s of contract %s is leased already", part.Tranche, q.Contract.ID)
@@ -204,7 +212,7 @@ func (c SignQuote) decide(s *State, env Env) (*Decision, error) {
 	d := &Decision{}
 	scope := TenantScope(q.Tenant)
 	d.add(scope, contract.KindSigned, contract.Signed{
-		Contract: q.Raw, Digest: digestOf(q.Raw), Quote: q.ID, By: c.By, Signatures: q.signatures(c.Signed),
+		Contract: q.Raw, Digest: digestOf(q.Raw), Quote: q.ID, By: c.By, Signatures: q.signatures(c.Signed), Assent: assent,
 	})
 	seen := map[string]bool{}
 	if err := s.checkQuotedDomains(q); err != nil {

@@ -139,8 +139,8 @@ func TestSignQuoteRefuses(t *testing.T) {
 			c := sold("tidewater", nil)
 			s.fold(t, drafts(s, s.offer("one", c))...)
 			s.fold(t, drafts(s, s.offer("two", c))...)
-			s.fold(t, drafts(s, book.SignQuote{Quote: "one", By: "x"})...)
-			return book.SignQuote{Quote: "two", By: "x"}
+			s.fold(t, drafts(s, book.SignQuote{Quote: "one", By: "x", Signed: contract.ByTenant("x")})...)
+			return book.SignQuote{Quote: "two", By: "x", Signed: contract.ByTenant("x")}
 		}, "", "version"},
 	})
 }
@@ -177,7 +177,7 @@ func TestSell(t *testing.T) {
 	}
 	signed := contract.Signature{Party: "tenant", By: "officer"}
 	got = s.do(t, book.SignQuote{Quote: "q", By: "officer", Signed: []contract.Signature{signed}})
-	if want := "tenant/tidewater contract.signed/1, tenant/tidewater lease.bound/1, site fabric.labelled/1, tenant/tidewater fabric.labelled/1, site fabric.labelled/1, tenant/tidewater fabric.labelled/1"; kinds(got) != want {
+	if want := "tenant/tidewater contract.signed/2, tenant/tidewater lease.bound/1, site fabric.labelled/1, tenant/tidewater fabric.labelled/1, site fabric.labelled/1, tenant/tidewater fabric.labelled/1"; kinds(got) != want {
 		t.Errorf("a signature is %s, expected %s", kinds(got), want)
 	}
 	l, ok := s.LeaseByID("tidewater/w1")
@@ -204,7 +204,7 @@ func TestSell(t *testing.T) {
 	// get any twice.
 	more := sold("tidewater", func(c *contract.Contract) { c.ID = "tidewater-b" })
 	s.do(t, s.offer("more", more))
-	if got := kinds(s.do(t, book.SignQuote{Quote: "more", By: "officer"})); strings.Contains(got, "labelled") {
+	if got := kinds(s.do(t, book.SignQuote{Quote: "more", By: "officer", Signed: contract.ByTenant("officer")})); strings.Contains(got, "labelled") {
 		t.Errorf("a project got labels twice: %s", got)
 	}
 }

@@ -19,7 +19,7 @@ import (
 
 // SnapshotSchema names the encoding of snapshots. A snapshot of another schema
 // is discarded and the ledger replayed.
-const SnapshotSchema = "book/5"
+const SnapshotSchema = "book/6"
 
 // frozen is a state as it is kept: everything but what can be derived, and the
 // site's inventory, which stays where it is and is named by its digests.
@@ -69,6 +69,8 @@ type frozenQuote struct {
 	Expires time.Time
 	Parts   []contract.QuotedPart
 	Offered contract.Signature
+
+	Assented *contract.Assented `json:",omitempty"`
 }
 
 type frozenLease struct {
@@ -163,7 +165,7 @@ func (s *State) freeze() *frozen {
 		f.Contracts[id] = fk
 	}
 	for id, q := range s.Quotes {
-		f.Quotes[id] = frozenQuote{q.Raw, q.Expires, q.Parts, q.Offered}
+		f.Quotes[id] = frozenQuote{q.Raw, q.Expires, q.Parts, q.Offered, q.Assented}
 	}
 	for tenant, whole := range s.Placements {
 		f.Placements[tenant.String()] = whole
@@ -443,7 +445,7 @@ func (s *State) thawContracts(f *frozen) error {
 		if err != nil {
 			return err
 		}
-		s.Quotes[id] = &Quote{ID: id, Tenant: c.Tenant, Contract: c, Raw: bytes.Clone(fq.Raw), Expires: fq.Expires, Parts: fq.Parts, Offered: fq.Offered}
+		s.Quotes[id] = &Quote{ID: id, Tenant: c.Tenant, Contract: c, Raw: bytes.Clone(fq.Raw), Expires: fq.Expires, Parts: fq.Parts, Offered: fq.Offered, Assented: fq.Assented}
 	}
 	return nil
 }

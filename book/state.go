@@ -89,6 +89,9 @@ type Tenant struct {
 	Internal bool // one of the owner's own teams
 	Since    time.Time
 	Looks    *meter.Looks `json:",omitempty"` // when what it leases was looked at, by its own log; nil: it does not say
+
+	Keys   contract.TenantKeys `json:",omitempty"` // by fingerprint; none: it acts by tokens alone
+	Tokens []string            `json:",omitempty"` // ids of those that its own log tells of, in order
 }
 
 // Contract is a contract with all its versions, the newest last.
@@ -113,6 +116,7 @@ type Quote struct {
 	Expires  time.Time
 	Parts    []contract.QuotedPart
 	Offered  contract.Signature
+	Assented *contract.Assented // by the tenant that has offered it; nil: not yet
 }
 
 // Lease is one tranche's slice with what has been delivered of it.

@@ -30,6 +30,12 @@ const (
 	CheckReturn    Check = "return"
 	CheckReturned  Check = "returned"
 
+	// The tenant's own acts.
+	CheckTenantKey Check = "tenant-key"
+	CheckAssent    Check = "assent"
+	CheckEffective Check = "effective"
+	CheckPinned    Check = "pinned-contract"
+
 	// How nodes change hands.
 	CheckName         Check = "name"
 	CheckArrow        Check = "arrow"
@@ -107,6 +113,10 @@ var checks = []struct {
 	{CheckSurplus, "the bundle holds no body that no entry names"},
 	{CheckSigner, "every statement is signed by a key that the policy trusts and that was valid then"},
 	{CheckContract, "contracts are whole, their versions follow their own rules, and a lease's contract is in force"},
+	{CheckTenantKey, "a key of the tenant's is registered by who holds it, and by one that counted before; it is revoked likewise"},
+	{CheckAssent, "each version of a contract is in force by the tenant's own act: signed by a key of its own once it has one, by one that the policy names if it names any, and by its notice clause otherwise"},
+	{CheckEffective, "no version of a contract is effective before it was signed"},
+	{CheckPinned, "each version of a contract is one that the policy pins, if it pins any"},
 	{CheckBound, "a lease holds what its tranche promises"},
 	{CheckSlotTwice, "no node is in two slots"},
 	{CheckReturn, "a lease ends when its contract says"},

@@ -49,6 +49,7 @@ func (v *verifier) write() {
 	for _, l := range v.order {
 		r.Leases = append(r.Leases, v.leaseReport(l))
 	}
+	r.Contracts = v.consent.versions
 	r.Looks, r.Silence = v.looksReport(), v.silence()
 	for _, c := range checks {
 		r.Checks = append(r.Checks, string(c.Name))
@@ -80,6 +81,7 @@ func (v *verifier) notProven() []string {
 	if len(v.pins) == 0 {
 		add("no older checkpoint was given: entries may have been left out, with everything that follows from them, before this log was first shown; pin this checkpoint (%d entries) for the next time", v.report.Checkpoint.Size)
 	}
+	v.consentNotProven(add)
 	for _, o := range []claim.Origin{claim.Simulated, claim.Emulated} {
 		if n := v.tally.statements[o]; n > 0 {
 			add("%s devices: %d of %d pieces of evidence are about machines that are %s; they prove nothing about hardware", o, n, v.evidence(), o)

@@ -43,6 +43,13 @@ type Policy struct {
 	// LooksFrom is from when on the log must say when devices were looked at. None: what a
 	// log without a word of looks bills is taken, and the report says so.
 	LooksFrom time.Time `yaml:"looks_from,omitempty"`
+	// TenantKeys are the tenant's own, with which it signs contracts. With them every
+	// version needs a signature by one of them; none: the report says what consent is
+	// worth without.
+	TenantKeys []TenantKey `yaml:"tenant_keys,omitempty"`
+	// Contracts are the digests of the contract versions that the tenant knows of, of
+	// their canonical JSON. None: any that is signed is taken.
+	Contracts []string `yaml:"contracts,omitempty"`
 }
 
 // Key is one public key of the owner with what it may sign, and when.
@@ -186,6 +193,9 @@ func (p *Policy) Check() error {
 		}
 	}
 	if _, err := p.golden(); err != nil {
+		return err
+	}
+	if _, err := p.consent(); err != nil {
 		return err
 	}
 	_, err := p.attestationKeys()

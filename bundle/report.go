@@ -28,6 +28,7 @@ type Report struct {
 	Bytes      int64            `json:"bytes"`
 	From       time.Time        `json:"from"`
 	Until      time.Time        `json:"until"`
+	Contracts  []VersionReport  `json:"contracts"`
 	Leases     []LeaseReport    `json:"leases"`
 	Claims     []claim.Claim    `json:"claims"`
 	Unproven   []Interval       `json:"isolation_unproven"`
@@ -138,6 +139,7 @@ func (r *Report) WriteText(w io.Writer) error {
 	}
 	p.line("\nLog of %s at %s: %s, %s until %s, %s, %d bytes", r.Tenant, r.Site, count(int(r.Entries), "entry"), stamp(r.From), stamp(r.Until), count(int(r.Bodies), "body"), r.Bytes)
 	p.line("  checkpoint %d %s, signed by %s", r.Checkpoint.Size, r.Checkpoint.Root, r.Checkpoint.KeyID)
+	r.versionsText(p)
 	if len(r.Leases) > 0 {
 		p.line("\nLeases")
 	}

@@ -75,6 +75,12 @@ func (v *verifier) apply(body any) {
 		v.notice(b)
 	case *contract.Closed:
 		v.closed(b)
+	case *contract.Assented:
+		v.quoteAssented(b)
+	case *contract.KeyRegistered:
+		v.keyRegistered(b)
+	case *contract.KeyRevoked:
+		v.keyRevoked(b)
 	case *lease.Bound:
 		v.bound(b)
 	case *lease.Rebooked:
@@ -140,6 +146,7 @@ func (v *verifier) contractSigned(b *contract.Signed) {
 		}
 	}
 	delete(v.quotes, b.Quote)
+	v.consented(c, b, q)
 	v.version(c)
 }
 
@@ -176,6 +183,7 @@ func (v *verifier) notice(b *contract.Notice) {
 	if err != nil || !end.Equal(b.Ends) || !c.End.Equal(b.Ends) || b.Given.After(v.time) {
 		v.fail(v.at, CheckContract, c.ID, "notice given at %s ends it at %s by its own clause, the entry says %s", stamp(b.Given), stamp(end), stamp(b.Ends))
 	}
+	v.noticed(k, c, b)
 	k.noticed = true
 	v.version(c)
 	for _, l := range k.leases {

@@ -5,6 +5,7 @@ import (
 	"strings"
 	"sync"
 
+	"bulkhead/claim"
 	"bulkhead/contract"
 	"bulkhead/meter"
 	"bulkhead/site"
@@ -68,23 +69,29 @@ func (h *holdings) at(position int) *site.Set {
 // once keeps lists that many statements repeat one time.
 type once struct {
 	lock  sync.Mutex
-	lists map[string][]string
+	chain claim.Chain
+	lists map[int][]string // by number in chain
 }
 
 func (o *once) list(list []string, b *budget) []string {
-	key := strings.Join(list, "\n")
 	o.lock.Lock()
 	defer o.lock.Unlock()
+	if o.lists == nil {
+		o.chain, o.lists = claim.Chain{}, map[int][]string{}
+	}
+	before := len(o.chain)
+	key := o.chain.Of(claim.Strings(list)...)
+	b.keep(perLink*int64(len(o.chain)-before), "assumptions of isolation certificates")
 	if known, ok := o.lists[key]; ok {
 		return known
 	}
 	b.keep(2*weightOf(list), "assumptions of isolation certificates")
-	if o.lists == nil {
-		o.lists = map[string][]string{}
-	}
 	o.lists[key] = list
 	return list
 }
+
+// perLink is what a link of a chain takes in its map, in bytes.
+const perLink = 96
 
 // weightOf is what a list of texts takes, in bytes.
 func weightOf(list []string) int64 {

@@ -66,6 +66,7 @@ type verifier struct {
 	golden map[string][3]claim.Digest // by kind of node
 	keys   map[string]site.PublicKey  // attestation keys by node
 
+	consent   *consent
 	tenant    string
 	contracts map[string]*contractLog
 	quotes    map[string]*contract.Quoted
@@ -143,6 +144,9 @@ func newVerifier(policy *Policy, opts Options) (*verifier, error) {
 	}
 	var err error
 	if v.golden, err = policy.golden(); err != nil {
+		return nil, fmt.Errorf("policy: %w", err)
+	}
+	if v.consent, err = policy.consent(); err != nil {
 		return nil, fmt.Errorf("policy: %w", err)
 	}
 	if v.keys, err = policy.attestationKeys(); err != nil {

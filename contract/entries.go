@@ -2,6 +2,7 @@ package contract
 
 import (
 	"encoding/json"
+	"slices"
 	"time"
 
 	"bulkhead/claim"
@@ -11,9 +12,11 @@ import (
 const (
 	KindQuoted = "contract.quoted/1"
 	KindLapsed = "contract.lapsed/1"
-	KindSigned = "contract.signed/1"
-	KindNotice = "contract.notice/1"
-	KindClosed = "contract.closed/1"
+	KindSigned = "contract.signed/2" // 1 took the owner's word for the tenant's signature
+
+	KindAssented = "contract.assented/1"
+	KindNotice   = "contract.notice/1"
+	KindClosed   = "contract.closed/1"
 )
 
 // Quoted offers a contract with a placement, until Expires.
@@ -32,13 +35,11 @@ const (
 )
 
 // Signature says who agreed to a contract, for which party. It is as good as the
-// token that was shown, so operator-asserted: Attached is the digest of the
-// party's own signature on a document outside, where somebody else agreed in its
-// name.
+// token that was shown, so operator-asserted; what the party's own key signed is
+// beside it, as an assent.
 type Signature struct {
-	Party    string `json:"party"`
-	By       string `json:"by"`
-	Attached string `json:"attached,omitempty"`
+	Party string `json:"party"`
+	By    string `json:"by"`
 }
 
 // Signatories says for each party who agreed for it, in one line each. A party
@@ -55,9 +56,6 @@ func Signatories(signatures []Signature) []string {
 				by += "; "
 			}
 			by += s.By
-			if s.Attached != "" {
-				by += ", who names as its signature " + s.Attached
-			}
 		}
 		if by == "" {
 			by = "not signed"
@@ -99,8 +97,25 @@ type Signed struct {
 	Quote    string          `json:"quote"`
 	By       string          `json:"by"`
 
-	Signatures []Signature `json:"signatures,omitempty"` // the offer's first
+	Signatures []Signature   `json:"signatures,omitempty"` // the offer's first; one of the tenant's is among them
+	Assent     *SignedAssent `json:"assent,omitempty"`     // the tenant's, where it has registered a key
 }
+
+// Assented is a tenant's signature under a quote that it has offered itself: the
+// owner's signature puts it in force.
+type Assented struct {
+	Quote  string       `json:"quote"`
+	By     string       `json:"by"`
+	Assent SignedAssent `json:"assent"`
+}
+
+// AgreedBy says whether a party is among those who agreed.
+func AgreedBy(party string, signatures []Signature) bool {
+	return slices.ContainsFunc(signatures, func(s Signature) bool { return s.Party == party && s.By != "" })
+}
+
+// ByTenant is the signature of a tenant's person, by the token that was shown.
+func ByTenant(by string) []Signature { return []Signature{{Party: Tenant, By: by}} }
 
 // Notice ends a contract early, by its own notice clause. Contract is the new
 // version, with its new end.

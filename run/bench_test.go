@@ -58,7 +58,7 @@ func fullPlane(b *testing.B) (*run.Plane, *memory.Log) {
 	if _, err := plane.Quote(ctx, name, example(b, "colossus/"+name+".yaml", contract.Parse), 0); err != nil {
 		b.Fatal(err)
 	}
-	if _, err := plane.Submit(ctx, "", book.SignQuote{Quote: name, By: "bench"}); err != nil {
+	if _, err := plane.Submit(ctx, "", book.SignQuote{Quote: name, By: "bench", Signed: contract.ByTenant("bench")}); err != nil {
 		b.Fatal(err)
 	}
 	return plane, log

@@ -79,7 +79,7 @@ func stable(t *testing.T, gpus string, edits ...string) (*world, *run.Plane, *mu
 	if _, err := p.Quote(t.Context(), "q", c, 0); err != nil {
 		t.Fatal(err)
 	}
-	w.submit(t, p, book.SignQuote{Quote: "q", By: "test"})
+	w.submit(t, p, book.SignQuote{Quote: "q", By: "test", Signed: contract.ByTenant("test")})
 	w.until(t, p, time.Date(2026, 5, 1, 8, 0, 0, 0, time.UTC))
 	var l *book.Lease
 	p.View(func(s *book.State) { l, _ = s.LeaseByID("flagship/t1") })

@@ -241,7 +241,7 @@ func live(seed uint64, say func(string, ...any)) error {
 		if _, err := l.plane.Quote(ctx, name, c, 0); err != nil {
 			return err
 		}
-		if err := l.submit(ctx, "sign "+name, book.SignQuote{Quote: name, By: "test"}); err != nil {
+		if err := l.submit(ctx, "sign "+name, book.SignQuote{Quote: name, By: "test", Signed: contract.ByTenant("test")}); err != nil {
 			return err
 		}
 	}

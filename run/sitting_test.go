@@ -108,7 +108,7 @@ func TestASittingTenantStays(t *testing.T) {
 		}
 	}
 	w.live(t, p, 3)
-	w.submit(t, p, book.SignQuote{Quote: "q", By: "officer"})
+	w.submit(t, p, book.SignQuote{Quote: "q", By: "officer", Signed: contract.ByTenant("officer")})
 	w.live(t, p, 3)
 	same("signed,")
 	if err := func() error {

@@ -92,7 +92,7 @@ func leaseTrays(t *testing.T, family string) {
 	if !asked.SettledBy(q.Contract) || !strings.Contains(q.Parts[0].Where, "1 SUs, 2 racks") {
 		t.Errorf("settled by %v, in %s", asked.SettledBy(q.Contract), q.Parts[0].Where)
 	}
-	w.submit(t, p, book.SignQuote{Quote: "q", By: "test"})
+	w.submit(t, p, book.SignQuote{Quote: "q", By: "test", Signed: contract.ByTenant("test")})
 	w.until(t, p, time.Date(2026, 6, 2, 0, 0, 0, 0, time.UTC))
 	if n := delivered(p); n != 36 {
 		t.Fatalf("%d nodes were delivered, expected 36", n)

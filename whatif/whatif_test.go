@@ -68,7 +68,7 @@ func plane(t testing.TB, folder string, signed ...string) (*run.Plane, *run.Virt
 		if _, err := p.Quote(ctx, name, example(t, folder+"/"+name+".yaml", contract.Parse), 0); err != nil {
 			t.Fatal(err)
 		}
-		if _, err := p.Submit(ctx, "", book.SignQuote{Quote: name, By: "test"}); err != nil {
+		if _, err := p.Submit(ctx, "", book.SignQuote{Quote: name, By: "test", Signed: contract.ByTenant("test")}); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -18,6 +18,7 @@ import (
 
 	"bulkhead/bundle"
 	"bulkhead/claim"
+	"bulkhead/claim/sshkey"
 	"bulkhead/ledger"
 	"bulkhead/meter"
 )
@@ -27,7 +28,8 @@ type Owner struct {
 	Site       string
 	Statement  claim.Signer
 	Invoice    claim.Signer
-	Probe      claim.Signer // the tenant's own
+	Probe      claim.Signer  // the tenant's own
+	Officer    sshkey.Signer // the tenant's own, with which it signs contracts
 	checkpoint note.Signer
 	verifier   string
 }
@@ -51,7 +53,7 @@ func NewOwner(site, seed string) *Owner {
 	secret := fmt.Sprintf("PRIVATE+KEY+%s+%08x+%s", site, v.KeyHash(), base64.StdEncoding.EncodeToString(append([]byte{1}, k.Seed()...)))
 	s, err := note.NewSigner(secret)
 	must(err)
-	return &Owner{Site: site, Statement: signer("statement"), Invoice: signer("invoice"), Probe: signer("probe"), checkpoint: s, verifier: verifier}
+	return &Owner{Site: site, Statement: signer("statement"), Invoice: signer("invoice"), Probe: signer("probe"), Officer: sshSigner(key("officer")), checkpoint: s, verifier: verifier}
 }
 
 // Policy is a policy of a tenant that accepts simulated evidence by this owner.

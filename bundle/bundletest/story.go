@@ -87,6 +87,10 @@ func NewStory(o *Owner, slots, spares int) *Story {
 // NewStoryOf is NewStory of nodes that have so many GPUs, under a contract that says
 // so many.
 func NewStoryOf(o *Owner, slots, spares, has, says int) *Story {
+	return newStory(o, slots, spares, has, says, Terms{})
+}
+
+func newStory(o *Owner, slots, spares, has, says int, terms Terms) *Story {
 	begin := time.Date(2026, 4, 20, 9, 0, 0, 0, time.UTC)
 	s := &Story{Log: NewLog(o, Tenant, begin), Lease: "acme-1/t1"}
 	s.world = newWorld(slots+spares, has)
@@ -95,7 +99,7 @@ func NewStoryOf(o *Owner, slots, spares, has, says int) *Story {
 	if says != site.GPUs {
 		quantity += fmt.Sprintf(", node_gpus: %d", says)
 	}
-	c, err := contract.Parse("acme.yaml", fmt.Appendf(nil, contractText, quantity))
+	c, err := contract.Parse("acme.yaml", terms.price(fmt.Appendf(nil, contractText, quantity)))
 	must(err)
 	s.Contract = c
 	raw := c.Encode()
@@ -103,6 +107,9 @@ func NewStoryOf(o *Owner, slots, spares, has, says int) *Story {
 		n.Statement = s.SignTurnover(s.Turnover(n))
 	}
 	s.Add(bundle.KindRegistered, bundle.Registered{Tenant: Tenant, Name: "Acme"})
+	if terms.Registers != nil {
+		s.RegisterKey(terms.Registers, nil)
+	}
 	placement := s.Body([]byte(`{"version":1,"note":"a placement certificate"}`))
 	var order []site.Index
 	for _, n := range s.Slots {
@@ -113,7 +120,7 @@ func NewStoryOf(o *Owner, slots, spares, has, says int) *Story {
 		Tranche: "t1", Fabric: "roce", Kind: "H100", Slots: slots, Nodes: nodes, Begin: c.Begin, End: c.End, Where: "1 hall", Certificate: placement,
 	}}})
 	s.Wait(time.Hour)
-	s.Add(contract.KindSigned, contract.Signed{Contract: raw, Digest: claim.DigestOf(raw), Quote: "q1", By: "officer"})
+	s.Add(contract.KindSigned, contract.Signed{Contract: raw, Digest: claim.DigestOf(raw), Quote: "q1", By: "officer", Signatures: Agreed(), Assent: s.assent(c, "q1", terms.Signs)})
 	s.Add(lease.KindBound, lease.Bound{
 		Lease: s.Lease, Tenant: Tenant, Contract: c.ID, Tranche: "t1", Project: Project, Fabric: "roce", Kind: "H100", Links: lease.Shared,
 		Begin: c.Begin, End: c.End, Slots: slots, Nodes: nodes, Certificate: placement,

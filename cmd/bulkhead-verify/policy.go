@@ -10,6 +10,7 @@ import (
 
 	"bulkhead/bundle"
 	"bulkhead/claim"
+	"bulkhead/claim/sshkey"
 	"bulkhead/custody"
 )
 
@@ -19,6 +20,8 @@ type policyInit struct {
 	Accept   []string `default:"hardware" placeholder:"ORIGIN" help:"Kinds of machine that may give evidence: hardware, emulated, simulated."`
 	Minimum  string   `default:"" placeholder:"GRADE" help:"Weakest grade of any claim: simulated, operator-asserted, hardware-attested, tenant-proven. Default: operator-asserted, or simulated where you accept what is not hardware."`
 	Pin      string   `placeholder:"CHECKPOINT" help:"A checkpoint that you kept: every later bundle must extend it."`
+	Keys     []string `name:"tenant-key" placeholder:"FILE" help:"A .pub file of yours, with which you sign contracts: every version then needs a signature by one of them. May be given several times."`
+	Contract []string `placeholder:"DIGEST" help:"Digest of a contract version that you know of: every other one is rejected. May be given several times."`
 	Out      string   `placeholder:"FILE" help:"Write the policy there instead of to standard output. A file that exists is not overwritten."`
 	Comments bool     `default:"true" negatable:"" help:"Say in comments what each field decides."`
 }
@@ -57,7 +60,19 @@ func (c *policyInit) Run(stdout io.Writer) error {
 		}
 		policy.Pinned = string(pinned)
 	}
-	if err := policy.CheckPins(); err != nil {
+	for _, file := range c.Keys {
+		public, err := custody.ReadFile(file, custody.Small)
+		if err != nil {
+			return fmt.Errorf("--tenant-key: %w", err)
+		}
+		key, err := sshkey.Parse(strings.TrimSpace(string(public)))
+		if err != nil {
+			return fmt.Errorf("--tenant-key %s: %w", file, err)
+		}
+		policy.TenantKeys = append(policy.TenantKeys, bundle.TenantKey{Public: key.String()})
+	}
+	policy.Contracts = c.Contract
+	if err := errors.Join(policy.Check(), policy.CheckPins()); err != nil {
 		return err
 	}
 	encoded, err := policy.Encode()
@@ -90,6 +105,10 @@ const policyHelp = `# What this tenant accepts. It decides; a bundle never does.
 # attestation_keys   TPM attestation keys by node that you learned elsewhere
 # looks_from         from when on the log must say when devices were looked at: what
 #                    nobody looked at is then never billed as up
+# tenant_keys        your own keys, with which you sign contracts ({public: "ssh-ed25519
+#                    AAAA..."}, as in a .pub file): every version of a contract then needs
+#                    a signature by one of them. Without: your consent is the owner's word
+# contracts          digests of the contract versions that you know of; no other is taken
 
 `
 
@@ -115,6 +134,15 @@ func (c *policyShow) Run(stdout io.Writer) error {
 	}
 	if !policy.LooksFrom.IsZero() {
 		fmt.Fprintf(stdout, "from %s on, the log must say when devices were looked at\n", policy.LooksFrom.UTC().Format(time.RFC3339))
+	}
+	for _, k := range policy.TenantKeys {
+		fmt.Fprintf(stdout, "%-10s %s%s\n", "own key", k.Name(), k.Validity())
+	}
+	if len(policy.TenantKeys) == 0 {
+		fmt.Fprintln(stdout, "no key of your own is named: your consent to contracts is the owner's word")
+	}
+	for _, digest := range policy.Contracts {
+		fmt.Fprintf(stdout, "%-10s %s\n", "contract", digest)
 	}
 	if policy.Pinned == "" {
 		fmt.Fprintln(stdout, "no checkpoint is pinned")

@@ -47,7 +47,7 @@ func makeLedger(ts *testscript.TestScript, folder string, at, later time.Time) {
 	ts.Check(err)
 	_, err = plane.Quote(ctx, "first-v1", c, 0)
 	ts.Check(err)
-	_, err = plane.Submit(ctx, "", book.SignQuote{Quote: "first-v1", By: "test"})
+	_, err = plane.Submit(ctx, "", book.SignQuote{Quote: "first-v1", By: "test", Signed: contract.ByTenant("test")})
 	ts.Check(err)
 	clock.Set(later)
 	ts.Check(plane.Tick(ctx))

@@ -25,14 +25,9 @@ type leaseCommand struct {
 	Hosts  leaseHosts  `cmd:"" help:"Print or write what the tenant gets of a lease: hosts, topology, labels, ssh configuration."`
 }
 
-// documentFlag is the flag of every verb that signs.
-type documentFlag struct {
-	TenantSignature string `placeholder:"sha256:DIGEST" help:"For the owner's finance, where the owner has offered: digest of the document that the tenant has signed. Without it an administrator of the tenant signs."`
-}
-
 type leaseSign struct {
 	Quote string `arg:"" help:"Id of the quote."`
-	documentFlag
+	signFlag
 	requestFlag
 	client
 	format
@@ -41,19 +36,24 @@ type leaseSign struct {
 // Help is the example.
 func (leaseSign) Help() string {
 	return `Both parties agree to a contract: one offers it, the other signs. An offer of the
-owner's is signed by an administrator of the tenant, a tenant's by finance.
+owner's is signed by an administrator of the tenant, a tenant's by finance. A tenant
+that has registered a key (bulkhead tenant key) signs with it too, its own offers before
+finance does: nothing else puts a version in force. Without a key the tenant's consent
+is the owner's word, since the owner makes the tokens.
+
+What is signed is made on this machine of the contract's bytes, and shown on stderr.
 
 Examples:
 
-    bulkhead lease sign first-v1 --token-file acme-administrator.token
-    bulkhead lease sign first-v1 --token-file finance.token --tenant-signature sha256:$DIGEST`
+    bulkhead lease sign first-v1 --token-file acme-administrator.token --key officer
+    bulkhead lease sign acme-v1 --token-file finance.token`
 }
 
 type leaseAmend struct {
 	File     string        `arg:"" help:"Contract file with the next version."`
 	ID       string        `name:"id" placeholder:"ID" help:"Id of the quote in between. Default: contract id and version."`
-	Validity time.Duration `placeholder:"DURATION" help:"How long the quote is held if signing fails."`
-	documentFlag
+	Validity time.Duration `placeholder:"DURATION" help:"How long the quote is held."`
+	signFlag
 	requestFlag
 	client
 	format
@@ -61,12 +61,14 @@ type leaseAmend struct {
 
 // Help is the example.
 func (leaseAmend) Help() string {
-	return `Same as quote and lease sign, one after the other, by finance with the document
-that the tenant has signed.
+	return `Quotes the next version; with --key an administrator of the tenant signs its own
+offer at once. The other party signs it: bulkhead lease sign. Nothing is effective
+before that, so a version takes effect in the future.
 
-Example:
+Examples:
 
-    bulkhead lease amend first-v2.yaml --tenant-signature sha256:$DIGEST`
+    bulkhead lease amend first-v2.yaml --token-file finance.token
+    bulkhead lease amend first-v2.yaml --token-file acme-administrator.token --key officer`
 }
 
 type leaseNotice struct {
@@ -130,21 +132,36 @@ Examples:
 
 // Run signs.
 func (c *leaseSign) Run(ctx context.Context) error {
-	d, err := ask(ctx, &c.client, bulkheadv1connect.ControlPlaneClient.SignLease, &v1.SignLeaseRequest{CommandId: c.id(), Quote: c.Quote, TenantSignature: c.TenantSignature})
+	r := &v1.SignLeaseRequest{CommandId: c.id(), Quote: c.Quote}
+	if c.Key != "" {
+		q, err := ask(ctx, &c.client, bulkheadv1connect.ControlPlaneClient.ShowQuote, &v1.QuoteRef{Quote: c.Quote})
+		if err != nil {
+			return err
+		}
+		if err := c.signQuote(r, q); err != nil {
+			return err
+		}
+	}
+	d, err := ask(ctx, &c.client, bulkheadv1connect.ControlPlaneClient.SignLease, r)
 	return c.done("quote "+c.Quote+" signed", d, err)
 }
 
-// Run quotes and signs.
+// Run quotes, and signs the caller's own offer where a key is given.
 func (c *leaseAmend) Run(ctx context.Context) error {
 	q, err := offer(ctx, &c.client, c.File, c.ID, c.Validity)
 	if err != nil {
 		return err
 	}
-	d, err := ask(ctx, &c.client, bulkheadv1connect.ControlPlaneClient.SignLease, &v1.SignLeaseRequest{CommandId: c.id(), Quote: q.Id, TenantSignature: c.TenantSignature})
-	if err != nil {
-		return fmt.Errorf("quote %s is held until %s and was not signed: %w", q.Id, q.Expires, err)
+	if c.Key != "" {
+		r := &v1.SignLeaseRequest{CommandId: c.id(), Quote: q.Id}
+		if err := c.signQuote(r, q); err != nil {
+			return err
+		}
+		if _, err := ask(ctx, &c.client, bulkheadv1connect.ControlPlaneClient.SignLease, r); err != nil {
+			return fmt.Errorf("quote %s is held until %s and was not signed: %w", q.Id, q.Expires, err)
+		}
 	}
-	return c.done(fmt.Sprintf("contract %s, version %d, signed", q.Contract, q.Version), d, nil)
+	return c.print(q, func(w io.Writer) { quoteTable(w, q) })
 }
 
 // Run gives notice.

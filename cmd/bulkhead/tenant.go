@@ -11,6 +11,7 @@ import (
 type tenantCommand struct {
 	Register tenantRegister `cmd:"" help:"Open the log of a new tenant."`
 	List     tenantList     `cmd:"" help:"List the tenants."`
+	Key      tenantKey      `cmd:"" help:"The keys with which a tenant signs its own acts."`
 }
 
 type tenantRegister struct {

@@ -132,6 +132,6 @@ func (l *Lab) lend(ctx context.Context, tenant string) error {
 	if _, err := l.Plane.Quote(ctx, tenant, c, 0); err != nil {
 		return err
 	}
-	_, err = l.Plane.Submit(ctx, "sign "+tenant, book.SignQuote{Quote: tenant, By: "tenant administrator"})
+	_, err = l.Plane.Submit(ctx, "sign "+tenant, book.SignQuote{Quote: tenant, By: "tenant administrator", Signed: contract.ByTenant("tenant administrator")})
 	return err
 }

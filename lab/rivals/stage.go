@@ -154,7 +154,7 @@ func (s *Stage) Sign(ctx context.Context, text []byte) error {
 	if _, err := s.Plane.Quote(ctx, c.ID, c, 0); err != nil {
 		return err
 	}
-	_, err = s.Plane.Submit(ctx, "sign "+c.ID, book.SignQuote{Quote: c.ID, By: "tenant administrator"})
+	_, err = s.Plane.Submit(ctx, "sign "+c.ID, book.SignQuote{Quote: c.ID, By: "tenant administrator", Signed: contract.ByTenant("tenant administrator")})
 	return err
 }
 

@@ -102,7 +102,7 @@ func (t *Telling) sell(ctx context.Context, c *contract.Contract) error {
 	for _, part := range quote.Parts {
 		t.say("quote %s, %s: %d GPUs of %s in fabric %s from %s: %s", id, part.Tranche, part.Slots*nodeGPUs(part.Kind), part.Kind, part.Fabric, part.Begin.Format(time.DateOnly), part.Where)
 	}
-	if _, err := t.Plane.Submit(ctx, "sign "+id, book.SignQuote{Quote: id, By: "tenant administrator"}); err != nil {
+	if _, err := t.Plane.Submit(ctx, "sign "+id, book.SignQuote{Quote: id, By: "tenant administrator", Signed: contract.ByTenant("tenant administrator")}); err != nil {
 		return fmt.Errorf("signing %s: %w", c.ID, err)
 	}
 	t.say("%s signed, version %d", c.ID, c.Version)

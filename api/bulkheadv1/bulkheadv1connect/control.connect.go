@@ -73,6 +73,15 @@ const (
 	// ControlPlaneListTenantsProcedure is the fully-qualified name of the ControlPlane's ListTenants
 	// RPC.
 	ControlPlaneListTenantsProcedure = "/bulkhead.v1.ControlPlane/ListTenants"
+	// ControlPlaneRegisterTenantKeyProcedure is the fully-qualified name of the ControlPlane's
+	// RegisterTenantKey RPC.
+	ControlPlaneRegisterTenantKeyProcedure = "/bulkhead.v1.ControlPlane/RegisterTenantKey"
+	// ControlPlaneRevokeTenantKeyProcedure is the fully-qualified name of the ControlPlane's
+	// RevokeTenantKey RPC.
+	ControlPlaneRevokeTenantKeyProcedure = "/bulkhead.v1.ControlPlane/RevokeTenantKey"
+	// ControlPlaneListTenantKeysProcedure is the fully-qualified name of the ControlPlane's
+	// ListTenantKeys RPC.
+	ControlPlaneListTenantKeysProcedure = "/bulkhead.v1.ControlPlane/ListTenantKeys"
 	// ControlPlaneOfferQuoteProcedure is the fully-qualified name of the ControlPlane's OfferQuote RPC.
 	ControlPlaneOfferQuoteProcedure = "/bulkhead.v1.ControlPlane/OfferQuote"
 	// ControlPlaneShowQuoteProcedure is the fully-qualified name of the ControlPlane's ShowQuote RPC.
@@ -197,6 +206,10 @@ type ControlPlaneClient interface {
 	// Tenants.
 	RegisterTenant(context.Context, *connect.Request[bulkheadv1.RegisterTenantRequest]) (*connect.Response[bulkheadv1.Done], error)
 	ListTenants(context.Context, *connect.Request[bulkheadv1.Page]) (*connect.Response[bulkheadv1.Tenants], error)
+	// The keys with which a tenant signs its own acts.
+	RegisterTenantKey(context.Context, *connect.Request[bulkheadv1.TenantKeyRequest]) (*connect.Response[bulkheadv1.Done], error)
+	RevokeTenantKey(context.Context, *connect.Request[bulkheadv1.TenantKeyRequest]) (*connect.Response[bulkheadv1.Done], error)
+	ListTenantKeys(context.Context, *connect.Request[bulkheadv1.TenantRef]) (*connect.Response[bulkheadv1.TenantKeys], error)
 	// Quotes and contracts.
 	OfferQuote(context.Context, *connect.Request[bulkheadv1.OfferQuoteRequest]) (*connect.Response[bulkheadv1.Quote], error)
 	ShowQuote(context.Context, *connect.Request[bulkheadv1.QuoteRef]) (*connect.Response[bulkheadv1.Quote], error)
@@ -318,6 +331,24 @@ func NewControlPlaneClient(httpClient connect.HTTPClient, baseURL string, opts .
 			httpClient,
 			baseURL+ControlPlaneListTenantsProcedure,
 			connect.WithSchema(controlPlaneMethods.ByName("ListTenants")),
+			connect.WithClientOptions(opts...),
+		),
+		registerTenantKey: connect.NewClient[bulkheadv1.TenantKeyRequest, bulkheadv1.Done](
+			httpClient,
+			baseURL+ControlPlaneRegisterTenantKeyProcedure,
+			connect.WithSchema(controlPlaneMethods.ByName("RegisterTenantKey")),
+			connect.WithClientOptions(opts...),
+		),
+		revokeTenantKey: connect.NewClient[bulkheadv1.TenantKeyRequest, bulkheadv1.Done](
+			httpClient,
+			baseURL+ControlPlaneRevokeTenantKeyProcedure,
+			connect.WithSchema(controlPlaneMethods.ByName("RevokeTenantKey")),
+			connect.WithClientOptions(opts...),
+		),
+		listTenantKeys: connect.NewClient[bulkheadv1.TenantRef, bulkheadv1.TenantKeys](
+			httpClient,
+			baseURL+ControlPlaneListTenantKeysProcedure,
+			connect.WithSchema(controlPlaneMethods.ByName("ListTenantKeys")),
 			connect.WithClientOptions(opts...),
 		),
 		offerQuote: connect.NewClient[bulkheadv1.OfferQuoteRequest, bulkheadv1.Quote](
@@ -604,6 +635,9 @@ type controlPlaneClient struct {
 	offerSitting           *connect.Client[bulkheadv1.OfferSittingRequest, bulkheadv1.Quote]
 	registerTenant         *connect.Client[bulkheadv1.RegisterTenantRequest, bulkheadv1.Done]
 	listTenants            *connect.Client[bulkheadv1.Page, bulkheadv1.Tenants]
+	registerTenantKey      *connect.Client[bulkheadv1.TenantKeyRequest, bulkheadv1.Done]
+	revokeTenantKey        *connect.Client[bulkheadv1.TenantKeyRequest, bulkheadv1.Done]
+	listTenantKeys         *connect.Client[bulkheadv1.TenantRef, bulkheadv1.TenantKeys]
 	offerQuote             *connect.Client[bulkheadv1.OfferQuoteRequest, bulkheadv1.Quote]
 	showQuote              *connect.Client[bulkheadv1.QuoteRef, bulkheadv1.Quote]
 	signLease              *connect.Client[bulkheadv1.SignLeaseRequest, bulkheadv1.Done]
@@ -694,6 +728,21 @@ func (c *controlPlaneClient) RegisterTenant(ctx context.Context, req *connect.Re
 // ListTenants calls bulkhead.v1.ControlPlane.ListTenants.
 func (c *controlPlaneClient) ListTenants(ctx context.Context, req *connect.Request[bulkheadv1.Page]) (*connect.Response[bulkheadv1.Tenants], error) {
 	return c.listTenants.CallUnary(ctx, req)
+}
+
+// RegisterTenantKey calls bulkhead.v1.ControlPlane.RegisterTenantKey.
+func (c *controlPlaneClient) RegisterTenantKey(ctx context.Context, req *connect.Request[bulkheadv1.TenantKeyRequest]) (*connect.Response[bulkheadv1.Done], error) {
+	return c.registerTenantKey.CallUnary(ctx, req)
+}
+
+// RevokeTenantKey calls bulkhead.v1.ControlPlane.RevokeTenantKey.
+func (c *controlPlaneClient) RevokeTenantKey(ctx context.Context, req *connect.Request[bulkheadv1.TenantKeyRequest]) (*connect.Response[bulkheadv1.Done], error) {
+	return c.revokeTenantKey.CallUnary(ctx, req)
+}
+
+// ListTenantKeys calls bulkhead.v1.ControlPlane.ListTenantKeys.
+func (c *controlPlaneClient) ListTenantKeys(ctx context.Context, req *connect.Request[bulkheadv1.TenantRef]) (*connect.Response[bulkheadv1.TenantKeys], error) {
+	return c.listTenantKeys.CallUnary(ctx, req)
 }
 
 // OfferQuote calls bulkhead.v1.ControlPlane.OfferQuote.
@@ -936,6 +985,10 @@ type ControlPlaneHandler interface {
 	// Tenants.
 	RegisterTenant(context.Context, *connect.Request[bulkheadv1.RegisterTenantRequest]) (*connect.Response[bulkheadv1.Done], error)
 	ListTenants(context.Context, *connect.Request[bulkheadv1.Page]) (*connect.Response[bulkheadv1.Tenants], error)
+	// The keys with which a tenant signs its own acts.
+	RegisterTenantKey(context.Context, *connect.Request[bulkheadv1.TenantKeyRequest]) (*connect.Response[bulkheadv1.Done], error)
+	RevokeTenantKey(context.Context, *connect.Request[bulkheadv1.TenantKeyRequest]) (*connect.Response[bulkheadv1.Done], error)
+	ListTenantKeys(context.Context, *connect.Request[bulkheadv1.TenantRef]) (*connect.Response[bulkheadv1.TenantKeys], error)
 	// Quotes and contracts.
 	OfferQuote(context.Context, *connect.Request[bulkheadv1.OfferQuoteRequest]) (*connect.Response[bulkheadv1.Quote], error)
 	ShowQuote(context.Context, *connect.Request[bulkheadv1.QuoteRef]) (*connect.Response[bulkheadv1.Quote], error)
@@ -1053,6 +1106,24 @@ func NewControlPlaneHandler(svc ControlPlaneHandler, opts ...connect.HandlerOpti
 		ControlPlaneListTenantsProcedure,
 		svc.ListTenants,
 		connect.WithSchema(controlPlaneMethods.ByName("ListTenants")),
+		connect.WithHandlerOptions(opts...),
+	)
+	controlPlaneRegisterTenantKeyHandler := connect.NewUnaryHandler(
+		ControlPlaneRegisterTenantKeyProcedure,
+		svc.RegisterTenantKey,
+		connect.WithSchema(controlPlaneMethods.ByName("RegisterTenantKey")),
+		connect.WithHandlerOptions(opts...),
+	)
+	controlPlaneRevokeTenantKeyHandler := connect.NewUnaryHandler(
+		ControlPlaneRevokeTenantKeyProcedure,
+		svc.RevokeTenantKey,
+		connect.WithSchema(controlPlaneMethods.ByName("RevokeTenantKey")),
+		connect.WithHandlerOptions(opts...),
+	)
+	controlPlaneListTenantKeysHandler := connect.NewUnaryHandler(
+		ControlPlaneListTenantKeysProcedure,
+		svc.ListTenantKeys,
+		connect.WithSchema(controlPlaneMethods.ByName("ListTenantKeys")),
 		connect.WithHandlerOptions(opts...),
 	)
 	controlPlaneOfferQuoteHandler := connect.NewUnaryHandler(
@@ -1345,6 +1416,12 @@ func NewControlPlaneHandler(svc ControlPlaneHandler, opts ...connect.HandlerOpti
 			controlPlaneRegisterTenantHandler.ServeHTTP(w, r)
 		case ControlPlaneListTenantsProcedure:
 			controlPlaneListTenantsHandler.ServeHTTP(w, r)
+		case ControlPlaneRegisterTenantKeyProcedure:
+			controlPlaneRegisterTenantKeyHandler.ServeHTTP(w, r)
+		case ControlPlaneRevokeTenantKeyProcedure:
+			controlPlaneRevokeTenantKeyHandler.ServeHTTP(w, r)
+		case ControlPlaneListTenantKeysProcedure:
+			controlPlaneListTenantKeysHandler.ServeHTTP(w, r)
 		case ControlPlaneOfferQuoteProcedure:
 			controlPlaneOfferQuoteHandler.ServeHTTP(w, r)
 		case ControlPlaneShowQuoteProcedure:
@@ -1478,6 +1555,18 @@ func (UnimplementedControlPlaneHandler) RegisterTenant(context.Context, *connect
 
 func (UnimplementedControlPlaneHandler) ListTenants(context.Context, *connect.Request[bulkheadv1.Page]) (*connect.Response[bulkheadv1.Tenants], error) {
 	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("bulkhead.v1.ControlPlane.ListTenants is not implemented"))
+}
+
+func (UnimplementedControlPlaneHandler) RegisterTenantKey(context.Context, *connect.Request[bulkheadv1.TenantKeyRequest]) (*connect.Response[bulkheadv1.Done], error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("bulkhead.v1.ControlPlane.RegisterTenantKey is not implemented"))
+}
+
+func (UnimplementedControlPlaneHandler) RevokeTenantKey(context.Context, *connect.Request[bulkheadv1.TenantKeyRequest]) (*connect.Response[bulkheadv1.Done], error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("bulkhead.v1.ControlPlane.RevokeTenantKey is not implemented"))
+}
+
+func (UnimplementedControlPlaneHandler) ListTenantKeys(context.Context, *connect.Request[bulkheadv1.TenantRef]) (*connect.Response[bulkheadv1.TenantKeys], error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("bulkhead.v1.ControlPlane.ListTenantKeys is not implemented"))
 }
 
 func (UnimplementedControlPlaneHandler) OfferQuote(context.Context, *connect.Request[bulkheadv1.OfferQuoteRequest]) (*connect.Response[bulkheadv1.Quote], error) {
