@@ -39,6 +39,7 @@ func init() {
 		contract.KindQuoted:     fold((*State).applyQuoted),
 		place.KindPlaced:        fold((*State).applyPlaced),
 		contract.KindLapsed:     fold((*State).applyLapsed),
+		contract.KindClaimed:    fold((*State).applyClaimed),
 		contract.KindSigned:     fold((*State).applySigned),
 		contract.KindNotice:     fold((*State).applyNotice),
 		contract.KindClosed:     fold((*State).applyClosed),
@@ -92,6 +93,8 @@ func init() {
 		ledger.KindTakenOff:     fold((*State).applyTakenOff),
 		ledger.KindTakenOver:    fold((*State).applyTakenOver),
 		KindExplained:           fold((*State).applyExplained),
+
+		contract.KindQuoteWithdrawn: fold((*State).applyQuoteWithdrawn),
 
 		lease.KindAcknowledged:    fold((*State).applyAcknowledged),
 		lease.KindWithdrawn:       fold((*State).applyWithdrawn),

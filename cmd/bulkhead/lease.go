@@ -31,7 +31,9 @@ type documentFlag struct {
 }
 
 type leaseSign struct {
-	Quote string `arg:"" help:"Id of the quote."`
+	Quote  string `arg:"" help:"Id of the quote."`
+	Tenant string `placeholder:"ID" help:"Whose quote, where two tenants have one of this id. With a tenant's token: its own."`
+	readFlags
 	documentFlag
 	requestFlag
 	client
@@ -43,10 +45,15 @@ func (leaseSign) Help() string {
 	return `Both parties agree to a contract: one offers it, the other signs. An offer of the
 owner's is signed by an administrator of the tenant, a tenant's by finance.
 
+What is signed is a page (bulkhead quote show QUOTE), by its digest: the signature is
+refused if the quote was replaced since. At a terminal the page is shown and asked
+for; a program says which page it has read, with --digest.
+
 Examples:
 
     bulkhead lease sign first-v1 --token-file acme-administrator.token
-    bulkhead lease sign first-v1 --token-file finance.token --tenant-signature sha256:$DIGEST`
+    bulkhead lease sign first-v1 --token-file acme-administrator.token --digest sha256:$PAGE
+    bulkhead lease sign first-v1 --token-file finance.token --yes --tenant-signature sha256:$DIGEST`
 }
 
 type leaseAmend struct {
@@ -130,17 +137,23 @@ Examples:
 
 // Run signs.
 func (c *leaseSign) Run(ctx context.Context) error {
-	d, err := ask(ctx, &c.client, bulkheadv1connect.ControlPlaneClient.SignLease, &v1.SignLeaseRequest{CommandId: c.id(), Quote: c.Quote, TenantSignature: c.TenantSignature})
-	return c.done("quote "+c.Quote+" signed", d, err)
+	id := c.id()
+	page, done, err := c.read(ctx, &c.client, c.Tenant, c.Quote, id)
+	if err == nil && done == nil {
+		done, err = ask(ctx, &c.client, bulkheadv1connect.ControlPlaneClient.SignLease,
+			&v1.SignLeaseRequest{CommandId: id, Quote: c.Quote, Tenant: c.Tenant, Digest: page, TenantSignature: c.TenantSignature})
+	}
+	return c.done("quote "+c.Quote+" signed", done, err)
 }
 
-// Run quotes and signs.
+// Run quotes and signs what was quoted.
 func (c *leaseAmend) Run(ctx context.Context) error {
 	q, err := offer(ctx, &c.client, c.File, c.ID, c.Validity)
 	if err != nil {
 		return err
 	}
-	d, err := ask(ctx, &c.client, bulkheadv1connect.ControlPlaneClient.SignLease, &v1.SignLeaseRequest{CommandId: c.id(), Quote: q.Id, TenantSignature: c.TenantSignature})
+	d, err := ask(ctx, &c.client, bulkheadv1connect.ControlPlaneClient.SignLease,
+		&v1.SignLeaseRequest{CommandId: c.id(), Quote: q.Id, Tenant: q.Tenant, Digest: q.PageDigest, TenantSignature: c.TenantSignature})
 	if err != nil {
 		return fmt.Errorf("quote %s is held until %s and was not signed: %w", q.Id, q.Expires, err)
 	}
