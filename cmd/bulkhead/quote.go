@@ -118,7 +118,7 @@ func quoteTable(w io.Writer, q *v1.Quote) {
 	if q.OfferedFor == "owner" {
 		signer = "an administrator of " + q.Tenant
 	}
-	row(w, "next", signer+" reads and signs: bulkhead lease sign "+q.Id)
+	row(w, "next", signer+" signs: bulkhead lease sign "+q.Id)
 }
 
 // chosenText says of a kind among which it was chosen.
@@ -155,5 +155,5 @@ func priceTable(w io.Writer, price string) {
 	if p.Storage != "" {
 		row(w, "storage", p.Storage+" "+p.Currency)
 	}
-	row(w, "total", p.Total+" "+p.Currency+" without tax")
+	row(w, "total", p.Total+" "+p.Currency)
 }
