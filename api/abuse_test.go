@@ -7,6 +7,7 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -44,23 +45,13 @@ func (w *world) quote(t *testing.T, who, id string, seconds int64, contract []by
 	return r.Msg, nil
 }
 
-// TestARivalsQuoteIsNotShown offers a contract under the id of a rival's quote:
-// the answer must not be the rival's quote, and signing must not tell that it
-// is there.
-func TestARivalsQuoteIsNotShown(t *testing.T) {
+// TestQuoteIDsAreATenantsOwn offers contracts of two rivals under one id: neither
+// learns of the other's, and the owner says whose is meant.
+func TestQuoteIDsAreATenantsOwn(t *testing.T) {
 	w := newWorld(t)
 	ctx := context.Background()
 	if _, err := w.quote(t, "administrator flagship", "q-secret", 0, oneNode(t, "secret", "flagship")); err != nil {
 		t.Fatal(err)
-	}
-	if q, err := w.quote(t, "administrator tidewater", "q-secret", 0, oneNode(t, "other", "tidewater")); connect.CodeOf(err) != connect.CodeInvalidArgument || strings.Contains(err.Error(), "flagship") {
-		t.Errorf("a rival is shown %v, %v", q, err)
-	}
-	if q, err := w.quote(t, "administrator flagship", "q-secret", 0, oneNode(t, "another", "flagship")); err == nil {
-		t.Errorf("another contract is answered with the quote of before: %v", q)
-	}
-	if q, err := w.quote(t, "administrator flagship", "q-secret", 0, oneNode(t, "secret", "flagship")); err != nil || q.Contract != "flagship-secret" {
-		t.Errorf("the same request again: %v, %v", q, err)
 	}
 	rival := w.client("administrator tidewater")
 	_, foreign := rival.SignLease(ctx, connect.NewRequest(&bulkheadv1.SignLeaseRequest{CommandId: "a", Quote: "q-secret"}))
@@ -68,10 +59,30 @@ func TestARivalsQuoteIsNotShown(t *testing.T) {
 	if connect.CodeOf(foreign) != connect.CodeNotFound || strings.ReplaceAll(foreign.Error(), "secret", "nobody") != nothing.Error() {
 		t.Errorf("signing tells a rival's quote (%v) from none (%v)", foreign, nothing)
 	}
-	sign := connect.NewRequest(&bulkheadv1.SignLeaseRequest{CommandId: "c", Quote: "q-secret"})
-	done(t)(w.client("finance").SignLease(ctx, sign))
-	if again, err := w.client("finance").SignLease(ctx, sign); err != nil || !again.Msg.Repeated {
+	if q, err := w.quote(t, "administrator tidewater", "q-secret", 0, oneNode(t, "other", "tidewater")); err != nil || q.Tenant != "tidewater" {
+		t.Errorf("the id that a rival uses: %v, %v", q, err)
+	}
+	for who, want := range map[string][]string{"viewer flagship": {"flagship"}, "viewer tidewater": {"tidewater"}, "auditor": {"flagship", "tidewater"}} {
+		list, err := w.client(who).ListQuotes(ctx, connect.NewRequest(&bulkheadv1.Page{}))
+		var got []string
+		for _, q := range list.Msg.GetQuotes() {
+			got = append(got, q.Tenant)
+		}
+		if err != nil || !slices.Equal(got, want) {
+			t.Errorf("%s is listed the quotes of %v, %v", who, got, err)
+		}
+	}
+	finance := w.client("finance")
+	if _, err := finance.SignLease(ctx, w.read(t, "finance", &bulkheadv1.SignLeaseRequest{CommandId: "c", Quote: "q-secret"})); fieldOf(t, err) != "tenant" {
+		t.Errorf("whose is meant: %v", err)
+	}
+	sign := w.read(t, "finance", &bulkheadv1.SignLeaseRequest{CommandId: "d", Quote: "q-secret", Tenant: "flagship"})
+	done(t)(finance.SignLease(ctx, sign))
+	if again, err := finance.SignLease(ctx, sign); err != nil || !again.Msg.Repeated {
 		t.Errorf("the same signature again: %v, %v", again, err)
+	}
+	if q, err := rival.ShowQuote(ctx, connect.NewRequest(&bulkheadv1.QuoteRef{Quote: "q-secret"})); err != nil || q.Msg.Contract != "tidewater-other" {
+		t.Errorf("the rival's own: %v, %v", q, err)
 	}
 }
 

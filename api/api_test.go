@@ -107,7 +107,7 @@ func newWorld(t *testing.T) *world {
 		if _, err := finance.OfferQuote(ctx, connect.NewRequest(&bulkheadv1.OfferQuoteRequest{Quote: "q-" + tenant, File: tenant, Contract: read(t, "tiny/"+tenant+".yaml")})); err != nil {
 			t.Fatal(err)
 		}
-		done(t)(w.client("administrator "+tenant).SignLease(ctx, connect.NewRequest(&bulkheadv1.SignLeaseRequest{CommandId: "s-" + tenant, Quote: "q-" + tenant})))
+		done(t)(w.client("administrator "+tenant).SignLease(ctx, w.read(t, "administrator "+tenant, &bulkheadv1.SignLeaseRequest{CommandId: "s-" + tenant, Quote: "q-" + tenant})))
 	}
 	for now := start; now.Before(start.AddDate(0, 0, 2)); now = now.Add(10 * time.Minute) {
 		if err := w.devices.Advance(ctx, now); err != nil {
@@ -119,6 +119,16 @@ func newWorld(t *testing.T) *world {
 		}
 	}
 	return w
+}
+
+// read is a signature by somebody who has read the page of the quote, if they can.
+func (w *world) read(t *testing.T, who string, sign *bulkheadv1.SignLeaseRequest) *connect.Request[bulkheadv1.SignLeaseRequest] {
+	t.Helper()
+	q, err := w.client(who).ShowQuote(context.Background(), connect.NewRequest(&bulkheadv1.QuoteRef{Quote: sign.Quote, Tenant: sign.Tenant}))
+	if err == nil {
+		sign.Digest = q.Msg.PageDigest
+	}
+	return connect.NewRequest(sign)
 }
 
 func read(t *testing.T, path string) []byte {

@@ -72,10 +72,7 @@ func (s *service) OfferSitting(ctx context.Context, r *connect.Request[v1.OfferS
 	var labels []fabric.Label
 	for _, name := range r.Msg.Labels {
 		if _, is := found[name]; !is {
-			// After the tenant has signed it is found no more: then this is the answer of before.
-			if _, did, err := s.plane.Done("quote " + r.Msg.Quote); err == nil && did {
-				return nil, run.UsedQuoteID
-			}
+			// After the tenant has signed it is found no more.
 			return nil, &book.Refusal{Field: "labels", Reason: fmt.Sprintf("%.80q was not found: expected one of those that bulkhead site found lists", name)}
 		}
 		labels = append(labels, found[name])

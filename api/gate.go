@@ -128,6 +128,10 @@ func (g *gate) inFlight() [kinds]int {
 // one field, may be large.
 const maxPlain = 64 << 10
 
+// signedFields are bytes that are no documents: an act that is signed, of some kilobytes
+// at most, and signatures over it.
+var signedFields = map[name]bool{"assent": true, "signature": true, "possession": true, "warrant": true}
+
 // largest is how many bytes of a method's request are taken, packed and unpacked.
 func largest(method string) int {
 	m := schema.Methods().ByName(name(method))
@@ -140,7 +144,7 @@ func largest(method string) int {
 		if f.IsList() || f.IsMap() || f.Message() != nil {
 			return maxPlain // what has many small pieces takes many times its size
 		}
-		document = document || f.Kind() == protoreflect.BytesKind
+		document = document || f.Kind() == protoreflect.BytesKind && !signedFields[f.Name()]
 	}
 	if document {
 		return maxRequest

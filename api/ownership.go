@@ -43,13 +43,6 @@ var (
 		}
 		return v.String(), tenant, v.String() != ""
 	}}
-	ofQuote = &ownership{"quote", "open quote", func(b *book.State, v protoreflect.Value) (string, string, bool) {
-		q, found := b.Quotes[v.String()]
-		if !found {
-			return "", "", false
-		}
-		return q.ID, q.Tenant, true
-	}}
 	ofContract = &ownership{"contract", "contract", func(b *book.State, v protoreflect.Value) (string, string, bool) {
 		k, found := b.Contracts[v.String()]
 		if !found {

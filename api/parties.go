@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"strings"
-	"time"
 
 	"bulkhead/book"
 	"bulkhead/contract"
@@ -59,16 +58,21 @@ func (s *service) checkContractID(ctx context.Context, c *contract.Contract) err
 // withoutFigures turns a refusal of a tranche into one that says nothing of what
 // others hold: how much is free, where, and what a search found taken. The
 // owner's people get the figures. What the book refuses by a field, and what can't
-// be asked of any site, is about the contract alone and stays.
+// be asked of any site, is about the contract alone and stays; but not what is about
+// leases that would move, which are others'.
 func withoutFigures(ctx context.Context, c *contract.Contract, err error) error {
-	var refused *book.Refusal
-	if !caller(ctx).Role.OfTenant() || errors.As(err, &refused) {
+	if !caller(ctx).Role.OfTenant() {
 		return err
 	}
-	for _, t := range c.Tranches {
-		if strings.HasPrefix(err.Error(), "tranche "+t.ID+": ") {
-			return &book.Refusal{Field: "tranche " + t.ID, Reason: fmt.Sprintf("%d GPUs of %s are not available from %s to %s: ask for fewer, for other dates, or ask the owner",
-				t.GPUs, t.KindText(), t.Delivery.UTC().Format(time.DateOnly), t.End.UTC().Format(time.DateOnly))}
+	var refused *book.Refusal
+	moves := errors.As(err, &refused) && refused.Field == "moves" || strings.HasPrefix(err.Error(), "moves: ")
+	if refused != nil && !moves {
+		return err
+	}
+	for i := range c.Tranches {
+		t := &c.Tranches[i]
+		if moves || strings.HasPrefix(err.Error(), "tranche "+t.ID+": ") {
+			return book.Unavailable(t, 0)
 		}
 	}
 	return err

@@ -12,6 +12,7 @@ import (
 	"connectrpc.com/connect"
 
 	"bulkhead/api/bulkheadv1"
+	"bulkhead/book"
 	"bulkhead/contract"
 	"bulkhead/place"
 )
@@ -40,7 +41,7 @@ func TestBothPartiesAgree(t *testing.T) {
 		if want := c.offers; q.OfferedBy != want+", "+strings.Fields(want)[0] {
 			t.Errorf("%s offers, shown is %q for %q", want, q.OfferedBy, q.OfferedFor)
 		}
-		_, err = w.client(c.signs).SignLease(ctx, connect.NewRequest(&bulkheadv1.SignLeaseRequest{CommandId: "s", Quote: "q"}))
+		_, err = w.client(c.signs).SignLease(ctx, w.read(t, c.signs, &bulkheadv1.SignLeaseRequest{CommandId: "s", Quote: "q"}))
 		if fieldOf(t, err) != c.field || (err == nil) != (c.field == "") {
 			t.Errorf("%s offers, %s signs: %v", c.offers, c.signs, err)
 		}
@@ -61,7 +62,7 @@ func TestARefusalTellsNothingOfOthers(t *testing.T) {
 	big := bytes.Replace(oneNode(t, "big", "tidewater"), []byte("gpus: 8"), []byte("gpus: 4096"), 1)
 	_, told := w.quote(t, "administrator tidewater", "big", 0, big)
 	_, figures := w.quote(t, "finance", "big", 0, big)
-	if told == nil || fieldOf(t, told) != "tranche w1" || !strings.Contains(told.Error(), "4096 GPUs of H100 are not available from 2026-07-01") {
+	if told == nil || fieldOf(t, told) != "tranche w1" || !strings.Contains(told.Error(), "would hold 4096 GPUs of H100 in fabric ib, and a tenant's may hold 24 at most") {
 		t.Errorf("the tenant: %v", told)
 	}
 	if figures == nil || !strings.Contains(figures.Error(), "can be promised") {
@@ -79,11 +80,15 @@ func TestARefusalTellsNothingOfOthers(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	uniform := explain(book.Unavailable(&c.Tranches[0], 0))
 	for _, trouble := range []error{
+		fmt.Errorf("moves: rival/t1: %w", place.ErrOccupancy), &book.Refusal{Field: "moves", Reason: "rival/t1 runs or is about to"},
 		&place.NoFitError{Have: 7, Elsewhere: []place.Stock{{Free: 9}}}, fmt.Errorf("placement: node b1-su0-n3 is not free: %w", place.ErrOccupancy), errors.New("placement: free 7, expected 9"),
 	} {
-		trouble = fmt.Errorf("tranche w1: %w", trouble)
-		if err := explain(withoutFigures(w.as(t, "administrator tidewater"), c, trouble)); err.Error() != told.Error() {
+		if !strings.HasPrefix(trouble.Error(), "moves: ") {
+			trouble = fmt.Errorf("tranche w1: %w", trouble)
+		}
+		if err := explain(withoutFigures(w.as(t, "administrator tidewater"), c, trouble)); err.Error() != uniform.Error() {
 			t.Errorf("%v became %v", trouble, err)
 		}
 		if err := withoutFigures(w.as(t, "operator"), c, trouble); err != trouble {

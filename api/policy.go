@@ -35,9 +35,12 @@ var policy = map[string]rule{
 	"RevokeTenantKey":   {[]Role{Administrator}, ofTenant},
 	"ListTenantKeys":    {readers, ofTenant},
 
-	"OfferQuote": {[]Role{Finance, Operator, Administrator}, ofOffer},
-	"ShowQuote":  {readers, ofQuote},
-	"SignLease":  {[]Role{Finance, Administrator}, ofQuote},
+	"OfferQuote":    {[]Role{Finance, Operator, Administrator}, ofOffer},
+	"ListQuotes":    {readers, listed},
+	"ShowQuote":     {readers, ofTenant},
+	"SignLease":     {[]Role{Finance, Administrator}, ofTenant},
+	"WithdrawQuote": {[]Role{Finance, Operator, Administrator}, ofTenant},
+
 	"GiveNotice": {[]Role{Finance, Administrator}, ofContract},
 
 	"WhatIfEarliest": {owners, nil},

@@ -40,14 +40,12 @@ func (s *service) OfferQuote(ctx context.Context, r *connect.Request[v1.OfferQuo
 		return nil, err
 	}
 	offer := run.Offer{Quote: r.Msg.Quote, Contract: c, Validity: time.Duration(r.Msg.ValidSeconds) * time.Second, By: signature(ctx)}
+	if err := s.mayAsk(ctx, offer); err != nil {
+		return nil, err
+	}
 	q, err := s.plane.Offer(ctx, offer)
 	if err != nil {
 		return nil, withoutFigures(ctx, c, err)
-	}
-	// A quote of this id may have been open before: another tenant's, or one of
-	// another contract. It is not the answer, and whose it is is not said.
-	if q.Tenant != c.Tenant || !c.SettledBy(q.Contract) {
-		return nil, run.UsedQuoteID
 	}
 	state, now := s.plane.Reading()
 	return connect.NewResponse(quote(ctx, state, now, q)), nil
@@ -63,7 +61,7 @@ func (s *service) checkValidity(ctx context.Context, seconds int64) error {
 	if caller(ctx).Role.OfTenant() {
 		s.plane.View(func(b *book.State) {
 			if b.Site != nil {
-				most = b.Policy.QuoteValid
+				most = b.Policy.Tenants.Valid
 			}
 		})
 	}
@@ -73,22 +71,19 @@ func (s *service) checkValidity(ctx context.Context, seconds int64) error {
 	return nil
 }
 
-// ShowQuote shows an open quote.
-func (s *service) ShowQuote(ctx context.Context, r *connect.Request[v1.QuoteRef]) (*connect.Response[v1.Quote], error) {
-	state, now := s.plane.Reading()
-	q, ok := state.Quotes[r.Msg.Quote]
-	if !ok || !mayRead(ctx, q.Tenant) {
-		return nil, missing("open quote", r.Msg.Quote)
-	}
-	return connect.NewResponse(quote(ctx, state, now, q)), nil
-}
-
 func quote(ctx context.Context, state *book.State, now time.Time, q *book.Quote) *v1.Quote {
 	out := &v1.Quote{Id: q.ID, Tenant: q.Tenant, Contract: q.Contract.ID, Version: int32(q.Contract.Version), Expires: q.Expires.UTC().Format(time.RFC3339)}
+	out.PlaceWithheld = q.Withheld && caller(ctx).Role.OfTenant()
+	describePage(out, q)
 	for _, p := range q.Parts {
 		var kinds []string
 		if t := q.Contract.TrancheByID(p.Tranche); t != nil {
 			kinds = t.Kinds
+		}
+		if out.PlaceWithheld {
+			out.Parts = append(out.Parts, &v1.QuotePart{Kinds: kinds, Tranche: p.Tranche, Fabric: p.Fabric, Kind: p.Kind,
+				Gpus: int64(p.Slots * state.Site.NodeGPUs(p.Kind)), Begin: stampOf(p.Begin), End: stampOf(p.End)})
+			continue
 		}
 		out.Parts = append(out.Parts, &v1.QuotePart{
 			Kinds:    kinds,
@@ -98,11 +93,11 @@ func quote(ctx context.Context, state *book.State, now time.Time, q *book.Quote)
 			Estimate: estimateOf(state, p),
 		})
 	}
-	if late, change, err := whatif.Late(state, q); err == nil {
+	if late, change, err := whatif.Late(state, q); err == nil && !out.PlaceWithheld {
 		out.Late, out.LateChange = changedLines(late), change
 	}
 	// A ramp that can't be looked at leaves the quote as it is, without it.
-	if ramps, err := whatif.Ramps(state, now, q); err == nil {
+	if ramps, err := whatif.Ramps(state, now, q); err == nil && !out.PlaceWithheld {
 		for _, ramp := range ramps {
 			one := rampOf(ramp)
 			if caller(ctx).Role.OfTenant() {
@@ -145,30 +140,28 @@ func arrivals(s *site.Site, p contract.QuotedPart) []*v1.QuoteArrival {
 	return out
 }
 
-// SignLease puts a quote in force.
+// SignLease puts a quote in force. What is signed is the page that was read.
 func (s *service) SignLease(ctx context.Context, r *connect.Request[v1.SignLeaseRequest]) (*connect.Response[v1.Done], error) {
 	assent, err := assentOf(ctx, r.Msg.Assent, r.Msg.Signature)
 	if err != nil {
 		return nil, err
 	}
-	command := book.SignQuote{Quote: r.Msg.Quote, By: caller(ctx).Subject, Signed: []contract.Signature{signature(ctx)}, Assent: assent}
+	command := book.SignQuote{Tenant: whose(ctx, r.Msg.Tenant), Quote: r.Msg.Quote, By: caller(ctx).Subject, Signed: []contract.Signature{signature(ctx)}, Assent: assent}
 	if done, did, err := s.plane.Done(commandID(ctx, r.Msg, command)); err != nil || did { // then it is open no more
-		return connect.NewResponse(&v1.Done{Entry: done.Entry, Repeated: did}), err
+		return s.done(ctx, run.Result{Entry: done.Entry, Repeated: did}, err)
 	}
-	var offered string
-	mine := false
-	s.plane.View(func(b *book.State) {
-		if q, open := b.Quotes[r.Msg.Quote]; open && mayRead(ctx, q.Tenant) {
-			offered, mine = q.Offered.Party, true
-		}
-	})
-	if !mine {
-		return nil, missing("open quote", r.Msg.Quote)
+	q, err := s.openQuote(ctx, command.Tenant, r.Msg.Quote)
+	if err != nil {
+		return nil, err
 	}
-	if assent != nil && offered == contract.Tenant {
-		return s.submit(ctx, r.Msg, book.AssentQuote{Quote: r.Msg.Quote, By: caller(ctx).Subject, Assent: assent})
+	command.Tenant = q.Tenant
+	if assent != nil && q.Offered.Party == contract.Tenant {
+		return s.submit(ctx, r.Msg, book.AssentQuote{Tenant: q.Tenant, Quote: r.Msg.Quote, By: caller(ctx).Subject, Assent: assent})
 	}
-	if err := bothSign(signature(ctx), offered); err != nil {
+	if command.Page, err = readPage(r.Msg.Digest); err != nil {
+		return nil, err
+	}
+	if err := bothSign(signature(ctx), q.Offered.Party); err != nil {
 		return nil, err
 	}
 	return s.submit(ctx, r.Msg, command)

@@ -44,6 +44,8 @@ type service struct {
 	now   func() time.Time
 
 	rotating sync.Mutex // one rotation at a time, so that no id makes two keys
+
+	asks asks // of tenants
 }
 
 // New returns the API with health, readiness and metrics beside it. /healthz and
@@ -111,8 +113,17 @@ func commandID(ctx context.Context, request change, c book.Command) string {
 // submit gives a command to the book.
 func (s *service) submit(ctx context.Context, request change, c book.Command) (*connect.Response[bulkheadv1.Done], error) {
 	r, err := s.plane.Submit(ctx, commandID(ctx, request, c), c)
+	return s.done(ctx, r, err)
+}
+
+// done is the answer to a change. A tenant's role is told a position of its own scope,
+// as it is now: the whole ledger's would count what others do.
+func (s *service) done(ctx context.Context, r run.Result, err error) (*connect.Response[bulkheadv1.Done], error) {
 	if err != nil {
 		return nil, err
+	}
+	if t := caller(ctx); t.Role.OfTenant() {
+		s.plane.View(func(b *book.State) { r.Entry = b.Scopes[book.TenantScope(t.Tenant)] })
 	}
 	return connect.NewResponse(&bulkheadv1.Done{Entry: r.Entry, Repeated: r.Repeated, Nothing: r.Nothing}), nil
 }

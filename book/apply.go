@@ -33,12 +33,13 @@ func init() {
 		site.KindStaged:      fold((*State).applyStaged),
 		site.KindRescheduled: fold((*State).applyRescheduled),
 
-		KindTenant:          fold((*State).applyTenant),
-		contract.KindQuoted: fold((*State).applyQuoted),
-		place.KindPlaced:    fold((*State).applyPlaced),
-		contract.KindLapsed: fold((*State).applyLapsed),
-		contract.KindSigned: fold((*State).applySigned),
-		contract.KindNotice: fold((*State).applyNotice),
+		KindTenant:           fold((*State).applyTenant),
+		contract.KindQuoted:  fold((*State).applyQuoted),
+		place.KindPlaced:     fold((*State).applyPlaced),
+		contract.KindLapsed:  fold((*State).applyLapsed),
+		contract.KindClaimed: fold((*State).applyClaimed),
+		contract.KindSigned:  fold((*State).applySigned),
+		contract.KindNotice:  fold((*State).applyNotice),
 
 		contract.KindAssented:      fold((*State).applyAssented),
 		contract.KindKeyRegistered: fold((*State).applyKeyRegistered),
@@ -95,6 +96,8 @@ func init() {
 		ledger.KindTakenOff:     fold((*State).applyTakenOff),
 		ledger.KindTakenOver:    fold((*State).applyTakenOver),
 		KindExplained:           fold((*State).applyExplained),
+
+		contract.KindQuoteWithdrawn: fold((*State).applyQuoteWithdrawn),
 
 		lease.KindAcknowledged:    fold((*State).applyAcknowledged),
 		lease.KindWithdrawn:       fold((*State).applyWithdrawn),

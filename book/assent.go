@@ -47,6 +47,9 @@ func (s *State) checkAssent(q *Quote, assent *contract.SignedAssent, now time.Ti
 	case assent.Assent.Expires.After(q.Expires):
 		return refuse("assent", "it could be used until %s, and the quote ends at %s", assent.Assent.Expires.UTC().Format(time.RFC3339), q.Expires.UTC().Format(time.RFC3339))
 	}
+	if err := q.read(assent.Assent.Page); err != nil {
+		return err
+	}
 	if err := tenant.Keys.Check(assent, q.Contract.Assent(s.Site.Name, q.ID, time.Time{}, time.Time{}), now); err != nil {
 		return refuse("assent", "%v", err)
 	}
@@ -56,16 +59,20 @@ func (s *State) checkAssent(q *Quote, assent *contract.SignedAssent, now time.Ti
 // AssentQuote signs a quote that the tenant has offered itself, with its key: the
 // owner's signature then puts it in force.
 type AssentQuote struct {
+	Tenant string // as in SignQuote
 	Quote  string
 	By     string
 	Assent *contract.SignedAssent
 }
 
 func (c AssentQuote) decide(s *State, env Env) (*Decision, error) {
-	q, ok := s.Quotes[c.Quote]
+	q, err := s.OpenQuote(c.Tenant, c.Quote)
+	if err != nil {
+		return nil, err
+	}
 	switch {
-	case !ok || !env.Now.Before(q.Expires):
-		return nil, refuse("quote", "no open quote %q: it was signed, it lapsed, or it never was", c.Quote)
+	case !env.Now.Before(q.Expires):
+		return nil, refuse("quote", "%s expired at %s: ask for a new one", c.Quote, q.Expires.Format(time.RFC3339))
 	case q.Offered.Party != contract.Tenant:
 		return nil, refuse("quote", "%s was offered by the owner: the tenant's signature puts it in force", c.Quote)
 	case q.Assented != nil:
@@ -82,10 +89,11 @@ func (c AssentQuote) decide(s *State, env Env) (*Decision, error) {
 }
 
 func (s *State) applyAssented(e *ledger.Entry, b contract.Assented, _ Bodies) error {
-	if q, ok := s.Quotes[b.Quote]; ok {
+	key := QuoteKey{tenantOf(e.Scope), b.Quote}
+	if q, ok := s.Quotes[key]; ok {
 		next := *q // readers may hold the old one
 		next.Assented = &b
-		s.Quotes[b.Quote] = &next
+		s.Quotes[key] = &next
 	}
 	return nil
 }

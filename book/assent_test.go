@@ -126,7 +126,7 @@ func TestOnlyTheTenantPutsAVersionInForce(t *testing.T) {
 		}
 		command := book.SignQuote{Quote: "q", By: "x", Signed: c.signed}
 		if c.assent != nil {
-			command.Assent = c.assent(s, s.Quotes["q"])
+			command.Assent = c.assent(s, s.Quotes[book.QuoteKey{Tenant: "tidewater", ID: "q"}])
 		}
 		d, err := s.decide(t, command)
 		switch {
@@ -164,14 +164,14 @@ func TestATenantsOwnQuoteIsSignedTwice(t *testing.T) {
 	s := on(t, atTenants)
 	signer, _ := ownKey(t, 1)
 	s.do(t, keyOf(t, "tiny", "tidewater", s.now, signer, nil))
-	o := s.offer("q", sold("tidewater", nil))
-	o.Offered = contract.ByTenant("officer")[0]
+	o := s.offer("q", sold("tidewater", func(c *contract.Contract) { c.Tranches[0].GPUs = 16 }))
+	o.Offered, o.Expires = contract.ByTenant("officer")[0], s.now.Add(time.Hour)
 	s.do(t, o)
 	finance := book.SignQuote{Quote: "q", By: "finance", Signed: []contract.Signature{{Party: contract.Owner, By: "finance"}}}
 	if _, err := s.decide(t, finance); err == nil || !strings.Contains(err.Error(), "a token alone does not sign") {
 		t.Errorf("the owner signs an offer that the tenant's token made: %v", err)
 	}
-	q := s.Quotes["q"]
+	q := s.Quotes[book.QuoteKey{Tenant: "tidewater", ID: "q"}]
 	own := book.AssentQuote{Quote: "q", By: "officer", Assent: assentBy(t, q.Contract.Assent("tiny", "q", s.now, q.Expires), signer)}
 	s.do(t, own)
 	if _, err := s.decide(t, own); err != book.ErrNothing {

@@ -160,7 +160,7 @@ func (s *State) Calendar() *lease.Calendar {
 			if err != nil {
 				continue // Apply has parsed it once: it parses
 			}
-			bookings = append(bookings, s.bookings(lease.Booking{ID: QuotedID(q.ID, p.Tranche), Fabric: p.Fabric, Kind: p.Kind, Begin: p.Begin, End: p.End}, nodes)...)
+			bookings = append(bookings, s.bookings(lease.Booking{ID: QuotedID(q.Key(), p.Tranche), Fabric: p.Fabric, Kind: p.Kind, Begin: p.Begin, End: p.End}, nodes)...)
 		}
 	}
 	slices.SortFunc(bookings, func(a, b lease.Booking) int { return strings.Compare(a.ID, b.ID) })

@@ -96,7 +96,9 @@ func TestDomainsAreNeverShared(t *testing.T) {
 	last := split("last", "flagship", 3, end.AddDate(1, 0, 0), end.AddDate(2, 0, 0))
 	_, o = s.settled(t, last)
 	s.do(t, o)
-	s.Quotes[o.Quote].Parts[0].Nodes, s.Quotes[o.Quote].Parts[0].Begin = site.FormatOrder(slice.Nodes), july
+	open, err := s.OpenQuote("", o.Quote)
+	must(t, err)
+	open.Parts[0].Nodes, open.Parts[0].Begin = site.FormatOrder(slice.Nodes), july
 	if err := book.CheckInvariants(s.State); err == nil || !strings.Contains(err.Error(), "is one NVLink domain") {
 		t.Errorf("two projects in one domain: %v", err)
 	}

@@ -20,9 +20,9 @@ func Due(s *State, now time.Time) []Command {
 		return nil
 	}
 	var due []Command
-	for _, id := range sortedKeys(s.Quotes) {
-		if !now.Before(s.Quotes[id].Expires) {
-			due = append(due, LapseQuote{Quote: id})
+	for _, key := range s.QuoteKeys() {
+		if !now.Before(s.Quotes[key].Expires) {
+			due = append(due, LapseQuote{Tenant: key.Tenant, Quote: key.ID})
 		}
 	}
 	due = s.dueCommissioning(due, now)

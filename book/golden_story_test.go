@@ -77,6 +77,17 @@ func tellGolden(t *testing.T) *golden {
 		_, err := t.Plane.Quote(ctx, "room", c, 30*time.Minute)
 		return err
 	}}}, telling.Scenes[5:]...)...)
+	telling.Scenes = append(telling.Scenes[:3:3], append([]story.Scene{{At: story.Begin, Name: "a tenant asks by itself", Play: func(ctx context.Context, t *story.Telling) error {
+		officer := contract.Signature{Party: contract.Tenant, By: "officer, administrator"}
+		for _, gpus := range []int64{8, 16} { // the second replaces the first
+			own := sold("tidewater", func(c *contract.Contract) { c.ID, c.Tranches[0].GPUs = "tidewater-own", gpus })
+			if _, err := t.Plane.Offer(ctx, run.Offer{Quote: "own", Contract: own, By: officer}); err != nil {
+				return err
+			}
+		}
+		_, err := t.Plane.Submit(ctx, "", book.WithdrawQuote{Tenant: "tidewater", Quote: "own", By: officer})
+		return err
+	}}}, telling.Scenes[3:]...)...)
 	must(t, telling.Run(ctx))
 
 	person := "operator on duty"

@@ -234,6 +234,7 @@ func TestPartialDeliveryIsQuoted(t *testing.T) {
 // TestTenantWorsensNobody: a tenant's own quote gives nobody a worse shape.
 func TestTenantWorsensNobody(t *testing.T) {
 	s := on(t, atContracts)
+	s.Policy.Tenants = site.TenantLimits{Quotes: 1, Share: 100, Valid: 48 * time.Hour, Least: time.Hour} // exact answers
 	o, _ := s.overTime(t, "room", forRoom(sold("tidewater", nil)), true)
 	worse := false
 	for _, m := range o.Moves {

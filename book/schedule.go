@@ -65,15 +65,15 @@ func (s *State) ScheduleOn(snapshot *site.Site, now time.Time) (*dated.Schedule,
 			return nil, fmt.Errorf("the leases of the ledger contradict each other, please report it: %w", err)
 		}
 	}
-	for _, id := range sortedKeys(s.Quotes) {
-		for _, p := range s.Quotes[id].Parts {
+	for _, key := range s.QuoteKeys() {
+		for _, p := range s.Quotes[key].Parts {
 			if p.Sitting {
 				if nodes, err := site.ParseOrder(p.Nodes, s.Site.Nodes()); err == nil {
-					c.Close(projectOf(s.Quotes[id].Tenant, s.Quotes[id].Contract.Project), site.SetOf(nodes...), p.Begin, p.End)
+					c.Close(projectOf(s.Quotes[key].Tenant, s.Quotes[key].Contract.Project), site.SetOf(nodes...), p.Begin, p.End)
 				}
 				continue // nobody else can be promised what is kept as it was found
 			}
-			h := dated.Holding{ID: QuotedID(id, p.Tranche), Owner: projectOf(s.Quotes[id].Tenant, s.Quotes[id].Contract.Project), Fabric: p.Fabric, Kind: p.Kind, Links: lease.Shared, Begin: p.Begin, End: p.End, Pinned: true}
+			h := dated.Holding{ID: QuotedID(key, p.Tranche), Owner: projectOf(s.Quotes[key].Tenant, s.Quotes[key].Contract.Project), Fabric: p.Fabric, Kind: p.Kind, Links: lease.Shared, Begin: p.Begin, End: p.End, Pinned: true}
 			var err error
 			if h.Held, err = place.DecodeLinks(p.Held); err == nil {
 				h.Nodes, err = site.ParseOrder(p.Nodes, s.Site.Nodes())
@@ -85,7 +85,7 @@ func (s *State) ScheduleOn(snapshot *site.Site, now time.Time) (*dated.Schedule,
 				err = c.Hold(h)
 			}
 			if err != nil {
-				return nil, fmt.Errorf("quote %s: %w", id, err)
+				return nil, fmt.Errorf("quote %s: %w", key, err)
 			}
 		}
 	}
@@ -105,7 +105,9 @@ func (s *State) madeReady(l *Lease) []site.Index {
 }
 
 // QuotedID is the id of what an open quote holds, in a schedule.
-func QuotedID(quote, tranche string) string { return "quote " + quote + "/" + tranche }
+func QuotedID(quote QuoteKey, tranche string) string {
+	return "quote " + quote.String() + "/" + tranche
+}
 
 // Ramps groups tranches that are steps of one ramp: of one class, with the same
 // links, until the same end. A hermetic tranche is planned by itself: links that

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"time"
 
+	"bulkhead/claim"
 	"bulkhead/contract"
 	"bulkhead/fabric"
 	"bulkhead/lease"
@@ -49,6 +50,19 @@ func (c OfferQuote) decide(s *State, env Env) (*Decision, error) {
 	if err := c.check(s, env); err != nil {
 		return nil, err
 	}
+	d := &Decision{}
+	s = s.replaced(d, QuoteKey{c.Contract.Tenant, c.Quote}, c.Offered)
+	if c.Offered.Party == contract.Tenant {
+		if err := s.CheckTenantQuote(c.Quote, c.Contract, c.Expires, env.Now); err != nil {
+			return nil, err
+		}
+		if err := s.InSteps(c.Contract); err != nil {
+			return nil, err
+		}
+		if len(c.Moves) > 0 && s.Policy.Tenants.AnswerStep > 0 {
+			return nil, refuse("moves", "leases would move for a quote that a tenant asks for by itself: what is free in steps needs none")
+		}
+	}
 	added := s.AddedTranches(c.Contract)
 	if len(added) != len(c.Slices) {
 		return nil, refuse("slices", "%d placements for %d new tranches", len(c.Slices), len(added))
@@ -60,7 +74,6 @@ func (c OfferQuote) decide(s *State, env Env) (*Decision, error) {
 	if err := room.calendar(s, c.Contract, added); err != nil {
 		return nil, err
 	}
-	d := &Decision{}
 	room.write(s, d, c.Quote)
 	quoted := contract.Quoted{Quote: c.Quote, Contract: c.Contract.Encode(), Expires: c.Expires, Offered: c.Offered}
 	for i := range c.Slices {
@@ -97,7 +110,7 @@ func (c OfferQuote) decide(s *State, env Env) (*Decision, error) {
 	if err := room.ramps(c.Slices); err != nil {
 		return nil, err
 	}
-	d.add(TenantScope(c.Contract.Tenant), contract.KindQuoted, quoted)
+	s.quote(d, c.Contract.Tenant, quoted)
 	return d, nil
 }
 
@@ -115,11 +128,13 @@ func (c OfferQuote) check(s *State, env Env) error {
 	if _, ok := s.Tenants[c.Contract.Tenant]; !ok {
 		return refuse("contract.tenant", "no tenant %q: register it first", c.Contract.Tenant)
 	}
-	if q, ok := s.Quotes[c.Quote]; ok {
-		if bytes.Equal(q.Raw, c.Contract.Encode()) {
+	if q, ok := s.Quotes[QuoteKey{c.Contract.Tenant, c.Quote}]; ok {
+		if bytes.Equal(q.Raw, c.Contract.Encode()) && env.Now.Before(q.Expires) {
 			return ErrNothing
 		}
-		return refuse("quote", "%s is another quote already", c.Quote)
+		if q.Offered.Party != c.Offered.Party {
+			return refuse("quote", "%s is open and the other party has offered it: it is replaced by who has offered it; choose another id", c.Quote)
+		}
 	}
 	if !c.Expires.After(env.Now) {
 		return refuse("quote.expires", "%s has passed", c.Expires.Format(time.RFC3339))
@@ -182,16 +197,21 @@ func Window(c *contract.Contract, t contract.Tranche) (begin, end time.Time) {
 // SignQuote puts a quote in force: the contract is signed, its leases are bound
 // to the quoted slots, its labels are assigned.
 type SignQuote struct {
+	Tenant string // whose quote; "": of the one tenant that has one of this id
 	Quote  string
 	By     string
+	Page   claim.Digest         // of the page that was read (contract.Page); zero: nobody says that one was
 	Signed []contract.Signature // for which party By signs
 	Assent *contract.SignedAssent
 }
 
 func (c SignQuote) decide(s *State, env Env) (*Decision, error) {
-	q, ok := s.Quotes[c.Quote]
-	if !ok {
-		return nil, refuse("quote", "no open quote %q: it was signed, it lapsed, or it never was", c.Quote)
+	q, err := s.OpenQuote(c.Tenant, c.Quote)
+	if err != nil {
+		return nil, err
+	}
+	if err := q.read(c.Page); err != nil {
+		return nil, err
 	}
 	if !env.Now.Before(q.Expires) {
 		return nil, refuse("quote", "%s expired at %s: ask for a new one", c.Quote, q.Expires.Format(time.RFC3339))
@@ -212,7 +232,7 @@ func (c SignQuote) decide(s *State, env Env) (*Decision, error) {
 	d := &Decision{}
 	scope := TenantScope(q.Tenant)
 	d.add(scope, contract.KindSigned, contract.Signed{
-		Contract: q.Raw, Digest: digestOf(q.Raw), Quote: q.ID, By: c.By, Signatures: q.signatures(c.Signed), Assent: assent,
+		Contract: q.Raw, Digest: digestOf(q.Raw), Quote: q.ID, By: c.By, Page: c.Page, Signatures: q.signatures(c.Signed), Assent: assent,
 	})
 	seen := map[string]bool{}
 	if err := s.checkQuotedDomains(q); err != nil {
@@ -290,11 +310,14 @@ func (c GiveNotice) decide(s *State, env Env) (*Decision, error) {
 }
 
 // LapseQuote gives back the capacity that an expired quote held.
-type LapseQuote struct{ Quote string }
+type LapseQuote struct {
+	Tenant string // whose quote; "": of the one tenant that has one of this id
+	Quote  string
+}
 
 func (c LapseQuote) decide(s *State, env Env) (*Decision, error) {
-	q, ok := s.Quotes[c.Quote]
-	if !ok || env.Now.Before(q.Expires) {
+	q, err := s.OpenQuote(c.Tenant, c.Quote)
+	if err != nil || env.Now.Before(q.Expires) {
 		return nil, ErrNothing
 	}
 	d := &Decision{}
@@ -311,19 +334,12 @@ func (s *State) applyQuoted(e *ledger.Entry, b contract.Quoted, _ Bodies) error 
 		if s.Site == nil {
 			return fmt.Errorf("quote %s: no site has been imported", b.Quote)
 		}
-		nodes, err := site.ParseOrder(part.Nodes, s.Site.Nodes())
-		if err != nil {
+		if err := s.checkPart(part); err != nil {
 			return err
 		}
-		class := lease.Shared
-		if len(part.Held) > 0 {
-			class = lease.Hermetic
-		}
-		if err := s.checkHeld(nodes, class, part.Held); err != nil {
-			return fmt.Errorf("tranche %s: %w", part.Tranche, err)
-		}
 	}
-	s.Quotes[b.Quote] = &Quote{ID: b.Quote, Tenant: c.Tenant, Contract: c, Raw: bytes.Clone(b.Contract), Expires: b.Expires, Parts: b.Parts, Offered: b.Offered}
+	q := &Quote{ID: b.Quote, Tenant: c.Tenant, Contract: c, Raw: bytes.Clone(b.Contract), Expires: b.Expires, Parts: b.Parts, Offered: b.Offered, Since: e.Time, Withheld: b.PlaceWithheld}
+	s.Quotes[q.Key()] = q
 	return nil
 }
 
@@ -333,7 +349,7 @@ func (s *State) applyPlaced(e *ledger.Entry, b place.Placed, _ Bodies) error {
 }
 
 func (s *State) applyLapsed(e *ledger.Entry, b contract.Lapsed, _ Bodies) error {
-	delete(s.Quotes, b.Quote)
+	delete(s.Quotes, QuoteKey{tenantOf(e.Scope), b.Quote})
 	return nil
 }
 
@@ -342,7 +358,7 @@ func (s *State) applySigned(e *ledger.Entry, b contract.Signed, _ Bodies) error 
 	if err != nil {
 		return err
 	}
-	delete(s.Quotes, b.Quote)
+	delete(s.Quotes, QuoteKey{c.Tenant, b.Quote})
 	if k, ok := s.Contracts[c.ID]; ok {
 		k.Versions = append(k.Versions, c)
 		k.Signatures = b.Signatures

@@ -74,12 +74,13 @@ func TestOfferQuoteRefuses(t *testing.T) {
 			return book.OfferQuote{Quote: "q", Contract: sold("tidewater", func(c *contract.Contract) { c.Currency = "" }), Expires: s.now.Add(time.Hour)}
 		}, "", "currency"},
 		{"a tenant that nobody registered", atSite, offering("tidewater", nil, nil), "contract.tenant", "register it first"},
-		{"another contract under the id of a quote", atUnsigned, func(s *stage) book.Command {
+		{"another contract under the id of a quote of the other party's", atUnsigned, func(s *stage) book.Command {
 			o := s.offer("unsigned", sold("tidewater", func(c *contract.Contract) { c.ID = "tidewater-c" }))
+			o.Offered = contract.Signature{Party: contract.Tenant, By: "officer"}
 			return o
-		}, "quote", "another quote already"},
+		}, "quote", "the other party has offered it"},
 		{"the same again", atUnsigned, func(s *stage) book.Command {
-			return book.OfferQuote{Quote: "unsigned", Contract: s.Quotes["unsigned"].Contract, Expires: s.now.Add(time.Hour)}
+			return book.OfferQuote{Quote: "unsigned", Contract: s.Quotes[unsigned].Contract, Expires: s.now.Add(time.Hour)}
 		}, "", ""},
 		{"one that has expired", atTenants, offering("tidewater", small, func(o *book.OfferQuote) { o.Expires = o.Expires.Add(-72 * time.Hour) }), "quote.expires", "has passed"},
 		{"version 2 of what has no version 1", atTenants, offering("amendment", nil, func(o *book.OfferQuote) {}), "contract.version", "no version 1 in force"},
@@ -96,7 +97,7 @@ func TestOfferQuoteRefuses(t *testing.T) {
 		}, "tranche w1.delivery", "has passed"},
 		{"nodes that are taken", atUnsigned, func(s *stage) book.Command {
 			o := s.offer("q", sold("tidewater", small))
-			nodes, err := site.ParseOrder(s.Quotes["unsigned"].Parts[0].Nodes, s.Site.Nodes())
+			nodes, err := site.ParseOrder(s.Quotes[unsigned].Parts[0].Nodes, s.Site.Nodes())
 			if err != nil {
 				panic(err)
 			}
@@ -165,7 +166,7 @@ func TestSell(t *testing.T) {
 	if want := "site placement.certified/1, tenant/tidewater contract.quoted/1"; kinds(got) != want {
 		t.Errorf("a quote is %s, expected %s", kinds(got), want)
 	}
-	q := s.Quotes["q"]
+	q := s.Quotes[book.QuoteKey{Tenant: "tidewater", ID: "q"}]
 	if q == nil || q.Tenant != "tidewater" || len(q.Parts) != 1 || q.Parts[0].Slots != 4 || q.Parts[0].Fabric != "ib" || s.Placements[q.Parts[0].Certificate].IsZero() {
 		t.Fatalf("quote %+v", q)
 	}
@@ -181,7 +182,7 @@ func TestSell(t *testing.T) {
 		t.Errorf("a signature is %s, expected %s", kinds(got), want)
 	}
 	l, ok := s.LeaseByID("tidewater/w1")
-	if !ok || len(l.Slots) != 4 || l.Begin != c.Tranches[0].Delivery || s.Quotes["q"] != nil {
+	if !ok || len(l.Slots) != 4 || l.Begin != c.Tranches[0].Delivery || s.Quotes[book.QuoteKey{Tenant: "tidewater", ID: "q"}] != nil {
 		t.Fatalf("lease %+v", l)
 	}
 	if k := s.Contracts["tidewater"]; len(k.Signatures) != 2 || k.Signatures[0] != offered || k.Signatures[1] != signed || !k.Signed.Equal(s.now) {

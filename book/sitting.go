@@ -34,7 +34,7 @@ func (c OfferSitting) decide(s *State, env Env) (*Decision, error) {
 	case s.Control.Adopted:
 		return nil, refuse("site", "it is only observed: an approver ends that first")
 	}
-	if err := (OfferQuote{Quote: c.Quote, Contract: c.Contract, Expires: c.Expires}).check(s, env); err != nil {
+	if err := (OfferQuote{Quote: c.Quote, Contract: c.Contract, Expires: c.Expires, Offered: c.Offered}).check(s, env); err != nil {
 		return nil, err
 	}
 	nodes, err := s.sittingNodes(c.Labels, c.Contract.Project, c.Contract.Tenant)
@@ -42,6 +42,7 @@ func (c OfferSitting) decide(s *State, env Env) (*Decision, error) {
 		return nil, err
 	}
 	d, left := &Decision{}, nodes.Clone()
+	s = s.replaced(d, QuoteKey{c.Contract.Tenant, c.Quote}, c.Offered)
 	quoted := contract.Quoted{Quote: c.Quote, Contract: c.Contract.Encode(), Expires: c.Expires, Offered: c.Offered}
 	for _, t := range s.AddedTranches(c.Contract) {
 		begin, end := Window(c.Contract, t)

@@ -36,7 +36,7 @@ type frozen struct {
 
 	Tenants    map[string]*Tenant                `json:"tenants"`
 	Contracts  map[string]frozenContract         `json:"contracts"`
-	Quotes     map[string]frozenQuote            `json:"quotes"`
+	Quotes     []frozenQuote                     `json:"quotes"` // by tenant and id
 	Leases     []frozenLease                     `json:"leases"`
 	Projects   map[fabric.Owner]HolderNumber     `json:"projects"`
 	Placements map[string]claim.Digest           `json:"placements"`
@@ -65,10 +65,13 @@ type frozenContract struct {
 }
 
 type frozenQuote struct {
-	Raw     json.RawMessage
-	Expires time.Time
-	Parts   []contract.QuotedPart
-	Offered contract.Signature
+	ID       string
+	Raw      json.RawMessage
+	Expires  time.Time
+	Parts    []contract.QuotedPart
+	Offered  contract.Signature
+	Since    time.Time
+	Withheld bool
 
 	Assented *contract.Assented `json:",omitempty"`
 }
@@ -137,7 +140,7 @@ func (s *State) freeze() *frozen {
 	f := &frozen{
 		Seq: s.Seq, Staged: s.Staged, Time: s.Time, Term: s.Term, Scopes: s.Scopes, Tenants: s.Tenants, Projects: s.projects,
 		Labels: s.Labels, Volumes: s.Volumes, Postures: s.Postures, Locked: s.Locked, Unread: s.Unread, Silent: s.Silent, Invoices: s.Invoices, Looks: s.Looks, Found: s.Found, Control: s.Control, Commands: s.Commands,
-		Contracts: map[string]frozenContract{}, Quotes: map[string]frozenQuote{}, Placements: map[string]claim.Digest{},
+		Contracts: map[string]frozenContract{}, Placements: map[string]claim.Digest{},
 		Nodes: frozenNodes{
 			State: c.State, Since: c.Since, Begun: c.Begun, Seq: c.Seq, Turnover: c.Turnover, Slot: c.Slot,
 			Attempt: c.Attempt, Exposed: c.Exposed, Lease: c.Lease, Owner: c.Owner, Class: map[site.Index]string{}, Silence: c.Silence,
@@ -164,8 +167,9 @@ func (s *State) freeze() *frozen {
 		}
 		f.Contracts[id] = fk
 	}
-	for id, q := range s.Quotes {
-		f.Quotes[id] = frozenQuote{q.Raw, q.Expires, q.Parts, q.Offered, q.Assented}
+	for _, key := range s.QuoteKeys() {
+		q := s.Quotes[key]
+		f.Quotes = append(f.Quotes, frozenQuote{q.ID, q.Raw, q.Expires, q.Parts, q.Offered, q.Since, q.Withheld, q.Assented})
 	}
 	for tenant, whole := range s.Placements {
 		f.Placements[tenant.String()] = whole
@@ -440,12 +444,16 @@ func (s *State) thawContracts(f *frozen) error {
 		}
 		s.Contracts[id] = k
 	}
-	for id, fq := range f.Quotes {
+	for _, fq := range f.Quotes {
 		c, err := contract.Decode(fq.Raw)
 		if err != nil {
 			return err
 		}
-		s.Quotes[id] = &Quote{ID: id, Tenant: c.Tenant, Contract: c, Raw: bytes.Clone(fq.Raw), Expires: fq.Expires, Parts: fq.Parts, Offered: fq.Offered, Assented: fq.Assented}
+		q := &Quote{
+			ID: fq.ID, Tenant: c.Tenant, Contract: c, Raw: bytes.Clone(fq.Raw), Expires: fq.Expires, Parts: fq.Parts, Offered: fq.Offered,
+			Since: fq.Since, Withheld: fq.Withheld, Assented: fq.Assented,
+		}
+		s.Quotes[q.Key()] = q
 	}
 	return nil
 }

@@ -21,9 +21,13 @@ func atSite(s *book.State) bool      { return s.Site != nil }
 func atTenants(s *book.State) bool   { return len(s.Tenants) == 3 }
 func atContracts(s *book.State) bool { return len(s.Contracts) == 3 }
 func atUnsigned(s *book.State) bool {
-	_, ok := s.Quotes["unsigned"]
+	_, ok := s.Quotes[unsigned]
 	return ok
 }
+
+// unsigned is the quote of the story that lapses.
+var unsigned = book.QuoteKey{Tenant: "tidewater", ID: "unsigned"}
+
 func atTurnover(s *book.State) bool { return s.Nodes.By[node.Commissioning].Len() > 0 }
 func atReserved(s *book.State) bool { return s.Nodes.By[node.Reserved].Len() > 0 }
 func atVolume(s *book.State) bool   { return len(s.Volumes) > 0 }

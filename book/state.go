@@ -35,8 +35,8 @@ type State struct {
 
 	Tenants   map[string]*Tenant
 	Contracts map[string]*Contract
-	Quotes    map[string]*Quote
-	Leases    []*Lease // in the order in which they were bound
+	Quotes    map[QuoteKey]*Quote // open ones
+	Leases    []*Lease            // in the order in which they were bound
 	leaseByID map[lease.ID]int
 
 	Nodes  Nodes
@@ -114,9 +114,11 @@ type Quote struct {
 	Contract *contract.Contract
 	Raw      []byte
 	Expires  time.Time
-	Parts    []contract.QuotedPart
+	Parts    []contract.QuotedPart // with their nodes, also where the tenant is not told yet
 	Offered  contract.Signature
 	Assented *contract.Assented // by the tenant that has offered it; nil: not yet
+	Since    time.Time          // when it was offered
+	Withheld bool               // its tenant is not told the place
 }
 
 // Lease is one tranche's slice with what has been delivered of it.
@@ -211,7 +213,7 @@ func New() *State {
 		Scopes:     map[string]uint64{},
 		Tenants:    map[string]*Tenant{},
 		Contracts:  map[string]*Contract{},
-		Quotes:     map[string]*Quote{},
+		Quotes:     map[QuoteKey]*Quote{},
 		Placements: map[claim.Digest]claim.Digest{},
 		Volumes:    map[storage.VolumeID]*Volume{},
 		Postures:   map[string]Posture{},

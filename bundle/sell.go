@@ -69,6 +69,8 @@ func (v *verifier) apply(body any) {
 		v.quoted(b)
 	case *contract.Lapsed:
 		delete(v.quotes, b.Quote)
+	case *contract.QuoteWithdrawn:
+		delete(v.quotes, b.Quote)
 	case *contract.Signed:
 		v.contractSigned(b)
 	case *contract.Notice:
@@ -137,6 +139,11 @@ func (v *verifier) contractSigned(b *contract.Signed) {
 		v.fail(v.at, CheckContract, c.ID, "what was signed is not what quote %s offered", b.Quote)
 	case !v.time.Before(q.Expires):
 		v.fail(v.at, CheckContract, c.ID, "quote %s expired at %s", b.Quote, stamp(q.Expires))
+	}
+	if ok && !b.Page.IsZero() {
+		if page, err := contract.PageDigest(q); err != nil || page != b.Page {
+			v.fail(v.at, CheckContract, c.ID, "the page that was read has digest %s, that of quote %s has %s", b.Page, b.Quote, page)
+		}
 	}
 	if ok {
 		for _, part := range q.Parts {

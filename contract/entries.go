@@ -17,6 +17,9 @@ const (
 	KindAssented = "contract.assented/1"
 	KindNotice   = "contract.notice/1"
 	KindClosed   = "contract.closed/1"
+
+	KindQuoteWithdrawn = "contract.quote_withdrawn/1"
+	KindClaimed        = "contract.claimed/1" // in the site's scope
 )
 
 // Quoted offers a contract with a placement, until Expires.
@@ -26,6 +29,28 @@ type Quoted struct {
 	Expires  time.Time       `json:"expires"`
 	Parts    []QuotedPart    `json:"parts"`
 	Offered  Signature       `json:"offered,omitzero"` // who offers it, for which party
+
+	// PlaceWithheld says that the parts do not say which nodes they hold, where they
+	// are and by which certificate: the site's log does (KindClaimed), and the tenant is
+	// told when it is signed. See the site's policy, tenant-answer-step.
+	PlaceWithheld bool `json:"place_withheld,omitempty"`
+}
+
+// Claimed is the parts of a quote whose place its tenant is not told yet, with their
+// nodes. It is in the site's scope.
+type Claimed struct {
+	Tenant string       `json:"tenant"`
+	Quote  string       `json:"quote"`
+	Parts  []QuotedPart `json:"parts"`
+}
+
+// QuoteWithdrawn ends an open quote before its time.
+type QuoteWithdrawn struct {
+	Quote    string `json:"quote"`
+	By       string `json:"by"`
+	Party    string `json:"party"`              // for which By withdraws it
+	Reason   string `json:"reason,omitempty"`   // why; always where the other party has offered it
+	Replaced bool   `json:"replaced,omitempty"` // the next entry offers another document under the same id
 }
 
 // The parties of a contract.
@@ -96,6 +121,7 @@ type Signed struct {
 	Digest   claim.Digest    `json:"digest"`
 	Quote    string          `json:"quote"`
 	By       string          `json:"by"`
+	Page     claim.Digest    `json:"page,omitzero"` // of the page that who signed had read (Page); zero: nobody says that one was read
 
 	Signatures []Signature   `json:"signatures,omitempty"` // the offer's first; one of the tenant's is among them
 	Assent     *SignedAssent `json:"assent,omitempty"`     // the tenant's, where it has registered a key

@@ -30,39 +30,50 @@ func (p *Plane) Quote(ctx context.Context, id string, c *contract.Contract, vali
 // validity has passed (0: the site's policy). The search runs on a copy of the
 // occupancy, outside the writer; the book checks what it found. If the book has
 // moved on meanwhile and the placement no longer fits, the search is repeated.
+//
+// An open quote of the tenant's of the same id is the answer where it is of the same
+// contract; a quote of another one replaces it.
 func (p *Plane) Offer(ctx context.Context, o Offer) (*book.Quote, error) {
 	if err := o.Contract.CheckAsked(); err != nil {
 		return nil, err
 	}
-	id := "quote " + o.Quote
-	_, did, err := p.Done(id) // then its capacity is held: a search would not find it free
 	const tries = 3
-	for try := 0; !did && err == nil; try++ {
-		var offer book.OfferQuote
-		if offer, err = p.propose(o); err != nil {
+	for try := 1; ; try++ {
+		if quote := p.openQuote(o); quote != nil {
+			return quote, nil // its capacity is held: a search would not find it free
+		}
+		offer, err := p.propose(o)
+		if err != nil {
 			return nil, err
 		}
-		if _, err = p.Submit(ctx, id, offer); err == nil {
-			break
+		_, err = p.Submit(ctx, "", offer)
+		if quote := p.openQuote(o); err == nil && quote != nil {
+			return quote, nil
 		}
-		if try+1 < tries {
-			err = nil
+		if err == nil {
+			err = &book.Refusal{Field: "quote", Reason: "it was offered, and was signed, replaced or withdrawn at once: look at bulkhead quote list"}
+		}
+		if try == tries {
+			return nil, err
 		}
 	}
-	if err != nil {
-		return nil, err
-	}
-	var quote *book.Quote
-	p.View(func(s *book.State) { quote = s.Quotes[o.Quote] })
-	if quote == nil {
-		return nil, UsedQuoteID
-	}
-	return quote, nil
 }
 
-// UsedQuoteID is the refusal of a quote's id that was used before. It does not
-// say by whom, nor what became of that quote.
-var UsedQuoteID = &book.Refusal{Field: "quote", Reason: "this id was used before, for another quote or for one that was signed or has lapsed: choose another"}
+// Quoted says whether an offer is answered by an open quote, without a search.
+func (p *Plane) Quoted(o Offer) bool { return p.openQuote(o) != nil }
+
+// openQuote is the open quote of an offer's id, if it is of the same contract and the
+// same party has offered it.
+func (p *Plane) openQuote(o Offer) (found *book.Quote) {
+	_, now := p.Reading()
+	p.View(func(s *book.State) {
+		q, open := s.Quotes[book.QuoteKey{Tenant: o.Contract.Tenant, ID: o.Quote}]
+		if open && now.Before(q.Expires) && q.Offered.Party == o.By.Party && o.Contract.SettledBy(q.Contract) {
+			found = q
+		}
+	})
+	return found
+}
 
 // propose solves the placements of the tranches that a contract adds.
 func (p *Plane) propose(o Offer) (book.OfferQuote, error) {
@@ -72,15 +83,25 @@ func (p *Plane) propose(o Offer) (book.OfferQuote, error) {
 	if state.Site == nil {
 		return offer, fmt.Errorf("no site has been imported: there is nothing to sell yet")
 	}
+	own := o.By.Party == contract.Tenant
 	if validity <= 0 {
-		validity = state.Policy.QuoteValid
+		if validity = state.Policy.QuoteValid; own {
+			validity = min(validity, state.Policy.Tenants.Valid)
+		}
+	}
+	state = state.WithoutQuote(book.QuoteKey{Tenant: c.Tenant, ID: o.Quote}) // it is replaced
+	if own {
+		var err error
+		if c, err = state.AnswerTenant(o.Quote, c, now.Add(validity), now); err != nil {
+			return offer, err
+		}
 	}
 	schedule, err := state.Schedule(now)
 	if err != nil {
 		return offer, err
 	}
 	// A tenant's own quote gives nobody a worse shape.
-	planned, err := state.PlanContract(schedule, c, o.By.Party != contract.Tenant)
+	planned, err := state.PlanContract(schedule, c, !own)
 	if err == nil {
 		err = planned.Refused
 	}

@@ -13,28 +13,23 @@ func (p *Plane) OfferSitting(ctx context.Context, o Offer, labels []fabric.Label
 	if err := o.Contract.CheckAsked(); err != nil {
 		return nil, err
 	}
-	id := "quote " + o.Quote
-	_, did, err := p.Done(id)
-	if err != nil {
+	if quote := p.openQuote(o); quote != nil {
+		return quote, nil
+	}
+	state, now := p.Reading()
+	if state.Site == nil {
+		return nil, &book.Refusal{Field: "site", Reason: "no site has been imported"}
+	}
+	if o.Validity <= 0 {
+		o.Validity = state.Policy.QuoteValid
+	}
+	c := book.OfferSitting{Quote: o.Quote, Contract: o.Contract.WithNodes(state.Site.NodeGPUs), Expires: now.Add(o.Validity), Labels: labels, By: by, Offered: o.By}
+	if _, err := p.Submit(ctx, "", c); err != nil {
 		return nil, err
 	}
-	if !did {
-		state, now := p.Reading()
-		if state.Site == nil {
-			return nil, &book.Refusal{Field: "site", Reason: "no site has been imported"}
-		}
-		if o.Validity <= 0 {
-			o.Validity = state.Policy.QuoteValid
-		}
-		c := book.OfferSitting{Quote: o.Quote, Contract: o.Contract.WithNodes(state.Site.NodeGPUs), Expires: now.Add(o.Validity), Labels: labels, By: by, Offered: o.By}
-		if _, err := p.Submit(ctx, id, c); err != nil {
-			return nil, err
-		}
-	}
-	var quote *book.Quote
-	p.View(func(s *book.State) { quote = s.Quotes[o.Quote] })
-	if quote == nil || quote.Contract.Tenant != o.Contract.Tenant || quote.Contract.ID != o.Contract.ID {
-		return nil, UsedQuoteID
+	quote := p.openQuote(o)
+	if quote == nil {
+		return nil, &book.Refusal{Field: "quote", Reason: "it was offered, and was signed, replaced or withdrawn at once: look at bulkhead quote list"}
 	}
 	return quote, nil
 }

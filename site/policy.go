@@ -24,6 +24,18 @@ type Policy struct {
 	// It is well below the silence that contracts allow: what was not recorded when a
 	// writer stopped is silence.
 	RecordLooks time.Duration
+	Tenants     TenantLimits
+}
+
+// TenantLimits is what tenants may ask for by themselves: how much their own quotes
+// hold, and how closely they are answered. The owner's people quote without them.
+type TenantLimits struct {
+	Quotes     int           // open at once, of one tenant
+	Share      int           // percent of a kind's nodes for sale that the open quotes of one tenant may hold
+	Valid      time.Duration // for how long one holds, at most and where nothing is asked for
+	Least      time.Duration // and at least
+	Asks       int           // of one tenant in an hour
+	AnswerStep int           // SUs by which what others hold is rounded up in answers; 0: answers are exact
 }
 
 // Apart is how far two looks may be apart without a silence between them: as long as a
@@ -64,8 +76,13 @@ func DefaultPolicy() Policy {
 			Attest: time.Hour, Deliver: 30 * time.Minute, Attempts: 2},
 		SparesPerSU: 1,
 		RecordLooks: recordLooks,
+		Tenants:     defaultTenantLimits,
 	}
 }
+
+// defaultTenantLimits are those of headers that say nothing, as all from before there
+// were any do.
+var defaultTenantLimits = TenantLimits{Quotes: 4, Share: 25, Valid: 24 * time.Hour, Least: time.Hour, Asks: 30, AnswerStep: 1}
 
 // silenceGrace is the grace of headers from before there was one, and of those that
 // don't say.
@@ -83,11 +100,31 @@ type setting struct {
 	low      int64          // seconds or a count
 	high     int64
 	usual    time.Duration // of a duration that younger headers have: left out where it is this, so that older ones stay the bytes that they were
+
+	younger    bool // a count that younger headers have
+	usualCount int  // what usual is of a duration
+}
+
+// optional says whether headers may leave a field out.
+func (s setting) optional() bool { return s.usual != 0 || s.younger }
+
+// setUsual gives a field that was left out its value.
+func (s setting) setUsual() {
+	if s.count != nil {
+		*s.count = s.usualCount
+	} else {
+		*s.duration = s.usual
+	}
 }
 
 // leftOut says whether a field is not written: every policy has one encoding, and those
 // from before the field keep theirs.
-func (s setting) leftOut() bool { return s.usual != 0 && *s.duration == s.usual }
+func (s setting) leftOut() bool {
+	if s.count != nil {
+		return s.younger && *s.count == s.usualCount
+	}
+	return s.usual != 0 && *s.duration == s.usual
+}
 
 func (p *Policy) settings() []setting {
 	const day = 24 * 3600
@@ -110,6 +147,12 @@ func (p *Policy) settings() []setting {
 		{name: "step-attempts", count: &p.Turnover.Attempts, low: 1, high: 20},
 		{name: "spares-per-su", count: &p.SparesPerSU, low: 0, high: MaxSUNodes - 1},
 		{name: "record-looks", duration: &p.RecordLooks, low: 1, high: day, usual: recordLooks},
+		{name: "tenant-quotes", count: &p.Tenants.Quotes, low: 0, high: 1000, younger: true, usualCount: defaultTenantLimits.Quotes},
+		{name: "tenant-quote-share", count: &p.Tenants.Share, low: 1, high: 100, younger: true, usualCount: defaultTenantLimits.Share},
+		{name: "tenant-quote-valid", duration: &p.Tenants.Valid, low: 1, high: 365 * day, usual: defaultTenantLimits.Valid},
+		{name: "tenant-quote-least", duration: &p.Tenants.Least, low: 1, high: 30 * day, usual: defaultTenantLimits.Least},
+		{name: "tenant-asks", count: &p.Tenants.Asks, low: 1, high: 1_000_000, younger: true, usualCount: defaultTenantLimits.Asks},
+		{name: "tenant-answer-step", count: &p.Tenants.AnswerStep, low: 0, high: 1000, younger: true, usualCount: defaultTenantLimits.AnswerStep},
 	}
 }
 
@@ -154,6 +197,9 @@ func (p Policy) Check() error {
 		return fmt.Errorf("policy poll: %s is longer than the isolation window %s: every verdict would turn unknown between looks; poll more often",
 			p.Poll, p.IsolationWindow)
 	}
+	if p.Tenants.Least > p.Tenants.Valid {
+		return fmt.Errorf("policy tenant-quote-least: %s is longer than tenant-quote-valid, %s: no tenant could ask for a quote", p.Tenants.Least, p.Tenants.Valid)
+	}
 	return nil
 }
 
@@ -187,8 +233,8 @@ func (p *Policy) UnmarshalJSON(data []byte) error {
 	settings, missing := next.settings(), 0
 	for _, s := range settings {
 		raw, ok := fields[s.name]
-		if !ok && s.usual != 0 {
-			*s.duration = s.usual
+		if !ok && s.optional() {
+			s.setUsual()
 			missing++
 			continue
 		}
@@ -198,6 +244,9 @@ func (p *Policy) UnmarshalJSON(data []byte) error {
 		if s.count != nil {
 			if err := json.Unmarshal(raw, s.count); err != nil {
 				return fmt.Errorf("policy %s: expected a whole number: %w", s.name, err)
+			}
+			if s.leftOut() {
+				return fmt.Errorf("policy %s: %d is what it is without the field: leave it out", s.name, *s.count)
 			}
 			continue
 		}

@@ -52,7 +52,7 @@ func Ramps(s *book.State, now time.Time, q *book.Quote) ([]SoldRamp, error) {
 			return nil, err
 		}
 		for _, id := range ramp.Tranches {
-			schedule.Drop(book.QuotedID(q.ID, id))
+			schedule.Drop(book.QuotedID(q.Key(), id))
 		}
 		last := ramp.Dates[len(ramp.Dates)-1]
 		best, err := place.Solve(s.Site, schedule.Free(last, group[0].End), place.Ask{Nodes: len(all), Fabric: group[0].Fabric, Kind: group[0].Kind, Links: lease.Shared, WholeRacks: s.Site.NVLinkRacks(group[0].Kind) && !group[0].SplitRacks})

@@ -230,11 +230,11 @@ func (out *Slipped) rights(c *contract.Contract, now time.Time, late map[string]
 
 // quotes lists open quotes that would promise what is not there.
 func (out *Slipped) quotes(s *book.State, hall int) {
-	for id, q := range s.Quotes {
+	for key, q := range s.Quotes {
 		for _, p := range q.Parts {
 			nodes, err := site.ParseOrder(p.Nodes, s.Site.Nodes())
 			if err == nil && out.Is.After(p.Begin) && slices.ContainsFunc(nodes, func(n site.Index) bool { return s.Site.HallOf(n) == hall }) {
-				out.Quotes = append(out.Quotes, id)
+				out.Quotes = append(out.Quotes, key.String())
 				break
 			}
 		}

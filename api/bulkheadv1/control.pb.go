@@ -96,7 +96,7 @@ func (x *FieldError) GetReason() string {
 // Done is the answer to a change.
 type Done struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
-	Entry         uint64                 `protobuf:"varint,1,opt,name=entry,proto3" json:"entry,omitempty"`       // last ledger entry that it wrote
+	Entry         uint64                 `protobuf:"varint,1,opt,name=entry,proto3" json:"entry,omitempty"`       // a position that holds what it wrote: of the whole ledger, for a tenant's role of its own scope
 	Repeated      bool                   `protobuf:"varint,2,opt,name=repeated,proto3" json:"repeated,omitempty"` // this command_id was carried out before
 	Nothing       bool                   `protobuf:"varint,3,opt,name=nothing,proto3" json:"nothing,omitempty"`   // it would have changed nothing
 	unknownFields protoimpl.UnknownFields
@@ -1342,8 +1342,10 @@ func (x *TenantKeys) GetNow() string {
 
 type OfferQuoteRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	Quote string                 `protobuf:"bytes,1,opt,name=quote,proto3" json:"quote,omitempty"` // id, of the client's own
-	File  string                 `protobuf:"bytes,2,opt,name=file,proto3" json:"file,omitempty"`   // the contract's file name, for errors
+	// Id, of the client's own; ids are a tenant's own: two tenants may use the same. An
+	// open quote of the same id that the same party has offered is replaced.
+	Quote string `protobuf:"bytes,1,opt,name=quote,proto3" json:"quote,omitempty"`
+	File  string `protobuf:"bytes,2,opt,name=file,proto3" json:"file,omitempty"` // the contract's file name, for errors
 	// YAML; a higher version of a contract in force amends it. The id of a new
 	// contract that a tenant offers is the tenant's id, or begins with it and '-'.
 	Contract      []byte `protobuf:"bytes,3,opt,name=contract,proto3" json:"contract,omitempty"`
@@ -1413,6 +1415,7 @@ func (x *OfferQuoteRequest) GetValidSeconds() int64 {
 type QuoteRef struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Quote         string                 `protobuf:"bytes,1,opt,name=quote,proto3" json:"quote,omitempty"`
+	Tenant        string                 `protobuf:"bytes,2,opt,name=tenant,proto3" json:"tenant,omitempty"` // whose; a tenant may leave it out, and the owner where one tenant alone has a quote of this id
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1454,6 +1457,133 @@ func (x *QuoteRef) GetQuote() string {
 	return ""
 }
 
+func (x *QuoteRef) GetTenant() string {
+	if x != nil {
+		return x.Tenant
+	}
+	return ""
+}
+
+type Quotes struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Quotes        []*Quote               `protobuf:"bytes,1,rep,name=quotes,proto3" json:"quotes,omitempty"` // as ListQuotes gives them: without page, estimates and ramps
+	NextPageToken string                 `protobuf:"bytes,2,opt,name=next_page_token,json=nextPageToken,proto3" json:"next_page_token,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Quotes) Reset() {
+	*x = Quotes{}
+	mi := &file_bulkhead_v1_control_proto_msgTypes[22]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Quotes) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Quotes) ProtoMessage() {}
+
+func (x *Quotes) ProtoReflect() protoreflect.Message {
+	mi := &file_bulkhead_v1_control_proto_msgTypes[22]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Quotes.ProtoReflect.Descriptor instead.
+func (*Quotes) Descriptor() ([]byte, []int) {
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{22}
+}
+
+func (x *Quotes) GetQuotes() []*Quote {
+	if x != nil {
+		return x.Quotes
+	}
+	return nil
+}
+
+func (x *Quotes) GetNextPageToken() string {
+	if x != nil {
+		return x.NextPageToken
+	}
+	return ""
+}
+
+type WithdrawQuoteRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	CommandId     string                 `protobuf:"bytes,1,opt,name=command_id,json=commandId,proto3" json:"command_id,omitempty"`
+	Quote         string                 `protobuf:"bytes,2,opt,name=quote,proto3" json:"quote,omitempty"`
+	Tenant        string                 `protobuf:"bytes,3,opt,name=tenant,proto3" json:"tenant,omitempty"` // as in QuoteRef
+	Reason        string                 `protobuf:"bytes,4,opt,name=reason,proto3" json:"reason,omitempty"` // the owner says why: the tenant is told
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *WithdrawQuoteRequest) Reset() {
+	*x = WithdrawQuoteRequest{}
+	mi := &file_bulkhead_v1_control_proto_msgTypes[23]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *WithdrawQuoteRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*WithdrawQuoteRequest) ProtoMessage() {}
+
+func (x *WithdrawQuoteRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_bulkhead_v1_control_proto_msgTypes[23]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use WithdrawQuoteRequest.ProtoReflect.Descriptor instead.
+func (*WithdrawQuoteRequest) Descriptor() ([]byte, []int) {
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{23}
+}
+
+func (x *WithdrawQuoteRequest) GetCommandId() string {
+	if x != nil {
+		return x.CommandId
+	}
+	return ""
+}
+
+func (x *WithdrawQuoteRequest) GetQuote() string {
+	if x != nil {
+		return x.Quote
+	}
+	return ""
+}
+
+func (x *WithdrawQuoteRequest) GetTenant() string {
+	if x != nil {
+		return x.Tenant
+	}
+	return ""
+}
+
+func (x *WithdrawQuoteRequest) GetReason() string {
+	if x != nil {
+		return x.Reason
+	}
+	return ""
+}
+
 type Quote struct {
 	state      protoimpl.MessageState `protogen:"open.v1"`
 	Id         string                 `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
@@ -1470,17 +1600,23 @@ type Quote struct {
 	Ramps      []*PlacedRamp          `protobuf:"bytes,12,rep,name=ramps,proto3" json:"ramps,omitempty"`                             // without unnested for a tenant: it tells of others
 	Apart      []*HermeticGroup       `protobuf:"bytes,13,rep,name=apart,proto3" json:"apart,omitempty"`                             // tranches that no link joins
 	// What a tenant's key signs is made of these, by the signer's own program.
-	Document      []byte `protobuf:"bytes,40,opt,name=document,proto3" json:"document,omitempty"`                  // canonical JSON of the contract
-	Site          string `protobuf:"bytes,41,opt,name=site,proto3" json:"site,omitempty"`                          // the site's name
-	Now           string `protobuf:"bytes,42,opt,name=now,proto3" json:"now,omitempty"`                            // the site's time
-	NeedsKey      bool   `protobuf:"varint,43,opt,name=needs_key,json=needsKey,proto3" json:"needs_key,omitempty"` // the tenant has registered a key: its token alone does not sign
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	Document []byte `protobuf:"bytes,40,opt,name=document,proto3" json:"document,omitempty"`                  // canonical JSON of the contract
+	Site     string `protobuf:"bytes,41,opt,name=site,proto3" json:"site,omitempty"`                          // the site's name
+	Now      string `protobuf:"bytes,42,opt,name=now,proto3" json:"now,omitempty"`                            // the site's time
+	NeedsKey bool   `protobuf:"varint,43,opt,name=needs_key,json=needsKey,proto3" json:"needs_key,omitempty"` // the tenant has registered a key: its token alone does not sign
+	// What is read before it is signed, plain text, made from the bytes that are signed;
+	// its digest is what the signing call carries.
+	Page           string `protobuf:"bytes,20,opt,name=page,proto3" json:"page,omitempty"`
+	PageDigest     string `protobuf:"bytes,21,opt,name=page_digest,json=pageDigest,proto3" json:"page_digest,omitempty"`             // "sha256:" and 64 hexadecimal digits
+	DocumentDigest string `protobuf:"bytes,22,opt,name=document_digest,json=documentDigest,proto3" json:"document_digest,omitempty"` // of the contract's canonical JSON, which the page names
+	PlaceWithheld  bool   `protobuf:"varint,23,opt,name=place_withheld,json=placeWithheld,proto3" json:"place_withheld,omitempty"`   // where it would be is told when it is signed: see the policy's tenant-answer-step
+	unknownFields  protoimpl.UnknownFields
+	sizeCache      protoimpl.SizeCache
 }
 
 func (x *Quote) Reset() {
 	*x = Quote{}
-	mi := &file_bulkhead_v1_control_proto_msgTypes[22]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1492,7 +1628,7 @@ func (x *Quote) String() string {
 func (*Quote) ProtoMessage() {}
 
 func (x *Quote) ProtoReflect() protoreflect.Message {
-	mi := &file_bulkhead_v1_control_proto_msgTypes[22]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1505,7 +1641,7 @@ func (x *Quote) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Quote.ProtoReflect.Descriptor instead.
 func (*Quote) Descriptor() ([]byte, []int) {
-	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{22}
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *Quote) GetId() string {
@@ -1627,6 +1763,34 @@ func (x *Quote) GetNeedsKey() bool {
 	return false
 }
 
+func (x *Quote) GetPage() string {
+	if x != nil {
+		return x.Page
+	}
+	return ""
+}
+
+func (x *Quote) GetPageDigest() string {
+	if x != nil {
+		return x.PageDigest
+	}
+	return ""
+}
+
+func (x *Quote) GetDocumentDigest() string {
+	if x != nil {
+		return x.DocumentDigest
+	}
+	return ""
+}
+
+func (x *Quote) GetPlaceWithheld() bool {
+	if x != nil {
+		return x.PlaceWithheld
+	}
+	return false
+}
+
 type QuotePart struct {
 	state                protoimpl.MessageState `protogen:"open.v1"`
 	Tranche              string                 `protobuf:"bytes,1,opt,name=tranche,proto3" json:"tranche,omitempty"`
@@ -1646,7 +1810,7 @@ type QuotePart struct {
 
 func (x *QuotePart) Reset() {
 	*x = QuotePart{}
-	mi := &file_bulkhead_v1_control_proto_msgTypes[23]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1658,7 +1822,7 @@ func (x *QuotePart) String() string {
 func (*QuotePart) ProtoMessage() {}
 
 func (x *QuotePart) ProtoReflect() protoreflect.Message {
-	mi := &file_bulkhead_v1_control_proto_msgTypes[23]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1671,7 +1835,7 @@ func (x *QuotePart) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use QuotePart.ProtoReflect.Descriptor instead.
 func (*QuotePart) Descriptor() ([]byte, []int) {
-	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{23}
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *QuotePart) GetTranche() string {
@@ -1761,7 +1925,7 @@ type QuoteArrival struct {
 
 func (x *QuoteArrival) Reset() {
 	*x = QuoteArrival{}
-	mi := &file_bulkhead_v1_control_proto_msgTypes[24]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1773,7 +1937,7 @@ func (x *QuoteArrival) String() string {
 func (*QuoteArrival) ProtoMessage() {}
 
 func (x *QuoteArrival) ProtoReflect() protoreflect.Message {
-	mi := &file_bulkhead_v1_control_proto_msgTypes[24]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1786,7 +1950,7 @@ func (x *QuoteArrival) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use QuoteArrival.ProtoReflect.Descriptor instead.
 func (*QuoteArrival) Descriptor() ([]byte, []int) {
-	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{24}
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{26}
 }
 
 func (x *QuoteArrival) GetFrom() string {
@@ -1812,13 +1976,15 @@ type SignLeaseRequest struct {
 	// tenant has offered itself it is kept until the owner's finance signs.
 	Assent        []byte `protobuf:"bytes,4,opt,name=assent,proto3" json:"assent,omitempty"`       // canonical JSON of the act
 	Signature     []byte `protobuf:"bytes,5,opt,name=signature,proto3" json:"signature,omitempty"` // SSHSIG over it
+	Digest        string `protobuf:"bytes,20,opt,name=digest,proto3" json:"digest,omitempty"`      // of the page that was read (Quote.page_digest): refused where the quote was replaced since
+	Tenant        string `protobuf:"bytes,21,opt,name=tenant,proto3" json:"tenant,omitempty"`      // as in QuoteRef
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *SignLeaseRequest) Reset() {
 	*x = SignLeaseRequest{}
-	mi := &file_bulkhead_v1_control_proto_msgTypes[25]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1830,7 +1996,7 @@ func (x *SignLeaseRequest) String() string {
 func (*SignLeaseRequest) ProtoMessage() {}
 
 func (x *SignLeaseRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_bulkhead_v1_control_proto_msgTypes[25]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1843,7 +2009,7 @@ func (x *SignLeaseRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SignLeaseRequest.ProtoReflect.Descriptor instead.
 func (*SignLeaseRequest) Descriptor() ([]byte, []int) {
-	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{25}
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{27}
 }
 
 func (x *SignLeaseRequest) GetCommandId() string {
@@ -1874,6 +2040,20 @@ func (x *SignLeaseRequest) GetSignature() []byte {
 	return nil
 }
 
+func (x *SignLeaseRequest) GetDigest() string {
+	if x != nil {
+		return x.Digest
+	}
+	return ""
+}
+
+func (x *SignLeaseRequest) GetTenant() string {
+	if x != nil {
+		return x.Tenant
+	}
+	return ""
+}
+
 type ContractRef struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	CommandId     string                 `protobuf:"bytes,1,opt,name=command_id,json=commandId,proto3" json:"command_id,omitempty"`
@@ -1884,7 +2064,7 @@ type ContractRef struct {
 
 func (x *ContractRef) Reset() {
 	*x = ContractRef{}
-	mi := &file_bulkhead_v1_control_proto_msgTypes[26]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1896,7 +2076,7 @@ func (x *ContractRef) String() string {
 func (*ContractRef) ProtoMessage() {}
 
 func (x *ContractRef) ProtoReflect() protoreflect.Message {
-	mi := &file_bulkhead_v1_control_proto_msgTypes[26]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1909,7 +2089,7 @@ func (x *ContractRef) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ContractRef.ProtoReflect.Descriptor instead.
 func (*ContractRef) Descriptor() ([]byte, []int) {
-	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{26}
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{28}
 }
 
 func (x *ContractRef) GetCommandId() string {
@@ -1939,7 +2119,7 @@ type Shape struct {
 
 func (x *Shape) Reset() {
 	*x = Shape{}
-	mi := &file_bulkhead_v1_control_proto_msgTypes[27]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1951,7 +2131,7 @@ func (x *Shape) String() string {
 func (*Shape) ProtoMessage() {}
 
 func (x *Shape) ProtoReflect() protoreflect.Message {
-	mi := &file_bulkhead_v1_control_proto_msgTypes[27]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1964,7 +2144,7 @@ func (x *Shape) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Shape.ProtoReflect.Descriptor instead.
 func (*Shape) Descriptor() ([]byte, []int) {
-	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{27}
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{29}
 }
 
 func (x *Shape) GetHalls() int32 {
@@ -2011,7 +2191,7 @@ type WhatIfEarliestRequest struct {
 
 func (x *WhatIfEarliestRequest) Reset() {
 	*x = WhatIfEarliestRequest{}
-	mi := &file_bulkhead_v1_control_proto_msgTypes[28]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[30]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2023,7 +2203,7 @@ func (x *WhatIfEarliestRequest) String() string {
 func (*WhatIfEarliestRequest) ProtoMessage() {}
 
 func (x *WhatIfEarliestRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_bulkhead_v1_control_proto_msgTypes[28]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[30]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2036,7 +2216,7 @@ func (x *WhatIfEarliestRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WhatIfEarliestRequest.ProtoReflect.Descriptor instead.
 func (*WhatIfEarliestRequest) Descriptor() ([]byte, []int) {
-	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{28}
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{30}
 }
 
 func (x *WhatIfEarliestRequest) GetFabric() string {
@@ -2097,7 +2277,7 @@ type EarliestDates struct {
 
 func (x *EarliestDates) Reset() {
 	*x = EarliestDates{}
-	mi := &file_bulkhead_v1_control_proto_msgTypes[29]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[31]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2109,7 +2289,7 @@ func (x *EarliestDates) String() string {
 func (*EarliestDates) ProtoMessage() {}
 
 func (x *EarliestDates) ProtoReflect() protoreflect.Message {
-	mi := &file_bulkhead_v1_control_proto_msgTypes[29]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[31]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2122,7 +2302,7 @@ func (x *EarliestDates) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use EarliestDates.ProtoReflect.Descriptor instead.
 func (*EarliestDates) Descriptor() ([]byte, []int) {
-	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{29}
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{31}
 }
 
 func (x *EarliestDates) GetSizes() []*EarliestDate {
@@ -2151,7 +2331,7 @@ type EarliestDate struct {
 
 func (x *EarliestDate) Reset() {
 	*x = EarliestDate{}
-	mi := &file_bulkhead_v1_control_proto_msgTypes[30]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[32]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2163,7 +2343,7 @@ func (x *EarliestDate) String() string {
 func (*EarliestDate) ProtoMessage() {}
 
 func (x *EarliestDate) ProtoReflect() protoreflect.Message {
-	mi := &file_bulkhead_v1_control_proto_msgTypes[30]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[32]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2176,7 +2356,7 @@ func (x *EarliestDate) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use EarliestDate.ProtoReflect.Descriptor instead.
 func (*EarliestDate) Descriptor() ([]byte, []int) {
-	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{30}
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{32}
 }
 
 func (x *EarliestDate) GetGpus() int64 {
@@ -2268,7 +2448,7 @@ type Rebooking struct {
 
 func (x *Rebooking) Reset() {
 	*x = Rebooking{}
-	mi := &file_bulkhead_v1_control_proto_msgTypes[31]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[33]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2280,7 +2460,7 @@ func (x *Rebooking) String() string {
 func (*Rebooking) ProtoMessage() {}
 
 func (x *Rebooking) ProtoReflect() protoreflect.Message {
-	mi := &file_bulkhead_v1_control_proto_msgTypes[31]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[33]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2293,7 +2473,7 @@ func (x *Rebooking) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Rebooking.ProtoReflect.Descriptor instead.
 func (*Rebooking) Descriptor() ([]byte, []int) {
-	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{31}
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{33}
 }
 
 func (x *Rebooking) GetLease() string {
@@ -2327,7 +2507,7 @@ type WhatIfSlipRequest struct {
 
 func (x *WhatIfSlipRequest) Reset() {
 	*x = WhatIfSlipRequest{}
-	mi := &file_bulkhead_v1_control_proto_msgTypes[32]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[34]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2339,7 +2519,7 @@ func (x *WhatIfSlipRequest) String() string {
 func (*WhatIfSlipRequest) ProtoMessage() {}
 
 func (x *WhatIfSlipRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_bulkhead_v1_control_proto_msgTypes[32]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[34]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2352,7 +2532,7 @@ func (x *WhatIfSlipRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WhatIfSlipRequest.ProtoReflect.Descriptor instead.
 func (*WhatIfSlipRequest) Descriptor() ([]byte, []int) {
-	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{32}
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{34}
 }
 
 func (x *WhatIfSlipRequest) GetHall() string {
@@ -2383,7 +2563,7 @@ type SlippedHall struct {
 
 func (x *SlippedHall) Reset() {
 	*x = SlippedHall{}
-	mi := &file_bulkhead_v1_control_proto_msgTypes[33]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[35]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2395,7 +2575,7 @@ func (x *SlippedHall) String() string {
 func (*SlippedHall) ProtoMessage() {}
 
 func (x *SlippedHall) ProtoReflect() protoreflect.Message {
-	mi := &file_bulkhead_v1_control_proto_msgTypes[33]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[35]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2408,7 +2588,7 @@ func (x *SlippedHall) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SlippedHall.ProtoReflect.Descriptor instead.
 func (*SlippedHall) Descriptor() ([]byte, []int) {
-	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{33}
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{35}
 }
 
 func (x *SlippedHall) GetHall() string {
@@ -2463,7 +2643,7 @@ type CurrencySum struct {
 
 func (x *CurrencySum) Reset() {
 	*x = CurrencySum{}
-	mi := &file_bulkhead_v1_control_proto_msgTypes[34]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[36]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2475,7 +2655,7 @@ func (x *CurrencySum) String() string {
 func (*CurrencySum) ProtoMessage() {}
 
 func (x *CurrencySum) ProtoReflect() protoreflect.Message {
-	mi := &file_bulkhead_v1_control_proto_msgTypes[34]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[36]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2488,7 +2668,7 @@ func (x *CurrencySum) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CurrencySum.ProtoReflect.Descriptor instead.
 func (*CurrencySum) Descriptor() ([]byte, []int) {
-	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{34}
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{36}
 }
 
 func (x *CurrencySum) GetCurrency() string {
@@ -2521,7 +2701,7 @@ type SlippedContract struct {
 
 func (x *SlippedContract) Reset() {
 	*x = SlippedContract{}
-	mi := &file_bulkhead_v1_control_proto_msgTypes[35]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[37]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2533,7 +2713,7 @@ func (x *SlippedContract) String() string {
 func (*SlippedContract) ProtoMessage() {}
 
 func (x *SlippedContract) ProtoReflect() protoreflect.Message {
-	mi := &file_bulkhead_v1_control_proto_msgTypes[35]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[37]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2546,7 +2726,7 @@ func (x *SlippedContract) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SlippedContract.ProtoReflect.Descriptor instead.
 func (*SlippedContract) Descriptor() ([]byte, []int) {
-	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{35}
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{37}
 }
 
 func (x *SlippedContract) GetContract() string {
@@ -2624,7 +2804,7 @@ type SlippedTranche struct {
 
 func (x *SlippedTranche) Reset() {
 	*x = SlippedTranche{}
-	mi := &file_bulkhead_v1_control_proto_msgTypes[36]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[38]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2636,7 +2816,7 @@ func (x *SlippedTranche) String() string {
 func (*SlippedTranche) ProtoMessage() {}
 
 func (x *SlippedTranche) ProtoReflect() protoreflect.Message {
-	mi := &file_bulkhead_v1_control_proto_msgTypes[36]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[38]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2649,7 +2829,7 @@ func (x *SlippedTranche) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SlippedTranche.ProtoReflect.Descriptor instead.
 func (*SlippedTranche) Descriptor() ([]byte, []int) {
-	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{36}
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{38}
 }
 
 func (x *SlippedTranche) GetLease() string {
@@ -2744,7 +2924,7 @@ type ChangedLine struct {
 
 func (x *ChangedLine) Reset() {
 	*x = ChangedLine{}
-	mi := &file_bulkhead_v1_control_proto_msgTypes[37]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[39]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2756,7 +2936,7 @@ func (x *ChangedLine) String() string {
 func (*ChangedLine) ProtoMessage() {}
 
 func (x *ChangedLine) ProtoReflect() protoreflect.Message {
-	mi := &file_bulkhead_v1_control_proto_msgTypes[37]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[39]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2769,7 +2949,7 @@ func (x *ChangedLine) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ChangedLine.ProtoReflect.Descriptor instead.
 func (*ChangedLine) Descriptor() ([]byte, []int) {
-	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{37}
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{39}
 }
 
 func (x *ChangedLine) GetMonth() string {
@@ -2829,7 +3009,7 @@ type LateRight struct {
 
 func (x *LateRight) Reset() {
 	*x = LateRight{}
-	mi := &file_bulkhead_v1_control_proto_msgTypes[38]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[40]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2841,7 +3021,7 @@ func (x *LateRight) String() string {
 func (*LateRight) ProtoMessage() {}
 
 func (x *LateRight) ProtoReflect() protoreflect.Message {
-	mi := &file_bulkhead_v1_control_proto_msgTypes[38]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[40]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2854,7 +3034,7 @@ func (x *LateRight) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LateRight.ProtoReflect.Descriptor instead.
 func (*LateRight) Descriptor() ([]byte, []int) {
-	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{38}
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{40}
 }
 
 func (x *LateRight) GetFrom() string {
@@ -2917,7 +3097,7 @@ type WhatIfPlaceRequest struct {
 
 func (x *WhatIfPlaceRequest) Reset() {
 	*x = WhatIfPlaceRequest{}
-	mi := &file_bulkhead_v1_control_proto_msgTypes[39]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[41]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2929,7 +3109,7 @@ func (x *WhatIfPlaceRequest) String() string {
 func (*WhatIfPlaceRequest) ProtoMessage() {}
 
 func (x *WhatIfPlaceRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_bulkhead_v1_control_proto_msgTypes[39]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[41]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2942,7 +3122,7 @@ func (x *WhatIfPlaceRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WhatIfPlaceRequest.ProtoReflect.Descriptor instead.
 func (*WhatIfPlaceRequest) Descriptor() ([]byte, []int) {
-	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{39}
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{41}
 }
 
 func (x *WhatIfPlaceRequest) GetFile() string {
@@ -2988,7 +3168,7 @@ type PlacedContract struct {
 
 func (x *PlacedContract) Reset() {
 	*x = PlacedContract{}
-	mi := &file_bulkhead_v1_control_proto_msgTypes[40]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[42]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3000,7 +3180,7 @@ func (x *PlacedContract) String() string {
 func (*PlacedContract) ProtoMessage() {}
 
 func (x *PlacedContract) ProtoReflect() protoreflect.Message {
-	mi := &file_bulkhead_v1_control_proto_msgTypes[40]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[42]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3013,7 +3193,7 @@ func (x *PlacedContract) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PlacedContract.ProtoReflect.Descriptor instead.
 func (*PlacedContract) Descriptor() ([]byte, []int) {
-	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{40}
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{42}
 }
 
 func (x *PlacedContract) GetContract() string {
@@ -3125,7 +3305,7 @@ type HermeticGroup struct {
 
 func (x *HermeticGroup) Reset() {
 	*x = HermeticGroup{}
-	mi := &file_bulkhead_v1_control_proto_msgTypes[41]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[43]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3137,7 +3317,7 @@ func (x *HermeticGroup) String() string {
 func (*HermeticGroup) ProtoMessage() {}
 
 func (x *HermeticGroup) ProtoReflect() protoreflect.Message {
-	mi := &file_bulkhead_v1_control_proto_msgTypes[41]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[43]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3150,7 +3330,7 @@ func (x *HermeticGroup) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use HermeticGroup.ProtoReflect.Descriptor instead.
 func (*HermeticGroup) Descriptor() ([]byte, []int) {
-	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{41}
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{43}
 }
 
 func (x *HermeticGroup) GetTranches() []string {
@@ -3178,7 +3358,7 @@ type PlacedTranche struct {
 
 func (x *PlacedTranche) Reset() {
 	*x = PlacedTranche{}
-	mi := &file_bulkhead_v1_control_proto_msgTypes[42]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[44]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3190,7 +3370,7 @@ func (x *PlacedTranche) String() string {
 func (*PlacedTranche) ProtoMessage() {}
 
 func (x *PlacedTranche) ProtoReflect() protoreflect.Message {
-	mi := &file_bulkhead_v1_control_proto_msgTypes[42]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[44]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3203,7 +3383,7 @@ func (x *PlacedTranche) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PlacedTranche.ProtoReflect.Descriptor instead.
 func (*PlacedTranche) Descriptor() ([]byte, []int) {
-	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{42}
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{44}
 }
 
 func (x *PlacedTranche) GetTranche() string {
@@ -3288,7 +3468,7 @@ type PlacedPart struct {
 
 func (x *PlacedPart) Reset() {
 	*x = PlacedPart{}
-	mi := &file_bulkhead_v1_control_proto_msgTypes[43]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[45]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3300,7 +3480,7 @@ func (x *PlacedPart) String() string {
 func (*PlacedPart) ProtoMessage() {}
 
 func (x *PlacedPart) ProtoReflect() protoreflect.Message {
-	mi := &file_bulkhead_v1_control_proto_msgTypes[43]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[45]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3313,7 +3493,7 @@ func (x *PlacedPart) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PlacedPart.ProtoReflect.Descriptor instead.
 func (*PlacedPart) Descriptor() ([]byte, []int) {
-	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{43}
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{45}
 }
 
 func (x *PlacedPart) GetBegin() string {
@@ -3360,7 +3540,7 @@ type PlacedRamp struct {
 
 func (x *PlacedRamp) Reset() {
 	*x = PlacedRamp{}
-	mi := &file_bulkhead_v1_control_proto_msgTypes[44]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[46]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3372,7 +3552,7 @@ func (x *PlacedRamp) String() string {
 func (*PlacedRamp) ProtoMessage() {}
 
 func (x *PlacedRamp) ProtoReflect() protoreflect.Message {
-	mi := &file_bulkhead_v1_control_proto_msgTypes[44]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[46]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3385,7 +3565,7 @@ func (x *PlacedRamp) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PlacedRamp.ProtoReflect.Descriptor instead.
 func (*PlacedRamp) Descriptor() ([]byte, []int) {
-	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{44}
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{46}
 }
 
 func (x *PlacedRamp) GetTranches() []string {
@@ -3427,7 +3607,7 @@ type RampStep struct {
 
 func (x *RampStep) Reset() {
 	*x = RampStep{}
-	mi := &file_bulkhead_v1_control_proto_msgTypes[45]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[47]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3439,7 +3619,7 @@ func (x *RampStep) String() string {
 func (*RampStep) ProtoMessage() {}
 
 func (x *RampStep) ProtoReflect() protoreflect.Message {
-	mi := &file_bulkhead_v1_control_proto_msgTypes[45]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[47]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3452,7 +3632,7 @@ func (x *RampStep) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RampStep.ProtoReflect.Descriptor instead.
 func (*RampStep) Descriptor() ([]byte, []int) {
-	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{45}
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{47}
 }
 
 func (x *RampStep) GetFrom() string {
@@ -3494,7 +3674,7 @@ type SitePicture struct {
 
 func (x *SitePicture) Reset() {
 	*x = SitePicture{}
-	mi := &file_bulkhead_v1_control_proto_msgTypes[46]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[48]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3506,7 +3686,7 @@ func (x *SitePicture) String() string {
 func (*SitePicture) ProtoMessage() {}
 
 func (x *SitePicture) ProtoReflect() protoreflect.Message {
-	mi := &file_bulkhead_v1_control_proto_msgTypes[46]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[48]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3519,7 +3699,7 @@ func (x *SitePicture) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SitePicture.ProtoReflect.Descriptor instead.
 func (*SitePicture) Descriptor() ([]byte, []int) {
-	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{46}
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{48}
 }
 
 func (x *SitePicture) GetCaption() string {
@@ -3590,7 +3770,7 @@ type PictureRow struct {
 
 func (x *PictureRow) Reset() {
 	*x = PictureRow{}
-	mi := &file_bulkhead_v1_control_proto_msgTypes[47]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[49]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3602,7 +3782,7 @@ func (x *PictureRow) String() string {
 func (*PictureRow) ProtoMessage() {}
 
 func (x *PictureRow) ProtoReflect() protoreflect.Message {
-	mi := &file_bulkhead_v1_control_proto_msgTypes[47]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[49]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3615,7 +3795,7 @@ func (x *PictureRow) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PictureRow.ProtoReflect.Descriptor instead.
 func (*PictureRow) Descriptor() ([]byte, []int) {
-	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{47}
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{49}
 }
 
 func (x *PictureRow) GetHall() string {
@@ -3658,7 +3838,7 @@ type PictureHolder struct {
 
 func (x *PictureHolder) Reset() {
 	*x = PictureHolder{}
-	mi := &file_bulkhead_v1_control_proto_msgTypes[48]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[50]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3670,7 +3850,7 @@ func (x *PictureHolder) String() string {
 func (*PictureHolder) ProtoMessage() {}
 
 func (x *PictureHolder) ProtoReflect() protoreflect.Message {
-	mi := &file_bulkhead_v1_control_proto_msgTypes[48]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[50]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3683,7 +3863,7 @@ func (x *PictureHolder) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PictureHolder.ProtoReflect.Descriptor instead.
 func (*PictureHolder) Descriptor() ([]byte, []int) {
-	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{48}
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{50}
 }
 
 func (x *PictureHolder) GetLetter() string {
@@ -3723,7 +3903,7 @@ type LeaseRef struct {
 
 func (x *LeaseRef) Reset() {
 	*x = LeaseRef{}
-	mi := &file_bulkhead_v1_control_proto_msgTypes[49]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[51]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3735,7 +3915,7 @@ func (x *LeaseRef) String() string {
 func (*LeaseRef) ProtoMessage() {}
 
 func (x *LeaseRef) ProtoReflect() protoreflect.Message {
-	mi := &file_bulkhead_v1_control_proto_msgTypes[49]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[51]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3748,7 +3928,7 @@ func (x *LeaseRef) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LeaseRef.ProtoReflect.Descriptor instead.
 func (*LeaseRef) Descriptor() ([]byte, []int) {
-	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{49}
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{51}
 }
 
 func (x *LeaseRef) GetLease() string {
@@ -3792,7 +3972,7 @@ type Lease struct {
 
 func (x *Lease) Reset() {
 	*x = Lease{}
-	mi := &file_bulkhead_v1_control_proto_msgTypes[50]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[52]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3804,7 +3984,7 @@ func (x *Lease) String() string {
 func (*Lease) ProtoMessage() {}
 
 func (x *Lease) ProtoReflect() protoreflect.Message {
-	mi := &file_bulkhead_v1_control_proto_msgTypes[50]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[52]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3817,7 +3997,7 @@ func (x *Lease) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Lease.ProtoReflect.Descriptor instead.
 func (*Lease) Descriptor() ([]byte, []int) {
-	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{50}
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{52}
 }
 
 func (x *Lease) GetId() string {
@@ -3999,7 +4179,7 @@ type Silence struct {
 
 func (x *Silence) Reset() {
 	*x = Silence{}
-	mi := &file_bulkhead_v1_control_proto_msgTypes[51]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[53]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4011,7 +4191,7 @@ func (x *Silence) String() string {
 func (*Silence) ProtoMessage() {}
 
 func (x *Silence) ProtoReflect() protoreflect.Message {
-	mi := &file_bulkhead_v1_control_proto_msgTypes[51]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[53]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4024,7 +4204,7 @@ func (x *Silence) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Silence.ProtoReflect.Descriptor instead.
 func (*Silence) Descriptor() ([]byte, []int) {
-	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{51}
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{53}
 }
 
 func (x *Silence) GetWhat() string {
@@ -4058,7 +4238,7 @@ type Leases struct {
 
 func (x *Leases) Reset() {
 	*x = Leases{}
-	mi := &file_bulkhead_v1_control_proto_msgTypes[52]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[54]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4070,7 +4250,7 @@ func (x *Leases) String() string {
 func (*Leases) ProtoMessage() {}
 
 func (x *Leases) ProtoReflect() protoreflect.Message {
-	mi := &file_bulkhead_v1_control_proto_msgTypes[52]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[54]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4083,7 +4263,7 @@ func (x *Leases) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Leases.ProtoReflect.Descriptor instead.
 func (*Leases) Descriptor() ([]byte, []int) {
-	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{52}
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{54}
 }
 
 func (x *Leases) GetLeases() []*Lease {
@@ -4113,7 +4293,7 @@ type Replacement struct {
 
 func (x *Replacement) Reset() {
 	*x = Replacement{}
-	mi := &file_bulkhead_v1_control_proto_msgTypes[53]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[55]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4125,7 +4305,7 @@ func (x *Replacement) String() string {
 func (*Replacement) ProtoMessage() {}
 
 func (x *Replacement) ProtoReflect() protoreflect.Message {
-	mi := &file_bulkhead_v1_control_proto_msgTypes[53]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[55]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4138,7 +4318,7 @@ func (x *Replacement) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Replacement.ProtoReflect.Descriptor instead.
 func (*Replacement) Descriptor() ([]byte, []int) {
-	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{53}
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{55}
 }
 
 func (x *Replacement) GetSlot() uint32 {
@@ -4191,7 +4371,7 @@ type Estimate struct {
 
 func (x *Estimate) Reset() {
 	*x = Estimate{}
-	mi := &file_bulkhead_v1_control_proto_msgTypes[54]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[56]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4203,7 +4383,7 @@ func (x *Estimate) String() string {
 func (*Estimate) ProtoMessage() {}
 
 func (x *Estimate) ProtoReflect() protoreflect.Message {
-	mi := &file_bulkhead_v1_control_proto_msgTypes[54]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[56]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4216,7 +4396,7 @@ func (x *Estimate) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Estimate.ProtoReflect.Descriptor instead.
 func (*Estimate) Descriptor() ([]byte, []int) {
-	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{54}
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{56}
 }
 
 func (x *Estimate) GetAllReduceNs() int64 {
@@ -4266,7 +4446,7 @@ type FailureClass struct {
 
 func (x *FailureClass) Reset() {
 	*x = FailureClass{}
-	mi := &file_bulkhead_v1_control_proto_msgTypes[55]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[57]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4278,7 +4458,7 @@ func (x *FailureClass) String() string {
 func (*FailureClass) ProtoMessage() {}
 
 func (x *FailureClass) ProtoReflect() protoreflect.Message {
-	mi := &file_bulkhead_v1_control_proto_msgTypes[55]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[57]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4291,7 +4471,7 @@ func (x *FailureClass) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FailureClass.ProtoReflect.Descriptor instead.
 func (*FailureClass) Descriptor() ([]byte, []int) {
-	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{55}
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{57}
 }
 
 func (x *FailureClass) GetName() string {
@@ -4326,7 +4506,7 @@ type PlanSparesRequest struct {
 
 func (x *PlanSparesRequest) Reset() {
 	*x = PlanSparesRequest{}
-	mi := &file_bulkhead_v1_control_proto_msgTypes[56]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[58]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4338,7 +4518,7 @@ func (x *PlanSparesRequest) String() string {
 func (*PlanSparesRequest) ProtoMessage() {}
 
 func (x *PlanSparesRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_bulkhead_v1_control_proto_msgTypes[56]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[58]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4351,7 +4531,7 @@ func (x *PlanSparesRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PlanSparesRequest.ProtoReflect.Descriptor instead.
 func (*PlanSparesRequest) Descriptor() ([]byte, []int) {
-	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{56}
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{58}
 }
 
 func (x *PlanSparesRequest) GetClasses() []*FailureClass {
@@ -4393,7 +4573,7 @@ type SparesPlan struct {
 
 func (x *SparesPlan) Reset() {
 	*x = SparesPlan{}
-	mi := &file_bulkhead_v1_control_proto_msgTypes[57]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[59]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4405,7 +4585,7 @@ func (x *SparesPlan) String() string {
 func (*SparesPlan) ProtoMessage() {}
 
 func (x *SparesPlan) ProtoReflect() protoreflect.Message {
-	mi := &file_bulkhead_v1_control_proto_msgTypes[57]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[59]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4418,7 +4598,7 @@ func (x *SparesPlan) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SparesPlan.ProtoReflect.Descriptor instead.
 func (*SparesPlan) Descriptor() ([]byte, []int) {
-	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{57}
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{59}
 }
 
 func (x *SparesPlan) GetSuNodes() int32 {
@@ -4505,7 +4685,7 @@ type SparesChoice struct {
 
 func (x *SparesChoice) Reset() {
 	*x = SparesChoice{}
-	mi := &file_bulkhead_v1_control_proto_msgTypes[58]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[60]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4517,7 +4697,7 @@ func (x *SparesChoice) String() string {
 func (*SparesChoice) ProtoMessage() {}
 
 func (x *SparesChoice) ProtoReflect() protoreflect.Message {
-	mi := &file_bulkhead_v1_control_proto_msgTypes[58]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[60]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4530,7 +4710,7 @@ func (x *SparesChoice) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SparesChoice.ProtoReflect.Descriptor instead.
 func (*SparesChoice) Descriptor() ([]byte, []int) {
-	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{58}
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{60}
 }
 
 func (x *SparesChoice) GetPerSu() int32 {
@@ -4586,7 +4766,7 @@ type PlanDefragRequest struct {
 
 func (x *PlanDefragRequest) Reset() {
 	*x = PlanDefragRequest{}
-	mi := &file_bulkhead_v1_control_proto_msgTypes[59]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[61]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4598,7 +4778,7 @@ func (x *PlanDefragRequest) String() string {
 func (*PlanDefragRequest) ProtoMessage() {}
 
 func (x *PlanDefragRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_bulkhead_v1_control_proto_msgTypes[59]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[61]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4611,7 +4791,7 @@ func (x *PlanDefragRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PlanDefragRequest.ProtoReflect.Descriptor instead.
 func (*PlanDefragRequest) Descriptor() ([]byte, []int) {
-	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{59}
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{61}
 }
 
 func (x *PlanDefragRequest) GetLease() string {
@@ -4639,7 +4819,7 @@ type Frontier struct {
 
 func (x *Frontier) Reset() {
 	*x = Frontier{}
-	mi := &file_bulkhead_v1_control_proto_msgTypes[60]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[62]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4651,7 +4831,7 @@ func (x *Frontier) String() string {
 func (*Frontier) ProtoMessage() {}
 
 func (x *Frontier) ProtoReflect() protoreflect.Message {
-	mi := &file_bulkhead_v1_control_proto_msgTypes[60]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[62]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4664,7 +4844,7 @@ func (x *Frontier) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Frontier.ProtoReflect.Descriptor instead.
 func (*Frontier) Descriptor() ([]byte, []int) {
-	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{60}
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{62}
 }
 
 func (x *Frontier) GetPoints() []*FrontierPoint {
@@ -4687,7 +4867,7 @@ type FrontierPoint struct {
 
 func (x *FrontierPoint) Reset() {
 	*x = FrontierPoint{}
-	mi := &file_bulkhead_v1_control_proto_msgTypes[61]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[63]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4699,7 +4879,7 @@ func (x *FrontierPoint) String() string {
 func (*FrontierPoint) ProtoMessage() {}
 
 func (x *FrontierPoint) ProtoReflect() protoreflect.Message {
-	mi := &file_bulkhead_v1_control_proto_msgTypes[61]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[63]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4712,7 +4892,7 @@ func (x *FrontierPoint) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FrontierPoint.ProtoReflect.Descriptor instead.
 func (*FrontierPoint) Descriptor() ([]byte, []int) {
-	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{61}
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{63}
 }
 
 func (x *FrontierPoint) GetMoves() int32 {
@@ -4762,7 +4942,7 @@ type ProposeDefragRequest struct {
 
 func (x *ProposeDefragRequest) Reset() {
 	*x = ProposeDefragRequest{}
-	mi := &file_bulkhead_v1_control_proto_msgTypes[62]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[64]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4774,7 +4954,7 @@ func (x *ProposeDefragRequest) String() string {
 func (*ProposeDefragRequest) ProtoMessage() {}
 
 func (x *ProposeDefragRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_bulkhead_v1_control_proto_msgTypes[62]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[64]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4787,7 +4967,7 @@ func (x *ProposeDefragRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ProposeDefragRequest.ProtoReflect.Descriptor instead.
 func (*ProposeDefragRequest) Descriptor() ([]byte, []int) {
-	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{62}
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{64}
 }
 
 func (x *ProposeDefragRequest) GetCommandId() string {
@@ -4830,7 +5010,7 @@ type DefragRef struct {
 
 func (x *DefragRef) Reset() {
 	*x = DefragRef{}
-	mi := &file_bulkhead_v1_control_proto_msgTypes[63]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[65]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4842,7 +5022,7 @@ func (x *DefragRef) String() string {
 func (*DefragRef) ProtoMessage() {}
 
 func (x *DefragRef) ProtoReflect() protoreflect.Message {
-	mi := &file_bulkhead_v1_control_proto_msgTypes[63]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[65]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4855,7 +5035,7 @@ func (x *DefragRef) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DefragRef.ProtoReflect.Descriptor instead.
 func (*DefragRef) Descriptor() ([]byte, []int) {
-	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{63}
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{65}
 }
 
 func (x *DefragRef) GetCommandId() string {
@@ -4905,7 +5085,7 @@ type Defrag struct {
 
 func (x *Defrag) Reset() {
 	*x = Defrag{}
-	mi := &file_bulkhead_v1_control_proto_msgTypes[64]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[66]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4917,7 +5097,7 @@ func (x *Defrag) String() string {
 func (*Defrag) ProtoMessage() {}
 
 func (x *Defrag) ProtoReflect() protoreflect.Message {
-	mi := &file_bulkhead_v1_control_proto_msgTypes[64]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[66]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4930,7 +5110,7 @@ func (x *Defrag) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Defrag.ProtoReflect.Descriptor instead.
 func (*Defrag) Descriptor() ([]byte, []int) {
-	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{64}
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{66}
 }
 
 func (x *Defrag) GetLease() string {
@@ -5022,7 +5202,7 @@ type DefragMove struct {
 
 func (x *DefragMove) Reset() {
 	*x = DefragMove{}
-	mi := &file_bulkhead_v1_control_proto_msgTypes[65]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[67]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5034,7 +5214,7 @@ func (x *DefragMove) String() string {
 func (*DefragMove) ProtoMessage() {}
 
 func (x *DefragMove) ProtoReflect() protoreflect.Message {
-	mi := &file_bulkhead_v1_control_proto_msgTypes[65]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[67]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5047,7 +5227,7 @@ func (x *DefragMove) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DefragMove.ProtoReflect.Descriptor instead.
 func (*DefragMove) Descriptor() ([]byte, []int) {
-	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{65}
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{67}
 }
 
 func (x *DefragMove) GetSlot() uint32 {
@@ -5087,7 +5267,7 @@ type HandOver struct {
 
 func (x *HandOver) Reset() {
 	*x = HandOver{}
-	mi := &file_bulkhead_v1_control_proto_msgTypes[66]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[68]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5099,7 +5279,7 @@ func (x *HandOver) String() string {
 func (*HandOver) ProtoMessage() {}
 
 func (x *HandOver) ProtoReflect() protoreflect.Message {
-	mi := &file_bulkhead_v1_control_proto_msgTypes[66]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[68]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5112,7 +5292,7 @@ func (x *HandOver) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use HandOver.ProtoReflect.Descriptor instead.
 func (*HandOver) Descriptor() ([]byte, []int) {
-	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{66}
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{68}
 }
 
 func (x *HandOver) GetFiles() map[string]string {
@@ -5133,7 +5313,7 @@ type ListNodesRequest struct {
 
 func (x *ListNodesRequest) Reset() {
 	*x = ListNodesRequest{}
-	mi := &file_bulkhead_v1_control_proto_msgTypes[67]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[69]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5145,7 +5325,7 @@ func (x *ListNodesRequest) String() string {
 func (*ListNodesRequest) ProtoMessage() {}
 
 func (x *ListNodesRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_bulkhead_v1_control_proto_msgTypes[67]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[69]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5158,7 +5338,7 @@ func (x *ListNodesRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListNodesRequest.ProtoReflect.Descriptor instead.
 func (*ListNodesRequest) Descriptor() ([]byte, []int) {
-	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{67}
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{69}
 }
 
 func (x *ListNodesRequest) GetPage() *Page {
@@ -5191,7 +5371,7 @@ type NodeRef struct {
 
 func (x *NodeRef) Reset() {
 	*x = NodeRef{}
-	mi := &file_bulkhead_v1_control_proto_msgTypes[68]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[70]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5203,7 +5383,7 @@ func (x *NodeRef) String() string {
 func (*NodeRef) ProtoMessage() {}
 
 func (x *NodeRef) ProtoReflect() protoreflect.Message {
-	mi := &file_bulkhead_v1_control_proto_msgTypes[68]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[70]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5216,7 +5396,7 @@ func (x *NodeRef) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use NodeRef.ProtoReflect.Descriptor instead.
 func (*NodeRef) Descriptor() ([]byte, []int) {
-	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{68}
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{70}
 }
 
 func (x *NodeRef) GetNode() string {
@@ -5253,7 +5433,7 @@ type Node struct {
 
 func (x *Node) Reset() {
 	*x = Node{}
-	mi := &file_bulkhead_v1_control_proto_msgTypes[69]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[71]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5265,7 +5445,7 @@ func (x *Node) String() string {
 func (*Node) ProtoMessage() {}
 
 func (x *Node) ProtoReflect() protoreflect.Message {
-	mi := &file_bulkhead_v1_control_proto_msgTypes[69]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[71]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5278,7 +5458,7 @@ func (x *Node) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Node.ProtoReflect.Descriptor instead.
 func (*Node) Descriptor() ([]byte, []int) {
-	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{69}
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{71}
 }
 
 func (x *Node) GetId() string {
@@ -5424,7 +5604,7 @@ type Nodes struct {
 
 func (x *Nodes) Reset() {
 	*x = Nodes{}
-	mi := &file_bulkhead_v1_control_proto_msgTypes[70]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[72]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5436,7 +5616,7 @@ func (x *Nodes) String() string {
 func (*Nodes) ProtoMessage() {}
 
 func (x *Nodes) ProtoReflect() protoreflect.Message {
-	mi := &file_bulkhead_v1_control_proto_msgTypes[70]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[72]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5449,7 +5629,7 @@ func (x *Nodes) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Nodes.ProtoReflect.Descriptor instead.
 func (*Nodes) Descriptor() ([]byte, []int) {
-	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{70}
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{72}
 }
 
 func (x *Nodes) GetNodes() []*Node {
@@ -5479,7 +5659,7 @@ type CordonNodeRequest struct {
 
 func (x *CordonNodeRequest) Reset() {
 	*x = CordonNodeRequest{}
-	mi := &file_bulkhead_v1_control_proto_msgTypes[71]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[73]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5491,7 +5671,7 @@ func (x *CordonNodeRequest) String() string {
 func (*CordonNodeRequest) ProtoMessage() {}
 
 func (x *CordonNodeRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_bulkhead_v1_control_proto_msgTypes[71]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[73]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5504,7 +5684,7 @@ func (x *CordonNodeRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CordonNodeRequest.ProtoReflect.Descriptor instead.
 func (*CordonNodeRequest) Descriptor() ([]byte, []int) {
-	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{71}
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{73}
 }
 
 func (x *CordonNodeRequest) GetCommandId() string {
@@ -5555,7 +5735,7 @@ type ReplaceNodeRequest struct {
 
 func (x *ReplaceNodeRequest) Reset() {
 	*x = ReplaceNodeRequest{}
-	mi := &file_bulkhead_v1_control_proto_msgTypes[72]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[74]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5567,7 +5747,7 @@ func (x *ReplaceNodeRequest) String() string {
 func (*ReplaceNodeRequest) ProtoMessage() {}
 
 func (x *ReplaceNodeRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_bulkhead_v1_control_proto_msgTypes[72]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[74]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5580,7 +5760,7 @@ func (x *ReplaceNodeRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReplaceNodeRequest.ProtoReflect.Descriptor instead.
 func (*ReplaceNodeRequest) Descriptor() ([]byte, []int) {
-	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{72}
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{74}
 }
 
 func (x *ReplaceNodeRequest) GetCommandId() string {
@@ -5630,7 +5810,7 @@ type AcknowledgeRequest struct {
 
 func (x *AcknowledgeRequest) Reset() {
 	*x = AcknowledgeRequest{}
-	mi := &file_bulkhead_v1_control_proto_msgTypes[73]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[75]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5642,7 +5822,7 @@ func (x *AcknowledgeRequest) String() string {
 func (*AcknowledgeRequest) ProtoMessage() {}
 
 func (x *AcknowledgeRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_bulkhead_v1_control_proto_msgTypes[73]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[75]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5655,7 +5835,7 @@ func (x *AcknowledgeRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AcknowledgeRequest.ProtoReflect.Descriptor instead.
 func (*AcknowledgeRequest) Descriptor() ([]byte, []int) {
-	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{73}
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{75}
 }
 
 func (x *AcknowledgeRequest) GetCommandId() string {
@@ -5701,7 +5881,7 @@ type WithdrawReplacementRequest struct {
 
 func (x *WithdrawReplacementRequest) Reset() {
 	*x = WithdrawReplacementRequest{}
-	mi := &file_bulkhead_v1_control_proto_msgTypes[74]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[76]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5713,7 +5893,7 @@ func (x *WithdrawReplacementRequest) String() string {
 func (*WithdrawReplacementRequest) ProtoMessage() {}
 
 func (x *WithdrawReplacementRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_bulkhead_v1_control_proto_msgTypes[74]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[76]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5726,7 +5906,7 @@ func (x *WithdrawReplacementRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WithdrawReplacementRequest.ProtoReflect.Descriptor instead.
 func (*WithdrawReplacementRequest) Descriptor() ([]byte, []int) {
-	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{74}
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{76}
 }
 
 func (x *WithdrawReplacementRequest) GetCommandId() string {
@@ -5776,7 +5956,7 @@ type RepairNodeRequest struct {
 
 func (x *RepairNodeRequest) Reset() {
 	*x = RepairNodeRequest{}
-	mi := &file_bulkhead_v1_control_proto_msgTypes[75]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[77]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5788,7 +5968,7 @@ func (x *RepairNodeRequest) String() string {
 func (*RepairNodeRequest) ProtoMessage() {}
 
 func (x *RepairNodeRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_bulkhead_v1_control_proto_msgTypes[75]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[77]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5801,7 +5981,7 @@ func (x *RepairNodeRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RepairNodeRequest.ProtoReflect.Descriptor instead.
 func (*RepairNodeRequest) Descriptor() ([]byte, []int) {
-	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{75}
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{77}
 }
 
 func (x *RepairNodeRequest) GetCommandId() string {
@@ -5848,7 +6028,7 @@ type Isolation struct {
 
 func (x *Isolation) Reset() {
 	*x = Isolation{}
-	mi := &file_bulkhead_v1_control_proto_msgTypes[76]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[78]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5860,7 +6040,7 @@ func (x *Isolation) String() string {
 func (*Isolation) ProtoMessage() {}
 
 func (x *Isolation) ProtoReflect() protoreflect.Message {
-	mi := &file_bulkhead_v1_control_proto_msgTypes[76]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[78]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5873,7 +6053,7 @@ func (x *Isolation) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Isolation.ProtoReflect.Descriptor instead.
 func (*Isolation) Descriptor() ([]byte, []int) {
-	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{76}
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{78}
 }
 
 func (x *Isolation) GetLease() string {
@@ -5944,7 +6124,7 @@ type FileProbeRequest struct {
 
 func (x *FileProbeRequest) Reset() {
 	*x = FileProbeRequest{}
-	mi := &file_bulkhead_v1_control_proto_msgTypes[77]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[79]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5956,7 +6136,7 @@ func (x *FileProbeRequest) String() string {
 func (*FileProbeRequest) ProtoMessage() {}
 
 func (x *FileProbeRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_bulkhead_v1_control_proto_msgTypes[77]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[79]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5969,7 +6149,7 @@ func (x *FileProbeRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FileProbeRequest.ProtoReflect.Descriptor instead.
 func (*FileProbeRequest) Descriptor() ([]byte, []int) {
-	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{77}
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{79}
 }
 
 func (x *FileProbeRequest) GetCommandId() string {
@@ -6004,7 +6184,7 @@ type MountRequest struct {
 
 func (x *MountRequest) Reset() {
 	*x = MountRequest{}
-	mi := &file_bulkhead_v1_control_proto_msgTypes[78]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[80]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6016,7 +6196,7 @@ func (x *MountRequest) String() string {
 func (*MountRequest) ProtoMessage() {}
 
 func (x *MountRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_bulkhead_v1_control_proto_msgTypes[78]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[80]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6029,7 +6209,7 @@ func (x *MountRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use MountRequest.ProtoReflect.Descriptor instead.
 func (*MountRequest) Descriptor() ([]byte, []int) {
-	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{78}
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{80}
 }
 
 func (x *MountRequest) GetLease() string {
@@ -6058,7 +6238,7 @@ type Mount struct {
 
 func (x *Mount) Reset() {
 	*x = Mount{}
-	mi := &file_bulkhead_v1_control_proto_msgTypes[79]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[81]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6070,7 +6250,7 @@ func (x *Mount) String() string {
 func (*Mount) ProtoMessage() {}
 
 func (x *Mount) ProtoReflect() protoreflect.Message {
-	mi := &file_bulkhead_v1_control_proto_msgTypes[79]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[81]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6083,7 +6263,7 @@ func (x *Mount) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Mount.ProtoReflect.Descriptor instead.
 func (*Mount) Descriptor() ([]byte, []int) {
-	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{79}
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{81}
 }
 
 func (x *Mount) GetVolume() string {
@@ -6122,7 +6302,7 @@ type ShowPlanRequest struct {
 
 func (x *ShowPlanRequest) Reset() {
 	*x = ShowPlanRequest{}
-	mi := &file_bulkhead_v1_control_proto_msgTypes[80]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[82]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6134,7 +6314,7 @@ func (x *ShowPlanRequest) String() string {
 func (*ShowPlanRequest) ProtoMessage() {}
 
 func (x *ShowPlanRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_bulkhead_v1_control_proto_msgTypes[80]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[82]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6147,7 +6327,7 @@ func (x *ShowPlanRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ShowPlanRequest.ProtoReflect.Descriptor instead.
 func (*ShowPlanRequest) Descriptor() ([]byte, []int) {
-	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{80}
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{82}
 }
 
 type Plan struct {
@@ -6169,7 +6349,7 @@ type Plan struct {
 
 func (x *Plan) Reset() {
 	*x = Plan{}
-	mi := &file_bulkhead_v1_control_proto_msgTypes[81]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[83]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6181,7 +6361,7 @@ func (x *Plan) String() string {
 func (*Plan) ProtoMessage() {}
 
 func (x *Plan) ProtoReflect() protoreflect.Message {
-	mi := &file_bulkhead_v1_control_proto_msgTypes[81]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[83]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6194,7 +6374,7 @@ func (x *Plan) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Plan.ProtoReflect.Descriptor instead.
 func (*Plan) Descriptor() ([]byte, []int) {
-	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{81}
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{83}
 }
 
 func (x *Plan) GetPorts() int64 {
@@ -6287,7 +6467,7 @@ type BrakeBudget struct {
 
 func (x *BrakeBudget) Reset() {
 	*x = BrakeBudget{}
-	mi := &file_bulkhead_v1_control_proto_msgTypes[82]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[84]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6299,7 +6479,7 @@ func (x *BrakeBudget) String() string {
 func (*BrakeBudget) ProtoMessage() {}
 
 func (x *BrakeBudget) ProtoReflect() protoreflect.Message {
-	mi := &file_bulkhead_v1_control_proto_msgTypes[82]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[84]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6312,7 +6492,7 @@ func (x *BrakeBudget) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use BrakeBudget.ProtoReflect.Descriptor instead.
 func (*BrakeBudget) Descriptor() ([]byte, []int) {
-	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{82}
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{84}
 }
 
 func (x *BrakeBudget) GetCause() string {
@@ -6357,7 +6537,7 @@ type DriverState struct {
 
 func (x *DriverState) Reset() {
 	*x = DriverState{}
-	mi := &file_bulkhead_v1_control_proto_msgTypes[83]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[85]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6369,7 +6549,7 @@ func (x *DriverState) String() string {
 func (*DriverState) ProtoMessage() {}
 
 func (x *DriverState) ProtoReflect() protoreflect.Message {
-	mi := &file_bulkhead_v1_control_proto_msgTypes[83]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[85]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6382,7 +6562,7 @@ func (x *DriverState) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DriverState.ProtoReflect.Descriptor instead.
 func (*DriverState) Descriptor() ([]byte, []int) {
-	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{83}
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{85}
 }
 
 func (x *DriverState) GetName() string {
@@ -6430,7 +6610,7 @@ type ReasonRequest struct {
 
 func (x *ReasonRequest) Reset() {
 	*x = ReasonRequest{}
-	mi := &file_bulkhead_v1_control_proto_msgTypes[84]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[86]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6442,7 +6622,7 @@ func (x *ReasonRequest) String() string {
 func (*ReasonRequest) ProtoMessage() {}
 
 func (x *ReasonRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_bulkhead_v1_control_proto_msgTypes[84]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[86]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6455,7 +6635,7 @@ func (x *ReasonRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReasonRequest.ProtoReflect.Descriptor instead.
 func (*ReasonRequest) Descriptor() ([]byte, []int) {
-	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{84}
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{86}
 }
 
 func (x *ReasonRequest) GetCommandId() string {
@@ -6483,7 +6663,7 @@ type PauseRequest struct {
 
 func (x *PauseRequest) Reset() {
 	*x = PauseRequest{}
-	mi := &file_bulkhead_v1_control_proto_msgTypes[85]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[87]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6495,7 +6675,7 @@ func (x *PauseRequest) String() string {
 func (*PauseRequest) ProtoMessage() {}
 
 func (x *PauseRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_bulkhead_v1_control_proto_msgTypes[85]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[87]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6508,7 +6688,7 @@ func (x *PauseRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PauseRequest.ProtoReflect.Descriptor instead.
 func (*PauseRequest) Descriptor() ([]byte, []int) {
-	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{85}
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{87}
 }
 
 func (x *PauseRequest) GetCommandId() string {
@@ -6547,7 +6727,7 @@ type Invoice struct {
 
 func (x *Invoice) Reset() {
 	*x = Invoice{}
-	mi := &file_bulkhead_v1_control_proto_msgTypes[86]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[88]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6559,7 +6739,7 @@ func (x *Invoice) String() string {
 func (*Invoice) ProtoMessage() {}
 
 func (x *Invoice) ProtoReflect() protoreflect.Message {
-	mi := &file_bulkhead_v1_control_proto_msgTypes[86]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[88]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6572,7 +6752,7 @@ func (x *Invoice) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Invoice.ProtoReflect.Descriptor instead.
 func (*Invoice) Descriptor() ([]byte, []int) {
-	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{86}
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{88}
 }
 
 func (x *Invoice) GetNumber() string {
@@ -6634,7 +6814,7 @@ type Invoices struct {
 
 func (x *Invoices) Reset() {
 	*x = Invoices{}
-	mi := &file_bulkhead_v1_control_proto_msgTypes[87]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[89]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6646,7 +6826,7 @@ func (x *Invoices) String() string {
 func (*Invoices) ProtoMessage() {}
 
 func (x *Invoices) ProtoReflect() protoreflect.Message {
-	mi := &file_bulkhead_v1_control_proto_msgTypes[87]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[89]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6659,7 +6839,7 @@ func (x *Invoices) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Invoices.ProtoReflect.Descriptor instead.
 func (*Invoices) Descriptor() ([]byte, []int) {
-	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{87}
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{89}
 }
 
 func (x *Invoices) GetInvoices() []*Invoice {
@@ -6685,7 +6865,7 @@ type InvoiceRef struct {
 
 func (x *InvoiceRef) Reset() {
 	*x = InvoiceRef{}
-	mi := &file_bulkhead_v1_control_proto_msgTypes[88]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[90]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6697,7 +6877,7 @@ func (x *InvoiceRef) String() string {
 func (*InvoiceRef) ProtoMessage() {}
 
 func (x *InvoiceRef) ProtoReflect() protoreflect.Message {
-	mi := &file_bulkhead_v1_control_proto_msgTypes[88]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[90]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6710,7 +6890,7 @@ func (x *InvoiceRef) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use InvoiceRef.ProtoReflect.Descriptor instead.
 func (*InvoiceRef) Descriptor() ([]byte, []int) {
-	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{88}
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{90}
 }
 
 func (x *InvoiceRef) GetNumber() string {
@@ -6731,7 +6911,7 @@ type InvoiceDocument struct {
 
 func (x *InvoiceDocument) Reset() {
 	*x = InvoiceDocument{}
-	mi := &file_bulkhead_v1_control_proto_msgTypes[89]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[91]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6743,7 +6923,7 @@ func (x *InvoiceDocument) String() string {
 func (*InvoiceDocument) ProtoMessage() {}
 
 func (x *InvoiceDocument) ProtoReflect() protoreflect.Message {
-	mi := &file_bulkhead_v1_control_proto_msgTypes[89]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[91]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6756,7 +6936,7 @@ func (x *InvoiceDocument) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use InvoiceDocument.ProtoReflect.Descriptor instead.
 func (*InvoiceDocument) Descriptor() ([]byte, []int) {
-	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{89}
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{91}
 }
 
 func (x *InvoiceDocument) GetInvoice() *Invoice {
@@ -6790,7 +6970,7 @@ type ExplainInvoiceRequest struct {
 
 func (x *ExplainInvoiceRequest) Reset() {
 	*x = ExplainInvoiceRequest{}
-	mi := &file_bulkhead_v1_control_proto_msgTypes[90]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[92]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6802,7 +6982,7 @@ func (x *ExplainInvoiceRequest) String() string {
 func (*ExplainInvoiceRequest) ProtoMessage() {}
 
 func (x *ExplainInvoiceRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_bulkhead_v1_control_proto_msgTypes[90]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[92]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6815,7 +6995,7 @@ func (x *ExplainInvoiceRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ExplainInvoiceRequest.ProtoReflect.Descriptor instead.
 func (*ExplainInvoiceRequest) Descriptor() ([]byte, []int) {
-	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{90}
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{92}
 }
 
 func (x *ExplainInvoiceRequest) GetNumber() string {
@@ -6841,7 +7021,7 @@ type Explanation struct {
 
 func (x *Explanation) Reset() {
 	*x = Explanation{}
-	mi := &file_bulkhead_v1_control_proto_msgTypes[91]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[93]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6853,7 +7033,7 @@ func (x *Explanation) String() string {
 func (*Explanation) ProtoMessage() {}
 
 func (x *Explanation) ProtoReflect() protoreflect.Message {
-	mi := &file_bulkhead_v1_control_proto_msgTypes[91]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[93]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6866,7 +7046,7 @@ func (x *Explanation) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Explanation.ProtoReflect.Descriptor instead.
 func (*Explanation) Descriptor() ([]byte, []int) {
-	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{91}
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{93}
 }
 
 func (x *Explanation) GetText() string {
@@ -6885,7 +7065,7 @@ type TenantRef struct {
 
 func (x *TenantRef) Reset() {
 	*x = TenantRef{}
-	mi := &file_bulkhead_v1_control_proto_msgTypes[92]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[94]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6897,7 +7077,7 @@ func (x *TenantRef) String() string {
 func (*TenantRef) ProtoMessage() {}
 
 func (x *TenantRef) ProtoReflect() protoreflect.Message {
-	mi := &file_bulkhead_v1_control_proto_msgTypes[92]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[94]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6910,7 +7090,7 @@ func (x *TenantRef) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TenantRef.ProtoReflect.Descriptor instead.
 func (*TenantRef) Descriptor() ([]byte, []int) {
-	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{92}
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{94}
 }
 
 func (x *TenantRef) GetTenant() string {
@@ -6929,7 +7109,7 @@ type Chunk struct {
 
 func (x *Chunk) Reset() {
 	*x = Chunk{}
-	mi := &file_bulkhead_v1_control_proto_msgTypes[93]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[95]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6941,7 +7121,7 @@ func (x *Chunk) String() string {
 func (*Chunk) ProtoMessage() {}
 
 func (x *Chunk) ProtoReflect() protoreflect.Message {
-	mi := &file_bulkhead_v1_control_proto_msgTypes[93]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[95]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6954,7 +7134,7 @@ func (x *Chunk) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Chunk.ProtoReflect.Descriptor instead.
 func (*Chunk) Descriptor() ([]byte, []int) {
-	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{93}
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{95}
 }
 
 func (x *Chunk) GetData() []byte {
@@ -6975,7 +7155,7 @@ type TailLedgerRequest struct {
 
 func (x *TailLedgerRequest) Reset() {
 	*x = TailLedgerRequest{}
-	mi := &file_bulkhead_v1_control_proto_msgTypes[94]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[96]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6987,7 +7167,7 @@ func (x *TailLedgerRequest) String() string {
 func (*TailLedgerRequest) ProtoMessage() {}
 
 func (x *TailLedgerRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_bulkhead_v1_control_proto_msgTypes[94]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[96]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7000,7 +7180,7 @@ func (x *TailLedgerRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TailLedgerRequest.ProtoReflect.Descriptor instead.
 func (*TailLedgerRequest) Descriptor() ([]byte, []int) {
-	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{94}
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{96}
 }
 
 func (x *TailLedgerRequest) GetFrom() uint64 {
@@ -7038,7 +7218,7 @@ type Entry struct {
 
 func (x *Entry) Reset() {
 	*x = Entry{}
-	mi := &file_bulkhead_v1_control_proto_msgTypes[95]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[97]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7050,7 +7230,7 @@ func (x *Entry) String() string {
 func (*Entry) ProtoMessage() {}
 
 func (x *Entry) ProtoReflect() protoreflect.Message {
-	mi := &file_bulkhead_v1_control_proto_msgTypes[95]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[97]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7063,7 +7243,7 @@ func (x *Entry) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Entry.ProtoReflect.Descriptor instead.
 func (*Entry) Descriptor() ([]byte, []int) {
-	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{95}
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{97}
 }
 
 func (x *Entry) GetScopeSeq() uint64 {
@@ -7117,7 +7297,7 @@ type Checkpoint struct {
 
 func (x *Checkpoint) Reset() {
 	*x = Checkpoint{}
-	mi := &file_bulkhead_v1_control_proto_msgTypes[96]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[98]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7129,7 +7309,7 @@ func (x *Checkpoint) String() string {
 func (*Checkpoint) ProtoMessage() {}
 
 func (x *Checkpoint) ProtoReflect() protoreflect.Message {
-	mi := &file_bulkhead_v1_control_proto_msgTypes[96]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[98]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7142,7 +7322,7 @@ func (x *Checkpoint) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Checkpoint.ProtoReflect.Descriptor instead.
 func (*Checkpoint) Descriptor() ([]byte, []int) {
-	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{96}
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{98}
 }
 
 func (x *Checkpoint) GetNote() string {
@@ -7160,7 +7340,7 @@ type GetTrustRequest struct {
 
 func (x *GetTrustRequest) Reset() {
 	*x = GetTrustRequest{}
-	mi := &file_bulkhead_v1_control_proto_msgTypes[97]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[99]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7172,7 +7352,7 @@ func (x *GetTrustRequest) String() string {
 func (*GetTrustRequest) ProtoMessage() {}
 
 func (x *GetTrustRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_bulkhead_v1_control_proto_msgTypes[97]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[99]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7185,7 +7365,7 @@ func (x *GetTrustRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetTrustRequest.ProtoReflect.Descriptor instead.
 func (*GetTrustRequest) Descriptor() ([]byte, []int) {
-	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{97}
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{99}
 }
 
 type Trust struct {
@@ -7197,7 +7377,7 @@ type Trust struct {
 
 func (x *Trust) Reset() {
 	*x = Trust{}
-	mi := &file_bulkhead_v1_control_proto_msgTypes[98]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[100]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7209,7 +7389,7 @@ func (x *Trust) String() string {
 func (*Trust) ProtoMessage() {}
 
 func (x *Trust) ProtoReflect() protoreflect.Message {
-	mi := &file_bulkhead_v1_control_proto_msgTypes[98]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[100]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7222,7 +7402,7 @@ func (x *Trust) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Trust.ProtoReflect.Descriptor instead.
 func (*Trust) Descriptor() ([]byte, []int) {
-	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{98}
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{100}
 }
 
 func (x *Trust) GetJson() string {
@@ -7240,7 +7420,7 @@ type ListKeysRequest struct {
 
 func (x *ListKeysRequest) Reset() {
 	*x = ListKeysRequest{}
-	mi := &file_bulkhead_v1_control_proto_msgTypes[99]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[101]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7252,7 +7432,7 @@ func (x *ListKeysRequest) String() string {
 func (*ListKeysRequest) ProtoMessage() {}
 
 func (x *ListKeysRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_bulkhead_v1_control_proto_msgTypes[99]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[101]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7265,7 +7445,7 @@ func (x *ListKeysRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListKeysRequest.ProtoReflect.Descriptor instead.
 func (*ListKeysRequest) Descriptor() ([]byte, []int) {
-	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{99}
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{101}
 }
 
 type Key struct {
@@ -7280,7 +7460,7 @@ type Key struct {
 
 func (x *Key) Reset() {
 	*x = Key{}
-	mi := &file_bulkhead_v1_control_proto_msgTypes[100]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[102]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7292,7 +7472,7 @@ func (x *Key) String() string {
 func (*Key) ProtoMessage() {}
 
 func (x *Key) ProtoReflect() protoreflect.Message {
-	mi := &file_bulkhead_v1_control_proto_msgTypes[100]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[102]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7305,7 +7485,7 @@ func (x *Key) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Key.ProtoReflect.Descriptor instead.
 func (*Key) Descriptor() ([]byte, []int) {
-	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{100}
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{102}
 }
 
 func (x *Key) GetPurpose() string {
@@ -7345,7 +7525,7 @@ type Keys struct {
 
 func (x *Keys) Reset() {
 	*x = Keys{}
-	mi := &file_bulkhead_v1_control_proto_msgTypes[101]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[103]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7357,7 +7537,7 @@ func (x *Keys) String() string {
 func (*Keys) ProtoMessage() {}
 
 func (x *Keys) ProtoReflect() protoreflect.Message {
-	mi := &file_bulkhead_v1_control_proto_msgTypes[101]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[103]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7370,7 +7550,7 @@ func (x *Keys) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Keys.ProtoReflect.Descriptor instead.
 func (*Keys) Descriptor() ([]byte, []int) {
-	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{101}
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{103}
 }
 
 func (x *Keys) GetKeys() []*Key {
@@ -7390,7 +7570,7 @@ type RotateKeyRequest struct {
 
 func (x *RotateKeyRequest) Reset() {
 	*x = RotateKeyRequest{}
-	mi := &file_bulkhead_v1_control_proto_msgTypes[102]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[104]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7402,7 +7582,7 @@ func (x *RotateKeyRequest) String() string {
 func (*RotateKeyRequest) ProtoMessage() {}
 
 func (x *RotateKeyRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_bulkhead_v1_control_proto_msgTypes[102]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[104]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7415,7 +7595,7 @@ func (x *RotateKeyRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RotateKeyRequest.ProtoReflect.Descriptor instead.
 func (*RotateKeyRequest) Descriptor() ([]byte, []int) {
-	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{102}
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{104}
 }
 
 func (x *RotateKeyRequest) GetCommandId() string {
@@ -7440,7 +7620,7 @@ type ShowClockRequest struct {
 
 func (x *ShowClockRequest) Reset() {
 	*x = ShowClockRequest{}
-	mi := &file_bulkhead_v1_control_proto_msgTypes[103]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[105]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7452,7 +7632,7 @@ func (x *ShowClockRequest) String() string {
 func (*ShowClockRequest) ProtoMessage() {}
 
 func (x *ShowClockRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_bulkhead_v1_control_proto_msgTypes[103]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[105]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7465,7 +7645,7 @@ func (x *ShowClockRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ShowClockRequest.ProtoReflect.Descriptor instead.
 func (*ShowClockRequest) Descriptor() ([]byte, []int) {
-	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{103}
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{105}
 }
 
 // Clock is what the control plane takes the time to be, and why.
@@ -7486,7 +7666,7 @@ type Clock struct {
 
 func (x *Clock) Reset() {
 	*x = Clock{}
-	mi := &file_bulkhead_v1_control_proto_msgTypes[104]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[106]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7498,7 +7678,7 @@ func (x *Clock) String() string {
 func (*Clock) ProtoMessage() {}
 
 func (x *Clock) ProtoReflect() protoreflect.Message {
-	mi := &file_bulkhead_v1_control_proto_msgTypes[104]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[106]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7511,7 +7691,7 @@ func (x *Clock) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Clock.ProtoReflect.Descriptor instead.
 func (*Clock) Descriptor() ([]byte, []int) {
-	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{104}
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{106}
 }
 
 func (x *Clock) GetNow() string {
@@ -7588,7 +7768,7 @@ type ConfirmClockRequest struct {
 
 func (x *ConfirmClockRequest) Reset() {
 	*x = ConfirmClockRequest{}
-	mi := &file_bulkhead_v1_control_proto_msgTypes[105]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[107]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7600,7 +7780,7 @@ func (x *ConfirmClockRequest) String() string {
 func (*ConfirmClockRequest) ProtoMessage() {}
 
 func (x *ConfirmClockRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_bulkhead_v1_control_proto_msgTypes[105]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[107]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7613,7 +7793,7 @@ func (x *ConfirmClockRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ConfirmClockRequest.ProtoReflect.Descriptor instead.
 func (*ConfirmClockRequest) Descriptor() ([]byte, []int) {
-	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{105}
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{107}
 }
 
 func (x *ConfirmClockRequest) GetCommandId() string {
@@ -7650,7 +7830,7 @@ type CommandRef struct {
 
 func (x *CommandRef) Reset() {
 	*x = CommandRef{}
-	mi := &file_bulkhead_v1_control_proto_msgTypes[106]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[108]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7662,7 +7842,7 @@ func (x *CommandRef) String() string {
 func (*CommandRef) ProtoMessage() {}
 
 func (x *CommandRef) ProtoReflect() protoreflect.Message {
-	mi := &file_bulkhead_v1_control_proto_msgTypes[106]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[108]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7675,7 +7855,7 @@ func (x *CommandRef) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CommandRef.ProtoReflect.Descriptor instead.
 func (*CommandRef) Descriptor() ([]byte, []int) {
-	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{106}
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{108}
 }
 
 func (x *CommandRef) GetCommandId() string {
@@ -7704,7 +7884,7 @@ type CommandState struct {
 
 func (x *CommandState) Reset() {
 	*x = CommandState{}
-	mi := &file_bulkhead_v1_control_proto_msgTypes[107]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[109]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7716,7 +7896,7 @@ func (x *CommandState) String() string {
 func (*CommandState) ProtoMessage() {}
 
 func (x *CommandState) ProtoReflect() protoreflect.Message {
-	mi := &file_bulkhead_v1_control_proto_msgTypes[107]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[109]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7729,7 +7909,7 @@ func (x *CommandState) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CommandState.ProtoReflect.Descriptor instead.
 func (*CommandState) Descriptor() ([]byte, []int) {
-	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{107}
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{109}
 }
 
 func (x *CommandState) GetCommandId() string {
@@ -7886,9 +8066,19 @@ const file_bulkhead_v1_control_proto_rawDesc = "" +
 	"\x05quote\x18\x01 \x01(\tR\x05quote\x12\x12\n" +
 	"\x04file\x18\x02 \x01(\tR\x04file\x12\x1a\n" +
 	"\bcontract\x18\x03 \x01(\fR\bcontract\x12#\n" +
-	"\rvalid_seconds\x18\x04 \x01(\x03R\fvalidSeconds\" \n" +
+	"\rvalid_seconds\x18\x04 \x01(\x03R\fvalidSeconds\"8\n" +
 	"\bQuoteRef\x12\x14\n" +
-	"\x05quote\x18\x01 \x01(\tR\x05quote\"\x92\x04\n" +
+	"\x05quote\x18\x01 \x01(\tR\x05quote\x12\x16\n" +
+	"\x06tenant\x18\x02 \x01(\tR\x06tenant\"\\\n" +
+	"\x06Quotes\x12*\n" +
+	"\x06quotes\x18\x01 \x03(\v2\x12.bulkhead.v1.QuoteR\x06quotes\x12&\n" +
+	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"{\n" +
+	"\x14WithdrawQuoteRequest\x12\x1d\n" +
+	"\n" +
+	"command_id\x18\x01 \x01(\tR\tcommandId\x12\x14\n" +
+	"\x05quote\x18\x02 \x01(\tR\x05quote\x12\x16\n" +
+	"\x06tenant\x18\x03 \x01(\tR\x06tenant\x12\x16\n" +
+	"\x06reason\x18\x04 \x01(\tR\x06reason\"\x97\x05\n" +
 	"\x05Quote\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x16\n" +
 	"\x06tenant\x18\x02 \x01(\tR\x06tenant\x12\x1a\n" +
@@ -7910,7 +8100,12 @@ const file_bulkhead_v1_control_proto_rawDesc = "" +
 	"\bdocument\x18( \x01(\fR\bdocument\x12\x12\n" +
 	"\x04site\x18) \x01(\tR\x04site\x12\x10\n" +
 	"\x03now\x18* \x01(\tR\x03now\x12\x1b\n" +
-	"\tneeds_key\x18+ \x01(\bR\bneedsKey\"\xd8\x02\n" +
+	"\tneeds_key\x18+ \x01(\bR\bneedsKey\x12\x12\n" +
+	"\x04page\x18\x14 \x01(\tR\x04page\x12\x1f\n" +
+	"\vpage_digest\x18\x15 \x01(\tR\n" +
+	"pageDigest\x12'\n" +
+	"\x0fdocument_digest\x18\x16 \x01(\tR\x0edocumentDigest\x12%\n" +
+	"\x0eplace_withheld\x18\x17 \x01(\bR\rplaceWithheld\"\xd8\x02\n" +
 	"\tQuotePart\x12\x18\n" +
 	"\atranche\x18\x01 \x01(\tR\atranche\x12\x16\n" +
 	"\x06fabric\x18\x02 \x01(\tR\x06fabric\x12\x12\n" +
@@ -7926,13 +8121,15 @@ const file_bulkhead_v1_control_proto_rawDesc = "" +
 	"\x05kinds\x18\v \x03(\tR\x05kinds\"6\n" +
 	"\fQuoteArrival\x12\x12\n" +
 	"\x04from\x18\x01 \x01(\tR\x04from\x12\x12\n" +
-	"\x04gpus\x18\x02 \x01(\x03R\x04gpus\"\x95\x01\n" +
+	"\x04gpus\x18\x02 \x01(\x03R\x04gpus\"\xc5\x01\n" +
 	"\x10SignLeaseRequest\x12\x1d\n" +
 	"\n" +
 	"command_id\x18\x01 \x01(\tR\tcommandId\x12\x14\n" +
 	"\x05quote\x18\x02 \x01(\tR\x05quote\x12\x16\n" +
 	"\x06assent\x18\x04 \x01(\fR\x06assent\x12\x1c\n" +
-	"\tsignature\x18\x05 \x01(\fR\tsignatureJ\x04\b\x03\x10\x04R\x10tenant_signature\"H\n" +
+	"\tsignature\x18\x05 \x01(\fR\tsignature\x12\x16\n" +
+	"\x06digest\x18\x14 \x01(\tR\x06digest\x12\x16\n" +
+	"\x06tenant\x18\x15 \x01(\tR\x06tenantJ\x04\b\x03\x10\x04R\x10tenant_signature\"H\n" +
 	"\vContractRef\x12\x1d\n" +
 	"\n" +
 	"command_id\x18\x01 \x01(\tR\tcommandId\x12\x1a\n" +
@@ -8432,7 +8629,7 @@ const file_bulkhead_v1_control_proto_rawDesc = "" +
 	"\vcarried_out\x18\x02 \x01(\bR\n" +
 	"carriedOut\x12\x14\n" +
 	"\x05entry\x18\x03 \x01(\x04R\x05entry\x12\x12\n" +
-	"\x04time\x18\x04 \x01(\tR\x04time2\xeb\x1d\n" +
+	"\x04time\x18\x04 \x01(\tR\x04time2\xec\x1e\n" +
 	"\fControlPlane\x12=\n" +
 	"\bShowSite\x12\x1c.bulkhead.v1.ShowSiteRequest\x1a\x11.bulkhead.v1.Site\"\x00\x12@\n" +
 	"\bDiffSite\x12\x19.bulkhead.v1.SiteTemplate\x1a\x17.bulkhead.v1.SiteChange\"\x00\x12<\n" +
@@ -8448,8 +8645,11 @@ const file_bulkhead_v1_control_proto_rawDesc = "" +
 	"\x0fRevokeTenantKey\x12\x1d.bulkhead.v1.TenantKeyRequest\x1a\x11.bulkhead.v1.Done\"\x00\x12C\n" +
 	"\x0eListTenantKeys\x12\x16.bulkhead.v1.TenantRef\x1a\x17.bulkhead.v1.TenantKeys\"\x00\x12B\n" +
 	"\n" +
-	"OfferQuote\x12\x1e.bulkhead.v1.OfferQuoteRequest\x1a\x12.bulkhead.v1.Quote\"\x00\x128\n" +
-	"\tShowQuote\x12\x15.bulkhead.v1.QuoteRef\x1a\x12.bulkhead.v1.Quote\"\x00\x12?\n" +
+	"OfferQuote\x12\x1e.bulkhead.v1.OfferQuoteRequest\x1a\x12.bulkhead.v1.Quote\"\x00\x126\n" +
+	"\n" +
+	"ListQuotes\x12\x11.bulkhead.v1.Page\x1a\x13.bulkhead.v1.Quotes\"\x00\x128\n" +
+	"\tShowQuote\x12\x15.bulkhead.v1.QuoteRef\x1a\x12.bulkhead.v1.Quote\"\x00\x12G\n" +
+	"\rWithdrawQuote\x12!.bulkhead.v1.WithdrawQuoteRequest\x1a\x11.bulkhead.v1.Done\"\x00\x12?\n" +
 	"\tSignLease\x12\x1d.bulkhead.v1.SignLeaseRequest\x1a\x11.bulkhead.v1.Done\"\x00\x12;\n" +
 	"\n" +
 	"GiveNotice\x12\x18.bulkhead.v1.ContractRef\x1a\x11.bulkhead.v1.Done\"\x00\x12R\n" +
@@ -8518,7 +8718,7 @@ func file_bulkhead_v1_control_proto_rawDescGZIP() []byte {
 	return file_bulkhead_v1_control_proto_rawDescData
 }
 
-var file_bulkhead_v1_control_proto_msgTypes = make([]protoimpl.MessageInfo, 110)
+var file_bulkhead_v1_control_proto_msgTypes = make([]protoimpl.MessageInfo, 112)
 var file_bulkhead_v1_control_proto_goTypes = []any{
 	(*FieldError)(nil),                 // 0: bulkhead.v1.FieldError
 	(*Done)(nil),                       // 1: bulkhead.v1.Done
@@ -8542,271 +8742,278 @@ var file_bulkhead_v1_control_proto_goTypes = []any{
 	(*TenantKeys)(nil),                 // 19: bulkhead.v1.TenantKeys
 	(*OfferQuoteRequest)(nil),          // 20: bulkhead.v1.OfferQuoteRequest
 	(*QuoteRef)(nil),                   // 21: bulkhead.v1.QuoteRef
-	(*Quote)(nil),                      // 22: bulkhead.v1.Quote
-	(*QuotePart)(nil),                  // 23: bulkhead.v1.QuotePart
-	(*QuoteArrival)(nil),               // 24: bulkhead.v1.QuoteArrival
-	(*SignLeaseRequest)(nil),           // 25: bulkhead.v1.SignLeaseRequest
-	(*ContractRef)(nil),                // 26: bulkhead.v1.ContractRef
-	(*Shape)(nil),                      // 27: bulkhead.v1.Shape
-	(*WhatIfEarliestRequest)(nil),      // 28: bulkhead.v1.WhatIfEarliestRequest
-	(*EarliestDates)(nil),              // 29: bulkhead.v1.EarliestDates
-	(*EarliestDate)(nil),               // 30: bulkhead.v1.EarliestDate
-	(*Rebooking)(nil),                  // 31: bulkhead.v1.Rebooking
-	(*WhatIfSlipRequest)(nil),          // 32: bulkhead.v1.WhatIfSlipRequest
-	(*SlippedHall)(nil),                // 33: bulkhead.v1.SlippedHall
-	(*CurrencySum)(nil),                // 34: bulkhead.v1.CurrencySum
-	(*SlippedContract)(nil),            // 35: bulkhead.v1.SlippedContract
-	(*SlippedTranche)(nil),             // 36: bulkhead.v1.SlippedTranche
-	(*ChangedLine)(nil),                // 37: bulkhead.v1.ChangedLine
-	(*LateRight)(nil),                  // 38: bulkhead.v1.LateRight
-	(*WhatIfPlaceRequest)(nil),         // 39: bulkhead.v1.WhatIfPlaceRequest
-	(*PlacedContract)(nil),             // 40: bulkhead.v1.PlacedContract
-	(*HermeticGroup)(nil),              // 41: bulkhead.v1.HermeticGroup
-	(*PlacedTranche)(nil),              // 42: bulkhead.v1.PlacedTranche
-	(*PlacedPart)(nil),                 // 43: bulkhead.v1.PlacedPart
-	(*PlacedRamp)(nil),                 // 44: bulkhead.v1.PlacedRamp
-	(*RampStep)(nil),                   // 45: bulkhead.v1.RampStep
-	(*SitePicture)(nil),                // 46: bulkhead.v1.SitePicture
-	(*PictureRow)(nil),                 // 47: bulkhead.v1.PictureRow
-	(*PictureHolder)(nil),              // 48: bulkhead.v1.PictureHolder
-	(*LeaseRef)(nil),                   // 49: bulkhead.v1.LeaseRef
-	(*Lease)(nil),                      // 50: bulkhead.v1.Lease
-	(*Silence)(nil),                    // 51: bulkhead.v1.Silence
-	(*Leases)(nil),                     // 52: bulkhead.v1.Leases
-	(*Replacement)(nil),                // 53: bulkhead.v1.Replacement
-	(*Estimate)(nil),                   // 54: bulkhead.v1.Estimate
-	(*FailureClass)(nil),               // 55: bulkhead.v1.FailureClass
-	(*PlanSparesRequest)(nil),          // 56: bulkhead.v1.PlanSparesRequest
-	(*SparesPlan)(nil),                 // 57: bulkhead.v1.SparesPlan
-	(*SparesChoice)(nil),               // 58: bulkhead.v1.SparesChoice
-	(*PlanDefragRequest)(nil),          // 59: bulkhead.v1.PlanDefragRequest
-	(*Frontier)(nil),                   // 60: bulkhead.v1.Frontier
-	(*FrontierPoint)(nil),              // 61: bulkhead.v1.FrontierPoint
-	(*ProposeDefragRequest)(nil),       // 62: bulkhead.v1.ProposeDefragRequest
-	(*DefragRef)(nil),                  // 63: bulkhead.v1.DefragRef
-	(*Defrag)(nil),                     // 64: bulkhead.v1.Defrag
-	(*DefragMove)(nil),                 // 65: bulkhead.v1.DefragMove
-	(*HandOver)(nil),                   // 66: bulkhead.v1.HandOver
-	(*ListNodesRequest)(nil),           // 67: bulkhead.v1.ListNodesRequest
-	(*NodeRef)(nil),                    // 68: bulkhead.v1.NodeRef
-	(*Node)(nil),                       // 69: bulkhead.v1.Node
-	(*Nodes)(nil),                      // 70: bulkhead.v1.Nodes
-	(*CordonNodeRequest)(nil),          // 71: bulkhead.v1.CordonNodeRequest
-	(*ReplaceNodeRequest)(nil),         // 72: bulkhead.v1.ReplaceNodeRequest
-	(*AcknowledgeRequest)(nil),         // 73: bulkhead.v1.AcknowledgeRequest
-	(*WithdrawReplacementRequest)(nil), // 74: bulkhead.v1.WithdrawReplacementRequest
-	(*RepairNodeRequest)(nil),          // 75: bulkhead.v1.RepairNodeRequest
-	(*Isolation)(nil),                  // 76: bulkhead.v1.Isolation
-	(*FileProbeRequest)(nil),           // 77: bulkhead.v1.FileProbeRequest
-	(*MountRequest)(nil),               // 78: bulkhead.v1.MountRequest
-	(*Mount)(nil),                      // 79: bulkhead.v1.Mount
-	(*ShowPlanRequest)(nil),            // 80: bulkhead.v1.ShowPlanRequest
-	(*Plan)(nil),                       // 81: bulkhead.v1.Plan
-	(*BrakeBudget)(nil),                // 82: bulkhead.v1.BrakeBudget
-	(*DriverState)(nil),                // 83: bulkhead.v1.DriverState
-	(*ReasonRequest)(nil),              // 84: bulkhead.v1.ReasonRequest
-	(*PauseRequest)(nil),               // 85: bulkhead.v1.PauseRequest
-	(*Invoice)(nil),                    // 86: bulkhead.v1.Invoice
-	(*Invoices)(nil),                   // 87: bulkhead.v1.Invoices
-	(*InvoiceRef)(nil),                 // 88: bulkhead.v1.InvoiceRef
-	(*InvoiceDocument)(nil),            // 89: bulkhead.v1.InvoiceDocument
-	(*ExplainInvoiceRequest)(nil),      // 90: bulkhead.v1.ExplainInvoiceRequest
-	(*Explanation)(nil),                // 91: bulkhead.v1.Explanation
-	(*TenantRef)(nil),                  // 92: bulkhead.v1.TenantRef
-	(*Chunk)(nil),                      // 93: bulkhead.v1.Chunk
-	(*TailLedgerRequest)(nil),          // 94: bulkhead.v1.TailLedgerRequest
-	(*Entry)(nil),                      // 95: bulkhead.v1.Entry
-	(*Checkpoint)(nil),                 // 96: bulkhead.v1.Checkpoint
-	(*GetTrustRequest)(nil),            // 97: bulkhead.v1.GetTrustRequest
-	(*Trust)(nil),                      // 98: bulkhead.v1.Trust
-	(*ListKeysRequest)(nil),            // 99: bulkhead.v1.ListKeysRequest
-	(*Key)(nil),                        // 100: bulkhead.v1.Key
-	(*Keys)(nil),                       // 101: bulkhead.v1.Keys
-	(*RotateKeyRequest)(nil),           // 102: bulkhead.v1.RotateKeyRequest
-	(*ShowClockRequest)(nil),           // 103: bulkhead.v1.ShowClockRequest
-	(*Clock)(nil),                      // 104: bulkhead.v1.Clock
-	(*ConfirmClockRequest)(nil),        // 105: bulkhead.v1.ConfirmClockRequest
-	(*CommandRef)(nil),                 // 106: bulkhead.v1.CommandRef
-	(*CommandState)(nil),               // 107: bulkhead.v1.CommandState
-	nil,                                // 108: bulkhead.v1.Site.NodesByStateEntry
-	nil,                                // 109: bulkhead.v1.HandOver.FilesEntry
+	(*Quotes)(nil),                     // 22: bulkhead.v1.Quotes
+	(*WithdrawQuoteRequest)(nil),       // 23: bulkhead.v1.WithdrawQuoteRequest
+	(*Quote)(nil),                      // 24: bulkhead.v1.Quote
+	(*QuotePart)(nil),                  // 25: bulkhead.v1.QuotePart
+	(*QuoteArrival)(nil),               // 26: bulkhead.v1.QuoteArrival
+	(*SignLeaseRequest)(nil),           // 27: bulkhead.v1.SignLeaseRequest
+	(*ContractRef)(nil),                // 28: bulkhead.v1.ContractRef
+	(*Shape)(nil),                      // 29: bulkhead.v1.Shape
+	(*WhatIfEarliestRequest)(nil),      // 30: bulkhead.v1.WhatIfEarliestRequest
+	(*EarliestDates)(nil),              // 31: bulkhead.v1.EarliestDates
+	(*EarliestDate)(nil),               // 32: bulkhead.v1.EarliestDate
+	(*Rebooking)(nil),                  // 33: bulkhead.v1.Rebooking
+	(*WhatIfSlipRequest)(nil),          // 34: bulkhead.v1.WhatIfSlipRequest
+	(*SlippedHall)(nil),                // 35: bulkhead.v1.SlippedHall
+	(*CurrencySum)(nil),                // 36: bulkhead.v1.CurrencySum
+	(*SlippedContract)(nil),            // 37: bulkhead.v1.SlippedContract
+	(*SlippedTranche)(nil),             // 38: bulkhead.v1.SlippedTranche
+	(*ChangedLine)(nil),                // 39: bulkhead.v1.ChangedLine
+	(*LateRight)(nil),                  // 40: bulkhead.v1.LateRight
+	(*WhatIfPlaceRequest)(nil),         // 41: bulkhead.v1.WhatIfPlaceRequest
+	(*PlacedContract)(nil),             // 42: bulkhead.v1.PlacedContract
+	(*HermeticGroup)(nil),              // 43: bulkhead.v1.HermeticGroup
+	(*PlacedTranche)(nil),              // 44: bulkhead.v1.PlacedTranche
+	(*PlacedPart)(nil),                 // 45: bulkhead.v1.PlacedPart
+	(*PlacedRamp)(nil),                 // 46: bulkhead.v1.PlacedRamp
+	(*RampStep)(nil),                   // 47: bulkhead.v1.RampStep
+	(*SitePicture)(nil),                // 48: bulkhead.v1.SitePicture
+	(*PictureRow)(nil),                 // 49: bulkhead.v1.PictureRow
+	(*PictureHolder)(nil),              // 50: bulkhead.v1.PictureHolder
+	(*LeaseRef)(nil),                   // 51: bulkhead.v1.LeaseRef
+	(*Lease)(nil),                      // 52: bulkhead.v1.Lease
+	(*Silence)(nil),                    // 53: bulkhead.v1.Silence
+	(*Leases)(nil),                     // 54: bulkhead.v1.Leases
+	(*Replacement)(nil),                // 55: bulkhead.v1.Replacement
+	(*Estimate)(nil),                   // 56: bulkhead.v1.Estimate
+	(*FailureClass)(nil),               // 57: bulkhead.v1.FailureClass
+	(*PlanSparesRequest)(nil),          // 58: bulkhead.v1.PlanSparesRequest
+	(*SparesPlan)(nil),                 // 59: bulkhead.v1.SparesPlan
+	(*SparesChoice)(nil),               // 60: bulkhead.v1.SparesChoice
+	(*PlanDefragRequest)(nil),          // 61: bulkhead.v1.PlanDefragRequest
+	(*Frontier)(nil),                   // 62: bulkhead.v1.Frontier
+	(*FrontierPoint)(nil),              // 63: bulkhead.v1.FrontierPoint
+	(*ProposeDefragRequest)(nil),       // 64: bulkhead.v1.ProposeDefragRequest
+	(*DefragRef)(nil),                  // 65: bulkhead.v1.DefragRef
+	(*Defrag)(nil),                     // 66: bulkhead.v1.Defrag
+	(*DefragMove)(nil),                 // 67: bulkhead.v1.DefragMove
+	(*HandOver)(nil),                   // 68: bulkhead.v1.HandOver
+	(*ListNodesRequest)(nil),           // 69: bulkhead.v1.ListNodesRequest
+	(*NodeRef)(nil),                    // 70: bulkhead.v1.NodeRef
+	(*Node)(nil),                       // 71: bulkhead.v1.Node
+	(*Nodes)(nil),                      // 72: bulkhead.v1.Nodes
+	(*CordonNodeRequest)(nil),          // 73: bulkhead.v1.CordonNodeRequest
+	(*ReplaceNodeRequest)(nil),         // 74: bulkhead.v1.ReplaceNodeRequest
+	(*AcknowledgeRequest)(nil),         // 75: bulkhead.v1.AcknowledgeRequest
+	(*WithdrawReplacementRequest)(nil), // 76: bulkhead.v1.WithdrawReplacementRequest
+	(*RepairNodeRequest)(nil),          // 77: bulkhead.v1.RepairNodeRequest
+	(*Isolation)(nil),                  // 78: bulkhead.v1.Isolation
+	(*FileProbeRequest)(nil),           // 79: bulkhead.v1.FileProbeRequest
+	(*MountRequest)(nil),               // 80: bulkhead.v1.MountRequest
+	(*Mount)(nil),                      // 81: bulkhead.v1.Mount
+	(*ShowPlanRequest)(nil),            // 82: bulkhead.v1.ShowPlanRequest
+	(*Plan)(nil),                       // 83: bulkhead.v1.Plan
+	(*BrakeBudget)(nil),                // 84: bulkhead.v1.BrakeBudget
+	(*DriverState)(nil),                // 85: bulkhead.v1.DriverState
+	(*ReasonRequest)(nil),              // 86: bulkhead.v1.ReasonRequest
+	(*PauseRequest)(nil),               // 87: bulkhead.v1.PauseRequest
+	(*Invoice)(nil),                    // 88: bulkhead.v1.Invoice
+	(*Invoices)(nil),                   // 89: bulkhead.v1.Invoices
+	(*InvoiceRef)(nil),                 // 90: bulkhead.v1.InvoiceRef
+	(*InvoiceDocument)(nil),            // 91: bulkhead.v1.InvoiceDocument
+	(*ExplainInvoiceRequest)(nil),      // 92: bulkhead.v1.ExplainInvoiceRequest
+	(*Explanation)(nil),                // 93: bulkhead.v1.Explanation
+	(*TenantRef)(nil),                  // 94: bulkhead.v1.TenantRef
+	(*Chunk)(nil),                      // 95: bulkhead.v1.Chunk
+	(*TailLedgerRequest)(nil),          // 96: bulkhead.v1.TailLedgerRequest
+	(*Entry)(nil),                      // 97: bulkhead.v1.Entry
+	(*Checkpoint)(nil),                 // 98: bulkhead.v1.Checkpoint
+	(*GetTrustRequest)(nil),            // 99: bulkhead.v1.GetTrustRequest
+	(*Trust)(nil),                      // 100: bulkhead.v1.Trust
+	(*ListKeysRequest)(nil),            // 101: bulkhead.v1.ListKeysRequest
+	(*Key)(nil),                        // 102: bulkhead.v1.Key
+	(*Keys)(nil),                       // 103: bulkhead.v1.Keys
+	(*RotateKeyRequest)(nil),           // 104: bulkhead.v1.RotateKeyRequest
+	(*ShowClockRequest)(nil),           // 105: bulkhead.v1.ShowClockRequest
+	(*Clock)(nil),                      // 106: bulkhead.v1.Clock
+	(*ConfirmClockRequest)(nil),        // 107: bulkhead.v1.ConfirmClockRequest
+	(*CommandRef)(nil),                 // 108: bulkhead.v1.CommandRef
+	(*CommandState)(nil),               // 109: bulkhead.v1.CommandState
+	nil,                                // 110: bulkhead.v1.Site.NodesByStateEntry
+	nil,                                // 111: bulkhead.v1.HandOver.FilesEntry
 }
 var file_bulkhead_v1_control_proto_depIdxs = []int32{
 	5,   // 0: bulkhead.v1.Site.halls:type_name -> bulkhead.v1.Hall
-	108, // 1: bulkhead.v1.Site.nodes_by_state:type_name -> bulkhead.v1.Site.NodesByStateEntry
-	104, // 2: bulkhead.v1.Site.clock:type_name -> bulkhead.v1.Clock
+	110, // 1: bulkhead.v1.Site.nodes_by_state:type_name -> bulkhead.v1.Site.NodesByStateEntry
+	106, // 2: bulkhead.v1.Site.clock:type_name -> bulkhead.v1.Clock
 	10,  // 3: bulkhead.v1.FoundLabels.labels:type_name -> bulkhead.v1.FoundLabel
 	15,  // 4: bulkhead.v1.Tenants.tenants:type_name -> bulkhead.v1.Tenant
 	18,  // 5: bulkhead.v1.TenantKeys.keys:type_name -> bulkhead.v1.TenantKey
-	23,  // 6: bulkhead.v1.Quote.parts:type_name -> bulkhead.v1.QuotePart
-	37,  // 7: bulkhead.v1.Quote.late:type_name -> bulkhead.v1.ChangedLine
-	44,  // 8: bulkhead.v1.Quote.ramps:type_name -> bulkhead.v1.PlacedRamp
-	41,  // 9: bulkhead.v1.Quote.apart:type_name -> bulkhead.v1.HermeticGroup
-	54,  // 10: bulkhead.v1.QuotePart.estimate:type_name -> bulkhead.v1.Estimate
-	24,  // 11: bulkhead.v1.QuotePart.arrivals:type_name -> bulkhead.v1.QuoteArrival
-	30,  // 12: bulkhead.v1.EarliestDates.sizes:type_name -> bulkhead.v1.EarliestDate
-	27,  // 13: bulkhead.v1.EarliestDate.shape:type_name -> bulkhead.v1.Shape
-	27,  // 14: bulkhead.v1.EarliestDate.ideal:type_name -> bulkhead.v1.Shape
-	27,  // 15: bulkhead.v1.EarliestDate.better:type_name -> bulkhead.v1.Shape
-	31,  // 16: bulkhead.v1.EarliestDate.moves:type_name -> bulkhead.v1.Rebooking
-	27,  // 17: bulkhead.v1.Rebooking.was:type_name -> bulkhead.v1.Shape
-	27,  // 18: bulkhead.v1.Rebooking.is:type_name -> bulkhead.v1.Shape
-	35,  // 19: bulkhead.v1.SlippedHall.contracts:type_name -> bulkhead.v1.SlippedContract
-	34,  // 20: bulkhead.v1.SlippedHall.changes:type_name -> bulkhead.v1.CurrencySum
-	36,  // 21: bulkhead.v1.SlippedContract.tranches:type_name -> bulkhead.v1.SlippedTranche
-	37,  // 22: bulkhead.v1.SlippedContract.lines:type_name -> bulkhead.v1.ChangedLine
-	38,  // 23: bulkhead.v1.SlippedContract.rights:type_name -> bulkhead.v1.LateRight
-	42,  // 24: bulkhead.v1.PlacedContract.tranches:type_name -> bulkhead.v1.PlacedTranche
-	44,  // 25: bulkhead.v1.PlacedContract.ramps:type_name -> bulkhead.v1.PlacedRamp
-	31,  // 26: bulkhead.v1.PlacedContract.moves:type_name -> bulkhead.v1.Rebooking
-	37,  // 27: bulkhead.v1.PlacedContract.late:type_name -> bulkhead.v1.ChangedLine
-	46,  // 28: bulkhead.v1.PlacedContract.before:type_name -> bulkhead.v1.SitePicture
-	46,  // 29: bulkhead.v1.PlacedContract.after:type_name -> bulkhead.v1.SitePicture
-	41,  // 30: bulkhead.v1.PlacedContract.apart:type_name -> bulkhead.v1.HermeticGroup
-	43,  // 31: bulkhead.v1.PlacedTranche.parts:type_name -> bulkhead.v1.PlacedPart
-	27,  // 32: bulkhead.v1.PlacedPart.shape:type_name -> bulkhead.v1.Shape
-	45,  // 33: bulkhead.v1.PlacedRamp.steps:type_name -> bulkhead.v1.RampStep
-	27,  // 34: bulkhead.v1.PlacedRamp.unnested:type_name -> bulkhead.v1.Shape
-	27,  // 35: bulkhead.v1.RampStep.shape:type_name -> bulkhead.v1.Shape
-	47,  // 36: bulkhead.v1.SitePicture.rows:type_name -> bulkhead.v1.PictureRow
-	48,  // 37: bulkhead.v1.SitePicture.holders:type_name -> bulkhead.v1.PictureHolder
-	53,  // 38: bulkhead.v1.Lease.replacements:type_name -> bulkhead.v1.Replacement
-	54,  // 39: bulkhead.v1.Lease.estimate:type_name -> bulkhead.v1.Estimate
-	64,  // 40: bulkhead.v1.Lease.defrag:type_name -> bulkhead.v1.Defrag
-	51,  // 41: bulkhead.v1.Lease.silences:type_name -> bulkhead.v1.Silence
-	50,  // 42: bulkhead.v1.Leases.leases:type_name -> bulkhead.v1.Lease
-	55,  // 43: bulkhead.v1.PlanSparesRequest.classes:type_name -> bulkhead.v1.FailureClass
-	55,  // 44: bulkhead.v1.SparesPlan.classes:type_name -> bulkhead.v1.FailureClass
-	58,  // 45: bulkhead.v1.SparesPlan.choices:type_name -> bulkhead.v1.SparesChoice
-	61,  // 46: bulkhead.v1.Frontier.points:type_name -> bulkhead.v1.FrontierPoint
-	65,  // 47: bulkhead.v1.Defrag.moves:type_name -> bulkhead.v1.DefragMove
-	109, // 48: bulkhead.v1.HandOver.files:type_name -> bulkhead.v1.HandOver.FilesEntry
-	2,   // 49: bulkhead.v1.ListNodesRequest.page:type_name -> bulkhead.v1.Page
-	69,  // 50: bulkhead.v1.Nodes.nodes:type_name -> bulkhead.v1.Node
-	82,  // 51: bulkhead.v1.Plan.budgets:type_name -> bulkhead.v1.BrakeBudget
-	83,  // 52: bulkhead.v1.Plan.drivers:type_name -> bulkhead.v1.DriverState
-	86,  // 53: bulkhead.v1.Invoices.invoices:type_name -> bulkhead.v1.Invoice
-	86,  // 54: bulkhead.v1.InvoiceDocument.invoice:type_name -> bulkhead.v1.Invoice
-	100, // 55: bulkhead.v1.Keys.keys:type_name -> bulkhead.v1.Key
-	3,   // 56: bulkhead.v1.ControlPlane.ShowSite:input_type -> bulkhead.v1.ShowSiteRequest
-	6,   // 57: bulkhead.v1.ControlPlane.DiffSite:input_type -> bulkhead.v1.SiteTemplate
-	6,   // 58: bulkhead.v1.ControlPlane.ImportSite:input_type -> bulkhead.v1.SiteTemplate
-	8,   // 59: bulkhead.v1.ControlPlane.RescheduleHall:input_type -> bulkhead.v1.RescheduleHallRequest
-	9,   // 60: bulkhead.v1.ControlPlane.ListFound:input_type -> bulkhead.v1.ListFoundRequest
-	12,  // 61: bulkhead.v1.ControlPlane.TakeOver:input_type -> bulkhead.v1.TakeOverRequest
-	13,  // 62: bulkhead.v1.ControlPlane.OfferSitting:input_type -> bulkhead.v1.OfferSittingRequest
-	14,  // 63: bulkhead.v1.ControlPlane.RegisterTenant:input_type -> bulkhead.v1.RegisterTenantRequest
-	2,   // 64: bulkhead.v1.ControlPlane.ListTenants:input_type -> bulkhead.v1.Page
-	17,  // 65: bulkhead.v1.ControlPlane.RegisterTenantKey:input_type -> bulkhead.v1.TenantKeyRequest
-	17,  // 66: bulkhead.v1.ControlPlane.RevokeTenantKey:input_type -> bulkhead.v1.TenantKeyRequest
-	92,  // 67: bulkhead.v1.ControlPlane.ListTenantKeys:input_type -> bulkhead.v1.TenantRef
-	20,  // 68: bulkhead.v1.ControlPlane.OfferQuote:input_type -> bulkhead.v1.OfferQuoteRequest
-	21,  // 69: bulkhead.v1.ControlPlane.ShowQuote:input_type -> bulkhead.v1.QuoteRef
-	25,  // 70: bulkhead.v1.ControlPlane.SignLease:input_type -> bulkhead.v1.SignLeaseRequest
-	26,  // 71: bulkhead.v1.ControlPlane.GiveNotice:input_type -> bulkhead.v1.ContractRef
-	28,  // 72: bulkhead.v1.ControlPlane.WhatIfEarliest:input_type -> bulkhead.v1.WhatIfEarliestRequest
-	32,  // 73: bulkhead.v1.ControlPlane.WhatIfSlip:input_type -> bulkhead.v1.WhatIfSlipRequest
-	39,  // 74: bulkhead.v1.ControlPlane.WhatIfPlace:input_type -> bulkhead.v1.WhatIfPlaceRequest
-	2,   // 75: bulkhead.v1.ControlPlane.ListLeases:input_type -> bulkhead.v1.Page
-	49,  // 76: bulkhead.v1.ControlPlane.GetLease:input_type -> bulkhead.v1.LeaseRef
-	49,  // 77: bulkhead.v1.ControlPlane.GetHosts:input_type -> bulkhead.v1.LeaseRef
-	78,  // 78: bulkhead.v1.ControlPlane.GetMount:input_type -> bulkhead.v1.MountRequest
-	67,  // 79: bulkhead.v1.ControlPlane.ListNodes:input_type -> bulkhead.v1.ListNodesRequest
-	68,  // 80: bulkhead.v1.ControlPlane.GetNode:input_type -> bulkhead.v1.NodeRef
-	71,  // 81: bulkhead.v1.ControlPlane.CordonNode:input_type -> bulkhead.v1.CordonNodeRequest
-	72,  // 82: bulkhead.v1.ControlPlane.ReplaceNode:input_type -> bulkhead.v1.ReplaceNodeRequest
-	73,  // 83: bulkhead.v1.ControlPlane.AcknowledgeReplacement:input_type -> bulkhead.v1.AcknowledgeRequest
-	74,  // 84: bulkhead.v1.ControlPlane.WithdrawReplacement:input_type -> bulkhead.v1.WithdrawReplacementRequest
-	75,  // 85: bulkhead.v1.ControlPlane.RepairNode:input_type -> bulkhead.v1.RepairNodeRequest
-	56,  // 86: bulkhead.v1.ControlPlane.PlanSpares:input_type -> bulkhead.v1.PlanSparesRequest
-	59,  // 87: bulkhead.v1.ControlPlane.PlanDefrag:input_type -> bulkhead.v1.PlanDefragRequest
-	62,  // 88: bulkhead.v1.ControlPlane.ProposeDefrag:input_type -> bulkhead.v1.ProposeDefragRequest
-	49,  // 89: bulkhead.v1.ControlPlane.ShowDefrag:input_type -> bulkhead.v1.LeaseRef
-	63,  // 90: bulkhead.v1.ControlPlane.ConsentDefrag:input_type -> bulkhead.v1.DefragRef
-	63,  // 91: bulkhead.v1.ControlPlane.AcceptDefrag:input_type -> bulkhead.v1.DefragRef
-	63,  // 92: bulkhead.v1.ControlPlane.WithdrawDefrag:input_type -> bulkhead.v1.DefragRef
-	49,  // 93: bulkhead.v1.ControlPlane.ShowIsolation:input_type -> bulkhead.v1.LeaseRef
-	49,  // 94: bulkhead.v1.ControlPlane.ProveLease:input_type -> bulkhead.v1.LeaseRef
-	77,  // 95: bulkhead.v1.ControlPlane.FileProbe:input_type -> bulkhead.v1.FileProbeRequest
-	80,  // 96: bulkhead.v1.ControlPlane.ShowPlan:input_type -> bulkhead.v1.ShowPlanRequest
-	84,  // 97: bulkhead.v1.ControlPlane.ReleaseBrake:input_type -> bulkhead.v1.ReasonRequest
-	84,  // 98: bulkhead.v1.ControlPlane.ManageSite:input_type -> bulkhead.v1.ReasonRequest
-	85,  // 99: bulkhead.v1.ControlPlane.Pause:input_type -> bulkhead.v1.PauseRequest
-	85,  // 100: bulkhead.v1.ControlPlane.Resume:input_type -> bulkhead.v1.PauseRequest
-	2,   // 101: bulkhead.v1.ControlPlane.ListInvoices:input_type -> bulkhead.v1.Page
-	88,  // 102: bulkhead.v1.ControlPlane.GetInvoice:input_type -> bulkhead.v1.InvoiceRef
-	90,  // 103: bulkhead.v1.ControlPlane.ExplainInvoice:input_type -> bulkhead.v1.ExplainInvoiceRequest
-	92,  // 104: bulkhead.v1.ControlPlane.WriteBundle:input_type -> bulkhead.v1.TenantRef
-	94,  // 105: bulkhead.v1.ControlPlane.TailLedger:input_type -> bulkhead.v1.TailLedgerRequest
-	92,  // 106: bulkhead.v1.ControlPlane.GetCheckpoint:input_type -> bulkhead.v1.TenantRef
-	97,  // 107: bulkhead.v1.ControlPlane.GetTrust:input_type -> bulkhead.v1.GetTrustRequest
-	99,  // 108: bulkhead.v1.ControlPlane.ListKeys:input_type -> bulkhead.v1.ListKeysRequest
-	102, // 109: bulkhead.v1.ControlPlane.RotateKey:input_type -> bulkhead.v1.RotateKeyRequest
-	103, // 110: bulkhead.v1.ControlPlane.ShowClock:input_type -> bulkhead.v1.ShowClockRequest
-	105, // 111: bulkhead.v1.ControlPlane.ConfirmClock:input_type -> bulkhead.v1.ConfirmClockRequest
-	106, // 112: bulkhead.v1.ControlPlane.ShowCommand:input_type -> bulkhead.v1.CommandRef
-	4,   // 113: bulkhead.v1.ControlPlane.ShowSite:output_type -> bulkhead.v1.Site
-	7,   // 114: bulkhead.v1.ControlPlane.DiffSite:output_type -> bulkhead.v1.SiteChange
-	1,   // 115: bulkhead.v1.ControlPlane.ImportSite:output_type -> bulkhead.v1.Done
-	1,   // 116: bulkhead.v1.ControlPlane.RescheduleHall:output_type -> bulkhead.v1.Done
-	11,  // 117: bulkhead.v1.ControlPlane.ListFound:output_type -> bulkhead.v1.FoundLabels
-	1,   // 118: bulkhead.v1.ControlPlane.TakeOver:output_type -> bulkhead.v1.Done
-	22,  // 119: bulkhead.v1.ControlPlane.OfferSitting:output_type -> bulkhead.v1.Quote
-	1,   // 120: bulkhead.v1.ControlPlane.RegisterTenant:output_type -> bulkhead.v1.Done
-	16,  // 121: bulkhead.v1.ControlPlane.ListTenants:output_type -> bulkhead.v1.Tenants
-	1,   // 122: bulkhead.v1.ControlPlane.RegisterTenantKey:output_type -> bulkhead.v1.Done
-	1,   // 123: bulkhead.v1.ControlPlane.RevokeTenantKey:output_type -> bulkhead.v1.Done
-	19,  // 124: bulkhead.v1.ControlPlane.ListTenantKeys:output_type -> bulkhead.v1.TenantKeys
-	22,  // 125: bulkhead.v1.ControlPlane.OfferQuote:output_type -> bulkhead.v1.Quote
-	22,  // 126: bulkhead.v1.ControlPlane.ShowQuote:output_type -> bulkhead.v1.Quote
-	1,   // 127: bulkhead.v1.ControlPlane.SignLease:output_type -> bulkhead.v1.Done
-	1,   // 128: bulkhead.v1.ControlPlane.GiveNotice:output_type -> bulkhead.v1.Done
-	29,  // 129: bulkhead.v1.ControlPlane.WhatIfEarliest:output_type -> bulkhead.v1.EarliestDates
-	33,  // 130: bulkhead.v1.ControlPlane.WhatIfSlip:output_type -> bulkhead.v1.SlippedHall
-	40,  // 131: bulkhead.v1.ControlPlane.WhatIfPlace:output_type -> bulkhead.v1.PlacedContract
-	52,  // 132: bulkhead.v1.ControlPlane.ListLeases:output_type -> bulkhead.v1.Leases
-	50,  // 133: bulkhead.v1.ControlPlane.GetLease:output_type -> bulkhead.v1.Lease
-	66,  // 134: bulkhead.v1.ControlPlane.GetHosts:output_type -> bulkhead.v1.HandOver
-	79,  // 135: bulkhead.v1.ControlPlane.GetMount:output_type -> bulkhead.v1.Mount
-	70,  // 136: bulkhead.v1.ControlPlane.ListNodes:output_type -> bulkhead.v1.Nodes
-	69,  // 137: bulkhead.v1.ControlPlane.GetNode:output_type -> bulkhead.v1.Node
-	1,   // 138: bulkhead.v1.ControlPlane.CordonNode:output_type -> bulkhead.v1.Done
-	1,   // 139: bulkhead.v1.ControlPlane.ReplaceNode:output_type -> bulkhead.v1.Done
-	1,   // 140: bulkhead.v1.ControlPlane.AcknowledgeReplacement:output_type -> bulkhead.v1.Done
-	1,   // 141: bulkhead.v1.ControlPlane.WithdrawReplacement:output_type -> bulkhead.v1.Done
-	1,   // 142: bulkhead.v1.ControlPlane.RepairNode:output_type -> bulkhead.v1.Done
-	57,  // 143: bulkhead.v1.ControlPlane.PlanSpares:output_type -> bulkhead.v1.SparesPlan
-	60,  // 144: bulkhead.v1.ControlPlane.PlanDefrag:output_type -> bulkhead.v1.Frontier
-	1,   // 145: bulkhead.v1.ControlPlane.ProposeDefrag:output_type -> bulkhead.v1.Done
-	64,  // 146: bulkhead.v1.ControlPlane.ShowDefrag:output_type -> bulkhead.v1.Defrag
-	1,   // 147: bulkhead.v1.ControlPlane.ConsentDefrag:output_type -> bulkhead.v1.Done
-	1,   // 148: bulkhead.v1.ControlPlane.AcceptDefrag:output_type -> bulkhead.v1.Done
-	1,   // 149: bulkhead.v1.ControlPlane.WithdrawDefrag:output_type -> bulkhead.v1.Done
-	76,  // 150: bulkhead.v1.ControlPlane.ShowIsolation:output_type -> bulkhead.v1.Isolation
-	76,  // 151: bulkhead.v1.ControlPlane.ProveLease:output_type -> bulkhead.v1.Isolation
-	1,   // 152: bulkhead.v1.ControlPlane.FileProbe:output_type -> bulkhead.v1.Done
-	81,  // 153: bulkhead.v1.ControlPlane.ShowPlan:output_type -> bulkhead.v1.Plan
-	1,   // 154: bulkhead.v1.ControlPlane.ReleaseBrake:output_type -> bulkhead.v1.Done
-	1,   // 155: bulkhead.v1.ControlPlane.ManageSite:output_type -> bulkhead.v1.Done
-	1,   // 156: bulkhead.v1.ControlPlane.Pause:output_type -> bulkhead.v1.Done
-	1,   // 157: bulkhead.v1.ControlPlane.Resume:output_type -> bulkhead.v1.Done
-	87,  // 158: bulkhead.v1.ControlPlane.ListInvoices:output_type -> bulkhead.v1.Invoices
-	89,  // 159: bulkhead.v1.ControlPlane.GetInvoice:output_type -> bulkhead.v1.InvoiceDocument
-	91,  // 160: bulkhead.v1.ControlPlane.ExplainInvoice:output_type -> bulkhead.v1.Explanation
-	93,  // 161: bulkhead.v1.ControlPlane.WriteBundle:output_type -> bulkhead.v1.Chunk
-	95,  // 162: bulkhead.v1.ControlPlane.TailLedger:output_type -> bulkhead.v1.Entry
-	96,  // 163: bulkhead.v1.ControlPlane.GetCheckpoint:output_type -> bulkhead.v1.Checkpoint
-	98,  // 164: bulkhead.v1.ControlPlane.GetTrust:output_type -> bulkhead.v1.Trust
-	101, // 165: bulkhead.v1.ControlPlane.ListKeys:output_type -> bulkhead.v1.Keys
-	1,   // 166: bulkhead.v1.ControlPlane.RotateKey:output_type -> bulkhead.v1.Done
-	104, // 167: bulkhead.v1.ControlPlane.ShowClock:output_type -> bulkhead.v1.Clock
-	1,   // 168: bulkhead.v1.ControlPlane.ConfirmClock:output_type -> bulkhead.v1.Done
-	107, // 169: bulkhead.v1.ControlPlane.ShowCommand:output_type -> bulkhead.v1.CommandState
-	113, // [113:170] is the sub-list for method output_type
-	56,  // [56:113] is the sub-list for method input_type
-	56,  // [56:56] is the sub-list for extension type_name
-	56,  // [56:56] is the sub-list for extension extendee
-	0,   // [0:56] is the sub-list for field type_name
+	24,  // 6: bulkhead.v1.Quotes.quotes:type_name -> bulkhead.v1.Quote
+	25,  // 7: bulkhead.v1.Quote.parts:type_name -> bulkhead.v1.QuotePart
+	39,  // 8: bulkhead.v1.Quote.late:type_name -> bulkhead.v1.ChangedLine
+	46,  // 9: bulkhead.v1.Quote.ramps:type_name -> bulkhead.v1.PlacedRamp
+	43,  // 10: bulkhead.v1.Quote.apart:type_name -> bulkhead.v1.HermeticGroup
+	56,  // 11: bulkhead.v1.QuotePart.estimate:type_name -> bulkhead.v1.Estimate
+	26,  // 12: bulkhead.v1.QuotePart.arrivals:type_name -> bulkhead.v1.QuoteArrival
+	32,  // 13: bulkhead.v1.EarliestDates.sizes:type_name -> bulkhead.v1.EarliestDate
+	29,  // 14: bulkhead.v1.EarliestDate.shape:type_name -> bulkhead.v1.Shape
+	29,  // 15: bulkhead.v1.EarliestDate.ideal:type_name -> bulkhead.v1.Shape
+	29,  // 16: bulkhead.v1.EarliestDate.better:type_name -> bulkhead.v1.Shape
+	33,  // 17: bulkhead.v1.EarliestDate.moves:type_name -> bulkhead.v1.Rebooking
+	29,  // 18: bulkhead.v1.Rebooking.was:type_name -> bulkhead.v1.Shape
+	29,  // 19: bulkhead.v1.Rebooking.is:type_name -> bulkhead.v1.Shape
+	37,  // 20: bulkhead.v1.SlippedHall.contracts:type_name -> bulkhead.v1.SlippedContract
+	36,  // 21: bulkhead.v1.SlippedHall.changes:type_name -> bulkhead.v1.CurrencySum
+	38,  // 22: bulkhead.v1.SlippedContract.tranches:type_name -> bulkhead.v1.SlippedTranche
+	39,  // 23: bulkhead.v1.SlippedContract.lines:type_name -> bulkhead.v1.ChangedLine
+	40,  // 24: bulkhead.v1.SlippedContract.rights:type_name -> bulkhead.v1.LateRight
+	44,  // 25: bulkhead.v1.PlacedContract.tranches:type_name -> bulkhead.v1.PlacedTranche
+	46,  // 26: bulkhead.v1.PlacedContract.ramps:type_name -> bulkhead.v1.PlacedRamp
+	33,  // 27: bulkhead.v1.PlacedContract.moves:type_name -> bulkhead.v1.Rebooking
+	39,  // 28: bulkhead.v1.PlacedContract.late:type_name -> bulkhead.v1.ChangedLine
+	48,  // 29: bulkhead.v1.PlacedContract.before:type_name -> bulkhead.v1.SitePicture
+	48,  // 30: bulkhead.v1.PlacedContract.after:type_name -> bulkhead.v1.SitePicture
+	43,  // 31: bulkhead.v1.PlacedContract.apart:type_name -> bulkhead.v1.HermeticGroup
+	45,  // 32: bulkhead.v1.PlacedTranche.parts:type_name -> bulkhead.v1.PlacedPart
+	29,  // 33: bulkhead.v1.PlacedPart.shape:type_name -> bulkhead.v1.Shape
+	47,  // 34: bulkhead.v1.PlacedRamp.steps:type_name -> bulkhead.v1.RampStep
+	29,  // 35: bulkhead.v1.PlacedRamp.unnested:type_name -> bulkhead.v1.Shape
+	29,  // 36: bulkhead.v1.RampStep.shape:type_name -> bulkhead.v1.Shape
+	49,  // 37: bulkhead.v1.SitePicture.rows:type_name -> bulkhead.v1.PictureRow
+	50,  // 38: bulkhead.v1.SitePicture.holders:type_name -> bulkhead.v1.PictureHolder
+	55,  // 39: bulkhead.v1.Lease.replacements:type_name -> bulkhead.v1.Replacement
+	56,  // 40: bulkhead.v1.Lease.estimate:type_name -> bulkhead.v1.Estimate
+	66,  // 41: bulkhead.v1.Lease.defrag:type_name -> bulkhead.v1.Defrag
+	53,  // 42: bulkhead.v1.Lease.silences:type_name -> bulkhead.v1.Silence
+	52,  // 43: bulkhead.v1.Leases.leases:type_name -> bulkhead.v1.Lease
+	57,  // 44: bulkhead.v1.PlanSparesRequest.classes:type_name -> bulkhead.v1.FailureClass
+	57,  // 45: bulkhead.v1.SparesPlan.classes:type_name -> bulkhead.v1.FailureClass
+	60,  // 46: bulkhead.v1.SparesPlan.choices:type_name -> bulkhead.v1.SparesChoice
+	63,  // 47: bulkhead.v1.Frontier.points:type_name -> bulkhead.v1.FrontierPoint
+	67,  // 48: bulkhead.v1.Defrag.moves:type_name -> bulkhead.v1.DefragMove
+	111, // 49: bulkhead.v1.HandOver.files:type_name -> bulkhead.v1.HandOver.FilesEntry
+	2,   // 50: bulkhead.v1.ListNodesRequest.page:type_name -> bulkhead.v1.Page
+	71,  // 51: bulkhead.v1.Nodes.nodes:type_name -> bulkhead.v1.Node
+	84,  // 52: bulkhead.v1.Plan.budgets:type_name -> bulkhead.v1.BrakeBudget
+	85,  // 53: bulkhead.v1.Plan.drivers:type_name -> bulkhead.v1.DriverState
+	88,  // 54: bulkhead.v1.Invoices.invoices:type_name -> bulkhead.v1.Invoice
+	88,  // 55: bulkhead.v1.InvoiceDocument.invoice:type_name -> bulkhead.v1.Invoice
+	102, // 56: bulkhead.v1.Keys.keys:type_name -> bulkhead.v1.Key
+	3,   // 57: bulkhead.v1.ControlPlane.ShowSite:input_type -> bulkhead.v1.ShowSiteRequest
+	6,   // 58: bulkhead.v1.ControlPlane.DiffSite:input_type -> bulkhead.v1.SiteTemplate
+	6,   // 59: bulkhead.v1.ControlPlane.ImportSite:input_type -> bulkhead.v1.SiteTemplate
+	8,   // 60: bulkhead.v1.ControlPlane.RescheduleHall:input_type -> bulkhead.v1.RescheduleHallRequest
+	9,   // 61: bulkhead.v1.ControlPlane.ListFound:input_type -> bulkhead.v1.ListFoundRequest
+	12,  // 62: bulkhead.v1.ControlPlane.TakeOver:input_type -> bulkhead.v1.TakeOverRequest
+	13,  // 63: bulkhead.v1.ControlPlane.OfferSitting:input_type -> bulkhead.v1.OfferSittingRequest
+	14,  // 64: bulkhead.v1.ControlPlane.RegisterTenant:input_type -> bulkhead.v1.RegisterTenantRequest
+	2,   // 65: bulkhead.v1.ControlPlane.ListTenants:input_type -> bulkhead.v1.Page
+	17,  // 66: bulkhead.v1.ControlPlane.RegisterTenantKey:input_type -> bulkhead.v1.TenantKeyRequest
+	17,  // 67: bulkhead.v1.ControlPlane.RevokeTenantKey:input_type -> bulkhead.v1.TenantKeyRequest
+	94,  // 68: bulkhead.v1.ControlPlane.ListTenantKeys:input_type -> bulkhead.v1.TenantRef
+	20,  // 69: bulkhead.v1.ControlPlane.OfferQuote:input_type -> bulkhead.v1.OfferQuoteRequest
+	2,   // 70: bulkhead.v1.ControlPlane.ListQuotes:input_type -> bulkhead.v1.Page
+	21,  // 71: bulkhead.v1.ControlPlane.ShowQuote:input_type -> bulkhead.v1.QuoteRef
+	23,  // 72: bulkhead.v1.ControlPlane.WithdrawQuote:input_type -> bulkhead.v1.WithdrawQuoteRequest
+	27,  // 73: bulkhead.v1.ControlPlane.SignLease:input_type -> bulkhead.v1.SignLeaseRequest
+	28,  // 74: bulkhead.v1.ControlPlane.GiveNotice:input_type -> bulkhead.v1.ContractRef
+	30,  // 75: bulkhead.v1.ControlPlane.WhatIfEarliest:input_type -> bulkhead.v1.WhatIfEarliestRequest
+	34,  // 76: bulkhead.v1.ControlPlane.WhatIfSlip:input_type -> bulkhead.v1.WhatIfSlipRequest
+	41,  // 77: bulkhead.v1.ControlPlane.WhatIfPlace:input_type -> bulkhead.v1.WhatIfPlaceRequest
+	2,   // 78: bulkhead.v1.ControlPlane.ListLeases:input_type -> bulkhead.v1.Page
+	51,  // 79: bulkhead.v1.ControlPlane.GetLease:input_type -> bulkhead.v1.LeaseRef
+	51,  // 80: bulkhead.v1.ControlPlane.GetHosts:input_type -> bulkhead.v1.LeaseRef
+	80,  // 81: bulkhead.v1.ControlPlane.GetMount:input_type -> bulkhead.v1.MountRequest
+	69,  // 82: bulkhead.v1.ControlPlane.ListNodes:input_type -> bulkhead.v1.ListNodesRequest
+	70,  // 83: bulkhead.v1.ControlPlane.GetNode:input_type -> bulkhead.v1.NodeRef
+	73,  // 84: bulkhead.v1.ControlPlane.CordonNode:input_type -> bulkhead.v1.CordonNodeRequest
+	74,  // 85: bulkhead.v1.ControlPlane.ReplaceNode:input_type -> bulkhead.v1.ReplaceNodeRequest
+	75,  // 86: bulkhead.v1.ControlPlane.AcknowledgeReplacement:input_type -> bulkhead.v1.AcknowledgeRequest
+	76,  // 87: bulkhead.v1.ControlPlane.WithdrawReplacement:input_type -> bulkhead.v1.WithdrawReplacementRequest
+	77,  // 88: bulkhead.v1.ControlPlane.RepairNode:input_type -> bulkhead.v1.RepairNodeRequest
+	58,  // 89: bulkhead.v1.ControlPlane.PlanSpares:input_type -> bulkhead.v1.PlanSparesRequest
+	61,  // 90: bulkhead.v1.ControlPlane.PlanDefrag:input_type -> bulkhead.v1.PlanDefragRequest
+	64,  // 91: bulkhead.v1.ControlPlane.ProposeDefrag:input_type -> bulkhead.v1.ProposeDefragRequest
+	51,  // 92: bulkhead.v1.ControlPlane.ShowDefrag:input_type -> bulkhead.v1.LeaseRef
+	65,  // 93: bulkhead.v1.ControlPlane.ConsentDefrag:input_type -> bulkhead.v1.DefragRef
+	65,  // 94: bulkhead.v1.ControlPlane.AcceptDefrag:input_type -> bulkhead.v1.DefragRef
+	65,  // 95: bulkhead.v1.ControlPlane.WithdrawDefrag:input_type -> bulkhead.v1.DefragRef
+	51,  // 96: bulkhead.v1.ControlPlane.ShowIsolation:input_type -> bulkhead.v1.LeaseRef
+	51,  // 97: bulkhead.v1.ControlPlane.ProveLease:input_type -> bulkhead.v1.LeaseRef
+	79,  // 98: bulkhead.v1.ControlPlane.FileProbe:input_type -> bulkhead.v1.FileProbeRequest
+	82,  // 99: bulkhead.v1.ControlPlane.ShowPlan:input_type -> bulkhead.v1.ShowPlanRequest
+	86,  // 100: bulkhead.v1.ControlPlane.ReleaseBrake:input_type -> bulkhead.v1.ReasonRequest
+	86,  // 101: bulkhead.v1.ControlPlane.ManageSite:input_type -> bulkhead.v1.ReasonRequest
+	87,  // 102: bulkhead.v1.ControlPlane.Pause:input_type -> bulkhead.v1.PauseRequest
+	87,  // 103: bulkhead.v1.ControlPlane.Resume:input_type -> bulkhead.v1.PauseRequest
+	2,   // 104: bulkhead.v1.ControlPlane.ListInvoices:input_type -> bulkhead.v1.Page
+	90,  // 105: bulkhead.v1.ControlPlane.GetInvoice:input_type -> bulkhead.v1.InvoiceRef
+	92,  // 106: bulkhead.v1.ControlPlane.ExplainInvoice:input_type -> bulkhead.v1.ExplainInvoiceRequest
+	94,  // 107: bulkhead.v1.ControlPlane.WriteBundle:input_type -> bulkhead.v1.TenantRef
+	96,  // 108: bulkhead.v1.ControlPlane.TailLedger:input_type -> bulkhead.v1.TailLedgerRequest
+	94,  // 109: bulkhead.v1.ControlPlane.GetCheckpoint:input_type -> bulkhead.v1.TenantRef
+	99,  // 110: bulkhead.v1.ControlPlane.GetTrust:input_type -> bulkhead.v1.GetTrustRequest
+	101, // 111: bulkhead.v1.ControlPlane.ListKeys:input_type -> bulkhead.v1.ListKeysRequest
+	104, // 112: bulkhead.v1.ControlPlane.RotateKey:input_type -> bulkhead.v1.RotateKeyRequest
+	105, // 113: bulkhead.v1.ControlPlane.ShowClock:input_type -> bulkhead.v1.ShowClockRequest
+	107, // 114: bulkhead.v1.ControlPlane.ConfirmClock:input_type -> bulkhead.v1.ConfirmClockRequest
+	108, // 115: bulkhead.v1.ControlPlane.ShowCommand:input_type -> bulkhead.v1.CommandRef
+	4,   // 116: bulkhead.v1.ControlPlane.ShowSite:output_type -> bulkhead.v1.Site
+	7,   // 117: bulkhead.v1.ControlPlane.DiffSite:output_type -> bulkhead.v1.SiteChange
+	1,   // 118: bulkhead.v1.ControlPlane.ImportSite:output_type -> bulkhead.v1.Done
+	1,   // 119: bulkhead.v1.ControlPlane.RescheduleHall:output_type -> bulkhead.v1.Done
+	11,  // 120: bulkhead.v1.ControlPlane.ListFound:output_type -> bulkhead.v1.FoundLabels
+	1,   // 121: bulkhead.v1.ControlPlane.TakeOver:output_type -> bulkhead.v1.Done
+	24,  // 122: bulkhead.v1.ControlPlane.OfferSitting:output_type -> bulkhead.v1.Quote
+	1,   // 123: bulkhead.v1.ControlPlane.RegisterTenant:output_type -> bulkhead.v1.Done
+	16,  // 124: bulkhead.v1.ControlPlane.ListTenants:output_type -> bulkhead.v1.Tenants
+	1,   // 125: bulkhead.v1.ControlPlane.RegisterTenantKey:output_type -> bulkhead.v1.Done
+	1,   // 126: bulkhead.v1.ControlPlane.RevokeTenantKey:output_type -> bulkhead.v1.Done
+	19,  // 127: bulkhead.v1.ControlPlane.ListTenantKeys:output_type -> bulkhead.v1.TenantKeys
+	24,  // 128: bulkhead.v1.ControlPlane.OfferQuote:output_type -> bulkhead.v1.Quote
+	22,  // 129: bulkhead.v1.ControlPlane.ListQuotes:output_type -> bulkhead.v1.Quotes
+	24,  // 130: bulkhead.v1.ControlPlane.ShowQuote:output_type -> bulkhead.v1.Quote
+	1,   // 131: bulkhead.v1.ControlPlane.WithdrawQuote:output_type -> bulkhead.v1.Done
+	1,   // 132: bulkhead.v1.ControlPlane.SignLease:output_type -> bulkhead.v1.Done
+	1,   // 133: bulkhead.v1.ControlPlane.GiveNotice:output_type -> bulkhead.v1.Done
+	31,  // 134: bulkhead.v1.ControlPlane.WhatIfEarliest:output_type -> bulkhead.v1.EarliestDates
+	35,  // 135: bulkhead.v1.ControlPlane.WhatIfSlip:output_type -> bulkhead.v1.SlippedHall
+	42,  // 136: bulkhead.v1.ControlPlane.WhatIfPlace:output_type -> bulkhead.v1.PlacedContract
+	54,  // 137: bulkhead.v1.ControlPlane.ListLeases:output_type -> bulkhead.v1.Leases
+	52,  // 138: bulkhead.v1.ControlPlane.GetLease:output_type -> bulkhead.v1.Lease
+	68,  // 139: bulkhead.v1.ControlPlane.GetHosts:output_type -> bulkhead.v1.HandOver
+	81,  // 140: bulkhead.v1.ControlPlane.GetMount:output_type -> bulkhead.v1.Mount
+	72,  // 141: bulkhead.v1.ControlPlane.ListNodes:output_type -> bulkhead.v1.Nodes
+	71,  // 142: bulkhead.v1.ControlPlane.GetNode:output_type -> bulkhead.v1.Node
+	1,   // 143: bulkhead.v1.ControlPlane.CordonNode:output_type -> bulkhead.v1.Done
+	1,   // 144: bulkhead.v1.ControlPlane.ReplaceNode:output_type -> bulkhead.v1.Done
+	1,   // 145: bulkhead.v1.ControlPlane.AcknowledgeReplacement:output_type -> bulkhead.v1.Done
+	1,   // 146: bulkhead.v1.ControlPlane.WithdrawReplacement:output_type -> bulkhead.v1.Done
+	1,   // 147: bulkhead.v1.ControlPlane.RepairNode:output_type -> bulkhead.v1.Done
+	59,  // 148: bulkhead.v1.ControlPlane.PlanSpares:output_type -> bulkhead.v1.SparesPlan
+	62,  // 149: bulkhead.v1.ControlPlane.PlanDefrag:output_type -> bulkhead.v1.Frontier
+	1,   // 150: bulkhead.v1.ControlPlane.ProposeDefrag:output_type -> bulkhead.v1.Done
+	66,  // 151: bulkhead.v1.ControlPlane.ShowDefrag:output_type -> bulkhead.v1.Defrag
+	1,   // 152: bulkhead.v1.ControlPlane.ConsentDefrag:output_type -> bulkhead.v1.Done
+	1,   // 153: bulkhead.v1.ControlPlane.AcceptDefrag:output_type -> bulkhead.v1.Done
+	1,   // 154: bulkhead.v1.ControlPlane.WithdrawDefrag:output_type -> bulkhead.v1.Done
+	78,  // 155: bulkhead.v1.ControlPlane.ShowIsolation:output_type -> bulkhead.v1.Isolation
+	78,  // 156: bulkhead.v1.ControlPlane.ProveLease:output_type -> bulkhead.v1.Isolation
+	1,   // 157: bulkhead.v1.ControlPlane.FileProbe:output_type -> bulkhead.v1.Done
+	83,  // 158: bulkhead.v1.ControlPlane.ShowPlan:output_type -> bulkhead.v1.Plan
+	1,   // 159: bulkhead.v1.ControlPlane.ReleaseBrake:output_type -> bulkhead.v1.Done
+	1,   // 160: bulkhead.v1.ControlPlane.ManageSite:output_type -> bulkhead.v1.Done
+	1,   // 161: bulkhead.v1.ControlPlane.Pause:output_type -> bulkhead.v1.Done
+	1,   // 162: bulkhead.v1.ControlPlane.Resume:output_type -> bulkhead.v1.Done
+	89,  // 163: bulkhead.v1.ControlPlane.ListInvoices:output_type -> bulkhead.v1.Invoices
+	91,  // 164: bulkhead.v1.ControlPlane.GetInvoice:output_type -> bulkhead.v1.InvoiceDocument
+	93,  // 165: bulkhead.v1.ControlPlane.ExplainInvoice:output_type -> bulkhead.v1.Explanation
+	95,  // 166: bulkhead.v1.ControlPlane.WriteBundle:output_type -> bulkhead.v1.Chunk
+	97,  // 167: bulkhead.v1.ControlPlane.TailLedger:output_type -> bulkhead.v1.Entry
+	98,  // 168: bulkhead.v1.ControlPlane.GetCheckpoint:output_type -> bulkhead.v1.Checkpoint
+	100, // 169: bulkhead.v1.ControlPlane.GetTrust:output_type -> bulkhead.v1.Trust
+	103, // 170: bulkhead.v1.ControlPlane.ListKeys:output_type -> bulkhead.v1.Keys
+	1,   // 171: bulkhead.v1.ControlPlane.RotateKey:output_type -> bulkhead.v1.Done
+	106, // 172: bulkhead.v1.ControlPlane.ShowClock:output_type -> bulkhead.v1.Clock
+	1,   // 173: bulkhead.v1.ControlPlane.ConfirmClock:output_type -> bulkhead.v1.Done
+	109, // 174: bulkhead.v1.ControlPlane.ShowCommand:output_type -> bulkhead.v1.CommandState
+	116, // [116:175] is the sub-list for method output_type
+	57,  // [57:116] is the sub-list for method input_type
+	57,  // [57:57] is the sub-list for extension type_name
+	57,  // [57:57] is the sub-list for extension extendee
+	0,   // [0:57] is the sub-list for field type_name
 }
 
 func init() { file_bulkhead_v1_control_proto_init() }
@@ -8814,15 +9021,15 @@ func file_bulkhead_v1_control_proto_init() {
 	if File_bulkhead_v1_control_proto != nil {
 		return
 	}
-	file_bulkhead_v1_control_proto_msgTypes[71].OneofWrappers = []any{}
-	file_bulkhead_v1_control_proto_msgTypes[75].OneofWrappers = []any{}
+	file_bulkhead_v1_control_proto_msgTypes[73].OneofWrappers = []any{}
+	file_bulkhead_v1_control_proto_msgTypes[77].OneofWrappers = []any{}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_bulkhead_v1_control_proto_rawDesc), len(file_bulkhead_v1_control_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   110,
+			NumMessages:   112,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

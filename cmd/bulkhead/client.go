@@ -182,7 +182,7 @@ func explain(err error) error {
 		return context.Canceled
 	}
 	// The API names its own fields; here the same things have other names.
-	for field, flag := range map[string]string{"command_id": "--request-id"} {
+	for field, flag := range map[string]string{"command_id": "--request-id", "digest": "--digest", "valid_seconds": "--validity"} {
 		if rest, ok := strings.CutPrefix(message, field+": "); ok {
 			message = flag + ": " + rest
 		}

@@ -71,6 +71,7 @@ func TestKilledServer(t *testing.T) {
 
 // seller sells the first lease, and remembers what it was told.
 type seller struct {
+	page               string // digest of what is signed
 	t                  *testing.T
 	d                  dataDir
 	socket, address    string
@@ -120,10 +121,14 @@ func (s *seller) sell(ctx context.Context) {
 			return ask(ctx, s.as("operator"), bulkheadv1connect.ControlPlaneClient.ImportSite, &v1.SiteTemplate{CommandId: "import", File: "site.yaml", Template: site})
 		}},
 		{"sign", func() (*v1.Done, error) {
-			if _, err := ask(ctx, s.as("operator"), bulkheadv1connect.ControlPlaneClient.ShowQuote, &v1.QuoteRef{Quote: "first-v1"}); err != nil {
-				_, _ = ask(ctx, s.as("operator"), bulkheadv1connect.ControlPlaneClient.OfferQuote, &v1.OfferQuoteRequest{Quote: "first-v1", File: "first.yaml", Contract: s.contract})
+			q, err := ask(ctx, s.as("operator"), bulkheadv1connect.ControlPlaneClient.ShowQuote, &v1.QuoteRef{Quote: "first-v1"})
+			if err != nil {
+				q, err = ask(ctx, s.as("operator"), bulkheadv1connect.ControlPlaneClient.OfferQuote, &v1.OfferQuoteRequest{Quote: "first-v1", File: "first.yaml", Contract: s.contract})
 			}
-			return ask(ctx, s.as("administrator"), bulkheadv1connect.ControlPlaneClient.SignLease, &v1.SignLeaseRequest{CommandId: "sign", Quote: "first-v1"})
+			if err == nil {
+				s.page = q.PageDigest // after it was signed, the one that was sent
+			}
+			return ask(ctx, s.as("administrator"), bulkheadv1connect.ControlPlaneClient.SignLease, &v1.SignLeaseRequest{CommandId: "sign", Quote: "first-v1", Digest: s.page})
 		}},
 		{"cordon", func() (*v1.Done, error) {
 			return ask(ctx, s.as("operator"), bulkheadv1connect.ControlPlaneClient.CordonNode, &v1.CordonNodeRequest{CommandId: "cordon", Node: "d1-su01-n01", Reason: "drill"})

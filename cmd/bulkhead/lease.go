@@ -26,7 +26,9 @@ type leaseCommand struct {
 }
 
 type leaseSign struct {
-	Quote string `arg:"" help:"Id of the quote."`
+	Quote  string `arg:"" help:"Id of the quote."`
+	Tenant string `placeholder:"ID" help:"Whose quote, where two tenants have one of this id. With a tenant's token: its own."`
+	readFlags
 	signFlag
 	requestFlag
 	client
@@ -43,9 +45,14 @@ is the owner's word, since the owner makes the tokens.
 
 What is signed is made on this machine of the contract's bytes, and shown on stderr.
 
+What is signed is a page (bulkhead quote show QUOTE), by its digest: the signature is
+refused if the quote was replaced since. At a terminal the page is shown and asked
+for; a program says which page it has read, with --digest.
+
 Examples:
 
     bulkhead lease sign first-v1 --token-file acme-administrator.token --key officer
+    bulkhead lease sign first-v1 --token-file acme-administrator.token --digest sha256:$PAGE
     bulkhead lease sign acme-v1 --token-file finance.token`
 }
 
@@ -132,18 +139,16 @@ Examples:
 
 // Run signs.
 func (c *leaseSign) Run(ctx context.Context) error {
-	r := &v1.SignLeaseRequest{CommandId: c.id(), Quote: c.Quote}
-	if c.Key != "" {
-		q, err := ask(ctx, &c.client, bulkheadv1connect.ControlPlaneClient.ShowQuote, &v1.QuoteRef{Quote: c.Quote})
-		if err != nil {
+	id := c.id()
+	page, done, err := c.read(ctx, &c.client, c.Tenant, c.Quote, id)
+	if err == nil && done == nil {
+		r := &v1.SignLeaseRequest{CommandId: id, Quote: c.Quote, Tenant: c.Tenant, Digest: page}
+		if err := c.signRead(ctx, &c.client, r); err != nil {
 			return err
 		}
-		if err := c.signQuote(r, q); err != nil {
-			return err
-		}
+		done, err = ask(ctx, &c.client, bulkheadv1connect.ControlPlaneClient.SignLease, r)
 	}
-	d, err := ask(ctx, &c.client, bulkheadv1connect.ControlPlaneClient.SignLease, r)
-	return c.done("quote "+c.Quote+" signed", d, err)
+	return c.done("quote "+c.Quote+" signed", done, err)
 }
 
 // Run quotes, and signs the caller's own offer where a key is given.
@@ -153,7 +158,7 @@ func (c *leaseAmend) Run(ctx context.Context) error {
 		return err
 	}
 	if c.Key != "" {
-		r := &v1.SignLeaseRequest{CommandId: c.id(), Quote: q.Id}
+		r := &v1.SignLeaseRequest{CommandId: c.id(), Quote: q.Id, Tenant: q.Tenant, Digest: q.PageDigest}
 		if err := c.signQuote(r, q); err != nil {
 			return err
 		}

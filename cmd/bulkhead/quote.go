@@ -15,6 +15,13 @@ import (
 )
 
 type quoteCommand struct {
+	Ask      quoteAsk      `cmd:"" default:"withargs" help:"Price and place a contract, and hold the capacity (the default)."`
+	List     quoteList     `cmd:"" help:"List open quotes."`
+	Show     quoteShow     `cmd:"" help:"Show an open quote, with the page that is read before it is signed."`
+	Withdraw quoteWithdraw `cmd:"" help:"Give back what an open quote holds."`
+}
+
+type quoteAsk struct {
 	File     string        `arg:"" help:"Contract file, YAML. A new version of a contract in force is quoted likewise."`
 	ID       string        `name:"id" placeholder:"ID" help:"Id of the quote. Default: contract id and version."`
 	Validity time.Duration `placeholder:"DURATION" help:"How long the offer and its capacity are held, such as 72h. Default: the site's policy."`
@@ -23,8 +30,8 @@ type quoteCommand struct {
 }
 
 // Help is the example.
-func (quoteCommand) Help() string {
-	return `A tranche that accepts several kinds (kinds, where others have kind) is quoted in
+func (quoteAsk) Help() string {
+	return `The word ask may be left out. A tranche that accepts several kinds (kinds, where others have kind) is quoted in
 the one whose slice is the best, at the rates that are for that kind.
 
 A tranche that may be delivered in parts (split) and does not fit on its date is
@@ -33,11 +40,14 @@ planned, and what that costs by the contract's own terms. Any other shortfall is
 refused, with the date from which all of it can be had. Leases that have not begun
 may be placed again to make room. See also: bulkhead what-if place.
 
-The capacity is held until the quote lapses, or is signed: bulkhead lease sign QUOTE.
+The capacity is held until the quote lapses, is withdrawn, or is signed: bulkhead
+lease sign QUOTE. A corrected file replaces the open quote of the same id that the
+same party has asked for. What a tenant asks for by itself is limited by the site's
+policy, in number, size and time, and answered in steps: see docs/quotes.md.
 
 Example:
 
-    bulkhead quote docs/first-lease.yaml --validity 72h`
+    bulkhead quote ask docs/first-lease.yaml --validity 72h`
 }
 
 // readContract reads and checks a contract file. Every problem is reported with
@@ -52,7 +62,7 @@ func readContract(path string) (*contract.Contract, []byte, error) {
 }
 
 // Run quotes.
-func (c *quoteCommand) Run(ctx context.Context) error {
+func (c *quoteAsk) Run(ctx context.Context) error {
 	q, err := offer(ctx, &c.client, c.File, c.ID, c.Validity)
 	if err != nil {
 		return err
@@ -72,12 +82,8 @@ func offer(ctx context.Context, c *client, file, id string, validity time.Durati
 	if id == "" {
 		id = fmt.Sprintf("%s-v%d", k.ID, k.Version)
 	}
-	q, err := ask(ctx, c, bulkheadv1connect.ControlPlaneClient.OfferQuote,
+	return ask(ctx, c, bulkheadv1connect.ControlPlaneClient.OfferQuote,
 		&v1.OfferQuoteRequest{Quote: id, File: file, Contract: data, ValidSeconds: int64(validity / time.Second)})
-	if err != nil && strings.Contains(err.Error(), "this id was used") {
-		return nil, fmt.Errorf("quote %s: %w: with --id, or give the file its next version", id, explain(err))
-	}
-	return q, err
 }
 
 func quoteTable(w io.Writer, q *v1.Quote) {
@@ -86,7 +92,11 @@ func quoteTable(w io.Writer, q *v1.Quote) {
 	row(w, "held until", q.Expires)
 	for _, p := range q.Parts {
 		row(w, "tranche "+p.Tranche, fmt.Sprintf("%d GPUs of %s in fabric %s, %s to %s", p.Gpus, p.Kind+chosenText(p.Kinds), p.Fabric, p.Begin, p.End))
-		row(w, "", p.Where)
+		if q.PlaceWithheld {
+			row(w, "", "where: told when it is signed, since before that it would tell of other tenants")
+		} else {
+			row(w, "", p.Where)
+		}
 		estimateRows(w, p.Estimate)
 		if len(p.Arrivals) > 1 {
 			for _, a := range p.Arrivals {

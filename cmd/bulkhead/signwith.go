@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"context"
 	"crypto/ed25519"
 	"crypto/rand"
 	"encoding/pem"
@@ -17,6 +18,8 @@ import (
 	"golang.org/x/term"
 
 	v1 "bulkhead/api/bulkheadv1"
+	"bulkhead/api/bulkheadv1/bulkheadv1connect"
+	"bulkhead/claim"
 	"bulkhead/claim/sshkey"
 	"bulkhead/contract"
 	"bulkhead/custody"
@@ -120,6 +123,22 @@ func signWith(path string, a contract.Assent) (*contract.SignedAssent, error) {
 	return signed, nil
 }
 
+// signRead signs the quote of a request with the key, where one was given, if it still
+// has the page that was read.
+func (f signFlag) signRead(ctx context.Context, c *client, r *v1.SignLeaseRequest) error {
+	if f.Key == "" {
+		return nil
+	}
+	q, err := ask(ctx, c, bulkheadv1connect.ControlPlaneClient.ShowQuote, &v1.QuoteRef{Quote: r.Quote, Tenant: r.Tenant})
+	if err != nil {
+		return err
+	}
+	if r.Digest != "" && r.Digest != q.PageDigest {
+		return fmt.Errorf("--digest: %s is not the digest of the page of quote %s, which is %s: it was replaced since, or another one was read; nothing was signed", r.Digest, r.Quote, q.PageDigest)
+	}
+	return f.signQuote(r, q)
+}
+
 // signQuote signs what a quote offers. The act is made here, of the contract's own
 // bytes: a server that shows one thing and asks to sign another gets no signature.
 func (f signFlag) signQuote(r *v1.SignLeaseRequest, q *v1.Quote) error {
@@ -138,7 +157,11 @@ func (f signFlag) signQuote(r *v1.SignLeaseRequest, q *v1.Quote) error {
 	if err != nil {
 		return fmt.Errorf("quote %s: expires: %w", q.Id, err)
 	}
-	signed, err := signWith(f.Key, c.Assent(q.Site, q.Id, now, expires))
+	assent := c.Assent(q.Site, q.Id, now, expires)
+	if q.Page != "" {
+		assent.Page = claim.DigestOf([]byte(q.Page))
+	}
+	signed, err := signWith(f.Key, assent)
 	if err != nil {
 		return err
 	}

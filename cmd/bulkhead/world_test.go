@@ -28,7 +28,7 @@ var update = flag.Bool("update", false, "write the transcripts anew, after a del
 // worldCommands are what scripts do with a simulated site whose clock stands
 // still until they advance it, so that the times they show are always the same.
 var worldCommands = map[string]func(ts *testscript.TestScript, neg bool, args []string){
-	"world": makeWorld, "freeze": freeze, "thaw": thaw, "ready": ready, "metric": metric, "advance": advance, "until": until, "shown": shown, "dark": dark, "policy": makePolicy, "revoke": revoke, "edited": edited,
+	"world": makeWorld, "freeze": freeze, "thaw": thaw, "ready": ready, "metric": metric, "advance": advance, "until": until, "shown": shown, "dark": dark, "policy": makePolicy, "revoke": revoke, "edited": edited, "digest": digestOfPage,
 }
 
 // makeWorld starts simulated devices and a server in the folder data, as an
@@ -44,7 +44,7 @@ func makeWorld(ts *testscript.TestScript, neg bool, args []string) {
 		"site import " + filepath.Join(ts.Getenv("EXAMPLES"), "tiny", "site.yaml"),
 		"quote first.yaml",
 		"token create --data data --subject officer --role administrator --tenant acme --out officer.token",
-		"lease sign first-v1 --token-file officer.token --request-id sign",
+		"lease sign first-v1 --yes --token-file officer.token --request-id sign",
 	} {
 		ts.Check(ts.Exec("bulkhead", strings.Fields(line)...))
 	}
@@ -187,6 +187,16 @@ func until(ts *testscript.TestScript, neg bool, args []string) {
 		}
 	}
 	ts.Fatalf("%v never said %s (%v):\n%s", args[2:], args[1], err, said)
+}
+
+// digestOfPage keeps the digest of a quote's page as DIGEST: digest QUOTE [FLAGS].
+func digestOfPage(ts *testscript.TestScript, neg bool, args []string) {
+	ts.Check(ts.Exec("bulkhead", append([]string{"quote", "show"}, args...)...))
+	found := regexp.MustCompile(`page digest +(sha256:[0-9a-f]{64})`).FindStringSubmatch(ts.ReadFile("stdout"))
+	if found == nil {
+		ts.Fatalf("no page digest in %s", ts.ReadFile("stdout"))
+	}
+	ts.Setenv("DIGEST", found[1])
 }
 
 // vary is what differs from run to run in what a verb prints, and its stand-in.

@@ -84,8 +84,13 @@ const (
 	ControlPlaneListTenantKeysProcedure = "/bulkhead.v1.ControlPlane/ListTenantKeys"
 	// ControlPlaneOfferQuoteProcedure is the fully-qualified name of the ControlPlane's OfferQuote RPC.
 	ControlPlaneOfferQuoteProcedure = "/bulkhead.v1.ControlPlane/OfferQuote"
+	// ControlPlaneListQuotesProcedure is the fully-qualified name of the ControlPlane's ListQuotes RPC.
+	ControlPlaneListQuotesProcedure = "/bulkhead.v1.ControlPlane/ListQuotes"
 	// ControlPlaneShowQuoteProcedure is the fully-qualified name of the ControlPlane's ShowQuote RPC.
 	ControlPlaneShowQuoteProcedure = "/bulkhead.v1.ControlPlane/ShowQuote"
+	// ControlPlaneWithdrawQuoteProcedure is the fully-qualified name of the ControlPlane's
+	// WithdrawQuote RPC.
+	ControlPlaneWithdrawQuoteProcedure = "/bulkhead.v1.ControlPlane/WithdrawQuote"
 	// ControlPlaneSignLeaseProcedure is the fully-qualified name of the ControlPlane's SignLease RPC.
 	ControlPlaneSignLeaseProcedure = "/bulkhead.v1.ControlPlane/SignLease"
 	// ControlPlaneGiveNoticeProcedure is the fully-qualified name of the ControlPlane's GiveNotice RPC.
@@ -212,7 +217,11 @@ type ControlPlaneClient interface {
 	ListTenantKeys(context.Context, *connect.Request[bulkheadv1.TenantRef]) (*connect.Response[bulkheadv1.TenantKeys], error)
 	// Quotes and contracts.
 	OfferQuote(context.Context, *connect.Request[bulkheadv1.OfferQuoteRequest]) (*connect.Response[bulkheadv1.Quote], error)
+	ListQuotes(context.Context, *connect.Request[bulkheadv1.Page]) (*connect.Response[bulkheadv1.Quotes], error)
 	ShowQuote(context.Context, *connect.Request[bulkheadv1.QuoteRef]) (*connect.Response[bulkheadv1.Quote], error)
+	// Gives back what an unsigned quote holds. A tenant withdraws what it has offered;
+	// the owner's finance or operator withdraws any, and says why.
+	WithdrawQuote(context.Context, *connect.Request[bulkheadv1.WithdrawQuoteRequest]) (*connect.Response[bulkheadv1.Done], error)
 	SignLease(context.Context, *connect.Request[bulkheadv1.SignLeaseRequest]) (*connect.Response[bulkheadv1.Done], error)
 	GiveNotice(context.Context, *connect.Request[bulkheadv1.ContractRef]) (*connect.Response[bulkheadv1.Done], error)
 	// What would be. Nothing is written, and nothing is held.
@@ -357,10 +366,22 @@ func NewControlPlaneClient(httpClient connect.HTTPClient, baseURL string, opts .
 			connect.WithSchema(controlPlaneMethods.ByName("OfferQuote")),
 			connect.WithClientOptions(opts...),
 		),
+		listQuotes: connect.NewClient[bulkheadv1.Page, bulkheadv1.Quotes](
+			httpClient,
+			baseURL+ControlPlaneListQuotesProcedure,
+			connect.WithSchema(controlPlaneMethods.ByName("ListQuotes")),
+			connect.WithClientOptions(opts...),
+		),
 		showQuote: connect.NewClient[bulkheadv1.QuoteRef, bulkheadv1.Quote](
 			httpClient,
 			baseURL+ControlPlaneShowQuoteProcedure,
 			connect.WithSchema(controlPlaneMethods.ByName("ShowQuote")),
+			connect.WithClientOptions(opts...),
+		),
+		withdrawQuote: connect.NewClient[bulkheadv1.WithdrawQuoteRequest, bulkheadv1.Done](
+			httpClient,
+			baseURL+ControlPlaneWithdrawQuoteProcedure,
+			connect.WithSchema(controlPlaneMethods.ByName("WithdrawQuote")),
 			connect.WithClientOptions(opts...),
 		),
 		signLease: connect.NewClient[bulkheadv1.SignLeaseRequest, bulkheadv1.Done](
@@ -639,7 +660,9 @@ type controlPlaneClient struct {
 	revokeTenantKey        *connect.Client[bulkheadv1.TenantKeyRequest, bulkheadv1.Done]
 	listTenantKeys         *connect.Client[bulkheadv1.TenantRef, bulkheadv1.TenantKeys]
 	offerQuote             *connect.Client[bulkheadv1.OfferQuoteRequest, bulkheadv1.Quote]
+	listQuotes             *connect.Client[bulkheadv1.Page, bulkheadv1.Quotes]
 	showQuote              *connect.Client[bulkheadv1.QuoteRef, bulkheadv1.Quote]
+	withdrawQuote          *connect.Client[bulkheadv1.WithdrawQuoteRequest, bulkheadv1.Done]
 	signLease              *connect.Client[bulkheadv1.SignLeaseRequest, bulkheadv1.Done]
 	giveNotice             *connect.Client[bulkheadv1.ContractRef, bulkheadv1.Done]
 	whatIfEarliest         *connect.Client[bulkheadv1.WhatIfEarliestRequest, bulkheadv1.EarliestDates]
@@ -750,9 +773,19 @@ func (c *controlPlaneClient) OfferQuote(ctx context.Context, req *connect.Reques
 	return c.offerQuote.CallUnary(ctx, req)
 }
 
+// ListQuotes calls bulkhead.v1.ControlPlane.ListQuotes.
+func (c *controlPlaneClient) ListQuotes(ctx context.Context, req *connect.Request[bulkheadv1.Page]) (*connect.Response[bulkheadv1.Quotes], error) {
+	return c.listQuotes.CallUnary(ctx, req)
+}
+
 // ShowQuote calls bulkhead.v1.ControlPlane.ShowQuote.
 func (c *controlPlaneClient) ShowQuote(ctx context.Context, req *connect.Request[bulkheadv1.QuoteRef]) (*connect.Response[bulkheadv1.Quote], error) {
 	return c.showQuote.CallUnary(ctx, req)
+}
+
+// WithdrawQuote calls bulkhead.v1.ControlPlane.WithdrawQuote.
+func (c *controlPlaneClient) WithdrawQuote(ctx context.Context, req *connect.Request[bulkheadv1.WithdrawQuoteRequest]) (*connect.Response[bulkheadv1.Done], error) {
+	return c.withdrawQuote.CallUnary(ctx, req)
 }
 
 // SignLease calls bulkhead.v1.ControlPlane.SignLease.
@@ -991,7 +1024,11 @@ type ControlPlaneHandler interface {
 	ListTenantKeys(context.Context, *connect.Request[bulkheadv1.TenantRef]) (*connect.Response[bulkheadv1.TenantKeys], error)
 	// Quotes and contracts.
 	OfferQuote(context.Context, *connect.Request[bulkheadv1.OfferQuoteRequest]) (*connect.Response[bulkheadv1.Quote], error)
+	ListQuotes(context.Context, *connect.Request[bulkheadv1.Page]) (*connect.Response[bulkheadv1.Quotes], error)
 	ShowQuote(context.Context, *connect.Request[bulkheadv1.QuoteRef]) (*connect.Response[bulkheadv1.Quote], error)
+	// Gives back what an unsigned quote holds. A tenant withdraws what it has offered;
+	// the owner's finance or operator withdraws any, and says why.
+	WithdrawQuote(context.Context, *connect.Request[bulkheadv1.WithdrawQuoteRequest]) (*connect.Response[bulkheadv1.Done], error)
 	SignLease(context.Context, *connect.Request[bulkheadv1.SignLeaseRequest]) (*connect.Response[bulkheadv1.Done], error)
 	GiveNotice(context.Context, *connect.Request[bulkheadv1.ContractRef]) (*connect.Response[bulkheadv1.Done], error)
 	// What would be. Nothing is written, and nothing is held.
@@ -1132,10 +1169,22 @@ func NewControlPlaneHandler(svc ControlPlaneHandler, opts ...connect.HandlerOpti
 		connect.WithSchema(controlPlaneMethods.ByName("OfferQuote")),
 		connect.WithHandlerOptions(opts...),
 	)
+	controlPlaneListQuotesHandler := connect.NewUnaryHandler(
+		ControlPlaneListQuotesProcedure,
+		svc.ListQuotes,
+		connect.WithSchema(controlPlaneMethods.ByName("ListQuotes")),
+		connect.WithHandlerOptions(opts...),
+	)
 	controlPlaneShowQuoteHandler := connect.NewUnaryHandler(
 		ControlPlaneShowQuoteProcedure,
 		svc.ShowQuote,
 		connect.WithSchema(controlPlaneMethods.ByName("ShowQuote")),
+		connect.WithHandlerOptions(opts...),
+	)
+	controlPlaneWithdrawQuoteHandler := connect.NewUnaryHandler(
+		ControlPlaneWithdrawQuoteProcedure,
+		svc.WithdrawQuote,
+		connect.WithSchema(controlPlaneMethods.ByName("WithdrawQuote")),
 		connect.WithHandlerOptions(opts...),
 	)
 	controlPlaneSignLeaseHandler := connect.NewUnaryHandler(
@@ -1424,8 +1473,12 @@ func NewControlPlaneHandler(svc ControlPlaneHandler, opts ...connect.HandlerOpti
 			controlPlaneListTenantKeysHandler.ServeHTTP(w, r)
 		case ControlPlaneOfferQuoteProcedure:
 			controlPlaneOfferQuoteHandler.ServeHTTP(w, r)
+		case ControlPlaneListQuotesProcedure:
+			controlPlaneListQuotesHandler.ServeHTTP(w, r)
 		case ControlPlaneShowQuoteProcedure:
 			controlPlaneShowQuoteHandler.ServeHTTP(w, r)
+		case ControlPlaneWithdrawQuoteProcedure:
+			controlPlaneWithdrawQuoteHandler.ServeHTTP(w, r)
 		case ControlPlaneSignLeaseProcedure:
 			controlPlaneSignLeaseHandler.ServeHTTP(w, r)
 		case ControlPlaneGiveNoticeProcedure:
@@ -1573,8 +1626,16 @@ func (UnimplementedControlPlaneHandler) OfferQuote(context.Context, *connect.Req
 	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("bulkhead.v1.ControlPlane.OfferQuote is not implemented"))
 }
 
+func (UnimplementedControlPlaneHandler) ListQuotes(context.Context, *connect.Request[bulkheadv1.Page]) (*connect.Response[bulkheadv1.Quotes], error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("bulkhead.v1.ControlPlane.ListQuotes is not implemented"))
+}
+
 func (UnimplementedControlPlaneHandler) ShowQuote(context.Context, *connect.Request[bulkheadv1.QuoteRef]) (*connect.Response[bulkheadv1.Quote], error) {
 	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("bulkhead.v1.ControlPlane.ShowQuote is not implemented"))
+}
+
+func (UnimplementedControlPlaneHandler) WithdrawQuote(context.Context, *connect.Request[bulkheadv1.WithdrawQuoteRequest]) (*connect.Response[bulkheadv1.Done], error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("bulkhead.v1.ControlPlane.WithdrawQuote is not implemented"))
 }
 
 func (UnimplementedControlPlaneHandler) SignLease(context.Context, *connect.Request[bulkheadv1.SignLeaseRequest]) (*connect.Response[bulkheadv1.Done], error) {
