@@ -34,7 +34,10 @@ var policy = map[string]rule{
 	"OfferQuote": {[]Role{Finance, Operator, Administrator}, ofOffer},
 	"ShowQuote":  {readers, ofQuote},
 	"SignLease":  {[]Role{Finance, Administrator}, ofQuote},
-	"GiveNotice": {[]Role{Finance, Administrator}, ofContract},
+
+	"ListActs":   {[]Role{Finance, Operator, Auditor, Administrator, Viewer}, ofContract},
+	"PreviewAct": {[]Role{Finance, Administrator}, ofContract},
+	"PerformAct": {[]Role{Finance, Administrator}, ofContract}, // and the contract's terms: book.PerformAct
 
 	"WhatIfEarliest": {owners, nil},
 	"WhatIfSlip":     {owners, nil},

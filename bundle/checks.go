@@ -22,6 +22,7 @@ const (
 
 	// What was promised.
 	CheckContract  Check = "contract"
+	CheckAct       Check = "act"
 	CheckBound     Check = "bound"
 	CheckSlotTwice Check = "slot-twice"
 	CheckReturn    Check = "return"
@@ -103,6 +104,7 @@ var checks = []struct {
 	{CheckSurplus, "the bundle holds no body that no entry names"},
 	{CheckSigner, "every statement is signed by a key that the policy trusts and that was valid then"},
 	{CheckContract, "contracts are whole, their versions follow their own rules, and a lease's contract is in force"},
+	{CheckAct, "an act under a contract is of the party that the terms name, and comes to what the terms make of it"},
 	{CheckBound, "a lease holds what its tranche promises"},
 	{CheckSlotTwice, "no node is in two slots"},
 	{CheckReturn, "a lease ends when its contract says"},

@@ -14,6 +14,9 @@ const (
 	KindSigned = "contract.signed/1"
 	KindNotice = "contract.notice/1"
 	KindClosed = "contract.closed/1"
+
+	KindTerminated = "contract.terminated/1"
+	KindReduced    = "contract.reduced/1"
 )
 
 // Quoted offers a contract with a placement, until Expires.
@@ -102,14 +105,19 @@ type Signed struct {
 	Signatures []Signature `json:"signatures,omitempty"` // the offer's first
 }
 
-// Notice ends a contract early, by its own notice clause. Contract is the new
-// version, with its new end.
-type Notice struct {
+// Acted is an act by which a party ends a contract early, or makes less of it. Contract
+// is the version that it makes: it follows from the one before, the act and the log.
+type Acted struct {
 	Contract json.RawMessage `json:"contract"`
-	Given    time.Time       `json:"given"`
+	Act      Act             `json:"act,omitempty"` // "" in older ledgers: a notice
+	Given    time.Time       `json:"given"`         // the entry's own time
 	Ends     time.Time       `json:"ends"`
 	By       string          `json:"by"`
 	Clause   string          `json:"clause"`
+	Tranche  string          `json:"tranche,omitempty"` // that is late
+	Slots    string          `json:"slots,omitempty"`   // reduce: that are not owed any more
+	Preview  claim.Digest    `json:"preview,omitzero"`  // of what was shown before, and confirmed
+	Signed   Signature       `json:"signed,omitzero"`   // who acted, for which party
 }
 
 // Closed ends a contract whose leases have all been returned.
