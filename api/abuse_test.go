@@ -95,7 +95,7 @@ func TestATextCannotStopTheWriter(t *testing.T) {
 	tenant, operator := w.client("administrator tidewater"), w.client("operator")
 	for field, call := range map[string]func() error{
 		"command_id": func() error {
-			_, err := tenant.GiveNotice(ctx, connect.NewRequest(&bulkheadv1.ContractRef{CommandId: long, Contract: "tidewater"}))
+			_, err := tenant.PerformAct(ctx, connect.NewRequest(&bulkheadv1.ActRequest{CommandId: long, Contract: "tidewater", Act: "notice"}))
 			return err
 		},
 		"quote": func() error {

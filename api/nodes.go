@@ -133,7 +133,7 @@ func (s *service) AcknowledgeReplacement(ctx context.Context, r *connect.Request
 	if err := s.readableLease(ctx, r.Msg.Lease, func(*book.State, *book.Lease) {}); err != nil {
 		return nil, err
 	}
-	return s.submit(ctx, r.Msg, book.AcknowledgeReplacement{Lease: lease.ID(r.Msg.Lease), Slot: r.Msg.Slot, Node: r.Msg.Node, By: caller(ctx).Subject})
+	return s.submit(ctx, r.Msg, book.AcknowledgeReplacement{Lease: lease.ID(r.Msg.Lease), Slot: r.Msg.Slot, Node: r.Msg.Node, Actor: actor(caller(ctx))})
 }
 
 // WithdrawReplacement takes a proposed replacement back.

@@ -42,8 +42,9 @@ func TestEveryMethodSaysWhoseItIs(t *testing.T) {
 		"bulkhead.v1.AcknowledgeRequest.node": true, // compared with what was proposed to the caller
 		"bulkhead.v1.MountRequest.volume":     true, // of those that the lease reaches
 		"bulkhead.v1.CommandRef.token":        true, // a tenant's role may name its own alone
+		"bulkhead.v1.ActRequest.tranche":      true, // of the contract
 	}
-	plain := map[protoreflect.Name]bool{"command_id": true, "file": true, "line": true, "page_token": true, "state": true, "reason": true, "statement": true, "assent": true, "signature": true, "public_key": true, "name": true, "possession": true, "warrant": true, "digest": true}
+	plain := map[protoreflect.Name]bool{"command_id": true, "file": true, "line": true, "page_token": true, "state": true, "reason": true, "act": true, "confirmed": true, "evidence": true, "statement": true, "assent": true, "signature": true, "public_key": true, "name": true, "possession": true, "warrant": true, "digest": true}
 	for i := range methods().Len() {
 		m := methods().Get(i)
 		rule, known := policy[string(m.Name())]

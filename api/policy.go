@@ -41,7 +41,9 @@ var policy = map[string]rule{
 	"SignLease":     {[]Role{Finance, Administrator}, ofTenant},
 	"WithdrawQuote": {[]Role{Finance, Operator, Administrator}, ofTenant},
 
-	"GiveNotice": {[]Role{Finance, Administrator}, ofContract},
+	"ListActs":   {[]Role{Finance, Operator, Auditor, Administrator, Viewer}, ofContract},
+	"PreviewAct": {[]Role{Finance, Administrator}, ofContract},
+	"PerformAct": {[]Role{Finance, Administrator}, ofContract}, // and the contract's terms: book.PerformAct
 
 	"WhatIfEarliest": {owners, nil},
 	"WhatIfSlip":     {owners, nil},

@@ -52,7 +52,13 @@ func TestReadingWhatWasWritten(t *testing.T) {
 	if err != nil || entryOf(t, list.Header()) != own {
 		t.Errorf("a tenant is told %v, expected its own %d (the ledger's is %d, a rival's %d); %v", list.Header()[EntryHeader], own, w.seq(), others, err)
 	}
-	noticed, err := tenant.GiveNotice(ctx, connect.NewRequest(&bulkheadv1.ContractRef{CommandId: "n", Contract: "flagship"}))
+	act := &bulkheadv1.ActRequest{CommandId: "n", Contract: "flagship", Act: "notice"}
+	shown, err := tenant.PreviewAct(ctx, connect.NewRequest(act))
+	if err != nil {
+		t.Fatal(err)
+	}
+	act.Confirmed = shown.Msg.Digest
+	noticed, err := tenant.PerformAct(ctx, connect.NewRequest(act))
 	if err == nil && entryOf(t, noticed.Header()) <= own {
 		t.Errorf("the answer to a change is of entry %s, before it was %d", noticed.Header().Get(EntryHeader), own)
 	}

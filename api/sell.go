@@ -167,19 +167,6 @@ func (s *service) SignLease(ctx context.Context, r *connect.Request[v1.SignLease
 	return s.submit(ctx, r.Msg, command)
 }
 
-// GiveNotice ends a contract early, by its own clause.
-func (s *service) GiveNotice(ctx context.Context, r *connect.Request[v1.ContractRef]) (*connect.Response[v1.Done], error) {
-	known := false
-	s.plane.View(func(b *book.State) {
-		k, ok := b.Contracts[r.Msg.Contract]
-		known = ok && mayRead(ctx, k.Current().Tenant)
-	})
-	if !known {
-		return nil, missing("contract", r.Msg.Contract)
-	}
-	return s.submit(ctx, r.Msg, book.GiveNotice{Contract: r.Msg.Contract, By: caller(ctx).Subject})
-}
-
 // ListLeases lists the leases that the caller may see, by id.
 func (s *service) ListLeases(ctx context.Context, r *connect.Request[v1.Page]) (*connect.Response[v1.Leases], error) {
 	out := &v1.Leases{}

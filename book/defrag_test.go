@@ -29,7 +29,7 @@ func spread(t *testing.T) (*stage, *book.Lease) {
 	}
 	s.do(t, fail(was, true))
 	s.do(t, book.ProposeReplacement{Lease: l.ID, Slot: 0, Node: to, Reason: "drive"})
-	s.do(t, book.AcknowledgeReplacement{Lease: l.ID, Slot: 0, By: "officer"})
+	s.do(t, book.AcknowledgeReplacement{Lease: l.ID, Slot: 0, Actor: officer(l.ID)})
 	if l.Slots[0] != to {
 		t.Fatal("it was not replaced")
 	}
@@ -330,7 +330,7 @@ func TestUnserved(t *testing.T) {
 	refuseAgain()
 	c := s.replacement(n)
 	s.do(t, c)
-	s.do(t, book.AcknowledgeReplacement{Lease: l.ID, Slot: slot, By: "officer"})
+	s.do(t, book.AcknowledgeReplacement{Lease: l.ID, Slot: slot, Actor: officer(l.ID)})
 	if slots, _ := s.UnservedOf(l.ID); len(slots) != 0 {
 		t.Errorf("still unserved: %v", slots)
 	}

@@ -295,7 +295,7 @@ func TestSharedLabelStays(t *testing.T) {
 		s.do(t, book.ReturnLease{Lease: id})
 		return kinds(s.do(t, book.FinishReturn{Lease: id}))
 	}
-	s.do(t, book.GiveNotice{Contract: "tidewater-b", By: "officer"})
+	s.act(t, contract.ActNotice, "tidewater-b", officer("tidewater"))
 	if got := over("tidewater-b/w1"); got != "tenant/tidewater lease.returned/1, tenant/tidewater contract.closed/1" {
 		t.Errorf("the first return is %s", got)
 	}

@@ -174,6 +174,7 @@ func tellGolden(t *testing.T) *golden {
 	g.append(t, book.TenantScope("flagship"), lease.KindProposed, lease.Proposed{Lease: "flagship/t1", Was: id, Node: other, Distance: "same SU", Reason: "part-swap", Deadline: silent.Add(30 * time.Minute), By: person})
 	g.append(t, book.TenantScope("flagship"), lease.KindWithdrawn, lease.Withdrawn{Lease: "flagship/t1", Was: id, Node: other, Reason: "it is wanted elsewhere", By: person})
 	g.tellKeys(t)
+	g.tellActs(t, plane)
 	// So is an import that was interrupted: this site fits into one command.
 	var header claim.Digest
 	for d, data := range g.bodies {

@@ -103,7 +103,7 @@ func TestASilentNodeHasItsGrace(t *testing.T) {
 			if got := kinds(s.do(t, heard(n))); got != "site node.health/1, tenant/flagship lease.slots/1" {
 				t.Errorf("it is heard as %s", got)
 			}
-			if _, err := s.decide(t, book.AcknowledgeReplacement{Lease: l.ID, Slot: ref.Slot, By: "officer"}); err == nil || !strings.Contains(err.Error(), "is healthy") {
+			if _, err := s.decide(t, book.AcknowledgeReplacement{Lease: l.ID, Slot: ref.Slot, Actor: officer(l.ID)}); err == nil || !strings.Contains(err.Error(), "is healthy") {
 				t.Errorf("it is well, and a yes to its replacement: %v", err)
 			}
 			s.later(time.Minute)
@@ -193,7 +193,7 @@ func TestReplacementsFollowThePresent(t *testing.T) {
 			c.change(t, s, n, p.Node)
 			s.later(s.Policy.Acknowledge)
 			for _, by := range []string{book.ByDeadline, "officer"} {
-				if _, err := s.decide(t, book.AcknowledgeReplacement{Lease: l.ID, Slot: p.Slot, By: by}); err == nil || !strings.Contains(err.Error(), c.says) {
+				if _, err := s.decide(t, answerOf(by, l.ID, p.Slot)); err == nil || !strings.Contains(err.Error(), c.says) {
 					t.Errorf("it is made by %s: %v", by, err)
 				}
 			}
@@ -243,7 +243,7 @@ func TestNothingIsSwappedWhileTheLoopIsHeld(t *testing.T) {
 		if p := book.Next(s.State, seen{pending: site.NewSet(64)}, s.now); name != "paused" && !strings.Contains(fmt.Sprint(p.Held), "1 replacements are past their deadline") {
 			t.Errorf("%s: the plan says %v", name, p.Held)
 		}
-		s.do(t, book.AcknowledgeReplacement{Lease: l.ID, Slot: c.Slot, By: "officer"})
+		s.do(t, book.AcknowledgeReplacement{Lease: l.ID, Slot: c.Slot, Actor: officer(l.ID)})
 	}
 }
 
@@ -556,7 +556,7 @@ func TestSilenceProperties(t *testing.T) {
 					give(c)
 				}
 			case 5:
-				give(book.AcknowledgeReplacement{Lease: l.ID, Slot: slot, By: "officer"})
+				give(book.AcknowledgeReplacement{Lease: l.ID, Slot: slot, Actor: officer(l.ID)})
 			case 6:
 				give(book.WithdrawReplacement{Lease: l.ID, Slot: slot, Reason: "x", By: "op"})
 			default:

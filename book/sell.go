@@ -125,6 +125,9 @@ func (c OfferQuote) check(s *State, env Env) error {
 	if err := checkNodeGPUs(c.Contract, s.Site.NodeGPUs); err != nil {
 		return err
 	}
+	if c.Contract.Ending != nil {
+		return refuse("contract.ending", "only an act ends a contract early, and says so; no quote does")
+	}
 	if _, ok := s.Tenants[c.Contract.Tenant]; !ok {
 		return refuse("contract.tenant", "no tenant %q: register it first", c.Contract.Tenant)
 	}
@@ -283,32 +286,6 @@ func (q *Quote) signatures(signed []contract.Signature) []contract.Signature {
 	return append([]contract.Signature{q.Offered}, signed...)
 }
 
-// GiveNotice ends a contract early, by its own notice clause.
-type GiveNotice struct {
-	Contract string
-	By       string
-}
-
-func (c GiveNotice) decide(s *State, env Env) (*Decision, error) {
-	k, ok := s.Contracts[c.Contract]
-	if !ok {
-		return nil, refuse("contract", "no contract %q in force", c.Contract)
-	}
-	if !k.Noticed.IsZero() {
-		return nil, refuse("contract", "notice was given on %s already", k.Noticed.Format(time.DateOnly))
-	}
-	next, err := k.Current().Notice(env.Now)
-	if err != nil {
-		return nil, err
-	}
-	d := &Decision{}
-	d.add(TenantScope(next.Tenant), contract.KindNotice, contract.Notice{
-		Contract: next.Encode(), Given: env.Now, Ends: next.End, By: c.By,
-		Clause: fmt.Sprintf("notice: %d days", next.NoticeDays),
-	})
-	return d, nil
-}
-
 // LapseQuote gives back the capacity that an expired quote held.
 type LapseQuote struct {
 	Tenant string // whose quote; "": of the one tenant that has one of this id
@@ -365,25 +342,6 @@ func (s *State) applySigned(e *ledger.Entry, b contract.Signed, _ Bodies) error 
 		return nil
 	}
 	s.Contracts[c.ID] = &Contract{Versions: []*contract.Contract{c}, Signed: e.Time, Signatures: b.Signatures}
-	return nil
-}
-
-func (s *State) applyNotice(e *ledger.Entry, b contract.Notice, _ Bodies) error {
-	c, err := contract.Decode(b.Contract)
-	if err != nil {
-		return err
-	}
-	k, ok := s.Contracts[c.ID]
-	if !ok {
-		return fmt.Errorf("no contract %q", c.ID)
-	}
-	k.Versions = append(k.Versions, c)
-	k.Noticed = e.Time
-	for _, l := range s.Leases {
-		if t := c.TrancheByID(l.Tranche); l.Contract == c.ID && t != nil && l.End.After(t.End) {
-			l.End = t.End
-		}
-	}
 	return nil
 }
 

@@ -229,13 +229,15 @@ func TestLapse(t *testing.T) {
 
 func TestNotice(t *testing.T) {
 	refuseAll(t, []refused{
-		{"no such contract", atRunning, func(*stage) book.Command { return book.GiveNotice{Contract: "k9"} }, "contract", `no contract "k9"`},
-		{"given before", atNotice, func(*stage) book.Command { return book.GiveNotice{Contract: "tidewater"} }, "contract", "given on"},
+		{"no such contract", atRunning, func(*stage) book.Command { return book.PerformAct{Contract: "k9", Act: contract.ActNotice} }, "contract", `no contract "k9"`},
+		{"given before", atNotice, func(*stage) book.Command {
+			return book.PerformAct{Contract: "tidewater", Act: contract.ActNotice, By: officer("tidewater")}
+		}, "contract", "given on"},
 	})
 	s := on(t, atRunning)
 	l, _ := s.LeaseByID("tidewater/w1")
 	end := l.End
-	if got := kinds(s.do(t, book.GiveNotice{Contract: "tidewater", By: "officer"})); got != "tenant/tidewater contract.notice/1" {
+	if got := kinds(s.act(t, contract.ActNotice, "tidewater", officer("tidewater"))); got != "tenant/tidewater contract.notice/1" {
 		t.Errorf("a notice is %s", got)
 	}
 	k := s.Contracts["tidewater"]

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"bulkhead/claim"
+	"bulkhead/contract"
 	"bulkhead/lease"
 	"bulkhead/ledger"
 	"bulkhead/meter"
@@ -189,7 +190,8 @@ type AcknowledgeReplacement struct {
 	Lease lease.ID
 	Slot  uint32
 	Node  string // that was proposed; "": whatever is
-	By    string
+	By    string // ByDeadline; "": Actor
+	Actor Actor  // of the tenant
 }
 
 func (c AcknowledgeReplacement) decide(s *State, env Env) (*Decision, error) {
@@ -204,6 +206,14 @@ func (c AcknowledgeReplacement) decide(s *State, env Env) (*Decision, error) {
 		return nil, refuse("slot", "the tenant has until %s", swap.Deadline.Format(time.RFC3339))
 	}
 	l, _ := s.LeaseByID(c.Lease)
+	if c.By != ByDeadline {
+		if err := s.Contracts[l.Contract].mayAct(contract.ActAcknowledge, c.Actor); err != nil {
+			return nil, err
+		}
+		if c.By = c.Actor.Subject; c.By == ByDeadline || c.By == NotDelivered {
+			return nil, refuse("act", "nobody acts as %q: it is what the log says where nobody has answered", c.By)
+		}
+	}
 	if why := s.fallen(SlotRef{c.Lease, c.Slot}, swap); why != "" {
 		return nil, refuse("slot", "the replacement of slot %d of %s is not made: %s", c.Slot, c.Lease, why)
 	}

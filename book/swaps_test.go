@@ -42,7 +42,7 @@ func (s *stage) swapOut(t *testing.T, n site.Index) {
 	s.do(t, fail(n, true))
 	c := s.replacement(n)
 	s.do(t, c)
-	s.do(t, book.AcknowledgeReplacement{Lease: c.Lease, Slot: c.Slot, By: "officer"})
+	s.do(t, book.AcknowledgeReplacement{Lease: c.Lease, Slot: c.Slot, Actor: officer(c.Lease)})
 }
 
 func TestReplacementRefuses(t *testing.T) {
@@ -122,7 +122,7 @@ func TestReplacement(t *testing.T) {
 	if s.Candidates().Has(c.Node) || !s.Swaps[book.SlotRef{Lease: l.ID, Slot: c.Slot}].Deadline.Equal(s.now.Add(s.Policy.Acknowledge)) {
 		t.Error("the node is not kept for it")
 	}
-	got := kinds(s.do(t, book.AcknowledgeReplacement{Lease: l.ID, Slot: c.Slot, Node: s.id(c.Node), By: "officer"}))
+	got := kinds(s.do(t, book.AcknowledgeReplacement{Lease: l.ID, Slot: c.Slot, Node: s.id(c.Node), Actor: officer(l.ID)}))
 	if want := "tenant/flagship replacement.acknowledged/1, tenant/flagship replacement.swapped/1, site node.moved/1, tenant/flagship node.moved/1"; got != want {
 		t.Errorf("an acknowledgement is %s, expected %s", got, want)
 	}

@@ -1,9 +1,9 @@
 package bundle
 
 import (
-	"bytes"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"bulkhead/claim"
@@ -31,6 +31,7 @@ type consent struct {
 	pinned   map[claim.Digest]bool         // contract digests that the policy pins
 	assented map[string]*contract.Assented // by quote
 	tokens   int                           // made by the owner in the tenant's name
+	acts     int                           // for the tenant, that end a contract or make less of it
 	versions []VersionReport
 }
 
@@ -181,16 +182,18 @@ func (v *verifier) assentOf(c *contract.Contract, b *contract.Signed, q *contrac
 	return nil
 }
 
-// noticed holds the version that a notice makes to the one before it: nothing but
-// what follows from its own clause may change without a signature.
-func (v *verifier) noticed(k *contractLog, c *contract.Contract, b *contract.Notice) {
-	next, err := k.current().Notice(b.Given)
-	if err != nil || !bytes.Equal(next.Encode(), c.Encode()) {
-		v.fail(v.at, CheckAssent, c.ID, "version %d comes by notice, and is not what follows from version %d by its notice clause: whatever else changes needs the tenant's signature", c.Version, k.current().Version)
+// byAct is how a version came about that an act makes: what it may change follows from
+// the terms, which acted holds it to.
+const byAct = "by the terms of the version before"
+
+// versionByAct tells of a version that an act makes.
+func (v *verifier) versionByAct(c *contract.Contract, b *contract.Acted, act contract.Act, party string) {
+	if party == contract.Tenant {
+		v.consent.acts++ // no key of the tenant's signs these yet
 	}
 	v.consent.versions = append(v.consent.versions, VersionReport{
 		Contract: c.ID, Version: c.Version, Digest: c.Digest(), Signed: v.time, By: []string{b.By},
-		How: "notice, by the clause of the version before", Effective: c.Effective.UTC(), Entry: v.at.entry,
+		How: fmt.Sprintf("%s by the %s, %s", act, party, byAct), Effective: c.Effective.UTC(), Entry: v.at.entry,
 	})
 }
 
@@ -202,9 +205,12 @@ func (v *verifier) consentNotProven(add func(format string, args ...any)) {
 		if r.Key != "" {
 			byKey++
 		}
-		if r.Key != "" || r.How != "notice, by the clause of the version before" {
+		if r.Key != "" || !strings.HasSuffix(r.How, byAct) {
 			signed++
 		}
+	}
+	if v.consent.acts > 0 {
+		add("consent: %s in the tenant's name (notice, termination, fewer GPUs) by the owner's word: no key of the tenant's signed for it", count(v.consent.acts, "act"))
 	}
 	switch {
 	case signed == 0:

@@ -102,13 +102,16 @@ var assentAttacks = []attack{
 			b.Assent = &again
 		})
 	}, bundletest.Signed),
-	begun("a version by notice that changes the price", bundle.CheckAssent, "by its notice clause", func(a *attempt) {
+	begun("a version by notice that changes the price", bundle.CheckAct, "is not what version 1 makes of notice", func(a *attempt) {
 		next, err := a.Contract.Notice(a.Now)
 		if err != nil {
 			panic(err)
 		}
 		dear(next)
-		a.Add(contract.KindNotice, contract.Notice{Contract: next.Encode(), Given: a.Now, Ends: next.End, By: "finance", Clause: "notice: 30 days"})
+		a.Add(contract.KindNotice, contract.Acted{
+			Contract: next.Encode(), Act: contract.ActNotice, Given: a.Now, Ends: next.End, By: "finance", Clause: "notice: 30 days",
+			Signed: contract.Signature{Party: contract.Tenant, By: "officer"},
+		})
 	}, bundletest.Signed),
 
 	begun("a signature for another site", bundle.CheckAssent, "of another act", func(a *attempt) {

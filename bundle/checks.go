@@ -25,6 +25,7 @@ const (
 
 	// What was promised.
 	CheckContract  Check = "contract"
+	CheckAct       Check = "act"
 	CheckBound     Check = "bound"
 	CheckSlotTwice Check = "slot-twice"
 	CheckReturn    Check = "return"
@@ -117,6 +118,7 @@ var checks = []struct {
 	{CheckAssent, "each version of a contract is in force by the tenant's own act: signed by a key of its own once it has one, by one that the policy names if it names any, and by its notice clause otherwise"},
 	{CheckEffective, "no version of a contract is effective before it was signed"},
 	{CheckPinned, "each version of a contract is one that the policy pins, if it pins any"},
+	{CheckAct, "an act under a contract is of the party that the terms name, and comes to what the terms make of it"},
 	{CheckBound, "a lease holds what its tranche promises"},
 	{CheckSlotTwice, "no node is in two slots"},
 	{CheckReturn, "a lease ends when its contract says"},

@@ -33,7 +33,7 @@ var kinds = map[string]func(b *budget, data []byte) (any, error){
 	contract.KindQuoted:         decode[contract.Quoted](),
 	contract.KindLapsed:         decode[contract.Lapsed](),
 	contract.KindSigned:         decode[contract.Signed](),
-	contract.KindNotice:         decode[contract.Notice](),
+	contract.KindNotice:         decode[contract.Acted](),
 	contract.KindClosed:         decode[contract.Closed](),
 	lease.KindBound:             decode[lease.Bound](),
 	lease.KindRebooked:          decode[lease.Rebooked](),
@@ -72,6 +72,8 @@ var kinds = map[string]func(b *budget, data []byte) (any, error){
 	contract.KindKeyRegistered:  decode[contract.KeyRegistered](),
 	contract.KindKeyRevoked:     decode[contract.KeyRevoked](),
 	contract.KindQuoteWithdrawn: decode[contract.QuoteWithdrawn](),
+	contract.KindTerminated:     decode[contract.Acted](),
+	contract.KindReduced:        decode[contract.Acted](),
 	meter.KindObserved:          decode[meter.Observed](),
 }
 

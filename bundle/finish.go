@@ -118,6 +118,9 @@ func (v *verifier) notProven() []string {
 	if v.tally.hermetic > 0 {
 		add("links: that the links of %s are nobody else's, and that the fabric routes so, is the owner's word; verified is that they are enough for any permutation of its traffic", count(v.tally.hermetic, "hermetic lease"))
 	}
+	if v.tally.acts > 0 {
+		add("acts: that a party did %s under a contract is the owner's word, where no key of that party's signed it", count(v.tally.acts, "act"))
+	}
 	if v.tally.takenOff > 0 {
 		add("%s that were shown in this log before were taken off it by the owner (%s): what they said is not in it; older bundles and invoices have it", count(int(min(v.tally.takenOff, 1<<31)), "entry"), v.tally.whyTakenOff)
 	}

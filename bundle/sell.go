@@ -73,8 +73,8 @@ func (v *verifier) apply(body any) {
 		delete(v.quotes, b.Quote)
 	case *contract.Signed:
 		v.contractSigned(b)
-	case *contract.Notice:
-		v.notice(b)
+	case *contract.Acted:
+		v.acted(b)
 	case *contract.Closed:
 		v.closed(b)
 	case *contract.Assented:
@@ -131,6 +131,7 @@ func (v *verifier) contractSigned(b *contract.Signed) {
 	if b.Digest != claim.DigestOf(b.Contract) {
 		v.fail(v.at, CheckContract, c.ID, "the entry names digest %s, the contract in it has %s", b.Digest, claim.DigestOf(b.Contract))
 	}
+	v.checkNoEnding(c)
 	q, ok := v.quotes[b.Quote]
 	switch {
 	case !ok:
@@ -174,30 +175,6 @@ func (v *verifier) version(c *contract.Contract) {
 		v.fail(v.at, CheckContract, c.ID, "version %d may not follow version %d: %v", c.Version, k.current().Version, err)
 	}
 	k.versions = append(k.versions, c)
-}
-
-func (v *verifier) notice(b *contract.Notice) {
-	c := v.contractOf(&b.Contract)
-	if c == nil {
-		return
-	}
-	k := v.contracts[c.ID]
-	if k == nil || k.noticed {
-		v.fail(v.at, CheckContract, c.ID, "notice of a contract that is not in force, or was noticed before")
-		return
-	}
-	end, err := k.current().NoticeEnd(b.Given)
-	if err != nil || !end.Equal(b.Ends) || !c.End.Equal(b.Ends) || b.Given.After(v.time) {
-		v.fail(v.at, CheckContract, c.ID, "notice given at %s ends it at %s by its own clause, the entry says %s", stamp(b.Given), stamp(end), stamp(b.Ends))
-	}
-	v.noticed(k, c, b)
-	k.noticed = true
-	v.version(c)
-	for _, l := range k.leases {
-		if l.end.After(c.End) {
-			l.end = c.End
-		}
-	}
 }
 
 func (v *verifier) closed(b *contract.Closed) {

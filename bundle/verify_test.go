@@ -112,12 +112,7 @@ func TestUnusualLogsAreProven(t *testing.T) {
 		"a lease ends early by notice": func() *bundletest.Story {
 			s := bundletest.Small(owner)
 			s.Wait(10 * 24 * time.Hour)
-			next, err := s.Contract.Notice(s.Now)
-			if err != nil {
-				t.Fatal(err)
-			}
-			s.Add(contract.KindNotice, contract.Notice{Contract: next.Encode(), Given: s.Now, Ends: next.End, By: "tenant", Clause: "notice: 30 days"})
-			s.Contract = next
+			s.Act(contract.ActNotice, contract.Tenant)
 			s.Return()
 			return s
 		},

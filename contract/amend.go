@@ -128,14 +128,27 @@ func (c *Contract) NoticeEnd(given time.Time) (time.Time, error) {
 	return ends, nil
 }
 
-// Notice is the next version of the contract, which a notice given at an
-// instant ends early: tranches, rates and storage are cut at the new end, and
-// what would only begin after it is dropped.
+// Notice is the next version of the contract, which a notice given at an instant ends
+// early, as the party that the terms name gives it. See Perform for the others.
 func (c *Contract) Notice(given time.Time) (*Contract, error) {
-	ends, err := c.NoticeEnd(given)
+	rule, _ := RuleOf(ActNotice)
+	party := Tenant
+	if parties, _ := rule.Parties(c); len(parties) > 0 {
+		party = parties[len(parties)-1]
+	}
+	if _, err := c.NoticeEnd(given); err != nil {
+		return nil, err
+	}
+	out, err := c.Perform(Asked{Act: ActNotice, Party: party, Given: given})
 	if err != nil {
 		return nil, err
 	}
+	return out.Next, nil
+}
+
+// cut is the next version, which ends at an instant: tranches, rates and storage are cut
+// there, and what would only begin after it is dropped.
+func (c *Contract) cut(given, ends time.Time) *Contract {
 	next := c.inUTC()
 	next.Version++
 	next.Effective = latest(given.UTC().Truncate(time.Second), c.Effective)
@@ -196,8 +209,5 @@ func (c *Contract) Notice(given time.Time) (*Contract, error) {
 			p.Months = months
 		}
 	}
-	if err := c.Amend(next); err != nil {
-		return nil, fmt.Errorf("notice of %s: %w", c.show(given.Truncate(time.Second)), err)
-	}
-	return next, nil
+	return next
 }

@@ -22,6 +22,7 @@ func (c *Contract) Check() error {
 	c.checkSLA(f)
 	c.checkStorage(f)
 	c.checkRights(f)
+	c.checkEnding(f)
 	return f.err()
 }
 

@@ -130,13 +130,20 @@ func (c *Contract) checkRights(f *findings) {
 	}
 	for i, r := range c.Termination {
 		path := fmt.Sprintf("termination[%d].", i)
-		if r.When != "late" && r.When != "convenience" {
-			f.add(path+"when", "%.20q: expected late or convenience", r.When)
+		if r.When != WhenLate && r.When != WhenConvenience && r.When != WhenEarly {
+			f.add(path+"when", "%.20q: expected late, convenience or early", r.When)
 		}
-		if r.AfterDays < 0 || r.AfterDays > 366 || r.When == "convenience" && r.AfterDays != 0 {
-			f.add(path+"after_days", "%d: expected 0 to 366 days after a delivery date; 0 for convenience", r.AfterDays)
+		if r.AfterDays < 0 || r.AfterDays > 366 || r.When != WhenLate && r.AfterDays != 0 {
+			f.add(path+"after_days", "%d: expected 0 to 366 days after a delivery date; 0 for what is not about lateness", r.AfterDays)
 		}
-		if r.Remedy != "terminate" && r.Remedy != "reduce" {
+		if r.When != WhenEarly && r.Fee != "" {
+			f.add(path+"fee", "%.20q: only leaving early has a fee", string(r.Fee))
+		}
+		checkShare(f, path+"fee", r.Fee, true, "1")
+		if r.When != WhenLate && r.Remedy == RemedyReduce {
+			f.add(path+"remedy", "reduce keeps what has come of a late tranche: expected terminate where nothing is late")
+		}
+		if r.Remedy != RemedyTerminate && r.Remedy != RemedyReduce {
 			f.add(path+"remedy", "%.20q: expected terminate or reduce", r.Remedy)
 		}
 		if r.By != "tenant" && r.By != "owner" && r.By != "either" {

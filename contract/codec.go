@@ -103,5 +103,9 @@ func (c *Contract) Clone() *Contract {
 		v := *c.Tax
 		out.Tax = &v
 	}
+	if c.Ending != nil {
+		v := *c.Ending
+		out.Ending = &v
+	}
 	return &out
 }

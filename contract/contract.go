@@ -60,6 +60,7 @@ type Contract struct {
 	Storage     []Volume   `json:"storage,omitempty"`
 	Termination []Right    `json:"termination,omitempty"`
 	Tax         *Tax       `json:"tax,omitempty"`
+	Ending      *Ending    `json:"ending,omitempty"` // the act by which this version ends early; never of a file
 }
 
 // Tranche is one quantity of one kind of GPU, due at one date. Where several
@@ -129,6 +130,10 @@ type Prepaid struct {
 	From   time.Time `json:"from"`   // the first instant of a calendar month
 	Months int       `json:"months"`
 	Clause string    `json:"clause,omitempty"`
+
+	// EarlyEnd says what becomes of what is left when the tenant ends the contract early
+	// without a reason: "forfeit", or "", a refund. Whoever else ends it, it is refunded.
+	EarlyEnd string `json:"early_end,omitempty"`
 }
 
 // Metric is what a service level is about.
@@ -185,11 +190,12 @@ type Volume struct {
 
 // Right is what a party may do when something has gone wrong for long enough.
 type Right struct {
-	When      string `json:"when"`                 // "late" | "convenience"
-	AfterDays int    `json:"after_days,omitempty"` // late: days after the delivery date
-	Remedy    string `json:"remedy"`               // "terminate" | "reduce": leave, or keep what came at a lower fee
-	By        string `json:"by"`                   // "tenant" | "owner" | "either"
-	Clause    string `json:"clause,omitempty"`
+	When      string  `json:"when"`                 // "late" | "convenience" | "early"
+	AfterDays int     `json:"after_days,omitempty"` // late: days after the delivery date
+	Remedy    string  `json:"remedy"`               // "terminate" | "reduce": leave, or keep what came at a lower fee
+	By        string  `json:"by"`                   // "tenant" | "owner" | "either"
+	Fee       Decimal `json:"fee,omitempty"`        // early: share of what the contract would have been worth until its end
+	Clause    string  `json:"clause,omitempty"`
 }
 
 // Tax is added to the sum of all other lines but what was prepaid.

@@ -18,6 +18,9 @@ const (
 	KindNotice   = "contract.notice/1"
 	KindClosed   = "contract.closed/1"
 
+	KindTerminated = "contract.terminated/1"
+	KindReduced    = "contract.reduced/1"
+
 	KindQuoteWithdrawn = "contract.quote_withdrawn/1"
 	KindClaimed        = "contract.claimed/1" // in the site's scope
 )
@@ -143,14 +146,19 @@ func AgreedBy(party string, signatures []Signature) bool {
 // ByTenant is the signature of a tenant's person, by the token that was shown.
 func ByTenant(by string) []Signature { return []Signature{{Party: Tenant, By: by}} }
 
-// Notice ends a contract early, by its own notice clause. Contract is the new
-// version, with its new end.
-type Notice struct {
+// Acted is an act by which a party ends a contract early, or makes less of it. Contract
+// is the version that it makes: it follows from the one before, the act and the log.
+type Acted struct {
 	Contract json.RawMessage `json:"contract"`
-	Given    time.Time       `json:"given"`
+	Act      Act             `json:"act,omitempty"` // "" in older ledgers: a notice
+	Given    time.Time       `json:"given"`         // the entry's own time
 	Ends     time.Time       `json:"ends"`
 	By       string          `json:"by"`
 	Clause   string          `json:"clause"`
+	Tranche  string          `json:"tranche,omitempty"` // that is late
+	Slots    string          `json:"slots,omitempty"`   // reduce: that are not owed any more
+	Preview  claim.Digest    `json:"preview,omitzero"`  // of what was shown before, and confirmed
+	Signed   Signature       `json:"signed,omitzero"`   // who acted, for which party
 }
 
 // Closed ends a contract whose leases have all been returned.

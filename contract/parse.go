@@ -99,7 +99,7 @@ func (p *reader) contract(f field) {
 			f.fields(known{"tranches": texts(&v.Tranches), "share": share(&v.Share), "clause": text(&v.Clause)})
 		}),
 		"prepaid": optional(&c.Prepaid, func(f field, v *Prepaid) {
-			f.fields(known{"amount": price(&v.Amount), "from": p.instant(&v.From), "months": number(&v.Months), "clause": text(&v.Clause)})
+			f.fields(known{"amount": price(&v.Amount), "from": p.instant(&v.From), "months": number(&v.Months), "clause": text(&v.Clause), "early_end": earlyEnd(&v.EarlyEnd)})
 		}),
 		"sla": list(&c.SLA, p.sla), "credit_cap": share(&c.CreditCap),
 		"unknown": func(f field) {
@@ -107,12 +107,21 @@ func (p *reader) contract(f field) {
 		},
 		"storage": list(&c.Storage, p.volume),
 		"termination": list(&c.Termination, func(f field, v *Right) {
-			f.fields(known{"when": text(&v.When), "after_days": number(&v.AfterDays), "remedy": text(&v.Remedy), "by": text(&v.By), "clause": text(&v.Clause)})
+			f.fields(known{"when": text(&v.When), "after_days": number(&v.AfterDays), "remedy": text(&v.Remedy), "by": text(&v.By), "fee": share(&v.Fee), "clause": text(&v.Clause)})
 		}),
 		"tax": optional(&c.Tax, func(f field, v *Tax) {
 			f.fields(known{"name": text(&v.Name), "rate": share(&v.Rate), "clause": text(&v.Clause)})
 		}),
 	})
+}
+
+// earlyEnd reads what becomes of a prepayment; a refund, the usual, has one spelling.
+func earlyEnd(into *string) func(field) {
+	return func(f field) {
+		if text(into)(f); *into == EarlyEndRefund {
+			*into = ""
+		}
+	}
 }
 
 func (p *reader) tranche(f field, v *Tranche) {

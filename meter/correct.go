@@ -56,8 +56,9 @@ func (b *bill) correct(was, now *Invoice, all []*Invoice) error {
 		return nil
 	}
 	for _, l := range was.Lines {
-		if l.Kind == LineCorrection || l.Kind == LineTax || l.Kind == LinePrepaid {
-			continue // the first are about others, the last two don't follow from evidence
+		switch l.Kind {
+		case LineCorrection, LineTax, LinePrepaid, LinePrepaidLeft, LineEarlyEnd:
+			continue // the first are about others, the rest don't follow from evidence
 		}
 		if err := put(l.ID, l.Amount); err != nil {
 			return err

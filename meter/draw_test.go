@@ -55,7 +55,7 @@ func drawContracts(t *rapid.T) []*contract.Contract {
 		c.TakeOrPay = &contract.TakeOrPay{Tranches: []string{"h"}, Share: "0.97"}
 	}
 	if rapid.Bool().Draw(t, "prepaid") {
-		c.Prepaid = &contract.Prepaid{Amount: "100", From: contract.StartOfDay(loc, 2026, 3, 1), Months: 2}
+		c.Prepaid = &contract.Prepaid{Amount: "100", From: contract.StartOfDay(loc, 2026, 3, 1), Months: 2, EarlyEnd: rapid.SampledFrom([]string{"", "forfeit"}).Draw(t, "early end")}
 	}
 	if rapid.Bool().Draw(t, "tax") {
 		c.Tax = &contract.Tax{Name: "Tax", Rate: "0.0825"}

@@ -28,11 +28,12 @@ type Invoice struct {
 	Usage    []Usage   `json:"usage"`
 	// LooksFrom is set where the log began in the period to say when devices were
 	// looked at: slots count as what was last said of them until then.
-	LooksFrom time.Time `json:"looks_from,omitzero"`
-	Silence   []Silence `json:"silence,omitempty"` // stretches in which nobody looked
-	Lines     []Line    `json:"lines"`
-	Total     string    `json:"total"` // the sum of the lines' amounts
-	Note      string    `json:"note,omitempty"`
+	LooksFrom time.Time       `json:"looks_from,omitzero"`
+	Silence   []Silence       `json:"silence,omitempty"` // stretches in which nobody looked
+	Lines     []Line          `json:"lines"`
+	Prepaid   *PrepaidBalance `json:"prepaid,omitempty"`
+	Total     string          `json:"total"` // the sum of the lines' amounts
+	Note      string          `json:"note,omitempty"`
 }
 
 // Version names one version of the contract by its number and digest.
@@ -81,6 +82,9 @@ const (
 	LineCorrection = "correction"  // late evidence about an earlier invoice
 	LineTax        = "tax"         // on the sum of all lines above it
 	LinePrepaid    = "prepaid"     // an instalment of what was prepaid, negative
+	LineEarlyEnd   = "early-end"   // the fee for leaving early; before tax
+	// LinePrepaidLeft is what is left of a prepayment when the contract ends early.
+	LinePrepaidLeft = "prepaid-left"
 )
 
 // Line is one line of an invoice. Quantity, Price and Amount are decimals in

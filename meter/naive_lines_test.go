@@ -99,6 +99,21 @@ func naiveFinish(exact map[string]*big.Rat, versions []*contract.Contract, last 
 			put("prepaid", new(big.Rat).Quo(new(big.Rat).Neg(rat(p.Amount)), big.NewRat(int64(p.Months), 1)))
 		}
 	}
+	// A contract that was cut short, and ends in this month, gives back what it had no
+	// month for; by its own words the owner keeps it.
+	if p := versions[0].Prepaid; p != nil && last.Ending != nil && !last.End.After(period.To) {
+		left := rat(p.Amount)
+		if last.Prepaid != nil {
+			left.Sub(left, rat(last.Prepaid.Amount))
+		}
+		switch {
+		case left.Sign() == 0:
+		case p.EarlyEnd == "forfeit" && last.Ending.Party == "tenant":
+			put("prepaid-forfeit", new(big.Rat))
+		default:
+			put("prepaid-refund", left.Neg(left))
+		}
+	}
 	lines["total"] = []string{total.FloatString(2)}
 	for _, amounts := range lines {
 		slices.Sort(amounts)

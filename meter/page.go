@@ -45,6 +45,7 @@ func (i *Invoice) Text() string {
 			p.WriteString(row("    "+string(s.State), group(s.GPUSeconds)))
 		}
 	}
+	i.prepaidText(&p)
 	i.silenceText(&p)
 	return p.String()
 }

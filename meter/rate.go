@@ -63,8 +63,10 @@ func RateInput(in Input) (*Invoice, error) {
 	if err := b.corrections(in, changes); err != nil {
 		return nil, err
 	}
+	b.endingFee()
 	b.tax()
 	b.prepaid()
+	b.prepaidLeft()
 	b.finish()
 	return b.invoice, nil
 }

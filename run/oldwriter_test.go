@@ -121,14 +121,14 @@ func TestAnOldWriterOrdersNothingNew(t *testing.T) {
 	_ = old.Tick(t.Context()) // it may have noticed
 	same("at once")
 	// The lease ends at the newer one.
-	w.submit(t, newer, book.GiveNotice{Contract: "tidewater", By: "test"})
+	must(t, newer.ActAsShown(t.Context(), "", noticeOf("tidewater")))
 	w.until(t, newer, w.clock.Now().Add(48*time.Hour))
 	w.sim.Tamper(port+1, fabric.Closed())
 	// What it looked at meanwhile is the first thing that it writes, and shows it that it is old.
 	if old.Tick(t.Context()) == nil || len(orders.applied) > 0 {
 		t.Errorf("days later the old writer could not append, and orders %v", orders.applied)
 	}
-	if _, err := old.Submit(t.Context(), "", book.GiveNotice{Contract: "tidewater", By: "test"}); err == nil {
+	if _, err := old.Submit(t.Context(), "", noticeOf("tidewater")); err == nil {
 		t.Error("the old writer appends")
 	}
 	w.sim.Tamper(port+2, fabric.Closed())

@@ -276,7 +276,7 @@ func TestTwoOfFiveHundredFail(t *testing.T) {
 	check("while they are asked about", 0)
 	w.submit(t, p, book.PauseLoop{By: "op", Reason: "nothing is labelled meanwhile"})
 	for _, slot := range gone {
-		w.submit(t, p, book.AcknowledgeReplacement{Lease: l.ID, Slot: uint32(slot), By: "officer"})
+		w.submit(t, p, book.AcknowledgeReplacement{Lease: l.ID, Slot: uint32(slot), Actor: officer(l.ID)})
 	}
 	w.minutes(t, p, 5)
 	check("while they are being replaced", 2)

@@ -21,7 +21,7 @@ func TestALabelWaitsForASilentLeaf(t *testing.T) {
 	for _, again := range []bool{false, true} {
 		w := imported(t)
 		p := w.lease(t, w.sim.Storage(), 1)
-		w.submit(t, p, book.GiveNotice{Contract: "tidewater", By: "test"})
+		must(t, p.ActAsShown(t.Context(), "", noticeOf("tidewater")))
 		var cooling fabric.Label
 		for days := 0; cooling.Value == 0; days++ {
 			if days > 120 {

@@ -475,7 +475,13 @@ func (l *life) happen(ctx context.Context) error {
 	case 17:
 		return l.devices.Inject(ctx, now, sim.Fault{Kind: sim.StrayGrant})
 	case 18:
-		return l.submit(ctx, "", book.GiveNotice{Contract: "tidewater", By: "test"})
+		c := noticeOf("tidewater")
+		l.plane.View(func(s *book.State) {
+			if out, err := c.Preview(s, now); err == nil {
+				c.Confirmed = out.Preview.Digest()
+			}
+		})
+		return l.submit(ctx, "", c)
 	case 19:
 		return l.submit(ctx, "", book.RescheduleHall{Hall: "hall-d", InService: time.Date(2026, 7, 1+l.random.IntN(20), 0, 0, 0, 0, time.UTC), Reason: "test"})
 	case 20: // what somebody decided of a node that has moved on since
@@ -495,7 +501,7 @@ func (l *life) happen(ctx context.Context) error {
 		}
 	})
 	for _, ref := range refs {
-		if err := l.submit(ctx, "", book.AcknowledgeReplacement{Lease: ref.Lease, Slot: ref.Slot, By: "test"}); err != nil {
+		if err := l.submit(ctx, "", book.AcknowledgeReplacement{Lease: ref.Lease, Slot: ref.Slot, Actor: officer(ref.Lease)}); err != nil {
 			return err
 		}
 	}

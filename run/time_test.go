@@ -147,7 +147,7 @@ func TestTheClockJumps(t *testing.T) {
 			t.Errorf("plan show does not say %q:\n%s", want, held)
 		}
 	}
-	_, err := p.Submit(t.Context(), "", book.GiveNotice{Contract: "tidewater", By: "test"})
+	_, err := p.Submit(t.Context(), "", noticeOf("tidewater"))
 	var refused *book.Refusal
 	if !errors.As(err, &refused) || !strings.Contains(err.Error(), "in doubt") {
 		t.Errorf("a notice while the time is in doubt: %v", err)
@@ -183,7 +183,7 @@ func TestTheClockJumps(t *testing.T) {
 			t.Fatalf("entry %d is of %s, in the future (%v)", e.Seq, e.Time, err)
 		}
 	}
-	w.submit(t, p, book.GiveNotice{Contract: "tidewater", By: "test"})
+	must(t, p.ActAsShown(t.Context(), "", noticeOf("tidewater")))
 }
 
 // TestAnApproverConfirmsTheClock: the clock was wrong before and is right now, which only

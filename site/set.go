@@ -199,7 +199,7 @@ func ParseSet(text string, limit int) (*Set, error) {
 }
 
 func (s *Set) addRange(first, last int) {
-	s.bits.Set(uint(last))                   // makes room
+	s.bits.Set(uint(last))                    // makes room
 	s.bits.FlipRange(uint(first), uint(last)) // nothing of it was in the set
 }
 

@@ -16,13 +16,16 @@ import (
 )
 
 type leaseCommand struct {
-	Sign   leaseSign   `cmd:"" help:"Put a quote in force: leases are bound to the quoted slots."`
-	Amend  leaseAmend  `cmd:"" help:"Quote a new version of a contract and put it in force."`
-	Notice leaseNotice `cmd:"" help:"End a contract early, by its own notice clause."`
-	List   leaseList   `cmd:"" help:"List leases."`
-	Show   leaseShow   `cmd:"" help:"Show one lease."`
-	Defrag leaseDefrag `cmd:"" help:"Move nodes of a running lease closer together, by proposal, consent and acceptance."`
-	Hosts  leaseHosts  `cmd:"" help:"Print or write what the tenant gets of a lease: hosts, topology, labels, ssh configuration."`
+	Sign      leaseSign      `cmd:"" help:"Put a quote in force: leases are bound to the quoted slots."`
+	Amend     leaseAmend     `cmd:"" help:"Quote a new version of a contract and put it in force."`
+	Notice    leaseNotice    `cmd:"" help:"End a contract early, by its own notice clause."`
+	Terminate leaseTerminate `cmd:"" help:"End a contract at the end of the day: because it is late, or for a fee."`
+	Reduce    leaseReduce    `cmd:"" help:"Keep what has come of a late tranche, at a lower fee."`
+	Acts      leaseActs      `cmd:"" help:"Say who may do what under a contract, by its terms."`
+	List      leaseList      `cmd:"" help:"List leases."`
+	Show      leaseShow      `cmd:"" help:"Show one lease."`
+	Defrag    leaseDefrag    `cmd:"" help:"Move nodes of a running lease closer together, by proposal, consent and acceptance."`
+	Hosts     leaseHosts     `cmd:"" help:"Print or write what the tenant gets of a lease: hosts, topology, labels, ssh configuration."`
 }
 
 type leaseSign struct {
@@ -76,20 +79,6 @@ Examples:
 
     bulkhead lease amend first-v2.yaml --token-file finance.token
     bulkhead lease amend first-v2.yaml --token-file acme-administrator.token --key officer`
-}
-
-type leaseNotice struct {
-	Contract string `arg:"" help:"Id of the contract."`
-	requestFlag
-	client
-	format
-}
-
-// Help is the example.
-func (leaseNotice) Help() string {
-	return `Example:
-
-    bulkhead lease notice first`
 }
 
 type leaseList struct {
@@ -167,12 +156,6 @@ func (c *leaseAmend) Run(ctx context.Context) error {
 		}
 	}
 	return c.print(q, func(w io.Writer) { quoteTable(w, q) })
-}
-
-// Run gives notice.
-func (c *leaseNotice) Run(ctx context.Context) error {
-	d, err := ask(ctx, &c.client, bulkheadv1connect.ControlPlaneClient.GiveNotice, &v1.ContractRef{CommandId: c.id(), Contract: c.Contract})
-	return c.done("notice of contract "+c.Contract, d, err)
 }
 
 // Run lists. Of a lease with a recorded verdict the one that counts is that over

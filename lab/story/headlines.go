@@ -82,10 +82,13 @@ func (h *Headlines) line(e *ledger.Entry) (string, error) {
 		var b storage.Destroyed
 		err := decode(e, &b)
 		return fmt.Sprintf("volume %s is destroyed: %s, %d objects left", b.Receipt.Volume, b.Receipt.Method, b.Receipt.ObjectsLeft), err
-	case contract.KindNotice:
-		var b contract.Notice
+	case contract.KindNotice, contract.KindTerminated, contract.KindReduced:
+		var b contract.Acted
 		err := decode(e, &b)
-		return fmt.Sprintf("notice is given (%s): it ends on %s", b.Clause, b.Ends.Format("2006-01-02")), err
+		if e.Kind == contract.KindReduced {
+			return fmt.Sprintf("less is kept of what is late, at a lower fee (%s, by the %s)", b.Clause, b.Signed.Party), err
+		}
+		return fmt.Sprintf("%s is given (%s, by the %s): it ends on %s", b.Act, b.Clause, b.Signed.Party, b.Ends.Format("2006-01-02")), err
 	case prove.KindVerdict:
 		var b prove.Judged
 		if err := decode(e, &b); err != nil {

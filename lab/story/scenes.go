@@ -10,6 +10,7 @@ import (
 
 	"bulkhead/book"
 	"bulkhead/contract"
+	"bulkhead/lease"
 	"bulkhead/node"
 	"bulkhead/sim"
 	"bulkhead/site"
@@ -198,8 +199,21 @@ func strayGrant(ctx context.Context, t *Telling) error {
 }
 
 func giveNotice(ctx context.Context, t *Telling) error {
-	_, err := t.Plane.Submit(ctx, "notice tidewater", book.GiveNotice{Contract: t.Cast.Tidewater.ID, By: "tenant administrator"})
-	return err
+	id := t.Cast.Tidewater.ID
+	return t.Plane.ActAsShown(ctx, "notice tidewater", book.PerformAct{
+		Contract: id, Act: contract.ActNotice, By: book.Actor{Subject: "tenant administrator", Role: contract.RoleAdministrator, Tenant: t.Cast.Tidewater.Tenant},
+	})
+}
+
+// administratorOf acts for the tenant of a lease.
+func administratorOf(t *Telling, id lease.ID) (by book.Actor) {
+	by = book.Actor{Subject: "tenant administrator", Role: contract.RoleAdministrator}
+	t.Plane.View(func(s *book.State) {
+		if l, ok := s.LeaseByID(id); ok {
+			by.Tenant = l.Tenant
+		}
+	})
+	return by
 }
 
 func amend(ctx context.Context, t *Telling) error { return t.sell(ctx, t.Cast.Amendment) }
@@ -255,7 +269,7 @@ func (t *Telling) acknowledge(ctx context.Context) error {
 	sortRefs(open)
 	for _, ref := range open {
 		id := fmt.Sprintf("acknowledge %s/%d at %s", ref.Lease, ref.Slot, t.Clock.Now().Format(time.RFC3339))
-		_, err := t.Plane.Submit(ctx, id, book.AcknowledgeReplacement{Lease: ref.Lease, Slot: ref.Slot, By: "tenant administrator"})
+		_, err := t.Plane.Submit(ctx, id, book.AcknowledgeReplacement{Lease: ref.Lease, Slot: ref.Slot, Actor: administratorOf(t, ref.Lease)})
 		var fallen *book.Refusal // what it was proposed for is not so any more: the loop withdraws it
 		if err != nil && !errors.As(err, &fallen) {
 			return err

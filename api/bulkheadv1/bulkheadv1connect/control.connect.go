@@ -93,8 +93,12 @@ const (
 	ControlPlaneWithdrawQuoteProcedure = "/bulkhead.v1.ControlPlane/WithdrawQuote"
 	// ControlPlaneSignLeaseProcedure is the fully-qualified name of the ControlPlane's SignLease RPC.
 	ControlPlaneSignLeaseProcedure = "/bulkhead.v1.ControlPlane/SignLease"
-	// ControlPlaneGiveNoticeProcedure is the fully-qualified name of the ControlPlane's GiveNotice RPC.
-	ControlPlaneGiveNoticeProcedure = "/bulkhead.v1.ControlPlane/GiveNotice"
+	// ControlPlaneListActsProcedure is the fully-qualified name of the ControlPlane's ListActs RPC.
+	ControlPlaneListActsProcedure = "/bulkhead.v1.ControlPlane/ListActs"
+	// ControlPlanePreviewActProcedure is the fully-qualified name of the ControlPlane's PreviewAct RPC.
+	ControlPlanePreviewActProcedure = "/bulkhead.v1.ControlPlane/PreviewAct"
+	// ControlPlanePerformActProcedure is the fully-qualified name of the ControlPlane's PerformAct RPC.
+	ControlPlanePerformActProcedure = "/bulkhead.v1.ControlPlane/PerformAct"
 	// ControlPlaneWhatIfEarliestProcedure is the fully-qualified name of the ControlPlane's
 	// WhatIfEarliest RPC.
 	ControlPlaneWhatIfEarliestProcedure = "/bulkhead.v1.ControlPlane/WhatIfEarliest"
@@ -223,7 +227,11 @@ type ControlPlaneClient interface {
 	// the owner's finance or operator withdraws any, and says why.
 	WithdrawQuote(context.Context, *connect.Request[bulkheadv1.WithdrawQuoteRequest]) (*connect.Response[bulkheadv1.Done], error)
 	SignLease(context.Context, *connect.Request[bulkheadv1.SignLeaseRequest]) (*connect.Response[bulkheadv1.Done], error)
-	GiveNotice(context.Context, *connect.Request[bulkheadv1.ContractRef]) (*connect.Response[bulkheadv1.Done], error)
+	// Acts of a contract: who may is in its terms. What an act comes to is shown
+	// before, and the digest of that comes with the act.
+	ListActs(context.Context, *connect.Request[bulkheadv1.ContractRef]) (*connect.Response[bulkheadv1.Acts], error)
+	PreviewAct(context.Context, *connect.Request[bulkheadv1.ActRequest]) (*connect.Response[bulkheadv1.ActPreview], error)
+	PerformAct(context.Context, *connect.Request[bulkheadv1.ActRequest]) (*connect.Response[bulkheadv1.Done], error)
 	// What would be. Nothing is written, and nothing is held.
 	WhatIfEarliest(context.Context, *connect.Request[bulkheadv1.WhatIfEarliestRequest]) (*connect.Response[bulkheadv1.EarliestDates], error)
 	WhatIfSlip(context.Context, *connect.Request[bulkheadv1.WhatIfSlipRequest]) (*connect.Response[bulkheadv1.SlippedHall], error)
@@ -390,10 +398,22 @@ func NewControlPlaneClient(httpClient connect.HTTPClient, baseURL string, opts .
 			connect.WithSchema(controlPlaneMethods.ByName("SignLease")),
 			connect.WithClientOptions(opts...),
 		),
-		giveNotice: connect.NewClient[bulkheadv1.ContractRef, bulkheadv1.Done](
+		listActs: connect.NewClient[bulkheadv1.ContractRef, bulkheadv1.Acts](
 			httpClient,
-			baseURL+ControlPlaneGiveNoticeProcedure,
-			connect.WithSchema(controlPlaneMethods.ByName("GiveNotice")),
+			baseURL+ControlPlaneListActsProcedure,
+			connect.WithSchema(controlPlaneMethods.ByName("ListActs")),
+			connect.WithClientOptions(opts...),
+		),
+		previewAct: connect.NewClient[bulkheadv1.ActRequest, bulkheadv1.ActPreview](
+			httpClient,
+			baseURL+ControlPlanePreviewActProcedure,
+			connect.WithSchema(controlPlaneMethods.ByName("PreviewAct")),
+			connect.WithClientOptions(opts...),
+		),
+		performAct: connect.NewClient[bulkheadv1.ActRequest, bulkheadv1.Done](
+			httpClient,
+			baseURL+ControlPlanePerformActProcedure,
+			connect.WithSchema(controlPlaneMethods.ByName("PerformAct")),
 			connect.WithClientOptions(opts...),
 		),
 		whatIfEarliest: connect.NewClient[bulkheadv1.WhatIfEarliestRequest, bulkheadv1.EarliestDates](
@@ -664,7 +684,9 @@ type controlPlaneClient struct {
 	showQuote              *connect.Client[bulkheadv1.QuoteRef, bulkheadv1.Quote]
 	withdrawQuote          *connect.Client[bulkheadv1.WithdrawQuoteRequest, bulkheadv1.Done]
 	signLease              *connect.Client[bulkheadv1.SignLeaseRequest, bulkheadv1.Done]
-	giveNotice             *connect.Client[bulkheadv1.ContractRef, bulkheadv1.Done]
+	listActs               *connect.Client[bulkheadv1.ContractRef, bulkheadv1.Acts]
+	previewAct             *connect.Client[bulkheadv1.ActRequest, bulkheadv1.ActPreview]
+	performAct             *connect.Client[bulkheadv1.ActRequest, bulkheadv1.Done]
 	whatIfEarliest         *connect.Client[bulkheadv1.WhatIfEarliestRequest, bulkheadv1.EarliestDates]
 	whatIfSlip             *connect.Client[bulkheadv1.WhatIfSlipRequest, bulkheadv1.SlippedHall]
 	whatIfPlace            *connect.Client[bulkheadv1.WhatIfPlaceRequest, bulkheadv1.PlacedContract]
@@ -793,9 +815,19 @@ func (c *controlPlaneClient) SignLease(ctx context.Context, req *connect.Request
 	return c.signLease.CallUnary(ctx, req)
 }
 
-// GiveNotice calls bulkhead.v1.ControlPlane.GiveNotice.
-func (c *controlPlaneClient) GiveNotice(ctx context.Context, req *connect.Request[bulkheadv1.ContractRef]) (*connect.Response[bulkheadv1.Done], error) {
-	return c.giveNotice.CallUnary(ctx, req)
+// ListActs calls bulkhead.v1.ControlPlane.ListActs.
+func (c *controlPlaneClient) ListActs(ctx context.Context, req *connect.Request[bulkheadv1.ContractRef]) (*connect.Response[bulkheadv1.Acts], error) {
+	return c.listActs.CallUnary(ctx, req)
+}
+
+// PreviewAct calls bulkhead.v1.ControlPlane.PreviewAct.
+func (c *controlPlaneClient) PreviewAct(ctx context.Context, req *connect.Request[bulkheadv1.ActRequest]) (*connect.Response[bulkheadv1.ActPreview], error) {
+	return c.previewAct.CallUnary(ctx, req)
+}
+
+// PerformAct calls bulkhead.v1.ControlPlane.PerformAct.
+func (c *controlPlaneClient) PerformAct(ctx context.Context, req *connect.Request[bulkheadv1.ActRequest]) (*connect.Response[bulkheadv1.Done], error) {
+	return c.performAct.CallUnary(ctx, req)
 }
 
 // WhatIfEarliest calls bulkhead.v1.ControlPlane.WhatIfEarliest.
@@ -1030,7 +1062,11 @@ type ControlPlaneHandler interface {
 	// the owner's finance or operator withdraws any, and says why.
 	WithdrawQuote(context.Context, *connect.Request[bulkheadv1.WithdrawQuoteRequest]) (*connect.Response[bulkheadv1.Done], error)
 	SignLease(context.Context, *connect.Request[bulkheadv1.SignLeaseRequest]) (*connect.Response[bulkheadv1.Done], error)
-	GiveNotice(context.Context, *connect.Request[bulkheadv1.ContractRef]) (*connect.Response[bulkheadv1.Done], error)
+	// Acts of a contract: who may is in its terms. What an act comes to is shown
+	// before, and the digest of that comes with the act.
+	ListActs(context.Context, *connect.Request[bulkheadv1.ContractRef]) (*connect.Response[bulkheadv1.Acts], error)
+	PreviewAct(context.Context, *connect.Request[bulkheadv1.ActRequest]) (*connect.Response[bulkheadv1.ActPreview], error)
+	PerformAct(context.Context, *connect.Request[bulkheadv1.ActRequest]) (*connect.Response[bulkheadv1.Done], error)
 	// What would be. Nothing is written, and nothing is held.
 	WhatIfEarliest(context.Context, *connect.Request[bulkheadv1.WhatIfEarliestRequest]) (*connect.Response[bulkheadv1.EarliestDates], error)
 	WhatIfSlip(context.Context, *connect.Request[bulkheadv1.WhatIfSlipRequest]) (*connect.Response[bulkheadv1.SlippedHall], error)
@@ -1193,10 +1229,22 @@ func NewControlPlaneHandler(svc ControlPlaneHandler, opts ...connect.HandlerOpti
 		connect.WithSchema(controlPlaneMethods.ByName("SignLease")),
 		connect.WithHandlerOptions(opts...),
 	)
-	controlPlaneGiveNoticeHandler := connect.NewUnaryHandler(
-		ControlPlaneGiveNoticeProcedure,
-		svc.GiveNotice,
-		connect.WithSchema(controlPlaneMethods.ByName("GiveNotice")),
+	controlPlaneListActsHandler := connect.NewUnaryHandler(
+		ControlPlaneListActsProcedure,
+		svc.ListActs,
+		connect.WithSchema(controlPlaneMethods.ByName("ListActs")),
+		connect.WithHandlerOptions(opts...),
+	)
+	controlPlanePreviewActHandler := connect.NewUnaryHandler(
+		ControlPlanePreviewActProcedure,
+		svc.PreviewAct,
+		connect.WithSchema(controlPlaneMethods.ByName("PreviewAct")),
+		connect.WithHandlerOptions(opts...),
+	)
+	controlPlanePerformActHandler := connect.NewUnaryHandler(
+		ControlPlanePerformActProcedure,
+		svc.PerformAct,
+		connect.WithSchema(controlPlaneMethods.ByName("PerformAct")),
 		connect.WithHandlerOptions(opts...),
 	)
 	controlPlaneWhatIfEarliestHandler := connect.NewUnaryHandler(
@@ -1481,8 +1529,12 @@ func NewControlPlaneHandler(svc ControlPlaneHandler, opts ...connect.HandlerOpti
 			controlPlaneWithdrawQuoteHandler.ServeHTTP(w, r)
 		case ControlPlaneSignLeaseProcedure:
 			controlPlaneSignLeaseHandler.ServeHTTP(w, r)
-		case ControlPlaneGiveNoticeProcedure:
-			controlPlaneGiveNoticeHandler.ServeHTTP(w, r)
+		case ControlPlaneListActsProcedure:
+			controlPlaneListActsHandler.ServeHTTP(w, r)
+		case ControlPlanePreviewActProcedure:
+			controlPlanePreviewActHandler.ServeHTTP(w, r)
+		case ControlPlanePerformActProcedure:
+			controlPlanePerformActHandler.ServeHTTP(w, r)
 		case ControlPlaneWhatIfEarliestProcedure:
 			controlPlaneWhatIfEarliestHandler.ServeHTTP(w, r)
 		case ControlPlaneWhatIfSlipProcedure:
@@ -1642,8 +1694,16 @@ func (UnimplementedControlPlaneHandler) SignLease(context.Context, *connect.Requ
 	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("bulkhead.v1.ControlPlane.SignLease is not implemented"))
 }
 
-func (UnimplementedControlPlaneHandler) GiveNotice(context.Context, *connect.Request[bulkheadv1.ContractRef]) (*connect.Response[bulkheadv1.Done], error) {
-	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("bulkhead.v1.ControlPlane.GiveNotice is not implemented"))
+func (UnimplementedControlPlaneHandler) ListActs(context.Context, *connect.Request[bulkheadv1.ContractRef]) (*connect.Response[bulkheadv1.Acts], error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("bulkhead.v1.ControlPlane.ListActs is not implemented"))
+}
+
+func (UnimplementedControlPlaneHandler) PreviewAct(context.Context, *connect.Request[bulkheadv1.ActRequest]) (*connect.Response[bulkheadv1.ActPreview], error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("bulkhead.v1.ControlPlane.PreviewAct is not implemented"))
+}
+
+func (UnimplementedControlPlaneHandler) PerformAct(context.Context, *connect.Request[bulkheadv1.ActRequest]) (*connect.Response[bulkheadv1.Done], error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("bulkhead.v1.ControlPlane.PerformAct is not implemented"))
 }
 
 func (UnimplementedControlPlaneHandler) WhatIfEarliest(context.Context, *connect.Request[bulkheadv1.WhatIfEarliestRequest]) (*connect.Response[bulkheadv1.EarliestDates], error) {

@@ -1,0 +1,92 @@
+package bundle
+
+import (
+	"bytes"
+
+	"bulkhead/contract"
+)
+
+// acted judges an act by which a party ends a contract early, or makes less of it: that
+// the terms give it to that party, then, and that the version that follows is what the
+// terms make of it. Who acted for a tenant is the owner's word where no key of the
+// tenant's signed it.
+func (v *verifier) acted(b *contract.Acted) {
+	c := v.contractOf(&b.Contract)
+	if c == nil {
+		return
+	}
+	act := b.Act
+	if act == "" && v.at.kind == contract.KindNotice {
+		act = contract.ActNotice
+	}
+	k := v.contracts[c.ID]
+	if k == nil || k.closed || act == contract.ActNotice && k.noticed {
+		v.fail(v.at, CheckAct, c.ID, "%s of a contract that is not in force, or was noticed before", act)
+		return
+	}
+	if kind := kindOfAct(act); kind != v.at.kind {
+		v.fail(v.at, CheckAct, c.ID, "an entry of this kind says %.40q", string(act))
+	}
+	if !b.Given.Equal(v.time) {
+		v.fail(v.at, CheckAct, c.ID, "it is given at %s, and the entry is of %s: no act is dated by anything else than its entry", stamp(b.Given), stamp(v.time))
+	}
+	party := b.Signed.Party
+	if party == "" {
+		v.fail(v.at, CheckAct, c.ID, "%s, and the entry does not say for which party", act)
+		party = contract.Owner
+	}
+	out, err := k.current().Perform(contract.Asked{Act: act, Party: party, Given: b.Given, Tranche: b.Tranche, Missing: v.missing(k)})
+	switch {
+	case err != nil:
+		v.fail(v.at, CheckAct, c.ID, "%s by the %s is not what the terms allow: %v", act, party, err)
+	case !bytes.Equal(out.Next.Encode(), b.Contract):
+		v.fail(v.at, CheckAct, c.ID, "version %d is not what version %d makes of %s by the %s at %s", c.Version, k.current().Version, act, party, stamp(b.Given))
+	case !out.Next.End.Equal(b.Ends) || !c.End.Equal(b.Ends):
+		v.fail(v.at, CheckAct, c.ID, "%s ends it at %s by its own clause, the entry says %s", act, stamp(out.Next.End), stamp(b.Ends))
+	case !b.Preview.IsZero() && b.Preview != out.Preview.Digest():
+		v.fail(v.at, CheckAct, c.ID, "what was shown before the act (%s) is not what it comes to (%s)", b.Preview, out.Preview.Digest())
+	}
+	v.tally.acts++
+	v.version(c)
+	v.versionByAct(c, b, act, party)
+	if act == contract.ActReduce {
+		return
+	}
+	k.noticed = true
+	for _, l := range k.leases {
+		if l.end.After(c.End) {
+			l.end = c.End
+		}
+	}
+}
+
+func kindOfAct(a contract.Act) string {
+	switch a {
+	case contract.ActNotice:
+		return contract.KindNotice
+	case contract.ActReduce:
+		return contract.KindReduced
+	}
+	return contract.KindTerminated
+}
+
+// missing is what is due of a contract and was never delivered, by the log.
+func (v *verifier) missing(k *contractLog) []contract.Missing {
+	var out []contract.Missing
+	for _, l := range k.leases {
+		if v.time.Before(l.Begin) || !l.returning.IsZero() {
+			continue
+		}
+		if n := len(l.slots) - l.upOnce; n > 0 {
+			out = append(out, contract.Missing{Tranche: l.Tranche, Slots: int64(n)})
+		}
+	}
+	return out
+}
+
+// checkNoEnding refuses a signed version that ends by an act: only an act makes one.
+func (v *verifier) checkNoEnding(c *contract.Contract) {
+	if c.Ending != nil {
+		v.fail(v.at, CheckAct, c.ID, "the version that was signed says that it ends by %s of the %s, and no such act is in the log", c.Ending.Act, c.Ending.Party)
+	}
+}

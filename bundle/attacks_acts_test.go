@@ -1,0 +1,87 @@
+package bundle_test
+
+import (
+	"strings"
+	"time"
+
+	"bulkhead/bundle"
+	"bulkhead/bundle/bundletest"
+	"bulkhead/contract"
+)
+
+// early tells a lease that runs for ten days, whose terms are changed before, and then
+// what its parties do.
+func early(a *attempt, act func(s *bundletest.Story)) {
+	s := bundletest.Small(owner)
+	s.Wait(10 * 24 * time.Hour)
+	act(s)
+	a.Story = s
+}
+
+// actAttacks are on acts under a contract: each log is signed with the owner's real keys.
+var actAttacks = []attack{
+	{"the owner's notice where only the tenant may give one", bundle.CheckAct, "to the tenant only", func(a *attempt) {
+		early(a, func(s *bundletest.Story) {
+			out, err := s.Contract.Perform(contract.Asked{Act: contract.ActNotice, Party: contract.Tenant, Given: s.Now})
+			if err != nil {
+				panic(err)
+			}
+			s.ActAs(contract.ActNotice, contract.Owner, out)
+		})
+	}},
+	{"a notice that does not say by whom", bundle.CheckAct, "does not say for which party", func(a *attempt) {
+		early(a, func(s *bundletest.Story) {
+			s.Act(contract.ActNotice, contract.Tenant)
+			bundletest.Change(s.Log, contract.KindNotice, func(_ int, b *contract.Acted) { b.Signed = contract.Signature{} })
+		})
+	}},
+	{"a notice that raises the price", bundle.CheckAct, "is not what version 1 makes of notice", func(a *attempt) {
+		early(a, func(s *bundletest.Story) {
+			out, err := s.Contract.Perform(contract.Asked{Act: contract.ActNotice, Party: contract.Tenant, Given: s.Now})
+			if err != nil {
+				panic(err)
+			}
+			out.Next.Rates[0].Price = "39.5"
+			s.ActAs(contract.ActNotice, contract.Tenant, out)
+		})
+	}},
+	{"a notice dated before its entry", bundle.CheckAct, "no act is dated by anything else", func(a *attempt) {
+		early(a, func(s *bundletest.Story) {
+			given := s.Now
+			s.Wait(5 * 24 * time.Hour)
+			out, err := s.Contract.Perform(contract.Asked{Act: contract.ActNotice, Party: contract.Tenant, Given: given})
+			if err != nil {
+				panic(err)
+			}
+			s.ActAs(contract.ActNotice, contract.Tenant, out)
+			bundletest.Change(s.Log, contract.KindNotice, func(_ int, b *contract.Acted) { b.Given = given })
+		})
+	}},
+	{"a termination for lateness of what has come", bundle.CheckAct, "gives nobody this right", func(a *attempt) {
+		early(a, func(s *bundletest.Story) {
+			out, err := s.Contract.Perform(contract.Asked{Act: contract.ActNotice, Party: contract.Tenant, Given: s.Now})
+			if err != nil {
+				panic(err)
+			}
+			s.ActAs(contract.ActTerminateLate, contract.Tenant, out)
+		})
+	}},
+	{"a preview of something else", bundle.CheckAct, "what was shown before the act", func(a *attempt) {
+		early(a, func(s *bundletest.Story) {
+			s.Act(contract.ActNotice, contract.Tenant)
+			bundletest.Change(s.Log, contract.KindNotice, func(_ int, b *contract.Acted) { b.Preview[0] ^= 1 })
+		})
+	}},
+	{"a signed version that says that an act ended it", bundle.CheckAct, "no such act is in the log", func(a *attempt) {
+		change := func(raw []byte) []byte {
+			c, err := contract.Decode([]byte(strings.NewReplacer(`\u003c`, "<", `\u003e`, ">", `\u0026`, "&").Replace(string(raw))))
+			if err != nil {
+				panic(err)
+			}
+			c.Ending = &contract.Ending{Act: contract.ActNotice, Party: contract.Tenant, Clause: "x", Refund: "1"}
+			return c.Encode()
+		}
+		bundletest.Change(a.Log, contract.KindQuoted, func(_ int, b *contract.Quoted) { b.Contract = change(b.Contract) })
+		bundletest.Change(a.Log, contract.KindSigned, func(_ int, b *contract.Signed) { b.Contract = change(b.Contract) })
+	}},
+}
