@@ -1,25 +1,9 @@
 package contract
 
 import (
-	"errors"
 	"fmt"
-	"strings"
 	"time"
-	_ "time/tzdata" // the same zones on a machine that has none of its own
 )
-
-// Zone loads a time zone by its IANA name. The machine's own zone is refused:
-// a contract means the same everywhere.
-func Zone(name string) (*time.Location, error) {
-	if name == "" || name == "Local" {
-		return nil, errors.New("expected the name of a time zone, such as America/Los_Angeles or UTC")
-	}
-	loc, err := time.LoadLocation(name)
-	if err != nil || strings.HasPrefix(name, "/") {
-		return nil, fmt.Errorf("%.60q is not a time zone: use an IANA name, such as America/Los_Angeles or UTC", name)
-	}
-	return loc, nil
-}
 
 // StartOfDay is the first instant of a calendar day in a zone. Where clocks
 // skip midnight it is the instant after the gap; where midnight comes twice it
@@ -71,11 +55,7 @@ func parseInstant(text string, loc *time.Location) (time.Time, error) {
 
 // show prints an instant for an error or a clause, in the contract's zone.
 func (c *Contract) show(t time.Time) string {
-	loc, err := Zone(c.TimeZone)
-	if err != nil {
-		loc = time.UTC
-	}
-	t = t.In(loc)
+	t = t.In(c.Location())
 	if h, m, s := t.Clock(); h+m+s == 0 {
 		return t.Format(time.DateOnly)
 	}

@@ -32,14 +32,10 @@ func clause(own, list string, i int) string {
 // GraceEnd is when the late discount of a tranche begins: GraceDays calendar
 // days after its delivery, in the contract's zone.
 func (c *Contract) GraceEnd(t *Tranche) time.Time {
-	loc, err := Zone(c.TimeZone)
-	if err != nil {
-		return t.Delivery
-	}
 	if t.GraceDays == 0 {
 		return t.Delivery
 	}
-	local := t.Delivery.In(loc)
+	local := t.Delivery.In(c.Location())
 	return local.AddDate(0, 0, t.GraceDays).UTC()
 }
 
@@ -50,11 +46,7 @@ func (p *Prepaid) Instalment() *big.Rat {
 }
 
 // monthsBefore counts the instalments in months that begin before an instant.
-func (p *Prepaid) monthsBefore(end time.Time, zone string) int {
-	loc, err := Zone(zone)
-	if err != nil {
-		return p.Months
-	}
+func (p *Prepaid) monthsBefore(end time.Time, loc *time.Location) int {
 	count := 0
 	for at := p.From; count < p.Months && at.Before(end); count++ {
 		_, at = MonthOf(loc, at)

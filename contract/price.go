@@ -40,10 +40,7 @@ func Price(c *Contract) (*Pricing, error) {
 	if err := c.Check(); err != nil {
 		return nil, err
 	}
-	loc, err := Zone(c.TimeZone)
-	if err != nil {
-		return nil, err
-	}
+	loc := c.Location()
 	digits, _ := Digits(c.Currency)
 	p := &Pricing{Currency: c.Currency}
 	total, storage := new(big.Rat), new(big.Rat)

@@ -250,7 +250,7 @@ func TestFormulasGiveTheirAmounts(t *testing.T) {
 		}
 	})
 	for _, kind := range []string{LineFee, LineUsage, LineTakeOrPay, LineLate, LineLateExtra, LineCredit, LineCap, LineStorage, LineCorrection, LineTax, LinePrepaid} {
-		if kinds[kind] == 0 {
+		if kinds[kind] == 0 && !testing.Short() {
 			t.Errorf("no %s line was ever drawn", kind)
 		}
 	}

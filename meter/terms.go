@@ -83,10 +83,8 @@ func newTerms(versions []*contract.Contract, period Period) (*terms, error) {
 			return nil, fmt.Errorf("contract %s version %d: %w", v.ID, v.Version, err)
 		}
 	}
-	loc, err := contract.Zone(versions[0].TimeZone)
-	if err != nil {
-		return nil, err
-	}
+	// The rules of the zone are the same in all versions, where they are about the same time.
+	loc := slices.MaxFunc(versions, func(a, b *contract.Contract) int { return a.ZoneRules.Until.Compare(b.ZoneRules.Until) }).Location()
 	if err := period.check(loc); err != nil {
 		return nil, err
 	}
