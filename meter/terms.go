@@ -64,6 +64,7 @@ type segment struct {
 	taken   []int64      // those that it credits: no second is in two of them
 	unasked []int64      // those of taken in which nobody looked
 	rows    []rowSet     // changes that taken follows from
+	holds   rowSet       // changes by which slots were handed over and given back
 	plans   [codes][][]step
 }
 
