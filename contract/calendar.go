@@ -9,24 +9,32 @@ import (
 // skip midnight it is the instant after the gap; where midnight comes twice it
 // is the first one.
 func StartOfDay(loc *time.Location, year int, month time.Month, day int) time.Time {
-	midnight := time.Date(year, month, day, 0, 0, 0, 0, loc)
-	// Midnight as seen with the offsets on either side of any change near it.
+	return firstAt(loc, time.Date(year, month, day, 0, 0, 0, 0, time.UTC))
+}
+
+// firstAt is the first instant at which the clocks of a zone show what wall shows in
+// UTC; where they skip it, the instant after the gap.
+func firstAt(loc *time.Location, wall time.Time) time.Time {
+	year, month, day := wall.Date()
+	hour, minute, second := wall.Clock()
+	about := time.Date(year, month, day, hour, minute, second, 0, loc)
+	// The wall's time as seen with the offsets on either side of any change near it.
 	first := time.Time{}
-	for _, near := range []time.Time{midnight.Add(-12 * time.Hour), midnight.Add(12 * time.Hour)} {
+	for _, near := range []time.Time{about.Add(-12 * time.Hour), about.Add(12 * time.Hour)} {
 		_, offset := near.Zone()
-		t := time.Date(year, month, day, 0, 0, 0, 0, time.UTC).Add(-time.Duration(offset) * time.Second).In(loc)
-		if h, m, s := t.Clock(); h+m+s == 0 && (first.IsZero() || t.Before(first)) {
+		t := wall.Add(-time.Duration(offset) * time.Second).In(loc)
+		if h, m, s := t.Clock(); h == hour && m == minute && s == second && (first.IsZero() || t.Before(first)) {
 			first = t
 		}
 	}
 	if !first.IsZero() {
 		return first.UTC()
 	}
-	// No midnight that day: the zone changed across it.
-	if _, gap := midnight.Add(-12 * time.Hour).ZoneBounds(); !gap.IsZero() {
+	// The clocks never show it: the zone changed across it.
+	if _, gap := about.Add(-12 * time.Hour).ZoneBounds(); !gap.IsZero() {
 		return gap.UTC()
 	}
-	return midnight.UTC()
+	return about.UTC()
 }
 
 // MonthOf is the calendar month of a zone that holds an instant, as its first

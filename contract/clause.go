@@ -30,13 +30,16 @@ func clause(own, list string, i int) string {
 }
 
 // GraceEnd is when the late discount of a tranche begins: GraceDays calendar
-// days after its delivery, in the contract's zone.
+// days after its delivery, in the contract's zone, at the same time of day: the first
+// such instant, or the end of the gap where clocks skip it.
 func (c *Contract) GraceEnd(t *Tranche) time.Time {
 	if t.GraceDays == 0 {
 		return t.Delivery
 	}
-	local := t.Delivery.In(c.Location())
-	return local.AddDate(0, 0, t.GraceDays).UTC()
+	loc := c.Location()
+	_, offset := t.Delivery.In(loc).Zone()
+	wall := t.Delivery.UTC().Add(time.Duration(offset) * time.Second)
+	return firstAt(loc, wall.AddDate(0, 0, t.GraceDays))
 }
 
 // Instalment is the exact amount of one instalment.
