@@ -192,14 +192,14 @@ func (z *ZoneRules) agree(o *ZoneRules) bool {
 
 // checkZone checks the rules of the zone, once the term is sound.
 func (c *Contract) checkZone(f *findings) {
-	if _, err := Zone(c.TimeZone); err != nil {
-		// A name that a later release has is as good: what counts are the rules.
-		if c.ZoneRules == nil || c.TimeZone == "" || c.TimeZone == "Local" {
+	// Where it has rules, a name that another release knows is as good: what counts is signed.
+	if c.ZoneRules == nil || c.TimeZone == "" || c.TimeZone == "Local" {
+		if _, err := Zone(c.TimeZone); err != nil {
 			f.add("time_zone", "%v", err)
 			return
 		}
-		checkText(f, "time_zone", c.TimeZone, 60)
 	}
+	checkText(f, "time_zone", c.TimeZone, 60)
 	if !sound(c.Begin) || !sound(c.End) {
 		return // said already
 	}

@@ -131,7 +131,8 @@ type counted struct {
 // fills the heaps.
 func (m *month) walk() []*counted {
 	var levels []*counted
-	levelOf := func(v *version, i int) int {
+	numbers := map[*level]int{} // by the rule in its version
+	find := func(v *version, i int) int {
 		l := v.Levels[i]
 		l.Clause = clauseOr(l.Clause, "sla", i)
 		for n, c := range levels {
@@ -145,7 +146,7 @@ func (m *month) walk() []*counted {
 	for _, v := range m.versions {
 		if max(v.from, m.from) < min(v.to, m.to) {
 			for i := range v.Levels {
-				levelOf(v, i)
+				numbers[&v.Levels[i]] = find(v, i)
 			}
 		}
 	}
@@ -162,8 +163,8 @@ func (m *month) walk() []*counted {
 			}
 			for _, l := range s.life {
 				cuts = append(cuts, l.from)
-				for _, level := range v.Levels {
-					cuts = append(cuts, l.since+span(level.After))
+				for i := range v.Levels {
+					cuts = append(cuts, l.since+span(v.Levels[i].After))
 				}
 			}
 		}
@@ -171,14 +172,14 @@ func (m *month) walk() []*counted {
 		slices.Sort(cuts)
 		cuts = slices.Compact(cuts)
 		for n := 1; n < len(cuts); n++ {
-			m.piece(v, t, key, gpus, cuts[n-1], cuts[n], levels, levelOf)
+			m.piece(v, t, key, gpus, cuts[n-1], cuts[n], levels, numbers)
 		}
 	})
 	return levels
 }
 
 // piece is a stretch in which nothing changes but how much maintenance a slot has had.
-func (m *month) piece(v *version, t *tranche, key terms, gpus, a, z int64, levels []*counted, levelOf func(*version, int) int) {
+func (m *month) piece(v *version, t *tranche, key terms, gpus, a, z int64, levels []*counted, numbers map[*level]int) {
 	missing, back := t.GPUs/gpus, int64(0)
 	for _, s := range m.slots {
 		if s.tranche != t.ID {
@@ -192,7 +193,7 @@ func (m *month) piece(v *version, t *tranche, key terms, gpus, a, z int64, level
 		case now.said == "undelivered": // it fills no place, and nobody else's return does for it
 		default:
 			missing--
-			m.heldPiece(v, key, gpus, s, now, a, z, levels, levelOf)
+			m.heldPiece(v, key, gpus, s, now, a, z, levels, numbers)
 		}
 	}
 	named := int64(0) // slots that somebody was told of, and not undelivered since
@@ -214,7 +215,7 @@ func (m *month) piece(v *version, t *tranche, key terms, gpus, a, z int64, level
 }
 
 // heldPiece is a piece of a slot that was handed over.
-func (m *month) heldPiece(v *version, key terms, gpus int64, s *slot, now *stretch, a, z int64, levels []*counted, levelOf func(*version, int) int) {
+func (m *month) heldPiece(v *version, key terms, gpus int64, s *slot, now *stretch, a, z int64, levels []*counted, numbers map[*level]int) {
 	if key.basis == "gpu-hour" {
 		m.used[key] += gpus * (z - a)
 	}
@@ -229,10 +230,11 @@ func (m *month) heldPiece(v *version, key terms, gpus int64, s *slot, now *stret
 	for n := 1; n < len(cuts); n++ {
 		from, seconds := cuts[n-1], cuts[n]-cuts[n-1]
 		taken := false
-		for i, l := range v.Levels {
-			number := levelOf(v, i)
+		for i := range v.Levels {
+			l := &v.Levels[i]
+			number := numbers[l]
 			levels[number].held[key.tranche] += gpus * seconds
-			if !matches(&l, now, from-now.since, s.noticed) {
+			if !matches(l, now, from-now.since, s.noticed) {
 				continue
 			}
 			levels[number].matched[key.tranche] += gpus * seconds
