@@ -12,7 +12,7 @@ VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo unre
 BENCHED := ./ground ./evaluate ./report ./bulkhead ./slurm
 LDFLAGS := -X main.version=$(VERSION)
 
-.PHONY: help demo lab-ib lab-eth test labs quick bench bench-eth bench-ib bench-peers bench-api lint fmt build sim-seeds go-version
+.PHONY: help demo lab-ib lab-eth test labs mutants quick bench bench-eth bench-ib bench-peers bench-api lint fmt build sim-seeds go-version
 
 help: ## this list
 	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -59,6 +59,9 @@ labs: go-version ## every attack and every bad day of every lab, RUNS=N times; d
 	@mkdir -p bin
 	@PATH="$$PATH:/usr/sbin:/sbin" CI=1 $(GO) test -tags labs -count $(RUNS) -timeout $$(( $(RUNS) * 2 ))h -json $(LABS) | $(GO) run ./house/gate -keep bin/labs.json
 	@$(GO) run ./house/dated -release $(VERSION) bin/labs.json
+
+mutants: go-version ## plants 37 faults in the meter, each to be caught by the second reckoning (reckoning/; some minutes)
+	@$(GO) test -tags mutants -timeout 1h -run Planted -v ./meter | grep -v '^=== '
 
 quick: go-version ## the inner loop: under a minute, no root, no daemons
 	@$(GO) vet ./...

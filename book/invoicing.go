@@ -90,13 +90,10 @@ func (s *State) OpenPeriods(contractID string, now time.Time) []meter.Period {
 		}
 	}
 	var open []meter.Period
-	zone, err := time.LoadLocation(c.TimeZone)
-	if err != nil {
-		return nil // Check has loaded it
-	}
+	zone := c.Location()
 	for at := c.Begin.In(zone); at.Before(now) && at.Before(c.End); {
-		p, err := meter.Month(c.TimeZone, at.Year(), at.Month())
-		if err != nil || p.To.After(now) {
+		p := meter.MonthOf(c, at)
+		if p.To.After(now) {
 			break
 		}
 		if !issued[p.From.Format(time.RFC3339)] {

@@ -20,6 +20,8 @@ import (
 func either(id string, nodes int, delivery, end time.Time, kinds ...string) *contract.Contract {
 	return sold("tidewater", func(c *contract.Contract) {
 		c.ID, c.Begin, c.Effective, c.End, c.FirmUntil = id, delivery, delivery, end, time.Time{}
+		c.ZoneRules = nil
+		c.FixZone()
 		c.TakeOrPay, c.Prepaid, c.Storage = nil, nil, nil
 		tr := &c.Tranches[0]
 		tr.Kind, tr.Kinds, tr.Fabric, tr.GPUs, tr.Volumes = "", kinds, "roce", int64(nodes*site.GPUs), nil

@@ -165,7 +165,11 @@ func (v *verifier) recompute(says *invoiceSays, in meter.Input, told []toldLooks
 		}
 		a, _ := json.Marshal(again.Lines[i])
 		b, _ := json.Marshal(signed.Lines[i])
-		if !bytes.Equal(a, b) {
+		switch {
+		case bytes.Equal(a, b):
+		case again.Lines[i].ID == signed.Lines[i].ID && again.Lines[i].Amount == signed.Lines[i].Amount:
+			return fmt.Sprintf("line %s of %s: its words or the entries that it names are not those that the log gives", signed.Lines[i].ID, signed.Lines[i].Amount)
+		default:
 			return fmt.Sprintf("line %s: it says %s, the log gives %s for line %s", signed.Lines[i].ID, signed.Lines[i].Amount, again.Lines[i].Amount, again.Lines[i].ID)
 		}
 	}

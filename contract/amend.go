@@ -30,6 +30,10 @@ func (c *Contract) Amend(next *Contract) error {
 	same("project", c.Project, next.Project)
 	same("currency", c.Currency, next.Currency)
 	same("time_zone", c.TimeZone, next.TimeZone)
+	if !c.ZoneRules.agree(next.ZoneRules) {
+		f.add("zone_rules", "the rules of %s have changed since version %d was made with those of %s: days and months of a contract stay as they were signed; copy zone_rules from it",
+			c.TimeZone, c.Version, c.ZoneRules.Version)
+	}
 	same("begin", c.show(c.Begin), c.show(next.Begin))
 	if next.Version != c.Version+1 {
 		f.add("version", "%d: version %d is in force, expected %d", next.Version, c.Version, c.Version+1)
@@ -115,10 +119,7 @@ func (c *Contract) NoticeEnd(given time.Time) (time.Time, error) {
 	if c.NoticeDays == 0 {
 		return time.Time{}, &FieldError{Field: "notice_days", Reason: "this contract gives no right of notice"}
 	}
-	loc, err := Zone(c.TimeZone)
-	if err != nil {
-		return time.Time{}, &FieldError{Field: "time_zone", Reason: err.Error()}
-	}
+	loc := c.Location()
 	year, month, day := given.In(loc).Date()
 	ends := latest(StartOfDay(loc, year, month, day+1+c.NoticeDays), c.FirmUntil)
 	if !ends.Before(c.End) {
@@ -201,7 +202,7 @@ func (c *Contract) cut(given, ends time.Time) *Contract {
 	}
 	if p := next.Prepaid; p != nil {
 		// What is left of it is paid back, not drawn down.
-		months, each := p.monthsBefore(ends, c.TimeZone), p.Instalment()
+		months, each := p.monthsBefore(ends, c.Location()), p.Instalment()
 		if months == 0 {
 			next.Prepaid = nil
 		} else {

@@ -1,48 +1,40 @@
 package contract
 
 import (
-	"errors"
 	"fmt"
-	"strings"
 	"time"
-	_ "time/tzdata" // the same zones on a machine that has none of its own
 )
-
-// Zone loads a time zone by its IANA name. The machine's own zone is refused:
-// a contract means the same everywhere.
-func Zone(name string) (*time.Location, error) {
-	if name == "" || name == "Local" {
-		return nil, errors.New("expected the name of a time zone, such as America/Los_Angeles or UTC")
-	}
-	loc, err := time.LoadLocation(name)
-	if err != nil || strings.HasPrefix(name, "/") {
-		return nil, fmt.Errorf("%.60q is not a time zone: use an IANA name, such as America/Los_Angeles or UTC", name)
-	}
-	return loc, nil
-}
 
 // StartOfDay is the first instant of a calendar day in a zone. Where clocks
 // skip midnight it is the instant after the gap; where midnight comes twice it
 // is the first one.
 func StartOfDay(loc *time.Location, year int, month time.Month, day int) time.Time {
-	midnight := time.Date(year, month, day, 0, 0, 0, 0, loc)
-	// Midnight as seen with the offsets on either side of any change near it.
+	return firstAt(loc, time.Date(year, month, day, 0, 0, 0, 0, time.UTC))
+}
+
+// firstAt is the first instant at which the clocks of a zone show what wall shows in
+// UTC; where they skip it, the instant after the gap.
+func firstAt(loc *time.Location, wall time.Time) time.Time {
+	year, month, day := wall.Date()
+	hour, minute, second := wall.Clock()
+	about := time.Date(year, month, day, hour, minute, second, 0, loc)
+	// The wall's time as seen with the offsets on either side of any change near it.
 	first := time.Time{}
-	for _, near := range []time.Time{midnight.Add(-12 * time.Hour), midnight.Add(12 * time.Hour)} {
+	for _, near := range []time.Time{about.Add(-12 * time.Hour), about.Add(12 * time.Hour)} {
 		_, offset := near.Zone()
-		t := time.Date(year, month, day, 0, 0, 0, 0, time.UTC).Add(-time.Duration(offset) * time.Second).In(loc)
-		if h, m, s := t.Clock(); h+m+s == 0 && (first.IsZero() || t.Before(first)) {
+		t := wall.Add(-time.Duration(offset) * time.Second).In(loc)
+		if h, m, s := t.Clock(); h == hour && m == minute && s == second && (first.IsZero() || t.Before(first)) {
 			first = t
 		}
 	}
 	if !first.IsZero() {
 		return first.UTC()
 	}
-	// No midnight that day: the zone changed across it.
-	if _, gap := midnight.Add(-12 * time.Hour).ZoneBounds(); !gap.IsZero() {
+	// The clocks never show it: the zone changed across it.
+	if _, gap := about.Add(-12 * time.Hour).ZoneBounds(); !gap.IsZero() {
 		return gap.UTC()
 	}
-	return midnight.UTC()
+	return about.UTC()
 }
 
 // MonthOf is the calendar month of a zone that holds an instant, as its first
@@ -71,11 +63,7 @@ func parseInstant(text string, loc *time.Location) (time.Time, error) {
 
 // show prints an instant for an error or a clause, in the contract's zone.
 func (c *Contract) show(t time.Time) string {
-	loc, err := Zone(c.TimeZone)
-	if err != nil {
-		loc = time.UTC
-	}
-	t = t.In(loc)
+	t = t.In(c.Location())
 	if h, m, s := t.Clock(); h+m+s == 0 {
 		return t.Format(time.DateOnly)
 	}

@@ -41,9 +41,7 @@ func (c *Contract) checkHead(f *findings) {
 	if _, ok := Digits(c.Currency); !ok {
 		f.add("currency", "unknown currency %.20q: expected an ISO 4217 code such as USD or EUR", c.Currency)
 	}
-	if _, err := Zone(c.TimeZone); err != nil {
-		f.add("time_zone", "%v", err)
-	}
+	c.checkZone(f)
 	if c.NoticeDays < 0 || c.NoticeDays > 3650 {
 		f.add("notice_days", "%d: expected 0 (no right of notice) to 3650", c.NoticeDays)
 	}
@@ -204,10 +202,7 @@ func (c *Contract) checkPrepaid(f *findings, p *Prepaid) {
 	if !instant(f, "prepaid.from", p.From) {
 		return
 	}
-	loc, err := Zone(c.TimeZone)
-	if err != nil {
-		return
-	}
+	loc := c.Location()
 	if month, _ := MonthOf(loc, p.From); !month.Equal(p.From) {
 		f.add("prepaid.from", "%s is not the first instant of a calendar month", c.show(p.From))
 	}

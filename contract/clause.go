@@ -30,17 +30,16 @@ func clause(own, list string, i int) string {
 }
 
 // GraceEnd is when the late discount of a tranche begins: GraceDays calendar
-// days after its delivery, in the contract's zone.
+// days after its delivery, in the contract's zone, at the same time of day: the first
+// such instant, or the end of the gap where clocks skip it.
 func (c *Contract) GraceEnd(t *Tranche) time.Time {
-	loc, err := Zone(c.TimeZone)
-	if err != nil {
-		return t.Delivery
-	}
 	if t.GraceDays == 0 {
 		return t.Delivery
 	}
-	local := t.Delivery.In(loc)
-	return local.AddDate(0, 0, t.GraceDays).UTC()
+	loc := c.Location()
+	_, offset := t.Delivery.In(loc).Zone()
+	wall := t.Delivery.UTC().Add(time.Duration(offset) * time.Second)
+	return firstAt(loc, wall.AddDate(0, 0, t.GraceDays))
 }
 
 // Instalment is the exact amount of one instalment.
@@ -50,11 +49,7 @@ func (p *Prepaid) Instalment() *big.Rat {
 }
 
 // monthsBefore counts the instalments in months that begin before an instant.
-func (p *Prepaid) monthsBefore(end time.Time, zone string) int {
-	loc, err := Zone(zone)
-	if err != nil {
-		return p.Months
-	}
+func (p *Prepaid) monthsBefore(end time.Time, loc *time.Location) int {
 	count := 0
 	for at := p.From; count < p.Months && at.Before(end); count++ {
 		_, at = MonthOf(loc, at)

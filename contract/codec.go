@@ -68,12 +68,23 @@ func (c *Contract) inUTC() *Contract {
 	if out.Prepaid != nil {
 		utc(&out.Prepaid.From)
 	}
+	if z := out.ZoneRules; z != nil {
+		utc(&z.From, &z.Until)
+		for i := range z.Changes {
+			utc(&z.Changes[i].At)
+		}
+	}
 	return out
 }
 
 // Clone is a copy that shares nothing with c.
 func (c *Contract) Clone() *Contract {
 	out := *c
+	if c.ZoneRules != nil {
+		v := *c.ZoneRules
+		v.Changes = slices.Clone(v.Changes)
+		out.ZoneRules = &v
+	}
 	out.Tranches = slices.Clone(c.Tranches)
 	for i := range out.Tranches {
 		out.Tranches[i].Volumes = slices.Clone(out.Tranches[i].Volumes)

@@ -42,7 +42,9 @@ type Contract struct {
 	Tenant    string    `json:"tenant"`
 	Project   string    `json:"project"`
 	Currency  string    `json:"currency"`  // ISO 4217
-	TimeZone  string    `json:"time_zone"` // IANA name; months and days are counted in it
+	TimeZone  string    `json:"time_zone"` // IANA name; months and days are counted in it, by ZoneRules
+
+	ZoneRules *ZoneRules `json:"zone_rules"` // of the time zone over the term, fixed when the contract is made
 
 	Begin       time.Time    `json:"begin"`
 	End         time.Time    `json:"end"`

@@ -26,14 +26,22 @@ func Parse(file string, data []byte) (*Contract, error) {
 		return nil, err
 	}
 	p := &reader{c: &Contract{}, loc: time.UTC}
-	for _, pair := range top.Values { // dates need the zone, wherever it stands
-		if key, ok := pair.Key.(*ast.StringNode); ok && key.Value == "time_zone" {
-			if name, ok := pair.Value.(*ast.StringNode); ok {
-				if loc, err := Zone(name.Value); err == nil {
-					p.loc = loc
-				}
+	var name string
+	for _, pair := range top.Values { // dates need the zone and its rules, wherever they stand
+		key, ok := pair.Key.(*ast.StringNode)
+		switch text, is := pair.Value.(*ast.StringNode); {
+		case ok && is && key.Value == "time_zone":
+			if loc, err := Zone(text.Value); err == nil {
+				p.loc = loc
 			}
+			name = text.Value
+		case ok && key.Value == "zone_rules":
+			p.rules = &ZoneRules{}
+			(&reader{loc: time.UTC}).zoneRules(field{doc, "zone_rules", pair.Value}, p.rules)
 		}
+	}
+	if p.rules != nil {
+		p.loc = (&Contract{TimeZone: name, ZoneRules: p.rules}).Location()
 	}
 	p.contract(field{doc, "", top})
 	if len(doc.list) == 0 {
@@ -51,13 +59,16 @@ func Parse(file string, data []byte) (*Contract, error) {
 
 // reader fills a contract from the file's fields.
 type reader struct {
-	c   *Contract
-	loc *time.Location
+	c     *Contract
+	loc   *time.Location
+	rules *ZoneRules // that the file has
 }
 
 // defaults fills in what the file may leave out because the rest says it.
 func (p *reader) defaults() {
 	c := p.c
+	c.ZoneRules = p.rules
+	c.FixZone()
 	if c.Effective.IsZero() && c.Version == 1 {
 		c.Effective = c.Begin
 	}
@@ -84,7 +95,7 @@ func (p *reader) contract(f field) {
 		"id": text(&c.ID), "version": number(&c.Version), "effective": p.instant(&c.Effective),
 		"title": text(&c.Title), "fictional": truth(&c.Fictional), "note": text(&c.Note),
 		"tenant": text(&c.Tenant), "project": text(&c.Project),
-		"currency": text(&c.Currency), "time_zone": text(&c.TimeZone),
+		"currency": text(&c.Currency), "time_zone": text(&c.TimeZone), "zone_rules": func(field) {}, // read before all dates
 		"begin": p.instant(&c.Begin), "end": p.instant(&c.End),
 		"notice_days": number(&c.NoticeDays), "firm_until": p.instant(&c.FirmUntil),
 		"legal_digest": func(f field) {
@@ -166,6 +177,33 @@ func (p *reader) volume(f field, v *Volume) {
 		"iops": number(&v.IOPS), "key_mode": text(&v.KeyMode), "from": p.instant(&v.From), "to": p.instant(&v.To),
 		"price": price(&v.Price), "clause": text(&v.Clause),
 	})
+}
+
+// zoneRules reads the rules of the zone; dates without an offset are of UTC here.
+func (p *reader) zoneRules(f field, z *ZoneRules) {
+	f.fields(known{
+		"version": text(&z.Version), "from": p.instant(&z.From), "until": p.instant(&z.Until), "offset": offset(&z.OffsetS),
+		"changes": list(&z.Changes, func(f field, c *ZoneChange) {
+			f.fields(known{"at": p.instant(&c.At), "offset": offset(&c.OffsetS)})
+		}),
+	})
+}
+
+// offset reads +01:00 or -09:30, with seconds where there are some.
+func offset(into *int) func(field) {
+	return func(f field) {
+		s, ok := f.scalar()
+		if !ok {
+			return
+		}
+		for _, layout := range []string{"-07:00", "-07:00:00"} {
+			if t, err := time.Parse(layout, s); err == nil {
+				_, *into = t.Zone()
+				return
+			}
+		}
+		f.errorf("%.20q: expected hours and minutes east of UTC, such as \"+01:00\" or \"-09:30\"", s)
+	}
 }
 
 func (p *reader) instant(into *time.Time) func(field) {

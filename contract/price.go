@@ -17,6 +17,17 @@ type Pricing struct {
 	Spans    []Span `json:"spans"`   // by rate, then by time
 	Storage  string `json:"storage"` // of the whole term
 	Total    string `json:"total"`   // of the whole term: all delivered on its date, up all the time, without tax
+	// TotalIs says so in words: no reader of the number alone can know.
+	TotalIs string     `json:"total_is"`
+	Tax     *PricedTax `json:"tax,omitempty"` // none: the contract names no tax
+}
+
+// PricedTax is the tax that invoices add to a total.
+type PricedTax struct {
+	Name    string `json:"name"`
+	Rate    string `json:"rate"`   // "8.25 %"
+	Amount  string `json:"amount"` // of the whole total, rounded once; invoices round it by the month
+	WithTax string `json:"with_tax"`
 }
 
 // Span is a stretch of time with one rate and one promised set.
@@ -40,10 +51,7 @@ func Price(c *Contract) (*Pricing, error) {
 	if err := c.Check(); err != nil {
 		return nil, err
 	}
-	loc, err := Zone(c.TimeZone)
-	if err != nil {
-		return nil, err
-	}
+	loc := c.Location()
 	digits, _ := Digits(c.Currency)
 	p := &Pricing{Currency: c.Currency}
 	total, storage := new(big.Rat), new(big.Rat)
@@ -62,7 +70,15 @@ func Price(c *Contract) (*Pricing, error) {
 		storage.Add(storage, months.Mul(months, v.Price.Rat()))
 	}
 	p.Storage = storage.FloatString(digits)
-	p.Total = total.Add(total, storage).FloatString(digits)
+	p.Total, p.TotalIs = total.Add(total, storage).FloatString(digits), "without tax: the contract names none"
+	if t := c.Tax; t != nil {
+		tax, _ := new(big.Rat).SetString(p.Total)
+		amount := new(big.Rat).Mul(tax, t.Rate.Rat())
+		p.Tax = &PricedTax{Name: t.Name, Rate: t.Rate.Percent(), Amount: amount.FloatString(digits)}
+		rounded, _ := new(big.Rat).SetString(p.Tax.Amount)
+		p.Tax.WithTax = tax.Add(tax, rounded).FloatString(digits)
+		p.TotalIs = "without tax: " + t.Name + " comes on top of it, " + p.Tax.Rate
+	}
 	return p, nil
 }
 

@@ -12,10 +12,7 @@ import (
 // Cost: one step a rate, tranche boundary and calendar month.
 func Value(c *Contract, from, to time.Time, of []string) *big.Rat {
 	total := new(big.Rat)
-	loc, err := Zone(c.TimeZone)
-	if err != nil {
-		return total // Check has refused it
-	}
+	loc := c.Location()
 	for i := range c.Rates {
 		r := &c.Rates[i]
 		for _, cut := range c.promised(r) {

@@ -8,6 +8,7 @@ import (
 	"math/big"
 	"strconv"
 	"strings"
+	"time"
 
 	"bulkhead/claim"
 	"bulkhead/contract"
@@ -125,6 +126,9 @@ func DecodeInvoice(data []byte) (*Invoice, error) {
 func (i *Invoice) check() error {
 	if err := checkNumber(i.Number); err != nil {
 		return err
+	}
+	if at, err := time.Parse(month, i.Month); err != nil || at.Sub(i.Period.From).Abs() > 48*time.Hour {
+		return fmt.Errorf("month: %.20q: expected the month of the period, such as 2026-05", i.Month)
 	}
 	digits, ok := contract.Digits(i.Currency)
 	if !ok {

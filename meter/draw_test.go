@@ -61,6 +61,7 @@ func drawContracts(t *rapid.T) []*contract.Contract {
 		c.Tax = &contract.Tax{Name: "Tax", Rate: "0.0825"}
 	}
 	c.Storage = []contract.Volume{{ID: "v", CapacityTB: 7, KeyMode: "owner", From: base, To: end, Price: price("storage")}}
+	c.FixZone()
 	c.SLA = drawLevels(t)
 	versions := []*contract.Contract{c}
 	switch rapid.IntRange(0, 3).Draw(t, "versions") {
@@ -127,6 +128,7 @@ func signable(levels []contract.SLA) bool {
 		Rates:    []contract.Rate{{Tranches: []string{"a"}, From: from, To: to, Basis: contract.PerMonth, Price: "1"}},
 		Unknown:  contract.Unknown{Then: "up"}, SLA: levels,
 	}
+	c.FixZone()
 	return c.Check() == nil
 }
 

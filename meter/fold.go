@@ -35,6 +35,7 @@ type slot struct {
 	start   int64 // since when it has been in effect, uninterrupted
 	quiet   int64 // when unknown: since when
 	row     int32 // change that said so
+	handed  int32 // change by which it was handed over
 	noticed int32 // seconds of noticed maintenance in the period so far
 	cause   CauseRef
 	state   code // as reported
@@ -146,6 +147,15 @@ func (f *fold) enter(h *holding, s *slot, row *change, i int32) {
 	if (s.state == undelivered) != (row.state == undelivered) && len(tr.segments) > 0 && row.at > tr.segments[0].from {
 		tr.deliveries.add(i, f.entriesNamed())
 	}
+	if held := row.state != undelivered && row.state != returned; held && !s.held() {
+		s.handed = i
+	} else if !held && s.held() {
+		for _, seg := range tr.segments {
+			if seg.from < row.at && row.at <= seg.to {
+				seg.holds.add(i, f.entriesNamed())
+			}
+		}
+	}
 	if s.state == unknown && row.state != unknown {
 		s.effect, s.start = f.afterSilence(s, row.at)
 	}
@@ -214,6 +224,9 @@ func (f *fold) count(h *holding, s *slot, n uint32, until int64, end int32) {
 			continue
 		}
 		seg.usage[s.state] += b - a
+		if s.state != undelivered {
+			seg.holds.add(s.handed, f.entriesNamed())
+		}
 		switch s.state {
 		case up, undelivered, downTenant:
 		case unknown:

@@ -237,8 +237,8 @@ func TestFormulasGiveTheirAmounts(t *testing.T) {
 				}
 				amount, _ := new(big.Rat).SetString(l.Amount)
 				total.Add(total, amount)
-				if (l.Kind == LineCredit) && len(l.Entries) == 0 {
-					t.Fatalf("%s: a credit that follows from no entry", l.ID)
+				if (l.Kind == LineCredit || l.Kind == LineUsage) && len(l.Entries) == 0 {
+					t.Fatalf("%s: credit or usage that follows from no entry", l.ID)
 				}
 				if text := invoice.Explain(l.ID); !strings.Contains(text, l.Clause) {
 					t.Fatalf("%s: not explained: %s", l.ID, text)
@@ -250,7 +250,7 @@ func TestFormulasGiveTheirAmounts(t *testing.T) {
 		}
 	})
 	for _, kind := range []string{LineFee, LineUsage, LineTakeOrPay, LineLate, LineLateExtra, LineCredit, LineCap, LineStorage, LineCorrection, LineTax, LinePrepaid} {
-		if kinds[kind] == 0 {
+		if kinds[kind] == 0 && !testing.Short() {
 			t.Errorf("no %s line was ever drawn", kind)
 		}
 	}

@@ -21,6 +21,7 @@ type Invoice struct {
 	Contract string    `json:"contract"`
 	Versions []Version `json:"versions"` // that rule in the period
 	TimeZone string    `json:"time_zone"`
+	Month    string    `json:"month"` // of that zone, "2026-05", by the contract's own rules
 	Period   Period    `json:"period"`
 	Currency string    `json:"currency"`
 	Rounding string    `json:"rounding"`

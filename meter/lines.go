@@ -121,7 +121,7 @@ func (b *bill) tranchesUsed() {
 	var used byPrice
 	b.segments(func(_ *tranche, s *segment) {
 		if s.theRate().Basis == contract.PerGPUHour {
-			used.add(s, "", s.gpus(s.held()), nil)
+			used.add(s, "", s.gpus(s.held()), &s.holds)
 		}
 	})
 	used.each(func(p *priced) {
@@ -131,6 +131,7 @@ func (b *bill) tranchesUsed() {
 			Text:     fmt.Sprintf("%s in %s, by the GPU-hour", s.theTranche().Kind, s.theTranche().ID),
 			Formula:  b.priceFormula(s, p.seconds),
 			Quantity: fmt.Sprint(p.seconds), Unit: "GPU-s", Price: string(s.theRate().Price), Per: "GPU-hour",
+			Entries: b.entries(&p.rows),
 		}, b.value(s, p.seconds))
 	})
 }

@@ -4,8 +4,6 @@ import (
 	"fmt"
 	"strings"
 	"time"
-
-	"bulkhead/contract"
 )
 
 const pageWidth = 100
@@ -119,14 +117,17 @@ func (i *Invoice) Explain(line string) string {
 	return p.String()
 }
 
-// period prints the billing period in the contract's zone.
+// period prints the billing period: its days are the contract's, the same for every reader.
 func (i *Invoice) period() string {
-	loc, err := contract.Zone(i.TimeZone)
+	first, err := time.Parse(month, i.Month)
 	if err != nil {
-		loc = time.UTC
+		return i.TimeZone // check has refused it
 	}
-	return fmt.Sprintf("%s until %s, %s", i.Period.From.In(loc).Format(time.DateOnly), i.Period.To.In(loc).Format(time.DateOnly), i.TimeZone)
+	return fmt.Sprintf("%s until %s, %s", first.Format(time.DateOnly), first.AddDate(0, 1, 0).Format(time.DateOnly), i.TimeZone)
 }
+
+// month is how a calendar month is written.
+const month = "2006-01"
 
 // row puts a number at the right edge.
 func row(left, right string) string {

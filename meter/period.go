@@ -14,8 +14,16 @@ type Period struct {
 	To   time.Time `json:"to"`
 }
 
-// Month is a calendar month in a time zone, by IANA name. month may be beyond
-// December; it then counts on into the next year.
+// MonthOf is the calendar month of a contract that holds an instant, by the rules of the
+// zone that it was signed with.
+func MonthOf(c *contract.Contract, at time.Time) Period {
+	from, to := contract.MonthOf(c.Location(), at)
+	return Period{From: from, To: to}
+}
+
+// Month is a calendar month in a time zone of this release, by IANA name, where there is
+// no contract to go by. month may be beyond December; it then counts on into the next
+// year.
 func Month(tz string, year int, month time.Month) (Period, error) {
 	loc, err := contract.Zone(tz)
 	if err != nil {

@@ -103,7 +103,7 @@ func newBill(in Input, changes *Changes, period Period) (*bill, error) {
 	}
 	b := &bill{terms: t, ids: map[string]bool{}, sums: map[string]*big.Rat{}, invoice: &Invoice{
 		Tenant: t.last.Tenant, Contract: t.last.ID, TimeZone: t.last.TimeZone, Currency: t.last.Currency, Rounding: Rounding,
-		Period: Period{From: period.From.UTC(), To: period.To.UTC()}, Lines: []Line{},
+		Month: period.From.In(t.loc).Format(month), Period: Period{From: period.From.UTC(), To: period.To.UTC()}, Lines: []Line{},
 	}}
 	for i, v := range t.versions {
 		if from, to := t.rules(i); max(from, t.from) < min(to, t.to) {

@@ -159,6 +159,7 @@ func (f *fold) countPart(h *holding, s *slot, v *view, from, to int64) {
 		if a >= b {
 			continue
 		}
+		seg.holds.add(s.handed, f.entriesNamed())
 		if v.gap == nil {
 			seg.usage[s.state] += b - a
 		} else {

@@ -64,6 +64,7 @@ type segment struct {
 	taken   []int64      // those that it credits: no second is in two of them
 	unasked []int64      // those of taken in which nobody looked
 	rows    []rowSet     // changes that taken follows from
+	holds   rowSet       // changes by which slots were handed over and given back
 	plans   [codes][][]step
 }
 
@@ -83,10 +84,8 @@ func newTerms(versions []*contract.Contract, period Period) (*terms, error) {
 			return nil, fmt.Errorf("contract %s version %d: %w", v.ID, v.Version, err)
 		}
 	}
-	loc, err := contract.Zone(versions[0].TimeZone)
-	if err != nil {
-		return nil, err
-	}
+	// The rules of the zone are the same in all versions, where they are about the same time.
+	loc := slices.MaxFunc(versions, func(a, b *contract.Contract) int { return a.ZoneRules.Until.Compare(b.ZoneRules.Until) }).Location()
 	if err := period.check(loc); err != nil {
 		return nil, err
 	}

@@ -51,10 +51,7 @@ type arrival func(l *book.Lease, slot int) time.Time
 // Cost: two invoices a month.
 func compare(versions []*contract.Contract, leases []*book.Lease, from, to time.Time, was, is arrival) ([]Money, *big.Rat, error) {
 	c := versions[len(versions)-1]
-	loc, err := contract.Zone(c.TimeZone)
-	if err != nil {
-		return nil, nil, err
-	}
+	loc := c.Location()
 	digits, _ := contract.Digits(c.Currency)
 	total := new(big.Rat)
 	var rows []Money

@@ -183,10 +183,7 @@ func (out *Slipped) contract(s *book.State, now time.Time, k *book.Contract, hal
 
 // rights are those that lateness gives.
 func (out *Slipped) rights(c *contract.Contract, now time.Time, late map[string]int64, digits int) []Arising {
-	loc, err := contract.Zone(c.TimeZone)
-	if err != nil {
-		return nil // Check has refused it
-	}
+	loc := c.Location()
 	var rights []Arising
 	for i := range c.Termination {
 		r := &c.Termination[i]

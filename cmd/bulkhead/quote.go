@@ -144,6 +144,8 @@ func priceTable(w io.Writer, price string) {
 		} `json:"spans"`
 		Storage string `json:"storage"`
 		Total   string `json:"total"`
+		TotalIs string `json:"total_is"`
+		Tax     *contract.PricedTax
 	}
 	if err := json.Unmarshal([]byte(price), &p); err != nil {
 		row(w, "price", price)
@@ -155,5 +157,8 @@ func priceTable(w io.Writer, price string) {
 	if p.Storage != "" {
 		row(w, "storage", p.Storage+" "+p.Currency)
 	}
-	row(w, "total", p.Total+" "+p.Currency)
+	row(w, "total", p.Total+" "+p.Currency+", "+p.TotalIs)
+	if p.Tax != nil {
+		row(w, "with tax", fmt.Sprintf("%s %s, of it about %s %s", p.Tax.WithTax, p.Currency, p.Tax.Amount, p.Tax.Name))
+	}
 }
