@@ -533,7 +533,7 @@ var attacks = []attack{
 	}},
 }
 
-func everyAttack() []attack { return slices.Concat(attacks, moreAttacks, spanAttacks) }
+func everyAttack() []attack { return slices.Concat(attacks, moreAttacks, spanAttacks, stateAttacks) }
 
 func publicOf(s claim.Signer) ed25519.PublicKey { return s.Key.Public().(ed25519.PublicKey) }
 

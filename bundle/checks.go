@@ -26,6 +26,8 @@ const (
 	CheckSlotTwice Check = "slot-twice"
 	CheckReturn    Check = "return"
 	CheckReturned  Check = "returned"
+	CheckPhase     Check = "phase"
+	CheckAge       Check = "age"
 
 	// How nodes change hands.
 	CheckName         Check = "name"
@@ -44,10 +46,13 @@ const (
 	CheckStayed       Check = "stayed"
 
 	// Isolation.
-	CheckLabel      Check = "label"
-	CheckIsolation  Check = "isolation"
-	CheckCovers     Check = "covers"
-	CheckSpans      Check = "spans"
+	CheckLabel     Check = "label"
+	CheckIsolation Check = "isolation"
+	CheckCovers    Check = "covers"
+	CheckSpans     Check = "spans"
+
+	CheckContradiction Check = "contradiction"
+
 	CheckVerdict    Check = "verdict"
 	CheckEpoch      Check = "epoch"
 	CheckExposed    Check = "exposed"
@@ -108,6 +113,8 @@ var checks = []struct {
 	{CheckSlotTwice, "no node is in two slots"},
 	{CheckReturn, "a lease ends when its contract says"},
 	{CheckReturned, "a lease counts as returned when each of its nodes is wiped, or quarantined and counted"},
+	{CheckPhase, "what is said of a lease, a contract or a label is said in a phase of its life in which it can be"},
+	{CheckAge, "evidence is neither older than what it shows, nor of after the entry that names it"},
 	{CheckName, "a node has one name and one number"},
 	{CheckArrow, "nodes move along allowed arrows"},
 	{CheckNodeState, "a node moves from the state that it is in"},
@@ -126,6 +133,7 @@ var checks = []struct {
 	{CheckIsolation, "an isolation certificate checks, and is of this lease"},
 	{CheckCovers, "an isolation certificate covers the nodes that are delivered on it"},
 	{CheckSpans, "an isolation certificate shows every port of each node on every fabric that the lease spans, and its NVLink domains where a rack is one"},
+	{CheckContradiction, "no verdict is proven while the log says that a port is red or unread, and no port is closed that it names no drift of"},
 	{CheckVerdict, "an isolation verdict is what its certificate says"},
 	{CheckEpoch, "isolation verdicts of a lease count without a gap"},
 	{CheckNotExposed, "no node is delivered while a port of it is known to be red or unread"},

@@ -99,6 +99,7 @@ func (v *verifier) notProven() []string {
 		v.looksNotProven(add)
 		add("health: what devices said of their health is in the owner's log only; compare the slots' states with your own monitoring")
 	}
+	v.openEnds(add)
 	for _, id := range sorted(v.postures) {
 		if p := v.postures[id]; len(p.Lacks) > 0 {
 			add("management of %s: its manager lacks %s; the first: %s", id, count(len(p.Lacks), "guard"), p.Lacks[0])

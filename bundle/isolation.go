@@ -32,6 +32,15 @@ func (c *isolationSays) why() string {
 	return strings.Join(parts, ", ")
 }
 
+// ownFailed is how many ports of the lease's own the certificate does not call proven.
+func (c *isolationSays) ownFailed() int {
+	n := c.Ports
+	for i := range c.Fabrics {
+		n -= c.Fabrics[i].Proven
+	}
+	return n
+}
+
 // readIsolation opens an isolation certificate and has it add up: its verdict
 // must follow from its own figures, and nothing that it must print be left out.
 func (v *verifier) readIsolation(o *opened, b *held) (*isolationSays, error) {
@@ -56,6 +65,10 @@ func (v *verifier) readIsolation(o *opened, b *held) (*isolationSays, error) {
 // isolationShown judges the certificate on which nodes are delivered.
 func (v *verifier) isolationShown(l *leaseLog, nodes []*nodeLog, o *opened) {
 	at, now, labels := v.at, v.time, v.labelsOf(l)
+	reserved := make([]time.Time, len(nodes))
+	for i, n := range nodes {
+		reserved[i] = n.reserved
+	}
 	v.after = append(v.after, func() {
 		c := v.certificate(at, l, labels, o, now)
 		if c == nil {
@@ -67,7 +80,10 @@ func (v *verifier) isolationShown(l *leaseLog, nodes []*nodeLog, o *opened) {
 		if age := now.Sub(c.Issued); age > time.Duration(c.WindowSeconds)*time.Second {
 			v.fail(at, CheckIsolation, string(l.Lease), "nodes are delivered on an isolation certificate of %s, which counts for %d seconds", stamp(c.Issued), c.WindowSeconds)
 		}
-		for _, n := range nodes {
+		for i, n := range nodes {
+			if c.Issued.Before(reserved[i]) {
+				v.fail(at, CheckAge, n.id, "it is delivered on an isolation certificate of %s, and was reserved at %s only", stamp(c.Issued), stamp(reserved[i]))
+			}
 			if !c.nodes.Has(site.Index(n.number)) {
 				v.fail(at, CheckCovers, n.id, "it is delivered on an isolation certificate that is about nodes %.100s", c.Nodes)
 			}
@@ -122,7 +138,12 @@ func (v *verifier) judged(b *prove.Judged) {
 	if b.Epoch != l.epoch+1 {
 		v.fail(v.at, CheckEpoch, b.Lease, "verdict %d, the one before was %d", b.Epoch, l.epoch)
 	}
-	l.epoch = b.Epoch
+	v.step(l, actJudge)
+	l.epoch, l.judgedEnd = b.Epoch, v.time
+	alarm, allUp := v.exposed(l), b.Verdict != prove.Proven.String() && l.allUp()
+	if alarm != nil && b.Verdict == prove.Proven.String() {
+		v.fail(v.at, CheckContradiction, b.Lease, "the verdict is %s, and by the entries before %s is not proven isolated (%s)", b.Verdict, alarm.id, alarm.exposure())
+	}
 	l.verdicts[b.Verdict]++
 	o := v.opened[b.Certificate]
 	if o == nil {
@@ -135,6 +156,7 @@ func (v *verifier) judged(b *prove.Judged) {
 		if c == nil {
 			return
 		}
+		v.verdictAge(at, l, c, now)
 		red, unknown := 0, 0
 		for _, part := range c.Fabrics {
 			red += part.Red
@@ -152,6 +174,9 @@ func (v *verifier) judged(b *prove.Judged) {
 		if c.Verdict == prove.Proven.String() {
 			v.isolatedOn(at, b.Lease, "at a later time", c, o)
 			return
+		}
+		if own := c.ownFailed(); own > 0 && alarm == nil && allUp {
+			v.tally.billedUp = append(v.tally.billedUp, fmt.Sprintf("%s at %s, %d of %d ports (verdict %d)", b.Lease, stamp(c.Issued), own, c.Ports, b.Epoch))
 		}
 		v.tally.unproven = append(v.tally.unproven, fmt.Sprintf("isolation of %s was %s at %s (verdict %d): %s", b.Lease, c.Verdict, stamp(c.Issued), b.Epoch, c.why()))
 	})

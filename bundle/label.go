@@ -36,6 +36,7 @@ func (v *verifier) labelled(b *fabric.Labelled) {
 			v.fail(v.at, CheckLabel, key, "label %s is released, and was not its label", b.Label)
 			return
 		}
+		v.labelsHeld(b)
 		was.released = true
 	default:
 		v.fail(v.at, CheckLabel, key, "%q is no action that a tenant's log holds", b.Action)

@@ -23,9 +23,14 @@ type nodeLog struct {
 	state     node.State
 	seq       uint32
 	turnover  uint32
-	owner     *leaseLog      // whose data it may hold
-	reclaimed time.Time      // when it was taken back
-	fenced    bool           // since it was reclaimed
+	owner     *leaseLog    // whose data it may hold
+	reclaimed time.Time    // when it was taken back
+	fenced    bool         // since it was reclaimed
+	fencedAt  time.Time    // when, that time
+	reserved  time.Time    // when it was reserved last
+	root      claim.Digest // of the nonce of its last statement, and of which turnover that was
+	wiped     claim.Digest
+	rootOf    uint32
 	drift     uint16         // bit by NIC: known to be red
 	serial    string         // chassis, as its statements say
 	key       site.PublicKey // attestation key, the same
@@ -164,6 +169,7 @@ func (v *verifier) forget(number uint32) {
 		return
 	}
 	n.drift = 0
+	v.alarm(n)
 	if n.unit == nil {
 		return
 	}
@@ -173,6 +179,7 @@ func (v *verifier) forget(number uint32) {
 		}
 	}
 	n.unit.unread = 0
+	v.unreadable(n.unit)
 }
 
 func (v *verifier) moves(b *node.Moved) {
@@ -248,12 +255,13 @@ func (v *verifier) arrived(n *nodeLog, b *node.Moved, m *node.MovedNode) {
 		v.handedOver(n, m)
 		needs()
 	case node.Reserved:
+		n.reserved = v.time
 		if ref, held := v.holder(n); held && b.From == node.Discovered {
 			n.owner = ref.lease
 			v.sits(n)
 		}
 	case node.Reclaiming:
-		n.reclaimed, n.fenced = v.time, false
+		n.reclaimed, n.fenced, n.fencedAt = v.time, false, time.Time{}
 		if ref, ok := v.holder(n); ok && n.owner == ref.lease {
 			v.release(n.number, ref)
 			v.touch(ref)
@@ -262,7 +270,7 @@ func (v *verifier) arrived(n *nodeLog, b *node.Moved, m *node.MovedNode) {
 		if o := needs(); o != nil {
 			v.fenceShown(n, o)
 		}
-		n.fenced = true
+		n.fenced, n.fencedAt = true, v.time
 		if n.owner != nil && !n.owner.returning.IsZero() {
 			v.volumesLeft(n.owner.Lease)
 		}

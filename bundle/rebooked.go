@@ -35,6 +35,7 @@ func (v *verifier) rebooked(b *lease.Rebooked) {
 			continue
 		}
 		id := string(one.Lease)
+		v.step(l, actRebook)
 		order, err := site.ParseOrder(one.Nodes, maxNodes)
 		switch {
 		case err != nil || len(order) != len(l.slots) || one.Slots != len(order) || slices.Contains(again, l):

@@ -57,6 +57,11 @@ type tally struct {
 	sitting                                  int      // nodes that came into a lease with their tenant on them
 	hermetic                                 int      // leases
 	unproven                                 []string // verdicts that were not proven
+	billedUp                                 []string // of these, with every slot billed as up all the same
+	taken                                    []string // nodes that worked and were swapped without the tenant's word
+	longAgo                                  int      // nodes that were wiped long before they were handed over
+	longest                                  time.Duration
+	longestOf                                string
 	statements                               map[claim.Origin]int
 	takenOff                                 uint64 // entries, by the owner
 	whyTakenOff                              string // the first time

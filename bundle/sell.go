@@ -48,6 +48,9 @@ type leaseLog struct {
 	inUse     *site.Set       // numbers of its delivered nodes
 	units     map[string]bool // of a hermetic lease: the SUs that its links lead from
 	served    time.Time       // when its first node was handed over
+	moves     *defragLog      // that is open
+	judgedAt  time.Time       // issue of the last verdict's certificate, while verdicts are judged
+	judgedEnd time.Time       // entry of the last verdict
 }
 
 // slotRef names a slot.
@@ -80,7 +83,11 @@ func (v *verifier) apply(body any) {
 	case *lease.Rebooked:
 		v.rebooked(b)
 	case *lease.Late:
-		v.leaseOf(b.Lease)
+		if l := v.leaseOf(b.Lease); l != nil {
+			v.step(l, actLate)
+		}
+	case *lease.DefragProposed, *lease.DefragConsented, *lease.DefragAccepted, *lease.DefragEnded:
+		v.defrag(b)
 	default:
 		v.applyNodes(body)
 	}
@@ -144,6 +151,9 @@ func (v *verifier) version(c *contract.Contract) {
 		v.contracts[c.ID] = &contractLog{versions: []*contract.Contract{c}, billed: map[int64]string{}}
 		return
 	}
+	if k.closed {
+		v.fail(v.at, CheckPhase, c.ID, "version %d is put in force after the contract was closed", c.Version)
+	}
 	if err := k.current().Amend(c); err != nil {
 		v.fail(v.at, CheckContract, c.ID, "version %d may not follow version %d: %v", c.Version, k.current().Version, err)
 	}
@@ -178,6 +188,9 @@ func (v *verifier) closed(b *contract.Closed) {
 	if k == nil {
 		v.fail(v.at, CheckContract, b.Contract, "no contract of this id is in force")
 		return
+	}
+	if k.closed {
+		v.fail(v.at, CheckPhase, b.Contract, "it is closed, and was closed before")
 	}
 	k.closed = true
 	for _, l := range k.leases {
@@ -222,6 +235,8 @@ func (v *verifier) bound(b *lease.Bound) {
 	if l.contract == nil {
 		v.fail(v.at, CheckBound, id, "contract %q is not in force", b.Contract)
 		l.contract = &contractLog{billed: map[int64]string{}}
+	} else if l.contract.closed {
+		v.fail(v.at, CheckPhase, id, "it is bound for a contract that was closed")
 	} else {
 		v.promise(l)
 	}

@@ -29,6 +29,7 @@ func (v *verifier) slotsChanged(b *lease.Slots) {
 		return
 	}
 	id := string(b.Lease)
+	v.step(l, actSlots)
 	state := meter.SlotState(b.State)
 	slots, err := site.ParseSet(b.Slots, len(l.slots))
 	if err != nil || slots.Empty() || b.Tranche != l.Tranche || !slices.Contains(meter.States(), state) {
@@ -136,6 +137,7 @@ func (v *verifier) drifted(b *fabric.Drifted) {
 	for _, p := range b.Ports {
 		n := v.port(p)
 		n.drift |= 1 << site.Port(p.Port).NIC()
+		v.alarm(n)
 		v.opens(portName(n, p.NIC) + " " + p.Check)
 		v.touchNode(n)
 	}
@@ -144,7 +146,10 @@ func (v *verifier) drifted(b *fabric.Drifted) {
 
 func (v *verifier) locked(b *fabric.Locked) {
 	for _, p := range b.Ports {
-		v.port(p)
+		n := v.port(p)
+		if n.state == node.Delivered && n.drift&(1<<site.Port(p.Port).NIC()) == 0 {
+			v.fail(v.at, CheckContradiction, n.id, "%s is closed, and the log names no drift of it", site.NICName(p.NIC))
+		}
 	}
 }
 
@@ -153,6 +158,7 @@ func (v *verifier) restored(b *fabric.Restored) {
 		n := v.port(p)
 		if bit := uint16(1) << site.Port(p.Port).NIC(); n.drift&bit != 0 {
 			n.drift &^= bit
+			v.alarm(n)
 			v.closes(portName(n, p.NIC))
 		} else if n.state == node.Delivered {
 			v.fail(v.at, CheckUnfounded, n.id, "%s is restored, and the log names no drift of it", site.NICName(p.NIC))
@@ -184,6 +190,7 @@ func (v *verifier) unreadLeaf(leaf string, unread bool) {
 		u.unread &^= 1 << nic
 		v.closes(leaf + ":")
 	}
+	v.unreadable(u)
 	for _, n := range u.nodes {
 		v.touchNode(n)
 	}

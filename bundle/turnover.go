@@ -14,6 +14,7 @@ import (
 type turnoverSays struct {
 	node, serial, kind string
 	turnover           uint32
+	root, wiped        claim.Digest // of the log that the nonces of its quote and its wipe hang on
 	origin             claim.Origin
 	key                site.PublicKey
 	ownKey             bool      // the key is the policy's, not the statement's
@@ -35,9 +36,9 @@ func (v *verifier) readTurnover(o *opened, b *held) (*turnoverSays, error) {
 	if err != nil {
 		return nil, err
 	}
-	says := &turnoverSays{node: t.Node, serial: t.Serial, kind: t.Kind, turnover: t.Turnover, origin: t.Origin, key: t.Key}
+	says := &turnoverSays{node: t.Node, serial: t.Serial, kind: t.Kind, turnover: t.Turnover, root: t.Root, wiped: t.WipeRoot, origin: t.Origin, key: t.Key}
 	expected := node.Expected{
-		Node: t.Node, Serial: t.Serial, Turnover: t.Turnover, Root: t.Root, Devices: t.Devices, Key: t.Key, Golden: t.Golden, Origin: t.Origin,
+		Node: t.Node, Serial: t.Serial, Turnover: t.Turnover, Root: t.Root, WipeRoot: t.WipeRoot, Devices: t.Devices, Key: t.Key, Golden: t.Golden, Origin: t.Origin,
 	}
 	if key, ok := v.keys[t.Node]; ok {
 		expected.Key, says.ownKey = key, true
@@ -106,7 +107,7 @@ func (v *verifier) statementShown(n *nodeLog, turnover uint32, serial string, o 
 		return
 	}
 	at, now := v.at, v.time
-	delivery, reclaimed := serial != "", n.reclaimed
+	delivery, reclaimed, fenced := serial != "", n.reclaimed, n.fencedAt
 	v.after = append(v.after, func() {
 		if o.err != nil {
 			v.fail(at, v.unread(o, CheckTurnover), n.id, "turnover statement: %v", o.err)
@@ -131,9 +132,12 @@ func (v *verifier) statementShown(n *nodeLog, turnover uint32, serial string, o 
 			return // it was never handed over: the statement is the one before
 		case !delivery:
 			sentence = wipedAfterwards
-			if says.began.Before(reclaimed.Truncate(time.Second)) {
-				v.fail(at, CheckStatement, n.id, "its wipe began at %s, and it was the tenant's until %s", stamp(says.began), stamp(reclaimed))
-			}
+		}
+		if why := n.cleanAge(says.began, reclaimed, fenced); why != "" {
+			v.fail(at, CheckAge, n.id, "%s", why)
+		}
+		if delivery {
+			v.longAgo(n, says.ended, now)
 		}
 		c := claim.Claim{Subject: n.id, Sentence: sentence, Grade: claim.OperatorAsserted, Origin: says.origin, Evidence: []claim.Digest{o.digest}}
 		if says.ownKey {
@@ -158,9 +162,11 @@ func (n *nodeLog) agrees(says *turnoverSays, turnover uint32, serial string) err
 		return fmt.Errorf("the turnover statement is about chassis %s, the entry says %s", says.serial, serial)
 	case n.serial != "" && says.serial != n.serial:
 		return fmt.Errorf("it is chassis %s here and was %s before", says.serial, n.serial)
+	case !n.root.IsZero() && says.turnover != n.rootOf && (says.root == n.root || says.wiped == n.wiped):
+		return fmt.Errorf("the nonce of its TPM quote, or of its wipe, hangs on the same state of the log as that of turnover %d", n.rootOf)
 	case !n.key.IsZero() && says.key != n.key:
 		return errors.New("its TPM quote is signed by another attestation key than the one before")
 	}
-	n.serial, n.key = says.serial, says.key
+	n.serial, n.key, n.root, n.wiped, n.rootOf = says.serial, says.key, says.root, says.wiped, says.turnover
 	return nil
 }

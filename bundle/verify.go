@@ -91,6 +91,7 @@ type verifier struct {
 	proved   []claim.Claim
 	report   *Report
 	tally    tally
+	alarms   alarms
 	dirty    int // nodes taken back and not shown to be wiped
 	signedBy string
 	began    time.Time
@@ -125,6 +126,7 @@ func newVerifier(policy *Policy, opts Options) (*verifier, error) {
 		units:     map[string]*unitLog{},
 		handed:    map[string]handOver{},
 		billedTo:  map[string]time.Time{},
+		alarms:    alarms{map[*nodeLog]bool{}, map[*unitLog]bool{}},
 	}
 	var err error
 	if v.golden, err = policy.golden(); err != nil {

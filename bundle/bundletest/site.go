@@ -137,7 +137,7 @@ func (s *Story) Turnover(n *Node) *node.Turnover {
 	root := claim.DigestOf(fmt.Appendf(nil, "root before turnover %d", n.Turnover))
 	devices := n.Inventory.WipeDevices()
 	t := &node.Turnover{
-		Node: n.ID(), Serial: n.Inventory.Serial, Kind: "H100", Turnover: n.Turnover, Origin: claim.Simulated, Root: root,
+		Node: n.ID(), Serial: n.Inventory.Serial, Kind: "H100", Turnover: n.Turnover, Origin: claim.Simulated, Root: root, WipeRoot: root,
 		Devices: site.DeviceDigest(devices), Key: n.Inventory.AttestationKey, Golden: attest.Golden(s.world.kind),
 		BurnIn: &node.BurnIn{GPUs: len(n.Inventory.GPUs), Minutes: 30, GBps: 430.5},
 	}
