@@ -4,7 +4,6 @@ import (
 	"strings"
 	"time"
 
-	"bulkhead/claim"
 	"bulkhead/fabric"
 	"bulkhead/storage"
 )
@@ -86,14 +85,4 @@ func (v *verifier) labelsHeld(b *fabric.Labelled) {
 	if l := v.atWork(project); l != nil {
 		v.fail(v.at, CheckPhase, b.Label.String(), "the label is released while %d nodes of %s are delivered under it", l.inUse.Len(), l.Lease)
 	}
-}
-
-// attested is how strong a claim about a node is. That a statement's origin is hardware
-// is the owner's word, as is the key of its TPM quote, unless the tenant knows that key
-// by another way than the bundle.
-func attested(ownKey bool, origin claim.Origin) claim.Grade {
-	if ownKey && origin == claim.Hardware {
-		return claim.HardwareAttested
-	}
-	return claim.OperatorAsserted
 }

@@ -52,6 +52,7 @@ func (v *verifier) rebooked(b *lease.Rebooked) {
 			}
 			v.release(n, ref)
 		}
+		v.placed(l, one.Certificate, order)
 		again, placed = append(again, l), append(placed, order)
 	}
 	for i, l := range again {

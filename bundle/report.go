@@ -53,7 +53,7 @@ type LeaseReport struct {
 // tally counts what the report tells about.
 type tally struct {
 	holdings, swaps, changes, drifts, unread int
-	placements                               int
+	placed, placements                       int      // placement certificates of leases, and those that are about a lease's own nodes
 	sitting                                  int      // nodes that came into a lease with their tenant on them
 	hermetic                                 int      // leases
 	unproven                                 []string // verdicts that were not proven
@@ -65,6 +65,7 @@ type tally struct {
 	statements                               map[claim.Origin]int
 	takenOff                                 uint64 // entries, by the owner
 	whyTakenOff                              string // the first time
+	unchained                                int    // turnover statements of hardware without a maker's word that their key is in a TPM
 	statementKeys                            int    // TPM quotes judged by a key that the owner itself names
 }
 

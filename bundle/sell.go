@@ -244,6 +244,7 @@ func (v *verifier) bound(b *lease.Bound) {
 		v.fail(v.at, CheckBound, id, "its nodes count as those that the tenant was on before, and the quote that was signed did not say so")
 	}
 	v.hermetic(l)
+	v.placed(l, l.Certificate, order)
 	l.contract.leases = append(l.contract.leases, l)
 	v.claimSlots(l)
 }

@@ -18,6 +18,7 @@ type turnoverSays struct {
 	origin             claim.Origin
 	key                site.PublicKey
 	ownKey             bool      // the key is the policy's, not the statement's
+	chained            bool      // and a maker says that it is in a TPM
 	began, ended       time.Time // first wipe, TPM quote
 	gpus               int       // that were wiped
 }
@@ -41,7 +42,10 @@ func (v *verifier) readTurnover(o *opened, b *held) (*turnoverSays, error) {
 		Node: t.Node, Serial: t.Serial, Turnover: t.Turnover, Root: t.Root, WipeRoot: t.WipeRoot, Devices: t.Devices, Key: t.Key, Golden: t.Golden, Origin: t.Origin,
 	}
 	if key, ok := v.keys[t.Node]; ok {
-		expected.Key, says.ownKey = key, true
+		expected.Key, says.ownKey = key.key, true
+		if at := quoted(t); key.chained && !at.Before(key.from) && !at.After(key.until) {
+			says.chained = true
+		}
 	}
 	if golden, ok := v.golden[t.Kind]; ok {
 		expected.Golden = golden
@@ -66,6 +70,14 @@ func (v *verifier) readTurnover(o *opened, b *held) (*turnoverSays, error) {
 		says.ended = time.Unix(t.Quote.At, 0)
 	}
 	return says, nil
+}
+
+// quoted is when a statement's TPM quote was made.
+func quoted(t *node.Turnover) time.Time {
+	if t.Quote == nil {
+		return time.Time{}
+	}
+	return time.Unix(t.Quote.At, 0)
 }
 
 // wholeNode refuses a statement about less than a node: the list of devices is
@@ -139,12 +151,13 @@ func (v *verifier) statementShown(n *nodeLog, turnover uint32, serial string, o 
 		if delivery {
 			v.longAgo(n, says.ended, now)
 		}
-		c := claim.Claim{Subject: n.id, Sentence: sentence, Grade: claim.OperatorAsserted, Origin: says.origin, Evidence: []claim.Digest{o.digest}}
-		if says.ownKey {
-			c.Grade = claim.HardwareAttested
-		} else {
-			c.Note = "the attestation key is the one that the statement names"
+		c := claim.Claim{Subject: n.id, Sentence: sentence, Origin: says.origin, Evidence: []claim.Digest{o.digest}}
+		c.Grade, c.Note = says.attested()
+		if !says.ownKey {
 			v.tally.statementKeys++
+		}
+		if !says.chained && says.origin == claim.Hardware {
+			v.tally.unchained++
 		}
 		v.claim(at, c, v.policy.Minimum.Turnover)
 	})

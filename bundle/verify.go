@@ -12,7 +12,6 @@ import (
 	"bulkhead/fabric"
 	"bulkhead/ledger"
 	"bulkhead/meter"
-	"bulkhead/site"
 	"bulkhead/storage"
 )
 
@@ -61,7 +60,7 @@ type verifier struct {
 
 	pins   []pin
 	golden map[string][3]claim.Digest // by kind of node
-	keys   map[string]site.PublicKey  // attestation keys by node
+	keys   map[string]attestationKey  // attestation keys by node
 
 	tenant    string
 	contracts map[string]*contractLog

@@ -125,7 +125,7 @@ func (s *Story) Certificate(epoch uint64, nodes ...*Node) prove.Certificate {
 	}
 	path := prove.Path{Fencing: fabric.FencedByDeadline, Source: "kernel+lldp"}
 	c, _ := s.world.prover.Certify(prove.Request{
-		Lease: string(s.Lease), Tenant: Tenant, Epoch: epoch, Nodes: set, Issued: s.Now, Window: 15 * time.Minute,
+		Lease: string(s.Lease), Tenant: s.Tenant, Epoch: epoch, Nodes: set, Issued: s.Now, Window: 15 * time.Minute,
 		Paths: map[string]prove.Path{"roce": path, "frontend": path},
 	})
 	return c
