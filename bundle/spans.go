@@ -123,7 +123,7 @@ func (v *verifier) isolatedOn(at place, lease, when string, c *isolationSays, o 
 		f := &c.Fabrics[i]
 		v.claim(at, claim.Claim{
 			Subject:  lease,
-			Sentence: fmt.Sprintf("isolated on %s (%s, %d ports a node) %s: every port carried the tenant's label and no other", f.Fabric, f.Role, f.Each, when),
+			Sentence: fmt.Sprintf("isolated on %s (%s, %s a node) %s: every port carried the tenant's label and no other", f.Fabric, f.Role, count(f.Each, "port"), when),
 			Grade:    claim.OperatorAsserted, Origin: c.Origin, Evidence: []claim.Digest{o.digest}, Note: "the owner's signed read-back",
 		}, v.policy.Minimum.Isolation)
 	}
