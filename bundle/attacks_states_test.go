@@ -250,6 +250,24 @@ var stateAttacks = []attack{
 		s.Verdict()
 		return s
 	})},
+	{"proven by a certificate of a time in which the log has a port red", bundle.CheckContradiction, "the log says that a port was red or unread from", told(func() *bundletest.Story {
+		s := atWork(2, 0)
+		s.Drift(s.Slots[1], 3) // twenty-one minutes
+		s.Wait(time.Minute)
+		oldVerdict(s, 2, 10*time.Minute)
+		return s
+	})},
+	{"a verdict about more nodes than are delivered", bundle.CheckCovers, "the verdict is about 1 nodes that are not delivered", told(func() *bundletest.Story {
+		s := reserved(2, 0)
+		s.Deliver(s.Slots[0])
+		oldVerdict(s, 1, 0)
+		return s
+	})},
+	{"one machine under the names of two nodes", bundle.CheckStatement, "one machine, two nodes", func(a *attempt) {
+		serial := a.Slots[0].Inventory.Serial
+		a.resign(func(t *node.Turnover) { t.Serial = serial })
+		a.lastStatement(func(d *lease.DeliveredNode) { d.Serial = serial })
+	}},
 	{"a port closed of which nothing was said", bundle.CheckContradiction, "is closed, and the log names no drift", told(func() *bundletest.Story {
 		s := atWork(1, 0)
 		s.Add(fabric.KindLocked, fabric.Locked{Fabric: "roce", Ports: ports(s.Slots[0], 3)})
@@ -270,6 +288,12 @@ var stateAttacks = []attack{
 	{"a healthy node that the tenant is said to give up, on the word of nobody", bundle.CheckUnasked, "on the word of nobody", told(func() *bundletest.Story {
 		s := atWork(1, 1)
 		swap(s, "", "officer")
+		return s
+	})},
+	{"a node taken out of its slot with no other in its place", bundle.CheckUnasked, "is taken out of slot 0 of acme-1/t1 on the word of nobody", told(func() *bundletest.Story {
+		s := atWork(1, 0)
+		s.Set(meter.DownOwner, "x", s.Slots[0])
+		s.Move(node.Reclaiming, "x", nil, s.Slots[0])
 		return s
 	})},
 	{"a swap acknowledged by nobody", bundle.CheckUnasked, "acknowledged by nobody", told(func() *bundletest.Story {

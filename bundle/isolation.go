@@ -128,6 +128,17 @@ func (v *verifier) certificate(at place, l *leaseLog, labels map[string]labelLog
 	return c
 }
 
+// judgedNodes holds a verdict to the nodes that are delivered: all of them, and no others.
+func (v *verifier) judgedNodes(at place, l *leaseLog, c *isolationSays, inUse *site.Set) {
+	missing := inUse.Clone()
+	missing.Subtract(c.nodes)
+	if !missing.Empty() {
+		v.fail(at, CheckCovers, string(l.Lease), "the verdict leaves out %d delivered nodes: %.100s", missing.Len(), missing)
+	} else if more := c.nodes.Len() - inUse.Len(); more > 0 {
+		v.fail(at, CheckCovers, string(l.Lease), "the verdict is about %d nodes that are not delivered to it", more)
+	}
+}
+
 // judged judges a verdict by its certificate.
 func (v *verifier) judged(b *prove.Judged) {
 	l := v.leases[b.Lease]
@@ -150,26 +161,25 @@ func (v *verifier) judged(b *prove.Judged) {
 		v.fail(v.at, CheckEvidence, b.Lease, "the verdict has no isolation certificate")
 		return
 	}
-	at, now, labels, inUse := v.at, v.time, v.labelsOf(l), l.inUse.Clone()
+	at, now, labels, inUse, red, mended := v.at, v.time, v.labelsOf(l), l.inUse.Clone(), l.alarmFrom, l.alarmUntil
 	v.after = append(v.after, func() {
 		c := v.certificate(at, l, labels, o, now)
 		if c == nil {
 			return
 		}
 		v.verdictAge(at, l, c, now)
-		red, unknown := 0, 0
+		if c.Verdict == prove.Proven.String() && !c.Issued.Before(red) && c.Issued.Before(mended) {
+			v.fail(at, CheckContradiction, b.Lease, "the isolation certificate says proven at %s, and the log says that a port was red or unread from %s until %s", stamp(c.Issued), stamp(red), stamp(mended))
+		}
+		v.judgedNodes(at, l, c, inUse)
+		reds, unknown := 0, 0
 		for _, part := range c.Fabrics {
-			red += part.Red
+			reds += part.Red
 			unknown += part.Unknown
 		}
-		if c.Epoch != b.Epoch || c.Verdict != b.Verdict || c.Ports != b.Ports || red != b.Red || unknown != b.Unknown {
+		if c.Epoch != b.Epoch || c.Verdict != b.Verdict || c.Ports != b.Ports || reds != b.Red || unknown != b.Unknown {
 			v.fail(at, CheckVerdict, b.Lease, "the entry says %s at %d ports, %d red, %d unknown, epoch %d; the isolation certificate says %s at %d, %d, %d, epoch %d",
-				b.Verdict, b.Ports, b.Red, b.Unknown, b.Epoch, c.Verdict, c.Ports, red, unknown, c.Epoch)
-		}
-		if !c.nodes.Contains(inUse) {
-			missing := inUse.Clone()
-			missing.Subtract(c.nodes)
-			v.fail(at, CheckCovers, b.Lease, "the verdict leaves out %d delivered nodes: %.100s", missing.Len(), missing)
+				b.Verdict, b.Ports, b.Red, b.Unknown, b.Epoch, c.Verdict, c.Ports, reds, unknown, c.Epoch)
 		}
 		if c.Verdict == prove.Proven.String() {
 			v.isolatedOn(at, b.Lease, "at a later time", c, o)

@@ -263,6 +263,9 @@ func (v *verifier) arrived(n *nodeLog, b *node.Moved, m *node.MovedNode) {
 	case node.Reclaiming:
 		n.reclaimed, n.fenced, n.fencedAt = v.time, false, time.Time{}
 		if ref, ok := v.holder(n); ok && n.owner == ref.lease {
+			if b.From == node.Delivered && ref.lease.slots[ref.slot] == n.number && ref.lease.returning.IsZero() {
+				v.fail(v.at, CheckUnasked, n.id, "it is taken out of %s on the word of nobody: its lease runs, and no other node was swapped in", ref)
+			}
 			v.release(n.number, ref)
 			v.touch(ref)
 		}

@@ -30,6 +30,9 @@ func (v *verifier) openEnds(add func(format string, args ...any)) {
 		case phase == running && !l.inUse.Empty() && l.judgedEnd.IsZero():
 			add("isolation of %s was not judged since its nodes were handed over", l.Lease)
 		}
+		if missing := len(l.slots) - l.upOnce; missing > 0 && l.phase(v.time) != promised && v.time.Sub(l.Begin) > 24*time.Hour {
+			add("delivery: %d of %d slots of %s were not handed over by the end of this log, %s after its begin", missing, len(l.slots), l.Lease, days(v.time.Sub(l.Begin)))
+		}
 		if !l.inUse.Empty() && !l.judgedEnd.IsZero() && v.time.Sub(l.judgedEnd) > judgedLately {
 			add("isolation of %s was judged last at %s, %s before the end of this log: for the time since then there is only what the log says of drifts", l.Lease, stamp(l.judgedEnd), days(v.time.Sub(l.judgedEnd)))
 		}

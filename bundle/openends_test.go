@@ -81,6 +81,13 @@ func TestOpenEndsArePrinted(t *testing.T) {
 				Certificate: s.Sign(s.Owner.Statement, "x", claim.DigestOf(nil), prove.PredicateType, &c)})
 			return s
 		}},
+		{"slots that never came", "delivery: 1 of 2 slots of acme-1/t1 were not handed over by the end of this log, 30 days after its begin", func() *bundletest.Story {
+			s := reserved(2, 0)
+			s.Deliver(s.Slots[0])
+			s.Wait(30 * 24 * time.Hour)
+			s.Observed()
+			return s
+		}},
 		{"a drift never restored", "isolation of some ports is not proven at the checkpoint", func() *bundletest.Story {
 			s := atWork(1, 0)
 			drifts(s, s.Slots[0])

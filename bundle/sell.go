@@ -51,6 +51,9 @@ type leaseLog struct {
 	moves     *defragLog      // that is open
 	judgedAt  time.Time       // issue of the last verdict's certificate, while verdicts are judged
 	judgedEnd time.Time       // entry of the last verdict
+	// The last time in which the log said that a port of it was red or unread; until is
+	// zero while it says so.
+	alarmFrom, alarmUntil time.Time
 }
 
 // slotRef names a slot.

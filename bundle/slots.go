@@ -140,6 +140,7 @@ func (v *verifier) drifted(b *fabric.Drifted) {
 		v.alarm(n)
 		v.opens(portName(n, p.NIC) + " " + p.Check)
 		v.touchNode(n)
+		v.alarmed(n.owner)
 	}
 	v.tally.drifts++
 }
@@ -164,6 +165,7 @@ func (v *verifier) restored(b *fabric.Restored) {
 			v.fail(v.at, CheckUnfounded, n.id, "%s is restored, and the log names no drift of it", site.NICName(p.NIC))
 		}
 		v.touchNode(n)
+		v.alarmed(n.owner)
 	}
 }
 
@@ -191,8 +193,13 @@ func (v *verifier) unreadLeaf(leaf string, unread bool) {
 		v.closes(leaf + ":")
 	}
 	v.unreadable(u)
+	var last *leaseLog
 	for _, n := range u.nodes {
 		v.touchNode(n)
+		if n.owner != last {
+			last = n.owner
+			v.alarmed(last)
+		}
 	}
 }
 

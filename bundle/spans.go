@@ -3,6 +3,7 @@ package bundle
 import (
 	"fmt"
 	"strings"
+	"time"
 
 	"bulkhead/claim"
 	"bulkhead/prove"
@@ -55,6 +56,21 @@ func (l *leaseLog) spanned(c *prove.Certificate) string {
 		return fmt.Sprintf("racks of the lease are NVLink domains: %v; the isolation certificate says something of them: %v", l.NVLinkRacks, c.NVLink != nil)
 	}
 	return ""
+}
+
+// readBack is what the claim about a fabric rests on.
+func readBack(c *prove.Certificate, f *prove.FabricPart) string {
+	note := "the owner's signed read-back"
+	if age := c.Issued.Sub(f.Oldest); age > time.Hour {
+		note += ", up to " + days(age) + " old"
+	}
+	if f.Unread > 0 {
+		note += fmt.Sprintf("; %d of %d edge ports of the fabric have none that counts", f.Unread, f.Counted)
+	}
+	if never := f.Counted - f.EverRead; never > 0 {
+		note += fmt.Sprintf("; %d of %d were never read", never, f.Counted)
+	}
+	return note
 }
 
 // networks says of which networks of the leases' nodes nothing is shown at all.
@@ -124,7 +140,7 @@ func (v *verifier) isolatedOn(at place, lease, when string, c *isolationSays, o 
 		v.claim(at, claim.Claim{
 			Subject:  lease,
 			Sentence: fmt.Sprintf("isolated on %s (%s, %s a node) %s: every port carried the tenant's label and no other", f.Fabric, f.Role, count(f.Each, "port"), when),
-			Grade:    claim.OperatorAsserted, Origin: c.Origin, Evidence: []claim.Digest{o.digest}, Note: "the owner's signed read-back",
+			Grade:    claim.OperatorAsserted, Origin: c.Origin, Evidence: []claim.Digest{o.digest}, Note: readBack(c.Certificate, f),
 		}, v.policy.Minimum.Isolation)
 	}
 	if c.NVLink != nil {

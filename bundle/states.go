@@ -123,6 +123,20 @@ func (v *verifier) alarm(n *nodeLog) {
 	}
 }
 
+// alarmed notes since when, and until when, the log says of a lease that a port is red
+// or unread.
+func (v *verifier) alarmed(l *leaseLog) {
+	if l == nil {
+		return
+	}
+	switch open := v.exposed(l) != nil; {
+	case open && (l.alarmFrom.IsZero() || !l.alarmUntil.IsZero()):
+		l.alarmFrom, l.alarmUntil = v.time, time.Time{}
+	case !open && !l.alarmFrom.IsZero() && l.alarmUntil.IsZero():
+		l.alarmUntil = v.time
+	}
+}
+
 // unreadable keeps the alarms of a scalable unit.
 func (v *verifier) unreadable(u *unitLog) {
 	if u.unread != 0 {

@@ -14,6 +14,7 @@ import (
 type turnoverSays struct {
 	node, serial, kind string
 	turnover           uint32
+	devices            claim.Digest // digest of the list
 	root, wiped        claim.Digest // of the log that the nonces of its quote and its wipe hang on
 	origin             claim.Origin
 	key                site.PublicKey
@@ -37,7 +38,7 @@ func (v *verifier) readTurnover(o *opened, b *held) (*turnoverSays, error) {
 	if err != nil {
 		return nil, err
 	}
-	says := &turnoverSays{node: t.Node, serial: t.Serial, kind: t.Kind, turnover: t.Turnover, root: t.Root, wiped: t.WipeRoot, origin: t.Origin, key: t.Key}
+	says := &turnoverSays{node: t.Node, serial: t.Serial, kind: t.Kind, turnover: t.Turnover, devices: t.Devices, root: t.Root, wiped: t.WipeRoot, origin: t.Origin, key: t.Key}
 	expected := node.Expected{
 		Node: t.Node, Serial: t.Serial, Turnover: t.Turnover, Root: t.Root, WipeRoot: t.WipeRoot, Devices: t.Devices, Key: t.Key, Golden: t.Golden, Origin: t.Origin,
 	}
@@ -132,6 +133,7 @@ func (v *verifier) statementShown(n *nodeLog, turnover uint32, serial string, o 
 		if err := n.agrees(says, turnover, serial); err != nil {
 			v.fail(at, CheckStatement, n.id, "%v", err)
 		}
+		v.ownMachine(at, n, says)
 		sentence := cleanAtDelivery
 		switch {
 		case says.ended.After(now):
@@ -161,6 +163,21 @@ func (v *verifier) statementShown(n *nodeLog, turnover uint32, serial string, o 
 		}
 		v.claim(at, c, v.policy.Minimum.Turnover)
 	})
+}
+
+// ownMachine refuses one machine under the names of two nodes: its chassis, its
+// attestation key or its devices.
+func (v *verifier) ownMachine(at place, n *nodeLog, says *turnoverSays) {
+	for _, part := range [...]struct {
+		what string
+		id   claim.Digest
+	}{{"chassis", claim.DigestOf([]byte("chassis " + says.serial))}, {"attestation key", claim.DigestOf(says.key[:])}, {"list of devices", says.devices}} {
+		if other, known := v.machines[part.id]; known && other != n {
+			v.fail(at, CheckStatement, n.id, "its %s is that of %s as well: one machine, two nodes", part.what, other.id)
+			return
+		}
+		v.machines[part.id] = n
+	}
 }
 
 // agrees compares a statement with the entry that names it and with the

@@ -91,7 +91,8 @@ type verifier struct {
 	report   *Report
 	tally    tally
 	alarms   alarms
-	dirty    int // nodes taken back and not shown to be wiped
+	machines map[claim.Digest]*nodeLog // by chassis, attestation key and list of devices
+	dirty    int                       // nodes taken back and not shown to be wiped
 	signedBy string
 	began    time.Time
 	// assumptions of isolation certificates, each once
@@ -125,6 +126,7 @@ func newVerifier(policy *Policy, opts Options) (*verifier, error) {
 		units:     map[string]*unitLog{},
 		handed:    map[string]handOver{},
 		billedTo:  map[string]time.Time{},
+		machines:  map[claim.Digest]*nodeLog{},
 		alarms:    alarms{map[*nodeLog]bool{}, map[*unitLog]bool{}},
 	}
 	var err error
