@@ -11,9 +11,9 @@ import (
 	"bulkhead/run"
 )
 
-// TestRivalsOfHalfARack lives through two projects that both ask for nine trays of a rack
-// of 18, and both let racks be split: no rack is of both, each is proven, and each report
-// says what of NVLink was shown and what was not.
+// TestRivalsOfHalfARack lives through two projects that both ask for nine trays of the
+// last rack of 18, and both let racks be split: one of them has them, the other is refused. The
+// bundle of each tenant is proven, and says what of NVLink was shown and what was not.
 func TestRivalsOfHalfARack(t *testing.T) {
 	ctx := context.Background()
 	w, template := traysWorld(t)
@@ -27,21 +27,32 @@ func TestRivalsOfHalfARack(t *testing.T) {
 	if err := p.Import(ctx, template, nil); err != nil {
 		t.Fatal(err)
 	}
-	half := func(tenant string) *contract.Contract {
-		return lighthouse(t, "gpus: 144", "gpus: 36", "links: shared", "links: shared, node_gpus: 4, split_racks: true", "tenant: lighthouse", "tenant: "+tenant, "id: lighthouse", "id: "+tenant)
+	// The site has eight racks. One project has seven, and of the last one a half is asked
+	// for twice.
+	asks := func(tenant, gpus, also string) *contract.Contract {
+		return lighthouse(t, "gpus: 144", "gpus: "+gpus, "links: shared", "links: shared, node_gpus: 4"+also, "tenant: lighthouse", "tenant: "+tenant, "id: lighthouse", "id: "+tenant)
 	}
-	rivals := []string{"one", "two"}
-	for _, tenant := range rivals {
-		w.submit(t, p, book.RegisterTenant{Tenant: tenant, Name: tenant})
-		if _, err := p.Quote(ctx, "q-"+tenant, half(tenant), 0); err != nil {
+	sign := func(c *contract.Contract) error {
+		w.submit(t, p, book.RegisterTenant{Tenant: c.Tenant, Name: c.Tenant})
+		if _, err := p.Quote(ctx, "q-"+c.Tenant, c, 0); err != nil {
+			return err
+		}
+		w.submit(t, p, book.SignQuote{Quote: "q-" + c.Tenant, By: "test"})
+		return nil
+	}
+	for _, c := range []*contract.Contract{asks("whale", "504", ""), asks("one", "36", ", split_racks: true")} {
+		if err := sign(c); err != nil {
 			t.Fatal(err)
 		}
-		w.submit(t, p, book.SignQuote{Quote: "q-" + tenant, By: "test"})
+	}
+	if err := sign(asks("two", "36", ", split_racks: true")); err == nil || !strings.Contains(err.Error(), "a domain is never shared") {
+		t.Errorf("nine trays beside a rival's nine: %v", err)
 	}
 	w.until(t, p, time.Date(2026, 5, 3, 0, 0, 0, 0, time.UTC))
-	if n := delivered(p); n != 18 {
-		t.Fatalf("%d nodes were delivered, expected 18", n)
+	if n := delivered(p); n != 126+9 {
+		t.Fatalf("%d nodes were delivered, expected 135", n)
 	}
+	rivals := []string{"whale", "one"}
 	p.View(func(s *book.State) {
 		in := map[int]string{}
 		for _, l := range s.Leases {
