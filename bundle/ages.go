@@ -82,7 +82,7 @@ func (v *verifier) labelsHeld(b *fabric.Labelled) {
 	if !ours {
 		return
 	}
-	if l := v.atWork(project); l != nil {
-		v.fail(v.at, CheckPhase, b.Label.String(), "the label is released while %d nodes of %s are delivered under it", l.inUse.Len(), l.Lease)
+	if n := v.working[project]; n > 0 {
+		v.fail(v.at, CheckPhase, b.Label.String(), "the label is released while %d nodes of %s are delivered under it", n, project)
 	}
 }

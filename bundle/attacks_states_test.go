@@ -134,7 +134,7 @@ var stateAttacks = []attack{
 		s.Rebook(s.Spare())
 		return s
 	})},
-	{"a label freed while nodes carry it", bundle.CheckPhase, "is released while 1 nodes", told(func() *bundletest.Story {
+	{"a label freed while nodes carry it", bundle.CheckPhase, "is released while 1 nodes of train", told(func() *bundletest.Story {
 		s := atWork(1, 0)
 		s.Add(fabric.KindLabelled, fabric.Labelled{Owner: "project/acme/train", Label: fabric.Label{Fabric: "roce", Kind: fabric.VNI, Value: 5000}, Action: "released"})
 		return s

@@ -87,7 +87,7 @@ func (v *verifier) handOverOne(l *leaseLog, b *lease.Delivered, d *lease.Deliver
 		l.ever[d.Slot] = true
 		l.upOnce++
 	}
-	l.billed[d.Slot], l.billedAt[d.Slot] = meter.Up, v.time
+	l.bill(d.Slot, meter.Up, v.time)
 	v.tally.holdings++
 	return true
 }

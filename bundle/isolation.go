@@ -151,9 +151,9 @@ func (v *verifier) judged(b *prove.Judged) {
 	}
 	v.step(l, actJudge)
 	l.epoch, l.judgedEnd = b.Epoch, v.time
-	alarm, allUp := v.exposed(l), b.Verdict != prove.Proven.String() && l.allUp()
-	if alarm != nil && b.Verdict == prove.Proven.String() {
-		v.fail(v.at, CheckContradiction, b.Lease, "the verdict is %s, and by the entries before %s is not proven isolated (%s)", b.Verdict, alarm.id, alarm.exposure())
+	alarm, allUp := l.alarm(), l.down == 0 && !l.inUse.Empty()
+	if alarm != "" && b.Verdict == prove.Proven.String() {
+		v.fail(v.at, CheckContradiction, b.Lease, "the verdict is %s, and by the entries before %s", b.Verdict, alarm)
 	}
 	l.verdicts[b.Verdict]++
 	o := v.opened[b.Certificate]
@@ -185,7 +185,7 @@ func (v *verifier) judged(b *prove.Judged) {
 			v.isolatedOn(at, b.Lease, "at a later time", c, o)
 			return
 		}
-		if own := c.ownFailed(); own > 0 && alarm == nil && allUp {
+		if own := c.ownFailed(); own > 0 && alarm == "" && allUp {
 			v.tally.billedUp = append(v.tally.billedUp, fmt.Sprintf("%s at %s, %d of %d ports (verdict %d)", b.Lease, stamp(c.Issued), own, c.Ports, b.Epoch))
 		}
 		v.tally.unproven = append(v.tally.unproven, fmt.Sprintf("isolation of %s was %s at %s (verdict %d): %s", b.Lease, c.Verdict, stamp(c.Issued), b.Epoch, c.why()))

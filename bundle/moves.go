@@ -26,6 +26,7 @@ type nodeLog struct {
 	owner     *leaseLog    // whose data it may hold
 	reclaimed time.Time    // when it was taken back
 	fenced    bool         // since it was reclaimed
+	counted   *leaseLog    // among whose alarms it is
 	fencedAt  time.Time    // when, that time
 	reserved  time.Time    // when it was reserved last
 	root      claim.Digest // of the nonce of its last statement, and of which turnover that was
@@ -169,7 +170,7 @@ func (v *verifier) forget(number uint32) {
 		return
 	}
 	n.drift = 0
-	v.alarm(n)
+	v.recount(n)
 	if n.unit == nil {
 		return
 	}
@@ -179,7 +180,6 @@ func (v *verifier) forget(number uint32) {
 		}
 	}
 	n.unit.unread = 0
-	v.unreadable(n.unit)
 }
 
 func (v *verifier) moves(b *node.Moved) {
@@ -196,6 +196,7 @@ func (v *verifier) moves(b *node.Moved) {
 		v.follows(n, b, m)
 		n.seen, n.left, n.state, n.seq, n.turnover = true, false, b.To, m.Seq, m.Turnover
 		v.arrived(n, b, m)
+		v.recount(n)
 	}
 }
 
@@ -241,7 +242,7 @@ func (n *nodeLog) stateName() string {
 // arrived does what a move means, and asks for the evidence that it needs.
 func (v *verifier) arrived(n *nodeLog, b *node.Moved, m *node.MovedNode) {
 	if b.From == node.Delivered && n.owner != nil {
-		n.owner.inUse.Remove(site.Index(n.number))
+		v.works(n.owner, n, false)
 	}
 	needs := func() *opened {
 		if m.Evidence.IsZero() {
@@ -305,7 +306,7 @@ func (v *verifier) handedOver(n *nodeLog, m *node.MovedNode) {
 		v.fail(v.at, CheckHandOver, n.id, "its move %d on %s is not what the delivery of entry %d names: move %d on %s", m.Seq, m.Evidence, h.at.entry, h.seq, h.isolation)
 	}
 	n.owner = h.ref.lease
-	n.owner.inUse.Add(site.Index(n.number))
+	v.works(n.owner, n, true)
 	v.touch(h.ref)
 }
 

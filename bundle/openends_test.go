@@ -53,6 +53,18 @@ func TestOpenEndsArePrinted(t *testing.T) {
 			s.Deliver(s.Slots...)
 			return s
 		}},
+		{"an old wipe under a fresh quote", "the longest (a1-su01-n01) by 730 days", func() *bundletest.Story {
+			s := reserved(1, 0)
+			turnover := s.Turnover(s.Slots[0])
+			for i := range turnover.Receipts {
+				turnover.Receipts[i].Start -= 730 * 24 * 3600
+				turnover.Receipts[i].End -= 730 * 24 * 3600
+			}
+			s.Quote(turnover, node.Nonce(turnover.Root, turnover.Node, turnover.Turnover))
+			s.Slots[0].Statement = s.SignTurnover(turnover)
+			s.Deliver(s.Slots...)
+			return s
+		}},
 		{"isolation that nobody judged for 200 days", "isolation of acme-1/t1 was judged last at 2026-05-01T07:01:00Z, 200 days before the end of this log", func() *bundletest.Story {
 			s := atWork(1, 0)
 			s.Wait(198*24*time.Hour + time.Minute)

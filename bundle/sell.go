@@ -54,6 +54,9 @@ type leaseLog struct {
 	// The last time in which the log said that a port of it was red or unread; until is
 	// zero while it says so.
 	alarmFrom, alarmUntil time.Time
+	alarms                int      // delivered nodes of which it says so now
+	alarmed               *nodeLog // one of them, unless it was mended meanwhile
+	down                  int      // slots that are billed as neither up nor undelivered
 }
 
 // slotRef names a slot.

@@ -48,7 +48,7 @@ func (v *verifier) slotsChanged(b *lease.Slots) {
 		if at.Before(l.billedAt[slot]) {
 			v.fail(v.at, CheckSilence, slotRef{l, uint32(slot)}.String(), "it is unknown from %s on, and something was said of it at %s", stamp(at), stamp(l.billedAt[slot]))
 		}
-		l.billed[slot], l.billedAt[slot] = state, at
+		l.bill(uint32(slot), state, at)
 		v.touch(slotRef{l, uint32(slot)})
 	}
 	v.event(l, b.Slots, state, b.Cause)
@@ -137,10 +137,9 @@ func (v *verifier) drifted(b *fabric.Drifted) {
 	for _, p := range b.Ports {
 		n := v.port(p)
 		n.drift |= 1 << site.Port(p.Port).NIC()
-		v.alarm(n)
+		v.recount(n)
 		v.opens(portName(n, p.NIC) + " " + p.Check)
 		v.touchNode(n)
-		v.alarmed(n.owner)
 	}
 	v.tally.drifts++
 }
@@ -159,13 +158,12 @@ func (v *verifier) restored(b *fabric.Restored) {
 		n := v.port(p)
 		if bit := uint16(1) << site.Port(p.Port).NIC(); n.drift&bit != 0 {
 			n.drift &^= bit
-			v.alarm(n)
+			v.recount(n)
 			v.closes(portName(n, p.NIC))
 		} else if n.state == node.Delivered {
 			v.fail(v.at, CheckUnfounded, n.id, "%s is restored, and the log names no drift of it", site.NICName(p.NIC))
 		}
 		v.touchNode(n)
-		v.alarmed(n.owner)
 	}
 }
 
@@ -192,14 +190,9 @@ func (v *verifier) unreadLeaf(leaf string, unread bool) {
 		u.unread &^= 1 << nic
 		v.closes(leaf + ":")
 	}
-	v.unreadable(u)
-	var last *leaseLog
 	for _, n := range u.nodes {
+		v.recount(n)
 		v.touchNode(n)
-		if n.owner != last {
-			last = n.owner
-			v.alarmed(last)
-		}
 	}
 }
 

@@ -1,10 +1,12 @@
 package bundle
 
 import (
+	"fmt"
 	"time"
 
 	"bulkhead/meter"
 	"bulkhead/node"
+	"bulkhead/site"
 )
 
 // phase is where a lease is in its life, as its log tells. The phases follow each other
@@ -86,85 +88,65 @@ func (v *verifier) step(l *leaseLog, a act) {
 	}
 }
 
-// alarms are what the log itself says is not proven: ports that drifted and leaves that
-// can't be read. There are few at a time.
-type alarms struct {
-	drifting map[*nodeLog]bool
-	unread   map[*unitLog]bool
-}
-
-// exposed is the first delivered node of a lease of which the log says that a port is
-// red or unread; nil: it says that of none.
-// Cost: O(ports that are, and nodes behind leaves that are).
-func (v *verifier) exposed(l *leaseLog) *nodeLog {
-	var found *nodeLog
-	consider := func(n *nodeLog) {
-		if n.owner == l && n.state == node.Delivered && n.exposed() && (found == nil || n.number < found.number) {
-			found = n
-		}
+// recount keeps how many delivered nodes of a lease the log calls red or unread, and
+// since when there are some. It is asked whenever something of it may have changed of a
+// node; no verdict has to look at nodes.
+func (v *verifier) recount(n *nodeLog) {
+	var now *leaseLog
+	if n.state == node.Delivered && n.exposed() {
+		now = n.owner
 	}
-	for n := range v.alarms.drifting {
-		consider(n)
-	}
-	for u := range v.alarms.unread {
-		for _, n := range u.nodes {
-			consider(n)
-		}
-	}
-	return found
-}
-
-// alarm keeps the alarms of a node.
-func (v *verifier) alarm(n *nodeLog) {
-	if n.drift != 0 {
-		v.alarms.drifting[n] = true
-	} else {
-		delete(v.alarms.drifting, n)
-	}
-}
-
-// alarmed notes since when, and until when, the log says of a lease that a port is red
-// or unread.
-func (v *verifier) alarmed(l *leaseLog) {
-	if l == nil {
+	was := n.counted
+	if was == now {
 		return
 	}
-	switch open := v.exposed(l) != nil; {
-	case open && (l.alarmFrom.IsZero() || !l.alarmUntil.IsZero()):
-		l.alarmFrom, l.alarmUntil = v.time, time.Time{}
-	case !open && !l.alarmFrom.IsZero() && l.alarmUntil.IsZero():
-		l.alarmUntil = v.time
+	if was != nil {
+		if was.alarms--; was.alarms == 0 {
+			was.alarmUntil = v.time
+		}
+	}
+	if n.counted = now; now != nil {
+		if now.alarms++; now.alarms == 1 {
+			now.alarmFrom, now.alarmUntil = v.time, time.Time{}
+		}
+		now.alarmed = n
 	}
 }
 
-// unreadable keeps the alarms of a scalable unit.
-func (v *verifier) unreadable(u *unitLog) {
-	if u.unread != 0 {
-		v.alarms.unread[u] = true
+// alarm says what the log calls red or unread of a lease now; "" where it calls nothing so.
+func (l *leaseLog) alarm() string {
+	switch {
+	case l.alarms == 0:
+		return ""
+	case l.alarmed.counted == l:
+		return fmt.Sprintf("%s is not proven isolated (%s)", l.alarmed.id, l.alarmed.exposure())
+	}
+	return fmt.Sprintf("%s of it are not proven isolated", count(l.alarms, "node"))
+}
+
+// works notes that a node is a lease's, or is not any more.
+func (v *verifier) works(l *leaseLog, n *nodeLog, now bool) {
+	number := site.Index(n.number)
+	if l.inUse.Has(number) == now {
+		return
+	}
+	if now {
+		l.inUse.Add(number)
+		v.working[l.Project]++
 	} else {
-		delete(v.alarms.unread, u)
+		l.inUse.Remove(number)
+		v.working[l.Project]--
 	}
 }
 
-// atWork says whether a lease of a project has a delivered node.
-func (v *verifier) atWork(project string) *leaseLog {
-	for _, l := range v.order {
-		if l.Project == project && !l.inUse.Empty() {
-			return l
-		}
+// bill notes what a slot is billed as from an instant on.
+func (l *leaseLog) bill(slot uint32, state meter.SlotState, at time.Time) {
+	down := func(s meter.SlotState) bool { return !billedUp(s) && s != meter.Undelivered }
+	if down(l.billed[slot]) {
+		l.down--
 	}
-	return nil
-}
-
-// allUp says whether every slot with a delivered node is billed as up or degraded.
-func (l *leaseLog) allUp() bool {
-	if l.inUse.Empty() {
-		return false
+	if down(state) {
+		l.down++
 	}
-	for _, state := range l.billed {
-		if !billedUp(state) && state != meter.Undelivered {
-			return false
-		}
-	}
-	return true
+	l.billed[slot], l.billedAt[slot] = state, at
 }

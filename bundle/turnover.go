@@ -151,7 +151,7 @@ func (v *verifier) statementShown(n *nodeLog, turnover uint32, serial string, o 
 			v.fail(at, CheckAge, n.id, "%s", why)
 		}
 		if delivery {
-			v.longAgo(n, says.ended, now)
+			v.longAgo(n, says.began, now)
 		}
 		c := claim.Claim{Subject: n.id, Sentence: sentence, Origin: says.origin, Evidence: []claim.Digest{o.digest}}
 		c.Grade, c.Note = says.attested()

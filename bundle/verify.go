@@ -90,7 +90,7 @@ type verifier struct {
 	proved   []claim.Claim
 	report   *Report
 	tally    tally
-	alarms   alarms
+	working  map[string]int            // delivered nodes by project
 	machines map[claim.Digest]*nodeLog // by chassis, attestation key and list of devices
 	dirty    int                       // nodes taken back and not shown to be wiped
 	signedBy string
@@ -127,7 +127,7 @@ func newVerifier(policy *Policy, opts Options) (*verifier, error) {
 		handed:    map[string]handOver{},
 		billedTo:  map[string]time.Time{},
 		machines:  map[claim.Digest]*nodeLog{},
-		alarms:    alarms{map[*nodeLog]bool{}, map[*unitLog]bool{}},
+		working:   map[string]int{},
 	}
 	var err error
 	if v.golden, err = policy.golden(); err != nil {
