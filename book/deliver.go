@@ -61,6 +61,9 @@ func (c Deliver) decide(s *State, env Env) (*Decision, error) {
 	if !l.Returning.IsZero() {
 		return nil, refuse("lease", "%s is being returned", l.ID)
 	}
+	if !env.Now.Before(l.End) {
+		return nil, refuse("lease", "%s ended at %s", l.ID, l.End.Format(time.RFC3339))
+	}
 	if why := s.Unguarded(l.Fabric); why != "" {
 		return nil, refuse("lease", "%s", why)
 	}

@@ -12,7 +12,7 @@ import (
 func (s *State) ExpectedTurnover(n site.Index) node.Expected {
 	kind, _ := s.Site.Kind(s.Site.KindOf(n))
 	return node.Expected{
-		Node: s.Site.NodeID[n], Serial: s.Site.Serial[n], Turnover: s.Nodes.Turnover[n], Root: s.Nodes.Asked[n],
+		Node: s.Site.NodeID[n], Serial: s.Site.Serial[n], Turnover: s.Nodes.Turnover[n], Root: s.Nodes.Asked[n], WipeRoot: s.Nodes.WipeAsked[n],
 		Devices: s.Site.Devices[n], Key: s.Site.AttestationKey[n], Golden: attest.Golden(kind), Origin: s.Site.Origin,
 	}
 }
@@ -43,7 +43,7 @@ func CheckWipe(s *State, n site.Index, receipts []wipe.Receipt, body []byte) (Ch
 	if err := wipe.Check(s.Site.Devices[n], receipts); err != nil {
 		return Checked{}, err
 	}
-	if err := wipe.CheckNonce(node.Nonce(s.Nodes.Asked[n], s.Site.NodeID[n], s.Nodes.Turnover[n]), receipts); err != nil {
+	if err := wipe.CheckNonce(node.Nonce(s.Nodes.WipeAsked[n], s.Site.NodeID[n], s.Nodes.Turnover[n]), receipts); err != nil {
 		return Checked{}, err
 	}
 	return Checked{node: n, turnover: s.Nodes.Turnover[n], digest: claim.DigestOf(body), wiped: true}, nil

@@ -217,6 +217,9 @@ func (s *State) applyStep(e *ledger.Entry, b Stepped, _ Bodies) error {
 		}
 		s.Nodes.Attempt[n], s.Nodes.Begun[n] = uint8(b.Attempt), e.Time.Unix()
 		s.Nodes.Asked[n] = b.Root
+		if b.Step == node.StepSanitize || b.Step == node.StepCommission {
+			s.Nodes.WipeAsked[n] = b.Root
+		}
 		s.Touched.Add(n)
 	}
 	return nil

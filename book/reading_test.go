@@ -16,7 +16,7 @@ var notRead = map[string]string{
 
 var notReadOfNodes = map[string]string{
 	"Since": "the loop's", "Seq": "the writer's", "Turnover": "the loop's", "Attempt": "the loop's", "Begun": "the loop's", "Waiting": "the loop's", "Exposed": "billed",
-	"Statement": "evidence", "Asked": "evidence", "Wiped": "evidence",
+	"Statement": "evidence", "Asked": "evidence", "WipeAsked": "evidence", "Wiped": "evidence",
 }
 
 // TestReadingHasWhatPlanningReads: a field that a copy forgets is a rule that planning

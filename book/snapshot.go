@@ -119,6 +119,7 @@ type frozenNodes struct {
 	Silence                  map[site.Index]Silence `json:",omitempty"`
 	Cordoned, Sick           *site.Set
 	Statement, Asked, Wiped  []claim.Digest
+	WipeAsked                []claim.Digest
 	Booked                   map[site.Index][]Hold
 }
 
@@ -144,7 +145,7 @@ func (s *State) freeze() *frozen {
 		Nodes: frozenNodes{
 			State: c.State, Since: c.Since, Begun: c.Begun, Seq: c.Seq, Turnover: c.Turnover, Slot: c.Slot,
 			Attempt: c.Attempt, Exposed: c.Exposed, Lease: c.Lease, Owner: c.Owner, Class: map[site.Index]string{}, Silence: c.Silence,
-			Cordoned: c.Corded, Sick: c.Sick, Statement: c.Statement, Asked: c.Asked, Wiped: c.Wiped, Booked: c.Booked,
+			Cordoned: c.Corded, Sick: c.Sick, Statement: c.Statement, Asked: c.Asked, WipeAsked: c.WipeAsked, Wiped: c.Wiped, Booked: c.Booked,
 		},
 	}
 	for i, h := range c.Health {
@@ -464,7 +465,7 @@ func (s *State) thawNodes(f *frozenNodes) error {
 		count = s.Site.Nodes()
 	}
 	for _, n := range []int{len(f.State), len(f.Since), len(f.Begun), len(f.Seq), len(f.Turnover), len(f.Slot), len(f.Attempt), len(f.Exposed),
-		len(f.Health), len(f.Lease), len(f.Owner), len(f.Statement), len(f.Asked), len(f.Wiped)} {
+		len(f.Health), len(f.Lease), len(f.Owner), len(f.Statement), len(f.Asked), len(f.WipeAsked), len(f.Wiped)} {
 		if n != count {
 			return fmt.Errorf("snapshot: a column has %d nodes, the site %d", n, count)
 		}
@@ -489,7 +490,7 @@ func (s *State) thawNodes(f *frozenNodes) error {
 	}
 	c.State, c.Since, c.Begun, c.Seq, c.Turnover, c.Slot = f.State, f.Since, f.Begun, f.Seq, f.Turnover, f.Slot
 	c.Attempt, c.Exposed, c.Lease, c.Owner = f.Attempt, f.Exposed, f.Lease, f.Owner
-	c.Statement, c.Asked, c.Wiped = f.Statement, f.Asked, f.Wiped
+	c.Statement, c.Asked, c.WipeAsked, c.Wiped = f.Statement, f.Asked, f.WipeAsked, f.Wiped
 	c.Sick, c.Corded = f.Sick, f.Cordoned
 	keep(&c.Booked, f.Booked)
 	keep(&c.Silence, f.Silence)

@@ -196,6 +196,7 @@ type Nodes struct {
 	Exposed   []uint8        // NICs whose isolation is unproven or red
 	Statement []claim.Digest // last signed turnover statement
 	Asked     []claim.Digest // ledger root that the step under way binds its quote to
+	WipeAsked []claim.Digest // the same of the wipe before, or of both together
 	Wiped     []claim.Digest // body with the receipts of the wipe before the attestation
 	Booked    map[site.Index][]Hold
 	By        [node.States]*site.Set
@@ -307,7 +308,7 @@ func (s *State) growNodes(count int) {
 		c.Exposed = append(c.Exposed, 0)
 		c.Statement = append(c.Statement, claim.Digest{})
 		c.Asked = append(c.Asked, claim.Digest{})
-		c.Wiped = append(c.Wiped, claim.Digest{})
+		c.WipeAsked, c.Wiped = append(c.WipeAsked, claim.Digest{}), append(c.Wiped, claim.Digest{})
 		n := site.Index(len(c.State) - 1)
 		c.By[node.Discovered].Add(n)
 		for len(c.Waiting) < len(s.Site.Halls) {

@@ -56,6 +56,9 @@ func (c ProposeReplacement) decide(s *State, env Env) (*Decision, error) {
 	if _, open := s.Swaps[ref]; open {
 		return nil, ErrNothing
 	}
+	if !l.Returning.IsZero() {
+		return nil, refuse("slot", "%s is being returned", l.ID)
+	}
 	was := l.Slots[c.Slot]
 	if s.Holder(was) != l {
 		return nil, refuse("slot", "slot %d of %s is held by another lease until it begins", c.Slot, c.Lease)

@@ -30,6 +30,8 @@ const (
 	CheckSlotTwice Check = "slot-twice"
 	CheckReturn    Check = "return"
 	CheckReturned  Check = "returned"
+	CheckPhase     Check = "phase"
+	CheckAge       Check = "age"
 
 	// The tenant's own acts.
 	CheckTenantKey Check = "tenant-key"
@@ -54,10 +56,13 @@ const (
 	CheckStayed       Check = "stayed"
 
 	// Isolation.
-	CheckLabel      Check = "label"
-	CheckIsolation  Check = "isolation"
-	CheckCovers     Check = "covers"
-	CheckSpans      Check = "spans"
+	CheckLabel     Check = "label"
+	CheckIsolation Check = "isolation"
+	CheckCovers    Check = "covers"
+	CheckSpans     Check = "spans"
+
+	CheckContradiction Check = "contradiction"
+
 	CheckVerdict    Check = "verdict"
 	CheckEpoch      Check = "epoch"
 	CheckExposed    Check = "exposed"
@@ -123,6 +128,8 @@ var checks = []struct {
 	{CheckSlotTwice, "no node is in two slots"},
 	{CheckReturn, "a lease ends when its contract says"},
 	{CheckReturned, "a lease counts as returned when each of its nodes is wiped, or quarantined and counted"},
+	{CheckPhase, "what is said of a lease, a contract or a label is said in a phase of its life in which it can be"},
+	{CheckAge, "evidence is neither older than what it shows, nor of after the entry that names it"},
 	{CheckName, "a node has one name and one number"},
 	{CheckArrow, "nodes move along allowed arrows"},
 	{CheckNodeState, "a node moves from the state that it is in"},
@@ -130,17 +137,18 @@ var checks = []struct {
 	{CheckTurnoverTurn, "turnovers of a node are counted, one for each time that it is given back"},
 	{CheckEvidence, "an arrow that needs evidence names it"},
 	{CheckTurnover, "a turnover statement passes: a receipt for every device, read-back clean, TPM quote, firmware"},
-	{CheckStatement, "a turnover statement is about the node, the serial and the turnover that the entry says"},
+	{CheckStatement, "a turnover statement is about the node, the serial and the turnover that the entry says, and about a machine of its own"},
 	{CheckFence, "a fenced node carries none of the tenant's labels and has no grant or session left"},
 	{CheckSlotHolder, "what is delivered or swapped is the node that the slot holds"},
 	{CheckHandOver, "each hand-over of a node and its move to delivered name each other"},
 	{CheckSwap, "a replacement is proposed, then acknowledged, then made, as proposed; or withdrawn before it is acknowledged"},
-	{CheckUnasked, "a node is swapped without the tenant's word only when its time is up, it is down, or it was not delivered"},
+	{CheckUnasked, "a node leaves its slot on somebody's word: the tenant's, a person's when the tenant's time is up, or the log's that it is down or was not delivered"},
 	{CheckStayed, "a node that left its slot is reclaimed at once"},
 	{CheckLabel, "the tenant's labels have one owner: the tenant's own project"},
 	{CheckIsolation, "an isolation certificate checks, and is of this lease"},
-	{CheckCovers, "an isolation certificate covers the nodes that are delivered on it"},
+	{CheckCovers, "an isolation certificate covers the nodes that are delivered on it, and a verdict all that are delivered and no others"},
 	{CheckSpans, "an isolation certificate shows every port of each node on every fabric that the lease spans, and its NVLink domains where a rack is one"},
+	{CheckContradiction, "no verdict is proven while the log says that a port is red or unread, and no port is closed that it names no drift of"},
 	{CheckVerdict, "an isolation verdict is what its certificate says"},
 	{CheckEpoch, "isolation verdicts of a lease count without a gap"},
 	{CheckNotExposed, "no node is delivered while a port of it is known to be red or unread"},

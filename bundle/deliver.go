@@ -17,6 +17,7 @@ func (v *verifier) delivered(b *lease.Delivered) {
 		return
 	}
 	id := string(b.Lease)
+	v.step(l, actDeliver)
 	if b.Tranche != l.Tranche || v.time.Before(l.Begin) || !l.returning.IsZero() || len(b.Nodes) == 0 {
 		v.fail(v.at, CheckBound, id, "delivery of %d nodes of tranche %s at %s: the lease is of tranche %s, begins at %s and must not be returning",
 			len(b.Nodes), b.Tranche, stamp(v.time), l.Tranche, stamp(l.Begin))
@@ -87,7 +88,7 @@ func (v *verifier) handOverOne(l *leaseLog, b *lease.Delivered, d *lease.Deliver
 		l.ever[d.Slot] = true
 		l.upOnce++
 	}
-	l.billed[d.Slot], l.billedAt[d.Slot] = meter.Up, v.time
+	l.bill(d.Slot, meter.Up, v.time)
 	v.tally.holdings++
 	return true
 }
@@ -106,6 +107,9 @@ type swapLog struct {
 	to       string
 	deadline time.Time
 	agreed   bool
+
+	by         string // who proposed it; "": the owner's loop
+	agreedMove bool   // both parties had agreed that the slot moves
 }
 
 // slotOf finds a slot that an entry names.
@@ -130,7 +134,10 @@ func (v *verifier) proposed(b *lease.Proposed) {
 		v.fail(v.at, CheckSwap, ref.String(), "it proposes a node for %s, the slot holds %s", b.Was, was.id)
 	}
 	v.budget.keep(perNode+int64(len(b.Was)+len(b.Node)), "replacements")
-	ref.lease.swaps[b.Slot] = &swapLog{at: v.at, was: b.Was, to: b.Node, deadline: b.Deadline}
+	v.step(ref.lease, actPropose)
+	swap := &swapLog{at: v.at, was: b.Was, to: b.Node, deadline: b.Deadline}
+	v.wanted(ref, b, swap)
+	ref.lease.swaps[b.Slot] = swap
 }
 
 // acknowledged ends the conversation about a replacement. Whoever ends it in
@@ -146,6 +153,8 @@ func (v *verifier) acknowledged(b *lease.Acknowledged) {
 		return
 	}
 	swap.agreed = true
+	v.step(ref.lease, actAnswer)
+	v.answered(ref, b.By, swap)
 	was := v.numbers[ref.lease.slots[b.Slot]]
 	inUse := was != nil && was.state == node.Delivered
 	switch b.By {
@@ -184,7 +193,11 @@ func (v *verifier) swappedNode(b *lease.Swapped) {
 		return
 	}
 	l := ref.lease
+	v.step(l, actSwap)
 	swap := l.swaps[b.Slot]
+	if swap != nil && swap.agreedMove && (l.moves == nil || l.moves.to[b.Slot] != b.Index) {
+		v.fail(v.at, CheckUnasked, ref.String(), "%s is swapped in, and the moves that both parties agreed to are others", b.Node)
+	}
 	if swap == nil || !swap.agreed || swap.was != b.Was || swap.to != b.Node {
 		v.fail(v.at, CheckSwap, ref.String(), "%s is swapped for %s, and this was not proposed and acknowledged before", b.Was, b.Node)
 	}
@@ -214,6 +227,7 @@ func (v *verifier) leaseReturning(b *lease.Returning) {
 	if l == nil {
 		return
 	}
+	v.step(l, actReturn)
 	if !l.returning.IsZero() || v.time.Before(l.end) {
 		v.fail(v.at, CheckReturn, string(b.Lease), "it is taken back at %s, and runs until %s", stamp(v.time), stamp(l.end))
 	}
@@ -242,6 +256,7 @@ func (v *verifier) leaseReturned(b *lease.Returned) {
 	if l == nil {
 		return
 	}
+	v.step(l, actEnd)
 	if l.returning.IsZero() || !l.returned.IsZero() {
 		v.fail(v.at, CheckReturned, string(b.Lease), "it is returned, and was not being returned")
 	}

@@ -87,6 +87,9 @@ func (v *verifier) notProven() []string {
 			add("%s devices: %d of %d pieces of evidence are about machines that are %s; they prove nothing about hardware", o, n, v.evidence(), o)
 		}
 	}
+	if n := v.tally.statements[claim.Hardware]; n > 0 {
+		add("origin: %d pieces of evidence say that they are of hardware: that is the owner's word, also for the %d turnover statements among them whose attestation key has no certificate of a maker whom the policy trusts", n, v.tally.unchained)
+	}
 	if v.tally.statementKeys > 0 {
 		add("TPM: %d TPM quotes are judged by attestation keys that the owner's own statements name; nothing here binds a key to a chassis", v.tally.statementKeys)
 	}
@@ -95,12 +98,14 @@ func (v *verifier) notProven() []string {
 	}
 	if v.tally.holdings > 0 {
 		add("isolation rests on signed read-back: it does not show that switches and NICs are honest; taps and silent mirrors are not covered")
+		v.networks(add)
 		add("memory-bus attacks and other physical access are out of scope: no confidentiality is claimed against them")
 		add("turnover: which devices a node has is the owner's list; the nonces of its TPM quotes hang on the site's log, which a tenant does not see")
 		add("time: every time in the log is the owner's clock")
 		v.looksNotProven(add)
 		add("health: what devices said of their health is in the owner's log only; compare the slots' states with your own monitoring")
 	}
+	v.openEnds(add)
 	for _, id := range sorted(v.postures) {
 		if p := v.postures[id]; len(p.Lacks) > 0 {
 			add("management of %s: its manager lacks %s; the first: %s", id, count(len(p.Lacks), "guard"), p.Lacks[0])
@@ -112,8 +117,9 @@ func (v *verifier) notProven() []string {
 	if v.tally.drifts > 0 {
 		add("drift: the read-back behind %s is held by the owner, because it shows other tenants' ports as well; the bundle has the entries only", count(v.tally.drifts, "drift entry"))
 	}
-	if v.tally.placements > 0 {
-		add("placement: %s can't be recomputed without the site's occupancy; they are the owner's word", count(v.tally.placements, "placement certificate"))
+	if n := len(v.order); n > 0 {
+		add("placement: where the nodes of %s are, that they were free, and that fewer domains would not have done is the owner's word: nothing of it can be recomputed without the site and its occupancy; of %s, %d are about just these nodes in their order", count(n, "lease"), count(v.tally.placed, "placement certificate"), v.tally.placements)
+		add("rivals: that no other tenant's log has the same nodes at the same time can't be seen in this one: two bundles may each hold and contradict each other; only a root log that tenants compare would show it")
 	}
 	if v.tally.hermetic > 0 {
 		add("links: that the links of %s are nobody else's, and that the fabric routes so, is the owner's word; verified is that they are enough for any permutation of its traffic", count(v.tally.hermetic, "hermetic lease"))

@@ -74,6 +74,23 @@ func (v *verifier) hermetic(l *leaseLog) {
 	})
 }
 
+// placed holds a placement certificate to the nodes of the lease that it is named for:
+// their order, their number, their class. The certificate of a step of a ramp is about
+// all that the ramp holds, so that one about others is counted, and not refused.
+func (v *verifier) placed(l *leaseLog, certificate claim.Digest, order []site.Index) {
+	o := v.opened[certificate]
+	v.tally.placed++
+	v.later(func() {
+		if o == nil || o.err != nil {
+			return
+		}
+		c, ok := o.says.(*placement.Certificate)
+		if ok && c.Slice == placement.SliceDigest(order) && c.Ask.Nodes == len(order) && c.Ask.Kind == l.Kind && c.Ask.Fabric == l.Fabric {
+			v.tally.placements++
+		}
+	})
+}
+
 func errOf(o *opened) error {
 	if o == nil {
 		return errMissing

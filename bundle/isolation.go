@@ -32,6 +32,15 @@ func (c *isolationSays) why() string {
 
 var isolationShape = claim.ShapeOf[prove.Certificate]()
 
+// ownFailed is how many ports of the lease's own the certificate does not call proven.
+func (c *isolationSays) ownFailed() int {
+	n := c.Ports
+	for i := range c.Fabrics {
+		n -= c.Fabrics[i].Proven
+	}
+	return n
+}
+
 // readIsolation opens an isolation certificate and has it add up: its verdict
 // must follow from its own figures, and nothing that it must print be left out.
 func (v *verifier) readIsolation(o *opened, b *held) (*isolationSays, error) {
@@ -63,6 +72,11 @@ func (v *verifier) readIsolation(o *opened, b *held) (*isolationSays, error) {
 // isolationShown judges the certificate on which nodes are delivered.
 func (v *verifier) isolationShown(l *leaseLog, nodes []*nodeLog, o *opened) {
 	at, now, labels := v.at, v.time, v.labelsOf(l)
+	reserved := make([]time.Time, len(nodes))
+	for i, n := range nodes {
+		reserved[i] = n.reserved
+	}
+	v.budget.keep(24*int64(len(nodes)), "nodes that are handed over")
 	v.later(func() {
 		c := v.certificate(at, l, labels, o, now)
 		if c == nil {
@@ -75,7 +89,10 @@ func (v *verifier) isolationShown(l *leaseLog, nodes []*nodeLog, o *opened) {
 			v.fail(at, CheckIsolation, string(l.Lease), "nodes are delivered on an isolation certificate of %s, which counts for %d seconds", stamp(c.Issued), c.WindowSeconds)
 		}
 		covered := c.covered()
-		for _, n := range nodes {
+		for i, n := range nodes {
+			if c.Issued.Before(reserved[i]) {
+				v.fail(at, CheckAge, n.id, "it is delivered on an isolation certificate of %s, and was reserved at %s only", stamp(c.Issued), stamp(reserved[i]))
+			}
 			if !covered.Has(site.Index(n.number)) {
 				v.fail(at, CheckCovers, n.id, "it is delivered on an isolation certificate that is about nodes %.100s", c.Nodes)
 			}
@@ -120,6 +137,18 @@ func (v *verifier) certificate(at place, l *leaseLog, labels map[string]labelLog
 	return c
 }
 
+// judgedNodes holds a verdict to the nodes that are delivered: all of them, and no others.
+func (v *verifier) judgedNodes(at place, l *leaseLog, c *isolationSays, inUse *site.Set) {
+	covered := c.covered()
+	if !covered.Contains(inUse) {
+		missing := inUse.Clone()
+		missing.Subtract(covered)
+		v.fail(at, CheckCovers, string(l.Lease), "the verdict leaves out %d delivered nodes: %.100s", missing.Len(), missing)
+	} else if more := covered.Len() - inUse.Len(); more > 0 {
+		v.fail(at, CheckCovers, string(l.Lease), "the verdict is about %d nodes that are not delivered to it", more)
+	}
+}
+
 // judged judges a verdict by its certificate.
 func (v *verifier) judged(b *prove.Judged) {
 	l := v.leases[b.Lease]
@@ -130,41 +159,48 @@ func (v *verifier) judged(b *prove.Judged) {
 	if b.Epoch != l.epoch+1 {
 		v.fail(v.at, CheckEpoch, b.Lease, "verdict %d, the one before was %d", b.Epoch, l.epoch)
 	}
-	l.epoch = b.Epoch
+	v.step(l, actJudge)
+	l.epoch, l.judgedEnd = b.Epoch, v.time
 	v.budget.keep(newWord(l.verdicts, b.Verdict), "isolation verdicts")
+	alarm, allUp := l.alarm(), l.down == 0 && l.inUse.count > 0
+	if alarm != "" && b.Verdict == prove.Proven.String() {
+		v.fail(v.at, CheckContradiction, b.Lease, "the verdict is %s, and by the entries before %s", b.Verdict, alarm)
+	}
 	l.verdicts[b.Verdict]++
 	o := v.opened[b.Certificate]
 	if o == nil {
 		v.fail(v.at, CheckEvidence, b.Lease, "the verdict has no isolation certificate")
 		return
 	}
-	at, now, labels, inUse := v.at, v.time, v.labelsOf(l), l.inUse.position()
+	at, now, labels, inUse, red, mended := v.at, v.time, v.labelsOf(l), l.inUse.position(), l.alarmFrom, l.alarmUntil
 	v.budget.spend(16+l.inUse.most/16, "isolation verdicts")
 	v.later(func() {
 		c := v.certificate(at, l, labels, o, now)
 		if c == nil {
 			return
 		}
-		red, unknown := 0, 0
+		v.verdictAge(at, l, c, now)
+		if c.Verdict == prove.Proven.String() && !c.Issued.Before(red) && c.Issued.Before(mended) {
+			v.fail(at, CheckContradiction, b.Lease, "the isolation certificate says proven at %s, and the log says that a port was red or unread from %s until %s", stamp(c.Issued), stamp(red), stamp(mended))
+		}
+		v.judgedNodes(at, l, c, l.inUse.at(inUse))
+		reds, unknown := 0, 0
 		for _, part := range c.Fabrics {
-			red += part.Red
+			reds += part.Red
 			unknown += part.Unknown
 		}
-		if c.Epoch != b.Epoch || c.Verdict != b.Verdict || c.Ports != b.Ports || red != b.Red || unknown != b.Unknown {
+		if c.Epoch != b.Epoch || c.Verdict != b.Verdict || c.Ports != b.Ports || reds != b.Red || unknown != b.Unknown {
 			v.fail(at, CheckVerdict, b.Lease, "the entry says %s at %d ports, %d red, %d unknown, epoch %d; the isolation certificate says %s at %d, %d, %d, epoch %d",
-				b.Verdict, b.Ports, b.Red, b.Unknown, b.Epoch, c.Verdict, c.Ports, red, unknown, c.Epoch)
-		}
-		delivered, covered := l.inUse.at(inUse), c.covered()
-		if !covered.Contains(delivered) {
-			missing := delivered.Clone()
-			missing.Subtract(covered)
-			v.fail(at, CheckCovers, b.Lease, "the verdict leaves out %d delivered nodes: %.100s", missing.Len(), missing)
+				b.Verdict, b.Ports, b.Red, b.Unknown, b.Epoch, c.Verdict, c.Ports, reds, unknown, c.Epoch)
 		}
 		if c.Verdict == prove.Proven.String() {
 			v.isolatedOn(at, b.Lease, "at a later time", c, o)
 			return
 		}
 		v.budget.keep(perInterval, "isolation verdicts")
+		if own := c.ownFailed(); own > 0 && alarm == "" && allUp {
+			v.tally.billedUp = append(v.tally.billedUp, fmt.Sprintf("%s at %s, %d of %d ports (verdict %d)", b.Lease, stamp(c.Issued), own, c.Ports, b.Epoch))
+		}
 		v.tally.unproven = append(v.tally.unproven, fmt.Sprintf("isolation of %s was %s at %s (verdict %d): %s", b.Lease, c.Verdict, stamp(c.Issued), b.Epoch, c.why()))
 	})
 }

@@ -23,9 +23,16 @@ type nodeLog struct {
 	state     node.State
 	seq       uint32
 	turnover  uint32
-	owner     *leaseLog      // whose data it may hold
-	reclaimed time.Time      // when it was taken back
-	fenced    bool           // since it was reclaimed
+	owner     *leaseLog    // whose data it may hold
+	reclaimed time.Time    // when it was taken back
+	fenced    bool         // since it was reclaimed
+	works     bool         // it is among those that are delivered to its owner
+	counted   *leaseLog    // among whose alarms it is
+	fencedAt  time.Time    // when, that time
+	reserved  time.Time    // when it was reserved last
+	root      claim.Digest // of the nonce of its last statement, and of which turnover that was
+	wiped     claim.Digest
+	rootOf    uint32
 	drift     uint16         // bit by NIC: known to be red
 	serial    string         // chassis, as its statements say
 	key       site.PublicKey // attestation key, the same
@@ -171,6 +178,7 @@ func (v *verifier) forget(number uint32) {
 		return
 	}
 	n.drift = 0
+	v.recount(n)
 	if n.unit == nil {
 		return
 	}
@@ -197,6 +205,7 @@ func (v *verifier) moves(b *node.Moved) {
 		v.follows(n, b, m)
 		n.seen, n.left, n.state, n.seq, n.turnover = true, false, b.To, m.Seq, m.Turnover
 		v.arrived(n, b, m)
+		v.recount(n)
 	}
 }
 
@@ -242,7 +251,7 @@ func (n *nodeLog) stateName() string {
 // arrived does what a move means, and asks for the evidence that it needs.
 func (v *verifier) arrived(n *nodeLog, b *node.Moved, m *node.MovedNode) {
 	if b.From == node.Delivered && n.owner != nil {
-		n.owner.inUse.remove(n.number)
+		v.works(n.owner, n, false)
 	}
 	needs := func() *opened {
 		if m.Evidence.IsZero() {
@@ -256,13 +265,17 @@ func (v *verifier) arrived(n *nodeLog, b *node.Moved, m *node.MovedNode) {
 		v.handedOver(n, m)
 		needs()
 	case node.Reserved:
+		n.reserved = v.time
 		if ref, held := v.holder(n); held && b.From == node.Discovered {
 			n.owner = ref.lease
 			v.sits(n)
 		}
 	case node.Reclaiming:
-		n.reclaimed, n.fenced = v.time, false
+		n.reclaimed, n.fenced, n.fencedAt = v.time, false, time.Time{}
 		if ref, ok := v.holder(n); ok && n.owner == ref.lease {
+			if b.From == node.Delivered && ref.lease.slots[ref.slot] == n.number && ref.lease.returning.IsZero() {
+				v.fail(v.at, CheckUnasked, n.id, "it is taken out of %s on the word of nobody: its lease runs, and no other node was swapped in", ref)
+			}
 			v.release(n.number, ref)
 			v.touch(ref)
 		}
@@ -270,7 +283,7 @@ func (v *verifier) arrived(n *nodeLog, b *node.Moved, m *node.MovedNode) {
 		if o := needs(); o != nil {
 			v.fenceShown(n, o)
 		}
-		n.fenced = true
+		n.fenced, n.fencedAt = true, v.time
 		if n.owner != nil && !n.owner.returning.IsZero() {
 			v.volumesLeft(n.owner.Lease)
 		}
@@ -302,7 +315,7 @@ func (v *verifier) handedOver(n *nodeLog, m *node.MovedNode) {
 		v.fail(v.at, CheckHandOver, n.id, "its move %d on %s is not what the delivery of entry %d names: move %d on %s", m.Seq, m.Evidence, h.at.entry, h.seq, h.isolation)
 	}
 	n.owner = h.ref.lease
-	n.owner.inUse.add(n.number)
+	v.works(n.owner, n, true)
 	v.touch(h.ref)
 }
 

@@ -40,6 +40,11 @@ type Policy struct {
 	// tenant learned them by another way than the bundle. None: a TPM quote is
 	// checked against the key in the statement itself, and graded for it.
 	AttestationKeys map[string]string `yaml:"attestation_keys,omitempty"`
+	// AttestationCertificates are certificates of attestation keys, by node, as PEM with
+	// what is between them and AttestationRoots: the makers of TPMs whom the tenant
+	// believes that a key is in one. Without them that evidence is of hardware is the owner's word.
+	AttestationCertificates map[string]string `yaml:"attestation_certificates,omitempty"`
+	AttestationRoots        []string          `yaml:"attestation_roots,omitempty"`
 	// LooksFrom is from when on the log must say when devices were looked at. None: what a
 	// log without a word of looks bills is taken, and the report says so.
 	LooksFrom time.Time `yaml:"looks_from,omitempty"`
@@ -223,8 +228,15 @@ func (p *Policy) golden() (map[string][3]claim.Digest, error) {
 }
 
 // attestationKeys is the attestation keys by node.
-func (p *Policy) attestationKeys() (map[string]site.PublicKey, error) {
-	out := map[string]site.PublicKey{}
+func (p *Policy) attestationKeys() (map[string]attestationKey, error) {
+	chains, err := p.chains()
+	if err != nil {
+		return nil, err
+	}
+	out := map[string]attestationKey{}
+	for id, key := range chains {
+		out[id] = key
+	}
 	for id, text := range p.AttestationKeys {
 		var key site.PublicKey
 		if err := key.UnmarshalText([]byte(text)); err != nil {
@@ -233,7 +245,13 @@ func (p *Policy) attestationKeys() (map[string]site.PublicKey, error) {
 		if _, err := key.Verifier(); err != nil {
 			return nil, fmt.Errorf("attestation_keys.%s: %w", id, err)
 		}
-		out[id] = key
+		if with, has := chains[id]; has {
+			if with.key != key {
+				return nil, fmt.Errorf("attestation_keys.%s: another key than that of attestation_certificates", id)
+			}
+			continue
+		}
+		out[id] = attestationKey{key: key}
 	}
 	return out, nil
 }

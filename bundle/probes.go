@@ -32,7 +32,8 @@ func (v *verifier) probed(b *prove.Probed) {
 		v.fail(v.at, CheckBound, b.Lease, "a probe is filed for a lease that was not bound")
 		return
 	}
-	at, o := v.at, v.opened[b.Statement]
+	v.step(l, actProbe)
+	at, o, now, served := v.at, v.opened[b.Statement], v.time, l.served
 	if o == nil || !o.there {
 		return
 	}
@@ -56,6 +57,9 @@ func (v *verifier) probed(b *prove.Probed) {
 			v.fail(at, CheckProbe, b.Node, "the entry says %d tries and %d leaks on %s for %s, the probe %d and %d on %s for %s of %s",
 				b.Tries, b.Leaks, b.Node, b.Lease, len(p.Tries), len(leaks), p.Node, p.Lease, p.Tenant)
 			return
+		}
+		if p.At.After(now.Add(skew)) || p.At.Before(served.Add(-skew)) {
+			v.fail(at, CheckAge, b.Node, "the probe is of %s, filed at %s; the lease had nodes from %s on", stamp(p.At), stamp(now), stamp(served))
 		}
 		if len(leaks) > 0 {
 			v.fail(at, CheckProbe, b.Node, "the tenant's own probe at %s reached what it must not: %s, %s (%d in all)", stamp(p.At), leaks[0].What, leaks[0].Target, len(leaks))

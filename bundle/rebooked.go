@@ -36,6 +36,7 @@ func (v *verifier) rebooked(b *lease.Rebooked) {
 			continue
 		}
 		id := string(one.Lease)
+		v.step(l, actRebook)
 		order, err := site.ParseOrder(one.Nodes, maxNodes)
 		v.budget.spend(maxNodes/64+2*len(order), "leases that are placed again")
 		switch {
@@ -53,6 +54,7 @@ func (v *verifier) rebooked(b *lease.Rebooked) {
 			}
 			v.release(n, ref)
 		}
+		v.placed(l, one.Certificate, order)
 		again, placed = append(again, l), append(placed, order)
 	}
 	for i, l := range again {

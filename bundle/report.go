@@ -54,14 +54,20 @@ type LeaseReport struct {
 // tally counts what the report tells about.
 type tally struct {
 	holdings, swaps, changes, drifts, unread int
-	placements                               int
+	placed, placements                       int      // placement certificates of leases, and those that are about a lease's own nodes
 	sitting                                  int      // nodes that came into a lease with their tenant on them
 	hermetic                                 int      // leases
 	unproven                                 []string // verdicts that were not proven
+	billedUp                                 []string // of these, with every slot billed as up all the same
+	taken                                    []string // nodes that worked and were swapped without the tenant's word
+	longAgo                                  int      // nodes that were wiped long before they were handed over
+	longest                                  time.Duration
+	longestOf                                string
 	statements                               map[claim.Origin]int
 	takenOff                                 uint64 // entries, by the owner
 	whyTakenOff                              string // the first time
 	acts                                     int    // by which a party ended a contract early, or made less of it
+	unchained                                int    // turnover statements of hardware without a maker's word that their key is in a TPM
 	statementKeys                            int    // TPM quotes judged by a key that the owner itself names
 }
 

@@ -48,6 +48,15 @@ type leaseLog struct {
 	inUse     holdings        // numbers of its delivered nodes
 	units     map[string]bool // of a hermetic lease: the SUs that its links lead from
 	served    time.Time       // when its first node was handed over
+	moves     *defragLog      // that is open
+	judgedAt  time.Time       // issue of the last verdict's certificate, while verdicts are judged
+	judgedEnd time.Time       // entry of the last verdict
+	// The last time in which the log said that a port of it was red or unread; until is
+	// zero while it says so.
+	alarmFrom, alarmUntil time.Time
+	alarms                int      // delivered nodes of which it says so now
+	alarmed               *nodeLog // one of them, unless it was mended meanwhile
+	down                  int      // slots that are billed as neither up nor undelivered
 }
 
 // slotRef names a slot.
@@ -88,7 +97,11 @@ func (v *verifier) apply(body any) {
 	case *lease.Rebooked:
 		v.rebooked(b)
 	case *lease.Late:
-		v.leaseOf(b.Lease)
+		if l := v.leaseOf(b.Lease); l != nil {
+			v.step(l, actLate)
+		}
+	case *lease.DefragProposed, *lease.DefragConsented, *lease.DefragAccepted, *lease.DefragEnded:
+		v.defrag(b)
 	default:
 		v.applyNodes(body)
 	}
@@ -171,6 +184,9 @@ func (v *verifier) version(c *contract.Contract) {
 		v.contracts[c.ID] = &contractLog{versions: []*contract.Contract{c}, billed: map[int64]string{}}
 		return
 	}
+	if k.closed {
+		v.fail(v.at, CheckPhase, c.ID, "version %d is put in force after the contract was closed", c.Version)
+	}
 	if err := k.current().Amend(c); err != nil {
 		v.fail(v.at, CheckContract, c.ID, "version %d may not follow version %d: %v", c.Version, k.current().Version, err)
 	}
@@ -182,6 +198,9 @@ func (v *verifier) closed(b *contract.Closed) {
 	if k == nil {
 		v.fail(v.at, CheckContract, b.Contract, "no contract of this id is in force")
 		return
+	}
+	if k.closed {
+		v.fail(v.at, CheckPhase, b.Contract, "it is closed, and was closed before")
 	}
 	k.closed = true
 	for _, l := range k.leases {
@@ -228,6 +247,8 @@ func (v *verifier) bound(b *lease.Bound) {
 	if l.contract == nil {
 		v.fail(v.at, CheckBound, id, "contract %q is not in force", b.Contract)
 		l.contract = &contractLog{billed: map[int64]string{}}
+	} else if l.contract.closed {
+		v.fail(v.at, CheckPhase, id, "it is bound for a contract that was closed")
 	} else {
 		v.promise(l)
 	}
@@ -235,6 +256,7 @@ func (v *verifier) bound(b *lease.Bound) {
 		v.fail(v.at, CheckBound, id, "its nodes count as those that the tenant was on before, and the quote that was signed did not say so")
 	}
 	v.hermetic(l)
+	v.placed(l, l.Certificate, order)
 	l.contract.leases = append(l.contract.leases, l)
 	v.claimSlots(l)
 }

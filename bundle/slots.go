@@ -30,6 +30,7 @@ func (v *verifier) slotsChanged(b *lease.Slots) {
 		return
 	}
 	id := string(b.Lease)
+	v.step(l, actSlots)
 	state := meter.SlotState(b.State)
 	slots, err := site.ParseSet(b.Slots, len(l.slots))
 	if err != nil || slots.Empty() || b.Tranche != l.Tranche || !slices.Contains(meter.States(), state) {
@@ -49,7 +50,7 @@ func (v *verifier) slotsChanged(b *lease.Slots) {
 		if at.Before(l.billedAt[slot]) {
 			v.fail(v.at, CheckSilence, slotRef{l, uint32(slot)}.String(), "it is unknown from %s on, and something was said of it at %s", stamp(at), stamp(l.billedAt[slot]))
 		}
-		l.billed[slot], l.billedAt[slot] = state, at
+		l.bill(uint32(slot), state, at)
 		v.touch(slotRef{l, uint32(slot)})
 	}
 	v.event(l, b.Slots, state, b.Cause)
@@ -145,6 +146,7 @@ func (v *verifier) drifted(b *fabric.Drifted) {
 	for _, p := range b.Ports {
 		n := v.port(p)
 		n.drift |= 1 << site.Port(p.Port).NIC()
+		v.recount(n)
 		v.opens(portName(n, p.NIC) + " " + p.Check)
 		v.touchNode(n)
 	}
@@ -153,7 +155,10 @@ func (v *verifier) drifted(b *fabric.Drifted) {
 
 func (v *verifier) locked(b *fabric.Locked) {
 	for _, p := range b.Ports {
-		v.port(p)
+		n := v.port(p)
+		if n.state == node.Delivered && n.drift&(1<<site.Port(p.Port).NIC()) == 0 {
+			v.fail(v.at, CheckContradiction, n.id, "%s is closed, and the log names no drift of it", site.NICName(p.NIC))
+		}
 	}
 }
 
@@ -162,6 +167,7 @@ func (v *verifier) restored(b *fabric.Restored) {
 		n := v.port(p)
 		if bit := uint16(1) << site.Port(p.Port).NIC(); n.drift&bit != 0 {
 			n.drift &^= bit
+			v.recount(n)
 			v.closes(portName(n, p.NIC))
 		} else if n.state == node.Delivered {
 			v.fail(v.at, CheckUnfounded, n.id, "%s is restored, and the log names no drift of it", site.NICName(p.NIC))
@@ -195,6 +201,7 @@ func (v *verifier) unreadLeaf(leaf string, unread bool) {
 	}
 	v.budget.spend(2*len(u.nodes), "leaves that can't be read")
 	for _, n := range u.nodes {
+		v.recount(n)
 		v.touchNode(n)
 	}
 }

@@ -2,6 +2,8 @@ package bundle
 
 import (
 	"fmt"
+	"strings"
+	"time"
 
 	"bulkhead/claim"
 	"bulkhead/prove"
@@ -56,6 +58,65 @@ func (l *leaseLog) spanned(c *prove.Certificate) string {
 	return ""
 }
 
+// readBack is what the claim about a fabric rests on.
+func readBack(c *prove.Certificate, f *prove.FabricPart) string {
+	note := "the owner's signed read-back"
+	if age := c.Issued.Sub(f.Oldest); age > time.Hour {
+		note += ", up to " + days(age) + " old"
+	}
+	if f.Unread > 0 {
+		note += fmt.Sprintf("; %d of %d edge ports of the fabric have none that counts", f.Unread, f.Counted)
+	}
+	if never := f.Counted - f.EverRead; never > 0 {
+		note += fmt.Sprintf("; %d of %d were never read", never, f.Counted)
+	}
+	return note
+}
+
+// networks says of which networks of the leases' nodes nothing is shown at all.
+func (v *verifier) networks(add func(format string, args ...any)) {
+	var storage, management, alone, racks []string
+	for _, l := range v.order {
+		roles := map[site.Role]bool{}
+		for _, s := range l.Spans {
+			roles[s.Role] = true
+		}
+		id := string(l.Lease)
+		if !roles[site.RoleStorage] {
+			storage = append(storage, id)
+		}
+		if !roles[site.RoleManagement] {
+			management = append(management, id)
+		}
+		if l.NVLinkRacks {
+			racks = append(racks, id)
+		} else {
+			alone = append(alone, id)
+		}
+	}
+	for _, line := range []struct {
+		leases []string
+		format string
+	}{
+		{storage, "storage network: the nodes of %s have no port on a fabric of its own for it; volumes are reached over the frontend, and labels do not cover services that relay"},
+		{management, "management zone: no port of a BMC of %s is in an isolation certificate; whether each is a zone of its own is asked where a manager's guard is, and not shown here"},
+		{racks, "NVLink: racks of %s are one NVLink domain each; that they were its project's alone follows from the owner's inventory and ledger, and no partition was read back"},
+		{alone, "NVLink: that no NVLink domain of %s goes beyond a node is the owner's inventory; nothing was read back of it"},
+	} {
+		if len(line.leases) > 0 {
+			add(line.format, few(line.leases))
+		}
+	}
+}
+
+// few lists the first of some names.
+func few(names []string) string {
+	if len(names) > 3 {
+		return fmt.Sprintf("%s and %d more", strings.Join(names[:3], ", "), len(names)-3)
+	}
+	return strings.Join(names, ", ")
+}
+
 func spanOn(spans []site.Span, fabric string) site.Span {
 	for _, s := range spans {
 		if s.Fabric == fabric {
@@ -78,8 +139,8 @@ func (v *verifier) isolatedOn(at place, lease, when string, c *isolationSays, o 
 		f := &c.Fabrics[i]
 		v.claim(at, claim.Claim{
 			Subject:  lease,
-			Sentence: fmt.Sprintf("isolated on %s (%s, %d ports a node) %s: every port carried the tenant's label and no other", f.Fabric, f.Role, f.Each, when),
-			Grade:    claim.OperatorAsserted, Origin: c.Origin, Evidence: []claim.Digest{o.digest}, Note: "the owner's signed read-back",
+			Sentence: fmt.Sprintf("isolated on %s (%s, %s a node) %s: every port carried the tenant's label and no other", f.Fabric, f.Role, count(f.Each, "port"), when),
+			Grade:    claim.OperatorAsserted, Origin: c.Origin, Evidence: []claim.Digest{o.digest}, Note: readBack(c.Certificate, f),
 		}, v.policy.Minimum.Isolation)
 	}
 	if c.NVLink != nil {

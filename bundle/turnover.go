@@ -14,9 +14,12 @@ import (
 type turnoverSays struct {
 	node, serial, kind string
 	turnover           uint32
+	devices            claim.Digest // digest of the list
+	root, wiped        claim.Digest // of the log that the nonces of its quote and its wipe hang on
 	origin             claim.Origin
 	key                site.PublicKey
 	ownKey             bool      // the key is the policy's, not the statement's
+	chained            bool      // and a maker says that it is in a TPM
 	began, ended       time.Time // first wipe, TPM quote
 	gpus               int       // that were wiped
 }
@@ -46,12 +49,15 @@ func (v *verifier) readTurnover(o *opened, b *held) (*turnoverSays, error) {
 	if err != nil {
 		return nil, err
 	}
-	says := &turnoverSays{node: t.Node, serial: t.Serial, kind: t.Kind, turnover: t.Turnover, origin: t.Origin, key: t.Key}
+	says := &turnoverSays{node: t.Node, serial: t.Serial, kind: t.Kind, turnover: t.Turnover, devices: t.Devices, root: t.Root, wiped: t.WipeRoot, origin: t.Origin, key: t.Key}
 	expected := node.Expected{
-		Node: t.Node, Serial: t.Serial, Turnover: t.Turnover, Root: t.Root, Devices: t.Devices, Key: t.Key, Golden: t.Golden, Origin: t.Origin,
+		Node: t.Node, Serial: t.Serial, Turnover: t.Turnover, Root: t.Root, WipeRoot: t.WipeRoot, Devices: t.Devices, Key: t.Key, Golden: t.Golden, Origin: t.Origin,
 	}
 	if key, ok := v.keys[t.Node]; ok {
-		expected.Key, says.ownKey = key, true
+		expected.Key, says.ownKey = key.key, true
+		if at := quoted(t); key.chained && !at.Before(key.from) && !at.After(key.until) {
+			says.chained = true
+		}
 	}
 	if golden, ok := v.golden[t.Kind]; ok {
 		expected.Golden = golden
@@ -76,6 +82,14 @@ func (v *verifier) readTurnover(o *opened, b *held) (*turnoverSays, error) {
 		says.ended = time.Unix(t.Quote.At, 0)
 	}
 	return says, nil
+}
+
+// quoted is when a statement's TPM quote was made.
+func quoted(t *node.Turnover) time.Time {
+	if t.Quote == nil {
+		return time.Time{}
+	}
+	return time.Unix(t.Quote.At, 0)
 }
 
 // wholeNode refuses a statement about less than a node: the list of devices is
@@ -117,7 +131,7 @@ func (v *verifier) statementShown(n *nodeLog, turnover uint32, serial string, o 
 		return
 	}
 	at, now := v.at, v.time
-	delivery, reclaimed := serial != "", n.reclaimed
+	delivery, reclaimed, fenced := serial != "", n.reclaimed, n.fencedAt
 	v.later(func() {
 		if o.err != nil {
 			v.fail(at, v.unread(o, CheckTurnover), n.id, "turnover statement: %v", o.err)
@@ -130,6 +144,7 @@ func (v *verifier) statementShown(n *nodeLog, turnover uint32, serial string, o 
 		if err := n.agrees(says, turnover, serial); err != nil {
 			v.fail(at, CheckStatement, n.id, "%v", err)
 		}
+		v.ownMachine(at, n, says)
 		sentence := cleanAtDelivery
 		switch {
 		case says.ended.After(now):
@@ -142,19 +157,38 @@ func (v *verifier) statementShown(n *nodeLog, turnover uint32, serial string, o 
 			return // it was never handed over: the statement is the one before
 		case !delivery:
 			sentence = wipedAfterwards
-			if says.began.Before(reclaimed.Truncate(time.Second)) {
-				v.fail(at, CheckStatement, n.id, "its wipe began at %s, and it was the tenant's until %s", stamp(says.began), stamp(reclaimed))
-			}
 		}
-		c := claim.Claim{Subject: n.id, Sentence: sentence, Grade: claim.OperatorAsserted, Origin: says.origin, Evidence: []claim.Digest{o.digest}}
-		if says.ownKey {
-			c.Grade = claim.HardwareAttested
-		} else {
-			c.Note = "the attestation key is the one that the statement names"
+		if why := n.cleanAge(says.began, reclaimed, fenced); why != "" {
+			v.fail(at, CheckAge, n.id, "%s", why)
+		}
+		if delivery {
+			v.longAgo(n, says.began, now)
+		}
+		c := claim.Claim{Subject: n.id, Sentence: sentence, Origin: says.origin, Evidence: []claim.Digest{o.digest}}
+		c.Grade, c.Note = says.attested()
+		if !says.ownKey {
 			v.tally.statementKeys++
+		}
+		if !says.chained && says.origin == claim.Hardware {
+			v.tally.unchained++
 		}
 		v.claim(at, c, v.policy.Minimum.Turnover)
 	})
+}
+
+// ownMachine refuses one machine under the names of two nodes: its chassis, its
+// attestation key or its devices.
+func (v *verifier) ownMachine(at place, n *nodeLog, says *turnoverSays) {
+	for _, part := range [...]struct {
+		what string
+		id   claim.Digest
+	}{{"chassis", claim.DigestOf([]byte("chassis " + says.serial))}, {"attestation key", claim.DigestOf(says.key[:])}, {"list of devices", says.devices}} {
+		if other, known := v.machines[part.id]; known && other != n {
+			v.fail(at, CheckStatement, n.id, "its %s is that of %s as well: one machine, two nodes", part.what, other.id)
+			return
+		}
+		v.machines[part.id] = n
+	}
 }
 
 // agrees compares a statement with the entry that names it and with the
@@ -169,9 +203,11 @@ func (n *nodeLog) agrees(says *turnoverSays, turnover uint32, serial string) err
 		return fmt.Errorf("the turnover statement is about chassis %s, the entry says %s", says.serial, serial)
 	case n.serial != "" && says.serial != n.serial:
 		return fmt.Errorf("it is chassis %s here and was %s before", says.serial, n.serial)
+	case !n.root.IsZero() && says.turnover != n.rootOf && (says.root == n.root || says.wiped == n.wiped):
+		return fmt.Errorf("the nonce of its TPM quote, or of its wipe, hangs on the same state of the log as that of turnover %d", n.rootOf)
 	case !n.key.IsZero() && says.key != n.key:
 		return errors.New("its TPM quote is signed by another attestation key than the one before")
 	}
-	n.serial, n.key = says.serial, says.key
+	n.serial, n.key, n.root, n.wiped, n.rootOf = says.serial, says.key, says.root, says.wiped, says.turnover
 	return nil
 }

@@ -13,7 +13,6 @@ import (
 	"bulkhead/lease"
 	"bulkhead/ledger"
 	"bulkhead/meter"
-	"bulkhead/site"
 	"bulkhead/storage"
 )
 
@@ -64,7 +63,7 @@ type verifier struct {
 
 	pins   []pin
 	golden map[string][3]claim.Digest // by kind of node
-	keys   map[string]site.PublicKey  // attestation keys by node
+	keys   map[string]attestationKey  // attestation keys by node
 
 	consent   *consent
 	tenant    string
@@ -95,7 +94,9 @@ type verifier struct {
 	proved   []claim.Claim
 	report   *Report
 	tally    tally
-	dirty    int // nodes taken back and not shown to be wiped
+	working  map[string]int            // delivered nodes by project
+	machines map[claim.Digest]*nodeLog // by chassis, attestation key and list of devices
+	dirty    int                       // nodes taken back and not shown to be wiped
 	signedBy string
 	began    time.Time
 	// assumptions of isolation certificates, each once
@@ -141,6 +142,8 @@ func newVerifier(policy *Policy, opts Options) (*verifier, error) {
 		units:     map[string]*unitLog{},
 		handed:    map[string]handOver{},
 		billedTo:  map[string]time.Time{},
+		machines:  map[claim.Digest]*nodeLog{},
+		working:   map[string]int{},
 	}
 	var err error
 	if v.golden, err = policy.golden(); err != nil {

@@ -21,6 +21,7 @@ type volumeLog struct {
 	spec      storage.VolumeSpec
 	grants    map[storage.Principal]accessLog
 	destroyed bool
+	used      time.Time // until when the log shows it in use
 }
 
 // accessLog is who can reach a volume, and from which entry on.
@@ -93,6 +94,8 @@ func (v *verifier) provisioned(b *storage.Provisioned) {
 		return
 	}
 	v.volumes[id] = l
+	l.used = v.time
+	v.notFuture(string(id), "the volume's creation", b.Volume.Created)
 	v.claim(v.at, claim.Claim{
 		Subject: string(id), Sentence: "a volume of the tenant's own, with the capacity and the keys that its contract says",
 		Grade: claim.OperatorAsserted, Origin: b.Origin, Note: keyClaims[b.Volume.Spec.KeyMode],
@@ -123,6 +126,8 @@ func (v *verifier) granted(b *storage.Granted) {
 		v.fail(v.at, CheckGrant, string(b.Volume), "access for %s: expected a lease that runs, whose tranche comes with this volume, and once", b.Lease)
 	}
 	v.budget.keep(perLabel+2*int64(len(p)), "grants")
+	v.step(holder, actGrant)
+	v.notFuture(string(b.Volume), "the grant", b.Since)
 	l.grants[p] = accessLog{at: v.at, since: v.time}
 	v.claim(v.at, claim.Claim{
 		Subject: string(b.Volume), Sentence: "the tenant's own lease can reach it", Grade: claim.OperatorAsserted, Origin: b.Origin, Note: "the backend's list of grants",
@@ -168,6 +173,8 @@ func (v *verifier) revoked(b *storage.Revoked) {
 	if err := r.CheckRevoked(r.Volume, r.Principal); err != nil {
 		v.fail(v.at, CheckRevoked, string(r.Volume), "%s: %v", r.Principal, err)
 	}
+	v.receiptAge(r, access)
+	l.used = v.time
 	delete(l.grants, r.Principal)
 	sentence := "access of a lease ended: open mounts were fenced, the old credential was tried and denied"
 	if access.stray {
@@ -192,10 +199,8 @@ func (v *verifier) volumeDestroyed(b *storage.Destroyed) {
 	if err := r.Check(r.Volume); err != nil {
 		v.fail(v.at, CheckErased, string(r.Volume), "%v", err)
 	}
-	over := l.contract.current().End
-	if sold := l.sold(); sold != nil {
-		over = sold.To
-	}
+	over := l.over()
+	v.erasureAge(r, l)
 	if len(l.grants) > 0 || v.time.Before(over) || r.Tenant != v.tenant {
 		v.fail(v.at, CheckErased, string(r.Volume), "it is destroyed at %s, is %s's and runs until %s, and %s can reach it", stamp(v.time), r.Tenant, stamp(over), count(len(l.grants), "principal"))
 	}

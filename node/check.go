@@ -17,6 +17,7 @@ type Expected struct {
 	Serial   string
 	Turnover uint32
 	Root     claim.Digest
+	WipeRoot claim.Digest
 	Devices  claim.Digest
 	Key      site.PublicKey
 	Golden   [3]claim.Digest
@@ -126,7 +127,12 @@ var turnoverChecks = []turnoverCheck{
 		}
 		return differs("origin", t.Origin, e.Origin)
 	}},
-	{"root", func(t *Turnover, e *Expected) error { return differs("ledger root", t.Root, e.Root) }},
+	{"root", func(t *Turnover, e *Expected) error {
+		if err := differs("ledger root", t.Root, e.Root); err != nil {
+			return err
+		}
+		return differs("ledger root of the wipe", t.WipeRoot, e.WipeRoot)
+	}},
 	{"key", func(t *Turnover, e *Expected) error { return differs("attestation key", t.Key, e.Key) }},
 	{"golden", func(t *Turnover, e *Expected) error {
 		for i := range t.Golden {
@@ -144,6 +150,12 @@ var turnoverChecks = []turnoverCheck{
 			return err
 		}
 		return wipe.CheckPlaces(t.Receipts)
+	}},
+	{"nonce", func(t *Turnover, e *Expected) error {
+		if err := wipe.CheckNonce(Nonce(e.WipeRoot, e.Node, e.Turnover), t.Receipts); err != nil {
+			return errors.New(err.Error()) // the name is this check's
+		}
+		return nil
 	}},
 	{"burn-in", func(t *Turnover, e *Expected) error {
 		switch b := t.BurnIn; {

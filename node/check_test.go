@@ -67,14 +67,14 @@ func newSubject(t testing.TB) *subject {
 	}
 	s := &subject{key: key, list: devicesOf(testKind, "7K3M9Q2XWA")}
 	s.want = Expected{
-		Node: "a1-su01-n01", Serial: "7K3M9Q2XWA", Turnover: 3, Root: claim.DigestOf([]byte("root")), Devices: site.DeviceDigest(s.list),
+		Node: "a1-su01-n01", Serial: "7K3M9Q2XWA", Turnover: 3, Root: claim.DigestOf([]byte("root")), WipeRoot: claim.DigestOf([]byte("root")), Devices: site.DeviceDigest(s.list),
 		Key: site.PublicKey(raw), Golden: attest.Golden(testKind), Origin: claim.Simulated,
 	}
 	start := time.Date(2026, 5, 1, 4, 0, 0, 0, time.UTC)
 	run := agent.Run{Nonce: Nonce(s.want.Root, s.want.Node, s.want.Turnover), Start: start,
 		Takes: func(i int) time.Duration { return time.Duration(300+17*i) * time.Second }}
 	s.t = &Turnover{
-		Node: s.want.Node, Serial: s.want.Serial, Kind: "H100", Turnover: s.want.Turnover, Origin: s.want.Origin, Root: s.want.Root,
+		Node: s.want.Node, Serial: s.want.Serial, Kind: "H100", Turnover: s.want.Turnover, Origin: s.want.Origin, Root: s.want.Root, WipeRoot: s.want.WipeRoot,
 		Devices: s.want.Devices, Key: s.want.Key, Golden: s.want.Golden, Receipts: run.Wipe(s.list),
 		BurnIn: &BurnIn{GPUs: site.GPUs, Minutes: 12, GBps: 431.5},
 	}
@@ -157,6 +157,14 @@ var forgeries = []struct {
 	{"wipe/read-back", func(t testing.TB, s *subject) { s.receipt(site.ClassNVMe).Sample[0] ^= 1; s.requote(t) }},
 	{"wipe/device-list", func(t testing.TB, s *subject) { s.t.Receipts = s.t.Receipts[:len(s.t.Receipts)-1]; s.requote(t) }},
 	{"wipe/read-back-place", func(t testing.TB, s *subject) { s.receipt(site.ClassNVMe).Offset += 4096; s.requote(t) }},
+	{"nonce", func(t testing.TB, s *subject) {
+		for i := range s.t.Receipts { // as it was wiped for the turnover before
+			r := &s.t.Receipts[i]
+			r.Nonce = Nonce(s.t.Root, s.t.Node, s.t.Turnover-1)
+			r.Offset = wipe.Place(r.Nonce, r.Serial, r.Size, r.Sampled)
+		}
+		s.requote(t)
+	}},
 	{"burn-in", func(t testing.TB, s *subject) { s.t.BurnIn.Errors = 1 }},
 	{"order", func(t testing.TB, s *subject) {
 		s.receipt(site.ClassNVMe).End = s.t.Quote.At - 60

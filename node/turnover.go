@@ -12,7 +12,7 @@ import (
 )
 
 // TurnoverPredicate is the type of the one signed statement a node and turnover.
-const TurnoverPredicate = "bulkhead/turnover/1"
+const TurnoverPredicate = "bulkhead/turnover/2"
 
 // Evidence is what a node reports for a step, as JSON in Report.Raw.
 type Evidence struct {
@@ -98,6 +98,7 @@ type Turnover struct {
 	Turnover uint32          `json:"turnover"`
 	Origin   claim.Origin    `json:"origin"`
 	Root     claim.Digest    `json:"ledger_root"` // when the quote was asked for
+	WipeRoot claim.Digest    `json:"wipe_root"`   // the same, when the wipe was
 	Devices  claim.Digest    `json:"devices"`     // site.DeviceDigest of the inventory
 	Key      site.PublicKey  `json:"attestation_key"`
 	Golden   [3]claim.Digest `json:"golden_pcrs"`
@@ -122,6 +123,7 @@ type turnoverHead struct {
 	Turnover uint32          `json:"turnover"`
 	Origin   claim.Origin    `json:"origin"`
 	Root     claim.Digest    `json:"ledger_root"`
+	WipeRoot claim.Digest    `json:"wipe_root"`
 	Devices  claim.Digest    `json:"devices"`
 	Key      site.PublicKey  `json:"attestation_key"`
 	Golden   [3]claim.Digest `json:"golden_pcrs"`
@@ -136,7 +138,7 @@ type turnoverJSON[R any] struct {
 }
 
 func (j *turnoverJSON[R]) turnover(receipts []wipe.Receipt) Turnover {
-	return Turnover{j.Node, j.Serial, j.Kind, j.Turnover, j.Origin, j.Root, j.Devices, j.Key, j.Golden, receipts, j.Quote, j.BurnIn}
+	return Turnover{j.Node, j.Serial, j.Kind, j.Turnover, j.Origin, j.Root, j.WipeRoot, j.Devices, j.Key, j.Golden, receipts, j.Quote, j.BurnIn}
 }
 
 // MarshalJSON writes receipts grouped, see wipe.Grouped.
@@ -145,7 +147,7 @@ func (t Turnover) MarshalJSON() ([]byte, error) { return t.AppendJSON(nil) }
 // AppendJSON implements claim.Appender. It is put together by hand, so that what is
 // long is not read through again: a wave of turnovers writes thousands.
 func (t Turnover) AppendJSON(out []byte) ([]byte, error) {
-	head, err := json.Marshal(turnoverHead{t.Node, t.Serial, t.Kind, t.Turnover, t.Origin, t.Root, t.Devices, t.Key, t.Golden})
+	head, err := json.Marshal(turnoverHead{t.Node, t.Serial, t.Kind, t.Turnover, t.Origin, t.Root, t.WipeRoot, t.Devices, t.Key, t.Golden})
 	if err != nil {
 		return nil, err
 	}

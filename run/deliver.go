@@ -79,7 +79,7 @@ func (p *Plane) deliverable(now time.Time) []handOver {
 	var order []key
 	for n := range s.Nodes.By[node.Reserved].All() {
 		l := s.Holder(n)
-		if l == nil || now.Before(l.Begin) || !l.Returning.IsZero() {
+		if l == nil || now.Before(l.Begin) || !now.Before(l.End) || !l.Returning.IsZero() {
 			continue
 		}
 		k := key{s.Nodes.Lease[n], s.Site.NodeSU[n]}
@@ -178,14 +178,19 @@ func (p *Plane) recordVerdicts(ctx context.Context, now time.Time) (bool, error)
 			continue
 		}
 		var nodes []site.Index
+		exposed := false
 		for _, n := range l.Slots {
 			if s.Nodes.State[n] == node.Delivered && s.Holder(n) == l {
 				nodes = append(nodes, n)
+				exposed = exposed || s.Nodes.Exposed[n] != 0
 			}
 		}
 		command, err := p.verdict(l, nodes)
 		if err != nil {
 			return changed, err
+		}
+		if exposed && command.Verdict == prove.Proven.String() {
+			continue // read back well, and the ledger does not say yet that it is restored
 		}
 		if p.inTransit(l, command, now) {
 			continue

@@ -217,7 +217,7 @@ func (p *Plane) statement(n site.Index, e node.Evidence) (book.EvidenceItem, err
 	want := s.ExpectedTurnover(n)
 	t := node.Turnover{
 		Node: want.Node, Serial: want.Serial, Kind: s.Site.KindOf(n), Turnover: want.Turnover, Origin: s.Site.Origin,
-		Root: want.Root, Devices: want.Devices, Key: want.Key, Golden: want.Golden,
+		Root: want.Root, WipeRoot: want.WipeRoot, Devices: want.Devices, Key: want.Key, Golden: want.Golden,
 		Receipts: e.Receipts, Quote: e.Quote, BurnIn: e.BurnIn,
 	}
 	signer, err := p.config.Signers.Statement(PurposeStatement)

@@ -11,6 +11,7 @@ import (
 	"bulkhead/claim"
 	"bulkhead/claim/sshkey"
 	"bulkhead/contract"
+	"bulkhead/site"
 )
 
 // Terms are what a story's contract says and who signs it for the tenant.
@@ -28,10 +29,14 @@ func (t Terms) price(text []byte) []byte {
 }
 
 // WholeBy is Whole under other terms.
-func WholeBy(o *Owner, terms Terms) *Story { return tell(newStory(o, 3, 2, 8, 8, terms)) }
+func WholeBy(o *Owner, terms Terms) *Story {
+	return tell(newStory(o, made{tenant: Tenant, labels: 5000, slots: 3, spares: 2, has: site.GPUs, says: site.GPUs, terms: terms}))
+}
 
 // SmallBy is the log of one node under other terms, until its contract is signed.
-func SmallBy(o *Owner, terms Terms) *Story { return newStory(o, 1, 0, 8, 8, terms) }
+func SmallBy(o *Owner, terms Terms) *Story {
+	return newStory(o, made{tenant: Tenant, labels: 5000, slots: 1, has: site.GPUs, says: site.GPUs, terms: terms})
+}
 
 // Signed is SmallBy with the tenant's own key.
 func Signed(o *Owner) *Story { return SmallBy(o, Terms{Registers: o.Officer, Signs: o.Officer}) }

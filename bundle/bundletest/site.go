@@ -125,7 +125,7 @@ func (s *Story) Certificate(epoch uint64, nodes ...*Node) prove.Certificate {
 	}
 	path := prove.Path{Fencing: fabric.FencedByDeadline, Source: "kernel+lldp"}
 	c, _ := s.world.prover.Certify(prove.Request{
-		Lease: string(s.Lease), Tenant: Tenant, Epoch: epoch, Nodes: set, Issued: s.Now, Window: 15 * time.Minute,
+		Lease: string(s.Lease), Tenant: s.Tenant, Epoch: epoch, Nodes: set, Issued: s.Now, Window: 15 * time.Minute,
 		Paths: map[string]prove.Path{"roce": path, "frontend": path},
 	})
 	return c
@@ -137,7 +137,7 @@ func (s *Story) Turnover(n *Node) *node.Turnover {
 	root := claim.DigestOf(fmt.Appendf(nil, "root before turnover %d", n.Turnover))
 	devices := n.Inventory.WipeDevices()
 	t := &node.Turnover{
-		Node: n.ID(), Serial: n.Inventory.Serial, Kind: "H100", Turnover: n.Turnover, Origin: claim.Simulated, Root: root,
+		Node: n.ID(), Serial: n.Inventory.Serial, Kind: "H100", Turnover: n.Turnover, Origin: claim.Simulated, Root: root, WipeRoot: root,
 		Devices: site.DeviceDigest(devices), Key: n.Inventory.AttestationKey, Golden: attest.Golden(s.world.kind),
 		BurnIn: &node.BurnIn{GPUs: len(n.Inventory.GPUs), Minutes: 30, GBps: 430.5},
 	}

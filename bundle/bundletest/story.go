@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"bulkhead/bundle"
@@ -87,26 +88,51 @@ func NewStory(o *Owner, slots, spares int) *Story {
 // NewStoryOf is NewStory of nodes that have so many GPUs, under a contract that says
 // so many.
 func NewStoryOf(o *Owner, slots, spares, has, says int) *Story {
-	return newStory(o, slots, spares, has, says, Terms{})
+	return newStory(o, made{tenant: Tenant, labels: 5000, slots: slots, spares: spares, has: has, says: says})
 }
 
-func newStory(o *Owner, slots, spares, has, says int, terms Terms) *Story {
+// Beside is Small of another tenant, under labels of its own, on the node that Small is
+// about.
+func Beside(o *Owner, tenant string) *Story {
+	return small(newStory(o, made{tenant: tenant, labels: 6000, slots: 1, has: site.GPUs, says: site.GPUs}))
+}
+
+// Domains is Small on a site whose racks of 4 nodes are one NVLink domain each.
+func Domains(o *Owner) *Story {
+	return small(newStory(o, made{tenant: Tenant, labels: 5000, slots: 1, has: site.GPUs, says: site.GPUs, domains: true}))
+}
+
+// made is what a story is made of.
+type made struct {
+	tenant        string
+	labels        uint32 // values from here on
+	slots, spares int
+	has, says     int // GPUs a node has, and by the contract
+	domains       bool
+	terms         Terms
+}
+
+func newStory(o *Owner, m made) *Story {
+	tenant, labels, slots, spares, has, says, terms := m.tenant, m.labels, m.slots, m.spares, m.has, m.says, m.terms
 	begin := time.Date(2026, 4, 20, 9, 0, 0, 0, time.UTC)
-	s := &Story{Log: NewLog(o, Tenant, begin), Lease: "acme-1/t1"}
+	s := &Story{Log: NewLog(o, tenant, begin), Lease: lease.ID(tenant + "-1/t1")}
 	s.world = newWorld(slots+spares, has)
+	for i := range s.world.site.Kinds {
+		s.world.site.Kinds[i].NVLinkRacks = m.domains
+	}
 	s.Slots = append(s.Slots, s.world.nodes[:slots]...)
 	quantity := fmt.Sprint(slots * says)
 	if says != site.GPUs {
 		quantity += fmt.Sprintf(", node_gpus: %d", says)
 	}
-	c, err := contract.Parse("acme.yaml", terms.price(fmt.Appendf(nil, contractText, quantity)))
+	c, err := contract.Parse("acme.yaml", terms.price(fmt.Appendf(nil, strings.ReplaceAll(contractText, "acme", tenant), quantity)))
 	must(err)
 	s.Contract = c
 	raw := c.Encode()
 	for _, n := range s.world.nodes {
 		n.Statement = s.SignTurnover(s.Turnover(n))
 	}
-	s.Add(bundle.KindRegistered, bundle.Registered{Tenant: Tenant, Name: "Acme"})
+	s.Add(bundle.KindRegistered, bundle.Registered{Tenant: tenant, Name: "Acme"})
 	if terms.Registers != nil {
 		s.RegisterKey(terms.Registers, nil)
 	}
@@ -122,15 +148,15 @@ func newStory(o *Owner, slots, spares, has, says int, terms Terms) *Story {
 	s.Wait(time.Hour)
 	s.Add(contract.KindSigned, contract.Signed{Contract: raw, Digest: claim.DigestOf(raw), Quote: "q1", By: "officer", Signatures: Agreed(), Assent: s.assent(c, "q1", terms.Signs)})
 	s.Add(lease.KindBound, lease.Bound{
-		Lease: s.Lease, Tenant: Tenant, Contract: c.ID, Tranche: "t1", Project: Project, Fabric: "roce", Kind: "H100", Links: lease.Shared,
+		Lease: s.Lease, Tenant: tenant, Contract: c.ID, Tranche: "t1", Project: Project, Fabric: "roce", Kind: "H100", Links: lease.Shared,
 		Begin: c.Begin, End: c.End, Slots: slots, Nodes: nodes, Certificate: placement,
-		Spans: s.world.site.Spans(0, has),
+		Spans: s.world.site.Spans(0, has), NVLinkRacks: m.domains,
 	})
 	for i, id := range []string{"roce", "frontend"} {
-		label := fabric.Label{Fabric: id, Kind: fabric.VNI, Value: uint32(5000 + i)}
+		label := fabric.Label{Fabric: id, Kind: fabric.VNI, Value: labels + uint32(i)}
 		s.labels = append(s.labels, label)
 		must(s.world.prover.Own(i, label.Value, prove.FirstProject))
-		s.Add(fabric.KindLabelled, fabric.Labelled{Owner: fabric.Owner("project/" + Tenant + "/" + Project), Label: label, Action: "assigned"})
+		s.Add(fabric.KindLabelled, fabric.Labelled{Owner: fabric.Owner("project/" + tenant + "/" + Project), Label: label, Action: "assigned"})
 	}
 	s.Provision()
 	return s
@@ -362,7 +388,7 @@ func (s *Story) Invoice(year int, month time.Month) {
 	period, err := meter.Month(s.Contract.TimeZone, year, month)
 	must(err)
 	invoice, err := meter.RateInput(meter.Input{
-		Versions: []*contract.Contract{s.Contract}, Events: s.events, Period: period, Number: fmt.Sprintf("%s-%04d", Tenant, s.invoices),
+		Versions: []*contract.Contract{s.Contract}, Events: s.events, Period: period, Number: fmt.Sprintf("%s-%04d", s.Tenant, s.invoices),
 		Looks: s.looks, Fabrics: map[string][]string{string(s.Lease): {"roce"}},
 	})
 	must(err)
@@ -417,7 +443,7 @@ func (s *Story) Return() {
 	s.Wait(time.Minute)
 	s.Add(lease.KindReturned, lease.Returned{Lease: s.Lease, Wiped: len(s.Slots), Labels: "released"})
 	for _, label := range s.labels {
-		s.Add(fabric.KindLabelled, fabric.Labelled{Owner: fabric.Owner("project/" + Tenant + "/" + Project), Label: label, Action: "released"})
+		s.Add(fabric.KindLabelled, fabric.Labelled{Owner: fabric.Owner("project/" + s.Tenant + "/" + Project), Label: label, Action: "released"})
 	}
 	s.Add(contract.KindClosed, contract.Closed{Contract: s.Contract.ID})
 	s.Wait(8 * 24 * time.Hour)
@@ -425,8 +451,9 @@ func (s *Story) Return() {
 }
 
 // Small is the log of one node that was delivered.
-func Small(o *Owner) *Story {
-	s := NewStory(o, 1, 0)
+func Small(o *Owner) *Story { return small(NewStory(o, 1, 0)) }
+
+func small(s *Story) *Story {
 	s.Until(s.Contract.Begin.Add(-24 * time.Hour))
 	s.Reserve(s.Slots...)
 	s.Until(s.Contract.Begin)

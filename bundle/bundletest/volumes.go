@@ -38,6 +38,6 @@ func (s *Story) Revoke(p storage.Principal) {
 // Destroy destroys the volume.
 func (s *Story) Destroy() {
 	s.Add(storage.KindDestroyed, storage.Destroyed{Receipt: storage.ErasureReceipt{
-		Volume: s.volume(), Tenant: Tenant, Destroyed: s.Now, Method: storage.EraseObjects, Reopen: storage.Denied, Origin: claim.Simulated,
+		Volume: s.volume(), Tenant: s.Tenant, Destroyed: s.Now, Method: storage.EraseObjects, Reopen: storage.Denied, Origin: claim.Simulated,
 	}})
 }

@@ -103,6 +103,9 @@ const policyHelp = `# What this tenant accepts. It decides; a bundle never does.
 # pinned     a checkpoint that you kept; keep the newest one of every bundle
 # golden     what nodes must have booted: {kind: H100, pcrs: [PCR 0, PCR 4, PCR 7]}
 # attestation_keys   TPM attestation keys by node that you learned elsewhere
+# attestation_certificates, attestation_roots
+#                    certificates of these keys by node, and of the makers of TPMs whom
+#                    you believe: without them hardware is the owner's word
 # looks_from         from when on the log must say when devices were looked at: what
 #                    nobody looked at is then never billed as up
 # tenant_keys        your own keys, with which you sign contracts ({public: "ssh-ed25519

@@ -172,7 +172,7 @@ func (f *Fixture) evidence(ctx context.Context, step node.Step) (node.Evidence, 
 }
 
 // judge runs the check of a turnover over evidence.
-func (f *Fixture) judge(ctx context.Context, n site.Index, turnover uint32, root claim.Digest, e node.Evidence) error {
+func (f *Fixture) judge(ctx context.Context, n site.Index, turnover uint32, wiped, root claim.Digest, e node.Evidence) error {
 	c, err := f.Driver.Capabilities(ctx)
 	if err != nil {
 		return err
@@ -181,10 +181,10 @@ func (f *Fixture) judge(ctx context.Context, n site.Index, turnover uint32, root
 	if !ok {
 		return fmt.Errorf("the site has no kind %q", f.Site.KindOf(n))
 	}
-	want := node.Expected{Node: f.Site.NodeID[n], Serial: f.Site.Serial[n], Turnover: turnover, Root: root, Devices: f.Site.Devices[n],
+	want := node.Expected{Node: f.Site.NodeID[n], Serial: f.Site.Serial[n], Turnover: turnover, Root: root, WipeRoot: wiped, Devices: f.Site.Devices[n],
 		Key: f.Site.AttestationKey[n], Golden: attest.Golden(kind), Origin: c.Origin}
 	return node.CheckTurnover(&node.Turnover{Node: want.Node, Serial: want.Serial, Kind: kind.ID, Turnover: turnover, Origin: want.Origin,
-		Root: root, Devices: want.Devices, Key: want.Key, Golden: want.Golden, Receipts: e.Receipts, Quote: e.Quote, BurnIn: e.BurnIn}, want)
+		Root: root, WipeRoot: wiped, Devices: want.Devices, Key: want.Key, Golden: want.Golden, Receipts: e.Receipts, Quote: e.Quote, BurnIn: e.BurnIn}, want)
 }
 
 func capabilities(ctx context.Context, f *Fixture) error {
@@ -213,7 +213,7 @@ func commissions(ctx context.Context, f *Fixture) error {
 	if err != nil {
 		return err
 	}
-	return f.judge(ctx, 1, 1, f.root(1, node.StepCommission), e)
+	return f.judge(ctx, 1, 1, f.root(1, node.StepCommission), f.root(1, node.StepCommission), e)
 }
 
 func turnsOver(ctx context.Context, f *Fixture) error {
@@ -232,7 +232,7 @@ func turnsOver(ctx context.Context, f *Fixture) error {
 		return errors.New("expected receipts of the wipe, and the TPM quote of the attestation")
 	}
 	attested.Receipts = wiped.Receipts
-	return f.judge(ctx, 2, 2, f.root(2, node.StepAttest), attested)
+	return f.judge(ctx, 2, 2, f.root(2, node.StepSanitize), f.root(2, node.StepAttest), attested)
 }
 
 func fencesNode(ctx context.Context, f *Fixture) error {
@@ -478,7 +478,7 @@ func liar(ctx context.Context, f *Fixture) error {
 	if err != nil {
 		return fmt.Errorf("a liar reports success: %w", err)
 	}
-	err = f.judge(ctx, 0, 1, f.root(1, node.StepCommission), e)
+	err = f.judge(ctx, 0, 1, f.root(1, node.StepCommission), f.root(1, node.StepCommission), e)
 	if name := node.RefusedBy(err); name != "wipe/read-back" {
 		return fmt.Errorf("a wipe that did not happen was refused by %q (%v), expected wipe/read-back", name, err)
 	}
@@ -509,7 +509,7 @@ func repaired(ctx context.Context, f *Fixture) error {
 	if err != nil {
 		return err
 	}
-	return f.judge(ctx, 0, 2, f.root(2, node.StepCommission), e)
+	return f.judge(ctx, 0, 2, f.root(2, node.StepCommission), f.root(2, node.StepCommission), e)
 }
 
 func ended(ctx context.Context, f *Fixture) error {

@@ -129,8 +129,12 @@ func (c *Schedule) counted(ask Ask) (open []*site.Set, short *ShortError, err er
 		total += s.Nodes
 		have := c.count(open[i], ask.class())
 		if have < total {
+			why := fmt.Sprintf("enough are free at every instant, but only %s are free for all of the time, and moving what has not begun does not help", quantity(have, c.site.NodeGPUs(ask.Kind)))
+			if c.site.NVLinkRacks(ask.Kind) && c.shut(s.Begin, ask.End) != nil {
+				why = fmt.Sprintf("only %s are free for all of the time outside of NVLink domains that somebody else is in, and a domain is never shared", quantity(have, c.site.NodeGPUs(ask.Kind)))
+			}
 			return nil, &ShortError{Step: s.ID, Fabric: ask.Fabric, Kind: ask.Kind, NodeGPUs: c.site.NodeGPUs(ask.Kind), Begin: s.Begin, End: ask.End, At: s.Begin, Want: total, Have: have,
-				Why: fmt.Sprintf("enough are free at every instant, but only %s are free for all of the time, and moving what has not begun does not help", quantity(have, c.site.NodeGPUs(ask.Kind)))}, nil
+				Why: why}, nil
 		}
 	}
 	return open, nil, nil

@@ -1,0 +1,111 @@
+package bundle
+
+import (
+	"fmt"
+
+	"bulkhead/lease"
+	"bulkhead/meter"
+	"bulkhead/node"
+	"bulkhead/site"
+)
+
+// defragLog is moves of a lease's nodes that both parties talk about.
+type defragLog struct {
+	number              uint64
+	to                  map[uint32]uint32 // number of the new node by slot
+	consented, accepted bool
+}
+
+// defrag follows the conversation about moves: only what the tenant consented to, and
+// the owner accepted after that, moves healthy nodes without another word.
+func (v *verifier) defrag(body any) {
+	switch b := body.(type) {
+	case *lease.DefragProposed:
+		l := v.leaseOf(b.Lease)
+		if l == nil {
+			return
+		}
+		v.step(l, actMove)
+		slots, err := site.ParseOrder(b.Slots, len(l.slots))
+		nodes, err2 := site.ParseOrder(b.Nodes, maxNodes)
+		if err != nil || err2 != nil || len(slots) != len(nodes) || b.Proposal != v.at.entry {
+			v.fail(v.at, CheckSwap, string(b.Lease), "moves of slots %.60q to nodes %.60q as proposal %d: expected as many of both, and the number of this entry", b.Slots, b.Nodes, b.Proposal)
+			return
+		}
+		d := &defragLog{number: b.Proposal, to: map[uint32]uint32{}}
+		for i := range slots {
+			d.to[uint32(slots[i])] = uint32(nodes[i])
+		}
+		l.moves = d
+	case *lease.DefragConsented:
+		if d := v.proposal(b.Lease, b.Proposal); d != nil && b.By != "" {
+			d.consented = true
+		}
+	case *lease.DefragAccepted:
+		if d := v.proposal(b.Lease, b.Proposal); d != nil {
+			if !d.consented {
+				v.fail(v.at, CheckUnasked, string(b.Lease), "moves of nodes are accepted that the tenant has not consented to")
+			}
+			d.accepted = b.By != ""
+		}
+	case *lease.DefragEnded:
+		if d := v.proposal(b.Lease, b.Proposal); d != nil {
+			v.leases[string(b.Lease)].moves = nil
+		}
+	}
+}
+
+// proposal finds the proposal that an entry is about.
+func (v *verifier) proposal(id lease.ID, number uint64) *defragLog {
+	l := v.leaseOf(id)
+	if l == nil {
+		return nil
+	}
+	if l.moves == nil || l.moves.number != number {
+		v.fail(v.at, CheckSwap, string(id), "proposal %d of moves is not open", number)
+		return nil
+	}
+	return l.moves
+}
+
+// agreed says whether both parties have agreed that a slot moves.
+func (l *leaseLog) agreed(slot uint32) bool {
+	if l.moves == nil || !l.moves.consented || !l.moves.accepted {
+		return false
+	}
+	_, moves := l.moves.to[slot]
+	return moves
+}
+
+// wanted says of a proposal for a node in use on whose word it is. The owner's loop
+// proposes another node only where the log bills the slot as down; of what works a
+// person's name must stand under it, or both parties' agreement.
+func (v *verifier) wanted(ref slotRef, b *lease.Proposed, swap *swapLog) {
+	swap.by, swap.agreedMove = b.By, ref.lease.agreed(ref.slot)
+	was := v.numbers[ref.lease.slots[ref.slot]]
+	if was == nil || was.state != node.Delivered || was.owner != ref.lease {
+		return
+	}
+	if billed := ref.lease.billed[ref.slot]; b.By == "" && !swap.agreedMove && billed != meter.DownOwner {
+		v.fail(v.at, CheckUnasked, ref.String(), "another node is proposed for %s on the word of nobody: it is delivered, and the slot is billed as %s", was.id, billed)
+	}
+}
+
+// answered judges who has ended the conversation about a node that is in use.
+func (v *verifier) answered(ref slotRef, by string, swap *swapLog) {
+	was := v.numbers[ref.lease.slots[ref.slot]]
+	inUse := was != nil && was.state == node.Delivered && was.owner == ref.lease
+	if by == "" {
+		v.fail(v.at, CheckUnasked, ref.String(), "a replacement is acknowledged by nobody")
+	}
+	if !inUse || by != "deadline" || swap.agreedMove {
+		return
+	}
+	switch billed := ref.lease.billed[ref.slot]; {
+	case billed == meter.DownOwner:
+	case swap.by == "":
+		v.fail(v.at, CheckUnasked, ref.String(), "%s is taken out when the tenant's time is up, on the word of nobody: the slot is billed as %s", was.id, billed)
+	default:
+		v.tally.taken = append(v.tally.taken, fmt.Sprintf("%s in %s, wanted by %.60q and billed as %s", was.id, ref, swap.by, billed))
+	}
+}
