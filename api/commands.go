@@ -31,6 +31,9 @@ func (s *service) ShowCommand(ctx context.Context, r *connect.Request[v1.Command
 	out := &v1.CommandState{CommandId: r.Msg.CommandId, CarriedOut: found}
 	if found {
 		out.Entry, out.Time = c.Entry, c.Time.Format(time.RFC3339)
+		if t.Role.OfTenant() {
+			out.Entry = c.Scoped[book.TenantScope(t.Tenant)] // the whole ledger's would count what others do
+		}
 	}
 	return connect.NewResponse(out), nil
 }
