@@ -356,7 +356,7 @@ func TestNothingOfTheSitesReachesATenant(t *testing.T) {
 	}
 }
 
-var entryField = regexp.MustCompile(`"entry":"?(\d+)`)
+var entryField = regexp.MustCompile(`"entry":\s*"?(\d+)`)
 
 // methods calls every method that the tenant's roles may call.
 func (w *told) methods(t *testing.T, secrets map[string]string, tenant, rival string) {
@@ -460,7 +460,7 @@ func (w *told) say(t *testing.T, m protoreflect.MethodDescriptor, secret, whose 
 	if err != nil {
 		return "", http.Header{}, detailed(err)
 	}
-	return strings.ReplaceAll(protojson.Format(answer.Msg), `": `, `":`), answer.Header(), nil
+	return protojson.Format(answer.Msg), answer.Header(), nil
 }
 
 // detailed is an error with what is in its details and its header.
