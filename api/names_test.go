@@ -157,6 +157,8 @@ type told struct {
 	*world
 	o   *ownersThings
 	now time.Time
+
+	findings []string // of isolation, while something was wrong
 }
 
 func (w *told) pass(t *testing.T, d time.Duration) {
@@ -169,6 +171,21 @@ func (w *told) pass(t *testing.T, d time.Duration) {
 		w.clock.Set(w.now)
 		if err := w.plane.Tick(context.Background()); err != nil {
 			t.Fatal(err)
+		}
+	}
+}
+
+// asked looks for secrets in what tenants are told of isolation, now.
+func (w *told) asked(t *testing.T) {
+	t.Helper()
+	for tenant, id := range map[string]string{"flagship": "flagship/t1", "tidewater": "tidewater/w1"} {
+		now, err := w.client("viewer "+tenant).ShowIsolation(context.Background(), connect.NewRequest(&bulkheadv1.LeaseRef{Lease: id}))
+		if err != nil {
+			t.Fatal(err)
+		}
+		w.findings = append(w.findings, now.Msg.Findings...)
+		if found := find(w.secrets(tenant), protojson.Format(now.Msg)); found != "" {
+			t.Errorf("isolation of %s tells of %s", id, found)
 		}
 	}
 }
@@ -209,7 +226,13 @@ func newTold(t *testing.T) *told {
 	}
 	var of [2]site.Index // a node of each
 	var last [2]site.Index
+	var rivals [2]uint32 // the label of the other one on the frontend
 	w.plane.View(func(b *book.State) {
+		frontend := b.Site.Fabrics[b.Site.FrontendFabric()].ID
+		for i, rival := range []string{"tidewater", "flagship"} {
+			l, _ := b.Labels[frontend].ValueOf(book.ProjectOwner(rival, b.Contracts[rival].Current().Project))
+			rivals[i] = l.Value
+		}
 		for i, id := range []lease.ID{"flagship/t1", "tidewater/w1"} {
 			l, _ := b.LeaseByID(id)
 			if l.Delivered == 0 {
@@ -221,6 +244,11 @@ func newTold(t *testing.T) *told {
 	for i := range of {
 		strike(sim.Fault{Kind: sim.Unenforced, Node: of[i]})
 		w.pass(t, time.Hour)
+		strike(sim.Fault{Kind: sim.PortFails, Node: of[i], NIC: 8, For: 2 * time.Hour}) // so that it stays
+		strike(sim.Fault{Kind: sim.Misconfigured, Node: of[i], NIC: 8, Label: rivals[i]}) // on the frontend, which both are on
+		w.pass(t, 10*time.Minute)
+		w.asked(t)
+		w.pass(t, 4*time.Hour)
 		strike(sim.Fault{Kind: sim.Fails, Node: last[i], Class: "return-to-vendor"})
 		w.pass(t, time.Hour)
 	}
@@ -318,6 +346,9 @@ func wholeWord(text string, at, length int) bool {
 func TestNothingOfTheSitesReachesATenant(t *testing.T) {
 	w := newTold(t)
 	ctx := context.Background()
+	if len(w.findings) == 0 {
+		t.Error("nothing was found of a port with a rival's label")
+	}
 	for tenant, rival := range map[string]string{"flagship": "tidewater", "tidewater": "flagship"} {
 		secrets := w.secrets(tenant)
 		kinds := map[string]int{}
