@@ -40,11 +40,13 @@ func TestThePageThatWasReadIsThatOfTheQuote(t *testing.T) {
 		change func(q *contract.Quoted, s *contract.Signed)
 		says   string // "": it is proven
 	}{
-		"as it was":        {func(*contract.Quoted, *contract.Signed) {}, ""},
-		"another page":     {func(_ *contract.Quoted, s *contract.Signed) { s.Page = claim.DigestOf([]byte("the small print")) }, "the page that was read has digest"},
-		"another place":    {func(q *contract.Quoted, _ *contract.Signed) { q.Parts[0].Where = "9 halls" }, "the page that was read has digest"},
-		"for longer":       {func(q *contract.Quoted, _ *contract.Signed) { q.Expires = q.Expires.AddDate(1, 0, 0) }, "the page that was read has digest"},
-		"another offering": {func(q *contract.Quoted, _ *contract.Signed) { q.Offered = contract.Signature{Party: contract.Owner, By: "x"} }, "the page that was read has digest"},
+		"as it was":     {func(*contract.Quoted, *contract.Signed) {}, ""},
+		"another page":  {func(_ *contract.Quoted, s *contract.Signed) { s.Page = claim.DigestOf([]byte("the small print")) }, "the page that was read has digest"},
+		"another place": {func(q *contract.Quoted, _ *contract.Signed) { q.Parts[0].Where = "9 halls" }, "the page that was read has digest"},
+		"for longer":    {func(q *contract.Quoted, _ *contract.Signed) { q.Expires = q.Expires.AddDate(1, 0, 0) }, "the page that was read has digest"},
+		"another offering": {func(q *contract.Quoted, _ *contract.Signed) {
+			q.Offered = contract.Signature{Party: contract.Owner, By: "x"}
+		}, "the page that was read has digest"},
 	} {
 		report, err := verify(tell(c.change), owner.Policy(bundletest.Tenant), bundle.Options{})
 		if c.says == "" && err != nil {
