@@ -32,7 +32,9 @@ func (s *service) ShowCommand(ctx context.Context, r *connect.Request[v1.Command
 	if found {
 		out.Entry, out.Time = c.Entry, c.Time.Format(time.RFC3339)
 		if t.Role.OfTenant() {
-			out.Entry = c.Scoped[book.TenantScope(t.Tenant)] // the whole ledger's would count what others do
+			if out.Entry = c.Scoped[book.TenantScope(t.Tenant)]; out.Entry == 0 { // the whole ledger's would count what others do
+				s.plane.View(func(b *book.State) { out.Entry = b.Scopes[book.TenantScope(t.Tenant)] })
+			}
 		}
 	}
 	return connect.NewResponse(out), nil

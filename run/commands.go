@@ -78,13 +78,12 @@ func (p *Plane) Find(ctx context.Context, name string) (c Carried, found bool, e
 		if err != nil {
 			return c, true, err
 		}
-		// Entries of tenants do not always name the command that they came of.
-		if e.Command != id && (e.Command != "" || !e.Time.Equal(c.Time)) {
+		// Entries of tenants do not always name the command that they came of: they follow
+		// one that does, and are of the same instant.
+		if e.Command != id && (e.Command != "" || e.Scope == book.SiteScope || !e.Time.Equal(c.Time)) {
 			break
 		}
-		if e.Command == id {
-			c.Entry, c.Time = e.Seq, e.Time // the state has the first of its entries
-		}
+		c.Entry, c.Time = e.Seq, e.Time // the state has the first of its entries
 		c.Scoped[e.Scope] = e.ScopeSeq
 	}
 	if c.Time.IsZero() {
