@@ -244,7 +244,7 @@ func newTold(t *testing.T) *told {
 	for i := range of {
 		strike(sim.Fault{Kind: sim.Unenforced, Node: of[i]})
 		w.pass(t, time.Hour)
-		strike(sim.Fault{Kind: sim.PortFails, Node: of[i], NIC: 8, For: 2 * time.Hour}) // so that it stays
+		strike(sim.Fault{Kind: sim.PortFails, Node: of[i], NIC: 8, For: 2 * time.Hour})   // so that it stays
 		strike(sim.Fault{Kind: sim.Misconfigured, Node: of[i], NIC: 8, Label: rivals[i]}) // on the frontend, which both are on
 		w.pass(t, 10*time.Minute)
 		w.asked(t)
