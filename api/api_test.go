@@ -49,7 +49,10 @@ type world struct {
 }
 
 // bareWorld is a server that knows no site yet, with a token for every role.
-func bareWorld(t *testing.T) *world {
+func bareWorld(t *testing.T) *world { return bareWorldWith(t, func(*run.Config) {}) }
+
+// bareWorldWith is bareWorld, with another plane.
+func bareWorldWith(t *testing.T, change func(*run.Config)) *world {
 	t.Helper()
 	ctx := context.Background()
 	template, err := site.ParseTemplate("tiny", read(t, "tiny/site.yaml"))
@@ -69,7 +72,9 @@ func bareWorld(t *testing.T) *world {
 	clock := run.NewVirtualClock(start)
 	log := memory.New()
 	published := &ledger.Published{Path: filepath.Join(t.TempDir(), "checkpoint"), Verifiers: keys.Verifiers}
-	plane, err := run.Open(ctx, run.Config{Log: log, Signers: keys, Published: published, Clock: clock, Writer: "test", Devices: run.Devices{Fabrics: devices.Fabrics(), Nodes: devices.Nodes(), Storage: devices.Storage()}})
+	planeConfig := run.Config{Log: log, Signers: keys, Published: published, Clock: clock, Writer: "test", Devices: run.Devices{Fabrics: devices.Fabrics(), Nodes: devices.Nodes(), Storage: devices.Storage()}}
+	change(&planeConfig)
+	plane, err := run.Open(ctx, planeConfig)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -11,6 +11,7 @@ import (
 
 	"bulkhead/api/bulkheadv1"
 	"bulkhead/book"
+	"bulkhead/contract"
 	"bulkhead/run"
 )
 
@@ -133,6 +134,9 @@ func (c *guarded) Send(message any) error {
 func (g *guard) explain(ctx context.Context, err error) error {
 	var known *connect.Error
 	if err == nil || errors.As(err, &known) {
+		if known != nil && known.Code() == connect.CodeInternal && caller(ctx).Role.OfTenant() && !errors.Is(known, errForeign) {
+			return connect.NewError(connect.CodeInternal, errNotForTenants)
+		}
 		return err
 	}
 	if errors.Is(err, run.ErrReadOnly) {
@@ -148,7 +152,23 @@ func (g *guard) explain(ctx context.Context, err error) error {
 		}
 		return connect.NewError(connect.CodeUnavailable, trouble)
 	}
+	if caller(ctx).Role.OfTenant() && !forTenants(err) {
+		return connect.NewError(connect.CodeInternal, errNotForTenants)
+	}
 	return explain(err)
+}
+
+// errNotForTenants stands for an error that is about the server, its devices or its
+// disk: its text may name files, sockets and devices of the owner's.
+var errNotForTenants = errors.New("it could not be done here, and not because of what was asked: try again, or ask the site's operator")
+
+// forTenants says whether an error is about what was asked.
+func forTenants(err error) bool {
+	var refused *book.Refusal
+	var used *run.UsedIDError
+	var document contract.Errors
+	return errors.As(err, &refused) || errors.As(err, &used) || errors.As(err, &document) || errors.Is(err, run.ErrClock) ||
+		errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded)
 }
 
 // explain gives an error its code, and the field that it is about.

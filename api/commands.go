@@ -31,6 +31,11 @@ func (s *service) ShowCommand(ctx context.Context, r *connect.Request[v1.Command
 	out := &v1.CommandState{CommandId: r.Msg.CommandId, CarriedOut: found}
 	if found {
 		out.Entry, out.Time = c.Entry, c.Time.Format(time.RFC3339)
+		if t.Role.OfTenant() {
+			if out.Entry = c.Scoped[book.TenantScope(t.Tenant)]; out.Entry == 0 { // the whole ledger's would count what others do
+				s.plane.View(func(b *book.State) { out.Entry = b.Scopes[book.TenantScope(t.Tenant)] })
+			}
+		}
 	}
 	return connect.NewResponse(out), nil
 }

@@ -131,10 +131,12 @@ func (g *guard) getsItsOwn(ctx context.Context, answer proto.Message) error {
 	foreign := false
 	g.view(func(b *book.State) { foreign = namesAnother(b, answer.ProtoReflect(), t.Tenant) })
 	if foreign {
-		return connect.NewError(connect.CodeInternal, errors.New("the answer held what is not yours, and was not sent: report this"))
+		return connect.NewError(connect.CodeInternal, errForeign)
 	}
 	return nil
 }
+
+var errForeign = errors.New("the answer held what is not yours, and was not sent: report this")
 
 // namesAnother says whether an answer names a tenant, a scope or a lease that is
 // not the tenant's.

@@ -57,16 +57,16 @@ const longestQuote = 365 * 24 * time.Hour
 // checkValidity limits for how long a quote holds capacity: a tenant's own quotes
 // to what the site's policy gives everybody.
 func (s *service) checkValidity(ctx context.Context, seconds int64) error {
-	most := longestQuote
+	most, more := longestQuote, ""
 	if caller(ctx).Role.OfTenant() {
 		s.plane.View(func(b *book.State) {
 			if b.Site != nil {
-				most = b.Policy.Tenants.Valid
+				most, more = b.Policy.Tenants.Valid, "; for longer ask the owner for a quote"
 			}
 		})
 	}
 	if seconds < 0 || seconds > int64(most/time.Second) {
-		return &book.Refusal{Field: "valid_seconds", Reason: fmt.Sprintf("expected 0, for the site's policy, to %d", int64(most/time.Second))}
+		return &book.Refusal{Field: "valid_seconds", Reason: fmt.Sprintf("expected 0, for the site's policy, to %d%s", int64(most/time.Second), more)}
 	}
 	return nil
 }

@@ -13,6 +13,7 @@ import (
 	"bulkhead/contract"
 	"bulkhead/lease"
 	"bulkhead/place"
+	"bulkhead/run"
 	"bulkhead/site"
 )
 
@@ -107,7 +108,7 @@ func (s *service) PlanDefrag(_ context.Context, r *connect.Request[v1.PlanDefrag
 func (s *service) ProposeDefrag(ctx context.Context, r *connect.Request[v1.ProposeDefragRequest]) (*connect.Response[v1.Done], error) {
 	id := commandID(ctx, r.Msg, book.ProposeDefrag{})
 	if done, did, err := s.plane.Done(id); err != nil || did {
-		return connect.NewResponse(&v1.Done{Entry: done.Entry, Repeated: did}), err
+		return s.done(ctx, run.Result{Entry: done.Entry, Repeated: did}, err)
 	}
 	moves := int(r.Msg.Moves)
 	if moves < 1 || moves > place.MaxMoves {

@@ -18,6 +18,7 @@ type mover struct {
 	s       *State
 	batches map[moveKey][]node.MovedNode
 	order   []moveKey
+	told    string // the reason of what is moved, for its tenant; "": the site's
 }
 
 type moveKey struct {
@@ -44,6 +45,9 @@ func (m *mover) move(n site.Index, from, to node.State, ahead uint32, evidence c
 	}
 	m.put(moveKey{SiteScope, m.s.Site.NodeSU[n], from, to, reason}, item)
 	if tenant := m.s.witness(n, from, to); tenant != "" {
+		if m.told != "" {
+			reason = m.told
+		}
 		m.put(moveKey{TenantScope(tenant), m.s.Site.NodeSU[n], from, to, reason}, item)
 	}
 }
@@ -328,6 +332,7 @@ func (s *State) checkFenced(n site.Index, proof FenceProof) error {
 type Quarantine struct {
 	Nodes    []site.Index
 	Reason   []string
+	Told     []string // the reason for the node's tenant; may be nil, and "": Reason
 	Evidence [][]byte // what was found, by node; may be nil
 }
 
@@ -341,6 +346,10 @@ func (c Quarantine) decide(s *State, env Env) (*Decision, error) {
 		var evidence claim.Digest
 		if i < len(c.Evidence) && c.Evidence[i] != nil {
 			evidence = d.body(c.Evidence[i])
+		}
+		m.told = ""
+		if i < len(c.Told) {
+			m.told = c.Told[i]
 		}
 		m.move(n, from, node.Quarantined, 0, evidence, c.Reason[i])
 	}

@@ -43,11 +43,19 @@ func (c RecordPosture) decide(s *State, env Env) (*Decision, error) {
 	body := fabric.Postures{Fabric: c.Fabric, Holds: len(failed) == 0, Failed: failed, Lacks: lacks}
 	d := &Decision{}
 	d.add(SiteScope, fabric.KindPosture, body)
+	// A tenant is told which items fail. What was seen of them is the manager's word, and
+	// may name devices, files and sockets of the owner's, and ports of others.
+	toTenant := body
+	toTenant.Failed = nil
+	for _, item := range failed {
+		name, _, _ := strings.Cut(item, ": ")
+		toTenant.Failed = append(toTenant.Failed, name)
+	}
 	told := map[string]bool{}
 	for _, l := range s.Leases {
 		if l.Fabric == c.Fabric && l.Returned.IsZero() && !told[l.Tenant] {
 			told[l.Tenant] = true
-			d.add(TenantScope(l.Tenant), fabric.KindPosture, body)
+			d.add(TenantScope(l.Tenant), fabric.KindPosture, toTenant)
 		}
 	}
 	return d, nil

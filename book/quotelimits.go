@@ -48,12 +48,17 @@ func (s *State) CheckTenantQuote(id string, c *contract.Contract, expires, now t
 }
 
 // shareOf is how many nodes of a class the own open quotes of one tenant may hold: the
-// policy's share of what is for sale, whoever has it, and at least one.
+// policy's share of what is for sale, whoever has it, and at least one. Without a
+// fabric it is of all of them together.
 func (s *State) shareOf(fabric, kind string) int {
 	sale := 0
-	for n := range s.Site.NodesOf(fabric, kind).All() {
-		if !s.Site.IsSpare(n) && !s.Site.IsRetired(n) {
-			sale++
+	for i := range s.Site.Fabrics {
+		if id := s.Site.Fabrics[i].ID; fabric == "" || id == fabric {
+			for n := range s.Site.NodesOf(id, kind).All() {
+				if !s.Site.IsSpare(n) {
+					sale++
+				}
+			}
 		}
 	}
 	return max(sale*s.Policy.Tenants.Share/100, 1)

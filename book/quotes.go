@@ -63,6 +63,14 @@ func (q *Quote) Told() *contract.Quoted {
 	return out
 }
 
+// partyOf is the party that a quote is offered for: where nobody said, the owner.
+func partyOf(offered contract.Signature) string {
+	if offered.Party == "" {
+		return contract.Owner
+	}
+	return offered.Party
+}
+
 // withheld is a part without its place.
 func withheld(part contract.QuotedPart) contract.QuotedPart {
 	part.Nodes, part.Where, part.Certificate, part.Held = "", "", claim.Digest{}, nil
@@ -154,7 +162,7 @@ func (c WithdrawQuote) decide(s *State, _ Env) (*Decision, error) {
 	if err != nil {
 		return nil, err
 	}
-	switch other := q.Offered.Party != c.By.Party; {
+	switch other := partyOf(q.Offered) != c.By.Party; {
 	case other && c.By.Party == contract.Tenant:
 		return nil, refuse("quote", "the owner has offered %s: it is the owner's to withdraw; leave it unsigned, and it lapses at %s", q.ID, q.Expires.UTC().Format(time.RFC3339))
 	case other && c.Reason == "":

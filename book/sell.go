@@ -135,7 +135,7 @@ func (c OfferQuote) check(s *State, env Env) error {
 		if bytes.Equal(q.Raw, c.Contract.Encode()) && env.Now.Before(q.Expires) {
 			return ErrNothing
 		}
-		if q.Offered.Party != c.Offered.Party {
+		if partyOf(q.Offered) != partyOf(c.Offered) {
 			return refuse("quote", "%s is open and the other party has offered it: it is replaced by who has offered it; choose another id", c.Quote)
 		}
 	}

@@ -24,7 +24,7 @@ func (p *Plane) WriteBundle(ctx context.Context, tenant string, w io.Writer) (bu
 		}
 	})
 	if !known {
-		return bundle.Manifest{}, fmt.Errorf("no tenant %q", tenant)
+		return bundle.Manifest{}, &book.Refusal{Field: "tenant", Reason: fmt.Sprintf("no tenant %q is registered", tenant)}
 	}
 	scope := book.TenantScope(tenant)
 	checkpoint, size, err := p.checkpoint(scope)

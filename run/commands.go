@@ -55,8 +55,9 @@ func (p *Plane) Done(id string) (Result, bool, error) { return p.view.done(id) }
 
 // Carried is a command that was carried out.
 type Carried struct {
-	Entry uint64    // the last that it wrote
-	Time  time.Time // of that entry
+	Entry  uint64            // the last that it wrote
+	Time   time.Time         // of that entry
+	Scoped map[string]uint64 // by scope: the last that it wrote there
 }
 
 // Find looks for a command by the name that its client gave it, whatever it said.
@@ -72,14 +73,18 @@ func (p *Plane) Find(ctx context.Context, name string) (c Carried, found bool, e
 	if !found {
 		return Carried{}, false, nil
 	}
+	c.Scoped = map[string]uint64{}
 	for e, err := range p.w.log.Read(ctx, c.Entry) {
 		if err != nil {
 			return c, true, err
 		}
-		if e.Command != id {
+		// Entries of tenants do not always name the command that they came of: they follow
+		// one that does, and are of the same instant.
+		if e.Command != id && (e.Command != "" || e.Scope == book.SiteScope || !e.Time.Equal(c.Time)) {
 			break
 		}
 		c.Entry, c.Time = e.Seq, e.Time // the state has the first of its entries
+		c.Scoped[e.Scope] = e.ScopeSeq
 	}
 	if c.Time.IsZero() {
 		return c, true, fmt.Errorf("the ledger has no entry %d of this command", c.Entry)

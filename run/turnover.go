@@ -132,6 +132,15 @@ type outcome struct {
 	mended bool // a repair that ended
 }
 
+// told is why a node is quarantined, for its tenant: what the driver says may name
+// devices, files and sockets of the owner's.
+func (o *outcome) told() string {
+	if !o.report.OK {
+		return "the step failed"
+	}
+	return o.err.Error()
+}
+
 // takeOutcomes checks outcomes in parallel, and gives the book what was found.
 func (p *Plane) takeOutcomes(ctx context.Context, outcomes []outcome) error {
 	p.shard(len(outcomes), func(i int) { p.examine(ctx, &outcomes[i]) })
@@ -144,6 +153,7 @@ func (p *Plane) takeOutcomes(ctx context.Context, outcomes []outcome) error {
 		case o.err != nil:
 			bad.Nodes = append(bad.Nodes, o.report.Node)
 			bad.Reason = append(bad.Reason, o.err.Error())
+			bad.Told = append(bad.Told, o.told())
 			bad.Evidence = append(bad.Evidence, o.report.Raw)
 		case o.mended:
 			mended.Nodes = append(mended.Nodes, o.report.Node)

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"sync/atomic"
 	"time"
 
@@ -102,7 +103,12 @@ func (w *writer) decide(ctx context.Context, command string, c book.Command) err
 		w.cache.pending[b.Digest] = b.Data
 	}
 	w.bodies = append(w.bodies, decision.Bodies...)
+	named := namesCommand(decision.Drafts)
 	for _, d := range decision.Drafts {
+		command := command
+		if named && d.Scope != book.SiteScope {
+			command = ""
+		}
 		e := ledger.Entry{
 			Seq: w.state.Seq + 1, Time: now, Term: w.state.Term, Command: command,
 			Kind: d.Kind, Scope: d.Scope, ScopeSeq: w.state.Scopes[d.Scope] + 1, Body: d.Body,
@@ -126,6 +132,13 @@ func (w *writer) decide(ctx context.Context, command string, c book.Command) err
 		return w.start(ctx)
 	}
 	return nil
+}
+
+// namesCommand says whether entries of the site's scope carry the id that a client gave
+// the command. Then no tenant's do: the id is in the owner's words, or in another
+// tenant's, and may be about others.
+func namesCommand(drafts []book.Draft) bool {
+	return slices.ContainsFunc(drafts, func(d book.Draft) bool { return d.Scope == book.SiteScope })
 }
 
 func (w *writer) grow(e *ledger.Entry) (leaf claim.Digest) {

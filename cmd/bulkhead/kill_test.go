@@ -194,7 +194,9 @@ func (s *seller) checkStory() {
 		} else if !known {
 			commands[e.Command] = e.Kind
 		}
-		last = e.Command
+		if e.Command != "" {
+			last = e.Command // a tenant's entry may come of it and not name it
+		}
 		if e.Scope == book.SiteScope || e.Kind == contract.KindSigned {
 			kinds[e.Kind]++
 		}

@@ -8,11 +8,13 @@ import (
 	"io"
 	"os"
 	"strings"
+	"unicode"
 
 	"connectrpc.com/connect"
 
 	v1 "bulkhead/api/bulkheadv1"
 	"bulkhead/api/bulkheadv1/bulkheadv1connect"
+	"bulkhead/claim"
 )
 
 type quoteList struct {
@@ -95,10 +97,13 @@ func (c *quoteShow) Run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	if err := isItsPage(q); err != nil {
+		return err
+	}
 	if c.Output == "json" {
 		return c.print(q, nil)
 	}
-	_, err = fmt.Fprintf(stdout, "%s\npage digest      %s\n", q.Page, q.PageDigest)
+	_, err = fmt.Fprintf(stdout, "%s\npage digest      %s\n", printableLines(q.Page), q.PageDigest)
 	return err
 }
 
@@ -131,18 +136,40 @@ func (f *readFlags) read(ctx context.Context, c *client, tenant, quote, id strin
 			return "", &v1.Done{Entry: before.Entry, Repeated: true}, nil
 		}
 	}
+	if err == nil {
+		err = isItsPage(q)
+	}
 	if err != nil || f.Yes {
 		return q.GetPageDigest(), nil, err
 	}
 	if !atTerminal(os.Stdin) {
 		return "", nil, usagef("nobody is at a terminal to read what is signed: read it (bulkhead quote show %s), and give --digest sha256:DIGEST, or --yes for whatever it is now", quote)
 	}
-	fmt.Fprintf(os.Stderr, "%s\npage digest      %s\n\nSign this? Type yes: ", q.Page, q.PageDigest)
+	fmt.Fprintf(os.Stderr, "%s\npage digest      %s\n\nSign this? Type yes: ", printableLines(q.Page), q.PageDigest)
 	answer, err := bufio.NewReader(os.Stdin).ReadString('\n')
 	if err != nil || strings.TrimSpace(answer) != "yes" {
 		return "", nil, errors.New("not signed")
 	}
 	return q.PageDigest, nil, nil
+}
+
+// isItsPage refuses a page that is not the one whose digest would be signed.
+func isItsPage(q *v1.Quote) error {
+	if is := claim.DigestOf([]byte(q.Page)).String(); is != q.PageDigest {
+		return fmt.Errorf("the server shows a page of digest %s and would have %s signed: sign nothing, and ask the site's operator", is, q.PageDigest)
+	}
+	return nil
+}
+
+// printableLines is a page as it goes to a terminal, which must not be told to do
+// anything by a server that is not honest.
+func printableLines(page string) string {
+	return strings.Map(func(r rune) rune {
+		if r != '\n' && !unicode.IsPrint(r) {
+			return unicode.ReplacementChar
+		}
+		return r
+	}, page)
 }
 
 // atTerminal says whether a person can be asked.
