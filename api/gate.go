@@ -128,6 +128,9 @@ func (g *gate) inFlight() [kinds]int {
 // one field, may be large.
 const maxPlain = 64 << 10
 
+// signatures are what a person's own key makes: bytes, and no documents.
+var signatures = map[name]bool{"assent": true, "signature": true, "possession": true, "warrant": true}
+
 // largest is how many bytes of a method's request are taken, packed and unpacked.
 func largest(method string) int {
 	m := schema.Methods().ByName(name(method))
@@ -140,7 +143,7 @@ func largest(method string) int {
 		if f.IsList() || f.IsMap() || f.Message() != nil {
 			return maxPlain // what has many small pieces takes many times its size
 		}
-		document = document || f.Kind() == protoreflect.BytesKind
+		document = document || f.Kind() == protoreflect.BytesKind && !signatures[f.Name()]
 	}
 	if document {
 		return maxRequest

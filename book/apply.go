@@ -42,6 +42,9 @@ func init() {
 		contract.KindSigned: fold((*State).applySigned),
 		contract.KindNotice: fold((*State).applyNotice),
 
+		KindTokenMinted: fold((*State).applyTokenMinted),
+		KindTenantToken: fold((*State).applyTenantToken),
+
 		contract.KindAssented:      fold((*State).applyAssented),
 		contract.KindKeyRegistered: fold((*State).applyKeyRegistered),
 		contract.KindKeyRevoked:    fold((*State).applyKeyRevoked),

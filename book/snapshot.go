@@ -55,6 +55,7 @@ type frozen struct {
 	Found      map[string]map[uint32]*FoundLabel `json:"found,omitempty"`
 	Control    Control                           `json:"control"`
 	Commands   map[string]uint64                 `json:"commands"`
+	Tokens     map[string]*TokenMinted           `json:"tokens,omitempty"`
 	Nodes      frozenNodes                       `json:"nodes"`
 }
 
@@ -136,7 +137,7 @@ func (s *State) freeze() *frozen {
 	c := &s.Nodes
 	f := &frozen{
 		Seq: s.Seq, Staged: s.Staged, Time: s.Time, Term: s.Term, Scopes: s.Scopes, Tenants: s.Tenants, Projects: s.projects,
-		Labels: s.Labels, Volumes: s.Volumes, Postures: s.Postures, Locked: s.Locked, Unread: s.Unread, Silent: s.Silent, Invoices: s.Invoices, Looks: s.Looks, Found: s.Found, Control: s.Control, Commands: s.Commands,
+		Labels: s.Labels, Volumes: s.Volumes, Postures: s.Postures, Locked: s.Locked, Unread: s.Unread, Silent: s.Silent, Invoices: s.Invoices, Looks: s.Looks, Found: s.Found, Control: s.Control, Commands: s.Commands, Tokens: s.Tokens,
 		Contracts: map[string]frozenContract{}, Quotes: map[string]frozenQuote{}, Placements: map[string]claim.Digest{},
 		Nodes: frozenNodes{
 			State: c.State, Since: c.Since, Begun: c.Begun, Seq: c.Seq, Turnover: c.Turnover, Slot: c.Slot,
@@ -278,6 +279,7 @@ func Restore(data []byte, bodies Bodies) (*State, error) {
 	keep(&s.Unread, f.Unread)
 	keep(&s.Silent, f.Silent)
 	keep(&s.Commands, f.Commands)
+	keep(&s.Tokens, f.Tokens)
 	for id, v := range s.Volumes {
 		if v == nil || v.Grants == nil || s.Contracts[v.Contract] == nil {
 			return nil, fmt.Errorf("snapshot: volume %.130q: incomplete", string(id))
@@ -360,6 +362,11 @@ func (s *State) checkThawed() error {
 			if s.Site == nil || int64(leaf) >= int64(s.Site.Leaves()) {
 				return fmt.Errorf("leaf %d: the site has no such", leaf)
 			}
+		}
+	}
+	for hash, t := range s.Tokens {
+		if t == nil || t.Hash != hash {
+			return fmt.Errorf("token %.80q: incomplete", hash)
 		}
 	}
 	for id, t := range s.Tenants {

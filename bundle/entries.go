@@ -2,6 +2,7 @@ package bundle
 
 import (
 	"fmt"
+	"time"
 
 	"bulkhead/claim"
 	"bulkhead/contract"
@@ -25,6 +26,19 @@ type Registered struct {
 	Internal bool   `json:"internal"`
 }
 
+// KindTenantToken is the kind by which the owner says that it has made a token in the
+// tenant's name; the book's, likewise.
+const KindTenantToken = "tenant.token-minted/1"
+
+// TenantToken is the body of KindTenantToken.
+type TenantToken struct {
+	Token   string    `json:"token"`
+	Subject string    `json:"subject"`
+	Role    string    `json:"role"`
+	Created time.Time `json:"created"`
+	Expires time.Time `json:"expires"`
+}
+
 // kinds maps every kind that a tenant's scope may hold to a decoder of its
 // body. A kind that is missing here is an error: a newer release wrote the log,
 // and what is not understood is not proven.
@@ -35,6 +49,8 @@ var kinds = map[string]func(data []byte) (any, error){
 	contract.KindSigned: decode[contract.Signed],
 	contract.KindNotice: decode[contract.Notice],
 	contract.KindClosed: decode[contract.Closed],
+
+	KindTenantToken: decode[TenantToken],
 
 	contract.KindAssented:      decode[contract.Assented],
 	contract.KindKeyRegistered: decode[contract.KeyRegistered],
