@@ -153,6 +153,8 @@ var varying = []struct {
 	name string
 }{
 	{regexp.MustCompile(`sha256:[0-9a-f]{64}`), "DIGEST"},
+	{regexp.MustCompile(`SHA256:[A-Za-z0-9+/]{43}`), "FINGERPRINT"},
+	{regexp.MustCompile(`ssh-ed25519 [A-Za-z0-9+/=]{68}`), "KEY"},
 	{regexp.MustCompile(`bulkhead-checkpoint\+\S+`), "KEY"},
 	{regexp.MustCompile(`\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ`), "TIME"},
 	{regexp.MustCompile(`(entry|entries|checkpoint|scope \S+|epoch|verdicts) +\d+`), "$1 N"},
