@@ -129,7 +129,7 @@ func (g *gate) inFlight() [kinds]int {
 const maxPlain = 64 << 10
 
 // signatures are what a person's own key makes: bytes, and no documents.
-var signatures = map[name]bool{"assent": true, "signature": true, "possession": true, "warrant": true}
+var signatures = map[name]bool{"assent": true, "signature": true, "possession": true, "warrant": true, "approval": true, "second_warrant": true}
 
 // largest is how many bytes of a method's request are taken, packed and unpacked.
 func largest(method string) int {

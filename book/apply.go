@@ -42,6 +42,10 @@ func init() {
 		contract.KindSigned: fold((*State).applySigned),
 		contract.KindNotice: fold((*State).applyNotice),
 
+		KindApproved:           fold((*State).applyApproved),
+		KindApproverRegistered: fold((*State).applyApproverRegistered),
+		KindApproverRevoked:    fold((*State).applyApproverRevoked),
+
 		KindTokenMinted: fold((*State).applyTokenMinted),
 		KindTenantToken: fold((*State).applyTenantToken),
 

@@ -56,6 +56,7 @@ type frozen struct {
 	Control    Control                           `json:"control"`
 	Commands   map[string]uint64                 `json:"commands"`
 	Tokens     map[string]*TokenMinted           `json:"tokens,omitempty"`
+	Approvers  map[string]*ApproverKey           `json:"approvers,omitempty"`
 	Nodes      frozenNodes                       `json:"nodes"`
 }
 
@@ -137,7 +138,7 @@ func (s *State) freeze() *frozen {
 	c := &s.Nodes
 	f := &frozen{
 		Seq: s.Seq, Staged: s.Staged, Time: s.Time, Term: s.Term, Scopes: s.Scopes, Tenants: s.Tenants, Projects: s.projects,
-		Labels: s.Labels, Volumes: s.Volumes, Postures: s.Postures, Locked: s.Locked, Unread: s.Unread, Silent: s.Silent, Invoices: s.Invoices, Looks: s.Looks, Found: s.Found, Control: s.Control, Commands: s.Commands, Tokens: s.Tokens,
+		Labels: s.Labels, Volumes: s.Volumes, Postures: s.Postures, Locked: s.Locked, Unread: s.Unread, Silent: s.Silent, Invoices: s.Invoices, Looks: s.Looks, Found: s.Found, Control: s.Control, Commands: s.Commands, Tokens: s.Tokens, Approvers: s.Approvers,
 		Contracts: map[string]frozenContract{}, Quotes: map[string]frozenQuote{}, Placements: map[string]claim.Digest{},
 		Nodes: frozenNodes{
 			State: c.State, Since: c.Since, Begun: c.Begun, Seq: c.Seq, Turnover: c.Turnover, Slot: c.Slot,
@@ -280,6 +281,7 @@ func Restore(data []byte, bodies Bodies) (*State, error) {
 	keep(&s.Silent, f.Silent)
 	keep(&s.Commands, f.Commands)
 	keep(&s.Tokens, f.Tokens)
+	keep(&s.Approvers, f.Approvers)
 	for id, v := range s.Volumes {
 		if v == nil || v.Grants == nil || s.Contracts[v.Contract] == nil {
 			return nil, fmt.Errorf("snapshot: volume %.130q: incomplete", string(id))
@@ -364,6 +366,11 @@ func (s *State) checkThawed() error {
 			}
 		}
 	}
+	for fingerprint, k := range s.Approvers {
+		if k == nil || k.Key.IsZero() || k.Key.Fingerprint() != fingerprint {
+			return fmt.Errorf("approver's key %.80q: incomplete", fingerprint)
+		}
+	}
 	for hash, t := range s.Tokens {
 		if t == nil || t.Hash != hash {
 			return fmt.Errorf("token %.80q: incomplete", hash)
@@ -372,6 +379,11 @@ func (s *State) checkThawed() error {
 	for id, t := range s.Tenants {
 		if t == nil {
 			return fmt.Errorf("tenant %.60q: missing", id)
+		}
+		for fingerprint, k := range t.Keys {
+			if k == nil || k.Key.IsZero() || k.Key.Fingerprint() != fingerprint {
+				return fmt.Errorf("key %.80q of tenant %.60q: incomplete", fingerprint, id)
+			}
 		}
 	}
 	for id, labels := range s.Found {

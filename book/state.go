@@ -66,7 +66,10 @@ type State struct {
 	Found map[string]map[uint32]*FoundLabel
 	Kept  *site.Set
 
-	Tokens   map[string]*TokenMinted // by the token's hash
+	Tokens map[string]*TokenMinted // by the token's hash
+
+	Approvers map[string]*ApproverKey // by fingerprint; none: a token is a second person
+
 	Control  Control
 	Commands map[string]uint64 // client-given command id -> first entry
 
@@ -227,6 +230,7 @@ func New() *State {
 		Silent:     map[site.Leaf]time.Time{},
 		Commands:   map[string]uint64{},
 		Tokens:     map[string]*TokenMinted{},
+		Approvers:  map[string]*ApproverKey{},
 		Touched:    site.NewSet(0),
 		Found:      map[string]map[uint32]*FoundLabel{},
 		Kept:       site.NewSet(0),
