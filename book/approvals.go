@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"bulkhead/claim/sshkey"
+	"bulkhead/contract"
 	"bulkhead/ledger"
 )
 
@@ -179,9 +180,9 @@ func (s *State) secondPerson(c Command) (want Approval, by string, needs bool) {
 }
 
 // SittingSubject is what an approver signs of an offer to who is on a site already.
-func SittingSubject(quote, contract string, version int, labels []string) string {
+func SittingSubject(quote, contractID string, version int, labels []string) string {
 	labels = slices.Sorted(slices.Values(labels))
-	return fmt.Sprintf("quote %s of contract %s, version %d, under %s", quote, contract, version, strings.Join(labels, " "))
+	return fmt.Sprintf("quote %s of contract %s, version %d, under %s", quote, contractID, version, strings.Join(labels, " "))
 }
 
 // DefragSubject is what an approver signs of moves of a lease.
@@ -283,6 +284,9 @@ func (c RegisterApprover) decide(s *State, env Env) (*Decision, error) {
 	}
 	if _, again := s.Approvers[key.Fingerprint()]; again {
 		return nil, refuse("public_key", "key %s was registered before", key.Fingerprint())
+	}
+	if len(s.Approvers) >= contract.MaxTenantKeys {
+		return nil, refuse("public_key", "%d keys were registered, which is all that are taken", len(s.Approvers))
 	}
 	if c.Name == "" {
 		return nil, refuse("name", "say whose key it is")

@@ -64,6 +64,7 @@ type frozenContract struct {
 	Versions                []json.RawMessage
 	Signed, Noticed, Closed time.Time
 	Signatures              []contract.Signature
+	Key                     string `json:",omitempty"`
 }
 
 type frozenQuote struct {
@@ -160,7 +161,7 @@ func (s *State) freeze() *frozen {
 		}
 	}
 	for id, k := range s.Contracts {
-		fk := frozenContract{Signed: k.Signed, Noticed: k.Noticed, Closed: k.Closed, Signatures: k.Signatures}
+		fk := frozenContract{Signed: k.Signed, Noticed: k.Noticed, Closed: k.Closed, Signatures: k.Signatures, Key: k.Key}
 		for _, v := range k.Versions {
 			fk.Versions = append(fk.Versions, v.Encode())
 		}
@@ -446,7 +447,7 @@ func (s *State) thawSite(f *frozen, bodies Bodies) error {
 
 func (s *State) thawContracts(f *frozen) error {
 	for id, fk := range f.Contracts {
-		k := &Contract{Signed: fk.Signed, Noticed: fk.Noticed, Closed: fk.Closed, Signatures: fk.Signatures}
+		k := &Contract{Signed: fk.Signed, Noticed: fk.Noticed, Closed: fk.Closed, Signatures: fk.Signatures, Key: fk.Key}
 		for _, raw := range fk.Versions {
 			c, err := contract.Decode(raw)
 			if err != nil {

@@ -105,6 +105,7 @@ type Contract struct {
 	Closed   time.Time // zero: open
 
 	Signatures []contract.Signature // of the version that was signed last
+	Key        string               // fingerprint of the tenant's key that signed it; "": its token alone
 }
 
 // Current is the newest version.

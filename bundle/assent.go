@@ -215,6 +215,13 @@ func (v *verifier) consentNotProven(add func(format string, args ...any)) {
 	default:
 		add("consent: contract versions are signed by keys that the policy names; who held them, and what else their holder was shown, is not shown here")
 	}
+	if len(v.consent.trusted) > 0 {
+		for _, fingerprint := range sorted(v.consent.keys) {
+			if v.consent.trusted[fingerprint] == nil {
+				add("keys: the log registers %s as the tenant's, and the policy does not name it: what it signs is rejected; ask who registered it", fingerprint)
+			}
+		}
+	}
 	if v.consent.tokens > 0 {
 		add("tokens: the owner has made %s in the tenant's name; what was done with a token alone is as good as the owner's word (notice, answers to proposals)", count(v.consent.tokens, "token"))
 	}
