@@ -37,19 +37,22 @@ func (t *Tokens) keepIn(plane *run.Plane) {
 
 // recorded makes sure that the ledger holds a token as it is.
 func (t *Tokens) recorded(token Token) error {
-	if t.keep == nil {
+	t.mu.Lock()
+	keep := t.keep
+	t.mu.Unlock()
+	if keep == nil {
 		return nil
 	}
 	minted := book.TokenMinted{
 		Token: token.ID, Hash: token.Hash, Subject: token.Subject, Role: string(token.Role), Tenant: token.Tenant,
 		Created: token.Created, Expires: token.Expires, By: token.By,
 	}
-	known, same := t.keep.holds(&minted)
+	known, same := keep.holds(&minted)
 	if !known {
-		t.keep.mu.Lock()
-		defer t.keep.mu.Unlock()
-		if known, same = t.keep.holds(&minted); !known {
-			_, err := t.keep.plane.Submit(context.Background(), "", book.MintToken{TokenMinted: minted})
+		keep.mu.Lock()
+		defer keep.mu.Unlock()
+		if known, same = keep.holds(&minted); !known {
+			_, err := keep.plane.Submit(context.Background(), "", book.MintToken{TokenMinted: minted})
 			if err != nil && !errors.Is(err, book.ErrNothing) {
 				return connect.NewError(connect.CodeUnavailable, errors.New("this token is not in the ledger yet, and can't be recorded now: one that the ledger does not hold is not accepted"))
 			}
