@@ -4,7 +4,11 @@ import (
 	"bytes"
 	"fmt"
 	"slices"
+	"strconv"
+	"strings"
 	"time"
+	"unicode"
+	"unicode/utf8"
 
 	"bulkhead/claim"
 	"bulkhead/claim/sshkey"
@@ -136,7 +140,7 @@ func (v *verifier) consented(c *contract.Contract, b *contract.Signed, q *contra
 	}
 	if !contract.AgreedBy(contract.Tenant, b.Signatures) {
 		r.How = "nothing"
-		v.fail(v.at, CheckAssent, c.ID, "version %d is in force, and the tenant has not agreed: %v", c.Version, r.By)
+		v.fail(v.at, CheckAssent, c.ID, "version %d is in force, and the tenant has not agreed: %q", c.Version, r.By)
 	}
 	own := v.consent.assented[b.Quote]
 	delete(v.consent.assented, b.Quote)
@@ -172,7 +176,7 @@ func (v *verifier) assentOf(c *contract.Contract, b *contract.Signed, q *contrac
 	}
 	switch key := v.consent.trusted[b.Assent.Key]; {
 	case key == nil:
-		return fmt.Errorf("it is signed by key %s, which is none of the tenant_keys in the policy", b.Assent.Key)
+		return fmt.Errorf("it is signed by key %q, which is none of the tenant_keys in the policy", b.Assent.Key)
 	case key.Revoked:
 		return fmt.Errorf("it is signed by key %s, which the policy says is revoked", b.Assent.Key)
 	case v.time.Before(key.From) || !key.Until.IsZero() && !v.time.Before(key.Until):
@@ -249,7 +253,7 @@ func (r *Report) versionsText(p *printer) {
 		p.line("  %s, version %d, effective from %s, %s", c.Contract, c.Version, stamp(c.Effective), c.Digest)
 		p.line("    in force by entry %d of %s; the tenant's consent is shown by %s%s", c.Entry, stamp(c.Signed), c.How, keyText(c.Key))
 		for _, by := range c.By {
-			p.line("    %s", by)
+			p.line("    %s", plain(by))
 		}
 	}
 }
@@ -259,5 +263,14 @@ func keyText(fingerprint string) string {
 	if fingerprint == "" {
 		return ""
 	}
-	return ", " + fingerprint
+	return ", " + plain(fingerprint)
+}
+
+// plain is a text from a log as a person may see it: what could move a terminal's
+// cursor, or forge a line, is shown quoted.
+func plain(text string) string {
+	if strings.ContainsFunc(text, func(r rune) bool { return !unicode.IsPrint(r) }) || !utf8.ValidString(text) {
+		return strconv.Quote(text)
+	}
+	return text
 }
