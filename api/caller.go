@@ -59,6 +59,9 @@ func (g *guard) WrapUnary(next connect.UnaryFunc) connect.UnaryFunc {
 		if err := g.check(ctx, request.Spec().Procedure, request.Any()); err != nil {
 			return nil, err
 		}
+		if ctx, err = approved(ctx, request.Header()); err != nil {
+			return nil, explain(err)
+		}
 		response, err := next(ctx, request)
 		if err != nil {
 			return nil, g.explain(ctx, err)

@@ -147,7 +147,7 @@ func identify(tokens *Tokens, header http.Header, now time.Time) (Token, error) 
 	if !ok {
 		return Token{}, connect.NewError(connect.CodeUnauthenticated, errors.New("this token is unknown, revoked or expired"))
 	}
-	return token, nil
+	return token, tokens.recorded(token)
 }
 
 func mayNot(role Role, method string) error {

@@ -130,7 +130,7 @@ const maxPlain = 64 << 10
 
 // signedFields are bytes that are no documents: an act that is signed, of some kilobytes
 // at most, and signatures over it.
-var signedFields = map[name]bool{"assent": true, "signature": true, "possession": true, "warrant": true}
+var signedFields = map[name]bool{"assent": true, "signature": true, "possession": true, "warrant": true, "approval": true, "second_warrant": true}
 
 // largest is how many bytes of a method's request are taken, packed and unpacked.
 func largest(method string) int {

@@ -261,7 +261,13 @@ func newTold(t *testing.T) *told {
 	w.pass(t, 3*time.Hour)
 	done(t)(operator.RescheduleHall(ctx, connect.NewRequest(&bulkheadv1.RescheduleHallRequest{CommandId: "slip-for-flagship-and-tidewater", Hall: "hall-c", InService: "2026-06-20T00:00:00Z", Reason: "the transformer came late"})))
 	for _, tenant := range []string{"flagship", "tidewater"} {
-		_, err := w.client("administrator "+tenant).GiveNotice(ctx, connect.NewRequest(&bulkheadv1.ContractRef{CommandId: "n-" + tenant, Contract: tenant}))
+		own := w.client("administrator " + tenant)
+		act := &bulkheadv1.ActRequest{CommandId: "n-" + tenant, Contract: tenant, Act: "notice"}
+		before, err := own.PreviewAct(ctx, connect.NewRequest(act))
+		if err == nil {
+			act.Confirmed = before.Msg.Digest
+			_, err = own.PerformAct(ctx, connect.NewRequest(act))
+		}
 		t.Logf("notice of %s: %v", tenant, err)
 	}
 	w.pass(t, 20*24*time.Hour)

@@ -75,6 +75,10 @@ var policy = map[string]rule{
 
 	"FileProbe": {[]Role{Administrator}, ofLease},
 
+	"RegisterApprover": {[]Role{Approver}, nil},
+	"RevokeApprover":   {[]Role{Approver}, nil},
+	"ListApprovers":    {owners, nil},
+
 	"ShowPlan":     {owners, nil},
 	"ReleaseBrake": {[]Role{Approver}, nil},
 	"ManageSite":   {[]Role{Approver}, nil},

@@ -256,6 +256,9 @@ func describeLease(b *book.State, l *book.Lease, now time.Time) *v1.Lease {
 	}
 	if k, ok := b.Contracts[l.Contract]; ok && len(k.Signatures) > 0 {
 		out.Signed = contract.Signatories(k.Signatures)
+		if k.Key != "" {
+			out.Signed = append(out.Signed, "tenant's key: "+k.Key)
+		}
 	}
 	switch {
 	case !l.Returned.IsZero():

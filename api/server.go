@@ -58,6 +58,7 @@ func New(o Options) http.Handler {
 	if o.Limits == (Limits{}) {
 		o.Limits = DefaultLimits()
 	}
+	o.Tokens.keepIn(o.Plane)
 	mux := http.NewServeMux()
 	gate := newGate(o.Limits)
 	requests := newRequests(gate)

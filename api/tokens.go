@@ -52,12 +52,16 @@ type Token struct {
 	Created time.Time `json:"created"`
 	Expires time.Time `json:"expires"`
 	Revoked time.Time `json:"revoked,omitzero"`
+	By      string    `json:"by,omitempty"` // who made it
 }
 
 // Tokens is a token file. It is read again when it has changed, so that a token
 // made or revoked beside a running server counts at once.
 type Tokens struct {
+	By string // who makes tokens, for the ledger
+
 	path string
+	keep *tokenLedger // nil: nothing is looked up
 	mu   sync.Mutex
 	list []Token
 	read time.Time
@@ -110,7 +114,7 @@ func (t *Tokens) Create(subject string, role Role, tenant string, now time.Time,
 	hash := sha256.Sum256([]byte(secret))
 	token := Token{
 		ID: hex.EncodeToString(hash[:4]), Hash: hex.EncodeToString(hash[:]), Subject: subject, Role: role, Tenant: tenant,
-		Created: now.UTC(), Expires: now.Add(valid).UTC(),
+		Created: now.UTC(), Expires: now.Add(valid).UTC(), By: t.By,
 	}
 	t.mu.Lock()
 	defer t.mu.Unlock()

@@ -43,6 +43,13 @@ func init() {
 		contract.KindTerminated: fold((*State).applyActed),
 		contract.KindReduced:    fold((*State).applyActed),
 
+		KindApproved:           fold((*State).applyApproved),
+		KindApproverRegistered: fold((*State).applyApproverRegistered),
+		KindApproverRevoked:    fold((*State).applyApproverRevoked),
+
+		KindTokenMinted: fold((*State).applyTokenMinted),
+		KindTenantToken: fold((*State).applyTenantToken),
+
 		contract.KindAssented:      fold((*State).applyAssented),
 		contract.KindKeyRegistered: fold((*State).applyKeyRegistered),
 		contract.KindKeyRevoked:    fold((*State).applyKeyRevoked),

@@ -68,6 +68,16 @@ func (g *golden) tellKeys(t *testing.T) {
 	gone := keyGone(t, name, tenant, now, first, second).KeyRevoked
 	g.append(t, book.SiteScope, contract.KindKeyRevoked, gone)
 	g.append(t, book.TenantScope(tenant), contract.KindKeyRevoked, gone)
+	approver, approversKey := ownKey(t, 4)
+	possession, err := book.Approval{Format: book.ApprovalFormat, Act: book.ActRegisterApprover, Site: name, Subject: approversKey.String(), Reason: "second", Expires: now}.Sign(approver)
+	must(t, err)
+	g.append(t, book.SiteScope, book.KindApproverRegistered, book.ApproverRegistered{Key: approversKey.String(), Name: "second", By: "approver on duty", Possession: *possession})
+	g.append(t, book.SiteScope, book.KindApproved, book.Approved{By: "approver on duty", Signed: *possession})
+	g.append(t, book.SiteScope, book.KindApproverRevoked, book.ApproverRevoked{Key: approversKey.String(), By: "approver on duty", Warrants: []book.SignedApproval{*possession}})
+	g.append(t, book.SiteScope, book.KindTokenMinted, book.TokenMinted{
+		Token: "5f1c02aa", Hash: strings.Repeat("5f1c02aa", 8), Subject: "auditor", Role: "viewer", Tenant: tenant, Created: now, Expires: now.AddDate(0, 3, 0), By: "operator on control1",
+	})
+	g.append(t, book.TenantScope(tenant), book.KindTenantToken, book.TenantToken{Token: "5f1c02aa", Subject: "auditor", Role: "viewer", Created: now, Expires: now.AddDate(0, 3, 0)})
 	c := sold("tidewater", nil)
 	g.append(t, book.TenantScope(tenant), contract.KindAssented, contract.Assented{Quote: "gone", By: "officer", Assent: *assentBy(t, c.Assent(name, "gone", now, now.Add(time.Hour)), second)})
 }

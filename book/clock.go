@@ -35,8 +35,10 @@ func takenInDoubt(c Command) bool {
 	switch c := c.(type) {
 	case IfUnmoved:
 		return takenInDoubt(c.Command)
+	case WithApproval:
+		return takenInDoubt(c.Command)
 	case NoteClock, ConfirmClock,
-		BeginTerm, RecordKey, PauseLoop, ResumeLoop, EngageBrake, ReleaseBrake, Adopt, Explain, Cordon, RegisterTenant, RegisterTenantKey, RevokeTenantKey, WithdrawReplacement,
+		BeginTerm, RecordKey, PauseLoop, ResumeLoop, EngageBrake, ReleaseBrake, Adopt, Explain, Cordon, MintToken, RegisterApprover, RevokeApprover, RegisterTenant, RegisterTenantKey, RevokeTenantKey, WithdrawReplacement,
 		ReportFound, ReportHealth, ReportDrift, ReportLocked, ReportRestored, ReportUnread, ReportSilent, RecordPosture,
 		Evidence, Quarantine, Repaired, RecordVolume, RecordGrant, RecordRevoked, RecordDestroyed, RecordStray:
 		return true

@@ -80,6 +80,9 @@ func Decide(s *State, c Command, env Env) (*Decision, error) {
 	if env.Doubt != "" && !takenInDoubt(c) {
 		return nil, refuse("", "%s: %s", untilConfirmed, env.Doubt)
 	}
+	if err := s.checkSecondPerson(c); err != nil {
+		return nil, err
+	}
 	d, err := c.decide(s, env)
 	if err == nil && d != nil && d.failed != nil {
 		return nil, d.failed

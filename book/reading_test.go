@@ -12,6 +12,7 @@ var notRead = map[string]string{
 	"Placements": "bodies of certificates", "projects": "numbers for the prover", "Unserved": "what is told of a search", "Locked": "billed, and no reason not to sell",
 	"Unread": "billed, and no reason not to sell", "Silent": "billed, and no reason not to sell", "Invoices": "past", "Found": "Kept is what follows from it",
 	"Control": "the loop's", "Commands": "the writer's", "rebooked": "for the invariants", "Stays": "the loop's: planning replaces nothing",
+	"Tokens": "of who calls", "Approvers": "of who calls",
 }
 
 var notReadOfNodes = map[string]string{

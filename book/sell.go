@@ -336,12 +336,16 @@ func (s *State) applySigned(e *ledger.Entry, b contract.Signed, _ Bodies) error 
 		return err
 	}
 	delete(s.Quotes, QuoteKey{c.Tenant, b.Quote})
+	key := ""
+	if b.Assent != nil {
+		key = b.Assent.Key
+	}
 	if k, ok := s.Contracts[c.ID]; ok {
 		k.Versions = append(k.Versions, c)
-		k.Signatures = b.Signatures
+		k.Signatures, k.Key = b.Signatures, key
 		return nil
 	}
-	s.Contracts[c.ID] = &Contract{Versions: []*contract.Contract{c}, Signed: e.Time, Signatures: b.Signatures}
+	s.Contracts[c.ID] = &Contract{Versions: []*contract.Contract{c}, Signed: e.Time, Signatures: b.Signatures, Key: key}
 	return nil
 }
 

@@ -55,6 +55,8 @@ type frozen struct {
 	Found      map[string]map[uint32]*FoundLabel `json:"found,omitempty"`
 	Control    Control                           `json:"control"`
 	Commands   map[string]uint64                 `json:"commands"`
+	Tokens     map[string]*TokenMinted           `json:"tokens,omitempty"`
+	Approvers  map[string]*ApproverKey           `json:"approvers,omitempty"`
 	Nodes      frozenNodes                       `json:"nodes"`
 }
 
@@ -62,6 +64,7 @@ type frozenContract struct {
 	Versions                []json.RawMessage
 	Signed, Noticed, Closed time.Time
 	Signatures              []contract.Signature
+	Key                     string `json:",omitempty"`
 }
 
 type frozenQuote struct {
@@ -140,7 +143,7 @@ func (s *State) freeze() *frozen {
 	c := &s.Nodes
 	f := &frozen{
 		Seq: s.Seq, Staged: s.Staged, Time: s.Time, Term: s.Term, Scopes: s.Scopes, Tenants: s.Tenants, Projects: s.projects,
-		Labels: s.Labels, Volumes: s.Volumes, Postures: s.Postures, Locked: s.Locked, Unread: s.Unread, Silent: s.Silent, Invoices: s.Invoices, Looks: s.Looks, Found: s.Found, Control: s.Control, Commands: s.Commands,
+		Labels: s.Labels, Volumes: s.Volumes, Postures: s.Postures, Locked: s.Locked, Unread: s.Unread, Silent: s.Silent, Invoices: s.Invoices, Looks: s.Looks, Found: s.Found, Control: s.Control, Commands: s.Commands, Tokens: s.Tokens, Approvers: s.Approvers,
 		Contracts: map[string]frozenContract{}, Placements: map[string]claim.Digest{},
 		Nodes: frozenNodes{
 			State: c.State, Since: c.Since, Begun: c.Begun, Seq: c.Seq, Turnover: c.Turnover, Slot: c.Slot,
@@ -162,7 +165,7 @@ func (s *State) freeze() *frozen {
 		}
 	}
 	for id, k := range s.Contracts {
-		fk := frozenContract{Signed: k.Signed, Noticed: k.Noticed, Closed: k.Closed, Signatures: k.Signatures}
+		fk := frozenContract{Signed: k.Signed, Noticed: k.Noticed, Closed: k.Closed, Signatures: k.Signatures, Key: k.Key}
 		for _, v := range k.Versions {
 			fk.Versions = append(fk.Versions, v.Encode())
 		}
@@ -283,6 +286,8 @@ func Restore(data []byte, bodies Bodies) (*State, error) {
 	keep(&s.Unread, f.Unread)
 	keep(&s.Silent, f.Silent)
 	keep(&s.Commands, f.Commands)
+	keep(&s.Tokens, f.Tokens)
+	keep(&s.Approvers, f.Approvers)
 	for id, v := range s.Volumes {
 		if v == nil || v.Grants == nil || s.Contracts[v.Contract] == nil {
 			return nil, fmt.Errorf("snapshot: volume %.130q: incomplete", string(id))
@@ -367,9 +372,24 @@ func (s *State) checkThawed() error {
 			}
 		}
 	}
+	for fingerprint, k := range s.Approvers {
+		if k == nil || k.Key.IsZero() || k.Key.Fingerprint() != fingerprint {
+			return fmt.Errorf("approver's key %.80q: incomplete", fingerprint)
+		}
+	}
+	for hash, t := range s.Tokens {
+		if t == nil || t.Hash != hash {
+			return fmt.Errorf("token %.80q: incomplete", hash)
+		}
+	}
 	for id, t := range s.Tenants {
 		if t == nil {
 			return fmt.Errorf("tenant %.60q: missing", id)
+		}
+		for fingerprint, k := range t.Keys {
+			if k == nil || k.Key.IsZero() || k.Key.Fingerprint() != fingerprint {
+				return fmt.Errorf("key %.80q of tenant %.60q: incomplete", fingerprint, id)
+			}
 		}
 	}
 	for id, labels := range s.Found {
@@ -432,7 +452,7 @@ func (s *State) thawSite(f *frozen, bodies Bodies) error {
 
 func (s *State) thawContracts(f *frozen) error {
 	for id, fk := range f.Contracts {
-		k := &Contract{Signed: fk.Signed, Noticed: fk.Noticed, Closed: fk.Closed, Signatures: fk.Signatures}
+		k := &Contract{Signed: fk.Signed, Noticed: fk.Noticed, Closed: fk.Closed, Signatures: fk.Signatures, Key: fk.Key}
 		for _, raw := range fk.Versions {
 			c, err := contract.Decode(raw)
 			if err != nil {

@@ -66,6 +66,10 @@ type State struct {
 	Found map[string]map[uint32]*FoundLabel
 	Kept  *site.Set
 
+	Tokens map[string]*TokenMinted // by the token's hash
+
+	Approvers map[string]*ApproverKey // by fingerprint; none: a token is a second person
+
 	Control  Control
 	Commands map[string]uint64 // client-given command id -> first entry
 
@@ -90,8 +94,7 @@ type Tenant struct {
 	Since    time.Time
 	Looks    *meter.Looks `json:",omitempty"` // when what it leases was looked at, by its own log; nil: it does not say
 
-	Keys   contract.TenantKeys `json:",omitempty"` // by fingerprint; none: it acts by tokens alone
-	Tokens []string            `json:",omitempty"` // ids of those that its own log tells of, in order
+	Keys contract.TenantKeys `json:",omitempty"` // by fingerprint; none: it acts by tokens alone
 }
 
 // Contract is a contract with all its versions, the newest last.
@@ -102,6 +105,7 @@ type Contract struct {
 	Closed   time.Time // zero: open
 
 	Signatures []contract.Signature // of the version that was signed last
+	Key        string               // fingerprint of the tenant's key that signed it; "": its token alone
 }
 
 // Current is the newest version.
@@ -229,6 +233,8 @@ func New() *State {
 		Unread:     map[site.Leaf]time.Time{},
 		Silent:     map[site.Leaf]time.Time{},
 		Commands:   map[string]uint64{},
+		Tokens:     map[string]*TokenMinted{},
+		Approvers:  map[string]*ApproverKey{},
 		Touched:    site.NewSet(0),
 		Found:      map[string]map[uint32]*FoundLabel{},
 		Kept:       site.NewSet(0),

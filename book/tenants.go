@@ -36,6 +36,7 @@ func (c RegisterTenant) decide(s *State, env Env) (*Decision, error) {
 	body := Registered(c)
 	d.add(SiteScope, KindTenant, body)
 	d.add(TenantScope(c.Tenant), KindTenant, body)
+	s.tellTokens(d, c.Tenant)
 	return d, nil
 }
 

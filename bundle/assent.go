@@ -3,8 +3,11 @@ package bundle
 import (
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
+	"unicode"
+	"unicode/utf8"
 
 	"bulkhead/claim"
 	"bulkhead/claim/sshkey"
@@ -137,7 +140,7 @@ func (v *verifier) consented(c *contract.Contract, b *contract.Signed, q *contra
 	}
 	if !contract.AgreedBy(contract.Tenant, b.Signatures) {
 		r.How = "nothing"
-		v.fail(v.at, CheckAssent, c.ID, "version %d is in force, and the tenant has not agreed: %v", c.Version, r.By)
+		v.fail(v.at, CheckAssent, c.ID, "version %d is in force, and the tenant has not agreed: %q", c.Version, r.By)
 	}
 	own := v.consent.assented[b.Quote]
 	delete(v.consent.assented, b.Quote)
@@ -173,7 +176,7 @@ func (v *verifier) assentOf(c *contract.Contract, b *contract.Signed, q *contrac
 	}
 	switch key := v.consent.trusted[b.Assent.Key]; {
 	case key == nil:
-		return fmt.Errorf("it is signed by key %s, which is none of the tenant_keys in the policy", b.Assent.Key)
+		return fmt.Errorf("it is signed by key %q, which is none of the tenant_keys in the policy", b.Assent.Key)
 	case key.Revoked:
 		return fmt.Errorf("it is signed by key %s, which the policy says is revoked", b.Assent.Key)
 	case v.time.Before(key.From) || !key.Until.IsZero() && !v.time.Before(key.Until):
@@ -221,6 +224,13 @@ func (v *verifier) consentNotProven(add func(format string, args ...any)) {
 	default:
 		add("consent: contract versions are signed by keys that the policy names; who held them, and what else their holder was shown, is not shown here")
 	}
+	if len(v.consent.trusted) > 0 {
+		for _, fingerprint := range sorted(v.consent.keys) {
+			if v.consent.trusted[fingerprint] == nil {
+				add("keys: the log registers %s as the tenant's, and the policy does not name it: what it signs is rejected; ask who registered it", fingerprint)
+			}
+		}
+	}
 	if v.consent.tokens > 0 {
 		add("tokens: the owner has made %s in the tenant's name; what was done with a token alone is as good as the owner's word (notice, answers to proposals)", count(v.consent.tokens, "token"))
 	}
@@ -248,7 +258,7 @@ func (r *Report) versionsText(p *printer) {
 		p.line("  %s, version %d, effective from %s, %s", c.Contract, c.Version, stamp(c.Effective), c.Digest)
 		p.line("    in force by entry %d of %s; the tenant's consent is shown by %s%s", c.Entry, stamp(c.Signed), c.How, keyText(c.Key))
 		for _, by := range c.By {
-			p.line("    %s", by)
+			p.line("    %s", plain(by))
 		}
 	}
 }
@@ -258,5 +268,14 @@ func keyText(fingerprint string) string {
 	if fingerprint == "" {
 		return ""
 	}
-	return ", " + fingerprint
+	return ", " + plain(fingerprint)
+}
+
+// plain is a text from a log as a person may see it: what could move a terminal's
+// cursor, or forge a line, is shown quoted.
+func plain(text string) string {
+	if strings.ContainsFunc(text, func(r rune) bool { return !unicode.IsPrint(r) }) || !utf8.ValidString(text) {
+		return strconv.Quote(text)
+	}
+	return text
 }

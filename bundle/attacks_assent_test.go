@@ -292,3 +292,23 @@ func TestATenantsOwnOffer(t *testing.T) {
 		}
 	}
 }
+
+// TestWhoSignedIsShownPlain: names in a log move no cursor and forge no line.
+func TestWhoSignedIsShownPlain(t *testing.T) {
+	s := bundletest.Signed(owner)
+	bundletest.Change(s.Log, contract.KindSigned, func(_ int, b *contract.Signed) {
+		b.Signatures[1].By = "officer\x1b[2J\nProven as the policy asks"
+		b.Assent.Key = "SHA256:\x1b[2J\n"
+	})
+	report, err := verify(bundle.WriteForged(s.Input(), nil), owner.OwnKeys(bundletest.Tenant), bundle.Options{})
+	if report == nil || err == nil {
+		t.Fatal(err)
+	}
+	var text bytes.Buffer
+	if err := report.WriteText(&text); err != nil {
+		t.Fatal(err)
+	}
+	if strings.ContainsRune(text.String(), 0x1b) || strings.Contains(text.String(), "\nProven as the policy asks") {
+		t.Errorf("shown raw:\n%q", text.String())
+	}
+}

@@ -2,6 +2,7 @@ package bundle
 
 import (
 	"fmt"
+	"time"
 
 	"bulkhead/claim"
 	"bulkhead/contract"
@@ -23,6 +24,19 @@ type Registered struct {
 	Tenant   string `json:"tenant"`
 	Name     string `json:"name"`
 	Internal bool   `json:"internal"`
+}
+
+// KindTenantToken is the kind by which the owner says that it has made a token in the
+// tenant's name; the book's, likewise.
+const KindTenantToken = "tenant.token-minted/1"
+
+// TenantToken is the body of KindTenantToken.
+type TenantToken struct {
+	Token   string    `json:"token"`
+	Subject string    `json:"subject"`
+	Role    string    `json:"role"`
+	Created time.Time `json:"created"`
+	Expires time.Time `json:"expires"`
 }
 
 // kinds maps every kind that a tenant's scope may hold to a decoder of its
@@ -74,6 +88,7 @@ var kinds = map[string]func(b *budget, data []byte) (any, error){
 	contract.KindQuoteWithdrawn: decode[contract.QuoteWithdrawn](),
 	contract.KindTerminated:     decode[contract.Acted](),
 	contract.KindReduced:        decode[contract.Acted](),
+	KindTenantToken:             decode[TenantToken](),
 	meter.KindObserved:          decode[meter.Observed](),
 }
 

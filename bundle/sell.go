@@ -86,6 +86,8 @@ func (v *verifier) apply(body any) {
 		v.acted(b)
 	case *contract.Closed:
 		v.closed(b)
+	case *TenantToken:
+		v.consent.tokens++
 	case *contract.Assented:
 		v.quoteAssented(b)
 	case *contract.KeyRegistered:

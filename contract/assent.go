@@ -220,6 +220,10 @@ type KeyRevoked struct {
 	Warrant SignedAssent `json:"warrant"` // by a key that counts
 }
 
+// MaxTenantKeys is how many keys a tenant may ever register. Each change looks at all
+// of them, and a log must not make that long.
+const MaxTenantKeys = 64
+
 // TenantKeys is the keys of one tenant, by fingerprint. Server and verifier hold every
 // act to the same rules.
 type TenantKeys map[string]*TenantKey
@@ -262,6 +266,9 @@ func (k TenantKeys) Register(site string, b *KeyRegistered, now time.Time) error
 	}
 	if key.String() != b.Key {
 		return errors.New("public key: expected its type and its base64, without a comment")
+	}
+	if len(k) >= MaxTenantKeys {
+		return fmt.Errorf("%d keys were registered, which is all that a tenant may have, revoked ones with them", len(k))
 	}
 	if _, again := k[key.Fingerprint()]; again {
 		return fmt.Errorf("key %s was registered before, and a key is registered once", key.Fingerprint())

@@ -228,6 +228,9 @@ func (p *Plane) decide(ctx context.Context, id string, c book.Command) (Result, 
 	if err := ctx.Err(); err != nil {
 		return Result{}, fmt.Errorf("not carried out: %w", err)
 	}
+	if a := approvalOf(ctx); a != nil {
+		c = book.WithApproval{Command: c, Approval: a}
+	}
 	err := p.w.decide(ctx, id, c)
 	if errors.Is(err, book.ErrNothing) {
 		return Result{Entry: p.w.state.Seq, Nothing: true}, nil

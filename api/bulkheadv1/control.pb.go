@@ -8077,6 +8077,278 @@ func (x *Clock) GetSilent() string {
 	return ""
 }
 
+type ApproverKeyRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	CommandId     string                 `protobuf:"bytes,1,opt,name=command_id,json=commandId,proto3" json:"command_id,omitempty"`
+	PublicKey     string                 `protobuf:"bytes,2,opt,name=public_key,json=publicKey,proto3" json:"public_key,omitempty"`             // type and base64, as in a .pub file, without a comment
+	Name          string                 `protobuf:"bytes,3,opt,name=name,proto3" json:"name,omitempty"`                                        // whose it is
+	Approval      []byte                 `protobuf:"bytes,4,opt,name=approval,proto3" json:"approval,omitempty"`                                // canonical JSON of the act that is signed
+	Possession    []byte                 `protobuf:"bytes,5,opt,name=possession,proto3" json:"possession,omitempty"`                            // SSHSIG over it by the key itself; to register alone
+	Warrant       []byte                 `protobuf:"bytes,6,opt,name=warrant,proto3" json:"warrant,omitempty"`                                  // SSHSIG over it by a key that counts
+	SecondWarrant []byte                 `protobuf:"bytes,7,opt,name=second_warrant,json=secondWarrant,proto3" json:"second_warrant,omitempty"` // by another one, where there are two
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ApproverKeyRequest) Reset() {
+	*x = ApproverKeyRequest{}
+	mi := &file_bulkhead_v1_control_proto_msgTypes[111]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ApproverKeyRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ApproverKeyRequest) ProtoMessage() {}
+
+func (x *ApproverKeyRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_bulkhead_v1_control_proto_msgTypes[111]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ApproverKeyRequest.ProtoReflect.Descriptor instead.
+func (*ApproverKeyRequest) Descriptor() ([]byte, []int) {
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{111}
+}
+
+func (x *ApproverKeyRequest) GetCommandId() string {
+	if x != nil {
+		return x.CommandId
+	}
+	return ""
+}
+
+func (x *ApproverKeyRequest) GetPublicKey() string {
+	if x != nil {
+		return x.PublicKey
+	}
+	return ""
+}
+
+func (x *ApproverKeyRequest) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *ApproverKeyRequest) GetApproval() []byte {
+	if x != nil {
+		return x.Approval
+	}
+	return nil
+}
+
+func (x *ApproverKeyRequest) GetPossession() []byte {
+	if x != nil {
+		return x.Possession
+	}
+	return nil
+}
+
+func (x *ApproverKeyRequest) GetWarrant() []byte {
+	if x != nil {
+		return x.Warrant
+	}
+	return nil
+}
+
+func (x *ApproverKeyRequest) GetSecondWarrant() []byte {
+	if x != nil {
+		return x.SecondWarrant
+	}
+	return nil
+}
+
+type ListApproversRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListApproversRequest) Reset() {
+	*x = ListApproversRequest{}
+	mi := &file_bulkhead_v1_control_proto_msgTypes[112]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListApproversRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListApproversRequest) ProtoMessage() {}
+
+func (x *ListApproversRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_bulkhead_v1_control_proto_msgTypes[112]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListApproversRequest.ProtoReflect.Descriptor instead.
+func (*ListApproversRequest) Descriptor() ([]byte, []int) {
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{112}
+}
+
+type ApproverKey struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	PublicKey     string                 `protobuf:"bytes,1,opt,name=public_key,json=publicKey,proto3" json:"public_key,omitempty"`
+	Fingerprint   string                 `protobuf:"bytes,2,opt,name=fingerprint,proto3" json:"fingerprint,omitempty"`
+	Name          string                 `protobuf:"bytes,3,opt,name=name,proto3" json:"name,omitempty"`
+	Registered    string                 `protobuf:"bytes,4,opt,name=registered,proto3" json:"registered,omitempty"`
+	Revoked       string                 `protobuf:"bytes,5,opt,name=revoked,proto3" json:"revoked,omitempty"` // "" it counts
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ApproverKey) Reset() {
+	*x = ApproverKey{}
+	mi := &file_bulkhead_v1_control_proto_msgTypes[113]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ApproverKey) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ApproverKey) ProtoMessage() {}
+
+func (x *ApproverKey) ProtoReflect() protoreflect.Message {
+	mi := &file_bulkhead_v1_control_proto_msgTypes[113]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ApproverKey.ProtoReflect.Descriptor instead.
+func (*ApproverKey) Descriptor() ([]byte, []int) {
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{113}
+}
+
+func (x *ApproverKey) GetPublicKey() string {
+	if x != nil {
+		return x.PublicKey
+	}
+	return ""
+}
+
+func (x *ApproverKey) GetFingerprint() string {
+	if x != nil {
+		return x.Fingerprint
+	}
+	return ""
+}
+
+func (x *ApproverKey) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *ApproverKey) GetRegistered() string {
+	if x != nil {
+		return x.Registered
+	}
+	return ""
+}
+
+func (x *ApproverKey) GetRevoked() string {
+	if x != nil {
+		return x.Revoked
+	}
+	return ""
+}
+
+type Approvers struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Keys          []*ApproverKey         `protobuf:"bytes,1,rep,name=keys,proto3" json:"keys,omitempty"`
+	Site          string                 `protobuf:"bytes,2,opt,name=site,proto3" json:"site,omitempty"`    // its name; "" none has been imported
+	Now           string                 `protobuf:"bytes,3,opt,name=now,proto3" json:"now,omitempty"`      // the site's time
+	After         uint64                 `protobuf:"varint,4,opt,name=after,proto3" json:"after,omitempty"` // the ledger's last entry
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Approvers) Reset() {
+	*x = Approvers{}
+	mi := &file_bulkhead_v1_control_proto_msgTypes[114]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Approvers) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Approvers) ProtoMessage() {}
+
+func (x *Approvers) ProtoReflect() protoreflect.Message {
+	mi := &file_bulkhead_v1_control_proto_msgTypes[114]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Approvers.ProtoReflect.Descriptor instead.
+func (*Approvers) Descriptor() ([]byte, []int) {
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{114}
+}
+
+func (x *Approvers) GetKeys() []*ApproverKey {
+	if x != nil {
+		return x.Keys
+	}
+	return nil
+}
+
+func (x *Approvers) GetSite() string {
+	if x != nil {
+		return x.Site
+	}
+	return ""
+}
+
+func (x *Approvers) GetNow() string {
+	if x != nil {
+		return x.Now
+	}
+	return ""
+}
+
+func (x *Approvers) GetAfter() uint64 {
+	if x != nil {
+		return x.After
+	}
+	return 0
+}
+
 type ConfirmClockRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	CommandId     string                 `protobuf:"bytes,1,opt,name=command_id,json=commandId,proto3" json:"command_id,omitempty"`
@@ -8088,7 +8360,7 @@ type ConfirmClockRequest struct {
 
 func (x *ConfirmClockRequest) Reset() {
 	*x = ConfirmClockRequest{}
-	mi := &file_bulkhead_v1_control_proto_msgTypes[111]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[115]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -8100,7 +8372,7 @@ func (x *ConfirmClockRequest) String() string {
 func (*ConfirmClockRequest) ProtoMessage() {}
 
 func (x *ConfirmClockRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_bulkhead_v1_control_proto_msgTypes[111]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[115]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -8113,7 +8385,7 @@ func (x *ConfirmClockRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ConfirmClockRequest.ProtoReflect.Descriptor instead.
 func (*ConfirmClockRequest) Descriptor() ([]byte, []int) {
-	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{111}
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{115}
 }
 
 func (x *ConfirmClockRequest) GetCommandId() string {
@@ -8150,7 +8422,7 @@ type CommandRef struct {
 
 func (x *CommandRef) Reset() {
 	*x = CommandRef{}
-	mi := &file_bulkhead_v1_control_proto_msgTypes[112]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[116]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -8162,7 +8434,7 @@ func (x *CommandRef) String() string {
 func (*CommandRef) ProtoMessage() {}
 
 func (x *CommandRef) ProtoReflect() protoreflect.Message {
-	mi := &file_bulkhead_v1_control_proto_msgTypes[112]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[116]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -8175,7 +8447,7 @@ func (x *CommandRef) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CommandRef.ProtoReflect.Descriptor instead.
 func (*CommandRef) Descriptor() ([]byte, []int) {
-	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{112}
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{116}
 }
 
 func (x *CommandRef) GetCommandId() string {
@@ -8204,7 +8476,7 @@ type CommandState struct {
 
 func (x *CommandState) Reset() {
 	*x = CommandState{}
-	mi := &file_bulkhead_v1_control_proto_msgTypes[113]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[117]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -8216,7 +8488,7 @@ func (x *CommandState) String() string {
 func (*CommandState) ProtoMessage() {}
 
 func (x *CommandState) ProtoReflect() protoreflect.Message {
-	mi := &file_bulkhead_v1_control_proto_msgTypes[113]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[117]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -8229,7 +8501,7 @@ func (x *CommandState) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CommandState.ProtoReflect.Descriptor instead.
 func (*CommandState) Descriptor() ([]byte, []int) {
-	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{113}
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{117}
 }
 
 func (x *CommandState) GetCommandId() string {
@@ -8961,7 +9233,34 @@ const file_bulkhead_v1_control_proto_rawDesc = "" +
 	"\x03why\x18\x06 \x01(\tR\x03why\x12\x14\n" +
 	"\x05since\x18\a \x01(\tR\x05since\x12\"\n" +
 	"\fsynchronised\x18\b \x01(\bR\fsynchronised\x12\x16\n" +
-	"\x06silent\x18\t \x01(\tR\x06silent\"`\n" +
+	"\x06silent\x18\t \x01(\tR\x06silent\"\xe3\x01\n" +
+	"\x12ApproverKeyRequest\x12\x1d\n" +
+	"\n" +
+	"command_id\x18\x01 \x01(\tR\tcommandId\x12\x1d\n" +
+	"\n" +
+	"public_key\x18\x02 \x01(\tR\tpublicKey\x12\x12\n" +
+	"\x04name\x18\x03 \x01(\tR\x04name\x12\x1a\n" +
+	"\bapproval\x18\x04 \x01(\fR\bapproval\x12\x1e\n" +
+	"\n" +
+	"possession\x18\x05 \x01(\fR\n" +
+	"possession\x12\x18\n" +
+	"\awarrant\x18\x06 \x01(\fR\awarrant\x12%\n" +
+	"\x0esecond_warrant\x18\a \x01(\fR\rsecondWarrant\"\x16\n" +
+	"\x14ListApproversRequest\"\x9c\x01\n" +
+	"\vApproverKey\x12\x1d\n" +
+	"\n" +
+	"public_key\x18\x01 \x01(\tR\tpublicKey\x12 \n" +
+	"\vfingerprint\x18\x02 \x01(\tR\vfingerprint\x12\x12\n" +
+	"\x04name\x18\x03 \x01(\tR\x04name\x12\x1e\n" +
+	"\n" +
+	"registered\x18\x04 \x01(\tR\n" +
+	"registered\x12\x18\n" +
+	"\arevoked\x18\x05 \x01(\tR\arevoked\"u\n" +
+	"\tApprovers\x12,\n" +
+	"\x04keys\x18\x01 \x03(\v2\x18.bulkhead.v1.ApproverKeyR\x04keys\x12\x12\n" +
+	"\x04site\x18\x02 \x01(\tR\x04site\x12\x10\n" +
+	"\x03now\x18\x03 \x01(\tR\x03now\x12\x14\n" +
+	"\x05after\x18\x04 \x01(\x04R\x05after\"`\n" +
 	"\x13ConfirmClockRequest\x12\x1d\n" +
 	"\n" +
 	"command_id\x18\x01 \x01(\tR\tcommandId\x12\x12\n" +
@@ -8978,7 +9277,7 @@ const file_bulkhead_v1_control_proto_rawDesc = "" +
 	"\vcarried_out\x18\x02 \x01(\bR\n" +
 	"carriedOut\x12\x14\n" +
 	"\x05entry\x18\x03 \x01(\x04R\x05entry\x12\x12\n" +
-	"\x04time\x18\x04 \x01(\tR\x04time2\xe8\x1f\n" +
+	"\x04time\x18\x04 \x01(\tR\x04time2\xc8!\n" +
 	"\fControlPlane\x12=\n" +
 	"\bShowSite\x12\x1c.bulkhead.v1.ShowSiteRequest\x1a\x11.bulkhead.v1.Site\"\x00\x12@\n" +
 	"\bDiffSite\x12\x19.bulkhead.v1.SiteTemplate\x1a\x17.bulkhead.v1.SiteChange\"\x00\x12<\n" +
@@ -9053,7 +9352,10 @@ const file_bulkhead_v1_control_proto_rawDesc = "" +
 	"\rGetCheckpoint\x12\x16.bulkhead.v1.TenantRef\x1a\x17.bulkhead.v1.Checkpoint\"\x00\x12>\n" +
 	"\bGetTrust\x12\x1c.bulkhead.v1.GetTrustRequest\x1a\x12.bulkhead.v1.Trust\"\x00\x12=\n" +
 	"\bListKeys\x12\x1c.bulkhead.v1.ListKeysRequest\x1a\x11.bulkhead.v1.Keys\"\x00\x12?\n" +
-	"\tRotateKey\x12\x1d.bulkhead.v1.RotateKeyRequest\x1a\x11.bulkhead.v1.Done\"\x00\x12@\n" +
+	"\tRotateKey\x12\x1d.bulkhead.v1.RotateKeyRequest\x1a\x11.bulkhead.v1.Done\"\x00\x12H\n" +
+	"\x10RegisterApprover\x12\x1f.bulkhead.v1.ApproverKeyRequest\x1a\x11.bulkhead.v1.Done\"\x00\x12F\n" +
+	"\x0eRevokeApprover\x12\x1f.bulkhead.v1.ApproverKeyRequest\x1a\x11.bulkhead.v1.Done\"\x00\x12L\n" +
+	"\rListApprovers\x12!.bulkhead.v1.ListApproversRequest\x1a\x16.bulkhead.v1.Approvers\"\x00\x12@\n" +
 	"\tShowClock\x12\x1d.bulkhead.v1.ShowClockRequest\x1a\x12.bulkhead.v1.Clock\"\x00\x12E\n" +
 	"\fConfirmClock\x12 .bulkhead.v1.ConfirmClockRequest\x1a\x11.bulkhead.v1.Done\"\x00\x12C\n" +
 	"\vShowCommand\x12\x17.bulkhead.v1.CommandRef\x1a\x19.bulkhead.v1.CommandState\"\x00B$Z\"bulkhead/api/bulkheadv1;bulkheadv1b\x06proto3"
@@ -9070,7 +9372,7 @@ func file_bulkhead_v1_control_proto_rawDescGZIP() []byte {
 	return file_bulkhead_v1_control_proto_rawDescData
 }
 
-var file_bulkhead_v1_control_proto_msgTypes = make([]protoimpl.MessageInfo, 116)
+var file_bulkhead_v1_control_proto_msgTypes = make([]protoimpl.MessageInfo, 120)
 var file_bulkhead_v1_control_proto_goTypes = []any{
 	(*FieldError)(nil),                 // 0: bulkhead.v1.FieldError
 	(*Done)(nil),                       // 1: bulkhead.v1.Done
@@ -9183,15 +9485,19 @@ var file_bulkhead_v1_control_proto_goTypes = []any{
 	(*RotateKeyRequest)(nil),           // 108: bulkhead.v1.RotateKeyRequest
 	(*ShowClockRequest)(nil),           // 109: bulkhead.v1.ShowClockRequest
 	(*Clock)(nil),                      // 110: bulkhead.v1.Clock
-	(*ConfirmClockRequest)(nil),        // 111: bulkhead.v1.ConfirmClockRequest
-	(*CommandRef)(nil),                 // 112: bulkhead.v1.CommandRef
-	(*CommandState)(nil),               // 113: bulkhead.v1.CommandState
-	nil,                                // 114: bulkhead.v1.Site.NodesByStateEntry
-	nil,                                // 115: bulkhead.v1.HandOver.FilesEntry
+	(*ApproverKeyRequest)(nil),         // 111: bulkhead.v1.ApproverKeyRequest
+	(*ListApproversRequest)(nil),       // 112: bulkhead.v1.ListApproversRequest
+	(*ApproverKey)(nil),                // 113: bulkhead.v1.ApproverKey
+	(*Approvers)(nil),                  // 114: bulkhead.v1.Approvers
+	(*ConfirmClockRequest)(nil),        // 115: bulkhead.v1.ConfirmClockRequest
+	(*CommandRef)(nil),                 // 116: bulkhead.v1.CommandRef
+	(*CommandState)(nil),               // 117: bulkhead.v1.CommandState
+	nil,                                // 118: bulkhead.v1.Site.NodesByStateEntry
+	nil,                                // 119: bulkhead.v1.HandOver.FilesEntry
 }
 var file_bulkhead_v1_control_proto_depIdxs = []int32{
 	5,   // 0: bulkhead.v1.Site.halls:type_name -> bulkhead.v1.Hall
-	114, // 1: bulkhead.v1.Site.nodes_by_state:type_name -> bulkhead.v1.Site.NodesByStateEntry
+	118, // 1: bulkhead.v1.Site.nodes_by_state:type_name -> bulkhead.v1.Site.NodesByStateEntry
 	110, // 2: bulkhead.v1.Site.clock:type_name -> bulkhead.v1.Clock
 	10,  // 3: bulkhead.v1.FoundLabels.labels:type_name -> bulkhead.v1.FoundLabel
 	15,  // 4: bulkhead.v1.Tenants.tenants:type_name -> bulkhead.v1.Tenant
@@ -9240,7 +9546,7 @@ var file_bulkhead_v1_control_proto_depIdxs = []int32{
 	64,  // 47: bulkhead.v1.SparesPlan.choices:type_name -> bulkhead.v1.SparesChoice
 	67,  // 48: bulkhead.v1.Frontier.points:type_name -> bulkhead.v1.FrontierPoint
 	71,  // 49: bulkhead.v1.Defrag.moves:type_name -> bulkhead.v1.DefragMove
-	115, // 50: bulkhead.v1.HandOver.files:type_name -> bulkhead.v1.HandOver.FilesEntry
+	119, // 50: bulkhead.v1.HandOver.files:type_name -> bulkhead.v1.HandOver.FilesEntry
 	2,   // 51: bulkhead.v1.ListNodesRequest.page:type_name -> bulkhead.v1.Page
 	75,  // 52: bulkhead.v1.Nodes.nodes:type_name -> bulkhead.v1.Node
 	88,  // 53: bulkhead.v1.Plan.budgets:type_name -> bulkhead.v1.BrakeBudget
@@ -9248,133 +9554,140 @@ var file_bulkhead_v1_control_proto_depIdxs = []int32{
 	92,  // 55: bulkhead.v1.Invoices.invoices:type_name -> bulkhead.v1.Invoice
 	92,  // 56: bulkhead.v1.InvoiceDocument.invoice:type_name -> bulkhead.v1.Invoice
 	106, // 57: bulkhead.v1.Keys.keys:type_name -> bulkhead.v1.Key
-	3,   // 58: bulkhead.v1.ControlPlane.ShowSite:input_type -> bulkhead.v1.ShowSiteRequest
-	6,   // 59: bulkhead.v1.ControlPlane.DiffSite:input_type -> bulkhead.v1.SiteTemplate
-	6,   // 60: bulkhead.v1.ControlPlane.ImportSite:input_type -> bulkhead.v1.SiteTemplate
-	8,   // 61: bulkhead.v1.ControlPlane.RescheduleHall:input_type -> bulkhead.v1.RescheduleHallRequest
-	9,   // 62: bulkhead.v1.ControlPlane.ListFound:input_type -> bulkhead.v1.ListFoundRequest
-	12,  // 63: bulkhead.v1.ControlPlane.TakeOver:input_type -> bulkhead.v1.TakeOverRequest
-	13,  // 64: bulkhead.v1.ControlPlane.OfferSitting:input_type -> bulkhead.v1.OfferSittingRequest
-	14,  // 65: bulkhead.v1.ControlPlane.RegisterTenant:input_type -> bulkhead.v1.RegisterTenantRequest
-	2,   // 66: bulkhead.v1.ControlPlane.ListTenants:input_type -> bulkhead.v1.Page
-	17,  // 67: bulkhead.v1.ControlPlane.RegisterTenantKey:input_type -> bulkhead.v1.TenantKeyRequest
-	17,  // 68: bulkhead.v1.ControlPlane.RevokeTenantKey:input_type -> bulkhead.v1.TenantKeyRequest
-	98,  // 69: bulkhead.v1.ControlPlane.ListTenantKeys:input_type -> bulkhead.v1.TenantRef
-	20,  // 70: bulkhead.v1.ControlPlane.OfferQuote:input_type -> bulkhead.v1.OfferQuoteRequest
-	2,   // 71: bulkhead.v1.ControlPlane.ListQuotes:input_type -> bulkhead.v1.Page
-	21,  // 72: bulkhead.v1.ControlPlane.ShowQuote:input_type -> bulkhead.v1.QuoteRef
-	23,  // 73: bulkhead.v1.ControlPlane.WithdrawQuote:input_type -> bulkhead.v1.WithdrawQuoteRequest
-	27,  // 74: bulkhead.v1.ControlPlane.SignLease:input_type -> bulkhead.v1.SignLeaseRequest
-	28,  // 75: bulkhead.v1.ControlPlane.ListActs:input_type -> bulkhead.v1.ContractRef
-	31,  // 76: bulkhead.v1.ControlPlane.PreviewAct:input_type -> bulkhead.v1.ActRequest
-	31,  // 77: bulkhead.v1.ControlPlane.PerformAct:input_type -> bulkhead.v1.ActRequest
-	34,  // 78: bulkhead.v1.ControlPlane.WhatIfEarliest:input_type -> bulkhead.v1.WhatIfEarliestRequest
-	38,  // 79: bulkhead.v1.ControlPlane.WhatIfSlip:input_type -> bulkhead.v1.WhatIfSlipRequest
-	45,  // 80: bulkhead.v1.ControlPlane.WhatIfPlace:input_type -> bulkhead.v1.WhatIfPlaceRequest
-	2,   // 81: bulkhead.v1.ControlPlane.ListLeases:input_type -> bulkhead.v1.Page
-	55,  // 82: bulkhead.v1.ControlPlane.GetLease:input_type -> bulkhead.v1.LeaseRef
-	55,  // 83: bulkhead.v1.ControlPlane.GetHosts:input_type -> bulkhead.v1.LeaseRef
-	84,  // 84: bulkhead.v1.ControlPlane.GetMount:input_type -> bulkhead.v1.MountRequest
-	73,  // 85: bulkhead.v1.ControlPlane.ListNodes:input_type -> bulkhead.v1.ListNodesRequest
-	74,  // 86: bulkhead.v1.ControlPlane.GetNode:input_type -> bulkhead.v1.NodeRef
-	77,  // 87: bulkhead.v1.ControlPlane.CordonNode:input_type -> bulkhead.v1.CordonNodeRequest
-	78,  // 88: bulkhead.v1.ControlPlane.ReplaceNode:input_type -> bulkhead.v1.ReplaceNodeRequest
-	79,  // 89: bulkhead.v1.ControlPlane.AcknowledgeReplacement:input_type -> bulkhead.v1.AcknowledgeRequest
-	80,  // 90: bulkhead.v1.ControlPlane.WithdrawReplacement:input_type -> bulkhead.v1.WithdrawReplacementRequest
-	81,  // 91: bulkhead.v1.ControlPlane.RepairNode:input_type -> bulkhead.v1.RepairNodeRequest
-	62,  // 92: bulkhead.v1.ControlPlane.PlanSpares:input_type -> bulkhead.v1.PlanSparesRequest
-	65,  // 93: bulkhead.v1.ControlPlane.PlanDefrag:input_type -> bulkhead.v1.PlanDefragRequest
-	68,  // 94: bulkhead.v1.ControlPlane.ProposeDefrag:input_type -> bulkhead.v1.ProposeDefragRequest
-	55,  // 95: bulkhead.v1.ControlPlane.ShowDefrag:input_type -> bulkhead.v1.LeaseRef
-	69,  // 96: bulkhead.v1.ControlPlane.ConsentDefrag:input_type -> bulkhead.v1.DefragRef
-	69,  // 97: bulkhead.v1.ControlPlane.AcceptDefrag:input_type -> bulkhead.v1.DefragRef
-	69,  // 98: bulkhead.v1.ControlPlane.WithdrawDefrag:input_type -> bulkhead.v1.DefragRef
-	55,  // 99: bulkhead.v1.ControlPlane.ShowIsolation:input_type -> bulkhead.v1.LeaseRef
-	55,  // 100: bulkhead.v1.ControlPlane.ProveLease:input_type -> bulkhead.v1.LeaseRef
-	83,  // 101: bulkhead.v1.ControlPlane.FileProbe:input_type -> bulkhead.v1.FileProbeRequest
-	86,  // 102: bulkhead.v1.ControlPlane.ShowPlan:input_type -> bulkhead.v1.ShowPlanRequest
-	90,  // 103: bulkhead.v1.ControlPlane.ReleaseBrake:input_type -> bulkhead.v1.ReasonRequest
-	90,  // 104: bulkhead.v1.ControlPlane.ManageSite:input_type -> bulkhead.v1.ReasonRequest
-	91,  // 105: bulkhead.v1.ControlPlane.Pause:input_type -> bulkhead.v1.PauseRequest
-	91,  // 106: bulkhead.v1.ControlPlane.Resume:input_type -> bulkhead.v1.PauseRequest
-	2,   // 107: bulkhead.v1.ControlPlane.ListInvoices:input_type -> bulkhead.v1.Page
-	94,  // 108: bulkhead.v1.ControlPlane.GetInvoice:input_type -> bulkhead.v1.InvoiceRef
-	96,  // 109: bulkhead.v1.ControlPlane.ExplainInvoice:input_type -> bulkhead.v1.ExplainInvoiceRequest
-	98,  // 110: bulkhead.v1.ControlPlane.WriteBundle:input_type -> bulkhead.v1.TenantRef
-	100, // 111: bulkhead.v1.ControlPlane.TailLedger:input_type -> bulkhead.v1.TailLedgerRequest
-	98,  // 112: bulkhead.v1.ControlPlane.GetCheckpoint:input_type -> bulkhead.v1.TenantRef
-	103, // 113: bulkhead.v1.ControlPlane.GetTrust:input_type -> bulkhead.v1.GetTrustRequest
-	105, // 114: bulkhead.v1.ControlPlane.ListKeys:input_type -> bulkhead.v1.ListKeysRequest
-	108, // 115: bulkhead.v1.ControlPlane.RotateKey:input_type -> bulkhead.v1.RotateKeyRequest
-	109, // 116: bulkhead.v1.ControlPlane.ShowClock:input_type -> bulkhead.v1.ShowClockRequest
-	111, // 117: bulkhead.v1.ControlPlane.ConfirmClock:input_type -> bulkhead.v1.ConfirmClockRequest
-	112, // 118: bulkhead.v1.ControlPlane.ShowCommand:input_type -> bulkhead.v1.CommandRef
-	4,   // 119: bulkhead.v1.ControlPlane.ShowSite:output_type -> bulkhead.v1.Site
-	7,   // 120: bulkhead.v1.ControlPlane.DiffSite:output_type -> bulkhead.v1.SiteChange
-	1,   // 121: bulkhead.v1.ControlPlane.ImportSite:output_type -> bulkhead.v1.Done
-	1,   // 122: bulkhead.v1.ControlPlane.RescheduleHall:output_type -> bulkhead.v1.Done
-	11,  // 123: bulkhead.v1.ControlPlane.ListFound:output_type -> bulkhead.v1.FoundLabels
-	1,   // 124: bulkhead.v1.ControlPlane.TakeOver:output_type -> bulkhead.v1.Done
-	24,  // 125: bulkhead.v1.ControlPlane.OfferSitting:output_type -> bulkhead.v1.Quote
-	1,   // 126: bulkhead.v1.ControlPlane.RegisterTenant:output_type -> bulkhead.v1.Done
-	16,  // 127: bulkhead.v1.ControlPlane.ListTenants:output_type -> bulkhead.v1.Tenants
-	1,   // 128: bulkhead.v1.ControlPlane.RegisterTenantKey:output_type -> bulkhead.v1.Done
-	1,   // 129: bulkhead.v1.ControlPlane.RevokeTenantKey:output_type -> bulkhead.v1.Done
-	19,  // 130: bulkhead.v1.ControlPlane.ListTenantKeys:output_type -> bulkhead.v1.TenantKeys
-	24,  // 131: bulkhead.v1.ControlPlane.OfferQuote:output_type -> bulkhead.v1.Quote
-	22,  // 132: bulkhead.v1.ControlPlane.ListQuotes:output_type -> bulkhead.v1.Quotes
-	24,  // 133: bulkhead.v1.ControlPlane.ShowQuote:output_type -> bulkhead.v1.Quote
-	1,   // 134: bulkhead.v1.ControlPlane.WithdrawQuote:output_type -> bulkhead.v1.Done
-	1,   // 135: bulkhead.v1.ControlPlane.SignLease:output_type -> bulkhead.v1.Done
-	29,  // 136: bulkhead.v1.ControlPlane.ListActs:output_type -> bulkhead.v1.Acts
-	32,  // 137: bulkhead.v1.ControlPlane.PreviewAct:output_type -> bulkhead.v1.ActPreview
-	1,   // 138: bulkhead.v1.ControlPlane.PerformAct:output_type -> bulkhead.v1.Done
-	35,  // 139: bulkhead.v1.ControlPlane.WhatIfEarliest:output_type -> bulkhead.v1.EarliestDates
-	39,  // 140: bulkhead.v1.ControlPlane.WhatIfSlip:output_type -> bulkhead.v1.SlippedHall
-	46,  // 141: bulkhead.v1.ControlPlane.WhatIfPlace:output_type -> bulkhead.v1.PlacedContract
-	58,  // 142: bulkhead.v1.ControlPlane.ListLeases:output_type -> bulkhead.v1.Leases
-	56,  // 143: bulkhead.v1.ControlPlane.GetLease:output_type -> bulkhead.v1.Lease
-	72,  // 144: bulkhead.v1.ControlPlane.GetHosts:output_type -> bulkhead.v1.HandOver
-	85,  // 145: bulkhead.v1.ControlPlane.GetMount:output_type -> bulkhead.v1.Mount
-	76,  // 146: bulkhead.v1.ControlPlane.ListNodes:output_type -> bulkhead.v1.Nodes
-	75,  // 147: bulkhead.v1.ControlPlane.GetNode:output_type -> bulkhead.v1.Node
-	1,   // 148: bulkhead.v1.ControlPlane.CordonNode:output_type -> bulkhead.v1.Done
-	1,   // 149: bulkhead.v1.ControlPlane.ReplaceNode:output_type -> bulkhead.v1.Done
-	1,   // 150: bulkhead.v1.ControlPlane.AcknowledgeReplacement:output_type -> bulkhead.v1.Done
-	1,   // 151: bulkhead.v1.ControlPlane.WithdrawReplacement:output_type -> bulkhead.v1.Done
-	1,   // 152: bulkhead.v1.ControlPlane.RepairNode:output_type -> bulkhead.v1.Done
-	63,  // 153: bulkhead.v1.ControlPlane.PlanSpares:output_type -> bulkhead.v1.SparesPlan
-	66,  // 154: bulkhead.v1.ControlPlane.PlanDefrag:output_type -> bulkhead.v1.Frontier
-	1,   // 155: bulkhead.v1.ControlPlane.ProposeDefrag:output_type -> bulkhead.v1.Done
-	70,  // 156: bulkhead.v1.ControlPlane.ShowDefrag:output_type -> bulkhead.v1.Defrag
-	1,   // 157: bulkhead.v1.ControlPlane.ConsentDefrag:output_type -> bulkhead.v1.Done
-	1,   // 158: bulkhead.v1.ControlPlane.AcceptDefrag:output_type -> bulkhead.v1.Done
-	1,   // 159: bulkhead.v1.ControlPlane.WithdrawDefrag:output_type -> bulkhead.v1.Done
-	82,  // 160: bulkhead.v1.ControlPlane.ShowIsolation:output_type -> bulkhead.v1.Isolation
-	82,  // 161: bulkhead.v1.ControlPlane.ProveLease:output_type -> bulkhead.v1.Isolation
-	1,   // 162: bulkhead.v1.ControlPlane.FileProbe:output_type -> bulkhead.v1.Done
-	87,  // 163: bulkhead.v1.ControlPlane.ShowPlan:output_type -> bulkhead.v1.Plan
-	1,   // 164: bulkhead.v1.ControlPlane.ReleaseBrake:output_type -> bulkhead.v1.Done
-	1,   // 165: bulkhead.v1.ControlPlane.ManageSite:output_type -> bulkhead.v1.Done
-	1,   // 166: bulkhead.v1.ControlPlane.Pause:output_type -> bulkhead.v1.Done
-	1,   // 167: bulkhead.v1.ControlPlane.Resume:output_type -> bulkhead.v1.Done
-	93,  // 168: bulkhead.v1.ControlPlane.ListInvoices:output_type -> bulkhead.v1.Invoices
-	95,  // 169: bulkhead.v1.ControlPlane.GetInvoice:output_type -> bulkhead.v1.InvoiceDocument
-	97,  // 170: bulkhead.v1.ControlPlane.ExplainInvoice:output_type -> bulkhead.v1.Explanation
-	99,  // 171: bulkhead.v1.ControlPlane.WriteBundle:output_type -> bulkhead.v1.Chunk
-	101, // 172: bulkhead.v1.ControlPlane.TailLedger:output_type -> bulkhead.v1.Entry
-	102, // 173: bulkhead.v1.ControlPlane.GetCheckpoint:output_type -> bulkhead.v1.Checkpoint
-	104, // 174: bulkhead.v1.ControlPlane.GetTrust:output_type -> bulkhead.v1.Trust
-	107, // 175: bulkhead.v1.ControlPlane.ListKeys:output_type -> bulkhead.v1.Keys
-	1,   // 176: bulkhead.v1.ControlPlane.RotateKey:output_type -> bulkhead.v1.Done
-	110, // 177: bulkhead.v1.ControlPlane.ShowClock:output_type -> bulkhead.v1.Clock
-	1,   // 178: bulkhead.v1.ControlPlane.ConfirmClock:output_type -> bulkhead.v1.Done
-	113, // 179: bulkhead.v1.ControlPlane.ShowCommand:output_type -> bulkhead.v1.CommandState
-	119, // [119:180] is the sub-list for method output_type
-	58,  // [58:119] is the sub-list for method input_type
-	58,  // [58:58] is the sub-list for extension type_name
-	58,  // [58:58] is the sub-list for extension extendee
-	0,   // [0:58] is the sub-list for field type_name
+	113, // 58: bulkhead.v1.Approvers.keys:type_name -> bulkhead.v1.ApproverKey
+	3,   // 59: bulkhead.v1.ControlPlane.ShowSite:input_type -> bulkhead.v1.ShowSiteRequest
+	6,   // 60: bulkhead.v1.ControlPlane.DiffSite:input_type -> bulkhead.v1.SiteTemplate
+	6,   // 61: bulkhead.v1.ControlPlane.ImportSite:input_type -> bulkhead.v1.SiteTemplate
+	8,   // 62: bulkhead.v1.ControlPlane.RescheduleHall:input_type -> bulkhead.v1.RescheduleHallRequest
+	9,   // 63: bulkhead.v1.ControlPlane.ListFound:input_type -> bulkhead.v1.ListFoundRequest
+	12,  // 64: bulkhead.v1.ControlPlane.TakeOver:input_type -> bulkhead.v1.TakeOverRequest
+	13,  // 65: bulkhead.v1.ControlPlane.OfferSitting:input_type -> bulkhead.v1.OfferSittingRequest
+	14,  // 66: bulkhead.v1.ControlPlane.RegisterTenant:input_type -> bulkhead.v1.RegisterTenantRequest
+	2,   // 67: bulkhead.v1.ControlPlane.ListTenants:input_type -> bulkhead.v1.Page
+	17,  // 68: bulkhead.v1.ControlPlane.RegisterTenantKey:input_type -> bulkhead.v1.TenantKeyRequest
+	17,  // 69: bulkhead.v1.ControlPlane.RevokeTenantKey:input_type -> bulkhead.v1.TenantKeyRequest
+	98,  // 70: bulkhead.v1.ControlPlane.ListTenantKeys:input_type -> bulkhead.v1.TenantRef
+	20,  // 71: bulkhead.v1.ControlPlane.OfferQuote:input_type -> bulkhead.v1.OfferQuoteRequest
+	2,   // 72: bulkhead.v1.ControlPlane.ListQuotes:input_type -> bulkhead.v1.Page
+	21,  // 73: bulkhead.v1.ControlPlane.ShowQuote:input_type -> bulkhead.v1.QuoteRef
+	23,  // 74: bulkhead.v1.ControlPlane.WithdrawQuote:input_type -> bulkhead.v1.WithdrawQuoteRequest
+	27,  // 75: bulkhead.v1.ControlPlane.SignLease:input_type -> bulkhead.v1.SignLeaseRequest
+	28,  // 76: bulkhead.v1.ControlPlane.ListActs:input_type -> bulkhead.v1.ContractRef
+	31,  // 77: bulkhead.v1.ControlPlane.PreviewAct:input_type -> bulkhead.v1.ActRequest
+	31,  // 78: bulkhead.v1.ControlPlane.PerformAct:input_type -> bulkhead.v1.ActRequest
+	34,  // 79: bulkhead.v1.ControlPlane.WhatIfEarliest:input_type -> bulkhead.v1.WhatIfEarliestRequest
+	38,  // 80: bulkhead.v1.ControlPlane.WhatIfSlip:input_type -> bulkhead.v1.WhatIfSlipRequest
+	45,  // 81: bulkhead.v1.ControlPlane.WhatIfPlace:input_type -> bulkhead.v1.WhatIfPlaceRequest
+	2,   // 82: bulkhead.v1.ControlPlane.ListLeases:input_type -> bulkhead.v1.Page
+	55,  // 83: bulkhead.v1.ControlPlane.GetLease:input_type -> bulkhead.v1.LeaseRef
+	55,  // 84: bulkhead.v1.ControlPlane.GetHosts:input_type -> bulkhead.v1.LeaseRef
+	84,  // 85: bulkhead.v1.ControlPlane.GetMount:input_type -> bulkhead.v1.MountRequest
+	73,  // 86: bulkhead.v1.ControlPlane.ListNodes:input_type -> bulkhead.v1.ListNodesRequest
+	74,  // 87: bulkhead.v1.ControlPlane.GetNode:input_type -> bulkhead.v1.NodeRef
+	77,  // 88: bulkhead.v1.ControlPlane.CordonNode:input_type -> bulkhead.v1.CordonNodeRequest
+	78,  // 89: bulkhead.v1.ControlPlane.ReplaceNode:input_type -> bulkhead.v1.ReplaceNodeRequest
+	79,  // 90: bulkhead.v1.ControlPlane.AcknowledgeReplacement:input_type -> bulkhead.v1.AcknowledgeRequest
+	80,  // 91: bulkhead.v1.ControlPlane.WithdrawReplacement:input_type -> bulkhead.v1.WithdrawReplacementRequest
+	81,  // 92: bulkhead.v1.ControlPlane.RepairNode:input_type -> bulkhead.v1.RepairNodeRequest
+	62,  // 93: bulkhead.v1.ControlPlane.PlanSpares:input_type -> bulkhead.v1.PlanSparesRequest
+	65,  // 94: bulkhead.v1.ControlPlane.PlanDefrag:input_type -> bulkhead.v1.PlanDefragRequest
+	68,  // 95: bulkhead.v1.ControlPlane.ProposeDefrag:input_type -> bulkhead.v1.ProposeDefragRequest
+	55,  // 96: bulkhead.v1.ControlPlane.ShowDefrag:input_type -> bulkhead.v1.LeaseRef
+	69,  // 97: bulkhead.v1.ControlPlane.ConsentDefrag:input_type -> bulkhead.v1.DefragRef
+	69,  // 98: bulkhead.v1.ControlPlane.AcceptDefrag:input_type -> bulkhead.v1.DefragRef
+	69,  // 99: bulkhead.v1.ControlPlane.WithdrawDefrag:input_type -> bulkhead.v1.DefragRef
+	55,  // 100: bulkhead.v1.ControlPlane.ShowIsolation:input_type -> bulkhead.v1.LeaseRef
+	55,  // 101: bulkhead.v1.ControlPlane.ProveLease:input_type -> bulkhead.v1.LeaseRef
+	83,  // 102: bulkhead.v1.ControlPlane.FileProbe:input_type -> bulkhead.v1.FileProbeRequest
+	86,  // 103: bulkhead.v1.ControlPlane.ShowPlan:input_type -> bulkhead.v1.ShowPlanRequest
+	90,  // 104: bulkhead.v1.ControlPlane.ReleaseBrake:input_type -> bulkhead.v1.ReasonRequest
+	90,  // 105: bulkhead.v1.ControlPlane.ManageSite:input_type -> bulkhead.v1.ReasonRequest
+	91,  // 106: bulkhead.v1.ControlPlane.Pause:input_type -> bulkhead.v1.PauseRequest
+	91,  // 107: bulkhead.v1.ControlPlane.Resume:input_type -> bulkhead.v1.PauseRequest
+	2,   // 108: bulkhead.v1.ControlPlane.ListInvoices:input_type -> bulkhead.v1.Page
+	94,  // 109: bulkhead.v1.ControlPlane.GetInvoice:input_type -> bulkhead.v1.InvoiceRef
+	96,  // 110: bulkhead.v1.ControlPlane.ExplainInvoice:input_type -> bulkhead.v1.ExplainInvoiceRequest
+	98,  // 111: bulkhead.v1.ControlPlane.WriteBundle:input_type -> bulkhead.v1.TenantRef
+	100, // 112: bulkhead.v1.ControlPlane.TailLedger:input_type -> bulkhead.v1.TailLedgerRequest
+	98,  // 113: bulkhead.v1.ControlPlane.GetCheckpoint:input_type -> bulkhead.v1.TenantRef
+	103, // 114: bulkhead.v1.ControlPlane.GetTrust:input_type -> bulkhead.v1.GetTrustRequest
+	105, // 115: bulkhead.v1.ControlPlane.ListKeys:input_type -> bulkhead.v1.ListKeysRequest
+	108, // 116: bulkhead.v1.ControlPlane.RotateKey:input_type -> bulkhead.v1.RotateKeyRequest
+	111, // 117: bulkhead.v1.ControlPlane.RegisterApprover:input_type -> bulkhead.v1.ApproverKeyRequest
+	111, // 118: bulkhead.v1.ControlPlane.RevokeApprover:input_type -> bulkhead.v1.ApproverKeyRequest
+	112, // 119: bulkhead.v1.ControlPlane.ListApprovers:input_type -> bulkhead.v1.ListApproversRequest
+	109, // 120: bulkhead.v1.ControlPlane.ShowClock:input_type -> bulkhead.v1.ShowClockRequest
+	115, // 121: bulkhead.v1.ControlPlane.ConfirmClock:input_type -> bulkhead.v1.ConfirmClockRequest
+	116, // 122: bulkhead.v1.ControlPlane.ShowCommand:input_type -> bulkhead.v1.CommandRef
+	4,   // 123: bulkhead.v1.ControlPlane.ShowSite:output_type -> bulkhead.v1.Site
+	7,   // 124: bulkhead.v1.ControlPlane.DiffSite:output_type -> bulkhead.v1.SiteChange
+	1,   // 125: bulkhead.v1.ControlPlane.ImportSite:output_type -> bulkhead.v1.Done
+	1,   // 126: bulkhead.v1.ControlPlane.RescheduleHall:output_type -> bulkhead.v1.Done
+	11,  // 127: bulkhead.v1.ControlPlane.ListFound:output_type -> bulkhead.v1.FoundLabels
+	1,   // 128: bulkhead.v1.ControlPlane.TakeOver:output_type -> bulkhead.v1.Done
+	24,  // 129: bulkhead.v1.ControlPlane.OfferSitting:output_type -> bulkhead.v1.Quote
+	1,   // 130: bulkhead.v1.ControlPlane.RegisterTenant:output_type -> bulkhead.v1.Done
+	16,  // 131: bulkhead.v1.ControlPlane.ListTenants:output_type -> bulkhead.v1.Tenants
+	1,   // 132: bulkhead.v1.ControlPlane.RegisterTenantKey:output_type -> bulkhead.v1.Done
+	1,   // 133: bulkhead.v1.ControlPlane.RevokeTenantKey:output_type -> bulkhead.v1.Done
+	19,  // 134: bulkhead.v1.ControlPlane.ListTenantKeys:output_type -> bulkhead.v1.TenantKeys
+	24,  // 135: bulkhead.v1.ControlPlane.OfferQuote:output_type -> bulkhead.v1.Quote
+	22,  // 136: bulkhead.v1.ControlPlane.ListQuotes:output_type -> bulkhead.v1.Quotes
+	24,  // 137: bulkhead.v1.ControlPlane.ShowQuote:output_type -> bulkhead.v1.Quote
+	1,   // 138: bulkhead.v1.ControlPlane.WithdrawQuote:output_type -> bulkhead.v1.Done
+	1,   // 139: bulkhead.v1.ControlPlane.SignLease:output_type -> bulkhead.v1.Done
+	29,  // 140: bulkhead.v1.ControlPlane.ListActs:output_type -> bulkhead.v1.Acts
+	32,  // 141: bulkhead.v1.ControlPlane.PreviewAct:output_type -> bulkhead.v1.ActPreview
+	1,   // 142: bulkhead.v1.ControlPlane.PerformAct:output_type -> bulkhead.v1.Done
+	35,  // 143: bulkhead.v1.ControlPlane.WhatIfEarliest:output_type -> bulkhead.v1.EarliestDates
+	39,  // 144: bulkhead.v1.ControlPlane.WhatIfSlip:output_type -> bulkhead.v1.SlippedHall
+	46,  // 145: bulkhead.v1.ControlPlane.WhatIfPlace:output_type -> bulkhead.v1.PlacedContract
+	58,  // 146: bulkhead.v1.ControlPlane.ListLeases:output_type -> bulkhead.v1.Leases
+	56,  // 147: bulkhead.v1.ControlPlane.GetLease:output_type -> bulkhead.v1.Lease
+	72,  // 148: bulkhead.v1.ControlPlane.GetHosts:output_type -> bulkhead.v1.HandOver
+	85,  // 149: bulkhead.v1.ControlPlane.GetMount:output_type -> bulkhead.v1.Mount
+	76,  // 150: bulkhead.v1.ControlPlane.ListNodes:output_type -> bulkhead.v1.Nodes
+	75,  // 151: bulkhead.v1.ControlPlane.GetNode:output_type -> bulkhead.v1.Node
+	1,   // 152: bulkhead.v1.ControlPlane.CordonNode:output_type -> bulkhead.v1.Done
+	1,   // 153: bulkhead.v1.ControlPlane.ReplaceNode:output_type -> bulkhead.v1.Done
+	1,   // 154: bulkhead.v1.ControlPlane.AcknowledgeReplacement:output_type -> bulkhead.v1.Done
+	1,   // 155: bulkhead.v1.ControlPlane.WithdrawReplacement:output_type -> bulkhead.v1.Done
+	1,   // 156: bulkhead.v1.ControlPlane.RepairNode:output_type -> bulkhead.v1.Done
+	63,  // 157: bulkhead.v1.ControlPlane.PlanSpares:output_type -> bulkhead.v1.SparesPlan
+	66,  // 158: bulkhead.v1.ControlPlane.PlanDefrag:output_type -> bulkhead.v1.Frontier
+	1,   // 159: bulkhead.v1.ControlPlane.ProposeDefrag:output_type -> bulkhead.v1.Done
+	70,  // 160: bulkhead.v1.ControlPlane.ShowDefrag:output_type -> bulkhead.v1.Defrag
+	1,   // 161: bulkhead.v1.ControlPlane.ConsentDefrag:output_type -> bulkhead.v1.Done
+	1,   // 162: bulkhead.v1.ControlPlane.AcceptDefrag:output_type -> bulkhead.v1.Done
+	1,   // 163: bulkhead.v1.ControlPlane.WithdrawDefrag:output_type -> bulkhead.v1.Done
+	82,  // 164: bulkhead.v1.ControlPlane.ShowIsolation:output_type -> bulkhead.v1.Isolation
+	82,  // 165: bulkhead.v1.ControlPlane.ProveLease:output_type -> bulkhead.v1.Isolation
+	1,   // 166: bulkhead.v1.ControlPlane.FileProbe:output_type -> bulkhead.v1.Done
+	87,  // 167: bulkhead.v1.ControlPlane.ShowPlan:output_type -> bulkhead.v1.Plan
+	1,   // 168: bulkhead.v1.ControlPlane.ReleaseBrake:output_type -> bulkhead.v1.Done
+	1,   // 169: bulkhead.v1.ControlPlane.ManageSite:output_type -> bulkhead.v1.Done
+	1,   // 170: bulkhead.v1.ControlPlane.Pause:output_type -> bulkhead.v1.Done
+	1,   // 171: bulkhead.v1.ControlPlane.Resume:output_type -> bulkhead.v1.Done
+	93,  // 172: bulkhead.v1.ControlPlane.ListInvoices:output_type -> bulkhead.v1.Invoices
+	95,  // 173: bulkhead.v1.ControlPlane.GetInvoice:output_type -> bulkhead.v1.InvoiceDocument
+	97,  // 174: bulkhead.v1.ControlPlane.ExplainInvoice:output_type -> bulkhead.v1.Explanation
+	99,  // 175: bulkhead.v1.ControlPlane.WriteBundle:output_type -> bulkhead.v1.Chunk
+	101, // 176: bulkhead.v1.ControlPlane.TailLedger:output_type -> bulkhead.v1.Entry
+	102, // 177: bulkhead.v1.ControlPlane.GetCheckpoint:output_type -> bulkhead.v1.Checkpoint
+	104, // 178: bulkhead.v1.ControlPlane.GetTrust:output_type -> bulkhead.v1.Trust
+	107, // 179: bulkhead.v1.ControlPlane.ListKeys:output_type -> bulkhead.v1.Keys
+	1,   // 180: bulkhead.v1.ControlPlane.RotateKey:output_type -> bulkhead.v1.Done
+	1,   // 181: bulkhead.v1.ControlPlane.RegisterApprover:output_type -> bulkhead.v1.Done
+	1,   // 182: bulkhead.v1.ControlPlane.RevokeApprover:output_type -> bulkhead.v1.Done
+	114, // 183: bulkhead.v1.ControlPlane.ListApprovers:output_type -> bulkhead.v1.Approvers
+	110, // 184: bulkhead.v1.ControlPlane.ShowClock:output_type -> bulkhead.v1.Clock
+	1,   // 185: bulkhead.v1.ControlPlane.ConfirmClock:output_type -> bulkhead.v1.Done
+	117, // 186: bulkhead.v1.ControlPlane.ShowCommand:output_type -> bulkhead.v1.CommandState
+	123, // [123:187] is the sub-list for method output_type
+	59,  // [59:123] is the sub-list for method input_type
+	59,  // [59:59] is the sub-list for extension type_name
+	59,  // [59:59] is the sub-list for extension extendee
+	0,   // [0:59] is the sub-list for field type_name
 }
 
 func init() { file_bulkhead_v1_control_proto_init() }
@@ -9390,7 +9703,7 @@ func file_bulkhead_v1_control_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_bulkhead_v1_control_proto_rawDesc), len(file_bulkhead_v1_control_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   116,
+			NumMessages:   120,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

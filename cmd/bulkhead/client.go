@@ -19,14 +19,18 @@ import (
 
 // client is the flags of every verb that asks a server.
 type client struct {
-	Server    string `default:"http://127.0.0.1:8470" env:"BULKHEAD_SERVER" placeholder:"URL" help:"Where bulkhead serve answers."`
-	Insecure  bool   `env:"BULKHEAD_INSECURE" help:"Show the token in plain HTTP to a server that is not on this machine, where anybody on the way can read it."`
-	TokenFile string `env:"BULKHEAD_TOKEN_FILE" placeholder:"FILE" help:"File with the token to show. bulkhead serve writes three at its first start: DIR/operator.token, approver.token and finance.token."`
-	MinEntry  uint64 `placeholder:"N" help:"Wait, for five seconds at most, until the server's answer holds ledger entry N: what a change was answered with, or the header Bulkhead-Entry. With a tenant's token N counts in its own scope."`
+	Server    string            `default:"http://127.0.0.1:8470" env:"BULKHEAD_SERVER" placeholder:"URL" help:"Where bulkhead serve answers."`
+	Insecure  bool              `env:"BULKHEAD_INSECURE" help:"Show the token in plain HTTP to a server that is not on this machine, where anybody on the way can read it."`
+	TokenFile string            `env:"BULKHEAD_TOKEN_FILE" placeholder:"FILE" help:"File with the token to show. bulkhead serve writes three at its first start: DIR/operator.token, approver.token and finance.token."`
+	carry     func(http.Header) // what the next call shows beside the token; nil: nothing
+	MinEntry  uint64            `placeholder:"N" help:"Wait, for five seconds at most, until the server's answer holds ledger entry N: what a change was answered with, or the header Bulkhead-Entry. With a tenant's token N counts in its own scope."`
 }
 
 // minEntry is what a request asks for, as the header of the API.
 func (c *client) minEntry(h http.Header) {
+	if c.carry != nil {
+		c.carry(h)
+	}
 	if c.MinEntry > 0 {
 		h.Set(api.MinEntryHeader, strconv.FormatUint(c.MinEntry, 10))
 	}

@@ -8,6 +8,7 @@ import (
 
 	v1 "bulkhead/api/bulkheadv1"
 	"bulkhead/api/bulkheadv1/bulkheadv1connect"
+	"bulkhead/book"
 )
 
 type clockCommand struct {
@@ -33,6 +34,7 @@ Example:
 type clockConfirm struct {
 	Time   string `required:"" placeholder:"TIME" help:"What time it is now, by another clock than the machine's, such as 2026-11-23T18:04:00Z."`
 	Reason string `required:"" placeholder:"TEXT" help:"Why the machine's clock jumped."`
+	approveFlag
 	requestFlag
 	client
 	format
@@ -101,6 +103,9 @@ func whoseClock(source string) string {
 func (c *clockConfirm) Run(ctx context.Context) error {
 	at, err := parseClock(c.Time)
 	if err != nil {
+		return err
+	}
+	if err := c.approve(ctx, &c.client, book.ActConfirmClock, at.UTC().Format(time.RFC3339), c.Reason); err != nil {
 		return err
 	}
 	d, err := ask(ctx, &c.client, bulkheadv1connect.ControlPlaneClient.ConfirmClock, &v1.ConfirmClockRequest{CommandId: c.id(), Time: at.UTC().Format(time.RFC3339), Reason: c.Reason})

@@ -7,6 +7,7 @@ import (
 
 	v1 "bulkhead/api/bulkheadv1"
 	"bulkhead/api/bulkheadv1/bulkheadv1connect"
+	"bulkhead/book"
 )
 
 type isolationCommand struct {
@@ -63,6 +64,7 @@ func (planShow) Help() string {
 
 type planApprove struct {
 	Reason string `required:"" placeholder:"TEXT" help:"Why the loop may go on."`
+	approveFlag
 	requestFlag
 	client
 	format
@@ -220,6 +222,9 @@ func (c *planShow) Run(ctx context.Context) error {
 
 // Run approves.
 func (c *planApprove) Run(ctx context.Context) error {
+	if err := c.approve(ctx, &c.client, book.ActReleaseBrake, "", c.Reason); err != nil {
+		return err
+	}
 	d, err := ask(ctx, &c.client, bulkheadv1connect.ControlPlaneClient.ReleaseBrake, &v1.ReasonRequest{CommandId: c.id(), Reason: c.Reason})
 	return c.done("brake released", d, err)
 }

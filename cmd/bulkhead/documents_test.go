@@ -149,13 +149,16 @@ var varying = []struct {
 	name string
 }{
 	{regexp.MustCompile(`sha256:[0-9a-f]{64}`), "DIGEST"},
+	{regexp.MustCompile(`SHA256:[A-Za-z0-9+/]{43}`), "FINGERPRINT"},
+	{regexp.MustCompile(`ssh-ed25519 [A-Za-z0-9+/=]{68}`), "KEY"},
 	{regexp.MustCompile(`bulkhead-checkpoint\+\S+`), "KEY"},
 	{regexp.MustCompile(`\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ`), "TIME"},
 	{regexp.MustCompile(`(entry|entries|checkpoint|scope \S+|epoch|verdicts) +\d+`), "$1 N"},
 	{regexp.MustCompile(`(?m)^(token +)[0-9a-f]{8}$`), "${1}ID"},
 	{regexp.MustCompile(`(?m)^ +\d+ +TIME`), "N TIME"},
 	{regexp.MustCompile(`\d+ bytes`), "N bytes"},
-	{regexp.MustCompile(`(?m)^silence .*\n?`), ""}, // of who starts the server again an hour after the devices
+	{regexp.MustCompile(`(?m)^Times in which nobody looked.*\n(.+\n)+\n?`), ""}, // on a machine that had too much to do
+	{regexp.MustCompile(`(?m)^silence .*\n?`), ""},                              // of who starts the server again an hour after the devices
 	{regexp.MustCompile(`(?m) +`), " "},
 	{regexp.MustCompile(`(?m) $`), ""},
 }

@@ -9,6 +9,7 @@ import (
 
 	v1 "bulkhead/api/bulkheadv1"
 	"bulkhead/api/bulkheadv1/bulkheadv1connect"
+	"bulkhead/book"
 )
 
 type leaseDefrag struct {
@@ -151,6 +152,7 @@ func (c *defragConsent) Run(ctx context.Context) error {
 
 type defragAccept struct {
 	proposalArgs
+	approveFlag
 	requestFlag
 	client
 	format
@@ -167,6 +169,9 @@ Example:
 
 // Run accepts.
 func (c *defragAccept) Run(ctx context.Context) error {
+	if err := c.approve(ctx, &c.client, book.ActAcceptDefrag, book.DefragSubject(c.Lease, c.Proposal), ""); err != nil {
+		return err
+	}
 	d, err := ask(ctx, &c.client, bulkheadv1connect.ControlPlaneClient.AcceptDefrag, &v1.DefragRef{CommandId: c.id(), Lease: c.Lease, Proposal: c.Proposal})
 	return c.done(fmt.Sprintf("proposal %d for %s accepted", c.Proposal, c.Lease), d, err)
 }

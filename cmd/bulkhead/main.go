@@ -39,6 +39,7 @@ type grammar struct {
 	Plan      planCommand      `cmd:"" help:"What the loop would do now; release its brake." group:"Work"`
 	Pause     pauseCommand     `cmd:"" help:"Stop writing to devices, everywhere or in one hall." group:"Work"`
 	Resume    resumeCommand    `cmd:"" help:"Go on." group:"Work"`
+	Approver  approverCommand  `cmd:"" help:"The keys of approvers, without which nothing counts as approved." group:"Work"`
 	Clock     clockCommand     `cmd:"" help:"The site's time: look at it, confirm it after a jump." group:"Work"`
 	Invoice   invoiceCommand   `cmd:"" help:"Invoices, and how each follows from the entries." group:"Work"`
 	Command   commandCommand   `cmd:"" help:"Whether a change was carried out, by the id of its request." group:"Work"`

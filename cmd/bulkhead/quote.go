@@ -118,7 +118,14 @@ func quoteTable(w io.Writer, q *v1.Quote) {
 	if q.OfferedFor == "owner" {
 		signer = "an administrator of " + q.Tenant
 	}
-	row(w, "next", signer+" signs: bulkhead lease sign "+q.Id)
+	with := ""
+	if q.NeedsKey && q.OfferedFor == "tenant" {
+		signer = "an administrator of " + q.Tenant + ", then finance"
+	}
+	if q.NeedsKey {
+		with = ", with the tenant's key: --key FILE"
+	}
+	row(w, "next", signer+" signs: bulkhead lease sign "+q.Id+with)
 }
 
 // chosenText says of a kind among which it was chosen.

@@ -8,6 +8,7 @@ import (
 
 	v1 "bulkhead/api/bulkheadv1"
 	"bulkhead/api/bulkheadv1/bulkheadv1connect"
+	"bulkhead/book"
 )
 
 type siteAdopt struct {
@@ -15,6 +16,7 @@ type siteAdopt struct {
 	Label    []string      `required:"" placeholder:"LABEL" help:"A label as bulkhead site found lists it: FABRIC/KIND/VALUE. All that the tenant's nodes carry, one a fabric."`
 	ID       string        `name:"id" placeholder:"ID" help:"Id of the quote. Default: contract id and version."`
 	Validity time.Duration `placeholder:"DURATION" help:"How long the offer is held, such as 72h. Default: the site's policy."`
+	approveFlag
 	client
 	format
 }
@@ -48,6 +50,9 @@ func (c *siteAdopt) Run(ctx context.Context) error {
 	}
 	if c.ID == "" {
 		c.ID = fmt.Sprintf("%s-v%d", k.ID, k.Version)
+	}
+	if err := c.approve(ctx, &c.client, book.ActOfferSitting, book.SittingSubject(c.ID, k.ID, k.Version, c.Label), ""); err != nil {
+		return err
 	}
 	q, err := ask(ctx, &c.client, bulkheadv1connect.ControlPlaneClient.OfferSitting,
 		&v1.OfferSittingRequest{Quote: c.ID, File: c.File, Contract: data, ValidSeconds: int64(c.Validity / time.Second), Labels: c.Label})

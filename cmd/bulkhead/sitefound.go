@@ -8,6 +8,7 @@ import (
 
 	v1 "bulkhead/api/bulkheadv1"
 	"bulkhead/api/bulkheadv1/bulkheadv1connect"
+	"bulkhead/book"
 )
 
 type siteFound struct {
@@ -59,6 +60,7 @@ func (c *siteFound) Run(ctx context.Context) error {
 type siteTake struct {
 	Label  string `arg:"" help:"A label as bulkhead site found lists it: FABRIC/KIND/VALUE."`
 	Reason string `required:"" placeholder:"TEXT" help:"Why its nodes are taken: whoever is on them loses them."`
+	approveFlag
 	requestFlag
 	client
 	format
@@ -77,6 +79,9 @@ Example:
 
 // Run takes over.
 func (c *siteTake) Run(ctx context.Context) error {
+	if err := c.approve(ctx, &c.client, book.ActTakeOver, c.Label, c.Reason); err != nil {
+		return err
+	}
 	d, err := ask(ctx, &c.client, bulkheadv1connect.ControlPlaneClient.TakeOver, &v1.TakeOverRequest{CommandId: c.id(), Label: c.Label, Reason: c.Reason})
 	return c.done("take-over of the nodes with "+c.Label, d, err)
 }

@@ -5,10 +5,12 @@ import (
 
 	v1 "bulkhead/api/bulkheadv1"
 	"bulkhead/api/bulkheadv1/bulkheadv1connect"
+	"bulkhead/book"
 )
 
 type siteManage struct {
 	Reason string `required:"" placeholder:"TEXT" help:"Why devices may be written to from now on."`
+	approveFlag
 	requestFlag
 	client
 	format
@@ -29,6 +31,9 @@ Example:
 
 // Run ends the adoption.
 func (c *siteManage) Run(ctx context.Context) error {
+	if err := c.approve(ctx, &c.client, book.ActManageSite, "", c.Reason); err != nil {
+		return err
+	}
 	d, err := ask(ctx, &c.client, bulkheadv1connect.ControlPlaneClient.ManageSite, &v1.ReasonRequest{CommandId: c.id(), Reason: c.Reason})
 	return c.done("end of the read-only adoption", d, err)
 }

@@ -6,6 +6,7 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"os/user"
 	"path/filepath"
 	"strings"
 	"syscall"
@@ -36,6 +37,9 @@ type tokenCreate struct {
 // Help is the example.
 func (tokenCreate) Help() string {
 	return `Works on the files, beside a running server too. The token can't be read again.
+Making it is an entry in the ledger: who made it, for whom, with which role; a tenant's
+is in the tenant's own log too. The server writes it when the token is shown first, or
+when it starts: a token that the ledger does not hold is not accepted.
 
 Examples:
 
@@ -103,8 +107,27 @@ func (d dataDir) changeTokens() (tokens *api.Tokens, unlock func(), err error) {
 	}
 	if tokens, err = api.OpenTokens(d.tokens()); err != nil {
 		unlock()
+		return nil, nil, err
 	}
-	return tokens, unlock, err
+	tokens.By = account()
+	return tokens, unlock, nil
+}
+
+// account is who makes a token: the account on this machine, and the one that it was
+// taken on from. Whoever owns the machine can claim any; the entry is there all the same.
+func account() string {
+	who := "an unknown account"
+	if u, err := user.Current(); err == nil {
+		who = u.Username
+	}
+	if from := os.Getenv("SUDO_USER"); from != "" {
+		who += ", for " + from
+	}
+	host, err := os.Hostname()
+	if err != nil {
+		host = "an unknown machine"
+	}
+	return fmt.Sprintf("%.100s on %.100s", who, host)
 }
 
 // tokenFile makes a token into a new file that only its owner can read.

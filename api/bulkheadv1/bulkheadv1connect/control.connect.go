@@ -190,6 +190,15 @@ const (
 	ControlPlaneListKeysProcedure = "/bulkhead.v1.ControlPlane/ListKeys"
 	// ControlPlaneRotateKeyProcedure is the fully-qualified name of the ControlPlane's RotateKey RPC.
 	ControlPlaneRotateKeyProcedure = "/bulkhead.v1.ControlPlane/RotateKey"
+	// ControlPlaneRegisterApproverProcedure is the fully-qualified name of the ControlPlane's
+	// RegisterApprover RPC.
+	ControlPlaneRegisterApproverProcedure = "/bulkhead.v1.ControlPlane/RegisterApprover"
+	// ControlPlaneRevokeApproverProcedure is the fully-qualified name of the ControlPlane's
+	// RevokeApprover RPC.
+	ControlPlaneRevokeApproverProcedure = "/bulkhead.v1.ControlPlane/RevokeApprover"
+	// ControlPlaneListApproversProcedure is the fully-qualified name of the ControlPlane's
+	// ListApprovers RPC.
+	ControlPlaneListApproversProcedure = "/bulkhead.v1.ControlPlane/ListApprovers"
 	// ControlPlaneShowClockProcedure is the fully-qualified name of the ControlPlane's ShowClock RPC.
 	ControlPlaneShowClockProcedure = "/bulkhead.v1.ControlPlane/ShowClock"
 	// ControlPlaneConfirmClockProcedure is the fully-qualified name of the ControlPlane's ConfirmClock
@@ -279,6 +288,11 @@ type ControlPlaneClient interface {
 	// Keys.
 	ListKeys(context.Context, *connect.Request[bulkheadv1.ListKeysRequest]) (*connect.Response[bulkheadv1.Keys], error)
 	RotateKey(context.Context, *connect.Request[bulkheadv1.RotateKeyRequest]) (*connect.Response[bulkheadv1.Done], error)
+	// The keys of approvers. Once one is registered, what needs a second person needs the
+	// signature of one, in the headers Bulkhead-Approval and Bulkhead-Approval-Signature.
+	RegisterApprover(context.Context, *connect.Request[bulkheadv1.ApproverKeyRequest]) (*connect.Response[bulkheadv1.Done], error)
+	RevokeApprover(context.Context, *connect.Request[bulkheadv1.ApproverKeyRequest]) (*connect.Response[bulkheadv1.Done], error)
+	ListApprovers(context.Context, *connect.Request[bulkheadv1.ListApproversRequest]) (*connect.Response[bulkheadv1.Approvers], error)
 	ShowClock(context.Context, *connect.Request[bulkheadv1.ShowClockRequest]) (*connect.Response[bulkheadv1.Clock], error)
 	ConfirmClock(context.Context, *connect.Request[bulkheadv1.ConfirmClockRequest]) (*connect.Response[bulkheadv1.Done], error)
 	// Commands.
@@ -644,6 +658,24 @@ func NewControlPlaneClient(httpClient connect.HTTPClient, baseURL string, opts .
 			connect.WithSchema(controlPlaneMethods.ByName("RotateKey")),
 			connect.WithClientOptions(opts...),
 		),
+		registerApprover: connect.NewClient[bulkheadv1.ApproverKeyRequest, bulkheadv1.Done](
+			httpClient,
+			baseURL+ControlPlaneRegisterApproverProcedure,
+			connect.WithSchema(controlPlaneMethods.ByName("RegisterApprover")),
+			connect.WithClientOptions(opts...),
+		),
+		revokeApprover: connect.NewClient[bulkheadv1.ApproverKeyRequest, bulkheadv1.Done](
+			httpClient,
+			baseURL+ControlPlaneRevokeApproverProcedure,
+			connect.WithSchema(controlPlaneMethods.ByName("RevokeApprover")),
+			connect.WithClientOptions(opts...),
+		),
+		listApprovers: connect.NewClient[bulkheadv1.ListApproversRequest, bulkheadv1.Approvers](
+			httpClient,
+			baseURL+ControlPlaneListApproversProcedure,
+			connect.WithSchema(controlPlaneMethods.ByName("ListApprovers")),
+			connect.WithClientOptions(opts...),
+		),
 		showClock: connect.NewClient[bulkheadv1.ShowClockRequest, bulkheadv1.Clock](
 			httpClient,
 			baseURL+ControlPlaneShowClockProcedure,
@@ -725,6 +757,9 @@ type controlPlaneClient struct {
 	getTrust               *connect.Client[bulkheadv1.GetTrustRequest, bulkheadv1.Trust]
 	listKeys               *connect.Client[bulkheadv1.ListKeysRequest, bulkheadv1.Keys]
 	rotateKey              *connect.Client[bulkheadv1.RotateKeyRequest, bulkheadv1.Done]
+	registerApprover       *connect.Client[bulkheadv1.ApproverKeyRequest, bulkheadv1.Done]
+	revokeApprover         *connect.Client[bulkheadv1.ApproverKeyRequest, bulkheadv1.Done]
+	listApprovers          *connect.Client[bulkheadv1.ListApproversRequest, bulkheadv1.Approvers]
 	showClock              *connect.Client[bulkheadv1.ShowClockRequest, bulkheadv1.Clock]
 	confirmClock           *connect.Client[bulkheadv1.ConfirmClockRequest, bulkheadv1.Done]
 	showCommand            *connect.Client[bulkheadv1.CommandRef, bulkheadv1.CommandState]
@@ -1020,6 +1055,21 @@ func (c *controlPlaneClient) RotateKey(ctx context.Context, req *connect.Request
 	return c.rotateKey.CallUnary(ctx, req)
 }
 
+// RegisterApprover calls bulkhead.v1.ControlPlane.RegisterApprover.
+func (c *controlPlaneClient) RegisterApprover(ctx context.Context, req *connect.Request[bulkheadv1.ApproverKeyRequest]) (*connect.Response[bulkheadv1.Done], error) {
+	return c.registerApprover.CallUnary(ctx, req)
+}
+
+// RevokeApprover calls bulkhead.v1.ControlPlane.RevokeApprover.
+func (c *controlPlaneClient) RevokeApprover(ctx context.Context, req *connect.Request[bulkheadv1.ApproverKeyRequest]) (*connect.Response[bulkheadv1.Done], error) {
+	return c.revokeApprover.CallUnary(ctx, req)
+}
+
+// ListApprovers calls bulkhead.v1.ControlPlane.ListApprovers.
+func (c *controlPlaneClient) ListApprovers(ctx context.Context, req *connect.Request[bulkheadv1.ListApproversRequest]) (*connect.Response[bulkheadv1.Approvers], error) {
+	return c.listApprovers.CallUnary(ctx, req)
+}
+
 // ShowClock calls bulkhead.v1.ControlPlane.ShowClock.
 func (c *controlPlaneClient) ShowClock(ctx context.Context, req *connect.Request[bulkheadv1.ShowClockRequest]) (*connect.Response[bulkheadv1.Clock], error) {
 	return c.showClock.CallUnary(ctx, req)
@@ -1114,6 +1164,11 @@ type ControlPlaneHandler interface {
 	// Keys.
 	ListKeys(context.Context, *connect.Request[bulkheadv1.ListKeysRequest]) (*connect.Response[bulkheadv1.Keys], error)
 	RotateKey(context.Context, *connect.Request[bulkheadv1.RotateKeyRequest]) (*connect.Response[bulkheadv1.Done], error)
+	// The keys of approvers. Once one is registered, what needs a second person needs the
+	// signature of one, in the headers Bulkhead-Approval and Bulkhead-Approval-Signature.
+	RegisterApprover(context.Context, *connect.Request[bulkheadv1.ApproverKeyRequest]) (*connect.Response[bulkheadv1.Done], error)
+	RevokeApprover(context.Context, *connect.Request[bulkheadv1.ApproverKeyRequest]) (*connect.Response[bulkheadv1.Done], error)
+	ListApprovers(context.Context, *connect.Request[bulkheadv1.ListApproversRequest]) (*connect.Response[bulkheadv1.Approvers], error)
 	ShowClock(context.Context, *connect.Request[bulkheadv1.ShowClockRequest]) (*connect.Response[bulkheadv1.Clock], error)
 	ConfirmClock(context.Context, *connect.Request[bulkheadv1.ConfirmClockRequest]) (*connect.Response[bulkheadv1.Done], error)
 	// Commands.
@@ -1475,6 +1530,24 @@ func NewControlPlaneHandler(svc ControlPlaneHandler, opts ...connect.HandlerOpti
 		connect.WithSchema(controlPlaneMethods.ByName("RotateKey")),
 		connect.WithHandlerOptions(opts...),
 	)
+	controlPlaneRegisterApproverHandler := connect.NewUnaryHandler(
+		ControlPlaneRegisterApproverProcedure,
+		svc.RegisterApprover,
+		connect.WithSchema(controlPlaneMethods.ByName("RegisterApprover")),
+		connect.WithHandlerOptions(opts...),
+	)
+	controlPlaneRevokeApproverHandler := connect.NewUnaryHandler(
+		ControlPlaneRevokeApproverProcedure,
+		svc.RevokeApprover,
+		connect.WithSchema(controlPlaneMethods.ByName("RevokeApprover")),
+		connect.WithHandlerOptions(opts...),
+	)
+	controlPlaneListApproversHandler := connect.NewUnaryHandler(
+		ControlPlaneListApproversProcedure,
+		svc.ListApprovers,
+		connect.WithSchema(controlPlaneMethods.ByName("ListApprovers")),
+		connect.WithHandlerOptions(opts...),
+	)
 	controlPlaneShowClockHandler := connect.NewUnaryHandler(
 		ControlPlaneShowClockProcedure,
 		svc.ShowClock,
@@ -1611,6 +1684,12 @@ func NewControlPlaneHandler(svc ControlPlaneHandler, opts ...connect.HandlerOpti
 			controlPlaneListKeysHandler.ServeHTTP(w, r)
 		case ControlPlaneRotateKeyProcedure:
 			controlPlaneRotateKeyHandler.ServeHTTP(w, r)
+		case ControlPlaneRegisterApproverProcedure:
+			controlPlaneRegisterApproverHandler.ServeHTTP(w, r)
+		case ControlPlaneRevokeApproverProcedure:
+			controlPlaneRevokeApproverHandler.ServeHTTP(w, r)
+		case ControlPlaneListApproversProcedure:
+			controlPlaneListApproversHandler.ServeHTTP(w, r)
 		case ControlPlaneShowClockProcedure:
 			controlPlaneShowClockHandler.ServeHTTP(w, r)
 		case ControlPlaneConfirmClockProcedure:
@@ -1856,6 +1935,18 @@ func (UnimplementedControlPlaneHandler) ListKeys(context.Context, *connect.Reque
 
 func (UnimplementedControlPlaneHandler) RotateKey(context.Context, *connect.Request[bulkheadv1.RotateKeyRequest]) (*connect.Response[bulkheadv1.Done], error) {
 	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("bulkhead.v1.ControlPlane.RotateKey is not implemented"))
+}
+
+func (UnimplementedControlPlaneHandler) RegisterApprover(context.Context, *connect.Request[bulkheadv1.ApproverKeyRequest]) (*connect.Response[bulkheadv1.Done], error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("bulkhead.v1.ControlPlane.RegisterApprover is not implemented"))
+}
+
+func (UnimplementedControlPlaneHandler) RevokeApprover(context.Context, *connect.Request[bulkheadv1.ApproverKeyRequest]) (*connect.Response[bulkheadv1.Done], error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("bulkhead.v1.ControlPlane.RevokeApprover is not implemented"))
+}
+
+func (UnimplementedControlPlaneHandler) ListApprovers(context.Context, *connect.Request[bulkheadv1.ListApproversRequest]) (*connect.Response[bulkheadv1.Approvers], error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("bulkhead.v1.ControlPlane.ListApprovers is not implemented"))
 }
 
 func (UnimplementedControlPlaneHandler) ShowClock(context.Context, *connect.Request[bulkheadv1.ShowClockRequest]) (*connect.Response[bulkheadv1.Clock], error) {
