@@ -172,8 +172,8 @@ func (v *verifier) verify(r io.ReaderAt, size int64) (report *Report, err error)
 		report, err = v.judge(r, size)
 		return err
 	})
-	if tooMuch := new(Fault); errors.Is(err, ErrBudget) || errors.As(err, &tooMuch) {
-		return nil, fmt.Errorf("bundle: %w", err)
+	if fault := new(Fault); errors.Is(err, ErrBudget) || errors.As(err, &fault) {
+		return nil, err
 	}
 	return report, err
 }

@@ -5,6 +5,7 @@ import (
 	"strings"
 	"time"
 
+	"bulkhead/claim"
 	"bulkhead/contract"
 )
 
@@ -15,7 +16,7 @@ const pageWidth = 100
 func (i *Invoice) Text() string {
 	var p strings.Builder
 	fmt.Fprintf(&p, "INVOICE %s\n\n", i.Number)
-	head := func(name, value string) { fmt.Fprintf(&p, "%-10s %s\n", name, value) }
+	head := func(name, value string) { fmt.Fprintf(&p, "%-10s %s\n", name, claim.Line(value)) }
 	head("Tenant", i.Tenant)
 	versions := make([]string, 0, len(i.Versions))
 	for _, v := range i.Versions {
@@ -129,6 +130,7 @@ func (i *Invoice) period() string {
 
 // row puts a number at the right edge.
 func row(left, right string) string {
+	left = claim.Line(left)
 	return fmt.Sprintf("%s%*s\n", left, max(pageWidth-len(left), len(right)+2), right)
 }
 
@@ -146,7 +148,7 @@ func short(e Entries) string {
 func wrap(p *strings.Builder, indent, text string) {
 	width := len(indent)
 	p.WriteString(indent)
-	for n, word := range strings.Fields(text) {
+	for n, word := range strings.Fields(claim.Shown(text)) {
 		if n > 0 && width+1+len(word) > pageWidth {
 			p.WriteString("\n" + indent)
 			width = len(indent)

@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"fmt"
 	"io"
 
 	v1 "bulkhead/api/bulkheadv1"
@@ -40,9 +39,9 @@ func (c *commandShow) Run(ctx context.Context) error {
 	}
 	return c.print(s, func(w io.Writer) {
 		if s.CarriedOut {
-			fmt.Fprintf(w, "%s: carried out, ledger entry %d, %s\n", s.CommandId, s.Entry, s.Time)
+			say(w, "%s: carried out, ledger entry %d, %s", s.CommandId, s.Entry, s.Time)
 			return
 		}
-		fmt.Fprintf(w, "%s: not known\n", s.CommandId)
+		say(w, "%s: not known", s.CommandId)
 	})
 }

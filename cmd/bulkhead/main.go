@@ -75,7 +75,7 @@ type usageError struct{ error }
 
 func usagef(format string, args ...any) error { return usageError{fmt.Errorf(format, args...)} }
 
-func main() { os.Exit(command(os.Args[1:], os.Stderr)) }
+func main() { os.Exit(command(os.Args[1:], remarks)) }
 
 // leave is how kong ends after --help.
 type leave int
@@ -125,7 +125,7 @@ func command(args []string, stderr io.Writer) (code int) {
 		}
 		return exitFailed
 	}
-	fmt.Fprintln(stderr, "bulkhead:", explain(err))
+	fmt.Fprintln(stderr, "bulkhead:", below(err))
 	if how := unanswered(err); how != nil {
 		fmt.Fprintln(stderr, "bulkhead:", how)
 	}
