@@ -140,6 +140,18 @@ func TestBombs(t *testing.T) {
 	for _, path := range kept {
 		t.Run(filepath.Base(path), func(t *testing.T) { try(t, path, "testdata/hostile/acme.policy") })
 	}
+	t.Run("a manifest of 15 MB", func(t *testing.T) {
+		path := filepath.Join(dir, "manifest.bundle")
+		data := bundle.WriteForgedAs(bundletest.Small(owner).Input(), nil, func(m *bundle.Manifest) {
+			for range 40_000 {
+				m.Entries.Frames = append(m.Entries.Frames, m.Entries.Frames[0])
+			}
+		})
+		if err := os.WriteFile(path, data, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		try(t, path, policy)
+	})
 	for _, b := range bombs {
 		t.Run(b.name, func(t *testing.T) {
 			if testing.Short() && b.name == "a gigabyte of entries" {

@@ -21,6 +21,11 @@ func VerifyWithout(check Check, r io.ReaderAt, size int64, policy *Policy, opts 
 // WriteForged writes a bundle without any of the writer's own checks, signed
 // with the owner's real key. bodies may change which bodies it holds.
 func WriteForged(in Input, bodies func([]claim.Digest) []claim.Digest) []byte {
+	return WriteForgedAs(in, bodies, func(*Manifest) {})
+}
+
+// WriteForgedAs is WriteForged with a manifest that says something else.
+func WriteForgedAs(in Input, bodies func([]claim.Digest) []claim.Digest, change func(*Manifest)) []byte {
 	var out bytes.Buffer
 	encoder, err := newEncoder()
 	if err != nil {
@@ -56,6 +61,7 @@ func WriteForged(in Input, bodies func([]claim.Digest) []claim.Digest) []byte {
 	}
 	_ = kept.close()
 	m.Bodies = kept.section
+	change(&m)
 	signed, err := m.sign(in.Signer)
 	if err != nil {
 		panic(err)

@@ -104,7 +104,7 @@ func command(args []string, stderr io.Writer) (code int) {
 	}
 	parsed, err := parser.Parse(args)
 	if err != nil {
-		fmt.Fprintln(stderr, "bulkhead:", err)
+		fmt.Fprintln(stderr, "bulkhead:", below(err))
 		fmt.Fprintln(stderr, "See bulkhead --help, or bulkhead VERB --help.")
 		return exitUsage
 	}
@@ -117,7 +117,7 @@ func command(args []string, stderr io.Writer) (code int) {
 	case err == nil:
 		return 0
 	case errors.As(err, &usage):
-		fmt.Fprintln(stderr, "bulkhead:", err)
+		fmt.Fprintln(stderr, "bulkhead:", below(err))
 		return exitUsage
 	case errors.Is(err, context.Canceled) && ctx.Err() != nil:
 		if how := unanswered(err); how != nil {

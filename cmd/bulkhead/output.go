@@ -2,14 +2,12 @@ package main
 
 import (
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
 	"os"
 	"strings"
 	"text/tabwriter"
 
-	"connectrpc.com/connect"
 	"google.golang.org/protobuf/encoding/protojson"
 	"google.golang.org/protobuf/proto"
 
@@ -42,14 +40,16 @@ func painted(colour bool) io.Writer {
 	return stdout
 }
 
-// below explains an error. It indents the second and further lines of what a server
-// says, so that none of them is taken for a line of ours.
+// below explains an error. Where its second and further lines are not indented, it does
+// so: none of them is taken for a line of ours.
 func below(err error) string {
-	text := claim.Shown(explain(err).Error())
-	if refused := new(connect.Error); errors.As(err, &refused) {
-		return strings.ReplaceAll(text, "\n", "\n  ")
+	lines := strings.Split(claim.Shown(explain(err).Error()), "\n")
+	for i := 1; i < len(lines); i++ {
+		if text := lines[i]; text != "" && text[0] != ' ' && text[0] != '>' {
+			lines[i] = "  " + text
+		}
 	}
-	return text
+	return strings.Join(lines, "\n")
 }
 
 // print writes value as JSON, or calls table.
