@@ -17,6 +17,7 @@ import (
 	"bulkhead/bundle"
 	"bulkhead/bundle/bundletest"
 	"bulkhead/claim"
+	"bulkhead/contract"
 )
 
 // stepTime is what a step may take on a core that does nothing else; slow is how much
@@ -262,6 +263,36 @@ func TestEveryPairOfRoles(t *testing.T) {
 				t.Logf("%s named as %s: %v", where, as, err)
 			}
 		}
+	}
+}
+
+// TestAFaultRejects has the verifier itself fall: that is an error which says so, of the
+// first entry that it fell at, and no proof.
+func TestAFaultRejects(t *testing.T) {
+	fold, worker := bundle.Guarded(func() { panic("a mistake") })
+	for err, at := range map[error]string{fold: "entry 3 (x/1)", worker: "entry 7 (y/1)"} {
+		fault := new(bundle.Fault)
+		if !errors.As(err, &fault) || errors.Is(err, bundle.ErrBudget) || !strings.HasPrefix(err.Error(), at) || len(fault.Stack) == 0 {
+			t.Errorf("%v", err)
+		}
+	}
+}
+
+// TestManyQuotes is no bomb: a quote that lapsed takes nothing any more.
+func TestManyQuotes(t *testing.T) {
+	s := bundletest.Small(owner)
+	raw := s.Contract.Encode()
+	many(s, 20_000, contract.KindQuoted, func(i int) any {
+		return contract.Quoted{Quote: fmt.Sprint("again", i), Contract: raw, Expires: s.Now.Add(hour)}
+	})
+	lapsed := s.Clone()
+	s.Entries = s.Entries[:len(s.Entries)-20_000]
+	for i, e := range lapsed.Entries[len(s.Entries):] {
+		s.Entries = append(s.Entries, e, entry(s, contract.KindLapsed, contract.Lapsed{Quote: fmt.Sprint("again", i)}))
+	}
+	s.Reseal()
+	if report, err := verify(bundle.WriteForged(s.Input(), nil), owner.Policy(bundletest.Tenant), bundle.Options{}); err != nil || !report.Proven {
+		t.Errorf("%v", err)
 	}
 }
 

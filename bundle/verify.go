@@ -47,6 +47,9 @@ type verifier struct {
 	budget *budget
 	once   once
 
+	contractCost int64            // bytes of the contract that was read last
+	quoteCosts   map[string]int64 // of those of open quotes
+
 	c        *container
 	findings []Finding
 	failed   int
@@ -127,18 +130,18 @@ func newVerifier(policy *Policy, opts Options) (*verifier, error) {
 		policy: policy, opts: opts, failures: map[Check]int{},
 		opened:    map[claim.Digest]*opened{},
 		contracts: map[string]*contractLog{},
-		quotes:    map[string]*contract.Quoted{},
-		sitting:   map[string]bool{},
-		leases:    map[string]*leaseLog{},
-		nodes:     map[string]*nodeLog{},
-		numbers:   map[uint32]*nodeLog{},
-		claims:    map[uint32][]slotRef{},
-		labels:    map[string]*labelLog{},
-		volumes:   map[storage.VolumeID]*volumeLog{},
-		postures:  map[string]*fabric.Postures{},
-		units:     map[string]*unitLog{},
-		handed:    map[string]handOver{},
-		billedTo:  map[string]time.Time{},
+		quotes:    map[string]*contract.Quoted{}, quoteCosts: map[string]int64{},
+		sitting:  map[string]bool{},
+		leases:   map[string]*leaseLog{},
+		nodes:    map[string]*nodeLog{},
+		numbers:  map[uint32]*nodeLog{},
+		claims:   map[uint32][]slotRef{},
+		labels:   map[string]*labelLog{},
+		volumes:  map[storage.VolumeID]*volumeLog{},
+		postures: map[string]*fabric.Postures{},
+		units:    map[string]*unitLog{},
+		handed:   map[string]handOver{},
+		billedTo: map[string]time.Time{},
 	}
 	var err error
 	if v.golden, err = policy.golden(); err != nil {
