@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strconv"
 	"strings"
@@ -301,4 +302,23 @@ func stateIn(body []byte) string {
 	_, to, _ := bytes.Cut(body, []byte(`"to":"`))
 	state, _, _ := bytes.Cut(to, []byte(`"`))
 	return string(state)
+}
+
+// TestWatchMemory allocates what a file of no bytes may not take.
+func TestWatchMemory(t *testing.T) {
+	over := make(chan error, 1)
+	stop := bundle.WatchMemory(0, func(err error) { over <- err })
+	defer stop()
+	var held [][]byte
+	for range 3 * bundle.BudgetBytes(0) >> 20 {
+		block := make([]byte, 1<<20)
+		for i := range block {
+			block[i] = byte(i)
+		}
+		held = append(held, block)
+	}
+	if err := <-over; !errors.Is(err, bundle.ErrBudget) {
+		t.Error(err)
+	}
+	runtime.KeepAlive(held)
 }

@@ -2,6 +2,7 @@ package bundle
 
 import (
 	"fmt"
+	"runtime"
 	"runtime/debug"
 	"runtime/metrics"
 	"time"
@@ -20,16 +21,24 @@ func WatchMemory(file int64, over func(error)) (stop func()) {
 	go func() {
 		tick := time.NewTicker(2 * time.Millisecond)
 		defer tick.Stop()
-		samples := []metrics.Sample{{Name: "/memory/classes/total:bytes"}, {Name: "/memory/classes/heap/released:bytes"}}
+		samples := []metrics.Sample{{Name: "/memory/classes/total:bytes"}, {Name: "/memory/classes/heap/released:bytes"}, {Name: "/gc/heap/live:bytes"}}
+		took := func() (all, live int64) {
+			metrics.Read(samples)
+			return int64(samples[0].Value.Uint64() - samples[1].Value.Uint64()), int64(samples[2].Value.Uint64())
+		}
 		for {
 			select {
 			case <-done:
 				return
 			case <-tick.C:
 			}
-			metrics.Read(samples)
-			if took := int64(samples[0].Value.Uint64() - samples[1].Value.Uint64()); took > limit-besides {
-				over(fmt.Errorf("%w: it took %d MB to read %d bytes, of %d MB at most", ErrBudget, took>>20, file, limit>>20))
+			all, live := took()
+			if all > limit-besides && live < limit/2 {
+				runtime.GC() // the collector is late, as on a busy machine
+				all, _ = took()
+			}
+			if all > limit-besides {
+				over(fmt.Errorf("%w: it took %d MB to read %d bytes, of %d MB at most", ErrBudget, all>>20, file, limit>>20))
 				return
 			}
 		}
