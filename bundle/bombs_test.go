@@ -138,6 +138,12 @@ func TestBombs(t *testing.T) {
 			t.Errorf("exit code %d, expected 1", m.exit)
 		}
 		m.within(t, info.Size())
+		if bytes.Contains(m.output, []byte("bytes, of ")) && bytes.Contains(m.output, []byte("it took ")) {
+			t.Error("nothing foresaw it: the last defence stopped it")
+		}
+		if want := caughtAs[filepath.Base(t.Name())]; !bytes.Contains(m.output, []byte(want)) {
+			t.Errorf("it does not say %q: %.2000s", want, m.output)
+		}
 	}
 	for _, path := range kept {
 		t.Run(filepath.Base(path), func(t *testing.T) { try(t, path, "testdata/hostile/acme.policy") })
@@ -169,6 +175,34 @@ func TestBombs(t *testing.T) {
 			try(t, path, policy)
 		})
 	}
+}
+
+// caughtAs is what is said of some, by the name of their test: the check that is about
+// them has caught them, and not another one that came later.
+var caughtAs = map[string]string{
+	"f7-fence.bundle":                   "it is named as fence proof here and as turnover statement by entry 32",
+	"f5.bundle":                         "holds the control character U+001B",
+	"b2-1.bundle":                       "a site has at most 1048576 nodes",
+	"b1c.bundle":                        "1501 invoice,",
+	"an_index_of_2^32-1":                "a site has at most 1048576 nodes",
+	"amounts_with_exponents":            "expected an amount with 2 decimals",
+	"leases_of_a_million_nodes":         "the slots of leases asks for more memory",
+	"60_MB_in_one_body":                 "unpacks to 62914636 bytes",
+	"lines_that_name_all_entries":       "an invoice of 6159 bytes takes",
+	"a_key_twice":                       "stands twice in one object",
+	"a_key_in_another_case":             `it is spelled "lease"`,
+	"a_key_in_both_cases":               `it is spelled "lease"`,
+	"a_key_twice_in_a_statement":        "stands twice in one object",
+	"deep_JSON":                         "nested more than",
+	"a_time_zone_that_is_a_file":        "is not a time zone",
+	"a_term_of_nine_thousand_years":     "contract:",
+	"a_list_of_nothing":                 "its body of",
+	"leaves_unread_without_end":         "times that are not proven asks for more memory",
+	"labels_without_end":                "labels asks for more",
+	"digests_that_nothing_is_behind":    "the bodies that entries name asks for more memory",
+	"a_gigabyte_of_entries":             "to unpack the bundle asks for more work",
+	"looks,_leases_and_months":          "invoices, rated again with all that came before them asks for more work",
+	"a_leaf_that_flaps_over_many_nodes": "leaves that can't be read asks for more work",
 }
 
 // TestHonestWithinBudget holds what must be proven to the same limits.
