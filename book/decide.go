@@ -91,7 +91,9 @@ func Decide(s *State, c Command, env Env) (*Decision, error) {
 }
 
 // add appends a draft. Bodies are our own structs, but what is in them may be a
-// device's word, and not every time that a device can say has a text.
+// device's word, and not every time that a device can say has a text. What steers a
+// terminal in a text is left out: a log that held it would be refused by its readers,
+// and what a device does must be recorded whatever the device says.
 func (d *Decision) add(scope, kind string, body any) {
 	var b bytes.Buffer
 	encoder := json.NewEncoder(&b)
@@ -102,7 +104,7 @@ func (d *Decision) add(scope, kind string, body any) {
 		}
 		return
 	}
-	d.Drafts = append(d.Drafts, Draft{Scope: scope, Kind: kind, Body: bytes.TrimSuffix(b.Bytes(), []byte("\n"))})
+	d.Drafts = append(d.Drafts, Draft{Scope: scope, Kind: kind, Body: claim.CleanJSON(bytes.TrimSuffix(b.Bytes(), []byte("\n")))})
 }
 
 func (d *Decision) body(data []byte) claim.Digest {

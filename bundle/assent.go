@@ -3,11 +3,8 @@ package bundle
 import (
 	"fmt"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
-	"unicode"
-	"unicode/utf8"
 
 	"bulkhead/claim"
 	"bulkhead/claim/sshkey"
@@ -258,7 +255,7 @@ func (r *Report) versionsText(p *printer) {
 		p.line("  %s, version %d, effective from %s, %s", c.Contract, c.Version, stamp(c.Effective), c.Digest)
 		p.line("    in force by entry %d of %s; the tenant's consent is shown by %s%s", c.Entry, stamp(c.Signed), c.How, keyText(c.Key))
 		for _, by := range c.By {
-			p.line("    %s", plain(by))
+			p.line("    %s", claim.Line(by))
 		}
 	}
 }
@@ -268,14 +265,5 @@ func keyText(fingerprint string) string {
 	if fingerprint == "" {
 		return ""
 	}
-	return ", " + plain(fingerprint)
-}
-
-// plain is a text from a log as a person may see it: what could move a terminal's
-// cursor, or forge a line, is shown quoted.
-func plain(text string) string {
-	if strings.ContainsFunc(text, func(r rune) bool { return !unicode.IsPrint(r) }) || !utf8.ValidString(text) {
-		return strconv.Quote(text)
-	}
-	return text
+	return ", " + claim.Line(fingerprint)
 }

@@ -3,6 +3,8 @@ package bundle
 import (
 	"fmt"
 	"strings"
+
+	"bulkhead/claim"
 )
 
 // Check is one thing that Verify insists on. Removing any of them from the
@@ -190,7 +192,7 @@ func (f Finding) String() string {
 	if f.Subject != "" {
 		where += ", " + f.Subject
 	}
-	return fmt.Sprintf("%s: %s [%s]", where, f.Reason, f.Check)
+	return claim.Line(fmt.Sprintf("%s: %s [%s]", where, f.Reason, f.Check))
 }
 
 // maxFindings bounds how many findings a report lists; the others are counted.

@@ -21,6 +21,11 @@ func VerifyWithout(check Check, r io.ReaderAt, size int64, policy *Policy, opts 
 // WriteForged writes a bundle without any of the writer's own checks, signed
 // with the owner's real key. bodies may change which bodies it holds.
 func WriteForged(in Input, bodies func([]claim.Digest) []claim.Digest) []byte {
+	return WriteForgedAs(in, bodies, func(*Manifest) {})
+}
+
+// WriteForgedAs is WriteForged with a manifest that says something else.
+func WriteForgedAs(in Input, bodies func([]claim.Digest) []claim.Digest, change func(*Manifest)) []byte {
 	var out bytes.Buffer
 	encoder, err := newEncoder()
 	if err != nil {
@@ -56,12 +61,23 @@ func WriteForged(in Input, bodies func([]claim.Digest) []claim.Digest) []byte {
 	}
 	_ = kept.close()
 	m.Bodies = kept.section
+	change(&m)
 	signed, err := m.sign(in.Signer)
 	if err != nil {
 		panic(err)
 	}
 	out.Write(appendTrailer(signed, len(signed)))
 	return out.Bytes()
+}
+
+// Guarded runs what panics as the verifier runs its fold and, on a worker, a statement.
+func Guarded(do func()) (fold, worker error) {
+	fold = guarded(place{3, "x/1"}.String, func() error { do(); return nil })
+	w := newWorkers(2)
+	w.do(place{9, "y/1"}, do)
+	w.do(place{7, "y/1"}, do)
+	w.do(place{8, "y/1"}, func() {})
+	return fold, w.wait()
 }
 
 // FrameSize is for tests that need more than one frame.

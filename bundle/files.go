@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io"
 
+	"bulkhead/claim"
 	"bulkhead/custody"
 )
 
@@ -21,8 +22,9 @@ func ReadPolicy(path string) (*Policy, error) {
 // as text or, with asJSON, as JSON. The error is ErrRejected, with the reason,
 // for a bundle that does not prove what the policy asks, also where it could not
 // be read so far that there is a report; any other error says that nothing was
-// judged, such as a file that is missing.
-func VerifyFile(w io.Writer, path, policyPath, since string, asJSON bool) error {
+// judged, such as a file that is missing. over ends the process where it takes more
+// memory than the file's size allows, see WatchMemory; the error is ErrRejected.
+func VerifyFile(w io.Writer, path, policyPath, since string, asJSON bool, over func(error)) error {
 	policy, err := ReadPolicy(policyPath)
 	if err != nil {
 		return err
@@ -42,10 +44,12 @@ func VerifyFile(w io.Writer, path, policyPath, since string, asJSON bool) error 
 	if err != nil {
 		return err
 	}
+	defer WatchMemory(info.Size(), func(err error) { over(fmt.Errorf("%w: %w", ErrRejected, err)) })()
 	report, err := Verify(file, info.Size(), policy, options)
 	if report == nil {
 		return fmt.Errorf("%w: %w", ErrRejected, err)
 	}
+	w = &claim.Screen{W: w}
 	write := report.WriteText
 	if asJSON {
 		write = report.WriteJSON

@@ -68,6 +68,7 @@ func (v *verifier) hermetic(l *leaseLog) {
 			v.fail(at, CheckHermetic, id, "the placement certificate is about other nodes")
 			return
 		}
+		v.budget.spend(32*len(order)*max(l.gpus, 1), "the links of a lease")
 		if err := links.Verify(len(order), l.gpus); err != nil {
 			v.fail(at, CheckHermetic, id, "%v", err)
 		}

@@ -110,6 +110,9 @@ const predicateStart = `,"predicate":`
 // in no text.
 func decodeStatement(payload []byte) (claim.Statement, error) {
 	var s claim.Statement
+	if usual(payload, &s) {
+		return s, nil
+	}
 	cut := bytes.Index(payload, []byte(predicateStart))
 	if cut < 0 || payload[len(payload)-1] != '}' {
 		return s, errors.New("not in the form that statements are signed in")
@@ -123,6 +126,28 @@ func decodeStatement(payload []byte) (claim.Statement, error) {
 	}
 	s.Predicate = payload[cut+len(predicateStart) : len(payload)-1]
 	return s, nil
+}
+
+// usual reads a statement about one thing, of which no text holds anything that JSON
+// would escape: nearly all. A property test holds it to the same answers.
+func usual(payload []byte, s *claim.Statement) bool {
+	rest, ok := bytes.CutPrefix(payload, []byte(`{"_type":"`+statementType+`","subject":[{"name":"`))
+	name, rest, ok2 := bytes.Cut(rest, []byte(`","digest":{"sha256":"`))
+	digest, rest, ok3 := bytes.Cut(rest, []byte(`"}}],"predicateType":"`))
+	kind, predicate, ok4 := bytes.Cut(rest, []byte(`"`+predicateStart))
+	if !ok || !ok2 || !ok3 || !ok4 || len(predicate) == 0 || predicate[len(predicate)-1] != '}' {
+		return false
+	}
+	for _, text := range [...][]byte{name, digest, kind} {
+		for _, c := range text {
+			if c < ' ' || c > '~' || c == '"' || c == '\\' {
+				return false
+			}
+		}
+	}
+	s.Type, s.PredicateType, s.Predicate = statementType, string(kind), predicate[:len(predicate)-1]
+	s.Subject = append(s.Subject, claim.Subject{Name: string(name), Digest: map[string]string{"sha256": string(digest)}})
+	return true
 }
 
 // statementType is the in-toto type that claim writes and reads.

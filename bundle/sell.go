@@ -77,9 +77,9 @@ func (v *verifier) apply(body any) {
 	case *contract.Quoted:
 		v.quoted(b)
 	case *contract.Lapsed:
-		delete(v.quotes, b.Quote)
+		v.quoteGone(b.Quote)
 	case *contract.QuoteWithdrawn:
-		delete(v.quotes, b.Quote)
+		v.quoteGone(b.Quote)
 	case *contract.Signed:
 		v.contractSigned(b)
 	case *contract.Acted:
@@ -120,7 +120,8 @@ func (v *verifier) contractOf(raw *json.RawMessage) *contract.Contract {
 		return nil
 	}
 	v.budget.spend(clauses(*raw), "contracts")
-	v.budget.keep(weight+int64(len(*raw)), "contracts")
+	v.contractCost = weight + int64(len(*raw))
+	v.budget.keep(v.contractCost, "contracts")
 	c, err := contract.Decode(*raw)
 	if err != nil {
 		v.fail(v.at, CheckContract, "", "contract: %v", err)
@@ -135,7 +136,15 @@ func (v *verifier) contractOf(raw *json.RawMessage) *contract.Contract {
 func (v *verifier) quoted(b *contract.Quoted) {
 	if v.contractOf(&b.Contract) != nil {
 		v.quotes[b.Quote] = b
+		v.quoteCosts[b.Quote] = v.contractCost
 	}
+}
+
+// quoteGone forgets a quote, and gives back what it took.
+func (v *verifier) quoteGone(id string) {
+	v.budget.keep(-v.quoteCosts[id], "contracts")
+	delete(v.quoteCosts, id)
+	delete(v.quotes, id)
 }
 
 func (v *verifier) contractSigned(b *contract.Signed) {
@@ -168,7 +177,7 @@ func (v *verifier) contractSigned(b *contract.Signed) {
 			}
 		}
 	}
-	delete(v.quotes, b.Quote)
+	v.quoteGone(b.Quote)
 	v.consented(c, b, q)
 	v.version(c)
 }

@@ -47,6 +47,9 @@ type verifier struct {
 	budget *budget
 	once   once
 
+	contractCost int64            // bytes of the contract that was read last
+	quoteCosts   map[string]int64 // of those of open quotes
+
 	c        *container
 	findings []Finding
 	failed   int
@@ -130,20 +133,20 @@ func newVerifier(policy *Policy, opts Options) (*verifier, error) {
 		policy: policy, opts: opts, failures: map[Check]int{},
 		opened:    map[claim.Digest]*opened{},
 		contracts: map[string]*contractLog{},
-		quotes:    map[string]*contract.Quoted{},
-		sitting:   map[lease.ID]bool{},
-		leases:    map[string]*leaseLog{},
-		nodes:     map[string]*nodeLog{},
-		numbers:   map[uint32]*nodeLog{},
-		claims:    map[uint32][]slotRef{},
-		labels:    map[ownedIn]*labelLog{},
-		volumes:   map[storage.VolumeID]*volumeLog{},
-		postures:  map[string]*fabric.Postures{},
-		units:     map[string]*unitLog{},
-		handed:    map[string]handOver{},
-		billedTo:  map[string]time.Time{},
-		machines:  map[claim.Digest]*nodeLog{},
-		working:   map[string]int{},
+		quotes:    map[string]*contract.Quoted{}, quoteCosts: map[string]int64{},
+		sitting:  map[lease.ID]bool{},
+		leases:   map[string]*leaseLog{},
+		nodes:    map[string]*nodeLog{},
+		numbers:  map[uint32]*nodeLog{},
+		claims:   map[uint32][]slotRef{},
+		labels:   map[ownedIn]*labelLog{},
+		volumes:  map[storage.VolumeID]*volumeLog{},
+		postures: map[string]*fabric.Postures{},
+		units:    map[string]*unitLog{},
+		handed:   map[string]handOver{},
+		billedTo: map[string]time.Time{},
+		machines: map[claim.Digest]*nodeLog{},
+		working:  map[string]int{},
 	}
 	var err error
 	if v.golden, err = policy.golden(); err != nil {
@@ -180,8 +183,8 @@ func (v *verifier) verify(r io.ReaderAt, size int64) (report *Report, err error)
 		report, err = v.judge(r, size)
 		return err
 	})
-	if tooMuch := new(Fault); errors.Is(err, ErrBudget) || errors.As(err, &tooMuch) {
-		return nil, fmt.Errorf("bundle: %w", err)
+	if fault := new(Fault); errors.Is(err, ErrBudget) || errors.As(err, &fault) {
+		return nil, err
 	}
 	return report, err
 }

@@ -6,7 +6,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"reflect"
 	"slices"
 	"strings"
@@ -76,15 +75,7 @@ func (s *Shape) Decode(data []byte, into any) error {
 	if _, err := s.Weigh(data); err != nil {
 		return err
 	}
-	decoder := json.NewDecoder(bytes.NewReader(data))
-	decoder.DisallowUnknownFields()
-	if err := decoder.Decode(into); err != nil {
-		return err
-	}
-	if _, err := decoder.Token(); err != io.EOF {
-		return errors.New("trailing data")
-	}
-	return nil
+	return json.Unmarshal(data, into)
 }
 
 // Weigh makes the checks of Exact without decoding, and returns how many bytes of

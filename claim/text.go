@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io"
 	"reflect"
+	"strconv"
 	"strings"
 	"unicode/utf16"
 	"unicode/utf8"
@@ -152,4 +153,49 @@ func (s *Screen) Write(p []byte) (int, error) {
 	}
 	s.half = append([]byte(nil), text[whole:]...)
 	return len(p), nil
+}
+
+// CleanJSON is JSON with U+FFFD in the place of whatever steers a terminal in one of
+// its texts: for who writes down what others said, and must not refuse it.
+func CleanJSON(data []byte) []byte {
+	var out []byte // nil: as data so far
+	copied := 0
+	replace := func(from, to int) {
+		out = append(append(out, data[copied:from]...), `\ufffd`...)
+		copied = to
+	}
+	for i := 0; i < len(data); {
+		c := data[i]
+		switch {
+		case c == '\\' && i+1 < len(data):
+			length, r := 2, rune(data[i+1])
+			switch data[i+1] {
+			case 'b', 'f', 'r':
+				r = 0
+			case 'u':
+				if i+6 <= len(data) {
+					n, err := strconv.ParseUint(string(data[i+2:i+6]), 16, 32)
+					if length = 6; err == nil {
+						r = rune(n)
+					}
+				}
+			}
+			if steers(r) {
+				replace(i, i+length)
+			}
+			i += length
+		case c >= 0x7f:
+			r, n := utf8.DecodeRune(data[i:])
+			if steers(r) || r == utf8.RuneError && n <= 1 {
+				replace(i, i+n)
+			}
+			i += n
+		default:
+			i++
+		}
+	}
+	if out == nil {
+		return data
+	}
+	return append(out, data[copied:]...)
 }

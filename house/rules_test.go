@@ -39,7 +39,7 @@ var mayImport = map[string][]string{
 	"book":      {"claim", "contract", "fabric", "lease", "ledger", "lineage", "meter", "node", "place", "prove", "site", "storage"},
 	"bundle":    {"claim", "contract", "custody", "fabric", "lease", "ledger", "meter", "node", "place", "prove", "site", "storage"},
 	"run":       {"book", "bundle", "claim", "contract", "fabric", "keystore", "lease", "ledger", "lineage", "meter", "node", "place", "prove", "site", "storage"},
-	"whatif":    {"book", "contract", "lease", "meter", "place", "site"},
+	"whatif":    {"book", "claim", "contract", "lease", "meter", "place", "site"},
 	"wire":      {"claim", "custody", "fabric", "lineage", "node", "sim", "site", "storage"},
 	"sim":       {"claim", "fabric", "lease", "node", "site", "storage"},
 	"api":       {"book", "bundle", "claim", "contract", "custody", "fabric", "keystore", "lease", "ledger", "meter", "node", "place", "prove", "run", "site", "storage", "whatif"},

@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"strings"
 	"time"
+
+	"bulkhead/claim"
 )
 
 const pageWidth = 100
@@ -13,7 +15,7 @@ const pageWidth = 100
 func (i *Invoice) Text() string {
 	var p strings.Builder
 	fmt.Fprintf(&p, "INVOICE %s\n\n", i.Number)
-	head := func(name, value string) { fmt.Fprintf(&p, "%-10s %s\n", name, value) }
+	head := func(name, value string) { fmt.Fprintf(&p, "%-10s %s\n", name, claim.Line(value)) }
 	head("Tenant", i.Tenant)
 	versions := make([]string, 0, len(i.Versions))
 	for _, v := range i.Versions {
@@ -131,6 +133,7 @@ const month = "2006-01"
 
 // row puts a number at the right edge.
 func row(left, right string) string {
+	left = claim.Line(left)
 	return fmt.Sprintf("%s%*s\n", left, max(pageWidth-len(left), len(right)+2), right)
 }
 
@@ -148,7 +151,7 @@ func short(e Entries) string {
 func wrap(p *strings.Builder, indent, text string) {
 	width := len(indent)
 	p.WriteString(indent)
-	for n, word := range strings.Fields(text) {
+	for n, word := range strings.Fields(claim.Shown(text)) {
 		if n > 0 && width+1+len(word) > pageWidth {
 			p.WriteString("\n" + indent)
 			width = len(indent)

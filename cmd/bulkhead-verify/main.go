@@ -18,6 +18,8 @@ import (
 	"runtime/debug"
 
 	"github.com/alecthomas/kong"
+
+	"bulkhead/claim"
 )
 
 // exitStatus is an error that was reported already.
@@ -32,6 +34,12 @@ const (
 
 // errorWriter is where errors are written.
 type errorWriter struct{ io.Writer }
+
+// over ends the process, which has taken more than a bundle may.
+func (w errorWriter) over(err error) {
+	fmt.Fprintln(w, "bulkhead-verify:", err)
+	os.Exit(int(rejected))
+}
 
 type commands struct {
 	Verify verifyCommand `cmd:"" default:"withargs" help:"Say what a bundle proves (the default)."`
@@ -55,6 +63,7 @@ func main() {
 
 // run is main, for tests.
 func run(args []string, stdout, stderr io.Writer) int {
+	stdout, stderr = &claim.Screen{W: stdout}, &claim.Screen{W: stderr} // files, flags and errors hold what others wrote
 	var c commands
 	parser, err := kong.New(&c,
 		kong.Name("bulkhead-verify"),

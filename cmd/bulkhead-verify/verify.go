@@ -17,7 +17,7 @@ type verifyCommand struct {
 
 // Run verifies a bundle and prints the report.
 func (c *verifyCommand) Run(stdout io.Writer, stderr errorWriter) error {
-	err := bundle.VerifyFile(stdout, c.Bundle, c.Policy, c.Since, c.Output == "json")
+	err := bundle.VerifyFile(stdout, c.Bundle, c.Policy, c.Since, c.Output == "json", stderr.over)
 	if errors.Is(err, bundle.ErrRejected) {
 		fmt.Fprintln(stderr, "bulkhead-verify:", err)
 		return rejected

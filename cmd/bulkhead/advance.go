@@ -73,6 +73,6 @@ func (c *advanceCommand) Run(ctx context.Context) error {
 		}
 	}
 	return c.print(map[string]time.Time{"from": began.UTC(), "now": now.UTC()}, func(w io.Writer) {
-		fmt.Fprintf(w, "it is %s at the site\n", now.UTC().Format(time.RFC3339))
+		say(w, "it is %s at the site", now.UTC().Format(time.RFC3339))
 	})
 }

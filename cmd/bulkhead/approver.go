@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"net/http"
-	"os"
 	"strings"
 	"time"
 
@@ -74,7 +73,7 @@ func approveWith(path string, a book.Approval) ([]byte, error) {
 		return nil, err
 	}
 	defer leave()
-	fmt.Fprintf(os.Stderr, "approving with the key in %s\n%s", path, a.Text())
+	fmt.Fprintf(remarks, "approving with the key in %s\n%s", path, a.Text())
 	signed, err := a.Sign(signer)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", path, err)

@@ -3,6 +3,7 @@ package main
 import (
 	"errors"
 	"fmt"
+	"os"
 
 	"bulkhead/bundle"
 )
@@ -30,7 +31,10 @@ Example:
 
 // Run verifies a bundle and prints the report.
 func (c *bundleVerify) Run() error {
-	err := bundle.VerifyFile(stdout, c.Bundle, c.Policy, c.Since, c.Output == "json")
+	err := bundle.VerifyFile(stdout, c.Bundle, c.Policy, c.Since, c.Output == "json", func(err error) {
+		say(remarks, "bulkhead: %v", err)
+		os.Exit(exitFailed)
+	})
 	if errors.Is(err, bundle.ErrRejected) {
 		return fmt.Errorf("%s: %w", c.Bundle, err)
 	}

@@ -83,5 +83,5 @@ func (c *bundleWrite) Run(ctx context.Context) error {
 	if err := os.Rename(partial.Name(), c.Out); err != nil {
 		return err
 	}
-	return c.print(written{File: c.Out, Bytes: size}, func(w io.Writer) { fmt.Fprintf(w, "%s: %d bytes\n", c.Out, size) })
+	return c.print(written{File: c.Out, Bytes: size}, func(w io.Writer) { say(w, "%s: %d bytes", c.Out, size) })
 }

@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"fmt"
 	"io"
 
 	"connectrpc.com/connect"
@@ -75,11 +74,11 @@ func (f format) done(what string, d *v1.Done, err error) error {
 	return f.print(d, func(w io.Writer) {
 		switch {
 		case d.Repeated:
-			fmt.Fprintf(w, "%s: done already, by an earlier request of the same id\n", what)
+			say(w, "%s: done already, by an earlier request of the same id", what)
 		case d.Nothing:
-			fmt.Fprintf(w, "%s: nothing to do\n", what)
+			say(w, "%s: nothing to do", what)
 		default:
-			fmt.Fprintf(w, "%s: done, ledger entry %d\n", what, d.Entry)
+			say(w, "%s: done, ledger entry %d", what, d.Entry)
 		}
 	})
 }

@@ -40,7 +40,7 @@ func (c *commandShow) Run(ctx context.Context) error {
 	}
 	err = c.print(s, func(w io.Writer) {
 		if s.CarriedOut {
-			fmt.Fprintf(w, "%s: carried out, ledger entry %d, %s\n", s.CommandId, s.Entry, s.Time)
+			say(w, "%s: carried out, ledger entry %d, %s", s.CommandId, s.Entry, s.Time)
 		}
 	})
 	if err == nil && !s.CarriedOut { // a script asks by the status

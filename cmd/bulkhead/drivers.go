@@ -13,6 +13,7 @@ import (
 
 	"github.com/goccy/go-yaml"
 
+	"bulkhead/claim"
 	"bulkhead/custody"
 	"bulkhead/fabric"
 	"bulkhead/site"
@@ -226,7 +227,7 @@ Example:
 
 // Run serves.
 func (c *driversRun) Run(ctx context.Context) error {
-	log := slog.New(slog.NewJSONHandler(os.Stderr, nil))
+	log := slog.New(slog.NewJSONHandler(&claim.Screen{W: os.Stderr}, nil))
 	f, err := readDrivers(c.File)
 	if err != nil {
 		return err

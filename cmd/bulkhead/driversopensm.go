@@ -183,7 +183,7 @@ func (o *openSM) way(timeout time.Duration) (smp.Transport, error) {
 // them. Without them everything is seen at the next look, so it is no error that
 // another program of this host hears them already.
 func (o *openSM) listen(client *smp.Client, id string, keys smp.Keys, timeout time.Duration) (opensm.Alarm, func() error, error) {
-	log := slog.New(slog.NewJSONHandler(os.Stderr, nil)).With("fabric", id)
+	log := slog.New(slog.NewJSONHandler(&claim.Screen{W: os.Stderr}, nil)).With("fabric", id)
 	const deaf = "does not hear what devices tell the manager: changes are seen at the next look"
 	way, err := o.way(timeout)
 	if err != nil {

@@ -173,7 +173,7 @@ func (c *keyTrust) Run(ctx context.Context) error {
 	if err := os.WriteFile(c.File, encoded, 0o644); err != nil {
 		return fmt.Errorf("FILE %s: %w", c.File, cause(err))
 	}
-	return c.print(written{File: c.File, Bytes: len(encoded)}, func(w io.Writer) { fmt.Fprintln(w, "written:", c.File) })
+	return c.print(written{File: c.File, Bytes: len(encoded)}, func(w io.Writer) { say(w, "written: %s", c.File) })
 }
 
 func trustOf(state *book.State, keys *keystore.Store) ([]byte, error) {

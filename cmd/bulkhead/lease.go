@@ -291,7 +291,7 @@ func (c *leaseHosts) Run(ctx context.Context) error {
 				return err
 			}
 		}
-		_, err := fmt.Fprintf(stdout, "%d files in %s: %s\n", len(names), c.Out, strings.Join(names, ", "))
+		_, err := say(stdout, "%d files in %s: %s", len(names), c.Out, strings.Join(names, ", "))
 		return err
 	}
 	name := c.File
@@ -302,7 +302,7 @@ func (c *leaseHosts) Run(ctx context.Context) error {
 		}
 	}
 	if h.Files["hosts.txt"] == "" {
-		fmt.Fprintf(os.Stderr, "bulkhead: no slot of %s has been delivered yet, so no host is in it; see bulkhead lease show %s\n", c.Lease, c.Lease)
+		say(remarks, "bulkhead: no slot of %s has been delivered yet, so no host is in it; see bulkhead lease show %s", c.Lease, c.Lease)
 	}
 	text, ok := h.Files[name]
 	if !ok {

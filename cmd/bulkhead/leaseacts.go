@@ -86,7 +86,7 @@ func (c *actFlags) run(ctx context.Context, act, contract, tranche string) error
 	if c.DryRun {
 		return c.print(shown, func(w io.Writer) { fmt.Fprintf(w, "%snothing was done: this is what would be\n", shown.Text) })
 	}
-	fmt.Fprint(os.Stderr, shown.Text)
+	fmt.Fprint(remarks, shown.Text)
 	if c.Preview != "" && c.Preview != shown.Digest {
 		return fmt.Errorf("--preview %s: it would come to something else now, see above (%s)", c.Preview, shown.Digest)
 	}
@@ -107,7 +107,7 @@ func (c *actFlags) confirm(contract string) error {
 	if !isTerminal() {
 		return usagef("it can't be taken back, and there is nobody to ask: give --yes, or --preview with the digest that --dry-run has shown")
 	}
-	fmt.Fprintf(os.Stderr, "It can't be taken back. Type the contract's id to do it: ")
+	fmt.Fprintf(remarks, "It can't be taken back. Type the contract's id to do it: ")
 	line, err := bufio.NewReader(stdin).ReadString('\n')
 	if typed := strings.TrimSpace(line); typed != contract {
 		if err != nil && err != io.EOF {

@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
-	"os"
 	"slices"
 	"time"
 
@@ -198,7 +197,7 @@ func (c *ledgerTail) collect(ctx context.Context, log ledger.Log, from uint64) (
 // noteNone tells a mistyped scope or kind from a ledger in which nothing has happened.
 func (c *ledgerTail) noteNone(newest []entryLine) {
 	if len(newest) == 0 {
-		fmt.Fprintln(os.Stderr, "bulkhead: no such entry; a scope is site or tenant/ID, a kind such as lease.bound/1")
+		fmt.Fprintln(remarks, "bulkhead: no such entry; a scope is site or tenant/ID, a kind such as lease.bound/1")
 	}
 }
 
@@ -221,7 +220,7 @@ func (c *ledgerTail) show(lines []entryLine) error {
 		if seq == 0 {
 			seq = l.Number
 		}
-		fmt.Fprintf(stdout, "%6d  %s  %-22s %-24s %s\n", seq, l.Time.Format(time.RFC3339), l.Scope, l.Kind, body)
+		say(stdout, "%6d  %s  %-22s %-24s %s", seq, l.Time.Format(time.RFC3339), l.Scope, l.Kind, body)
 	}
 	return nil
 }

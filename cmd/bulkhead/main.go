@@ -76,7 +76,7 @@ type usageError struct{ error }
 
 func usagef(format string, args ...any) error { return usageError{fmt.Errorf(format, args...)} }
 
-func main() { os.Exit(command(os.Args[1:], os.Stderr)) }
+func main() { os.Exit(command(os.Args[1:], remarks)) }
 
 // leave is how kong ends after --help.
 type leave int
@@ -105,7 +105,7 @@ func command(args []string, stderr io.Writer) (code int) {
 	}
 	parsed, err := parser.Parse(args)
 	if err != nil {
-		fmt.Fprintln(stderr, "bulkhead:", err)
+		fmt.Fprintln(stderr, "bulkhead:", below(err))
 		fmt.Fprintln(stderr, "See bulkhead --help, or bulkhead VERB --help.")
 		return exitUsage
 	}
@@ -118,7 +118,7 @@ func command(args []string, stderr io.Writer) (code int) {
 	case err == nil:
 		return 0
 	case errors.As(err, &usage):
-		fmt.Fprintln(stderr, "bulkhead:", err)
+		fmt.Fprintln(stderr, "bulkhead:", below(err))
 		return exitUsage
 	case errors.Is(err, context.Canceled) && ctx.Err() != nil:
 		if how := unanswered(err); how != nil {
@@ -126,7 +126,7 @@ func command(args []string, stderr io.Writer) (code int) {
 		}
 		return exitFailed
 	}
-	fmt.Fprintln(stderr, "bulkhead:", explain(err))
+	fmt.Fprintln(stderr, "bulkhead:", below(err))
 	if how := unanswered(err); how != nil {
 		fmt.Fprintln(stderr, "bulkhead:", how)
 	}

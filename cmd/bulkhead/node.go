@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"os"
 	"strings"
 
 	v1 "bulkhead/api/bulkheadv1"
@@ -135,7 +134,7 @@ func (c *nodeList) Run(ctx context.Context) error {
 		return err
 	}
 	if more {
-		fmt.Fprintf(os.Stderr, "bulkhead: there are more than %d; --limit 0 lists all\n", c.Limit)
+		say(remarks, "bulkhead: there are more than %d; --limit 0 lists all", c.Limit)
 	}
 	return c.print(all, func(w io.Writer) {
 		row(w, "NODE", "KIND", "HALL", "STATE", "HEALTH", "CORDON", "LEASE", "SLOT", "LABEL OF", "AS WANTED")

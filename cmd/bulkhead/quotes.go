@@ -8,7 +8,6 @@ import (
 	"io"
 	"os"
 	"strings"
-	"unicode"
 
 	"connectrpc.com/connect"
 
@@ -103,7 +102,7 @@ func (c *quoteShow) Run(ctx context.Context) error {
 	if c.Output == "json" {
 		return c.print(q, nil)
 	}
-	_, err = fmt.Fprintf(stdout, "%s\npage digest      %s\n", printableLines(q.Page), q.PageDigest)
+	_, err = fmt.Fprintf(stdout, "%s\npage digest      %s\n", q.Page, q.PageDigest)
 	return err
 }
 
@@ -145,7 +144,7 @@ func (f *readFlags) read(ctx context.Context, c *client, tenant, quote, id strin
 	if !atTerminal(os.Stdin) {
 		return "", nil, usagef("nobody is at a terminal to read what is signed: read it (bulkhead quote show %s), and give --digest sha256:DIGEST, or --yes for whatever it is now", quote)
 	}
-	fmt.Fprintf(os.Stderr, "%s\npage digest      %s\n\nSign this? Type yes: ", printableLines(q.Page), q.PageDigest)
+	fmt.Fprintf(remarks, "%s\npage digest      %s\n\nSign this? Type yes: ", q.Page, q.PageDigest)
 	answer, err := bufio.NewReader(os.Stdin).ReadString('\n')
 	if err != nil || strings.TrimSpace(answer) != "yes" {
 		return "", nil, errors.New("not signed")
@@ -159,17 +158,6 @@ func isItsPage(q *v1.Quote) error {
 		return fmt.Errorf("the server shows a page of digest %s and would have %s signed: sign nothing, and ask the site's operator", is, q.PageDigest)
 	}
 	return nil
-}
-
-// printableLines is a page as it goes to a terminal, which must not be told to do
-// anything by a server that is not honest.
-func printableLines(page string) string {
-	return strings.Map(func(r rune) rune {
-		if r != '\n' && !unicode.IsPrint(r) {
-			return unicode.ReplacementChar
-		}
-		return r
-	}, page)
 }
 
 // atTerminal says whether a person can be asked.

@@ -16,6 +16,7 @@ import (
 
 	"bulkhead/api"
 	"bulkhead/book"
+	"bulkhead/claim"
 	"bulkhead/custody"
 	"bulkhead/keystore"
 	"bulkhead/ledger"
@@ -109,7 +110,7 @@ func (c *serveCommand) Run(ctx context.Context) (err error) {
 	if c.Verbose {
 		level = slog.LevelDebug
 	}
-	s := &server{c: c, wake: make(chan struct{}, 1), log: slog.New(slog.NewJSONHandler(os.Stderr, &slog.HandlerOptions{Level: level}))}
+	s := &server{c: c, wake: make(chan struct{}, 1), log: slog.New(slog.NewJSONHandler(&claim.Screen{W: os.Stderr}, &slog.HandlerOptions{Level: level}))}
 	if err := s.open(ctx); err != nil {
 		return errors.Join(err, s.close())
 	}

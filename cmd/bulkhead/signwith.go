@@ -64,9 +64,9 @@ func askPassphrase(path string) ([]byte, error) {
 	if !term.IsTerminal(int(os.Stdin.Fd())) {
 		return nil, fmt.Errorf("--key %s: it has a passphrase, and there is no terminal to ask for it: add it to the SSH agent (ssh-add) and give its .pub file", path)
 	}
-	fmt.Fprintf(os.Stderr, "Passphrase of %s: ", path)
+	fmt.Fprintf(remarks, "Passphrase of %s: ", path)
 	passphrase, err := term.ReadPassword(int(os.Stdin.Fd()))
-	fmt.Fprintln(os.Stderr)
+	fmt.Fprintln(remarks)
 	return passphrase, err
 }
 
@@ -112,9 +112,9 @@ func signWith(path string, a contract.Assent) (*contract.SignedAssent, error) {
 	if err != nil {
 		return nil, fmt.Errorf("--key %s: %w", path, err)
 	}
-	fmt.Fprintf(os.Stderr, "signing with key %s\n%s", key.Fingerprint(), a.Text())
+	fmt.Fprintf(remarks, "signing with key %s\n%s", key.Fingerprint(), a.Text())
 	if key.Hardware() {
-		fmt.Fprintln(os.Stderr, "touch the key")
+		fmt.Fprintln(remarks, "touch the key")
 	}
 	signed, err := a.Sign(signer)
 	if err != nil {

@@ -88,7 +88,7 @@ func (c *siteImport) Run(ctx context.Context) error {
 		return c.write(data, notes)
 	}
 	for _, note := range notes {
-		fmt.Fprintln(os.Stderr, "bulkhead: note:", note)
+		say(remarks, "bulkhead: note: %s", note)
 	}
 	d, err := ask(ctx, &c.client, bulkheadv1connect.ControlPlaneClient.ImportSite, &v1.SiteTemplate{CommandId: c.id(), File: c.File, Template: data})
 	return c.done("import of "+c.File, d, err)

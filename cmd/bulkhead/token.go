@@ -222,7 +222,7 @@ func (c *tokenRevoke) Run() error {
 	if err := tokens.Revoke(c.ID, now); err != nil {
 		return fmt.Errorf("%w: see bulkhead token list --data %s", err, c.Data)
 	}
-	return c.print(map[string]any{"id": c.ID, "revoked": now}, func(w io.Writer) { fmt.Fprintf(w, "token %s: revoked\n", c.ID) })
+	return c.print(map[string]any{"id": c.ID, "revoked": now}, func(w io.Writer) { say(w, "token %s: revoked", c.ID) })
 }
 
 // firstTokens makes what the first people need, where no token was ever made.

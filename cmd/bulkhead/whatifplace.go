@@ -9,6 +9,7 @@ import (
 
 	v1 "bulkhead/api/bulkheadv1"
 	"bulkhead/api/bulkheadv1/bulkheadv1connect"
+	"bulkhead/claim"
 	"bulkhead/whatif/picture"
 )
 
@@ -54,7 +55,8 @@ func (c *whatIfPlace) Run(ctx context.Context) error {
 		return err
 	}
 	if c.Output != "json" {
-		pictures(stdout, p, inColour(c.Colour))
+		colour := inColour(c.Colour)
+		pictures(painted(colour), p, colour)
 	}
 	return nil
 }
@@ -139,10 +141,10 @@ func apartText(g *v1.HermeticGroup) string {
 // pictures draws the site before and after, with a legend.
 func pictures(w io.Writer, p *v1.PlacedContract, colour bool) {
 	for _, one := range []*v1.SitePicture{p.Before, p.After} {
-		fmt.Fprintf(w, "\n%s, %s\n", one.Caption, dayOf(one.At))
+		say(w, "\n%s, %s", one.Caption, dayOf(one.At))
 		var rows []picture.Row
 		for _, r := range one.Rows {
-			rows = append(rows, picture.Row{Hall: r.Hall, Pod: r.Pod, What: r.What, Cells: r.Cells})
+			rows = append(rows, picture.Row{Hall: claim.Line(r.Hall), Pod: claim.Line(r.Pod), What: claim.Line(r.What), Cells: claim.Line(r.Cells)})
 		}
 		picture.Lines(w, rows, colour)
 	}
@@ -161,11 +163,11 @@ func pictures(w io.Writer, p *v1.PlacedContract, colour bool) {
 		if h.New {
 			mark = "  new"
 		}
-		fmt.Fprintf(w, "  %s  %-*s  %7s nodes%s\n", picture.Paint(h.Letter, colour), wide, h.Lease, commas(h.Nodes), mark)
+		fmt.Fprintf(w, "  %s  %-*s  %7s nodes%s\n", picture.Paint(claim.Line(h.Letter), colour), wide, claim.Line(h.Lease), commas(h.Nodes), mark)
 	}
 	if rest > 0 {
 		fmt.Fprintf(w, "  %s  %d more leases  %s nodes\n", picture.Paint("+", colour), rest, commas(nodes))
 	}
-	fmt.Fprintf(w, "  . free %s   _ planned %s   x out of order %s   spares, not drawn, %s\n", commas(p.After.Free), commas(p.After.Planned), commas(p.After.Failed), commas(p.After.Spare))
+	say(w, "  . free %s   _ planned %s   x out of order %s   spares, not drawn, %s", commas(p.After.Free), commas(p.After.Planned), commas(p.After.Failed), commas(p.After.Spare))
 	fmt.Fprintln(w, "  a letter is a scalable unit; a small one: its lease does not hold all of it")
 }

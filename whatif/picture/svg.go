@@ -6,6 +6,8 @@ import (
 	"io"
 	"strings"
 	"time"
+
+	"bulkhead/claim"
 )
 
 // page is where an SVG stands while it is written. All measures are in pixels.
@@ -240,6 +242,6 @@ func (g *page) text(x, y int, size float64, colour, weight, text string) {
 
 func escape(text string) string {
 	var b strings.Builder
-	_ = xml.EscapeText(&b, []byte(text)) // a Builder takes everything
+	_ = xml.EscapeText(&b, []byte(claim.Line(text))) // a Builder takes everything
 	return b.String()
 }
