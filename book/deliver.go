@@ -170,9 +170,13 @@ func (s *State) applySlots(e *ledger.Entry, b lease.Slots, _ Bodies) error {
 		return err
 	}
 	l.bill(slots, meter.SlotState(b.State), at)
-	l.Events = append(l.Events, meter.Event{
+	event := meter.Event{
 		Entry: e.ScopeSeq, Lease: string(b.Lease), Tranche: b.Tranche, Slots: b.Slots, At: at, State: meter.SlotState(b.State), Cause: b.Cause,
-	})
+	}
+	if b.Ports != nil {
+		event.Ports = *b.Ports
+	}
+	l.Events = append(l.Events, event)
 	return nil
 }
 
@@ -182,11 +186,21 @@ type condition struct {
 	silent  bool
 	dead    bool
 	exposed uint8 // NICs
+	unclear uint8 // of these: that the tenant could have made as well
+	forged  uint8 // of these: that came from behind the port
+}
+
+// ports is what an isolation-unproven of the node is about.
+func (c condition) ports() lease.Ports {
+	if c.billed() != meter.IsolationUnproven {
+		return lease.Ports{}
+	}
+	return lease.Ports{Owner: c.exposed - c.unclear - c.forged, Either: c.unclear, Tenant: c.forged}
 }
 
 func (s *State) condition(n site.Index) condition {
 	q, silent := s.Nodes.Silence[n]
-	return condition{s.Nodes.Health[n], silent, silent && !q.Dead.IsZero(), s.Nodes.Exposed[n]}
+	return condition{s.Nodes.Health[n], silent, silent && !q.Dead.IsZero(), s.Nodes.Exposed[n], s.Nodes.Unclear[n], s.Nodes.Forged[n]}
 }
 
 // billed is what the slot of a delivered node is billed as. The worst wins: a node
@@ -243,6 +257,7 @@ func (c *slotChanges) write(d *Decision) {
 		state meter.SlotState
 		cause string
 		since int64
+		ports lease.Ports
 	}
 	s := c.s
 	groups := map[key]*site.Set{}
@@ -250,10 +265,10 @@ func (c *slotChanges) write(d *Decision) {
 	for _, n := range c.order {
 		change := c.nodes[n]
 		state := change.is.billed()
-		if s.Nodes.State[n] != node.Delivered || s.Nodes.Lease[n] == NoLease || state == change.was.billed() {
+		if s.Nodes.State[n] != node.Delivered || s.Nodes.Lease[n] == NoLease || state == change.was.billed() && change.is.ports() == change.was.ports() {
 			continue
 		}
-		k := key{lease: s.Nodes.Lease[n], state: state, cause: change.cause}
+		k := key{lease: s.Nodes.Lease[n], state: state, cause: change.cause, ports: change.is.ports()}
 		if state == meter.Unknown && !change.since.IsZero() {
 			k.since = change.since.UnixNano()
 		}
@@ -266,6 +281,9 @@ func (c *slotChanges) write(d *Decision) {
 	for _, k := range order {
 		l := s.Leases[k.lease]
 		body := lease.Slots{Lease: l.ID, Tranche: l.Tranche, Slots: groups[k].String(), State: string(k.state), Cause: k.cause}
+		if k.ports != (lease.Ports{}) {
+			body.Ports = &k.ports
+		}
 		if k.since != 0 {
 			body.Since = time.Unix(0, k.since).UTC()
 		}

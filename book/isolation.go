@@ -82,6 +82,32 @@ func (c FreeLabel) decide(s *State, env Env) (*Decision, error) {
 type PortFinding struct {
 	Port  site.Port
 	Check string
+	Seen  prove.Seen // of a drift: at whose end of the port it shows
+}
+
+// exposure is what a finding at a port adds to the exposure of its node.
+func exposureBy(m prove.Maker) exposure {
+	switch m {
+	case prove.ByEither:
+		return exposure{1, 1, 0}
+	case prove.ByTenant:
+		return exposure{1, 0, 1}
+	}
+	return exposure{1, 0, 0}
+}
+
+// exposure counts ports of a node that are not proven: all, and of these those that the
+// tenant could have made as well, and those that came from behind the port.
+type exposure struct{ all, unclear, forged int8 }
+
+func (e exposure) times(n int8) exposure { return exposure{e.all * n, e.unclear * n, e.forged * n} }
+
+// expose adds to the exposure of a node.
+func (s *State) expose(n site.Index, e exposure) {
+	c := &s.Nodes
+	c.Exposed[n] = uint8(int(c.Exposed[n]) + int(e.all))
+	c.Unclear[n] = uint8(int(c.Unclear[n]) + int(e.unclear))
+	c.Forged[n] = uint8(int(c.Forged[n]) + int(e.forged))
 }
 
 // ReportDrift records ports that were proven and are red now, in the scope of
@@ -101,7 +127,10 @@ func (c ReportDrift) decide(s *State, env Env) (*Decision, error) {
 	s.scoped(c.Ports, func(scope string, notes []fabric.PortNote) {
 		d.add(scope, fabric.KindDrifted, fabric.Drifted{Fabric: c.Fabric, Ports: notes, Evidence: evidence})
 	})
-	s.exposureChanges(d, c.Ports, +1, "isolation: read-back shows a violation")
+	s.exposureChanges(d, c.Ports, func(p PortFinding) exposure {
+		m, _ := prove.MakerOf(p.Check, p.Seen)
+		return exposureBy(m)
+	}, "isolation: read-back shows a violation")
 	return d, nil
 }
 
@@ -116,7 +145,7 @@ func (s *State) scoped(ports []PortFinding, write func(scope string, notes []fab
 	scopes := []string{SiteScope}
 	for _, p := range ports {
 		n := p.Port.Node()
-		note := fabric.PortNote{Port: uint32(p.Port), Node: s.Site.NodeID[n], NIC: p.Port.NIC(), Check: p.Check}
+		note := fabric.PortNote{Port: uint32(p.Port), Node: s.Site.NodeID[n], NIC: p.Port.NIC(), Check: p.Check, Seen: string(p.Seen)}
 		byScope[SiteScope] = append(byScope[SiteScope], note)
 		l := s.Holder(n)
 		if l == nil {
@@ -135,24 +164,30 @@ func (s *State) scoped(ports []PortFinding, write func(scope string, notes []fab
 	}
 }
 
-// exposureChanges writes what a change of exposure by delta on each port does
-// to slots.
-func (s *State) exposureChanges(d *Decision, ports []PortFinding, delta int, cause string) {
-	change := map[site.Index]int{}
+// exposureChanges writes what a change of exposure on each port does to slots.
+func (s *State) exposureChanges(d *Decision, ports []PortFinding, delta func(PortFinding) exposure, cause string) {
+	change := map[site.Index]exposure{}
 	var nodes []site.Index
 	for _, p := range ports {
 		n := p.Port.Node()
 		if _, ok := change[n]; !ok {
 			nodes = append(nodes, n)
 		}
-		change[n] += delta
+		by, sum := delta(p), change[n]
+		change[n] = exposure{sum.all + by.all, sum.unclear + by.unclear, sum.forged + by.forged}
 	}
 	changes := s.newSlotChanges()
 	for _, n := range nodes {
 		was := s.condition(n)
 		is := was
-		is.exposed = uint8(int(was.exposed) + change[n])
-		changes.add(n, was, is, cause, time.Time{})
+		is.exposed = uint8(int(was.exposed) + int(change[n].all))
+		is.unclear = uint8(int(was.unclear) + int(change[n].unclear))
+		is.forged = uint8(int(was.forged) + int(change[n].forged))
+		why := cause
+		if is.exposed > 0 && is.exposed < was.exposed {
+			why = "isolation: proven again at some of its ports"
+		}
+		changes.add(n, was, is, why, time.Time{})
 	}
 	changes.write(d)
 }
@@ -168,8 +203,9 @@ func (s *State) applyDrifted(e *ledger.Entry, b fabric.Drifted, _ Bodies) error 
 		if _, locked := s.Locked[site.Port(p.Port)]; locked {
 			return fmt.Errorf("port %d drifted twice", p.Port)
 		}
-		s.Locked[site.Port(p.Port)] = Lock{Since: e.Time, Check: p.Check, Cause: CauseDrift}
-		s.Nodes.Exposed[site.Port(p.Port).Node()]++
+		m, _ := prove.MakerOf(p.Check, prove.Seen(p.Seen))
+		s.Locked[site.Port(p.Port)] = Lock{Since: e.Time, Check: p.Check, Cause: CauseDrift, Maker: m}
+		s.expose(site.Port(p.Port).Node(), exposureBy(m))
 		s.markDirty(site.Port(p.Port).Node())
 	}
 	return nil
@@ -243,7 +279,7 @@ func (c ReportRestored) decide(s *State, env Env) (*Decision, error) {
 	s.scoped(ports, func(scope string, notes []fabric.PortNote) {
 		d.add(scope, fabric.KindRestored, fabric.Restored{Fabric: c.Fabric, Ports: notes})
 	})
-	s.exposureChanges(d, ports, -1, "isolation: proven again")
+	s.exposureChanges(d, ports, func(p PortFinding) exposure { return exposureBy(s.Locked[p.Port].Maker).times(-1) }, "isolation: proven again")
 	return d, nil
 }
 
@@ -252,11 +288,12 @@ func (s *State) applyRestored(e *ledger.Entry, b fabric.Restored, _ Bodies) erro
 		return nil
 	}
 	for _, p := range b.Ports {
-		if _, ok := s.Locked[site.Port(p.Port)]; !ok {
+		lock, ok := s.Locked[site.Port(p.Port)]
+		if !ok {
 			return fmt.Errorf("port %d had not drifted", p.Port)
 		}
 		delete(s.Locked, site.Port(p.Port))
-		s.Nodes.Exposed[site.Port(p.Port).Node()]--
+		s.expose(site.Port(p.Port).Node(), exposureBy(lock.Maker).times(-1))
 		s.markDirty(site.Port(p.Port).Node())
 	}
 	return nil
@@ -303,11 +340,11 @@ func (c ReportUnread) decide(s *State, env Env) (*Decision, error) {
 	if len(d.Drafts) == 0 {
 		return nil, ErrNothing
 	}
-	delta, cause := +1, "isolation: the leaf can't be read"
+	delta, cause := exposureBy(prove.ByOwner), "isolation: the leaf can't be read"
 	if c.Readable {
-		delta, cause = -1, "isolation: the leaf is read again, and proven"
+		delta, cause = delta.times(-1), "isolation: the leaf is read again, and proven"
 	}
-	s.exposureChanges(d, ports, delta, cause)
+	s.exposureChanges(d, ports, func(PortFinding) exposure { return delta }, cause)
 	return d, nil
 }
 

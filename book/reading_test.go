@@ -15,7 +15,7 @@ var notRead = map[string]string{
 }
 
 var notReadOfNodes = map[string]string{
-	"Since": "the loop's", "Seq": "the writer's", "Turnover": "the loop's", "Attempt": "the loop's", "Begun": "the loop's", "Waiting": "the loop's", "Exposed": "billed",
+	"Since": "the loop's", "Seq": "the writer's", "Turnover": "the loop's", "Attempt": "the loop's", "Begun": "the loop's", "Waiting": "the loop's", "Exposed": "billed", "Unclear": "billed", "Forged": "billed",
 	"Statement": "evidence", "Asked": "evidence", "Wiped": "evidence",
 }
 

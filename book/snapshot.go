@@ -19,7 +19,7 @@ import (
 
 // SnapshotSchema names the encoding of snapshots. A snapshot of another schema
 // is discarded and the ledger replayed.
-const SnapshotSchema = "book/5"
+const SnapshotSchema = "book/6"
 
 // frozen is a state as it is kept: everything but what can be derived, and the
 // site's inventory, which stays where it is and is named by its digests.
@@ -109,6 +109,7 @@ type frozenNodes struct {
 	Since, Begun             []int64
 	Seq, Turnover, Slot      []uint32
 	Attempt, Exposed, Health []byte
+	Unclear, Forged          []byte
 	Lease, Owner             []int32
 	Class                    map[site.Index]string
 	Silence                  map[site.Index]Silence `json:",omitempty"`
@@ -138,7 +139,7 @@ func (s *State) freeze() *frozen {
 		Contracts: map[string]frozenContract{}, Quotes: map[string]frozenQuote{}, Placements: map[string]claim.Digest{},
 		Nodes: frozenNodes{
 			State: c.State, Since: c.Since, Begun: c.Begun, Seq: c.Seq, Turnover: c.Turnover, Slot: c.Slot,
-			Attempt: c.Attempt, Exposed: c.Exposed, Lease: c.Lease, Owner: c.Owner, Class: map[site.Index]string{}, Silence: c.Silence,
+			Attempt: c.Attempt, Exposed: c.Exposed, Unclear: c.Unclear, Forged: c.Forged, Lease: c.Lease, Owner: c.Owner, Class: map[site.Index]string{}, Silence: c.Silence,
 			Cordoned: c.Corded, Sick: c.Sick, Statement: c.Statement, Asked: c.Asked, Wiped: c.Wiped, Booked: c.Booked,
 		},
 	}
@@ -453,7 +454,7 @@ func (s *State) thawNodes(f *frozenNodes) error {
 	if s.Site != nil {
 		count = s.Site.Nodes()
 	}
-	for _, n := range []int{len(f.State), len(f.Since), len(f.Begun), len(f.Seq), len(f.Turnover), len(f.Slot), len(f.Attempt), len(f.Exposed),
+	for _, n := range []int{len(f.State), len(f.Since), len(f.Begun), len(f.Seq), len(f.Turnover), len(f.Slot), len(f.Attempt), len(f.Exposed), len(f.Unclear), len(f.Forged),
 		len(f.Health), len(f.Lease), len(f.Owner), len(f.Statement), len(f.Asked), len(f.Wiped)} {
 		if n != count {
 			return fmt.Errorf("snapshot: a column has %d nodes, the site %d", n, count)
@@ -479,6 +480,7 @@ func (s *State) thawNodes(f *frozenNodes) error {
 	}
 	c.State, c.Since, c.Begun, c.Seq, c.Turnover, c.Slot = f.State, f.Since, f.Begun, f.Seq, f.Turnover, f.Slot
 	c.Attempt, c.Exposed, c.Lease, c.Owner = f.Attempt, f.Exposed, f.Lease, f.Owner
+	c.Unclear, c.Forged = f.Unclear, f.Forged
 	c.Statement, c.Asked, c.Wiped = f.Statement, f.Asked, f.Wiped
 	c.Sick, c.Corded = f.Sick, f.Cordoned
 	keep(&c.Booked, f.Booked)

@@ -11,6 +11,7 @@ import (
 	"bulkhead/lease"
 	"bulkhead/meter"
 	"bulkhead/node"
+	"bulkhead/prove"
 	"bulkhead/site"
 	"bulkhead/storage"
 )
@@ -141,6 +142,7 @@ type Lock struct {
 	Since time.Time
 	Check string
 	Cause string
+	Maker prove.Maker `json:",omitempty"` // who could have made it; "" the owner
 }
 
 // Invoice names an issued invoice.
@@ -188,6 +190,8 @@ type Nodes struct {
 	Sick      *site.Set      // nodes whose failure ends only by repair
 	Corded    *site.Set      // cordoned nodes
 	Exposed   []uint8        // NICs whose isolation is unproven or red
+	Unclear   []uint8        // of these, those that the tenant could have made as well
+	Forged    []uint8        // of these, those that came from behind the port
 	Statement []claim.Digest // last signed turnover statement
 	Asked     []claim.Digest // ledger root that the step under way binds its quote to
 	Wiped     []claim.Digest // body with the receipts of the wipe before the attestation
@@ -299,6 +303,7 @@ func (s *State) growNodes(count int) {
 		c.Class = append(c.Class, "")
 		c.Cordoned = append(c.Cordoned, false)
 		c.Exposed = append(c.Exposed, 0)
+		c.Unclear, c.Forged = append(c.Unclear, 0), append(c.Forged, 0)
 		c.Statement = append(c.Statement, claim.Digest{})
 		c.Asked = append(c.Asked, claim.Digest{})
 		c.Wiped = append(c.Wiped, claim.Digest{})

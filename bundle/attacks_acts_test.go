@@ -6,7 +6,12 @@ import (
 
 	"bulkhead/bundle"
 	"bulkhead/bundle/bundletest"
+	"bulkhead/claim"
 	"bulkhead/contract"
+	"bulkhead/fabric"
+	"bulkhead/lease"
+	"bulkhead/meter"
+	"bulkhead/site"
 )
 
 // early tells a lease that runs for ten days, whose terms are changed before, and then
@@ -70,6 +75,28 @@ var actAttacks = []attack{
 		early(a, func(s *bundletest.Story) {
 			s.Act(contract.ActNotice, contract.Tenant)
 			bundletest.Change(s.Log, contract.KindNotice, func(_ int, b *contract.Acted) { b.Preview[0] ^= 1 })
+		})
+	}},
+	{"the owner's own violation billed as the tenant's", bundle.CheckMaker, "only the leaf, which is the owner's, can show it", func(a *attempt) {
+		early(a, func(s *bundletest.Story) {
+			s.DriftAs(s.Slots[0], 2, "enforcement-off", "host", lease.Ports{Either: 1})
+		})
+	}},
+	{"a red port that the owner made, and bills as if the tenant could have", bundle.CheckMaker, "it is billed for 0 ports by the owner", func(a *attempt) {
+		early(a, func(s *bundletest.Story) {
+			s.DriftAs(s.Slots[0], 2, "foreign-label", "leaf", lease.Ports{Either: 1})
+		})
+	}},
+	{"two red ports billed as one", bundle.CheckMaker, "it is billed for 1 ports by the owner", func(a *attempt) {
+		early(a, func(s *bundletest.Story) {
+			n := s.Slots[0]
+			s.Add(fabric.KindDrifted, fabric.Drifted{Fabric: "roce", Ports: []fabric.PortNote{{Port: uint32(site.PortOf(n.Index, 5)), Node: n.ID(), NIC: 5, Check: "mirrored", Seen: "leaf"}}, Evidence: claim.DigestOf([]byte("x"))})
+			s.Drift(n, 2)
+		})
+	}},
+	{"ports counted of a slot that is up", bundle.CheckSlotRange, "only isolation that is not proven is about ports", func(a *attempt) {
+		early(a, func(s *bundletest.Story) {
+			s.SetPorts(lease.Ports{Tenant: 8}, meter.Up, "so", s.Slots[0])
 		})
 	}},
 	{"a signed version that says that an act ended it", bundle.CheckAct, "no such act is in the log", func(a *attempt) {

@@ -52,6 +52,7 @@ const (
 	CheckEpoch      Check = "epoch"
 	CheckExposed    Check = "exposed"
 	CheckUnfounded  Check = "unfounded"
+	CheckMaker      Check = "maker"
 	CheckSlotUp     Check = "slot-up"
 	CheckSlotRange  Check = "slot-range"
 	CheckSilence    Check = "silence"
@@ -131,6 +132,7 @@ var checks = []struct {
 	{CheckNotExposed, "no node is delivered while a port of it is known to be red or unread"},
 	{CheckExposed, "a slot whose isolation is not proven is not billed as up"},
 	{CheckUnfounded, "a slot is unproven only for a drift or an unread leaf that the log names"},
+	{CheckMaker, "what is not proven is billed by who could have made it, as the table of findings says, and port by port"},
 	{CheckSlotUp, "a slot is up only while a delivered node is in it"},
 	{CheckSlotRange, "slots and states are those of the lease"},
 	{CheckSilence, "a slot is unknown from when its node was last heard, and not from before something was said of it; nothing else reaches back"},

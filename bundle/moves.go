@@ -27,6 +27,8 @@ type nodeLog struct {
 	reclaimed time.Time      // when it was taken back
 	fenced    bool           // since it was reclaimed
 	drift     uint16         // bit by NIC: known to be red
+	unclear   uint16         // of these, those that the tenant could have made as well
+	forged    uint16         // of these, those that came from behind the port
 	serial    string         // chassis, as its statements say
 	key       site.PublicKey // attestation key, the same
 }
@@ -163,7 +165,7 @@ func (v *verifier) forget(number uint32) {
 	if n == nil {
 		return
 	}
-	n.drift = 0
+	n.drift, n.unclear, n.forged = 0, 0, 0
 	if n.unit == nil {
 		return
 	}

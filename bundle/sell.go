@@ -37,9 +37,10 @@ type leaseLog struct {
 	slots     []uint32  // number of the node in each slot
 	gpus      int       // of each of its nodes, as its tranche says
 	billed    []meter.SlotState
-	billedAt  []time.Time // since when
-	ever      []bool      // delivered at least once
-	upOnce    int         // slots of which that is so
+	billedAt  []time.Time   // since when
+	ports     []lease.Ports // that an isolation-unproven is about
+	ever      []bool        // delivered at least once
+	upOnce    int           // slots of which that is so
 	swaps     map[uint32]*swapLog
 	returning time.Time
 	returned  time.Time
@@ -190,7 +191,7 @@ func (v *verifier) bound(b *lease.Bound) {
 		l.slots = append(l.slots, uint32(n))
 	}
 	l.ever = make([]bool, len(l.slots))
-	l.billed, l.billedAt = make([]meter.SlotState, len(l.slots)), make([]time.Time, len(l.slots))
+	l.billed, l.billedAt, l.ports = make([]meter.SlotState, len(l.slots)), make([]time.Time, len(l.slots)), make([]lease.Ports, len(l.slots))
 	for i := range l.billed {
 		l.billed[i] = meter.Undelivered
 	}

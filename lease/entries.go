@@ -110,6 +110,15 @@ type Slots struct {
 	State   string    `json:"state"`
 	Cause   string    `json:"cause"`
 	Since   time.Time `json:"since,omitzero"`
+	Ports   *Ports    `json:"ports,omitempty"` // isolation-unproven: how many of each node's, by who could have made it
+}
+
+// Ports counts the ports of a node whose isolation is not proven, by who could have made
+// what was found there.
+type Ports struct {
+	Owner  uint8 `json:"owner,omitempty"`
+	Either uint8 `json:"either,omitempty"`
+	Tenant uint8 `json:"tenant,omitempty"`
 }
 
 // Proposed offers another node for a slot. A node that was not delivered yet is

@@ -120,10 +120,10 @@ func TestNoSecondIsCreditedTwice(t *testing.T) {
 					}
 				}
 				for _, c := range []code{degraded, downOwner, maintenanceNoticed, maintenanceUnnoticed, isolationUnproven, unknown} {
-					bad += s.usage[c]
+					bad += s.gpus(s.usage[c])
 				}
 				if taken > bad {
-					t.Fatalf("%s: %d s credited, %d s were not as promised", tr.id, taken, bad)
+					t.Fatalf("%s: %d GPU-s credited, %d GPU-s were not as promised", tr.id, taken, bad)
 				}
 			}
 		}

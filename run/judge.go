@@ -72,7 +72,7 @@ func (p *Plane) judgeLeaf(j *judgement, l look, d fabric.DeviceReading, readings
 		case drifting && verdict == prove.Proven && p.seen.AsWanted(port):
 			j.restored = append(j.restored, book.PortFinding{Port: port, Check: check.String()})
 		case !drifting && (verdict == prove.Red || check.Rewritten()) && (settled || p.seen.settled[port]):
-			j.drifted = append(j.drifted, book.PortFinding{Port: port, Check: check.String()})
+			j.drifted = append(j.drifted, book.PortFinding{Port: port, Check: check.String(), Seen: p.seen.prover.SeenAt(port)})
 			bad = true
 		}
 	}
