@@ -323,7 +323,8 @@ func (s *service) GetInvoice(ctx context.Context, r *connect.Request[v1.InvoiceR
 	if err != nil {
 		return nil, connect.NewError(connect.CodeInternal, err)
 	}
-	return connect.NewResponse(&v1.InvoiceDocument{Invoice: describeInvoice(entry), Json: string(i.Encode()), Text: i.Text()}), nil
+	disputes, said := s.disputes(entry.Number, "")
+	return connect.NewResponse(&v1.InvoiceDocument{Invoice: describeInvoice(entry), Json: string(i.Encode()), Text: i.Text() + said, Disputes: disputes}), nil
 }
 
 // ExplainInvoice says how a line came about: clause, formula, entries.
@@ -339,5 +340,6 @@ func (s *service) ExplainInvoice(ctx context.Context, r *connect.Request[v1.Expl
 	if _, ok := i.Line(r.Msg.Line); !ok {
 		return nil, &book.Refusal{Field: "line", Reason: strings.TrimSpace(i.Explain(r.Msg.Line))}
 	}
-	return connect.NewResponse(&v1.Explanation{Text: i.Explain(r.Msg.Line)}), nil
+	_, said := s.disputes(entry.Number, r.Msg.Line)
+	return connect.NewResponse(&v1.Explanation{Text: i.Explain(r.Msg.Line) + said}), nil
 }

@@ -51,6 +51,8 @@ type frozen struct {
 	Unread     map[site.Leaf]time.Time           `json:"unread"`
 	Silent     map[site.Leaf]time.Time           `json:"silent,omitempty"`
 	Invoices   []Invoice                         `json:"invoices"`
+	Disputes   []meter.Dispute                   `json:"disputes,omitempty"`
+	Notes      []meter.Note                      `json:"notes,omitempty"`
 	Looks      *meter.Looks                      `json:"looks,omitempty"`
 	Found      map[string]map[uint32]*FoundLabel `json:"found,omitempty"`
 	Control    Control                           `json:"control"`
@@ -135,7 +137,7 @@ func (s *State) freeze() *frozen {
 	c := &s.Nodes
 	f := &frozen{
 		Seq: s.Seq, Staged: s.Staged, Time: s.Time, Term: s.Term, Scopes: s.Scopes, Tenants: s.Tenants, Projects: s.projects,
-		Labels: s.Labels, Volumes: s.Volumes, Postures: s.Postures, Locked: s.Locked, Unread: s.Unread, Silent: s.Silent, Invoices: s.Invoices, Looks: s.Looks, Found: s.Found, Control: s.Control, Commands: s.Commands,
+		Labels: s.Labels, Volumes: s.Volumes, Postures: s.Postures, Locked: s.Locked, Unread: s.Unread, Silent: s.Silent, Invoices: s.Invoices, Disputes: s.Disputes, Notes: s.Notes, Looks: s.Looks, Found: s.Found, Control: s.Control, Commands: s.Commands,
 		Contracts: map[string]frozenContract{}, Quotes: map[string]frozenQuote{}, Placements: map[string]claim.Digest{},
 		Nodes: frozenNodes{
 			State: c.State, Since: c.Since, Begun: c.Begun, Seq: c.Seq, Turnover: c.Turnover, Slot: c.Slot,
@@ -283,6 +285,7 @@ func Restore(data []byte, bodies Bodies) (*State, error) {
 		}
 	}
 	s.Invoices, s.Control, s.Looks = f.Invoices, f.Control, f.Looks
+	s.Disputes, s.Notes = f.Disputes, f.Notes
 	if s.Control.Paused == nil || s.Control.Keys == nil {
 		return nil, fmt.Errorf("snapshot: control: missing")
 	}

@@ -23,6 +23,15 @@ func early(a *attempt, act func(s *bundletest.Story)) {
 	a.Story = s
 }
 
+// dispute ends the story with a dispute of its last invoice's first line, and a credit
+// note about it, as they are changed.
+func dispute(a *attempt, change func(d *meter.Disputed, s *meter.Settled)) {
+	d, s := a.Dispute("1.00")
+	change(&d, &s)
+	a.Add(meter.KindDisputed, d)
+	a.Add(meter.KindSettled, s)
+}
+
 // actAttacks are on acts under a contract: each log is signed with the owner's real keys.
 var actAttacks = []attack{
 	{"the owner's notice where only the tenant may give one", bundle.CheckAct, "to the tenant only", func(a *attempt) {
@@ -98,6 +107,24 @@ var actAttacks = []attack{
 		early(a, func(s *bundletest.Story) {
 			s.SetPorts(lease.Ports{Tenant: 8}, meter.Up, "so", s.Slots[0])
 		})
+	}},
+	{"a dispute in the tenant's name by the owner", bundle.CheckAct, "gives this right to the tenant only", func(a *attempt) {
+		dispute(a, func(d *meter.Disputed, _ *meter.Settled) { d.Signed.Party = contract.Owner })
+	}},
+	{"a dispute that the tenant settles", bundle.CheckAct, "gives this right to the owner only", func(a *attempt) {
+		dispute(a, func(_ *meter.Disputed, s *meter.Settled) { s.Signed.Party = contract.Tenant })
+	}},
+	{"a dispute that holds more than its line", bundle.CheckDispute, "the entry holds", func(a *attempt) {
+		dispute(a, func(d *meter.Disputed, _ *meter.Settled) { d.Held = "1.00" })
+	}},
+	{"a credit note of another amount", bundle.CheckDispute, "gives back", func(a *attempt) {
+		dispute(a, func(_ *meter.Disputed, s *meter.Settled) { s.Total = "2.00" })
+	}},
+	{"a credit note that was left out", bundle.CheckDispute, "numbers have no gap", func(a *attempt) {
+		dispute(a, func(_ *meter.Disputed, s *meter.Settled) { s.Note = bundletest.Tenant + "-credit-0002" })
+	}},
+	{"a line settled that nobody disputed", bundle.CheckDispute, "it was not disputed", func(a *attempt) {
+		dispute(a, func(d *meter.Disputed, s *meter.Settled) { s.Line = "storage/scratch" })
 	}},
 	{"a signed version that says that an act ended it", bundle.CheckAct, "no such act is in the log", func(a *attempt) {
 		change := func(raw []byte) []byte {

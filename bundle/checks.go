@@ -75,6 +75,7 @@ const (
 	CheckInvoice       Check = "invoice"
 	CheckInvoiceEntry  Check = "invoice-entry"
 	CheckLooks         Check = "looks"
+	CheckDispute       Check = "dispute"
 
 	// The tenant's own demands.
 	CheckOrigin Check = "origin"
@@ -147,6 +148,7 @@ var checks = []struct {
 	{CheckInvoiceTwice, "no month of a contract is invoiced twice"},
 	{CheckInvoice, "an invoice is, byte by byte, what follows from the contract and the entries"},
 	{CheckInvoiceEntry, "the entry of an invoice says what the invoice says"},
+	{CheckDispute, "a dispute holds one line of an invoice, and ends in a credit note of no more than that line, or in a refusal"},
 	{CheckLooks, "what the log says of looks at devices is in order, of the past, and never of a month that was invoiced before"},
 	{CheckOrigin, "evidence comes from a kind of machine that the policy accepts"},
 	{CheckGrade, "claims are as strong as the policy asks"},

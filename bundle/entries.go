@@ -71,6 +71,8 @@ var kinds = map[string]func(data []byte) (any, error){
 	meter.KindInvoiced:        decode[meter.Invoiced],
 	ledger.KindTakenOff:       decode[ledger.TakenOff],
 	meter.KindObserved:        decode[meter.Observed],
+	meter.KindDisputed:        decode[meter.Disputed],
+	meter.KindSettled:         decode[meter.Settled],
 }
 
 // reread has the body of fabric.Unread and another meaning.

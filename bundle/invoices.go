@@ -76,6 +76,7 @@ func (v *verifier) invoiced(b *meter.Invoiced) {
 	}
 	k.billed[from.Unix()] = b.Number
 	o := v.opened[b.Statement]
+	v.issued[b.Number] = issuedLog{b.Contract, o}
 	if o == nil {
 		v.fail(at, CheckEvidence, subject, "it has no statement")
 		return
@@ -85,6 +86,7 @@ func (v *verifier) invoiced(b *meter.Invoiced) {
 	}
 	fabrics := v.looksClosed(k, b)
 	told := v.told[:len(v.told):len(v.told)]
+	notes := v.notesOf(b.Contract)
 	versions, events, issued := slices.Clone(k.versions), k.events[:len(k.events):len(k.events)], v.time
 	v.after = append(v.after, func() {
 		if o.err != nil {
@@ -100,7 +102,7 @@ func (v *verifier) invoiced(b *meter.Invoiced) {
 				b.Total, b.Currency, b.From, b.To, i.Total, i.Currency, stamp(i.Period.From), stamp(i.Period.To))
 		}
 		if difference := v.recompute(says, meter.Input{
-			Versions: versions, Events: events, Period: i.Period, Number: i.Number, Earlier: v.earlier[b.Contract], Fabrics: fabrics,
+			Versions: versions, Events: events, Period: i.Period, Number: i.Number, Earlier: v.earlier[b.Contract], Fabrics: fabrics, Notes: notes,
 		}, told); difference != "" {
 			v.fail(at, CheckInvoice, subject, "%s", difference)
 		} else {

@@ -86,6 +86,10 @@ func (v *verifier) applyNodes(body any) {
 		v.observed(b)
 	case *meter.Invoiced:
 		v.invoiced(b)
+	case *meter.Disputed:
+		v.disputed(b)
+	case *meter.Settled:
+		v.disputeSettled(b)
 	default:
 		v.applyVolumes(body)
 	}

@@ -99,8 +99,8 @@ const (
 	faultShift = iota
 )
 
-// Without is the flags without some faults.
-func (f Flags) Without(faults Faults) Flags { return f &^ (Flags(faults) << faultShift) }
+// Except is the flags without some faults.
+func (f Flags) Except(faults Faults) Flags { return f &^ (Flags(faults) << faultShift) }
 
 // Faults returns the faults among the flags.
 func (f Flags) Faults() Faults { return Faults(f >> faultShift) }

@@ -68,7 +68,7 @@ func (p *Prover) SeenAt(port site.Port) Seen {
 	p.view(&v, port, leaf)
 	v.nic = v.leaf
 	v.neighbour = p.facts.site.PortID[port]
-	v.flags = v.flags.Without(fabric.FaultForged)
+	v.flags = v.flags.Except(fabric.FaultForged)
 	if p.facts.owners[f].nicTables {
 		v.flags &^= fabric.FlagFull
 	}

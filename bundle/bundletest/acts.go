@@ -1,6 +1,9 @@
 package bundletest
 
-import "bulkhead/contract"
+import (
+	"bulkhead/contract"
+	"bulkhead/meter"
+)
 
 // Act has a party do an act of the contract that has no missing slots, as the terms have it.
 func (s *Story) Act(act contract.Act, party string) {
@@ -19,5 +22,19 @@ func (s *Story) ActAs(act contract.Act, party string, out *contract.Outcome) {
 		Contract: out.Next.Encode(), Act: act, Given: s.Now, Ends: out.Next.End, By: party, Clause: out.Preview.Clause,
 		Tranche: out.Preview.Tranche, Preview: out.Preview.Digest(), Signed: contract.Signature{Party: party, By: party},
 	})
-	s.Contract = out.Next
+	s.before, s.Contract = append(s.before, s.Contract), out.Next
+}
+
+// Dispute is a dispute of the first line of the newest invoice, and a credit note about it.
+func (s *Story) Dispute(net string) (meter.Disputed, meter.Settled) {
+	i := s.last
+	line := i.Lines[0].ID
+	held, err := i.Hold(line)
+	must(err)
+	settled, err := i.Credit(line, net, nil)
+	must(err)
+	settled.Note, settled.Reason, settled.Signed = Tenant+"-credit-0001", "a node was down", contract.Signature{Party: contract.Owner, By: "finance"}
+	return meter.Disputed{
+		Number: i.Number, Line: line, Held: held, Currency: i.Currency, Reason: "it was down", Signed: contract.Signature{Party: contract.Tenant, By: "officer"},
+	}, settled
 }

@@ -29,6 +29,8 @@ type Story struct {
 	labels   []fabric.Label
 	epoch    uint64
 	invoices int
+	last     *meter.Invoice
+	before   []*contract.Contract // versions before Contract
 	events   []meter.Event
 	looks    *meter.Looks // nil: the log says nothing of them
 }
@@ -369,11 +371,12 @@ func (s *Story) Invoice(year int, month time.Month) {
 	period, err := meter.Month(s.Contract.TimeZone, year, month)
 	must(err)
 	invoice, err := meter.RateInput(meter.Input{
-		Versions: []*contract.Contract{s.Contract}, Events: s.events, Period: period, Number: fmt.Sprintf("%s-%04d", Tenant, s.invoices),
+		Versions: append(slices.Clone(s.before), s.Contract), Events: s.events, Period: period, Number: fmt.Sprintf("%s-%04d", Tenant, s.invoices),
 		Looks: s.looks, Fabrics: map[string][]string{string(s.Lease): {"roce"}},
 	})
 	must(err)
 	s.SignInvoice(invoice)
+	s.last = invoice
 }
 
 // Observed says from when to when the lease's fabric and its nodes were looked at; the
