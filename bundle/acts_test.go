@@ -33,6 +33,15 @@ func TestHonestActs(t *testing.T) {
 			s.Wait(time.Hour)
 			s.Add(meter.KindSettled, settled)
 		},
+		"a node that works, replaced at the tenant's request": func(s *bundletest.Story) {
+			s.SwapAsked(s.Slots[0], true, "officer", meter.DownTenant, lease.CauseRequested, &lease.Asked{Word: lease.WordRequest, By: "officer", Reason: "a noisy fan"})
+		},
+		"a node that works, replaced with the tenant's consent": func(s *bundletest.Story) {
+			s.SwapAsked(s.Slots[0], false, "officer", meter.DownOwner, lease.CauseReplaced, &lease.Asked{Word: lease.WordConsent, By: "officer", Reason: "a noisy fan"})
+		},
+		"a node that works, replaced for the owner's reason": func(s *bundletest.Story) {
+			s.SwapAsked(s.Slots[0], false, "deadline", meter.DownOwner, lease.CauseReplaced, &lease.Asked{Word: lease.WordOwner, By: "operator", Reason: "a noisy fan"})
+		},
 		"a notice of the tenant's": func(s *bundletest.Story) {
 			s.Act(contract.ActNotice, contract.Tenant)
 			s.Return()
@@ -52,6 +61,7 @@ func TestHonestActs(t *testing.T) {
 				}
 			}
 			if said := strings.Join(report.NotProven, "\n"); strings.Contains(name, "notice") && !strings.Contains(said, "that a party did 1 act") ||
+				strings.Contains(name, "owner's reason") && !strings.Contains(said, "1 node that worked left") ||
 				strings.Contains(name, "forged") && !strings.Contains(said, "that 2 findings showed at the host's end only") {
 				t.Errorf("not proven:\n%s", said)
 			}

@@ -126,6 +126,26 @@ var actAttacks = []attack{
 	{"a line settled that nobody disputed", bundle.CheckDispute, "it was not disputed", func(a *attempt) {
 		dispute(a, func(d *meter.Disputed, s *meter.Settled) { s.Line = "storage/scratch" })
 	}},
+	{"a node that works moved on the word of nobody", bundle.CheckUnasked, "does not say on whose word", func(a *attempt) {
+		early(a, func(s *bundletest.Story) {
+			s.SwapAsked(s.Slots[0], false, "deadline", meter.DownOwner, lease.CauseReplaced, nil)
+		})
+	}},
+	{"a request of the tenant's that a deadline answers", bundle.CheckUnasked, "has not answered for it itself", func(a *attempt) {
+		early(a, func(s *bundletest.Story) {
+			s.SwapAsked(s.Slots[0], true, "deadline", meter.DownTenant, lease.CauseRequested, &lease.Asked{Word: lease.WordRequest, By: "deadline", Reason: "x"})
+		})
+	}},
+	{"the owner's reason billed as the tenant's", bundle.CheckUnasked, "only what the tenant asked for is billed as the tenant's", func(a *attempt) {
+		early(a, func(s *bundletest.Story) {
+			s.SwapAsked(s.Slots[0], false, "deadline", meter.DownTenant, lease.CauseReplaced, &lease.Asked{Word: lease.WordOwner, By: "operator", Reason: "x"})
+		})
+	}},
+	{"a consent that nobody gave", bundle.CheckUnasked, "the log has none", func(a *attempt) {
+		early(a, func(s *bundletest.Story) {
+			s.SwapAsked(s.Slots[0], false, "deadline", meter.DownOwner, lease.CauseReplaced, &lease.Asked{Word: lease.WordConsent, By: "officer", Reason: "x"})
+		})
+	}},
 	{"a signed version that says that an act ended it", bundle.CheckAct, "no such act is in the log", func(a *attempt) {
 		change := func(raw []byte) []byte {
 			c, err := contract.Decode([]byte(strings.NewReplacer(`\u003c`, "<", `\u003e`, ">", `\u0026`, "&").Replace(string(raw))))

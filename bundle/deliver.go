@@ -105,6 +105,9 @@ type swapLog struct {
 	to       string
 	deadline time.Time
 	agreed   bool
+
+	requested bool   // by the tenant, as the owner says
+	answered  string // who acknowledged it
 }
 
 // slotOf finds a slot that an entry names.
@@ -128,7 +131,7 @@ func (v *verifier) proposed(b *lease.Proposed) {
 	if was := v.numbers[ref.lease.slots[b.Slot]]; was != nil && was.id != b.Was {
 		v.fail(v.at, CheckSwap, ref.String(), "it proposes a node for %s, the slot holds %s", b.Was, was.id)
 	}
-	ref.lease.swaps[b.Slot] = &swapLog{at: v.at, was: b.Was, to: b.Node, deadline: b.Deadline}
+	ref.lease.swaps[b.Slot] = &swapLog{at: v.at, was: b.Was, to: b.Node, deadline: b.Deadline, requested: b.Requested}
 }
 
 // acknowledged ends the conversation about a replacement. Whoever ends it in
@@ -143,7 +146,7 @@ func (v *verifier) acknowledged(b *lease.Acknowledged) {
 		v.fail(v.at, CheckSwap, ref.String(), "a replacement is acknowledged that was not proposed")
 		return
 	}
-	swap.agreed = true
+	swap.agreed, swap.answered = true, b.By
 	was := v.numbers[ref.lease.slots[b.Slot]]
 	inUse := was != nil && was.state == node.Delivered
 	switch b.By {
@@ -186,6 +189,7 @@ func (v *verifier) swappedNode(b *lease.Swapped) {
 	if swap == nil || !swap.agreed || swap.was != b.Was || swap.to != b.Node {
 		v.fail(v.at, CheckSwap, ref.String(), "%s is swapped for %s, and this was not proposed and acknowledged before", b.Was, b.Node)
 	}
+	v.asked(ref, swap, b)
 	delete(l.swaps, b.Slot)
 	if l.slots[b.Slot] != b.WasIndex {
 		v.fail(v.at, CheckSlotHolder, ref.String(), "%s leaves it, and by the entries before it holds %s", b.Was, v.nameOf(l.slots[b.Slot]))

@@ -64,6 +64,10 @@ func (v *verifier) applyNodes(body any) {
 		v.swappedNode(b)
 	case *lease.Withdrawn:
 		v.withdrawn(b)
+	case *lease.DefragConsented:
+		if l := v.leaseOf(b.Lease); l != nil {
+			l.moved = true
+		}
 	case *lease.Returning:
 		v.leaseReturning(b)
 	case *lease.Returned:

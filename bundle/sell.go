@@ -42,6 +42,8 @@ type leaseLog struct {
 	ever      []bool        // delivered at least once
 	upOnce    int           // slots of which that is so
 	swaps     map[uint32]*swapLog
+	worked    map[uint32]bool // slots that were emptied of a node that works
+	moved     bool            // its tenant has agreed to moves of nodes that work
 	returning time.Time
 	returned  time.Time
 	epoch     uint64
@@ -181,7 +183,7 @@ func (v *verifier) bound(b *lease.Bound) {
 		v.fail(v.at, CheckBound, id, "it was bound before")
 		return
 	}
-	l := &leaseLog{Bound: *b, end: b.End, gpus: site.GPUs, swaps: map[uint32]*swapLog{}, verdicts: map[string]int{}, inUse: site.NewSet(0)}
+	l := &leaseLog{Bound: *b, end: b.End, gpus: site.GPUs, swaps: map[uint32]*swapLog{}, worked: map[uint32]bool{}, verdicts: map[string]int{}, inUse: site.NewSet(0)}
 	order, err := site.ParseOrder(b.Nodes, maxNodes)
 	if err != nil || len(order) != b.Slots {
 		v.fail(v.at, CheckBound, id, "%d slots, and nodes that are not as many different ones: %v", b.Slots, err)

@@ -53,6 +53,7 @@ func (v *verifier) slotsChanged(b *lease.Slots) {
 		if at.Before(l.billedAt[slot]) {
 			v.fail(v.at, CheckSilence, slotRef{l, uint32(slot)}.String(), "it is unknown from %s on, and something was said of it at %s", stamp(at), stamp(l.billedAt[slot]))
 		}
+		v.emptied(l, uint32(slot), state, b.Cause)
 		l.billed[slot], l.billedAt[slot], l.ports[slot] = state, at, ports
 		v.touch(slotRef{l, uint32(slot)})
 	}

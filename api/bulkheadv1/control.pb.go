@@ -5607,6 +5607,7 @@ type ReplaceNodeRequest struct {
 	Slot          uint32                 `protobuf:"varint,3,opt,name=slot,proto3" json:"slot,omitempty"`
 	Node          string                 `protobuf:"bytes,4,opt,name=node,proto3" json:"node,omitempty"` // "" lets placement choose
 	Reason        string                 `protobuf:"bytes,5,opt,name=reason,proto3" json:"reason,omitempty"`
+	TenantAsked   bool                   `protobuf:"varint,6,opt,name=tenant_asked,json=tenantAsked,proto3" json:"tenant_asked,omitempty"` // of a node that works: only the tenant's own answer makes it, and it is billed as the tenant's
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -5674,6 +5675,13 @@ func (x *ReplaceNodeRequest) GetReason() string {
 		return x.Reason
 	}
 	return ""
+}
+
+func (x *ReplaceNodeRequest) GetTenantAsked() bool {
+	if x != nil {
+		return x.TenantAsked
+	}
+	return false
 }
 
 type AcknowledgeRequest struct {
@@ -8605,14 +8613,15 @@ const file_bulkhead_v1_control_proto_rawDesc = "" +
 	"\x04lift\x18\x03 \x01(\bR\x04lift\x12\x16\n" +
 	"\x06reason\x18\x04 \x01(\tR\x06reason\x12(\n" +
 	"\rif_generation\x18\x05 \x01(\x04H\x00R\fifGeneration\x88\x01\x01B\x10\n" +
-	"\x0e_if_generation\"\x89\x01\n" +
+	"\x0e_if_generation\"\xac\x01\n" +
 	"\x12ReplaceNodeRequest\x12\x1d\n" +
 	"\n" +
 	"command_id\x18\x01 \x01(\tR\tcommandId\x12\x14\n" +
 	"\x05lease\x18\x02 \x01(\tR\x05lease\x12\x12\n" +
 	"\x04slot\x18\x03 \x01(\rR\x04slot\x12\x12\n" +
 	"\x04node\x18\x04 \x01(\tR\x04node\x12\x16\n" +
-	"\x06reason\x18\x05 \x01(\tR\x06reason\"q\n" +
+	"\x06reason\x18\x05 \x01(\tR\x06reason\x12!\n" +
+	"\ftenant_asked\x18\x06 \x01(\bR\vtenantAsked\"q\n" +
 	"\x12AcknowledgeRequest\x12\x1d\n" +
 	"\n" +
 	"command_id\x18\x01 \x01(\tR\tcommandId\x12\x14\n" +

@@ -1,8 +1,12 @@
 package bundletest
 
 import (
+	"time"
+
 	"bulkhead/contract"
+	"bulkhead/lease"
 	"bulkhead/meter"
+	"bulkhead/node"
 )
 
 // Act has a party do an act of the contract that has no missing slots, as the terms have it.
@@ -37,4 +41,25 @@ func (s *Story) Dispute(net string) (meter.Disputed, meter.Settled) {
 	return meter.Disputed{
 		Number: i.Number, Line: line, Held: held, Currency: i.Currency, Reason: "it was down", Signed: contract.Signature{Party: contract.Tenant, By: "officer"},
 	}, settled
+}
+
+// SwapAsked is the replacement of a node that works, proposed and answered as they say.
+func (s *Story) SwapAsked(was *Node, requested bool, answered string, state meter.SlotState, cause string, asked *lease.Asked) (to *Node) {
+	to, slot := s.Spare(), uint32(s.slotOf(was))
+	s.Add(lease.KindProposed, lease.Proposed{
+		Lease: s.Lease, Slot: slot, Was: was.ID(), Node: to.ID(), Distance: "same SU", Reason: "a noisy fan", Deadline: s.Now.Add(time.Minute), By: "operator", Requested: requested,
+	})
+	s.Wait(time.Minute)
+	s.Add(lease.KindAcknowledged, lease.Acknowledged{Lease: s.Lease, Slot: slot, By: answered})
+	s.Set(state, cause, was)
+	s.Add(lease.KindSwapped, lease.Swapped{
+		Lease: s.Lease, Slot: slot, Was: was.ID(), WasIndex: uint32(was.Index), Node: to.ID(), Index: uint32(to.Index), Reason: "replaced on request: a noisy fan", Asked: asked,
+	})
+	s.Slots[slot] = to
+	s.Move(node.Reclaiming, "replaced", nil, was)
+	s.Wait(time.Hour)
+	s.Reserve(to)
+	s.Wait(time.Hour)
+	s.Deliver(to)
+	return to
 }
