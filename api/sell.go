@@ -230,7 +230,7 @@ func (s *service) GetHosts(ctx context.Context, r *connect.Request[v1.LeaseRef])
 func describeLease(b *book.State, l *book.Lease, now time.Time) *v1.Lease {
 	out := &v1.Lease{
 		Id: string(l.ID), Tenant: l.Tenant, Contract: l.Contract, Tranche: l.Tranche, Fabric: l.Fabric, Kind: l.Kind,
-		Begin: l.Begin.UTC().Format(time.RFC3339), End: l.End.UTC().Format(time.RFC3339), DesiredSlots: int64(len(l.Slots)),
+		Begin: l.Begin.UTC().Format(time.RFC3339), End: l.End.UTC().Format(time.RFC3339), DesiredSlots: int64(l.Owed()),
 		Delivered: int64(l.Delivered), Isolation: l.Verdict, Generation: l.Epoch,
 	}
 	for slot, n := range l.Slots {
@@ -260,10 +260,10 @@ func describeLease(b *book.State, l *book.Lease, now time.Time) *v1.Lease {
 		out.State = "returned"
 	case !l.Returning.IsZero():
 		out.State = "returning"
-	case l.Delivered == len(l.Slots):
+	case l.Delivered == l.Owed():
 		out.State = "delivered"
 	case l.Delivered > 0:
-		out.State = fmt.Sprintf("delivering, %d of %d", l.Delivered, len(l.Slots))
+		out.State = fmt.Sprintf("delivering, %d of %d", l.Delivered, l.Owed())
 	default:
 		out.State = "bound"
 	}

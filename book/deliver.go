@@ -28,6 +28,9 @@ func (c Reserve) decide(s *State, env Env) (*Decision, error) {
 		if l == nil {
 			return nil, refuse("node", "%s is held by no lease", s.Site.NodeID[n])
 		}
+		if s.givenUpNode(n) {
+			return nil, refuse("node", "%s is in a slot that was given up: it is not owed any more", s.Site.NodeID[n])
+		}
 		if !s.usable(n) {
 			return nil, refuse("node", "%s is cordoned or not healthy", s.Site.NodeID[n])
 		}
@@ -79,6 +82,8 @@ func (c Deliver) decide(s *State, env Env) (*Decision, error) {
 			return nil, refuse("node", "%s is %s, expected reserved", id, s.Nodes.State[n])
 		case s.Holder(n) != l:
 			return nil, refuse("node", "%s is not in a slot of %s", id, l.ID)
+		case s.givenUpNode(n):
+			return nil, refuse("node", "%s is in a slot of %s that was given up: it is not owed any more", id, l.ID)
 		case int(s.Site.NodeSU[n]) != c.SU:
 			return nil, refuse("node", "%s is not in %s", id, s.Site.SUs[c.SU].ID)
 		case s.Nodes.Statement[n].IsZero() && !s.Sits(n):
@@ -305,7 +310,7 @@ func (c NoteLate) decide(s *State, env Env) (*Decision, error) {
 	}
 	missing := site.NewSet(len(l.Slots))
 	for slot, up := range l.Up {
-		if !up {
+		if !up && !l.GaveUp(slot) {
 			missing.Add(site.Index(slot))
 		}
 	}
@@ -331,7 +336,7 @@ func (s *State) lateNote(l *Lease, slots string, expected time.Time, reason stri
 func (s *State) slotsInHall(l *Lease, hall int) string {
 	slots := site.NewSet(len(l.Slots))
 	for slot, n := range l.Slots {
-		if s.Site.HallOf(n) == hall && !l.Up[slot] {
+		if s.Site.HallOf(n) == hall && !l.Up[slot] && !l.GaveUp(slot) {
 			slots.Add(site.Index(slot))
 		}
 	}

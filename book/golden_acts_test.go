@@ -22,12 +22,12 @@ func (g *golden) tellActs(t *testing.T, plane *run.Plane) {
 	for _, act := range []contract.Act{contract.ActReduce, contract.ActTerminateEarly} {
 		out, err := c.Perform(contract.Asked{Act: act, Party: contract.Tenant, Given: given, Missing: []contract.Missing{{Tranche: c.Tranches[0].ID, Slots: 1}}})
 		must(t, err)
-		kind := contract.KindReduced
+		kind, slots := contract.KindReduced, "0"
 		if act != contract.ActReduce {
-			kind = contract.KindTerminated
+			kind, slots = contract.KindTerminated, ""
 		}
 		g.append(t, book.TenantScope(c.Tenant), kind, contract.Acted{
-			Contract: out.Next.Encode(), Act: act, Given: given, Ends: out.Next.End, By: "officer", Clause: out.Preview.Clause, Tranche: out.Preview.Tranche,
+			Contract: out.Next.Encode(), Act: act, Given: given, Ends: out.Next.End, By: "officer", Clause: out.Preview.Clause, Tranche: out.Preview.Tranche, Slots: slots,
 			Preview: out.Preview.Digest(), Signed: contract.Signature{Party: contract.Tenant, By: "officer, administrator"},
 		})
 		c = out.Next

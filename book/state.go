@@ -135,6 +135,8 @@ type Lease struct {
 	ProbeLeaks  time.Time    // of the newest probe that reached what it must not; zero: none
 	Dirty       bool         // delivered ports changed since the newest certificate
 
+	GivenUp *site.Set // slots that are not owed any more; nil: none
+
 	billed  []billing // by slot, as Events have it
 	Sitting bool      // its tenant was on its first nodes before: see State.Sits
 }

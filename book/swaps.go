@@ -62,6 +62,9 @@ func (c ProposeReplacement) decide(s *State, env Env) (*Decision, error) {
 	if s.Holder(was) != l {
 		return nil, refuse("slot", "slot %d of %s is held by another lease until it begins", c.Slot, c.Lease)
 	}
+	if l.GaveUp(int(c.Slot)) {
+		return nil, refuse("slot", "slot %d of %s was given up: no node is owed for it", c.Slot, c.Lease)
+	}
 	agreed := s.moveOf(ref, c.Node)
 	if err := s.replaceable(was, c.By != ""); err != nil && !agreed {
 		return nil, err

@@ -68,3 +68,44 @@ func TestHonestActs(t *testing.T) {
 		})
 	}
 }
+
+// TestHonestReduce: the tenant keeps what has come, and the invoice of the month is that of
+// both versions.
+func TestHonestReduce(t *testing.T) {
+	for name, forge := range map[string]func(b *contract.Acted){
+		"as it is":                     nil,
+		"fewer slots than are missing": func(b *contract.Acted) { b.Slots = "" },
+		"at half the price": func(b *contract.Acted) {
+			b.Contract = []byte(strings.ReplaceAll(string(b.Contract), `"3.95"`, `"1.95"`))
+		},
+	} {
+		s := bundletest.NewStory(owner, 2, 0)
+		s.Terms(func(c *contract.Contract) {
+			c.Termination = []contract.Right{{When: contract.WhenLate, AfterDays: 5, Remedy: contract.RemedyReduce, By: contract.Tenant}}
+		})
+		s.Until(s.Contract.Begin.Add(-24 * time.Hour))
+		s.Reserve(s.Slots[0])
+		s.Until(s.Contract.Begin)
+		s.Deliver(s.Slots[0])
+		s.Wait(6 * 24 * time.Hour)
+		out, err := s.Contract.Perform(contract.Asked{Act: contract.ActReduce, Party: contract.Tenant, Given: s.Now, Missing: []contract.Missing{{Tranche: "t1", Slots: 1}}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		s.ActAs(contract.ActReduce, contract.Tenant, out)
+		bundletest.Change(s.Log, contract.KindReduced, func(_ int, b *contract.Acted) {
+			if b.Slots = "1"; forge != nil {
+				forge(b)
+			}
+		})
+		s.Until(time.Date(2026, 6, 3, 12, 0, 0, 0, time.UTC))
+		s.Invoice(2026, time.May)
+		report, err := verify(write(t, s.Input()), owner.Policy(bundletest.Tenant), bundle.Options{})
+		if (err == nil) != (forge == nil) {
+			t.Errorf("%s: %v\n%v", name, err, report.Rejected)
+		}
+		if forge == nil && (len(report.Invoices) != 1 || !report.Invoices[0].Recomputed) {
+			t.Errorf("%s: %+v", name, report.Invoices)
+		}
+	}
+}

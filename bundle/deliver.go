@@ -60,6 +60,9 @@ func (v *verifier) handOverOne(l *leaseLog, b *lease.Delivered, d *lease.Deliver
 		return false
 	}
 	ref := slotRef{l, d.Slot}
+	if l.given.Has(site.Index(d.Slot)) {
+		v.fail(v.at, CheckBound, n.id, "it is delivered into %s, which was given up and is not owed any more", ref)
+	}
 	if l.slots[d.Slot] != d.Index {
 		v.fail(v.at, CheckSlotHolder, n.id, "it is delivered into %s, which by the entries before holds %s: a replacement is missing", ref, v.nameOf(l.slots[d.Slot]))
 	} else if holder, ok := v.holder(n); !ok || holder != ref {

@@ -43,6 +43,7 @@ type leaseLog struct {
 	upOnce    int           // slots of which that is so
 	swaps     map[uint32]*swapLog
 	worked    map[uint32]bool // slots that were emptied of a node that works
+	given     *site.Set       // slots that were given up
 	moved     bool            // its tenant has agreed to moves of nodes that work
 	returning time.Time
 	returned  time.Time
@@ -183,7 +184,7 @@ func (v *verifier) bound(b *lease.Bound) {
 		v.fail(v.at, CheckBound, id, "it was bound before")
 		return
 	}
-	l := &leaseLog{Bound: *b, end: b.End, gpus: site.GPUs, swaps: map[uint32]*swapLog{}, worked: map[uint32]bool{}, verdicts: map[string]int{}, inUse: site.NewSet(0)}
+	l := &leaseLog{Bound: *b, end: b.End, gpus: site.GPUs, swaps: map[uint32]*swapLog{}, worked: map[uint32]bool{}, given: site.NewSet(0), verdicts: map[string]int{}, inUse: site.NewSet(0)}
 	order, err := site.ParseOrder(b.Nodes, maxNodes)
 	if err != nil || len(order) != b.Slots {
 		v.fail(v.at, CheckBound, id, "%d slots, and nodes that are not as many different ones: %v", b.Slots, err)

@@ -3,6 +3,7 @@ package bundletest
 import (
 	"time"
 
+	"bulkhead/claim"
 	"bulkhead/contract"
 	"bulkhead/lease"
 	"bulkhead/meter"
@@ -62,4 +63,12 @@ func (s *Story) SwapAsked(was *Node, requested bool, answered string, state mete
 	s.Wait(time.Hour)
 	s.Deliver(to)
 	return to
+}
+
+// Terms changes what was offered and signed, before anything else is told.
+func (s *Story) Terms(change func(c *contract.Contract)) {
+	change(s.Contract)
+	raw := s.Contract.Encode()
+	Change(s.Log, contract.KindQuoted, func(_ int, b *contract.Quoted) { b.Contract = raw })
+	Change(s.Log, contract.KindSigned, func(_ int, b *contract.Signed) { b.Contract, b.Digest = raw, claim.DigestOf(raw) })
 }
