@@ -43,8 +43,15 @@ func TestHonestActs(t *testing.T) {
 			s.SwapAsked(s.Slots[0], false, "deadline", meter.DownOwner, lease.CauseReplaced, &lease.Asked{Word: lease.WordOwner, By: "operator", Reason: "a noisy fan"})
 		},
 		"a notice of the tenant's": func(s *bundletest.Story) {
+			s.Terms(func(c *contract.Contract) {
+				c.Prepaid = &contract.Prepaid{Amount: "1200", From: c.Begin, Months: 12}
+			})
 			s.Act(contract.ActNotice, contract.Tenant)
+			s.Until(time.Date(2026, 6, 1, 12, 0, 0, 0, time.UTC))
+			s.Invoice(2026, time.May)
 			s.Return()
+			s.Until(time.Date(2026, 7, 2, 12, 0, 0, 0, time.UTC))
+			s.Invoice(2026, time.June)
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
