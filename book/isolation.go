@@ -100,6 +100,25 @@ func exposureBy(m prove.Maker) exposure {
 // tenant could have made as well, and those that came from behind the port.
 type exposure struct{ all, unclear, forged int8 }
 
+func (e exposure) plus(o exposure) exposure {
+	return exposure{e.all + o.all, e.unclear + o.unclear, e.forged + o.forged}
+}
+
+// redAlready is what a port adds to the exposure of its node by what was found there.
+func (s *State) redAlready(p site.Port) exposure {
+	if lock, red := s.Locked[p]; red {
+		return exposureBy(lock.Maker)
+	}
+	return exposure{}
+}
+
+// MadeOtherwise says whether somebody else could have made what is found now at a port
+// that is red: whoever goes on after the first has done pays from then on.
+func (l Lock) MadeOtherwise(p PortFinding) bool {
+	m, _ := prove.MakerOf(p.Check, p.Seen)
+	return exposureBy(m) != exposureBy(l.Maker)
+}
+
 func (e exposure) times(n int8) exposure { return exposure{e.all * n, e.unclear * n, e.forged * n} }
 
 // expose adds to the exposure of a node.
@@ -119,17 +138,21 @@ type ReportDrift struct {
 }
 
 func (c ReportDrift) decide(s *State, env Env) (*Decision, error) {
-	if len(c.Ports) == 0 {
+	ports := slices.DeleteFunc(slices.Clone(c.Ports), func(p PortFinding) bool {
+		lock, known := s.Locked[p.Port]
+		return known && !lock.MadeOtherwise(p)
+	})
+	if len(ports) == 0 {
 		return nil, ErrNothing
 	}
 	d := &Decision{}
 	evidence := d.body(c.Evidence)
-	s.scoped(c.Ports, func(scope string, notes []fabric.PortNote) {
+	s.scoped(ports, func(scope string, notes []fabric.PortNote) {
 		d.add(scope, fabric.KindDrifted, fabric.Drifted{Fabric: c.Fabric, Ports: notes, Evidence: evidence})
 	})
-	s.exposureChanges(d, c.Ports, func(p PortFinding) exposure {
+	s.exposureChanges(d, ports, func(p PortFinding) exposure {
 		m, _ := prove.MakerOf(p.Check, p.Seen)
-		return exposureBy(m)
+		return s.redAlready(p.Port).times(-1).plus(exposureBy(m))
 	}, "isolation: read-back shows a violation")
 	return d, nil
 }
@@ -174,7 +197,7 @@ func (s *State) exposureChanges(d *Decision, ports []PortFinding, delta func(Por
 			nodes = append(nodes, n)
 		}
 		by, sum := delta(p), change[n]
-		change[n] = exposure{sum.all + by.all, sum.unclear + by.unclear, sum.forged + by.forged}
+		change[n] = sum.plus(by)
 	}
 	changes := s.newSlotChanges()
 	for _, n := range nodes {
@@ -200,12 +223,20 @@ func (s *State) applyDrifted(e *ledger.Entry, b fabric.Drifted, _ Bodies) error 
 		if _, err := s.nodeAt(uint32(site.Port(p.Port).Node())); err != nil {
 			return err
 		}
-		if _, locked := s.Locked[site.Port(p.Port)]; locked {
+		port := site.Port(p.Port)
+		found := PortFinding{Port: port, Check: p.Check, Seen: prove.Seen(p.Seen)}
+		lock, red := s.Locked[port]
+		if red && !lock.MadeOtherwise(found) {
 			return fmt.Errorf("port %d drifted twice", p.Port)
 		}
-		m, _ := prove.MakerOf(p.Check, prove.Seen(p.Seen))
-		s.Locked[site.Port(p.Port)] = Lock{Since: e.Time, Check: p.Check, Cause: CauseDrift, Maker: m}
-		s.expose(site.Port(p.Port).Node(), exposureBy(m))
+		s.expose(port.Node(), s.redAlready(port).times(-1))
+		if !red {
+			lock = Lock{Since: e.Time, Cause: CauseDrift}
+		}
+		lock.Check = p.Check
+		lock.Maker, _ = prove.MakerOf(p.Check, found.Seen)
+		s.Locked[port] = lock
+		s.expose(port.Node(), exposureBy(lock.Maker))
 		s.markDirty(site.Port(p.Port).Node())
 	}
 	return nil

@@ -146,6 +146,9 @@ func (v *verifier) drifted(b *fabric.Drifted) {
 	for _, p := range b.Ports {
 		n := v.port(p)
 		bit := uint16(1) << site.Port(p.Port).NIC()
+		if n.drift&bit != 0 { // it goes on, and somebody else could have made what is found now
+			v.closes(portName(n, p.NIC))
+		}
 		n.drift |= bit
 		v.made(n, bit, p)
 		v.opens(portName(n, p.NIC) + " " + p.Check)

@@ -9,6 +9,7 @@ import (
 	"bulkhead/book"
 	"bulkhead/lease"
 	"bulkhead/meter"
+	"bulkhead/prove"
 	"bulkhead/sim"
 	"bulkhead/site"
 )
@@ -26,7 +27,17 @@ func TestATenantEarnsNothingAtItsOwnPort(t *testing.T) {
 	w.inject(t, sim.Fault{Kind: sim.Miscabled, Node: cabled, NIC: 3})
 	w.inject(t, sim.Fault{Kind: sim.Misconfigured, Node: labelled, NIC: 2, Side: "nic", Label: 0x123})
 	w.inject(t, sim.Fault{Kind: sim.Unenforced, Node: owners, NIC: 4})
+	// The owner's leaf and what is plugged in behind it: once the leaf is mended it is no
+	// more the owner's.
+	w.inject(t, sim.Fault{Kind: sim.Unenforced, Node: l.Slots[3], NIC: 5})
+	w.inject(t, sim.Fault{Kind: sim.Miscabled, Node: l.Slots[3], NIC: 5})
 	w.live(t, p, 3)
+	p.View(func(s *book.State) {
+		now, _ := s.LeaseByID("tidewater/w1")
+		if lock := s.Locked[site.PortOf(now.Slots[3], 5)]; lock.Maker != prove.ByEither {
+			t.Errorf("a port that stays red when the owner has mended its leaf: %+v", lock)
+		}
+	})
 	w.inject(t, sim.Fault{Kind: sim.Cleared})
 	w.live(t, p, 6)
 	// The owner's leaf does not answer for hours: a port of each node behind it.
