@@ -7,9 +7,12 @@ import (
 
 	"bulkhead/bundle"
 	"bulkhead/bundle/bundletest"
+	"bulkhead/claim"
 	"bulkhead/contract"
+	"bulkhead/fabric"
 	"bulkhead/lease"
 	"bulkhead/meter"
+	"bulkhead/site"
 )
 
 // TestHonestActs: acts of the party that the terms name, disputes, and findings that are
@@ -22,6 +25,24 @@ func TestHonestActs(t *testing.T) {
 			s.DriftAs(s.Slots[0], 3, "foreign-route", "host", lease.Ports{Tenant: 1})
 			s.Wait(time.Hour)
 			s.Drift(s.Slots[0], 5)
+			s.Until(time.Date(2026, 6, 3, 12, 0, 0, 0, time.UTC))
+			s.Invoice(2026, time.May)
+		},
+		"a port that stays red when the owner's finding is mended": func(s *bundletest.Story) {
+			n := s.Slots[0]
+			note := func(check, seen string) {
+				s.Add(fabric.KindDrifted, fabric.Drifted{Fabric: "roce", Evidence: claim.DigestOf([]byte("x")), Ports: []fabric.PortNote{
+					{Port: uint32(site.PortOf(n.Index, 4)), Node: n.ID(), NIC: 4, Check: check, Seen: seen},
+				}})
+			}
+			note("enforcement-off", "leaf")
+			s.SetPorts(lease.Ports{Owner: 1}, meter.IsolationUnproven, "isolation: read-back shows a violation", n)
+			s.Wait(time.Hour)
+			note("wrong-neighbour", "host")
+			s.SetPorts(lease.Ports{Either: 1}, meter.IsolationUnproven, "isolation: read-back shows a violation", n)
+			s.Wait(time.Hour)
+			s.Add(fabric.KindRestored, fabric.Restored{Fabric: "roce", Ports: []fabric.PortNote{{Port: uint32(site.PortOf(n.Index, 4)), Node: n.ID(), NIC: 4, Check: "passed"}}})
+			s.Set(meter.Up, "isolation: proven again", n)
 			s.Until(time.Date(2026, 6, 3, 12, 0, 0, 0, time.UTC))
 			s.Invoice(2026, time.May)
 		},
