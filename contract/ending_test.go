@@ -1,6 +1,7 @@
 package contract
 
 import (
+	"os"
 	"strings"
 	"testing"
 	"time"
@@ -56,4 +57,36 @@ func orZero(d Decimal) Decimal {
 		return "0 USD"
 	}
 	return d
+}
+
+// TestWhatAPortCountsAs: the usual words and leaving them out are one contract.
+func TestWhatAPortCountsAs(t *testing.T) {
+	read := func(ports, prepaid string) (*Contract, error) {
+		data, err := os.ReadFile("../examples/small/tidewater.yaml")
+		if err != nil {
+			t.Fatal(err)
+		}
+		text := string(data)
+		text = strings.Replace(text, "  - metric: isolation-proven\n", "  - metric: isolation-proven\n"+ports, 1)
+		return Parse("c.yaml", []byte(strings.Replace(text, "  months: 12\n", "  months: 12\n"+prepaid, 1)))
+	}
+	plain, err := read("", "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	said, err := read("    ports: share\n    unclear: not-credited\n", "  early_end: refund\n")
+	if err != nil || said.Digest() != plain.Digest() {
+		t.Errorf("the usual, written out, is another contract: %v", err)
+	}
+	other, err := read("    ports: node\n    unclear: credited\n", "  early_end: forfeit\n")
+	if err != nil || other.Digest() == plain.Digest() {
+		t.Errorf("what is not the usual is the same contract: %v", err)
+	}
+	for field, bad := range map[string][2]string{
+		"sla[2].ports": {"    ports: half\n", ""}, "sla[2].unclear": {"    unclear: half\n", ""}, "prepaid.early_end": {"", "  early_end: burn\n"},
+	} {
+		if _, err := read(bad[0], bad[1]); err == nil || !strings.Contains(err.Error(), field) {
+			t.Errorf("%s: %v", field, err)
+		}
+	}
 }
