@@ -60,7 +60,7 @@ func (m *metrics) Collect(ch chan<- prometheus.Metric) {
 		promised, delivered := 0, 0
 		for _, l := range s.Leases {
 			if l.Returned.IsZero() {
-				promised += len(l.Slots)
+				promised += l.Owed()
 				delivered += l.Delivered
 			}
 		}

@@ -125,7 +125,7 @@ func (s *service) ReplaceNode(ctx context.Context, r *connect.Request[v1.Replace
 	if !ok {
 		return nil, &book.Refusal{Field: "node", Reason: "no node that would do: none is ready and free, or there is none of this id"}
 	}
-	return s.submit(ctx, r.Msg, book.ProposeReplacement{Lease: lease.ID(r.Msg.Lease), Slot: r.Msg.Slot, Node: to, Reason: r.Msg.Reason, By: caller(ctx).Subject})
+	return s.submit(ctx, r.Msg, book.ProposeReplacement{Lease: lease.ID(r.Msg.Lease), Slot: r.Msg.Slot, Node: to, Reason: r.Msg.Reason, By: caller(ctx).Subject, Requested: r.Msg.TenantAsked})
 }
 
 // AcknowledgeReplacement is the tenant's yes to a proposed replacement.

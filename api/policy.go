@@ -89,6 +89,9 @@ var policy = map[string]rule{
 	"GetInvoice":     {[]Role{Finance, Auditor, Administrator, Viewer}, ofInvoice},
 	"ExplainInvoice": {[]Role{Finance, Auditor, Administrator, Viewer}, ofInvoice},
 
+	"DisputeLine":   {[]Role{Administrator}, ofInvoice},
+	"SettleDispute": {[]Role{Finance}, nil},
+
 	"WriteBundle":   {[]Role{Auditor, Administrator, Viewer}, ofTenant},
 	"TailLedger":    {[]Role{Operator, Auditor, Administrator, Viewer}, ofScope},
 	"GetCheckpoint": {readers, ofTenant},

@@ -232,7 +232,7 @@ func (s *service) GetHosts(ctx context.Context, r *connect.Request[v1.LeaseRef])
 func describeLease(b *book.State, l *book.Lease, now time.Time) *v1.Lease {
 	out := &v1.Lease{
 		Id: string(l.ID), Tenant: l.Tenant, Contract: l.Contract, Tranche: l.Tranche, Fabric: l.Fabric, Kind: l.Kind,
-		Begin: l.Begin.UTC().Format(time.RFC3339), End: l.End.UTC().Format(time.RFC3339), DesiredSlots: int64(len(l.Slots)),
+		Begin: l.Begin.UTC().Format(time.RFC3339), End: l.End.UTC().Format(time.RFC3339), DesiredSlots: int64(l.Owed()),
 		Delivered: int64(l.Delivered), Isolation: l.Verdict, Generation: l.Epoch,
 	}
 	for slot, n := range l.Slots {
@@ -265,10 +265,10 @@ func describeLease(b *book.State, l *book.Lease, now time.Time) *v1.Lease {
 		out.State = "returned"
 	case !l.Returning.IsZero():
 		out.State = "returning"
-	case l.Delivered == len(l.Slots):
+	case l.Delivered == l.Owed():
 		out.State = "delivered"
 	case l.Delivered > 0:
-		out.State = fmt.Sprintf("delivering, %d of %d", l.Delivered, len(l.Slots))
+		out.State = fmt.Sprintf("delivering, %d of %d", l.Delivered, l.Owed())
 	default:
 		out.State = "bound"
 	}
@@ -328,7 +328,8 @@ func (s *service) GetInvoice(ctx context.Context, r *connect.Request[v1.InvoiceR
 	if err != nil {
 		return nil, connect.NewError(connect.CodeInternal, err)
 	}
-	return connect.NewResponse(&v1.InvoiceDocument{Invoice: describeInvoice(entry), Json: string(i.Encode()), Text: i.Text()}), nil
+	disputes, said := s.disputes(entry.Number, "")
+	return connect.NewResponse(&v1.InvoiceDocument{Invoice: describeInvoice(entry), Json: string(i.Encode()), Text: i.Text() + said, Disputes: disputes}), nil
 }
 
 // ExplainInvoice says how a line came about: clause, formula, entries.
@@ -344,5 +345,6 @@ func (s *service) ExplainInvoice(ctx context.Context, r *connect.Request[v1.Expl
 	if _, ok := i.Line(r.Msg.Line); !ok {
 		return nil, &book.Refusal{Field: "line", Reason: strings.TrimSpace(i.Explain(r.Msg.Line))}
 	}
-	return connect.NewResponse(&v1.Explanation{Text: i.Explain(r.Msg.Line)}), nil
+	_, said := s.disputes(entry.Number, r.Msg.Line)
+	return connect.NewResponse(&v1.Explanation{Text: i.Explain(r.Msg.Line) + said}), nil
 }

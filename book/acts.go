@@ -92,6 +92,9 @@ func (s *State) missing(contractID string, now time.Time) []contract.Missing {
 func (s *State) neverCame(l *Lease) *site.Set {
 	out := site.NewSet(len(l.Slots))
 	for slot := range l.Slots {
+		if l.GaveUp(slot) {
+			continue
+		}
 		if st := l.billing(uint32(slot)).State; st == "" || st == meter.Undelivered {
 			out.Add(site.Index(slot))
 		}
@@ -110,13 +113,21 @@ func (c PerformAct) decide(s *State, env Env) (*Decision, error) {
 		}
 		return nil, refuse("confirmed", "what was shown (%s) is not what %s would come to now (%s): look at it again", c.Confirmed, c.Act, shown)
 	}
+	slots := ""
+	if l, ok := s.leaseOfTranche(c.Contract, out.Preview.Tranche); ok && c.Act == contract.ActReduce {
+		slots = s.neverCame(l).String()
+	}
 	d := &Decision{}
 	d.add(TenantScope(out.Next.Tenant), kindOfAct(c.Act), contract.Acted{
 		Contract: out.Next.Encode(), Act: c.Act, Given: env.Now, Ends: out.Next.End, By: c.By.Subject, Clause: out.Preview.Clause,
-		Tranche: out.Preview.Tranche, Preview: out.Preview.Digest(),
+		Tranche: out.Preview.Tranche, Slots: slots, Preview: out.Preview.Digest(),
 		Signed: contract.Signature{Party: c.By.Party(), By: c.By.Subject + ", " + c.By.Role},
 	})
 	return d, nil
+}
+
+func (s *State) leaseOfTranche(contractID, tranche string) (*Lease, bool) {
+	return s.LeaseByID(leaseID(contractID, tranche))
 }
 
 func kindOfAct(a contract.Act) string {
@@ -140,6 +151,15 @@ func (s *State) applyActed(e *ledger.Entry, b contract.Acted, _ Bodies) error {
 	}
 	k.Versions = append(k.Versions, c)
 	if e.Kind == contract.KindReduced {
+		l, ok := s.leaseOfTranche(c.ID, b.Tranche)
+		if !ok {
+			return fmt.Errorf("no lease of tranche %q of %s", b.Tranche, c.ID)
+		}
+		slots, err := site.ParseSet(b.Slots, len(l.Slots))
+		if err != nil {
+			return err
+		}
+		l.giveUp(slots)
 		return nil
 	}
 	k.Noticed = e.Time

@@ -64,6 +64,8 @@ func init() {
 		lease.KindReturned:      fold((*State).applyReturned),
 		meter.KindInvoiced:      fold((*State).applyInvoiced),
 		meter.KindObserved:      fold((*State).applyObserved),
+		meter.KindDisputed:      fold((*State).applyDisputed),
+		meter.KindSettled:       fold((*State).applySettled),
 		lease.KindProposed:      fold((*State).applyProposed),
 		lease.KindSwapped:       fold((*State).applySwapped),
 		node.KindMoved:          fold((*State).applyMoved),

@@ -28,6 +28,9 @@ func (c Reserve) decide(s *State, env Env) (*Decision, error) {
 		if l == nil {
 			return nil, refuse("node", "%s is held by no lease", s.Site.NodeID[n])
 		}
+		if s.givenUpNode(n) {
+			return nil, refuse("node", "%s is in a slot that was given up: it is not owed any more", s.Site.NodeID[n])
+		}
 		if !s.usable(n) {
 			return nil, refuse("node", "%s is cordoned or not healthy", s.Site.NodeID[n])
 		}
@@ -82,6 +85,8 @@ func (c Deliver) decide(s *State, env Env) (*Decision, error) {
 			return nil, refuse("node", "%s is %s, expected reserved", id, s.Nodes.State[n])
 		case s.Holder(n) != l:
 			return nil, refuse("node", "%s is not in a slot of %s", id, l.ID)
+		case s.givenUpNode(n):
+			return nil, refuse("node", "%s is in a slot of %s that was given up: it is not owed any more", id, l.ID)
 		case int(s.Site.NodeSU[n]) != c.SU:
 			return nil, refuse("node", "%s is not in %s", id, s.Site.SUs[c.SU].ID)
 		case s.Nodes.Statement[n].IsZero() && !s.Sits(n):
@@ -173,9 +178,13 @@ func (s *State) applySlots(e *ledger.Entry, b lease.Slots, _ Bodies) error {
 		return err
 	}
 	l.bill(slots, meter.SlotState(b.State), at)
-	l.Events = append(l.Events, meter.Event{
+	event := meter.Event{
 		Entry: e.ScopeSeq, Lease: string(b.Lease), Tranche: b.Tranche, Slots: b.Slots, At: at, State: meter.SlotState(b.State), Cause: b.Cause,
-	})
+	}
+	if b.Ports != nil {
+		event.Ports = *b.Ports
+	}
+	l.Events = append(l.Events, event)
 	return nil
 }
 
@@ -185,11 +194,21 @@ type condition struct {
 	silent  bool
 	dead    bool
 	exposed uint8 // NICs
+	unclear uint8 // of these: that the tenant could have made as well
+	forged  uint8 // of these: that came from behind the port
+}
+
+// ports is what an isolation-unproven of the node is about.
+func (c condition) ports() lease.Ports {
+	if c.billed() != meter.IsolationUnproven {
+		return lease.Ports{}
+	}
+	return lease.Ports{Owner: c.exposed - c.unclear - c.forged, Either: c.unclear, Tenant: c.forged}
 }
 
 func (s *State) condition(n site.Index) condition {
 	q, silent := s.Nodes.Silence[n]
-	return condition{s.Nodes.Health[n], silent, silent && !q.Dead.IsZero(), s.Nodes.Exposed[n]}
+	return condition{s.Nodes.Health[n], silent, silent && !q.Dead.IsZero(), s.Nodes.Exposed[n], s.Nodes.Unclear[n], s.Nodes.Forged[n]}
 }
 
 // billed is what the slot of a delivered node is billed as. The worst wins: a node
@@ -246,6 +265,7 @@ func (c *slotChanges) write(d *Decision) {
 		state meter.SlotState
 		cause string
 		since int64
+		ports lease.Ports
 	}
 	s := c.s
 	groups := map[key]*site.Set{}
@@ -253,10 +273,10 @@ func (c *slotChanges) write(d *Decision) {
 	for _, n := range c.order {
 		change := c.nodes[n]
 		state := change.is.billed()
-		if s.Nodes.State[n] != node.Delivered || s.Nodes.Lease[n] == NoLease || state == change.was.billed() {
+		if s.Nodes.State[n] != node.Delivered || s.Nodes.Lease[n] == NoLease || state == change.was.billed() && change.is.ports() == change.was.ports() {
 			continue
 		}
-		k := key{lease: s.Nodes.Lease[n], state: state, cause: change.cause}
+		k := key{lease: s.Nodes.Lease[n], state: state, cause: change.cause, ports: change.is.ports()}
 		if state == meter.Unknown && !change.since.IsZero() {
 			k.since = change.since.UnixNano()
 		}
@@ -269,6 +289,9 @@ func (c *slotChanges) write(d *Decision) {
 	for _, k := range order {
 		l := s.Leases[k.lease]
 		body := lease.Slots{Lease: l.ID, Tranche: l.Tranche, Slots: groups[k].String(), State: string(k.state), Cause: k.cause}
+		if k.ports != (lease.Ports{}) {
+			body.Ports = &k.ports
+		}
 		if k.since != 0 {
 			body.Since = time.Unix(0, k.since).UTC()
 		}
@@ -290,7 +313,7 @@ func (c NoteLate) decide(s *State, env Env) (*Decision, error) {
 	}
 	missing := site.NewSet(len(l.Slots))
 	for slot, up := range l.Up {
-		if !up {
+		if !up && !l.GaveUp(slot) {
 			missing.Add(site.Index(slot))
 		}
 	}
@@ -316,7 +339,7 @@ func (s *State) lateNote(l *Lease, slots string, expected time.Time, reason stri
 func (s *State) slotsInHall(l *Lease, hall int) string {
 	slots := site.NewSet(len(l.Slots))
 	for slot, n := range l.Slots {
-		if s.Site.HallOf(n) == hall && !l.Up[slot] {
+		if s.Site.HallOf(n) == hall && !l.Up[slot] && !l.GaveUp(slot) {
 			slots.Add(site.Index(slot))
 		}
 	}

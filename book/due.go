@@ -41,7 +41,7 @@ func Due(s *State, now time.Time) []Command {
 			due = append(due, FinishReturn{Lease: l.ID})
 		case !now.Before(l.End):
 			due = append(due, ReturnLease{Lease: l.ID, Reason: "its time is over"})
-		case now.Sub(l.Begin) >= s.Policy.Turnover.Deliver && l.Delivered < len(l.Slots) && !l.LateNoted:
+		case now.Sub(l.Begin) >= s.Policy.Turnover.Deliver && l.Delivered < l.Owed() && !l.LateNoted:
 			expected := s.expected(l)
 			due = append(due, NoteLate{Lease: l.ID, Expected: expected, Reason: s.lateReason(l)})
 		}
@@ -146,7 +146,7 @@ func (s *State) dueReservations(due []Command, now time.Time) []Command {
 	var nodes []site.Index
 	for n := range s.Nodes.By[node.Ready].All() {
 		l := s.Holder(n)
-		if l != nil && l.Returning.IsZero() && !now.Before(l.Begin.Add(-Lead)) && s.usable(n) && s.HealthOf(n) == Healthy {
+		if l != nil && l.Returning.IsZero() && !now.Before(l.Begin.Add(-Lead)) && s.usable(n) && s.HealthOf(n) == Healthy && !s.givenUpNode(n) {
 			nodes = append(nodes, n)
 		}
 	}
@@ -189,7 +189,7 @@ func (s *State) healthyIn(st node.State) []site.Index {
 func (s *State) expected(l *Lease) time.Time {
 	expected := l.Begin
 	for slot, n := range l.Slots {
-		if !l.Up[slot] && s.Site.InService(n).After(expected) {
+		if !l.Up[slot] && !l.GaveUp(slot) && s.Site.InService(n).After(expected) {
 			expected = s.Site.InService(n)
 		}
 	}
@@ -199,7 +199,7 @@ func (s *State) expected(l *Lease) time.Time {
 func (s *State) lateReason(l *Lease) string {
 	missing, outOfService := 0, 0
 	for slot, n := range l.Slots {
-		if l.Up[slot] {
+		if l.Up[slot] || l.GaveUp(slot) {
 			continue
 		}
 		missing++

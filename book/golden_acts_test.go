@@ -5,6 +5,7 @@ import (
 
 	"bulkhead/book"
 	"bulkhead/contract"
+	"bulkhead/meter"
 	"bulkhead/run"
 )
 
@@ -21,14 +22,28 @@ func (g *golden) tellActs(t *testing.T, plane *run.Plane) {
 	for _, act := range []contract.Act{contract.ActReduce, contract.ActTerminateEarly} {
 		out, err := c.Perform(contract.Asked{Act: act, Party: contract.Tenant, Given: given, Missing: []contract.Missing{{Tranche: c.Tranches[0].ID, Slots: 1}}})
 		must(t, err)
-		kind := contract.KindReduced
+		kind, slots := contract.KindReduced, "0"
 		if act != contract.ActReduce {
-			kind = contract.KindTerminated
+			kind, slots = contract.KindTerminated, ""
 		}
 		g.append(t, book.TenantScope(c.Tenant), kind, contract.Acted{
-			Contract: out.Next.Encode(), Act: act, Given: given, Ends: out.Next.End, By: "officer", Clause: out.Preview.Clause, Tranche: out.Preview.Tranche,
+			Contract: out.Next.Encode(), Act: act, Given: given, Ends: out.Next.End, By: "officer", Clause: out.Preview.Clause, Tranche: out.Preview.Tranche, Slots: slots,
 			Preview: out.Preview.Digest(), Signed: contract.Signature{Party: contract.Tenant, By: "officer, administrator"},
 		})
 		c = out.Next
 	}
+	var issued book.Invoice
+	plane.View(func(s *book.State) { issued = s.Invoices[0] })
+	i, err := plane.Invoice(t.Context(), issued.Statement)
+	must(t, err)
+	line, scope := i.Lines[0].ID, book.TenantScope(issued.Tenant)
+	held, err := i.Hold(line)
+	must(t, err)
+	note, err := i.Credit(line, "1.00", nil)
+	must(t, err)
+	note.Note, note.Reason, note.Signed = book.NoteNumber(issued.Tenant, 1), "as measured", contract.Signature{Party: contract.Owner, By: "finance on duty, finance"}
+	g.append(t, scope, meter.KindDisputed, meter.Disputed{
+		Number: i.Number, Line: line, Held: held, Currency: i.Currency, Reason: "it was down", Signed: contract.Signature{Party: contract.Tenant, By: "officer, administrator"},
+	})
+	g.append(t, scope, meter.KindSettled, note)
 }

@@ -82,6 +82,51 @@ func (c FreeLabel) decide(s *State, env Env) (*Decision, error) {
 type PortFinding struct {
 	Port  site.Port
 	Check string
+	Seen  prove.Seen // of a drift: at whose end of the port it shows
+}
+
+// exposure is what a finding at a port adds to the exposure of its node.
+func exposureBy(m prove.Maker) exposure {
+	switch m {
+	case prove.ByEither:
+		return exposure{1, 1, 0}
+	case prove.ByTenant:
+		return exposure{1, 0, 1}
+	}
+	return exposure{1, 0, 0}
+}
+
+// exposure counts ports of a node that are not proven: all, and of these those that the
+// tenant could have made as well, and those that came from behind the port.
+type exposure struct{ all, unclear, forged int8 }
+
+func (e exposure) plus(o exposure) exposure {
+	return exposure{e.all + o.all, e.unclear + o.unclear, e.forged + o.forged}
+}
+
+// redAlready is what a port adds to the exposure of its node by what was found there.
+func (s *State) redAlready(p site.Port) exposure {
+	if lock, red := s.Locked[p]; red {
+		return exposureBy(lock.Maker)
+	}
+	return exposure{}
+}
+
+// MadeOtherwise says whether somebody else could have made what is found now at a port
+// that is red: whoever goes on after the first has done pays from then on.
+func (l Lock) MadeOtherwise(p PortFinding) bool {
+	m, _ := prove.MakerOf(p.Check, p.Seen)
+	return exposureBy(m) != exposureBy(l.Maker)
+}
+
+func (e exposure) times(n int8) exposure { return exposure{e.all * n, e.unclear * n, e.forged * n} }
+
+// expose adds to the exposure of a node.
+func (s *State) expose(n site.Index, e exposure) {
+	c := &s.Nodes
+	c.Exposed[n] = uint8(int(c.Exposed[n]) + int(e.all))
+	c.Unclear[n] = uint8(int(c.Unclear[n]) + int(e.unclear))
+	c.Forged[n] = uint8(int(c.Forged[n]) + int(e.forged))
 }
 
 // ReportDrift records ports that were proven and are red now, in the scope of
@@ -93,15 +138,22 @@ type ReportDrift struct {
 }
 
 func (c ReportDrift) decide(s *State, env Env) (*Decision, error) {
-	if len(c.Ports) == 0 {
+	ports := slices.DeleteFunc(slices.Clone(c.Ports), func(p PortFinding) bool {
+		lock, known := s.Locked[p.Port]
+		return known && !lock.MadeOtherwise(p)
+	})
+	if len(ports) == 0 {
 		return nil, ErrNothing
 	}
 	d := &Decision{}
 	evidence := d.body(c.Evidence)
-	s.scoped(c.Ports, func(scope string, notes []fabric.PortNote) {
+	s.scoped(ports, func(scope string, notes []fabric.PortNote) {
 		d.add(scope, fabric.KindDrifted, fabric.Drifted{Fabric: c.Fabric, Ports: notes, Evidence: evidence})
 	})
-	s.exposureChanges(d, c.Ports, +1, "isolation: read-back shows a violation")
+	s.exposureChanges(d, ports, func(p PortFinding) exposure {
+		m, _ := prove.MakerOf(p.Check, p.Seen)
+		return s.redAlready(p.Port).times(-1).plus(exposureBy(m))
+	}, "isolation: read-back shows a violation")
 	return d, nil
 }
 
@@ -116,7 +168,7 @@ func (s *State) scoped(ports []PortFinding, write func(scope string, notes []fab
 	scopes := []string{SiteScope}
 	for _, p := range ports {
 		n := p.Port.Node()
-		note := fabric.PortNote{Port: uint32(p.Port), Node: s.Site.NodeID[n], NIC: p.Port.NIC(), Check: p.Check}
+		note := fabric.PortNote{Port: uint32(p.Port), Node: s.Site.NodeID[n], NIC: p.Port.NIC(), Check: p.Check, Seen: string(p.Seen)}
 		byScope[SiteScope] = append(byScope[SiteScope], note)
 		l := s.Holder(n)
 		if l == nil {
@@ -135,24 +187,30 @@ func (s *State) scoped(ports []PortFinding, write func(scope string, notes []fab
 	}
 }
 
-// exposureChanges writes what a change of exposure by delta on each port does
-// to slots.
-func (s *State) exposureChanges(d *Decision, ports []PortFinding, delta int, cause string) {
-	change := map[site.Index]int{}
+// exposureChanges writes what a change of exposure on each port does to slots.
+func (s *State) exposureChanges(d *Decision, ports []PortFinding, delta func(PortFinding) exposure, cause string) {
+	change := map[site.Index]exposure{}
 	var nodes []site.Index
 	for _, p := range ports {
 		n := p.Port.Node()
 		if _, ok := change[n]; !ok {
 			nodes = append(nodes, n)
 		}
-		change[n] += delta
+		by, sum := delta(p), change[n]
+		change[n] = sum.plus(by)
 	}
 	changes := s.newSlotChanges()
 	for _, n := range nodes {
 		was := s.condition(n)
 		is := was
-		is.exposed = uint8(int(was.exposed) + change[n])
-		changes.add(n, was, is, cause, time.Time{})
+		is.exposed = uint8(int(was.exposed) + int(change[n].all))
+		is.unclear = uint8(int(was.unclear) + int(change[n].unclear))
+		is.forged = uint8(int(was.forged) + int(change[n].forged))
+		why := cause
+		if is.exposed > 0 && is.exposed < was.exposed {
+			why = "isolation: proven again at some of its ports"
+		}
+		changes.add(n, was, is, why, time.Time{})
 	}
 	changes.write(d)
 }
@@ -165,11 +223,20 @@ func (s *State) applyDrifted(e *ledger.Entry, b fabric.Drifted, _ Bodies) error 
 		if _, err := s.nodeAt(uint32(site.Port(p.Port).Node())); err != nil {
 			return err
 		}
-		if _, locked := s.Locked[site.Port(p.Port)]; locked {
+		port := site.Port(p.Port)
+		found := PortFinding{Port: port, Check: p.Check, Seen: prove.Seen(p.Seen)}
+		lock, red := s.Locked[port]
+		if red && !lock.MadeOtherwise(found) {
 			return fmt.Errorf("port %d drifted twice", p.Port)
 		}
-		s.Locked[site.Port(p.Port)] = Lock{Since: e.Time, Check: p.Check, Cause: CauseDrift}
-		s.Nodes.Exposed[site.Port(p.Port).Node()]++
+		s.expose(port.Node(), s.redAlready(port).times(-1))
+		if !red {
+			lock = Lock{Since: e.Time, Cause: CauseDrift}
+		}
+		lock.Check = p.Check
+		lock.Maker, _ = prove.MakerOf(p.Check, found.Seen)
+		s.Locked[port] = lock
+		s.expose(port.Node(), exposureBy(lock.Maker))
 		s.markDirty(site.Port(p.Port).Node())
 	}
 	return nil
@@ -243,7 +310,7 @@ func (c ReportRestored) decide(s *State, env Env) (*Decision, error) {
 	s.scoped(ports, func(scope string, notes []fabric.PortNote) {
 		d.add(scope, fabric.KindRestored, fabric.Restored{Fabric: c.Fabric, Ports: notes})
 	})
-	s.exposureChanges(d, ports, -1, "isolation: proven again")
+	s.exposureChanges(d, ports, func(p PortFinding) exposure { return exposureBy(s.Locked[p.Port].Maker).times(-1) }, "isolation: proven again")
 	return d, nil
 }
 
@@ -252,11 +319,12 @@ func (s *State) applyRestored(e *ledger.Entry, b fabric.Restored, _ Bodies) erro
 		return nil
 	}
 	for _, p := range b.Ports {
-		if _, ok := s.Locked[site.Port(p.Port)]; !ok {
+		lock, ok := s.Locked[site.Port(p.Port)]
+		if !ok {
 			return fmt.Errorf("port %d had not drifted", p.Port)
 		}
 		delete(s.Locked, site.Port(p.Port))
-		s.Nodes.Exposed[site.Port(p.Port).Node()]--
+		s.expose(site.Port(p.Port).Node(), exposureBy(lock.Maker).times(-1))
 		s.markDirty(site.Port(p.Port).Node())
 	}
 	return nil
@@ -303,11 +371,11 @@ func (c ReportUnread) decide(s *State, env Env) (*Decision, error) {
 	if len(d.Drafts) == 0 {
 		return nil, ErrNothing
 	}
-	delta, cause := +1, "isolation: the leaf can't be read"
+	delta, cause := exposureBy(prove.ByOwner), "isolation: the leaf can't be read"
 	if c.Readable {
-		delta, cause = -1, "isolation: the leaf is read again, and proven"
+		delta, cause = delta.times(-1), "isolation: the leaf is read again, and proven"
 	}
-	s.exposureChanges(d, ports, delta, cause)
+	s.exposureChanges(d, ports, func(PortFinding) exposure { return delta }, cause)
 	return d, nil
 }
 

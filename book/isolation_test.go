@@ -6,6 +6,7 @@ import (
 
 	"bulkhead/book"
 	"bulkhead/fabric"
+	"bulkhead/lease"
 	"bulkhead/node"
 	"bulkhead/site"
 )
@@ -70,9 +71,15 @@ func TestDrift(t *testing.T) {
 	restored := func(p ...site.Port) book.ReportRestored {
 		return book.ReportRestored{Fabric: "roce", Ports: drift(p...).Ports}
 	}
-	// One port of two: the node is exposed still.
-	if got := kinds(s.do(t, restored(site.PortOf(a, 3), site.PortOf(a, 8)))); got != "site fabric.restored/1, tenant/flagship fabric.restored/1" {
+	if e := l.Events[len(l.Events)-1]; e.Ports != (lease.Ports{Owner: 2}) {
+		t.Errorf("two red ports are billed as %+v", e.Ports)
+	}
+	// One port of two: the node is exposed still, by half.
+	if got := kinds(s.do(t, restored(site.PortOf(a, 3), site.PortOf(a, 8)))); got != "site fabric.restored/1, tenant/flagship fabric.restored/1, tenant/flagship lease.slots/1" {
 		t.Errorf("half a restoration is %s", got)
+	}
+	if e := l.Events[len(l.Events)-1]; e.State != "isolation-unproven" || e.Ports != (lease.Ports{Owner: 1}) {
+		t.Errorf("half a restoration is billed as %+v", e)
 	}
 	if got := kinds(s.do(t, restored(site.PortOf(a, 4)))); got != "site fabric.restored/1, tenant/flagship fabric.restored/1, tenant/flagship lease.slots/1" {
 		t.Errorf("a restoration is %s", got)

@@ -51,6 +51,8 @@ type frozen struct {
 	Unread     map[site.Leaf]time.Time           `json:"unread"`
 	Silent     map[site.Leaf]time.Time           `json:"silent,omitempty"`
 	Invoices   []Invoice                         `json:"invoices"`
+	Disputes   []meter.Dispute                   `json:"disputes,omitempty"`
+	Notes      []meter.Note                      `json:"notes,omitempty"`
 	Looks      *meter.Looks                      `json:"looks,omitempty"`
 	Found      map[string]map[uint32]*FoundLabel `json:"found,omitempty"`
 	Control    Control                           `json:"control"`
@@ -93,7 +95,8 @@ type frozenLease struct {
 	Dirty               bool
 	Probes              int
 	ProbeLeaks          time.Time
-	Sitting             bool `json:",omitempty"`
+	Sitting             bool      `json:",omitempty"`
+	GivenUp             *site.Set `json:",omitempty"`
 }
 
 type frozenSwap struct {
@@ -117,6 +120,7 @@ type frozenNodes struct {
 	Since, Begun             []int64
 	Seq, Turnover, Slot      []uint32
 	Attempt, Exposed, Health []byte
+	Unclear, Forged          []byte
 	Lease, Owner             []int32
 	Class                    map[site.Index]string
 	Silence                  map[site.Index]Silence `json:",omitempty"`
@@ -143,11 +147,11 @@ func (s *State) freeze() *frozen {
 	c := &s.Nodes
 	f := &frozen{
 		Seq: s.Seq, Staged: s.Staged, Time: s.Time, Term: s.Term, Scopes: s.Scopes, Tenants: s.Tenants, Projects: s.projects,
-		Labels: s.Labels, Volumes: s.Volumes, Postures: s.Postures, Locked: s.Locked, Unread: s.Unread, Silent: s.Silent, Invoices: s.Invoices, Looks: s.Looks, Found: s.Found, Control: s.Control, Commands: s.Commands, Tokens: s.Tokens, Approvers: s.Approvers,
+		Labels: s.Labels, Volumes: s.Volumes, Postures: s.Postures, Locked: s.Locked, Unread: s.Unread, Silent: s.Silent, Invoices: s.Invoices, Disputes: s.Disputes, Notes: s.Notes, Looks: s.Looks, Found: s.Found, Control: s.Control, Commands: s.Commands, Tokens: s.Tokens, Approvers: s.Approvers,
 		Contracts: map[string]frozenContract{}, Placements: map[string]claim.Digest{},
 		Nodes: frozenNodes{
 			State: c.State, Since: c.Since, Begun: c.Begun, Seq: c.Seq, Turnover: c.Turnover, Slot: c.Slot,
-			Attempt: c.Attempt, Exposed: c.Exposed, Lease: c.Lease, Owner: c.Owner, Class: map[site.Index]string{}, Silence: c.Silence,
+			Attempt: c.Attempt, Exposed: c.Exposed, Unclear: c.Unclear, Forged: c.Forged, Lease: c.Lease, Owner: c.Owner, Class: map[site.Index]string{}, Silence: c.Silence,
 			Cordoned: c.Corded, Sick: c.Sick, Statement: c.Statement, Asked: c.Asked, WipeAsked: c.WipeAsked, Wiped: c.Wiped, Booked: c.Booked,
 		},
 	}
@@ -181,7 +185,7 @@ func (s *State) freeze() *frozen {
 	for _, l := range s.Leases {
 		fl := frozenLease{
 			Lease: l.Lease, Order: site.FormatOrder(l.Slots), Certificate: l.Certificate, Up: site.NewSet(len(l.Up)), Events: l.Events,
-			Returning: l.Returning, Returned: l.Returned, LateNoted: l.LateNoted, Verdict: l.Verdict, Epoch: l.Epoch, Certified: l.Certified, Dirty: l.Dirty, Probes: l.Probes, ProbeLeaks: l.ProbeLeaks, Sitting: l.Sitting,
+			Returning: l.Returning, Returned: l.Returned, LateNoted: l.LateNoted, Verdict: l.Verdict, Epoch: l.Epoch, Certified: l.Certified, Dirty: l.Dirty, Probes: l.Probes, ProbeLeaks: l.ProbeLeaks, Sitting: l.Sitting, GivenUp: l.GivenUp,
 		}
 		fl.Lease.Slots = nil
 		for slot, up := range l.Up {
@@ -232,7 +236,7 @@ func Restore(data []byte, bodies Bodies) (*State, error) {
 	for _, fl := range f.Leases {
 		l := &Lease{
 			Lease: fl.Lease, Certificate: fl.Certificate, Events: fl.Events, Returning: fl.Returning, Returned: fl.Returned,
-			LateNoted: fl.LateNoted, Verdict: fl.Verdict, Epoch: fl.Epoch, Certified: fl.Certified, Dirty: fl.Dirty, Probes: fl.Probes, ProbeLeaks: fl.ProbeLeaks, Sitting: fl.Sitting,
+			LateNoted: fl.LateNoted, Verdict: fl.Verdict, Epoch: fl.Epoch, Certified: fl.Certified, Dirty: fl.Dirty, Probes: fl.Probes, ProbeLeaks: fl.ProbeLeaks, Sitting: fl.Sitting, GivenUp: fl.GivenUp,
 		}
 		if s.Site == nil || s.Contracts[fl.Contract] == nil || fl.Up == nil {
 			return nil, fmt.Errorf("snapshot: lease %.130q: incomplete", string(fl.ID))
@@ -294,6 +298,7 @@ func Restore(data []byte, bodies Bodies) (*State, error) {
 		}
 	}
 	s.Invoices, s.Control, s.Looks = f.Invoices, f.Control, f.Looks
+	s.Disputes, s.Notes = f.Disputes, f.Notes
 	if s.Control.Paused == nil || s.Control.Keys == nil {
 		return nil, fmt.Errorf("snapshot: control: missing")
 	}
@@ -484,7 +489,7 @@ func (s *State) thawNodes(f *frozenNodes) error {
 	if s.Site != nil {
 		count = s.Site.Nodes()
 	}
-	for _, n := range []int{len(f.State), len(f.Since), len(f.Begun), len(f.Seq), len(f.Turnover), len(f.Slot), len(f.Attempt), len(f.Exposed),
+	for _, n := range []int{len(f.State), len(f.Since), len(f.Begun), len(f.Seq), len(f.Turnover), len(f.Slot), len(f.Attempt), len(f.Exposed), len(f.Unclear), len(f.Forged),
 		len(f.Health), len(f.Lease), len(f.Owner), len(f.Statement), len(f.Asked), len(f.WipeAsked), len(f.Wiped)} {
 		if n != count {
 			return fmt.Errorf("snapshot: a column has %d nodes, the site %d", n, count)
@@ -510,6 +515,7 @@ func (s *State) thawNodes(f *frozenNodes) error {
 	}
 	c.State, c.Since, c.Begun, c.Seq, c.Turnover, c.Slot = f.State, f.Since, f.Begun, f.Seq, f.Turnover, f.Slot
 	c.Attempt, c.Exposed, c.Lease, c.Owner = f.Attempt, f.Exposed, f.Lease, f.Owner
+	c.Unclear, c.Forged = f.Unclear, f.Forged
 	c.Statement, c.Asked, c.WipeAsked, c.Wiped = f.Statement, f.Asked, f.WipeAsked, f.Wiped
 	c.Sick, c.Corded = f.Sick, f.Cordoned
 	keep(&c.Booked, f.Booked)

@@ -11,6 +11,7 @@ import (
 	"bulkhead/lease"
 	"bulkhead/meter"
 	"bulkhead/node"
+	"bulkhead/prove"
 	"bulkhead/site"
 	"bulkhead/storage"
 )
@@ -58,6 +59,8 @@ type State struct {
 	Unread   map[site.Leaf]time.Time
 	Silent   map[site.Leaf]time.Time // leaves that did not answer, since when they last did
 	Invoices []Invoice
+	Disputes []meter.Dispute // of lines of invoices, as they were begun
+	Notes    []meter.Note    // credit notes, as they were given
 
 	Looks *meter.Looks // when devices were looked at, by the site's log; nil: it does not say
 
@@ -142,6 +145,8 @@ type Lease struct {
 	ProbeLeaks  time.Time    // of the newest probe that reached what it must not; zero: none
 	Dirty       bool         // delivered ports changed since the newest certificate
 
+	GivenUp *site.Set // slots that are not owed any more; nil: none
+
 	billed  []billing // by slot, as Events have it
 	Sitting bool      // its tenant was on its first nodes before: see State.Sits
 }
@@ -151,6 +156,7 @@ type Lock struct {
 	Since time.Time
 	Check string
 	Cause string
+	Maker prove.Maker `json:",omitempty"` // who could have made it; "" the owner
 }
 
 // Invoice names an issued invoice.
@@ -198,6 +204,8 @@ type Nodes struct {
 	Sick      *site.Set      // nodes whose failure ends only by repair
 	Corded    *site.Set      // cordoned nodes
 	Exposed   []uint8        // NICs whose isolation is unproven or red
+	Unclear   []uint8        // of these, those that the tenant could have made as well
+	Forged    []uint8        // of these, those that came from behind the port
 	Statement []claim.Digest // last signed turnover statement
 	Asked     []claim.Digest // ledger root that the step under way binds its quote to
 	WipeAsked []claim.Digest // the same of the wipe before, or of both together
@@ -312,6 +320,7 @@ func (s *State) growNodes(count int) {
 		c.Class = append(c.Class, "")
 		c.Cordoned = append(c.Cordoned, false)
 		c.Exposed = append(c.Exposed, 0)
+		c.Unclear, c.Forged = append(c.Unclear, 0), append(c.Forged, 0)
 		c.Statement = append(c.Statement, claim.Digest{})
 		c.Asked = append(c.Asked, claim.Digest{})
 		c.WipeAsked, c.Wiped = append(c.WipeAsked, claim.Digest{}), append(c.Wiped, claim.Digest{})

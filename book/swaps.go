@@ -5,10 +5,8 @@ import (
 	"time"
 
 	"bulkhead/claim"
-	"bulkhead/contract"
 	"bulkhead/lease"
 	"bulkhead/ledger"
-	"bulkhead/meter"
 	"bulkhead/node"
 	"bulkhead/place"
 	"bulkhead/site"
@@ -34,6 +32,8 @@ type Swap struct {
 	Deadline  time.Time
 	Agreed    bool
 	By        string `json:",omitempty"` // who proposed it; "": the loop
+	Reason    string `json:",omitempty"`
+	Requested bool   `json:",omitempty"` // by the tenant: only its own answer makes it
 }
 
 // ProposeReplacement offers another node for the slot of a failed one. One that was
@@ -45,6 +45,8 @@ type ProposeReplacement struct {
 	Node   site.Index
 	Reason string
 	By     string // who proposes it; "": the loop
+
+	Requested bool // the tenant has asked for it: only its own answer makes it
 }
 
 func (c ProposeReplacement) decide(s *State, env Env) (*Decision, error) {
@@ -63,8 +65,14 @@ func (c ProposeReplacement) decide(s *State, env Env) (*Decision, error) {
 	if s.Holder(was) != l {
 		return nil, refuse("slot", "slot %d of %s is held by another lease until it begins", c.Slot, c.Lease)
 	}
+	if l.GaveUp(int(c.Slot)) {
+		return nil, refuse("slot", "slot %d of %s was given up: no node is owed for it", c.Slot, c.Lease)
+	}
 	agreed := s.moveOf(ref, c.Node)
 	if err := s.replaceable(was, c.By != ""); err != nil && !agreed {
+		return nil, err
+	}
+	if err := c.mayAsk(s, was); err != nil {
 		return nil, err
 	}
 	if stay, ok := s.Stays[ref]; ok && c.By == "" {
@@ -76,7 +84,7 @@ func (c ProposeReplacement) decide(s *State, env Env) (*Decision, error) {
 	d := &Decision{}
 	proposed := lease.Proposed{
 		Lease: l.ID, Slot: c.Slot, Was: s.Site.NodeID[was], Node: s.Site.NodeID[c.Node],
-		Distance: place.Apart(s.Site, was, c.Node).String(), Reason: c.Reason, Deadline: env.Now.Add(s.Policy.Acknowledge), By: c.By,
+		Distance: place.Apart(s.Site, was, c.Node).String(), Reason: c.Reason, Deadline: env.Now.Add(s.Policy.Acknowledge), By: c.By, Requested: c.Requested,
 	}
 	unasked := !s.occupied(was)
 	if unasked {
@@ -85,7 +93,7 @@ func (c ProposeReplacement) decide(s *State, env Env) (*Decision, error) {
 	d.add(TenantScope(l.Tenant), lease.KindProposed, proposed)
 	if unasked {
 		d.add(TenantScope(l.Tenant), lease.KindAcknowledged, lease.Acknowledged{Lease: l.ID, Slot: c.Slot, By: NotDelivered})
-		s.swap(d, l, c.Slot, c.Node, c.Reason)
+		s.swap(d, l, c.Slot, c.Node, c.Reason, nil)
 	}
 	return d, nil
 }
@@ -167,18 +175,19 @@ func (s *State) Candidates() *site.Set {
 	return out
 }
 
-// swap writes the change of a slot's node.
-func (s *State) swap(d *Decision, l *Lease, slot uint32, to site.Index, reason string) {
+// swap writes the change of a slot's node; asked is on whose word, where it works.
+func (s *State) swap(d *Decision, l *Lease, slot uint32, to site.Index, reason string, asked *lease.Asked) {
 	was := l.Slots[slot]
-	if s.Nodes.State[was] == node.Delivered && s.condition(was).billed() != meter.DownOwner {
+	if asked != nil {
 		// The node still works, and leaves all the same: the slot is empty until
 		// the next one is delivered.
+		state, cause := replacedAs(asked)
 		d.add(TenantScope(l.Tenant), lease.KindSlots, lease.Slots{
-			Lease: l.ID, Tranche: l.Tranche, Slots: fmt.Sprint(slot), State: string(meter.DownOwner), Cause: "being replaced",
+			Lease: l.ID, Tranche: l.Tranche, Slots: fmt.Sprint(slot), State: string(state), Cause: cause,
 		})
 	}
 	d.add(TenantScope(l.Tenant), lease.KindSwapped, lease.Swapped{
-		Lease: l.ID, Slot: slot, Was: s.Site.NodeID[was], WasIndex: uint32(was), Node: s.Site.NodeID[to], Index: uint32(to), Reason: reason,
+		Lease: l.ID, Slot: slot, Was: s.Site.NodeID[was], WasIndex: uint32(was), Node: s.Site.NodeID[to], Index: uint32(to), Reason: reason, Asked: asked,
 	})
 	m := s.newMover()
 	if s.occupied(was) {
@@ -209,20 +218,20 @@ func (c AcknowledgeReplacement) decide(s *State, env Env) (*Decision, error) {
 		return nil, refuse("slot", "the tenant has until %s", swap.Deadline.Format(time.RFC3339))
 	}
 	l, _ := s.LeaseByID(c.Lease)
-	if c.By != ByDeadline {
-		if err := s.Contracts[l.Contract].mayAct(contract.ActAcknowledge, c.Actor); err != nil {
-			return nil, err
-		}
-		if c.By = c.Actor.Subject; c.By == ByDeadline || c.By == NotDelivered {
-			return nil, refuse("act", "nobody acts as %q: it is what the log says where nobody has answered", c.By)
-		}
+	by, err := c.answered(s.Contracts[l.Contract], swap)
+	if err != nil {
+		return nil, err
 	}
 	if why := s.fallen(SlotRef{c.Lease, c.Slot}, swap); why != "" {
 		return nil, refuse("slot", "the replacement of slot %d of %s is not made: %s", c.Slot, c.Lease, why)
 	}
 	d := &Decision{}
-	d.add(TenantScope(l.Tenant), lease.KindAcknowledged, lease.Acknowledged{Lease: c.Lease, Slot: c.Slot, By: c.By})
-	s.swap(d, l, c.Slot, swap.Node, "failed node, "+c.By)
+	d.add(TenantScope(l.Tenant), lease.KindAcknowledged, lease.Acknowledged{Lease: c.Lease, Slot: c.Slot, By: by})
+	asked, reason := s.word(SlotRef{c.Lease, c.Slot}, swap.Was, swap.Node, swap, by), "failed node, "+by
+	if asked != nil {
+		reason = "replaced on request: " + swap.Reason
+	}
+	s.swap(d, l, c.Slot, swap.Node, reason, asked)
 	return d, nil
 }
 
@@ -241,7 +250,7 @@ func (s *State) applyProposed(e *ledger.Entry, b lease.Proposed, _ Bodies) error
 	if l, ok := s.LeaseByID(b.Lease); !ok || int(b.Slot) >= len(l.Slots) {
 		return fmt.Errorf("no slot %d of %s", b.Slot, b.Lease)
 	}
-	s.Swaps[SlotRef{b.Lease, b.Slot}] = &Swap{Was: was, Node: to, Proposed: e.Time, Deadline: b.Deadline, By: b.By}
+	s.Swaps[SlotRef{b.Lease, b.Slot}] = &Swap{Was: was, Node: to, Proposed: e.Time, Deadline: b.Deadline, By: b.By, Reason: b.Reason, Requested: b.Requested}
 	delete(s.Stays, SlotRef{b.Lease, b.Slot})
 	return nil
 }

@@ -119,7 +119,7 @@ func (s *State) dueSwaps(due []Command, now time.Time) []Command {
 		switch {
 		case s.fallen(ref, swap) != "":
 			due = append(due, WithdrawReplacement{Lease: ref.Lease, Slot: ref.Slot, By: ByLoop})
-		case !now.Before(swap.Deadline) && !s.holdsSwap(swap):
+		case !now.Before(swap.Deadline) && !swap.Requested && !s.holdsSwap(swap):
 			due = append(due, AcknowledgeReplacement{Lease: ref.Lease, Slot: ref.Slot, By: ByDeadline})
 		}
 	}
@@ -135,7 +135,7 @@ func (s *State) holdsSwap(swap *Swap) bool {
 func (s *State) heldSwaps(now time.Time) (held []string) {
 	waiting := 0
 	for _, swap := range s.Swaps {
-		if !now.Before(swap.Deadline) && s.holdsSwap(swap) {
+		if !now.Before(swap.Deadline) && !swap.Requested && s.holdsSwap(swap) {
 			waiting++
 		}
 	}

@@ -4,6 +4,7 @@ import (
 	"bytes"
 
 	"bulkhead/contract"
+	"bulkhead/site"
 )
 
 // acted judges an act by which a party ends a contract early, or makes less of it: that
@@ -50,6 +51,7 @@ func (v *verifier) acted(b *contract.Acted) {
 	v.version(c)
 	v.versionByAct(c, b, act, party)
 	if act == contract.ActReduce {
+		v.giveUp(k, b)
 		return
 	}
 	k.noticed = true
@@ -77,11 +79,36 @@ func (v *verifier) missing(k *contractLog) []contract.Missing {
 		if v.time.Before(l.Begin) || !l.returning.IsZero() {
 			continue
 		}
-		if n := len(l.slots) - l.upOnce; n > 0 {
+		if n := v.neverCame(l).Len(); n > 0 {
 			out = append(out, contract.Missing{Tranche: l.Tranche, Slots: int64(n)})
 		}
 	}
 	return out
+}
+
+// neverCame is the slots of a lease that were never delivered, and are owed.
+func (v *verifier) neverCame(l *leaseLog) *site.Set {
+	out := site.NewSet(len(l.slots))
+	for slot, ever := range l.ever {
+		if n := site.Index(slot); !ever && !l.given.Has(n) {
+			out.Add(n)
+		}
+	}
+	return out
+}
+
+// giveUp takes slots off what a lease is owed: all that never came of the late tranche.
+func (v *verifier) giveUp(k *contractLog, b *contract.Acted) {
+	for _, l := range k.leases {
+		if l.Tranche != b.Tranche {
+			continue
+		}
+		missing := v.neverCame(l)
+		if missing.String() != b.Slots {
+			v.fail(v.at, CheckAct, string(l.Lease), "slots %.80q are given up; by the entries before, %.80q have not come", b.Slots, missing.String())
+		}
+		l.given.Union(missing)
+	}
 }
 
 // checkNoEnding refuses a signed version that ends by an act: only an act makes one.

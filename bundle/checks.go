@@ -69,6 +69,7 @@ const (
 	CheckEpoch      Check = "epoch"
 	CheckExposed    Check = "exposed"
 	CheckUnfounded  Check = "unfounded"
+	CheckMaker      Check = "maker"
 	CheckSlotUp     Check = "slot-up"
 	CheckSlotRange  Check = "slot-range"
 	CheckSilence    Check = "silence"
@@ -91,6 +92,7 @@ const (
 	CheckInvoice       Check = "invoice"
 	CheckInvoiceEntry  Check = "invoice-entry"
 	CheckLooks         Check = "looks"
+	CheckDispute       Check = "dispute"
 
 	// The tenant's own demands.
 	CheckOrigin Check = "origin"
@@ -156,6 +158,7 @@ var checks = []struct {
 	{CheckNotExposed, "no node is delivered while a port of it is known to be red or unread"},
 	{CheckExposed, "a slot whose isolation is not proven is not billed as up"},
 	{CheckUnfounded, "a slot is unproven only for a drift or an unread leaf that the log names"},
+	{CheckMaker, "what is not proven is billed by who could have made it, as the table of findings says, and port by port"},
 	{CheckSlotUp, "a slot is up only while a delivered node is in it"},
 	{CheckSlotRange, "slots and states are those of the lease"},
 	{CheckSilence, "a slot is unknown from when its node was last heard, and not from before something was said of it; nothing else reaches back"},
@@ -170,6 +173,7 @@ var checks = []struct {
 	{CheckInvoiceTwice, "no month of a contract is invoiced twice"},
 	{CheckInvoice, "an invoice is, byte by byte, what follows from the contract and the entries"},
 	{CheckInvoiceEntry, "the entry of an invoice says what the invoice says"},
+	{CheckDispute, "a dispute holds one line of an invoice, and ends in a credit note of no more than that line, or in a refusal"},
 	{CheckLooks, "what the log says of looks at devices is in order, of the past, and never of a month that was invoiced before"},
 	{CheckOrigin, "evidence comes from a kind of machine that the policy accepts"},
 	{CheckGrade, "claims are as strong as the policy asks"},

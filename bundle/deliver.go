@@ -61,6 +61,9 @@ func (v *verifier) handOverOne(l *leaseLog, b *lease.Delivered, d *lease.Deliver
 		return false
 	}
 	ref := slotRef{l, d.Slot}
+	if l.given.Has(site.Index(d.Slot)) {
+		v.fail(v.at, CheckBound, n.id, "it is delivered into %s, which was given up and is not owed any more", ref)
+	}
 	if l.slots[d.Slot] != d.Index {
 		v.fail(v.at, CheckSlotHolder, n.id, "it is delivered into %s, which by the entries before holds %s: a replacement is missing", ref, v.nameOf(l.slots[d.Slot]))
 	} else if holder, ok := v.holder(n); !ok || holder != ref {
@@ -110,6 +113,8 @@ type swapLog struct {
 
 	by         string // who proposed it; "": the owner's loop
 	agreedMove bool   // both parties had agreed that the slot moves
+	requested  bool   // by the tenant, as the owner says
+	answered   string // who acknowledged it
 }
 
 // slotOf finds a slot that an entry names.
@@ -135,7 +140,7 @@ func (v *verifier) proposed(b *lease.Proposed) {
 	}
 	v.budget.keep(perNode+int64(len(b.Was)+len(b.Node)), "replacements")
 	v.step(ref.lease, actPropose)
-	swap := &swapLog{at: v.at, was: b.Was, to: b.Node, deadline: b.Deadline}
+	swap := &swapLog{at: v.at, was: b.Was, to: b.Node, deadline: b.Deadline, requested: b.Requested}
 	v.wanted(ref, b, swap)
 	ref.lease.swaps[b.Slot] = swap
 }
@@ -152,7 +157,7 @@ func (v *verifier) acknowledged(b *lease.Acknowledged) {
 		v.fail(v.at, CheckSwap, ref.String(), "a replacement is acknowledged that was not proposed")
 		return
 	}
-	swap.agreed = true
+	swap.agreed, swap.answered = true, b.By
 	v.step(ref.lease, actAnswer)
 	v.answered(ref, b.By, swap)
 	was := v.numbers[ref.lease.slots[b.Slot]]
@@ -201,6 +206,7 @@ func (v *verifier) swappedNode(b *lease.Swapped) {
 	if swap == nil || !swap.agreed || swap.was != b.Was || swap.to != b.Node {
 		v.fail(v.at, CheckSwap, ref.String(), "%s is swapped for %s, and this was not proposed and acknowledged before", b.Was, b.Node)
 	}
+	v.asked(ref, swap, b)
 	delete(l.swaps, b.Slot)
 	if l.slots[b.Slot] != b.WasIndex {
 		v.fail(v.at, CheckSlotHolder, ref.String(), "%s leaves it, and by the entries before it holds %s", b.Was, v.nameOf(l.slots[b.Slot]))

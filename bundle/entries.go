@@ -89,6 +89,8 @@ var kinds = map[string]func(b *budget, data []byte) (any, error){
 	contract.KindTerminated:     decode[contract.Acted](),
 	contract.KindReduced:        decode[contract.Acted](),
 	KindTenantToken:             decode[TenantToken](),
+	meter.KindDisputed:          decode[meter.Disputed](),
+	meter.KindSettled:           decode[meter.Settled](),
 	meter.KindObserved:          decode[meter.Observed](),
 }
 

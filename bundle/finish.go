@@ -124,6 +124,12 @@ func (v *verifier) notProven() []string {
 	if v.tally.hermetic > 0 {
 		add("links: that the links of %s are nobody else's, and that the fabric routes so, is the owner's word; verified is that they are enough for any permutation of its traffic", count(v.tally.hermetic, "hermetic lease"))
 	}
+	if v.tally.ownersWord > 0 {
+		add("replacement: %s that worked left a slot for the owner's reason, and the tenant had not answered in its time", count(v.tally.ownersWord, "node"))
+	}
+	if v.tally.atHost > 0 {
+		add("drift: that %s showed at the host's end only, so that it is not credited as the owner's, is the owner's word", count(v.tally.atHost, "finding"))
+	}
 	if v.tally.acts > 0 {
 		add("acts: that a party did %s under a contract is the owner's word, where no key of that party's signed it", count(v.tally.acts, "act"))
 	}

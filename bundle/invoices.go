@@ -84,6 +84,7 @@ func (v *verifier) invoiced(b *meter.Invoiced) {
 	}
 	k.billed[from.Unix()] = b.Number
 	o := v.opened[b.Statement]
+	v.issued[b.Number] = issuedLog{b.Contract, o}
 	if o == nil {
 		v.fail(at, CheckEvidence, subject, "it has no statement")
 		return
@@ -94,6 +95,7 @@ func (v *verifier) invoiced(b *meter.Invoiced) {
 	fabrics := v.looksClosed(k, b)
 	v.budget.keep(perInvoice+16*int64(len(k.versions))+64*int64(len(fabrics)), "an invoice")
 	told := v.told[:len(v.told):len(v.told)]
+	notes := v.notesOf(b.Contract)
 	versions, events, issued := slices.Clone(k.versions), k.events[:len(k.events):len(k.events)], v.time
 	v.later(func() {
 		if o.err != nil {
@@ -113,7 +115,7 @@ func (v *verifier) invoiced(b *meter.Invoiced) {
 		}
 		v.spendOnInvoice(versions, events, told, len(fabrics), v.earlier[b.Contract])
 		if difference := v.recompute(says, meter.Input{
-			Versions: versions, Events: events, Period: i.Period, Number: i.Number, Earlier: v.earlier[b.Contract], Fabrics: fabrics,
+			Versions: versions, Events: events, Period: i.Period, Number: i.Number, Earlier: v.earlier[b.Contract], Fabrics: fabrics, Notes: notes,
 		}, told); difference != "" {
 			v.fail(at, CheckInvoice, subject, "%s", difference)
 		} else {

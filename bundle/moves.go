@@ -34,6 +34,8 @@ type nodeLog struct {
 	wiped     claim.Digest
 	rootOf    uint32
 	drift     uint16         // bit by NIC: known to be red
+	unclear   uint16         // of these, those that the tenant could have made as well
+	forged    uint16         // of these, those that came from behind the port
 	serial    string         // chassis, as its statements say
 	key       site.PublicKey // attestation key, the same
 }
@@ -69,6 +71,10 @@ func (v *verifier) applyNodes(body any) {
 		v.swappedNode(b)
 	case *lease.Withdrawn:
 		v.withdrawn(b)
+	case *lease.DefragConsented:
+		if l := v.leaseOf(b.Lease); l != nil {
+			l.moved = true
+		}
 	case *lease.Returning:
 		v.leaseReturning(b)
 	case *lease.Returned:
@@ -91,6 +97,10 @@ func (v *verifier) applyNodes(body any) {
 		v.observed(b)
 	case *meter.Invoiced:
 		v.invoiced(b)
+	case *meter.Disputed:
+		v.disputed(b)
+	case *meter.Settled:
+		v.disputeSettled(b)
 	default:
 		v.applyVolumes(body)
 	}
@@ -177,7 +187,7 @@ func (v *verifier) forget(number uint32) {
 	if n == nil {
 		return
 	}
-	n.drift = 0
+	n.drift, n.unclear, n.forged = 0, 0, 0
 	v.recount(n)
 	if n.unit == nil {
 		return

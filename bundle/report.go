@@ -66,6 +66,8 @@ type tally struct {
 	statements                               map[claim.Origin]int
 	takenOff                                 uint64 // entries, by the owner
 	whyTakenOff                              string // the first time
+	ownersWord                               int    // nodes that worked and were moved on the owner's word alone
+	atHost                                   int    // findings that were seen at the host only
 	acts                                     int    // by which a party ended a contract early, or made less of it
 	unchained                                int    // turnover statements of hardware without a maker's word that their key is in a TPM
 	statementKeys                            int    // TPM quotes judged by a key that the owner itself names

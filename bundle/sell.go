@@ -37,10 +37,14 @@ type leaseLog struct {
 	slots     []uint32  // number of the node in each slot
 	gpus      int       // of each of its nodes, as its tranche says
 	billed    []meter.SlotState
-	billedAt  []time.Time // since when
-	ever      []bool      // delivered at least once
-	upOnce    int         // slots of which that is so
+	billedAt  []time.Time   // since when
+	ports     []lease.Ports // that an isolation-unproven is about
+	ever      []bool        // delivered at least once
+	upOnce    int           // slots of which that is so
 	swaps     map[uint32]*swapLog
+	worked    map[uint32]bool // slots that were emptied of a node that works
+	given     *site.Set       // slots that were given up
+	moved     bool            // its tenant has agreed to moves of nodes that work
 	returning time.Time
 	returned  time.Time
 	epoch     uint64
@@ -236,7 +240,10 @@ func (v *verifier) bound(b *lease.Bound) {
 		v.fail(v.at, CheckBound, id, "it was bound before")
 		return
 	}
-	l := &leaseLog{Bound: *b, end: b.End, gpus: site.GPUs, swaps: map[uint32]*swapLog{}, verdicts: map[string]int{}, inUse: holdings{budget: v.budget}}
+	l := &leaseLog{
+		Bound: *b, end: b.End, gpus: site.GPUs, swaps: map[uint32]*swapLog{}, worked: map[uint32]bool{}, given: site.NewSet(0),
+		verdicts: map[string]int{}, inUse: holdings{budget: v.budget},
+	}
 	order, err := site.ParseOrder(b.Nodes, maxNodes)
 	if err != nil || len(order) != b.Slots {
 		v.fail(v.at, CheckBound, id, "%d slots, and nodes that are not as many different ones: %v", b.Slots, err)
@@ -248,7 +255,7 @@ func (v *verifier) bound(b *lease.Bound) {
 		l.slots = append(l.slots, uint32(n))
 	}
 	l.ever = make([]bool, len(l.slots))
-	l.billed, l.billedAt = make([]meter.SlotState, len(l.slots)), make([]time.Time, len(l.slots))
+	l.billed, l.billedAt, l.ports = make([]meter.SlotState, len(l.slots)), make([]time.Time, len(l.slots)), make([]lease.Ports, len(l.slots))
 	for i := range l.billed {
 		l.billed[i] = meter.Undelivered
 	}

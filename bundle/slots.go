@@ -37,6 +37,12 @@ func (v *verifier) slotsChanged(b *lease.Slots) {
 		v.fail(v.at, CheckSlotRange, id, "slots %.60q of tranche %s to %.40q: the lease has %d slots of tranche %s: %v", b.Slots, b.Tranche, b.State, len(l.slots), l.Tranche, err)
 		return
 	}
+	ports := lease.Ports{}
+	if b.Ports != nil {
+		if ports = *b.Ports; state != meter.IsolationUnproven || ports == (lease.Ports{}) {
+			v.fail(v.at, CheckSlotRange, id, "slots %.60q are %s, and it counts ports: only isolation that is not proven is about ports", b.Slots, state)
+		}
+	}
 	at := v.time
 	if !b.Since.IsZero() {
 		at = b.Since
@@ -50,11 +56,14 @@ func (v *verifier) slotsChanged(b *lease.Slots) {
 		if at.Before(l.billedAt[slot]) {
 			v.fail(v.at, CheckSilence, slotRef{l, uint32(slot)}.String(), "it is unknown from %s on, and something was said of it at %s", stamp(at), stamp(l.billedAt[slot]))
 		}
+		v.emptied(l, uint32(slot), state, b.Cause)
 		l.bill(uint32(slot), state, at)
+		l.ports[slot] = ports
 		v.touch(slotRef{l, uint32(slot)})
 	}
 	v.event(l, b.Slots, state, b.Cause)
-	l.contract.events[len(l.contract.events)-1].At = at
+	event := &l.contract.events[len(l.contract.events)-1]
+	event.At, event.Ports = at, ports
 	v.tally.changes++
 }
 
@@ -87,6 +96,8 @@ func (v *verifier) judgeSlot(ref slotRef) {
 	switch {
 	case n.exposed() && (billedUp(billed) || billed == meter.Undelivered):
 		v.fail(v.at, CheckExposed, ref.String(), "%s is not proven isolated (%s), and the slot is billed as %s", n.id, n.exposure(), billed)
+	case billed == meter.IsolationUnproven && n.exposed() && n.ports() != l.ports[ref.slot]:
+		v.fail(v.at, CheckMaker, ref.String(), "it is billed for %s not proven, and the log names %s of %s", portsText(l.ports[ref.slot]), portsText(n.ports()), n.id)
 	case !n.exposed() && billed == meter.IsolationUnproven:
 		v.fail(v.at, CheckUnfounded, ref.String(), "it is billed as %s, and the log names no drift and no unread leaf of %s", billed, n.id)
 	}
@@ -145,8 +156,13 @@ func portName(n *nodeLog, nic int) string { return n.id + " " + site.NICName(nic
 func (v *verifier) drifted(b *fabric.Drifted) {
 	for _, p := range b.Ports {
 		n := v.port(p)
-		n.drift |= 1 << site.Port(p.Port).NIC()
+		bit := uint16(1) << site.Port(p.Port).NIC()
+		if n.drift&bit != 0 { // it goes on, and somebody else could have made what is found now
+			v.closes(portName(n, p.NIC))
+		}
+		n.drift |= bit
 		v.recount(n)
+		v.made(n, bit, p)
 		v.opens(portName(n, p.NIC) + " " + p.Check)
 		v.touchNode(n)
 	}
@@ -166,7 +182,7 @@ func (v *verifier) restored(b *fabric.Restored) {
 	for _, p := range b.Ports {
 		n := v.port(p)
 		if bit := uint16(1) << site.Port(p.Port).NIC(); n.drift&bit != 0 {
-			n.drift &^= bit
+			n.drift, n.unclear, n.forged = n.drift&^bit, n.unclear&^bit, n.forged&^bit
 			v.recount(n)
 			v.closes(portName(n, p.NIC))
 		} else if n.state == node.Delivered {

@@ -68,29 +68,33 @@ type verifier struct {
 	golden map[string][3]claim.Digest // by kind of node
 	keys   map[string]attestationKey  // attestation keys by node
 
-	consent   *consent
-	tenant    string
-	contracts map[string]*contractLog
-	quotes    map[string]*contract.Quoted
-	sitting   map[lease.ID]bool // its nodes are those that the tenant was on
-	leases    map[string]*leaseLog
-	order     []*leaseLog // as they were bound
-	nodes     map[string]*nodeLog
-	numbers   map[uint32]*nodeLog
-	claims    map[uint32][]slotRef // slots that want a node, by its number; the first holds it
-	labels    map[ownedIn]*labelLog
-	volumes   map[storage.VolumeID]*volumeLog
-	postures  map[string]*fabric.Postures // by fabric
-	units     map[string]*unitLog         // scalable units
-	handed    map[string]handOver         // delivered by the entry under way or one of the same instant
-	touched   []slotRef                   // slots to be looked at when the instant is over
-	moved     []*nodeLog                  // nodes to be looked at then
-	leaving   []leaving                   // the same, of leases that end
-	intervals []Interval
-	number    int // invoices so far
-	looks     meter.Looks
-	told      []toldLooks
-	billedTo  map[string]time.Time // by fabric, of the nodes under "": until when invoices have counted looks
+	consent    *consent
+	tenant     string
+	contracts  map[string]*contractLog
+	quotes     map[string]*contract.Quoted
+	sitting    map[lease.ID]bool // its nodes are those that the tenant was on
+	leases     map[string]*leaseLog
+	order      []*leaseLog // as they were bound
+	nodes      map[string]*nodeLog
+	numbers    map[uint32]*nodeLog
+	claims     map[uint32][]slotRef // slots that want a node, by its number; the first holds it
+	labels     map[ownedIn]*labelLog
+	volumes    map[storage.VolumeID]*volumeLog
+	postures   map[string]*fabric.Postures // by fabric
+	units      map[string]*unitLog         // scalable units
+	handed     map[string]handOver         // delivered by the entry under way or one of the same instant
+	touched    []slotRef                   // slots to be looked at when the instant is over
+	moved      []*nodeLog                  // nodes to be looked at then
+	leaving    []leaving                   // the same, of leases that end
+	intervals  []Interval
+	number     int                  // invoices so far
+	issued     map[string]issuedLog // by number
+	disputes   map[disputeLog]bool  // that are open
+	notes      []meter.Note
+	noteNumber int // credit notes so far
+	looks      meter.Looks
+	told       []toldLooks
+	billedTo   map[string]time.Time // by fabric, of the nodes under "": until when invoices have counted looks
 
 	invoices []*InvoiceReport
 	earlier  map[string][]*meter.Invoice // by contract
@@ -147,6 +151,8 @@ func newVerifier(policy *Policy, opts Options) (*verifier, error) {
 		billedTo: map[string]time.Time{},
 		machines: map[claim.Digest]*nodeLog{},
 		working:  map[string]int{},
+		issued:   map[string]issuedLog{},
+		disputes: map[disputeLog]bool{},
 	}
 	var err error
 	if v.golden, err = policy.golden(); err != nil {

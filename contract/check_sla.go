@@ -40,6 +40,7 @@ func (c *Contract) checkSLA(f *findings) {
 			f.add(path+"after", "expected the time that a replacement may take, such as 4h")
 		}
 		checkTiers(f, path, s.Tiers)
+		checkPorts(f, path, s)
 		checkShare(f, path+"cap", s.Cap, true, "1")
 		checkText(f, path+"clause", s.Clause, 80)
 		for j, cause := range s.Exclusions {
@@ -62,6 +63,24 @@ func (c *Contract) checkSLA(f *findings) {
 	checkSeconds(f, "unknown.grace", c.Unknown.GraceS, true)
 	if c.Unknown.Then != "up" && c.Unknown.Then != "down-owner" {
 		f.add("unknown.then", "%.20q: expected up or down-owner: what silence counts as after the grace", c.Unknown.Then)
+	}
+}
+
+// What an isolation level says of ports.
+const (
+	PortsNode       = "node"     // one port that is not proven counts as the whole node
+	UnclearCredited = "credited" // what the tenant could have made as well as the owner is credited
+)
+
+func checkPorts(f *findings, path string, s *SLA) {
+	if s.Metric != IsolationProven && s.Ports+s.Unclear != "" {
+		f.add(path+"ports", "only isolation-proven is about ports")
+	}
+	if s.Ports != "" && s.Ports != PortsNode {
+		f.add(path+"ports", "%.20q: expected share, which is left out, or node", s.Ports)
+	}
+	if s.Unclear != "" && s.Unclear != UnclearCredited {
+		f.add(path+"unclear", "%.20q: expected not-credited, which is left out, or credited", s.Unclear)
 	}
 }
 

@@ -158,6 +158,8 @@ type SLA struct {
 	Tiers      []Tier   `json:"tiers"`                 // from the best to the worst
 	Cap        Decimal  `json:"cap,omitempty"`         // share of the month's charges; "" is no cap of its own
 	Exclusions []string `json:"exclusions,omitempty"`  // causes that are not credited
+	Ports      string   `json:"ports,omitempty"`       // isolation-proven: what a port counts as: "", its share of the node, or "node"
+	Unclear    string   `json:"unclear,omitempty"`     // isolation-proven: what the tenant could have made as well: "", not credited, or "credited"
 	Clause     string   `json:"clause,omitempty"`
 }
 

@@ -110,7 +110,7 @@ func (p *reader) contract(f field) {
 			f.fields(known{"tranches": texts(&v.Tranches), "share": share(&v.Share), "clause": text(&v.Clause)})
 		}),
 		"prepaid": optional(&c.Prepaid, func(f field, v *Prepaid) {
-			f.fields(known{"amount": price(&v.Amount), "from": p.instant(&v.From), "months": number(&v.Months), "clause": text(&v.Clause), "early_end": earlyEnd(&v.EarlyEnd)})
+			f.fields(known{"amount": price(&v.Amount), "from": p.instant(&v.From), "months": number(&v.Months), "clause": text(&v.Clause), "early_end": usual(&v.EarlyEnd, EarlyEndRefund)})
 		}),
 		"sla": list(&c.SLA, p.sla), "credit_cap": share(&c.CreditCap),
 		"unknown": func(f field) {
@@ -126,10 +126,10 @@ func (p *reader) contract(f field) {
 	})
 }
 
-// earlyEnd reads what becomes of a prepayment; a refund, the usual, has one spelling.
-func earlyEnd(into *string) func(field) {
+// usual reads a word of which one is the usual: written or left out, it has one spelling.
+func usual(into *string, word string) func(field) {
 	return func(f field) {
-		if text(into)(f); *into == EarlyEndRefund {
+		if text(into)(f); *into == word {
 			*into = ""
 		}
 	}
@@ -168,6 +168,7 @@ func (p *reader) sla(f field, v *SLA) {
 			f.fields(known{"below": share(&t.Below), "credit": share(&t.Credit)})
 		}),
 		"cap": share(&v.Cap), "exclusions": texts(&v.Exclusions), "clause": text(&v.Clause),
+		"ports": usual(&v.Ports, "share"), "unclear": usual(&v.Unclear, "not-credited"),
 	})
 }
 

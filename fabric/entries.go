@@ -40,6 +40,7 @@ type PortNote struct {
 	Node  string `json:"node"`
 	NIC   int    `json:"nic"`
 	Check string `json:"check"`
+	Seen  string `json:"seen,omitempty"` // of a drift: "leaf" or "host": at whose end it shows, and so who could have made it
 }
 
 // Locked says that ports were closed, Restored that they carry their own label

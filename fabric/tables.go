@@ -77,6 +77,9 @@ const (
 	// FaultPolicy: a route reflector does not pass on the routes of the port's label
 	// from this leaf. It leaks nothing; the port is cut off from other leaves.
 	FaultPolicy
+	// FaultForged: the leaf has learnt an address behind its ports that is no NIC's
+	// there, and announces it. Whoever sends from behind the port can do that.
+	FaultForged
 )
 
 // Mended are the faults that go when the port's row is written again: what they are
@@ -95,6 +98,9 @@ const (
 	FlagFull
 	faultShift = iota
 )
+
+// Except is the flags without some faults.
+func (f Flags) Except(faults Faults) Flags { return f &^ (Flags(faults) << faultShift) }
 
 // Faults returns the faults among the flags.
 func (f Flags) Faults() Faults { return Faults(f >> faultShift) }

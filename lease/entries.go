@@ -117,6 +117,15 @@ type Slots struct {
 	State   string    `json:"state"`
 	Cause   string    `json:"cause"`
 	Since   time.Time `json:"since,omitzero"`
+	Ports   *Ports    `json:"ports,omitempty"` // isolation-unproven: how many of each node's, by who could have made it
+}
+
+// Ports counts the ports of a node whose isolation is not proven, by who could have made
+// what was found there.
+type Ports struct {
+	Owner  uint8 `json:"owner,omitempty"`
+	Either uint8 `json:"either,omitempty"`
+	Tenant uint8 `json:"tenant,omitempty"`
 }
 
 // Proposed offers another node for a slot. A node that was not delivered yet is
@@ -131,7 +140,31 @@ type Proposed struct {
 	Reason   string    `json:"reason"`
 	Deadline time.Time `json:"deadline"`
 	By       string    `json:"by,omitempty"` // who proposed it; "": the loop
+
+	// Requested says that the tenant has asked for it, by the owner's word: it is made
+	// when the tenant itself answers, and not before.
+	Requested bool `json:"requested,omitempty"`
 }
+
+// Asked says on whose word a node that works leaves its slot.
+type Asked struct {
+	Word   string `json:"word"`
+	By     string `json:"by"` // subject
+	Reason string `json:"reason"`
+}
+
+// The words on which a node that works leaves its slot.
+const (
+	WordRequest = "request" // the tenant asked for it, and has answered for it: it is billed as the tenant's
+	WordConsent = "consent" // the owner asked, and the tenant agreed
+	WordOwner   = "owner"   // the owner asked, and the tenant did not answer in its time
+)
+
+// The causes of a slot that is empty because a node left that works.
+const (
+	CauseReplaced  = "being replaced"
+	CauseRequested = "being replaced at the tenant's request"
+)
 
 // Acknowledged ends the conversation: the tenant agreed, or its time passed.
 type Acknowledged struct {
@@ -160,6 +193,7 @@ type Swapped struct {
 	Node     string `json:"node"`
 	Index    uint32 `json:"index"`
 	Reason   string `json:"reason"`
+	Asked    *Asked `json:"asked,omitempty"` // of a node that works: on whose word; nil: it failed, or was not delivered
 }
 
 // Returning begins the return of a lease: no more capacity is owed, every node

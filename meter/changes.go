@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"bulkhead/contract"
+	"bulkhead/lease"
 )
 
 // maxSlots bounds slot numbers: no contract promises more.
@@ -27,8 +28,8 @@ type Changes struct {
 	rows     []change
 	leases   []leaseName
 	leaseOf  map[leaseName]LeaseRef
-	causes   []string
-	causeOf  map[string]CauseRef
+	causes   []causeName
+	causeOf  map[causeName]CauseRef
 	newest   uint64 // highest entry
 	unsorted bool
 }
@@ -40,6 +41,12 @@ type (
 )
 
 type leaseName struct{ lease, tranche string }
+
+// causeName is why a slot is what it is, and of how many ports of its node.
+type causeName struct {
+	text  string
+	ports lease.Ports
+}
 
 // change is one range of slots of one event.
 type change struct {
@@ -73,15 +80,19 @@ func (c *Changes) Lease(lease, tranche string) LeaseRef {
 }
 
 // Cause numbers a cause.
-func (c *Changes) Cause(cause string) CauseRef {
-	ref, ok := c.causeOf[cause]
+func (c *Changes) Cause(cause string) CauseRef { return c.CauseAt(cause, lease.Ports{}) }
+
+// CauseAt numbers a cause that is about some ports of each node.
+func (c *Changes) CauseAt(cause string, ports lease.Ports) CauseRef {
+	name := causeName{cause, ports}
+	ref, ok := c.causeOf[name]
 	if !ok {
 		if c.causeOf == nil {
-			c.causeOf = map[string]CauseRef{}
+			c.causeOf = map[causeName]CauseRef{}
 		}
 		ref = CauseRef(len(c.causes))
-		c.causeOf[cause] = ref
-		c.causes = append(c.causes, cause)
+		c.causeOf[name] = ref
+		c.causes = append(c.causes, name)
 	}
 	return ref
 }
@@ -121,7 +132,7 @@ func (c *Changes) Add(e Event) error {
 	if at := e.At.Unix(); at < 0 || at > maxTime {
 		return fmt.Errorf("entry %d: at: %s is not a time that a slot can change", e.Entry, e.At.Format(time.RFC3339))
 	}
-	row := change{entry: e.Entry, at: e.At.Unix(), lease: c.Lease(e.Lease, e.Tranche), cause: c.Cause(e.Cause), state: state}
+	row := change{entry: e.Entry, at: e.At.Unix(), lease: c.Lease(e.Lease, e.Tranche), cause: c.CauseAt(e.Cause, e.Ports), state: state}
 	return eachRange(e.Slots, func(first, last uint32) error {
 		row.first, row.last = first, last
 		c.push(row)
@@ -167,7 +178,7 @@ func (c *Changes) compare(a, b *change) int {
 		cmp.Compare(c.leases[a.lease].lease, c.leases[b.lease].lease),
 		cmp.Compare(c.leases[a.lease].tranche, c.leases[b.lease].tranche),
 		cmp.Compare(a.state, b.state),
-		cmp.Compare(c.causes[a.cause], c.causes[b.cause]),
+		c.causes[a.cause].compare(&c.causes[b.cause]),
 		cmp.Compare(a.first, b.first),
 		cmp.Compare(a.last, b.last))
 }
@@ -209,6 +220,11 @@ func (c *Changes) sorted() []change {
 		}
 	}
 	return rows
+}
+
+func (a *causeName) compare(b *causeName) int {
+	return cmp.Or(cmp.Compare(a.text, b.text), cmp.Compare(a.ports.Owner, b.ports.Owner),
+		cmp.Compare(a.ports.Either, b.ports.Either), cmp.Compare(a.ports.Tenant, b.ports.Tenant))
 }
 
 // ChangesOf puts events into columns.

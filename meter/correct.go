@@ -34,7 +34,7 @@ func (b *bill) corrections(in Input, changes *Changes) error {
 			return fmt.Errorf("correction of %s: %w", e.Number, err)
 		}
 		now.charges()
-		if err := b.correct(e, now.invoice, earlier); err != nil {
+		if err := b.correct(e, now.invoice, earlier, in.Notes); err != nil {
 			return err
 		}
 	}
@@ -42,7 +42,7 @@ func (b *bill) corrections(in Input, changes *Changes) error {
 }
 
 // correct adds the differences between an invoice and what it would be now.
-func (b *bill) correct(was, now *Invoice, all []*Invoice) error {
+func (b *bill) correct(was, now *Invoice, all []*Invoice, notes []Note) error {
 	billed, due := map[string]*big.Rat{}, map[string]Line{}
 	put := func(id, amount string) error {
 		r, ok := new(big.Rat).SetString(amount)
@@ -88,6 +88,13 @@ func (b *bill) correct(was, now *Invoice, all []*Invoice) error {
 			amount.SetString(l.Amount)
 		}
 		difference := new(big.Rat).Sub(amount, billed[id])
+		noted := ""
+		if given := credited(notes, b.invoice.Through, was.Number, id); difference.Sign() < 0 && given.Sign() > 0 {
+			if difference.Add(difference, given); difference.Sign() > 0 {
+				difference.SetInt64(0)
+			}
+			noted = fmt.Sprintf(" + %s", b.amount(given))
+		}
 		if difference.Sign() == 0 {
 			continue
 		}
@@ -98,7 +105,7 @@ func (b *bill) correct(was, now *Invoice, all []*Invoice) error {
 		b.add(Line{
 			ID: "correction/" + was.Number + "/" + id, Kind: LineCorrection, Clause: orElse(l.Clause, "late evidence"),
 			Text:     fmt.Sprintf("Late evidence about line %s of %s, which is now: %s", id, was.Number, explained),
-			Formula:  fmt.Sprintf("%s - %s", b.amount(amount), b.amount(billed[id])),
+			Formula:  fmt.Sprintf("%s - %s", b.amount(amount), b.amount(billed[id])) + noted,
 			Quantity: "1", Unit: "line", Price: difference.FloatString(b.digits), Per: "line",
 			Entries: l.Entries.after(was.Through), Corrects: was.Number, Of: id,
 		}, difference)

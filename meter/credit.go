@@ -5,13 +5,52 @@ import (
 	"strings"
 
 	"bulkhead/contract"
+	"bulkhead/lease"
 )
 
 // step says what holds from some age of an outage on, until the next step.
 type step struct {
-	age   int64 // seconds since the outage began
-	taker int   // the rule that credits, or -1
-	match []int // all rules that match
+	age   int64   // seconds since the outage began
+	taker int     // the rule that credits, or -1
+	match []int   // all rules that match
+	gpus  []int64 // of each of these: how many GPUs of the node count; 0: all
+}
+
+// why is the cause by which a slot is credited. Which ports were not proven stays so when
+// nobody can say any more what the slot is.
+func (s *slot) why(effect code) CauseRef {
+	if effect == isolationUnproven && s.state == unknown {
+		return s.said
+	}
+	return s.cause
+}
+
+// of is how many GPU-seconds of a node a rule of the step counts in so many seconds.
+func (st *step) of(seg *segment, rule int, seconds int64) int64 {
+	all := seg.gpus(1)
+	if at := slices.Index(st.match, rule); at >= 0 && st.gpus[at] > 0 {
+		return seconds * min(st.gpus[at], all)
+	}
+	return seconds * all
+}
+
+// portsOf is how many ports of a node a rule credits, each as one GPU of it: the port is
+// the GPU's way out. counts is false where it credits none of them; 0 is the whole node.
+func portsOf(rule *contract.SLA, effect code, p lease.Ports) (gpus int64, counts bool) {
+	if effect != isolationUnproven || p == (lease.Ports{}) {
+		return 0, true
+	}
+	gpus = int64(p.Owner)
+	if rule.Unclear == contract.UnclearCredited {
+		gpus += int64(p.Either)
+	}
+	if gpus == 0 {
+		return 0, false
+	}
+	if rule.Ports == contract.PortsNode {
+		gpus = 0
+	}
+	return gpus, true
 }
 
 // credit gives the slot's time from a to b to the first SLA rule that matches.
@@ -26,7 +65,7 @@ func (f *fold) credit(seg *segment, s *slot, effect code, start, a, b int64, end
 		f.creditNoticed(seg, s, used, a, b, end)
 		return
 	}
-	plan := f.plan(seg, effect, s.cause)
+	plan := f.plan(seg, effect, s.why(effect))
 	for i, st := range plan {
 		from, to := max(a, start+st.age), b
 		if i+1 < len(plan) {
@@ -42,9 +81,9 @@ func (f *fold) credit(seg *segment, s *slot, effect code, start, a, b int64, end
 func (f *fold) creditNoticed(seg *segment, s *slot, used, a, b int64, end int32) (taken int64) {
 	for _, rule := range f.plan(seg, maintenanceNoticed, s.cause)[0].match {
 		over := min(b-a, max(0, used+(b-a)-seg.version.SLA[rule].AllowanceS))
-		seg.matched[rule] += over
+		seg.matched[rule] += seg.gpus(over)
 		if over > taken { // rules take from the end: what is over for one is over for a stricter one
-			f.take(seg, rule, s.row, end, over-taken)
+			f.take(seg, rule, s.row, end, seg.gpus(over-taken))
 			taken = over
 		}
 	}
@@ -56,15 +95,16 @@ func (f *fold) give(seg *segment, st step, row, end int32, seconds int64) {
 		return
 	}
 	for _, rule := range st.match {
-		seg.matched[rule] += seconds
+		seg.matched[rule] += st.of(seg, rule, seconds)
 	}
 	if st.taker >= 0 {
-		f.take(seg, st.taker, row, end, seconds)
+		f.take(seg, st.taker, row, end, st.of(seg, st.taker, seconds))
 	}
 }
 
-func (f *fold) take(seg *segment, rule int, row, end int32, seconds int64) {
-	seg.taken[rule] += seconds
+// take credits GPU-seconds.
+func (f *fold) take(seg *segment, rule int, row, end int32, gpuSeconds int64) {
+	seg.taken[rule] += gpuSeconds
 	seg.rows[rule].add(row, f.entriesNamed())
 	seg.rows[rule].add(end, f.entriesNamed())
 }
@@ -83,15 +123,20 @@ func (f *fold) plan(seg *segment, effect code, cause CauseRef) []step {
 }
 
 func (f *fold) newPlan(v *contract.Contract, effect code, cause CauseRef) (plan []step) {
-	why := "" // no exclusion is about what nobody looked at
+	var why causeName // no exclusion is about what nobody looked at
 	if cause != f.unasked {
 		why = f.changes.causes[cause]
 	}
 	var rules []int
+	counted := map[int]int64{}
 	ages := []int64{0}
 	for i := range v.SLA {
-		if rule := &v.SLA[i]; covers(rule.Metric, effect) && !excluded(rule.Exclusions, why) {
-			rules = append(rules, i)
+		if rule := &v.SLA[i]; covers(rule.Metric, effect) && !excluded(rule.Exclusions, why.text) {
+			gpus, counts := portsOf(rule, effect, why.ports)
+			if !counts {
+				continue
+			}
+			rules, counted[i] = append(rules, i), gpus
 			ages = append(ages, rule.AfterS)
 		}
 	}
@@ -100,7 +145,7 @@ func (f *fold) newPlan(v *contract.Contract, effect code, cause CauseRef) (plan 
 		st := step{age: age, taker: -1}
 		for _, rule := range rules {
 			if v.SLA[rule].AfterS <= age {
-				st.match = append(st.match, rule)
+				st.match, st.gpus = append(st.match, rule), append(st.gpus, counted[rule])
 			}
 		}
 		if len(st.match) > 0 {

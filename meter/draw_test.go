@@ -104,6 +104,8 @@ func drawLevels(t *rapid.T) []contract.SLA {
 		one(contract.IsolationProven, 0, 0),
 		one(contract.Maintenance, 0, int64(rapid.IntRange(0, 40).Draw(t, "allowance"))),
 	}
+	all[3].Ports = rapid.SampledFrom([]string{"", "node"}).Draw(t, "ports")
+	all[3].Unclear = rapid.SampledFrom([]string{"", "credited"}).Draw(t, "unclear")
 	if rapid.Bool().Draw(t, "exclusions") {
 		all[0].Exclusions = []string{"storm"}
 		all[4].Exclusions = []string{"tenant"}
@@ -160,12 +162,17 @@ func drawEvents(t *rapid.T, versions []*contract.Contract) []Event {
 				}
 				// From a day before the begin to a week after the end.
 				span := int(c.End.Sub(c.Begin)/time.Second)/stepS + 8*86400/stepS
-				events = append(events, Event{
+				event := Event{
 					Entry: entry, Lease: name, Tranche: tr.ID, Slots: strings.Join(slots, ","),
 					At:    c.Begin.Add(-24 * time.Hour).Add(time.Duration(rapid.IntRange(0, span).Draw(t, "at")) * stepS * time.Second),
 					State: rapid.SampledFrom(append(States(), Up, Up, Up, DownOwner, DownOwner, Unknown)).Draw(t, "state"),
 					Cause: rapid.SampledFrom([]string{"", "storm: north", "tenant", "stormy"}).Draw(t, "cause"),
-				})
+				}
+				if event.State == IsolationUnproven {
+					port := rapid.Uint8Range(0, 5)
+					event.Ports = lease.Ports{Owner: port.Draw(t, "owner's"), Either: port.Draw(t, "either's"), Tenant: port.Draw(t, "tenant's")}
+				}
+				events = append(events, event)
 			}
 		}
 	}

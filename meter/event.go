@@ -1,6 +1,10 @@
 package meter
 
-import "time"
+import (
+	"time"
+
+	"bulkhead/lease"
+)
 
 // SlotState is what a slot is, from one instant on.
 type SlotState string
@@ -63,4 +67,7 @@ type Event struct {
 	At      time.Time
 	State   SlotState
 	Cause   string // compared with the exclusions of the contract's SLA
+	// Ports is how many of each node's ports an IsolationUnproven is about, by who could
+	// have made it; zero: the log does not say, and the whole node counts.
+	Ports lease.Ports `json:",omitzero"`
 }

@@ -38,8 +38,9 @@ type slot struct {
 	handed  int32 // change by which it was handed over
 	noticed int32 // seconds of noticed maintenance in the period so far
 	cause   CauseRef
-	state   code // as reported
-	effect  code // what it counts as; while unknown: what it counted as before
+	said    CauseRef // the last that was of no silence
+	state   code     // as reported
+	effect  code     // what it counts as; while unknown: what it counted as before
 	seen    bool
 
 	// The stretch in which it counts as down by the owner's fault, by what was said or
@@ -163,7 +164,7 @@ func (f *fold) enter(h *holding, s *slot, row *change, i int32) {
 		if s.state != unknown {
 			s.quiet = row.at
 		}
-	} else if s.effect != row.state {
+	} else if s.said = row.cause; s.effect != row.state {
 		s.effect, s.start = row.state, row.at
 	}
 	s.state, s.cause, s.since, s.row = row.state, row.cause, row.at, i
@@ -247,7 +248,7 @@ func (f *fold) emit(h *holding, s *slot, n uint32, from, to int64) {
 	}
 	one := Interval{Lease: h.name, Tranche: h.tranche.id, Slot: n, From: time.Unix(from, 0).UTC(), To: time.Unix(to, 0).UTC(), State: stateNames[s.state]}
 	if s.seen {
-		one.Cause, one.Entry = f.changes.causes[s.cause], f.rows[s.row].entry
+		one.Cause, one.Entry = f.changes.causes[s.cause].text, f.rows[s.row].entry
 	}
 	f.stopped = !f.yield(one)
 }

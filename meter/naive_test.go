@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"bulkhead/contract"
+	"bulkhead/lease"
 
 	"pgregory.net/rapid"
 )
@@ -51,7 +52,8 @@ func naiveLooks(versions []*contract.Contract, events []Event, period Period, lo
 
 	type life struct {
 		reported, effect, before SlotState
-		cause                    string
+		cause, found             string // found: what was not proven, also while nobody can say more
+		ports                    lease.Ports
 		age, silent, noticed     int64
 		down                     int64 // for how long it has counted as down, by word or silence; -1: it does not
 		wasSilent                bool
@@ -143,6 +145,9 @@ func naiveLooks(versions []*contract.Contract, events []Event, period Period, lo
 					l.silent, l.before = 0, l.reported
 				}
 				l.reported, l.cause = e.State, e.Cause
+				if e.State != Unknown {
+					l.ports, l.found = e.Ports, e.Cause
+				}
 			}
 		}
 		// 2. what that counts as, and for how long it has
@@ -243,7 +248,7 @@ func naiveLooks(versions []*contract.Contract, events []Event, period Period, lo
 				}
 				undelivered--
 				for _, level := range names[v] {
-					held[level+tr.ID]++
+					held[level+tr.ID] += 8
 				}
 				if rate.Basis == contract.PerGPUHour {
 					add("usage/"+tr.ID, priceKey, perStep)
@@ -254,20 +259,28 @@ func naiveLooks(versions []*contract.Contract, events []Event, period Period, lo
 					if l.effect == DownOwner {
 						age = l.down
 					}
-					said := naiveMatches(rule, l.effect, l.cause, age, l.noticed)
+					why := l.cause
+					if l.effect == IsolationUnproven {
+						why = l.found
+					}
+					count := naivePorts(rule, l.ports, l.effect)
+					said := count > 0 && naiveMatches(rule, l.effect, why, age, l.noticed)
 					if !said && !(l.wasSilent && naiveMatches(rule, DownOwner, "", l.down, 0)) {
 						continue
 					}
 					level := names[v][i]
-					match[level+tr.ID]++
+					if !said {
+						count = 8
+					}
+					match[level+tr.ID] += count
 					// What was said comes before what was not.
 					before := false
 					for _, other := range v.SLA {
-						before = before || !said && naiveMatches(other, l.effect, l.cause, age, l.noticed)
+						before = before || !said && naivePorts(other, l.ports, l.effect) > 0 && naiveMatches(other, l.effect, why, age, l.noticed)
 					}
 					if !got && !before {
 						got = true
-						credits = append(credits, taken{"sla/" + string(rule.Metric) + "/" + tr.ID, priceKey, tr.ID, level, perStep, rule})
+						credits = append(credits, taken{"sla/" + string(rule.Metric) + "/" + tr.ID, priceKey, tr.ID, level, new(big.Rat).Mul(perStep, big.NewRat(count, 8)), rule})
 					}
 				}
 				if l.effect == MaintenanceNoticed {
@@ -309,6 +322,25 @@ func naiveLooks(versions []*contract.Contract, events []Event, period Period, lo
 		exact[key] = new(big.Rat).Mul(d.unit, big.NewRat(d.count, 1))
 	}
 	return naiveFinish(exact, versions, last, period, rat)
+}
+
+// naivePorts is how many of a node's eight GPUs a rule counts, by the ports that are not
+// proven, each the way out of one GPU.
+func naivePorts(rule contract.SLA, p lease.Ports, effect SlotState) int64 {
+	if effect != IsolationUnproven || p.Owner+p.Either+p.Tenant == 0 {
+		return 8
+	}
+	n := p.Owner
+	if rule.Unclear == "credited" {
+		n += p.Either
+	}
+	switch {
+	case n == 0:
+		return 0
+	case rule.Ports == "node" || n > 8:
+		return 8
+	}
+	return int64(n)
 }
 
 // naiveMatches is one rule of the contract, read aloud.

@@ -127,7 +127,7 @@ func BenchmarkRateEvents(b *testing.B) {
 	for _, r := range changes.rows {
 		name := changes.leases[r.lease]
 		events = append(events, Event{Entry: r.entry, Lease: name.lease, Tranche: name.tranche, Slots: fmt.Sprintf("%d-%d", r.first, r.last),
-			At: time.Unix(r.at, 0), State: stateNames[r.state], Cause: changes.causes[r.cause]})
+			At: time.Unix(r.at, 0), State: stateNames[r.state], Cause: changes.causes[r.cause].text})
 	}
 	slices.Reverse(events)
 	b.ResetTimer()

@@ -197,7 +197,7 @@ func (f *fold) creditPart(seg *segment, s *slot, v *view, a, b int64) {
 		given = b - f.creditNoticed(seg, s, used, a, b, v.end)
 		cut(given)
 	} else if v.effect != up && v.effect != downTenant {
-		said = f.plan(seg, v.effect, s.cause)
+		said = f.plan(seg, v.effect, s.why(v.effect))
 	}
 	unsaid := f.plan(seg, downOwner, f.unasked)
 	for _, st := range said {
@@ -212,23 +212,23 @@ func (f *fold) creditPart(seg *segment, s *slot, v *view, a, b int64) {
 		x, y := cuts[i-1], cuts[i]
 		one, two := stepAt(said, x-start), stepAt(unsaid, x-s.down)
 		for _, rule := range one.match {
-			seg.matched[rule] += y - x
+			seg.matched[rule] += one.of(seg, rule, y-x)
 		}
 		for _, rule := range two.match {
 			if !slices.Contains(one.match, rule) {
-				seg.matched[rule] += y - x
+				seg.matched[rule] += seg.gpus(y - x)
 			}
 		}
 		switch {
 		case one.taker >= 0:
-			f.take(seg, one.taker, s.row, v.end, y-x)
+			f.take(seg, one.taker, s.row, v.end, one.of(seg, one.taker, y-x))
 		case two.taker >= 0 && x < given:
 			after := v.gap.row + 1
 			if v.gap.After == 0 {
 				after = -1
 			}
-			f.take(seg, two.taker, v.gap.row, after, y-x)
-			seg.unasked[two.taker] += y - x
+			f.take(seg, two.taker, v.gap.row, after, seg.gpus(y-x))
+			seg.unasked[two.taker] += seg.gpus(y - x)
 		}
 	}
 }

@@ -41,9 +41,9 @@ func (b *bill) credits() {
 		for j := range s.version.SLA {
 			l := by[levelKey(same, s.version, j)]
 			l.held[tr.id] += s.gpus(s.held())
-			l.match[tr.id] += s.gpus(s.matched[j])
-			l.quiet[tr.id] += s.gpus(s.unasked[j])
-			l.taken.add(s, "", s.gpus(s.taken[j]), &s.rows[j])
+			l.match[tr.id] += s.matched[j]
+			l.quiet[tr.id] += s.unasked[j]
+			l.taken.add(s, "", s.taken[j], &s.rows[j])
 		}
 	})
 	charges := b.sum(LineFee, LineUsage, LineTakeOrPay, LineLate, LineLateExtra)

@@ -60,7 +60,7 @@ type segment struct {
 	late     bool  // after the grace
 
 	usage   [codes]int64 // slot-seconds by state
-	matched []int64      // slot-seconds by SLA rule: those that match it
+	matched []int64      // GPU-seconds by SLA rule: those that match it
 	taken   []int64      // those that it credits: no second is in two of them
 	unasked []int64      // those of taken in which nobody looked
 	rows    []rowSet     // changes that taken follows from

@@ -233,7 +233,7 @@ func faultChecks(f fabric.Faults) (s symptoms) {
 	}{
 		{fabric.FaultUnderlay, UnderlayOpen}, {fabric.FaultRoutes, ForeignRoute}, {fabric.FaultPath, StrayPath},
 		{fabric.FaultMirror, Mirrored}, {fabric.FaultClass, WrongClass},
-		{fabric.FaultPolicy, WrongPolicy},
+		{fabric.FaultPolicy, WrongPolicy}, {fabric.FaultForged, ForeignRoute},
 	} {
 		if f&row.fault != 0 {
 			s |= 1 << row.check

@@ -79,7 +79,7 @@ func (p *Plane) deliverable(now time.Time) []handOver {
 	var order []key
 	for n := range s.Nodes.By[node.Reserved].All() {
 		l := s.Holder(n)
-		if l == nil || now.Before(l.Begin) || !now.Before(l.End) || !l.Returning.IsZero() {
+		if l == nil || now.Before(l.Begin) || !now.Before(l.End) || !l.Returning.IsZero() || s.GivenUpNode(n) {
 			continue
 		}
 		k := key{s.Nodes.Lease[n], s.Site.NodeSU[n]}
@@ -118,7 +118,7 @@ func (p *Plane) deliverable(now time.Time) []handOver {
 func (p *Plane) waiting(lease int32, su int) (waiting, sick int) {
 	s := p.w.state
 	for _, n := range s.Site.SUs[su].Nodes {
-		if s.Nodes.Lease[n] != lease || s.Nodes.State[n] == node.Delivered {
+		if s.Nodes.Lease[n] != lease || s.Nodes.State[n] == node.Delivered || s.GivenUpNode(n) {
 			continue
 		}
 		switch st := s.Nodes.State[n]; {

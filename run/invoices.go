@@ -56,7 +56,7 @@ func (p *Plane) nextInvoice() (id string, in meter.Input) {
 			k := s.Contracts[contractID]
 			id = contractID
 			in = meter.Input{
-				Versions: slices.Clone(k.Versions), Events: s.UsageEvents(contractID), Period: open[0], Number: s.NextInvoiceNumber(k.Current().Tenant),
+				Versions: slices.Clone(k.Versions), Events: s.UsageEvents(contractID), Period: open[0], Number: s.NextInvoiceNumber(k.Current().Tenant), Notes: s.NotesOf(contractID),
 			}
 			in.Looks, in.Fabrics = s.LooksOf(contractID)
 			return

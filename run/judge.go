@@ -67,12 +67,19 @@ func (p *Plane) judgeLeaf(j *judgement, l look, d fabric.DeviceReading, readings
 		if !sure {
 			continue
 		}
-		_, drifting := s.Locked[port]
+		lock, drifting := s.Locked[port]
+		found := book.PortFinding{Port: port, Check: check.String()}
+		if verdict == prove.Red {
+			found.Seen = p.seen.prover.SeenAt(port)
+		}
 		switch {
 		case drifting && verdict == prove.Proven && p.seen.AsWanted(port):
 			j.restored = append(j.restored, book.PortFinding{Port: port, Check: check.String()})
+		case drifting && verdict == prove.Red && (settled || p.seen.settled[port]) && lock.MadeOtherwise(found):
+			j.drifted = append(j.drifted, found)
+			bad = true
 		case !drifting && (verdict == prove.Red || check.Rewritten()) && (settled || p.seen.settled[port]):
-			j.drifted = append(j.drifted, book.PortFinding{Port: port, Check: check.String()})
+			j.drifted = append(j.drifted, found)
 			bad = true
 		}
 	}

@@ -176,6 +176,7 @@ func unproven(p *run.Plane) (from, to map[time.Time]bool) {
 			exposed := false
 			for _, e := range l.Events {
 				switch {
+				case e.State == meter.IsolationUnproven && exposed: // of more or fewer ports
 				case e.State == meter.IsolationUnproven:
 					from[e.At], exposed = true, true
 				case exposed:

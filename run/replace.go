@@ -61,7 +61,7 @@ func (p *Plane) replaceFailed(ctx context.Context) (changed bool, err error) {
 		}
 		ref := book.SlotRef{Lease: l.ID, Slot: s.Nodes.Slot[n]}
 		_, open := s.Swaps[ref]
-		if _, stays := s.Stays[ref]; open || stays {
+		if _, stays := s.Stays[ref]; open || stays || s.GivenUpNode(n) {
 			return
 		}
 		failed = append(failed, n)

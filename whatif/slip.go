@@ -136,7 +136,7 @@ func (out *Slipped) contract(s *book.State, now time.Time, k *book.Contract, hal
 		}
 		slots := 0
 		for slot, n := range l.Slots {
-			if !l.Up[slot] && s.Site.HallOf(n) == hall {
+			if !l.Up[slot] && !l.GaveUp(slot) && s.Site.HallOf(n) == hall {
 				slots++
 			}
 		}

@@ -6049,6 +6049,7 @@ type ReplaceNodeRequest struct {
 	Slot          uint32                 `protobuf:"varint,3,opt,name=slot,proto3" json:"slot,omitempty"`
 	Node          string                 `protobuf:"bytes,4,opt,name=node,proto3" json:"node,omitempty"` // "" lets placement choose
 	Reason        string                 `protobuf:"bytes,5,opt,name=reason,proto3" json:"reason,omitempty"`
+	TenantAsked   bool                   `protobuf:"varint,6,opt,name=tenant_asked,json=tenantAsked,proto3" json:"tenant_asked,omitempty"` // of a node that works: only the tenant's own answer makes it, and it is billed as the tenant's
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -6116,6 +6117,13 @@ func (x *ReplaceNodeRequest) GetReason() string {
 		return x.Reason
 	}
 	return ""
+}
+
+func (x *ReplaceNodeRequest) GetTenantAsked() bool {
+	if x != nil {
+		return x.TenantAsked
+	}
+	return false
 }
 
 type AcknowledgeRequest struct {
@@ -7223,8 +7231,9 @@ func (x *InvoiceRef) GetNumber() string {
 type InvoiceDocument struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Invoice       *Invoice               `protobuf:"bytes,1,opt,name=invoice,proto3" json:"invoice,omitempty"`
-	Json          string                 `protobuf:"bytes,2,opt,name=json,proto3" json:"json,omitempty"` // canonical, as it was signed
-	Text          string                 `protobuf:"bytes,3,opt,name=text,proto3" json:"text,omitempty"` // a page for a person
+	Json          string                 `protobuf:"bytes,2,opt,name=json,proto3" json:"json,omitempty"`         // canonical, as it was signed
+	Text          string                 `protobuf:"bytes,3,opt,name=text,proto3" json:"text,omitempty"`         // a page for a person
+	Disputes      []*Dispute             `protobuf:"bytes,4,rep,name=disputes,proto3" json:"disputes,omitempty"` // that came after it was issued; text has them too
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -7280,6 +7289,297 @@ func (x *InvoiceDocument) GetText() string {
 	return ""
 }
 
+func (x *InvoiceDocument) GetDisputes() []*Dispute {
+	if x != nil {
+		return x.Disputes
+	}
+	return nil
+}
+
+type Dispute struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Line          string                 `protobuf:"bytes,1,opt,name=line,proto3" json:"line,omitempty"`
+	Held          string                 `protobuf:"bytes,2,opt,name=held,proto3" json:"held,omitempty"` // of what is payable, while it is open
+	Currency      string                 `protobuf:"bytes,3,opt,name=currency,proto3" json:"currency,omitempty"`
+	Reason        string                 `protobuf:"bytes,4,opt,name=reason,proto3" json:"reason,omitempty"`
+	Evidence      string                 `protobuf:"bytes,5,opt,name=evidence,proto3" json:"evidence,omitempty"` // digest of what the tenant has against it
+	By            string                 `protobuf:"bytes,6,opt,name=by,proto3" json:"by,omitempty"`
+	At            string                 `protobuf:"bytes,7,opt,name=at,proto3" json:"at,omitempty"`
+	Outcome       string                 `protobuf:"bytes,8,opt,name=outcome,proto3" json:"outcome,omitempty"` // "open", "credited" or "refused"
+	Answer        string                 `protobuf:"bytes,9,opt,name=answer,proto3" json:"answer,omitempty"`
+	Note          string                 `protobuf:"bytes,10,opt,name=note,proto3" json:"note,omitempty"`     // number of the credit note
+	Credit        string                 `protobuf:"bytes,11,opt,name=credit,proto3" json:"credit,omitempty"` // its total, with tax
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Dispute) Reset() {
+	*x = Dispute{}
+	mi := &file_bulkhead_v1_control_proto_msgTypes[96]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Dispute) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Dispute) ProtoMessage() {}
+
+func (x *Dispute) ProtoReflect() protoreflect.Message {
+	mi := &file_bulkhead_v1_control_proto_msgTypes[96]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Dispute.ProtoReflect.Descriptor instead.
+func (*Dispute) Descriptor() ([]byte, []int) {
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{96}
+}
+
+func (x *Dispute) GetLine() string {
+	if x != nil {
+		return x.Line
+	}
+	return ""
+}
+
+func (x *Dispute) GetHeld() string {
+	if x != nil {
+		return x.Held
+	}
+	return ""
+}
+
+func (x *Dispute) GetCurrency() string {
+	if x != nil {
+		return x.Currency
+	}
+	return ""
+}
+
+func (x *Dispute) GetReason() string {
+	if x != nil {
+		return x.Reason
+	}
+	return ""
+}
+
+func (x *Dispute) GetEvidence() string {
+	if x != nil {
+		return x.Evidence
+	}
+	return ""
+}
+
+func (x *Dispute) GetBy() string {
+	if x != nil {
+		return x.By
+	}
+	return ""
+}
+
+func (x *Dispute) GetAt() string {
+	if x != nil {
+		return x.At
+	}
+	return ""
+}
+
+func (x *Dispute) GetOutcome() string {
+	if x != nil {
+		return x.Outcome
+	}
+	return ""
+}
+
+func (x *Dispute) GetAnswer() string {
+	if x != nil {
+		return x.Answer
+	}
+	return ""
+}
+
+func (x *Dispute) GetNote() string {
+	if x != nil {
+		return x.Note
+	}
+	return ""
+}
+
+func (x *Dispute) GetCredit() string {
+	if x != nil {
+		return x.Credit
+	}
+	return ""
+}
+
+type DisputeLineRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	CommandId     string                 `protobuf:"bytes,1,opt,name=command_id,json=commandId,proto3" json:"command_id,omitempty"`
+	Number        string                 `protobuf:"bytes,2,opt,name=number,proto3" json:"number,omitempty"` // of the invoice
+	Line          string                 `protobuf:"bytes,3,opt,name=line,proto3" json:"line,omitempty"`
+	Reason        string                 `protobuf:"bytes,4,opt,name=reason,proto3" json:"reason,omitempty"`
+	Evidence      string                 `protobuf:"bytes,5,opt,name=evidence,proto3" json:"evidence,omitempty"` // "sha256:" and 64 hexadecimal digits
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *DisputeLineRequest) Reset() {
+	*x = DisputeLineRequest{}
+	mi := &file_bulkhead_v1_control_proto_msgTypes[97]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *DisputeLineRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*DisputeLineRequest) ProtoMessage() {}
+
+func (x *DisputeLineRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_bulkhead_v1_control_proto_msgTypes[97]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use DisputeLineRequest.ProtoReflect.Descriptor instead.
+func (*DisputeLineRequest) Descriptor() ([]byte, []int) {
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{97}
+}
+
+func (x *DisputeLineRequest) GetCommandId() string {
+	if x != nil {
+		return x.CommandId
+	}
+	return ""
+}
+
+func (x *DisputeLineRequest) GetNumber() string {
+	if x != nil {
+		return x.Number
+	}
+	return ""
+}
+
+func (x *DisputeLineRequest) GetLine() string {
+	if x != nil {
+		return x.Line
+	}
+	return ""
+}
+
+func (x *DisputeLineRequest) GetReason() string {
+	if x != nil {
+		return x.Reason
+	}
+	return ""
+}
+
+func (x *DisputeLineRequest) GetEvidence() string {
+	if x != nil {
+		return x.Evidence
+	}
+	return ""
+}
+
+type SettleDisputeRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	CommandId     string                 `protobuf:"bytes,1,opt,name=command_id,json=commandId,proto3" json:"command_id,omitempty"`
+	Number        string                 `protobuf:"bytes,2,opt,name=number,proto3" json:"number,omitempty"`
+	Line          string                 `protobuf:"bytes,3,opt,name=line,proto3" json:"line,omitempty"`
+	Credit        string                 `protobuf:"bytes,4,opt,name=credit,proto3" json:"credit,omitempty"` // of the line, without tax; or
+	Refuse        bool                   `protobuf:"varint,5,opt,name=refuse,proto3" json:"refuse,omitempty"`
+	Reason        string                 `protobuf:"bytes,6,opt,name=reason,proto3" json:"reason,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SettleDisputeRequest) Reset() {
+	*x = SettleDisputeRequest{}
+	mi := &file_bulkhead_v1_control_proto_msgTypes[98]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SettleDisputeRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SettleDisputeRequest) ProtoMessage() {}
+
+func (x *SettleDisputeRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_bulkhead_v1_control_proto_msgTypes[98]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SettleDisputeRequest.ProtoReflect.Descriptor instead.
+func (*SettleDisputeRequest) Descriptor() ([]byte, []int) {
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{98}
+}
+
+func (x *SettleDisputeRequest) GetCommandId() string {
+	if x != nil {
+		return x.CommandId
+	}
+	return ""
+}
+
+func (x *SettleDisputeRequest) GetNumber() string {
+	if x != nil {
+		return x.Number
+	}
+	return ""
+}
+
+func (x *SettleDisputeRequest) GetLine() string {
+	if x != nil {
+		return x.Line
+	}
+	return ""
+}
+
+func (x *SettleDisputeRequest) GetCredit() string {
+	if x != nil {
+		return x.Credit
+	}
+	return ""
+}
+
+func (x *SettleDisputeRequest) GetRefuse() bool {
+	if x != nil {
+		return x.Refuse
+	}
+	return false
+}
+
+func (x *SettleDisputeRequest) GetReason() string {
+	if x != nil {
+		return x.Reason
+	}
+	return ""
+}
+
 type ExplainInvoiceRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Number        string                 `protobuf:"bytes,1,opt,name=number,proto3" json:"number,omitempty"`
@@ -7290,7 +7590,7 @@ type ExplainInvoiceRequest struct {
 
 func (x *ExplainInvoiceRequest) Reset() {
 	*x = ExplainInvoiceRequest{}
-	mi := &file_bulkhead_v1_control_proto_msgTypes[96]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[99]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7302,7 +7602,7 @@ func (x *ExplainInvoiceRequest) String() string {
 func (*ExplainInvoiceRequest) ProtoMessage() {}
 
 func (x *ExplainInvoiceRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_bulkhead_v1_control_proto_msgTypes[96]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[99]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7315,7 +7615,7 @@ func (x *ExplainInvoiceRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ExplainInvoiceRequest.ProtoReflect.Descriptor instead.
 func (*ExplainInvoiceRequest) Descriptor() ([]byte, []int) {
-	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{96}
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{99}
 }
 
 func (x *ExplainInvoiceRequest) GetNumber() string {
@@ -7341,7 +7641,7 @@ type Explanation struct {
 
 func (x *Explanation) Reset() {
 	*x = Explanation{}
-	mi := &file_bulkhead_v1_control_proto_msgTypes[97]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[100]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7353,7 +7653,7 @@ func (x *Explanation) String() string {
 func (*Explanation) ProtoMessage() {}
 
 func (x *Explanation) ProtoReflect() protoreflect.Message {
-	mi := &file_bulkhead_v1_control_proto_msgTypes[97]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[100]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7366,7 +7666,7 @@ func (x *Explanation) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Explanation.ProtoReflect.Descriptor instead.
 func (*Explanation) Descriptor() ([]byte, []int) {
-	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{97}
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{100}
 }
 
 func (x *Explanation) GetText() string {
@@ -7385,7 +7685,7 @@ type TenantRef struct {
 
 func (x *TenantRef) Reset() {
 	*x = TenantRef{}
-	mi := &file_bulkhead_v1_control_proto_msgTypes[98]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[101]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7397,7 +7697,7 @@ func (x *TenantRef) String() string {
 func (*TenantRef) ProtoMessage() {}
 
 func (x *TenantRef) ProtoReflect() protoreflect.Message {
-	mi := &file_bulkhead_v1_control_proto_msgTypes[98]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[101]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7410,7 +7710,7 @@ func (x *TenantRef) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TenantRef.ProtoReflect.Descriptor instead.
 func (*TenantRef) Descriptor() ([]byte, []int) {
-	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{98}
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{101}
 }
 
 func (x *TenantRef) GetTenant() string {
@@ -7429,7 +7729,7 @@ type Chunk struct {
 
 func (x *Chunk) Reset() {
 	*x = Chunk{}
-	mi := &file_bulkhead_v1_control_proto_msgTypes[99]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[102]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7441,7 +7741,7 @@ func (x *Chunk) String() string {
 func (*Chunk) ProtoMessage() {}
 
 func (x *Chunk) ProtoReflect() protoreflect.Message {
-	mi := &file_bulkhead_v1_control_proto_msgTypes[99]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[102]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7454,7 +7754,7 @@ func (x *Chunk) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Chunk.ProtoReflect.Descriptor instead.
 func (*Chunk) Descriptor() ([]byte, []int) {
-	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{99}
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{102}
 }
 
 func (x *Chunk) GetData() []byte {
@@ -7475,7 +7775,7 @@ type TailLedgerRequest struct {
 
 func (x *TailLedgerRequest) Reset() {
 	*x = TailLedgerRequest{}
-	mi := &file_bulkhead_v1_control_proto_msgTypes[100]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[103]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7487,7 +7787,7 @@ func (x *TailLedgerRequest) String() string {
 func (*TailLedgerRequest) ProtoMessage() {}
 
 func (x *TailLedgerRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_bulkhead_v1_control_proto_msgTypes[100]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[103]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7500,7 +7800,7 @@ func (x *TailLedgerRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TailLedgerRequest.ProtoReflect.Descriptor instead.
 func (*TailLedgerRequest) Descriptor() ([]byte, []int) {
-	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{100}
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{103}
 }
 
 func (x *TailLedgerRequest) GetFrom() uint64 {
@@ -7538,7 +7838,7 @@ type Entry struct {
 
 func (x *Entry) Reset() {
 	*x = Entry{}
-	mi := &file_bulkhead_v1_control_proto_msgTypes[101]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[104]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7550,7 +7850,7 @@ func (x *Entry) String() string {
 func (*Entry) ProtoMessage() {}
 
 func (x *Entry) ProtoReflect() protoreflect.Message {
-	mi := &file_bulkhead_v1_control_proto_msgTypes[101]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[104]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7563,7 +7863,7 @@ func (x *Entry) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Entry.ProtoReflect.Descriptor instead.
 func (*Entry) Descriptor() ([]byte, []int) {
-	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{101}
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{104}
 }
 
 func (x *Entry) GetScopeSeq() uint64 {
@@ -7617,7 +7917,7 @@ type Checkpoint struct {
 
 func (x *Checkpoint) Reset() {
 	*x = Checkpoint{}
-	mi := &file_bulkhead_v1_control_proto_msgTypes[102]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[105]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7629,7 +7929,7 @@ func (x *Checkpoint) String() string {
 func (*Checkpoint) ProtoMessage() {}
 
 func (x *Checkpoint) ProtoReflect() protoreflect.Message {
-	mi := &file_bulkhead_v1_control_proto_msgTypes[102]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[105]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7642,7 +7942,7 @@ func (x *Checkpoint) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Checkpoint.ProtoReflect.Descriptor instead.
 func (*Checkpoint) Descriptor() ([]byte, []int) {
-	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{102}
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{105}
 }
 
 func (x *Checkpoint) GetNote() string {
@@ -7660,7 +7960,7 @@ type GetTrustRequest struct {
 
 func (x *GetTrustRequest) Reset() {
 	*x = GetTrustRequest{}
-	mi := &file_bulkhead_v1_control_proto_msgTypes[103]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[106]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7672,7 +7972,7 @@ func (x *GetTrustRequest) String() string {
 func (*GetTrustRequest) ProtoMessage() {}
 
 func (x *GetTrustRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_bulkhead_v1_control_proto_msgTypes[103]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[106]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7685,7 +7985,7 @@ func (x *GetTrustRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetTrustRequest.ProtoReflect.Descriptor instead.
 func (*GetTrustRequest) Descriptor() ([]byte, []int) {
-	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{103}
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{106}
 }
 
 type Trust struct {
@@ -7697,7 +7997,7 @@ type Trust struct {
 
 func (x *Trust) Reset() {
 	*x = Trust{}
-	mi := &file_bulkhead_v1_control_proto_msgTypes[104]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[107]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7709,7 +8009,7 @@ func (x *Trust) String() string {
 func (*Trust) ProtoMessage() {}
 
 func (x *Trust) ProtoReflect() protoreflect.Message {
-	mi := &file_bulkhead_v1_control_proto_msgTypes[104]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[107]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7722,7 +8022,7 @@ func (x *Trust) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Trust.ProtoReflect.Descriptor instead.
 func (*Trust) Descriptor() ([]byte, []int) {
-	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{104}
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{107}
 }
 
 func (x *Trust) GetJson() string {
@@ -7740,7 +8040,7 @@ type ListKeysRequest struct {
 
 func (x *ListKeysRequest) Reset() {
 	*x = ListKeysRequest{}
-	mi := &file_bulkhead_v1_control_proto_msgTypes[105]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[108]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7752,7 +8052,7 @@ func (x *ListKeysRequest) String() string {
 func (*ListKeysRequest) ProtoMessage() {}
 
 func (x *ListKeysRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_bulkhead_v1_control_proto_msgTypes[105]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[108]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7765,7 +8065,7 @@ func (x *ListKeysRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListKeysRequest.ProtoReflect.Descriptor instead.
 func (*ListKeysRequest) Descriptor() ([]byte, []int) {
-	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{105}
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{108}
 }
 
 type Key struct {
@@ -7780,7 +8080,7 @@ type Key struct {
 
 func (x *Key) Reset() {
 	*x = Key{}
-	mi := &file_bulkhead_v1_control_proto_msgTypes[106]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[109]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7792,7 +8092,7 @@ func (x *Key) String() string {
 func (*Key) ProtoMessage() {}
 
 func (x *Key) ProtoReflect() protoreflect.Message {
-	mi := &file_bulkhead_v1_control_proto_msgTypes[106]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[109]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7805,7 +8105,7 @@ func (x *Key) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Key.ProtoReflect.Descriptor instead.
 func (*Key) Descriptor() ([]byte, []int) {
-	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{106}
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{109}
 }
 
 func (x *Key) GetPurpose() string {
@@ -7845,7 +8145,7 @@ type Keys struct {
 
 func (x *Keys) Reset() {
 	*x = Keys{}
-	mi := &file_bulkhead_v1_control_proto_msgTypes[107]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[110]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7857,7 +8157,7 @@ func (x *Keys) String() string {
 func (*Keys) ProtoMessage() {}
 
 func (x *Keys) ProtoReflect() protoreflect.Message {
-	mi := &file_bulkhead_v1_control_proto_msgTypes[107]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[110]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7870,7 +8170,7 @@ func (x *Keys) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Keys.ProtoReflect.Descriptor instead.
 func (*Keys) Descriptor() ([]byte, []int) {
-	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{107}
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{110}
 }
 
 func (x *Keys) GetKeys() []*Key {
@@ -7890,7 +8190,7 @@ type RotateKeyRequest struct {
 
 func (x *RotateKeyRequest) Reset() {
 	*x = RotateKeyRequest{}
-	mi := &file_bulkhead_v1_control_proto_msgTypes[108]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[111]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7902,7 +8202,7 @@ func (x *RotateKeyRequest) String() string {
 func (*RotateKeyRequest) ProtoMessage() {}
 
 func (x *RotateKeyRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_bulkhead_v1_control_proto_msgTypes[108]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[111]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7915,7 +8215,7 @@ func (x *RotateKeyRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RotateKeyRequest.ProtoReflect.Descriptor instead.
 func (*RotateKeyRequest) Descriptor() ([]byte, []int) {
-	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{108}
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{111}
 }
 
 func (x *RotateKeyRequest) GetCommandId() string {
@@ -7940,7 +8240,7 @@ type ShowClockRequest struct {
 
 func (x *ShowClockRequest) Reset() {
 	*x = ShowClockRequest{}
-	mi := &file_bulkhead_v1_control_proto_msgTypes[109]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[112]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7952,7 +8252,7 @@ func (x *ShowClockRequest) String() string {
 func (*ShowClockRequest) ProtoMessage() {}
 
 func (x *ShowClockRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_bulkhead_v1_control_proto_msgTypes[109]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[112]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7965,7 +8265,7 @@ func (x *ShowClockRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ShowClockRequest.ProtoReflect.Descriptor instead.
 func (*ShowClockRequest) Descriptor() ([]byte, []int) {
-	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{109}
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{112}
 }
 
 // Clock is what the control plane takes the time to be, and why.
@@ -7986,7 +8286,7 @@ type Clock struct {
 
 func (x *Clock) Reset() {
 	*x = Clock{}
-	mi := &file_bulkhead_v1_control_proto_msgTypes[110]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[113]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7998,7 +8298,7 @@ func (x *Clock) String() string {
 func (*Clock) ProtoMessage() {}
 
 func (x *Clock) ProtoReflect() protoreflect.Message {
-	mi := &file_bulkhead_v1_control_proto_msgTypes[110]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[113]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -8011,7 +8311,7 @@ func (x *Clock) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Clock.ProtoReflect.Descriptor instead.
 func (*Clock) Descriptor() ([]byte, []int) {
-	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{110}
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{113}
 }
 
 func (x *Clock) GetNow() string {
@@ -8092,7 +8392,7 @@ type ApproverKeyRequest struct {
 
 func (x *ApproverKeyRequest) Reset() {
 	*x = ApproverKeyRequest{}
-	mi := &file_bulkhead_v1_control_proto_msgTypes[111]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[114]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -8104,7 +8404,7 @@ func (x *ApproverKeyRequest) String() string {
 func (*ApproverKeyRequest) ProtoMessage() {}
 
 func (x *ApproverKeyRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_bulkhead_v1_control_proto_msgTypes[111]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[114]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -8117,7 +8417,7 @@ func (x *ApproverKeyRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ApproverKeyRequest.ProtoReflect.Descriptor instead.
 func (*ApproverKeyRequest) Descriptor() ([]byte, []int) {
-	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{111}
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{114}
 }
 
 func (x *ApproverKeyRequest) GetCommandId() string {
@@ -8177,7 +8477,7 @@ type ListApproversRequest struct {
 
 func (x *ListApproversRequest) Reset() {
 	*x = ListApproversRequest{}
-	mi := &file_bulkhead_v1_control_proto_msgTypes[112]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[115]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -8189,7 +8489,7 @@ func (x *ListApproversRequest) String() string {
 func (*ListApproversRequest) ProtoMessage() {}
 
 func (x *ListApproversRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_bulkhead_v1_control_proto_msgTypes[112]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[115]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -8202,7 +8502,7 @@ func (x *ListApproversRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListApproversRequest.ProtoReflect.Descriptor instead.
 func (*ListApproversRequest) Descriptor() ([]byte, []int) {
-	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{112}
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{115}
 }
 
 type ApproverKey struct {
@@ -8218,7 +8518,7 @@ type ApproverKey struct {
 
 func (x *ApproverKey) Reset() {
 	*x = ApproverKey{}
-	mi := &file_bulkhead_v1_control_proto_msgTypes[113]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[116]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -8230,7 +8530,7 @@ func (x *ApproverKey) String() string {
 func (*ApproverKey) ProtoMessage() {}
 
 func (x *ApproverKey) ProtoReflect() protoreflect.Message {
-	mi := &file_bulkhead_v1_control_proto_msgTypes[113]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[116]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -8243,7 +8543,7 @@ func (x *ApproverKey) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ApproverKey.ProtoReflect.Descriptor instead.
 func (*ApproverKey) Descriptor() ([]byte, []int) {
-	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{113}
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{116}
 }
 
 func (x *ApproverKey) GetPublicKey() string {
@@ -8293,7 +8593,7 @@ type Approvers struct {
 
 func (x *Approvers) Reset() {
 	*x = Approvers{}
-	mi := &file_bulkhead_v1_control_proto_msgTypes[114]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[117]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -8305,7 +8605,7 @@ func (x *Approvers) String() string {
 func (*Approvers) ProtoMessage() {}
 
 func (x *Approvers) ProtoReflect() protoreflect.Message {
-	mi := &file_bulkhead_v1_control_proto_msgTypes[114]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[117]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -8318,7 +8618,7 @@ func (x *Approvers) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Approvers.ProtoReflect.Descriptor instead.
 func (*Approvers) Descriptor() ([]byte, []int) {
-	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{114}
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{117}
 }
 
 func (x *Approvers) GetKeys() []*ApproverKey {
@@ -8360,7 +8660,7 @@ type ConfirmClockRequest struct {
 
 func (x *ConfirmClockRequest) Reset() {
 	*x = ConfirmClockRequest{}
-	mi := &file_bulkhead_v1_control_proto_msgTypes[115]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[118]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -8372,7 +8672,7 @@ func (x *ConfirmClockRequest) String() string {
 func (*ConfirmClockRequest) ProtoMessage() {}
 
 func (x *ConfirmClockRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_bulkhead_v1_control_proto_msgTypes[115]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[118]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -8385,7 +8685,7 @@ func (x *ConfirmClockRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ConfirmClockRequest.ProtoReflect.Descriptor instead.
 func (*ConfirmClockRequest) Descriptor() ([]byte, []int) {
-	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{115}
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{118}
 }
 
 func (x *ConfirmClockRequest) GetCommandId() string {
@@ -8422,7 +8722,7 @@ type CommandRef struct {
 
 func (x *CommandRef) Reset() {
 	*x = CommandRef{}
-	mi := &file_bulkhead_v1_control_proto_msgTypes[116]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[119]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -8434,7 +8734,7 @@ func (x *CommandRef) String() string {
 func (*CommandRef) ProtoMessage() {}
 
 func (x *CommandRef) ProtoReflect() protoreflect.Message {
-	mi := &file_bulkhead_v1_control_proto_msgTypes[116]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[119]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -8447,7 +8747,7 @@ func (x *CommandRef) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CommandRef.ProtoReflect.Descriptor instead.
 func (*CommandRef) Descriptor() ([]byte, []int) {
-	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{116}
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{119}
 }
 
 func (x *CommandRef) GetCommandId() string {
@@ -8476,7 +8776,7 @@ type CommandState struct {
 
 func (x *CommandState) Reset() {
 	*x = CommandState{}
-	mi := &file_bulkhead_v1_control_proto_msgTypes[117]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[120]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -8488,7 +8788,7 @@ func (x *CommandState) String() string {
 func (*CommandState) ProtoMessage() {}
 
 func (x *CommandState) ProtoReflect() protoreflect.Message {
-	mi := &file_bulkhead_v1_control_proto_msgTypes[117]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[120]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -8501,7 +8801,7 @@ func (x *CommandState) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CommandState.ProtoReflect.Descriptor instead.
 func (*CommandState) Descriptor() ([]byte, []int) {
-	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{117}
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{120}
 }
 
 func (x *CommandState) GetCommandId() string {
@@ -9082,14 +9382,15 @@ const file_bulkhead_v1_control_proto_rawDesc = "" +
 	"\x04lift\x18\x03 \x01(\bR\x04lift\x12\x16\n" +
 	"\x06reason\x18\x04 \x01(\tR\x06reason\x12(\n" +
 	"\rif_generation\x18\x05 \x01(\x04H\x00R\fifGeneration\x88\x01\x01B\x10\n" +
-	"\x0e_if_generation\"\x89\x01\n" +
+	"\x0e_if_generation\"\xac\x01\n" +
 	"\x12ReplaceNodeRequest\x12\x1d\n" +
 	"\n" +
 	"command_id\x18\x01 \x01(\tR\tcommandId\x12\x14\n" +
 	"\x05lease\x18\x02 \x01(\tR\x05lease\x12\x12\n" +
 	"\x04slot\x18\x03 \x01(\rR\x04slot\x12\x12\n" +
 	"\x04node\x18\x04 \x01(\tR\x04node\x12\x16\n" +
-	"\x06reason\x18\x05 \x01(\tR\x06reason\"q\n" +
+	"\x06reason\x18\x05 \x01(\tR\x06reason\x12!\n" +
+	"\ftenant_asked\x18\x06 \x01(\bR\vtenantAsked\"q\n" +
 	"\x12AcknowledgeRequest\x12\x1d\n" +
 	"\n" +
 	"command_id\x18\x01 \x01(\tR\tcommandId\x12\x14\n" +
@@ -9179,11 +9480,40 @@ const file_bulkhead_v1_control_proto_rawDesc = "" +
 	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"$\n" +
 	"\n" +
 	"InvoiceRef\x12\x16\n" +
-	"\x06number\x18\x01 \x01(\tR\x06number\"i\n" +
+	"\x06number\x18\x01 \x01(\tR\x06number\"\x9b\x01\n" +
 	"\x0fInvoiceDocument\x12.\n" +
 	"\ainvoice\x18\x01 \x01(\v2\x14.bulkhead.v1.InvoiceR\ainvoice\x12\x12\n" +
 	"\x04json\x18\x02 \x01(\tR\x04json\x12\x12\n" +
-	"\x04text\x18\x03 \x01(\tR\x04text\"C\n" +
+	"\x04text\x18\x03 \x01(\tR\x04text\x120\n" +
+	"\bdisputes\x18\x04 \x03(\v2\x14.bulkhead.v1.DisputeR\bdisputes\"\xff\x01\n" +
+	"\aDispute\x12\x12\n" +
+	"\x04line\x18\x01 \x01(\tR\x04line\x12\x12\n" +
+	"\x04held\x18\x02 \x01(\tR\x04held\x12\x1a\n" +
+	"\bcurrency\x18\x03 \x01(\tR\bcurrency\x12\x16\n" +
+	"\x06reason\x18\x04 \x01(\tR\x06reason\x12\x1a\n" +
+	"\bevidence\x18\x05 \x01(\tR\bevidence\x12\x0e\n" +
+	"\x02by\x18\x06 \x01(\tR\x02by\x12\x0e\n" +
+	"\x02at\x18\a \x01(\tR\x02at\x12\x18\n" +
+	"\aoutcome\x18\b \x01(\tR\aoutcome\x12\x16\n" +
+	"\x06answer\x18\t \x01(\tR\x06answer\x12\x12\n" +
+	"\x04note\x18\n" +
+	" \x01(\tR\x04note\x12\x16\n" +
+	"\x06credit\x18\v \x01(\tR\x06credit\"\x93\x01\n" +
+	"\x12DisputeLineRequest\x12\x1d\n" +
+	"\n" +
+	"command_id\x18\x01 \x01(\tR\tcommandId\x12\x16\n" +
+	"\x06number\x18\x02 \x01(\tR\x06number\x12\x12\n" +
+	"\x04line\x18\x03 \x01(\tR\x04line\x12\x16\n" +
+	"\x06reason\x18\x04 \x01(\tR\x06reason\x12\x1a\n" +
+	"\bevidence\x18\x05 \x01(\tR\bevidence\"\xa9\x01\n" +
+	"\x14SettleDisputeRequest\x12\x1d\n" +
+	"\n" +
+	"command_id\x18\x01 \x01(\tR\tcommandId\x12\x16\n" +
+	"\x06number\x18\x02 \x01(\tR\x06number\x12\x12\n" +
+	"\x04line\x18\x03 \x01(\tR\x04line\x12\x16\n" +
+	"\x06credit\x18\x04 \x01(\tR\x06credit\x12\x16\n" +
+	"\x06refuse\x18\x05 \x01(\bR\x06refuse\x12\x16\n" +
+	"\x06reason\x18\x06 \x01(\tR\x06reason\"C\n" +
 	"\x15ExplainInvoiceRequest\x12\x16\n" +
 	"\x06number\x18\x01 \x01(\tR\x06number\x12\x12\n" +
 	"\x04line\x18\x02 \x01(\tR\x04line\"!\n" +
@@ -9277,7 +9607,7 @@ const file_bulkhead_v1_control_proto_rawDesc = "" +
 	"\vcarried_out\x18\x02 \x01(\bR\n" +
 	"carriedOut\x12\x14\n" +
 	"\x05entry\x18\x03 \x01(\x04R\x05entry\x12\x12\n" +
-	"\x04time\x18\x04 \x01(\tR\x04time2\xc8!\n" +
+	"\x04time\x18\x04 \x01(\tR\x04time2\xd6\"\n" +
 	"\fControlPlane\x12=\n" +
 	"\bShowSite\x12\x1c.bulkhead.v1.ShowSiteRequest\x1a\x11.bulkhead.v1.Site\"\x00\x12@\n" +
 	"\bDiffSite\x12\x19.bulkhead.v1.SiteTemplate\x1a\x17.bulkhead.v1.SiteChange\"\x00\x12<\n" +
@@ -9345,7 +9675,9 @@ const file_bulkhead_v1_control_proto_rawDesc = "" +
 	"\fListInvoices\x12\x11.bulkhead.v1.Page\x1a\x15.bulkhead.v1.Invoices\"\x00\x12E\n" +
 	"\n" +
 	"GetInvoice\x12\x17.bulkhead.v1.InvoiceRef\x1a\x1c.bulkhead.v1.InvoiceDocument\"\x00\x12P\n" +
-	"\x0eExplainInvoice\x12\".bulkhead.v1.ExplainInvoiceRequest\x1a\x18.bulkhead.v1.Explanation\"\x00\x12=\n" +
+	"\x0eExplainInvoice\x12\".bulkhead.v1.ExplainInvoiceRequest\x1a\x18.bulkhead.v1.Explanation\"\x00\x12C\n" +
+	"\vDisputeLine\x12\x1f.bulkhead.v1.DisputeLineRequest\x1a\x11.bulkhead.v1.Done\"\x00\x12G\n" +
+	"\rSettleDispute\x12!.bulkhead.v1.SettleDisputeRequest\x1a\x11.bulkhead.v1.Done\"\x00\x12=\n" +
 	"\vWriteBundle\x12\x16.bulkhead.v1.TenantRef\x1a\x12.bulkhead.v1.Chunk\"\x000\x01\x12D\n" +
 	"\n" +
 	"TailLedger\x12\x1e.bulkhead.v1.TailLedgerRequest\x1a\x12.bulkhead.v1.Entry\"\x000\x01\x12B\n" +
@@ -9372,7 +9704,7 @@ func file_bulkhead_v1_control_proto_rawDescGZIP() []byte {
 	return file_bulkhead_v1_control_proto_rawDescData
 }
 
-var file_bulkhead_v1_control_proto_msgTypes = make([]protoimpl.MessageInfo, 120)
+var file_bulkhead_v1_control_proto_msgTypes = make([]protoimpl.MessageInfo, 123)
 var file_bulkhead_v1_control_proto_goTypes = []any{
 	(*FieldError)(nil),                 // 0: bulkhead.v1.FieldError
 	(*Done)(nil),                       // 1: bulkhead.v1.Done
@@ -9470,35 +9802,38 @@ var file_bulkhead_v1_control_proto_goTypes = []any{
 	(*Invoices)(nil),                   // 93: bulkhead.v1.Invoices
 	(*InvoiceRef)(nil),                 // 94: bulkhead.v1.InvoiceRef
 	(*InvoiceDocument)(nil),            // 95: bulkhead.v1.InvoiceDocument
-	(*ExplainInvoiceRequest)(nil),      // 96: bulkhead.v1.ExplainInvoiceRequest
-	(*Explanation)(nil),                // 97: bulkhead.v1.Explanation
-	(*TenantRef)(nil),                  // 98: bulkhead.v1.TenantRef
-	(*Chunk)(nil),                      // 99: bulkhead.v1.Chunk
-	(*TailLedgerRequest)(nil),          // 100: bulkhead.v1.TailLedgerRequest
-	(*Entry)(nil),                      // 101: bulkhead.v1.Entry
-	(*Checkpoint)(nil),                 // 102: bulkhead.v1.Checkpoint
-	(*GetTrustRequest)(nil),            // 103: bulkhead.v1.GetTrustRequest
-	(*Trust)(nil),                      // 104: bulkhead.v1.Trust
-	(*ListKeysRequest)(nil),            // 105: bulkhead.v1.ListKeysRequest
-	(*Key)(nil),                        // 106: bulkhead.v1.Key
-	(*Keys)(nil),                       // 107: bulkhead.v1.Keys
-	(*RotateKeyRequest)(nil),           // 108: bulkhead.v1.RotateKeyRequest
-	(*ShowClockRequest)(nil),           // 109: bulkhead.v1.ShowClockRequest
-	(*Clock)(nil),                      // 110: bulkhead.v1.Clock
-	(*ApproverKeyRequest)(nil),         // 111: bulkhead.v1.ApproverKeyRequest
-	(*ListApproversRequest)(nil),       // 112: bulkhead.v1.ListApproversRequest
-	(*ApproverKey)(nil),                // 113: bulkhead.v1.ApproverKey
-	(*Approvers)(nil),                  // 114: bulkhead.v1.Approvers
-	(*ConfirmClockRequest)(nil),        // 115: bulkhead.v1.ConfirmClockRequest
-	(*CommandRef)(nil),                 // 116: bulkhead.v1.CommandRef
-	(*CommandState)(nil),               // 117: bulkhead.v1.CommandState
-	nil,                                // 118: bulkhead.v1.Site.NodesByStateEntry
-	nil,                                // 119: bulkhead.v1.HandOver.FilesEntry
+	(*Dispute)(nil),                    // 96: bulkhead.v1.Dispute
+	(*DisputeLineRequest)(nil),         // 97: bulkhead.v1.DisputeLineRequest
+	(*SettleDisputeRequest)(nil),       // 98: bulkhead.v1.SettleDisputeRequest
+	(*ExplainInvoiceRequest)(nil),      // 99: bulkhead.v1.ExplainInvoiceRequest
+	(*Explanation)(nil),                // 100: bulkhead.v1.Explanation
+	(*TenantRef)(nil),                  // 101: bulkhead.v1.TenantRef
+	(*Chunk)(nil),                      // 102: bulkhead.v1.Chunk
+	(*TailLedgerRequest)(nil),          // 103: bulkhead.v1.TailLedgerRequest
+	(*Entry)(nil),                      // 104: bulkhead.v1.Entry
+	(*Checkpoint)(nil),                 // 105: bulkhead.v1.Checkpoint
+	(*GetTrustRequest)(nil),            // 106: bulkhead.v1.GetTrustRequest
+	(*Trust)(nil),                      // 107: bulkhead.v1.Trust
+	(*ListKeysRequest)(nil),            // 108: bulkhead.v1.ListKeysRequest
+	(*Key)(nil),                        // 109: bulkhead.v1.Key
+	(*Keys)(nil),                       // 110: bulkhead.v1.Keys
+	(*RotateKeyRequest)(nil),           // 111: bulkhead.v1.RotateKeyRequest
+	(*ShowClockRequest)(nil),           // 112: bulkhead.v1.ShowClockRequest
+	(*Clock)(nil),                      // 113: bulkhead.v1.Clock
+	(*ApproverKeyRequest)(nil),         // 114: bulkhead.v1.ApproverKeyRequest
+	(*ListApproversRequest)(nil),       // 115: bulkhead.v1.ListApproversRequest
+	(*ApproverKey)(nil),                // 116: bulkhead.v1.ApproverKey
+	(*Approvers)(nil),                  // 117: bulkhead.v1.Approvers
+	(*ConfirmClockRequest)(nil),        // 118: bulkhead.v1.ConfirmClockRequest
+	(*CommandRef)(nil),                 // 119: bulkhead.v1.CommandRef
+	(*CommandState)(nil),               // 120: bulkhead.v1.CommandState
+	nil,                                // 121: bulkhead.v1.Site.NodesByStateEntry
+	nil,                                // 122: bulkhead.v1.HandOver.FilesEntry
 }
 var file_bulkhead_v1_control_proto_depIdxs = []int32{
 	5,   // 0: bulkhead.v1.Site.halls:type_name -> bulkhead.v1.Hall
-	118, // 1: bulkhead.v1.Site.nodes_by_state:type_name -> bulkhead.v1.Site.NodesByStateEntry
-	110, // 2: bulkhead.v1.Site.clock:type_name -> bulkhead.v1.Clock
+	121, // 1: bulkhead.v1.Site.nodes_by_state:type_name -> bulkhead.v1.Site.NodesByStateEntry
+	113, // 2: bulkhead.v1.Site.clock:type_name -> bulkhead.v1.Clock
 	10,  // 3: bulkhead.v1.FoundLabels.labels:type_name -> bulkhead.v1.FoundLabel
 	15,  // 4: bulkhead.v1.Tenants.tenants:type_name -> bulkhead.v1.Tenant
 	18,  // 5: bulkhead.v1.TenantKeys.keys:type_name -> bulkhead.v1.TenantKey
@@ -9546,148 +9881,153 @@ var file_bulkhead_v1_control_proto_depIdxs = []int32{
 	64,  // 47: bulkhead.v1.SparesPlan.choices:type_name -> bulkhead.v1.SparesChoice
 	67,  // 48: bulkhead.v1.Frontier.points:type_name -> bulkhead.v1.FrontierPoint
 	71,  // 49: bulkhead.v1.Defrag.moves:type_name -> bulkhead.v1.DefragMove
-	119, // 50: bulkhead.v1.HandOver.files:type_name -> bulkhead.v1.HandOver.FilesEntry
+	122, // 50: bulkhead.v1.HandOver.files:type_name -> bulkhead.v1.HandOver.FilesEntry
 	2,   // 51: bulkhead.v1.ListNodesRequest.page:type_name -> bulkhead.v1.Page
 	75,  // 52: bulkhead.v1.Nodes.nodes:type_name -> bulkhead.v1.Node
 	88,  // 53: bulkhead.v1.Plan.budgets:type_name -> bulkhead.v1.BrakeBudget
 	89,  // 54: bulkhead.v1.Plan.drivers:type_name -> bulkhead.v1.DriverState
 	92,  // 55: bulkhead.v1.Invoices.invoices:type_name -> bulkhead.v1.Invoice
 	92,  // 56: bulkhead.v1.InvoiceDocument.invoice:type_name -> bulkhead.v1.Invoice
-	106, // 57: bulkhead.v1.Keys.keys:type_name -> bulkhead.v1.Key
-	113, // 58: bulkhead.v1.Approvers.keys:type_name -> bulkhead.v1.ApproverKey
-	3,   // 59: bulkhead.v1.ControlPlane.ShowSite:input_type -> bulkhead.v1.ShowSiteRequest
-	6,   // 60: bulkhead.v1.ControlPlane.DiffSite:input_type -> bulkhead.v1.SiteTemplate
-	6,   // 61: bulkhead.v1.ControlPlane.ImportSite:input_type -> bulkhead.v1.SiteTemplate
-	8,   // 62: bulkhead.v1.ControlPlane.RescheduleHall:input_type -> bulkhead.v1.RescheduleHallRequest
-	9,   // 63: bulkhead.v1.ControlPlane.ListFound:input_type -> bulkhead.v1.ListFoundRequest
-	12,  // 64: bulkhead.v1.ControlPlane.TakeOver:input_type -> bulkhead.v1.TakeOverRequest
-	13,  // 65: bulkhead.v1.ControlPlane.OfferSitting:input_type -> bulkhead.v1.OfferSittingRequest
-	14,  // 66: bulkhead.v1.ControlPlane.RegisterTenant:input_type -> bulkhead.v1.RegisterTenantRequest
-	2,   // 67: bulkhead.v1.ControlPlane.ListTenants:input_type -> bulkhead.v1.Page
-	17,  // 68: bulkhead.v1.ControlPlane.RegisterTenantKey:input_type -> bulkhead.v1.TenantKeyRequest
-	17,  // 69: bulkhead.v1.ControlPlane.RevokeTenantKey:input_type -> bulkhead.v1.TenantKeyRequest
-	98,  // 70: bulkhead.v1.ControlPlane.ListTenantKeys:input_type -> bulkhead.v1.TenantRef
-	20,  // 71: bulkhead.v1.ControlPlane.OfferQuote:input_type -> bulkhead.v1.OfferQuoteRequest
-	2,   // 72: bulkhead.v1.ControlPlane.ListQuotes:input_type -> bulkhead.v1.Page
-	21,  // 73: bulkhead.v1.ControlPlane.ShowQuote:input_type -> bulkhead.v1.QuoteRef
-	23,  // 74: bulkhead.v1.ControlPlane.WithdrawQuote:input_type -> bulkhead.v1.WithdrawQuoteRequest
-	27,  // 75: bulkhead.v1.ControlPlane.SignLease:input_type -> bulkhead.v1.SignLeaseRequest
-	28,  // 76: bulkhead.v1.ControlPlane.ListActs:input_type -> bulkhead.v1.ContractRef
-	31,  // 77: bulkhead.v1.ControlPlane.PreviewAct:input_type -> bulkhead.v1.ActRequest
-	31,  // 78: bulkhead.v1.ControlPlane.PerformAct:input_type -> bulkhead.v1.ActRequest
-	34,  // 79: bulkhead.v1.ControlPlane.WhatIfEarliest:input_type -> bulkhead.v1.WhatIfEarliestRequest
-	38,  // 80: bulkhead.v1.ControlPlane.WhatIfSlip:input_type -> bulkhead.v1.WhatIfSlipRequest
-	45,  // 81: bulkhead.v1.ControlPlane.WhatIfPlace:input_type -> bulkhead.v1.WhatIfPlaceRequest
-	2,   // 82: bulkhead.v1.ControlPlane.ListLeases:input_type -> bulkhead.v1.Page
-	55,  // 83: bulkhead.v1.ControlPlane.GetLease:input_type -> bulkhead.v1.LeaseRef
-	55,  // 84: bulkhead.v1.ControlPlane.GetHosts:input_type -> bulkhead.v1.LeaseRef
-	84,  // 85: bulkhead.v1.ControlPlane.GetMount:input_type -> bulkhead.v1.MountRequest
-	73,  // 86: bulkhead.v1.ControlPlane.ListNodes:input_type -> bulkhead.v1.ListNodesRequest
-	74,  // 87: bulkhead.v1.ControlPlane.GetNode:input_type -> bulkhead.v1.NodeRef
-	77,  // 88: bulkhead.v1.ControlPlane.CordonNode:input_type -> bulkhead.v1.CordonNodeRequest
-	78,  // 89: bulkhead.v1.ControlPlane.ReplaceNode:input_type -> bulkhead.v1.ReplaceNodeRequest
-	79,  // 90: bulkhead.v1.ControlPlane.AcknowledgeReplacement:input_type -> bulkhead.v1.AcknowledgeRequest
-	80,  // 91: bulkhead.v1.ControlPlane.WithdrawReplacement:input_type -> bulkhead.v1.WithdrawReplacementRequest
-	81,  // 92: bulkhead.v1.ControlPlane.RepairNode:input_type -> bulkhead.v1.RepairNodeRequest
-	62,  // 93: bulkhead.v1.ControlPlane.PlanSpares:input_type -> bulkhead.v1.PlanSparesRequest
-	65,  // 94: bulkhead.v1.ControlPlane.PlanDefrag:input_type -> bulkhead.v1.PlanDefragRequest
-	68,  // 95: bulkhead.v1.ControlPlane.ProposeDefrag:input_type -> bulkhead.v1.ProposeDefragRequest
-	55,  // 96: bulkhead.v1.ControlPlane.ShowDefrag:input_type -> bulkhead.v1.LeaseRef
-	69,  // 97: bulkhead.v1.ControlPlane.ConsentDefrag:input_type -> bulkhead.v1.DefragRef
-	69,  // 98: bulkhead.v1.ControlPlane.AcceptDefrag:input_type -> bulkhead.v1.DefragRef
-	69,  // 99: bulkhead.v1.ControlPlane.WithdrawDefrag:input_type -> bulkhead.v1.DefragRef
-	55,  // 100: bulkhead.v1.ControlPlane.ShowIsolation:input_type -> bulkhead.v1.LeaseRef
-	55,  // 101: bulkhead.v1.ControlPlane.ProveLease:input_type -> bulkhead.v1.LeaseRef
-	83,  // 102: bulkhead.v1.ControlPlane.FileProbe:input_type -> bulkhead.v1.FileProbeRequest
-	86,  // 103: bulkhead.v1.ControlPlane.ShowPlan:input_type -> bulkhead.v1.ShowPlanRequest
-	90,  // 104: bulkhead.v1.ControlPlane.ReleaseBrake:input_type -> bulkhead.v1.ReasonRequest
-	90,  // 105: bulkhead.v1.ControlPlane.ManageSite:input_type -> bulkhead.v1.ReasonRequest
-	91,  // 106: bulkhead.v1.ControlPlane.Pause:input_type -> bulkhead.v1.PauseRequest
-	91,  // 107: bulkhead.v1.ControlPlane.Resume:input_type -> bulkhead.v1.PauseRequest
-	2,   // 108: bulkhead.v1.ControlPlane.ListInvoices:input_type -> bulkhead.v1.Page
-	94,  // 109: bulkhead.v1.ControlPlane.GetInvoice:input_type -> bulkhead.v1.InvoiceRef
-	96,  // 110: bulkhead.v1.ControlPlane.ExplainInvoice:input_type -> bulkhead.v1.ExplainInvoiceRequest
-	98,  // 111: bulkhead.v1.ControlPlane.WriteBundle:input_type -> bulkhead.v1.TenantRef
-	100, // 112: bulkhead.v1.ControlPlane.TailLedger:input_type -> bulkhead.v1.TailLedgerRequest
-	98,  // 113: bulkhead.v1.ControlPlane.GetCheckpoint:input_type -> bulkhead.v1.TenantRef
-	103, // 114: bulkhead.v1.ControlPlane.GetTrust:input_type -> bulkhead.v1.GetTrustRequest
-	105, // 115: bulkhead.v1.ControlPlane.ListKeys:input_type -> bulkhead.v1.ListKeysRequest
-	108, // 116: bulkhead.v1.ControlPlane.RotateKey:input_type -> bulkhead.v1.RotateKeyRequest
-	111, // 117: bulkhead.v1.ControlPlane.RegisterApprover:input_type -> bulkhead.v1.ApproverKeyRequest
-	111, // 118: bulkhead.v1.ControlPlane.RevokeApprover:input_type -> bulkhead.v1.ApproverKeyRequest
-	112, // 119: bulkhead.v1.ControlPlane.ListApprovers:input_type -> bulkhead.v1.ListApproversRequest
-	109, // 120: bulkhead.v1.ControlPlane.ShowClock:input_type -> bulkhead.v1.ShowClockRequest
-	115, // 121: bulkhead.v1.ControlPlane.ConfirmClock:input_type -> bulkhead.v1.ConfirmClockRequest
-	116, // 122: bulkhead.v1.ControlPlane.ShowCommand:input_type -> bulkhead.v1.CommandRef
-	4,   // 123: bulkhead.v1.ControlPlane.ShowSite:output_type -> bulkhead.v1.Site
-	7,   // 124: bulkhead.v1.ControlPlane.DiffSite:output_type -> bulkhead.v1.SiteChange
-	1,   // 125: bulkhead.v1.ControlPlane.ImportSite:output_type -> bulkhead.v1.Done
-	1,   // 126: bulkhead.v1.ControlPlane.RescheduleHall:output_type -> bulkhead.v1.Done
-	11,  // 127: bulkhead.v1.ControlPlane.ListFound:output_type -> bulkhead.v1.FoundLabels
-	1,   // 128: bulkhead.v1.ControlPlane.TakeOver:output_type -> bulkhead.v1.Done
-	24,  // 129: bulkhead.v1.ControlPlane.OfferSitting:output_type -> bulkhead.v1.Quote
-	1,   // 130: bulkhead.v1.ControlPlane.RegisterTenant:output_type -> bulkhead.v1.Done
-	16,  // 131: bulkhead.v1.ControlPlane.ListTenants:output_type -> bulkhead.v1.Tenants
-	1,   // 132: bulkhead.v1.ControlPlane.RegisterTenantKey:output_type -> bulkhead.v1.Done
-	1,   // 133: bulkhead.v1.ControlPlane.RevokeTenantKey:output_type -> bulkhead.v1.Done
-	19,  // 134: bulkhead.v1.ControlPlane.ListTenantKeys:output_type -> bulkhead.v1.TenantKeys
-	24,  // 135: bulkhead.v1.ControlPlane.OfferQuote:output_type -> bulkhead.v1.Quote
-	22,  // 136: bulkhead.v1.ControlPlane.ListQuotes:output_type -> bulkhead.v1.Quotes
-	24,  // 137: bulkhead.v1.ControlPlane.ShowQuote:output_type -> bulkhead.v1.Quote
-	1,   // 138: bulkhead.v1.ControlPlane.WithdrawQuote:output_type -> bulkhead.v1.Done
-	1,   // 139: bulkhead.v1.ControlPlane.SignLease:output_type -> bulkhead.v1.Done
-	29,  // 140: bulkhead.v1.ControlPlane.ListActs:output_type -> bulkhead.v1.Acts
-	32,  // 141: bulkhead.v1.ControlPlane.PreviewAct:output_type -> bulkhead.v1.ActPreview
-	1,   // 142: bulkhead.v1.ControlPlane.PerformAct:output_type -> bulkhead.v1.Done
-	35,  // 143: bulkhead.v1.ControlPlane.WhatIfEarliest:output_type -> bulkhead.v1.EarliestDates
-	39,  // 144: bulkhead.v1.ControlPlane.WhatIfSlip:output_type -> bulkhead.v1.SlippedHall
-	46,  // 145: bulkhead.v1.ControlPlane.WhatIfPlace:output_type -> bulkhead.v1.PlacedContract
-	58,  // 146: bulkhead.v1.ControlPlane.ListLeases:output_type -> bulkhead.v1.Leases
-	56,  // 147: bulkhead.v1.ControlPlane.GetLease:output_type -> bulkhead.v1.Lease
-	72,  // 148: bulkhead.v1.ControlPlane.GetHosts:output_type -> bulkhead.v1.HandOver
-	85,  // 149: bulkhead.v1.ControlPlane.GetMount:output_type -> bulkhead.v1.Mount
-	76,  // 150: bulkhead.v1.ControlPlane.ListNodes:output_type -> bulkhead.v1.Nodes
-	75,  // 151: bulkhead.v1.ControlPlane.GetNode:output_type -> bulkhead.v1.Node
-	1,   // 152: bulkhead.v1.ControlPlane.CordonNode:output_type -> bulkhead.v1.Done
-	1,   // 153: bulkhead.v1.ControlPlane.ReplaceNode:output_type -> bulkhead.v1.Done
-	1,   // 154: bulkhead.v1.ControlPlane.AcknowledgeReplacement:output_type -> bulkhead.v1.Done
-	1,   // 155: bulkhead.v1.ControlPlane.WithdrawReplacement:output_type -> bulkhead.v1.Done
-	1,   // 156: bulkhead.v1.ControlPlane.RepairNode:output_type -> bulkhead.v1.Done
-	63,  // 157: bulkhead.v1.ControlPlane.PlanSpares:output_type -> bulkhead.v1.SparesPlan
-	66,  // 158: bulkhead.v1.ControlPlane.PlanDefrag:output_type -> bulkhead.v1.Frontier
-	1,   // 159: bulkhead.v1.ControlPlane.ProposeDefrag:output_type -> bulkhead.v1.Done
-	70,  // 160: bulkhead.v1.ControlPlane.ShowDefrag:output_type -> bulkhead.v1.Defrag
-	1,   // 161: bulkhead.v1.ControlPlane.ConsentDefrag:output_type -> bulkhead.v1.Done
-	1,   // 162: bulkhead.v1.ControlPlane.AcceptDefrag:output_type -> bulkhead.v1.Done
-	1,   // 163: bulkhead.v1.ControlPlane.WithdrawDefrag:output_type -> bulkhead.v1.Done
-	82,  // 164: bulkhead.v1.ControlPlane.ShowIsolation:output_type -> bulkhead.v1.Isolation
-	82,  // 165: bulkhead.v1.ControlPlane.ProveLease:output_type -> bulkhead.v1.Isolation
-	1,   // 166: bulkhead.v1.ControlPlane.FileProbe:output_type -> bulkhead.v1.Done
-	87,  // 167: bulkhead.v1.ControlPlane.ShowPlan:output_type -> bulkhead.v1.Plan
-	1,   // 168: bulkhead.v1.ControlPlane.ReleaseBrake:output_type -> bulkhead.v1.Done
-	1,   // 169: bulkhead.v1.ControlPlane.ManageSite:output_type -> bulkhead.v1.Done
-	1,   // 170: bulkhead.v1.ControlPlane.Pause:output_type -> bulkhead.v1.Done
-	1,   // 171: bulkhead.v1.ControlPlane.Resume:output_type -> bulkhead.v1.Done
-	93,  // 172: bulkhead.v1.ControlPlane.ListInvoices:output_type -> bulkhead.v1.Invoices
-	95,  // 173: bulkhead.v1.ControlPlane.GetInvoice:output_type -> bulkhead.v1.InvoiceDocument
-	97,  // 174: bulkhead.v1.ControlPlane.ExplainInvoice:output_type -> bulkhead.v1.Explanation
-	99,  // 175: bulkhead.v1.ControlPlane.WriteBundle:output_type -> bulkhead.v1.Chunk
-	101, // 176: bulkhead.v1.ControlPlane.TailLedger:output_type -> bulkhead.v1.Entry
-	102, // 177: bulkhead.v1.ControlPlane.GetCheckpoint:output_type -> bulkhead.v1.Checkpoint
-	104, // 178: bulkhead.v1.ControlPlane.GetTrust:output_type -> bulkhead.v1.Trust
-	107, // 179: bulkhead.v1.ControlPlane.ListKeys:output_type -> bulkhead.v1.Keys
-	1,   // 180: bulkhead.v1.ControlPlane.RotateKey:output_type -> bulkhead.v1.Done
-	1,   // 181: bulkhead.v1.ControlPlane.RegisterApprover:output_type -> bulkhead.v1.Done
-	1,   // 182: bulkhead.v1.ControlPlane.RevokeApprover:output_type -> bulkhead.v1.Done
-	114, // 183: bulkhead.v1.ControlPlane.ListApprovers:output_type -> bulkhead.v1.Approvers
-	110, // 184: bulkhead.v1.ControlPlane.ShowClock:output_type -> bulkhead.v1.Clock
-	1,   // 185: bulkhead.v1.ControlPlane.ConfirmClock:output_type -> bulkhead.v1.Done
-	117, // 186: bulkhead.v1.ControlPlane.ShowCommand:output_type -> bulkhead.v1.CommandState
-	123, // [123:187] is the sub-list for method output_type
-	59,  // [59:123] is the sub-list for method input_type
-	59,  // [59:59] is the sub-list for extension type_name
-	59,  // [59:59] is the sub-list for extension extendee
-	0,   // [0:59] is the sub-list for field type_name
+	96,  // 57: bulkhead.v1.InvoiceDocument.disputes:type_name -> bulkhead.v1.Dispute
+	109, // 58: bulkhead.v1.Keys.keys:type_name -> bulkhead.v1.Key
+	116, // 59: bulkhead.v1.Approvers.keys:type_name -> bulkhead.v1.ApproverKey
+	3,   // 60: bulkhead.v1.ControlPlane.ShowSite:input_type -> bulkhead.v1.ShowSiteRequest
+	6,   // 61: bulkhead.v1.ControlPlane.DiffSite:input_type -> bulkhead.v1.SiteTemplate
+	6,   // 62: bulkhead.v1.ControlPlane.ImportSite:input_type -> bulkhead.v1.SiteTemplate
+	8,   // 63: bulkhead.v1.ControlPlane.RescheduleHall:input_type -> bulkhead.v1.RescheduleHallRequest
+	9,   // 64: bulkhead.v1.ControlPlane.ListFound:input_type -> bulkhead.v1.ListFoundRequest
+	12,  // 65: bulkhead.v1.ControlPlane.TakeOver:input_type -> bulkhead.v1.TakeOverRequest
+	13,  // 66: bulkhead.v1.ControlPlane.OfferSitting:input_type -> bulkhead.v1.OfferSittingRequest
+	14,  // 67: bulkhead.v1.ControlPlane.RegisterTenant:input_type -> bulkhead.v1.RegisterTenantRequest
+	2,   // 68: bulkhead.v1.ControlPlane.ListTenants:input_type -> bulkhead.v1.Page
+	17,  // 69: bulkhead.v1.ControlPlane.RegisterTenantKey:input_type -> bulkhead.v1.TenantKeyRequest
+	17,  // 70: bulkhead.v1.ControlPlane.RevokeTenantKey:input_type -> bulkhead.v1.TenantKeyRequest
+	101, // 71: bulkhead.v1.ControlPlane.ListTenantKeys:input_type -> bulkhead.v1.TenantRef
+	20,  // 72: bulkhead.v1.ControlPlane.OfferQuote:input_type -> bulkhead.v1.OfferQuoteRequest
+	2,   // 73: bulkhead.v1.ControlPlane.ListQuotes:input_type -> bulkhead.v1.Page
+	21,  // 74: bulkhead.v1.ControlPlane.ShowQuote:input_type -> bulkhead.v1.QuoteRef
+	23,  // 75: bulkhead.v1.ControlPlane.WithdrawQuote:input_type -> bulkhead.v1.WithdrawQuoteRequest
+	27,  // 76: bulkhead.v1.ControlPlane.SignLease:input_type -> bulkhead.v1.SignLeaseRequest
+	28,  // 77: bulkhead.v1.ControlPlane.ListActs:input_type -> bulkhead.v1.ContractRef
+	31,  // 78: bulkhead.v1.ControlPlane.PreviewAct:input_type -> bulkhead.v1.ActRequest
+	31,  // 79: bulkhead.v1.ControlPlane.PerformAct:input_type -> bulkhead.v1.ActRequest
+	34,  // 80: bulkhead.v1.ControlPlane.WhatIfEarliest:input_type -> bulkhead.v1.WhatIfEarliestRequest
+	38,  // 81: bulkhead.v1.ControlPlane.WhatIfSlip:input_type -> bulkhead.v1.WhatIfSlipRequest
+	45,  // 82: bulkhead.v1.ControlPlane.WhatIfPlace:input_type -> bulkhead.v1.WhatIfPlaceRequest
+	2,   // 83: bulkhead.v1.ControlPlane.ListLeases:input_type -> bulkhead.v1.Page
+	55,  // 84: bulkhead.v1.ControlPlane.GetLease:input_type -> bulkhead.v1.LeaseRef
+	55,  // 85: bulkhead.v1.ControlPlane.GetHosts:input_type -> bulkhead.v1.LeaseRef
+	84,  // 86: bulkhead.v1.ControlPlane.GetMount:input_type -> bulkhead.v1.MountRequest
+	73,  // 87: bulkhead.v1.ControlPlane.ListNodes:input_type -> bulkhead.v1.ListNodesRequest
+	74,  // 88: bulkhead.v1.ControlPlane.GetNode:input_type -> bulkhead.v1.NodeRef
+	77,  // 89: bulkhead.v1.ControlPlane.CordonNode:input_type -> bulkhead.v1.CordonNodeRequest
+	78,  // 90: bulkhead.v1.ControlPlane.ReplaceNode:input_type -> bulkhead.v1.ReplaceNodeRequest
+	79,  // 91: bulkhead.v1.ControlPlane.AcknowledgeReplacement:input_type -> bulkhead.v1.AcknowledgeRequest
+	80,  // 92: bulkhead.v1.ControlPlane.WithdrawReplacement:input_type -> bulkhead.v1.WithdrawReplacementRequest
+	81,  // 93: bulkhead.v1.ControlPlane.RepairNode:input_type -> bulkhead.v1.RepairNodeRequest
+	62,  // 94: bulkhead.v1.ControlPlane.PlanSpares:input_type -> bulkhead.v1.PlanSparesRequest
+	65,  // 95: bulkhead.v1.ControlPlane.PlanDefrag:input_type -> bulkhead.v1.PlanDefragRequest
+	68,  // 96: bulkhead.v1.ControlPlane.ProposeDefrag:input_type -> bulkhead.v1.ProposeDefragRequest
+	55,  // 97: bulkhead.v1.ControlPlane.ShowDefrag:input_type -> bulkhead.v1.LeaseRef
+	69,  // 98: bulkhead.v1.ControlPlane.ConsentDefrag:input_type -> bulkhead.v1.DefragRef
+	69,  // 99: bulkhead.v1.ControlPlane.AcceptDefrag:input_type -> bulkhead.v1.DefragRef
+	69,  // 100: bulkhead.v1.ControlPlane.WithdrawDefrag:input_type -> bulkhead.v1.DefragRef
+	55,  // 101: bulkhead.v1.ControlPlane.ShowIsolation:input_type -> bulkhead.v1.LeaseRef
+	55,  // 102: bulkhead.v1.ControlPlane.ProveLease:input_type -> bulkhead.v1.LeaseRef
+	83,  // 103: bulkhead.v1.ControlPlane.FileProbe:input_type -> bulkhead.v1.FileProbeRequest
+	86,  // 104: bulkhead.v1.ControlPlane.ShowPlan:input_type -> bulkhead.v1.ShowPlanRequest
+	90,  // 105: bulkhead.v1.ControlPlane.ReleaseBrake:input_type -> bulkhead.v1.ReasonRequest
+	90,  // 106: bulkhead.v1.ControlPlane.ManageSite:input_type -> bulkhead.v1.ReasonRequest
+	91,  // 107: bulkhead.v1.ControlPlane.Pause:input_type -> bulkhead.v1.PauseRequest
+	91,  // 108: bulkhead.v1.ControlPlane.Resume:input_type -> bulkhead.v1.PauseRequest
+	2,   // 109: bulkhead.v1.ControlPlane.ListInvoices:input_type -> bulkhead.v1.Page
+	94,  // 110: bulkhead.v1.ControlPlane.GetInvoice:input_type -> bulkhead.v1.InvoiceRef
+	99,  // 111: bulkhead.v1.ControlPlane.ExplainInvoice:input_type -> bulkhead.v1.ExplainInvoiceRequest
+	97,  // 112: bulkhead.v1.ControlPlane.DisputeLine:input_type -> bulkhead.v1.DisputeLineRequest
+	98,  // 113: bulkhead.v1.ControlPlane.SettleDispute:input_type -> bulkhead.v1.SettleDisputeRequest
+	101, // 114: bulkhead.v1.ControlPlane.WriteBundle:input_type -> bulkhead.v1.TenantRef
+	103, // 115: bulkhead.v1.ControlPlane.TailLedger:input_type -> bulkhead.v1.TailLedgerRequest
+	101, // 116: bulkhead.v1.ControlPlane.GetCheckpoint:input_type -> bulkhead.v1.TenantRef
+	106, // 117: bulkhead.v1.ControlPlane.GetTrust:input_type -> bulkhead.v1.GetTrustRequest
+	108, // 118: bulkhead.v1.ControlPlane.ListKeys:input_type -> bulkhead.v1.ListKeysRequest
+	111, // 119: bulkhead.v1.ControlPlane.RotateKey:input_type -> bulkhead.v1.RotateKeyRequest
+	114, // 120: bulkhead.v1.ControlPlane.RegisterApprover:input_type -> bulkhead.v1.ApproverKeyRequest
+	114, // 121: bulkhead.v1.ControlPlane.RevokeApprover:input_type -> bulkhead.v1.ApproverKeyRequest
+	115, // 122: bulkhead.v1.ControlPlane.ListApprovers:input_type -> bulkhead.v1.ListApproversRequest
+	112, // 123: bulkhead.v1.ControlPlane.ShowClock:input_type -> bulkhead.v1.ShowClockRequest
+	118, // 124: bulkhead.v1.ControlPlane.ConfirmClock:input_type -> bulkhead.v1.ConfirmClockRequest
+	119, // 125: bulkhead.v1.ControlPlane.ShowCommand:input_type -> bulkhead.v1.CommandRef
+	4,   // 126: bulkhead.v1.ControlPlane.ShowSite:output_type -> bulkhead.v1.Site
+	7,   // 127: bulkhead.v1.ControlPlane.DiffSite:output_type -> bulkhead.v1.SiteChange
+	1,   // 128: bulkhead.v1.ControlPlane.ImportSite:output_type -> bulkhead.v1.Done
+	1,   // 129: bulkhead.v1.ControlPlane.RescheduleHall:output_type -> bulkhead.v1.Done
+	11,  // 130: bulkhead.v1.ControlPlane.ListFound:output_type -> bulkhead.v1.FoundLabels
+	1,   // 131: bulkhead.v1.ControlPlane.TakeOver:output_type -> bulkhead.v1.Done
+	24,  // 132: bulkhead.v1.ControlPlane.OfferSitting:output_type -> bulkhead.v1.Quote
+	1,   // 133: bulkhead.v1.ControlPlane.RegisterTenant:output_type -> bulkhead.v1.Done
+	16,  // 134: bulkhead.v1.ControlPlane.ListTenants:output_type -> bulkhead.v1.Tenants
+	1,   // 135: bulkhead.v1.ControlPlane.RegisterTenantKey:output_type -> bulkhead.v1.Done
+	1,   // 136: bulkhead.v1.ControlPlane.RevokeTenantKey:output_type -> bulkhead.v1.Done
+	19,  // 137: bulkhead.v1.ControlPlane.ListTenantKeys:output_type -> bulkhead.v1.TenantKeys
+	24,  // 138: bulkhead.v1.ControlPlane.OfferQuote:output_type -> bulkhead.v1.Quote
+	22,  // 139: bulkhead.v1.ControlPlane.ListQuotes:output_type -> bulkhead.v1.Quotes
+	24,  // 140: bulkhead.v1.ControlPlane.ShowQuote:output_type -> bulkhead.v1.Quote
+	1,   // 141: bulkhead.v1.ControlPlane.WithdrawQuote:output_type -> bulkhead.v1.Done
+	1,   // 142: bulkhead.v1.ControlPlane.SignLease:output_type -> bulkhead.v1.Done
+	29,  // 143: bulkhead.v1.ControlPlane.ListActs:output_type -> bulkhead.v1.Acts
+	32,  // 144: bulkhead.v1.ControlPlane.PreviewAct:output_type -> bulkhead.v1.ActPreview
+	1,   // 145: bulkhead.v1.ControlPlane.PerformAct:output_type -> bulkhead.v1.Done
+	35,  // 146: bulkhead.v1.ControlPlane.WhatIfEarliest:output_type -> bulkhead.v1.EarliestDates
+	39,  // 147: bulkhead.v1.ControlPlane.WhatIfSlip:output_type -> bulkhead.v1.SlippedHall
+	46,  // 148: bulkhead.v1.ControlPlane.WhatIfPlace:output_type -> bulkhead.v1.PlacedContract
+	58,  // 149: bulkhead.v1.ControlPlane.ListLeases:output_type -> bulkhead.v1.Leases
+	56,  // 150: bulkhead.v1.ControlPlane.GetLease:output_type -> bulkhead.v1.Lease
+	72,  // 151: bulkhead.v1.ControlPlane.GetHosts:output_type -> bulkhead.v1.HandOver
+	85,  // 152: bulkhead.v1.ControlPlane.GetMount:output_type -> bulkhead.v1.Mount
+	76,  // 153: bulkhead.v1.ControlPlane.ListNodes:output_type -> bulkhead.v1.Nodes
+	75,  // 154: bulkhead.v1.ControlPlane.GetNode:output_type -> bulkhead.v1.Node
+	1,   // 155: bulkhead.v1.ControlPlane.CordonNode:output_type -> bulkhead.v1.Done
+	1,   // 156: bulkhead.v1.ControlPlane.ReplaceNode:output_type -> bulkhead.v1.Done
+	1,   // 157: bulkhead.v1.ControlPlane.AcknowledgeReplacement:output_type -> bulkhead.v1.Done
+	1,   // 158: bulkhead.v1.ControlPlane.WithdrawReplacement:output_type -> bulkhead.v1.Done
+	1,   // 159: bulkhead.v1.ControlPlane.RepairNode:output_type -> bulkhead.v1.Done
+	63,  // 160: bulkhead.v1.ControlPlane.PlanSpares:output_type -> bulkhead.v1.SparesPlan
+	66,  // 161: bulkhead.v1.ControlPlane.PlanDefrag:output_type -> bulkhead.v1.Frontier
+	1,   // 162: bulkhead.v1.ControlPlane.ProposeDefrag:output_type -> bulkhead.v1.Done
+	70,  // 163: bulkhead.v1.ControlPlane.ShowDefrag:output_type -> bulkhead.v1.Defrag
+	1,   // 164: bulkhead.v1.ControlPlane.ConsentDefrag:output_type -> bulkhead.v1.Done
+	1,   // 165: bulkhead.v1.ControlPlane.AcceptDefrag:output_type -> bulkhead.v1.Done
+	1,   // 166: bulkhead.v1.ControlPlane.WithdrawDefrag:output_type -> bulkhead.v1.Done
+	82,  // 167: bulkhead.v1.ControlPlane.ShowIsolation:output_type -> bulkhead.v1.Isolation
+	82,  // 168: bulkhead.v1.ControlPlane.ProveLease:output_type -> bulkhead.v1.Isolation
+	1,   // 169: bulkhead.v1.ControlPlane.FileProbe:output_type -> bulkhead.v1.Done
+	87,  // 170: bulkhead.v1.ControlPlane.ShowPlan:output_type -> bulkhead.v1.Plan
+	1,   // 171: bulkhead.v1.ControlPlane.ReleaseBrake:output_type -> bulkhead.v1.Done
+	1,   // 172: bulkhead.v1.ControlPlane.ManageSite:output_type -> bulkhead.v1.Done
+	1,   // 173: bulkhead.v1.ControlPlane.Pause:output_type -> bulkhead.v1.Done
+	1,   // 174: bulkhead.v1.ControlPlane.Resume:output_type -> bulkhead.v1.Done
+	93,  // 175: bulkhead.v1.ControlPlane.ListInvoices:output_type -> bulkhead.v1.Invoices
+	95,  // 176: bulkhead.v1.ControlPlane.GetInvoice:output_type -> bulkhead.v1.InvoiceDocument
+	100, // 177: bulkhead.v1.ControlPlane.ExplainInvoice:output_type -> bulkhead.v1.Explanation
+	1,   // 178: bulkhead.v1.ControlPlane.DisputeLine:output_type -> bulkhead.v1.Done
+	1,   // 179: bulkhead.v1.ControlPlane.SettleDispute:output_type -> bulkhead.v1.Done
+	102, // 180: bulkhead.v1.ControlPlane.WriteBundle:output_type -> bulkhead.v1.Chunk
+	104, // 181: bulkhead.v1.ControlPlane.TailLedger:output_type -> bulkhead.v1.Entry
+	105, // 182: bulkhead.v1.ControlPlane.GetCheckpoint:output_type -> bulkhead.v1.Checkpoint
+	107, // 183: bulkhead.v1.ControlPlane.GetTrust:output_type -> bulkhead.v1.Trust
+	110, // 184: bulkhead.v1.ControlPlane.ListKeys:output_type -> bulkhead.v1.Keys
+	1,   // 185: bulkhead.v1.ControlPlane.RotateKey:output_type -> bulkhead.v1.Done
+	1,   // 186: bulkhead.v1.ControlPlane.RegisterApprover:output_type -> bulkhead.v1.Done
+	1,   // 187: bulkhead.v1.ControlPlane.RevokeApprover:output_type -> bulkhead.v1.Done
+	117, // 188: bulkhead.v1.ControlPlane.ListApprovers:output_type -> bulkhead.v1.Approvers
+	113, // 189: bulkhead.v1.ControlPlane.ShowClock:output_type -> bulkhead.v1.Clock
+	1,   // 190: bulkhead.v1.ControlPlane.ConfirmClock:output_type -> bulkhead.v1.Done
+	120, // 191: bulkhead.v1.ControlPlane.ShowCommand:output_type -> bulkhead.v1.CommandState
+	126, // [126:192] is the sub-list for method output_type
+	60,  // [60:126] is the sub-list for method input_type
+	60,  // [60:60] is the sub-list for extension type_name
+	60,  // [60:60] is the sub-list for extension extendee
+	0,   // [0:60] is the sub-list for field type_name
 }
 
 func init() { file_bulkhead_v1_control_proto_init() }
@@ -9703,7 +10043,7 @@ func file_bulkhead_v1_control_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_bulkhead_v1_control_proto_rawDesc), len(file_bulkhead_v1_control_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   120,
+			NumMessages:   123,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -1,6 +1,14 @@
 package bundletest
 
-import "bulkhead/contract"
+import (
+	"time"
+
+	"bulkhead/claim"
+	"bulkhead/contract"
+	"bulkhead/lease"
+	"bulkhead/meter"
+	"bulkhead/node"
+)
 
 // Act has a party do an act of the contract that has no missing slots, as the terms have it.
 func (s *Story) Act(act contract.Act, party string) {
@@ -19,5 +27,48 @@ func (s *Story) ActAs(act contract.Act, party string, out *contract.Outcome) {
 		Contract: out.Next.Encode(), Act: act, Given: s.Now, Ends: out.Next.End, By: party, Clause: out.Preview.Clause,
 		Tranche: out.Preview.Tranche, Preview: out.Preview.Digest(), Signed: contract.Signature{Party: party, By: party},
 	})
-	s.Contract = out.Next
+	s.before, s.Contract = append(s.before, s.Contract), out.Next
+}
+
+// Dispute is a dispute of the first line of the newest invoice, and a credit note about it.
+func (s *Story) Dispute(net string) (meter.Disputed, meter.Settled) {
+	i := s.last
+	line := i.Lines[0].ID
+	held, err := i.Hold(line)
+	must(err)
+	settled, err := i.Credit(line, net, nil)
+	must(err)
+	settled.Note, settled.Reason, settled.Signed = Tenant+"-credit-0001", "a node was down", contract.Signature{Party: contract.Owner, By: "finance"}
+	return meter.Disputed{
+		Number: i.Number, Line: line, Held: held, Currency: i.Currency, Reason: "it was down", Signed: contract.Signature{Party: contract.Tenant, By: "officer"},
+	}, settled
+}
+
+// SwapAsked is the replacement of a node that works, proposed and answered as they say.
+func (s *Story) SwapAsked(was *Node, requested bool, answered string, state meter.SlotState, cause string, asked *lease.Asked) (to *Node) {
+	to, slot := s.Spare(), uint32(s.slotOf(was))
+	s.Add(lease.KindProposed, lease.Proposed{
+		Lease: s.Lease, Slot: slot, Was: was.ID(), Node: to.ID(), Distance: "same SU", Reason: "a noisy fan", Deadline: s.Now.Add(time.Minute), By: "operator", Requested: requested,
+	})
+	s.Wait(time.Minute)
+	s.Add(lease.KindAcknowledged, lease.Acknowledged{Lease: s.Lease, Slot: slot, By: answered})
+	s.Set(state, cause, was)
+	s.Add(lease.KindSwapped, lease.Swapped{
+		Lease: s.Lease, Slot: slot, Was: was.ID(), WasIndex: uint32(was.Index), Node: to.ID(), Index: uint32(to.Index), Reason: "replaced on request: a noisy fan", Asked: asked,
+	})
+	s.Slots[slot] = to
+	s.Move(node.Reclaiming, "replaced", nil, was)
+	s.Wait(time.Hour)
+	s.Reserve(to)
+	s.Wait(time.Hour)
+	s.Deliver(to)
+	return to
+}
+
+// Terms changes what was offered and signed, before anything else is told.
+func (s *Story) Terms(change func(c *contract.Contract)) {
+	change(s.Contract)
+	raw := s.Contract.Encode()
+	Change(s.Log, contract.KindQuoted, func(_ int, b *contract.Quoted) { b.Contract = raw })
+	Change(s.Log, contract.KindSigned, func(_ int, b *contract.Signed) { b.Contract, b.Digest = raw, claim.DigestOf(raw) })
 }

@@ -30,6 +30,8 @@ type Story struct {
 	labels   []fabric.Label
 	epoch    uint64
 	invoices int
+	last     *meter.Invoice
+	before   []*contract.Contract // versions before Contract
 	events   []meter.Event
 	looks    *meter.Looks // nil: the log says nothing of them
 }
@@ -242,12 +244,22 @@ func (s *Story) slotOf(n *Node) int {
 
 // Set changes what slots are billed as.
 func (s *Story) Set(state meter.SlotState, cause string, nodes ...*Node) {
+	s.SetPorts(lease.Ports{}, state, cause, nodes...)
+}
+
+// SetPorts is Set of slots of whose nodes some ports are not proven.
+func (s *Story) SetPorts(ports lease.Ports, state meter.SlotState, cause string, nodes ...*Node) {
 	slots := site.NewSet(0)
 	for _, n := range nodes {
 		slots.Add(site.Index(s.slotOf(n)))
 	}
-	s.Add(lease.KindSlots, lease.Slots{Lease: s.Lease, Tranche: "t1", Slots: slots.String(), State: string(state), Cause: cause})
+	body := lease.Slots{Lease: s.Lease, Tranche: "t1", Slots: slots.String(), State: string(state), Cause: cause}
+	if ports != (lease.Ports{}) {
+		body.Ports = &ports
+	}
+	s.Add(lease.KindSlots, body)
 	s.event(slots.String(), state, cause)
+	s.events[len(s.events)-1].Ports = ports
 }
 
 func (s *Story) event(slots string, state meter.SlotState, cause string) {
@@ -258,13 +270,18 @@ func (s *Story) event(slots string, state meter.SlotState, cause string) {
 
 // Drift is a port that reads back red, is locked, restored and proven again.
 func (s *Story) Drift(n *Node, nic int) {
-	notes := []fabric.PortNote{{Port: uint32(site.PortOf(n.Index, nic)), Node: n.ID(), NIC: nic, Check: "foreign-label"}}
+	s.DriftAs(n, nic, "foreign-label", "leaf", lease.Ports{Owner: 1})
+}
+
+// DriftAs is Drift by a check that shows at one end, billed as the owner says.
+func (s *Story) DriftAs(n *Node, nic int, check, seen string, ports lease.Ports) {
+	notes := []fabric.PortNote{{Port: uint32(site.PortOf(n.Index, nic)), Node: n.ID(), NIC: nic, Check: check, Seen: seen}}
 	id := "roce"
 	if nic == site.Frontend {
 		id = "frontend"
 	}
 	s.Add(fabric.KindDrifted, fabric.Drifted{Fabric: id, Ports: notes, Evidence: claim.DigestOf([]byte("the owner keeps it"))})
-	s.Set(meter.IsolationUnproven, "isolation: read-back shows a violation", n)
+	s.SetPorts(ports, meter.IsolationUnproven, "isolation: read-back shows a violation", n)
 	s.Wait(time.Minute)
 	s.Add(fabric.KindLocked, fabric.Locked{Fabric: id, Ports: notes})
 	s.Wait(20 * time.Minute)
@@ -282,7 +299,7 @@ func (s *Story) Unread(su string, nic int) {
 		}
 	}
 	s.Add(fabric.KindUnread, leaf)
-	s.Set(meter.IsolationUnproven, "isolation: the leaf can't be read", behind...)
+	s.SetPorts(lease.Ports{Owner: 1}, meter.IsolationUnproven, "isolation: the leaf can't be read", behind...)
 	s.Wait(time.Hour)
 	s.Add(fabric.KindReread, leaf)
 	s.Set(meter.Up, "isolation: the leaf is read again, and proven", behind...)
@@ -388,11 +405,12 @@ func (s *Story) Invoice(year int, month time.Month) {
 	period, err := meter.Month(s.Contract.TimeZone, year, month)
 	must(err)
 	invoice, err := meter.RateInput(meter.Input{
-		Versions: []*contract.Contract{s.Contract}, Events: s.events, Period: period, Number: fmt.Sprintf("%s-%04d", s.Tenant, s.invoices),
+		Versions: append(slices.Clone(s.before), s.Contract), Events: s.events, Period: period, Number: fmt.Sprintf("%s-%04d", s.Tenant, s.invoices),
 		Looks: s.looks, Fabrics: map[string][]string{string(s.Lease): {"roce"}},
 	})
 	must(err)
 	s.SignInvoice(invoice)
+	s.last = invoice
 }
 
 // Observed says from when to when the lease's fabric and its nodes were looked at; the

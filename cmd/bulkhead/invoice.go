@@ -16,6 +16,8 @@ import (
 type invoiceCommand struct {
 	List    invoiceList    `cmd:"" help:"List invoices."`
 	Show    invoiceShow    `cmd:"" help:"Show one invoice."`
+	Dispute invoiceDispute `cmd:"" help:"Hold one line of an invoice, with a reason, until finance has answered."`
+	Settle  invoiceSettle  `cmd:"" help:"Answer a dispute, by a credit note or by a refusal."`
 	Explain invoiceExplain `cmd:"" help:"Say from which clause, formula and entries each line follows."`
 }
 

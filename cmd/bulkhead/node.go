@@ -69,6 +69,7 @@ type nodeReplace struct {
 	Slot     uint32 `arg:"" help:"Number of the slot, from 0."`
 	Node     string `placeholder:"ID" help:"The node to propose. Default: the nearest that is clean."`
 	Reason   string `placeholder:"TEXT" help:"Why. Needed unless --accept. The tenant reads it."`
+	Asked    bool   `name:"tenant-asked" help:"The tenant has asked to have a node replaced that works: only its own --accept makes it, and the slot is billed as the tenant's meanwhile."`
 	Accept   bool   `help:"The tenant's yes to the replacement that was proposed."`
 	Withdraw bool   `help:"Take the proposal back: the slot keeps its node, and the loop proposes no other until something new is said of it."`
 	requestFlag
@@ -218,7 +219,7 @@ func (c *nodeReplace) Run(ctx context.Context) error {
 		return usagef("--reason: say why the node in %s should be replaced, or --accept or --withdraw what was proposed", what)
 	}
 	d, err := ask(ctx, &c.client, bulkheadv1connect.ControlPlaneClient.ReplaceNode,
-		&v1.ReplaceNodeRequest{CommandId: c.id(), Lease: c.Lease, Slot: c.Slot, Node: c.Node, Reason: c.Reason})
+		&v1.ReplaceNodeRequest{CommandId: c.id(), Lease: c.Lease, Slot: c.Slot, Node: c.Node, Reason: c.Reason, TenantAsked: c.Asked})
 	return c.done("replacement in "+what+" proposed", d, err)
 }
 

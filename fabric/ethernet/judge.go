@@ -17,8 +17,8 @@ import (
 //     the underlay, else [fabric.FaultUnderlay] at every port;
 //   - it speaks BGP with the fabric's route reflectors only, and sends from its own
 //     address; each VNI takes and gives routes under its own target only; what it
-//     announces is behind it, was made by it, and is of kind 2 or 3: else
-//     [fabric.FaultRoutes] at the ports of that VNI;
+//     announces was made by it, and is of kind 2 or 3: else [fabric.FaultRoutes] at
+//     the ports of that VNI; and is behind it, else [fabric.FaultForged] there;
 //   - flooded and forwarded packets go to leaves of this fabric only, else
 //     [fabric.FaultPath] at the ports of that VNI;
 //   - no mirror session, else [fabric.FaultMirror];
@@ -166,7 +166,9 @@ func (j *judge) routes() {
 		honest := r.Originator == vtep && len(r.Targets) == 1 && r.Targets[0] == TargetOf(r.VNI)
 		switch r.Kind {
 		case 2:
-			honest = honest && j.behind(r.MAC)
+			if honest && !j.behind(r.MAC) {
+				j.blame(r.VNI, fabric.FaultForged)
+			}
 		case 3:
 		default: // multi-homing and IP prefixes, which leaves here have nothing to say of
 			honest = false

@@ -42,7 +42,7 @@ func TestJudging(t *testing.T) {
 		"a mirror":                       {func(c *Capture) { c.Ports[1].Mirrored = true }, [2]fabric.Faults{0, fabric.FaultMirror}},
 		"a class without its pauses":     {func(c *Capture) { c.Classes = Classes(); c.Classes[3].PFC = false }, both(fabric.FaultClass)},
 		"no classes":                     {func(c *Capture) { c.Classes = nil }, both(fabric.FaultClass)},
-		"announces what is not there":    {func(c *Capture) { c.Routes[0].MAC = s.PortID[site.PortOf(0, 1)] }, [2]fabric.Faults{fabric.FaultRoutes}},
+		"announces what is not there":    {func(c *Capture) { c.Routes[0].MAC = s.PortID[site.PortOf(0, 1)] }, [2]fabric.Faults{fabric.FaultForged}},
 		"announces for another":          {func(c *Capture) { c.Routes[0].Originator = VTEP(compute, 1) }, [2]fabric.Faults{fabric.FaultRoutes}},
 		"announces under another target": {func(c *Capture) { c.Routes[1].Targets = append([]Target{TargetOf(first)}, c.Routes[1].Targets...) }, [2]fabric.Faults{0, fabric.FaultRoutes}},
 		"a reflector stops a VNI":        {func(c *Capture) { c.Reflectors[1].Passes = c.Reflectors[1].Passes[:1] }, [2]fabric.Faults{0, fabric.FaultPolicy}},

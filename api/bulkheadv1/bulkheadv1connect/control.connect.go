@@ -176,6 +176,12 @@ const (
 	// ControlPlaneExplainInvoiceProcedure is the fully-qualified name of the ControlPlane's
 	// ExplainInvoice RPC.
 	ControlPlaneExplainInvoiceProcedure = "/bulkhead.v1.ControlPlane/ExplainInvoice"
+	// ControlPlaneDisputeLineProcedure is the fully-qualified name of the ControlPlane's DisputeLine
+	// RPC.
+	ControlPlaneDisputeLineProcedure = "/bulkhead.v1.ControlPlane/DisputeLine"
+	// ControlPlaneSettleDisputeProcedure is the fully-qualified name of the ControlPlane's
+	// SettleDispute RPC.
+	ControlPlaneSettleDisputeProcedure = "/bulkhead.v1.ControlPlane/SettleDispute"
 	// ControlPlaneWriteBundleProcedure is the fully-qualified name of the ControlPlane's WriteBundle
 	// RPC.
 	ControlPlaneWriteBundleProcedure = "/bulkhead.v1.ControlPlane/WriteBundle"
@@ -280,6 +286,8 @@ type ControlPlaneClient interface {
 	ListInvoices(context.Context, *connect.Request[bulkheadv1.Page]) (*connect.Response[bulkheadv1.Invoices], error)
 	GetInvoice(context.Context, *connect.Request[bulkheadv1.InvoiceRef]) (*connect.Response[bulkheadv1.InvoiceDocument], error)
 	ExplainInvoice(context.Context, *connect.Request[bulkheadv1.ExplainInvoiceRequest]) (*connect.Response[bulkheadv1.Explanation], error)
+	DisputeLine(context.Context, *connect.Request[bulkheadv1.DisputeLineRequest]) (*connect.Response[bulkheadv1.Done], error)
+	SettleDispute(context.Context, *connect.Request[bulkheadv1.SettleDisputeRequest]) (*connect.Response[bulkheadv1.Done], error)
 	// Evidence.
 	WriteBundle(context.Context, *connect.Request[bulkheadv1.TenantRef]) (*connect.ServerStreamForClient[bulkheadv1.Chunk], error)
 	TailLedger(context.Context, *connect.Request[bulkheadv1.TailLedgerRequest]) (*connect.ServerStreamForClient[bulkheadv1.Entry], error)
@@ -622,6 +630,18 @@ func NewControlPlaneClient(httpClient connect.HTTPClient, baseURL string, opts .
 			connect.WithSchema(controlPlaneMethods.ByName("ExplainInvoice")),
 			connect.WithClientOptions(opts...),
 		),
+		disputeLine: connect.NewClient[bulkheadv1.DisputeLineRequest, bulkheadv1.Done](
+			httpClient,
+			baseURL+ControlPlaneDisputeLineProcedure,
+			connect.WithSchema(controlPlaneMethods.ByName("DisputeLine")),
+			connect.WithClientOptions(opts...),
+		),
+		settleDispute: connect.NewClient[bulkheadv1.SettleDisputeRequest, bulkheadv1.Done](
+			httpClient,
+			baseURL+ControlPlaneSettleDisputeProcedure,
+			connect.WithSchema(controlPlaneMethods.ByName("SettleDispute")),
+			connect.WithClientOptions(opts...),
+		),
 		writeBundle: connect.NewClient[bulkheadv1.TenantRef, bulkheadv1.Chunk](
 			httpClient,
 			baseURL+ControlPlaneWriteBundleProcedure,
@@ -751,6 +771,8 @@ type controlPlaneClient struct {
 	listInvoices           *connect.Client[bulkheadv1.Page, bulkheadv1.Invoices]
 	getInvoice             *connect.Client[bulkheadv1.InvoiceRef, bulkheadv1.InvoiceDocument]
 	explainInvoice         *connect.Client[bulkheadv1.ExplainInvoiceRequest, bulkheadv1.Explanation]
+	disputeLine            *connect.Client[bulkheadv1.DisputeLineRequest, bulkheadv1.Done]
+	settleDispute          *connect.Client[bulkheadv1.SettleDisputeRequest, bulkheadv1.Done]
 	writeBundle            *connect.Client[bulkheadv1.TenantRef, bulkheadv1.Chunk]
 	tailLedger             *connect.Client[bulkheadv1.TailLedgerRequest, bulkheadv1.Entry]
 	getCheckpoint          *connect.Client[bulkheadv1.TenantRef, bulkheadv1.Checkpoint]
@@ -1025,6 +1047,16 @@ func (c *controlPlaneClient) ExplainInvoice(ctx context.Context, req *connect.Re
 	return c.explainInvoice.CallUnary(ctx, req)
 }
 
+// DisputeLine calls bulkhead.v1.ControlPlane.DisputeLine.
+func (c *controlPlaneClient) DisputeLine(ctx context.Context, req *connect.Request[bulkheadv1.DisputeLineRequest]) (*connect.Response[bulkheadv1.Done], error) {
+	return c.disputeLine.CallUnary(ctx, req)
+}
+
+// SettleDispute calls bulkhead.v1.ControlPlane.SettleDispute.
+func (c *controlPlaneClient) SettleDispute(ctx context.Context, req *connect.Request[bulkheadv1.SettleDisputeRequest]) (*connect.Response[bulkheadv1.Done], error) {
+	return c.settleDispute.CallUnary(ctx, req)
+}
+
 // WriteBundle calls bulkhead.v1.ControlPlane.WriteBundle.
 func (c *controlPlaneClient) WriteBundle(ctx context.Context, req *connect.Request[bulkheadv1.TenantRef]) (*connect.ServerStreamForClient[bulkheadv1.Chunk], error) {
 	return c.writeBundle.CallServerStream(ctx, req)
@@ -1156,6 +1188,8 @@ type ControlPlaneHandler interface {
 	ListInvoices(context.Context, *connect.Request[bulkheadv1.Page]) (*connect.Response[bulkheadv1.Invoices], error)
 	GetInvoice(context.Context, *connect.Request[bulkheadv1.InvoiceRef]) (*connect.Response[bulkheadv1.InvoiceDocument], error)
 	ExplainInvoice(context.Context, *connect.Request[bulkheadv1.ExplainInvoiceRequest]) (*connect.Response[bulkheadv1.Explanation], error)
+	DisputeLine(context.Context, *connect.Request[bulkheadv1.DisputeLineRequest]) (*connect.Response[bulkheadv1.Done], error)
+	SettleDispute(context.Context, *connect.Request[bulkheadv1.SettleDisputeRequest]) (*connect.Response[bulkheadv1.Done], error)
 	// Evidence.
 	WriteBundle(context.Context, *connect.Request[bulkheadv1.TenantRef], *connect.ServerStream[bulkheadv1.Chunk]) error
 	TailLedger(context.Context, *connect.Request[bulkheadv1.TailLedgerRequest], *connect.ServerStream[bulkheadv1.Entry]) error
@@ -1494,6 +1528,18 @@ func NewControlPlaneHandler(svc ControlPlaneHandler, opts ...connect.HandlerOpti
 		connect.WithSchema(controlPlaneMethods.ByName("ExplainInvoice")),
 		connect.WithHandlerOptions(opts...),
 	)
+	controlPlaneDisputeLineHandler := connect.NewUnaryHandler(
+		ControlPlaneDisputeLineProcedure,
+		svc.DisputeLine,
+		connect.WithSchema(controlPlaneMethods.ByName("DisputeLine")),
+		connect.WithHandlerOptions(opts...),
+	)
+	controlPlaneSettleDisputeHandler := connect.NewUnaryHandler(
+		ControlPlaneSettleDisputeProcedure,
+		svc.SettleDispute,
+		connect.WithSchema(controlPlaneMethods.ByName("SettleDispute")),
+		connect.WithHandlerOptions(opts...),
+	)
 	controlPlaneWriteBundleHandler := connect.NewServerStreamHandler(
 		ControlPlaneWriteBundleProcedure,
 		svc.WriteBundle,
@@ -1672,6 +1718,10 @@ func NewControlPlaneHandler(svc ControlPlaneHandler, opts ...connect.HandlerOpti
 			controlPlaneGetInvoiceHandler.ServeHTTP(w, r)
 		case ControlPlaneExplainInvoiceProcedure:
 			controlPlaneExplainInvoiceHandler.ServeHTTP(w, r)
+		case ControlPlaneDisputeLineProcedure:
+			controlPlaneDisputeLineHandler.ServeHTTP(w, r)
+		case ControlPlaneSettleDisputeProcedure:
+			controlPlaneSettleDisputeHandler.ServeHTTP(w, r)
 		case ControlPlaneWriteBundleProcedure:
 			controlPlaneWriteBundleHandler.ServeHTTP(w, r)
 		case ControlPlaneTailLedgerProcedure:
@@ -1911,6 +1961,14 @@ func (UnimplementedControlPlaneHandler) GetInvoice(context.Context, *connect.Req
 
 func (UnimplementedControlPlaneHandler) ExplainInvoice(context.Context, *connect.Request[bulkheadv1.ExplainInvoiceRequest]) (*connect.Response[bulkheadv1.Explanation], error) {
 	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("bulkhead.v1.ControlPlane.ExplainInvoice is not implemented"))
+}
+
+func (UnimplementedControlPlaneHandler) DisputeLine(context.Context, *connect.Request[bulkheadv1.DisputeLineRequest]) (*connect.Response[bulkheadv1.Done], error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("bulkhead.v1.ControlPlane.DisputeLine is not implemented"))
+}
+
+func (UnimplementedControlPlaneHandler) SettleDispute(context.Context, *connect.Request[bulkheadv1.SettleDisputeRequest]) (*connect.Response[bulkheadv1.Done], error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("bulkhead.v1.ControlPlane.SettleDispute is not implemented"))
 }
 
 func (UnimplementedControlPlaneHandler) WriteBundle(context.Context, *connect.Request[bulkheadv1.TenantRef], *connect.ServerStream[bulkheadv1.Chunk]) error {

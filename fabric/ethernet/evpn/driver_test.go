@@ -76,7 +76,7 @@ func TestReadsWhatChanged(t *testing.T) {
 		t.Fatalf("one leaf's routes changed: %d devices", len(o.Devices))
 	}
 	readings, err := ethernet.Read(s, 2, o.Devices[0].Raw)
-	if err != nil || readings[0].Faults != fabric.FaultRoutes {
+	if err != nil || readings[0].Faults != fabric.FaultForged {
 		t.Fatalf("a MAC that is not behind the leaf: %+v, %v", readings, err)
 	}
 }
