@@ -20,10 +20,10 @@ import (
 var reckonSeed = flag.Uint64("reckon-seed", 1, "first seed of the random contracts")
 
 // The second reckoning, made from the contract's file by a package that knows nothing of
-// this one, comes to the same cents: BULKHEAD_RECKONED random contracts, 1,500 unless it
+// this one, comes to the same cents: BULKHEAD_RECKONED random contracts, 1,000 unless it
 // says otherwise, every month of each.
 func TestTheSecondReckoningAgrees(t *testing.T) {
-	contracts := 1500
+	contracts := 1000
 	if testing.Short() {
 		contracts = 200
 	}
