@@ -62,8 +62,8 @@ func reckonOne(seed uint64, kinds map[string]int) (invoices int, err error) {
 		from, to := contract.MonthOf(loc, at)
 		at = to
 		known := events
-		if to.Before(end) { // the last quarter of them comes later than the first invoices
-			known = events[:len(events)*3/4]
+		if to.Before(end) { // some come later than the first invoices, and more than the second
+			known = events[:len(events)*min(invoices+2, 4)/4]
 		}
 		in := Input{Versions: versions, Events: known, Period: Period{from, to}, Number: fmt.Sprint("N-", invoices), Earlier: earlier}
 		got, err := RateInput(in)
