@@ -158,20 +158,23 @@ func (v *verifier) recompute(says *invoiceSays, in meter.Input, told []toldLooks
 	if digest := claim.DigestOf(encoded); bytes.Equal(encoded, says.encoded) && says.subject == hex.EncodeToString(digest[:]) {
 		return ""
 	}
-	for i := range max(len(again.Lines), len(signed.Lines)) {
-		switch {
-		case i >= len(signed.Lines):
-			return fmt.Sprintf("line %s of %s is missing", again.Lines[i].ID, again.Lines[i].Amount)
-		case i >= len(again.Lines):
-			return fmt.Sprintf("line %s of %s follows from nothing in the log", signed.Lines[i].ID, signed.Lines[i].Amount)
+	for _, l := range again.Lines {
+		if _, there := signed.Line(l.ID); !there {
+			return fmt.Sprintf("line %s of %s is missing", l.ID, l.Amount)
 		}
+	}
+	for _, l := range signed.Lines {
+		if _, there := again.Line(l.ID); !there {
+			return fmt.Sprintf("line %s of %s follows from nothing in the log", l.ID, l.Amount)
+		}
+	}
+	for i := range min(len(again.Lines), len(signed.Lines)) {
 		a, _ := json.Marshal(again.Lines[i])
 		b, _ := json.Marshal(signed.Lines[i])
-		switch {
-		case bytes.Equal(a, b):
-		case again.Lines[i].ID == signed.Lines[i].ID && again.Lines[i].Amount == signed.Lines[i].Amount:
-			return fmt.Sprintf("line %s of %s: its words or the entries that it names are not those that the log gives", signed.Lines[i].ID, signed.Lines[i].Amount)
-		default:
+		if !bytes.Equal(a, b) {
+			if x, y := signed.Lines[i], again.Lines[i]; x.ID == y.ID && x.Amount == y.Amount {
+				return fmt.Sprintf("line %s: its amount is right, its text, formula, clause or entries (%.200s; %.200s by the log) are not", x.ID, x.Entries, y.Entries)
+			}
 			return fmt.Sprintf("line %s: it says %s, the log gives %s for line %s", signed.Lines[i].ID, signed.Lines[i].Amount, again.Lines[i].Amount, again.Lines[i].ID)
 		}
 	}

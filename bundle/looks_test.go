@@ -96,7 +96,7 @@ func TestSilenceBilledAsUpIsRejected(t *testing.T) {
 		{"rated without looks", bundle.CheckInvoice, "says what was looked at in its period", func(a *attempt) {
 			a.reissue(0, func(i *meter.Invoice) { *i = *rated(a, nil) })
 		}},
-		{"rated without looks, and said to be with them", bundle.CheckInvoice, "the entries that it names are not those", func(a *attempt) {
+		{"rated without looks, and said to be with them", bundle.CheckInvoice, "is missing", func(a *attempt) {
 			a.reissue(0, func(i *meter.Invoice) {
 				through := i.Through
 				*i = *rated(a, nil)

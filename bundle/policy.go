@@ -164,7 +164,8 @@ func (p *Policy) Check() error {
 		}
 	}
 	have := map[string]bool{}
-	seen := map[string]bool{}
+	type keyFor struct{ purpose, public string }
+	seen := map[keyFor]bool{}
 	for i, k := range p.Keys {
 		field := fmt.Sprintf("keys[%d]", i)
 		switch k.Purpose {
@@ -186,10 +187,10 @@ func (p *Policy) Check() error {
 		if !k.Until.IsZero() && !k.From.Before(k.Until) {
 			return fmt.Errorf("%s.until: %s is not after from", field, k.Until.Format(time.RFC3339))
 		}
-		if seen[k.Purpose+k.Public] {
+		if seen[keyFor{k.Purpose, k.Public}] {
 			return fmt.Errorf("%s: the same key is named twice for one purpose", field)
 		}
-		seen[k.Purpose+k.Public] = true
+		seen[keyFor{k.Purpose, k.Public}] = true
 		have[k.Purpose] = have[k.Purpose] || !k.Revoked
 	}
 	for _, purpose := range [...]string{PurposeCheckpoint, PurposeStatement, PurposeInvoice} {

@@ -116,10 +116,10 @@ func TestThePriceIsOfTheSignedRules(t *testing.T) {
 	}
 }
 
-// TestPrintCasa is the child of TestThePriceIsOfTheSignedRules.
+// TestPrintCasa is the child of TestThePriceIsOfTheSignedRules; without it there is nothing to do.
 func TestPrintCasa(t *testing.T) {
 	if os.Getenv("BULKHEAD_PRINT_CASA") == "" {
-		t.Skip("the child of another test")
+		return
 	}
 	data, err := os.ReadFile("testdata/cases/casa.yaml")
 	if err != nil {

@@ -179,6 +179,21 @@ func (d *drawer) levels(c *contract.Contract) {
 				[]contract.Tier{{Below: "0.999", Credit: "0.1"}, {Below: "0.9", Credit: "0.5"}, {Below: "0.5", Credit: "2"}})
 			s.Exclusions = pick(d, nil, nil, []string{"storm"}, []string{"power feed"}, []string{"power", "feed"})
 			c.SLA = append(c.SLA, s)
+			if d.chance(30) { // the same but for one term
+				switch s.Tiers = slices.Clone(s.Tiers); d.IntN(4) {
+				case 0:
+					s.AfterS /= 2
+				case 1:
+					s.Tiers[len(s.Tiers)-1].Credit = "4"
+				case 2:
+					s.Cap = pick[contract.Decimal](d, "", "0.1")
+				}
+				s.Exclusions = pick(d, s.Exclusions, nil, []string{"power", "feed"}, []string{"storm"})
+				if d.chance(50) { // what excludes comes first, or nothing comes behind it
+					c.SLA[len(c.SLA)-1].Exclusions = []string{"power feed"}
+				}
+				c.SLA = append(c.SLA, s)
+			}
 		}
 		err := c.Check()
 		if err == nil || !strings.Contains(err.Error(), "sla[") {

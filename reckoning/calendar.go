@@ -50,12 +50,13 @@ func dateOf(day int64) (y, m, d int64) {
 
 // zone is the offsets of a time zone, from zone_rules.
 type zone struct {
-	at     []int64 // ascending
-	offset []int64 // one more than at: the first holds before all
+	at     []int64          // ascending
+	offset []int64          // one more than at: the first holds before all
+	known  map[string]int64 // instants that were read
 }
 
 func zoneOf(r rules) zone {
-	z := zone{offset: []int64{offsetOf(r.Offset)}}
+	z := zone{offset: []int64{offsetOf(r.Offset)}, known: map[string]int64{}}
 	for _, c := range r.Changes {
 		z.at, z.offset = append(z.at, zone{offset: []int64{0}}.instant(c.At)), append(z.offset, offsetOf(c.Offset))
 	}
@@ -100,6 +101,17 @@ func (z zone) day(y, m, d int64) int64 { return z.first(86400 * dayNumber(y, m, 
 
 // instant reads a date, or a date and time with an offset.
 func (z zone) instant(text string) int64 {
+	at, known := z.known[text]
+	if !known {
+		at = z.read(text)
+		if z.known != nil {
+			z.known[text] = at
+		}
+	}
+	return at
+}
+
+func (z zone) read(text string) int64 {
 	var y, m, d, h, min, s int64
 	if n, _ := fmt.Sscanf(text, "%d-%d-%dT%d:%d:%d", &y, &m, &d, &h, &min, &s); n == 6 {
 		return 86400*dayNumber(y, m, d) + 3600*h + 60*min + s - offsetOf(text[19:])

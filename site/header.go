@@ -95,15 +95,16 @@ func (h *Header) Check() error {
 }
 
 func (h *Header) checkTree() error {
-	seen := map[string]bool{}
+	type named struct{ what, id string }
+	seen := map[named]bool{}
 	fresh := func(what, id string) error {
 		if err := checkID(id); err != nil {
 			return fmt.Errorf("site header: %s: %w", what, err)
 		}
-		if seen[what+id] {
+		if seen[named{what, id}] {
 			return fmt.Errorf("site header: %s %q: twice", what, id)
 		}
-		seen[what+id] = true
+		seen[named{what, id}] = true
 		return nil
 	}
 	for _, k := range h.Kinds {
