@@ -66,7 +66,7 @@ func curiousWorld(t *testing.T, rival int, extra string) *world {
 		if _, err := w.plane.Quote(ctx, id, c, 0); err != nil {
 			t.Fatal(err)
 		}
-		if _, err := w.plane.Submit(ctx, "", book.SignQuote{Quote: id, By: "x"}); err != nil {
+		if _, err := w.plane.Submit(ctx, "", book.SignQuote{Quote: id, By: "x", Signed: contract.ByTenant("x")}); err != nil {
 			t.Fatal(err)
 		}
 	}
