@@ -105,8 +105,28 @@ func (p *page) head(q *Quoted) {
 	p.row("parties", "the owner of the site, and the tenant %s, for its project %s", c.Tenant, c.Project)
 	p.row("currency", "%s", c.Currency)
 	p.row("time zone", "%s", c.TimeZone)
+	p.zone()
 	p.row("takes effect", "%s", p.at(c.Effective))
 	p.row("term", "%s until %s", p.at(c.Begin), p.at(c.End))
+}
+
+// zone says by which rules days and months are counted, whatever becomes of them later.
+func (p *page) zone() {
+	z := p.c.ZoneRules
+	if z == nil {
+		return
+	}
+	p.row("zone rules", "of version %s of the zone database, from %s until %s, in seconds east of UTC:", z.Version, z.From.UTC().Format(time.RFC3339), z.Until.UTC().Format(time.RFC3339))
+	text := fmt.Sprint(z.OffsetS)
+	for i, change := range z.Changes {
+		if text += fmt.Sprintf(", %d from %s", change.OffsetS, change.At.UTC().Format(time.RFC3339)); i%3 == 2 {
+			p.row("", "%s", text)
+			text = "then"
+		}
+	}
+	if text != "then" {
+		p.row("", "%s", text)
+	}
 }
 
 func offeredBy(s Signature) string {
@@ -206,6 +226,11 @@ func (p *page) prices() {
 	}
 	if pre := c.Prepaid; pre != nil {
 		p.row("prepaid", "%s %s before the term, drawn down in %d instalments from %s%s", pre.Amount, c.Currency, pre.Months, p.at(pre.From), inClause(pre.Clause))
+		kept := "is paid back"
+		if pre.EarlyEnd == EarlyEndForfeit {
+			kept = "is forfeit where the tenant ends it by notice or early, and is paid back otherwise"
+		}
+		p.row("", "what is left of it when the contract ends early %s", kept)
 	}
 }
 
@@ -232,6 +257,10 @@ func (p *page) levels() {
 		if s.AllowanceS > 0 {
 			text += fmt.Sprintf("; %d s of noticed maintenance a slot and month are not credited", s.AllowanceS)
 		}
+		if s.Metric == IsolationProven {
+			text += map[string]string{"": "; each port that is not proven counts as one GPU of its node", PortsNode: "; one port that is not proven counts as its whole node"}[s.Ports]
+			text += map[string]string{"": "; not for what the tenant could have made as well", UnclearCredited: "; also for what the tenant could have made as well"}[s.Unclear]
+		}
 		if s.Cap != "" {
 			text += "; at most " + percent(s.Cap) + " of the month's charges"
 		}
@@ -252,15 +281,24 @@ func (p *page) levels() {
 func (p *page) rights() {
 	c := p.c
 	p.part("Who may end it")
-	p.row("notice", "%d days", c.NoticeDays)
+	if rule, known := RuleOf(ActNotice); known {
+		who := "nobody may give it"
+		if parties, _ := rule.Parties(c); len(parties) > 0 {
+			who = "by the " + strings.Join(parties, " or the ")
+		}
+		p.row("notice", "%d days, %s", c.NoticeDays, who)
+	}
 	if !c.FirmUntil.IsZero() {
 		p.row("firm until", "%s: no notice ends it before", p.at(c.FirmUntil))
 	}
 	for i := range c.Termination {
 		r := &c.Termination[i]
-		when := "at any time"
-		if r.When == "late" {
+		when := "at any time, with notice"
+		switch r.When {
+		case WhenLate:
 			when = fmt.Sprintf("what is more than %d days late", r.AfterDays)
+		case WhenEarly:
+			when = "at the end of any day, for " + percent(r.Fee) + " of what it would have been worth until its end"
 		}
 		remedy := "leave"
 		if r.Remedy == "reduce" {

@@ -175,3 +175,28 @@ func TestNoTextForgesALine(t *testing.T) {
 		t.Errorf("a note forges a line: %v", err)
 	}
 }
+
+// TestThePageSaysWhatActsCost is of terms that no example has.
+func TestThePageSaysWhatActsCost(t *testing.T) {
+	q := offered(t, "tiny/tidewater.yaml")
+	c, err := Decode(q.Contract)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c.Termination = append(c.Termination, Right{When: WhenEarly, Remedy: "terminate", By: Tenant, Fee: "0.2", Clause: "9.9"})
+	c.Prepaid = &Prepaid{Amount: "1200", From: c.Begin, Months: 1, EarlyEnd: EarlyEndForfeit}
+	c.SLA = []SLA{{Metric: IsolationProven, Tiers: []Tier{{Below: "1", Credit: "1"}}, Ports: PortsNode, Unclear: UnclearCredited}}
+	q.Contract = c.Encode()
+	page, err := Page(q)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{
+		"at the end of any day, for 20 % of what it would have been worth until its end", "is forfeit where the tenant ends it",
+		"one port that is not proven counts as its whole node", "also for what the tenant could have made as well", "days, by the ",
+	} {
+		if !strings.Contains(string(page), want) {
+			t.Errorf("the page does not say %q:\n%s", want, page)
+		}
+	}
+}
