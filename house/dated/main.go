@@ -78,5 +78,6 @@ func versions(packages []string) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	return strings.ReplaceAll(strings.TrimSpace(string(out)), "\n", ", ") + ", Linux " + strings.TrimSpace(string(kernel)), nil
+	version, _, _ := strings.Cut(strings.TrimSpace(string(kernel)), "-") // what follows is who built it
+	return strings.ReplaceAll(strings.TrimSpace(string(out)), "\n", ", ") + ", Linux " + version, nil
 }

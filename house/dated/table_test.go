@@ -21,7 +21,7 @@ Last run: never.
 `
 
 func heard(attack, packets, seconds string) string {
-	return `{"Action":"output","Package":"p","Output":"    x_test.go:1: measured {\"attack\":\"` + attack + `\",\"packets\":` + packets + `,\"seconds\":` + seconds + `}\n"}` + "\n"
+	return `{"Action":"output","Package":"p","Test":"TestAttacks/x","Output":"    x_test.go:1: measured {\"attack\":\"` + attack + `\",\"packets\":` + packets + `,\"seconds\":` + seconds + `}\n"}` + "\n"
 }
 
 func measuredIn(t *testing.T, events ...string) map[string]*figures {
@@ -34,7 +34,7 @@ func measuredIn(t *testing.T, events ...string) map[string]*figures {
 }
 
 func TestDated(t *testing.T) {
-	m := measuredIn(t, "go: downloading\n", heard("a port is moved", "64", "1.14"), heard("a frame is forged", "0", "0.2"), heard("a port is moved", "290", "2.31"), heard("a frame is forged", "0", "0.3"))
+	m := measuredIn(t, "go: downloading\n", strings.Replace(heard("a port is moved", "9", "9"), "TestAttacks", "TestStory", 1), heard("a port is moved", "64", "1.14"), heard("a frame is forged", "0", "0.2"), heard("a port is moved", "290", "2.31"), heard("a frame is forged", "0", "0.3"))
 	got, err := dated(document, m, run{"2026-11-29", "v1-2-gabc", "frr 8.4"})
 	want := strings.NewReplacer("Last run: never.", "Last run: 2026-11-29, v1-2-gabc, 2 runs, in each of which every attack ended as its row says. Peers: frr 8.4.",
 		"| 64 | 1.1 s |", "| 64 to 290 | 1.1 to 2.3 s |").Replace(document)
@@ -59,7 +59,7 @@ func TestNotDated(t *testing.T) {
 			t.Errorf("%s: %v, expected %q", name, err, c.why)
 		}
 	}
-	if _, err := read(strings.NewReader(`{"Action":"output","Package":"p","Output":"measured {\"attack\":\"x\"}"}`)); err == nil {
+	if _, err := read(strings.NewReader(`{"Action":"output","Package":"p","Test":"TestAttacks/x","Output":"measured {\"attack\":\"x\"}"}`)); err == nil {
 		t.Error("a measurement without a figure was read")
 	}
 }
