@@ -35,6 +35,7 @@ func Page(q *Quoted) ([]byte, error) {
 	if err := p.totals(); err != nil {
 		return nil, err
 	}
+	p.zone()
 	return p.out.Bytes(), nil
 }
 
@@ -49,7 +50,7 @@ func PageDigest(q *Quoted) (claim.Digest, error) {
 
 // pageTitle is the first line. Its number goes up whenever the same offer gives
 // another page.
-const pageTitle = "bulkhead: what is signed, page 1"
+const pageTitle = "bulkhead: what is signed, page 2"
 
 type page struct {
 	c   *Contract
@@ -104,7 +105,7 @@ func (p *page) head(q *Quoted) {
 	}
 	p.row("parties", "the owner of the site, and the tenant %s, for its project %s", c.Tenant, c.Project)
 	p.row("currency", "%s", c.Currency)
-	p.row("time zone", "%s", c.TimeZone)
+	p.row("time zone", "%s, by the rules of database %s, which stand at the end", c.TimeZone, c.ZoneRules.Version)
 	p.row("takes effect", "%s", p.at(c.Effective))
 	p.row("term", "%s until %s", p.at(c.Begin), p.at(c.End))
 }
@@ -206,6 +207,11 @@ func (p *page) prices() {
 	}
 	if pre := c.Prepaid; pre != nil {
 		p.row("prepaid", "%s %s before the term, drawn down in %d instalments from %s%s", pre.Amount, c.Currency, pre.Months, p.at(pre.From), inClause(pre.Clause))
+		left := "it is paid back"
+		if pre.EarlyEnd == EarlyEndForfeit {
+			left = "forfeit, the owner keeps it"
+		}
+		p.row("", "what is left when the tenant ends the contract by notice or early: %s; when it ends otherwise before its time it is paid back", left)
 	}
 }
 
@@ -239,6 +245,9 @@ func (p *page) levels() {
 			text += "; not for " + strings.Join(s.Exclusions, ", ")
 		}
 		p.row(string(s.Metric), "%s (%s)", text, c.SLAClause(i))
+		if s.Metric == IsolationProven {
+			p.row("", "%s", portsText(s))
+		}
 	}
 	if len(c.SLA) == 0 {
 		p.row("none", "nothing is credited for what is down")
@@ -247,6 +256,18 @@ func (p *page) levels() {
 		p.row("cap", "credits of a month are at most %s of its charges", percent(c.CreditCap))
 	}
 	p.row("silence", "what nobody looked at counts as before for %d s, then as %s", c.Unknown.GraceS, c.Unknown.Then)
+}
+
+// portsText says what of a node an isolation level credits.
+func portsText(s *SLA) string {
+	text := "a port that is not proven counts as one GPU of its node"
+	if s.Ports == PortsNode {
+		text = "one port that is not proven counts as the whole node"
+	}
+	if s.Unclear == UnclearCredited {
+		return text + "; what the tenant could have made as well as the owner is credited too"
+	}
+	return text + "; only what nobody but the owner could have made is credited"
 }
 
 func (p *page) rights() {
@@ -258,9 +279,15 @@ func (p *page) rights() {
 	}
 	for i := range c.Termination {
 		r := &c.Termination[i]
-		when := "at any time"
-		if r.When == "late" {
+		when := "for no reason, by notice"
+		switch r.When {
+		case WhenLate:
 			when = fmt.Sprintf("what is more than %d days late", r.AfterDays)
+		case WhenEarly:
+			when = "for no reason, at the end of a day, for no fee"
+			if r.Fee != "" {
+				when = fmt.Sprintf("for no reason, at the end of a day, for a fee of %s of what it would have been worth until its end", percent(r.Fee))
+			}
 		}
 		remedy := "leave"
 		if r.Remedy == "reduce" {
@@ -293,4 +320,17 @@ func (p *page) totals() error {
 	with := total.Mul(total, rate.Add(rate, big.NewRat(1, 1)))
 	p.row("total", "%s %s with tax, as near as that is known: each invoice rounds its own", with.FloatString(digits), c.Currency)
 	return nil
+}
+
+// zone lists the rules by which days and months are counted: they are part of what is
+// signed, and another database may have others.
+func (p *page) zone() {
+	z := p.c.ZoneRules
+	p.part("Rules of the time zone, in seconds east of UTC")
+	p.row("database", "%s", z.Version)
+	p.row("from", "%s: %d", z.From.UTC().Format(time.RFC3339), z.OffsetS)
+	for _, change := range z.Changes {
+		p.row("from", "%s: %d", change.At.UTC().Format(time.RFC3339), change.OffsetS)
+	}
+	p.row("until", "%s", z.Until.UTC().Format(time.RFC3339))
 }

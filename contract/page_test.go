@@ -149,6 +149,37 @@ func TestAnotherOfferIsAnotherPage(t *testing.T) {
 	}
 }
 
+// TestThePageSaysWhatEndingsAndPortsCost: terms that no example has are on the page too.
+func TestThePageSaysWhatEndingsAndPortsCost(t *testing.T) {
+	const path = "small/tidewater.yaml"
+	q := offered(t, path)
+	c, err := Decode(q.Contract)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c.Prepaid.EarlyEnd = EarlyEndForfeit
+	c.Termination = []Right{{When: WhenEarly, Remedy: RemedyTerminate, By: Tenant, Fee: "0.25", Clause: "7.9"}}
+	for i := range c.SLA {
+		if s := &c.SLA[i]; s.Metric == IsolationProven {
+			s.Ports, s.Unclear = PortsNode, UnclearCredited
+		}
+	}
+	was, err := Page(q)
+	if err != nil {
+		t.Fatal(err)
+	}
+	q.Contract = c.Encode()
+	page, err := Page(q)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{"forfeit, the owner keeps it", "fee of 25 % of what it would have been worth", "counts as the whole node", "as well as the owner is credited too"} {
+		if !strings.Contains(string(page), want) || strings.Contains(string(was), want) {
+			t.Errorf("the page does not say %q, or says it of a contract without:\n%s", want, page)
+		}
+	}
+}
+
 // TestNoTextForgesALine puts line ends and what turns writing round into texts.
 func TestNoTextForgesALine(t *testing.T) {
 	q := offered(t, "tiny/tidewater.yaml")
