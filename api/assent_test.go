@@ -78,8 +78,8 @@ func TestATenantSignsWithItsKey(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	plain := &bulkheadv1.SignLeaseRequest{CommandId: "s", Quote: "q"}
-	with := &bulkheadv1.SignLeaseRequest{CommandId: "s", Quote: "q", Assent: assent.Assent.Encode(), Signature: []byte(assent.Signature)}
+	plain := &bulkheadv1.SignLeaseRequest{CommandId: "s", Quote: "q", Digest: q.PageDigest}
+	with := &bulkheadv1.SignLeaseRequest{CommandId: "s", Quote: "q", Digest: q.PageDigest, Assent: assent.Assent.Encode(), Signature: []byte(assent.Signature)}
 	if _, err := own.SignLease(ctx, connect.NewRequest(plain)); fieldOf(t, err) != "assent" {
 		t.Errorf("a token alone: %v", err)
 	}

@@ -152,7 +152,8 @@ func TestWhatIfIsTheOwners(t *testing.T) {
 		"ListInvoices": true, "TailLedger": true,
 	}
 	ofOwn := map[string]string{
-		"SignLease": "of quotes", "GiveNotice": "of contracts", "GetLease": "a lease", "GetHosts": "a lease", "GetMount": "a lease", "AcknowledgeReplacement": "a lease", "ShowDefrag": "a lease", "ConsentDefrag": "a lease",
+		"SignLease": "of quotes", "ListActs": "of contracts", "PreviewAct": "of contracts", "PerformAct": "of contracts", "DisputeLine": "an invoice",
+		"RegisterTenantKey": "keys", "RevokeTenantKey": "keys", "ListTenantKeys": "keys", "GetLease": "a lease", "GetHosts": "a lease", "GetMount": "a lease", "AcknowledgeReplacement": "a lease", "ShowDefrag": "a lease", "ConsentDefrag": "a lease",
 		"WithdrawDefrag": "a lease", "ShowIsolation": "a lease", "ProveLease": "a lease", "FileProbe": "a lease", "GetInvoice": "an invoice", "ExplainInvoice": "an invoice", "WriteBundle": "its log",
 		"GetCheckpoint": "its log", "GetTrust": "keys", "ShowCommand": "its own commands",
 	}

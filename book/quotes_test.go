@@ -34,14 +34,14 @@ func TestACorrectedQuoteReplaces(t *testing.T) {
 	if q := s.Quotes[key]; len(s.Quotes) != 1 || q.Contract.Tranches[0].GPUs != 8*12 {
 		t.Errorf("open is %+v", q.Contract)
 	}
-	if _, err := s.decide(t, book.SignQuote{Tenant: "tidewater", Quote: "q", By: "x", Page: page}); err == nil || !strings.Contains(err.Error(), "digest: ") {
+	if _, err := s.decide(t, book.SignQuote{Tenant: "tidewater", Quote: "q", By: "x", Page: page, Signed: contract.ByTenant("x")}); err == nil || !strings.Contains(err.Error(), "digest: ") {
 		t.Errorf("the page of the first is signed: %v", err)
 	}
 	if page, err = contract.PageDigest(s.Quotes[key].Told()); err != nil {
 		t.Fatal(err)
 	}
 	var signed contract.Signed
-	decodeDraft(t, s.do(t, book.SignQuote{Tenant: "tidewater", Quote: "q", By: "x", Page: page}), contract.KindSigned, &signed)
+	decodeDraft(t, s.do(t, book.SignQuote{Tenant: "tidewater", Quote: "q", By: "x", Page: page, Signed: contract.ByTenant("x")}), contract.KindSigned, &signed)
 	if signed.Page != page || signed.Page == (claim.Digest{}) {
 		t.Errorf("recorded is the page %s, read was %s", signed.Page, page)
 	}
@@ -75,7 +75,7 @@ func TestATenantIsNotToldThePlace(t *testing.T) {
 	if is, err := contract.PageDigest(&told); err != nil || is != claim.DigestOf(page) {
 		t.Errorf("the page of its log is another: %v", err)
 	}
-	s.do(t, book.SignQuote{Tenant: "tidewater", Quote: "q", By: "finance"})
+	s.do(t, book.SignQuote{Tenant: "tidewater", Quote: "q", By: "finance", Signed: []contract.Signature{{Party: contract.Owner, By: "finance"}}})
 	if l, ok := s.LeaseByID("tidewater/w1"); !ok || len(l.Slots) != 7 || l.Certificate.IsZero() {
 		t.Errorf("bound is %+v", l)
 	}

@@ -41,7 +41,7 @@ type took struct {
 func TestMeasured(t *testing.T) {
 	command := os.Getenv("BULKHEAD_MEASURED")
 	if command == "" {
-		t.SkipNow()
+		return // TestBombs starts it again, with what it measures
 	}
 	args := strings.Split(command, "\n")
 	c := exec.Command(args[0], args[1:]...)

@@ -35,7 +35,6 @@ func Page(q *Quoted) ([]byte, error) {
 	if err := p.totals(); err != nil {
 		return nil, err
 	}
-	p.zone()
 	return p.out.Bytes(), nil
 }
 
@@ -50,7 +49,7 @@ func PageDigest(q *Quoted) (claim.Digest, error) {
 
 // pageTitle is the first line. Its number goes up whenever the same offer gives
 // another page.
-const pageTitle = "bulkhead: what is signed, page 2"
+const pageTitle = "bulkhead: what is signed, page 1"
 
 type page struct {
 	c   *Contract
@@ -105,9 +104,29 @@ func (p *page) head(q *Quoted) {
 	}
 	p.row("parties", "the owner of the site, and the tenant %s, for its project %s", c.Tenant, c.Project)
 	p.row("currency", "%s", c.Currency)
-	p.row("time zone", "%s, by the rules of database %s, which stand at the end", c.TimeZone, c.ZoneRules.Version)
+	p.row("time zone", "%s", c.TimeZone)
+	p.zone()
 	p.row("takes effect", "%s", p.at(c.Effective))
 	p.row("term", "%s until %s", p.at(c.Begin), p.at(c.End))
+}
+
+// zone says by which rules days and months are counted, whatever becomes of them later.
+func (p *page) zone() {
+	z := p.c.ZoneRules
+	if z == nil {
+		return
+	}
+	p.row("zone rules", "of version %s of the zone database, from %s until %s, in seconds east of UTC:", z.Version, z.From.UTC().Format(time.RFC3339), z.Until.UTC().Format(time.RFC3339))
+	text := fmt.Sprint(z.OffsetS)
+	for i, change := range z.Changes {
+		if text += fmt.Sprintf(", %d from %s", change.OffsetS, change.At.UTC().Format(time.RFC3339)); i%3 == 2 {
+			p.row("", "%s", text)
+			text = "then"
+		}
+	}
+	if text != "then" {
+		p.row("", "%s", text)
+	}
 }
 
 func offeredBy(s Signature) string {
@@ -207,11 +226,11 @@ func (p *page) prices() {
 	}
 	if pre := c.Prepaid; pre != nil {
 		p.row("prepaid", "%s %s before the term, drawn down in %d instalments from %s%s", pre.Amount, c.Currency, pre.Months, p.at(pre.From), inClause(pre.Clause))
-		left := "it is paid back"
+		kept := "is paid back"
 		if pre.EarlyEnd == EarlyEndForfeit {
-			left = "forfeit, the owner keeps it"
+			kept = "is forfeit where the tenant ends it by notice or early, and is paid back otherwise"
 		}
-		p.row("", "what is left when the tenant ends the contract by notice or early: %s; when it ends otherwise before its time it is paid back", left)
+		p.row("", "what is left of it when the contract ends early %s", kept)
 	}
 }
 
@@ -238,6 +257,10 @@ func (p *page) levels() {
 		if s.AllowanceS > 0 {
 			text += fmt.Sprintf("; %d s of noticed maintenance a slot and month are not credited", s.AllowanceS)
 		}
+		if s.Metric == IsolationProven {
+			text += map[string]string{"": "; each port that is not proven counts as one GPU of its node", PortsNode: "; one port that is not proven counts as its whole node"}[s.Ports]
+			text += map[string]string{"": "; not for what the tenant could have made as well", UnclearCredited: "; also for what the tenant could have made as well"}[s.Unclear]
+		}
 		if s.Cap != "" {
 			text += "; at most " + percent(s.Cap) + " of the month's charges"
 		}
@@ -245,9 +268,6 @@ func (p *page) levels() {
 			text += "; not for " + strings.Join(s.Exclusions, ", ")
 		}
 		p.row(string(s.Metric), "%s (%s)", text, c.SLAClause(i))
-		if s.Metric == IsolationProven {
-			p.row("", "%s", portsText(s))
-		}
 	}
 	if len(c.SLA) == 0 {
 		p.row("none", "nothing is credited for what is down")
@@ -258,36 +278,27 @@ func (p *page) levels() {
 	p.row("silence", "what nobody looked at counts as before for %d s, then as %s", c.Unknown.GraceS, c.Unknown.Then)
 }
 
-// portsText says what of a node an isolation level credits.
-func portsText(s *SLA) string {
-	text := "a port that is not proven counts as one GPU of its node"
-	if s.Ports == PortsNode {
-		text = "one port that is not proven counts as the whole node"
-	}
-	if s.Unclear == UnclearCredited {
-		return text + "; what the tenant could have made as well as the owner is credited too"
-	}
-	return text + "; only what nobody but the owner could have made is credited"
-}
-
 func (p *page) rights() {
 	c := p.c
 	p.part("Who may end it")
-	p.row("notice", "%d days", c.NoticeDays)
+	if rule, known := RuleOf(ActNotice); known {
+		who := "nobody may give it"
+		if parties, _ := rule.Parties(c); len(parties) > 0 {
+			who = "by the " + strings.Join(parties, " or the ")
+		}
+		p.row("notice", "%d days, %s", c.NoticeDays, who)
+	}
 	if !c.FirmUntil.IsZero() {
 		p.row("firm until", "%s: no notice ends it before", p.at(c.FirmUntil))
 	}
 	for i := range c.Termination {
 		r := &c.Termination[i]
-		when := "for no reason, by notice"
+		when := "at any time, with notice"
 		switch r.When {
 		case WhenLate:
 			when = fmt.Sprintf("what is more than %d days late", r.AfterDays)
 		case WhenEarly:
-			when = "for no reason, at the end of a day, for no fee"
-			if r.Fee != "" {
-				when = fmt.Sprintf("for no reason, at the end of a day, for a fee of %s of what it would have been worth until its end", percent(r.Fee))
-			}
+			when = "at the end of any day, for " + percent(r.Fee) + " of what it would have been worth until its end"
 		}
 		remedy := "leave"
 		if r.Remedy == "reduce" {
@@ -320,17 +331,4 @@ func (p *page) totals() error {
 	with := total.Mul(total, rate.Add(rate, big.NewRat(1, 1)))
 	p.row("total", "%s %s with tax, as near as that is known: each invoice rounds its own", with.FloatString(digits), c.Currency)
 	return nil
-}
-
-// zone lists the rules by which days and months are counted: they are part of what is
-// signed, and another database may have others.
-func (p *page) zone() {
-	z := p.c.ZoneRules
-	p.part("Rules of the time zone, in seconds east of UTC")
-	p.row("database", "%s", z.Version)
-	p.row("from", "%s: %d", z.From.UTC().Format(time.RFC3339), z.OffsetS)
-	for _, change := range z.Changes {
-		p.row("from", "%s: %d", change.At.UTC().Format(time.RFC3339), change.OffsetS)
-	}
-	p.row("until", "%s", z.Until.UTC().Format(time.RFC3339))
 }

@@ -149,37 +149,6 @@ func TestAnotherOfferIsAnotherPage(t *testing.T) {
 	}
 }
 
-// TestThePageSaysWhatEndingsAndPortsCost: terms that no example has are on the page too.
-func TestThePageSaysWhatEndingsAndPortsCost(t *testing.T) {
-	const path = "small/tidewater.yaml"
-	q := offered(t, path)
-	c, err := Decode(q.Contract)
-	if err != nil {
-		t.Fatal(err)
-	}
-	c.Prepaid.EarlyEnd = EarlyEndForfeit
-	c.Termination = []Right{{When: WhenEarly, Remedy: RemedyTerminate, By: Tenant, Fee: "0.25", Clause: "7.9"}}
-	for i := range c.SLA {
-		if s := &c.SLA[i]; s.Metric == IsolationProven {
-			s.Ports, s.Unclear = PortsNode, UnclearCredited
-		}
-	}
-	was, err := Page(q)
-	if err != nil {
-		t.Fatal(err)
-	}
-	q.Contract = c.Encode()
-	page, err := Page(q)
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, want := range []string{"forfeit, the owner keeps it", "fee of 25 % of what it would have been worth", "counts as the whole node", "as well as the owner is credited too"} {
-		if !strings.Contains(string(page), want) || strings.Contains(string(was), want) {
-			t.Errorf("the page does not say %q, or says it of a contract without:\n%s", want, page)
-		}
-	}
-}
-
 // TestNoTextForgesALine puts line ends and what turns writing round into texts.
 func TestNoTextForgesALine(t *testing.T) {
 	q := offered(t, "tiny/tidewater.yaml")
@@ -204,5 +173,30 @@ func TestNoTextForgesALine(t *testing.T) {
 	q.Contract = c.Encode()
 	if page, err = Page(q); err != nil || bytes.Contains(page, []byte("\ntotal 1.00")) {
 		t.Errorf("a note forges a line: %v", err)
+	}
+}
+
+// TestThePageSaysWhatActsCost is of terms that no example has.
+func TestThePageSaysWhatActsCost(t *testing.T) {
+	q := offered(t, "tiny/tidewater.yaml")
+	c, err := Decode(q.Contract)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c.Termination = append(c.Termination, Right{When: WhenEarly, Remedy: "terminate", By: Tenant, Fee: "0.2", Clause: "9.9"})
+	c.Prepaid = &Prepaid{Amount: "1200", From: c.Begin, Months: 1, EarlyEnd: EarlyEndForfeit}
+	c.SLA = []SLA{{Metric: IsolationProven, Tiers: []Tier{{Below: "1", Credit: "1"}}, Ports: PortsNode, Unclear: UnclearCredited}}
+	q.Contract = c.Encode()
+	page, err := Page(q)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{
+		"at the end of any day, for 20 % of what it would have been worth until its end", "is forfeit where the tenant ends it",
+		"one port that is not proven counts as its whole node", "also for what the tenant could have made as well", "days, by the ",
+	} {
+		if !strings.Contains(string(page), want) {
+			t.Errorf("the page does not say %q:\n%s", want, page)
+		}
 	}
 }

@@ -48,7 +48,7 @@ var faults = []fault{
 	{"exclusions by any beginning", "credit.go", `ok && (rest == "" || rest[0] == ':')`, `ok && len(rest) >= 0`},
 	{"an allowance a piece", "credit.go", `max(0, used+(b-a)-seg`, `max(0, (b-a)-seg`},
 	{"degraded is unproven", "credit.go", `return effect == isolationUnproven`, `return effect == isolationUnproven || effect == degraded`},
-	{"a new cause is a new outage", "fold.go", `} else if s.effect != row.state {`, `} else {`},
+	{"a new cause is a new outage", "fold.go", `} else if s.said = row.cause; s.effect != row.state {`, `} else if s.said = row.cause; true {`},
 	{"silence begins outages anew", "fold.go", `return effect, s.start, from // a running outage goes on`, `return effect, from, from`},
 	{"what was given back is late", "fold.go", `back := min(tr.returned, others)`, `back := min(tr.returned, 0)`},
 	{"silence takes back", "fold.go", `if row.state == unknown && (s.state == undelivered || s.state == returned) {`, `if row.state == unknown && s.state == undelivered {`},

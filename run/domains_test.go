@@ -37,7 +37,7 @@ func TestRivalsOfHalfARack(t *testing.T) {
 		if _, err := p.Quote(ctx, "q-"+c.Tenant, c, 0); err != nil {
 			return err
 		}
-		w.submit(t, p, book.SignQuote{Quote: "q-" + c.Tenant, By: "test"})
+		w.submit(t, p, book.SignQuote{Quote: "q-" + c.Tenant, By: "test", Signed: contract.ByTenant("test")})
 		return nil
 	}
 	for _, c := range []*contract.Contract{asks("whale", "504", ""), asks("one", "36", ", split_racks: true")} {

@@ -233,7 +233,7 @@ func (d *fabricDriver) Observe(ctx context.Context, scope fabric.Scope) (fabric.
 	state := &s.ports.fabrics[d.index]
 	leaves := scope.Leaves
 	if leaves == nil {
-		leaves = state.leaves
+		leaves, s.asked[d.index] = state.leaves, s.now
 	}
 	since := scope.Since
 	if since > state.seq {

@@ -258,6 +258,7 @@ func (d *nodeDriver) Observe(ctx context.Context, since uint64) (node.Observatio
 	if since > v.seq {
 		since = 0
 	}
+	s.askedNodes = s.now
 	o := node.Observation{Cursor: since, At: s.now}
 	records := v.since(since)
 	evidence := 0

@@ -138,6 +138,9 @@ type Sim struct {
 	nodes   nodes
 	ports   ports
 	volume  volumes
+
+	asked      []time.Time // by fabric: when it was looked at last as a whole
+	askedNodes time.Time
 }
 
 // New returns a site without nodes: add its SUs.
@@ -154,6 +157,7 @@ func New(header site.Header, config Config) (*Sim, error) {
 	s := &Sim{config: config, site: site.New(header), now: config.Start.UTC(), draws: drawer{state: mix(config.Seed ^ 0x5eed)}}
 	s.nodes.init()
 	s.ports.init(s.site)
+	s.asked = make([]time.Time, len(s.site.Fabrics))
 	s.volume.init()
 	return s, nil
 }
@@ -202,6 +206,20 @@ func (s *Sim) Now(context.Context) (time.Time, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.now, nil
+}
+
+// Asked is the last time at which all fabrics and the nodes were looked at, whoever did;
+// zero: some never were.
+func (s *Sim) Asked(context.Context) (at time.Time, err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	at = s.askedNodes
+	for _, asked := range s.asked {
+		if asked.Before(at) {
+			at = asked
+		}
+	}
+	return at, nil
 }
 
 // Advance lets time pass until to, and everything happen that falls in between.

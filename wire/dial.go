@@ -240,6 +240,12 @@ func (d remoteSim) Advance(ctx context.Context, to time.Time) error {
 	return d.c.call(ctx, "sim/advance", moment{At: to}, &struct{}{})
 }
 
+func (d remoteSim) Asked(ctx context.Context) (time.Time, error) {
+	var m moment
+	err := d.c.call(ctx, "sim/asked", struct{}{}, &m)
+	return m.At, err
+}
+
 func (d remoteSim) NextEvent(ctx context.Context) (time.Time, bool, error) {
 	var m moment
 	err := d.c.call(ctx, "sim/next", struct{}{}, &m)

@@ -169,6 +169,10 @@ func serveSim(mux *http.ServeMux, c Control) {
 		return moment{at, true}, err
 	})
 	asJSON(mux, "sim/advance", func(ctx context.Context, to moment) (struct{}, error) { return struct{}{}, c.Advance(ctx, to.At) })
+	asJSON(mux, "sim/asked", func(ctx context.Context, _ struct{}) (moment, error) {
+		at, err := c.Asked(ctx)
+		return moment{at, true}, err
+	})
 	asJSON(mux, "sim/next", func(ctx context.Context, _ struct{}) (moment, error) {
 		at, ok, err := c.NextEvent(ctx)
 		return moment{at, ok}, err

@@ -40,6 +40,8 @@ type Drivers struct {
 type Control interface {
 	Now(ctx context.Context) (time.Time, error)
 	Advance(ctx context.Context, to time.Time) error
+	// Asked is the last time at which all fabrics and the nodes were looked at; zero: never.
+	Asked(ctx context.Context) (time.Time, error)
 	NextEvent(ctx context.Context) (at time.Time, ok bool, err error)
 	Inject(ctx context.Context, at time.Time, f sim.Fault) error
 }

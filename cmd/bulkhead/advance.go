@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"time"
@@ -19,7 +20,8 @@ type advanceCommand struct {
 // Help is the example.
 func (advanceCommand) Help() string {
 	return `The time of a site of bulkhead sim stands still by itself. This lets it pass, at a
-pace at which a control plane follows, and says what time it is then. Stopped in
+pace at which a control plane follows, and says what time it is then. Whoever looks
+at the devices is waited for, so that none of the time is a silence. Stopped in
 between, it has passed so far.
 
 Example:
@@ -27,8 +29,16 @@ Example:
     bulkhead advance 36h --socket devices.sock`
 }
 
-// advanceBeat is how often time moves while it passes.
-const advanceBeat = 100 * time.Millisecond
+// advanceStep is the most that passes between two looks of a control plane that follows:
+// a site is looked at as often.
+const advanceStep = 10 * time.Minute
+
+// followed is how long somebody who looks at the devices is waited for after each step:
+// not long who has looked at the one before, and long, once, who has fallen behind.
+const (
+	followed  = 250 * time.Millisecond
+	outOfStep = 10 * time.Second
+)
 
 // maxAdvance is the most that passes with one command.
 const maxAdvance = 366 * 24 * time.Hour
@@ -53,26 +63,53 @@ func (c *advanceCommand) Run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	began, until, beat := now, now.Add(c.By), time.NewTicker(advanceBeat)
+	began, until := now, now.Add(c.By)
+	step := time.Duration(min(c.Speed*float64(time.Second), float64(advanceStep))) // at most a second's
+	beat := time.NewTicker(time.Duration(float64(step) / c.Speed))
 	defer beat.Stop()
-	step := time.Duration(c.Speed * float64(advanceBeat))
-	for now.Before(until) {
+	asked, err := devices.Sim.Asked(ctx)
+	looks := err == nil && now.Sub(asked) <= 2*advanceStep // somebody follows
+	for err == nil && now.Before(until) {
 		if now = now.Add(step); now.After(until) {
 			now = until
 		}
-		if err := devices.Sim.Advance(ctx, now); err != nil {
-			return err
+		if err = devices.Sim.Advance(ctx, now); err != nil {
+			break
 		}
-		if !now.Before(until) {
+		if looks {
+			looks, err = c.follow(ctx, devices.Sim, now)
+		}
+		if err != nil || !now.Before(until) {
 			break
 		}
 		select {
 		case <-ctx.Done():
-			return ctx.Err()
+			err = ctx.Err()
 		case <-beat.C:
 		}
+	}
+	if err != nil {
+		return err
 	}
 	return c.print(map[string]time.Time{"from": began.UTC(), "now": now.UTC()}, func(w io.Writer) {
 		say(w, "it is %s at the site", now.UTC().Format(time.RFC3339))
 	})
+}
+
+// follow waits until the devices have been looked at since the last step, so that a
+// control plane on a busy machine misses none. It returns false when nobody looks.
+func (c *advanceCommand) follow(ctx context.Context, devices wire.Control, now time.Time) (looks bool, err error) {
+	for begun := time.Now(); ; time.Sleep(5 * time.Millisecond) {
+		asked, err := devices.Asked(ctx)
+		waited := time.Since(begun)
+		switch {
+		case err != nil || ctx.Err() != nil:
+			return false, errors.Join(err, ctx.Err())
+		case !asked.Before(now), waited > followed && now.Sub(asked) <= advanceStep:
+			return true, nil
+		case waited > outOfStep:
+			say(remarks, "bulkhead: nobody has looked at the devices since %s: time passes without, and is a silence to a control plane that comes back", asked.UTC().Format(time.RFC3339))
+			return false, nil
+		}
+	}
 }

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
 	"strings"
 
 	"connectrpc.com/connect"
@@ -141,11 +140,11 @@ func (f *readFlags) read(ctx context.Context, c *client, tenant, quote, id strin
 	if err != nil || f.Yes {
 		return q.GetPageDigest(), nil, err
 	}
-	if !atTerminal(os.Stdin) {
+	if !isTerminal() {
 		return "", nil, usagef("nobody is at a terminal to read what is signed: read it (bulkhead quote show %s), and give --digest sha256:DIGEST, or --yes for whatever it is now", quote)
 	}
 	fmt.Fprintf(remarks, "%s\npage digest      %s\n\nSign this? Type yes: ", q.Page, q.PageDigest)
-	answer, err := bufio.NewReader(os.Stdin).ReadString('\n')
+	answer, err := bufio.NewReader(stdin).ReadString('\n')
 	if err != nil || strings.TrimSpace(answer) != "yes" {
 		return "", nil, errors.New("not signed")
 	}
@@ -158,10 +157,4 @@ func isItsPage(q *v1.Quote) error {
 		return fmt.Errorf("the server shows a page of digest %s and would have %s signed: sign nothing, and ask the site's operator", is, q.PageDigest)
 	}
 	return nil
-}
-
-// atTerminal says whether a person can be asked.
-func atTerminal(f *os.File) bool {
-	info, err := f.Stat()
-	return err == nil && info.Mode()&os.ModeCharDevice != 0
 }
