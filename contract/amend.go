@@ -51,6 +51,7 @@ func (c *Contract) Amend(next *Contract) error {
 		}
 	}
 	c.amendMoney(f, next)
+	c.amendEnding(f, next)
 	unchanged := next.Clone()
 	unchanged.Version, unchanged.Effective = c.Version, c.Effective
 	if bytes.Equal(unchanged.Encode(), c.Encode()) {

@@ -266,6 +266,32 @@ func (c *Contract) without() string {
 	return same.Digest().String()
 }
 
+// amendEnding refuses a version that is signed after an act has ended the contract, and
+// that would forget what the act settled: it may only take the ending back, whole.
+func (c *Contract) amendEnding(f *findings, next *Contract) {
+	e := c.Ending
+	if e == nil || next.Ending != nil || e.Fee+e.Refund+e.Forfeit == "" {
+		return
+	}
+	if !next.End.After(c.End) {
+		f.add("end", "%s: %s of the %s ends the contract then, and settles a fee or what is left of a prepayment, which a version that is signed after it forgets: expected a later end, which takes the act back",
+			c.show(next.End), e.Act, e.Party)
+	}
+	paid, is := new(big.Rat).Add(e.Refund.Rat(), e.Forfeit.Rat()), new(big.Rat)
+	if paid.Sign() == 0 {
+		return
+	}
+	if c.Prepaid != nil {
+		paid.Add(paid, c.Prepaid.Amount.Rat())
+	}
+	if next.Prepaid != nil {
+		is = next.Prepaid.Amount.Rat()
+	}
+	if is.Cmp(paid) != 0 {
+		f.add("prepaid.amount", "expected %s, what was prepaid before %s of the %s: what that leaves of it is not paid back once it is taken back", decimalOf(paid), e.Act, e.Party)
+	}
+}
+
 func (c *Contract) checkEnding(f *findings) {
 	if p := c.Prepaid; p != nil && p.EarlyEnd != "" && p.EarlyEnd != EarlyEndForfeit {
 		f.add("prepaid.early_end", "%.20q: expected forfeit, or nothing, which is a refund", p.EarlyEnd)

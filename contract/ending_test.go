@@ -59,6 +59,34 @@ func orZero(d Decimal) Decimal {
 	return d
 }
 
+// TestNothingSettledIsForgotten: what is signed after an act takes it back whole, or is refused.
+func TestNothingSettledIsForgotten(t *testing.T) {
+	loc := mustZone(t, "America/Los_Angeles")
+	c := example(t, "small", "tidewater")
+	out, err := c.Perform(Asked{Act: ActNotice, Party: Tenant, Given: time.Date(2026, 8, 1, 9, 0, 0, 0, loc)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	signed := func(change func(*Contract)) error {
+		next := out.Next.Clone()
+		next.Version, next.Effective, next.Ending = next.Version+1, next.Effective.Add(time.Hour), nil
+		change(next)
+		return out.Next.Amend(next)
+	}
+	back := func(n *Contract) {
+		n.End, n.Tranches, n.Rates, n.Storage, n.TakeOrPay = c.End, c.Tranches, c.Rates, c.Storage, c.TakeOrPay
+	}
+	if err := signed(func(n *Contract) { n.Note = "nothing else" }); err == nil || !strings.Contains(err.Error(), "end: ") || !strings.Contains(err.Error(), "takes the act back") {
+		t.Errorf("64,000 that are to be paid back are forgotten: %v", err)
+	}
+	if err := signed(back); err == nil || !strings.Contains(err.Error(), "prepaid.amount: expected 96000") {
+		t.Errorf("a notice is taken back, and the prepayment is less: %v", err)
+	}
+	if err := signed(func(n *Contract) { back(n); n.Prepaid = c.Prepaid }); err != nil {
+		t.Errorf("a notice that is taken back: %v", err)
+	}
+}
+
 // TestWhatAPortCountsAs: the usual words and leaving them out are one contract.
 func TestWhatAPortCountsAs(t *testing.T) {
 	read := func(ports, prepaid string) (*Contract, error) {

@@ -63,9 +63,10 @@ func (d *drawer) contracts() (versions []*contract.Contract, files []string, err
 	if d.chance(50) {
 		c.Tax = &contract.Tax{Name: "Tax", Rate: pick[contract.Decimal](d, "0.0825", "0.19", "0.333")}
 	}
-	if from, _ := contract.MonthOf(loc, begin); d.chance(40) {
-		c.Prepaid = &contract.Prepaid{Amount: "600", From: from, Months: pick(d, 1, 2)}
+	if from, _ := contract.MonthOf(loc, begin); d.chance(50) {
+		c.Prepaid = &contract.Prepaid{Amount: "600", From: from, Months: pick(d, 1, 2, 3), EarlyEnd: pick(d, "", contract.EarlyEndForfeit)}
 	}
+	d.rights(c)
 	var hourly []string
 	for _, t := range c.Tranches {
 		if !slices.ContainsFunc(c.Rates, func(r contract.Rate) bool { return r.Basis == contract.PerMonth && slices.Contains(r.Tranches, t.ID) }) {
@@ -90,8 +91,10 @@ func (d *drawer) contracts() (versions []*contract.Contract, files []string, err
 		if err != nil {
 			return nil, nil, fmt.Errorf("version %d: %w\n%s", i+1, err, text)
 		}
-		if !bytes.Equal(read.Encode(), v.Encode()) {
-			return nil, nil, fmt.Errorf("the file is not the contract:\n%s\n%s", v.Encode(), read.Encode())
+		said := v.Clone()
+		said.Ending = nil // which act made a version, no file says
+		if !bytes.Equal(read.Encode(), said.Encode()) {
+			return nil, nil, fmt.Errorf("the file is not the contract:\n%s\n%s", said.Encode(), read.Encode())
 		}
 		files = append(files, text)
 	}
@@ -178,8 +181,14 @@ func (d *drawer) levels(c *contract.Contract) {
 			s.Tiers = pick(d, []contract.Tier{{Below: "1", Credit: "1"}}, []contract.Tier{{Below: "1", Credit: "2"}, {Below: "0.9", Credit: "3"}},
 				[]contract.Tier{{Below: "0.999", Credit: "0.1"}, {Below: "0.9", Credit: "0.5"}, {Below: "0.5", Credit: "2"}})
 			s.Exclusions = pick(d, nil, nil, []string{"storm"}, []string{"power feed"}, []string{"power", "feed"})
+			if s.Metric == contract.IsolationProven {
+				s.Ports, s.Unclear = pick(d, "", contract.PortsNode), pick(d, "", contract.UnclearCredited)
+			}
 			c.SLA = append(c.SLA, s)
 			if d.chance(30) { // the same but for one term
+				if s.Metric == contract.IsolationProven && d.chance(50) {
+					s.Ports, s.Unclear = pick(d, "", contract.PortsNode), pick(d, "", contract.UnclearCredited)
+				}
 				switch s.Tiers = slices.Clone(s.Tiers); d.IntN(4) {
 				case 0:
 					s.AfterS /= 2
@@ -205,15 +214,11 @@ func (d *drawer) levels(c *contract.Contract) {
 // amend draws a next version, or nil where what was drawn may not follow.
 func (d *drawer) amend(c *contract.Contract, loc *time.Location) *contract.Contract {
 	at := d.between(loc, c.Effective, c.End)
-	if d.chance(25) {
-		next, err := c.Notice(at)
-		if err != nil {
-			return nil
-		}
-		return next
+	if d.chance(40) {
+		return d.act(c, at)
 	}
 	next := c.Clone()
-	next.Version, next.Effective = c.Version+1, at
+	next.Version, next.Effective, next.Ending = c.Version+1, at, nil // it is signed, and no act's
 	if d.chance(50) {
 		d.levels(next)
 	}
@@ -239,6 +244,35 @@ func (d *drawer) amend(c *contract.Contract, loc *time.Location) *contract.Contr
 		return nil
 	}
 	return next
+}
+
+// rights draws who may leave, and at what fee.
+func (d *drawer) rights(c *contract.Contract) {
+	for range d.IntN(4) {
+		r := contract.Right{When: pick(d, contract.WhenEarly, contract.WhenEarly, contract.WhenConvenience, contract.WhenLate), Remedy: contract.RemedyTerminate,
+			By: pick(d, contract.Owner, contract.Tenant, "either"), Clause: d.clause()}
+		if r.When == contract.WhenEarly {
+			r.Fee = pick[contract.Decimal](d, "", "0.25", "1", "0.333")
+		}
+		if r.When == contract.WhenLate {
+			r.AfterDays = pick(d, 0, 3)
+		}
+		c.Termination = append(c.Termination, r)
+	}
+}
+
+// act draws an act that ends the contract, by one to whom the terms give it, or nil.
+func (d *drawer) act(c *contract.Contract, at time.Time) *contract.Contract {
+	rule, _ := contract.RuleOf(pick(d, contract.ActNotice, contract.ActTerminateEarly, contract.ActTerminateEarly, contract.ActTerminateLate))
+	parties, _ := rule.Parties(c)
+	if len(parties) == 0 {
+		return nil
+	}
+	out, err := c.Perform(contract.Asked{Act: rule.Act, Party: pick(d, parties...), Given: at, Missing: []contract.Missing{{Tranche: c.Tranches[0].ID, Slots: 1}}})
+	if err != nil {
+		return nil
+	}
+	return out.Next
 }
 
 // events draws a history of every tranche's slots, in one lease or two, in the order of
@@ -278,7 +312,7 @@ func (d *drawer) events(versions []*contract.Contract) (events []Event) {
 					}
 					span := t.End.Sub(t.Delivery) + 48*time.Hour
 					events = append(events, Event{Lease: name, Tranche: t.ID, Slots: slots[1:], At: t.Delivery.Add(time.Duration(d.Int64N(int64(span/time.Second))-86400) * time.Second),
-						State: pick(d, append(States(), Up, Up, Up, Degraded, DownOwner, DownOwner, DownOwner, MaintenanceNoticed, Unknown, Unknown)...),
+						State: pick(d, append(States(), Up, Up, Up, Degraded, DownOwner, DownOwner, DownOwner, MaintenanceNoticed, IsolationUnproven, IsolationUnproven, Unknown, Unknown)...),
 						Cause: pick(d, "", "", "storm: north", "stormy", "power", "power feed", "feed")})
 				}
 			}
@@ -288,6 +322,10 @@ func (d *drawer) events(versions []*contract.Contract) (events []Event) {
 	slices.SortStableFunc(events, func(a, b Event) int { return a.At.Compare(b.At) })
 	for i := range events {
 		events[i].Entry = uint64(i + 1)
+		if events[i].State == IsolationUnproven {
+			events[i].Ports = pick(d, lease.Ports{}, lease.Ports{Owner: 1}, lease.Ports{Owner: 1}, lease.Ports{Either: 2}, lease.Ports{Tenant: 1},
+				lease.Ports{Owner: 2, Either: 1, Tenant: 1}, lease.Ports{Owner: 6}, lease.Ports{Owner: 3, Either: 7}, lease.Ports{Either: 1, Tenant: 3})
+		}
 	}
 	if n := len(events); n > 8 && d.chance(50) { // and some are told late
 		late := n - 1 - d.IntN(n/4)

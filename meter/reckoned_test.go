@@ -38,7 +38,7 @@ func TestTheSecondReckoningAgrees(t *testing.T) {
 			t.Fatalf("seed %d (-reckon-seed %d): %v", *reckonSeed+seed, *reckonSeed+seed, err)
 		}
 	}
-	for _, kind := range []string{LineFee, LineUsage, LineTakeOrPay, LineLate, LineLateExtra, LineCredit, LineCap, LineStorage, LineCorrection, LineTax, LinePrepaid} {
+	for _, kind := range []string{LineFee, LineUsage, LineTakeOrPay, LineLate, LineLateExtra, LineCredit, LineCap, LineStorage, LineCorrection, LineTax, LinePrepaid, LineEarlyEnd, LinePrepaidLeft, "prepaid-refund", "prepaid-forfeit"} {
 		if kinds[kind] == 0 {
 			t.Errorf("no %s line was ever drawn", kind)
 		}
@@ -53,7 +53,7 @@ func reckonOne(seed uint64, kinds map[string]int) (invoices int, err error) {
 	if err != nil {
 		return 0, err
 	}
-	events := d.events(versions)
+	events, acts := d.events(versions), actsOf(versions)
 	first, end := versions[0], versions[len(versions)-1].End
 	var earlier []*Invoice
 	var before []reckoning.Billed
@@ -71,12 +71,15 @@ func reckonOne(seed uint64, kinds map[string]int) (invoices int, err error) {
 			return invoices, err
 		}
 		local := from.In(loc)
-		want := reckoning.Month(files, told(known), int64(local.Year()), int64(local.Month()), before)
-		if a, b := plain(want.Lines), plain(flat(got)); a != b || want.Total != got.Total {
-			return invoices, fmt.Errorf("%s: reckoned\n%s\ntotal %s, the invoice says\n%s\n%s\n%s", local.Format(month), a, want.Total, b, got.Text(), files[0])
+		want := reckoning.Month(files, acts, told(known), int64(local.Year()), int64(local.Month()), before)
+		if a, b := plain(want.Lines), plain(flat(got)); a != b || want.Total != got.Total || want.Prepaid != balance(got) {
+			return invoices, fmt.Errorf("%s: reckoned\n%s\ntotal %s, %s, the invoice says\n%s\n%s\n%s", local.Format(month), a, want.Total, want.Prepaid, b, got.Text(), files[0])
 		}
 		for _, l := range got.Lines {
 			kinds[l.Kind]++
+			if l.Kind == LinePrepaidLeft {
+				kinds[l.ID]++
+			}
 		}
 		invoices++
 		earlier = append(earlier, got)
@@ -97,7 +100,7 @@ func reckonOne(seed uint64, kinds map[string]int) (invoices int, err error) {
 			before[i].Amount = sum.Add(sum, charges(got, func(l Line) bool { return l.Corrects == number })).FloatString(3)
 		}
 		before = append(before, reckoning.Billed{Year: int64(local.Year()), Month: int64(local.Month()), Amount: charges(got, func(l Line) bool {
-			return l.Kind != LineCorrection && l.Kind != LineTax && l.Kind != LinePrepaid
+			return !slices.Contains([]string{LineCorrection, LineTax, LinePrepaid, LinePrepaidLeft, LineEarlyEnd}, l.Kind)
 		}).FloatString(3)})
 	}
 	return invoices, nil
@@ -145,9 +148,29 @@ func plain(lines map[string][]string) string {
 
 func told(events []Event) (out []reckoning.Event) {
 	for _, e := range events {
-		out = append(out, reckoning.Event{Entry: e.Entry, Lease: e.Lease, Tranche: e.Tranche, Slots: numbers(e.Slots), At: e.At.Unix(), State: string(e.State), Cause: e.Cause})
+		out = append(out, reckoning.Event{Entry: e.Entry, Lease: e.Lease, Tranche: e.Tranche, Slots: numbers(e.Slots), At: e.At.Unix(), State: string(e.State), Cause: e.Cause,
+			Ports: reckoning.Ports{Owner: int64(e.Ports.Owner), Either: int64(e.Ports.Either), Tenant: int64(e.Ports.Tenant)}})
 	}
 	return out
+}
+
+// actsOf are the acts that made versions: only the party and the kind, so that what follows
+// from them is reckoned from the files.
+func actsOf(versions []*contract.Contract) (acts []reckoning.Act) {
+	for _, v := range versions {
+		if e := v.Ending; e != nil {
+			acts = append(acts, reckoning.Act{Version: v.Version, Kind: string(e.Act), Party: e.Party})
+		}
+	}
+	return acts
+}
+
+// balance is where a prepayment stands, as the second reckoning writes it.
+func balance(i *Invoice) string {
+	if i.Prepaid == nil {
+		return ""
+	}
+	return fmt.Sprintf("paid %s, drawn %s, left %s", i.Prepaid.Paid, i.Prepaid.Drawn, i.Prepaid.Left)
 }
 
 // asFile writes a contract as the file that it is read from, with the rules of its zone.
@@ -192,7 +215,11 @@ func asFile(c *contract.Contract) string {
 		line("take_or_pay: {tranches: %s, share: %s}", list(p.Tranches), p.Share)
 	}
 	if p := c.Prepaid; p != nil {
-		line("prepaid: {amount: %s, from: %s, months: %d}", p.Amount, at(p.From), p.Months)
+		early := ""
+		if p.EarlyEnd != "" {
+			early = ", early_end: " + p.EarlyEnd
+		}
+		line("prepaid: {amount: %s, from: %s, months: %d%s}", p.Amount, at(p.From), p.Months, early)
 	}
 	if len(c.SLA) > 0 {
 		line("sla:")
@@ -206,6 +233,12 @@ func asFile(c *contract.Contract) string {
 		if s.Cap != "" {
 			line("     , cap: %s", s.Cap)
 		}
+		if s.Ports != "" {
+			line("     , ports: %s", s.Ports)
+		}
+		if s.Unclear != "" {
+			line("     , unclear: %s", s.Unclear)
+		}
 		line("     }")
 	}
 	if c.CreditCap != "" {
@@ -217,6 +250,16 @@ func asFile(c *contract.Contract) string {
 	}
 	for _, v := range c.Storage {
 		line("  - {id: %s, capacity_tb: %d, key_mode: %s, from: %s, to: %s, price: %s, clause: %q}", v.ID, v.CapacityTB, v.KeyMode, at(v.From), at(v.To), v.Price, v.Clause)
+	}
+	if len(c.Termination) > 0 {
+		line("termination:")
+	}
+	for _, r := range c.Termination {
+		line("  - {when: %s, after_days: %d, remedy: %s, by: %s, clause: %q", r.When, r.AfterDays, r.Remedy, r.By, r.Clause)
+		if r.Fee != "" {
+			line("     , fee: %s", r.Fee)
+		}
+		line("     }")
 	}
 	if c.Tax != nil {
 		line("tax: {name: %q, rate: %s}", c.Tax.Name, c.Tax.Rate)

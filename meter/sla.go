@@ -63,7 +63,7 @@ func (b *bill) credits() {
 // levelKey tells levels apart by every term that they have.
 func levelKey(same claim.Chain, v *contract.Contract, i int) int {
 	s := &v.SLA[i]
-	terms := []any{v.SLAClause(i), s.Metric, s.AfterS, s.AllowanceS, s.Cap, len(s.Tiers)}
+	terms := []any{v.SLAClause(i), s.Metric, s.AfterS, s.AllowanceS, s.Cap, s.Ports, s.Unclear, len(s.Tiers)}
 	for _, t := range s.Tiers {
 		terms = append(terms, t)
 	}

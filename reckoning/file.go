@@ -33,6 +33,7 @@ type file struct {
 		Amount string `yaml:"amount"`
 		From   string `yaml:"from"`
 		Months int64  `yaml:"months"`
+		Early  string `yaml:"early_end"`
 	} `yaml:"prepaid"`
 	Levels  []level `yaml:"sla"`
 	Cap     string  `yaml:"credit_cap"`
@@ -48,6 +49,12 @@ type file struct {
 		Price    string `yaml:"price"`
 		Clause   string `yaml:"clause"`
 	} `yaml:"storage"`
+	Rights []struct {
+		When   string `yaml:"when"`
+		Remedy string `yaml:"remedy"`
+		By     string `yaml:"by"`
+		Fee    string `yaml:"fee"`
+	} `yaml:"termination"`
 	Tax *struct {
 		Rate string `yaml:"rate"`
 	} `yaml:"tax"`
@@ -90,6 +97,8 @@ type level struct {
 	} `yaml:"tiers"`
 	Cap        string   `yaml:"cap"`
 	Exclusions []string `yaml:"exclusions"`
+	Ports      string   `yaml:"ports"`
+	Unclear    string   `yaml:"unclear"`
 	Clause     string   `yaml:"clause"`
 }
 
@@ -115,6 +124,15 @@ func read(texts []string) []*version {
 		v.from, v.to = v.begin, v.end
 		if f.Effective != "" {
 			v.from = v.zone.instant(f.Effective)
+		}
+		for i := range v.Levels { // the usual words may be left out
+			l := &v.Levels[i]
+			if l.Ports == "" {
+				l.Ports = "share"
+			}
+			if l.Unclear == "" {
+				l.Unclear = "not-credited"
+			}
 		}
 		if n := len(out); n > 0 && v.from < out[n-1].to {
 			out[n-1].to = v.from

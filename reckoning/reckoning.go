@@ -17,14 +17,19 @@ type Event struct {
 	At      int64 // Unix seconds
 	State   string
 	Cause   string
+	Ports   Ports
 }
+
+// Ports is how many of a node's ports are not proven, by who could have made it.
+type Ports struct{ Owner, Either, Tenant int64 }
 
 // Invoice is what a month comes to: printed amounts by line, each list ascending. A line
 // is named as in docs/contracts.md; how many there are of one name follows from the terms.
 type Invoice struct {
 	Lines   map[string][]string
 	Total   string
-	Charges string // the sum of all lines but corrections, tax and prepaid
+	Charges string // the sum of all lines but corrections, the fee for leaving, tax and what was prepaid
+	Prepaid string // the balance: paid, drawn, left; "": nothing was
 }
 
 // Billed is what earlier invoices billed for a month: its charges and all corrections of
@@ -35,8 +40,8 @@ type Billed struct {
 }
 
 // Month reckons the invoice of a calendar month from the contract's files, the first
-// version first, the events, and what was billed before.
-func Month(files []string, events []Event, year, month int64, before []Billed) Invoice {
+// version first, the acts that made some of them, the events, and what was billed before.
+func Month(files []string, acts []Act, events []Event, year, month int64, before []Billed) Invoice {
 	versions := read(files)
 	m := newMonth(versions, events, year, month)
 	m.charges()
@@ -51,6 +56,8 @@ func Month(files []string, events []Event, year, month int64, before []Billed) I
 	if corrected.Sign() != 0 {
 		m.line("correction", corrected)
 	}
+	over := m.ending(acts)
+	over.fee(m)
 	if t := m.last.Tax; t != nil {
 		m.line("tax", new(big.Rat).Mul(m.sum(""), ratio(t.Rate)))
 	}
@@ -60,7 +67,8 @@ func Month(files []string, events []Event, year, month int64, before []Billed) I
 			m.line("prepaid", new(big.Rat).Mul(ratio(p.Amount), big.NewRat(-1, p.Months)))
 		}
 	}
-	out := Invoice{Lines: map[string][]string{}, Total: m.show(m.sum("")), Charges: m.show(charges)}
+	over.settle(m)
+	out := Invoice{Lines: map[string][]string{}, Total: m.show(m.sum("")), Charges: m.show(charges), Prepaid: over.balance(m)}
 	for _, l := range m.lines {
 		out.Lines[l.name] = append(out.Lines[l.name], m.show(l.amount))
 	}
@@ -119,8 +127,15 @@ func newMonth(versions []*version, events []Event, year, number int64) *month {
 	return m
 }
 
-// line adds a line, rounded half away from zero.
+// line adds a line, rounded.
 func (m *month) line(name string, exact *big.Rat) *big.Rat {
+	amount := m.rounded(exact)
+	m.lines = append(m.lines, line{name, amount})
+	return amount
+}
+
+// rounded is rounded half away from zero.
+func (m *month) rounded(exact *big.Rat) *big.Rat {
 	scaled := new(big.Rat).Mul(exact, big.NewRat(m.unit, 1))
 	whole, rest := new(big.Int).QuoRem(new(big.Int).Abs(scaled.Num()), scaled.Denom(), new(big.Int))
 	if rest.Lsh(rest, 1).Cmp(scaled.Denom()) >= 0 {
@@ -129,9 +144,7 @@ func (m *month) line(name string, exact *big.Rat) *big.Rat {
 	if exact.Sign() < 0 {
 		whole.Neg(whole)
 	}
-	amount := new(big.Rat).SetFrac(whole, big.NewInt(m.unit))
-	m.lines = append(m.lines, line{name, amount})
-	return amount
+	return new(big.Rat).SetFrac(whole, big.NewInt(m.unit))
 }
 
 func (m *month) show(r *big.Rat) string { return r.FloatString(len(fmt.Sprint(m.unit)) - 1) }

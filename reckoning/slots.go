@@ -21,6 +21,7 @@ type stretch struct {
 	said     string // "unknown" where nobody can say
 	counts   string
 	cause    string
+	ports    Ports
 	since    int64 // when the outage began that this is part of
 }
 
@@ -61,37 +62,37 @@ func slotsOf(versions []*version, events []Event, until int64) []*slot {
 func lifeOf(versions []*version, tranche string, said []Event, until int64) *slot {
 	// What is heard: each event that says something new.
 	var heard []Event
-	state, cause := "undelivered", ""
+	state, cause, ports := "undelivered", "", Ports{}
 	for _, e := range said {
-		if e.At >= until || e.State == "unknown" && (state == "undelivered" || state == "returned") || len(heard) > 0 && e.State == state && e.Cause == cause {
+		if e.At >= until || e.State == "unknown" && (state == "undelivered" || state == "returned") || len(heard) > 0 && e.State == state && e.Cause == cause && e.Ports == ports {
 			continue
 		}
 		heard = append(heard, e)
-		state, cause = e.State, e.Cause
+		state, cause, ports = e.State, e.Cause, e.Ports
 	}
 	if len(heard) == 0 {
 		return nil
 	}
 	s := &slot{tranche: tranche, first: heard[0].At}
-	add := func(from, to int64, said, counts, cause string) {
+	add := func(from, to int64, said, counts string, word Event) {
 		since := from
 		if n := len(s.life); n > 0 && s.life[n-1].counts == counts {
 			since = s.life[n-1].since
 		}
-		s.life = append(s.life, stretch{from, to, said, counts, cause, since})
+		s.life = append(s.life, stretch{from, to, said, counts, word.Cause, word.Ports, since})
 	}
-	quiet, before := int64(0), ""
+	quiet, before, last := int64(0), "", Event{} // last: that was not of silence
 	for i, e := range heard {
 		to := until
 		if i+1 < len(heard) {
 			to = heard[i+1].At
 		}
 		if e.State != "unknown" {
-			add(e.At, to, e.State, e.State, e.Cause)
+			add(e.At, to, e.State, e.State, e)
 			continue
 		}
 		if i == 0 || heard[i-1].State != "unknown" { // a silence begins
-			quiet, before = e.At, s.life[len(s.life)-1].counts
+			quiet, before, last = e.At, s.life[len(s.life)-1].counts, heard[i-1]
 		}
 		rule := versions[0]
 		for _, v := range versions {
@@ -101,10 +102,14 @@ func lifeOf(versions []*version, tranche string, said []Event, until int64) *slo
 		}
 		turns := quiet + span(rule.Unknown.Grace)
 		if e.At < turns || e.At == turns && to == turns {
-			add(e.At, min(to, turns), "unknown", before, e.Cause)
+			word := e
+			if before == "isolation-unproven" {
+				word = last
+			}
+			add(e.At, min(to, turns), "unknown", before, word)
 		}
 		if to >= turns {
-			add(max(e.At, turns), to, "unknown", rule.Unknown.Then, e.Cause)
+			add(max(e.At, turns), to, "unknown", rule.Unknown.Then, e)
 		}
 	}
 	return s
@@ -237,12 +242,13 @@ func (m *month) heldPiece(v *version, key terms, gpus int64, s *slot, now *stret
 			if !matches(l, now, from-now.since, s.noticed) {
 				continue
 			}
-			levels[number].matched[key.tranche] += gpus * seconds
+			counted := l.gpus(now, gpus)
+			levels[number].matched[key.tranche] += counted * seconds
 			if !taken {
 				taken = true
 				credit := key
 				credit.level = number
-				m.credits[credit] += gpus * seconds
+				m.credits[credit] += counted * seconds
 			}
 		}
 		if now.counts == "maintenance-noticed" {
@@ -251,8 +257,26 @@ func (m *month) heldPiece(v *version, key terms, gpus int64, s *slot, now *stret
 	}
 }
 
+// gpus is how many GPUs of a node a level counts.
+func (l *level) gpus(now *stretch, node int64) int64 {
+	if now.counts != "isolation-unproven" || now.ports == (Ports{}) {
+		return node
+	}
+	ports := now.ports.Owner
+	if l.Unclear == "credited" {
+		ports += now.ports.Either
+	}
+	if l.Ports == "node" && ports > 0 {
+		return node
+	}
+	return min(ports, node)
+}
+
 // matches is a level read aloud.
 func matches(l *level, now *stretch, age, noticed int64) bool {
+	if l.gpus(now, 1) == 0 {
+		return false
+	}
 	for _, e := range l.Exclusions {
 		if now.cause == e || strings.HasPrefix(now.cause, e+":") {
 			return false
