@@ -72,6 +72,7 @@ type nodeReplace struct {
 	Asked    bool   `name:"tenant-asked" help:"The tenant has asked to have a node replaced that works: only its own --accept makes it, and the slot is billed as the tenant's meanwhile."`
 	Accept   bool   `help:"The tenant's yes to the replacement that was proposed."`
 	Withdraw bool   `help:"Take the proposal back: the slot keeps its node, and the loop proposes no other until something new is said of it."`
+	askFlag
 	requestFlag
 	client
 	format
@@ -87,7 +88,7 @@ more, withdraws it. A healthy node is replaced only when it has been cordoned.
 
 Examples:
 
-    bulkhead node replace first/t1 3 --accept
+    bulkhead node replace first/t1 3 --accept --yes
     bulkhead node replace first/t1 3 --withdraw --reason "its drives are wanted first"`
 }
 
@@ -211,6 +212,9 @@ func (c *nodeReplace) Run(ctx context.Context) error {
 		if c.Node != "" || c.Reason != "" {
 			return usagef("--accept takes what was proposed: leave out --node and --reason")
 		}
+		if err := c.accepts(ctx, what); err != nil {
+			return err
+		}
 		d, err := ask(ctx, &c.client, bulkheadv1connect.ControlPlaneClient.AcknowledgeReplacement,
 			&v1.AcknowledgeRequest{CommandId: c.id(), Lease: c.Lease, Slot: c.Slot})
 		return c.done("replacement in "+what+" accepted", d, err)
@@ -221,6 +225,21 @@ func (c *nodeReplace) Run(ctx context.Context) error {
 	d, err := ask(ctx, &c.client, bulkheadv1connect.ControlPlaneClient.ReplaceNode,
 		&v1.ReplaceNodeRequest{CommandId: c.id(), Lease: c.Lease, Slot: c.Slot, Node: c.Node, Reason: c.Reason, TenantAsked: c.Asked})
 	return c.done("replacement in "+what+" proposed", d, err)
+}
+
+// accepts says what a replacement comes to, and asks. A proposal that there is not is
+// left to the server to refuse.
+func (c *nodeReplace) accepts(ctx context.Context, what string) error {
+	l, err := ask(ctx, &c.client, bulkheadv1connect.ControlPlaneClient.GetLease, &v1.LeaseRef{Lease: c.Lease})
+	if err != nil {
+		return err
+	}
+	for _, r := range l.Replacements {
+		if r.Slot == c.Slot {
+			return c.confirm("%s takes the place of %s in %s: that leaves at once, and is wiped with what is on it; the slot is down until the other is handed over, at your own cost only where you asked for it", r.Node, r.Was, what)
+		}
+	}
+	return nil
 }
 
 // Run sends to repair, one node after the other: what is done stays done when a
