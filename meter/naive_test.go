@@ -98,7 +98,8 @@ func naiveLooks(versions []*contract.Contract, events []Event, period Period, lo
 	held, match := map[string]int64{}, map[string]int64{}
 	type taken struct {
 		line, price, tranche, level string
-		amount                      *big.Rat
+		amount                      *big.Rat // of one GPU
+		gpus                        int64
 		rule                        contract.SLA
 	}
 	var credits []taken
@@ -280,7 +281,7 @@ func naiveLooks(versions []*contract.Contract, events []Event, period Period, lo
 					}
 					if !got && !before {
 						got = true
-						credits = append(credits, taken{"sla/" + string(rule.Metric) + "/" + tr.ID, priceKey, tr.ID, level, new(big.Rat).Mul(perStep, big.NewRat(count, 8)), rule})
+						credits = append(credits, taken{"sla/" + string(rule.Metric) + "/" + tr.ID, priceKey, tr.ID, level, new(big.Rat).Mul(perStep, big.NewRat(1, 8)), count, rule})
 					}
 				}
 				if l.effect == MaintenanceNoticed {
@@ -314,7 +315,10 @@ func naiveLooks(versions []*contract.Contract, events []Event, period Period, lo
 			}
 		}
 		if credit != "" {
-			add(c.line, c.price+"§"+c.level, new(big.Rat).Neg(new(big.Rat).Mul(c.amount, rat(credit))))
+			one := new(big.Rat).Neg(new(big.Rat).Mul(c.amount, rat(credit)))
+			for range c.gpus { // those of one line may be of more or fewer ports
+				add(c.line, c.price+"§"+c.level, one)
+			}
 		}
 	}
 	exact := map[string]*big.Rat{}
