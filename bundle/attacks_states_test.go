@@ -41,7 +41,7 @@ func atWork(slots, spares int) *bundletest.Story {
 // drifts opens a drift as the log would, and bills for it.
 func drifts(s *bundletest.Story, n *bundletest.Node) {
 	s.Add(fabric.KindDrifted, fabric.Drifted{Fabric: "roce", Ports: ports(n, 3), Evidence: claim.DigestOf([]byte("the owner keeps it"))})
-	s.Set(meter.IsolationUnproven, "isolation: read-back shows a violation", n)
+	s.SetPorts(lease.Ports{Owner: 1}, meter.IsolationUnproven, "isolation: read-back shows a violation", n)
 }
 
 func ports(n *bundletest.Node, nic int) []fabric.PortNote {
@@ -55,7 +55,11 @@ func swap(s *bundletest.Story, proposedBy, answeredBy string) {
 	s.Wait(time.Hour)
 	s.Add(lease.KindAcknowledged, lease.Acknowledged{Lease: s.Lease, By: answeredBy})
 	s.Set(meter.DownOwner, "being replaced", was)
-	s.Add(lease.KindSwapped, lease.Swapped{Lease: s.Lease, Was: was.ID(), WasIndex: uint32(was.Index), Node: to.ID(), Index: uint32(to.Index), Reason: "x"})
+	swapped := lease.Swapped{Lease: s.Lease, Was: was.ID(), WasIndex: uint32(was.Index), Node: to.ID(), Index: uint32(to.Index), Reason: "x"}
+	if proposedBy != "" {
+		swapped.Asked = &lease.Asked{Word: lease.WordOwner, By: proposedBy, Reason: "x"}
+	}
+	s.Add(lease.KindSwapped, swapped)
 	s.Slots[0] = to
 	s.Move(node.Reclaiming, "replaced", nil, was)
 	s.Wait(time.Hour)
