@@ -36,6 +36,7 @@ func (v *verifier) acted(b *contract.Acted) {
 		v.fail(v.at, CheckAct, c.ID, "%s, and the entry does not say for which party", act)
 		party = contract.Owner
 	}
+	v.budget.spend(2*clauses(b.Contract)+4*pricing(k.current())+len(k.leases), "acts")
 	out, err := k.current().Perform(contract.Asked{Act: act, Party: party, Given: b.Given, Tranche: b.Tranche, Missing: v.missing(k)})
 	switch {
 	case err != nil:
@@ -88,6 +89,7 @@ func (v *verifier) missing(k *contractLog) []contract.Missing {
 
 // neverCame is the slots of a lease that were never delivered, and are owed.
 func (v *verifier) neverCame(l *leaseLog) *site.Set {
+	v.budget.spend(1+len(l.slots), "acts")
 	out := site.NewSet(len(l.slots))
 	for slot, ever := range l.ever {
 		if n := site.Index(slot); !ever && !l.given.Has(n) {

@@ -1,8 +1,6 @@
 package bundle
 
 import (
-	"fmt"
-
 	"bulkhead/lease"
 	"bulkhead/meter"
 	"bulkhead/node"
@@ -26,12 +24,14 @@ func (v *verifier) defrag(body any) {
 			return
 		}
 		v.step(l, actMove)
+		v.budget.spend(maxNodes/64+len(l.slots)/64+slotsOf(b.Slots)+slotsOf(b.Nodes), "moves that are proposed")
 		slots, err := site.ParseOrder(b.Slots, len(l.slots))
 		nodes, err2 := site.ParseOrder(b.Nodes, maxNodes)
 		if err != nil || err2 != nil || len(slots) != len(nodes) || b.Proposal != v.at.entry {
 			v.fail(v.at, CheckSwap, string(b.Lease), "moves of slots %.60q to nodes %.60q as proposal %d: expected as many of both, and the number of this entry", b.Slots, b.Nodes, b.Proposal)
 			return
 		}
+		v.budget.keep(perWord+48*int64(len(slots)), "moves that are proposed")
 		d := &defragLog{number: b.Proposal, to: map[uint32]uint32{}}
 		for i := range slots {
 			d.to[uint32(slots[i])] = uint32(nodes[i])
@@ -106,6 +106,6 @@ func (v *verifier) answered(ref slotRef, by string, swap *swapLog) {
 	case swap.by == "":
 		v.fail(v.at, CheckUnasked, ref.String(), "%s is taken out when the tenant's time is up, on the word of nobody: the slot is billed as %s", was.id, billed)
 	default:
-		v.tally.taken = append(v.tally.taken, fmt.Sprintf("%s in %s, wanted by %.60q and billed as %s", was.id, ref, swap.by, billed))
+		v.tally.taken.add("%s in %s, wanted by %.60q and billed as %s", was.id, ref, swap.by, billed)
 	}
 }

@@ -92,6 +92,7 @@ func (p *Policy) consent() (*consent, error) {
 
 // keyRegistered takes in a key of the tenant's, by the rules of the server.
 func (v *verifier) keyRegistered(b *contract.KeyRegistered) {
+	v.budget.spend(statementCost, "keys of the tenant's")
 	if err := v.ownKey(b.Tenant, v.consent.keys.Register(v.policy.Site, b, v.time)); err != nil {
 		v.fail(v.at, CheckTenantKey, "", "%v", err)
 	}
@@ -99,6 +100,7 @@ func (v *verifier) keyRegistered(b *contract.KeyRegistered) {
 
 // keyRevoked ends one, likewise.
 func (v *verifier) keyRevoked(b *contract.KeyRevoked) {
+	v.budget.spend(statementCost, "keys of the tenant's")
 	if err := v.ownKey(b.Tenant, v.consent.keys.Revoke(v.policy.Site, b, v.time)); err != nil {
 		v.fail(v.at, CheckTenantKey, "", "%v", err)
 	}
@@ -119,6 +121,7 @@ func (v *verifier) quoteAssented(b *contract.Assented) {
 		v.fail(v.at, CheckAssent, b.Quote, "the tenant signs a quote of its own, and none of this id is open")
 		return
 	}
+	v.budget.keep(perWord+v.budget.body, "signatures of the tenant's")
 	v.consent.assented[b.Quote] = b
 }
 
@@ -145,6 +148,7 @@ func (v *verifier) consented(c *contract.Contract, b *contract.Signed, q *contra
 		v.fail(v.at, CheckAssent, c.ID, "the tenant's signature is not that which it gave under quote %s", b.Quote)
 	}
 	if b.Assent != nil {
+		v.budget.spend(statementCost, "signatures of the tenant's")
 		r.Key, r.How = b.Assent.Key, "a key that the log says is the tenant's"
 	}
 	if b.Assent != nil || v.consent.keys.Any() || len(v.consent.trusted) > 0 {
@@ -155,7 +159,7 @@ func (v *verifier) consented(c *contract.Contract, b *contract.Signed, q *contra
 			r.How = "a key that the policy names"
 		}
 	}
-	v.consent.versions = append(v.consent.versions, r)
+	v.keepVersion(r)
 }
 
 // assentOf holds the tenant's signature to the contract, to the keys that the log
@@ -182,6 +186,12 @@ func (v *verifier) assentOf(c *contract.Contract, b *contract.Signed, q *contrac
 	return nil
 }
 
+// keepVersion keeps what is told of a version.
+func (v *verifier) keepVersion(r VersionReport) {
+	v.budget.keep(perInvoice+2*(weightOf(r.By)+int64(len(r.Contract)+len(r.How)+len(r.Key))), "versions of contracts")
+	v.consent.versions = append(v.consent.versions, r)
+}
+
 // byAct is how a version came about that an act makes: what it may change follows from
 // the terms, which acted holds it to.
 const byAct = "by the terms of the version before"
@@ -191,7 +201,7 @@ func (v *verifier) versionByAct(c *contract.Contract, b *contract.Acted, act con
 	if party == contract.Tenant {
 		v.consent.acts++ // no key of the tenant's signs these yet
 	}
-	v.consent.versions = append(v.consent.versions, VersionReport{
+	v.keepVersion(VersionReport{
 		Contract: c.ID, Version: c.Version, Digest: c.Digest(), Signed: v.time, By: []string{b.By},
 		How: fmt.Sprintf("%s by the %s, %s", act, party, byAct), Effective: c.Effective.UTC(), Entry: v.at.entry,
 	})

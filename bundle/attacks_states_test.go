@@ -55,7 +55,11 @@ func swap(s *bundletest.Story, proposedBy, answeredBy string) {
 	s.Wait(time.Hour)
 	s.Add(lease.KindAcknowledged, lease.Acknowledged{Lease: s.Lease, By: answeredBy})
 	s.Set(meter.DownOwner, "being replaced", was)
-	s.Add(lease.KindSwapped, lease.Swapped{Lease: s.Lease, Was: was.ID(), WasIndex: uint32(was.Index), Node: to.ID(), Index: uint32(to.Index), Reason: "x", Asked: &lease.Asked{Word: lease.WordOwner, By: proposedBy, Reason: "x"}})
+	swapped := lease.Swapped{Lease: s.Lease, Was: was.ID(), WasIndex: uint32(was.Index), Node: to.ID(), Index: uint32(to.Index), Reason: "x"}
+	if proposedBy != "" {
+		swapped.Asked = &lease.Asked{Word: lease.WordOwner, By: proposedBy, Reason: "x"}
+	}
+	s.Add(lease.KindSwapped, swapped)
 	s.Slots[0] = to
 	s.Move(node.Reclaiming, "replaced", nil, was)
 	s.Wait(time.Hour)

@@ -40,6 +40,7 @@ type budget struct {
 	file  int64
 	steps atomic.Int64 // left
 	bytes atomic.Int64 // left, of what is kept
+	body  int64        // bytes that decoding the body of the entry under way takes at most
 }
 
 // Where the two begin; less than all, since there is more to a process than its tables.

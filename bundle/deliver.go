@@ -221,7 +221,8 @@ func (v *verifier) swappedNode(b *lease.Swapped) {
 	if was.state != node.Delivered || !was.seen {
 		v.release(b.WasIndex, ref) // a delivered one leaves its slot by the move that follows
 	}
-	v.moved = append(v.moved, was, to)
+	v.movedNow(was)
+	v.movedNow(to)
 	v.touch(ref)
 	v.tally.swaps++
 }
@@ -246,7 +247,7 @@ func (v *verifier) leaseReturning(b *lease.Returning) {
 			v.release(number, ref)
 			continue
 		}
-		v.leaving = append(v.leaving, leaving{n, l})
+		v.leavesNow(leaving{n, l})
 	}
 }
 

@@ -22,6 +22,7 @@ func (v *verifier) whoActed(contractID string, act contract.Act, s contract.Sign
 	if k == nil {
 		return // that was found before
 	}
+	v.budget.spend(8+len(k.current().Termination), "acts")
 	if err := k.current().May(act, s.Party); err != nil {
 		v.fail(v.at, CheckAct, subject, "%v", err)
 	}
@@ -69,10 +70,14 @@ func (v *verifier) disputeSettled(b *meter.Settled) {
 	if want := fmt.Sprintf("%s-credit-%04d", v.tenant, v.noteNumber); b.Note != want || b.Outcome != meter.Credited {
 		v.fail(v.at, CheckDispute, subject, "outcome %.40q by credit note %.80q, expected %s: numbers have no gap", b.Outcome, b.Note, want)
 	}
-	at, before := v.at, v.notes[:len(v.notes):len(v.notes)]
-	v.budget.spend(len(before), "credit notes")
+	k := v.contracts[i.contract]
+	if k == nil {
+		return
+	}
+	at, before := v.at, k.notes[:len(k.notes):len(k.notes)]
+	v.budget.spend(20+8*len(before), "credit notes")
 	v.budget.keep(perLabel+2*int64(len(b.Line)+len(b.Number)+len(b.Net)), "credit notes")
-	v.notes = append(v.notes, meter.Note{Entry: at.entry, Number: b.Number, Line: b.Line, Net: b.Net})
+	k.notes = append(k.notes, meter.Note{Entry: at.entry, Number: b.Number, Line: b.Line, Net: b.Net})
 	v.says(i, func(signed *meter.Invoice) {
 		again, err := signed.Credit(b.Line, b.Net, before)
 		if err != nil || again.Tax != b.Tax || again.Total != b.Total || again.Currency != b.Currency {
@@ -88,17 +93,8 @@ func (v *verifier) says(i issuedLog, judge func(*meter.Invoice)) {
 			return // that was found before
 		}
 		if signed, ok := i.statement.says.(*invoiceSays); ok {
+			v.budget.spend(16*len(signed.invoice.Lines), "disputes")
 			judge(signed.invoice)
 		}
 	})
-}
-
-// notesOf are the credit notes about the invoices of a contract so far.
-func (v *verifier) notesOf(contractID string) (notes []meter.Note) {
-	for _, n := range v.notes {
-		if v.issued[n.Number].contract == contractID {
-			notes = append(notes, n)
-		}
-	}
-	return notes
 }

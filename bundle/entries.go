@@ -102,9 +102,11 @@ func decode[B any]() func(b *budget, data []byte) (any, error) {
 	shape := claim.ShapeOf[B]()
 	return func(b *budget, data []byte) (any, error) {
 		if b != nil {
-			if _, err := b.weigh(shape, data, "its body"); err != nil {
+			weight, err := b.weigh(shape, data, "its body")
+			if err != nil {
 				return nil, err
 			}
+			b.body = weight
 		}
 		body := new(B)
 		if err := shape.Decode(data, body); err != nil {

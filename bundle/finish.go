@@ -77,7 +77,11 @@ func (v *verifier) leaseReport(l *leaseLog) LeaseReport {
 // notProven is what the reader must know before anything else.
 func (v *verifier) notProven() []string {
 	lines := []string{"not witnessed: the owner could show others a different log"}
-	add := func(format string, args ...any) { lines = append(lines, fmt.Sprintf(format, args...)) }
+	add := func(format string, args ...any) {
+		line := fmt.Sprintf(format, args...)
+		v.budget.keep(perWord+3*int64(len(line)), "what is not proven") // also while the report is written
+		lines = append(lines, line)
+	}
 	if len(v.pins) == 0 {
 		add("no older checkpoint was given: entries may have been left out, with everything that follows from them, before this log was first shown; pin this checkpoint (%d entries) for the next time", v.report.Checkpoint.Size)
 	}
@@ -145,8 +149,8 @@ func (v *verifier) notProven() []string {
 	if v.tally.sitting > 0 {
 		add("%s came into a lease with their tenant on them, as an adopted site was found: nobody wiped or attested them, and nothing says that they were clean, or whose they were before", count(v.tally.sitting, "node"))
 	}
-	if n := len(v.tally.unproven); n > 0 {
-		add("%s did not come out as proven; the first: %s", count(n, "isolation verdict"), v.tally.unproven[0])
+	if n := v.tally.unproven.count; n > 0 {
+		add("%s did not come out as proven; the first: %s", count(n, "isolation verdict"), v.tally.unproven.first)
 	}
 	return append(lines, v.assumptions...)
 }

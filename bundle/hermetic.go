@@ -16,6 +16,7 @@ import (
 // it. That no other lease holds these links, and that the fabric routes so, is
 // the owner's word: the tenant sees neither.
 func (v *verifier) hermetic(l *leaseLog) {
+	v.budget.spend(len(l.Held), "the links of a lease")
 	v.budget.keep(16*int64(len(l.Held)), "the links of a lease")
 	id := string(l.Lease)
 	t := (*contract.Tranche)(nil)
@@ -81,12 +82,18 @@ func (v *verifier) hermetic(l *leaseLog) {
 func (v *verifier) placed(l *leaseLog, certificate claim.Digest, order []site.Index) {
 	o := v.opened[certificate]
 	v.tally.placed++
+	if o == nil {
+		return
+	}
+	// Its digest stands for the order: a lease may be placed again and again.
+	v.budget.spend(len(order)/16, "placement certificates")
+	slice, nodes := placement.SliceDigest(order), len(order)
 	v.later(func() {
-		if o == nil || o.err != nil {
+		if o.err != nil {
 			return
 		}
 		c, ok := o.says.(*placement.Certificate)
-		if ok && c.Slice == placement.SliceDigest(order) && c.Ask.Nodes == len(order) && c.Ask.Kind == l.Kind && c.Ask.Fabric == l.Fabric {
+		if ok && c.Slice == slice && c.Ask.Nodes == nodes && c.Ask.Kind == l.Kind && c.Ask.Fabric == l.Fabric {
 			v.tally.placements++
 		}
 	})

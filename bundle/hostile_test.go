@@ -18,6 +18,7 @@ import (
 	"bulkhead/meter"
 	"bulkhead/node"
 	"bulkhead/prove"
+	"bulkhead/site"
 )
 
 // bomb is a log that an owner signs with its real keys so that its reader runs out of
@@ -48,11 +49,17 @@ func rawf(format string, args ...any) json.RawMessage {
 
 const hour = time.Hour
 
+// spans are the fabrics that the story's own lease spans.
+func spans(s *bundletest.Story) (out []site.Span) {
+	bundletest.Change(s.Log, lease.KindBound, func(_ int, b *lease.Bound) { out = b.Spans })
+	return out
+}
+
 // leases binds so many leases of so many nodes each, for the whole term.
 func leases(s *bundletest.Story, count int, nodes string, slots int) {
 	many(s, count, lease.KindBound, func(i int) any {
 		return lease.Bound{Lease: lease.ID(fmt.Sprintf("acme-1/x%d", i)), Tenant: bundletest.Tenant, Contract: "acme-1", Tranche: "t1", Project: bundletest.Project,
-			Fabric: "roce", Kind: "H100", Links: lease.Shared, Begin: s.Contract.Begin, End: s.Contract.End, Slots: slots, Nodes: nodes}
+			Fabric: "roce", Kind: "H100", Links: lease.Shared, Begin: s.Contract.Begin, End: s.Contract.End, Slots: slots, Nodes: nodes, Spans: spans(s)}
 	})
 }
 
@@ -65,8 +72,8 @@ func invoices(s *bundletest.Story, months int, lines string) {
 		}
 		number := fmt.Sprintf("acme-%04d", i+1)
 		from, to := period.From.UTC().Format(time.RFC3339), period.To.UTC().Format(time.RFC3339)
-		predicate := rawf(`{"number":%q,"tenant":"acme","contract":"acme-1","versions":null,"time_zone":"America/Los_Angeles","period":{"from":%q,"to":%q},"currency":"USD","rounding":%q,"through":0,"usage":[],"lines":[%s],"total":"0.00"}`,
-			number, from, to, meter.Rounding, lines)
+		predicate := rawf(`{"number":%q,"tenant":"acme","contract":"acme-1","versions":null,"time_zone":"America/Los_Angeles","month":%q,"period":{"from":%q,"to":%q},"currency":"USD","rounding":%q,"through":0,"usage":[],"lines":[%s],"total":"0.00"}`,
+			number, period.From.Format("2006-01"), from, to, meter.Rounding, lines)
 		statement := s.Sign(s.Owner.Invoice, number, claim.DigestOf(predicate), bundle.InvoiceType, predicate)
 		s.Until(period.To.Add(hour))
 		many(s, 1, meter.KindInvoiced, func(int) any {
@@ -134,6 +141,7 @@ var bombs = []bomb{
 		bundletest.Change(s.Log, lease.KindDelivered, func(_ int, b *lease.Delivered) { b.Nodes[0].Statement = d })
 	}},
 	{"amounts with exponents", func(s *bundletest.Story) { invoices(s, 1, fmt.Sprintf(billedLine, 1, "1e999999", "")) }},
+	{"1501 invoices of amounts with exponents", func(s *bundletest.Story) { invoices(s, 1501, fmt.Sprintf(billedLine, 1, "1e999999", "")) }},
 	{"amounts with binary exponents", func(s *bundletest.Story) { invoices(s, 1, fmt.Sprintf(billedLine, 1, "1p9999999", "")) }},
 	{"an amount of 200,000 digits", func(s *bundletest.Story) {
 		invoices(s, 1, fmt.Sprintf(billedLine, 1, strings.Repeat("7", 200_000)+".00", ""))

@@ -6,7 +6,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"slices"
 	"time"
 
 	"bulkhead/claim"
@@ -72,6 +71,7 @@ func (v *verifier) invoiced(b *meter.Invoiced) {
 		v.fail(at, CheckInvoiceNumber, subject, "expected %s: numbers have no gap", want)
 	}
 	report := &InvoiceReport{Number: b.Number, Contract: b.Contract, From: b.From, To: b.To, Currency: b.Currency, Total: b.Total, Entry: at.entry, Statement: b.Statement}
+	v.budget.keep(perInvoice+2*weightOf([]string{b.Number, b.Contract, b.From, b.To, b.Currency, b.Total}), "an invoice")
 	v.invoices = append(v.invoices, report)
 	k := v.contracts[b.Contract]
 	if k == nil {
@@ -92,11 +92,12 @@ func (v *verifier) invoiced(b *meter.Invoiced) {
 	if !o.there {
 		return
 	}
+	v.budget.spend(4*len(k.leases), "an invoice")
+	v.budget.keep(160*int64(len(k.leases)), "an invoice")
 	fabrics := v.looksClosed(k, b)
-	v.budget.keep(perInvoice+16*int64(len(k.versions))+64*int64(len(fabrics)), "an invoice")
 	told := v.told[:len(v.told):len(v.told)]
-	notes := v.notesOf(b.Contract)
-	versions, events, issued := slices.Clone(k.versions), k.events[:len(k.events):len(k.events)], v.time
+	notes := k.notes[:len(k.notes):len(k.notes)]
+	versions, events, issued := k.versions[:len(k.versions):len(k.versions)], k.events[:len(k.events):len(k.events)], v.time
 	v.later(func() {
 		if o.err != nil {
 			v.fail(at, v.unread(o, CheckInvoice), subject, "%v", o.err)
@@ -113,7 +114,7 @@ func (v *verifier) invoiced(b *meter.Invoiced) {
 			v.fail(at, CheckInvoiceEntry, subject, "the entry says %s %s for %s until %s, the invoice %s %s for %s until %s",
 				b.Total, b.Currency, b.From, b.To, i.Total, i.Currency, stamp(i.Period.From), stamp(i.Period.To))
 		}
-		v.spendOnInvoice(versions, events, told, len(fabrics), v.earlier[b.Contract])
+		v.spendOnInvoice(versions, events, told, len(fabrics), v.earlier[b.Contract], len(notes)+1)
 		if difference := v.recompute(says, meter.Input{
 			Versions: versions, Events: events, Period: i.Period, Number: i.Number, Earlier: v.earlier[b.Contract], Fabrics: fabrics, Notes: notes,
 		}, told); difference != "" {

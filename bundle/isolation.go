@@ -116,6 +116,7 @@ func (v *verifier) certificate(at place, l *leaseLog, labels map[string]labelLog
 	if !ok {
 		return nil // named as something else: that was found before
 	}
+	v.budget.spend(l.sizeOf(c.Certificate)+len(c.Assumptions)*(2+len(v.assumptions)/4), "isolation certificates")
 	if c.Lease != id || c.Tenant != v.tenant || c.Issued.After(now) {
 		v.fail(at, CheckIsolation, id, "the isolation certificate is of lease %s of %s, issued at %s", c.Lease, c.Tenant, stamp(c.Issued))
 	}
@@ -197,10 +198,10 @@ func (v *verifier) judged(b *prove.Judged) {
 			v.isolatedOn(at, b.Lease, "at a later time", c, o)
 			return
 		}
-		v.budget.keep(perInterval, "isolation verdicts")
 		if own := c.ownFailed(); own > 0 && alarm == "" && allUp {
-			v.tally.billedUp = append(v.tally.billedUp, fmt.Sprintf("%s at %s, %d of %d ports (verdict %d)", b.Lease, stamp(c.Issued), own, c.Ports, b.Epoch))
+			v.tally.billedUp.add("%s at %s, %d of %d ports (verdict %d)", b.Lease, stamp(c.Issued), own, c.Ports, b.Epoch)
 		}
-		v.tally.unproven = append(v.tally.unproven, fmt.Sprintf("isolation of %s was %s at %s (verdict %d): %s", b.Lease, c.Verdict, stamp(c.Issued), b.Epoch, c.why()))
+		v.budget.spend(4*len(c.Failed), "isolation verdicts")
+		v.tally.unproven.add("isolation of %s was %s at %s (verdict %d): %s", b.Lease, c.Verdict, stamp(c.Issued), b.Epoch, c.why())
 	})
 }

@@ -71,10 +71,6 @@ func (v *verifier) applyNodes(body any) {
 		v.swappedNode(b)
 	case *lease.Withdrawn:
 		v.withdrawn(b)
-	case *lease.DefragConsented:
-		if l := v.leaseOf(b.Lease); l != nil {
-			l.moved = true
-		}
 	case *lease.Returning:
 		v.leaseReturning(b)
 	case *lease.Returned:
@@ -211,6 +207,7 @@ func (v *verifier) moves(b *node.Moved) {
 	for i := range b.Nodes {
 		m := &b.Nodes[i]
 		n := v.node(m.Node, m.Index)
+		v.budget.spend(4, "moves of nodes")
 		v.place(n, b.SU)
 		v.follows(n, b, m)
 		n.seen, n.left, n.state, n.seq, n.turnover = true, false, b.To, m.Seq, m.Turnover
@@ -310,7 +307,7 @@ func (v *verifier) arrived(n *nodeLog, b *node.Moved, m *node.MovedNode) {
 			}
 		}
 	}
-	v.moved = append(v.moved, n)
+	v.movedNow(n)
 }
 
 // handedOver joins a move to delivered with the delivery that names it.

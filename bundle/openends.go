@@ -46,11 +46,11 @@ func (v *verifier) openEnds(add func(format string, args ...any)) {
 	if n := v.tally.longAgo; n > 0 {
 		add("wipes: %s handed over more than %s after the wipe, %s (%s) by %s: nothing here says what was on them in between", count(n, "node"), days(wipedLately), "the longest", v.tally.longestOf, days(v.tally.longest))
 	}
-	if n := len(v.tally.taken); n > 0 {
-		add("replacements: %s taken out while working, on the word of the owner's people, when the tenant's time was up; the first: %s", count(n, "node"), v.tally.taken[0])
+	if n := v.tally.taken.count; n > 0 {
+		add("replacements: %s taken out while working, on the word of the owner's people, when the tenant's time was up; the first: %s", count(n, "node"), v.tally.taken.first)
 	}
-	if n := len(v.tally.billedUp); n > 0 {
-		add("money: %s of ports that were not proven while every slot of the lease was billed as up or degraded and the log names no drift; the first: %s", count(n, "verdict"), v.tally.billedUp[0])
+	if n := v.tally.billedUp.count; n > 0 {
+		add("money: %s of ports that were not proven while every slot of the lease was billed as up or degraded and the log names no drift; the first: %s", count(n, "verdict"), v.tally.billedUp.first)
 	}
 }
 

@@ -54,13 +54,13 @@ type LeaseReport struct {
 // tally counts what the report tells about.
 type tally struct {
 	holdings, swaps, changes, drifts, unread int
-	placed, placements                       int      // placement certificates of leases, and those that are about a lease's own nodes
-	sitting                                  int      // nodes that came into a lease with their tenant on them
-	hermetic                                 int      // leases
-	unproven                                 []string // verdicts that were not proven
-	billedUp                                 []string // of these, with every slot billed as up all the same
-	taken                                    []string // nodes that worked and were swapped without the tenant's word
-	longAgo                                  int      // nodes that were wiped long before they were handed over
+	placed, placements                       int    // placement certificates of leases, and those that are about a lease's own nodes
+	sitting                                  int    // nodes that came into a lease with their tenant on them
+	hermetic                                 int    // leases
+	unproven                                 firsts // verdicts that were not proven
+	billedUp                                 firsts // of these, with every slot billed as up all the same
+	taken                                    firsts // nodes that worked and were swapped without the tenant's word
+	longAgo                                  int    // nodes that were wiped long before they were handed over
 	longest                                  time.Duration
 	longestOf                                string
 	statements                               map[claim.Origin]int
@@ -71,6 +71,18 @@ type tally struct {
 	acts                                     int    // by which a party ended a contract early, or made less of it
 	unchained                                int    // turnover statements of hardware without a maker's word that their key is in a TPM
 	statementKeys                            int    // TPM quotes judged by a key that the owner itself names
+}
+
+// firsts counts what the report tells the first of.
+type firsts struct {
+	count int
+	first string
+}
+
+func (f *firsts) add(format string, args ...any) {
+	if f.count++; f.count == 1 {
+		f.first = fmt.Sprintf(format, args...)
+	}
 }
 
 // claim puts a claim into the report, graded for its origin, and holds it to

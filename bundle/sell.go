@@ -24,6 +24,7 @@ type contractLog struct {
 	leases   []*leaseLog
 	events   []meter.Event    // of its leases, in the order of the log
 	billed   map[int64]string // number of the invoice by the begin of its month, Unix seconds
+	notes    []meter.Note     // credit notes about its invoices
 }
 
 func (k *contractLog) current() *contract.Contract { return k.versions[len(k.versions)-1] }
@@ -44,7 +45,6 @@ type leaseLog struct {
 	swaps     map[uint32]*swapLog
 	worked    map[uint32]bool // slots that were emptied of a node that works
 	given     *site.Set       // slots that were given up
-	moved     bool            // its tenant has agreed to moves of nodes that work
 	returning time.Time
 	returned  time.Time
 	epoch     uint64
@@ -138,10 +138,13 @@ func (v *verifier) contractOf(raw *json.RawMessage) *contract.Contract {
 }
 
 func (v *verifier) quoted(b *contract.Quoted) {
-	if v.contractOf(&b.Contract) != nil {
-		v.quotes[b.Quote] = b
-		v.quoteCosts[b.Quote] = v.contractCost
+	if v.contractOf(&b.Contract) == nil {
+		return
 	}
+	v.quoteGone(b.Quote)
+	v.budget.keep(perWord+v.budget.body, "quotes")
+	v.quotes[b.Quote] = b
+	v.quoteCosts[b.Quote] = v.contractCost + perWord + v.budget.body
 }
 
 // quoteGone forgets a quote, and gives back what it took.
@@ -170,6 +173,7 @@ func (v *verifier) contractSigned(b *contract.Signed) {
 		v.fail(v.at, CheckContract, c.ID, "quote %s expired at %s", b.Quote, stamp(q.Expires))
 	}
 	if ok && !b.Page.IsZero() {
+		v.budget.spend(pricing(c)+int(v.quoteCosts[b.Quote]/stepBytes), "pages that were signed")
 		if page, err := contract.PageDigest(q); err != nil || page != b.Page {
 			v.fail(v.at, CheckContract, c.ID, "the page that was read has digest %s, that of quote %s has %s", b.Page, b.Quote, page)
 		}
@@ -177,6 +181,7 @@ func (v *verifier) contractSigned(b *contract.Signed) {
 	if ok {
 		for _, part := range q.Parts {
 			if part.Sitting {
+				v.budget.keep(perWord+2*int64(len(c.ID)+len(part.Tranche)), "nodes that their tenant was on")
 				v.sitting[leaseIDOf(c.ID, part.Tranche)] = true
 			}
 		}
@@ -218,6 +223,7 @@ func (v *verifier) closed(b *contract.Closed) {
 		v.fail(v.at, CheckPhase, b.Contract, "it is closed, and was closed before")
 	}
 	k.closed = true
+	v.budget.spend(len(k.leases), "contracts that are closed")
 	for _, l := range k.leases {
 		if l.returned.IsZero() {
 			v.fail(v.at, CheckReturned, string(l.Lease), "its contract is closed, and it was not returned")
@@ -250,7 +256,7 @@ func (v *verifier) bound(b *lease.Bound) {
 		return
 	}
 	v.budget.spend(maxNodes/64+len(order), "the slots of leases")
-	v.budget.keep(perLease+perSlot*int64(len(order)), "the slots of leases")
+	v.budget.keep(perLease+v.budget.body+perSlot*int64(len(order)), "the slots of leases")
 	for _, n := range order {
 		l.slots = append(l.slots, uint32(n))
 	}

@@ -51,7 +51,7 @@ func (v *verifier) slotsChanged(b *lease.Slots) {
 		v.fail(v.at, CheckSilence, id, "slots %.60q are %s from %s on, and the entry is of %s: only what nobody could know reaches back", b.Slots, state, stamp(at), stamp(v.time))
 		at = v.time
 	}
-	v.budget.spend(len(l.slots)/64+slots.Len(), "changes of slots")
+	v.budget.spend(len(l.slots)/64+2*slots.Len(), "changes of slots")
 	for slot := range slots.All() {
 		if at.Before(l.billedAt[slot]) {
 			v.fail(v.at, CheckSilence, slotRef{l, uint32(slot)}.String(), "it is unknown from %s on, and something was said of it at %s", stamp(at), stamp(l.billedAt[slot]))
@@ -69,10 +69,21 @@ func (v *verifier) slotsChanged(b *lease.Slots) {
 
 // touch has a slot judged when the instant is over.
 func (v *verifier) touch(ref slotRef) {
-	if len(v.touched) == cap(v.touched) {
-		v.budget.keep(16*int64(max(cap(v.touched), 16)), "slots that change at one instant")
+	v.touched = atOnce(v, v.touched, ref, 16)
+}
+
+// movedNow has a node looked at when the instant is over.
+func (v *verifier) movedNow(n *nodeLog) { v.moved = atOnce(v, v.moved, n, 8) }
+
+// leavesNow does so of a node that must be reclaimed with its lease.
+func (v *verifier) leavesNow(l leaving) { v.leaving = atOnce(v, v.leaving, l, 16) }
+
+// atOnce adds to a list of one instant; each of it takes so many bytes.
+func atOnce[T any](v *verifier, list []T, one T, bytes int64) []T {
+	if len(list) == cap(list) {
+		v.budget.keep(bytes*int64(max(cap(list), 16)), "what changes at one instant")
 	}
-	v.touched = append(v.touched, ref)
+	return append(list, one)
 }
 
 func billedUp(s meter.SlotState) bool { return s == meter.Up || s == meter.Degraded }

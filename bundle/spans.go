@@ -58,6 +58,15 @@ func (l *leaseLog) spanned(c *prove.Certificate) string {
 	return ""
 }
 
+// sizeOf is the steps of comparing a certificate with what the lease spans.
+func (l *leaseLog) sizeOf(c *prove.Certificate) int {
+	steps := maxNodes/64/64 + (1+len(l.Spans))*(1+len(c.Fabrics))
+	for i := range c.Fabrics {
+		steps += len(c.Fabrics[i].Labels)
+	}
+	return steps
+}
+
 // readBack is what the claim about a fabric rests on.
 func readBack(c *prove.Certificate, f *prove.FabricPart) string {
 	note := "the owner's signed read-back"

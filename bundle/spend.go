@@ -119,7 +119,7 @@ func clauses(raw []byte) int {
 
 // spendOnInvoice pays for rating an invoice, and every earlier one of its contract,
 // again: each folds every change of a slot, and holds its lines against all others'.
-func (v *verifier) spendOnInvoice(versions []*contract.Contract, events []meter.Event, told []toldLooks, leases int, earlier []*meter.Invoice) {
+func (v *verifier) spendOnInvoice(versions []*contract.Contract, events []meter.Event, told []toldLooks, leases int, earlier []*meter.Invoice, notes int) {
 	const what = "invoices, rated again with all that came before them"
 	work := 1000
 	for _, c := range versions {
@@ -138,8 +138,19 @@ func (v *verifier) spendOnInvoice(versions []*contract.Contract, events []meter.
 		lines += len(e.Lines)
 	}
 	for range 1 + len(earlier) {
-		v.budget.spend(work+4*lines, what)
+		v.budget.spend(work+4*lines*notes, what)
 	}
+}
+
+// pricing is the steps of pricing a contract: each tranche that a rate is for may cut
+// its time in two, and counts in each part.
+func pricing(c *contract.Contract) int {
+	steps := 100 + 8*len(c.Storage)
+	for i := range c.Rates {
+		n := len(c.Rates[i].Tranches)
+		steps += 100 + len(c.Tranches)*(1+n/4)
+	}
+	return steps
 }
 
 // slotsOf is how many slots a range set names, at most the most that a contract has.

@@ -90,8 +90,7 @@ type verifier struct {
 	number     int                  // invoices so far
 	issued     map[string]issuedLog // by number
 	disputes   map[disputeLog]bool  // that are open
-	notes      []meter.Note
-	noteNumber int // credit notes so far
+	noteNumber int                  // credit notes so far
 	looks      meter.Looks
 	told       []toldLooks
 	billedTo   map[string]time.Time // by fabric, of the nodes under "": until when invoices have counted looks

@@ -79,6 +79,7 @@ func (v *verifier) provisioned(b *storage.Provisioned) {
 		return
 	}
 	v.budget.keep(perVolume+2*int64(len(id)), "volumes")
+	v.budget.spend(2*len(k.current().Storage), "volumes")
 	l := &volumeLog{contract: k, spec: b.Volume.Spec, grants: map[storage.Principal]accessLog{}}
 	c := k.current()
 	for i := range c.Storage {
@@ -136,7 +137,11 @@ func (v *verifier) granted(b *storage.Granted) {
 
 // comesWith says whether a lease's tranche names a volume.
 func (v *verifier) comesWith(l *leaseLog, volume *volumeLog) bool {
+	v.budget.spend(len(l.contract.current().Tranches)/8, "volumes")
 	t := l.contract.current().TrancheByID(l.Tranche)
+	if t != nil {
+		v.budget.spend(len(t.Volumes)/8, "volumes")
+	}
 	return t != nil && slices.Contains(t.Volumes, volume.name)
 }
 
@@ -226,6 +231,7 @@ func (v *verifier) volumesGranted(l *leaseLog) {
 	if t == nil {
 		return
 	}
+	v.budget.spend(len(c.Tranches)/8+len(c.Storage)*(2+len(t.Volumes)/8), "volumes")
 	for i := range c.Storage {
 		sold := &c.Storage[i]
 		if !slices.Contains(t.Volumes, sold.ID) || v.time.Before(sold.From) || !v.time.Before(sold.To) {

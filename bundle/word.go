@@ -8,7 +8,7 @@ import (
 // emptied notes that a slot is emptied of a node that works: the swap that follows says on
 // whose word.
 func (v *verifier) emptied(l *leaseLog, slot uint32, state meter.SlotState, cause string) {
-	l.worked[slot] = false
+	delete(l.worked, slot)
 	if cause != lease.CauseReplaced && cause != lease.CauseRequested {
 		return
 	}
@@ -40,7 +40,7 @@ func (v *verifier) asked(ref slotRef, swap *swapLog, b *lease.Swapped) {
 		}
 		return
 	case lease.WordConsent:
-		if late && !ref.lease.moved || !late && b.Asked.By != swap.answered {
+		if late && !swap.agreedMove || !late && b.Asked.By != swap.answered {
 			v.fail(v.at, CheckUnasked, subject, "%s leaves with the tenant's consent, and the log has none", b.Was)
 		}
 	case lease.WordOwner:

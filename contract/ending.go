@@ -105,10 +105,7 @@ func (c *Contract) Perform(a Asked) (*Outcome, error) {
 
 // nextDay is the first instant of the day after an instant, in the contract's zone.
 func (c *Contract) nextDay(t time.Time) (time.Time, error) {
-	loc, err := Zone(c.TimeZone)
-	if err != nil {
-		return time.Time{}, &FieldError{Field: "time_zone", Reason: err.Error()}
-	}
+	loc := c.Location()
 	year, month, day := t.In(loc).Date()
 	return StartOfDay(loc, year, month, day+1), nil
 }
@@ -131,10 +128,7 @@ func toDecimal(r *big.Rat, digits int) Decimal {
 
 // late finds the right that has arisen, and how many slots of its tranche are missing.
 func (c *Contract) late(a Asked, remedy string, p *Preview) (missing int64, err error) {
-	loc, err := Zone(c.TimeZone)
-	if err != nil {
-		return 0, &FieldError{Field: "time_zone", Reason: err.Error()}
-	}
+	loc := c.Location()
 	var soonest time.Time
 	for _, m := range a.Missing {
 		t := c.TrancheByID(m.Tranche)

@@ -92,8 +92,14 @@ type stretch struct {
 // promised cuts a rate's time where its promised set changes.
 func (c *Contract) promised(r *Rate) []stretch {
 	marks := []time.Time{r.From, r.To}
+	named := map[string]bool{}
+	for _, id := range r.Tranches {
+		named[id] = true
+	}
+	var due []*Tranche
 	for i := range c.Tranches {
-		if t := &c.Tranches[i]; contains(r.Tranches, t.ID) {
+		if t := &c.Tranches[i]; named[t.ID] {
+			due = append(due, t)
 			for _, at := range []time.Time{t.Delivery, t.End} {
 				if at.After(r.From) && at.Before(r.To) {
 					marks = append(marks, at)
@@ -106,8 +112,8 @@ func (c *Contract) promised(r *Rate) []stretch {
 	var out []stretch
 	for i := 1; i < len(marks); i++ {
 		s := stretch{from: marks[i-1], to: marks[i]}
-		for j := range c.Tranches {
-			if t := &c.Tranches[j]; contains(r.Tranches, t.ID) && !t.Delivery.After(s.from) && t.End.After(s.from) {
+		for _, t := range due {
+			if !t.Delivery.After(s.from) && t.End.After(s.from) {
 				s.tranches = append(s.tranches, t.ID)
 				s.gpus += t.GPUs
 			}

@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"io"
 	"slices"
+	"sync"
 	"time"
 )
 
@@ -31,15 +32,15 @@ func Zone(name string) (*time.Location, error) {
 		return time.UTC, nil
 	}
 	unknown := fmt.Errorf("%.60q is not a time zone: use an IANA name, such as America/Los_Angeles or UTC", name)
-	all, err := zip.NewReader(bytes.NewReader(zones), int64(len(zones)))
+	all, err := zoneFiles()
 	if err != nil {
 		return nil, fmt.Errorf("the zone database of this release: %w", err)
 	}
-	at := slices.IndexFunc(all.File, func(f *zip.File) bool { return f.Name == name && !f.FileInfo().IsDir() })
-	if at < 0 {
+	found := all[name]
+	if found == nil {
 		return nil, unknown
 	}
-	file, err := all.File[at].Open()
+	file, err := found.Open()
 	if err != nil {
 		return nil, fmt.Errorf("the zone database of this release: %w", err)
 	}
@@ -52,6 +53,31 @@ func Zone(name string) (*time.Location, error) {
 		return nil, unknown
 	}
 	return loc, nil
+}
+
+// zoneFiles is the database of this release by the names in it. Whoever verifies asks for
+// thousands of names.
+var zoneFiles = sync.OnceValues(func() (map[string]*zip.File, error) {
+	all, err := zip.NewReader(bytes.NewReader(zones), int64(len(zones)))
+	if err != nil {
+		return nil, err
+	}
+	files := map[string]*zip.File{}
+	for _, f := range all.File {
+		if !f.FileInfo().IsDir() {
+			files[f.Name] = f
+		}
+	}
+	return files, nil
+})
+
+// isZone is Zone without its rules.
+func isZone(name string) error {
+	if all, err := zoneFiles(); err == nil && all[name] != nil {
+		return nil
+	}
+	_, err := Zone(name)
+	return err
 }
 
 // ZoneRules are the rules of the contract's time zone, as they were when it was signed.
@@ -192,12 +218,11 @@ func (z *ZoneRules) agree(o *ZoneRules) bool {
 
 // checkZone checks the rules of the zone, once the term is sound.
 func (c *Contract) checkZone(f *findings) {
-	// Where it has rules, a name that another release knows is as good: what counts is signed.
-	if c.ZoneRules == nil || c.TimeZone == "" || c.TimeZone == "Local" {
-		if _, err := Zone(c.TimeZone); err != nil {
-			f.add("time_zone", "%v", err)
-			return
-		}
+	// The rules are what counts, but a reader knows a zone by its name: one that no database
+	// has, with rules beside it, is none.
+	if err := isZone(c.TimeZone); err != nil {
+		f.add("time_zone", "%v", err)
+		return
 	}
 	checkText(f, "time_zone", c.TimeZone, 60)
 	if !sound(c.Begin) || !sound(c.End) {

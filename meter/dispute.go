@@ -67,12 +67,21 @@ func (i *Invoice) taxOn(l *Line, net *big.Rat, digits int) *big.Rat {
 	if !ok || !l.taxed() {
 		return new(big.Rat)
 	}
-	rate, ok := new(big.Rat).SetString(at.Price)
+	rate, ok := plainRat(at.Price)
 	if !ok {
 		return new(big.Rat)
 	}
 	tax, _ := new(big.Rat).SetString(rate.Mul(rate, net).FloatString(digits))
 	return tax
+}
+
+// plainRat reads a number of digits and no exponent: one of six digits takes minutes, and
+// what an invoice or a note says of somebody else is read from it before it is judged.
+func plainRat(text string) (*big.Rat, bool) {
+	if len(text) > 40 || strings.Trim(text, "-.0123456789") != "" {
+		return nil, false
+	}
+	return new(big.Rat).SetString(text)
 }
 
 // Hold is what a dispute of a line holds of what is payable.
@@ -110,8 +119,8 @@ func (i *Invoice) Credit(line, net string, before []Note) (Settled, error) {
 	if err != nil {
 		return Settled{}, err
 	}
-	give, ok := new(big.Rat).SetString(net)
-	if len(net) > 40 || strings.ContainsAny(net, "eE/") || !ok || give.Sign() <= 0 || give.FloatString(digits) != net {
+	give, ok := plainRat(net)
+	if !ok || give.Sign() <= 0 || give.FloatString(digits) != net {
 		return Settled{}, fmt.Errorf("credit: %.40q: expected an amount above 0 with %d decimals", net, digits)
 	}
 	most := new(big.Rat).Set(amount)
@@ -125,8 +134,9 @@ func (i *Invoice) Credit(line, net string, before []Note) (Settled, error) {
 	}
 	for _, n := range before {
 		if n.Number == i.Number && n.Line == line {
-			given, _ := new(big.Rat).SetString(n.Net)
-			most.Sub(most, given)
+			if given, ok := plainRat(n.Net); ok {
+				most.Sub(most, given)
+			}
 		}
 	}
 	if give.Cmp(most) > 0 {
@@ -144,8 +154,7 @@ func credited(notes []Note, through uint64, number, line string) *big.Rat {
 	sum := new(big.Rat)
 	for _, n := range notes {
 		if n.Entry <= through && n.Number == number && n.Line == line {
-			given, ok := new(big.Rat).SetString(n.Net)
-			if ok {
+			if given, ok := plainRat(n.Net); ok {
 				sum.Add(sum, given)
 			}
 		}
