@@ -9,7 +9,6 @@ import (
 	"fmt"
 	"io"
 	"slices"
-	"sync"
 	"time"
 )
 
@@ -32,11 +31,10 @@ func Zone(name string) (*time.Location, error) {
 		return time.UTC, nil
 	}
 	unknown := fmt.Errorf("%.60q is not a time zone: use an IANA name, such as America/Los_Angeles or UTC", name)
-	all, err := zoneFiles()
-	if err != nil {
-		return nil, fmt.Errorf("the zone database of this release: %w", err)
+	if errZones != nil {
+		return nil, fmt.Errorf("the zone database of this release: %w", errZones)
 	}
-	found := all[name]
+	found := zoneFiles[name]
 	if found == nil {
 		return nil, unknown
 	}
@@ -57,7 +55,9 @@ func Zone(name string) (*time.Location, error) {
 
 // zoneFiles is the database of this release by the names in it. Whoever verifies asks for
 // thousands of names.
-var zoneFiles = sync.OnceValues(func() (map[string]*zip.File, error) {
+var zoneFiles, errZones = readZones()
+
+func readZones() (map[string]*zip.File, error) {
 	all, err := zip.NewReader(bytes.NewReader(zones), int64(len(zones)))
 	if err != nil {
 		return nil, err
@@ -69,11 +69,11 @@ var zoneFiles = sync.OnceValues(func() (map[string]*zip.File, error) {
 		}
 	}
 	return files, nil
-})
+}
 
 // isZone is Zone without its rules.
 func isZone(name string) error {
-	if all, err := zoneFiles(); err == nil && all[name] != nil {
+	if zoneFiles[name] != nil {
 		return nil
 	}
 	_, err := Zone(name)
