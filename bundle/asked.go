@@ -31,7 +31,7 @@ func (v *verifier) defrag(body any) {
 			v.fail(v.at, CheckSwap, string(b.Lease), "moves of slots %.60q to nodes %.60q as proposal %d: expected as many of both, and the number of this entry", b.Slots, b.Nodes, b.Proposal)
 			return
 		}
-		v.budget.keep(perWord+48*int64(len(slots)), "moves that are proposed")
+		v.budget.keep(perWord+128*int64(len(slots)), "moves that are proposed") // the map, and the two orders that it was read from
 		d := &defragLog{number: b.Proposal, to: map[uint32]uint32{}}
 		for i := range slots {
 			d.to[uint32(slots[i])] = uint32(nodes[i])

@@ -24,13 +24,6 @@ var lateBombs = []bomb{
 			return lease.DefragProposed{Lease: "acme-1/x0", Proposal: uint64(len(s.Entries) + i + 1), Slots: "0-29999", Nodes: "40000-69999"}
 		})
 	}},
-	{"replacements and answers", func(s *bundletest.Story) {
-		id := s.Slots[0].ID()
-		many(s, 1, lease.KindProposed, func(int) any {
-			return lease.Proposed{Lease: s.Lease, Was: id, Node: "x", By: strings.Repeat("b", 100), Deadline: s.Now}
-		})
-		many(s, 300_000, lease.KindAcknowledged, func(int) any { return lease.Acknowledged{Lease: s.Lease, By: "deadline"} })
-	}},
 	{"swaps without end", func(s *bundletest.Story) {
 		many(s, 100_000, lease.KindSwapped, func(i int) any {
 			return lease.Swapped{Lease: s.Lease, Was: fmt.Sprint("n", i), WasIndex: uint32(i), Node: fmt.Sprint("n", i+1), Index: uint32(i + 1)}

@@ -57,9 +57,10 @@ func spans(s *bundletest.Story) (out []site.Span) {
 
 // leases binds so many leases of so many nodes each, for the whole term.
 func leases(s *bundletest.Story, count int, nodes string, slots int) {
+	on := spans(s)
 	many(s, count, lease.KindBound, func(i int) any {
 		return lease.Bound{Lease: lease.ID(fmt.Sprintf("acme-1/x%d", i)), Tenant: bundletest.Tenant, Contract: "acme-1", Tranche: "t1", Project: bundletest.Project,
-			Fabric: "roce", Kind: "H100", Links: lease.Shared, Begin: s.Contract.Begin, End: s.Contract.End, Slots: slots, Nodes: nodes, Spans: spans(s)}
+			Fabric: "roce", Kind: "H100", Links: lease.Shared, Begin: s.Contract.Begin, End: s.Contract.End, Slots: slots, Nodes: nodes, Spans: on}
 	})
 }
 
