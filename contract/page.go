@@ -72,6 +72,16 @@ func (p *page) row(name, format string, args ...any) {
 	p.out.WriteByte('\n')
 }
 
+// pageDocument begins the line of a page that names its document.
+const pageDocument = "document"
+
+// IsPageOf says whether a page names a document, and no other, as what it is made of:
+// whoever has read it has read of that one. No text of a contract can make such a line.
+func IsPageOf(page string, document claim.Digest) bool {
+	begins := fmt.Sprintf("\n%-16s ", pageDocument)
+	return strings.Count(page, begins) == 1 && strings.Contains(page, begins+document.String()+" ")
+}
+
 func (p *page) part(title string) { fmt.Fprintf(&p.out, "\n%s\n", title) }
 
 // at is an instant in the contract's own zone, with what it is in UTC: a page has no
@@ -88,7 +98,7 @@ func (p *page) head(q *Quoted) {
 	p.row("holds until", "%s; after that there is nothing to sign", q.Expires.UTC().Format(time.RFC3339))
 	p.row("offered by", "%s", offeredBy(q.Offered))
 	p.row("contract", "%s, version %d: %s", c.ID, c.Version, c.Title)
-	p.row("document", "%s (of its canonical JSON)", claim.DigestOf(q.Contract))
+	p.row(pageDocument, "%s (of its canonical JSON)", claim.DigestOf(q.Contract))
 	if c.LegalDigest.IsZero() {
 		p.row("legal text", "none is named")
 	} else {

@@ -2,10 +2,12 @@ package main
 
 import (
 	"bufio"
-	"errors"
 	"fmt"
 	"io"
+	"os"
 	"strings"
+
+	"golang.org/x/term"
 )
 
 // askFlag is the flag of what one party does to the other under a contract, and that has
@@ -23,13 +25,24 @@ func (f askFlag) confirm(comesTo string, args ...any) error {
 	if !isTerminal() {
 		return usagef("nobody is at a terminal to be asked: give --yes")
 	}
-	fmt.Fprint(remarks, "Do this? Type yes: ")
+	return typed("Do this? Type yes: ", "yes")
+}
+
+// isTerminal says whether there is a person to ask; tests have none.
+var isTerminal = func() bool { return term.IsTerminal(int(os.Stdin.Fd())) }
+
+// stdin is where a person types.
+var stdin io.Reader = os.Stdin
+
+// typed has a person at the terminal type a word, and nothing else will do.
+func typed(prompt, word string) error {
+	fmt.Fprint(remarks, prompt)
 	line, err := bufio.NewReader(stdin).ReadString('\n')
 	if err != nil && err != io.EOF {
 		return err
 	}
-	if strings.TrimSpace(line) != "yes" {
-		return errors.New("that is not yes: nothing was done")
+	if strings.TrimSpace(line) != word {
+		return fmt.Errorf("that is not %s: nothing was done", word)
 	}
 	return nil
 }

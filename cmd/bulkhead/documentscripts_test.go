@@ -10,12 +10,12 @@ import (
 )
 
 var (
-	typed   = regexp.MustCompile(`(?m)^(?:! )?exec (.+)$`)               // a command of a script
-	begun   = regexp.MustCompile(`(?m)^start \S+ (?:'[^']*'|\S+) (.+)$`) // one that goes on
-	expects = regexp.MustCompile(`(?m)^stdout '([^']+)'$`)               // what one prints
-	elided  = regexp.MustCompile(`^(.*?)\.\.\.$`)                        // the end of a line that a document leaves out
-	into    = regexp.MustCompile(`^(\S+) > (\S+)$`)                      // a program of others, into a file
-	quoting = strings.NewReplacer(`"`, `'`)
+	scripted = regexp.MustCompile(`(?m)^(?:! )?exec (.+)$`)               // a command of a script
+	begun    = regexp.MustCompile(`(?m)^start \S+ (?:'[^']*'|\S+) (.+)$`) // one that goes on
+	expects  = regexp.MustCompile(`(?m)^stdout '([^']+)'$`)               // what one prints
+	elided   = regexp.MustCompile(`^(.*?)\.\.\.$`)                        // the end of a line that a document leaves out
+	into     = regexp.MustCompile(`^(\S+) > (\S+)$`)                      // a program of others, into a file
+	quoting  = strings.NewReplacer(`"`, `'`)
 )
 
 // runByScripts holds a document's transcripts to scripts that run them: every command
@@ -31,7 +31,7 @@ func runByScripts(t *testing.T, d *document, scripts []string) {
 		}
 		text := string(data)
 		all.WriteString(text)
-		for _, m := range typed.FindAllStringSubmatch(text, -1) {
+		for _, m := range scripted.FindAllStringSubmatch(text, -1) {
 			commands = append(commands, quoting.Replace(m[1]))
 		}
 		for _, m := range begun.FindAllStringSubmatch(text, -1) {

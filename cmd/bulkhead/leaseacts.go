@@ -1,14 +1,10 @@
 package main
 
 import (
-	"bufio"
 	"context"
 	"fmt"
 	"io"
-	"os"
 	"strings"
-
-	"golang.org/x/term"
 
 	v1 "bulkhead/api/bulkheadv1"
 	"bulkhead/api/bulkheadv1/bulkheadv1connect"
@@ -64,12 +60,6 @@ type actFlags struct {
 	format
 }
 
-// isTerminal says whether there is a person to ask; tests have none.
-var isTerminal = func() bool { return term.IsTerminal(int(os.Stdin.Fd())) }
-
-// stdin is where a person types.
-var stdin io.Reader = os.Stdin
-
 // run shows what an act comes to, asks, and does it.
 func (c *actFlags) run(ctx context.Context, act, contract, tranche string) error {
 	shown, err := ask(ctx, &c.client, bulkheadv1connect.ControlPlaneClient.PreviewAct, &v1.ActRequest{Contract: contract, Act: act, Tranche: tranche})
@@ -107,15 +97,7 @@ func (c *actFlags) confirm(contract string) error {
 	if !isTerminal() {
 		return usagef("it can't be taken back, and there is nobody to ask: give --yes, or --preview with the digest that --dry-run has shown")
 	}
-	fmt.Fprintf(remarks, "It can't be taken back. Type the contract's id to do it: ")
-	line, err := bufio.NewReader(stdin).ReadString('\n')
-	if typed := strings.TrimSpace(line); typed != contract {
-		if err != nil && err != io.EOF {
-			return err
-		}
-		return fmt.Errorf("that is not the contract's id: nothing was done")
-	}
-	return nil
+	return typed("It can't be taken back. Type the contract's id to do it: ", contract)
 }
 
 type leaseNotice struct {

@@ -1,12 +1,9 @@
 package main
 
 import (
-	"bufio"
 	"context"
-	"errors"
 	"fmt"
 	"io"
-	"strings"
 
 	"connectrpc.com/connect"
 
@@ -143,12 +140,8 @@ func (f *readFlags) read(ctx context.Context, c *client, tenant, quote, id strin
 	if !isTerminal() {
 		return "", nil, usagef("nobody is at a terminal to read what is signed: read it (bulkhead quote show %s), and give --digest sha256:DIGEST, or --yes for whatever it is now", quote)
 	}
-	fmt.Fprintf(remarks, "%s\npage digest      %s\n\nSign this? Type yes: ", q.Page, q.PageDigest)
-	answer, err := bufio.NewReader(stdin).ReadString('\n')
-	if err != nil || strings.TrimSpace(answer) != "yes" {
-		return "", nil, errors.New("not signed")
-	}
-	return q.PageDigest, nil, nil
+	fmt.Fprintf(remarks, "%s\npage digest      %s\n\n", q.Page, q.PageDigest)
+	return q.PageDigest, nil, typed("Sign this? Type yes: ", "yes")
 }
 
 // isItsPage refuses a page that is not the one whose digest would be signed.

@@ -61,7 +61,7 @@ func openSigner(path string) (signer ssh.Signer, leave func(), err error) {
 }
 
 func askPassphrase(path string) ([]byte, error) {
-	if !term.IsTerminal(int(os.Stdin.Fd())) {
+	if !isTerminal() {
 		return nil, fmt.Errorf("--key %s: it has a passphrase, and there is no terminal to ask for it: add it to the SSH agent (ssh-add) and give its .pub file", path)
 	}
 	fmt.Fprintf(remarks, "Passphrase of %s: ", path)
@@ -149,6 +149,14 @@ func (f signFlag) signQuote(r *v1.SignLeaseRequest, q *v1.Quote) error {
 	if c.ID != q.Contract || int32(c.Version) != q.Version || c.Tenant != q.Tenant {
 		return fmt.Errorf("quote %s: the server says contract %q, version %d, of tenant %q, and its document is of %q, version %d, of %q: nothing was signed", q.Id, q.Contract, q.Version, q.Tenant, c.ID, c.Version, c.Tenant)
 	}
+	// The page that was read names its document: a server that shows one and has another
+	// signed is found out here, by whatever digest it says that the page has.
+	if err := isItsPage(q); err != nil {
+		return err
+	}
+	if !contract.IsPageOf(q.Page, c.Digest()) {
+		return fmt.Errorf("quote %s: its page is not of the document that would be signed, %s: sign nothing, and ask the site's operator", q.Id, c.Digest())
+	}
 	now, err := time.Parse(time.RFC3339, q.Now)
 	if err != nil {
 		return fmt.Errorf("quote %s: now: %w", q.Id, err)
@@ -158,9 +166,7 @@ func (f signFlag) signQuote(r *v1.SignLeaseRequest, q *v1.Quote) error {
 		return fmt.Errorf("quote %s: expires: %w", q.Id, err)
 	}
 	assent := c.Assent(q.Site, q.Id, now, expires)
-	if q.Page != "" {
-		assent.Page = claim.DigestOf([]byte(q.Page))
-	}
+	assent.Page = claim.DigestOf([]byte(q.Page))
 	signed, err := signWith(f.Key, assent)
 	if err != nil {
 		return err

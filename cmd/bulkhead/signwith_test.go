@@ -11,6 +11,8 @@ import (
 	"golang.org/x/crypto/ssh"
 	"golang.org/x/crypto/ssh/agent"
 
+	v1 "bulkhead/api/bulkheadv1"
+	"bulkhead/claim"
 	"bulkhead/contract"
 )
 
@@ -75,5 +77,51 @@ func TestSignWithAnAgent(t *testing.T) {
 	}
 	if _, err := signWith(file, act); err == nil {
 		t.Error("a private key that others can read is used")
+	}
+}
+
+// TestNoOtherDocumentIsSignedThanWasRead: a dishonest server answers with the digest of
+// the page that was read, and with another document or page beside it.
+func TestNoOtherDocumentIsSignedThanWasRead(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "officer")
+	if _, err := newKeyFile(file, "officer"); err != nil {
+		t.Fatal(err)
+	}
+	quote := func(price string) *v1.Quote {
+		data, err := os.ReadFile("../../docs/first-lease.yaml")
+		if err != nil {
+			t.Fatal(err)
+		}
+		c, err := contract.Parse("first-lease.yaml", []byte(strings.Replace(string(data), "3.95", price, 1)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		expires := time.Date(2026, 5, 1, 0, 0, 0, 0, time.UTC)
+		page, err := contract.Page(&contract.Quoted{Quote: "q", Contract: c.Encode(), Expires: expires, Offered: contract.Signature{Party: contract.Owner, By: "sales"}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return &v1.Quote{
+			Id: "q", Contract: c.ID, Version: int32(c.Version), Tenant: c.Tenant, Site: "tiny", Now: "2026-04-27T00:00:00Z", Expires: expires.Format(time.RFC3339),
+			Document: c.Encode(), Page: string(page), PageDigest: claim.DigestOf(page).String(),
+		}
+	}
+	read, dear := quote("3.95"), quote("39.5")
+	for name, c := range map[string]struct{ document, page, digest *v1.Quote }{
+		"the page that was read, and another document":               {dear, read, read},
+		"the digest that was read, and another page and document":    {dear, dear, read},
+		"another page, the digest and the document that were read":   {read, dear, read},
+		"the document that was read, and all else of another's page": {read, dear, dear},
+	} {
+		q := quote("3.95")
+		q.Document, q.Page, q.PageDigest = c.document.Document, c.page.Page, c.digest.PageDigest
+		r := &v1.SignLeaseRequest{}
+		if err := (signFlag{Key: file}).signQuote(r, q); err == nil || !strings.Contains(err.Error(), "sign nothing") || r.Signature != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	r := &v1.SignLeaseRequest{}
+	if err := (signFlag{Key: file}).signQuote(r, read); err != nil || r.Signature == nil {
+		t.Errorf("an honest server gets no signature: %v", err)
 	}
 }
