@@ -2,14 +2,13 @@ package book
 
 import (
 	"bytes"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"slices"
 	"strings"
 	"time"
 
+	"bulkhead/claim"
 	"bulkhead/claim/sshkey"
 	"bulkhead/contract"
 	"bulkhead/ledger"
@@ -67,13 +66,7 @@ const ApprovalValid = time.Hour
 // Encode is the canonical JSON, which is what is signed.
 func (a Approval) Encode() []byte {
 	a.Expires = a.Expires.UTC()
-	var out bytes.Buffer
-	encoder := json.NewEncoder(&out)
-	encoder.SetEscapeHTML(false)
-	if err := encoder.Encode(a); err != nil {
-		panic("book: plain fields do not encode: " + err.Error())
-	}
-	return bytes.TrimSuffix(out.Bytes(), []byte("\n"))
+	return claim.Canonical(a)
 }
 
 // DecodeApproval reads the canonical JSON of an approval, and nothing else.
@@ -82,12 +75,10 @@ func DecodeApproval(data []byte) (Approval, error) {
 	if len(data) > 8<<10 {
 		return a, fmt.Errorf("approval: %d bytes, at most %d are taken", len(data), 8<<10)
 	}
-	decoder := json.NewDecoder(bytes.NewReader(data))
-	decoder.DisallowUnknownFields()
-	if err := decoder.Decode(&a); err != nil {
+	if err := claim.Exact(data, &a); err != nil {
 		return a, fmt.Errorf("approval: %w", err)
 	}
-	if _, err := decoder.Token(); err != io.EOF || !bytes.Equal(a.Encode(), data) || a.Format != ApprovalFormat {
+	if !bytes.Equal(a.Encode(), data) || a.Format != ApprovalFormat {
 		return a, fmt.Errorf("approval: expected the canonical JSON of %s", ApprovalFormat)
 	}
 	return a, nil

@@ -1,8 +1,6 @@
 package book
 
 import (
-	"bytes"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"time"
@@ -95,16 +93,14 @@ func Decide(s *State, c Command, env Env) (*Decision, error) {
 // terminal in a text is left out: a log that held it would be refused by its readers,
 // and what a device does must be recorded whatever the device says.
 func (d *Decision) add(scope, kind string, body any) {
-	var b bytes.Buffer
-	encoder := json.NewEncoder(&b)
-	encoder.SetEscapeHTML(false) // a contract inside must come out as it was signed
-	if err := encoder.Encode(body); err != nil {
+	data, err := claim.Marshal(body)
+	if err != nil {
 		if d.failed == nil {
 			d.failed = refuse("", "%s can't be recorded: %v", kind, err)
 		}
 		return
 	}
-	d.Drafts = append(d.Drafts, Draft{Scope: scope, Kind: kind, Body: claim.CleanJSON(bytes.TrimSuffix(b.Bytes(), []byte("\n")))})
+	d.Drafts = append(d.Drafts, Draft{Scope: scope, Kind: kind, Body: claim.CleanJSON(data)})
 }
 
 func (d *Decision) body(data []byte) claim.Digest {

@@ -2,10 +2,8 @@ package contract
 
 import (
 	"bytes"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"strings"
 	"time"
 
@@ -82,13 +80,7 @@ func KeyAssent(act, site, tenant string, key sshkey.Key, at, expires time.Time) 
 // struct, instants in UTC, no spaces. Equal assents have equal bytes.
 func (a Assent) Encode() []byte {
 	a.Effective, a.At, a.Expires = a.Effective.UTC(), a.At.UTC(), a.Expires.UTC()
-	var out bytes.Buffer
-	encoder := json.NewEncoder(&out)
-	encoder.SetEscapeHTML(false)
-	if err := encoder.Encode(a); err != nil {
-		panic("contract: plain fields do not encode: " + err.Error())
-	}
-	return bytes.TrimSuffix(out.Bytes(), []byte("\n"))
+	return claim.Canonical(a)
 }
 
 // DecodeAssent reads the canonical JSON of an assent, and nothing else.
@@ -97,13 +89,8 @@ func DecodeAssent(data []byte) (Assent, error) {
 	if len(data) > maxAssent {
 		return a, fmt.Errorf("assent: %d bytes, at most %d are taken", len(data), maxAssent)
 	}
-	decoder := json.NewDecoder(bytes.NewReader(data))
-	decoder.DisallowUnknownFields()
-	if err := decoder.Decode(&a); err != nil {
+	if err := claim.Exact(data, &a); err != nil {
 		return a, fmt.Errorf("assent: %w", err)
-	}
-	if _, err := decoder.Token(); err != io.EOF {
-		return a, errors.New("assent: something follows the JSON")
 	}
 	if !bytes.Equal(a.Encode(), data) {
 		return a, errors.New("assent: not in canonical form")

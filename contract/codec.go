@@ -2,7 +2,6 @@ package contract
 
 import (
 	"bytes"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"slices"
@@ -14,13 +13,7 @@ import (
 // Encode is the canonical JSON of a contract: fields in the order of the
 // struct, instants in UTC, no spaces. Equal contracts have equal bytes.
 func (c *Contract) Encode() []byte {
-	var out bytes.Buffer
-	encoder := json.NewEncoder(&out)
-	encoder.SetEscapeHTML(false)
-	if err := encoder.Encode(c.inUTC()); err != nil {
-		panic("contract: plain fields do not encode: " + err.Error())
-	}
-	return bytes.TrimSuffix(out.Bytes(), []byte("\n"))
+	return claim.Canonical(c.inUTC())
 }
 
 // Digest is the digest of the canonical JSON.

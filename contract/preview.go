@@ -1,8 +1,6 @@
 package contract
 
 import (
-	"bytes"
-	"encoding/json"
 	"fmt"
 	"strings"
 	"time"
@@ -48,13 +46,7 @@ func (p *Preview) Encode() []byte {
 	for _, t := range []*time.Time{&same.From, &same.Ends, &same.WasEnd, &same.Since} {
 		*t = t.UTC()
 	}
-	var out bytes.Buffer
-	encoder := json.NewEncoder(&out)
-	encoder.SetEscapeHTML(false)
-	if err := encoder.Encode(same); err != nil {
-		panic("contract: plain fields do not encode: " + err.Error())
-	}
-	return bytes.TrimSuffix(out.Bytes(), []byte("\n"))
+	return claim.Canonical(same)
 }
 
 // Digest is what is confirmed.

@@ -2,7 +2,6 @@ package meter
 
 import (
 	"bytes"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"math/big"
@@ -90,16 +89,10 @@ func (e *Entries) UnmarshalText(text []byte) error {
 
 // Encode is the canonical JSON: equal invoices have equal bytes.
 func (i *Invoice) Encode() []byte {
-	var out bytes.Buffer
-	encoder := json.NewEncoder(&out)
-	encoder.SetEscapeHTML(false)
 	utc := *i
 	utc.Period = Period{From: i.Period.From.UTC(), To: i.Period.To.UTC()}
 	utc.LooksFrom = i.LooksFrom.UTC()
-	if err := encoder.Encode(&utc); err != nil {
-		panic("meter: plain fields do not encode: " + err.Error())
-	}
-	return bytes.TrimSuffix(out.Bytes(), []byte("\n"))
+	return claim.Canonical(&utc)
 }
 
 // DecodeInvoice reads the canonical JSON and checks what can be checked without
