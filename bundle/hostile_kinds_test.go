@@ -10,7 +10,6 @@ import (
 	"bulkhead/contract"
 	"bulkhead/lease"
 	"bulkhead/meter"
-	"bulkhead/node"
 	"bulkhead/prove"
 	"bulkhead/storage"
 )
@@ -83,15 +82,7 @@ var lateBombs = []bomb{
 		})
 	}},
 	{"verdicts beside many nodes", func(s *bundletest.Story) {
-		at := 0
-		many(s, 100, node.KindMoved, func(int) any {
-			b := node.Moved{SU: "a1-su01", From: node.Ready, To: node.Reserved}
-			for range node.MaxBatch {
-				at++
-				b.Nodes = append(b.Nodes, node.MovedNode{Node: fmt.Sprint("n", at), Index: uint32(at)})
-			}
-			return b
-		})
+		strangers(s, 100)
 		c := s.Certificate(2, s.Slots...)
 		c.Nodes = "0-1048575"
 		d := s.Sign(s.Owner.Statement, "x", claim.DigestOf(nil), prove.PredicateType, &c)

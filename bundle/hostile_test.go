@@ -28,6 +28,19 @@ type bomb struct {
 	forge func(s *bundletest.Story)
 }
 
+// strangers moves as many batches of nodes, each with a name of its own, as entries.
+func strangers(s *bundletest.Story, batches int) {
+	at := 0
+	many(s, batches, node.KindMoved, func(int) any {
+		b := node.Moved{SU: "a1-su01", From: node.Ready, To: node.Reserved}
+		for range node.MaxBatch {
+			at++
+			b.Nodes = append(b.Nodes, node.MovedNode{Node: fmt.Sprint("n", at), Index: uint32(at)})
+		}
+		return b
+	})
+}
+
 // many appends entries without numbering them each time.
 func many(s *bundletest.Story, count int, kind string, body func(i int) any) {
 	for i := range count {
@@ -170,15 +183,7 @@ var bombs = []bomb{
 		})
 	}},
 	{"nodes without end", func(s *bundletest.Story) {
-		at := 0
-		many(s, 4000, node.KindMoved, func(int) any {
-			b := node.Moved{SU: "a1-su01", From: node.Ready, To: node.Reserved}
-			for range node.MaxBatch {
-				at++
-				b.Nodes = append(b.Nodes, node.MovedNode{Node: fmt.Sprint("n", at), Index: uint32(at)})
-			}
-			return b
-		})
+		strangers(s, 4000)
 	}},
 	{"10,000 verdicts over 10,000 ports", func(s *bundletest.Story) {
 		batch := 0
@@ -242,15 +247,7 @@ var bombs = []bomb{
 		many(s, 60_000, fabric.KindReread, func(i int) any { return fabric.Unread{Fabric: "roce", Leaf: fmt.Sprintf("su%d-leaf1", i)} })
 	}},
 	{"a leaf that flaps over many nodes", func(s *bundletest.Story) {
-		at := 0
-		many(s, 300, node.KindMoved, func(int) any {
-			b := node.Moved{SU: "a1-su01", From: node.Ready, To: node.Reserved}
-			for range node.MaxBatch {
-				at++
-				b.Nodes = append(b.Nodes, node.MovedNode{Node: fmt.Sprint("n", at), Index: uint32(at)})
-			}
-			return b
-		})
+		strangers(s, 300)
 		many(s, 20_000, fabric.KindUnread, func(i int) any { return fabric.Unread{Fabric: "roce", Leaf: fmt.Sprintf("a1-su01-leaf%d", i%8)} })
 	}},
 	{"looks, leases and months", func(s *bundletest.Story) {
@@ -272,15 +269,7 @@ var bombs = []bomb{
 		many(s, 300_000, lease.KindSlots, func(int) any { return lease.Slots{Lease: "x"} })
 	}},
 	{"leases that are returned beside many nodes", func(s *bundletest.Story) {
-		at := 0
-		many(s, 300, node.KindMoved, func(int) any {
-			b := node.Moved{SU: "a1-su01", From: node.Ready, To: node.Reserved}
-			for range node.MaxBatch {
-				at++
-				b.Nodes = append(b.Nodes, node.MovedNode{Node: fmt.Sprint("n", at), Index: uint32(at)})
-			}
-			return b
-		})
+		strangers(s, 300)
 		many(s, 20_000, lease.KindReturned, func(int) any { return lease.Returned{Lease: s.Lease} })
 	}},
 	{"keys without end", func(s *bundletest.Story) {

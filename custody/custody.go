@@ -106,18 +106,6 @@ func ReadSecret(path string, limit int64) ([]byte, error) {
 	return data, secret(path, info)
 }
 
-// Secret checks a file as ReadSecret does, and does not read it.
-func Secret(path string) error {
-	info, err := os.Stat(path)
-	if err != nil {
-		return err
-	}
-	if err := regular(path, info); err != nil {
-		return err
-	}
-	return secret(path, info)
-}
-
 func secret(path string, info fs.FileInfo) error {
 	if err := ours(path, info); err != nil {
 		return err
