@@ -110,7 +110,7 @@ func (a Assent) Text() string {
 	}
 	switch a.Act {
 	case ActContract:
-		line("act", "put version %d of contract %q in force, effective from %s", a.Version, a.Contract, stampOf(a.Effective))
+		line("act", "put version %d of contract %q in force, effective from %s", a.Version, a.Contract, stamp(a.Effective))
 		line("quote", "%q", a.Quote)
 		line("document", "%s", a.Document)
 		if !a.Page.IsZero() {
@@ -126,11 +126,9 @@ func (a Assent) Text() string {
 		line("act", "%q", a.Act)
 	}
 	line("tenant", "%q at site %q", a.Tenant, a.Site)
-	line("signed", "%s, to be used before %s", stampOf(a.At), stampOf(a.Expires))
+	line("signed", "%s, to be used before %s", stamp(a.At), stamp(a.Expires))
 	return out.String()
 }
-
-func stampOf(t time.Time) string { return t.UTC().Format(time.RFC3339) }
 
 // Check reports whether an assent is, at an instant, the one that is wanted, and
 // signed by a key. Of the wanted one the times and the page are left open: the page
@@ -149,9 +147,9 @@ func (s *SignedAssent) Check(want Assent, key sshkey.Key, now time.Time) error {
 	}
 	switch {
 	case is.At.After(now):
-		return fmt.Errorf("assent: signed at %s, which is after %s", stampOf(is.At), stampOf(now))
+		return fmt.Errorf("assent: signed at %s, which is after %s", stamp(is.At), stamp(now))
 	case !now.Before(is.Expires):
-		return fmt.Errorf("assent: it could be used until %s, and it is %s", stampOf(is.Expires), stampOf(now))
+		return fmt.Errorf("assent: it could be used until %s, and it is %s", stamp(is.Expires), stamp(now))
 	}
 	if s.Key != key.Fingerprint() {
 		return fmt.Errorf("assent: it names key %.80q as its signer, expected %s", s.Key, key.Fingerprint())
@@ -226,9 +224,9 @@ func (k TenantKeys) signer(fingerprint string, at time.Time) (sshkey.Key, error)
 	case !ok:
 		return sshkey.Key{}, fmt.Errorf("key %.80q is not registered as the tenant's", fingerprint)
 	case !key.Revoked.IsZero():
-		return sshkey.Key{}, fmt.Errorf("key %s was revoked at %s", fingerprint, stampOf(key.Revoked))
+		return sshkey.Key{}, fmt.Errorf("key %s was revoked at %s", fingerprint, stamp(key.Revoked))
 	case at.Before(key.Since.Truncate(time.Second)):
-		return sshkey.Key{}, fmt.Errorf("key %s was registered at %s, after it signed at %s", fingerprint, stampOf(key.Since), stampOf(at))
+		return sshkey.Key{}, fmt.Errorf("key %s was registered at %s, after it signed at %s", fingerprint, stamp(key.Since), stamp(at))
 	}
 	return key.Key, nil
 }
