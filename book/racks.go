@@ -5,7 +5,7 @@ import (
 
 	"bulkhead/contract"
 	"bulkhead/lease"
-	"bulkhead/place"
+	"bulkhead/place/check"
 	"bulkhead/site"
 )
 
@@ -42,7 +42,7 @@ func (s *State) checkRacks(t *contract.Tranche, p *TrancheSlice) error {
 	if !whole {
 		return nil
 	}
-	if err := place.CheckRacks(s.Site, p.own()); err != nil {
+	if err := check.Racks(s.Site, p.own()); err != nil {
 		return fmt.Errorf("tranche %s: placement: %w", t.ID, err)
 	}
 	return nil
