@@ -54,7 +54,7 @@ func newLayout(o *place.Occupancy, leaves []leafUse, whole bool, rest, restPod i
 
 // misfit says why no links can be assigned to a layout.
 type misfit struct {
-	condition int // 2: a leaf's uplinks; 3: common spines; 5: cores
+	condition int // that is broken
 	rail      int
 	most      int  // the most nodes a leaf may have for the spines to do
 	rest      int  // the most nodes the smaller leaf may have without the last uplink
@@ -146,11 +146,11 @@ func assignPlane(o *place.Occupancy, y *layout, rail int) (*place.PlaneLinks, *m
 			}
 		}
 	}
-	bad := &misfit{rail: rail, cores: without != common, condition: 3, most: without.Count(), rest: -1}
+	bad := &misfit{rail: rail, cores: without != common, condition: commonSpines, most: without.Count(), rest: -1}
 	if bad.cores {
-		bad.condition = 5
+		bad.condition = commonCores
 	} else if least < 0 {
-		bad.condition = 2
+		bad.condition = balancedLeaves
 	}
 	if without.Count() < full {
 		return nil, bad
@@ -162,9 +162,9 @@ func assignPlane(o *place.Occupancy, y *layout, rail int) (*place.PlaneLinks, *m
 		bad.closed = !y.shared[y.rest]
 		if mine.Count() < small {
 			if bad.cores = with != common; bad.cores {
-				bad.condition = 5
+				bad.condition = commonCores
 			} else if own.Count() < small {
-				bad.condition = 2
+				bad.condition = balancedLeaves
 			}
 			return nil, bad
 		}

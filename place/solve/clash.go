@@ -6,16 +6,6 @@ import (
 	"bulkhead/place"
 )
 
-// most is how many whole leaves a pod may have as the smaller one.
-func (x *relaxation) most(pod int) int {
-	for _, t := range x.without {
-		if t.what == smallMost && t.at == pod {
-			return t.cap
-		}
-	}
-	return 1 << 30 // any number
-}
-
 // clash finds pods of a plan, as few as it can, that have too few core links in
 // common whatever else the slice has: indexes into the plan's parts. Every slice
 // lacks one of them in its role, or has leaves of at most so many nodes. It

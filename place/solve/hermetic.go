@@ -93,9 +93,9 @@ func (h *hermetic) solve(want int) (nodes []site.Index, links *place.LinkSet, cu
 	}
 	condition = s.worst.condition
 	if condition == 0 {
-		condition = 4
+		condition = equalTrees
 		if h.leaves() < want {
-			condition = 1
+			condition = equalLeaves
 		}
 	}
 	return nil, nil, cut, condition, nil

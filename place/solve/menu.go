@@ -24,18 +24,18 @@ type menu struct {
 	small []offer // what the smaller leaf may give: of each number of nodes the tightest SU
 	rough []offer // of these, the most nodes for each number of racks
 	width int
-	cap   int
+	flows int
 	lists map[listed][]offer
 }
 
 // allowed returns how many of an SU's nodes a slice may have when a leaf can
-// send cap flows at once: a leaf that has most of the slice's nodes sends no more
+// send so many flows at once: a leaf that has most of the slice's nodes sends no more
 // than the others can receive.
-func (s *search) allowed(nodes, cap int) int {
-	if s.want-nodes <= cap {
+func (s *search) allowed(nodes, flows int) int {
+	if s.want-nodes <= flows {
 		return nodes
 	}
-	return min(nodes, cap)
+	return min(nodes, flows)
 }
 
 // listed is which offers a menu has been asked for.
@@ -70,33 +70,43 @@ func (s *search) menuOf(pod int, x *relaxation) *menu {
 	shut := map[int]bool{}
 	open := map[int]bool{} // SUs of which the last uplink stays common
 	none := false
-	for _, t := range x.without {
-		if t.what == smallIn && t.at == pod {
+	for _, r := range x.without {
+		switch r := r.(type) {
+		case noRemainderLeaf:
+			if r.pod != pod {
+				continue
+			}
 			none = true
-			parts = append(parts, "none")
+		case noFullLeaf:
+			if s.o.Site().SUs[r.su].Pod != p.pod {
+				continue
+			}
+			shut[r.su] = true
+		case lastUplinkCommon:
+			if s.o.Site().SUs[r.su].Pod != p.pod {
+				continue
+			}
+			open[r.su] = true
+		case remainderLeaf:
+			if s.o.Site().SUs[r.su].Pod != p.pod {
+				continue
+			}
+			limit[r.su] = r.flows
+		default:
+			continue // about pods
 		}
-		if t.what != wholeLeaf && t.what != smallLeaf && t.what != lastLink || s.o.Site().SUs[t.at].Pod != p.pod {
-			continue
-		}
-		if t.what == wholeLeaf {
-			shut[t.at] = true
-		} else if t.what == lastLink {
-			open[t.at] = true
-		} else if old, ok := limit[t.at]; !ok || t.cap < old {
-			limit[t.at] = t.cap
-		}
-		parts = append(parts, t)
+		parts = append(parts, r)
 	}
 	if len(parts) == 0 {
 		parts = append(parts, p.shape()) // pods that look alike have the same menu
 	} else {
 		parts = append(parts, pod)
 	}
-	key := s.names.Of(append(parts, x.cap, x.any)...)
+	key := s.names.Of(append(parts, x.flows, x.any)...)
 	if m, ok := s.menus[key]; ok {
 		return m
 	}
-	m := &menu{pod: p, cap: x.cap, lists: map[listed][]offer{}, width: min(window, 2*s.o.Site().Shape.SUNodes)}
+	m := &menu{pod: p, flows: x.flows, lists: map[listed][]offer{}, width: min(window, 2*s.o.Site().Shape.SUNodes)}
 	for i := range p.sus {
 		if u := &p.sus[i]; u.whole && !shut[u.su] {
 			m.sus = append(m.sus, i)
@@ -111,7 +121,7 @@ func (s *search) menuOf(pod int, x *relaxation) *menu {
 	})
 	m.best = []int{0}
 	for _, i := range m.sus {
-		n := s.allowed(p.sus[i].nodes, x.cap)
+		n := s.allowed(p.sus[i].nodes, x.flows)
 		m.nodes = append(m.nodes, n)
 		m.best = append(m.best, m.best[len(m.best)-1]+n)
 	}
@@ -134,7 +144,7 @@ func (s *search) options(m *menu, i int) []rackOption {
 			break
 		}
 		sum += u.racks[r].nodes
-		if d := m.nodes[i] - s.allowed(sum, m.cap); d < m.width {
+		if d := m.nodes[i] - s.allowed(sum, m.flows); d < m.width {
 			out = append(out, rackOption{racks: r + 1, deficit: d, cost: s.pack.sus(1) + uint64(r+1)<<s.tie.bits + tie})
 		}
 	}

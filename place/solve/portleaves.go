@@ -31,7 +31,7 @@ func (p *portSearch) leaves(t *portShape) bool {
 				fits = fits && l.up[g].Count() >= t.links
 			}
 			if !fits {
-				p.condition = max(p.condition, 2)
+				p.condition = max(p.condition, balancedLeaves)
 				continue
 			}
 			pod.leaves = append(pod.leaves, l)
@@ -77,7 +77,7 @@ func (p *portSearch) leaves(t *portShape) bool {
 				}
 			}
 			if t.useful[g].Count() < t.links {
-				p.condition = max(p.condition, 3)
+				p.condition = max(p.condition, commonSpines)
 				return false
 			}
 		}
@@ -92,7 +92,7 @@ func (p *portSearch) leaves(t *portShape) bool {
 		}
 		p.tries += left
 		if left < t.full {
-			p.condition = max(p.condition, 3)
+			p.condition = max(p.condition, commonSpines)
 			return false
 		}
 	}

@@ -88,7 +88,7 @@ func (h *hermetic) ports(want int) (nodes []site.Index, links *place.LinkSet, cu
 	if u := h.oneLeaf(want); u != nil {
 		return u.take(h.o, u.cover(want), want), &place.LinkSet{}, false, 0
 	}
-	p := &portSearch{h: h, want: want, condition: 1}
+	p := &portSearch{h: h, want: want, condition: equalLeaves}
 	p.prepare()
 	halls := map[int]bool{}
 	for i := range h.pods {
@@ -234,7 +234,7 @@ func (p *portSearch) shapes(n, a, nPods, nHalls int) {
 		}
 	}
 	if p.nodes == nil && p.condition == reached {
-		p.condition = max(p.condition, 4)
+		p.condition = max(p.condition, equalTrees)
 	}
 }
 
@@ -279,7 +279,7 @@ func (p *portSearch) podsFrom(t *portShape, from int, st portState) {
 		}
 		if st.first > 0 && first < st.first || st.last > 0 && last < st.last || max(first, last) < st.first+st.last {
 			if len(st.chosen) > 0 {
-				p.condition = max(p.condition, 3)
+				p.condition = max(p.condition, commonSpines)
 			}
 			return
 		}
@@ -395,7 +395,7 @@ func (p *portSearch) smaller(t *portShape, at int, st portState) {
 			fits = fits && next.mine[g].Count() >= t.linksSmall
 		}
 		if !fits {
-			p.condition = max(p.condition, 3)
+			p.condition = max(p.condition, commonSpines)
 			continue
 		}
 		if slices.ContainsFunc(tried, func(o portLeaf) bool { return o.up == l.up && o.racks == l.racks && o.u.nodes <= u.nodes }) {
@@ -437,7 +437,7 @@ func (p *portSearch) joined(t *portShape, at int, role portRole, st portState) {
 				}
 			}
 			if st.masks[g].Count() < t.links || st.hasSmall && st.mine[g].Count() < t.linksSmall {
-				p.condition = 5
+				p.condition = commonCores
 				return
 			}
 		}

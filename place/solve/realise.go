@@ -7,21 +7,63 @@ import (
 	"bulkhead/site"
 )
 
+// chosen is an SU that a plan takes nodes of.
+type chosen struct {
+	u            *suStock
+	pod          int // index into search.pods
+	racks, nodes int
+}
+
 // realise turns a plan into nodes and links, or says why it has none.
 func (s *search) realise(p *plan) ([]site.Index, *place.LinkSet, *misfit) {
-	type chosen struct {
-		u            *suStock
-		pod          int // index into s.pods
-		racks, nodes int
+	leaves, rest, bad := s.leavesOf(p)
+	if bad != nil {
+		return nil, nil, bad
 	}
-	var leaves []chosen
-	rest, total := -1, 0
+	restPod := -1
+	if p.rest >= 0 {
+		restPod = s.pods[p.rest].pod
+	}
+	// A whole SU of which something stays idle gives its idle nodes back, and
+	// becomes the remainder leaf, where that can be.
+	part, partPod := rest, restPod
+	if idle := idlest(p, leaves); rest < 0 && idle >= 0 {
+		part, partPod = idle, s.pods[leaves[idle].pod].pod
+	}
+	// Of equally good SUs for it the tightest, so that larger ones stay whole.
+	if part >= 0 {
+		is := leaves[part]
+		var used []*suStock
+		for _, l := range leaves {
+			used = append(used, l.u)
+		}
+		for _, u := range s.tighter(is.pod, is.u, used, is.racks, is.nodes) {
+			leaves[part].u = u
+			if nodes, links, bad := s.link(leaves, part, partPod); bad == nil {
+				return nodes, links, nil
+			}
+		}
+		leaves[part] = is
+	}
+	if part != rest {
+		if nodes, links, bad := s.link(leaves, part, partPod); bad == nil {
+			return nodes, links, nil
+		}
+	}
+	return s.link(leaves, rest, restPod)
+}
+
+// leavesOf finds the SUs of a plan, and leaves idle what is too many. rest is the
+// remainder leaf, or -1.
+func (s *search) leavesOf(p *plan) (leaves []chosen, rest int, bad *misfit) {
+	rest = -1
+	total := 0
 	for _, part := range p.parts {
 		pod := &s.pods[part.pod]
 		for _, l := range part.menu.pick(s, part.leaves, part.deficit) {
 			if l.at == part.small {
-				// Twice in one plan: as a whole leaf and as the smaller one.
-				return nil, nil, &misfit{condition: 1, rest: 0, closed: true}
+				// Twice in one plan: as a full leaf and as the remainder leaf.
+				return nil, -1, &misfit{condition: equalLeaves, rest: 0, closed: true}
 			}
 			leaves = append(leaves, chosen{u: &pod.sus[l.at], pod: part.pod, racks: l.racks, nodes: l.nodes})
 			total += l.nodes
@@ -39,17 +81,23 @@ func (s *search) realise(p *plan) ([]site.Index, *place.LinkSet, *misfit) {
 			total += offered
 		}
 	}
-	// What is too many is left idle: in the smaller leaf, else in the smaller
-	// pod, else in the last leaf. A rack that was chosen keeps a node.
-	spare := total - s.want
-	idle := -1
+	if s.trim(p, leaves, rest, total-s.want) > 0 {
+		return nil, -1, &misfit{condition: equalLeaves, rest: -1}
+	}
+	return leaves, rest, nil
+}
+
+// trim leaves idle what is too many: in the remainder leaf, else in the remainder
+// tree, else in the last leaf. A rack that was chosen keeps a node. It returns what
+// is too many still.
+func (s *search) trim(p *plan, leaves []chosen, rest, spare int) int {
 	trim := func(i int) {
 		if by := min(spare, leaves[i].nodes-leaves[i].racks); by > 0 {
 			leaves[i].nodes -= by
 			spare -= by
 		}
 	}
-	full := -1 // the smaller leaf, if it needs all its nodes to hold the last uplink
+	full := -1 // the remainder leaf, if it needs all its nodes to hold the last uplink
 	for _, part := range p.parts {
 		if part.closed {
 			full = rest
@@ -71,56 +119,31 @@ func (s *search) realise(p *plan) ([]site.Index, *place.LinkSet, *misfit) {
 			trim(i)
 		}
 	}
-	if spare > 0 {
-		return nil, nil, &misfit{condition: 1, rest: -1}
-	}
-	// Of the leaves that do not need all of their SU the one that needs least.
+	return spare
+}
+
+// idlest is, of the leaves that do not need all of their SU, the one that needs
+// least; -1: none.
+func idlest(p *plan, leaves []chosen) int {
+	idle := -1
 	for i, l := range leaves {
 		if l.nodes < l.u.nodes && (p.rest < 0 || l.pod == p.rest) && (idle < 0 || l.u.nodes-l.nodes > leaves[idle].u.nodes-leaves[idle].nodes) {
 			idle = i
 		}
 	}
-	build := func(rest int, restPod int) ([]site.Index, *place.LinkSet, *misfit) {
-		var nodes []site.Index
-		var uses []leafUse
-		for i, l := range leaves {
-			nodes = append(nodes, l.u.take(s.o, l.racks, l.nodes)...)
-			uses = append(uses, leafUse{su: l.u.su, pod: s.pods[leaves[i].pod].pod, nodes: l.nodes})
-		}
-		links, bad := assign(s.o, newLayout(s.o, uses, true, rest, restPod))
-		return nodes, links, bad
+	return idle
+}
+
+// link takes the nodes of the leaves and assigns them links.
+func (s *search) link(leaves []chosen, rest, restPod int) ([]site.Index, *place.LinkSet, *misfit) {
+	var nodes []site.Index
+	var uses []leafUse
+	for _, l := range leaves {
+		nodes = append(nodes, l.u.take(s.o, l.racks, l.nodes)...)
+		uses = append(uses, leafUse{su: l.u.su, pod: s.pods[l.pod].pod, nodes: l.nodes})
 	}
-	restPod := -1
-	if p.rest >= 0 {
-		restPod = s.pods[p.rest].pod
-	}
-	// A whole SU of which something stays idle gives its idle nodes back, and
-	// becomes the smaller leaf, where that can be.
-	part, partPod := rest, restPod
-	if rest < 0 && idle >= 0 {
-		part, partPod = idle, s.pods[leaves[idle].pod].pod
-	}
-	// Of equally good SUs for it the tightest, so that larger ones stay whole.
-	if part >= 0 {
-		is := leaves[part]
-		var used []*suStock
-		for _, l := range leaves {
-			used = append(used, l.u)
-		}
-		for _, u := range s.tighter(is.pod, is.u, used, is.racks, is.nodes) {
-			leaves[part].u = u
-			if nodes, links, bad := build(part, partPod); bad == nil {
-				return nodes, links, nil
-			}
-		}
-		leaves[part] = is
-	}
-	if part != rest {
-		if nodes, links, bad := build(part, partPod); bad == nil {
-			return nodes, links, nil
-		}
-	}
-	return build(rest, restPod)
+	links, bad := assign(s.o, newLayout(s.o, uses, true, rest, restPod))
+	return nodes, links, bad
 }
 
 // maxTighter bounds the SUs that are tried in the place of one.

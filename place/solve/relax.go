@@ -98,18 +98,75 @@ const (
 	states  = 4
 )
 
-func (s *search) relaxMany(x *relaxation) bool {
-	type choice struct {
-		menu       *menu
-		full, rest []offer
-	}
-	choices := make([]choice, len(s.pods))
-	after := make([]int, len(s.pods)+1) // most nodes of the pods from i on
-	most := func(o []offer) int {
-		if len(o) == 0 {
-			return 0
+// treeChoice is what a pod may give as one of the full trees, and as the remainder
+// tree.
+type treeChoice struct {
+	menu       *menu
+	full, rest []offer
+}
+
+// most is the most nodes that the pod gives in one of the roles.
+func (c *treeChoice) most() int {
+	n := 0
+	for _, offers := range [...][]offer{c.full, c.rest} {
+		if len(offers) > 0 {
+			n = max(n, offers[len(offers)-1].nodes)
 		}
-		return o[len(o)-1].nodes
+	}
+	return n
+}
+
+// relaxMany is a knapsack over pods: each is a full tree, the remainder tree, or not
+// of the slice.
+func (s *search) relaxMany(x *relaxation) bool {
+	choices := make([]treeChoice, len(s.pods))
+	after := make([]int, len(s.pods)+1) // most nodes of the pods from i on
+	for i := len(s.pods) - 1; i >= 0; i-- {
+		choices[i] = s.treeChoice(x, i)
+		after[i] = after[i+1] + choices[i].most()
+	}
+	if after[0] < s.want {
+		return false
+	}
+	steps := s.addTrees(choices, after)
+	x.bound = never
+	last := steps[len(s.pods)]
+	var at *point
+	for state := range states {
+		if x.must && state&hasRest == 0 {
+			continue
+		}
+		for k := range last[state] {
+			if p := &last[state][k]; p.nodes >= s.want && p.cost < x.bound {
+				x.bound, at = p.cost, p
+			}
+		}
+	}
+	if at == nil {
+		return false
+	}
+	x.plan = planOf(choices, steps, at)
+	return true
+}
+
+// treeChoice lists what pod i may give.
+func (s *search) treeChoice(x *relaxation, i int) treeChoice {
+	m := s.menuOf(i, x)
+	c := treeChoice{menu: m}
+	// As many links as r leaves need is what counts.
+	least := x.r - s.o.Site().Shape.PodTaper + 1
+	all := s.pods[i].size - s.pods[i].taken // leaves that shut the pod
+	full := x.without.asFull(i)
+	switch full {
+	case anyLeaves:
+		c.full = m.offers(least, x.r, false, false)
+	case allLeaves:
+		if all >= least && all <= x.r {
+			c.full = m.offers(all, all, false, false)
+		}
+	}
+	if n := s.pods[i].size; full != noLeaves && n == len(m.sus) && n < least {
+		c.full = m.offers(n, n, false, false) // it is the slice's alone
 	}
 	// Where all other pods are the slice's alone and small, the one with R leaves
 	// may be the one that has fewer core links: it sends no more than they receive.
@@ -117,41 +174,24 @@ func (s *search) relaxMany(x *relaxation) bool {
 	if s.small(x.r) > 1 {
 		longest = x.r
 	}
-	for i := len(s.pods) - 1; i >= 0; i-- {
-		m := s.menuOf(i, x)
-		c := choice{menu: m}
-		// As many links as r leaves need is what counts.
-		least := x.r - s.o.Site().Shape.PodTaper + 1
-		all := s.pods[i].size - s.pods[i].taken // leaves that shut the pod
-		switch x.left(fullPod, i) {
-		case anyLeaves:
-			c.full = m.offers(least, x.r, false, false)
-		case allLeaves:
-			if all >= least && all <= x.r {
-				c.full = m.offers(all, all, false, false)
-			}
+	choice, most := x.without.asRemainder(i)
+	switch choice {
+	case anyLeaves:
+		// The remainder leaf is one of them.
+		c.rest = m.offers(1, min(x.r, most+1), true, false)
+		if !x.must {
+			c.rest = union(m.offers(1, min(longest, most), false, false), c.rest)
 		}
-		if n := s.pods[i].size; x.left(fullPod, i) != noLeaves && n == len(m.sus) && n < least {
-			c.full = m.offers(n, n, false, false) // it is the slice's alone
+	case allLeaves:
+		if all <= min(longest, most) && !x.must {
+			c.rest = m.offers(all, all, false, false)
 		}
-		switch x.left(smallPod, i) {
-		case anyLeaves:
-			// The smaller leaf is one of them.
-			c.rest = m.offers(1, min(x.r, x.most(i)+1), true, false)
-			if !x.must {
-				c.rest = union(m.offers(1, min(longest, x.most(i)), false, false), c.rest)
-			}
-		case allLeaves:
-			if all <= min(longest, x.most(i)) && !x.must {
-				c.rest = m.offers(all, all, false, false)
-			}
-		}
-		choices[i] = c
-		after[i] = after[i+1] + max(most(c.full), most(c.rest))
 	}
-	if after[0] < s.want {
-		return false
-	}
+	return c
+}
+
+// addTrees returns the partial slices of the first 0, 1, 2... pods, by state.
+func (s *search) addTrees(choices []treeChoice, after []int) [][states][]point {
 	steps := make([][states][]point, len(s.pods)+1)
 	steps[0][0] = []point{{pod: -1}}
 	var table [states]dense
@@ -193,36 +233,25 @@ func (s *search) relaxMany(x *relaxation) bool {
 			steps[i+1][state] = table[state].drain()
 		}
 	}
-	x.bound = never
-	last := steps[len(s.pods)]
-	var at *point
-	for state := range states {
-		if x.must && state&hasRest == 0 {
-			continue
-		}
-		for k := range last[state] {
-			if p := &last[state][k]; p.nodes >= s.want && p.cost < x.bound {
-				x.bound, at = p.cost, p
-			}
-		}
-	}
-	if at == nil {
-		return false
-	}
-	x.plan = plan{rest: -1}
-	for i := len(s.pods) - 1; i >= 0; i-- {
+	return steps
+}
+
+// planOf goes the way back from a partial slice of all pods.
+func planOf(choices []treeChoice, steps [][states][]point, at *point) plan {
+	out := plan{rest: -1}
+	for i := len(choices) - 1; i >= 0; i-- {
 		if at.pod >= 0 {
 			c := &choices[at.pod]
 			o := c.full
 			if at.rest {
-				x.plan.rest, o = at.pod, c.rest
+				out.rest, o = at.pod, c.rest
 			}
-			x.plan.parts = append(x.plan.parts, part(c.menu, at.pod, o[at.offer]))
+			out.parts = append(out.parts, part(c.menu, at.pod, o[at.offer]))
 		}
 		at = &steps[i][at.state][at.from]
 	}
-	slices.Reverse(x.plan.parts)
-	return true
+	slices.Reverse(out.parts)
+	return out
 }
 
 // small counts the pods that a slice may have alone with fewer than r leaves.

@@ -1,7 +1,6 @@
 package solve
 
 import (
-	"cmp"
 	"container/heap"
 	"slices"
 
@@ -21,9 +20,10 @@ import (
 // The search is branch and bound, best first, over relaxations. One leaves out what masks say
 // (failed links, core positions that no two pods have free) and is an exact
 // knapsack over SUs and pods. If links can be assigned to its optimum, that is
-// the optimum. If not, some of the things that it uses can't be used together,
-// and it is split: one child for each of these things, without it, and one in
-// which leaves have no more nodes than the common spines are.
+// the optimum. If not, a condition is broken by some of the SUs and pods together,
+// and it is split: one child for each of these, restricted so that it goes without
+// (conditions.go), and one in which leaves have no more nodes than the common
+// spines are.
 
 // form is the shape of a relaxation.
 type form int
@@ -34,40 +34,6 @@ const (
 	manyPods // R leaves a pod
 )
 
-// thing is what a relaxation may be told to do without.
-type thing struct {
-	what byte
-	at   int // number of the SU, or index of the pod
-	cap  int // flows that the smaller leaf may still send; how the pod may still be used
-}
-
-// How a pod may be used in a role.
-const (
-	noLeaves  = iota
-	allLeaves // only with all leaves that no other hermetic slice has
-	anyLeaves
-)
-
-func (x *relaxation) left(what byte, pod int) int {
-	for _, t := range x.without {
-		if t.what == what && t.at == pod {
-			return t.cap
-		}
-	}
-	return anyLeaves
-}
-
-// What a thing is.
-const (
-	wholeLeaf = 's' // the SU as a whole leaf
-	smallLeaf = 'p' // the SU as the smaller leaf, beyond cap without its last uplink
-	lastLink  = 'c' // the last uplink of the SU as the smaller leaf
-	smallIn   = 'q' // the smaller leaf in the pod
-	fullPod   = 'f' // the pod as one of R leaves
-	smallPod  = 'r' // the pod as the smaller one
-	smallMost = 'm' // the pod as the smaller one with more than cap whole leaves
-)
-
 type relaxation struct {
 	form    form
 	a, b    int  // pods of onePod (a) and twoPods, indexes into search.pods
@@ -75,10 +41,10 @@ type relaxation struct {
 	few     int  // leaves of the smaller of two pods; 0 = any number
 	more    int  // leaves of the larger; 0 = any number
 	larger  int  // which of two pods has more leaves, where more is given
-	cap     int  // most flows that a leaf may have to send at once
+	flows   int  // that a leaf may have to send at once, at most
 	any     bool // the smaller leaf may be any SU, because cores are scarce
 	must    bool // there is a smaller leaf
-	without []thing
+	without restrictions
 
 	bound uint64 // of its cost; exact once solved
 	plan  plan
@@ -211,9 +177,7 @@ func (s *search) solveWhole() (nodes []site.Index, links *place.LinkSet, cut boo
 }
 
 func (s *search) push(x *relaxation) {
-	// The same things may be left out in another order.
-	slices.SortFunc(x.without, func(a, b thing) int { return cmp.Or(cmp.Compare(a.what, b.what), a.at-b.at, a.cap-b.cap) })
-	parts := []any{x.form, x.a, x.b, x.r, x.few, x.more, x.larger, x.cap, x.any, x.must}
+	parts := []any{x.form, x.a, x.b, x.r, x.few, x.more, x.larger, x.flows, x.any, x.must}
 	for _, t := range x.without {
 		parts = append(parts, t)
 	}
@@ -251,7 +215,7 @@ func (s *search) roots(largest int) {
 	}
 	for i := range s.pods {
 		if most[i] >= s.want {
-			s.push(&relaxation{form: onePod, a: i, cap: largest, bound: bound(1, 1)})
+			s.push(&relaxation{form: onePod, a: i, flows: largest, bound: bound(1, 1)})
 		}
 	}
 	if s.o.Site().Shape.CoreLinks() == 0 {
@@ -264,7 +228,7 @@ func (s *search) roots(largest int) {
 				if s.pods[i].hall != s.pods[j].hall {
 					halls = 2
 				}
-				s.push(&relaxation{form: twoPods, a: i, b: j, cap: largest, bound: bound(halls, 2)})
+				s.push(&relaxation{form: twoPods, a: i, b: j, flows: largest, bound: bound(halls, 2)})
 			}
 		}
 	}
@@ -290,7 +254,7 @@ func (s *search) roots(largest int) {
 		for left := s.want; left > 0; pods++ {
 			left -= gives[len(gives)-1-pods]
 		}
-		s.push(&relaxation{form: manyPods, r: r, cap: largest, bound: bound(1, max(pods, 3))})
+		s.push(&relaxation{form: manyPods, r: r, flows: largest, bound: bound(1, max(pods, 3))})
 	}
 }
 
@@ -303,125 +267,14 @@ func (s *search) least(nodes int) uint64 {
 	return s.pack.pods(up(s.most)) + s.pack.sus(up(s.fullest)) + uint64(up(s.rack))<<s.tie.bits + s.tie.node*uint64(nodes)
 }
 
-// split replaces a relaxation whose optimum can't have links.
-func (s *search) split(x *relaxation, bad *misfit) {
-	without := func(t thing, closed ...bool) {
-		c := *x
-		c.without = slices.Clone(x.without)
-		if last := (thing{what: lastLink, at: t.at}); slices.Contains(closed, true) && !slices.Contains(c.without, last) {
-			c.without = append(c.without, last)
-		}
-		if i := slices.IndexFunc(c.without, func(o thing) bool { return o.what == t.what && o.at == t.at }); i >= 0 {
-			c.without[i].cap = min(c.without[i].cap, t.cap)
-		} else {
-			c.without = append(c.without, t)
-		}
-		s.push(&c)
-	}
-	if bad.cores && !x.any {
-		c := *x
-		c.any = true
-		s.push(&c) // all that x may have, and more
-		return
-	}
-	if pods, most, ok := s.clash(x, bad); ok {
-		for _, at := range pods {
-			part := &x.plan.parts[at]
-			p := &s.pods[part.pod]
-			left := noLeaves
-			if p.size-p.taken != part.leaves || part.small >= 0 {
-				left = allLeaves
-			}
-			if part.pod != x.plan.rest {
-				without(thing{what: fullPod, at: part.pod, cap: left})
-				continue
-			}
-			without(thing{what: smallPod, at: part.pod, cap: left})
-			without(thing{what: smallMost, at: part.pod, cap: part.leaves - 1})
-		}
-		if most > 0 && most < x.cap {
-			c := *x
-			c.cap = most
-			s.push(&c)
-		}
-		return
-	}
-	if bad.cores && x.form == twoPods && x.more == 0 {
-		// How many links the two pods need depends on the smaller one, and
-		// whether the last one may be held on both.
-		low, high := 1, min(len(s.pods[x.a].sus), len(s.pods[x.b].sus))
-		if x.few > 0 {
-			low, high = x.few, max(len(s.pods[x.a].sus), len(s.pods[x.b].sus))
-		}
-		for n := low; n <= high; n++ {
-			c := *x
-			if x.few == 0 {
-				c.few = n
-				s.push(&c)
-				continue
-			}
-			// Which of them is the larger has to be said as well: the split below
-			// takes the smaller leaf out of a pod, and it may do in the other role.
-			c.more, c.larger = n, x.a
-			s.push(&c)
-			d := c
-			d.larger = x.b
-			s.push(&d)
-		}
-		return
-	}
-	small := false
-	for _, part := range x.plan.parts {
-		p := &s.pods[part.pod]
-		for _, l := range part.menu.pick(s, part.leaves, part.deficit) {
-			if s.o.FailedUp[p.sus[l.at].su*site.Rails+bad.rail] != (place.Mask{}) || part.small == l.at {
-				without(thing{what: wholeLeaf, at: p.sus[l.at].su})
-			}
-		}
-		if part.small >= 0 && bad.rest >= 0 {
-			without(thing{what: smallLeaf, at: p.sus[part.small].su, cap: bad.rest}, bad.closed)
-		}
-		if part.small >= 0 {
-			small = true
-			if bad.cores {
-				without(thing{what: smallIn, at: part.pod})
-			}
-		}
-		if bad.cores && x.form == manyPods {
-			what := byte(fullPod)
-			if x.plan.rest == part.pod {
-				what = smallPod
-			}
-			left := noLeaves
-			if p.size-p.taken != part.leaves || part.small >= 0 {
-				left = allLeaves // then the last links may be held as well
-			}
-			without(thing{what: what, at: part.pod, cap: left})
-			if what == smallPod && part.leaves > 0 {
-				without(thing{what: smallMost, at: part.pod, cap: part.leaves - 1})
-			}
-		}
-	}
-	if bad.cores && !small && !x.must {
-		c := *x
-		c.must = true
-		s.push(&c)
-	}
-	if bad.rest < 0 && bad.most > 0 && bad.most < x.cap {
-		c := *x
-		c.cap = bad.most
-		s.push(&c)
-	}
-}
-
 // anyway looks for some slice, when the search for the best was ended: without
 // SUs whose links failed, largest leaves first.
 func (s *search) anyway(largest int) ([]site.Index, *place.LinkSet) {
-	var without []thing
+	var without restrictions
 	for i := range s.pods {
 		for j := range s.pods[i].sus {
 			if u := &s.pods[i].sus[j]; u.flaws > 0 {
-				without = append(without, thing{what: wholeLeaf, at: u.su}, thing{what: smallLeaf, at: u.su}, thing{what: lastLink, at: u.su})
+				without = without.and(noFullLeaf{u.su}, remainderLeaf{u.su, 0}, lastUplinkCommon{u.su})
 			}
 		}
 	}
