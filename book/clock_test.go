@@ -16,7 +16,7 @@ import (
 func TestWhatWaitsForACertainTime(t *testing.T) {
 	s := on(t, func(s *book.State) bool { return s.Site != nil && len(s.Leases) > 0 && s.Leases[0].Delivered > 0 })
 	for _, c := range []book.Command{
-		book.ReturnLease{}, book.FinishReturn{}, book.Deliver{}, book.Reserve{}, book.Fence{}, book.Sanitize{}, book.Commission{}, book.BeginSteps{},
+		book.ReturnLease{}, book.FinishReturn{}, book.Deliver{}, book.Reserve{}, book.Sever{}, book.Sanitize{}, book.Commission{}, book.BeginSteps{},
 		book.SendToRepair{}, book.IssueInvoice{}, book.OfferQuote{}, book.SignQuote{}, book.LapseQuote{}, book.PerformAct{}, book.NoteLate{}, book.NoteUnserved{},
 		book.ProposeReplacement{}, book.AcknowledgeReplacement{}, book.FreeLabel{}, book.RecordVerdict{}, book.ProposeDefrag{}, book.ConsentDefrag{},
 		book.AcceptDefrag{}, book.EndDefrag{}, book.ImportSite{}, book.RescheduleHall{}, book.Manage{}, book.TakeOver{}, book.FileProbe{},

@@ -258,11 +258,11 @@ func TestDefragmentationOfManySlots(t *testing.T) {
 			t.Fatalf("%d at a time", len(s.Swaps))
 		}
 		s.later(s.Policy.Acknowledge)
-		// What was fenced and cleaned meanwhile, as if there were devices.
+		// What was severed and cleaned meanwhile, as if there were devices.
 		for n := range s.Nodes.By[node.Reclaiming].Clone().All() {
 			s.Nodes.By[node.Reclaiming].Remove(n)
-			s.Nodes.State[n] = node.Fenced
-			s.Nodes.By[node.Fenced].Add(n)
+			s.Nodes.State[n] = node.Severed
+			s.Nodes.By[node.Severed].Add(n)
 		}
 		for _, d := range book.Due(s.State, s.now) {
 			switch d.(type) {

@@ -207,7 +207,7 @@ func TestReturn(t *testing.T) {
 		{"one that is being returned", atReturning, func(*stage) book.Command { return book.ReturnLease{Lease: "tidewater/w1"} }, "", ""},
 		{"finished and never begun", atRunning, func(*stage) book.Command { return book.FinishReturn{Lease: "tidewater/w1"} }, "", ""},
 		{"finished with a volume in reach", atReturning, func(*stage) book.Command { return book.FinishReturn{Lease: "tidewater/w1"} }, "", ""},
-		{"finished with data on a node", atFenced, func(*stage) book.Command { return book.FinishReturn{Lease: "tidewater/w1"} }, "", ""},
+		{"finished with data on a node", atSevered, func(*stage) book.Command { return book.FinishReturn{Lease: "tidewater/w1"} }, "", ""},
 		{"finished twice", atClosed, func(*stage) book.Command { return book.FinishReturn{Lease: "tidewater/w1"} }, "", ""},
 		{"late and no such lease", atRunning, func(*stage) book.Command { return book.NoteLate{Lease: "x"} }, "lease", "no lease"},
 		{"late with nothing missing", atRunning, func(*stage) book.Command { return book.NoteLate{Lease: "flagship/t1"} }, "", ""},

@@ -157,7 +157,7 @@ func TestNext(t *testing.T) {
 	}
 }
 
-// More replaced nodes than the brake allows are not fenced: it is engaged.
+// More replaced nodes than the brake allows are not severed: it is engaged.
 func TestBrakeOnReplacements(t *testing.T) {
 	s := on(t, atRunning)
 	s.Policy.Brake.Nodes = 1
@@ -168,7 +168,7 @@ func TestBrakeOnReplacements(t *testing.T) {
 	if len(p.Commands) != 0 || !strings.Contains(fmt.Sprint(p.Steps), s.id(n)) {
 		t.Fatalf("one is allowed: %+v", p)
 	}
-	s.do(t, book.BeginSteps{Steps: []node.Step{{Node: n, Kind: node.StepFence, Attempt: 1}}})
+	s.do(t, book.BeginSteps{Steps: []node.Step{{Node: n, Kind: node.StepSever, Attempt: 1}}})
 	if left := s.Budget(book.CauseReplacement, s.now); left != 0 {
 		t.Fatalf("%d left", left)
 	}
@@ -176,7 +176,7 @@ func TestBrakeOnReplacements(t *testing.T) {
 	s.swapOut(t, other)
 	p = book.Next(s.State, clean, s.now)
 	if len(p.Commands) != 1 || strings.Contains(fmt.Sprint(p.Steps), s.id(other)) {
-		t.Fatalf("a second one is fenced: %+v", p)
+		t.Fatalf("a second one is severed: %+v", p)
 	}
 	s.do(t, p.Commands[0])
 	if s.Control.Brake == nil || s.Control.Brake.Cause != book.CauseReplacement {

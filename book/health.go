@@ -182,7 +182,7 @@ func (s *State) applyFlagged(e *ledger.Entry, b node.Flagged, _ Bodies) error {
 }
 
 // SendToRepair takes nodes out for work on their hardware. A node that was
-// leased goes only after it was fenced; its data is wiped when it comes back.
+// leased goes only after it was severed; its data is wiped when it comes back.
 type SendToRepair struct {
 	Nodes  []site.Index
 	Reason string

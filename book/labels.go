@@ -51,7 +51,7 @@ func (s *State) Wants(n site.Index) Wanted {
 			w.Holder = s.project(s.Leases[i]).Holder
 		}
 		return w
-	case node.Commissioning, node.Fenced, node.Sanitizing, node.Attesting, node.Repair:
+	case node.Commissioning, node.Severed, node.Sanitizing, node.Attesting, node.Repair:
 		return s.turnover(n)
 	}
 	return Wanted{Owner: fabric.Quarantine, Holder: QuarantineHolder}

@@ -179,7 +179,7 @@ func (s *State) stepOf(st node.State) (kind string, timeout time.Duration) {
 	case node.Commissioning:
 		return node.StepCommission, t.Commission
 	case node.Reclaiming:
-		return node.StepFence, t.Fence
+		return node.StepSever, t.Sever
 	case node.Sanitizing:
 		return node.StepSanitize, t.Sanitize
 	case node.Attesting:

@@ -92,7 +92,7 @@ func (c DeclareDead) decide(s *State, env Env) (*Decision, error) {
 }
 
 // silentTogether is how many nodes are silent and not dead, if they are more than the
-// brake allows to be fenced: then what they have in common is at fault, such as the
+// brake allows to be severed: then what they have in common is at fault, such as the
 // network by which they are looked at, and none counts as dead by it.
 func (s *State) silentTogether() int {
 	silent := 0

@@ -441,7 +441,7 @@ func TestASilentNodeIsGivenToNobody(t *testing.T) {
 	}
 }
 
-// More nodes that fall silent at once than the brake allows to be fenced have something
+// More nodes that fall silent at once than the brake allows to be severed have something
 // in common: none of them is dead by it, until fewer are silent.
 func TestSilenceInCommonIsNoDeath(t *testing.T) {
 	s := on(t, atRunning)

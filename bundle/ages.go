@@ -53,13 +53,13 @@ func (v *verifier) verdictAge(at place, l *leaseLog, c *isolationSays, now time.
 // cleanAge holds the statement that a node is clean to the steps that the log shows:
 // what was wiped before the tenant's data could be on it, or could still come to it,
 // says nothing. began is of the first wipe.
-func (n *nodeLog) cleanAge(began, reclaimed, fenced time.Time) (why string) {
+func (n *nodeLog) cleanAge(began, reclaimed, severed time.Time) (why string) {
 	began = began.UTC()
 	switch {
 	case began.Before(reclaimed.Truncate(time.Second)):
 		return "its wipe began at " + stamp(began) + ", and it was the tenant's until " + stamp(reclaimed)
-	case began.Before(fenced.Truncate(time.Second)):
-		return "its wipe began at " + stamp(began) + ", before it was fenced at " + stamp(fenced)
+	case began.Before(severed.Truncate(time.Second)):
+		return "its wipe began at " + stamp(began) + ", before it was fenced at " + stamp(severed)
 	}
 	return ""
 }

@@ -120,8 +120,8 @@ func (v *verifier) inspect(o *opened, b *held) {
 		o.says, o.err = v.readTurnover(o, b)
 	case roleIsolation:
 		o.says, o.err = v.readIsolation(o, b)
-	case roleFence:
-		o.says, o.err = v.readFence(b.data)
+	case roleSever:
+		o.says, o.err = v.readSeverProof(b.data)
 	case roleProbe:
 		o.says, o.err = v.readProbe(o, b)
 	case roleInvoice:

@@ -50,7 +50,7 @@ const (
 	CheckEvidence     Check = "evidence"
 	CheckTurnover     Check = "turnover"
 	CheckStatement    Check = "statement"
-	CheckFence        Check = "fence"
+	CheckSever        Check = "fence"
 	CheckSlotHolder   Check = "slot-holder"
 	CheckHandOver     Check = "hand-over"
 	CheckSwap         Check = "swap"
@@ -142,7 +142,7 @@ var checks = []struct {
 	{CheckEvidence, "an arrow that needs evidence names it"},
 	{CheckTurnover, "a turnover statement passes: a receipt for every device, read-back clean, TPM quote, firmware"},
 	{CheckStatement, "a turnover statement is about the node, the serial and the turnover that the entry says, and about a machine of its own"},
-	{CheckFence, "a fenced node carries none of the tenant's labels and has no grant or session left"},
+	{CheckSever, "a fenced node carries none of the tenant's labels and has no grant or session left"},
 	{CheckSlotHolder, "what is delivered or swapped is the node that the slot holds"},
 	{CheckHandOver, "each hand-over of a node and its move to delivered name each other"},
 	{CheckSwap, "a replacement is proposed, then acknowledged, then made, as proposed; or withdrawn before it is acknowledged"},

@@ -24,7 +24,7 @@ func (v *verifier) finish() {
 			continue // reserved: its tenant is on it, and was before
 		}
 		missing := "its wipe is not shown yet"
-		if !n.fenced {
+		if !n.severed {
 			missing = "neither fence nor wipe is shown yet"
 		}
 		v.dirty++

@@ -25,10 +25,10 @@ type nodeLog struct {
 	turnover  uint32
 	owner     *leaseLog    // whose data it may hold
 	reclaimed time.Time    // when it was taken back
-	fenced    bool         // since it was reclaimed
+	severed   bool         // since it was reclaimed
 	works     bool         // it is among those that are delivered to its owner
 	counted   *leaseLog    // among whose alarms it is
-	fencedAt  time.Time    // when, that time
+	severedAt time.Time    // when, that time
 	reserved  time.Time    // when it was reserved last
 	root      claim.Digest // of the nonce of its last statement, and of which turnover that was
 	wiped     claim.Digest
@@ -278,7 +278,7 @@ func (v *verifier) arrived(n *nodeLog, b *node.Moved, m *node.MovedNode) {
 			v.sits(n)
 		}
 	case node.Reclaiming:
-		n.reclaimed, n.fenced, n.fencedAt = v.time, false, time.Time{}
+		n.reclaimed, n.severed, n.severedAt = v.time, false, time.Time{}
 		if ref, ok := v.holder(n); ok && n.owner == ref.lease {
 			if b.From == node.Delivered && ref.lease.slots[ref.slot] == n.number && ref.lease.returning.IsZero() {
 				v.fail(v.at, CheckUnasked, n.id, "it is taken out of %s on the word of nobody: its lease runs, and no other node was swapped in", ref)
@@ -286,11 +286,11 @@ func (v *verifier) arrived(n *nodeLog, b *node.Moved, m *node.MovedNode) {
 			v.release(n.number, ref)
 			v.touch(ref)
 		}
-	case node.Fenced:
+	case node.Severed:
 		if o := needs(); o != nil {
-			v.fenceShown(n, o)
+			v.severingShown(n, o)
 		}
-		n.fenced, n.fencedAt = true, v.time
+		n.severed, n.severedAt = true, v.time
 		if n.owner != nil && !n.owner.returning.IsZero() {
 			v.volumesLeft(n.owner.Lease)
 		}

@@ -131,7 +131,7 @@ func (v *verifier) statementShown(n *nodeLog, turnover uint32, serial string, o 
 		return
 	}
 	at, now := v.at, v.time
-	delivery, reclaimed, fenced := serial != "", n.reclaimed, n.fencedAt
+	delivery, reclaimed, severed := serial != "", n.reclaimed, n.severedAt
 	v.later(func() {
 		if o.err != nil {
 			v.fail(at, v.unread(o, CheckTurnover), n.id, "turnover statement: %v", o.err)
@@ -158,7 +158,7 @@ func (v *verifier) statementShown(n *nodeLog, turnover uint32, serial string, o 
 		case !delivery:
 			sentence = wipedAfterwards
 		}
-		if why := n.cleanAge(says.began, reclaimed, fenced); why != "" {
+		if why := n.cleanAge(says.began, reclaimed, severed); why != "" {
 			v.fail(at, CheckAge, n.id, "%s", why)
 		}
 		if delivery {

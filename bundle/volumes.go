@@ -245,7 +245,7 @@ func (v *verifier) volumesGranted(l *leaseLog) {
 }
 
 // volumesLeft judges the end of a lease: none of its access may be left when its
-// nodes count as fenced, nor when it counts as returned.
+// nodes count as severed, nor when it counts as returned.
 func (v *verifier) volumesLeft(id lease.ID) {
 	v.budget.spend(8*len(v.volumes), "volumes")
 	for _, name := range sorted(v.volumes) {

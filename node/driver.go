@@ -14,7 +14,7 @@ import (
 // The kinds of step.
 const (
 	StepCommission = "commission" // wipe and attest a new node
-	StepFence      = "fence"      // close sessions, revoke what is not a label
+	StepSever      = "fence"      // close sessions, revoke what is not a label
 	StepSanitize   = "sanitize"   // wipe every device
 	StepAttest     = "attest"     // measure firmware and boot chain
 	StepPowerOff   = "power-off"  // power it off

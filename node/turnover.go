@@ -19,8 +19,8 @@ type Evidence struct {
 	Receipts []wipe.Receipt // of a wipe
 	Quote    *attest.Quote  // of an attestation
 	BurnIn   *BurnIn        // of an attestation
-	Sessions int            // of a fence: BMC sessions still open
-	Grants   int            // of a fence: storage grants still live
+	Sessions int            // of severing: BMC sessions still open
+	Grants   int            // of severing: storage grants still live
 }
 
 // evidenceJSON is how evidence is read, with R for its receipts.

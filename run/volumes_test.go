@@ -181,7 +181,7 @@ func TestNothingIsDeliveredWithoutItsVolumes(t *testing.T) {
 
 // A lease does not end, and its nodes are not wiped for others, while its old
 // credential still works.
-func TestARevocationThatFencedNothing(t *testing.T) {
+func TestARevocationThatEndedNoMount(t *testing.T) {
 	w := imported(t)
 	temper := &backend{Driver: w.sim.Storage(), liar: true}
 	p := w.lease(t, temper, 1)

@@ -189,8 +189,8 @@ func (s *Sim) takes(kind string, class uint8) (time.Duration, bool) {
 	switch kind {
 	case node.StepCommission:
 		return t.Commission, true
-	case node.StepFence:
-		return t.Fence, true
+	case node.StepSever:
+		return t.Sever, true
 	case node.StepSanitize:
 		return t.Sanitize, true
 	case node.StepAttest:
@@ -221,7 +221,7 @@ func (s *Sim) end(n site.Index, r *run) {
 		s.recover(n)
 	case node.StepPowerOff:
 		st.powered = false
-	case node.StepFence:
+	case node.StepSever:
 	default:
 		if broken {
 			r.error = "hardware failed meanwhile: " + s.config.Classes[st.class-1].Name

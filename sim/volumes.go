@@ -115,7 +115,7 @@ func (d *storageDriver) Revoke(ctx context.Context, id storage.VolumeID, p stora
 	if err != nil {
 		return storage.Receipt{}, err
 	}
-	r := storage.Receipt{Volume: id, Principal: p, Revoked: s.now, Fenced: v.mounts[p], Origin: claim.Simulated}
+	r := storage.Receipt{Volume: id, Principal: p, Revoked: s.now, EndedMounts: v.mounts[p], Origin: claim.Simulated}
 	delete(v.mounts, p)
 	delete(v.grants, p)
 	r.Probe = s.probe(v, p)

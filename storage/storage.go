@@ -108,15 +108,15 @@ type Credential struct {
 	Secret string `json:"secret"`
 }
 
-// Receipt says that a grant is gone and that its live mounts were fenced: taking
+// Receipt says that a grant is gone and that its live mounts were ended: taking
 // a credential away does not end a mount that is open.
 type Receipt struct {
-	Volume    VolumeID     `json:"volume"`
-	Principal Principal    `json:"principal"`
-	Revoked   time.Time    `json:"revoked"`
-	Fenced    int          `json:"fenced_mounts"`
-	Probe     string       `json:"probe"` // what the old credential got when it was tried: must be Denied
-	Origin    claim.Origin `json:"origin"`
+	Volume      VolumeID     `json:"volume"`
+	Principal   Principal    `json:"principal"`
+	Revoked     time.Time    `json:"revoked"`
+	EndedMounts int          `json:"fenced_mounts"`
+	Probe       string       `json:"probe"` // what the old credential got when it was tried: must be Denied
+	Origin      claim.Origin `json:"origin"`
 }
 
 // Denied is the outcome of a probe that failed as it must.
@@ -219,7 +219,7 @@ type Driver interface {
 	// under the same id is ErrDifferent, a destroyed one ErrDestroyed.
 	Provision(ctx context.Context, spec VolumeSpec) (Volume, error)
 	Grant(ctx context.Context, v VolumeID, p Principal) (Credential, error)
-	// Revoke returns only when live mounts are fenced and the old credential was
+	// Revoke returns only when live mounts have ended and the old credential was
 	// tried and denied. Revoking what is not granted succeeds.
 	Revoke(ctx context.Context, v VolumeID, p Principal) (Receipt, error)
 	Usage(ctx context.Context, v VolumeID) (Usage, error)

@@ -146,7 +146,7 @@ func (t *Telling) progress(now time.Time) {
 		}
 		c := &s.Nodes
 		t.Progress(now, fmt.Sprintf("%d nodes delivered, %d ready, %d in turnover, %d in repair or quarantine; %d entries", c.By[node.Delivered].Len(), c.By[node.Ready].Len(),
-			c.By[node.Commissioning].Len()+c.By[node.Reclaiming].Len()+c.By[node.Fenced].Len()+c.By[node.Sanitizing].Len()+c.By[node.Attesting].Len(),
+			c.By[node.Commissioning].Len()+c.By[node.Reclaiming].Len()+c.By[node.Severed].Len()+c.By[node.Sanitizing].Len()+c.By[node.Attesting].Len(),
 			c.By[node.Repair].Len()+c.By[node.Quarantined].Len(), s.Seq))
 	})
 }
