@@ -138,7 +138,7 @@ func TestEvidenceRefuses(t *testing.T) {
 	if _, err := book.CheckTurnover(s.State, n, &node.Turnover{}, body); err == nil {
 		t.Error("an empty turnover was taken")
 	}
-	if _, err := book.CheckWipe(s.State, n, []wipe.Receipt{}, body); err == nil {
+	if _, err := book.CheckWipe(s.State, n, []wipe.SanitizeReceipt{}, body); err == nil {
 		t.Error("no receipts were taken for a wipe")
 	}
 	want := s.ExpectedTurnover(n)

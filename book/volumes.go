@@ -325,7 +325,7 @@ func (s *State) applyStray(e *ledger.Entry, b storage.Stray, _ Bodies) error {
 }
 
 // RecordRevoked records that access has ended, with the backend's receipt.
-type RecordRevoked struct{ Receipt storage.Receipt }
+type RecordRevoked struct{ Receipt storage.RevokeReceipt }
 
 func (c RecordRevoked) decide(s *State, env Env) (*Decision, error) {
 	v, err := s.volume(c.Receipt.Volume)

@@ -23,7 +23,7 @@ func (v *verifier) notFuture(subject, what string, at time.Time) {
 }
 
 // receiptAge holds a receipt for the end of access to the time in which there was any.
-func (v *verifier) receiptAge(r *storage.Receipt, access accessLog) {
+func (v *verifier) receiptAge(r *storage.RevokeReceipt, access accessLog) {
 	v.notFuture(string(r.Volume), "the receipt for the end of access", r.Revoked)
 	if r.Revoked.Before(access.since.Add(-skew)) {
 		v.fail(v.at, CheckAge, string(r.Volume), "the receipt says that the access of %s ended at %s, and it was given at %s", r.Principal, stamp(r.Revoked), stamp(access.since))

@@ -55,7 +55,7 @@ func (d *stopped) Observe(ctx context.Context, s fabric.Scope) (fabric.Observati
 	return d.Driver.Observe(ctx, s)
 }
 
-func (d *stopped) Apply(ctx context.Context, c fabric.Change, f fabric.Fence) (fabric.Receipt, error) {
+func (d *stopped) Apply(ctx context.Context, c fabric.Change, f fabric.Fence) (fabric.ApplyReceipt, error) {
 	r, err := d.Driver.Apply(ctx, c, f)
 	d.done.pass()
 	return r, err
@@ -77,7 +77,7 @@ func (d *stoppedNodes) Observe(ctx context.Context, since uint64) (node.Observat
 	return d.Driver.Observe(ctx, since)
 }
 
-func (d *stoppedNodes) Apply(ctx context.Context, steps []node.Step, f node.Fence) ([]node.Receipt, error) {
+func (d *stoppedNodes) Apply(ctx context.Context, steps []node.Step, f node.Fence) ([]node.StepReceipt, error) {
 	r, err := d.Driver.Apply(ctx, steps, f)
 	d.done.pass()
 	return r, err

@@ -212,12 +212,12 @@ func (p *Plane) examine(ctx context.Context, o *outcome) {
 }
 
 // receipts reads back the receipts of the wipe before an attestation.
-func (p *Plane) receipts(ctx context.Context, n site.Index) ([]wipe.Receipt, error) {
+func (p *Plane) receipts(ctx context.Context, n site.Index) ([]wipe.SanitizeReceipt, error) {
 	body, err := p.w.cache.bodyOf(ctx, p.w.state.Nodes.Wiped[n])
 	if err != nil {
 		return nil, err
 	}
-	var receipts []wipe.Receipt
+	var receipts []wipe.SanitizeReceipt
 	return receipts, json.Unmarshal(body, &receipts)
 }
 

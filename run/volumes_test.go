@@ -46,7 +46,7 @@ func (b *backend) Grant(ctx context.Context, v storage.VolumeID, p storage.Princ
 	return c, err
 }
 
-func (b *backend) Revoke(ctx context.Context, v storage.VolumeID, p storage.Principal) (storage.Receipt, error) {
+func (b *backend) Revoke(ctx context.Context, v storage.VolumeID, p storage.Principal) (storage.RevokeReceipt, error) {
 	r, err := b.Driver.Revoke(ctx, v, p)
 	if b.liar {
 		r.Probe = "granted"

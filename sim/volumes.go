@@ -105,17 +105,17 @@ func (d *storageDriver) Grant(ctx context.Context, id storage.VolumeID, p storag
 }
 
 // Revoke implements storage.Driver.
-func (d *storageDriver) Revoke(ctx context.Context, id storage.VolumeID, p storage.Principal) (storage.Receipt, error) {
+func (d *storageDriver) Revoke(ctx context.Context, id storage.VolumeID, p storage.Principal) (storage.RevokeReceipt, error) {
 	s, err := d.open(ctx)
 	if err != nil {
-		return storage.Receipt{}, err
+		return storage.RevokeReceipt{}, err
 	}
 	defer s.mu.Unlock()
 	v, err := s.find(id)
 	if err != nil {
-		return storage.Receipt{}, err
+		return storage.RevokeReceipt{}, err
 	}
-	r := storage.Receipt{Volume: id, Principal: p, Revoked: s.now, EndedMounts: v.mounts[p], Origin: claim.Simulated}
+	r := storage.RevokeReceipt{Volume: id, Principal: p, Revoked: s.now, EndedMounts: v.mounts[p], Origin: claim.Simulated}
 	delete(v.mounts, p)
 	delete(v.grants, p)
 	r.Probe = s.probe(v, p)

@@ -161,9 +161,9 @@ func (t *translated) real(ctx context.Context) error {
 }
 
 // Apply writes to no fabric of hardware.
-func (t *translated) Apply(ctx context.Context, c fabric.Change, f fabric.Fence) (fabric.Receipt, error) {
+func (t *translated) Apply(ctx context.Context, c fabric.Change, f fabric.Fence) (fabric.ApplyReceipt, error) {
 	if err := t.real(ctx); err != nil {
-		return fabric.Receipt{}, err
+		return fabric.ApplyReceipt{}, err
 	}
 	return t.Driver.Apply(ctx, c, f)
 }

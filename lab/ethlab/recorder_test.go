@@ -56,7 +56,7 @@ func (r *recorder) writes() {
 	}
 }
 
-func (r *recorder) Apply(ctx context.Context, c fabric.Change, f fabric.Fence) (fabric.Receipt, error) {
+func (r *recorder) Apply(ctx context.Context, c fabric.Change, f fabric.Fence) (fabric.ApplyReceipt, error) {
 	r.writes()
 	return r.Watched.Apply(ctx, c, f)
 }

@@ -159,26 +159,26 @@ func (d *Driver) checkPorts(ports []site.Port) error {
 
 // Apply writes a change: the whole file anew, OpenSM told, devices waited for. A
 // port whose device is silent stays in the file and is named as failed.
-func (d *Driver) Apply(ctx context.Context, c fabric.Change, f fabric.Fence) (fabric.Receipt, error) {
+func (d *Driver) Apply(ctx context.Context, c fabric.Change, f fabric.Fence) (fabric.ApplyReceipt, error) {
 	if err := ctx.Err(); err != nil {
-		return fabric.Receipt{}, err
+		return fabric.ApplyReceipt{}, err
 	}
 	ports := make([]site.Port, len(c.Ports))
 	for i := range c.Ports {
 		ports[i] = c.Ports[i].Port
 	}
 	if err := d.checkPorts(ports); err != nil {
-		return fabric.Receipt{}, err
+		return fabric.ApplyReceipt{}, err
 	}
 	nic, leaf, err := d.limits(ctx)
 	if err != nil {
-		return fabric.Receipt{}, err
+		return fabric.ApplyReceipt{}, err
 	}
 	// One entry stays free: leaves stop enforcing for a port whose table is full.
 	if err := c.Check(d.fabric().ID, d.numbered(), site.InfiniBand, min(nic, leaf)-1); err != nil {
-		return fabric.Receipt{}, err
+		return fabric.ApplyReceipt{}, err
 	}
-	r := fabric.Receipt{Change: c.ID, Source: Source}
+	r := fabric.ApplyReceipt{Change: c.ID, Source: Source}
 	rows := map[site.Port]fabric.Row{}
 	for _, p := range c.Ports {
 		if err := expressible(p.Row, d.serves(d.Site.PortID[p.Port])); err != nil {
@@ -189,7 +189,7 @@ func (d *Driver) Apply(ctx context.Context, c fabric.Change, f fabric.Fence) (fa
 	}
 	left, err := d.write(ctx, rows, f)
 	if err != nil {
-		return fabric.Receipt{}, err
+		return fabric.ApplyReceipt{}, err
 	}
 	r.Failed = append(r.Failed, left...)
 	slices.SortFunc(r.Failed, func(a, b fabric.PortError) int { return int(a.Port) - int(b.Port) })
