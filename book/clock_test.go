@@ -50,7 +50,7 @@ func TestADoubtHoldsWhatIsDue(t *testing.T) {
 		t.Errorf("in doubt %d commands are due, the first %T", len(held), held[0])
 	}
 	plan = book.Next(s.State, seen, after)
-	if len(plan.Steps)+len(plan.Commands)+len(plan.Volumes) > 0 || len(plan.Held) == 0 || !strings.Contains(plan.Held[0], "the clock shows 2046") {
+	if len(plan.Steps)+len(plan.Commands)+len(plan.Volumes) > 0 || len(plan.Deferred) == 0 || !strings.Contains(plan.Deferred[0], "the clock shows 2046") {
 		t.Errorf("in doubt the plan is %+v", plan)
 	}
 	if _, err := s.decide(t, book.NoteClock{Machine: after, Why: "still"}); !errors.Is(err, book.ErrNothing) {

@@ -123,7 +123,7 @@ func TestNext(t *testing.T) {
 	}
 	stale := clean
 	stale.notFresh = true
-	if p := book.Next(s.State, stale, s.now); !p.Empty() || len(p.Held) != 1 {
+	if p := book.Next(s.State, stale, s.now); !p.Empty() || len(p.Deferred) != 1 {
 		t.Errorf("something is decided from what was not seen: %+v", p)
 	}
 	dirty := seen{pending: site.SetOf(n), unread: map[site.Leaf]bool{s.Site.LeafOf(site.PortOf(n, 2)): true}}
@@ -152,7 +152,7 @@ func TestNext(t *testing.T) {
 	}
 	// With the brake engaged no label is taken from a tenant.
 	s.do(t, book.EngageBrake{Cause: "x", Detail: "too much", By: operator})
-	if p := book.Next(s.State, dirty, s.now); len(p.Ports) != 0 || len(p.Held) == 0 {
+	if p := book.Next(s.State, dirty, s.now); len(p.Ports) != 0 || len(p.Deferred) == 0 {
 		t.Errorf("the brake is engaged: %+v", p.Ports)
 	}
 }
@@ -182,7 +182,7 @@ func TestBrakeOnReplacements(t *testing.T) {
 	if s.Control.Brake == nil || s.Control.Brake.Cause != book.CauseReplacement {
 		t.Error("the brake is not engaged")
 	}
-	if p := book.Next(s.State, clean, s.now); len(p.Commands) != 0 || len(p.Held) == 0 {
+	if p := book.Next(s.State, clean, s.now); len(p.Commands) != 0 || len(p.Deferred) == 0 {
 		t.Errorf("%+v", p)
 	}
 }

@@ -240,8 +240,8 @@ func TestNothingIsSwappedWhileTheLoopIsHeld(t *testing.T) {
 		if got := s.due(t); got != "" {
 			t.Errorf("%s: %s", name, got)
 		}
-		if p := book.Next(s.State, seen{pending: site.NewSet(64)}, s.now); name != "paused" && !strings.Contains(fmt.Sprint(p.Held), "1 replacements are past their deadline") {
-			t.Errorf("%s: the plan says %v", name, p.Held)
+		if p := book.Next(s.State, seen{pending: site.NewSet(64)}, s.now); name != "paused" && !strings.Contains(fmt.Sprint(p.Deferred), "1 replacements are past their deadline") {
+			t.Errorf("%s: the plan says %v", name, p.Deferred)
 		}
 		s.do(t, book.AcknowledgeReplacement{Lease: l.ID, Slot: c.Slot, Actor: officer(l.ID)})
 	}
@@ -454,8 +454,8 @@ func TestSilenceInCommonIsNoDeath(t *testing.T) {
 	if got := s.due(t); got != "" {
 		t.Errorf("four are silent: %s", got)
 	}
-	if p := book.Next(s.State, seen{pending: site.NewSet(64)}, s.now); !strings.Contains(fmt.Sprint(p.Held), "4 nodes are silent at once") {
-		t.Errorf("the plan says %v", p.Held)
+	if p := book.Next(s.State, seen{pending: site.NewSet(64)}, s.now); !strings.Contains(fmt.Sprint(p.Deferred), "4 nodes are silent at once") {
+		t.Errorf("the plan says %v", p.Deferred)
 	}
 	s.do(t, heard(l.Slots[2]))
 	if got := s.due(t); got != "DeclareDead" || s.HealthOf(l.Slots[0]) != book.Dead {

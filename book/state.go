@@ -155,7 +155,7 @@ type Lease struct {
 type Lock struct {
 	Since time.Time
 	Check string
-	Cause string
+	Cause string      `json:"Cause"`      // one of the below
 	Maker prove.Maker `json:",omitempty"` // who could have made it; "" the owner
 }
 

@@ -19,8 +19,8 @@ const VolumeRetention = 7 * 24 * time.Hour
 // Volume is a volume of a tenant as the ledger tells of it.
 type Volume struct {
 	Contract  string
-	Name      string // in the contract
-	Held      storage.Volume
+	Name      string         // in the contract
+	Held      storage.Volume `json:"Held"`
 	Origin    claim.Origin
 	Grants    map[storage.Principal]Access
 	Destroyed time.Time // zero: it is there
@@ -94,7 +94,7 @@ func (s *State) planVolumes(p *Plan, now time.Time) {
 		switch over := s.volumeOver(v, now); {
 		case !over || len(v.Grants) > 0:
 		case s.Control.Brake != nil:
-			p.Held = append(p.Held, fmt.Sprintf("volume %s is not destroyed: the brake is engaged", id))
+			p.Deferred = append(p.Deferred, fmt.Sprintf("volume %s is not destroyed: the brake is engaged", id))
 		default:
 			p.Volumes = append(p.Volumes, VolumeWork{Action: DestroyVolume, Contract: v.Contract, Spec: v.Held.Spec})
 		}

@@ -322,7 +322,7 @@ func TestSilenceIsToldOf(t *testing.T) {
 		t.Fatal(err)
 	}
 	p.submit(t, p.plane, book.RegisterTenant{Tenant: "late", Name: "Late"})
-	held := strings.Join(p.plane.Plan(t.Context()).Held, "\n")
+	held := strings.Join(p.plane.Plan(t.Context()).Deferred, "\n")
 	if len(p.plane.Drivers()) < 2 {
 		t.Errorf("drivers %+v, held %s", p.plane.Drivers(), held)
 	}
