@@ -67,7 +67,7 @@ func (s *State) occupancy(inService, begin, end time.Time) *place.Occupancy {
 	}
 	for _, l := range s.Leases {
 		if l.Returned.IsZero() && l.Begin.Before(end) && begin.Before(l.End) {
-			keep(l.Slots, l.Held)
+			keep(l.Slots, l.Assigned)
 		}
 	}
 	for _, q := range s.Quotes {
@@ -77,16 +77,16 @@ func (s *State) occupancy(inService, begin, end time.Time) *place.Occupancy {
 				if err != nil {
 					continue // Apply has parsed it once: it parses
 				}
-				keep(nodes, part.Held)
+				keep(nodes, part.Assigned)
 			}
 		}
 	}
 	return o
 }
 
-// heldLinks reads the links of a lease: nil for shared ones.
-func heldLinks(l *Lease) *place.LinkSet {
-	set, err := place.DecodeLinks(l.Held)
+// assignedLinks reads the links of a lease: nil for shared ones.
+func assignedLinks(l *Lease) *place.LinkSet {
+	set, err := place.DecodeLinks(l.Assigned)
 	if err != nil {
 		panic("book: links that were bound can't be read: " + err.Error()) // Apply has read them
 	}

@@ -349,7 +349,7 @@ func TestUnserved(t *testing.T) {
 func TestReplacementKeepsToItsLinks(t *testing.T) {
 	s := on(t, atRunning)
 	one, _ := s.LeaseByID("tidewater/w1") // in one SU
-	one.Links, one.Held = lease.Hermetic, (&place.LinkSet{}).Encode()
+	one.Links, one.Assigned = lease.Hermetic, (&place.LinkSet{}).Encode()
 	failed := one.Slots[0]
 	s.fold(t, drafts(s, fail(failed, true))...)
 	near := place.ReplaceFailures(s.Site, s.Candidates(), []place.Failure{s.FailureOf(one, failed)}, s.LinksOf())[0]

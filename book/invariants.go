@@ -132,10 +132,10 @@ func (s *State) checkLinks() error {
 				continue
 			}
 			o := place.NewOccupancy(s.Site)
-			if err := o.Keep(other.Slots, heldLinks(other)); err != nil {
+			if err := o.Keep(other.Slots, assignedLinks(other)); err != nil {
 				return err
 			}
-			if err := o.Apart(l.Slots, heldLinks(l)); err != nil {
+			if err := o.Apart(l.Slots, assignedLinks(l)); err != nil {
 				return fmt.Errorf("%s is hermetic, beside %s: %w", l.ID, other.ID, err)
 			}
 		}
