@@ -309,7 +309,7 @@ func TestDefragmentationEnds(t *testing.T) {
 func TestUnserved(t *testing.T) {
 	s := on(t, atRunning)
 	n := s.up("flagship/t1")
-	l, slot := s.Holder(n), s.Nodes.Slot[n]
+	l, slot := s.LeaseOn(n), s.Nodes.Slot[n]
 	ref := book.SlotRef{Lease: l.ID, Slot: slot}
 	if _, err := s.decide(t, book.NoteUnserved{Slots: []book.SlotRef{ref}}); err == nil || !strings.Contains(err.Error(), "is healthy") {
 		t.Fatal(err)

@@ -225,8 +225,8 @@ func TestReturn(t *testing.T) {
 		t.Errorf("%d nodes are taken back", back)
 	}
 	for n := range s.Nodes.By[node.Reclaiming].All() {
-		if s.Holder(n) == l || s.Leases[s.Nodes.Owner[n]] != l {
-			t.Errorf("node %d: held by %v", n, s.Holder(n))
+		if s.LeaseOn(n) == l || s.Leases[s.Nodes.Owner[n]] != l {
+			t.Errorf("node %d: held by %v", n, s.LeaseOn(n))
 		}
 		if w := s.Wants(n); !strings.HasPrefix(string(w.Owner), "turnover/") || w.Holder != s.HolderOf("project/tidewater/forecast") {
 			t.Errorf("node %d: a node that is reclaimed is its last tenant's until read-back shows the turnover label, got %+v", n, w)

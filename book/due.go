@@ -145,7 +145,7 @@ func (s *State) turnoverRoom(hall int) int {
 func (s *State) dueReservations(due []Command, now time.Time) []Command {
 	var nodes []site.Index
 	for n := range s.Nodes.By[node.Ready].All() {
-		l := s.Holder(n)
+		l := s.LeaseOn(n)
 		if l != nil && l.Returning.IsZero() && !now.Before(l.Begin.Add(-Lead)) && s.usable(n) && s.HealthOf(n) == Healthy && !s.givenUpNode(n) {
 			nodes = append(nodes, n)
 		}
@@ -165,7 +165,7 @@ func (s *State) dueRepairs(due []Command) []Command {
 		case node.Ready, node.Severed:
 			nodes = append(nodes, n)
 		case node.Reserved:
-			if s.Holder(n) == nil {
+			if s.LeaseOn(n) == nil {
 				nodes = append(nodes, n)
 			}
 		}

@@ -195,7 +195,7 @@ func (c SendToRepair) decide(s *State, env Env) (*Decision, error) {
 		if from == node.Delivered || !node.Allowed(from, node.Repair) {
 			return nil, refuse("node", "%s is %s: it can't go to repair from there", s.Site.NodeID[n], from)
 		}
-		if from == node.Reserved && s.Holder(n) != nil {
+		if from == node.Reserved && s.LeaseOn(n) != nil {
 			return nil, refuse("node", "%s is reserved for a slot: replace it first", s.Site.NodeID[n])
 		}
 		m.move(n, from, node.Repair, 0, claim.Digest{}, c.Reason)

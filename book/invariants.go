@@ -143,8 +143,8 @@ func (s *State) checkLinks() error {
 	return nil
 }
 
-func booked(holds []Hold, lease int32, slot uint32) bool {
-	for _, h := range holds {
+func booked(bookings []Booking, lease int32, slot uint32) bool {
+	for _, h := range bookings {
 		if h.Lease == lease && h.Slot == slot {
 			return true
 		}

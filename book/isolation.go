@@ -170,7 +170,7 @@ func (s *State) scoped(ports []PortFinding, write func(scope string, notes []fab
 		n := p.Port.Node()
 		note := fabric.PortNote{Port: uint32(p.Port), Node: s.Site.NodeID[n], NIC: p.Port.NIC(), Check: p.Check, Seen: string(p.Seen)}
 		byScope[SiteScope] = append(byScope[SiteScope], note)
-		l := s.Holder(n)
+		l := s.LeaseOn(n)
 		if l == nil {
 			continue
 		}
@@ -243,7 +243,7 @@ func (s *State) applyDrifted(e *ledger.Entry, b fabric.Drifted, _ Bodies) error 
 }
 
 func (s *State) markDirty(n site.Index) {
-	if l := s.Holder(n); l != nil {
+	if l := s.LeaseOn(n); l != nil {
 		l.Dirty = true
 	}
 	s.Touched.Add(n)
@@ -359,7 +359,7 @@ func (c ReportUnread) decide(s *State, env Env) (*Decision, error) {
 		scopes = scopes[:0]
 		for _, n := range s.Site.SUs[su].Nodes {
 			ports = append(ports, PortFinding{Port: site.PortOf(n, nic)})
-			if l := s.Holder(n); l != nil && !tenants[l.Tenant] {
+			if l := s.LeaseOn(n); l != nil && !tenants[l.Tenant] {
 				tenants[l.Tenant] = true
 				scopes = append(scopes, TenantScope(l.Tenant))
 			}

@@ -48,7 +48,7 @@ func TestIsolationRefuses(t *testing.T) {
 func TestDrift(t *testing.T) {
 	s := on(t, atRunning)
 	a, b := s.up("flagship/t1"), s.up("research/r1")
-	l, other := s.Holder(a), s.Holder(b)
+	l, other := s.LeaseOn(a), s.LeaseOn(b)
 	billed := len(l.Events)
 	got := kinds(s.do(t, drift(site.PortOf(a, 3), site.PortOf(a, 4), site.PortOf(b, 3))))
 	want := "site fabric.drifted/1, tenant/flagship fabric.drifted/1, tenant/research fabric.drifted/1, tenant/flagship lease.slots/1, tenant/research lease.slots/1"
@@ -109,7 +109,7 @@ func TestDriftOfASpare(t *testing.T) {
 func TestUnreadLeaf(t *testing.T) {
 	s := on(t, atRunning)
 	n := s.up("flagship/t1")
-	l, leaf := s.Holder(n), s.Site.LeafOf(site.PortOf(n, 2))
+	l, leaf := s.LeaseOn(n), s.Site.LeafOf(site.PortOf(n, 2))
 	got := kinds(s.do(t, book.ReportUnread{Leaves: []site.Leaf{leaf}, Reason: "no answer"}))
 	if !strings.HasPrefix(got, "site fabric.unread/1, tenant/flagship fabric.unread/1") || !strings.Contains(got, "tenant/flagship lease.slots/1") {
 		t.Errorf("an unread leaf is %s", got)
@@ -160,7 +160,7 @@ func TestWants(t *testing.T) {
 			return book.Wanted{Owner: "project/flagship/train", Holder: s.HolderOf("project/flagship/train")}
 		}},
 		"reserved": {atReserved, func(s *stage) site.Index { return s.first(node.Reserved) }, func(s *stage, n site.Index) book.Wanted {
-			l := s.Holder(n)
+			l := s.LeaseOn(n)
 			return book.Wanted{Owner: book.ProjectOwner(l.Tenant, l.Project), Holder: s.HolderOf(book.ProjectOwner(l.Tenant, l.Project))}
 		}},
 		"ready": {atRunning, func(s *stage) site.Index { return s.spare() }, func(*stage, site.Index) book.Wanted {

@@ -76,14 +76,14 @@ func (m *mover) write(d *Decision) {
 // from reservation on, and whose data it may still hold until it is clean.
 func (s *State) witness(n site.Index, from, to node.State) string {
 	if to == node.Reserved || from == node.Reserved || to == node.Delivered {
-		if l := s.Holder(n); l != nil {
+		if l := s.LeaseOn(n); l != nil {
 			return l.Tenant
 		}
 	}
 	if i := s.Nodes.Owner[n]; i != NoLease {
 		return s.Leases[i].Tenant
 	}
-	if l := s.Holder(n); l != nil && from == node.Delivered {
+	if l := s.LeaseOn(n); l != nil && from == node.Delivered {
 		return l.Tenant
 	}
 	return ""

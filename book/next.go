@@ -94,7 +94,7 @@ func Next(s *State, seen Seen, now time.Time) Plan {
 // deferredCordoned names the nodes that would be handed over by now and are cordoned.
 func (s *State) deferredCordoned(now time.Time) (deferred []string) {
 	for n := range s.Nodes.By[node.Reserved].All() {
-		if l := s.Holder(n); l != nil && s.Nodes.Cordoned[n] && !now.Before(l.Begin) && l.Returning.IsZero() {
+		if l := s.LeaseOn(n); l != nil && s.Nodes.Cordoned[n] && !now.Before(l.Begin) && l.Returning.IsZero() {
 			deferred = append(deferred, fmt.Sprintf("%s is cordoned and not handed over to %s: lift it (bulkhead node cordon %s --lift), or replace it (bulkhead node replace)", s.Site.NodeID[n], l.ID, s.Site.NodeID[n]))
 		}
 	}

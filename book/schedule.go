@@ -97,7 +97,7 @@ func (s *State) ScheduleOn(snapshot *site.Site, now time.Time) (*dated.Schedule,
 func (s *State) madeReady(l *Lease) []site.Index {
 	var nodes []site.Index
 	for _, n := range l.Slots {
-		if s.Holder(n) == l && s.Nodes.State[n] == node.Reserved {
+		if s.LeaseOn(n) == l && s.Nodes.State[n] == node.Reserved {
 			nodes = append(nodes, n)
 		}
 	}

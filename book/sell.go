@@ -375,7 +375,7 @@ func (s *State) applyBound(e *ledger.Entry, b lease.Bound, _ Bodies) error {
 	s.leaseByID[b.Lease] = int(index)
 	s.number(l)
 	for slot, n := range nodes {
-		s.hold(n, index, uint32(slot))
+		s.bookNode(n, index, uint32(slot))
 	}
 	return nil
 }

@@ -197,7 +197,7 @@ func TestSell(t *testing.T) {
 		t.Error("the project has a label in a fabric that it is not in")
 	}
 	for slot, n := range l.Slots {
-		if s.Holder(n) != l || int(s.Nodes.Slot[n]) != slot {
+		if s.LeaseOn(n) != l || int(s.Nodes.Slot[n]) != slot {
 			t.Errorf("slot %d: node %d does not know it", slot, n)
 		}
 	}

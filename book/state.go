@@ -210,12 +210,12 @@ type Nodes struct {
 	Asked     []claim.Digest // ledger root that the step under way binds its quote to
 	WipeAsked []claim.Digest // the same of the wipe before, or of both together
 	Wiped     []claim.Digest // body with the receipts of the wipe before the attestation
-	Booked    map[site.Index][]Hold
+	Booked    map[site.Index][]Booking
 	By        [node.States]*site.Set
 }
 
-// Hold is a future claim of a lease on a node that another lease holds now.
-type Hold struct {
+// Booking is a future claim of a lease on a node that another lease holds now.
+type Booking struct {
 	Lease int32
 	Slot  uint32
 }
@@ -247,7 +247,7 @@ func New() *State {
 		Found:      map[string]map[uint32]*FoundLabel{},
 		Kept:       site.NewSet(0),
 	}
-	s.Nodes.Booked, s.Nodes.Silence = map[site.Index][]Hold{}, map[site.Index]Silence{}
+	s.Nodes.Booked, s.Nodes.Silence = map[site.Index][]Booking{}, map[site.Index]Silence{}
 	s.Nodes.Sick, s.Nodes.Corded = site.NewSet(0), site.NewSet(0)
 	for i := range s.Nodes.By {
 		s.Nodes.By[i] = site.NewSet(0)
@@ -265,8 +265,8 @@ func (s *State) LeaseByID(id lease.ID) (*Lease, bool) {
 	return s.Leases[i], true
 }
 
-// Holder returns the lease that holds a node now, or nil.
-func (s *State) Holder(n site.Index) *Lease {
+// LeaseOn returns the lease that holds a node now, or nil.
+func (s *State) LeaseOn(n site.Index) *Lease {
 	if i := s.Nodes.Lease[n]; i != NoLease {
 		return s.Leases[i]
 	}

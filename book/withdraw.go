@@ -86,7 +86,7 @@ func (s *State) fallen(ref SlotRef, swap *Swap) string {
 		return "the slot is gone"
 	case !l.Returning.IsZero():
 		return "the lease is being returned"
-	case l.Slots[ref.Slot] != swap.Was || s.Holder(swap.Was) != l:
+	case l.Slots[ref.Slot] != swap.Was || s.LeaseOn(swap.Was) != l:
 		return s.Site.NodeID[swap.Was] + " is not in the slot any more"
 	}
 	if err := s.replaceable(swap.Was, swap.By != ""); err != nil && !s.moveOf(ref, swap.Node) {

@@ -363,7 +363,7 @@ var attacks = []attack{
 			}
 		})
 	}},
-	{"a replacement hidden", bundle.CheckSlotHolder, "a replacement is missing", func(a *attempt) {
+	{"a replacement hidden", bundle.CheckSlotNode, "a replacement is missing", func(a *attempt) {
 		a.Drop(ofKind(lease.KindProposed, lease.KindAcknowledged, lease.KindSwapped))
 	}},
 	{"a hand-over without its move", bundle.CheckHandOver, "no move to delivered follows", func(a *attempt) {

@@ -51,7 +51,7 @@ const (
 	CheckTurnover     Check = "turnover"
 	CheckStatement    Check = "statement"
 	CheckSever        Check = "fence"
-	CheckSlotHolder   Check = "slot-holder"
+	CheckSlotNode     Check = "slot-holder"
 	CheckHandOver     Check = "hand-over"
 	CheckSwap         Check = "swap"
 	CheckUnasked      Check = "unasked"
@@ -143,7 +143,7 @@ var checks = []struct {
 	{CheckTurnover, "a turnover statement passes: a receipt for every device, read-back clean, TPM quote, firmware"},
 	{CheckStatement, "a turnover statement is about the node, the serial and the turnover that the entry says, and about a machine of its own"},
 	{CheckSever, "a fenced node carries none of the tenant's labels and has no grant or session left"},
-	{CheckSlotHolder, "what is delivered or swapped is the node that the slot holds"},
+	{CheckSlotNode, "what is delivered or swapped is the node that the slot holds"},
 	{CheckHandOver, "each hand-over of a node and its move to delivered name each other"},
 	{CheckSwap, "a replacement is proposed, then acknowledged, then made, as proposed; or withdrawn before it is acknowledged"},
 	{CheckUnasked, "a node leaves its slot on somebody's word: the tenant's, a person's when the tenant's time is up, or the log's that it is down or was not delivered"},

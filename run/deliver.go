@@ -78,7 +78,7 @@ func (p *Plane) deliverable(now time.Time) []handOver {
 	groups := map[key]*handOver{}
 	var order []key
 	for n := range s.Nodes.By[node.Reserved].All() {
-		l := s.Holder(n)
+		l := s.LeaseOn(n)
 		if l == nil || now.Before(l.Begin) || !now.Before(l.End) || !l.Returning.IsZero() || s.GivenUpNode(n) {
 			continue
 		}
@@ -180,7 +180,7 @@ func (p *Plane) recordVerdicts(ctx context.Context, now time.Time) (bool, error)
 		var nodes []site.Index
 		exposed := false
 		for _, n := range l.Slots {
-			if s.Nodes.State[n] == node.Delivered && s.Holder(n) == l {
+			if s.Nodes.State[n] == node.Delivered && s.LeaseOn(n) == l {
 				nodes = append(nodes, n)
 				exposed = exposed || s.Nodes.Exposed[n] != 0
 			}

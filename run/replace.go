@@ -50,7 +50,7 @@ func (p *Plane) replaceFailed(ctx context.Context) (changed bool, err error) {
 	var failed []site.Index
 	var slots []slot
 	collect := func(n site.Index) {
-		l := s.Holder(n)
+		l := s.LeaseOn(n)
 		if l == nil || !l.Returning.IsZero() {
 			return
 		}
