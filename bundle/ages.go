@@ -76,8 +76,8 @@ func (v *verifier) longAgo(n *nodeLog, wiped, now time.Time) {
 	}
 }
 
-// labelsHeld holds the release of a label to the nodes that carry it.
-func (v *verifier) labelsHeld(b *fabric.Labelled) {
+// labelReleased holds the release of a label to the nodes that carry it.
+func (v *verifier) labelReleased(b *fabric.Labelled) {
 	project, ours := strings.CutPrefix(string(b.Owner), "project/"+v.tenant+"/")
 	if !ours {
 		return

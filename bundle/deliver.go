@@ -92,7 +92,7 @@ func (v *verifier) handOverOne(l *leaseLog, b *lease.Delivered, d *lease.Deliver
 		l.upOnce++
 	}
 	l.bill(d.Slot, meter.Up, v.time)
-	v.tally.holdings++
+	v.tally.handedOver++
 	return true
 }
 

@@ -123,7 +123,7 @@ var placementShape = claim.ShapeOf[placement.Certificate]()
 
 // readPlacement reads a placement certificate. It is no statement: nobody signs it,
 // and what it says is held against the lease that names it.
-func (v *verifier) readPlacement(b *held) (*placement.Certificate, error) {
+func (v *verifier) readPlacement(b *unnamedBody) (*placement.Certificate, error) {
 	weight, err := v.budget.weigh(placementShape, b.data, "a placement certificate")
 	if err != nil {
 		return nil, err

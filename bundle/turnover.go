@@ -35,7 +35,7 @@ var turnoverShape = claim.ShapeOf[node.Turnover]()
 // the policy's where the policy says something, else the statement's own word;
 // the entries that name it are compared later.
 // Cost: about 250 µs, most of it two signatures and JSON.
-func (v *verifier) readTurnover(o *opened, b *held) (*turnoverSays, error) {
+func (v *verifier) readTurnover(o *opened, b *unnamedBody) (*turnoverSays, error) {
 	s, err := v.signed(o, b, PurposeStatement, node.TurnoverPredicate)
 	if err != nil {
 		return nil, err

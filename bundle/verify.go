@@ -59,7 +59,7 @@ type verifier struct {
 	time time.Time // of the entry under way
 
 	bodies  *frameReader
-	held    *held
+	unnamed *unnamedBody
 	opened  map[claim.Digest]*opened
 	workers *workers
 	after   []judgement // that wait for statements, in order

@@ -185,7 +185,7 @@ func (v *seen) missingGrants(s *book.State, planned []book.VolumeWork) (work []b
 	for _, id := range s.VolumeIDs() {
 		for _, principal := range slices.Sorted(maps.Keys(s.Volumes[id].Grants)) {
 			if a := s.Volumes[id].Grants[principal]; !a.Stray && v.missing[access{id, principal}] && !ends(access{id, principal}) {
-				work = append(work, book.VolumeWork{Action: book.GrantVolume, Contract: s.Volumes[id].Contract, Spec: s.Volumes[id].Held.Spec, Principal: principal})
+				work = append(work, book.VolumeWork{Action: book.GrantVolume, Contract: s.Volumes[id].Contract, Spec: s.Volumes[id].Provisioned.Spec, Principal: principal})
 			}
 		}
 	}
