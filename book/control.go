@@ -221,10 +221,10 @@ func (s *State) applyReleased(e *ledger.Entry, b Braked, _ Bodies) error {
 	s.Control.Brake = nil
 	s.Control.Acts = nil
 	// Who let the loop go on let it write again what the brake had held back.
-	for port, lock := range s.Locked {
-		if lock.Cause == CauseDrift {
-			lock.Cause = CauseReleased
-			s.Locked[port] = lock
+	for port, lock := range s.Drifted {
+		if lock.State == DriftOpen {
+			lock.State = DriftReleased
+			s.Drifted[port] = lock
 		}
 	}
 	return nil

@@ -140,7 +140,7 @@ func (s *State) planPorts(p *Plan, seen Seen) {
 				unreadable++
 				continue
 			}
-			if lock, drifted := s.Locked[port]; drifted && lock.Cause != CauseLocked && braked {
+			if lock, drifted := s.Drifted[port]; drifted && lock.State != DriftClosed && braked {
 				continue
 			}
 			f := s.Site.Fabrics[s.Site.FabricOf(port)]

@@ -55,7 +55,7 @@ type State struct {
 	Stays    map[SlotRef]Stay      // slots whose replacement was taken back by hand
 	Unserved map[SlotRef]time.Time // slots without a node for which none was found, since when
 	Defrags  map[lease.ID]*Defrag  // open proposals to move healthy nodes
-	Locked   map[site.Port]Lock
+	Drifted  map[site.Port]Drift
 	Unread   map[site.Leaf]time.Time
 	Silent   map[site.Leaf]time.Time // leaves that did not answer, since when they last did
 	Invoices []Invoice
@@ -151,11 +151,11 @@ type Lease struct {
 	Sitting bool      // its tenant was on its first nodes before: see State.Sits
 }
 
-// Lock is a port that was locked down, with why.
-type Lock struct {
+// Drift is a port that was locked down, with why.
+type Drift struct {
 	Since time.Time
 	Check string
-	Cause string      `json:"Cause"`      // one of the below
+	State string      `json:"Cause"`      // one of the below
 	Maker prove.Maker `json:",omitempty"` // who could have made it; "" the owner
 }
 
@@ -237,7 +237,7 @@ func New() *State {
 		Stays:      map[SlotRef]Stay{},
 		Unserved:   map[SlotRef]time.Time{},
 		Defrags:    map[lease.ID]*Defrag{},
-		Locked:     map[site.Port]Lock{},
+		Drifted:    map[site.Port]Drift{},
 		Unread:     map[site.Leaf]time.Time{},
 		Silent:     map[site.Leaf]time.Time{},
 		Commands:   map[string]uint64{},

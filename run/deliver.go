@@ -147,7 +147,7 @@ func (p *Plane) proven(n site.Index) bool {
 // makes a new one: a day while all is well, an hour while something is red,
 // unread or not proven. A certificate of a large lease hashes every reading.
 func (p *Plane) verdictEvery(l *book.Lease) time.Duration {
-	if l.Verdict != prove.Proven.String() || len(p.w.state.Locked)+len(p.w.state.Unread) > 0 {
+	if l.Verdict != prove.Proven.String() || len(p.w.state.Drifted)+len(p.w.state.Unread) > 0 {
 		return time.Hour
 	}
 	return 24 * time.Hour
@@ -158,7 +158,7 @@ func (p *Plane) verdictEvery(l *book.Lease) time.Duration {
 // carry the label until they are written and read back. Nothing has drifted and
 // nothing is unread then. What lasts for an hour is recorded all the same.
 func (p *Plane) inTransit(l *book.Lease, c book.RecordVerdict, now time.Time) bool {
-	if c.Verdict == prove.Proven.String() || len(p.w.state.Locked)+len(p.w.state.Unread) > 0 {
+	if c.Verdict == prove.Proven.String() || len(p.w.state.Drifted)+len(p.w.state.Unread) > 0 {
 		delete(p.seen.doubt, l.ID)
 		return false
 	}

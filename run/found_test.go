@@ -160,8 +160,8 @@ func TestASiteThatRunsAlready(t *testing.T) {
 				t.Errorf("occupied node %d is %s", n, s.Nodes.State[n])
 			}
 		}
-		if len(s.Locked) > 0 {
-			t.Errorf("%d ports count as drifted", len(s.Locked))
+		if len(s.Drifted) > 0 {
+			t.Errorf("%d ports count as drifted", len(s.Drifted))
 		}
 	})
 

@@ -67,7 +67,7 @@ func (p *Plane) judgeLeaf(j *judgement, l look, d fabric.DeviceReading, readings
 		if !sure {
 			continue
 		}
-		lock, drifting := s.Locked[port]
+		lock, drifting := s.Drifted[port]
 		found := book.PortFinding{Port: port, Check: check.String()}
 		if verdict == prove.Red {
 			found.Seen = p.seen.prover.SeenAt(port)

@@ -248,8 +248,8 @@ func TestManagementNetworkCut(t *testing.T) {
 				for _, l := range s.Leases {
 					verdicts = append(verdicts, l.Verdict)
 				}
-				if s.Control.Brake != nil || len(s.Locked) > 0 {
-					t.Errorf("%d ports are locked, the brake is %+v", len(s.Locked), s.Control.Brake)
+				if s.Control.Brake != nil || len(s.Drifted) > 0 {
+					t.Errorf("%d ports are locked, the brake is %+v", len(s.Drifted), s.Control.Brake)
 				}
 			})
 			if want := map[bool]string{true: "unknown", false: "proven"}[lost]; strings.Join(verdicts, " ") != want {

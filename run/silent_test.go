@@ -267,8 +267,8 @@ func TestAStoppedDriverHoldsUpNothingElse(t *testing.T) {
 				t.Errorf("%d slots are up, %d were before", after, before)
 			}
 			p.plane.View(func(s *book.State) {
-				if s.Control.Brake != nil || len(s.Locked) > 0 || len(s.Unread) > 0 {
-					t.Errorf("brake %+v, locked %v, unread %v", s.Control.Brake, s.Locked, s.Unread)
+				if s.Control.Brake != nil || len(s.Drifted) > 0 || len(s.Unread) > 0 {
+					t.Errorf("brake %+v, locked %v, unread %v", s.Control.Brake, s.Drifted, s.Unread)
 				}
 			})
 		})

@@ -223,7 +223,7 @@ func (s *server) open(ctx context.Context) error {
 		return s.openReadOnly(ctx, fmt.Sprintf("devices take the word of another writer, %s, and this one writes %s: it stepped down. To let it go on instead, stop the other one for good and this one, then: %s", own.Seen, own.Lineage, d.takesOver()))
 	}
 	if s.store, err = sqlite.Open(d.ledger()); err != nil {
-		if errors.Is(err, sqlite.ErrLocked) {
+		if errors.Is(err, sqlite.ErrInUse) {
 			return fmt.Errorf("--data %s: another server runs on this folder: %w", d, err)
 		}
 		return err

@@ -91,7 +91,7 @@ func (b *badDays) proven(t *testing.T) {
 	check(t, await.True(await.Context(t), "every port to be proven", func() bool {
 		check(t, b.Live(t.Context(), time.Minute, time.Minute))
 		locked, holds := 0, false
-		b.Plane.View(func(s *book.State) { locked, holds = len(s.Locked), s.Postures[FabricID].Holds })
+		b.Plane.View(func(s *book.State) { locked, holds = len(s.Drifted), s.Postures[FabricID].Holds })
 		quiet := locked == 0 && holds && len(b.Findings()) == 0
 		if !quiet {
 			time.Sleep(250 * time.Millisecond) // a minute of the lab's time: so slowly that no lease ends meanwhile
