@@ -44,7 +44,7 @@ func (m *mover) move(n site.Index, from, to node.State, ahead uint32, evidence c
 		Turnover: turnover, Evidence: evidence,
 	}
 	m.put(moveKey{SiteScope, m.s.Site.NodeSU[n], from, to, reason}, item)
-	if tenant := m.s.witness(n, from, to); tenant != "" {
+	if tenant := m.s.logOf(n, from, to); tenant != "" {
 		if m.told != "" {
 			reason = m.told
 		}
@@ -72,9 +72,9 @@ func (m *mover) write(d *Decision) {
 	}
 }
 
-// witness is the tenant in whose log a move of a node belongs: who holds it
+// logOf is the tenant in whose log a move of a node belongs: who holds it
 // from reservation on, and whose data it may still hold until it is clean.
-func (s *State) witness(n site.Index, from, to node.State) string {
+func (s *State) logOf(n site.Index, from, to node.State) string {
 	if to == node.Reserved || from == node.Reserved || to == node.Delivered {
 		if l := s.LeaseOn(n); l != nil {
 			return l.Tenant
