@@ -40,7 +40,7 @@ func (v *verifier) erasureAge(r *storage.ErasureReceipt, l *volumeLog) {
 
 // verdictAge holds a verdict to the time in which its evidence counts, and to the
 // verdicts before it. It is asked when all statements are known, in order.
-func (v *verifier) verdictAge(at place, l *leaseLog, c *isolationSays, now time.Time) {
+func (v *verifier) verdictAge(at logEntry, l *leaseLog, c *isolationSays, now time.Time) {
 	if age := now.Sub(c.Issued); age > time.Duration(c.WindowSeconds)*time.Second {
 		v.fail(at, CheckAge, string(l.Lease), "the verdict is on an isolation certificate of %s, %s before, which counts for %d seconds", stamp(c.Issued), days(age), c.WindowSeconds)
 	}

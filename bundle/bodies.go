@@ -15,7 +15,7 @@ import (
 type opened struct {
 	digest claim.Digest
 	role   role
-	first  place
+	first  logEntry
 	at     time.Time // of the entry that named it first: its keys must be valid then
 	there  bool
 	says   any // by role: *turnoverSays, *isolationSays, *fenceSays, *invoiceSays
@@ -94,7 +94,7 @@ func (v *verifier) nextBody(digest claim.Digest) (*unnamedBody, error) {
 
 // surplus makes sure that nothing is left in the bundle.
 func (v *verifier) surplus() error {
-	v.at = place{}
+	v.at = logEntry{}
 	for {
 		if v.unnamed == nil {
 			_, err := v.nextBody(claim.Digest{})
@@ -105,7 +105,7 @@ func (v *verifier) surplus() error {
 				return nil
 			}
 		}
-		v.fail(place{}, CheckSurplus, v.unnamed.digest.String(), "no entry names this body")
+		v.fail(logEntry{}, CheckSurplus, v.unnamed.digest.String(), "no entry names this body")
 		v.unnamed = nil
 	}
 }
@@ -162,12 +162,12 @@ type workers struct {
 	jobs chan job
 	done sync.WaitGroup
 	lock sync.Mutex
-	fell place // of the first job, by the log, that did not end
+	fell logEntry // of the first job, by the log, that did not end
 	err  error
 }
 
 type job struct {
-	at place
+	at logEntry
 	do func()
 }
 
@@ -204,7 +204,7 @@ func (w *workers) run(j job) {
 	}
 }
 
-func (w *workers) do(at place, do func()) { w.jobs <- job{at, do} }
+func (w *workers) do(at logEntry, do func()) { w.jobs <- job{at, do} }
 
 // wait returns when every job is done, with the error of the first that was too much
 // or fell. No job can be added after it.

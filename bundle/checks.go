@@ -210,15 +210,15 @@ func short(text string, most int) string {
 	return strings.ToValidUTF8(text[:most], "") + "..."
 }
 
-// place is where something stands in the log.
-type place struct {
+// logEntry is where something stands in the log.
+type logEntry struct {
 	entry uint64
 	kind  string
 }
 
 // fail records a finding. Verification goes on, so that a report names
 // everything that is wrong.
-func (v *verifier) fail(at place, check Check, subject, format string, args ...any) {
+func (v *verifier) fail(at logEntry, check Check, subject, format string, args ...any) {
 	if v.skip == check {
 		return
 	}

@@ -105,7 +105,7 @@ func (v *verifier) nameOf(number uint32) string {
 
 // swapLog is a replacement under way.
 type swapLog struct {
-	at       place
+	at       logEntry
 	was      string
 	to       string
 	deadline time.Time

@@ -13,7 +13,7 @@ import (
 func (v *verifier) finish() {
 	if e, ok := splitEnvelope(v.c.signed); ok {
 		if _, valid := v.policy.trustAt(PurposeStatement, v.time)[e.keyID]; !valid {
-			v.fail(place{}, CheckSigner, "", "the bundle is signed by key %s, which the policy does not trust at %s", e.keyID, stamp(v.time))
+			v.fail(logEntry{}, CheckSigner, "", "the bundle is signed by key %s, which the policy does not trust at %s", e.keyID, stamp(v.time))
 		}
 		v.signedBy = e.keyID
 	}

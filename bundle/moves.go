@@ -49,7 +49,7 @@ type unitLog struct {
 
 // handOver is a node of a delivery whose move has not come yet.
 type handOver struct {
-	at        place
+	at        logEntry
 	seq       uint32
 	isolation claim.Digest
 	ref       slotRef

@@ -87,7 +87,7 @@ func (f *firsts) add(format string, args ...any) {
 
 // claim puts a claim into the report, graded for its origin, and holds it to
 // what the policy accepts.
-func (v *verifier) claim(at place, c claim.Claim, minimum claim.Grade) {
+func (v *verifier) claim(at logEntry, c claim.Claim, minimum claim.Grade) {
 	c.Grade = claim.Cap(c.Grade, c.Origin)
 	if v.tally.statements == nil {
 		v.tally.statements = map[claim.Origin]int{}

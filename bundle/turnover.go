@@ -178,7 +178,7 @@ func (v *verifier) statementShown(n *nodeLog, turnover uint32, serial string, o 
 
 // ownMachine refuses one machine under the names of two nodes: its chassis, its
 // attestation key or its devices.
-func (v *verifier) ownMachine(at place, n *nodeLog, says *turnoverSays) {
+func (v *verifier) ownMachine(at logEntry, n *nodeLog, says *turnoverSays) {
 	for _, part := range [...]struct {
 		what string
 		id   claim.Digest

@@ -26,7 +26,7 @@ type volumeLog struct {
 
 // accessLog is who can reach a volume, and from which entry on.
 type accessLog struct {
-	at       place
+	at       logEntry
 	since    time.Time
 	stray    bool
 	interval int // of a stray one: its index in the times that are not proven

@@ -29,14 +29,14 @@ func (s *stretch) handedOver() bool { return s.said != "undelivered" && s.said !
 
 // slotsOf writes down the life of each slot until an instant.
 func slotsOf(versions []*version, events []Event, until int64) []*slot {
-	type place struct {
+	type slotName struct {
 		lease, tranche string
 		slot           int
 	}
-	said, order := map[place][]Event{}, []place{}
+	said, order := map[slotName][]Event{}, []slotName{}
 	for _, e := range events {
 		for _, n := range e.Slots {
-			p := place{e.Lease, e.Tranche, n}
+			p := slotName{e.Lease, e.Tranche, n}
 			if said[p] == nil {
 				order = append(order, p)
 			}
