@@ -14,7 +14,7 @@ import (
 
 // sold is a contract of the story, changed.
 func sold(id string, change func(c *contract.Contract)) *contract.Contract {
-	cast, err := story.LoadCast("tiny")
+	cast, err := story.LoadParts("tiny")
 	if err != nil {
 		panic(err)
 	}

@@ -131,7 +131,7 @@ func (p *Plane) begin(ctx context.Context, steps []node.Step) error {
 	}
 	fence := p.fence()
 	lane := p.asking.lane(laneSteps)
-	p.asking.ask(ctx, fmt.Sprintf("begin %d steps", len(steps)), func(ctx context.Context) heard {
+	p.asking.ask(ctx, fmt.Sprintf("begin %d steps", len(steps)), func(ctx context.Context) handler {
 		_, err := driver.Apply(ctx, steps, fence)
 		return func(ctx context.Context) error {
 			if p.asking.answered(lane, err) != nil {
@@ -166,7 +166,7 @@ func (p *Plane) applyPorts(ctx context.Context, work []book.PortWork) {
 		}
 		change.Numbering = p.numberings.of(p, index)
 		fence, lane := p.fence(), p.fabricLane(f.ID)
-		p.asking.ask(ctx, fmt.Sprintf("apply %d ports", len(rows)), func(ctx context.Context) heard {
+		p.asking.ask(ctx, fmt.Sprintf("apply %d ports", len(rows)), func(ctx context.Context) handler {
 			receipt, err := driver.Apply(ctx, change, fence)
 			return func(ctx context.Context) error {
 				if p.asking.answered(lane, err) != nil {
@@ -211,7 +211,7 @@ func (p *Plane) Plan(context.Context) book.Plan {
 	if doubt := p.w.clock.doubt(); doubt != "" && s.Control.Doubt == nil { // no round has recorded it yet
 		plan = book.Plan{Lockdowns: plan.Lockdowns, Ports: plan.Ports, Deferred: append(plan.Deferred, book.DeferredInDoubt(doubt))}
 	}
-	if unheard := p.nodesUnheard(s); unheard != "" {
+	if unheard := p.nodesAwaited(s); unheard != "" {
 		plan.Deferred = append(plan.Deferred, unheard)
 	}
 	if why := p.ReadOnly(); why != nil {

@@ -37,7 +37,7 @@ func (p *Plane) judge(ctx context.Context, l look, o fabric.Observation, now tim
 				}
 				if !d.Reachable || some.decoded[i].err != nil {
 					quiet[d.Leaf] = true
-					if p.seen.mute(d.Leaf, p.seen.confirmed[f.ID], o.At, now, s.Policy.IsolationWindow) {
+					if p.seen.noAnswer(d.Leaf, p.seen.confirmed[f.ID], o.At, now, s.Policy.IsolationWindow) {
 						j.lost = append(j.lost, d.Leaf)
 					}
 					continue

@@ -47,7 +47,7 @@ func (p *Plane) lockPorts(ctx context.Context, index int, close []book.PortFindi
 	for i := range close {
 		ports[i] = close[i].Port
 	}
-	p.asking.ask(ctx, fmt.Sprintf("lock %d ports down", len(ports)), func(ctx context.Context) heard {
+	p.asking.ask(ctx, fmt.Sprintf("lock %d ports down", len(ports)), func(ctx context.Context) handler {
 		// Lockdown does not say how ports are numbered, as changes do.
 		can, err := driver.Capabilities(ctx)
 		if err == nil {

@@ -172,7 +172,7 @@ func (p *Plane) decideAndAct(ctx context.Context) (acted bool, looks uint64, err
 		}
 	}
 	for _, c := range book.Due(p.w.state, now) {
-		if p.unheard(c) {
+		if p.awaitsNodes(c) {
 			continue
 		}
 		if err := p.carry(ctx, c); err != nil {

@@ -30,7 +30,7 @@ func (p *Plane) askNodes(ctx context.Context) {
 	// From the beginning only those are listed that are not well: who is not among
 	// them has recovered while nobody looked.
 	p.seen.listing = p.seen.nodes == 0
-	p.seen.note(func() { p.seen.heard, p.seen.nodesAsked = false, p.config.Clock.Now() })
+	p.seen.note(func() { p.seen.nodesComplete, p.seen.nodesAsked = false, p.config.Clock.Now() })
 	clear(p.seen.unwell)
 	p.askPage(ctx, lane, p.seen.nodes)
 }
@@ -38,7 +38,7 @@ func (p *Plane) askNodes(ctx context.Context) {
 // askPage asks for one page of what nodes said.
 func (p *Plane) askPage(ctx context.Context, lane *lane, since uint64) {
 	driver := p.devices().Nodes
-	p.asking.ask(ctx, "what nodes said", func(ctx context.Context) heard {
+	p.asking.ask(ctx, "what nodes said", func(ctx context.Context) handler {
 		o, err := driver.Observe(ctx, since)
 		return func(ctx context.Context) error { return p.hearNodes(ctx, lane, since, o, p.asking.answered(lane, err)) }
 	}, lane)
@@ -75,7 +75,7 @@ func (p *Plane) hearNodes(ctx context.Context, lane *lane, since uint64, o node.
 		// instant would be none.
 		p.seen.nodesAt = now
 	}
-	p.seen.note(func() { p.seen.heard = true })
+	p.seen.note(func() { p.seen.nodesComplete = true })
 	if !full || p.config.Observe {
 		return nil
 	}

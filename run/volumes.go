@@ -31,7 +31,7 @@ func (p *Plane) workVolumes(ctx context.Context, work []book.VolumeWork) {
 		return
 	}
 	for _, w := range work {
-		p.asking.ask(ctx, w.String(), func(ctx context.Context) heard {
+		p.asking.ask(ctx, w.String(), func(ctx context.Context) handler {
 			var command book.Command
 			can, err := backend.Capabilities(ctx)
 			if err == nil {
@@ -126,7 +126,7 @@ func (p *Plane) askVolumes(ctx context.Context) {
 	if backend == nil || len(s.Volumes) == 0 || s.Control.Adopted || now.Sub(p.seen.volumes) < volumesEvery || !p.asking.idle(lane) {
 		return
 	}
-	p.asking.ask(ctx, "who can reach volumes", func(ctx context.Context) heard {
+	p.asking.ask(ctx, "who can reach volumes", func(ctx context.Context) handler {
 		seen, err := backend.Observe(ctx)
 		return func(ctx context.Context) error {
 			if p.asking.answered(lane, err) != nil {

@@ -112,7 +112,7 @@ type listener struct {
 
 func listen(t *testing.T, answer func() int) listener {
 	t.Helper()
-	heard := make(chan string, 10*webhookQueue)
+	routes := make(chan string, 10*webhookQueue)
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		body, _ := io.ReadAll(r.Body)
 		if code := answer(); code != http.StatusOK {
@@ -124,10 +124,10 @@ func listen(t *testing.T, answer func() int) listener {
 		if err != nil {
 			t.Error(err)
 		}
-		heard <- string(said)
+		routes <- string(said)
 	}))
 	t.Cleanup(server.Close)
-	return listener{server, heard}
+	return listener{server, routes}
 }
 
 func always(code int) func() int { return func() int { return code } }

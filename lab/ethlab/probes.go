@@ -134,15 +134,15 @@ func (l *Lab) canaries() (list []*canary, done func(), err error) {
 	return list, done, nil
 }
 
-// heard is a frame that arrived.
-type heard struct {
+// arrival is a frame that arrived.
+type arrival struct {
 	at *canary
 	token
 }
 
 // exchange sends and collects: each pair of send gets every kind of frame, and each
 // sender one broadcast. All canaries listen.
-func exchange(ctx context.Context, all []*canary, pair func(from, to *canary) bool) (arrived []heard, err error) {
+func exchange(ctx context.Context, all []*canary, pair func(from, to *canary) bool) (arrived []arrival, err error) {
 	r := nextRound()
 	for _, c := range all {
 		c.socket.receive() // what was there before
@@ -170,7 +170,7 @@ func exchange(ctx context.Context, all []*canary, pair func(from, to *canary) bo
 		for _, c := range all {
 			for _, t := range c.socket.receive() {
 				if t.round == r && t.kind < kinds {
-					arrived, some = append(arrived, heard{c, t}), true
+					arrived, some = append(arrived, arrival{c, t}), true
 				}
 			}
 		}

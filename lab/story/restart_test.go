@@ -44,7 +44,7 @@ func (f *failing) Append(ctx context.Context, expect uint64, entries []ledger.En
 // seed 0 nothing fails.
 func tellFailing(t *testing.T, seed uint64) []byte {
 	ctx := t.Context()
-	cast, err := LoadCast("tiny")
+	cast, err := LoadParts("tiny")
 	if err != nil {
 		t.Fatal(err)
 	}

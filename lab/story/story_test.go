@@ -26,7 +26,7 @@ import (
 
 // told is a story that was told to its end.
 type told struct {
-	cast    Cast
+	cast    Parts
 	world   *sim.Sim
 	log     ledger.Log
 	keys    *keystore.Store
@@ -37,7 +37,7 @@ type told struct {
 // tell tells a story in this process. A nil log is one in memory.
 func tell(t *testing.T, size string, seed uint64, log ledger.Log) *told {
 	t.Helper()
-	cast, err := LoadCast(size)
+	cast, err := LoadParts(size)
 	if err != nil {
 		t.Fatal(err)
 	}

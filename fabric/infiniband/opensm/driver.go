@@ -49,7 +49,7 @@ type Driver struct {
 	first   uint64 // cursors below it are from before a restart
 	cursor  uint64
 	known   map[site.Leaf]*leafState
-	heard   uint64    // notices, when the last look at all leaves began
+	notices uint64    // notices, when the last look at all leaves began
 	rest    time.Time // until then Await does not ask for another
 }
 
@@ -434,14 +434,14 @@ func (d *Driver) Observe(ctx context.Context, s fabric.Scope) (fabric.Observatio
 	}
 	d.reading.Lock()
 	defer d.reading.Unlock()
-	heard, began := d.alarms(), time.Now()
+	notices, began := d.alarms(), time.Now()
 	captures, err := d.Reader.Read(ctx, d.guids(leaves))
 	d.rest = time.Now().Add(max(leastRest, restFactor*time.Since(began)))
 	if err != nil {
 		return fabric.Observation{}, err
 	}
 	if s.Leaves == nil {
-		d.heard = heard
+		d.notices = notices
 	}
 	if d.known == nil {
 		d.first = uint64(d.now().UnixNano())
