@@ -11,7 +11,7 @@ import (
 	"bulkhead/book"
 	"bulkhead/fabric"
 	"bulkhead/lab/await"
-	"bulkhead/lab/rivals"
+	"bulkhead/lab/stage"
 	"bulkhead/prove"
 	"bulkhead/site"
 )
@@ -20,7 +20,7 @@ import (
 // the ledger said then of who holds which port and whose each label is.
 type scene struct {
 	Attack
-	*rivals.Facts
+	*stage.Facts
 	site   *site.Site
 	fabric int
 	said   fabric.Observation
