@@ -8,7 +8,7 @@ import (
 
 	"bulkhead/bench/bulkhead"
 	"bulkhead/bench/evaluate"
-	"bulkhead/bench/ground"
+	"bulkhead/bench/sites"
 	"bulkhead/bench/kueue"
 	"bulkhead/bench/report"
 	"bulkhead/bench/slurm"
@@ -68,11 +68,11 @@ func (f *fight) whole() (report.Section, error) {
 	}
 	var all []lived
 	for seed := range uint64(seeds) {
-		data, err := f.file(fmt.Sprintf("%s-leases-%d.json", tree.Name, seed+1), ground.EncodeBookings(ground.Mixed(tree.Nodes(), seed+1)))
+		data, err := f.file(fmt.Sprintf("%s-leases-%d.json", tree.Name, seed+1), sites.EncodeBookings(sites.Mixed(tree.Nodes(), seed+1)))
 		if err != nil {
 			return report.Section{}, err
 		}
-		bookings, err := ground.DecodeBookings(data)
+		bookings, err := sites.DecodeBookings(data)
 		if err != nil {
 			return report.Section{}, err
 		}
@@ -103,11 +103,11 @@ func (f *fight) whole() (report.Section, error) {
 
 // live has a contender place what is asked for over 36 months. A tidied site is what
 // Bulkhead would make of the same leases.
-func live(t *ground.Tree, bookings []ground.Booking, c contender, tidy contender) (lived, error) {
+func live(t *sites.Tree, bookings []sites.Booking, c contender, tidy contender) (lived, error) {
 	l := lived{who: c.Name()}
-	o := &ground.Occupancy{Holder: make([]int32, t.Nodes())}
+	o := &sites.Occupancy{Holder: make([]int32, t.Nodes())}
 	next := 0
-	for day := range ground.Days {
+	for day := range sites.Days {
 		for i := range bookings[:next] {
 			if bookings[i].Gone == day {
 				leave(o, int32(i+1))
@@ -150,7 +150,7 @@ func live(t *ground.Tree, bookings []ground.Booking, c contender, tidy contender
 }
 
 // decided is where a contender puts a lease on the site as it lies.
-func decided(o *ground.Occupancy, c contender, asked int) ([]int32, error) {
+func decided(o *sites.Occupancy, c contender, asked int) ([]int32, error) {
 	if err := c.Occupy(o); err != nil {
 		return nil, err
 	}
@@ -158,19 +158,19 @@ func decided(o *ground.Occupancy, c contender, asked int) ([]int32, error) {
 	return d.Nodes, err
 }
 
-func leave(o *ground.Occupancy, tenant int32) {
+func leave(o *sites.Occupancy, tenant int32) {
 	for n, h := range o.Holder {
 		if h == tenant {
-			o.Holder[n] = ground.Free
+			o.Holder[n] = sites.Free
 		}
 	}
 }
 
 // tidied places the leases of an occupancy on an empty site again, the largest first.
-func tidied(t *ground.Tree, o *ground.Occupancy, c contender) (evaluate.Whole, error) {
+func tidied(t *sites.Tree, o *sites.Occupancy, c contender) (evaluate.Whole, error) {
 	sizes := map[int32]int{}
 	for _, h := range o.Holder {
-		if h > ground.Free {
+		if h > sites.Free {
 			sizes[h]++
 		}
 	}
@@ -184,7 +184,7 @@ func tidied(t *ground.Tree, o *ground.Occupancy, c contender) (evaluate.Whole, e
 		}
 		return int(a - b)
 	})
-	again := &ground.Occupancy{Holder: make([]int32, t.Nodes())}
+	again := &sites.Occupancy{Holder: make([]int32, t.Nodes())}
 	for _, h := range order {
 		nodes, err := decided(again, c, sizes[h])
 		if err != nil {
@@ -236,7 +236,7 @@ func (l lived) wholeRefused() (refused, asked int) {
 	return refused, asked
 }
 
-func wholeSection(t *ground.Tree, all []lived) report.Section {
+func wholeSection(t *sites.Tree, all []lived) report.Section {
 	var b strings.Builder
 	halls, pods, sus, racks := t.Count()
 	fmt.Fprintf(&b, "%s nodes in %d halls, %d pods, %d SUs and %d racks. For 36 months leases of 1 node to a quarter of the site come and go, links shared, and none ever moves; each contender is given the same asks in the same order and lives with where it put them. "+

@@ -4,18 +4,18 @@ import (
 	"testing"
 
 	"bulkhead/bench/evaluate"
-	"bulkhead/bench/ground"
+	"bulkhead/bench/sites"
 )
 
 // packing contenders: one takes the first free nodes, one scatters a lease over SUs.
-type inOrder struct{ o *ground.Occupancy }
+type inOrder struct{ o *sites.Occupancy }
 
 func (inOrder) Name() string                        { return "in order" }
 func (inOrder) Close() error                        { return nil }
-func (c *inOrder) Occupy(o *ground.Occupancy) error { c.o = o; return nil }
-func (c *inOrder) Place(nodes int) (d ground.Decision, err error) {
+func (c *inOrder) Occupy(o *sites.Occupancy) error { c.o = o; return nil }
+func (c *inOrder) Place(nodes int) (d sites.Decision, err error) {
 	for n, h := range c.o.Holder {
-		if h == ground.Free && len(d.Nodes) < nodes {
+		if h == sites.Free && len(d.Nodes) < nodes {
 			d.Nodes = append(d.Nodes, int32(n))
 		}
 	}
@@ -25,10 +25,10 @@ func (c *inOrder) Place(nodes int) (d ground.Decision, err error) {
 type scattering struct{ inOrder }
 
 func (scattering) Name() string { return "scattering" }
-func (c *scattering) Place(nodes int) (d ground.Decision, err error) {
+func (c *scattering) Place(nodes int) (d sites.Decision, err error) {
 	for first := range 64 {
 		for n := first; n < len(c.o.Holder) && len(d.Nodes) < nodes; n += 64 {
-			if c.o.Holder[n] == ground.Free {
+			if c.o.Holder[n] == sites.Free {
 				d.Nodes = append(d.Nodes, int32(n))
 			}
 		}
@@ -38,8 +38,8 @@ func (c *scattering) Place(nodes int) (d ground.Decision, err error) {
 
 // Who scatters leaves less whole, is never above the bound, and the bars notice.
 func TestWholeTellsWhoScatters(t *testing.T) {
-	tree := ground.NewTree("test", 2, 2, 640)
-	bookings := ground.Mixed(tree.Nodes(), 1)
+	tree := sites.NewTree("test", 2, 2, 640)
+	bookings := sites.Mixed(tree.Nodes(), 1)
 	var all []lived
 	for _, c := range []contender{&inOrder{}, &scattering{}} {
 		l, err := live(tree, bookings, c, &inOrder{})
@@ -73,9 +73,9 @@ func TestWholeTellsWhoScatters(t *testing.T) {
 }
 
 func TestWholeOf(t *testing.T) {
-	tree := ground.NewTree("test", 2, 2, 150) // SUs of 64, 64 and 22
-	o := &ground.Occupancy{Holder: make([]int32, tree.Nodes())}
-	o.Holder[3], o.Holder[70] = 1, ground.Failed
+	tree := sites.NewTree("test", 2, 2, 150) // SUs of 64, 64 and 22
+	o := &sites.Occupancy{Holder: make([]int32, tree.Nodes())}
+	o.Holder[3], o.Holder[70] = 1, sites.Failed
 	if got, want := evaluate.WholeOf(tree, o), (evaluate.Whole{Halls: 1, Pods: 3, SUs: 11, Racks: 75, SUsOfHall: 6, SUsOfPod: 3}); got != want {
 		t.Errorf("%+v, expected %+v", got, want)
 	}

@@ -3,7 +3,7 @@ package evaluate
 import (
 	"slices"
 
-	"bulkhead/bench/ground"
+	"bulkhead/bench/sites"
 )
 
 // Whole is what of a site can still be leased whole: domains all of whose nodes are
@@ -17,12 +17,12 @@ type Whole struct {
 }
 
 // WholeOf counts it from who holds which node alone.
-func WholeOf(t *ground.Tree, o *ground.Occupancy) Whole {
+func WholeOf(t *sites.Tree, o *sites.Occupancy) Whole {
 	halls, pods, sus, racks := t.Count()
 	taken := func(domain []int32, count int) []bool {
 		out := make([]bool, count)
 		for n, h := range o.Holder {
-			if h > ground.Free {
+			if h > sites.Free {
 				out[domain[n]] = true
 			}
 		}
@@ -52,7 +52,7 @@ func WholeOf(t *ground.Tree, o *ground.Occupancy) Whole {
 // MostWholeSUs is the most SUs that can be whole while that many nodes are leased,
 // wherever they are, and even if all of them moved: the largest SUs hold them, to
 // the last node.
-func MostWholeSUs(t *ground.Tree, leased int) int {
+func MostWholeSUs(t *sites.Tree, leased int) int {
 	var sizes []int
 	for n, su := range t.SU {
 		if n == 0 || t.SU[n-1] != su {
