@@ -115,14 +115,13 @@ func (s *service) PreviewAct(ctx context.Context, r *connect.Request[v1.ActReque
 	if err != nil {
 		return nil, err
 	}
-	state, now := s.plane.Reading()
-	shown, err := c.Show(state, now)
+	shown, siteName, now, err := s.plane.Show(c)
 	if err != nil {
 		return nil, err
 	}
 	out := &v1.ActPreview{
 		Text: shown.Sheet.Text(), Json: string(shown.Sheet.Encode()), Digest: shown.Digest().String(), Contract: shown.Contract.ID,
-		Site: state.Site.Name, Tenant: shown.Contract.Tenant, Now: stampOf(now), Currency: shown.Contract.Currency,
+		Site: siteName, Tenant: shown.Contract.Tenant, Now: stampOf(now), Currency: shown.Contract.Currency,
 	}
 	if p, ok := shown.Sheet.(*contract.Preview); ok {
 		out.Ends, out.Value, out.Fee, out.Refund, out.Forfeit = stampOf(p.Ends), string(p.Value), string(p.Fee), string(p.Refund), string(p.Forfeit)
