@@ -50,7 +50,7 @@ func (c DisputeLine) disputed(s *State) (*meter.Disputed, *Showing, error) {
 	if s.openDispute(c.Invoice.Number, c.Line) != nil {
 		return nil, nil, refuse("line", "%s of %s is disputed already, and not settled", c.Line, c.Invoice.Number)
 	}
-	held, err := c.Invoice.Hold(c.Line)
+	held, err := c.Invoice.Contested(c.Line)
 	if err != nil {
 		return nil, nil, refuse("line", "%v", err)
 	}
@@ -61,7 +61,7 @@ func (c DisputeLine) disputed(s *State) (*meter.Disputed, *Showing, error) {
 		}
 	}
 	b := &meter.Disputed{
-		Number: c.Invoice.Number, Line: c.Line, Held: held, Currency: c.Invoice.Currency, Reason: c.Reason, Evidence: c.Evidence, Signed: signedBy(c.By),
+		Number: c.Invoice.Number, Line: c.Line, Contested: held, Currency: c.Invoice.Currency, Reason: c.Reason, Evidence: c.Evidence, Signed: signedBy(c.By),
 	}
 	in := k.Current()
 	return b, &Showing{contract.ActDispute, in, b.Shown(in.ID, before)}, nil

@@ -21,9 +21,9 @@ func officerFile(out, tenant string) string {
 
 // makeOfficers makes a key for each tenant of the story, as bulkhead tenant key create
 // does, with which it signs its own acts.
-func makeOfficers(out string, cast story.Cast) (map[string]sshkey.Signer, error) {
+func makeOfficers(out string, parts story.Parts) (map[string]sshkey.Signer, error) {
 	officers := map[string]sshkey.Signer{}
-	for _, tenant := range []string{cast.Flagship.Tenant, cast.Tidewater.Tenant, cast.Research.Tenant} {
+	for _, tenant := range []string{parts.Flagship.Tenant, parts.Tidewater.Tenant, parts.Research.Tenant} {
 		_, private, err := ed25519.GenerateKey(rand.Reader)
 		if err != nil {
 			return nil, err
