@@ -44,8 +44,8 @@ func (m Mask) Count() int { return bits.OnesCount64(m[0]) + bits.OnesCount64(m[1
 // Empty reports whether no position is in the mask.
 func (m Mask) Empty() bool { return m == Mask{} }
 
-func (m Mask) And(o Mask) Mask     { return Mask{m[0] & o[0], m[1] & o[1]} }
-func (m Mask) Or(o Mask) Mask      { return Mask{m[0] | o[0], m[1] | o[1]} }
+func (m Mask) And(o Mask) Mask   { return Mask{m[0] & o[0], m[1] & o[1]} }
+func (m Mask) Or(o Mask) Mask    { return Mask{m[0] | o[0], m[1] | o[1]} }
 func (m Mask) Minus(o Mask) Mask { return Mask{m[0] &^ o[0], m[1] &^ o[1]} }
 
 // within reports whether every position of m is in o.
