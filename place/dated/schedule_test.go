@@ -218,12 +218,9 @@ func TestWhatIsLeftOfARampIsMovedOnce(t *testing.T) {
 // would not have gone. The plan says what the last date alone would have given.
 func TestStepwiseRampSaysWhatItCost(t *testing.T) {
 	c := New(grow(2, 4, 0, plot{on(0), [][]int{{1}}}, plot{on(2), [][]int{{1}, {1}}}, plot{on(0), [][]int{{4}}}), on(0), nil)
-	for _, id := range []string{"o0", "o1"} {
-		p, err := c.Plan(ask(id, 1, 0, 1))
-		if err == nil {
-			err = c.Commit(p)
-		}
-		if err != nil {
+	// Two racks of the largest hall have a node taken, each by a lease of a day.
+	for id, n := range map[string]site.Index{"o0": 3, "o1": 5} {
+		if err := c.Hold(Holding{ID: id, Fabric: "roce", Kind: "H100", Links: "shared", Begin: on(0), End: on(1), Nodes: []site.Index{n}}); err != nil {
 			t.Fatal(err)
 		}
 	}
