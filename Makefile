@@ -5,7 +5,7 @@
 GO      ?= go
 SIZE    ?= full
 SEED    ?= 1
-SEEDS   ?= 600
+SEEDS   ?= 400
 RUNS    ?= 1
 VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo unreleased)
 # bench/ is a module of its own. These of its packages do without Kueue and its dependencies.

@@ -34,7 +34,7 @@ func (s *service) ListNodes(ctx context.Context, r *connect.Request[v1.ListNodes
 		var ids []string
 		for i := range b.Nodes.State {
 			n := site.Index(i)
-			l := b.Holder(n)
+			l := b.LeaseOn(n)
 			switch {
 			case r.Msg.State != "" && b.Nodes.State[n] != want:
 			case r.Msg.Lease != "" && (l == nil || string(l.ID) != r.Msg.Lease):
@@ -74,7 +74,7 @@ func (s *service) GetNode(ctx context.Context, r *connect.Request[v1.NodeRef]) (
 		if b.Site == nil {
 			return
 		}
-		if n, ok := b.Site.Lookup(r.Msg.Node); ok && mayReadNode(ctx, b.Holder(n)) {
+		if n, ok := b.Site.Lookup(r.Msg.Node); ok && mayReadNode(ctx, b.LeaseOn(n)) {
 			out = describeNode(b, n, asWanted(n))
 		}
 	})
@@ -98,7 +98,7 @@ func describeNode(b *book.State, n site.Index, asWanted bool) *v1.Node {
 			out.FailureClass = q.Class
 		}
 	}
-	if l := b.Holder(n); l != nil {
+	if l := b.LeaseOn(n); l != nil {
 		out.Lease, out.Slot = string(l.ID), c.Slot[n]
 	}
 	return out
@@ -128,12 +128,23 @@ func (s *service) ReplaceNode(ctx context.Context, r *connect.Request[v1.Replace
 	return s.submit(ctx, r.Msg, book.ProposeReplacement{Lease: lease.ID(r.Msg.Lease), Slot: r.Msg.Slot, Node: to, Reason: r.Msg.Reason, By: caller(ctx).Subject, Requested: r.Msg.TenantAsked})
 }
 
-// AcknowledgeReplacement is the tenant's yes to a proposed replacement.
-func (s *service) AcknowledgeReplacement(ctx context.Context, r *connect.Request[v1.AcknowledgeRequest]) (*connect.Response[v1.Done], error) {
-	if err := s.readableLease(ctx, r.Msg.Lease, func(*book.State, *book.Lease) {}); err != nil {
+// acknowledge is the command that a request asks for.
+func (s *service) acknowledge(ctx context.Context, m *v1.AcknowledgeRequest) (book.Deed, error) {
+	if err := s.readableLease(ctx, m.Lease, func(*book.State, *book.Lease) {}); err != nil {
 		return nil, err
 	}
-	return s.submit(ctx, r.Msg, book.AcknowledgeReplacement{Lease: lease.ID(r.Msg.Lease), Slot: r.Msg.Slot, Node: r.Msg.Node, Actor: actor(caller(ctx))})
+	with, err := assured(ctx, m.Assured)
+	return book.AcknowledgeReplacement{Lease: lease.ID(m.Lease), Slot: m.Slot, Node: m.Node, Actor: actor(caller(ctx)), Assured: with}, err
+}
+
+// AcknowledgeReplacement is the tenant's yes to a proposed replacement.
+func (s *service) AcknowledgeReplacement(ctx context.Context, r *connect.Request[v1.AcknowledgeRequest]) (*connect.Response[v1.Done], error) {
+	c, err := s.acknowledge(ctx, r.Msg)
+	if err != nil {
+		return nil, err
+	}
+	r.Msg.Assured = nil
+	return s.submit(ctx, r.Msg, c)
 }
 
 // WithdrawReplacement takes a proposed replacement back.

@@ -117,6 +117,7 @@ type ConsentDefrag struct {
 	Lease    lease.ID
 	Proposal uint64
 	By       string
+	Assured
 }
 
 func (c ConsentDefrag) decide(s *State, env Env) (*Decision, error) {
@@ -127,8 +128,15 @@ func (c ConsentDefrag) decide(s *State, env Env) (*Decision, error) {
 	if p.Consented != "" {
 		return nil, ErrNothing
 	}
+	shown, err := c.Show(s, env.Now)
+	if err != nil {
+		return nil, err
+	}
+	if err := s.assured(Actor{Subject: c.By, Tenant: l.Tenant}, shown, c.Assured, env.Now); err != nil {
+		return nil, err
+	}
 	d := &Decision{}
-	d.add(TenantScope(l.Tenant), lease.KindDefragConsented, lease.DefragConsented{Lease: l.ID, Proposal: p.Number, By: c.By})
+	d.add(TenantScope(l.Tenant), lease.KindDefragConsented, lease.DefragConsented{Lease: l.ID, Proposal: p.Number, By: c.By, Preview: c.Confirmed, Assent: c.Assent.Encode()})
 	return d, nil
 }
 
@@ -239,7 +247,7 @@ func (s *State) keptForMove(n site.Index) (SlotRef, bool) {
 }
 
 // movesAtOnce is how many moves of consenting tenants are asked about at a time: a
-// quarter of what the brake allows to be fenced, since failures come on top.
+// quarter of what the brake allows to be severed, since failures come on top.
 func (s *State) movesAtOnce() int { return max(1, s.Policy.Brake.Nodes/4) }
 
 // dueMoves lists the next moves of accepted proposals as replacements, and ends

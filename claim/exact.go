@@ -2,12 +2,10 @@ package claim
 
 import (
 	"bytes"
-	"encoding"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"reflect"
-	"slices"
 	"strings"
 	"unicode/utf8"
 )
@@ -18,7 +16,7 @@ const MaxDepth = 32
 // Weigher is a type whose text takes more memory than its length says, such as a
 // set that is written as ranges.
 type Weigher interface {
-	Weigh(text []byte) int64 // bytes that reading it takes, at most
+	Weigh(text []byte) int64 // bytes that reading it takes, at most; asked of a zero value
 }
 
 // Exact decodes JSON that can be read in one way only: a key stands once in its
@@ -27,48 +25,16 @@ type Weigher interface {
 // takes "Tenant" for "tenant" and the last of two, so that two readers could read two
 // things out of what one of them signed. Errors name the key.
 //
-// Exact looks at into's type each time, some 10 µs: where there are many, keep a Shape.
+// The form of a type is learnt once in a process.
 func Exact(data []byte, into any) error {
-	s := &Shape{of: reflect.TypeOf(into), tables: map[reflect.Type]map[string]reflect.Type{}}
-	s.learn(s.of)
-	return s.Decode(data, into)
+	return (&Shape{of: formOf(reflect.TypeOf(into))}).Decode(data, into)
 }
 
 // Shape is the keys that the JSON of a type may have. It never changes.
-type Shape struct {
-	of     reflect.Type
-	tables map[reflect.Type]map[string]reflect.Type // of structs: fields by key
-}
+type Shape struct{ of *form }
 
 // ShapeOf is the shape of a type.
-func ShapeOf[T any]() *Shape {
-	s := &Shape{of: reflect.TypeFor[T](), tables: map[reflect.Type]map[string]reflect.Type{}}
-	s.learn(s.of)
-	return s
-}
-
-// learn notes the fields of every struct that a type holds.
-func (s *Shape) learn(t reflect.Type) {
-	t = indirect(t)
-	if decodesItself(t) || s.tables[t] != nil {
-		return
-	}
-	switch t.Kind() {
-	case reflect.Slice, reflect.Array, reflect.Map:
-		s.learn(t.Elem())
-	case reflect.Struct:
-		if !reflect.PointerTo(t).Implements(fromText) {
-			s.tables[t] = fieldsOf(t)
-			for _, of := range s.tables[t] {
-				s.learn(of)
-			}
-		}
-	}
-}
-
-func decodesItself(t reflect.Type) bool {
-	return t.Kind() == reflect.Interface || reflect.PointerTo(t).Implements(selfDecoding)
-}
+func ShapeOf[T any]() *Shape { return &Shape{of: formOf(reflect.TypeFor[T]())} }
 
 // Decode is Exact for a value of the shape's type.
 func (s *Shape) Decode(data []byte, into any) error {
@@ -84,7 +50,7 @@ func (s *Shape) Decode(data []byte, into any) error {
 // Cost: about 3 ns a byte, and no memory that grows with data but for the keys of an
 // object that is no struct.
 func (s *Shape) Weigh(data []byte) (int64, error) {
-	w := walker{data: data, tables: s.tables, weight: int64(indirect(s.of).Size())}
+	w := walker{data: data, weight: s.of.inside}
 	if err := w.value(s.of, 0); err != nil {
 		return 0, err
 	}
@@ -100,7 +66,6 @@ const opaque = 24
 
 type walker struct {
 	data   []byte
-	tables map[reflect.Type]map[string]reflect.Type
 	at     int
 	weight int64
 }
@@ -147,21 +112,8 @@ func (w *walker) next(end byte) (bool, error) {
 	return false, fmt.Errorf("byte %d: %q where , or %q was expected", w.at, w.data[w.at], end)
 }
 
-func indirect(t reflect.Type) reflect.Type {
-	for t.Kind() == reflect.Pointer {
-		t = t.Elem()
-	}
-	return t
-}
-
-var (
-	selfDecoding = reflect.TypeFor[json.Unmarshaler]()
-	fromText     = reflect.TypeFor[encoding.TextUnmarshaler]()
-	weighing     = reflect.TypeFor[Weigher]()
-)
-
-// value walks one value of a type; nil is any type.
-func (w *walker) value(t reflect.Type, depth int) error {
+// value walks one value of a form; nil is any type.
+func (w *walker) value(of *form, depth int) error {
 	if depth > MaxDepth {
 		return fmt.Errorf("byte %d: nested more than %d deep", w.at, MaxDepth)
 	}
@@ -170,25 +122,24 @@ func (w *walker) value(t reflect.Type, depth int) error {
 		return errCutOff
 	}
 	begin := w.at
-	if t != nil {
-		if t.Kind() == reflect.Pointer {
-			t = indirect(t)
-			w.weight += int64(t.Size())
+	if of != nil {
+		if of.pointer {
+			w.weight += of.inside
 		}
-		if w.tables[t] == nil && decodesItself(t) {
-			t = nil
+		if of.decodesItself {
+			of = nil
 		}
 	}
 	var err error
 	switch w.data[w.at] {
 	case '{':
-		err = w.object(t, depth)
+		err = w.object(of, depth)
 	case '[':
-		err = w.list(t, depth)
+		err = w.list(of, depth)
 	case '"':
 		var text []byte
-		if text, err = w.text(); err == nil && t != nil && reflect.PointerTo(t).Implements(weighing) {
-			w.weight += reflect.New(t).Interface().(Weigher).Weigh(text)
+		if text, err = w.text(); err == nil && of != nil && of.weigher != nil {
+			w.weight += of.weigher.Weigh(text)
 		}
 		w.weight += int64(len(text))
 	default:
@@ -202,19 +153,19 @@ func (w *walker) value(t reflect.Type, depth int) error {
 			return fmt.Errorf("byte %d: a number of %d digits", begin, w.at-begin)
 		}
 	}
-	if t == nil && depth > 0 {
+	if of == nil && depth > 0 {
 		w.weight += opaque
 	}
 	return err
 }
 
-func (w *walker) list(t reflect.Type, depth int) error {
+func (w *walker) list(list *form, depth int) error {
 	w.at++
-	var of reflect.Type
+	var of *form
 	each := int64(opaque)
-	if t != nil && (t.Kind() == reflect.Slice || t.Kind() == reflect.Array) {
-		of = t.Elem()
-		each = 2 * int64(of.Size()) // it doubles as it grows
+	if list != nil && list.kind == aList {
+		of = list.each
+		each = 2 * of.size // it doubles as it grows
 	}
 	w.space()
 	if w.at < len(w.data) && w.data[w.at] == ']' {
@@ -234,16 +185,16 @@ func (w *walker) list(t reflect.Type, depth int) error {
 	return nil
 }
 
-func (w *walker) object(t reflect.Type, depth int) error {
+func (w *walker) object(object *form, depth int) error {
 	w.at++
-	var names map[string]reflect.Type
-	var of reflect.Type
-	switch {
-	case t != nil && t.Kind() == reflect.Struct:
-		names = w.tables[t]
-	case t != nil && t.Kind() == reflect.Map:
-		of = t.Elem()
-		w.weight += int64(of.Size())
+	var names map[string]*form
+	var of *form
+	if object != nil {
+		names = object.fields
+		if object.kind == aMap {
+			of = object.each
+			w.weight += of.size
+		}
 	}
 	w.space()
 	if w.at < len(w.data) && w.data[w.at] == '}' {
@@ -288,7 +239,7 @@ func (w *walker) object(t reflect.Type, depth int) error {
 	return nil
 }
 
-func strange(key []byte, names map[string]reflect.Type) error {
+func strange(key []byte, names map[string]*form) error {
 	for name := range names {
 		if strings.EqualFold(name, string(key)) {
 			return fmt.Errorf("key %.60q: it is spelled %q", key, name)
@@ -366,35 +317,4 @@ func (w *walker) text() ([]byte, error) {
 		return nil, fmt.Errorf("byte %d: the text %.60q holds the control character %U, which no text of a log may", begin, inside, r)
 	}
 	return inside, nil
-}
-
-// fieldsOf is the types of a struct's fields, by the keys that JSON has for them.
-func fieldsOf(t reflect.Type) map[string]reflect.Type {
-	table := map[string]reflect.Type{}
-	depths := map[string]int{}
-	for _, f := range reflect.VisibleFields(t) {
-		tag := f.Tag.Get("json")
-		name, _, _ := strings.Cut(tag, ",")
-		embedded := f.Anonymous && name == "" && indirect(f.Type).Kind() == reflect.Struct
-		if !f.IsExported() || tag == "-" || embedded || hiddenBy(t, f) {
-			continue
-		}
-		if name == "" {
-			name = f.Name
-		}
-		if depth, twice := depths[name]; twice && depth <= len(f.Index) {
-			continue
-		}
-		table[name], depths[name] = f.Type, len(f.Index)
-	}
-	return table
-}
-
-// hiddenBy says whether a promoted field lies below an embedded struct that is
-// named, or left out, as a whole.
-func hiddenBy(t reflect.Type, f reflect.StructField) bool {
-	return slices.ContainsFunc(reflect.VisibleFields(t), func(p reflect.StructField) bool {
-		name, _, _ := strings.Cut(p.Tag.Get("json"), ",")
-		return p.Anonymous && name != "" && len(p.Index) < len(f.Index) && slices.Equal(p.Index, f.Index[:len(p.Index)])
-	})
 }

@@ -105,8 +105,8 @@ type QuotedPart struct {
 	Where       string       `json:"where"`
 	Certificate claim.Digest `json:"placement_certificate"`
 
-	// Held is the link assignment of a hermetic part: a quote holds its links, too.
-	Held json.RawMessage `json:"held_links,omitempty"`
+	// Assigned is the link assignment of a hermetic part: a quote holds its links, too.
+	Assigned json.RawMessage `json:"held_links,omitempty"`
 
 	// Sitting says that the tenant is on these nodes already, and stays: they were
 	// not placed, and are not wiped before.
@@ -159,6 +159,7 @@ type Acted struct {
 	Slots    string          `json:"slots,omitempty"`   // reduce: that are not owed any more
 	Preview  claim.Digest    `json:"preview,omitzero"`  // of what was shown before, and confirmed
 	Signed   Signature       `json:"signed,omitzero"`   // who acted, for which party
+	Assent   *SignedAssent   `json:"assent,omitempty"`  // the tenant's, of its own act, where it has registered a key
 }
 
 // Closed ends a contract whose leases have all been returned.

@@ -63,7 +63,8 @@ var impure = []string{"os", "net", "net/http", "database/sql", "math/rand", "mat
 
 // ledger's root holds the interface and the file outside the store beside the
 // Merkle maths; only its Merkle and frame files must be pure.
-var impureFiles = map[string]bool{"ledger/published.go": true, "ledger/recover.go": true, "ledger/verify.go": true}
+// claim/form.go remembers what it has learnt of a type, which is always the same.
+var impureFiles = map[string]bool{"claim/form.go": true, "ledger/published.go": true, "ledger/recover.go": true, "ledger/verify.go": true}
 
 // generous lists files that may pass the limit of lines, with the reason.
 var generous = map[string]string{}

@@ -47,9 +47,9 @@ type Bound struct {
 	// NVLinkRacks says that a rack of these nodes is one NVLink domain.
 	NVLinkRacks bool `json:"nvlink_racks,omitempty"`
 
-	// Held is the link assignment of a hermetic slice, as the placement
+	// Assigned is the link assignment of a hermetic slice, as the placement
 	// certificate has it. Which links are held follows from the leases alone.
-	Held json.RawMessage `json:"held_links,omitempty"`
+	Assigned json.RawMessage `json:"held_links,omitempty"`
 
 	// Sitting says that the tenant was on these nodes before there was a lease, under
 	// labels that it keeps: nobody has wiped them for it, and nothing says that they
@@ -171,6 +171,9 @@ type Acknowledged struct {
 	Lease ID     `json:"lease"`
 	Slot  uint32 `json:"slot"`
 	By    string `json:"by"` // subject | "deadline" | "not delivered yet"; "dead node" in older ledgers
+
+	Preview claim.Digest    `json:"preview,omitzero"` // of what was shown before, and confirmed
+	Assent  json.RawMessage `json:"assent,omitempty"` // a contract.SignedAssent: the tenant's key's, where it has registered one
 }
 
 // Withdrawn takes back a proposal before its node was swapped: what it was made for

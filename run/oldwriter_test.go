@@ -27,10 +27,10 @@ type awayOrders struct {
 	applied map[site.Port]fabric.Row
 }
 
-func (a away) Apply(ctx context.Context, c fabric.Change, f fabric.Fence) (fabric.Receipt, error) {
+func (a away) Apply(ctx context.Context, c fabric.Change, f fabric.Fence) (fabric.ApplyReceipt, error) {
 	a.shared.mu.Lock()
 	defer a.shared.mu.Unlock()
-	r := fabric.Receipt{Change: c.ID}
+	r := fabric.ApplyReceipt{Change: c.ID}
 	switch {
 	case a.shared.cut:
 		for _, p := range c.Ports {
@@ -53,7 +53,7 @@ type awayNodes struct {
 	shared *awayOrders
 }
 
-func (a awayNodes) Apply(ctx context.Context, steps []node.Step, f node.Fence) ([]node.Receipt, error) {
+func (a awayNodes) Apply(ctx context.Context, steps []node.Step, f node.Fence) ([]node.StepReceipt, error) {
 	if a.shared.cut && len(steps) == 0 {
 		return nil, nil
 	}
@@ -121,7 +121,7 @@ func TestAnOldWriterOrdersNothingNew(t *testing.T) {
 	_ = old.Tick(t.Context()) // it may have noticed
 	same("at once")
 	// The lease ends at the newer one.
-	must(t, newer.ActAsShown(t.Context(), "", noticeOf("tidewater")))
+	must(t, newer.ActAsShown(t.Context(), "", noticeOf("tidewater"), nil))
 	w.until(t, newer, w.clock.Now().Add(48*time.Hour))
 	w.sim.Tamper(port+1, fabric.Closed())
 	// What it looked at meanwhile is the first thing that it writes, and shows it that it is old.

@@ -141,7 +141,7 @@ func TestTheClockJumps(t *testing.T) {
 			t.Fatalf("while the clock is two years ahead: %+v; the time is %s", c, w.clock.Now())
 		}
 	}
-	held := strings.Join(p.Plan(t.Context()).Held, "\n")
+	held := strings.Join(p.Plan(t.Context()).Deferred, "\n")
 	for _, want := range []string{"the time is in doubt", "clock confirm", "the site's time is", "the machine's clock shows 2028-"} {
 		if !strings.Contains(held, want) {
 			t.Errorf("plan show does not say %q:\n%s", want, held)
@@ -183,7 +183,7 @@ func TestTheClockJumps(t *testing.T) {
 			t.Fatalf("entry %d is of %s, in the future (%v)", e.Seq, e.Time, err)
 		}
 	}
-	must(t, p.ActAsShown(t.Context(), "", noticeOf("tidewater")))
+	must(t, p.ActAsShown(t.Context(), "", noticeOf("tidewater"), nil))
 }
 
 // TestAnApproverConfirmsTheClock: the clock was wrong before and is right now, which only

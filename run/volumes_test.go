@@ -46,7 +46,7 @@ func (b *backend) Grant(ctx context.Context, v storage.VolumeID, p storage.Princ
 	return c, err
 }
 
-func (b *backend) Revoke(ctx context.Context, v storage.VolumeID, p storage.Principal) (storage.Receipt, error) {
+func (b *backend) Revoke(ctx context.Context, v storage.VolumeID, p storage.Principal) (storage.RevokeReceipt, error) {
 	r, err := b.Driver.Revoke(ctx, v, p)
 	if b.liar {
 		r.Probe = "granted"
@@ -181,11 +181,11 @@ func TestNothingIsDeliveredWithoutItsVolumes(t *testing.T) {
 
 // A lease does not end, and its nodes are not wiped for others, while its old
 // credential still works.
-func TestARevocationThatFencedNothing(t *testing.T) {
+func TestARevocationThatEndedNoMount(t *testing.T) {
 	w := imported(t)
 	temper := &backend{Driver: w.sim.Storage(), liar: true}
 	p := w.lease(t, temper, 1)
-	must(t, p.ActAsShown(t.Context(), "", noticeOf("tidewater")))
+	must(t, p.ActAsShown(t.Context(), "", noticeOf("tidewater"), nil))
 	var end time.Time
 	p.View(func(s *book.State) { end = s.Leases[0].End })
 	w.until(t, p, end.Add(12*time.Hour))

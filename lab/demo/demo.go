@@ -36,7 +36,7 @@ const marker = ".bulkhead-demo"
 
 // Run tells the story and leaves everything that it made in Options.Out.
 func Run(ctx context.Context, o Options) (err error) {
-	cast, err := story.LoadCast(o.Size)
+	cast, err := story.LoadParts(o.Size)
 	if err != nil {
 		return err
 	}
@@ -82,6 +82,9 @@ func Run(ctx context.Context, o Options) (err error) {
 	show.chapter("story")
 	telling := story.New(cast, plane, devices, clock, show.tell)
 	telling.Progress = show.progress
+	if telling.Officers, err = makeOfficers(o.Out, cast); err != nil {
+		return err
+	}
 	if err := telling.Run(ctx); err != nil {
 		return err
 	}

@@ -7,6 +7,7 @@ import (
 	mrand "math/rand/v2"
 	"os"
 	"path/filepath"
+	"runtime/debug"
 	"testing"
 
 	"bulkhead/keystore"
@@ -21,15 +22,20 @@ import (
 type failing struct {
 	ledger.Log
 	random *mrand.Rand
-	left   int  // appends that may still fail
-	quiet  bool // none fails now
+	number int    // of appends so far
+	often  [2]int // from which append to which one of six fails; elsewhere it is one of three hundred
+	quiet  bool   // none fails now
 }
 
 var errFailing = errors.New("the append failed")
 
 func (f *failing) Append(ctx context.Context, expect uint64, entries []ledger.Entry, bodies []ledger.Body) error {
-	f.left--
-	if f.quiet || f.left < 0 || f.random.IntN(6) > 0 {
+	f.number++
+	of := 300
+	if f.number > f.often[0] && f.number <= f.often[1] {
+		of = 6
+	}
+	if f.quiet || f.often == [2]int{} || f.random.IntN(of) > 0 {
 		return f.Log.Append(ctx, expect, entries, bodies)
 	}
 	if f.random.IntN(2) == 0 {
@@ -40,11 +46,11 @@ func (f *failing) Append(ctx context.Context, expect uint64, entries []ledger.En
 	return errFailing
 }
 
-// tellFailing tells the tiny story in one process, and returns its outcome. With
-// seed 0 nothing fails.
-func tellFailing(t *testing.T, seed uint64) []byte {
+// tellFailing tells the tiny story in one process, and returns its outcome. Nothing
+// fails if it never does so often.
+func tellFailing(t *testing.T, seed uint64, often [2]int) []byte {
 	ctx := t.Context()
-	cast, err := LoadCast("tiny")
+	cast, err := LoadParts("tiny")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -56,10 +62,7 @@ func tellFailing(t *testing.T, seed uint64) []byte {
 	if err != nil {
 		t.Fatal(err)
 	}
-	log := &failing{Log: memory.New(), random: mrand.New(mrand.NewPCG(seed, 7))}
-	if seed > 0 {
-		log.left = 4000
-	}
+	log := &failing{Log: memory.New(), random: mrand.New(mrand.NewPCG(seed, 7)), often: often}
 	clock := run.NewVirtualClock(Begin)
 	open := func() *run.Plane {
 		for {
@@ -112,9 +115,11 @@ func TestAppendsThatFail(t *testing.T) {
 	if testing.Short() {
 		t.Skip("needs ten seconds; run without -short")
 	}
-	want := tellFailing(t, 0)
-	for _, seed := range []uint64{1, 2, 3, 8} {
-		if got := tellFailing(t, seed); string(got) != string(want) {
+	defer debug.SetGCPercent(debug.SetGCPercent(400)) // many short lives
+	want := tellFailing(t, 0, [2]int{})
+	for i, seed := range []uint64{1, 2, 3, 8} {
+		often := [2]int{i * 1000, (i + 1) * 1000} // of some 14,000 appends
+		if got := tellFailing(t, seed, often); string(got) != string(want) {
 			t.Errorf("seed %d: with appends that fail\n%s\nwithout\n%s", seed, got, want)
 		}
 	}
