@@ -98,7 +98,7 @@ func (s *State) movable(id lease.ID) (*Lease, error) {
 	case l.Links == lease.Hermetic:
 		return nil, refuse("lease", "%s is hermetic: its nodes and its links were chosen together, so that none of them moves by itself", id)
 	case s.staysInRacks(l):
-		return nil, refuse("lease", "%s has racks that are one NVLink domain each, whole or in segments: none of their nodes moves by itself", id)
+		return nil, refuse("lease", "%s has whole racks that are one NVLink domain each, or segments of them: none of their nodes moves by itself", id)
 	}
 	return l, nil
 }
