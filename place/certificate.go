@@ -153,6 +153,9 @@ func proof(gap Cost, ask Ask, cut bool) string {
 	if ask.WholeRacks {
 		text += "checked: of every rack all nodes that may be sold are in the slice; what is called free is in such racks. "
 	}
+	if ask.Segment > 0 {
+		text += fmt.Sprintf("checked: of every rack %d nodes are in the slice, a segment; what is called free is the first %d free nodes of each rack that has so many. ", ask.Segment, ask.Segment)
+	}
 	if ask.Links == lease.Hermetic {
 		text += "checked by colouring: every permutation of the slice's traffic fits on the links that it holds, which work and which no other slice holds. "
 	}
