@@ -248,7 +248,7 @@ func (p *Plane) statement(n site.Index, e node.Evidence) (book.EvidenceItem, err
 
 // fenceReclaimed moves reclaimed nodes on whose ports, grants and sessions are
 // shown to be free of their last tenant.
-func (p *Plane) fenceReclaimed(ctx context.Context) (bool, error) {
+func (p *Plane) fenceReclaimed(ctx context.Context) error {
 	s := p.w.state
 	var c book.Fence
 	for n := range s.Nodes.By[node.Reclaiming].All() {
@@ -274,15 +274,15 @@ func (p *Plane) fenceReclaimed(ctx context.Context) (bool, error) {
 		c.Proofs = append(c.Proofs, proof)
 	}
 	if len(c.Nodes) == 0 {
-		return false, nil
+		return nil
 	}
 	if err := p.carry(ctx, c); err != nil {
-		return false, err
+		return err
 	}
 	for _, n := range c.Nodes {
 		p.seen.silenced.Remove(n)
 	}
-	return true, nil
+	return nil
 }
 
 // shard runs work for 0 to n-1 on as many goroutines as there are processors.

@@ -8,7 +8,6 @@ import (
 
 	"bulkhead/fabric"
 	"bulkhead/node"
-	"bulkhead/sim"
 	"bulkhead/site"
 	"bulkhead/storage"
 )
@@ -252,6 +251,6 @@ func (d remoteSim) NextEvent(ctx context.Context) (time.Time, bool, error) {
 	return m.At, m.OK, err
 }
 
-func (d remoteSim) Inject(ctx context.Context, at time.Time, f sim.Fault) error {
+func (d remoteSim) Inject(ctx context.Context, at time.Time, f json.RawMessage) error {
 	return d.c.call(ctx, "sim/inject", injection{at, f}, &struct{}{})
 }

@@ -15,7 +15,6 @@ import (
 
 	"bulkhead/custody"
 	"bulkhead/fabric"
-	"bulkhead/sim"
 	"bulkhead/site"
 	"bulkhead/storage"
 )
@@ -159,8 +158,8 @@ type moment struct {
 }
 
 type injection struct {
-	At    time.Time `json:"at"`
-	Fault sim.Fault `json:"fault"`
+	At    time.Time       `json:"at"`
+	Fault json.RawMessage `json:"fault"`
 }
 
 func serveSim(mux *http.ServeMux, c Control) {

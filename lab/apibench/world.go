@@ -399,7 +399,7 @@ func (s *stage) drift(ctx context.Context, simulator string, sc scenario) {
 		for _, nic := range s.site.NICsOf(site.Index(n)) {
 			if s.site.FabricOf(site.PortOf(site.Index(n), nic)) == s.fabric {
 				fault := sim.Fault{Kind: sim.Unenforced, Node: site.Index(n), NIC: nic}
-				if err := client.Sim.Inject(bounded, time.Time{}, fault); err != nil {
+				if err := client.Sim.Inject(bounded, time.Time{}, fault.JSON()); err != nil {
 					fmt.Fprintln(os.Stderr, "apibench: drift:", err)
 				}
 				return
