@@ -50,7 +50,7 @@ const maxSteps = 200
 // ShowPlan says what the loop would do now.
 func (s *service) ShowPlan(ctx context.Context, _ *connect.Request[v1.ShowPlanRequest]) (*connect.Response[v1.Plan], error) {
 	plan := s.plane.Plan(ctx)
-	out := &v1.Plan{Ports: int64(len(plan.Ports)), Held: plan.Held}
+	out := &v1.Plan{Ports: int64(len(plan.Ports)), Held: plan.Deferred}
 	for _, w := range plan.Volumes {
 		out.Volumes = append(out.Volumes, w.String())
 	}

@@ -66,15 +66,15 @@ func (s *service) disputes(number, line string) (list []*v1.Dispute, text string
 		if line != "" && d.Line != line {
 			continue
 		}
-		one := &v1.Dispute{Line: d.Line, Held: d.Held, Currency: d.Currency, Reason: d.Reason, By: d.Signed.By, At: d.At.UTC().Format(time.RFC3339), Outcome: "open"}
+		one := &v1.Dispute{Line: d.Line, Held: d.Contested, Currency: d.Currency, Reason: d.Reason, By: d.Signed.By, At: d.At.UTC().Format(time.RFC3339), Outcome: "open"}
 		if !d.Evidence.IsZero() {
 			one.Evidence = d.Evidence.String()
 		}
 		if d.Settled != nil {
 			one.Outcome, one.Answer, one.Note, one.Credit = d.Settled.Outcome, d.Settled.Reason, d.Settled.Note, d.Settled.Total
-		} else if r, ok := new(big.Rat).SetString(d.Held); ok {
+		} else if r, ok := new(big.Rat).SetString(d.Contested); ok {
 			held.Add(held, r)
-			if _, fraction, point := strings.Cut(d.Held, "."); point {
+			if _, fraction, point := strings.Cut(d.Contested, "."); point {
 				digits = len(fraction)
 			}
 		}

@@ -66,7 +66,7 @@ func (m *metrics) Collect(ch chan<- prometheus.Metric) {
 		}
 		gauge(m.slots, promised, "promised")
 		gauge(m.slots, delivered, "delivered")
-		gauge(m.drifted, len(s.Locked))
+		gauge(m.drifted, len(s.Drifted))
 		gauge(m.unread, len(s.Unread))
 		engaged := 0
 		if s.Control.Brake != nil {

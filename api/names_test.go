@@ -107,9 +107,9 @@ func (f ownersFabric) Observe(ctx context.Context, s fabric.Scope) (fabric.Obser
 	return f.Driver.Observe(ctx, s)
 }
 
-func (f ownersFabric) Apply(ctx context.Context, c fabric.Change, fence fabric.Fence) (fabric.Receipt, error) {
+func (f ownersFabric) Apply(ctx context.Context, c fabric.Change, fence fabric.Fence) (fabric.ApplyReceipt, error) {
 	if err := f.o.trouble("apply"); err != nil {
-		return fabric.Receipt{}, err
+		return fabric.ApplyReceipt{}, err
 	}
 	return f.Driver.Apply(ctx, c, fence)
 }

@@ -34,7 +34,7 @@ func (s *service) ListNodes(ctx context.Context, r *connect.Request[v1.ListNodes
 		var ids []string
 		for i := range b.Nodes.State {
 			n := site.Index(i)
-			l := b.Holder(n)
+			l := b.LeaseOn(n)
 			switch {
 			case r.Msg.State != "" && b.Nodes.State[n] != want:
 			case r.Msg.Lease != "" && (l == nil || string(l.ID) != r.Msg.Lease):
@@ -74,7 +74,7 @@ func (s *service) GetNode(ctx context.Context, r *connect.Request[v1.NodeRef]) (
 		if b.Site == nil {
 			return
 		}
-		if n, ok := b.Site.Lookup(r.Msg.Node); ok && mayReadNode(ctx, b.Holder(n)) {
+		if n, ok := b.Site.Lookup(r.Msg.Node); ok && mayReadNode(ctx, b.LeaseOn(n)) {
 			out = describeNode(b, n, asWanted(n))
 		}
 	})
@@ -98,7 +98,7 @@ func describeNode(b *book.State, n site.Index, asWanted bool) *v1.Node {
 			out.FailureClass = q.Class
 		}
 	}
-	if l := b.Holder(n); l != nil {
+	if l := b.LeaseOn(n); l != nil {
 		out.Lease, out.Slot = string(l.ID), c.Slot[n]
 	}
 	return out

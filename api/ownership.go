@@ -77,7 +77,7 @@ var (
 		if !found {
 			return "", "", false
 		}
-		if l := b.Holder(n); l != nil {
+		if l := b.LeaseOn(n); l != nil {
 			return v.String(), l.Tenant, true
 		}
 		return v.String(), "", true

@@ -229,7 +229,7 @@ func pictureOf(p *picture.Site) *v1.SitePicture {
 	for _, r := range p.Rows() {
 		out.Rows = append(out.Rows, &v1.PictureRow{Hall: r.Hall, Pod: r.Pod, What: r.What, Cells: r.Cells})
 	}
-	for i, h := range p.Holders {
+	for i, h := range p.Leases {
 		out.Holders = append(out.Holders, &v1.PictureHolder{Letter: picture.Letter(i), Lease: h.ID, Nodes: int64(h.Nodes), New: h.New})
 	}
 	return out

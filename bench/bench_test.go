@@ -7,14 +7,14 @@ import (
 	"testing"
 
 	"bulkhead/bench/evaluate"
-	"bulkhead/bench/ground"
+	"bulkhead/bench/sites"
 )
 
 // What the contenders are judged by must notice what it is for.
 func TestJudgeNoticesWhatWasNotKept(t *testing.T) {
-	tree := ground.NewTree("test", 4, 1, 150)
-	booking := ground.Booking{ID: "a", Steps: []ground.Step{{Day: 10, Nodes: 2}}, End: 20, Gone: 20}
-	other := ground.Booking{ID: "b", Steps: []ground.Step{{Day: 19, Nodes: 1}}, End: 30, Gone: 30}
+	tree := sites.NewTree("test", 4, 1, 150)
+	booking := sites.Booking{ID: "a", Steps: []sites.Step{{Day: 10, Nodes: 2}}, End: 20, Gone: 20}
+	other := sites.Booking{ID: "b", Steps: []sites.Step{{Day: 19, Nodes: 1}}, End: 30, Gone: 30}
 	good := func() outcome {
 		return outcome{rows: []delivered{{booking: booking, kept: true, nodes: []int32{3, 4}}, {booking: other, kept: true, nodes: []int32{5}}}}
 	}
@@ -43,7 +43,7 @@ func TestJudgeNoticesWhatWasNotKept(t *testing.T) {
 // The lease of 15 nodes has one spare: the spare takes over, nothing else moves;
 // while nothing waits, the slot is open, and a repair ends that.
 func TestEstateCountsWhatHappened(t *testing.T) {
-	tree := ground.NewTree("test", 1, 1, 16)
+	tree := sites.NewTree("test", 1, 1, 16)
 	fresh := func() *estate {
 		e := &estate{tree: tree, inSlot: make([]int32, 16), down: make([]bool, 16), open: map[int32]float64{}}
 		for n := range e.inSlot {
@@ -65,7 +65,7 @@ func TestEstateCountsWhatHappened(t *testing.T) {
 		return out
 	}
 	e := fresh()
-	err := e.live([]ground.Failure{
+	err := e.live([]sites.Failure{
 		{Hour: 1, Node: 0, Repair: 0.5, Heals: true}, {Hour: 2, Node: 1, Repair: 10}, {Hour: 3, Node: 2, Repair: 20}, {Hour: 4, Node: 3, Repair: 0.25, Heals: true}}, 100, inOrder)
 	if err != nil {
 		t.Fatal(err)
@@ -81,7 +81,7 @@ func TestEstateCountsWhatHappened(t *testing.T) {
 	// Whoever takes a node that works out of its slot is found out.
 	thief := func(_, failed []int32) []int32 { return []int32{9} }
 	e = fresh()
-	if err := e.live([]ground.Failure{{Hour: 2, Node: 1, Repair: 10}}, 100, thief); err == nil || e.moved != 1 {
+	if err := e.live([]sites.Failure{{Hour: 2, Node: 1, Repair: 10}}, 100, thief); err == nil || e.moved != 1 {
 		t.Errorf("a healthy node was moved, and nobody noticed: %v", err)
 	}
 }
@@ -135,9 +135,9 @@ func TestYardsticks(t *testing.T) {
 // All jobs of the site's size, one after the other: always full, and everything
 // but one is refused each time.
 func TestFlowMeasuresUse(t *testing.T) {
-	var jobs []ground.Job
+	var jobs []sites.Job
 	for range 60 {
-		jobs = append(jobs, ground.Job{Nodes: 8, Time: 10})
+		jobs = append(jobs, sites.Job{Nodes: 8, Time: 10})
 	}
 	s, err := flow(jobs, 10, 2, &counting{free: 8, holds: map[int32]int{}}, ceiling{})
 	if err != nil || s.used != 1 || s.started != 11 {
@@ -177,9 +177,9 @@ func (u *unsure) doubt() int      { n := u.in; u.in = 0; return n }
 // Jobs of five nodes, one at a time on a site of twenty: a quarter is in use, and a
 // quarter more would be if the refusal of the second had no reason.
 func TestFlowMeasuresDoubt(t *testing.T) {
-	var jobs []ground.Job
+	var jobs []sites.Job
 	for range 60 {
-		jobs = append(jobs, ground.Job{Nodes: 5, Time: 10})
+		jobs = append(jobs, sites.Job{Nodes: 5, Time: 10})
 	}
 	s, err := flow(jobs, 20, 0, &unsure{}, ceiling{su: 5, sus: 4})
 	if err != nil || s.used != 0.25 || s.doubt != 0.25 || s.bound != 1 {
@@ -189,7 +189,7 @@ func TestFlowMeasuresDoubt(t *testing.T) {
 
 // A link that two leases hold is found out, whoever says otherwise.
 func TestHermeticOwnersAreKept(t *testing.T) {
-	tree := ground.NewTreeOf("test", 1, 4, 8, 8, 8)
+	tree := sites.NewTreeOf("test", 1, 4, 8, 8, 8)
 	var s streamed
 	h, err := newHermetic(tree, 0, &s)
 	if err != nil {

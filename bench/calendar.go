@@ -8,15 +8,15 @@ import (
 
 	"bulkhead/bench/bulkhead"
 	"bulkhead/bench/evaluate"
-	"bulkhead/bench/ground"
 	"bulkhead/bench/kueue"
 	"bulkhead/bench/report"
+	"bulkhead/bench/sites"
 	"bulkhead/bench/slurm"
 )
 
 // dated is what became of one booking with one contender.
 type delivered struct {
-	booking ground.Booking
+	booking sites.Booking
 	kept    bool
 	counts  evaluate.Counts // at its final size, when its last step is delivered
 	nodes   []int32
@@ -43,7 +43,7 @@ const (
 	begins
 )
 
-func events(bookings []ground.Booking) []event {
+func events(bookings []sites.Booking) []event {
 	var out []event
 	for i, b := range bookings {
 		out = append(out, event{b.Asked, asked, i, 0}, event{b.Gone, returned, i, 0})
@@ -79,19 +79,19 @@ func (f *fight) calendar() (report.Section, error) {
 	}
 	var all [][]outcome
 	for seed := range uint64(seeds) {
-		data, err := f.file(fmt.Sprintf("calendar-%d.json", seed+1), ground.EncodeBookings(ground.Calendar(seed+1)))
+		data, err := f.file(fmt.Sprintf("calendar-%d.json", seed+1), sites.EncodeBookings(sites.Calendar(seed+1)))
 		if err != nil {
 			return report.Section{}, err
 		}
-		bookings, err := ground.DecodeBookings(data)
+		bookings, err := sites.DecodeBookings(data)
 		if err != nil {
 			return report.Section{}, err
 		}
 		var row []outcome
-		for _, play := range []func(*ground.Tree, []ground.Booking) (outcome, error){
+		for _, play := range []func(*sites.Tree, []sites.Booking) (outcome, error){
 			planned,
-			func(t *ground.Tree, b []ground.Booking) (outcome, error) { return reserved(s, t, b) },
-			func(t *ground.Tree, b []ground.Booking) (outcome, error) { return onTheDay(k, t, b) },
+			func(t *sites.Tree, b []sites.Booking) (outcome, error) { return reserved(s, t, b) },
+			func(t *sites.Tree, b []sites.Booking) (outcome, error) { return onTheDay(k, t, b) },
 		} {
 			o, err := play(tree, bookings)
 			if err != nil {
@@ -109,9 +109,9 @@ func (f *fight) calendar() (report.Section, error) {
 }
 
 // planned is Bulkhead: every ask is answered when it is asked, with its dates.
-func planned(t *ground.Tree, bookings []ground.Booking) (outcome, error) {
+func planned(t *sites.Tree, bookings []sites.Booking) (outcome, error) {
 	o := outcome{who: "Bulkhead", rows: rowsOf(bookings)}
-	c, err := bulkhead.NewCalendar(t, ground.HallDays)
+	c, err := bulkhead.NewCalendar(t, sites.HallDays)
 	if err != nil {
 		return o, err
 	}
@@ -140,9 +140,9 @@ func planned(t *ground.Tree, bookings []ground.Booking) (outcome, error) {
 }
 
 // reserved is Slurm: a reservation a step, made when it is asked.
-func reserved(s *slurm.Slurm, t *ground.Tree, bookings []ground.Booking) (outcome, error) {
+func reserved(s *slurm.Slurm, t *sites.Tree, bookings []sites.Booking) (outcome, error) {
 	o := outcome{who: "Slurm", rows: rowsOf(bookings)}
-	c, err := slurm.NewCalendar(s, ground.HallDays)
+	c, err := slurm.NewCalendar(s, sites.HallDays)
 	if err != nil {
 		return o, err
 	}
@@ -172,16 +172,16 @@ func reserved(s *slurm.Slurm, t *ground.Tree, bookings []ground.Booking) (outcom
 
 // onTheDay is Kueue: it has no calendar, so that every step is asked when it
 // begins, and what does not fit then is refused then.
-func onTheDay(k *kueue.Kueue, t *ground.Tree, bookings []ground.Booking) (outcome, error) {
+func onTheDay(k *kueue.Kueue, t *sites.Tree, bookings []sites.Booking) (outcome, error) {
 	o := outcome{who: "Kueue", rows: rowsOf(bookings)}
-	now := &ground.Occupancy{Holder: make([]int32, t.Nodes())}
+	now := &sites.Occupancy{Holder: make([]int32, t.Nodes())}
 	for _, e := range events(bookings) {
 		row := &o.rows[e.booking]
 		for n, h := range t.Hall { // halls that are not there yet
-			if e.day < ground.HallDays[h] {
-				now.Holder[n] = ground.Failed
-			} else if now.Holder[n] == ground.Failed {
-				now.Holder[n] = ground.Free
+			if e.day < sites.HallDays[h] {
+				now.Holder[n] = sites.Failed
+			} else if now.Holder[n] == sites.Failed {
+				now.Holder[n] = sites.Free
 			}
 		}
 		switch e.order {
@@ -197,7 +197,7 @@ func onTheDay(k *kueue.Kueue, t *ground.Tree, bookings []ground.Booking) (outcom
 			begin := time.Now()
 			if !row.kept {
 				for _, n := range row.nodes { // a ramp that can't go on ends: nobody signs half of it
-					now.Holder[n] = ground.Free
+					now.Holder[n] = sites.Free
 				}
 				row.nodes = nil
 				break
@@ -213,14 +213,14 @@ func onTheDay(k *kueue.Kueue, t *ground.Tree, bookings []ground.Booking) (outcom
 			row.nodes = append(row.nodes, d.Nodes...)
 		case returned:
 			for _, n := range row.nodes {
-				now.Holder[n] = ground.Free
+				now.Holder[n] = sites.Free
 			}
 		}
 	}
 	return o, nil
 }
 
-func rowsOf(bookings []ground.Booking) []delivered {
+func rowsOf(bookings []sites.Booking) []delivered {
 	rows := make([]delivered, len(bookings))
 	for i := range rows {
 		rows[i].booking = bookings[i]
@@ -230,8 +230,8 @@ func rowsOf(bookings []ground.Booking) []delivered {
 
 // judge verifies that what was promised was kept: as many nodes as asked, in
 // service, and none of them in two leases on any day. It counts the shapes.
-func (o *outcome) judge(t *ground.Tree) error {
-	o.perDay = make([]int, ground.Days)
+func (o *outcome) judge(t *sites.Tree) error {
+	o.perDay = make([]int, sites.Days)
 	byNode := make([][]*delivered, t.Nodes())
 	for i := range o.rows {
 		row := &o.rows[i]
@@ -242,13 +242,13 @@ func (o *outcome) judge(t *ground.Tree) error {
 			return fmt.Errorf("%s got %d nodes of %d", row.booking.ID, len(row.nodes), row.booking.Nodes())
 		}
 		var err error
-		if row.counts, err = evaluate.Count(t, &ground.Occupancy{Holder: make([]int32, t.Nodes())}, len(row.nodes), row.nodes); err != nil {
+		if row.counts, err = evaluate.Count(t, &sites.Occupancy{Holder: make([]int32, t.Nodes())}, len(row.nodes), row.nodes); err != nil {
 			return fmt.Errorf("%s: %w", row.booking.ID, err)
 		}
 		at := 0
 		for _, step := range row.booking.Steps {
 			for _, n := range row.nodes[at : at+step.Nodes] {
-				if step.Day < ground.HallDays[t.Hall[n]] {
+				if step.Day < sites.HallDays[t.Hall[n]] {
 					return fmt.Errorf("%s got node %d on day %d, before it was there", row.booking.ID, n, step.Day)
 				}
 				for _, other := range byNode[n] {
@@ -362,7 +362,7 @@ func calendarSection(all [][]outcome) report.Section {
 	}
 	b.WriteString(report.Table(shapes))
 	var x []float64
-	for day := range ground.Days {
+	for day := range sites.Days {
 		x = append(x, float64(day)/30)
 	}
 	var series []report.Series
@@ -388,7 +388,7 @@ func calendarRow(label string, seeds ...outcome) []string {
 		asks, kept, refused, answers = asks+len(o.rows), kept+o.kept(), refused+o.refused()/float64(len(seeds)), append(answers, o.answers...)
 		for day, n := range o.perDay {
 			leased += n
-			for _, from := range ground.HallDays {
+			for _, from := range sites.HallDays {
 				if day >= from {
 					there += 12_500
 				}

@@ -8,9 +8,9 @@ import (
 	"time"
 
 	"bulkhead/bench/bulkhead"
-	"bulkhead/bench/ground"
 	"bulkhead/bench/kueue"
 	"bulkhead/bench/report"
+	"bulkhead/bench/sites"
 	"bulkhead/bench/slurm"
 )
 
@@ -24,11 +24,11 @@ func (f *fight) failing() (report.Section, error) {
 	if f.size == "small" {
 		days, sample, jobs = 60, 25, 2
 	}
-	data, err := f.file("failures.txt", ground.EncodeFailures(ground.Failures(tree, days, 1)))
+	data, err := f.file("failures.txt", sites.EncodeFailures(sites.Failures(tree, days, 1)))
 	if err != nil {
 		return report.Section{}, err
 	}
-	all, err := ground.DecodeFailures(data, tree.Nodes())
+	all, err := sites.DecodeFailures(data, tree.Nodes())
 	if err != nil {
 		return report.Section{}, err
 	}
@@ -89,7 +89,7 @@ func (f *fight) failing() (report.Section, error) {
 }
 
 // failingPeers asks the peers about the first failures of the same year.
-func (f *fight) failingPeers(tree *ground.Tree, all []ground.Failure, sample, jobs int) (string, error) {
+func (f *fight) failingPeers(tree *sites.Tree, all []sites.Failure, sample, jobs int) (string, error) {
 	const spares = 1
 	bulk, err := bulkhead.WithSpares(tree, spares)
 	if err != nil {
@@ -165,7 +165,7 @@ func (f *fight) failingPeers(tree *ground.Tree, all []ground.Failure, sample, jo
 }
 
 // requeued is Slurm: a job loses a node and is placed again.
-func (f *fight) requeued(tree *ground.Tree, bulk *bulkhead.Bulkhead, all []ground.Failure, jobs int) (stopped, elsewhere, asked int, err error) {
+func (f *fight) requeued(tree *sites.Tree, bulk *bulkhead.Bulkhead, all []sites.Failure, jobs int) (stopped, elsewhere, asked int, err error) {
 	s, err := slurm.Start(f.scratch(), tree, false)
 	if err != nil {
 		return 0, 0, 0, err
@@ -185,9 +185,9 @@ func (f *fight) requeued(tree *ground.Tree, bulk *bulkhead.Bulkhead, all []groun
 		job := e.leaseOf(failure.Node)
 		o := e.occupancy()
 		for _, n := range job {
-			o.Holder[n] = ground.Free
+			o.Holder[n] = sites.Free
 		}
-		o.Holder[failure.Node] = ground.Failed
+		o.Holder[failure.Node] = sites.Failed
 		if err := s.Occupy(o); err != nil {
 			return 0, 0, 0, err
 		}

@@ -10,16 +10,16 @@ import (
 	"time"
 
 	"bulkhead/bench/bulkhead"
-	"bulkhead/bench/ground"
 	"bulkhead/bench/kueue"
+	"bulkhead/bench/sites"
 	"bulkhead/bench/slurm"
 )
 
 // contender is something that says where nodes go.
 type contender interface {
 	Name() string
-	Occupy(*ground.Occupancy) error
-	Place(nodes int) (ground.Decision, error)
+	Occupy(*sites.Occupancy) error
+	Place(nodes int) (sites.Decision, error)
 	Close() error
 }
 
@@ -47,21 +47,21 @@ func (f *fight) say(format string, args ...any) {
 }
 
 // tree writes a site to its file and reads it back: what counts is the file.
-func (f *fight) tree(name string, halls, pods, podNodes int) (*ground.Tree, error) {
-	data, err := f.file(name+".json", ground.NewTree(name, halls, pods, podNodes).Encode())
+func (f *fight) tree(name string, halls, pods, podNodes int) (*sites.Tree, error) {
+	data, err := f.file(name+".json", sites.NewTree(name, halls, pods, podNodes).Encode())
 	if err != nil {
 		return nil, err
 	}
-	return ground.DecodeTree(data)
+	return sites.DecodeTree(data)
 }
 
 // occupancy writes an occupancy to its file and reads it back.
-func (f *fight) occupancy(t *ground.Tree, percent int, seed uint64) (*ground.Occupancy, error) {
-	data, err := f.file(fmt.Sprintf("%s-%02d-%d.txt", t.Name, percent, seed), ground.Occupy(t, percent, seed).Encode())
+func (f *fight) occupancy(t *sites.Tree, percent int, seed uint64) (*sites.Occupancy, error) {
+	data, err := f.file(fmt.Sprintf("%s-%02d-%d.txt", t.Name, percent, seed), sites.Occupy(t, percent, seed).Encode())
 	if err != nil {
 		return nil, err
 	}
-	return ground.DecodeOccupancy(data)
+	return sites.DecodeOccupancy(data)
 }
 
 func (f *fight) file(name string, data []byte) ([]byte, error) {
@@ -84,7 +84,7 @@ func (f *fight) digest() string {
 }
 
 // contenders starts all of them on a site. End them with end.
-func (f *fight) contenders(t *ground.Tree) (*bulkhead.Bulkhead, *slurm.Slurm, *kueue.Kueue, error) {
+func (f *fight) contenders(t *sites.Tree) (*bulkhead.Bulkhead, *slurm.Slurm, *kueue.Kueue, error) {
 	b, err := bulkhead.New(t)
 	if err != nil {
 		return nil, nil, nil, err

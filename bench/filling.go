@@ -5,8 +5,8 @@ import (
 	"strings"
 	"time"
 
-	"bulkhead/bench/ground"
 	"bulkhead/bench/report"
+	"bulkhead/bench/sites"
 )
 
 // streamCase is a site and a stream on it.
@@ -57,21 +57,21 @@ func (f *fight) filling() (report.Section, error) {
 		if jobs == 0 {
 			continue
 		}
-		data, err := f.file("stream-"+c.name+".json", ground.NewTreeOf(c.name, c.halls, c.pods, c.sus, c.su, c.rack).Encode())
+		data, err := f.file("stream-"+c.name+".json", sites.NewTreeOf(c.name, c.halls, c.pods, c.sus, c.su, c.rack).Encode())
 		if err != nil {
 			return report.Section{}, err
 		}
-		tree, err := ground.DecodeTree(data)
+		tree, err := sites.DecodeTree(data)
 		if err != nil {
 			return report.Section{}, err
 		}
 		for seed := range uint64(seeds) {
 			most := tree.Nodes() - c.spares*tree.Nodes()/c.su
-			data, err := f.file(fmt.Sprintf("stream-%s-%d.txt", c.name, seed+1), ground.EncodeJobs(ground.Jobs(jobs, c.mean, c.grain, most, seed+1)))
+			data, err := f.file(fmt.Sprintf("stream-%s-%d.txt", c.name, seed+1), sites.EncodeJobs(sites.Jobs(jobs, c.mean, c.grain, most, seed+1)))
 			if err != nil {
 				return report.Section{}, err
 			}
-			stream, err := ground.DecodeJobs(data)
+			stream, err := sites.DecodeJobs(data)
 			if err != nil {
 				return report.Section{}, err
 			}
@@ -86,7 +86,7 @@ func (f *fight) filling() (report.Section, error) {
 	return fillingSection(all), nil
 }
 
-func fill(t *ground.Tree, c streamCase, seed uint64, jobs []ground.Job) (filled, error) {
+func fill(t *sites.Tree, c streamCase, seed uint64, jobs []sites.Job) (filled, error) {
 	out := filled{c: c, seed: seed}
 	var s streamed
 	h, err := newHermetic(t, c.spares, &s)

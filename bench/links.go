@@ -7,9 +7,9 @@ import (
 
 	"bulkhead/bench/bulkhead"
 	"bulkhead/bench/evaluate"
-	"bulkhead/bench/ground"
 	"bulkhead/bench/kueue"
 	"bulkhead/bench/report"
+	"bulkhead/bench/sites"
 	"bulkhead/bench/slurm"
 )
 
@@ -83,7 +83,7 @@ func (f *fight) links() (report.Section, error) {
 			return report.Section{}, err
 		}
 		for _, c := range []contender{b, sl, k} {
-			o := &ground.Occupancy{Holder: make([]int32, tree.Nodes())}
+			o := &sites.Occupancy{Holder: make([]int32, tree.Nodes())}
 			for i, n := range taken {
 				if err := c.Occupy(o); err != nil {
 					return report.Section{}, err
@@ -128,22 +128,22 @@ func (f *fight) links() (report.Section, error) {
 
 // leases are the sizes that are asked for: log-uniform from a rack to an eighth of
 // the site, half of them in whole SUs, enough for the site twice over.
-func (f *fight) leases(t *ground.Tree, seed uint64) ([]int, error) {
+func (f *fight) leases(t *sites.Tree, seed uint64) ([]int, error) {
 	r := rand.New(rand.NewPCG(seed, 3))
-	var jobs []ground.Job
+	var jobs []sites.Job
 	for sum := 0; sum < 2*t.Nodes(); {
-		n := ground.LogUniform(r, t.Shape.RackNodes, t.Nodes()/8)
+		n := sites.LogUniform(r, t.Shape.RackNodes, t.Nodes()/8)
 		if r.IntN(2) == 0 {
 			n = max(1, n/t.Shape.SUNodes) * t.Shape.SUNodes
 		}
 		sum += n
-		jobs = append(jobs, ground.Job{Nodes: n, Time: 1})
+		jobs = append(jobs, sites.Job{Nodes: n, Time: 1})
 	}
-	data, err := f.file(fmt.Sprintf("leases-%d.txt", seed), ground.EncodeJobs(jobs))
+	data, err := f.file(fmt.Sprintf("leases-%d.txt", seed), sites.EncodeJobs(jobs))
 	if err != nil {
 		return nil, err
 	}
-	if jobs, err = ground.DecodeJobs(data); err != nil {
+	if jobs, err = sites.DecodeJobs(data); err != nil {
 		return nil, err
 	}
 	var sizes []int

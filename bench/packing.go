@@ -3,7 +3,7 @@ package main
 import (
 	"math/big"
 
-	"bulkhead/bench/ground"
+	"bulkhead/bench/sites"
 )
 
 // packing places as a hermetic slice needs it at whole SUs, but by number alone:
@@ -169,7 +169,7 @@ func (c ceiling) more(run runs, waiting []int) int {
 }
 
 // waiting is the sizes of the jobs that are tried.
-func waiting(jobs []ground.Job, queue []int32) []int {
+func waiting(jobs []sites.Job, queue []int32) []int {
 	var out []int
 	for _, i := range queue[:min(window, len(queue))] {
 		out = append(out, jobs[i].Nodes)

@@ -10,7 +10,7 @@ import (
 // placesPlots draws latency and quality.
 func placesPlots(rows []placed) []report.Plot {
 	var plots []report.Plot
-	for _, site := range sites(rows) {
+	for _, site := range sitesOf(rows) {
 		var labels []string
 		var series []report.Series
 		for _, asked := range asksOn(rows, site) {

@@ -55,7 +55,7 @@ func latency(rows []placed) (string, []report.Bar) {
 		table[0] = append(table[0], n+" search", n+" whole")
 	}
 	var bars []report.Bar
-	for _, site := range sites(rows) {
+	for _, site := range sitesOf(rows) {
 		var p50, p99 [3][2]time.Duration
 		asks := append([]int{0}, asksOn(rows, site)...)
 		for _, asked := range asks {
@@ -156,7 +156,7 @@ func quality(rows []placed) (string, []report.Bar) {
 // examples is the first seed at half occupancy, as place.md's table is.
 func examples(rows []placed) string {
 	var b strings.Builder
-	for _, site := range sites(rows) {
+	for _, site := range sitesOf(rows) {
 		table := [][]string{{"asked", "lower bound of each level", "Bulkhead", "Slurm", "Kueue", "all-to-all bound, ms", "links shared with others"}}
 		free := 0
 		for _, c := range byCase(rows) {
@@ -208,7 +208,7 @@ func collectives(cases [][]placed) string {
 		"No contender minimises it:\n\n" + report.Table(table)
 }
 
-func sites(rows []placed) []string {
+func sitesOf(rows []placed) []string {
 	var out []string
 	for _, r := range rows {
 		if !slices.Contains(out, r.Site) {

@@ -7,7 +7,7 @@ import (
 
 	"bulkhead/bench/bulkhead"
 	"bulkhead/bench/evaluate"
-	"bulkhead/bench/ground"
+	"bulkhead/bench/sites"
 )
 
 // window is how many waiting jobs are tried each time that something ends.
@@ -63,7 +63,7 @@ func (r *runs) Pop() any {
 // is refused waits. The use of the site is measured after each pass, weighted by
 // the time until the next, for as long as the window is full: then something is
 // refused all the time.
-func flow(jobs []ground.Job, nodes, spares int, p placer, most ceiling) (streamed, error) {
+func flow(jobs []sites.Job, nodes, spares int, p placer, most ceiling) (streamed, error) {
 	s := streamed{least: 1}
 	queue := make([]int32, len(jobs))
 	for i := range queue {
@@ -152,11 +152,11 @@ func (c *counting) end(tenant int32) error {
 // hermetic places by Bulkhead, with an owner for every link that the evaluator
 // keeps by itself.
 type hermetic struct {
-	tree   *ground.Tree
+	tree   *sites.Tree
 	h      *bulkhead.Hermetic
 	owners *evaluate.Owners
 	links  map[int32][]evaluate.Link
-	holder *ground.Occupancy
+	holder *sites.Occupancy
 	nodes  map[int32][]int32
 	s      *streamed
 
@@ -169,13 +169,13 @@ func (h *hermetic) doubt() int {
 	return n
 }
 
-func newHermetic(t *ground.Tree, spares int, s *streamed) (*hermetic, error) {
+func newHermetic(t *sites.Tree, spares int, s *streamed) (*hermetic, error) {
 	h, err := bulkhead.NewHermetic(t, spares)
 	if err != nil {
 		return nil, err
 	}
 	return &hermetic{tree: t, h: h, owners: evaluate.NewOwners(), links: map[int32][]evaluate.Link{}, nodes: map[int32][]int32{},
-		holder: &ground.Occupancy{Holder: make([]int32, t.Nodes())}, s: s}, nil
+		holder: &sites.Occupancy{Holder: make([]int32, t.Nodes())}, s: s}, nil
 }
 
 func (h *hermetic) start(tenant int32, nodes int) (bool, int, error) {
@@ -210,7 +210,7 @@ func (h *hermetic) start(tenant int32, nodes int) (bool, int, error) {
 func (h *hermetic) end(tenant int32) error {
 	h.owners.Return(tenant, h.links[tenant])
 	for _, n := range h.nodes[tenant] {
-		h.holder.Holder[n] = ground.Free
+		h.holder.Holder[n] = sites.Free
 	}
 	delete(h.links, tenant)
 	delete(h.nodes, tenant)

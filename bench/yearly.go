@@ -9,7 +9,7 @@ import (
 
 	"bulkhead/bench/bulkhead"
 	"bulkhead/bench/evaluate"
-	"bulkhead/bench/ground"
+	"bulkhead/bench/sites"
 )
 
 // distance is how far a replacement is from the node that it replaces.
@@ -24,7 +24,7 @@ const (
 	distances
 )
 
-func apart(t *ground.Tree, a, b int32) distance {
+func apart(t *sites.Tree, a, b int32) distance {
 	for d, domain := range [][]int32{t.Rack, t.SU, t.Pod, t.Hall} {
 		if domain[a] == domain[b] {
 			return distance(d)
@@ -36,7 +36,7 @@ func apart(t *ground.Tree, a, b int32) distance {
 // estate is who holds what over a year of failures: slots with their nodes, nodes
 // that are down, and those that wait.
 type estate struct {
-	tree   *ground.Tree
+	tree   *sites.Tree
 	slot   []int32 // slot -> node; the last one while it has none
 	lease  []int32 // slot -> lease
 	inSlot []int32 // node -> slot, -1 none
@@ -76,19 +76,19 @@ func (r *repairs) Pop() any {
 
 // sold fills a site with leases, the two large ones first, until nothing but
 // the spares is left.
-func sold(t *ground.Tree, b *bulkhead.Bulkhead, seed uint64) (*estate, error) {
+func sold(t *sites.Tree, b *bulkhead.Bulkhead, seed uint64) (*estate, error) {
 	e := &estate{tree: t, inSlot: make([]int32, t.Nodes()), down: make([]bool, t.Nodes()), open: map[int32]float64{}}
 	for n := range e.inSlot {
 		e.inSlot[n] = -1
 	}
 	r := rand.New(rand.NewPCG(seed, 5))
-	o := &ground.Occupancy{Holder: make([]int32, t.Nodes())}
+	o := &sites.Occupancy{Holder: make([]int32, t.Nodes())}
 	for n := range o.Holder {
-		o.Holder[n] = ground.Failed
+		o.Holder[n] = sites.Failed
 	}
 	sellable := b.Sold()
 	for _, n := range sellable {
-		o.Holder[n] = ground.Free
+		o.Holder[n] = sites.Free
 	}
 	sizes := []int{len(sellable) * 55 / 100, len(sellable) * 27 / 100}
 	for left, lease := len(sellable), int32(1); left > 0; lease++ {
@@ -128,7 +128,7 @@ func (e *estate) waiting() []int32 {
 
 // live plays failures in order; replace chooses nodes for all open slots at once
 // among those that wait (-1: none). Only what is open may change.
-func (e *estate) live(all []ground.Failure, hours float64, replace func(candidates, failed []int32) []int32) error {
+func (e *estate) live(all []sites.Failure, hours float64, replace func(candidates, failed []int32) []int32) error {
 	for _, f := range all {
 		if err := e.until(f.Hour, replace); err != nil {
 			return err
@@ -233,7 +233,7 @@ func (e *estate) shapes() evaluate.Counts {
 	}
 	var sum evaluate.Counts
 	for _, nodes := range by {
-		c, err := evaluate.Count(e.tree, &ground.Occupancy{Holder: make([]int32, e.tree.Nodes())}, len(nodes), nodes)
+		c, err := evaluate.Count(e.tree, &sites.Occupancy{Holder: make([]int32, e.tree.Nodes())}, len(nodes), nodes)
 		if err != nil {
 			panic(err)
 		}
@@ -254,12 +254,12 @@ func (e *estate) replaced() int {
 }
 
 // occupancy is the estate as every contender sees it.
-func (e *estate) occupancy() *ground.Occupancy {
-	o := &ground.Occupancy{Holder: make([]int32, e.tree.Nodes())}
+func (e *estate) occupancy() *sites.Occupancy {
+	o := &sites.Occupancy{Holder: make([]int32, e.tree.Nodes())}
 	for n, s := range e.inSlot {
 		switch {
 		case e.down[n]:
-			o.Holder[n] = ground.Failed
+			o.Holder[n] = sites.Failed
 		case s >= 0:
 			o.Holder[n] = e.lease[s]
 		}

@@ -307,11 +307,11 @@ func (s *State) adoptedPlan(seen Seen) []string {
 	slices.Sort(nodes)
 	wiped := s.Nodes.By[node.Discovered].Clone()
 	wiped.Subtract(s.Kept)
-	return append([]string{fmt.Sprintf("managed, it would write %d ports of %d nodes, and wipe and attest %d nodes that are discovered", len(p.Ports), len(slices.Compact(nodes)), wiped.Len())}, p.Held...)
+	return append([]string{fmt.Sprintf("managed, it would write %d ports of %d nodes, and wipe and attest %d nodes that are discovered", len(p.Ports), len(slices.Compact(nodes)), wiped.Len())}, p.Deferred...)
 }
 
-// heldFound says what is kept as it was found.
-func (s *State) heldFound() []string {
+// keptFound says what is kept as it was found.
+func (s *State) keptFound() []string {
 	if s.Kept.Empty() {
 		return nil
 	}

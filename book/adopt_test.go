@@ -77,7 +77,7 @@ func TestFound(t *testing.T) {
 		t.Error("a label that is found again cools down")
 	}
 	plan := book.Next(s.State, blind{s.State}, s.now)
-	if held := strings.Join(plan.Held, "\n"); !plan.Empty() || !strings.Contains(held, "wipe and attest 60 nodes") || !strings.Contains(held, "4 nodes are kept as they were found, with 3 labels of others") {
+	if held := strings.Join(plan.Deferred, "\n"); !plan.Empty() || !strings.Contains(held, "wipe and attest 60 nodes") || !strings.Contains(held, "4 nodes are kept as they were found, with 3 labels of others") {
 		t.Errorf("an adopted site's plan: %+v", plan)
 	}
 

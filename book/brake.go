@@ -5,7 +5,7 @@ import "time"
 // The causes that the brake counts by.
 const (
 	CauseLockdown    = "lockdown"    // ports are closed because read-back shows that they leak
-	CauseReplacement = "replacement" // nodes are fenced because others take their slots
+	CauseReplacement = "replacement" // nodes are severed because others take their slots
 )
 
 // The units that causes are counted in.

@@ -43,17 +43,17 @@ func (s *State) Occupancy(begin, end time.Time) *place.Occupancy {
 
 func (s *State) occupancy(inService, begin, end time.Time) *place.Occupancy {
 	o := place.NewOccupancy(s.Site)
-	held, out := site.NewSet(s.Site.Nodes()), site.NewSet(s.Site.Nodes())
+	taken, out := site.NewSet(s.Site.Nodes()), site.NewSet(s.Site.Nodes())
 	for i := range s.Nodes.State {
 		n := site.Index(i)
-		if s.heldWithin(n, begin, end) {
-			held.Add(n)
+		if s.takenWithin(n, begin, end) {
+			taken.Add(n)
 		}
 		if !s.usable(n) || s.Site.InService(n).After(inService) {
 			out.Add(n)
 		}
 	}
-	o.Hold(held)
+	o.Hold(taken)
 	o.Out(out)
 	keep := func(nodes []site.Index, links json.RawMessage) {
 		set, err := place.DecodeLinks(links)
@@ -67,7 +67,7 @@ func (s *State) occupancy(inService, begin, end time.Time) *place.Occupancy {
 	}
 	for _, l := range s.Leases {
 		if l.Returned.IsZero() && l.Begin.Before(end) && begin.Before(l.End) {
-			keep(l.Slots, l.Held)
+			keep(l.Slots, l.Assigned)
 		}
 	}
 	for _, q := range s.Quotes {
@@ -77,16 +77,16 @@ func (s *State) occupancy(inService, begin, end time.Time) *place.Occupancy {
 				if err != nil {
 					continue // Apply has parsed it once: it parses
 				}
-				keep(nodes, part.Held)
+				keep(nodes, part.Assigned)
 			}
 		}
 	}
 	return o
 }
 
-// heldLinks reads the links of a lease: nil for shared ones.
-func heldLinks(l *Lease) *place.LinkSet {
-	set, err := place.DecodeLinks(l.Held)
+// assignedLinks reads the links of a lease: nil for shared ones.
+func assignedLinks(l *Lease) *place.LinkSet {
+	set, err := place.DecodeLinks(l.Assigned)
 	if err != nil {
 		panic("book: links that were bound can't be read: " + err.Error()) // Apply has read them
 	}
@@ -106,7 +106,7 @@ func (s *State) usable(n site.Index) bool {
 	return s.HealthOf(n) <= Degraded
 }
 
-func (s *State) heldWithin(n site.Index, begin, end time.Time) bool {
+func (s *State) takenWithin(n site.Index, begin, end time.Time) bool {
 	overlaps := func(i int32) bool {
 		l := s.Leases[i]
 		return l.Returned.IsZero() && l.Begin.Before(end) && begin.Before(l.End)

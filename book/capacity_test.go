@@ -19,7 +19,7 @@ func TestFree(t *testing.T) {
 		if s.Site.IsSpare(n) || s.Site.InService(n).After(from) || s.Nodes.Cordoned[n] {
 			t.Errorf("node %d is free", n)
 		}
-		if l := s.Holder(n); l != nil && l.Begin.Before(to) {
+		if l := s.LeaseOn(n); l != nil && l.Begin.Before(to) {
 			t.Errorf("node %d of %s is free", n, l.ID)
 		}
 	}

@@ -24,8 +24,8 @@ type Doubt struct {
 // untilConfirmed says what a doubt keeps back.
 const untilConfirmed = "the time is in doubt, and whatever ends, wipes, destroys, hands over or bills waits until the clock is right again or an approver confirms it (bulkhead clock confirm)"
 
-// HeldInDoubt is what a plan says of work that waits for a time that is certain.
-func HeldInDoubt(why string) string { return untilConfirmed + ": " + why }
+// DeferredInDoubt is what a plan says of work that waits for a time that is certain.
+func DeferredInDoubt(why string) string { return untilConfirmed + ": " + why }
 
 // takenInDoubt lists the commands that are carried out while the time is in doubt: what
 // was seen, what keeps tenants apart, and what holds the loop back or lets it go. A

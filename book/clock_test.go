@@ -16,7 +16,7 @@ import (
 func TestWhatWaitsForACertainTime(t *testing.T) {
 	s := on(t, func(s *book.State) bool { return s.Site != nil && len(s.Leases) > 0 && s.Leases[0].Delivered > 0 })
 	for _, c := range []book.Command{
-		book.ReturnLease{}, book.FinishReturn{}, book.Deliver{}, book.Reserve{}, book.Fence{}, book.Sanitize{}, book.Commission{}, book.BeginSteps{},
+		book.ReturnLease{}, book.FinishReturn{}, book.Deliver{}, book.Reserve{}, book.Sever{}, book.Sanitize{}, book.Commission{}, book.BeginSteps{},
 		book.SendToRepair{}, book.IssueInvoice{}, book.OfferQuote{}, book.SignQuote{}, book.LapseQuote{}, book.PerformAct{}, book.NoteLate{}, book.NoteUnserved{},
 		book.ProposeReplacement{}, book.AcknowledgeReplacement{}, book.FreeLabel{}, book.RecordVerdict{}, book.ProposeDefrag{}, book.ConsentDefrag{},
 		book.AcceptDefrag{}, book.EndDefrag{}, book.ImportSite{}, book.RescheduleHall{}, book.Manage{}, book.TakeOver{}, book.FileProbe{},
@@ -50,7 +50,7 @@ func TestADoubtHoldsWhatIsDue(t *testing.T) {
 		t.Errorf("in doubt %d commands are due, the first %T", len(held), held[0])
 	}
 	plan = book.Next(s.State, seen, after)
-	if len(plan.Steps)+len(plan.Commands)+len(plan.Volumes) > 0 || len(plan.Held) == 0 || !strings.Contains(plan.Held[0], "the clock shows 2046") {
+	if len(plan.Steps)+len(plan.Commands)+len(plan.Volumes) > 0 || len(plan.Deferred) == 0 || !strings.Contains(plan.Deferred[0], "the clock shows 2046") {
 		t.Errorf("in doubt the plan is %+v", plan)
 	}
 	if _, err := s.decide(t, book.NoteClock{Machine: after, Why: "still"}); !errors.Is(err, book.ErrNothing) {

@@ -122,8 +122,8 @@ func (s *State) applyWriter(e *ledger.Entry, b Began, _ Bodies) error {
 // and proving, and writes nothing.
 type PauseLoop struct{ Hall, By, Reason string }
 
-// Held is the body of KindPaused and KindResumed.
-type Held struct {
+// Paused is the body of KindPaused and KindResumed.
+type Paused struct {
 	Hall   string `json:"hall"`
 	By     string `json:"by"`
 	Reason string `json:"reason"`
@@ -139,7 +139,7 @@ func (c PauseLoop) decide(s *State, env Env) (*Decision, error) {
 		return nil, ErrNothing
 	}
 	d := &Decision{}
-	d.add(SiteScope, KindPaused, Held(c))
+	d.add(SiteScope, KindPaused, Paused(c))
 	return d, nil
 }
 
@@ -151,16 +151,16 @@ func (c ResumeLoop) decide(s *State, env Env) (*Decision, error) {
 		return nil, ErrNothing
 	}
 	d := &Decision{}
-	d.add(SiteScope, KindResumed, Held(c))
+	d.add(SiteScope, KindResumed, Paused(c))
 	return d, nil
 }
 
-func (s *State) applyPaused(e *ledger.Entry, b Held, _ Bodies) error {
+func (s *State) applyPaused(e *ledger.Entry, b Paused, _ Bodies) error {
 	s.Control.Paused[b.Hall] = Pause{By: b.By, Reason: b.Reason, Since: e.Time}
 	return nil
 }
 
-func (s *State) applyResumed(e *ledger.Entry, b Held, _ Bodies) error {
+func (s *State) applyResumed(e *ledger.Entry, b Paused, _ Bodies) error {
 	delete(s.Control.Paused, b.Hall)
 	return nil
 }
@@ -221,10 +221,10 @@ func (s *State) applyReleased(e *ledger.Entry, b Braked, _ Bodies) error {
 	s.Control.Brake = nil
 	s.Control.Acts = nil
 	// Who let the loop go on let it write again what the brake had held back.
-	for port, lock := range s.Locked {
-		if lock.Cause == CauseDrift {
-			lock.Cause = CauseReleased
-			s.Locked[port] = lock
+	for port, lock := range s.Drifted {
+		if lock.State == DriftOpen {
+			lock.State = DriftReleased
+			s.Drifted[port] = lock
 		}
 	}
 	return nil

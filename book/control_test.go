@@ -55,7 +55,7 @@ func TestPause(t *testing.T) {
 		t.Error("a pause of everything leaves a hall out")
 	}
 	p := book.Next(s.State, blind{s.State}, s.now)
-	if !p.Empty() || len(p.Held) != 1 {
+	if !p.Empty() || len(p.Deferred) != 1 {
 		t.Errorf("the loop is paused and plans %+v", p)
 	}
 	s.do(t, book.ResumeLoop{By: "op"})

@@ -239,7 +239,7 @@ func (s *State) keptForMove(n site.Index) (SlotRef, bool) {
 }
 
 // movesAtOnce is how many moves of consenting tenants are asked about at a time: a
-// quarter of what the brake allows to be fenced, since failures come on top.
+// quarter of what the brake allows to be severed, since failures come on top.
 func (s *State) movesAtOnce() int { return max(1, s.Policy.Brake.Nodes/4) }
 
 // dueMoves lists the next moves of accepted proposals as replacements, and ends

@@ -258,11 +258,11 @@ func TestDefragmentationOfManySlots(t *testing.T) {
 			t.Fatalf("%d at a time", len(s.Swaps))
 		}
 		s.later(s.Policy.Acknowledge)
-		// What was fenced and cleaned meanwhile, as if there were devices.
+		// What was severed and cleaned meanwhile, as if there were devices.
 		for n := range s.Nodes.By[node.Reclaiming].Clone().All() {
 			s.Nodes.By[node.Reclaiming].Remove(n)
-			s.Nodes.State[n] = node.Fenced
-			s.Nodes.By[node.Fenced].Add(n)
+			s.Nodes.State[n] = node.Severed
+			s.Nodes.By[node.Severed].Add(n)
 		}
 		for _, d := range book.Due(s.State, s.now) {
 			switch d.(type) {
@@ -309,7 +309,7 @@ func TestDefragmentationEnds(t *testing.T) {
 func TestUnserved(t *testing.T) {
 	s := on(t, atRunning)
 	n := s.up("flagship/t1")
-	l, slot := s.Holder(n), s.Nodes.Slot[n]
+	l, slot := s.LeaseOn(n), s.Nodes.Slot[n]
 	ref := book.SlotRef{Lease: l.ID, Slot: slot}
 	if _, err := s.decide(t, book.NoteUnserved{Slots: []book.SlotRef{ref}}); err == nil || !strings.Contains(err.Error(), "is healthy") {
 		t.Fatal(err)
@@ -349,7 +349,7 @@ func TestUnserved(t *testing.T) {
 func TestReplacementKeepsToItsLinks(t *testing.T) {
 	s := on(t, atRunning)
 	one, _ := s.LeaseByID("tidewater/w1") // in one SU
-	one.Links, one.Held = lease.Hermetic, (&place.LinkSet{}).Encode()
+	one.Links, one.Assigned = lease.Hermetic, (&place.LinkSet{}).Encode()
 	failed := one.Slots[0]
 	s.fold(t, drafts(s, fail(failed, true))...)
 	near := place.ReplaceFailures(s.Site, s.Candidates(), []place.Failure{s.FailureOf(one, failed)}, s.LinksOf())[0]

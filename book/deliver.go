@@ -24,7 +24,7 @@ func (c Reserve) decide(s *State, env Env) (*Decision, error) {
 		if s.Nodes.State[n] != node.Ready {
 			return nil, refuse("node", "%s is %s, expected ready", s.Site.NodeID[n], s.Nodes.State[n])
 		}
-		l := s.Holder(n)
+		l := s.LeaseOn(n)
 		if l == nil {
 			return nil, refuse("node", "%s is held by no lease", s.Site.NodeID[n])
 		}
@@ -83,7 +83,7 @@ func (c Deliver) decide(s *State, env Env) (*Decision, error) {
 		switch {
 		case s.Nodes.State[n] != node.Reserved:
 			return nil, refuse("node", "%s is %s, expected reserved", id, s.Nodes.State[n])
-		case s.Holder(n) != l:
+		case s.LeaseOn(n) != l:
 			return nil, refuse("node", "%s is not in a slot of %s", id, l.ID)
 		case s.givenUpNode(n):
 			return nil, refuse("node", "%s is in a slot of %s that was given up: it is not owed any more", id, l.ID)
@@ -377,7 +377,7 @@ func (c ReturnLease) decide(s *State, env Env) (*Decision, error) {
 	m, d := s.newMover(), &Decision{}
 	d.add(TenantScope(l.Tenant), lease.KindReturning, lease.Returning{Lease: l.ID, Reason: c.Reason})
 	for _, n := range l.Slots {
-		if s.Holder(n) != l {
+		if s.LeaseOn(n) != l {
 			continue
 		}
 		switch st := s.Nodes.State[n]; {
@@ -474,5 +474,5 @@ func (s *State) applyReturned(e *ledger.Entry, b lease.Returned, _ Bodies) error
 // SlotUp says whether the node that is in a slot now has been delivered.
 func (s *State) SlotUp(l *Lease, slot int) bool {
 	n := l.Slots[slot]
-	return s.Holder(n) == l && s.Nodes.State[n] == node.Delivered
+	return s.LeaseOn(n) == l && s.Nodes.State[n] == node.Delivered
 }

@@ -207,7 +207,7 @@ func TestReturn(t *testing.T) {
 		{"one that is being returned", atReturning, func(*stage) book.Command { return book.ReturnLease{Lease: "tidewater/w1"} }, "", ""},
 		{"finished and never begun", atRunning, func(*stage) book.Command { return book.FinishReturn{Lease: "tidewater/w1"} }, "", ""},
 		{"finished with a volume in reach", atReturning, func(*stage) book.Command { return book.FinishReturn{Lease: "tidewater/w1"} }, "", ""},
-		{"finished with data on a node", atFenced, func(*stage) book.Command { return book.FinishReturn{Lease: "tidewater/w1"} }, "", ""},
+		{"finished with data on a node", atSevered, func(*stage) book.Command { return book.FinishReturn{Lease: "tidewater/w1"} }, "", ""},
 		{"finished twice", atClosed, func(*stage) book.Command { return book.FinishReturn{Lease: "tidewater/w1"} }, "", ""},
 		{"late and no such lease", atRunning, func(*stage) book.Command { return book.NoteLate{Lease: "x"} }, "lease", "no lease"},
 		{"late with nothing missing", atRunning, func(*stage) book.Command { return book.NoteLate{Lease: "flagship/t1"} }, "", ""},
@@ -225,8 +225,8 @@ func TestReturn(t *testing.T) {
 		t.Errorf("%d nodes are taken back", back)
 	}
 	for n := range s.Nodes.By[node.Reclaiming].All() {
-		if s.Holder(n) == l || s.Leases[s.Nodes.Owner[n]] != l {
-			t.Errorf("node %d: held by %v", n, s.Holder(n))
+		if s.LeaseOn(n) == l || s.Leases[s.Nodes.Owner[n]] != l {
+			t.Errorf("node %d: held by %v", n, s.LeaseOn(n))
 		}
 		if w := s.Wants(n); !strings.HasPrefix(string(w.Owner), "turnover/") || w.Holder != s.HolderOf("project/tidewater/forecast") {
 			t.Errorf("node %d: a node that is reclaimed is its last tenant's until read-back shows the turnover label, got %+v", n, w)

@@ -34,13 +34,13 @@ func (c DisputeLine) decide(s *State, _ Env) (*Decision, error) {
 	if s.openDispute(c.Invoice.Number, c.Line) != nil {
 		return nil, refuse("line", "%s of %s is disputed already, and not settled", c.Line, c.Invoice.Number)
 	}
-	held, err := c.Invoice.Hold(c.Line)
+	held, err := c.Invoice.Contested(c.Line)
 	if err != nil {
 		return nil, refuse("line", "%v", err)
 	}
 	d := &Decision{}
 	d.add(TenantScope(k.Current().Tenant), meter.KindDisputed, meter.Disputed{
-		Number: c.Invoice.Number, Line: c.Line, Held: held, Currency: c.Invoice.Currency, Reason: c.Reason, Evidence: c.Evidence, Signed: signedBy(c.By),
+		Number: c.Invoice.Number, Line: c.Line, Contested: held, Currency: c.Invoice.Currency, Reason: c.Reason, Evidence: c.Evidence, Signed: signedBy(c.By),
 	})
 	return d, nil
 }

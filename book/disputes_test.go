@@ -51,7 +51,7 @@ func TestDisputes(t *testing.T) {
 	if got := kinds(s.do(t, dispute)); got != "tenant/"+i.Tenant+" invoice.disputed/1" {
 		t.Errorf("a dispute is %s", got)
 	}
-	if d := s.DisputesOf(i.Number)[0]; d.Held != "1082.50" || d.Settled != nil {
+	if d := s.DisputesOf(i.Number)[0]; d.Contested != "1082.50" || d.Settled != nil {
 		t.Errorf("%+v, expected the line with its tax to be held", d)
 	}
 	refused("twice", dispute, "disputed already")
@@ -77,8 +77,8 @@ func TestDisputes(t *testing.T) {
 	// A line that is itself a credit holds nothing.
 	dispute.Line = "sla/x"
 	s.do(t, dispute)
-	if d := s.DisputesOf(i.Number)[2]; d.Held != "0.00" {
-		t.Errorf("a credit holds %s", d.Held)
+	if d := s.DisputesOf(i.Number)[2]; d.Contested != "0.00" {
+		t.Errorf("a credit holds %s", d.Contested)
 	}
 	if sum, _ := new(big.Rat).SetString(s.Notes[0].Net); sum.FloatString(2) != "100.01" {
 		t.Errorf("%+v", s.Notes)

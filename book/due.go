@@ -29,8 +29,8 @@ func Due(s *State, now time.Time) []Command {
 	due = s.dueReservations(due, now)
 	due = s.dueDead(due, now)
 	due = s.dueRepairs(due)
-	if fenced := s.healthyIn(node.Fenced); len(fenced) > 0 {
-		due = append(due, Sanitize{Nodes: fenced})
+	if severed := s.healthyIn(node.Severed); len(severed) > 0 {
+		due = append(due, Sanitize{Nodes: severed})
 	}
 	due = s.dueMoves(due, now)
 	due = s.dueSwaps(due, now)
@@ -106,7 +106,7 @@ func (s *State) turnoverRoom(hall int) int {
 func (s *State) dueReservations(due []Command, now time.Time) []Command {
 	var nodes []site.Index
 	for n := range s.Nodes.By[node.Ready].All() {
-		l := s.Holder(n)
+		l := s.LeaseOn(n)
 		if l != nil && l.Returning.IsZero() && !now.Before(l.Begin.Add(-Lead)) && s.usable(n) && s.HealthOf(n) == Healthy && !s.givenUpNode(n) {
 			nodes = append(nodes, n)
 		}
@@ -123,10 +123,10 @@ func (s *State) dueRepairs(due []Command) []Command {
 	var nodes []site.Index
 	for n := range s.Nodes.Sick.All() {
 		switch s.Nodes.State[n] {
-		case node.Ready, node.Fenced:
+		case node.Ready, node.Severed:
 			nodes = append(nodes, n)
 		case node.Reserved:
-			if s.Holder(n) == nil {
+			if s.LeaseOn(n) == nil {
 				nodes = append(nodes, n)
 			}
 		}

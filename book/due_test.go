@@ -120,7 +120,7 @@ func TestNext(t *testing.T) {
 	}
 	stale := clean
 	stale.notFresh = true
-	if p := book.Next(s.State, stale, s.now); !p.Empty() || len(p.Held) != 1 {
+	if p := book.Next(s.State, stale, s.now); !p.Empty() || len(p.Deferred) != 1 {
 		t.Errorf("something is decided from what was not seen: %+v", p)
 	}
 	dirty := seen{pending: site.SetOf(n), unread: map[site.Leaf]bool{s.Site.LeafOf(site.PortOf(n, 2)): true}}
@@ -149,12 +149,12 @@ func TestNext(t *testing.T) {
 	}
 	// With the brake engaged no label is taken from a tenant.
 	s.do(t, book.EngageBrake{Cause: "x", Detail: "too much", By: operator})
-	if p := book.Next(s.State, dirty, s.now); len(p.Ports) != 0 || len(p.Held) == 0 {
+	if p := book.Next(s.State, dirty, s.now); len(p.Ports) != 0 || len(p.Deferred) == 0 {
 		t.Errorf("the brake is engaged: %+v", p.Ports)
 	}
 }
 
-// More replaced nodes than the brake allows are not fenced: it is engaged.
+// More replaced nodes than the brake allows are not severed: it is engaged.
 func TestBrakeOnReplacements(t *testing.T) {
 	s := on(t, atRunning)
 	s.Policy.Brake.Nodes = 1
@@ -165,7 +165,7 @@ func TestBrakeOnReplacements(t *testing.T) {
 	if len(p.Commands) != 0 || !strings.Contains(fmt.Sprint(p.Steps), s.id(n)) {
 		t.Fatalf("one is allowed: %+v", p)
 	}
-	s.do(t, book.BeginSteps{Steps: []node.Step{{Node: n, Kind: node.StepFence, Attempt: 1}}})
+	s.do(t, book.BeginSteps{Steps: []node.Step{{Node: n, Kind: node.StepSever, Attempt: 1}}})
 	if left := s.Budget(book.CauseReplacement, s.now); left != 0 {
 		t.Fatalf("%d left", left)
 	}
@@ -179,7 +179,7 @@ func TestBrakeOnReplacements(t *testing.T) {
 	if s.Control.Brake == nil || s.Control.Brake.Cause != book.CauseReplacement {
 		t.Error("the brake is not engaged")
 	}
-	if p := book.Next(s.State, clean, s.now); len(p.Commands) != 0 || len(p.Held) == 0 {
+	if p := book.Next(s.State, clean, s.now); len(p.Commands) != 0 || len(p.Deferred) == 0 {
 		t.Errorf("%+v", p)
 	}
 }

@@ -39,7 +39,7 @@ func CheckTurnover(s *State, n site.Index, t *node.Turnover, statement []byte) (
 
 // CheckWipe checks the receipts of a wipe, before the node is attested. body is
 // their encoding.
-func CheckWipe(s *State, n site.Index, receipts []wipe.Receipt, body []byte) (Checked, error) {
+func CheckWipe(s *State, n site.Index, receipts []wipe.SanitizeReceipt, body []byte) (Checked, error) {
 	if err := wipe.Check(s.Site.Devices[n], receipts); err != nil {
 		return Checked{}, err
 	}

@@ -11,5 +11,5 @@ func CheckedAs(ready bool, n site.Index, turnover uint32, body []byte) Checked {
 	return Checked{node: n, turnover: turnover, digest: claim.DigestOf(body), ready: ready, wiped: !ready}
 }
 
-// CheckFenced is the book's check of a fence proof.
-func (s *State) CheckFenced(n site.Index, proof FenceProof) error { return s.checkFenced(n, proof) }
+// CheckSevered is the book's check of a proof of severing.
+func (s *State) CheckSevered(n site.Index, proof SeverProof) error { return s.checkSevered(n, proof) }

@@ -21,7 +21,7 @@ func (l *Lease) Owed() int {
 
 // givenUpNode says whether a node is in a slot that was given up.
 func (s *State) givenUpNode(n site.Index) bool {
-	l := s.Holder(n)
+	l := s.LeaseOn(n)
 	return l != nil && l.GaveUp(int(s.Nodes.Slot[n]))
 }
 

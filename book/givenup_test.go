@@ -87,7 +87,7 @@ func TestReduce(t *testing.T) {
 			}
 		case book.Reserve:
 			for _, n := range due.Nodes {
-				if s.Holder(n) == l && given.Has(site.Index(s.Nodes.Slot[n])) {
+				if s.LeaseOn(n) == l && given.Has(site.Index(s.Nodes.Slot[n])) {
 					t.Errorf("%d would be reserved", n)
 				}
 			}

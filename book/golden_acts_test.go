@@ -37,13 +37,13 @@ func (g *golden) tellActs(t *testing.T, plane *run.Plane) {
 	i, err := plane.Invoice(t.Context(), issued.Statement)
 	must(t, err)
 	line, scope := i.Lines[0].ID, book.TenantScope(issued.Tenant)
-	held, err := i.Hold(line)
+	held, err := i.Contested(line)
 	must(t, err)
 	note, err := i.Credit(line, "1.00", nil)
 	must(t, err)
 	note.Note, note.Reason, note.Signed = book.NoteNumber(issued.Tenant, 1), "as measured", contract.Signature{Party: contract.Owner, By: "finance on duty, finance"}
 	g.append(t, scope, meter.KindDisputed, meter.Disputed{
-		Number: i.Number, Line: line, Held: held, Currency: i.Currency, Reason: "it was down", Signed: contract.Signature{Party: contract.Tenant, By: "officer, administrator"},
+		Number: i.Number, Line: line, Contested: held, Currency: i.Currency, Reason: "it was down", Signed: contract.Signature{Party: contract.Tenant, By: "officer, administrator"},
 	})
 	g.append(t, scope, meter.KindSettled, note)
 }

@@ -31,7 +31,7 @@ import (
 func tellGolden(t *testing.T) *golden {
 	t.Helper()
 	ctx := context.Background()
-	cast, err := story.LoadCast("tiny")
+	cast, err := story.LoadParts("tiny")
 	must(t, err)
 	// It is kept for ever: what the ledger says of looks is said every six hours.
 	text, err := examples.Files.ReadFile("tiny/site.yaml")
@@ -67,13 +67,13 @@ func tellGolden(t *testing.T) *golden {
 		return nil
 	}}}, telling.Scenes[1:]...)
 	telling.Scenes = append(telling.Scenes[:4:4], append([]story.Scene{{At: story.Begin, Name: "a quote that nobody signs", Play: func(ctx context.Context, t *story.Telling) error {
-		unsigned := *t.Cast.Tidewater
+		unsigned := *t.Parts.Tidewater
 		unsigned.ID = "tidewater-more"
 		_, err := t.Plane.Quote(ctx, "unsigned", &unsigned, 30*time.Minute)
 		return err
 	}}}, telling.Scenes[4:]...)...)
 	telling.Scenes = append(telling.Scenes[:5:5], append([]story.Scene{{At: story.Begin, Name: "a quote for which others make room", Play: func(ctx context.Context, t *story.Telling) error {
-		c := forRoom(t.Cast.Tidewater)
+		c := forRoom(t.Parts.Tidewater)
 		_, err := t.Plane.Quote(ctx, "room", c, 30*time.Minute)
 		return err
 	}}}, telling.Scenes[5:]...)...)

@@ -26,8 +26,8 @@ func (s *State) HandOver(l *Lease) (lease.HandOver, error) {
 	for _, id := range s.Reached(l) {
 		v := s.Volumes[id]
 		mounts = append(mounts, Mount{
-			Volume: string(id), Path: v.Held.Backend, Client: string(storage.PrincipalOf(l.ID)),
-			CapacityBytes: v.Held.Spec.CapacityBytes, KeyMode: v.Held.Spec.KeyMode,
+			Volume: string(id), Path: v.Provisioned.Backend, Client: string(storage.PrincipalOf(l.ID)),
+			CapacityBytes: v.Provisioned.Spec.CapacityBytes, KeyMode: v.Provisioned.Spec.KeyMode,
 		})
 	}
 	text, err := json.MarshalIndent(mounts, "", "  ")

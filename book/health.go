@@ -182,7 +182,7 @@ func (s *State) applyFlagged(e *ledger.Entry, b node.Flagged, _ Bodies) error {
 }
 
 // SendToRepair takes nodes out for work on their hardware. A node that was
-// leased goes only after it was fenced; its data is wiped when it comes back.
+// leased goes only after it was severed; its data is wiped when it comes back.
 type SendToRepair struct {
 	Nodes  []site.Index
 	Reason string
@@ -195,7 +195,7 @@ func (c SendToRepair) decide(s *State, env Env) (*Decision, error) {
 		if from == node.Delivered || !node.Allowed(from, node.Repair) {
 			return nil, refuse("node", "%s is %s: it can't go to repair from there", s.Site.NodeID[n], from)
 		}
-		if from == node.Reserved && s.Holder(n) != nil {
+		if from == node.Reserved && s.LeaseOn(n) != nil {
 			return nil, refuse("node", "%s is reserved for a slot: replace it first", s.Site.NodeID[n])
 		}
 		m.move(n, from, node.Repair, 0, claim.Digest{}, c.Reason)

@@ -80,12 +80,12 @@ func TestHermeticLease(t *testing.T) {
 		t.Error("a quote that lapsed still holds something")
 	}
 	l := s.sign(t, c)
-	if l.Links != lease.Hermetic || len(l.Held) == 0 {
-		t.Fatalf("%s has %s links, held %q", l.ID, l.Links, l.Held)
+	if l.Links != lease.Hermetic || len(l.Assigned) == 0 {
+		t.Fatalf("%s has %s links, held %q", l.ID, l.Links, l.Assigned)
 	}
 	tenant, err := place.DecodeCertificate(s.bodies.bodies[l.Certificate])
 	must(t, err)
-	if string(tenant.Links.Encode()) != string(l.Held) || !tenant.Links.Occupancy.IsZero() {
+	if string(tenant.Links.Encode()) != string(l.Assigned) || !tenant.Links.Occupancy.IsZero() {
 		t.Error("the tenant's placement certificate has other links than the lease, or tells of others'")
 	}
 	must(t, tenant.Links.Verify(len(l.Slots), site.Rails))
@@ -117,7 +117,7 @@ func TestHermeticReplacement(t *testing.T) {
 		unit = max(unit, len(s.Site.SUs[i].Nodes)-s.Site.SUs[i].Spares)
 	}
 	l := s.sign(t, alone(s, "tidewater-h", unit+1))
-	links, err := place.DecodeLinks(l.Held)
+	links, err := place.DecodeLinks(l.Assigned)
 	must(t, err)
 	for _, n := range l.Slots {
 		f := s.FailureOf(l, n)
@@ -162,7 +162,7 @@ func TestNobodyIsPutWhereNoCommonLinkIsLeft(t *testing.T) {
 	beside.Tranches[0].Links = lease.Shared
 	s.sign(t, beside)
 	l := s.sign(t, alone(s, "tidewater-h", unit+1))
-	links, err := place.DecodeLinks(l.Held)
+	links, err := place.DecodeLinks(l.Assigned)
 	must(t, err)
 	var slot site.Index
 	for _, n := range l.Slots {
@@ -186,7 +186,7 @@ func TestNobodyIsPutWhereNoCommonLinkIsLeft(t *testing.T) {
 	for i := range links.Planes {
 		must(t, links.Planes[i].Rest.UnmarshalText([]byte(strconv.Itoa(s.Site.Shape.Spines-1))))
 	}
-	l.Held = links.Encode()
+	l.Assigned = links.Encode()
 	free = s.Free(l.Begin, l.End)
 	for _, n := range s.Site.SUs[su].Nodes {
 		if free.Has(n) {
@@ -218,7 +218,7 @@ func TestNobodyIsPutWhereNoCommonLinkIsLeft(t *testing.T) {
 			}
 			links.Pods = append(links.Pods, place.PodLeaves{Pod: s.Site.Pods[s.Site.PodOf(n)].ID, SUs: []string{id}})
 			links.RestSU = id
-			l.Held = links.Encode()
+			l.Assigned = links.Encode()
 			if err := book.CheckInvariants(s.State); err == nil || !strings.Contains(err.Error(), "last uplink") {
 				t.Errorf("%s has shared links and no common uplink, and the invariants say %v", other.ID, err)
 			}

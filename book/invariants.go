@@ -132,10 +132,10 @@ func (s *State) checkLinks() error {
 				continue
 			}
 			o := place.NewOccupancy(s.Site)
-			if err := o.Keep(other.Slots, heldLinks(other)); err != nil {
+			if err := o.Keep(other.Slots, assignedLinks(other)); err != nil {
 				return err
 			}
-			if err := o.Apart(l.Slots, heldLinks(l)); err != nil {
+			if err := o.Apart(l.Slots, assignedLinks(l)); err != nil {
 				return fmt.Errorf("%s is hermetic, beside %s: %w", l.ID, other.ID, err)
 			}
 		}
@@ -143,8 +143,8 @@ func (s *State) checkLinks() error {
 	return nil
 }
 
-func booked(holds []Hold, lease int32, slot uint32) bool {
-	for _, h := range holds {
+func booked(bookings []Booking, lease int32, slot uint32) bool {
+	for _, h := range bookings {
 		if h.Lease == lease && h.Slot == slot {
 			return true
 		}

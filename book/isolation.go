@@ -106,7 +106,7 @@ func (e exposure) plus(o exposure) exposure {
 
 // redAlready is what a port adds to the exposure of its node by what was found there.
 func (s *State) redAlready(p site.Port) exposure {
-	if lock, red := s.Locked[p]; red {
+	if lock, red := s.Drifted[p]; red {
 		return exposureBy(lock.Maker)
 	}
 	return exposure{}
@@ -114,7 +114,7 @@ func (s *State) redAlready(p site.Port) exposure {
 
 // MadeOtherwise says whether somebody else could have made what is found now at a port
 // that is red: whoever goes on after the first has done pays from then on.
-func (l Lock) MadeOtherwise(p PortFinding) bool {
+func (l Drift) MadeOtherwise(p PortFinding) bool {
 	m, _ := prove.MakerOf(p.Check, p.Seen)
 	return exposureBy(m) != exposureBy(l.Maker)
 }
@@ -139,7 +139,7 @@ type ReportDrift struct {
 
 func (c ReportDrift) decide(s *State, env Env) (*Decision, error) {
 	ports := slices.DeleteFunc(slices.Clone(c.Ports), func(p PortFinding) bool {
-		lock, known := s.Locked[p.Port]
+		lock, known := s.Drifted[p.Port]
 		return known && !lock.MadeOtherwise(p)
 	})
 	if len(ports) == 0 {
@@ -170,7 +170,7 @@ func (s *State) scoped(ports []PortFinding, write func(scope string, notes []fab
 		n := p.Port.Node()
 		note := fabric.PortNote{Port: uint32(p.Port), Node: s.Site.NodeID[n], NIC: p.Port.NIC(), Check: p.Check, Seen: string(p.Seen)}
 		byScope[SiteScope] = append(byScope[SiteScope], note)
-		l := s.Holder(n)
+		l := s.LeaseOn(n)
 		if l == nil {
 			continue
 		}
@@ -225,17 +225,17 @@ func (s *State) applyDrifted(e *ledger.Entry, b fabric.Drifted, _ Bodies) error 
 		}
 		port := site.Port(p.Port)
 		found := PortFinding{Port: port, Check: p.Check, Seen: prove.Seen(p.Seen)}
-		lock, red := s.Locked[port]
+		lock, red := s.Drifted[port]
 		if red && !lock.MadeOtherwise(found) {
 			return fmt.Errorf("port %d drifted twice", p.Port)
 		}
 		s.expose(port.Node(), s.redAlready(port).times(-1))
 		if !red {
-			lock = Lock{Since: e.Time, Cause: CauseDrift}
+			lock = Drift{Since: e.Time, State: DriftOpen}
 		}
 		lock.Check = p.Check
 		lock.Maker, _ = prove.MakerOf(p.Check, found.Seen)
-		s.Locked[port] = lock
+		s.Drifted[port] = lock
 		s.expose(port.Node(), exposureBy(lock.Maker))
 		s.markDirty(site.Port(p.Port).Node())
 	}
@@ -243,7 +243,7 @@ func (s *State) applyDrifted(e *ledger.Entry, b fabric.Drifted, _ Bodies) error 
 }
 
 func (s *State) markDirty(n site.Index) {
-	if l := s.Holder(n); l != nil {
+	if l := s.LeaseOn(n); l != nil {
 		l.Dirty = true
 	}
 	s.Touched.Add(n)
@@ -275,9 +275,9 @@ func (s *State) applyLocked(e *ledger.Entry, b fabric.Locked, _ Bodies) error {
 		if _, err := s.nodeAt(uint32(site.Port(p.Port).Node())); err != nil {
 			return err
 		}
-		lock := s.Locked[site.Port(p.Port)]
-		lock.Cause = CauseLocked
-		s.Locked[site.Port(p.Port)] = lock
+		lock := s.Drifted[site.Port(p.Port)]
+		lock.State = DriftClosed
+		s.Drifted[site.Port(p.Port)] = lock
 		s.destructive(e.Time, CauseLockdown, 1)
 	}
 	return nil
@@ -285,9 +285,9 @@ func (s *State) applyLocked(e *ledger.Entry, b fabric.Locked, _ Bodies) error {
 
 // How far a drifted port is.
 const (
-	CauseDrift    = "drift"       // it is to be closed if it leaks, and written again
-	CauseReleased = "released"    // the brake held it back and a second person let it go: it is written again
-	CauseLocked   = "locked down" // it has been closed, and is written again
+	DriftOpen     = "drift"       // it is to be closed if it leaks, and written again
+	DriftReleased = "released"    // the brake held it back and a second person let it go: it is written again
+	DriftClosed   = "locked down" // it has been closed, and is written again
 )
 
 // ReportRestored records that drifted ports read back as compiled, and proven.
@@ -299,7 +299,7 @@ type ReportRestored struct {
 func (c ReportRestored) decide(s *State, env Env) (*Decision, error) {
 	var ports []PortFinding
 	for _, p := range c.Ports {
-		if _, ok := s.Locked[p.Port]; ok {
+		if _, ok := s.Drifted[p.Port]; ok {
 			ports = append(ports, p)
 		}
 	}
@@ -310,7 +310,7 @@ func (c ReportRestored) decide(s *State, env Env) (*Decision, error) {
 	s.scoped(ports, func(scope string, notes []fabric.PortNote) {
 		d.add(scope, fabric.KindRestored, fabric.Restored{Fabric: c.Fabric, Ports: notes})
 	})
-	s.exposureChanges(d, ports, func(p PortFinding) exposure { return exposureBy(s.Locked[p.Port].Maker).times(-1) }, "isolation: proven again")
+	s.exposureChanges(d, ports, func(p PortFinding) exposure { return exposureBy(s.Drifted[p.Port].Maker).times(-1) }, "isolation: proven again")
 	return d, nil
 }
 
@@ -319,11 +319,11 @@ func (s *State) applyRestored(e *ledger.Entry, b fabric.Restored, _ Bodies) erro
 		return nil
 	}
 	for _, p := range b.Ports {
-		lock, ok := s.Locked[site.Port(p.Port)]
+		lock, ok := s.Drifted[site.Port(p.Port)]
 		if !ok {
 			return fmt.Errorf("port %d had not drifted", p.Port)
 		}
-		delete(s.Locked, site.Port(p.Port))
+		delete(s.Drifted, site.Port(p.Port))
 		s.expose(site.Port(p.Port).Node(), exposureBy(lock.Maker).times(-1))
 		s.markDirty(site.Port(p.Port).Node())
 	}
@@ -359,7 +359,7 @@ func (c ReportUnread) decide(s *State, env Env) (*Decision, error) {
 		scopes = scopes[:0]
 		for _, n := range s.Site.SUs[su].Nodes {
 			ports = append(ports, PortFinding{Port: site.PortOf(n, nic)})
-			if l := s.Holder(n); l != nil && !tenants[l.Tenant] {
+			if l := s.LeaseOn(n); l != nil && !tenants[l.Tenant] {
 				tenants[l.Tenant] = true
 				scopes = append(scopes, TenantScope(l.Tenant))
 			}

@@ -48,15 +48,15 @@ func TestIsolationRefuses(t *testing.T) {
 func TestDrift(t *testing.T) {
 	s := on(t, atRunning)
 	a, b := s.up("flagship/t1"), s.up("research/r1")
-	l, other := s.Holder(a), s.Holder(b)
+	l, other := s.LeaseOn(a), s.LeaseOn(b)
 	billed := len(l.Events)
 	got := kinds(s.do(t, drift(site.PortOf(a, 3), site.PortOf(a, 4), site.PortOf(b, 3))))
 	want := "site fabric.drifted/1, tenant/flagship fabric.drifted/1, tenant/research fabric.drifted/1, tenant/flagship lease.slots/1, tenant/research lease.slots/1"
 	if got != want {
 		t.Errorf("a drift is %s, expected %s", got, want)
 	}
-	if s.Nodes.Exposed[a] != 2 || s.Nodes.Exposed[b] != 1 || len(s.Locked) != 3 || !l.Dirty || !other.Dirty {
-		t.Errorf("exposed %d and %d, %d ports", s.Nodes.Exposed[a], s.Nodes.Exposed[b], len(s.Locked))
+	if s.Nodes.Exposed[a] != 2 || s.Nodes.Exposed[b] != 1 || len(s.Drifted) != 3 || !l.Dirty || !other.Dirty {
+		t.Errorf("exposed %d and %d, %d ports", s.Nodes.Exposed[a], s.Nodes.Exposed[b], len(s.Drifted))
 	}
 	if e := l.Events[len(l.Events)-1]; len(l.Events) != billed+1 || e.State != "isolation-unproven" {
 		t.Errorf("billed %+v", e)
@@ -65,8 +65,8 @@ func TestDrift(t *testing.T) {
 	if got := kinds(s.do(t, lock)); got != "site fabric.locked/1, tenant/flagship fabric.locked/1" {
 		t.Errorf("a lockdown is %s", got)
 	}
-	if s.Locked[site.PortOf(a, 3)].Cause != book.CauseLocked || s.Locked[site.PortOf(a, 4)].Cause == book.CauseLocked {
-		t.Errorf("locks %v", s.Locked)
+	if s.Drifted[site.PortOf(a, 3)].State != book.DriftClosed || s.Drifted[site.PortOf(a, 4)].State == book.DriftClosed {
+		t.Errorf("locks %v", s.Drifted)
 	}
 	restored := func(p ...site.Port) book.ReportRestored {
 		return book.ReportRestored{Fabric: "roce", Ports: drift(p...).Ports}
@@ -84,7 +84,7 @@ func TestDrift(t *testing.T) {
 	if got := kinds(s.do(t, restored(site.PortOf(a, 4)))); got != "site fabric.restored/1, tenant/flagship fabric.restored/1, tenant/flagship lease.slots/1" {
 		t.Errorf("a restoration is %s", got)
 	}
-	if e := l.Events[len(l.Events)-1]; e.State != "up" || s.Nodes.Exposed[a] != 0 || len(s.Locked) != 1 {
+	if e := l.Events[len(l.Events)-1]; e.State != "up" || s.Nodes.Exposed[a] != 0 || len(s.Drifted) != 1 {
 		t.Errorf("billed %+v, exposed %d", e, s.Nodes.Exposed[a])
 	}
 	// What can't be is not folded: a port that drifts twice, one restored that had
@@ -109,7 +109,7 @@ func TestDriftOfASpare(t *testing.T) {
 func TestUnreadLeaf(t *testing.T) {
 	s := on(t, atRunning)
 	n := s.up("flagship/t1")
-	l, leaf := s.Holder(n), s.Site.LeafOf(site.PortOf(n, 2))
+	l, leaf := s.LeaseOn(n), s.Site.LeafOf(site.PortOf(n, 2))
 	got := kinds(s.do(t, book.ReportUnread{Leaves: []site.Leaf{leaf}, Reason: "no answer"}))
 	if !strings.HasPrefix(got, "site fabric.unread/1, tenant/flagship fabric.unread/1") || !strings.Contains(got, "tenant/flagship lease.slots/1") {
 		t.Errorf("an unread leaf is %s", got)
@@ -117,7 +117,7 @@ func TestUnreadLeaf(t *testing.T) {
 	if s.Nodes.Exposed[n] != 1 || !s.Unread[leaf].Equal(s.now) || l.Events[len(l.Events)-1].State != "isolation-unproven" {
 		t.Errorf("exposed %d", s.Nodes.Exposed[n])
 	}
-	if len(s.Locked) != 0 {
+	if len(s.Drifted) != 0 {
 		t.Error("unknown ports are locked down")
 	}
 	s.do(t, book.ReportUnread{Leaves: []site.Leaf{leaf}, Readable: true})
@@ -160,7 +160,7 @@ func TestWants(t *testing.T) {
 			return book.Wanted{Owner: "project/flagship/train", Holder: s.HolderOf("project/flagship/train")}
 		}},
 		"reserved": {atReserved, func(s *stage) site.Index { return s.first(node.Reserved) }, func(s *stage, n site.Index) book.Wanted {
-			l := s.Holder(n)
+			l := s.LeaseOn(n)
 			return book.Wanted{Owner: book.ProjectOwner(l.Tenant, l.Project), Holder: s.HolderOf(book.ProjectOwner(l.Tenant, l.Project))}
 		}},
 		"ready": {atRunning, func(s *stage) site.Index { return s.spare() }, func(*stage, site.Index) book.Wanted {

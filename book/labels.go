@@ -40,7 +40,7 @@ func (s *State) Wants(n site.Index) Wanted {
 	}
 	switch s.Nodes.State[n] {
 	case node.Reserved, node.Delivered:
-		if l := s.Holder(n); l != nil {
+		if l := s.LeaseOn(n); l != nil {
 			return s.project(l)
 		}
 	case node.Reclaiming:
@@ -51,16 +51,16 @@ func (s *State) Wants(n site.Index) Wanted {
 			w.Holder = s.project(s.Leases[i]).Holder
 		}
 		return w
-	case node.Commissioning, node.Fenced, node.Sanitizing, node.Attesting, node.Repair:
+	case node.Commissioning, node.Severed, node.Sanitizing, node.Attesting, node.Repair:
 		return s.turnover(n)
 	}
 	return Wanted{Owner: fabric.Quarantine, Holder: QuarantineHolder}
 }
 
-// LastHeld lists the nodes that an owner's leases had last and that nobody has shown
+// LastLeased lists the nodes that an owner's leases had last and that nobody has shown
 // to be clean since, those left out that have been retired for good.
 // Cost: O(nodes).
-func (s *State) LastHeld(owner fabric.Owner) (nodes []site.Index) {
+func (s *State) LastLeased(owner fabric.Owner) (nodes []site.Index) {
 	for n, i := range s.Nodes.Owner {
 		if i == NoLease || s.Nodes.State[n] == node.Retired {
 			continue

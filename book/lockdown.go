@@ -23,11 +23,11 @@ type Lockdown struct {
 // Cost: O(drifted ports).
 func NextLockdowns(s *State, seen Seen, now time.Time) Plan {
 	var p Plan
-	if s.Site == nil || s.Control.Adopted || len(s.Locked) == 0 {
+	if s.Site == nil || s.Control.Adopted || len(s.Drifted) == 0 {
 		return p
 	}
 	budget := s.Budget(CauseLockdown, now)
-	for _, port := range slices.Sorted(maps.Keys(s.Locked)) {
+	for _, port := range slices.Sorted(maps.Keys(s.Drifted)) {
 		check, leaks := s.leaks(port, seen)
 		if !leaks {
 			continue
@@ -48,25 +48,25 @@ func NextLockdowns(s *State, seen Seen, now time.Time) Plan {
 // written again, and closing it would cost its tenant more; it is closed if it leaks
 // now. What the brake held back and a second person let go is written again too.
 func (s *State) leaks(port site.Port, seen Seen) (check string, leaks bool) {
-	lock := s.Locked[port]
+	lock := s.Drifted[port]
 	switch {
-	case lock.Cause == CauseLocked:
+	case lock.State == DriftClosed:
 		return "", false
 	case prove.Rewritten(lock.Check):
 		return seen.Red(port)
 	}
-	return lock.Check, lock.Cause == CauseDrift
+	return lock.Check, lock.State == DriftOpen
 }
 
 func (s *State) brakeLockdown(first site.Port) EngageBrake {
 	index := s.Site.FabricOf(first)
 	red, locked := 0, 0
-	for port, lock := range s.Locked {
+	for port, lock := range s.Drifted {
 		if s.Site.FabricOf(port) != index || prove.Rewritten(lock.Check) {
 			continue
 		}
 		red++
-		if lock.Cause == CauseLocked {
+		if lock.State == DriftClosed {
 			locked++
 		}
 	}

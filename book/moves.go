@@ -44,7 +44,7 @@ func (m *mover) move(n site.Index, from, to node.State, ahead uint32, evidence c
 		Turnover: turnover, Evidence: evidence,
 	}
 	m.put(moveKey{SiteScope, m.s.Site.NodeSU[n], from, to, reason}, item)
-	if tenant := m.s.witness(n, from, to); tenant != "" {
+	if tenant := m.s.logOf(n, from, to); tenant != "" {
 		if m.told != "" {
 			reason = m.told
 		}
@@ -72,18 +72,18 @@ func (m *mover) write(d *Decision) {
 	}
 }
 
-// witness is the tenant in whose log a move of a node belongs: who holds it
+// logOf is the tenant in whose log a move of a node belongs: who holds it
 // from reservation on, and whose data it may still hold until it is clean.
-func (s *State) witness(n site.Index, from, to node.State) string {
+func (s *State) logOf(n site.Index, from, to node.State) string {
 	if to == node.Reserved || from == node.Reserved || to == node.Delivered {
-		if l := s.Holder(n); l != nil {
+		if l := s.LeaseOn(n); l != nil {
 			return l.Tenant
 		}
 	}
 	if i := s.Nodes.Owner[n]; i != NoLease {
 		return s.Leases[i].Tenant
 	}
-	if l := s.Holder(n); l != nil && from == node.Delivered {
+	if l := s.LeaseOn(n); l != nil && from == node.Delivered {
 		return l.Tenant
 	}
 	return ""
@@ -216,7 +216,7 @@ func (s *State) applyStep(e *ledger.Entry, b Stepped, _ Bodies) error {
 		return err
 	}
 	for n := range nodes.All() {
-		if b.Step == node.StepFence && !s.signedReturn(n) {
+		if b.Step == node.StepSever && !s.signedReturn(n) {
 			s.destructive(e.Time, CauseReplacement, 1)
 		}
 		s.Nodes.Attempt[n], s.Nodes.Begun[n] = uint8(b.Attempt), e.Time.Unix()
@@ -250,52 +250,52 @@ func (c Commission) decide(s *State, env Env) (*Decision, error) {
 	return d, nil
 }
 
-// FenceProof is what read-back, storage and the management controller say of a
-// reclaimed node: the evidence that it is fenced.
-type FenceProof struct {
-	Node     string       `json:"node"`
-	Turnover uint32       `json:"turnover"`
-	Ports    []FencedPort `json:"ports"`
-	Grants   int          `json:"storage_grants"` // live ones; must be 0
-	Sessions int          `json:"bmc_sessions"`   // open ones; must be 0
-	Origin   claim.Origin `json:"origin"`
+// SeverProof is what read-back, storage and the management controller say of a
+// reclaimed node: the evidence that it is severed.
+type SeverProof struct {
+	Node     string        `json:"node"`
+	Turnover uint32        `json:"turnover"`
+	Ports    []SeveredPort `json:"ports"`
+	Grants   int           `json:"storage_grants"` // live ones; must be 0
+	Sessions int           `json:"bmc_sessions"`   // open ones; must be 0
+	Origin   claim.Origin  `json:"origin"`
 }
 
-// FencedPort is the labels that read-back shows on one port, host and leaf side
+// SeveredPort is the labels that read-back shows on one port, host and leaf side
 // together.
-type FencedPort struct {
+type SeveredPort struct {
 	Fabric string   `json:"fabric"`
 	NIC    int      `json:"nic"`
 	Labels []uint32 `json:"labels"`
 }
 
-// Fence moves reclaimed nodes to fenced on their proofs.
-type Fence struct {
+// Sever moves reclaimed nodes to severed on their proofs.
+type Sever struct {
 	Nodes  []site.Index
-	Proofs []FenceProof
+	Proofs []SeverProof
 }
 
-func (c Fence) decide(s *State, env Env) (*Decision, error) {
+func (c Sever) decide(s *State, env Env) (*Decision, error) {
 	m, d := s.newMover(), &Decision{}
 	for i, n := range c.Nodes {
 		proof := c.Proofs[i]
 		if s.Nodes.State[n] != node.Reclaiming {
 			return nil, refuse("node", "%s is %s, expected reclaiming", s.Site.NodeID[n], s.Nodes.State[n])
 		}
-		if err := s.checkFenced(n, proof); err != nil {
+		if err := s.checkSevered(n, proof); err != nil {
 			return nil, err
 		}
 		encoded, err := json.Marshal(proof)
 		if err != nil {
 			return nil, err
 		}
-		m.move(n, node.Reclaiming, node.Fenced, 0, d.body(encoded), "no label, grant or session of the last tenant is left")
+		m.move(n, node.Reclaiming, node.Severed, 0, d.body(encoded), "no label, grant or session of the last tenant is left")
 	}
 	m.write(d)
 	return d, nil
 }
 
-func (s *State) checkFenced(n site.Index, proof FenceProof) error {
+func (s *State) checkSevered(n site.Index, proof SeverProof) error {
 	id := s.Site.NodeID[n]
 	if proof.Node != id || proof.Turnover != s.Nodes.Turnover[n] {
 		return refuse("proof", "it is of %s turnover %d, expected %s turnover %d", proof.Node, proof.Turnover, id, s.Nodes.Turnover[n])
@@ -360,16 +360,16 @@ func (c Quarantine) decide(s *State, env Env) (*Decision, error) {
 	return d, nil
 }
 
-// Sanitize takes fenced nodes into sanitizing.
+// Sanitize takes severed nodes into sanitizing.
 type Sanitize struct{ Nodes []site.Index }
 
 func (c Sanitize) decide(s *State, env Env) (*Decision, error) {
 	m, d := s.newMover(), &Decision{}
 	for _, n := range c.Nodes {
-		if s.Nodes.State[n] != node.Fenced {
+		if s.Nodes.State[n] != node.Severed {
 			return nil, refuse("node", "%s is %s, expected fenced", s.Site.NodeID[n], s.Nodes.State[n])
 		}
-		m.move(n, node.Fenced, node.Sanitizing, 0, claim.Digest{}, "fenced")
+		m.move(n, node.Severed, node.Sanitizing, 0, claim.Digest{}, "fenced")
 	}
 	m.write(d)
 	if len(d.Drafts) == 0 {

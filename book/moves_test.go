@@ -13,21 +13,21 @@ import (
 	"bulkhead/site"
 )
 
-// proof is a true proof that a node is fenced.
-func (s *stage) proof(n site.Index) book.FenceProof {
-	p := book.FenceProof{Node: s.id(n), Turnover: s.Nodes.Turnover[n], Origin: claim.Simulated}
+// proof is a true proof that a node is severed.
+func (s *stage) proof(n site.Index) book.SeverProof {
+	p := book.SeverProof{Node: s.id(n), Turnover: s.Nodes.Turnover[n], Origin: claim.Simulated}
 	for nic := range site.NICs {
-		p.Ports = append(p.Ports, book.FencedPort{Fabric: s.Site.Fabrics[s.Site.FabricOf(site.PortOf(n, nic))].ID, NIC: nic, Labels: []uint32{0x400000 + uint32(n)}})
+		p.Ports = append(p.Ports, book.SeveredPort{Fabric: s.Site.Fabrics[s.Site.FabricOf(site.PortOf(n, nic))].ID, NIC: nic, Labels: []uint32{0x400000 + uint32(n)}})
 	}
 	return p
 }
 
-func fencing(spoil func(s *stage, n site.Index, p *book.FenceProof)) func(s *stage) book.Command {
+func fencing(spoil func(s *stage, n site.Index, p *book.SeverProof)) func(s *stage) book.Command {
 	return func(s *stage) book.Command {
 		n := s.first(node.Reclaiming)
 		p := s.proof(n)
 		spoil(s, n, &p)
-		return book.Fence{Nodes: []site.Index{n}, Proofs: []book.FenceProof{p}}
+		return book.Sever{Nodes: []site.Index{n}, Proofs: []book.SeverProof{p}}
 	}
 }
 
@@ -50,16 +50,16 @@ func TestMovesRefuse(t *testing.T) {
 		{"no steps", atRunning, func(*stage) book.Command { return book.BeginSteps{} }, "", ""},
 		{"fenced while it runs", atRunning, func(s *stage) book.Command {
 			n := s.up("flagship/t1")
-			return book.Fence{Nodes: []site.Index{n}, Proofs: []book.FenceProof{s.proof(n)}}
+			return book.Sever{Nodes: []site.Index{n}, Proofs: []book.SeverProof{s.proof(n)}}
 		}, "node", "expected reclaiming"},
-		{"the proof of another node", atReturning, fencing(func(s *stage, n site.Index, p *book.FenceProof) { p.Node = s.id(0) }), "proof", "expected"},
-		{"the proof of another turnover", atReturning, fencing(func(_ *stage, _ site.Index, p *book.FenceProof) { p.Turnover++ }), "proof", "turnover"},
-		{"grants left", atReturning, fencing(func(_ *stage, _ site.Index, p *book.FenceProof) { p.Grants = 1 }), "proof", "1 storage grants"},
-		{"sessions left", atReturning, fencing(func(_ *stage, _ site.Index, p *book.FenceProof) { p.Sessions = 2 }), "proof", "2 BMC sessions"},
-		{"a port not read back", atReturning, fencing(func(_ *stage, _ site.Index, p *book.FenceProof) { p.Ports = p.Ports[1:] }), "proof", "8 ports read back"},
-		{"a volume that its lease can still reach", atReturning, fencing(func(*stage, site.Index, *book.FenceProof) {}), "proof", "can still reach"},
-		{"a fabric that is none", atFenced, fencing(func(_ *stage, _ site.Index, p *book.FenceProof) { p.Ports[0].Fabric = "x" }), "proof", `no fabric "x"`},
-		{"its tenant's label on it", atFenced, fencing(func(s *stage, n site.Index, p *book.FenceProof) {
+		{"the proof of another node", atReturning, fencing(func(s *stage, n site.Index, p *book.SeverProof) { p.Node = s.id(0) }), "proof", "expected"},
+		{"the proof of another turnover", atReturning, fencing(func(_ *stage, _ site.Index, p *book.SeverProof) { p.Turnover++ }), "proof", "turnover"},
+		{"grants left", atReturning, fencing(func(_ *stage, _ site.Index, p *book.SeverProof) { p.Grants = 1 }), "proof", "1 storage grants"},
+		{"sessions left", atReturning, fencing(func(_ *stage, _ site.Index, p *book.SeverProof) { p.Sessions = 2 }), "proof", "2 BMC sessions"},
+		{"a port not read back", atReturning, fencing(func(_ *stage, _ site.Index, p *book.SeverProof) { p.Ports = p.Ports[1:] }), "proof", "8 ports read back"},
+		{"a volume that its lease can still reach", atReturning, fencing(func(*stage, site.Index, *book.SeverProof) {}), "proof", "can still reach"},
+		{"a fabric that is none", atSevered, fencing(func(_ *stage, _ site.Index, p *book.SeverProof) { p.Ports[0].Fabric = "x" }), "proof", `no fabric "x"`},
+		{"its tenant's label on it", atSevered, fencing(func(s *stage, n site.Index, p *book.SeverProof) {
 			l := s.Leases[s.Nodes.Owner[n]]
 			label, _ := s.Labels[p.Ports[3].Fabric].ValueOf(book.ProjectOwner(l.Tenant, l.Project))
 			p.Ports[3].Labels = append(p.Ports[3].Labels, label.Value)
@@ -67,8 +67,8 @@ func TestMovesRefuse(t *testing.T) {
 	})
 }
 
-// atFenced is when nothing but the fence is missing.
-func atFenced(s *book.State) bool {
+// atSevered is when nothing but severing is missing.
+func atSevered(s *book.State) bool {
 	if !atReturning(s) {
 		return false
 	}
@@ -77,11 +77,11 @@ func atFenced(s *book.State) bool {
 }
 
 func TestTurnover(t *testing.T) {
-	s := on(t, atFenced)
+	s := on(t, atSevered)
 	n := s.first(node.Reclaiming)
 	turnover, seq := s.Nodes.Turnover[n], s.Nodes.Seq[n]
 	both := "site node.moved/1, tenant/tidewater node.moved/1"
-	if got := kinds(s.do(t, book.Fence{Nodes: []site.Index{n}, Proofs: []book.FenceProof{s.proof(n)}})); got != both {
+	if got := kinds(s.do(t, book.Sever{Nodes: []site.Index{n}, Proofs: []book.SeverProof{s.proof(n)}})); got != both {
 		t.Errorf("a fence is %s, expected it in the scope of whose data is on the node too", got)
 	}
 	s.do(t, book.Sanitize{Nodes: []site.Index{n}})
@@ -138,7 +138,7 @@ func TestEvidenceRefuses(t *testing.T) {
 	if _, err := book.CheckTurnover(s.State, n, &node.Turnover{}, body); err == nil {
 		t.Error("an empty turnover was taken")
 	}
-	if _, err := book.CheckWipe(s.State, n, []wipe.Receipt{}, body); err == nil {
+	if _, err := book.CheckWipe(s.State, n, []wipe.SanitizeReceipt{}, body); err == nil {
 		t.Error("no receipts were taken for a wipe")
 	}
 	want := s.ExpectedTurnover(n)
@@ -154,7 +154,7 @@ func TestMovesFoldInOrder(t *testing.T) {
 	s := on(t, atRunning)
 	n := s.first(node.Ready)
 	for name, change := range map[string]func(m *node.Moved){
-		"from another state":   func(m *node.Moved) { m.From = node.Fenced },
+		"from another state":   func(m *node.Moved) { m.From = node.Severed },
 		"a number left out":    func(m *node.Moved) { m.Nodes[0].Seq++ },
 		"a number used before": func(m *node.Moved) { m.Nodes[0].Seq-- },
 		"a node that is none":  func(m *node.Moved) { m.Nodes[0].Index = 64 },
@@ -199,7 +199,7 @@ func TestMovesAreBatched(t *testing.T) {
 }
 
 func TestQuarantine(t *testing.T) {
-	s := on(t, atFenced)
+	s := on(t, atSevered)
 	n := s.first(node.Reclaiming)
 	d, err := s.decide(t, book.Quarantine{Nodes: []site.Index{n}, Reason: []string{"it lies"}, Evidence: [][]byte{[]byte("what was found")}})
 	must(t, err)

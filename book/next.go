@@ -38,7 +38,7 @@ type Plan struct {
 	Guards    []string    // fabrics of which what guards their management is put back
 	Fences    []string    // fabrics whose leaves are shown the fence of this term
 	Commands  []Command   // records that need no device: time-outs, the brake
-	Held      []string    // what is not done, and why
+	Deferred  []string    // what is not done, and why
 }
 
 // Empty says whether there is nothing to do.
@@ -62,21 +62,21 @@ func Next(s *State, seen Seen, now time.Time) Plan {
 		return p
 	}
 	if d := s.Control.Doubt; d != nil {
-		p.Held = append(p.Held, HeldInDoubt(d.Why))
+		p.Deferred = append(p.Deferred, DeferredInDoubt(d.Why))
 	}
 	switch {
 	case s.Control.Adopted:
-		p.Held = append(p.Held, "this site was adopted read-only: nothing is written to it")
-		p.Held = append(append(p.Held, s.adoptedPlan(seen)...), s.heldFound()...)
+		p.Deferred = append(p.Deferred, "this site was adopted read-only: nothing is written to it")
+		p.Deferred = append(append(p.Deferred, s.adoptedPlan(seen)...), s.keptFound()...)
 		return p
 	case s.Control.Recovering:
-		p.Held = append(p.Held, "the ledger was recovered: first what the devices hold is read back and compared with what is left of it")
+		p.Deferred = append(p.Deferred, "the ledger was recovered: first what the devices hold is read back and compared with what is left of it")
 		return p
 	case s.PausedAt(""):
-		p.Held = append(p.Held, "the loop is paused: "+s.Control.Paused[""].Reason)
+		p.Deferred = append(p.Deferred, "the loop is paused: "+s.Control.Paused[""].Reason)
 		return p
 	case !seen.Fresh():
-		p.Held = append(p.Held, "not every fabric has been read back since this writer began")
+		p.Deferred = append(p.Deferred, "not every fabric has been read back since this writer began")
 		return p
 	}
 	if s.Control.Doubt != nil {
@@ -86,23 +86,23 @@ func Next(s *State, seen Seen, now time.Time) Plan {
 	s.planVolumes(&p, now)
 	s.planPorts(&p, seen)
 	s.planSteps(&p, seen, now)
-	p.Held = append(append(append(p.Held, s.heldFound()...), s.heldLabels(now)...), s.heldSwaps(now)...)
-	p.Held = append(p.Held, s.heldCordoned(now)...)
+	p.Deferred = append(append(append(p.Deferred, s.keptFound()...), s.deferredLabels(now)...), s.deferredSwaps(now)...)
+	p.Deferred = append(p.Deferred, s.deferredCordoned(now)...)
 	return p
 }
 
-// heldCordoned names the nodes that would be handed over by now and are cordoned.
-func (s *State) heldCordoned(now time.Time) (held []string) {
+// deferredCordoned names the nodes that would be handed over by now and are cordoned.
+func (s *State) deferredCordoned(now time.Time) (deferred []string) {
 	for n := range s.Nodes.By[node.Reserved].All() {
-		if l := s.Holder(n); l != nil && s.Nodes.Cordoned[n] && !now.Before(l.Begin) && l.Returning.IsZero() {
-			held = append(held, fmt.Sprintf("%s is cordoned and not handed over to %s: lift it (bulkhead node cordon %s --lift), or replace it (bulkhead node replace)", s.Site.NodeID[n], l.ID, s.Site.NodeID[n]))
+		if l := s.LeaseOn(n); l != nil && s.Nodes.Cordoned[n] && !now.Before(l.Begin) && l.Returning.IsZero() {
+			deferred = append(deferred, fmt.Sprintf("%s is cordoned and not handed over to %s: lift it (bulkhead node cordon %s --lift), or replace it (bulkhead node replace)", s.Site.NodeID[n], l.ID, s.Site.NodeID[n]))
 		}
 	}
-	return held
+	return deferred
 }
 
-// heldLabels says how many labels have cooled down and are not free all the same.
-func (s *State) heldLabels(now time.Time) (held []string) {
+// deferredLabels says how many labels have cooled down and are not free all the same.
+func (s *State) deferredLabels(now time.Time) (deferred []string) {
 	for _, f := range s.Site.Fabrics {
 		resting := 0
 		for _, a := range s.Labels[f.ID].Allocations() {
@@ -111,10 +111,10 @@ func (s *State) heldLabels(now time.Time) (held []string) {
 			}
 		}
 		if resting > 0 {
-			held = append(held, fmt.Sprintf("%d labels of %s have cooled down and are not free: every leaf must answer first, and show them nowhere", resting, f.ID))
+			deferred = append(deferred, fmt.Sprintf("%d labels of %s have cooled down and are not free: every leaf must answer first, and show them nowhere", resting, f.ID))
 		}
 	}
-	return held
+	return deferred
 }
 
 func (s *State) planPorts(p *Plan, seen Seen) {
@@ -140,7 +140,7 @@ func (s *State) planPorts(p *Plan, seen Seen) {
 				unreadable++
 				continue
 			}
-			if lock, drifted := s.Locked[port]; drifted && lock.Cause != CauseLocked && braked {
+			if lock, drifted := s.Drifted[port]; drifted && lock.State != DriftClosed && braked {
 				continue
 			}
 			f := s.Site.Fabrics[s.Site.FabricOf(port)]
@@ -155,20 +155,20 @@ func (s *State) planPorts(p *Plan, seen Seen) {
 			}
 			label, ok := s.Label(s.Site.FabricOf(port), n, w.Owner)
 			if !ok {
-				p.Held = append(p.Held, fmt.Sprintf("%s has no label in the fabric of %s", w.Owner, s.Site.PortName(port)))
+				p.Deferred = append(p.Deferred, fmt.Sprintf("%s has no label in the fabric of %s", w.Owner, s.Site.PortName(port)))
 				continue
 			}
 			p.Ports = append(p.Ports, PortWork{Port: port, Label: label, Owner: w.Owner})
 		}
 	}
 	if braked {
-		p.Held = append(p.Held, "the brake is engaged: "+s.Control.Brake.Detail)
+		p.Deferred = append(p.Deferred, "the brake is engaged: "+s.Control.Brake.Detail)
 	}
 	if strangers > 0 {
-		p.Held = append(p.Held, fmt.Sprintf("%d ports stay shut: what is plugged in is not what the inventory says", strangers))
+		p.Deferred = append(p.Deferred, fmt.Sprintf("%d ports stay shut: what is plugged in is not what the inventory says", strangers))
 	}
 	if unreadable > 0 {
-		p.Held = append(p.Held, fmt.Sprintf("%d ports wait for leaves that can't be read", unreadable))
+		p.Deferred = append(p.Deferred, fmt.Sprintf("%d ports wait for leaves that can't be read", unreadable))
 	}
 }
 
@@ -179,7 +179,7 @@ func (s *State) stepOf(st node.State) (kind string, timeout time.Duration) {
 	case node.Commissioning:
 		return node.StepCommission, t.Commission
 	case node.Reclaiming:
-		return node.StepFence, t.Fence
+		return node.StepSever, t.Sever
 	case node.Sanitizing:
 		return node.StepSanitize, t.Sanitize
 	case node.Attesting:
@@ -232,7 +232,7 @@ func (s *State) planSteps(p *Plan, seen Seen, now time.Time) {
 			}
 			if st == node.Reclaiming && !s.signedReturn(n) {
 				if budget == 0 {
-					s.holdOrBrake(p, n)
+					s.deferOrBrake(p, n)
 					continue
 				}
 				budget--
@@ -255,9 +255,9 @@ func (s *State) signedReturn(n site.Index) bool {
 	return i != NoLease && !s.Leases[i].Returning.IsZero()
 }
 
-func (s *State) holdOrBrake(p *Plan, n site.Index) {
+func (s *State) deferOrBrake(p *Plan, n site.Index) {
 	if s.Control.Brake != nil {
-		p.Held = append(p.Held, s.Site.NodeID[n]+" is not fenced: the brake is engaged")
+		p.Deferred = append(p.Deferred, s.Site.NodeID[n]+" is not fenced: the brake is engaged")
 		return
 	}
 	p.Commands = append(p.Commands, EngageBrake{

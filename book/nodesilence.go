@@ -39,7 +39,7 @@ func (s *State) DeadAt(q Silence) time.Time { return q.Since.Add(s.Policy.Silenc
 // behind: its last move, or what its slot is billed as since.
 func (s *State) lastSaid(n site.Index) time.Time {
 	at := time.Unix(s.Nodes.Since[n], 0).UTC()
-	if l := s.Holder(n); l != nil && s.Nodes.State[n] == node.Delivered {
+	if l := s.LeaseOn(n); l != nil && s.Nodes.State[n] == node.Delivered {
 		if b := l.billing(s.Nodes.Slot[n]); b.At.After(at) {
 			at = b.At
 		}
@@ -92,7 +92,7 @@ func (c DeclareDead) decide(s *State, env Env) (*Decision, error) {
 }
 
 // silentTogether is how many nodes are silent and not dead, if they are more than the
-// brake allows to be fenced: then what they have in common is at fault, such as the
+// brake allows to be severed: then what they have in common is at fault, such as the
 // network by which they are looked at, and none counts as dead by it.
 func (s *State) silentTogether() int {
 	silent := 0
@@ -172,7 +172,7 @@ func (s *State) ails(n site.Index, class string) {
 // hand of the node as it was is over, and a slot that lacked another node may need
 // none any more.
 func (s *State) news(n site.Index) {
-	if l := s.Holder(n); l != nil {
+	if l := s.LeaseOn(n); l != nil {
 		ref := SlotRef{l.ID, s.Nodes.Slot[n]}
 		delete(s.Stays, ref)
 		if !s.NeedsAnother(n) {

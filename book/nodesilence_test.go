@@ -53,7 +53,7 @@ func (s *stage) dies(t *testing.T, n site.Index, class string) {
 
 // last is what a slot is billed as, from when on.
 func (s *stage) last(n site.Index) meter.Event {
-	events := s.Holder(n).Events
+	events := s.LeaseOn(n).Events
 	return events[len(events)-1]
 }
 
@@ -66,7 +66,7 @@ func TestASilentNodeHasItsGrace(t *testing.T) {
 		t.Run(class, func(t *testing.T) {
 			s := on(t, atRunning)
 			n := s.up("flagship/t1")
-			l, ref := s.Holder(n), book.SlotRef{Lease: "flagship/t1", Slot: s.Nodes.Slot[n]}
+			l, ref := s.LeaseOn(n), book.SlotRef{Lease: "flagship/t1", Slot: s.Nodes.Slot[n]}
 			s.later(2 * time.Hour)
 			if got := kinds(s.do(t, silence(n, time.Minute, class))); got != "site node.silent/1, tenant/flagship lease.slots/1" {
 				t.Errorf("it falls silent as %s", got)
@@ -125,7 +125,7 @@ func TestADeadNodeIsReplaced(t *testing.T) {
 	for _, class := range []string{"", "gpu-reset", "return-to-vendor"} {
 		s := on(t, atRunning)
 		n := s.up("flagship/t1")
-		l := s.Holder(n)
+		l := s.LeaseOn(n)
 		s.dies(t, n, class)
 		c := s.replacement(n)
 		s.do(t, c)
@@ -183,7 +183,7 @@ func TestReplacementsFollowThePresent(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			s := on(t, atRunning)
 			n := s.up("flagship/t1")
-			l := s.Holder(n)
+			l := s.LeaseOn(n)
 			s.dies(t, n, "part-swap")
 			p := s.replacement(n)
 			s.do(t, p)
@@ -209,7 +209,7 @@ func TestReplacementsFollowThePresent(t *testing.T) {
 	// The end of the lease.
 	s := on(t, atRunning)
 	n := s.up("flagship/t1")
-	l := s.Holder(n)
+	l := s.LeaseOn(n)
 	s.do(t, fail(n, true))
 	s.do(t, s.replacement(n))
 	s.now = l.End
@@ -228,7 +228,7 @@ func TestNothingIsSwappedWhileTheLoopIsHeld(t *testing.T) {
 	} {
 		s := on(t, atRunning)
 		n := s.up("flagship/t1")
-		l := s.Holder(n)
+		l := s.LeaseOn(n)
 		s.do(t, fail(n, true))
 		c := s.replacement(n)
 		s.do(t, c)
@@ -237,8 +237,8 @@ func TestNothingIsSwappedWhileTheLoopIsHeld(t *testing.T) {
 		if got := s.due(t); got != "" {
 			t.Errorf("%s: %s", name, got)
 		}
-		if p := book.Next(s.State, seen{pending: site.NewSet(64)}, s.now); name != "paused" && !strings.Contains(fmt.Sprint(p.Held), "1 replacements are past their deadline") {
-			t.Errorf("%s: the plan says %v", name, p.Held)
+		if p := book.Next(s.State, seen{pending: site.NewSet(64)}, s.now); name != "paused" && !strings.Contains(fmt.Sprint(p.Deferred), "1 replacements are past their deadline") {
+			t.Errorf("%s: the plan says %v", name, p.Deferred)
 		}
 		s.do(t, book.AcknowledgeReplacement{Lease: l.ID, Slot: c.Slot, Actor: officer(l.ID)})
 	}
@@ -370,7 +370,7 @@ func TestAMoveEndsWithItsAgreement(t *testing.T) {
 func TestSilenceIsBilledFromWhenItWasHeard(t *testing.T) {
 	s := on(t, atRunning)
 	n := s.up("flagship/t1")
-	l := s.Holder(n)
+	l := s.LeaseOn(n)
 	begin := s.last(n).At
 	s.later(3 * time.Hour)
 	s.do(t, silence(n, 1000*time.Hour, ""))
@@ -438,7 +438,7 @@ func TestASilentNodeIsGivenToNobody(t *testing.T) {
 	}
 }
 
-// More nodes that fall silent at once than the brake allows to be fenced have something
+// More nodes that fall silent at once than the brake allows to be severed have something
 // in common: none of them is dead by it, until fewer are silent.
 func TestSilenceInCommonIsNoDeath(t *testing.T) {
 	s := on(t, atRunning)
@@ -451,8 +451,8 @@ func TestSilenceInCommonIsNoDeath(t *testing.T) {
 	if got := s.due(t); got != "" {
 		t.Errorf("four are silent: %s", got)
 	}
-	if p := book.Next(s.State, seen{pending: site.NewSet(64)}, s.now); !strings.Contains(fmt.Sprint(p.Held), "4 nodes are silent at once") {
-		t.Errorf("the plan says %v", p.Held)
+	if p := book.Next(s.State, seen{pending: site.NewSet(64)}, s.now); !strings.Contains(fmt.Sprint(p.Deferred), "4 nodes are silent at once") {
+		t.Errorf("the plan says %v", p.Deferred)
 	}
 	s.do(t, heard(l.Slots[2]))
 	if got := s.due(t); got != "DeclareDead" || s.HealthOf(l.Slots[0]) != book.Dead {
@@ -544,7 +544,7 @@ func TestSilenceProperties(t *testing.T) {
 			case 3:
 				s.later(time.Duration(rapid.IntRange(1, 2400).Draw(r, "later")) * time.Second)
 			case 4:
-				if s.Holder(l.Slots[slot]) == l && s.NeedsAnother(l.Slots[slot]) {
+				if s.LeaseOn(l.Slots[slot]) == l && s.NeedsAnother(l.Slots[slot]) {
 					c, fits := s.anotherFor(l.Slots[slot])
 					if !fits {
 						continue

@@ -73,7 +73,7 @@ func partyOf(offered contract.Signature) string {
 
 // withheld is a part without its place.
 func withheld(part contract.QuotedPart) contract.QuotedPart {
-	part.Nodes, part.Where, part.Certificate, part.Held = "", "", claim.Digest{}, nil
+	part.Nodes, part.Where, part.Certificate, part.Assigned = "", "", claim.Digest{}, nil
 	return part
 }
 
@@ -135,12 +135,12 @@ func (s *State) applyClaimed(_ *ledger.Entry, b contract.Claimed, _ Bodies) erro
 // checkPart refuses a part whose nodes or links can't be kept.
 func (s *State) checkPart(part contract.QuotedPart) error {
 	class := lease.Shared
-	if len(part.Held) > 0 {
+	if len(part.Assigned) > 0 {
 		class = lease.Hermetic
 	}
 	nodes, err := site.ParseOrder(part.Nodes, s.Site.Nodes())
 	if err == nil {
-		err = s.checkHeld(nodes, class, part.Held)
+		err = s.checkAssigned(nodes, class, part.Assigned)
 	}
 	if err != nil {
 		return fmt.Errorf("tranche %s: %w", part.Tranche, err)

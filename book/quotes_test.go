@@ -61,7 +61,7 @@ func TestATenantIsNotToldThePlace(t *testing.T) {
 	var told contract.Quoted
 	decodeDraft(t, drafts, contract.KindQuoted, &told)
 	part := told.Parts[0]
-	if !told.PlaceWithheld || part.Nodes != "" || part.Where != "" || !part.Certificate.IsZero() || part.Held != nil || part.Slots != 7 {
+	if !told.PlaceWithheld || part.Nodes != "" || part.Where != "" || !part.Certificate.IsZero() || part.Assigned != nil || part.Slots != 7 {
 		t.Errorf("it is told %+v", part)
 	}
 	q := s.Quotes[book.QuoteKey{Tenant: "tidewater", ID: "q"}]

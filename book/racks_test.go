@@ -145,7 +145,7 @@ func TestRampsOfWholeRacks(t *testing.T) {
 func TestReplacementStaysInItsDomain(t *testing.T) {
 	s := on(t, atRunning)
 	n := s.up("flagship/t1")
-	l := s.Holder(n)
+	l := s.LeaseOn(n)
 	s.fold(t, drafts(s, fail(n, true))...)
 	c := s.replacement(n)
 	for to := range s.Candidates().All() {

@@ -9,7 +9,7 @@ import (
 // for it. Whatever is added to the state is copied, or is named here.
 var notRead = map[string]string{
 	"Scopes": "where entries go", "Staged": "no part of the site yet", "Labels": "given when a lease is bound", "Volumes": "the loop's", "Postures": "of the day of the hand-over",
-	"Placements": "bodies of certificates", "projects": "numbers for the prover", "Unserved": "what is told of a search", "Locked": "billed, and no reason not to sell",
+	"Placements": "bodies of certificates", "projects": "numbers for the prover", "Unserved": "what is told of a search", "Drifted": "billed, and no reason not to sell",
 	"Unread": "billed, and no reason not to sell", "Silent": "billed, and no reason not to sell", "Invoices": "past", "Disputes": "past", "Notes": "past", "Found": "Kept is what follows from it",
 	"Control": "the loop's", "Commands": "the writer's", "rebooked": "for the invariants", "Stays": "the loop's: planning replaces nothing",
 	"Tokens": "of who calls", "Approvers": "of who calls",

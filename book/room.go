@@ -268,7 +268,7 @@ func (s *State) applyRebooked(e *ledger.Entry, b lease.Rebooked, _ Bodies) error
 			return fmt.Errorf("%s has begun: it can't be placed again", l.ID)
 		}
 		for _, n := range l.Slots {
-			if s.Holder(n) == l && s.inUse(n) {
+			if s.LeaseOn(n) == l && s.inUse(n) {
 				return fmt.Errorf("%s is being made ready on %s: it can't be placed again", l.ID, s.Site.NodeID[n])
 			}
 		}
@@ -277,7 +277,7 @@ func (s *State) applyRebooked(e *ledger.Entry, b lease.Rebooked, _ Bodies) error
 	for _, one := range b.Leases {
 		index := int32(s.leaseByID[one.Lease])
 		for _, n := range s.Leases[index].Slots {
-			s.unhold(n, index)
+			s.unbookNode(n, index)
 		}
 	}
 	for i, one := range b.Leases {
@@ -285,7 +285,7 @@ func (s *State) applyRebooked(e *ledger.Entry, b lease.Rebooked, _ Bodies) error
 		l := s.Leases[index]
 		l.Slots, l.Certificate = placed[i], one.Certificate
 		for slot, n := range placed[i] {
-			s.hold(n, index, uint32(slot))
+			s.bookNode(n, index, uint32(slot))
 		}
 	}
 	s.rebooked = e.Time

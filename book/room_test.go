@@ -73,14 +73,14 @@ func TestShortLeaseGoesFirst(t *testing.T) {
 		t.Fatal("the two do not share their nodes: the test shows nothing")
 	}
 	for _, n := range short.Slots {
-		if s.Holder(n) != short {
-			t.Fatalf("%s is held by %s until July", s.Site.NodeID[n], s.Holder(n).ID)
+		if s.LeaseOn(n) != short {
+			t.Fatalf("%s is held by %s until July", s.Site.NodeID[n], s.LeaseOn(n).ID)
 		}
 	}
 	s.now = july
 	s.do(t, book.ReturnLease{Lease: short.ID, Reason: "its time is over"})
 	for _, n := range late.Slots {
-		if s.Holder(n) != late {
+		if s.LeaseOn(n) != late {
 			t.Fatalf("%s was not given on", s.Site.NodeID[n])
 		}
 	}

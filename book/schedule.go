@@ -53,12 +53,12 @@ func (s *State) ScheduleOn(snapshot *site.Site, now time.Time) (*dated.Schedule,
 		if !l.Returned.IsZero() || len(l.Slots) == 0 || !l.Begin.Before(l.End) {
 			continue
 		}
-		h := dated.Holding{ID: string(l.ID), Owner: projectOf(l.Tenant, l.Project), Ramp: s.rampOf(l.Contract, l.Tranche), Fabric: l.Fabric, Kind: l.Kind, Links: l.Links, Begin: l.Begin, End: l.End, Nodes: l.Slots, Held: heldLinks(l),
+		h := dated.Holding{ID: string(l.ID), Owner: projectOf(l.Tenant, l.Project), Ramp: s.rampOf(l.Contract, l.Tranche), Fabric: l.Fabric, Kind: l.Kind, Links: l.Links, Begin: l.Begin, End: l.End, Nodes: l.Slots, Assigned: assignedLinks(l),
 			Pinned: l.Links == lease.Hermetic || s.Site.NVLinkRacks(l.Kind) || l.Delivered > 0 || !l.Returning.IsZero() || swapped[l.ID] || !now.Before(l.Begin.Add(-Lead))}
 		err := c.Hold(h)
 		if ready := s.madeReady(l); err == nil && len(ready) > 0 && now.Before(l.Begin) {
 			h.ID, h.Ramp, h.Begin, h.End, h.Nodes, h.Pinned = h.ID+" (being made ready)", "", now, l.Begin, ready, true
-			h.Links, h.Held = lease.Shared, nil // its links are its own from its begin on
+			h.Links, h.Assigned = lease.Shared, nil // its links are its own from its begin on
 			err = c.Hold(h)
 		}
 		if err != nil {
@@ -75,10 +75,10 @@ func (s *State) ScheduleOn(snapshot *site.Site, now time.Time) (*dated.Schedule,
 			}
 			h := dated.Holding{ID: QuotedID(key, p.Tranche), Owner: projectOf(s.Quotes[key].Tenant, s.Quotes[key].Contract.Project), Fabric: p.Fabric, Kind: p.Kind, Links: lease.Shared, Begin: p.Begin, End: p.End, Pinned: true}
 			var err error
-			if h.Held, err = place.DecodeLinks(p.Held); err == nil {
+			if h.Assigned, err = place.DecodeLinks(p.Assigned); err == nil {
 				h.Nodes, err = site.ParseOrder(p.Nodes, s.Site.Nodes())
 			}
-			if h.Held != nil {
+			if h.Assigned != nil {
 				h.Links = lease.Hermetic
 			}
 			if err == nil {
@@ -97,7 +97,7 @@ func (s *State) ScheduleOn(snapshot *site.Site, now time.Time) (*dated.Schedule,
 func (s *State) madeReady(l *Lease) []site.Index {
 	var nodes []site.Index
 	for _, n := range l.Slots {
-		if s.Holder(n) == l && s.Nodes.State[n] == node.Reserved {
+		if s.LeaseOn(n) == l && s.Nodes.State[n] == node.Reserved {
 			nodes = append(nodes, n)
 		}
 	}

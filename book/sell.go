@@ -103,7 +103,7 @@ func (c OfferQuote) decide(s *State, env Env) (*Decision, error) {
 		quoted.Parts = append(quoted.Parts, contract.QuotedPart{
 			Tranche: t.ID, Fabric: ask.Fabric, Kind: ask.Kind, Slots: len(nodes),
 			Nodes: site.FormatOrder(nodes), Begin: begin, End: end,
-			Where: where, Certificate: tenant, Held: held,
+			Where: where, Certificate: tenant, Assigned: held,
 		})
 		d.add(SiteScope, place.KindPlaced, place.Placed{Quote: c.Quote, Tranche: t.ID, Whole: whole, Tenant: tenant})
 	}
@@ -246,7 +246,7 @@ func (c SignQuote) decide(s *State, env Env) (*Decision, error) {
 			Lease: leaseID(q.Contract.ID, part.Tranche), Tenant: q.Tenant, Contract: q.Contract.ID,
 			Tranche: part.Tranche, Project: q.Contract.Project, Fabric: part.Fabric, Kind: part.Kind,
 			Links: linksOf(q.Contract.TrancheByID(part.Tranche)), Begin: part.Begin, End: part.End, Slots: part.Slots, Nodes: part.Nodes,
-			Certificate: part.Certificate, Held: part.Held, Sitting: part.Sitting,
+			Certificate: part.Certificate, Assigned: part.Assigned, Sitting: part.Sitting,
 			Spans: s.spans(part.Fabric, part.Kind), NVLinkRacks: s.Site.NVLinkRacks(part.Kind),
 		})
 		if part.Sitting {
@@ -363,30 +363,30 @@ func (s *State) applyBound(e *ledger.Entry, b lease.Bound, _ Bodies) error {
 	if len(nodes) != b.Slots {
 		return fmt.Errorf("%d nodes for %d slots", len(nodes), b.Slots)
 	}
-	if err := s.checkHeld(nodes, b.Links, b.Held); err != nil {
+	if err := s.checkAssigned(nodes, b.Links, b.Assigned); err != nil {
 		return err
 	}
 	index := int32(len(s.Leases))
 	l := &Lease{Lease: lease.Lease{
 		ID: b.Lease, Tenant: b.Tenant, Contract: b.Contract, Tranche: b.Tranche, Project: b.Project,
-		Fabric: b.Fabric, Kind: b.Kind, Links: b.Links, Begin: b.Begin, End: b.End, Slots: nodes, Held: bytes.Clone(b.Held),
+		Fabric: b.Fabric, Kind: b.Kind, Links: b.Links, Begin: b.Begin, End: b.End, Slots: nodes, Assigned: bytes.Clone(b.Assigned),
 	}, Certificate: b.Certificate, Up: make([]bool, len(nodes)), Sitting: b.Sitting}
 	s.Leases = append(s.Leases, l)
 	s.leaseByID[b.Lease] = int(index)
 	s.number(l)
 	for slot, n := range nodes {
-		s.hold(n, index, uint32(slot))
+		s.bookNode(n, index, uint32(slot))
 	}
 	return nil
 }
 
-// checkHeld refuses links that could not be kept later: of a class that has none,
+// checkAssigned refuses links that could not be kept later: of a class that has none,
 // or of SUs that the site does not have.
-func (s *State) checkHeld(nodes []site.Index, class lease.Links, held json.RawMessage) error {
-	if (class == lease.Hermetic) != (len(held) > 0) {
-		return fmt.Errorf("%s links with a link assignment of %d bytes: hermetic slices have one, and no others", class, len(held))
+func (s *State) checkAssigned(nodes []site.Index, class lease.Links, assigned json.RawMessage) error {
+	if (class == lease.Hermetic) != (len(assigned) > 0) {
+		return fmt.Errorf("%s links with a link assignment of %d bytes: hermetic slices have one, and no others", class, len(assigned))
 	}
-	links, err := place.DecodeLinks(held)
+	links, err := place.DecodeLinks(assigned)
 	if err != nil || links == nil {
 		return err
 	}

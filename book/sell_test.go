@@ -14,7 +14,7 @@ import (
 
 // sold is a contract of the story, changed.
 func sold(id string, change func(c *contract.Contract)) *contract.Contract {
-	cast, err := story.LoadCast("tiny")
+	cast, err := story.LoadParts("tiny")
 	if err != nil {
 		panic(err)
 	}
@@ -197,7 +197,7 @@ func TestSell(t *testing.T) {
 		t.Error("the project has a label in a fabric that it is not in")
 	}
 	for slot, n := range l.Slots {
-		if s.Holder(n) != l || int(s.Nodes.Slot[n]) != slot {
+		if s.LeaseOn(n) != l || int(s.Nodes.Slot[n]) != slot {
 			t.Errorf("slot %d: node %d does not know it", slot, n)
 		}
 	}

@@ -224,7 +224,7 @@ func (s *State) adoptLabel(pool *fabric.Pool, b fabric.Labelled) error {
 // Sits says whether a node is in a slot because its tenant was on it before there was
 // a lease: it has never changed hands here, and nothing says that it was clean.
 func (s *State) Sits(n site.Index) bool {
-	l := s.Holder(n)
+	l := s.LeaseOn(n)
 	return l != nil && l.Sitting && s.Nodes.Turnover[n] == 0 && s.Nodes.Owner[n] == s.Nodes.Lease[n]
 }
 

@@ -47,7 +47,7 @@ type frozen struct {
 	Unserved   []frozenUnserved                  `json:"unserved,omitempty"`
 	Stays      []frozenStay                      `json:"stays,omitempty"`
 	Defrags    map[lease.ID]*Defrag              `json:"defrags,omitempty"`
-	Locked     map[site.Port]Lock                `json:"locked"`
+	Locked     map[site.Port]Drift               `json:"locked"`
 	Unread     map[site.Leaf]time.Time           `json:"unread"`
 	Silent     map[site.Leaf]time.Time           `json:"silent,omitempty"`
 	Invoices   []Invoice                         `json:"invoices"`
@@ -127,7 +127,7 @@ type frozenNodes struct {
 	Cordoned, Sick           *site.Set
 	Statement, Asked, Wiped  []claim.Digest
 	WipeAsked                []claim.Digest
-	Booked                   map[site.Index][]Hold
+	Booked                   map[site.Index][]Booking
 }
 
 // Snapshot encodes the state, with a digest behind it; equal states give equal
@@ -147,7 +147,7 @@ func (s *State) freeze() *frozen {
 	c := &s.Nodes
 	f := &frozen{
 		Seq: s.Seq, Staged: s.Staged, Time: s.Time, Term: s.Term, Scopes: s.Scopes, Tenants: s.Tenants, Projects: s.projects,
-		Labels: s.Labels, Volumes: s.Volumes, Postures: s.Postures, Locked: s.Locked, Unread: s.Unread, Silent: s.Silent, Invoices: s.Invoices, Disputes: s.Disputes, Notes: s.Notes, Looks: s.Looks, Found: s.Found, Control: s.Control, Commands: s.Commands, Tokens: s.Tokens, Approvers: s.Approvers,
+		Labels: s.Labels, Volumes: s.Volumes, Postures: s.Postures, Locked: s.Drifted, Unread: s.Unread, Silent: s.Silent, Invoices: s.Invoices, Disputes: s.Disputes, Notes: s.Notes, Looks: s.Looks, Found: s.Found, Control: s.Control, Commands: s.Commands, Tokens: s.Tokens, Approvers: s.Approvers,
 		Contracts: map[string]frozenContract{}, Placements: map[string]claim.Digest{},
 		Nodes: frozenNodes{
 			State: c.State, Since: c.Since, Begun: c.Begun, Seq: c.Seq, Turnover: c.Turnover, Slot: c.Slot,
@@ -286,7 +286,7 @@ func Restore(data []byte, bodies Bodies) (*State, error) {
 	keep(&s.Labels, f.Labels)
 	keep(&s.Volumes, f.Volumes)
 	keep(&s.Postures, f.Postures)
-	keep(&s.Locked, f.Locked)
+	keep(&s.Drifted, f.Locked)
 	keep(&s.Unread, f.Unread)
 	keep(&s.Silent, f.Silent)
 	keep(&s.Commands, f.Commands)
@@ -365,7 +365,7 @@ func (s *State) checkThawed() error {
 			}
 		}
 	}
-	for port := range s.Locked {
+	for port := range s.Drifted {
 		if int64(port.Node()) >= int64(len(c.State)) {
 			return fmt.Errorf("port %d: the site has no such", port)
 		}

@@ -192,7 +192,7 @@ func (s *stage) up(id string) site.Index {
 // spare is the first ready node that nobody holds.
 func (s *stage) spare() site.Index {
 	for n := range s.Nodes.By[node.Ready].All() {
-		if s.Holder(n) == nil {
+		if s.LeaseOn(n) == nil {
 			return n
 		}
 	}

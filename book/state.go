@@ -55,7 +55,7 @@ type State struct {
 	Stays    map[SlotRef]Stay      // slots whose replacement was taken back by hand
 	Unserved map[SlotRef]time.Time // slots without a node for which none was found, since when
 	Defrags  map[lease.ID]*Defrag  // open proposals to move healthy nodes
-	Locked   map[site.Port]Lock
+	Drifted  map[site.Port]Drift
 	Unread   map[site.Leaf]time.Time
 	Silent   map[site.Leaf]time.Time // leaves that did not answer, since when they last did
 	Invoices []Invoice
@@ -151,11 +151,11 @@ type Lease struct {
 	Sitting bool      // its tenant was on its first nodes before: see State.Sits
 }
 
-// Lock is a port that was locked down, with why.
-type Lock struct {
+// Drift is a port that was locked down, with why.
+type Drift struct {
 	Since time.Time
 	Check string
-	Cause string
+	State string      `json:"Cause"`
 	Maker prove.Maker `json:",omitempty"` // who could have made it; "" the owner
 }
 
@@ -210,12 +210,12 @@ type Nodes struct {
 	Asked     []claim.Digest // ledger root that the step under way binds its quote to
 	WipeAsked []claim.Digest // the same of the wipe before, or of both together
 	Wiped     []claim.Digest // body with the receipts of the wipe before the attestation
-	Booked    map[site.Index][]Hold
+	Booked    map[site.Index][]Booking
 	By        [node.States]*site.Set
 }
 
-// Hold is a future claim of a lease on a node that another lease holds now.
-type Hold struct {
+// Booking is a future claim of a lease on a node that another lease holds now.
+type Booking struct {
 	Lease int32
 	Slot  uint32
 }
@@ -237,7 +237,7 @@ func New() *State {
 		Stays:      map[SlotRef]Stay{},
 		Unserved:   map[SlotRef]time.Time{},
 		Defrags:    map[lease.ID]*Defrag{},
-		Locked:     map[site.Port]Lock{},
+		Drifted:    map[site.Port]Drift{},
 		Unread:     map[site.Leaf]time.Time{},
 		Silent:     map[site.Leaf]time.Time{},
 		Commands:   map[string]uint64{},
@@ -247,7 +247,7 @@ func New() *State {
 		Found:      map[string]map[uint32]*FoundLabel{},
 		Kept:       site.NewSet(0),
 	}
-	s.Nodes.Booked, s.Nodes.Silence = map[site.Index][]Hold{}, map[site.Index]Silence{}
+	s.Nodes.Booked, s.Nodes.Silence = map[site.Index][]Booking{}, map[site.Index]Silence{}
 	s.Nodes.Sick, s.Nodes.Corded = site.NewSet(0), site.NewSet(0)
 	for i := range s.Nodes.By {
 		s.Nodes.By[i] = site.NewSet(0)
@@ -265,8 +265,8 @@ func (s *State) LeaseByID(id lease.ID) (*Lease, bool) {
 	return s.Leases[i], true
 }
 
-// Holder returns the lease that holds a node now, or nil.
-func (s *State) Holder(n site.Index) *Lease {
+// LeaseOn returns the lease that holds a node now, or nil.
+func (s *State) LeaseOn(n site.Index) *Lease {
 	if i := s.Nodes.Lease[n]; i != NoLease {
 		return s.Leases[i]
 	}

@@ -32,7 +32,7 @@ func (s *State) InSteps(c *contract.Contract) error {
 		t := &added[i]
 		class := s.forSale(t)
 		step := s.stepNodes(class)
-		taken := s.heldByOthers(others, c.Tenant, t, class).Len()
+		taken := s.takenByOthers(others, c.Tenant, t, class).Len()
 		room := class.Len() - (taken+step-1)/step*step
 		want := t.Slots() + s.ownSlots(c.Tenant, t)
 		for j := range added {
@@ -188,14 +188,14 @@ func (s *State) withoutTenant(tenant string) *State {
 	return &out
 }
 
-// heldByOthers is the nodes of a class that somebody else holds at some instant of a
+// takenByOthers is the nodes of a class that somebody else holds at some instant of a
 // tranche's time, or that are out of service and not the tenant's own trouble.
-func (s *State) heldByOthers(others *State, tenant string, t *contract.Tranche, class *site.Set) *site.Set {
+func (s *State) takenByOthers(others *State, tenant string, t *contract.Tranche, class *site.Set) *site.Set {
 	taken := class.Clone()
 	taken.Subtract(others.free(t.Delivery, t.Delivery, t.End))
 	for n := range taken.Clone().All() {
-		own := s.Holder(n)
-		if own != nil && own.Tenant == tenant && own.Overlaps(t.Delivery, t.End) && !others.heldWithin(n, t.Delivery, t.End) {
+		own := s.LeaseOn(n)
+		if own != nil && own.Tenant == tenant && own.Overlaps(t.Delivery, t.End) && !others.takenWithin(n, t.Delivery, t.End) {
 			taken.Remove(n) // it is the tenant's, and out of service: it is counted once
 		}
 	}

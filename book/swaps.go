@@ -62,7 +62,7 @@ func (c ProposeReplacement) decide(s *State, env Env) (*Decision, error) {
 		return nil, refuse("slot", "%s is being returned", l.ID)
 	}
 	was := l.Slots[c.Slot]
-	if s.Holder(was) != l {
+	if s.LeaseOn(was) != l {
 		return nil, refuse("slot", "slot %d of %s is held by another lease until it begins", c.Slot, c.Lease)
 	}
 	if l.GaveUp(int(c.Slot)) {

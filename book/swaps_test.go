@@ -27,7 +27,7 @@ func (s *stage) replacement(n site.Index) book.ProposeReplacement {
 
 // anotherFor is replacement where it may be that nothing fits.
 func (s *stage) anotherFor(n site.Index) (c book.ProposeReplacement, fits bool) {
-	l := s.Holder(n)
+	l := s.LeaseOn(n)
 	for to := range s.Candidates().All() {
 		if s.Site.KindOf(to) == l.Kind && s.Site.Fabrics[s.Site.FabricOf(site.PortOf(to, 0))].ID == l.Fabric {
 			return book.ProposeReplacement{Lease: l.ID, Slot: s.Nodes.Slot[n], Node: to, Reason: "drive"}, true
@@ -62,7 +62,7 @@ func TestReplacementRefuses(t *testing.T) {
 		{"by a node that is not ready", atRunning, failed(func(s *stage, n site.Index, c *book.ProposeReplacement) { c.Node = n }), "node", "expected ready"},
 		{"by a node of a lease to come", atRunning, failed(func(s *stage, n site.Index, c *book.ProposeReplacement) {
 			for other := range s.Nodes.By[node.Ready].All() {
-				if s.Holder(other) != nil {
+				if s.LeaseOn(other) != nil {
 					c.Node = other
 				}
 			}
@@ -111,7 +111,7 @@ func TestReplacementRefuses(t *testing.T) {
 func TestReplacement(t *testing.T) {
 	s := on(t, atRunning)
 	n := s.up("flagship/t1")
-	l := s.Holder(n)
+	l := s.LeaseOn(n)
 	if got := kinds(s.do(t, fail(n, true))); got != "site node.health/1, tenant/flagship lease.slots/1" {
 		t.Errorf("a failure is %s", got)
 	}
@@ -126,7 +126,7 @@ func TestReplacement(t *testing.T) {
 	if want := "tenant/flagship replacement.acknowledged/1, tenant/flagship replacement.swapped/1, site node.moved/1, tenant/flagship node.moved/1"; got != want {
 		t.Errorf("an acknowledgement is %s, expected %s", got, want)
 	}
-	if l.Slots[c.Slot] != c.Node || s.Holder(c.Node) != l || s.Holder(n) != nil || s.Nodes.State[n] != node.Reclaiming || s.Leases[s.Nodes.Owner[n]] != l || len(s.Swaps) != 0 {
+	if l.Slots[c.Slot] != c.Node || s.LeaseOn(c.Node) != l || s.LeaseOn(n) != nil || s.Nodes.State[n] != node.Reclaiming || s.Leases[s.Nodes.Owner[n]] != l || len(s.Swaps) != 0 {
 		t.Errorf("slot %d holds %d; %d is %s", c.Slot, l.Slots[c.Slot], n, s.Nodes.State[n])
 	}
 }
@@ -147,7 +147,7 @@ func TestReplacementUnasked(t *testing.T) {
 	n = s.first(node.Reserved)
 	s.do(t, fail(n, true))
 	s.do(t, s.replacement(n))
-	if len(s.Swaps) != 0 || s.Nodes.State[n] != node.Reserved || s.Holder(n) != nil {
+	if len(s.Swaps) != 0 || s.Nodes.State[n] != node.Reserved || s.LeaseOn(n) != nil {
 		t.Error("a node that was not delivered is not swapped at once")
 	}
 	// It goes to repair: nobody holds it.
@@ -205,7 +205,7 @@ func TestHealth(t *testing.T) {
 	})
 	s := on(t, atRunning)
 	n := s.up("flagship/t1")
-	l := s.Holder(n)
+	l := s.LeaseOn(n)
 	for _, c := range []struct {
 		item   book.HealthItem
 		health book.Health

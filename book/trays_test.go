@@ -89,8 +89,8 @@ func TestGPUsANodeAreTheSites(t *testing.T) {
 	}
 }
 
-// TestAFenceProofIsOfAllPorts: a node of 4 GPUs has five ports, and each must have been read.
-func TestAFenceProofIsOfAllPorts(t *testing.T) {
+// TestASeverProofIsOfAllPorts: a node of 4 GPUs has five ports, and each must have been read.
+func TestASeverProofIsOfAllPorts(t *testing.T) {
 	s := on(t, atTenants)
 	s.smaller("H100", 4)
 	var n site.Index
@@ -100,17 +100,17 @@ func TestAFenceProofIsOfAllPorts(t *testing.T) {
 	if got := s.Site.NICsOf(n); len(got) != 5 {
 		t.Fatal(got)
 	}
-	proof := func(nics ...int) book.FenceProof {
-		p := book.FenceProof{Node: s.Site.NodeID[n], Turnover: s.Nodes.Turnover[n], Origin: s.Site.Origin}
+	proof := func(nics ...int) book.SeverProof {
+		p := book.SeverProof{Node: s.Site.NodeID[n], Turnover: s.Nodes.Turnover[n], Origin: s.Site.Origin}
 		for _, nic := range nics {
-			p.Ports = append(p.Ports, book.FencedPort{Fabric: s.Site.Fabrics[s.Site.FabricOf(site.PortOf(n, nic))].ID, NIC: nic, Labels: []uint32{}})
+			p.Ports = append(p.Ports, book.SeveredPort{Fabric: s.Site.Fabrics[s.Site.FabricOf(site.PortOf(n, nic))].ID, NIC: nic, Labels: []uint32{}})
 		}
 		return p
 	}
-	if err := s.CheckFenced(n, proof(0, 1, 2, 3, site.Frontend)); err != nil {
+	if err := s.CheckSevered(n, proof(0, 1, 2, 3, site.Frontend)); err != nil {
 		t.Error(err)
 	}
-	if err := s.CheckFenced(n, proof(0, 1, 2, 3)); err == nil {
+	if err := s.CheckSevered(n, proof(0, 1, 2, 3)); err == nil {
 		t.Error("a proof without the frontend passed")
 	}
 }

@@ -87,7 +87,7 @@ func (s *State) UnservedOf(id lease.ID) (slots []uint32, since time.Time) {
 // FailureOf says what may take the place of a failed node of a lease.
 func (s *State) FailureOf(l *Lease, n site.Index) place.Failure {
 	f := place.Failure{Node: n, Within: place.SameFabric}
-	links := heldLinks(l)
+	links := assignedLinks(l)
 	if links == nil {
 		if s.hasWholeRacks(l) {
 			f.Within = place.SameRack // a node of another rack is no part of the domain
@@ -123,7 +123,7 @@ func (s *State) LinksOf() func(site.Index) int {
 		if l.Links != lease.Hermetic || !l.Returned.IsZero() {
 			continue
 		}
-		links := heldLinks(l)
+		links := assignedLinks(l)
 		cut, err := place.CutOff(s.Site, links)
 		if err != nil {
 			panic("book: links that were bound can't be read: " + err.Error()) // Apply has read them

@@ -18,12 +18,12 @@ const VolumeRetention = 7 * 24 * time.Hour
 
 // Volume is a volume of a tenant as the ledger tells of it.
 type Volume struct {
-	Contract  string
-	Name      string // in the contract
-	Held      storage.Volume
-	Origin    claim.Origin
-	Grants    map[storage.Principal]Access
-	Destroyed time.Time // zero: it is there
+	Contract    string
+	Name        string         // in the contract
+	Provisioned storage.Volume `json:"Held"`
+	Origin      claim.Origin
+	Grants      map[storage.Principal]Access
+	Destroyed   time.Time // zero: it is there
 }
 
 // Access is who can reach a volume.
@@ -76,7 +76,7 @@ func (s *State) planVolumes(p *Plan, now time.Time) {
 		for _, v := range s.volumesOf(l) {
 			principal := storage.PrincipalOf(l.ID)
 			if _, has := v.Grants[principal]; !has && s.wantsGrant(v, l, now) {
-				p.Volumes = append(p.Volumes, VolumeWork{Action: GrantVolume, Contract: v.Contract, Spec: v.Held.Spec, Principal: principal})
+				p.Volumes = append(p.Volumes, VolumeWork{Action: GrantVolume, Contract: v.Contract, Spec: v.Provisioned.Spec, Principal: principal})
 			}
 		}
 	}
@@ -88,15 +88,15 @@ func (s *State) planVolumes(p *Plan, now time.Time) {
 		for _, principal := range sortedKeys(v.Grants) {
 			l, ok := s.LeaseByID(lease.ID(principal))
 			if v.Grants[principal].Stray || !ok || !s.keepsGrant(v, l, now) {
-				p.Volumes = append(p.Volumes, VolumeWork{Action: RevokeVolume, Contract: v.Contract, Spec: v.Held.Spec, Principal: principal})
+				p.Volumes = append(p.Volumes, VolumeWork{Action: RevokeVolume, Contract: v.Contract, Spec: v.Provisioned.Spec, Principal: principal})
 			}
 		}
 		switch over := s.volumeOver(v, now); {
 		case !over || len(v.Grants) > 0:
 		case s.Control.Brake != nil:
-			p.Held = append(p.Held, fmt.Sprintf("volume %s is not destroyed: the brake is engaged", id))
+			p.Deferred = append(p.Deferred, fmt.Sprintf("volume %s is not destroyed: the brake is engaged", id))
 		default:
-			p.Volumes = append(p.Volumes, VolumeWork{Action: DestroyVolume, Contract: v.Contract, Spec: v.Held.Spec})
+			p.Volumes = append(p.Volumes, VolumeWork{Action: DestroyVolume, Contract: v.Contract, Spec: v.Provisioned.Spec})
 		}
 	}
 }
@@ -134,7 +134,7 @@ func (s *State) volumesOf(l *Lease) []*Volume {
 // keepsGrant says whether a lease may go on reaching a volume.
 func (s *State) keepsGrant(v *Volume, l *Lease, now time.Time) bool {
 	sold := s.sold(v)
-	return sold != nil && now.Before(sold.To) && l.Tenant == v.Held.Spec.Tenant && l.Returning.IsZero() &&
+	return sold != nil && now.Before(sold.To) && l.Tenant == v.Provisioned.Spec.Tenant && l.Returning.IsZero() &&
 		slices.Contains(s.volumesOf(l), v)
 }
 
@@ -236,7 +236,7 @@ func (s *State) applyProvisioned(e *ledger.Entry, b storage.Provisioned, _ Bodie
 	}
 	for _, sold := range k.Current().Storage {
 		if storage.IDOf(b.Contract, sold.ID) == id {
-			s.Volumes[id] = &Volume{Contract: b.Contract, Name: sold.ID, Held: b.Volume, Origin: b.Origin, Grants: map[storage.Principal]Access{}}
+			s.Volumes[id] = &Volume{Contract: b.Contract, Name: sold.ID, Provisioned: b.Volume, Origin: b.Origin, Grants: map[storage.Principal]Access{}}
 			return nil
 		}
 	}
@@ -288,7 +288,7 @@ func (s *State) applyGranted(e *ledger.Entry, b storage.Granted, _ Bodies) error
 	if err != nil {
 		return err
 	}
-	if l, ok := s.LeaseByID(b.Lease); !ok || l.Tenant != v.Held.Spec.Tenant {
+	if l, ok := s.LeaseByID(b.Lease); !ok || l.Tenant != v.Provisioned.Spec.Tenant {
 		return fmt.Errorf("volume %s is granted to %q, which is no lease of its tenant", b.Volume, b.Lease)
 	}
 	v.Grants[storage.PrincipalOf(b.Lease)] = Access{Since: e.Time}
@@ -311,7 +311,7 @@ func (c RecordStray) decide(s *State, env Env) (*Decision, error) {
 		return nil, ErrNothing
 	}
 	d := &Decision{}
-	d.add(TenantScope(v.Held.Spec.Tenant), storage.KindStray, storage.Stray{Volume: c.Volume, Principal: c.Principal, Mounted: c.Mounted})
+	d.add(TenantScope(v.Provisioned.Spec.Tenant), storage.KindStray, storage.Stray{Volume: c.Volume, Principal: c.Principal, Mounted: c.Mounted})
 	return d, nil
 }
 
@@ -325,7 +325,7 @@ func (s *State) applyStray(e *ledger.Entry, b storage.Stray, _ Bodies) error {
 }
 
 // RecordRevoked records that access has ended, with the backend's receipt.
-type RecordRevoked struct{ Receipt storage.Receipt }
+type RecordRevoked struct{ Receipt storage.RevokeReceipt }
 
 func (c RecordRevoked) decide(s *State, env Env) (*Decision, error) {
 	v, err := s.volume(c.Receipt.Volume)
@@ -343,7 +343,7 @@ func (c RecordRevoked) decide(s *State, env Env) (*Decision, error) {
 		return nil, refuse("lease", "%s runs and keeps %s", l.ID, c.Receipt.Volume)
 	}
 	d := &Decision{}
-	d.add(TenantScope(v.Held.Spec.Tenant), storage.KindRevoked, storage.Revoked{Receipt: c.Receipt})
+	d.add(TenantScope(v.Provisioned.Spec.Tenant), storage.KindRevoked, storage.Revoked{Receipt: c.Receipt})
 	return d, nil
 }
 
@@ -371,7 +371,7 @@ func (c RecordDestroyed) decide(s *State, env Env) (*Decision, error) {
 		return nil, refuse("volume", "%s is in use: %d can reach it", c.Receipt.Volume, len(v.Grants))
 	}
 	d := &Decision{}
-	d.add(TenantScope(v.Held.Spec.Tenant), storage.KindDestroyed, storage.Destroyed{Receipt: c.Receipt})
+	d.add(TenantScope(v.Provisioned.Spec.Tenant), storage.KindDestroyed, storage.Destroyed{Receipt: c.Receipt})
 	return d, nil
 }
 
@@ -398,7 +398,7 @@ func (s *State) checkResized(next *contract.Contract) error {
 		if !v.Destroyed.IsZero() {
 			return refuse(field, "it was destroyed on %s: give the new volume another id", v.Destroyed.Format(time.DateOnly))
 		}
-		if storage.SpecOf(next, sold) != v.Held.Spec {
+		if storage.SpecOf(next, sold) != v.Provisioned.Spec {
 			return refuse(field, "capacity, bandwidth and key mode of a volume that is there can't change: sell another volume beside it")
 		}
 	}
@@ -417,8 +417,8 @@ func (s *State) checkVolumes() error {
 			if v.Grants[p].Stray {
 				continue
 			}
-			if !ok || l.Tenant != v.Held.Spec.Tenant {
-				return fmt.Errorf("volume %s of %s is granted to %s, which is no lease of it", id, v.Held.Spec.Tenant, p)
+			if !ok || l.Tenant != v.Provisioned.Spec.Tenant {
+				return fmt.Errorf("volume %s of %s is granted to %s, which is no lease of it", id, v.Provisioned.Spec.Tenant, p)
 			}
 			if !l.Returned.IsZero() {
 				return fmt.Errorf("volume %s can be reached by %s, which was returned", id, p)

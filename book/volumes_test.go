@@ -31,7 +31,7 @@ func (s *stage) made(id storage.VolumeID) book.RecordVolume {
 }
 
 func (s *stage) revoked(id storage.VolumeID, p storage.Principal) book.RecordRevoked {
-	return book.RecordRevoked{Receipt: storage.Receipt{Volume: id, Principal: p, Revoked: s.now, Fenced: 1, Probe: storage.Denied, Origin: claim.Simulated}}
+	return book.RecordRevoked{Receipt: storage.RevokeReceipt{Volume: id, Principal: p, Revoked: s.now, EndedMounts: 1, Probe: storage.Denied, Origin: claim.Simulated}}
 }
 
 func (s *stage) destroyed(id storage.VolumeID) book.RecordDestroyed {

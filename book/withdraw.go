@@ -86,7 +86,7 @@ func (s *State) fallen(ref SlotRef, swap *Swap) string {
 		return "the slot is gone"
 	case !l.Returning.IsZero():
 		return "the lease is being returned"
-	case l.Slots[ref.Slot] != swap.Was || s.Holder(swap.Was) != l:
+	case l.Slots[ref.Slot] != swap.Was || s.LeaseOn(swap.Was) != l:
 		return s.Site.NodeID[swap.Was] + " is not in the slot any more"
 	}
 	if err := s.replaceable(swap.Was, swap.By != ""); err != nil && !s.moveOf(ref, swap.Node) {
@@ -119,33 +119,33 @@ func (s *State) dueSwaps(due []Command, now time.Time) []Command {
 		switch {
 		case s.fallen(ref, swap) != "":
 			due = append(due, WithdrawReplacement{Lease: ref.Lease, Slot: ref.Slot, By: ByLoop})
-		case !now.Before(swap.Deadline) && !swap.Requested && !s.holdsSwap(swap):
+		case !now.Before(swap.Deadline) && !swap.Requested && !s.defersSwap(swap):
 			due = append(due, AcknowledgeReplacement{Lease: ref.Lease, Slot: ref.Slot, By: ByDeadline})
 		}
 	}
 	return due
 }
 
-// holdsSwap says whether the loop may not make a swap by itself now.
-func (s *State) holdsSwap(swap *Swap) bool {
+// defersSwap says whether the loop may not make a swap by itself now.
+func (s *State) defersSwap(swap *Swap) bool {
 	return s.Control.Brake != nil || s.PausedAt(s.Site.Halls[s.Site.HallOf(swap.Was)].ID)
 }
 
-// heldSwaps says how many replacements would be made if the loop was not held.
-func (s *State) heldSwaps(now time.Time) (held []string) {
+// deferredSwaps says how many replacements would be made if the loop was not held.
+func (s *State) deferredSwaps(now time.Time) (deferred []string) {
 	waiting := 0
 	for _, swap := range s.Swaps {
-		if !now.Before(swap.Deadline) && !swap.Requested && s.holdsSwap(swap) {
+		if !now.Before(swap.Deadline) && !swap.Requested && s.defersSwap(swap) {
 			waiting++
 		}
 	}
 	if silent := s.silentTogether(); silent > 0 {
-		held = append(held, fmt.Sprintf("%d nodes are silent at once, more than the %d of brake-nodes: none counts as dead by it; cordon those that are to be replaced", silent, s.Policy.Brake.Nodes))
+		deferred = append(deferred, fmt.Sprintf("%d nodes are silent at once, more than the %d of brake-nodes: none counts as dead by it; cordon those that are to be replaced", silent, s.Policy.Brake.Nodes))
 	}
 	if waiting > 0 {
-		held = append(held, fmt.Sprintf("%d replacements are past their deadline and are not made: the brake is engaged, or the loop is paused there", waiting))
+		deferred = append(deferred, fmt.Sprintf("%d replacements are past their deadline and are not made: the brake is engaged, or the loop is paused there", waiting))
 	}
-	return held
+	return deferred
 }
 
 func (s *State) applyWithdrawn(e *ledger.Entry, b lease.Withdrawn, _ Bodies) error {

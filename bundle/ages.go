@@ -23,7 +23,7 @@ func (v *verifier) notFuture(subject, what string, at time.Time) {
 }
 
 // receiptAge holds a receipt for the end of access to the time in which there was any.
-func (v *verifier) receiptAge(r *storage.Receipt, access accessLog) {
+func (v *verifier) receiptAge(r *storage.RevokeReceipt, access accessLog) {
 	v.notFuture(string(r.Volume), "the receipt for the end of access", r.Revoked)
 	if r.Revoked.Before(access.since.Add(-skew)) {
 		v.fail(v.at, CheckAge, string(r.Volume), "the receipt says that the access of %s ended at %s, and it was given at %s", r.Principal, stamp(r.Revoked), stamp(access.since))
@@ -40,7 +40,7 @@ func (v *verifier) erasureAge(r *storage.ErasureReceipt, l *volumeLog) {
 
 // verdictAge holds a verdict to the time in which its evidence counts, and to the
 // verdicts before it. It is asked when all statements are known, in order.
-func (v *verifier) verdictAge(at place, l *leaseLog, c *isolationSays, now time.Time) {
+func (v *verifier) verdictAge(at logEntry, l *leaseLog, c *isolationSays, now time.Time) {
 	if age := now.Sub(c.Issued); age > time.Duration(c.WindowSeconds)*time.Second {
 		v.fail(at, CheckAge, string(l.Lease), "the verdict is on an isolation certificate of %s, %s before, which counts for %d seconds", stamp(c.Issued), days(age), c.WindowSeconds)
 	}
@@ -53,13 +53,13 @@ func (v *verifier) verdictAge(at place, l *leaseLog, c *isolationSays, now time.
 // cleanAge holds the statement that a node is clean to the steps that the log shows:
 // what was wiped before the tenant's data could be on it, or could still come to it,
 // says nothing. began is of the first wipe.
-func (n *nodeLog) cleanAge(began, reclaimed, fenced time.Time) (why string) {
+func (n *nodeLog) cleanAge(began, reclaimed, severed time.Time) (why string) {
 	began = began.UTC()
 	switch {
 	case began.Before(reclaimed.Truncate(time.Second)):
 		return "its wipe began at " + stamp(began) + ", and it was the tenant's until " + stamp(reclaimed)
-	case began.Before(fenced.Truncate(time.Second)):
-		return "its wipe began at " + stamp(began) + ", before it was fenced at " + stamp(fenced)
+	case began.Before(severed.Truncate(time.Second)):
+		return "its wipe began at " + stamp(began) + ", before it was fenced at " + stamp(severed)
 	}
 	return ""
 }
@@ -76,8 +76,8 @@ func (v *verifier) longAgo(n *nodeLog, wiped, now time.Time) {
 	}
 }
 
-// labelsHeld holds the release of a label to the nodes that carry it.
-func (v *verifier) labelsHeld(b *fabric.Labelled) {
+// labelReleased holds the release of a label to the nodes that carry it.
+func (v *verifier) labelReleased(b *fabric.Labelled) {
 	project, ours := strings.CutPrefix(string(b.Owner), "project/"+v.tenant+"/")
 	if !ours {
 		return

@@ -115,7 +115,7 @@ var actAttacks = []attack{
 		dispute(a, func(_ *meter.Disputed, s *meter.Settled) { s.Signed.Party = contract.Tenant })
 	}},
 	{"a dispute that holds more than its line", bundle.CheckDispute, "the entry holds", func(a *attempt) {
-		dispute(a, func(d *meter.Disputed, _ *meter.Settled) { d.Held = "1.00" })
+		dispute(a, func(d *meter.Disputed, _ *meter.Settled) { d.Contested = "1.00" })
 	}},
 	{"a credit note of another amount", bundle.CheckDispute, "gives back", func(a *attempt) {
 		dispute(a, func(_ *meter.Disputed, s *meter.Settled) { s.Total = "2.00" })

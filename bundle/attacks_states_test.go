@@ -168,7 +168,7 @@ var stateAttacks = []attack{
 		was := s.Slots[0]
 		s.Swap(was)
 		s.Wait(10 * time.Hour)
-		s.Move(node.Fenced, "x", func(n *bundletest.Node) claim.Digest { return s.Body(s.FenceProof(n)) }, was)
+		s.Move(node.Severed, "x", func(n *bundletest.Node) claim.Digest { return s.Body(s.SeverProof(n)) }, was)
 		s.Move(node.Sanitizing, "fenced", nil, was)
 		s.Move(node.Attesting, "wiped", nil, was)
 		s.Move(node.Ready, "clean", s.CleanEvidence, was)
@@ -179,7 +179,7 @@ var stateAttacks = []attack{
 		was := s.Slots[0]
 		s.Wait(time.Hour)
 		s.Move(node.Reclaiming, "x", nil, was)
-		s.Move(node.Fenced, "x", func(n *bundletest.Node) claim.Digest { return s.Body(s.FenceProof(n)) }, was)
+		s.Move(node.Severed, "x", func(n *bundletest.Node) claim.Digest { return s.Body(s.SeverProof(n)) }, was)
 		s.Move(node.Sanitizing, "fenced", nil, was)
 		s.Move(node.Attesting, "wiped", nil, was)
 		s.Move(node.Ready, "clean", s.CleanEvidence, was)
@@ -219,7 +219,7 @@ var stateAttacks = []attack{
 		s.Swap(was)
 		root := claim.DigestOf([]byte("root before turnover 1"))
 		s.Wait(10 * time.Minute)
-		s.Move(node.Fenced, "x", func(n *bundletest.Node) claim.Digest { return s.Body(s.FenceProof(n)) }, was)
+		s.Move(node.Severed, "x", func(n *bundletest.Node) claim.Digest { return s.Body(s.SeverProof(n)) }, was)
 		s.Move(node.Sanitizing, "fenced", nil, was)
 		s.Wait(3 * time.Hour)
 		s.Move(node.Attesting, "wiped", nil, was)

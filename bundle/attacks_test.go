@@ -270,7 +270,7 @@ var attacks = []attack{
 		done := false
 		bundletest.Change(a.Log, node.KindMoved, func(_ int, b *node.Moved) {
 			if b.To == node.Ready && !done {
-				b.From, done = node.Fenced, true
+				b.From, done = node.Severed, true
 				b.Nodes[0].Seq -= 2
 			}
 		})
@@ -303,7 +303,7 @@ var attacks = []attack{
 	}},
 	{"fenced on nobody's word", bundle.CheckEvidence, "without evidence", func(a *attempt) {
 		bundletest.Change(a.Log, node.KindMoved, func(_ int, b *node.Moved) {
-			if b.To == node.Fenced {
+			if b.To == node.Severed {
 				b.Nodes[0].Evidence = claim.Digest{}
 			}
 		})
@@ -351,19 +351,19 @@ var attacks = []attack{
 	{"another chassis", bundle.CheckStatement, "chassis", func(a *attempt) {
 		a.lastStatement(func(d *lease.DeliveredNode) { d.Serial = "OTHER" })
 	}},
-	{"fenced with the tenant's label on it", bundle.CheckFence, "still carries label", func(a *attempt) {
+	{"fenced with the tenant's label on it", bundle.CheckSever, "still carries label", func(a *attempt) {
 		n := a.Slots[0]
-		proof := bytes.Replace(a.FenceProof(n), []byte(`"nic":2,"labels":[4194304]`), []byte(`"nic":2,"labels":[5000]`), 1)
+		proof := bytes.Replace(a.SeverProof(n), []byte(`"nic":2,"labels":[4194304]`), []byte(`"nic":2,"labels":[5000]`), 1)
 		digest := a.Body(proof)
 		bundletest.Change(a.Log, node.KindMoved, func(_ int, b *node.Moved) {
 			for i := range b.Nodes {
-				if b.To == node.Fenced && b.Nodes[i].Node == n.ID() {
+				if b.To == node.Severed && b.Nodes[i].Node == n.ID() {
 					b.Nodes[i].Evidence = digest
 				}
 			}
 		})
 	}},
-	{"a replacement hidden", bundle.CheckSlotHolder, "a replacement is missing", func(a *attempt) {
+	{"a replacement hidden", bundle.CheckSlotNode, "a replacement is missing", func(a *attempt) {
 		a.Drop(ofKind(lease.KindProposed, lease.KindAcknowledged, lease.KindSwapped))
 	}},
 	{"a hand-over without its move", bundle.CheckHandOver, "no move to delivered follows", func(a *attempt) {
@@ -414,7 +414,7 @@ var attacks = []attack{
 		bundletest.Change(a.Log, lease.KindAcknowledged, func(_ int, b *lease.Acknowledged) { b.By = "deadline" })
 	}},
 	{"a node that was swapped out and never reclaimed", bundle.CheckStayed, "no slot holds it", func(a *attempt) {
-		for _, to := range []node.State{node.Reclaiming, node.Fenced, node.Sanitizing, node.Attesting, node.Ready} {
+		for _, to := range []node.State{node.Reclaiming, node.Severed, node.Sanitizing, node.Attesting, node.Ready} {
 			a.Drop(first(movesTo(to)))
 		}
 	}},

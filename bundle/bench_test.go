@@ -17,9 +17,9 @@ const (
 	budgetCPU   = 450 * time.Microsecond
 )
 
-// holdings is the log of a lease of so many nodes: handed over, or handed over
+// delivered is the log of a lease of so many nodes: handed over, or handed over
 // and taken back.
-func holdings(nodes int, returned bool) *bundletest.Story {
+func delivered(nodes int, returned bool) *bundletest.Story {
 	s := bundletest.NewStory(owner, nodes, 0)
 	s.Until(s.Contract.Begin.Add(-24 * time.Hour))
 	s.Reserve(s.Slots...)
@@ -48,7 +48,7 @@ func BenchmarkHolding(b *testing.B) {
 		name     string
 		returned bool
 	}{{"delivered", false}, {"returned", true}} {
-		s := holdings(512, c.returned)
+		s := delivered(512, c.returned)
 		data := write(b, s.Input())
 		policy := owner.Policy(bundletest.Tenant)
 		b.Run("verify/"+c.name, func(b *testing.B) {
@@ -82,7 +82,7 @@ func BenchmarkHolding(b *testing.B) {
 func TestBudgets(t *testing.T) {
 	for _, returned := range []bool{false, true} {
 		var out bytes.Buffer
-		s := holdings(128, returned)
+		s := delivered(128, returned)
 		m, err := bundle.Write(&out, s.Input())
 		if err != nil {
 			t.Fatal(err)

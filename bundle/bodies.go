@@ -15,7 +15,7 @@ import (
 type opened struct {
 	digest claim.Digest
 	role   role
-	first  place
+	first  logEntry
 	at     time.Time // of the entry that named it first: its keys must be valid then
 	there  bool
 	says   any // by role: *turnoverSays, *isolationSays, *fenceSays, *invoiceSays
@@ -60,8 +60,8 @@ func (v *verifier) open(body any) error {
 
 var errMissing = errors.New("the bundle does not hold it")
 
-// held is a body that was read and not named yet.
-type held struct {
+// unnamedBody is a body that was read and not named yet.
+type unnamedBody struct {
 	digest claim.Digest
 	data   []byte
 	apart  *envelope // of a signed statement; nil: it is none
@@ -69,8 +69,8 @@ type held struct {
 
 // nextBody gives the next body if it has the digest, and nil if it has another
 // one. An error means that the container itself is broken.
-func (v *verifier) nextBody(digest claim.Digest) (*held, error) {
-	if v.held == nil {
+func (v *verifier) nextBody(digest claim.Digest) (*unnamedBody, error) {
+	if v.unnamed == nil {
 		kept, err := v.bodies.record(&v.c.manifest.Bodies)
 		if errors.Is(err, io.EOF) {
 			return nil, nil
@@ -82,37 +82,37 @@ func (v *verifier) nextBody(digest claim.Digest) (*held, error) {
 		if err != nil {
 			return nil, fmt.Errorf("body: %w", err)
 		}
-		v.held = &held{claim.DigestOf(data), data, apart}
+		v.unnamed = &unnamedBody{claim.DigestOf(data), data, apart}
 	}
-	if v.held.digest != digest && v.skip != CheckBody {
+	if v.unnamed.digest != digest && v.skip != CheckBody {
 		return nil, nil
 	}
-	b := v.held
-	v.held = nil
+	b := v.unnamed
+	v.unnamed = nil
 	return b, nil
 }
 
 // surplus makes sure that nothing is left in the bundle.
 func (v *verifier) surplus() error {
-	v.at = place{}
+	v.at = logEntry{}
 	for {
-		if v.held == nil {
+		if v.unnamed == nil {
 			_, err := v.nextBody(claim.Digest{})
 			if err != nil {
 				return err
 			}
-			if v.held == nil {
+			if v.unnamed == nil {
 				return nil
 			}
 		}
-		v.fail(place{}, CheckSurplus, v.held.digest.String(), "no entry names this body")
-		v.held = nil
+		v.fail(logEntry{}, CheckSurplus, v.unnamed.digest.String(), "no entry names this body")
+		v.unnamed = nil
 	}
 }
 
 // inspect reads what a body says. It runs in a worker: it writes to the body's
 // own record and to nothing else.
-func (v *verifier) inspect(o *opened, b *held) {
+func (v *verifier) inspect(o *opened, b *unnamedBody) {
 	switch o.role {
 	case rolePlacement:
 		o.says, o.err = v.readPlacement(b)
@@ -120,8 +120,8 @@ func (v *verifier) inspect(o *opened, b *held) {
 		o.says, o.err = v.readTurnover(o, b)
 	case roleIsolation:
 		o.says, o.err = v.readIsolation(o, b)
-	case roleFence:
-		o.says, o.err = v.readFence(b.data)
+	case roleSever:
+		o.says, o.err = v.readSeverProof(b.data)
 	case roleProbe:
 		o.says, o.err = v.readProbe(o, b)
 	case roleInvoice:
@@ -131,7 +131,7 @@ func (v *verifier) inspect(o *opened, b *held) {
 
 // signed opens a statement with the keys of a purpose that were valid when the
 // log named it.
-func (v *verifier) signed(o *opened, b *held, purpose, predicate string) (claim.Statement, error) {
+func (v *verifier) signed(o *opened, b *unnamedBody, purpose, predicate string) (claim.Statement, error) {
 	if b.apart == nil {
 		return claim.Statement{}, errors.New("it is no signed statement in canonical form")
 	}
@@ -162,12 +162,12 @@ type workers struct {
 	jobs chan job
 	done sync.WaitGroup
 	lock sync.Mutex
-	fell place // of the first job, by the log, that did not end
+	fell logEntry // of the first job, by the log, that did not end
 	err  error
 }
 
 type job struct {
-	at place
+	at logEntry
 	do func()
 }
 
@@ -204,7 +204,7 @@ func (w *workers) run(j job) {
 	}
 }
 
-func (w *workers) do(at place, do func()) { w.jobs <- job{at, do} }
+func (w *workers) do(at logEntry, do func()) { w.jobs <- job{at, do} }
 
 // wait returns when every job is done, with the error of the first that was too much
 // or fell. No job can be added after it.

@@ -214,7 +214,7 @@ var caughtAs = map[string]string{
 func TestHonestWithinBudget(t *testing.T) {
 	verifier, policy := buildVerifier(t), policyFile(t)
 	for name, s := range map[string]*bundletest.Story{
-		"small": bundletest.Small(owner), "whole": bundletest.Whole(owner), "watched": bundletest.Watched(owner), "holdings": holdings(256, true),
+		"small": bundletest.Small(owner), "whole": bundletest.Whole(owner), "watched": bundletest.Watched(owner), "holdings": delivered(256, true),
 	} {
 		data := write(t, s.Input())
 		path := filepath.Join(t.TempDir(), name)

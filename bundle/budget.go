@@ -118,7 +118,7 @@ func guarded(where func() string, do func() error) (err error) {
 	return do()
 }
 
-func (p place) String() string {
+func (p logEntry) String() string {
 	if p.entry == 0 {
 		return "bundle"
 	}

@@ -50,8 +50,8 @@ const (
 	CheckEvidence     Check = "evidence"
 	CheckTurnover     Check = "turnover"
 	CheckStatement    Check = "statement"
-	CheckFence        Check = "fence"
-	CheckSlotHolder   Check = "slot-holder"
+	CheckSever        Check = "fence"
+	CheckSlotNode     Check = "slot-holder"
 	CheckHandOver     Check = "hand-over"
 	CheckSwap         Check = "swap"
 	CheckUnasked      Check = "unasked"
@@ -142,8 +142,8 @@ var checks = []struct {
 	{CheckEvidence, "an arrow that needs evidence names it"},
 	{CheckTurnover, "a turnover statement passes: a receipt for every device, read-back clean, TPM quote, firmware"},
 	{CheckStatement, "a turnover statement is about the node, the serial and the turnover that the entry says, and about a machine of its own"},
-	{CheckFence, "a fenced node carries none of the tenant's labels and has no grant or session left"},
-	{CheckSlotHolder, "what is delivered or swapped is the node that the slot holds"},
+	{CheckSever, "a fenced node carries none of the tenant's labels and has no grant or session left"},
+	{CheckSlotNode, "what is delivered or swapped is the node that the slot holds"},
 	{CheckHandOver, "each hand-over of a node and its move to delivered name each other"},
 	{CheckSwap, "a replacement is proposed, then acknowledged, then made, as proposed; or withdrawn before it is acknowledged"},
 	{CheckUnasked, "a node leaves its slot on somebody's word: the tenant's, a person's when the tenant's time is up, or the log's that it is down or was not delivered"},
@@ -210,15 +210,15 @@ func short(text string, most int) string {
 	return strings.ToValidUTF8(text[:most], "") + "..."
 }
 
-// place is where something stands in the log.
-type place struct {
+// logEntry is where something stands in the log.
+type logEntry struct {
 	entry uint64
 	kind  string
 }
 
 // fail records a finding. Verification goes on, so that a report names
 // everything that is wrong.
-func (v *verifier) fail(at place, check Check, subject, format string, args ...any) {
+func (v *verifier) fail(at logEntry, check Check, subject, format string, args ...any) {
 	if v.skip == check {
 		return
 	}

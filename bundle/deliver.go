@@ -65,8 +65,8 @@ func (v *verifier) handOverOne(l *leaseLog, b *lease.Delivered, d *lease.Deliver
 		v.fail(v.at, CheckBound, n.id, "it is delivered into %s, which was given up and is not owed any more", ref)
 	}
 	if l.slots[d.Slot] != d.Index {
-		v.fail(v.at, CheckSlotHolder, n.id, "it is delivered into %s, which by the entries before holds %s: a replacement is missing", ref, v.nameOf(l.slots[d.Slot]))
-	} else if holder, ok := v.holder(n); !ok || holder != ref {
+		v.fail(v.at, CheckSlotNode, n.id, "it is delivered into %s, which by the entries before holds %s: a replacement is missing", ref, v.nameOf(l.slots[d.Slot]))
+	} else if holder, ok := v.nodeSlot(n); !ok || holder != ref {
 		v.fail(v.at, CheckSlotTwice, n.id, "it is delivered into %s and another slot holds it", ref)
 	}
 	if n.state != node.Reserved || d.Seq != n.seq+1 || d.Turnover != n.turnover {
@@ -92,7 +92,7 @@ func (v *verifier) handOverOne(l *leaseLog, b *lease.Delivered, d *lease.Deliver
 		l.upOnce++
 	}
 	l.bill(d.Slot, meter.Up, v.time)
-	v.tally.holdings++
+	v.tally.handedOver++
 	return true
 }
 
@@ -105,7 +105,7 @@ func (v *verifier) nameOf(number uint32) string {
 
 // swapLog is a replacement under way.
 type swapLog struct {
-	at       place
+	at       logEntry
 	was      string
 	to       string
 	deadline time.Time
@@ -209,7 +209,7 @@ func (v *verifier) swappedNode(b *lease.Swapped) {
 	v.asked(ref, swap, b)
 	delete(l.swaps, b.Slot)
 	if l.slots[b.Slot] != b.WasIndex {
-		v.fail(v.at, CheckSlotHolder, ref.String(), "%s leaves it, and by the entries before it holds %s", b.Was, v.nameOf(l.slots[b.Slot]))
+		v.fail(v.at, CheckSlotNode, ref.String(), "%s leaves it, and by the entries before it holds %s", b.Was, v.nameOf(l.slots[b.Slot]))
 	}
 	was, to := v.node(b.Was, b.WasIndex), v.node(b.Node, b.Index)
 	if others := v.claims[b.Index]; len(others) > 0 {

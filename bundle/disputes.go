@@ -42,8 +42,8 @@ func (v *verifier) disputed(b *meter.Disputed) {
 	v.disputes[key] = true
 	at := v.at
 	v.says(i, func(signed *meter.Invoice) {
-		if held, err := signed.Hold(b.Line); err != nil || held != b.Held || b.Currency != signed.Currency {
-			v.fail(at, CheckDispute, subject, "the entry holds %.40q %.10q, the line %s %s (%v)", b.Held, b.Currency, held, signed.Currency, err)
+		if held, err := signed.Contested(b.Line); err != nil || held != b.Contested || b.Currency != signed.Currency {
+			v.fail(at, CheckDispute, subject, "the entry holds %.40q %.10q, the line %s %s (%v)", b.Contested, b.Currency, held, signed.Currency, err)
 		}
 	})
 }

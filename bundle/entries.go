@@ -131,7 +131,7 @@ const (
 	rolePlacement role = iota
 	roleIsolation
 	roleTurnover
-	roleFence
+	roleSever
 	roleFound // what was found when a node was quarantined
 	roleInvoice
 	roleProbe
@@ -191,8 +191,8 @@ func evidenceOf(from, to node.State) role {
 	switch to {
 	case node.Delivered:
 		return roleIsolation
-	case node.Fenced:
-		return roleFence
+	case node.Severed:
+		return roleSever
 	case node.Ready:
 		return roleTurnover
 	}

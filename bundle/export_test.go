@@ -72,11 +72,11 @@ func WriteForgedAs(in Input, bodies func([]claim.Digest) []claim.Digest, change 
 
 // Guarded runs what panics as the verifier runs its fold and, on a worker, a statement.
 func Guarded(do func()) (fold, worker error) {
-	fold = guarded(place{3, "x/1"}.String, func() error { do(); return nil })
+	fold = guarded(logEntry{3, "x/1"}.String, func() error { do(); return nil })
 	w := newWorkers(2)
-	w.do(place{9, "y/1"}, do)
-	w.do(place{7, "y/1"}, do)
-	w.do(place{8, "y/1"}, func() {})
+	w.do(logEntry{9, "y/1"}, do)
+	w.do(logEntry{7, "y/1"}, do)
+	w.do(logEntry{8, "y/1"}, func() {})
 	return fold, w.wait()
 }
 

@@ -13,7 +13,7 @@ import (
 func (v *verifier) finish() {
 	if e, ok := splitEnvelope(v.c.signed); ok {
 		if _, valid := v.policy.trustAt(PurposeStatement, v.time)[e.keyID]; !valid {
-			v.fail(place{}, CheckSigner, "", "the bundle is signed by key %s, which the policy does not trust at %s", e.keyID, stamp(v.time))
+			v.fail(logEntry{}, CheckSigner, "", "the bundle is signed by key %s, which the policy does not trust at %s", e.keyID, stamp(v.time))
 		}
 		v.signedBy = e.keyID
 	}
@@ -24,7 +24,7 @@ func (v *verifier) finish() {
 			continue // reserved: its tenant is on it, and was before
 		}
 		missing := "its wipe is not shown yet"
-		if !n.fenced {
+		if !n.severed {
 			missing = "neither fence nor wipe is shown yet"
 		}
 		v.dirty++
@@ -45,7 +45,7 @@ func (v *verifier) write() {
 	}
 	r.Site, r.Tenant, r.SignedBy = m.Site, m.Tenant, v.signedBy
 	r.Bodies, r.Bytes, r.From, r.Until = m.Bodies.Records, v.c.size, v.began, v.time
-	r.Claims, r.Unproven, r.Invoices, r.Holdings = v.proved, v.intervals, v.invoices, v.tally.holdings
+	r.Claims, r.Unproven, r.Invoices, r.HandedOver = v.proved, v.intervals, v.invoices, v.tally.handedOver
 	for _, l := range v.order {
 		r.Leases = append(r.Leases, v.leaseReport(l))
 	}
@@ -97,10 +97,10 @@ func (v *verifier) notProven() []string {
 	if v.tally.statementKeys > 0 {
 		add("TPM: %d TPM quotes are judged by attestation keys that the owner's own statements name; nothing here binds a key to a chassis", v.tally.statementKeys)
 	}
-	if len(v.policy.Golden) == 0 && v.tally.holdings > 0 {
+	if len(v.policy.Golden) == 0 && v.tally.handedOver > 0 {
 		add("firmware: the policy names no golden values, so what nodes booted is compared with the owner's own word")
 	}
-	if v.tally.holdings > 0 {
+	if v.tally.handedOver > 0 {
 		add("isolation rests on signed read-back: it does not show that switches and NICs are honest; taps and silent mirrors are not covered")
 		v.networks(add)
 		add("memory-bus attacks and other physical access are out of scope: no confidentiality is claimed against them")

@@ -55,7 +55,7 @@ func largeSubject(t *testing.T) *subject {
 		if testing.Short() {
 			nodes = 256
 		}
-		data := write(t, holdings(nodes, false).Input())
+		data := write(t, delivered(nodes, false).Input())
 		s.r, s.size, s.policy = bytes.NewReader(data), int64(len(data)), owner.Policy(bundletest.Tenant)
 	}
 	var err error

@@ -16,8 +16,8 @@ import (
 // it. That no other lease holds these links, and that the fabric routes so, is
 // the owner's word: the tenant sees neither.
 func (v *verifier) hermetic(l *leaseLog) {
-	v.budget.spend(len(l.Held), "the links of a lease")
-	v.budget.keep(16*int64(len(l.Held)), "the links of a lease")
+	v.budget.spend(len(l.Assigned), "the links of a lease")
+	v.budget.keep(16*int64(len(l.Assigned)), "the links of a lease")
 	id := string(l.Lease)
 	t := (*contract.Tranche)(nil)
 	if len(l.contract.versions) > 0 {
@@ -26,7 +26,7 @@ func (v *verifier) hermetic(l *leaseLog) {
 	if t != nil && (t.Links == lease.Hermetic) != (l.Links == lease.Hermetic) {
 		v.fail(v.at, CheckHermetic, id, "%s links, the tranche promises %s", l.Bound.Links, t.Links)
 	}
-	links, err := placement.DecodeLinks(l.Held)
+	links, err := placement.DecodeLinks(l.Assigned)
 	switch {
 	case err != nil:
 		v.fail(v.at, CheckHermetic, id, "%v", err)
@@ -62,7 +62,7 @@ func (v *verifier) hermetic(l *leaseLog) {
 		switch {
 		case !ok:
 			return // named as something else: that was found before
-		case c.Ask.Links != lease.Hermetic || c.Links == nil || !bytes.Equal(c.Links.Encode(), l.Held):
+		case c.Ask.Links != lease.Hermetic || c.Links == nil || !bytes.Equal(c.Links.Encode(), l.Assigned):
 			v.fail(at, CheckHermetic, id, "the placement certificate has another link assignment than the lease")
 			return
 		case c.Slice != placement.SliceDigest(order):
@@ -123,7 +123,7 @@ var placementShape = claim.ShapeOf[placement.Certificate]()
 
 // readPlacement reads a placement certificate. It is no statement: nobody signs it,
 // and what it says is held against the lease that names it.
-func (v *verifier) readPlacement(b *held) (*placement.Certificate, error) {
+func (v *verifier) readPlacement(b *unnamedBody) (*placement.Certificate, error) {
 	weight, err := v.budget.weigh(placementShape, b.data, "a placement certificate")
 	if err != nil {
 		return nil, err

@@ -61,7 +61,7 @@ var lateBombs = []bomb{
 		for i := range 4000 {
 			line := "x1"
 			s.Entries = append(s.Entries,
-				entry(s, meter.KindDisputed, meter.Disputed{Number: "acme-0001", Line: line, Held: "5.00", Currency: "USD", Signed: contract.Signature{Party: contract.Tenant}}),
+				entry(s, meter.KindDisputed, meter.Disputed{Number: "acme-0001", Line: line, Contested: "5.00", Currency: "USD", Signed: contract.Signature{Party: contract.Tenant}}),
 				entry(s, meter.KindSettled, meter.Settled{Number: "acme-0001", Line: line, Outcome: meter.Credited, Note: fmt.Sprintf("acme-credit-%04d", i+1), Net: []string{"1e999999", "0.01", "x"}[i%3], Currency: "USD", Signed: contract.Signature{Party: contract.Owner}}))
 		}
 		s.Reseal()

@@ -42,7 +42,7 @@ type invoiceSays struct {
 
 var invoiceShape = claim.ShapeOf[meter.Invoice]()
 
-func (v *verifier) readInvoice(o *opened, b *held) (*invoiceSays, error) {
+func (v *verifier) readInvoice(o *opened, b *unnamedBody) (*invoiceSays, error) {
 	s, err := v.signed(o, b, PurposeInvoice, InvoiceType)
 	if err != nil {
 		return nil, err

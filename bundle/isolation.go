@@ -43,7 +43,7 @@ func (c *isolationSays) ownFailed() int {
 
 // readIsolation opens an isolation certificate and has it add up: its verdict
 // must follow from its own figures, and nothing that it must print be left out.
-func (v *verifier) readIsolation(o *opened, b *held) (*isolationSays, error) {
+func (v *verifier) readIsolation(o *opened, b *unnamedBody) (*isolationSays, error) {
 	s, err := v.signed(o, b, PurposeStatement, prove.PredicateType)
 	if err != nil {
 		return nil, err
@@ -103,7 +103,7 @@ func (v *verifier) isolationShown(l *leaseLog, nodes []*nodeLog, o *opened) {
 
 // certificate is what an isolation certificate says of a lease; nil where it
 // can't be used.
-func (v *verifier) certificate(at place, l *leaseLog, labels map[string]labelLog, o *opened, now time.Time) *isolationSays {
+func (v *verifier) certificate(at logEntry, l *leaseLog, labels map[string]labelLog, o *opened, now time.Time) *isolationSays {
 	id := string(l.Lease)
 	if !o.there {
 		return nil
@@ -139,7 +139,7 @@ func (v *verifier) certificate(at place, l *leaseLog, labels map[string]labelLog
 }
 
 // judgedNodes holds a verdict to the nodes that are delivered: all of them, and no others.
-func (v *verifier) judgedNodes(at place, l *leaseLog, c *isolationSays, inUse *site.Set) {
+func (v *verifier) judgedNodes(at logEntry, l *leaseLog, c *isolationSays, inUse *site.Set) {
 	covered := c.covered()
 	if !covered.Contains(inUse) {
 		missing := inUse.Clone()

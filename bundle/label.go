@@ -46,7 +46,7 @@ func (v *verifier) labelled(b *fabric.Labelled) {
 			v.fail(v.at, CheckLabel, key.String(), "label %s is released, and was not its label", b.Label)
 			return
 		}
-		v.labelsHeld(b)
+		v.labelReleased(b)
 		was.released = true
 	default:
 		v.fail(v.at, CheckLabel, key.String(), "%q is no action that a tenant's log holds", b.Action)

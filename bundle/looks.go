@@ -97,7 +97,7 @@ func (v *verifier) looksAsked() {
 			continue
 		}
 		if v.looks.Newest == 0 || v.looks.Since.After(from) {
-			v.fail(place{}, CheckLooks, string(l.Lease), "from %s on the policy wants to know when devices were looked at, the log says it from %s on", stamp(from), sinceOf(&v.looks))
+			v.fail(logEntry{}, CheckLooks, string(l.Lease), "from %s on the policy wants to know when devices were looked at, the log says it from %s on", stamp(from), sinceOf(&v.looks))
 		}
 	}
 }

@@ -25,10 +25,10 @@ type nodeLog struct {
 	turnover  uint32
 	owner     *leaseLog    // whose data it may hold
 	reclaimed time.Time    // when it was taken back
-	fenced    bool         // since it was reclaimed
+	severed   bool         // since it was reclaimed
 	works     bool         // it is among those that are delivered to its owner
 	counted   *leaseLog    // among whose alarms it is
-	fencedAt  time.Time    // when, that time
+	severedAt time.Time    // when, that time
 	reserved  time.Time    // when it was reserved last
 	root      claim.Digest // of the nonce of its last statement, and of which turnover that was
 	wiped     claim.Digest
@@ -49,7 +49,7 @@ type unitLog struct {
 
 // handOver is a node of a delivery whose move has not come yet.
 type handOver struct {
-	at        place
+	at        logEntry
 	seq       uint32
 	isolation claim.Digest
 	ref       slotRef
@@ -146,8 +146,8 @@ func (v *verifier) place(n *nodeLog, su string) {
 	}
 }
 
-// holder is the slot that holds a node now.
-func (v *verifier) holder(n *nodeLog) (slotRef, bool) {
+// nodeSlot is the slot that holds a node now.
+func (v *verifier) nodeSlot(n *nodeLog) (slotRef, bool) {
 	refs := v.claims[n.number]
 	if len(refs) == 0 {
 		return slotRef{}, false
@@ -221,9 +221,9 @@ func (v *verifier) moves(b *node.Moved) {
 // number.
 func (v *verifier) follows(n *nodeLog, b *node.Moved, m *node.MovedNode) {
 	enters := b.From == node.Ready && b.To == node.Reserved
-	_, held := v.holder(n)
+	_, held := v.nodeSlot(n)
 	if b.From == node.Discovered && b.To == node.Reserved {
-		ref, held := v.holder(n)
+		ref, held := v.nodeSlot(n)
 		if !held || !ref.lease.Sitting || n.seen || m.Seq != 1 || m.Turnover != 0 {
 			v.fail(v.at, CheckNodeState, n.id, "it comes into a slot as it was found, as move %d in turnover %d: only a node whose tenant was on it before does, as its first move", m.Seq, m.Turnover)
 		}
@@ -273,24 +273,24 @@ func (v *verifier) arrived(n *nodeLog, b *node.Moved, m *node.MovedNode) {
 		needs()
 	case node.Reserved:
 		n.reserved = v.time
-		if ref, held := v.holder(n); held && b.From == node.Discovered {
+		if ref, held := v.nodeSlot(n); held && b.From == node.Discovered {
 			n.owner = ref.lease
 			v.sits(n)
 		}
 	case node.Reclaiming:
-		n.reclaimed, n.fenced, n.fencedAt = v.time, false, time.Time{}
-		if ref, ok := v.holder(n); ok && n.owner == ref.lease {
+		n.reclaimed, n.severed, n.severedAt = v.time, false, time.Time{}
+		if ref, ok := v.nodeSlot(n); ok && n.owner == ref.lease {
 			if b.From == node.Delivered && ref.lease.slots[ref.slot] == n.number && ref.lease.returning.IsZero() {
 				v.fail(v.at, CheckUnasked, n.id, "it is taken out of %s on the word of nobody: its lease runs, and no other node was swapped in", ref)
 			}
 			v.release(n.number, ref)
 			v.touch(ref)
 		}
-	case node.Fenced:
+	case node.Severed:
 		if o := needs(); o != nil {
-			v.fenceShown(n, o)
+			v.severingShown(n, o)
 		}
-		n.fenced, n.fencedAt = true, v.time
+		n.severed, n.severedAt = true, v.time
 		if n.owner != nil && !n.owner.returning.IsZero() {
 			v.volumesLeft(n.owner.Lease)
 		}
@@ -302,7 +302,7 @@ func (v *verifier) arrived(n *nodeLog, b *node.Moved, m *node.MovedNode) {
 		n.owner = nil
 	default:
 		if b.From == node.Delivered {
-			if ref, ok := v.holder(n); ok {
+			if ref, ok := v.nodeSlot(n); ok {
 				v.touch(ref)
 			}
 		}
@@ -339,7 +339,7 @@ func (v *verifier) settle() {
 	}
 	for _, n := range v.moved {
 		if n.state == node.Delivered {
-			ref, held := v.holder(n)
+			ref, held := v.nodeSlot(n)
 			if !held || ref.lease != n.owner || ref.lease.slots[ref.slot] != n.number {
 				v.fail(v.at, CheckStayed, n.id, "it is still delivered, and no slot holds it any more")
 			}

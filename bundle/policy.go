@@ -70,7 +70,7 @@ type Key struct {
 // Minimum is how strong each kind of claim must be.
 type Minimum struct {
 	Turnover  claim.Grade `yaml:"turnover"`  // the node was clean and is what was sold
-	Fence     claim.Grade `yaml:"fence"`     // nothing of the tenant's is reachable on a node that it gave back
+	Sever     claim.Grade `yaml:"fence"`     // nothing of the tenant's is reachable on a node that it gave back
 	Storage   claim.Grade `yaml:"storage"`   // volumes are the tenant's own, and access to them ends when it must
 	Isolation claim.Grade `yaml:"isolation"` // nobody else's packets reach the tenant's ports
 }

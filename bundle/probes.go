@@ -10,7 +10,7 @@ import (
 var probeShape = claim.ShapeOf[prove.Probe]()
 
 // readProbe opens a probe. Only the tenant's own keys make it one.
-func (v *verifier) readProbe(o *opened, b *held) (*prove.Probe, error) {
+func (v *verifier) readProbe(o *opened, b *unnamedBody) (*prove.Probe, error) {
 	s, err := v.signed(o, b, PurposeProbe, prove.ProbePredicate)
 	if err != nil {
 		return nil, err

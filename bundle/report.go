@@ -35,7 +35,7 @@ type Report struct {
 	Looks      LooksReport      `json:"looks"`
 	Silence    []SilenceReport  `json:"silence"`
 	Invoices   []*InvoiceReport `json:"invoices"`
-	Holdings   int              `json:"holdings"` // nodes handed over, each time counted
+	HandedOver int              `json:"holdings"` // nodes handed over, each time counted
 	Checks     []string         `json:"checks"`
 }
 
@@ -53,24 +53,24 @@ type LeaseReport struct {
 
 // tally counts what the report tells about.
 type tally struct {
-	holdings, swaps, changes, drifts, unread int
-	placed, placements                       int    // placement certificates of leases, and those that are about a lease's own nodes
-	sitting                                  int    // nodes that came into a lease with their tenant on them
-	hermetic                                 int    // leases
-	unproven                                 firsts // verdicts that were not proven
-	billedUp                                 firsts // of these, with every slot billed as up all the same
-	taken                                    firsts // nodes that worked and were swapped without the tenant's word
-	longAgo                                  int    // nodes that were wiped long before they were handed over
-	longest                                  time.Duration
-	longestOf                                string
-	statements                               map[claim.Origin]int
-	takenOff                                 uint64 // entries, by the owner
-	whyTakenOff                              string // the first time
-	ownersWord                               int    // nodes that worked and were moved on the owner's word alone
-	atHost                                   int    // findings that were seen at the host only
-	acts                                     int    // by which a party ended a contract early, or made less of it
-	unchained                                int    // turnover statements of hardware without a maker's word that their key is in a TPM
-	statementKeys                            int    // TPM quotes judged by a key that the owner itself names
+	handedOver, swaps, changes, drifts, unread int
+	placed, placements                         int    // placement certificates of leases, and those that are about a lease's own nodes
+	sitting                                    int    // nodes that came into a lease with their tenant on them
+	hermetic                                   int    // leases
+	unproven                                   firsts // verdicts that were not proven
+	billedUp                                   firsts // of these, with every slot billed as up all the same
+	taken                                      firsts // nodes that worked and were swapped without the tenant's word
+	longAgo                                    int    // nodes that were wiped long before they were handed over
+	longest                                    time.Duration
+	longestOf                                  string
+	statements                                 map[claim.Origin]int
+	takenOff                                   uint64 // entries, by the owner
+	whyTakenOff                                string // the first time
+	ownersWord                                 int    // nodes that worked and were moved on the owner's word alone
+	atHost                                     int    // findings that were seen at the host only
+	acts                                       int    // by which a party ended a contract early, or made less of it
+	unchained                                  int    // turnover statements of hardware without a maker's word that their key is in a TPM
+	statementKeys                              int    // TPM quotes judged by a key that the owner itself names
 }
 
 // firsts counts what the report tells the first of.
@@ -87,7 +87,7 @@ func (f *firsts) add(format string, args ...any) {
 
 // claim puts a claim into the report, graded for its origin, and holds it to
 // what the policy accepts.
-func (v *verifier) claim(at place, c claim.Claim, minimum claim.Grade) {
+func (v *verifier) claim(at logEntry, c claim.Claim, minimum claim.Grade) {
 	c.Grade = claim.Cap(c.Grade, c.Origin)
 	if v.tally.statements == nil {
 		v.tally.statements = map[claim.Origin]int{}

@@ -96,7 +96,7 @@ func TestWhatTheLogItselfContradicts(t *testing.T) {
 			s.Wait(time.Hour)
 			s.Add(fabric.KindReread, fabric.Unread{Fabric: "roce", Leaf: s.Slots[0].SU + "-leaf0"})
 		}},
-		{"a replacement without its swap", bundle.CheckSlotHolder, func(s *bundletest.Story) {
+		{"a replacement without its swap", bundle.CheckSlotNode, func(s *bundletest.Story) {
 			to := s.Spare()
 			s.Slots[2] = to
 			s.Reserve(to)

@@ -49,7 +49,7 @@ type leaseLog struct {
 	returned  time.Time
 	epoch     uint64
 	verdicts  map[string]int  // verdicts by word
-	inUse     holdings        // numbers of its delivered nodes
+	inUse     delivered       // numbers of its delivered nodes
 	units     map[string]bool // of a hermetic lease: the SUs that its links lead from
 	served    time.Time       // when its first node was handed over
 	moves     *defragLog      // that is open
@@ -248,7 +248,7 @@ func (v *verifier) bound(b *lease.Bound) {
 	}
 	l := &leaseLog{
 		Bound: *b, end: b.End, gpus: site.GPUs, swaps: map[uint32]*swapLog{}, worked: map[uint32]bool{}, given: site.NewSet(0),
-		verdicts: map[string]int{}, inUse: holdings{budget: v.budget},
+		verdicts: map[string]int{}, inUse: delivered{budget: v.budget},
 	}
 	order, err := site.ParseOrder(b.Nodes, maxNodes)
 	if err != nil || len(order) != b.Slots {

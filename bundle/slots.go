@@ -204,7 +204,7 @@ func (v *verifier) restored(b *fabric.Restored) {
 }
 
 func (v *verifier) touchNode(n *nodeLog) {
-	if ref, ok := v.holder(n); ok && ref.lease.slots[ref.slot] == n.number {
+	if ref, ok := v.nodeSlot(n); ok && ref.lease.slots[ref.slot] == n.number {
 		v.touch(ref)
 	}
 }

@@ -143,7 +143,7 @@ func said(s site.Span) string {
 }
 
 // isolatedOn claims isolation fabric by fabric, and says of NVLink what was shown.
-func (v *verifier) isolatedOn(at place, lease, when string, c *isolationSays, o *opened) {
+func (v *verifier) isolatedOn(at logEntry, lease, when string, c *isolationSays, o *opened) {
 	for i := range c.Fabrics {
 		f := &c.Fabrics[i]
 		v.claim(at, claim.Claim{

@@ -20,28 +20,28 @@ func (c *isolationSays) covered() *site.Set {
 	return nodes
 }
 
-// holdings is which nodes of a lease are delivered, at every place of the log: a copy
+// delivered is which nodes of a lease are delivered, at every place of the log: a copy
 // for each verdict would take the nodes times the verdicts.
-type holdings struct {
+type delivered struct {
 	budget  *budget
-	changes []holding
+	changes []deliveryChange
 	most    int // nodes at once, at most
 	count   int
 	set     site.Set // at the change before done
 	done    int
 }
 
-type holding struct {
+type deliveryChange struct {
 	number uint32
 	in     bool
 }
 
-func (h *holdings) add(number uint32)    { h.change(number, true) }
-func (h *holdings) remove(number uint32) { h.change(number, false) }
+func (h *delivered) add(number uint32)    { h.change(number, true) }
+func (h *delivered) remove(number uint32) { h.change(number, false) }
 
-func (h *holdings) change(number uint32, in bool) {
+func (h *delivered) change(number uint32, in bool) {
 	h.budget.keep(16, "nodes that are handed over")
-	h.changes = append(h.changes, holding{number, in})
+	h.changes = append(h.changes, deliveryChange{number, in})
 	if in {
 		h.count++
 		h.most = max(h.most, h.count, int(number)/64)
@@ -51,11 +51,11 @@ func (h *holdings) change(number uint32, in bool) {
 }
 
 // position is where the log stands.
-func (h *holdings) position() int { return len(h.changes) }
+func (h *delivered) position() int { return len(h.changes) }
 
 // at is the nodes at a position; positions are asked for in ascending order. The set
 // is valid until the next call.
-func (h *holdings) at(position int) *site.Set {
+func (h *delivered) at(position int) *site.Set {
 	for ; h.done < position; h.done++ {
 		if c := h.changes[h.done]; c.in {
 			h.set.Add(site.Index(c.number))

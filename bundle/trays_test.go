@@ -18,9 +18,9 @@ func TestNodesOfFewerGPUs(t *testing.T) {
 	}{
 		{"as the contract says", 4, 4, nil},
 		{"five GPUs a node", 5, 5, nil},
-		{"sold as 8", 4, 8, []bundle.Check{bundle.CheckTurnover, bundle.CheckSpans, bundle.CheckFence}},
-		{"sold as 6", 4, 6, []bundle.Check{bundle.CheckTurnover, bundle.CheckSpans, bundle.CheckFence}},
-		{"more than were sold", 8, 4, []bundle.Check{bundle.CheckSpans, bundle.CheckFence}},
+		{"sold as 8", 4, 8, []bundle.Check{bundle.CheckTurnover, bundle.CheckSpans, bundle.CheckSever}},
+		{"sold as 6", 4, 6, []bundle.Check{bundle.CheckTurnover, bundle.CheckSpans, bundle.CheckSever}},
+		{"more than were sold", 8, 4, []bundle.Check{bundle.CheckSpans, bundle.CheckSever}},
 	} {
 		t.Run(one.name, func(t *testing.T) {
 			report, err := verify(write(t, bundletest.WholeOf(owner, one.has, one.says).Input()), owner.Policy(bundletest.Tenant), bundle.Options{})

@@ -35,7 +35,7 @@ var turnoverShape = claim.ShapeOf[node.Turnover]()
 // the policy's where the policy says something, else the statement's own word;
 // the entries that name it are compared later.
 // Cost: about 250 µs, most of it two signatures and JSON.
-func (v *verifier) readTurnover(o *opened, b *held) (*turnoverSays, error) {
+func (v *verifier) readTurnover(o *opened, b *unnamedBody) (*turnoverSays, error) {
 	s, err := v.signed(o, b, PurposeStatement, node.TurnoverPredicate)
 	if err != nil {
 		return nil, err
@@ -131,7 +131,7 @@ func (v *verifier) statementShown(n *nodeLog, turnover uint32, serial string, o 
 		return
 	}
 	at, now := v.at, v.time
-	delivery, reclaimed, fenced := serial != "", n.reclaimed, n.fencedAt
+	delivery, reclaimed, severed := serial != "", n.reclaimed, n.severedAt
 	v.later(func() {
 		if o.err != nil {
 			v.fail(at, v.unread(o, CheckTurnover), n.id, "turnover statement: %v", o.err)
@@ -158,7 +158,7 @@ func (v *verifier) statementShown(n *nodeLog, turnover uint32, serial string, o 
 		case !delivery:
 			sentence = wipedAfterwards
 		}
-		if why := n.cleanAge(says.began, reclaimed, fenced); why != "" {
+		if why := n.cleanAge(says.began, reclaimed, severed); why != "" {
 			v.fail(at, CheckAge, n.id, "%s", why)
 		}
 		if delivery {
@@ -178,7 +178,7 @@ func (v *verifier) statementShown(n *nodeLog, turnover uint32, serial string, o 
 
 // ownMachine refuses one machine under the names of two nodes: its chassis, its
 // attestation key or its devices.
-func (v *verifier) ownMachine(at place, n *nodeLog, says *turnoverSays) {
+func (v *verifier) ownMachine(at logEntry, n *nodeLog, says *turnoverSays) {
 	for _, part := range [...]struct {
 		what string
 		id   claim.Digest

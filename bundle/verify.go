@@ -55,11 +55,11 @@ type verifier struct {
 	failed   int
 	failures map[Check]int
 
-	at   place
+	at   logEntry
 	time time.Time // of the entry under way
 
 	bodies  *frameReader
-	held    *held
+	unnamed *unnamedBody
 	opened  map[claim.Digest]*opened
 	workers *workers
 	after   []judgement // that wait for statements, in order
@@ -111,7 +111,7 @@ type verifier struct {
 
 // judgement is what is judged once every statement was read, in the order of the log.
 type judgement struct {
-	at place
+	at logEntry
 	do func()
 }
 
@@ -204,7 +204,7 @@ func (v *verifier) judge(r io.ReaderAt, size int64) (*Report, error) {
 	}
 	m := v.c.manifest
 	if m.Site != v.policy.Site || m.Tenant != v.policy.Tenant {
-		v.fail(place{}, CheckScope, "", "it is of %s at %s, the policy is for %s at %s", m.Tenant, m.Site, v.policy.Tenant, v.policy.Site)
+		v.fail(logEntry{}, CheckScope, "", "it is of %s at %s, the policy is for %s at %s", m.Tenant, m.Site, v.policy.Tenant, v.policy.Site)
 	}
 	v.tenant = m.Tenant
 	v.unpacks()
@@ -229,7 +229,7 @@ func (v *verifier) judge(r io.ReaderAt, size int64) (*Report, error) {
 		v.at = judge.at
 		judge.do()
 	}
-	v.at = place{}
+	v.at = logEntry{}
 	v.finish()
 	slices.SortStableFunc(v.findings, func(a, b Finding) int {
 		if a.Entry != b.Entry {
@@ -271,7 +271,7 @@ func (v *verifier) fold(entries *frameReader) error {
 }
 
 func (v *verifier) entry(e *ledger.Entry, seq uint64) error {
-	at := place{seq, e.Kind}
+	at := logEntry{seq, e.Kind}
 	if want := ScopeOf(v.tenant); e.Scope != want {
 		v.fail(at, CheckScope, "", "it is of scope %.80q, expected %q", e.Scope, want)
 	}
@@ -310,7 +310,7 @@ func (v *verifier) entry(e *ledger.Entry, seq uint64) error {
 func (v *verifier) root(tree *ledger.Tree) error {
 	c, key, err := v.policy.openCheckpoint([]byte(v.c.manifest.Checkpoint))
 	if err != nil {
-		v.fail(place{}, CheckCheckpoint, "", "%v", err)
+		v.fail(logEntry{}, CheckCheckpoint, "", "%v", err)
 		text := v.c.manifest.Checkpoint
 		for i := range text { // what it claims, for the report
 			if text[i] == '\n' && i+1 < len(text) && text[i+1] == '\n' {
@@ -319,17 +319,17 @@ func (v *verifier) root(tree *ledger.Tree) error {
 			}
 		}
 	} else if !key.validAt(v.time) {
-		v.fail(place{}, CheckCheckpoint, "", "its key is valid from %s until %s, the last entry is of %s", stamp(key.From), stamp(key.Until), stamp(v.time))
+		v.fail(logEntry{}, CheckCheckpoint, "", "its key is valid from %s until %s, the last entry is of %s", stamp(key.From), stamp(key.Until), stamp(v.time))
 	}
 	if want := OriginOf(v.policy.Site, v.policy.Tenant); c.Origin != want {
-		v.fail(place{}, CheckCheckpoint, "", "the checkpoint is of %.120q, expected %q", c.Origin, want)
+		v.fail(logEntry{}, CheckCheckpoint, "", "the checkpoint is of %.120q, expected %q", c.Origin, want)
 	}
 	if c.Size != tree.Size() || c.Root != tree.Root() {
-		v.fail(place{}, CheckRoot, "", "the checkpoint signs %d entries with root %s; these are %d with root %s", c.Size, c.Root, tree.Size(), tree.Root())
+		v.fail(logEntry{}, CheckRoot, "", "the checkpoint signs %d entries with root %s; these are %d with root %s", c.Size, c.Root, tree.Size(), tree.Root())
 	}
 	for _, p := range v.pins {
 		if !p.met {
-			v.fail(place{}, CheckSince, "", "the %s has %d entries, this log has %d: it is older", p.what, p.Size, tree.Size())
+			v.fail(logEntry{}, CheckSince, "", "the %s has %d entries, this log has %d: it is older", p.what, p.Size, tree.Size())
 		}
 	}
 	v.report = &Report{Checkpoint: c, Entries: tree.Size()}
@@ -345,7 +345,7 @@ func (v *verifier) meet(tree *ledger.Tree) {
 		}
 		p.met = true
 		if p.Size > 0 && tree.Root() != p.Root {
-			v.fail(place{}, CheckSince, "", "the %s signs %d entries with root %s, the first %d entries here have root %s: the owner has signed two different logs, keep both",
+			v.fail(logEntry{}, CheckSince, "", "the %s signs %d entries with root %s, the first %d entries here have root %s: the owner has signed two different logs, keep both",
 				p.what, p.Size, p.Root, p.Size, tree.Root())
 		}
 	}

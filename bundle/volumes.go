@@ -26,7 +26,7 @@ type volumeLog struct {
 
 // accessLog is who can reach a volume, and from which entry on.
 type accessLog struct {
-	at       place
+	at       logEntry
 	since    time.Time
 	stray    bool
 	interval int // of a stray one: its index in the times that are not proven
@@ -245,7 +245,7 @@ func (v *verifier) volumesGranted(l *leaseLog) {
 }
 
 // volumesLeft judges the end of a lease: none of its access may be left when its
-// nodes count as fenced, nor when it counts as returned.
+// nodes count as severed, nor when it counts as returned.
 func (v *verifier) volumesLeft(id lease.ID) {
 	v.budget.spend(8*len(v.volumes), "volumes")
 	for _, name := range sorted(v.volumes) {

@@ -105,8 +105,8 @@ type QuotedPart struct {
 	Where       string       `json:"where"`
 	Certificate claim.Digest `json:"placement_certificate"`
 
-	// Held is the link assignment of a hermetic part: a quote holds its links, too.
-	Held json.RawMessage `json:"held_links,omitempty"`
+	// Assigned is the link assignment of a hermetic part: a quote holds its links, too.
+	Assigned json.RawMessage `json:"held_links,omitempty"`
 
 	// Sitting says that the tenant is on these nodes already, and stays: they were
 	// not placed, and are not wiped before.

@@ -40,7 +40,7 @@ func Listen(socket string, refused func(Peer)) (net.Listener, error) {
 			return nil, fmt.Errorf("socket left by a process that died: %w", err)
 		}
 	}
-	if err := place(socket); err != nil {
+	if err := safeFolder(socket); err != nil {
 		return nil, err
 	}
 	l, err := net.Listen("unix", socket)
@@ -54,11 +54,11 @@ func Listen(socket string, refused func(Peer)) (net.Listener, error) {
 	return &listener{l, socket, refused}, nil
 }
 
-// place refuses a socket in a folder where anybody may replace it. In a folder that is
+// safeFolder refuses a socket in a folder where anybody may replace it. In a folder that is
 // everybody's, such as /tmp, nobody may remove what is another's. Whose it is does not
 // count: its owner, such as FRR's user, could put a socket of his own there, and whoever
 // connects would find out by asking the kernel.
-func place(socket string) error {
+func safeFolder(socket string) error {
 	dir := filepath.Dir(socket)
 	info, err := os.Stat(dir)
 	if err != nil {

@@ -59,9 +59,9 @@ type PortError struct {
 	Error string    `json:"error"`
 }
 
-// Receipt is what the manager says that it did. It is no evidence of what the
+// ApplyReceipt is what the manager says that it did. It is no evidence of what the
 // devices hold.
-type Receipt struct {
+type ApplyReceipt struct {
 	Change  string      `json:"change"`
 	Applied int         `json:"applied"` // ports now as asked, those that were so before included
 	Failed  []PortError `json:"failed,omitempty"`
@@ -138,7 +138,7 @@ type Driver interface {
 	// outside the fabric (ErrUnknownPort), that numbers ports otherwise
 	// (ErrNumbering), or with a row that fails Row.Check. A
 	// device that fails is named in the receipt, not an error.
-	Apply(ctx context.Context, c Change, f Fence) (Receipt, error)
+	Apply(ctx context.Context, c Change, f Fence) (ApplyReceipt, error)
 
 	// Observe reads the devices by another path than Apply wrote. A leaf that
 	// does not answer is reported, never left out.

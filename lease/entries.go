@@ -47,9 +47,9 @@ type Bound struct {
 	// NVLinkRacks says that a rack of these nodes is one NVLink domain.
 	NVLinkRacks bool `json:"nvlink_racks,omitempty"`
 
-	// Held is the link assignment of a hermetic slice, as the placement
+	// Assigned is the link assignment of a hermetic slice, as the placement
 	// certificate has it. Which links are held follows from the leases alone.
-	Held json.RawMessage `json:"held_links,omitempty"`
+	Assigned json.RawMessage `json:"held_links,omitempty"`
 
 	// Sitting says that the tenant was on these nodes before there was a lease, under
 	// labels that it keeps: nobody has wiped them for it, and nothing says that they

@@ -43,8 +43,8 @@ type Lease struct {
 	Begin    time.Time
 	End      time.Time
 
-	// Held is the link assignment of a hermetic slice: place.DecodeLinks reads it.
-	Held json.RawMessage `json:",omitempty"`
+	// Assigned is the link assignment of a hermetic slice: place.DecodeLinks reads it.
+	Assigned json.RawMessage `json:"Held,omitempty"`
 
 	// Slots[i] is the node that is in slot i now. Slot order is rank order at
 	// placement; a replacement changes the node and keeps the slot.

@@ -18,13 +18,13 @@ const (
 
 // Disputed holds one line of an invoice, and nothing else of it, until it is settled.
 type Disputed struct {
-	Number   string             `json:"number"`
-	Line     string             `json:"line"`
-	Held     string             `json:"held"` // of what is payable: the line with its tax; 0 where it is a credit
-	Currency string             `json:"currency"`
-	Reason   string             `json:"reason"`
-	Evidence claim.Digest       `json:"evidence,omitzero"` // of what the tenant has against it, which it keeps
-	Signed   contract.Signature `json:"signed"`
+	Number    string             `json:"number"`
+	Line      string             `json:"line"`
+	Contested string             `json:"held"` // of what is payable: the line with its tax; 0 where it is a credit
+	Currency  string             `json:"currency"`
+	Reason    string             `json:"reason"`
+	Evidence  claim.Digest       `json:"evidence,omitzero"` // of what the tenant has against it, which it keeps
+	Signed    contract.Signature `json:"signed"`
 }
 
 // What a dispute comes to.
@@ -84,8 +84,8 @@ func plainRat(text string) (*big.Rat, bool) {
 	return new(big.Rat).SetString(text)
 }
 
-// Hold is what a dispute of a line holds of what is payable.
-func (i *Invoice) Hold(line string) (string, error) {
+// Contested is what a dispute of a line holds of what is payable.
+func (i *Invoice) Contested(line string) (string, error) {
 	l, net, digits, err := i.disputable(line)
 	if err != nil {
 		return "", err
@@ -179,7 +179,7 @@ func (d *Dispute) Text() string {
 	wrap(&p, "    ", fmt.Sprintf("line %s, disputed at %s by %s: %q%s", d.Line, d.At.UTC().Format(time.RFC3339), d.Signed.By, d.Reason, evidence))
 	switch s := d.Settled; {
 	case s == nil:
-		wrap(&p, "    ", fmt.Sprintf("open: %s %s of what is payable is held; the rest of the invoice is not", groupText(d.Held), d.Currency))
+		wrap(&p, "    ", fmt.Sprintf("open: %s %s of what is payable is held; the rest of the invoice is not", groupText(d.Contested), d.Currency))
 	case s.Outcome == Refused:
 		wrap(&p, "    ", fmt.Sprintf("refused by %s: %q", s.Signed.By, s.Reason))
 	default:

@@ -15,14 +15,14 @@ type fold struct {
 	*terms
 	changes *Changes
 	rows    []change
-	leases  []holding
+	leases  []leaseSlots
 	unasked CauseRef            // the cause of what nobody looked at
 	yield   func(Interval) bool // when intervals are asked for
 	stopped bool
 }
 
-// holding is the slots of one lease.
-type holding struct {
+// leaseSlots is the slots of one lease.
+type leaseSlots struct {
 	name    string
 	tranche *tranche
 	slots   []slot
@@ -63,7 +63,7 @@ type Interval struct {
 
 // run folds the changes into the terms' segments.
 func (t *terms) run(changes *Changes, yield func(Interval) bool) error {
-	f := &fold{terms: t, changes: changes, rows: changes.sorted(), leases: make([]holding, len(changes.leases)), yield: yield}
+	f := &fold{terms: t, changes: changes, rows: changes.sorted(), leases: make([]leaseSlots, len(changes.leases)), yield: yield}
 	if len(f.rows) >= 1<<31 {
 		return fmt.Errorf("%d changes: at most 2^31 in one fold", len(f.rows))
 	}
@@ -74,7 +74,7 @@ func (t *terms) run(changes *Changes, yield func(Interval) bool) error {
 		if tr == nil {
 			return fmt.Errorf("lease %.70q: contract %s has no tranche %.70q", name.lease, t.versions[0].ID, name.tranche)
 		}
-		f.leases[i] = holding{name: name.lease, tranche: tr}
+		f.leases[i] = leaseSlots{name: name.lease, tranche: tr}
 	}
 	if err := f.listen(); err != nil {
 		return err
@@ -129,7 +129,7 @@ func (f *fold) apply(i int32, row *change) error {
 }
 
 // enter puts a slot into the state of a change.
-func (f *fold) enter(h *holding, s *slot, row *change, i int32) {
+func (f *fold) enter(h *leaseSlots, s *slot, row *change, i int32) {
 	tr := h.tranche
 	if !s.seen || (s.state == returned) != (row.state == returned) {
 		tr.countOthers(row.at)
@@ -148,12 +148,12 @@ func (f *fold) enter(h *holding, s *slot, row *change, i int32) {
 	if (s.state == undelivered) != (row.state == undelivered) && len(tr.segments) > 0 && row.at > tr.segments[0].from {
 		tr.deliveries.add(i, f.entriesNamed())
 	}
-	if held := row.state != undelivered && row.state != returned; held && !s.held() {
+	if held := row.state != undelivered && row.state != returned; held && !s.handedOver() {
 		s.handed = i
-	} else if !held && s.held() {
+	} else if !held && s.handedOver() {
 		for _, seg := range tr.segments {
 			if seg.from < row.at && row.at <= seg.to {
-				seg.holds.add(i, f.entriesNamed())
+				seg.handOvers.add(i, f.entriesNamed())
 			}
 		}
 	}
@@ -197,7 +197,7 @@ func (f *fold) silence(s *slot) (effect code, start, from int64) {
 
 // count adds the slot's time since it was last counted, until an instant, to
 // the segments that it falls into. end is the change that ends it, or -1.
-func (f *fold) count(h *holding, s *slot, n uint32, until int64, end int32) {
+func (f *fold) count(h *leaseSlots, s *slot, n uint32, until int64, end int32) {
 	if !s.seen {
 		if f.yield != nil && until > f.from {
 			f.emit(h, s, n, f.from, until)
@@ -205,7 +205,7 @@ func (f *fold) count(h *holding, s *slot, n uint32, until int64, end int32) {
 		return
 	}
 	f.noteUnsaid(s, until)
-	if len(h.gaps) > 0 && s.held() {
+	if len(h.gaps) > 0 && s.handedOver() {
 		f.countGaps(h, s, n, until, end)
 		return
 	}
@@ -226,7 +226,7 @@ func (f *fold) count(h *holding, s *slot, n uint32, until int64, end int32) {
 		}
 		seg.usage[s.state] += b - a
 		if s.state != undelivered {
-			seg.holds.add(s.handed, f.entriesNamed())
+			seg.handOvers.add(s.handed, f.entriesNamed())
 		}
 		switch s.state {
 		case up, undelivered, downTenant:
@@ -242,7 +242,7 @@ func (f *fold) count(h *holding, s *slot, n uint32, until int64, end int32) {
 }
 
 // emit hands out one interval.
-func (f *fold) emit(h *holding, s *slot, n uint32, from, to int64) {
+func (f *fold) emit(h *leaseSlots, s *slot, n uint32, from, to int64) {
 	if f.stopped {
 		return
 	}

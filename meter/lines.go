@@ -121,7 +121,7 @@ func (b *bill) tranchesUsed() {
 	var used byPrice
 	b.segments(func(_ *tranche, s *segment) {
 		if s.theRate().Basis == contract.PerGPUHour {
-			used.add(s, "", s.gpus(s.held()), &s.holds)
+			used.add(s, "", s.gpus(s.deliveredSeconds()), &s.handOvers)
 		}
 	})
 	used.each(func(p *priced) {

@@ -81,16 +81,16 @@ func (t *terms) entryOf(row int) uint64 {
 
 // noteUnsaid notes that a slot is held while the log does not say yet what was looked at.
 func (f *fold) noteUnsaid(s *slot, until int64) {
-	if f.looks != nil && !f.looks.Since.IsZero() && s.held() {
+	if f.looks != nil && !f.looks.Since.IsZero() && s.handedOver() {
 		f.unsaid = f.unsaid || max(s.since, f.from) < min(until, f.to, f.looks.Since.Unix())
 	}
 }
 
-// held says whether a slot was delivered and not given back.
-func (s *slot) held() bool { return s.state != undelivered && s.state != returned }
+// handedOver says whether a slot was delivered and not given back.
+func (s *slot) handedOver() bool { return s.state != undelivered && s.state != returned }
 
 // countGaps is count for a slot that is held, where there are gaps.
-func (f *fold) countGaps(h *holding, s *slot, n uint32, until int64, end int32) {
+func (f *fold) countGaps(h *leaseSlots, s *slot, n uint32, until int64, end int32) {
 	turns, effect, start := until, s.effect, s.start
 	if s.state == unknown {
 		effect, start, turns = f.silence(s)
@@ -141,7 +141,7 @@ type view struct {
 }
 
 // countPart counts a part of a slot's time in which it counts as one thing throughout.
-func (f *fold) countPart(h *holding, s *slot, v *view, from, to int64) {
+func (f *fold) countPart(h *leaseSlots, s *slot, v *view, from, to int64) {
 	if v.silent || v.effect == downOwner {
 		// A running outage goes on, whatever tells of it.
 		goesOn := s.downTo == from && s.down < s.downTo
@@ -159,7 +159,7 @@ func (f *fold) countPart(h *holding, s *slot, v *view, from, to int64) {
 		if a >= b {
 			continue
 		}
-		seg.holds.add(s.handed, f.entriesNamed())
+		seg.handOvers.add(s.handed, f.entriesNamed())
 		if v.gap == nil {
 			seg.usage[s.state] += b - a
 		} else {
@@ -244,7 +244,7 @@ func stepAt(plan []step, age int64) step {
 }
 
 // emitGap hands out a stretch of a slot that is held, in a gap or not.
-func (f *fold) emitGap(h *holding, s *slot, n uint32, from, to int64, gap *silence) {
+func (f *fold) emitGap(h *leaseSlots, s *slot, n uint32, from, to int64, gap *silence) {
 	if gap == nil {
 		f.emit(h, s, n, from, to)
 		return

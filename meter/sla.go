@@ -11,13 +11,13 @@ import (
 // level is one service level with what it comes to in the month: the same
 // rule in several versions is one level.
 type level struct {
-	rule   *contract.SLA
-	clause string
-	id     string // "node-availability", "replacement-time-4h"
-	held   map[string]int64
-	match  map[string]int64 // GPU-seconds that match, by tranche
-	quiet  map[string]int64 // those that it credits because nobody looked, by tranche
-	taken  byPrice
+	rule      *contract.SLA
+	clause    string
+	id        string // "node-availability", "replacement-time-4h"
+	delivered map[string]int64
+	match     map[string]int64 // GPU-seconds that match, by tranche
+	quiet     map[string]int64 // those that it credits because nobody looked, by tranche
+	taken     byPrice
 }
 
 // credits adds a line for each service level, tranche and price, then what
@@ -32,7 +32,7 @@ func (b *bill) credits() {
 		for j := range v.SLA {
 			key := levelKey(same, v, j)
 			if by[key] == nil {
-				by[key] = &level{rule: &v.SLA[j], clause: v.SLAClause(j), id: levelID(v, j), held: map[string]int64{}, match: map[string]int64{}, quiet: map[string]int64{}}
+				by[key] = &level{rule: &v.SLA[j], clause: v.SLAClause(j), id: levelID(v, j), delivered: map[string]int64{}, match: map[string]int64{}, quiet: map[string]int64{}}
 				levels = append(levels, by[key])
 			}
 		}
@@ -40,7 +40,7 @@ func (b *bill) credits() {
 	b.segments(func(tr *tranche, s *segment) {
 		for j := range s.version.SLA {
 			l := by[levelKey(same, s.version, j)]
-			l.held[tr.id] += s.gpus(s.held())
+			l.delivered[tr.id] += s.gpus(s.deliveredSeconds())
 			l.match[tr.id] += s.matched[j]
 			l.quiet[tr.id] += s.unasked[j]
 			l.taken.add(s, "", s.taken[j], &s.rows[j])
@@ -103,7 +103,7 @@ func (b *bill) creditLines(l *level) *big.Rat {
 		sum.Add(sum, b.add(Line{
 			ID: b.id("sla/"+l.id+"/"+id, s.from), Kind: LineCredit, Clause: l.clause,
 			Text: fmt.Sprintf("%s of %s: %s of %s GPU-s were not as promised (%s %%)%s; below %s the credit is %s", l.rule.Metric, id,
-				group(l.match[id]), group(l.held[id]), percent(l.match[id], l.held[id]), quiet, tier.Below.Percent(), tier.Credit.Percent()),
+				group(l.match[id]), group(l.delivered[id]), percent(l.match[id], l.delivered[id]), quiet, tier.Below.Percent(), tier.Credit.Percent()),
 			Formula:  fmt.Sprintf("- %s × %s", tier.Credit.Percent(), b.priceFormula(s, p.seconds)),
 			Quantity: fmt.Sprint(p.seconds), Unit: "GPU-s", Price: string(s.theRate().Price), Per: perOf(s),
 			Entries: b.entries(&p.rows),
@@ -119,9 +119,9 @@ func (l *level) tier(tranche string) *contract.Tier {
 	for i := range l.rule.Tiers {
 		t := &l.rule.Tiers[i]
 		// (held - match) / held < below, without a division
-		good := big.NewRat(l.held[tranche]-l.match[tranche], 1)
+		good := big.NewRat(l.delivered[tranche]-l.match[tranche], 1)
 		limit := t.Below.Rat()
-		if good.Cmp(limit.Mul(limit, big.NewRat(l.held[tranche], 1))) < 0 {
+		if good.Cmp(limit.Mul(limit, big.NewRat(l.delivered[tranche], 1))) < 0 {
 			worst = t
 		}
 	}

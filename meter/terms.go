@@ -59,13 +59,13 @@ type segment struct {
 	owed     int64 // GPUs that the rate's fee is for; 0 for a price by the hour
 	late     bool  // after the grace
 
-	usage   [codes]int64 // slot-seconds by state
-	matched []int64      // GPU-seconds by SLA rule: those that match it
-	taken   []int64      // those that it credits: no second is in two of them
-	unasked []int64      // those of taken in which nobody looked
-	rows    []rowSet     // changes that taken follows from
-	holds   rowSet       // changes by which slots were handed over and given back
-	plans   [codes][][]step
+	usage     [codes]int64 // slot-seconds by state
+	matched   []int64      // GPU-seconds by SLA rule: those that match it
+	taken     []int64      // those that it credits: no second is in two of them
+	unasked   []int64      // those of taken in which nobody looked
+	rows      []rowSet     // changes that taken follows from
+	handOvers rowSet       // changes by which slots were handed over and given back
+	plans     [codes][][]step
 }
 
 // newTerms checks the versions and cuts the period into segments.
@@ -199,8 +199,8 @@ func (s *segment) gpuSecond(month int64) *big.Rat {
 // gpus are slots, or slot-seconds, as GPUs, or GPU-seconds.
 func (s *segment) gpus(slots int64) int64 { return slots * int64(s.theTranche().GPUsANode()) }
 
-// held is the slot-seconds that were delivered and not given back.
-func (s *segment) held() int64 {
+// deliveredSeconds is the slot-seconds that were delivered and not given back.
+func (s *segment) deliveredSeconds() int64 {
 	return s.slots*(s.to-s.from) - s.usage[undelivered] - s.usage[returned]
 }
 

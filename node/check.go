@@ -106,7 +106,7 @@ func differs[T comparable](what string, got, want T) error {
 }
 
 // countGPUs counts the GPUs that were wiped.
-func countGPUs(receipts []wipe.Receipt) int {
+func countGPUs(receipts []wipe.SanitizeReceipt) int {
 	n := 0
 	for i := range receipts {
 		if receipts[i].Class == site.ClassGPU {

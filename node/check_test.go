@@ -105,7 +105,7 @@ func (s *subject) requote(t testing.TB) {
 	}
 }
 
-func (s *subject) receipt(class string) *wipe.Receipt {
+func (s *subject) receipt(class string) *wipe.SanitizeReceipt {
 	for i := range s.t.Receipts {
 		if s.t.Receipts[i].Class == class {
 			return &s.t.Receipts[i]

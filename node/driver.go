@@ -14,7 +14,7 @@ import (
 // The kinds of step.
 const (
 	StepCommission = "commission" // wipe and attest a new node
-	StepFence      = "fence"      // close sessions, revoke what is not a label
+	StepSever      = "fence"      // close sessions, revoke what is not a label
 	StepSanitize   = "sanitize"   // wipe every device
 	StepAttest     = "attest"     // measure firmware and boot chain
 	StepPowerOff   = "power-off"  // power it off
@@ -39,8 +39,8 @@ type Fence = lineage.Fence
 // one of another lineage, has been seen.
 var ErrFenced = lineage.ErrFenced
 
-// Receipt says that a step was taken, not that it succeeded.
-type Receipt struct {
+// StepReceipt says that a step was taken, not that it succeeded.
+type StepReceipt struct {
 	Step  string `json:"step"`
 	Taken bool   `json:"taken"`
 	Error string `json:"error,omitempty"`
@@ -93,7 +93,7 @@ type Driver interface {
 	// to the devices. A node that does
 	// not answer, or is not there, is named in its receipt. A step given before is
 	// taken again without effect; a new one supersedes the node's unended one.
-	Apply(ctx context.Context, steps []Step, f Fence) ([]Receipt, error)
+	Apply(ctx context.Context, steps []Step, f Fence) ([]StepReceipt, error)
 	// Observe returns what nodes have said since a cursor, 0 for all that counts.
 	// It never asks for anything to be done, and may be asked again.
 	Observe(ctx context.Context, since uint64) (Observation, error)

@@ -31,7 +31,7 @@ func (l *lifted) UnmarshalJSON(data []byte) error {
 
 // lift returns the receipts in data, and data with a 0 in their place. What it returns
 // holds only if the 0 is then read exactly once, as a lifted.
-func lift(data []byte) (rest []byte, receipts []wipe.Receipt, ok bool) {
+func lift(data []byte) (rest []byte, receipts []wipe.SanitizeReceipt, ok bool) {
 	begin := bytes.Index(data, []byte(liftedBegin))
 	if begin < 0 || len(data) > maxEvidence {
 		return nil, nil, false

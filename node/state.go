@@ -14,7 +14,7 @@ const (
 	Reserved                   // its lease's labels are being applied and proven
 	Delivered                  // the tenant's
 	Reclaiming                 // the tenant's labels, grants and sessions are being taken away
-	Fenced                     // nothing of the tenant's reaches it any more
+	Severed                    // nothing of the tenant's reaches it any more
 	Sanitizing                 // every device is being wiped
 	Attesting                  // firmware and boot chain are being measured
 	Quarantined                // something was wrong, late or missing: nothing goes on by itself
@@ -71,14 +71,14 @@ var arrows = map[[2]State]string{
 	{Reserved, Delivered}:       "an isolation certificate and a turnover statement; of a node that its tenant was on before, the certificate alone",
 	{Reserved, Reclaiming}:      "it leaves its slot before it was handed over, and its tenant was on it before",
 	{Delivered, Reclaiming}:     "the lease ended, or the slot has another node",
-	{Reclaiming, Fenced}:        "read-back without the tenant's labels; no grant, no session",
-	{Fenced, Sanitizing}:        "nothing beyond being fenced",
+	{Reclaiming, Severed}:       "read-back without the tenant's labels; no grant, no session",
+	{Severed, Sanitizing}:       "nothing beyond being fenced",
 	{Sanitizing, Attesting}:     "one wipe receipt a device",
 	{Attesting, Ready}:          "a turnover statement",
 	{Repair, Sanitizing}:        "the repair has ended; it is wiped and attested anew",
 	{Ready, Repair}:             "a hardware failure on a clean node",
 	{Reserved, Repair}:          "a hardware failure on a clean node that no slot holds any more",
-	{Fenced, Repair}:            "a hardware failure; the data stays fenced",
+	{Severed, Repair}:           "a hardware failure; the data stays fenced",
 	{Quarantined, Repair}:       "a person's decision",
 	{Quarantined, Retired}:      "a person's decision; the drives are destroyed",
 	{Repair, Retired}:           "a person's decision; the drives are destroyed",

@@ -54,7 +54,7 @@ func TestNoShortcutAndNoDeadEnd(t *testing.T) {
 			t.Errorf("a delivered node gets ready without %s", must)
 		}
 	}
-	for _, dirty := range []State{Delivered, Reclaiming, Fenced, Sanitizing, Quarantined, Repair} {
+	for _, dirty := range []State{Delivered, Reclaiming, Severed, Sanitizing, Quarantined, Repair} {
 		if dirty != Sanitizing && reach(dirty, Sanitizing)[Ready] {
 			t.Errorf("%s leads to ready without sanitizing", dirty)
 		}

@@ -16,11 +16,11 @@ const TurnoverPredicate = "bulkhead/turnover/2"
 
 // Evidence is what a node reports for a step, as JSON in Report.Raw.
 type Evidence struct {
-	Receipts []wipe.Receipt // of a wipe
-	Quote    *attest.Quote  // of an attestation
-	BurnIn   *BurnIn        // of an attestation
-	Sessions int            // of a fence: BMC sessions still open
-	Grants   int            // of a fence: storage grants still live
+	Receipts []wipe.SanitizeReceipt // of a wipe
+	Quote    *attest.Quote          // of an attestation
+	BurnIn   *BurnIn                // of an attestation
+	Sessions int                    // of severing: BMC sessions still open
+	Grants   int                    // of severing: storage grants still live
 }
 
 // evidenceJSON is how evidence is read, with R for its receipts.
@@ -92,23 +92,23 @@ const (
 // two tenants, and what it is bound to. It names no tenant, so the same
 // statement serves the one who left and the one who comes.
 type Turnover struct {
-	Node     string          `json:"node"`
-	Serial   string          `json:"serial"`
-	Kind     string          `json:"kind"`
-	Turnover uint32          `json:"turnover"`
-	Origin   claim.Origin    `json:"origin"`
-	Root     claim.Digest    `json:"ledger_root"` // when the quote was asked for
-	WipeRoot claim.Digest    `json:"wipe_root"`   // the same, when the wipe was
-	Devices  claim.Digest    `json:"devices"`     // site.DeviceDigest of the inventory
-	Key      site.PublicKey  `json:"attestation_key"`
-	Golden   [3]claim.Digest `json:"golden_pcrs"`
-	Receipts []wipe.Receipt  `json:"receipts"` // in JSON grouped, see wipe.Grouped
-	Quote    *attest.Quote   `json:"quote"`
-	BurnIn   *BurnIn         `json:"burn_in"`
+	Node     string                 `json:"node"`
+	Serial   string                 `json:"serial"`
+	Kind     string                 `json:"kind"`
+	Turnover uint32                 `json:"turnover"`
+	Origin   claim.Origin           `json:"origin"`
+	Root     claim.Digest           `json:"ledger_root"` // when the quote was asked for
+	WipeRoot claim.Digest           `json:"wipe_root"`   // the same, when the wipe was
+	Devices  claim.Digest           `json:"devices"`     // site.DeviceDigest of the inventory
+	Key      site.PublicKey         `json:"attestation_key"`
+	Golden   [3]claim.Digest        `json:"golden_pcrs"`
+	Receipts []wipe.SanitizeReceipt `json:"receipts"` // in JSON grouped, see wipe.Grouped
+	Quote    *attest.Quote          `json:"quote"`
+	BurnIn   *BurnIn                `json:"burn_in"`
 }
 
 // grouped is receipts as JSON holds them.
-type grouped []wipe.Receipt
+type grouped []wipe.SanitizeReceipt
 
 func (g *grouped) UnmarshalJSON(data []byte) (err error) {
 	*g, err = wipe.Parse(data)
@@ -137,7 +137,7 @@ type turnoverJSON[R any] struct {
 	BurnIn   *BurnIn       `json:"burn_in"`
 }
 
-func (j *turnoverJSON[R]) turnover(receipts []wipe.Receipt) Turnover {
+func (j *turnoverJSON[R]) turnover(receipts []wipe.SanitizeReceipt) Turnover {
 	return Turnover{j.Node, j.Serial, j.Kind, j.Turnover, j.Origin, j.Root, j.WipeRoot, j.Devices, j.Key, j.Golden, receipts, j.Quote, j.BurnIn}
 }
 

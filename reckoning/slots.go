@@ -27,14 +27,14 @@ type stretch struct {
 
 // slotsOf writes down the life of each slot until an instant.
 func slotsOf(versions []*version, events []Event, until int64) []*slot {
-	type place struct {
+	type slotName struct {
 		lease, tranche string
 		slot           int
 	}
-	said, order := map[place][]Event{}, []place{}
+	said, order := map[slotName][]Event{}, []slotName{}
 	for _, e := range events {
 		for _, n := range e.Slots {
-			p := place{e.Lease, e.Tranche, n}
+			p := slotName{e.Lease, e.Tranche, n}
 			if said[p] == nil {
 				order = append(order, p)
 			}
@@ -125,9 +125,9 @@ func (s *slot) at(t int64) *stretch {
 
 // counted is what a level comes to, by tranche.
 type counted struct {
-	level         level
-	name          string
-	held, matched map[string]int64
+	level              level
+	name               string
+	delivered, matched map[string]int64
 }
 
 // walk goes through the month, stretch by stretch of the terms and of each slot, and
@@ -143,7 +143,7 @@ func (m *month) walk() []*counted {
 				return n
 			}
 		}
-		levels = append(levels, &counted{level: l, name: l.Metric, held: map[string]int64{}, matched: map[string]int64{}})
+		levels = append(levels, &counted{level: l, name: l.Metric, delivered: map[string]int64{}, matched: map[string]int64{}})
 		return len(levels) - 1
 	}
 	for _, v := range m.versions {
@@ -196,7 +196,7 @@ func (m *month) piece(v *version, t *tranche, key terms, gpus, a, z int64, level
 		case now.said == "undelivered": // it fills no place, and nobody else's return does for it
 		default:
 			missing--
-			m.heldPiece(v, key, gpus, s, now, a, z, levels, numbers)
+			m.handedOverPiece(v, key, gpus, s, now, a, z, levels, numbers)
 		}
 	}
 	named := int64(0) // slots that somebody was told of, and not undelivered since
@@ -217,8 +217,8 @@ func (m *month) piece(v *version, t *tranche, key terms, gpus, a, z int64, level
 	}
 }
 
-// heldPiece is a piece of a slot that was handed over.
-func (m *month) heldPiece(v *version, key terms, gpus int64, s *slot, now *stretch, a, z int64, levels []*counted, numbers map[*level]int) {
+// handedOverPiece is a piece of a slot that was handed over.
+func (m *month) handedOverPiece(v *version, key terms, gpus int64, s *slot, now *stretch, a, z int64, levels []*counted, numbers map[*level]int) {
 	if key.basis == "gpu-hour" {
 		m.used[key] += gpus * (z - a)
 	}
@@ -236,7 +236,7 @@ func (m *month) heldPiece(v *version, key terms, gpus int64, s *slot, now *stret
 		for i := range v.Levels {
 			l := &v.Levels[i]
 			number := numbers[l]
-			levels[number].held[key.tranche] += gpus * seconds
+			levels[number].delivered[key.tranche] += gpus * seconds
 			if !matches(l, now, from-now.since, s.noticed) {
 				continue
 			}
@@ -304,7 +304,7 @@ func (m *month) creditLines(levels []*counted) {
 			}
 			credit := ""
 			for _, tier := range c.level.Tiers {
-				held, good := c.held[t.tranche], c.held[t.tranche]-c.matched[t.tranche]
+				held, good := c.delivered[t.tranche], c.delivered[t.tranche]-c.matched[t.tranche]
 				if big.NewRat(good, held).Cmp(ratio(tier.Below)) < 0 {
 					credit = tier.Credit
 				}

@@ -32,21 +32,21 @@ func (p *Plane) plan(s *book.State, now time.Time) book.Plan {
 	first, again := p.claims(s, now)
 	plan.Fences = append(first, again...)
 	plan.Ports = slices.DeleteFunc(plan.Ports, func(w book.PortWork) bool { return p.seen.stuck[w.Port] })
-	p.holdSilent(s, &plan)
+	p.deferSilent(s, &plan)
 	return plan
 }
 
-// holdSilent takes out of a plan what its driver can't be given now.
-func (p *Plane) holdSilent(s *book.State, plan *book.Plan) {
+// deferSilent takes out of a plan what its driver can't be given now.
+func (p *Plane) deferSilent(s *book.State, plan *book.Plan) {
 	busy := map[int]bool{}
 	for index, f := range s.Site.Fabrics {
 		busy[index] = !p.asking.idle(p.fabricLane(f.ID))
 	}
-	held := map[heldWork]int{}
+	deferred := map[deferredWork]int{}
 	ofPort := func(port site.Port) bool {
 		index := s.Site.FabricOf(port)
 		if busy[index] {
-			held[heldWork{"ports of fabric", s.Site.Fabrics[index].ID}]++
+			deferred[deferredWork{"ports of fabric", s.Site.Fabrics[index].ID}]++
 		}
 		return busy[index]
 	}
@@ -58,21 +58,23 @@ func (p *Plane) holdSilent(s *book.State, plan *book.Plan) {
 	plan.Ports = slices.DeleteFunc(plan.Ports, func(w book.PortWork) bool { return ofPort(w.Port) })
 	plan.Guards = slices.DeleteFunc(plan.Guards, ofFabric)
 	if len(plan.Steps) > 0 && !p.asking.idle(p.asking.lane(laneSteps)) {
-		held[heldWork{what: "node steps"}] += len(plan.Steps)
+		deferred[deferredWork{what: "node steps"}] += len(plan.Steps)
 		plan.Steps = nil
 	}
 	if len(plan.Volumes) > 0 && !p.asking.idle(p.asking.lane(laneStorage)) {
-		held[heldWork{what: "changes of volumes"}] += len(plan.Volumes)
+		deferred[deferredWork{what: "changes of volumes"}] += len(plan.Volumes)
 		plan.Volumes = nil
 	}
-	byName := func(a, b heldWork) int { return cmp.Or(cmp.Compare(a.what, b.what), cmp.Compare(a.fabric, b.fabric)) }
-	for _, w := range slices.SortedFunc(maps.Keys(held), byName) {
-		plan.Held = append(plan.Held, fmt.Sprintf("%d %s wait: the driver has not answered what it was asked before", held[w], strings.TrimSpace(w.what+" "+w.fabric)))
+	byName := func(a, b deferredWork) int {
+		return cmp.Or(cmp.Compare(a.what, b.what), cmp.Compare(a.fabric, b.fabric))
+	}
+	for _, w := range slices.SortedFunc(maps.Keys(deferred), byName) {
+		plan.Deferred = append(plan.Deferred, fmt.Sprintf("%d %s wait: the driver has not answered what it was asked before", deferred[w], strings.TrimSpace(w.what+" "+w.fabric)))
 	}
 }
 
-// heldWork is what waits for a driver, of one fabric or of none.
-type heldWork struct{ what, fabric string }
+// deferredWork is what waits for a driver, of one fabric or of none.
+type deferredWork struct{ what, fabric string }
 
 // The lanes beside those of the fabrics.
 const (
@@ -129,7 +131,7 @@ func (p *Plane) begin(ctx context.Context, steps []node.Step) error {
 	}
 	fence := p.fence()
 	lane := p.asking.lane(laneSteps)
-	p.asking.ask(ctx, fmt.Sprintf("begin %d steps", len(steps)), func(ctx context.Context) heard {
+	p.asking.ask(ctx, fmt.Sprintf("begin %d steps", len(steps)), func(ctx context.Context) handler {
 		_, err := driver.Apply(ctx, steps, fence)
 		return func(ctx context.Context) error {
 			if p.asking.answered(lane, err) != nil {
@@ -164,7 +166,7 @@ func (p *Plane) applyPorts(ctx context.Context, work []book.PortWork) {
 		}
 		change.Numbering = p.numberings.of(p, index)
 		fence, lane := p.fence(), p.fabricLane(f.ID)
-		p.asking.ask(ctx, fmt.Sprintf("apply %d ports", len(rows)), func(ctx context.Context) heard {
+		p.asking.ask(ctx, fmt.Sprintf("apply %d ports", len(rows)), func(ctx context.Context) handler {
 			receipt, err := driver.Apply(ctx, change, fence)
 			return func(ctx context.Context) error {
 				if p.asking.answered(lane, err) != nil {
@@ -204,19 +206,19 @@ func (p *Plane) Plan(context.Context) book.Plan {
 	}
 	plan := p.plan(s, now)
 	if err != nil {
-		plan.Held = append(plan.Held, err.Error())
+		plan.Deferred = append(plan.Deferred, err.Error())
 	}
 	if doubt := p.w.clock.doubt(); doubt != "" && s.Control.Doubt == nil { // no round has recorded it yet
-		plan = book.Plan{Lockdowns: plan.Lockdowns, Ports: plan.Ports, Held: append(plan.Held, book.HeldInDoubt(doubt))}
+		plan = book.Plan{Lockdowns: plan.Lockdowns, Ports: plan.Ports, Deferred: append(plan.Deferred, book.DeferredInDoubt(doubt))}
 	}
-	if unheard := p.nodesUnheard(s); unheard != "" {
-		plan.Held = append(plan.Held, unheard)
+	if unheard := p.nodesAwaited(s); unheard != "" {
+		plan.Deferred = append(plan.Deferred, unheard)
 	}
 	if why := p.ReadOnly(); why != nil {
-		plan.Held = append(plan.Held, why.Error())
+		plan.Deferred = append(plan.Deferred, why.Error())
 	}
 	if p.config.Observe && p.ReadOnly() == nil {
-		plan.Held = append(plan.Held, "this server was started to observe: it writes to no device")
+		plan.Deferred = append(plan.Deferred, "this server was started to observe: it writes to no device")
 	}
 	return plan
 }

@@ -84,8 +84,8 @@ func TestLateAnswers(t *testing.T) {
 				t.Errorf("drifted later: %v", w.drifted(t))
 			}
 			p.View(func(s *book.State) {
-				if len(s.Locked) > 0 {
-					t.Errorf("still locked: %v", s.Locked)
+				if len(s.Drifted) > 0 {
+					t.Errorf("still locked: %v", s.Drifted)
 				}
 			})
 			p.AsWanted(func(s *book.State, as func(site.Index) bool) {

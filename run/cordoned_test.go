@@ -25,7 +25,7 @@ func TestACordonedNodeHoldsUpNobodyElse(t *testing.T) {
 	if up == 0 {
 		t.Fatal("nothing was handed over")
 	}
-	if held := strings.Join(p.Plan(t.Context()).Held, "\n"); !strings.Contains(held, id+" is cordoned and not handed over to tidewater/w1") {
+	if held := strings.Join(p.Plan(t.Context()).Deferred, "\n"); !strings.Contains(held, id+" is cordoned and not handed over to tidewater/w1") {
 		t.Errorf("the plan does not say what waits: %s", held)
 	}
 	w.submit(t, p, book.Cordon{Node: id, Lift: true, Reason: "test", By: "test"})

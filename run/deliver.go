@@ -76,7 +76,7 @@ func (p *Plane) deliverable(now time.Time) []handOver {
 	groups := map[key]*handOver{}
 	var order []key
 	for n := range s.Nodes.By[node.Reserved].All() {
-		l := s.Holder(n)
+		l := s.LeaseOn(n)
 		if l == nil || now.Before(l.Begin) || !now.Before(l.End) || !l.Returning.IsZero() || s.GivenUpNode(n) {
 			continue
 		}
@@ -145,7 +145,7 @@ func (p *Plane) proven(n site.Index) bool {
 // makes a new one: a day while all is well, an hour while something is red,
 // unread or not proven. A certificate of a large lease hashes every reading.
 func (p *Plane) verdictEvery(l *book.Lease) time.Duration {
-	if l.Verdict != prove.Proven.String() || len(p.w.state.Locked)+len(p.w.state.Unread) > 0 {
+	if l.Verdict != prove.Proven.String() || len(p.w.state.Drifted)+len(p.w.state.Unread) > 0 {
 		return time.Hour
 	}
 	return 24 * time.Hour
@@ -156,7 +156,7 @@ func (p *Plane) verdictEvery(l *book.Lease) time.Duration {
 // carry the label until they are written and read back. Nothing has drifted and
 // nothing is unread then. What lasts for an hour is recorded all the same.
 func (p *Plane) inTransit(l *book.Lease, c book.RecordVerdict, now time.Time) bool {
-	if c.Verdict == prove.Proven.String() || len(p.w.state.Locked)+len(p.w.state.Unread) > 0 {
+	if c.Verdict == prove.Proven.String() || len(p.w.state.Drifted)+len(p.w.state.Unread) > 0 {
 		delete(p.seen.doubt, l.ID)
 		return false
 	}
@@ -178,7 +178,7 @@ func (p *Plane) recordVerdicts(ctx context.Context, now time.Time) error {
 		var nodes []site.Index
 		exposed := false
 		for _, n := range l.Slots {
-			if s.Nodes.State[n] == node.Delivered && s.Holder(n) == l {
+			if s.Nodes.State[n] == node.Delivered && s.LeaseOn(n) == l {
 				nodes = append(nodes, n)
 				exposed = exposed || s.Nodes.Exposed[n] != 0
 			}

@@ -58,7 +58,7 @@ func (p *Plane) askFabrics(ctx context.Context) {
 
 // askLook asks one driver.
 func (p *Plane) askLook(ctx context.Context, l look, lane *lane) {
-	p.asking.ask(ctx, askLook, func(ctx context.Context) heard {
+	p.asking.ask(ctx, askLook, func(ctx context.Context) handler {
 		o, err := l.driver.Observe(ctx, l.scope)
 		return func(ctx context.Context) error { return p.hearLook(ctx, l, o, p.asking.answered(lane, err)) }
 	}, lane)
@@ -72,7 +72,7 @@ func (p *Plane) askJointly(ctx context.Context, joint fabric.Joint, looks []look
 		id := s.Site.Fabrics[l.index].ID
 		asks[i], lanes[i] = fabric.Ask{Fabric: id, Scope: l.scope}, p.fabricLane(id)
 	}
-	p.asking.ask(ctx, askLook, func(ctx context.Context) heard {
+	p.asking.ask(ctx, askLook, func(ctx context.Context) handler {
 		answers := joint.ObserveAll(ctx, asks)
 		return func(ctx context.Context) error {
 			for i, l := range looks {
@@ -96,7 +96,7 @@ func (p *Plane) askJointly(ctx context.Context, joint fabric.Joint, looks []look
 // says so, and its deadline is waited for.
 func (p *Plane) askCapabilities(ctx context.Context, index int, driver fabric.Driver, lane *lane) {
 	id := p.w.state.Site.Fabrics[index].ID
-	p.asking.ask(ctx, "capabilities", func(ctx context.Context) heard {
+	p.asking.ask(ctx, "capabilities", func(ctx context.Context) handler {
 		can, err := driver.Capabilities(ctx)
 		return func(context.Context) error {
 			if p.asking.answered(lane, err) != nil {

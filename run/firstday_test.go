@@ -206,7 +206,7 @@ func (d *liar) Observe(ctx context.Context, s fabric.Scope) (fabric.Observation,
 }
 
 // Apply implements fabric.Driver.
-func (d *liar) Apply(ctx context.Context, c fabric.Change, f fabric.Fence) (fabric.Receipt, error) {
+func (d *liar) Apply(ctx context.Context, c fabric.Change, f fabric.Fence) (fabric.ApplyReceipt, error) {
 	r, err := d.Driver.Apply(ctx, c, f)
 	for range d.random.IntN(5) {
 		r.Failed = append(r.Failed, fabric.PortError{Port: site.Port(d.number(d.site.Ports())), Error: d.text()})

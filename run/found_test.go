@@ -102,7 +102,7 @@ func TestASiteThatRunsAlready(t *testing.T) {
 	if entries(p) != quiet {
 		t.Errorf("%d entries were written though nothing has changed", entries(p)-quiet)
 	}
-	if held := p.Plan(ctx).Held; len(held) != 4 {
+	if held := p.Plan(ctx).Deferred; len(held) != 4 {
 		t.Errorf("the plan of an adopted site: %q", held)
 	}
 
@@ -160,8 +160,8 @@ func TestASiteThatRunsAlready(t *testing.T) {
 				t.Errorf("occupied node %d is %s", n, s.Nodes.State[n])
 			}
 		}
-		if len(s.Locked) > 0 {
-			t.Errorf("%d ports count as drifted", len(s.Locked))
+		if len(s.Drifted) > 0 {
+			t.Errorf("%d ports count as drifted", len(s.Drifted))
 		}
 	})
 

@@ -37,7 +37,7 @@ func (p *Plane) judge(ctx context.Context, l look, o fabric.Observation, now tim
 				}
 				if !d.Reachable || some.decoded[i].err != nil {
 					quiet[d.Leaf] = true
-					if p.seen.mute(d.Leaf, p.seen.confirmed[f.ID], o.At, now, s.Policy.IsolationWindow) {
+					if p.seen.noAnswer(d.Leaf, p.seen.confirmed[f.ID], o.At, now, s.Policy.IsolationWindow) {
 						j.lost = append(j.lost, d.Leaf)
 					}
 					continue
@@ -67,7 +67,7 @@ func (p *Plane) judgeLeaf(j *judgement, l look, d fabric.DeviceReading, readings
 		if !sure {
 			continue
 		}
-		lock, drifting := s.Locked[port]
+		lock, drifting := s.Drifted[port]
 		found := book.PortFinding{Port: port, Check: check.String()}
 		if verdict == prove.Red {
 			found.Seen = p.seen.prover.SeenAt(port)

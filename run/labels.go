@@ -59,7 +59,7 @@ func (p *Plane) shown(fabricID string, read time.Time) bool {
 // read as they are to be: of an adapter that is silent only the leaf's half is known.
 func (p *Plane) unseen(index int, owner fabric.Owner) (ports int) {
 	s := p.w.state
-	for _, n := range s.LastHeld(owner) {
+	for _, n := range s.LastLeased(owner) {
 		for _, nic := range s.Site.NICsOf(n) {
 			if port := site.PortOf(n, nic); s.Site.FabricOf(port) == index && !p.seen.AsWanted(port) {
 				ports++

@@ -11,8 +11,8 @@ import (
 	"bulkhead/fabric"
 )
 
-// heard is what becomes of an answer: the loop runs it, under the plane's lock.
-type heard func(ctx context.Context) error
+// handler is what becomes of an answer: the loop runs it, under the plane's lock.
+type handler func(ctx context.Context) error
 
 // lane is the way to one driver. Its questions are put one after the other, each with
 // a deadline, on a goroutine of its own: a driver that does not answer holds up its own
@@ -44,13 +44,13 @@ type question struct {
 	asked time.Time // by the plane's clock
 	begun time.Time // by the machine's: for how long it is waited for
 	limit time.Duration
-	call  func(ctx context.Context) heard
+	call  func(ctx context.Context) handler
 
 	due   time.Time // when its answer arrives, by the plane's clock
 	twice bool
 	put   bool // to the driver
 	ready bool
-	hear  heard
+	hear  handler
 	over  bool // heard, or given up: what comes after that is no answer to anything
 }
 
@@ -145,7 +145,7 @@ func (a *asking) asked(l *lane, what string) bool {
 
 // ask puts a question to the driver of a lane, or of several lanes of one process. call
 // runs without any lock and returns what the loop is to do with the answer.
-func (a *asking) ask(ctx context.Context, what string, call func(ctx context.Context) heard, lanes ...*lane) {
+func (a *asking) ask(ctx context.Context, what string, call func(ctx context.Context) handler, lanes ...*lane) {
 	now := a.clock.Now()
 	a.mu.Lock()
 	defer a.mu.Unlock()

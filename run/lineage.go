@@ -112,7 +112,7 @@ func (p *Plane) claim(ctx context.Context, due []string) {
 		if !p.asking.mayAsk(lane) {
 			continue
 		}
-		p.asking.ask(ctx, askClaim, func(ctx context.Context) heard {
+		p.asking.ask(ctx, askClaim, func(ctx context.Context) handler {
 			err := show(ctx)
 			return func(ctx context.Context) error {
 				p.claimed(ctx, what, p.asking.answered(lane, err))

@@ -133,7 +133,7 @@ func TestACopyStepsDown(t *testing.T) {
 	if got := head(second); got != began {
 		t.Errorf("the copy has appended %d entries after its term began", got-began)
 	}
-	if held := strings.Join(second.Plan(t.Context()).Held, " "); !strings.Contains(held, "stepped down") {
+	if held := strings.Join(second.Plan(t.Context()).Deferred, " "); !strings.Contains(held, "stepped down") {
 		t.Errorf("the copy's plan holds %q", held)
 	}
 	if delivered(second) == 0 {

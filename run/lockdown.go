@@ -16,7 +16,7 @@ import (
 func (p *Plane) lockDown(ctx context.Context) (locking bool, err error) {
 	p.mu.Lock()
 	defer p.unlock()
-	if p.config.Observe || p.w.broken != nil || len(p.w.state.Locked) == 0 {
+	if p.config.Observe || p.w.broken != nil || len(p.w.state.Drifted) == 0 {
 		return false, nil
 	}
 	now, err := p.w.now()
@@ -47,7 +47,7 @@ func (p *Plane) lockPorts(ctx context.Context, index int, close []book.PortFindi
 	for i := range close {
 		ports[i] = close[i].Port
 	}
-	p.asking.ask(ctx, fmt.Sprintf("lock %d ports down", len(ports)), func(ctx context.Context) heard {
+	p.asking.ask(ctx, fmt.Sprintf("lock %d ports down", len(ports)), func(ctx context.Context) handler {
 		// Lockdown does not say how ports are numbered, as changes do.
 		can, err := driver.Capabilities(ctx)
 		if err == nil {
@@ -64,8 +64,8 @@ func (p *Plane) lockPorts(ctx context.Context, index int, close []book.PortFindi
 			}
 			// What was restored, or is not of the site any more, is not closed after the fact.
 			done := slices.DeleteFunc(slices.Clone(close), func(f book.PortFinding) bool {
-				lock, drifted := p.w.state.Locked[f.Port]
-				return !drifted || lock.Cause == book.CauseLocked
+				lock, drifted := p.w.state.Drifted[f.Port]
+				return !drifted || lock.State == book.DriftClosed
 			})
 			if len(done) > 0 {
 				p.log.Warn("locked down", "fabric", id, "ports", len(done), "first", p.w.state.Site.PortName(done[0].Port), "check", done[0].Check)

@@ -34,7 +34,7 @@ func TestATenantEarnsNothingAtItsOwnPort(t *testing.T) {
 	w.live(t, p, 3)
 	p.View(func(s *book.State) {
 		now, _ := s.LeaseByID("tidewater/w1")
-		if lock := s.Locked[site.PortOf(now.Slots[3], 5)]; lock.Maker != prove.ByEither {
+		if lock := s.Drifted[site.PortOf(now.Slots[3], 5)]; lock.Maker != prove.ByEither {
 			t.Errorf("a port that stays red when the owner has mended its leaf: %+v", lock)
 		}
 	})

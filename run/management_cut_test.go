@@ -75,18 +75,18 @@ func (b *behind) Observe(ctx context.Context, s fabric.Scope) (fabric.Observatio
 	return o, err
 }
 
-func (b *behind) Apply(ctx context.Context, c fabric.Change, f fabric.Fence) (fabric.Receipt, error) {
+func (b *behind) Apply(ctx context.Context, c fabric.Change, f fabric.Fence) (fabric.ApplyReceipt, error) {
 	if b.cut {
 		if !c.Empty() { // an empty one only shows who writes
 			b.writes++
 		}
-		return fabric.Receipt{}, errCut
+		return fabric.ApplyReceipt{}, errCut
 	}
 	if c.Empty() {
 		return b.Driver.Apply(ctx, c, f)
 	}
 	if c.Numbering.IsZero() || fabric.SameNumbering(c.Fabric, c.Numbering, b.numbering()) != nil {
-		return fabric.Receipt{}, fmt.Errorf("change numbered %s: %w", c.Numbering, fabric.ErrNumbering)
+		return fabric.ApplyReceipt{}, fmt.Errorf("change numbered %s: %w", c.Numbering, fabric.ErrNumbering)
 	}
 	return b.Driver.Apply(ctx, c, f)
 }
@@ -248,8 +248,8 @@ func TestManagementNetworkCut(t *testing.T) {
 				for _, l := range s.Leases {
 					verdicts = append(verdicts, l.Verdict)
 				}
-				if s.Control.Brake != nil || len(s.Locked) > 0 {
-					t.Errorf("%d ports are locked, the brake is %+v", len(s.Locked), s.Control.Brake)
+				if s.Control.Brake != nil || len(s.Drifted) > 0 {
+					t.Errorf("%d ports are locked, the brake is %+v", len(s.Drifted), s.Control.Brake)
 				}
 			})
 			if want := map[bool]string{true: "unknown", false: "proven"}[lost]; strings.Join(verdicts, " ") != want {

@@ -27,10 +27,10 @@ type awayOrders struct {
 	applied map[site.Port]fabric.Row
 }
 
-func (a away) Apply(ctx context.Context, c fabric.Change, f fabric.Fence) (fabric.Receipt, error) {
+func (a away) Apply(ctx context.Context, c fabric.Change, f fabric.Fence) (fabric.ApplyReceipt, error) {
 	a.shared.mu.Lock()
 	defer a.shared.mu.Unlock()
-	r := fabric.Receipt{Change: c.ID}
+	r := fabric.ApplyReceipt{Change: c.ID}
 	switch {
 	case a.shared.cut:
 		for _, p := range c.Ports {
@@ -53,7 +53,7 @@ type awayNodes struct {
 	shared *awayOrders
 }
 
-func (a awayNodes) Apply(ctx context.Context, steps []node.Step, f node.Fence) ([]node.Receipt, error) {
+func (a awayNodes) Apply(ctx context.Context, steps []node.Step, f node.Fence) ([]node.StepReceipt, error) {
 	if a.shared.cut && len(steps) == 0 {
 		return nil, nil
 	}

@@ -50,7 +50,7 @@ func (p *Plane) askPostures(ctx context.Context, claims []string) {
 		if !due && !slices.Contains(claims, f.ID) {
 			continue
 		}
-		p.asking.ask(ctx, askPosture, func(ctx context.Context) heard {
+		p.asking.ask(ctx, askPosture, func(ctx context.Context) handler {
 			if woken { // it may have told of something else
 				if can, err := p.devices().Fabrics[f.ID].Capabilities(ctx); err != nil || !can.Wakeful {
 					return func(context.Context) error {
@@ -71,7 +71,7 @@ func (p *Plane) askPostures(ctx context.Context, claims []string) {
 func (p *Plane) guard(ctx context.Context, fabrics []string) {
 	for _, id := range fabrics {
 		driver, lane, fence := p.devices().Fabrics[id], p.fabricLane(id), p.fence()
-		p.asking.ask(ctx, "put the guard of its management back", func(ctx context.Context) heard {
+		p.asking.ask(ctx, "put the guard of its management back", func(ctx context.Context) handler {
 			mended := driver.(fabric.Mender).Mend(ctx, fence)
 			posture, err := driver.(fabric.Postured).Posture(ctx)
 			return func(ctx context.Context) error {

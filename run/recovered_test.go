@@ -88,7 +88,7 @@ func TestWhatARecoveredLedgerDoesNotKnow(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if held := after.Plan(ctx).Held; len(held) != 1 {
+	if held := after.Plan(ctx).Deferred; len(held) != 1 {
 		t.Errorf("before anything was read back the plan holds %q", held)
 	}
 	w.live(t, after, 1)

@@ -11,28 +11,28 @@ import (
 	"bulkhead/site"
 )
 
-// unheard says whether a command waits until nodes can be looked at: that a node is
+// awaitsNodes says whether a command waits until nodes can be looked at: that a node is
 // still silent, or as its replacement was proposed for, is known from a look that came
 // to its end, and from no older one.
-func (p *Plane) unheard(c book.Command) bool {
+func (p *Plane) awaitsNodes(c book.Command) bool {
 	switch c := c.(type) {
 	case book.DeclareDead:
-		return !p.heard(p.w.state)
+		return !p.nodesCurrent(p.w.state)
 	case book.AcknowledgeReplacement:
-		return !p.heard(p.w.state) && c.By == book.ByDeadline
+		return !p.nodesCurrent(p.w.state) && c.By == book.ByDeadline
 	}
 	return false
 }
 
-// heard reports whether the newest look at nodes has come to its end, and was asked for no
+// nodesCurrent reports whether the newest look at nodes has come to its end, and was asked for no
 // longer ago than a look is apart: an answer that was long on its way tells of then.
-func (p *Plane) heard(s *book.State) bool {
-	return p.seen.heard && p.config.Clock.Now().Sub(p.seen.nodesAsked) <= s.Policy.Poll
+func (p *Plane) nodesCurrent(s *book.State) bool {
+	return p.seen.nodesComplete && p.config.Clock.Now().Sub(p.seen.nodesAsked) <= s.Policy.Poll
 }
 
-// nodesUnheard says what waits because nodes could not be looked at, or "".
-func (p *Plane) nodesUnheard(s *book.State) string {
-	if p.heard(s) || len(s.Nodes.Silence)+len(s.Swaps) == 0 {
+// nodesAwaited says what waits because nodes could not be looked at, or "".
+func (p *Plane) nodesAwaited(s *book.State) string {
+	if p.nodesCurrent(s) || len(s.Nodes.Silence)+len(s.Swaps) == 0 {
 		return ""
 	}
 	return fmt.Sprintf("the driver of nodes has not answered: %d silent nodes don't count as dead by it, and %d proposed replacements are not made at their deadline", len(s.Nodes.Silence), len(s.Swaps))
@@ -50,7 +50,7 @@ func (p *Plane) replaceFailed(ctx context.Context) error {
 	var failed []site.Index
 	var slots []slot
 	collect := func(n site.Index) {
-		l := s.Holder(n)
+		l := s.LeaseOn(n)
 		if l == nil || !l.Returning.IsZero() {
 			return
 		}

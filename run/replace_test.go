@@ -194,7 +194,7 @@ func TestNothingIsSwappedUnseen(t *testing.T) {
 			t.Errorf("%d swaps are open, the slots hold %v, they held %v", len(s.Swaps), l.Slots, slots)
 		}
 	})
-	if held := fmt.Sprint(p.Plan(t.Context()).Held); !strings.Contains(held, "1 proposed replacements are not made at their deadline") {
+	if held := fmt.Sprint(p.Plan(t.Context()).Deferred); !strings.Contains(held, "1 proposed replacements are not made at their deadline") {
 		t.Errorf("the plan says %s", held)
 	}
 	nodes.away = false

@@ -59,7 +59,7 @@ func TestALabelWaitsForASilentLeaf(t *testing.T) {
 		if !held() {
 			t.Errorf("begun again: %t: label %d of %s is free, and a leaf has not said that it does not carry it", again, cooling.Value, cooling.Fabric)
 		}
-		if said := p.Plan(context.Background()).Held; !slices.ContainsFunc(said, func(why string) bool { return strings.Contains(why, "labels of "+cooling.Fabric) }) {
+		if said := p.Plan(context.Background()).Deferred; !slices.ContainsFunc(said, func(why string) bool { return strings.Contains(why, "labels of "+cooling.Fabric) }) {
 			t.Errorf("begun again: %t: the plan does not say why: %q", again, said)
 		}
 		w.live(t, p, 3)

@@ -37,17 +37,17 @@ type seen struct {
 	// these can drift. Until then they are on their way.
 	settled []bool
 
-	silent     map[site.Leaf]time.Time // leaves that did not answer the last read-back, with when they last did
-	unread     map[site.Leaf]bool      // leaves that have not answered for longer than the window
-	confirmed  map[string]time.Time    // by fabric: the last read-back, in which every leaf answered but the silent
-	cursors    map[string]uint64       // by fabric
-	swept      map[string]time.Time
-	nodes      uint64               // cursor of node reports
-	heard      bool                 // the last look at nodes came to its end
-	nodesAsked time.Time            // when the newest look at nodes was asked for
-	nodesAt    time.Time            // when nodes last told all that they had to tell
-	looks      map[string]*lookedAt // by fabric, of the nodes under "": what is not recorded yet
-	round      time.Time            // when looks were last taken over
+	silent        map[site.Leaf]time.Time // leaves that did not answer the last read-back, with when they last did
+	unread        map[site.Leaf]bool      // leaves that have not answered for longer than the window
+	confirmed     map[string]time.Time    // by fabric: the last read-back, in which every leaf answered but the silent
+	cursors       map[string]uint64       // by fabric
+	swept         map[string]time.Time
+	nodes         uint64               // cursor of node reports
+	nodesComplete bool                 // the last look at nodes came to its end
+	nodesAsked    time.Time            // when the newest look at nodes was asked for
+	nodesAt       time.Time            // when nodes last told all that they had to tell
+	looks         map[string]*lookedAt // by fabric, of the nodes under "": what is not recorded yet
+	round         time.Time            // when looks were last taken over
 	// stuck ports did not follow in this tick: waiting for them takes long, so they
 	// are tried again in the next one.
 	stuck    map[site.Port]bool
@@ -261,9 +261,9 @@ func (v *seen) speakAgain(index int, quiet map[site.Leaf]bool, at time.Time) (ba
 // unheld lists the fabrics whose guard is to be put back.
 func (v *seen) unheld() []string { return slices.Sorted(maps.Keys(v.guards)) }
 
-// mute notes that a leaf did not answer, and reports whether that has lasted for
+// noAnswer notes that a leaf did not answer, and reports whether that has lasted for
 // longer than the window, for the first time.
-func (v *seen) mute(l site.Leaf, confirmed, at, now time.Time, window time.Duration) bool {
+func (v *seen) noAnswer(l site.Leaf, confirmed, at, now time.Time, window time.Duration) bool {
 	if _, known := v.silent[l]; !known {
 		// A writer that has not read it yet takes it that the one before did at its last
 		// look, and no later.

@@ -55,7 +55,7 @@ func (d *stopped) Observe(ctx context.Context, s fabric.Scope) (fabric.Observati
 	return d.Driver.Observe(ctx, s)
 }
 
-func (d *stopped) Apply(ctx context.Context, c fabric.Change, f fabric.Fence) (fabric.Receipt, error) {
+func (d *stopped) Apply(ctx context.Context, c fabric.Change, f fabric.Fence) (fabric.ApplyReceipt, error) {
 	r, err := d.Driver.Apply(ctx, c, f)
 	d.done.pass()
 	return r, err
@@ -77,7 +77,7 @@ func (d *stoppedNodes) Observe(ctx context.Context, since uint64) (node.Observat
 	return d.Driver.Observe(ctx, since)
 }
 
-func (d *stoppedNodes) Apply(ctx context.Context, steps []node.Step, f node.Fence) ([]node.Receipt, error) {
+func (d *stoppedNodes) Apply(ctx context.Context, steps []node.Step, f node.Fence) ([]node.StepReceipt, error) {
 	r, err := d.Driver.Apply(ctx, steps, f)
 	d.done.pass()
 	return r, err
@@ -267,8 +267,8 @@ func TestAStoppedDriverHoldsUpNothingElse(t *testing.T) {
 				t.Errorf("%d slots are up, %d were before", after, before)
 			}
 			p.plane.View(func(s *book.State) {
-				if s.Control.Brake != nil || len(s.Locked) > 0 || len(s.Unread) > 0 {
-					t.Errorf("brake %+v, locked %v, unread %v", s.Control.Brake, s.Locked, s.Unread)
+				if s.Control.Brake != nil || len(s.Drifted) > 0 || len(s.Unread) > 0 {
+					t.Errorf("brake %+v, locked %v, unread %v", s.Control.Brake, s.Drifted, s.Unread)
 				}
 			})
 		})
@@ -322,7 +322,7 @@ func TestSilenceIsToldOf(t *testing.T) {
 		t.Fatal(err)
 	}
 	p.submit(t, p.plane, book.RegisterTenant{Tenant: "late", Name: "Late"})
-	held := strings.Join(p.plane.Plan(t.Context()).Held, "\n")
+	held := strings.Join(p.plane.Plan(t.Context()).Deferred, "\n")
 	if len(p.plane.Drivers()) < 2 {
 		t.Errorf("drivers %+v, held %s", p.plane.Drivers(), held)
 	}

@@ -132,8 +132,8 @@ func TestASittingTenantStays(t *testing.T) {
 	p.View(func(s *book.State) {
 		l, _ := s.LeaseByID("sitter/t1")
 		label, _ := s.Labels["roce"].ValueOf(book.ProjectOwner("sitter", "old"))
-		if l.Delivered != 8 || l.Verdict != "proven" || label.Value != 5000 || len(s.Locked) > 0 {
-			t.Errorf("%d slots delivered, isolation %s, label %s, %d ports drifted", l.Delivered, l.Verdict, label, len(s.Locked))
+		if l.Delivered != 8 || l.Verdict != "proven" || label.Value != 5000 || len(s.Drifted) > 0 {
+			t.Errorf("%d slots delivered, isolation %s, label %s, %d ports drifted", l.Delivered, l.Verdict, label, len(s.Drifted))
 		}
 		for n := range site.Index(8) {
 			if !s.Nodes.Statement[n].IsZero() || !s.Sits(n) {

@@ -172,7 +172,7 @@ func (p *Plane) decideAndAct(ctx context.Context) (acted bool, looks uint64, err
 		}
 	}
 	for _, c := range book.Due(p.w.state, now) {
-		if p.unheard(c) {
+		if p.awaitsNodes(c) {
 			continue
 		}
 		if err := p.carry(ctx, c); err != nil {
@@ -180,7 +180,7 @@ func (p *Plane) decideAndAct(ctx context.Context) (acted bool, looks uint64, err
 		}
 	}
 	p.seen.follow()
-	steps := []func(context.Context) error{p.fenceReclaimed, p.freeLabels, p.replaceFailed, p.deliver}
+	steps := []func(context.Context) error{p.severReclaimed, p.freeLabels, p.replaceFailed, p.deliver}
 	if p.w.state.Control.Doubt != nil {
 		steps = nil // the book would refuse each at every look
 	}

@@ -164,7 +164,7 @@ func leaseTrays(t *testing.T, family string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if len(report.Rejected) > 0 || report.Holdings != 36 || len(report.Invoices) != 1 || !report.Invoices[0].Recomputed {
-		t.Errorf("the bundle: %v, %d holdings, invoices %+v", report.Rejected, report.Holdings, report.Invoices)
+	if len(report.Rejected) > 0 || report.HandedOver != 36 || len(report.Invoices) != 1 || !report.Invoices[0].Recomputed {
+		t.Errorf("the bundle: %v, %d holdings, invoices %+v", report.Rejected, report.HandedOver, report.Invoices)
 	}
 }

@@ -30,7 +30,7 @@ func (p *Plane) askNodes(ctx context.Context) {
 	// From the beginning only those are listed that are not well: who is not among
 	// them has recovered while nobody looked.
 	p.seen.listing = p.seen.nodes == 0
-	p.seen.note(func() { p.seen.heard, p.seen.nodesAsked = false, p.config.Clock.Now() })
+	p.seen.note(func() { p.seen.nodesComplete, p.seen.nodesAsked = false, p.config.Clock.Now() })
 	clear(p.seen.unwell)
 	p.askPage(ctx, lane, p.seen.nodes)
 }
@@ -38,7 +38,7 @@ func (p *Plane) askNodes(ctx context.Context) {
 // askPage asks for one page of what nodes said.
 func (p *Plane) askPage(ctx context.Context, lane *lane, since uint64) {
 	driver := p.devices().Nodes
-	p.asking.ask(ctx, "what nodes said", func(ctx context.Context) heard {
+	p.asking.ask(ctx, "what nodes said", func(ctx context.Context) handler {
 		o, err := driver.Observe(ctx, since)
 		return func(ctx context.Context) error { return p.hearNodes(ctx, lane, since, o, p.asking.answered(lane, err)) }
 	}, lane)
@@ -75,7 +75,7 @@ func (p *Plane) hearNodes(ctx context.Context, lane *lane, since uint64, o node.
 		// instant would be none.
 		p.seen.nodesAt = now
 	}
-	p.seen.note(func() { p.seen.heard = true })
+	p.seen.note(func() { p.seen.nodesComplete = true })
 	if !full || p.config.Observe {
 		return nil
 	}
@@ -125,11 +125,11 @@ func (p *Plane) takeReports(ctx context.Context, o node.Observation) error {
 
 // outcome is the report of a step with what became of checking it.
 type outcome struct {
-	report *node.Report
-	item   book.EvidenceItem
-	err    error
-	fenced bool // a fence step that ended
-	mended bool // a repair that ended
+	report  *node.Report
+	item    book.EvidenceItem
+	err     error
+	severed bool // a step of severing that ended
+	mended  bool // a repair that ended
 }
 
 // told is why a node is quarantined, for its tenant: what the driver says may name
@@ -157,7 +157,7 @@ func (p *Plane) takeOutcomes(ctx context.Context, outcomes []outcome) error {
 			bad.Evidence = append(bad.Evidence, o.report.Raw)
 		case o.mended:
 			mended.Nodes = append(mended.Nodes, o.report.Node)
-		case o.fenced:
+		case o.severed:
 			p.seen.silenced.Add(o.report.Node)
 		default:
 			good.Items = append(good.Items, o.item)
@@ -193,7 +193,7 @@ func (p *Plane) examine(ctx context.Context, o *outcome) {
 			o.err = errors.New("the node still has storage grants or management sessions of its last tenant")
 			return
 		}
-		o.fenced = true
+		o.severed = true
 	case node.Sanitizing:
 		body, err := json.Marshal(e.Receipts)
 		if err != nil {
@@ -212,12 +212,12 @@ func (p *Plane) examine(ctx context.Context, o *outcome) {
 }
 
 // receipts reads back the receipts of the wipe before an attestation.
-func (p *Plane) receipts(ctx context.Context, n site.Index) ([]wipe.Receipt, error) {
+func (p *Plane) receipts(ctx context.Context, n site.Index) ([]wipe.SanitizeReceipt, error) {
 	body, err := p.w.cache.bodyOf(ctx, p.w.state.Nodes.Wiped[n])
 	if err != nil {
 		return nil, err
 	}
-	var receipts []wipe.Receipt
+	var receipts []wipe.SanitizeReceipt
 	return receipts, json.Unmarshal(body, &receipts)
 }
 
@@ -246,11 +246,11 @@ func (p *Plane) statement(n site.Index, e node.Evidence) (book.EvidenceItem, err
 	return book.EvidenceItem{Checked: checked, Body: signed}, err
 }
 
-// fenceReclaimed moves reclaimed nodes on whose ports, grants and sessions are
+// severReclaimed moves reclaimed nodes on whose ports, grants and sessions are
 // shown to be free of their last tenant.
-func (p *Plane) fenceReclaimed(ctx context.Context) error {
+func (p *Plane) severReclaimed(ctx context.Context) error {
 	s := p.w.state
-	var c book.Fence
+	var c book.Sever
 	for n := range s.Nodes.By[node.Reclaiming].All() {
 		if !p.seen.silenced.Has(n) || p.seen.pending.Has(n) {
 			continue
@@ -258,10 +258,10 @@ func (p *Plane) fenceReclaimed(ctx context.Context) error {
 		if i := s.Nodes.Owner[n]; i != book.NoLease && !s.Leases[i].Returning.IsZero() && len(s.Reached(s.Leases[i])) > 0 {
 			continue // its lease can still reach its volumes
 		}
-		proof := book.FenceProof{Node: s.Site.NodeID[n], Turnover: s.Nodes.Turnover[n], Origin: s.Site.Origin}
+		proof := book.SeverProof{Node: s.Site.NodeID[n], Turnover: s.Nodes.Turnover[n], Origin: s.Site.Origin}
 		for _, nic := range s.Site.NICsOf(n) {
 			port := site.PortOf(n, nic)
-			read := book.FencedPort{Fabric: s.Site.Fabrics[s.Site.FabricOf(port)].ID, NIC: nic, Labels: []uint32{}}
+			read := book.SeveredPort{Fabric: s.Site.Fabrics[s.Site.FabricOf(port)].ID, NIC: nic, Labels: []uint32{}}
 			for _, m := range p.seen.tables.NIC(port) {
 				read.Labels = append(read.Labels, m.Value())
 			}

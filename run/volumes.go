@@ -31,7 +31,7 @@ func (p *Plane) workVolumes(ctx context.Context, work []book.VolumeWork) {
 		return
 	}
 	for _, w := range work {
-		p.asking.ask(ctx, w.String(), func(ctx context.Context) heard {
+		p.asking.ask(ctx, w.String(), func(ctx context.Context) handler {
 			var command book.Command
 			can, err := backend.Capabilities(ctx)
 			if err == nil {
@@ -126,7 +126,7 @@ func (p *Plane) askVolumes(ctx context.Context) {
 	if backend == nil || len(s.Volumes) == 0 || s.Control.Adopted || now.Sub(p.seen.volumes) < volumesEvery || !p.asking.idle(lane) {
 		return
 	}
-	p.asking.ask(ctx, "who can reach volumes", func(ctx context.Context) heard {
+	p.asking.ask(ctx, "who can reach volumes", func(ctx context.Context) handler {
 		seen, err := backend.Observe(ctx)
 		return func(ctx context.Context) error {
 			if p.asking.answered(lane, err) != nil {
@@ -185,7 +185,7 @@ func (v *seen) missingGrants(s *book.State, planned []book.VolumeWork) (work []b
 	for _, id := range s.VolumeIDs() {
 		for _, principal := range slices.Sorted(maps.Keys(s.Volumes[id].Grants)) {
 			if a := s.Volumes[id].Grants[principal]; !a.Stray && v.missing[access{id, principal}] && !ends(access{id, principal}) {
-				work = append(work, book.VolumeWork{Action: book.GrantVolume, Contract: s.Volumes[id].Contract, Spec: s.Volumes[id].Held.Spec, Principal: principal})
+				work = append(work, book.VolumeWork{Action: book.GrantVolume, Contract: s.Volumes[id].Contract, Spec: s.Volumes[id].Provisioned.Spec, Principal: principal})
 			}
 		}
 	}

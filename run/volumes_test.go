@@ -46,7 +46,7 @@ func (b *backend) Grant(ctx context.Context, v storage.VolumeID, p storage.Princ
 	return c, err
 }
 
-func (b *backend) Revoke(ctx context.Context, v storage.VolumeID, p storage.Principal) (storage.Receipt, error) {
+func (b *backend) Revoke(ctx context.Context, v storage.VolumeID, p storage.Principal) (storage.RevokeReceipt, error) {
 	r, err := b.Driver.Revoke(ctx, v, p)
 	if b.liar {
 		r.Probe = "granted"
@@ -181,7 +181,7 @@ func TestNothingIsDeliveredWithoutItsVolumes(t *testing.T) {
 
 // A lease does not end, and its nodes are not wiped for others, while its old
 // credential still works.
-func TestARevocationThatFencedNothing(t *testing.T) {
+func TestARevocationThatEndedNoMount(t *testing.T) {
 	w := imported(t)
 	temper := &backend{Driver: w.sim.Storage(), liar: true}
 	p := w.lease(t, temper, 1)

@@ -210,7 +210,7 @@ func TestTheClockGoesBack(t *testing.T) {
 	if c := p.Clock(); c.Confirmed || !c.Now.Equal(c.Head) || !c.Machine.Equal(clock.Now()) || !strings.Contains(c.Why, "ledger set-aside") {
 		t.Errorf("the clock is %+v, expected it not to be confirmed and to say what to do", c)
 	}
-	if held := strings.Join(p.Plan(context.Background()).Held, "\n"); !strings.Contains(held, "behind the ledger's last entry") {
+	if held := strings.Join(p.Plan(context.Background()).Deferred, "\n"); !strings.Contains(held, "behind the ledger's last entry") {
 		t.Errorf("the plan holds %q", held)
 	}
 	if _, err := p.ConfirmClock(context.Background(), "", clock.Now(), book.Actor{Subject: "approver", Role: "approver"}, "it is right"); err == nil {

@@ -62,7 +62,7 @@ func (s *Sim) evidence(n site.Index, r *run) ([]byte, error) {
 		if err != nil {
 			return nil, err
 		}
-		var receipts []wipe.Receipt
+		var receipts []wipe.SanitizeReceipt
 		if r.wiped != nil {
 			receipts = e.Receipts
 			if r.wiped != r {
@@ -80,7 +80,7 @@ func (s *Sim) evidence(n site.Index, r *run) ([]byte, error) {
 
 // receipts are those of a wipe. All devices begin when the step does. Where a
 // burn-in follows in the same step, it gets its time.
-func (s *Sim) receipts(n site.Index, r *run, devices []site.Device) []wipe.Receipt {
+func (s *Sim) receipts(n site.Index, r *run, devices []site.Device) []wipe.SanitizeReceipt {
 	draws := s.draw(drawWipe, uint64(n), hashID(r.id))
 	window := r.end.Sub(r.start)
 	if r.kind == node.StepCommission {

@@ -131,26 +131,26 @@ func (d *fabricDriver) Plan(desired []fabric.PortRow, observed *fabric.Tables) (
 const writer = "sim"
 
 // Apply implements fabric.Driver.
-func (d *fabricDriver) Apply(ctx context.Context, c fabric.Change, f fabric.Fence) (fabric.Receipt, error) {
+func (d *fabricDriver) Apply(ctx context.Context, c fabric.Change, f fabric.Fence) (fabric.ApplyReceipt, error) {
 	s := d.s
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if err := ctx.Err(); err != nil {
-		return fabric.Receipt{}, err
+		return fabric.ApplyReceipt{}, err
 	}
 	own := d.fabric()
 	if err := c.Check(own.ID, claim.Digest{}, own.Family, leafKeys); err != nil {
-		return fabric.Receipt{}, err
+		return fabric.ApplyReceipt{}, err
 	}
 	for i := range c.Ports {
 		if err := d.mine(c.Ports[i].Port); err != nil {
-			return fabric.Receipt{}, err
+			return fabric.ApplyReceipt{}, err
 		}
 	}
 	if err := d.admit(f); err != nil {
-		return fabric.Receipt{}, err
+		return fabric.ApplyReceipt{}, err
 	}
-	receipt := fabric.Receipt{Change: c.ID, Source: writer}
+	receipt := fabric.ApplyReceipt{Change: c.ID, Source: writer}
 	for i := range c.Ports {
 		if err := d.write(c.Ports[i].Port, c.Ports[i].Row); err != nil {
 			receipt.Failed = append(receipt.Failed, fabric.PortError{Port: c.Ports[i].Port, Error: err.Error()})

@@ -86,11 +86,11 @@ type keptFabric struct {
 }
 
 type keptVolume struct {
-	Held   storage.Volume                  `json:"held"`
-	Grants map[storage.Principal]time.Time `json:"grants"`
-	Mounts map[storage.Principal]int       `json:"mounts"`
-	Bytes  uint64                          `json:"bytes"`
-	Erased *storage.ErasureReceipt         `json:"erased,omitempty"`
+	Provisioned storage.Volume                  `json:"held"`
+	Grants      map[storage.Principal]time.Time `json:"grants"`
+	Mounts      map[storage.Principal]int       `json:"mounts"`
+	Bytes       uint64                          `json:"bytes"`
+	Erased      *storage.ErasureReceipt         `json:"erased,omitempty"`
 }
 
 // Keep returns what the devices hold now, for Resume. The same devices give the same
@@ -134,7 +134,7 @@ func (s *Sim) Keep() ([]byte, error) {
 	}
 	for _, id := range slices.Sorted(maps.Keys(s.volume.byID)) {
 		v := s.volume.byID[id]
-		k.Volumes = append(k.Volumes, keptVolume{v.held, v.grants, v.mounts, v.bytes, v.erased})
+		k.Volumes = append(k.Volumes, keptVolume{v.provisioned, v.grants, v.mounts, v.bytes, v.erased})
 	}
 	return json.Marshal(&k)
 }
@@ -196,7 +196,7 @@ func (s *Sim) Resume(data []byte) error {
 	copy(s.ports.changed, k.Changed)
 	for i := range k.Volumes {
 		kv := &k.Volumes[i]
-		held := &volume{held: kv.Held, grants: map[storage.Principal]time.Time{}, mounts: map[storage.Principal]int{}, bytes: kv.Bytes, erased: kv.Erased}
+		held := &volume{provisioned: kv.Provisioned, grants: map[storage.Principal]time.Time{}, mounts: map[storage.Principal]int{}, bytes: kv.Bytes, erased: kv.Erased}
 		maps.Copy(held.mounts, kv.Mounts)
 		for p, since := range kv.Grants {
 			held.grants[p] = since.UTC()
@@ -204,7 +204,7 @@ func (s *Sim) Resume(data []byte) error {
 				s.schedule(mounts, func() { s.use(held, p) })
 			}
 		}
-		s.volume.byID[kv.Held.Spec.ID] = held
+		s.volume.byID[kv.Provisioned.Spec.ID] = held
 	}
 	s.planFailure()
 	return nil
@@ -251,7 +251,7 @@ func (s *Sim) checkKept(k *kept) error {
 		}
 	}
 	for i := range k.Volumes {
-		if err := k.Volumes[i].Held.Spec.Check(); err != nil {
+		if err := k.Volumes[i].Provisioned.Spec.Check(); err != nil {
 			return err
 		}
 	}

@@ -109,7 +109,7 @@ func (d *nodeDriver) Capabilities(ctx context.Context) (node.Capabilities, error
 const maxStepID = 200
 
 // Apply implements node.Driver.
-func (d *nodeDriver) Apply(ctx context.Context, steps []node.Step, f node.Fence) ([]node.Receipt, error) {
+func (d *nodeDriver) Apply(ctx context.Context, steps []node.Step, f node.Fence) ([]node.StepReceipt, error) {
 	s := (*Sim)(d)
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -120,9 +120,9 @@ func (d *nodeDriver) Apply(ctx context.Context, steps []node.Step, f node.Fence)
 		return nil, fmt.Errorf("nodes: %w", err)
 	}
 	s.nodes.fence = f
-	receipts := make([]node.Receipt, len(steps))
+	receipts := make([]node.StepReceipt, len(steps))
 	for i := range steps {
-		receipts[i] = node.Receipt{Step: steps[i].ID, Taken: true}
+		receipts[i] = node.StepReceipt{Step: steps[i].ID, Taken: true}
 		if err := s.take(&steps[i]); err != nil {
 			receipts[i].Taken, receipts[i].Error = false, err.Error()
 		}
@@ -189,8 +189,8 @@ func (s *Sim) takes(kind string, class uint8) (time.Duration, bool) {
 	switch kind {
 	case node.StepCommission:
 		return t.Commission, true
-	case node.StepFence:
-		return t.Fence, true
+	case node.StepSever:
+		return t.Sever, true
 	case node.StepSanitize:
 		return t.Sanitize, true
 	case node.StepAttest:
@@ -221,7 +221,7 @@ func (s *Sim) end(n site.Index, r *run) {
 		s.recover(n)
 	case node.StepPowerOff:
 		st.powered = false
-	case node.StepFence:
+	case node.StepSever:
 	default:
 		if broken {
 			r.error = "hardware failed meanwhile: " + s.config.Classes[st.class-1].Name

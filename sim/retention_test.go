@@ -32,7 +32,7 @@ func TestWhatIsNoLongerKept(t *testing.T) {
 		for n := range site.Index(64) {
 			id := fmt.Sprintf("%d/%d", n, turnover)
 			last[n] = id
-			steps = append(steps, node.Step{ID: id, Node: n, Kind: node.StepFence, Turnover: uint32(turnover)})
+			steps = append(steps, node.Step{ID: id, Node: n, Kind: node.StepSever, Turnover: uint32(turnover)})
 		}
 		if _, err := s.Nodes().Apply(ctx, steps, node.Fence{}); err != nil {
 			t.Fatal(err)

@@ -67,7 +67,7 @@ const (
 
 // Times is what steps take in the middle; each is drawn from 0.8 to 1.2 of it.
 type Times struct {
-	Commission, Fence, Sanitize, Attest, PowerOff time.Duration
+	Commission, Sever, Sanitize, Attest, PowerOff time.Duration
 	Inspect                                       time.Duration // a repair of a node with no known failure
 }
 
@@ -83,7 +83,7 @@ func DefaultConfig(seed uint64, start time.Time) Config {
 			{PartSwap, 0.20, 24 * time.Hour, false, 0.3, "a part is broken and is swapped"},
 			{ReturnToVendor, 0.05, 240 * time.Hour, false, 1, "the baseboard goes back to its vendor"},
 		},
-		Times: Times{Commission: 55 * time.Minute, Fence: 2 * time.Minute, Sanitize: 30 * time.Minute, Attest: 18 * time.Minute,
+		Times: Times{Commission: 55 * time.Minute, Sever: 2 * time.Minute, Sanitize: 30 * time.Minute, Attest: 18 * time.Minute,
 			PowerOff: time.Minute, Inspect: time.Hour},
 		SlowShare: 0.01, SlowFactor: 2.5, DeadShare: 0.0005,
 	}
@@ -113,7 +113,7 @@ func (c *Config) Check() error {
 	if c.FailureRate > 0 && !(sum > 0.999 && sum < 1.001) || len(c.Classes) > 200 {
 		return fmt.Errorf("sim: shares of %d classes sum to %g, expected 1", len(c.Classes), sum)
 	}
-	for _, t := range []time.Duration{c.Times.Commission, c.Times.Fence, c.Times.Sanitize, c.Times.Attest, c.Times.PowerOff, c.Times.Inspect} {
+	for _, t := range []time.Duration{c.Times.Commission, c.Times.Sever, c.Times.Sanitize, c.Times.Attest, c.Times.PowerOff, c.Times.Inspect} {
 		if t < time.Second || t > 365*24*time.Hour {
 			return fmt.Errorf("sim: a step of %s: expected a second to a year", t)
 		}

@@ -466,7 +466,7 @@ func TestBadFaultsAndConfigsAreRefused(t *testing.T) {
 	}
 	for name, change := range map[string]func(*sim.Config){
 		"rate": func(c *sim.Config) { c.FailureRate = math.NaN() }, "negative": func(c *sim.Config) { c.DeadShare = -1 },
-		"shares": func(c *sim.Config) { c.FailureRate, c.Classes = 1, c.Classes[:1] }, "step": func(c *sim.Config) { c.Times.Fence = 0 },
+		"shares": func(c *sim.Config) { c.FailureRate, c.Classes = 1, c.Classes[:1] }, "step": func(c *sim.Config) { c.Times.Sever = 0 },
 		"burn-in": func(c *sim.Config) { c.Times.Attest = time.Minute }, "start": func(c *sim.Config) { c.Start = time.Time{} },
 	} {
 		c := quiet(1)

@@ -18,11 +18,11 @@ type volumes struct {
 }
 
 type volume struct {
-	held   storage.Volume
-	grants map[storage.Principal]time.Time
-	mounts map[storage.Principal]int
-	bytes  uint64
-	erased *storage.ErasureReceipt
+	provisioned storage.Volume
+	grants      map[storage.Principal]time.Time
+	mounts      map[storage.Principal]int
+	bytes       uint64
+	erased      *storage.ErasureReceipt
 }
 
 func (v *volumes) init() { v.byID = map[storage.VolumeID]*volume{} }
@@ -70,15 +70,15 @@ func (d *storageDriver) Provision(ctx context.Context, spec storage.VolumeSpec) 
 		switch {
 		case v.erased != nil:
 			return storage.Volume{}, fmt.Errorf("volume %s: %w", spec.ID, storage.ErrDestroyed)
-		case v.held.Spec != spec:
+		case v.provisioned.Spec != spec:
 			return storage.Volume{}, fmt.Errorf("volume %s: %w", spec.ID, storage.ErrDifferent)
 		}
-		return v.held, nil
+		return v.provisioned, nil
 	}
-	v := &volume{held: storage.Volume{Spec: spec, Created: s.now, Backend: "sim:/leases/" + string(spec.ID)},
+	v := &volume{provisioned: storage.Volume{Spec: spec, Created: s.now, Backend: "sim:/leases/" + string(spec.ID)},
 		grants: map[storage.Principal]time.Time{}, mounts: map[storage.Principal]int{}}
 	s.volume.byID[spec.ID] = v
-	return v.held, nil
+	return v.provisioned, nil
 }
 
 // Grant implements storage.Driver.
@@ -100,22 +100,22 @@ func (d *storageDriver) Grant(ctx context.Context, id storage.VolumeID, p storag
 		s.schedule(s.now.Add(mountAfter), func() { s.use(v, p) })
 	}
 	secret := mix(s.config.Seed ^ hashID(string(id)+"\x00"+string(p)) ^ uint64(v.grants[p].UnixNano()))
-	return storage.Credential{Grant: storage.Grant{Volume: id, Principal: p, Since: v.grants[p]}, Path: v.held.Backend,
+	return storage.Credential{Grant: storage.Grant{Volume: id, Principal: p, Since: v.grants[p]}, Path: v.provisioned.Backend,
 		Secret: fmt.Sprintf("simulated-%016x", secret)}, nil
 }
 
 // Revoke implements storage.Driver.
-func (d *storageDriver) Revoke(ctx context.Context, id storage.VolumeID, p storage.Principal) (storage.Receipt, error) {
+func (d *storageDriver) Revoke(ctx context.Context, id storage.VolumeID, p storage.Principal) (storage.RevokeReceipt, error) {
 	s, err := d.open(ctx)
 	if err != nil {
-		return storage.Receipt{}, err
+		return storage.RevokeReceipt{}, err
 	}
 	defer s.mu.Unlock()
 	v, err := s.find(id)
 	if err != nil {
-		return storage.Receipt{}, err
+		return storage.RevokeReceipt{}, err
 	}
-	r := storage.Receipt{Volume: id, Principal: p, Revoked: s.now, Fenced: v.mounts[p], Origin: claim.Simulated}
+	r := storage.RevokeReceipt{Volume: id, Principal: p, Revoked: s.now, EndedMounts: v.mounts[p], Origin: claim.Simulated}
 	delete(v.mounts, p)
 	delete(v.grants, p)
 	r.Probe = s.probe(v, p)
@@ -168,8 +168,8 @@ func (d *storageDriver) Destroy(ctx context.Context, id storage.VolumeID) (stora
 		return storage.ErasureReceipt{}, fmt.Errorf("volume %s: %d grants, %d principals with open mounts: %w", id, len(v.grants), len(v.mounts), storage.ErrGranted)
 	}
 	v.bytes = 0
-	r := &storage.ErasureReceipt{Volume: id, Tenant: v.held.Spec.Tenant, Destroyed: s.now, Method: storage.EraseObjects, Origin: claim.Simulated}
-	if v.held.Spec.KeyMode == storage.ServerKeys {
+	r := &storage.ErasureReceipt{Volume: id, Tenant: v.provisioned.Spec.Tenant, Destroyed: s.now, Method: storage.EraseObjects, Origin: claim.Simulated}
+	if v.provisioned.Spec.KeyMode == storage.ServerKeys {
 		r.Method, r.KeyDestroyed = storage.EraseKey, true
 	}
 	v.erased = r
@@ -192,7 +192,7 @@ func (d *storageDriver) Observe(ctx context.Context) (storage.Observation, error
 		if v.erased != nil {
 			continue
 		}
-		o.Volumes = append(o.Volumes, v.held)
+		o.Volumes = append(o.Volumes, v.provisioned)
 		for p, since := range v.grants {
 			o.Grants = append(o.Grants, storage.Grant{Volume: id, Principal: p, Since: since})
 		}
@@ -219,7 +219,7 @@ const (
 func (s *Sim) use(v *volume, p storage.Principal) {
 	if _, granted := v.grants[p]; granted && v.erased == nil && v.mounts[p] == 0 {
 		v.mounts[p] = usualMounts
-		v.bytes = min(v.bytes+usualBytes, v.held.Spec.CapacityBytes)
+		v.bytes = min(v.bytes+usualBytes, v.provisioned.Spec.CapacityBytes)
 	}
 }
 
@@ -249,6 +249,6 @@ func (s *Sim) Mount(id storage.VolumeID, p storage.Principal, write uint64) erro
 		return fmt.Errorf("volume %s: %s: access denied", id, p)
 	}
 	v.mounts[p]++
-	v.bytes = min(v.bytes+write, v.held.Spec.CapacityBytes)
+	v.bytes = min(v.bytes+write, v.provisioned.Spec.CapacityBytes)
 	return nil
 }

@@ -66,7 +66,7 @@ func (r *reader) checkHosts() {
 		for number, unit := range r.t.pods[p].hosts {
 			for pos, host := range unit {
 				at, is := r.t.findNode(host)
-				if is && at != (place{p, number, pos}) {
+				if is && at != (nodePosition{p, number, pos}) {
 					r.podAt[p].fail("host %q is the id of another node; rename the pod", host)
 				}
 			}

@@ -43,7 +43,7 @@ type TenantLimits struct {
 func (p Policy) Apart() time.Duration { return max(p.IsolationWindow, 2*p.Poll) }
 
 // Brake limits what the loop may break in a window by one cause: ports locked
-// down, nodes fenced, powered off or wiped. Beyond that a second person decides.
+// down, nodes severed, powered off or wiped. Beyond that a second person decides.
 type Brake struct {
 	Ports  int
 	Nodes  int
@@ -54,7 +54,7 @@ type Brake struct {
 // is quarantined.
 type TurnoverTimeouts struct {
 	Commission time.Duration // first inventory and burn-in
-	Fence      time.Duration // labels, grants and BMC sessions gone
+	Sever      time.Duration // labels, grants and BMC sessions gone
 	Sanitize   time.Duration // every device wiped and read back
 	Attest     time.Duration // TPM quote, golden values, burn-in
 	Deliver    time.Duration // labels, proof, volumes, acceptance
@@ -72,7 +72,7 @@ func DefaultPolicy() Policy {
 		SilenceGrace:    silenceGrace,
 		LabelCoolDown:   24 * time.Hour,
 		QuoteValid:      14 * 24 * time.Hour,
-		Turnover: TurnoverTimeouts{Commission: 6 * time.Hour, Fence: 15 * time.Minute, Sanitize: 3 * time.Hour,
+		Turnover: TurnoverTimeouts{Commission: 6 * time.Hour, Sever: 15 * time.Minute, Sanitize: 3 * time.Hour,
 			Attest: time.Hour, Deliver: 30 * time.Minute, Attempts: 2},
 		SparesPerSU: 1,
 		RecordLooks: recordLooks,
@@ -140,7 +140,7 @@ func (p *Policy) settings() []setting {
 		{name: "label-cool-down", duration: &p.LabelCoolDown, low: 0, high: 365 * day},
 		{name: "quote-valid", duration: &p.QuoteValid, low: 1, high: 365 * day},
 		{name: "commission-timeout", duration: &p.Turnover.Commission, low: 1, high: 30 * day},
-		{name: "fence-timeout", duration: &p.Turnover.Fence, low: 1, high: 30 * day},
+		{name: "fence-timeout", duration: &p.Turnover.Sever, low: 1, high: 30 * day},
 		{name: "sanitize-timeout", duration: &p.Turnover.Sanitize, low: 1, high: 30 * day},
 		{name: "attest-timeout", duration: &p.Turnover.Attest, low: 1, high: 30 * day},
 		{name: "deliver-timeout", duration: &p.Turnover.Deliver, low: 1, high: 30 * day},

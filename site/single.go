@@ -8,11 +8,11 @@ import (
 
 // What a template says of single nodes and single cables.
 
-// place is where a node or switch of a template is.
-type place struct{ pod, su, pos int }
+// nodePosition is where a node or switch of a template is.
+type nodePosition struct{ pod, su, pos int }
 
 // findNode resolves a node id without compiling anything.
-func (t *Template) findNode(id string) (place, bool) {
+func (t *Template) findNode(id string) (nodePosition, bool) {
 	for p, pod := range t.header.Pods {
 		if !strings.HasPrefix(id, pod.ID+"-su") {
 			continue
@@ -24,12 +24,12 @@ func (t *Template) findNode(id string) (place, bool) {
 			}
 			for pos := range t.pods[p].suNodes(t.header.Shape, number) {
 				if nodeID(su, pos) == id {
-					return place{p, number, pos}, true
+					return nodePosition{p, number, pos}, true
 				}
 			}
 		}
 	}
-	return place{}, false
+	return nodePosition{}, false
 }
 
 // overrides reads what the file says of single nodes.

@@ -35,7 +35,7 @@ type Granted struct {
 
 // Revoked says that access has ended, with the backend's receipt.
 type Revoked struct {
-	Receipt Receipt `json:"receipt"`
+	Receipt RevokeReceipt `json:"receipt"`
 }
 
 // Stray says that read-back shows access that nobody ordered: a grant, or a

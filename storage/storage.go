@@ -108,22 +108,22 @@ type Credential struct {
 	Secret string `json:"secret"`
 }
 
-// Receipt says that a grant is gone and that its live mounts were fenced: taking
+// RevokeReceipt says that a grant is gone and that its live mounts were ended: taking
 // a credential away does not end a mount that is open.
-type Receipt struct {
-	Volume    VolumeID     `json:"volume"`
-	Principal Principal    `json:"principal"`
-	Revoked   time.Time    `json:"revoked"`
-	Fenced    int          `json:"fenced_mounts"`
-	Probe     string       `json:"probe"` // what the old credential got when it was tried: must be Denied
-	Origin    claim.Origin `json:"origin"`
+type RevokeReceipt struct {
+	Volume      VolumeID     `json:"volume"`
+	Principal   Principal    `json:"principal"`
+	Revoked     time.Time    `json:"revoked"`
+	EndedMounts int          `json:"fenced_mounts"`
+	Probe       string       `json:"probe"` // what the old credential got when it was tried: must be Denied
+	Origin      claim.Origin `json:"origin"`
 }
 
 // Denied is the outcome of a probe that failed as it must.
 const Denied = "denied"
 
 // CheckRevoked refuses a receipt that does not show that access ended.
-func (r *Receipt) CheckRevoked(v VolumeID, p Principal) error {
+func (r *RevokeReceipt) CheckRevoked(v VolumeID, p Principal) error {
 	switch {
 	case r.Volume != v || r.Principal != p:
 		return fmt.Errorf("receipt is of %s on %s, expected %s on %s", r.Principal, r.Volume, p, v)
@@ -219,9 +219,9 @@ type Driver interface {
 	// under the same id is ErrDifferent, a destroyed one ErrDestroyed.
 	Provision(ctx context.Context, spec VolumeSpec) (Volume, error)
 	Grant(ctx context.Context, v VolumeID, p Principal) (Credential, error)
-	// Revoke returns only when live mounts are fenced and the old credential was
+	// Revoke returns only when live mounts have ended and the old credential was
 	// tried and denied. Revoking what is not granted succeeds.
-	Revoke(ctx context.Context, v VolumeID, p Principal) (Receipt, error)
+	Revoke(ctx context.Context, v VolumeID, p Principal) (RevokeReceipt, error)
 	Usage(ctx context.Context, v VolumeID) (Usage, error)
 	// Destroy returns only when no object is left. A volume that is granted is
 	// refused (ErrGranted). Destroying it again returns the same receipt.

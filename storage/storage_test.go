@@ -9,13 +9,13 @@ import (
 
 func TestReceiptsThatDoNotShowIt(t *testing.T) {
 	now := time.Date(2026, 5, 1, 0, 0, 0, 0, time.UTC)
-	revoked := Receipt{Volume: "v", Principal: "p", Revoked: now, Probe: Denied, Origin: claim.Simulated}
+	revoked := RevokeReceipt{Volume: "v", Principal: "p", Revoked: now, Probe: Denied, Origin: claim.Simulated}
 	if err := revoked.CheckRevoked("v", "p"); err != nil {
 		t.Fatal(err)
 	}
-	for name, change := range map[string]func(r *Receipt){
-		"volume": func(r *Receipt) { r.Volume = "w" }, "principal": func(r *Receipt) { r.Principal = "q" }, "time": func(r *Receipt) { r.Revoked = time.Time{} },
-		"probe": func(r *Receipt) { r.Probe = "" }, "origin": func(r *Receipt) { r.Origin = "" },
+	for name, change := range map[string]func(r *RevokeReceipt){
+		"volume": func(r *RevokeReceipt) { r.Volume = "w" }, "principal": func(r *RevokeReceipt) { r.Principal = "q" }, "time": func(r *RevokeReceipt) { r.Revoked = time.Time{} },
+		"probe": func(r *RevokeReceipt) { r.Probe = "" }, "origin": func(r *RevokeReceipt) { r.Origin = "" },
 	} {
 		bad := revoked
 		change(&bad)

@@ -148,7 +148,7 @@ func checkPictures(t *testing.T, s *book.State, sold *whatif.Sold) {
 				for _, su := range pod.SUs {
 					sum := 0
 					for _, share := range su.Shares {
-						nodes[share.Holder] += share.Nodes
+						nodes[share.Lease] += share.Nodes
 						sum += share.Nodes
 					}
 					if sum != su.Nodes {
@@ -161,7 +161,7 @@ func checkPictures(t *testing.T, s *book.State, sold *whatif.Sold) {
 		if total != s.Site.Nodes() {
 			t.Errorf("%s: %d nodes are drawn of %d", p.Caption, total, s.Site.Nodes())
 		}
-		for i, h := range p.Holders {
+		for i, h := range p.Leases {
 			if nodes[i] != h.Nodes {
 				t.Errorf("%s: %d nodes of %s are drawn, it holds %d", p.Caption, nodes[i], h.ID, h.Nodes)
 			}

@@ -110,7 +110,7 @@ func (d *remoteFabric) Plan(desired []fabric.PortRow, observed *fabric.Tables) (
 	return fabric.Plan(d.id, desired, observed)
 }
 
-func (d *remoteFabric) Apply(ctx context.Context, c fabric.Change, f fabric.Fence) (r fabric.Receipt, err error) {
+func (d *remoteFabric) Apply(ctx context.Context, c fabric.Change, f fabric.Fence) (r fabric.ApplyReceipt, err error) {
 	answer, err := d.c.post(ctx, d.path("apply"), encodeChange(&c, f))
 	if err != nil {
 		return r, err
@@ -169,7 +169,7 @@ func (d remoteNodes) Capabilities(ctx context.Context) (c node.Capabilities, err
 	return c, err
 }
 
-func (d remoteNodes) Apply(ctx context.Context, steps []node.Step, f node.Fence) (r []node.Receipt, err error) {
+func (d remoteNodes) Apply(ctx context.Context, steps []node.Step, f node.Fence) (r []node.StepReceipt, err error) {
 	answer, err := d.c.post(ctx, "nodes/apply", encodeSteps(steps, f))
 	if err != nil {
 		return nil, err
@@ -207,7 +207,7 @@ func (d remoteStorage) Grant(ctx context.Context, v storage.VolumeID, p storage.
 	return c, err
 }
 
-func (d remoteStorage) Revoke(ctx context.Context, v storage.VolumeID, p storage.Principal) (r storage.Receipt, err error) {
+func (d remoteStorage) Revoke(ctx context.Context, v storage.VolumeID, p storage.Principal) (r storage.RevokeReceipt, err error) {
 	err = d.c.call(ctx, "storage/revoke", access{v, p}, &r)
 	return r, err
 }

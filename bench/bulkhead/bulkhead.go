@@ -10,7 +10,7 @@ import (
 	"strings"
 	"time"
 
-	"bulkhead/bench/ground"
+	"bulkhead/bench/sites"
 	"bulkhead/lease"
 	"bulkhead/place"
 	"bulkhead/site"
@@ -30,12 +30,12 @@ type Bulkhead struct {
 }
 
 // New builds the site from a template, as an owner would, without spares.
-func New(t *ground.Tree) (*Bulkhead, error) {
+func New(t *sites.Tree) (*Bulkhead, error) {
 	return WithSpares(t, 0)
 }
 
 // WithSpares is New with that many spares an SU.
-func WithSpares(t *ground.Tree, spares int) (*Bulkhead, error) {
+func WithSpares(t *sites.Tree, spares int) (*Bulkhead, error) {
 	template, err := site.ParseTemplate(t.Name+".yaml", []byte(Template(t, spares)))
 	if err != nil {
 		return nil, err
@@ -57,7 +57,7 @@ func WithSpares(t *ground.Tree, spares int) (*Bulkhead, error) {
 }
 
 // rackOf is the number of a node's rack inside its SU.
-func rackOf(t *ground.Tree, n int) int {
+func rackOf(t *sites.Tree, n int) int {
 	first := n
 	for first > 0 && t.SU[first-1] == t.SU[n] {
 		first--
@@ -66,7 +66,7 @@ func rackOf(t *ground.Tree, n int) int {
 }
 
 // Template writes the tree as a site file.
-func Template(t *ground.Tree, spares int) string {
+func Template(t *sites.Tree, spares int) string {
 	var b strings.Builder
 	s := t.Shape
 	model := func(field string) { fmt.Fprintf(&b, "    %s: {model: bench, firmware: \"1\"}\n", field) }
@@ -98,10 +98,10 @@ func (b *Bulkhead) Name() string { return "Bulkhead" }
 func (b *Bulkhead) Close() error { return nil }
 
 // Occupy makes exactly the nodes of an occupancy unavailable.
-func (b *Bulkhead) Occupy(o *ground.Occupancy) error {
+func (b *Bulkhead) Occupy(o *sites.Occupancy) error {
 	b.Free = site.NewSet(b.Site.Nodes())
 	for n, h := range o.Holder {
-		if h == ground.Free {
+		if h == sites.Free {
 			b.Free.Add(site.Index(n))
 		}
 	}
@@ -109,24 +109,24 @@ func (b *Bulkhead) Occupy(o *ground.Occupancy) error {
 }
 
 // Place asks for shared links.
-func (b *Bulkhead) Place(nodes int) (ground.Decision, error) { return b.place(nodes, lease.Shared) }
+func (b *Bulkhead) Place(nodes int) (sites.Decision, error) { return b.place(nodes, lease.Shared) }
 
 // PlaceHermetic asks for links that nobody else uses.
-func (b *Bulkhead) PlaceHermetic(nodes int) (ground.Decision, error) {
+func (b *Bulkhead) PlaceHermetic(nodes int) (sites.Decision, error) {
 	return b.place(nodes, lease.Hermetic)
 }
 
-func (b *Bulkhead) place(nodes int, links lease.Links) (ground.Decision, error) {
+func (b *Bulkhead) place(nodes int, links lease.Links) (sites.Decision, error) {
 	begin := time.Now()
 	slice, err := place.Solve(b.Site, b.Free, place.Ask{Nodes: nodes, Fabric: Fabric, Kind: Kind, Links: links})
 	if err != nil {
-		return ground.Decision{}, err
+		return sites.Decision{}, err
 	}
 	solved := time.Now()
 	if err := place.Check(b.Site, b.Free, slice); err != nil {
-		return ground.Decision{}, err
+		return sites.Decision{}, err
 	}
-	d := ground.Decision{Search: solved.Sub(begin), Whole: time.Since(begin)}
+	d := sites.Decision{Search: solved.Sub(begin), Whole: time.Since(begin)}
 	for _, n := range slice.Nodes {
 		d.Nodes = append(d.Nodes, int32(n))
 	}

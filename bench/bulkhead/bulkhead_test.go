@@ -4,19 +4,19 @@ import (
 	"testing"
 
 	"bulkhead/bench/evaluate"
-	"bulkhead/bench/ground"
+	"bulkhead/bench/sites"
 )
 
 // The evaluator and the certificate count the same domains and the same
 // all-to-all bound, though they share no code.
 func TestEvaluatorAndCertificateAgree(t *testing.T) {
-	tree := ground.NewTree("test", 2, 2, 150)
+	tree := sites.NewTree("test", 2, 2, 150)
 	b, err := New(tree)
 	if err != nil {
 		t.Fatal(err)
 	}
 	for seed := range uint64(40) {
-		o := ground.Occupy(tree, []int{0, 25, 50, 75}[seed%4], seed)
+		o := sites.Occupy(tree, []int{0, 25, 50, 75}[seed%4], seed)
 		if err := b.Occupy(o); err != nil {
 			t.Fatal(err)
 		}

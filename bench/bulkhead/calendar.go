@@ -5,7 +5,7 @@ import (
 	"fmt"
 	"time"
 
-	"bulkhead/bench/ground"
+	"bulkhead/bench/sites"
 	"bulkhead/lease"
 	"bulkhead/place/dated"
 	"bulkhead/site"
@@ -20,7 +20,7 @@ type Calendar struct {
 
 // NewCalendar returns an empty schedule. The site's halls come into service on
 // the given days.
-func NewCalendar(t *ground.Tree, hallDays []int) (*Calendar, error) {
+func NewCalendar(t *sites.Tree, hallDays []int) (*Calendar, error) {
 	b, err := New(t)
 	if err != nil {
 		return nil, err
@@ -41,7 +41,7 @@ func (c *Calendar) on(day int) time.Time { return c.epoch.AddDate(0, 0, day) }
 func (c *Calendar) Advance(day int) { c.schedule.Advance(c.on(day)) }
 
 // Book promises an ask on its dates, or says that it can't be.
-func (c *Calendar) Book(b ground.Booking) (bool, error) {
+func (c *Calendar) Book(b sites.Booking) (bool, error) {
 	ask := dated.Ask{Fabric: Fabric, Kind: Kind, Links: c.links, End: c.on(b.End)}
 	for i, s := range b.Steps {
 		id := b.ID
@@ -63,7 +63,7 @@ func (c *Calendar) Book(b ground.Booking) (bool, error) {
 }
 
 // End takes a lease back, and places again what has not begun where that is better.
-func (c *Calendar) End(b ground.Booking, day int) error {
+func (c *Calendar) End(b sites.Booking, day int) error {
 	for i := range b.Steps {
 		id := b.ID
 		if len(b.Steps) > 1 {
@@ -78,7 +78,7 @@ func (c *Calendar) End(b ground.Booking, day int) error {
 }
 
 // Nodes returns what a step of a lease holds or is promised now.
-func (c *Calendar) Nodes(b ground.Booking, step int) []int32 {
+func (c *Calendar) Nodes(b sites.Booking, step int) []int32 {
 	id := b.ID
 	if len(b.Steps) > 1 {
 		id = fmt.Sprintf("%s.%d", b.ID, step)

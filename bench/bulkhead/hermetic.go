@@ -5,7 +5,7 @@ import (
 	"time"
 
 	"bulkhead/bench/evaluate"
-	"bulkhead/bench/ground"
+	"bulkhead/bench/sites"
 	"bulkhead/lease"
 	"bulkhead/place"
 	"bulkhead/site"
@@ -23,7 +23,7 @@ type Hermetic struct {
 }
 
 // NewHermetic returns an empty site with that many spares an SU.
-func NewHermetic(t *ground.Tree, spares int) (*Hermetic, error) {
+func NewHermetic(t *sites.Tree, spares int) (*Hermetic, error) {
 	b, err := WithSpares(t, spares)
 	if err != nil {
 		return nil, err

@@ -3,7 +3,7 @@ package bulkhead
 import (
 	"fmt"
 
-	"bulkhead/bench/ground"
+	"bulkhead/bench/sites"
 	"bulkhead/place"
 	"bulkhead/site"
 )
@@ -32,7 +32,7 @@ func (b *Bulkhead) Replace(candidates, failed []int32) []int32 {
 // Near is the share of failed nodes whose slot gets a spare of its own SU, as
 // place.PlanSpares expects it: as if every node were back where it was once it is
 // repaired.
-func Near(t *ground.Tree, spares int) (float64, error) {
+func Near(t *sites.Tree, spares int) (float64, error) {
 	plan, err := place.PlanSpares(place.SparesAsk{Failures: place.DefaultFailures(), Nodes: t.Shape.SUNodes, SUs: len(t.Halls[0][0]), SUShort: 0.02, PodShort: 0.001})
 	if err != nil {
 		return 0, err

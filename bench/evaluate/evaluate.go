@@ -6,7 +6,7 @@ import (
 	"fmt"
 	"slices"
 
-	"bulkhead/bench/ground"
+	"bulkhead/bench/sites"
 )
 
 // Counts is how many domains of each level a slice touches. Fewer is better,
@@ -25,7 +25,7 @@ func (c Counts) String() string {
 // Count counts the domains of a slice. It refuses a slice that is no answer to
 // the ask: another number of nodes, one twice, one that is not there, one that
 // is not free.
-func Count(t *ground.Tree, o *ground.Occupancy, asked int, slice []int32) (Counts, error) {
+func Count(t *sites.Tree, o *sites.Occupancy, asked int, slice []int32) (Counts, error) {
 	if len(slice) != asked {
 		return Counts{}, fmt.Errorf("%d nodes, %d were asked", len(slice), asked)
 	}
@@ -36,7 +36,7 @@ func Count(t *ground.Tree, o *ground.Occupancy, asked int, slice []int32) (Count
 			return Counts{}, fmt.Errorf("node %d is not on the site", n)
 		case seen[n]:
 			return Counts{}, fmt.Errorf("node %d is there twice", n)
-		case o.Holder[n] != ground.Free:
+		case o.Holder[n] != sites.Free:
 			return Counts{}, fmt.Errorf("node %d is not free", n)
 		}
 		seen[n] = true
@@ -58,10 +58,10 @@ func inside(domain, slice []int32) map[int32]int {
 // Bound is the fewest domains of each level that could hold asked free nodes,
 // each level by itself: nothing can be better on any of them. All four together
 // may be out of reach.
-func Bound(t *ground.Tree, o *ground.Occupancy, asked int) Counts {
+func Bound(t *sites.Tree, o *sites.Occupancy, asked int) Counts {
 	var free []int32
 	for n, h := range o.Holder {
-		if h == ground.Free {
+		if h == sites.Free {
 			free = append(free, int32(n))
 		}
 	}
@@ -90,7 +90,7 @@ func Bound(t *ground.Tree, o *ground.Occupancy, asked int) Counts {
 // It is what links allow, not a forecast, and it rewards spreading: a slice over
 // more pods has more uplinks. Other tenants' traffic comes on top, where links
 // are shared.
-func AllToAllNS(t *ground.Tree, slice []int32) float64 {
+func AllToAllNS(t *sites.Tree, slice []int32) float64 {
 	s := t.Shape
 	link := float64(s.Rails * s.LinkGbps)
 	worst := 0.0
@@ -125,7 +125,7 @@ func (e Exposure) Links() int { return e.LeafUp + e.PodUp }
 // Shared counts the links that a slice shares with the tenants of an occupancy.
 // A tenant uses the uplinks of an SU (of a pod) when it has nodes inside and
 // outside of it: what stays under a leaf never enters an uplink.
-func Shared(t *ground.Tree, o *ground.Occupancy, slice []int32) Exposure {
+func Shared(t *sites.Tree, o *sites.Occupancy, slice []int32) Exposure {
 	var e Exposure
 	others := map[int32]bool{}
 	level := func(domain []int32, uplinks int) int {

@@ -5,18 +5,18 @@ import (
 	"math/rand/v2"
 	"testing"
 
-	"bulkhead/bench/ground"
+	"bulkhead/bench/sites"
 )
 
 // site: 2 halls of 2 pods of 2 SUs of 64 nodes and one of 22, so that an SU is
 // nodes 0-63, a pod 0-149, a hall 0-299.
-func small() (*ground.Tree, *ground.Occupancy) {
-	t := ground.NewTree("test", 2, 2, 150)
-	return t, &ground.Occupancy{Holder: make([]int32, t.Nodes())}
+func small() (*sites.Tree, *sites.Occupancy) {
+	t := sites.NewTree("test", 2, 2, 150)
+	return t, &sites.Occupancy{Holder: make([]int32, t.Nodes())}
 }
 
 func span(ranges string) []int32 {
-	nodes, err := ground.ParseRanges(ranges)
+	nodes, err := sites.ParseRanges(ranges)
 	if err != nil {
 		panic(err)
 	}
@@ -49,7 +49,7 @@ func TestCountsByHand(t *testing.T) {
 
 func TestNoAnswerIsRefused(t *testing.T) {
 	tree, o := small()
-	o.Holder[5], o.Holder[6] = 1, ground.Failed
+	o.Holder[5], o.Holder[6] = 1, sites.Failed
 	for _, c := range []struct {
 		asked int
 		slice []int32
@@ -73,7 +73,7 @@ func TestBoundByHand(t *testing.T) {
 	for n := range 300 { // the first hall is full but for one node
 		o.Holder[n] = 1
 	}
-	o.Holder[17] = ground.Free
+	o.Holder[17] = sites.Free
 	if got := Bound(tree, o, 301); got != (Counts{2, 3, 7, 39}) {
 		t.Errorf("%s, expected 2/3/7/39", got)
 	}
@@ -140,10 +140,10 @@ func TestProperties(t *testing.T) {
 	r := rand.New(rand.NewPCG(1, 1))
 	for range 300 {
 		tree, _ := small()
-		o := ground.Occupy(tree, []int{0, 25, 50, 75}[r.IntN(4)], r.Uint64())
+		o := sites.Occupy(tree, []int{0, 25, 50, 75}[r.IntN(4)], r.Uint64())
 		var free []int32
 		for n, h := range o.Holder {
-			if h == ground.Free {
+			if h == sites.Free {
 				free = append(free, int32(n))
 			}
 		}
@@ -175,7 +175,7 @@ func TestProperties(t *testing.T) {
 		if a, b := AllToAllNS(tree, free[:asked]), AllToAllNS(tree, turned); a != b {
 			t.Fatalf("%g ns in one order, %g in the other", a, b)
 		}
-		if Shared(tree, &ground.Occupancy{Holder: make([]int32, tree.Nodes())}, free[:asked]).Links() != 0 {
+		if Shared(tree, &sites.Occupancy{Holder: make([]int32, tree.Nodes())}, free[:asked]).Links() != 0 {
 			t.Fatal("links are shared with nobody")
 		}
 	}

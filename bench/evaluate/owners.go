@@ -3,7 +3,7 @@ package evaluate
 import (
 	"fmt"
 
-	"bulkhead/bench/ground"
+	"bulkhead/bench/sites"
 )
 
 // Link is a cable of the compute fabric, by position: from the leaf of an SU, or
@@ -64,7 +64,7 @@ func (o *Owners) Taken() int { return len(o.of) }
 // itself, as far as counting shows: in every SU from which it has to leave at
 // least as many uplinks as nodes in each plane, or as many as are elsewhere if
 // those are fewer; likewise from every pod.
-func Carries(t *ground.Tree, slice []int32, links []Link) error {
+func Carries(t *sites.Tree, slice []int32, links []Link) error {
 	have := map[[3]int32]int{}
 	for _, l := range links {
 		up := int32(0)
@@ -95,7 +95,7 @@ func Carries(t *ground.Tree, slice []int32, links []Link) error {
 
 // Exposed is how many links of the whole site may carry packets of two or more
 // tenants when nothing assigns links, and how many links tenants are on at all.
-func Exposed(t *ground.Tree, o *ground.Occupancy) (shared, used int) {
+func Exposed(t *sites.Tree, o *sites.Occupancy) (shared, used int) {
 	level := func(domain []int32, uplinks int) {
 		spans := map[int32]int32{}
 		tenants := map[int32]map[int32]bool{}

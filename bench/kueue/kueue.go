@@ -27,7 +27,7 @@ import (
 	scheduler "sigs.k8s.io/kueue/pkg/cache/scheduler"
 	"sigs.k8s.io/kueue/pkg/resources"
 
-	"bulkhead/bench/ground"
+	"bulkhead/bench/sites"
 )
 
 // The labels of the levels, top down; the last is a node's own.
@@ -51,7 +51,7 @@ type Kueue struct {
 }
 
 // New fills a cache with a site.
-func New(t *ground.Tree) (*Kueue, error) {
+func New(t *sites.Tree) (*Kueue, error) {
 	k := &Kueue{all: nodes(t), cluster: &cluster{}}
 	k.cache = scheduler.New(k.cluster)
 	quiet := logr.Discard()
@@ -68,11 +68,11 @@ func New(t *ground.Tree) (*Kueue, error) {
 	if err != nil {
 		return nil, fmt.Errorf("kueue: %w", err)
 	}
-	return k, k.Occupy(&ground.Occupancy{Holder: make([]int32, t.Nodes())})
+	return k, k.Occupy(&sites.Occupancy{Holder: make([]int32, t.Nodes())})
 }
 
 // nodes are the site's nodes as Kubernetes knows them, named by number.
-func nodes(t *ground.Tree) []corev1.Node {
+func nodes(t *sites.Tree) []corev1.Node {
 	out := make([]corev1.Node, t.Nodes())
 	name := func(prefix string, n int32) string { return fmt.Sprintf("%s%05d", prefix, n) }
 	for n := range out {
@@ -106,10 +106,10 @@ func (k *Kueue) Version() string {
 func (k *Kueue) Close() error { return nil }
 
 // Occupy makes exactly the nodes of an occupancy unschedulable.
-func (k *Kueue) Occupy(o *ground.Occupancy) error {
+func (k *Kueue) Occupy(o *sites.Occupancy) error {
 	k.cluster.nodes = k.cluster.nodes[:0]
 	for n, h := range o.Holder {
-		if h == ground.Free {
+		if h == sites.Free {
 			k.cluster.nodes = append(k.cluster.nodes, k.all[n])
 		}
 	}
@@ -118,15 +118,15 @@ func (k *Kueue) Occupy(o *ground.Occupancy) error {
 
 // Place asks for a pod set of a pod a node, as close together as can be: in one
 // rack, else SU, pod, hall, else over halls.
-func (k *Kueue) Place(nodes int) (ground.Decision, error) {
+func (k *Kueue) Place(nodes int) (sites.Decision, error) {
 	begin := time.Now()
 	snapshot, err := k.cache.Snapshot(context.Background())
 	if err != nil {
-		return ground.Decision{}, fmt.Errorf("kueue: snapshot: %w", err)
+		return sites.Decision{}, fmt.Errorf("kueue: snapshot: %w", err)
 	}
 	cq := snapshot.ClusterQueue(queue)
 	if cq == nil || cq.TASFlavors[flavor] == nil {
-		return ground.Decision{}, errors.New("kueue: the cluster queue is not active")
+		return sites.Decision{}, errors.New("kueue: the cluster queue is not active")
 	}
 	closest := labelRack
 	request := scheduler.TASPodSetRequests{
@@ -138,14 +138,14 @@ func (k *Kueue) Place(nodes int) (ground.Decision, error) {
 	found := cq.TASFlavors[flavor].FindTopologyAssignmentsForFlavor(scheduler.FlavorTASRequests{request})
 	end := time.Now()
 	if why := found.Failure(); why != nil {
-		return ground.Decision{}, fmt.Errorf("kueue: %s", why.Reason)
+		return sites.Decision{}, fmt.Errorf("kueue: %s", why.Reason)
 	}
-	d := ground.Decision{Search: end.Sub(search), Whole: end.Sub(begin)}
+	d := sites.Decision{Search: end.Sub(search), Whole: end.Sub(begin)}
 	for _, domain := range found[podSet].TopologyAssignment.Domains {
 		host := domain.Values[len(domain.Values)-1]
 		n, err := strconv.ParseInt(host[1:], 10, 32)
 		if err != nil || domain.Count != 1 {
-			return ground.Decision{}, fmt.Errorf("kueue: %d pods on %q, expected one on a node", domain.Count, host)
+			return sites.Decision{}, fmt.Errorf("kueue: %d pods on %q, expected one on a node", domain.Count, host)
 		}
 		d.Nodes = append(d.Nodes, int32(n))
 	}

@@ -3,17 +3,17 @@ package kueue
 import (
 	"testing"
 
-	"bulkhead/bench/ground"
+	"bulkhead/bench/sites"
 )
 
 func TestKueuePlacesOnFreeNodes(t *testing.T) {
-	tree := ground.NewTree("test", 2, 2, 150)
+	tree := sites.NewTree("test", 2, 2, 150)
 	k, err := New(tree)
 	if err != nil {
 		t.Fatal(err)
 	}
 	for seed, percent := range []int{50, 75, 0, 25} {
-		o := ground.Occupy(tree, percent, uint64(seed))
+		o := sites.Occupy(tree, percent, uint64(seed))
 		if err := k.Occupy(o); err != nil {
 			t.Fatal(err)
 		}
@@ -26,7 +26,7 @@ func TestKueuePlacesOnFreeNodes(t *testing.T) {
 			t.Fatalf("%d nodes for %d asked, search %s of %s", len(d.Nodes), asked, d.Search, d.Whole)
 		}
 		for _, n := range d.Nodes {
-			if o.Holder[n] != ground.Free {
+			if o.Holder[n] != sites.Free {
 				t.Fatalf("node %d is not free", n)
 			}
 		}
@@ -38,7 +38,7 @@ func TestKueuePlacesOnFreeNodes(t *testing.T) {
 
 // A rack that holds the whole ask is found: the levels are understood.
 func TestKueueStaysInARack(t *testing.T) {
-	tree := ground.NewTree("test", 2, 2, 150)
+	tree := sites.NewTree("test", 2, 2, 150)
 	k, err := New(tree)
 	if err != nil {
 		t.Fatal(err)

@@ -12,19 +12,19 @@ import (
 	"sigs.k8s.io/kueue/pkg/resources"
 	tas "sigs.k8s.io/kueue/pkg/util/tas"
 
-	"bulkhead/bench/ground"
+	"bulkhead/bench/sites"
 )
 
 // OccupyAll lists all nodes but the failed ones, with no capacity left on those
 // that a tenant has: a replacement wants to know the nodes that stay.
-func (k *Kueue) OccupyAll(o *ground.Occupancy) {
+func (k *Kueue) OccupyAll(o *sites.Occupancy) {
 	k.cluster.nodes = k.cluster.nodes[:0]
 	for n, h := range o.Holder {
-		if h == ground.Failed {
+		if h == sites.Failed {
 			continue
 		}
 		node := k.all[n]
-		if h != ground.Free {
+		if h != sites.Free {
 			node.Status.Allocatable = corev1.ResourceList{}
 		}
 		k.cluster.nodes = append(k.cluster.nodes, node)

@@ -7,7 +7,7 @@ import (
 	"strings"
 	"time"
 
-	"bulkhead/bench/ground"
+	"bulkhead/bench/sites"
 )
 
 // Calendar is dated leases as Slurm knows them: a reservation a step, with a
@@ -76,7 +76,7 @@ var busy = regexp.MustCompile(`(?i)requested nodes are busy|node count specifica
 var errShort = errors.New("fewer nodes than asked")
 
 // Book makes a reservation for every step of an ask, or none.
-func (c *Calendar) Book(b ground.Booking) (bool, error) {
+func (c *Calendar) Book(b sites.Booking) (bool, error) {
 	var made []string
 	for i, step := range b.Steps {
 		name := reservation(b, i)
@@ -110,7 +110,7 @@ func (c *Calendar) Book(b ground.Booking) (bool, error) {
 	return true, nil
 }
 
-func reservation(b ground.Booking, step int) string { return fmt.Sprintf("%s.%d", b.ID, step) }
+func reservation(b sites.Booking, step int) string { return fmt.Sprintf("%s.%d", b.ID, step) }
 
 var reserved = regexp.MustCompile(`\bNodes=(\S+)`)
 
@@ -127,10 +127,10 @@ func (c *Calendar) nodes(name string) ([]int32, error) {
 }
 
 // Nodes returns what the reservation of a step holds.
-func (c *Calendar) Nodes(b ground.Booking, step int) []int32 { return c.held[reservation(b, step)] }
+func (c *Calendar) Nodes(b sites.Booking, step int) []int32 { return c.held[reservation(b, step)] }
 
 // End removes the reservations of a lease.
-func (c *Calendar) End(b ground.Booking) error {
+func (c *Calendar) End(b sites.Booking) error {
 	for i := range b.Steps {
 		if err := c.remove(reservation(b, i)); err != nil {
 			return err

@@ -4,12 +4,12 @@ import (
 	"fmt"
 	"strings"
 
-	"bulkhead/bench/ground"
+	"bulkhead/bench/sites"
 )
 
 // conf is the slurm.conf of a controller without node daemons: nodes are CLOUD
 // nodes, which need none, and nothing ever starts.
-func conf(t *ground.Tree, dir, user string, port int) string {
+func conf(t *sites.Tree, dir, user string, port int) string {
 	return fmt.Sprintf(`ClusterName=bench
 SlurmctldHost=localhost(127.0.0.1)
 SlurmctldPort=%[3]d
@@ -36,7 +36,7 @@ PartitionName=all Nodes=ALL Default=YES OverSubscribe=EXCLUSIVE MaxTime=INFINITE
 
 // topology is the site as topology.conf: a switch an SU, pod and hall, and one
 // over all. Racks are not in it unless racks is set: they share the SU's leaves.
-func topology(t *ground.Tree, racks bool) string {
+func topology(t *sites.Tree, racks bool) string {
 	var b strings.Builder
 	node, pod, su := 0, 0, 0
 	for h, hall := range t.Halls {
@@ -72,7 +72,7 @@ func hostLists(nodes []int32) []string {
 	var out []string
 	for len(nodes) > 0 {
 		take := min(len(nodes), limit/6) // "12345," at worst
-		out = append(out, "n["+ground.Ranges(nodes[:take])+"]")
+		out = append(out, "n["+sites.Ranges(nodes[:take])+"]")
 		nodes = nodes[take:]
 	}
 	return out
@@ -82,7 +82,7 @@ func hostLists(nodes []int32) []string {
 func parseHosts(text string) ([]int32, error) {
 	list := strings.TrimPrefix(text, "n")
 	list = strings.TrimSuffix(strings.TrimPrefix(list, "["), "]")
-	nodes, err := ground.ParseRanges(list)
+	nodes, err := sites.ParseRanges(list)
 	if err != nil {
 		return nil, fmt.Errorf("host list: %w", err)
 	}

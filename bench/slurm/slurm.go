@@ -25,12 +25,12 @@ import (
 	"syscall"
 	"time"
 
-	"bulkhead/bench/ground"
+	"bulkhead/bench/sites"
 )
 
 // Slurm is a running slurmctld.
 type Slurm struct {
-	tree    *ground.Tree
+	tree    *sites.Tree
 	dir     string
 	version string
 	closing sync.Mutex
@@ -50,7 +50,7 @@ const (
 
 // Start runs slurmctld for a site, in a new directory below dir. With racks,
 // racks are switches too. Close ends it.
-func Start(dir string, t *ground.Tree, racks bool) (*Slurm, error) {
+func Start(dir string, t *sites.Tree, racks bool) (*Slurm, error) {
 	for _, program := range []string{"slurmctld", "sbatch", "scontrol", "sdiag"} {
 		if _, err := exec.LookPath(program); err != nil {
 			return nil, ErrMissing
@@ -158,11 +158,11 @@ func (s *Slurm) command(name string, args ...string) (string, error) {
 }
 
 // Occupy makes exactly the nodes of an occupancy unavailable.
-func (s *Slurm) Occupy(o *ground.Occupancy) error {
+func (s *Slurm) Occupy(o *sites.Occupancy) error {
 	var up, down []int32
 	for n, h := range o.Holder {
 		n := int32(n)
-		switch taken := h != ground.Free; {
+		switch taken := h != sites.Free; {
 		case taken && !s.down[n]:
 			down = append(down, n)
 		case !taken && s.down[n]:
@@ -191,30 +191,30 @@ func (s *Slurm) Occupy(o *ground.Occupancy) error {
 var answer = regexp.MustCompile(`to start at (\S+) using \d+ processors on nodes (\S+) in partition`)
 
 // Place asks where a job of that many whole nodes would run now.
-func (s *Slurm) Place(nodes int) (ground.Decision, error) {
+func (s *Slurm) Place(nodes int) (sites.Decision, error) {
 	before, err := s.spent()
 	if err != nil {
-		return ground.Decision{}, err
+		return sites.Decision{}, err
 	}
 	begin := time.Now()
 	text, err := s.command("sbatch", "--test-only", "-N", strconv.Itoa(nodes), "--exclusive", "--wrap", "true")
 	whole := time.Since(begin)
 	if err != nil {
-		return ground.Decision{}, err
+		return sites.Decision{}, err
 	}
 	after, err := s.spent()
 	if err != nil {
-		return ground.Decision{}, err
+		return sites.Decision{}, err
 	}
 	m := answer.FindStringSubmatch(text)
 	if m == nil {
-		return ground.Decision{}, fmt.Errorf("sbatch said %.200q, expected when and where the job would start", text)
+		return sites.Decision{}, fmt.Errorf("sbatch said %.200q, expected when and where the job would start", text)
 	}
 	chosen, err := parseHosts(m[2])
 	if err != nil {
-		return ground.Decision{}, err
+		return sites.Decision{}, err
 	}
-	return ground.Decision{Nodes: chosen, Search: after - before, Whole: whole}, nil
+	return sites.Decision{Nodes: chosen, Search: after - before, Whole: whole}, nil
 }
 
 var willRun = regexp.MustCompile(`REQUEST_JOB_WILL_RUN\s.*total_time:(\d+)`)

@@ -6,11 +6,11 @@ import (
 	"strings"
 	"testing"
 
-	"bulkhead/bench/ground"
+	"bulkhead/bench/sites"
 )
 
 func TestTopologyNamesEveryNodeOnce(t *testing.T) {
-	tree := ground.NewTree("test", 2, 2, 150)
+	tree := sites.NewTree("test", 2, 2, 150)
 	want := `SwitchName=su0 Nodes=n[0-63]
 SwitchName=su1 Nodes=n[64-127]
 SwitchName=su2 Nodes=n[128-149]
@@ -52,7 +52,7 @@ func TestRealSlurmPlacesOnFreeNodes(t *testing.T) {
 	if testing.Short() {
 		t.Skip("needs a slurmctld; left out of the short run")
 	}
-	tree := ground.NewTree("test", 2, 2, 150)
+	tree := sites.NewTree("test", 2, 2, 150)
 	s, err := Start(t.TempDir(), tree, false)
 	if errors.Is(err, ErrMissing) {
 		t.Skip(err)
@@ -66,7 +66,7 @@ func TestRealSlurmPlacesOnFreeNodes(t *testing.T) {
 		}
 	}()
 	for seed, percent := range []int{50, 75, 0, 25} {
-		o := ground.Occupy(tree, percent, uint64(seed))
+		o := sites.Occupy(tree, percent, uint64(seed))
 		if err := s.Occupy(o); err != nil {
 			t.Fatal(err)
 		}
@@ -79,7 +79,7 @@ func TestRealSlurmPlacesOnFreeNodes(t *testing.T) {
 			t.Fatalf("%d nodes for %d asked, search %s of %s", len(d.Nodes), asked, d.Search, d.Whole)
 		}
 		for _, n := range d.Nodes {
-			if o.Holder[n] != ground.Free {
+			if o.Holder[n] != sites.Free {
 				t.Fatalf("node %d is not free", n)
 			}
 		}

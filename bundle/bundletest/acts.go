@@ -34,13 +34,13 @@ func (s *Story) ActAs(act contract.Act, party string, out *contract.Outcome) {
 func (s *Story) Dispute(net string) (meter.Disputed, meter.Settled) {
 	i := s.last
 	line := i.Lines[0].ID
-	held, err := i.Hold(line)
+	held, err := i.Contested(line)
 	must(err)
 	settled, err := i.Credit(line, net, nil)
 	must(err)
 	settled.Note, settled.Reason, settled.Signed = Tenant+"-credit-0001", "a node was down", contract.Signature{Party: contract.Owner, By: "finance"}
 	return meter.Disputed{
-		Number: i.Number, Line: line, Held: held, Currency: i.Currency, Reason: "it was down", Signed: contract.Signature{Party: contract.Tenant, By: "officer"},
+		Number: i.Number, Line: line, Contested: held, Currency: i.Currency, Reason: "it was down", Signed: contract.Signature{Party: contract.Tenant, By: "officer"},
 	}, settled
 }
 

@@ -70,7 +70,7 @@ func (o *Owner) Policy(tenant string) *bundle.Policy {
 			{Purpose: bundle.PurposeInvoice, ID: o.Invoice.KeyID, Public: public(o.Invoice)},
 			{Purpose: bundle.PurposeProbe, ID: o.Probe.KeyID, Public: public(o.Probe)},
 		},
-		Minimum: bundle.Minimum{Turnover: claim.SimulatedGrade, Fence: claim.SimulatedGrade, Isolation: claim.SimulatedGrade},
+		Minimum: bundle.Minimum{Turnover: claim.SimulatedGrade, Sever: claim.SimulatedGrade, Isolation: claim.SimulatedGrade},
 	}
 }
 

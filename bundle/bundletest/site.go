@@ -147,7 +147,7 @@ func (s *Story) Turnover(n *Node) *node.Turnover {
 	for i, d := range devices {
 		method, level, sampled, _ := wipe.Standard(d.Class)
 		size := wipe.Capacity(d.Class)
-		t.Receipts = append(t.Receipts, wipe.Receipt{
+		t.Receipts = append(t.Receipts, wipe.SanitizeReceipt{
 			Class: d.Class, Model: d.Model, Serial: d.Serial, Firmware: d.Firmware, Method: method, Level: level,
 			Start: start + int64(i), End: start + 600 + int64(i), Status: status, Progress: progress,
 			Nonce: claim.Digest(nonce), Size: size, Offset: wipe.Place(nonce, d.Serial, size, sampled), Sampled: sampled, Sample: wipe.Clean(d.Class, d.Model),

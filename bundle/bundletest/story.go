@@ -355,7 +355,7 @@ func (s *Story) Swap(was *Node) (to *Node) {
 // Clean takes reclaimed nodes to ready.
 func (s *Story) Clean(nodes ...*Node) {
 	s.Wait(10 * time.Minute)
-	s.Move(node.Fenced, "no label, grant or session of the last tenant is left", func(n *Node) claim.Digest { return s.Body(s.FenceProof(n)) }, nodes...)
+	s.Move(node.Severed, "no label, grant or session of the last tenant is left", func(n *Node) claim.Digest { return s.Body(s.SeverProof(n)) }, nodes...)
 	s.Wait(time.Minute)
 	s.Move(node.Sanitizing, "fenced", nil, nodes...)
 	s.Wait(time.Hour)
@@ -370,15 +370,15 @@ func (s *Story) CleanEvidence(n *Node) claim.Digest {
 	return n.Statement
 }
 
-// FenceProof is what read-back shows of a node whose labels were taken away.
-func (s *Story) FenceProof(n *Node) []byte {
-	p := bundle.FenceProof{Node: n.ID(), Turnover: n.Turnover, Origin: claim.Simulated}
+// SeverProof is what read-back shows of a node whose labels were taken away.
+func (s *Story) SeverProof(n *Node) []byte {
+	p := bundle.SeverProof{Node: n.ID(), Turnover: n.Turnover, Origin: claim.Simulated}
 	for _, nic := range s.world.site.NICsOf(n.Index) {
 		id := "roce"
 		if nic == site.Frontend {
 			id = "frontend"
 		}
-		p.Ports = append(p.Ports, bundle.FencedPort{Fabric: id, NIC: nic, Labels: []uint32{0x400000 + uint32(n.Index)}})
+		p.Ports = append(p.Ports, bundle.SeveredPort{Fabric: id, NIC: nic, Labels: []uint32{0x400000 + uint32(n.Index)}})
 	}
 	encoded, err := json.Marshal(p)
 	must(err)

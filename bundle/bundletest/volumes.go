@@ -30,8 +30,8 @@ func (s *Story) Stray(p storage.Principal) {
 
 // Revoke ends somebody's access to the volume.
 func (s *Story) Revoke(p storage.Principal) {
-	s.Add(storage.KindRevoked, storage.Revoked{Receipt: storage.Receipt{
-		Volume: s.volume(), Principal: p, Revoked: s.Now, Fenced: 1, Probe: storage.Denied, Origin: claim.Simulated,
+	s.Add(storage.KindRevoked, storage.Revoked{Receipt: storage.RevokeReceipt{
+		Volume: s.volume(), Principal: p, Revoked: s.Now, EndedMounts: 1, Probe: storage.Denied, Origin: claim.Simulated,
 	}})
 }
 

@@ -52,7 +52,7 @@ func (c *policyInit) Run(stdout io.Writer) error {
 			return fmt.Errorf("--minimum: %w", err)
 		}
 	}
-	policy.Minimum = bundle.Minimum{Turnover: weakest, Fence: weakest, Storage: weakest, Isolation: weakest}
+	policy.Minimum = bundle.Minimum{Turnover: weakest, Sever: weakest, Storage: weakest, Isolation: weakest}
 	if c.Pin != "" {
 		pinned, err := custody.ReadFile(c.Pin, custody.Small)
 		if err != nil {
@@ -131,7 +131,7 @@ func (c *policyShow) Run(stdout io.Writer) error {
 	}
 	fmt.Fprintf(stdout, "%s at %s\n", policy.Tenant, policy.Site)
 	fmt.Fprintf(stdout, "evidence of %s; turnover at least %s, fence %s, storage %s, isolation %s\n",
-		strings.Join(origins, ", "), policy.Minimum.Turnover, policy.Minimum.Fence, policy.Minimum.Storage, policy.Minimum.Isolation)
+		strings.Join(origins, ", "), policy.Minimum.Turnover, policy.Minimum.Sever, policy.Minimum.Storage, policy.Minimum.Isolation)
 	for _, k := range policy.Keys {
 		fmt.Fprintf(stdout, "%-10s %s%s\n", k.Purpose, k.Name(), k.Validity())
 	}

@@ -36,7 +36,7 @@ func makeLedger(ts *testscript.TestScript, folder string, at, later time.Time) {
 	clock := controlplane.NewVirtualClock(at)
 	plane, err := controlplane.Open(ctx, controlplane.Config{Log: log, Signers: keys, Published: d.published(keys), Clock: clock, Writer: "test"})
 	ts.Check(err)
-	cast, err := story.LoadCast("tiny")
+	cast, err := story.LoadParts("tiny")
 	ts.Check(err)
 	ts.Check(plane.Import(ctx, cast.Site, nil))
 	text, err := firstLease(14)
@@ -118,7 +118,7 @@ func (h hardware) Capabilities(ctx context.Context) (fabric.Capabilities, error)
 
 // A fabric of hardware is neither read nor written by the time of simulated devices.
 func TestHardwareHasNoSimulatedTime(t *testing.T) {
-	cast, err := story.LoadCast("tiny")
+	cast, err := story.LoadParts("tiny")
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -65,7 +65,7 @@ func (d dataDir) writer() (*sqlite.Log, error) {
 		return nil, err
 	}
 	log, err := sqlite.Open(d.ledger())
-	if errors.Is(err, sqlite.ErrLocked) {
+	if errors.Is(err, sqlite.ErrInUse) {
 		return nil, fmt.Errorf("--data %s: a server runs on this folder: %w", d, err)
 	}
 	return log, err

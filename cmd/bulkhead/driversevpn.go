@@ -121,13 +121,13 @@ func (e *evpnSection) open(ctx context.Context, in inventory, fabricIndex int) (
 		}
 	}
 	// The collector lives as long as the driver, not as long as its opening.
-	heard, err := collector.Start(context.WithoutCancel(ctx), config)
+	routes, err := collector.Start(context.WithoutCancel(ctx), config)
 	if err != nil {
 		return nil, nil, err
 	}
-	d.Routes = heard
+	d.Routes = routes
 	return d, func() error {
-		heard.Close()
+		routes.Close()
 		for _, c := range clients {
 			c.Close()
 		}

@@ -85,7 +85,7 @@ Example:
 // signing with a key that was just retired.
 func (c *keyRotate) Run(ctx context.Context) error {
 	log, err := c.Data.writer()
-	if errors.Is(err, sqlite.ErrLocked) {
+	if errors.Is(err, sqlite.ErrInUse) {
 		return fmt.Errorf("%w: a server holds its keys in memory, so stop it before a rotation", err)
 	}
 	if err != nil {

@@ -63,10 +63,10 @@ func TestEthLabsUpAndDown(t *testing.T) {
 		t.Skip("needs " + missing + ": as root on Debian, apt-get install frr nftables iproute2 lldpd")
 	}
 	first, second := labUp(t, labName()), labUp(t, labName())
-	heard := regexp.MustCompile(`frontend +ok +routes are heard in full`)
+	routes := regexp.MustCompile(`frontend +ok +routes are heard in full`)
 	answers := func(l ethup.Lab) (string, bool) {
 		said, _ := runBulkhead(t, "drivers", "posture", l.Drivers) // nobody has filtered its gateway yet, so it fails
-		return said, heard.MatchString(said)
+		return said, routes.MatchString(said)
 	}
 	for _, l := range []ethup.Lab{first, second} {
 		if said, ok := answers(l); !ok {

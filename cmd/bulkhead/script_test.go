@@ -83,7 +83,7 @@ func makeControlPlane(ts *testscript.TestScript, neg bool, args []string) {
 		Log: log, Signers: keys, Published: published, Clock: controlplane.NewVirtualClock(story.Begin), Writer: "test",
 	})
 	ts.Check(err)
-	cast, err := story.LoadCast("tiny")
+	cast, err := story.LoadParts("tiny")
 	ts.Check(err)
 	ts.Check(plane.Import(context.Background(), cast.Site, nil))
 	ts.Check(plane.Publish(context.Background()))

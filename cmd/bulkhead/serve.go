@@ -91,8 +91,8 @@ type server struct {
 
 	listener net.Listener
 
-	tokens *api.Tokens
-	caller *caller // of webhooks; nil: nobody is told
+	tokens   *api.Tokens
+	notifier *notifier // of webhooks; nil: nobody is told
 
 	marked    run.ClockMark // that is kept
 	isolation *isolationFeed
@@ -118,8 +118,8 @@ func (c *serveCommand) Run(ctx context.Context) (err error) {
 	ctx, stop := context.WithCancelCause(ctx)
 	defer stop(nil)
 	options := api.Options{Plane: s.plane, Keys: s.keys, Tokens: s.tokens, Hosts: c.Host, Metrics: []prometheus.Collector{s.lastLook(), s.clockConfirmed(), s.isolation, diskMetrics{c.Data}}}
-	if s.caller != nil {
-		options.Metrics = append(options.Metrics, s.caller)
+	if s.notifier != nil {
+		options.Metrics = append(options.Metrics, s.notifier)
 	}
 	listener := s.listener
 	if !loopback(listener.Addr()) {
@@ -131,8 +131,8 @@ func (c *serveCommand) Run(ctx context.Context) (err error) {
 	told := make(chan struct{})
 	go func() {
 		defer close(told)
-		if s.caller != nil {
-			s.caller.run(ctx)
+		if s.notifier != nil {
+			s.notifier.run(ctx)
 		}
 	}()
 	listened := make(chan struct{})
@@ -223,7 +223,7 @@ func (s *server) open(ctx context.Context) error {
 		return s.openReadOnly(ctx, fmt.Sprintf("devices take the word of another writer, %s, and this one writes %s: it stepped down. To let it go on instead, stop the other one for good and this one, then: %s", own.Seen, own.Lineage, d.takesOver()))
 	}
 	if s.store, err = sqlite.Open(d.ledger()); err != nil {
-		if errors.Is(err, sqlite.ErrLocked) {
+		if errors.Is(err, sqlite.ErrInUse) {
 			return fmt.Errorf("--data %s: another server runs on this folder: %w", d, err)
 		}
 		return err
@@ -259,10 +259,10 @@ func (s *server) open(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		if s.caller, err = newCaller(ctx, hooks, s.keys, s.store, d.webhooks(), s.log); err != nil {
+		if s.notifier, err = newNotifier(ctx, hooks, s.keys, s.store, d.webhooks(), s.log); err != nil {
 			return err
 		}
-		s.feeds = append(s.feeds, s.caller.feed)
+		s.feeds = append(s.feeds, s.notifier.feed)
 	}
 	s.isolation = newIsolationFeed(s.log)
 	s.isolation.count(slices.Sorted(maps.Keys(devices.Fabrics)))

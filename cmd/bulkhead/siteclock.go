@@ -16,14 +16,14 @@ import (
 // siteClock is the clock of a simulated site. Devices whose days pass in
 // minutes need a control plane that lives in the same days.
 type siteClock struct {
-	mu      sync.Mutex
-	control wire.Control // nil: nobody tells the time yet
-	now     time.Time
-	asked   time.Time
-	asking  chan struct{} // closed when the answer on its way is there; nil: none is
-	slow    bool          // the last answer was not waited for
-	heard   time.Time     // when the last answer came
-	began   time.Time     // since when nobody tells the time
+	mu       sync.Mutex
+	control  wire.Control // nil: nobody tells the time yet
+	now      time.Time
+	asked    time.Time
+	asking   chan struct{} // closed when the answer on its way is there; nil: none is
+	slow     bool          // the last answer was not waited for
+	answered time.Time     // when the last answer came
+	began    time.Time     // since when nobody tells the time
 }
 
 // siteClockAge is how old an answer may be. Every decision asks for the time, and waits
@@ -42,7 +42,7 @@ func (c *siteClock) follow(ctx context.Context, control wire.Control) (time.Time
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.control, c.asked, c.heard = control, time.Now(), time.Now()
+	c.control, c.asked, c.answered = control, time.Now(), time.Now()
 	if now.After(c.now) {
 		c.now = now.UTC()
 	}
@@ -62,11 +62,11 @@ func (c *siteClock) Silent() time.Duration {
 	c.Now() // it asks
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	since := c.heard
+	since := c.answered
 	switch {
 	case c.control == nil:
 		since = c.began
-	case !c.slow && !c.asked.After(c.heard):
+	case !c.slow && !c.asked.After(c.answered):
 		return 0
 	}
 	if d := time.Since(since); d >= time.Second && !since.IsZero() {
@@ -115,7 +115,7 @@ func (c *siteClock) ask(control wire.Control, answered chan struct{}) {
 		}
 	}
 	if c.asked = time.Now(); err == nil {
-		c.heard = c.asked
+		c.answered = c.asked
 	}
 	c.asking = nil
 	close(answered)
@@ -161,9 +161,9 @@ func (t *translated) real(ctx context.Context) error {
 }
 
 // Apply writes to no fabric of hardware.
-func (t *translated) Apply(ctx context.Context, c fabric.Change, f fabric.Fence) (fabric.Receipt, error) {
+func (t *translated) Apply(ctx context.Context, c fabric.Change, f fabric.Fence) (fabric.ApplyReceipt, error) {
 	if err := t.real(ctx); err != nil {
-		return fabric.Receipt{}, err
+		return fabric.ApplyReceipt{}, err
 	}
 	return t.Driver.Apply(ctx, c, f)
 }

@@ -74,7 +74,7 @@ func TestNoWebhookIsLoggedWithItsSecret(t *testing.T) {
 	for _, url := range []string{rude.URL, sends.URL, gone.URL, "http://nobody.invalid", "http://127.0.0.1:99999"} {
 		hooks = append(hooks, webhook{URL: address(url + "/" + secretText), Tenant: "acme"})
 	}
-	c := w.caller(t, hooks...)
+	c := w.notifier(t, hooks...)
 	w.run(t, c)
 	w.happen(t, c, ledger.Entry{Scope: "tenant/acme", Kind: lease.KindLate, Body: []byte(`{}`)})
 	for deadline := time.Now().Add(time.Minute); ; time.Sleep(time.Millisecond) {

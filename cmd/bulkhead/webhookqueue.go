@@ -40,11 +40,11 @@ func backOff(failed int) time.Duration {
 	return min(time.Second<<min(failed-1, 20), 5*time.Minute)
 }
 
-// caller tells receivers what is in the ledger. The ledger is the queue: a
+// notifier tells receivers what is in the ledger. The ledger is the queue: a
 // receiver has a position in it, which outlives the process, and the positions of
 // what it is to be told next. So each event is told at least once, in order, and
 // a receiver that does not answer delays nobody else.
-type caller struct {
+type notifier struct {
 	receivers []*receiver
 	keys      *keystore.Store
 	entries   ledger.Log
@@ -78,10 +78,10 @@ const (
 
 var webhookCounts = [...]string{"delivered", "failed_tries", "dropped"}
 
-// newCaller continues where the state file says. A receiver that is not in it is
+// newNotifier continues where the state file says. A receiver that is not in it is
 // told of what comes from now on.
-func newCaller(ctx context.Context, hooks []webhook, keys *keystore.Store, entries ledger.Log, state string, log *slog.Logger) (*caller, error) {
-	c := &caller{keys: keys, entries: entries, state: state, log: log, backOff: backOff}
+func newNotifier(ctx context.Context, hooks []webhook, keys *keystore.Store, entries ledger.Log, state string, log *slog.Logger) (*notifier, error) {
+	c := &notifier{keys: keys, entries: entries, state: state, log: log, backOff: backOff}
 	positions := map[string]uint64{}
 	data, err := custody.ReadFile(state, custody.Small)
 	switch {
@@ -126,13 +126,13 @@ func newCaller(ctx context.Context, hooks []webhook, keys *keystore.Store, entri
 }
 
 // feed takes durable entries. It never waits.
-func (c *caller) feed(entries []ledger.Entry) {
+func (c *notifier) feed(entries []ledger.Entry) {
 	for i := range entries {
 		c.queue(&entries[i])
 	}
 }
 
-func (c *caller) queue(e *ledger.Entry) {
+func (c *notifier) queue(e *ledger.Entry) {
 	if !told(e) {
 		return
 	}
@@ -198,7 +198,7 @@ func (r *receiver) finish(what int) {
 
 // run tells all receivers until ctx ends. What waits then is told after the next
 // start.
-func (c *caller) run(ctx context.Context) {
+func (c *notifier) run(ctx context.Context) {
 	var all sync.WaitGroup
 	for _, r := range c.receivers {
 		all.Go(func() { c.tellAll(ctx, r) })
@@ -206,7 +206,7 @@ func (c *caller) run(ctx context.Context) {
 	all.Wait()
 }
 
-func (c *caller) tellAll(ctx context.Context, r *receiver) {
+func (c *notifier) tellAll(ctx context.Context, r *receiver) {
 	for {
 		position, ok := r.next()
 		if !ok {
@@ -234,7 +234,7 @@ func (c *caller) tellAll(ctx context.Context, r *receiver) {
 }
 
 // tell tries an event until it is delivered, tried often enough, or ctx ends.
-func (c *caller) tell(ctx context.Context, r *receiver, position uint64) (delivered bool) {
+func (c *notifier) tell(ctx context.Context, r *receiver, position uint64) (delivered bool) {
 	for try := 1; ; try++ {
 		trouble := c.post(ctx, r, position)
 		if trouble == nil {
@@ -256,7 +256,7 @@ func (c *caller) tell(ctx context.Context, r *receiver, position uint64) (delive
 	}
 }
 
-func (c *caller) post(ctx context.Context, r *receiver, position uint64) error {
+func (c *notifier) post(ctx context.Context, r *receiver, position uint64) error {
 	for e, err := range c.entries.Read(ctx, position) {
 		if err != nil {
 			return err
@@ -271,7 +271,7 @@ func (c *caller) post(ctx context.Context, r *receiver, position uint64) error {
 }
 
 // save keeps the receivers' positions.
-func (c *caller) save() error {
+func (c *notifier) save() error {
 	c.saving.Lock()
 	defer c.saving.Unlock()
 	positions := map[string]uint64{}
@@ -304,13 +304,13 @@ var (
 )
 
 // Describe implements prometheus.Collector.
-func (c *caller) Describe(ch chan<- *prometheus.Desc) {
+func (c *notifier) Describe(ch chan<- *prometheus.Desc) {
 	ch <- webhookWaiting
 	ch <- webhookEvents
 }
 
 // Collect implements prometheus.Collector.
-func (c *caller) Collect(ch chan<- prometheus.Metric) {
+func (c *notifier) Collect(ch chan<- prometheus.Metric) {
 	for _, r := range c.receivers {
 		r.mu.Lock()
 		waiting, counts := len(r.waiting), r.counts

@@ -59,9 +59,9 @@ func newHooked(t *testing.T) *hooked {
 	return &hooked{log: memory.New(), keys: keys, state: filepath.Join(t.TempDir(), "webhooks.json"), scopes: map[string]uint64{}}
 }
 
-func (w *hooked) caller(t *testing.T, hooks ...webhook) *caller {
+func (w *hooked) notifier(t *testing.T, hooks ...webhook) *notifier {
 	t.Helper()
-	c, err := newCaller(context.Background(), hooks, w.keys, w.log, w.state, slog.New(slog.NewTextHandler(&w.said, nil)))
+	c, err := newNotifier(context.Background(), hooks, w.keys, w.log, w.state, slog.New(slog.NewTextHandler(&w.said, nil)))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -70,7 +70,7 @@ func (w *hooked) caller(t *testing.T, hooks ...webhook) *caller {
 }
 
 // run starts a caller and returns what stops it, and waits until it has.
-func (w *hooked) run(t *testing.T, c *caller) (stop func()) {
+func (w *hooked) run(t *testing.T, c *notifier) (stop func()) {
 	t.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
 	ended := make(chan struct{})
@@ -81,7 +81,7 @@ func (w *hooked) run(t *testing.T, c *caller) (stop func()) {
 }
 
 // happen appends entries and feeds them.
-func (w *hooked) happen(t *testing.T, c *caller, entries ...ledger.Entry) {
+func (w *hooked) happen(t *testing.T, c *notifier, entries ...ledger.Entry) {
 	t.Helper()
 	head, err := w.log.Head(context.Background())
 	if err != nil {
@@ -112,7 +112,7 @@ type listener struct {
 
 func listen(t *testing.T, answer func() int) listener {
 	t.Helper()
-	heard := make(chan string, 10*webhookQueue)
+	routes := make(chan string, 10*webhookQueue)
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		body, _ := io.ReadAll(r.Body)
 		if code := answer(); code != http.StatusOK {
@@ -124,10 +124,10 @@ func listen(t *testing.T, answer func() int) listener {
 		if err != nil {
 			t.Error(err)
 		}
-		heard <- string(said)
+		routes <- string(said)
 	}))
 	t.Cleanup(server.Close)
-	return listener{server, heard}
+	return listener{server, routes}
 }
 
 func always(code int) func() int { return func() int { return code } }
@@ -161,7 +161,7 @@ func TestADeadReceiverDelaysNobody(t *testing.T) {
 	t.Cleanup(dead.Close)
 	t.Cleanup(func() { close(hang) })
 	alive := listen(t, always(http.StatusOK))
-	c := w.caller(t, webhook{URL: address(dead.URL), Tenant: "acme"}, webhook{URL: address(alive.URL), Tenant: "acme"})
+	c := w.notifier(t, webhook{URL: address(dead.URL), Tenant: "acme"}, webhook{URL: address(alive.URL), Tenant: "acme"})
 	w.run(t, c)
 	for i := range 20 {
 		w.happen(t, c, late("tenant/acme", i))
@@ -182,7 +182,7 @@ func TestEventsOutliveARestart(t *testing.T) {
 	l := listen(t, func() int { mu.Lock(); defer mu.Unlock(); return code })
 	hook := webhook{URL: address(l.URL), Tenant: "acme"}
 	w.happen(t, nil, late("tenant/acme", 99)) // before it was known: not told
-	c := w.caller(t, hook)
+	c := w.notifier(t, hook)
 	stop := w.run(t, c)
 	w.happen(t, c, late("tenant/acme", 0), late("tenant/other", 98))
 	l.hears(t, 0)
@@ -191,14 +191,14 @@ func TestEventsOutliveARestart(t *testing.T) {
 	stop()
 	w.happen(t, nil, late("tenant/acme", 3))
 	set(http.StatusOK)
-	c = w.caller(t, hook)
+	c = w.notifier(t, hook)
 	stop = w.run(t, c)
 	w.happen(t, c, late("tenant/acme", 4))
 	for i := range 4 {
 		l.hears(t, i+1)
 	}
 	stop()
-	c = w.caller(t, hook)
+	c = w.notifier(t, hook)
 	w.run(t, c)
 	w.happen(t, c, late("tenant/acme", 5))
 	l.hears(t, 5)
@@ -215,7 +215,7 @@ func TestEventsOutliveARestart(t *testing.T) {
 func TestNothingIsDroppedSilently(t *testing.T) {
 	w := newHooked(t)
 	l := listen(t, always(http.StatusFound)) // a redirect is not followed
-	c := w.caller(t, webhook{URL: address(l.URL)})
+	c := w.notifier(t, webhook{URL: address(l.URL)})
 	const over = 3
 	for i := range webhookQueue + over {
 		w.happen(t, c, late("site", i))
@@ -247,7 +247,7 @@ func TestNothingIsDroppedSilently(t *testing.T) {
 }
 
 // shown is what the metrics show of the only receiver.
-func (w *hooked) shown(t *testing.T, c *caller) map[string]int {
+func (w *hooked) shown(t *testing.T, c *notifier) map[string]int {
 	t.Helper()
 	registry := prometheus.NewPedanticRegistry()
 	if err := registry.Register(c); err != nil {
@@ -291,18 +291,18 @@ func TestBadWebhookState(t *testing.T) {
 	w := newHooked(t)
 	w.happen(t, nil, late("site", 0))
 	hook := webhook{URL: "http://127.0.0.1:1"}
-	c := w.caller(t, hook)
+	c := w.notifier(t, hook)
 	if err := os.WriteFile(w.state, fmt.Appendf(nil, `{"%s": 70}`, c.receivers[0].id), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	c = w.caller(t, hook)
+	c = w.notifier(t, hook)
 	if c.receivers[0].told != 1 || !strings.Contains(w.said.String(), "shorter") {
 		t.Errorf("told up to %d, said %q", c.receivers[0].told, w.said.String())
 	}
 	if err := os.WriteFile(w.state, []byte(`{"x": "y"`), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := newCaller(context.Background(), []webhook{hook}, w.keys, w.log, w.state, slog.New(slog.DiscardHandler)); err == nil || !strings.Contains(err.Error(), "webhooks.json") {
+	if _, err := newNotifier(context.Background(), []webhook{hook}, w.keys, w.log, w.state, slog.New(slog.DiscardHandler)); err == nil || !strings.Contains(err.Error(), "webhooks.json") {
 		t.Errorf("a damaged file: %v", err)
 	}
 }

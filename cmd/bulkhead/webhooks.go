@@ -79,7 +79,7 @@ type event struct {
 	Body   json.RawMessage `json:"body"`
 }
 
-func (c *caller) sign(e event) ([]byte, error) {
+func (c *notifier) sign(e event) ([]byte, error) {
 	signer, err := c.keys.Statement("webhook")
 	if err != nil {
 		return nil, err

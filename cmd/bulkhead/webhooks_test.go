@@ -34,7 +34,7 @@ func TestWebhooks(t *testing.T) {
 	}))
 	defer receiver.Close()
 	w := newHooked(t)
-	c := w.caller(t, webhook{URL: address(receiver.URL), Tenant: "acme"})
+	c := w.notifier(t, webhook{URL: address(receiver.URL), Tenant: "acme"})
 	w.run(t, c)
 	w.happen(t, c,
 		ledger.Entry{Scope: "tenant/other", Kind: lease.KindLate, Body: []byte(`{}`)},
@@ -65,7 +65,7 @@ func TestTheOwnersWebhook(t *testing.T) {
 	}))
 	defer receiver.Close()
 	w := newHooked(t)
-	c := w.caller(t, webhook{URL: address(receiver.URL)})
+	c := w.notifier(t, webhook{URL: address(receiver.URL)})
 	w.run(t, c)
 	drift, quarantined := []byte(`{}`), []byte(`{"to":"quarantined"}`)
 	w.happen(t, c,

@@ -150,7 +150,7 @@ func makePolicy(ts *testscript.TestScript, neg bool, args []string) {
 	ts.Check(err)
 	policy.Origins = []claim.Origin{claim.Simulated}
 	weakest := claim.SimulatedGrade
-	policy.Minimum = bundle.Minimum{Turnover: weakest, Fence: weakest, Storage: weakest, Isolation: weakest}
+	policy.Minimum = bundle.Minimum{Turnover: weakest, Sever: weakest, Storage: weakest, Isolation: weakest}
 	encoded, err := policy.Encode()
 	ts.Check(err)
 	ts.Check(os.WriteFile(ts.MkAbs(args[2]), encoded, 0o600))

@@ -125,11 +125,11 @@ func (m *memory) compare(f fabric.Fence) error {
 	return f.Admit(m.newest)
 }
 
-func (m *memory) Apply(ctx context.Context, c fabric.Change, f fabric.Fence) (fabric.Receipt, error) {
+func (m *memory) Apply(ctx context.Context, c fabric.Change, f fabric.Fence) (fabric.ApplyReceipt, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if c.Empty() && m.is("shows no fence") {
-		return fabric.Receipt{Change: c.ID, Source: "memory"}, nil
+		return fabric.ApplyReceipt{Change: c.ID, Source: "memory"}, nil
 	}
 	var ports []site.Port
 	for _, p := range c.Ports {
@@ -141,13 +141,13 @@ func (m *memory) Apply(ctx context.Context, c fabric.Change, f fabric.Fence) (fa
 			own = claim.Digest{}
 		}
 		if err := c.Check(m.s.Fabrics[m.index].ID, own, m.s.Fabrics[m.index].Family, tableSize); err != nil {
-			return fabric.Receipt{}, err
+			return fabric.ApplyReceipt{}, err
 		}
 	}
 	if err := m.admit(ctx, ports, f); err != nil {
-		return fabric.Receipt{}, err
+		return fabric.ApplyReceipt{}, err
 	}
-	r := fabric.Receipt{Change: c.ID, Source: "memory"}
+	r := fabric.ApplyReceipt{Change: c.ID, Source: "memory"}
 	if m.is("reads what it wrote") {
 		r.Source = "smp"
 	}

@@ -36,7 +36,7 @@ const marker = ".bulkhead-demo"
 
 // Run tells the story and leaves everything that it made in Options.Out.
 func Run(ctx context.Context, o Options) (err error) {
-	cast, err := story.LoadCast(o.Size)
+	cast, err := story.LoadParts(o.Size)
 	if err != nil {
 		return err
 	}

@@ -107,7 +107,7 @@ func (w Which) simulated(ctx context.Context, begin time.Time) (*sim.Sim, error)
 
 func (w Which) template() (*site.Template, error) {
 	if w.File == "" {
-		cast, err := story.LoadCast(w.Size)
+		cast, err := story.LoadParts(w.Size)
 		return cast.Site, err
 	}
 	data, err := os.ReadFile(w.File)

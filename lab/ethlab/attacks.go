@@ -10,7 +10,7 @@ import (
 	"bulkhead/fabric"
 	"bulkhead/fabric/ethernet"
 	"bulkhead/lab/await"
-	"bulkhead/lab/rivals"
+	"bulkhead/lab/stage"
 	"bulkhead/site"
 )
 
@@ -28,10 +28,10 @@ func (v *victim) swp() string { return fmt.Sprintf("swp%d", v.port) }
 
 // victims are a node of each rival behind the same leaf, where there are two such.
 func (l *Lab) victims() (v [2]victim) {
-	ours, theirs := l.Nodes(rivals.Tenants[0]), l.Nodes(rivals.Tenants[1])
+	ours, theirs := l.Nodes(stage.Tenants[0]), l.Nodes(stage.Tenants[1])
 	for _, a := range ours {
 		for _, b := range theirs {
-			v = [2]victim{l.victim(a, rivals.Tenants[0]), l.victim(b, rivals.Tenants[1])}
+			v = [2]victim{l.victim(a, stage.Tenants[0]), l.victim(b, stage.Tenants[1])}
 			if v[0].leaf == v[1].leaf {
 				return v
 			}
@@ -113,14 +113,14 @@ func text(mac uint64) string { return hardware(mac).String() }
 const stranger = "10.64.250.200"
 
 // Attacks is the corpus, in an order in which each leaves the fabric as it was.
-func (l *Lab) Attacks() []rivals.Attack {
-	return slices.Concat(l.leafAttacks(), l.routeAttacks(), l.policyAttacks(), l.hostAttacks(), []rivals.Attack{l.swappedCables()})
+func (l *Lab) Attacks() []stage.Attack {
+	return slices.Concat(l.leafAttacks(), l.routeAttacks(), l.policyAttacks(), l.hostAttacks(), []stage.Attack{l.swappedCables()})
 }
 
 // leafAttacks are by somebody who can change a leaf, or by a leaf that is broken.
-func (l *Lab) leafAttacks() []rivals.Attack {
-	return []rivals.Attack{
-		{Name: "a port moved into the rival's bridge", By: "an administrator of the leaf", Ends: rivals.Detected, Check: "foreign-label", Action: "locked down", Where: l.ourPort,
+func (l *Lab) leafAttacks() []stage.Attack {
+	return []stage.Attack{
+		{Name: "a port moved into the rival's bridge", By: "an administrator of the leaf", Ends: stage.Detected, Check: "foreign-label", Action: "locked down", Where: l.ourPort,
 			Mount: func(ctx context.Context) (func(context.Context) error, error) {
 				v := l.victims()
 				if err := l.ensureBridge(ctx, v[0].leaf, v[1].vni); err != nil {
@@ -128,7 +128,7 @@ func (l *Lab) leafAttacks() []rivals.Attack {
 				}
 				return nothing, l.join(ctx, v[0], fmt.Sprintf("bd%d", v[1].vni))
 			}},
-		{Name: "a port bridged to the rival on the leaf alone, without a VNI", By: "an administrator of the leaf", Ends: rivals.Detected, Check: "unowned-label", Action: "locked down", Where: l.ourPort,
+		{Name: "a port bridged to the rival on the leaf alone, without a VNI", By: "an administrator of the leaf", Ends: stage.Detected, Check: "unowned-label", Action: "locked down", Where: l.ourPort,
 			Mount: func(ctx context.Context) (func(context.Context) error, error) {
 				v := l.victims()
 				for _, words := range []string{"ip link add local0 type bridge", "ip link set local0 up"} {
@@ -138,19 +138,19 @@ func (l *Lab) leafAttacks() []rivals.Attack {
 				}
 				return l.undo(v[0].leaf, "ip link del local0"), l.join(ctx, v[0], "local0")
 			}},
-		{Name: "a static forwarding entry to a stranger in the underlay", By: "an administrator of the leaf", Ends: rivals.Detected, Check: "stray-path", Action: "locked down until the entry is gone", Where: l.ourPort,
+		{Name: "a static forwarding entry to a stranger in the underlay", By: "an administrator of the leaf", Ends: stage.Detected, Check: "stray-path", Action: "locked down until the entry is gone", Where: l.ourPort,
 			Mount: func(ctx context.Context) (func(context.Context) error, error) {
 				v := l.victims()[0]
 				entry := fmt.Sprintf("02:66:00:00:00:01 dev vni%d dst %s self static", v.vni, stranger)
 				return l.undo(v.leaf, "bridge fdb del "+entry), l.at(ctx, v.leaf, "bridge fdb add %s", entry)
 			}},
-		{Name: "a flood entry to a stranger in the underlay", By: "an administrator of the leaf", Ends: rivals.Detected, Check: "stray-path", Action: "locked down until the entry is gone", Where: l.ourPort,
+		{Name: "a flood entry to a stranger in the underlay", By: "an administrator of the leaf", Ends: stage.Detected, Check: "stray-path", Action: "locked down until the entry is gone", Where: l.ourPort,
 			Mount: func(ctx context.Context) (func(context.Context) error, error) {
 				v := l.victims()[0]
 				entry := fmt.Sprintf("00:00:00:00:00:00 dev vni%d dst %s self permanent", v.vni, stranger)
 				return l.undo(v.leaf, "bridge fdb del "+entry), l.at(ctx, v.leaf, "bridge fdb append %s", entry)
 			}},
-		{Name: "a mirror session on a tenant's port", By: "an administrator of the leaf", Ends: rivals.Detected, Check: "mirrored", Action: "locked down until the session is gone", Where: l.ourPort,
+		{Name: "a mirror session on a tenant's port", By: "an administrator of the leaf", Ends: stage.Detected, Check: "mirrored", Action: "locked down until the session is gone", Where: l.ourPort,
 			Mount: func(ctx context.Context) (func(context.Context) error, error) {
 				v := l.victims()[0]
 				to := l.Net.Plan.Device(v.leaf).Uplinks[0].Port
@@ -160,17 +160,17 @@ func (l *Lab) leafAttacks() []rivals.Attack {
 				return l.undo(v.leaf, fmt.Sprintf("tc qdisc del dev %s clsact", v.swp())),
 					l.at(ctx, v.leaf, "tc filter add dev %s ingress protocol all u32 match u32 0 0 action mirred egress mirror dev %s", v.swp(), to)
 			}},
-		{Name: "the underlay filter is removed", By: "an administrator of the leaf", Ends: rivals.Detected, Check: "underlay-open", Action: "locked down; the filter is put back with the next write", Where: l.ourPort,
+		{Name: "the underlay filter is removed", By: "an administrator of the leaf", Ends: stage.Detected, Check: "underlay-open", Action: "locked down; the filter is put back with the next write", Where: l.ourPort,
 			Mount: func(ctx context.Context) (func(context.Context) error, error) {
 				v := l.victims()[0]
 				return func(ctx context.Context) error { return l.Net.RestartAgent(ctx, v.leaf) }, l.at(ctx, v.leaf, "nft delete table inet bulkhead")
 			}},
-		{Name: "a rule that accepts everything before the underlay filter", By: "an administrator of the leaf", Ends: rivals.Detected, Check: "underlay-open", Action: "locked down; the filter is put back with the next write", Where: l.ourPort,
+		{Name: "a rule that accepts everything before the underlay filter", By: "an administrator of the leaf", Ends: stage.Detected, Check: "underlay-open", Action: "locked down; the filter is put back with the next write", Where: l.ourPort,
 			Mount: func(ctx context.Context) (func(context.Context) error, error) {
 				v := l.victims()[0]
 				return func(ctx context.Context) error { return l.Net.RestartAgent(ctx, v.leaf) }, l.at(ctx, v.leaf, "nft insert rule inet bulkhead input accept")
 			}},
-		{Name: "a tenant's bridge gets an address and routes", By: "an administrator of the leaf (a leak into the default VRF)", Ends: rivals.Detected, Check: "underlay-open", Action: "locked down until the address is gone", Where: l.ourPort,
+		{Name: "a tenant's bridge gets an address and routes", By: "an administrator of the leaf (a leak into the default VRF)", Ends: stage.Detected, Check: "underlay-open", Action: "locked down until the address is gone", Where: l.ourPort,
 			Mount: func(ctx context.Context) (func(context.Context) error, error) {
 				v := l.victims()[0]
 				if err := l.at(ctx, v.leaf, "sysctl -q -w net.ipv4.conf.bd%d.forwarding=1", v.vni); err != nil {
@@ -178,17 +178,17 @@ func (l *Lab) leafAttacks() []rivals.Attack {
 				}
 				return l.undo(v.leaf, fmt.Sprintf("ip addr del 10.0.0.254/24 dev bd%d", v.vni)), l.at(ctx, v.leaf, "ip addr add 10.0.0.254/24 dev bd%d", v.vni)
 			}},
-		{Name: "a port takes any source address", By: "an administrator of the leaf", Ends: rivals.Detected, Check: "enforcement-off", Action: "locked down", Where: l.ourPort,
+		{Name: "a port takes any source address", By: "an administrator of the leaf", Ends: stage.Detected, Check: "enforcement-off", Action: "locked down", Where: l.ourPort,
 			Mount: func(ctx context.Context) (func(context.Context) error, error) {
 				v := l.victims()[0]
 				return nothing, l.at(ctx, v.leaf, "bridge link set dev %s locked off", v.swp())
 			}},
-		{Name: "a tenant is put into its neighbour's traffic class", By: "an administrator of the leaf", Ends: rivals.Detected, Check: "wrong-class", Action: "written again; nothing leaks, so nothing is locked down", Where: l.ourPortAlone,
+		{Name: "a tenant is put into its neighbour's traffic class", By: "an administrator of the leaf", Ends: stage.Detected, Check: "wrong-class", Action: "written again; nothing leaks, so nothing is locked down", Where: l.ourPortAlone,
 			Mount: func(ctx context.Context) (func(context.Context) error, error) {
 				v := l.victims()[0]
 				return nothing, l.setClass(ctx, v)
 			}},
-		{Name: "an unknown host is plugged into a leaf, and says so by LLDP", By: "somebody in the hall", Ends: rivals.Detected, Check: "uncounted-port", Action: "the leaf counts as unknown until it is gone", Where: l.ourPortAlone,
+		{Name: "an unknown host is plugged into a leaf, and says so by LLDP", By: "somebody in the hall", Ends: stage.Detected, Check: "uncounted-port", Action: "the leaf counts as unknown until it is gone", Where: l.ourPortAlone,
 			Mount: func(ctx context.Context) (func(context.Context) error, error) {
 				v := l.victims()[0]
 				v.port, v.mac = 12, 0x026600000012 // no node of the inventory is there
@@ -205,12 +205,12 @@ func (l *Lab) leafAttacks() []rivals.Attack {
 				return func(context.Context) error { return l.Net.Unplug(v.leaf, v.swp()) },
 					await.True(ctx, "LLDP to hear the stranger", func() bool { return l.announced(ctx, v, v.mac) })
 			}},
-		{Name: "a leaf falls silent", By: "a fault, or whoever wants to hide something", Ends: rivals.Detected, Check: "unreadable", Action: "unknown after the window; nothing is locked down", Where: l.ourPortAlone,
+		{Name: "a leaf falls silent", By: "a fault, or whoever wants to hide something", Ends: stage.Detected, Check: "unreadable", Action: "unknown after the window; nothing is locked down", Where: l.ourPortAlone,
 			Mount: func(ctx context.Context) (func(context.Context) error, error) {
 				v := l.victims()[0]
 				return func(context.Context) error { return l.Net.SetManaged(v.leaf, true) }, l.Net.SetManaged(v.leaf, false)
 			}},
-		{Name: "a leaf starts again with a stale configuration", By: "a restored backup", Ends: rivals.Detected, Check: "foreign-label", Action: "locked down, then written as it is to be", Where: l.ourPort,
+		{Name: "a leaf starts again with a stale configuration", By: "a restored backup", Ends: stage.Detected, Check: "foreign-label", Action: "locked down, then written as it is to be", Where: l.ourPort,
 			Mount: func(ctx context.Context) (func(context.Context) error, error) {
 				v := l.victims()
 				// Of the lease before, when the port was the rival's.
@@ -220,8 +220,8 @@ func (l *Lab) leafAttacks() []rivals.Attack {
 }
 
 // swappedCables is by a technician. It comes last: lldpd is started again for it.
-func (l *Lab) swappedCables() rivals.Attack {
-	return rivals.Attack{Name: "the cables of two rivals are swapped", By: "a technician", Ends: rivals.Detected, Check: "wrong-neighbour", Action: "locked down, and shut until the right cables are back", Where: l.bothPorts,
+func (l *Lab) swappedCables() stage.Attack {
+	return stage.Attack{Name: "the cables of two rivals are swapped", By: "a technician", Ends: stage.Detected, Check: "wrong-neighbour", Action: "locked down, and shut until the right cables are back", Where: l.bothPorts,
 		Mount: func(ctx context.Context) (func(context.Context) error, error) {
 			v := l.victims()
 			swapped := func(ctx context.Context) error {
@@ -256,13 +256,13 @@ func (l *Lab) relearn(ctx context.Context, v [2]victim) error {
 }
 
 // routeAttacks are by somebody who speaks BGP, or configures who does.
-func (l *Lab) routeAttacks() []rivals.Attack {
+func (l *Lab) routeAttacks() []stage.Attack {
 	configure := func(ctx context.Context, device string, lines ...string) error {
 		_, err := l.Net.Vtysh(ctx, device, append([]string{"configure terminal", fmt.Sprintf("router bgp %d", ethernet.ASN)}, lines...)...)
 		return err
 	}
-	return []rivals.Attack{
-		{Name: "the rival's route target is imported", By: "an administrator of the leaf", Ends: rivals.Detected, Check: "foreign-route", Action: "locked down; VNIs differ, so addresses are disclosed and no packet leaks", Where: l.ourPort,
+	return []stage.Attack{
+		{Name: "the rival's route target is imported", By: "an administrator of the leaf", Ends: stage.Detected, Check: "foreign-route", Action: "locked down; VNIs differ, so addresses are disclosed and no packet leaks", Where: l.ourPort,
 			Mount: func(ctx context.Context) (func(context.Context) error, error) {
 				v := l.victims()
 				line := fmt.Sprintf("route-target import %s", ethernet.TargetOf(v[1].vni))
@@ -271,7 +271,7 @@ func (l *Lab) routeAttacks() []rivals.Attack {
 				}
 				return func(ctx context.Context) error { return set(ctx, "no ") }, set(ctx, "")
 			}},
-		{Name: "routes are exported under the rival's target", By: "an administrator of the leaf", Ends: rivals.Detected, Check: "foreign-route", Action: "locked down", Where: l.ourPort,
+		{Name: "routes are exported under the rival's target", By: "an administrator of the leaf", Ends: stage.Detected, Check: "foreign-route", Action: "locked down", Where: l.ourPort,
 			Mount: func(ctx context.Context) (func(context.Context) error, error) {
 				v := l.victims()
 				line := fmt.Sprintf("route-target export %s", ethernet.TargetOf(v[1].vni))
@@ -280,7 +280,7 @@ func (l *Lab) routeAttacks() []rivals.Attack {
 				}
 				return func(ctx context.Context) error { return set(ctx, "no ") }, set(ctx, "")
 			}},
-		{Name: "a leaf announces a MAC that is not behind it", By: "a leaf that was taken over", Ends: rivals.Detected, Check: "enforcement-off", Action: "locked down, for the second address that its port takes; the address is announced nowhere, because the right leaf holds it fast", Where: l.nearPort,
+		{Name: "a leaf announces a MAC that is not behind it", By: "a leaf that was taken over", Ends: stage.Detected, Check: "enforcement-off", Action: "locked down, for the second address that its port takes; the address is announced nowhere, because the right leaf holds it fast", Where: l.nearPort,
 			Mount: func(ctx context.Context) (func(context.Context) error, error) {
 				v, far, err := l.twoLeaves()
 				if err != nil {
@@ -289,7 +289,7 @@ func (l *Lab) routeAttacks() []rivals.Attack {
 				entry := fmt.Sprintf("%s dev %s master static", text(far.mac), v.swp())
 				return l.undo(v.leaf, "bridge fdb del "+entry), l.at(ctx, v.leaf, "bridge fdb replace %s", entry)
 			}},
-		{Name: "a leaf sends from another leaf's address", By: "a leaf that was taken over, or two with one configuration", Ends: rivals.Detected, Check: "foreign-route", Action: "locked down at that leaf", Where: l.nearPort,
+		{Name: "a leaf sends from another leaf's address", By: "a leaf that was taken over, or two with one configuration", Ends: stage.Detected, Check: "foreign-route", Action: "locked down at that leaf", Where: l.nearPort,
 			Mount: func(ctx context.Context) (func(context.Context) error, error) {
 				v, far, err := l.twoLeaves()
 				if err != nil {
@@ -301,14 +301,14 @@ func (l *Lab) routeAttacks() []rivals.Attack {
 				}
 				return l.undo(v.leaf, fmt.Sprintf("ip link set vni%d type vxlan local %s", v.vni, own)), set(ctx, other)
 			}},
-		{Name: "a leaf is given a rogue BGP peer", By: "an administrator of the leaf", Ends: rivals.Detected, Check: "foreign-route", Action: "locked down until the peer is gone", Where: l.ourPort,
+		{Name: "a leaf is given a rogue BGP peer", By: "an administrator of the leaf", Ends: stage.Detected, Check: "foreign-route", Action: "locked down until the peer is gone", Where: l.ourPort,
 			Mount: func(ctx context.Context) (func(context.Context) error, error) {
 				v := l.victims()[0]
 				peer := "neighbor " + stranger
 				return func(ctx context.Context) error { return configure(ctx, v.leaf, "no "+peer) },
 					configure(ctx, v.leaf, peer+" remote-as 65000", "address-family l2vpn evpn", peer+" activate")
 			}},
-		{Name: "a reflector announces routes of its own", By: "an administrator of a spine", Ends: rivals.Detected, Check: "routes come from leaves only", Action: "nothing new is handed over while its routes are there",
+		{Name: "a reflector announces routes of its own", By: "an administrator of a spine", Ends: stage.Detected, Check: "routes come from leaves only", Action: "nothing new is handed over while its routes are there",
 			Mount: func(ctx context.Context) (func(context.Context) error, error) {
 				spine, v := l.Net.Plan.Spines(FabricID)[0].Name, l.victims()[0]
 				for _, words := range []string{
@@ -337,7 +337,7 @@ func (l *Lab) routeAttacks() []rivals.Attack {
 					return len(routes) > 0
 				})
 			}},
-		{Name: "bgpd of a leaf is killed", By: "a fault", Ends: rivals.Detected, Check: "unreadable", Action: "unknown after the window; nothing is locked down", Where: l.ourPortAlone,
+		{Name: "bgpd of a leaf is killed", By: "a fault", Ends: stage.Detected, Check: "unreadable", Action: "unknown after the window; nothing is locked down", Where: l.ourPortAlone,
 			Mount: func(ctx context.Context) (func(context.Context) error, error) {
 				v := l.victims()[0]
 				return func(ctx context.Context) error { return l.Net.StartDaemon(ctx, v.leaf, "bgpd") }, l.Net.KillDaemon(v.leaf, "bgpd")
@@ -346,14 +346,14 @@ func (l *Lab) routeAttacks() []rivals.Attack {
 }
 
 // hostAttacks are by a tenant on its own leased nodes, with raw sockets.
-func (l *Lab) hostAttacks() []rivals.Attack {
+func (l *Lab) hostAttacks() []stage.Attack {
 	// Each sends frames that the rival would have to receive, or its own peers would
 	// have to believe, and says what arrived.
-	prevented := func(name string, forged func(own, peer, rival *canary, t token) [][]byte) rivals.Attack {
-		return rivals.Attack{Name: name, By: "a leased node", Ends: rivals.Prevented, Action: "dropped at the port",
+	prevented := func(name string, forged func(own, peer, rival *canary, t token) [][]byte) stage.Attack {
+		return stage.Attack{Name: name, By: "a leased node", Ends: stage.Prevented, Action: "dropped at the port",
 			Mount: func(ctx context.Context) (func(context.Context) error, error) { return nothing, l.forge(ctx, forged) }}
 	}
-	return []rivals.Attack{
+	return []stage.Attack{
 		prevented("VXLAN to the own leaf, with the rival's VNI inside", func(own, peer, rival *canary, t token) [][]byte {
 			inner := frame(address{own.mac, own.ip}, address{rival.mac, rival.ip}, t)
 			vtep := l.Net.Plan.Device(l.victims()[1].leaf).Loopback
@@ -381,7 +381,7 @@ func (l *Lab) hostAttacks() []rivals.Attack {
 			f := frame(address{own.mac, own.ip}, address{everybody, rival.ip}, t)
 			return [][]byte{append(append(append([]byte(nil), f[:12]...), 0x81, 0, 0, 2), f[12:]...)}
 		}),
-		{Name: "VXLAN forged in the underlay, from an address that is no leaf's", By: "whoever reaches the underlay", Ends: rivals.Prevented, Action: "dropped and counted at the leaf",
+		{Name: "VXLAN forged in the underlay, from an address that is no leaf's", By: "whoever reaches the underlay", Ends: stage.Prevented, Action: "dropped and counted at the leaf",
 			Mount: func(ctx context.Context) (func(context.Context) error, error) { return nothing, l.forgeUnderlay(ctx) }},
 	}
 }
@@ -390,12 +390,12 @@ func (l *Lab) hostAttacks() []rivals.Attack {
 // leaf of rail 0.
 func (l *Lab) twoLeaves() (near, far victim, err error) {
 	near = l.victims()[0]
-	for _, n := range l.Nodes(rivals.Tenants[0]) {
-		if far = l.victim(n, rivals.Tenants[0]); far.leaf != near.leaf {
+	for _, n := range l.Nodes(stage.Tenants[0]) {
+		if far = l.victim(n, stage.Tenants[0]); far.leaf != near.leaf {
 			return near, far, nil
 		}
 	}
-	return near, far, fmt.Errorf("%s has all its nodes behind one leaf", rivals.Tenants[0])
+	return near, far, fmt.Errorf("%s has all its nodes behind one leaf", stage.Tenants[0])
 }
 
 // restart is a leaf that lost its power and comes up with a configuration that some

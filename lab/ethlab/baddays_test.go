@@ -17,7 +17,7 @@ import (
 	"bulkhead/keystore"
 	"bulkhead/lab/await"
 	"bulkhead/lab/ethnet"
-	"bulkhead/lab/rivals"
+	"bulkhead/lab/stage"
 	"bulkhead/lease"
 	"bulkhead/ledger/sqlite"
 	"bulkhead/meter"
@@ -44,7 +44,7 @@ func beginBadDays(t *testing.T) *badDays {
 	b.log, err = sqlite.Open(filepath.Join(b.dir, "ledger.db"))
 	check(t, err)
 	t.Cleanup(func() { _ = b.log.Close() })
-	keys, err := keystore.Open(filepath.Join(b.dir, "keys"), rivals.Begin)
+	keys, err := keystore.Open(filepath.Join(b.dir, "keys"), stage.Begin)
 	check(t, err)
 	b.Lab = begin(t, Options{Log: b.log, Keys: keys, Calm: true,
 		Device: func(leaf string, agent evpn.Device) evpn.Device { return &gate{agent, leaf, &b.gates} },
@@ -52,10 +52,10 @@ func beginBadDays(t *testing.T) *badDays {
 			return &policyGate{agent, gate{leaf: spine.String(), gates: &b.gates}}
 		}})
 	for _, c := range []struct{ tenant, id, begin, end, gpus string }{
-		{rivals.Tenants[0], "vermilion-1", "2026-05-01", "2026-05-03", "40"},
-		{rivals.Tenants[1], "cobalt-1", "2026-05-01", "2027-05-01", "24"},
-		{rivals.Tenants[1], "cobalt-2", "2026-05-06", "2026-05-08", "40"},
-		{rivals.Tenants[0], "vermilion-2", "2026-05-11", "2027-05-01", "40"},
+		{stage.Tenants[0], "vermilion-1", "2026-05-01", "2026-05-03", "40"},
+		{stage.Tenants[1], "cobalt-1", "2026-05-01", "2027-05-01", "24"},
+		{stage.Tenants[1], "cobalt-2", "2026-05-06", "2026-05-08", "40"},
+		{stage.Tenants[0], "vermilion-2", "2026-05-11", "2027-05-01", "40"},
 	} {
 		text, err := b.Contract(c.tenant)
 		check(t, err)
@@ -69,7 +69,7 @@ func beginBadDays(t *testing.T) *badDays {
 	for n := range site.Index(b.Site.Nodes()) {
 		check(t, b.Net.SetMember(b.Site.NodeID[n], int(n)))
 	}
-	if x, y := len(b.Nodes(rivals.Tenants[0])), len(b.Nodes(rivals.Tenants[1])); x != 5 || y != 3 {
+	if x, y := len(b.Nodes(stage.Tenants[0])), len(b.Nodes(stage.Tenants[1])); x != 5 || y != 3 {
 		t.Fatalf("%d and %d nodes are delivered, expected 5 and 3", x, y)
 	}
 	b.apart(t)
@@ -91,7 +91,7 @@ func (b *badDays) proven(t *testing.T) {
 	check(t, await.True(await.Context(t), "every port to be proven", func() bool {
 		check(t, b.Live(t.Context(), time.Minute, time.Minute))
 		locked, holds := 0, false
-		b.Plane.View(func(s *book.State) { locked, holds = len(s.Locked), s.Postures[FabricID].Holds })
+		b.Plane.View(func(s *book.State) { locked, holds = len(s.Drifted), s.Postures[FabricID].Holds })
 		quiet := locked == 0 && holds && len(b.Findings()) == 0
 		if !quiet {
 			time.Sleep(250 * time.Millisecond) // a minute of the lab's time: so slowly that no lease ends meanwhile
@@ -257,7 +257,7 @@ func (b *badDays) cutAt(t *testing.T, leaf, call string) *atomic.Bool {
 // Proving needs no call of its own: it is done on what was read.
 func (b *badDays) unreachableAtEachStep(t *testing.T) {
 	ctx := await.Context(t)
-	move := b.Nodes(rivals.Tenants[0])
+	move := b.Nodes(stage.Tenants[0])
 	// The leaf of a scalable unit in which all nodes change hands; the others of the
 	// lease are elsewhere.
 	var here, there []site.Index

@@ -13,7 +13,7 @@ import (
 	"bulkhead/fabric/ethernet"
 	"bulkhead/lab/await"
 	"bulkhead/lab/ethnet"
-	"bulkhead/lab/rivals"
+	"bulkhead/lab/stage"
 )
 
 // forge sends what a leased node makes up, from its first rail NIC, to its peers
@@ -212,7 +212,7 @@ func (l *Lab) forgeUnderlay(ctx context.Context) error {
 }
 
 var (
-	_ rivals.Probes = (*Lab)(nil)
+	_ stage.Probes = (*Lab)(nil)
 )
 
 // setClass moves a port into the next traffic class, and changes nothing else of its

@@ -16,7 +16,7 @@ import (
 	"bulkhead/fabric"
 	"bulkhead/keystore"
 	"bulkhead/lab/await"
-	"bulkhead/lab/rivals"
+	"bulkhead/lab/stage"
 	"bulkhead/ledger/sqlite"
 	"bulkhead/node"
 	"bulkhead/run"
@@ -43,7 +43,7 @@ func plane(dir string) error {
 	if err != nil {
 		return err
 	}
-	keys, err := keystore.Open(filepath.Join(dir, "keys"), rivals.Begin)
+	keys, err := keystore.Open(filepath.Join(dir, "keys"), stage.Begin)
 	if err != nil {
 		return err
 	}
@@ -198,7 +198,7 @@ func (b *badDays) killed(t *testing.T) {
 	half("giving", day(9, 0), true)
 	b.until(t, day(11, 0))
 	b.proven(t)
-	if got := states(); got[node.Delivered] != len(move) || len(b.Nodes(rivals.Tenants[0])) != len(move) {
+	if got := states(); got[node.Delivered] != len(move) || len(b.Nodes(stage.Tenants[0])) != len(move) {
 		t.Fatalf("after the second kill nodes are %v, expected all %d to be handed over", got, len(move))
 	}
 	b.apart(t)

@@ -22,7 +22,7 @@ import (
 	"bulkhead/keystore"
 	"bulkhead/lab/await"
 	"bulkhead/lab/ethnet"
-	"bulkhead/lab/rivals"
+	"bulkhead/lab/stage"
 	"bulkhead/ledger"
 	"bulkhead/site"
 )
@@ -53,7 +53,7 @@ type Options struct {
 // Watched is the driver, and the stage hears what it answers.
 type Watched struct {
 	*evpn.Driver
-	stage *rivals.Stage
+	stage *stage.Stage
 }
 
 // Observe implements fabric.Driver.
@@ -65,7 +65,7 @@ func (w *Watched) Observe(ctx context.Context, s fabric.Scope) (fabric.Observati
 
 // Lab is a lab under way.
 type Lab struct {
-	*rivals.Stage
+	*stage.Stage
 	Net       *ethnet.Net
 	Driver    *evpn.Driver
 	Collector *collector.Collector
@@ -82,7 +82,7 @@ func Start(ctx context.Context, o Options) (l *Lab, err error) {
 			err = errors.Join(err, l.Close())
 		}
 	}()
-	if l.Stage, err = rivals.New(rivals.Options{Example: "rivals-eth", Fabric: FabricID, Logger: o.Logger, Log: o.Log, Keys: o.Keys, Calm: o.Calm}); err != nil {
+	if l.Stage, err = stage.New(stage.Options{Example: "rivals-eth", Fabric: FabricID, Logger: o.Logger, Log: o.Log, Keys: o.Keys, Calm: o.Calm}); err != nil {
 		return nil, err
 	}
 	var fabrics []string
@@ -159,7 +159,7 @@ func (l *Lab) Sell(ctx context.Context) error {
 	if err := l.Deliver(ctx, 75*time.Hour); err != nil {
 		return err
 	}
-	for _, tenant := range rivals.Tenants {
+	for _, tenant := range stage.Tenants {
 		for k, n := range l.Nodes(tenant) {
 			if err := l.Net.SetMember(l.Site.NodeID[n], k); err != nil {
 				return err

@@ -8,7 +8,7 @@ import (
 	"bulkhead/fabric"
 	"bulkhead/fabric/ethernet/evpn"
 	"bulkhead/lab/await"
-	"bulkhead/lab/rivals"
+	"bulkhead/lab/stage"
 	"bulkhead/site"
 )
 
@@ -20,14 +20,14 @@ func TestAttacks(t *testing.T) {
 		Device: func(leaf string, agent evpn.Device) evpn.Device { return &gate{agent, leaf, &g} }})
 	ctx := await.Context(t)
 	check(t, l.Sell(ctx))
-	if a, b := len(l.Nodes(rivals.Tenants[0])), len(l.Nodes(rivals.Tenants[1])); a != 5 || b != 3 {
+	if a, b := len(l.Nodes(stage.Tenants[0])), len(l.Nodes(stage.Tenants[1])); a != 5 || b != 3 {
 		t.Fatalf("%d and %d nodes are delivered, expected 5 and 3", a, b)
 	}
 	check(t, l.Settle(ctx))
 	l.apart(t)
 	l.Probed = 1 // what follows is done to the first rail, and packets cost time
 	corpus := l.Attacks()
-	check(t, rivals.Check(corpus))
+	check(t, stage.Check(corpus))
 	r.begin(l)
 	for _, a := range corpus {
 		if !t.Run(a.Name, func(t *testing.T) {

@@ -12,20 +12,20 @@ import (
 
 	"bulkhead/fabric/ethernet"
 	"bulkhead/lab/await"
-	"bulkhead/lab/rivals"
+	"bulkhead/lab/stage"
 )
 
 // policyAttacks are on what reflectors pass on, and on how leaves treat traffic
 // classes.
-func (l *Lab) policyAttacks() []rivals.Attack {
+func (l *Lab) policyAttacks() []stage.Attack {
 	// list changes the list of a leaf's targets at a reflector by hand.
 	list := func(ctx context.Context, no string, leaf string, vni uint32) error {
 		_, err := l.Net.Vtysh(ctx, l.spine(), "configure terminal",
 			fmt.Sprintf("%sbgp extcommunity-list standard from-%s permit rt %s", no, l.Net.Plan.Device(leaf).Loopback, ethernet.TargetOf(vni)))
 		return err
 	}
-	return []rivals.Attack{
-		{Name: "a leaf announces the rival's VNI, of which it has no port", By: "a leaf that was taken over", Ends: rivals.Prevented, Action: "the reflectors pass it on to no leaf: no lease gives that leaf the VNI",
+	return []stage.Attack{
+		{Name: "a leaf announces the rival's VNI, of which it has no port", By: "a leaf that was taken over", Ends: stage.Prevented, Action: "the reflectors pass it on to no leaf: no lease gives that leaf the VNI",
 			Mount: func(ctx context.Context) (func(context.Context) error, error) {
 				v, leaf, err := l.leafWithout()
 				if err != nil {
@@ -53,7 +53,7 @@ func (l *Lab) policyAttacks() []rivals.Attack {
 				}
 				return undo, err
 			}},
-		{Name: "a reflector lets a leaf announce the rival's target", By: "an administrator of a spine", Ends: rivals.Detected, Check: "reflectors pass on what was ordered only", Action: "nothing new is handed over; ordered again as soon as it is seen",
+		{Name: "a reflector lets a leaf announce the rival's target", By: "an administrator of a spine", Ends: stage.Detected, Check: "reflectors pass on what was ordered only", Action: "nothing new is handed over; ordered again as soon as it is seen",
 			Mount: func(ctx context.Context) (func(context.Context) error, error) {
 				v, leaf, err := l.leafWithout()
 				if err != nil {
@@ -61,20 +61,20 @@ func (l *Lab) policyAttacks() []rivals.Attack {
 				}
 				return nothing, list(ctx, "", leaf, v.vni)
 			}},
-		{Name: "a reflector keeps nothing from leaves", By: "an administrator of a spine", Ends: rivals.Detected, Check: "reflectors pass on what was ordered only", Action: "nothing new is handed over; put back as soon as it is seen",
+		{Name: "a reflector keeps nothing from leaves", By: "an administrator of a spine", Ends: stage.Detected, Check: "reflectors pass on what was ordered only", Action: "nothing new is handed over; put back as soon as it is seen",
 			Mount: func(ctx context.Context) (func(context.Context) error, error) {
 				return nothing, l.openReflector(ctx)
 			}},
-		{Name: "a reflector stops a tenant's routes", By: "an administrator of a spine", Ends: rivals.Detected, Check: "wrong-policy", Action: "ordered again; nothing leaks, so nothing is locked down", Where: l.ourPortAlone,
+		{Name: "a reflector stops a tenant's routes", By: "an administrator of a spine", Ends: stage.Detected, Check: "wrong-policy", Action: "ordered again; nothing leaks, so nothing is locked down", Where: l.ourPortAlone,
 			Mount: func(ctx context.Context) (func(context.Context) error, error) {
 				v := l.victims()[0]
 				return nothing, list(ctx, "no ", v.leaf, v.vni)
 			}},
-		{Name: "a leaf's queues mark congestion later than planned (ECN)", By: "an administrator of the leaf", Ends: rivals.Detected, Check: "wrong-class", Action: "written again; nothing leaks, so nothing is locked down", Where: l.ourPortAlone,
+		{Name: "a leaf's queues mark congestion later than planned (ECN)", By: "an administrator of the leaf", Ends: stage.Detected, Check: "wrong-class", Action: "written again; nothing leaks, so nothing is locked down", Where: l.ourPortAlone,
 			Mount: func(ctx context.Context) (func(context.Context) error, error) {
 				return nothing, l.requeue(l.victims()[0].leaf, `"ecn_min": 150000`, `"ecn_min": 1400000`)
 			}},
-		{Name: "a leaf's lossless class is not paused (PFC)", By: "an administrator of the leaf", Ends: rivals.Detected, Check: "wrong-class", Action: "written again; nothing leaks, so nothing is locked down", Where: l.ourPortAlone,
+		{Name: "a leaf's lossless class is not paused (PFC)", By: "an administrator of the leaf", Ends: stage.Detected, Check: "wrong-class", Action: "written again; nothing leaks, so nothing is locked down", Where: l.ourPortAlone,
 			Mount: func(ctx context.Context) (func(context.Context) error, error) {
 				return nothing, l.requeue(l.victims()[0].leaf, `"pfc": true`, `"pfc": false`)
 			}},
@@ -94,16 +94,16 @@ func (l *Lab) spine() string { return l.Net.Plan.Spines(FabricID)[0].Name }
 // rival has no port.
 func (l *Lab) leafWithout() (v victim, leaf string, err error) {
 	theirs := map[string]bool{}
-	for _, n := range l.Nodes(rivals.Tenants[1]) {
-		v = l.victim(n, rivals.Tenants[1])
+	for _, n := range l.Nodes(stage.Tenants[1]) {
+		v = l.victim(n, stage.Tenants[1])
 		theirs[v.leaf] = true
 	}
-	for _, n := range l.Nodes(rivals.Tenants[0]) {
-		if ours := l.victim(n, rivals.Tenants[0]); !theirs[ours.leaf] {
+	for _, n := range l.Nodes(stage.Tenants[0]) {
+		if ours := l.victim(n, stage.Tenants[0]); !theirs[ours.leaf] {
 			return v, ours.leaf, nil
 		}
 	}
-	return v, "", fmt.Errorf("%s has a port at every leaf of rail 0", rivals.Tenants[1])
+	return v, "", fmt.Errorf("%s has a port at every leaf of rail 0", stage.Tenants[1])
 }
 
 // requeue edits the file by which a leaf's queues are set up, in all places.

@@ -12,7 +12,7 @@ import (
 
 	"bulkhead/lab/await"
 	"bulkhead/lab/ethnet"
-	"bulkhead/lab/rivals"
+	"bulkhead/lab/stage"
 	"bulkhead/site"
 )
 
@@ -23,7 +23,7 @@ const patience = 60 * time.Millisecond
 // canary is a NIC of a leased host with a raw socket on it: it sends any frame and
 // sees all that arrives.
 type canary struct {
-	tenant int // index into rivals.Tenants
+	tenant int // index into stage.Tenants
 	host   string
 	nic    int
 	address
@@ -119,7 +119,7 @@ func (l *Lab) canaries() (list []*canary, done func(), err error) {
 			c.socket.close()
 		}
 	}
-	for t, tenant := range rivals.Tenants {
+	for t, tenant := range stage.Tenants {
 		for k, n := range l.Nodes(tenant) {
 			for nic := range l.Probed {
 				c := &canary{tenant: t, host: l.Site.NodeID[n], nic: nic, address: address{hardware(l.Site.PortID[site.PortOf(n, nic)]), ethnet.TenantAddress(nic, k)}}
@@ -134,15 +134,15 @@ func (l *Lab) canaries() (list []*canary, done func(), err error) {
 	return list, done, nil
 }
 
-// heard is a frame that arrived.
-type heard struct {
+// arrival is a frame that arrived.
+type arrival struct {
 	at *canary
 	token
 }
 
 // exchange sends and collects: each pair of send gets every kind of frame, and each
 // sender one broadcast. All canaries listen.
-func exchange(ctx context.Context, all []*canary, pair func(from, to *canary) bool) (arrived []heard, err error) {
+func exchange(ctx context.Context, all []*canary, pair func(from, to *canary) bool) (arrived []arrival, err error) {
 	r := nextRound()
 	for _, c := range all {
 		c.socket.receive() // what was there before
@@ -170,7 +170,7 @@ func exchange(ctx context.Context, all []*canary, pair func(from, to *canary) bo
 		for _, c := range all {
 			for _, t := range c.socket.receive() {
 				if t.round == r && t.kind < kinds {
-					arrived, some = append(arrived, heard{c, t}), true
+					arrived, some = append(arrived, arrival{c, t}), true
 				}
 			}
 		}

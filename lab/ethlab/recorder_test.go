@@ -15,7 +15,7 @@ import (
 	"testing"
 
 	"bulkhead/fabric"
-	"bulkhead/lab/rivals"
+	"bulkhead/lab/stage"
 	"bulkhead/site"
 )
 
@@ -56,7 +56,7 @@ func (r *recorder) writes() {
 	}
 }
 
-func (r *recorder) Apply(ctx context.Context, c fabric.Change, f fabric.Fence) (fabric.Receipt, error) {
+func (r *recorder) Apply(ctx context.Context, c fabric.Change, f fabric.Fence) (fabric.ApplyReceipt, error) {
 	r.writes()
 	return r.Watched.Apply(ctx, c, f)
 }
@@ -81,7 +81,7 @@ func (r *recorder) begin(l *Lab) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	first := line{Nodes: map[string]string{}, Labels: map[string]uint32{}}
-	for _, tenant := range rivals.Tenants {
+	for _, tenant := range stage.Tenants {
 		first.Labels[tenant] = l.Label(tenant)
 		for _, n := range l.Nodes(tenant) {
 			first.Nodes[l.Site.NodeID[n]] = tenant
@@ -94,7 +94,7 @@ func (r *recorder) begin(l *Lab) {
 }
 
 // end keeps what an attack changed.
-func (r *recorder) end(l *Lab, o rivals.Outcome) {
+func (r *recorder) end(l *Lab, o stage.Outcome) {
 	r.writes() // where nobody wrote: as it was read last
 	r.mu.Lock()
 	defer r.mu.Unlock()

@@ -12,7 +12,7 @@ import (
 
 	"bulkhead/book"
 	"bulkhead/lab/ethnet"
-	"bulkhead/lab/rivals"
+	"bulkhead/lab/stage"
 )
 
 // shown are the attacks that the demonstration mounts, by the begin of their names.
@@ -38,7 +38,7 @@ func Show(ctx context.Context, w io.Writer, all bool, agent, reflector func(conf
 		return err
 	}
 	defer func() { err = errors.Join(err, l.Close()) }()
-	say("%s and %s sign: nodes in the same scalable units, both with 10.0.0.0/16", rivals.Tenants[0], rivals.Tenants[1])
+	say("%s and %s sign: nodes in the same scalable units, both with 10.0.0.0/16", stage.Tenants[0], stage.Tenants[1])
 	if err := l.Sell(ctx); err != nil {
 		return err
 	}
@@ -68,7 +68,7 @@ func Show(ctx context.Context, w io.Writer, all bool, agent, reflector func(conf
 		return errors.New("the rivals are not proven apart")
 	}
 	corpus := l.Attacks()
-	if err := rivals.Check(corpus); err != nil {
+	if err := stage.Check(corpus); err != nil {
 		return err
 	}
 	for _, a := range corpus {
@@ -77,7 +77,7 @@ func Show(ctx context.Context, w io.Writer, all bool, agent, reflector func(conf
 		}
 		say("ATTACK by %s: %s", a.By, a.Name)
 		o, err := l.Try(ctx, a, l)
-		fmt.Fprintf(w, "         packets between the rivals that arrive: %d at first, %d after one sweep; recorded: %s\n", len(o.First), len(o.After), rivals.Counts(o.Recorded))
+		fmt.Fprintf(w, "         packets between the rivals that arrive: %d at first, %d after one sweep; recorded: %s\n", len(o.First), len(o.After), stage.Counts(o.Recorded))
 		if err != nil {
 			return fmt.Errorf("%s: %w", a.Name, err)
 		}

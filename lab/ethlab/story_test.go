@@ -9,7 +9,7 @@ import (
 
 	"bulkhead/fabric/ethernet/evpn"
 	"bulkhead/lab/await"
-	"bulkhead/lab/rivals"
+	"bulkhead/lab/stage"
 )
 
 // told are the attacks of the story, by the begin of their names: one each of what a
@@ -52,7 +52,7 @@ func TestStory(t *testing.T) {
 
 // attacked mounts an attack and expects it to end as it says, and everything to be as
 // before when it is undone.
-func (l *Lab) attacked(t *testing.T, g *gates, a rivals.Attack) rivals.Outcome {
+func (l *Lab) attacked(t *testing.T, g *gates, a stage.Attack) stage.Outcome {
 	t.Helper()
 	if a.Name == "a leaf falls silent" { // which it does at once for who asks it, not only after the longest that a leaf may take
 		mount := a.Mount
@@ -68,7 +68,7 @@ func (l *Lab) attacked(t *testing.T, g *gates, a rivals.Attack) rivals.Outcome {
 	if err != nil {
 		t.Error(err)
 	}
-	t.Logf("%s: %d packets at first, %d after %d looks, %.1f s; recorded %s, findings %s", a.Ends, len(o.First), len(o.After), o.Looks, o.Took.Seconds(), rivals.Counts(o.Recorded), rivals.Counts(o.Findings))
+	t.Logf("%s: %d packets at first, %d after %d looks, %.1f s; recorded %s, findings %s", a.Ends, len(o.First), len(o.After), o.Looks, o.Took.Seconds(), stage.Counts(o.Recorded), stage.Counts(o.Findings))
 	if err == nil {
 		t.Logf(`measured {"attack": %q, "packets": %d, "seconds": %.2f}`, a.Name, len(o.First), o.Took.Seconds()) // for package dated
 	}

@@ -12,7 +12,7 @@ import (
 	"bulkhead/fabric"
 	"bulkhead/fabric/ethernet/evpn"
 	"bulkhead/lab/await"
-	"bulkhead/lab/rivals"
+	"bulkhead/lab/stage"
 )
 
 // deafAgent is an agent whose word that something changed does not come.
@@ -123,7 +123,7 @@ func (b *badDays) wakes(t *testing.T) {
 	v := b.victims()[0]
 	unlock := func() { check(t, b.at(ctx, v.leaf, "bridge link set dev %s locked off", v.swp())) }
 	lock := func() { check(t, b.at(ctx, v.leaf, "bridge link set dev %s locked on", v.swp())) }
-	var route rivals.Attack
+	var route stage.Attack
 	for _, a := range b.routeAttacks() {
 		if strings.HasPrefix(a.Name, "a reflector announces routes of its own") {
 			route = a

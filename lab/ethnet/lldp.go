@@ -77,8 +77,8 @@ func (n *Net) awaitLLDP(ctx context.Context) error {
 	for _, d := range n.Plan.Leaves("") {
 		err := await.Until(ctx, "LLDP at "+d.Name, func() (string, bool) {
 			out, err := n.Space(d.Name).Output(ctx, "lldpctl", "-u", n.lldpSocket(d.Name), "-f", "keyvalue")
-			heard := strings.Count(out, ".port.mac=")
-			return fmt.Sprintf("heard %d of %d neighbours, %v", heard, cabled[d.Name], err), err == nil && heard >= cabled[d.Name]
+			lldp := strings.Count(out, ".port.mac=")
+			return fmt.Sprintf("heard %d of %d neighbours, %v", lldp, cabled[d.Name], err), err == nil && lldp >= cabled[d.Name]
 		})
 		if err != nil {
 			return err

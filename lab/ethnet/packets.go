@@ -75,7 +75,7 @@ func (n *Net) Sniff(at, name string) (*Sniffer, error) {
 // Hears waits until a frame comes that was sent behind others, and reports whether one
 // of those came before it: that has a mark in it. To wait for a frame alone, it is both.
 // It gives up after await.Patience.
-func (s *Sniffer) Hears(mark, behind []byte) (heard bool, err error) {
+func (s *Sniffer) Hears(mark, behind []byte) (lldp bool, err error) {
 	buf := make([]byte, 64<<10)
 	for end := time.Now().Add(await.Patience); time.Now().Before(end); {
 		tv := unix.NsecToTimeval(time.Second.Nanoseconds())
@@ -92,16 +92,16 @@ func (s *Sniffer) Hears(mark, behind []byte) (heard bool, err error) {
 		if ll, ok := from.(*unix.SockaddrLinklayer); ok && ll.Pkttype == unix.PACKET_OUTGOING {
 			continue
 		}
-		heard = heard || bytes.Contains(buf[:size], mark)
+		lldp = lldp || bytes.Contains(buf[:size], mark)
 		if bytes.Contains(buf[:size], behind) {
-			return heard, nil
+			return lldp, nil
 		}
 	}
-	return heard, fmt.Errorf("waited %s for the frame %q", await.Patience, behind)
+	return lldp, fmt.Errorf("waited %s for the frame %q", await.Patience, behind)
 }
 
 // Heard reports whether a frame has come by now that has a mark in it.
-func (s *Sniffer) Heard(mark []byte) (heard bool, err error) {
+func (s *Sniffer) Heard(mark []byte) (lldp bool, err error) {
 	buf := make([]byte, 64<<10)
 	for {
 		size, from, err := unix.Recvfrom(s.fd, buf, unix.MSG_DONTWAIT)
@@ -109,12 +109,12 @@ func (s *Sniffer) Heard(mark []byte) (heard bool, err error) {
 		case errors.Is(err, unix.EINTR):
 			continue
 		case errors.Is(err, unix.EAGAIN):
-			return heard, nil
+			return lldp, nil
 		case err != nil:
 			return false, err
 		}
 		ll, ok := from.(*unix.SockaddrLinklayer)
-		heard = heard || !(ok && ll.Pkttype == unix.PACKET_OUTGOING) && bytes.Contains(buf[:size], mark)
+		lldp = lldp || !(ok && ll.Pkttype == unix.PACKET_OUTGOING) && bytes.Contains(buf[:size], mark)
 	}
 }
 

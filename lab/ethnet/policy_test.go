@@ -127,8 +127,8 @@ func TestReflectorsFollowOrders(t *testing.T) {
 	vni(t, n, first, 5002)
 	routes(5001, true)
 	err = await.Until(await.Context(t), "the collector to hear both", func() (string, bool) {
-		heard, _ := k.Routes(from)
-		return fmt.Sprint(heard), slices.ContainsFunc(heard, func(r ethernet.Route) bool { return r.VNI == 5002 })
+		lldp, _ := k.Routes(from)
+		return fmt.Sprint(lldp), slices.ContainsFunc(lldp, func(r ethernet.Route) bool { return r.VNI == 5002 })
 	})
 	if err != nil {
 		t.Fatal(err)

@@ -100,7 +100,7 @@ func TestEdgePortsRefuse(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		heard, err := ears.Hears(mark, behind)
+		lldp, err := ears.Hears(mark, behind)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -110,8 +110,8 @@ func TestEdgePortsRefuse(t *testing.T) {
 		}
 		// What is no IP and no ARP is dropped by policy, which has no counter.
 		byPolicy := c.name == "VLAN tag" || c.name == "another protocol"
-		if heard != c.allowed || !byPolicy && (after > before) == c.allowed {
-			t.Errorf("%s: heard %t, expected %t; the port's counter went from %d to %d", c.name, heard, c.allowed, before, after)
+		if lldp != c.allowed || !byPolicy && (after > before) == c.allowed {
+			t.Errorf("%s: heard %t, expected %t; the port's counter went from %d to %d", c.name, lldp, c.allowed, before, after)
 		}
 	}
 }
@@ -142,7 +142,7 @@ func TestForgedVXLAN(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	heard := func(mark string) bool {
+	lldp := func(mark string) bool {
 		t.Helper()
 		is, err := ears.Heard([]byte(mark))
 		if err != nil {
@@ -166,7 +166,7 @@ func TestForgedVXLAN(t *testing.T) {
 		if err != nil {
 			t.Error(err)
 		}
-		if heard(mark) {
+		if lldp(mark) {
 			t.Errorf("VXLAN from %s was delivered", at)
 		}
 	}
@@ -178,7 +178,7 @@ func TestForgedVXLAN(t *testing.T) {
 	}
 	if err := await.True(await.Context(t), "VXLAN from the underlay to be delivered without the filter", func() bool {
 		send("rogue", vtep, "unfiltered")
-		return heard("unfiltered")
+		return lldp("unfiltered")
 	}); err != nil {
 		t.Fatalf("this test shows nothing: %v", err)
 	}

@@ -120,10 +120,10 @@ func TestSubscriptionSurvivesTheManager(t *testing.T) {
 		t.Fatal(err)
 	}
 	eventually(t, "the subscription to be lost", func() bool { return !l.Subscribed() })
-	before := l.Heard()
+	before := l.Count()
 	s.StartOpenSM(t, host(0), partitions(), "-s", "2")
 	eventually(t, "the subscription to be back", l.Subscribed)
-	if l.Heard() <= before {
+	if l.Count() <= before {
 		t.Error("a subscription that begins anew is no reason to look")
 	}
 	eventually(t, "trap 259", func() bool {

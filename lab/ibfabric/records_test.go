@@ -132,15 +132,15 @@ func checkKeys(t *testing.T, f *ibfabric.Fabric, s *ibnet.Sim, tree ibnet.Tree) 
 	if err != nil {
 		t.Fatal(err)
 	}
-	type place struct {
+	type lidPort struct {
 		lid  uint64
 		port uint64
 	}
-	got := map[place][]mad.PKey{}
+	got := map[lidPort][]mad.PKey{}
 	list := records(said)
 	word := regexp.MustCompile(`0x[0-9a-f]{4}\b`)
 	for _, r := range list {
-		at := place{number(t, r, "LID"), number(t, r, "Port")}
+		at := lidPort{number(t, r, "LID"), number(t, r, "Port")}
 		_, table, _ := strings.Cut(r, "PKey Table:")
 		words := word.FindAllString(table, -1)
 		if len(words) != mad.BlockKeys {
@@ -159,7 +159,7 @@ func checkKeys(t *testing.T, f *ibfabric.Fabric, s *ibnet.Sim, tree ibnet.Tree) 
 		if err != nil {
 			t.Fatal(err)
 		}
-		if have := got[place{uint64(lid), uint64(reported)}]; !slices.Equal(have, want) || len(want) == 0 {
+		if have := got[lidPort{uint64(lid), uint64(reported)}]; !slices.Equal(have, want) || len(want) == 0 {
 			t.Errorf("port %d of %s holds %v, saquery says %v", port, name, want, have)
 		}
 		compared++

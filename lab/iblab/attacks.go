@@ -19,14 +19,14 @@ import (
 	"bulkhead/fabric/infiniband/umadsim"
 	"bulkhead/lab/await"
 	"bulkhead/lab/ibnet"
-	"bulkhead/lab/rivals"
+	"bulkhead/lab/stage"
 	"bulkhead/site"
 )
 
 // How an attack ends.
 const (
-	Prevented = rivals.Prevented // nothing of it takes effect
-	Detected  = rivals.Detected  // it takes effect, and is seen at the next sweep
+	Prevented = stage.Prevented // nothing of it takes effect
+	Detected  = stage.Detected  // it takes effect, and is seen at the next sweep
 )
 
 // Attack is one attack on the InfiniBand fabric of a lab whose rivals have their

@@ -78,7 +78,7 @@ var cables = map[string]string{
 func TestAttacks(t *testing.T) {
 	needZ3(t)
 	ctx := await.Context(t)
-	var scenes []*scene
+	var attacks []*scene
 	l := begin(t)
 	if err := l.Sell(ctx); err != nil {
 		t.Fatal(err)
@@ -112,7 +112,7 @@ func TestAttacks(t *testing.T) {
 			if a.Ends == Prevented && len(open) > 0 {
 				t.Errorf("it was to be prevented, and %d packets pass: %s", len(open), open[0])
 			}
-			scenes = append(scenes, l.capture(ctx, t, a, at))
+			attacks = append(attacks, l.capture(ctx, t, a, at))
 			mounted := time.Now()
 			looks, err := l.AwaitSeen(ctx, w, a.Check, at)
 			check(t, err)
@@ -150,7 +150,7 @@ func TestAttacks(t *testing.T) {
 			}
 		})
 	}
-	mutate(t, scenes)
+	mutate(t, attacks)
 	names := map[string]bool{}
 	for _, a := range Attacks() {
 		if names[a.Name] || a.By == "" || a.Action == "" || !slices.Contains([]string{Prevented, Detected}, a.Ends) {

@@ -29,7 +29,7 @@ import (
 	"bulkhead/lab/await"
 	"bulkhead/lab/ibfabric"
 	"bulkhead/lab/ibnet"
-	"bulkhead/lab/rivals"
+	"bulkhead/lab/stage"
 	"bulkhead/ledger"
 )
 
@@ -37,7 +37,7 @@ import (
 const FabricID = "ib"
 
 // Rivals are the two tenants.
-var Rivals = rivals.Tenants
+var Rivals = stage.Tenants
 
 // Options are a lab's.
 type Options struct {
@@ -53,7 +53,7 @@ type Options struct {
 
 // Lab is a lab under way: a stage whose compute fabric is emulated, under OpenSM.
 type Lab struct {
-	*rivals.Stage
+	*stage.Stage
 	Dir    string
 	Fabric *ibfabric.Fabric
 	Driver *opensm.Driver
@@ -82,7 +82,7 @@ func Start(ctx context.Context, o Options) (l *Lab, err error) {
 	if l.say == nil {
 		l.say = func(string) {}
 	}
-	if l.Stage, err = rivals.New(rivals.Options{Example: "rivals-ib", Fabric: FabricID, Logger: o.Logger, Log: o.Log, Keys: o.Keys}); err != nil {
+	if l.Stage, err = stage.New(stage.Options{Example: "rivals-ib", Fabric: FabricID, Logger: o.Logger, Log: o.Log, Keys: o.Keys}); err != nil {
 		return nil, err
 	}
 	defer func() {
@@ -265,7 +265,7 @@ func (l *Lab) Open(ctx context.Context) error {
 // watched is the driver, and the stage hears what it answers.
 type watched struct {
 	*opensm.Guarded
-	stage *rivals.Stage
+	stage *stage.Stage
 }
 
 // Observe implements fabric.Driver.

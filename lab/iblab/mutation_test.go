@@ -11,7 +11,7 @@ import (
 	"bulkhead/book"
 	"bulkhead/fabric"
 	"bulkhead/lab/await"
-	"bulkhead/lab/rivals"
+	"bulkhead/lab/stage"
 	"bulkhead/prove"
 	"bulkhead/site"
 )
@@ -20,7 +20,7 @@ import (
 // the ledger said then of who holds which port and whose each label is.
 type scene struct {
 	Attack
-	*rivals.Facts
+	*stage.Facts
 	site   *site.Site
 	fabric int
 	said   fabric.Observation
@@ -121,16 +121,16 @@ var alone = map[prove.Check][]string{
 
 // mutate takes every check away in turn and judges every scene again. Without its check
 // an attack loses its name, and without any other it keeps it.
-func mutate(t *testing.T, scenes []*scene) {
+func mutate(t *testing.T, attacks []*scene) {
 	t.Helper()
-	for _, s := range scenes {
+	for _, s := range attacks {
 		if c, j := s.check(), s.judge(t); c != prove.Passed && (j.names[c] == 0 || j.proven && c.Verdict() != prove.Unknown) {
 			t.Errorf("%s: what was captured does not show %s: %v, the leases are proven: %t", s.Name, c, j.names, j.proven)
 		}
 	}
 	for _, c := range prove.Checks() {
 		var nameless, unnoticed []string
-		for _, s := range scenes {
+		for _, s := range attacks {
 			is := s.check()
 			if is == prove.Passed {
 				continue

@@ -12,7 +12,7 @@ import (
 	"time"
 
 	"bulkhead/book"
-	"bulkhead/lab/rivals"
+	"bulkhead/lab/stage"
 	"bulkhead/site"
 )
 
@@ -117,7 +117,7 @@ func (l *Lab) demonstrate(ctx context.Context, w io.Writer, a Attack, say func(s
 		return err
 	}
 	after := l.Leaks()
-	fmt.Fprintf(w, "         packets between the rivals that arrive: %d at first, %d after one sweep; recorded: %s\n", len(first), len(after), rivals.Counts(kinds))
+	fmt.Fprintf(w, "         packets between the rivals that arrive: %d at first, %d after one sweep; recorded: %s\n", len(first), len(after), stage.Counts(kinds))
 	if len(after) > 0 || a.Ends == Prevented && len(first) > 0 {
 		return fmt.Errorf("it was not caught: %d packets arrive", len(after))
 	}

@@ -77,7 +77,7 @@ func (h *Headlines) line(e *ledger.Entry) (string, error) {
 	case storage.KindRevoked:
 		var b storage.Revoked
 		err := decode(e, &b)
-		return fmt.Sprintf("volume %s: access of %s ended, %d open mounts fenced, the old credential is %s", b.Receipt.Volume, b.Receipt.Principal, b.Receipt.Fenced, b.Receipt.Probe), err
+		return fmt.Sprintf("volume %s: access of %s ended, %d open mounts fenced, the old credential is %s", b.Receipt.Volume, b.Receipt.Principal, b.Receipt.EndedMounts, b.Receipt.Probe), err
 	case storage.KindDestroyed:
 		var b storage.Destroyed
 		err := decode(e, &b)

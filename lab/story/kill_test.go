@@ -50,7 +50,7 @@ func teller(dir, socket string) error {
 	if err != nil {
 		return err
 	}
-	cast, err := LoadCast("tiny")
+	cast, err := LoadParts("tiny")
 	if err != nil {
 		return err
 	}
@@ -161,7 +161,7 @@ func TestKillTheControlPlane(t *testing.T) {
 
 func tellWithKills(t *testing.T, kills int) (result []byte, hit int) {
 	t.Helper()
-	cast, err := LoadCast("tiny")
+	cast, err := LoadParts("tiny")
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -50,7 +50,7 @@ func (f *failing) Append(ctx context.Context, expect uint64, entries []ledger.En
 // fails if it never does so often.
 func tellFailing(t *testing.T, seed uint64, often [2]int) []byte {
 	ctx := t.Context()
-	cast, err := LoadCast("tiny")
+	cast, err := LoadParts("tiny")
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -46,11 +46,11 @@ func scenes() []Scene {
 
 func importSite(ctx context.Context, t *Telling) error {
 	imported := false
-	t.Plane.View(func(s *book.State) { imported = s.Site != nil && s.Site.Nodes() == t.Cast.Site.Nodes() })
+	t.Plane.View(func(s *book.State) { imported = s.Site != nil && s.Site.Nodes() == t.Parts.Site.Nodes() })
 	if imported {
 		return nil
 	}
-	if err := t.Plane.Import(ctx, t.Cast.Site, nil); err != nil {
+	if err := t.Plane.Import(ctx, t.Parts.Site, nil); err != nil {
 		return err
 	}
 	t.Plane.View(func(s *book.State) {
@@ -61,9 +61,9 @@ func importSite(ctx context.Context, t *Telling) error {
 
 func registerTenants(ctx context.Context, t *Telling) error {
 	for _, tenant := range []book.RegisterTenant{
-		{Tenant: t.Cast.Flagship.Tenant, Name: "Northstar"},
-		{Tenant: t.Cast.Tidewater.Tenant, Name: "Tidewater"},
-		{Tenant: t.Cast.Research.Tenant, Name: "the owner's research team", Internal: true},
+		{Tenant: t.Parts.Flagship.Tenant, Name: "Northstar"},
+		{Tenant: t.Parts.Tidewater.Tenant, Name: "Tidewater"},
+		{Tenant: t.Parts.Research.Tenant, Name: "the owner's research team", Internal: true},
 	} {
 		if _, err := t.Plane.Submit(ctx, "register "+tenant.Tenant, tenant); err != nil {
 			return err
@@ -73,7 +73,7 @@ func registerTenants(ctx context.Context, t *Telling) error {
 }
 
 func signContracts(ctx context.Context, t *Telling) error {
-	for _, c := range []*contract.Contract{t.Cast.Flagship, t.Cast.Tidewater, t.Cast.Research} {
+	for _, c := range []*contract.Contract{t.Parts.Flagship, t.Parts.Tidewater, t.Parts.Research} {
 		if err := t.sell(ctx, c); err != nil {
 			return err
 		}
@@ -163,7 +163,7 @@ func failLeaf(ctx context.Context, t *Telling) error {
 	var leaf site.Leaf
 	found := false
 	t.Plane.View(func(s *book.State) {
-		if n, ok := firstDelivered(s, t.Cast.Flagship.Tenant, t.Cast.Flagship.Tranches[0].Fabric, 5); ok {
+		if n, ok := firstDelivered(s, t.Parts.Flagship.Tenant, t.Parts.Flagship.Tranches[0].Fabric, 5); ok {
 			leaf, found = s.Site.LeafOf(site.PortOf(n, 2)), true
 		}
 	})
@@ -177,12 +177,12 @@ func misconfigure(ctx context.Context, t *Telling) error {
 	var fault sim.Fault
 	found := false
 	t.Plane.View(func(s *book.State) {
-		n, ok := firstDelivered(s, t.Cast.Research.Tenant, t.Cast.Flagship.Tranches[0].Fabric, 1)
+		n, ok := firstDelivered(s, t.Parts.Research.Tenant, t.Parts.Flagship.Tranches[0].Fabric, 1)
 		if !ok {
 			return
 		}
-		fabricID := t.Cast.Flagship.Tranches[0].Fabric
-		label, has := s.Labels[fabricID].ValueOf(book.ProjectOwner(t.Cast.Flagship.Tenant, t.Cast.Flagship.Project))
+		fabricID := t.Parts.Flagship.Tranches[0].Fabric
+		label, has := s.Labels[fabricID].ValueOf(book.ProjectOwner(t.Parts.Flagship.Tenant, t.Parts.Flagship.Project))
 		if has {
 			fault, found = sim.Fault{Kind: sim.Misconfigured, Node: n, NIC: 3, Label: label.Value}, true
 		}
@@ -195,13 +195,13 @@ func misconfigure(ctx context.Context, t *Telling) error {
 
 // strayGrant lets somebody into the flagship's data.
 func strayGrant(ctx context.Context, t *Telling) error {
-	return t.World.Inject(ctx, t.Clock.Now(), sim.Fault{Kind: sim.StrayGrant, Volume: storage.IDOf(t.Cast.Flagship.ID, t.Cast.Flagship.Storage[0].ID)})
+	return t.World.Inject(ctx, t.Clock.Now(), sim.Fault{Kind: sim.StrayGrant, Volume: storage.IDOf(t.Parts.Flagship.ID, t.Parts.Flagship.Storage[0].ID)})
 }
 
 func giveNotice(ctx context.Context, t *Telling) error {
-	id := t.Cast.Tidewater.ID
+	id := t.Parts.Tidewater.ID
 	return t.Plane.ActAsShown(ctx, "notice tidewater", book.PerformAct{
-		Contract: id, Act: contract.ActNotice, By: book.Actor{Subject: "tenant administrator", Role: contract.RoleAdministrator, Tenant: t.Cast.Tidewater.Tenant},
+		Contract: id, Act: contract.ActNotice, By: book.Actor{Subject: "tenant administrator", Role: contract.RoleAdministrator, Tenant: t.Parts.Tidewater.Tenant},
 	})
 }
 
@@ -216,7 +216,7 @@ func administratorOf(t *Telling, id lease.ID) (by book.Actor) {
 	return by
 }
 
-func amend(ctx context.Context, t *Telling) error { return t.sell(ctx, t.Cast.Amendment) }
+func amend(ctx context.Context, t *Telling) error { return t.sell(ctx, t.Parts.Amendment) }
 
 func poison(ctx context.Context, t *Telling) error {
 	ports := 0
@@ -261,7 +261,7 @@ func (t *Telling) acknowledge(ctx context.Context) error {
 	var open []book.SlotRef
 	t.Plane.View(func(s *book.State) {
 		for ref, swap := range s.Swaps {
-			if l, ok := s.LeaseByID(ref.Lease); ok && l.Tenant == t.Cast.Flagship.Tenant && ref.Slot%2 == 0 && swap.Proposed.Before(t.Clock.Now()) {
+			if l, ok := s.LeaseByID(ref.Lease); ok && l.Tenant == t.Parts.Flagship.Tenant && ref.Slot%2 == 0 && swap.Proposed.Before(t.Clock.Now()) {
 				open = append(open, ref)
 			}
 		}

@@ -21,9 +21,9 @@ import (
 	"bulkhead/site"
 )
 
-// Cast is what the story is told with: the site and the contracts of one of the
+// Parts is what the story is told with: the site and the contracts of one of the
 // folders under examples/.
-type Cast struct {
+type Parts struct {
 	Size      string
 	Site      *site.Template
 	Flagship  *contract.Contract
@@ -49,7 +49,7 @@ type Scene struct {
 
 // Telling is a story being told.
 type Telling struct {
-	Cast  Cast
+	Parts Parts
 	Plane *run.Plane
 	World World
 	Clock *run.VirtualClock
@@ -74,8 +74,8 @@ var (
 
 // New prepares a telling. The plane may be one that was restarted in the middle
 // of it: scenes that were played are recognised by what the ledger holds.
-func New(cast Cast, plane *run.Plane, world World, clock *run.VirtualClock, tell func(time.Time, string)) *Telling {
-	t := &Telling{Cast: cast, Plane: plane, World: world, Clock: clock, Begin: Begin, End: end, Tell: tell}
+func New(cast Parts, plane *run.Plane, world World, clock *run.VirtualClock, tell func(time.Time, string)) *Telling {
+	t := &Telling{Parts: cast, Plane: plane, World: world, Clock: clock, Begin: Begin, End: end, Tell: tell}
 	t.Scenes = scenes()
 	return t
 }
@@ -146,7 +146,7 @@ func (t *Telling) progress(now time.Time) {
 		}
 		c := &s.Nodes
 		t.Progress(now, fmt.Sprintf("%d nodes delivered, %d ready, %d in turnover, %d in repair or quarantine; %d entries", c.By[node.Delivered].Len(), c.By[node.Ready].Len(),
-			c.By[node.Commissioning].Len()+c.By[node.Reclaiming].Len()+c.By[node.Fenced].Len()+c.By[node.Sanitizing].Len()+c.By[node.Attesting].Len(),
+			c.By[node.Commissioning].Len()+c.By[node.Reclaiming].Len()+c.By[node.Severed].Len()+c.By[node.Sanitizing].Len()+c.By[node.Attesting].Len(),
 			c.By[node.Repair].Len()+c.By[node.Quarantined].Len(), s.Seq))
 	})
 }

@@ -26,7 +26,7 @@ import (
 
 // told is a story that was told to its end.
 type told struct {
-	cast    Cast
+	cast    Parts
 	world   *sim.Sim
 	log     ledger.Log
 	keys    *keystore.Store
@@ -37,7 +37,7 @@ type told struct {
 // tell tells a story in this process. A nil log is one in memory.
 func tell(t *testing.T, size string, seed uint64, log ledger.Log) *told {
 	t.Helper()
-	cast, err := LoadCast(size)
+	cast, err := LoadParts(size)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -212,7 +212,7 @@ func (d *told) checkLife(t *testing.T) {
 	if liars == 0 {
 		t.Errorf("the lying node was not caught by read-back: %q", life.Quarantined)
 	}
-	if v := life.Volumes; v.Provisioned != 2 || v.Stray != 1 || v.Destroyed != 1 || v.Granted != 6 || v.Revoked != 2 || v.Fenced == 0 {
+	if v := life.Volumes; v.Provisioned != 2 || v.Stray != 1 || v.Destroyed != 1 || v.Granted != 6 || v.Revoked != 2 || v.EndedMounts == 0 {
 		t.Errorf("volumes %+v: expected two, reached by five leases and one stray, whose access and that of the returned lease ended", v)
 	}
 	if life.Unread != 1 {

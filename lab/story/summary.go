@@ -92,7 +92,7 @@ type VolumeSummary struct {
 	Provisioned int `json:"provisioned"`
 	Granted     int `json:"granted"`
 	Revoked     int `json:"revoked"`
-	Fenced      int `json:"mounts_fenced"`
+	EndedMounts int `json:"mounts_fenced"`
 	Stray       int `json:"stray"`
 	Destroyed   int `json:"destroyed"`
 }
@@ -207,7 +207,7 @@ func (l *LifeSummary) Count(e *ledger.Entry) error {
 			return err
 		}
 		l.Volumes.Revoked++
-		l.Volumes.Fenced += b.Receipt.Fenced
+		l.Volumes.EndedMounts += b.Receipt.EndedMounts
 	case fabric.KindUnread:
 		if e.Scope == book.SiteScope {
 			l.Unread++
@@ -329,7 +329,7 @@ func (s *Summary) Print(w io.Writer) {
 	}
 	p("  ports red on read-back: %s; locked down: %d; restored and proven again: %s; leaves unread: %d", thousands(s.Life.Drifts), s.Life.Locked, thousands(s.Life.Restored), s.Life.Unread)
 	v := s.Life.Volumes
-	p("  volumes: %d provisioned, access given %d times and ended %d times (%d open mounts fenced), %d stray access found, %d destroyed", v.Provisioned, v.Granted, v.Revoked, v.Fenced, v.Stray, v.Destroyed)
+	p("  volumes: %d provisioned, access given %d times and ended %d times (%d open mounts fenced), %d stray access found, %d destroyed", v.Provisioned, v.Granted, v.Revoked, v.EndedMounts, v.Stray, v.Destroyed)
 	for _, list := range [][]string{s.Life.Brakes, s.Life.Slipped, s.Life.Late} {
 		for _, line := range list {
 			p("  %s", line)

@@ -146,7 +146,7 @@ func killedWriter(t *testing.T, path string, after time.Duration) (acknowledged 
 	return acknowledged
 }
 
-// TestSecondWriter: it gets ErrLocked, from this process and from another, and
+// TestSecondWriter: it gets ErrInUse, from this process and from another, and
 // the first goes on unharmed.
 func TestSecondWriter(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "ledger.db")
@@ -154,15 +154,15 @@ func TestSecondWriter(t *testing.T) {
 	kept := ledgertest.Entries("first", 0, 5, 50)
 	must(t, log.Append(t.Context(), 0, kept, nil))
 	for range 3 {
-		if second, err := sqlite.Open(path); !errors.Is(err, sqlite.ErrLocked) || second != nil {
-			t.Fatalf("a second writer: error %v, expected %v", err, sqlite.ErrLocked)
+		if second, err := sqlite.Open(path); !errors.Is(err, sqlite.ErrInUse) || second != nil {
+			t.Fatalf("a second writer: error %v, expected %v", err, sqlite.ErrInUse)
 		}
 	}
 	self, err := os.Executable()
 	must(t, err)
 	child := exec.Command(self)
 	child.Env = append(os.Environ(), childPath+"="+path)
-	if out, err := child.CombinedOutput(); err == nil || !strings.Contains(string(out), sqlite.ErrLocked.Error()) {
+	if out, err := child.CombinedOutput(); err == nil || !strings.Contains(string(out), sqlite.ErrInUse.Error()) {
 		t.Fatalf("a second process: %v: %s", err, out)
 	}
 	more := ledgertest.Entries("first", 5, 5, 50)
@@ -174,7 +174,7 @@ func TestSecondWriter(t *testing.T) {
 	// A file that cannot be opened leaves no lock behind.
 	folder := filepath.Join(t.TempDir(), "ledger.db")
 	must(t, os.Mkdir(folder, 0o700))
-	if _, err := sqlite.Open(folder); err == nil || errors.Is(err, sqlite.ErrLocked) {
+	if _, err := sqlite.Open(folder); err == nil || errors.Is(err, sqlite.ErrInUse) {
 		t.Fatalf("a folder was opened as a ledger: %v", err)
 	}
 	must(t, os.Remove(folder))

@@ -16,7 +16,7 @@ func acquire(path string) (*os.File, error) {
 	err = syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB)
 	if errors.Is(err, syscall.EWOULDBLOCK) {
 		_ = f.Close()
-		return nil, fmt.Errorf("%s: %w: stop it first, or wait for it to end", path, ErrLocked)
+		return nil, fmt.Errorf("%s: %w: stop it first, or wait for it to end", path, ErrInUse)
 	}
 	if err != nil {
 		_ = f.Close()

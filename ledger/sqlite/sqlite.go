@@ -21,8 +21,8 @@ import (
 	"bulkhead/ledger"
 )
 
-// ErrLocked is returned when another process writes this ledger.
-var ErrLocked = errors.New("another process has this ledger open for writing")
+// ErrInUse is returned when another process writes this ledger.
+var ErrInUse = errors.New("another process has this ledger open for writing")
 
 // ErrDamaged is returned for what is stored and can't be what was written.
 var ErrDamaged = errors.New("the store is damaged: restore a backup")
@@ -62,7 +62,7 @@ type Log struct {
 }
 
 // Open opens or makes a ledger for writing. Only one process may: another gets
-// ErrLocked, and nothing is harmed.
+// ErrInUse, and nothing is harmed.
 func Open(path string) (*Log, error) {
 	lock, err := acquire(path + ".lock")
 	if err != nil {

@@ -33,8 +33,8 @@ type Run struct {
 // Wipe returns a receipt for every device, by the preferred method of its class,
 // all begun together. A class that nobody knows how to wipe gets a receipt
 // without a method, which fails.
-func (r *Run) Wipe(devices []site.Device) []wipe.Receipt {
-	receipts := make([]wipe.Receipt, len(devices))
+func (r *Run) Wipe(devices []site.Device) []wipe.SanitizeReceipt {
+	receipts := make([]wipe.SanitizeReceipt, len(devices))
 	status, progress := wipe.Done()
 	for i := range devices {
 		d := &devices[i]
@@ -44,7 +44,7 @@ func (r *Run) Wipe(devices []site.Device) []wipe.Receipt {
 			takes = r.Takes(i)
 		}
 		size := wipe.Capacity(d.Class)
-		receipts[i] = wipe.Receipt{
+		receipts[i] = wipe.SanitizeReceipt{
 			Class: d.Class, Model: d.Model, Serial: d.Serial, Firmware: d.Firmware, Method: method, Level: level,
 			Start: r.Start.Unix(), End: r.Start.Add(takes).Unix(), Status: status, Progress: progress,
 			Nonce: r.Nonce, Size: size, Offset: wipe.Place(r.Nonce, d.Serial, size, sampled), Sampled: sampled, Sample: wipe.Clean(d.Class, d.Model),
@@ -59,7 +59,7 @@ func (r *Run) Wipe(devices []site.Device) []wipe.Receipt {
 // Attest has the TPM's attestation key sign a quote over the boot log of these
 // devices and the receipts. The signature is deterministic (RFC 6979).
 // Cost: about 50 µs.
-func Attest(key *ecdsa.PrivateKey, nonce [32]byte, devices []site.Device, receipts []wipe.Receipt, resets uint32, at time.Time) (*attest.Quote, error) {
+func Attest(key *ecdsa.PrivateKey, nonce [32]byte, devices []site.Device, receipts []wipe.SanitizeReceipt, resets uint32, at time.Time) (*attest.Quote, error) {
 	wiped, err := attest.Extend(receipts)
 	if err != nil {
 		return nil, err

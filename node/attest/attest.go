@@ -140,7 +140,7 @@ func extend(pcr claim.Digest, event [32]byte) claim.Digest {
 // Extend replays receipts into PCR 8: what the TPM must hold if exactly these
 // wipes were done in this order. The error is always nil. Cost: about 10 µs for
 // 29 receipts.
-func Extend(receipts []wipe.Receipt) (claim.Digest, error) {
+func Extend(receipts []wipe.SanitizeReceipt) (claim.Digest, error) {
 	var pcr claim.Digest
 	for i := range receipts {
 		pcr = extend(pcr, receipts[i].Digest())
@@ -168,17 +168,17 @@ func (r *Refusal) Check() string { return r.Name }
 
 type check struct {
 	name string
-	says func(q *Quote, e *Expected, receipts []wipe.Receipt) string
+	says func(q *Quote, e *Expected, receipts []wipe.SanitizeReceipt) string
 }
 
 var checks = []check{
-	{"nonce", func(q *Quote, e *Expected, _ []wipe.Receipt) string {
+	{"nonce", func(q *Quote, e *Expected, _ []wipe.SanitizeReceipt) string {
 		if q.Nonce != hex.EncodeToString(e.Nonce[:]) {
 			return "the quote answers another nonce: it is old, or of another node"
 		}
 		return ""
 	}},
-	{"event-log", func(q *Quote, _ *Expected, _ []wipe.Receipt) string {
+	{"event-log", func(q *Quote, _ *Expected, _ []wipe.SanitizeReceipt) string {
 		if len(q.Log) > MaxEvents {
 			return fmt.Sprintf("%d events, expected at most %d", len(q.Log), MaxEvents)
 		}
@@ -195,7 +195,7 @@ var checks = []check{
 		}
 		return ""
 	}},
-	{"golden-values", func(q *Quote, e *Expected, _ []wipe.Receipt) string {
+	{"golden-values", func(q *Quote, e *Expected, _ []wipe.SanitizeReceipt) string {
 		for i, golden := range e.Golden {
 			if q.PCR[i] != golden {
 				return fmt.Sprintf("PCR %d is not the golden value: other firmware or another image booted", PCRs[i])
@@ -203,7 +203,7 @@ var checks = []check{
 		}
 		return ""
 	}},
-	{"firmware", func(q *Quote, _ *Expected, receipts []wipe.Receipt) string {
+	{"firmware", func(q *Quote, _ *Expected, receipts []wipe.SanitizeReceipt) string {
 		for i := range receipts {
 			r := &receipts[i]
 			if r.Firmware == "" {
@@ -219,13 +219,13 @@ var checks = []check{
 		}
 		return ""
 	}},
-	{"receipts-bound", func(q *Quote, _ *Expected, receipts []wipe.Receipt) string {
+	{"receipts-bound", func(q *Quote, _ *Expected, receipts []wipe.SanitizeReceipt) string {
 		if wiped, _ := Extend(receipts); q.PCR[3] != wiped {
 			return "PCR 8 does not replay from the receipts: a wipe was added, left out or changed afterwards"
 		}
 		return ""
 	}},
-	{"signature", func(q *Quote, e *Expected, _ []wipe.Receipt) string {
+	{"signature", func(q *Quote, e *Expected, _ []wipe.SanitizeReceipt) string {
 		if e.Key == nil {
 			return "the inventory has no attestation key for this node"
 		}
@@ -249,7 +249,7 @@ func Checks() []string {
 // that was asked, in the state that was bought, after these wipes. The first
 // failure is returned, as a *Refusal. Cost: about 100 µs, most of it the
 // signature.
-func Check(q *Quote, e Expected, receipts []wipe.Receipt) error {
+func Check(q *Quote, e Expected, receipts []wipe.SanitizeReceipt) error {
 	if q == nil {
 		return &Refusal{"quote", "no TPM quote"}
 	}

@@ -26,7 +26,7 @@ func list() []site.Device {
 }
 
 // quote is a true quote, its receipts and what it is compared with.
-func quote(t testing.TB) (*attest.Quote, attest.Expected, []wipe.Receipt) {
+func quote(t testing.TB) (*attest.Quote, attest.Expected, []wipe.SanitizeReceipt) {
 	t.Helper()
 	key, err := site.AttestationPrivateKey("seed", "node")
 	if err != nil {

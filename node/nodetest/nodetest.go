@@ -65,7 +65,7 @@ func Checks() []Check {
 		{"nothing is said before a step", silent},
 		{"a commissioned node has evidence that passes", commissions},
 		{"a node is wiped, then attested", turnsOver},
-		{"a fence step says what is still open", fencesNode},
+		{"a fence step says what is still open", seversNode},
 		{"an outcome is for its time", takesTime},
 		{"a step given twice is one step", idempotent},
 		{"a new step supersedes an unended one", supersedes},
@@ -235,8 +235,8 @@ func turnsOver(ctx context.Context, f *Fixture) error {
 	return f.judge(ctx, 2, 2, f.root(2, node.StepSanitize), f.root(2, node.StepAttest), attested)
 }
 
-func fencesNode(ctx context.Context, f *Fixture) error {
-	e, err := f.evidence(ctx, f.step(0, node.StepFence, 2, 1))
+func seversNode(ctx context.Context, f *Fixture) error {
+	e, err := f.evidence(ctx, f.step(0, node.StepSever, 2, 1))
 	if err == nil && (e.Sessions != 0 || e.Grants != 0) {
 		err = fmt.Errorf("%d sessions and %d grants are open", e.Sessions, e.Grants)
 	}
@@ -302,7 +302,7 @@ func supersedes(ctx context.Context, f *Fixture) error {
 }
 
 func fences(ctx context.Context, f *Fixture) error {
-	if err := f.apply(ctx, f.step(0, node.StepFence, 1, 1)); err != nil {
+	if err := f.apply(ctx, f.step(0, node.StepSever, 1, 1)); err != nil {
 		return err
 	}
 	for _, older := range []node.Fence{{Term: 2, Generation: 99}, {Term: 3, Generation: 9}} {

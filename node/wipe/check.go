@@ -29,53 +29,53 @@ func (r *Refusal) Check() string { return r.Name }
 // reason, or "".
 type check struct {
 	name string
-	says func(r *Receipt) string
+	says func(r *SanitizeReceipt) string
 }
 
 var checks = []check{
-	{"method", func(r *Receipt) string {
+	{"method", func(r *SanitizeReceipt) string {
 		if methodOf(r.Class, r.Method) == nil || r.Method == "" {
 			return fmt.Sprintf("%.60q is no method for this class of device", r.Method)
 		}
 		return ""
 	}},
-	{"level", func(r *Receipt) string {
+	{"level", func(r *SanitizeReceipt) string {
 		if m := methodOf(r.Class, r.Method); m != nil && m.Level != r.Level {
 			return fmt.Sprintf("it calls itself %.20q, %s deserves %q", r.Level, m.Name, m.Level)
 		}
 		return ""
 	}},
-	{"serial-number", func(r *Receipt) string {
+	{"serial-number", func(r *SanitizeReceipt) string {
 		if strings.TrimSpace(r.Serial) == "" {
 			return "no serial number"
 		}
 		return ""
 	}},
-	{"status", func(r *Receipt) string {
+	{"status", func(r *SanitizeReceipt) string {
 		if r.Status != statusDone {
 			return fmt.Sprintf("status 0x%04x: the device does not report success (0x%04x)", r.Status, statusDone)
 		}
 		return ""
 	}},
-	{"progress", func(r *Receipt) string {
+	{"progress", func(r *SanitizeReceipt) string {
 		if r.Progress != progressDone {
 			return fmt.Sprintf("progress 0x%04x: the device reports that it has not finished (0x%04x)", r.Progress, progressDone)
 		}
 		return ""
 	}},
-	{"times", func(r *Receipt) string {
+	{"times", func(r *SanitizeReceipt) string {
 		if r.Start <= 0 || r.End < r.Start {
 			return "it ends before it starts"
 		}
 		return ""
 	}},
-	{"sampled", func(r *Receipt) string {
+	{"sampled", func(r *SanitizeReceipt) string {
 		if m := methodOf(r.Class, r.Method); m != nil && (r.Sampled != m.Sample || r.Size < uint64(r.Sampled)) {
 			return fmt.Sprintf("%d bytes of %d were read back, expected %d", r.Sampled, r.Size, m.Sample)
 		}
 		return ""
 	}},
-	{"read-back", func(r *Receipt) string {
+	{"read-back", func(r *SanitizeReceipt) string {
 		if want, ok := clean[r.Class]; ok && r.Sample != want {
 			return "read-back shows that data is still there, whatever the device reports"
 		}
@@ -97,7 +97,7 @@ func Checks() []string {
 // anything else. devices is the digest of what the inventory says the node has
 // (site.DeviceDigest): a receipt of another drive does not count. The first
 // failure is returned, as a *Refusal. Cost: about 5 µs for 29 receipts.
-func Check(devices claim.Digest, receipts []Receipt) error {
+func Check(devices claim.Digest, receipts []SanitizeReceipt) error {
 	listed := make([]site.Device, len(receipts))
 	for i := range receipts {
 		r := &receipts[i]
@@ -117,7 +117,7 @@ func Check(devices claim.Digest, receipts []Receipt) error {
 // CheckPlaces says whether every device was read back where the nonce of the
 // step that asked for the wipe says, one nonce for all. Cost: about 5 µs for 29
 // receipts.
-func CheckPlaces(receipts []Receipt) error {
+func CheckPlaces(receipts []SanitizeReceipt) error {
 	for i := range receipts {
 		r := &receipts[i]
 		refuse := func(format string, args ...any) error {
@@ -135,7 +135,7 @@ func CheckPlaces(receipts []Receipt) error {
 
 // CheckNonce says whether receipts answer this nonce, and not that of an earlier
 // turnover or of another node. Whoever asked for the wipe knows it.
-func CheckNonce(nonce [32]byte, receipts []Receipt) error {
+func CheckNonce(nonce [32]byte, receipts []SanitizeReceipt) error {
 	for i := range receipts {
 		if r := &receipts[i]; r.Nonce != nonce {
 			return &Refusal{"wipe-nonce", r.Class + " " + r.Serial, "the receipt answers another nonce: it is old, or of another node"}

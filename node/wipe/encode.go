@@ -11,7 +11,7 @@ import (
 // Grouped is receipts with a compact JSON: what neighbours have in common is
 // written once, so that eight GPUs wiped alike are one group of eight short
 // lines. It keeps a node's statement under 5 kB compressed. The order stays.
-type Grouped []Receipt
+type Grouped []SanitizeReceipt
 
 // MaxReceipts is how many receipts a node may have: more than any inventory.
 const MaxReceipts = 256
@@ -40,7 +40,7 @@ type line struct {
 	Offset uint64 `json:"offset"`
 }
 
-func alike(a, b *Receipt) bool {
+func alike(a, b *SanitizeReceipt) bool {
 	return a.Class == b.Class && a.Model == b.Model && a.Firmware == b.Firmware && a.Method == b.Method && a.Level == b.Level &&
 		a.Start == b.Start && a.Status == b.Status && a.Progress == b.Progress && a.Nonce == b.Nonce && a.Size == b.Size && a.Sampled == b.Sampled && a.Sample == b.Sample
 }
@@ -128,7 +128,7 @@ func (rs *Grouped) UnmarshalJSON(data []byte) error {
 }
 
 // expand returns the receipts of groups.
-func expand(groups []group) ([]Receipt, error) {
+func expand(groups []group) ([]SanitizeReceipt, error) {
 	n := 0
 	for i := range groups {
 		if len(groups[i].Devices) == 0 {
@@ -139,14 +139,14 @@ func expand(groups []group) ([]Receipt, error) {
 	if n > MaxReceipts {
 		return nil, fmt.Errorf("wipe receipts: %d, expected at most %d", n, MaxReceipts)
 	}
-	out := make([]Receipt, 0, n)
+	out := make([]SanitizeReceipt, 0, n)
 	for i := range groups {
 		g := &groups[i]
 		if i > 0 && g.Nonce.IsZero() {
 			g.Nonce = groups[i-1].Nonce
 		}
 		for _, l := range g.Devices {
-			out = append(out, Receipt{Class: g.Class, Model: g.Model, Serial: l.Serial, Firmware: g.Firmware, Method: g.Method, Level: g.Level,
+			out = append(out, SanitizeReceipt{Class: g.Class, Model: g.Model, Serial: l.Serial, Firmware: g.Firmware, Method: g.Method, Level: g.Level,
 				Start: g.Start, End: l.End, Status: g.Status, Progress: g.Progress, Nonce: g.Nonce, Size: g.Size, Offset: l.Offset, Sampled: g.Sampled, Sample: g.Sample})
 		}
 	}

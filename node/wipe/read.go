@@ -11,7 +11,7 @@ import (
 // ten times as fast as encoding/json does it: a tenant's verifier reads tens of
 // thousands. Any other form of the same JSON is left to Grouped.UnmarshalJSON, so
 // that what is accepted does not depend on who reads.
-func Parse(data []byte) ([]Receipt, error) {
+func Parse(data []byte) ([]SanitizeReceipt, error) {
 	if receipts, ok := ParsePlain(data); ok {
 		return receipts, nil
 	}
@@ -91,16 +91,16 @@ func (s *scanner) digest(field string) claim.Digest {
 }
 
 // ParsePlain reads the very form that AppendJSON writes, or returns false.
-func ParsePlain(data []byte) ([]Receipt, bool) {
+func ParsePlain(data []byte) ([]SanitizeReceipt, bool) {
 	s := scanner{rest: string(data)}
 	s.literal("[")
 	if s.try("]") {
-		return []Receipt{}, !s.bad && s.rest == ""
+		return []SanitizeReceipt{}, !s.bad && s.rest == ""
 	}
-	out := make([]Receipt, 0, 32)
+	out := make([]SanitizeReceipt, 0, 32)
 	var nonce claim.Digest
 	for {
-		var r Receipt
+		var r SanitizeReceipt
 		r.Class, r.Model, r.Firmware = s.text(`{"class":`), s.text(`,"model":`), s.text(`,"firmware":`)
 		r.Method, r.Level = s.text(`,"method":`), s.text(`,"level":`)
 		r.Start = s.signed(`,"start":`)

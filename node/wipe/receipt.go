@@ -16,9 +16,9 @@ import (
 	"bulkhead/site"
 )
 
-// Receipt is the wipe of one device, in its own words. Check judges it; it does
+// SanitizeReceipt is the wipe of one device, in its own words. Check judges it; it does
 // not judge itself.
-type Receipt struct {
+type SanitizeReceipt struct {
 	Class    string       `json:"class"`
 	Model    string       `json:"model"`
 	Serial   string       `json:"serial"`
@@ -37,7 +37,7 @@ type Receipt struct {
 }
 
 // Device returns the device that a receipt is of.
-func (r *Receipt) Device() site.Device {
+func (r *SanitizeReceipt) Device() site.Device {
 	return site.Device{Class: r.Class, Model: r.Model, Serial: r.Serial, Firmware: r.Firmware}
 }
 
@@ -59,7 +59,7 @@ func Place(nonce [32]byte, serial string, size uint64, sampled int) uint64 {
 
 // Digest is what the agent extends a PCR with for a receipt: the SHA-256 digest
 // of all its fields, with lengths, so that no two receipts share it.
-func (r *Receipt) Digest() claim.Digest {
+func (r *SanitizeReceipt) Digest() claim.Digest {
 	var space [512]byte
 	b := append(space[:0], "bulkhead wipe receipt 1\x00"...)
 	for _, text := range [...]string{r.Class, r.Model, r.Serial, r.Firmware, r.Method, r.Level} {

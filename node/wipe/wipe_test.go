@@ -11,15 +11,15 @@ import (
 	"bulkhead/site"
 )
 
-func good(class, method string) Receipt {
+func good(class, method string) SanitizeReceipt {
 	m := methodOf(class, method)
-	r := Receipt{Class: class, Model: "model", Serial: "S1", Firmware: "1", Method: m.Name, Level: m.Level, Start: 1000, End: 1600,
+	r := SanitizeReceipt{Class: class, Model: "model", Serial: "S1", Firmware: "1", Method: m.Name, Level: m.Level, Start: 1000, End: 1600,
 		Status: statusDone, Progress: progressDone, Nonce: claim.DigestOf([]byte("nonce")), Size: Capacity(class), Sampled: m.Sample, Sample: Clean(class, "model")}
 	r.Offset = Place(r.Nonce, r.Serial, r.Size, r.Sampled)
 	return r
 }
 
-func devices(receipts ...Receipt) claim.Digest {
+func devices(receipts ...SanitizeReceipt) claim.Digest {
 	var list []site.Device
 	for i := range receipts {
 		list = append(list, receipts[i].Device())
@@ -30,10 +30,10 @@ func devices(receipts ...Receipt) claim.Digest {
 func TestEveryMethodPassesAsWhatItIs(t *testing.T) {
 	for _, m := range Methods() {
 		r := good(m.Class, m.Name)
-		if err := Check(devices(r), []Receipt{r}); err != nil {
+		if err := Check(devices(r), []SanitizeReceipt{r}); err != nil {
 			t.Errorf("%s: %v", m.Name, err)
 		}
-		if err := CheckPlaces([]Receipt{r}); err != nil {
+		if err := CheckPlaces([]SanitizeReceipt{r}); err != nil {
 			t.Errorf("%s: %v", m.Name, err)
 		}
 		if r.Offset+uint64(r.Sampled) > r.Size {
@@ -53,7 +53,7 @@ func TestOnlySanitizePurges(t *testing.T) {
 		if r.Level = Purge; purges {
 			r.Level = Clear
 		}
-		if err := Check(devices(r), []Receipt{r}); err == nil {
+		if err := Check(devices(r), []SanitizeReceipt{r}); err == nil {
 			t.Errorf("%s passed as %s", m.Name, r.Level)
 		}
 	}
@@ -61,22 +61,22 @@ func TestOnlySanitizePurges(t *testing.T) {
 
 // What a device says of itself when something went wrong, or nothing at all.
 func TestFailedAndMissingResultsFail(t *testing.T) {
-	for name, change := range map[string]func(r *Receipt){
-		"missing":             func(r *Receipt) { r.Status, r.Progress = 0, 0 },
-		"in progress":         func(r *Receipt) { r.Status, r.Progress = 0x0002, 0x8000 },
-		"failed":              func(r *Receipt) { r.Status = 0x0003 },
-		"done, written since": func(r *Receipt) { r.Status = 0x0001 },
-		"never sanitized":     func(r *Receipt) { r.Status = 0x0100 },
-		"almost":              func(r *Receipt) { r.Progress = 0xfffe },
-		"no receipt at all":   func(r *Receipt) { *r = Receipt{} },
-		"another class":       func(r *Receipt) { r.Class = site.ClassGPU },
-		"unknown class":       func(r *Receipt) { r.Class = "toaster" },
-		"no method":           func(r *Receipt) { r.Method = "" },
+	for name, change := range map[string]func(r *SanitizeReceipt){
+		"missing":             func(r *SanitizeReceipt) { r.Status, r.Progress = 0, 0 },
+		"in progress":         func(r *SanitizeReceipt) { r.Status, r.Progress = 0x0002, 0x8000 },
+		"failed":              func(r *SanitizeReceipt) { r.Status = 0x0003 },
+		"done, written since": func(r *SanitizeReceipt) { r.Status = 0x0001 },
+		"never sanitized":     func(r *SanitizeReceipt) { r.Status = 0x0100 },
+		"almost":              func(r *SanitizeReceipt) { r.Progress = 0xfffe },
+		"no receipt at all":   func(r *SanitizeReceipt) { *r = SanitizeReceipt{} },
+		"another class":       func(r *SanitizeReceipt) { r.Class = site.ClassGPU },
+		"unknown class":       func(r *SanitizeReceipt) { r.Class = "toaster" },
+		"no method":           func(r *SanitizeReceipt) { r.Method = "" },
 	} {
 		r := good(site.ClassNVMe, "sanitize-crypto-erase")
 		list := devices(r)
 		change(&r)
-		if err := Check(list, []Receipt{r}); err == nil {
+		if err := Check(list, []SanitizeReceipt{r}); err == nil {
 			t.Errorf("%s: passed", name)
 		}
 	}
@@ -86,14 +86,14 @@ func TestReceiptsAreOneADevice(t *testing.T) {
 	a, b := good(site.ClassNVMe, ""), good(site.ClassNVMe, "")
 	b.Serial = "S2"
 	list := devices(a, b)
-	for name, receipts := range map[string][]Receipt{
+	for name, receipts := range map[string][]SanitizeReceipt{
 		"one missing": {a}, "one twice": {a, a}, "one too many": {a, b, b}, "none": {}, "nil": nil,
 	} {
 		if err := Check(list, receipts); err == nil {
 			t.Errorf("%s: passed", name)
 		}
 	}
-	if err := Check(list, []Receipt{b, a}); err != nil {
+	if err := Check(list, []SanitizeReceipt{b, a}); err != nil {
 		t.Errorf("the order does not matter: %v", err)
 	}
 }
@@ -112,20 +112,20 @@ func TestPlacesFollowFromTheNonce(t *testing.T) {
 		t.Error("the place does not depend on nonce and device")
 	}
 	r := good(site.ClassNVMe, "")
-	if CheckNonce(one, []Receipt{r}) == nil || CheckNonce(r.Nonce, []Receipt{r}) != nil {
+	if CheckNonce(one, []SanitizeReceipt{r}) == nil || CheckNonce(r.Nonce, []SanitizeReceipt{r}) != nil {
 		t.Error("a receipt that answers another nonce")
 	}
 	other := r
 	other.Nonce = one
 	other.Offset = Place(one, other.Serial, other.Size, other.Sampled)
-	if CheckPlaces([]Receipt{r, other}) == nil {
+	if CheckPlaces([]SanitizeReceipt{r, other}) == nil {
 		t.Error("receipts of two passes were taken for one")
 	}
 }
 
-func drawReceipt(t *rapid.T) Receipt {
+func drawReceipt(t *rapid.T) SanitizeReceipt {
 	text := rapid.SampledFrom([]string{"", "a", "gpu", `"<&>\`, "é\n", "nvme"})
-	return Receipt{Class: text.Draw(t, "class"), Model: text.Draw(t, "model"), Serial: text.Draw(t, "serial"), Firmware: text.Draw(t, "firmware"),
+	return SanitizeReceipt{Class: text.Draw(t, "class"), Model: text.Draw(t, "model"), Serial: text.Draw(t, "serial"), Firmware: text.Draw(t, "firmware"),
 		Method: text.Draw(t, "method"), Level: text.Draw(t, "level"), Start: rapid.Int64().Draw(t, "start"), End: rapid.Int64().Draw(t, "end"),
 		Status: rapid.Uint16().Draw(t, "status"), Progress: rapid.Uint16().Draw(t, "progress"), Nonce: claim.DigestOf([]byte(text.Draw(t, "nonce"))),
 		Size: rapid.Uint64().Draw(t, "size"), Offset: rapid.Uint64().Draw(t, "offset"), Sampled: rapid.Int().Draw(t, "sampled"), Sample: claim.DigestOf([]byte(text.Draw(t, "sample")))}

@@ -21,14 +21,14 @@ func TestCutOffNodesAreNotPromised(t *testing.T) {
 			t.Fatal(err)
 		}
 		slice := p.Prefixes[0].Slice
-		if err := c.Promise(Holding{ID: a.Steps[0].ID, Fabric: "roce", Kind: "H100", Links: lease.Hermetic, Begin: on(0), End: on(end), Nodes: slice.Nodes, Held: slice.Certificate.Links}); err != nil {
+		if err := c.Promise(Holding{ID: a.Steps[0].ID, Fabric: "roce", Kind: "H100", Links: lease.Hermetic, Begin: on(0), End: on(end), Nodes: slice.Nodes, Assigned: slice.Certificate.Links}); err != nil {
 			t.Fatal(err)
 		}
 	}
 	first, _ := c.ByID("first")
 	second, _ := c.ByID("second")
-	if !second.Held.Planes[0].Rest.Has(3) {
-		t.Fatalf("the second does not hold the last uplink: %s", second.Held.Encode())
+	if !second.Assigned.Planes[0].Rest.Has(3) {
+		t.Fatalf("the second does not hold the last uplink: %s", second.Assigned.Encode())
 	}
 	// From the tenth day on the first one's whole SU is free, and its two nodes
 	// of the other are for hermetic links only.

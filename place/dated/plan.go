@@ -357,7 +357,7 @@ func (p *Plan) holding(part Part) Holding {
 		}
 	}
 	return Holding{ID: part.ID, Owner: p.Ask.Owner, Ramp: ramp, Fabric: p.Ask.Fabric, Kind: p.Ask.Kind, Links: p.Ask.Links,
-		Begin: part.Begin, End: p.Ask.End, Nodes: part.Nodes, Held: p.Final().Certificate.Links, Pinned: p.Ask.WholeRacks}
+		Begin: part.Begin, End: p.Ask.End, Nodes: part.Nodes, Assigned: p.Final().Certificate.Links, Pinned: p.Ask.WholeRacks}
 }
 
 // Promise is Hold for what is new: it also refuses spares, what is out of order,

@@ -45,9 +45,9 @@ type Holding struct {
 	Nodes  []site.Index // in rank order
 	Pinned bool         // not to be placed again, even before it begins
 
-	// Held is the links of a hermetic slice; with them go all nodes of its whole
+	// Assigned is the links of a hermetic slice; with them go all nodes of its whole
 	// SUs. Such a holding is never placed again.
-	Held *place.LinkSet
+	Assigned *place.LinkSet
 }
 
 func (h *Holding) overlaps(begin, end time.Time) bool {
@@ -190,7 +190,7 @@ func (c *Schedule) Hold(h Holding) error {
 		if other.ID != h.ID && other.overlaps(h.Begin, h.End) && other.nodes.Intersects(nodes) {
 			return fmt.Errorf("holding %s: it shares nodes with %s, which holds them from %s until %s", h.ID, other.ID, stamp(other.Begin), stamp(other.End))
 		}
-		if other.ID != h.ID && other.overlaps(h.Begin, h.End) && (h.Held == nil && other.cut != nil && other.cut.Intersects(nodes) || other.Held == nil && cut != nil && cut.Intersects(other.nodes)) {
+		if other.ID != h.ID && other.overlaps(h.Begin, h.End) && (h.Assigned == nil && other.cut != nil && other.cut.Intersects(nodes) || other.Assigned == nil && cut != nil && cut.Intersects(other.nodes)) {
 			return fmt.Errorf("holding %s: one of it and %s has shared links, and the other the last uplink of its leaf", h.ID, other.ID)
 		}
 	}
@@ -200,10 +200,10 @@ func (c *Schedule) Hold(h Holding) error {
 
 // cutOff is the nodes that a holding keeps shared links from; nil: none.
 func (c *Schedule) cutOff(h Holding) *site.Set {
-	if h.Held == nil {
+	if h.Assigned == nil {
 		return nil
 	}
-	cut, err := place.CutOff(c.site, h.Held)
+	cut, err := place.CutOff(c.site, h.Assigned)
 	if err != nil {
 		panic("dated: a holding of links that the site does not have: " + err.Error()) // sound has looked
 	}
@@ -215,7 +215,7 @@ func (c *Schedule) cutOff(h Holding) *site.Set {
 
 // territory is the nodes that a holding keeps others out of.
 func (c *Schedule) territory(h Holding) *site.Set {
-	nodes, err := place.Territory(c.site, h.Nodes, h.Held)
+	nodes, err := place.Territory(c.site, h.Nodes, h.Assigned)
 	if err != nil {
 		panic("dated: a holding of an unknown SU: " + err.Error()) // sound has looked
 	}
@@ -246,13 +246,13 @@ func (c *Schedule) sound(h Holding) error {
 		return fmt.Errorf("holding %s: ends at %s, expected after its begin %s", h.ID, stamp(h.End), stamp(h.Begin))
 	case len(h.Nodes) == 0:
 		return fmt.Errorf("holding %s: no nodes, expected at least one", h.ID)
-	case h.Held != nil && h.Links != lease.Hermetic:
+	case h.Assigned != nil && h.Links != lease.Hermetic:
 		return fmt.Errorf("holding %s: it holds links, which only hermetic ones do", h.ID)
 	}
-	if _, err := place.Territory(c.site, h.Nodes, h.Held); err != nil {
+	if _, err := place.Territory(c.site, h.Nodes, h.Assigned); err != nil {
 		return fmt.Errorf("holding %s: %w", h.ID, err)
 	}
-	if _, err := place.CutOff(c.site, h.Held); err != nil {
+	if _, err := place.CutOff(c.site, h.Assigned); err != nil {
 		return fmt.Errorf("holding %s: %w", h.ID, err)
 	}
 	seen := site.NewSet(c.site.Nodes())
@@ -358,7 +358,7 @@ func (c *Schedule) Occupancy(inService, begin, end time.Time) *place.Occupancy {
 	}
 	for _, h := range c.holdings {
 		if h.overlaps(begin, end) {
-			if err := o.Keep(h.Nodes, h.Held); err != nil {
+			if err := o.Keep(h.Nodes, h.Assigned); err != nil {
 				panic("dated: a holding that can't be kept: " + err.Error()) // sound has looked
 			}
 		}

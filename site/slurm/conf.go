@@ -47,15 +47,15 @@ func Conf(file string, read draft.Reader, o draft.Options) (*draft.Draft, error)
 	return c.net.treeDraft(from, o)
 }
 
-// place is where something stands in a file.
-type place struct {
+// fileLine is where something stands in a file.
+type fileLine struct {
 	file string
 	line int
 }
 
-func (p place) String() string { return fmt.Sprintf("%s:%d", p.file, p.line) }
+func (p fileLine) String() string { return fmt.Sprintf("%s:%d", p.file, p.line) }
 
-func (p place) fail(format string, args ...any) error {
+func (p fileLine) fail(format string, args ...any) error {
 	return fmt.Errorf("%s: %s", p, fmt.Sprintf(format, args...))
 }
 
@@ -78,7 +78,7 @@ func (c *conf) file(name string, nesting int) error {
 	}
 	lines := strings.Split(string(data), "\n")
 	for i := 0; i < len(lines); i++ {
-		at := place{name, i + 1}
+		at := fileLine{name, i + 1}
 		text, more := continued(uncomment(lines[i]))
 		for more && i+1 < len(lines) {
 			i++
@@ -142,7 +142,7 @@ func include(text string) (file string, ok bool) {
 }
 
 // record takes one logical line: Key=value Key="value" ...
-func (c *conf) record(at place, text string) error {
+func (c *conf) record(at fileLine, text string) error {
 	fields, err := pairs(at, text)
 	if err != nil {
 		return err
@@ -189,7 +189,7 @@ func keys(fields map[string]string) func(func(string) bool) {
 
 // pairs splits a line into its fields, keys in lower case: Slurm does not tell
 // upper from lower. White space around = is allowed, values may be quoted.
-func pairs(at place, text string) (map[string]string, error) {
+func pairs(at fileLine, text string) (map[string]string, error) {
 	fields := map[string]string{}
 	for rest := text; rest != ""; {
 		key, after, ok := strings.Cut(rest, "=")
@@ -225,7 +225,7 @@ func pairs(at place, text string) (map[string]string, error) {
 }
 
 // expand reads a list of names at a place.
-func expand(at place, key, list string) ([]string, error) {
+func expand(at fileLine, key, list string) ([]string, error) {
 	names, err := hostlist.Expand(list, site.MaxNodes)
 	if err != nil {
 		return nil, at.fail("%s: %v", key, err)

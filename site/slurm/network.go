@@ -12,8 +12,8 @@ import (
 
 // vertex is a switch or a block.
 type vertex struct {
-	at       place
-	nodesAt  place // of the list of nodes
+	at       fileLine
+	nodesAt  fileLine // of the list of nodes
 	name     string
 	nodes    string // host list, "" = none
 	children string // list of switches, "" = none
@@ -30,7 +30,7 @@ type network struct {
 	byName   map[string]*vertex
 	blocks   []*vertex
 	sizes    []int // of blocks: the base, then what is planned together
-	sizesAt  place
+	sizesAt  fileLine
 	waiting  []*vertex          // of topology.yaml: nothing is below them yet
 	hostAt   map[string]*vertex // by name in lower case
 }
@@ -111,7 +111,7 @@ func (n *network) takeHosts(v *vertex, key string) error {
 }
 
 // setSizes takes the planning sizes of blocks: each a power of two times the base.
-func (n *network) setSizes(at place, words []string) error {
+func (n *network) setSizes(at fileLine, words []string) error {
 	if n.sizes != nil {
 		return at.fail("BlockSizes: given in line %d of %s already", n.sizesAt.line, n.sizesAt.file)
 	}

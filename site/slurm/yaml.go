@@ -49,7 +49,7 @@ const (
 // parseYAML parses one document. The parser recurses: hostile text must not
 // exhaust the stack.
 func parseYAML(file string, data []byte) (item, error) {
-	top := item{at: place{file, 1}}
+	top := item{at: fileLine{file, 1}}
 	if len(data) > maxYAML {
 		return top, top.at.fail("%d bytes, expected at most %d", len(data), maxYAML)
 	}
@@ -63,12 +63,12 @@ func parseYAML(file string, data []byte) (item, error) {
 				depth = max(0, depth-1)
 			}
 			if depth > maxDepth {
-				return top, place{file, i + 1}.fail("more than %d open brackets: no topology needs them", maxDepth)
+				return top, fileLine{file, i + 1}.fail("more than %d open brackets: no topology needs them", maxDepth)
 			}
 		}
 		indent := len(line) - len(strings.TrimLeft(line, " -?:\t"))
 		if indent > 8*maxDepth || strings.Count(line, ": ")+strings.Count(line, "- ") > maxLine {
-			return top, place{file, i + 1}.fail("a line that nests deeper than a topology does")
+			return top, fileLine{file, i + 1}.fail("a line that nests deeper than a topology does")
 		}
 	}
 	tree, err := parser.ParseBytes(data, 0, parser.AllowDuplicateMapKey())
@@ -88,7 +88,7 @@ func parseYAML(file string, data []byte) (item, error) {
 			continue
 		}
 		if top.node != nil {
-			return top, place{file, lineOf(doc.Body, 1)}.fail("a second document: Slurm reads one")
+			return top, fileLine{file, lineOf(doc.Body, 1)}.fail("a second document: Slurm reads one")
 		}
 		top.node = doc.Body
 	}
@@ -108,7 +108,7 @@ func lineOf(n ast.Node, otherwise int) int {
 // item is a node of the document with its place.
 type item struct {
 	node ast.Node
-	at   place
+	at   fileLine
 }
 
 // fields returns the fields of a mapping; every key must be known.
@@ -124,7 +124,7 @@ func (i item) fields(known ...string) (map[string]item, error) {
 	}
 	out := map[string]item{}
 	for _, pair := range pairs {
-		at := place{i.at.file, lineOf(pair.Key, i.at.line)}
+		at := fileLine{i.at.file, lineOf(pair.Key, i.at.line)}
 		key, ok := plain(pair.Key)
 		if !ok || !contains(known, key) { // Slurm too tells large letters from small ones here
 			return nil, at.fail("%.40q: expected one of %s", pair.Key.String(), strings.Join(known, ", "))
@@ -135,7 +135,7 @@ func (i item) fields(known ...string) (map[string]item, error) {
 		if pair.Value == nil || pair.Value.Type() == ast.NullType {
 			return nil, at.fail("%s: no value", key)
 		}
-		out[key] = item{pair.Value, place{i.at.file, lineOf(pair.Value, at.line)}}
+		out[key] = item{pair.Value, fileLine{i.at.file, lineOf(pair.Value, at.line)}}
 	}
 	return out, nil
 }
@@ -177,7 +177,7 @@ func (i item) list(what string) ([]item, error) {
 		if v == nil || v.Type() == ast.NullType {
 			return nil, i.at.fail("an empty entry in a list of %s", what)
 		}
-		out = append(out, item{v, place{i.at.file, lineOf(v, i.at.line)}})
+		out = append(out, item{v, fileLine{i.at.file, lineOf(v, i.at.line)}})
 	}
 	return out, nil
 }
@@ -227,7 +227,7 @@ func (i item) yes(field string) (bool, error) {
 // topology is one of a file, of one of the kinds that Slurm has.
 type topology struct {
 	name      string
-	at        place
+	at        fileLine
 	isDefault bool // of the cluster
 	kind      string
 	body      item

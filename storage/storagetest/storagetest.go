@@ -145,8 +145,8 @@ func revokes(ctx context.Context, f *Fixture) error {
 	if err := r.CheckRevoked(spec.ID, us); err != nil {
 		return err
 	}
-	if r.Fenced != 1 {
-		return fmt.Errorf("%d mounts fenced, expected 1", r.Fenced)
+	if r.EndedMounts != 1 {
+		return fmt.Errorf("%d mounts fenced, expected 1", r.EndedMounts)
 	}
 	if err := f.Mount(spec.ID, us, 1); err == nil {
 		return errors.New("the old credential still gets in")
@@ -155,8 +155,8 @@ func revokes(ctx context.Context, f *Fixture) error {
 	if err != nil || len(o.Grants)+len(o.Mounts) != 0 {
 		return fmt.Errorf("after revoking: %d grants, %d mounts, error %w", len(o.Grants), len(o.Mounts), err)
 	}
-	if r, err = f.Driver.Revoke(ctx, spec.ID, us); err != nil || r.Fenced != 0 {
-		return fmt.Errorf("again: %d mounts fenced, error %w", r.Fenced, err)
+	if r, err = f.Driver.Revoke(ctx, spec.ID, us); err != nil || r.EndedMounts != 0 {
+		return fmt.Errorf("again: %d mounts fenced, error %w", r.EndedMounts, err)
 	}
 	return r.CheckRevoked(spec.ID, us)
 }

@@ -22,9 +22,9 @@ const (
 
 // Share is a run of nodes of a scalable unit that are alike.
 type Share struct {
-	Holder int // index into Site.Holders, or one of the above
-	Nodes  int
-	Early  bool // promised, and the hall is not in service yet
+	Lease int // index into Site.Holders, or one of the above
+	Nodes int
+	Early bool // promised, and the hall is not in service yet
 }
 
 // SU is a scalable unit, by shares: holders by number, then what nobody holds.
@@ -48,8 +48,8 @@ type Hall struct {
 	Pods      []Pod
 }
 
-// Holder is a lease in the picture.
-type Holder struct {
+// Lease is a lease in the picture.
+type Lease struct {
 	ID    string
 	Nodes int
 	New   bool // it is what the picture is about
@@ -61,7 +61,7 @@ type Site struct {
 	Caption string // what it shows, such as "before"
 	At      time.Time
 	Halls   []Hall
-	Holders []Holder
+	Leases  []Lease
 	Counts  map[int]int // nodes that no lease holds, by Free, Planned, Failed and Spare
 }
 
@@ -87,7 +87,7 @@ func Of(s *site.Site, schedule *dated.Schedule, failed *site.Set, at time.Time, 
 	number := map[string]int{}
 	for i, id := range order {
 		number[id] = i
-		p.Holders = append(p.Holders, Holder{ID: id, New: isNew(id)})
+		p.Leases = append(p.Leases, Lease{ID: id, New: isNew(id)})
 	}
 	early := site.NewSet(s.Nodes())
 	for _, h := range schedule.Holdings() {
@@ -96,10 +96,10 @@ func Of(s *site.Site, schedule *dated.Schedule, failed *site.Set, at time.Time, 
 		}
 		i, known := number[h.ID]
 		if !known {
-			i = len(p.Holders)
-			p.Holders = append(p.Holders, Holder{ID: h.ID, New: isNew(h.ID)})
+			i = len(p.Leases)
+			p.Leases = append(p.Leases, Lease{ID: h.ID, New: isNew(h.ID)})
 		}
-		p.Holders[i].Nodes = len(h.Nodes)
+		p.Leases[i].Nodes = len(h.Nodes)
 		for _, n := range h.Nodes {
 			if holder[n] == Failed {
 				continue
@@ -181,13 +181,13 @@ func (p *Site) name(holder int) string {
 	case Spare:
 		return "spare"
 	}
-	return p.Holders[holder].ID
+	return p.Leases[holder].ID
 }
 
 func (p *Site) describe(su *SU) string {
 	var parts []string
 	for _, share := range su.Shares {
-		text := fmt.Sprintf("%d %s", share.Nodes, p.name(share.Holder))
+		text := fmt.Sprintf("%d %s", share.Nodes, p.name(share.Lease))
 		if share.Early {
 			text += " (hall not in service yet)"
 		}

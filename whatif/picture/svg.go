@@ -72,7 +72,7 @@ func (g *page) looks(panels []*Site) string {
 	b.WriteString("<pattern id='failed' width='6' height='6' patternUnits='userSpaceOnUse'><rect width='6' height='6' fill='#1f2937'/><path d='M1 1l4 4M5 1l-4 4' stroke='#ffffff' stroke-width='1'/></pattern>\n")
 	holders := 0
 	for _, p := range panels {
-		holders = max(holders, len(p.Holders))
+		holders = max(holders, len(p.Leases))
 	}
 	for i := range min(holders, drawn) {
 		t := TintOf(i)
@@ -109,11 +109,11 @@ func (g *page) legend(panels []*Site) {
 	var entries []entry
 	last := panels[len(panels)-1]
 	rest, nodes := 0, 0
-	for i := range last.Holders {
-		h := last.Holders[i]
+	for i := range last.Leases {
+		h := last.Leases[i]
 		was := h.Nodes
-		if was == 0 && i < len(panels[0].Holders) {
-			was = panels[0].Holders[i].Nodes
+		if was == 0 && i < len(panels[0].Leases) {
+			was = panels[0].Leases[i].Nodes
 		}
 		if was == 0 {
 			continue
@@ -153,7 +153,7 @@ func (g *page) legend(panels []*Site) {
 // panel draws one picture: halls in rows, as many as fit.
 func (g *page) panel(p *Site) {
 	held := 0
-	for _, h := range p.Holders {
+	for _, h := range p.Leases {
 		held += h.Nodes
 	}
 	fmt.Fprintf(&g.b, "<line x1='%d' y1='%d' x2='%d' y2='%d' stroke='#e5e7eb'/>\n", margin, g.y, g.wide-margin, g.y)
@@ -218,8 +218,8 @@ func (g *page) unit(p *Site, su *SU, x, y int) {
 		if share.Early {
 			faint = " fill-opacity='.55'"
 		}
-		fmt.Fprintf(&g.b, "<rect x='%s' y='%d' width='%s' height='%d' %s%s/>", tenth(x*10+from), y, tenth(to-from), g.cell, fill(share.Holder), faint)
-		isNew = isNew || share.Holder >= 0 && p.Holders[share.Holder].New
+		fmt.Fprintf(&g.b, "<rect x='%s' y='%d' width='%s' height='%d' %s%s/>", tenth(x*10+from), y, tenth(to-from), g.cell, fill(share.Lease), faint)
+		isNew = isNew || share.Lease >= 0 && p.Leases[share.Lease].New
 	}
 	stroke := "stroke='#9ca3af' stroke-width='.6'"
 	if isNew {

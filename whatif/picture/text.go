@@ -50,30 +50,30 @@ func (p *Site) Rows() []Row {
 
 // sign is the letter of who holds most of a unit, spares aside.
 func (u *SU) sign() byte {
-	best, sold := Share{Holder: Spare}, 0
+	best, sold := Share{Lease: Spare}, 0
 	for _, s := range u.Shares {
-		if s.Holder == Spare {
+		if s.Lease == Spare {
 			continue
 		}
 		sold += s.Nodes
 		// What a lease holds shows before what nobody does.
-		if cmp.Or(cmp.Compare(side(s.Holder), side(best.Holder)), cmp.Compare(s.Nodes, best.Nodes)) > 0 {
+		if cmp.Or(cmp.Compare(side(s.Lease), side(best.Lease)), cmp.Compare(s.Nodes, best.Nodes)) > 0 {
 			best = s
 		}
 	}
 	switch {
-	case best.Holder == Free:
+	case best.Lease == Free:
 		return signFree
-	case best.Holder == Planned:
+	case best.Lease == Planned:
 		return signPlanned
-	case best.Holder < 0:
+	case best.Lease < 0:
 		return signFailed
-	case best.Holder >= len(letters):
+	case best.Lease >= len(letters):
 		return signOther
 	case best.Nodes < sold:
-		return letters[best.Holder] + 'a' - 'A'
+		return letters[best.Lease] + 'a' - 'A'
 	}
-	return letters[best.Holder]
+	return letters[best.Lease]
 }
 
 // side orders what a unit shows: leases, then the rest by number.

@@ -16,9 +16,9 @@ type Changes struct {
 	look  func(context.Context) (Digest, error)
 	watch *watch // nil: the kernel's tables don't count
 
-	mu     sync.Mutex
-	number uint64
-	heard  Digest
+	mu           sync.Mutex
+	number       uint64
+	silentDigest Digest
 }
 
 // Digest is of what gives no notice when it changes.
@@ -57,8 +57,8 @@ func (c *Changes) Number(ctx context.Context) (uint64, error) {
 	if err != nil {
 		return 0, err
 	}
-	if heard != c.heard {
-		c.heard = heard
+	if heard != c.silentDigest {
+		c.silentDigest = heard
 		c.number++
 	}
 	return c.noticed()

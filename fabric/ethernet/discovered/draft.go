@@ -369,11 +369,11 @@ func (f *fabricFiles) identities(units []*unit) bool {
 
 // vnis notes which VNIs are there, and at which nodes.
 func (f *fabricFiles) vnis(units []*unit) {
-	type place struct {
+	type vniUse struct {
 		leaves, ports int
 		nodes         map[string]bool
 	}
-	places := map[uint32]*place{}
+	uses := map[uint32]*vniUse{}
 	for _, u := range units {
 		for _, l := range u.leaves {
 			at := map[string]string{}
@@ -385,10 +385,10 @@ func (f *fabricFiles) vnis(units []*unit) {
 				}
 			}
 			for _, v := range l.VNIs {
-				p := places[v.VNI]
+				p := uses[v.VNI]
 				if p == nil {
-					p = &place{nodes: map[string]bool{}}
-					places[v.VNI] = p
+					p = &vniUse{nodes: map[string]bool{}}
+					uses[v.VNI] = p
 				}
 				p.leaves++
 				for _, port := range v.Ports {
@@ -401,12 +401,12 @@ func (f *fabricFiles) vnis(units []*unit) {
 		}
 	}
 	var values []uint32
-	for v := range places {
+	for v := range uses {
 		values = append(values, v)
 	}
 	slices.Sort(values)
 	for _, v := range values {
-		text := fmt.Sprintf("VNI %d is configured on %d leaves, at %d ports of %d nodes: a server with --observe finds and keeps what the leaves really carry", v, places[v].leaves, places[v].ports, len(places[v].nodes))
+		text := fmt.Sprintf("VNI %d is configured on %d leaves, at %d ports of %d nodes: a server with --observe finds and keeps what the leaves really carry", v, uses[v].leaves, uses[v].ports, len(uses[v].nodes))
 		if v <= 4094 {
 			text += "; its number could be a VLAN's, so ports with it will not be proven"
 		}

@@ -143,21 +143,21 @@ func (d *Driver) checkPorts(ports []site.Port) error {
 }
 
 // Apply implements fabric.Driver.
-func (d *Driver) Apply(ctx context.Context, c fabric.Change, f fabric.Fence) (fabric.Receipt, error) {
+func (d *Driver) Apply(ctx context.Context, c fabric.Change, f fabric.Fence) (fabric.ApplyReceipt, error) {
 	if err := ctx.Err(); err != nil {
-		return fabric.Receipt{}, err
+		return fabric.ApplyReceipt{}, err
 	}
 	ports := make([]site.Port, len(c.Ports))
 	for i := range c.Ports {
 		ports[i] = c.Ports[i].Port
 	}
 	if err := d.checkPorts(ports); err != nil {
-		return fabric.Receipt{}, err
+		return fabric.ApplyReceipt{}, err
 	}
 	if err := c.Check(d.fabric().ID, d.numbered(), site.RoCE, LeafTable); err != nil {
-		return fabric.Receipt{}, err
+		return fabric.ApplyReceipt{}, err
 	}
-	r := fabric.Receipt{Change: c.ID, Source: Source}
+	r := fabric.ApplyReceipt{Change: c.ID, Source: Source}
 	var err error
 	r.Failed, err = d.write(ctx, c.Ports, f)
 	r.Applied = len(c.Ports) - len(r.Failed)

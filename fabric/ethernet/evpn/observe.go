@@ -133,17 +133,17 @@ func (d *Driver) ask(ctx context.Context, l site.Leaf, was leafState, all bool) 
 	if err != nil {
 		return answer{err: err}
 	}
-	c.Routes, c.RoutesSeen = d.heard(ctx, ethernet.VTEP(d.Fabric, l), len(c.VNIs) == 0)
+	c.Routes, c.RoutesSeen = d.routesOf(ctx, ethernet.VTEP(d.Fabric, l), len(c.VNIs) == 0)
 	c.Reflectors = d.reflections(l)
 	a.raw, a.err = ethernet.Encode(&c)
 	return a
 }
 
-// heard returns the routes of a leaf. One that carries no VNI has nothing to
+// routesOf returns the routes of a leaf. One that carries no VNI has nothing to
 // announce. Any other has, if not at once: what it was given a moment ago is announced
 // a moment later, and is waited for. After that, no routes mean that its session is
 // down.
-func (d *Driver) heard(ctx context.Context, vtep netip.Addr, quiet bool) ([]ethernet.Route, bool) {
+func (d *Driver) routesOf(ctx context.Context, vtep netip.Addr, quiet bool) ([]ethernet.Route, bool) {
 	patience := d.Patience
 	if patience == 0 {
 		patience = 2 * time.Second

@@ -34,7 +34,7 @@ func New(conf *Config) (*Agent, error) {
 		return nil, err
 	}
 	a := &Agent{conf: conf, fence: fence}
-	if a.changes, err = agent.NewChanges(a.heard, true); err != nil {
+	if a.changes, err = agent.NewChanges(a.unnoticed, true); err != nil {
 		return nil, err
 	}
 	if err := a.prepare(); err != nil {

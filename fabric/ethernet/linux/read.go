@@ -90,8 +90,8 @@ func digest(b *shownBGP, neighbours map[string]shownNeighbour, queues []byte) ag
 	return sha256.Sum256(fmt.Appendf(nil, "%v %v %q", *b, neighbours, queues))
 }
 
-// heard is what bgpd, lldpd and the file of queues say, of which they give no notice.
-func (a *Agent) heard(ctx context.Context) (none agent.Digest, err error) {
+// unnoticed is what bgpd, lldpd and the file of queues say, of which they give no notice.
+func (a *Agent) unnoticed(ctx context.Context) (none agent.Digest, err error) {
 	bgp, err := a.askBGP(ctx)
 	if err != nil {
 		return none, err

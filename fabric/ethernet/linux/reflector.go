@@ -78,7 +78,7 @@ func NewReflector(ctx context.Context, conf *ReflectorConfig) (*Reflector, error
 	if err := agent.ReadState(filepath.Join(conf.State, ordersFile), &r.orders); err != nil {
 		return nil, err
 	}
-	if r.changes, err = agent.NewChanges(r.heard, false); err != nil {
+	if r.changes, err = agent.NewChanges(r.unnoticed, false); err != nil {
 		return nil, err
 	}
 	if err := r.restore(ctx); err != nil {
@@ -87,8 +87,8 @@ func NewReflector(ctx context.Context, conf *ReflectorConfig) (*Reflector, error
 	return r, r.write(ctx)
 }
 
-// heard is what the reflector passes on, of which bgpd gives no notice.
-func (r *Reflector) heard(ctx context.Context) (none agent.Digest, err error) {
+// unnoticed is what the reflector passes on, of which bgpd gives no notice.
+func (r *Reflector) unnoticed(ctx context.Context) (none agent.Digest, err error) {
 	p, err := r.Passes(ctx)
 	if err != nil {
 		return none, err

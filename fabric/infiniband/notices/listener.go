@@ -35,7 +35,7 @@ type Listener struct {
 
 	mu         sync.Mutex
 	manager    uint16
-	heard      uint64
+	notices    uint64
 	more       chan struct{} // closed when heard grows
 	subscribed bool
 	said       bool
@@ -56,12 +56,12 @@ func New(t smp.Transport, o Options) *Listener {
 	return l
 }
 
-// Heard counts the notices so far. A subscription that begins counts as one:
+// Count counts the notices so far. A subscription that begins counts as one:
 // nobody knows what was said before it.
-func (l *Listener) Heard() uint64 {
+func (l *Listener) Count() uint64 {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return l.heard
+	return l.notices
 }
 
 // Newest is the notice that came last.
@@ -88,7 +88,7 @@ func (l *Listener) Wait(ctx context.Context, than uint64) error {
 	})
 	for {
 		l.mu.Lock()
-		heard, more := l.heard, l.more
+		heard, more := l.notices, l.more
 		l.mu.Unlock()
 		if heard > than {
 			return nil
@@ -111,7 +111,7 @@ func (l *Listener) Close() error {
 }
 
 func (l *Listener) count() {
-	l.heard++
+	l.notices++
 	close(l.more)
 	l.more = make(chan struct{})
 }

@@ -104,7 +104,7 @@ func TestListener(t *testing.T) {
 	m := newManager()
 	l := begin(t, m, Options{})
 	ctx := within(t)
-	if l.Heard() != 0 || l.Subscribed() {
+	if l.Count() != 0 || l.Subscribed() {
 		t.Fatal("it has begun before anybody waits")
 	}
 	if err := l.Wait(ctx, 0); err != nil || !l.Subscribed() {
@@ -114,7 +114,7 @@ func TestListener(t *testing.T) {
 	if i := asked[0]; !i.Subscribe || !i.Generic || i.FirstLID != 0xffff || i.Number != 0xffff || i.Kind != 0xffff || i.Producer != 0xffffff {
 		t.Errorf("asked for %+v", i)
 	}
-	n := l.Heard()
+	n := l.Count()
 	short, cancel := context.WithTimeout(ctx, 30*time.Millisecond) // several renewals
 	defer cancel()
 	if err := l.Wait(short, n); !errors.Is(err, context.DeadlineExceeded) {
@@ -122,8 +122,8 @@ func TestListener(t *testing.T) {
 	}
 	sent := report(0x1122334455667788)
 	m.out <- sent
-	if err := l.Wait(ctx, n); err != nil || l.Heard() != n+1 || l.Newest().Number != mad.TrapLinkStateChange {
-		t.Errorf("a report: %v, %d heard, %+v", err, l.Heard()-n, l.Newest())
+	if err := l.Wait(ctx, n); err != nil || l.Count() != n+1 || l.Newest().Number != mad.TrapLinkStateChange {
+		t.Errorf("a report: %v, %d heard, %+v", err, l.Count()-n, l.Newest())
 	}
 	until(t, "the report's answer", func() bool { _, answered := m.seen(); return len(answered) == 1 })
 	if _, answered := m.seen(); answered[0].Header().Method != mad.ReportResp || answered[0].TID() != sent.TID() {
@@ -155,8 +155,8 @@ func TestListenerIgnores(t *testing.T) {
 	trap[3] = byte(mad.Trap)
 	m.out <- trap
 	m.out <- mad.Packet{}
-	if err := l.Wait(short, 0); !errors.Is(err, context.DeadlineExceeded) || l.Subscribed() || l.Heard() != 0 {
-		t.Errorf("%v, subscribed %t, %d heard", err, l.Subscribed(), l.Heard())
+	if err := l.Wait(short, 0); !errors.Is(err, context.DeadlineExceeded) || l.Subscribed() || l.Count() != 0 {
+		t.Errorf("%v, subscribed %t, %d heard", err, l.Subscribed(), l.Count())
 	}
 }
 
@@ -178,10 +178,10 @@ func TestListenerSubscribesAgain(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, trouble := range []func(){func() { m.set(true, 0) }, func() { m.set(false, mad.StatusInvalidValue) }} {
-		n := l.Heard()
+		n := l.Count()
 		trouble()
 		until(t, "the trouble to be noticed", func() bool { return !l.Subscribed() })
-		if l.Heard() != n {
+		if l.Count() != n {
 			t.Error("a lost subscription is no notice")
 		}
 		m.set(false, 0)

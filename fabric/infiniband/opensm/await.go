@@ -8,7 +8,7 @@ import (
 // Alarm hears what devices tell their manager by themselves; notices.Listener is
 // one. Nothing that it says is evidence: it makes the next look come sooner.
 type Alarm interface {
-	Heard() uint64                               // how many notices so far
+	Count() uint64                               // how many notices so far
 	Wait(ctx context.Context, than uint64) error // until there are more
 }
 
@@ -27,11 +27,11 @@ func (d *Driver) Await(ctx context.Context, since uint64) error {
 		return ctx.Err()
 	}
 	d.reading.Lock()
-	heard, rest := d.heard, d.rest
+	notices, rest := d.notices, d.rest
 	old := d.known == nil || since != d.cursor
 	d.reading.Unlock()
 	if !old {
-		if err := d.Alarm.Wait(ctx, heard); err != nil {
+		if err := d.Alarm.Wait(ctx, notices); err != nil {
 			return err
 		}
 	}
@@ -48,5 +48,5 @@ func (d *Driver) alarms() uint64 {
 	if d.Alarm == nil {
 		return 0
 	}
-	return d.Alarm.Heard()
+	return d.Alarm.Count()
 }

@@ -25,14 +25,14 @@ func (r *silentReader) Guard(context.Context) (Guard, error) { return Guard{}, n
 
 // bell is an alarm that is rung by hand.
 type bell struct {
-	heard atomic.Uint64
-	rung  chan struct{}
+	notices atomic.Uint64
+	rung    chan struct{}
 }
 
-func (b *bell) Heard() uint64 { return b.heard.Load() }
+func (b *bell) Count() uint64 { return b.notices.Load() }
 
 func (b *bell) Wait(ctx context.Context, than uint64) error {
-	for b.heard.Load() <= than {
+	for b.notices.Load() <= than {
 		select {
 		case <-b.rung:
 		case <-ctx.Done():
@@ -43,7 +43,7 @@ func (b *bell) Wait(ctx context.Context, than uint64) error {
 }
 
 func (b *bell) ring() {
-	b.heard.Add(1)
+	b.notices.Add(1)
 	select {
 	case b.rung <- struct{}{}:
 	default:

@@ -49,7 +49,7 @@ type Driver struct {
 	first   uint64 // cursors below it are from before a restart
 	cursor  uint64
 	known   map[site.Leaf]*leafState
-	heard   uint64    // notices, when the last look at all leaves began
+	notices uint64    // notices, when the last look at all leaves began
 	rest    time.Time // until then Await does not ask for another
 }
 
@@ -159,26 +159,26 @@ func (d *Driver) checkPorts(ports []site.Port) error {
 
 // Apply writes a change: the whole file anew, OpenSM told, devices waited for. A
 // port whose device is silent stays in the file and is named as failed.
-func (d *Driver) Apply(ctx context.Context, c fabric.Change, f fabric.Fence) (fabric.Receipt, error) {
+func (d *Driver) Apply(ctx context.Context, c fabric.Change, f fabric.Fence) (fabric.ApplyReceipt, error) {
 	if err := ctx.Err(); err != nil {
-		return fabric.Receipt{}, err
+		return fabric.ApplyReceipt{}, err
 	}
 	ports := make([]site.Port, len(c.Ports))
 	for i := range c.Ports {
 		ports[i] = c.Ports[i].Port
 	}
 	if err := d.checkPorts(ports); err != nil {
-		return fabric.Receipt{}, err
+		return fabric.ApplyReceipt{}, err
 	}
 	nic, leaf, err := d.limits(ctx)
 	if err != nil {
-		return fabric.Receipt{}, err
+		return fabric.ApplyReceipt{}, err
 	}
 	// One entry stays free: leaves stop enforcing for a port whose table is full.
 	if err := c.Check(d.fabric().ID, d.numbered(), site.InfiniBand, min(nic, leaf)-1); err != nil {
-		return fabric.Receipt{}, err
+		return fabric.ApplyReceipt{}, err
 	}
-	r := fabric.Receipt{Change: c.ID, Source: Source}
+	r := fabric.ApplyReceipt{Change: c.ID, Source: Source}
 	rows := map[site.Port]fabric.Row{}
 	for _, p := range c.Ports {
 		if err := expressible(p.Row, d.serves(d.Site.PortID[p.Port])); err != nil {
@@ -189,7 +189,7 @@ func (d *Driver) Apply(ctx context.Context, c fabric.Change, f fabric.Fence) (fa
 	}
 	left, err := d.write(ctx, rows, f)
 	if err != nil {
-		return fabric.Receipt{}, err
+		return fabric.ApplyReceipt{}, err
 	}
 	r.Failed = append(r.Failed, left...)
 	slices.SortFunc(r.Failed, func(a, b fabric.PortError) int { return int(a.Port) - int(b.Port) })
@@ -434,14 +434,14 @@ func (d *Driver) Observe(ctx context.Context, s fabric.Scope) (fabric.Observatio
 	}
 	d.reading.Lock()
 	defer d.reading.Unlock()
-	heard, began := d.alarms(), time.Now()
+	notices, began := d.alarms(), time.Now()
 	captures, err := d.Reader.Read(ctx, d.guids(leaves))
 	d.rest = time.Now().Add(max(leastRest, restFactor*time.Since(began)))
 	if err != nil {
 		return fabric.Observation{}, err
 	}
 	if s.Leaves == nil {
-		d.heard = heard
+		d.notices = notices
 	}
 	if d.known == nil {
 		d.first = uint64(d.now().UnixNano())

@@ -40,9 +40,9 @@ func TestSignalGoesToOpenSMOnly(t *testing.T) {
 
 // TestPortsThatDoNotFollowAreNamed: the wait is bounded, and reports progress.
 func TestPortsThatDoNotFollowAreNamed(t *testing.T) {
-	told, heard := 0, []int{}
+	told, notices := 0, []int{}
 	m := &opensm.Manager{File: &opensm.File{Path: filepath.Join(t.TempDir(), "p.conf")}, Bound: 100 * time.Millisecond, Again: 20 * time.Millisecond,
-		Reload: reloadFunc(func() error { told++; return nil }), Progress: func(left int) { heard = append(heard, left) }}
+		Reload: reloadFunc(func() error { told++; return nil }), Progress: func(left int) { notices = append(notices, left) }}
 	asked := 0
 	left, err := m.Bring(t.Context(), []byte("x\n"), fabric.Fence{}, func(context.Context) ([]fabric.PortError, error) {
 		if asked++; asked == 1 {
@@ -50,8 +50,8 @@ func TestPortsThatDoNotFollowAreNamed(t *testing.T) {
 		}
 		return []fabric.PortError{{Port: 4, Error: "b"}}, nil
 	})
-	if err != nil || len(left) != 1 || left[0].Port != 4 || told < 2 || heard[0] != 2 || heard[len(heard)-1] != 1 {
-		t.Errorf("left %v, error %v, told %d times, heard %v", left, err, told, heard)
+	if err != nil || len(left) != 1 || left[0].Port != 4 || told < 2 || notices[0] != 2 || notices[len(notices)-1] != 1 {
+		t.Errorf("left %v, error %v, told %d times, heard %v", left, err, told, notices)
 	}
 	gone := &opensm.Manager{File: m.File, Reload: opensm.Signal{PIDFile: "/nonexistent"}}
 	if _, err := gone.Bring(t.Context(), []byte("y\n"), fabric.Fence{}, nil); !errors.Is(err, opensm.ErrGone) {

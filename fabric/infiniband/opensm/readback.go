@@ -28,24 +28,24 @@ type SMPReader struct {
 	// Alarm makes a sweep too old that began before the last notice; nil: nothing does.
 	Alarm Alarm
 
-	mu    sync.Mutex
-	swept *smp.Fabric
-	heard uint64 // notices, when it began
+	mu      sync.Mutex
+	swept   *smp.Fabric
+	notices uint64 // notices, when it began
 }
 
 func (r *SMPReader) sweep(ctx context.Context) (*smp.Fabric, error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	heard := uint64(0)
+	notices := uint64(0)
 	if r.Alarm != nil {
-		heard = r.Alarm.Heard()
+		notices = r.Alarm.Count()
 	}
-	if r.swept != nil && time.Since(r.swept.Began) < r.Resweep && heard == r.heard {
+	if r.swept != nil && time.Since(r.swept.Began) < r.Resweep && notices == r.notices {
 		return r.swept, nil
 	}
 	f, err := r.Client.Sweep(ctx, r.Keys)
 	if err == nil {
-		r.swept, r.heard = f, heard
+		r.swept, r.notices = f, notices
 	}
 	return f, err
 }

@@ -18,15 +18,15 @@ type end struct {
 type Edge struct {
 	Leaves map[site.Leaf]uint64 // switch GUID of every leaf
 
-	names map[uint64]string // of leaves, by GUID
-	at    map[end]uint64    // port GUID that belongs at a leaf's port
-	place map[uint64]end    // and where it belongs
+	names   map[uint64]string // of leaves, by GUID
+	at      map[end]uint64    // port GUID that belongs at a leaf's port
+	belongs map[uint64]end    // and where it belongs
 }
 
 // Wiring reads the edge of a fabric out of an inventory. The site must have the
 // units.
 func Wiring(s *site.Site, units []*site.SUInventory, fabricID string) *Edge {
-	e := &Edge{Leaves: map[site.Leaf]uint64{}, names: map[uint64]string{}, at: map[end]uint64{}, place: map[uint64]end{}}
+	e := &Edge{Leaves: map[site.Leaf]uint64{}, names: map[uint64]string{}, at: map[end]uint64{}, belongs: map[uint64]end{}}
 	for _, u := range units {
 		for _, l := range u.Leaves {
 			id, known := s.LeafByID(l.ID)
@@ -41,7 +41,7 @@ func Wiring(s *site.Site, units []*site.SUInventory, fabricID string) *Edge {
 					continue // an inventory that was checked has one
 				}
 				at := end{uint64(l.GUID), uint8(nic.Port)}
-				e.at[at], e.place[uint64(nic.ID)] = uint64(nic.ID), at
+				e.at[at], e.belongs[uint64(nic.ID)] = uint64(nic.ID), at
 			}
 		}
 	}
@@ -77,7 +77,7 @@ func (e *Edge) Census(f *smp.Fabric, owner func(guid uint64) bool) (strangers []
 			if p.Neighbour != (smp.End{}) {
 				cable = fmt.Sprintf("at %s port %d", e.name(f, at.leaf), at.port)
 			}
-			place, known := e.place[p.GUID]
+			place, known := e.belongs[p.GUID]
 			expected, listed := e.at[at]
 			s := Stranger{GUID: p.GUID, Name: string(n.Description), Switch: at.leaf, Port: at.port, Cable: cable}
 			switch {

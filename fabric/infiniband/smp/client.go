@@ -42,11 +42,11 @@ func (o Options) filled() (Options, error) {
 
 // Stats counts packets.
 type Stats struct {
-	Sent      uint64 // repeats too
-	Answered  uint64
-	Repeated  uint64
-	Unheard   uint64 // requests without an answer after all tries
-	Unmatched uint64 // packets that answer nothing that is on the way: late, or forged
+	Sent       uint64 // repeats too
+	Answered   uint64
+	Repeated   uint64
+	Unanswered uint64 // requests without an answer after all tries
+	Unmatched  uint64 // packets that answer nothing that is on the way: late, or forged
 }
 
 // Client asks devices. Its methods may be called from several goroutines at
@@ -352,7 +352,7 @@ func (c *Client) late(number int) bool {
 	}
 	tries, h := s.tries, s.packet.Header()
 	s.of = nil
-	c.stats.Unheard++
+	c.stats.Unanswered++
 	c.mu.Unlock()
 	c.free <- number
 	of.deliver(index, Answer{}, fmt.Errorf("%s, attribute 0x%04x, modifier 0x%x: %w after %d tries",

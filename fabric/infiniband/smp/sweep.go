@@ -243,15 +243,15 @@ var errTooFar = errors.New("too far away for a directed route")
 
 // managers asks every port that says a subnet manager runs behind it.
 func (s *sweep) managers(ctx context.Context) error {
-	type place struct {
+	type managerPort struct {
 		node *Node
 		port *Port
 	}
-	var ask []place
+	var ask []managerPort
 	for _, n := range s.found.Nodes {
 		for _, p := range n.Ports {
 			if p.Read && (!n.IsSwitch() || p.Number == 0) && p.PortInfo().CapabilityMask&mad.CapIsSM != 0 {
-				ask = append(ask, place{n, p})
+				ask = append(ask, managerPort{n, p})
 			}
 		}
 	}

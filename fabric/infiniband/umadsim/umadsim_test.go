@@ -70,7 +70,7 @@ func TestSweepOfIbsim(t *testing.T) {
 	if hosts != tree.Hosts || len(tables.Ports) < tree.Hosts+tree.Leaves()*tree.Spare {
 		t.Errorf("%d edge ports, %d hosts", len(tables.Ports), hosts)
 	}
-	if s := client.Stats(); s.Unmatched != 0 || s.Unheard != 0 {
+	if s := client.Stats(); s.Unmatched != 0 || s.Unanswered != 0 {
 		t.Errorf("%+v", s)
 	}
 }

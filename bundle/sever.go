@@ -9,34 +9,34 @@ import (
 	"bulkhead/site"
 )
 
-// FenceProof is what read-back, storage and the management controller say of a
+// SeverProof is what read-back, storage and the management controller say of a
 // node that was taken back.
-type FenceProof struct {
-	Node     string       `json:"node"`
-	Turnover uint32       `json:"turnover"`
-	Ports    []FencedPort `json:"ports"`
-	Grants   int          `json:"storage_grants"`
-	Sessions int          `json:"bmc_sessions"`
-	Origin   claim.Origin `json:"origin"`
+type SeverProof struct {
+	Node     string        `json:"node"`
+	Turnover uint32        `json:"turnover"`
+	Ports    []SeveredPort `json:"ports"`
+	Grants   int           `json:"storage_grants"`
+	Sessions int           `json:"bmc_sessions"`
+	Origin   claim.Origin  `json:"origin"`
 }
 
-// FencedPort is the labels that read-back shows on one port.
-type FencedPort struct {
+// SeveredPort is the labels that read-back shows on one port.
+type SeveredPort struct {
 	Fabric string   `json:"fabric"`
 	NIC    int      `json:"nic"`
 	Labels []uint32 `json:"labels"`
 }
 
-var fenceShape = claim.ShapeOf[FenceProof]()
+var severShape = claim.ShapeOf[SeverProof]()
 
-func (v *verifier) readFence(data []byte) (*FenceProof, error) {
-	weight, err := v.budget.weigh(fenceShape, data, "a fence proof")
+func (v *verifier) readSeverProof(data []byte) (*SeverProof, error) {
+	weight, err := v.budget.weigh(severShape, data, "a fence proof")
 	if err != nil {
 		return nil, err
 	}
 	v.budget.keep(weight, "a fence proof")
-	var p FenceProof
-	if err := fenceShape.Decode(data, &p); err != nil {
+	var p SeverProof
+	if err := severShape.Decode(data, &p); err != nil {
 		return nil, err
 	}
 	seen := [site.NICs]bool{}
@@ -50,7 +50,7 @@ func (v *verifier) readFence(data []byte) (*FenceProof, error) {
 }
 
 // whole refuses a proof that leaves out a port of a node of so many GPUs.
-func (p *FenceProof) whole(gpus int) error {
+func (p *SeverProof) whole(gpus int) error {
 	want := site.NICNumbers(gpus)
 	for _, port := range p.Ports {
 		if !slices.Contains(want, port.NIC) {
@@ -63,9 +63,9 @@ func (p *FenceProof) whole(gpus int) error {
 	return nil
 }
 
-// fenceShown judges the proof on which a node counts as fenced: none of the
+// severingShown judges the proof on which a node count as severed: none of the
 // tenant's labels, grants and sessions is left on it.
-func (v *verifier) fenceShown(n *nodeLog, o *opened) {
+func (v *verifier) severingShown(n *nodeLog, o *opened) {
 	at, id, turnover := v.at, n.id, n.turnover
 	gpus := site.GPUs
 	if n.owner != nil {
@@ -85,32 +85,32 @@ func (v *verifier) fenceShown(n *nodeLog, o *opened) {
 	}
 	v.later(func() {
 		if o.err != nil {
-			v.fail(at, CheckFence, id, "its fence proof: %v", o.err)
+			v.fail(at, CheckSever, id, "its fence proof: %v", o.err)
 			return
 		}
-		p, ok := o.says.(*FenceProof)
+		p, ok := o.says.(*SeverProof)
 		if !ok {
 			return // named as something else: that was found before
 		}
 		if p.Node != id || p.Turnover != turnover {
-			v.fail(at, CheckFence, id, "its fence proof is of %s turnover %d, expected turnover %d", p.Node, p.Turnover, turnover)
+			v.fail(at, CheckSever, id, "its fence proof is of %s turnover %d, expected turnover %d", p.Node, p.Turnover, turnover)
 		}
 		if p.Grants != 0 || p.Sessions != 0 {
-			v.fail(at, CheckFence, id, "%d storage grants and %d BMC sessions are left on it", p.Grants, p.Sessions)
+			v.fail(at, CheckSever, id, "%d storage grants and %d BMC sessions are left on it", p.Grants, p.Sessions)
 		}
 		if err := p.whole(gpus); err != nil {
-			v.fail(at, CheckFence, id, "its fence proof: %v", err)
+			v.fail(at, CheckSever, id, "its fence proof: %v", err)
 		}
 		for _, port := range p.Ports {
 			for _, l := range labels {
 				if l.label.Fabric == port.Fabric && !l.released && slices.Contains(port.Labels, l.label.Value) {
-					v.fail(at, CheckFence, id, "%s still carries label %s", site.NICName(port.NIC), l.label)
+					v.fail(at, CheckSever, id, "%s still carries label %s", site.NICName(port.NIC), l.label)
 				}
 			}
 		}
 		v.claim(at, claim.Claim{
 			Subject: id, Sentence: "fenced when it was taken back: no label, storage grant or BMC session of the tenant was left",
 			Grade: claim.OperatorAsserted, Origin: p.Origin, Evidence: []claim.Digest{o.digest}, Note: "the owner's read-back",
-		}, v.policy.Minimum.Fence)
+		}, v.policy.Minimum.Sever)
 	})
 }

@@ -11,35 +11,35 @@ import (
 // one that begins first holds it, the rest wait in the order of their dates. So
 // a short lease may use what a longer one, signed before it, needs only later.
 
-// hold gives a node to a slot, now or when it is that lease's turn.
-func (s *State) hold(n site.Index, lease int32, slot uint32) {
+// bookNode gives a node to a slot, now or when it is that lease's turn.
+func (s *State) bookNode(n site.Index, lease int32, slot uint32) {
 	c := &s.Nodes
 	if c.Lease[n] == NoLease {
 		c.Lease[n], c.Slot[n] = lease, slot
 		s.Touched.Add(n)
 		return
 	}
-	first := Hold{c.Lease[n], c.Slot[n]}
-	late := Hold{lease, slot}
+	first := Booking{c.Lease[n], c.Slot[n]}
+	late := Booking{lease, slot}
 	if s.Leases[lease].Begin.Before(s.Leases[first.Lease].Begin) && !s.inUse(n) {
 		c.Lease[n], c.Slot[n] = lease, slot
 		s.Touched.Add(n)
 		late = first
 	}
 	waiting := append(slices.Clone(c.Booked[n]), late)
-	slices.SortStableFunc(waiting, func(a, b Hold) int { return s.Leases[a.Lease].Begin.Compare(s.Leases[b.Lease].Begin) })
+	slices.SortStableFunc(waiting, func(a, b Booking) int { return s.Leases[a.Lease].Begin.Compare(s.Leases[b.Lease].Begin) })
 	c.Booked[n] = waiting
 }
 
-// unhold takes a booking off a node, whoever holds it now.
-func (s *State) unhold(n site.Index, lease int32) {
+// unbookNode takes a booking off a node, whoever holds it now.
+func (s *State) unbookNode(n site.Index, lease int32) {
 	c := &s.Nodes
 	if c.Lease[n] == lease {
 		s.release(n)
 		s.Touched.Add(n)
 		return
 	}
-	c.Booked[n] = slices.DeleteFunc(slices.Clone(c.Booked[n]), func(h Hold) bool { return h.Lease == lease })
+	c.Booked[n] = slices.DeleteFunc(slices.Clone(c.Booked[n]), func(h Booking) bool { return h.Lease == lease })
 	if len(c.Booked[n]) == 0 {
 		delete(c.Booked, n)
 	}

@@ -1,10 +1,10 @@
-// Package ground is the ground that every contender plays on: the site as a
+// Package sites is the ground that every contender plays on: the site as a
 // tree, who holds which node, and what is asked. All of it follows from a seed,
 // is written to files once, and is read from these files by every contender, so
 // that they are given the same bytes.
 //
 // It knows no scheduler, and nothing of Bulkhead.
-package ground
+package sites
 
 import (
 	"encoding/json"

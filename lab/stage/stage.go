@@ -1,9 +1,9 @@
-// Package rivals is the stage of the labs: a small site on which two tenants that
+// Package stage is the stage of the labs: a small site on which two tenants that
 // trust nobody lease parts of the same scalable units, under a control plane that
 // drives some fabrics for real. It sells, lets time pass, proves, mounts attacks
 // and says how each ended. Which fabric that is, and what an attack does to it, is
 // the lab's (lab/iblab, lab/ethlab); what is not driven for real is simulated.
-package rivals
+package stage
 
 import (
 	"context"
@@ -216,14 +216,14 @@ func (s *Stage) Settle(ctx context.Context) error {
 func (s *Stage) unrest() (what string) {
 	found := s.Findings()
 	s.Plane.View(func(b *book.State) {
-		what = fmt.Sprintf("findings %v, %d ports locked, posture %+v, brake %+v", found, len(b.Locked), b.Postures[s.options.Fabric], b.Control.Brake)
+		what = fmt.Sprintf("findings %v, %d ports locked, posture %+v, brake %+v", found, len(b.Drifted), b.Postures[s.options.Fabric], b.Control.Brake)
 	})
 	return what
 }
 
 func (s *Stage) quiet() bool {
 	locked, holds := 0, false
-	s.Plane.View(func(b *book.State) { locked, holds = len(b.Locked), b.Postures[s.options.Fabric].Holds })
+	s.Plane.View(func(b *book.State) { locked, holds = len(b.Drifted), b.Postures[s.options.Fabric].Holds })
 	return locked == 0 && (holds || !s.postured) && len(s.Findings()) == 0
 }
 

@@ -11,13 +11,13 @@ import (
 // Sizes maps the sizes of the story to the folders of examples.
 var Sizes = map[string]string{"full": "colossus", "small": "small", "tiny": "tiny"}
 
-// LoadCast reads the site and the contracts of a size.
-func LoadCast(size string) (Cast, error) {
+// LoadParts reads the site and the contracts of a size.
+func LoadParts(size string) (Parts, error) {
 	folder, ok := Sizes[size]
 	if !ok {
-		return Cast{}, fmt.Errorf("size %q: expected full, small or tiny", size)
+		return Parts{}, fmt.Errorf("size %q: expected full, small or tiny", size)
 	}
-	cast := Cast{Size: size}
+	cast := Parts{Size: size}
 	read := func(name string) (string, []byte, error) {
 		path := folder + "/" + name
 		data, err := examples.Files.ReadFile(path)
