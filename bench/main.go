@@ -78,6 +78,7 @@ var sections = []part{
 	{"b4", "B4: 36 months of dated leases", (*fight).calendar},
 	{"b5", "B5: a year of failures", (*fight).failing},
 	{"b6", "B6: how full a site of hermetic leases gets", (*fight).filling},
+	{"b7", "B7: what of a site stays whole while leases come and go", (*fight).whole},
 }
 
 func (o options) check() error {
@@ -89,7 +90,7 @@ func (o options) check() error {
 	}
 	for id := range strings.SplitSeq(o.only, ",") {
 		if id != "" && !slices.ContainsFunc(sections, func(p part) bool { return p.id == id }) {
-			return fmt.Errorf("no section %q: expected some of b1, b3, b4, b5, b6", id)
+			return fmt.Errorf("no section %q: expected some of b1, b3, b4, b5, b6, b7", id)
 		}
 	}
 	return nil

@@ -173,7 +173,7 @@ func TestBrakeOnReplacements(t *testing.T) {
 	s.swapOut(t, other)
 	p = book.Next(s.State, clean, s.now)
 	if len(p.Commands) != 1 || strings.Contains(fmt.Sprint(p.Steps), s.id(other)) {
-		t.Fatalf("a second one is fenced: %+v", p)
+		t.Fatalf("a second one is severed: %+v", p)
 	}
 	s.do(t, p.Commands[0])
 	if s.Control.Brake == nil || s.Control.Brake.Cause != book.CauseReplacement {

@@ -155,7 +155,7 @@ type Lease struct {
 type Drift struct {
 	Since time.Time
 	Check string
-	State string      `json:"Cause"`
+	State string      `json:"Cause"`      // one of the below
 	Maker prove.Maker `json:",omitempty"` // who could have made it; "" the owner
 }
 

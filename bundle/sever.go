@@ -63,7 +63,7 @@ func (p *SeverProof) whole(gpus int) error {
 	return nil
 }
 
-// severingShown judges the proof on which a node count as severed: none of the
+// severingShown judges the proof on which a node counts as severed: none of the
 // tenant's labels, grants and sessions is left on it.
 func (v *verifier) severingShown(n *nodeLog, o *opened) {
 	at, id, turnover := v.at, n.id, n.turnover

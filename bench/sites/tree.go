@@ -1,4 +1,4 @@
-// Package sites is the ground that every contender plays on: the site as a
+// Package sites is what every contender plays on: the site as a
 // tree, who holds which node, and what is asked. All of it follows from a seed,
 // is written to files once, and is read from these files by every contender, so
 // that they are given the same bytes.
