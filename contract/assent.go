@@ -86,10 +86,7 @@ func (a Assent) Encode() []byte {
 // DecodeAssent reads the canonical JSON of an assent, and nothing else.
 func DecodeAssent(data []byte) (Assent, error) {
 	var a Assent
-	if len(data) > maxAssent {
-		return a, fmt.Errorf("assent: %d bytes, at most %d are taken", len(data), maxAssent)
-	}
-	if err := claim.Exact(data, &a); err != nil {
+	if err := claim.Exact(data, maxAssent, &a); err != nil {
 		return a, fmt.Errorf("assent: %w", err)
 	}
 	if !bytes.Equal(a.Encode(), data) {

@@ -218,6 +218,7 @@ func (p *Plane) receipts(ctx context.Context, n site.Index) ([]wipe.SanitizeRece
 		return nil, err
 	}
 	var receipts []wipe.SanitizeReceipt
+	// Lenient JSON: a body of the ledger that was read exactly when it came, found by its digest.
 	return receipts, json.Unmarshal(body, &receipts)
 }
 

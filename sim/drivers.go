@@ -20,7 +20,7 @@ type control struct{ *Sim }
 
 func (c control) Inject(ctx context.Context, at time.Time, fault json.RawMessage) error {
 	var f Fault
-	if err := claim.Exact(fault, &f); err != nil {
+	if err := claim.Exact(fault, 4<<10, &f); err != nil {
 		return fmt.Errorf("fault: %w", err)
 	}
 	return c.Sim.Inject(ctx, at, f)

@@ -105,6 +105,7 @@ func (c *client) lineOf(ctx context.Context, number, line string) (amount, curre
 		Currency string
 		Lines    []struct{ ID, Amount string }
 	}
+	// Lenient JSON: a server of a later release may say more of an invoice; the dispute names it by its digest.
 	if err := json.Unmarshal([]byte(i.Json), &signed); err != nil {
 		return "", "", fmt.Errorf("invoice %s: %w", number, err)
 	}

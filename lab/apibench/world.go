@@ -261,6 +261,7 @@ func (s *stage) serve(ctx context.Context, devices ...string) (*process, string,
 	err = p.until(ctx, "its address", func() bool {
 		for line := range strings.Lines(p.out.String()) {
 			var said struct{ Msg, Address string }
+			// Lenient JSON: of a log line, the words that are waited for.
 			if json.Unmarshal([]byte(line), &said) == nil && said.Msg == "serving" {
 				address = said.Address
 			}
