@@ -25,6 +25,23 @@ type Disputed struct {
 	Reason    string             `json:"reason"`
 	Evidence  claim.Digest       `json:"evidence,omitzero"` // of what the tenant has against it, which it keeps
 	Signed    contract.Signature `json:"signed"`
+
+	Preview claim.Digest           `json:"preview,omitzero"` // of what was shown before, and confirmed
+	Assent  *contract.SignedAssent `json:"assent,omitempty"` // the tenant's, where it has registered a key
+}
+
+// Shown is what a dispute comes to; before is how many of the same line were settled.
+func (d *Disputed) Shown(contractID string, before int) *contract.Note {
+	n := contract.NewNote(contract.ActDispute, contract.Tenant, contractID)
+	n.Add("invoice", "%s", d.Number).Add("line", "%s", d.Line).Add("reason", "%s", d.Reason)
+	if !d.Evidence.IsZero() {
+		n.Add("evidence", "%s", d.Evidence)
+	}
+	n.Add("held", "%s %s, with its tax, until finance gives back what it owes or refuses; every other line stays due", d.Contested, d.Currency)
+	if before > 0 {
+		n.Add("before", "disputed and settled %d times", before)
+	}
+	return n
 }
 
 // What a dispute comes to.
@@ -45,6 +62,18 @@ type Settled struct {
 	Total    string             `json:"total,omitempty"` // both
 	Currency string             `json:"currency"`
 	Signed   contract.Signature `json:"signed"`
+
+	Preview claim.Digest `json:"preview,omitzero"` // of what was shown before, and confirmed
+}
+
+// Shown is what an answer to a dispute comes to.
+func (s *Settled) Shown(contractID string) *contract.Note {
+	n := contract.NewNote(contract.ActSettle, contract.Owner, contractID)
+	n.Add("invoice", "%s", s.Number).Add("line", "%s", s.Line).Add("reason", "%s", s.Reason)
+	if s.Outcome == Refused {
+		return n.Add("outcome", "refused: the line stays due, and the tenant is told why; it can't be taken back")
+	}
+	return n.Add("outcome", "%s %s are given back by a credit note, %s of it tax; it can't be taken back", s.Total, s.Currency, s.Tax)
 }
 
 // Note is what a credit note has given back of a line. Late evidence about that line
