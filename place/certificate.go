@@ -74,6 +74,7 @@ func (c Certificate) Encode() []byte {
 // repeated fields, other spacing and trailing bytes are refused.
 func DecodeCertificate(data []byte) (Certificate, error) {
 	var c Certificate
+	// Lenient JSON: the canonical form is compared byte for byte below, which is stricter.
 	decoder := json.NewDecoder(bytes.NewReader(data))
 	decoder.DisallowUnknownFields()
 	if err := decoder.Decode(&c); err != nil {

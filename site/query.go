@@ -232,12 +232,6 @@ func (s *Site) Lookup(id string) (Index, bool) {
 	return n, ok
 }
 
-// LookupSerial returns the index of the node with this chassis serial, or false.
-func (s *Site) LookupSerial(serial string) (Index, bool) {
-	n, ok := s.serials[serial]
-	return n, ok
-}
-
 // Class is a kind of GPU on a compute fabric: what leases are sold of.
 type Class struct {
 	Fabric string

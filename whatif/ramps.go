@@ -64,6 +64,3 @@ func Ramps(s *book.State, now time.Time, q *book.Quote) ([]SoldRamp, error) {
 	}
 	return out, nil
 }
-
-// Forced reports whether the earlier dates of a ramp cost its final size something.
-func (r SoldRamp) Forced() bool { return r.Unnested != r.Shapes[len(r.Shapes)-1] }

@@ -255,10 +255,6 @@ func (c *Schedule) solve(query place.Ask, ask Ask, free *site.Set) (place.Slice,
 	return c.Occupancy(s.Begin, from, ask.End).Solve(query)
 }
 
-func (c *Schedule) ofClass(class site.Class) *site.Set {
-	return c.site.NodesOf(class.Fabric, class.Kind)
-}
-
 func inRank(s *site.Site, set *site.Set) []site.Index {
 	nodes := set.Slice()
 	place.RankOrder(s, nodes)
