@@ -127,7 +127,7 @@ type frozenNodes struct {
 	Cordoned, Sick           *site.Set
 	Statement, Asked, Wiped  []claim.Digest
 	WipeAsked                []claim.Digest
-	Booked                   map[site.Index][]Booking
+	Booked                   map[site.Index][]Queued
 }
 
 // Snapshot encodes the state, with a digest behind it; equal states give equal

@@ -39,7 +39,7 @@ func Run(t *testing.T, engine Engine) {
 		{"readers", testReaders},
 		{"bodies", testBodies},
 		{"snapshots", testSnapshots},
-		{"callers' bytes", testCallersBytes},
+		{"callers' bytes", testBytesAreCopied},
 		{"cancelled", testCancelled},
 		{"concurrent writers keep order", testOrder},
 	} {

@@ -1,5 +1,5 @@
 // Package evpn drives an Ethernet fabric (EVPN-VXLAN): it writes leaves through the
-// agents that run on them, and reads them back by three witnesses that know nothing
+// agents that run on them, and reads them back by three sources that know nothing
 // of what was asked: each leaf's own tables, its LLDP daemon, and a collector of the
 // routes that reflectors heard from it. What they say goes into one capture a leaf
 // (package ethernet), which is judged by the inventory.
