@@ -1,6 +1,6 @@
-// Package collector reads what the leaves of an EVPN fabric announce, from the
-// route reflectors, as one more BGP speaker: an embedded goBGP that takes routes
-// in, installs none and announces none.
+// Package collector reads what the leaves of an EVPN fabric announce, from the route
+// reflectors, as one more BGP speaker. It is an embedded goBGP that takes routes in,
+// installs none and announces none.
 //
 // It is one of the sources of an Ethernet fabric's read-back: what a leaf says
 // of itself to all others, which the leaf's own tables don't show (routes of
