@@ -53,7 +53,7 @@ func signedBy(a Actor) contract.Signature {
 func (s *State) issued(i *meter.Invoice) (*Contract, error) {
 	at := slices.IndexFunc(s.Invoices, func(old Invoice) bool { return i != nil && old.Number == i.Number })
 	if at < 0 || s.Invoices[at].Total != i.Total || s.Invoices[at].Contract != i.Contract {
-		return nil, refuse("number", "no such invoice was issued")
+		return nil, refuse("number", "no invoice was issued with this number, contract and total: see bulkhead invoice list")
 	}
 	return s.Contracts[i.Contract], nil
 }

@@ -98,7 +98,7 @@ func (c *siteImport) Run(ctx context.Context) error {
 func (c *siteImport) template() (data []byte, notes []string, err error) {
 	if c.Format == ownFormat {
 		if c.Out != "" || c.Like != "" || c.Name != "" || c.Kind != "" || c.Family != "" || c.RackNodes != 0 || c.Topology != "" || c.InService != "" {
-			return nil, nil, usagef("--out, --like, --name, --kind, --family, --rack-nodes, --topology and --in-service are for other formats: say which with --format")
+			return nil, nil, usagef("--out, --like, --name, --kind, --family, --rack-nodes, --topology and --in-service are for other formats: give --format as well")
 		}
 		_, data, err = readTemplate(c.File)
 		return data, nil, err
