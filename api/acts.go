@@ -8,7 +8,6 @@ import (
 
 	v1 "bulkhead/api/bulkheadv1"
 	"bulkhead/book"
-	"bulkhead/claim"
 	"bulkhead/contract"
 )
 
@@ -47,6 +46,11 @@ func (s *service) act(ctx context.Context, m *v1.ActRequest) (book.PerformAct, e
 	if !known {
 		return c, missing("contract", m.Contract)
 	}
+	with, err := assured(ctx, m.Assured)
+	if err != nil {
+		return c, err
+	}
+	c.Assured = with
 	if m.Confirmed != "" {
 		if err := c.Confirmed.UnmarshalText([]byte(m.Confirmed)); err != nil {
 			return c, badField("confirmed", err)
@@ -55,24 +59,74 @@ func (s *service) act(ctx context.Context, m *v1.ActRequest) (book.PerformAct, e
 	return c, nil
 }
 
+// assured reads what goes with an act that was looked at before.
+func assured(ctx context.Context, m *v1.Assured) (with book.Assured, err error) {
+	if m == nil {
+		return with, nil
+	}
+	if m.Confirmed != "" {
+		if err := with.Confirmed.UnmarshalText([]byte(m.Confirmed)); err != nil {
+			return with, badField("confirmed", err)
+		}
+	}
+	with.Assent, err = assentOf(ctx, m.Assent, m.Signature)
+	return with, err
+}
+
+// deed is the command that a request for a preview is about.
+func (s *service) deed(ctx context.Context, m *v1.ActRequest) (book.Deed, error) {
+	wrong := func(given bool) error {
+		if given && m.Contract == "" {
+			return nil
+		}
+		return &book.Refusal{Field: "act", Reason: "expected what the act is about, and nothing else, beside its name"}
+	}
+	switch contract.Act(m.Act) {
+	case contract.ActDispute:
+		if err := wrong(m.Dispute != nil); err != nil {
+			return nil, err
+		}
+		return s.dispute(ctx, m.Dispute)
+	case contract.ActSettle:
+		if err := wrong(m.Settle != nil); err != nil {
+			return nil, err
+		}
+		return s.settle(ctx, m.Settle)
+	case contract.ActAcknowledge:
+		if err := wrong(m.Acknowledge != nil); err != nil {
+			return nil, err
+		}
+		return s.acknowledge(ctx, m.Acknowledge)
+	case contract.ActConsent:
+		if err := wrong(m.Consent != nil); err != nil {
+			return nil, err
+		}
+		return s.consent(ctx, m.Consent)
+	}
+	return s.act(ctx, m)
+}
+
 // PreviewAct says when an act would take effect and what it would cost. It does nothing.
 func (s *service) PreviewAct(ctx context.Context, r *connect.Request[v1.ActRequest]) (*connect.Response[v1.ActPreview], error) {
-	c, err := s.act(ctx, r.Msg)
-	if err != nil {
-		return nil, err
-	}
-	if c.Confirmed != (claim.Digest{}) {
+	if r.Msg.Confirmed != "" || r.Msg.Assured != nil {
 		return nil, &book.Refusal{Field: "confirmed", Reason: "a preview confirms nothing: leave it out"}
 	}
-	out, err := s.plane.Preview(c)
+	c, err := s.deed(ctx, r.Msg)
 	if err != nil {
 		return nil, err
 	}
-	p := &out.Preview
-	return connect.NewResponse(&v1.ActPreview{
-		Text: p.Text(), Json: string(p.Encode()), Digest: p.Digest().String(), Contract: p.Contract, Ends: stampOf(p.Ends),
-		Value: string(p.Value), Fee: string(p.Fee), Refund: string(p.Refund), Forfeit: string(p.Forfeit), Currency: p.Currency,
-	}), nil
+	shown, siteName, now, err := s.plane.Show(c)
+	if err != nil {
+		return nil, err
+	}
+	out := &v1.ActPreview{
+		Text: shown.Sheet.Text(), Json: string(shown.Sheet.Encode()), Digest: shown.Digest().String(), Contract: shown.Contract.ID,
+		Site: siteName, Tenant: shown.Contract.Tenant, Now: stampOf(now), Currency: shown.Contract.Currency,
+	}
+	if p, ok := shown.Sheet.(*contract.Preview); ok {
+		out.Ends, out.Value, out.Fee, out.Refund, out.Forfeit = stampOf(p.Ends), string(p.Value), string(p.Fee), string(p.Refund), string(p.Forfeit)
+	}
+	return connect.NewResponse(out), nil
 }
 
 // PerformAct does what a preview has shown.

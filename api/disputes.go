@@ -27,31 +27,54 @@ func (s *service) signedInvoice(ctx context.Context, number string) (*meter.Invo
 	return i, nil
 }
 
-// DisputeLine holds one line of an invoice.
-func (s *service) DisputeLine(ctx context.Context, r *connect.Request[v1.DisputeLineRequest]) (*connect.Response[v1.Done], error) {
-	i, err := s.signedInvoice(ctx, r.Msg.Number)
+// dispute is the command that a request asks for.
+func (s *service) dispute(ctx context.Context, m *v1.DisputeLineRequest) (book.Deed, error) {
+	i, err := s.signedInvoice(ctx, m.Number)
 	if err != nil {
 		return nil, err
 	}
-	c := book.DisputeLine{Invoice: i, Line: r.Msg.Line, Reason: r.Msg.Reason, By: actor(caller(ctx))}
-	if r.Msg.Evidence != "" {
-		if err := c.Evidence.UnmarshalText([]byte(r.Msg.Evidence)); err != nil {
+	c := book.DisputeLine{Invoice: i, Line: m.Line, Reason: m.Reason, By: actor(caller(ctx))}
+	if m.Evidence != "" {
+		if err := c.Evidence.UnmarshalText([]byte(m.Evidence)); err != nil {
 			return nil, badField("evidence", err)
 		}
 	}
+	c.Assured, err = assured(ctx, m.Assured)
+	return c, err
+}
+
+// DisputeLine holds one line of an invoice.
+func (s *service) DisputeLine(ctx context.Context, r *connect.Request[v1.DisputeLineRequest]) (*connect.Response[v1.Done], error) {
+	c, err := s.dispute(ctx, r.Msg)
+	if err != nil {
+		return nil, err
+	}
+	r.Msg.Assured = nil // as of PerformAct
 	return s.submit(ctx, r.Msg, c)
+}
+
+// settle is the command that a request asks for.
+func (s *service) settle(ctx context.Context, m *v1.SettleDisputeRequest) (book.Deed, error) {
+	i, err := s.signedInvoice(ctx, m.Number)
+	if err != nil {
+		return nil, err
+	}
+	if m.Refuse == (m.Credit != "") {
+		return nil, &book.Refusal{Field: "credit", Reason: "expected an amount, or that it is refused"}
+	}
+	c := book.SettleDispute{Invoice: i, Line: m.Line, Credit: m.Credit, Reason: m.Reason, By: actor(caller(ctx))}
+	c.Assured, err = assured(ctx, m.Assured)
+	return c, err
 }
 
 // SettleDispute answers a dispute.
 func (s *service) SettleDispute(ctx context.Context, r *connect.Request[v1.SettleDisputeRequest]) (*connect.Response[v1.Done], error) {
-	i, err := s.signedInvoice(ctx, r.Msg.Number)
+	c, err := s.settle(ctx, r.Msg)
 	if err != nil {
 		return nil, err
 	}
-	if r.Msg.Refuse == (r.Msg.Credit != "") {
-		return nil, &book.Refusal{Field: "credit", Reason: "expected an amount, or that it is refused"}
-	}
-	return s.submit(ctx, r.Msg, book.SettleDispute{Invoice: i, Line: r.Msg.Line, Credit: r.Msg.Credit, Reason: r.Msg.Reason, By: actor(caller(ctx))})
+	r.Msg.Assured = nil
+	return s.submit(ctx, r.Msg, c)
 }
 
 // disputes is what is said of an invoice after it was issued: of one line, or of all.

@@ -140,12 +140,23 @@ func (s *service) ReplaceNode(ctx context.Context, r *connect.Request[v1.Replace
 	return s.submit(ctx, r.Msg, book.ProposeReplacement{Lease: lease.ID(r.Msg.Lease), Slot: r.Msg.Slot, Node: to, Reason: r.Msg.Reason, By: caller(ctx).Subject, Requested: r.Msg.TenantAsked})
 }
 
-// AcknowledgeReplacement is the tenant's yes to a proposed replacement.
-func (s *service) AcknowledgeReplacement(ctx context.Context, r *connect.Request[v1.AcknowledgeRequest]) (*connect.Response[v1.Done], error) {
-	if err := s.readableLease(ctx, r.Msg.Lease, func(*book.State, *book.Lease) {}); err != nil {
+// acknowledge is the command that a request asks for.
+func (s *service) acknowledge(ctx context.Context, m *v1.AcknowledgeRequest) (book.Deed, error) {
+	if err := s.readableLease(ctx, m.Lease, func(*book.State, *book.Lease) {}); err != nil {
 		return nil, err
 	}
-	return s.submit(ctx, r.Msg, book.AcknowledgeReplacement{Lease: lease.ID(r.Msg.Lease), Slot: r.Msg.Slot, Node: r.Msg.Node, Actor: actor(caller(ctx))})
+	with, err := assured(ctx, m.Assured)
+	return book.AcknowledgeReplacement{Lease: lease.ID(m.Lease), Slot: m.Slot, Node: m.Node, Actor: actor(caller(ctx)), Assured: with}, err
+}
+
+// AcknowledgeReplacement is the tenant's yes to a proposed replacement.
+func (s *service) AcknowledgeReplacement(ctx context.Context, r *connect.Request[v1.AcknowledgeRequest]) (*connect.Response[v1.Done], error) {
+	c, err := s.acknowledge(ctx, r.Msg)
+	if err != nil {
+		return nil, err
+	}
+	r.Msg.Assured = nil
+	return s.submit(ctx, r.Msg, c)
 }
 
 // WithdrawReplacement takes a proposed replacement back.

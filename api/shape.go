@@ -164,12 +164,26 @@ func describeDefrag(b *book.State, l *book.Lease, p *book.Defrag) *v1.Defrag {
 	return out
 }
 
-// ConsentDefrag is the tenant's yes to a proposal.
-func (s *service) ConsentDefrag(ctx context.Context, r *connect.Request[v1.DefragRef]) (*connect.Response[v1.Done], error) {
-	if err := s.readableLease(ctx, r.Msg.Lease, func(*book.State, *book.Lease) {}); err != nil {
+// consent is the command that a request asks for.
+func (s *service) consent(ctx context.Context, m *v1.DefragRef) (book.Deed, error) {
+	if err := s.readableLease(ctx, m.Lease, func(*book.State, *book.Lease) {}); err != nil {
 		return nil, err
 	}
-	return s.submit(ctx, r.Msg, book.ConsentDefrag{Lease: lease.ID(r.Msg.Lease), Proposal: r.Msg.Proposal, By: caller(ctx).Subject})
+	if !caller(ctx).Role.OfTenant() {
+		return nil, &book.Refusal{Field: "act", Reason: "consent: it is the tenant's alone"}
+	}
+	with, err := assured(ctx, m.Assured)
+	return book.ConsentDefrag{Lease: lease.ID(m.Lease), Proposal: m.Proposal, By: caller(ctx).Subject, Assured: with}, err
+}
+
+// ConsentDefrag is the tenant's yes to a proposal.
+func (s *service) ConsentDefrag(ctx context.Context, r *connect.Request[v1.DefragRef]) (*connect.Response[v1.Done], error) {
+	c, err := s.consent(ctx, r.Msg)
+	if err != nil {
+		return nil, err
+	}
+	r.Msg.Assured = nil
+	return s.submit(ctx, r.Msg, c)
 }
 
 // AcceptDefrag is the owner's, after the tenant's.

@@ -8,9 +8,9 @@ import (
 
 	"bulkhead/bench/bulkhead"
 	"bulkhead/bench/evaluate"
-	"bulkhead/bench/sites"
 	"bulkhead/bench/kueue"
 	"bulkhead/bench/report"
+	"bulkhead/bench/sites"
 	"bulkhead/bench/slurm"
 )
 
@@ -32,7 +32,7 @@ type monthEnd struct {
 }
 
 // asksWhole are asks for whole SUs in one pod, and the last one in one hall, that are
-// tried at each month's end: what a tenant of that size would be told.
+// tried at each month's end: what a tenant that asks for so much would be told.
 var asksWhole = []int{1, 4, 16, 32, 48}
 
 const askOfHall = 96

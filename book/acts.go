@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"time"
 
-	"bulkhead/claim"
 	"bulkhead/contract"
 	"bulkhead/ledger"
 	"bulkhead/meter"
@@ -45,11 +44,11 @@ func (k *Contract) mayAct(act contract.Act, by Actor) error {
 
 // PerformAct does an act that ends a contract early, or makes less of it.
 type PerformAct struct {
-	Contract  string
-	Act       contract.Act
-	Tranche   string // of an act for lateness; "": the first that is late
-	By        Actor
-	Confirmed claim.Digest // of the preview that was shown
+	Contract string
+	Act      contract.Act
+	Tranche  string // of an act for lateness; "": the first that is late
+	By       Actor
+	Assured  // Confirmed: of the preview that was shown
 }
 
 // Preview says what the act would come to now, without doing it.
@@ -113,6 +112,10 @@ func (c PerformAct) decide(s *State, env Env) (*Decision, error) {
 		}
 		return nil, refuse("confirmed", "what was shown (%s) is not what %s would come to now (%s): look at it again", c.Confirmed, c.Act, shown)
 	}
+	shown := &Showing{c.Act, s.Contracts[c.Contract].Current(), &out.Preview}
+	if err := s.assured(c.By, shown, c.Assured, env.Now); err != nil {
+		return nil, err
+	}
 	slots := ""
 	if l, ok := s.leaseOfTranche(c.Contract, out.Preview.Tranche); ok && c.Act == contract.ActReduce {
 		slots = s.neverCame(l).String()
@@ -121,7 +124,7 @@ func (c PerformAct) decide(s *State, env Env) (*Decision, error) {
 	d.add(TenantScope(out.Next.Tenant), kindOfAct(c.Act), contract.Acted{
 		Contract: out.Next.Encode(), Act: c.Act, Given: env.Now, Ends: out.Next.End, By: c.By.Subject, Clause: out.Preview.Clause,
 		Tranche: out.Preview.Tranche, Slots: slots, Preview: out.Preview.Digest(),
-		Signed: contract.Signature{Party: c.By.Party(), By: c.By.Subject + ", " + c.By.Role},
+		Signed: contract.Signature{Party: c.By.Party(), By: c.By.Subject + ", " + c.By.Role}, Assent: c.Assent,
 	})
 	return d, nil
 }

@@ -117,6 +117,7 @@ type ConsentDefrag struct {
 	Lease    lease.ID
 	Proposal uint64
 	By       string
+	Assured
 }
 
 func (c ConsentDefrag) decide(s *State, env Env) (*Decision, error) {
@@ -127,8 +128,15 @@ func (c ConsentDefrag) decide(s *State, env Env) (*Decision, error) {
 	if p.Consented != "" {
 		return nil, ErrNothing
 	}
+	shown, err := c.Show(s, env.Now)
+	if err != nil {
+		return nil, err
+	}
+	if err := s.assured(Actor{Subject: c.By, Tenant: l.Tenant}, shown, c.Assured, env.Now); err != nil {
+		return nil, err
+	}
 	d := &Decision{}
-	d.add(TenantScope(l.Tenant), lease.KindDefragConsented, lease.DefragConsented{Lease: l.ID, Proposal: p.Number, By: c.By})
+	d.add(TenantScope(l.Tenant), lease.KindDefragConsented, lease.DefragConsented{Lease: l.ID, Proposal: p.Number, By: c.By, Preview: c.Confirmed, Assent: c.Assent.Encode()})
 	return d, nil
 }
 

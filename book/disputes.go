@@ -18,31 +18,53 @@ type DisputeLine struct {
 	Reason   string
 	Evidence claim.Digest // of what the tenant has against it; zero: nothing
 	By       Actor
+	Assured
 }
 
-func (c DisputeLine) decide(s *State, _ Env) (*Decision, error) {
-	k, err := s.issued(c.Invoice)
+func (c DisputeLine) decide(s *State, env Env) (*Decision, error) {
+	b, shown, err := c.disputed(s)
 	if err != nil {
 		return nil, err
 	}
-	if err := k.mayAct(contract.ActDispute, c.By); err != nil {
+	if err := s.assured(c.By, shown, c.Assured, env.Now); err != nil {
 		return nil, err
 	}
+	b.Preview, b.Assent = c.Confirmed, c.Assent
+	d := &Decision{}
+	d.add(TenantScope(shown.Contract.Tenant), meter.KindDisputed, *b)
+	return d, nil
+}
+
+// disputed is what the dispute would be, and what is shown of it.
+func (c DisputeLine) disputed(s *State) (*meter.Disputed, *Showing, error) {
+	k, err := s.issued(c.Invoice)
+	if err != nil {
+		return nil, nil, err
+	}
+	if err := k.mayAct(contract.ActDispute, c.By); err != nil {
+		return nil, nil, err
+	}
 	if c.Reason == "" {
-		return nil, refuse("reason", "say what is wrong with line %s: finance answers that", c.Line)
+		return nil, nil, refuse("reason", "say what is wrong with line %s: finance answers that", c.Line)
 	}
 	if s.openDispute(c.Invoice.Number, c.Line) != nil {
-		return nil, refuse("line", "%s of %s is disputed already, and not settled", c.Line, c.Invoice.Number)
+		return nil, nil, refuse("line", "%s of %s is disputed already, and not settled", c.Line, c.Invoice.Number)
 	}
 	held, err := c.Invoice.Contested(c.Line)
 	if err != nil {
-		return nil, refuse("line", "%v", err)
+		return nil, nil, refuse("line", "%v", err)
 	}
-	d := &Decision{}
-	d.add(TenantScope(k.Current().Tenant), meter.KindDisputed, meter.Disputed{
+	before := 0
+	for i := range s.Disputes {
+		if d := &s.Disputes[i]; d.Number == c.Invoice.Number && d.Line == c.Line {
+			before++
+		}
+	}
+	b := &meter.Disputed{
 		Number: c.Invoice.Number, Line: c.Line, Contested: held, Currency: c.Invoice.Currency, Reason: c.Reason, Evidence: c.Evidence, Signed: signedBy(c.By),
-	})
-	return d, nil
+	}
+	in := k.Current()
+	return b, &Showing{contract.ActDispute, in, b.Shown(in.ID, before)}, nil
 }
 
 func signedBy(a Actor) contract.Signature {
@@ -78,7 +100,7 @@ func (s *State) DisputesOf(number string) (out []meter.Dispute) {
 }
 
 // NotesOf lists the credit notes about the invoices of a contract.
-func (s *State) NotesOf(contractID string) (notes []meter.Note) {
+func (s *State) NotesOf(contractID string) (notes []meter.GivenBack) {
 	of := map[string]bool{}
 	for _, i := range s.Invoices {
 		of[i.Number] = i.Contract == contractID
@@ -98,34 +120,51 @@ type SettleDispute struct {
 	Credit  string // of the line, without tax; "": it is refused
 	Reason  string
 	By      Actor
+	Assured
 }
 
-func (c SettleDispute) decide(s *State, _ Env) (*Decision, error) {
-	k, err := s.issued(c.Invoice)
+func (c SettleDispute) decide(s *State, env Env) (*Decision, error) {
+	b, shown, err := c.settled(s)
 	if err != nil {
 		return nil, err
 	}
-	if err := k.mayAct(contract.ActSettle, c.By); err != nil {
+	if err := s.assured(c.By, shown, c.Assured, env.Now); err != nil {
 		return nil, err
 	}
+	tenant := shown.Contract.Tenant
+	if b.Outcome == meter.Credited {
+		b.Note = s.nextNoteNumber(tenant)
+	}
+	b.Preview = c.Confirmed
+	d := &Decision{}
+	d.add(TenantScope(tenant), meter.KindSettled, *b)
+	return d, nil
+}
+
+// settled is what the answer would be, without the number of a note, and what is shown of it.
+func (c SettleDispute) settled(s *State) (*meter.Settled, *Showing, error) {
+	k, err := s.issued(c.Invoice)
+	if err != nil {
+		return nil, nil, err
+	}
+	if err := k.mayAct(contract.ActSettle, c.By); err != nil {
+		return nil, nil, err
+	}
 	if c.Reason == "" {
-		return nil, refuse("reason", "say why: the tenant is told")
+		return nil, nil, refuse("reason", "say why: the tenant is told")
 	}
 	if s.openDispute(c.Invoice.Number, c.Line) == nil {
-		return nil, refuse("line", "no dispute of line %.80q of %s is open", c.Line, c.Invoice.Number)
+		return nil, nil, refuse("line", "no dispute of line %.80q of %s is open", c.Line, c.Invoice.Number)
 	}
-	tenant := k.Current().Tenant
-	settled := meter.Settled{Number: c.Invoice.Number, Line: c.Line, Outcome: meter.Refused, Currency: c.Invoice.Currency}
+	b := meter.Settled{Number: c.Invoice.Number, Line: c.Line, Outcome: meter.Refused, Currency: c.Invoice.Currency}
 	if c.Credit != "" {
-		if settled, err = c.Invoice.Credit(c.Line, c.Credit, s.Notes); err != nil {
-			return nil, refuse("credit", "%v", err)
+		if b, err = c.Invoice.Credit(c.Line, c.Credit, s.Notes); err != nil {
+			return nil, nil, refuse("credit", "%v", err)
 		}
-		settled.Note = s.nextNoteNumber(tenant)
 	}
-	settled.Reason, settled.Signed = c.Reason, signedBy(c.By)
-	d := &Decision{}
-	d.add(TenantScope(tenant), meter.KindSettled, settled)
-	return d, nil
+	b.Reason, b.Signed = c.Reason, signedBy(c.By)
+	in := k.Current()
+	return &b, &Showing{contract.ActSettle, in, b.Shown(in.ID)}, nil
 }
 
 // nextNoteNumber is the number of a tenant's next credit note.
@@ -166,7 +205,7 @@ func (s *State) applySettled(e *ledger.Entry, b meter.Settled, _ Bodies) error {
 	}
 	d.Settled = &b
 	if b.Outcome == meter.Credited {
-		s.Notes = append(s.Notes, meter.Note{Entry: e.ScopeSeq, Number: b.Number, Line: b.Line, Net: b.Net})
+		s.Notes = append(s.Notes, meter.GivenBack{Entry: e.ScopeSeq, Number: b.Number, Line: b.Line, Net: b.Net})
 	}
 	return nil
 }

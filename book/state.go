@@ -59,8 +59,8 @@ type State struct {
 	Unread   map[site.Leaf]time.Time
 	Silent   map[site.Leaf]time.Time // leaves that did not answer, since when they last did
 	Invoices []Invoice
-	Disputes []meter.Dispute // of lines of invoices, as they were begun
-	Notes    []meter.Note    // credit notes, as they were given
+	Disputes []meter.Dispute   // of lines of invoices, as they were begun
+	Notes    []meter.GivenBack // credit notes, as they were given
 
 	Looks *meter.Looks // when devices were looked at, by the site's log; nil: it does not say
 

@@ -204,29 +204,45 @@ type AcknowledgeReplacement struct {
 	Node  string // that was proposed; "": whatever is
 	By    string // ByDeadline; "": Actor
 	Actor Actor  // of the tenant
+	Assured
+}
+
+// answer is who answers, and what is shown of that.
+func (c AcknowledgeReplacement) answer(s *State, now time.Time) (by string, shown *Showing, err error) {
+	swap, ok := s.Swaps[SlotRef{c.Lease, c.Slot}]
+	if !ok {
+		return "", nil, refuse("slot", "no replacement is proposed for slot %d of %s", c.Slot, c.Lease)
+	}
+	if proposed := s.Site.NodeID[swap.Node]; c.Node != "" && c.Node != proposed {
+		return "", nil, refuse("node", "%s is proposed for slot %d of %s now, not %s: look at it again", proposed, c.Slot, c.Lease, c.Node)
+	}
+	if c.By == ByDeadline && now.Before(swap.Deadline) {
+		return "", nil, refuse("slot", "the tenant has until %s", swap.Deadline.Format(time.RFC3339))
+	}
+	l, _ := s.LeaseByID(c.Lease)
+	if by, err = c.answered(s.Contracts[l.Contract], swap); err != nil {
+		return "", nil, err
+	}
+	if why := s.fallen(SlotRef{c.Lease, c.Slot}, swap); why != "" {
+		return "", nil, refuse("slot", "the replacement of slot %d of %s is not made: %s", c.Slot, c.Lease, why)
+	}
+	return by, s.showAnswer(l, c.Slot, swap), nil
 }
 
 func (c AcknowledgeReplacement) decide(s *State, env Env) (*Decision, error) {
-	swap, ok := s.Swaps[SlotRef{c.Lease, c.Slot}]
-	if !ok {
-		return nil, refuse("slot", "no replacement is proposed for slot %d of %s", c.Slot, c.Lease)
-	}
-	if proposed := s.Site.NodeID[swap.Node]; c.Node != "" && c.Node != proposed {
-		return nil, refuse("node", "%s is proposed for slot %d of %s now, not %s: look at it again", proposed, c.Slot, c.Lease, c.Node)
-	}
-	if c.By == ByDeadline && env.Now.Before(swap.Deadline) {
-		return nil, refuse("slot", "the tenant has until %s", swap.Deadline.Format(time.RFC3339))
-	}
-	l, _ := s.LeaseByID(c.Lease)
-	by, err := c.answered(s.Contracts[l.Contract], swap)
+	by, shown, err := c.answer(s, env.Now)
 	if err != nil {
 		return nil, err
 	}
-	if why := s.fallen(SlotRef{c.Lease, c.Slot}, swap); why != "" {
-		return nil, refuse("slot", "the replacement of slot %d of %s is not made: %s", c.Slot, c.Lease, why)
+	if c.By != ByDeadline {
+		if err := s.assured(c.Actor, shown, c.Assured, env.Now); err != nil {
+			return nil, err
+		}
 	}
+	l, _ := s.LeaseByID(c.Lease)
+	swap := s.Swaps[SlotRef{c.Lease, c.Slot}]
 	d := &Decision{}
-	d.add(TenantScope(l.Tenant), lease.KindAcknowledged, lease.Acknowledged{Lease: c.Lease, Slot: c.Slot, By: by})
+	d.add(TenantScope(l.Tenant), lease.KindAcknowledged, lease.Acknowledged{Lease: c.Lease, Slot: c.Slot, By: by, Preview: c.Confirmed, Assent: c.Assent.Encode()})
 	asked, reason := s.word(SlotRef{c.Lease, c.Slot}, swap.Was, swap.Node, swap, by), "failed node, "+by
 	if asked != nil {
 		reason = "replaced on request: " + swap.Reason

@@ -2,15 +2,16 @@ package bundle
 
 import (
 	"bytes"
+	"cmp"
 
+	"bulkhead/claim"
 	"bulkhead/contract"
 	"bulkhead/site"
 )
 
 // acted judges an act by which a party ends a contract early, or makes less of it: that
 // the terms give it to that party, then, and that the version that follows is what the
-// terms make of it. Who acted for a tenant is the owner's word where no key of the
-// tenant's signed it.
+// terms make of it. Whose it is, done says.
 func (v *verifier) acted(b *contract.Acted) {
 	c := v.contractOf(&b.Contract)
 	if c == nil {
@@ -45,10 +46,16 @@ func (v *verifier) acted(b *contract.Acted) {
 		v.fail(v.at, CheckAct, c.ID, "version %d is not what version %d makes of %s by the %s at %s", c.Version, k.current().Version, act, party, stamp(b.Given))
 	case !out.Next.End.Equal(b.Ends) || !c.End.Equal(b.Ends):
 		v.fail(v.at, CheckAct, c.ID, "%s ends it at %s by its own clause, the entry says %s", act, stamp(out.Next.End), stamp(b.Ends))
-	case !b.Preview.IsZero() && b.Preview != out.Preview.Digest():
-		v.fail(v.at, CheckAct, c.ID, "what was shown before the act (%s) is not what it comes to (%s)", b.Preview, out.Preview.Digest())
 	}
-	v.tally.acts++
+	v.done(deed{
+		act: act, contract: c.ID, party: party, by: cmp.Or(b.Signed.By, b.By), preview: b.Preview, assent: b.Assent,
+		shown: func() claim.Digest {
+			if err != nil {
+				return b.Preview // that it may not be is found above
+			}
+			return out.Preview.Digest()
+		},
+	})
 	v.version(c)
 	v.versionByAct(c, b, act, party)
 	if act == contract.ActReduce {

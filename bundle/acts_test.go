@@ -88,7 +88,7 @@ func TestHonestActs(t *testing.T) {
 					t.Errorf("invoice %s is not recomputed", i.Number)
 				}
 			}
-			if said := strings.Join(report.NotProven, "\n"); strings.Contains(name, "notice") && !strings.Contains(said, "that a party did 1 act") ||
+			if said := strings.Join(report.NotProven, "\n"); strings.Contains(name, "notice") && !strings.Contains(said, "1 act in the tenant's name") ||
 				strings.Contains(name, "owner's reason") && !strings.Contains(said, "1 node that worked left") ||
 				strings.Contains(name, "forged") && !strings.Contains(said, "that 2 findings showed at the host's end only") {
 				t.Errorf("not proven:\n%s", said)

@@ -1,6 +1,10 @@
 package bundle
 
 import (
+	"fmt"
+
+	"bulkhead/claim"
+	"bulkhead/contract"
 	"bulkhead/lease"
 	"bulkhead/meter"
 	"bulkhead/node"
@@ -11,6 +15,7 @@ import (
 type defragLog struct {
 	number              uint64
 	to                  map[uint32]uint32 // number of the new node by slot
+	shown               claim.Digest      // of what the tenant consents to
 	consented, accepted bool
 }
 
@@ -32,7 +37,7 @@ func (v *verifier) defrag(body any) {
 			return
 		}
 		v.budget.keep(perWord+128*int64(len(slots)), "moves that are proposed") // the map, and the two orders that it was read from
-		d := &defragLog{number: b.Proposal, to: map[uint32]uint32{}}
+		d := &defragLog{number: b.Proposal, to: map[uint32]uint32{}, shown: contract.MovesNote(l.Contract, b).Digest()}
 		for i := range slots {
 			d.to[uint32(slots[i])] = uint32(nodes[i])
 		}
@@ -40,6 +45,11 @@ func (v *verifier) defrag(body any) {
 	case *lease.DefragConsented:
 		if d := v.proposal(b.Lease, b.Proposal); d != nil && b.By != "" {
 			d.consented = true
+			own, err := contract.DecodeSigned(b.Assent)
+			v.done(deed{
+				act: contract.ActConsent, contract: v.leases[string(b.Lease)].Contract, about: fmt.Sprintf("proposal %d for %s", b.Proposal, b.Lease),
+				party: contract.Tenant, by: b.By, preview: b.Preview, assent: own, unread: err, shown: func() claim.Digest { return d.shown },
+			})
 		}
 	case *lease.DefragAccepted:
 		if d := v.proposal(b.Lease, b.Proposal); d != nil {
@@ -108,4 +118,26 @@ func (v *verifier) answered(ref slotRef, by string, swap *swapLog) {
 	default:
 		v.tally.taken.add("%s in %s, wanted by %.60q and billed as %s", was.id, ref, swap.by, billed)
 	}
+}
+
+// answerDone judges whose answer it is where somebody of the tenant's has answered. What
+// the log says where nobody has is no act.
+func (v *verifier) answerDone(ref slotRef, b *lease.Acknowledged, swap *swapLog) {
+	own, err := contract.DecodeSigned(b.Assent)
+	switch b.By {
+	case "", "deadline", "not delivered yet", "dead node":
+		if own != nil || err != nil {
+			v.fail(v.at, CheckAssent, ref.String(), "the tenant's key is said to have signed an answer that is %q", b.By)
+		}
+		return
+	}
+	id := ref.lease.Contract
+	v.done(deed{
+		act: contract.ActAcknowledge, contract: id, about: ref.String(), party: contract.Tenant, by: b.By, preview: b.Preview, assent: own, unread: err,
+		shown: func() claim.Digest {
+			return contract.AnswerNote(id, &lease.Proposed{
+				Lease: b.Lease, Slot: b.Slot, Was: swap.was, Node: swap.to, Reason: swap.reason, Deadline: swap.deadline, By: swap.by, Requested: swap.requested,
+			}).Digest()
+		},
+	})
 }

@@ -31,7 +31,8 @@ type consent struct {
 	pinned   map[claim.Digest]bool         // contract digests that the policy pins
 	assented map[string]*contract.Assented // by quote
 	tokens   int                           // made by the owner in the tenant's name
-	acts     int                           // for the tenant, that end a contract or make less of it
+	byToken  int                           // acts of the tenant's under a contract that no key signed
+	done     []ActReport
 	versions []VersionReport
 }
 
@@ -168,20 +169,25 @@ func (v *verifier) assentOf(c *contract.Contract, b *contract.Signed, q *contrac
 	if q != nil && b.Assent != nil && b.Assent.Assent.Expires.After(q.Expires) {
 		return fmt.Errorf("the signature could be used until %s, and quote %s ended at %s", stamp(b.Assent.Assent.Expires), b.Quote, stamp(q.Expires))
 	}
-	want := c.Assent(v.policy.Site, b.Quote, time.Time{}, time.Time{})
-	if err := v.consent.keys.Check(b.Assent, want, v.time); err != nil {
+	return v.byOwnKey(b.Assent, c.Assent(v.policy.Site, b.Quote, time.Time{}, time.Time{}))
+}
+
+// byOwnKey holds a signature to the act that it must be of, and its key to the log and
+// to the policy.
+func (v *verifier) byOwnKey(s *contract.SignedAssent, want contract.Assent) error {
+	if err := v.consent.keys.Check(s, want, v.time); err != nil {
 		return err
 	}
 	if len(v.consent.trusted) == 0 {
 		return nil
 	}
-	switch key := v.consent.trusted[b.Assent.Key]; {
+	switch key := v.consent.trusted[s.Key]; {
 	case key == nil:
-		return fmt.Errorf("it is signed by key %q, which is none of the tenant_keys in the policy", b.Assent.Key)
+		return fmt.Errorf("it is signed by key %q, which is none of the tenant_keys in the policy", s.Key)
 	case key.Revoked:
-		return fmt.Errorf("it is signed by key %s, which the policy says is revoked", b.Assent.Key)
+		return fmt.Errorf("it is signed by key %s, which the policy says is revoked", s.Key)
 	case v.time.Before(key.From) || !key.Until.IsZero() && !v.time.Before(key.Until):
-		return fmt.Errorf("it is signed by key %s, which the policy trusts from %s until %s", b.Assent.Key, stamp(key.From), stamp(key.Until))
+		return fmt.Errorf("it is signed by key %s, which the policy trusts from %s until %s", s.Key, stamp(key.From), stamp(key.Until))
 	}
 	return nil
 }
@@ -198,9 +204,6 @@ const byAct = "by the terms of the version before"
 
 // versionByAct tells of a version that an act makes.
 func (v *verifier) versionByAct(c *contract.Contract, b *contract.Acted, act contract.Act, party string) {
-	if party == contract.Tenant {
-		v.consent.acts++ // no key of the tenant's signs these yet
-	}
 	v.keepVersion(VersionReport{
 		Contract: c.ID, Version: c.Version, Digest: c.Digest(), Signed: v.time, By: []string{b.By},
 		How: fmt.Sprintf("%s by the %s, %s", act, party, byAct), Effective: c.Effective.UTC(), Entry: v.at.entry,
@@ -219,8 +222,8 @@ func (v *verifier) consentNotProven(add func(format string, args ...any)) {
 			signed++
 		}
 	}
-	if v.consent.acts > 0 {
-		add("consent: %s in the tenant's name (notice, termination, fewer GPUs) by the owner's word: no key of the tenant's signed for it", count(v.consent.acts, "act"))
+	if v.consent.byToken > 0 {
+		add("consent: %s in the tenant's name (notice, termination, fewer GPUs, disputes, answers) by the owner's word: no key of the tenant's signed for it", count(v.consent.byToken, "act"))
 	}
 	switch {
 	case signed == 0:
@@ -239,7 +242,7 @@ func (v *verifier) consentNotProven(add func(format string, args ...any)) {
 		}
 	}
 	if v.consent.tokens > 0 {
-		add("tokens: the owner has made %s in the tenant's name; what was done with a token alone is as good as the owner's word (notice, answers to proposals)", count(v.consent.tokens, "token"))
+		add("tokens: the owner has made %s in the tenant's name; what was done with a token alone is as good as the owner's word", count(v.consent.tokens, "token"))
 	}
 	if len(v.consent.pinned) > 0 {
 		var missing []string

@@ -111,6 +111,7 @@ type swapLog struct {
 	deadline time.Time
 	agreed   bool
 
+	reason     string
 	by         string // who proposed it; "": the owner's loop
 	agreedMove bool   // both parties had agreed that the slot moves
 	requested  bool   // by the tenant, as the owner says
@@ -138,9 +139,9 @@ func (v *verifier) proposed(b *lease.Proposed) {
 	if was := v.numbers[ref.lease.slots[b.Slot]]; was != nil && was.id != b.Was {
 		v.fail(v.at, CheckSwap, ref.String(), "it proposes a node for %s, the slot holds %s", b.Was, was.id)
 	}
-	v.budget.keep(perNode+int64(len(b.Was)+len(b.Node)), "replacements")
+	v.budget.keep(perNode+int64(len(b.Was)+len(b.Node)+2*len(b.Reason)), "replacements")
 	v.step(ref.lease, actPropose)
-	swap := &swapLog{at: v.at, was: b.Was, to: b.Node, deadline: b.Deadline, requested: b.Requested}
+	swap := &swapLog{at: v.at, was: b.Was, to: b.Node, reason: b.Reason, deadline: b.Deadline, requested: b.Requested}
 	v.wanted(ref, b, swap)
 	ref.lease.swaps[b.Slot] = swap
 }
@@ -160,6 +161,7 @@ func (v *verifier) acknowledged(b *lease.Acknowledged) {
 	swap.agreed, swap.answered = true, b.By
 	v.step(ref.lease, actAnswer)
 	v.answered(ref, b.By, swap)
+	v.answerDone(ref, b, swap)
 	was := v.numbers[ref.lease.slots[b.Slot]]
 	inUse := was != nil && was.state == node.Delivered
 	switch b.By {

@@ -3,12 +3,19 @@ package bundle
 import (
 	"fmt"
 
+	"bulkhead/claim"
 	"bulkhead/contract"
 	"bulkhead/meter"
 )
 
-// disputeLog is one line of an invoice that was disputed and not settled.
+// disputeLog is one line of an invoice that was disputed.
 type disputeLog struct{ number, line string }
+
+// disputeState is where its disputes stand.
+type disputeState struct {
+	open   bool
+	before int // that were settled
+}
 
 // issuedLog is an invoice as far as disputes need it.
 type issuedLog struct {
@@ -33,13 +40,18 @@ func (v *verifier) disputed(b *meter.Disputed) {
 	subject := fmt.Sprintf("line %.80q of invoice %.80q", b.Line, b.Number)
 	i, known := v.issued[b.Number]
 	key := disputeLog{b.Number, b.Line}
-	if !known || v.disputes[key] {
+	if !known || v.disputes[key].open {
 		v.fail(v.at, CheckDispute, subject, "it is disputed, and no such invoice was issued, or it is disputed already")
 		return
 	}
 	v.whoActed(i.contract, contract.ActDispute, b.Signed, subject)
 	v.budget.keep(perLabel+2*int64(len(b.Line)+len(b.Number)), "disputes")
-	v.disputes[key] = true
+	before := v.disputes[key].before
+	v.disputes[key] = disputeState{true, before}
+	v.done(deed{
+		act: contract.ActDispute, contract: i.contract, about: subject, party: b.Signed.Party, by: b.Signed.By, preview: b.Preview, assent: b.Assent,
+		shown: func() claim.Digest { return b.Shown(i.contract, before).Digest() },
+	})
 	at := v.at
 	v.says(i, func(signed *meter.Invoice) {
 		if held, err := signed.Contested(b.Line); err != nil || held != b.Contested || b.Currency != signed.Currency {
@@ -54,12 +66,16 @@ func (v *verifier) disputeSettled(b *meter.Settled) {
 	subject := fmt.Sprintf("line %.80q of invoice %.80q", b.Line, b.Number)
 	i, known := v.issued[b.Number]
 	key := disputeLog{b.Number, b.Line}
-	if !known || !v.disputes[key] {
+	if !known || !v.disputes[key].open {
 		v.fail(v.at, CheckDispute, subject, "it is settled, and it was not disputed")
 		return
 	}
 	v.whoActed(i.contract, contract.ActSettle, b.Signed, subject)
-	delete(v.disputes, key)
+	v.disputes[key] = disputeState{false, v.disputes[key].before + 1}
+	v.done(deed{
+		act: contract.ActSettle, contract: i.contract, about: subject, party: b.Signed.Party, by: b.Signed.By, preview: b.Preview,
+		shown: func() claim.Digest { return b.Shown(i.contract).Digest() },
+	})
 	if b.Outcome == meter.Refused {
 		if b.Note+b.Net+b.Tax+b.Total != "" {
 			v.fail(v.at, CheckDispute, subject, "it is refused, and gives %.40q back", b.Total)
@@ -77,7 +93,7 @@ func (v *verifier) disputeSettled(b *meter.Settled) {
 	at, before := v.at, k.notes[:len(k.notes):len(k.notes)]
 	v.budget.spend(20+8*len(before), "credit notes")
 	v.budget.keep(perLabel+2*int64(len(b.Line)+len(b.Number)+len(b.Net)), "credit notes")
-	k.notes = append(k.notes, meter.Note{Entry: at.entry, Number: b.Number, Line: b.Line, Net: b.Net})
+	k.notes = append(k.notes, meter.GivenBack{Entry: at.entry, Number: b.Number, Line: b.Line, Net: b.Net})
 	v.says(i, func(signed *meter.Invoice) {
 		again, err := signed.Credit(b.Line, b.Net, before)
 		if err != nil || again.Tax != b.Tax || again.Total != b.Total || again.Currency != b.Currency {

@@ -49,7 +49,7 @@ func (v *verifier) write() {
 	for _, l := range v.order {
 		r.Leases = append(r.Leases, v.leaseReport(l))
 	}
-	r.Contracts = v.consent.versions
+	r.Contracts, r.Acts = v.consent.versions, v.consent.done
 	r.Looks, r.Silence = v.looksReport(), v.silence()
 	for _, c := range checks {
 		r.Checks = append(r.Checks, string(c.Name))
@@ -133,9 +133,6 @@ func (v *verifier) notProven() []string {
 	}
 	if v.tally.atHost > 0 {
 		add("drift: that %s showed at the host's end only, so that it is not credited as the owner's, is the owner's word", count(v.tally.atHost, "finding"))
-	}
-	if v.tally.acts > 0 {
-		add("acts: that a party did %s under a contract is the owner's word, where no key of that party's signed it", count(v.tally.acts, "act"))
 	}
 	if v.tally.takenOff > 0 {
 		add("%s that were shown in this log before were taken off it by the owner (%s): what they said is not in it; older bundles and invoices have it", count(int(min(v.tally.takenOff, 1<<31)), "entry"), v.tally.whyTakenOff)

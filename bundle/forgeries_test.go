@@ -15,7 +15,7 @@ import (
 
 // everyAttack is all forgeries that there are, whatever they are about.
 func everyAttack() []attack {
-	return slices.Concat(attacks, moreAttacks, spanAttacks, assentAttacks, actAttacks, stateAttacks)
+	return slices.Concat(attacks, moreAttacks, spanAttacks, assentAttacks, actAttacks, deedAttacks, stateAttacks)
 }
 
 func publicOf(s claim.Signer) ed25519.PublicKey { return s.Key.Public().(ed25519.PublicKey) }

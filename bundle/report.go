@@ -29,6 +29,7 @@ type Report struct {
 	From       time.Time        `json:"from"`
 	Until      time.Time        `json:"until"`
 	Contracts  []VersionReport  `json:"contracts"`
+	Acts       []ActReport      `json:"acts"`
 	Leases     []LeaseReport    `json:"leases"`
 	Claims     []claim.Claim    `json:"claims"`
 	Unproven   []Interval       `json:"isolation_unproven"`
@@ -68,7 +69,6 @@ type tally struct {
 	whyTakenOff                                string // the first time
 	ownersWord                                 int    // nodes that worked and were moved on the owner's word alone
 	atHost                                     int    // findings that were seen at the host only
-	acts                                       int    // by which a party ended a contract early, or made less of it
 	unchained                                  int    // turnover statements of hardware without a maker's word that their key is in a TPM
 	statementKeys                              int    // TPM quotes judged by a key that the owner itself names
 }
@@ -161,6 +161,7 @@ func (r *Report) WriteText(w io.Writer) error {
 	p.line("\nLog of %s at %s: %s, %s until %s, %s, %d bytes", r.Tenant, r.Site, count(int(r.Entries), "entry"), stamp(r.From), stamp(r.Until), count(int(r.Bodies), "body"), r.Bytes)
 	p.line("  checkpoint %d %s, signed by %s", r.Checkpoint.Size, r.Checkpoint.Root, r.Checkpoint.KeyID)
 	r.versionsText(p)
+	r.actsText(p)
 	if len(r.Leases) > 0 {
 		p.line("\nLeases")
 	}

@@ -89,8 +89,8 @@ type verifier struct {
 	intervals  []Interval
 	number     int                  // invoices so far
 	issued     map[string]issuedLog // by number
-	disputes   map[disputeLog]bool  // that are open
-	noteNumber int                  // credit notes so far
+	disputes   map[disputeLog]disputeState
+	noteNumber int // credit notes so far
 	looks      meter.Looks
 	told       []toldLooks
 	billedTo   map[string]time.Time // by fabric, of the nodes under "": until when invoices have counted looks
@@ -151,7 +151,7 @@ func newVerifier(policy *Policy, opts Options) (*verifier, error) {
 		machines: map[claim.Digest]*nodeLog{},
 		working:  map[string]int{},
 		issued:   map[string]issuedLog{},
-		disputes: map[disputeLog]bool{},
+		disputes: map[disputeLog]disputeState{},
 	}
 	var err error
 	if v.golden, err = policy.golden(); err != nil {

@@ -16,6 +16,7 @@ const (
 	ActTerminateLate  Act = "terminate-late"  // ends it at the end of the day, because it is late
 	ActReduce         Act = "reduce"          // keeps what has come of a late tranche, at a lower fee
 	ActAcknowledge    Act = "acknowledge"     // agrees to a replacement, for what it costs the one who runs on it
+	ActConsent        Act = "consent"         // agrees to moves of nodes that work
 	ActDispute        Act = "dispute"         // holds a line of an invoice, for a reason
 	ActSettle         Act = "settle"          // answers a dispute: a credit note, or a refusal
 )
@@ -46,6 +47,7 @@ var acts = []ActRule{
 	{ActTerminateLate, "ends the contract at the end of the day, because what was promised has not come", true, rights(WhenLate, RemedyTerminate)},
 	{ActReduce, "keeps what has come of a late tranche, at a fee that is lower by what has not", true, rights(WhenLate, RemedyReduce)},
 	{ActAcknowledge, "agrees to another node for a slot: what runs on the old one ends", false, only(Tenant)},
+	{ActConsent, "agrees to moves of nodes that work: each is asked about again before it is made", false, only(Tenant)},
 	{ActDispute, "holds one line of an invoice, and asks finance for an answer", false, only(Tenant)},
 	{ActSettle, "answers a dispute, by a credit note or by a refusal", false, only(Owner)},
 }

@@ -18,6 +18,9 @@ const AssentFormat = "bulkhead-assent/1"
 // made for anything else, a file or a commit, is one.
 const AssentNamespace = "tenant-act@bulkhead"
 
+// AssentLasts is for how long a signature that no quote bounds may be used.
+const AssentLasts = 10 * time.Minute
+
 // maxAssent is the size of the signed bytes.
 const maxAssent = 4 << 10
 
@@ -27,6 +30,11 @@ const (
 	ActRegisterKey = "register-key" // a public key is the tenant's
 	ActRevokeKey   = "revoke-key"   // it counts no more
 )
+
+// SignsActs is what a key is registered for: every act of its tenant's from then on, and
+// not contracts alone, as keys were before. The key itself has signed it, so that nobody
+// can say later that it was less.
+const SignsActs = "every-act"
 
 // Assent is an act of a tenant, in the bytes that its key signs (Encode). It names
 // everything that it must not be taken for another one by: site, tenant, what is done
@@ -45,8 +53,12 @@ type Assent struct {
 	Document  claim.Digest `json:"document_digest,omitzero"` // of the contract's canonical JSON
 	Page      claim.Digest `json:"page_digest,omitzero"`     // of the page that was read before; zero: none was made
 
+	// Of every other act: what its signer was shown of it (Sheet).
+	Shown claim.Digest `json:"shown_digest,omitzero"`
+
 	// Of a key.
-	Key string `json:"key,omitempty"` // as sshkey.Key writes it
+	Key   string `json:"key,omitempty"`   // as sshkey.Key writes it
+	Signs string `json:"signs,omitempty"` // registered: what for; "" in older ledgers: contracts
 
 	At      time.Time `json:"at"`      // when it was signed; whole seconds
 	Expires time.Time `json:"expires"` // from when on it can't be used any more
@@ -57,6 +69,29 @@ type SignedAssent struct {
 	Assent    Assent `json:"assent"`
 	Key       string `json:"key"`       // fingerprint of the key that signed
 	Signature string `json:"signature"` // SSHSIG, armoured
+}
+
+// DecodeSigned reads a signed assent of an entry that doesn't know its form; nil of none.
+func DecodeSigned(data []byte) (*SignedAssent, error) {
+	if len(data) == 0 {
+		return nil, nil
+	}
+	if len(data) > 4*maxAssent {
+		return nil, fmt.Errorf("assent: %d bytes, at most %d are taken", len(data), 4*maxAssent)
+	}
+	s := &SignedAssent{}
+	if err := claim.Exact(data, s); err != nil {
+		return nil, fmt.Errorf("assent: %w", err)
+	}
+	return s, nil
+}
+
+// Encode is the canonical JSON; none of nil.
+func (s *SignedAssent) Encode() []byte {
+	if s == nil {
+		return nil
+	}
+	return claim.Canonical(s)
 }
 
 // Assent is the act that puts a quoted version in force.
@@ -70,8 +105,20 @@ func (c *Contract) Assent(site, quote string, at, expires time.Time) Assent {
 
 // KeyAssent is the act that registers or revokes a key.
 func KeyAssent(act, site, tenant string, key sshkey.Key, at, expires time.Time) Assent {
-	return Assent{
+	a := Assent{
 		Format: AssentFormat, Act: act, Site: site, Tenant: tenant, Key: key.String(),
+		At: at.UTC().Truncate(time.Second), Expires: expires.UTC().Truncate(time.Second),
+	}
+	if act == ActRegisterKey {
+		a.Signs = SignsActs
+	}
+	return a
+}
+
+// ActAssent is the tenant's act under a contract, of which a sheet was shown.
+func ActAssent(act Act, site, tenant, contract string, shown claim.Digest, at, expires time.Time) Assent {
+	return Assent{
+		Format: AssentFormat, Act: string(act), Site: site, Tenant: tenant, Contract: contract, Shown: shown,
 		At: at.UTC().Truncate(time.Second), Expires: expires.UTC().Truncate(time.Second),
 	}
 }
@@ -119,11 +166,15 @@ func (a Assent) Text() string {
 	case ActRegisterKey:
 		line("act", "register a key of the tenant's")
 		line("key", "%q", a.Key)
+		if a.Signs == SignsActs {
+			line("signs", "every act of the tenant's from then on: by a token alone none is done")
+		}
 	case ActRevokeKey:
 		line("act", "revoke a key of the tenant's")
 		line("key", "%q", a.Key)
 	default:
-		line("act", "%q", a.Act)
+		line("act", "%q under contract %q", a.Act, a.Contract)
+		line("shown", "%s", a.Shown)
 	}
 	line("tenant", "%q at site %q", a.Tenant, a.Site)
 	line("signed", "%s, to be used before %s", stamp(a.At), stamp(a.Expires))
@@ -178,6 +229,7 @@ type TenantKey struct {
 	Key     sshkey.Key
 	Since   time.Time // registered
 	Revoked time.Time // zero: it counts
+	Acts    bool      `json:",omitempty"` // it was registered for every act (SignsActs)
 }
 
 // The entry kinds of a tenant's keys, in its own scope and the site's.
@@ -216,6 +268,17 @@ type TenantKeys map[string]*TenantKey
 // Any says whether a key was ever registered: from then on a token alone does nothing
 // that a key must sign.
 func (k TenantKeys) Any() bool { return len(k) > 0 }
+
+// SignActs says whether one was ever registered for every act: from then on no act of the
+// tenant's goes by a token alone. Keys of older ledgers were registered for contracts.
+func (k TenantKeys) SignActs() bool {
+	for _, key := range k {
+		if key.Acts {
+			return true
+		}
+	}
+	return false
+}
 
 // signer finds the key that signed, and refuses one that did not count at an instant.
 func (k TenantKeys) signer(fingerprint string, at time.Time) (sshkey.Key, error) {
@@ -259,6 +322,9 @@ func (k TenantKeys) Register(site string, b *KeyRegistered, now time.Time) error
 		return fmt.Errorf("key %s was registered before, and a key is registered once", key.Fingerprint())
 	}
 	want := Assent{Format: AssentFormat, Act: ActRegisterKey, Site: site, Tenant: b.Tenant, Key: b.Key}
+	if b.Possession.Assent.Signs != "" {
+		want.Signs = SignsActs
+	}
 	if err := b.Possession.Check(want, key, now); err != nil {
 		return fmt.Errorf("whoever registers a key shows that they hold it: %w", err)
 	}
@@ -269,7 +335,7 @@ func (k TenantKeys) Register(site string, b *KeyRegistered, now time.Time) error
 	} else if b.Warrant != nil {
 		return errors.New("the first key is warranted by none")
 	}
-	k[key.Fingerprint()] = &TenantKey{Key: key, Since: now}
+	k[key.Fingerprint()] = &TenantKey{Key: key, Since: now, Acts: want.Signs == SignsActs}
 	return nil
 }
 

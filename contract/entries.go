@@ -159,6 +159,7 @@ type Acted struct {
 	Slots    string          `json:"slots,omitempty"`   // reduce: that are not owed any more
 	Preview  claim.Digest    `json:"preview,omitzero"`  // of what was shown before, and confirmed
 	Signed   Signature       `json:"signed,omitzero"`   // who acted, for which party
+	Assent   *SignedAssent   `json:"assent,omitempty"`  // the tenant's, of its own act, where it has registered a key
 }
 
 // Closed ends a contract whose leases have all been returned.

@@ -1,5 +1,11 @@
 package lease
 
+import (
+	"encoding/json"
+
+	"bulkhead/claim"
+)
+
 // The entry kinds of defragmentation: moving healthy nodes of a running lease
 // closer together. All are in the scope of the lease's tenant. What is proposed
 // moves nothing; the tenant consents, the owner accepts, and then every move is a
@@ -34,6 +40,9 @@ type DefragConsented struct {
 	Lease    ID     `json:"lease"`
 	Proposal uint64 `json:"proposal"`
 	By       string `json:"by"`
+
+	Preview claim.Digest    `json:"preview,omitzero"` // as Acknowledged has them
+	Assent  json.RawMessage `json:"assent,omitempty"`
 }
 
 // DefragAccepted is the owner's: from now on the nodes are kept for the moves.

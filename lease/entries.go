@@ -171,6 +171,9 @@ type Acknowledged struct {
 	Lease ID     `json:"lease"`
 	Slot  uint32 `json:"slot"`
 	By    string `json:"by"` // subject | "deadline" | "not delivered yet"; "dead node" in older ledgers
+
+	Preview claim.Digest    `json:"preview,omitzero"` // of what was shown before, and confirmed
+	Assent  json.RawMessage `json:"assent,omitempty"` // a contract.SignedAssent: the tenant's key's, where it has registered one
 }
 
 // Withdrawn takes back a proposal before its node was swapped: what it was made for

@@ -2,25 +2,47 @@ package run
 
 import (
 	"context"
+	"time"
 
 	"bulkhead/book"
 	"bulkhead/contract"
 )
 
-// Preview says what an act of a contract would come to now, without doing it.
-func (p *Plane) Preview(c book.PerformAct) (out *contract.Outcome, err error) {
-	state, now := p.Reading()
-	return c.Preview(state, now)
+// Show says what an act under a contract would come to now, without doing it, at which
+// site and by which time.
+func (p *Plane) Show(c book.Deed) (shown *book.Showing, siteName string, now time.Time, err error) {
+	show := func(s *book.State) {
+		if s.Site != nil {
+			siteName = s.Site.Name
+		}
+		shown, err = c.Show(s, now)
+	}
+	if _, adds := c.(book.PerformAct); adds { // up what each slot was, which a lease remembers
+		var state *book.State
+		state, now = p.Reading()
+		show(state)
+		return shown, siteName, now, err
+	}
+	now = p.config.Clock.Now()
+	p.View(show)
+	return shown, siteName, now, err
 }
 
-// ActAsShown previews an act and confirms what it shows, for those who have no person to
-// ask: stories and tests.
-func (p *Plane) ActAsShown(ctx context.Context, id string, c book.PerformAct) error {
-	out, err := p.Preview(c)
+// ActAsShown looks at an act and confirms what it shows, for those who have no person to
+// ask: stories and tests. sign signs it for a tenant with a key; nil: a token alone acts.
+func (p *Plane) ActAsShown(ctx context.Context, id string, c book.Deed, sign func(contract.Assent) (*contract.SignedAssent, error)) error {
+	shown, siteName, now, err := p.Show(c)
 	if err != nil {
 		return err
 	}
-	c.Confirmed = out.Preview.Digest()
-	_, err = p.Submit(ctx, id, c)
+	with := book.Assured{Confirmed: shown.Digest()}
+	if sign != nil {
+		in := shown.Contract
+		with.Assent, err = sign(contract.ActAssent(shown.Act, siteName, in.Tenant, in.ID, with.Confirmed, now, now.Add(contract.AssentLasts)))
+		if err != nil {
+			return err
+		}
+	}
+	_, err = p.Submit(ctx, id, book.With(c, with))
 	return err
 }

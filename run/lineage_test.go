@@ -104,7 +104,7 @@ func TestACopyStepsDown(t *testing.T) {
 	log := w.copied(t)
 	second := w.written(t, log, lineage.Lineage{Epoch: 1, ID: "0b"}, "second")
 	began := head(second)
-	must(t, first.ActAsShown(t.Context(), "", noticeOf("tidewater")))
+	must(t, first.ActAsShown(t.Context(), "", noticeOf("tidewater"), nil))
 	for range 10 {
 		w.pass(t, time.Hour)
 		for _, p := range []*run.Plane{second, first} {

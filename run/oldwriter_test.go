@@ -121,7 +121,7 @@ func TestAnOldWriterOrdersNothingNew(t *testing.T) {
 	_ = old.Tick(t.Context()) // it may have noticed
 	same("at once")
 	// The lease ends at the newer one.
-	must(t, newer.ActAsShown(t.Context(), "", noticeOf("tidewater")))
+	must(t, newer.ActAsShown(t.Context(), "", noticeOf("tidewater"), nil))
 	w.until(t, newer, w.clock.Now().Add(48*time.Hour))
 	w.sim.Tamper(port+1, fabric.Closed())
 	// What it looked at meanwhile is the first thing that it writes, and shows it that it is old.

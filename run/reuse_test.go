@@ -21,7 +21,7 @@ func TestALabelWaitsForASilentLeaf(t *testing.T) {
 	for _, again := range []bool{false, true} {
 		w := imported(t)
 		p := w.lease(t, w.sim.Storage(), 1)
-		must(t, p.ActAsShown(t.Context(), "", noticeOf("tidewater")))
+		must(t, p.ActAsShown(t.Context(), "", noticeOf("tidewater"), nil))
 		var cooling fabric.Label
 		for days := 0; cooling.Value == 0; days++ {
 			if days > 120 {

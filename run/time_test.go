@@ -183,7 +183,7 @@ func TestTheClockJumps(t *testing.T) {
 			t.Fatalf("entry %d is of %s, in the future (%v)", e.Seq, e.Time, err)
 		}
 	}
-	must(t, p.ActAsShown(t.Context(), "", noticeOf("tidewater")))
+	must(t, p.ActAsShown(t.Context(), "", noticeOf("tidewater"), nil))
 }
 
 // TestAnApproverConfirmsTheClock: the clock was wrong before and is right now, which only

@@ -185,7 +185,7 @@ func TestARevocationThatEndedNoMount(t *testing.T) {
 	w := imported(t)
 	temper := &backend{Driver: w.sim.Storage(), liar: true}
 	p := w.lease(t, temper, 1)
-	must(t, p.ActAsShown(t.Context(), "", noticeOf("tidewater")))
+	must(t, p.ActAsShown(t.Context(), "", noticeOf("tidewater"), nil))
 	var end time.Time
 	p.View(func(s *book.State) { end = s.Leases[0].End })
 	w.until(t, p, end.Add(12*time.Hour))

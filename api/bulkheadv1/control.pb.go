@@ -2235,12 +2235,18 @@ func (x *ActRight) GetYours() bool {
 }
 
 type ActRequest struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	CommandId     string                 `protobuf:"bytes,1,opt,name=command_id,json=commandId,proto3" json:"command_id,omitempty"`
-	Contract      string                 `protobuf:"bytes,2,opt,name=contract,proto3" json:"contract,omitempty"`
-	Act           string                 `protobuf:"bytes,3,opt,name=act,proto3" json:"act,omitempty"`             // "notice", "terminate-early", "terminate-late" or "reduce"
-	Tranche       string                 `protobuf:"bytes,4,opt,name=tranche,proto3" json:"tranche,omitempty"`     // of an act for lateness; "" the first that is late
-	Confirmed     string                 `protobuf:"bytes,5,opt,name=confirmed,proto3" json:"confirmed,omitempty"` // digest of the preview; not of PreviewAct
+	state     protoimpl.MessageState `protogen:"open.v1"`
+	CommandId string                 `protobuf:"bytes,1,opt,name=command_id,json=commandId,proto3" json:"command_id,omitempty"`
+	Contract  string                 `protobuf:"bytes,2,opt,name=contract,proto3" json:"contract,omitempty"`
+	Act       string                 `protobuf:"bytes,3,opt,name=act,proto3" json:"act,omitempty"`             // "notice", "terminate-early", "terminate-late" or "reduce"; of PreviewAct those below, too
+	Tranche   string                 `protobuf:"bytes,4,opt,name=tranche,proto3" json:"tranche,omitempty"`     // of an act for lateness; "" the first that is late
+	Confirmed string                 `protobuf:"bytes,5,opt,name=confirmed,proto3" json:"confirmed,omitempty"` // digest of the preview; not of PreviewAct
+	Assured   *Assured               `protobuf:"bytes,6,opt,name=assured,proto3" json:"assured,omitempty"`     // not of PreviewAct
+	// Of PreviewAct: another act, as its own method does it. Contract is left out then.
+	Dispute       *DisputeLineRequest   `protobuf:"bytes,7,opt,name=dispute,proto3" json:"dispute,omitempty"`         // act "dispute"
+	Settle        *SettleDisputeRequest `protobuf:"bytes,8,opt,name=settle,proto3" json:"settle,omitempty"`           // act "settle"
+	Acknowledge   *AcknowledgeRequest   `protobuf:"bytes,9,opt,name=acknowledge,proto3" json:"acknowledge,omitempty"` // act "acknowledge"
+	Consent       *DefragRef            `protobuf:"bytes,10,opt,name=consent,proto3" json:"consent,omitempty"`        // act "consent"
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -2310,6 +2316,102 @@ func (x *ActRequest) GetConfirmed() string {
 	return ""
 }
 
+func (x *ActRequest) GetAssured() *Assured {
+	if x != nil {
+		return x.Assured
+	}
+	return nil
+}
+
+func (x *ActRequest) GetDispute() *DisputeLineRequest {
+	if x != nil {
+		return x.Dispute
+	}
+	return nil
+}
+
+func (x *ActRequest) GetSettle() *SettleDisputeRequest {
+	if x != nil {
+		return x.Settle
+	}
+	return nil
+}
+
+func (x *ActRequest) GetAcknowledge() *AcknowledgeRequest {
+	if x != nil {
+		return x.Acknowledge
+	}
+	return nil
+}
+
+func (x *ActRequest) GetConsent() *DefragRef {
+	if x != nil {
+		return x.Consent
+	}
+	return nil
+}
+
+// Assured is what goes with an act that was looked at before (PreviewAct).
+type Assured struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Confirmed     string                 `protobuf:"bytes,1,opt,name=confirmed,proto3" json:"confirmed,omitempty"` // digest of what was shown: refused where it would come to anything else
+	Assent        []byte                 `protobuf:"bytes,2,opt,name=assent,proto3" json:"assent,omitempty"`       // of a tenant with a key: canonical JSON of its act over that digest
+	Signature     []byte                 `protobuf:"bytes,3,opt,name=signature,proto3" json:"signature,omitempty"` // SSHSIG over it
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Assured) Reset() {
+	*x = Assured{}
+	mi := &file_bulkhead_v1_control_proto_msgTypes[32]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Assured) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Assured) ProtoMessage() {}
+
+func (x *Assured) ProtoReflect() protoreflect.Message {
+	mi := &file_bulkhead_v1_control_proto_msgTypes[32]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Assured.ProtoReflect.Descriptor instead.
+func (*Assured) Descriptor() ([]byte, []int) {
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{32}
+}
+
+func (x *Assured) GetConfirmed() string {
+	if x != nil {
+		return x.Confirmed
+	}
+	return ""
+}
+
+func (x *Assured) GetAssent() []byte {
+	if x != nil {
+		return x.Assent
+	}
+	return nil
+}
+
+func (x *Assured) GetSignature() []byte {
+	if x != nil {
+		return x.Signature
+	}
+	return nil
+}
+
 type ActPreview struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Text          string                 `protobuf:"bytes,1,opt,name=text,proto3" json:"text,omitempty"` // for a person
@@ -2322,13 +2424,16 @@ type ActPreview struct {
 	Refund        string                 `protobuf:"bytes,8,opt,name=refund,proto3" json:"refund,omitempty"` // of what was prepaid
 	Forfeit       string                 `protobuf:"bytes,9,opt,name=forfeit,proto3" json:"forfeit,omitempty"`
 	Currency      string                 `protobuf:"bytes,10,opt,name=currency,proto3" json:"currency,omitempty"`
+	Site          string                 `protobuf:"bytes,11,opt,name=site,proto3" json:"site,omitempty"` // what a signature names beside the contract
+	Tenant        string                 `protobuf:"bytes,12,opt,name=tenant,proto3" json:"tenant,omitempty"`
+	Now           string                 `protobuf:"bytes,13,opt,name=now,proto3" json:"now,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *ActPreview) Reset() {
 	*x = ActPreview{}
-	mi := &file_bulkhead_v1_control_proto_msgTypes[32]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[33]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2340,7 +2445,7 @@ func (x *ActPreview) String() string {
 func (*ActPreview) ProtoMessage() {}
 
 func (x *ActPreview) ProtoReflect() protoreflect.Message {
-	mi := &file_bulkhead_v1_control_proto_msgTypes[32]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[33]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2353,7 +2458,7 @@ func (x *ActPreview) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ActPreview.ProtoReflect.Descriptor instead.
 func (*ActPreview) Descriptor() ([]byte, []int) {
-	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{32}
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{33}
 }
 
 func (x *ActPreview) GetText() string {
@@ -2426,6 +2531,27 @@ func (x *ActPreview) GetCurrency() string {
 	return ""
 }
 
+func (x *ActPreview) GetSite() string {
+	if x != nil {
+		return x.Site
+	}
+	return ""
+}
+
+func (x *ActPreview) GetTenant() string {
+	if x != nil {
+		return x.Tenant
+	}
+	return ""
+}
+
+func (x *ActPreview) GetNow() string {
+	if x != nil {
+		return x.Now
+	}
+	return ""
+}
+
 // Shape is how many domains of each level a slice touches.
 type Shape struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
@@ -2439,7 +2565,7 @@ type Shape struct {
 
 func (x *Shape) Reset() {
 	*x = Shape{}
-	mi := &file_bulkhead_v1_control_proto_msgTypes[33]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[34]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2451,7 +2577,7 @@ func (x *Shape) String() string {
 func (*Shape) ProtoMessage() {}
 
 func (x *Shape) ProtoReflect() protoreflect.Message {
-	mi := &file_bulkhead_v1_control_proto_msgTypes[33]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[34]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2464,7 +2590,7 @@ func (x *Shape) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Shape.ProtoReflect.Descriptor instead.
 func (*Shape) Descriptor() ([]byte, []int) {
-	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{33}
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{34}
 }
 
 func (x *Shape) GetHalls() int32 {
@@ -2511,7 +2637,7 @@ type WhatIfEarliestRequest struct {
 
 func (x *WhatIfEarliestRequest) Reset() {
 	*x = WhatIfEarliestRequest{}
-	mi := &file_bulkhead_v1_control_proto_msgTypes[34]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[35]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2523,7 +2649,7 @@ func (x *WhatIfEarliestRequest) String() string {
 func (*WhatIfEarliestRequest) ProtoMessage() {}
 
 func (x *WhatIfEarliestRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_bulkhead_v1_control_proto_msgTypes[34]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[35]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2536,7 +2662,7 @@ func (x *WhatIfEarliestRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WhatIfEarliestRequest.ProtoReflect.Descriptor instead.
 func (*WhatIfEarliestRequest) Descriptor() ([]byte, []int) {
-	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{34}
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{35}
 }
 
 func (x *WhatIfEarliestRequest) GetFabric() string {
@@ -2597,7 +2723,7 @@ type EarliestDates struct {
 
 func (x *EarliestDates) Reset() {
 	*x = EarliestDates{}
-	mi := &file_bulkhead_v1_control_proto_msgTypes[35]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[36]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2609,7 +2735,7 @@ func (x *EarliestDates) String() string {
 func (*EarliestDates) ProtoMessage() {}
 
 func (x *EarliestDates) ProtoReflect() protoreflect.Message {
-	mi := &file_bulkhead_v1_control_proto_msgTypes[35]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[36]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2622,7 +2748,7 @@ func (x *EarliestDates) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use EarliestDates.ProtoReflect.Descriptor instead.
 func (*EarliestDates) Descriptor() ([]byte, []int) {
-	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{35}
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{36}
 }
 
 func (x *EarliestDates) GetSizes() []*EarliestDate {
@@ -2651,7 +2777,7 @@ type EarliestDate struct {
 
 func (x *EarliestDate) Reset() {
 	*x = EarliestDate{}
-	mi := &file_bulkhead_v1_control_proto_msgTypes[36]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[37]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2663,7 +2789,7 @@ func (x *EarliestDate) String() string {
 func (*EarliestDate) ProtoMessage() {}
 
 func (x *EarliestDate) ProtoReflect() protoreflect.Message {
-	mi := &file_bulkhead_v1_control_proto_msgTypes[36]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[37]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2676,7 +2802,7 @@ func (x *EarliestDate) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use EarliestDate.ProtoReflect.Descriptor instead.
 func (*EarliestDate) Descriptor() ([]byte, []int) {
-	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{36}
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{37}
 }
 
 func (x *EarliestDate) GetGpus() int64 {
@@ -2768,7 +2894,7 @@ type Rebooking struct {
 
 func (x *Rebooking) Reset() {
 	*x = Rebooking{}
-	mi := &file_bulkhead_v1_control_proto_msgTypes[37]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[38]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2780,7 +2906,7 @@ func (x *Rebooking) String() string {
 func (*Rebooking) ProtoMessage() {}
 
 func (x *Rebooking) ProtoReflect() protoreflect.Message {
-	mi := &file_bulkhead_v1_control_proto_msgTypes[37]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[38]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2793,7 +2919,7 @@ func (x *Rebooking) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Rebooking.ProtoReflect.Descriptor instead.
 func (*Rebooking) Descriptor() ([]byte, []int) {
-	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{37}
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{38}
 }
 
 func (x *Rebooking) GetLease() string {
@@ -2827,7 +2953,7 @@ type WhatIfSlipRequest struct {
 
 func (x *WhatIfSlipRequest) Reset() {
 	*x = WhatIfSlipRequest{}
-	mi := &file_bulkhead_v1_control_proto_msgTypes[38]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[39]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2839,7 +2965,7 @@ func (x *WhatIfSlipRequest) String() string {
 func (*WhatIfSlipRequest) ProtoMessage() {}
 
 func (x *WhatIfSlipRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_bulkhead_v1_control_proto_msgTypes[38]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[39]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2852,7 +2978,7 @@ func (x *WhatIfSlipRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WhatIfSlipRequest.ProtoReflect.Descriptor instead.
 func (*WhatIfSlipRequest) Descriptor() ([]byte, []int) {
-	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{38}
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{39}
 }
 
 func (x *WhatIfSlipRequest) GetHall() string {
@@ -2883,7 +3009,7 @@ type SlippedHall struct {
 
 func (x *SlippedHall) Reset() {
 	*x = SlippedHall{}
-	mi := &file_bulkhead_v1_control_proto_msgTypes[39]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[40]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2895,7 +3021,7 @@ func (x *SlippedHall) String() string {
 func (*SlippedHall) ProtoMessage() {}
 
 func (x *SlippedHall) ProtoReflect() protoreflect.Message {
-	mi := &file_bulkhead_v1_control_proto_msgTypes[39]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[40]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2908,7 +3034,7 @@ func (x *SlippedHall) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SlippedHall.ProtoReflect.Descriptor instead.
 func (*SlippedHall) Descriptor() ([]byte, []int) {
-	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{39}
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{40}
 }
 
 func (x *SlippedHall) GetHall() string {
@@ -2963,7 +3089,7 @@ type CurrencySum struct {
 
 func (x *CurrencySum) Reset() {
 	*x = CurrencySum{}
-	mi := &file_bulkhead_v1_control_proto_msgTypes[40]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[41]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2975,7 +3101,7 @@ func (x *CurrencySum) String() string {
 func (*CurrencySum) ProtoMessage() {}
 
 func (x *CurrencySum) ProtoReflect() protoreflect.Message {
-	mi := &file_bulkhead_v1_control_proto_msgTypes[40]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[41]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2988,7 +3114,7 @@ func (x *CurrencySum) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CurrencySum.ProtoReflect.Descriptor instead.
 func (*CurrencySum) Descriptor() ([]byte, []int) {
-	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{40}
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{41}
 }
 
 func (x *CurrencySum) GetCurrency() string {
@@ -3021,7 +3147,7 @@ type SlippedContract struct {
 
 func (x *SlippedContract) Reset() {
 	*x = SlippedContract{}
-	mi := &file_bulkhead_v1_control_proto_msgTypes[41]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[42]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3033,7 +3159,7 @@ func (x *SlippedContract) String() string {
 func (*SlippedContract) ProtoMessage() {}
 
 func (x *SlippedContract) ProtoReflect() protoreflect.Message {
-	mi := &file_bulkhead_v1_control_proto_msgTypes[41]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[42]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3046,7 +3172,7 @@ func (x *SlippedContract) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SlippedContract.ProtoReflect.Descriptor instead.
 func (*SlippedContract) Descriptor() ([]byte, []int) {
-	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{41}
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{42}
 }
 
 func (x *SlippedContract) GetContract() string {
@@ -3124,7 +3250,7 @@ type SlippedTranche struct {
 
 func (x *SlippedTranche) Reset() {
 	*x = SlippedTranche{}
-	mi := &file_bulkhead_v1_control_proto_msgTypes[42]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[43]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3136,7 +3262,7 @@ func (x *SlippedTranche) String() string {
 func (*SlippedTranche) ProtoMessage() {}
 
 func (x *SlippedTranche) ProtoReflect() protoreflect.Message {
-	mi := &file_bulkhead_v1_control_proto_msgTypes[42]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[43]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3149,7 +3275,7 @@ func (x *SlippedTranche) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SlippedTranche.ProtoReflect.Descriptor instead.
 func (*SlippedTranche) Descriptor() ([]byte, []int) {
-	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{42}
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{43}
 }
 
 func (x *SlippedTranche) GetLease() string {
@@ -3244,7 +3370,7 @@ type ChangedLine struct {
 
 func (x *ChangedLine) Reset() {
 	*x = ChangedLine{}
-	mi := &file_bulkhead_v1_control_proto_msgTypes[43]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[44]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3256,7 +3382,7 @@ func (x *ChangedLine) String() string {
 func (*ChangedLine) ProtoMessage() {}
 
 func (x *ChangedLine) ProtoReflect() protoreflect.Message {
-	mi := &file_bulkhead_v1_control_proto_msgTypes[43]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[44]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3269,7 +3395,7 @@ func (x *ChangedLine) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ChangedLine.ProtoReflect.Descriptor instead.
 func (*ChangedLine) Descriptor() ([]byte, []int) {
-	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{43}
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{44}
 }
 
 func (x *ChangedLine) GetMonth() string {
@@ -3329,7 +3455,7 @@ type LateRight struct {
 
 func (x *LateRight) Reset() {
 	*x = LateRight{}
-	mi := &file_bulkhead_v1_control_proto_msgTypes[44]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[45]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3341,7 +3467,7 @@ func (x *LateRight) String() string {
 func (*LateRight) ProtoMessage() {}
 
 func (x *LateRight) ProtoReflect() protoreflect.Message {
-	mi := &file_bulkhead_v1_control_proto_msgTypes[44]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[45]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3354,7 +3480,7 @@ func (x *LateRight) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LateRight.ProtoReflect.Descriptor instead.
 func (*LateRight) Descriptor() ([]byte, []int) {
-	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{44}
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{45}
 }
 
 func (x *LateRight) GetFrom() string {
@@ -3417,7 +3543,7 @@ type WhatIfPlaceRequest struct {
 
 func (x *WhatIfPlaceRequest) Reset() {
 	*x = WhatIfPlaceRequest{}
-	mi := &file_bulkhead_v1_control_proto_msgTypes[45]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[46]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3429,7 +3555,7 @@ func (x *WhatIfPlaceRequest) String() string {
 func (*WhatIfPlaceRequest) ProtoMessage() {}
 
 func (x *WhatIfPlaceRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_bulkhead_v1_control_proto_msgTypes[45]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[46]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3442,7 +3568,7 @@ func (x *WhatIfPlaceRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WhatIfPlaceRequest.ProtoReflect.Descriptor instead.
 func (*WhatIfPlaceRequest) Descriptor() ([]byte, []int) {
-	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{45}
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{46}
 }
 
 func (x *WhatIfPlaceRequest) GetFile() string {
@@ -3488,7 +3614,7 @@ type PlacedContract struct {
 
 func (x *PlacedContract) Reset() {
 	*x = PlacedContract{}
-	mi := &file_bulkhead_v1_control_proto_msgTypes[46]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[47]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3500,7 +3626,7 @@ func (x *PlacedContract) String() string {
 func (*PlacedContract) ProtoMessage() {}
 
 func (x *PlacedContract) ProtoReflect() protoreflect.Message {
-	mi := &file_bulkhead_v1_control_proto_msgTypes[46]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[47]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3513,7 +3639,7 @@ func (x *PlacedContract) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PlacedContract.ProtoReflect.Descriptor instead.
 func (*PlacedContract) Descriptor() ([]byte, []int) {
-	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{46}
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{47}
 }
 
 func (x *PlacedContract) GetContract() string {
@@ -3625,7 +3751,7 @@ type HermeticGroup struct {
 
 func (x *HermeticGroup) Reset() {
 	*x = HermeticGroup{}
-	mi := &file_bulkhead_v1_control_proto_msgTypes[47]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[48]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3637,7 +3763,7 @@ func (x *HermeticGroup) String() string {
 func (*HermeticGroup) ProtoMessage() {}
 
 func (x *HermeticGroup) ProtoReflect() protoreflect.Message {
-	mi := &file_bulkhead_v1_control_proto_msgTypes[47]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[48]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3650,7 +3776,7 @@ func (x *HermeticGroup) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use HermeticGroup.ProtoReflect.Descriptor instead.
 func (*HermeticGroup) Descriptor() ([]byte, []int) {
-	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{47}
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{48}
 }
 
 func (x *HermeticGroup) GetTranches() []string {
@@ -3678,7 +3804,7 @@ type PlacedTranche struct {
 
 func (x *PlacedTranche) Reset() {
 	*x = PlacedTranche{}
-	mi := &file_bulkhead_v1_control_proto_msgTypes[48]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[49]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3690,7 +3816,7 @@ func (x *PlacedTranche) String() string {
 func (*PlacedTranche) ProtoMessage() {}
 
 func (x *PlacedTranche) ProtoReflect() protoreflect.Message {
-	mi := &file_bulkhead_v1_control_proto_msgTypes[48]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[49]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3703,7 +3829,7 @@ func (x *PlacedTranche) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PlacedTranche.ProtoReflect.Descriptor instead.
 func (*PlacedTranche) Descriptor() ([]byte, []int) {
-	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{48}
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{49}
 }
 
 func (x *PlacedTranche) GetTranche() string {
@@ -3788,7 +3914,7 @@ type PlacedPart struct {
 
 func (x *PlacedPart) Reset() {
 	*x = PlacedPart{}
-	mi := &file_bulkhead_v1_control_proto_msgTypes[49]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[50]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3800,7 +3926,7 @@ func (x *PlacedPart) String() string {
 func (*PlacedPart) ProtoMessage() {}
 
 func (x *PlacedPart) ProtoReflect() protoreflect.Message {
-	mi := &file_bulkhead_v1_control_proto_msgTypes[49]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[50]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3813,7 +3939,7 @@ func (x *PlacedPart) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PlacedPart.ProtoReflect.Descriptor instead.
 func (*PlacedPart) Descriptor() ([]byte, []int) {
-	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{49}
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{50}
 }
 
 func (x *PlacedPart) GetBegin() string {
@@ -3860,7 +3986,7 @@ type PlacedRamp struct {
 
 func (x *PlacedRamp) Reset() {
 	*x = PlacedRamp{}
-	mi := &file_bulkhead_v1_control_proto_msgTypes[50]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[51]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3872,7 +3998,7 @@ func (x *PlacedRamp) String() string {
 func (*PlacedRamp) ProtoMessage() {}
 
 func (x *PlacedRamp) ProtoReflect() protoreflect.Message {
-	mi := &file_bulkhead_v1_control_proto_msgTypes[50]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[51]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3885,7 +4011,7 @@ func (x *PlacedRamp) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PlacedRamp.ProtoReflect.Descriptor instead.
 func (*PlacedRamp) Descriptor() ([]byte, []int) {
-	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{50}
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{51}
 }
 
 func (x *PlacedRamp) GetTranches() []string {
@@ -3927,7 +4053,7 @@ type RampStep struct {
 
 func (x *RampStep) Reset() {
 	*x = RampStep{}
-	mi := &file_bulkhead_v1_control_proto_msgTypes[51]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[52]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3939,7 +4065,7 @@ func (x *RampStep) String() string {
 func (*RampStep) ProtoMessage() {}
 
 func (x *RampStep) ProtoReflect() protoreflect.Message {
-	mi := &file_bulkhead_v1_control_proto_msgTypes[51]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[52]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3952,7 +4078,7 @@ func (x *RampStep) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RampStep.ProtoReflect.Descriptor instead.
 func (*RampStep) Descriptor() ([]byte, []int) {
-	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{51}
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{52}
 }
 
 func (x *RampStep) GetFrom() string {
@@ -3994,7 +4120,7 @@ type SitePicture struct {
 
 func (x *SitePicture) Reset() {
 	*x = SitePicture{}
-	mi := &file_bulkhead_v1_control_proto_msgTypes[52]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[53]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4006,7 +4132,7 @@ func (x *SitePicture) String() string {
 func (*SitePicture) ProtoMessage() {}
 
 func (x *SitePicture) ProtoReflect() protoreflect.Message {
-	mi := &file_bulkhead_v1_control_proto_msgTypes[52]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[53]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4019,7 +4145,7 @@ func (x *SitePicture) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SitePicture.ProtoReflect.Descriptor instead.
 func (*SitePicture) Descriptor() ([]byte, []int) {
-	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{52}
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{53}
 }
 
 func (x *SitePicture) GetCaption() string {
@@ -4090,7 +4216,7 @@ type PictureRow struct {
 
 func (x *PictureRow) Reset() {
 	*x = PictureRow{}
-	mi := &file_bulkhead_v1_control_proto_msgTypes[53]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[54]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4102,7 +4228,7 @@ func (x *PictureRow) String() string {
 func (*PictureRow) ProtoMessage() {}
 
 func (x *PictureRow) ProtoReflect() protoreflect.Message {
-	mi := &file_bulkhead_v1_control_proto_msgTypes[53]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[54]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4115,7 +4241,7 @@ func (x *PictureRow) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PictureRow.ProtoReflect.Descriptor instead.
 func (*PictureRow) Descriptor() ([]byte, []int) {
-	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{53}
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{54}
 }
 
 func (x *PictureRow) GetHall() string {
@@ -4158,7 +4284,7 @@ type PictureHolder struct {
 
 func (x *PictureHolder) Reset() {
 	*x = PictureHolder{}
-	mi := &file_bulkhead_v1_control_proto_msgTypes[54]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[55]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4170,7 +4296,7 @@ func (x *PictureHolder) String() string {
 func (*PictureHolder) ProtoMessage() {}
 
 func (x *PictureHolder) ProtoReflect() protoreflect.Message {
-	mi := &file_bulkhead_v1_control_proto_msgTypes[54]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[55]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4183,7 +4309,7 @@ func (x *PictureHolder) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PictureHolder.ProtoReflect.Descriptor instead.
 func (*PictureHolder) Descriptor() ([]byte, []int) {
-	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{54}
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{55}
 }
 
 func (x *PictureHolder) GetLetter() string {
@@ -4223,7 +4349,7 @@ type LeaseRef struct {
 
 func (x *LeaseRef) Reset() {
 	*x = LeaseRef{}
-	mi := &file_bulkhead_v1_control_proto_msgTypes[55]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[56]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4235,7 +4361,7 @@ func (x *LeaseRef) String() string {
 func (*LeaseRef) ProtoMessage() {}
 
 func (x *LeaseRef) ProtoReflect() protoreflect.Message {
-	mi := &file_bulkhead_v1_control_proto_msgTypes[55]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[56]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4248,7 +4374,7 @@ func (x *LeaseRef) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LeaseRef.ProtoReflect.Descriptor instead.
 func (*LeaseRef) Descriptor() ([]byte, []int) {
-	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{55}
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{56}
 }
 
 func (x *LeaseRef) GetLease() string {
@@ -4292,7 +4418,7 @@ type Lease struct {
 
 func (x *Lease) Reset() {
 	*x = Lease{}
-	mi := &file_bulkhead_v1_control_proto_msgTypes[56]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[57]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4304,7 +4430,7 @@ func (x *Lease) String() string {
 func (*Lease) ProtoMessage() {}
 
 func (x *Lease) ProtoReflect() protoreflect.Message {
-	mi := &file_bulkhead_v1_control_proto_msgTypes[56]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[57]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4317,7 +4443,7 @@ func (x *Lease) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Lease.ProtoReflect.Descriptor instead.
 func (*Lease) Descriptor() ([]byte, []int) {
-	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{56}
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{57}
 }
 
 func (x *Lease) GetId() string {
@@ -4499,7 +4625,7 @@ type Silence struct {
 
 func (x *Silence) Reset() {
 	*x = Silence{}
-	mi := &file_bulkhead_v1_control_proto_msgTypes[57]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[58]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4511,7 +4637,7 @@ func (x *Silence) String() string {
 func (*Silence) ProtoMessage() {}
 
 func (x *Silence) ProtoReflect() protoreflect.Message {
-	mi := &file_bulkhead_v1_control_proto_msgTypes[57]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[58]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4524,7 +4650,7 @@ func (x *Silence) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Silence.ProtoReflect.Descriptor instead.
 func (*Silence) Descriptor() ([]byte, []int) {
-	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{57}
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{58}
 }
 
 func (x *Silence) GetWhat() string {
@@ -4558,7 +4684,7 @@ type Leases struct {
 
 func (x *Leases) Reset() {
 	*x = Leases{}
-	mi := &file_bulkhead_v1_control_proto_msgTypes[58]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[59]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4570,7 +4696,7 @@ func (x *Leases) String() string {
 func (*Leases) ProtoMessage() {}
 
 func (x *Leases) ProtoReflect() protoreflect.Message {
-	mi := &file_bulkhead_v1_control_proto_msgTypes[58]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[59]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4583,7 +4709,7 @@ func (x *Leases) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Leases.ProtoReflect.Descriptor instead.
 func (*Leases) Descriptor() ([]byte, []int) {
-	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{58}
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{59}
 }
 
 func (x *Leases) GetLeases() []*Lease {
@@ -4613,7 +4739,7 @@ type Replacement struct {
 
 func (x *Replacement) Reset() {
 	*x = Replacement{}
-	mi := &file_bulkhead_v1_control_proto_msgTypes[59]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[60]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4625,7 +4751,7 @@ func (x *Replacement) String() string {
 func (*Replacement) ProtoMessage() {}
 
 func (x *Replacement) ProtoReflect() protoreflect.Message {
-	mi := &file_bulkhead_v1_control_proto_msgTypes[59]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[60]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4638,7 +4764,7 @@ func (x *Replacement) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Replacement.ProtoReflect.Descriptor instead.
 func (*Replacement) Descriptor() ([]byte, []int) {
-	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{59}
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{60}
 }
 
 func (x *Replacement) GetSlot() uint32 {
@@ -4691,7 +4817,7 @@ type Estimate struct {
 
 func (x *Estimate) Reset() {
 	*x = Estimate{}
-	mi := &file_bulkhead_v1_control_proto_msgTypes[60]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[61]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4703,7 +4829,7 @@ func (x *Estimate) String() string {
 func (*Estimate) ProtoMessage() {}
 
 func (x *Estimate) ProtoReflect() protoreflect.Message {
-	mi := &file_bulkhead_v1_control_proto_msgTypes[60]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[61]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4716,7 +4842,7 @@ func (x *Estimate) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Estimate.ProtoReflect.Descriptor instead.
 func (*Estimate) Descriptor() ([]byte, []int) {
-	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{60}
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{61}
 }
 
 func (x *Estimate) GetAllReduceNs() int64 {
@@ -4766,7 +4892,7 @@ type FailureClass struct {
 
 func (x *FailureClass) Reset() {
 	*x = FailureClass{}
-	mi := &file_bulkhead_v1_control_proto_msgTypes[61]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[62]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4778,7 +4904,7 @@ func (x *FailureClass) String() string {
 func (*FailureClass) ProtoMessage() {}
 
 func (x *FailureClass) ProtoReflect() protoreflect.Message {
-	mi := &file_bulkhead_v1_control_proto_msgTypes[61]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[62]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4791,7 +4917,7 @@ func (x *FailureClass) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FailureClass.ProtoReflect.Descriptor instead.
 func (*FailureClass) Descriptor() ([]byte, []int) {
-	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{61}
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{62}
 }
 
 func (x *FailureClass) GetName() string {
@@ -4826,7 +4952,7 @@ type PlanSparesRequest struct {
 
 func (x *PlanSparesRequest) Reset() {
 	*x = PlanSparesRequest{}
-	mi := &file_bulkhead_v1_control_proto_msgTypes[62]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[63]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4838,7 +4964,7 @@ func (x *PlanSparesRequest) String() string {
 func (*PlanSparesRequest) ProtoMessage() {}
 
 func (x *PlanSparesRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_bulkhead_v1_control_proto_msgTypes[62]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[63]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4851,7 +4977,7 @@ func (x *PlanSparesRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PlanSparesRequest.ProtoReflect.Descriptor instead.
 func (*PlanSparesRequest) Descriptor() ([]byte, []int) {
-	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{62}
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{63}
 }
 
 func (x *PlanSparesRequest) GetClasses() []*FailureClass {
@@ -4893,7 +5019,7 @@ type SparesPlan struct {
 
 func (x *SparesPlan) Reset() {
 	*x = SparesPlan{}
-	mi := &file_bulkhead_v1_control_proto_msgTypes[63]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[64]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4905,7 +5031,7 @@ func (x *SparesPlan) String() string {
 func (*SparesPlan) ProtoMessage() {}
 
 func (x *SparesPlan) ProtoReflect() protoreflect.Message {
-	mi := &file_bulkhead_v1_control_proto_msgTypes[63]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[64]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4918,7 +5044,7 @@ func (x *SparesPlan) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SparesPlan.ProtoReflect.Descriptor instead.
 func (*SparesPlan) Descriptor() ([]byte, []int) {
-	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{63}
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{64}
 }
 
 func (x *SparesPlan) GetSuNodes() int32 {
@@ -5005,7 +5131,7 @@ type SparesChoice struct {
 
 func (x *SparesChoice) Reset() {
 	*x = SparesChoice{}
-	mi := &file_bulkhead_v1_control_proto_msgTypes[64]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[65]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5017,7 +5143,7 @@ func (x *SparesChoice) String() string {
 func (*SparesChoice) ProtoMessage() {}
 
 func (x *SparesChoice) ProtoReflect() protoreflect.Message {
-	mi := &file_bulkhead_v1_control_proto_msgTypes[64]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[65]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5030,7 +5156,7 @@ func (x *SparesChoice) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SparesChoice.ProtoReflect.Descriptor instead.
 func (*SparesChoice) Descriptor() ([]byte, []int) {
-	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{64}
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{65}
 }
 
 func (x *SparesChoice) GetPerSu() int32 {
@@ -5086,7 +5212,7 @@ type PlanDefragRequest struct {
 
 func (x *PlanDefragRequest) Reset() {
 	*x = PlanDefragRequest{}
-	mi := &file_bulkhead_v1_control_proto_msgTypes[65]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[66]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5098,7 +5224,7 @@ func (x *PlanDefragRequest) String() string {
 func (*PlanDefragRequest) ProtoMessage() {}
 
 func (x *PlanDefragRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_bulkhead_v1_control_proto_msgTypes[65]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[66]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5111,7 +5237,7 @@ func (x *PlanDefragRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PlanDefragRequest.ProtoReflect.Descriptor instead.
 func (*PlanDefragRequest) Descriptor() ([]byte, []int) {
-	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{65}
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{66}
 }
 
 func (x *PlanDefragRequest) GetLease() string {
@@ -5139,7 +5265,7 @@ type Frontier struct {
 
 func (x *Frontier) Reset() {
 	*x = Frontier{}
-	mi := &file_bulkhead_v1_control_proto_msgTypes[66]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[67]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5151,7 +5277,7 @@ func (x *Frontier) String() string {
 func (*Frontier) ProtoMessage() {}
 
 func (x *Frontier) ProtoReflect() protoreflect.Message {
-	mi := &file_bulkhead_v1_control_proto_msgTypes[66]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[67]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5164,7 +5290,7 @@ func (x *Frontier) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Frontier.ProtoReflect.Descriptor instead.
 func (*Frontier) Descriptor() ([]byte, []int) {
-	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{66}
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{67}
 }
 
 func (x *Frontier) GetPoints() []*FrontierPoint {
@@ -5187,7 +5313,7 @@ type FrontierPoint struct {
 
 func (x *FrontierPoint) Reset() {
 	*x = FrontierPoint{}
-	mi := &file_bulkhead_v1_control_proto_msgTypes[67]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[68]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5199,7 +5325,7 @@ func (x *FrontierPoint) String() string {
 func (*FrontierPoint) ProtoMessage() {}
 
 func (x *FrontierPoint) ProtoReflect() protoreflect.Message {
-	mi := &file_bulkhead_v1_control_proto_msgTypes[67]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[68]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5212,7 +5338,7 @@ func (x *FrontierPoint) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FrontierPoint.ProtoReflect.Descriptor instead.
 func (*FrontierPoint) Descriptor() ([]byte, []int) {
-	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{67}
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{68}
 }
 
 func (x *FrontierPoint) GetMoves() int32 {
@@ -5262,7 +5388,7 @@ type ProposeDefragRequest struct {
 
 func (x *ProposeDefragRequest) Reset() {
 	*x = ProposeDefragRequest{}
-	mi := &file_bulkhead_v1_control_proto_msgTypes[68]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[69]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5274,7 +5400,7 @@ func (x *ProposeDefragRequest) String() string {
 func (*ProposeDefragRequest) ProtoMessage() {}
 
 func (x *ProposeDefragRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_bulkhead_v1_control_proto_msgTypes[68]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[69]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5287,7 +5413,7 @@ func (x *ProposeDefragRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ProposeDefragRequest.ProtoReflect.Descriptor instead.
 func (*ProposeDefragRequest) Descriptor() ([]byte, []int) {
-	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{68}
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{69}
 }
 
 func (x *ProposeDefragRequest) GetCommandId() string {
@@ -5324,13 +5450,14 @@ type DefragRef struct {
 	Lease         string                 `protobuf:"bytes,2,opt,name=lease,proto3" json:"lease,omitempty"`
 	Proposal      uint64                 `protobuf:"varint,3,opt,name=proposal,proto3" json:"proposal,omitempty"` // its number: what was looked at
 	Reason        string                 `protobuf:"bytes,4,opt,name=reason,proto3" json:"reason,omitempty"`      // of a withdrawal
+	Assured       *Assured               `protobuf:"bytes,5,opt,name=assured,proto3" json:"assured,omitempty"`    // of a consent
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *DefragRef) Reset() {
 	*x = DefragRef{}
-	mi := &file_bulkhead_v1_control_proto_msgTypes[69]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[70]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5342,7 +5469,7 @@ func (x *DefragRef) String() string {
 func (*DefragRef) ProtoMessage() {}
 
 func (x *DefragRef) ProtoReflect() protoreflect.Message {
-	mi := &file_bulkhead_v1_control_proto_msgTypes[69]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[70]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5355,7 +5482,7 @@ func (x *DefragRef) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DefragRef.ProtoReflect.Descriptor instead.
 func (*DefragRef) Descriptor() ([]byte, []int) {
-	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{69}
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{70}
 }
 
 func (x *DefragRef) GetCommandId() string {
@@ -5386,6 +5513,13 @@ func (x *DefragRef) GetReason() string {
 	return ""
 }
 
+func (x *DefragRef) GetAssured() *Assured {
+	if x != nil {
+		return x.Assured
+	}
+	return nil
+}
+
 type Defrag struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Lease         string                 `protobuf:"bytes,1,opt,name=lease,proto3" json:"lease,omitempty"`
@@ -5405,7 +5539,7 @@ type Defrag struct {
 
 func (x *Defrag) Reset() {
 	*x = Defrag{}
-	mi := &file_bulkhead_v1_control_proto_msgTypes[70]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[71]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5417,7 +5551,7 @@ func (x *Defrag) String() string {
 func (*Defrag) ProtoMessage() {}
 
 func (x *Defrag) ProtoReflect() protoreflect.Message {
-	mi := &file_bulkhead_v1_control_proto_msgTypes[70]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[71]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5430,7 +5564,7 @@ func (x *Defrag) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Defrag.ProtoReflect.Descriptor instead.
 func (*Defrag) Descriptor() ([]byte, []int) {
-	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{70}
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{71}
 }
 
 func (x *Defrag) GetLease() string {
@@ -5522,7 +5656,7 @@ type DefragMove struct {
 
 func (x *DefragMove) Reset() {
 	*x = DefragMove{}
-	mi := &file_bulkhead_v1_control_proto_msgTypes[71]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[72]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5534,7 +5668,7 @@ func (x *DefragMove) String() string {
 func (*DefragMove) ProtoMessage() {}
 
 func (x *DefragMove) ProtoReflect() protoreflect.Message {
-	mi := &file_bulkhead_v1_control_proto_msgTypes[71]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[72]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5547,7 +5681,7 @@ func (x *DefragMove) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DefragMove.ProtoReflect.Descriptor instead.
 func (*DefragMove) Descriptor() ([]byte, []int) {
-	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{71}
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{72}
 }
 
 func (x *DefragMove) GetSlot() uint32 {
@@ -5587,7 +5721,7 @@ type HandOver struct {
 
 func (x *HandOver) Reset() {
 	*x = HandOver{}
-	mi := &file_bulkhead_v1_control_proto_msgTypes[72]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[73]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5599,7 +5733,7 @@ func (x *HandOver) String() string {
 func (*HandOver) ProtoMessage() {}
 
 func (x *HandOver) ProtoReflect() protoreflect.Message {
-	mi := &file_bulkhead_v1_control_proto_msgTypes[72]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[73]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5612,7 +5746,7 @@ func (x *HandOver) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use HandOver.ProtoReflect.Descriptor instead.
 func (*HandOver) Descriptor() ([]byte, []int) {
-	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{72}
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{73}
 }
 
 func (x *HandOver) GetFiles() map[string]string {
@@ -5633,7 +5767,7 @@ type ListNodesRequest struct {
 
 func (x *ListNodesRequest) Reset() {
 	*x = ListNodesRequest{}
-	mi := &file_bulkhead_v1_control_proto_msgTypes[73]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[74]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5645,7 +5779,7 @@ func (x *ListNodesRequest) String() string {
 func (*ListNodesRequest) ProtoMessage() {}
 
 func (x *ListNodesRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_bulkhead_v1_control_proto_msgTypes[73]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[74]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5658,7 +5792,7 @@ func (x *ListNodesRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListNodesRequest.ProtoReflect.Descriptor instead.
 func (*ListNodesRequest) Descriptor() ([]byte, []int) {
-	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{73}
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{74}
 }
 
 func (x *ListNodesRequest) GetPage() *Page {
@@ -5691,7 +5825,7 @@ type NodeRef struct {
 
 func (x *NodeRef) Reset() {
 	*x = NodeRef{}
-	mi := &file_bulkhead_v1_control_proto_msgTypes[74]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[75]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5703,7 +5837,7 @@ func (x *NodeRef) String() string {
 func (*NodeRef) ProtoMessage() {}
 
 func (x *NodeRef) ProtoReflect() protoreflect.Message {
-	mi := &file_bulkhead_v1_control_proto_msgTypes[74]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[75]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5716,7 +5850,7 @@ func (x *NodeRef) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use NodeRef.ProtoReflect.Descriptor instead.
 func (*NodeRef) Descriptor() ([]byte, []int) {
-	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{74}
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{75}
 }
 
 func (x *NodeRef) GetNode() string {
@@ -5753,7 +5887,7 @@ type Node struct {
 
 func (x *Node) Reset() {
 	*x = Node{}
-	mi := &file_bulkhead_v1_control_proto_msgTypes[75]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[76]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5765,7 +5899,7 @@ func (x *Node) String() string {
 func (*Node) ProtoMessage() {}
 
 func (x *Node) ProtoReflect() protoreflect.Message {
-	mi := &file_bulkhead_v1_control_proto_msgTypes[75]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[76]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5778,7 +5912,7 @@ func (x *Node) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Node.ProtoReflect.Descriptor instead.
 func (*Node) Descriptor() ([]byte, []int) {
-	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{75}
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{76}
 }
 
 func (x *Node) GetId() string {
@@ -5924,7 +6058,7 @@ type Nodes struct {
 
 func (x *Nodes) Reset() {
 	*x = Nodes{}
-	mi := &file_bulkhead_v1_control_proto_msgTypes[76]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[77]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5936,7 +6070,7 @@ func (x *Nodes) String() string {
 func (*Nodes) ProtoMessage() {}
 
 func (x *Nodes) ProtoReflect() protoreflect.Message {
-	mi := &file_bulkhead_v1_control_proto_msgTypes[76]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[77]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5949,7 +6083,7 @@ func (x *Nodes) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Nodes.ProtoReflect.Descriptor instead.
 func (*Nodes) Descriptor() ([]byte, []int) {
-	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{76}
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{77}
 }
 
 func (x *Nodes) GetNodes() []*Node {
@@ -5979,7 +6113,7 @@ type CordonNodeRequest struct {
 
 func (x *CordonNodeRequest) Reset() {
 	*x = CordonNodeRequest{}
-	mi := &file_bulkhead_v1_control_proto_msgTypes[77]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[78]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5991,7 +6125,7 @@ func (x *CordonNodeRequest) String() string {
 func (*CordonNodeRequest) ProtoMessage() {}
 
 func (x *CordonNodeRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_bulkhead_v1_control_proto_msgTypes[77]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[78]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6004,7 +6138,7 @@ func (x *CordonNodeRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CordonNodeRequest.ProtoReflect.Descriptor instead.
 func (*CordonNodeRequest) Descriptor() ([]byte, []int) {
-	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{77}
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{78}
 }
 
 func (x *CordonNodeRequest) GetCommandId() string {
@@ -6056,7 +6190,7 @@ type ReplaceNodeRequest struct {
 
 func (x *ReplaceNodeRequest) Reset() {
 	*x = ReplaceNodeRequest{}
-	mi := &file_bulkhead_v1_control_proto_msgTypes[78]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[79]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6068,7 +6202,7 @@ func (x *ReplaceNodeRequest) String() string {
 func (*ReplaceNodeRequest) ProtoMessage() {}
 
 func (x *ReplaceNodeRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_bulkhead_v1_control_proto_msgTypes[78]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[79]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6081,7 +6215,7 @@ func (x *ReplaceNodeRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReplaceNodeRequest.ProtoReflect.Descriptor instead.
 func (*ReplaceNodeRequest) Descriptor() ([]byte, []int) {
-	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{78}
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{79}
 }
 
 func (x *ReplaceNodeRequest) GetCommandId() string {
@@ -6132,13 +6266,14 @@ type AcknowledgeRequest struct {
 	Lease         string                 `protobuf:"bytes,2,opt,name=lease,proto3" json:"lease,omitempty"`
 	Slot          uint32                 `protobuf:"varint,3,opt,name=slot,proto3" json:"slot,omitempty"`
 	Node          string                 `protobuf:"bytes,4,opt,name=node,proto3" json:"node,omitempty"` // the node that was proposed; "": whatever is proposed now
+	Assured       *Assured               `protobuf:"bytes,5,opt,name=assured,proto3" json:"assured,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *AcknowledgeRequest) Reset() {
 	*x = AcknowledgeRequest{}
-	mi := &file_bulkhead_v1_control_proto_msgTypes[79]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[80]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6150,7 +6285,7 @@ func (x *AcknowledgeRequest) String() string {
 func (*AcknowledgeRequest) ProtoMessage() {}
 
 func (x *AcknowledgeRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_bulkhead_v1_control_proto_msgTypes[79]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[80]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6163,7 +6298,7 @@ func (x *AcknowledgeRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AcknowledgeRequest.ProtoReflect.Descriptor instead.
 func (*AcknowledgeRequest) Descriptor() ([]byte, []int) {
-	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{79}
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{80}
 }
 
 func (x *AcknowledgeRequest) GetCommandId() string {
@@ -6194,6 +6329,13 @@ func (x *AcknowledgeRequest) GetNode() string {
 	return ""
 }
 
+func (x *AcknowledgeRequest) GetAssured() *Assured {
+	if x != nil {
+		return x.Assured
+	}
+	return nil
+}
+
 // WithdrawReplacementRequest takes a proposed replacement back. The loop proposes none
 // for the slot again until something new is said of its node.
 type WithdrawReplacementRequest struct {
@@ -6209,7 +6351,7 @@ type WithdrawReplacementRequest struct {
 
 func (x *WithdrawReplacementRequest) Reset() {
 	*x = WithdrawReplacementRequest{}
-	mi := &file_bulkhead_v1_control_proto_msgTypes[80]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[81]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6221,7 +6363,7 @@ func (x *WithdrawReplacementRequest) String() string {
 func (*WithdrawReplacementRequest) ProtoMessage() {}
 
 func (x *WithdrawReplacementRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_bulkhead_v1_control_proto_msgTypes[80]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[81]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6234,7 +6376,7 @@ func (x *WithdrawReplacementRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WithdrawReplacementRequest.ProtoReflect.Descriptor instead.
 func (*WithdrawReplacementRequest) Descriptor() ([]byte, []int) {
-	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{80}
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{81}
 }
 
 func (x *WithdrawReplacementRequest) GetCommandId() string {
@@ -6284,7 +6426,7 @@ type RepairNodeRequest struct {
 
 func (x *RepairNodeRequest) Reset() {
 	*x = RepairNodeRequest{}
-	mi := &file_bulkhead_v1_control_proto_msgTypes[81]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[82]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6296,7 +6438,7 @@ func (x *RepairNodeRequest) String() string {
 func (*RepairNodeRequest) ProtoMessage() {}
 
 func (x *RepairNodeRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_bulkhead_v1_control_proto_msgTypes[81]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[82]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6309,7 +6451,7 @@ func (x *RepairNodeRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RepairNodeRequest.ProtoReflect.Descriptor instead.
 func (*RepairNodeRequest) Descriptor() ([]byte, []int) {
-	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{81}
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{82}
 }
 
 func (x *RepairNodeRequest) GetCommandId() string {
@@ -6356,7 +6498,7 @@ type Isolation struct {
 
 func (x *Isolation) Reset() {
 	*x = Isolation{}
-	mi := &file_bulkhead_v1_control_proto_msgTypes[82]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[83]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6368,7 +6510,7 @@ func (x *Isolation) String() string {
 func (*Isolation) ProtoMessage() {}
 
 func (x *Isolation) ProtoReflect() protoreflect.Message {
-	mi := &file_bulkhead_v1_control_proto_msgTypes[82]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[83]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6381,7 +6523,7 @@ func (x *Isolation) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Isolation.ProtoReflect.Descriptor instead.
 func (*Isolation) Descriptor() ([]byte, []int) {
-	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{82}
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{83}
 }
 
 func (x *Isolation) GetLease() string {
@@ -6452,7 +6594,7 @@ type FileProbeRequest struct {
 
 func (x *FileProbeRequest) Reset() {
 	*x = FileProbeRequest{}
-	mi := &file_bulkhead_v1_control_proto_msgTypes[83]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[84]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6464,7 +6606,7 @@ func (x *FileProbeRequest) String() string {
 func (*FileProbeRequest) ProtoMessage() {}
 
 func (x *FileProbeRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_bulkhead_v1_control_proto_msgTypes[83]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[84]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6477,7 +6619,7 @@ func (x *FileProbeRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FileProbeRequest.ProtoReflect.Descriptor instead.
 func (*FileProbeRequest) Descriptor() ([]byte, []int) {
-	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{83}
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{84}
 }
 
 func (x *FileProbeRequest) GetCommandId() string {
@@ -6512,7 +6654,7 @@ type MountRequest struct {
 
 func (x *MountRequest) Reset() {
 	*x = MountRequest{}
-	mi := &file_bulkhead_v1_control_proto_msgTypes[84]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[85]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6524,7 +6666,7 @@ func (x *MountRequest) String() string {
 func (*MountRequest) ProtoMessage() {}
 
 func (x *MountRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_bulkhead_v1_control_proto_msgTypes[84]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[85]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6537,7 +6679,7 @@ func (x *MountRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use MountRequest.ProtoReflect.Descriptor instead.
 func (*MountRequest) Descriptor() ([]byte, []int) {
-	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{84}
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{85}
 }
 
 func (x *MountRequest) GetLease() string {
@@ -6566,7 +6708,7 @@ type Mount struct {
 
 func (x *Mount) Reset() {
 	*x = Mount{}
-	mi := &file_bulkhead_v1_control_proto_msgTypes[85]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[86]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6578,7 +6720,7 @@ func (x *Mount) String() string {
 func (*Mount) ProtoMessage() {}
 
 func (x *Mount) ProtoReflect() protoreflect.Message {
-	mi := &file_bulkhead_v1_control_proto_msgTypes[85]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[86]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6591,7 +6733,7 @@ func (x *Mount) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Mount.ProtoReflect.Descriptor instead.
 func (*Mount) Descriptor() ([]byte, []int) {
-	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{85}
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{86}
 }
 
 func (x *Mount) GetVolume() string {
@@ -6630,7 +6772,7 @@ type ShowPlanRequest struct {
 
 func (x *ShowPlanRequest) Reset() {
 	*x = ShowPlanRequest{}
-	mi := &file_bulkhead_v1_control_proto_msgTypes[86]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[87]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6642,7 +6784,7 @@ func (x *ShowPlanRequest) String() string {
 func (*ShowPlanRequest) ProtoMessage() {}
 
 func (x *ShowPlanRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_bulkhead_v1_control_proto_msgTypes[86]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[87]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6655,7 +6797,7 @@ func (x *ShowPlanRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ShowPlanRequest.ProtoReflect.Descriptor instead.
 func (*ShowPlanRequest) Descriptor() ([]byte, []int) {
-	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{86}
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{87}
 }
 
 type Plan struct {
@@ -6677,7 +6819,7 @@ type Plan struct {
 
 func (x *Plan) Reset() {
 	*x = Plan{}
-	mi := &file_bulkhead_v1_control_proto_msgTypes[87]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[88]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6689,7 +6831,7 @@ func (x *Plan) String() string {
 func (*Plan) ProtoMessage() {}
 
 func (x *Plan) ProtoReflect() protoreflect.Message {
-	mi := &file_bulkhead_v1_control_proto_msgTypes[87]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[88]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6702,7 +6844,7 @@ func (x *Plan) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Plan.ProtoReflect.Descriptor instead.
 func (*Plan) Descriptor() ([]byte, []int) {
-	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{87}
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{88}
 }
 
 func (x *Plan) GetPorts() int64 {
@@ -6795,7 +6937,7 @@ type BrakeBudget struct {
 
 func (x *BrakeBudget) Reset() {
 	*x = BrakeBudget{}
-	mi := &file_bulkhead_v1_control_proto_msgTypes[88]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[89]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6807,7 +6949,7 @@ func (x *BrakeBudget) String() string {
 func (*BrakeBudget) ProtoMessage() {}
 
 func (x *BrakeBudget) ProtoReflect() protoreflect.Message {
-	mi := &file_bulkhead_v1_control_proto_msgTypes[88]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[89]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6820,7 +6962,7 @@ func (x *BrakeBudget) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use BrakeBudget.ProtoReflect.Descriptor instead.
 func (*BrakeBudget) Descriptor() ([]byte, []int) {
-	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{88}
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{89}
 }
 
 func (x *BrakeBudget) GetCause() string {
@@ -6865,7 +7007,7 @@ type DriverState struct {
 
 func (x *DriverState) Reset() {
 	*x = DriverState{}
-	mi := &file_bulkhead_v1_control_proto_msgTypes[89]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[90]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6877,7 +7019,7 @@ func (x *DriverState) String() string {
 func (*DriverState) ProtoMessage() {}
 
 func (x *DriverState) ProtoReflect() protoreflect.Message {
-	mi := &file_bulkhead_v1_control_proto_msgTypes[89]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[90]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6890,7 +7032,7 @@ func (x *DriverState) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DriverState.ProtoReflect.Descriptor instead.
 func (*DriverState) Descriptor() ([]byte, []int) {
-	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{89}
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{90}
 }
 
 func (x *DriverState) GetName() string {
@@ -6938,7 +7080,7 @@ type ReasonRequest struct {
 
 func (x *ReasonRequest) Reset() {
 	*x = ReasonRequest{}
-	mi := &file_bulkhead_v1_control_proto_msgTypes[90]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[91]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6950,7 +7092,7 @@ func (x *ReasonRequest) String() string {
 func (*ReasonRequest) ProtoMessage() {}
 
 func (x *ReasonRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_bulkhead_v1_control_proto_msgTypes[90]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[91]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6963,7 +7105,7 @@ func (x *ReasonRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReasonRequest.ProtoReflect.Descriptor instead.
 func (*ReasonRequest) Descriptor() ([]byte, []int) {
-	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{90}
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{91}
 }
 
 func (x *ReasonRequest) GetCommandId() string {
@@ -6991,7 +7133,7 @@ type PauseRequest struct {
 
 func (x *PauseRequest) Reset() {
 	*x = PauseRequest{}
-	mi := &file_bulkhead_v1_control_proto_msgTypes[91]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[92]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7003,7 +7145,7 @@ func (x *PauseRequest) String() string {
 func (*PauseRequest) ProtoMessage() {}
 
 func (x *PauseRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_bulkhead_v1_control_proto_msgTypes[91]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[92]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7016,7 +7158,7 @@ func (x *PauseRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PauseRequest.ProtoReflect.Descriptor instead.
 func (*PauseRequest) Descriptor() ([]byte, []int) {
-	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{91}
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{92}
 }
 
 func (x *PauseRequest) GetCommandId() string {
@@ -7055,7 +7197,7 @@ type Invoice struct {
 
 func (x *Invoice) Reset() {
 	*x = Invoice{}
-	mi := &file_bulkhead_v1_control_proto_msgTypes[92]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[93]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7067,7 +7209,7 @@ func (x *Invoice) String() string {
 func (*Invoice) ProtoMessage() {}
 
 func (x *Invoice) ProtoReflect() protoreflect.Message {
-	mi := &file_bulkhead_v1_control_proto_msgTypes[92]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[93]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7080,7 +7222,7 @@ func (x *Invoice) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Invoice.ProtoReflect.Descriptor instead.
 func (*Invoice) Descriptor() ([]byte, []int) {
-	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{92}
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{93}
 }
 
 func (x *Invoice) GetNumber() string {
@@ -7142,7 +7284,7 @@ type Invoices struct {
 
 func (x *Invoices) Reset() {
 	*x = Invoices{}
-	mi := &file_bulkhead_v1_control_proto_msgTypes[93]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[94]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7154,7 +7296,7 @@ func (x *Invoices) String() string {
 func (*Invoices) ProtoMessage() {}
 
 func (x *Invoices) ProtoReflect() protoreflect.Message {
-	mi := &file_bulkhead_v1_control_proto_msgTypes[93]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[94]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7167,7 +7309,7 @@ func (x *Invoices) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Invoices.ProtoReflect.Descriptor instead.
 func (*Invoices) Descriptor() ([]byte, []int) {
-	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{93}
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{94}
 }
 
 func (x *Invoices) GetInvoices() []*Invoice {
@@ -7193,7 +7335,7 @@ type InvoiceRef struct {
 
 func (x *InvoiceRef) Reset() {
 	*x = InvoiceRef{}
-	mi := &file_bulkhead_v1_control_proto_msgTypes[94]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[95]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7205,7 +7347,7 @@ func (x *InvoiceRef) String() string {
 func (*InvoiceRef) ProtoMessage() {}
 
 func (x *InvoiceRef) ProtoReflect() protoreflect.Message {
-	mi := &file_bulkhead_v1_control_proto_msgTypes[94]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[95]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7218,7 +7360,7 @@ func (x *InvoiceRef) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use InvoiceRef.ProtoReflect.Descriptor instead.
 func (*InvoiceRef) Descriptor() ([]byte, []int) {
-	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{94}
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{95}
 }
 
 func (x *InvoiceRef) GetNumber() string {
@@ -7240,7 +7382,7 @@ type InvoiceDocument struct {
 
 func (x *InvoiceDocument) Reset() {
 	*x = InvoiceDocument{}
-	mi := &file_bulkhead_v1_control_proto_msgTypes[95]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[96]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7252,7 +7394,7 @@ func (x *InvoiceDocument) String() string {
 func (*InvoiceDocument) ProtoMessage() {}
 
 func (x *InvoiceDocument) ProtoReflect() protoreflect.Message {
-	mi := &file_bulkhead_v1_control_proto_msgTypes[95]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[96]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7265,7 +7407,7 @@ func (x *InvoiceDocument) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use InvoiceDocument.ProtoReflect.Descriptor instead.
 func (*InvoiceDocument) Descriptor() ([]byte, []int) {
-	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{95}
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{96}
 }
 
 func (x *InvoiceDocument) GetInvoice() *Invoice {
@@ -7315,7 +7457,7 @@ type Dispute struct {
 
 func (x *Dispute) Reset() {
 	*x = Dispute{}
-	mi := &file_bulkhead_v1_control_proto_msgTypes[96]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[97]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7327,7 +7469,7 @@ func (x *Dispute) String() string {
 func (*Dispute) ProtoMessage() {}
 
 func (x *Dispute) ProtoReflect() protoreflect.Message {
-	mi := &file_bulkhead_v1_control_proto_msgTypes[96]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[97]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7340,7 +7482,7 @@ func (x *Dispute) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Dispute.ProtoReflect.Descriptor instead.
 func (*Dispute) Descriptor() ([]byte, []int) {
-	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{96}
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{97}
 }
 
 func (x *Dispute) GetLine() string {
@@ -7427,13 +7569,14 @@ type DisputeLineRequest struct {
 	Line          string                 `protobuf:"bytes,3,opt,name=line,proto3" json:"line,omitempty"`
 	Reason        string                 `protobuf:"bytes,4,opt,name=reason,proto3" json:"reason,omitempty"`
 	Evidence      string                 `protobuf:"bytes,5,opt,name=evidence,proto3" json:"evidence,omitempty"` // "sha256:" and 64 hexadecimal digits
+	Assured       *Assured               `protobuf:"bytes,6,opt,name=assured,proto3" json:"assured,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *DisputeLineRequest) Reset() {
 	*x = DisputeLineRequest{}
-	mi := &file_bulkhead_v1_control_proto_msgTypes[97]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[98]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7445,7 +7588,7 @@ func (x *DisputeLineRequest) String() string {
 func (*DisputeLineRequest) ProtoMessage() {}
 
 func (x *DisputeLineRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_bulkhead_v1_control_proto_msgTypes[97]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[98]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7458,7 +7601,7 @@ func (x *DisputeLineRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DisputeLineRequest.ProtoReflect.Descriptor instead.
 func (*DisputeLineRequest) Descriptor() ([]byte, []int) {
-	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{97}
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{98}
 }
 
 func (x *DisputeLineRequest) GetCommandId() string {
@@ -7496,6 +7639,13 @@ func (x *DisputeLineRequest) GetEvidence() string {
 	return ""
 }
 
+func (x *DisputeLineRequest) GetAssured() *Assured {
+	if x != nil {
+		return x.Assured
+	}
+	return nil
+}
+
 type SettleDisputeRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	CommandId     string                 `protobuf:"bytes,1,opt,name=command_id,json=commandId,proto3" json:"command_id,omitempty"`
@@ -7504,13 +7654,14 @@ type SettleDisputeRequest struct {
 	Credit        string                 `protobuf:"bytes,4,opt,name=credit,proto3" json:"credit,omitempty"` // of the line, without tax; or
 	Refuse        bool                   `protobuf:"varint,5,opt,name=refuse,proto3" json:"refuse,omitempty"`
 	Reason        string                 `protobuf:"bytes,6,opt,name=reason,proto3" json:"reason,omitempty"`
+	Assured       *Assured               `protobuf:"bytes,7,opt,name=assured,proto3" json:"assured,omitempty"` // confirmed alone: no key of the owner's signs it
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *SettleDisputeRequest) Reset() {
 	*x = SettleDisputeRequest{}
-	mi := &file_bulkhead_v1_control_proto_msgTypes[98]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[99]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7522,7 +7673,7 @@ func (x *SettleDisputeRequest) String() string {
 func (*SettleDisputeRequest) ProtoMessage() {}
 
 func (x *SettleDisputeRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_bulkhead_v1_control_proto_msgTypes[98]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[99]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7535,7 +7686,7 @@ func (x *SettleDisputeRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SettleDisputeRequest.ProtoReflect.Descriptor instead.
 func (*SettleDisputeRequest) Descriptor() ([]byte, []int) {
-	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{98}
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{99}
 }
 
 func (x *SettleDisputeRequest) GetCommandId() string {
@@ -7580,6 +7731,13 @@ func (x *SettleDisputeRequest) GetReason() string {
 	return ""
 }
 
+func (x *SettleDisputeRequest) GetAssured() *Assured {
+	if x != nil {
+		return x.Assured
+	}
+	return nil
+}
+
 type ExplainInvoiceRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Number        string                 `protobuf:"bytes,1,opt,name=number,proto3" json:"number,omitempty"`
@@ -7590,7 +7748,7 @@ type ExplainInvoiceRequest struct {
 
 func (x *ExplainInvoiceRequest) Reset() {
 	*x = ExplainInvoiceRequest{}
-	mi := &file_bulkhead_v1_control_proto_msgTypes[99]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[100]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7602,7 +7760,7 @@ func (x *ExplainInvoiceRequest) String() string {
 func (*ExplainInvoiceRequest) ProtoMessage() {}
 
 func (x *ExplainInvoiceRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_bulkhead_v1_control_proto_msgTypes[99]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[100]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7615,7 +7773,7 @@ func (x *ExplainInvoiceRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ExplainInvoiceRequest.ProtoReflect.Descriptor instead.
 func (*ExplainInvoiceRequest) Descriptor() ([]byte, []int) {
-	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{99}
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{100}
 }
 
 func (x *ExplainInvoiceRequest) GetNumber() string {
@@ -7641,7 +7799,7 @@ type Explanation struct {
 
 func (x *Explanation) Reset() {
 	*x = Explanation{}
-	mi := &file_bulkhead_v1_control_proto_msgTypes[100]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[101]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7653,7 +7811,7 @@ func (x *Explanation) String() string {
 func (*Explanation) ProtoMessage() {}
 
 func (x *Explanation) ProtoReflect() protoreflect.Message {
-	mi := &file_bulkhead_v1_control_proto_msgTypes[100]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[101]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7666,7 +7824,7 @@ func (x *Explanation) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Explanation.ProtoReflect.Descriptor instead.
 func (*Explanation) Descriptor() ([]byte, []int) {
-	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{100}
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{101}
 }
 
 func (x *Explanation) GetText() string {
@@ -7685,7 +7843,7 @@ type TenantRef struct {
 
 func (x *TenantRef) Reset() {
 	*x = TenantRef{}
-	mi := &file_bulkhead_v1_control_proto_msgTypes[101]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[102]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7697,7 +7855,7 @@ func (x *TenantRef) String() string {
 func (*TenantRef) ProtoMessage() {}
 
 func (x *TenantRef) ProtoReflect() protoreflect.Message {
-	mi := &file_bulkhead_v1_control_proto_msgTypes[101]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[102]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7710,7 +7868,7 @@ func (x *TenantRef) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TenantRef.ProtoReflect.Descriptor instead.
 func (*TenantRef) Descriptor() ([]byte, []int) {
-	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{101}
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{102}
 }
 
 func (x *TenantRef) GetTenant() string {
@@ -7729,7 +7887,7 @@ type Chunk struct {
 
 func (x *Chunk) Reset() {
 	*x = Chunk{}
-	mi := &file_bulkhead_v1_control_proto_msgTypes[102]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[103]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7741,7 +7899,7 @@ func (x *Chunk) String() string {
 func (*Chunk) ProtoMessage() {}
 
 func (x *Chunk) ProtoReflect() protoreflect.Message {
-	mi := &file_bulkhead_v1_control_proto_msgTypes[102]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[103]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7754,7 +7912,7 @@ func (x *Chunk) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Chunk.ProtoReflect.Descriptor instead.
 func (*Chunk) Descriptor() ([]byte, []int) {
-	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{102}
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{103}
 }
 
 func (x *Chunk) GetData() []byte {
@@ -7775,7 +7933,7 @@ type TailLedgerRequest struct {
 
 func (x *TailLedgerRequest) Reset() {
 	*x = TailLedgerRequest{}
-	mi := &file_bulkhead_v1_control_proto_msgTypes[103]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[104]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7787,7 +7945,7 @@ func (x *TailLedgerRequest) String() string {
 func (*TailLedgerRequest) ProtoMessage() {}
 
 func (x *TailLedgerRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_bulkhead_v1_control_proto_msgTypes[103]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[104]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7800,7 +7958,7 @@ func (x *TailLedgerRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TailLedgerRequest.ProtoReflect.Descriptor instead.
 func (*TailLedgerRequest) Descriptor() ([]byte, []int) {
-	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{103}
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{104}
 }
 
 func (x *TailLedgerRequest) GetFrom() uint64 {
@@ -7838,7 +7996,7 @@ type Entry struct {
 
 func (x *Entry) Reset() {
 	*x = Entry{}
-	mi := &file_bulkhead_v1_control_proto_msgTypes[104]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[105]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7850,7 +8008,7 @@ func (x *Entry) String() string {
 func (*Entry) ProtoMessage() {}
 
 func (x *Entry) ProtoReflect() protoreflect.Message {
-	mi := &file_bulkhead_v1_control_proto_msgTypes[104]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[105]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7863,7 +8021,7 @@ func (x *Entry) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Entry.ProtoReflect.Descriptor instead.
 func (*Entry) Descriptor() ([]byte, []int) {
-	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{104}
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{105}
 }
 
 func (x *Entry) GetScopeSeq() uint64 {
@@ -7917,7 +8075,7 @@ type Checkpoint struct {
 
 func (x *Checkpoint) Reset() {
 	*x = Checkpoint{}
-	mi := &file_bulkhead_v1_control_proto_msgTypes[105]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[106]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7929,7 +8087,7 @@ func (x *Checkpoint) String() string {
 func (*Checkpoint) ProtoMessage() {}
 
 func (x *Checkpoint) ProtoReflect() protoreflect.Message {
-	mi := &file_bulkhead_v1_control_proto_msgTypes[105]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[106]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7942,7 +8100,7 @@ func (x *Checkpoint) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Checkpoint.ProtoReflect.Descriptor instead.
 func (*Checkpoint) Descriptor() ([]byte, []int) {
-	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{105}
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{106}
 }
 
 func (x *Checkpoint) GetNote() string {
@@ -7960,7 +8118,7 @@ type GetTrustRequest struct {
 
 func (x *GetTrustRequest) Reset() {
 	*x = GetTrustRequest{}
-	mi := &file_bulkhead_v1_control_proto_msgTypes[106]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[107]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7972,7 +8130,7 @@ func (x *GetTrustRequest) String() string {
 func (*GetTrustRequest) ProtoMessage() {}
 
 func (x *GetTrustRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_bulkhead_v1_control_proto_msgTypes[106]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[107]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7985,7 +8143,7 @@ func (x *GetTrustRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetTrustRequest.ProtoReflect.Descriptor instead.
 func (*GetTrustRequest) Descriptor() ([]byte, []int) {
-	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{106}
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{107}
 }
 
 type Trust struct {
@@ -7997,7 +8155,7 @@ type Trust struct {
 
 func (x *Trust) Reset() {
 	*x = Trust{}
-	mi := &file_bulkhead_v1_control_proto_msgTypes[107]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[108]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -8009,7 +8167,7 @@ func (x *Trust) String() string {
 func (*Trust) ProtoMessage() {}
 
 func (x *Trust) ProtoReflect() protoreflect.Message {
-	mi := &file_bulkhead_v1_control_proto_msgTypes[107]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[108]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -8022,7 +8180,7 @@ func (x *Trust) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Trust.ProtoReflect.Descriptor instead.
 func (*Trust) Descriptor() ([]byte, []int) {
-	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{107}
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{108}
 }
 
 func (x *Trust) GetJson() string {
@@ -8040,7 +8198,7 @@ type ListKeysRequest struct {
 
 func (x *ListKeysRequest) Reset() {
 	*x = ListKeysRequest{}
-	mi := &file_bulkhead_v1_control_proto_msgTypes[108]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[109]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -8052,7 +8210,7 @@ func (x *ListKeysRequest) String() string {
 func (*ListKeysRequest) ProtoMessage() {}
 
 func (x *ListKeysRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_bulkhead_v1_control_proto_msgTypes[108]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[109]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -8065,7 +8223,7 @@ func (x *ListKeysRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListKeysRequest.ProtoReflect.Descriptor instead.
 func (*ListKeysRequest) Descriptor() ([]byte, []int) {
-	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{108}
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{109}
 }
 
 type Key struct {
@@ -8080,7 +8238,7 @@ type Key struct {
 
 func (x *Key) Reset() {
 	*x = Key{}
-	mi := &file_bulkhead_v1_control_proto_msgTypes[109]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[110]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -8092,7 +8250,7 @@ func (x *Key) String() string {
 func (*Key) ProtoMessage() {}
 
 func (x *Key) ProtoReflect() protoreflect.Message {
-	mi := &file_bulkhead_v1_control_proto_msgTypes[109]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[110]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -8105,7 +8263,7 @@ func (x *Key) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Key.ProtoReflect.Descriptor instead.
 func (*Key) Descriptor() ([]byte, []int) {
-	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{109}
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{110}
 }
 
 func (x *Key) GetPurpose() string {
@@ -8145,7 +8303,7 @@ type Keys struct {
 
 func (x *Keys) Reset() {
 	*x = Keys{}
-	mi := &file_bulkhead_v1_control_proto_msgTypes[110]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[111]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -8157,7 +8315,7 @@ func (x *Keys) String() string {
 func (*Keys) ProtoMessage() {}
 
 func (x *Keys) ProtoReflect() protoreflect.Message {
-	mi := &file_bulkhead_v1_control_proto_msgTypes[110]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[111]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -8170,7 +8328,7 @@ func (x *Keys) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Keys.ProtoReflect.Descriptor instead.
 func (*Keys) Descriptor() ([]byte, []int) {
-	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{110}
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{111}
 }
 
 func (x *Keys) GetKeys() []*Key {
@@ -8190,7 +8348,7 @@ type RotateKeyRequest struct {
 
 func (x *RotateKeyRequest) Reset() {
 	*x = RotateKeyRequest{}
-	mi := &file_bulkhead_v1_control_proto_msgTypes[111]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[112]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -8202,7 +8360,7 @@ func (x *RotateKeyRequest) String() string {
 func (*RotateKeyRequest) ProtoMessage() {}
 
 func (x *RotateKeyRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_bulkhead_v1_control_proto_msgTypes[111]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[112]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -8215,7 +8373,7 @@ func (x *RotateKeyRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RotateKeyRequest.ProtoReflect.Descriptor instead.
 func (*RotateKeyRequest) Descriptor() ([]byte, []int) {
-	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{111}
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{112}
 }
 
 func (x *RotateKeyRequest) GetCommandId() string {
@@ -8240,7 +8398,7 @@ type ShowClockRequest struct {
 
 func (x *ShowClockRequest) Reset() {
 	*x = ShowClockRequest{}
-	mi := &file_bulkhead_v1_control_proto_msgTypes[112]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[113]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -8252,7 +8410,7 @@ func (x *ShowClockRequest) String() string {
 func (*ShowClockRequest) ProtoMessage() {}
 
 func (x *ShowClockRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_bulkhead_v1_control_proto_msgTypes[112]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[113]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -8265,7 +8423,7 @@ func (x *ShowClockRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ShowClockRequest.ProtoReflect.Descriptor instead.
 func (*ShowClockRequest) Descriptor() ([]byte, []int) {
-	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{112}
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{113}
 }
 
 // Clock is what the control plane takes the time to be, and why.
@@ -8286,7 +8444,7 @@ type Clock struct {
 
 func (x *Clock) Reset() {
 	*x = Clock{}
-	mi := &file_bulkhead_v1_control_proto_msgTypes[113]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[114]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -8298,7 +8456,7 @@ func (x *Clock) String() string {
 func (*Clock) ProtoMessage() {}
 
 func (x *Clock) ProtoReflect() protoreflect.Message {
-	mi := &file_bulkhead_v1_control_proto_msgTypes[113]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[114]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -8311,7 +8469,7 @@ func (x *Clock) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Clock.ProtoReflect.Descriptor instead.
 func (*Clock) Descriptor() ([]byte, []int) {
-	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{113}
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{114}
 }
 
 func (x *Clock) GetNow() string {
@@ -8392,7 +8550,7 @@ type ApproverKeyRequest struct {
 
 func (x *ApproverKeyRequest) Reset() {
 	*x = ApproverKeyRequest{}
-	mi := &file_bulkhead_v1_control_proto_msgTypes[114]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[115]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -8404,7 +8562,7 @@ func (x *ApproverKeyRequest) String() string {
 func (*ApproverKeyRequest) ProtoMessage() {}
 
 func (x *ApproverKeyRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_bulkhead_v1_control_proto_msgTypes[114]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[115]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -8417,7 +8575,7 @@ func (x *ApproverKeyRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ApproverKeyRequest.ProtoReflect.Descriptor instead.
 func (*ApproverKeyRequest) Descriptor() ([]byte, []int) {
-	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{114}
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{115}
 }
 
 func (x *ApproverKeyRequest) GetCommandId() string {
@@ -8477,7 +8635,7 @@ type ListApproversRequest struct {
 
 func (x *ListApproversRequest) Reset() {
 	*x = ListApproversRequest{}
-	mi := &file_bulkhead_v1_control_proto_msgTypes[115]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[116]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -8489,7 +8647,7 @@ func (x *ListApproversRequest) String() string {
 func (*ListApproversRequest) ProtoMessage() {}
 
 func (x *ListApproversRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_bulkhead_v1_control_proto_msgTypes[115]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[116]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -8502,7 +8660,7 @@ func (x *ListApproversRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListApproversRequest.ProtoReflect.Descriptor instead.
 func (*ListApproversRequest) Descriptor() ([]byte, []int) {
-	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{115}
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{116}
 }
 
 type ApproverKey struct {
@@ -8518,7 +8676,7 @@ type ApproverKey struct {
 
 func (x *ApproverKey) Reset() {
 	*x = ApproverKey{}
-	mi := &file_bulkhead_v1_control_proto_msgTypes[116]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[117]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -8530,7 +8688,7 @@ func (x *ApproverKey) String() string {
 func (*ApproverKey) ProtoMessage() {}
 
 func (x *ApproverKey) ProtoReflect() protoreflect.Message {
-	mi := &file_bulkhead_v1_control_proto_msgTypes[116]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[117]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -8543,7 +8701,7 @@ func (x *ApproverKey) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ApproverKey.ProtoReflect.Descriptor instead.
 func (*ApproverKey) Descriptor() ([]byte, []int) {
-	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{116}
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{117}
 }
 
 func (x *ApproverKey) GetPublicKey() string {
@@ -8593,7 +8751,7 @@ type Approvers struct {
 
 func (x *Approvers) Reset() {
 	*x = Approvers{}
-	mi := &file_bulkhead_v1_control_proto_msgTypes[117]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[118]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -8605,7 +8763,7 @@ func (x *Approvers) String() string {
 func (*Approvers) ProtoMessage() {}
 
 func (x *Approvers) ProtoReflect() protoreflect.Message {
-	mi := &file_bulkhead_v1_control_proto_msgTypes[117]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[118]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -8618,7 +8776,7 @@ func (x *Approvers) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Approvers.ProtoReflect.Descriptor instead.
 func (*Approvers) Descriptor() ([]byte, []int) {
-	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{117}
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{118}
 }
 
 func (x *Approvers) GetKeys() []*ApproverKey {
@@ -8660,7 +8818,7 @@ type ConfirmClockRequest struct {
 
 func (x *ConfirmClockRequest) Reset() {
 	*x = ConfirmClockRequest{}
-	mi := &file_bulkhead_v1_control_proto_msgTypes[118]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[119]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -8672,7 +8830,7 @@ func (x *ConfirmClockRequest) String() string {
 func (*ConfirmClockRequest) ProtoMessage() {}
 
 func (x *ConfirmClockRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_bulkhead_v1_control_proto_msgTypes[118]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[119]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -8685,7 +8843,7 @@ func (x *ConfirmClockRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ConfirmClockRequest.ProtoReflect.Descriptor instead.
 func (*ConfirmClockRequest) Descriptor() ([]byte, []int) {
-	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{118}
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{119}
 }
 
 func (x *ConfirmClockRequest) GetCommandId() string {
@@ -8722,7 +8880,7 @@ type CommandRef struct {
 
 func (x *CommandRef) Reset() {
 	*x = CommandRef{}
-	mi := &file_bulkhead_v1_control_proto_msgTypes[119]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[120]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -8734,7 +8892,7 @@ func (x *CommandRef) String() string {
 func (*CommandRef) ProtoMessage() {}
 
 func (x *CommandRef) ProtoReflect() protoreflect.Message {
-	mi := &file_bulkhead_v1_control_proto_msgTypes[119]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[120]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -8747,7 +8905,7 @@ func (x *CommandRef) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CommandRef.ProtoReflect.Descriptor instead.
 func (*CommandRef) Descriptor() ([]byte, []int) {
-	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{119}
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{120}
 }
 
 func (x *CommandRef) GetCommandId() string {
@@ -8776,7 +8934,7 @@ type CommandState struct {
 
 func (x *CommandState) Reset() {
 	*x = CommandState{}
-	mi := &file_bulkhead_v1_control_proto_msgTypes[120]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[121]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -8788,7 +8946,7 @@ func (x *CommandState) String() string {
 func (*CommandState) ProtoMessage() {}
 
 func (x *CommandState) ProtoReflect() protoreflect.Message {
-	mi := &file_bulkhead_v1_control_proto_msgTypes[120]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[121]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -8801,7 +8959,7 @@ func (x *CommandState) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CommandState.ProtoReflect.Descriptor instead.
 func (*CommandState) Descriptor() ([]byte, []int) {
-	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{120}
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{121}
 }
 
 func (x *CommandState) GetCommandId() string {
@@ -9033,7 +9191,7 @@ const file_bulkhead_v1_control_proto_rawDesc = "" +
 	"\x05roles\x18\x04 \x03(\tR\x05roles\x12\x16\n" +
 	"\x06clause\x18\x05 \x01(\tR\x06clause\x12\x1c\n" +
 	"\tconfirmed\x18\x06 \x01(\bR\tconfirmed\x12\x14\n" +
-	"\x05yours\x18\a \x01(\bR\x05yours\"\x91\x01\n" +
+	"\x05yours\x18\a \x01(\bR\x05yours\"\xac\x03\n" +
 	"\n" +
 	"ActRequest\x12\x1d\n" +
 	"\n" +
@@ -9041,7 +9199,17 @@ const file_bulkhead_v1_control_proto_rawDesc = "" +
 	"\bcontract\x18\x02 \x01(\tR\bcontract\x12\x10\n" +
 	"\x03act\x18\x03 \x01(\tR\x03act\x12\x18\n" +
 	"\atranche\x18\x04 \x01(\tR\atranche\x12\x1c\n" +
-	"\tconfirmed\x18\x05 \x01(\tR\tconfirmed\"\xf2\x01\n" +
+	"\tconfirmed\x18\x05 \x01(\tR\tconfirmed\x12.\n" +
+	"\aassured\x18\x06 \x01(\v2\x14.bulkhead.v1.AssuredR\aassured\x129\n" +
+	"\adispute\x18\a \x01(\v2\x1f.bulkhead.v1.DisputeLineRequestR\adispute\x129\n" +
+	"\x06settle\x18\b \x01(\v2!.bulkhead.v1.SettleDisputeRequestR\x06settle\x12A\n" +
+	"\vacknowledge\x18\t \x01(\v2\x1f.bulkhead.v1.AcknowledgeRequestR\vacknowledge\x120\n" +
+	"\aconsent\x18\n" +
+	" \x01(\v2\x16.bulkhead.v1.DefragRefR\aconsent\"]\n" +
+	"\aAssured\x12\x1c\n" +
+	"\tconfirmed\x18\x01 \x01(\tR\tconfirmed\x12\x16\n" +
+	"\x06assent\x18\x02 \x01(\fR\x06assent\x12\x1c\n" +
+	"\tsignature\x18\x03 \x01(\fR\tsignature\"\xb0\x02\n" +
 	"\n" +
 	"ActPreview\x12\x12\n" +
 	"\x04text\x18\x01 \x01(\tR\x04text\x12\x12\n" +
@@ -9054,7 +9222,10 @@ const file_bulkhead_v1_control_proto_rawDesc = "" +
 	"\x06refund\x18\b \x01(\tR\x06refund\x12\x18\n" +
 	"\aforfeit\x18\t \x01(\tR\aforfeit\x12\x1a\n" +
 	"\bcurrency\x18\n" +
-	" \x01(\tR\bcurrency\"Y\n" +
+	" \x01(\tR\bcurrency\x12\x12\n" +
+	"\x04site\x18\v \x01(\tR\x04site\x12\x16\n" +
+	"\x06tenant\x18\f \x01(\tR\x06tenant\x12\x10\n" +
+	"\x03now\x18\r \x01(\tR\x03now\"Y\n" +
 	"\x05Shape\x12\x14\n" +
 	"\x05halls\x18\x01 \x01(\x05R\x05halls\x12\x12\n" +
 	"\x04pods\x18\x02 \x01(\x05R\x04pods\x12\x10\n" +
@@ -9309,13 +9480,14 @@ const file_bulkhead_v1_control_proto_rawDesc = "" +
 	"command_id\x18\x01 \x01(\tR\tcommandId\x12\x14\n" +
 	"\x05lease\x18\x02 \x01(\tR\x05lease\x12\x14\n" +
 	"\x05moves\x18\x03 \x01(\x05R\x05moves\x12\x16\n" +
-	"\x06reason\x18\x04 \x01(\tR\x06reason\"t\n" +
+	"\x06reason\x18\x04 \x01(\tR\x06reason\"\xa4\x01\n" +
 	"\tDefragRef\x12\x1d\n" +
 	"\n" +
 	"command_id\x18\x01 \x01(\tR\tcommandId\x12\x14\n" +
 	"\x05lease\x18\x02 \x01(\tR\x05lease\x12\x1a\n" +
 	"\bproposal\x18\x03 \x01(\x04R\bproposal\x12\x16\n" +
-	"\x06reason\x18\x04 \x01(\tR\x06reason\"\xc6\x02\n" +
+	"\x06reason\x18\x04 \x01(\tR\x06reason\x12.\n" +
+	"\aassured\x18\x05 \x01(\v2\x14.bulkhead.v1.AssuredR\aassured\"\xc6\x02\n" +
 	"\x06Defrag\x12\x14\n" +
 	"\x05lease\x18\x01 \x01(\tR\x05lease\x12\x1a\n" +
 	"\bproposal\x18\x02 \x01(\x04R\bproposal\x12\x16\n" +
@@ -9390,13 +9562,14 @@ const file_bulkhead_v1_control_proto_rawDesc = "" +
 	"\x04slot\x18\x03 \x01(\rR\x04slot\x12\x12\n" +
 	"\x04node\x18\x04 \x01(\tR\x04node\x12\x16\n" +
 	"\x06reason\x18\x05 \x01(\tR\x06reason\x12!\n" +
-	"\ftenant_asked\x18\x06 \x01(\bR\vtenantAsked\"q\n" +
+	"\ftenant_asked\x18\x06 \x01(\bR\vtenantAsked\"\xa1\x01\n" +
 	"\x12AcknowledgeRequest\x12\x1d\n" +
 	"\n" +
 	"command_id\x18\x01 \x01(\tR\tcommandId\x12\x14\n" +
 	"\x05lease\x18\x02 \x01(\tR\x05lease\x12\x12\n" +
 	"\x04slot\x18\x03 \x01(\rR\x04slot\x12\x12\n" +
-	"\x04node\x18\x04 \x01(\tR\x04node\"\x91\x01\n" +
+	"\x04node\x18\x04 \x01(\tR\x04node\x12.\n" +
+	"\aassured\x18\x05 \x01(\v2\x14.bulkhead.v1.AssuredR\aassured\"\x91\x01\n" +
 	"\x1aWithdrawReplacementRequest\x12\x1d\n" +
 	"\n" +
 	"command_id\x18\x01 \x01(\tR\tcommandId\x12\x14\n" +
@@ -9498,14 +9671,15 @@ const file_bulkhead_v1_control_proto_rawDesc = "" +
 	"\x06answer\x18\t \x01(\tR\x06answer\x12\x12\n" +
 	"\x04note\x18\n" +
 	" \x01(\tR\x04note\x12\x16\n" +
-	"\x06credit\x18\v \x01(\tR\x06credit\"\x93\x01\n" +
+	"\x06credit\x18\v \x01(\tR\x06credit\"\xc3\x01\n" +
 	"\x12DisputeLineRequest\x12\x1d\n" +
 	"\n" +
 	"command_id\x18\x01 \x01(\tR\tcommandId\x12\x16\n" +
 	"\x06number\x18\x02 \x01(\tR\x06number\x12\x12\n" +
 	"\x04line\x18\x03 \x01(\tR\x04line\x12\x16\n" +
 	"\x06reason\x18\x04 \x01(\tR\x06reason\x12\x1a\n" +
-	"\bevidence\x18\x05 \x01(\tR\bevidence\"\xa9\x01\n" +
+	"\bevidence\x18\x05 \x01(\tR\bevidence\x12.\n" +
+	"\aassured\x18\x06 \x01(\v2\x14.bulkhead.v1.AssuredR\aassured\"\xd9\x01\n" +
 	"\x14SettleDisputeRequest\x12\x1d\n" +
 	"\n" +
 	"command_id\x18\x01 \x01(\tR\tcommandId\x12\x16\n" +
@@ -9513,7 +9687,8 @@ const file_bulkhead_v1_control_proto_rawDesc = "" +
 	"\x04line\x18\x03 \x01(\tR\x04line\x12\x16\n" +
 	"\x06credit\x18\x04 \x01(\tR\x06credit\x12\x16\n" +
 	"\x06refuse\x18\x05 \x01(\bR\x06refuse\x12\x16\n" +
-	"\x06reason\x18\x06 \x01(\tR\x06reason\"C\n" +
+	"\x06reason\x18\x06 \x01(\tR\x06reason\x12.\n" +
+	"\aassured\x18\a \x01(\v2\x14.bulkhead.v1.AssuredR\aassured\"C\n" +
 	"\x15ExplainInvoiceRequest\x12\x16\n" +
 	"\x06number\x18\x01 \x01(\tR\x06number\x12\x12\n" +
 	"\x04line\x18\x02 \x01(\tR\x04line\"!\n" +
@@ -9704,7 +9879,7 @@ func file_bulkhead_v1_control_proto_rawDescGZIP() []byte {
 	return file_bulkhead_v1_control_proto_rawDescData
 }
 
-var file_bulkhead_v1_control_proto_msgTypes = make([]protoimpl.MessageInfo, 123)
+var file_bulkhead_v1_control_proto_msgTypes = make([]protoimpl.MessageInfo, 124)
 var file_bulkhead_v1_control_proto_goTypes = []any{
 	(*FieldError)(nil),                 // 0: bulkhead.v1.FieldError
 	(*Done)(nil),                       // 1: bulkhead.v1.Done
@@ -9738,296 +9913,306 @@ var file_bulkhead_v1_control_proto_goTypes = []any{
 	(*Acts)(nil),                       // 29: bulkhead.v1.Acts
 	(*ActRight)(nil),                   // 30: bulkhead.v1.ActRight
 	(*ActRequest)(nil),                 // 31: bulkhead.v1.ActRequest
-	(*ActPreview)(nil),                 // 32: bulkhead.v1.ActPreview
-	(*Shape)(nil),                      // 33: bulkhead.v1.Shape
-	(*WhatIfEarliestRequest)(nil),      // 34: bulkhead.v1.WhatIfEarliestRequest
-	(*EarliestDates)(nil),              // 35: bulkhead.v1.EarliestDates
-	(*EarliestDate)(nil),               // 36: bulkhead.v1.EarliestDate
-	(*Rebooking)(nil),                  // 37: bulkhead.v1.Rebooking
-	(*WhatIfSlipRequest)(nil),          // 38: bulkhead.v1.WhatIfSlipRequest
-	(*SlippedHall)(nil),                // 39: bulkhead.v1.SlippedHall
-	(*CurrencySum)(nil),                // 40: bulkhead.v1.CurrencySum
-	(*SlippedContract)(nil),            // 41: bulkhead.v1.SlippedContract
-	(*SlippedTranche)(nil),             // 42: bulkhead.v1.SlippedTranche
-	(*ChangedLine)(nil),                // 43: bulkhead.v1.ChangedLine
-	(*LateRight)(nil),                  // 44: bulkhead.v1.LateRight
-	(*WhatIfPlaceRequest)(nil),         // 45: bulkhead.v1.WhatIfPlaceRequest
-	(*PlacedContract)(nil),             // 46: bulkhead.v1.PlacedContract
-	(*HermeticGroup)(nil),              // 47: bulkhead.v1.HermeticGroup
-	(*PlacedTranche)(nil),              // 48: bulkhead.v1.PlacedTranche
-	(*PlacedPart)(nil),                 // 49: bulkhead.v1.PlacedPart
-	(*PlacedRamp)(nil),                 // 50: bulkhead.v1.PlacedRamp
-	(*RampStep)(nil),                   // 51: bulkhead.v1.RampStep
-	(*SitePicture)(nil),                // 52: bulkhead.v1.SitePicture
-	(*PictureRow)(nil),                 // 53: bulkhead.v1.PictureRow
-	(*PictureHolder)(nil),              // 54: bulkhead.v1.PictureHolder
-	(*LeaseRef)(nil),                   // 55: bulkhead.v1.LeaseRef
-	(*Lease)(nil),                      // 56: bulkhead.v1.Lease
-	(*Silence)(nil),                    // 57: bulkhead.v1.Silence
-	(*Leases)(nil),                     // 58: bulkhead.v1.Leases
-	(*Replacement)(nil),                // 59: bulkhead.v1.Replacement
-	(*Estimate)(nil),                   // 60: bulkhead.v1.Estimate
-	(*FailureClass)(nil),               // 61: bulkhead.v1.FailureClass
-	(*PlanSparesRequest)(nil),          // 62: bulkhead.v1.PlanSparesRequest
-	(*SparesPlan)(nil),                 // 63: bulkhead.v1.SparesPlan
-	(*SparesChoice)(nil),               // 64: bulkhead.v1.SparesChoice
-	(*PlanDefragRequest)(nil),          // 65: bulkhead.v1.PlanDefragRequest
-	(*Frontier)(nil),                   // 66: bulkhead.v1.Frontier
-	(*FrontierPoint)(nil),              // 67: bulkhead.v1.FrontierPoint
-	(*ProposeDefragRequest)(nil),       // 68: bulkhead.v1.ProposeDefragRequest
-	(*DefragRef)(nil),                  // 69: bulkhead.v1.DefragRef
-	(*Defrag)(nil),                     // 70: bulkhead.v1.Defrag
-	(*DefragMove)(nil),                 // 71: bulkhead.v1.DefragMove
-	(*HandOver)(nil),                   // 72: bulkhead.v1.HandOver
-	(*ListNodesRequest)(nil),           // 73: bulkhead.v1.ListNodesRequest
-	(*NodeRef)(nil),                    // 74: bulkhead.v1.NodeRef
-	(*Node)(nil),                       // 75: bulkhead.v1.Node
-	(*Nodes)(nil),                      // 76: bulkhead.v1.Nodes
-	(*CordonNodeRequest)(nil),          // 77: bulkhead.v1.CordonNodeRequest
-	(*ReplaceNodeRequest)(nil),         // 78: bulkhead.v1.ReplaceNodeRequest
-	(*AcknowledgeRequest)(nil),         // 79: bulkhead.v1.AcknowledgeRequest
-	(*WithdrawReplacementRequest)(nil), // 80: bulkhead.v1.WithdrawReplacementRequest
-	(*RepairNodeRequest)(nil),          // 81: bulkhead.v1.RepairNodeRequest
-	(*Isolation)(nil),                  // 82: bulkhead.v1.Isolation
-	(*FileProbeRequest)(nil),           // 83: bulkhead.v1.FileProbeRequest
-	(*MountRequest)(nil),               // 84: bulkhead.v1.MountRequest
-	(*Mount)(nil),                      // 85: bulkhead.v1.Mount
-	(*ShowPlanRequest)(nil),            // 86: bulkhead.v1.ShowPlanRequest
-	(*Plan)(nil),                       // 87: bulkhead.v1.Plan
-	(*BrakeBudget)(nil),                // 88: bulkhead.v1.BrakeBudget
-	(*DriverState)(nil),                // 89: bulkhead.v1.DriverState
-	(*ReasonRequest)(nil),              // 90: bulkhead.v1.ReasonRequest
-	(*PauseRequest)(nil),               // 91: bulkhead.v1.PauseRequest
-	(*Invoice)(nil),                    // 92: bulkhead.v1.Invoice
-	(*Invoices)(nil),                   // 93: bulkhead.v1.Invoices
-	(*InvoiceRef)(nil),                 // 94: bulkhead.v1.InvoiceRef
-	(*InvoiceDocument)(nil),            // 95: bulkhead.v1.InvoiceDocument
-	(*Dispute)(nil),                    // 96: bulkhead.v1.Dispute
-	(*DisputeLineRequest)(nil),         // 97: bulkhead.v1.DisputeLineRequest
-	(*SettleDisputeRequest)(nil),       // 98: bulkhead.v1.SettleDisputeRequest
-	(*ExplainInvoiceRequest)(nil),      // 99: bulkhead.v1.ExplainInvoiceRequest
-	(*Explanation)(nil),                // 100: bulkhead.v1.Explanation
-	(*TenantRef)(nil),                  // 101: bulkhead.v1.TenantRef
-	(*Chunk)(nil),                      // 102: bulkhead.v1.Chunk
-	(*TailLedgerRequest)(nil),          // 103: bulkhead.v1.TailLedgerRequest
-	(*Entry)(nil),                      // 104: bulkhead.v1.Entry
-	(*Checkpoint)(nil),                 // 105: bulkhead.v1.Checkpoint
-	(*GetTrustRequest)(nil),            // 106: bulkhead.v1.GetTrustRequest
-	(*Trust)(nil),                      // 107: bulkhead.v1.Trust
-	(*ListKeysRequest)(nil),            // 108: bulkhead.v1.ListKeysRequest
-	(*Key)(nil),                        // 109: bulkhead.v1.Key
-	(*Keys)(nil),                       // 110: bulkhead.v1.Keys
-	(*RotateKeyRequest)(nil),           // 111: bulkhead.v1.RotateKeyRequest
-	(*ShowClockRequest)(nil),           // 112: bulkhead.v1.ShowClockRequest
-	(*Clock)(nil),                      // 113: bulkhead.v1.Clock
-	(*ApproverKeyRequest)(nil),         // 114: bulkhead.v1.ApproverKeyRequest
-	(*ListApproversRequest)(nil),       // 115: bulkhead.v1.ListApproversRequest
-	(*ApproverKey)(nil),                // 116: bulkhead.v1.ApproverKey
-	(*Approvers)(nil),                  // 117: bulkhead.v1.Approvers
-	(*ConfirmClockRequest)(nil),        // 118: bulkhead.v1.ConfirmClockRequest
-	(*CommandRef)(nil),                 // 119: bulkhead.v1.CommandRef
-	(*CommandState)(nil),               // 120: bulkhead.v1.CommandState
-	nil,                                // 121: bulkhead.v1.Site.NodesByStateEntry
-	nil,                                // 122: bulkhead.v1.HandOver.FilesEntry
+	(*Assured)(nil),                    // 32: bulkhead.v1.Assured
+	(*ActPreview)(nil),                 // 33: bulkhead.v1.ActPreview
+	(*Shape)(nil),                      // 34: bulkhead.v1.Shape
+	(*WhatIfEarliestRequest)(nil),      // 35: bulkhead.v1.WhatIfEarliestRequest
+	(*EarliestDates)(nil),              // 36: bulkhead.v1.EarliestDates
+	(*EarliestDate)(nil),               // 37: bulkhead.v1.EarliestDate
+	(*Rebooking)(nil),                  // 38: bulkhead.v1.Rebooking
+	(*WhatIfSlipRequest)(nil),          // 39: bulkhead.v1.WhatIfSlipRequest
+	(*SlippedHall)(nil),                // 40: bulkhead.v1.SlippedHall
+	(*CurrencySum)(nil),                // 41: bulkhead.v1.CurrencySum
+	(*SlippedContract)(nil),            // 42: bulkhead.v1.SlippedContract
+	(*SlippedTranche)(nil),             // 43: bulkhead.v1.SlippedTranche
+	(*ChangedLine)(nil),                // 44: bulkhead.v1.ChangedLine
+	(*LateRight)(nil),                  // 45: bulkhead.v1.LateRight
+	(*WhatIfPlaceRequest)(nil),         // 46: bulkhead.v1.WhatIfPlaceRequest
+	(*PlacedContract)(nil),             // 47: bulkhead.v1.PlacedContract
+	(*HermeticGroup)(nil),              // 48: bulkhead.v1.HermeticGroup
+	(*PlacedTranche)(nil),              // 49: bulkhead.v1.PlacedTranche
+	(*PlacedPart)(nil),                 // 50: bulkhead.v1.PlacedPart
+	(*PlacedRamp)(nil),                 // 51: bulkhead.v1.PlacedRamp
+	(*RampStep)(nil),                   // 52: bulkhead.v1.RampStep
+	(*SitePicture)(nil),                // 53: bulkhead.v1.SitePicture
+	(*PictureRow)(nil),                 // 54: bulkhead.v1.PictureRow
+	(*PictureHolder)(nil),              // 55: bulkhead.v1.PictureHolder
+	(*LeaseRef)(nil),                   // 56: bulkhead.v1.LeaseRef
+	(*Lease)(nil),                      // 57: bulkhead.v1.Lease
+	(*Silence)(nil),                    // 58: bulkhead.v1.Silence
+	(*Leases)(nil),                     // 59: bulkhead.v1.Leases
+	(*Replacement)(nil),                // 60: bulkhead.v1.Replacement
+	(*Estimate)(nil),                   // 61: bulkhead.v1.Estimate
+	(*FailureClass)(nil),               // 62: bulkhead.v1.FailureClass
+	(*PlanSparesRequest)(nil),          // 63: bulkhead.v1.PlanSparesRequest
+	(*SparesPlan)(nil),                 // 64: bulkhead.v1.SparesPlan
+	(*SparesChoice)(nil),               // 65: bulkhead.v1.SparesChoice
+	(*PlanDefragRequest)(nil),          // 66: bulkhead.v1.PlanDefragRequest
+	(*Frontier)(nil),                   // 67: bulkhead.v1.Frontier
+	(*FrontierPoint)(nil),              // 68: bulkhead.v1.FrontierPoint
+	(*ProposeDefragRequest)(nil),       // 69: bulkhead.v1.ProposeDefragRequest
+	(*DefragRef)(nil),                  // 70: bulkhead.v1.DefragRef
+	(*Defrag)(nil),                     // 71: bulkhead.v1.Defrag
+	(*DefragMove)(nil),                 // 72: bulkhead.v1.DefragMove
+	(*HandOver)(nil),                   // 73: bulkhead.v1.HandOver
+	(*ListNodesRequest)(nil),           // 74: bulkhead.v1.ListNodesRequest
+	(*NodeRef)(nil),                    // 75: bulkhead.v1.NodeRef
+	(*Node)(nil),                       // 76: bulkhead.v1.Node
+	(*Nodes)(nil),                      // 77: bulkhead.v1.Nodes
+	(*CordonNodeRequest)(nil),          // 78: bulkhead.v1.CordonNodeRequest
+	(*ReplaceNodeRequest)(nil),         // 79: bulkhead.v1.ReplaceNodeRequest
+	(*AcknowledgeRequest)(nil),         // 80: bulkhead.v1.AcknowledgeRequest
+	(*WithdrawReplacementRequest)(nil), // 81: bulkhead.v1.WithdrawReplacementRequest
+	(*RepairNodeRequest)(nil),          // 82: bulkhead.v1.RepairNodeRequest
+	(*Isolation)(nil),                  // 83: bulkhead.v1.Isolation
+	(*FileProbeRequest)(nil),           // 84: bulkhead.v1.FileProbeRequest
+	(*MountRequest)(nil),               // 85: bulkhead.v1.MountRequest
+	(*Mount)(nil),                      // 86: bulkhead.v1.Mount
+	(*ShowPlanRequest)(nil),            // 87: bulkhead.v1.ShowPlanRequest
+	(*Plan)(nil),                       // 88: bulkhead.v1.Plan
+	(*BrakeBudget)(nil),                // 89: bulkhead.v1.BrakeBudget
+	(*DriverState)(nil),                // 90: bulkhead.v1.DriverState
+	(*ReasonRequest)(nil),              // 91: bulkhead.v1.ReasonRequest
+	(*PauseRequest)(nil),               // 92: bulkhead.v1.PauseRequest
+	(*Invoice)(nil),                    // 93: bulkhead.v1.Invoice
+	(*Invoices)(nil),                   // 94: bulkhead.v1.Invoices
+	(*InvoiceRef)(nil),                 // 95: bulkhead.v1.InvoiceRef
+	(*InvoiceDocument)(nil),            // 96: bulkhead.v1.InvoiceDocument
+	(*Dispute)(nil),                    // 97: bulkhead.v1.Dispute
+	(*DisputeLineRequest)(nil),         // 98: bulkhead.v1.DisputeLineRequest
+	(*SettleDisputeRequest)(nil),       // 99: bulkhead.v1.SettleDisputeRequest
+	(*ExplainInvoiceRequest)(nil),      // 100: bulkhead.v1.ExplainInvoiceRequest
+	(*Explanation)(nil),                // 101: bulkhead.v1.Explanation
+	(*TenantRef)(nil),                  // 102: bulkhead.v1.TenantRef
+	(*Chunk)(nil),                      // 103: bulkhead.v1.Chunk
+	(*TailLedgerRequest)(nil),          // 104: bulkhead.v1.TailLedgerRequest
+	(*Entry)(nil),                      // 105: bulkhead.v1.Entry
+	(*Checkpoint)(nil),                 // 106: bulkhead.v1.Checkpoint
+	(*GetTrustRequest)(nil),            // 107: bulkhead.v1.GetTrustRequest
+	(*Trust)(nil),                      // 108: bulkhead.v1.Trust
+	(*ListKeysRequest)(nil),            // 109: bulkhead.v1.ListKeysRequest
+	(*Key)(nil),                        // 110: bulkhead.v1.Key
+	(*Keys)(nil),                       // 111: bulkhead.v1.Keys
+	(*RotateKeyRequest)(nil),           // 112: bulkhead.v1.RotateKeyRequest
+	(*ShowClockRequest)(nil),           // 113: bulkhead.v1.ShowClockRequest
+	(*Clock)(nil),                      // 114: bulkhead.v1.Clock
+	(*ApproverKeyRequest)(nil),         // 115: bulkhead.v1.ApproverKeyRequest
+	(*ListApproversRequest)(nil),       // 116: bulkhead.v1.ListApproversRequest
+	(*ApproverKey)(nil),                // 117: bulkhead.v1.ApproverKey
+	(*Approvers)(nil),                  // 118: bulkhead.v1.Approvers
+	(*ConfirmClockRequest)(nil),        // 119: bulkhead.v1.ConfirmClockRequest
+	(*CommandRef)(nil),                 // 120: bulkhead.v1.CommandRef
+	(*CommandState)(nil),               // 121: bulkhead.v1.CommandState
+	nil,                                // 122: bulkhead.v1.Site.NodesByStateEntry
+	nil,                                // 123: bulkhead.v1.HandOver.FilesEntry
 }
 var file_bulkhead_v1_control_proto_depIdxs = []int32{
 	5,   // 0: bulkhead.v1.Site.halls:type_name -> bulkhead.v1.Hall
-	121, // 1: bulkhead.v1.Site.nodes_by_state:type_name -> bulkhead.v1.Site.NodesByStateEntry
-	113, // 2: bulkhead.v1.Site.clock:type_name -> bulkhead.v1.Clock
+	122, // 1: bulkhead.v1.Site.nodes_by_state:type_name -> bulkhead.v1.Site.NodesByStateEntry
+	114, // 2: bulkhead.v1.Site.clock:type_name -> bulkhead.v1.Clock
 	10,  // 3: bulkhead.v1.FoundLabels.labels:type_name -> bulkhead.v1.FoundLabel
 	15,  // 4: bulkhead.v1.Tenants.tenants:type_name -> bulkhead.v1.Tenant
 	18,  // 5: bulkhead.v1.TenantKeys.keys:type_name -> bulkhead.v1.TenantKey
 	24,  // 6: bulkhead.v1.Quotes.quotes:type_name -> bulkhead.v1.Quote
 	25,  // 7: bulkhead.v1.Quote.parts:type_name -> bulkhead.v1.QuotePart
-	43,  // 8: bulkhead.v1.Quote.late:type_name -> bulkhead.v1.ChangedLine
-	50,  // 9: bulkhead.v1.Quote.ramps:type_name -> bulkhead.v1.PlacedRamp
-	47,  // 10: bulkhead.v1.Quote.apart:type_name -> bulkhead.v1.HermeticGroup
-	60,  // 11: bulkhead.v1.QuotePart.estimate:type_name -> bulkhead.v1.Estimate
+	44,  // 8: bulkhead.v1.Quote.late:type_name -> bulkhead.v1.ChangedLine
+	51,  // 9: bulkhead.v1.Quote.ramps:type_name -> bulkhead.v1.PlacedRamp
+	48,  // 10: bulkhead.v1.Quote.apart:type_name -> bulkhead.v1.HermeticGroup
+	61,  // 11: bulkhead.v1.QuotePart.estimate:type_name -> bulkhead.v1.Estimate
 	26,  // 12: bulkhead.v1.QuotePart.arrivals:type_name -> bulkhead.v1.QuoteArrival
 	30,  // 13: bulkhead.v1.Acts.acts:type_name -> bulkhead.v1.ActRight
-	36,  // 14: bulkhead.v1.EarliestDates.sizes:type_name -> bulkhead.v1.EarliestDate
-	33,  // 15: bulkhead.v1.EarliestDate.shape:type_name -> bulkhead.v1.Shape
-	33,  // 16: bulkhead.v1.EarliestDate.ideal:type_name -> bulkhead.v1.Shape
-	33,  // 17: bulkhead.v1.EarliestDate.better:type_name -> bulkhead.v1.Shape
-	37,  // 18: bulkhead.v1.EarliestDate.moves:type_name -> bulkhead.v1.Rebooking
-	33,  // 19: bulkhead.v1.Rebooking.was:type_name -> bulkhead.v1.Shape
-	33,  // 20: bulkhead.v1.Rebooking.is:type_name -> bulkhead.v1.Shape
-	41,  // 21: bulkhead.v1.SlippedHall.contracts:type_name -> bulkhead.v1.SlippedContract
-	40,  // 22: bulkhead.v1.SlippedHall.changes:type_name -> bulkhead.v1.CurrencySum
-	42,  // 23: bulkhead.v1.SlippedContract.tranches:type_name -> bulkhead.v1.SlippedTranche
-	43,  // 24: bulkhead.v1.SlippedContract.lines:type_name -> bulkhead.v1.ChangedLine
-	44,  // 25: bulkhead.v1.SlippedContract.rights:type_name -> bulkhead.v1.LateRight
-	48,  // 26: bulkhead.v1.PlacedContract.tranches:type_name -> bulkhead.v1.PlacedTranche
-	50,  // 27: bulkhead.v1.PlacedContract.ramps:type_name -> bulkhead.v1.PlacedRamp
-	37,  // 28: bulkhead.v1.PlacedContract.moves:type_name -> bulkhead.v1.Rebooking
-	43,  // 29: bulkhead.v1.PlacedContract.late:type_name -> bulkhead.v1.ChangedLine
-	52,  // 30: bulkhead.v1.PlacedContract.before:type_name -> bulkhead.v1.SitePicture
-	52,  // 31: bulkhead.v1.PlacedContract.after:type_name -> bulkhead.v1.SitePicture
-	47,  // 32: bulkhead.v1.PlacedContract.apart:type_name -> bulkhead.v1.HermeticGroup
-	49,  // 33: bulkhead.v1.PlacedTranche.parts:type_name -> bulkhead.v1.PlacedPart
-	33,  // 34: bulkhead.v1.PlacedPart.shape:type_name -> bulkhead.v1.Shape
-	51,  // 35: bulkhead.v1.PlacedRamp.steps:type_name -> bulkhead.v1.RampStep
-	33,  // 36: bulkhead.v1.PlacedRamp.unnested:type_name -> bulkhead.v1.Shape
-	33,  // 37: bulkhead.v1.RampStep.shape:type_name -> bulkhead.v1.Shape
-	53,  // 38: bulkhead.v1.SitePicture.rows:type_name -> bulkhead.v1.PictureRow
-	54,  // 39: bulkhead.v1.SitePicture.holders:type_name -> bulkhead.v1.PictureHolder
-	59,  // 40: bulkhead.v1.Lease.replacements:type_name -> bulkhead.v1.Replacement
-	60,  // 41: bulkhead.v1.Lease.estimate:type_name -> bulkhead.v1.Estimate
-	70,  // 42: bulkhead.v1.Lease.defrag:type_name -> bulkhead.v1.Defrag
-	57,  // 43: bulkhead.v1.Lease.silences:type_name -> bulkhead.v1.Silence
-	56,  // 44: bulkhead.v1.Leases.leases:type_name -> bulkhead.v1.Lease
-	61,  // 45: bulkhead.v1.PlanSparesRequest.classes:type_name -> bulkhead.v1.FailureClass
-	61,  // 46: bulkhead.v1.SparesPlan.classes:type_name -> bulkhead.v1.FailureClass
-	64,  // 47: bulkhead.v1.SparesPlan.choices:type_name -> bulkhead.v1.SparesChoice
-	67,  // 48: bulkhead.v1.Frontier.points:type_name -> bulkhead.v1.FrontierPoint
-	71,  // 49: bulkhead.v1.Defrag.moves:type_name -> bulkhead.v1.DefragMove
-	122, // 50: bulkhead.v1.HandOver.files:type_name -> bulkhead.v1.HandOver.FilesEntry
-	2,   // 51: bulkhead.v1.ListNodesRequest.page:type_name -> bulkhead.v1.Page
-	75,  // 52: bulkhead.v1.Nodes.nodes:type_name -> bulkhead.v1.Node
-	88,  // 53: bulkhead.v1.Plan.budgets:type_name -> bulkhead.v1.BrakeBudget
-	89,  // 54: bulkhead.v1.Plan.drivers:type_name -> bulkhead.v1.DriverState
-	92,  // 55: bulkhead.v1.Invoices.invoices:type_name -> bulkhead.v1.Invoice
-	92,  // 56: bulkhead.v1.InvoiceDocument.invoice:type_name -> bulkhead.v1.Invoice
-	96,  // 57: bulkhead.v1.InvoiceDocument.disputes:type_name -> bulkhead.v1.Dispute
-	109, // 58: bulkhead.v1.Keys.keys:type_name -> bulkhead.v1.Key
-	116, // 59: bulkhead.v1.Approvers.keys:type_name -> bulkhead.v1.ApproverKey
-	3,   // 60: bulkhead.v1.ControlPlane.ShowSite:input_type -> bulkhead.v1.ShowSiteRequest
-	6,   // 61: bulkhead.v1.ControlPlane.DiffSite:input_type -> bulkhead.v1.SiteTemplate
-	6,   // 62: bulkhead.v1.ControlPlane.ImportSite:input_type -> bulkhead.v1.SiteTemplate
-	8,   // 63: bulkhead.v1.ControlPlane.RescheduleHall:input_type -> bulkhead.v1.RescheduleHallRequest
-	9,   // 64: bulkhead.v1.ControlPlane.ListFound:input_type -> bulkhead.v1.ListFoundRequest
-	12,  // 65: bulkhead.v1.ControlPlane.TakeOver:input_type -> bulkhead.v1.TakeOverRequest
-	13,  // 66: bulkhead.v1.ControlPlane.OfferSitting:input_type -> bulkhead.v1.OfferSittingRequest
-	14,  // 67: bulkhead.v1.ControlPlane.RegisterTenant:input_type -> bulkhead.v1.RegisterTenantRequest
-	2,   // 68: bulkhead.v1.ControlPlane.ListTenants:input_type -> bulkhead.v1.Page
-	17,  // 69: bulkhead.v1.ControlPlane.RegisterTenantKey:input_type -> bulkhead.v1.TenantKeyRequest
-	17,  // 70: bulkhead.v1.ControlPlane.RevokeTenantKey:input_type -> bulkhead.v1.TenantKeyRequest
-	101, // 71: bulkhead.v1.ControlPlane.ListTenantKeys:input_type -> bulkhead.v1.TenantRef
-	20,  // 72: bulkhead.v1.ControlPlane.OfferQuote:input_type -> bulkhead.v1.OfferQuoteRequest
-	2,   // 73: bulkhead.v1.ControlPlane.ListQuotes:input_type -> bulkhead.v1.Page
-	21,  // 74: bulkhead.v1.ControlPlane.ShowQuote:input_type -> bulkhead.v1.QuoteRef
-	23,  // 75: bulkhead.v1.ControlPlane.WithdrawQuote:input_type -> bulkhead.v1.WithdrawQuoteRequest
-	27,  // 76: bulkhead.v1.ControlPlane.SignLease:input_type -> bulkhead.v1.SignLeaseRequest
-	28,  // 77: bulkhead.v1.ControlPlane.ListActs:input_type -> bulkhead.v1.ContractRef
-	31,  // 78: bulkhead.v1.ControlPlane.PreviewAct:input_type -> bulkhead.v1.ActRequest
-	31,  // 79: bulkhead.v1.ControlPlane.PerformAct:input_type -> bulkhead.v1.ActRequest
-	34,  // 80: bulkhead.v1.ControlPlane.WhatIfEarliest:input_type -> bulkhead.v1.WhatIfEarliestRequest
-	38,  // 81: bulkhead.v1.ControlPlane.WhatIfSlip:input_type -> bulkhead.v1.WhatIfSlipRequest
-	45,  // 82: bulkhead.v1.ControlPlane.WhatIfPlace:input_type -> bulkhead.v1.WhatIfPlaceRequest
-	2,   // 83: bulkhead.v1.ControlPlane.ListLeases:input_type -> bulkhead.v1.Page
-	55,  // 84: bulkhead.v1.ControlPlane.GetLease:input_type -> bulkhead.v1.LeaseRef
-	55,  // 85: bulkhead.v1.ControlPlane.GetHosts:input_type -> bulkhead.v1.LeaseRef
-	84,  // 86: bulkhead.v1.ControlPlane.GetMount:input_type -> bulkhead.v1.MountRequest
-	73,  // 87: bulkhead.v1.ControlPlane.ListNodes:input_type -> bulkhead.v1.ListNodesRequest
-	74,  // 88: bulkhead.v1.ControlPlane.GetNode:input_type -> bulkhead.v1.NodeRef
-	77,  // 89: bulkhead.v1.ControlPlane.CordonNode:input_type -> bulkhead.v1.CordonNodeRequest
-	78,  // 90: bulkhead.v1.ControlPlane.ReplaceNode:input_type -> bulkhead.v1.ReplaceNodeRequest
-	79,  // 91: bulkhead.v1.ControlPlane.AcknowledgeReplacement:input_type -> bulkhead.v1.AcknowledgeRequest
-	80,  // 92: bulkhead.v1.ControlPlane.WithdrawReplacement:input_type -> bulkhead.v1.WithdrawReplacementRequest
-	81,  // 93: bulkhead.v1.ControlPlane.RepairNode:input_type -> bulkhead.v1.RepairNodeRequest
-	62,  // 94: bulkhead.v1.ControlPlane.PlanSpares:input_type -> bulkhead.v1.PlanSparesRequest
-	65,  // 95: bulkhead.v1.ControlPlane.PlanDefrag:input_type -> bulkhead.v1.PlanDefragRequest
-	68,  // 96: bulkhead.v1.ControlPlane.ProposeDefrag:input_type -> bulkhead.v1.ProposeDefragRequest
-	55,  // 97: bulkhead.v1.ControlPlane.ShowDefrag:input_type -> bulkhead.v1.LeaseRef
-	69,  // 98: bulkhead.v1.ControlPlane.ConsentDefrag:input_type -> bulkhead.v1.DefragRef
-	69,  // 99: bulkhead.v1.ControlPlane.AcceptDefrag:input_type -> bulkhead.v1.DefragRef
-	69,  // 100: bulkhead.v1.ControlPlane.WithdrawDefrag:input_type -> bulkhead.v1.DefragRef
-	55,  // 101: bulkhead.v1.ControlPlane.ShowIsolation:input_type -> bulkhead.v1.LeaseRef
-	55,  // 102: bulkhead.v1.ControlPlane.ProveLease:input_type -> bulkhead.v1.LeaseRef
-	83,  // 103: bulkhead.v1.ControlPlane.FileProbe:input_type -> bulkhead.v1.FileProbeRequest
-	86,  // 104: bulkhead.v1.ControlPlane.ShowPlan:input_type -> bulkhead.v1.ShowPlanRequest
-	90,  // 105: bulkhead.v1.ControlPlane.ReleaseBrake:input_type -> bulkhead.v1.ReasonRequest
-	90,  // 106: bulkhead.v1.ControlPlane.ManageSite:input_type -> bulkhead.v1.ReasonRequest
-	91,  // 107: bulkhead.v1.ControlPlane.Pause:input_type -> bulkhead.v1.PauseRequest
-	91,  // 108: bulkhead.v1.ControlPlane.Resume:input_type -> bulkhead.v1.PauseRequest
-	2,   // 109: bulkhead.v1.ControlPlane.ListInvoices:input_type -> bulkhead.v1.Page
-	94,  // 110: bulkhead.v1.ControlPlane.GetInvoice:input_type -> bulkhead.v1.InvoiceRef
-	99,  // 111: bulkhead.v1.ControlPlane.ExplainInvoice:input_type -> bulkhead.v1.ExplainInvoiceRequest
-	97,  // 112: bulkhead.v1.ControlPlane.DisputeLine:input_type -> bulkhead.v1.DisputeLineRequest
-	98,  // 113: bulkhead.v1.ControlPlane.SettleDispute:input_type -> bulkhead.v1.SettleDisputeRequest
-	101, // 114: bulkhead.v1.ControlPlane.WriteBundle:input_type -> bulkhead.v1.TenantRef
-	103, // 115: bulkhead.v1.ControlPlane.TailLedger:input_type -> bulkhead.v1.TailLedgerRequest
-	101, // 116: bulkhead.v1.ControlPlane.GetCheckpoint:input_type -> bulkhead.v1.TenantRef
-	106, // 117: bulkhead.v1.ControlPlane.GetTrust:input_type -> bulkhead.v1.GetTrustRequest
-	108, // 118: bulkhead.v1.ControlPlane.ListKeys:input_type -> bulkhead.v1.ListKeysRequest
-	111, // 119: bulkhead.v1.ControlPlane.RotateKey:input_type -> bulkhead.v1.RotateKeyRequest
-	114, // 120: bulkhead.v1.ControlPlane.RegisterApprover:input_type -> bulkhead.v1.ApproverKeyRequest
-	114, // 121: bulkhead.v1.ControlPlane.RevokeApprover:input_type -> bulkhead.v1.ApproverKeyRequest
-	115, // 122: bulkhead.v1.ControlPlane.ListApprovers:input_type -> bulkhead.v1.ListApproversRequest
-	112, // 123: bulkhead.v1.ControlPlane.ShowClock:input_type -> bulkhead.v1.ShowClockRequest
-	118, // 124: bulkhead.v1.ControlPlane.ConfirmClock:input_type -> bulkhead.v1.ConfirmClockRequest
-	119, // 125: bulkhead.v1.ControlPlane.ShowCommand:input_type -> bulkhead.v1.CommandRef
-	4,   // 126: bulkhead.v1.ControlPlane.ShowSite:output_type -> bulkhead.v1.Site
-	7,   // 127: bulkhead.v1.ControlPlane.DiffSite:output_type -> bulkhead.v1.SiteChange
-	1,   // 128: bulkhead.v1.ControlPlane.ImportSite:output_type -> bulkhead.v1.Done
-	1,   // 129: bulkhead.v1.ControlPlane.RescheduleHall:output_type -> bulkhead.v1.Done
-	11,  // 130: bulkhead.v1.ControlPlane.ListFound:output_type -> bulkhead.v1.FoundLabels
-	1,   // 131: bulkhead.v1.ControlPlane.TakeOver:output_type -> bulkhead.v1.Done
-	24,  // 132: bulkhead.v1.ControlPlane.OfferSitting:output_type -> bulkhead.v1.Quote
-	1,   // 133: bulkhead.v1.ControlPlane.RegisterTenant:output_type -> bulkhead.v1.Done
-	16,  // 134: bulkhead.v1.ControlPlane.ListTenants:output_type -> bulkhead.v1.Tenants
-	1,   // 135: bulkhead.v1.ControlPlane.RegisterTenantKey:output_type -> bulkhead.v1.Done
-	1,   // 136: bulkhead.v1.ControlPlane.RevokeTenantKey:output_type -> bulkhead.v1.Done
-	19,  // 137: bulkhead.v1.ControlPlane.ListTenantKeys:output_type -> bulkhead.v1.TenantKeys
-	24,  // 138: bulkhead.v1.ControlPlane.OfferQuote:output_type -> bulkhead.v1.Quote
-	22,  // 139: bulkhead.v1.ControlPlane.ListQuotes:output_type -> bulkhead.v1.Quotes
-	24,  // 140: bulkhead.v1.ControlPlane.ShowQuote:output_type -> bulkhead.v1.Quote
-	1,   // 141: bulkhead.v1.ControlPlane.WithdrawQuote:output_type -> bulkhead.v1.Done
-	1,   // 142: bulkhead.v1.ControlPlane.SignLease:output_type -> bulkhead.v1.Done
-	29,  // 143: bulkhead.v1.ControlPlane.ListActs:output_type -> bulkhead.v1.Acts
-	32,  // 144: bulkhead.v1.ControlPlane.PreviewAct:output_type -> bulkhead.v1.ActPreview
-	1,   // 145: bulkhead.v1.ControlPlane.PerformAct:output_type -> bulkhead.v1.Done
-	35,  // 146: bulkhead.v1.ControlPlane.WhatIfEarliest:output_type -> bulkhead.v1.EarliestDates
-	39,  // 147: bulkhead.v1.ControlPlane.WhatIfSlip:output_type -> bulkhead.v1.SlippedHall
-	46,  // 148: bulkhead.v1.ControlPlane.WhatIfPlace:output_type -> bulkhead.v1.PlacedContract
-	58,  // 149: bulkhead.v1.ControlPlane.ListLeases:output_type -> bulkhead.v1.Leases
-	56,  // 150: bulkhead.v1.ControlPlane.GetLease:output_type -> bulkhead.v1.Lease
-	72,  // 151: bulkhead.v1.ControlPlane.GetHosts:output_type -> bulkhead.v1.HandOver
-	85,  // 152: bulkhead.v1.ControlPlane.GetMount:output_type -> bulkhead.v1.Mount
-	76,  // 153: bulkhead.v1.ControlPlane.ListNodes:output_type -> bulkhead.v1.Nodes
-	75,  // 154: bulkhead.v1.ControlPlane.GetNode:output_type -> bulkhead.v1.Node
-	1,   // 155: bulkhead.v1.ControlPlane.CordonNode:output_type -> bulkhead.v1.Done
-	1,   // 156: bulkhead.v1.ControlPlane.ReplaceNode:output_type -> bulkhead.v1.Done
-	1,   // 157: bulkhead.v1.ControlPlane.AcknowledgeReplacement:output_type -> bulkhead.v1.Done
-	1,   // 158: bulkhead.v1.ControlPlane.WithdrawReplacement:output_type -> bulkhead.v1.Done
-	1,   // 159: bulkhead.v1.ControlPlane.RepairNode:output_type -> bulkhead.v1.Done
-	63,  // 160: bulkhead.v1.ControlPlane.PlanSpares:output_type -> bulkhead.v1.SparesPlan
-	66,  // 161: bulkhead.v1.ControlPlane.PlanDefrag:output_type -> bulkhead.v1.Frontier
-	1,   // 162: bulkhead.v1.ControlPlane.ProposeDefrag:output_type -> bulkhead.v1.Done
-	70,  // 163: bulkhead.v1.ControlPlane.ShowDefrag:output_type -> bulkhead.v1.Defrag
-	1,   // 164: bulkhead.v1.ControlPlane.ConsentDefrag:output_type -> bulkhead.v1.Done
-	1,   // 165: bulkhead.v1.ControlPlane.AcceptDefrag:output_type -> bulkhead.v1.Done
-	1,   // 166: bulkhead.v1.ControlPlane.WithdrawDefrag:output_type -> bulkhead.v1.Done
-	82,  // 167: bulkhead.v1.ControlPlane.ShowIsolation:output_type -> bulkhead.v1.Isolation
-	82,  // 168: bulkhead.v1.ControlPlane.ProveLease:output_type -> bulkhead.v1.Isolation
-	1,   // 169: bulkhead.v1.ControlPlane.FileProbe:output_type -> bulkhead.v1.Done
-	87,  // 170: bulkhead.v1.ControlPlane.ShowPlan:output_type -> bulkhead.v1.Plan
-	1,   // 171: bulkhead.v1.ControlPlane.ReleaseBrake:output_type -> bulkhead.v1.Done
-	1,   // 172: bulkhead.v1.ControlPlane.ManageSite:output_type -> bulkhead.v1.Done
-	1,   // 173: bulkhead.v1.ControlPlane.Pause:output_type -> bulkhead.v1.Done
-	1,   // 174: bulkhead.v1.ControlPlane.Resume:output_type -> bulkhead.v1.Done
-	93,  // 175: bulkhead.v1.ControlPlane.ListInvoices:output_type -> bulkhead.v1.Invoices
-	95,  // 176: bulkhead.v1.ControlPlane.GetInvoice:output_type -> bulkhead.v1.InvoiceDocument
-	100, // 177: bulkhead.v1.ControlPlane.ExplainInvoice:output_type -> bulkhead.v1.Explanation
-	1,   // 178: bulkhead.v1.ControlPlane.DisputeLine:output_type -> bulkhead.v1.Done
-	1,   // 179: bulkhead.v1.ControlPlane.SettleDispute:output_type -> bulkhead.v1.Done
-	102, // 180: bulkhead.v1.ControlPlane.WriteBundle:output_type -> bulkhead.v1.Chunk
-	104, // 181: bulkhead.v1.ControlPlane.TailLedger:output_type -> bulkhead.v1.Entry
-	105, // 182: bulkhead.v1.ControlPlane.GetCheckpoint:output_type -> bulkhead.v1.Checkpoint
-	107, // 183: bulkhead.v1.ControlPlane.GetTrust:output_type -> bulkhead.v1.Trust
-	110, // 184: bulkhead.v1.ControlPlane.ListKeys:output_type -> bulkhead.v1.Keys
-	1,   // 185: bulkhead.v1.ControlPlane.RotateKey:output_type -> bulkhead.v1.Done
-	1,   // 186: bulkhead.v1.ControlPlane.RegisterApprover:output_type -> bulkhead.v1.Done
-	1,   // 187: bulkhead.v1.ControlPlane.RevokeApprover:output_type -> bulkhead.v1.Done
-	117, // 188: bulkhead.v1.ControlPlane.ListApprovers:output_type -> bulkhead.v1.Approvers
-	113, // 189: bulkhead.v1.ControlPlane.ShowClock:output_type -> bulkhead.v1.Clock
-	1,   // 190: bulkhead.v1.ControlPlane.ConfirmClock:output_type -> bulkhead.v1.Done
-	120, // 191: bulkhead.v1.ControlPlane.ShowCommand:output_type -> bulkhead.v1.CommandState
-	126, // [126:192] is the sub-list for method output_type
-	60,  // [60:126] is the sub-list for method input_type
-	60,  // [60:60] is the sub-list for extension type_name
-	60,  // [60:60] is the sub-list for extension extendee
-	0,   // [0:60] is the sub-list for field type_name
+	32,  // 14: bulkhead.v1.ActRequest.assured:type_name -> bulkhead.v1.Assured
+	98,  // 15: bulkhead.v1.ActRequest.dispute:type_name -> bulkhead.v1.DisputeLineRequest
+	99,  // 16: bulkhead.v1.ActRequest.settle:type_name -> bulkhead.v1.SettleDisputeRequest
+	80,  // 17: bulkhead.v1.ActRequest.acknowledge:type_name -> bulkhead.v1.AcknowledgeRequest
+	70,  // 18: bulkhead.v1.ActRequest.consent:type_name -> bulkhead.v1.DefragRef
+	37,  // 19: bulkhead.v1.EarliestDates.sizes:type_name -> bulkhead.v1.EarliestDate
+	34,  // 20: bulkhead.v1.EarliestDate.shape:type_name -> bulkhead.v1.Shape
+	34,  // 21: bulkhead.v1.EarliestDate.ideal:type_name -> bulkhead.v1.Shape
+	34,  // 22: bulkhead.v1.EarliestDate.better:type_name -> bulkhead.v1.Shape
+	38,  // 23: bulkhead.v1.EarliestDate.moves:type_name -> bulkhead.v1.Rebooking
+	34,  // 24: bulkhead.v1.Rebooking.was:type_name -> bulkhead.v1.Shape
+	34,  // 25: bulkhead.v1.Rebooking.is:type_name -> bulkhead.v1.Shape
+	42,  // 26: bulkhead.v1.SlippedHall.contracts:type_name -> bulkhead.v1.SlippedContract
+	41,  // 27: bulkhead.v1.SlippedHall.changes:type_name -> bulkhead.v1.CurrencySum
+	43,  // 28: bulkhead.v1.SlippedContract.tranches:type_name -> bulkhead.v1.SlippedTranche
+	44,  // 29: bulkhead.v1.SlippedContract.lines:type_name -> bulkhead.v1.ChangedLine
+	45,  // 30: bulkhead.v1.SlippedContract.rights:type_name -> bulkhead.v1.LateRight
+	49,  // 31: bulkhead.v1.PlacedContract.tranches:type_name -> bulkhead.v1.PlacedTranche
+	51,  // 32: bulkhead.v1.PlacedContract.ramps:type_name -> bulkhead.v1.PlacedRamp
+	38,  // 33: bulkhead.v1.PlacedContract.moves:type_name -> bulkhead.v1.Rebooking
+	44,  // 34: bulkhead.v1.PlacedContract.late:type_name -> bulkhead.v1.ChangedLine
+	53,  // 35: bulkhead.v1.PlacedContract.before:type_name -> bulkhead.v1.SitePicture
+	53,  // 36: bulkhead.v1.PlacedContract.after:type_name -> bulkhead.v1.SitePicture
+	48,  // 37: bulkhead.v1.PlacedContract.apart:type_name -> bulkhead.v1.HermeticGroup
+	50,  // 38: bulkhead.v1.PlacedTranche.parts:type_name -> bulkhead.v1.PlacedPart
+	34,  // 39: bulkhead.v1.PlacedPart.shape:type_name -> bulkhead.v1.Shape
+	52,  // 40: bulkhead.v1.PlacedRamp.steps:type_name -> bulkhead.v1.RampStep
+	34,  // 41: bulkhead.v1.PlacedRamp.unnested:type_name -> bulkhead.v1.Shape
+	34,  // 42: bulkhead.v1.RampStep.shape:type_name -> bulkhead.v1.Shape
+	54,  // 43: bulkhead.v1.SitePicture.rows:type_name -> bulkhead.v1.PictureRow
+	55,  // 44: bulkhead.v1.SitePicture.holders:type_name -> bulkhead.v1.PictureHolder
+	60,  // 45: bulkhead.v1.Lease.replacements:type_name -> bulkhead.v1.Replacement
+	61,  // 46: bulkhead.v1.Lease.estimate:type_name -> bulkhead.v1.Estimate
+	71,  // 47: bulkhead.v1.Lease.defrag:type_name -> bulkhead.v1.Defrag
+	58,  // 48: bulkhead.v1.Lease.silences:type_name -> bulkhead.v1.Silence
+	57,  // 49: bulkhead.v1.Leases.leases:type_name -> bulkhead.v1.Lease
+	62,  // 50: bulkhead.v1.PlanSparesRequest.classes:type_name -> bulkhead.v1.FailureClass
+	62,  // 51: bulkhead.v1.SparesPlan.classes:type_name -> bulkhead.v1.FailureClass
+	65,  // 52: bulkhead.v1.SparesPlan.choices:type_name -> bulkhead.v1.SparesChoice
+	68,  // 53: bulkhead.v1.Frontier.points:type_name -> bulkhead.v1.FrontierPoint
+	32,  // 54: bulkhead.v1.DefragRef.assured:type_name -> bulkhead.v1.Assured
+	72,  // 55: bulkhead.v1.Defrag.moves:type_name -> bulkhead.v1.DefragMove
+	123, // 56: bulkhead.v1.HandOver.files:type_name -> bulkhead.v1.HandOver.FilesEntry
+	2,   // 57: bulkhead.v1.ListNodesRequest.page:type_name -> bulkhead.v1.Page
+	76,  // 58: bulkhead.v1.Nodes.nodes:type_name -> bulkhead.v1.Node
+	32,  // 59: bulkhead.v1.AcknowledgeRequest.assured:type_name -> bulkhead.v1.Assured
+	89,  // 60: bulkhead.v1.Plan.budgets:type_name -> bulkhead.v1.BrakeBudget
+	90,  // 61: bulkhead.v1.Plan.drivers:type_name -> bulkhead.v1.DriverState
+	93,  // 62: bulkhead.v1.Invoices.invoices:type_name -> bulkhead.v1.Invoice
+	93,  // 63: bulkhead.v1.InvoiceDocument.invoice:type_name -> bulkhead.v1.Invoice
+	97,  // 64: bulkhead.v1.InvoiceDocument.disputes:type_name -> bulkhead.v1.Dispute
+	32,  // 65: bulkhead.v1.DisputeLineRequest.assured:type_name -> bulkhead.v1.Assured
+	32,  // 66: bulkhead.v1.SettleDisputeRequest.assured:type_name -> bulkhead.v1.Assured
+	110, // 67: bulkhead.v1.Keys.keys:type_name -> bulkhead.v1.Key
+	117, // 68: bulkhead.v1.Approvers.keys:type_name -> bulkhead.v1.ApproverKey
+	3,   // 69: bulkhead.v1.ControlPlane.ShowSite:input_type -> bulkhead.v1.ShowSiteRequest
+	6,   // 70: bulkhead.v1.ControlPlane.DiffSite:input_type -> bulkhead.v1.SiteTemplate
+	6,   // 71: bulkhead.v1.ControlPlane.ImportSite:input_type -> bulkhead.v1.SiteTemplate
+	8,   // 72: bulkhead.v1.ControlPlane.RescheduleHall:input_type -> bulkhead.v1.RescheduleHallRequest
+	9,   // 73: bulkhead.v1.ControlPlane.ListFound:input_type -> bulkhead.v1.ListFoundRequest
+	12,  // 74: bulkhead.v1.ControlPlane.TakeOver:input_type -> bulkhead.v1.TakeOverRequest
+	13,  // 75: bulkhead.v1.ControlPlane.OfferSitting:input_type -> bulkhead.v1.OfferSittingRequest
+	14,  // 76: bulkhead.v1.ControlPlane.RegisterTenant:input_type -> bulkhead.v1.RegisterTenantRequest
+	2,   // 77: bulkhead.v1.ControlPlane.ListTenants:input_type -> bulkhead.v1.Page
+	17,  // 78: bulkhead.v1.ControlPlane.RegisterTenantKey:input_type -> bulkhead.v1.TenantKeyRequest
+	17,  // 79: bulkhead.v1.ControlPlane.RevokeTenantKey:input_type -> bulkhead.v1.TenantKeyRequest
+	102, // 80: bulkhead.v1.ControlPlane.ListTenantKeys:input_type -> bulkhead.v1.TenantRef
+	20,  // 81: bulkhead.v1.ControlPlane.OfferQuote:input_type -> bulkhead.v1.OfferQuoteRequest
+	2,   // 82: bulkhead.v1.ControlPlane.ListQuotes:input_type -> bulkhead.v1.Page
+	21,  // 83: bulkhead.v1.ControlPlane.ShowQuote:input_type -> bulkhead.v1.QuoteRef
+	23,  // 84: bulkhead.v1.ControlPlane.WithdrawQuote:input_type -> bulkhead.v1.WithdrawQuoteRequest
+	27,  // 85: bulkhead.v1.ControlPlane.SignLease:input_type -> bulkhead.v1.SignLeaseRequest
+	28,  // 86: bulkhead.v1.ControlPlane.ListActs:input_type -> bulkhead.v1.ContractRef
+	31,  // 87: bulkhead.v1.ControlPlane.PreviewAct:input_type -> bulkhead.v1.ActRequest
+	31,  // 88: bulkhead.v1.ControlPlane.PerformAct:input_type -> bulkhead.v1.ActRequest
+	35,  // 89: bulkhead.v1.ControlPlane.WhatIfEarliest:input_type -> bulkhead.v1.WhatIfEarliestRequest
+	39,  // 90: bulkhead.v1.ControlPlane.WhatIfSlip:input_type -> bulkhead.v1.WhatIfSlipRequest
+	46,  // 91: bulkhead.v1.ControlPlane.WhatIfPlace:input_type -> bulkhead.v1.WhatIfPlaceRequest
+	2,   // 92: bulkhead.v1.ControlPlane.ListLeases:input_type -> bulkhead.v1.Page
+	56,  // 93: bulkhead.v1.ControlPlane.GetLease:input_type -> bulkhead.v1.LeaseRef
+	56,  // 94: bulkhead.v1.ControlPlane.GetHosts:input_type -> bulkhead.v1.LeaseRef
+	85,  // 95: bulkhead.v1.ControlPlane.GetMount:input_type -> bulkhead.v1.MountRequest
+	74,  // 96: bulkhead.v1.ControlPlane.ListNodes:input_type -> bulkhead.v1.ListNodesRequest
+	75,  // 97: bulkhead.v1.ControlPlane.GetNode:input_type -> bulkhead.v1.NodeRef
+	78,  // 98: bulkhead.v1.ControlPlane.CordonNode:input_type -> bulkhead.v1.CordonNodeRequest
+	79,  // 99: bulkhead.v1.ControlPlane.ReplaceNode:input_type -> bulkhead.v1.ReplaceNodeRequest
+	80,  // 100: bulkhead.v1.ControlPlane.AcknowledgeReplacement:input_type -> bulkhead.v1.AcknowledgeRequest
+	81,  // 101: bulkhead.v1.ControlPlane.WithdrawReplacement:input_type -> bulkhead.v1.WithdrawReplacementRequest
+	82,  // 102: bulkhead.v1.ControlPlane.RepairNode:input_type -> bulkhead.v1.RepairNodeRequest
+	63,  // 103: bulkhead.v1.ControlPlane.PlanSpares:input_type -> bulkhead.v1.PlanSparesRequest
+	66,  // 104: bulkhead.v1.ControlPlane.PlanDefrag:input_type -> bulkhead.v1.PlanDefragRequest
+	69,  // 105: bulkhead.v1.ControlPlane.ProposeDefrag:input_type -> bulkhead.v1.ProposeDefragRequest
+	56,  // 106: bulkhead.v1.ControlPlane.ShowDefrag:input_type -> bulkhead.v1.LeaseRef
+	70,  // 107: bulkhead.v1.ControlPlane.ConsentDefrag:input_type -> bulkhead.v1.DefragRef
+	70,  // 108: bulkhead.v1.ControlPlane.AcceptDefrag:input_type -> bulkhead.v1.DefragRef
+	70,  // 109: bulkhead.v1.ControlPlane.WithdrawDefrag:input_type -> bulkhead.v1.DefragRef
+	56,  // 110: bulkhead.v1.ControlPlane.ShowIsolation:input_type -> bulkhead.v1.LeaseRef
+	56,  // 111: bulkhead.v1.ControlPlane.ProveLease:input_type -> bulkhead.v1.LeaseRef
+	84,  // 112: bulkhead.v1.ControlPlane.FileProbe:input_type -> bulkhead.v1.FileProbeRequest
+	87,  // 113: bulkhead.v1.ControlPlane.ShowPlan:input_type -> bulkhead.v1.ShowPlanRequest
+	91,  // 114: bulkhead.v1.ControlPlane.ReleaseBrake:input_type -> bulkhead.v1.ReasonRequest
+	91,  // 115: bulkhead.v1.ControlPlane.ManageSite:input_type -> bulkhead.v1.ReasonRequest
+	92,  // 116: bulkhead.v1.ControlPlane.Pause:input_type -> bulkhead.v1.PauseRequest
+	92,  // 117: bulkhead.v1.ControlPlane.Resume:input_type -> bulkhead.v1.PauseRequest
+	2,   // 118: bulkhead.v1.ControlPlane.ListInvoices:input_type -> bulkhead.v1.Page
+	95,  // 119: bulkhead.v1.ControlPlane.GetInvoice:input_type -> bulkhead.v1.InvoiceRef
+	100, // 120: bulkhead.v1.ControlPlane.ExplainInvoice:input_type -> bulkhead.v1.ExplainInvoiceRequest
+	98,  // 121: bulkhead.v1.ControlPlane.DisputeLine:input_type -> bulkhead.v1.DisputeLineRequest
+	99,  // 122: bulkhead.v1.ControlPlane.SettleDispute:input_type -> bulkhead.v1.SettleDisputeRequest
+	102, // 123: bulkhead.v1.ControlPlane.WriteBundle:input_type -> bulkhead.v1.TenantRef
+	104, // 124: bulkhead.v1.ControlPlane.TailLedger:input_type -> bulkhead.v1.TailLedgerRequest
+	102, // 125: bulkhead.v1.ControlPlane.GetCheckpoint:input_type -> bulkhead.v1.TenantRef
+	107, // 126: bulkhead.v1.ControlPlane.GetTrust:input_type -> bulkhead.v1.GetTrustRequest
+	109, // 127: bulkhead.v1.ControlPlane.ListKeys:input_type -> bulkhead.v1.ListKeysRequest
+	112, // 128: bulkhead.v1.ControlPlane.RotateKey:input_type -> bulkhead.v1.RotateKeyRequest
+	115, // 129: bulkhead.v1.ControlPlane.RegisterApprover:input_type -> bulkhead.v1.ApproverKeyRequest
+	115, // 130: bulkhead.v1.ControlPlane.RevokeApprover:input_type -> bulkhead.v1.ApproverKeyRequest
+	116, // 131: bulkhead.v1.ControlPlane.ListApprovers:input_type -> bulkhead.v1.ListApproversRequest
+	113, // 132: bulkhead.v1.ControlPlane.ShowClock:input_type -> bulkhead.v1.ShowClockRequest
+	119, // 133: bulkhead.v1.ControlPlane.ConfirmClock:input_type -> bulkhead.v1.ConfirmClockRequest
+	120, // 134: bulkhead.v1.ControlPlane.ShowCommand:input_type -> bulkhead.v1.CommandRef
+	4,   // 135: bulkhead.v1.ControlPlane.ShowSite:output_type -> bulkhead.v1.Site
+	7,   // 136: bulkhead.v1.ControlPlane.DiffSite:output_type -> bulkhead.v1.SiteChange
+	1,   // 137: bulkhead.v1.ControlPlane.ImportSite:output_type -> bulkhead.v1.Done
+	1,   // 138: bulkhead.v1.ControlPlane.RescheduleHall:output_type -> bulkhead.v1.Done
+	11,  // 139: bulkhead.v1.ControlPlane.ListFound:output_type -> bulkhead.v1.FoundLabels
+	1,   // 140: bulkhead.v1.ControlPlane.TakeOver:output_type -> bulkhead.v1.Done
+	24,  // 141: bulkhead.v1.ControlPlane.OfferSitting:output_type -> bulkhead.v1.Quote
+	1,   // 142: bulkhead.v1.ControlPlane.RegisterTenant:output_type -> bulkhead.v1.Done
+	16,  // 143: bulkhead.v1.ControlPlane.ListTenants:output_type -> bulkhead.v1.Tenants
+	1,   // 144: bulkhead.v1.ControlPlane.RegisterTenantKey:output_type -> bulkhead.v1.Done
+	1,   // 145: bulkhead.v1.ControlPlane.RevokeTenantKey:output_type -> bulkhead.v1.Done
+	19,  // 146: bulkhead.v1.ControlPlane.ListTenantKeys:output_type -> bulkhead.v1.TenantKeys
+	24,  // 147: bulkhead.v1.ControlPlane.OfferQuote:output_type -> bulkhead.v1.Quote
+	22,  // 148: bulkhead.v1.ControlPlane.ListQuotes:output_type -> bulkhead.v1.Quotes
+	24,  // 149: bulkhead.v1.ControlPlane.ShowQuote:output_type -> bulkhead.v1.Quote
+	1,   // 150: bulkhead.v1.ControlPlane.WithdrawQuote:output_type -> bulkhead.v1.Done
+	1,   // 151: bulkhead.v1.ControlPlane.SignLease:output_type -> bulkhead.v1.Done
+	29,  // 152: bulkhead.v1.ControlPlane.ListActs:output_type -> bulkhead.v1.Acts
+	33,  // 153: bulkhead.v1.ControlPlane.PreviewAct:output_type -> bulkhead.v1.ActPreview
+	1,   // 154: bulkhead.v1.ControlPlane.PerformAct:output_type -> bulkhead.v1.Done
+	36,  // 155: bulkhead.v1.ControlPlane.WhatIfEarliest:output_type -> bulkhead.v1.EarliestDates
+	40,  // 156: bulkhead.v1.ControlPlane.WhatIfSlip:output_type -> bulkhead.v1.SlippedHall
+	47,  // 157: bulkhead.v1.ControlPlane.WhatIfPlace:output_type -> bulkhead.v1.PlacedContract
+	59,  // 158: bulkhead.v1.ControlPlane.ListLeases:output_type -> bulkhead.v1.Leases
+	57,  // 159: bulkhead.v1.ControlPlane.GetLease:output_type -> bulkhead.v1.Lease
+	73,  // 160: bulkhead.v1.ControlPlane.GetHosts:output_type -> bulkhead.v1.HandOver
+	86,  // 161: bulkhead.v1.ControlPlane.GetMount:output_type -> bulkhead.v1.Mount
+	77,  // 162: bulkhead.v1.ControlPlane.ListNodes:output_type -> bulkhead.v1.Nodes
+	76,  // 163: bulkhead.v1.ControlPlane.GetNode:output_type -> bulkhead.v1.Node
+	1,   // 164: bulkhead.v1.ControlPlane.CordonNode:output_type -> bulkhead.v1.Done
+	1,   // 165: bulkhead.v1.ControlPlane.ReplaceNode:output_type -> bulkhead.v1.Done
+	1,   // 166: bulkhead.v1.ControlPlane.AcknowledgeReplacement:output_type -> bulkhead.v1.Done
+	1,   // 167: bulkhead.v1.ControlPlane.WithdrawReplacement:output_type -> bulkhead.v1.Done
+	1,   // 168: bulkhead.v1.ControlPlane.RepairNode:output_type -> bulkhead.v1.Done
+	64,  // 169: bulkhead.v1.ControlPlane.PlanSpares:output_type -> bulkhead.v1.SparesPlan
+	67,  // 170: bulkhead.v1.ControlPlane.PlanDefrag:output_type -> bulkhead.v1.Frontier
+	1,   // 171: bulkhead.v1.ControlPlane.ProposeDefrag:output_type -> bulkhead.v1.Done
+	71,  // 172: bulkhead.v1.ControlPlane.ShowDefrag:output_type -> bulkhead.v1.Defrag
+	1,   // 173: bulkhead.v1.ControlPlane.ConsentDefrag:output_type -> bulkhead.v1.Done
+	1,   // 174: bulkhead.v1.ControlPlane.AcceptDefrag:output_type -> bulkhead.v1.Done
+	1,   // 175: bulkhead.v1.ControlPlane.WithdrawDefrag:output_type -> bulkhead.v1.Done
+	83,  // 176: bulkhead.v1.ControlPlane.ShowIsolation:output_type -> bulkhead.v1.Isolation
+	83,  // 177: bulkhead.v1.ControlPlane.ProveLease:output_type -> bulkhead.v1.Isolation
+	1,   // 178: bulkhead.v1.ControlPlane.FileProbe:output_type -> bulkhead.v1.Done
+	88,  // 179: bulkhead.v1.ControlPlane.ShowPlan:output_type -> bulkhead.v1.Plan
+	1,   // 180: bulkhead.v1.ControlPlane.ReleaseBrake:output_type -> bulkhead.v1.Done
+	1,   // 181: bulkhead.v1.ControlPlane.ManageSite:output_type -> bulkhead.v1.Done
+	1,   // 182: bulkhead.v1.ControlPlane.Pause:output_type -> bulkhead.v1.Done
+	1,   // 183: bulkhead.v1.ControlPlane.Resume:output_type -> bulkhead.v1.Done
+	94,  // 184: bulkhead.v1.ControlPlane.ListInvoices:output_type -> bulkhead.v1.Invoices
+	96,  // 185: bulkhead.v1.ControlPlane.GetInvoice:output_type -> bulkhead.v1.InvoiceDocument
+	101, // 186: bulkhead.v1.ControlPlane.ExplainInvoice:output_type -> bulkhead.v1.Explanation
+	1,   // 187: bulkhead.v1.ControlPlane.DisputeLine:output_type -> bulkhead.v1.Done
+	1,   // 188: bulkhead.v1.ControlPlane.SettleDispute:output_type -> bulkhead.v1.Done
+	103, // 189: bulkhead.v1.ControlPlane.WriteBundle:output_type -> bulkhead.v1.Chunk
+	105, // 190: bulkhead.v1.ControlPlane.TailLedger:output_type -> bulkhead.v1.Entry
+	106, // 191: bulkhead.v1.ControlPlane.GetCheckpoint:output_type -> bulkhead.v1.Checkpoint
+	108, // 192: bulkhead.v1.ControlPlane.GetTrust:output_type -> bulkhead.v1.Trust
+	111, // 193: bulkhead.v1.ControlPlane.ListKeys:output_type -> bulkhead.v1.Keys
+	1,   // 194: bulkhead.v1.ControlPlane.RotateKey:output_type -> bulkhead.v1.Done
+	1,   // 195: bulkhead.v1.ControlPlane.RegisterApprover:output_type -> bulkhead.v1.Done
+	1,   // 196: bulkhead.v1.ControlPlane.RevokeApprover:output_type -> bulkhead.v1.Done
+	118, // 197: bulkhead.v1.ControlPlane.ListApprovers:output_type -> bulkhead.v1.Approvers
+	114, // 198: bulkhead.v1.ControlPlane.ShowClock:output_type -> bulkhead.v1.Clock
+	1,   // 199: bulkhead.v1.ControlPlane.ConfirmClock:output_type -> bulkhead.v1.Done
+	121, // 200: bulkhead.v1.ControlPlane.ShowCommand:output_type -> bulkhead.v1.CommandState
+	135, // [135:201] is the sub-list for method output_type
+	69,  // [69:135] is the sub-list for method input_type
+	69,  // [69:69] is the sub-list for extension type_name
+	69,  // [69:69] is the sub-list for extension extendee
+	0,   // [0:69] is the sub-list for field type_name
 }
 
 func init() { file_bulkhead_v1_control_proto_init() }
@@ -10035,15 +10220,15 @@ func file_bulkhead_v1_control_proto_init() {
 	if File_bulkhead_v1_control_proto != nil {
 		return
 	}
-	file_bulkhead_v1_control_proto_msgTypes[77].OneofWrappers = []any{}
-	file_bulkhead_v1_control_proto_msgTypes[81].OneofWrappers = []any{}
+	file_bulkhead_v1_control_proto_msgTypes[78].OneofWrappers = []any{}
+	file_bulkhead_v1_control_proto_msgTypes[82].OneofWrappers = []any{}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_bulkhead_v1_control_proto_rawDesc), len(file_bulkhead_v1_control_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   123,
+			NumMessages:   124,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

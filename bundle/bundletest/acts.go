@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"bulkhead/claim"
+	"bulkhead/claim/sshkey"
 	"bulkhead/contract"
 	"bulkhead/lease"
 	"bulkhead/meter"
@@ -30,6 +31,11 @@ func (s *Story) ActAs(act contract.Act, party string, out *contract.Outcome) {
 	s.before, s.Contract = append(s.before, s.Contract), out.Next
 }
 
+// SignAct is a key's signature, now, over what was shown of an act.
+func (s *Story) SignAct(act contract.Act, shown claim.Digest, signer sshkey.Signer) *contract.SignedAssent {
+	return SignAssent(contract.ActAssent(act, s.Owner.Site, s.Tenant, s.Contract.ID, shown, s.Now, s.Now.Add(contract.AssentLasts)), signer)
+}
+
 // Dispute is a dispute of the first line of the newest invoice, and a credit note about it.
 func (s *Story) Dispute(net string) (meter.Disputed, meter.Settled) {
 	i := s.last
@@ -46,12 +52,20 @@ func (s *Story) Dispute(net string) (meter.Disputed, meter.Settled) {
 
 // SwapAsked is the replacement of a node that works, proposed and answered as they say.
 func (s *Story) SwapAsked(was *Node, requested bool, answered string, state meter.SlotState, cause string, asked *lease.Asked) (to *Node) {
+	return s.SwapAnswered(was, requested, state, cause, asked, func(*lease.Proposed) lease.Acknowledged { return lease.Acknowledged{By: answered} })
+}
+
+// SwapAnswered is SwapAsked with the whole answer to what is proposed.
+func (s *Story) SwapAnswered(was *Node, requested bool, state meter.SlotState, cause string, asked *lease.Asked, answer func(*lease.Proposed) lease.Acknowledged) (to *Node) {
 	to, slot := s.Spare(), uint32(s.slotOf(was))
-	s.Add(lease.KindProposed, lease.Proposed{
+	p := lease.Proposed{
 		Lease: s.Lease, Slot: slot, Was: was.ID(), Node: to.ID(), Distance: "same SU", Reason: "a noisy fan", Deadline: s.Now.Add(time.Minute), By: "operator", Requested: requested,
-	})
+	}
+	s.Add(lease.KindProposed, p)
 	s.Wait(time.Minute)
-	s.Add(lease.KindAcknowledged, lease.Acknowledged{Lease: s.Lease, Slot: slot, By: answered})
+	a := answer(&p)
+	a.Lease, a.Slot = s.Lease, slot
+	s.Add(lease.KindAcknowledged, a)
 	s.Set(state, cause, was)
 	s.Add(lease.KindSwapped, lease.Swapped{
 		Lease: s.Lease, Slot: slot, Was: was.ID(), WasIndex: uint32(was.Index), Node: to.ID(), Index: uint32(to.Index), Reason: "replaced on request: a noisy fan", Asked: asked,

@@ -38,6 +38,13 @@ func SmallBy(o *Owner, terms Terms) *Story {
 	return newStory(o, made{tenant: Tenant, labels: 5000, slots: 1, has: site.GPUs, says: site.GPUs, terms: terms})
 }
 
+// RunningBy is Small under other terms, and with a spare.
+func RunningBy(o *Owner, terms Terms) *Story {
+	s := small(newStory(o, made{tenant: Tenant, labels: 5000, slots: 1, spares: 1, has: site.GPUs, says: site.GPUs, terms: terms}))
+	s.Wait(24 * time.Hour)
+	return s
+}
+
 // Signed is SmallBy with the tenant's own key.
 func Signed(o *Owner) *Story { return SmallBy(o, Terms{Registers: o.Officer, Signs: o.Officer}) }
 

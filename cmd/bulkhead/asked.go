@@ -10,24 +10,6 @@ import (
 	"golang.org/x/term"
 )
 
-// askFlag is the flag of what one party does to the other under a contract, and that has
-// no digest to be confirmed by: it says first what it comes to, and asks.
-type askFlag struct {
-	Yes bool `help:"Don't ask: do what is said beforehand. Without it a person at a terminal types yes."`
-}
-
-// confirm says what something comes to, and has a person agree to it.
-func (f askFlag) confirm(comesTo string, args ...any) error {
-	say(remarks, comesTo, args...)
-	if f.Yes {
-		return nil
-	}
-	if !isTerminal() {
-		return usagef("nobody is at a terminal to be asked: give --yes")
-	}
-	return typed("Do this? Type yes: ", "yes")
-}
-
 // isTerminal says whether there is a person to ask; tests have none.
 var isTerminal = func() bool { return term.IsTerminal(int(os.Stdin.Fd())) }
 

@@ -2,12 +2,11 @@ package main
 
 import (
 	"context"
-	"encoding/json"
-	"fmt"
 
 	v1 "bulkhead/api/bulkheadv1"
 	"bulkhead/api/bulkheadv1/bulkheadv1connect"
 	"bulkhead/claim"
+	"bulkhead/contract"
 	"bulkhead/custody"
 )
 
@@ -16,10 +15,7 @@ type invoiceDispute struct {
 	Line     string `required:"" placeholder:"ID" help:"The line that is wrong, by its name in the invoice. Nothing else is held."`
 	Reason   string `required:"" placeholder:"TEXT" help:"What is wrong with it."`
 	Evidence string `placeholder:"FILE" help:"What you have against it: its digest goes into the ledger, the file stays with you."`
-	askFlag
-	requestFlag
-	client
-	format
+	actFlags
 }
 
 // Help is the example.
@@ -42,15 +38,10 @@ func (c *invoiceDispute) Run(ctx context.Context) error {
 		}
 		request.Evidence = claim.DigestOf(data).String()
 	}
-	amount, currency, err := c.lineOf(ctx, c.Number, c.Line)
-	if err != nil {
-		return err
-	}
-	if err := c.confirm("line %s of %s, %s %s, and its tax are held from now on, until finance gives back what it owes or refuses; every other line stays due", c.Line, c.Number, amount, currency); err != nil {
-		return err
-	}
-	d, err := ask(ctx, &c.client, bulkheadv1connect.ControlPlaneClient.DisputeLine, request)
-	return c.done("dispute of line "+c.Line+" of "+c.Number, d, err)
+	return c.shown(ctx, &v1.ActRequest{Act: string(contract.ActDispute), Dispute: request}, "dispute of line "+c.Line+" of "+c.Number, c.Number, func(with *v1.Assured) (*v1.Done, error) {
+		request.Assured = with
+		return ask(ctx, &c.client, bulkheadv1connect.ControlPlaneClient.DisputeLine, request)
+	}, noteLine{"invoice", c.Number}, noteLine{"line", c.Line}, noteLine{"reason", c.Reason}, noteLine{"evidence", request.Evidence})
 }
 
 type invoiceSettle struct {
@@ -59,10 +50,7 @@ type invoiceSettle struct {
 	Credit string `xor:"outcome" required:"" placeholder:"AMOUNT" help:"Give so much of the line back, by a credit note; its tax comes on top."`
 	Refuse bool   `xor:"outcome" required:"" help:"The line stands."`
 	Reason string `required:"" placeholder:"TEXT" help:"Why: the tenant is told."`
-	askFlag
-	requestFlag
-	client
-	format
+	actFlags
 }
 
 // Help is the example.
@@ -77,41 +65,9 @@ Examples:
 
 // Run settles.
 func (c *invoiceSettle) Run(ctx context.Context) error {
-	amount, currency, err := c.lineOf(ctx, c.Number, c.Line)
-	if err != nil {
-		return err
-	}
-	comesTo := fmt.Sprintf("%s %s of line %s, and the tax on it, are given back by a credit note, which can't be taken back; of the line's %s %s the rest stays due", c.Credit, currency, c.Line, amount, currency)
-	if c.Refuse {
-		comesTo = fmt.Sprintf("line %s of %s stays due with its %s %s, and the tenant is told why; the answer can't be taken back", c.Line, c.Number, amount, currency)
-	}
-	if err := c.confirm("%s", comesTo); err != nil {
-		return err
-	}
-	d, err := ask(ctx, &c.client, bulkheadv1connect.ControlPlaneClient.SettleDispute, &v1.SettleDisputeRequest{
-		CommandId: c.id(), Number: c.Number, Line: c.Line, Credit: c.Credit, Refuse: c.Refuse, Reason: c.Reason,
+	request := &v1.SettleDisputeRequest{CommandId: c.id(), Number: c.Number, Line: c.Line, Credit: c.Credit, Refuse: c.Refuse, Reason: c.Reason}
+	return c.shown(ctx, &v1.ActRequest{Act: string(contract.ActSettle), Settle: request}, "dispute of line "+c.Line+" of "+c.Number, c.Number, func(with *v1.Assured) (*v1.Done, error) {
+		request.Assured = with
+		return ask(ctx, &c.client, bulkheadv1connect.ControlPlaneClient.SettleDispute, request)
 	})
-	return c.done("dispute of line "+c.Line+" of "+c.Number, d, err)
-}
-
-// lineOf is what a line of an invoice comes to, for who is asked about it. A line that
-// there is not is left to the server to refuse.
-func (c *client) lineOf(ctx context.Context, number, line string) (amount, currency string, err error) {
-	i, err := ask(ctx, c, bulkheadv1connect.ControlPlaneClient.GetInvoice, &v1.InvoiceRef{Number: number})
-	if err != nil {
-		return "", "", err
-	}
-	var signed struct {
-		Currency string
-		Lines    []struct{ ID, Amount string }
-	}
-	if err := json.Unmarshal([]byte(i.Json), &signed); err != nil {
-		return "", "", fmt.Errorf("invoice %s: %w", number, err)
-	}
-	for _, l := range signed.Lines {
-		if l.ID == line {
-			return l.Amount, signed.Currency, nil
-		}
-	}
-	return "no amount, since there is no such line,", signed.Currency, nil
 }

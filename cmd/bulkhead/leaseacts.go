@@ -5,9 +5,12 @@ import (
 	"fmt"
 	"io"
 	"strings"
+	"time"
 
 	v1 "bulkhead/api/bulkheadv1"
 	"bulkhead/api/bulkheadv1/bulkheadv1connect"
+	"bulkhead/claim"
+	"bulkhead/contract"
 )
 
 type leaseActs struct {
@@ -53,51 +56,89 @@ func yesNo(yes bool) string {
 // actFlags are those of every verb that can't be taken back.
 type actFlags struct {
 	DryRun  bool   `help:"Say when it takes effect and what it costs, and do nothing."`
-	Yes     bool   `help:"Don't ask: do what the preview says. Without it a person at a terminal types the contract's id."`
-	Preview string `placeholder:"sha256:DIGEST" help:"Do it only if it comes to what an earlier --dry-run has shown."`
+	Yes     bool   `help:"Don't ask: do what the preview says. Without it a person at a terminal types what it is about: the contract's id, the invoice's number, the lease's id."`
+	Preview string `aliases:"digest" placeholder:"sha256:DIGEST" help:"Do it only if it comes to what an earlier --dry-run has shown. --digest is the same."`
+	signFlag
 	requestFlag
 	client
 	format
 }
 
-// run shows what an act comes to, asks, and does it.
-func (c *actFlags) run(ctx context.Context, act, contract, tranche string) error {
-	shown, err := ask(ctx, &c.client, bulkheadv1connect.ControlPlaneClient.PreviewAct, &v1.ActRequest{Contract: contract, Act: act, Tranche: tranche})
+// run shows what an act of a contract comes to, asks, and does it.
+func (c *actFlags) run(ctx context.Context, act, of, tranche string) error {
+	what := act + " of contract " + of
+	return c.shown(ctx, &v1.ActRequest{Contract: of, Act: act, Tranche: tranche}, what, of, func(with *v1.Assured) (*v1.Done, error) {
+		return ask(ctx, &c.client, bulkheadv1connect.ControlPlaneClient.PerformAct, &v1.ActRequest{
+			CommandId: c.id(), Contract: of, Act: act, Tranche: tranche, Confirmed: with.GetConfirmed(), Assured: with,
+		})
+	})
+}
+
+// shown shows what an act comes to, asks a person to type a word, and does it, signed
+// where there is a key.
+func (c *actFlags) shown(ctx context.Context, r *v1.ActRequest, what, word string, do func(*v1.Assured) (*v1.Done, error), must ...noteLine) error {
+	shown, err := ask(ctx, &c.client, bulkheadv1connect.ControlPlaneClient.PreviewAct, r)
 	if err != nil && c.RequestID != "" && !c.DryRun {
-		// What is done can't be previewed; unconfirmed it is done by nothing but its id.
-		done, failed := ask(ctx, &c.client, bulkheadv1connect.ControlPlaneClient.PerformAct, &v1.ActRequest{CommandId: c.id(), Contract: contract, Act: act, Tranche: tranche})
-		if failed == nil {
-			return c.done(act+" of contract "+contract, done, nil)
+		// What is done can't be previewed; what was not is refused now for the same reason.
+		if done, failed := do(nil); failed == nil {
+			return c.done(what, done, nil)
 		}
 	}
 	if err != nil {
 		return err
 	}
+	// The page is made here, of the very bytes that are confirmed and signed.
+	sheet, err := contract.ReadSheet(contract.Act(r.Act), r.Contract, []byte(shown.Json))
+	if err != nil {
+		return fmt.Errorf("the server's preview: %w", err)
+	}
+	digest := claim.DigestOf(sheet.Encode())
+	if note, ok := sheet.(*contract.Note); ok {
+		for _, m := range must {
+			if note.Says(m.name) != m.says {
+				return fmt.Errorf("the server's preview says %s %q, expected %q: nothing was done", m.name, note.Says(m.name), m.says)
+			}
+		}
+	}
+	text := sheet.Text()
 	if c.DryRun {
-		return c.print(shown, func(w io.Writer) { fmt.Fprintf(w, "%snothing was done: this is what would be\n", shown.Text) })
+		return c.print(shown, func(w io.Writer) { fmt.Fprintf(w, "%snothing was done: this is what would be\n", text) })
 	}
-	fmt.Fprint(remarks, shown.Text)
-	if c.Preview != "" && c.Preview != shown.Digest {
-		return fmt.Errorf("--preview %s: it would come to something else now, see above (%s)", c.Preview, shown.Digest)
+	fmt.Fprint(remarks, text)
+	if c.Preview != "" && c.Preview != digest.String() {
+		return fmt.Errorf("--preview %s: it would come to something else now, see above (%s)", c.Preview, digest)
 	}
-	if err := c.confirm(contract); err != nil {
+	if err := c.confirm(word); err != nil {
 		return err
 	}
-	d, err := ask(ctx, &c.client, bulkheadv1connect.ControlPlaneClient.PerformAct, &v1.ActRequest{
-		CommandId: c.id(), Contract: contract, Act: act, Tranche: tranche, Confirmed: shown.Digest,
-	})
-	return c.done(act+" of contract "+contract, d, err)
+	with := &v1.Assured{Confirmed: digest.String()}
+	if c.Key != "" {
+		now, err := time.Parse(time.RFC3339, shown.Now)
+		if err != nil {
+			return fmt.Errorf("the server's time: %w", err)
+		}
+		signed, err := signWith(c.Key, contract.ActAssent(contract.Act(r.Act), shown.Site, shown.Tenant, shown.Contract, digest, now, now.Add(contract.AssentLasts)))
+		if err != nil {
+			return err
+		}
+		with.Assent, with.Signature = signed.Assent.Encode(), []byte(signed.Signature)
+	}
+	d, err := do(with)
+	return c.done(what, d, err)
 }
 
-// confirm has a person type the contract's id.
-func (c *actFlags) confirm(contract string) error {
+// noteLine is what a line of a preview must say: what was asked for.
+type noteLine struct{ name, says string }
+
+// confirm has a person type a word: the contract's id, or what the act is about.
+func (c *actFlags) confirm(word string) error {
 	if c.Yes || c.Preview != "" {
 		return nil
 	}
 	if !isTerminal() {
 		return usagef("it can't be taken back, and there is nobody to ask: give --yes, or --preview with the digest that --dry-run has shown")
 	}
-	return typed("It can't be taken back. Type the contract's id to do it: ", contract)
+	return typed("It can't be taken back. Type "+word+" to do it: ", word)
 }
 
 type leaseNotice struct {

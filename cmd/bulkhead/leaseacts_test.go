@@ -33,29 +33,3 @@ func TestAnActAsks(t *testing.T) {
 		}
 	}
 }
-
-// TestWhatIsAskedIsSaidFirst is of acts that go by no digest.
-func TestWhatIsAskedIsSaidFirst(t *testing.T) {
-	person, typed, said := isTerminal, stdin, remarks
-	defer func() { isTerminal, stdin, remarks = person, typed, said }()
-	for _, row := range []struct {
-		yes, terminal bool
-		types, says   string // says "": it is done
-	}{
-		{false, true, "yes\n", ""},
-		{false, true, "y\n", "nothing was done"},
-		{false, true, "", "nothing was done"},
-		{false, false, "yes\n", "give --yes"},
-		{true, false, "", ""},
-	} {
-		var shown strings.Builder
-		isTerminal, stdin, remarks = func() bool { return row.terminal }, io.Reader(strings.NewReader(row.types)), &shown
-		err := askFlag{row.yes}.confirm("%s is held", "usage/t1")
-		if (err == nil) != (row.says == "") || err != nil && !strings.Contains(err.Error(), row.says) {
-			t.Errorf("%+v: %v", row, err)
-		}
-		if !strings.HasPrefix(shown.String(), "usage/t1 is held\n") {
-			t.Errorf("%+v: it says first %q", row, shown.String())
-		}
-	}
-}

@@ -10,6 +10,7 @@ import (
 	v1 "bulkhead/api/bulkheadv1"
 	"bulkhead/api/bulkheadv1/bulkheadv1connect"
 	"bulkhead/book"
+	"bulkhead/contract"
 )
 
 type leaseDefrag struct {
@@ -129,9 +130,7 @@ type proposalArgs struct {
 
 type defragConsent struct {
 	proposalArgs
-	requestFlag
-	client
-	format
+	actFlags
 }
 
 // Help is the example.
@@ -141,13 +140,16 @@ it is made; until then the proposal can be withdrawn.
 
 Example:
 
-    bulkhead lease defrag consent first/t1 41`
+    bulkhead lease defrag consent first/t1 41 --yes`
 }
 
 // Run consents.
 func (c *defragConsent) Run(ctx context.Context) error {
-	d, err := ask(ctx, &c.client, bulkheadv1connect.ControlPlaneClient.ConsentDefrag, &v1.DefragRef{CommandId: c.id(), Lease: c.Lease, Proposal: c.Proposal})
-	return c.done(fmt.Sprintf("consent to proposal %d for %s", c.Proposal, c.Lease), d, err)
+	request := &v1.DefragRef{CommandId: c.id(), Lease: c.Lease, Proposal: c.Proposal}
+	return c.shown(ctx, &v1.ActRequest{Act: string(contract.ActConsent), Consent: request}, fmt.Sprintf("consent to proposal %d for %s", c.Proposal, c.Lease), c.Lease, func(with *v1.Assured) (*v1.Done, error) {
+		request.Assured = with
+		return ask(ctx, &c.client, bulkheadv1connect.ControlPlaneClient.ConsentDefrag, request)
+	}, noteLine{"proposal", fmt.Sprintf("%d for %s", c.Proposal, c.Lease)})
 }
 
 type defragAccept struct {

@@ -8,6 +8,7 @@ import (
 
 	v1 "bulkhead/api/bulkheadv1"
 	"bulkhead/api/bulkheadv1/bulkheadv1connect"
+	"bulkhead/contract"
 )
 
 type nodeCommand struct {
@@ -72,10 +73,7 @@ type nodeReplace struct {
 	Asked    bool   `name:"tenant-asked" help:"The tenant has asked to have a node replaced that works: only its own --accept makes it, and the slot is billed as the tenant's meanwhile."`
 	Accept   bool   `help:"The tenant's yes to the replacement that was proposed."`
 	Withdraw bool   `help:"Take the proposal back: the slot keeps its node, and the loop proposes no other until something new is said of it."`
-	askFlag
-	requestFlag
-	client
-	format
+	actFlags
 }
 
 // Help is the example.
@@ -199,6 +197,8 @@ func (c *nodeReplace) Run(ctx context.Context) error {
 	what := fmt.Sprintf("slot %d of %s", c.Slot, c.Lease)
 	if c.Withdraw {
 		switch {
+		case c.DryRun || c.Preview != "" || c.Key != "":
+			return usagef("--dry-run, --preview, --key: only with --accept")
 		case c.Accept:
 			return usagef("--accept and --withdraw: give one of them, not both")
 		case c.Reason == "":
@@ -212,12 +212,14 @@ func (c *nodeReplace) Run(ctx context.Context) error {
 		if c.Node != "" || c.Reason != "" {
 			return usagef("--accept takes what was proposed: leave out --node and --reason")
 		}
-		if err := c.accepts(ctx, what); err != nil {
-			return err
-		}
-		d, err := ask(ctx, &c.client, bulkheadv1connect.ControlPlaneClient.AcknowledgeReplacement,
-			&v1.AcknowledgeRequest{CommandId: c.id(), Lease: c.Lease, Slot: c.Slot})
-		return c.done("replacement in "+what+" accepted", d, err)
+		request := &v1.AcknowledgeRequest{CommandId: c.id(), Lease: c.Lease, Slot: c.Slot}
+		return c.shown(ctx, &v1.ActRequest{Act: string(contract.ActAcknowledge), Acknowledge: request}, "replacement in "+what+" accepted", c.Lease, func(with *v1.Assured) (*v1.Done, error) {
+			request.Assured = with
+			return ask(ctx, &c.client, bulkheadv1connect.ControlPlaneClient.AcknowledgeReplacement, request)
+		}, noteLine{"slot", fmt.Sprintf("%d of %s", c.Slot, c.Lease)})
+	}
+	if c.DryRun || c.Preview != "" || c.Key != "" {
+		return usagef("--dry-run, --preview, --key: only with --accept")
 	}
 	if c.Reason == "" {
 		return usagef("--reason: say why the node in %s should be replaced, or --accept or --withdraw what was proposed", what)
@@ -225,21 +227,6 @@ func (c *nodeReplace) Run(ctx context.Context) error {
 	d, err := ask(ctx, &c.client, bulkheadv1connect.ControlPlaneClient.ReplaceNode,
 		&v1.ReplaceNodeRequest{CommandId: c.id(), Lease: c.Lease, Slot: c.Slot, Node: c.Node, Reason: c.Reason, TenantAsked: c.Asked})
 	return c.done("replacement in "+what+" proposed", d, err)
-}
-
-// accepts says what a replacement comes to, and asks. A proposal that there is not is
-// left to the server to refuse.
-func (c *nodeReplace) accepts(ctx context.Context, what string) error {
-	l, err := ask(ctx, &c.client, bulkheadv1connect.ControlPlaneClient.GetLease, &v1.LeaseRef{Lease: c.Lease})
-	if err != nil {
-		return err
-	}
-	for _, r := range l.Replacements {
-		if r.Slot == c.Slot {
-			return c.confirm("%s takes the place of %s in %s: that leaves at once, and is wiped with what is on it; the slot is down until the other is handed over, at your own cost only where you asked for it", r.Node, r.Was, what)
-		}
-	}
-	return nil
 }
 
 // Run sends to repair, one node after the other: what is done stays done when a

@@ -82,6 +82,9 @@ func Run(ctx context.Context, o Options) (err error) {
 	show.chapter("story")
 	telling := story.New(cast, plane, devices, clock, show.tell)
 	telling.Progress = show.progress
+	if telling.Officers, err = makeOfficers(o.Out, cast); err != nil {
+		return err
+	}
 	if err := telling.Run(ctx); err != nil {
 		return err
 	}

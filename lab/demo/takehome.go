@@ -106,7 +106,7 @@ func verifyAll(ctx context.Context, plane *run.Plane, keys *keystore.Store, out 
 			return err
 		}
 		policy := filepath.Join(dir, tenant+".policy")
-		if output, err := exec.CommandContext(ctx, verifier, "policy", "init", "--trust", trustFile, "--tenant", tenant, "--accept", "simulated", "--out", policy).CombinedOutput(); err != nil {
+		if output, err := exec.CommandContext(ctx, verifier, "policy", "init", "--trust", trustFile, "--tenant", tenant, "--accept", "simulated", "--tenant-key", officerFile(out, tenant)+".pub", "--out", policy).CombinedOutput(); err != nil {
 			return fmt.Errorf("policy of %s: %w: %s", tenant, err, output)
 		}
 		show.line("%s verifies it, offline", tenant)

@@ -68,6 +68,9 @@ func registerTenants(ctx context.Context, t *Telling) error {
 		if _, err := t.Plane.Submit(ctx, "register "+tenant.Tenant, tenant); err != nil {
 			return err
 		}
+		if err := t.registerKey(ctx, tenant.Tenant); err != nil {
+			return fmt.Errorf("key of %s: %w", tenant.Tenant, err)
+		}
 	}
 	return nil
 }
@@ -103,7 +106,11 @@ func (t *Telling) sell(ctx context.Context, c *contract.Contract) error {
 	for _, part := range quote.Parts {
 		t.say("quote %s, %s: %d GPUs of %s in fabric %s from %s: %s", id, part.Tranche, part.Slots*nodeGPUs(part.Kind), part.Kind, part.Fabric, part.Begin.Format(time.DateOnly), part.Where)
 	}
-	if _, err := t.Plane.Submit(ctx, "sign "+id, book.SignQuote{Quote: id, By: "tenant administrator", Signed: contract.ByTenant("tenant administrator")}); err != nil {
+	assent, err := t.assent(id, c)
+	if err != nil {
+		return fmt.Errorf("signing %s: %w", c.ID, err)
+	}
+	if _, err := t.Plane.Submit(ctx, "sign "+id, book.SignQuote{Quote: id, By: "tenant administrator", Signed: contract.ByTenant("tenant administrator"), Assent: assent}); err != nil {
 		return fmt.Errorf("signing %s: %w", c.ID, err)
 	}
 	t.say("%s signed, version %d", c.ID, c.Version)
@@ -200,7 +207,7 @@ func strayGrant(ctx context.Context, t *Telling) error {
 
 func giveNotice(ctx context.Context, t *Telling) error {
 	id := t.Parts.Tidewater.ID
-	return t.Plane.ActAsShown(ctx, "notice tidewater", book.PerformAct{
+	return t.act(ctx, "notice tidewater", t.Parts.Tidewater.Tenant, book.PerformAct{
 		Contract: id, Act: contract.ActNotice, By: book.Actor{Subject: "tenant administrator", Role: contract.RoleAdministrator, Tenant: t.Parts.Tidewater.Tenant},
 	})
 }
@@ -269,7 +276,8 @@ func (t *Telling) acknowledge(ctx context.Context) error {
 	sortRefs(open)
 	for _, ref := range open {
 		id := fmt.Sprintf("acknowledge %s/%d at %s", ref.Lease, ref.Slot, t.Clock.Now().Format(time.RFC3339))
-		_, err := t.Plane.Submit(ctx, id, book.AcknowledgeReplacement{Lease: ref.Lease, Slot: ref.Slot, Actor: administratorOf(t, ref.Lease)})
+		by := administratorOf(t, ref.Lease)
+		err := t.act(ctx, id, by.Tenant, book.AcknowledgeReplacement{Lease: ref.Lease, Slot: ref.Slot, Actor: by})
 		var fallen *book.Refusal // what it was proposed for is not so any more: the loop withdraws it
 		if err != nil && !errors.As(err, &fallen) {
 			return err

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"bulkhead/book"
+	"bulkhead/claim/sshkey"
 	"bulkhead/contract"
 	"bulkhead/node"
 	"bulkhead/run"
@@ -56,6 +57,11 @@ type Telling struct {
 	Begin time.Time
 	End   time.Time
 	Tell  func(now time.Time, line string) // a line for people
+
+	// Officers is the keys with which tenants sign their own acts, by tenant; those that
+	// have none act by a token alone.
+	Officers map[string]sshkey.Signer
+
 	// Progress, if set, is told how far the story is.
 	Progress func(now time.Time, what string)
 	Scenes   []Scene
