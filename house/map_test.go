@@ -109,4 +109,11 @@ func TestTheMapNamesEveryPackage(t *testing.T) {
 	if lines := strings.Count(string(page), "\n"); lines > mapLines {
 		t.Errorf("ARCHITECTURE.md has %d lines, expected at most %d: it is a map, the rest goes to docs/ or to a package's comment", lines, mapLines)
 	}
+	readme, err := os.ReadFile(filepath.Join(root, "README.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if lines := strings.Count(string(readme), "\n"); lines >= 200 {
+		t.Errorf("README.md has %d lines, expected under 200: what it is, for whom, two commands, one picture, what is real; the rest goes to docs/", lines)
+	}
 }
