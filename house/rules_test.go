@@ -1,6 +1,6 @@
-// Package house keeps the rules of the house: which room may import which, what
-// pure rooms may not touch, which words mean what, how long a file may grow.
-// Every rule says why in its failure.
+// Package house is the rules of the house, as tests whose failures say why.
+// Which room may import which, what pure rooms may not touch, which words mean what, how
+// long a file may grow, what the map says.
 package house
 
 import (

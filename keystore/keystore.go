@@ -1,7 +1,6 @@
-// Package keystore keeps the owner's signing keys: encrypted in one file, with a
-// master key that lies beside it, elsewhere, or nowhere (see Master), by purpose and with
-// rotation. No key of a tenant and
-// nothing that opens a tenant's data is ever in it.
+// Package keystore keeps the owner's signing keys encrypted in one file, by purpose and
+// with rotation. The master key lies beside it, elsewhere, or nowhere (see Master). No key
+// of a tenant and nothing that opens a tenant's data is ever in it.
 package keystore
 
 import (

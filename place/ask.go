@@ -1,5 +1,5 @@
-// Package place says where a lease goes: an ask and the free nodes in, a slice
-// and its placement certificate out.
+// Package place says where a lease goes: an ask and the free nodes in, a slice and its
+// placement certificate out.
 //
 // [Solve] is exact: no slice of that size touches fewer halls; of those that touch
 // as few, none touches fewer pods, then SUs, then racks. With hermetic links that

@@ -184,7 +184,7 @@ func (s *Sim) Resume(data []byte) error {
 	for p := range site.Port(s.site.Ports()) {
 		if s.site.HasPort(p) {
 			kp := &k.Ports[at]
-			s.ports.hold(s.site, p, fabric.Row{NIC: kp.NIC, Leaf: kp.Leaf, EnforceIn: kp.In, EnforceOut: kp.Out, Class: kp.Class})
+			s.ports.carry(s.site, p, fabric.Row{NIC: kp.NIC, Leaf: kp.Leaf, EnforceIn: kp.In, EnforceOut: kp.Out, Class: kp.Class})
 			at++
 		}
 	}

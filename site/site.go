@@ -1,6 +1,5 @@
-// Package site is what exists: fabrics, halls, pods, scalable units (SUs),
-// racks, nodes, switches and links, with the ids by which every other room
-// names them.
+// Package site is what exists: fabrics, halls, pods, scalable units (SUs), racks, nodes,
+// switches, links, and their ids. By these ids every other room names them.
 //
 // A site is written as a compact YAML template ([ParseTemplate]), which
 // compiles to an explicit inventory, one body an SU ([Template.Compile]). The

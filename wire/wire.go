@@ -1,6 +1,6 @@
-// Package wire is the driver protocol: the drivers of fabrics, nodes and storage
-// over HTTP on a unix socket, so that devices and control plane are two
-// processes and either may die without the other.
+// Package wire is the driver protocol: the drivers of fabrics, nodes and storage over HTTP
+// on a unix socket. So devices and control plane are two processes, and either may die
+// without the other.
 //
 // Every call is a POST to /v1/..., and its answer is 200 with the result, or
 // another status with {"code": ..., "error": ...}, and the two fences where one was refused. What is small is JSON. What is

@@ -1,6 +1,6 @@
-// Package bundletest makes the log of one tenant as an owner would sign it, and
-// the same log as an owner would forge it: with entries dropped, changed or
-// invented, and signed again with the owner's real keys.
+// Package bundletest makes the log of one tenant as an owner would sign it, and as an
+// owner would forge it. A forged log has entries dropped, changed or invented, and signed
+// again with the owner's real keys.
 package bundletest
 
 import (

@@ -57,7 +57,7 @@ func decodeLineage(data []byte) (f lineageFile, err error) {
 		}
 	}
 	if f.IsZero() {
-		return lineageFile{}, errors.New("it names no lineage")
+		return lineageFile{}, errors.New("it names no lineage: expected the line that bulkhead serve has written")
 	}
 	return f, nil
 }

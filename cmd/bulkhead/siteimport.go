@@ -115,7 +115,7 @@ func (c *siteImport) template() (data []byte, d *draft.Draft, err error) {
 	if c.Format == ownFormat {
 		if c.Out != "" || c.Like != "" || c.Name != "" || c.Kind != "" || c.Family != "" || c.RackNodes != 0 || c.Topology != "" || c.InService != "" ||
 			c.Hosts != "" || c.Rails != "" || c.Names != "" || c.Strict {
-			return nil, nil, usagef("--out, --like, --name, --kind, --family, --rack-nodes, --topology, --hosts, --rails, --names, --strict and --in-service are for other formats: say which with --format")
+			return nil, nil, usagef("--out, --like, --name, --kind, --family, --rack-nodes, --topology, --hosts, --rails, --names, --strict and --in-service are for other formats: give --format as well")
 		}
 		_, data, err = readTemplate(c.File)
 		return data, &draft.Draft{}, err

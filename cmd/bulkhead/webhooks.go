@@ -113,7 +113,7 @@ func send(ctx context.Context, to address, body []byte) error {
 	}
 	defer answer.Body.Close()
 	if answer.StatusCode/100 != 2 {
-		return fmt.Errorf("answered %d %s", answer.StatusCode, http.StatusText(answer.StatusCode)) // in no words of the receiver's
+		return fmt.Errorf("the receiver answered %d %s, expected 2xx", answer.StatusCode, http.StatusText(answer.StatusCode)) // in no words of the receiver's
 	}
 	return nil
 }

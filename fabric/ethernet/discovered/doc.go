@@ -1,6 +1,6 @@
-// Package discovered reads what an Ethernet fabric's leaves know of their
-// neighbours as the draft of a site: LLDP dumps of the leaves (lldpctl -f json and
-// -f keyvalue) and the config_db.json of leaves that run SONiC. It is pure.
+// Package discovered drafts a site from what an Ethernet fabric's leaves know of their
+// neighbours. It reads LLDP dumps of the leaves (lldpctl -f json and -f keyvalue) and the
+// config_db.json of leaves that run SONiC. It is pure.
 //
 // Sources: lldpctl(8) and lldpcli(8) of lldpd 1.0; SONiC's Configuration wiki and
 // the YANG models of sonic-buildimage (sonic-port, sonic-vlan, sonic-vxlan,

@@ -1,6 +1,6 @@
-// Package netdiscover reads what ibnetdiscover (infiniband-diags) prints of a
-// subnet: its nodes, their ports and the cables between them, in the form that
-// ibnetdiscover(8) describes as the topology file.
+// Package netdiscover reads what ibnetdiscover (infiniband-diags) prints of a subnet. That
+// is its nodes, their ports and the cables between them, in the form that ibnetdiscover(8)
+// describes as the topology file.
 //
 // Files of the wild are read as they are: with --full and --grouping, Windows line
 // ends, spaces where ibnetdiscover has tabs, adapters of several ports, routers,
