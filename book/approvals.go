@@ -72,10 +72,7 @@ func (a Approval) Encode() []byte {
 // DecodeApproval reads the canonical JSON of an approval, and nothing else.
 func DecodeApproval(data []byte) (Approval, error) {
 	var a Approval
-	if len(data) > 8<<10 {
-		return a, fmt.Errorf("approval: %d bytes, at most %d are taken", len(data), 8<<10)
-	}
-	if err := claim.Exact(data, &a); err != nil {
+	if err := claim.Exact(data, 8<<10, &a); err != nil {
 		return a, fmt.Errorf("approval: %w", err)
 	}
 	if !bytes.Equal(a.Encode(), data) || a.Format != ApprovalFormat {

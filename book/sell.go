@@ -95,6 +95,9 @@ func (c OfferQuote) decide(s *State, env Env) (*Decision, error) {
 		cost := place.CostOf(s.Site, nodes)
 		whole, tenant := d.body(proposal.Slice.Certificate.Encode()), d.body(proposal.Slice.Certificate.Tenant().Encode())
 		where := fmt.Sprintf("%d halls, %d pods, %d SUs, %d racks", cost.Halls, cost.Pods, cost.SUs, cost.Racks)
+		if ask.Segment > 0 {
+			where += segmented(s.Site, ask.Segment, nodes)
+		}
 		var held json.RawMessage
 		if links := proposal.Slice.Certificate.Links; links != nil {
 			held = links.Encode()

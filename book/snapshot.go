@@ -220,9 +220,7 @@ func Restore(data []byte, bodies Bodies) (*State, error) {
 		return nil, fmt.Errorf("snapshot: its bytes are not those that were written: replay the ledger")
 	}
 	var f frozen
-	decoder := json.NewDecoder(bytes.NewReader(data))
-	decoder.DisallowUnknownFields()
-	if err := decoder.Decode(&f); err != nil {
+	if err := claim.Exact(data, 1<<30, &f); err != nil {
 		return nil, fmt.Errorf("snapshot: %w", err)
 	}
 	s := New()

@@ -146,7 +146,7 @@ func (s *State) replacement(l *Lease, was, n site.Index) error {
 		return refuse("node", "%s: its links are another lease's, or the slot's lease has links of its own and these are not among them", id)
 	}
 	d := place.Apart(s.Site, was, n)
-	if d > f.Within && s.hasWholeRacks(l) {
+	if d > f.Within && s.staysInRacks(l) {
 		return refuse("node", "%s is in the %s: the slot's rack is one NVLink domain, and a node of another is no part of it", id, d)
 	}
 	if d > f.Within {

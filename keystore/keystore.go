@@ -4,7 +4,6 @@
 package keystore
 
 import (
-	"bytes"
 	"crypto/ed25519"
 	"crypto/rand"
 	"encoding/json"
@@ -253,9 +252,7 @@ func (s *Store) load() error {
 	if err != nil {
 		return fmt.Errorf("%s: it was changed, or %s is another one: restore both from one backup", path, s.master.named())
 	}
-	decoder := json.NewDecoder(bytes.NewReader(plain))
-	decoder.DisallowUnknownFields()
-	if err := decoder.Decode(&s.keys); err != nil {
+	if err := claim.Exact(plain, custody.Small, &s.keys); err != nil {
 		return fmt.Errorf("%s: %w", path, err)
 	}
 	for i := range s.keys {

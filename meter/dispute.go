@@ -31,7 +31,7 @@ type Disputed struct {
 }
 
 // Shown is what a dispute comes to; before is how many of the same line were settled.
-func (d *Disputed) Shown(contractID string, before int) *contract.Note {
+func (d *Disputed) Shown(contractID string, before int) *contract.ActSheet {
 	n := contract.NewNote(contract.ActDispute, contract.Tenant, contractID)
 	n.Add("invoice", "%s", d.Number).Add("line", "%s", d.Line).Add("reason", "%s", d.Reason)
 	if !d.Evidence.IsZero() {
@@ -67,7 +67,7 @@ type Settled struct {
 }
 
 // Shown is what an answer to a dispute comes to.
-func (s *Settled) Shown(contractID string) *contract.Note {
+func (s *Settled) Shown(contractID string) *contract.ActSheet {
 	n := contract.NewNote(contract.ActSettle, contract.Owner, contractID)
 	n.Add("invoice", "%s", s.Number).Add("line", "%s", s.Line).Add("reason", "%s", s.Reason)
 	if s.Outcome == Refused {

@@ -111,6 +111,7 @@ type SU struct {
 	GPUs      int     // of each of its nodes, and its rail leaves; 0: the usual number, see Rails
 	Nodes     []Index // by position; the last Spares of them are spares
 	Spares    int
+	Ports     []uint8      // leaf port of each node by position; nil: 1, 2, ... without a gap
 	Inventory claim.Digest // the body that says what is in it
 }
 

@@ -64,6 +64,7 @@ func told(e *ledger.Entry) bool {
 		var moved struct {
 			To string `json:"to"`
 		}
+		// Lenient JSON: of an entry that the book has read exactly, the one field that decides.
 		return json.Unmarshal(e.Body, &moved) == nil && moved.To == node.Quarantined.String()
 	}
 	return false

@@ -95,6 +95,7 @@ func run(ctx context.Context, c config, only, save, beside string) (err error) {
 	if beside != "" {
 		data, err := os.ReadFile(beside)
 		if err == nil {
+			// Lenient JSON: an earlier run of the bench, of whatever release.
 			err = json.Unmarshal(data, &old)
 		}
 		if err != nil {

@@ -261,6 +261,7 @@ func (s *setting) serve(ctx context.Context, devices ...string) (*process, strin
 	err = p.until(ctx, "its address", func() bool {
 		for line := range strings.Lines(p.out.String()) {
 			var said struct{ Msg, Address string }
+			// Lenient JSON: of a log line, the words that are waited for.
 			if json.Unmarshal([]byte(line), &said) == nil && said.Msg == "serving" {
 				address = said.Address
 			}
@@ -399,7 +400,7 @@ func (s *setting) drift(ctx context.Context, simulator string, sc scenario) {
 		for _, nic := range s.site.NICsOf(site.Index(n)) {
 			if s.site.FabricOf(site.PortOf(site.Index(n), nic)) == s.fabric {
 				fault := sim.Fault{Kind: sim.Unenforced, Node: site.Index(n), NIC: nic}
-				if err := client.Sim.Inject(bounded, time.Time{}, fault); err != nil {
+				if err := client.Sim.Inject(bounded, time.Time{}, fault.JSON()); err != nil {
 					fmt.Fprintln(os.Stderr, "apibench: drift:", err)
 				}
 				return
