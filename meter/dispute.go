@@ -31,8 +31,8 @@ type Disputed struct {
 }
 
 // Shown is what a dispute comes to; before is how many of the same line were settled.
-func (d *Disputed) Shown(contractID string, before int) *contract.Note {
-	n := contract.NewNote(contract.ActDispute, contract.Tenant, contractID)
+func (d *Disputed) Shown(contractID string, before int) *contract.ActSheet {
+	n := contract.NewActSheet(contract.ActDispute, contract.Tenant, contractID)
 	n.Add("invoice", "%s", d.Number).Add("line", "%s", d.Line).Add("reason", "%s", d.Reason)
 	if !d.Evidence.IsZero() {
 		n.Add("evidence", "%s", d.Evidence)
@@ -67,8 +67,8 @@ type Settled struct {
 }
 
 // Shown is what an answer to a dispute comes to.
-func (s *Settled) Shown(contractID string) *contract.Note {
-	n := contract.NewNote(contract.ActSettle, contract.Owner, contractID)
+func (s *Settled) Shown(contractID string) *contract.ActSheet {
+	n := contract.NewActSheet(contract.ActSettle, contract.Owner, contractID)
 	n.Add("invoice", "%s", s.Number).Add("line", "%s", s.Line).Add("reason", "%s", s.Reason)
 	if s.Outcome == Refused {
 		return n.Add("outcome", "refused: the line stays due, and the tenant is told why; it can't be taken back")
@@ -76,9 +76,9 @@ func (s *Settled) Shown(contractID string) *contract.Note {
 	return n.Add("outcome", "%s %s are given back by a credit note, %s of it tax; it can't be taken back", s.Total, s.Currency, s.Tax)
 }
 
-// Note is what a credit note has given back of a line. Late evidence about that line
+// GivenBack is what a credit note has given back of a line. Late evidence about that line
 // gives it back no second time.
-type Note struct {
+type GivenBack struct {
 	Entry  uint64 // scope_seq of the entry that is the note
 	Number string // of the invoice
 	Line   string
@@ -143,7 +143,7 @@ func (i *Invoice) disputable(line string) (l *Line, net *big.Rat, digits int, er
 
 // Credit is a credit note of so much of a line: with its tax, and never more than the line
 // has left after earlier ones; of a line that is itself a credit, than the invoice charges.
-func (i *Invoice) Credit(line, net string, before []Note) (Settled, error) {
+func (i *Invoice) Credit(line, net string, before []GivenBack) (Settled, error) {
 	l, amount, digits, err := i.disputable(line)
 	if err != nil {
 		return Settled{}, err
@@ -179,7 +179,7 @@ func (i *Invoice) Credit(line, net string, before []Note) (Settled, error) {
 }
 
 // credited is what credit notes up to an entry have given back of a line.
-func credited(notes []Note, through uint64, number, line string) *big.Rat {
+func credited(notes []GivenBack, through uint64, number, line string) *big.Rat {
 	sum := new(big.Rat)
 	for _, n := range notes {
 		if n.Entry <= through && n.Number == number && n.Line == line {

@@ -17,6 +17,10 @@ type Ask struct {
 	// WholeRacks asks for racks that nobody else has a node of, and all of each:
 	// racks that are one NVLink domain. With shared links only.
 	WholeRacks bool `json:"whole_racks,omitempty"`
+
+	// Segment asks for nodes in groups of so many, each in an NVLink domain of its own,
+	// which may have more. 0: in no groups. With shared links only.
+	Segment int `json:"segment,omitempty"`
 }
 
 func (a Ask) String() string {

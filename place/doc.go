@@ -1,5 +1,5 @@
-// Package place says what a placement is: an ask, the slice that answers it, and
-// the placement certificate that says how good the slice is.
+// Package place says what a placement is: an ask, the slice that answers it, and the certificate of
+// how good the slice is.
 //
 //	place        the words: Ask, Slice, Certificate, Cost, LinkSet, and Occupancy,
 //	             which keeps what is free while slices are committed and released;

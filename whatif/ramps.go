@@ -56,7 +56,7 @@ func Ramps(s *book.State, now time.Time, q *book.Quote) ([]SoldRamp, error) {
 			schedule.Drop(book.QuotedID(q.Key(), id))
 		}
 		last := ramp.Dates[len(ramp.Dates)-1]
-		best, err := solve.Among(s.Site, schedule.Free(last, group[0].End), place.Ask{Nodes: len(all), Fabric: group[0].Fabric, Kind: group[0].Kind, Links: lease.Shared, WholeRacks: s.Site.NVLinkRacks(group[0].Kind) && !group[0].SplitRacks})
+		best, err := solve.Among(s.Site, schedule.Free(last, group[0].End), place.Ask{Nodes: len(all), Fabric: group[0].Fabric, Kind: group[0].Kind, Links: lease.Shared, WholeRacks: s.Site.NVLinkRacks(group[0].Kind) && !group[0].SplitRacks && group[0].SegmentGPUs == 0, Segment: group[0].SegmentNodes()})
 		if err != nil {
 			return nil, err
 		}
@@ -65,6 +65,3 @@ func Ramps(s *book.State, now time.Time, q *book.Quote) ([]SoldRamp, error) {
 	}
 	return out, nil
 }
-
-// Forced reports whether the earlier dates of a ramp cost its final size something.
-func (r SoldRamp) Forced() bool { return r.Unnested != r.Shapes[len(r.Shapes)-1] }

@@ -20,6 +20,9 @@ func classOf(s *site.Site, a place.Ask) (fabric int, err error) {
 	if a.WholeRacks && a.Links != lease.Shared {
 		return 0, fmt.Errorf("ask: whole racks with hermetic links, expected shared links")
 	}
+	if a.Segment != 0 && (a.Segment < 0 || a.Segment > s.RackNodes || a.Nodes%a.Segment != 0 || a.WholeRacks || a.Links != lease.Shared || !s.NVLinkRacks(a.Kind)) {
+		return 0, fmt.Errorf("ask: segments of %d nodes, expected a part of %d nodes and of a rack of %d that is one NVLink domain, with shared links and no whole racks", a.Segment, a.Nodes, s.RackNodes)
+	}
 	number, known := s.FabricByID(a.Fabric)
 	if !known || s.Fabrics[number].Frontend {
 		return 0, fmt.Errorf("ask: fabric %.40q, expected a compute fabric of the site", a.Fabric)

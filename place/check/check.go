@@ -60,6 +60,12 @@ func check(s *site.Site, free *site.Set, o *place.Occupancy, sl place.Slice) err
 	if c.Ask.WholeRacks {
 		free = wholeRacksOf(s, free, fabric, c.Ask.Kind)
 	}
+	if c.Ask.Segment > 0 {
+		if err := Segments(s, sl.Nodes, c.Ask.Segment); err != nil {
+			return err
+		}
+		free = segmentsOf(s, free, fabric, c.Ask.Kind, c.Ask.Segment)
+	}
 	if err := checkNodes(s, free, fabric, &sl); err != nil {
 		return err
 	}
@@ -90,7 +96,7 @@ func check(s *site.Site, free *site.Set, o *place.Occupancy, sl place.Slice) err
 			return fmt.Errorf("placement certificate: %s %s, expected %s (halls/pods/SUs/racks)", row.field, row.got, row.value)
 		}
 	}
-	if c.Gap.Halls != 0 && c.Ask.Links == lease.Shared && !c.Ask.WholeRacks {
+	if c.Gap.Halls != 0 && c.Ask.Links == lease.Shared && !c.Ask.WholeRacks && c.Ask.Segment == 0 {
 		return fmt.Errorf("placement certificate: cost %s: %d halls would do, and halls come first: not the optimum", c.Cost, bound.Halls)
 	}
 	if err := census.harm(s, &sl); err != nil {
