@@ -170,6 +170,9 @@ func (c *Certificate) Words() string {
 		if c.Ask.Links == lease.Hermetic {
 			text += "is not said. "
 		} else {
+			if c.Ask.Nodes > RackHarmNodes {
+				text += "but for racks "
+			}
 			text += "is the solver's word. "
 		}
 	}

@@ -5,6 +5,12 @@ import (
 	"fmt"
 )
 
+// RackHarmNodes is the largest ask of which the solver says that its harm is the least
+// down to the racks. Above, racks that are whole are spared only where one rack can
+// stand in for another: to weigh all sets of them takes several times as long, for the
+// few that a slice of many SUs does not use up.
+const RackHarmNodes = 128
+
 // Harm is what a slice leaves less whole: the domains of each level that could be
 // sold whole before, all of their nodes of the class being free that may be sold, and
 // of which a node is the slice's now. A domain that somebody had a node of already

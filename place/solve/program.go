@@ -238,7 +238,7 @@ func (p *program) option(f front) front {
 // backtrack walks from the optimum back to the racks that make it, and takes
 // their free nodes, less what is too many.
 func (p *program) backtrack(steps []front) ([]site.Index, error) {
-	taken := &taking{tree: p.tree}
+	taken := &taking{tree: p.tree, sparing: p.want > place.RackHarmNodes}
 	final := steps[len(steps)-1]
 	at := final.len() - 1
 	for i := len(p.tree.halls) - 1; i >= 0; i-- {
@@ -298,8 +298,9 @@ func (p *program) backtrackPod(taken *taking, part *podPart, nodes uint32, cost 
 // taking collects the racks of a slice.
 type taking struct {
 	*tree
-	nodes []site.Index
-	last  int // where the nodes of the rack taken last begin
+	nodes   []site.Index
+	last    int  // where the nodes of the rack taken last begin
+	sparing bool // the racks' harm is not in the cost
 }
 
 // racks takes a set of an SU's racks, of equal ones the lower number.
@@ -309,6 +310,7 @@ func (t *taking) racks(su int, set rackSet) {
 		whole     bool
 	}
 	var racks []rack
+	sum := set.whole + set.rest
 	nodes := t.site.SUs[su].Nodes
 	for pos, n := range nodes {
 		if pos%t.site.RackNodes == 0 {
@@ -321,10 +323,20 @@ func (t *taking) racks(su int, set rackSet) {
 			r.whole = false
 		}
 	}
-	slices.SortStableFunc(racks, func(a, b rack) int { return b.nodes - a.nodes })
+	slices.SortStableFunc(racks, func(a, b rack) int {
+		if a.nodes == b.nodes && t.sparing && a.whole != b.whole {
+			if b.whole {
+				return -1
+			}
+			return 1
+		}
+		return b.nodes - a.nodes
+	})
 	for _, r := range racks {
 		left := &set.rest
-		if r.whole {
+		if t.sparing {
+			left = &sum // the fullest, whatever they are; of equal ones those that are broken
+		} else if r.whole {
 			left = &set.whole
 		}
 		if *left == 0 {
@@ -346,5 +358,38 @@ func (t *taking) trim(want int) ([]site.Index, error) {
 	if len(t.nodes) < want || want <= t.last {
 		return nil, errLost
 	}
-	return t.nodes[:want], nil
+	if !t.sparing {
+		return t.nodes[:want], nil
+	}
+	return append(t.nodes[:t.last:t.last], t.spared(t.nodes[t.last:], want-t.last)...), nil
+}
+
+// spared is so many nodes of the last rack, or of a rack of its SU that is not touched
+// and no longer whole, if that rack is whole.
+func (t *taking) spared(last []site.Index, nodes int) []site.Index {
+	all := t.site.SUs[t.site.SUOf(last[0])].Nodes
+	touched := site.SetOf(t.nodes...)
+	var best []site.Index
+	for at := 0; at < len(all); at += t.site.RackNodes {
+		var open []site.Index
+		whole, used := true, false
+		for _, n := range all[at:min(at+t.site.RackNodes, len(all))] {
+			used = used || touched.Has(n)
+			if t.free.Has(n) && sellable(t.site, n) {
+				open = append(open, n)
+			} else if sellable(t.site, n) {
+				whole = false
+			}
+		}
+		if used && t.site.RackOf(all[at]) == t.site.RackOf(last[0]) && !whole {
+			return last[:nodes] // it is broken already
+		}
+		if !used && !whole && len(open) >= nodes && (best == nil || len(open) < len(best)) {
+			best = open
+		}
+	}
+	if best == nil {
+		best = last
+	}
+	return best[:nodes]
 }

@@ -35,6 +35,9 @@ func newWeights(t *tree, want int) (weights, error) {
 		{&w.harm.Halls, size(t.wholes.Halls)}, {&w.harm.Pods, size(t.wholes.Pods)}, {&w.harm.SUs, size(t.wholes.SUs)}, {&w.harm.Racks, size(t.wholes.Racks)},
 		{&w.far.Halls, size(t.fars.Halls)}, {&w.far.Pods, size(t.fars.Pods)}, {&w.far.SUs, size(t.fars.SUs)},
 	}
+	if want > place.RackHarmNodes {
+		levels[3].needs = 0
+	}
 	fit, sum := 0, 0
 	for fit < len(levels) && sum+levels[fit].needs <= left {
 		sum += levels[fit].needs
