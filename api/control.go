@@ -123,7 +123,7 @@ func (s *service) tenantOf(ctx context.Context, named string) (string, error) {
 		return t.Tenant, nil
 	}
 	if named == "" {
-		return "", &book.Refusal{Field: "tenant", Reason: "say which"}
+		return "", &book.Refusal{Field: "tenant", Reason: "the token is the owner's and belongs to no tenant: name the tenant that is meant"}
 	}
 	known := false
 	s.plane.View(func(b *book.State) { _, known = b.Tenants[named] })

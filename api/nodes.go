@@ -2,6 +2,7 @@ package api
 
 import (
 	"context"
+	"fmt"
 	"slices"
 	"time"
 
@@ -112,18 +113,29 @@ func (s *service) CordonNode(ctx context.Context, r *connect.Request[v1.CordonNo
 // ReplaceNode proposes another node for a slot.
 func (s *service) ReplaceNode(ctx context.Context, r *connect.Request[v1.ReplaceNodeRequest]) (*connect.Response[v1.Done], error) {
 	var to site.Index
-	ok := false
-	if r.Msg.Node == "" {
-		to, ok = s.plane.ChooseReplacement(lease.ID(r.Msg.Lease), r.Msg.Slot)
-	} else {
-		s.plane.View(func(b *book.State) {
-			if b.Site != nil {
-				to, ok = b.Site.Lookup(r.Msg.Node)
-			}
-		})
-	}
-	if !ok {
-		return nil, &book.Refusal{Field: "node", Reason: "no node that would do: none is ready and free, or there is none of this id"}
+	var slots int
+	var kind, fabricID string
+	ok, known := false, false
+	s.plane.View(func(b *book.State) {
+		var l *book.Lease
+		if l, known = b.LeaseByID(lease.ID(r.Msg.Lease)); known {
+			slots, kind, fabricID = len(l.Slots), l.Kind, l.Fabric
+		}
+		if b.Site != nil && r.Msg.Node != "" {
+			to, ok = b.Site.Lookup(r.Msg.Node)
+		}
+	})
+	switch {
+	case !known:
+		return nil, missing("lease", r.Msg.Lease)
+	case int(r.Msg.Slot) >= slots:
+		return nil, &book.Refusal{Field: "slot", Reason: fmt.Sprintf("%s has no slot %d: expected 0 to %d", r.Msg.Lease, r.Msg.Slot, slots-1)}
+	case r.Msg.Node != "" && !ok:
+		return nil, missing("node", r.Msg.Node)
+	case r.Msg.Node == "":
+		if to, ok = s.plane.ChooseReplacement(lease.ID(r.Msg.Lease), r.Msg.Slot); !ok {
+			return nil, &book.Refusal{Field: "node", Reason: fmt.Sprintf("no node of %s in fabric %s is ready and free for slot %d of %s: mend or return one first (bulkhead node list --state ready lists them)", kind, fabricID, r.Msg.Slot, r.Msg.Lease)}
+		}
 	}
 	return s.submit(ctx, r.Msg, book.ProposeReplacement{Lease: lease.ID(r.Msg.Lease), Slot: r.Msg.Slot, Node: to, Reason: r.Msg.Reason, By: caller(ctx).Subject, Requested: r.Msg.TenantAsked})
 }

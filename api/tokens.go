@@ -1,7 +1,6 @@
 package api
 
 import (
-	"bytes"
 	"crypto/rand"
 	"crypto/sha256"
 	"crypto/subtle"
@@ -16,6 +15,7 @@ import (
 	"sync"
 	"time"
 
+	"bulkhead/claim"
 	"bulkhead/custody"
 )
 
@@ -91,9 +91,7 @@ func (t *Tokens) reload() error {
 		return err
 	}
 	var list []Token
-	decoder := json.NewDecoder(bytes.NewReader(data))
-	decoder.DisallowUnknownFields()
-	if err := decoder.Decode(&list); err != nil {
+	if err := claim.Exact(data, custody.Large, &list); err != nil {
 		return fmt.Errorf("%s: %w", t.path, err)
 	}
 	t.list, t.read, t.size = list, info.ModTime(), info.Size()

@@ -1,7 +1,7 @@
-// Command bench is the fair fight: Bulkhead beside what people would use
-// instead, Slurm from Debian's packages and Kueue as a Go module, on the same
-// sites, the same occupancies and the same asks, judged by an evaluator that
-// knows none of them. It writes one report, and fails when Bulkhead misses a bar.
+// Command bench is the fair fight: Bulkhead beside what people would use instead. It runs
+// Slurm from Debian's packages and Kueue as a Go module on the same sites, the same
+// occupancies and the same asks, judged by an evaluator that knows none of them. It writes
+// one report, and fails when Bulkhead misses a bar.
 //
 // Peers schedule jobs; Bulkhead places leases. Where that makes a comparison
 // unfair to them, the report says so.

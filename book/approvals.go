@@ -72,10 +72,7 @@ func (a Approval) Encode() []byte {
 // DecodeApproval reads the canonical JSON of an approval, and nothing else.
 func DecodeApproval(data []byte) (Approval, error) {
 	var a Approval
-	if len(data) > 8<<10 {
-		return a, fmt.Errorf("approval: %d bytes, at most %d are taken", len(data), 8<<10)
-	}
-	if err := claim.Exact(data, &a); err != nil {
+	if err := claim.Exact(data, 8<<10, &a); err != nil {
 		return a, fmt.Errorf("approval: %w", err)
 	}
 	if !bytes.Equal(a.Encode(), data) || a.Format != ApprovalFormat {
@@ -242,7 +239,7 @@ type WithApproval struct {
 func (c WithApproval) decide(s *State, env Env) (*Decision, error) {
 	want, by, needs := s.secondPerson(c.Command)
 	if !needs {
-		return nil, refuse("approval", "%T needs none", c.Command)
+		return nil, refuse("approval", "%T needs no approval: leave it out", c.Command)
 	}
 	key, err := s.approver(c.Approval.Key)
 	if err == nil {
@@ -280,7 +277,7 @@ func (c RegisterApprover) decide(s *State, env Env) (*Decision, error) {
 		return nil, refuse("public_key", "%d keys were registered, which is all that are taken", len(s.Approvers))
 	}
 	if c.Name == "" {
-		return nil, refuse("name", "say whose key it is")
+		return nil, refuse("name", "expected the name of the person whose key it is")
 	}
 	want := Approval{Act: ActRegisterApprover, Subject: c.Key, Reason: c.Name}
 	if err := s.checkApproval(&c.Possession, want, &ApproverKey{Key: key}, env.Now); err != nil {

@@ -82,7 +82,7 @@ func TestASecondPersonIsAKey(t *testing.T) {
 		"another reason":          {book.WithApproval{Command: release, Approval: s.approval(t, first, book.ActReleaseBrake, "", "no drill")}, "approves another act"},
 		"another position":        {book.WithApproval{Command: release, Approval: old}, "still to come"},
 		"another expiry":          {book.WithApproval{Command: release, Approval: longer}, "signature"},
-		"what needs no signature": {book.WithApproval{Command: book.PauseLoop{By: "x", Reason: "y"}, Approval: s.approval(t, first, book.ActReleaseBrake, "", "a drill")}, "needs none"},
+		"what needs no signature": {book.WithApproval{Command: book.PauseLoop{By: "x", Reason: "y"}, Approval: s.approval(t, first, book.ActReleaseBrake, "", "a drill")}, "needs no approval"},
 	} {
 		if _, err := s.decide(t, c.command); err == nil || !strings.Contains(err.Error(), c.says) {
 			t.Errorf("%s: %v, expected %q", what, err, c.says)

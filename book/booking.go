@@ -19,15 +19,15 @@ func (s *State) bookNode(n site.Index, lease int32, slot uint32) {
 		s.Touched.Add(n)
 		return
 	}
-	first := Booking{c.Lease[n], c.Slot[n]}
-	late := Booking{lease, slot}
+	first := Queued{c.Lease[n], c.Slot[n]}
+	late := Queued{lease, slot}
 	if s.Leases[lease].Begin.Before(s.Leases[first.Lease].Begin) && !s.inUse(n) {
 		c.Lease[n], c.Slot[n] = lease, slot
 		s.Touched.Add(n)
 		late = first
 	}
 	waiting := append(slices.Clone(c.Booked[n]), late)
-	slices.SortStableFunc(waiting, func(a, b Booking) int { return s.Leases[a.Lease].Begin.Compare(s.Leases[b.Lease].Begin) })
+	slices.SortStableFunc(waiting, func(a, b Queued) int { return s.Leases[a.Lease].Begin.Compare(s.Leases[b.Lease].Begin) })
 	c.Booked[n] = waiting
 }
 
@@ -39,7 +39,7 @@ func (s *State) unbookNode(n site.Index, lease int32) {
 		s.Touched.Add(n)
 		return
 	}
-	c.Booked[n] = slices.DeleteFunc(slices.Clone(c.Booked[n]), func(h Booking) bool { return h.Lease == lease })
+	c.Booked[n] = slices.DeleteFunc(slices.Clone(c.Booked[n]), func(h Queued) bool { return h.Lease == lease })
 	if len(c.Booked[n]) == 0 {
 		delete(c.Booked, n)
 	}

@@ -196,7 +196,7 @@ type ReleaseBrake struct {
 
 func (c ReleaseBrake) decide(s *State, env Env) (*Decision, error) {
 	if s.Control.Brake == nil {
-		return nil, refuse("brake", "it is not engaged")
+		return nil, refuse("brake", "it is not engaged: there is nothing to release")
 	}
 	if c.By.Role != "approver" {
 		return nil, refuse("brake", "%s has role %s: a second person with role approver releases the brake", c.By.Subject, c.By.Role)

@@ -97,8 +97,8 @@ func (s *State) movable(id lease.ID) (*Lease, error) {
 		return nil, refuse("lease", "%s has not begun: what has not begun is placed again without moving anything", id)
 	case l.Links == lease.Hermetic:
 		return nil, refuse("lease", "%s is hermetic: its nodes and its links were chosen together, so that none of them moves by itself", id)
-	case s.hasWholeRacks(l):
-		return nil, refuse("lease", "%s has whole racks that are one NVLink domain each: none of their nodes moves by itself", id)
+	case s.staysInRacks(l):
+		return nil, refuse("lease", "%s has whole racks that are one NVLink domain each, or segments of them: none of their nodes moves by itself", id)
 	}
 	return l, nil
 }

@@ -26,7 +26,7 @@ func (c Reserve) decide(s *State, env Env) (*Decision, error) {
 		}
 		l := s.LeaseOn(n)
 		if l == nil {
-			return nil, refuse("node", "%s is held by no lease", s.Site.NodeID[n])
+			return nil, refuse("node", "%s is booked by no lease", s.Site.NodeID[n])
 		}
 		if s.givenUpNode(n) {
 			return nil, refuse("node", "%s is in a slot that was given up: it is not owed any more", s.Site.NodeID[n])
@@ -59,13 +59,13 @@ func (c Deliver) decide(s *State, env Env) (*Decision, error) {
 		return nil, refuse("lease", "no lease %q", c.Lease)
 	}
 	if env.Now.Before(l.Begin) {
-		return nil, refuse("lease", "%s begins at %s", l.ID, l.Begin.Format(time.RFC3339))
+		return nil, refuse("lease", "%s begins at %s: nothing of it is delivered before", l.ID, l.Begin.Format(time.RFC3339))
 	}
 	if !l.Returning.IsZero() {
-		return nil, refuse("lease", "%s is being returned", l.ID)
+		return nil, refuse("lease", "%s is being returned: nothing of it is delivered any more", l.ID)
 	}
 	if !env.Now.Before(l.End) {
-		return nil, refuse("lease", "%s ended at %s", l.ID, l.End.Format(time.RFC3339))
+		return nil, refuse("lease", "%s ended at %s: nothing of it is delivered any more", l.ID, l.End.Format(time.RFC3339))
 	}
 	if why := s.Unguarded(l.Fabric); why != "" {
 		return nil, refuse("lease", "%s", why)

@@ -191,7 +191,7 @@ func TestReserve(t *testing.T) {
 	refuseAll(t, []refused{
 		{"nothing", atContracts, func(*stage) book.Command { return book.Reserve{} }, "", ""},
 		{"a node that is not ready", atTurnover, give(func(s *stage) site.Index { return s.first(node.Commissioning) }), "node", "expected ready"},
-		{"a spare", atRunning, give(func(s *stage) site.Index { return s.spare() }), "node", "held by no lease"},
+		{"a spare", atRunning, give(func(s *stage) site.Index { return s.spare() }), "node", "booked by no lease"},
 		{"a node that is cordoned", atReserved, give(func(s *stage) site.Index {
 			n := s.first(node.Reserved)
 			s.Nodes.State[n], s.Nodes.Cordoned[n] = node.Ready, true

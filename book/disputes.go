@@ -75,7 +75,7 @@ func signedBy(a Actor) contract.Signature {
 func (s *State) issued(i *meter.Invoice) (*Contract, error) {
 	at := slices.IndexFunc(s.Invoices, func(old Invoice) bool { return i != nil && old.Number == i.Number })
 	if at < 0 || s.Invoices[at].Total != i.Total || s.Invoices[at].Contract != i.Contract {
-		return nil, refuse("number", "no such invoice was issued")
+		return nil, refuse("number", "no invoice was issued with this number, contract and total: see bulkhead invoice list")
 	}
 	return s.Contracts[i.Contract], nil
 }
@@ -100,7 +100,7 @@ func (s *State) DisputesOf(number string) (out []meter.Dispute) {
 }
 
 // NotesOf lists the credit notes about the invoices of a contract.
-func (s *State) NotesOf(contractID string) (notes []meter.Note) {
+func (s *State) NotesOf(contractID string) (notes []meter.GivenBack) {
 	of := map[string]bool{}
 	for _, i := range s.Invoices {
 		of[i.Number] = i.Contract == contractID
@@ -205,7 +205,7 @@ func (s *State) applySettled(e *ledger.Entry, b meter.Settled, _ Bodies) error {
 	}
 	d.Settled = &b
 	if b.Outcome == meter.Credited {
-		s.Notes = append(s.Notes, meter.Note{Entry: e.ScopeSeq, Number: b.Number, Line: b.Line, Net: b.Net})
+		s.Notes = append(s.Notes, meter.GivenBack{Entry: e.ScopeSeq, Number: b.Number, Line: b.Line, Net: b.Net})
 	}
 	return nil
 }

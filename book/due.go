@@ -49,45 +49,6 @@ func Due(s *State, now time.Time) []Command {
 	return due
 }
 
-// DueAt is the next time at which Due would list something that it does not
-// list now, as far as dates tell; zero when no date lies ahead.
-func DueAt(s *State, now time.Time) time.Time {
-	var next time.Time
-	consider := func(t time.Time) {
-		if t.After(now) && (next.IsZero() || t.Before(next)) {
-			next = t
-		}
-	}
-	if s.Site == nil {
-		return next
-	}
-	for _, q := range s.Quotes {
-		consider(q.Expires)
-	}
-	for _, h := range s.Site.Halls {
-		consider(h.InService)
-	}
-	for _, l := range s.Leases {
-		consider(l.Begin.Add(-Lead))
-		consider(l.Begin)
-		consider(l.End)
-	}
-	for _, swap := range s.Swaps {
-		consider(swap.Deadline)
-	}
-	for _, q := range s.Nodes.Silence {
-		if q.Dead.IsZero() {
-			consider(s.DeadAt(q))
-		}
-	}
-	for _, id := range sortedKeys(s.Contracts) {
-		if p := s.OpenPeriods(id, now.AddDate(0, 2, 0)); len(p) > 0 {
-			consider(p[0].To)
-		}
-	}
-	return next
-}
-
 func (s *State) dueCommissioning(due []Command, now time.Time) []Command {
 	var nodes []site.Index
 	if !s.commissionable(now) {

@@ -66,7 +66,7 @@ func (c Evidence) decide(s *State, env Env) (*Decision, error) {
 		n := k.node
 		id := s.Site.NodeID[n]
 		if !k.ready && !k.wiped {
-			return nil, refuse("evidence", "item %d was not checked", i)
+			return nil, refuse("evidence", "item %d of it was not checked: nothing moves on it", i)
 		}
 		if k.turnover != s.Nodes.Turnover[n] {
 			return nil, refuse("evidence", "it is of turnover %d, %s is in turnover %d", k.turnover, id, s.Nodes.Turnover[n])

@@ -143,8 +143,8 @@ func (s *State) checkLinks() error {
 	return nil
 }
 
-func booked(bookings []Booking, lease int32, slot uint32) bool {
-	for _, h := range bookings {
+func booked(queue []Queued, lease int32, slot uint32) bool {
+	for _, h := range queue {
 		if h.Lease == lease && h.Slot == slot {
 			return true
 		}

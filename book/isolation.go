@@ -61,7 +61,7 @@ type FreeLabel struct {
 func (c FreeLabel) decide(s *State, env Env) (*Decision, error) {
 	pool := s.Labels[c.Label.Fabric]
 	if pool == nil {
-		return nil, refuse("label", "no fabric %q", c.Label.Fabric)
+		return nil, refuse("label", "the site has no fabric %q", c.Label.Fabric)
 	}
 	owner, ok := pool.OwnerOf(c.Label.Value)
 	if !ok {

@@ -317,7 +317,7 @@ func (s *State) checkSevered(n site.Index, proof SeverProof) error {
 	for _, p := range proof.Ports {
 		pool := s.Labels[p.Fabric]
 		if pool == nil {
-			return refuse("proof", "%s: no fabric %q", id, p.Fabric)
+			return refuse("proof", "%s: it was read back in fabric %q, which the site does not have", id, p.Fabric)
 		}
 		own, ok := pool.ValueOf(ProjectOwner(l.Tenant, l.Project))
 		if ok && slices.Contains(p.Labels, own.Value) {

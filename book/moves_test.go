@@ -58,7 +58,7 @@ func TestMovesRefuse(t *testing.T) {
 		{"sessions left", atReturning, fencing(func(_ *stage, _ site.Index, p *book.SeverProof) { p.Sessions = 2 }), "proof", "2 BMC sessions"},
 		{"a port not read back", atReturning, fencing(func(_ *stage, _ site.Index, p *book.SeverProof) { p.Ports = p.Ports[1:] }), "proof", "8 ports read back"},
 		{"a volume that its lease can still reach", atReturning, fencing(func(*stage, site.Index, *book.SeverProof) {}), "proof", "can still reach"},
-		{"a fabric that is none", atSevered, fencing(func(_ *stage, _ site.Index, p *book.SeverProof) { p.Ports[0].Fabric = "x" }), "proof", `no fabric "x"`},
+		{"a fabric that is none", atSevered, fencing(func(_ *stage, _ site.Index, p *book.SeverProof) { p.Ports[0].Fabric = "x" }), "proof", `in fabric "x", which the site does not have`},
 		{"its tenant's label on it", atSevered, fencing(func(s *stage, n site.Index, p *book.SeverProof) {
 			l := s.Leases[s.Nodes.Owner[n]]
 			label, _ := s.Labels[p.Ports[3].Fabric].ValueOf(book.ProjectOwner(l.Tenant, l.Project))

@@ -35,11 +35,15 @@ func PlanTranches(schedule *dated.Schedule, c *contract.Contract, tranches []con
 		if ask.WholeRacks = wholeRacks(schedule.Site(), first.Kind, &first); ask.WholeRacks && first.Links == lease.Hermetic {
 			return nil, hermeticRacks(first.ID)
 		}
+		ask.Segment = first.SegmentNodes()
+		if err := checkSegments(schedule.Site(), &first); err != nil {
+			return nil, err
+		}
 		for _, t := range ramp {
 			ask.Steps = append(ask.Steps, dated.Step{ID: string(leaseID(c.ID, t.ID)), Nodes: t.Slots(), Begin: t.Delivery})
 			ask.Partial = ask.Partial && t.Split
 		}
-		ask.Partial = ask.Partial && !ask.WholeRacks
+		ask.Partial = ask.Partial && !ask.WholeRacks && ask.Segment == 0
 		if len(ramp) > 1 {
 			ask.Ramp = string(leaseID(c.ID, first.ID))
 		}

@@ -31,7 +31,7 @@ type RecordPosture struct {
 
 func (c RecordPosture) decide(s *State, env Env) (*Decision, error) {
 	if s.Labels[c.Fabric] == nil {
-		return nil, refuse("fabric", "no fabric %q", c.Fabric)
+		return nil, refuse("fabric", "the site has no fabric %q", c.Fabric)
 	}
 	failed, lacks := c.Posture.Failed(), c.Posture.Lacks()
 	failed, lacks = failed[:min(len(failed), maxPosture)], lacks[:min(len(lacks), maxPosture)]
@@ -73,7 +73,7 @@ func (s *State) applyPosture(e *ledger.Entry, b fabric.Postures, _ Bodies) error
 		return nil
 	}
 	if s.Labels[b.Fabric] == nil {
-		return fmt.Errorf("no fabric %q", b.Fabric)
+		return fmt.Errorf("the site has no fabric %q", b.Fabric)
 	}
 	if b.Holds != (len(b.Failed) == 0) {
 		return fmt.Errorf("posture of %s: it holds: %t, and %d items fail", b.Fabric, b.Holds, len(b.Failed))

@@ -41,7 +41,7 @@ func (s *State) OpenQuote(tenant, id string) (*Quote, error) {
 			continue
 		}
 		if found != nil {
-			return nil, refuse("tenant", "%s and %s both have an open quote %s: say whose is meant", found.Tenant, key.Tenant, id)
+			return nil, refuse("tenant", "%s and %s both have an open quote %s: give the tenant as well", found.Tenant, key.Tenant, id)
 		}
 		found = s.Quotes[key]
 	}

@@ -47,7 +47,7 @@ func (s *State) Reading() *State {
 	c.Nodes = Nodes{
 		State: slices.Clone(n.State), Lease: slices.Clone(n.Lease), Slot: slices.Clone(n.Slot), Owner: slices.Clone(n.Owner),
 		Health: slices.Clone(n.Health), Class: slices.Clone(n.Class), Cordoned: slices.Clone(n.Cordoned),
-		Silence: maps.Clone(n.Silence), Sick: n.Sick.Clone(), Corded: n.Corded.Clone(), Booked: make(map[site.Index][]Booking, len(n.Booked)),
+		Silence: maps.Clone(n.Silence), Sick: n.Sick.Clone(), Corded: n.Corded.Clone(), Booked: make(map[site.Index][]Queued, len(n.Booked)),
 	}
 	for i, holds := range n.Booked {
 		c.Nodes.Booked[i] = slices.Clone(holds)

@@ -118,12 +118,13 @@ func Ramps(tranches []contract.Tranche) [][]contract.Tranche {
 		fabric, kind string
 		links        lease.Links
 		splitRacks   bool
+		segment      int64
 		end          int64
 	}
 	at := map[key]int{}
 	var ramps [][]contract.Tranche
 	for _, t := range tranches {
-		k := key{t.Fabric, t.Kind, t.Links, t.SplitRacks, t.End.Unix()}
+		k := key{t.Fabric, t.Kind, t.Links, t.SplitRacks, t.SegmentGPUs, t.End.Unix()}
 		i, known := at[k]
 		if !known || t.Links == lease.Hermetic {
 			i = len(ramps)

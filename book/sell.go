@@ -65,7 +65,7 @@ func (c OfferQuote) decide(s *State, env Env) (*Decision, error) {
 	}
 	added := s.AddedTranches(c.Contract)
 	if len(added) != len(c.Slices) {
-		return nil, refuse("slices", "%d placements for %d new tranches", len(c.Slices), len(added))
+		return nil, refuse("slices", "%d placements were given for %d new tranches: expected one for each", len(c.Slices), len(added))
 	}
 	room, err := s.makeRoom(c, env)
 	if err != nil {
@@ -95,6 +95,9 @@ func (c OfferQuote) decide(s *State, env Env) (*Decision, error) {
 		cost := place.CostOf(s.Site, nodes)
 		whole, tenant := d.body(proposal.Slice.Certificate.Encode()), d.body(proposal.Slice.Certificate.Tenant().Encode())
 		where := fmt.Sprintf("%d halls, %d pods, %d SUs, %d racks", cost.Halls, cost.Pods, cost.SUs, cost.Racks)
+		if ask.Segment > 0 {
+			where += segmented(s.Site, ask.Segment, nodes)
+		}
 		var held json.RawMessage
 		if links := proposal.Slice.Certificate.Links; links != nil {
 			held = links.Encode()
@@ -126,7 +129,7 @@ func (c OfferQuote) check(s *State, env Env) error {
 		return err
 	}
 	if c.Contract.Ending != nil {
-		return refuse("contract.ending", "only an act ends a contract early, and says so; no quote does")
+		return refuse("contract.ending", "no quote ends a contract early: leave ending out; it is the act that ends it that writes it")
 	}
 	if _, ok := s.Tenants[c.Contract.Tenant]; !ok {
 		return refuse("contract.tenant", "no tenant %q: register it first", c.Contract.Tenant)
@@ -153,7 +156,7 @@ func (s *State) checkVersion(next *contract.Contract) error {
 	old, ok := s.Contracts[next.ID]
 	if !ok {
 		if next.Version != 1 {
-			return refuse("contract.version", "version %d of %s, which has no version 1 in force", next.Version, next.ID)
+			return refuse("contract.version", "%[2]s has no version 1 in force that version %[1]d could amend: sign version 1 first", next.Version, next.ID)
 		}
 		return nil
 	}

@@ -84,7 +84,7 @@ func TestOfferQuoteRefuses(t *testing.T) {
 		}, "", ""},
 		{"one that has expired", atTenants, offering("tidewater", small, func(o *book.OfferQuote) { o.Expires = o.Expires.Add(-72 * time.Hour) }), "quote.expires", "has passed"},
 		{"version 2 of what has no version 1", atTenants, offering("amendment", nil, func(o *book.OfferQuote) {}), "contract.version", "no version 1 in force"},
-		{"fewer placements than tranches", atTenants, offering("tidewater", small, func(o *book.OfferQuote) { o.Slices = nil }), "slices", "0 placements for 1"},
+		{"fewer placements than tranches", atTenants, offering("tidewater", small, func(o *book.OfferQuote) { o.Slices = nil }), "slices", "0 placements were given for 1"},
 		{"more than the site has", atTenants, func(s *stage) book.Command {
 			o := s.offer("q", sold("tidewater", small))
 			o.Contract = sold("tidewater", func(c *contract.Contract) { small(c); c.Tranches[0].GPUs = 8 * 15 })

@@ -52,8 +52,14 @@ func (s *State) applySilent(e *ledger.Entry, b fabric.Silent, _ Bodies) error {
 	leaves := make([]site.Leaf, len(b.Leaves))
 	for i, name := range b.Leaves {
 		leaf, known := s.Site.LeafByID(name)
-		if _, silent := s.Silent[leaf]; !known || silent != b.Ended {
-			return fmt.Errorf("leaf %.130q: known: %t, silent before: %t, ends: %t", name, known, silent, b.Ended)
+		_, silent := s.Silent[leaf]
+		switch {
+		case !known:
+			return fmt.Errorf("leaf %.130q is said to be silent or to answer again: the site has no such leaf", name)
+		case silent && !b.Ended:
+			return fmt.Errorf("leaf %.130q is said to have fallen silent: it was silent before", name)
+		case !silent && b.Ended:
+			return fmt.Errorf("leaf %.130q is said to answer again: it was not silent", name)
 		}
 		leaves[i] = leaf
 	}

@@ -52,7 +52,7 @@ type frozen struct {
 	Silent     map[site.Leaf]time.Time           `json:"silent,omitempty"`
 	Invoices   []Invoice                         `json:"invoices"`
 	Disputes   []meter.Dispute                   `json:"disputes,omitempty"`
-	Notes      []meter.Note                      `json:"notes,omitempty"`
+	Notes      []meter.GivenBack                 `json:"notes,omitempty"`
 	Looks      *meter.Looks                      `json:"looks,omitempty"`
 	Found      map[string]map[uint32]*FoundLabel `json:"found,omitempty"`
 	Control    Control                           `json:"control"`
@@ -127,7 +127,7 @@ type frozenNodes struct {
 	Cordoned, Sick           *site.Set
 	Statement, Asked, Wiped  []claim.Digest
 	WipeAsked                []claim.Digest
-	Booked                   map[site.Index][]Booking
+	Booked                   map[site.Index][]Queued
 }
 
 // Snapshot encodes the state, with a digest behind it; equal states give equal
@@ -220,9 +220,7 @@ func Restore(data []byte, bodies Bodies) (*State, error) {
 		return nil, fmt.Errorf("snapshot: its bytes are not those that were written: replay the ledger")
 	}
 	var f frozen
-	decoder := json.NewDecoder(bytes.NewReader(data))
-	decoder.DisallowUnknownFields()
-	if err := decoder.Decode(&f); err != nil {
+	if err := claim.Exact(data, 1<<30, &f); err != nil {
 		return nil, fmt.Errorf("snapshot: %w", err)
 	}
 	s := New()

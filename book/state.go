@@ -59,8 +59,8 @@ type State struct {
 	Unread   map[site.Leaf]time.Time
 	Silent   map[site.Leaf]time.Time // leaves that did not answer, since when they last did
 	Invoices []Invoice
-	Disputes []meter.Dispute // of lines of invoices, as they were begun
-	Notes    []meter.Note    // credit notes, as they were given
+	Disputes []meter.Dispute   // of lines of invoices, as they were begun
+	Notes    []meter.GivenBack // credit notes, as they were given
 
 	Looks *meter.Looks // when devices were looked at, by the site's log; nil: it does not say
 
@@ -210,12 +210,12 @@ type Nodes struct {
 	Asked     []claim.Digest // ledger root that the step under way binds its quote to
 	WipeAsked []claim.Digest // the same of the wipe before, or of both together
 	Wiped     []claim.Digest // body with the receipts of the wipe before the attestation
-	Booked    map[site.Index][]Booking
+	Booked    map[site.Index][]Queued
 	By        [node.States]*site.Set
 }
 
-// Booking is a future claim of a lease on a node that another lease holds now.
-type Booking struct {
+// Queued is a lease that a node waits for while another has it.
+type Queued struct {
 	Lease int32
 	Slot  uint32
 }
@@ -247,7 +247,7 @@ func New() *State {
 		Found:      map[string]map[uint32]*FoundLabel{},
 		Kept:       site.NewSet(0),
 	}
-	s.Nodes.Booked, s.Nodes.Silence = map[site.Index][]Booking{}, map[site.Index]Silence{}
+	s.Nodes.Booked, s.Nodes.Silence = map[site.Index][]Queued{}, map[site.Index]Silence{}
 	s.Nodes.Sick, s.Nodes.Corded = site.NewSet(0), site.NewSet(0)
 	for i := range s.Nodes.By {
 		s.Nodes.By[i] = site.NewSet(0)

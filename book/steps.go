@@ -111,6 +111,8 @@ func (s *State) countable(added []contract.Tranche) error {
 			return refuse(field+".links", "which links are free tells of other tenants, so a tenant is not told by itself%s", ask)
 		case t.Fabric == "":
 			return refuse(field+".fabric", "expected the fabric's name: a tenant is answered for one fabric at a time")
+		case t.SegmentGPUs > 0:
+			return refuse(field+".segment_gpus", "in which racks a segment fits tells of other tenants, so a tenant is not told by itself%s", ask)
 		case wholeRacks(s.Site, t.Kind, t) && !s.evenRacks(t):
 			return refuse(field, "racks of %s are of several sizes, and which are free tells of other tenants, so a tenant is not told by itself%s", t.Kind, ask)
 		}

@@ -59,11 +59,11 @@ func (c ProposeReplacement) decide(s *State, env Env) (*Decision, error) {
 		return nil, ErrNothing
 	}
 	if !l.Returning.IsZero() {
-		return nil, refuse("slot", "%s is being returned", l.ID)
+		return nil, refuse("slot", "%s is being returned: none of its nodes is replaced any more", l.ID)
 	}
 	was := l.Slots[c.Slot]
 	if s.LeaseOn(was) != l {
-		return nil, refuse("slot", "slot %d of %s is held by another lease until it begins", c.Slot, c.Lease)
+		return nil, refuse("slot", "slot %d of %s has a node that another lease has until this one begins: it is replaced from then on", c.Slot, c.Lease)
 	}
 	if l.GaveUp(int(c.Slot)) {
 		return nil, refuse("slot", "slot %d of %s was given up: no node is owed for it", c.Slot, c.Lease)
@@ -146,7 +146,7 @@ func (s *State) replacement(l *Lease, was, n site.Index) error {
 		return refuse("node", "%s: its links are another lease's, or the slot's lease has links of its own and these are not among them", id)
 	}
 	d := place.Apart(s.Site, was, n)
-	if d > f.Within && s.hasWholeRacks(l) {
+	if d > f.Within && s.staysInRacks(l) {
 		return refuse("node", "%s is in the %s: the slot's rack is one NVLink domain, and a node of another is no part of it", id, d)
 	}
 	if d > f.Within {

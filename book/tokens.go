@@ -46,7 +46,7 @@ func (c MintToken) decide(s *State, env Env) (*Decision, error) {
 	case known:
 		return nil, refuse("token", "%s is in the ledger as that of %q, role %s: it was changed since; make a new one", c.Token, old.Subject, old.Role)
 	case c.Token == "" || len(c.Hash) != 64:
-		return nil, refuse("token", "it has no id or no hash")
+		return nil, refuse("token", "it has no id or no hash: expected both")
 	}
 	d := &Decision{}
 	d.add(SiteScope, KindTokenMinted, c.TokenMinted)

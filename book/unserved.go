@@ -43,7 +43,7 @@ func (c NoteUnserved) decide(s *State, env Env) (*Decision, error) {
 		if l.Links == lease.Hermetic {
 			where += " on the lease's own links"
 		}
-		if s.hasWholeRacks(l) {
+		if s.staysInRacks(l) {
 			where += " in the slot's own rack, which is one NVLink domain,"
 		}
 		d.add(TenantScope(l.Tenant), lease.KindUnserved, lease.Unserved{
@@ -89,7 +89,7 @@ func (s *State) FailureOf(l *Lease, n site.Index) place.Failure {
 	f := place.Failure{Node: n, Within: place.SameFabric}
 	links := assignedLinks(l)
 	if links == nil {
-		if s.hasWholeRacks(l) {
+		if s.staysInRacks(l) {
 			f.Within = place.SameRack // a node of another rack is no part of the domain
 		}
 		return f

@@ -50,7 +50,7 @@ func (c WithdrawReplacement) decide(s *State, _ Env) (*Decision, error) {
 		}
 	}
 	if reason == "" {
-		return nil, refuse("reason", "say why the replacement of slot %d of %s is taken back: its tenant is told", c.Slot, c.Lease)
+		return nil, refuse("reason", "say why the replacement of slot %d of %s is withdrawn: its tenant is told", c.Slot, c.Lease)
 	}
 	d := &Decision{}
 	d.add(TenantScope(l.Tenant), lease.KindWithdrawn, lease.Withdrawn{

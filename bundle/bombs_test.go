@@ -184,6 +184,7 @@ var caughtAs = map[string]string{
 	"f5.bundle":                              "holds the control character U+001B",
 	"b2-1.bundle":                            "a site has at most 1048576 nodes",
 	"b1c.bundle":                             "zone_rules: are missing",
+	"verdicts_over_many_assumptions":         "claims asks for more memory",
 	"moves_that_are_proposed":                "moves that are proposed asks for more",
 	"quotes_of_many_parts":                   "quotes asks for more memory",
 	"keys_of_the_tenant":                     "keys of the tenant's asks for more work",

@@ -93,7 +93,7 @@ func (v *verifier) disputeSettled(b *meter.Settled) {
 	at, before := v.at, k.notes[:len(k.notes):len(k.notes)]
 	v.budget.spend(20+8*len(before), "credit notes")
 	v.budget.keep(perLabel+2*int64(len(b.Line)+len(b.Number)+len(b.Net)), "credit notes")
-	k.notes = append(k.notes, meter.Note{Entry: at.entry, Number: b.Number, Line: b.Line, Net: b.Net})
+	k.notes = append(k.notes, meter.GivenBack{Entry: at.entry, Number: b.Number, Line: b.Line, Net: b.Net})
 	v.says(i, func(signed *meter.Invoice) {
 		again, err := signed.Credit(b.Line, b.Net, before)
 		if err != nil || again.Tax != b.Tax || again.Total != b.Total || again.Currency != b.Currency {

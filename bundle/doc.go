@@ -1,5 +1,5 @@
-// Package bundle is what a tenant takes home: its whole log in one file, and
-// the check of it, which needs no server, no network and no word of the owner.
+// Package bundle is what a tenant takes home: its whole log in one file, and the check of
+// it, offline. The check needs no server, no network and no word of the owner.
 //
 // Write makes the file: the entries of the tenant's scope without a gap, every
 // body that they name, and the checkpoint that the owner signed over them. The

@@ -133,7 +133,7 @@ func openManifest(envelope []byte, trust claim.Trust) (*Manifest, error) {
 		return nil, fmt.Errorf("statement of type %.80q, expected %q", s.PredicateType, ManifestType)
 	}
 	var m Manifest
-	if err := claim.Exact(s.Predicate, &m); err != nil {
+	if err := claim.Exact(s.Predicate, len(envelope), &m); err != nil {
 		return nil, err
 	}
 	canonical, err := claim.NewStatement(m.subject(), claim.DigestOf([]byte(m.Checkpoint)), ManifestType, &m)

@@ -22,9 +22,9 @@ type contractLog struct {
 	noticed  bool
 	closed   bool
 	leases   []*leaseLog
-	events   []meter.Event    // of its leases, in the order of the log
-	billed   map[int64]string // number of the invoice by the begin of its month, Unix seconds
-	notes    []meter.Note     // credit notes about its invoices
+	events   []meter.Event     // of its leases, in the order of the log
+	billed   map[int64]string  // number of the invoice by the begin of its month, Unix seconds
+	notes    []meter.GivenBack // credit notes about its invoices
 }
 
 func (k *contractLog) current() *contract.Contract { return k.versions[len(k.versions)-1] }

@@ -1,5 +1,5 @@
-// Package claim is what evidence is made of: a subject, a digest, a grade, an
-// origin and a signed statement that carries them.
+// Package claim is what evidence is made of: subject, digest, grade, origin, and a signed
+// statement that carries them.
 //
 // It imports no other room, because every other room speaks its words.
 package claim

@@ -19,14 +19,17 @@ type Weigher interface {
 	Weigh(text []byte) int64 // bytes that reading it takes, at most; asked of a zero value
 }
 
-// Exact decodes JSON that can be read in one way only: a key stands once in its
+// Exact decodes JSON of at most so many bytes that can be read in one way only: a key stands once in its
 // object and is spelled as the field is, no key is unknown, nothing follows, text is
 // UTF-8 and holds nothing that steers a terminal (see Plain). encoding/json alone
 // takes "Tenant" for "tenant" and the last of two, so that two readers could read two
 // things out of what one of them signed. Errors name the key.
 //
 // The form of a type is learnt once in a process.
-func Exact(data []byte, into any) error {
+func Exact(data []byte, most int, into any) error {
+	if len(data) > most {
+		return fmt.Errorf("%d bytes: at most %d are taken", len(data), most)
+	}
 	return (&Shape{of: formOf(reflect.TypeOf(into))}).Decode(data, into)
 }
 

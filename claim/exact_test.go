@@ -45,7 +45,7 @@ func TestExactReadsInOneWay(t *testing.T) {
 		`{"when":"2026-05-01T00:00:00Z"}`, `{"parts":null}`,
 	} {
 		var v, plain sample
-		if err := claim.Exact([]byte(good), &v); err != nil {
+		if err := claim.Exact([]byte(good), 1<<20, &v); err != nil {
 			t.Errorf("%s: %v", good, err)
 		}
 		if err := json.Unmarshal([]byte(good), &plain); err != nil || !reflect.DeepEqual(v, plain) {
@@ -88,7 +88,7 @@ func TestExactReadsInOneWay(t *testing.T) {
 		`{"name":}`:                                "value was expected",
 		`{"name":"a",}`:                            "key was expected",
 	} {
-		err := claim.Exact([]byte(bad), new(sample))
+		err := claim.Exact([]byte(bad), 1<<20, new(sample))
 		if err == nil || !strings.Contains(err.Error(), says) {
 			t.Errorf("%s: error %v, expected one that says %q", bad, err, says)
 		}
@@ -98,10 +98,10 @@ func TestExactReadsInOneWay(t *testing.T) {
 		many[fmt.Sprint("k", i)] = i
 	}
 	text, _ := json.Marshal(map[string]any{"words": many})
-	if err := claim.Exact(text, new(sample)); err != nil {
+	if err := claim.Exact(text, 1<<20, new(sample)); err != nil {
 		t.Error(err)
 	}
-	if err := claim.Exact(bytes.Replace(text, []byte(`"k7"`), []byte(`"k70"`), 1), new(sample)); err == nil {
+	if err := claim.Exact(bytes.Replace(text, []byte(`"k7"`), []byte(`"k70"`), 1), 1<<20, new(sample)); err == nil {
 		t.Error("a key of a hundred that is there twice was taken")
 	}
 }
@@ -133,7 +133,7 @@ func FuzzExact(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, data []byte) {
 		var exact, plain sample
-		if claim.Exact(data, &exact) != nil {
+		if claim.Exact(data, len(data), &exact) != nil {
 			return
 		}
 		decoder := json.NewDecoder(bytes.NewReader(data))

@@ -87,6 +87,7 @@ func (c *Contract) amendTranche(f *findings, was *Tranche, next *Contract) {
 	fixed("fabric", was.Fabric, is.Fabric)
 	fixed("links", string(was.Links), string(is.Links))
 	fixed("split_racks", fmt.Sprint(was.SplitRacks), fmt.Sprint(is.SplitRacks))
+	fixed("segment_gpus", fmt.Sprint(was.SegmentGPUs), fmt.Sprint(is.SegmentGPUs))
 	fixed("delivery", c.show(was.Delivery), c.show(is.Delivery))
 	if is.GPUs > was.GPUs {
 		f.add(path+"gpus", "%d GPUs were %d: add a tranche for the %d more, with its own delivery date", is.GPUs, was.GPUs, is.GPUs-was.GPUs)

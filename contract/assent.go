@@ -76,11 +76,8 @@ func DecodeSigned(data []byte) (*SignedAssent, error) {
 	if len(data) == 0 {
 		return nil, nil
 	}
-	if len(data) > 4*maxAssent {
-		return nil, fmt.Errorf("assent: %d bytes, at most %d are taken", len(data), 4*maxAssent)
-	}
 	s := &SignedAssent{}
-	if err := claim.Exact(data, s); err != nil {
+	if err := claim.Exact(data, 4*maxAssent, s); err != nil {
 		return nil, fmt.Errorf("assent: %w", err)
 	}
 	return s, nil
@@ -133,10 +130,7 @@ func (a Assent) Encode() []byte {
 // DecodeAssent reads the canonical JSON of an assent, and nothing else.
 func DecodeAssent(data []byte) (Assent, error) {
 	var a Assent
-	if len(data) > maxAssent {
-		return a, fmt.Errorf("assent: %d bytes, at most %d are taken", len(data), maxAssent)
-	}
-	if err := claim.Exact(data, &a); err != nil {
+	if err := claim.Exact(data, maxAssent, &a); err != nil {
 		return a, fmt.Errorf("assent: %w", err)
 	}
 	if !bytes.Equal(a.Encode(), data) {

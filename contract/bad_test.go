@@ -37,6 +37,9 @@ func TestBadContractsAreRefusedWithLineAndField(t *testing.T) {
 		{"absurd size", "gpus: 288", "gpus: 1_000_000_000_000_000_000", "tranches[0].gpus", "whole number"},
 		{"absurd size with exponent", "gpus: 288", "gpus: 1e18", "tranches[0].gpus", "whole number"},
 		{"too many GPUs", "gpus: 288", "gpus: 100_000_000_000", "tranches[0].gpus", "expected 8 to 16000000"},
+		{"half a node in a segment", "gpus: 288", "gpus: 288\n    segment_gpus: 12", "tranches[0].segment_gpus", "multiple of 8"},
+		{"half a segment", "gpus: 288", "gpus: 288\n    segment_gpus: 128", "tranches[0].segment_gpus", "not whole segments"},
+		{"segments and split racks", "gpus: 288", "gpus: 288\n    segment_gpus: 96\n    split_racks: true", "tranches[0].segment_gpus", "leave one of them out"},
 		{"half a node", "gpus: 288", "gpus: 292", "tranches[0].gpus", "multiple of 8"},
 		{"no GPUs", "gpus: 288", "gpus: 0", "tranches[0].gpus", "expected 8"},
 		{"negative GPUs", "gpus: 288", "gpus: -8", "tranches[0].gpus", "expected 8"},
@@ -145,6 +148,7 @@ func TestAmendmentRules(t *testing.T) {
 		"another currency":  {func(c *Contract) { c.Currency = "EUR" }, "currency"},
 		"another zone":      {func(c *Contract) { c.TimeZone = "UTC" }, "time_zone"},
 		"more of a running": {func(c *Contract) { c.Tranches[0].GPUs += 8 }, "add a tranche"},
+		"segments":          {func(c *Contract) { c.Tranches[0].SegmentGPUs = 8 }, "can't change"},
 		"split racks":       {func(c *Contract) { c.Tranches[0].SplitRacks = true }, "can't change"},
 		"another kind":      {func(c *Contract) { c.Tranches[0].Kind = "H200" }, "can't change"},
 		"tranche in the past": {func(c *Contract) {

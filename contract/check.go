@@ -144,6 +144,7 @@ func (c *Contract) checkTranches(f *findings) {
 		if t.Links != lease.Shared && t.Links != lease.Hermetic {
 			f.add(path+"links", "%.20q: expected shared or hermetic", string(t.Links))
 		}
+		t.checkSegments(f, path, c.Version == 1)
 		if t.Acceptance != OnDelivery {
 			f.add(path+"acceptance", "%.40q: expected %s", t.Acceptance, OnDelivery)
 		}

@@ -23,11 +23,8 @@ func (c *Contract) Digest() claim.Digest { return claim.DigestOf(c.Encode()) }
 // be it another order of fields, a space or a repeated field, is refused: the
 // digest of a contract is that of its meaning.
 func Decode(data []byte) (*Contract, error) {
-	if len(data) > 4*MaxFile {
-		return nil, fmt.Errorf("contract: %d bytes: at most %d", len(data), 4*MaxFile)
-	}
 	c := &Contract{}
-	if err := claim.Exact(data, c); err != nil {
+	if err := claim.Exact(data, 4*MaxFile, c); err != nil {
 		return nil, fmt.Errorf("contract: %w", err)
 	}
 	if err := c.Check(); err != nil {

@@ -1,5 +1,5 @@
-// Package contract is what was promised, to whom, for how much: parties, term,
-// tranches, rates, service levels, storage and tax.
+// Package contract is what was promised, to whom, for how much: parties, tranches, rates,
+// service levels, storage, tax. Its term says for how long.
 //
 // A contract version is a value that never changes: an amendment is a new
 // version with an effective instant. People write contracts as YAML (Parse),
@@ -81,6 +81,7 @@ type Tranche struct {
 	Links        lease.Links `json:"links"`                   // shared | hermetic
 	Split        bool        `json:"split,omitempty"`         // may be delivered in parts
 	SplitRacks   bool        `json:"split_racks,omitempty"`   // may have a part of a rack that is one NVLink domain
+	SegmentGPUs  int64       `json:"segment_gpus,omitempty"`  // comes in groups of so many, each in an NVLink domain of its own; 0: in no groups
 	Acceptance   string      `json:"acceptance"`              // "on-delivery": billed from the second it is handed over
 	Volumes      []string    `json:"volumes,omitempty"`       // storage that comes with it
 	Clause       string      `json:"clause,omitempty"`
@@ -96,6 +97,9 @@ func (t *Tranche) GPUsANode() int {
 
 // Slots is the number of node positions that the tranche promises.
 func (t *Tranche) Slots() int { return int(t.GPUs / int64(t.GPUsANode())) }
+
+// SegmentNodes is the nodes of a segment; 0: the tranche comes in none.
+func (t *Tranche) SegmentNodes() int { return int(t.SegmentGPUs / int64(t.GPUsANode())) }
 
 // Basis is what a price counts.
 type Basis string

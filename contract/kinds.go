@@ -114,6 +114,7 @@ func (c *Contract) openGroups() [][]int {
 		fabric     string
 		end        int64
 		splitRacks bool
+		segment    int64
 		kinds      int
 	}
 	at, lists := map[ramp]int{}, claim.Chain{}
@@ -122,7 +123,7 @@ func (c *Contract) openGroups() [][]int {
 		if !t.open() {
 			continue
 		}
-		key := ramp{t.Fabric, t.End.Unix(), t.SplitRacks, lists.Of(claim.Strings(t.Kinds)...)}
+		key := ramp{t.Fabric, t.End.Unix(), t.SplitRacks, t.SegmentGPUs, lists.Of(claim.Strings(t.Kinds)...)}
 		g, known := at[key]
 		if !known || t.Links == lease.Hermetic {
 			g = len(groups)

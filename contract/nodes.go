@@ -1,5 +1,7 @@
 package contract
 
+import "bulkhead/lease"
+
 // How many GPUs a node has is the site's to say: 8, or fewer, as its kind has. A
 // contract counts GPUs, and promises whole nodes. Without a site only whole nodes of 8
 // are known to be whole: a file that means others says so (node_gpus). Where it
@@ -24,6 +26,26 @@ func (t *Tranche) checkNodes(f *findings, path string) bool {
 		return true
 	}
 	return false
+}
+
+// checkSegments notes what is wrong with the groups in which a tranche is to come. Which
+// racks are NVLink domains is the site's to say. An act may leave less than whole
+// segments of what was late, so only what is new has to be whole ones.
+func (t *Tranche) checkSegments(f *findings, path string, isNew bool) {
+	if t.SegmentGPUs == 0 {
+		return
+	}
+	field := path + "segment_gpus"
+	switch gpus := int64(t.GPUsANode()); {
+	case t.SegmentGPUs < 0 || t.SegmentGPUs%gpus != 0:
+		f.add(field, "%d GPUs are not whole nodes: expected a multiple of %d; where a node of the kind has fewer than %d, say how many (node_gpus)", t.SegmentGPUs, gpus, NodeGPUs)
+	case isNew && t.GPUs%t.SegmentGPUs != 0:
+		f.add(field, "%d: %d GPUs are not whole segments of it: expected a multiple", t.SegmentGPUs, t.GPUs)
+	case t.Links == lease.Hermetic:
+		f.add(field, "segments with hermetic links are not offered: leave one of them out")
+	case t.SplitRacks:
+		f.add(field, "a segment says how much of a rack is meant, and split_racks that it does not matter: leave one of them out")
+	}
 }
 
 // WithNodes returns a contract whose kinds are chosen with the number of GPUs a

@@ -162,6 +162,9 @@ func (p *page) tranches(q *Quoted) {
 		if t.Split {
 			p.row("", "may be delivered in parts")
 		}
+		if t.SegmentGPUs > 0 {
+			p.row("", "in segments of %d GPUs, %d nodes, each in an NVLink domain of its own", t.SegmentGPUs, t.SegmentNodes())
+		}
 		part := placed[t.ID]
 		switch {
 		case part == nil:

@@ -140,7 +140,7 @@ func (p *reader) tranche(f field, v *Tranche) {
 	f.fields(known{
 		"id": text(&v.ID), "kind": text(&v.Kind), "kinds": texts(&v.Kinds), "mixed": unmixed, "fabric": text(&v.Fabric), "gpus": number(&v.GPUs), "node_gpus": number(&v.NodeGPUs),
 		"delivery": p.instant(&v.Delivery), "end": p.instant(&v.End), "grace_days": number(&v.GraceDays),
-		"late_discount": share(&v.LateDiscount), "links": text((*string)(&v.Links)), "split": truth(&v.Split), "split_racks": truth(&v.SplitRacks),
+		"late_discount": share(&v.LateDiscount), "links": text((*string)(&v.Links)), "split": truth(&v.Split), "split_racks": truth(&v.SplitRacks), "segment_gpus": number(&v.SegmentGPUs),
 		"acceptance": text(&v.Acceptance), "volumes": texts(&v.Volumes), "clause": text(&v.Clause),
 	})
 }

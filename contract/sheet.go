@@ -27,11 +27,11 @@ func ReadSheet(act Act, contract string, data []byte) (Sheet, error) {
 	var of string
 	if rule, _ := RuleOf(act); rule.Confirm {
 		p := &Preview{}
-		err = claim.Exact(data, p)
+		err = claim.Exact(data, MaxFile, p)
 		sheet, is, of = p, p.Act, p.Contract
 	} else {
 		n := &Note{}
-		err = claim.Exact(data, n)
+		err = claim.Exact(data, MaxFile, n)
 		sheet, is, of = n, n.Act, n.Contract
 	}
 	switch {

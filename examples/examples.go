@@ -1,5 +1,5 @@
-// Package examples holds the sites and contracts that the demonstration and the
-// tests use, so that the binary finds them wherever it runs. All of them are
+// Package examples holds the sites and contracts that the demonstration and the tests use.
+// They are embedded, so that the binary finds them wherever it runs. All of them are
 // fictional, modelled on public reports, and say so.
 package examples
 

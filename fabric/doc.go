@@ -1,6 +1,6 @@
-// Package fabric is who may talk: labels and their owners, what each edge port
-// must carry, what it was read back to carry, and the one interface through
-// which any fabric is driven.
+// Package fabric is who may talk: labels and owners, what each edge port must carry and
+// was read back to carry, the Driver. Driver is the one interface through which any fabric
+// is driven.
 //
 // A label is whatever a fabric checks at its edge: a P_Key on InfiniBand, a VNI
 // on Ethernet. The owner of a label is a project, a node in turnover, or

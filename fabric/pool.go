@@ -5,9 +5,9 @@ import (
 	"fmt"
 	"maps"
 	"slices"
-	"strings"
 	"time"
 
+	"bulkhead/claim"
 	"bulkhead/site"
 )
 
@@ -214,9 +214,7 @@ func (p *Pool) MarshalJSON() ([]byte, error) {
 // label has two owners or an owner two labels.
 func (p *Pool) UnmarshalJSON(data []byte) error {
 	var j poolJSON
-	decoder := json.NewDecoder(strings.NewReader(string(data)))
-	decoder.DisallowUnknownFields()
-	if err := decoder.Decode(&j); err != nil {
+	if err := claim.Exact(data, len(data), &j); err != nil {
 		return fmt.Errorf("label pool: %w", err)
 	}
 	coolDown, err := time.ParseDuration(j.CoolDown)

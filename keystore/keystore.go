@@ -1,11 +1,9 @@
-// Package keystore keeps the owner's signing keys: encrypted in one file, with a
-// master key that lies beside it, elsewhere, or nowhere (see Master), by purpose and with
-// rotation. No key of a tenant and
-// nothing that opens a tenant's data is ever in it.
+// Package keystore keeps the owner's signing keys encrypted in one file, by purpose and
+// with rotation. The master key lies beside it, elsewhere, or nowhere (see Master). No key
+// of a tenant and nothing that opens a tenant's data is ever in it.
 package keystore
 
 import (
-	"bytes"
 	"crypto/ed25519"
 	"crypto/rand"
 	"encoding/json"
@@ -254,9 +252,7 @@ func (s *Store) load() error {
 	if err != nil {
 		return fmt.Errorf("%s: it was changed, or %s is another one: restore both from one backup", path, s.master.named())
 	}
-	decoder := json.NewDecoder(bytes.NewReader(plain))
-	decoder.DisallowUnknownFields()
-	if err := decoder.Decode(&s.keys); err != nil {
+	if err := claim.Exact(plain, custody.Small, &s.keys); err != nil {
 		return fmt.Errorf("%s: %w", path, err)
 	}
 	for i := range s.keys {

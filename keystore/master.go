@@ -19,6 +19,7 @@ import (
 	"golang.org/x/crypto/argon2"
 	"golang.org/x/crypto/chacha20poly1305"
 
+	"bulkhead/claim"
 	"bulkhead/custody"
 )
 
@@ -93,9 +94,7 @@ func splitSealed(data []byte) (d description, associated, sealed []byte, err err
 	if !whole || len(line) > 1024 {
 		return d, nil, nil, errors.New("its description is cut off")
 	}
-	decoder := json.NewDecoder(bytes.NewReader(line))
-	decoder.DisallowUnknownFields()
-	if err := decoder.Decode(&d); err != nil {
+	if err := claim.Exact(line, 1024, &d); err != nil {
 		return d, nil, nil, fmt.Errorf("its description: %w", err)
 	}
 	return d, data[:len(data)-len(sealed)], sealed, d.check()

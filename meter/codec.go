@@ -100,11 +100,8 @@ func (i *Invoice) Encode() []byte {
 // decimals of the currency which add up to the total, and that usage adds up.
 // Whether the lines are right, only rating again shows.
 func DecodeInvoice(data []byte) (*Invoice, error) {
-	if len(data) > maxInvoice {
-		return nil, fmt.Errorf("invoice: %d bytes: at most %d", len(data), maxInvoice)
-	}
 	i := &Invoice{}
-	if err := claim.Exact(data, i); err != nil {
+	if err := claim.Exact(data, maxInvoice, i); err != nil {
 		return nil, fmt.Errorf("invoice: %w", err)
 	}
 	if err := i.check(); err != nil {

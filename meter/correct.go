@@ -42,7 +42,7 @@ func (b *bill) corrections(in Input, changes *Changes) error {
 }
 
 // correct adds the differences between an invoice and what it would be now.
-func (b *bill) correct(was, now *Invoice, all []*Invoice, notes []Note) error {
+func (b *bill) correct(was, now *Invoice, all []*Invoice, notes []GivenBack) error {
 	billed, due := map[string]*big.Rat{}, map[string]Line{}
 	put := func(id, amount string) error {
 		r, ok := new(big.Rat).SetString(amount)

@@ -76,9 +76,9 @@ func (s *Settled) Shown(contractID string) *contract.Note {
 	return n.Add("outcome", "%s %s are given back by a credit note, %s of it tax; it can't be taken back", s.Total, s.Currency, s.Tax)
 }
 
-// Note is what a credit note has given back of a line. Late evidence about that line
+// GivenBack is what a credit note has given back of a line. Late evidence about that line
 // gives it back no second time.
-type Note struct {
+type GivenBack struct {
 	Entry  uint64 // scope_seq of the entry that is the note
 	Number string // of the invoice
 	Line   string
@@ -143,7 +143,7 @@ func (i *Invoice) disputable(line string) (l *Line, net *big.Rat, digits int, er
 
 // Credit is a credit note of so much of a line: with its tax, and never more than the line
 // has left after earlier ones; of a line that is itself a credit, than the invoice charges.
-func (i *Invoice) Credit(line, net string, before []Note) (Settled, error) {
+func (i *Invoice) Credit(line, net string, before []GivenBack) (Settled, error) {
 	l, amount, digits, err := i.disputable(line)
 	if err != nil {
 		return Settled{}, err
@@ -179,7 +179,7 @@ func (i *Invoice) Credit(line, net string, before []Note) (Settled, error) {
 }
 
 // credited is what credit notes up to an entry have given back of a line.
-func credited(notes []Note, through uint64, number, line string) *big.Rat {
+func credited(notes []GivenBack, through uint64, number, line string) *big.Rat {
 	sum := new(big.Rat)
 	for _, n := range notes {
 		if n.Entry <= through && n.Number == number && n.Line == line {

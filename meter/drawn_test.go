@@ -13,7 +13,10 @@ import (
 )
 
 // drawer draws contracts and events by the second, from a seed.
-type drawer struct{ *rand.Rand }
+type drawer struct {
+	*rand.Rand
+	reduced int // tranches of which an act has given up what never came
+}
 
 func (d *drawer) chance(percent int) bool { return d.IntN(100) < percent }
 
@@ -255,7 +258,7 @@ func (d *drawer) rights(c *contract.Contract) {
 			r.Fee = pick[contract.Decimal](d, "", "0.25", "1", "0.333")
 		}
 		if r.When == contract.WhenLate {
-			r.AfterDays = pick(d, 0, 3)
+			r.AfterDays, r.Remedy = pick(d, 0, 3), pick(d, contract.RemedyTerminate, contract.RemedyReduce)
 		}
 		c.Termination = append(c.Termination, r)
 	}
@@ -263,14 +266,17 @@ func (d *drawer) rights(c *contract.Contract) {
 
 // act draws an act that ends the contract, by one to whom the terms give it, or nil.
 func (d *drawer) act(c *contract.Contract, at time.Time) *contract.Contract {
-	rule, _ := contract.RuleOf(pick(d, contract.ActNotice, contract.ActTerminateEarly, contract.ActTerminateEarly, contract.ActTerminateLate))
+	rule, _ := contract.RuleOf(pick(d, contract.ActNotice, contract.ActTerminateEarly, contract.ActTerminateEarly, contract.ActTerminateLate, contract.ActReduce))
 	parties, _ := rule.Parties(c)
 	if len(parties) == 0 {
 		return nil
 	}
-	out, err := c.Perform(contract.Asked{Act: rule.Act, Party: pick(d, parties...), Given: at, Missing: []contract.Missing{{Tranche: c.Tranches[0].ID, Slots: 1}}})
+	out, err := c.Perform(contract.Asked{Act: rule.Act, Party: pick(d, parties...), Given: at, Missing: []contract.Missing{{Tranche: pick(d, c.Tranches...).ID, Slots: 1}}})
 	if err != nil {
 		return nil
+	}
+	if rule.Act == contract.ActReduce {
+		d.reduced++
 	}
 	return out.Next
 }
@@ -286,9 +292,15 @@ func (d *drawer) events(versions []*contract.Contract) (events []Event) {
 				continue
 			}
 			seen[t.ID] = true
-			leases := map[string]int{"lease-" + t.ID: t.Slots()}
-			if t.Slots() > 1 && d.chance(30) {
-				leases = map[string]int{"one-" + t.ID: 1, "two-" + t.ID: t.Slots() - 1}
+			slots := t.Slots()
+			for _, later := range versions { // what a version gives up has never come
+				if is := later.TrancheByID(t.ID); is != nil {
+					slots = min(slots, is.Slots())
+				}
+			}
+			leases := map[string]int{"lease-" + t.ID: slots}
+			if slots > 1 && d.chance(30) {
+				leases = map[string]int{"one-" + t.ID: 1, "two-" + t.ID: slots - 1}
 			}
 			for _, name := range slices.Sorted(func(yield func(string) bool) {
 				for n := range leases {

@@ -67,6 +67,7 @@ var faults = []fault{
 	{"the owner's act forfeits", "../contract/ending.go", `was.EarlyEnd == EarlyEndForfeit && a.Party == Tenant`, `was.EarlyEnd == EarlyEndForfeit`},
 	{"what an act left is forgotten", "../contract/ending.go", `refund, forfeit = was.Refund.Rat(), was.Forfeit.Rat()`, `_ = was`},
 	{"a fee of what is over", "../contract/ending.go", `c.share(right.Fee, Value(c, ends, c.End, nil))`, `c.share(right.Fee, Value(c, a.Given, c.End, nil))`},
+	{"what is given up is paid for", "../contract/ending.go", `price.Mul(price, big.NewRat(is, was))`, `price.Mul(price, big.NewRat(was, was))`},
 	{"corrections are forgotten", "correct.go", `l.Kind == LineCorrection && l.Corrects == was.Number`, `l.Kind == LineCorrection && l.Corrects == was.Number+was.Number`},
 }
 

@@ -26,7 +26,7 @@ type Input struct {
 	// came later than they did becomes correction lines. Without them an
 	// invoice corrects nothing.
 	Earlier []*Invoice
-	Notes   []Note // credit notes about them: what they gave back, late evidence does not again
+	Notes   []GivenBack // credit notes about them: what they gave back, late evidence does not again
 }
 
 // Rate makes the invoice of a calendar month without correction lines. It is

@@ -38,7 +38,7 @@ func TestTheSecondReckoningAgrees(t *testing.T) {
 			t.Fatalf("seed %d (-reckon-seed %d): %v", *reckonSeed+seed, *reckonSeed+seed, err)
 		}
 	}
-	for _, kind := range []string{LineFee, LineUsage, LineTakeOrPay, LineLate, LineLateExtra, LineCredit, LineCap, LineStorage, LineCorrection, LineTax, LinePrepaid, LineEarlyEnd, LinePrepaidLeft, "prepaid-refund", "prepaid-forfeit"} {
+	for _, kind := range []string{LineFee, LineUsage, LineTakeOrPay, LineLate, LineLateExtra, LineCredit, LineCap, LineStorage, LineCorrection, LineTax, LinePrepaid, LineEarlyEnd, LinePrepaidLeft, "prepaid-refund", "prepaid-forfeit", "reduce"} {
 		if kinds[kind] == 0 {
 			t.Errorf("no %s line was ever drawn", kind)
 		}
@@ -48,11 +48,15 @@ func TestTheSecondReckoningAgrees(t *testing.T) {
 
 // reckonOne compares every month of one random contract.
 func reckonOne(seed uint64, kinds map[string]int) (invoices int, err error) {
-	d := &drawer{rand.New(rand.NewPCG(seed, 2))}
+	d := &drawer{Rand: rand.New(rand.NewPCG(seed, 2))}
 	versions, files, err := d.contracts()
 	if err != nil {
 		return 0, err
 	}
+	if err := reckonReduced(versions, files); err != nil {
+		return 0, err
+	}
+	kinds["reduce"] += d.reduced
 	events, acts := d.events(versions), actsOf(versions)
 	first, end := versions[0], versions[len(versions)-1].End
 	var earlier []*Invoice
@@ -104,6 +108,27 @@ func reckonOne(seed uint64, kinds map[string]int) (invoices int, err error) {
 		}).FloatString(3)})
 	}
 	return invoices, nil
+}
+
+// reckonReduced compares what an act that gives up slots makes of the fees with what the
+// second reckoning makes of the file before.
+func reckonReduced(versions []*contract.Contract, files []string) error {
+	for n := 1; n < len(versions); n++ {
+		for _, t := range versions[n-1].Tranches {
+			is := versions[n].TrancheByID(t.ID)
+			if is == nil || is.GPUs == t.GPUs {
+				continue
+			}
+			got := []string{}
+			for _, r := range versions[n].Rates {
+				got = append(got, r.Price.Rat().FloatString(9))
+			}
+			if want := reckoning.Reduced(files[n-1], t.ID, t.GPUs-is.GPUs, versions[n].Effective.Unix()); !slices.Equal(got, want) {
+				return fmt.Errorf("version %d gives up %d GPUs of %s: prices %v, reckoned %v\n%s", n+1, t.GPUs-is.GPUs, t.ID, got, want, files[n-1])
+			}
+		}
+	}
+	return nil
 }
 
 // flat are an invoice's printed amounts by the names that the reference gives lines.

@@ -81,7 +81,6 @@ func TurnoverChecks() []string {
 			for _, inner := range wipe.Checks() {
 				names = append(names, name+"/"+inner)
 			}
-		case "place": // named by wipe's own
 		case "attest":
 			for _, inner := range attest.Checks() {
 				names = append(names, name+"/"+inner)

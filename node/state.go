@@ -1,5 +1,5 @@
-// Package node is how a node changes hands: its states, the evidence that each
-// arrow between them needs, and the Driver that does the work on devices.
+// Package node is how a node changes hands: its states, the evidence that each arrow
+// needs, and the Driver. The Driver does the work on devices.
 package node
 
 import "fmt"

@@ -1,5 +1,5 @@
-// Package place says where a lease goes: an ask and the free nodes in, a slice
-// and its placement certificate out.
+// Package place says where a lease goes: an ask and the free nodes in, a slice and its
+// placement certificate out.
 //
 // [Solve] is exact: no slice of that size touches fewer halls; of those that touch
 // as few, none touches fewer pods, then SUs, then racks. With hermetic links that
@@ -36,6 +36,10 @@ type Ask struct {
 	// WholeRacks asks for racks that nobody else has a node of, and all of each:
 	// racks that are one NVLink domain. With shared links only.
 	WholeRacks bool `json:"whole_racks,omitempty"`
+
+	// Segment asks for nodes in groups of so many, each in an NVLink domain of its own,
+	// which may have more. 0: in no groups. With shared links only.
+	Segment int `json:"segment,omitempty"`
 }
 
 func (a Ask) String() string {
@@ -87,6 +91,12 @@ func (a Ask) check(s *site.Site) (fabric int, err error) {
 		return 0, fmt.Errorf("ask: links %.20q, expected %q or %q", string(a.Links), lease.Shared, lease.Hermetic)
 	case a.WholeRacks && a.Links == lease.Hermetic:
 		return 0, fmt.Errorf("ask: whole racks with hermetic links are not offered: ask for shared links, or let racks be split")
+	case a.Segment < 0 || a.Segment > 0 && (a.Segment > s.RackNodes || a.Nodes%a.Segment != 0):
+		return 0, fmt.Errorf("ask: %d nodes in segments of %d: expected whole segments of 1 to %d nodes, which is what a rack has", a.Nodes, a.Segment, s.RackNodes)
+	case a.Segment > 0 && (a.Links == lease.Hermetic || a.WholeRacks):
+		return 0, fmt.Errorf("ask: segments with hermetic links, or of whole racks, are not offered: ask for shared links and for either")
+	case a.Segment > 0 && !s.NVLinkRacks(a.Kind):
+		return 0, fmt.Errorf("ask: segments of %.40q: each is in a rack that is one NVLink domain, and racks of this kind are none", a.Kind)
 	}
 	fabric, ok := s.FabricByID(a.Fabric)
 	if !ok || s.Fabrics[fabric].Frontend {

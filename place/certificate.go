@@ -74,6 +74,7 @@ func (c Certificate) Encode() []byte {
 // repeated fields, other spacing and trailing bytes are refused.
 func DecodeCertificate(data []byte) (Certificate, error) {
 	var c Certificate
+	// Lenient JSON: the canonical form is compared byte for byte below, which is stricter.
 	decoder := json.NewDecoder(bytes.NewReader(data))
 	decoder.DisallowUnknownFields()
 	if err := decoder.Decode(&c); err != nil {
@@ -152,6 +153,9 @@ func proof(gap Cost, ask Ask, cut bool) string {
 		"their number; the cost, counted again; the bound of each level; the collective bounds; both digests. "
 	if ask.WholeRacks {
 		text += "checked: of every rack all nodes that may be sold are in the slice; what is called free is in such racks. "
+	}
+	if ask.Segment > 0 {
+		text += fmt.Sprintf("checked: of every rack %d nodes are in the slice, a segment; what is called free is the first %d free nodes of each rack that has so many. ", ask.Segment, ask.Segment)
 	}
 	if ask.Links == lease.Hermetic {
 		text += "checked by colouring: every permutation of the slice's traffic fits on the links that it holds, which work and which no other slice holds. "

@@ -59,6 +59,12 @@ func check(s *site.Site, free *site.Set, o *Occupancy, sl Slice) error {
 	if c.Ask.WholeRacks {
 		free = inWholeRacks(s, free, fabric, c.Ask.Kind)
 	}
+	if c.Ask.Segment > 0 {
+		if err := CheckSegments(s, sl.Nodes, c.Ask.Segment); err != nil {
+			return err
+		}
+		free = inSegments(s, free, fabric, c.Ask.Kind, c.Ask.Segment, s.RackNodes, nil)
+	}
 	if err := checkNodes(s, free, fabric, &sl); err != nil {
 		return err
 	}
@@ -89,7 +95,7 @@ func check(s *site.Site, free *site.Set, o *Occupancy, sl Slice) error {
 			return fmt.Errorf("placement certificate: %s %s, expected %s (halls/pods/SUs/racks)", row.field, row.got, row.value)
 		}
 	}
-	if c.Gap.Halls != 0 && c.Ask.Links == lease.Shared && !c.Ask.WholeRacks {
+	if c.Gap.Halls != 0 && c.Ask.Links == lease.Shared && !c.Ask.WholeRacks && c.Ask.Segment == 0 {
 		return fmt.Errorf("placement certificate: cost %s: %d halls would do, and halls come first: not the optimum", c.Cost, bound.Halls)
 	}
 	if c.Free != census.free {

@@ -293,6 +293,7 @@ func DecodeLinks(data []byte) (*LinkSet, error) {
 		return nil, nil
 	}
 	l := &LinkSet{}
+	// Lenient JSON: the canonical form is compared byte for byte below, which is stricter.
 	if err := json.Unmarshal(data, l); err != nil {
 		return nil, fmt.Errorf("links: %w", err)
 	}

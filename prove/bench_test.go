@@ -177,17 +177,13 @@ func BenchmarkReadSite(b *testing.B) {
 	}
 }
 
-// BenchmarkUnchanged takes "nothing changed" from every leaf and looks for stale
-// ones: what a poll costs on a quiet site.
+// BenchmarkUnchanged takes "nothing changed" from every leaf: what a poll costs on a quiet site.
 func BenchmarkUnchanged(b *testing.B) {
 	s, _, p := fullSite(b, site.RoCE)
 	b.ResetTimer()
 	for b.Loop() {
 		for leaf := range site.Leaf(s.Leaves()) {
 			p.MarkRead(leaf, epoch)
-		}
-		if stale := p.Expire(epoch.Add(time.Minute), 15*time.Minute); len(stale) > 0 {
-			b.Fatal(stale)
 		}
 	}
 }

@@ -153,13 +153,8 @@ const MaxCertificate = 1 << 20
 // DecodeCertificate reads canonical JSON and nothing else: unknown, missing or
 // repeated fields, another order or spacing are refused. It does not Check.
 func DecodeCertificate(data []byte) (*Certificate, error) {
-	if len(data) > MaxCertificate {
-		return nil, fmt.Errorf("isolation certificate: %d bytes, at most %d", len(data), MaxCertificate)
-	}
 	var c Certificate
-	decoder := json.NewDecoder(bytes.NewReader(data))
-	decoder.DisallowUnknownFields()
-	if err := decoder.Decode(&c); err != nil {
+	if err := claim.Exact(data, MaxCertificate, &c); err != nil {
 		return nil, fmt.Errorf("isolation certificate: %w", err)
 	}
 	canonical, err := c.Encode()

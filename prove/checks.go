@@ -272,14 +272,3 @@ func (s *symptoms) members(f *Facts, o *owners, port site.Port, holder uint32, t
 	}
 	return own
 }
-
-// CheckPort judges one reading by itself, against the facts: the verdict, and
-// the first check that failed. Cost: as Prover.Update, without the bookkeeping.
-func CheckPort(f *Facts, r *fabric.Reading) (Verdict, Check) {
-	if int(r.Port) >= len(f.holder) {
-		return Unknown, Unreadable
-	}
-	v := portView{port: r.Port, nic: r.NIC, leaf: r.Leaf, flags: fabric.FlagsOf(r), class: r.Class, neighbour: r.Neighbour}
-	c := f.examine(&v, f.fabricOf(r.Port)).first(everyCheck)
-	return c.Verdict(), c
-}

@@ -154,6 +154,3 @@ func (p *Prover) setStrays(leaf site.Leaf, strays []fabric.Reading) {
 		p.strays[leaf] = append(p.strays[leaf], s)
 	}
 }
-
-// Strays returns how many live ports of a leaf are not in the inventory.
-func (p *Prover) Strays(leaf site.Leaf) int { return len(p.strays[leaf]) }

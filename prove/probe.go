@@ -52,10 +52,13 @@ const (
 // maxTries bounds a probe.
 const maxTries = 4096
 
+// maxProbe is the largest probe that is read, in bytes.
+const maxProbe = 4 << 20
+
 // DecodeProbe reads a probe. What it does not know, it refuses.
 func DecodeProbe(data []byte) (*Probe, error) {
 	var p Probe
-	if err := claim.Exact(data, &p); err != nil {
+	if err := claim.Exact(data, maxProbe, &p); err != nil {
 		return nil, fmt.Errorf("probe: %w", err)
 	}
 	return &p, p.Check()

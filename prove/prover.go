@@ -365,19 +365,6 @@ func (p *Prover) MarkUnknown(leaf site.Leaf) {
 	}
 }
 
-// Expire makes leaves unknown whose last read-back is older than the window,
-// and returns those that were not before. Cost: O(leaves).
-func (p *Prover) Expire(now time.Time, window time.Duration) (stale []site.Leaf) {
-	oldest := now.Add(-window).UnixNano()
-	for leaf, at := range p.readAt {
-		if !p.unread[leaf] && at < oldest {
-			stale = append(stale, site.Leaf(leaf))
-			p.MarkUnknown(site.Leaf(leaf))
-		}
-	}
-	return stale
-}
-
 // LastRead returns when a leaf was last read back, and whether that counts.
 func (p *Prover) LastRead(leaf site.Leaf) (at time.Time, counts bool) {
 	if p.readAt[leaf] == 0 {

@@ -254,24 +254,15 @@ func overTheWire(s *site.Site, leaf site.Leaf, readings []fabric.Reading) ([]fab
 func TestFreshness(t *testing.T) {
 	w := newWorld(site.RoCE)
 	p := w.prover()
-	const window = 15 * time.Minute
-	if stale := p.Expire(epoch.Add(window), window); len(stale) > 0 {
-		t.Fatalf("leaves %v are stale at the end of the window", stale)
-	}
 	late := site.Leaf(3)
 	for leaf := range site.Leaf(w.s.Leaves()) {
 		if leaf != late {
 			p.MarkRead(leaf, epoch.Add(10*time.Minute))
 		}
 	}
-	if stale := p.Expire(epoch.Add(window+time.Second), window); !slices.Equal(stale, []site.Leaf{late}) {
-		t.Fatalf("stale leaves %v, expected [%d]", stale, late)
-	}
+	p.MarkUnknown(late)
 	if got := p.Tally(); got.Unknown != len(w.s.SUs[0].Nodes) {
 		t.Fatalf("%+v, expected the ports of one leaf unknown", got)
-	}
-	if stale := p.Expire(epoch.Add(window+time.Minute), window); len(stale) > 0 {
-		t.Fatalf("leaves %v are stale again", stale)
 	}
 	if at, counts := p.LastRead(late); counts || !at.Equal(epoch) {
 		t.Fatalf("leaf %d last read %s, counts %t", late, at, counts)

@@ -1,6 +1,6 @@
-// Package reckoning works out an invoice a second time, for tests: written from
-// docs/contracts.md alone, in another way than the meter does, with a calendar of its
-// own. It imports none of the product's rooms, so that what it says is a second opinion.
+// Package reckoning works out an invoice a second time, for tests, from docs/contracts.md
+// alone. It goes another way than the meter does, with a calendar of its own. It imports
+// none of the product's rooms, so that what it says is a second opinion.
 //
 // Where the meter folds events forward and adds up as it goes, this asks, for each slot
 // and each stretch in which nothing changes, what is so then, from all that was said.

@@ -119,12 +119,17 @@ func newMonth(versions []*version, events []Event, year, number int64) *month {
 			m.last = v
 		}
 	}
-	m.unit = map[string]int64{"JPY": 1, "KRW": 1, "BHD": 1000, "KWD": 1000}[m.last.Currency]
-	if m.unit == 0 {
-		m.unit = 100
-	}
+	m.unit = unitOf(m.last.Currency)
 	m.slots = slotsOf(versions, events, m.to)
 	return m
+}
+
+// unitOf is the smallest units in one of a currency.
+func unitOf(currency string) int64 {
+	if unit := map[string]int64{"JPY": 1, "KRW": 1, "BHD": 1000, "KWD": 1000}[currency]; unit != 0 {
+		return unit
+	}
+	return 100
 }
 
 // line adds a line, rounded.

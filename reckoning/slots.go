@@ -25,8 +25,6 @@ type stretch struct {
 	since    int64 // when the outage began that this is part of
 }
 
-func (s *stretch) handedOver() bool { return s.said != "undelivered" && s.said != "returned" }
-
 // slotsOf writes down the life of each slot until an instant.
 func slotsOf(versions []*version, events []Event, until int64) []*slot {
 	type slotName struct {

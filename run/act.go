@@ -24,7 +24,7 @@ func (p *Plane) plan(s *book.State, now time.Time) book.Plan {
 		return plan
 	}
 	if !s.Control.Adopted && !s.PausedAt("") && !s.Control.Recovering {
-		plan.Guards = p.seen.unheld()
+		plan.Guards = p.seen.unguarded()
 		if s.Control.Doubt == nil { // what a backend destroys is destroyed before it is recorded
 			plan.Volumes = append(plan.Volumes, p.seen.missingGrants(s, plan.Volumes)...)
 		}

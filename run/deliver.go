@@ -18,12 +18,12 @@ const stragglers = time.Hour
 
 // deliver hands over, scalable unit by scalable unit, what is clean, labelled
 // and proven.
-func (p *Plane) deliver(ctx context.Context) (bool, error) {
+func (p *Plane) deliver(ctx context.Context) error {
 	now, err := p.w.now()
 	if err != nil {
-		return false, err
+		return err
 	}
-	s, changed := p.w.state, false
+	s := p.w.state
 	held := map[lease.ID]bool{}
 	for _, g := range p.deliverable(now) {
 		if held[g.lease.ID] {
@@ -41,7 +41,7 @@ func (p *Plane) deliver(ctx context.Context) (bool, error) {
 		}
 		found, certificate, err := p.certificate(g.lease, g.nodes)
 		if err != nil {
-			return changed, err
+			return err
 		}
 		if found.Verdict != prove.Proven.String() {
 			// These nodes are proven by themselves, so what fails is elsewhere
@@ -52,12 +52,10 @@ func (p *Plane) deliver(ctx context.Context) (bool, error) {
 			continue
 		}
 		if err := p.carry(ctx, book.Deliver{Lease: g.lease.ID, SU: g.su, Nodes: g.nodes, Isolation: certificate, Reason: g.reason}); err != nil {
-			return changed, err
+			return err
 		}
-		changed = true
 	}
-	recorded, err := p.recordVerdicts(ctx, now)
-	return changed || recorded, err
+	return p.recordVerdicts(ctx, now)
 }
 
 // handOver is the nodes of one lease in one scalable unit that can be handed
@@ -171,8 +169,8 @@ func (p *Plane) inTransit(l *book.Lease, c book.RecordVerdict, now time.Time) bo
 
 // recordVerdicts records the verdict of leases whose ports have changed since
 // the last certificate.
-func (p *Plane) recordVerdicts(ctx context.Context, now time.Time) (bool, error) {
-	s, changed := p.w.state, false
+func (p *Plane) recordVerdicts(ctx context.Context, now time.Time) error {
+	s := p.w.state
 	for _, l := range s.Leases {
 		if !l.Dirty || l.Delivered == 0 || !l.Returned.IsZero() || now.Sub(p.seen.judged[l.ID]) < p.verdictEvery(l) {
 			continue
@@ -187,7 +185,7 @@ func (p *Plane) recordVerdicts(ctx context.Context, now time.Time) (bool, error)
 		}
 		command, err := p.verdict(l, nodes)
 		if err != nil {
-			return changed, err
+			return err
 		}
 		if exposed && command.Verdict == prove.Proven.String() {
 			continue // read back well, and the ledger does not say yet that it is restored
@@ -197,9 +195,8 @@ func (p *Plane) recordVerdicts(ctx context.Context, now time.Time) (bool, error)
 		}
 		p.seen.judged[l.ID] = now
 		if err := p.carry(ctx, command); err != nil {
-			return changed, err
+			return err
 		}
-		changed = true
 	}
-	return changed, nil
+	return nil
 }

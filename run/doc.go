@@ -1,5 +1,5 @@
-// Package run is the only loop: it asks devices, judges what they answer, asks the book
-// what is due and what is next, acts through drivers, and records.
+// Package run is the only loop: it asks devices, judges their answers, acts on what the
+// book says is due or next, and records.
 //
 // A round is
 //

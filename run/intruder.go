@@ -23,6 +23,7 @@ func (w *writer) intruder(ctx context.Context, cause error) string {
 		}
 		last = e.Seq
 		var began book.Began
+		// Lenient JSON: of an entry of whoever wrote it, for a message: it may be of a later release.
 		if e.Kind == book.KindWriter && json.Unmarshal(e.Body, &began) == nil {
 			who = fmt.Sprintf("%q in its term %d, which began %s", began.Writer, began.Term, e.Time.Format("2006-01-02 15:04:05 MST"))
 		}

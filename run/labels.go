@@ -13,7 +13,7 @@ import (
 // read-back shows them nowhere, and every port that had them last has been read. What
 // a leaf carries that does not answer, or that this writer has not read yet, nobody
 // knows: then none is free.
-func (p *Plane) freeLabels(ctx context.Context) (bool, error) {
+func (p *Plane) freeLabels(ctx context.Context) error {
 	now := p.config.Clock.Now()
 	for index, f := range p.w.state.Site.Fabrics {
 		pool, read := p.w.state.Labels[f.ID], p.seen.confirmed[f.ID]
@@ -35,11 +35,11 @@ func (p *Plane) freeLabels(ctx context.Context) (bool, error) {
 				continue // the book would refuse it at every look
 			}
 			if err := p.carry(ctx, c); err != nil {
-				return false, err
+				return err
 			}
 		}
 	}
-	return false, nil
+	return nil
 }
 
 // shown reports whether every leaf of a fabric was shown this term's fence before it was

@@ -1,10 +1,10 @@
 package run
 
 import (
-	"bytes"
-	"encoding/json"
 	"fmt"
 	"time"
+
+	"bulkhead/claim"
 )
 
 // MaxJump is how far a clock may be from where the count says that it should be. It
@@ -94,9 +94,7 @@ type ClockMark struct {
 // ParseClockMark reads a mark as encoding/json writes it.
 func ParseClockMark(data []byte) (ClockMark, error) {
 	var m ClockMark
-	decoder := json.NewDecoder(bytes.NewReader(data))
-	decoder.DisallowUnknownFields()
-	if err := decoder.Decode(&m); err != nil {
+	if err := claim.Exact(data, 4<<10, &m); err != nil {
 		return ClockMark{}, fmt.Errorf("clock mark: %w", err)
 	}
 	if m.Boot == "" || m.Since < 0 || m.Time.IsZero() {

@@ -41,7 +41,7 @@ func (p *Plane) nodesAwaited(s *book.State) string {
 // replaceFailed proposes another node for every slot whose node is dead or needs
 // repair, in one matching over all of them. A slot for which nothing fits stays down
 // and is tried again when nodes have become ready.
-func (p *Plane) replaceFailed(ctx context.Context) (changed bool, err error) {
+func (p *Plane) replaceFailed(ctx context.Context) error {
 	s := p.w.state
 	type slot struct {
 		lease *book.Lease
@@ -80,11 +80,11 @@ func (p *Plane) replaceFailed(ctx context.Context) (changed bool, err error) {
 		}
 	}
 	if len(failed) == 0 {
-		return false, nil
+		return nil
 	}
 	candidates := s.Candidates()
 	if p.seen.tried.same(failed, candidates) {
-		return false, nil
+		return nil
 	}
 	failures := make([]place.Failure, len(failed))
 	for i := range failed {
@@ -105,9 +105,8 @@ func (p *Plane) replaceFailed(ctx context.Context) (changed bool, err error) {
 		err := p.w.decide(ctx, "", book.ProposeReplacement{Lease: slots[i].lease.ID, Slot: slots[i].slot, Node: to, Reason: reason})
 		switch {
 		case err == nil:
-			changed = true
 		case !errors.Is(err, book.ErrNothing) && !isRefusal(err):
-			return changed, err
+			return err
 		default:
 			left = append(left, failed[i])
 		}
@@ -115,13 +114,12 @@ func (p *Plane) replaceFailed(ctx context.Context) (changed bool, err error) {
 	if len(unserved) > 0 {
 		switch err := p.w.decide(ctx, "", book.NoteUnserved{Slots: unserved}); {
 		case err == nil:
-			changed = true
 		case !errors.Is(err, book.ErrNothing) && !isRefusal(err):
-			return changed, err
+			return err
 		}
 	}
 	p.seen.tried.remember(left, s.Candidates())
-	return changed, nil
+	return nil
 }
 
 // matched finds a node among the candidates for each failure. Those of racks that are

@@ -258,8 +258,8 @@ func (v *seen) speakAgain(index int, quiet map[site.Leaf]bool, at time.Time) (ba
 	return back
 }
 
-// unheld lists the fabrics whose guard is to be put back.
-func (v *seen) unheld() []string { return slices.Sorted(maps.Keys(v.guards)) }
+// unguarded lists the fabrics whose guard is to be put back.
+func (v *seen) unguarded() []string { return slices.Sorted(maps.Keys(v.guards)) }
 
 // noAnswer notes that a leaf did not answer, and reports whether that has lasted for
 // longer than the window, for the first time.

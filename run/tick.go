@@ -180,12 +180,12 @@ func (p *Plane) decideAndAct(ctx context.Context) (acted bool, looks uint64, err
 		}
 	}
 	p.seen.follow()
-	steps := []func(context.Context) (bool, error){p.severReclaimed, p.freeLabels, p.replaceFailed, p.deliver}
+	steps := []func(context.Context) error{p.severReclaimed, p.freeLabels, p.replaceFailed, p.deliver}
 	if p.w.state.Control.Doubt != nil {
 		steps = nil // the book would refuse each at every look
 	}
 	for _, step := range steps {
-		if _, err := step(ctx); err != nil {
+		if err := step(ctx); err != nil {
 			return false, looks, err
 		}
 		p.seen.follow()

@@ -218,6 +218,7 @@ func (p *Plane) receipts(ctx context.Context, n site.Index) ([]wipe.SanitizeRece
 		return nil, err
 	}
 	var receipts []wipe.SanitizeReceipt
+	// Lenient JSON: a body of the ledger that was read exactly when it came, found by its digest.
 	return receipts, json.Unmarshal(body, &receipts)
 }
 
@@ -248,7 +249,7 @@ func (p *Plane) statement(n site.Index, e node.Evidence) (book.EvidenceItem, err
 
 // severReclaimed moves reclaimed nodes on whose ports, grants and sessions are
 // shown to be free of their last tenant.
-func (p *Plane) severReclaimed(ctx context.Context) (bool, error) {
+func (p *Plane) severReclaimed(ctx context.Context) error {
 	s := p.w.state
 	var c book.Sever
 	for n := range s.Nodes.By[node.Reclaiming].All() {
@@ -274,15 +275,15 @@ func (p *Plane) severReclaimed(ctx context.Context) (bool, error) {
 		c.Proofs = append(c.Proofs, proof)
 	}
 	if len(c.Nodes) == 0 {
-		return false, nil
+		return nil
 	}
 	if err := p.carry(ctx, c); err != nil {
-		return false, err
+		return err
 	}
 	for _, n := range c.Nodes {
 		p.seen.silenced.Remove(n)
 	}
-	return true, nil
+	return nil
 }
 
 // shard runs work for 0 to n-1 on as many goroutines as there are processors.

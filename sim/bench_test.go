@@ -122,7 +122,7 @@ func BenchmarkReadBackEverything(b *testing.B) {
 	s := full(b)
 	for p := range site.Port(s.site.Ports()) {
 		f := s.site.Fabrics[s.site.FabricOf(p)]
-		s.ports.hold(s.site, p, fabric.Compile(f.Family, 5000&0xfff|1))
+		s.ports.carry(s.site, p, fabric.Compile(f.Family, 5000&0xfff|1))
 	}
 	for b.Loop() {
 		bytes, leaves := 0, 0

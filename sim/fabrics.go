@@ -68,15 +68,15 @@ func (v *ports) grow(s *site.Site, inv *site.SUInventory) {
 			if s.Fabrics[s.FabricOf(p)].Family == site.InfiniBand {
 				row.NIC = []fabric.Member{fabric.Limited(defaultPartition)}
 			}
-			v.hold(s, p, row)
+			v.carry(s, p, row)
 		}
 	}
 }
 
 const defaultPartition = 0x7fff
 
-// hold makes a port's devices carry a row.
-func (v *ports) hold(s *site.Site, p site.Port, row fabric.Row) {
+// carry makes a port's devices carry a row.
+func (v *ports) carry(s *site.Site, p site.Port, row fabric.Row) {
 	v.tables.Set(&fabric.Reading{Port: p, NIC: row.NIC, Leaf: row.Leaf, EnforceIn: row.EnforceIn, EnforceOut: row.EnforceOut,
 		Class: row.Class, Neighbour: s.PortID[p]})
 }
@@ -189,7 +189,7 @@ func (d *fabricDriver) write(p site.Port, row fabric.Row) error {
 	if s.row(p).Equal(row) {
 		return nil
 	}
-	s.ports.hold(s.site, p, row)
+	s.ports.carry(s.site, p, row)
 	s.touch(p)
 	return nil
 }

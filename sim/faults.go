@@ -219,7 +219,7 @@ func (s *Sim) raise(l site.Leaf) {
 
 // tamper writes to a port's devices by no driver at all.
 func (s *Sim) tamper(p site.Port, row fabric.Row) {
-	s.ports.hold(s.site, p, row)
+	s.ports.carry(s.site, p, row)
 	s.touch(p)
 }
 

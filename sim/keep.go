@@ -1,13 +1,13 @@
 package sim
 
 import (
-	"bytes"
 	"encoding/json"
 	"fmt"
 	"maps"
 	"slices"
 	"time"
 
+	"bulkhead/claim"
 	"bulkhead/fabric"
 	"bulkhead/node"
 	"bulkhead/site"
@@ -146,9 +146,7 @@ func (s *Sim) Resume(data []byte) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	var k kept
-	decoder := json.NewDecoder(bytes.NewReader(data))
-	decoder.DisallowUnknownFields()
-	if err := decoder.Decode(&k); err != nil {
+	if err := claim.Exact(data, 1<<30, &k); err != nil {
 		return fmt.Errorf("what devices held: %w", err)
 	}
 	if err := s.checkKept(&k); err != nil {
@@ -186,7 +184,7 @@ func (s *Sim) Resume(data []byte) error {
 	for p := range site.Port(s.site.Ports()) {
 		if s.site.HasPort(p) {
 			kp := &k.Ports[at]
-			s.ports.hold(s.site, p, fabric.Row{NIC: kp.NIC, Leaf: kp.Leaf, EnforceIn: kp.In, EnforceOut: kp.Out, Class: kp.Class})
+			s.ports.carry(s.site, p, fabric.Row{NIC: kp.NIC, Leaf: kp.Leaf, EnforceIn: kp.In, EnforceOut: kp.Out, Class: kp.Class})
 			at++
 		}
 	}

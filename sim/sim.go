@@ -1,6 +1,7 @@
-// Package sim is a whole site in one process: the devices behind the drivers of
-// fabrics, nodes and storage, a virtual clock, and things that go wrong. All of
-// it is simulated and says so: evidence carries origin "simulated".
+// Package sim is a whole site in one process, **simulated** from a seed: devices, clock,
+// and things that go wrong. The devices are behind the drivers of fabrics, nodes and
+// storage, and the clock is virtual. All of it is simulated and says so: evidence carries
+// origin "simulated".
 //
 // Nothing happens by itself. Time passes when Advance says so, and what happens
 // meanwhile follows from the seed: the same seed and the same calls give the same

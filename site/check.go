@@ -11,6 +11,8 @@ import (
 const (
 	maxText  = 120    // bytes of a serial, model or firmware version
 	maxLinks = 10_000 // links of an SU
+
+	maxNodePort = MaxSUNodes // of a leaf
 )
 
 // identity is what no two parts of an SU may share.
@@ -106,6 +108,10 @@ func (n *NodeInventory) check(inv *SUInventory, pos int, seen map[identity]strin
 		return err
 	}
 	rails := len(inv.Leaves) - 1
+	least := 1 // ports ascend with positions
+	if pos > 0 && len(inv.Nodes[pos-1].NICs) > 0 {
+		least = inv.Nodes[pos-1].NICs[0].Port + 1
+	}
 	if len(n.GPUs) != rails {
 		return fmt.Errorf("gpus: %d, expected %d", len(n.GPUs), rails)
 	}
@@ -123,8 +129,11 @@ func (n *NodeInventory) check(inv *SUInventory, pos int, seen map[identity]strin
 		if want := leafID(inv.SU, i); nic.Leaf != want {
 			return fmt.Errorf("nic %s: leaf %.60q, expected %q", nic.Name, nic.Leaf, want)
 		}
-		if nic.Port != pos+1 {
-			return fmt.Errorf("nic %s: port %d, expected %d", nic.Name, nic.Port, pos+1)
+		if want := n.NICs[0].Port; nic.Port != want || nic.Port < least {
+			return fmt.Errorf("nic %s: port %d, expected %d: a node is in the same port of every leaf, %d or above", nic.Name, nic.Port, max(want, least), least)
+		}
+		if ports := inv.Leaves[at].Ports; nic.Port > min(ports, maxNodePort) {
+			return fmt.Errorf("nic %s: port %d, expected at most %d", nic.Name, nic.Port, min(ports, maxNodePort))
 		}
 		if nic.ID == 0 {
 			return fmt.Errorf("nic %s: id: missing", nic.Name)
@@ -174,6 +183,7 @@ func (inv *SUInventory) checkLinks(leaf map[string]int) error {
 		return fmt.Errorf("links: %d, expected at most %d", len(inv.Links), maxLinks)
 	}
 	used := make(map[string]bool, 2*len(inv.Links))
+	lastPort := inv.Nodes[len(inv.Nodes)-1].NICs[0].Port
 	for i, link := range inv.Links {
 		for side, end := range [...]string{link.From, link.To} {
 			id, number, err := splitEnd(end)
@@ -184,8 +194,8 @@ func (inv *SUInventory) checkLinks(leaf map[string]int) error {
 			if side == 0 && !own {
 				return fmt.Errorf("link %d: from %q: expected a leaf of this SU", i, end)
 			}
-			if own && (number > ports || number <= len(inv.Nodes)) {
-				return fmt.Errorf("link %d: %q: expected a port from %d to %d: the others are the nodes' or do not exist", i, end, len(inv.Nodes)+1, ports)
+			if own && (number > ports || number <= lastPort) {
+				return fmt.Errorf("link %d: %q: expected a port from %d to %d: the others are the nodes' or do not exist", i, end, lastPort+1, ports)
 			}
 			if used[end] {
 				return fmt.Errorf("link %d: %q: two cables in a port", i, end)

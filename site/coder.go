@@ -122,6 +122,7 @@ func (c *coder) quoted() (string, bool) {
 	}
 	raw := c.in[start-1 : end+1]
 	var s string
+	// Lenient JSON: one text, which can be read in one way.
 	if err := json.Unmarshal([]byte(raw), &s); err != nil {
 		c.fail("%v", err)
 		return "", false

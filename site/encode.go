@@ -23,7 +23,7 @@ func (h *Header) Encode() ([]byte, error) {
 // DecodeHeader reads a header body: canonical bytes of a header that passes Check.
 func DecodeHeader(data []byte) (Header, error) {
 	var h Header
-	if err := strict(data, &h); err != nil {
+	if err := claim.Exact(data, MaxBody, &h); err != nil {
 		return Header{}, fmt.Errorf("site header: %w", err)
 	}
 	canonical, err := h.Encode()
@@ -71,21 +71,6 @@ func decode(data []byte, code func(*coder)) error {
 		c.fail("expected the end, found %.40q", c.in[c.at:])
 	}
 	return c.err
-}
-
-func strict(data []byte, into any) error {
-	if len(data) > MaxBody {
-		return fmt.Errorf("%d bytes, expected at most %d", len(data), MaxBody)
-	}
-	decoder := json.NewDecoder(bytes.NewReader(data))
-	decoder.DisallowUnknownFields()
-	if err := decoder.Decode(into); err != nil {
-		return err
-	}
-	if decoder.InputOffset() != int64(len(data)) {
-		return fmt.Errorf("trailing data")
-	}
-	return nil
 }
 
 // Encode returns the JSON body of an inventory. The same inventory always gives

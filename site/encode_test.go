@@ -111,7 +111,7 @@ func TestDecodeRefuses(t *testing.T) {
 		{"space", " " + string(head), "canonical"},
 		{"newer version", strings.Replace(string(head), `"version":1`, `"version":2`, 1), "newer release"},
 		{"trailing", string(head) + "{}", "trailing"},
-		{"twice", strings.Replace(string(head), `"name":"tiny"`, `"name":"tiny","name":"tiny"`, 1), "canonical"},
+		{"twice", strings.Replace(string(head), `"name":"tiny"`, `"name":"tiny","name":"tiny"`, 1), "stands twice"},
 		{"origin", strings.Replace(string(head), `"simulated"`, `"real"`, 1), "origin"},
 		{"policy", strings.Replace(string(head), `"sweep":"168h0m0s"`, `"sweep":"900h0m0s"`, 1), "policy sweep"},
 		{"policy field gone", strings.Replace(string(head), `"sweep":"168h0m0s",`, ``, 1), "policy sweep: missing"},

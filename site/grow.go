@@ -210,6 +210,12 @@ func (s *Site) AddSU(inv *SUInventory, digest claim.Digest) (Index, error) {
 		}
 		s.PortID = append(s.PortID, ids[:]...)
 	}
+	if last := inv.Nodes[len(inv.Nodes)-1].NICs[0].Port; last > len(inv.Nodes) {
+		su.Ports = make([]uint8, len(inv.Nodes))
+		for pos := range inv.Nodes {
+			su.Ports[pos] = uint8(inv.Nodes[pos].NICs[0].Port)
+		}
+	}
 	s.sus[su.ID] = number
 	s.SUs = append(s.SUs, su)
 	return first, nil

@@ -10,6 +10,7 @@ import (
 type identities struct {
 	leaves []HardwareID   // node GUIDs, by rail; nil on Ethernet
 	ports  [][]HardwareID // port GUIDs, on Ethernet MACs, by position and rail
+	at     []int          // leaf ports, by position; nil: 1, 2, ...
 }
 
 // identityList reads the identities of SUs: on InfiniBand the leaves' GUIDs by
@@ -35,12 +36,14 @@ func (r *reader) identityList(v value) {
 		id := su.id()
 		if id == "" {
 			m.optional("leaves")
+			m.optional("at")
 			m.done()
 			continue
 		}
 		u, known := units[id]
 		if !known {
 			m.optional("leaves")
+			m.optional("at")
 			m.done()
 			su.fail("%q: no such SU in this file", id)
 			continue
@@ -51,6 +54,7 @@ func (r *reader) identityList(v value) {
 		if !ethernet {
 			leaves = m.required("leaves")
 		}
+		at, hasAt := m.optional("at")
 		m.done()
 		if _, twice := r.t.identities[id]; twice {
 			su.fail("%q is here twice", id)
@@ -66,6 +70,9 @@ func (r *reader) identityList(v value) {
 		if !ethernet {
 			found.leaves = guidList(leaves, u.rails, seen, false)
 		}
+		if hasAt {
+			found.at = r.leafPorts(at, u.nodes)
+		}
 		for pos, p := range list {
 			found.ports[pos] = guidList(p, u.rails, seen, ethernet)
 		}
@@ -78,6 +85,24 @@ func (r *reader) identityList(v value) {
 			return
 		}
 	}
+}
+
+// leafPorts reads in which port of every leaf the nodes of an SU are, by position.
+// Uplinks begin behind shape.su-nodes, so no node is beyond it.
+func (r *reader) leafPorts(v value, nodes int) []int {
+	items := v.items()
+	if len(items) != nodes {
+		v.fail("%d ports, expected %d, one for each position", len(items), nodes)
+		return nil
+	}
+	ports := make([]int, nodes)
+	for pos, item := range items {
+		ports[pos] = item.number(1, r.t.header.Shape.SUNodes)
+		if pos > 0 && ports[pos] <= ports[pos-1] {
+			item.fail("%d: expected more than %d: positions are in the order of ports", ports[pos], ports[pos-1])
+		}
+	}
+	return ports
 }
 
 // guidList reads the GUIDs or MACs of so many rails, each once in the file.
@@ -119,6 +144,11 @@ func (i identities) apply(inv *SUInventory) {
 	for pos := range i.ports {
 		for nic, guid := range i.ports[pos] {
 			inv.Nodes[pos].NICs[nic].ID = guid
+		}
+	}
+	for pos, port := range i.at {
+		for nic := range inv.Nodes[pos].NICs {
+			inv.Nodes[pos].NICs[nic].Port = port
 		}
 	}
 }

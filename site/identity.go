@@ -57,11 +57,6 @@ func (p Plane) SpineID(number int) string {
 	return p.Pod + "-" + planeName(p.NIC) + "-spine" + twoDigits(number)
 }
 
-// CoreID returns the id of a core of the plane, number from 1 to Cores.
-func (p Plane) CoreID(number int) string {
-	return p.Pod + "-" + planeName(p.NIC) + "-core" + twoDigits(number)
-}
-
 func planeName(nic int) string {
 	if nic == Frontend {
 		return "front"

@@ -226,6 +226,7 @@ func (p Policy) MarshalJSON() ([]byte, error) {
 // other. It checks ranges.
 func (p *Policy) UnmarshalJSON(data []byte) error {
 	var fields map[string]json.RawMessage
+	// Lenient JSON: a policy of an earlier release lacks fields; each that there is is checked by itself below.
 	if err := json.Unmarshal(data, &fields); err != nil {
 		return fmt.Errorf("policy: %w", err)
 	}

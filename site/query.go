@@ -2,6 +2,7 @@ package site
 
 import (
 	"fmt"
+	"slices"
 	"time"
 )
 
@@ -114,7 +115,13 @@ func (s *Site) LeafOf(p Port) Leaf {
 
 // LeafPort returns the number of the leaf port that p is cabled to, from 1:
 // the node's position in its SU plus one.
-func (s *Site) LeafPort(p Port) int { return int(s.NodePos[p.Node()]) + 1 }
+func (s *Site) LeafPort(p Port) int {
+	n := p.Node()
+	if ports := s.SUs[s.NodeSU[n]].Ports; ports != nil {
+		return int(ports[s.NodePos[n]])
+	}
+	return int(s.NodePos[n]) + 1
+}
 
 // PortAt returns the edge port that is cabled to port number of leaf l, or
 // false where no node is.
@@ -123,6 +130,13 @@ func (s *Site) PortAt(l Leaf, number int) (Port, bool) {
 		return 0, false
 	}
 	nodes := s.SUs[l.SU()].Nodes
+	if ports := s.SUs[l.SU()].Ports; ports != nil {
+		pos := slices.IndexFunc(ports, func(p uint8) bool { return int(p) == number })
+		if pos < 0 {
+			return 0, false
+		}
+		return PortOf(nodes[pos], l.NIC()), true
+	}
 	if number < 1 || number > len(nodes) {
 		return 0, false
 	}
@@ -215,12 +229,6 @@ func (s *Site) HostOf(n Index) string {
 // Lookup returns the index of the node with this id or host name, or false.
 func (s *Site) Lookup(id string) (Index, bool) {
 	n, ok := s.nodes[id]
-	return n, ok
-}
-
-// LookupSerial returns the index of the node with this chassis serial, or false.
-func (s *Site) LookupSerial(serial string) (Index, bool) {
-	n, ok := s.serials[serial]
 	return n, ok
 }
 

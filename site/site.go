@@ -1,6 +1,5 @@
-// Package site is what exists: fabrics, halls, pods, scalable units (SUs),
-// racks, nodes, switches and links, with the ids by which every other room
-// names them.
+// Package site is what exists: fabrics, halls, pods, scalable units (SUs), racks, nodes,
+// switches, links, and their ids. By these ids every other room names them.
 //
 // A site is written as a compact YAML template ([ParseTemplate]), which
 // compiles to an explicit inventory, one body an SU ([Template.Compile]). The
@@ -112,6 +111,7 @@ type SU struct {
 	GPUs      int     // of each of its nodes, and its rail leaves; 0: the usual number, see Rails
 	Nodes     []Index // by position; the last Spares of them are spares
 	Spares    int
+	Ports     []uint8      // leaf port of each node by position; nil: 1, 2, ... without a gap
 	Inventory claim.Digest // the body that says what is in it
 }
 

@@ -28,9 +28,6 @@ func TestIndexes(t *testing.T) {
 		if at, ok := s.Lookup(s.NodeID[n]); !ok || at != n {
 			t.Fatalf("node %d is not found by its id", n)
 		}
-		if at, ok := s.LookupSerial(s.Serial[n]); !ok || at != n {
-			t.Fatalf("node %d is not found by its serial", n)
-		}
 		if !strings.HasPrefix(s.NodeID[n], su.ID+"-n") || !strings.HasPrefix(s.RackID(s.RackOf(n)), su.ID+"-r") {
 			t.Fatalf("node %s in rack %s of SU %s", s.NodeID[n], s.RackID(s.RackOf(n)), su.ID)
 		}

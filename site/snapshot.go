@@ -11,7 +11,7 @@ import (
 // halls and SUs cost, not what nodes do: see BenchmarkSnapshot.
 //
 // Take it where nobody grows the site. A snapshot must not be grown, and has no
-// index of node ids, serials and port ids: Lookup, LookupSerial and PortByID find
+// index of node ids, serials and port ids: Lookup and PortByID find
 // nothing in it.
 func (s *Site) Snapshot() *Site {
 	c := *s

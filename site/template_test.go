@@ -178,8 +178,8 @@ links:
 	if err != nil {
 		t.Fatal(err)
 	}
-	if n, ok := s.LookupSerial("CHASSIS-7"); !ok || s.NodeID[n] != "a1-su01-n03" {
-		t.Error("the serial is not found")
+	if n, ok := s.Lookup("a1-su01-n03"); !ok || s.Serial[n] != "CHASSIS-7" {
+		t.Error("the serial is not its")
 	}
 }
 

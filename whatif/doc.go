@@ -1,7 +1,7 @@
-// Package whatif asks the state what would happen: from when could what be
-// sold, what would a slipped hall cost, what would the site look like with one
-// contract more. Everything follows from the arguments, and nothing is written:
-// a [book.State] is read, never changed.
+// Package whatif asks a copy of the state what would happen, and writes nothing. From when
+// could what be sold, what would a slipped hall cost, what would the site look like with
+// one contract more? Everything follows from the arguments, and nothing is written: a
+// [book.State] is read, never changed.
 package whatif
 
 import (

@@ -55,7 +55,7 @@ func Ramps(s *book.State, now time.Time, q *book.Quote) ([]SoldRamp, error) {
 			schedule.Drop(book.QuotedID(q.Key(), id))
 		}
 		last := ramp.Dates[len(ramp.Dates)-1]
-		best, err := place.Solve(s.Site, schedule.Free(last, group[0].End), place.Ask{Nodes: len(all), Fabric: group[0].Fabric, Kind: group[0].Kind, Links: lease.Shared, WholeRacks: s.Site.NVLinkRacks(group[0].Kind) && !group[0].SplitRacks})
+		best, err := place.Solve(s.Site, schedule.Free(last, group[0].End), place.Ask{Nodes: len(all), Fabric: group[0].Fabric, Kind: group[0].Kind, Links: lease.Shared, WholeRacks: s.Site.NVLinkRacks(group[0].Kind) && !group[0].SplitRacks && group[0].SegmentGPUs == 0, Segment: group[0].SegmentNodes()})
 		if err != nil {
 			return nil, err
 		}
@@ -64,6 +64,3 @@ func Ramps(s *book.State, now time.Time, q *book.Quote) ([]SoldRamp, error) {
 	}
 	return out, nil
 }
-
-// Forced reports whether the earlier dates of a ramp cost its final size something.
-func (r SoldRamp) Forced() bool { return r.Unnested != r.Shapes[len(r.Shapes)-1] }

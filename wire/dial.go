@@ -8,7 +8,6 @@ import (
 
 	"bulkhead/fabric"
 	"bulkhead/node"
-	"bulkhead/sim"
 	"bulkhead/site"
 	"bulkhead/storage"
 )
@@ -79,6 +78,7 @@ func (c *Client) call(ctx context.Context, call string, in, result any) error {
 	if err != nil {
 		return err
 	}
+	// Lenient JSON: errors in devices' own words stand in answers, which Exact would refuse whole: one hostile device must not hide the others.
 	if err := json.Unmarshal(answer, result); err != nil {
 		return fmt.Errorf("devices at %s: %s: answer: %w", c.socket, call, err)
 	}
@@ -116,7 +116,7 @@ func (d *remoteFabric) Apply(ctx context.Context, c fabric.Change, f fabric.Fenc
 	if err != nil {
 		return r, err
 	}
-	err = strict(answer, &r)
+	err = json.Unmarshal(answer, &r)
 	return r, err
 }
 
@@ -175,7 +175,7 @@ func (d remoteNodes) Apply(ctx context.Context, steps []node.Step, f node.Fence)
 	if err != nil {
 		return nil, err
 	}
-	err = strict(answer, &r)
+	err = json.Unmarshal(answer, &r)
 	return r, err
 }
 
@@ -252,6 +252,6 @@ func (d remoteSim) NextEvent(ctx context.Context) (time.Time, bool, error) {
 	return m.At, m.OK, err
 }
 
-func (d remoteSim) Inject(ctx context.Context, at time.Time, f sim.Fault) error {
+func (d remoteSim) Inject(ctx context.Context, at time.Time, f json.RawMessage) error {
 	return d.c.call(ctx, "sim/inject", injection{at, f}, &struct{}{})
 }

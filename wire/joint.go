@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"sync"
 
+	"bulkhead/claim"
 	"bulkhead/fabric"
 )
 
@@ -16,7 +17,7 @@ import (
 func serveJoint(mux *http.ServeMux, drivers map[string]fabric.Driver) {
 	handle(mux, "fabrics/observe", func(ctx context.Context, body []byte) ([]byte, error) {
 		var asks []fabric.Ask
-		if err := strict(body, &asks); err != nil {
+		if err := claim.Exact(body, maxMessage, &asks); err != nil {
 			return nil, err
 		}
 		answers := make([]fabric.Answer, len(asks))
@@ -93,6 +94,7 @@ func decodeAnswers(said []byte) ([]fabric.Answer, error) {
 			continue
 		}
 		var f failure
+		// Lenient JSON: an error in a device's own words.
 		if err := json.Unmarshal(part, &f); err != nil || f.Error == "" {
 			return nil, fmt.Errorf("answer %d is neither a read-back nor an error", n+1)
 		}

@@ -15,7 +15,7 @@ import (
 func TestAskedTogether(t *testing.T) {
 	s := simulated(t, 5, false)
 	c, _, _ := serve(t, s)
-	must(t, c.Sim.Inject(t.Context(), start, sim.Fault{Kind: sim.LeafDown, Leaf: 0}))
+	must(t, c.Sim.Inject(t.Context(), start, sim.Fault{Kind: sim.LeafDown, Leaf: 0}.JSON()))
 	asks := []fabric.Ask{{Fabric: "roce"}, {Fabric: "none"}, {Fabric: "ib"}, {Fabric: "frontend", Scope: fabric.Scope{Leaves: []site.Leaf{1 << 20}}}}
 	joint := c.Fabrics["ib"].(fabric.Joined).Joint()
 	answers := joint.ObserveAll(t.Context(), asks)

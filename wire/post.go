@@ -98,6 +98,7 @@ func (c *Client) post(ctx context.Context, call string, body []byte) ([]byte, er
 			return answer, nil
 		}
 		var f failure
+		// Lenient JSON: an error in a device's own words, or of no driver at all.
 		if err := json.Unmarshal(answer, &f); err != nil || f.Error == "" {
 			return nil, fmt.Errorf("devices at %s: %s: status %d", c.socket, call, status)
 		}

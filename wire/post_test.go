@@ -23,7 +23,7 @@ func TestConnectionsOfAnEarlierProcess(t *testing.T) {
 	start := func() *http.Server {
 		l, err := wire.Listen(socket)
 		must(t, err)
-		server := &http.Server{Handler: wire.Handler(wire.Simulated(simulated(t, 9, false)))}
+		server := &http.Server{Handler: wire.Handler(simulated(t, 9, false).Drivers())}
 		go server.Serve(l) //nolint:errcheck // it is closed below
 		return server
 	}
@@ -79,7 +79,7 @@ func TestOtherEndCloses(t *testing.T) {
 	l, err := wire.Listen(socket)
 	must(t, err)
 	var opened atomic.Int32
-	server := &http.Server{Handler: wire.Handler(wire.Simulated(simulated(t, 11, false))), ConnState: func(_ net.Conn, s http.ConnState) {
+	server := &http.Server{Handler: wire.Handler(simulated(t, 11, false).Drivers()), ConnState: func(_ net.Conn, s http.ConnState) {
 		if s == http.StateNew {
 			opened.Add(1)
 		}

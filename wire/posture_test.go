@@ -33,7 +33,7 @@ func (g guarded) Posture(context.Context) (fabric.Posture, error) { return g.pos
 // fabric that has one shows so: lost on the way it would let anything be handed over.
 func TestPostureCrosses(t *testing.T) {
 	s := simulated(t, 1, false)
-	d := wire.Simulated(s)
+	d := s.Drivers()
 	var mended fabric.Fence
 	want := fabric.Posture{At: time.Unix(5, 0).UTC(), Items: []fabric.PostureItem{
 		{Name: "one master", Grade: "measured", Evidence: "two"}, {Name: "per port", Lacking: true, Grade: "not here"}}}

@@ -1,7 +1,6 @@
 package wire
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -13,9 +12,9 @@ import (
 	"strconv"
 	"time"
 
+	"bulkhead/claim"
 	"bulkhead/custody"
 	"bulkhead/fabric"
-	"bulkhead/sim"
 	"bulkhead/site"
 	"bulkhead/storage"
 )
@@ -68,7 +67,7 @@ func Handler(d Drivers) http.Handler {
 		})
 		handle(mux, "nodes/observe", func(ctx context.Context, body []byte) ([]byte, error) {
 			var since uint64
-			if err := json.Unmarshal(body, &since); err != nil {
+			if err := claim.Exact(body, maxMessage, &since); err != nil {
 				return nil, err
 			}
 			o, err := d.Nodes.Observe(ctx, since)
@@ -98,7 +97,7 @@ func serveFabric(mux *http.ServeMux, at string, d fabric.Driver) {
 	})
 	handle(mux, at+"observe", func(ctx context.Context, body []byte) ([]byte, error) {
 		var scope fabric.Scope
-		if err := strict(body, &scope); err != nil {
+		if err := claim.Exact(body, maxMessage, &scope); err != nil {
 			return nil, err
 		}
 		o, err := d.Observe(ctx, scope)
@@ -159,8 +158,8 @@ type moment struct {
 }
 
 type injection struct {
-	At    time.Time `json:"at"`
-	Fault sim.Fault `json:"fault"`
+	At    time.Time       `json:"at"`
+	Fault json.RawMessage `json:"fault"`
 }
 
 func serveSim(mux *http.ServeMux, c Control) {
@@ -186,7 +185,7 @@ func serveSim(mux *http.ServeMux, c Control) {
 func asJSON[In, Out any](mux *http.ServeMux, call string, do func(context.Context, In) (Out, error)) {
 	handle(mux, call, func(ctx context.Context, body []byte) ([]byte, error) {
 		var in In
-		if err := strict(body, &in); err != nil {
+		if err := claim.Exact(body, maxMessage, &in); err != nil {
 			return nil, err
 		}
 		return inJSON(do(ctx, in))
@@ -198,12 +197,6 @@ func inJSON[T any](v T, err error) ([]byte, error) {
 		return nil, err
 	}
 	return json.Marshal(v)
-}
-
-func strict(data []byte, into any) error {
-	decoder := json.NewDecoder(bytes.NewReader(data))
-	decoder.DisallowUnknownFields()
-	return decoder.Decode(into)
 }
 
 // handle serves one call.

@@ -1,6 +1,6 @@
-// Package wire is the driver protocol: the drivers of fabrics, nodes and storage
-// over HTTP on a unix socket, so that devices and control plane are two
-// processes and either may die without the other.
+// Package wire is the driver protocol: the drivers of fabrics, nodes and storage over HTTP
+// on a unix socket. So devices and control plane are two processes, and either may die
+// without the other.
 //
 // Every call is a POST to /v1/..., and its answer is 200 with the result, or
 // another status with {"code": ..., "error": ...}, and the two fences where one was refused. What is small is JSON. What is
@@ -15,13 +15,13 @@ package wire
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"time"
 
 	"bulkhead/fabric"
 	"bulkhead/lineage"
 	"bulkhead/node"
-	"bulkhead/sim"
 	"bulkhead/storage"
 )
 
@@ -43,12 +43,8 @@ type Control interface {
 	// Asked is the last time at which all fabrics and the nodes were looked at; zero: never.
 	Asked(ctx context.Context) (time.Time, error)
 	NextEvent(ctx context.Context) (at time.Time, ok bool, err error)
-	Inject(ctx context.Context, at time.Time, f sim.Fault) error
-}
-
-// Simulated returns all drivers of a simulated site.
-func Simulated(s *sim.Sim) Drivers {
-	return Drivers{Fabrics: s.Fabrics(), Nodes: s.Nodes(), Storage: s.Storage(), Sim: s}
+	// Inject lets a fault happen, which the simulator describes.
+	Inject(ctx context.Context, at time.Time, fault json.RawMessage) error
 }
 
 // ErrGone is wrapped by errors of calls that found nobody at the other end, or

@@ -63,7 +63,7 @@ func serve(t testing.TB, s *sim.Sim) (*wire.Client, net.Listener, string) {
 	l, err := wire.Listen(socket)
 	must(t, err)
 	done := make(chan error, 1)
-	go func() { done <- wire.Serve(l, wire.Simulated(s)) }()
+	go func() { done <- wire.Serve(l, s.Drivers()) }()
 	t.Cleanup(func() {
 		l.Close()
 		if err := <-done; err != nil {
@@ -86,7 +86,7 @@ func TestFabricsConform(t *testing.T) {
 					if !on {
 						f = sim.Fault{Kind: sim.Cleared}
 					}
-					must(t, c.Sim.Inject(t.Context(), time.Time{}, f))
+					must(t, c.Sim.Inject(t.Context(), time.Time{}, f.JSON()))
 				}
 				return &fabrictest.Fixture{Driver: c.Fabrics[id], Site: s.Site(), Fabric: index, Tamper: s.Tamper,
 					SetReachable: func(l site.Leaf, reachable bool) { inject(!reachable, sim.Fault{Kind: sim.LeafDown, Leaf: l}) },
@@ -106,8 +106,8 @@ func TestNodesConform(t *testing.T) {
 		now := start
 		return &nodetest.Fixture{Driver: c.Nodes, Site: s.Site(),
 			Pass: func(d time.Duration) { now = now.Add(d); must(t, c.Sim.Advance(t.Context(), now)) },
-			Kill: func(n site.Index) { must(t, c.Sim.Inject(t.Context(), now, sim.Fault{Kind: sim.Dead, Node: n})) },
-			Lie:  func(n site.Index) { must(t, c.Sim.Inject(t.Context(), now, sim.Fault{Kind: sim.Liar, Node: n})) },
+			Kill: func(n site.Index) { must(t, c.Sim.Inject(t.Context(), now, sim.Fault{Kind: sim.Dead, Node: n}.JSON())) },
+			Lie:  func(n site.Index) { must(t, c.Sim.Inject(t.Context(), now, sim.Fault{Kind: sim.Liar, Node: n}.JSON())) },
 		}
 	})
 }
@@ -140,7 +140,7 @@ func TestClockAndErrorsOfTheSimulator(t *testing.T) {
 	if err := c.Sim.Advance(ctx, start.Add(-1)); err == nil || !strings.Contains(err.Error(), "does not go back") {
 		t.Errorf("time goes back: %v", err)
 	}
-	if err := c.Sim.Inject(ctx, at, sim.Fault{Kind: "meteor"}); err == nil || !strings.Contains(err.Error(), "meteor") {
+	if err := c.Sim.Inject(ctx, at, sim.Fault{Kind: "meteor"}.JSON()); err == nil || !strings.Contains(err.Error(), "meteor") {
 		t.Errorf("an unknown fault: %v", err)
 	}
 }
@@ -151,7 +151,7 @@ func TestTheWireChangesNothing(t *testing.T) {
 	direct := simulated(t, 5, true)
 	served := simulated(t, 5, true)
 	c, _, _ := serve(t, served)
-	there, here := c.Drivers, wire.Simulated(direct)
+	there, here := c.Drivers, direct.Drivers()
 	for _, d := range []wire.Drivers{here, there} {
 		var steps []node.Step
 		for n := range 64 {
@@ -194,7 +194,7 @@ func TestPeerGoneAndBack(t *testing.T) {
 	}
 	l, err := wire.Listen(socket)
 	must(t, err)
-	server := &http.Server{Handler: wire.Handler(wire.Simulated(s))}
+	server := &http.Server{Handler: wire.Handler(s.Drivers())}
 	go server.Serve(l)
 	c, err := wire.Dial(socket)
 	must(t, err)
@@ -219,7 +219,7 @@ func TestPeerGoneAndBack(t *testing.T) {
 	// It comes back, and so do the devices with all they held.
 	l, err = wire.Listen(socket)
 	must(t, err)
-	server = &http.Server{Handler: wire.Handler(wire.Simulated(s))}
+	server = &http.Server{Handler: wire.Handler(s.Drivers())}
 	go server.Serve(l)
 	defer server.Close()
 	if _, err := c.Fabrics["roce"].Apply(ctx, change, fabric.Fence{Term: 1}); !errors.Is(err, fabric.ErrFenced) {

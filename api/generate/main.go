@@ -1,6 +1,6 @@
-// Command generate makes api/bulkheadv1 from api/proto: it compiles the .proto
-// file and runs the two code generators, all of them from the Go module proxy.
-// Run it in api/, by `go generate`.
+// Command generate makes api/bulkheadv1 from api/proto. It compiles the .proto file and
+// runs the two code generators, all of them from the Go module proxy. Run it in api/, by
+// `go generate`.
 package main
 
 import (

@@ -1,7 +1,7 @@
-// Package kueue runs Kueue's topology-aware scheduling, v0.15.0, as a library in
-// this process: its cache, filled through its exported API by a stub of the
-// Kubernetes client, and the search for one pod set of a pod a node. No API
-// server, no etcd, no admission, no pods.
+// Package kueue runs Kueue's topology-aware scheduling, v0.15.0, as a library in this
+// process. Its cache is filled through its exported API by a stub of the Kubernetes
+// client; then comes the search for one pod set of a pod a node. No API server, no etcd,
+// no admission, no pods.
 //
 // What is inside its figures: Search is FindTopologyAssignmentsForFlavor alone;
 // Whole adds the snapshot of the cache that Kueue takes once a scheduling cycle.

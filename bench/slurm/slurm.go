@@ -1,6 +1,6 @@
-// Package slurm runs Slurm's own scheduler, from Debian's packages, on a tree of
-// any size, without node daemons: slurmctld on the loopback address, in a
-// directory of its own, asked by sbatch --test-only.
+// Package slurm runs Slurm's own scheduler, from Debian's packages, on a tree of any size,
+// without node daemons. That is slurmctld on the loopback address, in a directory of its
+// own, asked by sbatch --test-only.
 //
 // What is inside its figures: Search is the time that slurmctld itself spent on
 // REQUEST_JOB_WILL_RUN, as sdiag tells it; Whole is the whole of sbatch, with the

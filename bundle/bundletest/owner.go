@@ -1,6 +1,6 @@
-// Package bundletest makes the log of one tenant as an owner would sign it, and
-// the same log as an owner would forge it: with entries dropped, changed or
-// invented, and signed again with the owner's real keys.
+// Package bundletest makes the log of one tenant as an owner would sign it, and as an
+// owner would forge it. A forged log has entries dropped, changed or invented, and signed
+// again with the owner's real keys.
 package bundletest
 
 import (
@@ -138,6 +138,7 @@ func Change[B any](l *Log, kind string, change func(i int, body *B)) int {
 			continue
 		}
 		var body B
+		// Lenient JSON: a test changes what it wrote itself.
 		must(json.Unmarshal(l.Entries[i].Body, &body))
 		change(changed, &body)
 		encoded, err := json.Marshal(body)

@@ -1,6 +1,6 @@
-// Package sshkey is what a person signs an act with: a public key as OpenSSH writes
-// it, and signatures as ssh-keygen -Y makes them (SSHSIG). It only checks; who signs
-// does so with a file, an agent or a hardware key of their own.
+// Package sshkey is what a person signs an act with: a public key and signatures as
+// OpenSSH writes them. Signatures are as ssh-keygen -Y makes them (SSHSIG). It only
+// checks; who signs does so with a file, an agent or a hardware key of their own.
 //
 // Taken are Ed25519 and ECDSA on the NIST curves, in a file or on a hardware key
 // (sk-). RSA, DSA and certificates are refused: a certificate would make somebody

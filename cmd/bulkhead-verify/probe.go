@@ -163,7 +163,7 @@ func (c *probeCommand) keys() (own mad.PKey, foreign []mad.PKey, err error) {
 	}
 	for _, k := range foreign {
 		if k.Key() == own.Key() && err == nil {
-			err = fmt.Errorf("P_Key %s is the lease's own", k)
+			err = fmt.Errorf("P_Key %s is the lease's own: expected foreign ones", k)
 		}
 	}
 	return own, foreign, err

@@ -59,7 +59,7 @@ func TestProbe(t *testing.T) {
 	if err := os.WriteFile(keyFile, pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der}), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	ours, theirs := l.HCAs(iblab.Rivals[0], 0), l.HCAs(iblab.Rivals[1], 0)
+	ours, theirs := l.HCAs(iblab.Tenants[0], 0), l.HCAs(iblab.Tenants[1], 0)
 	lid := func(hca string) string {
 		info, err := l.Fabric.Port(hca, 1)
 		if err != nil {
@@ -75,8 +75,8 @@ func TestProbe(t *testing.T) {
 	l.Plane.View(func(s *book.State) { site = s.Site.Name })
 	probe := func() (code int, said string) {
 		var o, e bytes.Buffer
-		code = run([]string{"probe", "--site", site, "--tenant", iblab.Rivals[0], "--lease", iblab.Rivals[0] + "/w1", "--node", node,
-			"--emulated", l.Fabric.Name + "/" + ours[0], "--own", fmt.Sprintf("0x%04x", uint16(l.Key(iblab.Rivals[0]))), "--foreign", fmt.Sprintf("0x%04x", uint16(l.Key(iblab.Rivals[1]))),
+		code = run([]string{"probe", "--site", site, "--tenant", iblab.Tenants[0], "--lease", iblab.Tenants[0] + "/w1", "--node", node,
+			"--emulated", l.Fabric.Name + "/" + ours[0], "--own", fmt.Sprintf("0x%04x", uint16(l.Key(iblab.Tenants[0]))), "--foreign", fmt.Sprintf("0x%04x", uint16(l.Key(iblab.Tenants[1]))),
 			"--peer", lid(ours[1]), "--other", lid(theirs[0]), "--other", lid(theirs[1]), "--manager", strconv.Itoa(int(info.MasterSMLID)),
 			"--patience", "150ms", "--key", keyFile, "--out", out}, &o, &e)
 		return code, o.String() + e.String()
@@ -107,11 +107,11 @@ func TestProbe(t *testing.T) {
 	if signed, err = claim.Sign(statement, claim.Signer{KeyID: claim.KeyID(public), Key: key}); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := l.Plane.Submit(ctx, "", book.FileProbe{Tenant: iblab.Rivals[0], Lease: iblab.Rivals[0] + "/w1", Statement: signed}); err != nil {
+	if _, err := l.Plane.Submit(ctx, "", book.FileProbe{Tenant: iblab.Tenants[0], Lease: iblab.Tenants[0] + "/w1", Statement: signed}); err != nil {
 		t.Fatal(err)
 	}
 	filed := 0
-	for e, err := range l.Plane.Entries(ctx, book.TenantScope(iblab.Rivals[0])) {
+	for e, err := range l.Plane.Entries(ctx, book.TenantScope(iblab.Tenants[0])) {
 		if err != nil {
 			t.Fatal(err)
 		}

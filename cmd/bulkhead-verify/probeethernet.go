@@ -120,7 +120,7 @@ func (c *probeEthernet) check() error {
 		c.Foreign = []uint32{c.Own - 1, c.Own + 1}
 	}
 	if len(c.VID) > mostTargets || len(c.Foreign) > mostTargets {
-		return fmt.Errorf("--vid, --foreign: at most %d of each", mostTargets)
+		return fmt.Errorf("--vid and --foreign: expected at most %d of each", mostTargets)
 	}
 	for _, v := range append([]uint32{c.Own}, c.Foreign...) {
 		if v >= 1<<24 {
@@ -129,7 +129,7 @@ func (c *probeEthernet) check() error {
 	}
 	for _, v := range c.Foreign {
 		if v == c.Own {
-			return fmt.Errorf("VNI %d is the lease's own", v)
+			return fmt.Errorf("VNI %d is the lease's own: expected foreign ones", v)
 		}
 	}
 	return nil

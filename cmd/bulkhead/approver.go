@@ -129,7 +129,7 @@ func (c *approverRegister) Run(ctx context.Context) error {
 // approverRequest is what registers or revokes a key, with the signatures of a quorum.
 func approverRequest(ctx context.Context, c *client, act string, public sshkey.Key, name string, with []string) (*v1.ApproverKeyRequest, error) {
 	if len(with) > 2 {
-		return nil, usagef("--with: %d keys, at most 2 are needed", len(with))
+		return nil, usagef("--with: %d keys were given, expected at most 2", len(with))
 	}
 	known, err := ask(ctx, c, bulkheadv1connect.ControlPlaneClient.ListApprovers, &v1.ListApproversRequest{})
 	if err != nil {

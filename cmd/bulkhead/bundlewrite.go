@@ -73,7 +73,7 @@ func (c *bundleWrite) Run(ctx context.Context) error {
 	}
 	if err := stream.Err(); err != nil {
 		if c.Tenant == "" && connect.CodeOf(err) == connect.CodeInvalidArgument {
-			return usagef("--tenant ID: this token is the owner's: say whose bundle")
+			return usagef("--tenant: the token is the owner's and belongs to no tenant: give --tenant ID, whose bundle it is to be")
 		}
 		return err
 	}

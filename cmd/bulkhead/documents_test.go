@@ -28,7 +28,7 @@ import (
 var documents = map[string][]string{
 	"docs/first-lease.md": nil,
 	"docs/drivers.md":     {"drivers", "adopt", "clock"}, // subnets under OpenSM
-	"README.md":           {"whatif"},                    // a site on which contracts are signed
+	"docs/what-if.md":     {"whatif"},                    // a site on which contracts are signed
 }
 
 // pauses are how slowly a document is read: what passes at the site before each

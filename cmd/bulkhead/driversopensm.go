@@ -108,6 +108,9 @@ func (o *openSM) keys() (mkey, smkey uint64, err error) {
 		return 0, 0, fmt.Errorf("options %s: %w", path, err)
 	}
 	read := func(name string) uint64 {
+		if _, set := conf[name]; !set {
+			return 0 // OpenSM's default for the M_Key; the posture says what that costs
+		}
 		key, bad := strconv.ParseUint(conf[name], 0, 64)
 		if bad != nil && err == nil {
 			err = fmt.Errorf("options %s: %s: expected a number of 64 bits", path, name)

@@ -7,6 +7,7 @@ import (
 	"io"
 	"maps"
 	"slices"
+	"strings"
 
 	"bulkhead/claim"
 	"bulkhead/fabric/infiniband/opensm"
@@ -66,8 +67,10 @@ func (c *driversTakeover) Run(ctx context.Context) (err error) {
 		Open   string      `json:"open,omitempty"` // why OpenSM opens the fabric on it
 		Keeps  []partition `json:"keeps"`
 		Loses  []partition `json:"loses"`
+		Notes  []string    `json:"notes"`
 		Taken  bool        `json:"taken"`
 	}{Digest: found.Digest.String(), Ours: found.Edited == nil, Keeps: byKey(guarded.Site, kept), Loses: byKey(guarded.Site, lost)}
+	seen.Notes = populations(found)
 	if found.Effect.Open {
 		seen.Open = fmt.Sprintf("line %d: %s", found.Effect.Line, found.Effect.Why)
 	}
@@ -99,6 +102,9 @@ func (c *driversTakeover) Run(ctx context.Context) (err error) {
 		for _, p := range seen.Loses {
 			row(w, "loses", p.Key, fmt.Sprintf("%d full", len(p.Full)), few(p.Full))
 		}
+		for _, note := range seen.Notes {
+			row(w, "note", note)
+		}
 		switch {
 		case seen.Taken:
 			row(w, "done", "it is ours now")
@@ -106,6 +112,20 @@ func (c *driversTakeover) Run(ctx context.Context) (err error) {
 			row(w, "next", "bulkhead drivers takeover "+c.File+" --fabric "+c.Fabric+" --digest "+seen.Digest)
 		}
 	})
+}
+
+// populations says which partitions have the same members.
+func populations(found opensm.Found) []string {
+	out := []string{}
+	for _, keys := range found.Same() {
+		names := make([]string, len(keys))
+		for i, key := range keys {
+			names[i] = fmt.Sprintf("0x%04x", key)
+		}
+		out = append(out, fmt.Sprintf("%s have the same %d members: one population under %d labels, which separate nobody; they are kept, and one would do",
+			strings.Join(names, ", "), len(found.Effect.Members[keys[0]]), len(keys)))
+	}
+	return out
 }
 
 // byKey puts memberships together, with the names that the site has for ports.

@@ -118,6 +118,7 @@ func (c *invoiceExplain) lines(ctx context.Context) ([]string, error) {
 		return nil, err
 	}
 	var invoice meter.Invoice
+	// Lenient JSON: a server of a later release may say more of an invoice; what is shown is no proof.
 	if err := json.Unmarshal([]byte(i.Json), &invoice); err != nil {
 		return nil, fmt.Errorf("invoice %s: %w", c.Number, err)
 	}

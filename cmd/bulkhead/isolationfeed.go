@@ -50,6 +50,7 @@ func (f *isolationFeed) feed(entries []ledger.Entry) {
 			continue
 		}
 		var said isolationEntry
+		// Lenient JSON: of an entry that the book has read exactly, the few fields that are counted.
 		if json.Unmarshal(e.Body, &said) != nil {
 			continue // the book has written it, and reads it
 		}

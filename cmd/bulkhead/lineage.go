@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bytes"
 	"crypto/rand"
 	"encoding/hex"
 	"encoding/json"
@@ -10,6 +9,7 @@ import (
 	"io/fs"
 	"log/slog"
 
+	"bulkhead/claim"
 	"bulkhead/custody"
 	"bulkhead/lineage"
 )
@@ -48,13 +48,8 @@ func (d dataDir) readLineage() (f lineageFile, err error) {
 }
 
 func decodeLineage(data []byte) (f lineageFile, err error) {
-	decoder := json.NewDecoder(bytes.NewReader(data))
-	decoder.DisallowUnknownFields()
-	if err := decoder.Decode(&f); err != nil {
+	if err := claim.Exact(data, custody.Small, &f); err != nil {
 		return lineageFile{}, err
-	}
-	if decoder.More() {
-		return lineageFile{}, errors.New("expected one value of JSON and nothing after it")
 	}
 	for _, l := range [...]lineage.Lineage{f.Lineage, f.Seen} {
 		if err := (lineage.Fence{Lineage: l}).Check(); err != nil {
@@ -62,7 +57,7 @@ func decodeLineage(data []byte) (f lineageFile, err error) {
 		}
 	}
 	if f.IsZero() {
-		return lineageFile{}, errors.New("it names no lineage")
+		return lineageFile{}, errors.New("it names no lineage: expected the line that bulkhead serve has written")
 	}
 	return f, nil
 }

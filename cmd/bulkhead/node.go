@@ -200,7 +200,7 @@ func (c *nodeReplace) Run(ctx context.Context) error {
 		case c.DryRun || c.Preview != "" || c.Key != "":
 			return usagef("--dry-run, --preview, --key: only with --accept")
 		case c.Accept:
-			return usagef("--accept, --withdraw: expected one of them")
+			return usagef("--accept and --withdraw: give one of them, not both")
 		case c.Reason == "":
 			return usagef("--reason: say why the replacement in %s is withdrawn: its tenant reads it", what)
 		}

@@ -154,6 +154,7 @@ func priceTable(w io.Writer, price string) {
 		TotalIs string `json:"total_is"`
 		Tax     *contract.PricedTax
 	}
+	// Lenient JSON: a server of a later release may say more of a price.
 	if err := json.Unmarshal([]byte(price), &p); err != nil {
 		row(w, "price", price)
 		return

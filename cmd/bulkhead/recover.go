@@ -14,6 +14,7 @@ import (
 	"bulkhead/book"
 	"bulkhead/claim"
 	"bulkhead/ledger"
+	"bulkhead/ledger/sqlite"
 	"bulkhead/run"
 )
 
@@ -74,19 +75,8 @@ func (c *ledgerRecover) Run(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("%s: %w: what is left can't be folded: restore a backup", c.Data.ledger(), err)
 	}
-	statement, body, err := lossStatement(recoveredPredicate, r.HeadRoot, r, keys)
+	entry, err := recordDecision(ctx, log, state, found.Size, c.Data.certainTime(state.Time), ledger.KindRecovered, recoveredPredicate, r.HeadRoot, &r, &r.Statement, keys)
 	if err != nil {
-		return err
-	}
-	r.Statement = statement
-	entry, err := nextEntry(state, c.Data.certainTime(state.Time), ledger.KindRecovered, book.SiteScope, r)
-	if err != nil {
-		return err
-	}
-	if err := book.Apply(state, &entry, run.BodiesOf(log)); err != nil {
-		return err
-	}
-	if err := log.Append(ctx, found.Size, []ledger.Entry{entry}, []ledger.Body{body}); err != nil {
 		return err
 	}
 	kept := fmt.Sprintf("%s.lost-%d", c.Data.checkpoint(), r.PublishedSize)
@@ -119,6 +109,24 @@ func (c *ledgerRecover) Run(ctx context.Context) error {
 		row(w, "recorded", fmt.Sprintf("entry %d, %s", entry.Seq, entry.Kind))
 		row(w, "old checkpoint", kept)
 	})
+}
+
+// recordDecision signs what somebody decides about a ledger that no server has open,
+// and writes it there as its next entry. statement is where said names what was signed.
+func recordDecision(ctx context.Context, log *sqlite.Log, state *book.State, size uint64, at time.Time, kind, predicate string, head claim.Digest, said any, statement *claim.Digest, signers run.Signers) (ledger.Entry, error) {
+	signed, body, err := lossStatement(predicate, head, said, signers)
+	if err != nil {
+		return ledger.Entry{}, err
+	}
+	*statement = signed
+	entry, err := nextEntry(state, at, kind, book.SiteScope, said)
+	if err != nil {
+		return ledger.Entry{}, err
+	}
+	if err := book.Apply(state, &entry, run.BodiesOf(log)); err != nil {
+		return ledger.Entry{}, err
+	}
+	return entry, log.Append(ctx, size, []ledger.Entry{entry}, []ledger.Body{body})
 }
 
 // lossStatement signs what somebody decides about a ledger of this root: what was taken

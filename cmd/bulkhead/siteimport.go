@@ -49,6 +49,10 @@ type siteImport struct {
 	Family    string `placeholder:"NAME" help:"With another format that does not say: roce or infiniband. Default: roce."`
 	RackNodes int    `placeholder:"N" help:"With another format that does not say: nodes a rack. Default: that of --like, or 8."`
 	Topology  string `placeholder:"NAME" help:"Which topology of a file that has several. Default: its default."`
+	Hosts     string `placeholder:"LIST" help:"With another format: only these hosts are nodes, such as gpu[001-016],gpu020. Default: all that could be."`
+	Rails     string `placeholder:"LIST" help:"With a format that says ports: only these ports of a host are rails, such as mlx5_0-7. Default: all that could be, at most 8."`
+	Names     string `placeholder:"FILE" help:"With ibnetdiscover: names of devices that have none, a line GUID \"HOST mlx5_0\" each, as its --node-name-map."`
+	Strict    bool   `help:"With another format: a note is an error, and nothing is written or imported."`
 	InService string `placeholder:"DATE" help:"With another format and without --like: since when its nodes are in service. Default: today."`
 	requestFlag
 	client
@@ -66,7 +70,8 @@ and policy are taken over. A file that would change or leave out nodes that exis
 is refused whole. See first what would change: bulkhead site diff FILE.
 
 A site can be drafted from what another program knows of it, in one of these
-formats. With --out the draft is written as a site file, to be completed and
+formats. What can be taken is taken; what can't is left out, with a note of file, line
+and reason, and --strict makes notes errors. With --out the draft is written as a site file, to be completed and
 checked; without, it is imported as it is. A drafted site is simulated: its shape
 and host names are real, its serials and addresses are made up.
 ` + formats.String() + `
@@ -75,33 +80,45 @@ Examples:
 
     bulkhead site import examples/tiny/site.yaml
     bulkhead site import --format slurm-conf --out site.yaml /etc/slurm/topology.conf
-    bulkhead site import --format ibnetdiscover --out site.yaml ib=subnet.txt`
+    bulkhead site import --format ibnetdiscover --out site.yaml ib=subnet.txt
+    bulkhead site import --format ibnetdiscover --rails mlx5_0-7 --hosts gpu[001-064] --out site.yaml ib=subnet.txt`
 }
 
 // Run imports.
 func (c *siteImport) Run(ctx context.Context) error {
-	data, notes, err := c.template()
+	data, d, err := c.template()
 	if err != nil {
 		return err
 	}
-	if c.Out != "" {
-		return c.write(data, notes)
+	if c.Strict && len(d.Notes) > 0 {
+		lines := make([]string, len(d.Notes))
+		for i, note := range d.Notes {
+			lines[i] = note.String()
+		}
+		return fmt.Errorf("%s\n--strict: %d notes, so nothing is written or imported: mend the file, or leave --strict out and what they name is left out", strings.Join(lines, "\n"), len(d.Notes))
 	}
-	for _, note := range notes {
+	if c.Out != "" {
+		return c.write(data, d)
+	}
+	for _, note := range d.Notes {
 		say(remarks, "bulkhead: note: %s", note)
 	}
-	d, err := ask(ctx, &c.client, bulkheadv1connect.ControlPlaneClient.ImportSite, &v1.SiteTemplate{CommandId: c.id(), File: c.File, Template: data})
-	return c.done("import of "+c.File, d, err)
+	for _, remark := range d.Remarks {
+		say(remarks, "bulkhead: remark: %s", remark)
+	}
+	done, err := ask(ctx, &c.client, bulkheadv1connect.ControlPlaneClient.ImportSite, &v1.SiteTemplate{CommandId: c.id(), File: c.File, Template: data})
+	return c.done("import of "+c.File, done, err)
 }
 
 // template is the site file: as it is, or drafted.
-func (c *siteImport) template() (data []byte, notes []string, err error) {
+func (c *siteImport) template() (data []byte, d *draft.Draft, err error) {
 	if c.Format == ownFormat {
-		if c.Out != "" || c.Like != "" || c.Name != "" || c.Kind != "" || c.Family != "" || c.RackNodes != 0 || c.Topology != "" || c.InService != "" {
-			return nil, nil, usagef("--out, --like, --name, --kind, --family, --rack-nodes, --topology and --in-service are for other formats: say which with --format")
+		if c.Out != "" || c.Like != "" || c.Name != "" || c.Kind != "" || c.Family != "" || c.RackNodes != 0 || c.Topology != "" || c.InService != "" ||
+			c.Hosts != "" || c.Rails != "" || c.Names != "" || c.Strict {
+			return nil, nil, usagef("--out, --like, --name, --kind, --family, --rack-nodes, --topology, --hosts, --rails, --names, --strict and --in-service are for other formats: give --format as well")
 		}
 		_, data, err = readTemplate(c.File)
-		return data, nil, err
+		return data, &draft.Draft{}, err
 	}
 	for _, f := range importFormats {
 		if f.name != c.Format {
@@ -116,7 +133,7 @@ func (c *siteImport) template() (data []byte, notes []string, err error) {
 			return nil, nil, err
 		}
 		data, err := d.SiteFile(o)
-		return data, d.Notes, err
+		return data, d, err
 	}
 	names := []string{ownFormat}
 	for _, f := range importFormats {
@@ -136,6 +153,14 @@ func (c *siteImport) options() (draft.Options, error) {
 	if c.RackNodes < 0 || c.RackNodes > site.MaxSUNodes {
 		return o, usagef("--rack-nodes %d: expected 1 to %d", c.RackNodes, site.MaxSUNodes)
 	}
+	var err error
+	if o.Hosts, err = draft.Select(c.Hosts); err != nil {
+		return o, usagef("--hosts: %v", err)
+	}
+	if o.RailPorts, err = draft.Select(c.Rails); err != nil {
+		return o, usagef("--rails: %v", err)
+	}
+	o.Names = c.Names
 	o.InService = time.Now().UTC().Truncate(24 * time.Hour)
 	if c.InService != "" {
 		at, err := time.Parse(time.DateOnly, c.InService)
@@ -162,7 +187,7 @@ func (c *siteImport) options() (draft.Options, error) {
 }
 
 // write writes the draft and says what it comes to.
-func (c *siteImport) write(data []byte, notes []string) error {
+func (c *siteImport) write(data []byte, d *draft.Draft) error {
 	t, err := site.ParseTemplate(c.Out, data)
 	if err != nil {
 		return err
@@ -172,7 +197,7 @@ func (c *siteImport) write(data []byte, notes []string) error {
 	}
 	h := t.Header()
 	drafted := map[string]any{"site": h.Name, "file": c.Out, "nodes": t.Nodes(), "scalable_units": t.SUs(), "pods": len(h.Pods), "halls": len(h.Halls),
-		"fabrics": len(h.Fabrics) - 1, "notes": notes}
+		"fabrics": len(h.Fabrics) - 1, "notes": append([]draft.Note{}, d.Notes...), "remarks": append([]string{}, d.Remarks...)}
 	return c.print(drafted, func(w io.Writer) {
 		row(w, "site", h.Name)
 		row(w, "file", c.Out)
@@ -181,8 +206,11 @@ func (c *siteImport) write(data []byte, notes []string) error {
 		row(w, "scalable units", t.SUs())
 		row(w, "pods", len(h.Pods))
 		row(w, "halls", len(h.Halls))
-		for _, note := range notes {
+		for _, note := range d.Notes {
 			row(w, "note", note)
+		}
+		for _, remark := range d.Remarks {
+			row(w, "remark", remark)
 		}
 		row(w, "next", "complete it, then: bulkhead site check "+c.Out)
 	})

@@ -6,10 +6,8 @@ import (
 	"fmt"
 	"io"
 
-	"bulkhead/book"
 	"bulkhead/ledger"
 	"bulkhead/lineage"
-	"bulkhead/run"
 )
 
 type ledgerTakeOver struct {
@@ -67,19 +65,8 @@ func (c *ledgerTakeOver) Run(ctx context.Context) error {
 	if err := t.Check(); err != nil {
 		return err
 	}
-	statement, body, err := lossStatement(takenOverPredicate, t.HeadRoot, t, keys)
+	entry, err := recordDecision(ctx, log, state, found.Size, c.Data.certainTime(state.Time), ledger.KindTakenOver, takenOverPredicate, t.HeadRoot, &t, &t.Statement, keys)
 	if err != nil {
-		return err
-	}
-	t.Statement = statement
-	entry, err := nextEntry(state, c.Data.certainTime(state.Time), ledger.KindTakenOver, book.SiteScope, t)
-	if err != nil {
-		return err
-	}
-	if err := book.Apply(state, &entry, run.BodiesOf(log)); err != nil {
-		return err
-	}
-	if err := log.Append(ctx, found.Size, []ledger.Entry{entry}, []ledger.Body{body}); err != nil {
 		return err
 	}
 	// A start between the two is refused, and told to do this again.

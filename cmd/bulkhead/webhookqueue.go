@@ -89,6 +89,7 @@ func newNotifier(ctx context.Context, hooks []webhook, keys *keystore.Store, ent
 	case err != nil:
 		return nil, err
 	default:
+		// Lenient JSON: the keys are addresses, not fields; what an earlier release wrote must stay readable.
 		if err := json.Unmarshal(data, &positions); err != nil {
 			return nil, fmt.Errorf("%s: %w; remove it to tell receivers only of what comes from now on", state, err)
 		}

@@ -64,6 +64,7 @@ func told(e *ledger.Entry) bool {
 		var moved struct {
 			To string `json:"to"`
 		}
+		// Lenient JSON: of an entry that the book has read exactly, the one field that decides.
 		return json.Unmarshal(e.Body, &moved) == nil && moved.To == node.Quarantined.String()
 	}
 	return false
@@ -112,7 +113,7 @@ func send(ctx context.Context, to address, body []byte) error {
 	}
 	defer answer.Body.Close()
 	if answer.StatusCode/100 != 2 {
-		return fmt.Errorf("answered %d %s", answer.StatusCode, http.StatusText(answer.StatusCode)) // in no words of the receiver's
+		return fmt.Errorf("the receiver answered %d %s, expected 2xx", answer.StatusCode, http.StatusText(answer.StatusCode)) // in no words of the receiver's
 	}
 	return nil
 }

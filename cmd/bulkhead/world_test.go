@@ -119,7 +119,7 @@ func dark(ts *testscript.TestScript, neg bool, args []string) {
 	now, err := client.Sim.Now(context.Background())
 	ts.Check(err)
 	for leaf := range leavesOfTiny {
-		ts.Check(client.Sim.Inject(context.Background(), now.Add(time.Second), sim.Fault{Kind: sim.LeafDown, Leaf: site.Leaf(leaf)}))
+		ts.Check(client.Sim.Inject(context.Background(), now.Add(time.Second), sim.Fault{Kind: sim.LeafDown, Leaf: site.Leaf(leaf)}.JSON()))
 	}
 }
 

@@ -1,5 +1,5 @@
-// Package ethernet is the raw read-back of an Ethernet (EVPN-VXLAN) leaf, what is
-// known of it beforehand, and what follows from the two.
+// Package ethernet is the raw read-back of an Ethernet (EVPN-VXLAN) leaf, and what
+// follows from it and the inventory.
 //
 // A [Capture] is what the leaf's kernel, its routing daemon, its LLDP daemon and a
 // route collector say of it, as JSON that a person can read. The form is canonical:

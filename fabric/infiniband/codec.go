@@ -1,6 +1,6 @@
-// Package infiniband is the raw read-back of an InfiniBand leaf: the attributes
-// that subnet management packets (SMPs) return from the switch itself and from
-// the HCAs behind its ports, as they are on the wire, in a thin framing.
+// Package infiniband is the raw read-back of an InfiniBand leaf, as it is on the wire.
+// It is the attributes that subnet management packets (SMPs) return from the switch
+// itself and from the HCAs behind its ports, in a thin framing.
 //
 // Framing. All numbers are big-endian, as in the SMPs. Attributes are those of
 // the InfiniBand Architecture Specification volume 1, chapter 14.2.5:

@@ -1,8 +1,8 @@
-// Command dated writes into the documents what the labs did last: the date, the
+// Command dated writes into the documents what the labs did last. That is the date, the
 // release, the versions of the peers, how many runs, and in the row of each attack what
 // was measured. It reads what `go test -json` said, after the gate has passed it: see
-// `make labs`. A document of which some attack was not mounted is left as it was, and
-// that is an error.
+// `make labs`. A document of which some attack was not mounted is left as it was, and that
+// is an error.
 package main
 
 import (

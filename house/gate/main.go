@@ -1,8 +1,8 @@
-// Command gate reads the output of `go test -json`, prints one line a package and
-// every failure whole, and fails where a test failed, where a test was skipped that
-// could have run, where something began and never ended, or where no test ran.
-// Meanwhile it says every twenty seconds what is running, and for how long; at the end
-// which packages and tests took longest.
+// Command gate reads the output of `go test -json` and decides whether the run passed. It
+// prints one line a package and every failure whole, and fails where a test failed, where
+// a test was skipped that could have run, where something began and never ended, or where
+// no test ran. Meanwhile it says every twenty seconds what is running, and for how long;
+// at the end which packages and tests took longest.
 //
 // A test may skip only for what the machine lacks, and says so: its message
 // begins with "needs ". In CI (the variable CI is set) no skip is accepted.

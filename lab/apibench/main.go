@@ -1,9 +1,9 @@
-// Command apibench measures how long the API of a bulkhead binary takes to answer
-// while one of its drivers is stopped: a full-size simulated site, the loop ticking,
-// reads at a fixed rate, commands beside them. The driver of one fabric is a
-// process of its own between the server and the simulator; it is stopped by
-// SIGSTOP, never answers an Apply, sends half an answer, or a byte a second. Each
-// scenario has a server of its own, on the same data folder.
+// Command apibench measures how long the API takes to answer while one of the drivers is
+// stopped. It runs a bulkhead binary on a full-size simulated site, the loop ticking, with
+// reads at a fixed rate and commands beside them. The driver of one fabric is a process of
+// its own between the server and the simulator; it is stopped by SIGSTOP, never answers an
+// Apply, sends half an answer, or a byte a second. Each scenario has a server of its own,
+// on the same data folder.
 //
 // It is made for any release: `apibench -binary OLD -o old.json` and then
 // `apibench -binary NEW -beside old.json` print both.
@@ -95,6 +95,7 @@ func run(ctx context.Context, c config, only, save, beside string) (err error) {
 	if beside != "" {
 		data, err := os.ReadFile(beside)
 		if err == nil {
+			// Lenient JSON: an earlier run of the bench, of whatever release.
 			err = json.Unmarshal(data, &old)
 		}
 		if err != nil {

@@ -28,9 +28,9 @@ import (
 // patience is how long anything that must happen may take.
 const patience = 5 * time.Minute
 
-// stage is what all scenarios share: a folder with a site and leases, and the
+// setting is what all scenarios share: a folder with a site and leases, and the
 // simulator.
-type stage struct {
+type setting struct {
 	config
 	dir    string
 	sim    *process
@@ -119,8 +119,8 @@ func (p *process) until(ctx context.Context, what string, ready func() bool) err
 
 // prepare makes the data folder. The site is imported and leased before any device
 // is connected: what is measured is no import.
-func prepare(ctx context.Context, c config) (_ *stage, err error) {
-	s := &stage{config: c}
+func prepare(ctx context.Context, c config) (_ *setting, err error) {
+	s := &setting{config: c}
 	if s.Binary, err = filepath.Abs(c.Binary); err != nil {
 		return nil, err
 	}
@@ -181,7 +181,7 @@ func prepare(ctx context.Context, c config) (_ *stage, err error) {
 const tranches = 6
 
 // fill imports the site and signs leases over it.
-func (s *stage) fill(ctx context.Context, address string, template []byte) error {
+func (s *setting) fill(ctx context.Context, address string, template []byte) error {
 	bulkhead := func(role string, args ...string) error {
 		c := exec.CommandContext(ctx, s.Binary, args...)
 		c.Dir, c.Env = s.dir, append(os.Environ(), "BULKHEAD_SERVER="+address, "BULKHEAD_TOKEN_FILE="+role+".token")
@@ -240,7 +240,7 @@ func (s *stage) fill(ctx context.Context, address string, template []byte) error
 }
 
 // serve starts a server with devices.
-func (s *stage) serve(ctx context.Context, devices ...string) (*process, string, error) {
+func (s *setting) serve(ctx context.Context, devices ...string) (*process, string, error) {
 	args := []string{"serve", "--data", "data", "--listen", "127.0.0.1:0"}
 	for _, d := range devices {
 		args = append(args, "--devices", "unix:"+d)
@@ -261,6 +261,7 @@ func (s *stage) serve(ctx context.Context, devices ...string) (*process, string,
 	err = p.until(ctx, "its address", func() bool {
 		for line := range strings.Lines(p.out.String()) {
 			var said struct{ Msg, Address string }
+			// Lenient JSON: of a log line, the words that are waited for.
 			if json.Unmarshal([]byte(line), &said) == nil && said.Msg == "serving" {
 				address = said.Address
 			}
@@ -274,7 +275,7 @@ func (s *stage) serve(ctx context.Context, devices ...string) (*process, string,
 }
 
 // end ends what is left.
-func (s *stage) end() error { return errors.Join(s.sim.end(), os.RemoveAll(s.dir)) }
+func (s *setting) end() error { return errors.Join(s.sim.end(), os.RemoveAll(s.dir)) }
 
 // scenario is one way of a driver to be slow.
 type scenario struct {
@@ -293,7 +294,7 @@ var scenarios = []scenario{
 }
 
 // measure runs one scenario.
-func (s *stage) measure(ctx context.Context, sc scenario) (o outcome, err error) {
+func (s *setting) measure(ctx context.Context, sc scenario) (o outcome, err error) {
 	self, err := os.Executable()
 	if err != nil {
 		return o, err
@@ -383,7 +384,7 @@ func (s *stage) measure(ctx context.Context, sc scenario) (o outcome, err error)
 
 // drift changes a port of the slowed fabric behind everybody's back, so that there
 // is something to apply.
-func (s *stage) drift(ctx context.Context, simulator string, sc scenario) {
+func (s *setting) drift(ctx context.Context, simulator string, sc scenario) {
 	if !sc.drifts {
 		return
 	}
@@ -399,7 +400,7 @@ func (s *stage) drift(ctx context.Context, simulator string, sc scenario) {
 		for _, nic := range s.site.NICsOf(site.Index(n)) {
 			if s.site.FabricOf(site.PortOf(site.Index(n), nic)) == s.fabric {
 				fault := sim.Fault{Kind: sim.Unenforced, Node: site.Index(n), NIC: nic}
-				if err := client.Sim.Inject(bounded, time.Time{}, fault); err != nil {
+				if err := client.Sim.Inject(bounded, time.Time{}, fault.JSON()); err != nil {
 					fmt.Fprintln(os.Stderr, "apibench: drift:", err)
 				}
 				return

@@ -1,7 +1,7 @@
-// Package demo tells the story of package story to a person: it starts the
-// simulated site in a process of its own, runs the control plane on the embedded
-// store, shows progress, writes what a tenant takes home, has it verified by the
-// tenant's own program, and ends on one screen.
+// Package demo tells the story of package story to a person, and ends on one screen. It
+// starts the simulated site in a process of its own, runs the control plane on the
+// embedded store, shows progress, writes what a tenant takes home, and has it verified by
+// the tenant's own program.
 package demo
 
 import (

@@ -59,7 +59,7 @@ func (d *devices) Advance(ctx context.Context, to time.Time) error {
 
 // Inject lets something go wrong there.
 func (d *devices) Inject(ctx context.Context, at time.Time, f sim.Fault) error {
-	return d.client.Sim.Inject(ctx, at, f)
+	return d.client.Sim.Inject(ctx, at, f.JSON())
 }
 
 func (d *devices) stop() error {

@@ -118,7 +118,7 @@ func (w Which) template() (*site.Template, error) {
 }
 
 func (w Which) serve(ctx context.Context, s *sim.Sim, socket string) error {
-	drivers := wire.Simulated(s)
+	drivers := s.Drivers()
 	for _, id := range w.Without {
 		if drivers.Fabrics[id] == nil {
 			return fmt.Errorf("fabric %q: the site has none that could be left out", id)

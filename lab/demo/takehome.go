@@ -144,6 +144,7 @@ func notProven(report []byte, tenant string, summary *story.Summary) error {
 	var r struct {
 		NotProven []string `json:"not_proven"`
 	}
+	// Lenient JSON: of a report, what the demonstration shows.
 	if err := json.Unmarshal(report, &r); err != nil {
 		return fmt.Errorf("report of %s: %w", tenant, err)
 	}

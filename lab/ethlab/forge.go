@@ -25,7 +25,7 @@ func (l *Lab) forge(ctx context.Context, forged func(own, peer, rival *canary, t
 		return err
 	}
 	defer done()
-	own, peer, rival, err := cast(all)
+	own, peer, rival, err := roles(all)
 	if err != nil {
 		return err
 	}
@@ -54,9 +54,9 @@ func (l *Lab) forge(ctx context.Context, forged func(own, peer, rival *canary, t
 	return nil
 }
 
-// cast finds on rail 0 the first NIC of the first rival, its peer, and the other
+// roles finds on rail 0 the first NIC of the first rival, its peer, and the other
 // rival's.
-func cast(all []*canary) (own, peer, rival *canary, err error) {
+func roles(all []*canary) (own, peer, rival *canary, err error) {
 	for _, c := range all {
 		switch {
 		case c.nic != 0:

@@ -67,7 +67,7 @@ func (b *badDays) killWithin(t *testing.T, writes int) {
 	l, err := wire.Listen(filepath.Join(b.dir, "devices.sock"))
 	check(t, err)
 	served := make(chan error, 1)
-	drivers := wire.Drivers{Fabrics: b.World.Fabrics(), Nodes: b.World.Nodes(), Storage: b.World.Storage(), Sim: b.World}
+	drivers := wire.Drivers{Fabrics: b.World.Fabrics(), Nodes: b.World.Nodes(), Storage: b.World.Storage(), Sim: b.World.Drivers().Sim}
 	drivers.Fabrics[FabricID] = b.Driver
 	go func() { served <- wire.Serve(l, drivers) }()
 

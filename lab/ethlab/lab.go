@@ -1,8 +1,8 @@
-// Package ethlab is a RoCEv2 fabric of Linux and FRR in network namespaces under a
-// control plane: two rivals with the same addresses lease parts of the same
-// scalable units, are proven apart from what three witnesses say, and are
-// attacked. Switches, hosts, BGP and every packet are real; switching silicon, PFC
-// and RDMA are not there, and nodes' turnover and storage are simulated.
+// Package ethlab is a control plane over a RoCEv2 fabric of Linux and FRR in network
+// namespaces, and attacks on it. Two rivals with the same addresses lease parts of the
+// same scalable units, are proven apart from what three sources say, and are attacked.
+// Switches, hosts, BGP and every packet are real; switching silicon, PFC and RDMA are not
+// there, and nodes' turnover and storage are simulated.
 package ethlab
 
 import (

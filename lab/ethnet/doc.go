@@ -1,8 +1,8 @@
-// Package ethnet is a RoCEv2 fabric on one machine: leaves and spines are network
-// namespaces with Debian's unmodified FRR (zebra and bgpd), hosts are namespaces
-// with a veth a NIC, cabled as a site's inventory says, and there are a management
-// and a storage network. Packets are real, and so are the kernel's bridges, VXLAN
-// devices and filters; switching silicon, queues, PFC and RDMA are not there.
+// Package ethnet is a RoCEv2 fabric on one machine, of unmodified FRR in network
+// namespaces. Leaves and spines are namespaces with Debian's FRR (zebra and bgpd), hosts
+// are namespaces with a veth a NIC, cabled as a site's inventory says, and there are a
+// management and a storage network. Packets are real, and so are the kernel's bridges,
+// VXLAN devices and filters; switching silicon, queues, PFC and RDMA are not there.
 //
 // The rail planes of a site are apart. Here the spines of the same number of one
 // fabric are one device, so a fabric is one underlay with as many spines as one

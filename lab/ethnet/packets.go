@@ -100,8 +100,8 @@ func (s *Sniffer) Hears(mark, behind []byte) (lldp bool, err error) {
 	return lldp, fmt.Errorf("waited %s for the frame %q", await.Patience, behind)
 }
 
-// Heard reports whether a frame has come by now that has a mark in it.
-func (s *Sniffer) Heard(mark []byte) (lldp bool, err error) {
+// Arrived reports whether a frame has come by now that has a mark in it.
+func (s *Sniffer) Arrived(mark []byte) (lldp bool, err error) {
 	buf := make([]byte, 64<<10)
 	for {
 		size, from, err := unix.Recvfrom(s.fd, buf, unix.MSG_DONTWAIT)

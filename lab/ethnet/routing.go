@@ -296,6 +296,7 @@ func (n *Net) AwaitSessions(ctx context.Context, device string) error {
 			Peers map[string]struct{ State string }
 		}
 		if err == nil {
+			// Lenient JSON: FRR's answers grow with its releases.
 			err = json.Unmarshal([]byte(out), &s)
 		}
 		if err != nil {

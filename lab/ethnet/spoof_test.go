@@ -144,7 +144,7 @@ func TestForgedVXLAN(t *testing.T) {
 	}
 	lldp := func(mark string) bool {
 		t.Helper()
-		is, err := ears.Heard([]byte(mark))
+		is, err := ears.Arrived([]byte(mark))
 		if err != nil {
 			t.Fatal(err)
 		}

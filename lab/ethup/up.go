@@ -40,6 +40,7 @@ func Up(ctx context.Context, keeper *exec.Cmd, say func(string)) (*Lab, error) {
 	}
 	stop := context.AfterFunc(ctx, func() { _ = in.Close() })
 	defer stop()
+	// Lenient JSON: one value behind the other, as the lab goes on; half a file is of a lab that was killed.
 	lab, err := hear(json.NewDecoder(io.TeeReader(out, &said)), say)
 	if err == nil {
 		_, err = io.WriteString(in, "taken\n")

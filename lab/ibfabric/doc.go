@@ -1,7 +1,7 @@
-// Package ibfabric is an InfiniBand fabric, **emulated** at its protocols in one
-// process: it answers at the sockets of ibsim, so that unmodified OpenSM and
-// infiniband-diags run against it (through libumad2sim), and so do Bulkhead's own
-// clients. It exists for what ibsim lacks and isolation rests on:
+// Package ibfabric is an InfiniBand fabric, **emulated** at its protocols in one process.
+// It answers at the sockets of ibsim, so that unmodified OpenSM and infiniband-diags run
+// against it (through libumad2sim), and so do Bulkhead's own clients. It exists for what
+// ibsim lacks and isolation rests on:
 //
 //   - M_Keys with their protection levels, lease and violation count, and trap 256
 //     (IBTA volume 1, 14.2.4);

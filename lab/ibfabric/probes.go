@@ -57,6 +57,7 @@ func (f *Fabric) answerProbes(ctx context.Context, c net.Conn) {
 			return
 		}
 		var q Question
+		// Lenient JSON: lines that the lab itself prints in another process.
 		if err := json.Unmarshal(lines.Bytes(), &q); err != nil {
 			_ = out.Encode(map[string]string{"error": `expected {"from": HOST, "to": HOST, "pkey": NUMBER, "hostile": BOOL}: ` + err.Error()})
 			return

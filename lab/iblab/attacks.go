@@ -57,7 +57,7 @@ type victims struct {
 
 func (l *Lab) victims() (v victims) {
 	l.Plane.View(func(s *book.State) {
-		for i, tenant := range Rivals {
+		for i, tenant := range Tenants {
 			for _, lease := range s.LeasesOf(tenant) {
 				slot := 0
 				for slot < len(lease.Slots)-1 && !s.SlotUp(lease, slot) {
@@ -71,7 +71,7 @@ func (l *Lab) victims() (v victims) {
 			}
 		}
 	})
-	v.key = [2]mad.PKey{l.Key(Rivals[0]), l.Key(Rivals[1])}
+	v.key = [2]mad.PKey{l.Key(Tenants[0]), l.Key(Tenants[1])}
 	return v
 }
 

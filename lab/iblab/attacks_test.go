@@ -84,7 +84,7 @@ func TestAttacks(t *testing.T) {
 		t.Fatal(err)
 	}
 	check(t, l.Deliver(ctx, 74*time.Hour))
-	if d := l.Delivered(); d[Rivals[0]] != 6 || d[Rivals[1]] != 6 {
+	if d := l.Delivered(); d[Tenants[0]] != 6 || d[Tenants[1]] != 6 {
 		t.Fatalf("delivered %v", d)
 	}
 	l.settle(ctx, t)

@@ -101,7 +101,7 @@ func TestManagerDiesMidChange(t *testing.T) {
 	check(t, l.StartManager(ctx))
 	check(t, l.Deliver(ctx, 80*time.Hour))
 	l.settle(ctx, t)
-	if d := l.Delivered(); d[Rivals[0]] != 6 || d[Rivals[1]] != 6 || len(l.Leaks())+len(l.CutOff()) > 0 {
+	if d := l.Delivered(); d[Tenants[0]] != 6 || d[Tenants[1]] != 6 || len(l.Leaks())+len(l.CutOff()) > 0 {
 		t.Errorf("delivered %v, leaks %v, cut off %v", d, l.Leaks(), l.CutOff())
 	}
 }

@@ -36,8 +36,8 @@ import (
 // FabricID is the compute fabric of the lab's site.
 const FabricID = "ib"
 
-// Rivals are the two tenants.
-var Rivals = stage.Tenants
+// Tenants are the two tenants.
+var Tenants = stage.Tenants
 
 // Options are a lab's.
 type Options struct {

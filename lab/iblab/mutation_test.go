@@ -34,7 +34,7 @@ func (l *Lab) capture(ctx context.Context, t *testing.T, a Attack, at []site.Por
 	t.Helper()
 	s := &scene{Attack: a, Facts: l.Facts(), site: l.Site, fabric: l.Driver.Fabric}
 	l.Plane.View(func(b *book.State) {
-		for i, tenant := range Rivals {
+		for i, tenant := range Tenants {
 			for _, lease := range b.LeasesOf(tenant) {
 				for slot, n := range lease.Slots {
 					for nic := range site.NICs {

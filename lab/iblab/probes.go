@@ -30,7 +30,7 @@ type Hosts [2][site.Rails][]string
 
 // Hosts lists them as of now.
 func (l *Lab) Hosts() (h Hosts) {
-	for i, tenant := range Rivals {
+	for i, tenant := range Tenants {
 		for nic := range site.Rails {
 			h[i][nic] = l.HCAs(tenant, nic)
 		}
@@ -48,7 +48,7 @@ func (l *Lab) Leaks() (leaks []string) { return l.LeaksAmong(l.Hosts()) }
 // one rests on the firmware of its adapter, and certificates say so. It returns
 // what was delivered.
 func (l *Lab) LeaksAmong(h Hosts) (leaks []string) {
-	a, b := l.Key(Rivals[0]), l.Key(Rivals[1])
+	a, b := l.Key(Tenants[0]), l.Key(Tenants[1])
 	keys := []mad.PKey{a, b, a &^ mad.FullMember, b &^ mad.FullMember, 0x7fff, 0x8123}
 	for nic := range site.Rails {
 		for _, from := range h[0][nic] {
@@ -69,7 +69,7 @@ func (l *Lab) LeaksAmong(h Hosts) (leaks []string) {
 // CutOff sends packets within each rival's slice: the positive control. It
 // returns the pairs that do not reach one another.
 func (l *Lab) CutOff() (cut []string) {
-	for _, tenant := range Rivals {
+	for _, tenant := range Tenants {
 		for nic := range site.Rails {
 			hcas := l.HCAs(tenant, nic)
 			for i := 1; i < len(hcas); i++ {
@@ -90,10 +90,10 @@ func (l *Lab) CanaryReaches() (reached []string, err error) {
 	if d := l.Fabric.Probe(ibnet.Canary, ibnet.Manager, 0x7fff, false); !d.Delivered {
 		return nil, fmt.Errorf("the canary does not reach the manager: %s: %s", d.Where, d.Why)
 	}
-	for _, tenant := range Rivals {
+	for _, tenant := range Tenants {
 		for nic := range site.Rails {
 			for _, hca := range l.HCAs(tenant, nic) {
-				for _, k := range []mad.PKey{l.Key(Rivals[0]), l.Key(Rivals[1]), 0x7fff, 0x8123} {
+				for _, k := range []mad.PKey{l.Key(Tenants[0]), l.Key(Tenants[1]), 0x7fff, 0x8123} {
 					if l.Fabric.Probe(ibnet.Canary, hca, k, true).Delivered {
 						reached = append(reached, fmt.Sprintf("%s -> %s under %s", ibnet.Canary, hca, k))
 					}

@@ -114,13 +114,13 @@ func (l *Lab) first(tenant string) (first book.Lease) {
 
 // lend sells one node to one more tenant for a day, from two days on.
 func (l *Lab) lend(ctx context.Context, tenant string) error {
-	data, err := examples.Files.ReadFile("rivals-ib/" + Rivals[1] + ".yaml")
+	data, err := examples.Files.ReadFile("rivals-ib/" + Tenants[1] + ".yaml")
 	if err != nil {
 		return err
 	}
 	const date, day = "2006-01-02", 24 * time.Hour
 	begin := l.Clock.Now().Truncate(day).Add(2 * day)
-	text := strings.NewReplacer(Rivals[1], tenant, "gpus: 48", "gpus: 8", "48 H100", "8 H100", "notice_days: 30", "notice_days: 0",
+	text := strings.NewReplacer(Tenants[1], tenant, "gpus: 48", "gpus: 8", "48 H100", "8 H100", "notice_days: 30", "notice_days: 0",
 		"2026-05-01", begin.Format(date), "2027-05-01", begin.Add(day).Format(date)).Replace(string(data))
 	c, err := contract.Parse(tenant+".yaml", []byte(text))
 	if err != nil {

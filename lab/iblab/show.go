@@ -45,7 +45,7 @@ func Show(ctx context.Context, w io.Writer) (err error) {
 	if err := l.Sell(ctx); err != nil {
 		return err
 	}
-	say("%s and %s sign: 6 nodes with 48 HCAs each, in the same scalable units", Rivals[0], Rivals[1])
+	say("%s and %s sign: 6 nodes with 48 HCAs each, in the same scalable units", Tenants[0], Tenants[1])
 	if err := l.Deliver(ctx, 75*time.Hour); err != nil {
 		return err
 	}
@@ -90,7 +90,7 @@ func (l *Lab) verdict(w io.Writer, say func(string, ...any)) error {
 	}
 	fmt.Fprintf(w, "         posture holds: %t; this OpenSM has nothing of: %s\n", held, strings.Join(lacks, ", "))
 	fmt.Fprintf(w, "         packets between the rivals that arrive: %d; within a rival that do not: %d\n", len(leaks), len(cut))
-	if proven != len(Rivals) || !held || len(leaks)+len(cut) > 0 {
+	if proven != len(Tenants) || !held || len(leaks)+len(cut) > 0 {
 		return errors.New("the rivals are not proven apart")
 	}
 	return nil

@@ -46,7 +46,7 @@ func (l *Lab) z3Leaks(ctx context.Context, t *testing.T) (leaks bool, conflicts 
 		t.Fatal(err)
 	}
 	owner := map[uint64]int{}
-	for i, tenant := range Rivals {
+	for i, tenant := range Tenants {
 		for nic := range 8 {
 			for _, hca := range l.HCAs(tenant, nic) {
 				guid, err := l.Fabric.GUID(hca)

@@ -1,6 +1,7 @@
-// Package ibnet makes simulated InfiniBand fabrics for tests: it writes ibsim
-// topologies, and starts and stops ibsim, OpenSM and infiniband-diags on them,
-// each fabric under a name of its own, so that several run on one machine.
+// Package ibnet makes simulated InfiniBand fabrics for tests: it writes ibsim topologies,
+// and runs ibsim and OpenSM on them. It starts and stops ibsim, OpenSM and
+// infiniband-diags, each fabric under a name of its own, so that several run on one
+// machine.
 //
 // Nothing that is measured on them says anything about hardware.
 package ibnet

@@ -1,8 +1,8 @@
-// Package stage is the stage of the labs: a small site on which two tenants that
-// trust nobody lease parts of the same scalable units, under a control plane that
-// drives some fabrics for real. It sells, lets time pass, proves, mounts attacks
-// and says how each ended. Which fabric that is, and what an attack does to it, is
-// the lab's (lab/iblab, lab/ethlab); what is not driven for real is simulated.
+// Package stage is what the labs share: two tenants that trust nobody on one small site,
+// and how an attack is judged. They lease parts of the same scalable units, under a
+// control plane that drives some fabrics for real. It sells, lets time pass, proves,
+// mounts attacks and says how each ended. Which fabric that is, and what an attack does to
+// it, is the lab's (lab/iblab, lab/ethlab); what is not driven for real is simulated.
 package stage
 
 import (

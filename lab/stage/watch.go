@@ -181,6 +181,7 @@ func (w *Watch) Reacted(ctx context.Context) (map[site.Port]prove.Check, error) 
 	out := map[site.Port]prove.Check{}
 	for _, note := range notes {
 		var d fabric.Drifted
+		// Lenient JSON: of a note, the fabric and the ports.
 		if json.Unmarshal([]byte(note), &d) != nil || d.Fabric != w.stage.options.Fabric {
 			continue
 		}

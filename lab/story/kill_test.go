@@ -68,7 +68,7 @@ func teller(dir, socket string) error {
 	if err != nil {
 		return err
 	}
-	t := New(cast, plane, client.Sim, clock, nil)
+	t := New(cast, plane, remoteWorld{client.Sim}, clock, nil)
 	t.Done = map[string]bool{}
 	scenes, err := os.OpenFile(filepath.Join(dir, "scenes"), os.O_CREATE|os.O_RDWR|os.O_APPEND, 0o600)
 	if err != nil {
@@ -176,7 +176,7 @@ func tellWithKills(t *testing.T, kills int) (result []byte, hit int) {
 		t.Fatal(err)
 	}
 	served := make(chan error, 1)
-	go func() { served <- wire.Serve(listener, wire.Simulated(world)) }()
+	go func() { served <- wire.Serve(listener, world.Drivers()) }()
 	defer func() {
 		_ = listener.Close()
 		<-served
@@ -220,4 +220,11 @@ func tellWithKills(t *testing.T, kills int) (result []byte, hit int) {
 	}
 	t.Fatalf("the story did not end within its limit after %d kills", hit)
 	return nil, 0
+}
+
+// remoteWorld is a simulated site in another process.
+type remoteWorld struct{ wire.Control }
+
+func (w remoteWorld) Inject(ctx context.Context, at time.Time, f sim.Fault) error {
+	return w.Control.Inject(ctx, at, f.JSON())
 }

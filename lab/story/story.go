@@ -1,7 +1,7 @@
-// Package story tells the main job from beginning to end: a site grows, a lease
-// of most of it is sold, placed, isolated, handed over, lived with for three
-// months, metered, invoiced and proven. It drives the control plane that runs
-// for real (package run), on devices that are simulated and say so, with a
+// Package story tells the main job from beginning to end, as the demonstration and the
+// tests do. A site grows, a lease of most of it is sold, placed, isolated, handed over,
+// lived with for three months, metered, invoiced and proven. It drives the control plane
+// that runs for real (package run), on devices that are simulated and say so, with a
 // virtual clock.
 //
 // The demonstration tells it at full size; the tests tell it on 64 and 128

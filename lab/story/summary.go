@@ -1,8 +1,6 @@
 package story
 
 import (
-	"bytes"
-	"encoding/json"
 	"fmt"
 	"io"
 	"slices"
@@ -10,6 +8,7 @@ import (
 	"time"
 
 	"bulkhead/book"
+	"bulkhead/claim"
 	"bulkhead/fabric"
 	"bulkhead/lease"
 	"bulkhead/ledger"
@@ -375,9 +374,7 @@ func thousands(n int) string {
 }
 
 func decode(e *ledger.Entry, into any) error {
-	decoder := json.NewDecoder(bytes.NewReader(e.Body))
-	decoder.DisallowUnknownFields()
-	if err := decoder.Decode(into); err != nil {
+	if err := claim.Exact(e.Body, len(e.Body), into); err != nil {
 		return fmt.Errorf("entry %d (%s): %w", e.Seq, e.Kind, err)
 	}
 	return nil

@@ -1,6 +1,6 @@
-// Package ledgertest is what every ledger engine must pass: compare and append
-// under a race, positions without gaps, all or nothing, and a replay that gives
-// back exactly what was acknowledged.
+// Package ledgertest is what every ledger engine must pass. That is compare and append
+// under a race, positions without gaps, all or nothing, and a replay that gives back
+// exactly what was acknowledged.
 package ledgertest
 
 import (
@@ -39,7 +39,7 @@ func Run(t *testing.T, engine Engine) {
 		{"readers", testReaders},
 		{"bodies", testBodies},
 		{"snapshots", testSnapshots},
-		{"callers' bytes", testCallersBytes},
+		{"callers' bytes", testBytesAreCopied},
 		{"cancelled", testCancelled},
 		{"concurrent writers keep order", testOrder},
 	} {

@@ -135,9 +135,9 @@ func testMiddle(t *testing.T, engine Engine) {
 	Holds(t, log, 1, append(kept, Entries("b", 500, 1, 60)...))
 }
 
-// testCallersBytes: what a caller does with its entries and bodies after an
+// testBytesAreCopied: what a caller does with its entries and bodies after an
 // append does not reach the store.
-func testCallersBytes(t *testing.T, engine Engine) {
+func testBytesAreCopied(t *testing.T, engine Engine) {
 	log := engine.Open(t)
 	entries, bodies := Entries("own", 0, 3, 80), Bodies("own", 1, 200)
 	must(t, log.Append(t.Context(), 0, entries, bodies))

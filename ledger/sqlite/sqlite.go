@@ -1,5 +1,5 @@
-// Package sqlite is the embedded ledger engine: one SQLite file in WAL mode with
-// synchronous=FULL, and a lock file beside it that keeps a second writer out.
+// Package sqlite is the embedded ledger engine: one SQLite file, and a lock file that
+// keeps a second writer out. The file is in WAL mode with synchronous=FULL.
 package sqlite
 
 import (

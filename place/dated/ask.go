@@ -33,6 +33,9 @@ type Ask struct {
 	// WholeRacks asks for racks that nobody else is in, and all of each. Such a
 	// booking is not placed again, and nobody is moved for it.
 	WholeRacks bool
+	// Segment asks for groups of so many nodes, each in an NVLink domain of its own;
+	// 0: in no groups. It stays where it is, as whole racks do.
+	Segment int
 
 	// Partial lets a shortfall become a partial delivery: as much as can be had
 	// on each step's date, the rest as capacity comes.
@@ -54,6 +57,9 @@ func (a *Ask) Nodes() int {
 	}
 	return total
 }
+
+// domains says whether the ask is for NVLink domains, whole or in segments.
+func (a *Ask) domains() bool { return a.WholeRacks || a.Segment > 0 }
 
 func (a *Ask) class() site.Class { return site.Class{Fabric: a.Fabric, Kind: a.Kind} }
 

@@ -30,7 +30,7 @@ func (c *Schedule) Plan(ask Ask) (*Plan, error) {
 	}
 	c = c.For(ask.Owner)
 	p, short, err := c.plan(ask)
-	if err == nil && short != nil && ask.Partial && ask.Links != lease.Hermetic && !ask.WholeRacks {
+	if err == nil && short != nil && ask.Partial && ask.Links != lease.Hermetic && !ask.domains() {
 		if whole := short; true {
 			if p, short, err = c.planPartial(ask); short != nil {
 				short = whole // the reason is why it is not whole
@@ -56,7 +56,7 @@ func (c *Schedule) plan(ask Ask) (*Plan, *ShortError, error) {
 		return nil, short, err
 	}
 	p, short, err := c.shape(ask)
-	if err != nil || short == nil || ask.Links == lease.Hermetic || c.site.NVLinkRacks(ask.Kind) || ask.WholeRacks {
+	if err != nil || short == nil || ask.Links == lease.Hermetic || c.site.NVLinkRacks(ask.Kind) || ask.domains() {
 		return p, short, err // nobody is moved to make room for links, or for racks
 	}
 	again, err := c.replan(ask)
@@ -154,7 +154,8 @@ func fits(err error) bool {
 	var few *place.NoFitError
 	var none *place.NoSliceError
 	var split *place.NoRacksError
-	return errors.As(err, &few) || errors.As(err, &none) || errors.As(err, &split)
+	var segments *place.NoSegmentsError
+	return errors.As(err, &few) || errors.As(err, &none) || errors.As(err, &split) || errors.As(err, &segments)
 }
 
 // count is how many free nodes are of a class.
@@ -174,7 +175,7 @@ func (c *Schedule) count(free *site.Set, class site.Class) int {
 func (c *Schedule) nest(ask Ask, open []*site.Set) (prefixes []Prefix, unnested place.Cost, err error) {
 	dates, sizes, at := cumulate(ask.Steps)
 	last := len(dates) - 1
-	query := place.Ask{Nodes: sizes[last], Fabric: ask.Fabric, Kind: ask.Kind, Links: ask.Links, WholeRacks: ask.WholeRacks}
+	query := place.Ask{Nodes: sizes[last], Fabric: ask.Fabric, Kind: ask.Kind, Links: ask.Links, WholeRacks: ask.WholeRacks, Segment: ask.Segment}
 	final, err := c.solve(query, ask, open[at[last]])
 	if err != nil {
 		return nil, place.Cost{}, err
@@ -252,10 +253,6 @@ func (c *Schedule) solve(query place.Ask, ask Ask, free *site.Set) (place.Slice,
 		from = s.unheld
 	}
 	return c.Occupancy(s.Begin, from, ask.End).Solve(query)
-}
-
-func (c *Schedule) ofClass(class site.Class) *site.Set {
-	return c.site.NodesOf(class.Fabric, class.Kind)
 }
 
 func inRank(s *site.Site, set *site.Set) []site.Index {
@@ -361,7 +358,7 @@ func (p *Plan) holding(part Part) Holding {
 		}
 	}
 	return Holding{ID: part.ID, Owner: p.Ask.Owner, Ramp: ramp, Fabric: p.Ask.Fabric, Kind: p.Ask.Kind, Links: p.Ask.Links,
-		Begin: part.Begin, End: p.Ask.End, Nodes: part.Nodes, Assigned: p.Final().Certificate.Links, Pinned: p.Ask.WholeRacks}
+		Begin: part.Begin, End: p.Ask.End, Nodes: part.Nodes, Assigned: p.Final().Certificate.Links, Pinned: p.Ask.domains()}
 }
 
 // Promise is Hold for what is new: it also refuses spares, what is out of order,

@@ -1,6 +1,6 @@
-// Package dated places asks over time: which nodes each lease holds, from when
-// until when, among those that run, those that have not begun and the capacity
-// that is only planned.
+// Package dated places asks over time: which nodes each lease holds, from when until when.
+// It looks at leases that run, those that have not begun and the capacity that is only
+// planned.
 //
 // A [Schedule] is a value with no clock: whoever owns it says what time it is
 // ([Schedule.Advance]). [Schedule.Plan] answers an ask without changing

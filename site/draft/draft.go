@@ -9,6 +9,7 @@
 package draft
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -19,16 +20,19 @@ import (
 
 // Draft is a site as a foreign file describes it.
 type Draft struct {
-	From    string // what it was read from, such as "topology.conf, racks.conf (Slurm)"
-	Fabrics []Fabric
-	Halls   []Hall
-	Notes   []string // what was left out or guessed, a sentence each
+	From      string // what it was read from, such as "topology.conf, racks.conf (Slurm)"
+	RackNodes int    // of a rack, where a unit is one; 0: not said
+	Fabrics   []Fabric
+	Halls     []Hall
+	Notes     []Note   // what of the file is left out, or taken otherwise than it stands there
+	Remarks   []string // what no file of its kind says, and what stands in for it: a sentence each
 }
 
 // Fabric is a compute fabric: what shares no link with another one.
 type Fabric struct {
 	Name   string
 	Family site.Family // "" where the source does not say
+	Rails  int         // of each of its nodes, 1 to 8; 0 where the source does not say
 }
 
 // Hall is a room, or a stand-in where the source knows none.
@@ -51,6 +55,10 @@ type Unit struct {
 	Name  string // of its leaf switch, or "": for the comment
 	Hosts []string
 
+	// At is the leaf port of each host, ascending, where they are not 1, 2, ...
+	// without a gap; nil otherwise.
+	At []int
+
 	// Where they were discovered: the node GUIDs of its rail leaves (InfiniBand only),
 	// and the port GUIDs, on Ethernet the MACs, of each host by rail. A fabric has
 	// them for all its units or for none.
@@ -71,6 +79,9 @@ type Options struct {
 	RackNodes int          // nodes a rack; 0 = that of Like, or 8
 	Part      string       // which of several topologies of a file; "" = its default
 	InService time.Time    // of phase p1 where Like is nil, UTC
+	Hosts     Selection    // which hosts are nodes of the site
+	Names     string       // file with the names of devices, read where the format needs one; "" = none
+	RailPorts Selection    // which ports of a node are its rails
 }
 
 // Check names the first thing about a draft that no site can have.
@@ -140,13 +151,16 @@ func (i *ids) of(name, otherwise string) string {
 	return id
 }
 
-// largest returns how many nodes the largest unit has.
+// largest returns how many nodes the largest unit has, or leaf ports for them.
 func (d *Draft) largest() int {
 	n := 0
 	for _, h := range d.Halls {
 		for _, p := range h.Pods {
 			for _, u := range p.Units {
 				n = max(n, len(u.Hosts))
+				if len(u.At) > 0 {
+					n = max(n, u.At[len(u.At)-1])
+				}
 			}
 		}
 	}
@@ -178,7 +192,7 @@ func (d *Draft) header(o Options) (site.Header, error) {
 		h.Shape = site.Shape{PodSUs: maxUnits, Spines: min(128, d.largest()), Cores: 32, FrontendSpines: 8, LinkGbps: 400, PodTaper: 1}
 		h.Policy = site.DefaultPolicy()
 		h.Policy.SparesPerSU = 0
-		h.Kinds = []site.Kind{{ID: "GPU", Chassis: "unknown", GPU: unknown, RailNIC: unknown, FrontendNIC: unknown, Drive: unknown,
+		h.Kinds = []site.Kind{{ID: cmp.Or(o.Kind, "GPU"), Chassis: "unknown", GPU: unknown, RailNIC: unknown, FrontendNIC: unknown, Drive: unknown,
 			DRAM: unknown, TPM: unknown, UEFI: unknown, BMC: unknown, Switch: unknown}}
 		h.Fabrics = []site.Fabric{{ID: "frontend", Family: site.RoCE, Frontend: true}}
 		h.Phases = []site.Phase{{ID: "p1", InService: o.InService}}
@@ -187,18 +201,65 @@ func (d *Draft) header(o Options) (site.Header, error) {
 	s.SUNodes = max(s.SUNodes, d.largest())
 	if o.RackNodes > 0 {
 		s.RackNodes = o.RackNodes
+	} else if d.RackNodes > 0 {
+		s.RackNodes = d.RackNodes
 	} else if s.RackNodes == 0 {
 		s.RackNodes = min(8, s.SUNodes)
 	}
 	s.LeafPorts = max(s.LeafPorts, 128, s.SUNodes+s.Spines, s.SUNodes+s.FrontendSpines, s.PodSUs)
-	if o.Kind != "" && o.Like == nil {
-		h.Kinds[0].ID = o.Kind
+	if err := d.kinds(&h, o); err != nil {
+		return h, err
 	}
 	if least := d.smallest(); h.Policy.SparesPerSU >= least {
 		return h, fmt.Errorf("%s: a scalable unit has %d nodes, and %d spares a unit would leave nothing to sell: lower spares-per-su in the file that this one is to be like",
 			d.From, least, h.Policy.SparesPerSU)
 	}
 	return h, nil
+}
+
+// kinds finds for every fabric a kind of as many GPUs as its nodes have rails, and
+// gives it to the pods that have none of their own. Without a site to be like, kinds
+// are made.
+func (d *Draft) kinds(h *site.Header, o Options) error {
+	byRails := map[int]string{}
+	for i, f := range d.Fabrics {
+		if f.Rails == 0 {
+			continue
+		}
+		id := byRails[f.Rails]
+		if id == "" && o.Like == nil {
+			kind := h.Kinds[0]
+			if len(byRails) > 0 {
+				kind.ID = fmt.Sprintf("%s-%d", h.Kinds[0].ID, f.Rails)
+			}
+			if kind.GPUs = f.Rails; f.Rails == site.GPUs {
+				kind.GPUs = 0
+			}
+			if id = kind.ID; len(byRails) > 0 {
+				h.Kinds = append(h.Kinds, kind)
+			} else {
+				h.Kinds[0] = kind
+			}
+		}
+		for k := range h.Kinds {
+			if kind := &h.Kinds[k]; id == "" && kind.NodeGPUs() == f.Rails && (o.Kind == "" || o.Kind == kind.ID) {
+				id = kind.ID
+			}
+		}
+		if id == "" {
+			return fmt.Errorf("%s: nodes of fabric %s have %d rails, and no kind of site %s%s has %d GPUs a node: give --like the site file of such nodes, or leave it out and a kind is made",
+				d.From, f.Name, f.Rails, o.Like.Name, map[bool]string{false: " that is called " + o.Kind}[o.Kind == ""], f.Rails)
+		}
+		byRails[f.Rails] = id
+		for hall := range d.Halls {
+			for p := range d.Halls[hall].Pods {
+				if pod := &d.Halls[hall].Pods[p]; pod.Fabric == i && pod.Kind == "" {
+					pod.Kind = id
+				}
+			}
+		}
+	}
+	return nil
 }
 
 // SiteName makes the name of a site of the name of a file.

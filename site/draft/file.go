@@ -31,8 +31,15 @@ func (d *Draft) SiteFile(o Options) ([]byte, error) {
 		w.line(0, "# The shape and the host names are from there. Serials, addresses and keys are made up from the seed: this")
 	}
 	w.line(0, "# describes a simulated site. Models that are \"unknown\" are for a person to fill in.")
-	for _, note := range d.Notes {
-		w.line(0, "# - %s", oneLine(note))
+	for i, note := range d.Notes {
+		if i == maxNotes {
+			w.line(0, "# - and %d more notes", len(d.Notes)-i)
+			break
+		}
+		w.line(0, "# - %s", comment(note.String()))
+	}
+	for _, remark := range d.Remarks {
+		w.line(0, "# - %s", comment(remark))
 	}
 	w.line(0, "site: %s", o.Name)
 	w.line(0, "origin: simulated")
@@ -52,6 +59,18 @@ func (d *Draft) SiteFile(o Options) ([]byte, error) {
 		return nil, fmt.Errorf("%s: it does not make a site: %w", d.From, err)
 	}
 	return data, nil
+}
+
+// maxNotes is how many notes a site file repeats: all of them are printed.
+const maxNotes = 100
+
+// comment is a text as a comment of the file: no longer than a line may be there.
+func comment(text string) string {
+	const most = 400
+	if text = oneLine(text); len(text) > most {
+		return strings.ToValidUTF8(text[:most], "") + "..."
+	}
+	return text
 }
 
 func oneLine(text string) string {
@@ -189,6 +208,9 @@ func (w *writer) identities(d *Draft, pods []string) {
 					continue
 				}
 				w.line(1, "- su: %s-su%02d", id, number+1)
+				if u.At != nil {
+					w.line(2, "at: %s # ports of every leaf", strings.ReplaceAll(fmt.Sprint(u.At), " ", ", "))
+				}
 				if u.Leaves != nil {
 					w.line(2, "leaves: %s", list(u.Leaves))
 				}

@@ -12,6 +12,7 @@
 package slurm
 
 import (
+	"errors"
 	"fmt"
 	"path"
 	"slices"
@@ -32,17 +33,19 @@ const (
 // Conf reads a topology.conf of the tree or of the block plugin. Errors name file
 // and line.
 func Conf(file string, read draft.Reader, o draft.Options) (*draft.Draft, error) {
-	c := &conf{read: read}
+	c := &conf{read: read, net: network{selected: o.Hosts}}
 	if err := c.file(file, 0); err != nil {
 		return nil, err
 	}
 	from := strings.Join(c.files, ", ") + " (Slurm)"
 	switch {
-	case len(c.net.blocks) > 0 && len(c.net.switches) > 0:
-		b := c.net.blocks[0]
-		return nil, b.at.fail("BlockName in a file with SwitchName lines: Slurm reads one of the two, by its TopologyPlugin; take the other lines out")
-	case len(c.net.blocks) > 0:
+	case c.blocks > 0 && len(c.net.switches) > 0 && len(c.net.blocks) > 0:
+		c.net.note(c.net.blocks[0].at, "BlockName in a file with SwitchName lines: Slurm reads one of the two, by its TopologyPlugin: the %d blocks are left out", len(c.net.blocks))
+	case len(c.net.switches) == 0 && (c.blocks > 0 || c.net.sizes != nil || c.hiddenBlocks):
 		return c.net.blockDraft(from, o)
+	}
+	if len(c.net.switches) == 0 && c.strange != nil {
+		return nil, c.strange
 	}
 	return c.net.treeDraft(from, o)
 }
@@ -56,7 +59,35 @@ type fileLine struct {
 func (p fileLine) String() string { return fmt.Sprintf("%s:%d", p.file, p.line) }
 
 func (p fileLine) fail(format string, args ...any) error {
-	return fmt.Errorf("%s: %s", p, fmt.Sprintf(format, args...))
+	return &lineError{p, fmt.Sprintf(format, args...)}
+}
+
+// lineError is what is wrong with one line.
+type lineError struct {
+	at   fileLine
+	what string
+}
+
+func (e *lineError) Error() string { return e.at.String() + ": " + e.what }
+
+// otherForm says which other form a line is of, and what reads it; "" if none is known.
+func otherForm(line string) string {
+	lower := strings.ToLower(line)
+	for _, f := range []struct{ begins, says string }{
+		{"- topology", "it seems to be a topology.yaml: import it with --format slurm-yaml"},
+		{"topology:", "it seems to be a topology.yaml: import it with --format slurm-yaml"},
+		{"---", "it seems to be YAML: import a topology.yaml with --format slurm-yaml, a site file without --format"},
+		{"site:", "it seems to be a site file: import it without --format"},
+		{"nodename=", "it seems to be a slurm.conf, which does not say how nodes are cabled: give the topology.conf beside it, or what scontrol show topology prints"},
+		{"clustername=", "it seems to be a slurm.conf, which does not say how nodes are cabled: give the topology.conf beside it, or what scontrol show topology prints"},
+		{"{", "it seems to be JSON: expected a topology.conf, or what scontrol show topology prints"},
+		{"vendid=", "it seems to be the output of ibnetdiscover: import it with --format ibnetdiscover"},
+	} {
+		if strings.HasPrefix(lower, f.begins) {
+			return f.says
+		}
+	}
+	return ""
 }
 
 type conf struct {
@@ -64,6 +95,10 @@ type conf struct {
 	files []string
 	bytes int
 	net   network
+
+	blocks       int   // BlockName lines
+	hiddenBlocks bool  // some of them are commented out
+	strange      error // the first line that is none of a topology
 }
 
 // file reads one file and what it includes, in the order of lines.
@@ -79,6 +114,12 @@ func (c *conf) file(name string, nesting int) error {
 	lines := strings.Split(string(data), "\n")
 	for i := 0; i < len(lines); i++ {
 		at := fileLine{name, i + 1}
+		if commented := strings.ToLower(strings.TrimLeft(lines[i], "# \t")); strings.HasPrefix(strings.TrimLeft(lines[i], " \t"), "#") {
+			if block := strings.HasPrefix(commented, "blockname="); block || strings.HasPrefix(commented, "switchname=") {
+				c.net.hidden = append(c.net.hidden, at)
+				c.hiddenBlocks = c.hiddenBlocks || block
+			}
+		}
 		text, more := continued(uncomment(lines[i]))
 		for more && i+1 < len(lines) {
 			i++
@@ -101,13 +142,24 @@ func (c *conf) file(name string, nesting int) error {
 			if !path.IsAbs(included) {
 				included = path.Join(path.Dir(name), included)
 			}
+			// What an included file says can't be left out with a note: nobody knows how much it is.
 			if err := c.file(included, nesting+1); err != nil {
 				return fmt.Errorf("%s: Include: %w", at, err)
 			}
 			continue
 		}
 		if err := c.record(at, text); err != nil {
-			return err
+			var l *lineError
+			if !errors.As(err, &l) {
+				return err
+			}
+			if form := otherForm(text); form != "" && c.net.switches == nil && c.blocks == 0 {
+				return at.fail("%s", form)
+			}
+			c.net.note(at, "%s: the line is left out", l.what)
+			if c.strange == nil {
+				c.strange = err
+			}
 		}
 	}
 	return nil
@@ -158,13 +210,17 @@ func (c *conf) record(at fileLine, text string) error {
 	switch {
 	case isSwitch:
 		s := &vertex{at: at, nodesAt: at, name: take("switchname"), nodes: take("nodes"), children: take("switches")}
+		s.shown = take("level") != ""
 		take("linkspeed") // "an optional value", which no version of Slurm reads
 		err = c.net.addSwitch(s, "Nodes", "Switches")
 	case isBlock:
+		c.blocks++
 		b := &vertex{at: at, nodesAt: at, name: take("blockname"), nodes: take("nodes")}
+		take("blockindex") // as scontrol show topology prints it
+		take("blocksize")
 		err = c.net.addBlock(b)
 	case isSizes:
-		err = c.net.setSizes(at, strings.Split(take("blocksizes"), ","))
+		c.net.setSizes(at, strings.Split(take("blocksizes"), ","))
 	default:
 		return at.fail("%.60q: expected a line that begins with SwitchName=, BlockName=, BlockSizes= or Include", text)
 	}
@@ -172,7 +228,7 @@ func (c *conf) record(at fileLine, text string) error {
 		return err
 	}
 	for _, key := range slices.Sorted(keys(fields)) {
-		return at.fail("%s: not known on this line; expected SwitchName with Nodes, Switches and LinkSpeed, or BlockName with Nodes, or BlockSizes", key)
+		c.net.note(at, "%s: not known on this line, passed over; expected SwitchName with Nodes, Switches and LinkSpeed, or BlockName with Nodes, or BlockSizes", key)
 	}
 	return nil
 }
@@ -211,13 +267,14 @@ func pairs(at fileLine, text string) (map[string]string, error) {
 		} else {
 			value, rest = after, ""
 		}
+		if strings.Contains(value, "=") && !strings.HasPrefix(after, `"`) && len(after) < len(strings.TrimPrefix(text, key)) {
+			// Nothing after the equals sign, and the next field: not a value.
+			value, rest = "", after
+		}
 		rest = strings.TrimLeft(rest, " \t")
 		lower := strings.ToLower(key)
 		if _, twice := fields[lower]; twice {
 			return nil, at.fail("%s: twice on this line", key)
-		}
-		if value == "" {
-			return nil, at.fail("%s: no value", key)
 		}
 		fields[lower] = value
 	}

@@ -78,8 +78,8 @@ func build(t testing.TB, d *draft.Draft) *site.Site {
 
 func TestYAML(t *testing.T) {
 	for part, want := range map[string]string{
-		"":       "root/root/root/s1 node[01-02]\nroot/root/root/s2 node[03-04],login1\n",
-		"fabric": "root/root/root/s1 node[01-02]\nroot/root/root/s2 node[03-04],login1\n",
+		"":       "root/root/root/s1 node[01-02]\nroot/root/root/s2 node[03-04]\n",
+		"fabric": "root/root/root/s1 node[01-02]\nroot/root/root/s2 node[03-04]\n",
 		"nvl": "fabric/hall/pod1/b1 tray[01-04]\nfabric/hall/pod1/b2 tray[05-08]\nfabric/hall/pod1/b3 tray[09-12]\n" +
 			"fabric/hall/pod1/b4 tray[13-16]\nfabric/hall/pod2/b5 tray[17-20]\n",
 	} {
@@ -118,7 +118,7 @@ func TestLargeTrees(t *testing.T) {
 		t.Fatal(err)
 	}
 	s := build(t, d)
-	if s.Nodes() != 1600 || len(s.SUs) != 200 || len(s.Pods) != 4 || !strings.Contains(strings.Join(d.Notes, " "), "borders mean nothing") {
+	if s.Nodes() != 1600 || len(s.SUs) != 200 || len(s.Pods) != 4 || !strings.Contains(fmt.Sprint(d.Notes, d.Remarks), "borders mean nothing") {
 		t.Errorf("%d nodes, %d SUs, %d pods, %q", s.Nodes(), len(s.SUs), len(s.Pods), d.Notes)
 	}
 	d, err = Conf("t", text(`SwitchName=f Switches=h[1-2]
@@ -149,18 +149,30 @@ func text(content string) draft.Reader {
 	}
 }
 
+// said is what a reader says of a file: its error, or its notes.
+func said(d *draft.Draft, err error) string {
+	if err != nil {
+		return err.Error()
+	}
+	var b strings.Builder
+	for _, n := range d.Notes {
+		fmt.Fprintln(&b, n)
+	}
+	return b.String()
+}
+
 // Whatever is wrong is told with file and line.
 func TestConfRefuses(t *testing.T) {
 	for content, want := range map[string]string{
 		"":                                  "no SwitchName",
 		"SwitchName=a Nodes=n1\nSwitch=b\n": "t:2: \"Switch=b\": expected a line that begins",
-		"\n\nSwitchName=a\n":                "t:3: switch a: neither Nodes nor Switches",
+		"\n\nSwitchName=a\n":                "t:3: switch a: left out, no nodes are below it",
 		"SwitchName=a Nodes=n1 Switches=b":  "t:1: switch a: both Nodes and Switches",
 		"SwitchName=a Nodes=n[1-":           "t:1: Nodes: host list",
 		"SwitchName=a Nodes=n[3-1]":         "t:1: Nodes: host list: range \"3-1\"",
 		"SwitchName=a Nodes=n1,n1":          "t:1: node n1: it is under",
 		"SwitchName=a Nodes=n1\nSwitchName=b \\\nNodes=N1":                        "t:2: node N1: it is under a in line 1 of t already",
-		"SwitchName=a Nodes=n1\nSwitchName=a Nodes=n2":                            "t:2: switch a: there is one of this name in line 1",
+		"SwitchName=a Nodes=n1\nSwitchName=a Nodes=n2":                            "t:2: switch a: left out, there is one of this name in line 1",
 		"SwitchName=a Switches=b":                                                 "t:1: switch a: b is below it and is no switch",
 		"SwitchName=c Nodes=n1\nSwitchName=a Switches=c\nSwitchName=b Switches=c": "t:3: switch b: c is below it, and below a in line 2",
 		"SwitchName=a Switches=b\nSwitchName=b Switches=a":                        "go round in a circle",
@@ -168,21 +180,20 @@ func TestConfRefuses(t *testing.T) {
 		"SwitchName=a Nodes=n1 Nodes=n2":                                          "t:1: Nodes: twice",
 		"SwitchName=a Nodes=n1, n2":                                               "t:1: \"n2\": expected Key=value",
 		"SwitchName=a Nodes=\"n1":                                                 "t:1: Nodes: a quote without",
-		"SwitchName=a Nodes=":                                                     "t:1: Nodes: no value",
+		"SwitchName=a Nodes=":                                                     "t:1: switch a: left out, no nodes are below it",
 		"SwitchName=[a-b] Nodes=n1":                                               "expected the name of one switch",
 		"SwitchName=a Nodes=n1\nInclude gone.conf":                                "t:2: Include: open gone.conf",
 		"Include t":                                                 "expected fewer; does a file include itself?",
-		"SwitchName=a Nodes=n[1-129]":                               "t:1: Nodes: 129 nodes under a",
-		"BlockName=a Nodes=n1":                                      "t:1: blocks without BlockSizes",
+		"SwitchName=a Nodes=n[1-129]":                               "t:1: 129 nodes under a",
 		"BlockSizes=4,12\nBlockName=a Nodes=n1":                     "t:1: BlockSizes: 12",
-		"BlockSizes=4\nBlockSizes=4":                                "t:2: BlockSizes: given in line 1",
+		"BlockSizes=4\nBlockSizes=4":                                "t:2: BlockSizes: passed over, they are in line 1",
 		"BlockSizes=4\nBlockName=b Nodes=n1\nSwitchName=a Nodes=n2": "t:2: BlockName in a file with SwitchName",
 		"SwitchName=a Nodes=n1\x00":                                 "t:1: a character that no text has",
-		"SwitchName=1 Switches=2\nSwitchName=2 Switches=3\nSwitchName=3 Switches=4\nSwitchName=4 Switches=5\nSwitchName=5 Nodes=n": "t:5: switch 5: 4 switches are above it",
+		"SwitchName=1 Switches=2\nSwitchName=2 Switches=3\nSwitchName=3 Switches=4\nSwitchName=4 Switches=5\nSwitchName=5 Nodes=n": "t:1: switch 1 only joins what is below it",
 	} {
-		_, err := Conf("t", text(content), options)
-		if err == nil || !strings.Contains(err.Error(), want) {
-			t.Errorf("%q:\n  %v\n  expected %s", content, err, want)
+		d, err := Conf("t", text(content), options)
+		if got := said(d, err); !strings.Contains(got, want) {
+			t.Errorf("%q:\n  %v\n  expected %s", content, got, want)
 		}
 	}
 }
@@ -196,7 +207,7 @@ func TestYAMLRefuses(t *testing.T) {
 		tree + "      - {switch: s, nodes: [n1, n2]}":                                    "t:4: nodes: a list, expected one text",
 		tree + "      - {switch: s, children: [a]}":                                      "t:4: children: a list, expected one text",
 		"- topology: a\n  tree:\n    Switches:\n      - {switch: s, nodes: n1}":          "t:3: \"Switches\": expected one of switches",
-		tree + "      - {switch: s, children: b}\n      - {switch: b}":                   "t:5: switch b: no nodes, like all others",
+		tree + "      - {switch: s, children: b}\n      - {switch: b}":                   "t:5: switch b: left out, no nodes",
 		"- topology: a\n  ring:\n    rings:\n      - {ring: r, nodes: n1}":               "t:3: topology a is a ring",
 		"- topology: a\n  torus3d: {toruses: []}":                                        "t:2: topology a is a torus3d",
 		"- topology: a\n  tree: {}\n  block: {}":                                         "t:1: topology a: expected one of tree, block, flat, ring, torus3d",
@@ -206,14 +217,14 @@ func TestYAMLRefuses(t *testing.T) {
 		"- topology: a\n  flat: true":                                "t:2: topology a is flat",
 		"- topology: a\n  flat: true\n  tree: x":                     "both tree and flat",
 		"- topology: a\n  torus: true":                               "t:2: \"torus\": expected one of",
-		tree + "      - {switch: s, nodes: n1}\n      - {switch: s}": "t:5: switch s: there is one",
+		tree + "      - {switch: s, nodes: n1}\n      - {switch: s}": "t:5: switch s: left out, there is one",
 		tree + "      - {switch: s, node: n1}":                       "t:4: \"node\": expected one of",
 		tree + "      - {nodes: n1}":                                 "t:4: a switch without a name",
 		tree + "      - {switch: s, nodes: n1, children: x}":         "t:4: switch s: both nodes and children",
 		tree + "      - switch: s\n        nodes: n[1":               "t:5: nodes: host list",
 		"- topology: a\n  flat: true\n- topology: a\n  flat: true\n": "t:3: topology a: there is one of this name in line 1",
 		"- topology: a\n  flat: true\n- topology: b\n  flat: true\n": "2 topologies and none with cluster_default: true",
-		"- topology: a\n  block:\n    blocks:\n      - block: b\n":   "t:4: block b: no nodes, like all others",
+		"- topology: a\n  block:\n    blocks:\n      - block: b\n":   "t:4: block b: left out, no nodes",
 		"- topology: a\n  block:\n    block_sizes: [4]\n":            "t:3: block: expected blocks",
 		"- topology: a\n  cluster_default: maybe\n  flat: true":      "t:2: cluster_default: expected true or false",
 		"---\n- topology: a\n  flat: true\n---\n- topology: b":       "a second document",
@@ -223,9 +234,9 @@ func TestYAMLRefuses(t *testing.T) {
 		"- topology: x\n  topology: y\n": "t:2: topology: twice",
 		"- topology: a\n  tree:\n    switches:\n      - {switch: r, children: gone}": "t:4: switch r: gone is below it",
 	} {
-		_, err := YAML("t", text(content), options)
-		if err == nil || !strings.Contains(err.Error(), want) || !strings.HasPrefix(err.Error(), "t:") {
-			t.Errorf("%q:\n  %v\n  expected %s", content, err, want)
+		d, err := YAML("t", text(content), options)
+		if got := said(d, err); !strings.Contains(got, want) || !strings.HasPrefix(got, "t:") {
+			t.Errorf("%q:\n  %v\n  expected %s", content, got, want)
 		}
 	}
 	o := options

@@ -133,6 +133,9 @@ func (i item) fields(known ...string) (map[string]item, error) {
 			return nil, at.fail("%s: twice", key)
 		}
 		if pair.Value == nil || pair.Value.Type() == ast.NullType {
+			if key == "nodes" || key == "children" {
+				continue // nothing is below it
+			}
 			return nil, at.fail("%s: no value", key)
 		}
 		out[key] = item{pair.Value, fileLine{i.at.file, lineOf(pair.Value, at.line)}}
@@ -199,6 +202,11 @@ func plain(n ast.Node) (string, bool) {
 
 func (i item) text(field string) (string, error) {
 	text, ok := plain(i.node)
+	if field == "nodes" || field == "children" {
+		if ok && strings.TrimSpace(text) == "" {
+			return "", nil
+		}
+	}
 	if !ok || text == "" {
 		return "", i.at.fail("%s: expected text", field)
 	}
@@ -237,6 +245,9 @@ type topology struct {
 // so that a mistake in one that is not asked for is told as well.
 func choose(top item, wanted string) (chosen topology, name string, err error) {
 	if _, ok := plain(top.node); ok {
+		if form := confForm(top); form != "" {
+			return topology{}, "", top.at.fail("%s", form)
+		}
 		return topology{}, "", top.at.fail("expected a list of topologies")
 	}
 	items, err := top.oneOrList("topologies")
@@ -277,6 +288,16 @@ func choose(top item, wanted string) (chosen topology, name string, err error) {
 	return topology{}, "", top.at.fail("%d topologies and none with cluster_default: true: say which one to read: %s", len(all), strings.Join(names, ", "))
 }
 
+// confForm tells a topology.conf, which YAML takes for one long text.
+func confForm(top item) string {
+	text, _ := plain(top.node)
+	lower := strings.ToLower(text)
+	if strings.HasPrefix(lower, "switchname=") || strings.HasPrefix(lower, "blockname=") || strings.HasPrefix(lower, "blocksizes=") {
+		return "it seems to be a topology.conf: import it with --format slurm-conf"
+	}
+	return ""
+}
+
 func readTopology(i item) (topology, error) {
 	f, err := i.fields(append([]string{"topology", "cluster_default"}, kinds...)...)
 	if err != nil {
@@ -315,7 +336,7 @@ func readTopology(i item) (topology, error) {
 var kinds = []string{"tree", "block", "flat", "ring", "torus3d"}
 
 func (t topology) draft(from string, o draft.Options) (*draft.Draft, error) {
-	var n network
+	n := network{selected: o.Hosts}
 	switch t.kind {
 	case "ring", "torus3d":
 		return nil, t.body.at.fail("topology %s is a %s: a site is a tree of switches or a row of blocks; choose a tree or a block topology", t.name, t.kind)
@@ -351,9 +372,6 @@ func (n *network) readTree(body item) error {
 		if err != nil {
 			return err
 		}
-		if v.nodes == "" && v.children == "" {
-			n.waiting = append(n.waiting, v)
-		}
 		if err := n.addSwitch(v, "nodes", "children"); err != nil {
 			return err
 		}
@@ -379,9 +397,7 @@ func (n *network) readBlocks(body item) error {
 			}
 			texts = append(texts, text)
 		}
-		if err := n.setSizes(sizes.at, texts); err != nil {
-			return err
-		}
+		n.setSizes(sizes.at, texts)
 	}
 	list, ok := f["blocks"]
 	if !ok {
@@ -396,21 +412,9 @@ func (n *network) readBlocks(body item) error {
 		if err != nil {
 			return err
 		}
-		if v.nodes == "" {
-			n.waiting = append(n.waiting, v)
-			continue
-		}
 		if err := n.addBlock(v); err != nil {
 			return err
 		}
-	}
-	if n.sizes == nil && len(n.blocks) > 0 {
-		// As Slurm has it: the smallest block is the base.
-		base := len(n.blocks[0].hosts)
-		for _, b := range n.blocks {
-			base = min(base, len(b.hosts))
-		}
-		n.sizes = []int{base}
 	}
 	return nil
 }

@@ -1,6 +1,5 @@
-// Package picture draws a site: halls and pods, each scalable unit coloured by
-// the leases that hold it, as text for a terminal and as SVG. It draws what it
-// is given and decides nothing.
+// Package picture draws a site, each scalable unit coloured by its leases, as text and as
+// SVG. It draws what it is given and decides nothing.
 package picture
 
 import (

@@ -62,6 +62,7 @@ func (c *Client) Ask(ctx context.Context, verb string, ask any) ([]byte, error) 
 		return nil, fmt.Errorf("%s: %s: an answer of more than %d bytes", c.who, verb, maxBody)
 	case response.StatusCode != http.StatusOK:
 		var f failure
+		// Lenient JSON: an agent of a later release may say more, and devices say what they like.
 		if json.Unmarshal(data, &f) != nil || f.Error == "" {
 			return nil, fmt.Errorf("%s: %s: status %s", c.who, verb, response.Status)
 		}

@@ -1,13 +1,13 @@
 package agent
 
 import (
-	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
 
+	"bulkhead/claim"
 	"bulkhead/custody"
 )
 
@@ -18,9 +18,7 @@ func ReadConfig(path string, c any, check func() error) error {
 	if err != nil {
 		return fmt.Errorf("configuration of the agent: %w", err)
 	}
-	d := json.NewDecoder(bytes.NewReader(data))
-	d.DisallowUnknownFields()
-	err = d.Decode(c)
+	err = claim.Exact(data, custody.Small, c)
 	if err == nil {
 		err = check()
 	}
@@ -45,6 +43,7 @@ func ReadState(path string, v any) error {
 		return nil
 	}
 	if err == nil {
+		// Lenient JSON: another release of the agent may have written it, with a field more or less.
 		err = json.Unmarshal(data, v)
 	}
 	if err != nil {

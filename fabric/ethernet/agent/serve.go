@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"time"
 
+	"bulkhead/claim"
 	"bulkhead/custody"
 	"bulkhead/fabric"
 	"bulkhead/lineage"
@@ -55,13 +56,12 @@ func Handle[Q any](mux *http.ServeMux, verb string, do func(context.Context, Q) 
 }
 
 func request(w http.ResponseWriter, r *http.Request, into any) error {
-	d := json.NewDecoder(http.MaxBytesReader(w, r.Body, maxBody))
-	d.DisallowUnknownFields()
-	if err := d.Decode(into); err != nil {
-		return fmt.Errorf("request: %w", err)
+	data, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBody))
+	if err == nil {
+		err = claim.Exact(data, maxBody, into)
 	}
-	if _, err := d.Token(); !errors.Is(err, io.EOF) {
-		return errors.New("request: expected one value of JSON and nothing after it")
+	if err != nil {
+		return fmt.Errorf("request: %w", err)
 	}
 	return nil
 }

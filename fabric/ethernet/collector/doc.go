@@ -1,12 +1,12 @@
-// Package collector reads what the leaves of an EVPN fabric announce, from the
-// route reflectors, as one more BGP speaker: an embedded goBGP that takes routes
-// in, installs none and announces none.
+// Package collector reads what the leaves of an EVPN fabric announce, from the route
+// reflectors, as one more BGP speaker. It is an embedded goBGP that takes routes in,
+// installs none and announces none.
 //
-// It is one of the witnesses of an Ethernet fabric's read-back: what a leaf says
+// It is one of the sources of an Ethernet fabric's read-back: what a leaf says
 // of itself to all others, which the leaf's own tables don't show (routes of
 // foreign route targets, a MAC that moved to another leaf, a next hop that is no
 // leaf's). It sees no data plane: a port on the wrong bridge, or VXLAN packets
-// that somebody forges, is for other witnesses.
+// that somebody forges, is for other sources.
 //
 // What it doesn't know it says. A reflector counts when its session is up and it
 // has sent everything that it has (End-of-RIB, RFC 4724, section 2). When a

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"path"
 	"slices"
-	"strconv"
 	"strings"
 
 	"bulkhead/site"
@@ -14,35 +13,35 @@ import (
 )
 
 const (
-	maxProblems = 50
-	maxLeaves   = 1 << 14
+	maxLeaves = 1 << 14
 )
 
 // DraftLLDP drafts a site from LLDP dumps of its compute leaves: files is a list
 // LEAF=FILE,LEAF=FILE; or @FILE, which has such a list, an entry a line.
 //
-// A host is a node of the site if it has eight neighbouring leaves, one port each.
-// Rails are in the order of its ports' names. Hosts under the same leaves are a
-// scalable unit, and a node's position is the number of its leaf port, the same on
-// every rail; a fabric that is cabled otherwise is refused by line. Where every
-// port says its MAC, the drafted site has these.
+// Nodes have as many rails as most of the hosts' ports say, at most eight, each to a
+// leaf of its own. Rails are in the order of its ports' names. Hosts under the same
+// leaves are a scalable unit, and a node is in the same port of every leaf. What is
+// not so becomes a note with its line, and is left out. Where every port says its MAC,
+// the drafted site has these.
 func DraftLLDP(files string, read draft.Reader, o draft.Options) (*draft.Draft, error) {
-	return draftOf(files, "lldpctl", read, LLDP)
+	return draftOf(files, "lldpctl", read, LLDP, o)
 }
 
 // DraftSONiC is the same from the config_db.json of SONiC leaves, whose
 // DEVICE_NEIGHBOR names the neighbours. The VNIs that are configured become notes.
 func DraftSONiC(files string, read draft.Reader, o draft.Options) (*draft.Draft, error) {
-	return draftOf(files, "SONiC", read, SONiC)
+	return draftOf(files, "SONiC", read, SONiC, o)
 }
 
-func draftOf(files, program string, read draft.Reader, decode func(name, file string, data []byte) (*Leaf, error)) (*draft.Draft, error) {
+func draftOf(files, program string, read draft.Reader, decode func(name, file string, data []byte) (*Leaf, error), o draft.Options) (*draft.Draft, error) {
 	list, err := entries(files, read)
 	if err != nil {
 		return nil, err
 	}
-	f := &fabricFiles{first: list[0].file}
+	f := &fabricFiles{first: list[0].file, o: o}
 	names := map[string]string{}
+	var refused error
 	for _, e := range list {
 		data, err := read(e.file)
 		if err != nil {
@@ -54,13 +53,22 @@ func draftOf(files, program string, read draft.Reader, decode func(name, file st
 		}
 		l, err := decode(name, e.file, data)
 		if err != nil {
-			return nil, err
+			refused = cmp.Or(refused, err)
+			var at *Error
+			if errors.As(err, &at) {
+				f.notes = append(f.notes, draft.Note{File: at.File, Line: at.Line, Reason: strings.TrimPrefix(at.Where+": ", ": ") + at.What + ": the leaf is left out"})
+			}
+			continue
 		}
 		if other, twice := names[l.Name]; twice {
-			return nil, &Error{e.file, l.Line, "", fmt.Sprintf("leaf %s is in %s already: expected one file a leaf", l.Name, other)}
+			f.note(l, l.Line, "leaf %s is in %s already: this file is left out, expected one a leaf", l.Name, other)
+			continue
 		}
 		names[l.Name] = e.file
 		f.leaves = append(f.leaves, l)
+	}
+	if len(f.leaves) == 0 {
+		return nil, refused
 	}
 	d, err := f.draft()
 	if err != nil {
@@ -106,17 +114,20 @@ func entries(files string, read draft.Reader) (out []entry, err error) {
 
 // fabricFiles is what all leaves' files say together.
 type fabricFiles struct {
-	first    string
-	leaves   []*Leaf
-	problems []error
-	notes    []string
-	numbers  map[string]int // of port names, where they have one
+	first   string
+	leaves  []*Leaf
+	o       draft.Options
+	notes   []draft.Note
+	remarks []string
+	numbers map[string]int // of port names, where they have one
 }
 
-func (f *fabricFiles) fail(l *Leaf, line int, format string, args ...any) {
-	if len(f.problems) < maxProblems {
-		f.problems = append(f.problems, &Error{l.File, line, "", fmt.Sprintf(format, args...)})
-	}
+func (f *fabricFiles) note(l *Leaf, line int, format string, args ...any) {
+	f.notes = append(f.notes, draft.Note{File: l.File, Line: line, Reason: fmt.Sprintf(format, args...)})
+}
+
+func (f *fabricFiles) remark(format string, args ...any) {
+	f.remarks = append(f.remarks, fmt.Sprintf(format, args...))
 }
 
 // rail is one port of a host.
@@ -136,20 +147,36 @@ type unit struct {
 }
 
 func (f *fabricFiles) draft() (*draft.Draft, error) {
+	bgp := 0
 	for _, l := range f.leaves {
 		f.notes = append(f.notes, l.Notes...)
+		bgp += l.BGP
 	}
+	if bgp > 0 {
+		f.remark("%d BGP neighbours: addresses of the underlay are not taken over, they follow from the site's own plan", bgp)
+	}
+	f.standIns()
 	hosts := f.hosts()
+	count := f.rails(hosts)
+	hosts = f.nodes(hosts, count)
 	f.number(hosts)
-	units := f.units(hosts)
-	if err := errors.Join(f.problems...); err != nil {
-		return nil, err
-	}
+	units := f.units(hosts, count)
 	if len(units) == 0 {
-		return nil, &Error{f.first, 0, "", "no host has eight neighbouring leaves among these files: expected the dumps of all eight leaves of a scalable unit"}
+		hint := "expected the dumps of all leaves of a scalable unit"
+		switch {
+		case !f.o.Hosts.All() || !f.o.RailPorts.All():
+			hint = "--hosts and --rails leave none"
+		case count > 0:
+			hint = fmt.Sprintf("hosts have %d rails here, and each is left out for a reason of its own", count)
+		}
+		why := ""
+		if len(f.notes) > 0 {
+			why = fmt.Sprintf("; %d notes, the last: %s", len(f.notes), f.notes[len(f.notes)-1])
+		}
+		return nil, &Error{f.first, 0, "", "no host under these leaves could be a node: " + hint + why}
 	}
 	macs := f.identities(units)
-	d := &draft.Draft{Fabrics: []draft.Fabric{{Name: "roce", Family: site.RoCE}}}
+	d := &draft.Draft{Fabrics: []draft.Fabric{{Name: "roce", Family: site.RoCE, Rails: count}}}
 	const most = 99 // units of a pod
 	hall := draft.Hall{Name: "hall-roce"}
 	for number := 0; number*most < len(units); number++ {
@@ -161,22 +188,99 @@ func (f *fabricFiles) draft() (*draft.Draft, error) {
 			unit := draft.Unit{Name: u.leaves[0].Name}
 			for _, h := range u.hosts {
 				unit.Hosts = append(unit.Hosts, h.name)
+				unit.At = append(unit.At, f.position(h.rails[0]))
 				if macs {
-					ports := make([]uint64, site.Rails)
+					ports := make([]uint64, count)
 					for i, r := range h.rails {
 						ports[i] = r.link.MAC
 					}
 					unit.Ports = append(unit.Ports, ports)
 				}
 			}
+			f.places(u, &unit, macs)
 			p.Units = append(p.Units, unit)
 		}
 		hall.Pods = append(hall.Pods, p)
 	}
 	d.Halls = []draft.Hall{hall}
 	f.vnis(units)
-	d.Notes = append(f.notes, "cables above the leaves are not taken over: spines and their number are those of the shape")
+	d.Notes = f.notes
+	d.Remarks = append(f.remarks, "cables above the leaves are not taken over: spines and their number are those of the shape")
 	return d, nil
+}
+
+// places keeps in which leaf ports the hosts of a unit are, where a site can have them:
+// with identities, in ports that have a number. Otherwise positions stand for ports.
+func (f *fabricFiles) places(u *unit, unit *draft.Unit, macs bool) {
+	at := unit.At
+	unit.At = nil
+	plain := true
+	for i, port := range at {
+		if port < 1 || port > site.MaxSUNodes || i > 0 && port <= at[i-1] {
+			return // the order is all that is known, and a remark says so
+		}
+		plain = plain && port == i+1
+	}
+	switch r := u.hosts[0].rails[0]; {
+	case plain:
+	case macs:
+		unit.At = at
+	default:
+		f.note(r.leaf, r.link.Line, "the ports of leaf %s are not 1, 2, ... without a gap, and addresses are made up: nodes are taken in the order of their ports", r.leaf.Name)
+	}
+}
+
+// standIns gives names to what is behind the ports of leaves that name no neighbour:
+// a host for every port number, the same on all leaves.
+func (f *fabricFiles) standIns() {
+	named := slices.ContainsFunc(f.leaves, func(l *Leaf) bool { return len(l.Links) > 0 })
+	if named || len(f.leaves) > site.Rails {
+		for _, l := range f.leaves {
+			if len(l.Links) == 0 {
+				f.note(l, 0, "it names no neighbour (DEVICE_NEIGHBOR): its ports are left out; LLDP dumps of the leaves say who is there (--format lldp)")
+			}
+		}
+		return
+	}
+	for _, l := range f.leaves {
+		if len(l.Access) == 0 {
+			continue
+		}
+		f.note(l, l.Access[0].Line, "it names no neighbour (DEVICE_NEIGHBOR): its %d ports that are up are taken, as a node each under a made-up name; LLDP dumps of the leaves say who is there (--format lldp)", len(l.Access))
+		for _, k := range l.Access {
+			k.Host = "port-" + k.Port
+			l.Links = append(l.Links, k)
+		}
+	}
+}
+
+// The neighbour of a port that has several is the host whose NIC it is: not a card
+// in it that speaks as well, and one that says its port's MAC; then whom more leaves
+// hear. The others are notes.
+func (f *fabricFiles) neighbour(l *Leaf, all []*Link, heard map[string]int) *Link {
+	best := slices.MinFunc(all, func(a, b *Link) int {
+		order := func(yes bool) int { return map[bool]int{true: 0, false: 1}[yes] }
+		return cmp.Or(order(f.o.Hosts.Has(a.Host))-order(f.o.Hosts.Has(b.Host)), order(!a.DPU)-order(!b.DPU),
+			order(a.MAC != 0)-order(b.MAC != 0), heard[b.Host]-heard[a.Host], a.Line-b.Line)
+	})
+	for _, k := range all {
+		if k == best {
+			continue
+		}
+		why := "one is expected; is there a hub or a bridge between?"
+		switch {
+		case k.DPU && !best.DPU:
+			why = "it is a card in a host, whose NIC's own address is at the same port"
+		case k.MAC == 0 && best.MAC != 0:
+			why = "it does not say the MAC of its port"
+		}
+		address := ""
+		if best.MAC != 0 {
+			address = fmt.Sprintf(" with MAC %012x", best.MAC)
+		}
+		f.note(l, k.Line, "port %s has a second neighbour, %s: left out, %s%s (line %d) is taken: %s", k.Port, k.Host, best.Host, address, best.Line, why)
+	}
+	return best
 }
 
 // switchPort tells a switch's port by its name: SONiC's, Cumulus', Juniper's and
@@ -200,19 +304,31 @@ func (f *fabricFiles) hosts() (nodes []*host) {
 	byName := map[string]*host{}
 	var order []*host
 	switches := map[string]bool{}
+	heard := map[string]int{}
 	for _, l := range f.leaves {
-		at := map[string]*Link{}
+		for i := range l.Links {
+			heard[l.Links[i].Host]++
+		}
+	}
+	for _, l := range f.leaves {
+		at := map[string][]*Link{}
+		var ports []string
 		for i := range l.Links {
 			k := &l.Links[i]
 			if leaf[k.Host] || switchPort(k.NIC) {
 				switches[k.Host] = true
 				continue
 			}
-			if other := at[k.Port]; other != nil {
-				f.fail(l, k.Line, "port %s has two neighbours, %s and %s (line %d): expected one, is there a hub or a bridge between?", k.Port, other.Host, k.Host, other.Line)
+			if at[k.Port] == nil {
+				ports = append(ports, k.Port)
+			}
+			at[k.Port] = append(at[k.Port], k)
+		}
+		for _, port := range ports {
+			k := f.neighbour(l, at[port], heard)
+			if !f.o.Hosts.Has(k.Host) {
 				continue
 			}
-			at[k.Port] = k
 			h := byName[k.Host]
 			if h == nil {
 				h = &host{name: k.Host}
@@ -224,118 +340,15 @@ func (f *fabricFiles) hosts() (nodes []*host) {
 	}
 	for _, h := range order {
 		if switches[h.name] {
-			f.notes = append(f.notes, fmt.Sprintf("%s is a switch by some of its ports: left out", h.name))
+			f.note(h.rails[0].leaf, h.rails[0].link.Line, "%s is a switch by some of its ports: left out", h.name)
 			continue
 		}
 		slices.SortStableFunc(h.rails, func(a, b rail) int {
 			return cmp.Or(compareNames(a.link.NIC, b.link.NIC), compareNames(a.leaf.Name, b.leaf.Name))
 		})
-		if first := h.rails[0]; len(h.rails) != site.Rails {
-			f.notes = append(f.notes, fmt.Sprintf("%s:%d: host %s has %d ports at these leaves, a node of the site %d: it is left out, and its leaf ports count as unknown",
-				first.leaf.File, first.link.Line, h.name, len(h.rails), site.Rails))
-			continue
-		}
 		nodes = append(nodes, h)
 	}
 	return nodes
-}
-
-// number finds what number a port name stands for: its rank where the file lists
-// all ports; else the number that it ends in, in steps of what SONiC counts lanes
-// by. Names with more than one number in them (break-outs) have none: then the
-// rank among the ports with hosts counts.
-func (f *fabricFiles) number(hosts []*host) {
-	step, plain := 0, true
-	names := map[string]int{}
-	for _, h := range hosts {
-		for _, r := range h.rails {
-			prefix := strings.TrimRight(r.link.Port, "0123456789")
-			n, err := strconv.Atoi(r.link.Port[len(prefix):])
-			if err != nil || strings.ContainsAny(prefix, "0123456789") || n > 1<<16 {
-				plain = false
-				continue
-			}
-			names[r.link.Port] = n
-			if strings.EqualFold(prefix, "Ethernet") {
-				for a := n; a != 0; {
-					step, a = a, step%a
-				}
-			}
-		}
-	}
-	f.numbers = names
-	if !plain {
-		f.numbers = nil
-		f.notes = append(f.notes, "the names of leaf ports have more than one number in them: their order is taken for their numbers, and a port that is left free is not seen")
-		return
-	}
-	for name, n := range names {
-		if strings.HasPrefix(strings.ToLower(name), "ethernet") {
-			names[name] = n/max(1, step) + 1
-		}
-	}
-}
-
-// position is the number of a host's port at its first rail; 0 where it has none.
-func (f *fabricFiles) position(r rail) int {
-	if r.leaf.Ports != nil {
-		return slices.Index(r.leaf.Ports, r.link.Port) + 1
-	}
-	return f.numbers[r.link.Port]
-}
-
-// units puts hosts under the same leaves together, by position.
-func (f *fabricFiles) units(hosts []*host) []*unit {
-	var units []*unit
-	byLeaf := map[*Leaf]*unit{}
-	for _, h := range hosts {
-		leaves := make([]*Leaf, site.Rails)
-		fits := true
-		for i, r := range h.rails {
-			if k := slices.Index(leaves[:i], r.leaf); k >= 0 {
-				f.fail(r.leaf, r.link.Line, "rails %d and %d of host %s are in one leaf: expected a leaf for each", k, i, h.name)
-				fits = false
-			}
-			leaves[i] = r.leaf
-			if first := h.rails[0]; r.link.Port != first.link.Port {
-				f.fail(r.leaf, r.link.Line, "rail %d of host %s is in port %s of its leaf, and rail 0 in port %s (%s:%d): a node is expected in the same port of every leaf",
-					i, h.name, r.link.Port, first.link.Port, first.leaf.File, first.link.Line)
-				fits = false
-			}
-		}
-		if !fits {
-			continue
-		}
-		u := byLeaf[leaves[0]]
-		if u == nil {
-			u = &unit{leaves: leaves}
-			units = append(units, u)
-			for i, l := range leaves {
-				if byLeaf[l] != nil {
-					f.fail(l, h.rails[i].link.Line, "rail %d of host %s is in a leaf of another scalable unit", i, h.name)
-				}
-				byLeaf[l] = u
-			}
-		} else if !slices.Equal(u.leaves, leaves) {
-			f.fail(h.rails[0].leaf, h.rails[0].link.Line, "host %s is under other leaves than %s, or its ports are in another order: expected the same for all hosts of a leaf", h.name, u.hosts[0].name)
-			continue
-		}
-		u.hosts = append(u.hosts, h)
-	}
-	for _, u := range units {
-		slices.SortFunc(u.hosts, func(a, b *host) int {
-			x, y := a.rails[0], b.rails[0]
-			return cmp.Or(cmp.Compare(f.position(x), f.position(y)), compareNames(x.link.Port, y.link.Port))
-		})
-		for i, h := range u.hosts {
-			if r := h.rails[0]; f.position(r) != i+1 && (r.leaf.Ports != nil || f.numbers != nil) {
-				f.fail(r.leaf, r.link.Line, "host %s is in port %s of %s, which is its port %d, and no node in port %d: expected nodes in ports 1, 2, ... without a gap", h.name, r.link.Port, r.leaf.Name, f.position(r), i+1)
-				break
-			}
-		}
-	}
-	slices.SortFunc(units, func(a, b *unit) int { return compareNames(a.hosts[0].name, b.hosts[0].name) })
-	return units
 }
 
 // identities reports whether every port of every node says its MAC, each once.
@@ -358,11 +371,11 @@ func (f *fabricFiles) identities(units []*unit) bool {
 	}
 	switch {
 	case len(twice) > 0:
-		f.notes = append(f.notes, fmt.Sprintf("%d MACs are at two ports (%v): addresses are made up", len(twice), twice[0]))
+		f.remarks = append(f.remarks, fmt.Sprintf("%d MACs are at two ports (%v): addresses are made up", len(twice), twice[0]))
 	case missing == all:
-		f.notes = append(f.notes, "no port says its MAC: addresses are made up")
+		f.remarks = append(f.remarks, "no port says its MAC: addresses are made up")
 	case missing > 0:
-		f.notes = append(f.notes, fmt.Sprintf("%d of %d ports do not say their MAC: all addresses are made up", missing, all))
+		f.remarks = append(f.remarks, fmt.Sprintf("%d of %d ports do not say their MAC: all addresses are made up", missing, all))
 	}
 	return len(twice) == 0 && missing == 0
 }
@@ -410,7 +423,7 @@ func (f *fabricFiles) vnis(units []*unit) {
 		if v <= 4094 {
 			text += "; its number could be a VLAN's, so ports with it will not be proven"
 		}
-		f.notes = append(f.notes, text)
+		f.remarks = append(f.remarks, text)
 	}
 }
 

@@ -3,6 +3,7 @@ package discovered
 import (
 	"bytes"
 	"fmt"
+	"regexp"
 	"strings"
 )
 
@@ -14,13 +15,19 @@ func LLDP(name, file string, data []byte) (*Leaf, error) {
 	var err error
 	switch {
 	case len(trimmed) == 0:
-		return nil, &Error{file, 0, "", "it is empty: expected the output of lldpctl -f json or -f keyvalue"}
+		return nil, &Error{file, 0, "", "it is empty: " + rightLLDP}
 	case trimmed[0] == '{':
 		err = l.readJSON(data)
 	case bytes.HasPrefix(trimmed, []byte("lldp.")):
-		err = l.readKeys(data)
+		l.readKeys(data)
+	case trimmed[0] == '<':
+		return nil, &Error{file, 1, "", "it seems to be XML (lldpctl -f xml): " + rightLLDP}
+	case bytes.HasPrefix(trimmed, []byte("----")), bytes.Contains(trimmed[:min(len(trimmed), 4096)], []byte("LLDP neighbors:")):
+		return nil, &Error{file, 1, "", "it seems to be what lldpctl prints for people: " + rightLLDP}
+	case bytes.Contains(trimmed[:min(len(trimmed), 4096)], []byte("RemoteDevice")), bytes.HasPrefix(trimmed, []byte("Capability codes")):
+		return nil, &Error{file, 1, "", "it seems to be a table (show lldp table): " + rightLLDP}
 	default:
-		return nil, &Error{file, 1, "", fmt.Sprintf("begins with %.20q: expected the output of lldpctl -f json or -f keyvalue", trimmed)}
+		return nil, &Error{file, 1, "", fmt.Sprintf("begins with %.20q: %s", trimmed, rightLLDP)}
 	}
 	if err != nil {
 		return nil, err
@@ -28,39 +35,37 @@ func LLDP(name, file string, data []byte) (*Leaf, error) {
 	return l, nil
 }
 
+const rightLLDP = "expected the output of lldpctl -f json or lldpctl -f keyvalue, on the leaf"
+
 // neighbour is what one entry says, from either form.
 type neighbour struct {
 	line                int
 	port                string
 	via                 string
-	name                string // of the chassis
+	name, descr         string // of the chassis
 	portKind, portValue string // port id: "mac", "ifname", "local"
 	portName            string // description
 }
 
-// take makes a link of an entry.
-func (l *Leaf) take(n neighbour) error {
-	where := "interface " + n.port
-	fail := func(format string, args ...any) error {
-		return &Error{l.File, n.line, where, fmt.Sprintf(format, args...)}
+// take makes a link of an entry, or a note.
+func (l *Leaf) take(n neighbour) {
+	switch {
+	case n.port == "":
+		l.note(n.line, "a neighbour at no interface: left out")
+		return
+	case n.via != "" && !strings.EqualFold(n.via, "LLDP"):
+		l.note(n.line, "%s is known by %s, not LLDP: left out", n.port, n.via)
+		return
+	case n.name == "":
+		l.note(n.line, "the neighbour at %s does not say its name: left out", n.port)
+		return
 	}
-	if n.port == "" {
-		return fail("no interface is named")
-	}
-	if n.via != "" && !strings.EqualFold(n.via, "LLDP") {
-		l.Notes = append(l.Notes, fmt.Sprintf("%s:%d: %s is known by %s, not LLDP: left out", l.File, n.line, n.port, n.via))
-		return nil
-	}
-	if n.name == "" {
-		l.Notes = append(l.Notes, fmt.Sprintf("%s:%d: the neighbour at %s does not say its name: left out", l.File, n.line, n.port))
-		return nil
-	}
-	link := Link{Line: n.line, Port: n.port, Host: n.name, NIC: n.portName}
+	link := Link{Line: n.line, Port: n.port, Host: n.name, NIC: n.portName, DPU: card.MatchString(n.descr) || card.MatchString(n.name)}
 	switch n.portKind {
 	case "mac":
 		mac, err := parseMAC(n.portValue)
 		if err != nil {
-			return fail("port id %.40q: %v", n.portValue, err)
+			l.note(n.line, "interface %s: port id %.40q: %v: taken without an address", n.port, n.portValue, err)
 		}
 		link.MAC = mac
 	case "ifname":
@@ -69,8 +74,10 @@ func (l *Leaf) take(n neighbour) error {
 		}
 	}
 	l.Links = append(l.Links, link)
-	return nil
 }
+
+// card tells a DPU, a card in a host that speaks for itself, by what it says of itself.
+var card = regexp.MustCompile(`(?i)bluefield|(^|[^a-z])(bf\d|dpu)`)
 
 // parseMAC reads an address as people write it: with colons, dashes or dots, in
 // either case.
@@ -109,11 +116,14 @@ func (l *Leaf) readJSON(data []byte) error {
 	}
 	lldp := top.get("lldp")
 	if lldp == nil || lldp.kind != '{' {
-		hint := ""
+		hint, seems := "", "no \"lldp\" object: "
+		if top.get("PORT") != nil || top.get("DEVICE_METADATA") != nil {
+			seems = "it seems to be a SONiC config_db.json: import it with --format sonic; here "
+		}
 		if lldp != nil && lldp.kind == '[' {
 			hint = "; is it -f json0? use -f json"
 		}
-		return &Error{l.File, top.line, "", "no \"lldp\" object: expected the output of lldpctl -f json" + hint}
+		return &Error{l.File, top.line, "", seems + rightLLDP + hint}
 	}
 	for _, m := range lldp.members {
 		if m.key != "interface" {
@@ -125,28 +135,37 @@ func (l *Leaf) readJSON(data []byte) error {
 		}
 		for _, item := range list {
 			if item.kind != '{' {
-				return &Error{l.File, item.line, "interface", "expected an object: a name and what is known there"}
+				l.note(item.line, "an interface that is no object: left out")
+				continue
 			}
 			for _, i := range item.members {
-				if err := l.readInterface(i.key, i.value); err != nil {
-					return err
+				// One interface may have a list of neighbours.
+				if i.value.kind == '[' {
+					for _, one := range i.value.items {
+						l.readInterface(i.key, one)
+					}
+					continue
 				}
+				l.readInterface(i.key, i.value)
 			}
 		}
 	}
 	return nil
 }
 
-func (l *Leaf) readInterface(port string, t *tree) error {
+func (l *Leaf) readInterface(port string, t *tree) {
 	n := neighbour{line: t.line, port: port, via: t.get("via").said()}
 	if t.kind != '{' || t.get("chassis") == nil {
-		return &Error{l.File, t.line, "interface " + port, "no chassis: expected what lldpctl says of a neighbour"}
+		l.note(t.line, "interface %s: no chassis: nobody is heard there, left out", port)
+		return
 	}
 	chassis := t.get("chassis")
+	n.descr = chassis.get("descr").said()
+	n.name = strings.TrimSpace(chassis.get("name").said())
 	if chassis.get("id") == nil {
 		for _, m := range chassis.members {
 			if m.value.get("id") != nil {
-				n.name = strings.TrimSpace(m.key)
+				n.name, n.descr = strings.TrimSpace(m.key), m.value.get("descr").said()
 				break
 			}
 		}
@@ -154,21 +173,19 @@ func (l *Leaf) readInterface(port string, t *tree) error {
 	p := t.get("port")
 	n.portKind, n.portValue = p.get("id").get("type").said(), p.get("id").get("value").said()
 	n.portName = strings.TrimSpace(p.get("descr").said())
-	return l.take(n)
+	l.take(n)
 }
 
 // readKeys reads lldpctl -f keyvalue: lldp.INTERFACE.WHAT=VALUE. Interfaces may
 // have dots in their names, a description may go on in lines of its own, and one
 // interface with two neighbours is said twice, each beginning with "via".
-func (l *Leaf) readKeys(data []byte) error {
+func (l *Leaf) readKeys(data []byte) {
 	var current *neighbour
-	flush := func() error {
-		if current == nil {
-			return nil
+	flush := func() {
+		if current != nil {
+			l.take(*current)
 		}
-		n := *current
 		current = nil
-		return l.take(n)
 	}
 	number := 0
 	for line := range strings.Lines(string(data)) {
@@ -178,27 +195,27 @@ func (l *Leaf) readKeys(data []byte) error {
 			line = strings.TrimPrefix(line, "\ufeff")
 		}
 		if len(line) > maxText {
-			return &Error{l.File, number, "", fmt.Sprintf("a line of %d bytes, expected at most %d", len(line), maxText)}
+			l.note(number, "a line of %d bytes, expected at most %d: left out", len(line), maxText)
+			continue
 		}
 		rest, ours := strings.CutPrefix(line, "lldp.")
 		if !ours {
 			if current == nil && strings.TrimSpace(line) != "" {
-				return &Error{l.File, number, "", fmt.Sprintf("%.40q: expected lldp.INTERFACE.WHAT=VALUE", line)}
+				l.note(number, "%.40q: left out, expected lldp.INTERFACE.WHAT=VALUE", line)
 			}
 			continue // a description goes on
 		}
 		key, value, found := strings.Cut(rest, "=")
 		if !found {
-			return &Error{l.File, number, "", fmt.Sprintf("%.40q: expected lldp.INTERFACE.WHAT=VALUE", line)}
+			l.note(number, "%.40q: left out, expected lldp.INTERFACE.WHAT=VALUE", line)
+			continue
 		}
 		port, what := splitKey(key)
 		if what == "" {
 			continue // of no interest
 		}
 		if what == "via" || current == nil || current.port != port {
-			if err := flush(); err != nil {
-				return err
-			}
+			flush()
 			current = &neighbour{line: number, port: port}
 		}
 		value = strings.TrimSpace(value)
@@ -207,6 +224,8 @@ func (l *Leaf) readKeys(data []byte) error {
 			current.via = value
 		case "chassis.name":
 			current.name = value
+		case "chassis.descr":
+			current.descr = value
 		case "port.mac", "port.ifname", "port.local":
 			current.portKind, current.portValue = strings.TrimPrefix(what, "port."), value
 			current.line = number
@@ -214,12 +233,12 @@ func (l *Leaf) readKeys(data []byte) error {
 			current.portName = value
 		}
 	}
-	return flush()
+	flush()
 }
 
 // splitKey tells an interface, which may have dots, from what is said of it.
 func splitKey(key string) (port, what string) {
-	for _, w := range []string{"via", "chassis.name", "port.mac", "port.ifname", "port.local", "port.descr"} {
+	for _, w := range []string{"via", "chassis.name", "chassis.descr", "port.mac", "port.ifname", "port.local", "port.descr"} {
 		if p, ok := strings.CutSuffix(key, "."+w); ok && p != "" {
 			return p, w
 		}

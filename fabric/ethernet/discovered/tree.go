@@ -89,6 +89,7 @@ func parse(file string, data []byte) (*tree, error) {
 	if len(data) > maxFile {
 		return nil, p.fail("", "%d bytes, expected at most %d", len(data), maxFile)
 	}
+	// Lenient JSON: what other programs wrote; positions are kept for the errors.
 	p.decoder = json.NewDecoder(bytes.NewReader(data))
 	p.decoder.UseNumber()
 	t, err := p.value(0)

@@ -1,8 +1,8 @@
-// Package evpn drives an Ethernet fabric (EVPN-VXLAN): it writes leaves through the
-// agents that run on them, and reads them back by three witnesses that know nothing
-// of what was asked: each leaf's own tables, its LLDP daemon, and a collector of the
-// routes that reflectors heard from it. What they say goes into one capture a leaf
-// (package ethernet), which is judged by the inventory.
+// Package evpn drives an Ethernet fabric (EVPN-VXLAN): it writes leaves through their
+// agents, and reads back by three other sources. They know nothing of what was asked: each
+// leaf's own tables, its LLDP daemon, and a collector of the routes that reflectors heard
+// from it. What they say goes into one capture a leaf (package ethernet), which is judged
+// by the inventory.
 //
 // Writing is a call to the agents of the leaves that a change touches: a port's row
 // replaces all that it carried. Each agent keeps the newest fence that it has seen

@@ -1,7 +1,6 @@
-// Package linux is one leaf of an Ethernet fabric that runs Linux and FRR, as
-// Cumulus and SONiC do inside: an [Agent] on the leaf, which writes what the control
-// plane asks for and reads back what the leaf holds, and the [Client] by which it is
-// asked.
+// Package linux is one leaf or route reflector of an Ethernet fabric that runs Linux and
+// FRR. Cumulus and SONiC do so inside. An [Agent] on the leaf writes what the control
+// plane asks for and reads back what the leaf holds; the [Client] is how it is asked.
 //
 // # How a leaf is laid out
 //

@@ -41,6 +41,7 @@ const strangeTarget = ethernet.Target(1<<48 - 1)
 
 // decodeBGP reads the answers to bgpShows, one after the other.
 func decodeBGP(data []byte) (*shownBGP, error) {
+	// Lenient JSON: FRR's answers grow with its releases.
 	d := json.NewDecoder(bytes.NewReader(data))
 	answers := make([]map[string]json.RawMessage, len(bgpShows))
 	for i := range answers {

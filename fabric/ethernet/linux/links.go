@@ -52,6 +52,7 @@ type shownInfo struct {
 
 func decodeLinks(data []byte) ([]shownLink, error) {
 	var raw []json.RawMessage
+	// Lenient JSON: what iproute2 prints grows with its releases.
 	if err := json.Unmarshal(data, &raw); err != nil {
 		return nil, fmt.Errorf("ip addr: %w", err)
 	}

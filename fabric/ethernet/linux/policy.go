@@ -51,6 +51,7 @@ type shownMap []string
 // decodePolicy says what the policy that is shown passes on, and which of its parts
 // are not as they are to be.
 func decodePolicy(conf *ReflectorConfig, text []byte) (p ethernet.Passed, broken []part, err error) {
+	// Lenient JSON: FRR's answers stand behind each other and grow with its releases.
 	d := json.NewDecoder(bytes.NewReader(text))
 	maps, err := decodeMaps(d)
 	if err != nil {

@@ -41,6 +41,7 @@ func decodeRules(data, devices []byte) (*shownRules, error) {
 	var doc struct {
 		Objects []map[string]json.RawMessage `json:"nftables"`
 	}
+	// Lenient JSON: what nft and tc print grows with their releases; what is not known of a rule is refused below.
 	if err := json.Unmarshal(data, &doc); err != nil {
 		return nil, fmt.Errorf("nft: %w", err)
 	}

@@ -96,6 +96,7 @@ func (s *State) readLinks(data []byte) error {
 			Kind string `json:"info_kind"`
 		} `json:"linkinfo"`
 	}
+	// Lenient JSON: what nft and iproute2 print grows with their releases; what is not known of a rule is refused below.
 	if err := json.Unmarshal(data, &links); err != nil {
 		return err
 	}

@@ -1,6 +1,6 @@
-// Package management is the network over which machines are managed: each node's
-// BMC is a zone of its own, which managers reach and nobody else, and from which
-// nothing begins a conversation. No BMC reaches another, and no tenant a manager.
+// Package management is the network over which machines are managed. Each node's BMC is a
+// zone of its own, which managers reach and nobody else, and from which nothing begins a
+// conversation. No BMC reaches another, and no tenant a manager.
 //
 // One gateway joins it: a Linux machine with a leg to each BMC, one to the managers
 // and some to networks where tenants are. [Compile] makes its nftables ruleset of a

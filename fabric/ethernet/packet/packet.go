@@ -1,6 +1,6 @@
-// Package packet sends and receives Ethernet frames at a NIC of this machine, and
-// makes the few that probes need: ARP, neighbour discovery, ICMP echoes, UDP, and
-// VXLAN around any of them.
+// Package packet sends and receives raw Ethernet frames at a NIC of this machine, for
+// probes. It makes the few frames that they need: ARP, neighbour discovery, ICMP echoes,
+// UDP, and VXLAN around any of them.
 //
 // Sources: RFC 826 (ARP), RFC 791 and 792 (IPv4, ICMP), RFC 768 (UDP), RFC 4861
 // (neighbour discovery), RFC 7348 (VXLAN), IEEE 802.1Q (VLAN tags).

@@ -1,6 +1,6 @@
-// Package mad is the management datagram (MAD) of InfiniBand: the 256 bytes in
-// which a subnet's devices are asked and answer, as plain values. Sections are
-// those of the InfiniBand Architecture Specification, volume 1.
+// Package mad is the management datagram (MAD) of InfiniBand, as plain values. In its 256
+// bytes a subnet's devices are asked, and answer. Sections are those of the InfiniBand
+// Architecture Specification, volume 1.
 //
 //   - [Packet] is what is on the wire, [Header] its first 24 bytes (13.4.3);
 //   - [SMP] is a subnet management packet, by LID or by directed route (14.2.1);

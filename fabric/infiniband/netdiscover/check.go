@@ -13,15 +13,23 @@ const maxProblems = 50
 // for each, the first 50.
 func (t *Topology) Check() error {
 	var problems []error
-	fail := func(line int, format string, args ...any) {
+	t.check(func(fault *Error, _ *Link) {
 		if len(problems) < maxProblems {
-			problems = append(problems, &Error{t.File, line, fmt.Sprintf(format, args...)})
+			problems = append(problems, fault)
 		}
-	}
+	})
+	return errors.Join(problems...)
+}
+
+// check calls found for each fault, with the end of a cable that has it.
+func (t *Topology) check(found func(fault *Error, at *Link)) {
 	ports := map[uint64]int{} // port GUID of adapters and routers -> line
 	for _, n := range t.Nodes {
 		for i := range n.Links {
 			l := &n.Links[i]
+			fail := func(line int, format string, args ...any) {
+				found(&Error{t.File, line, fmt.Sprintf(format, args...)}, l)
+			}
 			peer := t.byGUID[l.Peer]
 			if peer == nil {
 				fail(l.Line, "port %d of %s leads to 0x%016x, which is not in the file: discover the subnet again, from a host that reaches all of it", l.Port, n.label(), l.Peer)
@@ -49,7 +57,6 @@ func (t *Topology) Check() error {
 			ports[l.PortGUID] = l.Line
 		}
 	}
-	return errors.Join(problems...)
 }
 
 // label names a node for people.

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"path"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -17,15 +18,24 @@ import (
 // drafts the site: files is one file, or several with the name of each one's
 // fabric, as in "east=east.net,west=west.net".
 //
-// Nodes are told by the descriptions of their adapters: the host's name is the
-// first word, and rails are in the order of the numbers that the rest ends in
-// ("mlx5_0", "HCA-1"), then of ports. A host with other than eight cabled ports is
-// none of the site's nodes and becomes a note. Hosts under the same eight leaves
-// are a scalable unit, and a node's position is the number of its leaf port, which
-// is the same on every rail; a subnet that is cabled otherwise is refused by line.
+// Nodes are told by the descriptions of their adapters, or by the names that
+// o.Names has for their GUIDs: the host's name is the first word, and rails are in
+// the order of the numbers that the rest ends in ("mlx5_0", "HCA-1"), then of ports.
+// Nodes have as many rails as most of the cabled hosts' ports say, at most eight.
+// Hosts under the same leaves are a scalable unit, and a node is in the same port of
+// every leaf. What is not so becomes a note with its line, and is left out.
 func Draft(files string, read draft.Reader, o draft.Options) (*draft.Draft, error) {
 	d := &draft.Draft{}
-	var names []string
+	given := names{}
+	if o.Names != "" {
+		text, err := read(o.Names)
+		if err != nil {
+			return nil, err
+		}
+		given = readNames(d, o.Names, text)
+	}
+	var bases []string
+	var refused error
 	for _, part := range strings.Split(files, ",") {
 		fabric, file, named := strings.Cut(part, "=")
 		if !named {
@@ -35,27 +45,64 @@ func Draft(files string, read draft.Reader, o draft.Options) (*draft.Draft, erro
 		if err != nil {
 			return nil, err
 		}
-		t, err := Parse(file, text)
+		var t *Topology
+		if isPorts(text) {
+			t, err = ports(file, text)
+		} else {
+			t, err = parse(file, text, true)
+		}
 		if err != nil {
 			return nil, err
 		}
-		if err := t.Check(); err != nil {
-			return nil, err
-		}
-		names = append(names, path.Base(file))
-		if err := t.draft(d, fabric); err != nil {
-			return nil, err
+		given.apply(t)
+		t.mend(d)
+		bases = append(bases, path.Base(file))
+		s := reading{t: t, d: d, o: o, fabric: fabric}
+		if err := s.draft(); err != nil {
+			refused = cmp.Or(refused, err)
+			var at *Error
+			if errors.As(err, &at) {
+				d.Note(at.File, at.Line, "%s: fabric %s is left out", at.What, fabric)
+			}
 		}
 	}
-	d.From = strings.Join(names, ", ") + " (ibnetdiscover)"
-	d.Notes = append(d.Notes, "cables above the leaves are not taken over: spines and their number are those of the shape",
-		"an ibnetdiscover file does not say in which hall a node stands, nor what is in it")
+	if len(d.Fabrics) == 0 {
+		return nil, refused
+	}
+	d.From = strings.Join(bases, ", ") + " (ibnetdiscover)"
+	d.Remark("cables above the leaves are not taken over: spines and their number are those of the shape")
+	d.Remark("an ibnetdiscover file does not say in which hall a node stands, nor what is in it")
 	return d, nil
+}
+
+// mend leaves out what a lenient reading passed over and cables that can't be, with a
+// note each.
+func (t *Topology) mend(d *draft.Draft) {
+	for _, f := range t.faults {
+		d.Note(f.File, f.Line, "%s: passed over", f.What)
+	}
+	bad := map[*Link]bool{}
+	t.check(func(f *Error, at *Link) {
+		if !bad[at] {
+			d.Note(f.File, f.Line, "%s: the cable is left out", f.What)
+		}
+		bad[at] = true
+	})
+	for _, n := range t.Nodes {
+		kept := n.Links[:0:0]
+		for i := range n.Links {
+			if !bad[&n.Links[i]] {
+				kept = append(kept, n.Links[i])
+			}
+		}
+		n.Links = kept
+	}
 }
 
 // rail is one cabled port of a host.
 type rail struct {
-	adapter int // the number that the adapter's name ends in; -1: none
+	name    string // of the adapter, such as mlx5_0
+	adapter int    // the number that the adapter's name ends in; -1: none
 	guid    uint64
 	link    *Link
 }
@@ -73,98 +120,129 @@ type unit struct {
 	hosts  []*host
 }
 
-func (t *Topology) draft(d *draft.Draft, fabric string) error {
-	hosts, others := t.hosts()
-	for _, text := range others {
-		d.Notes = append(d.Notes, fabric+": "+text)
+// reading is one file on its way into a draft.
+type reading struct {
+	t      *Topology
+	d      *draft.Draft
+	o      draft.Options
+	fabric string
+}
+
+func (s *reading) note(line int, format string, args ...any) {
+	s.d.Note(s.t.File, line, format, args...)
+}
+
+func (s *reading) draft() error {
+	t := s.t
+	if !slices.ContainsFunc(t.Nodes, func(n *Node) bool { return n.Kind == Switch }) {
+		return &Error{t.File, t.Nodes[0].Line, "no switch in it: hosts are cabled to each other, and a site has a leaf switch for every rail"}
 	}
-	units, err := t.units(hosts)
-	if err != nil {
-		return err
-	}
-	if len(units) == 0 {
-		return &Error{t.File, 1, "no host has eight cabled ports: expected adapters described as \"HOST mlx5_0\" or \"HOST HCA-1\""}
-	}
-	at := len(d.Fabrics)
-	d.Fabrics = append(d.Fabrics, draft.Fabric{Name: fabric, Family: site.InfiniBand})
-	pod := draft.Pod{Name: fabric, Fabric: at}
-	for _, u := range units {
-		unit := draft.Unit{Leaves: u.leaves}
-		if leaf := t.Node(u.leaves[0]); leaf.Description != "" {
-			unit.Name = leaf.Description
+	hosts := s.hosts()
+	count := s.rails(hosts)
+	if count == 0 {
+		hint := "expected adapters that are described as \"HOST mlx5_0\" or \"HOST HCA-1\"; where they are not, give their names with --names FILE, a line GUID \"HOST mlx5_0\" each, as ibnetdiscover --node-name-map has them"
+		if !s.o.Hosts.All() || !s.o.RailPorts.All() {
+			hint = "--hosts and --rails leave none"
 		}
+		return &Error{t.File, 1, "no host of it has a cabled port that could be a rail: " + hint}
+	}
+	units := s.units(hosts, count)
+	if len(units) == 0 {
+		return &Error{t.File, 1, fmt.Sprintf("no host of it has %d rails in %d leaves, a leaf each: the notes above say why of each", count, count)}
+	}
+	at := len(s.d.Fabrics)
+	s.d.Fabrics = append(s.d.Fabrics, draft.Fabric{Name: s.fabric, Family: site.InfiniBand, Rails: count})
+	var list []draft.Unit
+	for _, u := range units {
+		unit := draft.Unit{Leaves: u.leaves, Name: t.Node(u.leaves[0]).Description}
 		for _, h := range u.hosts {
 			ports := make([]uint64, len(h.rails))
 			for i, r := range h.rails {
 				ports[i] = r.guid
 			}
-			unit.Hosts, unit.Ports = append(unit.Hosts, h.name), append(unit.Ports, ports)
+			unit.Hosts, unit.Ports, unit.At = append(unit.Hosts, h.name), append(unit.Ports, ports), append(unit.At, h.rails[0].link.PeerPort)
 		}
-		pod.Units = append(pod.Units, unit)
+		if unit.At[len(unit.At)-1] == len(unit.At) {
+			unit.At = nil
+		}
+		list = append(list, unit)
 	}
 	const most = 99 // units of a pod
-	hall := draft.Hall{Name: "hall-" + fabric}
-	for number := 1; len(pod.Units) > 0; number++ {
-		n := min(most, len(pod.Units))
-		p := draft.Pod{Name: pod.Name, Fabric: at, Units: pod.Units[:n]}
+	hall := draft.Hall{Name: "hall-" + s.fabric}
+	for number := 1; len(list) > 0; number++ {
+		n := min(most, len(list))
+		p := draft.Pod{Name: s.fabric, Fabric: at, Units: list[:n]}
 		if len(units) > most {
-			p.Name = fmt.Sprintf("%s%d", pod.Name, number)
+			p.Name = fmt.Sprintf("%s%d", s.fabric, number)
 		}
 		hall.Pods = append(hall.Pods, p)
-		pod.Units = pod.Units[n:]
+		list = list[n:]
 	}
-	d.Halls = append(d.Halls, hall)
+	s.d.Halls = append(s.d.Halls, hall)
 	return nil
 }
 
-// hosts puts adapters together by the name of their host. What is no node of the
-// site is returned in words.
-func (t *Topology) hosts() (nodes []*host, others []string) {
+// hosts puts adapters together by the name of their host. What is no host is noted.
+func (s *reading) hosts() (order []*host) {
+	t := s.t
 	byName := map[string]*host{}
-	var order []*host
 	for _, n := range t.Nodes {
 		switch {
 		case n.Kind == Router:
-			others = append(others, fmt.Sprintf("line %d: router %s is not taken over: a label must not be rewritten on the way, so isolation is proven for one subnet at a time", n.Line, n.label()))
+			s.note(n.Line, "router %s is not taken over: a label must not be rewritten on the way, so isolation is proven for one subnet at a time", n.label())
 			continue
 		case n.Kind != CA:
 			continue
 		case strings.Contains(n.Description, "Aggregation Node"):
-			others = append(others, fmt.Sprintf("line %d: %s is a switch's own adapter (SHARP)", n.Line, n.label()))
+			s.note(n.Line, "%s is a switch's own adapter (SHARP): left out", n.label())
 			continue
 		}
 		name, rest, _ := strings.Cut(strings.TrimSpace(n.Description), " ")
 		if name == "" {
-			others = append(others, fmt.Sprintf("line %d: adapter 0x%016x has no description", n.Line, n.GUID))
+			s.note(n.Line, "adapter 0x%016x has no description, so its host is not known: left out; --names FILE gives it a name", n.GUID)
 			continue
 		}
-		h := byName[name]
+		if factory.MatchString(n.Description) {
+			s.note(n.Line, "adapter %s has the factory's description, so its host is not known: left out; --names FILE gives it a name", n.label())
+			continue
+		}
+		if !s.o.Hosts.Has(name) {
+			continue
+		}
+		h := byName[strings.ToLower(name)]
 		if h == nil {
 			h = &host{name: name, line: n.Line}
-			byName[name] = h
+			byName[strings.ToLower(name)] = h
 			order = append(order, h)
 		}
+		rest = strings.TrimSpace(rest)
 		for i := range n.Links {
 			l := &n.Links[i]
 			guid := l.PortGUID
 			if guid == 0 {
 				guid = n.GUID + uint64(l.Port)
 			}
-			h.rails = append(h.rails, rail{adapterNumber(rest), guid, l})
+			h.rails = append(h.rails, rail{rest, adapterNumber(rest), guid, l})
 		}
 	}
 	for _, h := range order {
 		slices.SortStableFunc(h.rails, func(a, b rail) int {
-			return cmp.Or(cmp.Compare(a.adapter, b.adapter), cmp.Compare(a.link.Port, b.link.Port))
+			return cmp.Or(cmp.Compare(a.adapter, b.adapter), compareNames(a.name, b.name), cmp.Compare(a.link.Port, b.link.Port),
+				compareNames(s.leafName(a), s.leafName(b)), cmp.Compare(a.link.Peer, b.link.Peer))
 		})
-		if len(h.rails) != site.Rails {
-			others = append(others, fmt.Sprintf("line %d: host %s has %d cabled ports, a node of the site %d: it is left out, and its leaf ports count as unknown", h.line, h.name, len(h.rails), site.Rails))
-			continue
-		}
-		nodes = append(nodes, h)
 	}
-	return nodes, others
+	return order
 }
+
+func (s *reading) leafName(r rail) string {
+	if n := s.t.Node(r.link.Peer); n != nil {
+		return n.Description
+	}
+	return ""
+}
+
+// factory tells descriptions that adapters have before anybody names their host.
+var factory = regexp.MustCompile(`(?i)^(MT\d{3,}|ConnectX|InfiniHost|Mellanox|NVIDIA|BlueField|localhost\b|QLE\d|QLogic|HFI|HCA\b|mlx\d_\d)|Mellanox Technologies`)
 
 // adapterNumber is the number that an adapter's name ends in: 3 of "mlx5_3", -1 if
 // there is none.
@@ -179,66 +257,6 @@ func adapterNumber(name string) int {
 		return -1
 	}
 	return n
-}
-
-// units puts hosts under the same leaves together, by position.
-func (t *Topology) units(hosts []*host) ([]*unit, error) {
-	var units []*unit
-	byLeaf := map[uint64]*unit{}
-	var problems []error
-	fail := func(line int, format string, args ...any) {
-		if len(problems) < maxProblems {
-			problems = append(problems, &Error{t.File, line, fmt.Sprintf(format, args...)})
-		}
-	}
-	for _, h := range hosts {
-		leaves := make([]uint64, site.Rails)
-		fits := true
-		for i, r := range h.rails {
-			leaves[i] = r.link.Peer
-			if r.link.PeerKind != Switch {
-				fail(r.link.Line, "rail %d of host %s is cabled to a %s, expected a leaf switch", i, h.name, r.link.PeerKind)
-				fits = false
-			} else if first := h.rails[0].link; r.link.PeerPort != first.PeerPort {
-				fail(r.link.Line, "rail %d of host %s is in port %d of its leaf, and rail 0 in port %d (line %d): a node is expected in the same port of every leaf",
-					i, h.name, r.link.PeerPort, first.PeerPort, first.Line)
-				fits = false
-			}
-			if slices.Contains(leaves[:i], leaves[i]) {
-				fail(r.link.Line, "rails %d and %d of host %s are in one leaf: expected a leaf for each", slices.Index(leaves, leaves[i]), i, h.name)
-				fits = false
-			}
-		}
-		if !fits {
-			continue
-		}
-		u := byLeaf[leaves[0]]
-		if u == nil {
-			u = &unit{leaves: leaves}
-			units = append(units, u)
-			for i, leaf := range leaves {
-				if byLeaf[leaf] != nil {
-					fail(h.rails[i].link.Line, "rail %d of host %s is in a leaf of another scalable unit", i, h.name)
-				}
-				byLeaf[leaf] = u
-			}
-		} else if !slices.Equal(u.leaves, leaves) {
-			fail(h.line, "host %s is under other leaves than %s (line %d), or in another order: expected the same for all hosts of a leaf", h.name, u.hosts[0].name, u.hosts[0].line)
-			continue
-		}
-		u.hosts = append(u.hosts, h)
-	}
-	for _, u := range units {
-		slices.SortFunc(u.hosts, func(a, b *host) int { return a.rails[0].link.PeerPort - b.rails[0].link.PeerPort })
-		for i, h := range u.hosts {
-			if got := h.rails[0].link.PeerPort; got != i+1 {
-				fail(h.rails[0].link.Line, "host %s is in port %d of %s, and no node in port %d: expected nodes in ports 1, 2, ... without a gap", h.name, got, t.Node(u.leaves[0]).label(), i+1)
-				break
-			}
-		}
-	}
-	slices.SortFunc(units, func(a, b *unit) int { return compareNames(a.hosts[0].name, b.hosts[0].name) })
-	return units, errors.Join(problems...)
 }
 
 // compareNames orders names with numbers in them as people do: n2 before n10.

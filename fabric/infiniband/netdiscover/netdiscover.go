@@ -1,6 +1,6 @@
-// Package netdiscover reads what ibnetdiscover (infiniband-diags) prints of a
-// subnet: its nodes, their ports and the cables between them, in the form that
-// ibnetdiscover(8) describes as the topology file.
+// Package netdiscover reads what ibnetdiscover (infiniband-diags) prints of a subnet. That
+// is its nodes, their ports and the cables between them, in the form that ibnetdiscover(8)
+// describes as the topology file.
 //
 // Files of the wild are read as they are: with --full and --grouping, Windows line
 // ends, spaces where ibnetdiscover has tabs, adapters of several ports, routers,
@@ -83,6 +83,7 @@ type Topology struct {
 	Started uint64 // node GUID from which it was discovered; 0: not said
 
 	byGUID map[uint64]*Node
+	faults []*Error // lines that were passed over, by a lenient reading
 }
 
 // Node returns a node by its GUID, or nil.
@@ -122,6 +123,9 @@ type parser struct {
 
 	head header // of the node that comes
 	node *Node
+
+	lenient bool // a line that is not understood is passed over with what follows it of its node
+	passing bool // until the next node
 }
 
 // header is the lines before a node's own.
@@ -137,20 +141,36 @@ func (p *parser) fail(format string, args ...any) error {
 }
 
 // Parse reads a file. The error is an [Error]. Cost: O(bytes).
-func Parse(file string, text []byte) (*Topology, error) {
-	p := &parser{t: &Topology{File: file, byGUID: map[uint64]*Node{}}}
+func Parse(file string, text []byte) (*Topology, error) { return parse(file, text, false) }
+
+// parse reads a file; leniently it passes over what it does not understand and
+// fails only where nothing is left.
+func parse(file string, text []byte, lenient bool) (*Topology, error) {
+	p := &parser{t: &Topology{File: file, byGUID: map[uint64]*Node{}}, lenient: lenient}
+	if form := recognise(text); form != "" {
+		p.line = 1
+		return nil, p.fail("%s", form)
+	}
 	for raw := range bytes.Lines(text) {
 		p.line++
 		if len(raw) > maxLine {
+			if p.pass(p.fail("a line of %d bytes, expected at most %d", len(raw), maxLine), raw[0] == '[') {
+				continue
+			}
 			return nil, p.fail("a line of %d bytes, expected at most %d: is this the output of ibnetdiscover?", len(raw), maxLine)
 		}
 		line := strings.TrimSpace(string(raw))
-		if err := p.read(line); err != nil {
+		if err := p.read(line); err != nil && !p.pass(err, strings.HasPrefix(line, "[")) {
 			return nil, err
 		}
 	}
 	if p.head != (header{}) {
-		return nil, p.fail("the file ends after the head of a node: it is cut off")
+		if err := p.fail("the file ends after the head of a node: it is cut off"); !p.pass(err, false) {
+			return nil, err
+		}
+	}
+	if len(p.t.Nodes) == 0 && len(p.t.faults) > 0 {
+		return nil, p.t.faults[0]
 	}
 	if len(p.t.Nodes) == 0 {
 		return nil, p.fail("no Switch, Ca or Rt line: expected the output of ibnetdiscover without --list or --ports")
@@ -158,7 +178,27 @@ func Parse(file string, text []byte) (*Topology, error) {
 	return p.t, nil
 }
 
+// pass passes over a line that is not understood, where that is asked for. What
+// comes after it and before the next node is the same fault.
+func (p *parser) pass(err error, port bool) bool {
+	fault, is := err.(*Error) //nolint:errorlint // p.fail makes nothing else
+	if !p.lenient || !is {
+		return false
+	}
+	if len(p.t.faults) < maxProblems {
+		p.t.faults = append(p.t.faults, fault)
+	}
+	if !port {
+		p.node, p.passing = nil, true
+	}
+	p.head = header{}
+	return true
+}
+
 func (p *parser) read(line string) error {
+	if port, is := strings.CutPrefix(line, "["); p.passing && is && port != "" {
+		return nil
+	}
 	switch {
 	case line == "":
 		p.node = nil
@@ -270,7 +310,7 @@ func (p *parser) begin(line string) error {
 	n.Description, n.Enhanced, n.LID, n.LMC = note.name, note.enhanced, note.lids[1], note.lmc
 	p.t.Nodes = append(p.t.Nodes, n)
 	p.t.byGUID[guid] = n
-	p.node, p.head = n, header{}
+	p.node, p.head, p.passing = n, header{}, false
 	return nil
 }
 

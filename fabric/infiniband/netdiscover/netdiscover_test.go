@@ -206,8 +206,8 @@ func TestDraft(t *testing.T) {
 	}
 }
 
-// A subnet that a site can't have is refused, by line.
-func TestDraftRefuses(t *testing.T) {
+// A host that a site can't have is left out, by line, and the others stay.
+func TestDraftLeavesOut(t *testing.T) {
 	for name, c := range map[string]struct {
 		change func(h, r, p int) (int, int)
 		says   string
@@ -218,7 +218,6 @@ func TestDraftRefuses(t *testing.T) {
 			}
 			return r, p
 		}, "rail 2 of host node4 is in port 40 of its leaf, and rail 0 in port 4"},
-		"a gap": {func(h, r, p int) (int, int) { return r, p + h/2 }, "and no node in port 3"},
 		"two rails in one leaf": {func(h, r, p int) (int, int) {
 			if h == 1 && r == 7 {
 				return 0, 30
@@ -232,8 +231,9 @@ func TestDraftRefuses(t *testing.T) {
 			return r, p
 		}, "host node2 is under other leaves than node1"},
 	} {
-		if _, err := drafted(subnet(4, c.change)); err == nil || !strings.Contains(err.Error(), c.says) || !strings.HasPrefix(err.Error(), "f:") {
-			t.Errorf("%s: %v, expected %s", name, err, c.says)
+		d, err := drafted(subnet(4, c.change))
+		if err != nil || len(d.Notes) != 1 || !strings.Contains(d.Notes[0].String(), c.says) || !strings.HasPrefix(d.Notes[0].String(), "f:") || len(d.Halls[0].Pods[0].Units[0].Hosts) != 3 {
+			t.Errorf("%s: %v, %v, expected %s", name, err, d, c.says)
 		}
 	}
 	d, err := drafted(subnet(4, func(h, r, p int) (int, int) {
@@ -242,7 +242,7 @@ func TestDraftRefuses(t *testing.T) {
 		}
 		return r, p
 	}))
-	if err != nil || !strings.Contains(strings.Join(d.Notes, "\n"), "host node4 has 2 cabled ports, a node of the site 8: it is left out") {
+	if err != nil || !strings.Contains(fmt.Sprint(d.Notes), "host node4 has 2 cabled ports, a node of the site 8: it is left out") {
 		t.Errorf("a storage host: %v, %v", d, err)
 	}
 }
@@ -274,3 +274,124 @@ func FuzzParse(f *testing.F) {
 }
 
 var inService = time.Date(2026, 4, 1, 0, 0, 0, 0, time.UTC)
+
+// shrink keeps so many rails of each host.
+func shrink(rails int) func(h, r, p int) (int, int) {
+	return func(_, r, p int) (int, int) {
+		if r >= rails {
+			return -1, 0
+		}
+		return r, p
+	}
+}
+
+// outline is the hosts of a draft and how many rails they have.
+func outline(d *draft.Draft) string {
+	return fmt.Sprint(d.Fabrics[0].Rails, " ", strings.Join(d.Halls[0].Pods[0].Units[0].Hosts, " "), " ", d.Halls[0].Pods[0].Units[0].At)
+}
+
+// Subnets as they are: as many rails as hosts have, and notes for what is not like the rest.
+func TestSubnetsAsTheyAre(t *testing.T) {
+	eight := subnet(3, nil)
+	for name, c := range map[string]struct{ text, want, says string }{
+		"four rails": {subnet(3, shrink(4)), "4 node1 node2 node3 []", ""},
+		"one rail":   {subnet(3, shrink(1)), "1 node1 node2 node3 []", ""},
+		"a host with fewer in the middle": {subnet(3, func(h, r, p int) (int, int) {
+			if h == 1 && r == 3 {
+				return -1, 0
+			}
+			return r, p
+		}), "8 node1 node3 [1 3]", "host node2 has 7 cabled ports, a node of the site 8"},
+		"a nameless adapter": {strings.ReplaceAll(eight, `"node3 mlx5_2"`, `""`), "8 node1 node2 []", "has no description"},
+		"a factory's name":   {strings.ReplaceAll(eight, `"node3 mlx5_2"`, `"MT4129 ConnectX7 Mellanox Technologies"`), "8 node1 node2 []", "has the factory's description"},
+		"a line that is cut": {strings.Replace(eight, "[1](1211) \t\"S-0000000000000002\"[3]", "[1](1211) \t\"S-00", 1), "8 node1 node2 []", "passed over"},
+	} {
+		d, err := drafted(c.text)
+		if err != nil {
+			t.Errorf("%s: %v", name, err)
+			continue
+		}
+		if got := outline(d); got != c.want || !strings.Contains(fmt.Sprint(d.Notes), c.says) || (c.says == "") != (len(d.Notes) == 0) {
+			t.Errorf("%s: %s, %v", name, got, d.Notes)
+		}
+		if _, err := d.SiteFile(draft.Options{Name: "s", InService: inService}); err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
+// The ports report says the same as the topology, but for the ports' own numbers.
+func TestPortsReport(t *testing.T) {
+	var b strings.Builder
+	for h := range 2 {
+		for r := range 4 {
+			own, leaf := 0x1000+h*0x100+r*0x10, r+1
+			fmt.Fprintf(&b, "CA  %4d  1 0x%016x 4x NDR - SW  %4d %2d 0x%016x ( 'node%d mlx5_%d' - 'leaf %d' )\n", own, own, leaf, h+1, leaf, h+1, r, r)
+			fmt.Fprintf(&b, "SW  %4d %2d 0x%016x 4x NDR - CA  %4d  1 0x%016x ( 'leaf %d' - 'node%d mlx5_%d' )\n", leaf, h+1, leaf, own, own, r, h+1, r)
+		}
+	}
+	b.WriteString("SW     1 40 0x0000000000000001                                       'leaf 0'\n")
+	d, err := drafted(b.String())
+	if err != nil || len(d.Notes) > 0 || outline(d) != "4 node1 node2 []" || d.Halls[0].Pods[0].Units[0].Ports[1][3] != 0x1130 {
+		t.Errorf("%v, %v", d, err)
+	}
+}
+
+// Names in a second file, by node GUID; a selector of hosts and rails.
+func TestNamesAndSelectors(t *testing.T) {
+	text := strings.ReplaceAll(subnet(2, nil), `"node2 mlx5_`, `"MT4129 ConnectX7 `)
+	var list strings.Builder
+	list.WriteString("# names\n")
+	for r := range site.Rails {
+		fmt.Fprintf(&list, "0x%016x \"node2 mlx5_%d\"\n", 0x1000+0x100+r*0x10, r)
+	}
+	read := func(name string) ([]byte, error) {
+		if name == "names" {
+			return []byte(list.String()), nil
+		}
+		return []byte(text), nil
+	}
+	d, err := Draft("f", read, draft.Options{Names: "names"})
+	if err != nil || len(d.Notes) > 0 || outline(d) != "8 node1 node2 []" {
+		t.Errorf("%v, %v", d, err)
+	}
+	o := draft.Options{Names: "names"}
+	if o.Hosts, err = draft.Select("node[2-9]"); err != nil {
+		t.Fatal(err)
+	}
+	if o.RailPorts, err = draft.Select("mlx5_0-3"); err != nil {
+		t.Fatal(err)
+	}
+	if d, err = Draft("f", read, o); err != nil || outline(d) != "4 node2 [2]" || !strings.Contains(fmt.Sprint(d.Notes), "mlx5_7 is none of the rails that --rails names: left out (node2)") {
+		t.Errorf("%v, %v", d, err)
+	}
+}
+
+// Another form is named, with the command that makes the right one.
+func TestOtherForms(t *testing.T) {
+	for text, says := range map[string]string{
+		"Ca\t: 0x1 ports 1 devid 0x1021 vendid 0x2c9 \"a mlx5_0\"\n": "a list of nodes (ibnetdiscover -l",
+		"CA: a mlx5_0:\n":                  "iblinkinfo",
+		"SwitchName=a Nodes=b\n":           "--format slurm-conf",
+		"# keys\nDefault=0x7fff : ALL ;\n": "partitions.conf",
+		"{\"a\": 1}":                       "JSON",
+		"caguid=0x1\nCa\t1 \"H-1\"\t# \"a mlx5_0\"\n[1](2)\t\"H-3\"[1](4)\n\ncaguid=0x3\nCa\t1 \"H-3\"\t# \"b mlx5_0\"\n[1](4)\t\"H-1\"[1](2)\n": "no switch in it: hosts are cabled to each other",
+	} {
+		if _, err := drafted(text); err == nil || !strings.Contains(err.Error(), says) {
+			t.Errorf("%q: %v, expected %s", text, err, says)
+		}
+	}
+}
+
+// A file of names is read whatever is in it.
+func FuzzNames(f *testing.F) {
+	f.Add([]byte("0x0002c90300a1b2c0 \"gpu001 mlx5_0\"\n0x1,gpu2\nx\n"))
+	f.Fuzz(func(t *testing.T, text []byte) {
+		d := &draft.Draft{}
+		for guid, name := range readNames(d, "f", text) {
+			if guid == 0 || name == "" {
+				t.Fatalf("0x%x %q", guid, name)
+			}
+		}
+	})
+}

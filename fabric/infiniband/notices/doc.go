@@ -1,8 +1,7 @@
-// Package notices hears what devices tell their subnet's manager by themselves: a
-// link that changed, a packet with a wrong P_Key, a Set with a wrong M_Key. Devices
-// send such traps to the manager only; whoever else wants to know subscribes with
-// subnet administration, which passes them on as reports (IBTA volume 1, 13.4.8 to
-// 13.4.11).
+// Package notices hears what devices tell their subnet's manager by themselves. Examples are a
+// link that changed, a packet with a wrong P_Key, a Set with a wrong M_Key. Devices send
+// such traps to the manager only; whoever else wants to know subscribes with subnet
+// administration, which passes them on as reports (IBTA volume 1, 13.4.8 to 13.4.11).
 //
 // A report proves nothing: anybody who reaches this port can send one. It is a reason
 // to look at the devices now, and the look is the evidence.

@@ -1,5 +1,5 @@
-// Package opensm writes the partitions of an InfiniBand subnet that an owner's
-// OpenSM (3.3.23, as in Debian) manages, and is a fabric.Driver of it.
+// Package opensm is the fabric.Driver of an InfiniBand subnet that an owner's OpenSM
+// manages: it writes its partitions. OpenSM is 3.3.23, as in Debian.
 //
 //   - the subpackage partitions is the language of partitions.conf, and what
 //     OpenSM makes of a file that it can't parse: it opens the fabric;

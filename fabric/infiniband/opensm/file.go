@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"bulkhead/claim"
+	"bulkhead/custody"
 	"bulkhead/fabric"
 )
 
@@ -267,9 +268,7 @@ func (f *File) readRecord() (*record, error) {
 		return nil, err
 	}
 	var r record
-	decoder := json.NewDecoder(bytes.NewReader(text))
-	decoder.DisallowUnknownFields()
-	if err := decoder.Decode(&r); err != nil {
+	if err := claim.Exact(text, custody.Small, &r); err != nil {
 		return nil, fmt.Errorf("%s: %w: nothing is written until it says who wrote last", f.fencePath(), err)
 	}
 	return &r, nil

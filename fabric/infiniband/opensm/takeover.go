@@ -4,6 +4,8 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"fmt"
+	"maps"
 	"slices"
 
 	"bulkhead/claim"
@@ -110,6 +112,36 @@ func (d *Driver) Keep(found Found) (kept, lost []Membership) {
 	slices.SortFunc(kept, order)
 	slices.SortFunc(lost, order)
 	return kept, lost
+}
+
+// Same returns the partitions that have the same members, at least two of them, with the same
+// membership: one population under several labels, which separate nobody. Groups of
+// one are left out, and so is the default partition.
+func (f *Found) Same() [][]uint16 {
+	groups := map[claim.Digest][]uint16{}
+	var order []claim.Digest
+	for _, key := range slices.Sorted(maps.Keys(f.Effect.Members)) {
+		members := f.Effect.Members[key]
+		if key == partitions.DefaultKey || len(members) < 2 {
+			continue
+		}
+		var text []byte
+		for _, guid := range slices.Sorted(maps.Keys(members)) {
+			text = fmt.Appendf(text, "%016x %t\n", guid, members[guid])
+		}
+		d := claim.DigestOf(text)
+		if groups[d] == nil {
+			order = append(order, d)
+		}
+		groups[d] = append(groups[d], key)
+	}
+	var out [][]uint16
+	for _, d := range order {
+		if len(groups[d]) > 1 {
+			out = append(out, groups[d])
+		}
+	}
+	return out
 }
 
 // manages reports whether a port is one that the owner's SMs run on: they are full

@@ -1,6 +1,6 @@
-// Package smp asks the devices of an InfiniBand subnet about themselves: their
-// subnet management agents, not the subnet manager, which remembers what it
-// wrote and does not read it again.
+// Package smp asks the devices of an InfiniBand subnet about themselves. It asks their
+// subnet management agents, not the subnet manager, which remembers what it wrote and does
+// not read it again.
 //
 //   - [Transport] carries packets; umad and umadsim are two;
 //   - [Client] matches answers to requests, repeats what got none, and keeps a

@@ -22,7 +22,6 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"net"
-	"os"
 	"sync"
 	"syscall"
 	"time"
@@ -35,12 +34,6 @@ type Options struct {
 	Socket string // the simulator's name; "" is "sim"
 	Host   string // node to sit on, by its name or description; "" is the simulator's first
 	IsSM   bool   // get the packets that ask for a subnet manager there
-}
-
-// FromEnv returns the options that umad2sim's clients get from the environment:
-// IBSIM_SOCKNAME, SIM_HOST and SIM_SET_ISSM.
-func FromEnv() Options {
-	return Options{Socket: os.Getenv("IBSIM_SOCKNAME"), Host: os.Getenv("SIM_HOST"), IsSM: os.Getenv("SIM_SET_ISSM") != ""}
 }
 
 // controlTimeout is how long the simulator may take to answer a control message.

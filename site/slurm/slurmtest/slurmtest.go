@@ -1,5 +1,5 @@
-// Package slurmtest asks a real slurmctld, of Debian's package, how it reads a
-// network: for tests of what is written for Slurm and of what reads Slurm's files.
+// Package slurmtest asks a real slurmctld, of Debian's package, how it reads a network. It
+// is for tests of what is written for Slurm and of what reads Slurm's files.
 package slurmtest
 
 import (

@@ -1,6 +1,6 @@
-// Package gateway writes the ruleset of a management network's gateway over
-// netlink, and reads the gateway back by way of other programs: nft and iproute2.
-// It runs on the gateway, or in a network namespace that stands for it.
+// Package gateway writes the ruleset of a management network's gateway, and reads it back
+// by other programs. It writes over netlink, and reads by nft and iproute2. It runs on the
+// gateway, or in a network namespace that stands for it.
 //
 // Tried on Linux 6.18 with nftables 1.0.6 and iproute2 6.1.
 package gateway

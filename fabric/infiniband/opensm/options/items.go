@@ -55,7 +55,7 @@ func (i *Item) Holds(conf map[string]string) error {
 	}
 	value, set := conf[i.Option]
 	if !set {
-		return fmt.Errorf("%s is not set", i.Option)
+		return fmt.Errorf("no %s line in opensm.conf, so OpenSM's own default counts: add one, or let bulkhead drivers prepare write a hardened file", i.Option)
 	}
 	return i.holds(value, conf)
 }

@@ -1,6 +1,6 @@
-// Package partitions is OpenSM's partitions.conf: the part of its language that
-// Bulkhead writes, a strict parser of exactly that part, and a model of what
-// OpenSM 3.3.23 makes of any text at all.
+// Package partitions is OpenSM's partitions.conf: what Bulkhead writes, and what OpenSM
+// makes of any text. It has a strict parser of the part of the language that Bulkhead
+// writes, and a model of what OpenSM 3.3.23 makes of any text at all.
 //
 // OpenSM reads the file on every heavy sweep. On the first thing that it can't
 // parse it throws the whole file away and makes every port of the subnet a full
