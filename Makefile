@@ -70,7 +70,7 @@ quick: go-version ## the inner loop: under a minute, no root, no daemons
 	@$(GO) test -short ./...
 
 bench: go-version ## benchmarks, each beside its limit or peer
-	@$(GO) test -run '^$$' -bench . -benchtime 1s ./site ./place ./place/dated ./whatif ./contract ./meter ./ledger/... ./prove ./node ./bundle ./book ./run ./fabric/ethernet/... | grep -v '^ok\|^PASS\|^?\|no test files'
+	@$(GO) test -run '^$$' -bench . -benchtime 1s ./site ./place ./place/solve ./place/check ./place/dated ./whatif ./contract ./meter ./ledger/... ./prove ./node ./bundle ./book ./run ./fabric/ethernet/... | grep -v '^ok\|^PASS\|^?\|no test files'
 
 bench-ib: go-version ## the InfiniBand budgets, each as a ratio in one run on ibsim under OpenSM (Debian; two minutes)
 	@lab/peers

@@ -45,7 +45,7 @@ func placesSection(rows []placed) report.Section {
 // latency is B1.
 func latency(rows []placed) (string, []report.Bar) {
 	var b strings.Builder
-	b.WriteString("**How long a decision takes** (milliseconds, p50 / p99). *Search* is the decision alone: for Bulkhead `place.Solve`, which counts " +
+	b.WriteString("**How long a decision takes** (milliseconds, p50 / p99). *Search* is the decision alone: for Bulkhead `solve.Among`, which counts " +
 		"the free nodes, finds the optimum and writes its certificate; for Slurm what slurmctld itself spent on the request, as `sdiag` tells; for Kueue " +
 		"`FindTopologyAssignmentsForFlavor`. *Whole* is what a caller waits for, and that differs: Bulkhead adds the check of the certificate, Kueue its " +
 		"snapshot of the cache, once a cycle, Slurm all of `sbatch --test-only`, with the start of that process and its answer on paper. " +

@@ -118,7 +118,7 @@ func (c AcknowledgeReplacement) with(confirmed claim.Digest, assent *contract.Si
 
 // showAnswer is what the tenant is shown of another node for a slot.
 func (s *State) showAnswer(l *Lease, slot uint32, swap *Swap) *Showing {
-	return &Showing{contract.ActAcknowledge, s.Contracts[l.Contract].Current(), contract.AnswerNote(l.Contract, &lease.Proposed{
+	return &Showing{contract.ActAcknowledge, s.Contracts[l.Contract].Current(), contract.AnswerSheet(l.Contract, &lease.Proposed{
 		Lease: l.ID, Slot: slot, Was: s.Site.NodeID[swap.Was], Node: s.Site.NodeID[swap.Node],
 		Reason: swap.Reason, Deadline: swap.Deadline, By: swap.By, Requested: swap.Requested,
 	})}
@@ -134,7 +134,7 @@ func (c ConsentDefrag) Show(s *State, _ time.Time) (*Showing, error) {
 	for i, slot := range p.Slots {
 		slots[i] = site.Index(slot)
 	}
-	return &Showing{contract.ActConsent, s.Contracts[l.Contract].Current(), contract.MovesNote(l.Contract, &lease.DefragProposed{
+	return &Showing{contract.ActConsent, s.Contracts[l.Contract].Current(), contract.MovesSheet(l.Contract, &lease.DefragProposed{
 		Lease: l.ID, Proposal: p.Number, Slots: site.FormatOrder(slots), Nodes: site.FormatOrder(p.Nodes), Reason: p.Reason,
 	})}, nil
 }

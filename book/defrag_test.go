@@ -8,6 +8,7 @@ import (
 	"bulkhead/lease"
 	"bulkhead/node"
 	"bulkhead/place"
+	"bulkhead/place/solve"
 	"bulkhead/site"
 )
 
@@ -43,7 +44,7 @@ func spread(t *testing.T) (*stage, *book.Lease) {
 // plan is the best that one move does for a lease.
 func (s *stage) plan(t *testing.T, l *book.Lease, most int) book.ProposeDefrag {
 	t.Helper()
-	points, err := place.Frontier(s.Site, l.Slots, s.MoveTargets(l, s.now), most)
+	points, err := solve.Frontier(s.Site, l.Slots, s.MoveTargets(l, s.now), most)
 	must(t, err)
 	if len(points) < 2 {
 		t.Fatalf("nothing is better than %v", points)

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"bulkhead/place"
+	"bulkhead/place/check"
 	"bulkhead/place/dated"
 	"bulkhead/site"
 )
@@ -92,7 +93,7 @@ func (s *State) checkDomains(what, owner string, nodes []site.Index, begin, end 
 	if !s.hasDomains() {
 		return nil
 	}
-	if err := place.CheckDomains(s.Site, nodes, s.others(owner, begin, end)); err != nil {
+	if err := check.Domains(s.Site, nodes, s.others(owner, begin, end)); err != nil {
 		return refuse("placement "+what, "%v", err)
 	}
 	return nil

@@ -9,6 +9,7 @@ import (
 	"bulkhead/contract"
 	"bulkhead/lease"
 	"bulkhead/place"
+	"bulkhead/place/solve"
 	"bulkhead/site"
 )
 
@@ -56,7 +57,7 @@ func TestDomainsAreNeverShared(t *testing.T) {
 	_, forged := s.settled(t, rival)
 	left := site.SetOf(s.Site.RackNodesOf(own.Slots[0])...)
 	left.Intersect(s.Free(july, end))
-	slice, err := place.Solve(s.Site, left, place.Ask{Nodes: 2, Fabric: "roce", Kind: "H200", Links: lease.Shared})
+	slice, err := solve.Among(s.Site, left, place.Ask{Nodes: 2, Fabric: "roce", Kind: "H200", Links: lease.Shared})
 	must(t, err)
 	forged.Slices[0].Slice, forged.Slices[0].Among, forged.Slices[0].Nodes = slice, left, slice.Nodes
 	if _, err := s.decide(t, forged); err == nil || !strings.Contains(err.Error(), "placement") {

@@ -12,6 +12,8 @@ import (
 	"bulkhead/contract"
 	"bulkhead/lease"
 	"bulkhead/place"
+	"bulkhead/place/check"
+	"bulkhead/place/solve"
 	"bulkhead/site"
 )
 
@@ -55,7 +57,7 @@ func TestHermeticLease(t *testing.T) {
 	shared := offer
 	ask := offer.Slices[0].Slice.Certificate.Ask
 	ask.Links = lease.Shared
-	slice, err := s.Occupancy(begin, end).Solve(ask)
+	slice, err := solve.On(s.Occupancy(begin, end), ask)
 	must(t, err)
 	shared.Slices = []book.TrancheSlice{{Tranche: offer.Slices[0].Tranche, Slice: slice}}
 	if _, err := s.decide(t, shared); err == nil || !strings.Contains(err.Error(), "answers another ask") {
@@ -88,7 +90,7 @@ func TestHermeticLease(t *testing.T) {
 	if string(tenant.Links.Encode()) != string(l.Assigned) || !tenant.Links.Occupancy.IsZero() {
 		t.Error("the tenant's placement certificate has other links than the lease, or tells of others'")
 	}
-	must(t, tenant.Links.Verify(len(l.Slots), site.Rails))
+	must(t, check.Links(tenant.Links, len(l.Slots), site.Rails))
 	if s.Free(begin, end).Intersects(territory) {
 		t.Error("a lease does not keep others out of its SUs")
 	}

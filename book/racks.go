@@ -6,6 +6,7 @@ import (
 	"bulkhead/contract"
 	"bulkhead/lease"
 	"bulkhead/place"
+	"bulkhead/place/check"
 	"bulkhead/site"
 )
 
@@ -51,14 +52,14 @@ func (s *State) checkRacks(t *contract.Tranche, p *TrancheSlice) error {
 		return refuse("tranche "+t.ID, "the placement answers another ask: segments of %d nodes, expected %d", got, t.SegmentNodes())
 	}
 	if segment := t.SegmentNodes(); segment > 0 {
-		if err := place.CheckSegments(s.Site, p.own(), segment); err != nil {
+		if err := check.Segments(s.Site, p.own(), segment); err != nil {
 			return fmt.Errorf("tranche %s: placement: %w", t.ID, err)
 		}
 	}
 	if !whole {
 		return nil
 	}
-	if err := place.CheckRacks(s.Site, p.own()); err != nil {
+	if err := check.Racks(s.Site, p.own()); err != nil {
 		return fmt.Errorf("tranche %s: placement: %w", t.ID, err)
 	}
 	return nil

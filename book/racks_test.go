@@ -10,6 +10,7 @@ import (
 	"bulkhead/contract"
 	"bulkhead/lease"
 	"bulkhead/place"
+	"bulkhead/place/check"
 	"bulkhead/site"
 )
 
@@ -100,7 +101,7 @@ func TestWholeRacksAreLeased(t *testing.T) {
 		s.do(t, o)
 		s.do(t, book.SignQuote{Quote: o.Quote, By: "x", Signed: contract.ByTenant("x")})
 		l, _ := s.LeaseByID(book.LeaseIDOf(c.ID, "w1"))
-		must(t, place.CheckRacks(s.Site, l.Slots))
+		must(t, check.Racks(s.Site, l.Slots))
 		for _, n := range l.Slots {
 			if other := holders[s.Site.RackOf(n)]; other != "" && other != c.ID {
 				t.Errorf("rack %s is of %s and %s", s.Site.RackID(s.Site.RackOf(n)), other, c.ID)
@@ -134,7 +135,7 @@ func TestRampsOfWholeRacks(t *testing.T) {
 	s.do(t, book.SignQuote{Quote: o.Quote, By: "x", Signed: contract.ByTenant("x")})
 	for id, nodes := range map[lease.ID]int{"ramp/w1": 4, "ramp/w2": 6} {
 		l, _ := s.LeaseByID(id)
-		if must(t, place.CheckRacks(s.Site, l.Slots)); len(l.Slots) != nodes {
+		if must(t, check.Racks(s.Site, l.Slots)); len(l.Slots) != nodes {
 			t.Errorf("%s has %d nodes", id, len(l.Slots))
 		}
 	}

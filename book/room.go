@@ -9,6 +9,7 @@ import (
 	"bulkhead/lease"
 	"bulkhead/ledger"
 	"bulkhead/place"
+	"bulkhead/place/check"
 	"bulkhead/place/dated"
 	"bulkhead/site"
 )
@@ -82,7 +83,7 @@ func checkAmong(s *site.Site, slice place.Slice, among *site.Set) error {
 	if among == nil {
 		return fmt.Errorf("it does not say among which nodes it is the best")
 	}
-	return place.Check(s, among, slice)
+	return check.Among(s, among, slice)
 }
 
 // calendar refuses tranches that the site can't hold at some instant. One that
@@ -107,7 +108,7 @@ func (r *room) take(s *State, t *contract.Tranche, p *TrancheSlice) error {
 	ask := p.Slice.Certificate.Ask
 	var err error
 	if p.Among == nil && p.Nodes == nil && r.after == nil {
-		err = place.Check(s.Site, free, p.Slice)
+		err = check.Among(s.Site, free, p.Slice)
 	} else {
 		came := t.Delivery // when the last of it has come
 		if t.Split && own.Len() > 0 {
@@ -169,7 +170,7 @@ func (r *room) takeLinks(s *State, t *contract.Tranche, p *TrancheSlice) error {
 	if ask.Nodes != t.Slots() || !slices.Equal(p.own(), p.Slice.Nodes) || ask.Kind != t.Kind || ask.Links != lease.Hermetic || (t.Fabric != "" && ask.Fabric != t.Fabric) {
 		return refuse("tranche "+t.ID, "the placement answers another ask: %d nodes of %s in %s, %s links", len(p.own()), ask.Kind, ask.Fabric, ask.Links)
 	}
-	if err := o.Check(p.Slice); err != nil {
+	if err := check.On(o, p.Slice); err != nil {
 		return fmt.Errorf("tranche %s: placement: %w", t.ID, err)
 	}
 	// What comes after it in the quote is kept out of its whole SUs as well.

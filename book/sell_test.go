@@ -9,6 +9,7 @@ import (
 	"bulkhead/contract"
 	"bulkhead/lab/story"
 	"bulkhead/place"
+	"bulkhead/place/solve"
 	"bulkhead/site"
 )
 
@@ -47,7 +48,7 @@ func (s *stage) offer(quote string, c *contract.Contract) book.OfferQuote {
 				panic(err)
 			}
 		}
-		slice, err := on.Solve(place.Ask{Nodes: int(t.GPUs / site.GPUs), Fabric: t.Fabric, Kind: t.Kind, Links: t.Links})
+		slice, err := solve.On(on, place.Ask{Nodes: int(t.GPUs / site.GPUs), Fabric: t.Fabric, Kind: t.Kind, Links: t.Links})
 		if err != nil {
 			panic(err)
 		}

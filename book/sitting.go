@@ -11,6 +11,7 @@ import (
 	"bulkhead/lease"
 	"bulkhead/node"
 	"bulkhead/place"
+	"bulkhead/place/check"
 	"bulkhead/site"
 )
 
@@ -56,7 +57,7 @@ func (c OfferSitting) decide(s *State, env Env) (*Decision, error) {
 			return nil, refuse("tranche "+t.ID, "it is of %d nodes of %s in fabric %s, and %d carry the labels", t.Slots(), t.Kind, t.Fabric, len(own))
 		}
 		if wholeRacks(s.Site, t.Kind, &t) {
-			if err := place.CheckRacks(s.Site, own); err != nil {
+			if err := check.Racks(s.Site, own); err != nil {
 				return nil, fmt.Errorf("tranche %s: %w", t.ID, err)
 			}
 		}

@@ -37,7 +37,7 @@ func (v *verifier) defrag(body any) {
 			return
 		}
 		v.budget.keep(perWord+128*int64(len(slots)), "moves that are proposed") // the map, and the two orders that it was read from
-		d := &defragLog{number: b.Proposal, to: map[uint32]uint32{}, shown: contract.MovesNote(l.Contract, b).Digest()}
+		d := &defragLog{number: b.Proposal, to: map[uint32]uint32{}, shown: contract.MovesSheet(l.Contract, b).Digest()}
 		for i := range slots {
 			d.to[uint32(slots[i])] = uint32(nodes[i])
 		}
@@ -135,7 +135,7 @@ func (v *verifier) answerDone(ref slotRef, b *lease.Acknowledged, swap *swapLog)
 	v.done(deed{
 		act: contract.ActAcknowledge, contract: id, about: ref.String(), party: contract.Tenant, by: b.By, preview: b.Preview, assent: own, unread: err,
 		shown: func() claim.Digest {
-			return contract.AnswerNote(id, &lease.Proposed{
+			return contract.AnswerSheet(id, &lease.Proposed{
 				Lease: b.Lease, Slot: b.Slot, Was: swap.was, Node: swap.to, Reason: swap.reason, Deadline: swap.deadline, By: swap.by, Requested: swap.requested,
 			}).Digest()
 		},

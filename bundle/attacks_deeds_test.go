@@ -64,7 +64,7 @@ const firstNote, secondNote = bundletest.Tenant + "-credit-0001", bundletest.Ten
 // accepted has the tenant answer another node for one that works.
 func accepted(s *bundletest.Story, sign func(shown claim.Digest) *contract.SignedAssent) {
 	s.SwapAnswered(s.Slots[0], false, meter.DownOwner, lease.CauseReplaced, &lease.Asked{Word: lease.WordConsent, By: "officer", Reason: "a noisy fan"}, func(p *lease.Proposed) lease.Acknowledged {
-		shown := contract.AnswerNote(s.Contract.ID, p).Digest()
+		shown := contract.AnswerSheet(s.Contract.ID, p).Digest()
 		return lease.Acknowledged{By: "officer", Preview: shown, Assent: sign(shown).Encode()}
 	})
 }
@@ -147,7 +147,7 @@ var deedAttacks = []attack{
 	}, running),
 	begun("a deadline that the tenant's key is said to have signed", bundle.CheckAssent, "an answer that is", func(a *attempt) {
 		a.SwapAnswered(a.Slots[0], false, meter.DownOwner, lease.CauseReplaced, &lease.Asked{Word: lease.WordOwner, By: "operator", Reason: "a noisy fan"}, func(p *lease.Proposed) lease.Acknowledged {
-			return lease.Acknowledged{By: "deadline", Assent: a.SignAct(contract.ActAcknowledge, contract.AnswerNote(a.Contract.ID, p).Digest(), a.Owner.Officer).Encode()}
+			return lease.Acknowledged{By: "deadline", Assent: a.SignAct(contract.ActAcknowledge, contract.AnswerSheet(a.Contract.ID, p).Digest(), a.Owner.Officer).Encode()}
 		})
 	}, running),
 }

@@ -1,6 +1,7 @@
 package bundle
 
 import (
+	"bulkhead/place/check"
 	"bytes"
 
 	"bulkhead/claim"
@@ -70,7 +71,7 @@ func (v *verifier) hermetic(l *leaseLog) {
 			return
 		}
 		v.budget.spend(32*len(order)*max(l.gpus, 1), "the links of a lease")
-		if err := links.Verify(len(order), l.gpus); err != nil {
+		if err := check.Links(links, len(order), l.gpus); err != nil {
 			v.fail(at, CheckHermetic, id, "%v", err)
 		}
 	})

@@ -30,7 +30,7 @@ func ReadSheet(act Act, contract string, data []byte) (Sheet, error) {
 		err = claim.Exact(data, MaxFile, p)
 		sheet, is, of = p, p.Act, p.Contract
 	} else {
-		n := &Note{}
+		n := &ActSheet{}
 		err = claim.Exact(data, MaxFile, n)
 		sheet, is, of = n, n.Act, n.Contract
 	}
@@ -45,33 +45,33 @@ func ReadSheet(act Act, contract string, data []byte) (Sheet, error) {
 	return sheet, nil
 }
 
-// Note is the sheet of an act that makes no new version: each line of it, in order.
-type Note struct {
-	Act      Act        `json:"act"`
-	Party    string     `json:"party"`
-	Contract string     `json:"contract"`
-	Lines    []NoteLine `json:"lines"`
+// ActSheet is the sheet of an act that makes no new version: each line of it, in order.
+type ActSheet struct {
+	Act      Act         `json:"act"`
+	Party    string      `json:"party"`
+	Contract string      `json:"contract"`
+	Lines    []SheetLine `json:"lines"`
 }
 
-// NoteLine is one line of a note.
-type NoteLine struct {
+// SheetLine is one line of a sheet.
+type SheetLine struct {
 	Name string `json:"name"`
 	Says string `json:"says"`
 }
 
-// NewNote begins a note.
-func NewNote(act Act, party, contract string) *Note {
-	return &Note{Act: act, Party: party, Contract: contract}
+// NewActSheet begins a sheet.
+func NewActSheet(act Act, party, contract string) *ActSheet {
+	return &ActSheet{Act: act, Party: party, Contract: contract}
 }
 
 // Add writes a line.
-func (n *Note) Add(name, format string, args ...any) *Note {
-	n.Lines = append(n.Lines, NoteLine{name, fmt.Sprintf(format, args...)})
+func (n *ActSheet) Add(name, format string, args ...any) *ActSheet {
+	n.Lines = append(n.Lines, SheetLine{name, fmt.Sprintf(format, args...)})
 	return n
 }
 
 // Says is a line by its name; "" where there is none.
-func (n *Note) Says(name string) string {
+func (n *ActSheet) Says(name string) string {
 	for _, l := range n.Lines {
 		if l.Name == name {
 			return l.Says
@@ -81,13 +81,13 @@ func (n *Note) Says(name string) string {
 }
 
 // Encode is the canonical JSON.
-func (n *Note) Encode() []byte { return claim.Canonical(n) }
+func (n *ActSheet) Encode() []byte { return claim.Canonical(n) }
 
 // Digest is what is confirmed, and what is signed.
-func (n *Note) Digest() claim.Digest { return claim.DigestOf(n.Encode()) }
+func (n *ActSheet) Digest() claim.Digest { return claim.DigestOf(n.Encode()) }
 
 // Text is the page that a person reads before the act.
-func (n *Note) Text() string {
+func (n *ActSheet) Text() string {
 	var b strings.Builder
 	line := func(name, says string) { fmt.Fprintf(&b, "%-12s %s\n", claim.Line(name), claim.Line(says)) }
 	rule, _ := RuleOf(n.Act)
@@ -100,9 +100,9 @@ func (n *Note) Text() string {
 	return b.String()
 }
 
-// AnswerNote is what the tenant's yes to another node for a slot comes to.
-func AnswerNote(contract string, p *lease.Proposed) *Note {
-	n := NewNote(ActAcknowledge, Tenant, contract)
+// AnswerSheet is what the tenant's yes to another node for a slot comes to.
+func AnswerSheet(contract string, p *lease.Proposed) *ActSheet {
+	n := NewActSheet(ActAcknowledge, Tenant, contract)
 	n.Add("slot", "%d of %s", p.Slot, p.Lease)
 	n.Add("leaves", "%s: what runs on it ends, and what lies on its drives is lost", p.Was)
 	n.Add("comes", "%s, which is clean; the slot keeps its rank", p.Node)
@@ -118,9 +118,9 @@ func AnswerNote(contract string, p *lease.Proposed) *Note {
 	return n.Add("deadline", "%s", p.Deadline.UTC().Format(time.RFC3339Nano))
 }
 
-// MovesNote is what the tenant's yes to moves of its nodes comes to.
-func MovesNote(contract string, p *lease.DefragProposed) *Note {
-	n := NewNote(ActConsent, Tenant, contract)
+// MovesSheet is what the tenant's yes to moves of its nodes comes to.
+func MovesSheet(contract string, p *lease.DefragProposed) *ActSheet {
+	n := NewActSheet(ActConsent, Tenant, contract)
 	n.Add("proposal", "%d for %s", p.Proposal, p.Lease)
 	n.Add("slots", "%s", p.Slots)
 	n.Add("nodes", "%s: what runs on the old ones ends, one after the other, each with a deadline of its own", p.Nodes)

@@ -57,7 +57,7 @@ var mayImport = map[string][]string{
 var pure = []string{"claim", "claim/sshkey", "lineage", "site", "site/draft", "site/hostlist", "site/slurm", "lease", "contract", "place", "prove", "meter", "book", "fabric", "fabric/infiniband", "fabric/infiniband/mad", "fabric/infiniband/netdiscover",
 	"fabric/infiniband/opensm/partitions", "fabric/infiniband/opensm/options",
 	"fabric/ethernet", "fabric/ethernet/discovered", "fabric/ethernet/management", "storage", "node", "node/wipe", "node/attest", "ledger",
-	"place/dated", "whatif", "whatif/picture"}
+	"place/solve", "place/check", "place/dated", "whatif", "whatif/picture"}
 
 var impure = []string{"os", "net", "net/http", "database/sql", "math/rand", "math/rand/v2", "os/exec", "syscall", "log", "log/slog", "sync", "time/rand"}
 

@@ -31,8 +31,8 @@ type Disputed struct {
 }
 
 // Shown is what a dispute comes to; before is how many of the same line were settled.
-func (d *Disputed) Shown(contractID string, before int) *contract.Note {
-	n := contract.NewNote(contract.ActDispute, contract.Tenant, contractID)
+func (d *Disputed) Shown(contractID string, before int) *contract.ActSheet {
+	n := contract.NewActSheet(contract.ActDispute, contract.Tenant, contractID)
 	n.Add("invoice", "%s", d.Number).Add("line", "%s", d.Line).Add("reason", "%s", d.Reason)
 	if !d.Evidence.IsZero() {
 		n.Add("evidence", "%s", d.Evidence)
@@ -67,8 +67,8 @@ type Settled struct {
 }
 
 // Shown is what an answer to a dispute comes to.
-func (s *Settled) Shown(contractID string) *contract.Note {
-	n := contract.NewNote(contract.ActSettle, contract.Owner, contractID)
+func (s *Settled) Shown(contractID string) *contract.ActSheet {
+	n := contract.NewActSheet(contract.ActSettle, contract.Owner, contractID)
 	n.Add("invoice", "%s", s.Number).Add("line", "%s", s.Line).Add("reason", "%s", s.Reason)
 	if s.Outcome == Refused {
 		return n.Add("outcome", "refused: the line stays due, and the tenant is told why; it can't be taken back")

@@ -40,7 +40,7 @@ type Certificate struct {
 	// proven its optimum.
 	Cut bool `json:"cut,omitempty"`
 
-	// Proof says in words what Check verifies and what is the solver's word.
+	// Proof says in words what the checker verifies and what is the solver's word.
 	Proof string `json:"proof"`
 }
 
@@ -123,7 +123,7 @@ func OccupancyDigest(s *site.Site, free *site.Set, fabric int, kind string) clai
 			su = s.SUOf(n)
 			match = s.SUs[su].Kind == kind && s.Pods[s.SUs[su].Pod].Fabric == fabric
 		}
-		if !match || !sellable(s, n) {
+		if !match || s.IsSpare(n) || s.IsRetired(n) {
 			continue
 		}
 		if len(buf) > cap(buf)-4 {
@@ -136,12 +136,13 @@ func OccupancyDigest(s *site.Site, free *site.Set, fabric int, kind string) clai
 	return claim.Digest(h.Sum(nil))
 }
 
-// proof says honestly which levels are proven by the bounds alone. A level
+// Words says honestly which levels are proven by the bounds alone. A level
 // whose cost equals its own bound is proven: no slice of this size, good or bad
-// on the other levels, touches fewer. The rest is the solver's word.
-func proof(gap Cost, ask Ask, cut bool) string {
+// on the other levels, touches fewer. The rest is the solver's word. It follows from
+// gap, ask and cut, so that a proof can say no more than these do.
+func (c *Certificate) Words() string {
 	var proven, asserted []string
-	levels := gap.levels()
+	levels := c.Gap.levels()
 	for i, name := range [...]string{"halls", "pods", "SUs", "racks"} {
 		if levels[i] == 0 {
 			proven = append(proven, name)
@@ -151,13 +152,13 @@ func proof(gap Cost, ask Ask, cut bool) string {
 	}
 	text := "checked: every node is in the site and free, once, of the asked GPU kind and fabric, no spare, in rank order; " +
 		"their number; the cost, counted again; the bound of each level; the collective bounds; both digests. "
-	if ask.WholeRacks {
+	if c.Ask.WholeRacks {
 		text += "checked: of every rack all nodes that may be sold are in the slice; what is called free is in such racks. "
 	}
-	if ask.Segment > 0 {
-		text += fmt.Sprintf("checked: of every rack %d nodes are in the slice, a segment; what is called free is the first %d free nodes of each rack that has so many. ", ask.Segment, ask.Segment)
+	if c.Ask.Segment > 0 {
+		text += fmt.Sprintf("checked: of every rack %d nodes are in the slice, a segment; what is called free is the first %d free nodes of each rack that has so many. ", c.Ask.Segment, c.Ask.Segment)
 	}
-	if ask.Links == lease.Hermetic {
+	if c.Ask.Links == lease.Hermetic {
 		text += "checked by colouring: every permutation of the slice's traffic fits on the links that it holds, which work and which no other slice holds. "
 	}
 	if len(proven) > 0 {
@@ -166,7 +167,7 @@ func proof(gap Cost, ask Ask, cut bool) string {
 	if len(asserted) == 0 {
 		return text + "asserted by the solver: nothing; the bounds meet the cost, so it is the optimum."
 	}
-	if cut {
+	if c.Cut {
 		return text + "not proven: that " + strings.Join(asserted, ", ") +
 			" cannot be fewer; the search for a better hermetic slice was ended before it was through."
 	}

@@ -14,6 +14,25 @@ func CostOf(s *site.Site, nodes []site.Index) Cost {
 		nodes = slices.Clone(nodes)
 		RankOrder(s, nodes)
 	}
-	c, _ := recount(s, nodes)
+	var c Cost
+	hall, pod, su, rack := -1, -1, -1, -1
+	for _, n := range nodes {
+		if r := s.RackOf(n); r != rack {
+			rack = r
+			c.Racks++
+		}
+		if u := s.SUOf(n); u != su {
+			su = u
+			c.SUs++
+			if p := s.SUs[u].Pod; p != pod {
+				pod = p
+				c.Pods++
+				if h := s.Pods[p].Hall; h != hall {
+					hall = h
+					c.Halls++
+				}
+			}
+		}
+	}
 	return c
 }

@@ -4,9 +4,10 @@ import (
 	"math/rand/v2"
 	"testing"
 
-	"pgregory.net/rapid"
-
+	"bulkhead/place/placetest"
 	"bulkhead/site"
+
+	"pgregory.net/rapid"
 )
 
 // Slots keep their numbers and no healthy node ever leaves one, whatever fails,
@@ -15,7 +16,7 @@ func TestFleetKeepsSlotsAndEvictsNobody(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		seed := rapid.Uint64().Draw(t, "seed")
 		r := rand.New(rand.NewPCG(seed, 11))
-		s := grow(randomPlot(r, 60))
+		s := placetest.Grow(placetest.RandomPlot(r, 60))
 		order := r.Perm(s.Nodes())
 		cut := 1 + r.IntN(s.Nodes())
 		var slots []site.Index
@@ -66,7 +67,7 @@ func TestFleetKeepsSlotsAndEvictsNobody(t *testing.T) {
 // A year on a site of 12,500 nodes: the failures that are published for it, two
 // days of repair, nothing ever moves but what failed.
 func TestFleetForAYear(t *testing.T) {
-	s := grow(wide())
+	s := placetest.Grow(wide())
 	var slots []site.Index
 	for n := range site.Index(s.Nodes()) {
 		if !s.IsSpare(n) {
@@ -117,14 +118,14 @@ func poisson(r *rand.Rand, mean float64) int {
 }
 
 // wide is 12,500 nodes of one class in four pods, a spare an SU.
-func wide() plot {
-	p := plot{rackNodes: 8, suNodes: 64, spares: 2}
+func wide() placetest.Plot {
+	p := placetest.Plot{RackNodes: 8, SUNodes: 64, Spares: 2}
 	for range 4 {
-		pod := podPlot{kinds: []string{"H100"}}
+		pod := placetest.PodPlot{Kinds: []string{"H100"}}
 		for left := 3125; left > 0; left -= 64 {
-			pod.sus = append(pod.sus, min(64, left))
+			pod.SUs = append(pod.SUs, min(64, left))
 		}
-		p.halls = append(p.halls, []podPlot{pod})
+		p.Halls = append(p.Halls, []placetest.PodPlot{pod})
 	}
 	return p
 }

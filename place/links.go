@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
-	"slices"
 
 	"bulkhead/claim"
 	"bulkhead/site"
@@ -77,49 +76,6 @@ const (
 	coreLink                 // at = (pod * Rails + rail) * Spines + spine
 )
 
-// leafUse is an SU of a slice.
-type leafUse struct{ su, pod, nodes int }
-
-// leavesOf counts the nodes of a slice by SU. The nodes must be of the site.
-func leavesOf(s *site.Site, nodes []site.Index) []leafUse {
-	var out []leafUse
-	at := map[int]int{}
-	for _, n := range nodes {
-		su := s.SUOf(n)
-		i, ok := at[su]
-		if !ok {
-			i = len(out)
-			at[su] = i
-			out = append(out, leafUse{su: su, pod: s.SUs[su].Pod})
-		}
-		out[i].nodes++
-	}
-	return out
-}
-
-func podsOf(leaves []leafUse) []int {
-	var out []int
-	for _, l := range leaves {
-		if !slices.Contains(out, l.pod) {
-			out = append(out, l.pod)
-		}
-	}
-	return out
-}
-
-// podLeaves writes the SUs of nodes in rank order.
-func podLeaves(s *site.Site, nodes []site.Index) []PodLeaves {
-	var out []PodLeaves
-	for _, leaf := range leavesOf(s, nodes) {
-		if pod := s.Pods[leaf.pod].ID; len(out) == 0 || out[len(out)-1].Pod != pod {
-			out = append(out, PodLeaves{Pod: pod})
-		}
-		p := &out[len(out)-1]
-		p.SUs, p.Nodes = append(p.SUs, s.SUs[leaf.su].ID), append(p.Nodes, leaf.nodes)
-	}
-	return out
-}
-
 // numbers finds the SUs and pods of the link set in a site.
 func (l *LinkSet) numbers(s *site.Site) (sus, pods map[string]int, err error) {
 	sus, pods = map[string]int{}, map[string]int{}
@@ -158,7 +114,7 @@ func (l *LinkSet) each(s *site.Site, visit func(kind linkKind, at int, m Mask) e
 		return err
 	}
 	for _, plane := range l.Planes {
-		for rail := range plane.Rails.all {
+		for rail := range plane.Rails.All {
 			for id, su := range sus {
 				if rails := s.SUs[su].Rails(); rail >= rails {
 					return fmt.Errorf("links: rail %d, expected 0 to %d", rail, rails-1)
@@ -172,7 +128,7 @@ func (l *LinkSet) each(s *site.Site, visit func(kind linkKind, at int, m Mask) e
 				}
 			}
 			for _, set := range plane.Cores {
-				for spine := range set.Spines.all {
+				for spine := range set.Spines.All {
 					if spine >= s.Shape.Spines {
 						return fmt.Errorf("links: spine position %d, expected below %d", spine, s.Shape.Spines)
 					}
@@ -215,7 +171,7 @@ func (l *LinkSet) Uplinks() int {
 	if l == nil || len(l.Planes) == 0 {
 		return 0
 	}
-	n := maskBits
+	n := MaskBits
 	for i := range l.Planes {
 		n = min(n, l.Planes[i].Spines.Count())
 	}

@@ -13,30 +13,30 @@ type Mask [2]uint64
 
 // maskBits is how many positions a mask has room for: the template allows no
 // more spines and cores than that.
-const maskBits = 128
+const MaskBits = 128
 
 // below returns the positions 0 to n-1.
-func below(n int) Mask {
+func MaskBelow(n int) Mask {
 	switch {
 	case n <= 0:
 		return Mask{}
 	case n < 64:
 		return Mask{1<<n - 1, 0}
-	case n < maskBits:
+	case n < MaskBits:
 		return Mask{^uint64(0), 1<<(n-64) - 1}
 	}
 	return Mask{^uint64(0), ^uint64(0)}
 }
 
 // one returns the mask of one position.
-func one(i int) Mask {
+func MaskOf(i int) Mask {
 	var m Mask
 	m[i>>6] = 1 << (i & 63)
 	return m
 }
 
 // Has reports whether position i is in the mask.
-func (m Mask) Has(i int) bool { return i >= 0 && i < maskBits && m[i>>6]>>(i&63)&1 == 1 }
+func (m Mask) Has(i int) bool { return i >= 0 && i < MaskBits && m[i>>6]>>(i&63)&1 == 1 }
 
 // Count returns how many positions are in the mask.
 func (m Mask) Count() int { return bits.OnesCount64(m[0]) + bits.OnesCount64(m[1]) }
@@ -44,15 +44,15 @@ func (m Mask) Count() int { return bits.OnesCount64(m[0]) + bits.OnesCount64(m[1
 // Empty reports whether no position is in the mask.
 func (m Mask) Empty() bool { return m == Mask{} }
 
-func (m Mask) and(o Mask) Mask     { return Mask{m[0] & o[0], m[1] & o[1]} }
-func (m Mask) or(o Mask) Mask      { return Mask{m[0] | o[0], m[1] | o[1]} }
-func (m Mask) without(o Mask) Mask { return Mask{m[0] &^ o[0], m[1] &^ o[1]} }
+func (m Mask) And(o Mask) Mask   { return Mask{m[0] & o[0], m[1] & o[1]} }
+func (m Mask) Or(o Mask) Mask    { return Mask{m[0] | o[0], m[1] | o[1]} }
+func (m Mask) Minus(o Mask) Mask { return Mask{m[0] &^ o[0], m[1] &^ o[1]} }
 
 // within reports whether every position of m is in o.
-func (m Mask) within(o Mask) bool { return m.without(o).Empty() }
+func (m Mask) Within(o Mask) bool { return m.Minus(o).Empty() }
 
 // lowest returns the n lowest positions of m, or all if it has fewer.
-func (m Mask) lowest(n int) Mask {
+func (m Mask) Lowest(n int) Mask {
 	var out Mask
 	for word := range m {
 		for left := m[word]; left != 0 && n > 0; n-- {
@@ -64,7 +64,7 @@ func (m Mask) lowest(n int) Mask {
 }
 
 // first returns the lowest position, or -1.
-func (m Mask) first() int {
+func (m Mask) First() int {
 	for word := range m {
 		if m[word] != 0 {
 			return word*64 + bits.TrailingZeros64(m[word])
@@ -74,7 +74,7 @@ func (m Mask) first() int {
 }
 
 // all yields the positions in ascending order.
-func (m Mask) all(yield func(int) bool) {
+func (m Mask) All(yield func(int) bool) {
 	for word := range m {
 		for left := m[word]; left != 0; left &= left - 1 {
 			if !yield(word*64 + bits.TrailingZeros64(left)) {
@@ -86,7 +86,7 @@ func (m Mask) all(yield func(int) bool) {
 
 func (m Mask) String() string {
 	var b strings.Builder
-	for i := 0; i < maskBits; i++ {
+	for i := 0; i < MaskBits; i++ {
 		if !m.Has(i) {
 			continue
 		}
@@ -122,10 +122,10 @@ func (m *Mask) UnmarshalText(text []byte) error {
 		if err == nil && ranged {
 			high, err = strconv.Atoi(to)
 		}
-		if err != nil || low < 0 || high < low || high >= maskBits {
-			return fmt.Errorf("positions %.80q: expected ranges from 0 to %d, such as 0-62", text, maskBits-1)
+		if err != nil || low < 0 || high < low || high >= MaskBits {
+			return fmt.Errorf("positions %.80q: expected ranges from 0 to %d, such as 0-62", text, MaskBits-1)
 		}
-		*m = m.or(below(high + 1).without(below(low)))
+		*m = m.Or(MaskBelow(high + 1).Minus(MaskBelow(low)))
 	}
 	if m.String() != string(text) {
 		return fmt.Errorf("positions %.80q: expected ascending ranges, as %q", text, m.String())

@@ -7,7 +7,6 @@ import (
 	"fmt"
 
 	"bulkhead/claim"
-	"bulkhead/lease"
 	"bulkhead/site"
 )
 
@@ -16,9 +15,11 @@ import (
 // solved on, one after the other:
 //
 //	o := place.NewOccupancy(s)         // the whole site, healthy and empty
-//	slice, err := o.Solve(ask)         // shared or hermetic; changes nothing
+//	slice, err := solve.On(o, ask)     // shared or hermetic; changes nothing
 //	err = o.Commit(slice)              // its nodes and links are taken
 //	err = o.Release(slice)             // and given back
+//
+// Its fields are to be read; the methods change them.
 //
 // Links: each rail leaf has one uplink to every spine of its plane in the pod,
 // and each spine has [site.Shape.CoreLinks] links to the cores. Only hermetic
@@ -35,36 +36,36 @@ import (
 // Like the rest of the package it is single-threaded; a Clone costs 0.5 MB at
 // 50,000 nodes. The zero value is of no use.
 type Occupancy struct {
-	site *site.Site
-	held *site.Set // nodes that a lease or quote holds, slots or not
-	out  *site.Set // nodes that are out of order
+	site   *site.Site
+	Taken  *site.Set // nodes that a lease or quote holds, slots or not
+	Broken *site.Set // nodes that are out of order
 
 	// Of those that are held: by hermetic slices, by leases with shared links, and
 	// by whom it was not said. One node may be in several at different times.
-	alone, shared, unsaid *site.Set
+	Hermetic, Shared, Unsaid *site.Set
 
-	heldUp, failedUp     []Mask // uplinks of each leaf: SU number * Rails + rail
-	heldCore, failedCore []Mask // core links of each spine: (pod * Rails + rail) * Spines + spine
-	whole                []bool // SUs that a hermetic slice has whole
+	HeldUp, FailedUp     []Mask // uplinks of each leaf: SU number * Rails + rail
+	HeldCore, FailedCore []Mask // core links of each spine: (pod * Rails + rail) * Spines + spine
+	Whole                []bool // SUs that a hermetic slice has whole
 }
 
 // NewOccupancy returns the site with everything free and in order.
 func NewOccupancy(s *site.Site) *Occupancy {
 	cores := len(s.Pods) * site.Rails * s.Shape.Spines
-	return &Occupancy{site: s, held: site.NewSet(s.Nodes()), out: site.NewSet(s.Nodes()),
-		alone: site.NewSet(s.Nodes()), shared: site.NewSet(s.Nodes()), unsaid: site.NewSet(s.Nodes()),
-		heldUp: make([]Mask, len(s.SUs)*site.Rails), failedUp: make([]Mask, len(s.SUs)*site.Rails),
-		heldCore: make([]Mask, cores), failedCore: make([]Mask, cores), whole: make([]bool, len(s.SUs))}
+	return &Occupancy{site: s, Taken: site.NewSet(s.Nodes()), Broken: site.NewSet(s.Nodes()),
+		Hermetic: site.NewSet(s.Nodes()), Shared: site.NewSet(s.Nodes()), Unsaid: site.NewSet(s.Nodes()),
+		HeldUp: make([]Mask, len(s.SUs)*site.Rails), FailedUp: make([]Mask, len(s.SUs)*site.Rails),
+		HeldCore: make([]Mask, cores), FailedCore: make([]Mask, cores), Whole: make([]bool, len(s.SUs))}
 }
 
 // Clone returns a copy that shares nothing but the site.
 func (o *Occupancy) Clone() *Occupancy {
 	c := *o
-	c.held, c.out = o.held.Clone(), o.out.Clone()
-	c.alone, c.shared, c.unsaid = o.alone.Clone(), o.shared.Clone(), o.unsaid.Clone()
-	c.heldUp, c.failedUp = append([]Mask(nil), o.heldUp...), append([]Mask(nil), o.failedUp...)
-	c.heldCore, c.failedCore = append([]Mask(nil), o.heldCore...), append([]Mask(nil), o.failedCore...)
-	c.whole = append([]bool(nil), o.whole...)
+	c.Taken, c.Broken = o.Taken.Clone(), o.Broken.Clone()
+	c.Hermetic, c.Shared, c.Unsaid = o.Hermetic.Clone(), o.Shared.Clone(), o.Unsaid.Clone()
+	c.HeldUp, c.FailedUp = append([]Mask(nil), o.HeldUp...), append([]Mask(nil), o.FailedUp...)
+	c.HeldCore, c.FailedCore = append([]Mask(nil), o.HeldCore...), append([]Mask(nil), o.FailedCore...)
+	c.Whole = append([]bool(nil), o.Whole...)
 	return &c
 }
 
@@ -73,31 +74,31 @@ func (o *Occupancy) Site() *site.Site { return o.site }
 
 // Hold marks nodes as held by somebody, it is not said whom; Drop takes that back.
 func (o *Occupancy) Hold(nodes *site.Set) {
-	o.held.Union(nodes)
-	o.unsaid.Union(nodes)
+	o.Taken.Union(nodes)
+	o.Unsaid.Union(nodes)
 }
 
 // Drop marks nodes as held by nobody.
 func (o *Occupancy) Drop(nodes *site.Set) {
-	for _, set := range []*site.Set{o.held, o.alone, o.shared, o.unsaid} {
+	for _, set := range []*site.Set{o.Taken, o.Hermetic, o.Shared, o.Unsaid} {
 		set.Subtract(nodes)
 	}
 }
 
 // Out marks nodes as out of order: they can't be placed, and they are nobody's.
-func (o *Occupancy) Out(nodes *site.Set) { o.out.Union(nodes) }
+func (o *Occupancy) Out(nodes *site.Set) { o.Broken.Union(nodes) }
 
 // Back marks nodes as in order again.
-func (o *Occupancy) Back(nodes *site.Set) { o.out.Subtract(nodes) }
+func (o *Occupancy) Back(nodes *site.Set) { o.Broken.Subtract(nodes) }
 
 // Held returns the nodes that somebody holds. The set is the caller's.
-func (o *Occupancy) Held() *site.Set { return o.held.Clone() }
+func (o *Occupancy) Held() *site.Set { return o.Taken.Clone() }
 
 // Free returns the nodes that a lease with shared links may have: in order, held
 // by nobody, neither spares nor retired, and not cut off from common links. The
 // set is the caller's. Cost: O(nodes), 0.2 ms at 50,000.
 func (o *Occupancy) Free() *site.Set {
-	free := o.unheld()
+	free := o.Unheld()
 	for su := range o.site.SUs {
 		if o.cutOff(su) {
 			for _, n := range o.site.SUs[su].Nodes {
@@ -113,33 +114,19 @@ func (o *Occupancy) Free() *site.Set {
 func (o *Occupancy) cutOff(su int) bool {
 	last := o.site.Shape.Spines - 1
 	for rail := range site.Rails {
-		if o.heldUp[su*site.Rails+rail].Has(last) {
+		if o.HeldUp[su*site.Rails+rail].Has(last) {
 			return true
 		}
 	}
 	return false
 }
 
-// others counts the nodes of an SU that are in no hermetic slice at any time:
-// spares and dead ones, free ones, those of leases with shared links, and those of
-// which it was not said who holds them. Who takes just these may hold the last
-// uplinks.
-func (o *Occupancy) others(su int) int {
-	n := 0
-	for _, at := range o.site.SUs[su].Nodes {
-		if !o.alone.Has(at) || o.shared.Has(at) || o.unsaid.Has(at) {
-			n++
-		}
-	}
-	return n
-}
-
-// unheld returns the nodes that a hermetic slice may have: all that are in order
+// Unheld returns the nodes that a hermetic slice may have: all that are in order
 // and held by nobody.
-func (o *Occupancy) unheld() *site.Set {
+func (o *Occupancy) Unheld() *site.Set {
 	free := site.NewSet(o.site.Nodes())
 	for n := range site.Index(o.site.Nodes()) {
-		if sellable(o.site, n) && !o.held.Has(n) && !o.out.Has(n) {
+		if !o.site.IsSpare(n) && !o.site.IsRetired(n) && !o.Taken.Has(n) && !o.Broken.Has(n) {
 			free.Add(n)
 		}
 	}
@@ -158,7 +145,7 @@ func (o *Occupancy) FailUplink(l Uplink, failed bool) {
 	if l.SU < 0 || l.SU >= len(o.site.SUs) || l.Rail < 0 || l.Rail >= o.site.SUs[l.SU].Rails() || l.Spine < 0 || l.Spine >= o.site.Shape.Spines {
 		panic(fmt.Sprintf("place: no such uplink: %+v", l))
 	}
-	mark(&o.failedUp[l.SU*site.Rails+l.Rail], l.Spine, failed)
+	mark(&o.FailedUp[l.SU*site.Rails+l.Rail], l.Spine, failed)
 }
 
 // FailCoreLink marks a core link as failed, or as working again. It panics on a
@@ -168,78 +155,32 @@ func (o *Occupancy) FailCoreLink(l CoreLink, failed bool) {
 		l.Core < 0 || l.Core >= o.site.Shape.CoreLinks() {
 		panic(fmt.Sprintf("place: no such core link: %+v", l))
 	}
-	mark(&o.failedCore[o.spine(l.Pod, l.Rail, l.Spine)], l.Core, failed)
+	mark(&o.FailedCore[o.SpineAt(l.Pod, l.Rail, l.Spine)], l.Core, failed)
 }
 
 func mark(m *Mask, i int, set bool) {
 	if set {
-		*m = m.or(one(i))
+		*m = m.Or(MaskOf(i))
 	} else {
-		*m = m.without(one(i))
+		*m = m.Minus(MaskOf(i))
 	}
 }
 
-func (o *Occupancy) spine(pod, rail, spine int) int {
+// SpineAt is where the core links of a spine stand in HeldCore and FailedCore.
+func (o *Occupancy) SpineAt(pod, rail, spine int) int {
 	return (pod*site.Rails+rail)*o.site.Shape.Spines + spine
-}
-
-// uplinks returns the uplinks of a leaf that a slice may hold; closed says that
-// hermetic slices have with it every node of the SU.
-func (o *Occupancy) uplinks(su, rail int, closed bool) Mask {
-	n := o.site.Shape.Spines
-	if !closed {
-		n-- // the last one stays common
-	}
-	at := su*site.Rails + rail
-	return below(n).without(o.heldUp[at].or(o.failedUp[at]))
-}
-
-// coreLinks returns the core links of a spine that a slice may hold.
-func (o *Occupancy) coreLinks(pod, rail, spine int, closed bool) Mask {
-	n := o.site.Shape.CoreLinks()
-	if !closed {
-		n-- // the last one stays common
-	}
-	at := o.spine(pod, rail, spine)
-	return below(n).without(o.heldCore[at].or(o.failedCore[at]))
-}
-
-// Solve returns the best slice for an ask on what is free, see [Solve] and
-// [Slice.Certificate]. It changes nothing.
-func (o *Occupancy) Solve(ask Ask) (Slice, error) {
-	if ask.Links != lease.Hermetic {
-		return Solve(o.site, o.Free(), ask)
-	}
-	return solveHermetic(o, ask, true)
-}
-
-// Try is Solve for callers who ask for many: a refusal of hermetic links does not
-// look for the sizes that would fit.
-func (o *Occupancy) Try(ask Ask) (Slice, error) {
-	if ask.Links != lease.Hermetic {
-		return o.Solve(ask)
-	}
-	return solveHermetic(o, ask, false)
-}
-
-// Check verifies a slice against what is free, see [Check].
-func (o *Occupancy) Check(sl Slice) error {
-	if sl.Certificate.Ask.Links == lease.Hermetic {
-		return check(o.site, o.unheld(), o, sl)
-	}
-	return check(o.site, o.Free(), o, sl)
 }
 
 // Commit takes the nodes and links of a slice. It refuses, and changes nothing,
 // when one of them is taken or out of order. It does not check the placement
-// certificate: Check does.
+// certificate: check.On does.
 func (o *Occupancy) Commit(sl Slice) error {
 	nodes, err := Territory(o.site, sl.Nodes, sl.Certificate.Links)
 	if err != nil {
 		return err
 	}
 	for _, n := range sl.Nodes {
-		if o.held.Has(n) || o.out.Has(n) {
+		if o.Taken.Has(n) || o.Broken.Has(n) {
 			return fmt.Errorf("slice: node %s is held or out of order: %w", o.site.NodeID[n], ErrOccupancy)
 		}
 	}
@@ -248,11 +189,11 @@ func (o *Occupancy) Commit(sl Slice) error {
 		return fmt.Errorf("slice: %w", err)
 	}
 	if err := links.each(o.site, func(kind linkKind, at int, m Mask) error {
-		failed := o.failedUp
+		failed := o.FailedUp
 		if kind == coreLink {
-			failed = o.failedCore
+			failed = o.FailedCore
 		}
-		if m.and(failed[at]).Empty() {
+		if m.And(failed[at]).Empty() {
 			return nil
 		}
 		return fmt.Errorf("slice: a link that it holds has failed: %w", ErrOccupancy)
@@ -267,11 +208,11 @@ func (o *Occupancy) Commit(sl Slice) error {
 }
 
 func (o *Occupancy) hold(nodes *site.Set, links *LinkSet) {
-	o.held.Union(nodes)
+	o.Taken.Union(nodes)
 	if links == nil {
-		o.shared.Union(nodes)
+		o.Shared.Union(nodes)
 	} else {
-		o.alone.Union(nodes)
+		o.Hermetic.Union(nodes)
 	}
 }
 
@@ -282,7 +223,7 @@ func (o *Occupancy) Apart(slots []site.Index, links *LinkSet) error {
 	if err != nil {
 		return err
 	}
-	nodes.Intersect(o.held)
+	nodes.Intersect(o.Taken)
 	if n, held := nodes.First(); held {
 		return fmt.Errorf("node %s, of its slots or of one of its whole SUs, is held by another lease: %w", o.site.NodeID[n], ErrOccupancy)
 	}
@@ -294,17 +235,17 @@ func (o *Occupancy) Apart(slots []site.Index, links *LinkSet) error {
 		}
 	}
 	return links.each(o.site, func(kind linkKind, at int, m Mask) error {
-		held, what := o.heldUp, "an uplink of a leaf"
+		held, what := o.HeldUp, "an uplink of a leaf"
 		if kind == coreLink {
-			held, what = o.heldCore, "a core link of a spine"
+			held, what = o.HeldCore, "a core link of a spine"
 		} else if m.Has(o.site.Shape.Spines - 1) {
 			for _, n := range o.site.SUs[at/site.Rails].Nodes {
-				if o.shared.Has(n) {
+				if o.Shared.Has(n) {
 					return fmt.Errorf("it holds the last uplink of a leaf of node %s, which a lease with shared links has: %w", o.site.NodeID[n], ErrOccupancy)
 				}
 			}
 		}
-		if m.and(held[at]).Empty() {
+		if m.And(held[at]).Empty() {
 			return nil
 		}
 		return fmt.Errorf("%s is held by another slice: %w", what, ErrOccupancy)
@@ -328,17 +269,17 @@ func (o *Occupancy) links(links *LinkSet, hold bool) error {
 		return err
 	}
 	for _, su := range whole {
-		o.whole[su] = hold
+		o.Whole[su] = hold
 	}
 	return links.each(o.site, func(kind linkKind, at int, m Mask) error {
-		held := o.heldUp
+		held := o.HeldUp
 		if kind == coreLink {
-			held = o.heldCore
+			held = o.HeldCore
 		}
 		if hold {
-			held[at] = held[at].or(m)
+			held[at] = held[at].Or(m)
 		} else {
-			held[at] = held[at].without(m)
+			held[at] = held[at].Minus(m)
 		}
 		return nil
 	})
@@ -350,7 +291,7 @@ func (o *Occupancy) Release(sl Slice) error {
 	if err != nil {
 		return err
 	}
-	if !o.held.Contains(nodes) {
+	if !o.Taken.Contains(nodes) {
 		return fmt.Errorf("slice: it is not held: expected what Commit took")
 	}
 	o.Drop(nodes)
@@ -359,9 +300,9 @@ func (o *Occupancy) Release(sl Slice) error {
 
 const linksHeading = "bulkhead link occupancy v2\n"
 
-// linksDigest is the digest of which links of a fabric are held or failed, and
+// LinksDigest is the digest of which links of a fabric are held or failed, and
 // of which nodes are held, by hermetic slices or by others: what a hermetic placement certificate was made for.
-func (o *Occupancy) linksDigest(fabric int) claim.Digest {
+func (o *Occupancy) LinksDigest(fabric int) claim.Digest {
 	var b bytes.Buffer
 	b.WriteString(linksHeading)
 	put := func(kind byte, at int, m Mask) {
@@ -381,29 +322,29 @@ func (o *Occupancy) linksDigest(fabric int) claim.Digest {
 			continue
 		}
 		for rail := range site.Rails {
-			put('u', su*site.Rails+rail, o.heldUp[su*site.Rails+rail])
-			put('f', su*site.Rails+rail, o.failedUp[su*site.Rails+rail])
+			put('u', su*site.Rails+rail, o.HeldUp[su*site.Rails+rail])
+			put('f', su*site.Rails+rail, o.FailedUp[su*site.Rails+rail])
 		}
 		var nodes, alone Mask
 		for pos, n := range o.site.SUs[su].Nodes {
-			if o.held.Has(n) && pos < maskBits {
-				nodes = nodes.or(one(pos))
-				if o.alone.Has(n) && !o.shared.Has(n) && !o.unsaid.Has(n) {
-					alone = alone.or(one(pos))
+			if o.Taken.Has(n) && pos < MaskBits {
+				nodes = nodes.Or(MaskOf(pos))
+				if o.Hermetic.Has(n) && !o.Shared.Has(n) && !o.Unsaid.Has(n) {
+					alone = alone.Or(MaskOf(pos))
 				}
 			}
 		}
 		put('n', su, nodes)
 		put('o', su, alone)
-		if o.whole[su] {
-			put('w', su, one(0))
+		if o.Whole[su] {
+			put('w', su, MaskOf(0))
 		}
 	}
 	per := site.Rails * o.site.Shape.Spines
-	for at := range o.heldCore {
+	for at := range o.HeldCore {
 		if o.site.Pods[at/per].Fabric == fabric {
-			put('c', at, o.heldCore[at])
-			put('g', at, o.failedCore[at])
+			put('c', at, o.HeldCore[at])
+			put('g', at, o.FailedCore[at])
 		}
 	}
 	return claim.Digest(sha256.Sum256(b.Bytes()))

@@ -5,6 +5,7 @@ import (
 	"slices"
 	"testing"
 
+	"bulkhead/place/placetest"
 	"bulkhead/site"
 )
 
@@ -54,7 +55,7 @@ func bestMatching(s *site.Site, candidates, failed []site.Index, weights [5]int)
 func TestReplaceAgainstEveryMatching(t *testing.T) {
 	for seed := range uint64(2000) {
 		r := rand.New(rand.NewPCG(seed, 6))
-		s := grow(randomPlot(r, 12))
+		s := placetest.Grow(placetest.RandomPlot(r, 12))
 		order := r.Perm(s.Nodes())
 		cut := min(len(order), 1+r.IntN(5))
 		var failed, candidates []site.Index
@@ -108,9 +109,9 @@ func TestReplaceAgainstEveryMatching(t *testing.T) {
 }
 
 func TestReplacePrefersSparesAndRefusesStrangers(t *testing.T) {
-	s := grow(plot{rackNodes: 4, suNodes: 16, spares: 1, halls: [][]podPlot{
-		{{kinds: []string{"H100"}, sus: []int{16, 16}}},
-		{{fabric: 1, kinds: []string{"H100"}, sus: []int{16}}, {kinds: []string{"H200"}, sus: []int{16}}},
+	s := placetest.Grow(placetest.Plot{RackNodes: 4, SUNodes: 16, Spares: 1, Halls: [][]placetest.PodPlot{
+		{{Kinds: []string{"H100"}, SUs: []int{16, 16}}},
+		{{Fabric: 1, Kinds: []string{"H100"}, SUs: []int{16}}, {Kinds: []string{"H200"}, SUs: []int{16}}},
 	}})
 	candidates := site.SetOf(8, 15, 20, 40, 60) // 15 is the spare of the first SU
 	if got := Replace(s, candidates, []site.Index{0}); got[0] != 15 {
@@ -167,7 +168,7 @@ func most(s *site.Site, candidates []site.Index, failures []Failure, links func(
 func TestReplaceBoundSlots(t *testing.T) {
 	for seed := range uint64(3000) {
 		r := rand.New(rand.NewPCG(seed, 8))
-		s := grow(randomPlot(r, 20))
+		s := placetest.Grow(placetest.RandomPlot(r, 20))
 		order := r.Perm(s.Nodes())
 		cut := min(len(order), 1+r.IntN(8))
 		owner := make([]int, s.Nodes())

@@ -6,6 +6,7 @@ import (
 	"bulkhead/book"
 	"bulkhead/lease"
 	"bulkhead/place"
+	"bulkhead/place/solve"
 	"bulkhead/site"
 )
 
@@ -39,5 +40,5 @@ func (p *Plane) Frontier(id lease.ID, most int) ([]place.Point, error) {
 	if err != nil {
 		return nil, err
 	}
-	return place.Frontier(s, slots, free, most)
+	return solve.Frontier(s, slots, free, most)
 }

@@ -9,13 +9,14 @@ import (
 	"bulkhead/contract"
 	"bulkhead/lease"
 	"bulkhead/place"
+	"bulkhead/place/solve"
 	"bulkhead/site"
 )
 
 // Ramps says what the ramps of an open quote are from each of their dates on, and
 // what their final size would be if only its own date mattered, with everything
 // else where it is. What is quoted in parts is a ramp too.
-// Cost: a schedule, and a place.Solve for each ramp.
+// Cost: a schedule, and a solve.Among for each ramp.
 func Ramps(s *book.State, now time.Time, q *book.Quote) ([]SoldRamp, error) {
 	parts := map[string]contract.QuotedPart{}
 	for _, p := range q.Parts {
@@ -55,7 +56,7 @@ func Ramps(s *book.State, now time.Time, q *book.Quote) ([]SoldRamp, error) {
 			schedule.Drop(book.QuotedID(q.Key(), id))
 		}
 		last := ramp.Dates[len(ramp.Dates)-1]
-		best, err := place.Solve(s.Site, schedule.Free(last, group[0].End), place.Ask{Nodes: len(all), Fabric: group[0].Fabric, Kind: group[0].Kind, Links: lease.Shared, WholeRacks: s.Site.NVLinkRacks(group[0].Kind) && !group[0].SplitRacks && group[0].SegmentGPUs == 0, Segment: group[0].SegmentNodes()})
+		best, err := solve.Among(s.Site, schedule.Free(last, group[0].End), place.Ask{Nodes: len(all), Fabric: group[0].Fabric, Kind: group[0].Kind, Links: lease.Shared, WholeRacks: s.Site.NVLinkRacks(group[0].Kind) && !group[0].SplitRacks && group[0].SegmentGPUs == 0, Segment: group[0].SegmentNodes()})
 		if err != nil {
 			return nil, err
 		}

@@ -10,6 +10,7 @@ import (
 	"bulkhead/book"
 	"bulkhead/contract"
 	"bulkhead/place"
+	"bulkhead/place/solve"
 	"bulkhead/site"
 )
 
@@ -269,7 +270,7 @@ func (e *elsewhere) take(l *book.Lease, slots int) int {
 	if n == 0 {
 		return 0
 	}
-	slice, err := place.Solve(e.site, free, place.Ask{Nodes: n, Fabric: l.Fabric, Kind: l.Kind, Links: "shared", WholeRacks: e.site.NVLinkRacks(l.Kind)})
+	slice, err := solve.Among(e.site, free, place.Ask{Nodes: n, Fabric: l.Fabric, Kind: l.Kind, Links: "shared", WholeRacks: e.site.NVLinkRacks(l.Kind)})
 	if err != nil {
 		return 0
 	}

@@ -1,7 +1,7 @@
 // Package bulkhead runs Bulkhead's placement as a library in this process.
 //
-// What is inside its figures: Search is place.Solve, which counts the free nodes,
-// finds the optimum and writes the placement certificate; Whole adds place.Check,
+// What is inside its figures: Search is solve.Among, which counts the free nodes,
+// finds the optimum and writes the placement certificate; Whole adds check.Among,
 // which verifies it.
 package bulkhead
 
@@ -13,6 +13,8 @@ import (
 	"bulkhead/bench/sites"
 	"bulkhead/lease"
 	"bulkhead/place"
+	"bulkhead/place/check"
+	"bulkhead/place/solve"
 	"bulkhead/site"
 )
 
@@ -118,12 +120,12 @@ func (b *Bulkhead) PlaceHermetic(nodes int) (sites.Decision, error) {
 
 func (b *Bulkhead) place(nodes int, links lease.Links) (sites.Decision, error) {
 	begin := time.Now()
-	slice, err := place.Solve(b.Site, b.Free, place.Ask{Nodes: nodes, Fabric: Fabric, Kind: Kind, Links: links})
+	slice, err := solve.Among(b.Site, b.Free, place.Ask{Nodes: nodes, Fabric: Fabric, Kind: Kind, Links: links})
 	if err != nil {
 		return sites.Decision{}, err
 	}
 	solved := time.Now()
-	if err := place.Check(b.Site, b.Free, slice); err != nil {
+	if err := check.Among(b.Site, b.Free, slice); err != nil {
 		return sites.Decision{}, err
 	}
 	d := sites.Decision{Search: solved.Sub(begin), Whole: time.Since(begin)}

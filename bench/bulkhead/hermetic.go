@@ -8,6 +8,8 @@ import (
 	"bulkhead/bench/sites"
 	"bulkhead/lease"
 	"bulkhead/place"
+	"bulkhead/place/check"
+	"bulkhead/place/solve"
 	"bulkhead/site"
 )
 
@@ -44,7 +46,7 @@ type Refusal struct {
 // Place gives a tenant nodes and links, or says why not.
 func (h *Hermetic) Place(tenant int32, nodes int) (slice []int32, links []evaluate.Link, why Refusal, err error) {
 	begin := time.Now()
-	found, err := h.occupancy.Try(place.Ask{Nodes: nodes, Fabric: Fabric, Kind: Kind, Links: lease.Hermetic})
+	found, err := solve.Try(h.occupancy, place.Ask{Nodes: nodes, Fabric: Fabric, Kind: Kind, Links: lease.Hermetic})
 	solved := time.Now()
 	h.Took = append(h.Took, solved.Sub(begin))
 	var few *place.NoFitError
@@ -57,7 +59,7 @@ func (h *Hermetic) Place(tenant int32, nodes int) (slice []int32, links []evalua
 	case err != nil:
 		return nil, nil, Refusal{}, err
 	}
-	if err := h.occupancy.Check(found); err != nil {
+	if err := check.On(h.occupancy, found); err != nil {
 		return nil, nil, Refusal{}, err
 	}
 	h.Checked = append(h.Checked, time.Since(solved))

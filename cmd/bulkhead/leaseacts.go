@@ -93,7 +93,7 @@ func (c *actFlags) shown(ctx context.Context, r *v1.ActRequest, what, word strin
 		return fmt.Errorf("the server's preview: %w", err)
 	}
 	digest := claim.DigestOf(sheet.Encode())
-	if note, ok := sheet.(*contract.Note); ok {
+	if note, ok := sheet.(*contract.ActSheet); ok {
 		for _, m := range must {
 			if note.Says(m.name) != m.says {
 				return fmt.Errorf("the server's preview says %s %q, expected %q: nothing was done", m.name, note.Says(m.name), m.says)

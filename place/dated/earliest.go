@@ -7,6 +7,7 @@ import (
 
 	"bulkhead/lease"
 	"bulkhead/place"
+	"bulkhead/place/solve"
 	"bulkhead/site"
 )
 
@@ -59,7 +60,7 @@ func (c *Schedule) Earliest(q Query) ([]Dated, error) {
 	out := make([]Dated, 0, len(q.Sizes))
 	for _, size := range q.Sizes {
 		d := Dated{Nodes: size}
-		ideal, err := place.Solve(c.site, empty.usable, place.Ask{Nodes: size, Fabric: q.Fabric, Kind: q.Kind, Links: q.Links, WholeRacks: q.Whole})
+		ideal, err := solve.Among(c.site, empty.usable, place.Ask{Nodes: size, Fabric: q.Fabric, Kind: q.Kind, Links: q.Links, WholeRacks: q.Whole})
 		switch {
 		case err == nil:
 			d.Ideal = ideal.Certificate.Cost

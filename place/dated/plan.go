@@ -8,6 +8,7 @@ import (
 
 	"bulkhead/lease"
 	"bulkhead/place"
+	"bulkhead/place/solve"
 	"bulkhead/site"
 )
 
@@ -199,7 +200,7 @@ func (c *Schedule) nest(ask Ask, open []*site.Set) (prefixes []Prefix, unnested 
 			}
 			among.Subtract(late)
 			query.Nodes = room
-			best, err := place.Solve(c.site, late, query)
+			best, err := solve.Among(c.site, late, query)
 			if err != nil {
 				return nil, unnested, err
 			}
@@ -208,7 +209,7 @@ func (c *Schedule) nest(ask Ask, open []*site.Set) (prefixes []Prefix, unnested 
 			}
 		}
 		query.Nodes = sizes[last]
-		if final, err = place.Solve(c.site, among, query); err != nil {
+		if final, err = solve.Among(c.site, among, query); err != nil {
 			return nil, unnested, err
 		}
 	}
@@ -231,7 +232,7 @@ func (c *Schedule) nest(ask Ask, open []*site.Set) (prefixes []Prefix, unnested 
 				}
 			}
 		}
-		part, err := place.Solve(c.site, inside, query)
+		part, err := solve.Among(c.site, inside, query)
 		if err != nil {
 			return nil, unnested, err
 		}
@@ -245,14 +246,14 @@ func (c *Schedule) nest(ask Ask, open []*site.Set) (prefixes []Prefix, unnested 
 // the links that are.
 func (c *Schedule) solve(query place.Ask, ask Ask, free *site.Set) (place.Slice, error) {
 	if query.Links != lease.Hermetic {
-		return place.Solve(c.site, free, query)
+		return solve.Among(c.site, free, query)
 	}
 	s := ask.Steps[len(ask.Steps)-1]
 	from := s.Begin
 	if !s.unheld.IsZero() {
 		from = s.unheld
 	}
-	return c.Occupancy(s.Begin, from, ask.End).Solve(query)
+	return solve.On(c.Occupancy(s.Begin, from, ask.End), query)
 }
 
 func inRank(s *site.Site, set *site.Set) []site.Index {

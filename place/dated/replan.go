@@ -7,6 +7,7 @@ import (
 
 	"bulkhead/lease"
 	"bulkhead/place"
+	"bulkhead/place/solve"
 	"bulkhead/site"
 )
 
@@ -146,7 +147,7 @@ func (c *Schedule) stepwise(ask Ask, units []*unit, worsen bool) (*Plan, error) 
 			rest.put(h)
 			continue
 		}
-		slice, err := place.Solve(c.site, free, place.Ask{Nodes: len(h.Nodes), Fabric: h.Fabric, Kind: h.Kind, Links: h.Links})
+		slice, err := solve.Among(c.site, free, place.Ask{Nodes: len(h.Nodes), Fabric: h.Fabric, Kind: h.Kind, Links: h.Links})
 		if err != nil {
 			return nil, refused(err)
 		}
@@ -171,7 +172,7 @@ func (c *Schedule) stepwise(ask Ask, units []*unit, worsen bool) (*Plan, error) 
 		if i+1 < len(ask.Steps) && ask.Steps[i+1].Begin.Equal(s.Begin) {
 			continue
 		}
-		slice, err := place.Solve(c.site, union, place.Ask{Nodes: union.Len(), Fabric: ask.Fabric, Kind: ask.Kind, Links: ask.Links})
+		slice, err := solve.Among(c.site, union, place.Ask{Nodes: union.Len(), Fabric: ask.Fabric, Kind: ask.Kind, Links: ask.Links})
 		if err != nil {
 			return nil, refused(err)
 		}
@@ -179,7 +180,7 @@ func (c *Schedule) stepwise(ask Ask, units []*unit, worsen bool) (*Plan, error) 
 	}
 	// What the last date alone would have given, beside the bookings as they are now.
 	union.Union(rest.Free(ask.Steps[len(ask.Steps)-1].Begin, ask.End))
-	best, err := place.Solve(c.site, union, place.Ask{Nodes: ask.Nodes(), Fabric: ask.Fabric, Kind: ask.Kind, Links: ask.Links})
+	best, err := solve.Among(c.site, union, place.Ask{Nodes: ask.Nodes(), Fabric: ask.Fabric, Kind: ask.Kind, Links: ask.Links})
 	if err != nil {
 		return nil, refused(err)
 	}

@@ -10,6 +10,7 @@ import (
 	"pgregory.net/rapid"
 
 	"bulkhead/place"
+	"bulkhead/place/solve"
 	"bulkhead/site"
 )
 
@@ -231,7 +232,7 @@ func TestStepwiseRampSaysWhatItCost(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	best, err := place.Solve(c.site, c.Free(on(3), on(30)), place.Ask{Nodes: 6, Fabric: "roce", Kind: "H100", Links: "shared"})
+	best, err := solve.Among(c.site, c.Free(on(3), on(30)), place.Ask{Nodes: 6, Fabric: "roce", Kind: "H100", Links: "shared"})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -272,7 +273,7 @@ func checkPlan(t *rapid.T, c *Schedule, a Ask, p *Plan) {
 	if !all.Equal(before) {
 		t.Fatal("the parts are not the final slice")
 	}
-	best, err := place.Solve(c.site, c.Free(p.Prefixes[len(p.Prefixes)-1].Begin, a.End), place.Ask{Nodes: a.Nodes(), Fabric: "roce", Kind: "H100", Links: "shared"})
+	best, err := solve.Among(c.site, c.Free(p.Prefixes[len(p.Prefixes)-1].Begin, a.End), place.Ask{Nodes: a.Nodes(), Fabric: "roce", Kind: "H100", Links: "shared"})
 	if len(p.Moves) == 0 && (err != nil || best.Certificate.Cost != p.Unnested) {
 		t.Fatalf("the best of the final size costs %v, %v; the plan says %v", best.Certificate.Cost, err, p.Unnested)
 	}
