@@ -76,7 +76,7 @@ func FuzzReadSheet(f *testing.F) {
 			t.Fatalf("the page does not end with what is signed:\n%s", text)
 		}
 		most := 9 // of a preview
-		if n, ok := sheet.(*Note); ok {
+		if n, ok := sheet.(*ActSheet); ok {
 			most = 3 + len(n.Lines)
 		}
 		lines := strings.Split(strings.TrimSuffix(text, "\n"), "\n")
