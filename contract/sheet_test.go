@@ -24,8 +24,8 @@ func sheets(t testing.TB) map[Act]Sheet {
 	}
 	return map[Act]Sheet{
 		ActNotice:      &out.Preview,
-		ActAcknowledge: AnswerNote(c.ID, &lease.Proposed{Lease: "tidewater/w1", Slot: 3, Was: "a1", Node: "a2", Reason: "a fan", By: "operator", Deadline: c.Begin}),
-		ActConsent:     MovesNote(c.ID, &lease.DefragProposed{Lease: "tidewater/w1", Proposal: 7, Slots: "0-1", Nodes: "5-6", Reason: "closer"}),
+		ActAcknowledge: AnswerSheet(c.ID, &lease.Proposed{Lease: "tidewater/w1", Slot: 3, Was: "a1", Node: "a2", Reason: "a fan", By: "operator", Deadline: c.Begin}),
+		ActConsent:     MovesSheet(c.ID, &lease.DefragProposed{Lease: "tidewater/w1", Proposal: 7, Slots: "0-1", Nodes: "5-6", Reason: "closer"}),
 	}
 }
 
@@ -76,7 +76,7 @@ func FuzzReadSheet(f *testing.F) {
 			t.Fatalf("the page does not end with what is signed:\n%s", text)
 		}
 		most := 9 // of a preview
-		if n, ok := sheet.(*Note); ok {
+		if n, ok := sheet.(*ActSheet); ok {
 			most = 3 + len(n.Lines)
 		}
 		lines := strings.Split(strings.TrimSuffix(text, "\n"), "\n")
