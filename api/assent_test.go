@@ -1,18 +1,14 @@
 package api
 
 import (
-	"bytes"
 	"context"
-	"crypto/ed25519"
 	"strings"
 	"testing"
 	"time"
 
 	"connectrpc.com/connect"
-	"golang.org/x/crypto/ssh"
 
 	"bulkhead/api/bulkheadv1"
-	"bulkhead/claim/sshkey"
 	"bulkhead/contract"
 )
 
@@ -22,14 +18,7 @@ func TestATenantSignsWithItsKey(t *testing.T) {
 	w := newWorld(t)
 	ctx := context.Background()
 	own, rival := w.client("administrator flagship"), w.client("administrator tidewater")
-	signer, err := ssh.NewSignerFromKey(ed25519.NewKeyFromSeed(bytes.Repeat([]byte{1}, ed25519.SeedSize)))
-	if err != nil {
-		t.Fatal(err)
-	}
-	key, err := sshkey.Of(signer.PublicKey())
-	if err != nil {
-		t.Fatal(err)
-	}
+	signer, key := ownSigner(t, 1)
 	known, err := own.ListTenantKeys(ctx, connect.NewRequest(&bulkheadv1.TenantRef{}))
 	if err != nil || known.Msg.Site != "tiny" || len(known.Msg.Keys) != 0 {
 		t.Fatalf("%v, %v", known, err)

@@ -8,9 +8,9 @@ import (
 	"time"
 
 	"bulkhead/bench/bulkhead"
-	"bulkhead/bench/sites"
 	"bulkhead/bench/kueue"
 	"bulkhead/bench/report"
+	"bulkhead/bench/sites"
 	"bulkhead/bench/slurm"
 )
 

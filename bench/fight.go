@@ -10,8 +10,8 @@ import (
 	"time"
 
 	"bulkhead/bench/bulkhead"
-	"bulkhead/bench/sites"
 	"bulkhead/bench/kueue"
+	"bulkhead/bench/sites"
 	"bulkhead/bench/slurm"
 )
 

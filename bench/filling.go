@@ -5,8 +5,8 @@ import (
 	"strings"
 	"time"
 
-	"bulkhead/bench/sites"
 	"bulkhead/bench/report"
+	"bulkhead/bench/sites"
 )
 
 // streamCase is a site and a stream on it.

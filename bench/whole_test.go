@@ -10,8 +10,8 @@ import (
 // packing contenders: one takes the first free nodes, one scatters a lease over SUs.
 type inOrder struct{ o *sites.Occupancy }
 
-func (inOrder) Name() string                        { return "in order" }
-func (inOrder) Close() error                        { return nil }
+func (inOrder) Name() string                       { return "in order" }
+func (inOrder) Close() error                       { return nil }
 func (c *inOrder) Occupy(o *sites.Occupancy) error { c.o = o; return nil }
 func (c *inOrder) Place(nodes int) (d sites.Decision, err error) {
 	for n, h := range c.o.Holder {

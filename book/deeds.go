@@ -59,6 +59,9 @@ func (s *State) assured(by Actor, shown *Showing, a Assured, now time.Time) erro
 	case !keys.Any():
 		return refuse("assent", "%s has registered no key: without one nobody can tell whose signature this is (bulkhead tenant key register %s --key FILE)", c.Tenant, c.Tenant)
 	}
+	if a.Confirmed.IsZero() {
+		return refuse("confirmed", "%s of %s is signed and not confirmed: the digest of what was shown goes with the signature", shown.Act, c.ID)
+	}
 	want := contract.ActAssent(shown.Act, s.Site.Name, c.Tenant, c.ID, digest, time.Time{}, time.Time{})
 	if err := keys.Check(a.Assent, want, now); err != nil {
 		return refuse("assent", "%v", err)

@@ -61,7 +61,7 @@ func (p *Preview) Text() string {
 	}
 	at := func(t time.Time) string { return t.In(loc).Format(time.RFC3339) }
 	line := func(name, format string, args ...any) {
-		fmt.Fprintf(&b, "%-12s %s\n", name, fmt.Sprintf(format, args...))
+		fmt.Fprintf(&b, "%-12s %s\n", name, claim.Line(fmt.Sprintf(format, args...)))
 	}
 	money := func(d Decimal) string {
 		if d == "" {

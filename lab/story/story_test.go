@@ -3,6 +3,7 @@ package story
 import (
 	"bytes"
 	"context"
+	"crypto/ed25519"
 	"math/big"
 	"math/rand/v2"
 	"os"
@@ -12,9 +13,13 @@ import (
 	"testing"
 	"time"
 
+	"golang.org/x/crypto/ssh"
+
 	"bulkhead/book"
 	"bulkhead/bundle"
 	"bulkhead/claim"
+	"bulkhead/claim/sshkey"
+	"bulkhead/contract"
 	"bulkhead/keystore"
 	"bulkhead/ledger"
 	"bulkhead/ledger/memory"
@@ -62,7 +67,9 @@ func tell(t *testing.T, size string, seed uint64, log ledger.Log) *told {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := New(cast, d.plane, world, clock, nil).Run(context.Background()); err != nil {
+	telling := New(cast, d.plane, world, clock, nil)
+	telling.Officers = officersOf(t, cast)
+	if err := telling.Run(context.Background()); err != nil {
 		t.Fatal(err)
 	}
 	d.plane.View(func(s *book.State) {
@@ -89,6 +96,20 @@ func tell(t *testing.T, size string, seed uint64, log ledger.Log) *told {
 		}
 	}
 	return d
+}
+
+// officersOf is a key for each tenant, the same in every run, so that a seed tells one story.
+func officersOf(t *testing.T, parts Parts) map[string]sshkey.Signer {
+	t.Helper()
+	officers := map[string]sshkey.Signer{}
+	for i, tenant := range []string{parts.Flagship.Tenant, parts.Tidewater.Tenant, parts.Research.Tenant} {
+		signer, err := ssh.NewSignerFromKey(ed25519.NewKeyFromSeed(bytes.Repeat([]byte{byte(i + 1)}, ed25519.SeedSize)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		officers[tenant] = signer
+	}
+	return officers
 }
 
 // TestStory tells the story on 64 and on 128 nodes and looks at what it came to.
@@ -293,10 +314,23 @@ func (d *told) checkBundles(t *testing.T) {
 			t.Fatal(err)
 		}
 		policy.Origins = []claim.Origin{claim.Simulated}
+		own, err := sshkey.Of(officersOf(t, d.cast)[tenant].PublicKey())
+		if err != nil {
+			t.Fatal(err)
+		}
+		policy.TenantKeys = []bundle.TenantKey{{Public: own.String()}}
 		report, err := bundle.Verify(bytes.NewReader(b.Bytes()), int64(b.Len()), policy, bundle.Options{})
 		if err != nil {
 			t.Errorf("bundle of %s: %v", tenant, err)
 			continue
+		}
+		if tenant == "tidewater" && len(report.Acts) == 0 {
+			t.Error("the report of tidewater does not tell of its notice")
+		}
+		for _, a := range report.Acts {
+			if a.Party == contract.Tenant && a.Key != own.Fingerprint() {
+				t.Errorf("%s of %s is shown by %s %s, expected the tenant's own key", a.Act, a.Contract, a.How, a.Key)
+			}
 		}
 		for _, i := range report.Invoices {
 			if !i.Recomputed {
