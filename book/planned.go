@@ -8,6 +8,7 @@ import (
 	"bulkhead/contract"
 	"bulkhead/lease"
 	"bulkhead/place/dated"
+	"bulkhead/site"
 )
 
 // Planned is how the tranches of a contract that are steps of one ramp would be
@@ -29,9 +30,10 @@ type Planned struct {
 // give back: that is a tranche of its own, with its own date.
 func PlanTranches(schedule *dated.Schedule, c *contract.Contract, tranches []contract.Tranche, worsen bool) ([]Planned, error) {
 	var out []Planned
+	beside := othersOf(schedule, c)
 	for _, ramp := range Ramps(tranches) {
 		first := ramp[0]
-		ask := dated.Ask{Owner: projectOf(c.Tenant, c.Project), Fabric: first.Fabric, Kind: first.Kind, Links: first.Links, End: first.End, Partial: true, Waiting: true, Worsen: worsen}
+		ask := dated.Ask{Owner: projectOf(c.Tenant, c.Project), Fabric: first.Fabric, Kind: first.Kind, Links: first.Links, End: first.End, Partial: true, Waiting: true, Worsen: worsen, Beside: beside}
 		if ask.WholeRacks = wholeRacks(schedule.Site(), first.Kind, &first); ask.WholeRacks && first.Links == lease.Hermetic {
 			return nil, hermeticRacks(first.ID)
 		}
@@ -56,6 +58,11 @@ func PlanTranches(schedule *dated.Schedule, c *contract.Contract, tranches []con
 			return nil, fmt.Errorf("tranche %s: %w", first.ID, err)
 		default:
 			p.Plan = plan
+			for _, part := range plan.Parts {
+				for _, n := range part.Nodes {
+					beside.Add(n)
+				}
+			}
 			if err := schedule.Commit(plan); err != nil {
 				return nil, fmt.Errorf("tranche %s: %w", first.ID, err)
 			}
@@ -63,6 +70,20 @@ func PlanTranches(schedule *dated.Schedule, c *contract.Contract, tranches []con
 		out = append(out, p)
 	}
 	return out, nil
+}
+
+// othersOf is the nodes that a contract's tranches have in a schedule. The set is the
+// caller's.
+func othersOf(schedule *dated.Schedule, c *contract.Contract) *site.Set {
+	nodes := site.NewSet(schedule.Site().Nodes())
+	for _, h := range schedule.Holdings() {
+		if strings.HasPrefix(h.ID, string(leaseID(c.ID, ""))) && h.End.After(schedule.Now()) {
+			for _, n := range h.Nodes {
+				nodes.Add(n)
+			}
+		}
+	}
+	return nodes
 }
 
 // Proposals are what plans come to as parts of a quote, and the moves that they

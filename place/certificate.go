@@ -28,6 +28,10 @@ type Certificate struct {
 	Gap     Cost `json:"gap"`  // Optimum - Bound: zero where a level alone proves the optimum
 	Free    int  `json:"free"` // nodes of the class that were free
 
+	// Harm is what the slice leaves less whole; nil in certificates of older releases,
+	// and where a site is so finely divided that it was not weighed.
+	Harm *Harm `json:"harm,omitempty"`
+
 	Slice     claim.Digest `json:"slice"`     // of the nodes in rank order, see SliceDigest
 	Occupancy claim.Digest `json:"occupancy"` // of the free nodes of the class, see OccupancyDigest
 
@@ -48,7 +52,7 @@ type Certificate struct {
 // free nodes and the occupancy, which would tell what rivals hold. What is left
 // out is zero, and the proof says that it was.
 func (c Certificate) Tenant() Certificate {
-	c.Bound, c.Gap, c.Free, c.Occupancy = Cost{}, Cost{}, 0, claim.Digest{}
+	c.Bound, c.Gap, c.Free, c.Occupancy, c.Harm = Cost{}, Cost{}, 0, claim.Digest{}, nil
 	if c.Links != nil {
 		links := *c.Links
 		links.Occupancy = claim.Digest{}
@@ -160,6 +164,17 @@ func (c *Certificate) Words() string {
 	}
 	if c.Ask.Links == lease.Hermetic {
 		text += "checked by colouring: every permutation of the slice's traffic fits on the links that it holds, which work and which no other slice holds. "
+	}
+	if c.Harm != nil {
+		text += "checked: the harm, counted again, and that no one rack or SU of the slice could be changed for another with less; that no slice of this cost does less "
+		if c.Ask.Links == lease.Hermetic {
+			text += "is not said. "
+		} else {
+			if c.Ask.Nodes > RackHarmNodes {
+				text += "but for racks "
+			}
+			text += "is the solver's word. "
+		}
 	}
 	if len(proven) > 0 {
 		text += "proven by its bound: " + strings.Join(proven, ", ") + ". "

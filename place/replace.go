@@ -69,7 +69,8 @@ func Replace(s *site.Site, candidates *site.Set, failed []site.Index) []site.Ind
 // ReplaceFailures finds a node among the candidates for each failure, as near as
 // can be. The result has one entry a failure, in the given order: the node that
 // takes its place, or [NoNode]. Spares may be candidates, and of equally near
-// ones they go first; then the lower index. A failed or retired node is never a
+// ones they go first; then those that do the least [Harm], as it is before any of
+// them is taken; then the lower index. A failed or retired node is never a
 // candidate, and no other node moves: one that works stays where it is.
 //
 // links says which lease's own links a candidate's uplinks are among, 0 for
@@ -111,6 +112,7 @@ func ReplaceFailures(s *site.Site, candidates *site.Set, failures []Failure, lin
 		return out
 	}
 	var spares []located
+	harm := harmOf(s, candidates)
 	for n := range candidates.All() {
 		if int(n) >= s.Nodes() {
 			break
@@ -122,7 +124,9 @@ func ReplaceFailures(s *site.Site, candidates *site.Set, failures []Failure, lin
 		if links != nil {
 			own = links(n)
 		}
-		spares = append(spares, class.locate(n, own, int(n)))
+		at := class.locate(n, own, int(n))
+		at.harm = harm(n)
+		spares = append(spares, at)
 	}
 	for within, slots := range waiting {
 		for level := 0; level <= within && len(slots) > 0; level++ {
@@ -130,6 +134,42 @@ func ReplaceFailures(s *site.Site, candidates *site.Set, failures []Failure, lin
 		}
 	}
 	return out
+}
+
+// harmOf says of a node that may be sold how much harm it does to take it: halls
+// count most, then pods, SUs, racks. A domain is whole where all of it that may be
+// sold is a candidate. Cost: O(nodes).
+func harmOf(s *site.Site, candidates *site.Set) func(site.Index) int {
+	kinds := map[string]int{}
+	halls, pods, sus, racks := map[[2]int]bool{}, map[[2]int]bool{}, make([]bool, len(s.SUs)), make([]bool, s.Racks())
+	for i := range s.SUs { // which of them are not whole, each kind by itself
+		su := &s.SUs[i]
+		if _, known := kinds[su.Kind]; !known {
+			kinds[su.Kind] = len(kinds)
+		}
+		kind := kinds[su.Kind]
+		for _, n := range su.Nodes {
+			if !candidates.Has(n) && !s.IsSpare(n) && !s.IsRetired(n) {
+				racks[s.RackOf(n)], sus[i] = true, true
+			}
+		}
+		if sus[i] {
+			pods[[2]int{su.Pod, kind}], halls[[2]int{s.Pods[su.Pod].Hall, kind}] = true, true
+		}
+	}
+	return func(n site.Index) (harm int) {
+		if s.IsSpare(n) {
+			return 0
+		}
+		kind := kinds[s.KindOf(n)]
+		for _, broken := range [...]bool{halls[[2]int{s.HallOf(n), kind}], pods[[2]int{s.PodOf(n), kind}], sus[s.SUOf(n)], racks[s.RackOf(n)]} {
+			harm <<= 1
+			if !broken {
+				harm |= 1
+			}
+		}
+		return harm
+	}
 }
 
 // levels of distance, nearest first.
@@ -140,6 +180,7 @@ const levels = int(SameFabric) + 1
 type located struct {
 	in    [levels]int
 	spare bool
+	harm  int // of taking it
 	id    int // slot number, or node index
 }
 
@@ -195,7 +236,7 @@ func pair(level int, slots, nodes []located, match func(slot, node int)) (slotsL
 			}
 			return 1
 		}
-		return a.id - b.id
+		return cmp.Or(a.harm-b.harm, a.id-b.id)
 	})
 	i, j := 0, 0
 	for i < len(slots) && j < len(nodes) {

@@ -212,3 +212,19 @@ func TestReplaceBoundSlots(t *testing.T) {
 		}
 	}
 }
+
+// Of equally near nodes the one is taken whose rack, SU and pod are no longer whole.
+func TestReplacementDoesTheLeastHarm(t *testing.T) {
+	s := placetest.Grow(placetest.Plot{RackNodes: 2, SUNodes: 4, Halls: [][]placetest.PodPlot{
+		{{Kinds: []string{"H100"}, SUs: []int{4, 4, 4}}, {Kinds: []string{"H100"}, SUs: []int{4, 4}}},
+	}})
+	candidates := placetest.All(s)
+	for _, n := range s.SUs[0].Nodes { // the lease that fails has all of its SU
+		candidates.Remove(n)
+	}
+	candidates.Remove(s.SUs[2].Nodes[0])
+	got := Replace(s, candidates, []site.Index{s.SUs[0].Nodes[0], s.SUs[0].Nodes[1]})
+	if want := []site.Index{s.SUs[2].Nodes[1], s.SUs[2].Nodes[2]}; !slices.Equal(got, want) {
+		t.Errorf("replaced by %v, expected %v: the rack that is broken, then its SU", got, want)
+	}
+}

@@ -10,12 +10,14 @@ type census struct {
 	free                    int
 	racks, sus, pods, halls []int // free nodes, by number
 	emptySUs, emptyPods     []int // sellable nodes, free or not
+	emptyRacks, emptyHalls  []int
 }
 
 func takeCensus(s *site.Site, free *site.Set, fabric int, kind string) *census {
 	c := &census{
 		racks: make([]int, s.Racks()), sus: make([]int, len(s.SUs)), pods: make([]int, len(s.Pods)), halls: make([]int, len(s.Halls)),
 		emptySUs: make([]int, len(s.SUs)), emptyPods: make([]int, len(s.Pods)),
+		emptyRacks: make([]int, s.Racks()), emptyHalls: make([]int, len(s.Halls)),
 	}
 	for n := range site.Index(s.Nodes()) {
 		su := s.SUOf(n)
@@ -25,6 +27,8 @@ func takeCensus(s *site.Site, free *site.Set, fabric int, kind string) *census {
 		}
 		c.emptySUs[su]++
 		c.emptyPods[pod]++
+		c.emptyRacks[s.RackOf(n)]++
+		c.emptyHalls[s.Pods[pod].Hall]++
 		if !free.Has(n) {
 			continue
 		}

@@ -99,6 +99,9 @@ func check(s *site.Site, free *site.Set, o *place.Occupancy, sl place.Slice) err
 	if c.Gap.Halls != 0 && c.Ask.Links == lease.Shared && !c.Ask.WholeRacks && c.Ask.Segment == 0 {
 		return fmt.Errorf("placement certificate: cost %s: %d halls would do, and halls come first: not the optimum", c.Cost, bound.Halls)
 	}
+	if err := census.harm(s, &sl); err != nil {
+		return err
+	}
 	if c.Free != census.free {
 		return fmt.Errorf("placement certificate: free %d, expected %d", c.Free, census.free)
 	}

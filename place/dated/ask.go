@@ -30,6 +30,10 @@ type Ask struct {
 	Steps  []Step // by date
 	End    time.Time
 
+	// Beside is nodes that it should be near, where that costs nothing and does no
+	// harm: its own contract's other ones. nil: none.
+	Beside *site.Set
+
 	// WholeRacks asks for racks that nobody else is in, and all of each. Such a
 	// booking is not placed again, and nobody is moved for it.
 	WholeRacks bool

@@ -209,7 +209,7 @@ func (c *Schedule) nest(ask Ask, open []*site.Set) (prefixes []Prefix, unnested 
 			}
 		}
 		query.Nodes = sizes[last]
-		if final, err = solve.Among(c.site, among, query); err != nil {
+		if final, err = solve.Near(c.site, among, query, ask.Beside); err != nil {
 			return nil, unnested, err
 		}
 	}
@@ -246,7 +246,7 @@ func (c *Schedule) nest(ask Ask, open []*site.Set) (prefixes []Prefix, unnested 
 // the links that are.
 func (c *Schedule) solve(query place.Ask, ask Ask, free *site.Set) (place.Slice, error) {
 	if query.Links != lease.Hermetic {
-		return solve.Among(c.site, free, query)
+		return solve.Near(c.site, free, query, ask.Beside)
 	}
 	s := ask.Steps[len(ask.Steps)-1]
 	from := s.Begin

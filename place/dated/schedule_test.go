@@ -217,13 +217,12 @@ func TestWhatIsLeftOfARampIsMovedOnce(t *testing.T) {
 // TestStepwiseRampSaysWhatItCost: there is room for the first step only where the last
 // would not have gone. The plan says what the last date alone would have given.
 func TestStepwiseRampSaysWhatItCost(t *testing.T) {
-	c := New(grow(2, 4, 0, plot{on(0), [][]int{{1}}}, plot{on(2), [][]int{{1}, {1}}}, plot{on(0), [][]int{{4}}}), on(0), nil)
-	for _, id := range []string{"o0", "o1"} {
-		p, err := c.Plan(ask(id, 1, 0, 1))
-		if err == nil {
-			err = c.Commit(p)
-		}
-		if err != nil {
+	c := New(grow(2, 4, 0, plot{on(0), [][]int{{2}}}, plot{on(2), [][]int{{1}, {1}}}, plot{on(0), [][]int{{4}}}), on(0), nil)
+	// Two racks of the largest hall have a node taken, each by a lease of a day, and the
+	// first hall one for good: what comes by itself goes there, for it is broken.
+	for _, h := range []Holding{{ID: "x", End: on(60), Nodes: []site.Index{0}}, {ID: "o0", End: on(1), Nodes: []site.Index{4}}, {ID: "o1", End: on(1), Nodes: []site.Index{6}}} {
+		h.Fabric, h.Kind, h.Links, h.Begin = "roce", "H100", "shared", on(0)
+		if err := c.Hold(h); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -69,7 +69,7 @@ func TestTheLastUplinkIsHeldWhereNobodyMissesIt(t *testing.T) {
 		links := *second.Certificate.Links
 		links.Occupancy = c.LinksDigest(0)
 		forged.Certificate.Links = &links
-		forged.Certificate.Free = newTree(c.Site(), c.Unheld(), 0, "H100").nodes
+		forged.Certificate.Free = newTree(c.Site(), c.Unheld(), 0, "H100", nil).nodes
 		forged.Certificate.Occupancy = place.OccupancyDigest(c.Site(), c.Unheld(), 0, "H100")
 		if err := check.On(c, forged); err == nil || !strings.Contains(err.Error(), "last that is common") {
 			t.Errorf("a node is held by %s, and the check says %v", name, err)

@@ -120,14 +120,14 @@ func TestLooseReachAgrees(t *testing.T) {
 		r := rand.New(rand.NewPCG(seed, 2))
 		s := placetest.Grow(placetest.RandomPlot(r, 40))
 		free := placetest.RandomHalf(s, r)
-		tree := newTree(s, free, 0, "H100")
+		tree := newTree(s, free, 0, "H100", nil)
 		for n := 1; n <= tree.nodes; n += 1 + r.IntN(3) {
 			tight, loose := newReach(tree, n), looseReach(tree, n)
-			_, a, err := solveWithin(tree, tight, n)
+			_, a, _, err := solveWithin(tree, tight, n)
 			if err != nil {
 				t.Fatal(err)
 			}
-			_, b, err := solveWithin(tree, loose, n)
+			_, b, _, err := solveWithin(tree, loose, n)
 			if err != nil {
 				t.Fatal(err)
 			}

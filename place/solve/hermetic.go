@@ -167,7 +167,7 @@ func (h *hermetic) certify(ask place.Ask, nodes []site.Index, links *place.LinkS
 		return place.Slice{}, errors.New("place: internal error: a hermetic slice of another size than was asked; please report it with the site and the ask")
 	}
 	free := h.o.Unheld()
-	t := newTree(s, free, h.fabric, ask.Kind)
+	t := newTree(s, free, h.fabric, ask.Kind, nil)
 	place.RankOrder(s, nodes)
 	links.Occupancy = h.o.LinksDigest(h.fabric)
 	if len(links.Planes) > 0 {
@@ -180,6 +180,7 @@ func (h *hermetic) certify(ask place.Ask, nodes []site.Index, links *place.LinkS
 	cert.Cost = place.CostOf(s, nodes)
 	cert.Optimum = cert.Cost
 	cert.Gap = cert.Optimum.Sub(cert.Bound)
+	cert.Harm = t.harm(nodes)
 	cert.AllReduce, cert.AllToAll = place.Collectives(s, nodes)
 	cert.Proof = cert.Words()
 	return place.Slice{Nodes: nodes, Certificate: cert}, nil

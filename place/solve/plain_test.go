@@ -104,7 +104,7 @@ func TestPlainProgramAgrees(t *testing.T) {
 		free := [...]func() *site.Set{
 			func() *site.Set { return placetest.RandomHalf(s, r) }, func() *site.Set { return placetest.LeasedHalf(s, r) }, func() *site.Set { return placetest.All(s) },
 		}[r.IntN(3)]()
-		usable := newTree(s, free, 0, "H100").nodes
+		usable := newTree(s, free, 0, "H100", nil).nodes
 		for range 3 {
 			if usable == 0 {
 				break

@@ -115,17 +115,20 @@ func (h *hermetic) ports(want int) (nodes []site.Index, links *place.LinkSet, cu
 }
 
 // oneLeaf returns the SU that has so many nodes in the fewest racks; of equal
-// ones that with the fewest nodes, so that larger ones stay whole.
+// ones that with the least harm, then that with the fewest nodes.
 func (h *hermetic) oneLeaf(want int) *suStock {
 	var best *suStock
+	var least place.Harm
 	for i := range h.pods {
 		for j := range h.pods[i].sus {
 			u := &h.pods[i].sus[j]
 			if u.nodes < want {
 				continue
 			}
-			if best == nil || cmp.Or(u.cover(want)-best.cover(want), u.nodes-best.nodes) < 0 {
-				best = u
+			harm := u.harm
+			_, harm.Racks = u.gentlest(u.cover(want), want)
+			if best == nil || cmp.Or(u.cover(want)-best.cover(want), harm.Compare(least), u.nodes-best.nodes) < 0 {
+				best, least = u, harm
 			}
 		}
 	}

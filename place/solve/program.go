@@ -1,6 +1,7 @@
 package solve
 
 import (
+	"cmp"
 	"errors"
 	"slices"
 
@@ -12,12 +13,13 @@ import (
 // each merged in order and kept for the way back.
 type program struct {
 	tree   *tree
-	pack   packing
+	pack   weights
 	reach  *reach
 	want   uint32
 	merger merger
 	kept   store
-	shape  []front // by SU shape
+	shape  []front     // by SU shape
+	sets   [][]rackSet // by SU shape, and point of its front
 
 	podFront  map[string]front      // used, by podPart key
 	hallSteps map[string]*hallSteps // by hallPart key
@@ -32,15 +34,16 @@ type hallSteps struct {
 
 var errLost = errors.New("place: internal error: the way back from the optimum is lost; please report it with the site and the ask")
 
-// solve returns the nodes of an optimal slice, in no order, and its cost.
-func solve(t *tree, want int) ([]site.Index, place.Cost, error) {
+// solve returns the nodes of an optimal slice, in no order, its cost, and whether
+// of all such slices it does the least harm.
+func solve(t *tree, want int) (nodes []site.Index, cost place.Cost, weighed bool, err error) {
 	return solveWithin(t, newReach(t, want), want)
 }
 
-func solveWithin(t *tree, within *reach, want int) ([]site.Index, place.Cost, error) {
-	pack, err := newPacking(t.most)
+func solveWithin(t *tree, within *reach, want int) ([]site.Index, place.Cost, bool, error) {
+	pack, err := newWeights(t, want)
 	if err != nil {
-		return nil, place.Cost{}, err
+		return nil, place.Cost{}, false, err
 	}
 	p := &program{tree: t, pack: pack, reach: within, want: uint32(want),
 		podFront: map[string]front{}, hallSteps: map[string]*hallSteps{}}
@@ -60,29 +63,71 @@ func solveWithin(t *tree, within *reach, want int) ([]site.Index, place.Cost, er
 	}
 	final := steps[len(steps)-1]
 	if final.most() != p.want {
-		return nil, place.Cost{}, errLost
+		return nil, place.Cost{}, false, errLost
 	}
 	cost := final.cost[final.len()-1]
 	nodes, err := p.backtrack(steps)
-	return nodes, pack.unpack(cost), err
+	return nodes, pack.cost(cost), pack.all, err
 }
 
-// shapes makes the front of every SU shape: its r fullest racks.
+// rackSet is the fullest of an SU's racks that are whole, and the fullest of the others.
+type rackSet struct{ whole, rest int }
+
+// shapes makes the front of every SU shape. Of racks that are whole the fullest are
+// best, and of the others too: so many of each.
 func (p *program) shapes() {
-	p.shape = make([]front, len(p.tree.shapes))
+	p.shape, p.sets = make([]front, len(p.tree.shapes)), make([][]rackSet, len(p.tree.shapes))
+	type point struct {
+		nodes uint32
+		cost  uint64
+		set   rackSet
+	}
 	var f front
-	for i, shape := range p.tree.shapes {
-		f.nodes, f.cost = append(f.nodes[:0], 0), append(f.cost[:0], 0)
-		sum := uint32(0)
+	var points []point
+	for i := range p.tree.shapes {
+		shape := &p.tree.shapes[i]
+		var whole, rest []uint32
 		for r, n := range shape.racks {
-			if sum >= p.want {
+			if shape.whole[r] {
+				whole = append(whole, uint32(n))
+			} else {
+				rest = append(rest, uint32(n))
+			}
+		}
+		points = points[:0]
+		ofWhole := uint32(0)
+		for w := 0; ; w++ {
+			sum := ofWhole
+			for b := 0; ; b++ {
+				if w+b > 0 {
+					points = append(points, point{sum, p.pack.su(shape.mark) + p.pack.racks(w+b, w), rackSet{w, b}})
+				}
+				if b == len(rest) || sum >= p.want {
+					break
+				}
+				sum += rest[b]
+			}
+			if w == len(whole) || ofWhole >= p.want {
 				break
 			}
-			sum += uint32(n)
-			f.nodes = append(f.nodes, sum)
-			f.cost = append(f.cost, p.pack.sus(1)+uint64(r+1))
+			ofWhole += whole[w]
 		}
-		p.shape[i] = p.kept.keep(f)
+		// From the most nodes down, what is cheaper than all that give more.
+		slices.SortFunc(points, func(a, b point) int { return cmp.Or(cmp.Compare(b.nodes, a.nodes), cmp.Compare(a.cost, b.cost)) })
+		f.nodes, f.cost = f.nodes[:0], f.cost[:0]
+		sets := []rackSet{}
+		cheapest := never
+		for _, at := range points {
+			if at.cost < cheapest {
+				cheapest = at.cost
+				f.nodes, f.cost, sets = append(f.nodes, at.nodes), append(f.cost, at.cost), append(sets, at.set)
+			}
+		}
+		f.nodes, f.cost, sets = append(f.nodes, 0), append(f.cost, 0), append(sets, rackSet{})
+		slices.Reverse(f.nodes)
+		slices.Reverse(f.cost)
+		slices.Reverse(sets)
+		p.shape[i], p.sets[i] = p.kept.keep(f), sets
 	}
 }
 
@@ -91,7 +136,7 @@ func (p *program) shapes() {
 func (p *program) completable(f front, i int) front {
 	at := 0
 	for j, n := range f.nodes {
-		rest, ok := p.reach.after(i, p.pack.unpack(f.cost[j]))
+		rest, ok := p.reach.after(i, p.pack.cost(f.cost[j]))
 		if ok && int(n)+rest >= int(p.want) {
 			f.nodes[at], f.cost[at] = n, f.cost[j]
 			at++
@@ -113,7 +158,7 @@ func (p *program) pod(part *podPart) front {
 	f := p.podSteps(part, nil)
 	kept := p.kept.keep(f)
 	for i := range kept.cost {
-		kept.cost[i] += p.pack.pods(1)
+		kept.cost[i] += p.pack.pod(part.mark)
 	}
 	p.podFront[key] = kept
 	return kept
@@ -174,7 +219,7 @@ func (p *program) hall(i int) *hallSteps {
 	}
 	h.whole = p.option(used)
 	for i := 1; i < h.whole.len(); i++ {
-		h.whole.cost[i] += p.pack.halls(1)
+		h.whole.cost[i] += p.pack.hall(part.mark)
 	}
 	p.hallSteps[part.key] = h
 	return h
@@ -193,7 +238,7 @@ func (p *program) option(f front) front {
 // backtrack walks from the optimum back to the racks that make it, and takes
 // their free nodes, less what is too many.
 func (p *program) backtrack(steps []front) ([]site.Index, error) {
-	taken := &taking{tree: p.tree}
+	taken := &taking{tree: p.tree, sparing: p.want > place.RackHarmNodes}
 	final := steps[len(steps)-1]
 	at := final.len() - 1
 	for i := len(p.tree.halls) - 1; i >= 0; i-- {
@@ -206,7 +251,7 @@ func (p *program) backtrack(steps []front) ([]site.Index, error) {
 			return nil, errLost
 		}
 		if j > 0 {
-			if err := p.backtrackHall(taken, &p.tree.halls[i], hall, hall.whole.nodes[j], hall.whole.cost[j]-p.pack.halls(1)); err != nil {
+			if err := p.backtrackHall(taken, &p.tree.halls[i], hall, hall.whole.nodes[j], hall.whole.cost[j]-p.pack.hall(p.tree.halls[i].mark)); err != nil {
 				return nil, err
 			}
 		}
@@ -222,7 +267,7 @@ func (p *program) backtrackHall(taken *taking, part *hallPart, h *hallSteps, nod
 			return errLost
 		}
 		if k > 0 {
-			if err := p.backtrackPod(taken, &part.pods[j], h.pods[j].nodes[k], h.pods[j].cost[k]-p.pack.pods(1)); err != nil {
+			if err := p.backtrackPod(taken, &part.pods[j], h.pods[j].nodes[k], h.pods[j].cost[k]-p.pack.pod(part.pods[j].mark)); err != nil {
 				return err
 			}
 		}
@@ -238,12 +283,12 @@ func (p *program) backtrackPod(taken *taking, part *podPart, nodes uint32, cost 
 	steps := make([]front, 0, len(part.sus))
 	p.podSteps(part, func(f front) { steps = append(steps, kept.keep(f)) })
 	for i := len(part.sus) - 1; i >= 0; i-- {
-		before, racks, ok := split(steps[i], p.shape[part.sus[i].shape], nodes, cost)
+		before, set, ok := split(steps[i], p.shape[part.sus[i].shape], nodes, cost)
 		if !ok {
 			return errLost
 		}
-		if racks > 0 {
-			taken.racks(part.sus[i].su, racks)
+		if set > 0 {
+			taken.racks(part.sus[i].su, p.sets[part.sus[i].shape][set])
 		}
 		nodes, cost = steps[i].nodes[before], steps[i].cost[before]
 	}
@@ -253,26 +298,51 @@ func (p *program) backtrackPod(taken *taking, part *podPart, nodes uint32, cost 
 // taking collects the racks of a slice.
 type taking struct {
 	*tree
-	nodes []site.Index
-	last  int // where the nodes of the rack taken last begin
+	nodes   []site.Index
+	last    int  // where the nodes of the rack taken last begin
+	sparing bool // the racks' harm is not in the cost
 }
 
-// racks takes the given number of racks of an SU, the fullest first, of equal
-// ones the lower number.
-func (t *taking) racks(su, number int) {
-	type rack struct{ at, nodes int }
+// racks takes a set of an SU's racks, of equal ones the lower number.
+func (t *taking) racks(su int, set rackSet) {
+	type rack struct {
+		at, nodes int
+		whole     bool
+	}
 	var racks []rack
+	sum := set.whole + set.rest
 	nodes := t.site.SUs[su].Nodes
 	for pos, n := range nodes {
 		if pos%t.site.RackNodes == 0 {
-			racks = append(racks, rack{at: pos})
+			racks = append(racks, rack{at: pos, whole: true})
 		}
-		if t.free.Has(n) && sellable(t.site, n) {
-			racks[len(racks)-1].nodes++
+		r := &racks[len(racks)-1]
+		if free := t.free.Has(n); free && sellable(t.site, n) {
+			r.nodes++
+		} else if !free && sellable(t.site, n) {
+			r.whole = false
 		}
 	}
-	slices.SortStableFunc(racks, func(a, b rack) int { return b.nodes - a.nodes })
-	for _, r := range racks[:number] {
+	slices.SortStableFunc(racks, func(a, b rack) int {
+		if a.nodes == b.nodes && t.sparing && a.whole != b.whole {
+			if b.whole {
+				return -1
+			}
+			return 1
+		}
+		return b.nodes - a.nodes
+	})
+	for _, r := range racks {
+		left := &set.rest
+		if t.sparing {
+			left = &sum // the fullest, whatever they are; of equal ones those that are broken
+		} else if r.whole {
+			left = &set.whole
+		}
+		if *left == 0 {
+			continue
+		}
+		*left--
 		t.last = len(t.nodes)
 		for _, n := range nodes[r.at:min(r.at+t.site.RackNodes, len(nodes))] {
 			if t.free.Has(n) && sellable(t.site, n) {
@@ -288,5 +358,38 @@ func (t *taking) trim(want int) ([]site.Index, error) {
 	if len(t.nodes) < want || want <= t.last {
 		return nil, errLost
 	}
-	return t.nodes[:want], nil
+	if !t.sparing {
+		return t.nodes[:want], nil
+	}
+	return append(t.nodes[:t.last:t.last], t.spared(t.nodes[t.last:], want-t.last)...), nil
+}
+
+// spared is so many nodes of the last rack, or of a rack of its SU that is not touched
+// and no longer whole, if that rack is whole.
+func (t *taking) spared(last []site.Index, nodes int) []site.Index {
+	all := t.site.SUs[t.site.SUOf(last[0])].Nodes
+	touched := site.SetOf(t.nodes...)
+	var best []site.Index
+	for at := 0; at < len(all); at += t.site.RackNodes {
+		var open []site.Index
+		whole, used := true, false
+		for _, n := range all[at:min(at+t.site.RackNodes, len(all))] {
+			used = used || touched.Has(n)
+			if t.free.Has(n) && sellable(t.site, n) {
+				open = append(open, n)
+			} else if sellable(t.site, n) {
+				whole = false
+			}
+		}
+		if used && t.site.RackOf(all[at]) == t.site.RackOf(last[0]) && !whole {
+			return last[:nodes] // it is broken already
+		}
+		if !used && !whole && len(open) >= nodes && (best == nil || len(open) < len(best)) {
+			best = open
+		}
+	}
+	if best == nil {
+		best = last
+	}
+	return best[:nodes]
 }

@@ -141,7 +141,7 @@ func parted(a, b exact, n int, cost uint64) (ofB int, ok bool) {
 // a cell for each number of nodes.
 type wholeProgram struct {
 	*tree
-	pack  packing
+	pack  weights
 	want  int
 	shape []exact // by SU shape
 	pods  map[string]exact
@@ -155,12 +155,12 @@ type hallExact struct {
 }
 
 // solveWhole returns the nodes of an optimal slice of whole racks, in no order,
-// and its cost. makeUp has said that there is one.
+// its cost, and whether the harm was weighed. makeUp has said that there is one.
 // Cost: O(nodes²) over halls in the worst case; see BenchmarkSolveWholeRacks.
-func solveWhole(t *tree, want int) ([]site.Index, place.Cost, error) {
-	pack, err := newPacking(t.most)
+func solveWhole(t *tree, want int) (nodes []site.Index, best place.Cost, weighed bool, err error) {
+	pack, err := newWeights(t, want)
 	if err != nil {
-		return nil, place.Cost{}, err
+		return nil, place.Cost{}, false, err
 	}
 	p := &wholeProgram{tree: t, pack: pack, want: want, pods: map[string]exact{}, halls: map[string]hallExact{}}
 	for _, shape := range t.shapes {
@@ -171,7 +171,7 @@ func solveWhole(t *tree, want int) ([]site.Index, place.Cost, error) {
 			case racks < 0:
 				e.cost[n] = never
 			case racks > 0:
-				e.cost[n] = pack.sus(1) + uint64(racks)
+				e.cost[n] = pack.su(shape.mark) + pack.racks(racks, racks)
 			}
 		}
 		p.shape = append(p.shape, e)
@@ -183,23 +183,22 @@ func solveWhole(t *tree, want int) ([]site.Index, place.Cost, error) {
 	}
 	cost := steps[len(steps)-1].at(want)
 	if cost == never {
-		return nil, place.Cost{}, errLost
+		return nil, place.Cost{}, false, errLost
 	}
-	var nodes []site.Index
 	for i, n, c := len(t.halls)-1, want, cost; i >= 0; i-- {
 		h := p.hall(i)
 		of, ok := parted(steps[i], h.whole, n, c)
 		if !ok {
-			return nil, place.Cost{}, errLost
+			return nil, place.Cost{}, false, errLost
 		}
 		if of > 0 {
 			if nodes, err = p.takeHall(nodes, i, of); err != nil {
-				return nil, place.Cost{}, err
+				return nil, place.Cost{}, false, err
 			}
 		}
 		n, c = n-of, c-h.whole.at(of)
 	}
-	return nodes, pack.unpack(cost), nil
+	return nodes, pack.cost(cost), pack.all, nil
 }
 
 // leastRacks[i][n] is the fewest racks from the i-th on that have n nodes
@@ -238,7 +237,7 @@ func (p *wholeProgram) pod(part *podPart) exact {
 		return e
 	}
 	steps := p.podSteps(part)
-	e := steps[len(steps)-1].used(p.pack.pods(1))
+	e := steps[len(steps)-1].used(p.pack.pod(part.mark))
 	p.pods[key] = e
 	return e
 }
@@ -265,7 +264,7 @@ func (p *wholeProgram) hall(i int) hallExact {
 		h.steps = append(h.steps, h.steps[j].with(h.pods[j], 0, min(nodes, p.want)))
 	}
 	last := h.steps[len(h.steps)-1]
-	h.whole = exact{last.low, slices.Clone(last.cost)}.used(p.pack.halls(1))
+	h.whole = exact{last.low, slices.Clone(last.cost)}.used(p.pack.hall(part.mark))
 	p.halls[part.key] = h
 	return h
 }

@@ -203,7 +203,7 @@ func BenchmarkSolveWholeRacks(b *testing.B) {
 	}
 	s := placetest.Grow(p)
 	free := placetest.LeasedHalf(s, rand.New(rand.NewPCG(1, 1)))
-	t := newTree(s, inWholeRacks(s, free, 0, "H100"), 0, "H100")
+	t := newTree(s, inWholeRacks(s, free, 0, "H100"), 0, "H100", nil)
 	for _, nodes := range []int{1_000, t.nodes / 2, t.nodes - 500} {
 		b.Run(fmt.Sprint(nodes), func(b *testing.B) {
 			for b.Loop() {

@@ -64,16 +64,16 @@ func noSegments(s *site.Site, free *site.Set, fabric int, ask place.Ask) error {
 // offered is the tree over all that is offered, which is enough.
 // Cost: as solveWhole, log(nodes a rack) times.
 func solveSegments(s *site.Site, free *site.Set, fabric int, ask place.Ask, offered *tree) ([]site.Index, place.Cost, error) {
-	best, cost, err := solveWhole(offered, ask.Nodes)
+	best, cost, _, err := solveWhole(offered, ask.Nodes)
 	if err != nil {
 		return nil, place.Cost{}, err
 	}
 	low, high := ask.Segment, s.RackNodes
 	for low < high {
 		most := (low + high) / 2
-		t := newTree(s, inSegments(s, free, fabric, ask.Kind, ask.Segment, most, nil), fabric, ask.Kind)
+		t := newTree(s, inSegments(s, free, fabric, ask.Kind, ask.Segment, most, nil), fabric, ask.Kind, nil)
 		if t.nodes >= ask.Nodes {
-			nodes, c, err := solveWhole(t, ask.Nodes)
+			nodes, c, _, err := solveWhole(t, ask.Nodes)
 			if err != nil {
 				return nil, place.Cost{}, err
 			}

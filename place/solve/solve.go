@@ -28,7 +28,8 @@ func Try(o *place.Occupancy, ask place.Ask) (place.Slice, error) {
 }
 
 // Among returns the best slice for an ask: fewest halls, then pods, then SUs,
-// then racks, among all slices of that size over the free nodes of the class.
+// then racks, among all slices of that size over the free nodes of the class. Of
+// those that cost the same it takes one that does the least [place.Harm].
 // Spares and retired nodes are never taken, whatever free says. Ties are broken
 // by shape and index; the same arguments give the same slice.
 //
@@ -51,6 +52,13 @@ func Try(o *place.Occupancy, ask place.Ask) (place.Slice, error) {
 // Cost: 20 to 30 ms and 5 MB at 50,000 nodes of which half are taken at random,
 // the hardest case known; 5 ms where leases took them. See BenchmarkSolveHalf.
 func Among(s *site.Site, free *site.Set, ask place.Ask) (place.Slice, error) {
+	return Near(s, free, ask, nil)
+}
+
+// Near is [Among] for who has nodes already: of slices that are as good and do as
+// little harm it takes the one that touches the fewest halls, then pods, then SUs that
+// have none of them. With hermetic links it makes no difference.
+func Near(s *site.Site, free *site.Set, ask place.Ask, near *site.Set) (place.Slice, error) {
 	if ask.Links == lease.Hermetic {
 		return solveHermetic(heldBut(s, free), ask, true)
 	}
@@ -67,11 +75,12 @@ func Among(s *site.Site, free *site.Set, ask place.Ask) (place.Slice, error) {
 		if free.Len() < ask.Nodes {
 			return place.Slice{}, noSegments(s, all, fabric, ask)
 		}
-		search = func(offered *tree, _ int) ([]site.Index, place.Cost, error) {
-			return solveSegments(s, all, fabric, ask, offered)
+		search = func(offered *tree, _ int) ([]site.Index, place.Cost, bool, error) {
+			nodes, cost, err := solveSegments(s, all, fabric, ask, offered)
+			return nodes, cost, false, err // its harm is not counted: it goes to the racks with the fewest free
 		}
 	}
-	t := newTree(s, free, fabric, ask.Kind)
+	t := newTree(s, free, fabric, ask.Kind, near)
 	if ask.WholeRacks {
 		if err := t.makeUp(ask); err != nil {
 			return place.Slice{}, err
@@ -81,7 +90,7 @@ func Among(s *site.Site, free *site.Set, ask place.Ask) (place.Slice, error) {
 		return place.Slice{}, &place.NoFitError{Ask: ask, Have: t.nodes, Short: ask.Nodes - t.nodes,
 			Elsewhere: stock(s, free, site.Class{Fabric: ask.Fabric, Kind: ask.Kind})}
 	}
-	nodes, optimum, err := search(t, ask.Nodes)
+	nodes, optimum, weighed, err := search(t, ask.Nodes)
 	if err != nil {
 		return place.Slice{}, err
 	}
@@ -95,6 +104,9 @@ func Among(s *site.Site, free *site.Set, ask place.Ask) (place.Slice, error) {
 		return place.Slice{}, fmt.Errorf("place: internal error: the slice costs %s, the optimum is %s; please report it with the site and the ask", cert.Cost, optimum)
 	}
 	cert.Gap = optimum.Sub(cert.Bound)
+	if weighed {
+		cert.Harm = t.harm(nodes)
+	}
 	cert.AllReduce, cert.AllToAll = place.Collectives(s, nodes)
 	cert.Proof = cert.Words()
 	return place.Slice{Nodes: nodes, Certificate: cert}, nil

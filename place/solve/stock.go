@@ -14,6 +14,7 @@ type suStock struct {
 	racks []rackStock            // free nodes by rack, the fullest first
 	nodes int                    // free nodes
 	whole bool                   // nobody else has a node of it
+	harm  place.Harm             // of taking the first node of it, but for racks
 	flaws int                    // uplinks that failed
 	up    [site.Rails]place.Mask // uplinks that a slice of a part of it may hold; of rails that there are none: all, so that they are no limit
 
@@ -21,7 +22,10 @@ type suStock struct {
 	last    [site.Rails]place.Mask // which these are; empty where they are held or failed
 }
 
-type rackStock struct{ at, nodes int } // first position, free nodes
+type rackStock struct {
+	at, nodes int  // first position, free nodes
+	whole     bool // all of it that may be sold is free
+}
 
 // podStock is what a pod offers.
 type podStock struct {
@@ -44,6 +48,8 @@ func stockOf(o *place.Occupancy, fabric int, kind string) []podStock {
 			at[p] = len(out)
 		}
 	}
+	podSells, hallSells := make([]int, len(s.Pods)), make([]int, len(s.Halls))
+	podFree, hallFree := make([]int, len(s.Pods)), make([]int, len(s.Halls))
 	for number := range s.SUs {
 		su := &s.SUs[number]
 		if at[su.Pod] == 0 {
@@ -58,9 +64,13 @@ func stockOf(o *place.Occupancy, fabric int, kind string) []podStock {
 			continue
 		}
 		u := suStock{su: number, whole: true}
+		sells := 0
 		for pos, n := range su.Nodes {
 			if pos%s.RackNodes == 0 {
-				u.racks = append(u.racks, rackStock{at: pos})
+				u.racks = append(u.racks, rackStock{at: pos, whole: true})
+			}
+			if sellable(s, n) {
+				sells++
 			}
 			switch {
 			case o.Taken.Has(n):
@@ -70,6 +80,17 @@ func stockOf(o *place.Occupancy, fabric int, kind string) []podStock {
 				u.nodes++
 			}
 		}
+		for pos, n := range su.Nodes {
+			if sellable(s, n) && (o.Taken.Has(n) || o.Broken.Has(n)) {
+				u.racks[pos/s.RackNodes].whole = false
+			}
+		}
+		if u.nodes == sells {
+			u.harm.SUs = 1
+		}
+		hall := s.Pods[su.Pod].Hall
+		podSells[su.Pod], podFree[su.Pod] = podSells[su.Pod]+sells, podFree[su.Pod]+u.nodes
+		hallSells[hall], hallFree[hall] = hallSells[hall]+sells, hallFree[hall]+u.nodes
 		if u.nodes == 0 {
 			continue
 		}
@@ -88,6 +109,17 @@ func stockOf(o *place.Occupancy, fabric int, kind string) []podStock {
 			u.flaws += o.FailedUp[number*site.Rails+rail].Count()
 		}
 		p.sus = append(p.sus, u)
+	}
+	for i := range out {
+		p := &out[i]
+		for j := range p.sus {
+			if podFree[p.pod] == podSells[p.pod] {
+				p.sus[j].harm.Pods = 1
+			}
+			if hallFree[p.hall] == hallSells[p.hall] {
+				p.sus[j].harm.Halls = 1
+			}
+		}
 	}
 	out = slices.DeleteFunc(out, func(p podStock) bool { return len(p.sus) == 0 })
 	slices.SortStableFunc(out, func(a, b podStock) int { return cmp.Compare(a.hall, b.hall) })
@@ -155,15 +187,39 @@ func (u *suStock) uplinksFor(rail, nodes int) place.Mask {
 	return u.up[rail]
 }
 
-// take returns nodes of the SU's fullest racks, at least one of each of the
-// racks that cover the number.
+// gentlest chooses so many racks that hold so many nodes together, of which as few as
+// can be are whole: the fullest of those and of the others, in the order of racks.
+func (u *suStock) gentlest(racks, nodes int) (chosen []rackStock, harmed int) {
+	for ; harmed <= racks; harmed++ {
+		chosen = chosen[:0]
+		whole, rest, sum := harmed, racks-harmed, 0
+		for _, r := range u.racks {
+			left := &rest
+			if r.whole {
+				left = &whole
+			}
+			if *left > 0 {
+				*left--
+				sum += r.nodes
+				chosen = append(chosen, r)
+			}
+		}
+		if whole+rest == 0 && sum >= nodes {
+			return chosen, harmed
+		}
+	}
+	return u.racks[:racks], racks // as many as there are
+}
+
+// take returns nodes of so many racks of an SU, at least one of each.
 func (u *suStock) take(o *place.Occupancy, racks, nodes int) []site.Index {
 	s := o.Site()
 	var out []site.Index
-	for r := range racks {
+	chosen, _ := u.gentlest(racks, nodes)
+	for r := range chosen {
 		left := nodes - len(out) - (racks - r - 1) // one for each rack to come
 		all := s.SUs[u.su].Nodes
-		for _, n := range all[u.racks[r].at:min(u.racks[r].at+s.RackNodes, len(all))] {
+		for _, n := range all[chosen[r].at:min(chosen[r].at+s.RackNodes, len(all))] {
 			if left > 0 && sellable(s, n) && !o.Taken.Has(n) && !o.Broken.Has(n) {
 				out = append(out, n)
 				left--
