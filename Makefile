@@ -9,7 +9,7 @@ SEEDS   ?= 400
 RUNS    ?= 1
 VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo unreleased)
 # bench/ is a module of its own. These of its packages do without Kueue and its dependencies.
-BENCHED := ./ground ./evaluate ./report ./bulkhead ./slurm
+BENCHED := ./sites ./evaluate ./report ./bulkhead ./slurm
 LDFLAGS := -X main.version=$(VERSION)
 
 .PHONY: help demo lab-ib lab-eth test labs mutants quick bench bench-eth bench-ib bench-peers bench-api lint fmt build sim-seeds go-version

@@ -265,7 +265,7 @@ func TestNoSliceStraddles(t *testing.T) {
 			}
 		}
 	})
-	if split == 0 || hermetic == 0 {
+	if (split == 0 || hermetic == 0) && !testing.Short() { // with -short few sites are drawn
 		t.Errorf("the sites are too tame to tell: %d asks beside other classes, %d slices with links", split, hermetic)
 	}
 }
