@@ -52,7 +52,7 @@ test: go-version ## what CI runs, with one short story of each lab; fails when s
 	@out=$$(gofmt -l $$(git ls-files '*.go')); [ -z "$$out" ] || { echo "not formatted (run make fmt):"; echo "$$out"; exit 1; }
 	@$(GO) vet ./... && $(GO) vet -tags labs $(LABS)
 	@lab/peers
-	@echo "testing (13 minutes on 2 cores that have nothing else to do)"
+	@echo "testing (12 minutes on 2 cores that have nothing else to do)"
 	@PATH="$$PATH:/usr/sbin:/sbin" BULKHEAD_SEEDS=$(SEEDS) $(GO) test -timeout $(HANGS) -json $(LONGEST) ./... | $(GO) run ./house/gate
 	@cd bench && $(GO) vet $(BENCHED) && PATH="$$PATH:/usr/sbin:/sbin" $(GO) test -timeout $(HANGS) -json $(BENCHED) | $(GO) run -C .. ./house/gate
 
