@@ -188,6 +188,10 @@ func (d *drawer) levels(c *contract.Contract) {
 				s.Ports, s.Unclear = pick(d, "", contract.PortsNode), pick(d, "", contract.UnclearCredited)
 			}
 			c.SLA = append(c.SLA, s)
+			if s.Metric == contract.IsolationProven && d.chance(30) { // the same but for how a port counts
+				s.Ports = map[string]string{"": contract.PortsNode, contract.PortsNode: ""}[s.Ports]
+				c.SLA = append(c.SLA, s)
+			}
 			if d.chance(30) { // the same but for one term
 				if s.Metric == contract.IsolationProven && d.chance(50) {
 					s.Ports, s.Unclear = pick(d, "", contract.PortsNode), pick(d, "", contract.UnclearCredited)
