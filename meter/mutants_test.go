@@ -104,10 +104,10 @@ func TestTheSecondReckoningCatchesPlantedFaults(t *testing.T) {
 				t.Fatalf("a fault that does not compile shows nothing: %s", out)
 			}
 			cmd := exec.Command(binary, "-test.run", "^TestTheSecondReckoningAgrees$")
-			cmd.Env = append(os.Environ(), "BULKHEAD_RECKONED=3000")
+			cmd.Env = append(os.Environ(), "BULKHEAD_RECKONED=10000")
 			out, err := cmd.CombinedOutput()
 			if err == nil || !strings.Contains(string(out), "seed ") && !strings.Contains(string(out), "panic:") {
-				t.Errorf("not caught by 3,000 random contracts: %s", out)
+				t.Errorf("not caught by 10,000 random contracts: %s", out)
 			}
 		})
 	}
