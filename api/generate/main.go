@@ -1,4 +1,4 @@
-// Command generate makes api/bulkheadv1 from api/proto. It compiles the .proto file and
+// Command generate makes api/bulkheadv1 and api/bulkheadv1/bulkheadv1connect from api/proto. It compiles the .proto file and
 // runs the two code generators, all of them from the Go module proxy. Run it in api/, by
 // `go generate`.
 package main

@@ -6,7 +6,7 @@ import (
 	"bulkhead/site"
 )
 
-// CheckRacks verifies that a slice has the whole of every rack that it touches:
+// Racks verifies that a slice has the whole of every rack that it touches:
 // all nodes of it that may be sold.
 func Racks(s *site.Site, nodes []site.Index) error {
 	own := site.SetOf(nodes...)
