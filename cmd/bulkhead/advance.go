@@ -34,7 +34,8 @@ Example:
 const advanceStep = 10 * time.Minute
 
 // followed is how long somebody who looks at the devices is waited for after each step:
-// not long who has looked at the one before, and long, once, who has fallen behind.
+// not long who may have no look due yet, and long, once, who has fallen behind. Two steps
+// that nobody looked between are longer than a read-back counts for.
 const (
 	followed  = 250 * time.Millisecond
 	outOfStep = 10 * time.Second
@@ -105,7 +106,7 @@ func (c *advanceCommand) follow(ctx context.Context, devices wire.Control, now t
 		switch {
 		case err != nil || ctx.Err() != nil:
 			return false, errors.Join(err, ctx.Err())
-		case !asked.Before(now), waited > followed && now.Sub(asked) <= advanceStep:
+		case !asked.Before(now), waited > followed && now.Sub(asked) < advanceStep:
 			return true, nil
 		case waited > outOfStep:
 			say(remarks, "bulkhead: nobody has looked at the devices since %s: time passes without, and is a silence to a control plane that comes back", asked.UTC().Format(time.RFC3339))

@@ -334,7 +334,8 @@ func (r *reader) pass(d time.Duration) {
 	r.t.Fatal(err)
 }
 
-// lookedAt waits until the server, if there is one, has looked at the devices at a time.
+// lookedAt waits until the server, if there is one, has looked at the devices at a time,
+// or so shortly before that no look is due. It also knows then how late it is.
 func (r *reader) lookedAt(at time.Time) {
 	server := r.running["serve"]
 	if server == nil {
@@ -358,7 +359,7 @@ func (r *reader) lookedAt(at time.Time) {
 			return false
 		}
 		seconds, err := strconv.ParseFloat(string(m[1]), 64)
-		return err == nil && int64(seconds) >= at.Add(-pollOfTiny).Unix()
+		return err == nil && int64(seconds) > at.Add(-pollOfTiny).Unix()
 	})
 }
 
