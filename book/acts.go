@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"time"
 
+	"bulkhead/claim"
 	"bulkhead/contract"
 	"bulkhead/ledger"
 	"bulkhead/meter"
@@ -30,7 +31,7 @@ func (k *Contract) mayAct(act contract.Act, by Actor) error {
 		return refuse("contract", "no contract %q", c.ID)
 	}
 	if err := c.May(act, by.Party()); err != nil {
-		var field *contract.FieldError
+		var field *claim.Problem
 		if errors.As(err, &field) {
 			return refuse("act", "%s", field.Reason)
 		}

@@ -1,11 +1,8 @@
 package bundle
 
 import (
-	"bytes"
 	"fmt"
 	"time"
-
-	"github.com/goccy/go-yaml"
 
 	"bulkhead/claim"
 )
@@ -32,15 +29,9 @@ const maxTrust = 1 << 20
 // file: the keys are the owner's, everything else is still to be decided. Keys
 // of purposes that a tenant needs none of are left out.
 func PolicyFromTrust(file string, data []byte, tenant string) (*Policy, error) {
-	if len(data) > maxTrust {
-		return nil, fmt.Errorf("%s: %d bytes, a trust file has at most %d", file, len(data), maxTrust)
-	}
-	if line := tooDeep(data); line > 0 {
-		return nil, fmt.Errorf("%s:%d: nested too deeply: a trust file needs no more than %d levels", file, line, maxDepth)
-	}
 	var t trustFile
-	if err := yaml.NewDecoder(bytes.NewReader(data), yaml.Strict()).Decode(&t); err != nil {
-		return nil, fmt.Errorf("%s: %s", file, yaml.FormatError(err, false, true))
+	if err := claim.DecodeYAML(file, data, maxTrust, "what bulkhead key trust wrote", &t); err != nil {
+		return nil, err
 	}
 	p := &Policy{Policy: PolicyFormat, Site: t.Site, Tenant: tenant}
 	for _, k := range t.Keys {

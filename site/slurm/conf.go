@@ -18,6 +18,7 @@ import (
 	"slices"
 	"strings"
 
+	"bulkhead/claim"
 	"bulkhead/site"
 	"bulkhead/site/draft"
 	"bulkhead/site/hostlist"
@@ -59,16 +60,8 @@ type fileLine struct {
 func (p fileLine) String() string { return fmt.Sprintf("%s:%d", p.file, p.line) }
 
 func (p fileLine) fail(format string, args ...any) error {
-	return &lineError{p, fmt.Sprintf(format, args...)}
+	return &claim.Problem{File: p.file, Line: p.line, Reason: fmt.Sprintf(format, args...)}
 }
-
-// lineError is what is wrong with one line.
-type lineError struct {
-	at   fileLine
-	what string
-}
-
-func (e *lineError) Error() string { return e.at.String() + ": " + e.what }
 
 // otherForm says which other form a line is of, and what reads it; "" if none is known.
 func otherForm(line string) string {
@@ -149,14 +142,14 @@ func (c *conf) file(name string, nesting int) error {
 			continue
 		}
 		if err := c.record(at, text); err != nil {
-			var l *lineError
+			var l *claim.Problem
 			if !errors.As(err, &l) {
 				return err
 			}
 			if form := otherForm(text); form != "" && c.net.switches == nil && c.blocks == 0 {
 				return at.fail("%s", form)
 			}
-			c.net.note(at, "%s: the line is left out", l.what)
+			c.net.note(at, "%s: the line is left out", l.Reason)
 			if c.strange == nil {
 				c.strange = err
 			}
