@@ -79,14 +79,6 @@ type Golden struct {
 	PCRs []string `yaml:"pcrs"`
 }
 
-// Key purposes.
-const (
-	PurposeCheckpoint = "checkpoint"
-	PurposeStatement  = "statement"
-	PurposeInvoice    = "invoice"
-	PurposeProbe      = "probe" // the tenant's own, for probes on its nodes
-)
-
 // ParsePolicy reads a policy file, YAML or JSON. Unknown fields, unknown
 // purposes, keys that are none and empty trust are errors that name file, line
 // or field.
@@ -123,11 +115,11 @@ func (p *Policy) Check() error {
 	for i, k := range p.Keys {
 		field := fmt.Sprintf("keys[%d]", i)
 		switch k.Purpose {
-		case PurposeCheckpoint:
+		case claim.PurposeCheckpoint:
 			if _, err := checkpointVerifier(k.Public); err != nil {
 				return fmt.Errorf("%s.public: %w", field, err)
 			}
-		case PurposeStatement, PurposeInvoice, PurposeProbe:
+		case claim.PurposeStatement, claim.PurposeInvoice, claim.PurposeProbe:
 			public, err := publicKey(k.Public)
 			if err != nil {
 				return fmt.Errorf("%s.public: %w", field, err)
@@ -147,7 +139,7 @@ func (p *Policy) Check() error {
 		seen[keyFor{k.Purpose, k.Public}] = true
 		have[k.Purpose] = have[k.Purpose] || !k.Revoked
 	}
-	for _, purpose := range [...]string{PurposeCheckpoint, PurposeStatement, PurposeInvoice} {
+	for _, purpose := range [...]string{claim.PurposeCheckpoint, claim.PurposeStatement, claim.PurposeInvoice} {
 		if !have[purpose] {
 			return fmt.Errorf("keys: none for purpose %s: take them from the owner's published trust file (policy init --trust FILE)", purpose)
 		}

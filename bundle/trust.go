@@ -37,10 +37,10 @@ func PolicyFromTrust(file string, data []byte, tenant string) (*Policy, error) {
 	for _, k := range t.Keys {
 		key := Key{Purpose: k.Purpose, ID: k.ID, Public: k.Public, From: k.From.UTC(), Until: k.Until.UTC()}
 		switch k.Purpose {
-		case PurposeCheckpoint:
+		case claim.PurposeCheckpoint:
 			key.ID, key.Public = "", k.Note
 			p.Keys = append(p.Keys, key)
-		case PurposeStatement, PurposeInvoice:
+		case claim.PurposeStatement, claim.PurposeInvoice:
 			p.Keys = append(p.Keys, key)
 		}
 	}
@@ -61,7 +61,7 @@ func (p *Policy) CheckPins() error {
 
 // Name is how a person tells a key from another one.
 func (k *Key) Name() string {
-	if k.Purpose == PurposeCheckpoint {
+	if k.Purpose == claim.PurposeCheckpoint {
 		return k.Public
 	}
 	if public, err := publicKey(k.Public); err == nil {
