@@ -29,7 +29,7 @@ func solveHermetic(o *place.Occupancy, ask place.Ask, nearest bool) (place.Slice
 	}
 	if h.free < ask.Nodes {
 		return place.Slice{}, &place.NoFitError{Ask: ask, Have: h.free, Short: ask.Nodes - h.free,
-			Elsewhere: stock(o.Site(), o.Unheld(), site.Class{Fabric: ask.Fabric, Kind: ask.Kind})}
+			Elsewhere: stock(o.Site(), o.Untaken(), site.Class{Fabric: ask.Fabric, Kind: ask.Kind})}
 	}
 	nodes, links, cut, bad, err := h.solve(ask.Nodes)
 	if err != nil {
@@ -166,7 +166,7 @@ func (h *hermetic) certify(ask place.Ask, nodes []site.Index, links *place.LinkS
 	if len(nodes) != ask.Nodes {
 		return place.Slice{}, errors.New("place: internal error: a hermetic slice of another size than was asked; please report it with the site and the ask")
 	}
-	free := h.o.Unheld()
+	free := h.o.Untaken()
 	t := newTree(s, free, h.fabric, ask.Kind, nil)
 	place.RankOrder(s, nodes)
 	links.Occupancy = h.o.LinksDigest(h.fabric)
