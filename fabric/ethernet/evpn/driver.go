@@ -49,8 +49,11 @@ type Routes interface {
 	// of no use: then those are the ones that have routes, and no other has any.
 	Changed(since uint64) (vteps []netip.Addr, cursor uint64, all bool)
 	// Complete reports whether some reflector has sent all that it has: then a leaf
-	// without routes announces nothing.
+	// without routes announces nothing, or has lost its session there.
 	Complete() bool
+	// All reports whether every reflector has: then a leaf without routes announces
+	// nothing to anybody, and the other leaves don't know of it.
+	All() bool
 	// Signal receives a value after something changed; several changes may give one.
 	Signal() <-chan struct{}
 }

@@ -133,17 +133,17 @@ func (d *Driver) ask(ctx context.Context, l site.Leaf, was leafState, all bool) 
 	if err != nil {
 		return answer{err: err}
 	}
-	c.Routes, c.RoutesSeen = d.routesOf(ctx, ethernet.VTEP(d.Fabric, l), len(c.VNIs) == 0)
+	c.Routes, c.RoutesSeen = d.routesOf(ctx, ethernet.VTEP(d.Fabric, l), c.VNIs)
 	c.Reflectors = d.reflections(l)
 	a.raw, a.err = ethernet.Encode(&c)
 	return a
 }
 
-// routesOf returns the routes of a leaf. One that carries no VNI has nothing to
-// announce. Any other has, if not at once: what it was given a moment ago is announced
-// a moment later, and is waited for. After that, no routes mean that its session is
-// down.
-func (d *Driver) routesOf(ctx context.Context, vtep netip.Addr, quiet bool) ([]ethernet.Route, bool) {
+// routesOf returns the routes of a leaf, and whether they are all that there are. One that
+// carries VNIs has something to announce, if not at once: what it was given a moment ago
+// is announced a moment later, and is waited for. After that, no routes mean that it
+// announces nothing, if every reflector says so, and else that a session is down.
+func (d *Driver) routesOf(ctx context.Context, vtep netip.Addr, vnis []ethernet.VNI) ([]ethernet.Route, bool) {
 	patience := d.Patience
 	if patience == 0 {
 		patience = 2 * time.Second
@@ -151,12 +151,22 @@ func (d *Driver) routesOf(ctx context.Context, vtep netip.Addr, quiet bool) ([]e
 	for end := time.Now().Add(patience); ; {
 		routes, seen := d.Routes.Routes(vtep)
 		complete := d.Routes.Complete()
-		if seen || quiet || !complete || ctx.Err() != nil || time.Now().After(end) {
-			return routes, seen || quiet && complete
+		if announced(routes, vnis) || !complete || ctx.Err() != nil || time.Now().After(end) {
+			return routes, seen || complete && (len(vnis) == 0 || d.Routes.All())
 		}
 		select {
 		case <-ctx.Done():
 		case <-time.After(min(10*time.Millisecond, patience)):
 		}
 	}
+}
+
+// announced reports whether routes say of each VNI that the leaf has ports of it.
+func announced(routes []ethernet.Route, vnis []ethernet.VNI) bool {
+	for i := range vnis {
+		if !slices.ContainsFunc(routes, func(r ethernet.Route) bool { return r.Kind == 3 && r.VNI == vnis[i].VNI }) {
+			return false
+		}
+	}
+	return true
 }
