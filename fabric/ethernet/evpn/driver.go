@@ -93,11 +93,12 @@ type Driver struct {
 
 // leafState is what was read of a leaf last.
 type leafState struct {
-	device  uint64 // its change number
-	raw     []byte
-	silent  bool   // it did not answer last
-	stale   bool   // its routes changed since
-	changed uint64 // cursor
+	device    uint64 // its change number
+	raw       []byte
+	silent    bool     // it did not answer last
+	stale     bool     // its routes changed since
+	changed   uint64   // cursor
+	announced []uint32 // VNIs, ascending, when it was read last
 }
 
 func (d *Driver) fabric() site.Fabric { return d.Site.Fabrics[d.Fabric] }
