@@ -15,6 +15,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"bulkhead/api"
+	"bulkhead/api/webhook"
 	"bulkhead/book"
 	"bulkhead/claim"
 	"bulkhead/custody"
@@ -92,7 +93,7 @@ type server struct {
 	listener net.Listener
 
 	tokens   *api.Tokens
-	notifier *notifier // of webhooks; nil: nobody is told
+	notifier *webhook.Notifier // of webhooks; nil: nobody is told
 
 	marked    run.ClockMark // that is kept
 	isolation *isolationFeed
@@ -132,7 +133,7 @@ func (c *serveCommand) Run(ctx context.Context) (err error) {
 	go func() {
 		defer close(told)
 		if s.notifier != nil {
-			s.notifier.run(ctx)
+			s.notifier.Run(ctx)
 		}
 	}()
 	listened := make(chan struct{})
@@ -255,14 +256,9 @@ func (s *server) open(ctx context.Context) error {
 		return err
 	}
 	if s.c.Webhooks != "" {
-		hooks, err := readWebhooks(s.c.Webhooks)
-		if err != nil {
+		if err := s.openWebhooks(ctx); err != nil {
 			return err
 		}
-		if s.notifier, err = newNotifier(ctx, hooks, s.keys, s.store, d.webhooks(), s.log); err != nil {
-			return err
-		}
-		s.feeds = append(s.feeds, s.notifier.feed)
 	}
 	s.isolation = newIsolationFeed(s.log)
 	s.isolation.count(slices.Sorted(maps.Keys(devices.Fabrics)))
@@ -279,6 +275,23 @@ func (s *server) open(ctx context.Context) error {
 	s.sayTime()
 	s.keepMark()
 	return s.adopt(ctx)
+}
+
+// openWebhooks reads the file of --webhooks, and has its receivers told from now on.
+func (s *server) openWebhooks(ctx context.Context) error {
+	data, err := custody.ReadFile(s.c.Webhooks, custody.Small)
+	if err != nil {
+		return fmt.Errorf("--webhooks: %w", err)
+	}
+	hooks, err := webhook.Parse(data)
+	if err != nil {
+		return fmt.Errorf("--webhooks %s: %w", s.c.Webhooks, err)
+	}
+	if s.notifier, err = webhook.Open(ctx, hooks, s.keys, s.store, s.c.Data.webhooks(), s.log); err != nil {
+		return err
+	}
+	s.feeds = append(s.feeds, s.notifier.Feed)
+	return nil
 }
 
 // openReadOnly opens what can be answered without writing anything. Nobody looks at the
