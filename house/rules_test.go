@@ -40,7 +40,7 @@ var mayImport = map[string][]string{
 	"bundle":    {"claim", "contract", "custody", "fabric", "lease", "ledger", "meter", "node", "place", "prove", "site", "storage"},
 	"run":       {"book", "bundle", "claim", "contract", "fabric", "keystore", "lease", "ledger", "lineage", "meter", "node", "place", "prove", "site", "storage"},
 	"whatif":    {"book", "claim", "contract", "lease", "meter", "place", "site"},
-	"wire":      {"claim", "custody", "fabric", "lineage", "node", "site", "storage"},
+	"wire":      {"claim", "custody", "fabric", "lineage", "node", "prove", "site", "storage"}, // prove: a driver with a gateway beside it proves that each BMC is a zone of its own
 	"sim":       {"claim", "fabric", "lease", "node", "site", "storage", "wire"},
 	"api":       {"book", "bundle", "claim", "contract", "custody", "fabric", "keystore", "lease", "ledger", "meter", "node", "place", "prove", "run", "site", "storage", "whatif"},
 	"reckoning": {}, // a second opinion on invoices, for tests: written from docs/contracts.md, it must not know how the meter works
