@@ -14,6 +14,7 @@ import (
 	"bulkhead/book"
 	"bulkhead/fabric"
 	"bulkhead/ledger"
+	"bulkhead/run/datadir"
 )
 
 // gathered is what a collector shows, as lines.
@@ -109,7 +110,7 @@ func TestTheFeedNeverWaits(t *testing.T) {
 }
 
 func TestDiskMetrics(t *testing.T) {
-	d := dataDir(t.TempDir())
+	d := datadir.Dir(t.TempDir())
 	if got := gathered(t, diskMetrics{d}); strings.Contains(got, "ledger") || !strings.Contains(got, "bulkhead_data_free_bytes ") || !strings.Contains(got, "bulkhead_data_size_bytes ") {
 		t.Errorf("without a ledger:\n%s", got)
 	}

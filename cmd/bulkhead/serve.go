@@ -23,11 +23,12 @@ import (
 	"bulkhead/ledger"
 	"bulkhead/ledger/sqlite"
 	"bulkhead/run"
+	"bulkhead/run/datadir"
 	"bulkhead/wire"
 )
 
 type serveCommand struct {
-	Data      dataDir       `required:"" placeholder:"DIR" help:"Folder of the control plane. It is made, with keys and the first tokens, where there is none."`
+	Data      datadir.Dir   `required:"" placeholder:"DIR" help:"Folder of the control plane. It is made, with keys and the first tokens, where there is none."`
 	Devices   []string      `placeholder:"unix:SOCKET" sep:"none" help:"Where drivers of devices answer; may be given several times. Without it everything is unknown, and nothing is delivered."`
 	Simulated bool          `help:"Take the time of simulated devices for the site's. Without it a socket that brings a clock is refused; a site whose origin is hardware never takes it."`
 	Downtime  time.Duration `default:"24h" placeholder:"DURATION" help:"How long the control plane may have been away, on a machine that was started anew since, before an approver must confirm the clock. 0: an hour."`
@@ -216,14 +217,14 @@ func (s *server) open(ctx context.Context) error {
 	if err := custody.Folder(string(d)); err != nil {
 		return fmt.Errorf("--data %w", err)
 	}
-	own, err := d.readLineage()
+	own, err := d.ReadLineage()
 	if err != nil {
 		return err
 	}
 	if !own.Seen.IsZero() {
-		return s.openReadOnly(ctx, fmt.Sprintf("devices take the word of another writer, %s, and this one writes %s: it stepped down. To let it go on instead, stop the other one for good and this one, then: %s", own.Seen, own.Lineage, d.takesOver()))
+		return s.openReadOnly(ctx, fmt.Sprintf("devices take the word of another writer, %s, and this one writes %s: it stepped down. To let it go on instead, stop the other one for good and this one, then: %s", own.Seen, own.Lineage, d.TakesOver()))
 	}
-	if s.store, err = sqlite.Open(d.ledger()); err != nil {
+	if s.store, err = sqlite.Open(d.Ledger()); err != nil {
 		if errors.Is(err, sqlite.ErrInUse) {
 			return fmt.Errorf("--data %s: another server runs on this folder: %w", d, err)
 		}
@@ -237,7 +238,7 @@ func (s *server) open(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if _, missing := os.Stat(d.keys()); missing != nil && head > 0 {
+	if _, missing := os.Stat(d.Keys()); missing != nil && head > 0 {
 		return fmt.Errorf("--data %s: the ledger has %d entries and keys/ is missing: restore it from the backup; new keys would not fit what was signed", d, head)
 	}
 	devices, err := s.dial(ctx)
@@ -245,13 +246,13 @@ func (s *server) open(ctx context.Context) error {
 		return err
 	}
 	// New keys count from now on, by the clock that entries are dated by.
-	if s.keys, err = keystore.OpenWith(d.keys(), s.clock.Now(), s.master); err != nil {
+	if s.keys, err = keystore.OpenWith(d.Keys(), s.clock.Now(), s.master); err != nil {
 		return err
 	}
-	if place, err := keystore.Place(d.keys()); err == nil {
+	if place, err := keystore.Place(d.Keys()); err == nil {
 		s.log.Info("the signing keys are sealed", "master key", place, "worth", keystore.Worth(place), "choose", "bulkhead key protect --help")
 	}
-	published := d.published(s.keys)
+	published := d.Published(s.keys)
 	if err := s.firstTokens(); err != nil {
 		return err
 	}
@@ -266,7 +267,7 @@ func (s *server) open(ctx context.Context) error {
 	s.plane, err = run.Open(ctx, run.Config{
 		Log: s.store, Published: published, Signers: s.keys, Devices: devices, Observe: s.c.Observe,
 		Clock: s.clock, Mark: s.readMark(), Downtime: s.downtime(), Patience: lookPatience,
-		Writer: writerName(), Lineage: d.lineageAfter(s.log), Run: newID(), Logger: s.log, Notify: s.notify,
+		Writer: writerName(), Lineage: d.LineageAfter(s.log), Run: datadir.NewID(), Logger: s.log, Notify: s.notify,
 	})
 	if err != nil {
 		return err
@@ -287,7 +288,7 @@ func (s *server) openWebhooks(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("--webhooks %s: %w", s.c.Webhooks, err)
 	}
-	if s.notifier, err = webhook.Open(ctx, hooks, s.keys, s.store, s.c.Data.webhooks(), s.log); err != nil {
+	if s.notifier, err = webhook.Open(ctx, hooks, s.keys, s.store, s.c.Data.Webhooks(), s.log); err != nil {
 		return err
 	}
 	s.feeds = append(s.feeds, s.notifier.Feed)
@@ -301,13 +302,13 @@ func (s *server) openReadOnly(ctx context.Context, why string) (err error) {
 	if s.c.ReadOnly && (s.c.Observe || s.c.Webhooks != "" || len(s.c.Devices) > 0) {
 		return usagef("--read-only: expected neither --observe nor --webhooks nor --devices: it looks at nothing and tells nobody")
 	}
-	if s.store, err = d.reader(); err != nil {
+	if s.store, err = d.Reader(); err != nil {
 		return err
 	}
-	if s.keys, err = d.openKeys(s.master); err != nil {
+	if s.keys, err = d.OpenKeys(s.master); err != nil {
 		return err
 	}
-	if s.tokens, err = api.OpenTokens(d.tokens()); err != nil {
+	if s.tokens, err = api.OpenTokens(d.Tokens()); err != nil {
 		return err
 	}
 	head, err := s.store.Head(ctx)
@@ -323,7 +324,7 @@ func (s *server) openReadOnly(ctx context.Context, why string) (err error) {
 	}
 	s.clock, s.isolation = clock, newIsolationFeed(s.log) // nothing is ever fed to it
 	s.plane, err = run.Open(ctx, run.Config{
-		Log: s.store, Published: d.published(s.keys), Signers: s.keys, Clock: clock, Observe: true, ReadOnly: why, Writer: writerName(), Logger: s.log,
+		Log: s.store, Published: d.Published(s.keys), Signers: s.keys, Clock: clock, Observe: true, ReadOnly: why, Writer: writerName(), Logger: s.log,
 	})
 	if err != nil {
 		return err
@@ -335,22 +336,14 @@ func (s *server) openReadOnly(ctx context.Context, why string) (err error) {
 	return nil
 }
 
-// keepDown keeps beside the ledger that devices take another writer's word, so that a
-// start of this server does not ask them again. One of the same lineage is asked: it is a
-// server that was started from this very folder, or a copy of all of it.
+// keepDown keeps beside the ledger that devices take another writer's word.
 func (s *server) keepDown() error {
 	var why *run.SteppedDown
 	if s.down || !errors.As(s.plane.ReadOnly(), &why) {
 		return nil
 	}
 	s.down = true
-	d := s.c.Data
-	own, err := d.readLineage()
-	if err != nil || why.Refused.Newest.Lineage == own.Lineage || why.Refused.Newest.IsZero() {
-		return err
-	}
-	own.Seen = why.Refused.Newest.Lineage
-	return d.writeLineage(own)
+	return s.c.Data.StepDown(why.Refused.Newest.Lineage)
 }
 
 // adopt records, once a site is known, that it is only observed. It does so once:
