@@ -53,8 +53,8 @@ func (restoreCommand) Help() string {
 	return `Refuses a folder that is not empty, and a backup that is damaged or holds less
 than the checkpoint beside it. Where a newer checkpoint than that was published,
 the server refuses to go on from the copy; see bulkhead ledger recover --help. What is
-restored is a copy: devices take its orders only after bulkhead ledger take-over, which
-see; until then it can be served, read-only.
+restored is a copy: devices take its orders only after bulkhead ledger take-over (read
+its --help first); until then it can be served, read-only.
 
 Example:
 

@@ -69,7 +69,7 @@ func (c *driversPosture) Run(ctx context.Context) (err error) {
 		}
 	})
 	if err == nil && failed > 0 {
-		err = fmt.Errorf("%d items fail: nothing is handed over until they hold", failed)
+		err = fmt.Errorf("%d items fail, marked FAILS above: nothing is handed over until they hold", failed)
 	}
 	return err
 }

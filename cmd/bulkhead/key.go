@@ -145,7 +145,7 @@ type keyTrust struct {
 // Help is the example.
 func (keyTrust) Help() string {
 	return `A tenant compares the file by a way of its own, and makes its policy from it:
-bulkhead-verify policy init --trust trust.json
+bulkhead-verify policy init --trust trust.json --tenant ID
 
 Example:
 

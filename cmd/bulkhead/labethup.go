@@ -76,7 +76,7 @@ func (c *labEthUp) Run(ctx context.Context) error {
 }
 
 type labEthDown struct {
-	Name string `arg:"" help:"Which."`
+	Name string `arg:"" help:"Name of the fabric, as lab eth list shows it."`
 	format
 }
 

@@ -64,13 +64,13 @@ func (keyProtect) Help() string {
 beside them, in keys/master.key, so that a newcomer's server starts; it then protects
 nothing but a stolen keys.enc. What the places are worth:
 
-beside       ` + keystore.Worth(keystore.Beside) + `.
+beside: ` + keystore.Worth(keystore.Beside) + `.
 
-file         ` + keystore.Worth(keystore.InFile) + `.
+file: ` + keystore.Worth(keystore.InFile) + `.
 
-command      ` + keystore.Worth(keystore.ByCommand) + `.
+command: ` + keystore.Worth(keystore.ByCommand) + `.
 
-passphrase   ` + keystore.Worth(keystore.Passphrase) + `.
+passphrase: ` + keystore.Worth(keystore.Passphrase) + `.
 
 The keys themselves stay the same: if somebody may have read them, rotate them too. Old
 copies of keys/ are opened by the old master key. The server must be stopped.

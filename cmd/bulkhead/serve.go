@@ -31,12 +31,12 @@ type serveCommand struct {
 	Data      datadir.Dir   `required:"" placeholder:"DIR" help:"Folder of the control plane. It is made, with keys and the first tokens, where there is none."`
 	Devices   []string      `placeholder:"unix:SOCKET" sep:"none" help:"Where drivers of devices answer; may be given several times. Without it everything is unknown, and nothing is delivered."`
 	Simulated bool          `help:"Take the time of simulated devices for the site's. Without it a socket that brings a clock is refused; a site whose origin is hardware never takes it."`
-	Downtime  time.Duration `default:"24h" placeholder:"DURATION" help:"How long the control plane may have been away, on a machine that was started anew since, before an approver must confirm the clock. 0: an hour."`
+	Downtime  time.Duration `default:"24h" placeholder:"DURATION" help:"How long the control plane may have been away, on a machine that was started anew since, before an approver must confirm the clock. With 0, an hour."`
 	ReadOnly  bool          `help:"Answer what the ledger holds, as of its last entry, and change nothing: no entry, no device, no file. For a copy."`
 	Observe   bool          `help:"Read, prove and report; never write to a device. For a site that runs already."`
 	Listen    string        `default:"127.0.0.1:8470" placeholder:"HOST:PORT" help:"Where the API answers; port 0 is any free one."`
-	Host      []string      `placeholder:"NAME" help:"A name by which clients or a proxy call this server, as in Host; may be given several times. Addresses and localhost need none; other names are refused, since a web page can have one point here."`
-	Webhooks  string        `placeholder:"FILE" help:"YAML, webhooks: a list of url and, for a tenant's own, tenant. They are told, signed, of drift, the brake, a clock in doubt, quarantine, replacements and late tranches."`
+	Host      []string      `placeholder:"NAME" help:"A name by which clients or a proxy call this server, as in the header Host; may be given several times. Addresses and localhost need none; other names are refused, since a web page can have one point here."`
+	Webhooks  string        `placeholder:"FILE" help:"YAML file: under webhooks a list, each with a url and, where it is a tenant's own, the tenant's id. Each is told, by a signed message, of drift, the brake, a clock in doubt, quarantine, replacements and late tranches."`
 	masterFlags
 	Verbose bool `short:"v" help:"Log what is routine too."`
 }
@@ -48,6 +48,7 @@ it listen beyond loopback only behind a proxy that ends TLS, and give the proxy'
 name with --host. /metrics wants a token of the role monitor, operator or auditor:
 in Prometheus's configuration, authorization: {credentials_file: FILE}.
 SIGINT or SIGTERM stops it cleanly; after any other end it goes on from the ledger.
+
 Devices take one lineage's orders. A server that works on a copy of the ledger, or was
 taken over from, is told so at its first look: it steps down, is read-only from then on,
 and site show, plan show and the log say why.

@@ -28,7 +28,7 @@ const defaultValid = 90 * 24 * time.Hour
 type tokenCreate struct {
 	dataFlag
 	Subject string        `required:"" placeholder:"NAME" help:"Who will hold it, for the ledger."`
-	Role    string        `required:"" enum:"operator,approver,finance,auditor,monitor,administrator,viewer" help:"The owner's: operator, approver, finance, auditor, and monitor, which reads /metrics alone. A tenant's: administrator, viewer."`
+	Role    string        `required:"" placeholder:"ROLE" enum:"operator,approver,finance,auditor,monitor,administrator,viewer" help:"The owner's: operator, approver, finance, auditor, and monitor, which reads /metrics alone. A tenant's: administrator, viewer."`
 	Tenant  string        `placeholder:"ID" help:"The tenant, with administrator and viewer."`
 	Valid   time.Duration `default:"2160h" help:"For how long it counts."`
 	Out     string        `placeholder:"FILE" help:"Write the token into this file, for its owner alone, and don't print it. It must not exist."`

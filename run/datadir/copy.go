@@ -41,8 +41,12 @@ func (d Dir) Backup(ctx context.Context, out Dir, master keystore.Master, withMa
 
 // Restore verifies a backup, copies it into this folder, and verifies the copy.
 func (d Dir) Restore(ctx context.Context, from Dir, master keystore.Master) (Verified, error) {
-	if err := from.existingAs("--from"); err != nil {
+	const expected = "give a folder that bulkhead backup has made"
+	if err := from.existingAs("--from", expected); err != nil {
 		return Verified{}, err
+	}
+	if _, err := os.Stat(from.Keys()); err != nil {
+		return Verified{}, fmt.Errorf("--from %s: there is no keys/ in it: %s", from, expected)
 	}
 	if _, err := from.Verify(ctx, master); err != nil {
 		return Verified{}, fmt.Errorf("--from %s: not restored: %w", from, err)

@@ -28,13 +28,15 @@ func (d Dir) Webhooks() string   { return filepath.Join(string(d), "webhooks.jso
 
 // Existing refuses a folder that holds no ledger, so that a mistyped path does
 // not make one, and one that others may fill: what is read in it would be theirs.
-func (d Dir) Existing() error { return d.existingAs("--data") }
+func (d Dir) Existing() error {
+	return d.existingAs("--data", "give the folder of a control plane; bulkhead serve --data DIR makes one")
+}
 
-// existingAs is Existing, for the flag that named the folder.
-func (d Dir) existingAs(flag string) error {
+// existingAs is Existing, for the flag that named the folder and what it should name.
+func (d Dir) existingAs(flag, expected string) error {
 	if _, err := os.Stat(d.Ledger()); err != nil {
 		if errors.Is(err, fs.ErrNotExist) {
-			return fmt.Errorf("%s %s: there is no ledger.db in it: give the folder of a control plane; bulkhead serve --data DIR makes one", flag, d)
+			return fmt.Errorf("%s %s: there is no ledger.db in it: %s", flag, d, expected)
 		}
 		return fmt.Errorf("%s %s: %w", flag, d, err)
 	}

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"path/filepath"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/goccy/go-yaml"
@@ -133,6 +134,15 @@ type inventory struct {
 	units []*site.SUInventory
 }
 
+// fabrics lists the ids of the site's fabrics, for people.
+func (in inventory) fabrics() string {
+	ids := make([]string, len(in.site.Fabrics))
+	for i, f := range in.site.Fabrics {
+		ids[i] = f.ID
+	}
+	return strings.Join(ids, ", ")
+}
+
 // inventory compiles the site files as so many imports would.
 func (f *Config) inventory() (in inventory, err error) {
 	for _, path := range f.Site {
@@ -184,7 +194,7 @@ func (f *Config) Open(ctx context.Context, log *slog.Logger) (drivers map[string
 		if err == nil {
 			index, known := in.site.FabricByID(c.ID)
 			if !known {
-				err = fmt.Errorf("the site has no fabric %q", c.ID)
+				err = fmt.Errorf("the site has no fabric %q: expected one of %s", c.ID, in.fabrics())
 			} else {
 				var done func() error
 				if drivers[c.ID], done, err = s.open(ctx, in, index, log.With("fabric", c.ID)); err == nil {

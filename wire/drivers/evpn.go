@@ -80,7 +80,7 @@ func (e *evpnSection) collectorConfig(fabricIndex int) (collector.Config, error)
 			return config, fmt.Errorf("password: %w", err)
 		}
 		if password = strings.TrimSpace(string(data)); password == "" {
-			return config, fmt.Errorf("password: %s is empty", e.at(e.c.Password))
+			return config, fmt.Errorf("password: %s is empty: expected the key of the BGP sessions (TCP MD5)", e.at(e.c.Password))
 		}
 	}
 	addrs := e.c.At

@@ -153,7 +153,7 @@ func (o *openSM) open(_ context.Context, in inventory, index int, log *slog.Logg
 	}
 	edge := opensm.Wiring(in.site, in.units, in.site.Fabrics[index].ID)
 	if len(edge.Leaves) == 0 {
-		return nil, nil, errors.Join(errors.New("the site has no leaf in it"), client.Close())
+		return nil, nil, errors.Join(fmt.Errorf("the site has no leaf in fabric %s: expected a site file that has, under site", in.site.Fabrics[index].ID), client.Close())
 	}
 	alarm, deafen, err := o.listen(client, smp.OneKey(mkey), timeout, log)
 	if err != nil {
