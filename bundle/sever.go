@@ -85,7 +85,7 @@ func (v *verifier) severingShown(n *nodeLog, o *opened) {
 	}
 	v.later(func() {
 		if o.err != nil {
-			v.fail(at, CheckSever, id, "the proof that it was fenced: %v", o.err)
+			v.fail(at, CheckSever, id, "its fence proof: %v", o.err)
 			return
 		}
 		p, ok := o.says.(*SeverProof)
@@ -93,13 +93,13 @@ func (v *verifier) severingShown(n *nodeLog, o *opened) {
 			return // named as something else: that was found before
 		}
 		if p.Node != id || p.Turnover != turnover {
-			v.fail(at, CheckSever, id, "the proof that it was fenced is of %s turnover %d, expected turnover %d", p.Node, p.Turnover, turnover)
+			v.fail(at, CheckSever, id, "its fence proof is of %s turnover %d, expected turnover %d", p.Node, p.Turnover, turnover)
 		}
 		if p.Grants != 0 || p.Sessions != 0 {
 			v.fail(at, CheckSever, id, "%d storage grants and %d BMC sessions are left on it", p.Grants, p.Sessions)
 		}
 		if err := p.whole(gpus); err != nil {
-			v.fail(at, CheckSever, id, "the proof that it was fenced: %v", err)
+			v.fail(at, CheckSever, id, "its fence proof: %v", err)
 		}
 		for _, port := range p.Ports {
 			for _, l := range labels {
