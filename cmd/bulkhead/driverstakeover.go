@@ -12,6 +12,7 @@ import (
 	"bulkhead/claim"
 	"bulkhead/fabric/infiniband/opensm"
 	"bulkhead/site"
+	"bulkhead/wire/drivers"
 )
 
 type driversTakeover struct {
@@ -44,16 +45,16 @@ type partition struct {
 
 // Run shows, and takes over.
 func (c *driversTakeover) Run(ctx context.Context) (err error) {
-	f, err := readDrivers(c.File)
+	f, err := drivers.Read(c.File)
 	if err != nil {
 		return err
 	}
-	drivers, closeAll, err := f.open(ctx)
+	opened, closeAll, err := f.Open(ctx, driversLog())
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, closeAll()) }()
-	guarded, is := bare(drivers[c.Fabric]).(*opensm.Guarded)
+	guarded, is := drivers.Subnet(opened[c.Fabric])
 	if !is {
 		return usagef("--fabric %s: expected a fabric of the file that OpenSM manages", c.Fabric)
 	}

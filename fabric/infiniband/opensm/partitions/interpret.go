@@ -118,7 +118,7 @@ type machine struct {
 
 	open bool // within a definition that no semicolon has ended
 	key  uint16
-	has  bool // the definition's head was read
+	has  bool       // the definition's head was read
 	as   membership // of those without a flag in the definition
 }
 
