@@ -99,7 +99,7 @@ func (p *Policy) Encode() ([]byte, error) { return yaml.Marshal(p) }
 // Check refuses a policy that could accept nothing, or anything.
 func (p *Policy) Check() error {
 	if p.Policy != PolicyFormat {
-		return fmt.Errorf("policy: %.60q, this release reads %q", p.Policy, PolicyFormat)
+		return fmt.Errorf("policy: %.60q: expected %q, which is what this release reads", p.Policy, PolicyFormat)
 	}
 	if p.Site == "" || p.Tenant == "" {
 		return errors.New("site and tenant: both must be named, so that a bundle of somebody else is refused")
