@@ -8,10 +8,8 @@ import (
 
 // yamlUsers lists files beside claim's that use the library of YAML, with the reason.
 var yamlUsers = map[string]string{
-	"bundle/policy.go":         "writes policies, and reads none with it",
-	"reckoning/file.go":        "a second opinion, for tests, that shares no code with the first",
-	"cmd/bulkhead/drivers.go":  "moves out of cmd",
-	"cmd/bulkhead/webhooks.go": "moves out of cmd",
+	"bundle/policy.go":  "writes policies, and reads none with it",
+	"reckoning/file.go": "a second opinion, for tests, that shares no code with the first",
 }
 
 // TestOneReaderOfYAML: a file that a person wrote is refused by the same rules wherever

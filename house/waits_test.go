@@ -8,10 +8,9 @@ import (
 
 // loopsThatWait lists files whose tests wait in loops of their own, with the reason.
 var loopsThatWait = map[string]string{
-	"lab/ethnet/bench_test.go":            "measures how long it takes, to the millisecond",
-	"cmd/bulkhead/documents_test.go":      "what a command prints at last is compared, and not an error",
-	"cmd/bulkhead/webhookaddress_test.go": "moves out of cmd",
-	"house/waits_test.go":                 "says how such a loop looks",
+	"lab/ethnet/bench_test.go":       "measures how long it takes, to the millisecond",
+	"cmd/bulkhead/documents_test.go": "what a command prints at last is compared, and not an error",
+	"house/waits_test.go":            "says how such a loop looks",
 }
 
 var ownWait = regexp.MustCompile(`\bfor [^\n]*([dD]eadline|[pP]atience)[^\n]*; time\.Sleep\(`)
