@@ -254,7 +254,7 @@ const maxHeight = 4
 // treeDraft makes fabric, hall, pod and scalable unit of the tree: a root is a
 // fabric, since no job of Slurm spans two; a leaf switch is a scalable unit; the
 // switch above a leaf is a pod, the one above that a hall.
-func (n *network) treeDraft(from string, o draft.Options) (*draft.Draft, error) {
+func (n *network) treeDraft(from string, _ draft.Options) (*draft.Draft, error) {
 	if len(n.switches) == 0 && len(n.notes) > 0 {
 		return n.finish(&draft.Draft{From: from}, "switch")
 	}
@@ -275,7 +275,6 @@ func (n *network) treeDraft(from string, o draft.Options) (*draft.Draft, error) 
 			n.note(s.at, "switch %s: left out, the switches above it go round in a circle", s.name)
 		}
 	}
-	familyRemark(t.d, o)
 	t.notes()
 	return n.finish(t.d, "switch")
 }
@@ -313,13 +312,6 @@ func (n *network) tops(roots []*vertex) (out []*vertex) {
 		}
 	}
 	return out
-}
-
-// familyRemark says what nobody has said: Slurm does not tell one family from the other.
-func familyRemark(d *draft.Draft, o draft.Options) {
-	if o.Family == "" {
-		d.Remark("Slurm's files do not say what a fabric is made of: RoCE is taken, --family infiniband says otherwise.")
-	}
 }
 
 // height is how many switches stand above each other from v down.
@@ -455,14 +447,13 @@ func (t *treeMaker) notes() {
 
 // blockDraft makes a scalable unit of one rack of every block, and pods of those
 // that are planned together.
-func (n *network) blockDraft(from string, o draft.Options) (*draft.Draft, error) {
+func (n *network) blockDraft(from string, _ draft.Options) (*draft.Draft, error) {
 	n.leaveOthers(n.blocks)
 	d := &draft.Draft{From: from, Fabrics: []draft.Fabric{{Name: "fabric"}}, Halls: []draft.Hall{{Name: "hall"}}}
 	sizes := strings.Trim(fmt.Sprint(n.sizes), "[]")
 	if len(n.sizes) == 0 {
 		n.sizes = []int{n.smallest()} // as Slurm has it: the smallest block is the base
 	}
-	familyRemark(d, o)
 	d.Remark("A block is a scalable unit of one rack: an NVLink domain. A block topology names no fabric and no hall: one of each stands for all.")
 	per := standIn
 	if len(n.sizes) > 1 {
