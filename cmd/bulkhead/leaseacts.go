@@ -173,7 +173,7 @@ type leaseTerminate struct {
 
 // Help is the example.
 func (leaseTerminate) Help() string {
-	return `Ends a contract at the end of the day, in its own time zone.
+	return `Give one of --late and --early. The day ends in the time zone of the contract.
 
 Examples:
 

@@ -274,7 +274,7 @@ func pairs(at fileLine, text string) (map[string]string, error) {
 		rest = strings.TrimLeft(rest, " \t")
 		lower := strings.ToLower(key)
 		if _, twice := fields[lower]; twice {
-			return nil, at.fail("%s: twice on this line", key)
+			return nil, at.fail("%s: twice on this line, expected once", key)
 		}
 		fields[lower] = value
 	}

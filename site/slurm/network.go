@@ -71,7 +71,7 @@ func (n *network) addSwitch(s *vertex, nodes, children string) error {
 		n.waiting = append(n.waiting, s)
 	}
 	if len(n.switches) == maxSwitches {
-		return s.at.fail("more than %d switches", maxSwitches)
+		return s.at.fail("more than %d switches: expected fewer in one file", maxSwitches)
 	}
 	if err := n.takeHosts(s, nodes); err != nil {
 		return err
@@ -94,7 +94,7 @@ func (n *network) addBlock(b *vertex) error {
 		return nil
 	}
 	if len(n.blocks) == maxSwitches {
-		return b.at.fail("more than %d blocks", maxSwitches)
+		return b.at.fail("more than %d blocks: expected fewer in one file", maxSwitches)
 	}
 	if err := n.takeHosts(b, "Nodes"); err != nil {
 		return err
