@@ -63,6 +63,15 @@ func (p fileLine) fail(format string, args ...any) error {
 	return &claim.Problem{File: p.file, Line: p.line, Reason: fmt.Sprintf(format, args...)}
 }
 
+// reason is what an error says, without the line, which a note says already.
+func reason(err error) string {
+	var l *claim.Problem
+	if errors.As(err, &l) {
+		return l.Reason
+	}
+	return err.Error()
+}
+
 // otherForm says which other form a line is of, and what reads it; "" if none is known.
 func otherForm(line string) string {
 	lower := strings.ToLower(line)
