@@ -26,8 +26,9 @@ func (driversTakeover) Help() string {
 	return `Shows the partitions that a file of others makes: a site that runs already, or an
 edit by hand. With --digest, which it prints, it writes the same members in the
 form that drivers write, and makes the manager read it. Only full membership of
-the default partition is taken away, of all but service ports; what is lost is
-shown first.
+the default partition is taken away, of all but service ports, and limited
+membership beside full one; what is lost is shown first, with warnings of
+partitions that separate nobody.
 
 Example:
 
@@ -70,7 +71,7 @@ func (c *driversTakeover) Run(ctx context.Context) (err error) {
 		Notes  []string    `json:"notes"`
 		Taken  bool        `json:"taken"`
 	}{Digest: found.Digest.String(), Ours: found.Edited == nil, Keeps: byKey(guarded.Site, kept), Loses: byKey(guarded.Site, lost)}
-	seen.Notes = populations(found)
+	seen.Notes = append(populations(found), everybody(guarded, found)...)
 	if found.Effect.Open {
 		seen.Open = fmt.Sprintf("line %d: %s", found.Effect.Line, found.Effect.Why)
 	}
@@ -100,10 +101,15 @@ func (c *driversTakeover) Run(ctx context.Context) (err error) {
 			row(w, "keeps", p.Key, fmt.Sprintf("%d full, %d limited", len(p.Full), len(p.Limited)), few(append(p.Full, p.Limited...)))
 		}
 		for _, p := range seen.Loses {
-			row(w, "loses", p.Key, fmt.Sprintf("%d full", len(p.Full)), few(p.Full))
+			if len(p.Full) > 0 {
+				row(w, "loses", p.Key, fmt.Sprintf("%d full", len(p.Full)), few(p.Full))
+			}
+			if len(p.Limited) > 0 {
+				row(w, "loses", p.Key, fmt.Sprintf("%d limited beside full, which stays", len(p.Limited)), few(p.Limited))
+			}
 		}
 		for _, note := range seen.Notes {
-			row(w, "note", note)
+			row(w, "WARNING", note)
 		}
 		switch {
 		case seen.Taken:
@@ -124,6 +130,14 @@ func populations(found opensm.Found) []string {
 		}
 		out = append(out, fmt.Sprintf("%s have the same %d members: one population under %d labels, which separate nobody; they are kept, and one would do",
 			strings.Join(names, ", "), len(found.Effect.Members[keys[0]]), len(keys)))
+	}
+	return out
+}
+
+// everybody warns of partitions that have every port of the fabric.
+func everybody(guarded *opensm.Guarded, found opensm.Found) (out []string) {
+	for _, key := range guarded.Everybody(found) {
+		out = append(out, fmt.Sprintf("0x%04x has every port of the fabric as a full member: it separates nobody, and is kept", key))
 	}
 	return out
 }

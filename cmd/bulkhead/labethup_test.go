@@ -87,14 +87,15 @@ func TestEthLabsUpAndDown(t *testing.T) {
 		t.Fatal(err)
 	}
 	gone(t, "a process of the fabric that was killed", func() bool { return len(childrenOf(first)) == 0 })
-	if said, _ := runBulkhead(t, "lab", "eth", "list"); !strings.Contains(said, first.Name+"  killed") {
+	// Whoever brings another lab up meanwhile, as other tests do, removes what is left of it.
+	if said, _ := runBulkhead(t, "lab", "eth", "list"); !strings.Contains(said, first.Name+"  killed") && strings.Contains(said, first.Name) {
 		t.Fatalf("list after the kill: %s", said)
 	}
 	if said, ok := answers(second); !ok {
 		t.Fatalf("the other fabric no longer answers: %s", said)
 	}
 	for _, l := range []ethup.Lab{first, second} {
-		if said, ok := runBulkhead(t, "lab", "eth", "down", l.Name); !ok {
+		if said, ok := runBulkhead(t, "lab", "eth", "down", l.Name); !ok && (l.Name != first.Name || !strings.Contains(said, "no lab")) {
 			t.Fatalf("down %s: %s", l.Name, said)
 		}
 		if !noFolder(l.Folder)() || len(childrenOf(l)) > 0 {
