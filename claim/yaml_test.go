@@ -19,7 +19,6 @@ type written struct {
 	Grade claim.Grade          `yaml:"grade"`
 	List  []*one               `yaml:"list"`
 	Named map[string]time.Time `yaml:"named"`
-	other string
 }
 
 type one struct {
