@@ -113,7 +113,7 @@ func (o *openSM) keys() (mkey, smkey uint64, err error) {
 		}
 		key, bad := strconv.ParseUint(conf[name], 0, 64)
 		if bad != nil && err == nil {
-			err = fmt.Errorf("options %s: %s: expected a number of 64 bits", path, name)
+			err = fmt.Errorf("options %s: %s: expected a number of 64 bits, as in 0x0123456789abcdef", path, name)
 		}
 		return key
 	}
