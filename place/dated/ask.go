@@ -177,6 +177,8 @@ type ShortError struct {
 	Have         int       // nodes that can be promised for all of the time
 	Why          string    // what stands in the way where it is not the number; "" it is the number
 
+	Elsewhere []place.Stock // where it is the number: what can be promised of the kind on each other fabric
+
 	Earliest time.Time  // from when all of it can be had, for as long; zero: not from what is planned
 	Shape    place.Cost // that it would have then
 }
@@ -214,6 +216,7 @@ func (e *ShortError) Reason() string {
 	default:
 		fmt.Fprintf(&b, "on %s only %s can be promised, %s too few", day(e.At), quantity(e.Have, e.NodeGPUs), quantity(e.Short(), e.NodeGPUs))
 	}
+	b.WriteString(e.elsewhere())
 	return b.String()
 }
 
