@@ -62,7 +62,7 @@ labs: go-version ## every attack and every bad day of every lab, RUNS=N times; d
 	@PATH="$$PATH:/usr/sbin:/sbin" CI=1 $(GO) test -tags labs -count $(RUNS) -timeout $$(( $(RUNS) * 2 ))h -json $(LABS) | $(GO) run ./house/gate -keep bin/labs.json
 	@$(GO) run ./house/dated -release $(VERSION) bin/labs.json
 
-mutants: go-version ## plants 49 faults in the meter, each to be caught by the second reckoning (reckoning/; some minutes)
+mutants: go-version ## plants 65 faults in the meter, each to be caught by the second reckoning (reckoning/; some minutes)
 	@{ $(GO) test -tags mutants -timeout 1h -run Planted -v ./meter || echo FAILED; } | grep -v '^=== ' | awk '{ print } /^FAILED/ { bad = 1 } END { exit bad }'
 
 quick: go-version ## the inner loop: under a minute, no root, no daemons

@@ -49,6 +49,9 @@ func TestActsOverTheAPI(t *testing.T) {
 	if _, err := finance.PreviewAct(ctx, connect.NewRequest(late)); err == nil || !strings.Contains(err.Error(), "to the tenant only") {
 		t.Errorf("the owner leaves what is late: %v", err)
 	}
+	if shown, err := tenant.PreviewAct(ctx, connect.NewRequest(late)); err == nil || !strings.Contains(err.Error(), "nothing of contract tidewater is late") || connect.CodeOf(err) != connect.CodeInvalidArgument {
+		t.Errorf("all has come, and the tenant leaves what is late: %v, %v", shown, err)
+	}
 	shown, err := tenant.PreviewAct(ctx, connect.NewRequest(act))
 	if err != nil || !strings.Contains(shown.Msg.Text, "paid back") || shown.Msg.Refund == "" {
 		t.Fatalf("%v, %v", shown, err)

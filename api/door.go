@@ -151,5 +151,5 @@ func identify(tokens *Tokens, header http.Header, now time.Time) (Token, error) 
 }
 
 func mayNot(role Role, method string) error {
-	return connect.NewError(connect.CodePermissionDenied, errors.New("role "+string(role)+" may not call "+method))
+	return connect.NewError(connect.CodePermissionDenied, errors.New("role "+string(role)+" may not call "+method+whoMay(role, method)))
 }

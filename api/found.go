@@ -3,6 +3,8 @@ package api
 import (
 	"context"
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 	"time"
 
@@ -21,9 +23,18 @@ func (s *service) ListFound(context.Context, *connect.Request[v1.ListFoundReques
 	for _, f := range s.plane.Found() {
 		out.Labels = append(out.Labels, &v1.FoundLabel{
 			Label: f.Name, Nodes: strings.Join(f.Nodes, ","), NodeCount: int64(len(f.Nodes)), Ports: int64(f.Label.Ports),
-			Proven: int64(f.Proven), Red: int64(f.Red), Unknown: int64(f.Unknown), Findings: f.Findings,
+			Proven: int64(f.Proven), Red: int64(f.Red), Unknown: int64(f.Unknown), Findings: f.Findings, Same: f.Same,
 		})
 	}
+	for _, o := range s.plane.OpenPartitions() {
+		out.Open = append(out.Open, &v1.OpenPartition{Label: o.Name, Ports: int64(o.Ports), At: o.At})
+	}
+	s.plane.View(func(b *book.State) {
+		for _, id := range slices.Sorted(maps.Keys(b.Postures)) {
+			p := b.Postures[id]
+			out.Postures = append(out.Postures, &v1.FoundPosture{Fabric: id, Holds: p.Holds, Failed: p.Failed})
+		}
+	})
 	return connect.NewResponse(out), nil
 }
 

@@ -110,3 +110,28 @@ func allowed(method string, role Role) bool {
 	r, known := policy[method]
 	return known && slices.Contains(r.roles, role)
 }
+
+// whoMay says which roles of the same party may call a method that one may not.
+func whoMay(role Role, method string) string {
+	roles := policy[method].roles
+	may := slices.DeleteFunc(slices.Clone(roles), func(other Role) bool { return other.OfTenant() != role.OfTenant() })
+	switch {
+	case len(roles) == 0: // nobody may
+		return ""
+	case len(may) == 0 && role.OfTenant():
+		return ": only the owner's roles may"
+	case len(may) == 0:
+		return ": only a tenant's roles may"
+	}
+	text := ": "
+	for i, other := range may {
+		switch {
+		case i > 0 && i == len(may)-1:
+			text += " and "
+		case i > 0:
+			text += ", "
+		}
+		text += string(other)
+	}
+	return text + " may"
+}

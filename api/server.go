@@ -151,4 +151,4 @@ func page(ids []string, size int32, token string) (cut []string, next string, er
 	return ids[start:end], next, nil
 }
 
-var errNoSite = errors.New("no site has been imported yet")
+var errNoSite = errors.New("no site has been imported yet: import one first (bulkhead site import FILE)")

@@ -123,7 +123,7 @@ func (s *service) ProposeDefrag(ctx context.Context, r *connect.Request[v1.Propo
 	}
 	last := points[len(points)-1]
 	if last.Cost.Moves != moves {
-		return nil, &book.Refusal{Field: "moves", Reason: fmt.Sprintf("no point of the frontier has %d moves now; the best with fewer has %d: plan again", moves, last.Cost.Moves)}
+		return nil, &book.Refusal{Field: "moves", Reason: fmt.Sprintf("no line of the plan has %d moves now, the best with fewer has %d: plan again (bulkhead lease defrag plan)", moves, last.Cost.Moves)}
 	}
 	return s.submit(ctx, r.Msg, book.ProposeDefrag{Lease: lease.ID(r.Msg.Lease), Moves: last.Moves, After: last.Cost, Reason: r.Msg.Reason, By: caller(ctx).Subject})
 }

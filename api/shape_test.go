@@ -86,7 +86,7 @@ func TestDefragmentationByBothParties(t *testing.T) {
 	if _, err := operator.ProposeDefrag(ctx, connect.NewRequest(&bulkheadv1.ProposeDefragRequest{CommandId: "p0", Lease: id, Moves: moves})); err == nil || !strings.Contains(err.Error(), "reason") {
 		t.Errorf("without a reason: %v", err)
 	}
-	if _, err := operator.ProposeDefrag(ctx, connect.NewRequest(&bulkheadv1.ProposeDefragRequest{CommandId: "p0", Lease: id, Moves: 100, Reason: "x"})); err == nil || !strings.Contains(err.Error(), "no point of the frontier has 100 moves") {
+	if _, err := operator.ProposeDefrag(ctx, connect.NewRequest(&bulkheadv1.ProposeDefragRequest{CommandId: "p0", Lease: id, Moves: 100, Reason: "x"})); err == nil || !strings.Contains(err.Error(), "no line of the plan has 100 moves") {
 		t.Errorf("a point that is none: %v", err)
 	}
 	propose := connect.NewRequest(&bulkheadv1.ProposeDefragRequest{CommandId: "p", Lease: id, Moves: moves, Reason: "closer together"})

@@ -136,7 +136,7 @@ func (t *Tokens) Revoke(id string, now time.Time) error {
 			return t.save(list)
 		}
 	}
-	return fmt.Errorf("%s holds no token %q that is not revoked", t.path, id)
+	return fmt.Errorf("%s holds no token %q, or it is revoked", t.path, id)
 }
 
 // List lists the tokens, without their hashes.

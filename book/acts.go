@@ -30,16 +30,21 @@ func (k *Contract) mayAct(act contract.Act, by Actor) error {
 		return refuse("contract", "no contract %q", c.ID)
 	}
 	if err := c.May(act, by.Party()); err != nil {
-		var field *contract.FieldError
-		if errors.As(err, &field) {
-			return refuse("act", "%s", field.Reason)
-		}
-		return err
+		return refusedBy(err)
 	}
 	if want := contract.RoleOf(by.Party()); by.Role != want {
 		return refuse("act", "%s: it needs the role %s, %.40q is %.40q", act, want, by.Subject, by.Role)
 	}
 	return nil
+}
+
+// refusedBy is a contract's own refusal as one of the book's: whoever asked is told why.
+func refusedBy(err error) error {
+	var field *contract.FieldError
+	if errors.As(err, &field) {
+		return refuse(field.Field, "%s", field.Reason)
+	}
+	return err
 }
 
 // PerformAct does an act that ends a contract early, or makes less of it.
@@ -68,9 +73,13 @@ func (c PerformAct) Preview(s *State, now time.Time) (*contract.Outcome, error) 
 	case !now.Before(k.Current().End):
 		return nil, refuse("contract", "%s ended at %s", c.Contract, k.Current().End.Format(time.RFC3339))
 	}
-	return k.Current().Perform(contract.Asked{
+	out, err := k.Current().Perform(contract.Asked{
 		Act: c.Act, Party: c.By.Party(), Given: now, Tranche: c.Tranche, Missing: s.missing(c.Contract, now),
 	})
+	if err != nil {
+		return nil, refusedBy(err)
+	}
+	return out, nil
 }
 
 // missing is what is due of a contract and has never been delivered.

@@ -1,6 +1,7 @@
 package book_test
 
 import (
+	"errors"
 	"strings"
 	"testing"
 	"time"
@@ -70,6 +71,9 @@ func TestEveryActAgainstEveryParty(t *testing.T) {
 				out, err := c.Preview(s.State, s.now)
 				may := named == party || named == "either"
 				late := rule.Act == contract.ActTerminateLate || rule.Act == contract.ActReduce // nothing is
+				if refusal := new(book.Refusal); err != nil && !errors.As(err, &refusal) {
+					t.Errorf("%s by the %s: the one who asks is not told %v", rule.Act, party, err)
+				}
 				switch {
 				case !may && (err == nil || !strings.Contains(err.Error(), "only")):
 					t.Errorf("%s, which the terms give to the %s, by the %s: %v", rule.Act, named, party, err)

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"strings"
 	"testing"
+	"time"
 
 	"golang.org/x/crypto/ssh"
 
@@ -19,6 +20,27 @@ import (
 var deeds = map[string]func(t *testing.T) (s *stage, tenant string, c book.Deed){
 	"notice": func(t *testing.T) (*stage, string, book.Deed) {
 		return on(t, atRunning), "tidewater", book.PerformAct{Contract: "tidewater", Act: contract.ActNotice, By: officer("tidewater")}
+	},
+	"terminate-early": func(t *testing.T) (*stage, string, book.Deed) {
+		s := on(t, atRunning)
+		s.terms("tidewater", func(c *contract.Contract) {
+			c.Termination = append(c.Termination, contract.Right{When: contract.WhenEarly, Remedy: contract.RemedyTerminate, By: contract.Tenant, Fee: "0.5"})
+		})
+		return s, "tidewater", book.PerformAct{Contract: "tidewater", Act: contract.ActTerminateEarly, By: officer("tidewater")}
+	},
+	"terminate-late": func(t *testing.T) (*stage, string, book.Deed) {
+		s := on(t, atContracts)
+		s.now = s.Contracts["tidewater"].Current().Tranches[0].Delivery.AddDate(0, 0, 21)
+		return s, "tidewater", book.PerformAct{Contract: "tidewater", Act: contract.ActTerminateLate, By: officer("tidewater")}
+	},
+	"reduce": func(t *testing.T) (*stage, string, book.Deed) {
+		s := on(t, atPartly)
+		l := s.partly()
+		s.terms(l.Contract, func(c *contract.Contract) {
+			c.Termination = []contract.Right{{When: contract.WhenLate, AfterDays: 3, Remedy: contract.RemedyReduce, By: contract.Tenant}}
+		})
+		s.later(4 * 24 * time.Hour)
+		return s, l.Tenant, book.PerformAct{Contract: l.Contract, Act: contract.ActReduce, Tranche: l.Tranche, By: officer(lease.ID(l.Tenant))}
 	},
 	"dispute": func(t *testing.T) (*stage, string, book.Deed) {
 		s := on(t, atInvoice)
@@ -69,7 +91,12 @@ func TestATenantsActsNeedItsKey(t *testing.T) {
 		{"a token alone, and nothing confirmed", func(a *book.Assured, _ contract.Assent) { *a = book.Assured{} }, "", ""},
 		{"a signature, and nothing confirmed", func(a *book.Assured, _ contract.Assent) { a.Confirmed = claim.Digest{} }, "confirmed", ""},
 		{"a signature beside what another sheet says", func(a *book.Assured, _ contract.Assent) { a.Confirmed = other }, "confirmed", "look at it again"},
-		{"another act's bytes", signing(t, signer, func(a *contract.Assent) { a.Act = string(contract.ActTerminateEarly) }), "assent", "of another act"},
+		{"another act's bytes", signing(t, signer, func(a *contract.Assent) {
+			was := a.Act
+			if a.Act = string(contract.ActTerminateEarly); a.Act == was {
+				a.Act = string(contract.ActTerminateLate)
+			}
+		}), "assent", "of another act"},
 		{"a contract's bytes", signing(t, signer, func(a *contract.Assent) { a.Act, a.Version = contract.ActContract, 2 }), "assent", "of another act"},
 		{"the bytes of another sheet", signing(t, signer, func(a *contract.Assent) { a.Shown = other }), "assent", "of another act"},
 		{"bytes that name no sheet", signing(t, signer, func(a *contract.Assent) { a.Shown = claim.Digest{} }), "assent", "of another act"},

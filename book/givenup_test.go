@@ -22,16 +22,21 @@ func atPartly(s *book.State) bool {
 	return false
 }
 
-// TestReduce keeps what has come of a late tranche: at a fee that is lower by what has not,
-// and the rest is neither owed nor delivered any more.
-func TestReduce(t *testing.T) {
-	s := on(t, atPartly)
-	var l *book.Lease
+// partly is a lease of which some has come.
+func (s *stage) partly() (l *book.Lease) {
 	for _, one := range s.Leases {
 		if one.Delivered > 0 && one.Delivered < len(one.Slots) {
 			l = one
 		}
 	}
+	return l
+}
+
+// TestReduce keeps what has come of a late tranche: at a fee that is lower by what has not,
+// and the rest is neither owed nor delivered any more.
+func TestReduce(t *testing.T) {
+	s := on(t, atPartly)
+	l := s.partly()
 	s.terms(l.Contract, func(c *contract.Contract) {
 		c.Termination = []contract.Right{{When: contract.WhenLate, AfterDays: 3, Remedy: contract.RemedyReduce, By: contract.Tenant, Clause: "8.2"}}
 	})

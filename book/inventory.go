@@ -165,12 +165,17 @@ func (c RescheduleHall) decide(s *State, env Env) (*Decision, error) {
 }
 
 func (s *State) hall(id string) (int, error) {
-	if s.Site != nil {
-		if h, ok := s.Site.HallByID(id); ok {
-			return h, nil
-		}
+	if s.Site == nil {
+		return 0, refuse("hall", "no site has been imported yet, so there is no hall %q", id)
 	}
-	return 0, refuse("hall", "the site has no hall %q", id)
+	if h, ok := s.Site.HallByID(id); ok {
+		return h, nil
+	}
+	ids := make([]string, len(s.Site.Halls))
+	for i, h := range s.Site.Halls {
+		ids[i] = h.ID
+	}
+	return 0, refuse("hall", "the site has no hall %q: expected one of %v", id, ids)
 }
 
 func (s *State) applyRescheduled(e *ledger.Entry, b site.Rescheduled, _ Bodies) error {

@@ -1,9 +1,11 @@
 package book
 
 import (
+	"fmt"
 	"strings"
 
 	"bulkhead/fabric"
+	"bulkhead/ledger"
 	"bulkhead/node"
 	"bulkhead/site"
 )
@@ -112,4 +114,70 @@ func (s *State) Label(fabricIndex int, n site.Index, owner fabric.Owner) (fabric
 		return fabric.QuarantineLabel(f.ID, f.Family), true
 	}
 	return s.Labels[f.ID].ValueOf(owner)
+}
+
+func (s *State) labelled(d *Decision, tenant string, owner fabric.Owner, label fabric.Label, action string) {
+	body := fabric.Labelled{Owner: owner, Label: label, Action: action}
+	d.add(SiteScope, fabric.KindLabelled, body)
+	if tenant != "" {
+		d.add(TenantScope(tenant), fabric.KindLabelled, body)
+	}
+}
+
+func (s *State) applyLabelled(e *ledger.Entry, b fabric.Labelled, _ Bodies) error {
+	if e.Scope != SiteScope {
+		return nil
+	}
+	pool := s.Labels[b.Label.Fabric]
+	if pool == nil {
+		return fmt.Errorf("no fabric %q", b.Label.Fabric)
+	}
+	switch b.Action {
+	case "assigned":
+		label, err := pool.Assign(b.Owner, e.Time)
+		if err != nil {
+			return err
+		}
+		if label != b.Label {
+			return fmt.Errorf("label %d was assigned, the entry says %d", label.Value, b.Label.Value)
+		}
+		return nil
+	case "adopted":
+		return s.adoptLabel(pool, b)
+	case "released":
+		return pool.Release(b.Owner, e.Time)
+	case "freed":
+		return pool.Free(b.Label.Value, 0, e.Time)
+	}
+	return fmt.Errorf("label action %q", b.Action)
+}
+
+// FreeLabel makes a released label available again: its cool-down has passed
+// and read-back shows it nowhere.
+type FreeLabel struct {
+	Label       fabric.Label
+	Occurrences int // in the newest read-back of the whole fabric
+	// Unseen are ports of nodes that had the label last and have not been read since
+	// as they are to be: an adapter that does not answer may still hold it.
+	Unseen int
+}
+
+func (c FreeLabel) decide(s *State, env Env) (*Decision, error) {
+	pool := s.Labels[c.Label.Fabric]
+	if pool == nil {
+		return nil, refuse("label", "the site has no fabric %q", c.Label.Fabric)
+	}
+	owner, ok := pool.OwnerOf(c.Label.Value)
+	if !ok {
+		return nil, ErrNothing
+	}
+	if err := pool.Clone().Free(c.Label.Value, c.Occurrences, env.Now); err != nil {
+		return nil, err
+	}
+	if c.Unseen > 0 {
+		return nil, refuse("label", "%d ports of nodes that had label %d last have not been read back since: it is free when they are, or their nodes are retired", c.Unseen, c.Label.Value)
+	}
+	d := &Decision{}
+	s.labelled(d, "", owner, c.Label, "freed")
+	return d, nil
 }

@@ -17,6 +17,45 @@ import (
 	"bulkhead/storage"
 )
 
+// manyParts signs an isolation certificate of many parts. A certificate assumes what its
+// parts say, and no other text: of each part a line.
+func manyParts(s *bundletest.Story, parts int, unknown bool) claim.Digest {
+	c := s.Certificate(2, s.Slots...)
+	last, unread := c.Fabrics[len(c.Fabrics)-1], 0
+	for i := range parts {
+		part := last
+		part.Fabric, part.Role, part.Fencing = fmt.Sprintf("storage-%d", i), site.RoleStorage, fabric.FencedByDeadline
+		part.Labels = slices.Clone(part.Labels)
+		for j := range part.Labels {
+			part.Labels[j].Label.Fabric = part.Fabric
+		}
+		ports := len(s.Slots) * part.Each
+		if unknown {
+			part.Proven, part.Unknown, part.Labels = 0, ports, nil
+			unread += ports
+		}
+		c.Fabrics = append(c.Fabrics, part)
+		c.Ports += ports
+		c.Assumptions = append(c.Assumptions, part.Fabric+": an older writer's calls end within the driver's deadline; the device does not refuse them")
+	}
+	c.NotProven = slices.DeleteFunc(c.NotProven, func(line string) bool { return strings.Contains(line, "storage") })
+	if unknown {
+		c.Failed = append(c.Failed, prove.Failure{Check: prove.Checks()[0].String(), Fabric: last.Fabric, Ports: unread})
+		c.Verdict, c.NotProven = prove.Unknown.String(), append([]string{"isolation: the verdict is unknown"}, c.NotProven...)
+	}
+	if err := c.Check(); err != nil {
+		panic(err.Error()[:min(600, len(err.Error()))]) // or the verifier refuses it before it counts
+	}
+	return s.Sign(s.Owner.Statement, "x", claim.DigestOf(nil), prove.PredicateType, &c)
+}
+
+// verdicts repeats a certificate's verdict.
+func verdicts(s *bundletest.Story, count int, certificate claim.Digest) {
+	many(s, count, prove.KindVerdict, func(i int) any {
+		return prove.Judged{Lease: string(s.Lease), Epoch: uint64(i + 2), Verdict: "proven", Ports: 9, Certificate: certificate}
+	})
+}
+
 // lateBombs is one of each kind of entry of which a log may hold any number: what the
 // verifier keeps of one, or looks through for one, is paid for before it is done.
 var lateBombs = []bomb{
@@ -38,29 +77,9 @@ var lateBombs = []bomb{
 			return rawf(`{"quote":"again%d","contract":%s,"expires":%q,"parts":[%s]}`, i, raw, s.Now.Add(hour).Format(time.RFC3339), parts)
 		})
 	}},
-	{"verdicts over many assumptions", func(s *bundletest.Story) {
-		// A certificate assumes what its parts say, and no other text: it has many parts, and
-		// what is claimed of each is paid for before the lines are compared.
-		c := s.Certificate(2, s.Slots...)
-		part := c.Fabrics[len(c.Fabrics)-1]
-		for i := range 150 {
-			part.Fabric, part.Role, part.Fencing = fmt.Sprintf("storage-%d", i), site.RoleStorage, fabric.FencedByDeadline
-			part.Labels = slices.Clone(part.Labels)
-			for j := range part.Labels {
-				part.Labels[j].Label.Fabric = part.Fabric
-			}
-			c.Fabrics = append(c.Fabrics, part)
-			c.Ports += len(s.Slots) * part.Each
-			c.Assumptions = append(c.Assumptions, part.Fabric+": an older writer's calls end within the driver's deadline; the device does not refuse them")
-		}
-		c.NotProven = slices.DeleteFunc(c.NotProven, func(line string) bool { return strings.Contains(line, "storage") })
-		if err := c.Check(); err != nil {
-			panic(err.Error()[:min(600, len(err.Error()))]) // or the verifier refuses it before it counts
-		}
-		d := s.Sign(s.Owner.Statement, "x", claim.DigestOf(nil), prove.PredicateType, &c)
-		many(s, 20_000, prove.KindVerdict, func(i int) any {
-			return prove.Judged{Lease: string(s.Lease), Epoch: uint64(i + 2), Verdict: "proven", Ports: 9, Certificate: d}
-		})
+	{"verdicts over many assumptions", func(s *bundletest.Story) { verdicts(s, 20_000, manyParts(s, 150, false)) }},
+	{"verdicts that are not proven, over many assumptions", func(s *bundletest.Story) {
+		verdicts(s, 3000, manyParts(s, 1000, true)) // nothing is claimed of them: they are compared all the same
 	}},
 	{"keys of the tenant", func(s *bundletest.Story) {
 		key := bundletest.KeyOf(s.Owner.Officer).String()
@@ -103,8 +122,6 @@ var lateBombs = []bomb{
 		c := s.Certificate(2, s.Slots...)
 		c.Nodes = "0-1048575"
 		d := s.Sign(s.Owner.Statement, "x", claim.DigestOf(nil), prove.PredicateType, &c)
-		many(s, 60_000, prove.KindVerdict, func(i int) any {
-			return prove.Judged{Lease: string(s.Lease), Epoch: uint64(i + 2), Verdict: "proven", Ports: 9, Certificate: d}
-		})
+		verdicts(s, 60_000, d)
 	}},
 }

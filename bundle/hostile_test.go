@@ -108,7 +108,7 @@ var bombs = []bomb{
 	}},
 	{"the last index, once a verdict", func(s *bundletest.Story) {
 		for i := range 2000 {
-			c := s.Certificate(uint64(i + 2))
+			c := s.Certificate(uint64(i+2), s.Slots...)
 			c.Nodes = "1048575"
 			d := s.Sign(s.Owner.Statement, "x", claim.DigestOf(nil), prove.PredicateType, &c)
 			s.Entries = append(s.Entries, entry(s, prove.KindVerdict, prove.Judged{Lease: string(s.Lease), Epoch: uint64(i + 2), Verdict: "proven", Ports: 9, Certificate: d}))
@@ -155,7 +155,11 @@ var bombs = []bomb{
 		bundletest.Change(s.Log, lease.KindDelivered, func(_ int, b *lease.Delivered) { b.Nodes[0].Statement = d })
 	}},
 	{"amounts with exponents", func(s *bundletest.Story) { invoices(s, 1, fmt.Sprintf(billedLine, 1, "1e999999", "")) }},
-	{"1501 invoices of amounts with exponents", func(s *bundletest.Story) { invoices(s, 1501, fmt.Sprintf(billedLine, 1, "1e999999", "")) }},
+	{"1501 invoices of huge amounts", func(s *bundletest.Story) {
+		// Each can be read and adds up, so that each is rated again, with all before it.
+		huge := strings.Repeat("9", 36) + ".00"
+		invoices(s, 1501, fmt.Sprintf(billedLine, 1, huge, "")+","+fmt.Sprintf(billedLine, 2, "-"+huge, ""))
+	}},
 	{"amounts with binary exponents", func(s *bundletest.Story) { invoices(s, 1, fmt.Sprintf(billedLine, 1, "1p9999999", "")) }},
 	{"an amount of 200,000 digits", func(s *bundletest.Story) {
 		invoices(s, 1, fmt.Sprintf(billedLine, 1, strings.Repeat("7", 200_000)+".00", ""))

@@ -109,7 +109,7 @@ func ParsePolicy(file string, data []byte) (*Policy, error) {
 		return nil, fmt.Errorf("%s: %s", file, strings.TrimSpace(yaml.FormatError(err, false, true)))
 	}
 	if err := decoder.Decode(new(Policy)); !errors.Is(err, io.EOF) {
-		return nil, fmt.Errorf("%s: it holds more than one document", file)
+		return nil, fmt.Errorf("%s: it holds more than one document: expected one, remove the --- line and what follows", file)
 	}
 	if err := p.Check(); err != nil {
 		return nil, fmt.Errorf("%s: %w", file, err)
@@ -153,7 +153,7 @@ func (p *Policy) Encode() ([]byte, error) { return yaml.Marshal(p) }
 // Check refuses a policy that could accept nothing, or anything.
 func (p *Policy) Check() error {
 	if p.Policy != PolicyFormat {
-		return fmt.Errorf("policy: %.60q, this release reads %q", p.Policy, PolicyFormat)
+		return fmt.Errorf("policy: %.60q: expected %q, which is what this release reads", p.Policy, PolicyFormat)
 	}
 	if p.Site == "" || p.Tenant == "" {
 		return errors.New("site and tenant: both must be named, so that a bundle of somebody else is refused")

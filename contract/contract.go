@@ -1,5 +1,5 @@
-// Package contract is what was promised, to whom, for how much: parties, tranches, rates,
-// service levels, storage, tax. Its term says for how long.
+// Package contract is what was promised, to whom, for how much, and what an act comes to:
+// tranches, rates, service levels, tax. Its term says for how long.
 //
 // A contract version is a value that never changes: an amendment is a new
 // version with an effective instant. People write contracts as YAML (Parse),

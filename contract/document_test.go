@@ -6,13 +6,15 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+	"time"
 )
 
 // docExample is a fenced example of docs/contracts.md.
 type docExample struct {
-	line           int
-	text           string
-	total, refused string
+	line                int
+	text                string
+	total, refused, fee string
+	acts                []string // done one after the other
 }
 
 func docExamples(t *testing.T) (base string, all []docExample, doc string) {
@@ -34,6 +36,10 @@ func docExamples(t *testing.T) (base string, all []docExample, doc string) {
 			all, inside = append(all, e), ""
 		case inside != "" && strings.HasPrefix(line, "# total "):
 			e.total = line[len("# total "):]
+		case inside != "" && strings.HasPrefix(line, "# act "):
+			e.acts = append(e.acts, line[len("# act "):])
+		case inside != "" && strings.HasPrefix(line, "# early-end "):
+			e.fee = line[len("# early-end "):]
 		case inside != "" && strings.HasPrefix(line, "# refused: "):
 			e.refused = line[len("# refused: "):]
 		case inside != "":
@@ -79,7 +85,7 @@ func TestTheReferencesExamples(t *testing.T) {
 	if base == "" || len(all) < 15 {
 		t.Fatalf("%d examples in docs/contracts.md, or none that is the base", len(all))
 	}
-	priced := 0
+	priced, done := 0, 0
 	for _, e := range all {
 		c, err := Parse("contracts.md", []byte(with(base, e.text)))
 		if e.refused != "" {
@@ -103,10 +109,45 @@ func TestTheReferencesExamples(t *testing.T) {
 			t.Errorf("line %d: total %v (%v), expected %s", e.line, p, err, e.total)
 		}
 		priced++
+		for _, act := range e.acts {
+			done++
+			if c = performed(t, c, act); c == nil {
+				t.Fatalf("line %d: after %s", e.line, act)
+			}
+		}
+		if len(e.acts) > 0 && (c.Ending == nil || c.Ending.Fee.Rat().FloatString(2) != e.fee) {
+			t.Errorf("line %d: after %q: %+v, expected a fee of %s", e.line, e.acts, c.Ending, e.fee)
+		}
 	}
-	if priced < 12 {
-		t.Errorf("only %d examples are priced", priced)
+	if priced < 12 || done < 2 {
+		t.Errorf("only %d examples are priced, %d acts done", priced, done)
 	}
+}
+
+// performed does an act as the reference writes it: when, which, by whom. One slot of each
+// tranche is missing.
+func performed(t *testing.T, c *Contract, line string) *Contract {
+	t.Helper()
+	var given, act, party string
+	if n, _ := fmt.Sscanf(strings.ReplaceAll(line, ",", ""), "%s %s by the %s", &given, &act, &party); n != 3 {
+		t.Errorf("%q: expected WHEN ACT by the PARTY", line)
+		return nil
+	}
+	at, err := time.Parse(time.RFC3339, given)
+	if err != nil {
+		t.Error(err)
+		return nil
+	}
+	asked := Asked{Act: Act(act), Party: party, Given: at}
+	for _, tr := range c.Tranches {
+		asked.Missing = append(asked.Missing, Missing{tr.ID, 1})
+	}
+	out, err := c.Perform(asked)
+	if err != nil {
+		t.Error(err)
+		return nil
+	}
+	return out.Next
 }
 
 // The reference names every field that a file may have, and shows each in an example.

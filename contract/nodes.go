@@ -40,7 +40,7 @@ func (t *Tranche) checkSegments(f *findings, path string, isNew bool) {
 	case t.SegmentGPUs < 0 || t.SegmentGPUs%gpus != 0:
 		f.add(field, "%d GPUs are not whole nodes: expected a multiple of %d; where a node of the kind has fewer than %d, say how many (node_gpus)", t.SegmentGPUs, gpus, NodeGPUs)
 	case isNew && t.GPUs%t.SegmentGPUs != 0:
-		f.add(field, "%d: %d GPUs are not whole segments of it: expected a multiple", t.SegmentGPUs, t.GPUs)
+		f.add(field, "%d: %d GPUs are not whole segments of it: expected gpus to be a multiple of it", t.SegmentGPUs, t.GPUs)
 	case t.Links == lease.Hermetic:
 		f.add(field, "segments with hermetic links are not offered: leave one of them out")
 	case t.SplitRacks:

@@ -78,10 +78,12 @@ func (p *Preview) Text() string {
 	}
 	if p.Act == ActReduce {
 		line("effect", "at once: %d GPUs are kept of %d; the rest is not owed any more", p.GPUs, p.WasGPUs)
+		// No sum: it is less with every second, so it is not part of what is confirmed.
+		line("given up", "what was promised of %d GPUs from then on; a flat fee is lower by their share, a price by the GPU-hour stays", p.WasGPUs-p.GPUs)
 	} else {
 		line("effect", "the contract ends at %s instead of %s (%s)", at(p.Ends), at(p.WasEnd), p.TimeZone)
+		line("given up", "%s of what was promised from then on, without tax and storage", money(p.Value))
 	}
-	line("given up", "%s of what was promised from then on, without tax and storage", money(p.Value))
 	line("fee", "%s", money(p.Fee))
 	if p.Prepaid != "" {
 		line("prepaid", "%s in all, %s of it drawn down by then; paid back %s, forfeited %s", money(p.Prepaid), money(p.Drawn), money(p.Refund), money(p.Forfeit))

@@ -73,6 +73,9 @@ const (
 	vniTurnoverFirst, vniTurnoverLast = 0x400000, 0x7fffff
 	vniQuarantine                     = 0xfffffe
 
+	// DefaultPartition is the P_Key of the default partition: InfiniBand's shared set.
+	DefaultPartition = pkeyService
+
 	// MaxValue is the largest label value: 24 bits.
 	MaxValue = 1<<24 - 1
 )

@@ -80,11 +80,14 @@ const (
 	// FaultForged: the leaf has learnt an address behind its ports that is no NIC's
 	// there, and announces it. Whoever sends from behind the port can do that.
 	FaultForged
+	// FaultUnannounced: the leaf does not tell the others that it has ports of the port's
+	// label. It leaks nothing; the port is cut off from other leaves.
+	FaultUnannounced
 )
 
 // Mended are the faults that go when the port's row is written again: what they are
 // about is written with every row. A port with one is not as it is to be.
-const Mended = FaultClass | FaultPolicy
+const Mended = FaultClass | FaultPolicy | FaultUnannounced
 
 // Flags are the yes-or-no facts of a port's read-back.
 type Flags uint16

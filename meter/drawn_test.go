@@ -10,12 +10,13 @@ import (
 
 	"bulkhead/contract"
 	"bulkhead/lease"
+	"bulkhead/reckoning"
 )
 
 // drawer draws contracts and events by the second, from a seed.
 type drawer struct {
 	*rand.Rand
-	reduced int // tranches of which an act has given up what never came
+	acts []reckoning.Act // that made versions
 }
 
 func (d *drawer) chance(percent int) bool { return d.IntN(100) < percent }
@@ -51,7 +52,7 @@ func (d *drawer) contracts() (versions []*contract.Contract, files []string, err
 	end := d.between(loc, begin.Add(20*24*time.Hour), begin.Add(75*24*time.Hour))
 	c := &contract.Contract{
 		ID: "c", Version: 1, Effective: begin, Title: "Drawn", Fictional: true, Tenant: "t", Project: "p", Currency: pick(d, "USD", "USD", "JPY", "KWD"), TimeZone: name,
-		Begin: begin, End: end, NoticeDays: 5, CreditCap: pick[contract.Decimal](d, "", "", "0.3", "1", "0.05"), Unknown: d.unknown(),
+		Begin: begin, End: end, NoticeDays: pick(d, 0, 5, d.IntN(31), d.IntN(91)), CreditCap: pick[contract.Decimal](d, "", "", "0.3", "1", "0.05"), Unknown: d.unknown(),
 	}
 	c.FixZone()
 	for i := range 1 + d.IntN(3) {
@@ -83,7 +84,7 @@ func (d *drawer) contracts() (versions []*contract.Contract, files []string, err
 		c.Prepaid = nil // its months were outside the term
 	}
 	versions = []*contract.Contract{c}
-	for range d.IntN(3) {
+	for range d.IntN(5) {
 		if next := d.amend(versions[len(versions)-1], loc); next != nil {
 			versions = append(versions, next)
 		}
@@ -221,8 +222,11 @@ func (d *drawer) levels(c *contract.Contract) {
 // amend draws a next version, or nil where what was drawn may not follow.
 func (d *drawer) amend(c *contract.Contract, loc *time.Location) *contract.Contract {
 	at := d.between(loc, c.Effective, c.End)
-	if d.chance(40) {
-		return d.act(c, at)
+	if c.Ending != nil && d.chance(70) {
+		return d.act(c, contract.ActReduce, at)
+	}
+	if d.chance(60) {
+		return d.act(c, pick(d, contract.ActNotice, contract.ActTerminateEarly, contract.ActTerminateEarly, contract.ActTerminateLate, contract.ActReduce), at)
 	}
 	next := c.Clone()
 	next.Version, next.Effective, next.Ending = c.Version+1, at, nil // it is signed, and no act's
@@ -255,8 +259,8 @@ func (d *drawer) amend(c *contract.Contract, loc *time.Location) *contract.Contr
 
 // rights draws who may leave, and at what fee.
 func (d *drawer) rights(c *contract.Contract) {
-	for range d.IntN(4) {
-		r := contract.Right{When: pick(d, contract.WhenEarly, contract.WhenEarly, contract.WhenConvenience, contract.WhenLate), Remedy: contract.RemedyTerminate,
+	for range d.IntN(7) {
+		r := contract.Right{When: pick(d, contract.WhenEarly, contract.WhenEarly, contract.WhenConvenience, contract.WhenLate, contract.WhenLate), Remedy: contract.RemedyTerminate,
 			By: pick(d, contract.Owner, contract.Tenant, "either"), Clause: d.clause()}
 		if r.When == contract.WhenEarly {
 			r.Fee = pick[contract.Decimal](d, "", "0.25", "1", "0.333")
@@ -268,20 +272,26 @@ func (d *drawer) rights(c *contract.Contract) {
 	}
 }
 
-// act draws an act that ends the contract, by one to whom the terms give it, or nil.
-func (d *drawer) act(c *contract.Contract, at time.Time) *contract.Contract {
-	rule, _ := contract.RuleOf(pick(d, contract.ActNotice, contract.ActTerminateEarly, contract.ActTerminateEarly, contract.ActTerminateLate, contract.ActReduce))
+// act does an act, by one to whom the terms give it: the next version, or nil.
+func (d *drawer) act(c *contract.Contract, act contract.Act, at time.Time) *contract.Contract {
+	rule, _ := contract.RuleOf(act)
 	parties, _ := rule.Parties(c)
 	if len(parties) == 0 {
 		return nil
 	}
-	out, err := c.Perform(contract.Asked{Act: rule.Act, Party: pick(d, parties...), Given: at, Missing: []contract.Missing{{Tranche: pick(d, c.Tranches...).ID, Slots: 1}}})
+	by := pick(d, parties...)
+	asked := contract.Asked{Act: act, Party: by, Given: at}
+	for _, t := range c.Tranches {
+		if act != contract.ActReduce || t.Slots() > 1 { // or there would be nothing to keep
+			asked.Missing = append(asked.Missing, contract.Missing{Tranche: t.ID, Slots: 1})
+		}
+	}
+	d.Shuffle(len(asked.Missing), func(i, j int) { asked.Missing[i], asked.Missing[j] = asked.Missing[j], asked.Missing[i] })
+	out, err := c.Perform(asked)
 	if err != nil {
 		return nil
 	}
-	if rule.Act == contract.ActReduce {
-		d.reduced++
-	}
+	d.acts = append(d.acts, reckoning.Act{Version: out.Next.Version, Kind: string(act), Party: by})
 	return out.Next
 }
 

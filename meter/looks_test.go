@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"bulkhead/contract"
+	"bulkhead/reckoning"
 
 	"pgregory.net/rapid"
 )
@@ -190,6 +191,72 @@ func TestLessObservationNeverCostsTheTenant(t *testing.T) {
 			t.Fatalf("%s with looks, %s by the old rule", before.Total, never.Total)
 		}
 	})
+}
+
+// What docs/contracts.md says of a morning in which nobody looked at the nodes, to the
+// cent, and once more with one look in it. The second reckoning says the same.
+func TestTheReferencesSilence(t *testing.T) {
+	at := func(clock string) time.Time {
+		when, err := time.Parse(time.RFC3339, "2027-03-09T"+clock+":00Z")
+		if err != nil {
+			t.Fatal(err)
+		}
+		return when
+	}
+	for _, c := range []struct {
+		level  string
+		looked bool // at 10:12
+		credit string
+	}{
+		{"metric: node-availability", false, "[-200.00]"}, // 10:15 until 10:40, 8 a minute
+		{"metric: replacement-time, after: 20m", false, "[-40.00]"},
+		{"metric: node-availability", true, "[-104.00]"}, // 10:27 until 10:40
+		{"metric: replacement-time, after: 20m", true, "[]"},
+	} {
+		text := `
+id: c
+version: 1
+title: A silence
+tenant: t
+project: p
+currency: USD
+time_zone: UTC
+begin: 2027-03-01
+end: 2027-04-01
+tranches: [{id: t1, kind: H100, fabric: ib, gpus: 8, delivery: 2027-03-01}]
+rates: [{tranches: [t1], from: 2027-03-01, basis: gpu-hour, price: 60}]
+sla: [{` + c.level + `, tiers: [{below: 100%, credit: 100%}]}]
+unknown: {grace: 15m, then: down-owner}
+`
+		signed, err := contract.Parse("c.yaml", []byte(text))
+		if err != nil {
+			t.Fatal(err)
+		}
+		looks := &drawnLooks{since: signed.Begin, fabrics: map[string][]string{"l": {"ib"}}, looked: []Look{
+			{"ib", signed.Begin, signed.End}, {"", signed.Begin, at("10:00")}, {"", at("10:12"), at("10:12")}, {"", at("10:40"), signed.End},
+		}}
+		if !c.looked {
+			looks.looked = slices.Delete(looks.looked, 2, 3)
+		}
+		period, err := Month("UTC", 2027, 3)
+		if err != nil {
+			t.Fatal(err)
+		}
+		in := Input{Versions: []*contract.Contract{signed}, Events: []Event{{Entry: 1, Lease: "l", Tranche: "t1", Slots: "0", At: signed.Begin, State: Up}}, Period: period, Number: "N-1", Fabrics: looks.fabrics}
+		tell := reckoning.Told{Files: []string{text}, Events: told(in.Events)}
+		if in.Looks, tell.Seen, err = looks.first(len(looks.looked)); err != nil {
+			t.Fatal(err)
+		}
+		got, err := RateInput(in)
+		if err != nil {
+			t.Fatal(err)
+		}
+		metric, _, _ := strings.Cut(strings.TrimPrefix(c.level, "metric: "), ",")
+		line := "sla/" + metric + "/t1"
+		if is, again := fmt.Sprint(flat(got)[line]), fmt.Sprint(reckoning.Month(tell, 2027, 3).Lines[line]); is != c.credit || again != c.credit {
+			t.Errorf("%s, looked at 10:12: %v: credited %s, reckoned %s, expected %s", c.level, c.looked, is, again, c.credit)
+		}
+	}
 }
 
 // The states of every slot partition its time also where there is silence, and what is

@@ -68,6 +68,35 @@ var faults = []fault{
 	{"what an act left is forgotten", "../contract/ending.go", `refund, forfeit = was.Refund.Rat(), was.Forfeit.Rat()`, `_ = was`},
 	{"a fee of what is over", "../contract/ending.go", `c.share(right.Fee, Value(c, ends, c.End, nil))`, `c.share(right.Fee, Value(c, a.Given, c.End, nil))`},
 	{"what is given up is paid for", "../contract/ending.go", `price.Mul(price, big.NewRat(is, was))`, `price.Mul(price, big.NewRat(was, was))`},
+	{"what is given up lowers the fee for leaving", "../contract/ending.go", `	t.GPUs = p.GPUs
+`, `	t.GPUs = p.GPUs
+	if next.Ending != nil {
+		next.Ending.Fee = ""
+	}
+`},
+	{"silence has no grace", "silence.go", `turns = min(turns, begins+v.Unknown.GraceS)`, `turns = min(turns, begins)`},
+	{"silence by the rule that began it alone", "silence.go", `		if begins = max(begins, from); begins < ends &&`, `		if begins = max(begins, from); begins == from && begins < ends &&`},
+	{"silence whatever the rule says", "silence.go", `begins < ends && v.Unknown.Then == "down-owner" {`, `begins < ends {`},
+	{"silence before what was said", "silence.go", `		case one.taker >= 0:
+`, `		case one.taker >= 0 && two.taker < 0:
+`},
+	{"silence is a new outage", "silence.go", `goesOn := s.downTo == from && s.down < s.downTo`, `goesOn := s.downTo == from && s.down < s.downTo && s.downSilent == v.silent`},
+	{"a word after silence is a new outage", "silence.go", `if !goesOn || !v.silent && !s.downSilent && v.start == from {`, `if !goesOn || !v.silent && v.start == from {`},
+	{"silence does not count in the availability", "silence.go", `				seg.matched[rule] += seg.gpus(y - x)
+`, `				seg.matched[rule] += 0 * seg.gpus(y-x)
+`},
+	{"silence over maintenance is free", "silence.go", `case two.taker >= 0 && x < given:`, `case two.taker >= 0 && x < given && v.effect != maintenanceNoticed:`},
+	{"exclusions are about silence", "silence.go", `unsaid := f.plan(seg, downOwner, f.unasked)`, `unsaid := f.plan(seg, downOwner, s.cause)`},
+	{"nobody asks the nodes", "looks.go", `append([]string{""}, fabrics...)`, `fabrics`},
+	{"only the nodes are asked", "looks.go", `append([]string{""}, fabrics...)`, `[]string{""}`},
+	{"silences that touch are one", "looks.go", `g.From.Before(merged[n-1].Until)`, `!g.From.After(merged[n-1].Until)`},
+	{"silences that overlap are two", "looks.go", `g.From.Before(merged[n-1].Until)`, `g.From.Before(merged[n-1].From)`},
+	{"silence ends with the last look", "looks.go", `		gap(until, 0)
+`, ``},
+	{"silence begins with the first look", "looks.go", `at, entry := l.Since, l.First`, `at, entry := l.Until(fabric), l.First
+		if seen := l.Seen[fabric]; len(seen) > 0 {
+			at = seen[0].From
+		}`},
 	{"corrections are forgotten", "correct.go", `l.Kind == LineCorrection && l.Corrects == was.Number`, `l.Kind == LineCorrection && l.Corrects == was.Number+was.Number`},
 }
 

@@ -38,12 +38,13 @@ func TestTheSecondReckoningAgrees(t *testing.T) {
 			t.Fatalf("seed %d (-reckon-seed %d): %v", *reckonSeed+seed, *reckonSeed+seed, err)
 		}
 	}
-	for _, kind := range []string{LineFee, LineUsage, LineTakeOrPay, LineLate, LineLateExtra, LineCredit, LineCap, LineStorage, LineCorrection, LineTax, LinePrepaid, LineEarlyEnd, LinePrepaidLeft, "prepaid-refund", "prepaid-forfeit", "reduce"} {
+	for _, kind := range []string{LineFee, LineUsage, LineTakeOrPay, LineLate, LineLateExtra, LineCredit, LineCap, LineStorage, LineCorrection, LineTax, LinePrepaid, LineEarlyEnd, LinePrepaidLeft, "prepaid-refund", "prepaid-forfeit",
+		"notice", "terminate-early", "terminate-late", "reduce", "reduce after an early end", "silence"} {
 		if kinds[kind] == 0 {
-			t.Errorf("no %s line was ever drawn", kind)
+			t.Errorf("no %s was ever drawn", kind)
 		}
 	}
-	t.Logf("%d contracts, %d invoices agree to the cent", contracts, invoices)
+	t.Logf("%d contracts, %d invoices agree to the cent: %v", contracts, invoices, kinds)
 }
 
 // reckonOne compares every month of one random contract.
@@ -56,8 +57,13 @@ func reckonOne(seed uint64, kinds map[string]int) (invoices int, err error) {
 	if err := reckonReduced(versions, files); err != nil {
 		return 0, err
 	}
-	kinds["reduce"] += d.reduced
-	events, acts := d.events(versions), actsOf(versions)
+	for _, a := range d.acts {
+		if kinds[a.Kind]++; a.Kind == "reduce" && versions[a.Version-1].Ending != nil {
+			kinds["reduce after an early end"]++
+		}
+	}
+	events := d.events(versions)
+	looks := d.looks(versions, events)
 	first, end := versions[0], versions[len(versions)-1].End
 	var earlier []*Invoice
 	var before []reckoning.Billed
@@ -65,17 +71,25 @@ func reckonOne(seed uint64, kinds map[string]int) (invoices int, err error) {
 		loc := versions[len(versions)-1].Location()
 		from, to := contract.MonthOf(loc, at)
 		at = to
-		known := events
-		if to.Before(end) { // some come later than the first invoices, and more than the second
-			known = events[:len(events)*min(invoices+2, 4)/4]
+		quarters := 4
+		if to.Before(end) { // some evidence comes later than the first invoices, and more than the second
+			quarters = min(invoices+2, 4)
 		}
+		known := events[:len(events)*quarters/4]
 		in := Input{Versions: versions, Events: known, Period: Period{from, to}, Number: fmt.Sprint("N-", invoices), Earlier: earlier}
+		tell := reckoning.Told{Files: files, Acts: d.acts, Events: told(known), Billed: before}
+		if looks != nil {
+			in.Fabrics = looks.fabrics
+			if in.Looks, tell.Seen, err = looks.first(len(looks.looked) * quarters / 4); err != nil {
+				return invoices, err
+			}
+		}
 		got, err := RateInput(in)
 		if err != nil {
 			return invoices, err
 		}
 		local := from.In(loc)
-		want := reckoning.Month(files, acts, told(known), int64(local.Year()), int64(local.Month()), before)
+		want := reckoning.Month(tell, int64(local.Year()), int64(local.Month()))
 		if a, b := plain(want.Lines), plain(flat(got)); a != b || want.Total != got.Total || want.Prepaid != balance(got) {
 			return invoices, fmt.Errorf("%s: reckoned\n%s\ntotal %s, %s, the invoice says\n%s\n%s\n%s", local.Format(month), a, want.Total, want.Prepaid, b, got.Text(), files[0])
 		}
@@ -84,6 +98,9 @@ func reckonOne(seed uint64, kinds map[string]int) (invoices int, err error) {
 			if l.Kind == LinePrepaidLeft {
 				kinds[l.ID]++
 			}
+		}
+		if len(got.Silence) > 0 {
+			kinds["silence"]++
 		}
 		invoices++
 		earlier = append(earlier, got)
@@ -177,17 +194,6 @@ func told(events []Event) (out []reckoning.Event) {
 			Ports: reckoning.Ports{Owner: int64(e.Ports.Owner), Either: int64(e.Ports.Either), Tenant: int64(e.Ports.Tenant)}})
 	}
 	return out
-}
-
-// actsOf are the acts that made versions: only the party and the kind, so that what follows
-// from them is reckoned from the files.
-func actsOf(versions []*contract.Contract) (acts []reckoning.Act) {
-	for _, v := range versions {
-		if e := v.Ending; e != nil {
-			acts = append(acts, reckoning.Act{Version: v.Version, Kind: string(e.Act), Party: e.Party})
-		}
-	}
-	return acts
 }
 
 // balance is where a prepayment stands, as the second reckoning writes it.

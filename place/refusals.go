@@ -111,5 +111,5 @@ func (e *NoRacksError) Error() string {
 	default:
 		text += "; no rack of it is free and whole"
 	}
-	return text + ". Such a rack is one NVLink domain, and is leased whole unless the contract lets it be split"
+	return text + ". Such a rack is one NVLink domain, and is leased whole unless the contract lets it be split (split_racks) or asks for segments of it (segment_gpus)"
 }

@@ -67,6 +67,7 @@ const (
 	MissingOwnLabel       // not a full member of its holder's label, on both sides
 	WrongClass            // not in the traffic class of its label, or the class is not treated as planned
 	WrongPolicy           // a route reflector stops the routes of its label
+	Unannounced           // its leaf does not tell others that it has ports of its label
 	checks
 )
 
@@ -97,6 +98,7 @@ var checkTable = [checks]checkRow{
 	MissingOwnLabel: {"missing-own-label", Cut, "it is a full member of its holder's label, at NIC and leaf where both have tables"},
 	WrongClass:      {"wrong-class", Cut, "its traffic is in the class of its label, treated as planned"},
 	WrongPolicy:     {"wrong-policy", Cut, "route reflectors that were asked pass on its leaf's routes under the target of its label"},
+	Unannounced:     {"unannounced", Cut, "its leaf tells the others that it has ports of its label"},
 }
 
 func (c Check) String() string {
@@ -117,7 +119,7 @@ func (c Check) Verdict() Verdict {
 // Rewritten reports whether a port that fails the check is written again although it
 // is not red: its tables are as they are to be, and what is wrong is beside them.
 // Nothing leaks, so closing the port would cost its tenant more.
-func (c Check) Rewritten() bool { return c == WrongClass || c == WrongPolicy }
+func (c Check) Rewritten() bool { return c == WrongClass || c == WrongPolicy || c == Unannounced }
 
 // Rewritten is [Check.Rewritten] of a check by its name.
 func Rewritten(name string) bool {
@@ -233,7 +235,7 @@ func faultChecks(f fabric.Faults) (s symptoms) {
 	}{
 		{fabric.FaultUnderlay, UnderlayOpen}, {fabric.FaultRoutes, ForeignRoute}, {fabric.FaultPath, StrayPath},
 		{fabric.FaultMirror, Mirrored}, {fabric.FaultClass, WrongClass},
-		{fabric.FaultPolicy, WrongPolicy}, {fabric.FaultForged, ForeignRoute},
+		{fabric.FaultPolicy, WrongPolicy}, {fabric.FaultForged, ForeignRoute}, {fabric.FaultUnannounced, Unannounced},
 	} {
 		if f&row.fault != 0 {
 			s |= 1 << row.check

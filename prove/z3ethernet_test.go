@@ -85,7 +85,6 @@ func newOverlay(t testing.TB) *overlay {
 				}
 			}
 			slices.SortFunc(v.Flood, netip.Addr.Compare)
-			c.Routes = append(c.Routes, ethernet.Route{Kind: 3, VNI: v.VNI, Targets: []ethernet.Target{ethernet.TargetOf(v.VNI)}, Originator: own})
 		}
 		for _, p := range c.Ports {
 			for _, v := range p.VLANs {

@@ -6,10 +6,10 @@ import (
 	"slices"
 )
 
-// Act is what made a version that ends the contract early. No file says it.
+// Act is what made a version that no party signed. No file says it.
 type Act struct {
 	Version int    // 1 is the first
-	Kind    string // notice, terminate-early or terminate-late
+	Kind    string // notice, terminate-early, terminate-late or reduce
 	Party   string // owner or tenant
 }
 
@@ -22,14 +22,12 @@ type ending struct {
 
 func (m *month) ending(acts []Act) *ending {
 	e := &ending{owed: new(big.Rat), refund: new(big.Rat), forfeit: new(big.Rat)}
-	at := slices.Index(m.versions, m.last)
-	act := actOf(acts, at)
+	act, before := madeBy(acts, slices.Index(m.versions, m.last))
 	if act == nil {
 		return e
 	}
 	e.ends = m.last.end <= m.to
-	was := m.versions[at-1]
-	if act.Kind == "terminate-early" {
+	if was := m.versions[before]; act.Kind == "terminate-early" {
 		for _, r := range was.Rights {
 			if r.When == "early" && r.Remedy == "terminate" && (r.By == act.Party || r.By == "either") {
 				e.owed.Mul(ratio(r.Fee), was.worth(m.last.end))
@@ -38,27 +36,32 @@ func (m *month) ending(acts []Act) *ending {
 		}
 	}
 	// What acts in a row have left, each of the version before it.
-	for ; act != nil; act = actOf(acts, at) {
-		if was := m.versions[at-1]; was.Prepaid != nil {
+	for ; act != nil; act, before = madeBy(acts, before) {
+		if was := m.versions[before]; was.Prepaid != nil {
 			into := e.refund
 			if was.Prepaid.Early == "forfeit" && act.Party == "tenant" && act.Kind != "terminate-late" {
 				into = e.forfeit
 			}
 			into.Add(into, ratio(was.Prepaid.Amount))
-			into.Sub(into, was.drawn(m.versions[at].end))
+			into.Sub(into, was.drawn(m.versions[before+1].end))
 		}
-		at--
 	}
 	return e
 }
 
-func actOf(acts []Act, version int) *Act {
-	for i := range acts {
-		if acts[i].Version == version+1 {
-			return &acts[i]
+// madeBy is the act that a version counts as made by, and the version before that act:
+// what a reduce makes counts as made by what made the version before it.
+func madeBy(acts []Act, version int) (act *Act, before int) {
+	for ; version >= 0; version-- {
+		at := slices.IndexFunc(acts, func(a Act) bool { return a.Version == version+1 })
+		if at < 0 {
+			break
+		}
+		if acts[at].Kind != "reduce" {
+			return &acts[at], version - 1
 		}
 	}
-	return nil
+	return nil, -1
 }
 
 // fee adds what leaving early costs.

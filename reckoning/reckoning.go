@@ -39,15 +39,23 @@ type Billed struct {
 	Amount      string
 }
 
-// Month reckons the invoice of a calendar month from the contract's files, the first
-// version first, the acts that made some of them, the events, and what was billed before.
-func Month(files []string, acts []Act, events []Event, year, month int64, before []Billed) Invoice {
-	versions := read(files)
-	m := newMonth(versions, events, year, month)
+// Told is all that an invoice follows from.
+type Told struct {
+	Files  []string // of the contract's versions, the first one first
+	Acts   []Act    // that made some of them
+	Events []Event
+	Seen   *Sightings // nil: the ledger does not say when devices were looked at
+	Billed []Billed
+}
+
+// Month reckons the invoice of a calendar month.
+func Month(told Told, year, month int64) Invoice {
+	versions := read(told.Files)
+	m := newMonth(versions, told, year, month)
 	m.charges()
 	corrected := new(big.Rat)
-	for _, b := range before {
-		now := newMonth(versions, events, b.Year, b.Month)
+	for _, b := range told.Billed {
+		now := newMonth(versions, told, b.Year, b.Month)
 		now.charges()
 		corrected.Add(corrected, now.sum(""))
 		corrected.Sub(corrected, ratio(b.Amount))
@@ -56,7 +64,7 @@ func Month(files []string, acts []Act, events []Event, year, month int64, before
 	if corrected.Sign() != 0 {
 		m.line("correction", corrected)
 	}
-	over := m.ending(acts)
+	over := m.ending(told.Acts)
 	over.fee(m)
 	if t := m.last.Tax; t != nil {
 		m.line("tax", new(big.Rat).Mul(m.sum(""), ratio(t.Rate)))
@@ -105,7 +113,7 @@ type terms struct {
 // heap is GPU-seconds by their terms.
 type heap map[terms]int64
 
-func newMonth(versions []*version, events []Event, year, number int64) *month {
+func newMonth(versions []*version, told Told, year, number int64) *month {
 	m := &month{versions: versions, used: heap{}, missing: heap{}, extra: heap{}, credits: heap{}}
 	longest := versions[0] // whose rules of the zone reach the furthest
 	for _, v := range versions {
@@ -120,7 +128,10 @@ func newMonth(versions []*version, events []Event, year, number int64) *month {
 		}
 	}
 	m.unit = unitOf(m.last.Currency)
-	m.slots = slotsOf(versions, events, m.to)
+	m.slots = slotsOf(versions, told.Events, m.to)
+	for _, s := range m.slots {
+		s.listen(told.Seen.counting(versions, s.lease, m.to))
+	}
 	return m
 }
 

@@ -9,10 +9,9 @@ import (
 
 // slot is one node of a tranche in a lease, with its life in stretches.
 type slot struct {
-	tranche string
-	first   int64 // its first event
-	life    []stretch
-	noticed int64 // announced maintenance in the month, so far
+	lease, tranche string
+	life           []stretch
+	noticed        int64 // announced maintenance in the month, so far
 }
 
 // stretch is a time in which what is said of a slot and what it counts as stay.
@@ -23,6 +22,8 @@ type stretch struct {
 	cause    string
 	ports    Ports
 	since    int64 // when the outage began that this is part of
+	silent   bool  // it counts as an outage by the owner beside that, since nobody looked
+	down     int64 // when the outage by the owner began, where it is one by word or silence
 }
 
 // slotsOf writes down the life of each slot until an instant.
@@ -50,14 +51,15 @@ func slotsOf(versions []*version, events []Event, until int64) []*slot {
 			}
 			return int(a.Entry) - int(b.Entry)
 		})
-		if s := lifeOf(versions, p.tranche, all, until); s != nil {
+		if s := lifeOf(versions, all, until); s != nil {
+			s.lease, s.tranche = p.lease, p.tranche
 			out = append(out, s)
 		}
 	}
 	return out
 }
 
-func lifeOf(versions []*version, tranche string, said []Event, until int64) *slot {
+func lifeOf(versions []*version, said []Event, until int64) *slot {
 	// What is heard: each event that says something new.
 	var heard []Event
 	state, cause, ports := "undelivered", "", Ports{}
@@ -71,13 +73,13 @@ func lifeOf(versions []*version, tranche string, said []Event, until int64) *slo
 	if len(heard) == 0 {
 		return nil
 	}
-	s := &slot{tranche: tranche, first: heard[0].At}
+	s := &slot{}
 	add := func(from, to int64, said, counts string, word Event) {
 		since := from
 		if n := len(s.life); n > 0 && s.life[n-1].counts == counts {
 			since = s.life[n-1].since
 		}
-		s.life = append(s.life, stretch{from, to, said, counts, word.Cause, word.Ports, since})
+		s.life = append(s.life, stretch{from: from, to: to, said: said, counts: counts, cause: word.Cause, ports: word.Ports, since: since, down: since})
 	}
 	quiet, before, last := int64(0), "", Event{} // last: that was not of silence
 	for i, e := range heard {
@@ -167,7 +169,7 @@ func (m *month) walk() []*counted {
 			for _, l := range s.life {
 				cuts = append(cuts, l.from)
 				for i := range v.Levels {
-					cuts = append(cuts, l.since+span(v.Levels[i].After))
+					cuts = append(cuts, l.since+span(v.Levels[i].After), l.down+span(v.Levels[i].After))
 				}
 			}
 		}
@@ -232,17 +234,24 @@ func (m *month) handedOverPiece(v *version, key terms, gpus int64, s *slot, now 
 	slices.Sort(cuts)
 	for n := 1; n < len(cuts); n++ {
 		from, seconds := cuts[n-1], cuts[n]-cuts[n-1]
+		age := from - now.since
+		if now.counts == "down-owner" {
+			age = from - now.down
+		}
+		said := slices.ContainsFunc(v.Levels, func(l level) bool { return matches(&l, now, age, s.noticed) })
 		taken := false
 		for i := range v.Levels {
 			l := &v.Levels[i]
-			number := numbers[l]
+			number, counted := numbers[l], gpus
 			levels[number].delivered[key.tranche] += gpus * seconds
-			if !matches(l, now, from-now.since, s.noticed) {
+			byWord := matches(l, now, age, s.noticed)
+			if byWord {
+				counted = l.gpus(now, gpus)
+			} else if !now.silent || metrics[l.Metric] != "down-owner" || from-now.down < span(l.After) {
 				continue
 			}
-			counted := l.gpus(now, gpus)
 			levels[number].matched[key.tranche] += counted * seconds
-			if !taken {
+			if !taken && (byWord || !said) { // what was said comes first
 				taken = true
 				credit := key
 				credit.level = number
@@ -270,7 +279,12 @@ func (l *level) gpus(now *stretch, node int64) int64 {
 	return min(ports, node)
 }
 
-// matches is a level read aloud.
+// metrics are the states that levels are about.
+var metrics = map[string]string{
+	"node-availability": "down-owner", "replacement-time": "down-owner", "degraded": "degraded", "isolation-proven": "isolation-unproven",
+}
+
+// matches is a level read aloud, of what was said.
 func matches(l *level, now *stretch, age, noticed int64) bool {
 	if l.gpus(now, 1) == 0 {
 		return false
@@ -280,13 +294,10 @@ func matches(l *level, now *stretch, age, noticed int64) bool {
 			return false
 		}
 	}
-	states := map[string]string{
-		"node-availability": "down-owner", "replacement-time": "down-owner", "degraded": "degraded", "isolation-proven": "isolation-unproven",
-	}
 	if l.Metric == "maintenance" {
 		return now.counts == "maintenance-unnoticed" || now.counts == "maintenance-noticed" && noticed >= span(l.Allowance)
 	}
-	return states[l.Metric] == now.counts && age >= span(l.After)
+	return metrics[l.Metric] == now.counts && age >= span(l.After)
 }
 
 // creditLines turns what levels took into lines, and gives back what exceeds caps.

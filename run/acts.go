@@ -11,20 +11,13 @@ import (
 // Show says what an act under a contract would come to now, without doing it, at which
 // site and by which time.
 func (p *Plane) Show(c book.Deed) (shown *book.Showing, siteName string, now time.Time, err error) {
-	show := func(s *book.State) {
+	now = p.config.Clock.Now()
+	p.View(func(s *book.State) {
 		if s.Site != nil {
 			siteName = s.Site.Name
 		}
 		shown, err = c.Show(s, now)
-	}
-	if _, adds := c.(book.PerformAct); adds { // up what each slot was, which a lease remembers
-		var state *book.State
-		state, now = p.Reading()
-		show(state)
-		return shown, siteName, now, err
-	}
-	now = p.config.Clock.Now()
-	p.View(show)
+	})
 	return shown, siteName, now, err
 }
 

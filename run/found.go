@@ -2,8 +2,10 @@ package run
 
 import (
 	"context"
+	"fmt"
 	"maps"
 	"slices"
+	"strings"
 
 	"bulkhead/book"
 	"bulkhead/fabric"
@@ -87,7 +89,52 @@ type Found struct {
 	Name                 string // of the label
 	Nodes                []string
 	Proven, Red, Unknown int
-	Findings             []string // the first few ports that are not proven, with the check
+	Findings             []string // the first few ports that are not proven, with every check that fails there
+	Same                 []string // names of other found labels that the same ports carry
+}
+
+// OpenPartition is the default partition of an InfiniBand fabric whose full members reach every
+// port of the fabric, whatever other labels either carries.
+type OpenPartition struct {
+	Name  string   // of the label
+	Ports int      // of the inventory that are full members
+	At    []string // the first few
+}
+
+// OpenPartitions lists the fabrics in whose default partition ports of the inventory are
+// full members, as last read back. Cost: O(ports).
+func (p *Plane) OpenPartitions() []OpenPartition {
+	p.view.mu.RLock()
+	defer p.view.mu.RUnlock()
+	p.seen.mu.RLock()
+	defer p.seen.mu.RUnlock()
+	s := p.view.state
+	if s.Site == nil {
+		return nil
+	}
+	var out []OpenPartition
+	for index, f := range s.Site.Fabrics {
+		if f.Family != site.InfiniBand {
+			continue
+		}
+		service := fabric.Full(fabric.DefaultPartition)
+		open := OpenPartition{Name: fabric.Label{Fabric: f.ID, Kind: fabric.PKey, Value: fabric.DefaultPartition}.String()}
+		for n := range site.Index(s.Site.Nodes()) {
+			for _, nic := range s.Site.NICsOf(n) {
+				port := site.PortOf(n, nic)
+				if s.Site.FabricOf(port) != index || !slices.Contains(p.seen.tables.NIC(port), service) && !slices.Contains(p.seen.tables.Leaf(port), service) {
+					continue
+				}
+				if open.Ports++; len(open.At) < maxFindings {
+					open.At = append(open.At, s.Site.PortName(port))
+				}
+			}
+		}
+		if open.Ports > 0 {
+			out = append(out, open)
+		}
+	}
+	return out
 }
 
 // maxFindings is how many ports of a found label are named.
@@ -101,6 +148,7 @@ func (p *Plane) Found() []Found {
 	defer p.seen.mu.RUnlock()
 	s := p.view.state
 	var out []Found
+	carriers := map[string][]int{} // what carries a label, with the labels of out that it carries
 	for _, id := range slices.Sorted(maps.Keys(s.Found)) {
 		index, _ := s.Site.FabricByID(id)
 		family := s.Site.Fabrics[index].Family
@@ -110,22 +158,44 @@ func (p *Plane) Found() []Found {
 				Label: book.FoundNoted{Fabric: id, Label: value, Nodes: l.Nodes.String(), Ports: l.Ports},
 				Name:  fabric.Label{Fabric: id, Kind: fabric.KindOf(family), Value: value}.String(),
 			}
+			ports := []byte(id)
 			for n := range l.Nodes.All() {
 				one.Nodes = append(one.Nodes, s.Site.NodeID[n])
 				for _, nic := range s.Site.NICsOf(n) {
-					if port := site.PortOf(n, nic); s.Site.FabricOf(port) == index {
-						one.judge(s, port, p.seen.prover)
+					port := site.PortOf(n, nic)
+					if s.Site.FabricOf(port) != index {
+						continue
+					}
+					one.judge(s, port, p.seen.prover)
+					if p.seen.carries(port, value) {
+						ports = fmt.Appendf(ports, " %d", port)
 					}
 				}
 			}
+			carriers[string(ports)] = append(carriers[string(ports)], len(out))
 			out = append(out, one)
+		}
+	}
+	for _, labels := range carriers {
+		for _, i := range labels {
+			for _, other := range labels {
+				if other != i {
+					out[i].Same = append(out[i].Same, out[other].Name)
+				}
+			}
 		}
 	}
 	return out
 }
 
+// carries reports whether a port was last read with a label, at its adapter or its leaf.
+func (v *seen) carries(port site.Port, value uint32) bool {
+	has := func(m fabric.Member) bool { return m.Value() == value }
+	return slices.ContainsFunc(v.tables.Leaf(port), has) || slices.ContainsFunc(v.tables.NIC(port), has)
+}
+
 func (f *Found) judge(s *book.State, port site.Port, prover *prove.Prover) {
-	verdict, check := prover.Verdict(port)
+	verdict, _ := prover.Verdict(port)
 	switch verdict {
 	case prove.Proven:
 		f.Proven++
@@ -136,6 +206,10 @@ func (f *Found) judge(s *book.State, port site.Port, prover *prove.Prover) {
 		f.Unknown++
 	}
 	if len(f.Findings) < maxFindings {
-		f.Findings = append(f.Findings, s.Site.PortName(port)+": "+check.String())
+		var failed []string
+		for _, check := range prover.Failed(port) {
+			failed = append(failed, check.String())
+		}
+		f.Findings = append(f.Findings, s.Site.PortName(port)+": "+strings.Join(failed, ", "))
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -202,4 +203,68 @@ func listed(p *run.Plane) (out string) {
 		out += fmt.Sprintf("%s %d %d/%d/%d", f.Name, len(f.Nodes), f.Proven, f.Red, f.Unknown)
 	}
 	return out
+}
+
+// TestOnePopulationUnderManyKeys comes to a fabric on which every port is a full member of
+// four keys and of the default partition: that is said, with every check that fails and
+// with what guards the fabric's management, and nothing is written or put back.
+func TestOnePopulationUnderManyKeys(t *testing.T) {
+	ctx := t.Context()
+	w, template := newWorld(t)
+	s, fabrics := w.sim.Site(), w.sim.Fabrics()
+	keys := []fabric.Member{fabric.Full(1), fabric.Full(2), fabric.Full(3), fabric.Full(4), fabric.Full(fabric.DefaultPartition)}
+	var rows []fabric.PortRow
+	for _, n := range []site.Index{16, 17} {
+		for nic := range site.Rails {
+			own := keys
+			if n == 17 && nic == 7 {
+				own = keys[1:] // one port less under the first key
+			}
+			rows = append(rows, fabric.PortRow{Port: site.PortOf(n, nic), Row: fabric.Row{NIC: own, Leaf: own, EnforceIn: true, EnforceOut: true}})
+		}
+	}
+	if failed, err := fabrics["ib"].Apply(ctx, fabric.NewChange("ib", rows), fabric.Fence{}); err != nil || len(failed.Failed) > 0 {
+		t.Fatalf("%v %v", failed.Failed, err)
+	}
+	g := &guarded{Driver: fabrics["ib"], gone: true}
+	fabrics["ib"] = g
+	p, err := run.Open(ctx, run.Config{Log: w.log, Signers: w.keys, Clock: w.clock, Writer: "observer", Observe: true, Audit: book.CheckInvariants,
+		Devices: run.Devices{Fabrics: fabrics, Nodes: w.sim.Nodes(), Storage: w.sim.Storage()}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := p.Import(ctx, template, nil); err != nil {
+		t.Fatal(err)
+	}
+	w.submit(t, p, book.Adopt{By: "test", Found: "served to observe"})
+	before := w.carried(t)
+	w.live(t, p, 2)
+
+	same := map[string][]string{}
+	for _, f := range p.Found() {
+		same[f.Name] = f.Same
+		if len(f.Findings) == 0 || !strings.Contains(f.Findings[0], "shared-full") || !strings.Contains(f.Findings[0], ", ") {
+			t.Errorf("%s: %q: expected every check that fails, full membership of the shared label among them", f.Name, f.Findings)
+		}
+	}
+	if want := map[string][]string{
+		"ib/pkey/0x0001": nil,
+		"ib/pkey/0x0002": {"ib/pkey/0x0003", "ib/pkey/0x0004"},
+		"ib/pkey/0x0003": {"ib/pkey/0x0002", "ib/pkey/0x0004"},
+		"ib/pkey/0x0004": {"ib/pkey/0x0002", "ib/pkey/0x0003"},
+	}; !maps.EqualFunc(same, want, slices.Equal) {
+		t.Errorf("carried by the same ports: %v, expected %v", same, want)
+	}
+	open := p.OpenPartitions()
+	if len(open) != 1 || open[0].Name != "ib/pkey/0x7fff" || open[0].Ports != len(rows) || open[0].At[0] != s.PortName(site.PortOf(16, 0)) {
+		t.Errorf("open default partitions: %+v, expected that of ib with %d ports", open, len(rows))
+	}
+	p.View(func(s *book.State) {
+		if is, looked := s.Postures["ib"]; !looked || is.Holds {
+			t.Errorf("posture of ib under --observe: looked at %t, holds %t", looked, is.Holds)
+		}
+	})
+	if after := w.carried(t); g.mended > 0 || !maps.Equal(before, after) {
+		t.Errorf("an observer has put back the guard %d times, and changed ports: %t", g.mended, !maps.Equal(before, after))
+	}
 }

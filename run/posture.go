@@ -101,7 +101,7 @@ func (p *Plane) hearPosture(ctx context.Context, fabricID string, posture fabric
 		p.seen.postures[fabricID] = p.config.Clock.Now()
 		delete(p.seen.woken, fabricID)
 		delete(p.seen.guards, fabricID)
-		if can && len(failed) > 0 {
+		if can && len(failed) > 0 && !p.config.Observe {
 			p.seen.guards[fabricID] = true
 		}
 	})

@@ -126,9 +126,11 @@ func (p *Plane) beginRound(ctx context.Context, look bool) (position uint64, kno
 		p.claim(ctx, first)
 		p.askFabrics(ctx)
 		p.askNodes(ctx)
-		if !p.config.Observe && !p.w.state.Control.Recovering {
+		if !p.w.state.Control.Recovering {
 			p.askPostures(ctx, again)
-			p.askVolumes(ctx)
+			if !p.config.Observe {
+				p.askVolumes(ctx)
+			}
 		}
 		p.claim(ctx, again)
 	}

@@ -125,7 +125,7 @@ func TestDiffEdits(t *testing.T) {
 			"+ 1 SUs with 8 nodes, 64 GPUs: c1-su03\n"},
 		{"new fabric", "  - {id: ib, family: infiniband}\n", "  - {id: ib, family: infiniband}\n  - {id: ib2, family: infiniband}\n", "+ fabric ib2: infiniband\n"},
 		{"other seed", "seed: tiny-2026", "seed: tiny-2027", `! site tiny: seed is "tiny-2026" and would become "tiny-2027"`},
-		{"other shape", "link-gbps: 400", "link-gbps: 800", "! site tiny: shape is"},
+		{"other shape", "link-gbps: 400", "link-gbps: 800", "! site tiny: shape.link-gbps is 400 and would become 800"},
 		{"other firmware", "firmware: 1.03.18", "firmware: 1.03.19", "! site tiny: kind H100 is"},
 		{"other domains", "    chassis: 8-GPU H100 liquid-cooled 4U\n", "    chassis: 8-GPU H100 liquid-cooled 4U\n    nvlink-racks: true\n", "! site tiny: kind H100 is"},
 		{"other spares", "  spares-per-su: 1", "  spares-per-su: 2", "! SU a1-su01: 1 spares would become 2"},

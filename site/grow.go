@@ -121,8 +121,12 @@ func (s *Site) compatible(h *Header) error {
 		return refuse("origin", string(s.Origin), string(h.Origin))
 	case h.Seed != s.Seed:
 		return refuse("seed", s.Seed, h.Seed)
-	case h.Shape != s.Shape:
-		return refuse("shape", fmt.Sprintf("%+v", s.Shape), fmt.Sprintf("%+v", h.Shape))
+	}
+	next := h.Shape.bounds()
+	for i, b := range s.Shape.bounds() {
+		if *b.value != *next[i].value {
+			return fmt.Errorf("site %s: shape.%s is %d and would become %d: a site keeps the shape that its first import gave it; put what needs another in a site of its own", s.Name, b.name, *b.value, *next[i].value)
+		}
 	}
 	for _, k := range h.Kinds {
 		if old, ok := s.Kind(k.ID); ok && old != k {

@@ -102,7 +102,7 @@ func (h *Header) checkTree() error {
 			return fmt.Errorf("site header: %s: %w", what, err)
 		}
 		if seen[named{what, id}] {
-			return fmt.Errorf("site header: %s %q: twice", what, id)
+			return fmt.Errorf("site header: %s %q is here twice: expected once", what, id)
 		}
 		seen[named{what, id}] = true
 		return nil
@@ -146,7 +146,7 @@ func (h *Header) checkTree() error {
 			return err
 		}
 		if l.Phase < 0 || l.Phase >= len(h.Phases) {
-			return fmt.Errorf("site header: hall %q: phase %d of %d", l.ID, l.Phase, len(h.Phases))
+			return fmt.Errorf("site header: hall %q: phase %d, expected one of the %d phases, from 0", l.ID, l.Phase, len(h.Phases))
 		}
 		if err := checkDate(l.InService); err != nil {
 			return fmt.Errorf("site header: hall %q: %w", l.ID, err)
@@ -160,10 +160,10 @@ func (h *Header) checkTree() error {
 			return fmt.Errorf("site header: pod: %w", err)
 		}
 		if p.Hall < 0 || p.Hall >= len(h.Halls) {
-			return fmt.Errorf("site header: pod %q: hall %d of %d", p.ID, p.Hall, len(h.Halls))
+			return fmt.Errorf("site header: pod %q: hall %d, expected one of the %d halls, from 0", p.ID, p.Hall, len(h.Halls))
 		}
 		if p.Fabric < 0 || p.Fabric >= len(h.Fabrics) || h.Fabrics[p.Fabric].Frontend {
-			return fmt.Errorf("site header: pod %q: fabric %d is no compute fabric", p.ID, p.Fabric)
+			return fmt.Errorf("site header: pod %q: fabric %d is no compute fabric: expected one that is not the frontend", p.ID, p.Fabric)
 		}
 	}
 	return nil

@@ -668,7 +668,8 @@ type FoundLabel struct {
 	Proven        int64                  `protobuf:"varint,5,opt,name=proven,proto3" json:"proven,omitempty"` // ports of these nodes that carry it, enforced, and nobody else's
 	Red           int64                  `protobuf:"varint,6,opt,name=red,proto3" json:"red,omitempty"`
 	Unknown       int64                  `protobuf:"varint,7,opt,name=unknown,proto3" json:"unknown,omitempty"`
-	Findings      []string               `protobuf:"bytes,8,rep,name=findings,proto3" json:"findings,omitempty"` // the first few ports that are not proven
+	Findings      []string               `protobuf:"bytes,8,rep,name=findings,proto3" json:"findings,omitempty"` // the first few ports that are not proven, with every check that fails there
+	Same          []string               `protobuf:"bytes,9,rep,name=same,proto3" json:"same,omitempty"`         // other found labels that the same ports carry: one population
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -759,9 +760,18 @@ func (x *FoundLabel) GetFindings() []string {
 	return nil
 }
 
+func (x *FoundLabel) GetSame() []string {
+	if x != nil {
+		return x.Same
+	}
+	return nil
+}
+
 type FoundLabels struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Labels        []*FoundLabel          `protobuf:"bytes,1,rep,name=labels,proto3" json:"labels,omitempty"`
+	Open          []*OpenPartition       `protobuf:"bytes,2,rep,name=open,proto3" json:"open,omitempty"`
+	Postures      []*FoundPosture        `protobuf:"bytes,3,rep,name=postures,proto3" json:"postures,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -803,6 +813,143 @@ func (x *FoundLabels) GetLabels() []*FoundLabel {
 	return nil
 }
 
+func (x *FoundLabels) GetOpen() []*OpenPartition {
+	if x != nil {
+		return x.Open
+	}
+	return nil
+}
+
+func (x *FoundLabels) GetPostures() []*FoundPosture {
+	if x != nil {
+		return x.Postures
+	}
+	return nil
+}
+
+// OpenPartition is a default partition in which ports of the inventory are full members:
+// they reach every port of the fabric.
+type OpenPartition struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Label         string                 `protobuf:"bytes,1,opt,name=label,proto3" json:"label,omitempty"` // FABRIC/KIND/VALUE
+	Ports         int64                  `protobuf:"varint,2,opt,name=ports,proto3" json:"ports,omitempty"`
+	At            []string               `protobuf:"bytes,3,rep,name=at,proto3" json:"at,omitempty"` // the first few
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *OpenPartition) Reset() {
+	*x = OpenPartition{}
+	mi := &file_bulkhead_v1_control_proto_msgTypes[12]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *OpenPartition) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*OpenPartition) ProtoMessage() {}
+
+func (x *OpenPartition) ProtoReflect() protoreflect.Message {
+	mi := &file_bulkhead_v1_control_proto_msgTypes[12]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use OpenPartition.ProtoReflect.Descriptor instead.
+func (*OpenPartition) Descriptor() ([]byte, []int) {
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{12}
+}
+
+func (x *OpenPartition) GetLabel() string {
+	if x != nil {
+		return x.Label
+	}
+	return ""
+}
+
+func (x *OpenPartition) GetPorts() int64 {
+	if x != nil {
+		return x.Ports
+	}
+	return 0
+}
+
+func (x *OpenPartition) GetAt() []string {
+	if x != nil {
+		return x.At
+	}
+	return nil
+}
+
+// FoundPosture is whether what guards a fabric's management held when it was looked at.
+type FoundPosture struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Fabric        string                 `protobuf:"bytes,1,opt,name=fabric,proto3" json:"fabric,omitempty"`
+	Holds         bool                   `protobuf:"varint,2,opt,name=holds,proto3" json:"holds,omitempty"`
+	Failed        []string               `protobuf:"bytes,3,rep,name=failed,proto3" json:"failed,omitempty"` // items, as "name: what was seen"
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *FoundPosture) Reset() {
+	*x = FoundPosture{}
+	mi := &file_bulkhead_v1_control_proto_msgTypes[13]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *FoundPosture) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*FoundPosture) ProtoMessage() {}
+
+func (x *FoundPosture) ProtoReflect() protoreflect.Message {
+	mi := &file_bulkhead_v1_control_proto_msgTypes[13]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use FoundPosture.ProtoReflect.Descriptor instead.
+func (*FoundPosture) Descriptor() ([]byte, []int) {
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{13}
+}
+
+func (x *FoundPosture) GetFabric() string {
+	if x != nil {
+		return x.Fabric
+	}
+	return ""
+}
+
+func (x *FoundPosture) GetHolds() bool {
+	if x != nil {
+		return x.Holds
+	}
+	return false
+}
+
+func (x *FoundPosture) GetFailed() []string {
+	if x != nil {
+		return x.Failed
+	}
+	return nil
+}
+
 type TakeOverRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	CommandId     string                 `protobuf:"bytes,1,opt,name=command_id,json=commandId,proto3" json:"command_id,omitempty"`
@@ -814,7 +961,7 @@ type TakeOverRequest struct {
 
 func (x *TakeOverRequest) Reset() {
 	*x = TakeOverRequest{}
-	mi := &file_bulkhead_v1_control_proto_msgTypes[12]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -826,7 +973,7 @@ func (x *TakeOverRequest) String() string {
 func (*TakeOverRequest) ProtoMessage() {}
 
 func (x *TakeOverRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_bulkhead_v1_control_proto_msgTypes[12]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -839,7 +986,7 @@ func (x *TakeOverRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TakeOverRequest.ProtoReflect.Descriptor instead.
 func (*TakeOverRequest) Descriptor() ([]byte, []int) {
-	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{12}
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *TakeOverRequest) GetCommandId() string {
@@ -876,7 +1023,7 @@ type OfferSittingRequest struct {
 
 func (x *OfferSittingRequest) Reset() {
 	*x = OfferSittingRequest{}
-	mi := &file_bulkhead_v1_control_proto_msgTypes[13]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -888,7 +1035,7 @@ func (x *OfferSittingRequest) String() string {
 func (*OfferSittingRequest) ProtoMessage() {}
 
 func (x *OfferSittingRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_bulkhead_v1_control_proto_msgTypes[13]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -901,7 +1048,7 @@ func (x *OfferSittingRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use OfferSittingRequest.ProtoReflect.Descriptor instead.
 func (*OfferSittingRequest) Descriptor() ([]byte, []int) {
-	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{13}
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *OfferSittingRequest) GetQuote() string {
@@ -951,7 +1098,7 @@ type RegisterTenantRequest struct {
 
 func (x *RegisterTenantRequest) Reset() {
 	*x = RegisterTenantRequest{}
-	mi := &file_bulkhead_v1_control_proto_msgTypes[14]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -963,7 +1110,7 @@ func (x *RegisterTenantRequest) String() string {
 func (*RegisterTenantRequest) ProtoMessage() {}
 
 func (x *RegisterTenantRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_bulkhead_v1_control_proto_msgTypes[14]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -976,7 +1123,7 @@ func (x *RegisterTenantRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RegisterTenantRequest.ProtoReflect.Descriptor instead.
 func (*RegisterTenantRequest) Descriptor() ([]byte, []int) {
-	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{14}
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *RegisterTenantRequest) GetCommandId() string {
@@ -1018,7 +1165,7 @@ type Tenant struct {
 
 func (x *Tenant) Reset() {
 	*x = Tenant{}
-	mi := &file_bulkhead_v1_control_proto_msgTypes[15]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1030,7 +1177,7 @@ func (x *Tenant) String() string {
 func (*Tenant) ProtoMessage() {}
 
 func (x *Tenant) ProtoReflect() protoreflect.Message {
-	mi := &file_bulkhead_v1_control_proto_msgTypes[15]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1043,7 +1190,7 @@ func (x *Tenant) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Tenant.ProtoReflect.Descriptor instead.
 func (*Tenant) Descriptor() ([]byte, []int) {
-	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{15}
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *Tenant) GetId() string {
@@ -1077,7 +1224,7 @@ type Tenants struct {
 
 func (x *Tenants) Reset() {
 	*x = Tenants{}
-	mi := &file_bulkhead_v1_control_proto_msgTypes[16]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1089,7 +1236,7 @@ func (x *Tenants) String() string {
 func (*Tenants) ProtoMessage() {}
 
 func (x *Tenants) ProtoReflect() protoreflect.Message {
-	mi := &file_bulkhead_v1_control_proto_msgTypes[16]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1102,7 +1249,7 @@ func (x *Tenants) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Tenants.ProtoReflect.Descriptor instead.
 func (*Tenants) Descriptor() ([]byte, []int) {
-	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{16}
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *Tenants) GetTenants() []*Tenant {
@@ -1135,7 +1282,7 @@ type TenantKeyRequest struct {
 
 func (x *TenantKeyRequest) Reset() {
 	*x = TenantKeyRequest{}
-	mi := &file_bulkhead_v1_control_proto_msgTypes[17]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1147,7 +1294,7 @@ func (x *TenantKeyRequest) String() string {
 func (*TenantKeyRequest) ProtoMessage() {}
 
 func (x *TenantKeyRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_bulkhead_v1_control_proto_msgTypes[17]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1160,7 +1307,7 @@ func (x *TenantKeyRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TenantKeyRequest.ProtoReflect.Descriptor instead.
 func (*TenantKeyRequest) Descriptor() ([]byte, []int) {
-	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{17}
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *TenantKeyRequest) GetCommandId() string {
@@ -1224,7 +1371,7 @@ type TenantKey struct {
 
 func (x *TenantKey) Reset() {
 	*x = TenantKey{}
-	mi := &file_bulkhead_v1_control_proto_msgTypes[18]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1236,7 +1383,7 @@ func (x *TenantKey) String() string {
 func (*TenantKey) ProtoMessage() {}
 
 func (x *TenantKey) ProtoReflect() protoreflect.Message {
-	mi := &file_bulkhead_v1_control_proto_msgTypes[18]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1249,7 +1396,7 @@ func (x *TenantKey) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TenantKey.ProtoReflect.Descriptor instead.
 func (*TenantKey) Descriptor() ([]byte, []int) {
-	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{18}
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *TenantKey) GetPublicKey() string {
@@ -1291,7 +1438,7 @@ type TenantKeys struct {
 
 func (x *TenantKeys) Reset() {
 	*x = TenantKeys{}
-	mi := &file_bulkhead_v1_control_proto_msgTypes[19]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1303,7 +1450,7 @@ func (x *TenantKeys) String() string {
 func (*TenantKeys) ProtoMessage() {}
 
 func (x *TenantKeys) ProtoReflect() protoreflect.Message {
-	mi := &file_bulkhead_v1_control_proto_msgTypes[19]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1316,7 +1463,7 @@ func (x *TenantKeys) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TenantKeys.ProtoReflect.Descriptor instead.
 func (*TenantKeys) Descriptor() ([]byte, []int) {
-	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{19}
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *TenantKeys) GetKeys() []*TenantKey {
@@ -1356,7 +1503,7 @@ type OfferQuoteRequest struct {
 
 func (x *OfferQuoteRequest) Reset() {
 	*x = OfferQuoteRequest{}
-	mi := &file_bulkhead_v1_control_proto_msgTypes[20]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1368,7 +1515,7 @@ func (x *OfferQuoteRequest) String() string {
 func (*OfferQuoteRequest) ProtoMessage() {}
 
 func (x *OfferQuoteRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_bulkhead_v1_control_proto_msgTypes[20]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1381,7 +1528,7 @@ func (x *OfferQuoteRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use OfferQuoteRequest.ProtoReflect.Descriptor instead.
 func (*OfferQuoteRequest) Descriptor() ([]byte, []int) {
-	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{20}
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *OfferQuoteRequest) GetQuote() string {
@@ -1422,7 +1569,7 @@ type QuoteRef struct {
 
 func (x *QuoteRef) Reset() {
 	*x = QuoteRef{}
-	mi := &file_bulkhead_v1_control_proto_msgTypes[21]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1434,7 +1581,7 @@ func (x *QuoteRef) String() string {
 func (*QuoteRef) ProtoMessage() {}
 
 func (x *QuoteRef) ProtoReflect() protoreflect.Message {
-	mi := &file_bulkhead_v1_control_proto_msgTypes[21]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1447,7 +1594,7 @@ func (x *QuoteRef) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use QuoteRef.ProtoReflect.Descriptor instead.
 func (*QuoteRef) Descriptor() ([]byte, []int) {
-	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{21}
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *QuoteRef) GetQuote() string {
@@ -1474,7 +1621,7 @@ type Quotes struct {
 
 func (x *Quotes) Reset() {
 	*x = Quotes{}
-	mi := &file_bulkhead_v1_control_proto_msgTypes[22]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1486,7 +1633,7 @@ func (x *Quotes) String() string {
 func (*Quotes) ProtoMessage() {}
 
 func (x *Quotes) ProtoReflect() protoreflect.Message {
-	mi := &file_bulkhead_v1_control_proto_msgTypes[22]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1499,7 +1646,7 @@ func (x *Quotes) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Quotes.ProtoReflect.Descriptor instead.
 func (*Quotes) Descriptor() ([]byte, []int) {
-	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{22}
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *Quotes) GetQuotes() []*Quote {
@@ -1528,7 +1675,7 @@ type WithdrawQuoteRequest struct {
 
 func (x *WithdrawQuoteRequest) Reset() {
 	*x = WithdrawQuoteRequest{}
-	mi := &file_bulkhead_v1_control_proto_msgTypes[23]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1540,7 +1687,7 @@ func (x *WithdrawQuoteRequest) String() string {
 func (*WithdrawQuoteRequest) ProtoMessage() {}
 
 func (x *WithdrawQuoteRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_bulkhead_v1_control_proto_msgTypes[23]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1553,7 +1700,7 @@ func (x *WithdrawQuoteRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WithdrawQuoteRequest.ProtoReflect.Descriptor instead.
 func (*WithdrawQuoteRequest) Descriptor() ([]byte, []int) {
-	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{23}
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *WithdrawQuoteRequest) GetCommandId() string {
@@ -1616,7 +1763,7 @@ type Quote struct {
 
 func (x *Quote) Reset() {
 	*x = Quote{}
-	mi := &file_bulkhead_v1_control_proto_msgTypes[24]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1628,7 +1775,7 @@ func (x *Quote) String() string {
 func (*Quote) ProtoMessage() {}
 
 func (x *Quote) ProtoReflect() protoreflect.Message {
-	mi := &file_bulkhead_v1_control_proto_msgTypes[24]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1641,7 +1788,7 @@ func (x *Quote) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Quote.ProtoReflect.Descriptor instead.
 func (*Quote) Descriptor() ([]byte, []int) {
-	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{24}
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{26}
 }
 
 func (x *Quote) GetId() string {
@@ -1810,7 +1957,7 @@ type QuotePart struct {
 
 func (x *QuotePart) Reset() {
 	*x = QuotePart{}
-	mi := &file_bulkhead_v1_control_proto_msgTypes[25]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1822,7 +1969,7 @@ func (x *QuotePart) String() string {
 func (*QuotePart) ProtoMessage() {}
 
 func (x *QuotePart) ProtoReflect() protoreflect.Message {
-	mi := &file_bulkhead_v1_control_proto_msgTypes[25]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1835,7 +1982,7 @@ func (x *QuotePart) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use QuotePart.ProtoReflect.Descriptor instead.
 func (*QuotePart) Descriptor() ([]byte, []int) {
-	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{25}
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{27}
 }
 
 func (x *QuotePart) GetTranche() string {
@@ -1925,7 +2072,7 @@ type QuoteArrival struct {
 
 func (x *QuoteArrival) Reset() {
 	*x = QuoteArrival{}
-	mi := &file_bulkhead_v1_control_proto_msgTypes[26]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1937,7 +2084,7 @@ func (x *QuoteArrival) String() string {
 func (*QuoteArrival) ProtoMessage() {}
 
 func (x *QuoteArrival) ProtoReflect() protoreflect.Message {
-	mi := &file_bulkhead_v1_control_proto_msgTypes[26]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1950,7 +2097,7 @@ func (x *QuoteArrival) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use QuoteArrival.ProtoReflect.Descriptor instead.
 func (*QuoteArrival) Descriptor() ([]byte, []int) {
-	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{26}
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{28}
 }
 
 func (x *QuoteArrival) GetFrom() string {
@@ -1984,7 +2131,7 @@ type SignLeaseRequest struct {
 
 func (x *SignLeaseRequest) Reset() {
 	*x = SignLeaseRequest{}
-	mi := &file_bulkhead_v1_control_proto_msgTypes[27]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1996,7 +2143,7 @@ func (x *SignLeaseRequest) String() string {
 func (*SignLeaseRequest) ProtoMessage() {}
 
 func (x *SignLeaseRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_bulkhead_v1_control_proto_msgTypes[27]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2009,7 +2156,7 @@ func (x *SignLeaseRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SignLeaseRequest.ProtoReflect.Descriptor instead.
 func (*SignLeaseRequest) Descriptor() ([]byte, []int) {
-	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{27}
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{29}
 }
 
 func (x *SignLeaseRequest) GetCommandId() string {
@@ -2063,7 +2210,7 @@ type ContractRef struct {
 
 func (x *ContractRef) Reset() {
 	*x = ContractRef{}
-	mi := &file_bulkhead_v1_control_proto_msgTypes[28]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[30]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2075,7 +2222,7 @@ func (x *ContractRef) String() string {
 func (*ContractRef) ProtoMessage() {}
 
 func (x *ContractRef) ProtoReflect() protoreflect.Message {
-	mi := &file_bulkhead_v1_control_proto_msgTypes[28]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[30]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2088,7 +2235,7 @@ func (x *ContractRef) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ContractRef.ProtoReflect.Descriptor instead.
 func (*ContractRef) Descriptor() ([]byte, []int) {
-	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{28}
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{30}
 }
 
 func (x *ContractRef) GetContract() string {
@@ -2107,7 +2254,7 @@ type Acts struct {
 
 func (x *Acts) Reset() {
 	*x = Acts{}
-	mi := &file_bulkhead_v1_control_proto_msgTypes[29]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[31]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2119,7 +2266,7 @@ func (x *Acts) String() string {
 func (*Acts) ProtoMessage() {}
 
 func (x *Acts) ProtoReflect() protoreflect.Message {
-	mi := &file_bulkhead_v1_control_proto_msgTypes[29]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[31]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2132,7 +2279,7 @@ func (x *Acts) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Acts.ProtoReflect.Descriptor instead.
 func (*Acts) Descriptor() ([]byte, []int) {
-	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{29}
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{31}
 }
 
 func (x *Acts) GetActs() []*ActRight {
@@ -2157,7 +2304,7 @@ type ActRight struct {
 
 func (x *ActRight) Reset() {
 	*x = ActRight{}
-	mi := &file_bulkhead_v1_control_proto_msgTypes[30]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[32]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2169,7 +2316,7 @@ func (x *ActRight) String() string {
 func (*ActRight) ProtoMessage() {}
 
 func (x *ActRight) ProtoReflect() protoreflect.Message {
-	mi := &file_bulkhead_v1_control_proto_msgTypes[30]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[32]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2182,7 +2329,7 @@ func (x *ActRight) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ActRight.ProtoReflect.Descriptor instead.
 func (*ActRight) Descriptor() ([]byte, []int) {
-	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{30}
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{32}
 }
 
 func (x *ActRight) GetAct() string {
@@ -2253,7 +2400,7 @@ type ActRequest struct {
 
 func (x *ActRequest) Reset() {
 	*x = ActRequest{}
-	mi := &file_bulkhead_v1_control_proto_msgTypes[31]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[33]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2265,7 +2412,7 @@ func (x *ActRequest) String() string {
 func (*ActRequest) ProtoMessage() {}
 
 func (x *ActRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_bulkhead_v1_control_proto_msgTypes[31]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[33]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2278,7 +2425,7 @@ func (x *ActRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ActRequest.ProtoReflect.Descriptor instead.
 func (*ActRequest) Descriptor() ([]byte, []int) {
-	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{31}
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{33}
 }
 
 func (x *ActRequest) GetCommandId() string {
@@ -2363,7 +2510,7 @@ type Assured struct {
 
 func (x *Assured) Reset() {
 	*x = Assured{}
-	mi := &file_bulkhead_v1_control_proto_msgTypes[32]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[34]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2375,7 +2522,7 @@ func (x *Assured) String() string {
 func (*Assured) ProtoMessage() {}
 
 func (x *Assured) ProtoReflect() protoreflect.Message {
-	mi := &file_bulkhead_v1_control_proto_msgTypes[32]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[34]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2388,7 +2535,7 @@ func (x *Assured) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Assured.ProtoReflect.Descriptor instead.
 func (*Assured) Descriptor() ([]byte, []int) {
-	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{32}
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{34}
 }
 
 func (x *Assured) GetConfirmed() string {
@@ -2433,7 +2580,7 @@ type ActPreview struct {
 
 func (x *ActPreview) Reset() {
 	*x = ActPreview{}
-	mi := &file_bulkhead_v1_control_proto_msgTypes[33]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[35]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2445,7 +2592,7 @@ func (x *ActPreview) String() string {
 func (*ActPreview) ProtoMessage() {}
 
 func (x *ActPreview) ProtoReflect() protoreflect.Message {
-	mi := &file_bulkhead_v1_control_proto_msgTypes[33]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[35]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2458,7 +2605,7 @@ func (x *ActPreview) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ActPreview.ProtoReflect.Descriptor instead.
 func (*ActPreview) Descriptor() ([]byte, []int) {
-	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{33}
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{35}
 }
 
 func (x *ActPreview) GetText() string {
@@ -2565,7 +2712,7 @@ type Shape struct {
 
 func (x *Shape) Reset() {
 	*x = Shape{}
-	mi := &file_bulkhead_v1_control_proto_msgTypes[34]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[36]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2577,7 +2724,7 @@ func (x *Shape) String() string {
 func (*Shape) ProtoMessage() {}
 
 func (x *Shape) ProtoReflect() protoreflect.Message {
-	mi := &file_bulkhead_v1_control_proto_msgTypes[34]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[36]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2590,7 +2737,7 @@ func (x *Shape) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Shape.ProtoReflect.Descriptor instead.
 func (*Shape) Descriptor() ([]byte, []int) {
-	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{34}
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{36}
 }
 
 func (x *Shape) GetHalls() int32 {
@@ -2637,7 +2784,7 @@ type WhatIfEarliestRequest struct {
 
 func (x *WhatIfEarliestRequest) Reset() {
 	*x = WhatIfEarliestRequest{}
-	mi := &file_bulkhead_v1_control_proto_msgTypes[35]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[37]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2649,7 +2796,7 @@ func (x *WhatIfEarliestRequest) String() string {
 func (*WhatIfEarliestRequest) ProtoMessage() {}
 
 func (x *WhatIfEarliestRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_bulkhead_v1_control_proto_msgTypes[35]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[37]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2662,7 +2809,7 @@ func (x *WhatIfEarliestRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WhatIfEarliestRequest.ProtoReflect.Descriptor instead.
 func (*WhatIfEarliestRequest) Descriptor() ([]byte, []int) {
-	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{35}
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{37}
 }
 
 func (x *WhatIfEarliestRequest) GetFabric() string {
@@ -2723,7 +2870,7 @@ type EarliestDates struct {
 
 func (x *EarliestDates) Reset() {
 	*x = EarliestDates{}
-	mi := &file_bulkhead_v1_control_proto_msgTypes[36]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[38]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2735,7 +2882,7 @@ func (x *EarliestDates) String() string {
 func (*EarliestDates) ProtoMessage() {}
 
 func (x *EarliestDates) ProtoReflect() protoreflect.Message {
-	mi := &file_bulkhead_v1_control_proto_msgTypes[36]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[38]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2748,7 +2895,7 @@ func (x *EarliestDates) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use EarliestDates.ProtoReflect.Descriptor instead.
 func (*EarliestDates) Descriptor() ([]byte, []int) {
-	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{36}
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{38}
 }
 
 func (x *EarliestDates) GetSizes() []*EarliestDate {
@@ -2777,7 +2924,7 @@ type EarliestDate struct {
 
 func (x *EarliestDate) Reset() {
 	*x = EarliestDate{}
-	mi := &file_bulkhead_v1_control_proto_msgTypes[37]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[39]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2789,7 +2936,7 @@ func (x *EarliestDate) String() string {
 func (*EarliestDate) ProtoMessage() {}
 
 func (x *EarliestDate) ProtoReflect() protoreflect.Message {
-	mi := &file_bulkhead_v1_control_proto_msgTypes[37]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[39]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2802,7 +2949,7 @@ func (x *EarliestDate) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use EarliestDate.ProtoReflect.Descriptor instead.
 func (*EarliestDate) Descriptor() ([]byte, []int) {
-	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{37}
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{39}
 }
 
 func (x *EarliestDate) GetGpus() int64 {
@@ -2894,7 +3041,7 @@ type Rebooking struct {
 
 func (x *Rebooking) Reset() {
 	*x = Rebooking{}
-	mi := &file_bulkhead_v1_control_proto_msgTypes[38]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[40]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2906,7 +3053,7 @@ func (x *Rebooking) String() string {
 func (*Rebooking) ProtoMessage() {}
 
 func (x *Rebooking) ProtoReflect() protoreflect.Message {
-	mi := &file_bulkhead_v1_control_proto_msgTypes[38]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[40]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2919,7 +3066,7 @@ func (x *Rebooking) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Rebooking.ProtoReflect.Descriptor instead.
 func (*Rebooking) Descriptor() ([]byte, []int) {
-	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{38}
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{40}
 }
 
 func (x *Rebooking) GetLease() string {
@@ -2953,7 +3100,7 @@ type WhatIfSlipRequest struct {
 
 func (x *WhatIfSlipRequest) Reset() {
 	*x = WhatIfSlipRequest{}
-	mi := &file_bulkhead_v1_control_proto_msgTypes[39]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[41]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2965,7 +3112,7 @@ func (x *WhatIfSlipRequest) String() string {
 func (*WhatIfSlipRequest) ProtoMessage() {}
 
 func (x *WhatIfSlipRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_bulkhead_v1_control_proto_msgTypes[39]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[41]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2978,7 +3125,7 @@ func (x *WhatIfSlipRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WhatIfSlipRequest.ProtoReflect.Descriptor instead.
 func (*WhatIfSlipRequest) Descriptor() ([]byte, []int) {
-	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{39}
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{41}
 }
 
 func (x *WhatIfSlipRequest) GetHall() string {
@@ -3009,7 +3156,7 @@ type SlippedHall struct {
 
 func (x *SlippedHall) Reset() {
 	*x = SlippedHall{}
-	mi := &file_bulkhead_v1_control_proto_msgTypes[40]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[42]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3021,7 +3168,7 @@ func (x *SlippedHall) String() string {
 func (*SlippedHall) ProtoMessage() {}
 
 func (x *SlippedHall) ProtoReflect() protoreflect.Message {
-	mi := &file_bulkhead_v1_control_proto_msgTypes[40]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[42]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3034,7 +3181,7 @@ func (x *SlippedHall) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SlippedHall.ProtoReflect.Descriptor instead.
 func (*SlippedHall) Descriptor() ([]byte, []int) {
-	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{40}
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{42}
 }
 
 func (x *SlippedHall) GetHall() string {
@@ -3089,7 +3236,7 @@ type CurrencySum struct {
 
 func (x *CurrencySum) Reset() {
 	*x = CurrencySum{}
-	mi := &file_bulkhead_v1_control_proto_msgTypes[41]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[43]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3101,7 +3248,7 @@ func (x *CurrencySum) String() string {
 func (*CurrencySum) ProtoMessage() {}
 
 func (x *CurrencySum) ProtoReflect() protoreflect.Message {
-	mi := &file_bulkhead_v1_control_proto_msgTypes[41]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[43]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3114,7 +3261,7 @@ func (x *CurrencySum) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CurrencySum.ProtoReflect.Descriptor instead.
 func (*CurrencySum) Descriptor() ([]byte, []int) {
-	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{41}
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{43}
 }
 
 func (x *CurrencySum) GetCurrency() string {
@@ -3147,7 +3294,7 @@ type SlippedContract struct {
 
 func (x *SlippedContract) Reset() {
 	*x = SlippedContract{}
-	mi := &file_bulkhead_v1_control_proto_msgTypes[42]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[44]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3159,7 +3306,7 @@ func (x *SlippedContract) String() string {
 func (*SlippedContract) ProtoMessage() {}
 
 func (x *SlippedContract) ProtoReflect() protoreflect.Message {
-	mi := &file_bulkhead_v1_control_proto_msgTypes[42]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[44]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3172,7 +3319,7 @@ func (x *SlippedContract) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SlippedContract.ProtoReflect.Descriptor instead.
 func (*SlippedContract) Descriptor() ([]byte, []int) {
-	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{42}
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{44}
 }
 
 func (x *SlippedContract) GetContract() string {
@@ -3250,7 +3397,7 @@ type SlippedTranche struct {
 
 func (x *SlippedTranche) Reset() {
 	*x = SlippedTranche{}
-	mi := &file_bulkhead_v1_control_proto_msgTypes[43]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[45]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3262,7 +3409,7 @@ func (x *SlippedTranche) String() string {
 func (*SlippedTranche) ProtoMessage() {}
 
 func (x *SlippedTranche) ProtoReflect() protoreflect.Message {
-	mi := &file_bulkhead_v1_control_proto_msgTypes[43]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[45]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3275,7 +3422,7 @@ func (x *SlippedTranche) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SlippedTranche.ProtoReflect.Descriptor instead.
 func (*SlippedTranche) Descriptor() ([]byte, []int) {
-	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{43}
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{45}
 }
 
 func (x *SlippedTranche) GetLease() string {
@@ -3370,7 +3517,7 @@ type ChangedLine struct {
 
 func (x *ChangedLine) Reset() {
 	*x = ChangedLine{}
-	mi := &file_bulkhead_v1_control_proto_msgTypes[44]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[46]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3382,7 +3529,7 @@ func (x *ChangedLine) String() string {
 func (*ChangedLine) ProtoMessage() {}
 
 func (x *ChangedLine) ProtoReflect() protoreflect.Message {
-	mi := &file_bulkhead_v1_control_proto_msgTypes[44]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[46]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3395,7 +3542,7 @@ func (x *ChangedLine) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ChangedLine.ProtoReflect.Descriptor instead.
 func (*ChangedLine) Descriptor() ([]byte, []int) {
-	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{44}
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{46}
 }
 
 func (x *ChangedLine) GetMonth() string {
@@ -3455,7 +3602,7 @@ type LateRight struct {
 
 func (x *LateRight) Reset() {
 	*x = LateRight{}
-	mi := &file_bulkhead_v1_control_proto_msgTypes[45]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[47]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3467,7 +3614,7 @@ func (x *LateRight) String() string {
 func (*LateRight) ProtoMessage() {}
 
 func (x *LateRight) ProtoReflect() protoreflect.Message {
-	mi := &file_bulkhead_v1_control_proto_msgTypes[45]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[47]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3480,7 +3627,7 @@ func (x *LateRight) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LateRight.ProtoReflect.Descriptor instead.
 func (*LateRight) Descriptor() ([]byte, []int) {
-	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{45}
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{47}
 }
 
 func (x *LateRight) GetFrom() string {
@@ -3543,7 +3690,7 @@ type WhatIfPlaceRequest struct {
 
 func (x *WhatIfPlaceRequest) Reset() {
 	*x = WhatIfPlaceRequest{}
-	mi := &file_bulkhead_v1_control_proto_msgTypes[46]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[48]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3555,7 +3702,7 @@ func (x *WhatIfPlaceRequest) String() string {
 func (*WhatIfPlaceRequest) ProtoMessage() {}
 
 func (x *WhatIfPlaceRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_bulkhead_v1_control_proto_msgTypes[46]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[48]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3568,7 +3715,7 @@ func (x *WhatIfPlaceRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WhatIfPlaceRequest.ProtoReflect.Descriptor instead.
 func (*WhatIfPlaceRequest) Descriptor() ([]byte, []int) {
-	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{46}
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{48}
 }
 
 func (x *WhatIfPlaceRequest) GetFile() string {
@@ -3614,7 +3761,7 @@ type PlacedContract struct {
 
 func (x *PlacedContract) Reset() {
 	*x = PlacedContract{}
-	mi := &file_bulkhead_v1_control_proto_msgTypes[47]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[49]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3626,7 +3773,7 @@ func (x *PlacedContract) String() string {
 func (*PlacedContract) ProtoMessage() {}
 
 func (x *PlacedContract) ProtoReflect() protoreflect.Message {
-	mi := &file_bulkhead_v1_control_proto_msgTypes[47]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[49]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3639,7 +3786,7 @@ func (x *PlacedContract) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PlacedContract.ProtoReflect.Descriptor instead.
 func (*PlacedContract) Descriptor() ([]byte, []int) {
-	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{47}
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{49}
 }
 
 func (x *PlacedContract) GetContract() string {
@@ -3751,7 +3898,7 @@ type HermeticGroup struct {
 
 func (x *HermeticGroup) Reset() {
 	*x = HermeticGroup{}
-	mi := &file_bulkhead_v1_control_proto_msgTypes[48]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[50]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3763,7 +3910,7 @@ func (x *HermeticGroup) String() string {
 func (*HermeticGroup) ProtoMessage() {}
 
 func (x *HermeticGroup) ProtoReflect() protoreflect.Message {
-	mi := &file_bulkhead_v1_control_proto_msgTypes[48]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[50]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3776,7 +3923,7 @@ func (x *HermeticGroup) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use HermeticGroup.ProtoReflect.Descriptor instead.
 func (*HermeticGroup) Descriptor() ([]byte, []int) {
-	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{48}
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{50}
 }
 
 func (x *HermeticGroup) GetTranches() []string {
@@ -3805,7 +3952,7 @@ type PlacedTranche struct {
 
 func (x *PlacedTranche) Reset() {
 	*x = PlacedTranche{}
-	mi := &file_bulkhead_v1_control_proto_msgTypes[49]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[51]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3817,7 +3964,7 @@ func (x *PlacedTranche) String() string {
 func (*PlacedTranche) ProtoMessage() {}
 
 func (x *PlacedTranche) ProtoReflect() protoreflect.Message {
-	mi := &file_bulkhead_v1_control_proto_msgTypes[49]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[51]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3830,7 +3977,7 @@ func (x *PlacedTranche) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PlacedTranche.ProtoReflect.Descriptor instead.
 func (*PlacedTranche) Descriptor() ([]byte, []int) {
-	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{49}
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{51}
 }
 
 func (x *PlacedTranche) GetTranche() string {
@@ -3922,7 +4069,7 @@ type PlacedPart struct {
 
 func (x *PlacedPart) Reset() {
 	*x = PlacedPart{}
-	mi := &file_bulkhead_v1_control_proto_msgTypes[50]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[52]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3934,7 +4081,7 @@ func (x *PlacedPart) String() string {
 func (*PlacedPart) ProtoMessage() {}
 
 func (x *PlacedPart) ProtoReflect() protoreflect.Message {
-	mi := &file_bulkhead_v1_control_proto_msgTypes[50]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[52]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3947,7 +4094,7 @@ func (x *PlacedPart) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PlacedPart.ProtoReflect.Descriptor instead.
 func (*PlacedPart) Descriptor() ([]byte, []int) {
-	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{50}
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{52}
 }
 
 func (x *PlacedPart) GetBegin() string {
@@ -3994,7 +4141,7 @@ type PlacedRamp struct {
 
 func (x *PlacedRamp) Reset() {
 	*x = PlacedRamp{}
-	mi := &file_bulkhead_v1_control_proto_msgTypes[51]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[53]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4006,7 +4153,7 @@ func (x *PlacedRamp) String() string {
 func (*PlacedRamp) ProtoMessage() {}
 
 func (x *PlacedRamp) ProtoReflect() protoreflect.Message {
-	mi := &file_bulkhead_v1_control_proto_msgTypes[51]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[53]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4019,7 +4166,7 @@ func (x *PlacedRamp) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PlacedRamp.ProtoReflect.Descriptor instead.
 func (*PlacedRamp) Descriptor() ([]byte, []int) {
-	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{51}
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{53}
 }
 
 func (x *PlacedRamp) GetTranches() []string {
@@ -4061,7 +4208,7 @@ type RampStep struct {
 
 func (x *RampStep) Reset() {
 	*x = RampStep{}
-	mi := &file_bulkhead_v1_control_proto_msgTypes[52]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[54]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4073,7 +4220,7 @@ func (x *RampStep) String() string {
 func (*RampStep) ProtoMessage() {}
 
 func (x *RampStep) ProtoReflect() protoreflect.Message {
-	mi := &file_bulkhead_v1_control_proto_msgTypes[52]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[54]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4086,7 +4233,7 @@ func (x *RampStep) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RampStep.ProtoReflect.Descriptor instead.
 func (*RampStep) Descriptor() ([]byte, []int) {
-	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{52}
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{54}
 }
 
 func (x *RampStep) GetFrom() string {
@@ -4128,7 +4275,7 @@ type SitePicture struct {
 
 func (x *SitePicture) Reset() {
 	*x = SitePicture{}
-	mi := &file_bulkhead_v1_control_proto_msgTypes[53]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[55]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4140,7 +4287,7 @@ func (x *SitePicture) String() string {
 func (*SitePicture) ProtoMessage() {}
 
 func (x *SitePicture) ProtoReflect() protoreflect.Message {
-	mi := &file_bulkhead_v1_control_proto_msgTypes[53]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[55]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4153,7 +4300,7 @@ func (x *SitePicture) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SitePicture.ProtoReflect.Descriptor instead.
 func (*SitePicture) Descriptor() ([]byte, []int) {
-	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{53}
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{55}
 }
 
 func (x *SitePicture) GetCaption() string {
@@ -4224,7 +4371,7 @@ type PictureRow struct {
 
 func (x *PictureRow) Reset() {
 	*x = PictureRow{}
-	mi := &file_bulkhead_v1_control_proto_msgTypes[54]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[56]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4236,7 +4383,7 @@ func (x *PictureRow) String() string {
 func (*PictureRow) ProtoMessage() {}
 
 func (x *PictureRow) ProtoReflect() protoreflect.Message {
-	mi := &file_bulkhead_v1_control_proto_msgTypes[54]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[56]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4249,7 +4396,7 @@ func (x *PictureRow) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PictureRow.ProtoReflect.Descriptor instead.
 func (*PictureRow) Descriptor() ([]byte, []int) {
-	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{54}
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{56}
 }
 
 func (x *PictureRow) GetHall() string {
@@ -4292,7 +4439,7 @@ type PictureHolder struct {
 
 func (x *PictureHolder) Reset() {
 	*x = PictureHolder{}
-	mi := &file_bulkhead_v1_control_proto_msgTypes[55]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[57]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4304,7 +4451,7 @@ func (x *PictureHolder) String() string {
 func (*PictureHolder) ProtoMessage() {}
 
 func (x *PictureHolder) ProtoReflect() protoreflect.Message {
-	mi := &file_bulkhead_v1_control_proto_msgTypes[55]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[57]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4317,7 +4464,7 @@ func (x *PictureHolder) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PictureHolder.ProtoReflect.Descriptor instead.
 func (*PictureHolder) Descriptor() ([]byte, []int) {
-	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{55}
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{57}
 }
 
 func (x *PictureHolder) GetLetter() string {
@@ -4357,7 +4504,7 @@ type LeaseRef struct {
 
 func (x *LeaseRef) Reset() {
 	*x = LeaseRef{}
-	mi := &file_bulkhead_v1_control_proto_msgTypes[56]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[58]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4369,7 +4516,7 @@ func (x *LeaseRef) String() string {
 func (*LeaseRef) ProtoMessage() {}
 
 func (x *LeaseRef) ProtoReflect() protoreflect.Message {
-	mi := &file_bulkhead_v1_control_proto_msgTypes[56]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[58]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4382,7 +4529,7 @@ func (x *LeaseRef) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LeaseRef.ProtoReflect.Descriptor instead.
 func (*LeaseRef) Descriptor() ([]byte, []int) {
-	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{56}
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{58}
 }
 
 func (x *LeaseRef) GetLease() string {
@@ -4426,7 +4573,7 @@ type Lease struct {
 
 func (x *Lease) Reset() {
 	*x = Lease{}
-	mi := &file_bulkhead_v1_control_proto_msgTypes[57]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[59]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4438,7 +4585,7 @@ func (x *Lease) String() string {
 func (*Lease) ProtoMessage() {}
 
 func (x *Lease) ProtoReflect() protoreflect.Message {
-	mi := &file_bulkhead_v1_control_proto_msgTypes[57]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[59]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4451,7 +4598,7 @@ func (x *Lease) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Lease.ProtoReflect.Descriptor instead.
 func (*Lease) Descriptor() ([]byte, []int) {
-	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{57}
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{59}
 }
 
 func (x *Lease) GetId() string {
@@ -4633,7 +4780,7 @@ type Silence struct {
 
 func (x *Silence) Reset() {
 	*x = Silence{}
-	mi := &file_bulkhead_v1_control_proto_msgTypes[58]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[60]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4645,7 +4792,7 @@ func (x *Silence) String() string {
 func (*Silence) ProtoMessage() {}
 
 func (x *Silence) ProtoReflect() protoreflect.Message {
-	mi := &file_bulkhead_v1_control_proto_msgTypes[58]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[60]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4658,7 +4805,7 @@ func (x *Silence) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Silence.ProtoReflect.Descriptor instead.
 func (*Silence) Descriptor() ([]byte, []int) {
-	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{58}
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{60}
 }
 
 func (x *Silence) GetWhat() string {
@@ -4692,7 +4839,7 @@ type Leases struct {
 
 func (x *Leases) Reset() {
 	*x = Leases{}
-	mi := &file_bulkhead_v1_control_proto_msgTypes[59]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[61]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4704,7 +4851,7 @@ func (x *Leases) String() string {
 func (*Leases) ProtoMessage() {}
 
 func (x *Leases) ProtoReflect() protoreflect.Message {
-	mi := &file_bulkhead_v1_control_proto_msgTypes[59]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[61]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4717,7 +4864,7 @@ func (x *Leases) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Leases.ProtoReflect.Descriptor instead.
 func (*Leases) Descriptor() ([]byte, []int) {
-	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{59}
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{61}
 }
 
 func (x *Leases) GetLeases() []*Lease {
@@ -4747,7 +4894,7 @@ type Replacement struct {
 
 func (x *Replacement) Reset() {
 	*x = Replacement{}
-	mi := &file_bulkhead_v1_control_proto_msgTypes[60]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[62]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4759,7 +4906,7 @@ func (x *Replacement) String() string {
 func (*Replacement) ProtoMessage() {}
 
 func (x *Replacement) ProtoReflect() protoreflect.Message {
-	mi := &file_bulkhead_v1_control_proto_msgTypes[60]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[62]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4772,7 +4919,7 @@ func (x *Replacement) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Replacement.ProtoReflect.Descriptor instead.
 func (*Replacement) Descriptor() ([]byte, []int) {
-	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{60}
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{62}
 }
 
 func (x *Replacement) GetSlot() uint32 {
@@ -4825,7 +4972,7 @@ type Estimate struct {
 
 func (x *Estimate) Reset() {
 	*x = Estimate{}
-	mi := &file_bulkhead_v1_control_proto_msgTypes[61]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[63]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4837,7 +4984,7 @@ func (x *Estimate) String() string {
 func (*Estimate) ProtoMessage() {}
 
 func (x *Estimate) ProtoReflect() protoreflect.Message {
-	mi := &file_bulkhead_v1_control_proto_msgTypes[61]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[63]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4850,7 +4997,7 @@ func (x *Estimate) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Estimate.ProtoReflect.Descriptor instead.
 func (*Estimate) Descriptor() ([]byte, []int) {
-	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{61}
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{63}
 }
 
 func (x *Estimate) GetAllReduceNs() int64 {
@@ -4900,7 +5047,7 @@ type FailureClass struct {
 
 func (x *FailureClass) Reset() {
 	*x = FailureClass{}
-	mi := &file_bulkhead_v1_control_proto_msgTypes[62]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[64]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4912,7 +5059,7 @@ func (x *FailureClass) String() string {
 func (*FailureClass) ProtoMessage() {}
 
 func (x *FailureClass) ProtoReflect() protoreflect.Message {
-	mi := &file_bulkhead_v1_control_proto_msgTypes[62]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[64]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4925,7 +5072,7 @@ func (x *FailureClass) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FailureClass.ProtoReflect.Descriptor instead.
 func (*FailureClass) Descriptor() ([]byte, []int) {
-	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{62}
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{64}
 }
 
 func (x *FailureClass) GetName() string {
@@ -4960,7 +5107,7 @@ type PlanSparesRequest struct {
 
 func (x *PlanSparesRequest) Reset() {
 	*x = PlanSparesRequest{}
-	mi := &file_bulkhead_v1_control_proto_msgTypes[63]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[65]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4972,7 +5119,7 @@ func (x *PlanSparesRequest) String() string {
 func (*PlanSparesRequest) ProtoMessage() {}
 
 func (x *PlanSparesRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_bulkhead_v1_control_proto_msgTypes[63]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[65]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4985,7 +5132,7 @@ func (x *PlanSparesRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PlanSparesRequest.ProtoReflect.Descriptor instead.
 func (*PlanSparesRequest) Descriptor() ([]byte, []int) {
-	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{63}
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{65}
 }
 
 func (x *PlanSparesRequest) GetClasses() []*FailureClass {
@@ -5027,7 +5174,7 @@ type SparesPlan struct {
 
 func (x *SparesPlan) Reset() {
 	*x = SparesPlan{}
-	mi := &file_bulkhead_v1_control_proto_msgTypes[64]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[66]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5039,7 +5186,7 @@ func (x *SparesPlan) String() string {
 func (*SparesPlan) ProtoMessage() {}
 
 func (x *SparesPlan) ProtoReflect() protoreflect.Message {
-	mi := &file_bulkhead_v1_control_proto_msgTypes[64]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[66]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5052,7 +5199,7 @@ func (x *SparesPlan) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SparesPlan.ProtoReflect.Descriptor instead.
 func (*SparesPlan) Descriptor() ([]byte, []int) {
-	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{64}
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{66}
 }
 
 func (x *SparesPlan) GetSuNodes() int32 {
@@ -5139,7 +5286,7 @@ type SparesChoice struct {
 
 func (x *SparesChoice) Reset() {
 	*x = SparesChoice{}
-	mi := &file_bulkhead_v1_control_proto_msgTypes[65]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[67]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5151,7 +5298,7 @@ func (x *SparesChoice) String() string {
 func (*SparesChoice) ProtoMessage() {}
 
 func (x *SparesChoice) ProtoReflect() protoreflect.Message {
-	mi := &file_bulkhead_v1_control_proto_msgTypes[65]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[67]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5164,7 +5311,7 @@ func (x *SparesChoice) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SparesChoice.ProtoReflect.Descriptor instead.
 func (*SparesChoice) Descriptor() ([]byte, []int) {
-	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{65}
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{67}
 }
 
 func (x *SparesChoice) GetPerSu() int32 {
@@ -5220,7 +5367,7 @@ type PlanDefragRequest struct {
 
 func (x *PlanDefragRequest) Reset() {
 	*x = PlanDefragRequest{}
-	mi := &file_bulkhead_v1_control_proto_msgTypes[66]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[68]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5232,7 +5379,7 @@ func (x *PlanDefragRequest) String() string {
 func (*PlanDefragRequest) ProtoMessage() {}
 
 func (x *PlanDefragRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_bulkhead_v1_control_proto_msgTypes[66]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[68]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5245,7 +5392,7 @@ func (x *PlanDefragRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PlanDefragRequest.ProtoReflect.Descriptor instead.
 func (*PlanDefragRequest) Descriptor() ([]byte, []int) {
-	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{66}
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{68}
 }
 
 func (x *PlanDefragRequest) GetLease() string {
@@ -5273,7 +5420,7 @@ type Frontier struct {
 
 func (x *Frontier) Reset() {
 	*x = Frontier{}
-	mi := &file_bulkhead_v1_control_proto_msgTypes[67]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[69]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5285,7 +5432,7 @@ func (x *Frontier) String() string {
 func (*Frontier) ProtoMessage() {}
 
 func (x *Frontier) ProtoReflect() protoreflect.Message {
-	mi := &file_bulkhead_v1_control_proto_msgTypes[67]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[69]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5298,7 +5445,7 @@ func (x *Frontier) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Frontier.ProtoReflect.Descriptor instead.
 func (*Frontier) Descriptor() ([]byte, []int) {
-	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{67}
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{69}
 }
 
 func (x *Frontier) GetPoints() []*FrontierPoint {
@@ -5321,7 +5468,7 @@ type FrontierPoint struct {
 
 func (x *FrontierPoint) Reset() {
 	*x = FrontierPoint{}
-	mi := &file_bulkhead_v1_control_proto_msgTypes[68]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[70]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5333,7 +5480,7 @@ func (x *FrontierPoint) String() string {
 func (*FrontierPoint) ProtoMessage() {}
 
 func (x *FrontierPoint) ProtoReflect() protoreflect.Message {
-	mi := &file_bulkhead_v1_control_proto_msgTypes[68]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[70]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5346,7 +5493,7 @@ func (x *FrontierPoint) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FrontierPoint.ProtoReflect.Descriptor instead.
 func (*FrontierPoint) Descriptor() ([]byte, []int) {
-	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{68}
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{70}
 }
 
 func (x *FrontierPoint) GetMoves() int32 {
@@ -5396,7 +5543,7 @@ type ProposeDefragRequest struct {
 
 func (x *ProposeDefragRequest) Reset() {
 	*x = ProposeDefragRequest{}
-	mi := &file_bulkhead_v1_control_proto_msgTypes[69]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[71]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5408,7 +5555,7 @@ func (x *ProposeDefragRequest) String() string {
 func (*ProposeDefragRequest) ProtoMessage() {}
 
 func (x *ProposeDefragRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_bulkhead_v1_control_proto_msgTypes[69]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[71]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5421,7 +5568,7 @@ func (x *ProposeDefragRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ProposeDefragRequest.ProtoReflect.Descriptor instead.
 func (*ProposeDefragRequest) Descriptor() ([]byte, []int) {
-	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{69}
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{71}
 }
 
 func (x *ProposeDefragRequest) GetCommandId() string {
@@ -5465,7 +5612,7 @@ type DefragRef struct {
 
 func (x *DefragRef) Reset() {
 	*x = DefragRef{}
-	mi := &file_bulkhead_v1_control_proto_msgTypes[70]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[72]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5477,7 +5624,7 @@ func (x *DefragRef) String() string {
 func (*DefragRef) ProtoMessage() {}
 
 func (x *DefragRef) ProtoReflect() protoreflect.Message {
-	mi := &file_bulkhead_v1_control_proto_msgTypes[70]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[72]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5490,7 +5637,7 @@ func (x *DefragRef) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DefragRef.ProtoReflect.Descriptor instead.
 func (*DefragRef) Descriptor() ([]byte, []int) {
-	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{70}
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{72}
 }
 
 func (x *DefragRef) GetCommandId() string {
@@ -5547,7 +5694,7 @@ type Defrag struct {
 
 func (x *Defrag) Reset() {
 	*x = Defrag{}
-	mi := &file_bulkhead_v1_control_proto_msgTypes[71]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[73]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5559,7 +5706,7 @@ func (x *Defrag) String() string {
 func (*Defrag) ProtoMessage() {}
 
 func (x *Defrag) ProtoReflect() protoreflect.Message {
-	mi := &file_bulkhead_v1_control_proto_msgTypes[71]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[73]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5572,7 +5719,7 @@ func (x *Defrag) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Defrag.ProtoReflect.Descriptor instead.
 func (*Defrag) Descriptor() ([]byte, []int) {
-	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{71}
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{73}
 }
 
 func (x *Defrag) GetLease() string {
@@ -5664,7 +5811,7 @@ type DefragMove struct {
 
 func (x *DefragMove) Reset() {
 	*x = DefragMove{}
-	mi := &file_bulkhead_v1_control_proto_msgTypes[72]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[74]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5676,7 +5823,7 @@ func (x *DefragMove) String() string {
 func (*DefragMove) ProtoMessage() {}
 
 func (x *DefragMove) ProtoReflect() protoreflect.Message {
-	mi := &file_bulkhead_v1_control_proto_msgTypes[72]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[74]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5689,7 +5836,7 @@ func (x *DefragMove) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DefragMove.ProtoReflect.Descriptor instead.
 func (*DefragMove) Descriptor() ([]byte, []int) {
-	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{72}
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{74}
 }
 
 func (x *DefragMove) GetSlot() uint32 {
@@ -5729,7 +5876,7 @@ type HandOver struct {
 
 func (x *HandOver) Reset() {
 	*x = HandOver{}
-	mi := &file_bulkhead_v1_control_proto_msgTypes[73]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[75]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5741,7 +5888,7 @@ func (x *HandOver) String() string {
 func (*HandOver) ProtoMessage() {}
 
 func (x *HandOver) ProtoReflect() protoreflect.Message {
-	mi := &file_bulkhead_v1_control_proto_msgTypes[73]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[75]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5754,7 +5901,7 @@ func (x *HandOver) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use HandOver.ProtoReflect.Descriptor instead.
 func (*HandOver) Descriptor() ([]byte, []int) {
-	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{73}
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{75}
 }
 
 func (x *HandOver) GetFiles() map[string]string {
@@ -5775,7 +5922,7 @@ type ListNodesRequest struct {
 
 func (x *ListNodesRequest) Reset() {
 	*x = ListNodesRequest{}
-	mi := &file_bulkhead_v1_control_proto_msgTypes[74]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[76]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5787,7 +5934,7 @@ func (x *ListNodesRequest) String() string {
 func (*ListNodesRequest) ProtoMessage() {}
 
 func (x *ListNodesRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_bulkhead_v1_control_proto_msgTypes[74]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[76]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5800,7 +5947,7 @@ func (x *ListNodesRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListNodesRequest.ProtoReflect.Descriptor instead.
 func (*ListNodesRequest) Descriptor() ([]byte, []int) {
-	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{74}
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{76}
 }
 
 func (x *ListNodesRequest) GetPage() *Page {
@@ -5833,7 +5980,7 @@ type NodeRef struct {
 
 func (x *NodeRef) Reset() {
 	*x = NodeRef{}
-	mi := &file_bulkhead_v1_control_proto_msgTypes[75]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[77]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5845,7 +5992,7 @@ func (x *NodeRef) String() string {
 func (*NodeRef) ProtoMessage() {}
 
 func (x *NodeRef) ProtoReflect() protoreflect.Message {
-	mi := &file_bulkhead_v1_control_proto_msgTypes[75]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[77]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5858,7 +6005,7 @@ func (x *NodeRef) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use NodeRef.ProtoReflect.Descriptor instead.
 func (*NodeRef) Descriptor() ([]byte, []int) {
-	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{75}
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{77}
 }
 
 func (x *NodeRef) GetNode() string {
@@ -5895,7 +6042,7 @@ type Node struct {
 
 func (x *Node) Reset() {
 	*x = Node{}
-	mi := &file_bulkhead_v1_control_proto_msgTypes[76]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[78]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5907,7 +6054,7 @@ func (x *Node) String() string {
 func (*Node) ProtoMessage() {}
 
 func (x *Node) ProtoReflect() protoreflect.Message {
-	mi := &file_bulkhead_v1_control_proto_msgTypes[76]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[78]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5920,7 +6067,7 @@ func (x *Node) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Node.ProtoReflect.Descriptor instead.
 func (*Node) Descriptor() ([]byte, []int) {
-	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{76}
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{78}
 }
 
 func (x *Node) GetId() string {
@@ -6066,7 +6213,7 @@ type Nodes struct {
 
 func (x *Nodes) Reset() {
 	*x = Nodes{}
-	mi := &file_bulkhead_v1_control_proto_msgTypes[77]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[79]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6078,7 +6225,7 @@ func (x *Nodes) String() string {
 func (*Nodes) ProtoMessage() {}
 
 func (x *Nodes) ProtoReflect() protoreflect.Message {
-	mi := &file_bulkhead_v1_control_proto_msgTypes[77]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[79]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6091,7 +6238,7 @@ func (x *Nodes) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Nodes.ProtoReflect.Descriptor instead.
 func (*Nodes) Descriptor() ([]byte, []int) {
-	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{77}
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{79}
 }
 
 func (x *Nodes) GetNodes() []*Node {
@@ -6121,7 +6268,7 @@ type CordonNodeRequest struct {
 
 func (x *CordonNodeRequest) Reset() {
 	*x = CordonNodeRequest{}
-	mi := &file_bulkhead_v1_control_proto_msgTypes[78]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[80]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6133,7 +6280,7 @@ func (x *CordonNodeRequest) String() string {
 func (*CordonNodeRequest) ProtoMessage() {}
 
 func (x *CordonNodeRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_bulkhead_v1_control_proto_msgTypes[78]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[80]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6146,7 +6293,7 @@ func (x *CordonNodeRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CordonNodeRequest.ProtoReflect.Descriptor instead.
 func (*CordonNodeRequest) Descriptor() ([]byte, []int) {
-	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{78}
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{80}
 }
 
 func (x *CordonNodeRequest) GetCommandId() string {
@@ -6198,7 +6345,7 @@ type ReplaceNodeRequest struct {
 
 func (x *ReplaceNodeRequest) Reset() {
 	*x = ReplaceNodeRequest{}
-	mi := &file_bulkhead_v1_control_proto_msgTypes[79]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[81]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6210,7 +6357,7 @@ func (x *ReplaceNodeRequest) String() string {
 func (*ReplaceNodeRequest) ProtoMessage() {}
 
 func (x *ReplaceNodeRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_bulkhead_v1_control_proto_msgTypes[79]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[81]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6223,7 +6370,7 @@ func (x *ReplaceNodeRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReplaceNodeRequest.ProtoReflect.Descriptor instead.
 func (*ReplaceNodeRequest) Descriptor() ([]byte, []int) {
-	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{79}
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{81}
 }
 
 func (x *ReplaceNodeRequest) GetCommandId() string {
@@ -6281,7 +6428,7 @@ type AcknowledgeRequest struct {
 
 func (x *AcknowledgeRequest) Reset() {
 	*x = AcknowledgeRequest{}
-	mi := &file_bulkhead_v1_control_proto_msgTypes[80]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[82]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6293,7 +6440,7 @@ func (x *AcknowledgeRequest) String() string {
 func (*AcknowledgeRequest) ProtoMessage() {}
 
 func (x *AcknowledgeRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_bulkhead_v1_control_proto_msgTypes[80]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[82]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6306,7 +6453,7 @@ func (x *AcknowledgeRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AcknowledgeRequest.ProtoReflect.Descriptor instead.
 func (*AcknowledgeRequest) Descriptor() ([]byte, []int) {
-	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{80}
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{82}
 }
 
 func (x *AcknowledgeRequest) GetCommandId() string {
@@ -6359,7 +6506,7 @@ type WithdrawReplacementRequest struct {
 
 func (x *WithdrawReplacementRequest) Reset() {
 	*x = WithdrawReplacementRequest{}
-	mi := &file_bulkhead_v1_control_proto_msgTypes[81]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[83]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6371,7 +6518,7 @@ func (x *WithdrawReplacementRequest) String() string {
 func (*WithdrawReplacementRequest) ProtoMessage() {}
 
 func (x *WithdrawReplacementRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_bulkhead_v1_control_proto_msgTypes[81]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[83]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6384,7 +6531,7 @@ func (x *WithdrawReplacementRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WithdrawReplacementRequest.ProtoReflect.Descriptor instead.
 func (*WithdrawReplacementRequest) Descriptor() ([]byte, []int) {
-	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{81}
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{83}
 }
 
 func (x *WithdrawReplacementRequest) GetCommandId() string {
@@ -6434,7 +6581,7 @@ type RepairNodeRequest struct {
 
 func (x *RepairNodeRequest) Reset() {
 	*x = RepairNodeRequest{}
-	mi := &file_bulkhead_v1_control_proto_msgTypes[82]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[84]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6446,7 +6593,7 @@ func (x *RepairNodeRequest) String() string {
 func (*RepairNodeRequest) ProtoMessage() {}
 
 func (x *RepairNodeRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_bulkhead_v1_control_proto_msgTypes[82]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[84]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6459,7 +6606,7 @@ func (x *RepairNodeRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RepairNodeRequest.ProtoReflect.Descriptor instead.
 func (*RepairNodeRequest) Descriptor() ([]byte, []int) {
-	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{82}
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{84}
 }
 
 func (x *RepairNodeRequest) GetCommandId() string {
@@ -6506,7 +6653,7 @@ type Isolation struct {
 
 func (x *Isolation) Reset() {
 	*x = Isolation{}
-	mi := &file_bulkhead_v1_control_proto_msgTypes[83]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[85]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6518,7 +6665,7 @@ func (x *Isolation) String() string {
 func (*Isolation) ProtoMessage() {}
 
 func (x *Isolation) ProtoReflect() protoreflect.Message {
-	mi := &file_bulkhead_v1_control_proto_msgTypes[83]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[85]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6531,7 +6678,7 @@ func (x *Isolation) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Isolation.ProtoReflect.Descriptor instead.
 func (*Isolation) Descriptor() ([]byte, []int) {
-	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{83}
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{85}
 }
 
 func (x *Isolation) GetLease() string {
@@ -6602,7 +6749,7 @@ type FileProbeRequest struct {
 
 func (x *FileProbeRequest) Reset() {
 	*x = FileProbeRequest{}
-	mi := &file_bulkhead_v1_control_proto_msgTypes[84]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[86]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6614,7 +6761,7 @@ func (x *FileProbeRequest) String() string {
 func (*FileProbeRequest) ProtoMessage() {}
 
 func (x *FileProbeRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_bulkhead_v1_control_proto_msgTypes[84]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[86]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6627,7 +6774,7 @@ func (x *FileProbeRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FileProbeRequest.ProtoReflect.Descriptor instead.
 func (*FileProbeRequest) Descriptor() ([]byte, []int) {
-	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{84}
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{86}
 }
 
 func (x *FileProbeRequest) GetCommandId() string {
@@ -6662,7 +6809,7 @@ type MountRequest struct {
 
 func (x *MountRequest) Reset() {
 	*x = MountRequest{}
-	mi := &file_bulkhead_v1_control_proto_msgTypes[85]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[87]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6674,7 +6821,7 @@ func (x *MountRequest) String() string {
 func (*MountRequest) ProtoMessage() {}
 
 func (x *MountRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_bulkhead_v1_control_proto_msgTypes[85]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[87]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6687,7 +6834,7 @@ func (x *MountRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use MountRequest.ProtoReflect.Descriptor instead.
 func (*MountRequest) Descriptor() ([]byte, []int) {
-	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{85}
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{87}
 }
 
 func (x *MountRequest) GetLease() string {
@@ -6716,7 +6863,7 @@ type Mount struct {
 
 func (x *Mount) Reset() {
 	*x = Mount{}
-	mi := &file_bulkhead_v1_control_proto_msgTypes[86]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[88]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6728,7 +6875,7 @@ func (x *Mount) String() string {
 func (*Mount) ProtoMessage() {}
 
 func (x *Mount) ProtoReflect() protoreflect.Message {
-	mi := &file_bulkhead_v1_control_proto_msgTypes[86]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[88]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6741,7 +6888,7 @@ func (x *Mount) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Mount.ProtoReflect.Descriptor instead.
 func (*Mount) Descriptor() ([]byte, []int) {
-	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{86}
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{88}
 }
 
 func (x *Mount) GetVolume() string {
@@ -6780,7 +6927,7 @@ type ShowPlanRequest struct {
 
 func (x *ShowPlanRequest) Reset() {
 	*x = ShowPlanRequest{}
-	mi := &file_bulkhead_v1_control_proto_msgTypes[87]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[89]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6792,7 +6939,7 @@ func (x *ShowPlanRequest) String() string {
 func (*ShowPlanRequest) ProtoMessage() {}
 
 func (x *ShowPlanRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_bulkhead_v1_control_proto_msgTypes[87]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[89]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6805,7 +6952,7 @@ func (x *ShowPlanRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ShowPlanRequest.ProtoReflect.Descriptor instead.
 func (*ShowPlanRequest) Descriptor() ([]byte, []int) {
-	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{87}
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{89}
 }
 
 type Plan struct {
@@ -6827,7 +6974,7 @@ type Plan struct {
 
 func (x *Plan) Reset() {
 	*x = Plan{}
-	mi := &file_bulkhead_v1_control_proto_msgTypes[88]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[90]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6839,7 +6986,7 @@ func (x *Plan) String() string {
 func (*Plan) ProtoMessage() {}
 
 func (x *Plan) ProtoReflect() protoreflect.Message {
-	mi := &file_bulkhead_v1_control_proto_msgTypes[88]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[90]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6852,7 +6999,7 @@ func (x *Plan) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Plan.ProtoReflect.Descriptor instead.
 func (*Plan) Descriptor() ([]byte, []int) {
-	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{88}
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{90}
 }
 
 func (x *Plan) GetPorts() int64 {
@@ -6945,7 +7092,7 @@ type BrakeBudget struct {
 
 func (x *BrakeBudget) Reset() {
 	*x = BrakeBudget{}
-	mi := &file_bulkhead_v1_control_proto_msgTypes[89]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[91]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6957,7 +7104,7 @@ func (x *BrakeBudget) String() string {
 func (*BrakeBudget) ProtoMessage() {}
 
 func (x *BrakeBudget) ProtoReflect() protoreflect.Message {
-	mi := &file_bulkhead_v1_control_proto_msgTypes[89]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[91]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6970,7 +7117,7 @@ func (x *BrakeBudget) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use BrakeBudget.ProtoReflect.Descriptor instead.
 func (*BrakeBudget) Descriptor() ([]byte, []int) {
-	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{89}
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{91}
 }
 
 func (x *BrakeBudget) GetCause() string {
@@ -7015,7 +7162,7 @@ type DriverState struct {
 
 func (x *DriverState) Reset() {
 	*x = DriverState{}
-	mi := &file_bulkhead_v1_control_proto_msgTypes[90]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[92]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7027,7 +7174,7 @@ func (x *DriverState) String() string {
 func (*DriverState) ProtoMessage() {}
 
 func (x *DriverState) ProtoReflect() protoreflect.Message {
-	mi := &file_bulkhead_v1_control_proto_msgTypes[90]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[92]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7040,7 +7187,7 @@ func (x *DriverState) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DriverState.ProtoReflect.Descriptor instead.
 func (*DriverState) Descriptor() ([]byte, []int) {
-	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{90}
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{92}
 }
 
 func (x *DriverState) GetName() string {
@@ -7088,7 +7235,7 @@ type ReasonRequest struct {
 
 func (x *ReasonRequest) Reset() {
 	*x = ReasonRequest{}
-	mi := &file_bulkhead_v1_control_proto_msgTypes[91]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[93]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7100,7 +7247,7 @@ func (x *ReasonRequest) String() string {
 func (*ReasonRequest) ProtoMessage() {}
 
 func (x *ReasonRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_bulkhead_v1_control_proto_msgTypes[91]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[93]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7113,7 +7260,7 @@ func (x *ReasonRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReasonRequest.ProtoReflect.Descriptor instead.
 func (*ReasonRequest) Descriptor() ([]byte, []int) {
-	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{91}
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{93}
 }
 
 func (x *ReasonRequest) GetCommandId() string {
@@ -7141,7 +7288,7 @@ type PauseRequest struct {
 
 func (x *PauseRequest) Reset() {
 	*x = PauseRequest{}
-	mi := &file_bulkhead_v1_control_proto_msgTypes[92]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[94]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7153,7 +7300,7 @@ func (x *PauseRequest) String() string {
 func (*PauseRequest) ProtoMessage() {}
 
 func (x *PauseRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_bulkhead_v1_control_proto_msgTypes[92]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[94]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7166,7 +7313,7 @@ func (x *PauseRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PauseRequest.ProtoReflect.Descriptor instead.
 func (*PauseRequest) Descriptor() ([]byte, []int) {
-	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{92}
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{94}
 }
 
 func (x *PauseRequest) GetCommandId() string {
@@ -7205,7 +7352,7 @@ type Invoice struct {
 
 func (x *Invoice) Reset() {
 	*x = Invoice{}
-	mi := &file_bulkhead_v1_control_proto_msgTypes[93]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[95]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7217,7 +7364,7 @@ func (x *Invoice) String() string {
 func (*Invoice) ProtoMessage() {}
 
 func (x *Invoice) ProtoReflect() protoreflect.Message {
-	mi := &file_bulkhead_v1_control_proto_msgTypes[93]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[95]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7230,7 +7377,7 @@ func (x *Invoice) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Invoice.ProtoReflect.Descriptor instead.
 func (*Invoice) Descriptor() ([]byte, []int) {
-	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{93}
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{95}
 }
 
 func (x *Invoice) GetNumber() string {
@@ -7292,7 +7439,7 @@ type Invoices struct {
 
 func (x *Invoices) Reset() {
 	*x = Invoices{}
-	mi := &file_bulkhead_v1_control_proto_msgTypes[94]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[96]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7304,7 +7451,7 @@ func (x *Invoices) String() string {
 func (*Invoices) ProtoMessage() {}
 
 func (x *Invoices) ProtoReflect() protoreflect.Message {
-	mi := &file_bulkhead_v1_control_proto_msgTypes[94]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[96]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7317,7 +7464,7 @@ func (x *Invoices) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Invoices.ProtoReflect.Descriptor instead.
 func (*Invoices) Descriptor() ([]byte, []int) {
-	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{94}
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{96}
 }
 
 func (x *Invoices) GetInvoices() []*Invoice {
@@ -7343,7 +7490,7 @@ type InvoiceRef struct {
 
 func (x *InvoiceRef) Reset() {
 	*x = InvoiceRef{}
-	mi := &file_bulkhead_v1_control_proto_msgTypes[95]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[97]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7355,7 +7502,7 @@ func (x *InvoiceRef) String() string {
 func (*InvoiceRef) ProtoMessage() {}
 
 func (x *InvoiceRef) ProtoReflect() protoreflect.Message {
-	mi := &file_bulkhead_v1_control_proto_msgTypes[95]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[97]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7368,7 +7515,7 @@ func (x *InvoiceRef) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use InvoiceRef.ProtoReflect.Descriptor instead.
 func (*InvoiceRef) Descriptor() ([]byte, []int) {
-	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{95}
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{97}
 }
 
 func (x *InvoiceRef) GetNumber() string {
@@ -7390,7 +7537,7 @@ type InvoiceDocument struct {
 
 func (x *InvoiceDocument) Reset() {
 	*x = InvoiceDocument{}
-	mi := &file_bulkhead_v1_control_proto_msgTypes[96]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[98]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7402,7 +7549,7 @@ func (x *InvoiceDocument) String() string {
 func (*InvoiceDocument) ProtoMessage() {}
 
 func (x *InvoiceDocument) ProtoReflect() protoreflect.Message {
-	mi := &file_bulkhead_v1_control_proto_msgTypes[96]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[98]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7415,7 +7562,7 @@ func (x *InvoiceDocument) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use InvoiceDocument.ProtoReflect.Descriptor instead.
 func (*InvoiceDocument) Descriptor() ([]byte, []int) {
-	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{96}
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{98}
 }
 
 func (x *InvoiceDocument) GetInvoice() *Invoice {
@@ -7465,7 +7612,7 @@ type Dispute struct {
 
 func (x *Dispute) Reset() {
 	*x = Dispute{}
-	mi := &file_bulkhead_v1_control_proto_msgTypes[97]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[99]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7477,7 +7624,7 @@ func (x *Dispute) String() string {
 func (*Dispute) ProtoMessage() {}
 
 func (x *Dispute) ProtoReflect() protoreflect.Message {
-	mi := &file_bulkhead_v1_control_proto_msgTypes[97]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[99]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7490,7 +7637,7 @@ func (x *Dispute) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Dispute.ProtoReflect.Descriptor instead.
 func (*Dispute) Descriptor() ([]byte, []int) {
-	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{97}
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{99}
 }
 
 func (x *Dispute) GetLine() string {
@@ -7584,7 +7731,7 @@ type DisputeLineRequest struct {
 
 func (x *DisputeLineRequest) Reset() {
 	*x = DisputeLineRequest{}
-	mi := &file_bulkhead_v1_control_proto_msgTypes[98]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[100]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7596,7 +7743,7 @@ func (x *DisputeLineRequest) String() string {
 func (*DisputeLineRequest) ProtoMessage() {}
 
 func (x *DisputeLineRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_bulkhead_v1_control_proto_msgTypes[98]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[100]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7609,7 +7756,7 @@ func (x *DisputeLineRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DisputeLineRequest.ProtoReflect.Descriptor instead.
 func (*DisputeLineRequest) Descriptor() ([]byte, []int) {
-	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{98}
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{100}
 }
 
 func (x *DisputeLineRequest) GetCommandId() string {
@@ -7669,7 +7816,7 @@ type SettleDisputeRequest struct {
 
 func (x *SettleDisputeRequest) Reset() {
 	*x = SettleDisputeRequest{}
-	mi := &file_bulkhead_v1_control_proto_msgTypes[99]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[101]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7681,7 +7828,7 @@ func (x *SettleDisputeRequest) String() string {
 func (*SettleDisputeRequest) ProtoMessage() {}
 
 func (x *SettleDisputeRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_bulkhead_v1_control_proto_msgTypes[99]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[101]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7694,7 +7841,7 @@ func (x *SettleDisputeRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SettleDisputeRequest.ProtoReflect.Descriptor instead.
 func (*SettleDisputeRequest) Descriptor() ([]byte, []int) {
-	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{99}
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{101}
 }
 
 func (x *SettleDisputeRequest) GetCommandId() string {
@@ -7756,7 +7903,7 @@ type ExplainInvoiceRequest struct {
 
 func (x *ExplainInvoiceRequest) Reset() {
 	*x = ExplainInvoiceRequest{}
-	mi := &file_bulkhead_v1_control_proto_msgTypes[100]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[102]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7768,7 +7915,7 @@ func (x *ExplainInvoiceRequest) String() string {
 func (*ExplainInvoiceRequest) ProtoMessage() {}
 
 func (x *ExplainInvoiceRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_bulkhead_v1_control_proto_msgTypes[100]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[102]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7781,7 +7928,7 @@ func (x *ExplainInvoiceRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ExplainInvoiceRequest.ProtoReflect.Descriptor instead.
 func (*ExplainInvoiceRequest) Descriptor() ([]byte, []int) {
-	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{100}
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{102}
 }
 
 func (x *ExplainInvoiceRequest) GetNumber() string {
@@ -7807,7 +7954,7 @@ type Explanation struct {
 
 func (x *Explanation) Reset() {
 	*x = Explanation{}
-	mi := &file_bulkhead_v1_control_proto_msgTypes[101]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[103]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7819,7 +7966,7 @@ func (x *Explanation) String() string {
 func (*Explanation) ProtoMessage() {}
 
 func (x *Explanation) ProtoReflect() protoreflect.Message {
-	mi := &file_bulkhead_v1_control_proto_msgTypes[101]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[103]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7832,7 +7979,7 @@ func (x *Explanation) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Explanation.ProtoReflect.Descriptor instead.
 func (*Explanation) Descriptor() ([]byte, []int) {
-	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{101}
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{103}
 }
 
 func (x *Explanation) GetText() string {
@@ -7851,7 +7998,7 @@ type TenantRef struct {
 
 func (x *TenantRef) Reset() {
 	*x = TenantRef{}
-	mi := &file_bulkhead_v1_control_proto_msgTypes[102]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[104]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7863,7 +8010,7 @@ func (x *TenantRef) String() string {
 func (*TenantRef) ProtoMessage() {}
 
 func (x *TenantRef) ProtoReflect() protoreflect.Message {
-	mi := &file_bulkhead_v1_control_proto_msgTypes[102]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[104]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7876,7 +8023,7 @@ func (x *TenantRef) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TenantRef.ProtoReflect.Descriptor instead.
 func (*TenantRef) Descriptor() ([]byte, []int) {
-	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{102}
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{104}
 }
 
 func (x *TenantRef) GetTenant() string {
@@ -7895,7 +8042,7 @@ type Chunk struct {
 
 func (x *Chunk) Reset() {
 	*x = Chunk{}
-	mi := &file_bulkhead_v1_control_proto_msgTypes[103]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[105]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7907,7 +8054,7 @@ func (x *Chunk) String() string {
 func (*Chunk) ProtoMessage() {}
 
 func (x *Chunk) ProtoReflect() protoreflect.Message {
-	mi := &file_bulkhead_v1_control_proto_msgTypes[103]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[105]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7920,7 +8067,7 @@ func (x *Chunk) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Chunk.ProtoReflect.Descriptor instead.
 func (*Chunk) Descriptor() ([]byte, []int) {
-	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{103}
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{105}
 }
 
 func (x *Chunk) GetData() []byte {
@@ -7941,7 +8088,7 @@ type TailLedgerRequest struct {
 
 func (x *TailLedgerRequest) Reset() {
 	*x = TailLedgerRequest{}
-	mi := &file_bulkhead_v1_control_proto_msgTypes[104]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[106]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7953,7 +8100,7 @@ func (x *TailLedgerRequest) String() string {
 func (*TailLedgerRequest) ProtoMessage() {}
 
 func (x *TailLedgerRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_bulkhead_v1_control_proto_msgTypes[104]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[106]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7966,7 +8113,7 @@ func (x *TailLedgerRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TailLedgerRequest.ProtoReflect.Descriptor instead.
 func (*TailLedgerRequest) Descriptor() ([]byte, []int) {
-	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{104}
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{106}
 }
 
 func (x *TailLedgerRequest) GetFrom() uint64 {
@@ -8004,7 +8151,7 @@ type Entry struct {
 
 func (x *Entry) Reset() {
 	*x = Entry{}
-	mi := &file_bulkhead_v1_control_proto_msgTypes[105]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[107]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -8016,7 +8163,7 @@ func (x *Entry) String() string {
 func (*Entry) ProtoMessage() {}
 
 func (x *Entry) ProtoReflect() protoreflect.Message {
-	mi := &file_bulkhead_v1_control_proto_msgTypes[105]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[107]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -8029,7 +8176,7 @@ func (x *Entry) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Entry.ProtoReflect.Descriptor instead.
 func (*Entry) Descriptor() ([]byte, []int) {
-	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{105}
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{107}
 }
 
 func (x *Entry) GetScopeSeq() uint64 {
@@ -8083,7 +8230,7 @@ type Checkpoint struct {
 
 func (x *Checkpoint) Reset() {
 	*x = Checkpoint{}
-	mi := &file_bulkhead_v1_control_proto_msgTypes[106]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[108]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -8095,7 +8242,7 @@ func (x *Checkpoint) String() string {
 func (*Checkpoint) ProtoMessage() {}
 
 func (x *Checkpoint) ProtoReflect() protoreflect.Message {
-	mi := &file_bulkhead_v1_control_proto_msgTypes[106]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[108]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -8108,7 +8255,7 @@ func (x *Checkpoint) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Checkpoint.ProtoReflect.Descriptor instead.
 func (*Checkpoint) Descriptor() ([]byte, []int) {
-	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{106}
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{108}
 }
 
 func (x *Checkpoint) GetNote() string {
@@ -8126,7 +8273,7 @@ type GetTrustRequest struct {
 
 func (x *GetTrustRequest) Reset() {
 	*x = GetTrustRequest{}
-	mi := &file_bulkhead_v1_control_proto_msgTypes[107]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[109]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -8138,7 +8285,7 @@ func (x *GetTrustRequest) String() string {
 func (*GetTrustRequest) ProtoMessage() {}
 
 func (x *GetTrustRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_bulkhead_v1_control_proto_msgTypes[107]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[109]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -8151,7 +8298,7 @@ func (x *GetTrustRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetTrustRequest.ProtoReflect.Descriptor instead.
 func (*GetTrustRequest) Descriptor() ([]byte, []int) {
-	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{107}
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{109}
 }
 
 type Trust struct {
@@ -8163,7 +8310,7 @@ type Trust struct {
 
 func (x *Trust) Reset() {
 	*x = Trust{}
-	mi := &file_bulkhead_v1_control_proto_msgTypes[108]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[110]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -8175,7 +8322,7 @@ func (x *Trust) String() string {
 func (*Trust) ProtoMessage() {}
 
 func (x *Trust) ProtoReflect() protoreflect.Message {
-	mi := &file_bulkhead_v1_control_proto_msgTypes[108]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[110]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -8188,7 +8335,7 @@ func (x *Trust) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Trust.ProtoReflect.Descriptor instead.
 func (*Trust) Descriptor() ([]byte, []int) {
-	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{108}
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{110}
 }
 
 func (x *Trust) GetJson() string {
@@ -8206,7 +8353,7 @@ type ListKeysRequest struct {
 
 func (x *ListKeysRequest) Reset() {
 	*x = ListKeysRequest{}
-	mi := &file_bulkhead_v1_control_proto_msgTypes[109]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[111]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -8218,7 +8365,7 @@ func (x *ListKeysRequest) String() string {
 func (*ListKeysRequest) ProtoMessage() {}
 
 func (x *ListKeysRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_bulkhead_v1_control_proto_msgTypes[109]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[111]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -8231,7 +8378,7 @@ func (x *ListKeysRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListKeysRequest.ProtoReflect.Descriptor instead.
 func (*ListKeysRequest) Descriptor() ([]byte, []int) {
-	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{109}
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{111}
 }
 
 type Key struct {
@@ -8246,7 +8393,7 @@ type Key struct {
 
 func (x *Key) Reset() {
 	*x = Key{}
-	mi := &file_bulkhead_v1_control_proto_msgTypes[110]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[112]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -8258,7 +8405,7 @@ func (x *Key) String() string {
 func (*Key) ProtoMessage() {}
 
 func (x *Key) ProtoReflect() protoreflect.Message {
-	mi := &file_bulkhead_v1_control_proto_msgTypes[110]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[112]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -8271,7 +8418,7 @@ func (x *Key) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Key.ProtoReflect.Descriptor instead.
 func (*Key) Descriptor() ([]byte, []int) {
-	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{110}
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{112}
 }
 
 func (x *Key) GetPurpose() string {
@@ -8311,7 +8458,7 @@ type Keys struct {
 
 func (x *Keys) Reset() {
 	*x = Keys{}
-	mi := &file_bulkhead_v1_control_proto_msgTypes[111]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[113]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -8323,7 +8470,7 @@ func (x *Keys) String() string {
 func (*Keys) ProtoMessage() {}
 
 func (x *Keys) ProtoReflect() protoreflect.Message {
-	mi := &file_bulkhead_v1_control_proto_msgTypes[111]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[113]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -8336,7 +8483,7 @@ func (x *Keys) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Keys.ProtoReflect.Descriptor instead.
 func (*Keys) Descriptor() ([]byte, []int) {
-	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{111}
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{113}
 }
 
 func (x *Keys) GetKeys() []*Key {
@@ -8356,7 +8503,7 @@ type RotateKeyRequest struct {
 
 func (x *RotateKeyRequest) Reset() {
 	*x = RotateKeyRequest{}
-	mi := &file_bulkhead_v1_control_proto_msgTypes[112]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[114]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -8368,7 +8515,7 @@ func (x *RotateKeyRequest) String() string {
 func (*RotateKeyRequest) ProtoMessage() {}
 
 func (x *RotateKeyRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_bulkhead_v1_control_proto_msgTypes[112]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[114]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -8381,7 +8528,7 @@ func (x *RotateKeyRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RotateKeyRequest.ProtoReflect.Descriptor instead.
 func (*RotateKeyRequest) Descriptor() ([]byte, []int) {
-	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{112}
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{114}
 }
 
 func (x *RotateKeyRequest) GetCommandId() string {
@@ -8406,7 +8553,7 @@ type ShowClockRequest struct {
 
 func (x *ShowClockRequest) Reset() {
 	*x = ShowClockRequest{}
-	mi := &file_bulkhead_v1_control_proto_msgTypes[113]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[115]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -8418,7 +8565,7 @@ func (x *ShowClockRequest) String() string {
 func (*ShowClockRequest) ProtoMessage() {}
 
 func (x *ShowClockRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_bulkhead_v1_control_proto_msgTypes[113]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[115]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -8431,7 +8578,7 @@ func (x *ShowClockRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ShowClockRequest.ProtoReflect.Descriptor instead.
 func (*ShowClockRequest) Descriptor() ([]byte, []int) {
-	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{113}
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{115}
 }
 
 // Clock is what the control plane takes the time to be, and why.
@@ -8452,7 +8599,7 @@ type Clock struct {
 
 func (x *Clock) Reset() {
 	*x = Clock{}
-	mi := &file_bulkhead_v1_control_proto_msgTypes[114]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[116]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -8464,7 +8611,7 @@ func (x *Clock) String() string {
 func (*Clock) ProtoMessage() {}
 
 func (x *Clock) ProtoReflect() protoreflect.Message {
-	mi := &file_bulkhead_v1_control_proto_msgTypes[114]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[116]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -8477,7 +8624,7 @@ func (x *Clock) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Clock.ProtoReflect.Descriptor instead.
 func (*Clock) Descriptor() ([]byte, []int) {
-	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{114}
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{116}
 }
 
 func (x *Clock) GetNow() string {
@@ -8558,7 +8705,7 @@ type ApproverKeyRequest struct {
 
 func (x *ApproverKeyRequest) Reset() {
 	*x = ApproverKeyRequest{}
-	mi := &file_bulkhead_v1_control_proto_msgTypes[115]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[117]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -8570,7 +8717,7 @@ func (x *ApproverKeyRequest) String() string {
 func (*ApproverKeyRequest) ProtoMessage() {}
 
 func (x *ApproverKeyRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_bulkhead_v1_control_proto_msgTypes[115]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[117]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -8583,7 +8730,7 @@ func (x *ApproverKeyRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ApproverKeyRequest.ProtoReflect.Descriptor instead.
 func (*ApproverKeyRequest) Descriptor() ([]byte, []int) {
-	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{115}
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{117}
 }
 
 func (x *ApproverKeyRequest) GetCommandId() string {
@@ -8643,7 +8790,7 @@ type ListApproversRequest struct {
 
 func (x *ListApproversRequest) Reset() {
 	*x = ListApproversRequest{}
-	mi := &file_bulkhead_v1_control_proto_msgTypes[116]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[118]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -8655,7 +8802,7 @@ func (x *ListApproversRequest) String() string {
 func (*ListApproversRequest) ProtoMessage() {}
 
 func (x *ListApproversRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_bulkhead_v1_control_proto_msgTypes[116]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[118]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -8668,7 +8815,7 @@ func (x *ListApproversRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListApproversRequest.ProtoReflect.Descriptor instead.
 func (*ListApproversRequest) Descriptor() ([]byte, []int) {
-	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{116}
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{118}
 }
 
 type ApproverKey struct {
@@ -8684,7 +8831,7 @@ type ApproverKey struct {
 
 func (x *ApproverKey) Reset() {
 	*x = ApproverKey{}
-	mi := &file_bulkhead_v1_control_proto_msgTypes[117]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[119]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -8696,7 +8843,7 @@ func (x *ApproverKey) String() string {
 func (*ApproverKey) ProtoMessage() {}
 
 func (x *ApproverKey) ProtoReflect() protoreflect.Message {
-	mi := &file_bulkhead_v1_control_proto_msgTypes[117]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[119]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -8709,7 +8856,7 @@ func (x *ApproverKey) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ApproverKey.ProtoReflect.Descriptor instead.
 func (*ApproverKey) Descriptor() ([]byte, []int) {
-	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{117}
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{119}
 }
 
 func (x *ApproverKey) GetPublicKey() string {
@@ -8759,7 +8906,7 @@ type Approvers struct {
 
 func (x *Approvers) Reset() {
 	*x = Approvers{}
-	mi := &file_bulkhead_v1_control_proto_msgTypes[118]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[120]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -8771,7 +8918,7 @@ func (x *Approvers) String() string {
 func (*Approvers) ProtoMessage() {}
 
 func (x *Approvers) ProtoReflect() protoreflect.Message {
-	mi := &file_bulkhead_v1_control_proto_msgTypes[118]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[120]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -8784,7 +8931,7 @@ func (x *Approvers) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Approvers.ProtoReflect.Descriptor instead.
 func (*Approvers) Descriptor() ([]byte, []int) {
-	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{118}
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{120}
 }
 
 func (x *Approvers) GetKeys() []*ApproverKey {
@@ -8826,7 +8973,7 @@ type ConfirmClockRequest struct {
 
 func (x *ConfirmClockRequest) Reset() {
 	*x = ConfirmClockRequest{}
-	mi := &file_bulkhead_v1_control_proto_msgTypes[119]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[121]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -8838,7 +8985,7 @@ func (x *ConfirmClockRequest) String() string {
 func (*ConfirmClockRequest) ProtoMessage() {}
 
 func (x *ConfirmClockRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_bulkhead_v1_control_proto_msgTypes[119]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[121]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -8851,7 +8998,7 @@ func (x *ConfirmClockRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ConfirmClockRequest.ProtoReflect.Descriptor instead.
 func (*ConfirmClockRequest) Descriptor() ([]byte, []int) {
-	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{119}
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{121}
 }
 
 func (x *ConfirmClockRequest) GetCommandId() string {
@@ -8888,7 +9035,7 @@ type CommandRef struct {
 
 func (x *CommandRef) Reset() {
 	*x = CommandRef{}
-	mi := &file_bulkhead_v1_control_proto_msgTypes[120]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[122]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -8900,7 +9047,7 @@ func (x *CommandRef) String() string {
 func (*CommandRef) ProtoMessage() {}
 
 func (x *CommandRef) ProtoReflect() protoreflect.Message {
-	mi := &file_bulkhead_v1_control_proto_msgTypes[120]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[122]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -8913,7 +9060,7 @@ func (x *CommandRef) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CommandRef.ProtoReflect.Descriptor instead.
 func (*CommandRef) Descriptor() ([]byte, []int) {
-	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{120}
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{122}
 }
 
 func (x *CommandRef) GetCommandId() string {
@@ -8942,7 +9089,7 @@ type CommandState struct {
 
 func (x *CommandState) Reset() {
 	*x = CommandState{}
-	mi := &file_bulkhead_v1_control_proto_msgTypes[121]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[123]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -8954,7 +9101,7 @@ func (x *CommandState) String() string {
 func (*CommandState) ProtoMessage() {}
 
 func (x *CommandState) ProtoReflect() protoreflect.Message {
-	mi := &file_bulkhead_v1_control_proto_msgTypes[121]
+	mi := &file_bulkhead_v1_control_proto_msgTypes[123]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -8967,7 +9114,7 @@ func (x *CommandState) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CommandState.ProtoReflect.Descriptor instead.
 func (*CommandState) Descriptor() ([]byte, []int) {
-	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{121}
+	return file_bulkhead_v1_control_proto_rawDescGZIP(), []int{123}
 }
 
 func (x *CommandState) GetCommandId() string {
@@ -9057,7 +9204,7 @@ const file_bulkhead_v1_control_proto_rawDesc = "" +
 	"\n" +
 	"in_service\x18\x03 \x01(\tR\tinService\x12\x16\n" +
 	"\x06reason\x18\x04 \x01(\tR\x06reason\"\x12\n" +
-	"\x10ListFoundRequest\"\xcd\x01\n" +
+	"\x10ListFoundRequest\"\xe1\x01\n" +
 	"\n" +
 	"FoundLabel\x12\x14\n" +
 	"\x05label\x18\x01 \x01(\tR\x05label\x12\x14\n" +
@@ -9068,9 +9215,20 @@ const file_bulkhead_v1_control_proto_rawDesc = "" +
 	"\x06proven\x18\x05 \x01(\x03R\x06proven\x12\x10\n" +
 	"\x03red\x18\x06 \x01(\x03R\x03red\x12\x18\n" +
 	"\aunknown\x18\a \x01(\x03R\aunknown\x12\x1a\n" +
-	"\bfindings\x18\b \x03(\tR\bfindings\">\n" +
+	"\bfindings\x18\b \x03(\tR\bfindings\x12\x12\n" +
+	"\x04same\x18\t \x03(\tR\x04same\"\xa5\x01\n" +
 	"\vFoundLabels\x12/\n" +
-	"\x06labels\x18\x01 \x03(\v2\x17.bulkhead.v1.FoundLabelR\x06labels\"^\n" +
+	"\x06labels\x18\x01 \x03(\v2\x17.bulkhead.v1.FoundLabelR\x06labels\x12.\n" +
+	"\x04open\x18\x02 \x03(\v2\x1a.bulkhead.v1.OpenPartitionR\x04open\x125\n" +
+	"\bpostures\x18\x03 \x03(\v2\x19.bulkhead.v1.FoundPostureR\bpostures\"K\n" +
+	"\rOpenPartition\x12\x14\n" +
+	"\x05label\x18\x01 \x01(\tR\x05label\x12\x14\n" +
+	"\x05ports\x18\x02 \x01(\x03R\x05ports\x12\x0e\n" +
+	"\x02at\x18\x03 \x03(\tR\x02at\"T\n" +
+	"\fFoundPosture\x12\x16\n" +
+	"\x06fabric\x18\x01 \x01(\tR\x06fabric\x12\x14\n" +
+	"\x05holds\x18\x02 \x01(\bR\x05holds\x12\x16\n" +
+	"\x06failed\x18\x03 \x03(\tR\x06failed\"^\n" +
 	"\x0fTakeOverRequest\x12\x1d\n" +
 	"\n" +
 	"command_id\x18\x01 \x01(\tR\tcommandId\x12\x14\n" +
@@ -9888,7 +10046,7 @@ func file_bulkhead_v1_control_proto_rawDescGZIP() []byte {
 	return file_bulkhead_v1_control_proto_rawDescData
 }
 
-var file_bulkhead_v1_control_proto_msgTypes = make([]protoimpl.MessageInfo, 124)
+var file_bulkhead_v1_control_proto_msgTypes = make([]protoimpl.MessageInfo, 126)
 var file_bulkhead_v1_control_proto_goTypes = []any{
 	(*FieldError)(nil),                 // 0: bulkhead.v1.FieldError
 	(*Done)(nil),                       // 1: bulkhead.v1.Done
@@ -9902,326 +10060,330 @@ var file_bulkhead_v1_control_proto_goTypes = []any{
 	(*ListFoundRequest)(nil),           // 9: bulkhead.v1.ListFoundRequest
 	(*FoundLabel)(nil),                 // 10: bulkhead.v1.FoundLabel
 	(*FoundLabels)(nil),                // 11: bulkhead.v1.FoundLabels
-	(*TakeOverRequest)(nil),            // 12: bulkhead.v1.TakeOverRequest
-	(*OfferSittingRequest)(nil),        // 13: bulkhead.v1.OfferSittingRequest
-	(*RegisterTenantRequest)(nil),      // 14: bulkhead.v1.RegisterTenantRequest
-	(*Tenant)(nil),                     // 15: bulkhead.v1.Tenant
-	(*Tenants)(nil),                    // 16: bulkhead.v1.Tenants
-	(*TenantKeyRequest)(nil),           // 17: bulkhead.v1.TenantKeyRequest
-	(*TenantKey)(nil),                  // 18: bulkhead.v1.TenantKey
-	(*TenantKeys)(nil),                 // 19: bulkhead.v1.TenantKeys
-	(*OfferQuoteRequest)(nil),          // 20: bulkhead.v1.OfferQuoteRequest
-	(*QuoteRef)(nil),                   // 21: bulkhead.v1.QuoteRef
-	(*Quotes)(nil),                     // 22: bulkhead.v1.Quotes
-	(*WithdrawQuoteRequest)(nil),       // 23: bulkhead.v1.WithdrawQuoteRequest
-	(*Quote)(nil),                      // 24: bulkhead.v1.Quote
-	(*QuotePart)(nil),                  // 25: bulkhead.v1.QuotePart
-	(*QuoteArrival)(nil),               // 26: bulkhead.v1.QuoteArrival
-	(*SignLeaseRequest)(nil),           // 27: bulkhead.v1.SignLeaseRequest
-	(*ContractRef)(nil),                // 28: bulkhead.v1.ContractRef
-	(*Acts)(nil),                       // 29: bulkhead.v1.Acts
-	(*ActRight)(nil),                   // 30: bulkhead.v1.ActRight
-	(*ActRequest)(nil),                 // 31: bulkhead.v1.ActRequest
-	(*Assured)(nil),                    // 32: bulkhead.v1.Assured
-	(*ActPreview)(nil),                 // 33: bulkhead.v1.ActPreview
-	(*Shape)(nil),                      // 34: bulkhead.v1.Shape
-	(*WhatIfEarliestRequest)(nil),      // 35: bulkhead.v1.WhatIfEarliestRequest
-	(*EarliestDates)(nil),              // 36: bulkhead.v1.EarliestDates
-	(*EarliestDate)(nil),               // 37: bulkhead.v1.EarliestDate
-	(*Rebooking)(nil),                  // 38: bulkhead.v1.Rebooking
-	(*WhatIfSlipRequest)(nil),          // 39: bulkhead.v1.WhatIfSlipRequest
-	(*SlippedHall)(nil),                // 40: bulkhead.v1.SlippedHall
-	(*CurrencySum)(nil),                // 41: bulkhead.v1.CurrencySum
-	(*SlippedContract)(nil),            // 42: bulkhead.v1.SlippedContract
-	(*SlippedTranche)(nil),             // 43: bulkhead.v1.SlippedTranche
-	(*ChangedLine)(nil),                // 44: bulkhead.v1.ChangedLine
-	(*LateRight)(nil),                  // 45: bulkhead.v1.LateRight
-	(*WhatIfPlaceRequest)(nil),         // 46: bulkhead.v1.WhatIfPlaceRequest
-	(*PlacedContract)(nil),             // 47: bulkhead.v1.PlacedContract
-	(*HermeticGroup)(nil),              // 48: bulkhead.v1.HermeticGroup
-	(*PlacedTranche)(nil),              // 49: bulkhead.v1.PlacedTranche
-	(*PlacedPart)(nil),                 // 50: bulkhead.v1.PlacedPart
-	(*PlacedRamp)(nil),                 // 51: bulkhead.v1.PlacedRamp
-	(*RampStep)(nil),                   // 52: bulkhead.v1.RampStep
-	(*SitePicture)(nil),                // 53: bulkhead.v1.SitePicture
-	(*PictureRow)(nil),                 // 54: bulkhead.v1.PictureRow
-	(*PictureHolder)(nil),              // 55: bulkhead.v1.PictureHolder
-	(*LeaseRef)(nil),                   // 56: bulkhead.v1.LeaseRef
-	(*Lease)(nil),                      // 57: bulkhead.v1.Lease
-	(*Silence)(nil),                    // 58: bulkhead.v1.Silence
-	(*Leases)(nil),                     // 59: bulkhead.v1.Leases
-	(*Replacement)(nil),                // 60: bulkhead.v1.Replacement
-	(*Estimate)(nil),                   // 61: bulkhead.v1.Estimate
-	(*FailureClass)(nil),               // 62: bulkhead.v1.FailureClass
-	(*PlanSparesRequest)(nil),          // 63: bulkhead.v1.PlanSparesRequest
-	(*SparesPlan)(nil),                 // 64: bulkhead.v1.SparesPlan
-	(*SparesChoice)(nil),               // 65: bulkhead.v1.SparesChoice
-	(*PlanDefragRequest)(nil),          // 66: bulkhead.v1.PlanDefragRequest
-	(*Frontier)(nil),                   // 67: bulkhead.v1.Frontier
-	(*FrontierPoint)(nil),              // 68: bulkhead.v1.FrontierPoint
-	(*ProposeDefragRequest)(nil),       // 69: bulkhead.v1.ProposeDefragRequest
-	(*DefragRef)(nil),                  // 70: bulkhead.v1.DefragRef
-	(*Defrag)(nil),                     // 71: bulkhead.v1.Defrag
-	(*DefragMove)(nil),                 // 72: bulkhead.v1.DefragMove
-	(*HandOver)(nil),                   // 73: bulkhead.v1.HandOver
-	(*ListNodesRequest)(nil),           // 74: bulkhead.v1.ListNodesRequest
-	(*NodeRef)(nil),                    // 75: bulkhead.v1.NodeRef
-	(*Node)(nil),                       // 76: bulkhead.v1.Node
-	(*Nodes)(nil),                      // 77: bulkhead.v1.Nodes
-	(*CordonNodeRequest)(nil),          // 78: bulkhead.v1.CordonNodeRequest
-	(*ReplaceNodeRequest)(nil),         // 79: bulkhead.v1.ReplaceNodeRequest
-	(*AcknowledgeRequest)(nil),         // 80: bulkhead.v1.AcknowledgeRequest
-	(*WithdrawReplacementRequest)(nil), // 81: bulkhead.v1.WithdrawReplacementRequest
-	(*RepairNodeRequest)(nil),          // 82: bulkhead.v1.RepairNodeRequest
-	(*Isolation)(nil),                  // 83: bulkhead.v1.Isolation
-	(*FileProbeRequest)(nil),           // 84: bulkhead.v1.FileProbeRequest
-	(*MountRequest)(nil),               // 85: bulkhead.v1.MountRequest
-	(*Mount)(nil),                      // 86: bulkhead.v1.Mount
-	(*ShowPlanRequest)(nil),            // 87: bulkhead.v1.ShowPlanRequest
-	(*Plan)(nil),                       // 88: bulkhead.v1.Plan
-	(*BrakeBudget)(nil),                // 89: bulkhead.v1.BrakeBudget
-	(*DriverState)(nil),                // 90: bulkhead.v1.DriverState
-	(*ReasonRequest)(nil),              // 91: bulkhead.v1.ReasonRequest
-	(*PauseRequest)(nil),               // 92: bulkhead.v1.PauseRequest
-	(*Invoice)(nil),                    // 93: bulkhead.v1.Invoice
-	(*Invoices)(nil),                   // 94: bulkhead.v1.Invoices
-	(*InvoiceRef)(nil),                 // 95: bulkhead.v1.InvoiceRef
-	(*InvoiceDocument)(nil),            // 96: bulkhead.v1.InvoiceDocument
-	(*Dispute)(nil),                    // 97: bulkhead.v1.Dispute
-	(*DisputeLineRequest)(nil),         // 98: bulkhead.v1.DisputeLineRequest
-	(*SettleDisputeRequest)(nil),       // 99: bulkhead.v1.SettleDisputeRequest
-	(*ExplainInvoiceRequest)(nil),      // 100: bulkhead.v1.ExplainInvoiceRequest
-	(*Explanation)(nil),                // 101: bulkhead.v1.Explanation
-	(*TenantRef)(nil),                  // 102: bulkhead.v1.TenantRef
-	(*Chunk)(nil),                      // 103: bulkhead.v1.Chunk
-	(*TailLedgerRequest)(nil),          // 104: bulkhead.v1.TailLedgerRequest
-	(*Entry)(nil),                      // 105: bulkhead.v1.Entry
-	(*Checkpoint)(nil),                 // 106: bulkhead.v1.Checkpoint
-	(*GetTrustRequest)(nil),            // 107: bulkhead.v1.GetTrustRequest
-	(*Trust)(nil),                      // 108: bulkhead.v1.Trust
-	(*ListKeysRequest)(nil),            // 109: bulkhead.v1.ListKeysRequest
-	(*Key)(nil),                        // 110: bulkhead.v1.Key
-	(*Keys)(nil),                       // 111: bulkhead.v1.Keys
-	(*RotateKeyRequest)(nil),           // 112: bulkhead.v1.RotateKeyRequest
-	(*ShowClockRequest)(nil),           // 113: bulkhead.v1.ShowClockRequest
-	(*Clock)(nil),                      // 114: bulkhead.v1.Clock
-	(*ApproverKeyRequest)(nil),         // 115: bulkhead.v1.ApproverKeyRequest
-	(*ListApproversRequest)(nil),       // 116: bulkhead.v1.ListApproversRequest
-	(*ApproverKey)(nil),                // 117: bulkhead.v1.ApproverKey
-	(*Approvers)(nil),                  // 118: bulkhead.v1.Approvers
-	(*ConfirmClockRequest)(nil),        // 119: bulkhead.v1.ConfirmClockRequest
-	(*CommandRef)(nil),                 // 120: bulkhead.v1.CommandRef
-	(*CommandState)(nil),               // 121: bulkhead.v1.CommandState
-	nil,                                // 122: bulkhead.v1.Site.NodesByStateEntry
-	nil,                                // 123: bulkhead.v1.HandOver.FilesEntry
+	(*OpenPartition)(nil),              // 12: bulkhead.v1.OpenPartition
+	(*FoundPosture)(nil),               // 13: bulkhead.v1.FoundPosture
+	(*TakeOverRequest)(nil),            // 14: bulkhead.v1.TakeOverRequest
+	(*OfferSittingRequest)(nil),        // 15: bulkhead.v1.OfferSittingRequest
+	(*RegisterTenantRequest)(nil),      // 16: bulkhead.v1.RegisterTenantRequest
+	(*Tenant)(nil),                     // 17: bulkhead.v1.Tenant
+	(*Tenants)(nil),                    // 18: bulkhead.v1.Tenants
+	(*TenantKeyRequest)(nil),           // 19: bulkhead.v1.TenantKeyRequest
+	(*TenantKey)(nil),                  // 20: bulkhead.v1.TenantKey
+	(*TenantKeys)(nil),                 // 21: bulkhead.v1.TenantKeys
+	(*OfferQuoteRequest)(nil),          // 22: bulkhead.v1.OfferQuoteRequest
+	(*QuoteRef)(nil),                   // 23: bulkhead.v1.QuoteRef
+	(*Quotes)(nil),                     // 24: bulkhead.v1.Quotes
+	(*WithdrawQuoteRequest)(nil),       // 25: bulkhead.v1.WithdrawQuoteRequest
+	(*Quote)(nil),                      // 26: bulkhead.v1.Quote
+	(*QuotePart)(nil),                  // 27: bulkhead.v1.QuotePart
+	(*QuoteArrival)(nil),               // 28: bulkhead.v1.QuoteArrival
+	(*SignLeaseRequest)(nil),           // 29: bulkhead.v1.SignLeaseRequest
+	(*ContractRef)(nil),                // 30: bulkhead.v1.ContractRef
+	(*Acts)(nil),                       // 31: bulkhead.v1.Acts
+	(*ActRight)(nil),                   // 32: bulkhead.v1.ActRight
+	(*ActRequest)(nil),                 // 33: bulkhead.v1.ActRequest
+	(*Assured)(nil),                    // 34: bulkhead.v1.Assured
+	(*ActPreview)(nil),                 // 35: bulkhead.v1.ActPreview
+	(*Shape)(nil),                      // 36: bulkhead.v1.Shape
+	(*WhatIfEarliestRequest)(nil),      // 37: bulkhead.v1.WhatIfEarliestRequest
+	(*EarliestDates)(nil),              // 38: bulkhead.v1.EarliestDates
+	(*EarliestDate)(nil),               // 39: bulkhead.v1.EarliestDate
+	(*Rebooking)(nil),                  // 40: bulkhead.v1.Rebooking
+	(*WhatIfSlipRequest)(nil),          // 41: bulkhead.v1.WhatIfSlipRequest
+	(*SlippedHall)(nil),                // 42: bulkhead.v1.SlippedHall
+	(*CurrencySum)(nil),                // 43: bulkhead.v1.CurrencySum
+	(*SlippedContract)(nil),            // 44: bulkhead.v1.SlippedContract
+	(*SlippedTranche)(nil),             // 45: bulkhead.v1.SlippedTranche
+	(*ChangedLine)(nil),                // 46: bulkhead.v1.ChangedLine
+	(*LateRight)(nil),                  // 47: bulkhead.v1.LateRight
+	(*WhatIfPlaceRequest)(nil),         // 48: bulkhead.v1.WhatIfPlaceRequest
+	(*PlacedContract)(nil),             // 49: bulkhead.v1.PlacedContract
+	(*HermeticGroup)(nil),              // 50: bulkhead.v1.HermeticGroup
+	(*PlacedTranche)(nil),              // 51: bulkhead.v1.PlacedTranche
+	(*PlacedPart)(nil),                 // 52: bulkhead.v1.PlacedPart
+	(*PlacedRamp)(nil),                 // 53: bulkhead.v1.PlacedRamp
+	(*RampStep)(nil),                   // 54: bulkhead.v1.RampStep
+	(*SitePicture)(nil),                // 55: bulkhead.v1.SitePicture
+	(*PictureRow)(nil),                 // 56: bulkhead.v1.PictureRow
+	(*PictureHolder)(nil),              // 57: bulkhead.v1.PictureHolder
+	(*LeaseRef)(nil),                   // 58: bulkhead.v1.LeaseRef
+	(*Lease)(nil),                      // 59: bulkhead.v1.Lease
+	(*Silence)(nil),                    // 60: bulkhead.v1.Silence
+	(*Leases)(nil),                     // 61: bulkhead.v1.Leases
+	(*Replacement)(nil),                // 62: bulkhead.v1.Replacement
+	(*Estimate)(nil),                   // 63: bulkhead.v1.Estimate
+	(*FailureClass)(nil),               // 64: bulkhead.v1.FailureClass
+	(*PlanSparesRequest)(nil),          // 65: bulkhead.v1.PlanSparesRequest
+	(*SparesPlan)(nil),                 // 66: bulkhead.v1.SparesPlan
+	(*SparesChoice)(nil),               // 67: bulkhead.v1.SparesChoice
+	(*PlanDefragRequest)(nil),          // 68: bulkhead.v1.PlanDefragRequest
+	(*Frontier)(nil),                   // 69: bulkhead.v1.Frontier
+	(*FrontierPoint)(nil),              // 70: bulkhead.v1.FrontierPoint
+	(*ProposeDefragRequest)(nil),       // 71: bulkhead.v1.ProposeDefragRequest
+	(*DefragRef)(nil),                  // 72: bulkhead.v1.DefragRef
+	(*Defrag)(nil),                     // 73: bulkhead.v1.Defrag
+	(*DefragMove)(nil),                 // 74: bulkhead.v1.DefragMove
+	(*HandOver)(nil),                   // 75: bulkhead.v1.HandOver
+	(*ListNodesRequest)(nil),           // 76: bulkhead.v1.ListNodesRequest
+	(*NodeRef)(nil),                    // 77: bulkhead.v1.NodeRef
+	(*Node)(nil),                       // 78: bulkhead.v1.Node
+	(*Nodes)(nil),                      // 79: bulkhead.v1.Nodes
+	(*CordonNodeRequest)(nil),          // 80: bulkhead.v1.CordonNodeRequest
+	(*ReplaceNodeRequest)(nil),         // 81: bulkhead.v1.ReplaceNodeRequest
+	(*AcknowledgeRequest)(nil),         // 82: bulkhead.v1.AcknowledgeRequest
+	(*WithdrawReplacementRequest)(nil), // 83: bulkhead.v1.WithdrawReplacementRequest
+	(*RepairNodeRequest)(nil),          // 84: bulkhead.v1.RepairNodeRequest
+	(*Isolation)(nil),                  // 85: bulkhead.v1.Isolation
+	(*FileProbeRequest)(nil),           // 86: bulkhead.v1.FileProbeRequest
+	(*MountRequest)(nil),               // 87: bulkhead.v1.MountRequest
+	(*Mount)(nil),                      // 88: bulkhead.v1.Mount
+	(*ShowPlanRequest)(nil),            // 89: bulkhead.v1.ShowPlanRequest
+	(*Plan)(nil),                       // 90: bulkhead.v1.Plan
+	(*BrakeBudget)(nil),                // 91: bulkhead.v1.BrakeBudget
+	(*DriverState)(nil),                // 92: bulkhead.v1.DriverState
+	(*ReasonRequest)(nil),              // 93: bulkhead.v1.ReasonRequest
+	(*PauseRequest)(nil),               // 94: bulkhead.v1.PauseRequest
+	(*Invoice)(nil),                    // 95: bulkhead.v1.Invoice
+	(*Invoices)(nil),                   // 96: bulkhead.v1.Invoices
+	(*InvoiceRef)(nil),                 // 97: bulkhead.v1.InvoiceRef
+	(*InvoiceDocument)(nil),            // 98: bulkhead.v1.InvoiceDocument
+	(*Dispute)(nil),                    // 99: bulkhead.v1.Dispute
+	(*DisputeLineRequest)(nil),         // 100: bulkhead.v1.DisputeLineRequest
+	(*SettleDisputeRequest)(nil),       // 101: bulkhead.v1.SettleDisputeRequest
+	(*ExplainInvoiceRequest)(nil),      // 102: bulkhead.v1.ExplainInvoiceRequest
+	(*Explanation)(nil),                // 103: bulkhead.v1.Explanation
+	(*TenantRef)(nil),                  // 104: bulkhead.v1.TenantRef
+	(*Chunk)(nil),                      // 105: bulkhead.v1.Chunk
+	(*TailLedgerRequest)(nil),          // 106: bulkhead.v1.TailLedgerRequest
+	(*Entry)(nil),                      // 107: bulkhead.v1.Entry
+	(*Checkpoint)(nil),                 // 108: bulkhead.v1.Checkpoint
+	(*GetTrustRequest)(nil),            // 109: bulkhead.v1.GetTrustRequest
+	(*Trust)(nil),                      // 110: bulkhead.v1.Trust
+	(*ListKeysRequest)(nil),            // 111: bulkhead.v1.ListKeysRequest
+	(*Key)(nil),                        // 112: bulkhead.v1.Key
+	(*Keys)(nil),                       // 113: bulkhead.v1.Keys
+	(*RotateKeyRequest)(nil),           // 114: bulkhead.v1.RotateKeyRequest
+	(*ShowClockRequest)(nil),           // 115: bulkhead.v1.ShowClockRequest
+	(*Clock)(nil),                      // 116: bulkhead.v1.Clock
+	(*ApproverKeyRequest)(nil),         // 117: bulkhead.v1.ApproverKeyRequest
+	(*ListApproversRequest)(nil),       // 118: bulkhead.v1.ListApproversRequest
+	(*ApproverKey)(nil),                // 119: bulkhead.v1.ApproverKey
+	(*Approvers)(nil),                  // 120: bulkhead.v1.Approvers
+	(*ConfirmClockRequest)(nil),        // 121: bulkhead.v1.ConfirmClockRequest
+	(*CommandRef)(nil),                 // 122: bulkhead.v1.CommandRef
+	(*CommandState)(nil),               // 123: bulkhead.v1.CommandState
+	nil,                                // 124: bulkhead.v1.Site.NodesByStateEntry
+	nil,                                // 125: bulkhead.v1.HandOver.FilesEntry
 }
 var file_bulkhead_v1_control_proto_depIdxs = []int32{
 	5,   // 0: bulkhead.v1.Site.halls:type_name -> bulkhead.v1.Hall
-	122, // 1: bulkhead.v1.Site.nodes_by_state:type_name -> bulkhead.v1.Site.NodesByStateEntry
-	114, // 2: bulkhead.v1.Site.clock:type_name -> bulkhead.v1.Clock
+	124, // 1: bulkhead.v1.Site.nodes_by_state:type_name -> bulkhead.v1.Site.NodesByStateEntry
+	116, // 2: bulkhead.v1.Site.clock:type_name -> bulkhead.v1.Clock
 	10,  // 3: bulkhead.v1.FoundLabels.labels:type_name -> bulkhead.v1.FoundLabel
-	15,  // 4: bulkhead.v1.Tenants.tenants:type_name -> bulkhead.v1.Tenant
-	18,  // 5: bulkhead.v1.TenantKeys.keys:type_name -> bulkhead.v1.TenantKey
-	24,  // 6: bulkhead.v1.Quotes.quotes:type_name -> bulkhead.v1.Quote
-	25,  // 7: bulkhead.v1.Quote.parts:type_name -> bulkhead.v1.QuotePart
-	44,  // 8: bulkhead.v1.Quote.late:type_name -> bulkhead.v1.ChangedLine
-	51,  // 9: bulkhead.v1.Quote.ramps:type_name -> bulkhead.v1.PlacedRamp
-	48,  // 10: bulkhead.v1.Quote.apart:type_name -> bulkhead.v1.HermeticGroup
-	61,  // 11: bulkhead.v1.QuotePart.estimate:type_name -> bulkhead.v1.Estimate
-	26,  // 12: bulkhead.v1.QuotePart.arrivals:type_name -> bulkhead.v1.QuoteArrival
-	30,  // 13: bulkhead.v1.Acts.acts:type_name -> bulkhead.v1.ActRight
-	32,  // 14: bulkhead.v1.ActRequest.assured:type_name -> bulkhead.v1.Assured
-	98,  // 15: bulkhead.v1.ActRequest.dispute:type_name -> bulkhead.v1.DisputeLineRequest
-	99,  // 16: bulkhead.v1.ActRequest.settle:type_name -> bulkhead.v1.SettleDisputeRequest
-	80,  // 17: bulkhead.v1.ActRequest.acknowledge:type_name -> bulkhead.v1.AcknowledgeRequest
-	70,  // 18: bulkhead.v1.ActRequest.consent:type_name -> bulkhead.v1.DefragRef
-	37,  // 19: bulkhead.v1.EarliestDates.sizes:type_name -> bulkhead.v1.EarliestDate
-	34,  // 20: bulkhead.v1.EarliestDate.shape:type_name -> bulkhead.v1.Shape
-	34,  // 21: bulkhead.v1.EarliestDate.ideal:type_name -> bulkhead.v1.Shape
-	34,  // 22: bulkhead.v1.EarliestDate.better:type_name -> bulkhead.v1.Shape
-	38,  // 23: bulkhead.v1.EarliestDate.moves:type_name -> bulkhead.v1.Rebooking
-	34,  // 24: bulkhead.v1.Rebooking.was:type_name -> bulkhead.v1.Shape
-	34,  // 25: bulkhead.v1.Rebooking.is:type_name -> bulkhead.v1.Shape
-	42,  // 26: bulkhead.v1.SlippedHall.contracts:type_name -> bulkhead.v1.SlippedContract
-	41,  // 27: bulkhead.v1.SlippedHall.changes:type_name -> bulkhead.v1.CurrencySum
-	43,  // 28: bulkhead.v1.SlippedContract.tranches:type_name -> bulkhead.v1.SlippedTranche
-	44,  // 29: bulkhead.v1.SlippedContract.lines:type_name -> bulkhead.v1.ChangedLine
-	45,  // 30: bulkhead.v1.SlippedContract.rights:type_name -> bulkhead.v1.LateRight
-	49,  // 31: bulkhead.v1.PlacedContract.tranches:type_name -> bulkhead.v1.PlacedTranche
-	51,  // 32: bulkhead.v1.PlacedContract.ramps:type_name -> bulkhead.v1.PlacedRamp
-	38,  // 33: bulkhead.v1.PlacedContract.moves:type_name -> bulkhead.v1.Rebooking
-	44,  // 34: bulkhead.v1.PlacedContract.late:type_name -> bulkhead.v1.ChangedLine
-	53,  // 35: bulkhead.v1.PlacedContract.before:type_name -> bulkhead.v1.SitePicture
-	53,  // 36: bulkhead.v1.PlacedContract.after:type_name -> bulkhead.v1.SitePicture
-	48,  // 37: bulkhead.v1.PlacedContract.apart:type_name -> bulkhead.v1.HermeticGroup
-	50,  // 38: bulkhead.v1.PlacedTranche.parts:type_name -> bulkhead.v1.PlacedPart
-	34,  // 39: bulkhead.v1.PlacedPart.shape:type_name -> bulkhead.v1.Shape
-	52,  // 40: bulkhead.v1.PlacedRamp.steps:type_name -> bulkhead.v1.RampStep
-	34,  // 41: bulkhead.v1.PlacedRamp.unnested:type_name -> bulkhead.v1.Shape
-	34,  // 42: bulkhead.v1.RampStep.shape:type_name -> bulkhead.v1.Shape
-	54,  // 43: bulkhead.v1.SitePicture.rows:type_name -> bulkhead.v1.PictureRow
-	55,  // 44: bulkhead.v1.SitePicture.holders:type_name -> bulkhead.v1.PictureHolder
-	60,  // 45: bulkhead.v1.Lease.replacements:type_name -> bulkhead.v1.Replacement
-	61,  // 46: bulkhead.v1.Lease.estimate:type_name -> bulkhead.v1.Estimate
-	71,  // 47: bulkhead.v1.Lease.defrag:type_name -> bulkhead.v1.Defrag
-	58,  // 48: bulkhead.v1.Lease.silences:type_name -> bulkhead.v1.Silence
-	57,  // 49: bulkhead.v1.Leases.leases:type_name -> bulkhead.v1.Lease
-	62,  // 50: bulkhead.v1.PlanSparesRequest.classes:type_name -> bulkhead.v1.FailureClass
-	62,  // 51: bulkhead.v1.SparesPlan.classes:type_name -> bulkhead.v1.FailureClass
-	65,  // 52: bulkhead.v1.SparesPlan.choices:type_name -> bulkhead.v1.SparesChoice
-	68,  // 53: bulkhead.v1.Frontier.points:type_name -> bulkhead.v1.FrontierPoint
-	32,  // 54: bulkhead.v1.DefragRef.assured:type_name -> bulkhead.v1.Assured
-	72,  // 55: bulkhead.v1.Defrag.moves:type_name -> bulkhead.v1.DefragMove
-	123, // 56: bulkhead.v1.HandOver.files:type_name -> bulkhead.v1.HandOver.FilesEntry
-	2,   // 57: bulkhead.v1.ListNodesRequest.page:type_name -> bulkhead.v1.Page
-	76,  // 58: bulkhead.v1.Nodes.nodes:type_name -> bulkhead.v1.Node
-	32,  // 59: bulkhead.v1.AcknowledgeRequest.assured:type_name -> bulkhead.v1.Assured
-	89,  // 60: bulkhead.v1.Plan.budgets:type_name -> bulkhead.v1.BrakeBudget
-	90,  // 61: bulkhead.v1.Plan.drivers:type_name -> bulkhead.v1.DriverState
-	93,  // 62: bulkhead.v1.Invoices.invoices:type_name -> bulkhead.v1.Invoice
-	93,  // 63: bulkhead.v1.InvoiceDocument.invoice:type_name -> bulkhead.v1.Invoice
-	97,  // 64: bulkhead.v1.InvoiceDocument.disputes:type_name -> bulkhead.v1.Dispute
-	32,  // 65: bulkhead.v1.DisputeLineRequest.assured:type_name -> bulkhead.v1.Assured
-	32,  // 66: bulkhead.v1.SettleDisputeRequest.assured:type_name -> bulkhead.v1.Assured
-	110, // 67: bulkhead.v1.Keys.keys:type_name -> bulkhead.v1.Key
-	117, // 68: bulkhead.v1.Approvers.keys:type_name -> bulkhead.v1.ApproverKey
-	3,   // 69: bulkhead.v1.ControlPlane.ShowSite:input_type -> bulkhead.v1.ShowSiteRequest
-	6,   // 70: bulkhead.v1.ControlPlane.DiffSite:input_type -> bulkhead.v1.SiteTemplate
-	6,   // 71: bulkhead.v1.ControlPlane.ImportSite:input_type -> bulkhead.v1.SiteTemplate
-	8,   // 72: bulkhead.v1.ControlPlane.RescheduleHall:input_type -> bulkhead.v1.RescheduleHallRequest
-	9,   // 73: bulkhead.v1.ControlPlane.ListFound:input_type -> bulkhead.v1.ListFoundRequest
-	12,  // 74: bulkhead.v1.ControlPlane.TakeOver:input_type -> bulkhead.v1.TakeOverRequest
-	13,  // 75: bulkhead.v1.ControlPlane.OfferSitting:input_type -> bulkhead.v1.OfferSittingRequest
-	14,  // 76: bulkhead.v1.ControlPlane.RegisterTenant:input_type -> bulkhead.v1.RegisterTenantRequest
-	2,   // 77: bulkhead.v1.ControlPlane.ListTenants:input_type -> bulkhead.v1.Page
-	17,  // 78: bulkhead.v1.ControlPlane.RegisterTenantKey:input_type -> bulkhead.v1.TenantKeyRequest
-	17,  // 79: bulkhead.v1.ControlPlane.RevokeTenantKey:input_type -> bulkhead.v1.TenantKeyRequest
-	102, // 80: bulkhead.v1.ControlPlane.ListTenantKeys:input_type -> bulkhead.v1.TenantRef
-	20,  // 81: bulkhead.v1.ControlPlane.OfferQuote:input_type -> bulkhead.v1.OfferQuoteRequest
-	2,   // 82: bulkhead.v1.ControlPlane.ListQuotes:input_type -> bulkhead.v1.Page
-	21,  // 83: bulkhead.v1.ControlPlane.ShowQuote:input_type -> bulkhead.v1.QuoteRef
-	23,  // 84: bulkhead.v1.ControlPlane.WithdrawQuote:input_type -> bulkhead.v1.WithdrawQuoteRequest
-	27,  // 85: bulkhead.v1.ControlPlane.SignLease:input_type -> bulkhead.v1.SignLeaseRequest
-	28,  // 86: bulkhead.v1.ControlPlane.ListActs:input_type -> bulkhead.v1.ContractRef
-	31,  // 87: bulkhead.v1.ControlPlane.PreviewAct:input_type -> bulkhead.v1.ActRequest
-	31,  // 88: bulkhead.v1.ControlPlane.PerformAct:input_type -> bulkhead.v1.ActRequest
-	35,  // 89: bulkhead.v1.ControlPlane.WhatIfEarliest:input_type -> bulkhead.v1.WhatIfEarliestRequest
-	39,  // 90: bulkhead.v1.ControlPlane.WhatIfSlip:input_type -> bulkhead.v1.WhatIfSlipRequest
-	46,  // 91: bulkhead.v1.ControlPlane.WhatIfPlace:input_type -> bulkhead.v1.WhatIfPlaceRequest
-	2,   // 92: bulkhead.v1.ControlPlane.ListLeases:input_type -> bulkhead.v1.Page
-	56,  // 93: bulkhead.v1.ControlPlane.GetLease:input_type -> bulkhead.v1.LeaseRef
-	56,  // 94: bulkhead.v1.ControlPlane.GetHosts:input_type -> bulkhead.v1.LeaseRef
-	85,  // 95: bulkhead.v1.ControlPlane.GetMount:input_type -> bulkhead.v1.MountRequest
-	74,  // 96: bulkhead.v1.ControlPlane.ListNodes:input_type -> bulkhead.v1.ListNodesRequest
-	75,  // 97: bulkhead.v1.ControlPlane.GetNode:input_type -> bulkhead.v1.NodeRef
-	78,  // 98: bulkhead.v1.ControlPlane.CordonNode:input_type -> bulkhead.v1.CordonNodeRequest
-	79,  // 99: bulkhead.v1.ControlPlane.ReplaceNode:input_type -> bulkhead.v1.ReplaceNodeRequest
-	80,  // 100: bulkhead.v1.ControlPlane.AcknowledgeReplacement:input_type -> bulkhead.v1.AcknowledgeRequest
-	81,  // 101: bulkhead.v1.ControlPlane.WithdrawReplacement:input_type -> bulkhead.v1.WithdrawReplacementRequest
-	82,  // 102: bulkhead.v1.ControlPlane.RepairNode:input_type -> bulkhead.v1.RepairNodeRequest
-	63,  // 103: bulkhead.v1.ControlPlane.PlanSpares:input_type -> bulkhead.v1.PlanSparesRequest
-	66,  // 104: bulkhead.v1.ControlPlane.PlanDefrag:input_type -> bulkhead.v1.PlanDefragRequest
-	69,  // 105: bulkhead.v1.ControlPlane.ProposeDefrag:input_type -> bulkhead.v1.ProposeDefragRequest
-	56,  // 106: bulkhead.v1.ControlPlane.ShowDefrag:input_type -> bulkhead.v1.LeaseRef
-	70,  // 107: bulkhead.v1.ControlPlane.ConsentDefrag:input_type -> bulkhead.v1.DefragRef
-	70,  // 108: bulkhead.v1.ControlPlane.AcceptDefrag:input_type -> bulkhead.v1.DefragRef
-	70,  // 109: bulkhead.v1.ControlPlane.WithdrawDefrag:input_type -> bulkhead.v1.DefragRef
-	56,  // 110: bulkhead.v1.ControlPlane.ShowIsolation:input_type -> bulkhead.v1.LeaseRef
-	56,  // 111: bulkhead.v1.ControlPlane.ProveLease:input_type -> bulkhead.v1.LeaseRef
-	84,  // 112: bulkhead.v1.ControlPlane.FileProbe:input_type -> bulkhead.v1.FileProbeRequest
-	87,  // 113: bulkhead.v1.ControlPlane.ShowPlan:input_type -> bulkhead.v1.ShowPlanRequest
-	91,  // 114: bulkhead.v1.ControlPlane.ReleaseBrake:input_type -> bulkhead.v1.ReasonRequest
-	91,  // 115: bulkhead.v1.ControlPlane.ManageSite:input_type -> bulkhead.v1.ReasonRequest
-	92,  // 116: bulkhead.v1.ControlPlane.Pause:input_type -> bulkhead.v1.PauseRequest
-	92,  // 117: bulkhead.v1.ControlPlane.Resume:input_type -> bulkhead.v1.PauseRequest
-	2,   // 118: bulkhead.v1.ControlPlane.ListInvoices:input_type -> bulkhead.v1.Page
-	95,  // 119: bulkhead.v1.ControlPlane.GetInvoice:input_type -> bulkhead.v1.InvoiceRef
-	100, // 120: bulkhead.v1.ControlPlane.ExplainInvoice:input_type -> bulkhead.v1.ExplainInvoiceRequest
-	98,  // 121: bulkhead.v1.ControlPlane.DisputeLine:input_type -> bulkhead.v1.DisputeLineRequest
-	99,  // 122: bulkhead.v1.ControlPlane.SettleDispute:input_type -> bulkhead.v1.SettleDisputeRequest
-	102, // 123: bulkhead.v1.ControlPlane.WriteBundle:input_type -> bulkhead.v1.TenantRef
-	104, // 124: bulkhead.v1.ControlPlane.TailLedger:input_type -> bulkhead.v1.TailLedgerRequest
-	102, // 125: bulkhead.v1.ControlPlane.GetCheckpoint:input_type -> bulkhead.v1.TenantRef
-	107, // 126: bulkhead.v1.ControlPlane.GetTrust:input_type -> bulkhead.v1.GetTrustRequest
-	109, // 127: bulkhead.v1.ControlPlane.ListKeys:input_type -> bulkhead.v1.ListKeysRequest
-	112, // 128: bulkhead.v1.ControlPlane.RotateKey:input_type -> bulkhead.v1.RotateKeyRequest
-	115, // 129: bulkhead.v1.ControlPlane.RegisterApprover:input_type -> bulkhead.v1.ApproverKeyRequest
-	115, // 130: bulkhead.v1.ControlPlane.RevokeApprover:input_type -> bulkhead.v1.ApproverKeyRequest
-	116, // 131: bulkhead.v1.ControlPlane.ListApprovers:input_type -> bulkhead.v1.ListApproversRequest
-	113, // 132: bulkhead.v1.ControlPlane.ShowClock:input_type -> bulkhead.v1.ShowClockRequest
-	119, // 133: bulkhead.v1.ControlPlane.ConfirmClock:input_type -> bulkhead.v1.ConfirmClockRequest
-	120, // 134: bulkhead.v1.ControlPlane.ShowCommand:input_type -> bulkhead.v1.CommandRef
-	4,   // 135: bulkhead.v1.ControlPlane.ShowSite:output_type -> bulkhead.v1.Site
-	7,   // 136: bulkhead.v1.ControlPlane.DiffSite:output_type -> bulkhead.v1.SiteChange
-	1,   // 137: bulkhead.v1.ControlPlane.ImportSite:output_type -> bulkhead.v1.Done
-	1,   // 138: bulkhead.v1.ControlPlane.RescheduleHall:output_type -> bulkhead.v1.Done
-	11,  // 139: bulkhead.v1.ControlPlane.ListFound:output_type -> bulkhead.v1.FoundLabels
-	1,   // 140: bulkhead.v1.ControlPlane.TakeOver:output_type -> bulkhead.v1.Done
-	24,  // 141: bulkhead.v1.ControlPlane.OfferSitting:output_type -> bulkhead.v1.Quote
-	1,   // 142: bulkhead.v1.ControlPlane.RegisterTenant:output_type -> bulkhead.v1.Done
-	16,  // 143: bulkhead.v1.ControlPlane.ListTenants:output_type -> bulkhead.v1.Tenants
-	1,   // 144: bulkhead.v1.ControlPlane.RegisterTenantKey:output_type -> bulkhead.v1.Done
-	1,   // 145: bulkhead.v1.ControlPlane.RevokeTenantKey:output_type -> bulkhead.v1.Done
-	19,  // 146: bulkhead.v1.ControlPlane.ListTenantKeys:output_type -> bulkhead.v1.TenantKeys
-	24,  // 147: bulkhead.v1.ControlPlane.OfferQuote:output_type -> bulkhead.v1.Quote
-	22,  // 148: bulkhead.v1.ControlPlane.ListQuotes:output_type -> bulkhead.v1.Quotes
-	24,  // 149: bulkhead.v1.ControlPlane.ShowQuote:output_type -> bulkhead.v1.Quote
-	1,   // 150: bulkhead.v1.ControlPlane.WithdrawQuote:output_type -> bulkhead.v1.Done
-	1,   // 151: bulkhead.v1.ControlPlane.SignLease:output_type -> bulkhead.v1.Done
-	29,  // 152: bulkhead.v1.ControlPlane.ListActs:output_type -> bulkhead.v1.Acts
-	33,  // 153: bulkhead.v1.ControlPlane.PreviewAct:output_type -> bulkhead.v1.ActPreview
-	1,   // 154: bulkhead.v1.ControlPlane.PerformAct:output_type -> bulkhead.v1.Done
-	36,  // 155: bulkhead.v1.ControlPlane.WhatIfEarliest:output_type -> bulkhead.v1.EarliestDates
-	40,  // 156: bulkhead.v1.ControlPlane.WhatIfSlip:output_type -> bulkhead.v1.SlippedHall
-	47,  // 157: bulkhead.v1.ControlPlane.WhatIfPlace:output_type -> bulkhead.v1.PlacedContract
-	59,  // 158: bulkhead.v1.ControlPlane.ListLeases:output_type -> bulkhead.v1.Leases
-	57,  // 159: bulkhead.v1.ControlPlane.GetLease:output_type -> bulkhead.v1.Lease
-	73,  // 160: bulkhead.v1.ControlPlane.GetHosts:output_type -> bulkhead.v1.HandOver
-	86,  // 161: bulkhead.v1.ControlPlane.GetMount:output_type -> bulkhead.v1.Mount
-	77,  // 162: bulkhead.v1.ControlPlane.ListNodes:output_type -> bulkhead.v1.Nodes
-	76,  // 163: bulkhead.v1.ControlPlane.GetNode:output_type -> bulkhead.v1.Node
-	1,   // 164: bulkhead.v1.ControlPlane.CordonNode:output_type -> bulkhead.v1.Done
-	1,   // 165: bulkhead.v1.ControlPlane.ReplaceNode:output_type -> bulkhead.v1.Done
-	1,   // 166: bulkhead.v1.ControlPlane.AcknowledgeReplacement:output_type -> bulkhead.v1.Done
-	1,   // 167: bulkhead.v1.ControlPlane.WithdrawReplacement:output_type -> bulkhead.v1.Done
-	1,   // 168: bulkhead.v1.ControlPlane.RepairNode:output_type -> bulkhead.v1.Done
-	64,  // 169: bulkhead.v1.ControlPlane.PlanSpares:output_type -> bulkhead.v1.SparesPlan
-	67,  // 170: bulkhead.v1.ControlPlane.PlanDefrag:output_type -> bulkhead.v1.Frontier
-	1,   // 171: bulkhead.v1.ControlPlane.ProposeDefrag:output_type -> bulkhead.v1.Done
-	71,  // 172: bulkhead.v1.ControlPlane.ShowDefrag:output_type -> bulkhead.v1.Defrag
-	1,   // 173: bulkhead.v1.ControlPlane.ConsentDefrag:output_type -> bulkhead.v1.Done
-	1,   // 174: bulkhead.v1.ControlPlane.AcceptDefrag:output_type -> bulkhead.v1.Done
-	1,   // 175: bulkhead.v1.ControlPlane.WithdrawDefrag:output_type -> bulkhead.v1.Done
-	83,  // 176: bulkhead.v1.ControlPlane.ShowIsolation:output_type -> bulkhead.v1.Isolation
-	83,  // 177: bulkhead.v1.ControlPlane.ProveLease:output_type -> bulkhead.v1.Isolation
-	1,   // 178: bulkhead.v1.ControlPlane.FileProbe:output_type -> bulkhead.v1.Done
-	88,  // 179: bulkhead.v1.ControlPlane.ShowPlan:output_type -> bulkhead.v1.Plan
-	1,   // 180: bulkhead.v1.ControlPlane.ReleaseBrake:output_type -> bulkhead.v1.Done
-	1,   // 181: bulkhead.v1.ControlPlane.ManageSite:output_type -> bulkhead.v1.Done
-	1,   // 182: bulkhead.v1.ControlPlane.Pause:output_type -> bulkhead.v1.Done
-	1,   // 183: bulkhead.v1.ControlPlane.Resume:output_type -> bulkhead.v1.Done
-	94,  // 184: bulkhead.v1.ControlPlane.ListInvoices:output_type -> bulkhead.v1.Invoices
-	96,  // 185: bulkhead.v1.ControlPlane.GetInvoice:output_type -> bulkhead.v1.InvoiceDocument
-	101, // 186: bulkhead.v1.ControlPlane.ExplainInvoice:output_type -> bulkhead.v1.Explanation
-	1,   // 187: bulkhead.v1.ControlPlane.DisputeLine:output_type -> bulkhead.v1.Done
-	1,   // 188: bulkhead.v1.ControlPlane.SettleDispute:output_type -> bulkhead.v1.Done
-	103, // 189: bulkhead.v1.ControlPlane.WriteBundle:output_type -> bulkhead.v1.Chunk
-	105, // 190: bulkhead.v1.ControlPlane.TailLedger:output_type -> bulkhead.v1.Entry
-	106, // 191: bulkhead.v1.ControlPlane.GetCheckpoint:output_type -> bulkhead.v1.Checkpoint
-	108, // 192: bulkhead.v1.ControlPlane.GetTrust:output_type -> bulkhead.v1.Trust
-	111, // 193: bulkhead.v1.ControlPlane.ListKeys:output_type -> bulkhead.v1.Keys
-	1,   // 194: bulkhead.v1.ControlPlane.RotateKey:output_type -> bulkhead.v1.Done
-	1,   // 195: bulkhead.v1.ControlPlane.RegisterApprover:output_type -> bulkhead.v1.Done
-	1,   // 196: bulkhead.v1.ControlPlane.RevokeApprover:output_type -> bulkhead.v1.Done
-	118, // 197: bulkhead.v1.ControlPlane.ListApprovers:output_type -> bulkhead.v1.Approvers
-	114, // 198: bulkhead.v1.ControlPlane.ShowClock:output_type -> bulkhead.v1.Clock
-	1,   // 199: bulkhead.v1.ControlPlane.ConfirmClock:output_type -> bulkhead.v1.Done
-	121, // 200: bulkhead.v1.ControlPlane.ShowCommand:output_type -> bulkhead.v1.CommandState
-	135, // [135:201] is the sub-list for method output_type
-	69,  // [69:135] is the sub-list for method input_type
-	69,  // [69:69] is the sub-list for extension type_name
-	69,  // [69:69] is the sub-list for extension extendee
-	0,   // [0:69] is the sub-list for field type_name
+	12,  // 4: bulkhead.v1.FoundLabels.open:type_name -> bulkhead.v1.OpenPartition
+	13,  // 5: bulkhead.v1.FoundLabels.postures:type_name -> bulkhead.v1.FoundPosture
+	17,  // 6: bulkhead.v1.Tenants.tenants:type_name -> bulkhead.v1.Tenant
+	20,  // 7: bulkhead.v1.TenantKeys.keys:type_name -> bulkhead.v1.TenantKey
+	26,  // 8: bulkhead.v1.Quotes.quotes:type_name -> bulkhead.v1.Quote
+	27,  // 9: bulkhead.v1.Quote.parts:type_name -> bulkhead.v1.QuotePart
+	46,  // 10: bulkhead.v1.Quote.late:type_name -> bulkhead.v1.ChangedLine
+	53,  // 11: bulkhead.v1.Quote.ramps:type_name -> bulkhead.v1.PlacedRamp
+	50,  // 12: bulkhead.v1.Quote.apart:type_name -> bulkhead.v1.HermeticGroup
+	63,  // 13: bulkhead.v1.QuotePart.estimate:type_name -> bulkhead.v1.Estimate
+	28,  // 14: bulkhead.v1.QuotePart.arrivals:type_name -> bulkhead.v1.QuoteArrival
+	32,  // 15: bulkhead.v1.Acts.acts:type_name -> bulkhead.v1.ActRight
+	34,  // 16: bulkhead.v1.ActRequest.assured:type_name -> bulkhead.v1.Assured
+	100, // 17: bulkhead.v1.ActRequest.dispute:type_name -> bulkhead.v1.DisputeLineRequest
+	101, // 18: bulkhead.v1.ActRequest.settle:type_name -> bulkhead.v1.SettleDisputeRequest
+	82,  // 19: bulkhead.v1.ActRequest.acknowledge:type_name -> bulkhead.v1.AcknowledgeRequest
+	72,  // 20: bulkhead.v1.ActRequest.consent:type_name -> bulkhead.v1.DefragRef
+	39,  // 21: bulkhead.v1.EarliestDates.sizes:type_name -> bulkhead.v1.EarliestDate
+	36,  // 22: bulkhead.v1.EarliestDate.shape:type_name -> bulkhead.v1.Shape
+	36,  // 23: bulkhead.v1.EarliestDate.ideal:type_name -> bulkhead.v1.Shape
+	36,  // 24: bulkhead.v1.EarliestDate.better:type_name -> bulkhead.v1.Shape
+	40,  // 25: bulkhead.v1.EarliestDate.moves:type_name -> bulkhead.v1.Rebooking
+	36,  // 26: bulkhead.v1.Rebooking.was:type_name -> bulkhead.v1.Shape
+	36,  // 27: bulkhead.v1.Rebooking.is:type_name -> bulkhead.v1.Shape
+	44,  // 28: bulkhead.v1.SlippedHall.contracts:type_name -> bulkhead.v1.SlippedContract
+	43,  // 29: bulkhead.v1.SlippedHall.changes:type_name -> bulkhead.v1.CurrencySum
+	45,  // 30: bulkhead.v1.SlippedContract.tranches:type_name -> bulkhead.v1.SlippedTranche
+	46,  // 31: bulkhead.v1.SlippedContract.lines:type_name -> bulkhead.v1.ChangedLine
+	47,  // 32: bulkhead.v1.SlippedContract.rights:type_name -> bulkhead.v1.LateRight
+	51,  // 33: bulkhead.v1.PlacedContract.tranches:type_name -> bulkhead.v1.PlacedTranche
+	53,  // 34: bulkhead.v1.PlacedContract.ramps:type_name -> bulkhead.v1.PlacedRamp
+	40,  // 35: bulkhead.v1.PlacedContract.moves:type_name -> bulkhead.v1.Rebooking
+	46,  // 36: bulkhead.v1.PlacedContract.late:type_name -> bulkhead.v1.ChangedLine
+	55,  // 37: bulkhead.v1.PlacedContract.before:type_name -> bulkhead.v1.SitePicture
+	55,  // 38: bulkhead.v1.PlacedContract.after:type_name -> bulkhead.v1.SitePicture
+	50,  // 39: bulkhead.v1.PlacedContract.apart:type_name -> bulkhead.v1.HermeticGroup
+	52,  // 40: bulkhead.v1.PlacedTranche.parts:type_name -> bulkhead.v1.PlacedPart
+	36,  // 41: bulkhead.v1.PlacedPart.shape:type_name -> bulkhead.v1.Shape
+	54,  // 42: bulkhead.v1.PlacedRamp.steps:type_name -> bulkhead.v1.RampStep
+	36,  // 43: bulkhead.v1.PlacedRamp.unnested:type_name -> bulkhead.v1.Shape
+	36,  // 44: bulkhead.v1.RampStep.shape:type_name -> bulkhead.v1.Shape
+	56,  // 45: bulkhead.v1.SitePicture.rows:type_name -> bulkhead.v1.PictureRow
+	57,  // 46: bulkhead.v1.SitePicture.holders:type_name -> bulkhead.v1.PictureHolder
+	62,  // 47: bulkhead.v1.Lease.replacements:type_name -> bulkhead.v1.Replacement
+	63,  // 48: bulkhead.v1.Lease.estimate:type_name -> bulkhead.v1.Estimate
+	73,  // 49: bulkhead.v1.Lease.defrag:type_name -> bulkhead.v1.Defrag
+	60,  // 50: bulkhead.v1.Lease.silences:type_name -> bulkhead.v1.Silence
+	59,  // 51: bulkhead.v1.Leases.leases:type_name -> bulkhead.v1.Lease
+	64,  // 52: bulkhead.v1.PlanSparesRequest.classes:type_name -> bulkhead.v1.FailureClass
+	64,  // 53: bulkhead.v1.SparesPlan.classes:type_name -> bulkhead.v1.FailureClass
+	67,  // 54: bulkhead.v1.SparesPlan.choices:type_name -> bulkhead.v1.SparesChoice
+	70,  // 55: bulkhead.v1.Frontier.points:type_name -> bulkhead.v1.FrontierPoint
+	34,  // 56: bulkhead.v1.DefragRef.assured:type_name -> bulkhead.v1.Assured
+	74,  // 57: bulkhead.v1.Defrag.moves:type_name -> bulkhead.v1.DefragMove
+	125, // 58: bulkhead.v1.HandOver.files:type_name -> bulkhead.v1.HandOver.FilesEntry
+	2,   // 59: bulkhead.v1.ListNodesRequest.page:type_name -> bulkhead.v1.Page
+	78,  // 60: bulkhead.v1.Nodes.nodes:type_name -> bulkhead.v1.Node
+	34,  // 61: bulkhead.v1.AcknowledgeRequest.assured:type_name -> bulkhead.v1.Assured
+	91,  // 62: bulkhead.v1.Plan.budgets:type_name -> bulkhead.v1.BrakeBudget
+	92,  // 63: bulkhead.v1.Plan.drivers:type_name -> bulkhead.v1.DriverState
+	95,  // 64: bulkhead.v1.Invoices.invoices:type_name -> bulkhead.v1.Invoice
+	95,  // 65: bulkhead.v1.InvoiceDocument.invoice:type_name -> bulkhead.v1.Invoice
+	99,  // 66: bulkhead.v1.InvoiceDocument.disputes:type_name -> bulkhead.v1.Dispute
+	34,  // 67: bulkhead.v1.DisputeLineRequest.assured:type_name -> bulkhead.v1.Assured
+	34,  // 68: bulkhead.v1.SettleDisputeRequest.assured:type_name -> bulkhead.v1.Assured
+	112, // 69: bulkhead.v1.Keys.keys:type_name -> bulkhead.v1.Key
+	119, // 70: bulkhead.v1.Approvers.keys:type_name -> bulkhead.v1.ApproverKey
+	3,   // 71: bulkhead.v1.ControlPlane.ShowSite:input_type -> bulkhead.v1.ShowSiteRequest
+	6,   // 72: bulkhead.v1.ControlPlane.DiffSite:input_type -> bulkhead.v1.SiteTemplate
+	6,   // 73: bulkhead.v1.ControlPlane.ImportSite:input_type -> bulkhead.v1.SiteTemplate
+	8,   // 74: bulkhead.v1.ControlPlane.RescheduleHall:input_type -> bulkhead.v1.RescheduleHallRequest
+	9,   // 75: bulkhead.v1.ControlPlane.ListFound:input_type -> bulkhead.v1.ListFoundRequest
+	14,  // 76: bulkhead.v1.ControlPlane.TakeOver:input_type -> bulkhead.v1.TakeOverRequest
+	15,  // 77: bulkhead.v1.ControlPlane.OfferSitting:input_type -> bulkhead.v1.OfferSittingRequest
+	16,  // 78: bulkhead.v1.ControlPlane.RegisterTenant:input_type -> bulkhead.v1.RegisterTenantRequest
+	2,   // 79: bulkhead.v1.ControlPlane.ListTenants:input_type -> bulkhead.v1.Page
+	19,  // 80: bulkhead.v1.ControlPlane.RegisterTenantKey:input_type -> bulkhead.v1.TenantKeyRequest
+	19,  // 81: bulkhead.v1.ControlPlane.RevokeTenantKey:input_type -> bulkhead.v1.TenantKeyRequest
+	104, // 82: bulkhead.v1.ControlPlane.ListTenantKeys:input_type -> bulkhead.v1.TenantRef
+	22,  // 83: bulkhead.v1.ControlPlane.OfferQuote:input_type -> bulkhead.v1.OfferQuoteRequest
+	2,   // 84: bulkhead.v1.ControlPlane.ListQuotes:input_type -> bulkhead.v1.Page
+	23,  // 85: bulkhead.v1.ControlPlane.ShowQuote:input_type -> bulkhead.v1.QuoteRef
+	25,  // 86: bulkhead.v1.ControlPlane.WithdrawQuote:input_type -> bulkhead.v1.WithdrawQuoteRequest
+	29,  // 87: bulkhead.v1.ControlPlane.SignLease:input_type -> bulkhead.v1.SignLeaseRequest
+	30,  // 88: bulkhead.v1.ControlPlane.ListActs:input_type -> bulkhead.v1.ContractRef
+	33,  // 89: bulkhead.v1.ControlPlane.PreviewAct:input_type -> bulkhead.v1.ActRequest
+	33,  // 90: bulkhead.v1.ControlPlane.PerformAct:input_type -> bulkhead.v1.ActRequest
+	37,  // 91: bulkhead.v1.ControlPlane.WhatIfEarliest:input_type -> bulkhead.v1.WhatIfEarliestRequest
+	41,  // 92: bulkhead.v1.ControlPlane.WhatIfSlip:input_type -> bulkhead.v1.WhatIfSlipRequest
+	48,  // 93: bulkhead.v1.ControlPlane.WhatIfPlace:input_type -> bulkhead.v1.WhatIfPlaceRequest
+	2,   // 94: bulkhead.v1.ControlPlane.ListLeases:input_type -> bulkhead.v1.Page
+	58,  // 95: bulkhead.v1.ControlPlane.GetLease:input_type -> bulkhead.v1.LeaseRef
+	58,  // 96: bulkhead.v1.ControlPlane.GetHosts:input_type -> bulkhead.v1.LeaseRef
+	87,  // 97: bulkhead.v1.ControlPlane.GetMount:input_type -> bulkhead.v1.MountRequest
+	76,  // 98: bulkhead.v1.ControlPlane.ListNodes:input_type -> bulkhead.v1.ListNodesRequest
+	77,  // 99: bulkhead.v1.ControlPlane.GetNode:input_type -> bulkhead.v1.NodeRef
+	80,  // 100: bulkhead.v1.ControlPlane.CordonNode:input_type -> bulkhead.v1.CordonNodeRequest
+	81,  // 101: bulkhead.v1.ControlPlane.ReplaceNode:input_type -> bulkhead.v1.ReplaceNodeRequest
+	82,  // 102: bulkhead.v1.ControlPlane.AcknowledgeReplacement:input_type -> bulkhead.v1.AcknowledgeRequest
+	83,  // 103: bulkhead.v1.ControlPlane.WithdrawReplacement:input_type -> bulkhead.v1.WithdrawReplacementRequest
+	84,  // 104: bulkhead.v1.ControlPlane.RepairNode:input_type -> bulkhead.v1.RepairNodeRequest
+	65,  // 105: bulkhead.v1.ControlPlane.PlanSpares:input_type -> bulkhead.v1.PlanSparesRequest
+	68,  // 106: bulkhead.v1.ControlPlane.PlanDefrag:input_type -> bulkhead.v1.PlanDefragRequest
+	71,  // 107: bulkhead.v1.ControlPlane.ProposeDefrag:input_type -> bulkhead.v1.ProposeDefragRequest
+	58,  // 108: bulkhead.v1.ControlPlane.ShowDefrag:input_type -> bulkhead.v1.LeaseRef
+	72,  // 109: bulkhead.v1.ControlPlane.ConsentDefrag:input_type -> bulkhead.v1.DefragRef
+	72,  // 110: bulkhead.v1.ControlPlane.AcceptDefrag:input_type -> bulkhead.v1.DefragRef
+	72,  // 111: bulkhead.v1.ControlPlane.WithdrawDefrag:input_type -> bulkhead.v1.DefragRef
+	58,  // 112: bulkhead.v1.ControlPlane.ShowIsolation:input_type -> bulkhead.v1.LeaseRef
+	58,  // 113: bulkhead.v1.ControlPlane.ProveLease:input_type -> bulkhead.v1.LeaseRef
+	86,  // 114: bulkhead.v1.ControlPlane.FileProbe:input_type -> bulkhead.v1.FileProbeRequest
+	89,  // 115: bulkhead.v1.ControlPlane.ShowPlan:input_type -> bulkhead.v1.ShowPlanRequest
+	93,  // 116: bulkhead.v1.ControlPlane.ReleaseBrake:input_type -> bulkhead.v1.ReasonRequest
+	93,  // 117: bulkhead.v1.ControlPlane.ManageSite:input_type -> bulkhead.v1.ReasonRequest
+	94,  // 118: bulkhead.v1.ControlPlane.Pause:input_type -> bulkhead.v1.PauseRequest
+	94,  // 119: bulkhead.v1.ControlPlane.Resume:input_type -> bulkhead.v1.PauseRequest
+	2,   // 120: bulkhead.v1.ControlPlane.ListInvoices:input_type -> bulkhead.v1.Page
+	97,  // 121: bulkhead.v1.ControlPlane.GetInvoice:input_type -> bulkhead.v1.InvoiceRef
+	102, // 122: bulkhead.v1.ControlPlane.ExplainInvoice:input_type -> bulkhead.v1.ExplainInvoiceRequest
+	100, // 123: bulkhead.v1.ControlPlane.DisputeLine:input_type -> bulkhead.v1.DisputeLineRequest
+	101, // 124: bulkhead.v1.ControlPlane.SettleDispute:input_type -> bulkhead.v1.SettleDisputeRequest
+	104, // 125: bulkhead.v1.ControlPlane.WriteBundle:input_type -> bulkhead.v1.TenantRef
+	106, // 126: bulkhead.v1.ControlPlane.TailLedger:input_type -> bulkhead.v1.TailLedgerRequest
+	104, // 127: bulkhead.v1.ControlPlane.GetCheckpoint:input_type -> bulkhead.v1.TenantRef
+	109, // 128: bulkhead.v1.ControlPlane.GetTrust:input_type -> bulkhead.v1.GetTrustRequest
+	111, // 129: bulkhead.v1.ControlPlane.ListKeys:input_type -> bulkhead.v1.ListKeysRequest
+	114, // 130: bulkhead.v1.ControlPlane.RotateKey:input_type -> bulkhead.v1.RotateKeyRequest
+	117, // 131: bulkhead.v1.ControlPlane.RegisterApprover:input_type -> bulkhead.v1.ApproverKeyRequest
+	117, // 132: bulkhead.v1.ControlPlane.RevokeApprover:input_type -> bulkhead.v1.ApproverKeyRequest
+	118, // 133: bulkhead.v1.ControlPlane.ListApprovers:input_type -> bulkhead.v1.ListApproversRequest
+	115, // 134: bulkhead.v1.ControlPlane.ShowClock:input_type -> bulkhead.v1.ShowClockRequest
+	121, // 135: bulkhead.v1.ControlPlane.ConfirmClock:input_type -> bulkhead.v1.ConfirmClockRequest
+	122, // 136: bulkhead.v1.ControlPlane.ShowCommand:input_type -> bulkhead.v1.CommandRef
+	4,   // 137: bulkhead.v1.ControlPlane.ShowSite:output_type -> bulkhead.v1.Site
+	7,   // 138: bulkhead.v1.ControlPlane.DiffSite:output_type -> bulkhead.v1.SiteChange
+	1,   // 139: bulkhead.v1.ControlPlane.ImportSite:output_type -> bulkhead.v1.Done
+	1,   // 140: bulkhead.v1.ControlPlane.RescheduleHall:output_type -> bulkhead.v1.Done
+	11,  // 141: bulkhead.v1.ControlPlane.ListFound:output_type -> bulkhead.v1.FoundLabels
+	1,   // 142: bulkhead.v1.ControlPlane.TakeOver:output_type -> bulkhead.v1.Done
+	26,  // 143: bulkhead.v1.ControlPlane.OfferSitting:output_type -> bulkhead.v1.Quote
+	1,   // 144: bulkhead.v1.ControlPlane.RegisterTenant:output_type -> bulkhead.v1.Done
+	18,  // 145: bulkhead.v1.ControlPlane.ListTenants:output_type -> bulkhead.v1.Tenants
+	1,   // 146: bulkhead.v1.ControlPlane.RegisterTenantKey:output_type -> bulkhead.v1.Done
+	1,   // 147: bulkhead.v1.ControlPlane.RevokeTenantKey:output_type -> bulkhead.v1.Done
+	21,  // 148: bulkhead.v1.ControlPlane.ListTenantKeys:output_type -> bulkhead.v1.TenantKeys
+	26,  // 149: bulkhead.v1.ControlPlane.OfferQuote:output_type -> bulkhead.v1.Quote
+	24,  // 150: bulkhead.v1.ControlPlane.ListQuotes:output_type -> bulkhead.v1.Quotes
+	26,  // 151: bulkhead.v1.ControlPlane.ShowQuote:output_type -> bulkhead.v1.Quote
+	1,   // 152: bulkhead.v1.ControlPlane.WithdrawQuote:output_type -> bulkhead.v1.Done
+	1,   // 153: bulkhead.v1.ControlPlane.SignLease:output_type -> bulkhead.v1.Done
+	31,  // 154: bulkhead.v1.ControlPlane.ListActs:output_type -> bulkhead.v1.Acts
+	35,  // 155: bulkhead.v1.ControlPlane.PreviewAct:output_type -> bulkhead.v1.ActPreview
+	1,   // 156: bulkhead.v1.ControlPlane.PerformAct:output_type -> bulkhead.v1.Done
+	38,  // 157: bulkhead.v1.ControlPlane.WhatIfEarliest:output_type -> bulkhead.v1.EarliestDates
+	42,  // 158: bulkhead.v1.ControlPlane.WhatIfSlip:output_type -> bulkhead.v1.SlippedHall
+	49,  // 159: bulkhead.v1.ControlPlane.WhatIfPlace:output_type -> bulkhead.v1.PlacedContract
+	61,  // 160: bulkhead.v1.ControlPlane.ListLeases:output_type -> bulkhead.v1.Leases
+	59,  // 161: bulkhead.v1.ControlPlane.GetLease:output_type -> bulkhead.v1.Lease
+	75,  // 162: bulkhead.v1.ControlPlane.GetHosts:output_type -> bulkhead.v1.HandOver
+	88,  // 163: bulkhead.v1.ControlPlane.GetMount:output_type -> bulkhead.v1.Mount
+	79,  // 164: bulkhead.v1.ControlPlane.ListNodes:output_type -> bulkhead.v1.Nodes
+	78,  // 165: bulkhead.v1.ControlPlane.GetNode:output_type -> bulkhead.v1.Node
+	1,   // 166: bulkhead.v1.ControlPlane.CordonNode:output_type -> bulkhead.v1.Done
+	1,   // 167: bulkhead.v1.ControlPlane.ReplaceNode:output_type -> bulkhead.v1.Done
+	1,   // 168: bulkhead.v1.ControlPlane.AcknowledgeReplacement:output_type -> bulkhead.v1.Done
+	1,   // 169: bulkhead.v1.ControlPlane.WithdrawReplacement:output_type -> bulkhead.v1.Done
+	1,   // 170: bulkhead.v1.ControlPlane.RepairNode:output_type -> bulkhead.v1.Done
+	66,  // 171: bulkhead.v1.ControlPlane.PlanSpares:output_type -> bulkhead.v1.SparesPlan
+	69,  // 172: bulkhead.v1.ControlPlane.PlanDefrag:output_type -> bulkhead.v1.Frontier
+	1,   // 173: bulkhead.v1.ControlPlane.ProposeDefrag:output_type -> bulkhead.v1.Done
+	73,  // 174: bulkhead.v1.ControlPlane.ShowDefrag:output_type -> bulkhead.v1.Defrag
+	1,   // 175: bulkhead.v1.ControlPlane.ConsentDefrag:output_type -> bulkhead.v1.Done
+	1,   // 176: bulkhead.v1.ControlPlane.AcceptDefrag:output_type -> bulkhead.v1.Done
+	1,   // 177: bulkhead.v1.ControlPlane.WithdrawDefrag:output_type -> bulkhead.v1.Done
+	85,  // 178: bulkhead.v1.ControlPlane.ShowIsolation:output_type -> bulkhead.v1.Isolation
+	85,  // 179: bulkhead.v1.ControlPlane.ProveLease:output_type -> bulkhead.v1.Isolation
+	1,   // 180: bulkhead.v1.ControlPlane.FileProbe:output_type -> bulkhead.v1.Done
+	90,  // 181: bulkhead.v1.ControlPlane.ShowPlan:output_type -> bulkhead.v1.Plan
+	1,   // 182: bulkhead.v1.ControlPlane.ReleaseBrake:output_type -> bulkhead.v1.Done
+	1,   // 183: bulkhead.v1.ControlPlane.ManageSite:output_type -> bulkhead.v1.Done
+	1,   // 184: bulkhead.v1.ControlPlane.Pause:output_type -> bulkhead.v1.Done
+	1,   // 185: bulkhead.v1.ControlPlane.Resume:output_type -> bulkhead.v1.Done
+	96,  // 186: bulkhead.v1.ControlPlane.ListInvoices:output_type -> bulkhead.v1.Invoices
+	98,  // 187: bulkhead.v1.ControlPlane.GetInvoice:output_type -> bulkhead.v1.InvoiceDocument
+	103, // 188: bulkhead.v1.ControlPlane.ExplainInvoice:output_type -> bulkhead.v1.Explanation
+	1,   // 189: bulkhead.v1.ControlPlane.DisputeLine:output_type -> bulkhead.v1.Done
+	1,   // 190: bulkhead.v1.ControlPlane.SettleDispute:output_type -> bulkhead.v1.Done
+	105, // 191: bulkhead.v1.ControlPlane.WriteBundle:output_type -> bulkhead.v1.Chunk
+	107, // 192: bulkhead.v1.ControlPlane.TailLedger:output_type -> bulkhead.v1.Entry
+	108, // 193: bulkhead.v1.ControlPlane.GetCheckpoint:output_type -> bulkhead.v1.Checkpoint
+	110, // 194: bulkhead.v1.ControlPlane.GetTrust:output_type -> bulkhead.v1.Trust
+	113, // 195: bulkhead.v1.ControlPlane.ListKeys:output_type -> bulkhead.v1.Keys
+	1,   // 196: bulkhead.v1.ControlPlane.RotateKey:output_type -> bulkhead.v1.Done
+	1,   // 197: bulkhead.v1.ControlPlane.RegisterApprover:output_type -> bulkhead.v1.Done
+	1,   // 198: bulkhead.v1.ControlPlane.RevokeApprover:output_type -> bulkhead.v1.Done
+	120, // 199: bulkhead.v1.ControlPlane.ListApprovers:output_type -> bulkhead.v1.Approvers
+	116, // 200: bulkhead.v1.ControlPlane.ShowClock:output_type -> bulkhead.v1.Clock
+	1,   // 201: bulkhead.v1.ControlPlane.ConfirmClock:output_type -> bulkhead.v1.Done
+	123, // 202: bulkhead.v1.ControlPlane.ShowCommand:output_type -> bulkhead.v1.CommandState
+	137, // [137:203] is the sub-list for method output_type
+	71,  // [71:137] is the sub-list for method input_type
+	71,  // [71:71] is the sub-list for extension type_name
+	71,  // [71:71] is the sub-list for extension extendee
+	0,   // [0:71] is the sub-list for field type_name
 }
 
 func init() { file_bulkhead_v1_control_proto_init() }
@@ -10229,15 +10391,15 @@ func file_bulkhead_v1_control_proto_init() {
 	if File_bulkhead_v1_control_proto != nil {
 		return
 	}
-	file_bulkhead_v1_control_proto_msgTypes[78].OneofWrappers = []any{}
-	file_bulkhead_v1_control_proto_msgTypes[82].OneofWrappers = []any{}
+	file_bulkhead_v1_control_proto_msgTypes[80].OneofWrappers = []any{}
+	file_bulkhead_v1_control_proto_msgTypes[84].OneofWrappers = []any{}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_bulkhead_v1_control_proto_rawDesc), len(file_bulkhead_v1_control_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   124,
+			NumMessages:   126,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -4,7 +4,7 @@
 //
 //	bulkhead-verify --policy tenant.policy bundle-file
 //	bulkhead-verify --policy tenant.policy --since old.checkpoint -o json bundle-file
-//	bulkhead-verify policy init --trust owner-trust.json > tenant.policy
+//	bulkhead-verify policy init --trust owner-trust.json --tenant acme > tenant.policy
 //
 // Exit codes: 0 the bundle proves what the policy asks; 1 it does not, and the
 // output says why; 2 the command was not understood, or a file is missing.
@@ -48,8 +48,8 @@ type commands struct {
 		Show policyShow `cmd:"" help:"Check a policy and say what it accepts."`
 	} `cmd:"" help:"Make or check a policy."`
 	Probe struct {
-		InfiniBand probeCommand  `cmd:"" name:"infiniband" default:"withargs" help:"On InfiniBand (the default)."`
-		Ethernet   probeEthernet `cmd:"" help:"On Ethernet: RoCE rails, frontend, storage."`
+		InfiniBand probeCommand  `cmd:"" name:"infiniband" default:"withargs" help:"Probe an InfiniBand fabric (the default)."`
+		Ethernet   probeEthernet `cmd:"" help:"Probe an Ethernet network: RoCE rails, frontend, storage."`
 	} `cmd:"" help:"Try, from a node that you have leased, what must fail; sign what came of it."`
 	Checks listChecks `cmd:"" help:"List every check that a bundle must pass."`
 }
@@ -67,7 +67,7 @@ func run(args []string, stdout, stderr io.Writer) int {
 	var c commands
 	parser, err := kong.New(&c,
 		kong.Name("bulkhead-verify"),
-		kong.Description("Says what a tenant's bundle proves, offline. Exit codes: 0 proven as the policy asks, 1 rejected, 2 usage."),
+		kong.Description("Says what a tenant's bundle proves, offline. Exit codes: 0 proven as the policy asks, 1 rejected, 2 the command line is wrong or a file is missing."),
 		kong.Writers(stdout, stderr),
 		kong.Exit(func(code int) { panic(exitStatus(code)) }),
 		kong.BindTo(stdout, (*io.Writer)(nil)),

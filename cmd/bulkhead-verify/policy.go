@@ -16,7 +16,7 @@ import (
 
 type policyInit struct {
 	Trust    string   `required:"" placeholder:"FILE" help:"The owner's published trust file. Compare its key ids with the owner over another channel."`
-	Tenant   string   `required:"" help:"Your id at this site."`
+	Tenant   string   `required:"" placeholder:"ID" help:"Your id at this site."`
 	Accept   []string `default:"hardware" placeholder:"ORIGIN" help:"Kinds of machine that may give evidence: hardware, emulated, simulated."`
 	Minimum  string   `default:"" placeholder:"GRADE" help:"Weakest grade of any claim: simulated, operator-asserted, hardware-attested, tenant-proven. Default: operator-asserted, or simulated where you accept what is not hardware."`
 	Pin      string   `placeholder:"CHECKPOINT" help:"A checkpoint that you kept: every later bundle must extend it."`

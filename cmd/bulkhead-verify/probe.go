@@ -147,23 +147,23 @@ func finishProbe(probe *prove.Probe, signer claim.Signer, file string, stdout io
 }
 
 func (c *probeCommand) keys() (own mad.PKey, foreign []mad.PKey, err error) {
-	read := func(text string) mad.PKey {
+	read := func(flag, text string) mad.PKey {
 		n, bad := strconv.ParseUint(text, 0, 16)
 		if bad != nil && err == nil {
-			err = fmt.Errorf("P_Key %.20q: expected 0x and up to 4 hexadecimal digits", text)
+			err = fmt.Errorf("%s %.20q: expected a P_Key, 0x and up to 4 hexadecimal digits", flag, text)
 		}
 		return mad.PKey(n)
 	}
-	own = read(c.Own) | mad.FullMember
+	own = read("--own", c.Own) | mad.FullMember
 	for _, text := range c.Foreign {
-		foreign = append(foreign, read(text))
+		foreign = append(foreign, read("--foreign", text))
 	}
 	if len(foreign) == 0 {
 		foreign = []mad.PKey{own + 1, own - 1, 0x8123, own&^mad.FullMember + 1}
 	}
 	for _, k := range foreign {
 		if k.Key() == own.Key() && err == nil {
-			err = fmt.Errorf("P_Key %s is the lease's own: expected foreign ones", k)
+			err = fmt.Errorf("--foreign %s: it is the lease's own: expected P_Keys of others", k)
 		}
 	}
 	return own, foreign, err

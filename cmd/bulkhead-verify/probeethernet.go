@@ -102,7 +102,7 @@ func (c *probeEthernet) check() error {
 	}
 	for name, list := range map[string][]netip.Addr{"--peer": c.Peer, "--other": c.Other, "--vtep": c.VTEP, "--service": c.Service, "--bmc": c.BMC, "--manager": c.Manager} {
 		if len(list) > mostTargets {
-			return fmt.Errorf("%s: %d addresses, at most %d", name, len(list), mostTargets)
+			return fmt.Errorf("%s: %d addresses, expected at most %d", name, len(list), mostTargets)
 		}
 		for _, a := range list {
 			if !a.Is4() {
@@ -124,12 +124,12 @@ func (c *probeEthernet) check() error {
 	}
 	for _, v := range append([]uint32{c.Own}, c.Foreign...) {
 		if v >= 1<<24 {
-			return fmt.Errorf("VNI %d: expected less than %d", v, 1<<24)
+			return fmt.Errorf("--own, --foreign: VNI %d: expected less than %d", v, 1<<24)
 		}
 	}
 	for _, v := range c.Foreign {
 		if v == c.Own {
-			return fmt.Errorf("VNI %d is the lease's own: expected foreign ones", v)
+			return fmt.Errorf("--foreign %d: it is the lease's own: expected VNIs of others", v)
 		}
 	}
 	return nil
@@ -138,7 +138,7 @@ func (c *probeEthernet) check() error {
 func addressOf(name string) (netip.Addr, error) {
 	nic, err := net.InterfaceByName(name)
 	if err != nil {
-		return netip.Addr{}, err
+		return netip.Addr{}, fmt.Errorf("--interface %s: %w", name, err)
 	}
 	list, err := nic.Addrs()
 	if err != nil {
@@ -149,7 +149,7 @@ func addressOf(name string) (netip.Addr, error) {
 			return p.Addr(), nil
 		}
 	}
-	return netip.Addr{}, fmt.Errorf("interface %s: no IPv4 address", name)
+	return netip.Addr{}, fmt.Errorf("--interface %s: it has no IPv4 address: expected a NIC with the address that the lease gives it", name)
 }
 
 // etherProber sends one packet at a time and waits for its answer.

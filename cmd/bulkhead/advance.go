@@ -12,7 +12,7 @@ import (
 
 type advanceCommand struct {
 	By     time.Duration `arg:"" help:"How much time passes at the site, such as 36h."`
-	Socket string        `required:"" type:"path" help:"The socket of bulkhead sim."`
+	Socket string        `required:"" type:"path" placeholder:"PATH" help:"The socket of bulkhead sim."`
 	Speed  float64       `default:"7200" help:"Seconds that pass at the site in each second here, so that a control plane can follow."`
 	format
 }
@@ -21,8 +21,8 @@ type advanceCommand struct {
 func (advanceCommand) Help() string {
 	return `The time of a site of bulkhead sim stands still by itself. This lets it pass, at a
 pace at which a control plane follows, and says what time it is then. Whoever looks
-at the devices is waited for, so that none of the time is a silence. Stopped in
-between, it has passed so far.
+at the devices is waited for, so that none of the time is a silence. If this
+is stopped in between, the time has passed so far.
 
 Example:
 
@@ -58,7 +58,7 @@ func (c *advanceCommand) Run(ctx context.Context) error {
 	}
 	defer devices.Close()
 	if devices.Sim == nil {
-		return fmt.Errorf("--socket %s: these devices are no simulation: their time is everybody's", c.Socket)
+		return fmt.Errorf("--socket %s: these devices are not simulated, and nobody moves their time: expected the socket of bulkhead sim", c.Socket)
 	}
 	now, err := devices.Sim.Now(ctx)
 	if err != nil {

@@ -193,6 +193,11 @@ func explain(err error) error {
 	}
 	if refused.Code() == connect.CodeNotFound {
 		message += ", or none that this token may see"
+		for what, list := range map[string]string{"lease": "lease list", "contract": "lease list", "node": "node list", "invoice": "invoice list", "open quote": "quote list", "tenant": "tenant list"} {
+			if strings.HasPrefix(message, "no "+what+" ") {
+				message += ": bulkhead " + list + " says which there are"
+			}
+		}
 	}
 	return errors.New(message)
 }

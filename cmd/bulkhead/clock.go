@@ -43,8 +43,8 @@ type clockConfirm struct {
 // Help is the example.
 func (clockConfirm) Help() string {
 	return `For an approver. Look at a clock that has nothing to do with the machine: what you
-say may be five minutes from what the machine's clock shows. Where the machine's
-clock is wrong, set it right instead: the doubt then ends by itself.
+say may differ by five minutes at most from what the machine's clock shows. Where that
+is wrong, set it right instead: the doubt then ends by itself.
 
 Example:
 

@@ -18,6 +18,7 @@ import (
 	"bulkhead/lab/story"
 	"bulkhead/ledger/sqlite"
 	controlplane "bulkhead/run"
+	"bulkhead/run/datadir"
 	"bulkhead/sim"
 	"bulkhead/wire"
 )
@@ -26,15 +27,15 @@ import (
 // acme has signed for two nodes. Then it is as late as later says, and the loop looks once.
 func makeLedger(ts *testscript.TestScript, folder string, at, later time.Time) {
 	ctx := context.Background()
-	d := dataDir(ts.MkAbs(folder))
+	d := datadir.Dir(ts.MkAbs(folder))
 	ts.Check(os.MkdirAll(string(d), 0o700))
-	log, err := sqlite.Open(d.ledger())
+	log, err := sqlite.Open(d.Ledger())
 	ts.Check(err)
 	defer log.Close()
-	keys, err := keystore.Open(d.keys(), at)
+	keys, err := keystore.Open(d.Keys(), at)
 	ts.Check(err)
 	clock := controlplane.NewVirtualClock(at)
-	plane, err := controlplane.Open(ctx, controlplane.Config{Log: log, Signers: keys, Published: d.published(keys), Clock: clock, Writer: "test"})
+	plane, err := controlplane.Open(ctx, controlplane.Config{Log: log, Signers: keys, Published: d.Published(keys), Clock: clock, Writer: "test"})
 	ts.Check(err)
 	cast, err := story.LoadParts("tiny")
 	ts.Check(err)

@@ -47,7 +47,7 @@ Example:
 
 type planCommand struct {
 	Show    planShow    `cmd:"" help:"Show what the loop would do now, and what holds it back."`
-	Approve planApprove `cmd:"" help:"Release the loop's brake. Not by whom it was engaged."`
+	Approve planApprove `cmd:"" help:"Release the loop's brake: it takes an approver, and another person than engaged it."`
 }
 
 type planShow struct {
@@ -95,7 +95,7 @@ Example:
 }
 
 type resumeCommand struct {
-	Hall   string `placeholder:"ID" help:"Only this hall."`
+	Hall   string `placeholder:"ID" help:"Only this hall. Default: everything."`
 	Reason string `placeholder:"TEXT" help:"Why."`
 	requestFlag
 	client
@@ -170,7 +170,7 @@ func (c *isolationProve) Run(ctx context.Context) error {
 		return err
 	}
 	if i.Verdict != proven {
-		return fmt.Errorf("the isolation of %s is %s: %d ports red, %d unknown", c.Lease, orDash(i.Verdict), i.Red, i.Unknown)
+		return fmt.Errorf("the isolation of %s is %s: %d ports red, %d unknown: what was found is above; bulkhead plan show tells the operator which drivers do not answer", c.Lease, orDash(i.Verdict), i.Red, i.Unknown)
 	}
 	return nil
 }

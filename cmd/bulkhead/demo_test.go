@@ -15,6 +15,7 @@ import (
 	"bulkhead/lab/story"
 	"bulkhead/meter"
 	"bulkhead/place"
+	"bulkhead/run/datadir"
 )
 
 // TestDemo runs the demonstration as a person does, and computes what it says of
@@ -51,7 +52,7 @@ func TestDemo(t *testing.T) {
 	if err := json.Unmarshal(data, &said); err != nil {
 		t.Fatal(err)
 	}
-	again := resummarised(t, dataDir(dir))
+	again := resummarised(t, datadir.Dir(dir))
 	if len(said.Verified) != 3 || len(said.NotProven) == 0 || said.Measured.Seconds["total"] <= 0 {
 		t.Errorf("verified %+v, not proven %q, measured %+v", said.Verified, said.NotProven, said.Measured)
 	}
@@ -83,14 +84,14 @@ func TestDemo(t *testing.T) {
 }
 
 // resummarised folds a ledger and summarises it anew.
-func resummarised(t *testing.T, d dataDir) story.Summary {
+func resummarised(t *testing.T, d datadir.Dir) story.Summary {
 	t.Helper()
-	log, err := d.reader()
+	log, err := d.Reader()
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer log.Close()
-	state, err := foldLog(t.Context(), log, everything)
+	state, err := datadir.Fold(t.Context(), log, datadir.Everything)
 	if err != nil {
 		t.Fatal(err)
 	}

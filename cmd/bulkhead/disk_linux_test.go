@@ -14,6 +14,7 @@ import (
 	v1 "bulkhead/api/bulkheadv1"
 	"bulkhead/api/bulkheadv1/bulkheadv1connect"
 	"bulkhead/keystore"
+	"bulkhead/run/datadir"
 )
 
 // TestFullDisk: a server whose disk is full stops and says so; nothing that it
@@ -31,7 +32,7 @@ func TestFullDisk(t *testing.T) {
 			t.Error(err)
 		}
 	})
-	d := dataDir(filepath.Join(small, "data"))
+	d := datadir.Dir(filepath.Join(small, "data"))
 	serve := func() (*process, *client) {
 		p := launch(t, nil, "serve", "--data", string(d), "--listen", "127.0.0.1:0")
 		return p, &client{Server: p.address(t), TokenFile: filepath.Join(string(d), "operator.token")}
@@ -95,7 +96,7 @@ func TestFullDisk(t *testing.T) {
 	if err := os.Remove(filepath.Join(small, "ballast")); err != nil {
 		t.Fatal(err)
 	}
-	v, err := verifyDir(t.Context(), d, keystore.Master{})
+	v, err := d.Verify(t.Context(), keystore.Master{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -112,7 +113,7 @@ func TestFullDisk(t *testing.T) {
 	if err := p.interrupt(t); err != nil {
 		t.Errorf("%v: %s", err, p.said())
 	}
-	if _, err := verifyDir(t.Context(), d, keystore.Master{}); err != nil {
+	if _, err := d.Verify(t.Context(), keystore.Master{}); err != nil {
 		t.Error(err)
 	}
 }

@@ -5,11 +5,13 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 	"golang.org/x/sys/unix"
+
+	"bulkhead/run/datadir"
 )
 
 // diskMetrics say how much room is left where the ledger grows: a full disk ends
 // the server.
-type diskMetrics struct{ data dataDir }
+type diskMetrics struct{ data datadir.Dir }
 
 var (
 	diskFree   = prometheus.NewDesc("bulkhead_data_free_bytes", "Bytes that the server may still write to the disk of its data folder.", nil, nil)
@@ -34,7 +36,7 @@ func (d diskMetrics) Collect(ch chan<- prometheus.Metric) {
 		ch <- prometheus.MustNewConstMetric(diskSize, prometheus.GaugeValue, float64(disk.Blocks)*block)
 	}
 	var size int64
-	for _, file := range []string{d.data.ledger(), d.data.ledger() + "-wal"} {
+	for _, file := range []string{d.data.Ledger(), d.data.Ledger() + "-wal"} {
 		if info, err := os.Stat(file); err == nil {
 			size += info.Size()
 		}

@@ -3,21 +3,13 @@ package main
 import (
 	"context"
 	"errors"
-	"fmt"
 	"io"
 	"log/slog"
 	"os"
-	"path/filepath"
-	"strconv"
-	"time"
-
-	"github.com/goccy/go-yaml"
 
 	"bulkhead/claim"
-	"bulkhead/custody"
-	"bulkhead/fabric"
-	"bulkhead/site"
 	"bulkhead/wire"
+	"bulkhead/wire/drivers"
 )
 
 type driversCommand struct {
@@ -26,188 +18,6 @@ type driversCommand struct {
 	Posture driversPosture `cmd:"" help:"Look once at what guards the management of each fabric."`
 
 	Takeover driversTakeover `cmd:"" help:"Show the partitions of a file that is not ours, and take it over as it is."`
-}
-
-// driversFile is the configuration of a process that drives fabrics: docs/drivers.md.
-// Paths in it that do not begin with / are beside the file.
-type driversFile struct {
-	Socket  string         `yaml:"socket"`
-	Site    []string       `yaml:"site"` // site files as they were imported, in that order
-	Fabrics []fabricConfig `yaml:"fabrics"`
-
-	path string
-}
-
-// fabricConfig is one fabric: its id, and the section of just one kind of driver.
-// A new kind is a field here and a line in sections.
-type fabricConfig struct {
-	ID     string        `yaml:"id"`
-	OpenSM *openSMConfig `yaml:"opensm"`
-	EVPN   *evpnConfig   `yaml:"evpn"`
-
-	Management *managementConfig `yaml:"management"` // of the fabric's nodes; with any kind
-}
-
-// section is a kind of driver that a fabric is configured with.
-type section struct {
-	kind string
-	used bool
-	// check refuses what makes no sense, without touching anything outside.
-	check func() error
-	// open makes the driver. Its close is called when nobody calls the driver any more.
-	open func(ctx context.Context, in inventory, fabric int) (d fabric.Driver, close func() error, err error)
-	// prepare writes the first files of the manager, if they are not there, and says
-	// what it did. nil: there is nothing to write.
-	prepare func(ctx context.Context) ([]string, error)
-}
-
-func (c *fabricConfig) sections(at func(string) string) []section {
-	sm := &openSM{c: c.OpenSM, at: at}
-	ev := &evpnSection{c: c.EVPN, at: at}
-	return []section{
-		{"opensm", c.OpenSM != nil, sm.check, sm.open, sm.prepare},
-		{"evpn", c.EVPN != nil, ev.check, ev.open, nil},
-	}
-}
-
-// section returns the kind that a fabric is configured with.
-func (f *driversFile) section(i int) (section, error) {
-	var found []section
-	var kinds string
-	for _, s := range f.Fabrics[i].sections(f.at) {
-		if kinds += ", " + s.kind; s.used {
-			found = append(found, s)
-		}
-	}
-	if len(found) != 1 {
-		return section{}, fmt.Errorf("%s: fabrics[%d] (%s): %d drivers are configured: expected one of %s", f.path, i, f.Fabrics[i].ID, len(found), kinds[2:])
-	}
-	if m := f.Fabrics[i].Management; m != nil {
-		if err := m.check(); err != nil {
-			return section{}, fmt.Errorf("%s: fabrics[%d].%w", f.path, i, err)
-		}
-	}
-	if err := found[0].check(); err != nil {
-		return section{}, fmt.Errorf("%s: fabrics[%d].%s: %w", f.path, i, found[0].kind, err)
-	}
-	return found[0], nil
-}
-
-// at is a path beside the file.
-func (f *driversFile) at(path string) string {
-	if path == "" || filepath.IsAbs(path) {
-		return path
-	}
-	return filepath.Join(filepath.Dir(f.path), path)
-}
-
-func readDrivers(path string) (*driversFile, error) {
-	path, err := filepath.Abs(path)
-	if err != nil {
-		return nil, err
-	}
-	data, err := custody.ReadFile(path, custody.Small)
-	if err != nil {
-		return nil, err
-	}
-	f := &driversFile{path: path}
-	if err := yaml.UnmarshalWithOptions(data, f, yaml.Strict()); err != nil {
-		return nil, fmt.Errorf("%s: %w", path, err)
-	}
-	switch {
-	case f.Socket == "":
-		return nil, fmt.Errorf("%s: socket: expected the path of the unix socket to serve on", path)
-	case len(f.Site) == 0:
-		return nil, fmt.Errorf("%s: site: expected the site files that were imported, in that order", path)
-	case len(f.Fabrics) == 0:
-		return nil, fmt.Errorf("%s: fabrics: expected a list, each with an id and one kind of driver", path)
-	}
-	seen := map[string]bool{}
-	for i := range f.Fabrics {
-		if seen[f.Fabrics[i].ID] {
-			return nil, fmt.Errorf("%s: fabrics[%d]: %q is configured twice", path, i, f.Fabrics[i].ID)
-		}
-		seen[f.Fabrics[i].ID] = true
-		if _, err := f.section(i); err != nil {
-			return nil, err
-		}
-	}
-	return f, nil
-}
-
-// inventory is a site as a process of drivers knows it.
-type inventory struct {
-	site  *site.Site
-	units []*site.SUInventory
-}
-
-// inventory compiles the site files as so many imports would.
-func (f *driversFile) inventory() (in inventory, err error) {
-	for _, path := range f.Site {
-		t, _, err := readTemplate(f.at(path))
-		if err != nil {
-			return in, err
-		}
-		if in.site == nil {
-			in.site = site.New(t.Header())
-		} else if err := in.site.Extend(t.Header()); err != nil {
-			return in, fmt.Errorf("%s: %w", path, err)
-		}
-		_, err = t.Compile(func(u *site.SUInventory) error {
-			if _, known := in.site.SUByID(u.SU); known {
-				return nil
-			}
-			in.units = append(in.units, u)
-			_, err := in.site.AddSU(u, u.Digest())
-			return err
-		})
-		if err != nil {
-			return in, fmt.Errorf("%s: %w", path, err)
-		}
-	}
-	return in, nil
-}
-
-// open makes every driver of the file. What was opened is closed again if one fails.
-func (f *driversFile) open(ctx context.Context) (drivers map[string]fabric.Driver, close func() error, err error) {
-	in, err := f.inventory()
-	if err != nil {
-		return nil, nil, err
-	}
-	drivers = map[string]fabric.Driver{}
-	var closers []func() error
-	close = func() (err error) {
-		for _, c := range closers {
-			err = errors.Join(err, c())
-		}
-		return err
-	}
-	for i := range f.Fabrics {
-		c := &f.Fabrics[i]
-		s, err := f.section(i)
-		if err == nil {
-			index, known := in.site.FabricByID(c.ID)
-			if !known {
-				err = fmt.Errorf("the site has no fabric %q", c.ID)
-			} else {
-				var done func() error
-				if drivers[c.ID], done, err = s.open(ctx, in, index); err == nil {
-					closers = append(closers, done)
-				}
-				if m := c.Management; err == nil && m != nil {
-					var around *managed
-					if around, err = m.around(drivers[c.ID], in, f.at); err == nil {
-						drivers[c.ID] = around
-						closers = append(closers, func() error { around.gateway.Close(); return nil })
-					}
-				}
-			}
-		}
-		if err != nil {
-			return nil, nil, errors.Join(fmt.Errorf("%s: fabrics[%d] (%s): %w", f.path, i, c.ID, err), close())
-		}
-	}
-	return drivers, close, nil
 }
 
 type driversRun struct {
@@ -227,20 +37,20 @@ Example:
 
 // Run serves.
 func (c *driversRun) Run(ctx context.Context) error {
-	log := slog.New(slog.NewJSONHandler(&claim.Screen{W: os.Stderr}, nil))
-	f, err := readDrivers(c.File)
+	log := driversLog()
+	f, err := drivers.Read(c.File)
 	if err != nil {
 		return err
 	}
-	drivers, closeAll, err := f.open(ctx)
+	opened, closeAll, err := f.Open(ctx, log)
 	if err != nil {
 		return err
 	}
-	listener, err := wire.Listen(f.at(f.Socket))
+	listener, err := wire.Listen(f.SocketPath())
 	if err != nil {
 		return errors.Join(err, closeAll())
 	}
-	for id, d := range drivers {
+	for id, d := range opened {
 		// What can't be read now is read when it answers: the control plane asks again.
 		if can, err := d.Capabilities(ctx); err != nil {
 			log.Warn("a fabric does not answer yet", "fabric", id, "why", err.Error())
@@ -248,9 +58,9 @@ func (c *driversRun) Run(ctx context.Context) error {
 			log.Info("a fabric answers", "fabric", id, "origin", can.Origin, "entries of a leaf port", can.LeafTable, "of a NIC", can.NICTable)
 		}
 	}
-	log.Info("serving drivers", "socket", f.at(f.Socket), "fabrics", len(drivers), "version", version)
+	log.Info("serving drivers", "socket", f.SocketPath(), "fabrics", len(opened), "version", version)
 	done := make(chan error, 1)
-	go func() { done <- wire.Serve(listener, wire.Drivers{Fabrics: drivers}) }()
+	go func() { done <- wire.Serve(listener, wire.Drivers{Fabrics: opened}) }()
 	select {
 	case <-ctx.Done():
 		log.Info("stopping")
@@ -277,31 +87,11 @@ Example:
 
 // Run prepares.
 func (c *driversPrepare) Run(ctx context.Context) error {
-	f, err := readDrivers(c.File)
+	f, err := drivers.Read(c.File)
 	if err != nil {
 		return err
 	}
-	type prepared struct {
-		Fabric string `json:"fabric"`
-		Did    string `json:"did"`
-	}
-	var all []prepared
-	for i := range f.Fabrics {
-		s, bad := f.section(i)
-		if bad != nil {
-			return bad
-		}
-		did := []string{"nothing to prepare for " + s.kind}
-		if s.prepare != nil {
-			did, bad = s.prepare(ctx)
-		}
-		for _, line := range did {
-			all = append(all, prepared{f.Fabrics[i].ID, line})
-		}
-		if bad != nil {
-			err = errors.Join(err, fmt.Errorf("%s: fabrics[%d] (%s): %w", f.path, i, f.Fabrics[i].ID, bad))
-		}
-	}
+	all, err := f.Prepare(ctx)
 	return errors.Join(err, c.print(all, func(w io.Writer) {
 		for _, p := range all {
 			row(w, p.Fabric, p.Did)
@@ -309,27 +99,7 @@ func (c *driversPrepare) Run(ctx context.Context) error {
 	}))
 }
 
-// hexGUID is a port GUID as infiniband-diags write it: 0x and hexadecimal digits.
-type hexGUID uint64
-
-// UnmarshalYAML reads the text of a scalar.
-func (g *hexGUID) UnmarshalYAML(text []byte) error {
-	var s string
-	if err := yaml.Unmarshal(text, &s); err != nil {
-		s = string(text)
-	}
-	n, err := strconv.ParseUint(s, 0, 64)
-	if err != nil || n == 0 || len(s) < 3 || s[:2] != "0x" {
-		return fmt.Errorf("GUID %.40q: expected 0x and up to 16 hexadecimal digits", s)
-	}
-	*g = hexGUID(n)
-	return nil
-}
-
-// between checks a time that a file gives; 0 is the default.
-func between(name string, d, least, most time.Duration) error {
-	if d != 0 && (d < least || d > most) {
-		return fmt.Errorf("%s: %s: expected %s to %s", name, d, least, most)
-	}
-	return nil
+// driversLog is where drivers say what nobody has asked for.
+func driversLog() *slog.Logger {
+	return slog.New(slog.NewJSONHandler(&claim.Screen{W: os.Stderr}, nil))
 }

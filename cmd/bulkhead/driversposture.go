@@ -7,10 +7,9 @@ import (
 	"io"
 	"maps"
 	"slices"
-	"time"
 
 	"bulkhead/fabric"
-	"bulkhead/fabric/ethernet/evpn"
+	"bulkhead/wire/drivers"
 )
 
 type driversPosture struct {
@@ -30,31 +29,24 @@ Example:
 
 // Run looks.
 func (c *driversPosture) Run(ctx context.Context) (err error) {
-	f, err := readDrivers(c.File)
+	f, err := drivers.Read(c.File)
 	if err != nil {
 		return err
 	}
-	drivers, closeAll, err := f.open(ctx)
+	opened, closeAll, err := f.Open(ctx, driversLog())
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, closeAll()) }()
 	seen := map[string]fabric.Posture{}
 	failed := 0
-	for id, d := range drivers {
-		guarded, is := d.(fabric.Postured)
-		if !is {
-			continue
-		}
-		if overlay, is := bare(d).(*evpn.Driver); is {
-			hear(ctx, overlay.Routes)
-			if _, err := overlay.Observe(ctx, fabric.Scope{}); err != nil {
-				return fmt.Errorf("fabric %s: %w", id, err)
-			}
-		}
-		p, err := guarded.Posture(ctx)
+	for id, d := range opened {
+		p, known, err := drivers.Posture(ctx, d)
 		if err != nil {
 			return fmt.Errorf("fabric %s: %w", id, err)
+		}
+		if !known {
+			continue
 		}
 		seen[id] = p
 		failed += len(p.Failed())
@@ -77,23 +69,7 @@ func (c *driversPosture) Run(ctx context.Context) (err error) {
 		}
 	})
 	if err == nil && failed > 0 {
-		err = fmt.Errorf("%d items fail: nothing is handed over until they hold", failed)
+		err = fmt.Errorf("%d items fail, marked FAILS above: nothing is handed over until they hold", failed)
 	}
 	return err
-}
-
-// hearLimit is how long route reflectors may take to connect, and to send all that
-// they have, to a collector that has only just begun.
-const hearLimit = 10 * time.Second
-
-// hear waits until routes are heard in full; where they never are, the posture says so.
-func hear(ctx context.Context, routes evpn.Routes) {
-	for end := time.Now().Add(hearLimit); !routes.Complete() && time.Now().Before(end); {
-		select {
-		case <-ctx.Done():
-			return
-		case <-routes.Signal():
-		case <-time.After(50 * time.Millisecond):
-		}
-	}
 }

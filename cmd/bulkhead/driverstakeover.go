@@ -12,6 +12,7 @@ import (
 	"bulkhead/claim"
 	"bulkhead/fabric/infiniband/opensm"
 	"bulkhead/site"
+	"bulkhead/wire/drivers"
 )
 
 type driversTakeover struct {
@@ -26,8 +27,9 @@ func (driversTakeover) Help() string {
 	return `Shows the partitions that a file of others makes: a site that runs already, or an
 edit by hand. With --digest, which it prints, it writes the same members in the
 form that drivers write, and makes the manager read it. Only full membership of
-the default partition is taken away, of all but service ports; what is lost is
-shown first.
+the default partition is taken away, of all but service ports, and limited
+membership beside full one; what is lost is shown first, with warnings of
+partitions that separate nobody.
 
 Example:
 
@@ -43,16 +45,16 @@ type partition struct {
 
 // Run shows, and takes over.
 func (c *driversTakeover) Run(ctx context.Context) (err error) {
-	f, err := readDrivers(c.File)
+	f, err := drivers.Read(c.File)
 	if err != nil {
 		return err
 	}
-	drivers, closeAll, err := f.open(ctx)
+	opened, closeAll, err := f.Open(ctx, driversLog())
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, closeAll()) }()
-	guarded, is := bare(drivers[c.Fabric]).(*opensm.Guarded)
+	guarded, is := drivers.Subnet(opened[c.Fabric])
 	if !is {
 		return usagef("--fabric %s: expected a fabric of the file that OpenSM manages", c.Fabric)
 	}
@@ -70,7 +72,7 @@ func (c *driversTakeover) Run(ctx context.Context) (err error) {
 		Notes  []string    `json:"notes"`
 		Taken  bool        `json:"taken"`
 	}{Digest: found.Digest.String(), Ours: found.Edited == nil, Keeps: byKey(guarded.Site, kept), Loses: byKey(guarded.Site, lost)}
-	seen.Notes = populations(found)
+	seen.Notes = append(populations(found), everybody(guarded, found)...)
 	if found.Effect.Open {
 		seen.Open = fmt.Sprintf("line %d: %s", found.Effect.Line, found.Effect.Why)
 	}
@@ -100,10 +102,15 @@ func (c *driversTakeover) Run(ctx context.Context) (err error) {
 			row(w, "keeps", p.Key, fmt.Sprintf("%d full, %d limited", len(p.Full), len(p.Limited)), few(append(p.Full, p.Limited...)))
 		}
 		for _, p := range seen.Loses {
-			row(w, "loses", p.Key, fmt.Sprintf("%d full", len(p.Full)), few(p.Full))
+			if len(p.Full) > 0 {
+				row(w, "loses", p.Key, fmt.Sprintf("%d full", len(p.Full)), few(p.Full))
+			}
+			if len(p.Limited) > 0 {
+				row(w, "loses", p.Key, fmt.Sprintf("%d limited beside full, which stays", len(p.Limited)), few(p.Limited))
+			}
 		}
 		for _, note := range seen.Notes {
-			row(w, "note", note)
+			row(w, "WARNING", note)
 		}
 		switch {
 		case seen.Taken:
@@ -124,6 +131,14 @@ func populations(found opensm.Found) []string {
 		}
 		out = append(out, fmt.Sprintf("%s have the same %d members: one population under %d labels, which separate nobody; they are kept, and one would do",
 			strings.Join(names, ", "), len(found.Effect.Members[keys[0]]), len(keys)))
+	}
+	return out
+}
+
+// everybody warns of partitions that have every port of the fabric.
+func everybody(guarded *opensm.Guarded, found opensm.Found) (out []string) {
+	for _, key := range guarded.Everybody(found) {
+		out = append(out, fmt.Sprintf("0x%04x has every port of the fabric as a full member: it separates nobody, and is kept", key))
 	}
 	return out
 }

@@ -11,6 +11,7 @@ import (
 
 	v1 "bulkhead/api/bulkheadv1"
 	"bulkhead/api/bulkheadv1/bulkheadv1connect"
+	"bulkhead/run/datadir"
 )
 
 // fullMemory is the most that a server of 50,000 nodes may take while it imports them.
@@ -23,7 +24,7 @@ func TestImportOfTheFullSite(t *testing.T) {
 	if testing.Short() {
 		t.Skip("50,000 nodes take about a minute")
 	}
-	d := dataDir(filepath.Join(t.TempDir(), "data"))
+	d := datadir.Dir(filepath.Join(t.TempDir(), "data"))
 	socket := simulateSize(t, "full", "60")
 	text, err := os.ReadFile(filepath.Join("..", "..", "examples", "colossus", "site.yaml"))
 	if err != nil {

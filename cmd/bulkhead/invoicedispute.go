@@ -55,7 +55,7 @@ type invoiceSettle struct {
 
 // Help is the example.
 func (invoiceSettle) Help() string {
-	return `For the owner's finance.
+	return `For the owner's finance. Give one of --credit and --refuse.
 
 Examples:
 

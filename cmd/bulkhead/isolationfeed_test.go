@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"log/slog"
@@ -13,6 +14,7 @@ import (
 	"bulkhead/book"
 	"bulkhead/fabric"
 	"bulkhead/ledger"
+	"bulkhead/run/datadir"
 )
 
 // gathered is what a collector shows, as lines.
@@ -43,7 +45,7 @@ func gathered(t *testing.T, c prometheus.Collector) string {
 // counters, which the state forgets: both are counted and in the log, once, by the
 // site's copy.
 func TestWhatWasMendedIsCounted(t *testing.T) {
-	var said lockedBuffer
+	var said bytes.Buffer
 	f := newIsolationFeed(slog.New(slog.NewTextHandler(&said, nil)))
 	f.count([]string{"ib", "roce"})
 	entry := func(seq uint64, scope, kind string, ports ...string) ledger.Entry {
@@ -92,7 +94,7 @@ bulkhead_ports_restored_total fabric=roce 0
 
 // TestTheFeedNeverWaits feeds more than the log takes: all of it is counted.
 func TestTheFeedNeverWaits(t *testing.T) {
-	var said lockedBuffer
+	var said bytes.Buffer
 	f := newIsolationFeed(slog.New(slog.NewTextHandler(&said, nil)))
 	body := []byte(`{"fabric":"ib","ports":[{"port":1,"node":"n1","nic":0,"check":"labels"}]}`)
 	for seq := range uint64(isolationLines + 7) {
@@ -108,7 +110,7 @@ func TestTheFeedNeverWaits(t *testing.T) {
 }
 
 func TestDiskMetrics(t *testing.T) {
-	d := dataDir(t.TempDir())
+	d := datadir.Dir(t.TempDir())
 	if got := gathered(t, diskMetrics{d}); strings.Contains(got, "ledger") || !strings.Contains(got, "bulkhead_data_free_bytes ") || !strings.Contains(got, "bulkhead_data_size_bytes ") {
 		t.Errorf("without a ledger:\n%s", got)
 	}

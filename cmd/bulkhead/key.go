@@ -13,6 +13,7 @@ import (
 	"bulkhead/keystore"
 	"bulkhead/ledger/sqlite"
 	"bulkhead/run"
+	"bulkhead/run/datadir"
 )
 
 type keyCommand struct {
@@ -84,7 +85,7 @@ Example:
 // Run rotates. The store is locked meanwhile, which is what keeps a server from
 // signing with a key that was just retired.
 func (c *keyRotate) Run(ctx context.Context) error {
-	log, err := c.Data.writer()
+	log, err := c.Data.Writer()
 	if errors.Is(err, sqlite.ErrInUse) {
 		return fmt.Errorf("%w: a server holds its keys in memory, so stop it before a rotation", err)
 	}
@@ -104,7 +105,7 @@ func (c *keyRotate) Run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	published := c.Data.published(keys)
+	published := c.Data.Published(keys)
 	// Opening a plane records the keys in use.
 	plane, err := run.Open(ctx, run.Config{Log: log, Signers: keys, Published: published, Clock: clock, Writer: c.By, Observe: true})
 	if err != nil {
@@ -123,14 +124,14 @@ func (c *keyRotate) Run(ctx context.Context) error {
 // rotationClock dates a rotation: by the machine's clock where that is taken for right,
 // and no earlier than the ledger's last entry. A clock that is behind it is wrong, and no
 // key is made by it, but on a simulated site, whose days may pass faster.
-func rotationClock(ctx context.Context, d dataDir, log *sqlite.Log) (run.Clock, error) {
-	state, err := foldLog(ctx, log, everything)
+func rotationClock(ctx context.Context, d datadir.Dir, log *sqlite.Log) (run.Clock, error) {
+	state, err := datadir.Fold(ctx, log, datadir.Everything)
 	if err != nil {
 		return nil, err
 	}
 	now := time.Now().UTC()
 	if !now.Before(state.Time) || state.Site != nil && state.Site.Origin == claim.Simulated {
-		return run.NewVirtualClock(d.certainTime(state.Time)), nil
+		return run.NewVirtualClock(d.CertainTime(state.Time)), nil
 	}
 	return nil, fmt.Errorf("this machine's clock says %s, and the ledger's last entry is of %s: set the clock right first; no key was made", now.Format(time.RFC3339), state.Time.Format(time.RFC3339))
 }
@@ -144,7 +145,7 @@ type keyTrust struct {
 // Help is the example.
 func (keyTrust) Help() string {
 	return `A tenant compares the file by a way of its own, and makes its policy from it:
-bulkhead-verify policy init --trust trust.json
+bulkhead-verify policy init --trust trust.json --tenant ID
 
 Example:
 
@@ -153,7 +154,7 @@ Example:
 
 // Run writes the trust file.
 func (c *keyTrust) Run(ctx context.Context) error {
-	log, err := c.Data.reader()
+	log, err := c.Data.Reader()
 	if err != nil {
 		return err
 	}
@@ -162,7 +163,7 @@ func (c *keyTrust) Run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	state, err := foldLog(ctx, log, everything)
+	state, err := datadir.Fold(ctx, log, datadir.Everything)
 	if err != nil {
 		return err
 	}

@@ -21,6 +21,7 @@ import (
 	"bulkhead/ledger/sqlite"
 	"bulkhead/node"
 	"bulkhead/run"
+	"bulkhead/run/datadir"
 )
 
 // kills is how often the server is killed while it works.
@@ -33,7 +34,7 @@ func TestKilledServer(t *testing.T) {
 	seed := uint64(time.Now().UnixNano())
 	t.Logf("seed %d", seed)
 	random := rand.New(rand.NewPCG(seed, 0))
-	d := dataDir(filepath.Join(t.TempDir(), "data"))
+	d := datadir.Dir(filepath.Join(t.TempDir(), "data"))
 	s := &seller{t: t, d: d, socket: simulate(t, "3600")}
 	text, err := firstLease(24) // 24 seconds at this speed: not over before it is sold, on a machine with much else to do
 	if err != nil {
@@ -73,7 +74,7 @@ func TestKilledServer(t *testing.T) {
 type seller struct {
 	page               string // digest of what is signed
 	t                  *testing.T
-	d                  dataDir
+	d                  datadir.Dir
 	socket, address    string
 	contract           []byte
 	head               uint64            // the highest entry that was told or read
@@ -84,7 +85,7 @@ type seller struct {
 func (s *seller) serve() *process {
 	p := launch(s.t, nil, "serve", "--data", string(s.d), "--simulated", "--devices", "unix:"+s.socket, "--listen", "127.0.0.1:0")
 	s.address = p.address(s.t)
-	tokens, unlock, err := s.d.changeTokens()
+	tokens, unlock, err := changeTokens(s.d)
 	if err != nil {
 		s.t.Fatal(err)
 	}
@@ -157,7 +158,7 @@ func (s *seller) sell(ctx context.Context) {
 // check reads what a dead server left.
 func (s *seller) check(round int) {
 	s.t.Helper()
-	v, err := verifyDir(s.t.Context(), s.d, keystore.Master{})
+	v, err := s.d.Verify(s.t.Context(), keystore.Master{})
 	if err != nil {
 		s.t.Fatalf("round %d: %v", round, err)
 	}
@@ -170,7 +171,7 @@ func (s *seller) check(round int) {
 // checkStory folds the ledger and looks for anything that happened twice.
 func (s *seller) checkStory() {
 	t := s.t
-	log, err := sqlite.OpenReader(s.d.ledger())
+	log, err := sqlite.OpenReader(s.d.Ledger())
 	if err != nil {
 		t.Fatal(err)
 	}

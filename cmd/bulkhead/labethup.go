@@ -10,7 +10,6 @@ import (
 	"strings"
 
 	"bulkhead/lab/ethnet"
-	"bulkhead/lab/ethup"
 )
 
 // labEthSpec is which fabric: the same words for up and for what it starts.
@@ -20,8 +19,8 @@ type labEthSpec struct {
 	Fabric []string `placeholder:"ID" help:"Which Ethernet fabrics of the site to build. Default: all."`
 }
 
-func (c *labEthSpec) spec() ethup.Spec {
-	return ethup.Spec{Name: c.Name, Site: c.Site, Only: c.Fabric}
+func (c *labEthSpec) spec() ethnet.Spec {
+	return ethnet.Spec{Name: c.Name, Site: c.Site, Only: c.Fabric}
 }
 
 type labEthUp struct {
@@ -57,7 +56,7 @@ func (c *labEthUp) Run(ctx context.Context) error {
 	for _, f := range c.Fabric {
 		args = append(args, "--fabric", f)
 	}
-	lab, err := ethup.Up(ctx, exec.Command(own, args...), func(line string) { fmt.Fprintln(os.Stderr, line) })
+	lab, err := ethnet.Up(ctx, exec.Command(own, args...), func(line string) { fmt.Fprintln(os.Stderr, line) })
 	if err != nil {
 		return err
 	}
@@ -77,7 +76,7 @@ func (c *labEthUp) Run(ctx context.Context) error {
 }
 
 type labEthDown struct {
-	Name string `arg:"" help:"Which."`
+	Name string `arg:"" help:"Name of the fabric, as lab eth list shows it."`
 	format
 }
 
@@ -92,7 +91,7 @@ Example:
 
 // Run takes it down.
 func (c *labEthDown) Run(ctx context.Context) error {
-	if err := ethup.Down(ctx, c.Name); err != nil {
+	if err := ethnet.Down(ctx, c.Name); err != nil {
 		return err
 	}
 	return c.print(map[string]string{"down": c.Name}, func(w io.Writer) { row(w, "down", c.Name) })
@@ -111,7 +110,7 @@ func (labEthList) Help() string {
 
 // Run lists.
 func (c *labEthList) Run() error {
-	labs, err := ethup.List()
+	labs, err := ethnet.List()
 	if err != nil {
 		return err
 	}
@@ -143,6 +142,6 @@ func (c *labEthKeep) Run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	return ethup.Keep(ctx, c.spec(), os.Stdin, os.Stdout, ethup.Agents{Leaf: leaf, Reflector: reflector,
+	return ethnet.Keep(ctx, c.spec(), os.Stdin, os.Stdout, ethnet.Agents{Leaf: leaf, Reflector: reflector,
 		Gateway: func(config string) *exec.Cmd { return exec.Command(own, "leaf", "gateway", config) }})
 }

@@ -62,7 +62,7 @@ Examples:
 type leaseAmend struct {
 	File     string        `arg:"" help:"Contract file with the next version."`
 	ID       string        `name:"id" placeholder:"ID" help:"Id of the quote in between. Default: contract id and version."`
-	Validity time.Duration `placeholder:"DURATION" help:"How long the quote is held."`
+	Validity time.Duration `placeholder:"DURATION" help:"How long the quote is held, such as 72h. Default: the site's policy."`
 	signFlag
 	requestFlag
 	client

@@ -101,6 +101,9 @@ func (c *actFlags) shown(ctx context.Context, r *v1.ActRequest, what, word strin
 		}
 	}
 	text := sheet.Text()
+	if contract.Act(r.Act) == contract.ActReduce && shown.Value != "" {
+		text += fmt.Sprintf("as of now    %s %s are given up, by the server's word: it is less with every second, and not in the digest\n", claim.Line(shown.Value), claim.Line(shown.Currency))
+	}
 	if c.DryRun {
 		return c.print(shown, func(w io.Writer) { fmt.Fprintf(w, "%snothing was done: this is what would be\n", text) })
 	}
@@ -170,7 +173,7 @@ type leaseTerminate struct {
 
 // Help is the example.
 func (leaseTerminate) Help() string {
-	return `Ends a contract at the end of the day, in its own time zone.
+	return `Give one of --late and --early. The day ends in the time zone of the contract.
 
 Examples:
 

@@ -15,7 +15,7 @@ import (
 
 type leaseDefrag struct {
 	Plan     defragPlan     `cmd:"" help:"What moving nodes of a running lease would do for it: the best compromises."`
-	Propose  defragPropose  `cmd:"" help:"Propose one of them to the tenant. Nothing moves."`
+	Propose  defragPropose  `cmd:"" help:"Propose a line of the plan to the tenant. Nothing moves."`
 	Show     defragShow     `cmd:"" help:"Show the open proposal of a lease."`
 	Consent  defragConsent  `cmd:"" help:"The tenant's yes to a proposal. Nothing moves."`
 	Accept   defragAccept   `cmd:"" help:"The owner's yes, after the tenant's: its nodes are replaced, one question each."`

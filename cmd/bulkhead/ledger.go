@@ -10,6 +10,7 @@ import (
 
 	"bulkhead/claim"
 	"bulkhead/ledger"
+	"bulkhead/run/datadir"
 )
 
 type ledgerCommand struct {
@@ -36,7 +37,7 @@ Example:
 
 // verified is the result of ledger verify.
 type verified struct {
-	checked
+	datadir.Verified
 	State claim.Digest `json:"state"` // hash of the state that the entries fold to
 }
 
@@ -46,16 +47,16 @@ func (c *ledgerVerify) Run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	found, err := verifyDir(ctx, c.Data, master)
+	found, err := c.Data.Verify(ctx, master)
 	if err != nil {
 		return err
 	}
-	log, err := c.Data.reader()
+	log, err := c.Data.Reader()
 	if err != nil {
 		return err
 	}
 	defer log.Close()
-	state, err := foldLog(ctx, log, found.Entries) // a server may have added more
+	state, err := datadir.Fold(ctx, log, found.Entries) // a server may have added more
 	if err != nil {
 		return err
 	}
@@ -107,11 +108,11 @@ func lineOf(e *ledger.Entry) entryLine {
 
 // ledgerTail reads the store of a folder, or asks a server.
 type ledgerTail struct {
-	Data   dataDir `placeholder:"DIR" help:"Folder of the control plane. Without it the server is asked."`
-	Count  int     `short:"n" default:"20" help:"How many entries."`
-	Scope  string  `placeholder:"SCOPE" help:"Only this scope: site, or tenant/ID."`
-	Kind   string  `placeholder:"KIND" help:"Only this kind, such as lease.bound/1."`
-	Follow bool    `short:"f" help:"Go on with new entries as they arrive, until interrupted."`
+	Data   datadir.Dir `placeholder:"DIR" help:"Folder of the control plane. Without it the server is asked."`
+	Count  int         `short:"n" default:"20" help:"How many entries."`
+	Scope  string      `placeholder:"SCOPE" help:"Only this scope: site, or tenant/ID."`
+	Kind   string      `placeholder:"KIND" help:"Only this kind, such as lease.bound/1."`
+	Follow bool        `short:"f" help:"Go on with new entries as they arrive, until interrupted."`
 	client
 	format
 }
@@ -132,7 +133,7 @@ func (c *ledgerTail) Run(ctx context.Context) error {
 	if c.Data == "" {
 		return c.ask(ctx)
 	}
-	log, err := c.Data.reader()
+	log, err := c.Data.Reader()
 	if err != nil {
 		return err
 	}

@@ -25,12 +25,12 @@ type grammar struct {
 	Leaf    leafCommand    `cmd:"" help:"The agent of a leaf of an Ethernet fabric, on the leaf itself." group:"Run"`
 	Backup  backupCommand  `cmd:"" help:"Copy the folder of a control plane, also while it runs, and check the copy." group:"Run"`
 	Restore restoreCommand `cmd:"" help:"Make the folder of a control plane from a backup." group:"Run"`
-	Key     keyCommand     `cmd:"" help:"Signing keys." group:"Run"`
+	Key     keyCommand     `cmd:"" help:"The owner's signing keys: list, rotate, seal, publish." group:"Run"`
 	Token   tokenCommand   `cmd:"" help:"Tokens with which people and programs call the server." group:"Run"`
-	Ledger  ledgerCommand  `cmd:"" help:"What happened." group:"Run"`
+	Ledger  ledgerCommand  `cmd:"" help:"What happened: check it, look at it, go on after a loss." group:"Run"`
 
 	Site      siteCommand      `cmd:"" help:"The site: check a file, import it, look at it." group:"Work"`
-	Tenant    tenantCommand    `cmd:"" help:"Who leases." group:"Work"`
+	Tenant    tenantCommand    `cmd:"" help:"Who leases: tenants, and the keys with which they sign." group:"Work"`
 	Quote     quoteCommand     `cmd:"" help:"Price and place a contract, and hold the capacity." group:"Work"`
 	WhatIf    whatIfCommand    `cmd:"" name:"what-if" help:"What would be: earliest dates, a hall that slips, one contract more." group:"Work"`
 	Lease     leaseCommand     `cmd:"" help:"Leases: sign, change, end, look." group:"Work"`
@@ -38,7 +38,7 @@ type grammar struct {
 	Isolation isolationCommand `cmd:"" help:"What read-back proves about who can reach whom." group:"Work"`
 	Plan      planCommand      `cmd:"" help:"What the loop would do now; release its brake." group:"Work"`
 	Pause     pauseCommand     `cmd:"" help:"Stop writing to devices, everywhere or in one hall." group:"Work"`
-	Resume    resumeCommand    `cmd:"" help:"Go on." group:"Work"`
+	Resume    resumeCommand    `cmd:"" help:"Write to devices again, after a pause." group:"Work"`
 	Approver  approverCommand  `cmd:"" help:"The keys of approvers, without which nothing counts as approved." group:"Work"`
 	Clock     clockCommand     `cmd:"" help:"The site's time: look at it, confirm it after a jump." group:"Work"`
 	Invoice   invoiceCommand   `cmd:"" help:"Invoices, and how each follows from the entries." group:"Work"`

@@ -5,6 +5,7 @@ import (
 	"io"
 
 	"bulkhead/keystore"
+	"bulkhead/run/datadir"
 )
 
 // masterFlags say where the key is that opens the signing keys.
@@ -28,6 +29,11 @@ func (f *masterFlags) master() (m keystore.Master, err error) {
 	return m, nil
 }
 
+// dataFlag is the flag of every verb that works on the files of a control plane.
+type dataFlag struct {
+	Data datadir.Dir `required:"" placeholder:"DIR" help:"Folder of the control plane: ledger.db, keys/, checkpoint."`
+}
+
 // keysFlag is the flags of verbs that open a folder's signing keys.
 type keysFlag struct {
 	dataFlag
@@ -39,7 +45,7 @@ func (f *keysFlag) openKeys() (*keystore.Store, error) {
 	if err != nil {
 		return nil, err
 	}
-	return f.Data.openKeys(m)
+	return f.Data.OpenKeys(m)
 }
 
 type keyProtect struct {
@@ -58,13 +64,13 @@ func (keyProtect) Help() string {
 beside them, in keys/master.key, so that a newcomer's server starts; it then protects
 nothing but a stolen keys.enc. What the places are worth:
 
-beside       ` + keystore.Worth(keystore.Beside) + `.
+beside: ` + keystore.Worth(keystore.Beside) + `.
 
-file         ` + keystore.Worth(keystore.InFile) + `.
+file: ` + keystore.Worth(keystore.InFile) + `.
 
-command      ` + keystore.Worth(keystore.ByCommand) + `.
+command: ` + keystore.Worth(keystore.ByCommand) + `.
 
-passphrase   ` + keystore.Worth(keystore.Passphrase) + `.
+passphrase: ` + keystore.Worth(keystore.Passphrase) + `.
 
 The keys themselves stay the same: if somebody may have read them, rotate them too. Old
 copies of keys/ are opened by the old master key. The server must be stopped.
@@ -88,7 +94,7 @@ func (c *keyProtect) Run() error {
 	if err != nil || (next.Place == "") != c.Beside {
 		return usagef("expected one of --new-key-file, --new-key-command, --new-passphrase-file and --beside")
 	}
-	log, err := c.Data.writer()
+	log, err := c.Data.Writer()
 	if err != nil {
 		return err
 	}
@@ -97,14 +103,14 @@ func (c *keyProtect) Run() error {
 	if err != nil {
 		return err
 	}
-	keys, err := c.Data.openKeys(m)
+	keys, err := c.Data.OpenKeys(m)
 	if err != nil {
 		return err
 	}
 	if err := keys.Protect(next); err != nil {
 		return err
 	}
-	place, err := keystore.Place(c.Data.keys())
+	place, err := keystore.Place(c.Data.Keys())
 	if err != nil {
 		return err
 	}
@@ -115,8 +121,8 @@ func (c *keyProtect) Run() error {
 }
 
 // besides says, of a copy of a folder's keys, whether it holds what opens them.
-func besides(d dataDir, with bool) string {
-	place, err := keystore.Place(d.keys())
+func besides(d datadir.Dir, with bool) string {
+	place, err := keystore.Place(d.Keys())
 	switch {
 	case err != nil:
 		return err.Error()

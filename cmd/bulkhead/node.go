@@ -80,9 +80,9 @@ type nodeReplace struct {
 func (nodeReplace) Help() string {
 	return `The loop proposes a replacement when a leased node is broken, or has been silent for
 longer than the policy's silence-grace; the slot keeps its number and its rank. The
-proposal is made when the tenant accepts it or its time has passed, and only if it is
-still called for then: a node that is well again, or another node that is not free any
-more, withdraws it. A healthy node is replaced only when it has been cordoned.
+node is replaced when the tenant accepts or its time to answer has passed, and only if
+that is still called for then: the proposal is withdrawn when the node is well again, or
+the other node is not free any more. A healthy node is replaced only when it has been cordoned.
 
 Examples:
 
@@ -100,7 +100,8 @@ type nodeRepair struct {
 
 // Help is the example.
 func (nodeRepair) Help() string {
-	return `A leased node is fenced first. What comes back is wiped and attested anew.
+	return `A leased node is cut off from its tenant first. What comes back is wiped and
+attested anew.
 
 Example:
 

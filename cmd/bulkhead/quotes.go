@@ -46,7 +46,7 @@ Examples:
 type quoteWithdraw struct {
 	Quote  string `arg:"" help:"Id of the quote."`
 	Tenant string `placeholder:"ID" help:"Whose, where two tenants have a quote of this id. With a tenant's token: its own."`
-	Reason string `placeholder:"TEXT" help:"Why. The owner says so of what a tenant has asked for, and the tenant is told."`
+	Reason string `placeholder:"TEXT" help:"Why. The owner must say it of a quote that a tenant has asked for, and the tenant is told."`
 	requestFlag
 	client
 	format

@@ -25,6 +25,7 @@ import (
 	"bulkhead/ledger"
 	"bulkhead/ledger/sqlite"
 	controlplane "bulkhead/run"
+	"bulkhead/run/datadir"
 )
 
 func TestMain(m *testing.M) {
@@ -71,14 +72,14 @@ func makeControlPlane(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) != 1 {
 		ts.Fatalf("usage: controlplane DIR")
 	}
-	d := dataDir(ts.MkAbs(args[0]))
+	d := datadir.Dir(ts.MkAbs(args[0]))
 	ts.Check(os.MkdirAll(string(d), 0o700))
-	log, err := sqlite.Open(d.ledger())
+	log, err := sqlite.Open(d.Ledger())
 	ts.Check(err)
 	defer log.Close()
-	keys, err := keystore.Open(d.keys(), story.Begin)
+	keys, err := keystore.Open(d.Keys(), story.Begin)
 	ts.Check(err)
-	published := d.published(keys)
+	published := d.Published(keys)
 	plane, err := controlplane.Open(context.Background(), controlplane.Config{
 		Log: log, Signers: keys, Published: published, Clock: controlplane.NewVirtualClock(story.Begin), Writer: "test",
 	})
@@ -94,13 +95,13 @@ func cutLedger(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) != 1 {
 		ts.Fatalf("usage: cutledger DIR")
 	}
-	d := dataDir(ts.MkAbs(args[0]))
-	whole, err := sqlite.OpenReader(d.ledger())
+	d := datadir.Dir(ts.MkAbs(args[0]))
+	whole, err := sqlite.OpenReader(d.Ledger())
 	ts.Check(err)
 	defer whole.Close()
 	head, err := whole.Head(context.Background())
 	ts.Check(err)
-	short, err := sqlite.Open(d.ledger() + ".short")
+	short, err := sqlite.Open(d.Ledger() + ".short")
 	ts.Check(err)
 	for e, err := range whole.Read(context.Background(), 1) {
 		ts.Check(err)
@@ -118,8 +119,8 @@ func cutLedger(ts *testscript.TestScript, neg bool, args []string) {
 	}
 	ts.Check(short.Close())
 	for _, end := range []string{"", "-wal", "-shm", ".head"} {
-		_ = os.Remove(d.ledger() + end)
-		if err := os.Rename(d.ledger()+".short"+end, d.ledger()+end); end == "" {
+		_ = os.Remove(d.Ledger() + end)
+		if err := os.Rename(d.Ledger()+".short"+end, d.Ledger()+end); end == "" {
 			ts.Check(err)
 		}
 	}

@@ -15,6 +15,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"bulkhead/api"
+	"bulkhead/api/webhook"
 	"bulkhead/book"
 	"bulkhead/claim"
 	"bulkhead/custody"
@@ -22,19 +23,20 @@ import (
 	"bulkhead/ledger"
 	"bulkhead/ledger/sqlite"
 	"bulkhead/run"
+	"bulkhead/run/datadir"
 	"bulkhead/wire"
 )
 
 type serveCommand struct {
-	Data      dataDir       `required:"" placeholder:"DIR" help:"Folder of the control plane. It is made, with keys and the first tokens, where there is none."`
+	Data      datadir.Dir   `required:"" placeholder:"DIR" help:"Folder of the control plane. It is made, with keys and the first tokens, where there is none."`
 	Devices   []string      `placeholder:"unix:SOCKET" sep:"none" help:"Where drivers of devices answer; may be given several times. Without it everything is unknown, and nothing is delivered."`
 	Simulated bool          `help:"Take the time of simulated devices for the site's. Without it a socket that brings a clock is refused; a site whose origin is hardware never takes it."`
-	Downtime  time.Duration `default:"24h" placeholder:"DURATION" help:"How long the control plane may have been away, on a machine that was started anew since, before an approver must confirm the clock. 0: an hour."`
+	Downtime  time.Duration `default:"24h" placeholder:"DURATION" help:"How long the control plane may have been away, on a machine that was started anew since, before an approver must confirm the clock. With 0, an hour."`
 	ReadOnly  bool          `help:"Answer what the ledger holds, as of its last entry, and change nothing: no entry, no device, no file. For a copy."`
 	Observe   bool          `help:"Read, prove and report; never write to a device. For a site that runs already."`
 	Listen    string        `default:"127.0.0.1:8470" placeholder:"HOST:PORT" help:"Where the API answers; port 0 is any free one."`
-	Host      []string      `placeholder:"NAME" help:"A name by which clients or a proxy call this server, as in Host; may be given several times. Addresses and localhost need none; other names are refused, since a web page can have one point here."`
-	Webhooks  string        `placeholder:"FILE" help:"YAML, webhooks: a list of url and, for a tenant's own, tenant. They are told, signed, of drift, the brake, a clock in doubt, quarantine, replacements and late tranches."`
+	Host      []string      `placeholder:"NAME" help:"A name by which clients or a proxy call this server, as in the header Host; may be given several times. Addresses and localhost need none; other names are refused, since a web page can have one point here."`
+	Webhooks  string        `placeholder:"FILE" help:"YAML file: under webhooks a list, each with a url and, where it is a tenant's own, the tenant's id. Each is told, by a signed message, of drift, the brake, a clock in doubt, quarantine, replacements and late tranches."`
 	masterFlags
 	Verbose bool `short:"v" help:"Log what is routine too."`
 }
@@ -46,6 +48,7 @@ it listen beyond loopback only behind a proxy that ends TLS, and give the proxy'
 name with --host. /metrics wants a token of the role monitor, operator or auditor:
 in Prometheus's configuration, authorization: {credentials_file: FILE}.
 SIGINT or SIGTERM stops it cleanly; after any other end it goes on from the ledger.
+
 Devices take one lineage's orders. A server that works on a copy of the ledger, or was
 taken over from, is told so at its first look: it steps down, is read-only from then on,
 and site show, plan show and the log say why.
@@ -92,7 +95,7 @@ type server struct {
 	listener net.Listener
 
 	tokens   *api.Tokens
-	notifier *notifier // of webhooks; nil: nobody is told
+	notifier *webhook.Notifier // of webhooks; nil: nobody is told
 
 	marked    run.ClockMark // that is kept
 	isolation *isolationFeed
@@ -132,7 +135,7 @@ func (c *serveCommand) Run(ctx context.Context) (err error) {
 	go func() {
 		defer close(told)
 		if s.notifier != nil {
-			s.notifier.run(ctx)
+			s.notifier.Run(ctx)
 		}
 	}()
 	listened := make(chan struct{})
@@ -215,14 +218,14 @@ func (s *server) open(ctx context.Context) error {
 	if err := custody.Folder(string(d)); err != nil {
 		return fmt.Errorf("--data %w", err)
 	}
-	own, err := d.readLineage()
+	own, err := d.ReadLineage()
 	if err != nil {
 		return err
 	}
 	if !own.Seen.IsZero() {
-		return s.openReadOnly(ctx, fmt.Sprintf("devices take the word of another writer, %s, and this one writes %s: it stepped down. To let it go on instead, stop the other one for good and this one, then: %s", own.Seen, own.Lineage, d.takesOver()))
+		return s.openReadOnly(ctx, fmt.Sprintf("devices take the word of another writer, %s, and this one writes %s: it stepped down. To let it go on instead, stop the other one for good and this one, then: %s", own.Seen, own.Lineage, d.TakesOver()))
 	}
-	if s.store, err = sqlite.Open(d.ledger()); err != nil {
+	if s.store, err = sqlite.Open(d.Ledger()); err != nil {
 		if errors.Is(err, sqlite.ErrInUse) {
 			return fmt.Errorf("--data %s: another server runs on this folder: %w", d, err)
 		}
@@ -236,7 +239,7 @@ func (s *server) open(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if _, missing := os.Stat(d.keys()); missing != nil && head > 0 {
+	if _, missing := os.Stat(d.Keys()); missing != nil && head > 0 {
 		return fmt.Errorf("--data %s: the ledger has %d entries and keys/ is missing: restore it from the backup; new keys would not fit what was signed", d, head)
 	}
 	devices, err := s.dial(ctx)
@@ -244,25 +247,20 @@ func (s *server) open(ctx context.Context) error {
 		return err
 	}
 	// New keys count from now on, by the clock that entries are dated by.
-	if s.keys, err = keystore.OpenWith(d.keys(), s.clock.Now(), s.master); err != nil {
+	if s.keys, err = keystore.OpenWith(d.Keys(), s.clock.Now(), s.master); err != nil {
 		return err
 	}
-	if place, err := keystore.Place(d.keys()); err == nil {
+	if place, err := keystore.Place(d.Keys()); err == nil {
 		s.log.Info("the signing keys are sealed", "master key", place, "worth", keystore.Worth(place), "choose", "bulkhead key protect --help")
 	}
-	published := d.published(s.keys)
+	published := d.Published(s.keys)
 	if err := s.firstTokens(); err != nil {
 		return err
 	}
 	if s.c.Webhooks != "" {
-		hooks, err := readWebhooks(s.c.Webhooks)
-		if err != nil {
+		if err := s.openWebhooks(ctx); err != nil {
 			return err
 		}
-		if s.notifier, err = newNotifier(ctx, hooks, s.keys, s.store, d.webhooks(), s.log); err != nil {
-			return err
-		}
-		s.feeds = append(s.feeds, s.notifier.feed)
 	}
 	s.isolation = newIsolationFeed(s.log)
 	s.isolation.count(slices.Sorted(maps.Keys(devices.Fabrics)))
@@ -270,7 +268,7 @@ func (s *server) open(ctx context.Context) error {
 	s.plane, err = run.Open(ctx, run.Config{
 		Log: s.store, Published: published, Signers: s.keys, Devices: devices, Observe: s.c.Observe,
 		Clock: s.clock, Mark: s.readMark(), Downtime: s.downtime(), Patience: lookPatience,
-		Writer: writerName(), Lineage: d.lineageAfter(s.log), Run: newID(), Logger: s.log, Notify: s.notify,
+		Writer: writerName(), Lineage: d.LineageAfter(s.log), Run: datadir.NewID(), Logger: s.log, Notify: s.notify,
 	})
 	if err != nil {
 		return err
@@ -281,6 +279,23 @@ func (s *server) open(ctx context.Context) error {
 	return s.adopt(ctx)
 }
 
+// openWebhooks reads the file of --webhooks, and has its receivers told from now on.
+func (s *server) openWebhooks(ctx context.Context) error {
+	data, err := custody.ReadFile(s.c.Webhooks, custody.Small)
+	if err != nil {
+		return fmt.Errorf("--webhooks: %w", err)
+	}
+	hooks, err := webhook.Parse(data)
+	if err != nil {
+		return fmt.Errorf("--webhooks %s: %w", s.c.Webhooks, err)
+	}
+	if s.notifier, err = webhook.Open(ctx, hooks, s.keys, s.store, s.c.Data.Webhooks(), s.log); err != nil {
+		return err
+	}
+	s.feeds = append(s.feeds, s.notifier.Feed)
+	return nil
+}
+
 // openReadOnly opens what can be answered without writing anything. Nobody looks at the
 // devices, so time is that of the last entry.
 func (s *server) openReadOnly(ctx context.Context, why string) (err error) {
@@ -288,13 +303,13 @@ func (s *server) openReadOnly(ctx context.Context, why string) (err error) {
 	if s.c.ReadOnly && (s.c.Observe || s.c.Webhooks != "" || len(s.c.Devices) > 0) {
 		return usagef("--read-only: expected neither --observe nor --webhooks nor --devices: it looks at nothing and tells nobody")
 	}
-	if s.store, err = d.reader(); err != nil {
+	if s.store, err = d.Reader(); err != nil {
 		return err
 	}
-	if s.keys, err = d.openKeys(s.master); err != nil {
+	if s.keys, err = d.OpenKeys(s.master); err != nil {
 		return err
 	}
-	if s.tokens, err = api.OpenTokens(d.tokens()); err != nil {
+	if s.tokens, err = api.OpenTokens(d.Tokens()); err != nil {
 		return err
 	}
 	head, err := s.store.Head(ctx)
@@ -310,7 +325,7 @@ func (s *server) openReadOnly(ctx context.Context, why string) (err error) {
 	}
 	s.clock, s.isolation = clock, newIsolationFeed(s.log) // nothing is ever fed to it
 	s.plane, err = run.Open(ctx, run.Config{
-		Log: s.store, Published: d.published(s.keys), Signers: s.keys, Clock: clock, Observe: true, ReadOnly: why, Writer: writerName(), Logger: s.log,
+		Log: s.store, Published: d.Published(s.keys), Signers: s.keys, Clock: clock, Observe: true, ReadOnly: why, Writer: writerName(), Logger: s.log,
 	})
 	if err != nil {
 		return err
@@ -322,22 +337,14 @@ func (s *server) openReadOnly(ctx context.Context, why string) (err error) {
 	return nil
 }
 
-// keepDown keeps beside the ledger that devices take another writer's word, so that a
-// start of this server does not ask them again. One of the same lineage is asked: it is a
-// server that was started from this very folder, or a copy of all of it.
+// keepDown keeps beside the ledger that devices take another writer's word.
 func (s *server) keepDown() error {
 	var why *run.SteppedDown
 	if s.down || !errors.As(s.plane.ReadOnly(), &why) {
 		return nil
 	}
 	s.down = true
-	d := s.c.Data
-	own, err := d.readLineage()
-	if err != nil || why.Refused.Newest.Lineage == own.Lineage || why.Refused.Newest.IsZero() {
-		return err
-	}
-	own.Seen = why.Refused.Newest.Lineage
-	return d.writeLineage(own)
+	return s.c.Data.StepDown(why.Refused.Newest.Lineage)
 }
 
 // adopt records, once a site is known, that it is only observed. It does so once:

@@ -14,7 +14,7 @@ type simCommand struct {
 	Without  []string  `placeholder:"FABRIC" help:"Leave a fabric out: another process drives it."`
 	Seed     int64     `default:"1" help:"What goes wrong, and when, follows from this."`
 	Occupied int       `default:"0" placeholder:"NODES" help:"So many of its first nodes carry labels already, as if somebody else had leased them: for bulkhead serve --observe."`
-	Socket   string    `required:"" type:"path" help:"Unix socket on which the drivers are served."`
+	Socket   string    `required:"" type:"path" placeholder:"PATH" help:"Unix socket on which the drivers are served."`
 	State    string    `type:"path" placeholder:"FILE" help:"Keep in this file what the devices hold, and go on from it if it is there: they are what they were when they are started again."`
 	From     time.Time `placeholder:"TIME" help:"Begin at this time at the earliest, such as 2026-04-29T00:00:00Z: for a ledger that is as far, when there is no file for --state."`
 	Realtime bool      `help:"Begin now, and let time pass by itself. Without it time stands still until bulkhead advance, or another client, moves it."`

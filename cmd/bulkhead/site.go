@@ -7,6 +7,7 @@ import (
 	"io"
 
 	"bulkhead/custody"
+	"bulkhead/run/datadir"
 	"bulkhead/site"
 )
 
@@ -111,8 +112,8 @@ func siteTable(w io.Writer, s *site.Site) {
 }
 
 type siteDiff struct {
-	File string  `arg:"" help:"Site file, YAML."`
-	Data dataDir `placeholder:"DIR" help:"Folder of the control plane. Without it the server is asked."`
+	File string      `arg:"" help:"Site file, YAML."`
+	Data datadir.Dir `placeholder:"DIR" help:"Folder of the control plane. Without it the server is asked."`
 	client
 	format
 }
@@ -135,12 +136,12 @@ func (c *siteDiff) Run(ctx context.Context) error {
 	if c.Data == "" {
 		return c.ask(ctx, data)
 	}
-	log, err := c.Data.reader()
+	log, err := c.Data.Reader()
 	if err != nil {
 		return err
 	}
 	defer log.Close()
-	state, err := foldLog(ctx, log, everything)
+	state, err := datadir.Fold(ctx, log, datadir.Everything)
 	if err != nil {
 		return err
 	}

@@ -27,9 +27,9 @@ func (siteAdopt) Help() string {
 as a tenant; an approver offers the contract; an administrator of the tenant signs it
 (bulkhead lease sign). Then the nodes that carry the labels are in the lease's slots
 and the labels are its project's, with the values that they have. No node is wiped, and
-nothing says that it was clean at its begin: the tenant's bundle says so. It is handed
-over, and billed, from the contract's date on, once its ports are proven. When the
-lease ends, or a node leaves its slot, it is wiped and attested like every other.
+nothing says that it was clean at the begin: the tenant's bundle says so. Nodes are
+handed over, and billed, from the contract's date on, once their ports are proven. When
+the lease ends, or a node leaves its slot, it is wiped and attested like every other.
 
 The nodes must carry no other found label, and the labels be at no other nodes. Volumes
 are not taken over.

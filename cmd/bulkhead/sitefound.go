@@ -21,6 +21,9 @@ func (siteFound) Help() string {
 	return `While a server runs with --observe it records which labels the fabrics carry that
 this ledger did not give out: who is on the site already. Their nodes are neither
 written to nor sold. PROVEN ports carry the label, enforced, and nobody else's.
+Labels that the same ports carry are one population, and separate nobody; a full
+member of the default partition reaches everybody. What guards each fabric's
+management is looked at too.
 
 Example:
 
@@ -37,6 +40,7 @@ func (c *siteFound) Run(ctx context.Context) error {
 		return err
 	}
 	return c.print(found, func(w io.Writer) {
+		defer c.beside(w, found)
 		if len(found.Labels) == 0 {
 			fmt.Fprintln(w, "no label of others was found, or nothing has been read back with --observe yet")
 			return
@@ -55,6 +59,37 @@ func (c *siteFound) Run(ctx context.Context) error {
 			}
 		}
 	})
+}
+
+// beside says what the table of labels does not: which of them are one population, who
+// reaches everybody, and whether what guards each fabric's management holds.
+func (c *siteFound) beside(w io.Writer, found *v1.FoundLabels) {
+	said := map[string]bool{}
+	for _, l := range found.Labels {
+		if len(l.Same) == 0 || said[l.Label] {
+			continue
+		}
+		for _, other := range l.Same {
+			said[other] = true
+		}
+		row(w, "note", fmt.Sprintf("%s and %s are carried by the same %d ports: one population under %d labels, which separate nobody",
+			l.Label, strings.Join(l.Same, ", "), l.Ports, len(l.Same)+1))
+	}
+	for _, o := range found.Open {
+		at := strings.Join(o.At, ", ")
+		if more := o.Ports - int64(len(o.At)); more > 0 {
+			at = fmt.Sprintf("%s and %d more", at, more)
+		}
+		row(w, "OPEN", fmt.Sprintf("%s, the default partition, has %d ports as full members, which reach every port of the fabric: %s", o.Label, o.Ports, at))
+	}
+	for _, p := range found.Postures {
+		if p.Holds {
+			row(w, "posture", p.Fabric+": what guards its management holds")
+		}
+		for _, failed := range p.Failed {
+			row(w, "posture", p.Fabric+" FAILS: "+failed)
+		}
+	}
 }
 
 type siteTake struct {

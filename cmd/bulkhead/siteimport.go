@@ -96,7 +96,7 @@ func (c *siteImport) Run(ctx context.Context) error {
 		for i, note := range d.Notes {
 			lines[i] = note.String()
 		}
-		return fmt.Errorf("%s\n--strict: %d notes, so nothing is written or imported: mend the file, or leave --strict out and what they name is left out", strings.Join(lines, "\n"), len(d.Notes))
+		return fmt.Errorf("%s\n--strict: nothing is written or imported, as there are notes (%d): mend the file, or leave --strict out and what they name is left out", strings.Join(lines, "\n"), len(d.Notes))
 	}
 	if c.Out != "" {
 		return c.write(data, d)
@@ -133,6 +133,7 @@ func (c *siteImport) template() (data []byte, d *draft.Draft, err error) {
 		if err != nil {
 			return nil, nil, err
 		}
+		c.unmet(d, o)
 		data, err := d.SiteFile(o)
 		return data, d, err
 	}
@@ -141,6 +142,17 @@ func (c *siteImport) template() (data []byte, d *draft.Draft, err error) {
 		names = append(names, f.name)
 	}
 	return nil, nil, usagef("--format %s: expected one of %s", c.Format, strings.Join(names, ", "))
+}
+
+// unmet notes names in the selectors that nothing in the file has.
+func (c *siteImport) unmet(d *draft.Draft, o draft.Options) {
+	for _, s := range [...]struct {
+		flag, names string
+	}{{"--hosts", o.Hosts.Unmet()}, {"--rails", o.RailPorts.Unmet()}, {"--switches", o.Switches.Unmet()}} {
+		if s.names != "" {
+			d.Note(c.File, 1, "nothing in it is called %s, which %s names: see how the file writes it", s.names, s.flag)
+		}
+	}
 }
 
 // readInventory reads a file that another program wrote.

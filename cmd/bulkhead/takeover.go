@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 
-	"bulkhead/ledger"
 	"bulkhead/lineage"
 )
 
@@ -16,9 +15,6 @@ type ledgerTakeOver struct {
 	Reason string `required:"" placeholder:"TEXT" help:"What became of the other server."`
 	format
 }
-
-// takenOverPredicate is the type of the statement about a take-over.
-const takenOverPredicate = "bulkhead/ledger-taken-over/1"
 
 // Help says what it costs.
 func (ledgerTakeOver) Help() string {
@@ -38,43 +34,17 @@ Example:
 
 // Run takes over.
 func (c *ledgerTakeOver) Run(ctx context.Context) error {
-	log, err := c.Data.writer()
+	master, err := c.master()
 	if err != nil {
 		return err
 	}
-	defer log.Close()
-	keys, err := c.openKeys()
+	done, err := c.Data.TakeOver(ctx, master, c.By, c.Reason)
 	if err != nil {
 		return err
 	}
-	found, err := ledger.Verify(ctx, log, c.Data.published(keys))
-	if err != nil {
-		return fmt.Errorf("%s: %w", c.Data.ledger(), err)
-	}
-	state, err := foldLog(ctx, log, everything)
-	if err != nil {
-		return fmt.Errorf("%s: %w", c.Data.ledger(), err)
-	}
-	own, err := c.Data.readLineage()
-	if err != nil {
-		return err
-	}
-	was := state.Control.Lineage
-	next := newLineage(max(was.Epoch, own.Epoch, own.Seen.Epoch, 1) + 1)
-	t := ledger.TakenOver{Epoch: next.Epoch, Lineage: next.ID, HeadSize: found.Size, HeadRoot: found.Root, By: c.By, Reason: c.Reason}
-	if err := t.Check(); err != nil {
-		return err
-	}
-	entry, err := recordDecision(ctx, log, state, found.Size, c.Data.certainTime(state.Time), ledger.KindTakenOver, takenOverPredicate, t.HeadRoot, &t, &t.Statement, keys)
-	if err != nil {
-		return err
-	}
-	// A start between the two is refused, and told to do this again.
-	if err := c.Data.writeLineage(lineageFile{Lineage: next}); err != nil {
-		return err
-	}
-	return c.print(map[string]any{"entry": entry.Seq, "taken_over": json.RawMessage(entry.Body), "before": was}, func(w io.Writer) {
-		row(w, "was", was)
+	entry, t := done.Entry, done.TakenOver
+	return c.print(map[string]any{"entry": entry.Seq, "taken_over": json.RawMessage(entry.Body), "before": done.Was}, func(w io.Writer) {
+		row(w, "was", done.Was)
 		row(w, "now", lineage.Lineage{Epoch: t.Epoch, ID: t.Lineage})
 		row(w, "recorded", fmt.Sprintf("entry %d, %s", entry.Seq, entry.Kind))
 		row(w, "next", "bulkhead serve --data "+string(c.Data)+" ...: it reads back every fabric first")

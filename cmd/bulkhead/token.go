@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"bulkhead/api"
+	"bulkhead/run/datadir"
 )
 
 type tokenCommand struct {
@@ -27,7 +28,7 @@ const defaultValid = 90 * 24 * time.Hour
 type tokenCreate struct {
 	dataFlag
 	Subject string        `required:"" placeholder:"NAME" help:"Who will hold it, for the ledger."`
-	Role    string        `required:"" enum:"operator,approver,finance,auditor,monitor,administrator,viewer" help:"The owner's: operator, approver, finance, auditor, and monitor, which reads /metrics alone. A tenant's: administrator, viewer."`
+	Role    string        `required:"" placeholder:"ROLE" enum:"operator,approver,finance,auditor,monitor,administrator,viewer" help:"The owner's: operator, approver, finance, auditor, and monitor, which reads /metrics alone. A tenant's: administrator, viewer."`
 	Tenant  string        `placeholder:"ID" help:"The tenant, with administrator and viewer."`
 	Valid   time.Duration `default:"2160h" help:"For how long it counts."`
 	Out     string        `placeholder:"FILE" help:"Write the token into this file, for its owner alone, and don't print it. It must not exist."`
@@ -57,7 +58,7 @@ type tokenLine struct {
 
 // Run makes a token.
 func (c *tokenCreate) Run() error {
-	if err := c.Data.existing(); err != nil {
+	if err := c.Data.Existing(); err != nil {
 		return err
 	}
 	if api.Role(c.Role).OfTenant() && c.Tenant == "" {
@@ -69,7 +70,7 @@ func (c *tokenCreate) Run() error {
 	if c.Valid <= 0 {
 		return usagef("--valid %s: expected more than nothing", c.Valid)
 	}
-	tokens, unlock, err := c.Data.changeTokens()
+	tokens, unlock, err := changeTokens(c.Data)
 	if err != nil {
 		return err
 	}
@@ -95,8 +96,8 @@ func (c *tokenCreate) Run() error {
 // changeTokens opens the tokens for a change that no other process makes at the
 // same time: a change reads the file, adds to it and replaces it, so of two at
 // once one would be lost. unlock ends that; so does the end of the process.
-func (d dataDir) changeTokens() (tokens *api.Tokens, unlock func(), err error) {
-	f, err := os.OpenFile(d.tokens()+".lock", os.O_CREATE|os.O_RDWR, 0o600)
+func changeTokens(d datadir.Dir) (tokens *api.Tokens, unlock func(), err error) {
+	f, err := os.OpenFile(d.Tokens()+".lock", os.O_CREATE|os.O_RDWR, 0o600)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -105,7 +106,7 @@ func (d dataDir) changeTokens() (tokens *api.Tokens, unlock func(), err error) {
 		unlock()
 		return nil, nil, fmt.Errorf("%s: %w", f.Name(), err)
 	}
-	if tokens, err = api.OpenTokens(d.tokens()); err != nil {
+	if tokens, err = api.OpenTokens(d.Tokens()); err != nil {
 		unlock()
 		return nil, nil, err
 	}
@@ -163,10 +164,10 @@ func (tokenList) Help() string {
 
 // Run lists.
 func (c *tokenList) Run() error {
-	if err := c.Data.existing(); err != nil {
+	if err := c.Data.Existing(); err != nil {
 		return err
 	}
-	tokens, err := api.OpenTokens(c.Data.tokens())
+	tokens, err := api.OpenTokens(c.Data.Tokens())
 	if err != nil {
 		return err
 	}
@@ -210,10 +211,10 @@ Example:
 
 // Run revokes.
 func (c *tokenRevoke) Run() error {
-	if err := c.Data.existing(); err != nil {
+	if err := c.Data.Existing(); err != nil {
 		return err
 	}
-	tokens, unlock, err := c.Data.changeTokens()
+	tokens, unlock, err := changeTokens(c.Data)
 	if err != nil {
 		return err
 	}
@@ -227,7 +228,7 @@ func (c *tokenRevoke) Run() error {
 
 // firstTokens makes what the first people need, where no token was ever made.
 func (s *server) firstTokens() error {
-	tokens, unlock, err := s.c.Data.changeTokens()
+	tokens, unlock, err := changeTokens(s.c.Data)
 	if err != nil {
 		return err
 	}

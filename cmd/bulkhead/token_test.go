@@ -7,12 +7,14 @@ import (
 	"path/filepath"
 	"sync"
 	"testing"
+
+	"bulkhead/run/datadir"
 )
 
 // Tokens made at the same moment by several processes are all there afterwards.
 func TestTokensAtOnce(t *testing.T) {
-	d := dataDir(t.TempDir())
-	if err := os.WriteFile(d.ledger(), nil, 0o600); err != nil { // a folder that holds one
+	d := datadir.Dir(t.TempDir())
+	if err := os.WriteFile(d.Ledger(), nil, 0o600); err != nil { // a folder that holds one
 		t.Fatal(err)
 	}
 	bulkhead, err := exec.LookPath("bulkhead")
@@ -32,7 +34,7 @@ func TestTokensAtOnce(t *testing.T) {
 		})
 	}
 	together.Wait()
-	tokens, unlock, err := d.changeTokens()
+	tokens, unlock, err := changeTokens(d)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -2,8 +2,10 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"strings"
 
@@ -48,6 +50,9 @@ func (c *whatIfPlace) Run(ctx context.Context) error {
 	}
 	if c.SVG != "" {
 		if err := writeNew(c.SVG, p.Svg); err != nil {
+			if errors.Is(err, fs.ErrExist) {
+				return fmt.Errorf("--svg %s exists, and nothing is overwritten: give another name", c.SVG)
+			}
 			return fmt.Errorf("--svg: %w", err)
 		}
 	}

@@ -18,6 +18,7 @@ import (
 	"bulkhead/api"
 	"bulkhead/bundle"
 	"bulkhead/claim"
+	"bulkhead/run/datadir"
 	"bulkhead/sim"
 	"bulkhead/site"
 	"bulkhead/wire"
@@ -158,7 +159,7 @@ func makePolicy(ts *testscript.TestScript, neg bool, args []string) {
 
 // revoke ends the token of a subject, by the id under which it is listed.
 func revoke(ts *testscript.TestScript, neg bool, args []string) {
-	tokens, err := api.OpenTokens(dataDir(ts.MkAbs("data")).tokens())
+	tokens, err := api.OpenTokens(datadir.Dir(ts.MkAbs("data")).Tokens())
 	ts.Check(err)
 	list, err := tokens.List()
 	ts.Check(err)

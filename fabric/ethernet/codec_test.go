@@ -64,7 +64,8 @@ const example = `{"version":3,"switch":"su00-leaf0","vlan_table":{"used":2,"size
 	`"ports":[{"port":1,"filter_in":true,"filter_out":true,"locked":true,"mirrored":false,"vlans":[{"vid":2,"vni":4097,"isolated":false}],"class":6,"lldp":"02:00:00:00:00:01","fdb":"02:00:00:00:00:01","more":false},` +
 	`{"port":2,"filter_in":true,"filter_out":true,"locked":true,"mirrored":false,"vlans":[{"vid":3,"vni":16777214,"isolated":true}],"class":0,"lldp":"02:00:00:00:00:0a","fdb":"02:00:00:00:00:0a","more":false}],` +
 	`"vnis":[{"vni":4097,"import":["65000:4097"],"export":["65000:4097"],"flood":["10.65.0.2"],"static":[]},{"vni":16777214,"import":["65000:16777214"],"export":["65000:16777214"],"flood":["10.65.0.2"],"static":[]}],` +
-	`"routes_seen":true,"routes":[{"kind":2,"vni":4097,"mac":"02:00:00:00:00:01","targets":["65000:4097"],"originator":"10.65.0.1"},{"kind":2,"vni":16777214,"mac":"02:00:00:00:00:0a","targets":["65000:16777214"],"originator":"10.65.0.1"}],` +
+	`"routes_seen":true,"routes":[{"kind":2,"vni":4097,"mac":"02:00:00:00:00:01","targets":["65000:4097"],"originator":"10.65.0.1"},{"kind":2,"vni":16777214,"mac":"02:00:00:00:00:0a","targets":["65000:16777214"],"originator":"10.65.0.1"},` +
+	`{"kind":3,"vni":4097,"mac":"","targets":["65000:4097"],"originator":"10.65.0.1"},{"kind":3,"vni":16777214,"mac":"","targets":["65000:16777214"],"originator":"10.65.0.1"}],` +
 	`"reflectors":[{"at":"10.65.255.1","passes":["65000:4097","65000:16777214"]},{"at":"10.65.255.2","passes":["65000:4097","65000:16777214"]}]}`
 
 func TestForm(t *testing.T) {
@@ -121,6 +122,7 @@ func drawn(t *rapid.T) Capture {
 	}
 	u := &c.Underlay
 	u.AcceptElse, u.Forwards, u.Peers = rapid.Bool().Draw(t, "else"), rapid.Bool().Draw(t, "forwards"), addresses("peers")
+	c.Routes = nil
 	if c.RoutesSeen = rapid.Bool().Draw(t, "seen"); c.RoutesSeen {
 		for range rapid.IntRange(0, 3).Draw(t, "routes") {
 			c.Routes = append(c.Routes, Route{Kind: rapid.Uint8().Draw(t, "kind"), VNI: rapid.Uint32Range(0, 1<<24-1).Draw(t, "vni"),

@@ -162,8 +162,8 @@ func nameByte(c byte) bool {
 // ports carry rows: what a simulated leaf says of itself. Readings are ascending by
 // LeafPort; a limited member is an isolated port of its VLAN; a value up to 4,094 is
 // a VLAN that is bridged on this leaf only. Full is not written: it follows from
-// the table's size. VLANs are numbered from 2 by ascending VNI. It announces no
-// routes. accept is VTEPRanges of the fabric, at hand.
+// the table's size. VLANs are numbered from 2 by ascending VNI. It announces its
+// VNIs, and no address behind it. accept is VTEPRanges of the fabric, at hand.
 func Ideal(s *site.Site, leaf site.Leaf, accept []Range, readings []fabric.Reading, tableSize int) (Capture, error) {
 	if !s.HasLeaf(leaf) {
 		return Capture{}, fmt.Errorf("ethernet capture of %s", s.LeafID(leaf))
@@ -205,9 +205,14 @@ func Ideal(s *site.Site, leaf site.Leaf, accept []Range, readings []fabric.Readi
 		}
 	}
 	slices.Sort(targets)
-	c.VNIs = make([]VNI, len(targets))
+	if len(targets) == 0 {
+		return c, nil
+	}
+	c.VNIs, c.Routes = make([]VNI, len(targets)), make([]Route, len(targets))
 	for i := range targets {
-		c.VNIs[i] = VNI{VNI: targets[i].Value(), Import: targets[i : i+1], Export: targets[i : i+1]}
+		own := targets[i : i+1]
+		c.VNIs[i] = VNI{VNI: own[0].Value(), Import: own, Export: own}
+		c.Routes[i] = Route{Kind: 3, VNI: own[0].Value(), Targets: own, Originator: c.Underlay.VTEP}
 	}
 	return c, nil
 }

@@ -24,7 +24,10 @@ import (
 //   - no mirror session, else [fabric.FaultMirror];
 //   - traffic classes are treated as in Classes, else [fabric.FaultClass];
 //   - route reflectors that were asked pass its routes on under the target of each
-//     VNI of its ports, else [fabric.FaultPolicy] at the ports of that VNI.
+//     VNI of its ports, else [fabric.FaultPolicy] at the ports of that VNI;
+//   - it announces each VNI of its ports (kind 3, RFC 7432, section 7.3), else
+//     [fabric.FaultUnannounced] at them: other leaves send it nothing that they flood,
+//     and so no answer to ARP either.
 //
 // What belongs to a VNI that no port carries counts against every port of the leaf.
 // A port that takes packets from any source address does not enforce its table. A
@@ -161,6 +164,7 @@ func (j *judge) vnis() {
 
 func (j *judge) routes() {
 	vtep := VTEP(j.fabric, j.leaf)
+	announced := map[uint32]bool{}
 	for i := range j.c.Routes {
 		r := &j.c.Routes[i]
 		honest := r.Originator == vtep && len(r.Targets) == 1 && r.Targets[0] == TargetOf(r.VNI)
@@ -170,11 +174,19 @@ func (j *judge) routes() {
 				j.blame(r.VNI, fabric.FaultForged)
 			}
 		case 3:
+			announced[r.VNI] = announced[r.VNI] || honest
 		default: // multi-homing and IP prefixes, which leaves here have nothing to say of
 			honest = false
 		}
 		if !honest {
 			j.blame(r.VNI, fabric.FaultRoutes)
+		}
+	}
+	for i := range j.c.Ports {
+		for _, v := range j.c.Ports[i].VLANs {
+			if v.VNI != 0 && !announced[v.VNI] {
+				j.blame(v.VNI, fabric.FaultUnannounced)
+			}
 		}
 	}
 }

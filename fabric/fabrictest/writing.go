@@ -55,7 +55,7 @@ func plansNothing(ctx context.Context, f *Fixture) error {
 		return err
 	}
 	if c, err = f.Driver.Plan(desired, after.tables); err != nil || !c.Empty() {
-		return fmt.Errorf("plan after apply: %d ports, error %w; expected nothing to do", len(c.Ports), err)
+		return fmt.Errorf("plan after apply: %d ports, error %v; expected nothing to do", len(c.Ports), err)
 	}
 	return nil
 }

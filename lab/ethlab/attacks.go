@@ -255,19 +255,21 @@ func (l *Lab) relearn(ctx context.Context, v [2]victim) error {
 	return await.True(ctx, "LLDP to hear who is there now", func() bool { return l.announced(ctx, v[0], v[0].mac) && l.announced(ctx, v[1], v[1].mac) })
 }
 
+// configure has a device's bgpd run lines within its BGP instance.
+func (l *Lab) configure(ctx context.Context, device string, lines ...string) error {
+	_, err := l.Net.Vtysh(ctx, device, append([]string{"configure terminal", fmt.Sprintf("router bgp %d", ethernet.ASN)}, lines...)...)
+	return err
+}
+
 // routeAttacks are by somebody who speaks BGP, or configures who does.
 func (l *Lab) routeAttacks() []stage.Attack {
-	configure := func(ctx context.Context, device string, lines ...string) error {
-		_, err := l.Net.Vtysh(ctx, device, append([]string{"configure terminal", fmt.Sprintf("router bgp %d", ethernet.ASN)}, lines...)...)
-		return err
-	}
 	return []stage.Attack{
 		{Name: "the rival's route target is imported", By: "an administrator of the leaf", Ends: stage.Detected, Check: "foreign-route", Action: "locked down; VNIs differ, so addresses are disclosed and no packet leaks", Where: l.ourPort,
 			Mount: func(ctx context.Context) (func(context.Context) error, error) {
 				v := l.victims()
 				line := fmt.Sprintf("route-target import %s", ethernet.TargetOf(v[1].vni))
 				set := func(ctx context.Context, no string) error {
-					return configure(ctx, v[0].leaf, "address-family l2vpn evpn", fmt.Sprintf("vni %d", v[0].vni), no+line)
+					return l.configure(ctx, v[0].leaf, "address-family l2vpn evpn", fmt.Sprintf("vni %d", v[0].vni), no+line)
 				}
 				return func(ctx context.Context) error { return set(ctx, "no ") }, set(ctx, "")
 			}},
@@ -276,7 +278,7 @@ func (l *Lab) routeAttacks() []stage.Attack {
 				v := l.victims()
 				line := fmt.Sprintf("route-target export %s", ethernet.TargetOf(v[1].vni))
 				set := func(ctx context.Context, no string) error {
-					return configure(ctx, v[0].leaf, "address-family l2vpn evpn", fmt.Sprintf("vni %d", v[0].vni), no+line)
+					return l.configure(ctx, v[0].leaf, "address-family l2vpn evpn", fmt.Sprintf("vni %d", v[0].vni), no+line)
 				}
 				return func(ctx context.Context) error { return set(ctx, "no ") }, set(ctx, "")
 			}},
@@ -305,8 +307,8 @@ func (l *Lab) routeAttacks() []stage.Attack {
 			Mount: func(ctx context.Context) (func(context.Context) error, error) {
 				v := l.victims()[0]
 				peer := "neighbor " + stranger
-				return func(ctx context.Context) error { return configure(ctx, v.leaf, "no "+peer) },
-					configure(ctx, v.leaf, peer+" remote-as 65000", "address-family l2vpn evpn", peer+" activate")
+				return func(ctx context.Context) error { return l.configure(ctx, v.leaf, "no "+peer) },
+					l.configure(ctx, v.leaf, peer+" remote-as 65000", "address-family l2vpn evpn", peer+" activate")
 			}},
 		{Name: "a reflector announces routes of its own", By: "an administrator of a spine", Ends: stage.Detected, Check: "routes come from leaves only", Action: "nothing new is handed over while its routes are there",
 			Mount: func(ctx context.Context) (func(context.Context) error, error) {
@@ -320,11 +322,11 @@ func (l *Lab) routeAttacks() []stage.Attack {
 						return nil, err
 					}
 				}
-				if err := configure(ctx, spine, "address-family l2vpn evpn", "advertise-all-vni"); err != nil {
+				if err := l.configure(ctx, spine, "address-family l2vpn evpn", "advertise-all-vni"); err != nil {
 					return nil, err
 				}
 				undo := func(ctx context.Context) error {
-					if err := configure(ctx, spine, "address-family l2vpn evpn", "no advertise-all-vni"); err != nil {
+					if err := l.configure(ctx, spine, "address-family l2vpn evpn", "no advertise-all-vni"); err != nil {
 						return err
 					}
 					if err := l.at(ctx, spine, "ip link del vni%d", v.vni); err != nil {

@@ -7,11 +7,10 @@ import (
 
 	"bulkhead/lab/await"
 	"bulkhead/lab/ethnet"
-	"bulkhead/lab/ethnet/agenttest"
 )
 
 func TestMain(m *testing.M) {
-	agenttest.Main()
+	ethnet.BecomeAgent()
 	if dir := os.Getenv(planeOf); dir != "" {
 		if err := plane(dir); err != nil {
 			os.Stderr.WriteString(err.Error() + "\n")
@@ -36,7 +35,7 @@ func begin(t *testing.T, o Options) *Lab {
 	if missing := ethnet.Missing(false); missing != "" {
 		t.Skip("needs " + missing + ": as root on Debian, apt-get install frr nftables iproute2 lldpd")
 	}
-	o.Say, o.Agent, o.Reflector, o.Bound = func(s string) { t.Log(s) }, agenttest.Leaf, agenttest.Reflector, bound
+	o.Say, o.Agent, o.Reflector, o.Bound = func(s string) { t.Log(s) }, ethnet.SelfLeaf, ethnet.SelfReflector, bound
 	l, err := Start(await.Context(t), o)
 	if err != nil {
 		t.Fatal(err)

@@ -70,6 +70,10 @@ func (l *Lab) policyAttacks() []stage.Attack {
 				v := l.victims()[0]
 				return nothing, list(ctx, "no ", v.leaf, v.vni)
 			}},
+		{Name: "a leaf announces its VNIs no more (no advertise-all-vni)", By: "an administrator of the leaf", Ends: stage.Detected, Check: "unannounced", Action: "written again; nothing leaks, so nothing is locked down", Where: l.ourPortAlone,
+			Mount: func(ctx context.Context) (func(context.Context) error, error) {
+				return nothing, l.configure(ctx, l.victims()[0].leaf, "address-family l2vpn evpn", "no advertise-all-vni")
+			}},
 		{Name: "a leaf's queues mark congestion later than planned (ECN)", By: "an administrator of the leaf", Ends: stage.Detected, Check: "wrong-class", Action: "written again; nothing leaks, so nothing is locked down", Where: l.ourPortAlone,
 			Mount: func(ctx context.Context) (func(context.Context) error, error) {
 				return nothing, l.requeue(l.victims()[0].leaf, `"ecn_min": 150000`, `"ecn_min": 1400000`)

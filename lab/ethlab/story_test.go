@@ -15,7 +15,7 @@ import (
 // told are the attacks of the story, by the begin of their names: one each of what a
 // leaf, a route, silence, a reflector and a leased node can do. The others are mounted
 // by TestAttacks, and other days are TestBadDays, with the build tag labs.
-var told = []string{"a port moved into the rival's bridge", "a leaf announces a MAC", "a leaf falls silent", "a reflector keeps nothing", "frames from the rival's MAC"}
+var told = []string{"a port moved into the rival's bridge", "a leaf announces a MAC", "a leaf falls silent", "a reflector keeps nothing", "a leaf announces its VNIs no more", "frames from the rival's MAC"}
 
 // TestStory is the lab in short: two rivals are sold parts of the same scalable units,
 // proven apart and tried with packets; the management network is cut, and nothing of

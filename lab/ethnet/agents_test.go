@@ -10,7 +10,6 @@ import (
 	"bulkhead/fabric"
 	"bulkhead/fabric/ethernet"
 	"bulkhead/fabric/ethernet/linux"
-	"bulkhead/lab/ethnet/agenttest"
 	"bulkhead/site"
 )
 
@@ -38,7 +37,7 @@ func carries(t testing.TB, n *Net, leaf string, rows map[int]uint32) *linux.Clie
 // agents: each reaches its own across leaves, and nobody else. What the leaves say of
 // themselves is what was asked.
 func TestRivalsByAgents(t *testing.T) {
-	n := up(t, Options{Only: []string{"frontend"}, Agent: agenttest.Leaf})
+	n := up(t, Options{Only: []string{"frontend"}, Agent: SelfLeaf})
 	for _, leaf := range []string{"a1-su01-front", "a1-su02-front"} {
 		c := carries(t, n, leaf, map[int]uint32{1: 5001, 2: 5002, 3: quarantine})
 		got, err := c.Read(t.Context())
@@ -103,7 +102,7 @@ func differences(t *testing.T, n *Net, leaf string, c ethernet.Capture, values m
 
 // An agent refuses an older fence, also after it was killed and started again.
 func TestAgentKeepsItsFence(t *testing.T) {
-	n := up(t, Options{Only: []string{"frontend"}, Agent: agenttest.Leaf})
+	n := up(t, Options{Only: []string{"frontend"}, Agent: SelfLeaf})
 	const leaf = "a1-su01-front"
 	c := carries(t, n, leaf, map[int]uint32{1: 5001})
 	if err := c.Admit(t.Context(), fabric.Fence{Term: 5, Generation: 2}); err != nil {

@@ -14,7 +14,6 @@ import (
 	"bulkhead/fabric/ethernet"
 	"bulkhead/fabric/ethernet/linux"
 	"bulkhead/lab/await"
-	"bulkhead/lab/ethnet/agenttest"
 	"bulkhead/site"
 )
 
@@ -26,7 +25,7 @@ import (
 // same addresses.
 func twoRivals(t *testing.T) (n *Net, at map[string]*linux.Client) {
 	t.Helper()
-	n = up(t, Options{Only: []string{"frontend"}, Agent: agenttest.Leaf})
+	n = up(t, Options{Only: []string{"frontend"}, Agent: SelfLeaf})
 	at = map[string]*linux.Client{}
 	for _, leaf := range []string{first, second} {
 		at[leaf] = carries(t, n, leaf, map[int]uint32{1: 5001, 2: 5002})

@@ -17,7 +17,6 @@ import (
 	"bulkhead/fabric/ethernet"
 	"bulkhead/fabric/ethernet/evpn"
 	"bulkhead/lab/await"
-	"bulkhead/lab/ethnet/agenttest"
 	"bulkhead/site"
 )
 
@@ -33,7 +32,7 @@ import (
 //
 // The budget is that driver takes at most twice as long as frr.
 func BenchmarkConvergence(b *testing.B) {
-	n := up(b, Options{Only: []string{"frontend"}, Agent: agenttest.Leaf, Reflector: agenttest.Reflector})
+	n := up(b, Options{Only: []string{"frontend"}, Agent: SelfLeaf, Reflector: SelfReflector})
 	s := labSite(b)
 	k, err := n.StartCollector(b.Context(), "frontend")
 	if err != nil {

@@ -12,14 +12,13 @@ import (
 	"bulkhead/fabric/ethernet/evpn"
 	"bulkhead/fabric/fabrictest"
 	"bulkhead/lab/await"
-	"bulkhead/lab/ethnet/agenttest"
 	"bulkhead/site"
 )
 
 // The driver over real leaves, with a real route collector, passes what every driver
 // must.
 func TestConformance(t *testing.T) {
-	n := up(t, Options{Only: []string{"frontend"}, Agent: agenttest.Leaf, Reflector: agenttest.Reflector, LLDP: true})
+	n := up(t, Options{Only: []string{"frontend"}, Agent: SelfLeaf, Reflector: SelfReflector, LLDP: true})
 	s := labSite(t)
 	f, _ := s.FabricByID("frontend")
 	k, err := n.StartCollector(t.Context(), "frontend")

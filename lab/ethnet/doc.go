@@ -12,4 +12,10 @@
 // names and end with it, and its daemons run in a process namespace whose first
 // process ends when the owner does, even by SIGKILL. What is left then are folders,
 // which the next [Start], or [Sweep], removes.
+//
+// [Up] keeps a lab up by its name, in a process of its own ([Keep]); several may be up at
+// once, until [Down]. Such a lab has what drivers and a control plane need to work on it
+// as on any site: the site file, the sockets of its leaves' agents, its route reflectors
+// at an address of this machine's loopback, and the configuration for "bulkhead drivers
+// run".
 package ethnet

@@ -13,7 +13,6 @@ import (
 	"time"
 
 	"bulkhead/lab/await"
-	"bulkhead/lab/ethnet/agenttest"
 )
 
 // child makes this test program bring a lab up and wait to be killed.
@@ -25,7 +24,7 @@ type upLab struct {
 }
 
 func TestMain(m *testing.M) {
-	agenttest.Main()
+	BecomeAgent()
 	if os.Getenv(child) != "" {
 		if err := waitToBeKilled(); err != nil {
 			fmt.Fprintln(os.Stderr, err)

@@ -101,7 +101,7 @@ func Start(ctx context.Context, units []*site.SUInventory, o Options) (*Net, err
 	if err != nil {
 		return nil, err
 	}
-	if o.ID != "" && !Named(o.ID) {
+	if o.ID != "" && !validID(o.ID) {
 		return nil, fmt.Errorf("ethnet: lab %.40q: expected 1 to 12 lower-case letters and digits", o.ID)
 	}
 	if o.Say == nil {

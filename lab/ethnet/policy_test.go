@@ -15,14 +15,13 @@ import (
 	"bulkhead/fabric/ethernet"
 	"bulkhead/fabric/ethernet/linux"
 	"bulkhead/lab/await"
-	"bulkhead/lab/ethnet/agenttest"
 )
 
 // A leaf that announces its VNI under the rival's target as well is not passed on to
 // other leaves; what it announces under its own alone is, before and after. The route
 // collector hears it all the same.
 func TestTwoTargetsAreNotReflected(t *testing.T) {
-	n := up(t, Options{Only: []string{"frontend"}, Agent: agenttest.Leaf})
+	n := up(t, Options{Only: []string{"frontend"}, Agent: SelfLeaf})
 	carries(t, n, first, map[int]uint32{1: 5001})
 	carries(t, n, second, map[int]uint32{1: 5001, 2: 5002})
 	k, err := n.StartCollector(t.Context(), "frontend")
@@ -68,7 +67,7 @@ func TestTwoTargetsAreNotReflected(t *testing.T) {
 // what a leaf announces under another reaches no leaf, while the collector hears it. Who
 // changes a reflector by hand is seen, and the next order undoes it.
 func TestReflectorsFollowOrders(t *testing.T) {
-	n := up(t, Options{Only: []string{"frontend"}, Agent: agenttest.Leaf, Reflector: agenttest.Reflector})
+	n := up(t, Options{Only: []string{"frontend"}, Agent: SelfLeaf, Reflector: SelfReflector})
 	k, err := n.StartCollector(t.Context(), "frontend")
 	if err != nil {
 		t.Fatal(err)

@@ -9,7 +9,6 @@ import (
 
 	"bulkhead/fabric"
 	"bulkhead/lab/await"
-	"bulkhead/lab/ethnet/agenttest"
 	"bulkhead/site"
 )
 
@@ -27,7 +26,7 @@ func macOf(t *testing.T, n *Net, host, nic string) uint64 {
 // What a tenant's host must not say dies at its own port, counted there, and does not
 // even reach the tenant's other hosts. What it may say goes through the same way.
 func TestEdgePortsRefuse(t *testing.T) {
-	n := up(t, Options{Only: []string{"frontend"}, Agent: agenttest.Leaf})
+	n := up(t, Options{Only: []string{"frontend"}, Agent: SelfLeaf})
 	const from, to, nic = "a1-su01-n01", "a1-su02-n01", "frontend"
 	carries(t, n, "a1-su01-front", map[int]uint32{1: 5001})
 	carries(t, n, "a1-su02-front", map[int]uint32{1: 5001})
@@ -120,7 +119,7 @@ func TestEdgePortsRefuse(t *testing.T) {
 // counted. With the filter away the same packets are delivered to a tenant: the filter
 // is what stops them, and nothing else.
 func TestForgedVXLAN(t *testing.T) {
-	n := up(t, Options{Only: []string{"frontend"}, Agent: agenttest.Leaf})
+	n := up(t, Options{Only: []string{"frontend"}, Agent: SelfLeaf})
 	const leaf, victim, nic = "a1-su01-front", "a1-su01-n01", "frontend"
 	carries(t, n, leaf, map[int]uint32{1: 5001})
 	vtep := netip.AddrPortFrom(n.Plan.Device(leaf).Loopback, 4789)
@@ -189,7 +188,7 @@ func TestForgedVXLAN(t *testing.T) {
 
 // A limited member reaches a full one on its own leaf, and nobody through the fabric.
 func TestLimitedMembers(t *testing.T) {
-	n := up(t, Options{Only: []string{"frontend"}, Agent: agenttest.Leaf})
+	n := up(t, Options{Only: []string{"frontend"}, Agent: SelfLeaf})
 	full, limited := fabric.Compile(site.RoCE, 5001), fabric.Compile(site.RoCE, 5001)
 	limited.Leaf = []fabric.Member{fabric.Limited(5001)}
 	for _, leaf := range []string{"a1-su01-front", "a1-su02-front"} {

@@ -53,12 +53,12 @@ func lockFolder(dir string) (*os.File, error) {
 
 var named = regexp.MustCompile(`^[a-z0-9]{1,12}$`)
 
-// Named reports whether a lab may have this id. Folders, path spaces and sockets are
+// validID reports whether a lab may have this id. Folders, path spaces and sockets are
 // named by it; without a dash in it, no pattern for one lab fits those of another.
-func Named(id string) bool { return named.MatchString(id) }
+func validID(id string) bool { return named.MatchString(id) }
 
-// Owned reports whether a lab's owner lives; there is none where the lab is not.
-func Owned(id string) bool {
+// owned reports whether a lab's owner lives; there is none where the lab is not.
+func owned(id string) bool {
 	lock, err := os.Open(filepath.Join(Base, id, "lock"))
 	if err != nil {
 		return false

@@ -150,8 +150,8 @@ func TestFullStory(t *testing.T) {
 	d.flip(t)
 }
 
-// flip has the flip and truncation tests of the verifier run on the flagship's
-// bundle as it is at full size.
+// flip has the flip and truncation tests of the verifier, and that of what it may take,
+// run on the flagship's bundle as it is at full size.
 func (d *told) flip(t *testing.T) {
 	dir := t.TempDir()
 	path := filepath.Join(dir, "flagship.bundle")
@@ -185,7 +185,7 @@ func (d *told) flip(t *testing.T) {
 	if err := os.WriteFile(filepath.Join(dir, "flagship.policy"), text, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	test := exec.Command("go", "test", "bulkhead/bundle", "-count=1", "-timeout", "15m", "-run", "TestFlips|TestLargeTruncated")
+	test := exec.Command("go", "test", "bulkhead/bundle", "-count=1", "-timeout", "15m", "-run", "TestFlips|TestLargeTruncated|TestLargeWithinBudget")
 	test.Env = append(os.Environ(), "BULKHEAD_BUNDLE="+path)
 	if out, err := test.CombinedOutput(); err != nil {
 		t.Errorf("%v: %s", err, out)

@@ -2,6 +2,7 @@ package draft
 
 import (
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -11,10 +12,13 @@ import (
 )
 
 // SiteFile writes the draft as a site file, and reads it back before it returns
-// it: what is returned compiles.
+// it: what is returned compiles. What it takes that nobody has said becomes a remark.
 func (d *Draft) SiteFile(o Options) ([]byte, error) {
 	if err := d.Check(); err != nil {
 		return nil, err
+	}
+	if o.Family == "" && slices.ContainsFunc(d.Fabrics, func(f Fabric) bool { return f.Family == "" }) {
+		d.Remark("The file does not say what its fabrics are made of: RoCE is taken, --family infiniband says otherwise.")
 	}
 	h, err := d.header(o)
 	if err != nil {

@@ -2,6 +2,7 @@ package draft
 
 import (
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -13,7 +14,7 @@ import (
 // value means all of them.
 type Selection struct {
 	text  string
-	names map[string]bool
+	names map[string]bool // true: something has the name
 }
 
 // Select reads a list of names: n[001-016],n20 as host lists are written, and
@@ -49,9 +50,9 @@ func (s *Selection) add(part string) error {
 		to, err2 := strconv.Atoi(last)
 		if err == nil && err2 == nil && base != "" && from <= to && to-from < site.MaxNodes {
 			for n := from; n <= to; n++ {
-				s.names[strings.ToLower(fmt.Sprintf("%s%0*d", base, len(first)-len(base), n))] = true
+				s.names[strings.ToLower(fmt.Sprintf("%s%0*d", base, len(first)-len(base), n))] = false
 			}
-			// A host may be called a-1 as well.
+			// A host may be called a-1 as well: nobody misses it.
 			s.names[strings.ToLower(part)] = true
 			return nil
 		}
@@ -61,7 +62,7 @@ func (s *Selection) add(part string) error {
 		return fmt.Errorf("%.60q: expected names such as gpu[001-016],gpu020 or mlx5_0-7: %w", part, err)
 	}
 	for _, name := range names {
-		s.names[strings.ToLower(name)] = true
+		s.names[strings.ToLower(name)] = false
 	}
 	return nil
 }
@@ -78,11 +79,26 @@ func (s Selection) Has(names ...string) bool {
 		return true
 	}
 	for _, name := range names {
-		if name != "" && s.names[strings.ToLower(name)] {
+		name = strings.ToLower(name)
+		if _, meant := s.names[name]; name != "" && meant {
+			s.names[name] = true
 			return true
 		}
 	}
 	return false
+}
+
+// Unmet lists the names that are meant and that nothing has had so far: more likely a
+// slip of the pen than a wish. It is "" where all were met.
+func (s Selection) Unmet() string {
+	var names []string
+	for name, met := range s.names {
+		if !met {
+			names = append(names, name)
+		}
+	}
+	slices.Sort(names)
+	return hostlist.Fold(names)
 }
 
 func (s Selection) String() string { return s.text }

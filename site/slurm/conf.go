@@ -70,6 +70,15 @@ type lineError struct {
 
 func (e *lineError) Error() string { return e.at.String() + ": " + e.what }
 
+// reason is what an error says, without the line, which a note says already.
+func reason(err error) string {
+	var l *lineError
+	if errors.As(err, &l) {
+		return l.what
+	}
+	return err.Error()
+}
+
 // otherForm says which other form a line is of, and what reads it; "" if none is known.
 func otherForm(line string) string {
 	lower := strings.ToLower(line)
@@ -274,7 +283,7 @@ func pairs(at fileLine, text string) (map[string]string, error) {
 		rest = strings.TrimLeft(rest, " \t")
 		lower := strings.ToLower(key)
 		if _, twice := fields[lower]; twice {
-			return nil, at.fail("%s: twice on this line", key)
+			return nil, at.fail("%s: twice on this line, expected once", key)
 		}
 		fields[lower] = value
 	}

@@ -1,6 +1,7 @@
 package slurm
 
 import (
+	"cmp"
 	"fmt"
 	"regexp"
 	"slices"
@@ -72,7 +73,7 @@ func (n *network) addSwitch(s *vertex, nodes, children string) error {
 		n.waiting = append(n.waiting, s)
 	}
 	if len(n.switches) == maxSwitches {
-		return s.at.fail("more than %d switches", maxSwitches)
+		return s.at.fail("more than %d switches: expected fewer in one file", maxSwitches)
 	}
 	if err := n.takeHosts(s, nodes); err != nil {
 		return err
@@ -95,7 +96,7 @@ func (n *network) addBlock(b *vertex) error {
 		return nil
 	}
 	if len(n.blocks) == maxSwitches {
-		return b.at.fail("more than %d blocks", maxSwitches)
+		return b.at.fail("more than %d blocks: expected fewer in one file", maxSwitches)
 	}
 	if err := n.takeHosts(b, "Nodes"); err != nil {
 		return err
@@ -112,7 +113,7 @@ func (n *network) takeHosts(v *vertex, key string) error {
 	}
 	hosts, err := expand(v.nodesAt, key, v.nodes)
 	if err != nil {
-		n.note(v.nodesAt, "%v: the nodes of %s are left out", err, v.name)
+		n.note(v.nodesAt, "%s: the nodes of %s are left out", reason(err), v.name)
 		n.waiting = append(n.waiting, v)
 		return nil
 	}
@@ -220,7 +221,7 @@ func (n *network) link() (roots []*vertex) {
 		}
 		names, err := expand(s.at, "switches below "+s.name, s.children)
 		if err != nil {
-			n.note(s.at, "%v: nothing is below %s", err, s.name)
+			n.note(s.at, "%s: nothing is below %s", reason(err), s.name)
 			continue
 		}
 		for _, name := range names {
@@ -262,6 +263,9 @@ func (n *network) treeDraft(from string, _ draft.Options) (*draft.Draft, error) 
 		return nil, fmt.Errorf("%s: no SwitchName in it: nothing says where nodes are", from)
 	}
 	n.leaveOthers(n.switches)
+	for _, s := range n.switches {
+		n.real.Names(s.name) // it is there, whether its name would have made it another or not
+	}
 	t := &treeMaker{n: n, d: &draft.Draft{From: from}}
 	for _, root := range n.tops(n.link()) {
 		t.d.Fabrics = append(t.d.Fabrics, draft.Fabric{Name: root.name})
@@ -293,7 +297,9 @@ func (n *network) tops(roots []*vertex) (out []*vertex) {
 		joins := stand.MatchString(root.name) && !n.real.Names(root.name) || root.height() > maxHeight
 		switch {
 		case n.gathers(root):
-			n.note(root.at, "%d nodes under %s: it is a switch of unknown nodes and no fabric that can be sold: left out; if it is there, name it in --switches", root.forget(), root.name)
+			if nodes := root.forget(); nodes > 0 {
+				n.note(root.at, "%d nodes under %s: it is a switch of unknown nodes and no fabric that can be sold: left out; if they are nodes, give a file that says under which leaf they are, before they are leased; if it is a leaf, name it in --switches", nodes, root.name)
+			}
 		case joins && len(root.below) > 0:
 			root.seen = true
 			n.note(root.at, "switch %s only joins what is below it: its %d switches are a fabric each", root.name, len(root.below))
@@ -303,7 +309,7 @@ func (n *network) tops(roots []*vertex) (out []*vertex) {
 				if !n.gathers(v) {
 					return false
 				}
-				n.note(v.at, "%d nodes under %s: it is a switch of unknown nodes: left out; if it is there, name it in --switches", v.forget(), v.name)
+				n.note(v.at, "%d nodes under %s: it is a switch of unknown nodes: left out; if it is a leaf, name it in --switches", v.forget(), v.name)
 				return true
 			})
 			out = append(out, root)
@@ -454,10 +460,11 @@ func (t *treeMaker) notes() {
 func (n *network) blockDraft(from string, _ draft.Options) (*draft.Draft, error) {
 	n.leaveOthers(n.blocks)
 	d := &draft.Draft{From: from, Fabrics: []draft.Fabric{{Name: "fabric"}}, Halls: []draft.Hall{{Name: "hall"}}}
+	sizes := strings.Trim(fmt.Sprint(n.sizes), "[]")
 	if len(n.sizes) == 0 {
 		n.sizes = []int{n.smallest()} // as Slurm has it: the smallest block is the base
 	}
-	d.Remark("A block is a scalable unit of one rack: an NVLink domain. Fabric and hall stand in: a block topology does not name them.")
+	d.Remark("A block is a scalable unit of one rack: an NVLink domain. A block topology names no fabric and no hall: one of each stands for all.")
 	per := standIn
 	if len(n.sizes) > 1 {
 		per = min(standIn, n.sizes[1]/n.sizes[0])
@@ -486,8 +493,8 @@ func (n *network) blockDraft(from string, _ draft.Options) (*draft.Draft, error)
 		p.Units = append(p.Units, n.units(b)...)
 	}
 	if len(n.blocks) == 0 && len(n.hidden) > 0 {
-		return nil, n.hidden[0].fail("%d BlockName lines are commented out, this is the first, and no other is there: no block is left; a program comments out blocks with fewer nodes than BlockSizes (%s): take the # away or give the file that it was made from",
-			len(n.hidden), strings.Trim(fmt.Sprint(n.sizes), "[]"))
+		return nil, n.hidden[0].fail("every BlockName line is commented out, %d in all, this is the first: no block is left; a program comments out blocks with fewer nodes than BlockSizes (here: %s): take the # away or give the file that it was made from",
+			len(n.hidden), cmp.Or(sizes, "none"))
 	}
 	return n.finish(d, "block")
 }

@@ -231,7 +231,7 @@ func TestYAMLRefuses(t *testing.T) {
 		"- topology: &x a\n  tree: *x":                               "expected",
 		"- [[[[[[[[[[[[[[[[[[[[]]]]]]]]]]]]]]]]]]]]":                 "open brackets",
 		"a: [":                           "not YAML",
-		"- topology: x\n  topology: y\n": "t:2: topology: twice",
+		"- topology: x\n  topology: y\n": "t:2: topology: here twice",
 		"- topology: a\n  tree:\n    switches:\n      - {switch: r, children: gone}": "t:4: switch r: gone is below it",
 	} {
 		d, err := YAML("t", text(content), options)

@@ -130,13 +130,13 @@ func (i item) fields(known ...string) (map[string]item, error) {
 			return nil, at.fail("%.40q: expected one of %s", pair.Key.String(), strings.Join(known, ", "))
 		}
 		if _, twice := out[key]; twice {
-			return nil, at.fail("%s: twice", key)
+			return nil, at.fail("%s: here twice, expected once", key)
 		}
 		if pair.Value == nil || pair.Value.Type() == ast.NullType {
 			if key == "nodes" || key == "children" {
 				continue // nothing is below it
 			}
-			return nil, at.fail("%s: no value", key)
+			return nil, at.fail("%s: no value: give one, or remove the field", key)
 		}
 		out[key] = item{pair.Value, fileLine{i.at.file, lineOf(pair.Value, at.line)}}
 	}

@@ -338,6 +338,19 @@ func (k *Collector) Complete() bool {
 	return false
 }
 
+// All reports whether every reflector's session counts: then a next hop without routes
+// announces nothing to anybody.
+func (k *Collector) All() bool {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	for _, s := range k.sessions {
+		if s.State != Synced {
+			return false
+		}
+	}
+	return len(k.sessions) > 0
+}
+
 // Sessions returns the state of each reflector's session, in the order of the
 // configuration.
 func (k *Collector) Sessions() []Session {

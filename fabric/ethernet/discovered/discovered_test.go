@@ -441,9 +441,9 @@ func TestFilesAsTheyAre(t *testing.T) {
 			"port-Ethernet0 port-Ethernet4", "it names no neighbour (DEVICE_NEIGHBOR): its 2 ports"},
 		"a card speaks first": {"lldp", `{"lldp": {"interface": [{"swp1": {"chassis": {"bf3-1": {"id": {}, "descr": "BlueField"}}, "port": {"id": {"type": "mac", "value": "02:00:00:00:00:02"}, "descr": "p0"}}},
  {"swp1": {"chassis": {"gpu1": {"id": {}}}, "port": {"id": {"type": "mac", "value": "02:00:00:00:00:01"}, "descr": "eth0"}}}]}}`,
-			"gpu1", "f:1: port swp1 has a second neighbour, bf3-1: left out, gpu1 with MAC 020000000001 (line 2) is taken"},
+			"gpu1", "f:1: port swp1 has a second neighbour, bf3-1: left out, gpu1 with MAC 02:00:00:00:00:01 (line 2) is taken: bf3-1 is a card in a host"},
 		"one of two says its MAC": {"lldp", `{"lldp": {"interface": [{"swp1": {"chassis": {"a": {"id": {}}}, "port": {"id": {"type": "ifname", "value": "eth0"}}}}, {"swp1": {"chassis": {"b": {"id": {}}}, "port": {"id": {"type": "mac", "value": "02:00:00:00:00:01"}}}}]}}`,
-			"b", "a: left out, b with MAC 020000000001 (line 1) is taken: it does not say the MAC of its port"},
+			"b", "a: left out, b with MAC 02:00:00:00:00:01 (line 1) is taken: a does not say the MAC of its port"},
 		"a gap": {"lldp", `{"lldp": {"interface": [{"swp1": {"chassis": {"a": {"id": {}}}, "port": {"id": {"type": "mac", "value": "02:00:00:00:00:01"}}}}, {"swp9": {"chassis": {"b": {"id": {}}}, "port": {"id": {"type": "mac", "value": "02:00:00:00:00:02"}}}}]}}`, "a b", ""},
 	} {
 		read := func(string) ([]byte, error) { return []byte(c.text), nil }
@@ -469,5 +469,31 @@ func TestFilesAsTheyAre(t *testing.T) {
 		} else if p, known := s.PortAt(s.LeafOf(site.PortOf(0, 0)), 9); name == "a gap" && (!known || s.LeafPort(p) != 9 || s.PortID[p] != 0x020000000002) {
 			t.Errorf("%s: leaf port 9 is %v, %t", name, p, known)
 		}
+	}
+}
+
+// A selector is heeded at a port with two neighbours, and what it leaves out is noted.
+func TestHostsThatAreSelected(t *testing.T) {
+	text := `{"lldp": {"interface": [{"swp1": {"chassis": {"gpu1": {"id": {}}}, "port": {"id": {"type": "mac", "value": "02:00:00:00:00:01"}}}},
+ {"swp1": {"chassis": {"bf3-1": {"id": {}, "descr": "BlueField"}}, "port": {"id": {"type": "mac", "value": "02:00:00:00:00:02"}}}},
+ {"swp2": {"chassis": {"gpu2": {"id": {}}}, "port": {"id": {"type": "mac", "value": "02:00:00:00:00:03"}}}}]}}`
+	read := func(string) ([]byte, error) { return []byte(text), nil }
+	var o draft.Options
+	var err error
+	if o.Hosts, err = draft.Select("bf3-1,gpu9"); err != nil {
+		t.Fatal(err)
+	}
+	d, err := DraftLLDP("leaf1=f", read, o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	notes := fmt.Sprint(d.Notes)
+	for _, says := range []string{"gpu1: left out, bf3-1 with MAC 02:00:00:00:00:02 (line 2) is taken: --hosts names bf3-1", "f:3: hosts that --hosts does not name are left out, 1 of them, the first gpu2"} {
+		if !strings.Contains(notes, says) {
+			t.Errorf("%s, expected %s", notes, says)
+		}
+	}
+	if unmet := o.Hosts.Unmet(); unmet != "gpu9" {
+		t.Errorf("unmet %q, expected gpu9", unmet)
 	}
 }

@@ -171,7 +171,7 @@ func (f *fabricFiles) draft() (*draft.Draft, error) {
 		}
 		why := ""
 		if len(f.notes) > 0 {
-			why = fmt.Sprintf("; %d notes, the last: %s", len(f.notes), f.notes[len(f.notes)-1])
+			why = fmt.Sprintf("; the last reason of %d: %s", len(f.notes), f.notes[len(f.notes)-1])
 		}
 		return nil, &Error{f.first, 0, "", "no host under these leaves could be a node: " + hint + why}
 	}
@@ -205,7 +205,7 @@ func (f *fabricFiles) draft() (*draft.Draft, error) {
 	d.Halls = []draft.Hall{hall}
 	f.vnis(units)
 	d.Notes = f.notes
-	d.Remarks = append(f.remarks, "cables above the leaves are not taken over: spines and their number are those of the shape")
+	d.Remarks = append(f.remarks, "cables above the leaves are not taken over: how many spines and cores there are is for a person to fill in, under shape")
 	return d, nil
 }
 
@@ -267,16 +267,18 @@ func (f *fabricFiles) neighbour(l *Leaf, all []*Link, heard map[string]int) *Lin
 		if k == best {
 			continue
 		}
-		why := "one is expected; is there a hub or a bridge between?"
+		why := "one neighbour is expected; is there a hub or a bridge between?"
 		switch {
+		case f.o.Hosts.Has(best.Host) && !f.o.Hosts.Has(k.Host):
+			why = "--hosts names " + best.Host
 		case k.DPU && !best.DPU:
-			why = "it is a card in a host, whose NIC's own address is at the same port"
+			why = k.Host + " is a card in a host (a DPU), whose NIC's own address is at the same port"
 		case k.MAC == 0 && best.MAC != 0:
-			why = "it does not say the MAC of its port"
+			why = k.Host + " does not say the MAC of its port"
 		}
 		address := ""
 		if best.MAC != 0 {
-			address = fmt.Sprintf(" with MAC %012x", best.MAC)
+			address = " with MAC " + macText(best.MAC)
 		}
 		f.note(l, k.Line, "port %s has a second neighbour, %s: left out, %s%s (line %d) is taken: %s", k.Port, k.Host, best.Host, address, best.Line, why)
 	}
@@ -303,6 +305,8 @@ func (f *fabricFiles) hosts() (nodes []*host) {
 	}
 	byName := map[string]*host{}
 	var order []*host
+	var others []string // that --hosts does not name
+	var othersAt rail   // the first of them
 	switches := map[string]bool{}
 	heard := map[string]int{}
 	for _, l := range f.leaves {
@@ -327,6 +331,9 @@ func (f *fabricFiles) hosts() (nodes []*host) {
 		for _, port := range ports {
 			k := f.neighbour(l, at[port], heard)
 			if !f.o.Hosts.Has(k.Host) {
+				if others = append(others, k.Host); len(others) == 1 {
+					othersAt = rail{l, k}
+				}
 				continue
 			}
 			h := byName[k.Host]
@@ -337,6 +344,11 @@ func (f *fabricFiles) hosts() (nodes []*host) {
 			}
 			h.rails = append(h.rails, rail{l, k})
 		}
+	}
+	if len(others) > 0 {
+		slices.Sort(others)
+		others = slices.Compact(others)
+		f.note(othersAt.leaf, othersAt.link.Line, "hosts that --hosts does not name are left out, %d of them, the first %s", len(others), others[0])
 	}
 	for _, h := range order {
 		if switches[h.name] {

@@ -107,6 +107,11 @@ func parseMAC(text string) (mac uint64, err error) {
 	return mac, nil
 }
 
+// macText writes an address as people do.
+func macText(mac uint64) string {
+	return fmt.Sprintf("%02x:%02x:%02x:%02x:%02x:%02x", byte(mac>>40), byte(mac>>32), byte(mac>>24), byte(mac>>16), byte(mac>>8), byte(mac))
+}
+
 // readJSON reads lldpctl -f json. One interface is an object instead of a list,
 // and a chassis is named by its key, or has no name.
 func (l *Leaf) readJSON(data []byte) error {

@@ -57,7 +57,7 @@ func (f *fabricFiles) nodes(hosts []*host, count int) (nodes []*host) {
 		if len(h.rails) > 0 {
 			l, line = h.rails[0].leaf, h.rails[0].link.Line
 		}
-		f.note(l, line, "host %s has %d ports at these leaves, a node of the site %d: it is left out, and its leaf ports count as unknown", h.name, len(h.rails), count)
+		f.note(l, line, "host %s has %d ports at these leaves, a node of the site %d: it is left out, and its leaf ports count as unknown; if it is a node, see that each of its ports speaks LLDP to a leaf whose file is given", h.name, len(h.rails), count)
 	}
 	return nodes
 }

@@ -49,8 +49,11 @@ type Routes interface {
 	// of no use: then those are the ones that have routes, and no other has any.
 	Changed(since uint64) (vteps []netip.Addr, cursor uint64, all bool)
 	// Complete reports whether some reflector has sent all that it has: then a leaf
-	// without routes announces nothing.
+	// without routes announces nothing, or has lost its session there.
 	Complete() bool
+	// All reports whether every reflector has: then a leaf without routes announces
+	// nothing to anybody, and the other leaves don't know of it.
+	All() bool
 	// Signal receives a value after something changed; several changes may give one.
 	Signal() <-chan struct{}
 }
@@ -90,11 +93,12 @@ type Driver struct {
 
 // leafState is what was read of a leaf last.
 type leafState struct {
-	device  uint64 // its change number
-	raw     []byte
-	silent  bool   // it did not answer last
-	stale   bool   // its routes changed since
-	changed uint64 // cursor
+	device    uint64 // its change number
+	raw       []byte
+	silent    bool     // it did not answer last
+	stale     bool     // its routes changed since
+	changed   uint64   // cursor
+	announced []uint32 // VNIs, ascending, when it was read last
 }
 
 func (d *Driver) fabric() site.Fabric { return d.Site.Fabrics[d.Fabric] }

@@ -110,7 +110,8 @@ func TestAwaits(t *testing.T) {
 }
 
 // TestDeafCollector: without the collector's word a leaf that carries VNIs can't be
-// judged, and one that carries none can as long as some reflector is heard.
+// judged, and one that carries none can as long as some reflector is heard. Where every
+// reflector says that it announces nothing, it is known to be cut off.
 func TestDeafCollector(t *testing.T) {
 	s := fabrictest.NewSite(1, 2, site.RoCE)
 	d, leaves, h := newDriver(s, 1)
@@ -129,6 +130,20 @@ func TestDeafCollector(t *testing.T) {
 	if judge(0) == nil {
 		t.Error("a leaf with a VNI announces nothing, and counts as read")
 	}
+	h.mu.Lock()
+	h.all = true
+	h.mu.Unlock()
+	for _, dev := range observe(t, d, 0).Devices {
+		if dev.Leaf != 0 {
+			continue
+		}
+		if r, err := ethernet.Read(s, 0, dev.Raw); err != nil || r[0].Faults != fabric.FaultUnannounced {
+			t.Errorf("no reflector hears of a leaf's VNI: %v, %v, expected that it is unannounced", r, err)
+		}
+	}
+	h.mu.Lock()
+	h.all = false
+	h.mu.Unlock()
 	if err := judge(1); err != nil {
 		t.Errorf("a leaf that has nothing to announce: %v", err)
 	}

@@ -22,14 +22,16 @@ type leaf struct {
 	s  *site.Site
 	id site.Leaf
 
-	mu      sync.Mutex
-	rows    map[int]fabric.Row
-	changes uint64
-	fence   fabric.Fence
-	down    bool
-	failing map[int]bool
-	spoil   func(*ethernet.Capture) // what somebody did to it; nil: nothing
-	reads   int
+	mu        sync.Mutex
+	rows      map[int]fabric.Row
+	changes   uint64
+	fence     fabric.Fence
+	down      bool
+	failing   map[int]bool
+	spoil     func(*ethernet.Capture) // what somebody did to it; nil: nothing
+	reads     int
+	heard     *heard
+	announced int // VNIs
 }
 
 var errDown = errors.New("it does not answer")
@@ -118,8 +120,28 @@ func (l *leaf) put(number int, row fabric.Row) bool {
 	if !l.rows[number].Equal(row) {
 		l.rows[number] = row.Clone()
 		l.changes++
+		l.announce()
 	}
 	return true
+}
+
+// announce says which VNIs the leaf carries, and one that it always does.
+func (l *leaf) announce() {
+	vnis := map[uint32]bool{5000: true}
+	for _, row := range l.rows {
+		for _, m := range row.Leaf {
+			vnis[m.Value()] = true
+		}
+	}
+	var routes []ethernet.Route
+	vtep := ethernet.VTEP(l.s.FabricOfLeaf(l.id), l.id)
+	for _, vni := range slices.Sorted(maps.Keys(vnis)) {
+		routes = append(routes, ethernet.Route{Kind: 3, VNI: vni, Targets: []ethernet.Target{ethernet.TargetOf(vni)}, Originator: vtep})
+	}
+	if len(routes) != l.announced {
+		l.announced = len(routes)
+		l.heard.put(vtep, routes...)
+	}
 }
 
 // heard is a collector that hears what the leaves in memory announce.
@@ -128,7 +150,8 @@ type heard struct {
 	routes   map[netip.Addr][]ethernet.Route
 	changed  map[netip.Addr]uint64
 	cursor   uint64
-	complete bool
+	complete bool // one reflector is heard
+	all      bool // and so are the others
 	signal   chan struct{}
 }
 
@@ -157,6 +180,12 @@ func (h *heard) Complete() bool {
 	return h.complete
 }
 
+func (h *heard) All() bool {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.complete && h.all
+}
+
 func (h *heard) put(vtep netip.Addr, routes ...ethernet.Route) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -168,8 +197,7 @@ func (h *heard) put(vtep netip.Addr, routes ...ethernet.Route) {
 	}
 }
 
-// newDriver makes a driver of leaves in memory; each announces its multicast route
-// of every label that may be used.
+// newDriver makes a driver of leaves in memory; each announces the labels of its ports.
 func newDriver(s *site.Site, fabricIndex int) (*evpn.Driver, map[site.Leaf]*leaf, *heard) {
 	h := &heard{routes: map[netip.Addr][]ethernet.Route{}, changed: map[netip.Addr]uint64{}, complete: true, signal: make(chan struct{}, 1)}
 	leaves, devices := map[site.Leaf]*leaf{}, map[site.Leaf]evpn.Device{}
@@ -177,10 +205,9 @@ func newDriver(s *site.Site, fabricIndex int) (*evpn.Driver, map[site.Leaf]*leaf
 		if s.FabricOfLeaf(id) != fabricIndex {
 			continue
 		}
-		leaves[id] = &leaf{s: s, id: id, rows: map[int]fabric.Row{}, failing: map[int]bool{}, changes: 1}
+		leaves[id] = &leaf{s: s, id: id, rows: map[int]fabric.Row{}, failing: map[int]bool{}, changes: 1, heard: h}
 		devices[id] = leaves[id]
-		vtep := ethernet.VTEP(fabricIndex, id)
-		h.put(vtep, ethernet.Route{Kind: 3, VNI: 5000, Targets: []ethernet.Target{ethernet.TargetOf(5000)}, Originator: vtep})
+		leaves[id].announce()
 	}
 	return &evpn.Driver{Site: s, Fabric: fabricIndex, Leaves: maps.Clone(devices), Routes: h, Origin: "simulated", Patience: time.Millisecond}, leaves, h
 }

@@ -80,7 +80,7 @@ func (d *Driver) Observe(ctx context.Context, s fabric.Scope) (fabric.Observatio
 				d.cursor++
 				state.raw, state.changed = a.raw, d.cursor
 			}
-			state.device, state.silent, state.stale = a.device, false, false
+			state.device, state.silent, state.stale, state.announced = a.device, false, false, a.announced
 		}
 		if !given || state.changed > s.Since {
 			o.Devices = append(o.Devices, fabric.DeviceReading{Leaf: l, Reachable: true, Source: ethernet.Source, At: o.At, Raw: state.raw})
@@ -113,9 +113,10 @@ func (d *Driver) hearRoutes() {
 
 // answer is what a leaf and the collector said; raw is nil where nothing changed.
 type answer struct {
-	device uint64
-	raw    []byte
-	err    error
+	device    uint64
+	raw       []byte
+	announced []uint32
+	err       error
 }
 
 // ask asks a leaf for its change number, and reads it where that or anything else
@@ -133,17 +134,31 @@ func (d *Driver) ask(ctx context.Context, l site.Leaf, was leafState, all bool) 
 	if err != nil {
 		return answer{err: err}
 	}
-	c.Routes, c.RoutesSeen = d.routesOf(ctx, ethernet.VTEP(d.Fabric, l), len(c.VNIs) == 0)
+	var fresh []uint32
+	for i := range c.VNIs {
+		if _, before := slices.BinarySearch(was.announced, c.VNIs[i].VNI); !before {
+			fresh = append(fresh, c.VNIs[i].VNI)
+		}
+	}
+	c.Routes, c.RoutesSeen = d.routesOf(ctx, ethernet.VTEP(d.Fabric, l), fresh)
+	if len(c.Routes) == 0 && len(c.VNIs) > 0 && !d.Routes.All() {
+		c.RoutesSeen = false // a session is down, and nobody can say what is announced
+	}
+	for _, r := range c.Routes {
+		if r.Kind == 3 {
+			a.announced = append(a.announced, r.VNI)
+		}
+	}
+	slices.Sort(a.announced)
 	c.Reflectors = d.reflections(l)
 	a.raw, a.err = ethernet.Encode(&c)
 	return a
 }
 
-// routesOf returns the routes of a leaf. One that carries no VNI has nothing to
-// announce. Any other has, if not at once: what it was given a moment ago is announced
-// a moment later, and is waited for. After that, no routes mean that its session is
-// down.
-func (d *Driver) routesOf(ctx context.Context, vtep netip.Addr, quiet bool) ([]ethernet.Route, bool) {
+// routesOf returns the routes of a leaf, and whether some reflector could say. A VNI that
+// it was given a moment ago is announced a moment later, and is waited for; one that it
+// announced when it was read last is not.
+func (d *Driver) routesOf(ctx context.Context, vtep netip.Addr, fresh []uint32) ([]ethernet.Route, bool) {
 	patience := d.Patience
 	if patience == 0 {
 		patience = 2 * time.Second
@@ -151,12 +166,22 @@ func (d *Driver) routesOf(ctx context.Context, vtep netip.Addr, quiet bool) ([]e
 	for end := time.Now().Add(patience); ; {
 		routes, seen := d.Routes.Routes(vtep)
 		complete := d.Routes.Complete()
-		if seen || quiet || !complete || ctx.Err() != nil || time.Now().After(end) {
-			return routes, seen || quiet && complete
+		if announced(routes, fresh) || !complete || ctx.Err() != nil || time.Now().After(end) {
+			return routes, seen || complete
 		}
 		select {
 		case <-ctx.Done():
 		case <-time.After(min(10*time.Millisecond, patience)):
 		}
 	}
+}
+
+// announced reports whether routes say of each VNI that the leaf has ports of it.
+func announced(routes []ethernet.Route, vnis []uint32) bool {
+	for _, vni := range vnis {
+		if !slices.ContainsFunc(routes, func(r ethernet.Route) bool { return r.Kind == 3 && r.VNI == vni }) {
+			return false
+		}
+	}
+	return true
 }

@@ -65,6 +65,9 @@ func writeTargets(ctx context.Context, conf *Config, vnis []uint32, carried map[
 		reset = append(reset, astray...)
 	}
 	return configure(ctx, conf, func(line func(string, ...any)) {
+		// First: where somebody took it away, bgpd refuses route targets ("only supported
+		// under EVPN VRF"), and announces nothing.
+		line("advertise-all-vni")
 		forget(line, reset)
 		for _, vni := range vnis {
 			line("vni %d", vni)
@@ -72,7 +75,6 @@ func writeTargets(ctx context.Context, conf *Config, vnis []uint32, carried map[
 			line("route-target export %s", ethernet.TargetOf(vni))
 			line("exit-vni")
 		}
-		line("advertise-all-vni")
 	})
 }
 

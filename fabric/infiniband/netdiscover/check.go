@@ -42,9 +42,9 @@ func (t *Topology) check(found func(fault *Error, at *Link)) {
 			back := peer.Link(l.PeerPort)
 			switch {
 			case back == nil:
-				fail(l.Line, "port %d of %s leads to port %d of %s (line %d), where no cable is", l.Port, n.label(), l.PeerPort, peer.label(), peer.Line)
+				fail(l.Line, "port %d of %s leads to port %d of %s (line %d), where no cable is: if nobody has edited the file, a cable was moved meanwhile, and the subnet is to be discovered again", l.Port, n.label(), l.PeerPort, peer.label(), peer.Line)
 			case back.Peer != n.GUID || back.PeerPort != l.Port:
-				fail(l.Line, "port %d of %s leads to port %d of %s, whose cable leads elsewhere (line %d)", l.Port, n.label(), l.PeerPort, peer.label(), back.Line)
+				fail(l.Line, "port %d of %s leads to port %d of %s, whose cable leads elsewhere (line %d): if nobody has edited the file, a cable was moved meanwhile, and the subnet is to be discovered again", l.Port, n.label(), l.PeerPort, peer.label(), back.Line)
 			case back.PortGUID != 0 && l.PeerPortGUID != 0 && back.PortGUID != l.PeerPortGUID:
 				fail(l.Line, "port GUID 0x%016x at the other end, and line %d says 0x%016x", l.PeerPortGUID, back.Line, back.PortGUID)
 			}

@@ -70,8 +70,8 @@ func Draft(files string, read draft.Reader, o draft.Options) (*draft.Draft, erro
 		return nil, refused
 	}
 	d.From = strings.Join(bases, ", ") + " (ibnetdiscover)"
-	d.Remark("cables above the leaves are not taken over: spines and their number are those of the shape")
-	d.Remark("an ibnetdiscover file does not say in which hall a node stands, nor what is in it")
+	d.Remark("cables above the leaves are not taken over: how many spines and cores there are is for a person to fill in, under shape")
+	d.Remark("an ibnetdiscover file does not say in which hall a node stands, nor what is in it: halls and kinds are for a person to fill in")
 	return d, nil
 }
 
@@ -135,8 +135,9 @@ func (s *reading) note(line int, format string, args ...any) {
 func (s *reading) draft() error {
 	t := s.t
 	if !slices.ContainsFunc(t.Nodes, func(n *Node) bool { return n.Kind == Switch }) {
-		return &Error{t.File, t.Nodes[0].Line, "no switch in it: hosts are cabled to each other, and a site has a leaf switch for every rail"}
+		return &Error{t.File, t.Nodes[0].Line, "no switch in it: hosts are cabled to each other, and a site has a leaf switch for every rail: run ibnetdiscover on a host of the subnet that the switches are in"}
 	}
+	before := len(s.d.Notes)
 	hosts := s.hosts()
 	count := s.rails(hosts)
 	if count == 0 {
@@ -144,11 +145,11 @@ func (s *reading) draft() error {
 		if !s.o.Hosts.All() || !s.o.RailPorts.All() {
 			hint = "--hosts and --rails leave none"
 		}
-		return &Error{t.File, 1, "no host of it has a cabled port that could be a rail: " + hint}
+		return s.none("no host of it has a cabled port that could be a rail: "+hint, before)
 	}
 	units := s.units(hosts, count)
 	if len(units) == 0 {
-		return &Error{t.File, 1, fmt.Sprintf("no host of it has %d rails in %d leaves, a leaf each: the notes above say why of each", count, count)}
+		return s.none(fmt.Sprintf("no host of it has %d rails in %d leaves, a leaf each", count, count), before)
 	}
 	at := len(s.d.Fabrics)
 	s.d.Fabrics = append(s.d.Fabrics, draft.Fabric{Name: s.fabric, Family: site.InfiniBand, Rails: count})
@@ -182,10 +183,24 @@ func (s *reading) draft() error {
 	return nil
 }
 
+// none refuses a file of which no host is left. Notes are not printed then: the last of
+// them, if there are more than before, says in the error why.
+func (s *reading) none(what string, before int) error {
+	line := 1
+	if notes := s.d.Notes[before:]; len(notes) > 0 {
+		last := notes[len(notes)-1]
+		line = last.Line
+		what += fmt.Sprintf("; the last reason of %d: %s", len(notes), last.Reason)
+	}
+	return &Error{s.t.File, line, what}
+}
+
 // hosts puts adapters together by the name of their host. What is no host is noted.
 func (s *reading) hosts() (order []*host) {
 	t := s.t
 	byName := map[string]*host{}
+	var others []string // that --hosts does not name
+	othersLine := 0
 	for _, n := range t.Nodes {
 		switch {
 		case n.Kind == Router:
@@ -207,6 +222,9 @@ func (s *reading) hosts() (order []*host) {
 			continue
 		}
 		if !s.o.Hosts.Has(name) {
+			if others = append(others, name); len(others) == 1 {
+				othersLine = n.Line
+			}
 			continue
 		}
 		h := byName[strings.ToLower(name)]
@@ -224,6 +242,11 @@ func (s *reading) hosts() (order []*host) {
 			}
 			h.rails = append(h.rails, rail{rest, adapterNumber(rest), guid, l})
 		}
+	}
+	if len(others) > 0 {
+		slices.Sort(others)
+		others = slices.Compact(others)
+		s.note(othersLine, "hosts that --hosts does not name are left out, %d of them (%s)", len(others), few(others))
 	}
 	for _, h := range order {
 		slices.SortStableFunc(h.rails, func(a, b rail) int {

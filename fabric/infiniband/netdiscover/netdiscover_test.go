@@ -301,7 +301,7 @@ func TestSubnetsAsTheyAre(t *testing.T) {
 				return -1, 0
 			}
 			return r, p
-		}), "8 node1 node3 [1 3]", "host node2 has 7 cabled ports, a node of the site 8"},
+		}), "8 node1 node3 [1 3]", "host node2 has 7 cabled ports, a node of the site 8: it is left out, and its leaf ports count as unknown; it has mlx5_0,"},
 		"a nameless adapter": {strings.ReplaceAll(eight, `"node3 mlx5_2"`, `""`), "8 node1 node2 []", "has no description"},
 		"a factory's name":   {strings.ReplaceAll(eight, `"node3 mlx5_2"`, `"MT4129 ConnectX7 Mellanox Technologies"`), "8 node1 node2 []", "has the factory's description"},
 		"a line that is cut": {strings.Replace(eight, "[1](1211) \t\"S-0000000000000002\"[3]", "[1](1211) \t\"S-00", 1), "8 node1 node2 []", "passed over"},
@@ -362,8 +362,18 @@ func TestNamesAndSelectors(t *testing.T) {
 	if o.RailPorts, err = draft.Select("mlx5_0-3"); err != nil {
 		t.Fatal(err)
 	}
-	if d, err = Draft("f", read, o); err != nil || outline(d) != "4 node2 [2]" || !strings.Contains(fmt.Sprint(d.Notes), "mlx5_7 is none of the rails that --rails names: left out (node2)") {
+	if d, err = Draft("f", read, o); err != nil || outline(d) != "4 node2 [2]" || !strings.Contains(fmt.Sprint(d.Notes), "mlx5_7 is none of the rails that --rails names: left out (node2)") || !strings.Contains(fmt.Sprint(d.Notes), "hosts that --hosts does not name are left out, 1 of them (node1)") {
 		t.Errorf("%v, %v", d, err)
+	}
+	if hosts, rails := o.Hosts.Unmet(), o.RailPorts.Unmet(); hosts != "node[3-9]" || rails != "" {
+		t.Errorf("unmet are hosts %q and rails %q", hosts, rails)
+	}
+	// What leaves no host is an error, which says why: notes are not printed then.
+	if o.RailPorts, err = draft.Select("ib0"); err != nil {
+		t.Fatal(err)
+	}
+	if _, err = Draft("f", read, o); err == nil || !strings.Contains(err.Error(), "mlx5_7 is none of the rails that --rails names: left out (node2)") {
+		t.Errorf("%v", err)
 	}
 }
 

@@ -54,7 +54,11 @@ func (s *reading) rails(hosts []*host) int {
 			}
 			switch d := doubt[h.rails[worst].link.Peer]; {
 			case d >= named && d > doubt[h.rails[0].link.Peer], d >= shared && !usual(len(h.rails)) && d > doubt[h.rails[0].link.Peer]:
-				leave(h, h.rails[worst], "%s is under a switch that seems to be no leaf of the compute fabric ("+strings.ReplaceAll(s.t.Node(h.rails[worst].link.Peer).label(), "%", "%%")+"): left out; --rails says which ports are meant")
+				why := "by its name"
+				if d < named {
+					why = "as hosts with few ports are under it too"
+				}
+				leave(h, h.rails[worst], "%s is under a switch that seems to be no leaf of the compute fabric, "+why+" ("+strings.ReplaceAll(s.t.Node(h.rails[worst].link.Peer).label(), "%", "%%")+"): left out; --rails says which ports are meant")
 			case len(h.rails) > site.Rails:
 				leave(h, h.rails[worst], fmt.Sprintf("%%s is one of %d cabled ports, and a node has at most %d rails: left out; --rails says which ports are meant", before, site.Rails))
 			default:
@@ -194,7 +198,15 @@ func (s *reading) units(hosts []*host, count int) []*unit {
 // fits returns the leaves of a host's rails, or notes why it is no node.
 func (s *reading) fits(h *host, count int) (leaves []uint64, fits bool) {
 	if len(h.rails) != count {
-		s.note(h.line, "host %s has %d cabled ports, a node of the site %d: it is left out, and its leaf ports count as unknown", h.name, len(h.rails), count)
+		var names []string
+		for _, r := range h.rails {
+			names = append(names, cmp.Or(r.name, fmt.Sprintf("port %d", r.link.Port)))
+		}
+		has := "none"
+		if len(names) > 0 {
+			has = strings.Join(names, ", ")
+		}
+		s.note(h.line, "host %s has %d cabled ports, a node of the site %d: it is left out, and its leaf ports count as unknown; it has %s: if it is a node, cable the others and discover the subnet again", h.name, len(h.rails), count, has)
 		return nil, false
 	}
 	for i, r := range h.rails {

@@ -106,7 +106,7 @@ func BenchmarkLease512(b *testing.B) {
 	d := &opensm.Driver{Site: s, Fabric: 0, Leaves: leaves, Origin: claim.Simulated,
 		Reader:  enforcing{&opensm.SMPReader{Client: client, Resweep: 5 * time.Second}},
 		Manager: &opensm.Manager{File: &opensm.File{Path: conf}, Reload: opensm.Signal{PIDFile: pidFile}, Bound: 5 * time.Minute, Again: time.Minute}}
-	found, err := d.Look()
+	found, err := d.Look(false)
 	if err != nil {
 		b.Fatal(err)
 	}
@@ -201,7 +201,7 @@ func BenchmarkLease512(b *testing.B) {
 		}
 		alone += time.Since(began)
 		// Ours again, for the next round.
-		if found, err = d.Look(); err != nil {
+		if found, err = d.Look(false); err != nil {
 			b.Fatal(err)
 		}
 		if err := d.TakeOverAsIs(b.Context(), found); err != nil {

@@ -97,7 +97,7 @@ func newRig(t *testing.T) (*rig, *fabrictest.Fixture) {
 	r.driver = &opensm.Driver{Site: s, Fabric: 1, Leaves: leaves, Origin: claim.Simulated, Reader: r, SMs: []uint64{ibnet.HostPortGUID(suiteHosts)},
 		Manager: &opensm.Manager{File: file, Reload: opensm.Signal{PIDFile: pidFile}, Bound: 20 * time.Second, Again: 500 * time.Millisecond}}
 	// The owner's file is taken over once, knowingly.
-	found, err := r.driver.Look()
+	found, err := r.driver.Look(false)
 	if err != nil || !errors.Is(found.Edited, opensm.ErrEdited) || found.Effect.Open {
 		t.Fatalf("the owner's own file: %+v, %v", found, err)
 	}
@@ -281,7 +281,7 @@ func TestHandEditedFileStopsWriting(t *testing.T) {
 	if _, err := r.driver.Apply(t.Context(), change, fabric.Fence{Term: 1}); !errors.Is(err, opensm.ErrEdited) {
 		t.Errorf("apply over a file edited by hand: %v", err)
 	}
-	found, err := r.driver.Look()
+	found, err := r.driver.Look(false)
 	if err != nil || !found.Effect.Open || found.Effect.Line != 2 {
 		t.Errorf("found %+v, %v; expected that OpenSM gives up at line 2", found, err)
 	}
@@ -313,7 +313,7 @@ func TestLockdownWinsOverAnEdit(t *testing.T) {
 	if err := r.driver.Lockdown(t.Context(), ports[:1], fabric.Fence{Term: 1}); err != nil {
 		t.Fatal(err)
 	}
-	found, err := r.driver.Look()
+	found, err := r.driver.Look(false)
 	if err != nil || found.Edited != nil || found.Effect.Open {
 		t.Fatalf("found %+v, %v", found, err)
 	}

@@ -9,7 +9,9 @@ import (
 	"slices"
 
 	"bulkhead/claim"
+	"bulkhead/custody"
 	"bulkhead/fabric"
+	"bulkhead/fabric/infiniband/opensm/options"
 	"bulkhead/fabric/infiniband/opensm/partitions"
 	"bulkhead/site"
 )
@@ -24,15 +26,29 @@ type Found struct {
 	Effect partitions.Effect // what OpenSM makes of it, with every port of the fabric a host's
 }
 
-// Look returns what is in place.
-func (d *Driver) Look() (Found, error) {
+// Look returns what is in place, and what OpenSM makes of it as it was started.
+func (g *Guarded) Look() (Found, error) {
+	text, err := custody.ReadFile(g.Guard.Options, custody.Small)
+	if err != nil {
+		return Found{}, fmt.Errorf("options: %w", err)
+	}
+	conf, err := options.Parse(text)
+	if err != nil {
+		return Found{}, fmt.Errorf("options %s: %w", g.Guard.Options, err)
+	}
+	return g.Driver.Look(conf["allow_both_pkeys"] == "TRUE") // without the line it is FALSE
+}
+
+// Look returns what is in place. both says whether OpenSM was started with
+// allow_both_pkeys.
+func (d *Driver) Look(both bool) (Found, error) {
 	text, err := d.Manager.File.Read()
 	if err != nil && !errors.Is(err, ErrEdited) {
 		return Found{}, err
 	}
 	found := Found{Text: text, Digest: claim.DigestOf(text), Edited: err}
 	found.Ours, _ = partitions.Parse(text)
-	s := partitions.Subnet{Ports: map[uint64]partitions.Kind{}}
+	s := partitions.Subnet{Ports: map[uint64]partitions.Kind{}, Both: both}
 	if len(d.SMs) > 0 {
 		s.Self = d.SMs[0]
 	}
@@ -92,12 +108,16 @@ type Membership struct {
 
 // Keep says what a file that is not ours comes to when it is taken over as it is:
 // the same members of the same partitions. Only full membership of the default
-// partition goes, of all but service ports: it joins everybody. Lost are the
-// memberships that go; limited membership of the default partition stays with all.
+// partition goes, of all but service ports: it joins everybody; and limited membership
+// of a partition beside full one, which reaches nobody more. Lost are the memberships
+// that go; limited membership of the default partition stays with all.
 func (d *Driver) Keep(found Found) (kept, lost []Membership) {
 	for key, ports := range found.Effect.Members {
 		for guid, full := range ports {
 			m := Membership{key, guid, full}
+			if found.Effect.Also[key][guid] && key != partitions.DefaultKey {
+				lost = append(lost, Membership{key, guid, false})
+			}
 			switch {
 			case key != partitions.DefaultKey:
 				kept = append(kept, m)
@@ -142,6 +162,29 @@ func (f *Found) Same() [][]uint16 {
 		}
 	}
 	return out
+}
+
+// Everybody returns the partitions that have every port of the fabric as a full member:
+// they separate nobody. The default partition is left out.
+func (d *Driver) Everybody(found Found) (keys []uint16) {
+	ports := 0
+	for p := range d.Site.PortID {
+		if d.Site.FabricOf(site.Port(p)) == d.Fabric {
+			ports++
+		}
+	}
+	for _, key := range slices.Sorted(maps.Keys(found.Effect.Members)) {
+		full := 0
+		for _, is := range found.Effect.Members[key] {
+			if is {
+				full++
+			}
+		}
+		if key != partitions.DefaultKey && full >= ports && ports > 1 {
+			keys = append(keys, key)
+		}
+	}
+	return keys
 }
 
 // manages reports whether a port is one that the owner's SMs run on: they are full

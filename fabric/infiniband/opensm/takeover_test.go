@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	"bulkhead/fabric/infiniband/opensm/partitions"
+	"bulkhead/site"
 )
 
 // TestOnePopulationUnderSeveralLabels: partitions of the same members are found, and no others.
@@ -13,5 +14,26 @@ func TestOnePopulationUnderSeveralLabels(t *testing.T) {
 	found := Found{Effect: partitions.Interpret([]byte(text), partitions.Subnet{Self: 9, Ports: map[uint64]partitions.Kind{1: partitions.CA, 2: partitions.CA, 3: partitions.CA}})}
 	if got := found.Same(); !reflect.DeepEqual(got, [][]uint16{{0x10, 0x11, 0x14}}) {
 		t.Errorf("%#x", got)
+	}
+}
+
+// TestATakeoverSaysWhatOfBothMembershipsGoes: of a port that is full and limited in a
+// partition the full membership is kept, and the limited one is listed as lost; a partition
+// of everybody is named.
+func TestATakeoverSaysWhatOfBothMembershipsGoes(t *testing.T) {
+	d := &Driver{Site: &site.Site{}}
+	subnet := partitions.Subnet{Self: 9, Both: true, Ports: map[uint64]partitions.Kind{1: partitions.CA, 2: partitions.CA}}
+	found := Found{Effect: partitions.Interpret([]byte("Default=0x7fff : ALL=limited ;\na=0x5 : 0x1=both, 0x2=limited ;\n"), subnet)}
+	kept, lost := d.Keep(found)
+	if want := []Membership{{5, 1, true}, {5, 2, false}}; !reflect.DeepEqual(kept, want) {
+		t.Errorf("kept %v, expected %v", kept, want)
+	}
+	if want := []Membership{{5, 1, false}}; !reflect.DeepEqual(lost, want) {
+		t.Errorf("lost %v, expected %v", lost, want)
+	}
+	subnet.Both = false
+	found.Effect = partitions.Interpret([]byte("a=0x5 : 0x1=both, 0x2=limited ;\n"), subnet)
+	if _, lost := d.Keep(found); len(lost) > 0 {
+		t.Errorf("without allow_both_pkeys %v is lost", lost)
 	}
 }

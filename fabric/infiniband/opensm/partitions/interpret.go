@@ -22,6 +22,7 @@ const (
 type Subnet struct {
 	Ports map[uint64]Kind
 	Self  uint64
+	Both  bool // allow_both_pkeys: a port may be full and limited in one partition
 }
 
 // Effect is what OpenSM does with a text.
@@ -30,27 +31,34 @@ type Effect struct {
 	Line    int    // where it gave up, from 1; 0 at the end
 	Why     string // why it gave up
 	Members map[uint16]map[uint64]bool
+	// Also are the full members that are limited ones beside it, by key and port: their
+	// adapters hold both entries, their leaf ports the full one alone. Empty without
+	// Subnet.Both.
+	Also map[uint16]map[uint64]bool
 	// Uncertain says that the effect rests on what OpenSM read before (a key that
 	// it makes up, bytes left over from an earlier line).
 	Uncertain bool
 }
 
-// Interpret is a model of OpenSM 3.3.23 (without allow_both_pkeys): what it makes
-// of any text, also of those that we never write. It was made by feeding files to
-// the real one, which a test does again. Some of what it does surprises:
+// Interpret is a model of OpenSM 3.3.23: what it makes of any text, also of those
+// that we never write. It was made by feeding files to the real one, with
+// allow_both_pkeys and without, which a test does again. Some of what it does
+// surprises:
 //
 //   - no definition at all, as in an empty file, opens the fabric;
 //   - a line is read 4,094 bytes at a time, and what is left over is a line;
 //   - a keyword may be cut short: A, AL and ALL are all ports, S is the SM;
 //   - an empty flag ("0x1=") is full, an unknown one ("0x1=ful1") limited;
+//   - "both" is full alone without allow_both_pkeys; of a port that is named twice in
+//     a partition the last membership counts;
 //   - a key is cut to 15 bits, and 0 becomes a key that OpenSM makes up;
 //   - a port of a GUID that it does not see is skipped without a word.
 //
 // Members: key, port, whether it is full. A missing file is Open as well.
 func Interpret(text []byte, s Subnet) Effect {
-	m := machine{subnet: s, members: map[uint16]map[uint64]bool{}, names: map[string]uint16{"Default": DefaultKey}}
-	m.add(DefaultKey, "ALL", false)
-	m.port(DefaultKey, s.Self, true)
+	m := machine{subnet: s, members: map[uint16]map[uint64]bool{}, also: map[uint16]map[uint64]bool{}, names: map[string]uint16{"Default": DefaultKey}}
+	m.add(DefaultKey, "ALL", limited)
+	m.port(DefaultKey, s.Self, full)
 	m.run(text)
 	if m.why == "" && !m.defined {
 		m.why, m.line = "it defines nothing", 0
@@ -67,7 +75,29 @@ func Interpret(text []byte, s Subnet) Effect {
 			delete(m.members, key)
 		}
 	}
-	return Effect{Members: m.members, Uncertain: m.uncertain}
+	return Effect{Members: m.members, Also: m.also, Uncertain: m.uncertain}
+}
+
+// membership is how a port is in a partition.
+type membership uint8
+
+const (
+	limited membership = iota
+	full
+	both
+)
+
+// membershipOf reads a flag, of which a beginning is enough.
+func membershipOf(flag string) (membership, bool) {
+	switch {
+	case strings.HasPrefix("full", flag):
+		return full, true
+	case strings.HasPrefix("both", flag):
+		return both, true
+	case strings.HasPrefix("limited", flag):
+		return limited, true
+	}
+	return limited, false
 }
 
 const lineBuffer = 4096 // bytes; a read fills at most two less
@@ -75,6 +105,7 @@ const lineBuffer = 4096 // bytes; a read fills at most two less
 type machine struct {
 	subnet  Subnet
 	members map[uint16]map[uint64]bool
+	also    map[uint16]map[uint64]bool
 	names   map[string]uint16
 	made    uint16 // last key that was made up
 
@@ -87,8 +118,8 @@ type machine struct {
 
 	open bool // within a definition that no semicolon has ended
 	key  uint16
-	has  bool // the definition's head was read
-	full bool // default membership of the definition
+	has  bool       // the definition's head was read
+	as   membership // of those without a flag in the definition
 }
 
 func (m *machine) run(text []byte) {
@@ -118,7 +149,7 @@ func (m *machine) readLine() {
 			return
 		}
 		if !m.open {
-			m.open, m.has, m.full = true, false, false
+			m.open, m.has, m.as = true, false, limited
 		}
 		q := m.find(p, ';')
 		if q >= 0 {
@@ -224,11 +255,8 @@ func (m *machine) flag(flag string, value *string) {
 		}
 	}
 	if strings.HasPrefix("defmember", flag) && value != nil {
-		switch {
-		case strings.HasPrefix("full", *value), strings.HasPrefix("both", *value):
-			m.full = true
-		case strings.HasPrefix("limited", *value):
-			m.full = false
+		if as, known := membershipOf(*value); known {
+			m.as = as
 		}
 	}
 }
@@ -276,45 +304,53 @@ func (m *machine) member(name string, flag *string) bool {
 	if name == "" || strings.HasPrefix("NONE", name) {
 		return true
 	}
-	full := m.full
+	as := m.as
 	if flag != nil {
-		full = strings.HasPrefix("full", *flag) || strings.HasPrefix("both", *flag)
+		as, _ = membershipOf(*flag)
 	}
 	for _, all := range []string{"ALL", "ALL_CAS", "ALL_SWITCHES", "ALL_ROUTERS"} {
 		if strings.HasPrefix(all, name) {
-			m.add(m.key, all, full)
+			m.add(m.key, all, as)
 			return true
 		}
 	}
 	if strings.HasPrefix("SELF", name) {
-		m.port(m.key, m.subnet.Self, full)
+		m.port(m.key, m.subnet.Self, as)
 		return true
 	}
 	guid, rest, ok := number(name)
 	if !ok || guid == 0 || rest != "" {
 		return false
 	}
-	m.port(m.key, guid, full)
+	m.port(m.key, guid, as)
 	return true
 }
 
-func (m *machine) add(key uint16, all string, full bool) {
+func (m *machine) add(key uint16, all string, as membership) {
 	want := map[string]Kind{"ALL": 0, "ALL_CAS": CA, "ALL_SWITCHES": Switch, "ALL_ROUTERS": Router}[all]
 	for guid, kind := range m.subnet.Ports {
 		if want == 0 || kind == want {
-			m.port(key, guid, full)
+			m.port(key, guid, as)
 		}
 	}
 }
 
-func (m *machine) port(key uint16, guid uint64, full bool) {
+func (m *machine) port(key uint16, guid uint64, as membership) {
 	if _, seen := m.subnet.Ports[guid]; !seen {
 		return
 	}
 	if m.members[key] == nil {
 		m.members[key] = map[uint64]bool{}
 	}
-	m.members[key][guid] = full
+	m.members[key][guid] = as != limited
+	if as != both || !m.subnet.Both {
+		delete(m.also[key], guid)
+		return
+	}
+	if m.also[key] == nil {
+		m.also[key] = map[uint64]bool{}
+	}
+	m.also[key][guid] = true
 }
 
 // find returns where c is, from p to the next 0 byte, or -1.

@@ -1,9 +1,10 @@
-package main
+package webhook
 
 import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/http"
 	"time"
@@ -12,41 +13,36 @@ import (
 
 	"bulkhead/book"
 	"bulkhead/claim"
-	"bulkhead/custody"
 	"bulkhead/fabric"
 	"bulkhead/lease"
 	"bulkhead/ledger"
 	"bulkhead/node"
 )
 
-// webhook is one address that is told. A tenant's is told of its own scope only.
-type webhook struct {
-	URL    address `yaml:"url"`
-	Tenant string  `yaml:"tenant"` // "" is the owner: the site's scope, and every tenant's replacements and late tranches
+// Hook is one address that is told. A tenant's is told of its own scope only.
+type Hook struct {
+	URL    SecretURL `yaml:"url"`
+	Tenant string    `yaml:"tenant"` // "" is the owner: the site's scope, and every tenant's replacements and late tranches
 }
 
-// webhookPredicate is the type of the statement that is posted.
-const webhookPredicate = "bulkhead/webhook/1"
+// predicate is the type of the statement that is posted.
+const predicate = "bulkhead/webhook/1"
 
-// readWebhooks reads and checks the file of --webhooks.
-func readWebhooks(path string) ([]webhook, error) {
-	data, err := custody.ReadFile(path, custody.Small)
-	if err != nil {
-		return nil, fmt.Errorf("--webhooks: %w", err)
-	}
+// Parse reads and checks a file of webhooks, YAML.
+func Parse(data []byte) ([]Hook, error) {
 	var file struct {
-		Webhooks []webhook `yaml:"webhooks"`
+		Webhooks []Hook `yaml:"webhooks"`
 	}
 	if err := yaml.UnmarshalWithOptions(data, &file, yaml.Strict()); err != nil {
 		// Without the lines that it is about: addresses are in them.
-		return nil, fmt.Errorf("--webhooks %s: %s", path, withoutAddresses(yaml.FormatError(err, false, false)))
+		return nil, errors.New(withoutAddresses(yaml.FormatError(err, false, false)))
 	}
 	if len(file.Webhooks) == 0 {
-		return nil, fmt.Errorf("--webhooks %s: webhooks: expected a list with a url each", path)
+		return nil, errors.New("webhooks: expected a list with a url each")
 	}
 	for i, w := range file.Webhooks {
 		if err := w.URL.check(); err != nil {
-			return nil, fmt.Errorf("--webhooks %s: webhooks[%d].url: %w", path, i, err)
+			return nil, fmt.Errorf("webhooks[%d].url: %w", i, err)
 		}
 	}
 	return file.Webhooks, nil
@@ -80,7 +76,7 @@ type event struct {
 	Body   json.RawMessage `json:"body"`
 }
 
-func (c *notifier) sign(e event) ([]byte, error) {
+func (c *Notifier) sign(e event) ([]byte, error) {
 	signer, err := c.keys.Statement("webhook")
 	if err != nil {
 		return nil, err
@@ -89,17 +85,17 @@ func (c *notifier) sign(e event) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	statement, err := claim.NewStatement(fmt.Sprintf("%s/%d", e.Scope, e.Number), claim.DigestOf(said), webhookPredicate, json.RawMessage(said))
+	statement, err := claim.NewStatement(fmt.Sprintf("%s/%d", e.Scope, e.Number), claim.DigestOf(said), predicate, json.RawMessage(said))
 	if err != nil {
 		return nil, err
 	}
 	return claim.Sign(statement, signer)
 }
 
-// webhookClient follows no redirect: events go where the operator said.
-var webhookClient = &http.Client{CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
+// toReceivers follows no redirect: events go where the operator said.
+var toReceivers = &http.Client{CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
 
-func send(ctx context.Context, to address, body []byte) error {
+func send(ctx context.Context, to SecretURL, body []byte) error {
 	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
 	defer cancel()
 	request, err := http.NewRequestWithContext(ctx, http.MethodPost, string(to), bytes.NewReader(body))
@@ -107,7 +103,7 @@ func send(ctx context.Context, to address, body []byte) error {
 		return withoutAddress(err)
 	}
 	request.Header.Set("Content-Type", "application/vnd.dsse.envelope+json")
-	answer, err := webhookClient.Do(request)
+	answer, err := toReceivers.Do(request)
 	if err != nil {
 		return withoutAddress(err)
 	}

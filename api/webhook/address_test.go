@@ -1,21 +1,16 @@
-package main
+package webhook
 
 import (
 	"bytes"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
-	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 	"time"
 
-	v1 "bulkhead/api/bulkheadv1"
-	"bulkhead/api/bulkheadv1/bulkheadv1connect"
 	"bulkhead/lease"
 	"bulkhead/ledger"
 )
@@ -25,7 +20,7 @@ const secretText = "s3cr3t"
 
 // TestAddressesAreNotShown prints an address by every way there is.
 func TestAddressesAreNotShown(t *testing.T) {
-	for whole, shown := range map[address]string{
+	for whole, shown := range map[SecretURL]string{
 		"https://hooks.example/services/" + secretText:   "https://hooks.example/…",
 		"https://hooks.example?token=" + secretText:      "https://hooks.example/…",
 		"https://user:" + secretText + "@hooks.example/": "https://hooks.example/…",
@@ -34,13 +29,13 @@ func TestAddressesAreNotShown(t *testing.T) {
 		secretText:                                       "(not shown)",
 	} {
 		var out bytes.Buffer
-		hook := webhook{URL: whole}
+		hook := Hook{URL: whole}
 		for _, verb := range []string{"%v", "%s", "%q", "%+v", "%#v", "%x", "%X", "%d"} {
 			fmt.Fprintf(&out, verb+" "+verb+" "+verb+"\n", whole, hook, &hook)
 		}
 		log := slog.New(slog.NewJSONHandler(&out, nil))
-		log.Info("x", "url", whole, "hook", hook, "hooks", []webhook{hook})
-		slog.New(slog.NewTextHandler(&out, nil)).Info("x", "url", whole, "hook", hook, "hooks", []webhook{hook})
+		log.Info("x", "url", whole, "hook", hook, "hooks", []Hook{hook})
+		slog.New(slog.NewTextHandler(&out, nil)).Info("x", "url", whole, "hook", hook, "hooks", []Hook{hook})
 		encoded, err := json.Marshal(map[string]any{"a": whole, "b": hook, "c": &hook})
 		if err != nil {
 			t.Fatal(err)
@@ -70,9 +65,9 @@ func TestNoWebhookIsLoggedWithItsSecret(t *testing.T) {
 	gone := httptest.NewServer(nil)
 	gone.Close()
 	w := newHooked(t)
-	var hooks []webhook
+	var hooks []Hook
 	for _, url := range []string{rude.URL, sends.URL, gone.URL, "http://nobody.invalid", "http://127.0.0.1:99999"} {
-		hooks = append(hooks, webhook{URL: address(url + "/" + secretText), Tenant: "acme"})
+		hooks = append(hooks, Hook{URL: SecretURL(url + "/" + secretText), Tenant: "acme"})
 	}
 	c := w.notifier(t, hooks...)
 	w.run(t, c)
@@ -102,57 +97,8 @@ func TestNoWebhookIsLoggedWithItsSecret(t *testing.T) {
 		"https://h/" + secretText + ": x\n",
 		"webhooks:\n- url: [https://h/" + secretText + "]\n",
 	} {
-		path := filepath.Join(t.TempDir(), "hooks.yaml")
-		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
-			t.Fatal(err)
-		}
-		if _, err := readWebhooks(path); err == nil || strings.Contains(err.Error(), secretText) {
+		if _, err := Parse([]byte(text)); err == nil || strings.Contains(err.Error(), secretText) {
 			t.Errorf("%s: %v", text, err)
-		}
-	}
-}
-
-// TestTheTokenIsShownToNobodyElse sends the client on, elsewhere and to the same
-// server, and gives it a server that is not on this machine.
-func TestTheTokenIsShownToNobodyElse(t *testing.T) {
-	shown := 0
-	other := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if shown++; r.Header.Get("Authorization") != "" {
-			t.Error("the token was shown elsewhere")
-		}
-	}))
-	defer other.Close()
-	token := filepath.Join(t.TempDir(), "token")
-	if err := os.WriteFile(token, []byte("bh_x\n"), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	for _, code := range []int{http.StatusMovedPermanently, http.StatusFound, http.StatusTemporaryRedirect, http.StatusPermanentRedirect} {
-		for _, to := range []string{other.URL, "/elsewhere"} {
-			asked := 0
-			server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-				if asked++; asked == 1 {
-					http.Redirect(w, r, to, code)
-				}
-			}))
-			c := client{Server: server.URL, TokenFile: token}
-			_, err := ask(t.Context(), &c, bulkheadv1connect.ControlPlaneClient.ShowSite, &v1.ShowSiteRequest{})
-			var sentOn *elsewhereError
-			if !errors.As(explain(err), &sentOn) || asked != 1 || shown != 0 {
-				t.Errorf("%d to %s: %v, asked %d times here and %d there", code, to, err, asked, shown)
-			}
-			server.Close()
-		}
-	}
-	for server, want := range map[string]bool{
-		"http://127.0.0.1:1": true, "http://localhost": true, "http://[::1]:1": true, "https://far.example": true,
-		"http://far.example": false, "http://10.0.0.1:8470": false, "http://localhost.far.example": false, "http://127.0.0.1.far.example": false,
-	} {
-		c := client{Server: server, TokenFile: token}
-		if err := c.check(); (err == nil) != want {
-			t.Errorf("%s: %v", server, err)
-		}
-		if c.Insecure = true; c.check() != nil {
-			t.Errorf("%s, though told: %v", server, c.check())
 		}
 	}
 }

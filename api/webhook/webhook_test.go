@@ -1,11 +1,9 @@
-package main
+package webhook
 
 import (
 	"io"
 	"net/http"
 	"net/http/httptest"
-	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -13,6 +11,7 @@ import (
 	"bulkhead/book"
 	"bulkhead/claim"
 	"bulkhead/fabric"
+	"bulkhead/lab/await"
 	"bulkhead/lease"
 	"bulkhead/ledger"
 	"bulkhead/node"
@@ -34,7 +33,7 @@ func TestWebhooks(t *testing.T) {
 	}))
 	defer receiver.Close()
 	w := newHooked(t)
-	c := w.notifier(t, webhook{URL: address(receiver.URL), Tenant: "acme"})
+	c := w.notifier(t, Hook{URL: SecretURL(receiver.URL), Tenant: "acme"})
 	w.run(t, c)
 	w.happen(t, c,
 		ledger.Entry{Scope: "tenant/other", Kind: lease.KindLate, Body: []byte(`{}`)},
@@ -49,7 +48,7 @@ func TestWebhooks(t *testing.T) {
 			if err != nil || !strings.Contains(string(said), want) {
 				t.Errorf("got %s (%v), expected %s", said, err, want)
 			}
-		case <-time.After(patience):
+		case <-time.After(await.Patience):
 			t.Fatal("nothing was posted")
 		}
 	}
@@ -65,7 +64,7 @@ func TestTheOwnersWebhook(t *testing.T) {
 	}))
 	defer receiver.Close()
 	w := newHooked(t)
-	c := w.notifier(t, webhook{URL: address(receiver.URL)})
+	c := w.notifier(t, Hook{URL: SecretURL(receiver.URL)})
 	w.run(t, c)
 	drift, quarantined := []byte(`{}`), []byte(`{"to":"quarantined"}`)
 	w.happen(t, c,
@@ -94,7 +93,7 @@ func TestTheOwnersWebhook(t *testing.T) {
 			if !strings.Contains(string(said), `"scope":"`+scope+`"`) || !strings.Contains(string(said), `"kind":"`+kind+`"`) {
 				t.Errorf("got %s, expected %s", said, want)
 			}
-		case <-time.After(patience):
+		case <-time.After(await.Patience):
 			t.Fatalf("nothing was posted of %s", want)
 		}
 	}
@@ -105,13 +104,9 @@ func TestBadWebhookFiles(t *testing.T) {
 		"":                              "expected a list",
 		"webhooks: [{url: ftp://x/}]":   "webhooks[0].url",
 		"webhooks: [{uri: https://x/}]": "uri",
-		"webhooks: 7":                   "webhooks",
+		"webhooks: 7":                   "[1:11]",
 	} {
-		path := filepath.Join(t.TempDir(), "hooks.yaml")
-		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
-			t.Fatal(err)
-		}
-		if _, err := readWebhooks(path); err == nil || !strings.Contains(err.Error(), want) {
+		if _, err := Parse([]byte(text)); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%q: %v, expected it to name %q", text, err, want)
 		}
 	}

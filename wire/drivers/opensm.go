@@ -1,4 +1,4 @@
-package main
+package drivers
 
 import (
 	"context"
@@ -113,7 +113,7 @@ func (o *openSM) keys() (mkey, smkey uint64, err error) {
 		}
 		key, bad := strconv.ParseUint(conf[name], 0, 64)
 		if bad != nil && err == nil {
-			err = fmt.Errorf("options %s: %s: expected a number of 64 bits", path, name)
+			err = fmt.Errorf("options %s: %s: expected a number of 64 bits, as in 0x0123456789abcdef", path, name)
 		}
 		return key
 	}
@@ -121,7 +121,7 @@ func (o *openSM) keys() (mkey, smkey uint64, err error) {
 }
 
 // open makes the driver, with its posture.
-func (o *openSM) open(ctx context.Context, in inventory, index int) (fabric.Driver, func() error, error) {
+func (o *openSM) open(_ context.Context, in inventory, index int, log *slog.Logger) (fabric.Driver, func() error, error) {
 	c := o.c
 	mkey, smkey, err := o.keys()
 	if err != nil {
@@ -153,9 +153,9 @@ func (o *openSM) open(ctx context.Context, in inventory, index int) (fabric.Driv
 	}
 	edge := opensm.Wiring(in.site, in.units, in.site.Fabrics[index].ID)
 	if len(edge.Leaves) == 0 {
-		return nil, nil, errors.Join(errors.New("the site has no leaf in it"), client.Close())
+		return nil, nil, errors.Join(fmt.Errorf("the site has no leaf in fabric %s: expected a site file that has, under site", in.site.Fabrics[index].ID), client.Close())
 	}
-	alarm, deafen, err := o.listen(client, in.site.Fabrics[index].ID, smp.OneKey(mkey), timeout)
+	alarm, deafen, err := o.listen(client, smp.OneKey(mkey), timeout, log)
 	if err != nil {
 		return nil, nil, errors.Join(err, client.Close())
 	}
@@ -185,8 +185,7 @@ func (o *openSM) way(timeout time.Duration) (smp.Transport, error) {
 // listen hears the notices that devices send the manager, once somebody waits for
 // them. Without them everything is seen at the next look, so it is no error that
 // another program of this host hears them already.
-func (o *openSM) listen(client *smp.Client, id string, keys smp.Keys, timeout time.Duration) (opensm.Alarm, func() error, error) {
-	log := slog.New(slog.NewJSONHandler(&claim.Screen{W: os.Stderr}, nil)).With("fabric", id)
+func (o *openSM) listen(client *smp.Client, keys smp.Keys, timeout time.Duration, log *slog.Logger) (opensm.Alarm, func() error, error) {
 	const deaf = "does not hear what devices tell the manager: changes are seen at the next look"
 	way, err := o.way(timeout)
 	if err != nil {

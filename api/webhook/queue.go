@@ -1,4 +1,4 @@
-package main
+package webhook
 
 import (
 	"bytes"
@@ -10,8 +10,6 @@ import (
 	"fmt"
 	"io/fs"
 	"log/slog"
-	"os"
-	"path/filepath"
 	"slices"
 	"strconv"
 	"sync"
@@ -26,13 +24,13 @@ import (
 	"bulkhead/ledger"
 )
 
-// webhookQueue is how many events may wait for one receiver. What comes beyond
+// queueLimit is how many events may wait for one receiver. What comes beyond
 // drops the oldest of them, with a log line and a count: the ledger has it all
 // the same.
-const webhookQueue = 1024
+const queueLimit = 1024
 
-// webhookTries is how often one event is tried: for about a day, see backOff.
-const webhookTries = 300
+// tryLimit is how often one event is tried: for about a day, see backOff.
+const tryLimit = 300
 
 // backOff is how long a receiver is left alone after so many tries that failed:
 // from a second to five minutes.
@@ -40,11 +38,11 @@ func backOff(failed int) time.Duration {
 	return min(time.Second<<min(failed-1, 20), 5*time.Minute)
 }
 
-// notifier tells receivers what is in the ledger. The ledger is the queue: a
+// Notifier tells receivers what is in the ledger. The ledger is the queue: a
 // receiver has a position in it, which outlives the process, and the positions of
 // what it is to be told next. So each event is told at least once, in order, and
 // a receiver that does not answer delays nobody else.
-type notifier struct {
+type Notifier struct {
 	receivers []*receiver
 	keys      *keystore.Store
 	entries   ledger.Log
@@ -57,7 +55,7 @@ type notifier struct {
 
 // receiver is one webhook with what waits for it.
 type receiver struct {
-	webhook
+	Hook
 	number int // in the file, from 1: its name in metrics, which name no tenant
 	id     string
 	scope  string
@@ -66,7 +64,7 @@ type receiver struct {
 	mu      sync.Mutex
 	told    uint64   // position in the ledger up to which it was told
 	waiting []uint64 // positions of what it is to be told; the first is being tried
-	counts  [len(webhookCounts)]uint64
+	counts  [len(countNames)]uint64
 }
 
 // What is counted of each receiver.
@@ -76,12 +74,12 @@ const (
 	countDropped
 )
 
-var webhookCounts = [...]string{"delivered", "failed_tries", "dropped"}
+var countNames = [...]string{"delivered", "failed_tries", "dropped"}
 
-// newNotifier continues where the state file says. A receiver that is not in it is
+// Open continues where the state file says. A receiver that is not in it is
 // told of what comes from now on.
-func newNotifier(ctx context.Context, hooks []webhook, keys *keystore.Store, entries ledger.Log, state string, log *slog.Logger) (*notifier, error) {
-	c := &notifier{keys: keys, entries: entries, state: state, log: log, backOff: backOff}
+func Open(ctx context.Context, hooks []Hook, keys *keystore.Store, entries ledger.Log, state string, log *slog.Logger) (*Notifier, error) {
+	c := &Notifier{keys: keys, entries: entries, state: state, log: log, backOff: backOff}
 	positions := map[string]uint64{}
 	data, err := custody.ReadFile(state, custody.Small)
 	switch {
@@ -101,7 +99,7 @@ func newNotifier(ctx context.Context, hooks []webhook, keys *keystore.Store, ent
 	from := head
 	for i, hook := range hooks {
 		sum := sha256.Sum256([]byte(hook.Tenant + "\n" + string(hook.URL))) // an address may hold a secret
-		r := &receiver{webhook: hook, number: i + 1, id: hex.EncodeToString(sum[:8]), scope: book.SiteScope, wake: make(chan struct{}, 1)}
+		r := &receiver{Hook: hook, number: i + 1, id: hex.EncodeToString(sum[:8]), scope: book.SiteScope, wake: make(chan struct{}, 1)}
 		if hook.Tenant != "" {
 			r.scope = book.TenantScope(hook.Tenant)
 		}
@@ -126,14 +124,14 @@ func newNotifier(ctx context.Context, hooks []webhook, keys *keystore.Store, ent
 	return c, c.save() // so that a new receiver's position is kept before anything is told
 }
 
-// feed takes durable entries. It never waits.
-func (c *notifier) feed(entries []ledger.Entry) {
+// Feed takes durable entries. It never waits.
+func (c *Notifier) Feed(entries []ledger.Entry) {
 	for i := range entries {
 		c.queue(&entries[i])
 	}
 }
 
-func (c *notifier) queue(e *ledger.Entry) {
+func (c *Notifier) queue(e *ledger.Entry) {
 	if !told(e) {
 		return
 	}
@@ -160,7 +158,7 @@ func (r *receiver) add(position uint64) (lost uint64) {
 	if position <= r.told {
 		return 0
 	}
-	if len(r.waiting) == webhookQueue { // the first is being tried: it stays
+	if len(r.waiting) == queueLimit { // the first is being tried: it stays
 		lost = r.waiting[1]
 		r.waiting = slices.Delete(r.waiting, 1, 2)
 		r.counts[countDropped]++
@@ -197,9 +195,9 @@ func (r *receiver) finish(what int) {
 	r.waiting = slices.Delete(r.waiting, 0, 1)
 }
 
-// run tells all receivers until ctx ends. What waits then is told after the next
+// Run tells all receivers until ctx ends. What waits then is told after the next
 // start.
-func (c *notifier) run(ctx context.Context) {
+func (c *Notifier) Run(ctx context.Context) {
 	var all sync.WaitGroup
 	for _, r := range c.receivers {
 		all.Go(func() { c.tellAll(ctx, r) })
@@ -207,7 +205,7 @@ func (c *notifier) run(ctx context.Context) {
 	all.Wait()
 }
 
-func (c *notifier) tellAll(ctx context.Context, r *receiver) {
+func (c *Notifier) tellAll(ctx context.Context, r *receiver) {
 	for {
 		position, ok := r.next()
 		if !ok {
@@ -225,7 +223,7 @@ func (c *notifier) tellAll(ctx context.Context, r *receiver) {
 		what := countDelivered
 		if !delivered {
 			what = countDropped
-			c.log.Error("webhook dropped: given up", "receiver", r.number, "url", r.URL, "entry", position, "tries", webhookTries)
+			c.log.Error("webhook dropped: given up", "receiver", r.number, "url", r.URL, "entry", position, "tries", tryLimit)
 		}
 		r.finish(what)
 		if err := c.save(); err != nil {
@@ -235,7 +233,7 @@ func (c *notifier) tellAll(ctx context.Context, r *receiver) {
 }
 
 // tell tries an event until it is delivered, tried often enough, or ctx ends.
-func (c *notifier) tell(ctx context.Context, r *receiver, position uint64) (delivered bool) {
+func (c *Notifier) tell(ctx context.Context, r *receiver, position uint64) (delivered bool) {
 	for try := 1; ; try++ {
 		trouble := c.post(ctx, r, position)
 		if trouble == nil {
@@ -246,7 +244,7 @@ func (c *notifier) tell(ctx context.Context, r *receiver, position uint64) (deli
 		}
 		r.count(countFailed)
 		c.log.Warn("webhook", "receiver", r.number, "url", r.URL, "entry", position, "try", try, "why", trouble.Error())
-		if try == webhookTries {
+		if try == tryLimit {
 			return false
 		}
 		select {
@@ -257,7 +255,7 @@ func (c *notifier) tell(ctx context.Context, r *receiver, position uint64) (deli
 	}
 }
 
-func (c *notifier) post(ctx context.Context, r *receiver, position uint64) error {
+func (c *Notifier) post(ctx context.Context, r *receiver, position uint64) error {
 	for e, err := range c.entries.Read(ctx, position) {
 		if err != nil {
 			return err
@@ -272,7 +270,7 @@ func (c *notifier) post(ctx context.Context, r *receiver, position uint64) error
 }
 
 // save keeps the receivers' positions.
-func (c *notifier) save() error {
+func (c *Notifier) save() error {
 	c.saving.Lock()
 	defer c.saving.Unlock()
 	positions := map[string]uint64{}
@@ -285,41 +283,30 @@ func (c *notifier) save() error {
 	if err != nil {
 		return err
 	}
-	f, err := os.CreateTemp(filepath.Dir(c.state), ".webhooks-*")
-	if err != nil {
-		return err
-	}
-	defer os.Remove(f.Name())
-	if _, err := f.Write(data); err != nil {
-		return errors.Join(err, f.Close())
-	}
-	if err := errors.Join(f.Sync(), f.Close()); err != nil {
-		return err
-	}
-	return os.Rename(f.Name(), c.state)
+	return custody.Replace(c.state, data)
 }
 
 var (
-	webhookWaiting = prometheus.NewDesc("bulkhead_webhook_waiting", "Events that wait for a receiver.", []string{"receiver"}, nil)
-	webhookEvents  = prometheus.NewDesc("bulkhead_webhook_events_total", "Events by what became of them, since the start.", []string{"receiver", "what"}, nil)
+	waitingDesc = prometheus.NewDesc("bulkhead_webhook_waiting", "Events that wait for a receiver.", []string{"receiver"}, nil)
+	eventsDesc  = prometheus.NewDesc("bulkhead_webhook_events_total", "Events by what became of them, since the start.", []string{"receiver", "what"}, nil)
 )
 
 // Describe implements prometheus.Collector.
-func (c *notifier) Describe(ch chan<- *prometheus.Desc) {
-	ch <- webhookWaiting
-	ch <- webhookEvents
+func (c *Notifier) Describe(ch chan<- *prometheus.Desc) {
+	ch <- waitingDesc
+	ch <- eventsDesc
 }
 
 // Collect implements prometheus.Collector.
-func (c *notifier) Collect(ch chan<- prometheus.Metric) {
+func (c *Notifier) Collect(ch chan<- prometheus.Metric) {
 	for _, r := range c.receivers {
 		r.mu.Lock()
 		waiting, counts := len(r.waiting), r.counts
 		r.mu.Unlock()
 		number := strconv.Itoa(r.number)
-		ch <- prometheus.MustNewConstMetric(webhookWaiting, prometheus.GaugeValue, float64(waiting), number)
+		ch <- prometheus.MustNewConstMetric(waitingDesc, prometheus.GaugeValue, float64(waiting), number)
 		for what, n := range counts {
-			ch <- prometheus.MustNewConstMetric(webhookEvents, prometheus.CounterValue, float64(n), number, webhookCounts[what])
+			ch <- prometheus.MustNewConstMetric(eventsDesc, prometheus.CounterValue, float64(n), number, countNames[what])
 		}
 	}
 }

@@ -1,4 +1,4 @@
-package ethup
+package ethnet
 
 import (
 	"bytes"
@@ -15,27 +15,25 @@ import (
 	"strings"
 	"syscall"
 	"time"
-
-	"bulkhead/lab/ethnet"
 )
 
 // Up starts the process that keeps a lab, as prepared, hears it until the lab is up,
 // and leaves it on its own. When ctx ends before, the lab ends too.
-func Up(ctx context.Context, keeper *exec.Cmd, say func(string)) (*Lab, error) {
+func Up(ctx context.Context, process *exec.Cmd, say func(string)) (*Lab, error) {
 	// Of a session of its own: what a terminal sends to this process is not for it.
-	keeper.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
-	keeper.Dir = "/"
-	in, err := keeper.StdinPipe()
+	process.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
+	process.Dir = "/"
+	in, err := process.StdinPipe()
 	if err != nil {
 		return nil, err
 	}
-	out, err := keeper.StdoutPipe()
+	out, err := process.StdoutPipe()
 	if err != nil {
 		return nil, err
 	}
 	var said bytes.Buffer
-	keeper.Stderr = nil // a pipe to here would end it when it speaks after this process has ended
-	if err := keeper.Start(); err != nil {
+	process.Stderr = nil // a pipe to here would end it when it speaks after this process has ended
+	if err := process.Start(); err != nil {
 		return nil, err
 	}
 	stop := context.AfterFunc(ctx, func() { _ = in.Close() })
@@ -47,12 +45,12 @@ func Up(ctx context.Context, keeper *exec.Cmd, say func(string)) (*Lab, error) {
 	}
 	if err != nil {
 		_ = in.Close()
-		return nil, errors.Join(err, ctx.Err(), keeper.Wait())
+		return nil, errors.Join(err, ctx.Err(), process.Wait())
 	}
-	return lab, keeper.Process.Release()
+	return lab, process.Process.Release()
 }
 
-// hear hears a keeper until its lab is up.
+// hear hears the process that keeps a lab until the lab is up.
 func hear(d *json.Decoder, say func(string)) (*Lab, error) {
 	for {
 		var m message
@@ -71,7 +69,7 @@ func hear(d *json.Decoder, say func(string)) (*Lab, error) {
 // List returns the labs of this machine: those that are up, and what was left of
 // those that were killed.
 func List() ([]Lab, error) {
-	entries, err := os.ReadDir(ethnet.Base)
+	entries, err := os.ReadDir(Base)
 	if errors.Is(err, os.ErrNotExist) {
 		return nil, nil
 	}
@@ -95,7 +93,7 @@ func look(name string) Lab {
 		_ = json.Unmarshal(data, &l) // half a file is of a lab that was killed
 	}
 	l.State = "killed"
-	if ethnet.Owned(name) {
+	if owned(name) {
 		l.State = "up"
 		if l.Process == 0 {
 			l.State = "coming up, or of a test or demonstration"
@@ -110,14 +108,14 @@ const downLimit = 30 * time.Second
 // Down takes a lab down, and returns when nothing of it is left. What is left of a lab
 // that was killed is removed.
 func Down(ctx context.Context, name string) error {
-	if !ethnet.Named(name) {
+	if !validID(name) {
 		return fmt.Errorf("lab %.40q: expected 1 to 12 lower-case letters and digits", name)
 	}
 	if _, err := os.Stat(folder(name)); err != nil {
 		return fmt.Errorf("no lab %s is up: %w", name, err)
 	}
-	if ethnet.Owned(name) {
-		if err := end(ctx, name); err != nil {
+	if owned(name) {
+		if err := endOwner(ctx, name); err != nil {
 			return err
 		}
 	}
@@ -125,7 +123,7 @@ func Down(ctx context.Context, name string) error {
 		if _, err := os.Stat(folder(name)); errors.Is(err, os.ErrNotExist) {
 			return nil
 		}
-		if _, err := ethnet.Sweep(); err != nil {
+		if _, err := Sweep(); err != nil {
 			return err
 		}
 		if err := ctx.Err(); err != nil {
@@ -137,8 +135,8 @@ func Down(ctx context.Context, name string) error {
 	}
 }
 
-// end ends the process of a lab: by SIGTERM, and by SIGKILL when that takes too long.
-func end(ctx context.Context, name string) error {
+// endOwner ends the process of a lab: by SIGTERM, and by SIGKILL when that takes too long.
+func endOwner(ctx context.Context, name string) error {
 	text, err := os.ReadFile(filepath.Join(folder(name), ownerFile))
 	if err != nil {
 		return fmt.Errorf("lab %s is coming up, or of a test or demonstration: %w", name, err)
@@ -153,7 +151,7 @@ func end(ctx context.Context, name string) error {
 			return fmt.Errorf("lab %s: process %d: %w", name, pid, err)
 		}
 		for limit := time.Now().Add(downLimit); time.Now().Before(limit); time.Sleep(20 * time.Millisecond) {
-			if !ethnet.Owned(name) {
+			if !owned(name) {
 				return nil
 			}
 			if err := ctx.Err(); err != nil {

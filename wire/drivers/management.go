@@ -1,4 +1,4 @@
-package main
+package drivers
 
 import (
 	"bufio"
@@ -226,12 +226,4 @@ func (m *managed) Mend(ctx context.Context, f fabric.Fence) error {
 		err = errors.Join(err, mender.Mend(ctx, f))
 	}
 	return err
-}
-
-// bare is the driver of a fabric by itself.
-func bare(d fabric.Driver) fabric.Driver {
-	if m, is := d.(*managed); is {
-		return m.Driver
-	}
-	return d
 }

@@ -1,9 +1,10 @@
-package main
+package drivers
 
 import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net/netip"
 	"path/filepath"
 	"strings"
@@ -79,7 +80,7 @@ func (e *evpnSection) collectorConfig(fabricIndex int) (collector.Config, error)
 			return config, fmt.Errorf("password: %w", err)
 		}
 		if password = strings.TrimSpace(string(data)); password == "" {
-			return config, fmt.Errorf("password: %s is empty", e.at(e.c.Password))
+			return config, fmt.Errorf("password: %s is empty: expected the key of the BGP sessions (TCP MD5)", e.at(e.c.Password))
 		}
 	}
 	addrs := e.c.At
@@ -92,7 +93,7 @@ func (e *evpnSection) collectorConfig(fabricIndex int) (collector.Config, error)
 	return config, nil
 }
 
-func (e *evpnSection) open(ctx context.Context, in inventory, fabricIndex int) (fabric.Driver, func() error, error) {
+func (e *evpnSection) open(ctx context.Context, in inventory, fabricIndex int, _ *slog.Logger) (fabric.Driver, func() error, error) {
 	if f := in.site.Fabrics[fabricIndex]; f.Family != site.RoCE {
 		return nil, nil, fmt.Errorf("evpn drives fabrics of the family %s, %s is %s", site.RoCE, f.ID, f.Family)
 	}

@@ -1,4 +1,4 @@
-package main
+package webhook
 
 import (
 	"errors"
@@ -9,13 +9,13 @@ import (
 	"regexp"
 )
 
-// address is where a webhook is told. It may hold a secret, in its path, its query
+// SecretURL is where a webhook is told. It may hold a secret, in its path, its query
 // or its user: however it is printed, logged or encoded, only scheme and host are
 // shown. string(a) is the one way to the whole of it.
-type address string
+type SecretURL string
 
 // String is what may be shown.
-func (a address) String() string {
+func (a SecretURL) String() string {
 	u, err := url.Parse(string(a))
 	if err != nil || u.Host == "" {
 		return "(not shown)"
@@ -28,16 +28,16 @@ func (a address) String() string {
 }
 
 // Format implements fmt.Formatter: no verb shows more.
-func (a address) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, a.String()) }
+func (a SecretURL) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, a.String()) }
 
 // LogValue implements slog.LogValuer.
-func (a address) LogValue() slog.Value { return slog.StringValue(a.String()) }
+func (a SecretURL) LogValue() slog.Value { return slog.StringValue(a.String()) }
 
 // MarshalText implements encoding.TextMarshaler.
-func (a address) MarshalText() ([]byte, error) { return []byte(a.String()), nil }
+func (a SecretURL) MarshalText() ([]byte, error) { return []byte(a.String()), nil }
 
 // check says what is wrong with an address, without it.
-func (a address) check() error {
+func (a SecretURL) check() error {
 	if u, err := url.Parse(string(a)); err != nil || u.Host == "" || u.Scheme != "https" && u.Scheme != "http" {
 		return errors.New("expected https://HOST/PATH (what is there is not shown: it may hold a secret)")
 	}
@@ -48,7 +48,7 @@ var addresses = regexp.MustCompile(`[A-Za-z][A-Za-z0-9+.-]*:/[^\s"]*`)
 
 // withoutAddresses shows of each address in a text what may be shown.
 func withoutAddresses(text string) string {
-	return addresses.ReplaceAllStringFunc(text, func(a string) string { return address(a).String() })
+	return addresses.ReplaceAllStringFunc(text, func(a string) string { return SecretURL(a).String() })
 }
 
 // withoutAddress takes the address off an error of net/http, which begins with it.

@@ -1,4 +1,4 @@
-package ethup
+package ethnet
 
 import (
 	"bufio"
@@ -16,7 +16,6 @@ import (
 	"syscall"
 
 	"bulkhead/examples"
-	"bulkhead/lab/ethnet"
 	"bulkhead/site"
 )
 
@@ -49,7 +48,7 @@ const (
 	labFile   = "lab.json"
 )
 
-func folder(name string) string { return filepath.Join(ethnet.Base, name) }
+func folder(name string) string { return filepath.Join(Base, name) }
 
 // message is a line from the process that keeps a lab to the one that started it.
 type message struct {
@@ -91,7 +90,7 @@ func Keep(ctx context.Context, s Spec, in io.Reader, out io.Writer, agents Agent
 	if err != nil {
 		return err
 	}
-	n, err := ethnet.Start(ctx, units, ethnet.Options{ID: s.Name, Fabrics: all, Only: built, LLDP: true, Agent: agents.Leaf, Reflector: agents.Reflector, Gateway: agents.Gateway,
+	n, err := Start(ctx, units, Options{ID: s.Name, Fabrics: all, Only: built, LLDP: true, Agent: agents.Leaf, Reflector: agents.Reflector, Gateway: agents.Gateway,
 		Say: func(line string) { _ = tell.Encode(message{Say: line}) }})
 	if err != nil {
 		return errors.Join(err, context.Cause(ctx))
@@ -155,7 +154,7 @@ func (s *Spec) fabrics(t *site.Template) (all, built []string, err error) {
 }
 
 // furnish puts into a lab's folder what others need to work on it.
-func furnish(n *ethnet.Net, l *Lab, siteText []byte) error {
+func furnish(n *Net, l *Lab, siteText []byte) error {
 	leaves := filepath.Join(n.Dir, "leaves")
 	if err := n.Forward(leaves); err != nil {
 		return err

@@ -1,4 +1,4 @@
-package main
+package webhook
 
 import (
 	"bytes"
@@ -19,6 +19,7 @@ import (
 
 	"bulkhead/claim"
 	"bulkhead/keystore"
+	"bulkhead/lab/await"
 	"bulkhead/lease"
 	"bulkhead/ledger"
 	"bulkhead/ledger/memory"
@@ -59,9 +60,9 @@ func newHooked(t *testing.T) *hooked {
 	return &hooked{log: memory.New(), keys: keys, state: filepath.Join(t.TempDir(), "webhooks.json"), scopes: map[string]uint64{}}
 }
 
-func (w *hooked) notifier(t *testing.T, hooks ...webhook) *notifier {
+func (w *hooked) notifier(t *testing.T, hooks ...Hook) *Notifier {
 	t.Helper()
-	c, err := newNotifier(context.Background(), hooks, w.keys, w.log, w.state, slog.New(slog.NewTextHandler(&w.said, nil)))
+	c, err := Open(context.Background(), hooks, w.keys, w.log, w.state, slog.New(slog.NewTextHandler(&w.said, nil)))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -70,18 +71,18 @@ func (w *hooked) notifier(t *testing.T, hooks ...webhook) *notifier {
 }
 
 // run starts a caller and returns what stops it, and waits until it has.
-func (w *hooked) run(t *testing.T, c *notifier) (stop func()) {
+func (w *hooked) run(t *testing.T, c *Notifier) (stop func()) {
 	t.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
 	ended := make(chan struct{})
-	go func() { c.run(ctx); close(ended) }()
+	go func() { c.Run(ctx); close(ended) }()
 	stop = func() { cancel(); <-ended }
 	t.Cleanup(stop)
 	return stop
 }
 
 // happen appends entries and feeds them.
-func (w *hooked) happen(t *testing.T, c *notifier, entries ...ledger.Entry) {
+func (w *hooked) happen(t *testing.T, c *Notifier, entries ...ledger.Entry) {
 	t.Helper()
 	head, err := w.log.Head(context.Background())
 	if err != nil {
@@ -96,7 +97,7 @@ func (w *hooked) happen(t *testing.T, c *notifier, entries ...ledger.Entry) {
 		t.Fatal(err)
 	}
 	if c != nil {
-		c.feed(entries)
+		c.Feed(entries)
 	}
 }
 
@@ -112,7 +113,7 @@ type listener struct {
 
 func listen(t *testing.T, answer func() int) listener {
 	t.Helper()
-	routes := make(chan string, 10*webhookQueue)
+	routes := make(chan string, 10*queueLimit)
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		body, _ := io.ReadAll(r.Body)
 		if code := answer(); code != http.StatusOK {
@@ -145,7 +146,7 @@ func (l listener) hears(t *testing.T, number int) {
 			if !is(said, number-1) {
 				t.Fatalf("told %s, expected event %d", said, number)
 			}
-		case <-time.After(patience):
+		case <-time.After(await.Patience):
 			t.Fatalf("event %d was not told", number)
 		}
 	}
@@ -161,7 +162,7 @@ func TestADeadReceiverDelaysNobody(t *testing.T) {
 	t.Cleanup(dead.Close)
 	t.Cleanup(func() { close(hang) })
 	alive := listen(t, always(http.StatusOK))
-	c := w.notifier(t, webhook{URL: address(dead.URL), Tenant: "acme"}, webhook{URL: address(alive.URL), Tenant: "acme"})
+	c := w.notifier(t, Hook{URL: SecretURL(dead.URL), Tenant: "acme"}, Hook{URL: SecretURL(alive.URL), Tenant: "acme"})
 	w.run(t, c)
 	for i := range 20 {
 		w.happen(t, c, late("tenant/acme", i))
@@ -180,7 +181,7 @@ func TestEventsOutliveARestart(t *testing.T) {
 	code := http.StatusOK
 	set := func(to int) { mu.Lock(); code = to; mu.Unlock() }
 	l := listen(t, func() int { mu.Lock(); defer mu.Unlock(); return code })
-	hook := webhook{URL: address(l.URL), Tenant: "acme"}
+	hook := Hook{URL: SecretURL(l.URL), Tenant: "acme"}
 	w.happen(t, nil, late("tenant/acme", 99)) // before it was known: not told
 	c := w.notifier(t, hook)
 	stop := w.run(t, c)
@@ -215,13 +216,13 @@ func TestEventsOutliveARestart(t *testing.T) {
 func TestNothingIsDroppedSilently(t *testing.T) {
 	w := newHooked(t)
 	l := listen(t, always(http.StatusFound)) // a redirect is not followed
-	c := w.notifier(t, webhook{URL: address(l.URL)})
+	c := w.notifier(t, Hook{URL: SecretURL(l.URL)})
 	const over = 3
-	for i := range webhookQueue + over {
+	for i := range queueLimit + over {
 		w.happen(t, c, late("site", i))
 	}
 	r := c.receivers[0]
-	if got := w.shown(t, c); got["dropped"] != over || got["waiting"] != webhookQueue || strings.Count(w.said.String(), "webhook dropped") != over {
+	if got := w.shown(t, c); got["dropped"] != over || got["waiting"] != queueLimit || strings.Count(w.said.String(), "webhook dropped") != over {
 		t.Errorf("%v, said %.300s", got, w.said.String())
 	}
 	if first, _ := r.next(); first != 1 || r.waiting[1] != 2+over {
@@ -229,7 +230,7 @@ func TestNothingIsDroppedSilently(t *testing.T) {
 	}
 	r.waiting = r.waiting[:1]
 	stop := w.run(t, c)
-	deadline := time.After(patience)
+	deadline := time.After(await.Patience)
 	for w.shown(t, c)["dropped"] != over+1 {
 		select {
 		case <-deadline:
@@ -238,7 +239,7 @@ func TestNothingIsDroppedSilently(t *testing.T) {
 		}
 	}
 	stop()
-	if got := w.shown(t, c); got["failed_tries"] != webhookTries || got["delivered"] != 0 || !strings.Contains(w.said.String(), "given up") {
+	if got := w.shown(t, c); got["failed_tries"] != tryLimit || got["delivered"] != 0 || !strings.Contains(w.said.String(), "given up") {
 		t.Errorf("%v", got)
 	}
 	if len(l.heard) != 0 {
@@ -247,7 +248,7 @@ func TestNothingIsDroppedSilently(t *testing.T) {
 }
 
 // shown is what the metrics show of the only receiver.
-func (w *hooked) shown(t *testing.T, c *notifier) map[string]int {
+func (w *hooked) shown(t *testing.T, c *Notifier) map[string]int {
 	t.Helper()
 	registry := prometheus.NewPedanticRegistry()
 	if err := registry.Register(c); err != nil {
@@ -276,7 +277,7 @@ func (w *hooked) shown(t *testing.T, c *notifier) map[string]int {
 
 func TestBackOffHasABound(t *testing.T) {
 	last := time.Duration(0)
-	for failed := 1; failed < 2*webhookTries; failed++ {
+	for failed := 1; failed < 2*tryLimit; failed++ {
 		wait := backOff(failed)
 		if wait < last || wait < time.Second || wait > 5*time.Minute {
 			t.Fatalf("after %d: %s, before %s", failed, wait, last)
@@ -290,7 +291,7 @@ func TestBackOffHasABound(t *testing.T) {
 func TestBadWebhookState(t *testing.T) {
 	w := newHooked(t)
 	w.happen(t, nil, late("site", 0))
-	hook := webhook{URL: "http://127.0.0.1:1"}
+	hook := Hook{URL: "http://127.0.0.1:1"}
 	c := w.notifier(t, hook)
 	if err := os.WriteFile(w.state, fmt.Appendf(nil, `{"%s": 70}`, c.receivers[0].id), 0o600); err != nil {
 		t.Fatal(err)
@@ -302,7 +303,7 @@ func TestBadWebhookState(t *testing.T) {
 	if err := os.WriteFile(w.state, []byte(`{"x": "y"`), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := newNotifier(context.Background(), []webhook{hook}, w.keys, w.log, w.state, slog.New(slog.DiscardHandler)); err == nil || !strings.Contains(err.Error(), "webhooks.json") {
+	if _, err := Open(context.Background(), []Hook{hook}, w.keys, w.log, w.state, slog.New(slog.DiscardHandler)); err == nil || !strings.Contains(err.Error(), "webhooks.json") {
 		t.Errorf("a damaged file: %v", err)
 	}
 }
