@@ -182,7 +182,9 @@ func (c *Certificate) Words() string {
 	if c.Ask.Links == lease.Hermetic {
 		text += "checked by colouring: every permutation of the slice's traffic fits on the links that it holds, which work and which no other slice holds. "
 	}
-	if c.Harm != nil {
+	if c.Harm != nil && c.Ask.Segment > 0 {
+		text += "checked: the harm, counted again; that no slice of this cost does less is not said. "
+	} else if c.Harm != nil {
 		text += "checked: the harm, counted again, and that no one rack or SU of the slice could be changed for another with less; that no slice of this cost does less "
 		if c.Ask.Links == lease.Hermetic {
 			text += "is not said. "

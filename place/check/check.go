@@ -57,6 +57,7 @@ func check(s *site.Site, free *site.Set, o *place.Occupancy, sl place.Slice) err
 	if err != nil {
 		return fmt.Errorf("placement certificate: %w", err)
 	}
+	all := free
 	if c.Ask.WholeRacks {
 		free = wholeRacksOf(s, free, fabric, c.Ask.Kind)
 	}
@@ -102,7 +103,11 @@ func check(s *site.Site, free *site.Set, o *place.Occupancy, sl place.Slice) err
 	if err := unproven(c); err != nil {
 		return err
 	}
-	if err := census.harm(s, &sl); err != nil {
+	whole := census
+	if c.Ask.Segment > 0 { // harm is to what was free, not to what was offered of it
+		whole = takeCensus(s, all, fabric, c.Ask.Kind)
+	}
+	if err := whole.harm(s, &sl); err != nil {
 		return err
 	}
 	if c.Free != census.free {

@@ -188,7 +188,7 @@ func (e *ShortError) Short() int { return max(e.Want-e.Have, 0) }
 
 func (e *ShortError) Error() string {
 	var b strings.Builder
-	b.WriteString(e.Reason())
+	b.WriteString(e.reason())
 	switch {
 	case e.Earliest.IsZero():
 		b.WriteString("; no later date would do with what is planned today")
@@ -201,11 +201,14 @@ func (e *ShortError) Error() string {
 			fmt.Fprintf(&b, ", and %s from %s already", quantity(e.Have, e.NodeGPUs), day(e.Begin))
 		}
 	}
-	return b.String()
+	return b.String() + e.elsewhere()
 }
 
-// Reason is the first half of the error: why, without what there is instead.
-func (e *ShortError) Reason() string {
+// Reason is the error without what there is later instead.
+func (e *ShortError) Reason() string { return e.reason() + e.elsewhere() }
+
+// reason says why.
+func (e *ShortError) reason() string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "%s of %s on fabric %s can't be promised from %s to %s: ", quantity(e.Want, e.NodeGPUs), e.Kind, e.Fabric, day(e.Begin), day(e.End))
 	switch {
@@ -216,7 +219,6 @@ func (e *ShortError) Reason() string {
 	default:
 		fmt.Fprintf(&b, "on %s only %s can be promised, %s too few", day(e.At), quantity(e.Have, e.NodeGPUs), quantity(e.Short(), e.NodeGPUs))
 	}
-	b.WriteString(e.elsewhere())
 	return b.String()
 }
 

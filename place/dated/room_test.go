@@ -31,8 +31,8 @@ func TestARefusalSaysWhatOtherFabricsHaveRoomFor(t *testing.T) {
 		nodes        int
 		says         string // "" nothing of another fabric
 	}{
-		{"roce", "H100", 20, "only 16 nodes (128 GPUs) can be promised, 4 nodes (32 GPUs) too few; on fabric ib there is room for 5 nodes (40 GPUs), 15 nodes (120 GPUs) too few; no later"},
-		{"ib", "H100", 8, "only 5 nodes (40 GPUs) can be promised, 3 nodes (24 GPUs) too few; on fabric roce there is room for it: 16 nodes (128 GPUs); all of it"},
+		{"roce", "H100", 20, "only 16 nodes (128 GPUs) can be promised, 4 nodes (32 GPUs) too few; no later date would do with what is planned today, a smaller quantity would: up to 16 nodes (128 GPUs); on fabric ib there is room for 5 nodes (40 GPUs), 15 nodes (120 GPUs) too few"},
+		{"ib", "H100", 8, "only 5 nodes (40 GPUs) can be promised, 3 nodes (24 GPUs) too few; all of it is there from 2026-05-01, in 1 hall, 1 pod, 1 SU, 2 racks, and 5 nodes (40 GPUs) from 2026-04-11 already; on fabric roce there is room for it: 16 nodes (128 GPUs)"},
 		{"ib", "H200", 9, ""},
 	} {
 		_, err := c.Plan(Ask{Fabric: row.fabric, Kind: row.kind, Links: lease.Shared, Steps: []Step{{ID: "asked", Nodes: row.nodes, Begin: on(10)}}, End: on(25)})

@@ -27,8 +27,8 @@ const (
 type portSearch struct {
 	h         *hermetic
 	want      int
-	tries     int // leaves that were looked at
-	limit     int // of these
+	tries     int   // leaves that were looked at
+	limit     int   // of these
 	condition int   // the furthest that was reached
 	rails     []int // the first plane of each group of planes that are alike
 	pods      []portPod
