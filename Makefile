@@ -51,6 +51,8 @@ test: go-version ## what CI runs, with one short story of each lab; fails when s
 	@echo "checking: gofmt, go vet"
 	@out=$$(gofmt -l $$(git ls-files '*.go')); [ -z "$$out" ] || { echo "not formatted (run make fmt):"; echo "$$out"; exit 1; }
 	@$(GO) vet ./... && $(GO) vet -tags labs $(LABS)
+	@echo "checking: what is dead (house/dead)"
+	@$(GO) run ./house/dead
 	@lab/peers
 	@echo "testing (12 minutes on 2 cores that have nothing else to do)"
 	@PATH="$$PATH:/usr/sbin:/sbin" BULKHEAD_SEEDS=$(SEEDS) $(GO) test -timeout $(HANGS) -json $(LONGEST) ./... | $(GO) run ./house/gate

@@ -120,15 +120,6 @@ func init() {
 	}
 }
 
-// Kinds lists the entry kinds that Apply folds.
-func Kinds() []string {
-	kinds := make([]string, 0, len(folds))
-	for kind := range folds {
-		kinds = append(kinds, kind)
-	}
-	return kinds
-}
-
 // Apply folds one entry into the state. It fails only on a ledger that this
 // release could not have written: a gap, an unknown kind, a body of another
 // shape, or a missing inventory. The state is then unusable.

@@ -41,11 +41,6 @@ type Plan struct {
 	Deferred  []string    // what is not done, and why
 }
 
-// Empty says whether there is nothing to do.
-func (p *Plan) Empty() bool {
-	return len(p.Lockdowns)+len(p.Ports)+len(p.Steps)+len(p.Volumes)+len(p.Guards)+len(p.Fences)+len(p.Commands) == 0
-}
-
 // PortWork sets one edge port's label.
 type PortWork struct {
 	Port  site.Port

@@ -72,9 +72,6 @@ func NewChange(fabricID string, ports []PortRow) Change {
 	return Change{ID: fmt.Sprintf("%s-%d-%x", fabricID, len(ports), d[:8]), Fabric: fabricID, Ports: ports}
 }
 
-// Empty reports whether there is nothing to do.
-func (c *Change) Empty() bool { return len(c.Ports) == 0 }
-
 // Check refuses a change that no driver may carry out: of another fabric or another
 // numbering than the driver's own, with ports out of order or twice, or with a row
 // that fails Row.Check.
@@ -94,62 +91,4 @@ func (c *Change) Check(fabricID string, own claim.Digest, f site.Family, limit i
 		}
 	}
 	return nil
-}
-
-// Order splits a change by the rule that a label is taken away, and read back as
-// gone, before another is added: remove takes from each port what it may not
-// keep, and add brings it to the row of c. Only when Removed says that remove
-// shows in read-back (and, between two tenants, the node is clean) may add be
-// carried out. A port that was never read is closed first. A port that loses
-// nothing is in add only.
-func Order(c Change, observed *Tables) (remove, add Change) {
-	var taken, given []PortRow
-	for i := range c.Ports {
-		p, row := c.Ports[i].Port, &c.Ports[i].Row
-		keep := Row{EnforceIn: row.EnforceIn, EnforceOut: row.EnforceOut, Class: row.Class}
-		loses := !observed.Has(p) || observed.flags[p]&FlagRead == 0
-		if !loses {
-			var lostNIC, lostLeaf bool
-			keep.NIC, lostNIC = common(observed.NIC(p), row.NIC)
-			keep.Leaf, lostLeaf = common(observed.Leaf(p), row.Leaf)
-			loses = lostNIC || lostLeaf
-		}
-		if loses {
-			taken = append(taken, PortRow{p, keep})
-		}
-		if !loses || !keep.Equal(*row) {
-			given = append(given, PortRow{p, row.Clone()})
-		}
-	}
-	return NewChange(c.Fabric, taken), NewChange(c.Fabric, given)
-}
-
-// common returns what of have is also in want, and whether anything is not.
-func common(have, want []Member) (kept []Member, lost bool) {
-	for _, m := range have {
-		if slices.Contains(want, m) {
-			kept = append(kept, m)
-		} else {
-			lost = true
-		}
-	}
-	return kept, lost
-}
-
-// Removed returns the ports of a change that still carry something that the
-// change does not give them, or were never read. Empty: what was to go is gone.
-func Removed(c Change, observed *Tables) (still []site.Port) {
-	for i := range c.Ports {
-		p, row := c.Ports[i].Port, &c.Ports[i].Row
-		if !observed.Has(p) || observed.flags[p]&FlagRead == 0 {
-			still = append(still, p)
-			continue
-		}
-		_, nic := common(observed.NIC(p), row.NIC)
-		_, leaf := common(observed.Leaf(p), row.Leaf)
-		if nic || leaf {
-			still = append(still, p)
-		}
-	}
-	return still
 }

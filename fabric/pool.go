@@ -191,9 +191,6 @@ func (p *Pool) CoolUntil(value uint32) (time.Time, bool) {
 	return a.Released.Add(p.coolDown), true
 }
 
-// Fabric returns the id of the pool's fabric.
-func (p *Pool) Fabric() string { return p.fabric }
-
 type poolJSON struct {
 	Fabric   string       `json:"fabric"`
 	Family   site.Family  `json:"family"`

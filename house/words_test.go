@@ -132,7 +132,7 @@ func declared(t *testing.T, path string) map[string]bool {
 // nobody. A new one is either the same thing seen from another room, or gets another name.
 var alike = map[string]string{
 	"what a package of its kind has, and is asked for by the package's name": "Asked Capabilities Changes Check Client Config Control Device Digest Driver Event Failure Fault Finding Fixture Header Input Key Kind Log Method Missing Observation Options Outcome Path Plan Policy Reader Refusal Report Request Role Row Shape Sim State Step Tree Trust Verdict",
-	"one thing of the world, as each of several rooms knows it":              "Acknowledged Act Brake Certificate Checkpoint Class Contract Evidence Fabric Facts Found Hall Health Host Interval Invoice Leaf Lease Link Node Owner Plane Pod Port Ports Posture Quote Registered SU SeverProof SeveredPort Seen Silence Silent Site Span Supply Swap TenantKey TenantToken Usage Volume",
+	"one thing of the world, as each of several rooms knows it":              "Acknowledged Act Brake Certificate Checkpoint Class Contract Evidence Fabric Facts Found Hall Health Host Interval Invoice Leaf Lease Link Node Owner Plane Pod Port Ports Posture Quote Registered SU SeverProof SeveredPort Seen Silence Silent Site Span Supply TenantKey TenantToken Usage Volume",
 	"the writer's token, under the name of each driver that takes it":        "Fence",
 	"what is asked for, and what is drafted, in the room that says of what":  "Ask Change Draft",
 }

@@ -106,7 +106,6 @@ func TestCalendarAgainstEveryDay(t *testing.T) {
 			}
 		}
 		checkSegments(t, c, m)
-		checkEarliest(t, c, m, ask)
 	})
 }
 
@@ -129,34 +128,6 @@ func checkSegments(t *rapid.T, c *Calendar, m *instants) {
 	}
 }
 
-func checkEarliest(t *rapid.T, c *Calendar, m *instants, ask Booking) {
-	after := day(rapid.IntRange(0, 20).Draw(t, "not before"))
-	fixedEnd := rapid.Bool().Draw(t, "fixed end")
-	tried := ask
-	if fixedEnd {
-		tried.Begin = time.Time{}
-	}
-	got, err := c.Earliest(tried, after)
-	for begin := after; begin.Before(day(60)); begin = begin.AddDate(0, 0, 1) {
-		b := ask
-		b.Begin = begin
-		if !fixedEnd {
-			b.End = begin.Add(ask.End.Sub(ask.Begin))
-		} else if !b.Begin.Before(b.End) {
-			break
-		}
-		if least, _ := m.worst(b); least >= ask.Nodes {
-			if err != nil || !got.Equal(begin) {
-				t.Fatalf("Earliest says %s, %v; want %s", got, err, begin)
-			}
-			return
-		}
-	}
-	if err == nil {
-		t.Fatalf("Earliest says %s, but it never fits", got)
-	}
-}
-
 func TestShortfallNamesWhatASalespersonRepeats(t *testing.T) {
 	c := NewCalendar([]Supply{{"roce", "H100", 100, epoch}, {"roce", "H100", 50, day(30)}},
 		[]Booking{{"research/t1", "roce", "H100", 40, day(10), day(60)}})
@@ -168,33 +139,13 @@ func TestShortfallNamesWhatASalespersonRepeats(t *testing.T) {
 	if err := c.Fits(Booking{"flagship/t1", "roce", "H100", 60, day(5), day(90)}); err != nil {
 		t.Fatalf("what the refusal offers is refused: %v", err)
 	}
-	at, err := c.Earliest(Booking{ID: "flagship/t1", Fabric: "roce", Kind: "H100", Nodes: 90, End: day(90)}, day(5))
-	if err != nil || !at.Equal(day(30)) {
-		t.Fatalf("earliest %s, %v; want the day when the second hall is in service", at, err)
-	}
 	if err := c.Fits(Booking{"x", "", "H100", 1, day(1), day(2)}); err == nil {
 		t.Fatal("a booking of no fabric fits")
 	}
 }
 
-func TestLeaseCheck(t *testing.T) {
-	good := Lease{ID: "c/t", Tenant: "flagship", Links: Shared, Begin: day(0), End: day(1), Slots: nil}
-	good.Slots = append(good.Slots, 4, 2, 9)
-	if err := good.Check(); err != nil {
-		t.Fatal(err)
-	}
-	for name, spoil := range map[string]func(*Lease){
-		"id": func(l *Lease) { l.ID = "" }, "tenant": func(l *Lease) { l.Tenant = "" },
-		"links": func(l *Lease) { l.Links = "private" }, "end": func(l *Lease) { l.End = l.Begin },
-		"slots": func(l *Lease) { l.Slots = nil }, "twice": func(l *Lease) { l.Slots[2] = 4 },
-		"index": func(l *Lease) { l.Slots[0] = 1 << 30 },
-	} {
-		bad := good
-		bad.Slots = append(bad.Slots[:0:0], good.Slots...)
-		if spoil(&bad); bad.Check() == nil {
-			t.Errorf("%s: accepted", name)
-		}
-	}
+func TestLeaseOverlaps(t *testing.T) {
+	good := Lease{ID: "c/t", Begin: day(0), End: day(1)}
 	if !good.Overlaps(day(0), day(1)) || good.Overlaps(day(1), day(2)) || good.Overlaps(day(0), day(0)) {
 		t.Error("a lease holds its slots from Begin until End, which it does not include")
 	}

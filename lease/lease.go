@@ -9,7 +9,6 @@ package lease
 
 import (
 	"encoding/json"
-	"fmt"
 	"time"
 
 	"bulkhead/site"
@@ -59,38 +58,5 @@ func (l *Lease) Overlaps(begin, end time.Time) bool {
 
 // Nodes returns the set of nodes that are in the slots now.
 func (l *Lease) Nodes() *site.Set { return site.SetOf(l.Slots...) }
-
-// Booking returns what the lease takes of the calendar.
-func (l *Lease) Booking() Booking {
-	return Booking{ID: string(l.ID), Fabric: l.Fabric, Kind: l.Kind, Nodes: len(l.Slots), Begin: l.Begin, End: l.End}
-}
-
-// Check names the first thing about a lease that can't be.
-// Cost: O(slots).
-func (l *Lease) Check() error {
-	switch {
-	case l.ID == "":
-		return fmt.Errorf("lease: id is missing")
-	case l.Tenant == "":
-		return fmt.Errorf("lease %s: tenant is missing", l.ID)
-	case !l.Links.Valid():
-		return fmt.Errorf("lease %s: links %.20q, expected shared or hermetic", l.ID, string(l.Links))
-	case !l.Begin.Before(l.End):
-		return fmt.Errorf("lease %s: ends at %s, expected after its begin %s", l.ID, stamp(l.End), stamp(l.Begin))
-	case len(l.Slots) == 0:
-		return fmt.Errorf("lease %s: no slots, expected at least one", l.ID)
-	}
-	seen := site.NewSet(0)
-	for slot, n := range l.Slots {
-		if n >= site.MaxNodes {
-			return fmt.Errorf("lease %s: slot %d: node index %d, expected below %d", l.ID, slot, n, site.MaxNodes)
-		}
-		if seen.Has(n) {
-			return fmt.Errorf("lease %s: slot %d: node %d is in another slot too", l.ID, slot, n)
-		}
-		seen.Add(n)
-	}
-	return nil
-}
 
 func stamp(t time.Time) string { return t.UTC().Format(time.RFC3339) }

@@ -49,7 +49,7 @@ func TestVerify(t *testing.T) {
 	log := filled(t, "a", 50)
 	r, err := ledger.Verify(t.Context(), log, p) // nothing published yet
 	must(t, err)
-	if r.Size != 50 || r.Scopes["site"].Size != 17 || r.Scopes["tenant/tide"].Size != 16 || len(r.ScopeNames()) != 3 {
+	if r.Size != 50 || r.Scopes["site"].Size != 17 || r.Scopes["tenant/tide"].Size != 16 || len(r.Scopes) != 3 {
 		t.Fatalf("report %+v", r)
 	}
 	publish(t, p, log, signer)

@@ -4,8 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"maps"
-	"slices"
 	"time"
 
 	"bulkhead/claim"
@@ -32,9 +30,6 @@ type ScopeReport struct {
 	Size uint64
 	Root claim.Digest
 }
-
-// ScopeNames lists the scopes in alphabetical order.
-func (r *Report) ScopeNames() []string { return slices.Sorted(maps.Keys(r.Scopes)) }
 
 // Verify reads the whole ledger and computes its trees again. It returns an
 // error at the first entry that can't be read, that follows a gap in the ledger

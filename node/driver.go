@@ -35,10 +35,6 @@ type Step struct {
 // Fence orders writers; see its package.
 type Fence = lineage.Fence
 
-// ErrFenced is returned, wrapped in a *lineage.RefusedError, when a newer writer, or
-// one of another lineage, has been seen.
-var ErrFenced = lineage.ErrFenced
-
 // StepReceipt says that a step was taken, not that it succeeded.
 type StepReceipt struct {
 	Step  string `json:"step"`
@@ -89,7 +85,7 @@ type Driver interface {
 	Capabilities(ctx context.Context) (Capabilities, error)
 	// Apply starts steps and returns a receipt for each, in order; outcomes come
 	// by Observe. A fence that is not admitted after one that was seen (Fence.Admit)
-	// refuses all of them (ErrFenced), also where there is none: no steps show a fence
+	// refuses all of them (lineage.ErrFenced), also where there is none: no steps show a fence
 	// to the devices. A node that does
 	// not answer, or is not there, is named in its receipt. A step given before is
 	// taken again without effect; a new one supersedes the node's unended one.

@@ -93,11 +93,3 @@ func Allowed(from, to State) bool {
 	_, ok := arrows[[2]State{from, to}]
 	return ok
 }
-
-// Needs says what evidence a move needs, for people; "" if it does not exist.
-func Needs(from, to State) string {
-	if to == Quarantined && Allowed(from, to) {
-		return "what was wrong, late or missing"
-	}
-	return arrows[[2]State{from, to}]
-}

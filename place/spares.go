@@ -147,12 +147,6 @@ func (a SparesAsk) gpus() int {
 	return a.GPUs
 }
 
-// AtLeastDown is the probability that k or more of an SU's nodes are down at an
-// instant: the Poisson tail, for failures of one class and nodes of 8 GPUs.
-func AtLeastDown(k, nodes int, c FailureClass) float64 {
-	return tail(poissonOf(c.Rate*site.GPUs*float64(nodes)*c.Repair.Hours()/24, nodes), k)
-}
-
 // poissonOf is P(N = 0), P(N = 1) ... P(N = most); the last holds the whole tail.
 func poissonOf(mean float64, most int) []float64 {
 	out := make([]float64, most+1)

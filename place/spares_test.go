@@ -15,7 +15,7 @@ const day = 24 * time.Hour
 // published rate is about 2.5 % with a day's repair, 16 % with three, 50 % with seven.
 func TestTwoOrMoreDown(t *testing.T) {
 	for days, want := range map[int]float64{1: 0.025, 3: 0.16, 7: 0.50} {
-		got := AtLeastDown(2, 64, FailureClass{"any", PublishedRate, time.Duration(days) * day})
+		got := atLeastDown(2, 64, FailureClass{"any", PublishedRate, time.Duration(days) * day})
 		if math.Abs(got-want) > want/20 {
 			t.Errorf("%d days: %.4f, expected about %.3f", days, got, want)
 		}
@@ -116,4 +116,10 @@ func TestPlanSparesRefuses(t *testing.T) {
 			t.Errorf("%s: %+v", name, p)
 		}
 	}
+}
+
+// atLeastDown is the probability that k or more of an SU's nodes are down at an
+// instant: the Poisson tail, for failures of one class and nodes of 8 GPUs.
+func atLeastDown(k, nodes int, c FailureClass) float64 {
+	return tail(poissonOf(c.Rate*site.GPUs*float64(nodes)*c.Repair.Hours()/24, nodes), k)
 }

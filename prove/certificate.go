@@ -305,16 +305,3 @@ func (c *Certificate) follows(fail func(field, format string, args ...any) error
 	}
 	return verdict, nil
 }
-
-// Claim returns what the certificate supports, given the digest of its signed
-// statement. It is the owner's word about what the devices said.
-func (c *Certificate) Claim(statement claim.Digest) claim.Claim {
-	return claim.Claim{
-		Subject:  c.Lease,
-		Sentence: fmt.Sprintf("isolation at %s: %s at %d edge ports", c.Issued.Format(time.RFC3339), c.Verdict, c.Ports),
-		Grade:    claim.Cap(claim.OperatorAsserted, c.Origin),
-		Origin:   c.Origin,
-		Evidence: []claim.Digest{statement},
-		Note:     "the owner reads the devices; a probe of the tenant's own would prove it",
-	}
-}

@@ -39,9 +39,6 @@ func ParseVerdict(name string) (Verdict, error) {
 	return Unknown, fmt.Errorf("verdict %.40q: expected unknown, proven, red or cut off", name)
 }
 
-// Isolated reports whether the checks show that nothing leaks: Proven or Cut.
-func (v Verdict) Isolated() bool { return v == Proven || v == Cut }
-
 // Check is a named check of a port: the reason of a verdict. Where several fail,
 // the lowest is the reason.
 type Check uint8
@@ -129,14 +126,6 @@ func Rewritten(name string) bool {
 		}
 	}
 	return false
-}
-
-// Sentence says what a port that passes the check has shown.
-func (c Check) Sentence() string {
-	if c < checks {
-		return checkTable[c].sentence
-	}
-	return ""
 }
 
 // Checks returns every check, in order, without Passed.

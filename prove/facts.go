@@ -109,12 +109,6 @@ func (f *Facts) fabricOf(p site.Port) uint8 { return f.leaf[f.site.LeafOf(p)] }
 // Holder returns who holds port p.
 func (f *Facts) Holder(p site.Port) uint32 { return f.holder[p] }
 
-// OwnerOf returns who owns a label value, Nobody if nobody does. A node's
-// turnover label belongs to that node while it changes hands.
-func (f *Facts) OwnerOf(fabricIndex int, value uint32) uint32 {
-	return f.owners[fabricIndex].ownerOf(value & fabric.MaxValue)
-}
-
 // isShared is fabric.IsShared with the values at hand.
 func (o *owners) isShared(value uint32) bool { return value == o.quarantine || value == o.service }
 

@@ -2,7 +2,6 @@ package prove
 
 import (
 	"iter"
-	"math/bits"
 	"time"
 
 	"bulkhead/fabric"
@@ -243,62 +242,6 @@ func (p *Prover) Failed(port site.Port) (failed []Check) {
 		}
 	}
 	return failed
-}
-
-// Tally returns the counts of all ports.
-func (p *Prover) Tally() Tally { return p.tally }
-
-// Red returns the ports with a violation, ascending.
-func (p *Prover) Red() iter.Seq[site.Port] { return p.all(Red) }
-
-// Unknown returns the ports of which nothing is known, ascending.
-func (p *Prover) Unknown() iter.Seq[site.Port] { return p.all(Unknown) }
-
-// Cut returns the ports that are isolated but not connected, ascending.
-func (p *Prover) Cut() iter.Seq[site.Port] { return p.all(Cut) }
-
-func (p *Prover) all(v Verdict) iter.Seq[site.Port] {
-	return func(yield func(site.Port) bool) {
-		for i, word := range p.sets[v] {
-			for ; word != 0; word &= word - 1 {
-				if !yield(site.Port(i*64 + bits.TrailingZeros64(word))) {
-					return
-				}
-			}
-		}
-	}
-}
-
-// CheckRange proves ports from to to-1 again from the tables and the facts, and
-// changes nothing: shards may run at once. Differ counts ports whose kept
-// verdict is another one, which a caller that wrote the tables without Update
-// finds here.
-func (p *Prover) CheckRange(from, to site.Port) Tally {
-	var t Tally
-	var v portView
-	var counts [checks]int
-	s := p.facts.site
-	to = min(to, site.Port(len(p.reason)))
-	for port := from; port < to; {
-		n, nic := port.Node(), port.NIC()
-		leaf := site.Leaf(s.NodeSU[n]*site.NICs) + site.Leaf(nic)
-		for ; nic < site.NICs && port < to; nic, port, leaf = nic+1, port+1, leaf+1 {
-			f := p.facts.leaf[leaf]
-			if f == noFabric {
-				continue
-			}
-			p.view(&v, port, leaf)
-			c := p.facts.examine(&v, f).first(p.enabled)
-			counts[c]++
-			if c != p.reason[port] {
-				t.Differ++
-			}
-		}
-	}
-	for c, n := range counts {
-		t.count(Check(c).Verdict(), n)
-	}
-	return t
 }
 
 // Sweep judges every port again and returns the tally.

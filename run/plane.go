@@ -259,6 +259,3 @@ func (p *Plane) Broken() error {
 	}
 	return nil
 }
-
-// Bodies reads what a fold of this plane's ledger needs.
-func (p *Plane) Bodies() book.Bodies { return BodiesOf(p.w.log) }

@@ -142,15 +142,15 @@ func TestASearchSeesTheSiteAsItWas(t *testing.T) {
 	var was *site.Site
 	p.View(func(s *book.State) { was = s.Site.Snapshot() })
 	hall, _ := was.HallByID("hall-d")
-	date, nodes, counts := was.Halls[hall].InService, was.Nodes(), was.Counts()
+	date, nodes, ports := was.Halls[hall].InService, was.Nodes(), was.EdgePorts()
 	if err := p.Import(ctx, grown(t, 5), nil); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := p.Submit(ctx, "", book.RescheduleHall{Hall: "hall-d", InService: date.AddDate(0, 1, 0), Reason: "test"}); err != nil {
 		t.Fatal(err)
 	}
-	if !was.Halls[hall].InService.Equal(date) || was.Nodes() != nodes || was.Counts() != counts {
-		t.Errorf("the snapshot has changed: %s, %s", was.Halls[hall].InService, was.Counts())
+	if !was.Halls[hall].InService.Equal(date) || was.Nodes() != nodes || was.EdgePorts() != ports {
+		t.Errorf("the snapshot has changed: %s, %d nodes, %d ports", was.Halls[hall].InService, was.Nodes(), was.EdgePorts())
 	}
 	if _, known := was.SUByID("e0-su1"); known || len(was.Halls) != 4 {
 		t.Error("the snapshot knows what came later")

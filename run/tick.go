@@ -209,29 +209,3 @@ func (p *Plane) carry(ctx context.Context, c book.Command) error {
 	p.log.Warn("refused", "command", fmt.Sprintf("%T", c), "why", err.Error())
 	return nil
 }
-
-// Loop ticks at the policy's pace until ctx ends.
-func (p *Plane) Loop(ctx context.Context) error {
-	for {
-		if err := p.Tick(ctx); err != nil {
-			if ctx.Err() != nil {
-				return nil //nolint:nilerr // it was asked to end
-			}
-			if broken := p.Broken(); broken != nil {
-				return broken
-			}
-			p.log.Error("tick", "why", err.Error())
-		}
-		pause := time.Minute
-		p.View(func(s *book.State) {
-			if s.Site != nil {
-				pause = s.Policy.Poll
-			}
-		})
-		select {
-		case <-ctx.Done():
-			return nil
-		case <-time.After(pause):
-		}
-	}
-}

@@ -93,12 +93,8 @@ func (p *Plane) ChooseReplacement(id lease.ID, slot uint32) (site.Index, bool) {
 	return to[0], to[0] != place.NoNode
 }
 
-// Entries yields the entries of a scope that are durable now, in order.
-func (p *Plane) Entries(ctx context.Context, scope string) iter.Seq2[ledger.Entry, error] {
-	return p.EntriesFrom(ctx, scope, 1)
-}
-
-// EntriesFrom is Entries from a number in the scope on. Cost: O(entries that it
+// EntriesFrom yields the entries of a scope that are durable now, from a number in the
+// scope on, in order. Cost: O(entries that it
 // yields), whatever other scopes hold.
 func (p *Plane) EntriesFrom(ctx context.Context, scope string, number uint64) iter.Seq2[ledger.Entry, error] {
 	var size uint64

@@ -50,17 +50,6 @@ func DecodeSU(data []byte) (*SUInventory, error) {
 	return inv, nil
 }
 
-// DecodeNode reads the canonical bytes of one node of an inventory, such as a
-// tenant gets of its own nodes. It checks the form only: where the node stands
-// is for its SU's inventory to say.
-func DecodeNode(data []byte) (*NodeInventory, error) {
-	n := new(NodeInventory)
-	if err := decode(data, n.code); err != nil {
-		return nil, fmt.Errorf("node inventory: %w", err)
-	}
-	return n, nil
-}
-
 func decode(data []byte, code func(*coder)) error {
 	if len(data) > MaxBody {
 		return fmt.Errorf("%d bytes, expected at most %d", len(data), MaxBody)

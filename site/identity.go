@@ -73,26 +73,6 @@ func (s Shape) plane(pod string, nic int, fabric string) Plane {
 	return Plane{Pod: pod, NIC: nic, Fabric: fabric, Spines: s.Spines, Cores: s.Cores}
 }
 
-// Planes returns the planes of all pods, one a rail of its fabric and the
-// frontend's, in the order of pods.
-func (s *Site) Planes() []Plane {
-	planes := make([]Plane, 0, len(s.Pods)*NICs)
-	rails := make([]int, len(s.Fabrics))
-	for i := range rails {
-		rails[i] = s.FabricRails(i)
-	}
-	for _, pod := range s.Pods {
-		for _, nic := range NICNumbers(rails[pod.Fabric]) {
-			fabric := pod.Fabric
-			if nic == Frontend {
-				fabric = s.frontend
-			}
-			planes = append(planes, s.Shape.plane(pod.ID, nic, s.Fabrics[fabric].ID))
-		}
-	}
-	return planes
-}
-
 // The identities of a simulated site's devices are made up from its seed, so
 // that the same template gives the same inventory everywhere. MACs carry the
 // "locally administered" bit: no real device has one of them.

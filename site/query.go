@@ -334,30 +334,3 @@ func (s *Site) InServiceAt(t time.Time) *Set {
 	set.Subtract(s.retired)
 	return set
 }
-
-// Counts is how much of everything a site has.
-type Counts struct {
-	GPUs, Nodes, Spares, Racks, SUs, Pods, Halls int
-	Leaves, Spines, Cores                        int // switches; frontend leaves and spines included
-	Ports                                        int // edge ports
-}
-
-func (c Counts) String() string {
-	return fmt.Sprintf("%d GPUs in %d nodes (%d spares), %d racks, %d SUs, %d pods, %d halls; %d leaves, %d spines, %d cores, %d edge ports",
-		c.GPUs, c.Nodes, c.Spares, c.Racks, c.SUs, c.Pods, c.Halls, c.Leaves, c.Spines, c.Cores, c.Ports)
-}
-
-// Counts counts the whole site, retired nodes included.
-func (s *Site) Counts() Counts {
-	c := Counts{Nodes: s.Nodes(), GPUs: s.GPUs(), SUs: len(s.SUs), Pods: len(s.Pods), Halls: len(s.Halls),
-		Leaves: s.Switches(), Ports: s.EdgePorts()}
-	for i := range s.SUs {
-		c.Spares += s.SUs[i].Spares
-		c.Racks += (len(s.SUs[i].Nodes) + s.RackNodes - 1) / s.RackNodes
-	}
-	for _, p := range s.Planes() {
-		c.Spines += p.Spines
-		c.Cores += p.Cores
-	}
-	return c
-}

@@ -32,16 +32,6 @@ type Sold struct {
 	Before, After *picture.Site
 }
 
-// Whole reports whether everything could be delivered on its date.
-func (s *Sold) Whole() bool {
-	for _, t := range s.Tranches {
-		if t.Refused != "" || len(t.Parts) != 1 || t.Parts[0].Late {
-			return false
-		}
-	}
-	return true
-}
-
 // SoldTranche is one tranche: in parts by date, or refused.
 type SoldTranche struct {
 	ID, Fabric, Kind string   // of the kind that was chosen; "H100 or H200" where none can be had

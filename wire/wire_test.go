@@ -268,7 +268,7 @@ func TestStrangers(t *testing.T) {
 	for _, call := range []string{"nodes/apply", "fabrics/roce/apply", "fabrics/roce/observe", "sim/advance", "storage/provision", "none"} {
 		r, err := client.Post("http://devices/v1/"+call, "application/octet-stream", strings.NewReader("\x01\x02garbage"))
 		must(t, err)
-		var f struct{ Code, Error string }
+		var f struct{ Error string }
 		if err := json.NewDecoder(r.Body).Decode(&f); err != nil || r.StatusCode == 200 || f.Error == "" {
 			t.Errorf("%s: status %d, %v", call, r.StatusCode, err)
 		}

@@ -111,7 +111,7 @@ func TestProbe(t *testing.T) {
 		t.Fatal(err)
 	}
 	filed := 0
-	for e, err := range l.Plane.Entries(ctx, book.TenantScope(iblab.Tenants[0])) {
+	for e, err := range l.Plane.EntriesFrom(ctx, book.TenantScope(iblab.Tenants[0]), 1) {
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"net/netip"
 
-	"bulkhead/fabric"
 	"bulkhead/site"
 )
 
@@ -136,9 +135,3 @@ func Classes() []ClassParameters {
 	}
 	return list
 }
-
-// Family is the family whose read-back this package decodes.
-const Family = site.RoCE
-
-// Kind is the kind of its labels.
-const Kind = fabric.VNI

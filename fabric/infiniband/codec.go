@@ -26,7 +26,6 @@ import (
 	"fmt"
 
 	"bulkhead/fabric"
-	"bulkhead/site"
 )
 
 // Source is the Source of readings in this encoding.
@@ -169,12 +168,6 @@ func (e *DecodeError) Error() string {
 func Decode(raw []byte) ([]fabric.Reading, error) {
 	_, readings, err := decode(raw)
 	return readings, err
-}
-
-// DecodeHeader reads what a capture says of the leaf itself. NICCap is 0.
-func DecodeHeader(raw []byte) (Header, error) {
-	h, _, err := decode(raw)
-	return h, err
 }
 
 // cursor walks through a capture.
@@ -326,6 +319,3 @@ func (c *cursor) readTable(limit int, members []fabric.Member) (table, all []fab
 	}
 	return members[first:len(members):len(members)], members, used, nil
 }
-
-// Family is the family whose read-back this package decodes.
-const Family = site.InfiniBand

@@ -9,10 +9,11 @@ import (
 	"pgregory.net/rapid"
 
 	"bulkhead/fabric"
+	"bulkhead/site"
 )
 
 func row(port int, own uint32) fabric.Reading {
-	r := fabric.Compile(Family, own)
+	r := fabric.Compile(site.InfiniBand, own)
 	return fabric.Reading{LeafPort: port, NIC: r.NIC, Leaf: r.Leaf, EnforceIn: true, EnforceOut: true, Neighbour: 0x02_0000_0000 + uint64(port)}
 }
 

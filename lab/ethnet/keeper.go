@@ -105,13 +105,6 @@ func (k *keeper) kill(cmd *exec.Cmd, signal syscall.Signal) {
 	<-over
 }
 
-// over returns a channel that is closed when the daemon has ended.
-func (k *keeper) over(cmd *exec.Cmd) <-chan struct{} {
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	return k.children[cmd]
-}
-
 // close ends everything that was started.
 func (k *keeper) close() {
 	k.pipe.Close()

@@ -24,9 +24,6 @@ var (
 	storageNet     = netip.PrefixFrom(netip.AddrFrom4([4]byte{10, 203, 0, 0}), 16)
 )
 
-// StorageServer is the address of the storage server on the storage network.
-func StorageServer() netip.Addr { return storageServer }
-
 // StorageAddress is a host's address on the storage network.
 func (h *Host) StorageAddress() netip.Addr {
 	return netip.AddrFrom4([4]byte{10, 203, byte((h.Index + 1) >> 8), byte(h.Index + 1)})

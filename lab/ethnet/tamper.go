@@ -250,11 +250,6 @@ func (n *Net) recable(nic string, hosts, at [2]string) error {
 	return nil
 }
 
-// AddHostRoute lets a namespace send packets for a prefix by way of an address.
-func (n *Net) AddHostRoute(at string, to netip.Prefix, via netip.Addr) error {
-	return n.Space(at).route(to, via)
-}
-
 // Counter returns how many packets a named counter of a leaf's filters has counted:
 // "vxlan-refused", "bgp-refused" of the leaf itself, or an edge port's interface.
 func (n *Net) Counter(ctx context.Context, leaf, name string) (int, error) {

@@ -17,7 +17,6 @@ const (
 	switchKeys = 64
 	linearCap  = 49152 // LIDs
 	mcastCap   = 1024
-	lidTop     = 0xbfff
 )
 
 // node is a host's adapter or a switch.

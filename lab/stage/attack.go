@@ -32,11 +32,9 @@ type Attack struct {
 	Mount func(ctx context.Context) (undo func(ctx context.Context) error, err error)
 }
 
-// Probes sends packets. Leaks returns those between the rivals that arrive, CutOff
-// the pairs within a rival that do not reach one another: the positive control.
+// Probes sends packets. Leaks returns those between the rivals that arrive.
 type Probes interface {
 	Leaks(ctx context.Context) ([]string, error)
-	CutOff(ctx context.Context) ([]string, error)
 }
 
 // Outcome is how an attack went.

@@ -28,8 +28,7 @@ func (d heardDriver) Observe(ctx context.Context, s fabric.Scope) (fabric.Observ
 // unplugged are probes of a fabric that carries no packets.
 type unplugged struct{}
 
-func (unplugged) Leaks(context.Context) ([]string, error)  { return nil, nil }
-func (unplugged) CutOff(context.Context) ([]string, error) { return nil, nil }
+func (unplugged) Leaks(context.Context) ([]string, error) { return nil, nil }
 
 // simulated is a stage of which nothing is real, with both leases handed over, and a
 // port of each rival.

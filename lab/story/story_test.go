@@ -351,7 +351,7 @@ func (d *told) checkReplay(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if err := book.Apply(s, &e, d.plane.Bodies()); err != nil {
+			if err := book.Apply(s, &e, run.BodiesOf(d.log)); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -368,7 +368,7 @@ func (d *told) checkReplay(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if err := book.Apply(half, &e, d.plane.Bodies()); err != nil {
+		if err := book.Apply(half, &e, run.BodiesOf(d.log)); err != nil {
 			t.Fatal(err)
 		}
 		if e.Seq == d.summary.Ledger.Entries/2 {
@@ -378,7 +378,7 @@ func (d *told) checkReplay(t *testing.T) {
 			break
 		}
 	}
-	restored, err := book.Restore(snapshot, d.plane.Bodies())
+	restored, err := book.Restore(snapshot, run.BodiesOf(d.log))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -307,7 +307,7 @@ func fences(ctx context.Context, f *Fixture) error {
 	}
 	for _, older := range []node.Fence{{Term: 2, Generation: 99}, {Term: 3, Generation: 9}} {
 		step := f.step(1, node.StepSanitize, 1, 1)
-		if _, err := f.Driver.Apply(ctx, []node.Step{step}, older); !errors.Is(err, node.ErrFenced) {
+		if _, err := f.Driver.Apply(ctx, []node.Step{step}, older); !errors.Is(err, lineage.ErrFenced) {
 			return fmt.Errorf("apply with term %d generation %d: %v, expected ErrFenced", older.Term, older.Generation, err)
 		}
 	}
@@ -338,7 +338,7 @@ func lineages(ctx context.Context, f *Fixture) error {
 			for _, steps := range [][]node.Step{nil, {f.step(1, node.StepSanitize, 1, 1)}} {
 				_, err := f.Driver.Apply(ctx, steps, other)
 				var refused *lineage.RefusedError
-				if !errors.Is(err, node.ErrFenced) || !errors.As(err, &refused) || refused.Newest.Writer() != seen.Writer() || !refused.ByAnother() {
+				if !errors.Is(err, lineage.ErrFenced) || !errors.As(err, &refused) || refused.Newest.Writer() != seen.Writer() || !refused.ByAnother() {
 					return fmt.Errorf("%d steps with %s after %s: %v, expected a *lineage.RefusedError that names the second", len(steps), other, seen, err)
 				}
 			}

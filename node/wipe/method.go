@@ -1,8 +1,6 @@
 package wipe
 
 import (
-	"slices"
-
 	"bulkhead/claim"
 	"bulkhead/site"
 )
@@ -56,9 +54,6 @@ var methods = []Method{
 	{site.ClassUEFI, "settings-reset", Clear, settingsSample},
 	{site.ClassBMC, "factory-reset", Clear, settingsSample},
 }
-
-// Methods returns every method, the preferred one of a class first.
-func Methods() []Method { return slices.Clone(methods) }
 
 // methodOf finds a method of a class, the preferred one for the name "".
 func methodOf(class, name string) *Method {

@@ -13,7 +13,6 @@ import (
 	"encoding/binary"
 
 	"bulkhead/claim"
-	"bulkhead/site"
 )
 
 // SanitizeReceipt is the wipe of one device, in its own words. Check judges it; it does
@@ -23,7 +22,7 @@ type SanitizeReceipt struct {
 	Model    string       `json:"model"`
 	Serial   string       `json:"serial"`
 	Firmware string       `json:"firmware"` // after the wipe, as measured
-	Method   string       `json:"method"`   // one of Methods
+	Method   string       `json:"method"`   // one of the methods that are known
 	Level    string       `json:"level"`    // "purge" or "clear": what the method deserves
 	Start    int64        `json:"start"`    // Unix seconds
 	End      int64        `json:"end"`      // Unix seconds
@@ -34,11 +33,6 @@ type SanitizeReceipt struct {
 	Offset   uint64       `json:"offset"`   // where it was read back; see Place
 	Sampled  int          `json:"sampled"`  // bytes read back from there
 	Sample   claim.Digest `json:"sample"`   // SHA-256 of what was read back
-}
-
-// Device returns the device that a receipt is of.
-func (r *SanitizeReceipt) Device() site.Device {
-	return site.Device{Class: r.Class, Model: r.Model, Serial: r.Serial, Firmware: r.Firmware}
 }
 
 // block is what read-back is aligned to.

@@ -28,7 +28,7 @@ func devices(receipts ...SanitizeReceipt) claim.Digest {
 }
 
 func TestEveryMethodPassesAsWhatItIs(t *testing.T) {
-	for _, m := range Methods() {
+	for _, m := range methods {
 		r := good(m.Class, m.Name)
 		if err := Check(devices(r), []SanitizeReceipt{r}); err != nil {
 			t.Errorf("%s: %v", m.Name, err)
@@ -44,7 +44,7 @@ func TestEveryMethodPassesAsWhatItIs(t *testing.T) {
 
 // Clear is never called purge: only the sanitize operations deserve that.
 func TestOnlySanitizePurges(t *testing.T) {
-	for _, m := range Methods() {
+	for _, m := range methods {
 		purges := m.Name == "sanitize-crypto-erase" || m.Name == "sanitize-block-erase"
 		if (m.Level == Purge) != purges {
 			t.Errorf("%s on %s calls itself %s", m.Name, m.Class, m.Level)
@@ -211,4 +211,9 @@ func FuzzGrouped(f *testing.F) {
 			t.Fatal(err)
 		}
 	})
+}
+
+// Device returns the device that a receipt is of.
+func (r *SanitizeReceipt) Device() site.Device {
+	return site.Device{Class: r.Class, Model: r.Model, Serial: r.Serial, Firmware: r.Firmware}
 }

@@ -154,16 +154,6 @@ type Plan struct {
 // Final is the slice at its final size.
 func (p *Plan) Final() place.Slice { return p.Prefixes[len(p.Prefixes)-1].Slice }
 
-// Whole reports whether everything comes on its date.
-func (p *Plan) Whole() bool {
-	for _, part := range p.Parts {
-		if p.Late(part) {
-			return false
-		}
-	}
-	return true
-}
-
 // ShortError says why an ask can't be met, in words that can be repeated to who
 // asked: when, what and how much is missing, and what there is instead. It names
 // no other tenant.

@@ -387,3 +387,13 @@ func TestCommitRefusesAnOldPlan(t *testing.T) {
 		t.Fatal("a node is held twice")
 	}
 }
+
+// Whole reports whether everything comes on its date.
+func (p *Plan) Whole() bool {
+	for _, part := range p.Parts {
+		if p.Late(part) {
+			return false
+		}
+	}
+	return true
+}

@@ -111,6 +111,3 @@ func (a *Agent) unnoticed(ctx context.Context) (none agent.Digest, err error) {
 	queues, _ := os.ReadFile(filepath.Join(a.conf.State, queuesFile))
 	return digest(b, neighbours, queues), nil
 }
-
-// Changes is [agent.Changes.Number] of the leaf.
-func (a *Agent) Changes(ctx context.Context) (uint64, error) { return a.changes.Number(ctx) }

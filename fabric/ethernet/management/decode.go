@@ -30,7 +30,6 @@ type chain struct {
 	family, table, name string
 	hook, policy        string // "" for one that is only jumped to
 	kind                string // filter, nat, route
-	device              string
 	rules               []rule
 }
 
@@ -188,7 +187,6 @@ func (s *State) readRuleset(data []byte) error {
 			var o struct {
 				Family, Table, Name, Chain string
 				Hook, Policy, Type         string
-				Dev                        json.RawMessage
 				Elem                       []json.RawMessage
 				Expr                       []map[string]json.RawMessage
 			}

@@ -11,16 +11,6 @@ const Size = 256
 // Packet is one MAD as it is on the wire.
 type Packet [Size]byte
 
-// ParsePacket copies b. It is an error if b is not exactly Size bytes.
-func ParsePacket(b []byte) (Packet, error) {
-	var p Packet
-	if len(b) != Size {
-		return p, fmt.Errorf("mad: %d bytes, expected %d", len(b), Size)
-	}
-	copy(p[:], b)
-	return p, nil
-}
-
 // Class is the management class (13.4.4).
 type Class uint8
 
@@ -131,16 +121,11 @@ const (
 	AttrSLtoVL          Attribute = 0x0017
 	AttrVLArbitration   Attribute = 0x0018
 	AttrLinearFDB       Attribute = 0x0019
-	AttrRandomFDB       Attribute = 0x001a
 	AttrMulticastFDB    Attribute = 0x001b
 	AttrSMInfo          Attribute = 0x0020
 
 	AttrNodeRecord     Attribute = 0x0011
-	AttrPortInfoRecord Attribute = 0x0012
-	AttrSMInfoRecord   Attribute = 0x0018
-	AttrLinkRecord     Attribute = 0x0020
 	AttrPKeyRecord     Attribute = 0x0033
-	AttrPathRecord     Attribute = 0x0035
 	AttrMCMemberRecord Attribute = 0x0038
 )
 

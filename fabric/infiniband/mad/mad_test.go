@@ -135,7 +135,7 @@ func FuzzPackets(f *testing.F) {
 	s, _ := NewByRoute(Get, AttrPortInfo, 7, []byte{1, 2, 3})
 	s.TID, s.MKey = 0x1122334455667788, 0xfeed
 	directed, byLID := s.Encode(), ptr(NewByLID(Set, AttrPKeyTable, PKeyModifier(9, 1))).Encode()
-	sa := (&SA{Method: GetTable, Attribute: AttrPKeyRecord, Components: 5, SMKey: 1, RMPP: RMPP{Version: 1, Type: RMPPAck, Flags: 7}}).Encode()
+	sa := (&SA{Method: GetTable, Attribute: AttrPKeyRecord, Components: 5, SMKey: 1, RMPP: RMPP{Version: 1, Type: 2, Flags: 7}}).Encode()
 	f.Add(directed[:])
 	f.Add(byLID[:])
 	f.Add(sa[:])
@@ -244,7 +244,7 @@ func TestSMPRefuses(t *testing.T) {
 
 func TestSAOnTheWire(t *testing.T) {
 	s := SA{Method: GetTable, TID: 1, Attribute: AttrNodeRecord, SMKey: 0x0102030405060708, AttributeOffset: 14,
-		Components: 0x10, RMPP: RMPP{Version: 1, Type: RMPPData, RRespTime: 31, Flags: RMPPActive | RMPPLast, Data1: 3, Data2: 220}}
+		Components: 0x10, RMPP: RMPP{Version: 1, Type: RMPPData, RRespTime: 31, Flags: RMPPActive | 4, Data1: 3, Data2: 220}}
 	s.Data[0], s.Data[199] = 7, 9
 	p := s.Encode()
 	for at, want := range map[int]byte{1: 3, 2: 2, 3: 0x12, 24: 1, 25: 1, 26: 0xfd, 31: 3, 35: 220, 36: 1, 43: 8, 45: 14, 55: 0x10, 56: 7, 255: 9} {
@@ -284,7 +284,7 @@ func TestStatusSaysWhatItMeans(t *testing.T) {
 	for s, want := range map[Status]string{
 		StatusOK: "ok", StatusBusy: "busy", StatusBusy | StatusRedirect: "busy, redirect required",
 		StatusMethodUnsupported: "method not supported", StatusInvalidValue: "invalid value in attribute or modifier",
-		0x0010: "reserved code 4", SANoRecords: "class status 0x03", 0x0020: "status 0x0020",
+		0x0010: "reserved code 4", 0x0300: "class status 0x03", 0x0020: "status 0x0020",
 	} {
 		if got := s.String(); got != want {
 			t.Errorf("0x%04x says %q, expected %q", uint16(s), got, want)

@@ -100,15 +100,6 @@ func (n NodeDescription) Encode() Data {
 // modifier is the block's number. Entry 0 of block 0 is the port's own GUID.
 type GUIDBlock [8]uint64
 
-// ParseGUIDBlock reads a GUIDInfo.
-func ParseGUIDBlock(d *Data) GUIDBlock {
-	var g GUIDBlock
-	for i := range g {
-		g[i] = binary.BigEndian.Uint64(d[8*i:])
-	}
-	return g
-}
-
 // Encode writes a GUIDInfo.
 func (g *GUIDBlock) Encode() Data {
 	var d Data

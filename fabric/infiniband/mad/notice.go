@@ -4,16 +4,8 @@ import "encoding/binary"
 
 // Trap numbers of subnet management (14.2.5.1).
 const (
-	TrapGIDInService    = 64 // by subnet administration
-	TrapGIDOutOfService = 65
-	TrapMulticastMade   = 66
-	TrapMulticastGone   = 67
 	TrapLinkStateChange = 128 // a port of the switch that sends it
-	TrapLinkIntegrity   = 129
-	TrapBufferOverrun   = 130
-	TrapWatchdog        = 131
 	TrapCapability      = 144 // capability mask or another local change
-	TrapSystemImageGUID = 145
 	TrapBadMKey         = 256
 	TrapBadPKey         = 257 // at an end port
 	TrapBadQKey         = 258
@@ -22,18 +14,16 @@ const (
 
 // Severity of a generic notice (13.4.8.2).
 const (
-	NoticeFatal         = 0
 	NoticeUrgent        = 1
 	NoticeSecurity      = 2
-	NoticeSubnetManager = 3
 	NoticeInformational = 4
 )
 
 // noticeDetails is how many bytes of details a notice has.
 const noticeDetails = 54
 
-// Details is what a notice says beyond its number; BadMKey, BadPKey and so on
-// read it.
+// Details is what a notice says beyond its number; BadMKey, BadKey and so on
+// write it.
 type Details [noticeDetails]byte
 
 // Notice is the attribute of a trap (13.4.8.2). Only generic notices have a trap
@@ -78,9 +68,6 @@ type LinkChange struct {
 	LID uint16
 }
 
-// ParseLinkChange reads the details of trap 128.
-func ParseLinkChange(d *Details) LinkChange { return LinkChange{LID: binary.BigEndian.Uint16(d[0:])} }
-
 // Encode writes the details of trap 128.
 func (c *LinkChange) Encode() Details {
 	var d Details
@@ -95,16 +82,6 @@ type LocalChange struct {
 	Other          bool // OtherLocalChanges: ChangeFlags hold
 	CapabilityMask uint32
 	ChangeFlags    uint16 // 6 bits: 0 node description, 1 link width, 2 link speed enabled
-}
-
-// ParseLocalChange reads the details of trap 144.
-func ParseLocalChange(d *Details) LocalChange {
-	return LocalChange{
-		LID:            binary.BigEndian.Uint16(d[2:]),
-		Other:          bit(d[5], 0),
-		CapabilityMask: binary.BigEndian.Uint32(d[6:]),
-		ChangeFlags:    binary.BigEndian.Uint16(d[10:]) & 0x3f,
-	}
 }
 
 // Encode writes the details of trap 144.
@@ -131,20 +108,6 @@ type BadMKey struct {
 	Return    [30]byte
 }
 
-// ParseBadMKey reads the details of trap 256.
-func ParseBadMKey(d *Details) BadMKey {
-	return BadMKey{
-		LID:       binary.BigEndian.Uint16(d[2:]),
-		DrSLID:    binary.BigEndian.Uint16(d[4:]),
-		Method:    Method(d[6]),
-		Attribute: Attribute(binary.BigEndian.Uint16(d[8:])),
-		Modifier:  binary.BigEndian.Uint32(d[10:]),
-		MKey:      binary.BigEndian.Uint64(d[14:]),
-		Directed:  bit(d[23], 7), Truncated: bit(d[23], 6), HopCount: d[23] & 0x3f,
-		Return: [30]byte(d[24:]),
-	}
-}
-
 // Encode writes the details of trap 256.
 func (b *BadMKey) Encode() Details {
 	var d Details
@@ -167,16 +130,6 @@ type BadKey struct {
 	SL         uint8  // 4 bits
 	QP1, QP2   uint32 // 24 bits
 	GID1, GID2 [16]byte
-}
-
-// ParseBadKey reads the details of trap 257 or 258.
-func ParseBadKey(d *Details) BadKey {
-	return BadKey{
-		LID1: binary.BigEndian.Uint16(d[2:]), LID2: binary.BigEndian.Uint16(d[4:]),
-		Key: binary.BigEndian.Uint32(d[6:]),
-		SL:  d[10] >> 4, QP1: uint24(d[11:]), QP2: uint24(d[15:]),
-		GID1: [16]byte(d[18:]), GID2: [16]byte(d[34:]),
-	}
 }
 
 // Encode writes the details of trap 257 or 258.
@@ -205,18 +158,6 @@ type BadPKeySwitch struct {
 	GID1, GID2 [16]byte
 	SwitchLID  uint16
 	Port       uint8
-}
-
-// ParseBadPKeySwitch reads the details of trap 259.
-func ParseBadPKeySwitch(d *Details) BadPKeySwitch {
-	return BadPKeySwitch{
-		Valid: binary.BigEndian.Uint16(d[0:]),
-		LID1:  binary.BigEndian.Uint16(d[2:]), LID2: binary.BigEndian.Uint16(d[4:]),
-		PKey: PKey(binary.BigEndian.Uint16(d[6:])),
-		SL:   d[8] >> 4, QP1: uint24(d[9:]), QP2: uint24(d[13:]),
-		GID1: [16]byte(d[16:]), GID2: [16]byte(d[32:]),
-		SwitchLID: binary.BigEndian.Uint16(d[48:]), Port: d[50],
-	}
 }
 
 // Encode writes the details of trap 259.

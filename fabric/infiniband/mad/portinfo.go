@@ -32,28 +32,19 @@ const PhysLinkUp = 5
 
 // Bits of the capability mask (14.2.5.6).
 const (
-	CapIsSM                      = 1 << 1 // a subnet manager runs behind this port
-	CapNotice                    = 1 << 2
-	CapTrap                      = 1 << 3
-	CapMKeyNVRAM                 = 1 << 8
-	CapPKeyNVRAM                 = 1 << 9
-	CapSMDisabled                = 1 << 10
-	CapPKeySwitchExternalTrap    = 1 << 12
-	CapExtendedSpeeds            = 1 << 14
-	CapCapabilityMask2           = 1 << 15
-	CapCommunicationManagement   = 1 << 16
-	CapVendorClass               = 1 << 18
-	CapCapabilityMaskNotice      = 1 << 22
-	CapClientReregistration      = 1 << 25
-	CapOtherLocalChangesNotice   = 1 << 26
-	CapMulticastPKeyTrapSuppress = 1 << 30
+	CapIsSM                    = 1 << 1 // a subnet manager runs behind this port
+	CapTrap                    = 1 << 3
+	CapMKeyNVRAM               = 1 << 8
+	CapPKeySwitchExternalTrap  = 1 << 12
+	CapCommunicationManagement = 1 << 16
+	CapCapabilityMaskNotice    = 1 << 22
+	CapClientReregistration    = 1 << 25
 )
 
 // M_Key protection levels (14.2.4.1): who may Get with a wrong M_Key. No level
 // lets anybody Set with a wrong one.
 const (
 	MKeyGetOpen      = 0 // anyone gets all
-	MKeyGetHidden    = 1 // anyone gets all but the M_Key, which reads as 0
 	MKeyGetProtected = 2 // only who has the M_Key gets anything
 	MKeyGetForever   = 3 // as 2, and the lease period never opens it
 )

@@ -16,18 +16,12 @@ type RMPPType uint8
 
 // The RMPP packet types.
 const (
-	RMPPNone  RMPPType = 0
-	RMPPData  RMPPType = 1
-	RMPPAck   RMPPType = 2
-	RMPPStop  RMPPType = 3
-	RMPPAbort RMPPType = 4
+	RMPPData RMPPType = 1
 )
 
 // The RMPP flags (13.6.2.1).
 const (
 	RMPPActive = 1
-	RMPPFirst  = 2
-	RMPPLast   = 4
 )
 
 // RMPP is the header of a reliable multi-packet transfer (13.6.2). Data1 and

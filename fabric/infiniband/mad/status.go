@@ -23,17 +23,6 @@ const (
 	statusDBit Status = 0x8000 // directed-route SMPs only: the direction
 )
 
-// The class-specific codes of subnet administration (15.2; bits 8 to 15).
-const (
-	SANoResources            Status = 0x0100
-	SARequestInvalid         Status = 0x0200
-	SANoRecords              Status = 0x0300
-	SATooManyRecords         Status = 0x0400
-	SAInvalidGID             Status = 0x0500
-	SAInsufficientComponents Status = 0x0600
-	SARequestDenied          Status = 0x0700
-)
-
 // Class returns the bits that belong to the class.
 func (s Status) Class() Status { return s & 0xff00 }
 

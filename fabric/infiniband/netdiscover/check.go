@@ -1,27 +1,15 @@
 package netdiscover
 
 import (
-	"errors"
 	"fmt"
 )
 
 // maxProblems is how many problems are named.
 const maxProblems = 50
 
-// Check finds what a whole subnet can't have: a cable whose two ends disagree, a
-// node that is named and not there, a port GUID twice. The error joins an [Error]
-// for each, the first 50.
-func (t *Topology) Check() error {
-	var problems []error
-	t.check(func(fault *Error, _ *Link) {
-		if len(problems) < maxProblems {
-			problems = append(problems, fault)
-		}
-	})
-	return errors.Join(problems...)
-}
-
-// check calls found for each fault, with the end of a cable that has it.
+// check finds what a whole subnet can't have: a cable whose two ends disagree, a node that is
+// named and not there, a port GUID twice. It calls found for each fault, with the end of a
+// cable that has it.
 func (t *Topology) check(found func(fault *Error, at *Link)) {
 	ports := map[uint64]int{} // port GUID of adapters and routers -> line
 	for _, n := range t.Nodes {

@@ -140,9 +140,6 @@ func (p *parser) fail(format string, args ...any) error {
 	return &Error{p.t.File, p.line, fmt.Sprintf(format, args...)}
 }
 
-// Parse reads a file. The error is an [Error]. Cost: O(bytes).
-func Parse(file string, text []byte) (*Topology, error) { return parse(file, text, false) }
-
 // parse reads a file; leniently it passes over what it does not understand and
 // fails only where nothing is left.
 func parse(file string, text []byte, lenient bool) (*Topology, error) {

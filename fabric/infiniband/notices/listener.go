@@ -64,13 +64,6 @@ func (l *Listener) Count() uint64 {
 	return l.notices
 }
 
-// Newest is the notice that came last.
-func (l *Listener) Newest() mad.Notice {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.newest
-}
-
 // Subscribed says whether the manager took the subscription when it was asked last.
 func (l *Listener) Subscribed() bool {
 	l.mu.Lock()

@@ -122,8 +122,8 @@ func TestListener(t *testing.T) {
 	}
 	sent := report(0x1122334455667788)
 	m.out <- sent
-	if err := l.Wait(ctx, n); err != nil || l.Count() != n+1 || l.Newest().Number != mad.TrapLinkStateChange {
-		t.Errorf("a report: %v, %d heard, %+v", err, l.Count()-n, l.Newest())
+	if err := l.Wait(ctx, n); err != nil || l.Count() != n+1 || l.last().Number != mad.TrapLinkStateChange {
+		t.Errorf("a report: %v, %d heard, %+v", err, l.Count()-n, l.last())
 	}
 	until(t, "the report's answer", func() bool { _, answered := m.seen(); return len(answered) == 1 })
 	if _, answered := m.seen(); answered[0].Header().Method != mad.ReportResp || answered[0].TID() != sent.TID() {
@@ -226,4 +226,11 @@ func TestListenerEnds(t *testing.T) {
 	}
 	_ = m.Close()
 	until(t, "the end to be noticed", func() bool { return !l.Subscribed() })
+}
+
+// last is the notice that came last.
+func (l *Listener) last() mad.Notice {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.newest
 }

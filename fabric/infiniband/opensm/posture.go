@@ -56,17 +56,6 @@ func (r *Report) Err() error {
 	return nil
 }
 
-// Lacking names the items that this OpenSM does not have.
-func (r *Report) Lacking() []string {
-	var out []string
-	for _, c := range r.Checks {
-		if c.Grade == NotHere {
-			out = append(out, c.Name)
-		}
-	}
-	return out
-}
-
 // Posture is what is looked at.
 type Posture struct {
 	Reader     Reader

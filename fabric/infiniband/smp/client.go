@@ -2,7 +2,6 @@ package smp
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"math/rand/v2"
 	"sync"
@@ -359,7 +358,3 @@ func (c *Client) late(number int) bool {
 		to, uint16(h.Attribute), h.Modifier, ErrNoAnswer, tries))
 	return true
 }
-
-// IsSilence reports whether an error means that a device did not answer, rather
-// than that it said no or that nobody could ask.
-func IsSilence(err error) bool { return errors.Is(err, ErrNoAnswer) }

@@ -155,7 +155,7 @@ func TestLostIsAskedAgainAtOnce(t *testing.T) {
 		t.Error(err)
 	}
 	m.devices[0x10].silent = true
-	if _, _, err := c.NodeInfo(t.Context(), Address{}, 0); !IsSilence(err) {
+	if _, _, err := c.NodeInfo(t.Context(), Address{}, 0); !errors.Is(err, ErrNoAnswer) {
 		t.Error(err)
 	}
 }
@@ -181,7 +181,7 @@ func TestSilenceIsListed(t *testing.T) {
 				t.Errorf("missing %v", e.Missing)
 			}
 			for _, miss := range e.Missing {
-				if !IsSilence(miss.Err) || miss.Route != e.HostRoute || !strings.Contains(miss.Err.Error(), "route 0,1,2") {
+				if !errors.Is(miss.Err, ErrNoAnswer) || miss.Route != e.HostRoute || !strings.Contains(miss.Err.Error(), "route 0,1,2") {
 					t.Errorf("%+v", miss)
 				}
 			}
@@ -249,7 +249,7 @@ func TestMKeys(t *testing.T) {
 	if err != nil || len(f.Missing) != 1 || f.Missing[0].From != (End{0x2000, 1}) {
 		t.Errorf("%v, missing %+v", err, f.Missing)
 	}
-	if _, err := client(t, reopened(m), quick).Sweep(t.Context(), OneKey(5)); !IsSilence(err) {
+	if _, err := client(t, reopened(m), quick).Sweep(t.Context(), OneKey(5)); !errors.Is(err, ErrNoAnswer) {
 		t.Errorf("with a wrong key: %v", err)
 	}
 }
@@ -316,7 +316,7 @@ func TestForgedAnswersAreNotTaken(t *testing.T) {
 			m := small()
 			m.change = forge
 			c := client(t, m, impatient)
-			if _, _, err := c.NodeInfo(t.Context(), Address{Route: "\x01"}, 0); !IsSilence(err) {
+			if _, _, err := c.NodeInfo(t.Context(), Address{Route: "\x01"}, 0); !errors.Is(err, ErrNoAnswer) {
 				t.Error(err)
 			}
 			if s := c.Stats(); s.Unmatched == 0 || s.Answered > 0 {
@@ -337,7 +337,7 @@ func TestStatusIsAnError(t *testing.T) {
 	c := client(t, m, quick)
 	_, _, err := c.PKeyBlock(t.Context(), Address{Route: "\x01\x02"}, 0, 1, 0)
 	var status *StatusError
-	if !errors.As(err, &status) || status.Status != mad.StatusAttributeUnsupported || status.Modifier != 1 || status.To.Route != "\x01\x02" || IsSilence(err) {
+	if !errors.As(err, &status) || status.Status != mad.StatusAttributeUnsupported || status.Modifier != 1 || status.To.Route != "\x01\x02" || errors.Is(err, ErrNoAnswer) {
 		t.Errorf("%v", err)
 	}
 	_, tables := readAll(t, c, Keys{})
@@ -377,7 +377,7 @@ func TestByLID(t *testing.T) {
 	if err != nil || info.NodeGUID != 0x30 || answer.At.IsZero() {
 		t.Errorf("%v %+v", err, info)
 	}
-	if _, _, err = c.SMInfo(t.Context(), Address{LID: 99}, 0); !IsSilence(err) || !strings.Contains(err.Error(), "LID 99") {
+	if _, _, err = c.SMInfo(t.Context(), Address{LID: 99}, 0); !errors.Is(err, ErrNoAnswer) || !strings.Contains(err.Error(), "LID 99") {
 		t.Error(err)
 	}
 	f, err := c.Sweep(t.Context(), Keys{})
@@ -429,7 +429,7 @@ func TestOptionsAndRoutes(t *testing.T) {
 	}
 	c := client(t, small(), quick)
 	far := Route(strings.Repeat("\x01", mad.MaxHops+1))
-	if _, _, err := c.NodeInfo(t.Context(), Address{Route: far}, 0); err == nil || IsSilence(err) {
+	if _, _, err := c.NodeInfo(t.Context(), Address{Route: far}, 0); err == nil || errors.Is(err, ErrNoAnswer) {
 		t.Errorf("a route of %d hops: %v", len(far), err)
 	}
 }

@@ -19,9 +19,6 @@ import (
 	"bulkhead/fabric/infiniband/mad"
 )
 
-// abiVersion is the only version of the interface that this package knows.
-const abiVersion = 5
-
 // The header before each MAD, in the form with a P_Key index (struct
 // ib_user_mad_hdr). Numbers are in the machine's byte order but for QP, Q_Key and
 // LID.
@@ -31,7 +28,6 @@ const (
 	atAgent   = 0
 	atStatus  = 4 // an errno, of a send that failed
 	atTimeout = 8 // ms
-	atRetries = 12
 	atLength  = 16
 	atQP      = 20
 	atQKey    = 24
@@ -51,17 +47,14 @@ const (
 	atRegisterQP      = 20
 	atRegisterClass   = 21
 	atRegisterVersion = 22
-	atOUI             = 23
-	atRMPPVersion     = 26
 )
 
 // The ioctl numbers: direction in bits 30 and 31, size from bit 16, 0x1b from
 // bit 8, number (include/uapi/rdma/rdma_user_ioctl_cmds.h).
 const (
-	ioctlMagic      = 0x1b
-	registerAgent   = 3<<30 | registerSize<<16 | ioctlMagic<<8 | 1
-	unregisterAgent = 1<<30 | 4<<16 | ioctlMagic<<8 | 2
-	enablePKey      = ioctlMagic<<8 | 3
+	ioctlMagic    = 0x1b
+	registerAgent = 3<<30 | registerSize<<16 | ioctlMagic<<8 | 1
+	enablePKey    = ioctlMagic<<8 | 3
 )
 
 // registration makes the request for an agent of a class on QP0.

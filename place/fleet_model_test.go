@@ -64,17 +64,6 @@ func NewFleet(s *site.Site, slots []site.Index, spares *site.Set) *Fleet {
 	return f
 }
 
-// Bind limits where slots find replacements, as [Failure] says: at most this far,
-// and among candidates whose links are this lease's.
-func (f *Fleet) Bind(slots []int, within Distance, links int) {
-	for _, i := range slots {
-		f.slots[i].within, f.slots[i].links = within, links
-	}
-}
-
-// Links says whose links a candidate's are among, see [ReplaceFailures].
-func (f *Fleet) Links(links func(site.Index) int) { f.links = links }
-
 // Fail marks nodes as failed. Their slots are empty from now on. A node that has
 // failed already, or is not in the site, is left out.
 func (f *Fleet) Fail(nodes ...site.Index) {
@@ -147,11 +136,6 @@ func (f *Fleet) Replace() []Swap {
 
 // Degraded is how many slots have no node that works.
 func (f *Fleet) Degraded() int { return len(f.empty) }
-
-// Node is the node that is in a slot, and whether it works.
-func (f *Fleet) Node(slot int) (n site.Index, works bool) {
-	return f.slots[slot].node, !f.slots[slot].empty
-}
 
 // Check verifies the rules against an earlier state: was[i] is the node of slot i
 // then, and failed since holds every node that was given to Fail in between.
