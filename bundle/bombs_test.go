@@ -187,7 +187,6 @@ var caughtAs = map[string]string{
 	"verdicts_over_many_assumptions": "claims asks for more memory",
 	"verdicts_that_are_not_proven,_over_many_assumptions": "isolation certificates asks for more work",
 	"1501_invoices_of_huge_amounts":                       "invoices, rated again with all that came before them asks for more work",
-	"the_last_index,_once_a_verdict":                      "the verdict leaves out 1 delivered nodes",
 	"moves_that_are_proposed":                             "moves that are proposed asks for more",
 	"quotes_of_many_parts":                                "quotes asks for more memory",
 	"keys_of_the_tenant":                                  "keys of the tenant's asks for more work",

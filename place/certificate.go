@@ -40,9 +40,11 @@ type Certificate struct {
 
 	// Links is the link assignment of a hermetic slice; nil where links are shared.
 	Links *LinkSet `json:"links,omitempty"`
-	// Cut says that the search for a hermetic slice was ended before it had
-	// proven its optimum.
-	Cut bool `json:"cut,omitempty"`
+	// Cut says that the search for a hermetic slice was ended, by its bound on work,
+	// before it had proven its optimum. Least is what it had proven until then: no
+	// slice costs less; nil in certificates of older releases.
+	Cut   bool  `json:"cut,omitempty"`
+	Least *Cost `json:"least,omitempty"`
 
 	// Proof says in words what the checker verifies and what is the solver's word.
 	Proof string `json:"proof"`
@@ -52,7 +54,7 @@ type Certificate struct {
 // free nodes and the occupancy, which would tell what rivals hold. What is left
 // out is zero, and the proof says that it was.
 func (c Certificate) Tenant() Certificate {
-	c.Bound, c.Gap, c.Free, c.Occupancy, c.Harm = Cost{}, Cost{}, 0, claim.Digest{}, nil
+	c.Bound, c.Gap, c.Free, c.Occupancy, c.Harm, c.Least = Cost{}, Cost{}, 0, claim.Digest{}, nil, nil
 	if c.Links != nil {
 		links := *c.Links
 		links.Occupancy = claim.Digest{}
@@ -61,6 +63,9 @@ func (c Certificate) Tenant() Certificate {
 	c.Proof = "tenant's copy: the cost can be counted over the slice's own nodes; that it is the optimum is " +
 		"operator-asserted, because the bounds and the free nodes behind it would tell what other tenants hold. " +
 		"The owner's auditor holds the whole certificate."
+	if c.Cut {
+		c.Proof = "not proven optimal: the search was ended before it was through. " + c.Proof
+	}
 	return c
 }
 
@@ -140,6 +145,18 @@ func OccupancyDigest(s *site.Site, free *site.Set, fabric int, kind string) clai
 	return claim.Digest(h.Sum(nil))
 }
 
+// Unproven says of a slice whose search was ended what is known of the best, and ""
+// of any other.
+func (c *Certificate) Unproven() string {
+	switch {
+	case !c.Cut:
+		return ""
+	case c.Least == nil:
+		return "not proven optimal: the search was ended before it was through."
+	}
+	return fmt.Sprintf("not proven optimal: the search was ended by its bound on work; this slice costs %s (halls/pods/SUs/racks), and the best costs %s at least.", c.Cost, c.Least)
+}
+
 // Words says honestly which levels are proven by the bounds alone. A level
 // whose cost equals its own bound is proven: no slice of this size, good or bad
 // on the other levels, touches fewer. The rest is the solver's word. It follows from
@@ -165,7 +182,9 @@ func (c *Certificate) Words() string {
 	if c.Ask.Links == lease.Hermetic {
 		text += "checked by colouring: every permutation of the slice's traffic fits on the links that it holds, which work and which no other slice holds. "
 	}
-	if c.Harm != nil {
+	if c.Harm != nil && c.Ask.Segment > 0 {
+		text += "checked: the harm, counted again; that no slice of this cost does less is not said. "
+	} else if c.Harm != nil {
 		text += "checked: the harm, counted again, and that no one rack or SU of the slice could be changed for another with less; that no slice of this cost does less "
 		if c.Ask.Links == lease.Hermetic {
 			text += "is not said. "
@@ -181,6 +200,9 @@ func (c *Certificate) Words() string {
 	}
 	if len(asserted) == 0 {
 		return text + "asserted by the solver: nothing; the bounds meet the cost, so it is the optimum."
+	}
+	if c.Cut && c.Least != nil {
+		return text + c.Unproven() + " That none costs less is the solver's word."
 	}
 	if c.Cut {
 		return text + "not proven: that " + strings.Join(asserted, ", ") +

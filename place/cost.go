@@ -24,6 +24,19 @@ func (c Cost) Less(o Cost) bool {
 	return false
 }
 
+// WithFloor is what costs at least c, compared as costs are, and on each level by
+// itself at least bound: from the first level on which bound is more it is bound.
+func (c Cost) WithFloor(bound Cost) Cost {
+	a, b := c.levels(), bound.levels()
+	for i := range a {
+		if b[i] > a[i] {
+			copy(a[i:], b[i:])
+			break
+		}
+	}
+	return Cost{a[0], a[1], a[2], a[3], a[4]}
+}
+
 // Sub returns c - o, level by level.
 func (c Cost) Sub(o Cost) Cost {
 	return Cost{c.Halls - o.Halls, c.Pods - o.Pods, c.SUs - o.SUs, c.Racks - o.Racks, c.Moves - o.Moves}

@@ -53,7 +53,7 @@ type NoSliceError struct {
 	Condition int
 	Smaller   int  // the largest size below that fits; 0 = none
 	Larger    int  // the smallest size above that fits; 0 = none
-	Cut       bool // the search was ended before it was through
+	Cut       bool // the search was ended, by its bound on work, before it was through
 
 	Looked bool // for other sizes
 	Vague  bool // and a search for one of them was ended before it was through
@@ -71,14 +71,14 @@ var conditions = [...]string{
 func (e *NoSliceError) Error() string {
 	text := fmt.Sprintf("no hermetic slice of %s", e.Ask)
 	if e.Cut {
-		text += " was found in the time that a search may take"
+		text += " was found in the work that a search may take; that there is none is not proven"
 	}
 	text += fmt.Sprintf(": %s (condition %d)", conditions[e.Condition], e.Condition)
 	switch {
 	case e.Smaller > 0 && e.Larger > 0:
 		text += fmt.Sprintf("; %d or %d nodes do fit", e.Smaller, e.Larger)
 	case e.Vague && e.Smaller+e.Larger > 0:
-		text += fmt.Sprintf("; %s would fit", count(e.Smaller+e.Larger, "node"))
+		text += fmt.Sprintf("; %s would fit, not proven to be the nearest number", count(e.Smaller+e.Larger, "node"))
 	case e.Vague:
 		text += "; nor was another size found that fits"
 	case e.Smaller > 0:

@@ -41,6 +41,7 @@ type SoldTranche struct {
 	Parts            []SoldPart
 	Refused          string // in words that can be repeated; "" it can be had
 	Earliest         time.Time
+	Unproven         string // what is known of the best slice, where the search for it was ended; "" this is it
 }
 
 // SoldPart is what comes at once.
@@ -137,6 +138,8 @@ func (out *Sold) take(s *book.State, c *contract.Contract, p book.Planned) {
 			out.Tranches = append(out.Tranches, sold)
 			continue
 		}
+		final := p.Plan.Final().Certificate
+		sold.Unproven = final.Unproven()
 		for _, part := range p.Plan.Parts {
 			if part.Step == string(book.LeaseIDOf(c.ID, t.ID)) {
 				sold.Parts = append(sold.Parts, SoldPart{Begin: part.Begin, GPUs: int64(len(part.Nodes) * t.GPUsANode()), Slots: len(part.Nodes), Late: p.Plan.Late(part), Shape: place.CostOf(s.Site, part.Nodes)})

@@ -3941,10 +3941,11 @@ type PlacedTranche struct {
 	Gpus          int64                  `protobuf:"varint,4,opt,name=gpus,proto3" json:"gpus,omitempty"`
 	Delivery      string                 `protobuf:"bytes,5,opt,name=delivery,proto3" json:"delivery,omitempty"`
 	End           string                 `protobuf:"bytes,6,opt,name=end,proto3" json:"end,omitempty"`
-	Parts         []*PlacedPart          `protobuf:"bytes,7,rep,name=parts,proto3" json:"parts,omitempty"`       // several: it comes in parts; none: refused
-	Refused       string                 `protobuf:"bytes,8,opt,name=refused,proto3" json:"refused,omitempty"`   // a reason to repeat
-	Earliest      string                 `protobuf:"bytes,9,opt,name=earliest,proto3" json:"earliest,omitempty"` // from when all of it can be had instead; "" never, by what is planned
-	Kinds         []string               `protobuf:"bytes,10,rep,name=kinds,proto3" json:"kinds,omitempty"`      // that were accepted, kind among them; none: one
+	Parts         []*PlacedPart          `protobuf:"bytes,7,rep,name=parts,proto3" json:"parts,omitempty"`        // several: it comes in parts; none: refused
+	Refused       string                 `protobuf:"bytes,8,opt,name=refused,proto3" json:"refused,omitempty"`    // a reason to repeat
+	Earliest      string                 `protobuf:"bytes,9,opt,name=earliest,proto3" json:"earliest,omitempty"`  // from when all of it can be had instead; "" never, by what is planned
+	Kinds         []string               `protobuf:"bytes,10,rep,name=kinds,proto3" json:"kinds,omitempty"`       // that were accepted, kind among them; none: one
+	Unproven      string                 `protobuf:"bytes,11,opt,name=unproven,proto3" json:"unproven,omitempty"` // what is known of the best slice, where the search for it was ended; "" this is it
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -4047,6 +4048,13 @@ func (x *PlacedTranche) GetKinds() []string {
 		return x.Kinds
 	}
 	return nil
+}
+
+func (x *PlacedTranche) GetUnproven() string {
+	if x != nil {
+		return x.Unproven
+	}
+	return ""
 }
 
 type PlacedPart struct {
@@ -9491,7 +9499,7 @@ const file_bulkhead_v1_control_proto_rawDesc = "" +
 	"\x03svg\x18\r \x01(\tR\x03svg\x120\n" +
 	"\x05apart\x18\x0e \x03(\v2\x1a.bulkhead.v1.HermeticGroupR\x05apart\"+\n" +
 	"\rHermeticGroup\x12\x1a\n" +
-	"\btranches\x18\x01 \x03(\tR\btranches\"\x92\x02\n" +
+	"\btranches\x18\x01 \x03(\tR\btranches\"\xae\x02\n" +
 	"\rPlacedTranche\x12\x18\n" +
 	"\atranche\x18\x01 \x01(\tR\atranche\x12\x16\n" +
 	"\x06fabric\x18\x02 \x01(\tR\x06fabric\x12\x12\n" +
@@ -9503,7 +9511,8 @@ const file_bulkhead_v1_control_proto_rawDesc = "" +
 	"\arefused\x18\b \x01(\tR\arefused\x12\x1a\n" +
 	"\bearliest\x18\t \x01(\tR\bearliest\x12\x14\n" +
 	"\x05kinds\x18\n" +
-	" \x03(\tR\x05kinds\"t\n" +
+	" \x03(\tR\x05kinds\x12\x1a\n" +
+	"\bunproven\x18\v \x01(\tR\bunproven\"t\n" +
 	"\n" +
 	"PlacedPart\x12\x14\n" +
 	"\x05begin\x18\x01 \x01(\tR\x05begin\x12\x12\n" +

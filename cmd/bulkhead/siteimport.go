@@ -50,6 +50,7 @@ type siteImport struct {
 	RackNodes int    `placeholder:"N" help:"With another format that does not say: nodes a rack. Default: that of --like, or 8."`
 	Topology  string `placeholder:"NAME" help:"Which topology of a file that has several. Default: its default."`
 	Hosts     string `placeholder:"LIST" help:"With another format: only these hosts are nodes, such as gpu[001-016],gpu020. Default: all that could be."`
+	Switches  string `placeholder:"LIST" help:"With Slurm's files: these switches are there, though by their names they gather unknown nodes or only join others, such as unassigned[1-2]."`
 	Rails     string `placeholder:"LIST" help:"With a format that says ports: only these ports of a host are rails, such as mlx5_0-7. Default: all that could be, at most 8."`
 	Names     string `placeholder:"FILE" help:"With ibnetdiscover: names of devices that have none, a line GUID \"HOST mlx5_0\" each, as its --node-name-map."`
 	Strict    bool   `help:"With another format: a note is an error, and nothing is written or imported."`
@@ -114,8 +115,8 @@ func (c *siteImport) Run(ctx context.Context) error {
 func (c *siteImport) template() (data []byte, d *draft.Draft, err error) {
 	if c.Format == ownFormat {
 		if c.Out != "" || c.Like != "" || c.Name != "" || c.Kind != "" || c.Family != "" || c.RackNodes != 0 || c.Topology != "" || c.InService != "" ||
-			c.Hosts != "" || c.Rails != "" || c.Names != "" || c.Strict {
-			return nil, nil, usagef("--out, --like, --name, --kind, --family, --rack-nodes, --topology, --hosts, --rails, --names, --strict and --in-service are for other formats: give --format as well")
+			c.Hosts != "" || c.Switches != "" || c.Rails != "" || c.Names != "" || c.Strict {
+			return nil, nil, usagef("--out, --like, --name, --kind, --family, --rack-nodes, --topology, --hosts, --switches, --rails, --names, --strict and --in-service are for other formats: give --format as well")
 		}
 		_, data, err = readTemplate(c.File)
 		return data, &draft.Draft{}, err
@@ -147,7 +148,7 @@ func (c *siteImport) template() (data []byte, d *draft.Draft, err error) {
 func (c *siteImport) unmet(d *draft.Draft, o draft.Options) {
 	for _, s := range [...]struct {
 		flag, names string
-	}{{"--hosts", o.Hosts.Unmet()}, {"--rails", o.RailPorts.Unmet()}} {
+	}{{"--hosts", o.Hosts.Unmet()}, {"--rails", o.RailPorts.Unmet()}, {"--switches", o.Switches.Unmet()}} {
 		if s.names != "" {
 			d.Note(c.File, 1, "nothing in it is called %s, which %s names: see how the file writes it", s.names, s.flag)
 		}
@@ -168,6 +169,9 @@ func (c *siteImport) options() (draft.Options, error) {
 	var err error
 	if o.Hosts, err = draft.Select(c.Hosts); err != nil {
 		return o, usagef("--hosts: %v", err)
+	}
+	if o.Switches, err = draft.Select(c.Switches); err != nil {
+		return o, usagef("--switches: %v", err)
 	}
 	if o.RailPorts, err = draft.Select(c.Rails); err != nil {
 		return o, usagef("--rails: %v", err)

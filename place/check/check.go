@@ -57,6 +57,7 @@ func check(s *site.Site, free *site.Set, o *place.Occupancy, sl place.Slice) err
 	if err != nil {
 		return fmt.Errorf("placement certificate: %w", err)
 	}
+	all := free
 	if c.Ask.WholeRacks {
 		free = wholeRacksOf(s, free, fabric, c.Ask.Kind)
 	}
@@ -99,7 +100,14 @@ func check(s *site.Site, free *site.Set, o *place.Occupancy, sl place.Slice) err
 	if c.Gap.Halls != 0 && c.Ask.Links == lease.Shared && !c.Ask.WholeRacks && c.Ask.Segment == 0 {
 		return fmt.Errorf("placement certificate: cost %s: %d halls would do, and halls come first: not the optimum", c.Cost, bound.Halls)
 	}
-	if err := census.harm(s, &sl); err != nil {
+	if err := unproven(c); err != nil {
+		return err
+	}
+	whole := census
+	if c.Ask.Segment > 0 { // harm is to what was free, not to what was offered of it
+		whole = takeCensus(s, all, fabric, c.Ask.Kind)
+	}
+	if err := whole.harm(s, &sl); err != nil {
 		return err
 	}
 	if c.Free != census.free {
@@ -117,10 +125,27 @@ func check(s *site.Site, free *site.Set, o *place.Occupancy, sl place.Slice) err
 			return err
 		}
 	} else if c.Links != nil || c.Cut {
-		return fmt.Errorf("placement certificate: links: a slice with shared links holds none, but some are named")
+		return fmt.Errorf("placement certificate: links: a slice with shared links holds none, and its search is not ended, but it says otherwise")
 	}
 	if want := c.Words(); c.Proof != want {
 		return fmt.Errorf("placement certificate: proof %.80q, expected %.80q: it must say what is checked and what is not", c.Proof, want)
+	}
+	return nil
+}
+
+// unproven checks what is said of a slice whose search was ended: that the best may
+// cost less than it, and no less than each level's bound. A certificate that says more
+// of the best than that claims an optimum, and must not call itself cut.
+func unproven(c *place.Certificate) error {
+	switch least := c.Least; {
+	case least == nil:
+		return nil
+	case !c.Cut:
+		return fmt.Errorf("placement certificate: least %s, expected none: the search was not ended", least)
+	case !least.Less(c.Cost):
+		return fmt.Errorf("placement certificate: least %s, expected less than the cost %s: else it is the optimum, and not cut", least, c.Cost)
+	case least.Halls < c.Bound.Halls, least.Pods < c.Bound.Pods, least.SUs < c.Bound.SUs, least.Racks < c.Bound.Racks, least.Moves != 0:
+		return fmt.Errorf("placement certificate: least %s, expected no level below the bound %s", least, c.Bound)
 	}
 	return nil
 }

@@ -9,7 +9,7 @@ import (
 
 // harm counts the harm of a slice again, and looks whether a simple change would do
 // less at no more cost: another rack of the same SU, another SU of the same pod, or,
-// where the slice is in one SU, any other. Whole racks it counts only. A certificate
+// where the slice is in one SU, any other. Whole racks and segments it counts only. A certificate
 // that states no harm claims nothing of it.
 func (c *census) harm(s *site.Site, sl *place.Slice) error {
 	stated := sl.Certificate.Harm
@@ -37,7 +37,7 @@ func (c *census) harm(s *site.Site, sl *place.Slice) error {
 	if is != *stated {
 		return fmt.Errorf("placement certificate: harm %s, expected %s (whole halls/pods/SUs/racks before that are touched)", stated, is)
 	}
-	if sl.Certificate.Ask.WholeRacks {
+	if sl.Certificate.Ask.WholeRacks || sl.Certificate.Ask.Segment > 0 {
 		return nil
 	}
 	per := s.Shape.RacksPerSU()

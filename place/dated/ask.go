@@ -167,6 +167,8 @@ type ShortError struct {
 	Have         int       // nodes that can be promised for all of the time
 	Why          string    // what stands in the way where it is not the number; "" it is the number
 
+	Elsewhere []place.Stock // where it is the number: what can be promised of the kind on each other fabric
+
 	Earliest time.Time  // from when all of it can be had, for as long; zero: not from what is planned
 	Shape    place.Cost // that it would have then
 }
@@ -176,7 +178,7 @@ func (e *ShortError) Short() int { return max(e.Want-e.Have, 0) }
 
 func (e *ShortError) Error() string {
 	var b strings.Builder
-	b.WriteString(e.Reason())
+	b.WriteString(e.reason())
 	switch {
 	case e.Earliest.IsZero():
 		b.WriteString("; no later date would do with what is planned today")
@@ -189,11 +191,14 @@ func (e *ShortError) Error() string {
 			fmt.Fprintf(&b, ", and %s from %s already", quantity(e.Have, e.NodeGPUs), day(e.Begin))
 		}
 	}
-	return b.String()
+	return b.String() + e.elsewhere()
 }
 
-// Reason is the first half of the error: why, without what there is instead.
-func (e *ShortError) Reason() string {
+// Reason is the error without what there is later instead.
+func (e *ShortError) Reason() string { return e.reason() + e.elsewhere() }
+
+// reason says why.
+func (e *ShortError) reason() string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "%s of %s on fabric %s can't be promised from %s to %s: ", quantity(e.Want, e.NodeGPUs), e.Kind, e.Fabric, day(e.Begin), day(e.End))
 	switch {

@@ -115,6 +115,9 @@ func (c *Schedule) earliest(q Query, d *Dated) error {
 		if short != nil {
 			if d.Why == nil {
 				d.Why = short
+				if err := c.lookElsewhere(short); err != nil {
+					return err
+				}
 			}
 			continue
 		}

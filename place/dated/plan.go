@@ -45,6 +45,9 @@ func (c *Schedule) Plan(ask Ask) (*Plan, error) {
 		if short.Earliest, short.Shape, err = c.instead(ask); err != nil {
 			return nil, err
 		}
+		if err := c.lookElsewhere(short); err != nil {
+			return nil, err
+		}
 		return nil, short
 	}
 	p.version = c.version

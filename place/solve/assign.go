@@ -36,17 +36,17 @@ func newLayout(o *place.Occupancy, leaves []leafUse, whole bool, rest, restPod i
 		}
 	}
 	if whole && len(y.pods) > 1 {
-		for i, p := range y.pods {
-			all, taken := 0, 0
-			for su := range o.Site().SUs {
-				if o.Site().SUs[su].Pod == p {
-					all++
-					if o.Whole[su] {
-						taken++
-					}
+		all, free := make([]int, len(y.pods)), make([]int, len(y.pods)) // SUs, and those that no hermetic slice has whole
+		for su := range o.Site().SUs {
+			if i, ours := at[o.Site().SUs[su].Pod]; ours {
+				all[i]++
+				if !o.Whole[su] {
+					free[i]++
 				}
 			}
-			y.shut[i], y.alone[i] = taken+y.inPod[i] == all, y.inPod[i] == all
+		}
+		for i := range y.pods {
+			y.shut[i], y.alone[i] = y.inPod[i] == free[i], y.inPod[i] == all[i]
 		}
 	}
 	return y

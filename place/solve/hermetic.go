@@ -15,34 +15,32 @@ func solveHermetic(o *place.Occupancy, ask place.Ask, nearest bool) (place.Slice
 	if err != nil {
 		return place.Slice{}, err
 	}
-	h := &hermetic{o: o, fabric: fabric, kind: ask.Kind, pods: stockOf(o, fabric, ask.Kind)}
-	for i := range h.pods {
-		for j := range h.pods[i].sus {
-			h.free += h.pods[i].sus[j].nodes
-		}
-	}
-	for i := range o.Site().SUs {
-		su := &o.Site().SUs[i]
-		if su.Kind == ask.Kind && o.Site().Pods[su.Pod].Fabric == fabric {
-			h.unit = max(h.unit, len(su.Nodes)-su.Spares)
-		}
-	}
+	h := newHermetic(o, fabric, ask.Kind)
 	if h.free < ask.Nodes {
 		return place.Slice{}, &place.NoFitError{Ask: ask, Have: h.free, Short: ask.Nodes - h.free,
 			Elsewhere: stock(o.Site(), o.Untaken(), site.Class{Fabric: ask.Fabric, Kind: ask.Kind})}
 	}
-	nodes, links, cut, bad, err := h.solve(ask.Nodes)
+	found, err := h.solve(ask.Nodes)
 	if err != nil {
 		return place.Slice{}, err
 	}
-	if nodes == nil {
-		e := &place.NoSliceError{Ask: ask, Condition: bad, Cut: cut, Looked: nearest}
+	if found.nodes == nil {
+		e := &place.NoSliceError{Ask: ask, Condition: found.condition, Cut: found.cut, Looked: nearest}
 		if nearest {
 			e.Smaller, e.Larger, e.Vague = h.nearest(ask.Nodes)
 		}
 		return place.Slice{}, e
 	}
-	return h.certify(ask, nodes, links, cut)
+	return h.certify(ask, found)
+}
+
+// answer is what a search found.
+type answer struct {
+	nodes     []site.Index // nil: nothing
+	links     *place.LinkSet
+	cut       bool       // it was ended before it was through
+	least     place.Cost // of any slice, where it was
+	condition int        // that stands against a slice, where there is none
 }
 
 // hermetic is one ask for hermetic links, or several of one class.
@@ -54,13 +52,31 @@ type hermetic struct {
 	free   int  // nodes of the class
 	unit   int  // nodes for sale in its largest SU
 	some   bool // any slice will do, not the best
+
+	work, spent int        // steps that a search may take, and that all of them took
+	space       *workspace // that searches share; nil: each has its own
+}
+
+func newHermetic(o *place.Occupancy, fabric int, kind string) *hermetic {
+	h := &hermetic{o: o, fabric: fabric, kind: kind, pods: stockOf(o, fabric, kind), work: maxWork}
+	for i := range h.pods {
+		for j := range h.pods[i].sus {
+			h.free += h.pods[i].sus[j].nodes
+		}
+	}
+	for i := range o.Site().SUs {
+		su := &o.Site().SUs[i]
+		if su.Kind == kind && o.Site().Pods[su.Pod].Fabric == fabric {
+			h.unit = max(h.unit, len(su.Nodes)-su.Spares)
+		}
+	}
+	return h
 }
 
 // solve finds the best slice, or the condition that stands against one.
-func (h *hermetic) solve(want int) (nodes []site.Index, links *place.LinkSet, cut bool, condition int, err error) {
+func (h *hermetic) solve(want int) (answer, error) {
 	if want <= h.unit {
-		nodes, links, cut, condition = h.ports(want)
-		return nodes, links, cut, condition, nil
+		return h.ports(want), nil
 	}
 	most := place.Cost{}
 	flaws, wholes, halls := 0, 0, map[int]bool{}
@@ -84,21 +100,24 @@ func (h *hermetic) solve(want int) (nodes []site.Index, links *place.LinkSet, cu
 	most.Racks = (most.Racks + 1) << tie.bits
 	pack, err := newPacking(most)
 	if err != nil {
-		return nil, nil, false, 0, err
+		return answer{}, err
 	}
-	s := &search{o: h.o, pods: h.pods, want: want, pack: pack, tie: tie, some: h.some, menus: map[int]*menu{}, names: claim.Chain{}, seen: map[int]bool{}, shapes: claim.Chain{}}
-	nodes, links, cut = s.solveWhole()
-	if nodes != nil {
-		return nodes, links, cut, 0, nil
+	s := &search{o: h.o, pods: h.pods, want: want, pack: pack, tie: tie, some: h.some, limit: h.work, seen: map[int]bool{}, shapes: claim.Chain{}, workspace: h.space}
+	if s.workspace == nil {
+		s.workspace = newWorkspace()
 	}
-	condition = s.worst.condition
-	if condition == 0 {
-		condition = equalTrees
+	var found answer
+	found.nodes, found.links, found.cut = s.solveWhole()
+	h.spent += s.work
+	found.least = pack.unpack(s.proven)
+	found.least.Racks >>= tie.bits
+	if found.condition = s.worst.condition; found.condition == 0 {
+		found.condition = equalTrees
 		if h.leaves() < want {
-			condition = equalLeaves
+			found.condition = equalLeaves
 		}
 	}
-	return nil, nil, cut, condition, nil
+	return found, nil
 }
 
 // leaves counts the nodes of all whole SUs and of the best smaller leaf.
@@ -125,12 +144,17 @@ func (h *hermetic) leaves() int {
 // fits may be passed over. vague says that sizes were passed over, or that the
 // search for one of them was ended: another may fit all the same.
 func (h *hermetic) nearest(want int) (smaller, larger int, vague bool) {
+	h.spent = 0
 	fits := func(n int) bool {
-		nodes, _, cut, _, err := h.solve(n)
-		vague = vague || cut && nodes == nil
-		return err == nil && nodes != nil
+		if h.work = min(someWork, otherWork-h.spent); h.work <= 0 {
+			vague = true
+			return false
+		}
+		found, err := h.solve(n)
+		vague = vague || found.cut && found.nodes == nil
+		return err == nil && found.nodes != nil
 	}
-	h.some = true
+	h.some, h.space = true, newWorkspace()
 	const few = 128
 	if h.free <= few {
 		for smaller = want - 1; smaller > 0 && !fits(smaller); smaller-- {
@@ -161,8 +185,9 @@ func (h *hermetic) nearest(want int) (smaller, larger int, vague bool) {
 	return low, larger, true
 }
 
-func (h *hermetic) certify(ask place.Ask, nodes []site.Index, links *place.LinkSet, cut bool) (place.Slice, error) {
+func (h *hermetic) certify(ask place.Ask, found answer) (place.Slice, error) {
 	s := h.o.Site()
+	nodes, links := found.nodes, found.links
 	if len(nodes) != ask.Nodes {
 		return place.Slice{}, errors.New("place: internal error: a hermetic slice of another size than was asked; please report it with the site and the ask")
 	}
@@ -175,11 +200,14 @@ func (h *hermetic) certify(ask place.Ask, nodes []site.Index, links *place.LinkS
 	}
 	cert := place.Certificate{
 		Version: place.CertificateVersion, Ask: ask, Free: t.nodes, Bound: t.bound(ask.Nodes),
-		Slice: place.SliceDigest(nodes), Occupancy: place.OccupancyDigest(s, free, h.fabric, ask.Kind), Links: links, Cut: cut,
+		Slice: place.SliceDigest(nodes), Occupancy: place.OccupancyDigest(s, free, h.fabric, ask.Kind), Links: links,
 	}
 	cert.Cost = place.CostOf(s, nodes)
 	cert.Optimum = cert.Cost
 	cert.Gap = cert.Optimum.Sub(cert.Bound)
+	if least := found.least.WithFloor(cert.Bound); found.cut && least.Less(cert.Cost) {
+		cert.Cut, cert.Least = true, &least
+	}
 	cert.Harm = t.harm(nodes)
 	cert.AllReduce, cert.AllToAll = place.Collectives(s, nodes)
 	cert.Proof = cert.Words()

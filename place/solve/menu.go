@@ -5,6 +5,7 @@ import (
 	"maps"
 	"slices"
 
+	"bulkhead/place"
 	"bulkhead/site"
 )
 
@@ -16,16 +17,18 @@ const window = 2 * site.MaxSUNodes
 // menu is what a pod offers under a relaxation: for each number of whole SUs,
 // the cheapest way to give so many nodes.
 type menu struct {
-	pod   *podStock
-	sus   []int // SUs that may be whole, indexes into pod.sus, the largest first
-	nodes []int // nodes that each of them gives at most
-	best  []int // nodes of the first 0, 1, 2... of them
-	cells [][]uint64
-	small []offer // what the smaller leaf may give: of each number of nodes the tightest SU
-	rough []offer // of these, the most nodes for each number of racks
-	width int
-	flows int
-	lists map[listed][]offer
+	pod    *podStock
+	sus    []int          // SUs that may be whole, indexes into pod.sus, the largest first
+	nodes  []int          // nodes that each of them gives at most
+	best   []int          // nodes of the first 0, 1, 2... of them
+	ways   [][]rackOption // how much of each of them may be used
+	cells  [][]uint64
+	chosen []uint8 // how each cell was made: by SU, whole SUs and deficit the option's number from 1, or 0
+	small  []offer // what the smaller leaf may give: of each number of nodes the tightest SU
+	rough  []offer // of these, the most nodes for each number of racks
+	width  int
+	flows  int
+	lists  map[listed]offers
 }
 
 // allowed returns how many of an SU's nodes a slice may have when a leaf can
@@ -36,23 +39,6 @@ func (s *search) allowed(nodes, flows int) int {
 		return nodes
 	}
 	return min(nodes, flows)
-}
-
-// listed is which offers a menu has been asked for.
-type listed struct {
-	low, high  int
-	small, any bool // with the smaller leaf; which may be any that is listed
-}
-
-// offer is a number of nodes at a cost, and how to get them.
-type offer struct {
-	nodes   int
-	cost    uint64
-	leaves  int // whole SUs
-	deficit int
-	small   int  // index into pod.sus of the smaller leaf, or -1
-	racks   int  // of the smaller leaf
-	closed  bool // which holds the last uplink
 }
 
 // rackOption is a number of an SU's fullest racks.
@@ -102,11 +88,12 @@ func (s *search) menuOf(pod int, x *relaxation) *menu {
 	} else {
 		parts = append(parts, pod)
 	}
-	key := s.names.Of(append(parts, x.flows, x.any)...)
+	// What a leaf sends depends on the size of the slice, as long as it is small.
+	key := s.names.Of(append(parts, x.flows, x.any, min(s.want, site.MaxSUNodes+place.MaskBits))...)
 	if m, ok := s.menus[key]; ok {
 		return m
 	}
-	m := &menu{pod: p, flows: x.flows, lists: map[listed][]offer{}, width: min(window, 2*s.o.Site().Shape.SUNodes)}
+	m := &menu{pod: p, flows: x.flows, lists: map[listed]offers{}, width: min(window, 2*s.o.Site().Shape.SUNodes)}
 	for i := range p.sus {
 		if u := &p.sus[i]; u.whole && !shut[u.su] {
 			m.sus = append(m.sus, i)
@@ -125,7 +112,7 @@ func (s *search) menuOf(pod int, x *relaxation) *menu {
 		m.nodes = append(m.nodes, n)
 		m.best = append(m.best, m.best[len(m.best)-1]+n)
 	}
-	m.cells = m.fill(s, nil)
+	m.fill(s)
 	if !none {
 		m.smaller(s, limit, open, x.any)
 	}
@@ -152,44 +139,67 @@ func (s *search) options(m *menu, i int) []rackOption {
 }
 
 // fill is the knapsack of a pod: cells[k][d] is the cheapest cost of k whole SUs
-// that give d nodes less than the k largest could. trace, if given, learns what
-// was chosen at each SU: the option's number from 1, or 0.
-// Cost: SUs² * window * racks steps at most, 2 ms for a pod of 64 SUs.
-func (m *menu) fill(s *search, trace func(i int, k, d, option int)) [][]uint64 {
-	cells := make([][]uint64, len(m.sus)+1)
-	for k := range cells {
-		cells[k] = make([]uint64, m.width)
-		for d := range cells[k] {
-			cells[k][d] = never
-		}
+// that give d nodes less than the k largest could, where no fewer nodes less cost as
+// little. Cost: SUs² * window * racks steps at most, 1 ms for a pod of 50 SUs.
+func (m *menu) fill(s *search) {
+	m.cells = make([][]uint64, len(m.sus)+1)
+	all := make([]uint64, len(m.cells)*m.width)
+	for i := range all {
+		all[i] = never
 	}
-	cells[0][0] = 0
+	for k := range m.cells {
+		m.cells[k], all = all[:m.width:m.width], all[m.width:]
+	}
+	m.cells[0][0] = 0
+	deficits := make([]uint16, len(m.cells)*m.width) // that each row has, from k * width on
+	live := make([]int, len(m.cells))                // how many
+	live[0] = 1
+	m.chosen = make([]uint8, rows(len(m.sus))*m.width)
 	for i := range m.sus {
 		options := s.options(m, i)
+		m.ways = append(m.ways, options)
 		for k := i; k >= 0; k-- {
 			// The k+1 largest have one more, which is at least this one.
 			shift := m.best[k+1] - m.best[k] - m.nodes[i]
-			from, to := cells[k], cells[k+1]
+			from, to, chosen := m.cells[k], m.cells[k+1], m.row(i, k+1)
+			have := deficits[k*m.width:][:live[k]]
 			for number, o := range options {
 				by := shift + o.deficit
-				if by >= m.width {
-					continue
-				}
-				for d := 0; d+by < m.width; d++ {
-					if from[d] == never {
-						continue
+				for _, d := range have {
+					at := int(d) + by
+					if at >= m.width {
+						break
 					}
-					if c := from[d] + o.cost; c < to[d+by] {
-						to[d+by] = c
-						if trace != nil {
-							trace(i, k+1, d+by, number+1)
-						}
+					if c := from[d] + o.cost; c < to[at] {
+						to[at] = c
+						chosen[at] = uint8(number + 1)
 					}
 				}
 			}
+			s.work += len(options)*len(have) + m.width/4
+			next, n, cheapest := deficits[(k+1)*m.width:][:m.width], 0, never
+			for d, c := range to {
+				if c < cheapest {
+					cheapest = c
+					next[n] = uint16(d)
+					n++
+				} else {
+					to[d] = never
+				}
+			}
+			live[k+1] = n
 		}
 	}
-	return cells
+}
+
+// rows is how many rows of chosen belong to the first so many SUs: of the first,
+// one whole SU may have been taken; of the second, one or two; and so on.
+func rows(sus int) int { return sus * (sus + 1) / 2 }
+
+// row is what was chosen of SU i in slices of so many of the first i + 1 whole SUs.
+func (m *menu) row(i, leaves int) []uint8 {
+	at := (rows(i) + leaves - 1) * m.width
+	return m.chosen[at : at+m.width]
 }
 
 // picked is a whole SU of a plan.
@@ -197,20 +207,14 @@ type picked struct{ at, racks, nodes int }
 
 // pick finds the SUs that make a cell.
 func (m *menu) pick(s *search, leaves, deficit int) []picked {
-	if leaves == 0 {
-		return nil
-	}
-	per := (len(m.sus) + 1) * m.width
-	chosen := make([]uint8, len(m.sus)*per)
-	m.fill(s, func(i, k, d, option int) { chosen[i*per+k*m.width+d] = uint8(option) })
-	var out []picked
+	out := make([]picked, 0, leaves)
 	k, d := leaves, deficit
 	for i := len(m.sus) - 1; i >= 0 && k > 0; i-- {
-		number := int(chosen[i*per+k*m.width+d])
+		number := int(m.row(i, k)[d])
 		if number == 0 {
 			continue
 		}
-		o := s.options(m, i)[number-1]
+		o := m.ways[i][number-1]
 		out = append(out, picked{at: m.sus[i], racks: o.racks, nodes: m.nodes[i] - o.deficit})
 		d -= m.best[k] - m.best[k-1] - m.nodes[i] + o.deficit
 		k--
@@ -240,14 +244,14 @@ func (m *menu) smaller(s *search, limit map[int]int, open map[int]bool, any bool
 			if sum == u.nodes && n < sum && u.closing && !open[u.su] && s.allowed(sum, closed) == sum {
 				n, last = sum, true
 			}
-			o := offer{closed: last, nodes: n, small: i, racks: r + 1, cost: s.pack.sus(1) + uint64(r+1)<<s.tie.bits + s.tie.of(u)}
+			o := offer{closed: last, nodes: n, small: int32(i), racks: int32(r + 1), cost: s.pack.sus(1) + uint64(r+1)<<s.tie.bits + s.tie.of(u)}
 			if old, ok := best[size{n, r + 1}]; n > 0 && (!ok || o.cost < old.cost) {
 				best[size{n, r + 1}] = o
 			}
 		}
 	}
 	all := slices.SortedFunc(maps.Values(best), func(a, b offer) int { return cmp.Or(b.nodes-a.nodes, cmp.Compare(a.cost, b.cost)) })
-	racks, cheapest := 1<<30, never
+	racks, cheapest := int32(1<<30), never
 	for _, o := range all {
 		if o.racks < racks {
 			racks = o.racks
@@ -260,66 +264,4 @@ func (m *menu) smaller(s *search, limit map[int]int, open map[int]bool, any bool
 	}
 	slices.Reverse(m.rough)
 	slices.Reverse(m.small)
-}
-
-// offers lists what low to high leaves can give, without or with the smaller
-// leaf, which counts as one of them. More nodes cost more in the result. The
-// smaller leaf is any that is listed, or, as long lists take long, one of those
-// that cost the least but for ties.
-func (m *menu) offers(low, high int, small, any bool) []offer {
-	leaves := m.rough
-	if any {
-		leaves = m.small
-	}
-	whole := high
-	if small {
-		low, whole = low-1, high-1
-	}
-	low, whole = max(low, 0), min(whole, len(m.sus))
-	if low > whole || small && len(leaves) == 0 {
-		return nil
-	}
-	key := listed{low, whole, small, any}
-	if list, ok := m.lists[key]; ok {
-		return list
-	}
-	most := m.best[whole]
-	if small {
-		most += leaves[len(leaves)-1].nodes
-	}
-	best := make([]offer, most+1)
-	for i := range best {
-		best[i].cost = never
-	}
-	put := func(o offer) {
-		if o.cost < best[o.nodes].cost {
-			best[o.nodes] = o
-		}
-	}
-	for k := low; k <= whole; k++ {
-		for d, c := range m.cells[k] {
-			nodes := m.best[k] - d
-			if c == never || nodes < 0 {
-				continue
-			}
-			if !small {
-				put(offer{nodes: nodes, cost: c, leaves: k, deficit: d, small: -1})
-				continue
-			}
-			for _, x := range leaves {
-				put(offer{nodes: nodes + x.nodes, cost: c + x.cost, leaves: k, deficit: d, small: x.small, racks: x.racks, closed: x.closed})
-			}
-		}
-	}
-	var out []offer
-	cheapest := never
-	for n := most; n > 0; n-- {
-		if best[n].cost < cheapest {
-			cheapest = best[n].cost
-			out = append(out, best[n])
-		}
-	}
-	slices.Reverse(out)
-	m.lists[key] = out
-	return out
 }

@@ -25,6 +25,9 @@ func (p packing) sus(n int) uint64   { return uint64(n) << p.suBit }
 func (p packing) pods(n int) uint64  { return uint64(n) << p.podBit }
 func (p packing) halls(n int) uint64 { return uint64(n) << p.hallBit }
 
+// coarse is a cost without what stands below its SUs. Coarse costs compare and add too.
+func (p packing) coarse(c uint64) uint64 { return c >> p.suBit }
+
 func (p packing) unpack(c uint64) place.Cost {
 	field := func(low, high uint) int { return int(c >> low & (1<<(high-low) - 1)) }
 	return place.Cost{Halls: int(c >> p.hallBit), Pods: field(p.podBit, p.hallBit), SUs: field(p.suBit, p.podBit), Racks: field(0, p.suBit)}

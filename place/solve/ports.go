@@ -16,14 +16,19 @@ import (
 // pod. That is NP-hard in general, and small here, because a branch ends when the
 // leaves and pods that are left are too few for the positions that are left.
 
-// maxTries bounds the leaves that are looked at for one ask.
-const maxTries = 8_000_000
+// maxTries bounds the leaves that are looked at for one ask, someTries those for one of
+// the sizes that are tried to name the nearest.
+const (
+	maxTries  = 8_000_000
+	someTries = 1_000_000
+)
 
 // portSearch is one ask of at most an SU's nodes.
 type portSearch struct {
 	h         *hermetic
 	want      int
-	tries     int
+	tries     int   // leaves that were looked at
+	limit     int   // of these
 	condition int   // the furthest that was reached
 	rails     []int // the first plane of each group of planes that are alike
 	pods      []portPod
@@ -84,11 +89,15 @@ type chosenLeaf struct {
 	small bool
 }
 
-func (h *hermetic) ports(want int) (nodes []site.Index, links *place.LinkSet, cut bool, condition int) {
+func (h *hermetic) ports(want int) answer {
 	if u := h.oneLeaf(want); u != nil {
-		return u.take(h.o, u.cover(want), want), &place.LinkSet{}, false, 0
+		return answer{nodes: u.take(h.o, u.cover(want), want), links: &place.LinkSet{}}
 	}
-	p := &portSearch{h: h, want: want, condition: equalLeaves}
+	p := &portSearch{h: h, want: want, limit: maxTries, condition: equalLeaves}
+	if h.some {
+		p.limit = min(someTries, h.work)
+	}
+	defer func() { h.spent += p.tries }()
 	p.prepare()
 	halls := map[int]bool{}
 	for i := range h.pods {
@@ -105,13 +114,14 @@ func (h *hermetic) ports(want int) (nodes []site.Index, links *place.LinkSet, cu
 				for a := (want + n - 1) / n; a < want && (n-1)*a < want; a++ {
 					p.shapes(n, a, nPods, nHalls)
 				}
-				if p.nodes != nil || p.tries > maxTries {
-					return p.nodes, p.links, p.tries > maxTries, p.condition
+				if p.nodes != nil || p.tries > p.limit {
+					least := place.Cost{Halls: nHalls, Pods: nPods, SUs: n} // with fewer nothing was found
+					return answer{nodes: p.nodes, links: p.links, cut: p.tries > p.limit, least: least, condition: p.condition}
 				}
 			}
 		}
 	}
-	return nil, nil, false, p.condition
+	return answer{condition: p.condition}
 }
 
 // oneLeaf returns the SU that has so many nodes in the fewest racks; of equal
@@ -277,7 +287,7 @@ func (p *portSearch) podsFrom(t *portShape, from int, st portState) {
 		}
 	}
 	for i := from; i < len(p.pods); i++ {
-		if p.tries > maxTries {
+		if p.tries > p.limit {
 			return
 		}
 		if st.first > 0 && first < st.first || st.last > 0 && last < st.last || max(first, last) < st.first+st.last {
@@ -343,7 +353,7 @@ func (p *portSearch) leavesFrom(t *portShape, at, from int, role portRole, missi
 	}
 	fresh := true // no leaf like the next one has been tried here
 	for i := from; i < len(pod.leaves) && left >= missing; i++ {
-		if p.tries > maxTries {
+		if p.tries > p.limit {
 			return
 		}
 		l := &pod.leaves[i]

@@ -30,7 +30,8 @@ func (s *search) realise(p *plan) ([]site.Index, *place.LinkSet, *misfit) {
 	if idle := idlest(p, leaves); rest < 0 && idle >= 0 {
 		part, partPod = idle, s.pods[leaves[idle].pod].pod
 	}
-	// Of equally good SUs for it the tightest, so that larger ones stay whole.
+	// Of equally good SUs for it the tightest, so that larger ones stay whole. Where the
+	// other leaves have no links by themselves, another SU for it won't help.
 	if part >= 0 {
 		is := leaves[part]
 		var used []*suStock
@@ -39,13 +40,17 @@ func (s *search) realise(p *plan) ([]site.Index, *place.LinkSet, *misfit) {
 		}
 		for _, u := range s.tighter(is.pod, is.u, used, is.racks, is.nodes) {
 			leaves[part].u = u
-			if nodes, links, bad := s.link(leaves, part, partPod); bad == nil {
+			nodes, links, unfit := s.link(leaves, part, partPod)
+			if unfit == nil {
 				return nodes, links, nil
+			}
+			if bad = unfit; bad.rest < 0 {
+				break
 			}
 		}
 		leaves[part] = is
 	}
-	if part != rest {
+	if part != rest && (bad == nil || bad.rest >= 0) {
 		if nodes, links, bad := s.link(leaves, part, partPod); bad == nil {
 			return nodes, links, nil
 		}
@@ -72,7 +77,7 @@ func (s *search) leavesOf(p *plan) (leaves []chosen, rest int, bad *misfit) {
 			u := &pod.sus[part.small]
 			offered := 0
 			for _, o := range slices.Concat(part.menu.small, part.menu.rough) {
-				if o.small == part.small && o.racks == part.racks && o.closed == part.closed {
+				if int(o.small) == part.small && int(o.racks) == part.racks && o.closed == part.closed {
 					offered = o.nodes
 				}
 			}
@@ -136,14 +141,21 @@ func idlest(p *plan, leaves []chosen) int {
 
 // link takes the nodes of the leaves and assigns them links.
 func (s *search) link(leaves []chosen, rest, restPod int) ([]site.Index, *place.LinkSet, *misfit) {
-	var nodes []site.Index
 	var uses []leafUse
 	for _, l := range leaves {
-		nodes = append(nodes, l.u.take(s.o, l.racks, l.nodes)...)
 		uses = append(uses, leafUse{su: l.u.su, pod: s.pods[l.pod].pod, nodes: l.nodes})
 	}
-	links, bad := assign(s.o, newLayout(s.o, uses, true, rest, restPod))
-	return nodes, links, bad
+	y := newLayout(s.o, uses, true, rest, restPod)
+	s.work += len(s.o.Site().SUs) + len(leaves)*s.o.Site().Shape.SUNodes + site.Rails*len(y.pods)*s.o.Site().Shape.Spines
+	links, bad := assign(s.o, y)
+	if bad != nil {
+		return nil, nil, bad
+	}
+	var nodes []site.Index
+	for _, l := range leaves {
+		nodes = append(nodes, l.u.take(s.o, l.racks, l.nodes)...)
+	}
+	return nodes, links, nil
 }
 
 // maxTighter bounds the SUs that are tried in the place of one.

@@ -163,3 +163,36 @@ func TestUnequalSegmentsAreRefused(t *testing.T) {
 		t.Errorf("%v", err)
 	}
 }
+
+// The harm of segments is of all that was free, not of the nodes that were offered: a
+// rack of which a segment takes a part was whole if all of it was free. It is counted
+// again, and no more is claimed.
+func TestTheHarmOfSegmentsIsCounted(t *testing.T) {
+	for _, c := range []struct {
+		free  []int
+		nodes int
+		racks int // that are broken
+	}{{[]int{18, 16, 9, 8}, 16, 0}, {[]int{18, 16, 18, 8}, 32, 1}, {[]int{18, 18, 18, 18}, 32, 2}} {
+		s, set := rackSite(t, c.free...)
+		slice, err := Among(s, set, segments(c.nodes, 16))
+		if err != nil {
+			t.Fatal(err)
+		}
+		h := slice.Certificate.Harm
+		if h == nil || h.Racks != c.racks {
+			t.Fatalf("%v free, %d asked: harm %v, expected %d racks", c.free, c.nodes, h, c.racks)
+		}
+		if err := check.Among(s, set, slice); err != nil {
+			t.Error(err)
+		}
+		if h.Racks++; check.Among(s, set, slice) == nil {
+			t.Errorf("%v free, %d asked: a rack more passes", c.free, c.nodes)
+		}
+		// As releases before wrote it: nothing is claimed.
+		slice.Certificate.Harm = nil
+		slice.Certificate.Proof = slice.Certificate.Words()
+		if err := check.Among(s, set, slice); err != nil {
+			t.Error(err)
+		}
+	}
+}

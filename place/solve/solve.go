@@ -66,18 +66,18 @@ func Near(s *site.Site, free *site.Set, ask place.Ask, near *site.Set) (place.Sl
 	if err != nil {
 		return place.Slice{}, err
 	}
-	search := solve
+	search, all := solve, free
 	if ask.WholeRacks {
 		free, search = inWholeRacks(s, free, fabric, ask.Kind), solveWhole
 	}
-	if all := free; ask.Segment > 0 {
+	if ask.Segment > 0 {
 		free = inSegments(s, all, fabric, ask.Kind, ask.Segment, s.RackNodes, nil)
 		if free.Len() < ask.Nodes {
 			return place.Slice{}, noSegments(s, all, fabric, ask)
 		}
 		search = func(offered *tree, _ int) ([]site.Index, place.Cost, bool, error) {
 			nodes, cost, err := solveSegments(s, all, fabric, ask, offered)
-			return nodes, cost, false, err // its harm is not counted: it goes to the racks with the fewest free
+			return nodes, cost, false, err // its harm is not weighed: it goes to the racks with the fewest free
 		}
 	}
 	t := newTree(s, free, fabric, ask.Kind, near)
@@ -106,6 +106,9 @@ func Near(s *site.Site, free *site.Set, ask place.Ask, near *site.Set) (place.Sl
 	cert.Gap = optimum.Sub(cert.Bound)
 	if weighed {
 		cert.Harm = t.harm(nodes)
+	}
+	if ask.Segment > 0 { // of all that is free, not of what is offered
+		cert.Harm = newTree(s, all, fabric, ask.Kind, nil).harm(nodes)
 	}
 	cert.AllReduce, cert.AllToAll = place.Collectives(s, nodes)
 	cert.Proof = cert.Words()

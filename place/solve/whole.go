@@ -94,25 +94,32 @@ type search struct {
 	tie    ties
 	queue  queue
 	ages   int
-	sus    int // SUs that offer something
 	work   int
-	menus  map[int]*menu
-	names  claim.Chain
 	seen   map[int]bool // relaxations
 	shapes claim.Chain
 	best   uint64 // cost of the best slice so far
 	some   bool   // any slice will do
+	limit  int    // of work
+	found  uint64 // that of anyway's
+	proven uint64 // cost of the best slice at least, where the search is cut
+
+	*workspace
 
 	most, fullest, rack int    // nodes that a pod, an SU, a rack gives at most
 	worst               misfit // the last, which names the condition
 }
 
-// maxWork bounds how many SUs are looked at, over all relaxations of one ask.
-const maxWork = 400_000
+// maxWork bounds the steps of one search for the best slice: partial slices, cells of
+// menus, links that are looked at. A step takes about 10 ns. It counts steps and no
+// time, so that one ask always has one answer.
+const maxWork = 60_000_000
 
-// someWork is the same where any slice will do, for each of the sizes that are
-// tried to name the nearest.
-const someWork = 40_000
+// someWork is the same where any slice will do, for one of the sizes that are tried to
+// name the nearest; otherWork is for all of them together.
+const (
+	someWork  = 1_500_000
+	otherWork = 12_000_000
+)
 
 // maxEven bounds how many relaxations are solved that can only be better in how
 // ties are broken.
@@ -123,7 +130,6 @@ const maxEven = 400
 func (s *search) solveWhole() (nodes []site.Index, links *place.LinkSet, cut bool) {
 	largest := 0
 	for i := range s.pods {
-		s.sus += len(s.pods[i].sus)
 		for j := range s.pods[i].sus {
 			if u := &s.pods[i].sus[j]; u.whole {
 				largest = max(largest, u.nodes)
@@ -131,7 +137,13 @@ func (s *search) solveWhole() (nodes []site.Index, links *place.LinkSet, cut boo
 		}
 	}
 	s.best = never
-	looked := 0
+	if s.some {
+		if nodes, links = s.anyway(largest, s.limit); nodes != nil {
+			return nodes, links, false
+		}
+		s.queue, s.seen = nil, map[int]bool{}
+	}
+	looked, fallback := 0, s.some
 	s.roots(largest)
 	for s.queue.Len() > 0 {
 		x := heap.Pop(&s.queue).(*relaxation)
@@ -147,14 +159,21 @@ func (s *search) solveWhole() (nodes []site.Index, links *place.LinkSet, cut boo
 				continue
 			}
 		}
-		s.work += 20
-		if x.form == manyPods {
-			s.work += s.sus
-		}
-		if s.work > maxWork || s.some && s.work > someWork {
-			if nodes == nil {
-				nodes, links = s.anyway(largest)
+		s.work += len(s.pods)
+		if s.work > s.limit/4 && nodes == nil && !fallback {
+			// So that there is one at all, if the search is ended.
+			fallback = true
+			queue, seen := s.queue, s.seen
+			if nodes, links = s.anyway(largest, s.limit/4); nodes != nil {
+				s.best = s.found
 			}
+			s.queue, s.seen = queue, seen
+		}
+		if s.work > s.limit {
+			if even {
+				break
+			}
+			s.proven = x.bound
 			return nodes, links, true
 		}
 		if !s.relax(x) || x.bound >= s.best {
@@ -267,9 +286,9 @@ func (s *search) least(nodes int) uint64 {
 	return s.pack.pods(up(s.most)) + s.pack.sus(up(s.fullest)) + uint64(up(s.rack))<<s.tie.bits + s.tie.node*uint64(nodes)
 }
 
-// anyway looks for some slice, when the search for the best was ended: without
-// SUs whose links failed, largest leaves first.
-func (s *search) anyway(largest int) ([]site.Index, *place.LinkSet) {
+// anyway looks for some slice, where any will do or the search for the best was ended:
+// without SUs whose links failed, largest leaves first.
+func (s *search) anyway(largest, work int) ([]site.Index, *place.LinkSet) {
 	var without restrictions
 	for i := range s.pods {
 		for j := range s.pods[i].sus {
@@ -280,13 +299,15 @@ func (s *search) anyway(largest int) ([]site.Index, *place.LinkSet) {
 	}
 	s.queue, s.seen = nil, map[int]bool{}
 	s.roots(largest)
-	for s.queue.Len() > 0 {
+	enough := s.work + work
+	for s.queue.Len() > 0 && s.work < enough {
 		x := heap.Pop(&s.queue).(*relaxation)
 		x.without = without
 		if !s.relax(x) {
 			continue
 		}
 		if nodes, links, bad := s.realise(&x.plan); bad == nil {
+			s.found = x.bound
 			return nodes, links
 		}
 	}

@@ -80,6 +80,7 @@ type Options struct {
 	Part      string       // which of several topologies of a file; "" = its default
 	InService time.Time    // of phase p1 where Like is nil, UTC
 	Hosts     Selection    // which hosts are nodes of the site
+	Switches  Selection    // switches that are there, whatever their names suggest; none unless some are named
 	Names     string       // file with the names of devices, read where the format needs one; "" = none
 	RailPorts Selection    // which ports of a node are its rails
 }

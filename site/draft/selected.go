@@ -70,6 +70,9 @@ func (s *Selection) add(part string) error {
 // All reports whether nothing was selected, so that everything is meant.
 func (s Selection) All() bool { return s.names == nil }
 
+// Names reports whether something was selected, and that by its name.
+func (s Selection) Names(name string) bool { return !s.All() && s.Has(name) }
+
 // Has reports whether one of the names that a thing has is meant.
 func (s Selection) Has(names ...string) bool {
 	if s.names == nil {

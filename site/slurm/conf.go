@@ -34,7 +34,7 @@ const (
 // Conf reads a topology.conf of the tree or of the block plugin. Errors name file
 // and line.
 func Conf(file string, read draft.Reader, o draft.Options) (*draft.Draft, error) {
-	c := &conf{read: read, net: network{selected: o.Hosts}}
+	c := &conf{read: read, net: network{selected: o.Hosts, real: o.Switches}}
 	if err := c.file(file, 0); err != nil {
 		return nil, err
 	}

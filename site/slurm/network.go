@@ -40,6 +40,7 @@ type network struct {
 	notes    []draft.Note       // what is left out
 	hidden   []fileLine         // BlockName and SwitchName lines that are commented out
 	selected draft.Selection    // hosts that are nodes of the site
+	real     draft.Selection    // switches that are what they seem, whatever their names suggest
 }
 
 // note says what of a line is left out, and why.
@@ -262,6 +263,9 @@ func (n *network) treeDraft(from string, _ draft.Options) (*draft.Draft, error) 
 		return nil, fmt.Errorf("%s: no SwitchName in it: nothing says where nodes are", from)
 	}
 	n.leaveOthers(n.switches)
+	for _, s := range n.switches {
+		n.real.Names(s.name) // it is there, whether its name would have made it another or not
+	}
 	t := &treeMaker{n: n, d: &draft.Draft{From: from}}
 	for _, root := range n.tops(n.link()) {
 		t.d.Fabrics = append(t.d.Fabrics, draft.Fabric{Name: root.name})
@@ -290,11 +294,11 @@ var stand = regexp.MustCompile(`(?i)(^|[^a-z])(fake|dummy|virtual|pseudo|artific
 // of unknown nodes, and what is below a root that only joins fabrics.
 func (n *network) tops(roots []*vertex) (out []*vertex) {
 	for _, root := range roots {
-		joins := stand.MatchString(root.name) || root.height() > maxHeight
+		joins := stand.MatchString(root.name) && !n.real.Names(root.name) || root.height() > maxHeight
 		switch {
-		case unknown.MatchString(root.name):
+		case n.gathers(root):
 			if nodes := root.forget(); nodes > 0 {
-				n.note(root.at, "%d nodes under %s: it is a switch of unknown nodes and no fabric that can be sold: left out; if they are nodes, give a file that says under which leaf they are, before they are leased", nodes, root.name)
+				n.note(root.at, "%d nodes under %s: it is a switch of unknown nodes and no fabric that can be sold: left out; if they are nodes, give a file that says under which leaf they are, before they are leased; if it is a leaf, name it in --switches", nodes, root.name)
 			}
 		case joins && len(root.below) > 0:
 			root.seen = true
@@ -302,16 +306,22 @@ func (n *network) tops(roots []*vertex) (out []*vertex) {
 			out = append(out, n.tops(root.below)...)
 		default:
 			root.below = slices.DeleteFunc(root.below, func(v *vertex) bool {
-				if !unknown.MatchString(v.name) {
+				if !n.gathers(v) {
 					return false
 				}
-				n.note(v.at, "%d nodes under %s: it is a switch of unknown nodes: left out", v.forget(), v.name)
+				n.note(v.at, "%d nodes under %s: it is a switch of unknown nodes: left out; if it is a leaf, name it in --switches", v.forget(), v.name)
 				return true
 			})
 			out = append(out, root)
 		}
 	}
 	return out
+}
+
+// gathers says whether a switch only gathers unknown nodes: by its name, unless that is
+// given as one of a switch that is there.
+func (n *network) gathers(v *vertex) bool {
+	return unknown.MatchString(v.name) && !n.real.Names(v.name)
 }
 
 // height is how many switches stand above each other from v down.

@@ -187,7 +187,7 @@ func readTopology(v claim.YAML) *topology {
 var kinds = []string{"tree", "block", "flat", "ring", "torus3d"}
 
 func (t *topology) draft(from string, o draft.Options) (*draft.Draft, error) {
-	n := network{selected: o.Hosts}
+	n := network{selected: o.Hosts, real: o.Switches}
 	switch t.kind {
 	case "ring", "torus3d":
 		return nil, refuse(t.body, "topology %s is a %s: a site is a tree of switches or a row of blocks; choose a tree or a block topology", t.name, t.kind)
