@@ -11,7 +11,7 @@ import (
 
 	"bulkhead/api/bulkheadv1"
 	"bulkhead/book"
-	"bulkhead/contract"
+	"bulkhead/claim"
 	"bulkhead/run"
 )
 
@@ -169,7 +169,7 @@ var errNotForTenants = errors.New("it could not be done here, and not because of
 func forTenants(err error) bool {
 	var refused *book.Refusal
 	var used *run.UsedIDError
-	var document contract.Errors
+	var document claim.Problems
 	return errors.As(err, &refused) || errors.As(err, &used) || errors.As(err, &document) || errors.Is(err, run.ErrClock) ||
 		errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded)
 }

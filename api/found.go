@@ -6,15 +6,12 @@ import (
 	"maps"
 	"slices"
 	"strings"
-	"time"
 
 	"connectrpc.com/connect"
 
 	v1 "bulkhead/api/bulkheadv1"
 	"bulkhead/book"
-	"bulkhead/contract"
 	"bulkhead/fabric"
-	"bulkhead/run"
 )
 
 // ListFound lists what an adopted site carried before.
@@ -57,17 +54,8 @@ func (s *service) TakeOver(ctx context.Context, r *connect.Request[v1.TakeOverRe
 // OfferSitting offers a contract to who is on an adopted site already. It takes an
 // approver: nothing says that the nodes are clean.
 func (s *service) OfferSitting(ctx context.Context, r *connect.Request[v1.OfferSittingRequest]) (*connect.Response[v1.Quote], error) {
-	c, err := contract.Parse(r.Msg.File, r.Msg.Contract)
+	offer, err := s.offer(ctx, r.Msg)
 	if err != nil {
-		return nil, badField("contract", err) // it names file, line and field of its own
-	}
-	if r.Msg.Quote == "" {
-		return nil, &book.Refusal{Field: "quote", Reason: "expected an id of your own"}
-	}
-	if err := s.checkValidity(ctx, r.Msg.ValidSeconds); err != nil {
-		return nil, err
-	}
-	if err := s.checkContractID(ctx, c); err != nil {
 		return nil, err
 	}
 	found := map[string]fabric.Label{}
@@ -88,7 +76,6 @@ func (s *service) OfferSitting(ctx context.Context, r *connect.Request[v1.OfferS
 		}
 		labels = append(labels, found[name])
 	}
-	offer := run.Offer{Quote: r.Msg.Quote, Contract: c, Validity: time.Duration(r.Msg.ValidSeconds) * time.Second, By: signature(ctx)}
 	q, err := s.plane.OfferSitting(ctx, offer, labels, actor(caller(ctx)))
 	if err != nil {
 		return nil, err

@@ -23,32 +23,46 @@ import (
 
 // OfferQuote places a contract and offers it.
 func (s *service) OfferQuote(ctx context.Context, r *connect.Request[v1.OfferQuoteRequest]) (*connect.Response[v1.Quote], error) {
-	c, err := contract.Parse(r.Msg.File, r.Msg.Contract)
+	offer, err := s.offer(ctx, r.Msg)
 	if err != nil {
-		return nil, badField("contract", err) // it names file, line and field of its own
-	}
-	if !mayRead(ctx, c.Tenant) {
-		return nil, missing("tenant", c.Tenant)
-	}
-	if r.Msg.Quote == "" {
-		return nil, &book.Refusal{Field: "quote", Reason: "expected an id of your own"}
-	}
-	if err := s.checkValidity(ctx, r.Msg.ValidSeconds); err != nil {
 		return nil, err
 	}
-	if err := s.checkContractID(ctx, c); err != nil {
-		return nil, err
-	}
-	offer := run.Offer{Quote: r.Msg.Quote, Contract: c, Validity: time.Duration(r.Msg.ValidSeconds) * time.Second, By: signature(ctx)}
 	if err := s.mayAsk(ctx, offer); err != nil {
 		return nil, err
 	}
 	q, err := s.plane.Offer(ctx, offer)
 	if err != nil {
-		return nil, withoutFigures(ctx, c, err)
+		return nil, withoutFigures(ctx, offer.Contract, err)
 	}
 	state, now := s.plane.Reading()
 	return connect.NewResponse(quote(ctx, state, now, q)), nil
+}
+
+// offer reads what is to be offered.
+func (s *service) offer(ctx context.Context, of interface {
+	GetFile() string
+	GetContract() []byte
+	GetQuote() string
+	GetValidSeconds() int64
+}) (run.Offer, error) {
+	none := run.Offer{}
+	c, err := contract.Parse(of.GetFile(), of.GetContract())
+	if err != nil {
+		return none, badField("contract", err) // it names file, line and field of its own
+	}
+	if !mayRead(ctx, c.Tenant) {
+		return none, missing("tenant", c.Tenant)
+	}
+	if of.GetQuote() == "" {
+		return none, &book.Refusal{Field: "quote", Reason: "expected an id of your own"}
+	}
+	if err := s.checkValidity(ctx, of.GetValidSeconds()); err != nil {
+		return none, err
+	}
+	if err := s.checkContractID(ctx, c); err != nil {
+		return none, err
+	}
+	return run.Offer{Quote: of.GetQuote(), Contract: c, Validity: time.Duration(of.GetValidSeconds()) * time.Second, By: signature(ctx)}, nil
 }
 
 // longestQuote is for how long the owner may hold capacity by a quote.

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"time"
 
+	"bulkhead/claim"
 	"bulkhead/contract"
 	"bulkhead/ledger"
 	"bulkhead/meter"
@@ -40,7 +41,7 @@ func (k *Contract) mayAct(act contract.Act, by Actor) error {
 
 // refusedBy is a contract's own refusal as one of the book's: whoever asked is told why.
 func refusedBy(err error) error {
-	var field *contract.FieldError
+	var field *claim.Problem
 	if errors.As(err, &field) {
 		return refuse(field.Field, "%s", field.Reason)
 	}

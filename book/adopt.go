@@ -134,10 +134,7 @@ func (c ReportFound) decide(s *State, env Env) (*Decision, error) {
 			d.add(SiteScope, KindFound, FoundNoted{Fabric: c.Fabric, Label: value})
 		}
 	}
-	if len(d.Drafts) == 0 {
-		return nil, ErrNothing
-	}
-	return d, nil
+	return d.orNothing()
 }
 
 func (s *State) applyFound(e *ledger.Entry, b FoundNoted, _ Bodies) error {

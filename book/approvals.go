@@ -14,12 +14,8 @@ import (
 	"bulkhead/ledger"
 )
 
-// ApprovalFormat names the bytes that an approver signs, ApprovalNamespace the SSHSIG
-// namespace of such signatures.
-const (
-	ApprovalFormat    = "bulkhead-approval/1"
-	ApprovalNamespace = "approver-act@bulkhead"
-)
+// ApprovalFormat names the bytes that an approver signs.
+const ApprovalFormat = "bulkhead-approval/1"
 
 // The entry kinds of approvers, in the site's scope.
 const (
@@ -93,7 +89,7 @@ func (a Approval) Sign(signer sshkey.Signer) (*SignedApproval, error) {
 	if err != nil {
 		return nil, err
 	}
-	signature, err := sshkey.Sign(signer, ApprovalNamespace, a.Encode())
+	signature, err := sshkey.Sign(signer, claim.PurposeApproverAct, a.Encode())
 	if err != nil {
 		return nil, err
 	}
@@ -211,7 +207,7 @@ func (s *State) checkApproval(a *SignedApproval, want Approval, key *ApproverKey
 	case a.Key != key.Key.Fingerprint():
 		return fmt.Errorf("it names key %.80q as its signer, expected %s", a.Key, key.Key.Fingerprint())
 	}
-	return key.Key.Verify(ApprovalNamespace, a.Approval.Encode(), a.Signature)
+	return key.Key.Verify(claim.PurposeApproverAct, a.Approval.Encode(), a.Signature)
 }
 
 // approver is the key of an approver that counts.

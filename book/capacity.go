@@ -53,7 +53,7 @@ func (s *State) occupancy(inService, begin, end time.Time) *place.Occupancy {
 			out.Add(n)
 		}
 	}
-	o.Hold(taken)
+	o.Take(taken)
 	o.Out(out)
 	keep := func(nodes []site.Index, links json.RawMessage) {
 		set, err := place.DecodeLinks(links)

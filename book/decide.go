@@ -39,6 +39,14 @@ type Decision struct {
 	failed error // the first body that can't be encoded
 }
 
+// orNothing is the decision, or ErrNothing where it comes to no entry.
+func (d *Decision) orNothing() (*Decision, error) {
+	if len(d.Drafts) == 0 {
+		return nil, ErrNothing
+	}
+	return d, nil
+}
+
 // Draft is an entry before the writer gives it its place, time and salt.
 type Draft struct {
 	Scope string

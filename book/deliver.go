@@ -37,10 +37,7 @@ func (c Reserve) decide(s *State, env Env) (*Decision, error) {
 		m.move(n, node.Ready, node.Reserved, 0, claim.Digest{}, "bound to a lease")
 	}
 	m.write(d)
-	if len(d.Drafts) == 0 {
-		return nil, ErrNothing
-	}
-	return d, nil
+	return d.orNothing()
 }
 
 // Deliver hands reserved nodes of one lease in one scalable unit to the tenant.

@@ -85,8 +85,5 @@ func (c Evidence) decide(s *State, env Env) (*Decision, error) {
 		m.move(n, from, to, 0, d.body(c.Items[i].Body), reason)
 	}
 	m.write(d)
-	if len(d.Drafts) == 0 {
-		return nil, ErrNothing
-	}
-	return d, nil
+	return d.orNothing()
 }

@@ -201,10 +201,7 @@ func (c SendToRepair) decide(s *State, env Env) (*Decision, error) {
 		m.move(n, from, node.Repair, 0, claim.Digest{}, c.Reason)
 	}
 	m.write(d)
-	if len(d.Drafts) == 0 {
-		return nil, ErrNothing
-	}
-	return d, nil
+	return d.orNothing()
 }
 
 // Repaired takes nodes from repair into sanitizing: whatever was done to them,
@@ -220,8 +217,5 @@ func (c Repaired) decide(s *State, env Env) (*Decision, error) {
 		m.move(n, node.Repair, node.Sanitizing, 0, claim.Digest{}, "repaired")
 	}
 	m.write(d)
-	if len(d.Drafts) == 0 {
-		return nil, ErrNothing
-	}
-	return d, nil
+	return d.orNothing()
 }

@@ -43,10 +43,7 @@ func (c ReportLooked) decide(s *State, env Env) (*Decision, error) {
 			s.tell(d, id, append(fabrics, ""), now, c.All, env.Now)
 		}
 	}
-	if len(d.Drafts) == 0 {
-		return nil, ErrNothing
-	}
-	return d, nil
+	return d.orNothing()
 }
 
 // sayable is for how long something can be said of a look after it: what was not

@@ -203,10 +203,7 @@ func (c BeginSteps) decide(s *State, env Env) (*Decision, error) {
 			Step: k.kind, SU: s.Site.SUs[k.su].ID, Nodes: groups[k].String(), Attempt: k.attempt, Term: s.Term, Root: c.Root,
 		})
 	}
-	if len(d.Drafts) == 0 {
-		return nil, ErrNothing
-	}
-	return d, nil
+	return d.orNothing()
 }
 
 func (s *State) applyStep(e *ledger.Entry, b Stepped, _ Bodies) error {
@@ -276,10 +273,7 @@ func (c Quarantine) decide(s *State, env Env) (*Decision, error) {
 		m.move(n, from, node.Quarantined, 0, evidence, c.Reason[i])
 	}
 	m.write(d)
-	if len(d.Drafts) == 0 {
-		return nil, ErrNothing
-	}
-	return d, nil
+	return d.orNothing()
 }
 
 // Sanitize takes severed nodes into sanitizing.
@@ -294,8 +288,5 @@ func (c Sanitize) decide(s *State, env Env) (*Decision, error) {
 		m.move(n, node.Severed, node.Sanitizing, 0, claim.Digest{}, "fenced")
 	}
 	m.write(d)
-	if len(d.Drafts) == 0 {
-		return nil, ErrNothing
-	}
-	return d, nil
+	return d.orNothing()
 }

@@ -76,7 +76,7 @@ func PlanTranches(schedule *dated.Schedule, c *contract.Contract, tranches []con
 // caller's.
 func othersOf(schedule *dated.Schedule, c *contract.Contract) *site.Set {
 	nodes := site.NewSet(schedule.Site().Nodes())
-	for _, h := range schedule.Holdings() {
+	for _, h := range schedule.Bookings() {
 		if strings.HasPrefix(h.ID, string(leaseID(c.ID, ""))) && h.End.After(schedule.Now()) {
 			for _, n := range h.Nodes {
 				nodes.Add(n)

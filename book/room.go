@@ -69,7 +69,7 @@ func (s *State) makeRoom(c OfferQuote, env Env) (*room, error) {
 	r.after = r.lifted.Clone()
 	for _, m := range c.Moves {
 		l, _ := s.LeaseByID(m.Lease)
-		h := dated.Holding{ID: string(l.ID), Owner: projectOf(l.Tenant, l.Project), Fabric: l.Fabric, Kind: l.Kind, Links: l.Links, Begin: l.Begin, End: l.End, Nodes: m.Nodes}
+		h := dated.Booking{ID: string(l.ID), Owner: projectOf(l.Tenant, l.Project), Fabric: l.Fabric, Kind: l.Kind, Links: l.Links, Begin: l.Begin, End: l.End, Nodes: m.Nodes}
 		if err := r.after.Promise(h); err != nil {
 			return nil, refuse("moves", "%v", err)
 		}

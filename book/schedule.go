@@ -53,13 +53,13 @@ func (s *State) ScheduleOn(snapshot *site.Site, now time.Time) (*dated.Schedule,
 		if !l.Returned.IsZero() || len(l.Slots) == 0 || !l.Begin.Before(l.End) {
 			continue
 		}
-		h := dated.Holding{ID: string(l.ID), Owner: projectOf(l.Tenant, l.Project), Ramp: s.rampOf(l.Contract, l.Tranche), Fabric: l.Fabric, Kind: l.Kind, Links: l.Links, Begin: l.Begin, End: l.End, Nodes: l.Slots, Assigned: assignedLinks(l),
+		h := dated.Booking{ID: string(l.ID), Owner: projectOf(l.Tenant, l.Project), Ramp: s.rampOf(l.Contract, l.Tranche), Fabric: l.Fabric, Kind: l.Kind, Links: l.Links, Begin: l.Begin, End: l.End, Nodes: l.Slots, Assigned: assignedLinks(l),
 			Pinned: l.Links == lease.Hermetic || s.Site.NVLinkRacks(l.Kind) || l.Delivered > 0 || !l.Returning.IsZero() || swapped[l.ID] || !now.Before(l.Begin.Add(-Lead))}
-		err := c.Hold(h)
+		err := c.Book(h)
 		if ready := s.madeReady(l); err == nil && len(ready) > 0 && now.Before(l.Begin) {
 			h.ID, h.Ramp, h.Begin, h.End, h.Nodes, h.Pinned = h.ID+" (being made ready)", "", now, l.Begin, ready, true
 			h.Links, h.Assigned = lease.Shared, nil // its links are its own from its begin on
-			err = c.Hold(h)
+			err = c.Book(h)
 		}
 		if err != nil {
 			return nil, fmt.Errorf("the leases of the ledger contradict each other, please report it: %w", err)
@@ -73,7 +73,7 @@ func (s *State) ScheduleOn(snapshot *site.Site, now time.Time) (*dated.Schedule,
 				}
 				continue // nobody else can be promised what is kept as it was found
 			}
-			h := dated.Holding{ID: QuotedID(key, p.Tranche), Owner: projectOf(s.Quotes[key].Tenant, s.Quotes[key].Contract.Project), Fabric: p.Fabric, Kind: p.Kind, Links: lease.Shared, Begin: p.Begin, End: p.End, Pinned: true}
+			h := dated.Booking{ID: QuotedID(key, p.Tranche), Owner: projectOf(s.Quotes[key].Tenant, s.Quotes[key].Contract.Project), Fabric: p.Fabric, Kind: p.Kind, Links: lease.Shared, Begin: p.Begin, End: p.End, Pinned: true}
 			var err error
 			if h.Assigned, err = place.DecodeLinks(p.Assigned); err == nil {
 				h.Nodes, err = site.ParseOrder(p.Nodes, s.Site.Nodes())
@@ -82,7 +82,7 @@ func (s *State) ScheduleOn(snapshot *site.Site, now time.Time) (*dated.Schedule,
 				h.Links = lease.Hermetic
 			}
 			if err == nil {
-				err = c.Hold(h)
+				err = c.Book(h)
 			}
 			if err != nil {
 				return nil, fmt.Errorf("quote %s: %w", key, err)

@@ -33,7 +33,7 @@ func (p *Policy) openCheckpoint(data []byte) (Checkpoint, Key, error) {
 	var verifiers []note.Verifier
 	var keys []Key
 	for _, k := range p.Keys {
-		if k.Purpose != PurposeCheckpoint || k.Revoked {
+		if k.Purpose != claim.PurposeCheckpoint || k.Revoked {
 			continue
 		}
 		v, err := checkpointVerifier(k.Public)

@@ -12,7 +12,7 @@ import (
 // shown by the end of the log is absent, and named.
 func (v *verifier) finish() {
 	if e, ok := splitEnvelope(v.c.signed); ok {
-		if _, valid := v.policy.trustAt(PurposeStatement, v.time)[e.keyID]; !valid {
+		if _, valid := v.policy.trustAt(claim.PurposeStatement, v.time)[e.keyID]; !valid {
 			v.fail(logEntry{}, CheckSigner, "", "the bundle is signed by key %s, which the policy does not trust at %s", e.keyID, stamp(v.time))
 		}
 		v.signedBy = e.keyID

@@ -1,6 +1,10 @@
 package bundle
 
-import "io"
+import (
+	"io"
+
+	"bulkhead/claim"
+)
 
 // FrameAt is one frame of a bundle with where it lies.
 type FrameAt struct {
@@ -13,7 +17,7 @@ type FrameAt struct {
 // FramesOf lists the frames that a bundle's manifest names, in the order in
 // which they lie.
 func FramesOf(r io.ReaderAt, size int64, policy *Policy) ([]FrameAt, error) {
-	c, err := openContainer(r, size, policy.everTrusted(PurposeStatement))
+	c, err := openContainer(r, size, policy.everTrusted(claim.PurposeStatement))
 	if err != nil {
 		return nil, err
 	}

@@ -43,7 +43,7 @@ type invoiceSays struct {
 var invoiceShape = claim.ShapeOf[meter.Invoice]()
 
 func (v *verifier) readInvoice(o *opened, b *unnamedBody) (*invoiceSays, error) {
-	s, err := v.signed(o, b, PurposeInvoice, InvoiceType)
+	s, err := v.signed(o, b, claim.PurposeInvoice, InvoiceType)
 	if err != nil {
 		return nil, err
 	}

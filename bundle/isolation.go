@@ -44,7 +44,7 @@ func (c *isolationSays) ownFailed() int {
 // readIsolation opens an isolation certificate and has it add up: its verdict
 // must follow from its own figures, and nothing that it must print be left out.
 func (v *verifier) readIsolation(o *opened, b *unnamedBody) (*isolationSays, error) {
-	s, err := v.signed(o, b, PurposeStatement, prove.PredicateType)
+	s, err := v.signed(o, b, claim.PurposeStatement, prove.PredicateType)
 	if err != nil {
 		return nil, err
 	}

@@ -1,14 +1,11 @@
 package bundle
 
 import (
-	"bytes"
 	"crypto/ed25519"
 	"encoding/base64"
 	"errors"
 	"fmt"
-	"io"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/goccy/go-yaml"
@@ -82,69 +79,18 @@ type Golden struct {
 	PCRs []string `yaml:"pcrs"`
 }
 
-// Key purposes.
-const (
-	PurposeCheckpoint = "checkpoint"
-	PurposeStatement  = "statement"
-	PurposeInvoice    = "invoice"
-	PurposeProbe      = "probe" // the tenant's own, for probes on its nodes
-)
-
 // ParsePolicy reads a policy file, YAML or JSON. Unknown fields, unknown
 // purposes, keys that are none and empty trust are errors that name file, line
 // or field.
 func ParsePolicy(file string, data []byte) (*Policy, error) {
-	if len(data) > maxPolicy {
-		return nil, fmt.Errorf("%s: %d bytes, a policy has at most %d", file, len(data), maxPolicy)
-	}
-	if line := tooDeep(data); line > 0 {
-		return nil, fmt.Errorf("%s:%d: nested too deeply: a policy needs no more than %d levels", file, line, maxDepth)
-	}
 	var p Policy
-	decoder := yaml.NewDecoder(bytes.NewReader(data), yaml.Strict())
-	if err := decoder.Decode(&p); err != nil {
-		if errors.Is(err, io.EOF) {
-			return nil, fmt.Errorf("%s: it is empty: expected a policy that begins with %q", file, "policy: "+PolicyFormat)
-		}
-		return nil, fmt.Errorf("%s: %s", file, strings.TrimSpace(yaml.FormatError(err, false, true)))
-	}
-	if err := decoder.Decode(new(Policy)); !errors.Is(err, io.EOF) {
-		return nil, fmt.Errorf("%s: it holds more than one document: expected one, remove the --- line and what follows", file)
+	if err := claim.DecodeYAML(file, data, maxPolicy, fmt.Sprintf("a policy; begin with %q", "policy: "+PolicyFormat), &p); err != nil {
+		return nil, err
 	}
 	if err := p.Check(); err != nil {
 		return nil, fmt.Errorf("%s: %w", file, err)
 	}
 	return &p, nil
-}
-
-// maxDepth is how deep a file may nest. The YAML parser takes time that grows
-// with the square of the depth, and memory for each level.
-const maxDepth = 16
-
-// tooDeep finds the first line that nests deeper, before the parser does. It
-// counts brackets and dashes wherever they stand; 0 means none.
-func tooDeep(data []byte) int {
-	open, line := 0, 1
-	for rest := data; len(rest) > 0; line++ {
-		var text []byte
-		text, rest, _ = bytes.Cut(rest, []byte("\n"))
-		lead := len(text) - len(bytes.TrimLeft(text, " -?:\t"))
-		if lead > 4*maxDepth {
-			return line
-		}
-		for _, c := range text {
-			switch c {
-			case '[', '{':
-				open++
-			case ']', '}':
-				open = max(open-1, 0)
-			}
-			if open > maxDepth {
-				return line
-			}
-		}
-	}
-	return 0
 }
 
 // Encode writes the policy as YAML that ParsePolicy reads.
@@ -169,11 +115,11 @@ func (p *Policy) Check() error {
 	for i, k := range p.Keys {
 		field := fmt.Sprintf("keys[%d]", i)
 		switch k.Purpose {
-		case PurposeCheckpoint:
+		case claim.PurposeCheckpoint:
 			if _, err := checkpointVerifier(k.Public); err != nil {
 				return fmt.Errorf("%s.public: %w", field, err)
 			}
-		case PurposeStatement, PurposeInvoice, PurposeProbe:
+		case claim.PurposeStatement, claim.PurposeInvoice, claim.PurposeProbe:
 			public, err := publicKey(k.Public)
 			if err != nil {
 				return fmt.Errorf("%s.public: %w", field, err)
@@ -193,7 +139,7 @@ func (p *Policy) Check() error {
 		seen[keyFor{k.Purpose, k.Public}] = true
 		have[k.Purpose] = have[k.Purpose] || !k.Revoked
 	}
-	for _, purpose := range [...]string{PurposeCheckpoint, PurposeStatement, PurposeInvoice} {
+	for _, purpose := range [...]string{claim.PurposeCheckpoint, claim.PurposeStatement, claim.PurposeInvoice} {
 		if !have[purpose] {
 			return fmt.Errorf("keys: none for purpose %s: take them from the owner's published trust file (policy init --trust FILE)", purpose)
 		}

@@ -42,19 +42,19 @@ func TestPolicyErrors(t *testing.T) {
 	}
 	key := base64.StdEncoding.EncodeToString(make([]byte, 31))
 	for _, c := range []struct{ name, data, says string }{
-		{"nothing", "", "it is empty"},
+		{"nothing", "", "empty: expected a policy"},
 		{"no policy", "a: b", "unknown field"},
 		{"an unknown field", good + "trusts: everybody\n", "unknown field"},
 		{"another format", change("bulkhead-policy/1", "bulkhead-policy/9"), "policy: \"bulkhead-policy/9\""},
 		{"no tenant", change("tenant: acme", `tenant: ""`), "site and tenant"},
 		{"an unknown origin", change("- simulated", "- imagined"), "origins[1]"},
 		{"an unknown purpose", change("purpose: invoice", "purpose: anything"), "keys[2].purpose"},
-		{"a short key", change("purpose: invoice\n", "purpose: invoice\n  public: "+key+"\n"), "already"},
+		{"a short key", change("purpose: invoice\n", "purpose: invoice\n  public: "+key+"\n"), "the field is here twice"},
 		{"a wrong id", change("id: "+owner.Invoice.KeyID, "id: "+owner.Statement.KeyID), "keys[2].id"},
 		{"an unknown grade", change("turnover: simulated", "turnover: excellent"), "expected one of"},
 		{"brackets without end", strings.Repeat("[", 1<<20), "nested too deeply"},
 		{"dashes without end", strings.Repeat("- ", 1<<20), "nested too deeply"},
-		{"two documents", good + "---\n" + good, "more than one document"},
+		{"two documents", good + "---\n" + good, "a second document"},
 		{"a time that ends before it begins", change("purpose: invoice\n", "purpose: invoice\n  from: 2026-05-01T00:00:00Z\n  until: 2026-04-01T00:00:00Z\n"), "keys[2].until"},
 		{"a revoked key alone", change("purpose: invoice\n", "purpose: invoice\n  revoked: true\n"), "none for purpose invoice"},
 		{"golden values of nothing", good + "golden:\n- kind: H100\n  pcrs: [x]\n", "golden[0]"},

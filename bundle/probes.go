@@ -11,7 +11,7 @@ var probeShape = claim.ShapeOf[prove.Probe]()
 
 // readProbe opens a probe. Only the tenant's own keys make it one.
 func (v *verifier) readProbe(o *opened, b *unnamedBody) (*prove.Probe, error) {
-	s, err := v.signed(o, b, PurposeProbe, prove.ProbePredicate)
+	s, err := v.signed(o, b, claim.PurposeProbe, prove.ProbePredicate)
 	if err != nil {
 		return nil, err
 	}
@@ -39,7 +39,7 @@ func (v *verifier) probed(b *prove.Probed) {
 	}
 	v.later(func() {
 		absent := claim.Claim{Subject: b.Node, Sentence: "probed by the tenant", Grade: claim.Absent, Evidence: []claim.Digest{o.digest}}
-		if len(v.policy.all(PurposeProbe)) == 0 {
+		if len(v.policy.all(claim.PurposeProbe)) == 0 {
 			absent.Note = "the policy names no key for probes: this may be anybody's"
 			v.proved = append(v.proved, absent)
 			return

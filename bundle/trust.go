@@ -1,11 +1,8 @@
 package bundle
 
 import (
-	"bytes"
 	"fmt"
 	"time"
-
-	"github.com/goccy/go-yaml"
 
 	"bulkhead/claim"
 )
@@ -32,24 +29,18 @@ const maxTrust = 1 << 20
 // file: the keys are the owner's, everything else is still to be decided. Keys
 // of purposes that a tenant needs none of are left out.
 func PolicyFromTrust(file string, data []byte, tenant string) (*Policy, error) {
-	if len(data) > maxTrust {
-		return nil, fmt.Errorf("%s: %d bytes, a trust file has at most %d", file, len(data), maxTrust)
-	}
-	if line := tooDeep(data); line > 0 {
-		return nil, fmt.Errorf("%s:%d: nested too deeply: a trust file needs no more than %d levels", file, line, maxDepth)
-	}
 	var t trustFile
-	if err := yaml.NewDecoder(bytes.NewReader(data), yaml.Strict()).Decode(&t); err != nil {
-		return nil, fmt.Errorf("%s: %s", file, yaml.FormatError(err, false, true))
+	if err := claim.DecodeYAML(file, data, maxTrust, "what bulkhead key trust wrote", &t); err != nil {
+		return nil, err
 	}
 	p := &Policy{Policy: PolicyFormat, Site: t.Site, Tenant: tenant}
 	for _, k := range t.Keys {
 		key := Key{Purpose: k.Purpose, ID: k.ID, Public: k.Public, From: k.From.UTC(), Until: k.Until.UTC()}
 		switch k.Purpose {
-		case PurposeCheckpoint:
+		case claim.PurposeCheckpoint:
 			key.ID, key.Public = "", k.Note
 			p.Keys = append(p.Keys, key)
-		case PurposeStatement, PurposeInvoice:
+		case claim.PurposeStatement, claim.PurposeInvoice:
 			p.Keys = append(p.Keys, key)
 		}
 	}
@@ -70,7 +61,7 @@ func (p *Policy) CheckPins() error {
 
 // Name is how a person tells a key from another one.
 func (k *Key) Name() string {
-	if k.Purpose == PurposeCheckpoint {
+	if k.Purpose == claim.PurposeCheckpoint {
 		return k.Public
 	}
 	if public, err := publicKey(k.Public); err == nil {

@@ -36,7 +36,7 @@ var turnoverShape = claim.ShapeOf[node.Turnover]()
 // the entries that name it are compared later.
 // Cost: about 250 µs, most of it two signatures and JSON.
 func (v *verifier) readTurnover(o *opened, b *unnamedBody) (*turnoverSays, error) {
-	s, err := v.signed(o, b, PurposeStatement, node.TurnoverPredicate)
+	s, err := v.signed(o, b, claim.PurposeStatement, node.TurnoverPredicate)
 	if err != nil {
 		return nil, err
 	}

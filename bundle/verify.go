@@ -199,7 +199,7 @@ func (v *verifier) where() string { return v.at.String() }
 
 func (v *verifier) judge(r io.ReaderAt, size int64) (*Report, error) {
 	var err error
-	if v.c, err = openContainer(r, size, v.policy.everTrusted(PurposeStatement)); err != nil {
+	if v.c, err = openContainer(r, size, v.policy.everTrusted(claim.PurposeStatement)); err != nil {
 		return nil, fmt.Errorf("bundle: %w", err)
 	}
 	m := v.c.manifest

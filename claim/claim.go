@@ -1,7 +1,8 @@
 // Package claim is what evidence is made of: subject, digest, grade, origin, and a signed
 // statement that carries them.
 //
-// It imports no other room, because every other room speaks its words.
+// It also reads what others wrote, JSON and YAML, in one way or not at all. It imports no
+// other room, because every other room speaks its words.
 package claim
 
 import (

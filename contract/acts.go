@@ -3,6 +3,8 @@ package contract
 import (
 	"fmt"
 	"slices"
+
+	"bulkhead/claim"
 )
 
 // Act is something that one party does under a contract, and that binds the other.
@@ -78,16 +80,16 @@ func RoleOf(party string) string {
 func (c *Contract) May(a Act, party string) error {
 	rule, ok := RuleOf(a)
 	if !ok {
-		return &FieldError{Field: "act", Reason: fmt.Sprintf("%.40q is no act of a contract", string(a))}
+		return &claim.Problem{File: whole, Field: "act", Reason: fmt.Sprintf("%.40q is no act of a contract", string(a))}
 	}
 	parties, clause := rule.Parties(c)
 	switch {
 	case slices.Contains(parties, party):
 		return nil
 	case len(parties) == 0:
-		return &FieldError{Field: "act", Reason: fmt.Sprintf("%s: contract %s gives nobody this right", a, c.ID)}
+		return &claim.Problem{File: whole, Field: "act", Reason: fmt.Sprintf("%s: contract %s gives nobody this right", a, c.ID)}
 	}
-	return &FieldError{Field: "act", Reason: fmt.Sprintf("%s: contract %s gives this right to the %s only (%s), not to the %s", a, c.ID, parties[0], clause, party)}
+	return &claim.Problem{File: whole, Field: "act", Reason: fmt.Sprintf("%s: contract %s gives this right to the %s only (%s), not to the %s", a, c.ID, parties[0], clause, party)}
 }
 
 func both(*Contract) ([]string, string) {

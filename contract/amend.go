@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"math/big"
 	"time"
+
+	"bulkhead/claim"
 )
 
 // Amend reports whether next may follow c as its next version. A version is
@@ -14,7 +16,7 @@ import (
 // running when next takes effect keeps its kind, fabric, delivery date and
 // links; it may end earlier or later, and shrink, but more GPUs are a tranche
 // of their own, because they have a delivery date of their own.
-// It returns Errors that name fields of next, or nil.
+// It returns claim.Problems that name fields of next, or nil.
 func (c *Contract) Amend(next *Contract) error {
 	if err := next.Check(); err != nil {
 		return err
@@ -119,13 +121,13 @@ func (c *Contract) amendMoney(f *findings, next *Contract) {
 // the contract has no right of notice, or ends by itself no later.
 func (c *Contract) NoticeEnd(given time.Time) (time.Time, error) {
 	if c.NoticeDays == 0 {
-		return time.Time{}, &FieldError{Field: "notice_days", Reason: "this contract gives no right of notice"}
+		return time.Time{}, &claim.Problem{File: whole, Field: "notice_days", Reason: "this contract gives no right of notice"}
 	}
 	loc := c.Location()
 	year, month, day := given.In(loc).Date()
 	ends := latest(StartOfDay(loc, year, month, day+1+c.NoticeDays), c.FirmUntil)
 	if !ends.Before(c.End) {
-		return time.Time{}, &FieldError{Field: "end", Reason: fmt.Sprintf("a notice given on %s would end the contract on %s; it ends by itself on %s",
+		return time.Time{}, &claim.Problem{File: whole, Field: "end", Reason: fmt.Sprintf("a notice given on %s would end the contract on %s; it ends by itself on %s",
 			given.In(loc).Format(time.DateOnly), c.show(ends), c.show(c.End))}
 	}
 	return ends, nil

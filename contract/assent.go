@@ -14,10 +14,6 @@ import (
 // AssentFormat names the bytes that a tenant signs.
 const AssentFormat = "bulkhead-assent/1"
 
-// AssentNamespace is the SSHSIG namespace of a tenant's acts: no signature that was
-// made for anything else, a file or a commit, is one.
-const AssentNamespace = "tenant-act@bulkhead"
-
 // AssentLasts is for how long a signature that no quote bounds may be used.
 const AssentLasts = 10 * time.Minute
 
@@ -199,7 +195,7 @@ func (s *SignedAssent) Check(want Assent, key sshkey.Key, now time.Time) error {
 	if s.Key != key.Fingerprint() {
 		return fmt.Errorf("assent: it names key %.80q as its signer, expected %s", s.Key, key.Fingerprint())
 	}
-	if err := key.Verify(AssentNamespace, is.Encode(), s.Signature); err != nil {
+	if err := key.Verify(claim.PurposeTenantAct, is.Encode(), s.Signature); err != nil {
 		return fmt.Errorf("assent: %w", err)
 	}
 	return nil
@@ -211,7 +207,7 @@ func (a Assent) Sign(signer sshkey.Signer) (*SignedAssent, error) {
 	if err != nil {
 		return nil, err
 	}
-	signature, err := sshkey.Sign(signer, AssentNamespace, a.Encode())
+	signature, err := sshkey.Sign(signer, claim.PurposeTenantAct, a.Encode())
 	if err != nil {
 		return nil, err
 	}

@@ -6,6 +6,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"bulkhead/claim"
 )
 
 func flagshipText(t testing.TB) string {
@@ -84,9 +86,9 @@ func TestBadContractsAreRefusedWithLineAndField(t *testing.T) {
 			at := strings.Index(good, tc.old)
 			text := strings.Replace(good, tc.old, tc.new, 1)
 			_, err := Parse("c.yaml", []byte(text))
-			var all Errors
+			var all claim.Problems
 			if !errors.As(err, &all) {
-				t.Fatalf("error %v, expected Errors", err)
+				t.Fatalf("error %v, expected claim.Problems", err)
 			}
 			line := 1 + strings.Count(good[:at], "\n")
 			for _, one := range all {

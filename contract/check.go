@@ -11,7 +11,7 @@ import (
 )
 
 // Check applies every rule that a single version can be held to. It returns
-// Errors, or nil. Rules between two versions are Amend's.
+// claim.Problems, or nil. Rules between two versions are Amend's.
 func (c *Contract) Check() error {
 	f := &findings{}
 	c.checkHead(f)

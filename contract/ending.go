@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"math/big"
 	"time"
+
+	"bulkhead/claim"
 )
 
 // What rights are about, and what they give.
@@ -94,7 +96,7 @@ func (c *Contract) Perform(a Asked) (*Outcome, error) {
 			next, err = c.reduced(a, missing, &p)
 		}
 	default:
-		return nil, &FieldError{Field: "act", Reason: fmt.Sprintf("%s makes no new version of a contract", a.Act)}
+		return nil, &claim.Problem{File: whole, Field: "act", Reason: fmt.Sprintf("%s makes no new version of a contract", a.Act)}
 	}
 	if err != nil {
 		return nil, err
@@ -152,9 +154,9 @@ func (c *Contract) late(a Asked, remedy string, p *Preview) (missing int64, err 
 		}
 	}
 	if !soonest.IsZero() {
-		return 0, &FieldError{Field: "act", Reason: fmt.Sprintf("%s: the right arises on %s, if it is still late then", a.Act, c.show(soonest))}
+		return 0, &claim.Problem{File: whole, Field: "act", Reason: fmt.Sprintf("%s: the right arises on %s, if it is still late then", a.Act, c.show(soonest))}
 	}
-	return 0, &FieldError{Field: "tranche", Reason: fmt.Sprintf("%s: nothing of contract %s%s is late: all that is due was delivered", a.Act, c.ID, ofTranche(a.Tranche))}
+	return 0, &claim.Problem{File: whole, Field: "tranche", Reason: fmt.Sprintf("%s: nothing of contract %s%s is late: all that is due was delivered", a.Act, c.ID, ofTranche(a.Tranche))}
 }
 
 func ofTranche(id string) string {
@@ -167,7 +169,7 @@ func ofTranche(id string) string {
 // ended is the next version, which ends at an instant, with what that settles.
 func (c *Contract) ended(a Asked, ends time.Time, p *Preview) (*Contract, error) {
 	if !ends.Before(c.End) {
-		return nil, &FieldError{Field: "end", Reason: fmt.Sprintf("the contract ends by itself on %s, which is no later than %s would", c.show(c.End), a.Act)}
+		return nil, &claim.Problem{File: whole, Field: "end", Reason: fmt.Sprintf("the contract ends by itself on %s, which is no later than %s would", c.show(c.End), a.Act)}
 	}
 	next := c.cut(a.Given, ends)
 	next.Ending = &Ending{Act: a.Act, Party: a.Party, Clause: p.Clause, Fee: p.Fee}
@@ -222,7 +224,7 @@ func (c *Contract) reduced(a Asked, missing int64, p *Preview) (*Contract, error
 	p.WasGPUs = t.GPUs
 	p.GPUs = t.GPUs - missing*int64(t.GPUsANode())
 	if p.GPUs <= 0 {
-		return nil, &FieldError{Field: "tranche", Reason: fmt.Sprintf("reduce: nothing of %s has come: there is nothing to keep", t.ID)}
+		return nil, &claim.Problem{File: whole, Field: "tranche", Reason: fmt.Sprintf("reduce: nothing of %s has come: there is nothing to keep", t.ID)}
 	}
 	t.GPUs = p.GPUs
 	digits, _ := Digits(c.Currency)

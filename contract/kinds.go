@@ -78,7 +78,7 @@ func (c *Contract) Settlements() ([]*Contract, error) {
 			used[at] = true
 		}
 		out = append(out, settled)
-		if list, wrong := settled.Check().(Errors); wrong {
+		if list, wrong := settled.Check().(claim.Problems); wrong {
 			for _, e := range list {
 				if e = inFile(e, rates); !told[e.Error()] {
 					told[e.Error()] = true
@@ -166,7 +166,7 @@ func (c *Contract) settle(groups [][]int, n int) (settled *Contract, rates []int
 var rateAt = regexp.MustCompile(`rates\[(\d+)\]`)
 
 // inFile says of a finding about a settlement where it is in what was asked.
-func inFile(e *FieldError, rates []int) *FieldError {
+func inFile(e *claim.Problem, rates []int) *claim.Problem {
 	back := func(text string) string {
 		return rateAt.ReplaceAllStringFunc(text, func(found string) string {
 			at, err := strconv.Atoi(rateAt.FindStringSubmatch(found)[1])
@@ -176,7 +176,7 @@ func inFile(e *FieldError, rates []int) *FieldError {
 			return fmt.Sprintf("rates[%d]", rates[at])
 		})
 	}
-	return &FieldError{Field: back(e.Field), Reason: back(e.Reason)}
+	return &claim.Problem{File: whole, Field: back(e.Field), Reason: back(e.Reason)}
 }
 
 // checkKinds checks what a tranche accepts. Its kind, once chosen, is one of it.

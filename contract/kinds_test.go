@@ -5,6 +5,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"bulkhead/claim"
 )
 
 // eitherText is a small contract whose tranches accept two kinds each.
@@ -142,7 +144,7 @@ func TestBadKindsAreRefusedWithLineAndField(t *testing.T) {
 		t.Run(tc.name, func(t *testing.T) {
 			text := strings.Replace(eitherText, tc.old, tc.new, 1)
 			_, err := Parse("either.yaml", []byte(text))
-			var list Errors
+			var list claim.Problems
 			if !errors.As(err, &list) {
 				t.Fatalf("%v", err)
 			}

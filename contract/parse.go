@@ -2,56 +2,35 @@ package contract
 
 import (
 	"errors"
-	"maps"
-	"slices"
 	"strconv"
 	"strings"
 	"time"
 
+	"bulkhead/claim"
 	"bulkhead/lease"
-
-	"github.com/goccy/go-yaml/ast"
 )
 
 // Parse reads a contract file and checks it; kinds may be open in it
 // (CheckAsked). file only names it in errors.
-// Every error is one of Errors: file, line, field, what was expected.
+// Every error is one of claim.Problems: file, line, field, what was expected.
 //
 // The file is plain YAML without anchors and tags. Dates mean the first
 // instant of that day in time_zone; shares may be written as 97% or 0.97;
 // spans of time as 15m or 4h; numbers with underscores between digits.
 func Parse(file string, data []byte) (*Contract, error) {
-	doc, top, err := readDocument(file, data)
+	top, err := claim.ReadYAML(file, data, MaxFile, `a contract; begin with "id: NAME"`)
 	if err != nil {
 		return nil, err
 	}
 	p := &reader{c: &Contract{}, loc: time.UTC}
-	var name string
-	for _, pair := range top.Values { // dates need the zone and its rules, wherever they stand
-		key, ok := pair.Key.(*ast.StringNode)
-		switch text, is := pair.Value.(*ast.StringNode); {
-		case ok && is && key.Value == "time_zone":
-			if loc, err := Zone(text.Value); err == nil {
-				p.loc = loc
-			}
-			name = text.Value
-		case ok && key.Value == "zone_rules":
-			p.rules = &ZoneRules{}
-			(&reader{loc: time.UTC}).zoneRules(field{doc, "zone_rules", pair.Value}, p.rules)
-		}
-	}
-	if p.rules != nil {
-		p.loc = (&Contract{TimeZone: name, ZoneRules: p.rules}).Location()
-	}
-	p.contract(field{doc, "", top})
-	if len(doc.list) == 0 {
+	p.contract(top)
+	if top.Failed() == 0 {
 		p.defaults()
-		if list := (Errors)(nil); errors.As(p.c.CheckAsked(), &list) {
-			doc.list = list
+		if found := (claim.Problems)(nil); errors.As(p.c.CheckAsked(), &found) {
+			top.Locate(found)
 		}
 	}
-	doc.locate()
-	if err := doc.err(); err != nil {
+	if err := top.Err(); err != nil {
 		return nil, err
 	}
 	return p.c, nil
@@ -89,55 +68,65 @@ func (p *reader) defaults() {
 	}
 }
 
-func (p *reader) contract(f field) {
+func (p *reader) contract(f claim.YAML) {
 	c := p.c
-	f.fields(known{
+	zone := known{"time_zone": func(f claim.YAML) {
+		text(&c.TimeZone)(f)
+		if loc, err := Zone(c.TimeZone); err == nil {
+			p.loc = loc
+		}
+	}}
+	rules := known{"zone_rules": optional(&p.rules, func(f claim.YAML, v *ZoneRules) {
+		(&reader{loc: time.UTC}).zoneRules(f, v)
+		p.loc = (&Contract{TimeZone: c.TimeZone, ZoneRules: v}).Location()
+	})}
+	fields(f, zone, rules, known{ // dates need the zone and its rules, wherever they stand
 		"id": text(&c.ID), "version": number(&c.Version), "effective": p.instant(&c.Effective),
 		"title": text(&c.Title), "fictional": truth(&c.Fictional), "note": text(&c.Note),
 		"tenant": text(&c.Tenant), "project": text(&c.Project),
-		"currency": text(&c.Currency), "time_zone": text(&c.TimeZone), "zone_rules": func(field) {}, // read before all dates
-		"begin": p.instant(&c.Begin), "end": p.instant(&c.End),
+		"currency": text(&c.Currency),
+		"begin":    p.instant(&c.Begin), "end": p.instant(&c.End),
 		"notice_days": number(&c.NoticeDays), "firm_until": p.instant(&c.FirmUntil),
-		"legal_digest": func(f field) {
-			if s, ok := f.scalar(); ok {
+		"legal_digest": func(f claim.YAML) {
+			if s, ok := scalar(f); ok {
 				if err := c.LegalDigest.UnmarshalText([]byte(s)); err != nil {
-					f.errorf("%v", err)
+					f.Fail("%v", err)
 				}
 			}
 		},
 		"tranches": list(&c.Tranches, p.tranche), "rates": list(&c.Rates, p.rate),
-		"take_or_pay": optional(&c.TakeOrPay, func(f field, v *TakeOrPay) {
-			f.fields(known{"tranches": texts(&v.Tranches), "share": share(&v.Share), "clause": text(&v.Clause)})
+		"take_or_pay": optional(&c.TakeOrPay, func(f claim.YAML, v *TakeOrPay) {
+			fields(f, known{"tranches": texts(&v.Tranches), "share": share(&v.Share), "clause": text(&v.Clause)})
 		}),
-		"prepaid": optional(&c.Prepaid, func(f field, v *Prepaid) {
-			f.fields(known{"amount": price(&v.Amount), "from": p.instant(&v.From), "months": number(&v.Months), "clause": text(&v.Clause), "early_end": usual(&v.EarlyEnd, EarlyEndRefund)})
+		"prepaid": optional(&c.Prepaid, func(f claim.YAML, v *Prepaid) {
+			fields(f, known{"amount": price(&v.Amount), "from": p.instant(&v.From), "months": number(&v.Months), "clause": text(&v.Clause), "early_end": usual(&v.EarlyEnd, EarlyEndRefund)})
 		}),
 		"sla": list(&c.SLA, p.sla), "credit_cap": share(&c.CreditCap),
-		"unknown": func(f field) {
-			f.fields(known{"grace": seconds(&c.Unknown.GraceS), "then": text(&c.Unknown.Then)})
+		"unknown": func(f claim.YAML) {
+			fields(f, known{"grace": seconds(&c.Unknown.GraceS), "then": text(&c.Unknown.Then)})
 		},
 		"storage": list(&c.Storage, p.volume),
-		"termination": list(&c.Termination, func(f field, v *Right) {
-			f.fields(known{"when": text(&v.When), "after_days": number(&v.AfterDays), "remedy": text(&v.Remedy), "by": text(&v.By), "fee": share(&v.Fee), "clause": text(&v.Clause)})
+		"termination": list(&c.Termination, func(f claim.YAML, v *Right) {
+			fields(f, known{"when": text(&v.When), "after_days": number(&v.AfterDays), "remedy": text(&v.Remedy), "by": text(&v.By), "fee": share(&v.Fee), "clause": text(&v.Clause)})
 		}),
-		"tax": optional(&c.Tax, func(f field, v *Tax) {
-			f.fields(known{"name": text(&v.Name), "rate": share(&v.Rate), "clause": text(&v.Clause)})
+		"tax": optional(&c.Tax, func(f claim.YAML, v *Tax) {
+			fields(f, known{"name": text(&v.Name), "rate": share(&v.Rate), "clause": text(&v.Clause)})
 		}),
 	})
 }
 
 // usual reads a word of which one is the usual: written or left out, it has one spelling.
-func usual(into *string, word string) func(field) {
-	return func(f field) {
+func usual(into *string, word string) func(claim.YAML) {
+	return func(f claim.YAML) {
 		if text(into)(f); *into == word {
 			*into = ""
 		}
 	}
 }
 
-func (p *reader) tranche(f field, v *Tranche) {
+func (p *reader) tranche(f claim.YAML, v *Tranche) {
 	v.Acceptance, v.Links = OnDelivery, lease.Shared
-	f.fields(known{
+	fields(f, known{
 		"id": text(&v.ID), "kind": text(&v.Kind), "kinds": texts(&v.Kinds), "mixed": unmixed, "fabric": text(&v.Fabric), "gpus": number(&v.GPUs), "node_gpus": number(&v.NodeGPUs),
 		"delivery": p.instant(&v.Delivery), "end": p.instant(&v.End), "grace_days": number(&v.GraceDays),
 		"late_discount": share(&v.LateDiscount), "links": text((*string)(&v.Links)), "split": truth(&v.Split), "split_racks": truth(&v.SplitRacks), "segment_gpus": number(&v.SegmentGPUs),
@@ -147,33 +136,33 @@ func (p *reader) tranche(f field, v *Tranche) {
 
 // unmixed reads "mixed": a tranche that says it may be of several kinds at once
 // is told that this can't be had, and not that the field is unknown.
-func unmixed(f field) {
+func unmixed(f claim.YAML) {
 	mixed := false
 	if truth(&mixed)(f); mixed {
-		f.errorf("a slice of several kinds at once is not offered: with kinds it is all of one of them; for both at once write a tranche for each")
+		f.Fail("a slice of several kinds at once is not offered: with kinds it is all of one of them; for both at once write a tranche for each")
 	}
 }
 
-func (p *reader) rate(f field, v *Rate) {
-	f.fields(known{
+func (p *reader) rate(f claim.YAML, v *Rate) {
+	fields(f, known{
 		"tranches": texts(&v.Tranches), "kind": text(&v.Kind), "from": p.instant(&v.From), "to": p.instant(&v.To),
 		"basis": text((*string)(&v.Basis)), "price": price(&v.Price), "clause": text(&v.Clause),
 	})
 }
 
-func (p *reader) sla(f field, v *SLA) {
-	f.fields(known{
+func (p *reader) sla(f claim.YAML, v *SLA) {
+	fields(f, known{
 		"metric": text((*string)(&v.Metric)), "after": seconds(&v.AfterS), "allowance": seconds(&v.AllowanceS),
-		"tiers": list(&v.Tiers, func(f field, t *Tier) {
-			f.fields(known{"below": share(&t.Below), "credit": share(&t.Credit)})
+		"tiers": list(&v.Tiers, func(f claim.YAML, t *Tier) {
+			fields(f, known{"below": share(&t.Below), "credit": share(&t.Credit)})
 		}),
 		"cap": share(&v.Cap), "exclusions": texts(&v.Exclusions), "clause": text(&v.Clause),
 		"ports": usual(&v.Ports, "share"), "unclear": usual(&v.Unclear, "not-credited"),
 	})
 }
 
-func (p *reader) volume(f field, v *Volume) {
-	f.fields(known{
+func (p *reader) volume(f claim.YAML, v *Volume) {
+	fields(f, known{
 		"id": text(&v.ID), "capacity_tb": number(&v.CapacityTB), "bandwidth_gbps": number(&v.BandwidthGbps),
 		"iops": number(&v.IOPS), "key_mode": text(&v.KeyMode), "from": p.instant(&v.From), "to": p.instant(&v.To),
 		"price": price(&v.Price), "clause": text(&v.Clause),
@@ -181,19 +170,19 @@ func (p *reader) volume(f field, v *Volume) {
 }
 
 // zoneRules reads the rules of the zone; dates without an offset are of UTC here.
-func (p *reader) zoneRules(f field, z *ZoneRules) {
-	f.fields(known{
+func (p *reader) zoneRules(f claim.YAML, z *ZoneRules) {
+	fields(f, known{
 		"version": text(&z.Version), "from": p.instant(&z.From), "until": p.instant(&z.Until), "offset": offset(&z.OffsetS),
-		"changes": list(&z.Changes, func(f field, c *ZoneChange) {
-			f.fields(known{"at": p.instant(&c.At), "offset": offset(&c.OffsetS)})
+		"changes": list(&z.Changes, func(f claim.YAML, c *ZoneChange) {
+			fields(f, known{"at": p.instant(&c.At), "offset": offset(&c.OffsetS)})
 		}),
 	})
 }
 
 // offset reads +01:00 or -09:30, with seconds where there are some.
-func offset(into *int) func(field) {
-	return func(f field) {
-		s, ok := f.scalar()
+func offset(into *int) func(claim.YAML) {
+	return func(f claim.YAML) {
+		s, ok := scalar(f)
 		if !ok {
 			return
 		}
@@ -203,82 +192,76 @@ func offset(into *int) func(field) {
 				return
 			}
 		}
-		f.errorf("%.20q: expected hours and minutes east of UTC, such as \"+01:00\" or \"-09:30\"", s)
+		f.Fail("%.20q: expected hours and minutes east of UTC, such as \"+01:00\" or \"-09:30\"", s)
 	}
 }
 
-func (p *reader) instant(into *time.Time) func(field) {
-	return func(f field) {
-		if s, ok := f.scalar(); ok {
+func (p *reader) instant(into *time.Time) func(claim.YAML) {
+	return func(f claim.YAML) {
+		if s, ok := scalar(f); ok {
 			t, err := parseInstant(s, p.loc)
 			if err != nil {
-				f.errorf("%v", err)
+				f.Fail("%v", err)
 			}
 			*into = t
 		}
 	}
 }
 
-func text(into *string) func(field) {
-	return func(f field) {
-		if s, ok := f.scalar(); ok {
+func text(into *string) func(claim.YAML) {
+	return func(f claim.YAML) {
+		if s, ok := scalar(f); ok {
 			*into = s
 		}
 	}
 }
 
-func texts(into *[]string) func(field) {
-	return list(into, func(f field, s *string) { text(s)(f) })
+func texts(into *[]string) func(claim.YAML) {
+	return list(into, func(f claim.YAML, s *string) { text(s)(f) })
 }
 
-func list[T any](into *[]T, read func(field, *T)) func(field) {
-	return func(f field) {
-		f.each(func(f field) {
+func list[T any](into *[]T, read func(claim.YAML, *T)) func(claim.YAML) {
+	return func(f claim.YAML) {
+		for _, item := range f.Items() {
 			*into = append(*into, *new(T))
-			read(f, &(*into)[len(*into)-1])
-		})
+			read(item, &(*into)[len(*into)-1])
+		}
 	}
 }
 
-func optional[T any](into **T, read func(field, *T)) func(field) {
-	return func(f field) {
+func optional[T any](into **T, read func(claim.YAML, *T)) func(claim.YAML) {
+	return func(f claim.YAML) {
 		*into = new(T)
 		read(f, *into)
 	}
 }
 
-func number[T int | int64](into *T) func(field) {
-	return func(f field) {
-		s, ok := f.scalar()
+func number[T int | int64](into *T) func(claim.YAML) {
+	return func(f claim.YAML) {
+		s, ok := scalar(f)
 		if !ok {
 			return
 		}
 		d, err := ParseDecimal(s)
 		n, errInt := strconv.ParseInt(string(d), 10, 64)
 		if err != nil || errInt != nil {
-			f.errorf("%.40q: expected a whole number of at most %d digits, such as 72_000", s, MaxWhole)
+			f.Fail("%.40q: expected a whole number of at most %d digits, such as 72_000", s, MaxWhole)
 			return
 		}
 		*into = T(n)
 	}
 }
 
-func truth(into *bool) func(field) {
-	return func(f field) {
-		if n, ok := f.node.(*ast.BoolNode); ok {
-			*into = n.Value
-			return
-		}
-		f.errorf("expected true or false, found %s", describe(f.node))
-	}
+func truth(into *bool) func(claim.YAML) {
+	return func(f claim.YAML) { *into = f.Bool() }
 }
 
-func price(into *Decimal) func(field) {
-	return func(f field) {
-		if s, ok := f.scalar(); ok {
+func price(into *Decimal) func(claim.YAML) {
+	return func(f claim.YAML) {
+		if s, ok := scalar(f); ok {
 			d, err := ParseDecimal(s)
 			if err != nil {
-				f.errorf("%v", err)
+				f.Fail("%v", err)
 			}
 			*into = d
 		}
@@ -286,9 +269,9 @@ func price(into *Decimal) func(field) {
 }
 
 // share reads 0.97 or 97%.
-func share(into *Decimal) func(field) {
-	return func(f field) {
-		s, ok := f.scalar()
+func share(into *Decimal) func(claim.YAML) {
+	return func(f claim.YAML) {
+		s, ok := scalar(f)
 		if !ok {
 			return
 		}
@@ -298,7 +281,7 @@ func share(into *Decimal) func(field) {
 			d, err = d.hundredth()
 		}
 		if err != nil {
-			f.errorf("%v", err)
+			f.Fail("%v", err)
 			return
 		}
 		*into = d
@@ -306,9 +289,9 @@ func share(into *Decimal) func(field) {
 }
 
 // seconds reads 15m, 4h, 1h30m or a whole number of days such as 2d.
-func seconds(into *int64) func(field) {
-	return func(f field) {
-		s, ok := f.scalar()
+func seconds(into *int64) func(claim.YAML) {
+	return func(f claim.YAML) {
+		s, ok := scalar(f)
 		if !ok {
 			return
 		}
@@ -320,11 +303,9 @@ func seconds(into *int64) func(field) {
 		}
 		d, err := time.ParseDuration(s)
 		if err != nil || d < 0 || d%time.Second != 0 {
-			f.errorf("%.40q: expected a span of time in whole seconds, such as 15m, 4h or 2d", s)
+			f.Fail("%.40q: expected a span of time in whole seconds, such as 15m, 4h or 2d", s)
 			return
 		}
 		*into = int64(d / time.Second)
 	}
 }
-
-func sortedKeys(m known) []string { return slices.Sorted(maps.Keys(m)) }

@@ -25,8 +25,8 @@ var reserved = []word{
 		[]string{"lineage/", "fabric/", "wire/", "sim/", "lab/", "run/lineage.go", "node/driver.go", "prove/", "node/driver.go", "node/nodetest/", "book/next.go"},
 		"a fence is the token that a writer shows to devices: a node is severed, a mount ends, work is deferred"},
 	{[]string{"hold", "held", "holder", "holders", "holding", "holdings", "unheld"},
-		[]string{"prove/", "book/labels.go", "book/adopt.go", "run/churn.go", "lab/stage/watch.go", "place/", "fabric/ethernet/collector/"},
-		"a holder is whom a port belongs to, for the prover (and for place, who has a node or link): a loop is paused, work is deferred, a node is booked, links are assigned, a line is contested"},
+		[]string{"prove/", "book/labels.go", "book/adopt.go", "run/churn.go", "lab/stage/watch.go", "fabric/ethernet/collector/"},
+		"a holder is whom a port belongs to, for the prover: a loop is paused, work is deferred, a node is taken, and booked by a lease, links are assigned, a line is contested"},
 	{[]string{"witness", "witnesses", "witnessed"}, nil,
 		"a witness is who cosigns a checkpoint, and there is none yet: what is read back has sources, a move has the log of a tenant"},
 	{[]string{"caller", "callers"}, []string{"api/"},
@@ -132,7 +132,7 @@ func declared(t *testing.T, path string) map[string]bool {
 // nobody. A new one is either the same thing seen from another room, or gets another name.
 var alike = map[string]string{
 	"what a package of its kind has, and is asked for by the package's name": "Asked Capabilities Changes Check Client Config Control Device Digest Driver Event Failure Fault Finding Fixture Header Input Key Kind Log Method Missing Observation Options Outcome Path Plan Policy Reader Refusal Report Request Role Row Shape Sim State Step Tree Trust Verdict",
-	"one thing of the world, as each of several rooms knows it":              "Acknowledged Act Brake Certificate Checkpoint Class Contract Evidence Fabric Facts Found Hall Health Host Interval Invoice Leaf Lease Link Node Owner Plane Pod Port Ports Posture Quote Registered SU SeverProof SeveredPort Seen Silence Silent Site Span Supply TenantKey TenantToken Usage Volume",
+	"one thing of the world, as each of several rooms knows it":              "Acknowledged Act Booking Brake Certificate Checkpoint Class Contract Evidence Fabric Facts Found Hall Health Host Interval Invoice Leaf Lease Link Node Owner Plane Pod Port Ports Posture Quote Registered SU SeverProof SeveredPort Seen Silence Silent Site Span Supply TenantKey TenantToken Usage Volume",
 	"the writer's token, under the name of each driver that takes it":        "Fence",
 	"what is asked for, and what is drafted, in the room that says of what":  "Ask Change Draft",
 }

@@ -27,7 +27,7 @@ import (
 
 // Purposes are what keys sign: each has its own, so that each can be rotated by
 // itself and trusted for one thing only.
-var Purposes = []string{"checkpoint", "invoice", "statement", "webhook"}
+var Purposes = []string{claim.PurposeCheckpoint, claim.PurposeInvoice, claim.PurposeStatement, claim.PurposeWebhook}
 
 // Key is one key. Retired is zero for the one in use.
 type Key struct {
@@ -188,7 +188,7 @@ const CheckpointName = "bulkhead-checkpoint"
 
 // Checkpoint signs a checkpoint.
 func (s *Store) Checkpoint(origin string, size uint64, root claim.Digest) ([]byte, error) {
-	k, err := s.current("checkpoint")
+	k, err := s.current(claim.PurposeCheckpoint)
 	if err != nil {
 		return nil, err
 	}

@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"golang.org/x/mod/sumdb/note"
+
+	"bulkhead/claim"
 )
 
 // Trust is what the owner publishes about its keys, for tenants to put into
@@ -37,7 +39,7 @@ func (s *Store) Trust(site string) (Trust, error) {
 	for i := range s.keys {
 		k := &s.keys[i]
 		entry := TrustKey{Purpose: k.Purpose, ID: k.ID, Public: base64.StdEncoding.EncodeToString(k.Public()), From: k.Created, Until: k.Retired}
-		if k.Purpose == "checkpoint" {
+		if k.Purpose == claim.PurposeCheckpoint {
 			_, verifier, err := noteKeys(k)
 			if err != nil {
 				return Trust{}, err
@@ -58,7 +60,7 @@ func (s *Store) Verifiers() ([]note.Verifier, error) {
 	defer s.mu.Unlock()
 	var out []note.Verifier
 	for i := range s.keys {
-		if s.keys[i].Purpose != "checkpoint" {
+		if s.keys[i].Purpose != claim.PurposeCheckpoint {
 			continue
 		}
 		_, public, err := noteKeys(&s.keys[i])

@@ -201,26 +201,41 @@ func (h *HandOver) trees() (sus, pods, halls tree) {
 	return sus, pods, halls
 }
 
-// slurmConf writes topology.conf for Slurm's topology/tree plugin: an SU is a
-// leaf switch, as the rails of an SU are alike; pods, halls and the fabric join
-// them. Source: Slurm's topology.conf manual page.
-func (h *HandOver) slurmConf(fabric string) string {
-	var b strings.Builder
-	b.WriteString("# Slurm topology/tree. SU = the rail leaves of a scalable unit, one switch to Slurm.\n")
+// slurmSwitch is a switch as Slurm has it: with nodes below it, or with switches.
+type slurmSwitch struct{ name, nodes, switches string }
+
+// slurmSwitches are those of Slurm's tree plugin: an SU is a leaf switch, as the rails of
+// an SU are alike; pods, halls and the fabric join them.
+func (h *HandOver) slurmSwitches(fabric string) []slurmSwitch {
 	sus, pods, halls := h.trees()
+	var out []slurmSwitch
 	for _, su := range sus.names {
-		fmt.Fprintf(&b, "SwitchName=%s Nodes=%s\n", su, hostList(sus.children[su]))
+		out = append(out, slurmSwitch{name: su, nodes: hostList(sus.children[su])})
 	}
 	for _, pod := range pods.names {
-		fmt.Fprintf(&b, "SwitchName=pod-%s Switches=%s\n", pod, strings.Join(pods.children[pod], ","))
+		out = append(out, slurmSwitch{name: "pod-" + pod, switches: strings.Join(pods.children[pod], ",")})
 	}
 	var top []string
 	for _, hall := range halls.names {
-		fmt.Fprintf(&b, "SwitchName=hall-%s Switches=pod-%s\n", hall, strings.Join(halls.children[hall], ",pod-"))
+		out = append(out, slurmSwitch{name: "hall-" + hall, switches: "pod-" + strings.Join(halls.children[hall], ",pod-")})
 		top = append(top, "hall-"+hall)
 	}
 	if len(top) > 0 {
-		fmt.Fprintf(&b, "SwitchName=fabric-%s Switches=%s\n", fabric, strings.Join(top, ","))
+		out = append(out, slurmSwitch{name: "fabric-" + fabric, switches: strings.Join(top, ",")})
+	}
+	return out
+}
+
+// slurmConf writes topology.conf. Source: Slurm's topology.conf manual page.
+func (h *HandOver) slurmConf(fabric string) string {
+	var b strings.Builder
+	b.WriteString("# Slurm topology/tree. SU = the rail leaves of a scalable unit, one switch to Slurm.\n")
+	for _, s := range h.slurmSwitches(fabric) {
+		if s.nodes != "" {
+			fmt.Fprintf(&b, "SwitchName=%s Nodes=%s\n", s.name, s.nodes)
+		} else {
+			fmt.Fprintf(&b, "SwitchName=%s Switches=%s\n", s.name, s.switches)
+		}
 	}
 	return h.withAbsent(&b)
 }
@@ -230,21 +245,13 @@ func (h *HandOver) slurmConf(fabric string) string {
 // was unpacked (lab/slurm-next).
 func (h *HandOver) slurmYAML(fabric string) string {
 	var b strings.Builder
-	sus, pods, halls := h.trees()
 	fmt.Fprintf(&b, "- topology: %s\n  cluster_default: true\n  tree:\n    switches:\n", fabric)
-	for _, su := range sus.names {
-		fmt.Fprintf(&b, "      - switch: %s\n        nodes: %s\n", su, hostList(sus.children[su]))
-	}
-	for _, pod := range pods.names {
-		fmt.Fprintf(&b, "      - switch: pod-%s\n        children: %s\n", pod, strings.Join(pods.children[pod], ","))
-	}
-	var top []string
-	for _, hall := range halls.names {
-		fmt.Fprintf(&b, "      - switch: hall-%s\n        children: pod-%s\n", hall, strings.Join(halls.children[hall], ",pod-"))
-		top = append(top, "hall-"+hall)
-	}
-	if len(top) > 0 {
-		fmt.Fprintf(&b, "      - switch: fabric-%s\n        children: %s\n", fabric, strings.Join(top, ","))
+	for _, s := range h.slurmSwitches(fabric) {
+		if s.nodes != "" {
+			fmt.Fprintf(&b, "      - switch: %s\n        nodes: %s\n", s.name, s.nodes)
+		} else {
+			fmt.Fprintf(&b, "      - switch: %s\n        children: %s\n", s.name, s.switches)
+		}
 	}
 	return h.withAbsent(&b)
 }

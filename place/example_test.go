@@ -17,7 +17,7 @@ func Example() {
 		{{Kinds: []string{"H100"}, SUs: []int{4, 4, 4}}},
 	}})
 	o := place.NewOccupancy(s)
-	o.Hold(site.SetOf(0)) // somebody has the first node
+	o.Take(site.SetOf(0)) // somebody has the first node
 
 	for _, nodes := range []int{3, 7, 5} {
 		slice, err := solve.On(o, place.Ask{Nodes: nodes, Fabric: "roce", Kind: "H100", Links: lease.Shared})

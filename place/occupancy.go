@@ -44,9 +44,9 @@ type Occupancy struct {
 	// by whom it was not said. One node may be in several at different times.
 	Hermetic, Shared, Unsaid *site.Set
 
-	HeldUp, FailedUp     []Mask // uplinks of each leaf: SU number * Rails + rail
-	HeldCore, FailedCore []Mask // core links of each spine: (pod * Rails + rail) * Spines + spine
-	Whole                []bool // SUs that a hermetic slice has whole
+	AssignedUp, FailedUp     []Mask // uplinks of each leaf: SU number * Rails + rail
+	AssignedCore, FailedCore []Mask // core links of each spine: (pod * Rails + rail) * Spines + spine
+	Whole                    []bool // SUs that a hermetic slice has whole
 }
 
 // NewOccupancy returns the site with everything free and in order.
@@ -54,8 +54,8 @@ func NewOccupancy(s *site.Site) *Occupancy {
 	cores := len(s.Pods) * site.Rails * s.Shape.Spines
 	return &Occupancy{site: s, Taken: site.NewSet(s.Nodes()), Broken: site.NewSet(s.Nodes()),
 		Hermetic: site.NewSet(s.Nodes()), Shared: site.NewSet(s.Nodes()), Unsaid: site.NewSet(s.Nodes()),
-		HeldUp: make([]Mask, len(s.SUs)*site.Rails), FailedUp: make([]Mask, len(s.SUs)*site.Rails),
-		HeldCore: make([]Mask, cores), FailedCore: make([]Mask, cores), Whole: make([]bool, len(s.SUs))}
+		AssignedUp: make([]Mask, len(s.SUs)*site.Rails), FailedUp: make([]Mask, len(s.SUs)*site.Rails),
+		AssignedCore: make([]Mask, cores), FailedCore: make([]Mask, cores), Whole: make([]bool, len(s.SUs))}
 }
 
 // Clone returns a copy that shares nothing but the site.
@@ -63,8 +63,8 @@ func (o *Occupancy) Clone() *Occupancy {
 	c := *o
 	c.Taken, c.Broken = o.Taken.Clone(), o.Broken.Clone()
 	c.Hermetic, c.Shared, c.Unsaid = o.Hermetic.Clone(), o.Shared.Clone(), o.Unsaid.Clone()
-	c.HeldUp, c.FailedUp = append([]Mask(nil), o.HeldUp...), append([]Mask(nil), o.FailedUp...)
-	c.HeldCore, c.FailedCore = append([]Mask(nil), o.HeldCore...), append([]Mask(nil), o.FailedCore...)
+	c.AssignedUp, c.FailedUp = append([]Mask(nil), o.AssignedUp...), append([]Mask(nil), o.FailedUp...)
+	c.AssignedCore, c.FailedCore = append([]Mask(nil), o.AssignedCore...), append([]Mask(nil), o.FailedCore...)
 	c.Whole = append([]bool(nil), o.Whole...)
 	return &c
 }
@@ -72,13 +72,13 @@ func (o *Occupancy) Clone() *Occupancy {
 // Site returns the site.
 func (o *Occupancy) Site() *site.Site { return o.site }
 
-// Hold marks nodes as held by somebody, it is not said whom; Drop takes that back.
-func (o *Occupancy) Hold(nodes *site.Set) {
+// Take marks nodes as somebody's, it is not said whose; Drop takes that back.
+func (o *Occupancy) Take(nodes *site.Set) {
 	o.Taken.Union(nodes)
 	o.Unsaid.Union(nodes)
 }
 
-// Drop marks nodes as held by nobody.
+// Drop marks nodes as nobody's.
 func (o *Occupancy) Drop(nodes *site.Set) {
 	for _, set := range []*site.Set{o.Taken, o.Hermetic, o.Shared, o.Unsaid} {
 		set.Subtract(nodes)
@@ -91,14 +91,11 @@ func (o *Occupancy) Out(nodes *site.Set) { o.Broken.Union(nodes) }
 // Back marks nodes as in order again.
 func (o *Occupancy) Back(nodes *site.Set) { o.Broken.Subtract(nodes) }
 
-// Held returns the nodes that somebody holds. The set is the caller's.
-func (o *Occupancy) Held() *site.Set { return o.Taken.Clone() }
-
 // Free returns the nodes that a lease with shared links may have: in order, held
 // by nobody, neither spares nor retired, and not cut off from common links. The
 // set is the caller's. Cost: O(nodes), 0.2 ms at 50,000.
 func (o *Occupancy) Free() *site.Set {
-	free := o.Unheld()
+	free := o.Untaken()
 	for su := range o.site.SUs {
 		if o.cutOff(su) {
 			for _, n := range o.site.SUs[su].Nodes {
@@ -114,16 +111,16 @@ func (o *Occupancy) Free() *site.Set {
 func (o *Occupancy) cutOff(su int) bool {
 	last := o.site.Shape.Spines - 1
 	for rail := range site.Rails {
-		if o.HeldUp[su*site.Rails+rail].Has(last) {
+		if o.AssignedUp[su*site.Rails+rail].Has(last) {
 			return true
 		}
 	}
 	return false
 }
 
-// Unheld returns the nodes that a hermetic slice may have: all that are in order
+// Untaken returns the nodes that a hermetic slice may have: all that are in order
 // and held by nobody.
-func (o *Occupancy) Unheld() *site.Set {
+func (o *Occupancy) Untaken() *site.Set {
 	free := site.NewSet(o.site.Nodes())
 	for n := range site.Index(o.site.Nodes()) {
 		if !o.site.IsSpare(n) && !o.site.IsRetired(n) && !o.Taken.Has(n) && !o.Broken.Has(n) {
@@ -166,7 +163,7 @@ func mark(m *Mask, i int, set bool) {
 	}
 }
 
-// SpineAt is where the core links of a spine stand in HeldCore and FailedCore.
+// SpineAt is where the core links of a spine stand in AssignedCore and FailedCore.
 func (o *Occupancy) SpineAt(pod, rail, spine int) int {
 	return (pod*site.Rails+rail)*o.site.Shape.Spines + spine
 }
@@ -203,11 +200,11 @@ func (o *Occupancy) Commit(sl Slice) error {
 	if err := o.links(links, true); err != nil {
 		return err
 	}
-	o.hold(nodes, links)
+	o.takeAs(nodes, links)
 	return nil
 }
 
-func (o *Occupancy) hold(nodes *site.Set, links *LinkSet) {
+func (o *Occupancy) takeAs(nodes *site.Set, links *LinkSet) {
 	o.Taken.Union(nodes)
 	if links == nil {
 		o.Shared.Union(nodes)
@@ -235,9 +232,9 @@ func (o *Occupancy) Apart(slots []site.Index, links *LinkSet) error {
 		}
 	}
 	return links.each(o.site, func(kind linkKind, at int, m Mask) error {
-		held, what := o.HeldUp, "an uplink of a leaf"
+		held, what := o.AssignedUp, "an uplink of a leaf"
 		if kind == coreLink {
-			held, what = o.HeldCore, "a core link of a spine"
+			held, what = o.AssignedCore, "a core link of a spine"
 		} else if m.Has(o.site.Shape.Spines - 1) {
 			for _, n := range o.site.SUs[at/site.Rails].Nodes {
 				if o.Shared.Has(n) {
@@ -259,27 +256,27 @@ func (o *Occupancy) Keep(slots []site.Index, links *LinkSet) error {
 	if err != nil {
 		return err
 	}
-	o.hold(nodes, links)
+	o.takeAs(nodes, links)
 	return o.links(links, true)
 }
 
-func (o *Occupancy) links(links *LinkSet, hold bool) error {
+func (o *Occupancy) links(links *LinkSet, assign bool) error {
 	whole, err := links.wholeNumbers(o.site)
 	if err != nil {
 		return err
 	}
 	for _, su := range whole {
-		o.Whole[su] = hold
+		o.Whole[su] = assign
 	}
 	return links.each(o.site, func(kind linkKind, at int, m Mask) error {
-		held := o.HeldUp
+		assigned := o.AssignedUp
 		if kind == coreLink {
-			held = o.HeldCore
+			assigned = o.AssignedCore
 		}
-		if hold {
-			held[at] = held[at].Or(m)
+		if assign {
+			assigned[at] = assigned[at].Or(m)
 		} else {
-			held[at] = held[at].Minus(m)
+			assigned[at] = assigned[at].Minus(m)
 		}
 		return nil
 	})
@@ -322,7 +319,7 @@ func (o *Occupancy) LinksDigest(fabric int) claim.Digest {
 			continue
 		}
 		for rail := range site.Rails {
-			put('u', su*site.Rails+rail, o.HeldUp[su*site.Rails+rail])
+			put('u', su*site.Rails+rail, o.AssignedUp[su*site.Rails+rail])
 			put('f', su*site.Rails+rail, o.FailedUp[su*site.Rails+rail])
 		}
 		var nodes, alone Mask
@@ -341,9 +338,9 @@ func (o *Occupancy) LinksDigest(fabric int) claim.Digest {
 		}
 	}
 	per := site.Rails * o.site.Shape.Spines
-	for at := range o.HeldCore {
+	for at := range o.AssignedCore {
 		if o.site.Pods[at/per].Fabric == fabric {
-			put('c', at, o.HeldCore[at])
+			put('c', at, o.AssignedCore[at])
 			put('g', at, o.FailedCore[at])
 		}
 	}

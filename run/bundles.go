@@ -31,7 +31,7 @@ func (p *Plane) WriteBundle(ctx context.Context, tenant string, w io.Writer) (bu
 	if err != nil {
 		return bundle.Manifest{}, err
 	}
-	signer, err := p.config.Signers.Statement(PurposeStatement)
+	signer, err := p.config.Signers.Statement(claim.PurposeStatement)
 	if err != nil {
 		return bundle.Manifest{}, err
 	}

@@ -37,7 +37,7 @@ func (p *Plane) certificate(l *book.Lease, nodes []site.Index) (*prove.Certifica
 	if err != nil {
 		return nil, nil, err
 	}
-	signer, err := p.config.Signers.Statement(PurposeStatement)
+	signer, err := p.config.Signers.Statement(claim.PurposeStatement)
 	if err != nil {
 		return nil, nil, err
 	}

@@ -8,12 +8,10 @@ import (
 	"time"
 
 	"bulkhead/book"
+	"bulkhead/bundle"
 	"bulkhead/claim"
 	"bulkhead/meter"
 )
-
-// InvoicePredicate is the type of the statement that an invoice is signed as.
-const InvoicePredicate = "bulkhead/invoice/1"
 
 // IssueInvoices rates every month that is over and has no invoice yet. Rating
 // runs outside the writer, on a copy of the events.
@@ -117,12 +115,12 @@ func (p *Plane) Invoice(ctx context.Context, statement claim.Digest) (*meter.Inv
 }
 
 func (p *Plane) signInvoice(i *meter.Invoice) ([]byte, error) {
-	signer, err := p.config.Signers.Statement(PurposeInvoice)
+	signer, err := p.config.Signers.Statement(claim.PurposeInvoice)
 	if err != nil {
 		return nil, err
 	}
 	encoded := i.Encode()
-	statement, err := claim.NewStatement(i.Number, claim.DigestOf(encoded), InvoicePredicate, rawJSON(encoded))
+	statement, err := claim.NewStatement(i.Number, claim.DigestOf(encoded), bundle.InvoiceType, rawJSON(encoded))
 	if err != nil {
 		return nil, err
 	}

@@ -39,12 +39,6 @@ type Signers interface {
 	KeyIDs() map[string]string // purpose -> key id in use
 }
 
-// The purposes of statement keys.
-const (
-	PurposeStatement = "statement"
-	PurposeInvoice   = "invoice"
-)
-
 // Config is what a plane is made of.
 type Config struct {
 	Log       ledger.Log

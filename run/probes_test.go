@@ -68,7 +68,7 @@ func TestATenantsProbe(t *testing.T) {
 	verify := func(named bool) (*bundle.Report, error) {
 		var own []bundle.Key
 		if named {
-			own = append(own, bundle.Key{Purpose: bundle.PurposeProbe, Public: base64.StdEncoding.EncodeToString(public)})
+			own = append(own, bundle.Key{Purpose: claim.PurposeProbe, Public: base64.StdEncoding.EncodeToString(public)})
 		}
 		return takenHome(ctx, p, w.keys, siteName, "tidewater", own...)
 	}

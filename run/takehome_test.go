@@ -1,12 +1,11 @@
 package run_test
 
 import (
-	"bytes"
 	"context"
-	"fmt"
+	"io"
 
 	"bulkhead/bundle"
-	"bulkhead/claim"
+	"bulkhead/bundle/bundletest"
 	"bulkhead/keystore"
 	"bulkhead/run"
 )
@@ -23,19 +22,10 @@ func takenHome(ctx context.Context, p *run.Plane, keys *keystore.Store, siteName
 	if err != nil {
 		return nil, err
 	}
-	policy, err := bundle.PolicyFromTrust("trust", encoded, tenant)
+	policy, err := bundletest.Accepting(encoded, tenant)
 	if err != nil {
 		return nil, err
 	}
-	policy.Origins = []claim.Origin{claim.Simulated}
 	policy.Keys = append(policy.Keys, own...)
-	var b bytes.Buffer
-	if _, err := p.WriteBundle(ctx, tenant, &b); err != nil {
-		return nil, err
-	}
-	report, err := bundle.Verify(bytes.NewReader(b.Bytes()), int64(b.Len()), policy, bundle.Options{Workers: 1})
-	if err != nil {
-		return report, fmt.Errorf("bundle of %s: %w", tenant, err)
-	}
-	return report, nil
+	return bundletest.Report(policy, func(w io.Writer) (bundle.Manifest, error) { return p.WriteBundle(ctx, tenant, w) })
 }

@@ -231,7 +231,7 @@ func (p *Plane) statement(n site.Index, e node.Evidence) (book.EvidenceItem, err
 		Root: want.Root, WipeRoot: want.WipeRoot, Devices: want.Devices, Key: want.Key, Golden: want.Golden,
 		Receipts: e.Receipts, Quote: e.Quote, BurnIn: e.BurnIn,
 	}
-	signer, err := p.config.Signers.Statement(PurposeStatement)
+	signer, err := p.config.Signers.Statement(claim.PurposeStatement)
 	if err != nil {
 		return book.EvidenceItem{}, err
 	}

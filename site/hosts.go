@@ -21,7 +21,7 @@ func (r *reader) hosts(v value) (units [][]string, nodes int) {
 	}
 	for _, item := range r.list(v, max(1, shape.PodSUs)) {
 		texts := []value{item}
-		if _, scalar := plain(item.node); !scalar {
+		if _, scalar := item.Plain(); !scalar {
 			texts = r.list(item, MaxSUNodes)
 		}
 		var names []string
@@ -32,16 +32,16 @@ func (r *reader) hosts(v value) (units [][]string, nodes int) {
 			}
 			found, err := hostlist.Expand(list, MaxSUNodes)
 			if err != nil {
-				t.fail("%v", err)
+				t.Fail("%v", err)
 				continue
 			}
 			for _, name := range found {
 				// Host names do not tell upper from lower case.
 				key := strings.ToLower(name)
 				if line, twice := (*seen)[key]; twice {
-					t.fail("host %q is here twice (first in line %d); a node has one place", name, line)
+					t.Fail("host %q is here twice (first in line %d); a node has one place", name, line)
 				}
-				(*seen)[key] = t.line
+				(*seen)[key] = t.Line
 			}
 			names = append(names, found...)
 		}
@@ -49,9 +49,9 @@ func (r *reader) hosts(v value) (units [][]string, nodes int) {
 		case len(names) == 0:
 			continue
 		case shape.SUNodes > 0 && len(names) > shape.SUNodes:
-			item.fail("%d host names: an SU has at most %d nodes; see shape.su-nodes", len(names), shape.SUNodes)
+			item.Fail("%d host names: an SU has at most %d nodes; see shape.su-nodes", len(names), shape.SUNodes)
 		case len(names) <= r.t.header.Policy.SparesPerSU:
-			item.fail("%d nodes, which the %d spares of an SU use up; lower policy.spares-per-su", len(names), r.t.header.Policy.SparesPerSU)
+			item.Fail("%d nodes, which the %d spares of an SU use up; lower policy.spares-per-su", len(names), r.t.header.Policy.SparesPerSU)
 		}
 		units = append(units, names)
 		nodes += len(names)
@@ -67,7 +67,7 @@ func (r *reader) checkHosts() {
 			for pos, host := range unit {
 				at, is := r.t.findNode(host)
 				if is && at != (nodePosition{p, number, pos}) {
-					r.podAt[p].fail("host %q is the id of another node; rename the pod", host)
+					r.podAt[p].Fail("host %q is the id of another node; rename the pod", host)
 				}
 			}
 		}

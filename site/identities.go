@@ -37,15 +37,15 @@ func (r *reader) identityList(v value) {
 		if id == "" {
 			m.optional("leaves")
 			m.optional("at")
-			m.done()
+			m.Done()
 			continue
 		}
 		u, known := units[id]
 		if !known {
 			m.optional("leaves")
 			m.optional("at")
-			m.done()
-			su.fail("%q: no such SU in this file", id)
+			m.Done()
+			su.Fail("%q: no such SU in this file", id)
 			continue
 		}
 		fabric := r.t.header.Pods[u.pod].Fabric
@@ -55,15 +55,15 @@ func (r *reader) identityList(v value) {
 			leaves = m.required("leaves")
 		}
 		at, hasAt := m.optional("at")
-		m.done()
+		m.Done()
 		if _, twice := r.t.identities[id]; twice {
-			su.fail("%q is here twice", id)
+			su.Fail("%q is here twice", id)
 			continue
 		}
 		with[fabric] = true
 		list := ports.items()
 		if len(list) != u.nodes {
-			ports.fail("%d nodes, expected %d, one for each position", len(list), u.nodes)
+			ports.Fail("%d nodes, expected %d, one for each position", len(list), u.nodes)
 			continue
 		}
 		found := identities{ports: make([][]HardwareID, len(list))}
@@ -80,8 +80,8 @@ func (r *reader) identityList(v value) {
 	}
 	for id, u := range units {
 		fabric := r.t.header.Pods[u.pod].Fabric
-		if _, has := r.t.identities[id]; with[fabric] && !has && len(v.doc.problems) == 0 {
-			v.fail("SU %s of fabric %s has none and others of the fabric have: discover the whole fabric", id, r.t.header.Fabrics[fabric].ID)
+		if _, has := r.t.identities[id]; with[fabric] && !has && v.Failed() == 0 {
+			v.Fail("SU %s of fabric %s has none and others of the fabric have: discover the whole fabric", id, r.t.header.Fabrics[fabric].ID)
 			return
 		}
 	}
@@ -92,14 +92,14 @@ func (r *reader) identityList(v value) {
 func (r *reader) leafPorts(v value, nodes int) []int {
 	items := v.items()
 	if len(items) != nodes {
-		v.fail("%d ports, expected %d, one for each position", len(items), nodes)
+		v.Fail("%d ports, expected %d, one for each position", len(items), nodes)
 		return nil
 	}
 	ports := make([]int, nodes)
 	for pos, item := range items {
 		ports[pos] = item.number(1, r.t.header.Shape.SUNodes)
 		if pos > 0 && ports[pos] <= ports[pos-1] {
-			item.fail("%d: expected more than %d: positions are in the order of ports", ports[pos], ports[pos-1])
+			item.Fail("%d: expected more than %d: positions are in the order of ports", ports[pos], ports[pos-1])
 		}
 	}
 	return ports
@@ -108,8 +108,8 @@ func (r *reader) leafPorts(v value, nodes int) []int {
 // guidList reads the GUIDs or MACs of so many rails, each once in the file.
 func guidList(v value, rails int, seen map[HardwareID]int, ethernet bool) []HardwareID {
 	items := v.items()
-	if v.node != nil && len(items) != rails {
-		v.fail("%d GUIDs, expected %d, one for each rail", len(items), rails)
+	if !v.Missing() && len(items) != rails {
+		v.Fail("%d GUIDs, expected %d, one for each rail", len(items), rails)
 		return make([]HardwareID, rails)
 	}
 	out := make([]HardwareID, rails)
@@ -120,17 +120,17 @@ func guidList(v value, rails int, seen map[HardwareID]int, ethernet bool) []Hard
 			continue
 		}
 		if err != nil || n == 0 || !strings.HasPrefix(text, "0x") {
-			item.fail("%.40q: expected a GUID as 0x and up to 16 hexadecimal digits", text)
+			item.Fail("%.40q: expected a GUID as 0x and up to 16 hexadecimal digits", text)
 			continue
 		}
 		if ethernet && (n >= 1<<48 || n>>40&1 == 1) {
-			item.fail("%.40q: expected the MAC of one port as 0x and up to 12 hexadecimal digits", text)
+			item.Fail("%.40q: expected the MAC of one port as 0x and up to 12 hexadecimal digits", text)
 			continue
 		}
 		if line, twice := seen[HardwareID(n)]; twice {
-			item.fail("0x%x is in line %d already: a GUID is one device's", n, line)
+			item.Fail("0x%x is in line %d already: a GUID is one device's", n, line)
 		}
-		seen[HardwareID(n)] = item.line
+		seen[HardwareID(n)] = item.Line
 		out[i] = HardwareID(n)
 	}
 	return out

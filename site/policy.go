@@ -243,6 +243,7 @@ func (p *Policy) UnmarshalJSON(data []byte) error {
 			return fmt.Errorf("policy %s: missing", s.name)
 		}
 		if s.count != nil {
+			// Lenient JSON: one number, which can be read in one way.
 			if err := json.Unmarshal(raw, s.count); err != nil {
 				return fmt.Errorf("policy %s: expected a whole number: %w", s.name, err)
 			}
@@ -252,6 +253,7 @@ func (p *Policy) UnmarshalJSON(data []byte) error {
 			continue
 		}
 		var text string
+		// Lenient JSON: one text, which can be read in one way.
 		if err := json.Unmarshal(raw, &text); err != nil {
 			return fmt.Errorf("policy %s: expected a duration such as \"15m\": %w", s.name, err)
 		}

@@ -40,14 +40,14 @@ func (r *reader) overrides(v value) {
 		m := item.mapping()
 		id := ids.add(m)
 		if _, ok := r.t.findNode(id); id != "" && !ok {
-			m.fields["id"].fail("%q: the site has no such node; expected an id such as %s", id, r.firstNode())
+			m.required("id").Fail("%q: the site has no such node; expected an id such as %s", id, r.firstNode())
 		}
 		o := Override{Node: id}
 		serial, hasSerial := m.optional("serial")
 		if hasSerial {
 			o.Serial = serial.text()
 			if other, ok := serials[o.Serial]; ok && o.Serial != "" {
-				serial.fail("%q is the serial of node %s already", o.Serial, other)
+				serial.Fail("%q is the serial of node %s already", o.Serial, other)
 			}
 			serials[o.Serial] = id
 		}
@@ -60,11 +60,11 @@ func (r *reader) overrides(v value) {
 					o.Firmware[class] = version.text()
 				}
 			}
-			f.done()
+			f.Done()
 		}
-		m.done()
+		m.Done()
 		if !hasSerial && !hasFirmware {
-			m.fail("says nothing of node %q; give serial or firmware, or remove it", id)
+			m.Fail("says nothing of node %q; give serial or firmware, or remove it", id)
 		}
 		r.t.overrides[id] = o
 	}
@@ -77,7 +77,7 @@ func (r *reader) overrides(v value) {
 			for pos := range r.t.pods[p].suNodes(r.t.header.Shape, number) {
 				id := nodeID(suID(pod.ID, number+1), pos)
 				if other, ok := serials[chassisSerial(r.t.header.Seed, id)]; ok && other != id && r.t.overrides[id].Serial == "" {
-					v.fail("node %s: its serial is the serial of node %s already", other, id)
+					v.Fail("node %s: its serial is the serial of node %s already", other, id)
 				}
 			}
 		}
@@ -92,7 +92,7 @@ func (r *reader) links(v value) {
 	for _, item := range r.list(v, 10_000) {
 		m := item.mapping()
 		from, to := m.required("from"), m.required("to")
-		m.done()
+		m.Done()
 		link := Link{From: from.text(), To: to.text()}
 		su, ok := r.end(from, link.From, true)
 		_, okTo := r.end(to, link.To, false)
@@ -101,9 +101,9 @@ func (r *reader) links(v value) {
 			id string
 		}{{from, link.From}, {to, link.To}} {
 			if line, taken := used[end.id]; taken && end.id != "" {
-				end.fail("%q: two cables in a port: line %d has one there already; choose a free port", end.id, line)
+				end.Fail("%q: two cables in a port: line %d has one there already; choose a free port", end.id, line)
 			}
-			used[end.id] = end.line
+			used[end.id] = end.Line
 		}
 		if ok && okTo {
 			r.t.cables[su] = append(r.t.cables[su], link)
@@ -122,12 +122,12 @@ func (r *reader) end(v value, end string, leafOnly bool) (su string, ok bool) {
 	}
 	id, port, err := splitEnd(end)
 	if err != nil {
-		v.fail("%v", err)
+		v.Fail("%v", err)
 		return "", false
 	}
 	shape := r.t.header.Shape
 	taken := func(free string, by string) {
-		v.fail("%q: two cables in a port: %s is there already; free ports of %s are %s", end, by, id, free)
+		v.Fail("%q: two cables in a port: %s is there already; free ports of %s are %s", end, by, id, free)
 	}
 	for p, pod := range r.t.header.Pods {
 		if !strings.HasPrefix(id, pod.ID+"-") {
@@ -144,7 +144,7 @@ func (r *reader) end(v value, end string, leafOnly bool) (su string, ok bool) {
 				free := freePorts(shape.LeafPorts, nodes, shape.SUNodes, plane.Spines)
 				switch {
 				case port > shape.LeafPorts:
-					v.fail("%q: a leaf has ports 1 to %d", end, shape.LeafPorts)
+					v.Fail("%q: a leaf has ports 1 to %d", end, shape.LeafPorts)
 				case port <= nodes:
 					taken(free, "node "+nodeID(su, port-1))
 				case port > shape.SUNodes && port <= shape.SUNodes+plane.Spines:
@@ -163,7 +163,7 @@ func (r *reader) end(v value, end string, leafOnly bool) (su string, ok bool) {
 				}
 				switch {
 				case port > shape.LeafPorts:
-					v.fail("%q: a spine has ports 1 to %d", end, shape.LeafPorts)
+					v.Fail("%q: a spine has ports 1 to %d", end, shape.LeafPorts)
 				case port <= plan.sus(shape):
 					taken(freeSpine(shape, plan, plane), leafID(suID(pod.ID, port), nic))
 				case plane.Cores > 0 && port > shape.PodSUs:
@@ -176,10 +176,10 @@ func (r *reader) end(v value, end string, leafOnly bool) (su string, ok bool) {
 		}
 	}
 	if leafOnly {
-		v.fail("%q leads nowhere: the site has no leaf %q; a link begins at a leaf, such as %s", end, id,
+		v.Fail("%q leads nowhere: the site has no leaf %q; a link begins at a leaf, such as %s", end, id,
 			joinEnd(leafID(suID(r.t.header.Pods[0].ID, 1), 0), shape.LeafPorts))
 	} else {
-		v.fail("%q leads nowhere: the site has no leaf or spine %q", end, id)
+		v.Fail("%q leads nowhere: the site has no leaf or spine %q", end, id)
 	}
 	return "", false
 }

@@ -7,8 +7,8 @@ import (
 	"bulkhead/claim"
 )
 
-// ParseTemplate reads a site file: YAML, strict, at most 2 MiB. The error is a
-// [TemplateError] that names file, line and field of everything that is wrong,
+// ParseTemplate reads a site file: YAML, strict, at most 2 MiB. The error is
+// [claim.Problems]: file, line and field of everything that is wrong,
 // so that what passes compiles. examples/ has commented site files.
 func ParseTemplate(file string, data []byte) (*Template, error) {
 	top, err := openDocument(file, data)
@@ -17,13 +17,13 @@ func ParseTemplate(file string, data []byte) (*Template, error) {
 	}
 	r := &reader{t: &Template{File: file, overrides: map[string]Override{}, cables: map[string][]Link{}}}
 	r.site(top.mapping())
-	if err := top.doc.err(); err != nil {
+	if err := top.Err(); err != nil {
 		return nil, err
 	}
 	// What the reader let through must be what every other door lets through.
 	if err := r.t.header.Check(); err != nil {
-		top.fail("%v", err)
-		return nil, top.doc.err()
+		top.Fail("%v", err)
+		return nil, top.Err()
 	}
 	return r.t, nil
 }
@@ -45,7 +45,7 @@ type names struct {
 }
 
 // add reads the id of a new thing, complaining when it is taken.
-func (n *names) add(m *mapping) string {
+func (n *names) add(m mapping) string {
 	v := m.required("id")
 	id := v.id()
 	if id == "" {
@@ -55,11 +55,11 @@ func (n *names) add(m *mapping) string {
 		n.number, n.line = map[string]int{}, map[string]int{}
 	}
 	if _, ok := n.number[id]; ok {
-		v.fail("%q is here twice (first in line %d); give each an id of its own", id, n.line[id])
+		v.Fail("%q is here twice (first in line %d); give each an id of its own", id, n.line[id])
 		return id
 	}
 	n.number[id] = len(n.order)
-	n.line[id] = v.line
+	n.line[id] = v.Line
 	n.order = append(n.order, id)
 	return id
 }
@@ -72,12 +72,12 @@ func (n *names) find(v value) (int, bool) {
 	}
 	number, ok := n.number[id]
 	if !ok {
-		v.fail("%q: no such thing in this file; expected one of %s", id, strings.Join(n.order, ", "))
+		v.Fail("%q: no such thing in this file; expected one of %s", id, strings.Join(n.order, ", "))
 	}
 	return number, ok
 }
 
-func (r *reader) site(m *mapping) {
+func (r *reader) site(m mapping) {
 	h := &r.t.header
 	h.Version = HeaderVersion
 	h.Name = m.required("site").id()
@@ -87,9 +87,9 @@ func (r *reader) site(m *mapping) {
 	case claim.Simulated, "":
 	case claim.Hardware, claim.Emulated:
 		// Fail closed: identities of devices that exist are not for us to make up.
-		origin.fail("%q: a template makes up serials, addresses and keys, which only a simulated site may have; write \"simulated\" (the import of a discovered inventory is not built yet)", string(h.Origin))
+		origin.Fail("%q: a template makes up serials, addresses and keys, which only a simulated site may have; write \"simulated\" (the import of a discovered inventory is not built yet)", string(h.Origin))
 	default:
-		origin.fail("%q: expected simulated", string(h.Origin))
+		origin.Fail("%q: expected simulated", string(h.Origin))
 	}
 	h.Seed = m.required("seed").text()
 	r.shape(m.required("shape").mapping())
@@ -100,9 +100,8 @@ func (r *reader) site(m *mapping) {
 	r.fabricList(m.required("fabrics"))
 	for _, v := range r.list(m.required("phases"), 1000) {
 		p := v.mapping()
-		r.phases.add(p)
-		phase := Phase{ID: p.fieldText("id"), InService: p.required("in-service").date()}
-		p.done()
+		phase := Phase{ID: r.phases.add(p), InService: p.required("in-service").date()}
+		p.Done()
 		h.Phases = append(h.Phases, phase)
 	}
 	for _, v := range r.list(m.required("halls"), 1000) {
@@ -113,8 +112,8 @@ func (r *reader) site(m *mapping) {
 	overrides, hasOverrides := m.optional("nodes")
 	links, hasLinks := m.optional("links")
 	found, hasFound := m.optional("identities")
-	m.done()
-	if len(m.doc.problems) > 0 {
+	m.Done()
+	if m.Failed() > 0 {
 		return
 	}
 	r.checkFabrics()
@@ -131,29 +130,23 @@ func (r *reader) site(m *mapping) {
 	}
 }
 
-// fieldText returns the plain text of a field that was read already.
-func (m *mapping) fieldText(name string) string {
-	text, _ := plain(m.fields[name].node)
-	return text
-}
-
 // list returns the entries of a list of at least one and at most limit.
 func (r *reader) list(v value, limit int) []value {
 	items := v.items()
-	if v.node != nil && len(items) == 0 && len(v.doc.problems) == 0 {
-		v.fail("empty: expected at least one entry")
+	if !v.Missing() && len(items) == 0 && v.Failed() == 0 {
+		v.Fail("empty: expected at least one entry")
 	}
 	if len(items) > limit {
-		v.fail("%d entries: expected at most %d", len(items), limit)
+		v.Fail("%d entries: expected at most %d", len(items), limit)
 		return items[:limit]
 	}
 	return items
 }
 
-func (r *reader) shape(m *mapping) {
+func (r *reader) shape(m mapping) {
 	s := &r.t.header.Shape
 	*s = Shape{RackNodes: 8, PodSUs: 64, LeafPorts: 128, LinkGbps: 400, PodTaper: 1}
-	before := len(m.doc.problems)
+	before := m.Failed()
 	for _, b := range s.bounds() {
 		v, ok := m.optional(b.name)
 		if ok {
@@ -162,24 +155,24 @@ func (r *reader) shape(m *mapping) {
 			m.required(b.name)
 		}
 	}
-	m.done()
-	if m.node == nil || len(m.doc.problems) > before {
+	m.Done()
+	if m.Missing() || m.Failed() > before {
 		return
 	}
 	if err := s.check(); err != nil {
-		m.fail("%v", err)
+		m.Fail("%v", err)
 	}
 }
 
-func (r *reader) policy(top *mapping) {
+func (r *reader) policy(top mapping) {
 	p := &r.t.header.Policy
 	*p = DefaultPolicy()
 	v, ok := top.optional("policy")
 	if !ok {
-		v.line = top.line
+		v.Line = top.Line
 	} else {
 		m := v.mapping()
-		before := len(m.doc.problems)
+		before := m.Failed()
 		for _, s := range p.settings() {
 			f, ok := m.optional(s.name)
 			if !ok {
@@ -190,26 +183,25 @@ func (r *reader) policy(top *mapping) {
 			} else {
 				*s.count = f.number(int(s.low), int(s.high))
 			}
-			if err := s.check(); err != nil && len(f.doc.problems) == before {
-				f.fail("%v", err)
+			if err := s.check(); err != nil && f.Failed() == before {
+				f.Fail("%v", err)
 			}
 		}
-		m.done()
-		if len(m.doc.problems) > before {
+		m.Done()
+		if m.Failed() > before {
 			return
 		}
 	}
 	if err := p.Check(); err != nil {
-		v.fail("%v", err)
+		v.Fail("%v", err)
 	}
 	if nodes := r.t.header.Shape.SUNodes; nodes > 0 && p.SparesPerSU >= nodes {
-		v.fail("spares-per-su: %d spares of %d nodes an SU leave nothing to sell; use fewer", p.SparesPerSU, nodes)
+		v.Fail("spares-per-su: %d spares of %d nodes an SU leave nothing to sell; use fewer", p.SparesPerSU, nodes)
 	}
 }
 
-func (r *reader) kind(m *mapping) {
-	r.kinds.add(m)
-	k := Kind{ID: m.fieldText("id"), Chassis: m.required("chassis").text()}
+func (r *reader) kind(m mapping) {
+	k := Kind{ID: r.kinds.add(m), Chassis: m.required("chassis").text()}
 	gpu := m.required("gpu").mapping()
 	k.GPU.read(gpu)
 	if count, ok := gpu.optional("count"); ok {
@@ -217,7 +209,7 @@ func (r *reader) kind(m *mapping) {
 			k.GPUs = 0
 		}
 	}
-	gpu.done()
+	gpu.Done()
 	for _, part := range []struct {
 		name  string
 		model *Model
@@ -225,20 +217,20 @@ func (r *reader) kind(m *mapping) {
 		{"uefi", &k.UEFI}, {"bmc", &k.BMC}, {"switch", &k.Switch}} {
 		p := m.required(part.name).mapping()
 		part.model.read(p)
-		p.done()
+		p.Done()
 	}
 	drive := m.required("drive").mapping()
 	k.Drive.read(drive)
 	k.Drives = drive.required("count").number(0, MaxDrives)
-	drive.done()
+	drive.Done()
 	if racks, ok := m.optional("nvlink-racks"); ok {
-		k.NVLinkRacks = racks.boolean()
+		k.NVLinkRacks = racks.Bool()
 	}
-	m.done()
+	m.Done()
 	r.t.header.Kinds = append(r.t.header.Kinds, k)
 }
 
-func (x *Model) read(m *mapping) {
+func (x *Model) read(m mapping) {
 	x.Model = m.required("model").text()
 	x.Firmware = m.required("firmware").text()
 }
@@ -247,31 +239,29 @@ func (r *reader) fabricList(v value) {
 	frontends := 0
 	for _, item := range r.list(v, 256) {
 		m := item.mapping()
-		r.fabrics.add(m)
-		f := Fabric{ID: m.fieldText("id")}
+		f := Fabric{ID: r.fabrics.add(m)}
 		family := m.required("family")
 		f.Family = Family(family.text())
 		if f.Family != "" && !f.Family.Valid() {
-			family.fail("%q: expected roce or infiniband", string(f.Family))
+			family.Fail("%q: expected roce or infiniband", string(f.Family))
 		}
 		if frontend, ok := m.optional("frontend"); ok {
-			f.Frontend = frontend.boolean()
+			f.Frontend = frontend.Bool()
 		}
 		if f.Frontend {
 			frontends++
 		}
-		m.done()
+		m.Done()
 		r.t.header.Fabrics = append(r.t.header.Fabrics, f)
 	}
-	if v.node != nil && frontends != 1 {
-		v.fail("%d fabrics with \"frontend: true\": expected exactly 1, the one of every node's last NIC", frontends)
+	if !v.Missing() && frontends != 1 {
+		v.Fail("%d fabrics with \"frontend: true\": expected exactly 1, the one of every node's last NIC", frontends)
 	}
 }
 
-func (r *reader) hall(m *mapping) {
+func (r *reader) hall(m mapping) {
 	h := &r.t.header
-	r.halls.add(m)
-	hall := Hall{ID: m.fieldText("id")}
+	hall := Hall{ID: r.halls.add(m)}
 	if phase, ok := r.phases.find(m.required("phase")); ok && phase < len(h.Phases) {
 		hall.Phase, hall.InService = phase, h.Phases[phase].InService
 	}
@@ -283,23 +273,22 @@ func (r *reader) hall(m *mapping) {
 	for _, v := range r.list(m.required("pods"), 1000) {
 		r.pod(v.mapping(), number)
 	}
-	m.done()
+	m.Done()
 }
 
-func (r *reader) pod(m *mapping, hall int) {
+func (r *reader) pod(m mapping, hall int) {
 	h := &r.t.header
-	r.pods.add(m)
-	pod := Pod{ID: m.fieldText("id"), Hall: hall}
+	pod := Pod{ID: r.pods.add(m), Hall: hall}
 	if pod.ID != "" {
 		if err := checkPodID(pod.ID); err != nil {
-			m.fields["id"].fail("%v", err)
+			m.required("id").Fail("%v", err)
 		}
 	}
 	fabric := m.required("fabric")
 	if n, ok := r.fabrics.find(fabric); ok && n < len(h.Fabrics) {
 		pod.Fabric = n
 		if h.Fabrics[n].Frontend {
-			fabric.fail("%q is the frontend fabric; expected a compute fabric", h.Fabrics[n].ID)
+			fabric.Fail("%q is the frontend fabric; expected a compute fabric", h.Fabrics[n].ID)
 		}
 	}
 	plan := podPlan{}
@@ -309,7 +298,7 @@ func (r *reader) pod(m *mapping, hall int) {
 	if hosts, ok := m.optional("hosts"); ok {
 		plan.hosts, plan.nodes = r.hosts(hosts)
 		if counted && nodes.number(1, limit) != plan.nodes {
-			nodes.fail("there are %d host names; correct one of the two, or leave the count out", plan.nodes)
+			nodes.Fail("there are %d host names; correct one of the two, or leave the count out", plan.nodes)
 		}
 	} else {
 		nodes = m.required("nodes")
@@ -318,32 +307,32 @@ func (r *reader) pod(m *mapping, hall int) {
 	if plan.hosts != nil {
 		if stated, ok := m.optional("sus"); ok {
 			if n := stated.number(1, max(1, h.Shape.PodSUs)); n != len(plan.hosts) {
-				stated.fail("%d SUs, but %d lists of host names; correct one of the two", n, len(plan.hosts))
+				stated.Fail("%d SUs, but %d lists of host names; correct one of the two", n, len(plan.hosts))
 			}
 		}
 	} else if h.Shape.SUNodes > 0 && plan.nodes > 0 {
 		sus := plan.sus(h.Shape)
 		if last := plan.suNodes(h.Shape, sus-1); last <= h.Policy.SparesPerSU {
-			nodes.fail("%d nodes make %d SUs, the last of %d nodes, which its %d spares use up; change the count", plan.nodes, sus, last, h.Policy.SparesPerSU)
+			nodes.Fail("%d nodes make %d SUs, the last of %d nodes, which its %d spares use up; change the count", plan.nodes, sus, last, h.Policy.SparesPerSU)
 		}
 		if stated, ok := m.optional("sus"); ok {
 			if n := stated.number(1, h.Shape.PodSUs); n != sus {
-				stated.fail("%d SUs, but %d nodes in SUs of %d make %d; correct one of the two", n, plan.nodes, h.Shape.SUNodes, sus)
+				stated.Fail("%d SUs, but %d nodes in SUs of %d make %d; correct one of the two", n, plan.nodes, h.Shape.SUNodes, sus)
 			}
 		}
 	} else {
 		m.optional("sus")
 	}
-	m.done()
+	m.Done()
 	h.Pods = append(h.Pods, pod)
 	r.t.pods = append(r.t.pods, plan)
-	r.podAt = append(r.podAt, m.value)
+	r.podAt = append(r.podAt, value{m.YAML})
 }
 
 // checkTotals compares what the file says of the whole with its sum.
-func (r *reader) checkTotals(top *mapping) {
+func (r *reader) checkTotals(top mapping) {
 	if n := r.t.Nodes(); n > MaxNodes {
-		top.fail("%d nodes: expected at most %d", n, MaxNodes)
+		top.Fail("%d nodes: expected at most %d", n, MaxNodes)
 	}
 	v, ok := top.optional("totals")
 	if !ok {
@@ -365,10 +354,10 @@ func (r *reader) checkTotals(top *mapping) {
 			continue
 		}
 		if stated := f.number(0, MaxNodes*GPUs); stated != total.is() {
-			f.fail("%d, but the halls add up to %d; correct one of the two", stated, total.is())
+			f.Fail("%d, but the halls add up to %d; correct one of the two", stated, total.is())
 		}
 	}
-	m.done()
+	m.Done()
 }
 
 // unicastLIDs is how many addresses an InfiniBand subnet has: 0x0001 to 0xbfff.
@@ -391,14 +380,14 @@ func (r *reader) checkFabrics() {
 		if first[pod.Fabric] == nil {
 			first[pod.Fabric] = kind
 		} else if other := first[pod.Fabric]; other.NodeGPUs() != kind.NodeGPUs() {
-			r.podAt[i].fail("%v", errRails(h.Fabrics[pod.Fabric].ID, kind.ID, kind.NodeGPUs(), other.ID, other.NodeGPUs()))
+			r.podAt[i].Fail("%v", errRails(h.Fabrics[pod.Fabric].ID, kind.ID, kind.NodeGPUs(), other.ID, other.NodeGPUs()))
 		}
 		need[pod.Fabric] += h.Kinds[plan.kind].NodeGPUs() * (plan.nodes + plan.sus(h.Shape) + h.Shape.Spines + h.Shape.Cores)
 	}
 	for i, pod := range h.Pods {
 		f := h.Fabrics[pod.Fabric]
 		if f.Family == InfiniBand && need[pod.Fabric] > unicastLIDs {
-			r.podAt[i].fail("fabric %q needs %d InfiniBand addresses for its NICs and switches, and a subnet has %d; split it into several fabrics",
+			r.podAt[i].Fail("fabric %q needs %d InfiniBand addresses for its NICs and switches, and a subnet has %d; split it into several fabrics",
 				f.ID, need[pod.Fabric], unicastLIDs)
 			need[pod.Fabric] = 0 // once is enough
 		}
@@ -413,7 +402,7 @@ func (r *reader) checkAddresses() {
 			su := suID(pod.ID, number+1)
 			block := addressBlock(r.t.header.Seed, su)
 			if other, ok := owner[block]; ok {
-				r.podAt[p].fail("SUs %s and %s get the same addresses from this seed; rename the newer pod", other, su)
+				r.podAt[p].Fail("SUs %s and %s get the same addresses from this seed; rename the newer pod", other, su)
 				return
 			}
 			owner[block] = su

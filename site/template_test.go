@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 
+	"bulkhead/claim"
 	"bulkhead/site"
 )
 
@@ -27,7 +28,7 @@ func TestTemplateRefuses(t *testing.T) {
 		what, old, new string
 		field, text    string // of the problem, which must be in the line of new's last line
 	}{
-		{"unknown field", "  su-nodes: 8", "  su-nodez: 8", "shape.su-nodez", "unknown field; expected one of cores"},
+		{"unknown field", "  su-nodes: 8", "  su-nodez: 8", "shape.su-nodez", "unknown field: expected one of cores"},
 		{"unknown field at the top", "seed: tiny-2026", "seeds: tiny-2026", "seeds", "unknown field"},
 		{"field twice", "seed: tiny-2026", "seed: tiny-2026\nseed: other", "seed", "twice (first in line"},
 		{"duplicate pod", "id: d2,", "id: d1,", "halls[3].pods[1].id", "twice (first in line"},
@@ -52,7 +53,7 @@ func TestTemplateRefuses(t *testing.T) {
 		{"date in the year 9000", "in-service: 2026-05-25", "in-service: 9000-05-25", "phases[1].in-service", "between the years"},
 		{"hardware", "origin: simulated", "origin: hardware", "origin", "only a simulated site"},
 		{"unknown origin", "origin: simulated", "origin: real", "origin", "expected simulated"},
-		{"missing value", "seed: tiny-2026", "seed:", "seed", "no value"},
+		{"missing value", "seed: tiny-2026", "seed:", "seed", "found nothing"},
 		{"list for text", "seed: tiny-2026", "seed: [a, b]", "seed", "expected text, found a list"},
 		{"text for list", "fabrics:\n  - {id: roce, family: roce}", "fabrics: 3\nx:\n  - {id: roce, family: roce}", "", ""},
 		{"alias", "seed: tiny-2026", "seed: *x", "seed", "not supported"},
@@ -91,7 +92,7 @@ func TestTemplateRefuses(t *testing.T) {
 			}
 			bad := good[:at] + c.new + good[at+len(c.old):]
 			_, err := site.ParseTemplate("tiny.yaml", []byte(bad))
-			var problems *site.TemplateError
+			var problems claim.Problems
 			if !errors.As(err, &problems) {
 				t.Fatalf("accepted, or another error: %v", err)
 			}
@@ -99,19 +100,19 @@ func TestTemplateRefuses(t *testing.T) {
 			first := strings.Count(good[:at], "\n") + 1
 			last := first + strings.Count(c.new, "\n")
 			found := false
-			for _, p := range problems.Problems {
+			for _, p := range problems {
 				if p.Line < 1 || p.Line > lines {
 					t.Errorf("line %d of %d", p.Line, lines)
 				}
-				if c.field == "" && strings.Contains(p.Text, c.text) ||
-					p.Field == c.field && strings.Contains(p.Text, c.text) && p.Line >= first && p.Line <= last {
+				if c.field == "" && strings.Contains(p.Reason, c.text) ||
+					p.Field == c.field && strings.Contains(p.Reason, c.text) && p.Line >= first && p.Line <= last {
 					found = true
 				}
 			}
 			if !found {
 				t.Errorf("want line %d-%d, %s: %s; got\n%v", first, last, c.field, c.text, err)
 			}
-			if !strings.HasPrefix(err.Error(), fmt.Sprintf("tiny.yaml:%d: ", problems.Problems[0].Line)) {
+			if !strings.HasPrefix(err.Error(), fmt.Sprintf("tiny.yaml:%d: ", problems[0].Line)) {
 				t.Errorf("the error does not begin with file and line: %v", err)
 			}
 			if _, again := site.ParseTemplate("tiny.yaml", []byte(bad)); again.Error() != err.Error() {

@@ -222,18 +222,18 @@ func (out *Sold) late(s *book.State, now time.Time, c *contract.Contract) error 
 func (out *Sold) pictures(s *book.State, c *contract.Contract, before, after *dated.Schedule) {
 	failed := s.OutOfOrder()
 	was := map[string]bool{}
-	for _, h := range before.Holdings() {
+	for _, h := range before.Bookings() {
 		was[h.ID] = true
 	}
 	// What is new comes first and then the largest: they get looks of their own,
 	// however many leases there are.
-	var seen []dated.Holding
-	for _, h := range after.Holdings() {
+	var seen []dated.Booking
+	for _, h := range after.Bookings() {
 		if !h.Begin.After(out.At) && out.At.Before(h.End) {
 			seen = append(seen, h)
 		}
 	}
-	slices.SortStableFunc(seen, func(a, b dated.Holding) int {
+	slices.SortStableFunc(seen, func(a, b dated.Booking) int {
 		switch {
 		case was[a.ID] == was[b.ID] && was[a.ID]:
 			return len(b.Nodes) - len(a.Nodes)

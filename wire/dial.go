@@ -116,6 +116,7 @@ func (d *remoteFabric) Apply(ctx context.Context, c fabric.Change, f fabric.Fenc
 	if err != nil {
 		return r, err
 	}
+	// Lenient JSON: as in call.
 	err = json.Unmarshal(answer, &r)
 	return r, err
 }
@@ -175,6 +176,7 @@ func (d remoteNodes) Apply(ctx context.Context, steps []node.Step, f node.Fence)
 	if err != nil {
 		return nil, err
 	}
+	// Lenient JSON: as in call.
 	err = json.Unmarshal(answer, &r)
 	return r, err
 }

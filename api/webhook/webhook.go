@@ -9,8 +9,6 @@ import (
 	"net/http"
 	"time"
 
-	"github.com/goccy/go-yaml"
-
 	"bulkhead/book"
 	"bulkhead/claim"
 	"bulkhead/fabric"
@@ -29,23 +27,22 @@ type Hook struct {
 const predicate = "bulkhead/webhook/1"
 
 // Parse reads and checks a file of webhooks, YAML.
-func Parse(data []byte) ([]Hook, error) {
-	var file struct {
+func Parse(file string, data []byte) ([]Hook, error) {
+	var all struct {
 		Webhooks []Hook `yaml:"webhooks"`
 	}
-	if err := yaml.UnmarshalWithOptions(data, &file, yaml.Strict()); err != nil {
-		// Without the lines that it is about: addresses are in them.
-		return nil, errors.New(withoutAddresses(yaml.FormatError(err, false, false)))
+	if err := claim.DecodeYAML(file, data, len(data), "webhooks, a list with a url each", &all); err != nil {
+		return nil, errors.New(withoutAddresses(err.Error())) // somebody may have written one for a field
 	}
-	if len(file.Webhooks) == 0 {
-		return nil, errors.New("webhooks: expected a list with a url each")
+	if len(all.Webhooks) == 0 {
+		return nil, fmt.Errorf("%s: webhooks: expected a list with a url each", file)
 	}
-	for i, w := range file.Webhooks {
+	for i, w := range all.Webhooks {
 		if err := w.URL.check(); err != nil {
-			return nil, fmt.Errorf("webhooks[%d].url: %w", i, err)
+			return nil, fmt.Errorf("%s: webhooks[%d].url: %w", file, i, err)
 		}
 	}
-	return file.Webhooks, nil
+	return all.Webhooks, nil
 }
 
 // told says whether an entry is worth a call: drift, the brake, a clock that needs a
@@ -77,7 +74,7 @@ type event struct {
 }
 
 func (c *Notifier) sign(e event) ([]byte, error) {
-	signer, err := c.keys.Statement("webhook")
+	signer, err := c.keys.Statement(claim.PurposeWebhook)
 	if err != nil {
 		return nil, err
 	}

@@ -101,12 +101,12 @@ func TestTheOwnersWebhook(t *testing.T) {
 
 func TestBadWebhookFiles(t *testing.T) {
 	for text, want := range map[string]string{
-		"":                              "expected a list",
-		"webhooks: [{url: ftp://x/}]":   "webhooks[0].url",
+		"":                              "hooks.yaml:1: empty: expected webhooks, a list",
+		"webhooks: [{url: ftp://x/}]":   "hooks.yaml: webhooks[0].url",
 		"webhooks: [{uri: https://x/}]": "uri",
-		"webhooks: 7":                   "[1:11]",
+		"webhooks: 7":                   "hooks.yaml:1: webhooks: expected a list",
 	} {
-		if _, err := Parse([]byte(text)); err == nil || !strings.Contains(err.Error(), want) {
+		if _, err := Parse("hooks.yaml", []byte(text)); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%q: %v, expected it to name %q", text, err, want)
 		}
 	}

@@ -65,10 +65,10 @@ func (o *Owner) Policy(tenant string) *bundle.Policy {
 		Policy: bundle.PolicyFormat, Site: o.Site, Tenant: tenant,
 		Origins: []claim.Origin{claim.Hardware, claim.Simulated},
 		Keys: []bundle.Key{
-			{Purpose: bundle.PurposeCheckpoint, Public: o.verifier},
-			{Purpose: bundle.PurposeStatement, ID: o.Statement.KeyID, Public: public(o.Statement)},
-			{Purpose: bundle.PurposeInvoice, ID: o.Invoice.KeyID, Public: public(o.Invoice)},
-			{Purpose: bundle.PurposeProbe, ID: o.Probe.KeyID, Public: public(o.Probe)},
+			{Purpose: claim.PurposeCheckpoint, Public: o.verifier},
+			{Purpose: claim.PurposeStatement, ID: o.Statement.KeyID, Public: public(o.Statement)},
+			{Purpose: claim.PurposeInvoice, ID: o.Invoice.KeyID, Public: public(o.Invoice)},
+			{Purpose: claim.PurposeProbe, ID: o.Probe.KeyID, Public: public(o.Probe)},
 		},
 		Minimum: bundle.Minimum{Turnover: claim.SimulatedGrade, Sever: claim.SimulatedGrade, Isolation: claim.SimulatedGrade},
 	}

@@ -16,6 +16,7 @@ import (
 
 	"bulkhead/bundle"
 	"bulkhead/bundle/bundletest"
+	"bulkhead/claim"
 	"bulkhead/fabric"
 	"bulkhead/keystore"
 )
@@ -78,7 +79,7 @@ func setup(env *testscript.Env) error {
 	trust := keystore.Trust{Site: bundletest.Site}
 	for _, k := range owner.Policy(bundletest.Tenant).Keys {
 		key := keystore.TrustKey{Purpose: k.Purpose, ID: k.ID, Public: k.Public, From: time.Date(2026, 4, 1, 0, 0, 0, 0, time.UTC)}
-		if k.Purpose == bundle.PurposeCheckpoint {
+		if k.Purpose == claim.PurposeCheckpoint {
 			key.Note = k.Public
 		}
 		trust.Keys = append(trust.Keys, key)

@@ -89,6 +89,7 @@ func (f *isolationFeed) say(ctx context.Context, e *ledger.Entry) {
 		f.log.Warn("the log was too slow for what the ledger has of drift and lockdown", "entries", unsaid)
 	}
 	var said isolationEntry
+	// Lenient JSON: of an entry that the book has read exactly, the few fields that are told.
 	if json.Unmarshal(e.Body, &said) != nil {
 		return
 	}

@@ -7,12 +7,12 @@ import (
 	"log/slog"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 
 	"bulkhead/book"
 	"bulkhead/fabric"
+	"bulkhead/lab/await"
 	"bulkhead/ledger"
 	"bulkhead/run/datadir"
 )
@@ -78,11 +78,7 @@ bulkhead_ports_restored_total fabric=roce 0
 	ctx, cancel := context.WithCancel(t.Context())
 	ended := make(chan struct{})
 	go func() { f.run(ctx); close(ended) }()
-	for deadline := time.Now().Add(time.Minute); len(f.lines) > 0 || strings.Count(said.String(), "\n") < 4; time.Sleep(time.Millisecond) {
-		if time.Now().After(deadline) {
-			t.Fatalf("logged: %s", said.String())
-		}
-	}
+	await.Must(t, "four lines in the log", func() bool { return len(f.lines) == 0 && strings.Count(said.String(), "\n") >= 4 })
 	cancel()
 	<-ended
 	for i, line := range []string{`level=WARN msg="drift: `, `level=WARN msg="lockdown: `, `level=INFO msg="restored: `, `level=WARN msg="drift: `} {

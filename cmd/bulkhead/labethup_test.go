@@ -10,8 +10,8 @@ import (
 	"strings"
 	"syscall"
 	"testing"
-	"time"
 
+	"bulkhead/lab/await"
 	"bulkhead/lab/ethnet"
 )
 
@@ -40,11 +40,7 @@ func labUp(t *testing.T, name string) ethnet.Lab {
 
 func gone(t *testing.T, what string, is func() bool) {
 	t.Helper()
-	for end := time.Now().Add(patience); !is(); time.Sleep(20 * time.Millisecond) {
-		if time.Now().After(end) {
-			t.Fatalf("%s is still there", what)
-		}
-	}
+	await.Must(t, what+" to be gone", is)
 }
 
 func noFolder(path string) func() bool {

@@ -8,6 +8,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"bulkhead/lab/await"
 )
 
 // process is a bulkhead of its own that a test has started, and ends.
@@ -84,9 +86,9 @@ func (p *process) said() string {
 // until waits until ready says so. A process that ends before fails the test.
 func (p *process) until(t *testing.T, what string, ready func() bool) {
 	t.Helper()
-	for deadline := time.Now().Add(patience); time.Now().Before(deadline); time.Sleep(10 * time.Millisecond) {
+	if err := await.Until(await.Context(t), what, func() (string, bool) {
 		if ready() {
-			return
+			return "", true
 		}
 		select {
 		case err := <-p.done:
@@ -94,8 +96,10 @@ func (p *process) until(t *testing.T, what string, ready func() bool) {
 			t.Fatalf("it ended (%v) before %s: %s", err, what, p.said())
 		default:
 		}
+		return p.said(), false
+	}); err != nil {
+		t.Fatal(err)
 	}
-	t.Fatalf("no %s: %s", what, p.said())
 }
 
 // address waits until it serves.

@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"maps"
 	"os"
@@ -157,25 +156,24 @@ func start(ts *testscript.TestScript, neg bool, args []string) {
 	servers.Store(ts.Getenv("WORK")+name, r)
 	ts.Defer(func() { _ = r.command.Process.Kill() })
 	want := regexp.MustCompile(args[1])
-	for deadline := time.Now().Add(patience); time.Now().Before(deadline); time.Sleep(20 * time.Millisecond) {
+	ts.Check(await.Until(context.Background(), name+" to come up", func() (string, bool) {
 		said, _ := os.ReadFile(out)
 		if m := want.FindSubmatch(said); m != nil {
 			if len(m) > 1 {
 				ts.Setenv(name, string(m[1]))
 			}
-			return
+			return "", true
 		}
 		if _, err := os.Stat(ts.MkAbs(args[1])); err == nil {
-			return
+			return "", true
 		}
 		select {
 		case err := <-r.done:
 			ts.Fatalf("%s ended (%v): %s", name, err, said)
 		default:
 		}
-	}
-	said, _ := os.ReadFile(out)
-	ts.Fatalf("%s did not come up: %s", name, said)
+		return string(said), false
+	}))
 }
 
 // end ends what start has started, and expects a clean end. (A command called
@@ -201,18 +199,14 @@ func end(ts *testscript.TestScript, neg bool, args []string) {
 // try runs bulkhead until its output matches: try REGEXP ARGS...
 func try(ts *testscript.TestScript, neg bool, args []string) {
 	want := regexp.MustCompile(args[0])
-	var said []byte
-	err := errors.New("never ran")
-	for deadline := time.Now().Add(patience); time.Now().Before(deadline); time.Sleep(200 * time.Millisecond) {
-		path, lookErr := exec.LookPath("bulkhead")
-		ts.Check(lookErr)
+	path, err := exec.LookPath("bulkhead")
+	ts.Check(err)
+	ts.Check(await.Until(context.Background(), fmt.Sprintf("%v to say %s", args[1:], args[0]), func() (string, bool) {
 		c := exec.Command(path, args[1:]...)
 		c.Dir = ts.Getenv("WORK")
-		if said, err = c.CombinedOutput(); err == nil && want.Match(said) {
-			return
-		}
-	}
-	ts.Fatalf("%v never said %s (%v):\n%s", args[1:], args[0], err, said)
+		said, err := c.CombinedOutput()
+		return fmt.Sprintf("(%v) %s", err, said), err == nil && want.Match(said)
+	}))
 }
 
 func bodyOf(log *sqlite.Log, digest string) (ledger.Body, error) {

@@ -285,9 +285,9 @@ func (s *server) openWebhooks(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("--webhooks: %w", err)
 	}
-	hooks, err := webhook.Parse(data)
+	hooks, err := webhook.Parse(s.c.Webhooks, data)
 	if err != nil {
-		return fmt.Errorf("--webhooks %s: %w", s.c.Webhooks, err)
+		return fmt.Errorf("--webhooks: %w", err)
 	}
 	if s.notifier, err = webhook.Open(ctx, hooks, s.keys, s.store, s.c.Data.Webhooks(), s.log); err != nil {
 		return err

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"io"
 	"net/http"
@@ -8,9 +9,10 @@ import (
 	"regexp"
 	"strings"
 	"syscall"
-	"time"
 
 	"github.com/rogpeppe/go-internal/testscript"
+
+	"bulkhead/lab/await"
 )
 
 // freeze stops a process that start has started, as kill -STOP does; thaw lets it go on.
@@ -29,26 +31,19 @@ func signalTo(ts *testscript.TestScript, args []string, s syscall.Signal) {
 // yes|no.
 func ready(ts *testscript.TestScript, neg bool, args []string) {
 	want := map[string]int{"yes": http.StatusOK, "no": http.StatusServiceUnavailable}[args[0]]
-	said := ""
-	for deadline := time.Now().Add(2 * patience); time.Now().Before(deadline); time.Sleep(50 * time.Millisecond) {
-		status, page := page(ts, "/readyz", "")
-		if said = page; status == want {
-			return
-		}
-	}
-	ts.Fatalf("readyz never was %s: %s", args[0], said)
+	ts.Check(await.Until(context.Background(), "readyz to be "+args[0], func() (string, bool) {
+		status, said := page(ts, "/readyz", "")
+		return said, status == want
+	}))
 }
 
 // metric waits until a metric has a value: metric NAME REGEXP.
 func metric(ts *testscript.TestScript, neg bool, args []string) {
 	want := regexp.MustCompile(`(?m)^` + strings.ReplaceAll(args[0], "{", `\{`) + " " + args[1])
-	said := ""
-	for deadline := time.Now().Add(patience); time.Now().Before(deadline); time.Sleep(50 * time.Millisecond) {
-		if _, said = page(ts, "/metrics", "data/operator.token"); want.MatchString(said) {
-			return
-		}
-	}
-	ts.Fatalf("no metric %s %s in %s", args[0], args[1], said)
+	ts.Check(await.Until(context.Background(), "metric "+args[0]+" "+args[1], func() (string, bool) {
+		_, said := page(ts, "/metrics", "data/operator.token")
+		return said, want.MatchString(said)
+	}))
 }
 
 func page(ts *testscript.TestScript, path, token string) (status int, text string) {

@@ -18,6 +18,7 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 
 	"bulkhead/fabric/infiniband/mad"
+	"bulkhead/lab/await"
 	"bulkhead/lab/ibfabric"
 	"bulkhead/lab/ibnet"
 	"bulkhead/site"
@@ -78,13 +79,10 @@ func startOpenSM(ts *testscript.TestScript, neg bool, args []string) {
 	ts.Check(ibnet.StartCommand(cmd))
 	ts.Defer(func() { _ = cmd.Process.Kill(); _ = cmd.Wait() })
 	ts.Check(os.WriteFile(filepath.Join(dir, "opensm.pid"), []byte(strconv.Itoa(cmd.Process.Pid)+"\n"), 0o600))
-	for deadline := time.Now().Add(patience); time.Now().Before(deadline); time.Sleep(20 * time.Millisecond) {
-		if said, err := os.ReadFile(log); err == nil && bytes.Contains(said, []byte("SUBNET UP")) {
-			return
-		}
-	}
-	said, _ := os.ReadFile(log)
-	ts.Fatalf("OpenSM did not bring %s up: %s", args[0], said)
+	ts.Check(await.Until(context.Background(), "OpenSM to bring "+args[0]+" up", func() (string, bool) {
+		said, err := os.ReadFile(log)
+		return string(said), err == nil && bytes.Contains(said, []byte("SUBNET UP"))
+	}))
 }
 
 // tamper writes a P_Key into the first free entry of an HCA's table and of its
@@ -173,15 +171,7 @@ func mayhem(ts *testscript.TestScript, neg bool, args []string) {
 	defer client.Close()
 	for range rounds {
 		drivers := background("drivers", "run", args[2])
-		for deadline := time.Now().Add(patience); ; time.Sleep(5 * time.Millisecond) {
-			if c, err := wire.Dial(ts.MkAbs("east.sock")); err == nil {
-				c.Close()
-				break
-			}
-			if time.Now().After(deadline) {
-				ts.Fatalf("the drivers did not come up")
-			}
-		}
+		dialed(ts, "east.sock").Close()
 		server := background("serve", "--data", "data", "--simulated", "--devices", "unix:devices.sock", "--devices", "unix:east.sock", "--listen", "127.0.0.1:0")
 		for range 6 {
 			time.Sleep(time.Duration(random.IntN(120)) * time.Millisecond)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"flag"
+	"fmt"
 	"io"
 	"os"
 	"os/exec"
@@ -17,7 +18,9 @@ import (
 
 	"bulkhead/api"
 	"bulkhead/bundle"
+	"bulkhead/bundle/bundletest"
 	"bulkhead/claim"
+	"bulkhead/lab/await"
 	"bulkhead/run/datadir"
 	"bulkhead/sim"
 	"bulkhead/site"
@@ -75,16 +78,15 @@ func advance(ts *testscript.TestScript, neg bool, args []string) {
 
 // devicesOf speaks to a script's simulated devices. A socket is there a moment before
 // anybody listens on it.
-func devicesOf(ts *testscript.TestScript) *wire.Client {
-	for deadline := time.Now().Add(patience); ; time.Sleep(10 * time.Millisecond) {
-		client, err := wire.Dial(ts.MkAbs("devices.sock"))
-		if err == nil {
-			return client
-		}
-		if time.Now().After(deadline) {
-			ts.Fatalf("%v", err)
-		}
-	}
+func devicesOf(ts *testscript.TestScript) *wire.Client { return dialed(ts, "devices.sock") }
+
+func dialed(ts *testscript.TestScript, socket string) (client *wire.Client) {
+	ts.Check(await.Until(context.Background(), "who listens on "+socket, func() (string, bool) {
+		var err error
+		client, err = wire.Dial(ts.MkAbs(socket))
+		return fmt.Sprint(err), err == nil
+	}))
+	return client
 }
 
 var lastLook = regexp.MustCompile(`(?m)^bulkhead_last_look_timestamp_seconds (\S+)$`)
@@ -97,20 +99,19 @@ func lookedAt(ts *testscript.TestScript, at time.Time) {
 	}
 	monitor, err := (&client{Server: ts.Getenv("BULKHEAD_SERVER"), TokenFile: ts.MkAbs(token)}).http()
 	ts.Check(err)
-	for deadline := time.Now().Add(patience); time.Now().Before(deadline); time.Sleep(10 * time.Millisecond) {
+	ts.Check(await.True(context.Background(), fmt.Sprintf("a look at the site of %s", at), func() bool {
 		answer, err := monitor.Get(ts.Getenv("BULKHEAD_SERVER") + "/metrics")
 		ts.Check(err)
 		page, err := io.ReadAll(answer.Body)
 		ts.Check(errors.Join(err, answer.Body.Close()))
-		if m := lastLook.FindSubmatch(page); m != nil {
-			seconds, err := strconv.ParseFloat(string(m[1]), 64)
-			ts.Check(err)
-			if int64(seconds) >= at.Unix() {
-				return
-			}
+		m := lastLook.FindSubmatch(page)
+		if m == nil {
+			return false
 		}
-	}
-	ts.Fatalf("the server never looked at the site of %s", at)
+		seconds, err := strconv.ParseFloat(string(m[1]), 64)
+		ts.Check(err)
+		return int64(seconds) >= at.Unix()
+	}))
 }
 
 // dark makes every leaf of the site silent.
@@ -147,9 +148,8 @@ func edited(ts *testscript.TestScript, neg bool, args []string) {
 func makePolicy(ts *testscript.TestScript, neg bool, args []string) {
 	trust, err := os.ReadFile(ts.MkAbs(args[0]))
 	ts.Check(err)
-	policy, err := bundle.PolicyFromTrust(args[0], trust, args[1])
+	policy, err := bundletest.Accepting(trust, args[1])
 	ts.Check(err)
-	policy.Origins = []claim.Origin{claim.Simulated}
 	weakest := claim.SimulatedGrade
 	policy.Minimum = bundle.Minimum{Turnover: weakest, Sever: weakest, Storage: weakest, Isolation: weakest}
 	encoded, err := policy.Encode()
@@ -177,17 +177,17 @@ func until(ts *testscript.TestScript, neg bool, args []string) {
 	want := regexp.MustCompile(args[1])
 	path, err := exec.LookPath("bulkhead")
 	ts.Check(err)
-	var said []byte
-	err = errors.New("never ran")
-	for deadline := time.Now().Add(patience); time.Now().Before(deadline); advance(ts, false, args[:1]) {
+	ts.Check(await.Until(context.Background(), fmt.Sprintf("%v to say %s", args[2:], args[1]), func() (string, bool) {
 		c := exec.Command(path, args[2:]...)
 		c.Dir = ts.Getenv("WORK")
 		c.Env = append(os.Environ(), "BULKHEAD_SERVER="+ts.Getenv("BULKHEAD_SERVER"), "BULKHEAD_TOKEN_FILE="+ts.Getenv("BULKHEAD_TOKEN_FILE"))
-		if said, err = c.CombinedOutput(); err == nil && want.Match(said) {
-			return
+		said, err := c.CombinedOutput()
+		if err == nil && want.Match(said) {
+			return "", true
 		}
-	}
-	ts.Fatalf("%v never said %s (%v):\n%s", args[2:], args[1], err, said)
+		advance(ts, false, args[:1])
+		return fmt.Sprintf("(%v) %s", err, said), false
+	}))
 }
 
 // digestOfPage keeps the digest of a quote's page as DIGEST: digest QUOTE [FLAGS].

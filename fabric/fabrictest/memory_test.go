@@ -322,10 +322,10 @@ func TestSuiteNotices(t *testing.T) {
 	for _, fault := range faults {
 		for _, family := range []site.Family{site.RoCE, site.InfiniBand} {
 			var noticed []string
-			for _, c := range Checks() {
+			for _, c := range checks {
 				_, f := newMemory(family, fault)
-				if err := c.Run(t.Context(), f); err != nil {
-					noticed = append(noticed, c.Name)
+				if err := c.run(t.Context(), f); err != nil {
+					noticed = append(noticed, c.name)
 				}
 			}
 			if len(noticed) == 0 {
@@ -343,16 +343,16 @@ func TestEveryCheckHasTeeth(t *testing.T) {
 		"apply is idempotent":                 true, // broken only by devices that count writes
 	}
 	for _, fault := range faults {
-		for _, c := range Checks() {
+		for _, c := range checks {
 			_, f := newMemory(site.RoCE, fault)
-			if c.Run(t.Context(), f) != nil {
-				red[c.Name] = true
+			if c.run(t.Context(), f) != nil {
+				red[c.name] = true
 			}
 		}
 	}
-	for _, c := range Checks() {
-		if !red[c.Name] {
-			t.Errorf("no fault turns %q red: it tests nothing", c.Name)
+	for _, c := range checks {
+		if !red[c.name] {
+			t.Errorf("no fault turns %q red: it tests nothing", c.name)
 		}
 	}
 }

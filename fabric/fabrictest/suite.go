@@ -43,57 +43,55 @@ type Fixture struct {
 	Settle func()
 }
 
-// Check is one demand on a driver. Run it on a new Fixture.
-type Check struct {
-	Name string
-	Run  func(ctx context.Context, f *Fixture) error
+// check is one demand on a driver, on a new Fixture.
+type check struct {
+	name string
+	run  func(ctx context.Context, f *Fixture) error
 }
 
 // Run puts a driver to every check, each on a fixture of its own.
 func Run(t *testing.T, open func(t *testing.T) *Fixture) {
-	for _, c := range Checks() {
-		t.Run(c.Name, func(t *testing.T) {
+	for _, c := range checks {
+		t.Run(c.name, func(t *testing.T) {
 			ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 			defer cancel()
 			f := open(t)
 			if f.SetReachable == nil || f.SetFailing == nil || f.Tamper == nil {
 				t.Fatal("the fixture lacks a hook: SetReachable, SetFailing and Tamper are required")
 			}
-			if err := c.Run(ctx, f); err != nil {
+			if err := c.run(ctx, f); err != nil {
 				t.Fatal(err)
 			}
 		})
 	}
 }
 
-// Checks returns the demands, in the order in which they build on one another.
-func Checks() []Check {
-	return []Check{
-		{"capabilities", capabilities},
-		{"everything is read back", readsEverything},
-		{"apply is read back", applies},
-		{"apply is idempotent", idempotent},
-		{"plan of what is read back is empty", plansNothing},
-		{"a row replaces all that was there", replaces},
-		{"an older fence is refused", fences},
-		{"one lineage, one writer", lineages},
-		{"reading is another path than writing", tampering},
-		{"a port that fails is named", partial},
-		{"an unreachable leaf is reported", unreachable},
-		{"a change while unreachable shows afterwards", changedUnseen},
-		{"since lists what changed", since},
-		{"a cursor from elsewhere is answered in full", strangeCursor},
-		{"scope limits the leaves", scoped},
-		{"unknown ports are refused", unknownPorts},
-		{"another numbering is refused", otherNumbers},
-		{"rows that open a port are refused", openRows},
-		{"lockdown closes", lockdown},
-		{"lockdown is fenced", lockdownFenced},
-		{"lockdown goes on past a failure", lockdownPartial},
-		{"changes at the same time all arrive", concurrent},
-		{"a change is noticed, or waited for", awaits},
-		{"an ended context is obeyed", ended},
-	}
+// checks are the demands, in the order in which they build on one another.
+var checks = []check{
+	{"capabilities", capabilities},
+	{"everything is read back", readsEverything},
+	{"apply is read back", applies},
+	{"apply is idempotent", idempotent},
+	{"plan of what is read back is empty", plansNothing},
+	{"a row replaces all that was there", replaces},
+	{"an older fence is refused", fences},
+	{"one lineage, one writer", lineages},
+	{"reading is another path than writing", tampering},
+	{"a port that fails is named", partial},
+	{"an unreachable leaf is reported", unreachable},
+	{"a change while unreachable shows afterwards", changedUnseen},
+	{"since lists what changed", since},
+	{"a cursor from elsewhere is answered in full", strangeCursor},
+	{"scope limits the leaves", scoped},
+	{"unknown ports are refused", unknownPorts},
+	{"another numbering is refused", otherNumbers},
+	{"rows that open a port are refused", openRows},
+	{"lockdown closes", lockdown},
+	{"lockdown is fenced", lockdownFenced},
+	{"lockdown goes on past a failure", lockdownPartial},
+	{"changes at the same time all arrive", concurrent},
+	{"a change is noticed, or waited for", awaits},
+	{"an ended context is obeyed", ended},
 }
 
 func (f *Fixture) fabric() site.Fabric { return f.Site.Fabrics[f.Fabric] }

@@ -43,6 +43,7 @@ func read(r io.Reader) (map[string]map[string]*figures, error) {
 			Packets *int     `json:"packets"`
 			Seconds *float64 `json:"seconds"`
 		}
+		// Lenient JSON: of a line that a lab printed, what is put into the table.
 		if err := json.Unmarshal([]byte("{"+text), &m); err != nil || m.Attack == "" || m.Packets == nil || m.Seconds == nil {
 			return nil, fmt.Errorf("%.200q: expected an attack, packets and seconds", e.Output)
 		}

@@ -15,8 +15,11 @@ import (
 // machine that does anything at all: a wait that it ends has found a fault.
 const Patience = 10 * time.Minute
 
-// pause is between two times that something is asked for.
-const pause = 20 * time.Millisecond
+// pause is between two times that something is asked for: who asks takes a fifth of a
+// core at most, and leaves the rest to what it waits for.
+func pause(asking time.Duration) time.Duration {
+	return min(max(4*asking, 2*time.Millisecond), 200*time.Millisecond)
+}
 
 // Until asks until something holds. The error says what was waited for and, in the
 // words of who was asked last, what was there instead.
@@ -25,6 +28,7 @@ func Until(ctx context.Context, what string, holds func() (instead string, ok bo
 	defer cancel()
 	began := time.Now()
 	for {
+		asked := time.Now()
 		instead, ok := holds()
 		if ok {
 			return nil
@@ -35,7 +39,7 @@ func Until(ctx context.Context, what string, holds func() (instead string, ok bo
 				instead = ": " + instead
 			}
 			return fmt.Errorf("waited %s for %s%s: %w", time.Since(began).Round(time.Second), what, instead, ctx.Err())
-		case <-time.After(pause):
+		case <-time.After(pause(time.Since(asked))):
 		}
 	}
 }
@@ -43,6 +47,22 @@ func Until(ctx context.Context, what string, holds func() (instead string, ok bo
 // True is Until for what has nothing to say meanwhile.
 func True(ctx context.Context, what string, holds func() bool) error {
 	return Until(ctx, what, func() (string, bool) { return "", holds() })
+}
+
+// Must is True in a test, which ends where it never holds.
+func Must(t interface {
+	Context() context.Context
+	Helper()
+	Fatal(...any)
+}, what string, holds func() bool) {
+	t.Helper()
+	ctx := t.Context()
+	if bounded, ok := t.(Test); ok {
+		ctx = Context(bounded)
+	}
+	if err := True(ctx, what, holds); err != nil {
+		t.Fatal(err)
+	}
 }
 
 // Test is what a context of a test needs of it: *testing.T is one.

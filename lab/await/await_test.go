@@ -31,6 +31,29 @@ func TestWhatWasThereInstead(t *testing.T) {
 	}
 }
 
+// failing is a test that is to fail.
+type failing struct {
+	*testing.T
+	ctx  context.Context
+	said []any
+}
+
+func (f *failing) Context() context.Context { return f.ctx }
+func (f *failing) Fatal(said ...any)        { f.said = said }
+
+func TestATestEndsWhereItNeverHolds(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	f := &failing{T: t, ctx: ctx}
+	Must(f, "what is there", func() bool { return true })
+	if f.said != nil {
+		t.Errorf("it holds, and: %v", f.said)
+	}
+	Must(f, "what never comes", func() bool { cancel(); return false })
+	if len(f.said) != 1 || !strings.Contains(f.said[0].(error).Error(), "for what never comes") {
+		t.Errorf("it says %v", f.said)
+	}
+}
+
 // test is one that ends at a time.
 type test struct {
 	*testing.T

@@ -90,6 +90,7 @@ func List() ([]Lab, error) {
 func look(name string) Lab {
 	l := Lab{Name: name, Folder: folder(name)}
 	if data, err := os.ReadFile(filepath.Join(l.Folder, labFile)); err == nil {
+		// Lenient JSON: a lab of another release may have said more.
 		_ = json.Unmarshal(data, &l) // half a file is of a lab that was killed
 	}
 	l.State = "killed"

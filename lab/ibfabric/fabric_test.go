@@ -47,22 +47,14 @@ func partitions() string {
 
 func host(i int) string { return ibnet.HostName(i) }
 
-// eventually waits until something holds.
-func eventually(t *testing.T, what string, holds func() bool) {
-	t.Helper()
-	if err := await.True(await.Context(t), what, holds); err != nil {
-		t.Fatal(err)
-	}
-}
-
 // Unmodified OpenSM brings the emulated fabric up, and infiniband-diags read it.
 func TestOpenSMAndDiags(t *testing.T) {
 	f, s := start(t, small)
 	s.StartOpenSM(t, host(0), partitions())
 	for i := range 8 {
-		eventually(t, host(i)+" to be active", func() bool { p, err := f.Port(host(i), 1); return err == nil && p.State == mad.PortActive })
+		await.Must(t, host(i)+" to be active", func() bool { p, err := f.Port(host(i), 1); return err == nil && p.State == mad.PortActive })
 	}
-	eventually(t, "the tenants' keys", func() bool { k, _ := f.Keys(host(6), 1); return len(k) == 2 })
+	await.Must(t, "the tenants' keys", func() bool { k, _ := f.Keys(host(6), 1); return len(k) == 2 })
 	for program, args := range map[string][]string{
 		"ibnetdiscover": {}, "sminfo": {}, "smpquery": {"nodeinfo", "-D", "0"},
 	} {

@@ -12,6 +12,7 @@ import (
 
 	"bulkhead/fabric/infiniband/mad"
 	"bulkhead/fabric/infiniband/smp"
+	"bulkhead/lab/await"
 	"bulkhead/lab/ibfabric"
 	"bulkhead/lab/ibnet"
 )
@@ -22,7 +23,7 @@ func up(t *testing.T) (*ibfabric.Fabric, *ibnet.Sim) {
 	f, s := start(t, small)
 	s.StartOpenSM(t, host(0), partitions())
 	allActive(t, f, small)
-	eventually(t, "the tenants' keys", func() bool {
+	await.Must(t, "the tenants' keys", func() bool {
 		for i := 1; i <= 6; i++ {
 			if k, _ := f.Keys(host(i), 1); len(k) != 2 {
 				return false
@@ -171,7 +172,7 @@ func TestFaultsAreSeen(t *testing.T) {
 	// A stranger in its place is brought up by the manager, which heard trap 128.
 	must(t, f.AddHost("stranger", 0x0002c90300000010))
 	must(t, f.Plug("stranger", 1, ibnet.LeafName(1), 2))
-	eventually(t, "the manager to bring the stranger up", func() bool { p, err := f.Port("stranger", 1); return err == nil && p.State == mad.PortActive })
+	await.Must(t, "the manager to bring the stranger up", func() bool { p, err := f.Port("stranger", 1); return err == nil && p.State == mad.PortActive })
 	if err := f.Plug(host(5), 1, ibnet.LeafName(1), 2); err == nil {
 		t.Error("a second cable went into a port")
 	}

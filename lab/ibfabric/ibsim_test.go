@@ -7,6 +7,7 @@ import (
 
 	"bulkhead/fabric/infiniband/mad"
 	"bulkhead/fabric/infiniband/smp"
+	"bulkhead/lab/await"
 	"bulkhead/lab/ibnet"
 )
 
@@ -18,7 +19,7 @@ func TestSameTablesAsIbsim(t *testing.T) {
 		s.StartOpenSM(t, host(0), partitions())
 		c := client(t, s, host(23))
 		var lines []string
-		eventually(t, "the tenants' keys", func() bool {
+		await.Must(t, "the tenants' keys", func() bool {
 			f, err := c.Sweep(t.Context(), smp.Keys{})
 			if err != nil {
 				t.Fatal(err)

@@ -8,6 +8,7 @@ import (
 
 	"bulkhead/fabric/infiniband/mad"
 	"bulkhead/fabric/infiniband/smp"
+	"bulkhead/lab/await"
 	"bulkhead/lab/ibfabric"
 	"bulkhead/lab/ibnet"
 )
@@ -162,7 +163,7 @@ func TestForgedSetIsRefused(t *testing.T) {
 	f, s := start(t, small)
 	conf := hardened(t, f, s, host(0))
 	allActive(t, f, small)
-	eventually(t, "the tenants' keys", func() bool { k, _ := f.Keys(host(5), 1); return len(k) == 2 })
+	await.Must(t, "the tenants' keys", func() bool { k, _ := f.Keys(host(5), 1); return len(k) == 2 })
 	c := client(t, s, host(4)) // the first of the second leaf
 	before := map[string][]byte{}
 	for name, number := range map[string]int{host(4): 1, host(5): 1, ibnet.LeafName(1): 1} {
@@ -202,7 +203,7 @@ func TestForgedSetIsRefused(t *testing.T) {
 			t.Errorf("%s sent no trap 256", name)
 		}
 	}
-	eventually(t, "OpenSM to log trap 256", func() bool { return says(conf.Log, "num:256") })
+	await.Must(t, "OpenSM to log trap 256", func() bool { return says(conf.Log, "num:256") })
 	// The positive control: the same Set, with the key.
 	if err := write(t, c, smp.Address{}, 0, conf.MKey); err != nil {
 		t.Errorf("with the right key: %v", err)

@@ -70,8 +70,8 @@ func TestNoticesReachWhoSubscribes(t *testing.T) {
 	f, s := start(t, small)
 	s.StartOpenSM(t, host(0), partitions()+fmt.Sprintf("Default=0x7fff : 0x%x=full ;\n", ibnet.HostPortGUID(7)), "-s", "2")
 	allActive(t, f, small)
-	eventually(t, "the tenants' keys", func() bool { k, _ := f.Keys(host(6), 1); return slices.Contains(k, 0x8002) })
-	eventually(t, "host 7 to be a full member", func() bool { k, _ := f.Keys(host(7), 1); return slices.Contains(k, mad.DefaultPKey) })
+	await.Must(t, "the tenants' keys", func() bool { k, _ := f.Keys(host(6), 1); return slices.Contains(k, 0x8002) })
+	await.Must(t, "host 7 to be a full member", func() bool { k, _ := f.Keys(host(7), 1); return slices.Contains(k, mad.DefaultPKey) })
 	_, limited := listen(t, s, host(3))
 	_, full := listen(t, s, host(7))
 
@@ -93,16 +93,16 @@ func TestNoticesReachWhoSubscribes(t *testing.T) {
 	if d := f.Probe(host(1), host(4), 0x8002, true); d.Where != "leaf in" {
 		t.Fatalf("%+v", d)
 	}
-	eventually(t, "trap 259 at both", func() bool { return limited.has(mad.TrapBadPKeySwitch) && full.has(mad.TrapBadPKeySwitch) })
+	await.Must(t, "trap 259 at both", func() bool { return limited.has(mad.TrapBadPKeySwitch) && full.has(mad.TrapBadPKeySwitch) })
 	// Two limited members of the default partition: the receiver's adapter drops it.
 	if d := f.Probe(host(1), host(4), 0x7fff, true); d.Where != "receiver" {
 		t.Fatalf("%+v", d)
 	}
-	eventually(t, "trap 257 at the full member", func() bool { return full.has(mad.TrapBadPKey) })
+	await.Must(t, "trap 257 at the full member", func() bool { return full.has(mad.TrapBadPKey) })
 	if err := f.Pull(ibnet.LeafName(1), 3); err != nil { // host 6
 		t.Fatal(err)
 	}
-	eventually(t, "trap 128 at both", func() bool { return limited.has(mad.TrapLinkStateChange) && full.has(mad.TrapLinkStateChange) })
+	await.Must(t, "trap 128 at both", func() bool { return limited.has(mad.TrapLinkStateChange) && full.has(mad.TrapLinkStateChange) })
 	// Traps come in the order in which they were sent, and 257 was sent before.
 	if limited.has(mad.TrapBadPKey) {
 		t.Error("a limited member heard what an adapter said of itself: then the driver's documentation is wrong")
@@ -119,14 +119,14 @@ func TestSubscriptionSurvivesTheManager(t *testing.T) {
 	if err := first.Kill(); err != nil {
 		t.Fatal(err)
 	}
-	eventually(t, "the subscription to be lost", func() bool { return !l.Subscribed() })
+	await.Must(t, "the subscription to be lost", func() bool { return !l.Subscribed() })
 	before := l.Count()
 	s.StartOpenSM(t, host(0), partitions(), "-s", "2")
-	eventually(t, "the subscription to be back", l.Subscribed)
+	await.Must(t, "the subscription to be back", l.Subscribed)
 	if l.Count() <= before {
 		t.Error("a subscription that begins anew is no reason to look")
 	}
-	eventually(t, "trap 259", func() bool {
+	await.Must(t, "trap 259", func() bool {
 		f.Probe(host(1), host(4), 0x8002, true)
 		return h.has(mad.TrapBadPKeySwitch)
 	})

@@ -25,14 +25,14 @@ import (
 func allActive(t *testing.T, f *ibfabric.Fabric, tree ibnet.Tree) {
 	t.Helper()
 	for i := range tree.Hosts {
-		eventually(t, host(i)+" to be active", func() bool { p, err := f.Port(host(i), 1); return err == nil && p.State == mad.PortActive })
+		await.Must(t, host(i)+" to be active", func() bool { p, err := f.Port(host(i), 1); return err == nil && p.State == mad.PortActive })
 	}
 	for i := range tree.Leaves() {
 		for p := 1; p <= tree.PerLeaf+tree.Spines; p++ {
 			if host := i*tree.PerLeaf + p - 1; p <= tree.PerLeaf && host >= tree.Hosts {
 				continue // no cable
 			}
-			eventually(t, fmt.Sprintf("port %d of %s to be active", p, ibnet.LeafName(i)), func() bool {
+			await.Must(t, fmt.Sprintf("port %d of %s to be active", p, ibnet.LeafName(i)), func() bool {
 				info, err := f.Port(ibnet.LeafName(i), p)
 				return err == nil && info.State == mad.PortActive
 			})
@@ -130,20 +130,18 @@ func TestSameAsIbsim(t *testing.T) {
 		return maps.EqualFunc(a, b, func(x, y reading) bool { return x.lid == y.lid && x.state == y.state && slices.Equal(x.keys, y.keys) }) &&
 			maps.EqualFunc(at, bt, bytes.Equal)
 	}
-	for end := time.Now().Add(await.Patience); !alike(); time.Sleep(200 * time.Millisecond) {
-		if time.Now().After(end) {
-			for i := range a {
-				if fmt.Sprint(a[i]) != fmt.Sprint(b[i]) {
-					t.Errorf("%s: ibsim %+v, here %+v", host(i), a[i], b[i])
-				}
+	if err := await.True(await.Context(t), "the two to read alike", alike); err != nil {
+		for i := range a {
+			if fmt.Sprint(a[i]) != fmt.Sprint(b[i]) {
+				t.Errorf("%s: ibsim %+v, here %+v", host(i), a[i], b[i])
 			}
-			for guid := range at {
-				if !bytes.Equal(at[guid], bt[guid]) {
-					t.Errorf("forwarding of %s: ibsim %s, here %s", guid, hex.EncodeToString(at[guid]), hex.EncodeToString(bt[guid]))
-				}
-			}
-			t.Fatal("the two do not read alike")
 		}
+		for guid := range at {
+			if !bytes.Equal(at[guid], bt[guid]) {
+				t.Errorf("forwarding of %s: ibsim %s, here %s", guid, hex.EncodeToString(at[guid]), hex.EncodeToString(bt[guid]))
+			}
+		}
+		t.Fatal(err)
 	}
 	for i := range tree.Hosts {
 		if a[i].state != mad.PortActive || a[i].lid == 0 || len(a[i].keys) == 0 {
@@ -162,7 +160,7 @@ func TestDiags(t *testing.T) {
 	f, s := start(t, small)
 	opensm := s.StartOpenSM(t, host(0), partitions())
 	allActive(t, f, small)
-	eventually(t, "the tenants' keys", func() bool { k, _ := f.Keys(host(6), 1); return slices.Contains(k, 0x8002) })
+	await.Must(t, "the tenants' keys", func() bool { k, _ := f.Keys(host(6), 1); return slices.Contains(k, 0x8002) })
 	// Long before it is asked: a packet that comes in before it has registered for
 	// its class is lost on it, and so is what follows.
 	serve(t, s, host(0), "ibping", "-S")
@@ -202,7 +200,7 @@ func TestDiags(t *testing.T) {
 	}
 	// ibping reaches a server in the same partition, on the general service interface.
 	// Both sit in the default one as limited members, so one is the manager's host.
-	eventually(t, "ibping to be answered", func() bool {
+	await.Must(t, "ibping to be answered", func() bool {
 		out, err := s.Tool(t, host(3), "ibping", "-c", "1", manager)
 		return err == nil && strings.Contains(out, "Pong")
 	})

@@ -7,7 +7,6 @@ import (
 	"strconv"
 	"strings"
 	"testing"
-	"time"
 
 	"bulkhead/fabric/infiniband/mad"
 	"bulkhead/lab/await"
@@ -76,15 +75,12 @@ func TestRecordsOfManyPackets(t *testing.T) {
 		}
 	}
 	s.StartOpenSM(t, host(0), text)
-	for end := time.Now().Add(await.Patience); ; time.Sleep(100 * time.Millisecond) {
+	if err := await.Until(await.Context(t), "the last host", func() (string, bool) {
 		k, _ := f.Keys(host(tree.Hosts-1), 1)
 		p, err := f.Port(host(tree.Hosts-1), 1)
-		if err == nil && p.State == mad.PortActive && len(k) == 2 {
-			break
-		}
-		if time.Now().After(end) {
-			t.Fatalf("the last host: %v, %+v, %v", k, p, err)
-		}
+		return fmt.Sprintf("%v, %+v, %v", k, p, err), err == nil && p.State == mad.PortActive && len(k) == 2
+	}); err != nil {
+		t.Fatal(err)
 	}
 	checkNodes(t, f, s, tree)
 	checkKeys(t, f, s, tree)

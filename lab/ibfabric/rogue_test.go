@@ -11,6 +11,7 @@ import (
 
 	"bulkhead/fabric/infiniband/mad"
 	"bulkhead/fabric/infiniband/smp"
+	"bulkhead/lab/await"
 	"bulkhead/lab/ibfabric"
 	"bulkhead/lab/ibnet"
 )
@@ -100,12 +101,12 @@ func TestRogueTakesOverDefaultKeys(t *testing.T) {
 	f, s := start(t, small)
 	s.StartOpenSM(t, host(0), partitions(), "-s", "2")
 	allActive(t, f, small)
-	eventually(t, "the tenants' keys", func() bool { k, _ := f.Keys(host(6), 1); return slices.Contains(k, 0x8002) })
+	await.Must(t, "the tenants' keys", func() bool { k, _ := f.Keys(host(6), 1); return slices.Contains(k, 0x8002) })
 	if d := f.Probe(host(4), host(1), 0xffff, false); d.Delivered {
 		t.Fatalf("before the rogue: %+v", d)
 	}
 	startRogue(t, s, host(4))
-	eventually(t, "the rogue to be everybody's master", func() bool {
+	await.Must(t, "the rogue to be everybody's master", func() bool {
 		for i := range small.Hosts {
 			if p, err := f.Port(host(i), 1); err != nil || p.MasterSMLID != lidOf(t, f, host(4)) {
 				return false
@@ -113,10 +114,10 @@ func TestRogueTakesOverDefaultKeys(t *testing.T) {
 		}
 		return true
 	})
-	eventually(t, "the rogue to open the default partition", func() bool { return f.Probe(host(4), host(1), 0xffff, false).Delivered })
+	await.Must(t, "the rogue to open the default partition", func() bool { return f.Probe(host(4), host(1), 0xffff, false).Delivered })
 	// Both are still there, and agree on who is master.
 	c := client(t, s, host(7))
-	eventually(t, "one master and one standby", func() bool {
+	await.Must(t, "one master and one standby", func() bool {
 		was, _, err := c.SMInfo(t.Context(), smp.Address{LID: lidOf(t, f, host(0))}, 0)
 		if err != nil {
 			return false
@@ -132,14 +133,14 @@ func TestRogueIsKeptOutBySecretKeys(t *testing.T) {
 	f, s := start(t, small)
 	hardened(t, f, s, host(0))
 	allActive(t, f, small)
-	eventually(t, "the tenants' keys", func() bool { k, _ := f.Keys(host(6), 1); return slices.Contains(k, 0x8002) })
+	await.Must(t, "the tenants' keys", func() bool { k, _ := f.Keys(host(6), 1); return slices.Contains(k, 0x8002) })
 	owner := lidOf(t, f, host(0))
 	before := map[int][]mad.PKey{}
 	for i := range small.Hosts {
 		before[i], _ = f.Keys(host(i), 1)
 	}
 	log := startRogue(t, s, host(4))
-	eventually(t, "the rogue to have tried", func() bool {
+	await.Must(t, "the rogue to have tried", func() bool {
 		return sawTrap(f, mad.TrapBadMKey) && (says(log, "MASTER") || says(log, "ERR"))
 	})
 	// As long as the one with default keys needed, many times over.
@@ -170,11 +171,11 @@ func TestStandbyTakesOver(t *testing.T) {
 		t.Fatal(err)
 	}
 	standby := launch(t, s, host(1), "-F", hasty(t), "-s", "2", "-p", "5", "-P", file)
-	eventually(t, "the second to stand by", func() bool { return says(standby, "STANDBY") })
+	await.Must(t, "the second to stand by", func() bool { return says(standby, "STANDBY") })
 	if err := master.Kill(); err != nil {
 		t.Fatal(err)
 	}
-	eventually(t, "the standby to be master everywhere", func() bool {
+	await.Must(t, "the standby to be master everywhere", func() bool {
 		for i := range small.Hosts {
 			if p, err := f.Port(host(i), 1); err != nil || p.MasterSMLID != lidOf(t, f, host(1)) {
 				return false

@@ -52,7 +52,7 @@ func Start(tb testing.TB, t Tree) *Sim {
 		"-P", strconv.Itoa(2*t.Ports()+64), "-L", "49152", file)
 	cmd.Env = append(os.Environ(), "IBSIM_SOCKNAME="+s.Name)
 	s.run(tb, cmd, "ibsim")
-	waitFor(tb, "ibsim to listen", func() bool { return listens(s.Name) })
+	await.Must(tb, "ibsim to listen", func() bool { return listens(s.Name) })
 	return s
 }
 
@@ -89,13 +89,6 @@ func (s *Sim) run(tb testing.TB, cmd *exec.Cmd, name string) *os.Process {
 		}
 	})
 	return cmd.Process
-}
-
-func waitFor(tb testing.TB, what string, ready func() bool) {
-	tb.Helper()
-	if err := await.True(tb.Context(), what, ready); err != nil {
-		tb.Fatal(err)
-	}
 }
 
 // environment is what a program needs to sit on a host of the fabric.
@@ -158,7 +151,7 @@ func (s *Sim) StartOpenSM(tb testing.TB, host, partitions string, args ...string
 	cmd := exec.Command(path, options...)
 	cmd.Env, cmd.Dir = s.environment(tb, host), s.Dir // umad2sim makes files where it runs
 	process := s.run(tb, cmd, "opensm-"+host)
-	waitFor(tb, "OpenSM to bring the subnet up", func() bool {
+	await.Must(tb, "OpenSM to bring the subnet up", func() bool {
 		said, err := os.ReadFile(log)
 		return err == nil && bytes.Contains(said, []byte("SUBNET UP"))
 	})

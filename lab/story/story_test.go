@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"crypto/ed25519"
+	"io"
 	"math/big"
 	"math/rand/v2"
 	"os"
@@ -17,6 +18,7 @@ import (
 
 	"bulkhead/book"
 	"bulkhead/bundle"
+	"bulkhead/bundle/bundletest"
 	"bulkhead/claim"
 	"bulkhead/claim/sshkey"
 	"bulkhead/contract"
@@ -165,20 +167,7 @@ func (d *told) flip(t *testing.T) {
 	if err := file.Close(); err != nil {
 		t.Fatal(err)
 	}
-	trust, err := d.keys.Trust(d.cast.Site.Header().Name)
-	if err != nil {
-		t.Fatal(err)
-	}
-	encoded, err := trust.Encode()
-	if err != nil {
-		t.Fatal(err)
-	}
-	policy, err := bundle.PolicyFromTrust("trust.json", encoded, "flagship")
-	if err != nil {
-		t.Fatal(err)
-	}
-	policy.Origins = []claim.Origin{claim.Simulated}
-	text, err := policy.Encode()
+	text, err := d.policy(t, "flagship").Encode()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -295,7 +284,9 @@ func (d *told) checkInvoices(t *testing.T) {
 	}
 }
 
-func (d *told) checkBundles(t *testing.T) {
+// policy is a tenant's, that trusts what the owner published.
+func (d *told) policy(t *testing.T, tenant string) *bundle.Policy {
+	t.Helper()
 	trust, err := d.keys.Trust(d.cast.Site.Header().Name)
 	if err != nil {
 		t.Fatal(err)
@@ -304,24 +295,24 @@ func (d *told) checkBundles(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	policy, err := bundletest.Accepting(encoded, tenant)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return policy
+}
+
+func (d *told) checkBundles(t *testing.T) {
 	for _, tenant := range []string{"flagship", "tidewater", "research"} {
-		var b bytes.Buffer
-		if _, err := d.plane.WriteBundle(context.Background(), tenant, &b); err != nil {
-			t.Fatal(err)
-		}
-		policy, err := bundle.PolicyFromTrust("trust.json", encoded, tenant)
-		if err != nil {
-			t.Fatal(err)
-		}
-		policy.Origins = []claim.Origin{claim.Simulated}
+		policy := d.policy(t, tenant)
 		own, err := sshkey.Of(officersOf(t, d.cast)[tenant].PublicKey())
 		if err != nil {
 			t.Fatal(err)
 		}
 		policy.TenantKeys = []bundle.TenantKey{{Public: own.String()}}
-		report, err := bundle.Verify(bytes.NewReader(b.Bytes()), int64(b.Len()), policy, bundle.Options{})
+		report, err := bundletest.Report(policy, func(w io.Writer) (bundle.Manifest, error) { return d.plane.WriteBundle(t.Context(), tenant, w) })
 		if err != nil {
-			t.Errorf("bundle of %s: %v", tenant, err)
+			t.Error(err)
 			continue
 		}
 		if tenant == "tidewater" && len(report.Acts) == 0 {

@@ -7,6 +7,7 @@ import (
 	"context"
 	"fmt"
 	"iter"
+	"slices"
 	"sync"
 
 	"bulkhead/claim"
@@ -60,31 +61,30 @@ func (l *Log) Append(ctx context.Context, expect uint64, entries []ledger.Entry,
 
 // Read implements ledger.Log.
 func (l *Log) Read(ctx context.Context, from uint64) iter.Seq2[ledger.Entry, error] {
-	return func(yield func(ledger.Entry, error) bool) {
-		l.mu.Lock()
-		frames := l.frames
-		l.mu.Unlock()
-		for seq := max(from, 1); seq <= uint64(len(frames)); seq++ {
-			if err := ctx.Err(); err != nil {
-				yield(ledger.Entry{}, err)
-				return
-			}
-			e, err := ledger.Decode(frames[seq-1])
-			e.Seq = seq
-			if !yield(e, err) || err != nil {
-				return
+	return l.read(ctx, func() iter.Seq[uint64] {
+		head := uint64(len(l.frames))
+		return func(yield func(uint64) bool) {
+			for seq := max(from, 1); seq <= head && yield(seq); seq++ {
 			}
 		}
-	}
+	})
 }
 
 // ReadScope implements ledger.Log.
 func (l *Log) ReadScope(ctx context.Context, scope string, from uint64) iter.Seq2[ledger.Entry, error] {
+	return l.read(ctx, func() iter.Seq[uint64] {
+		seqs := l.places[scope]
+		return slices.Values(seqs[min(max(from, 1)-1, uint64(len(seqs))):])
+	})
+}
+
+// read yields the entries that there are when it begins; which says their positions.
+func (l *Log) read(ctx context.Context, which func() iter.Seq[uint64]) iter.Seq2[ledger.Entry, error] {
 	return func(yield func(ledger.Entry, error) bool) {
 		l.mu.Lock()
-		frames, places := l.frames, l.places[scope]
+		frames, seqs := l.frames, which()
 		l.mu.Unlock()
-		for _, seq := range places[min(max(from, 1)-1, uint64(len(places))):] {
+		for seq := range seqs {
 			if err := ctx.Err(); err != nil {
 				yield(ledger.Entry{}, err)
 				return

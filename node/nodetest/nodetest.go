@@ -35,51 +35,49 @@ type Fixture struct {
 	Lie func(site.Index)
 }
 
-// Check is one demand on a driver. Run it on a new Fixture.
-type Check struct {
-	Name string
-	Run  func(ctx context.Context, f *Fixture) error
+// check is one demand on a driver, on a new Fixture.
+type check struct {
+	name string
+	run  func(ctx context.Context, f *Fixture) error
 }
 
 // Run puts a driver to every check, each on a fixture of its own.
 func Run(t *testing.T, open func(t *testing.T) *Fixture) {
-	for _, c := range Checks() {
-		t.Run(c.Name, func(t *testing.T) {
+	for _, c := range checks {
+		t.Run(c.name, func(t *testing.T) {
 			ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 			defer cancel()
 			f := open(t)
 			if f.Pass == nil || f.Kill == nil || f.Lie == nil {
 				t.Fatal("the fixture lacks a hook: Pass, Kill and Lie are required")
 			}
-			if err := c.Run(ctx, f); err != nil {
+			if err := c.run(ctx, f); err != nil {
 				t.Fatal(err)
 			}
 		})
 	}
 }
 
-// Checks returns the demands, in the order in which they build on one another.
-func Checks() []Check {
-	return []Check{
-		{"capabilities", capabilities},
-		{"nothing is said before a step", silent},
-		{"a commissioned node has evidence that passes", commissions},
-		{"a node is wiped, then attested", turnsOver},
-		{"a fence step says what is still open", seversNode},
-		{"an outcome is for its time", takesTime},
-		{"a step given twice is one step", idempotent},
-		{"a new step supersedes an unended one", supersedes},
-		{"an older fence is refused", fences},
-		{"one lineage, one writer", lineages},
-		{"cursors go on where they were", cursors},
-		{"a cursor from elsewhere is answered in full", strangeCursor},
-		{"since 0 lists the newest outcome", newest},
-		{"what can't be done is named", refused},
-		{"a dead node reports no success", dead},
-		{"a liar is caught by read-back", liar},
-		{"a repair brings a dead node back", repaired},
-		{"an ended context is obeyed", ended},
-	}
+// checks are the demands, in the order in which they build on one another.
+var checks = []check{
+	{"capabilities", capabilities},
+	{"nothing is said before a step", silent},
+	{"a commissioned node has evidence that passes", commissions},
+	{"a node is wiped, then attested", turnsOver},
+	{"a fence step says what is still open", seversNode},
+	{"an outcome is for its time", takesTime},
+	{"a step given twice is one step", idempotent},
+	{"a new step supersedes an unended one", supersedes},
+	{"an older fence is refused", fences},
+	{"one lineage, one writer", lineages},
+	{"cursors go on where they were", cursors},
+	{"a cursor from elsewhere is answered in full", strangeCursor},
+	{"since 0 lists the newest outcome", newest},
+	{"what can't be done is named", refused},
+	{"a dead node reports no success", dead},
+	{"a liar is caught by read-back", liar},
+	{"a repair brings a dead node back", repaired},
+	{"an ended context is obeyed", ended},
 }
 
 var firstFence = node.Fence{Term: 3, Generation: 10}

@@ -35,14 +35,14 @@ func Among(s *site.Site, free *site.Set, sl place.Slice) error {
 		}
 	}
 	o := place.NewOccupancy(s)
-	o.Hold(held)
+	o.Take(held)
 	return check(s, free, o, sl)
 }
 
 // On verifies a slice against what is free on an occupancy, see [Among].
 func On(o *place.Occupancy, sl place.Slice) error {
 	if sl.Certificate.Ask.Links == lease.Hermetic {
-		return check(o.Site(), o.Unheld(), o, sl)
+		return check(o.Site(), o.Untaken(), o, sl)
 	}
 	return check(o.Site(), o.Free(), o, sl)
 }

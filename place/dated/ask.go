@@ -16,7 +16,7 @@ type Step struct {
 	Nodes int
 	Begin time.Time
 
-	unheld time.Time // nobody may hold its nodes from here on; zero: from Begin
+	unbooked time.Time // nobody may hold its nodes from here on; zero: from Begin
 }
 
 // Ask is nodes of one class for a time: at once, or as a ramp whose steps add
@@ -101,7 +101,7 @@ const MaxSteps = 64
 // delivered in part has several.
 type Part struct {
 	Step  string
-	ID    string // of the holding: the step's, with ".2" and so on for later parts
+	ID    string // of the booking: the step's, with ".2" and so on for later parts
 	Begin time.Time
 	Nodes []site.Index // in rank order
 }

@@ -7,8 +7,8 @@ import (
 	"bulkhead/lease"
 )
 
-// TestCutOffNodesAreNotPromised: an SU of which a hermetic holding has the last
-// uplink is nothing for shared links, as long as the holding lasts, and no longer.
+// TestCutOffNodesAreNotPromised: an SU of which a hermetic booking has the last
+// uplink is nothing for shared links, as long as the booking lasts, and no longer.
 func TestCutOffNodesAreNotPromised(t *testing.T) {
 	s := grow(2, 4, 0, plot{from: on(0), pods: [][]int{{4, 4, 4}}})
 	s.Shape.Spines, s.Shape.PodSUs, s.Shape.PodTaper = 4, 3, 1
@@ -21,7 +21,7 @@ func TestCutOffNodesAreNotPromised(t *testing.T) {
 			t.Fatal(err)
 		}
 		slice := p.Prefixes[0].Slice
-		if err := c.Promise(Holding{ID: a.Steps[0].ID, Fabric: "roce", Kind: "H100", Links: lease.Hermetic, Begin: on(0), End: on(end), Nodes: slice.Nodes, Assigned: slice.Certificate.Links}); err != nil {
+		if err := c.Promise(Booking{ID: a.Steps[0].ID, Fabric: "roce", Kind: "H100", Links: lease.Hermetic, Begin: on(0), End: on(end), Nodes: slice.Nodes, Assigned: slice.Certificate.Links}); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -50,18 +50,18 @@ func TestCutOffNodesAreNotPromised(t *testing.T) {
 		t.Errorf("hermetic links would do: %v", err)
 	}
 	// Nor may anybody say so by himself, in either order.
-	shared := Holding{ID: "shared", Fabric: "roce", Kind: "H100", Links: lease.Shared, Begin: on(12), End: on(14), Nodes: first.Nodes[4:]}
+	shared := Booking{ID: "shared", Fabric: "roce", Kind: "H100", Links: lease.Shared, Begin: on(12), End: on(14), Nodes: first.Nodes[4:]}
 	if s.SUOf(shared.Nodes[0]) == s.SUOf(first.Nodes[0]) {
 		shared.Nodes = first.Nodes[:2]
 	}
-	if err := c.Hold(shared); err == nil || !strings.Contains(err.Error(), "last uplink") {
+	if err := c.Book(shared); err == nil || !strings.Contains(err.Error(), "last uplink") {
 		t.Errorf("held without a common link: %v", err)
 	}
 	c.Drop("second")
-	if err := c.Hold(shared); err != nil {
+	if err := c.Book(shared); err != nil {
 		t.Fatal(err)
 	}
-	if err := c.Hold(second); err == nil || !strings.Contains(err.Error(), "last uplink") {
+	if err := c.Book(second); err == nil || !strings.Contains(err.Error(), "last uplink") {
 		t.Errorf("the last uplink was taken from a lease with shared links: %v", err)
 	}
 }

@@ -7,7 +7,7 @@ import (
 	"bulkhead/site"
 )
 
-// closing is nodes that are a project's for a time without a holding of their own.
+// closing is nodes that are a project's for a time without a booking of their own.
 type closing struct {
 	owner      string
 	rack       *site.Set
@@ -52,7 +52,7 @@ func (c *Schedule) shut(begin, end time.Time) (shut *site.Set) {
 		}
 		shut.Union(rack)
 	}
-	for _, h := range c.holdings {
+	for _, h := range c.bookings {
 		if h.overlaps(begin, end) {
 			add(h.Owner, h.rack)
 		}

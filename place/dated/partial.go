@@ -82,7 +82,7 @@ func (c *Schedule) arrivals(ask Ask) (steps []Step, owner map[string]string) {
 			owner[id] = s.ID
 			step := Step{ID: id, Nodes: n, Begin: at}
 			if ask.Waiting {
-				step.unheld = first
+				step.unbooked = first
 			}
 			steps = append(steps, step)
 			left[i] -= n
@@ -99,7 +99,7 @@ func (c *Schedule) arrivals(ask Ask) (steps []Step, owner map[string]string) {
 }
 
 // dates are the instants in [from, until) at which capacity may come free: a
-// hall comes into service, a holding ends. from is the first of them.
+// hall comes into service, a booking ends. from is the first of them.
 func (c *Schedule) dates(from, until time.Time) []time.Time {
 	dates := []time.Time{from}
 	add := func(t time.Time) {
@@ -110,8 +110,8 @@ func (c *Schedule) dates(from, until time.Time) []time.Time {
 	for i := range c.site.Halls {
 		add(c.site.Halls[i].InService)
 	}
-	for _, h := range c.holdings {
-		add(h.Holding.End)
+	for _, h := range c.bookings {
+		add(h.Booking.End)
 	}
 	slices.SortFunc(dates, time.Time.Compare)
 	return slices.CompactFunc(dates, time.Time.Equal)

@@ -25,8 +25,8 @@ func (c *Schedule) Plan(ask Ask) (*Plan, error) {
 		return nil, err
 	}
 	for _, s := range ask.Steps {
-		if _, used := c.holdings[s.ID]; used {
-			return nil, fmt.Errorf("ask %s: there is a holding of this id", s.ID)
+		if _, used := c.bookings[s.ID]; used {
+			return nil, fmt.Errorf("ask %s: there is a booking of this id", s.ID)
 		}
 	}
 	c = c.For(ask.Owner)
@@ -116,16 +116,16 @@ func (c *Schedule) shape(ask Ask) (*Plan, *ShortError, error) {
 func (c *Schedule) counted(ask Ask) (open []*site.Set, short *ShortError, err error) {
 	open = make([]*site.Set, len(ask.Steps))
 	for i, s := range ask.Steps {
-		if i > 0 && s.Begin.Equal(ask.Steps[i-1].Begin) && s.unheld.Equal(ask.Steps[i-1].unheld) {
+		if i > 0 && s.Begin.Equal(ask.Steps[i-1].Begin) && s.unbooked.Equal(ask.Steps[i-1].unbooked) {
 			open[i] = open[i-1]
 			continue
 		}
 		from := s.Begin
-		if !s.unheld.IsZero() {
-			from = s.unheld
+		if !s.unbooked.IsZero() {
+			from = s.unbooked
 		}
 		if open[i] = c.FreeWith(s.Begin, from, ask.End); ask.Links == lease.Hermetic {
-			open[i] = c.unheld(s.Begin, from, ask.End)
+			open[i] = c.unbooked(s.Begin, from, ask.End)
 		}
 	}
 	total := 0
@@ -253,8 +253,8 @@ func (c *Schedule) solve(query place.Ask, ask Ask, free *site.Set) (place.Slice,
 	}
 	s := ask.Steps[len(ask.Steps)-1]
 	from := s.Begin
-	if !s.unheld.IsZero() {
-		from = s.unheld
+	if !s.unbooked.IsZero() {
+		from = s.unbooked
 	}
 	return solve.On(c.Occupancy(s.Begin, from, ask.End), query)
 }
@@ -329,31 +329,31 @@ func (c *Schedule) Commit(p *Plan) error {
 	}
 	next := c.Clone()
 	for _, m := range p.Moves {
-		h := next.holdings[m.ID]
+		h := next.bookings[m.ID]
 		if h == nil || !slices.Equal(h.Nodes, m.From) {
 			return fmt.Errorf("move of %s: it does not hold what the plan moves it from", m.ID)
 		}
-		delete(next.holdings, m.ID)
+		delete(next.bookings, m.ID)
 	}
 	for _, m := range p.Moves {
-		h := c.holdings[m.ID].Holding
+		h := c.bookings[m.ID].Booking
 		h.Nodes = m.To
 		if err := next.Promise(h); err != nil {
 			return err
 		}
 	}
 	for _, part := range p.Parts {
-		if err := next.Promise(p.holding(part)); err != nil {
+		if err := next.Promise(p.booking(part)); err != nil {
 			return err
 		}
 	}
-	c.holdings = next.holdings
+	c.bookings = next.bookings
 	c.changed()
 	return nil
 }
 
-// holding is what a part becomes.
-func (p *Plan) holding(part Part) Holding {
+// booking is what a part becomes.
+func (p *Plan) booking(part Part) Booking {
 	ramp := ""
 	if len(p.Parts) > 1 {
 		ramp = p.Ask.Ramp
@@ -361,17 +361,17 @@ func (p *Plan) holding(part Part) Holding {
 			ramp = p.Ask.Steps[0].ID
 		}
 	}
-	return Holding{ID: part.ID, Owner: p.Ask.Owner, Ramp: ramp, Fabric: p.Ask.Fabric, Kind: p.Ask.Kind, Links: p.Ask.Links,
+	return Booking{ID: part.ID, Owner: p.Ask.Owner, Ramp: ramp, Fabric: p.Ask.Fabric, Kind: p.Ask.Kind, Links: p.Ask.Links,
 		Begin: part.Begin, End: p.Ask.End, Nodes: part.Nodes, Assigned: p.Final().Certificate.Links, Pinned: p.Ask.domains()}
 }
 
-// Promise is Hold for what is new: it also refuses spares, what is out of order,
-// and what is not in service when the holding begins.
-func (c *Schedule) Promise(h Holding) error {
+// Promise is Book for what is new: it also refuses spares, what is out of order,
+// and what is not in service when the booking begins.
+func (c *Schedule) Promise(h Booking) error {
 	for _, n := range h.Nodes {
 		if int(n) < c.site.Nodes() && (!c.usable.Has(n) || c.site.InService(n).After(h.Begin)) {
-			return fmt.Errorf("holding %s: node %s is a spare, out of order, or not in service on %s", h.ID, c.site.NodeID[n], day(h.Begin))
+			return fmt.Errorf("booking %s: node %s is a spare, out of order, or not in service on %s", h.ID, c.site.NodeID[n], day(h.Begin))
 		}
 	}
-	return c.Hold(h)
+	return c.Book(h)
 }

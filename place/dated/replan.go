@@ -78,7 +78,7 @@ func (c *Schedule) replanAll(ask Ask, units []*unit, worsen bool) (*Plan, error)
 	}
 	rest := c.without(units...)
 	slices.SortStableFunc(units, func(a, b *unit) int {
-		return cmp.Or(a.begin().Compare(b.begin()), cmp.Compare(a.holdings[0].ID, b.holdings[0].ID))
+		return cmp.Or(a.begin().Compare(b.begin()), cmp.Compare(a.bookings[0].ID, b.bookings[0].ID))
 	})
 	var p *Plan
 	var moves []Move
@@ -119,24 +119,24 @@ func (c *Schedule) replanAll(ask Ask, units []*unit, worsen bool) (*Plan, error)
 // ramp is not the best of its final size then; it is what there is room for.
 func (c *Schedule) stepwise(ask Ask, units []*unit, worsen bool) (*Plan, error) {
 	rest := c.without(units...)
-	var all []Holding
+	var all []Booking
 	for _, u := range units {
-		all = append(all, u.holdings...)
+		all = append(all, u.bookings...)
 	}
 	asked := map[string]bool{}
 	for _, s := range ask.Steps {
 		asked[s.ID] = true
-		all = append(all, Holding{ID: s.ID, Fabric: ask.Fabric, Kind: ask.Kind, Links: ask.Links, Begin: s.Begin, End: ask.End, Nodes: make([]site.Index, s.Nodes)})
+		all = append(all, Booking{ID: s.ID, Fabric: ask.Fabric, Kind: ask.Kind, Links: ask.Links, Begin: s.Begin, End: ask.End, Nodes: make([]site.Index, s.Nodes)})
 	}
 	// Of those that begin at one time what is booked comes first: it stays where it is,
 	// and whether there is room for the ask does not hang on its name.
-	last := func(h Holding) int {
+	last := func(h Booking) int {
 		if asked[h.ID] {
 			return 1
 		}
 		return 0
 	}
-	slices.SortStableFunc(all, func(a, b Holding) int {
+	slices.SortStableFunc(all, func(a, b Booking) int {
 		return cmp.Or(a.Begin.Compare(b.Begin), cmp.Compare(last(a), last(b)), cmp.Compare(a.ID, b.ID))
 	})
 	placed := map[string][]site.Index{}
@@ -152,7 +152,7 @@ func (c *Schedule) stepwise(ask Ask, units []*unit, worsen bool) (*Plan, error) 
 			return nil, refused(err)
 		}
 		if !asked[h.ID] {
-			m := Move{ID: h.ID, From: h.Nodes, To: slice.Nodes, Was: c.holdings[h.ID].cost, Is: slice.Certificate.Cost, Slice: slice, Among: free}
+			m := Move{ID: h.ID, From: h.Nodes, To: slice.Nodes, Was: c.bookings[h.ID].cost, Is: slice.Certificate.Cost, Slice: slice, Among: free}
 			if !worsen && m.Was.Less(m.Is) {
 				return nil, nil
 			}
@@ -193,30 +193,30 @@ func (c *Schedule) stepwise(ask Ask, units []*unit, worsen bool) (*Plan, error) 
 // which the steps that had begun have ended does not run: movable has what is left of it.
 func (c *Schedule) tails(class site.Class) []*unit {
 	runs := map[string]bool{}
-	for _, h := range c.holdings {
+	for _, h := range c.bookings {
 		if h.Ramp != "" && h.End.After(c.now) && (h.Pinned || !h.Begin.After(c.now)) {
 			runs[h.Ramp] = true
 		}
 	}
 	var units []*unit
-	for _, h := range c.Holdings() {
+	for _, h := range c.Bookings() {
 		if h.class() == class && runs[h.Ramp] && !h.Pinned && h.Begin.After(c.now) {
-			units = append(units, &unit{[]Holding{h}})
+			units = append(units, &unit{[]Booking{h}})
 		}
 	}
 	return units
 }
 
-// unit is holdings that are placed together: one, or the steps of a ramp.
+// unit is bookings that are placed together: one, or the steps of a ramp.
 type unit struct {
-	holdings []Holding // by begin
+	bookings []Booking // by begin
 }
 
-func (u *unit) begin() time.Time { return u.holdings[0].Begin }
+func (u *unit) begin() time.Time { return u.bookings[0].Begin }
 
 func (u *unit) size() int {
 	nodes := 0
-	for _, h := range u.holdings {
+	for _, h := range u.bookings {
 		nodes += len(h.Nodes)
 	}
 	return nodes
@@ -227,13 +227,13 @@ func (c *Schedule) movable(class site.Class) []*unit {
 	ramps := map[string]*unit{}
 	pinned := map[string]bool{}
 	var units []*unit
-	for _, h := range c.Holdings() { // by id
+	for _, h := range c.Bookings() { // by id
 		if h.class() != class || !h.End.After(c.now) || h.Links == lease.Hermetic {
 			continue
 		}
 		if h.Ramp == "" {
 			if !h.Pinned && h.Begin.After(c.now) {
-				units = append(units, &unit{[]Holding{h}})
+				units = append(units, &unit{[]Booking{h}})
 			}
 			continue
 		}
@@ -246,18 +246,18 @@ func (c *Schedule) movable(class site.Class) []*unit {
 			ramps[h.Ramp] = u
 			units = append(units, u)
 		}
-		u.holdings = append(u.holdings, h)
+		u.bookings = append(u.bookings, h)
 	}
-	units = slices.DeleteFunc(units, func(u *unit) bool { return pinned[u.holdings[0].Ramp] })
+	units = slices.DeleteFunc(units, func(u *unit) bool { return pinned[u.bookings[0].Ramp] })
 	for _, u := range units {
-		slices.SortStableFunc(u.holdings, func(a, b Holding) int { return a.Begin.Compare(b.Begin) })
+		slices.SortStableFunc(u.bookings, func(a, b Booking) int { return a.Begin.Compare(b.Begin) })
 	}
 	return units
 }
 
 func (u *unit) overlaps(begin, end time.Time) bool {
-	for i := range u.holdings {
-		if u.holdings[i].overlaps(begin, end) {
+	for i := range u.bookings {
+		if u.bookings[i].overlaps(begin, end) {
 			return true
 		}
 	}
@@ -268,8 +268,8 @@ func (u *unit) overlaps(begin, end time.Time) bool {
 func (c *Schedule) without(units ...*unit) *Schedule {
 	d := c.Clone()
 	for _, u := range units {
-		for _, h := range u.holdings {
-			delete(d.holdings, h.ID)
+		for _, h := range u.bookings {
+			delete(d.bookings, h.ID)
 		}
 	}
 	d.changed()
@@ -278,7 +278,7 @@ func (c *Schedule) without(units ...*unit) *Schedule {
 
 func (c *Schedule) putPlan(p *Plan) {
 	for _, part := range p.Parts {
-		h := p.holding(part)
+		h := p.booking(part)
 		c.put(h)
 	}
 }
@@ -287,16 +287,16 @@ func (c *Schedule) putPlan(p *Plan) {
 // still free, else anew. nil: it does not fit, or only worse than it was.
 func (c *Schedule) again(rest *Schedule, u *unit, worsen bool) []Move {
 	stays := true
-	for _, h := range u.holdings {
+	for _, h := range u.bookings {
 		free := rest.Free(h.Begin, h.End)
 		if !free.Contains(site.SetOf(h.Nodes...)) {
 			stays = false
 		}
 	}
 	if stays {
-		moves := make([]Move, 0, len(u.holdings))
-		for _, h := range u.holdings {
-			cost := c.holdings[h.ID].cost
+		moves := make([]Move, 0, len(u.bookings))
+		for _, h := range u.bookings {
+			cost := c.bookings[h.ID].cost
 			moves = append(moves, Move{ID: h.ID, From: h.Nodes, To: h.Nodes, Was: cost, Is: cost})
 		}
 		return moves
@@ -310,10 +310,10 @@ func (c *Schedule) again(rest *Schedule, u *unit, worsen bool) []Move {
 
 // anew places a unit as a ramp is, and says what its final size cost and costs.
 func (c *Schedule) anew(rest *Schedule, u *unit) (moves []Move, was, is place.Cost) {
-	first := u.holdings[0]
+	first := u.bookings[0]
 	ask := Ask{Ramp: first.Ramp, Fabric: first.Fabric, Kind: first.Kind, Links: first.Links, End: first.End}
 	var all []site.Index
-	for _, h := range u.holdings {
+	for _, h := range u.bookings {
 		if !h.End.Equal(first.End) {
 			return nil, was, is // one step was ended by itself: it is no ramp any more
 		}
@@ -325,7 +325,7 @@ func (c *Schedule) anew(rest *Schedule, u *unit) (moves []Move, was, is place.Co
 		return nil, was, is
 	}
 	for _, part := range p.Parts {
-		m := Move{ID: part.ID, From: c.holdings[part.ID].Nodes, To: part.Nodes, Was: c.holdings[part.ID].cost, Is: place.CostOf(c.site, part.Nodes)}
+		m := Move{ID: part.ID, From: c.bookings[part.ID].Nodes, To: part.Nodes, Was: c.bookings[part.ID].cost, Is: place.CostOf(c.site, part.Nodes)}
 		for _, prefix := range p.Prefixes {
 			if prefix.Begin.Equal(part.Begin) {
 				m.Slice, m.Among = prefix.Slice, prefix.Among
@@ -336,9 +336,9 @@ func (c *Schedule) anew(rest *Schedule, u *unit) (moves []Move, was, is place.Co
 	return moves, place.CostOf(c.site, all), p.Final().Certificate.Cost
 }
 
-// taken are a unit's holdings on the nodes that moves give them.
-func (c *Schedule) taken(u *unit, moves []Move) []Holding {
-	out := slices.Clone(u.holdings)
+// taken are a unit's bookings on the nodes that moves give them.
+func (c *Schedule) taken(u *unit, moves []Move) []Booking {
+	out := slices.Clone(u.bookings)
 	for i := range out {
 		for _, m := range moves {
 			if m.ID == out[i].ID {
@@ -357,14 +357,14 @@ func (c *Schedule) taken(u *unit, moves []Move) []Holding {
 func (c *Schedule) Improve() []Move {
 	var units []*unit
 	seen := map[site.Class]bool{}
-	for _, h := range c.Holdings() {
+	for _, h := range c.Bookings() {
 		if !seen[h.class()] {
 			seen[h.class()] = true
 			units = append(units, c.movable(h.class())...)
 		}
 	}
 	slices.SortStableFunc(units, func(a, b *unit) int {
-		return cmp.Or(a.begin().Compare(b.begin()), cmp.Compare(a.holdings[0].ID, b.holdings[0].ID))
+		return cmp.Or(a.begin().Compare(b.begin()), cmp.Compare(a.bookings[0].ID, b.bookings[0].ID))
 	})
 	var all []Move
 	for _, u := range units {

@@ -5,7 +5,7 @@
 // A [Schedule] is a value with no clock: whoever owns it says what time it is
 // ([Schedule.Advance]). [Schedule.Plan] answers an ask without changing
 // anything, [Schedule.Commit] puts the answer in force, [Schedule.End] takes
-// notice and return. At no instant is a node in two holdings, in one before it
+// notice and return. At no instant is a node in two bookings, in one before it
 // is in service, or in one while it is spare, retired or out of order;
 // [Schedule.Check] verifies that without the planner.
 //
@@ -31,9 +31,9 @@ import (
 	"bulkhead/site"
 )
 
-// Holding is nodes that somebody holds, or is promised, for [Begin, End). All
+// Booking is nodes that somebody holds, or is promised, for [Begin, End). All
 // are of one class.
-type Holding struct {
+type Booking struct {
 	ID     string
 	Owner  string // the project that it is for; "" is nobody's that is known
 	Ramp   string // the same for the steps of one ramp; "" where there is no other step
@@ -46,19 +46,19 @@ type Holding struct {
 	Pinned bool         // not to be placed again, even before it begins
 
 	// Assigned is the links of a hermetic slice; with them go all nodes of its whole
-	// SUs. Such a holding is never placed again.
+	// SUs. Such a booking is never placed again.
 	Assigned *place.LinkSet
 }
 
-func (h *Holding) overlaps(begin, end time.Time) bool {
+func (h *Booking) overlaps(begin, end time.Time) bool {
 	return h.Begin.Before(end) && begin.Before(h.End)
 }
 
-func (h *Holding) class() site.Class { return site.Class{Fabric: h.Fabric, Kind: h.Kind} }
+func (h *Booking) class() site.Class { return site.Class{Fabric: h.Fabric, Kind: h.Kind} }
 
-// held is a holding with what is derived from it.
-type held struct {
-	Holding
+// booked is a booking with what is derived from it.
+type booked struct {
+	Booking
 	nodes *site.Set // that others are kept out of: its own, and all of its whole SUs
 	cut   *site.Set // that it keeps leases with shared links out of as well; nil: none
 	rack  *site.Set // all nodes of the NVLink domains that it is in; nil: none
@@ -76,7 +76,7 @@ type Schedule struct {
 	promised *site.Set // of these, what somebody is about to have; nil: none
 	phases   []phase   // usable nodes by the date from which they are in service
 	classes  map[site.Class]*site.Set
-	holdings map[string]*held
+	bookings map[string]*booked
 	calendar *lease.Calendar // of node counts; nil: to be made anew
 	owner    string          // the project that is placed, see For
 	closings []closing
@@ -86,7 +86,7 @@ type Schedule struct {
 // nodes that can't be promised to anybody, such as failed and cordoned ones; who
 // holds one keeps it. Cost: O(nodes).
 func New(s *site.Site, now time.Time, broken *site.Set) *Schedule {
-	c := &Schedule{site: s, now: now, usable: site.NewSet(s.Nodes()), broken: broken.Clone(), holdings: map[string]*held{}, classes: map[site.Class]*site.Set{}}
+	c := &Schedule{site: s, now: now, usable: site.NewSet(s.Nodes()), broken: broken.Clone(), bookings: map[string]*booked{}, classes: map[site.Class]*site.Set{}}
 	for n := range site.Index(s.Nodes()) {
 		if !s.IsSpare(n) && !s.IsRetired(n) {
 			c.usable.Add(n)
@@ -135,12 +135,12 @@ func (c *Schedule) inService(at time.Time) *site.Set {
 	return site.NewSet(c.site.Nodes())
 }
 
-// Clone returns a copy that can be changed by itself. Cost: O(holdings).
+// Clone returns a copy that can be changed by itself. Cost: O(bookings).
 func (c *Schedule) Clone() *Schedule {
 	d := *c
-	d.holdings = make(map[string]*held, len(c.holdings))
-	for id, h := range c.holdings {
-		d.holdings[id] = h // never changed in place
+	d.bookings = make(map[string]*booked, len(c.bookings))
+	for id, h := range c.bookings {
+		d.bookings[id] = h // never changed in place
 	}
 	d.calendar = nil
 	return &d
@@ -158,54 +158,54 @@ func (c *Schedule) Advance(now time.Time) {
 	c.version++
 }
 
-// Holdings lists the holdings by id.
-func (c *Schedule) Holdings() []Holding {
-	out := make([]Holding, 0, len(c.holdings))
-	for _, h := range c.holdings {
-		out = append(out, h.Holding)
+// Bookings lists the bookings by id.
+func (c *Schedule) Bookings() []Booking {
+	out := make([]Booking, 0, len(c.bookings))
+	for _, h := range c.bookings {
+		out = append(out, h.Booking)
 	}
-	slices.SortFunc(out, func(a, b Holding) int { return cmp.Compare(a.ID, b.ID) })
+	slices.SortFunc(out, func(a, b Booking) int { return cmp.Compare(a.ID, b.ID) })
 	return out
 }
 
-// ByID finds a holding.
-func (c *Schedule) ByID(id string) (Holding, bool) {
-	h, ok := c.holdings[id]
+// ByID finds a booking.
+func (c *Schedule) ByID(id string) (Booking, bool) {
+	h, ok := c.bookings[id]
 	if !ok {
-		return Holding{}, false
+		return Booking{}, false
 	}
-	return h.Holding, true
+	return h.Booking, true
 }
 
-// Hold puts a holding in force that was agreed elsewhere: on nodes of its class
+// Book puts a booking in force that was agreed elsewhere: on nodes of its class
 // that nobody holds at the time. It may hold spares and broken nodes, and nodes
 // before they are in service, because history is what it is; only a node in two
-// holdings at once is refused. A holding of the same id is replaced.
-func (c *Schedule) Hold(h Holding) error {
+// bookings at once is refused. A booking of the same id is replaced.
+func (c *Schedule) Book(h Booking) error {
 	if err := c.sound(h); err != nil {
 		return err
 	}
 	nodes, cut := c.territory(h), c.cutOff(h)
-	for _, other := range c.holdings {
+	for _, other := range c.bookings {
 		if other.ID != h.ID && other.overlaps(h.Begin, h.End) && other.nodes.Intersects(nodes) {
-			return fmt.Errorf("holding %s: it shares nodes with %s, which holds them from %s until %s", h.ID, other.ID, stamp(other.Begin), stamp(other.End))
+			return fmt.Errorf("booking %s: it shares nodes with %s, which holds them from %s until %s", h.ID, other.ID, stamp(other.Begin), stamp(other.End))
 		}
 		if other.ID != h.ID && other.overlaps(h.Begin, h.End) && (h.Assigned == nil && other.cut != nil && other.cut.Intersects(nodes) || other.Assigned == nil && cut != nil && cut.Intersects(other.nodes)) {
-			return fmt.Errorf("holding %s: one of it and %s has shared links, and the other the last uplink of its leaf", h.ID, other.ID)
+			return fmt.Errorf("booking %s: one of it and %s has shared links, and the other the last uplink of its leaf", h.ID, other.ID)
 		}
 	}
 	c.put(h)
 	return nil
 }
 
-// cutOff is the nodes that a holding keeps shared links from; nil: none.
-func (c *Schedule) cutOff(h Holding) *site.Set {
+// cutOff is the nodes that a booking keeps shared links from; nil: none.
+func (c *Schedule) cutOff(h Booking) *site.Set {
 	if h.Assigned == nil {
 		return nil
 	}
 	cut, err := place.CutOff(c.site, h.Assigned)
 	if err != nil {
-		panic("dated: a holding of links that the site does not have: " + err.Error()) // sound has looked
+		panic("dated: a booking of links that the site does not have: " + err.Error()) // sound has looked
 	}
 	if cut.Empty() {
 		return nil
@@ -213,20 +213,20 @@ func (c *Schedule) cutOff(h Holding) *site.Set {
 	return cut
 }
 
-// territory is the nodes that a holding keeps others out of.
-func (c *Schedule) territory(h Holding) *site.Set {
+// territory is the nodes that a booking keeps others out of.
+func (c *Schedule) territory(h Booking) *site.Set {
 	nodes, err := place.Territory(c.site, h.Nodes, h.Assigned)
 	if err != nil {
-		panic("dated: a holding of an unknown SU: " + err.Error()) // sound has looked
+		panic("dated: a booking of an unknown SU: " + err.Error()) // sound has looked
 	}
 	return nodes
 }
 
-func (c *Schedule) put(h Holding) {
+func (c *Schedule) put(h Booking) {
 	nodes := c.territory(h)
 	h.Nodes = slices.Clone(h.Nodes)
 	place.RankOrder(c.site, h.Nodes)
-	c.holdings[h.ID] = &held{Holding: h, nodes: nodes, cut: c.cutOff(h), rack: c.rack(h.Nodes), cost: place.CostOf(c.site, h.Nodes)}
+	c.bookings[h.ID] = &booked{Booking: h, nodes: nodes, cut: c.cutOff(h), rack: c.rack(h.Nodes), cost: place.CostOf(c.site, h.Nodes)}
 	c.changed()
 }
 
@@ -235,37 +235,37 @@ func (c *Schedule) changed() {
 	c.calendar = nil
 }
 
-// sound says what can't be of a holding by itself.
-func (c *Schedule) sound(h Holding) error {
+// sound says what can't be of a booking by itself.
+func (c *Schedule) sound(h Booking) error {
 	switch {
 	case h.ID == "":
-		return fmt.Errorf("holding: expected an id")
+		return fmt.Errorf("booking: expected an id")
 	case !h.Links.Valid():
-		return fmt.Errorf("holding %s: links %.20q, expected shared or hermetic", h.ID, string(h.Links))
+		return fmt.Errorf("booking %s: links %.20q, expected shared or hermetic", h.ID, string(h.Links))
 	case !h.Begin.Before(h.End):
-		return fmt.Errorf("holding %s: ends at %s, expected after its begin %s", h.ID, stamp(h.End), stamp(h.Begin))
+		return fmt.Errorf("booking %s: ends at %s, expected after its begin %s", h.ID, stamp(h.End), stamp(h.Begin))
 	case len(h.Nodes) == 0:
-		return fmt.Errorf("holding %s: no nodes, expected at least one", h.ID)
+		return fmt.Errorf("booking %s: no nodes, expected at least one", h.ID)
 	case h.Assigned != nil && h.Links != lease.Hermetic:
-		return fmt.Errorf("holding %s: it holds links, which only hermetic ones do", h.ID)
+		return fmt.Errorf("booking %s: it holds links, which only hermetic ones do", h.ID)
 	}
 	if _, err := place.Territory(c.site, h.Nodes, h.Assigned); err != nil {
-		return fmt.Errorf("holding %s: %w", h.ID, err)
+		return fmt.Errorf("booking %s: %w", h.ID, err)
 	}
 	if _, err := place.CutOff(c.site, h.Assigned); err != nil {
-		return fmt.Errorf("holding %s: %w", h.ID, err)
+		return fmt.Errorf("booking %s: %w", h.ID, err)
 	}
 	seen := site.NewSet(c.site.Nodes())
 	for _, n := range h.Nodes {
 		if int(n) >= c.site.Nodes() {
-			return fmt.Errorf("holding %s: node %d, expected below %d", h.ID, n, c.site.Nodes())
+			return fmt.Errorf("booking %s: node %d, expected below %d", h.ID, n, c.site.Nodes())
 		}
 		if seen.Has(n) {
-			return fmt.Errorf("holding %s: node %s is there twice", h.ID, c.site.NodeID[n])
+			return fmt.Errorf("booking %s: node %s is there twice", h.ID, c.site.NodeID[n])
 		}
 		seen.Add(n)
 		if class := c.classOf(n); class != h.class() {
-			return fmt.Errorf("holding %s: node %s is %s, expected %s", h.ID, c.site.NodeID[n], class, h.class())
+			return fmt.Errorf("booking %s: node %s is %s, expected %s", h.ID, c.site.NodeID[n], class, h.class())
 		}
 	}
 	return nil
@@ -275,39 +275,39 @@ func (c *Schedule) classOf(n site.Index) site.Class {
 	return site.Class{Fabric: c.site.Fabrics[c.site.ComputeFabric(n)].ID, Kind: c.site.KindOf(n)}
 }
 
-// End ends a holding at an instant, by notice or because it was returned. One
+// End ends a booking at an instant, by notice or because it was returned. One
 // that ends before it begins is dropped. It reports whether there was one that
 // would have ended later.
 func (c *Schedule) End(id string, at time.Time) bool {
-	h, ok := c.holdings[id]
-	if !ok || !at.Before(h.Holding.End) {
+	h, ok := c.bookings[id]
+	if !ok || !at.Before(h.Booking.End) {
 		return false
 	}
 	if !h.Begin.Before(at) {
-		delete(c.holdings, id)
+		delete(c.bookings, id)
 	} else {
 		next := *h
-		next.Holding.End = at
-		c.holdings[id] = &next
+		next.Booking.End = at
+		c.bookings[id] = &next
 	}
 	c.changed()
 	return true
 }
 
-// Drop takes a holding out, as if it had never been, and reports whether there
+// Drop takes a booking out, as if it had never been, and reports whether there
 // was one.
 func (c *Schedule) Drop(id string) bool {
-	if _, ok := c.holdings[id]; !ok {
+	if _, ok := c.bookings[id]; !ok {
 		return false
 	}
-	delete(c.holdings, id)
+	delete(c.bookings, id)
 	c.changed()
 	return true
 }
 
 // Free returns the nodes that may be promised with shared links for all of
 // [begin, end): in service by then, neither spare nor out of order, held by nobody
-// at any instant of it, nor cut off from common links. The set is the caller's. Cost: O(nodes + holdings).
+// at any instant of it, nor cut off from common links. The set is the caller's. Cost: O(nodes + bookings).
 func (c *Schedule) Free(begin, end time.Time) *site.Set {
 	return c.FreeWith(begin, begin, end)
 }
@@ -315,8 +315,8 @@ func (c *Schedule) Free(begin, end time.Time) *site.Set {
 // FreeWith is Free for nodes that are in service by another time than begin:
 // later, for what may come late.
 func (c *Schedule) FreeWith(inService, begin, end time.Time) *site.Set {
-	free := c.unheld(inService, begin, end)
-	for _, h := range c.holdings {
+	free := c.unbooked(inService, begin, end)
+	for _, h := range c.bookings {
 		if h.cut != nil && h.overlaps(begin, end) {
 			free.Subtract(h.cut)
 		}
@@ -324,10 +324,10 @@ func (c *Schedule) FreeWith(inService, begin, end time.Time) *site.Set {
 	return free
 }
 
-// unheld is FreeWith for hermetic slices, which need no common links.
-func (c *Schedule) unheld(inService, begin, end time.Time) *site.Set {
+// unbooked is FreeWith for hermetic slices, which need no common links.
+func (c *Schedule) unbooked(inService, begin, end time.Time) *site.Set {
 	free := c.inService(inService)
-	for _, h := range c.holdings {
+	for _, h := range c.bookings {
 		if h.overlaps(begin, end) {
 			free.Subtract(h.nodes)
 		}
@@ -340,7 +340,7 @@ func (c *Schedule) unheld(inService, begin, end time.Time) *site.Set {
 
 // Occupancy is what is free for nodes in service by one time, from another until a
 // third: the nodes that nobody holds, and the links that nobody holds at any
-// instant of it. Cost: O(nodes + holdings).
+// instant of it. Cost: O(nodes + bookings).
 func (c *Schedule) Occupancy(inService, begin, end time.Time) *place.Occupancy {
 	o := place.NewOccupancy(c.site)
 	usable, out := c.inService(inService), site.NewSet(c.site.Nodes())
@@ -351,15 +351,15 @@ func (c *Schedule) Occupancy(inService, begin, end time.Time) *place.Occupancy {
 	}
 	o.Out(out)
 	if c.promised != nil {
-		o.Hold(c.promised)
+		o.Take(c.promised)
 	}
 	if shut := c.shut(begin, end); shut != nil {
-		o.Hold(shut)
+		o.Take(shut)
 	}
-	for _, h := range c.holdings {
+	for _, h := range c.bookings {
 		if h.overlaps(begin, end) {
 			if err := o.Keep(h.Nodes, h.Assigned); err != nil {
-				panic("dated: a holding that can't be kept: " + err.Error()) // sound has looked
+				panic("dated: a booking that can't be kept: " + err.Error()) // sound has looked
 			}
 		}
 	}
@@ -391,17 +391,17 @@ func (c *Schedule) Calendar() *lease.Calendar {
 	for n := range c.usable.All() {
 		count(n, c.site.InService(n), 1)
 	}
-	bookings := make([]lease.Booking, 0, len(c.holdings))
-	for _, h := range c.holdings {
-		bookings = append(bookings, lease.Booking{ID: h.ID, Fabric: h.Fabric, Kind: h.Kind, Nodes: len(h.Nodes), Begin: h.Begin, End: h.Holding.End})
+	bookings := make([]lease.Booking, 0, len(c.bookings))
+	for _, h := range c.bookings {
+		bookings = append(bookings, lease.Booking{ID: h.ID, Fabric: h.Fabric, Kind: h.Kind, Nodes: len(h.Nodes), Begin: h.Begin, End: h.Booking.End})
 		for _, n := range h.Nodes {
 			switch from := c.site.InService(n); {
 			case !c.usable.Has(n): // it is there for its holder only
 				count(n, h.Begin, 1)
-				count(n, h.Holding.End, -1)
+				count(n, h.Booking.End, -1)
 			case from.After(h.Begin): // it counts as promised before it is there
 				count(n, h.Begin, 1)
-				count(n, earlier(from, h.Holding.End), -1)
+				count(n, earlier(from, h.Booking.End), -1)
 			}
 		}
 	}
@@ -417,20 +417,20 @@ func earlier(a, b time.Time) time.Time {
 }
 
 // Check verifies the whole schedule, slowly and without the planner: at no
-// instant is a node in two holdings. For holdings that Plan made it follows that
-// the site is never overbooked. Cost: O(holdings² × nodes / 64).
+// instant is a node in two bookings. For bookings that Plan made it follows that
+// the site is never overbooked. Cost: O(bookings² × nodes / 64).
 func (c *Schedule) Check() error {
-	all := c.Holdings()
+	all := c.Bookings()
 	for i, a := range all {
 		if err := c.sound(a); err != nil {
 			return err
 		}
 		for _, b := range all[:i] {
-			if a.overlaps(b.Begin, b.End) && c.holdings[a.ID].nodes.Intersects(c.holdings[b.ID].nodes) {
-				return fmt.Errorf("holdings %s and %s share a node for a time", a.ID, b.ID)
+			if a.overlaps(b.Begin, b.End) && c.bookings[a.ID].nodes.Intersects(c.bookings[b.ID].nodes) {
+				return fmt.Errorf("bookings %s and %s share a node for a time", a.ID, b.ID)
 			}
-			if rack := c.holdings[a.ID].rack; a.overlaps(b.Begin, b.End) && a.Owner != b.Owner && rack != nil && rack.Intersects(c.holdings[b.ID].nodes) {
-				return fmt.Errorf("holdings %s and %s of two projects share an NVLink domain for a time", a.ID, b.ID)
+			if rack := c.bookings[a.ID].rack; a.overlaps(b.Begin, b.End) && a.Owner != b.Owner && rack != nil && rack.Intersects(c.bookings[b.ID].nodes) {
+				return fmt.Errorf("bookings %s and %s of two projects share an NVLink domain for a time", a.ID, b.ID)
 			}
 		}
 	}

@@ -28,18 +28,18 @@ func drawSite(t *rapid.T) *site.Site {
 
 // promised counts, day by day, what there is and what is promised of it: the
 // slow and obvious way.
-func promised(c *Schedule, day int) (have, held int) {
+func promised(c *Schedule, day int) (have, kept int) {
 	for n := range site.Index(c.site.Nodes()) {
 		if !c.site.IsSpare(n) && !c.site.InService(n).After(on(day)) {
 			have++
 		}
 	}
-	for _, h := range c.Holdings() {
+	for _, h := range c.Bookings() {
 		if !h.Begin.After(on(day)) && on(day).Before(h.End) {
-			held += len(h.Nodes)
+			kept += len(h.Nodes)
 		}
 	}
-	return have, held
+	return have, kept
 }
 
 // TestNeverOverbooked drives a schedule with whatever may happen to one, and
@@ -68,7 +68,7 @@ func TestNeverOverbooked(t *testing.T) {
 				c.Advance(on(today))
 				continue
 			case 1:
-				if all := c.Holdings(); len(all) > 0 {
+				if all := c.Bookings(); len(all) > 0 {
 					h := all[rapid.IntRange(0, len(all)-1).Draw(t, "which")]
 					c.End(h.ID, on(max(today, rapid.IntRange(0, 25).Draw(t, "end"))))
 				}
@@ -79,14 +79,14 @@ func TestNeverOverbooked(t *testing.T) {
 			}
 			enough := true
 			for d := begin; on(d).Before(a.End); d++ {
-				have, held := promised(c, d)
+				have, kept := promised(c, d)
 				wanted := 0
 				for _, s := range a.Steps {
 					if !s.Begin.After(on(d)) {
 						wanted += s.Nodes
 					}
 				}
-				enough = enough && have-held >= wanted
+				enough = enough && have-kept >= wanted
 			}
 			p, err := c.Plan(a)
 			if enough != (err == nil) {
@@ -122,7 +122,7 @@ func check(t *rapid.T, c *Schedule, ran map[string][]site.Index) {
 	}
 	for d := range 40 {
 		in := map[site.Index]string{}
-		for _, h := range c.Holdings() {
+		for _, h := range c.Bookings() {
 			if h.Begin.After(on(d)) || !on(d).Before(h.End) {
 				continue
 			}
@@ -137,7 +137,7 @@ func check(t *rapid.T, c *Schedule, ran map[string][]site.Index) {
 			}
 		}
 	}
-	for _, h := range c.Holdings() {
+	for _, h := range c.Bookings() {
 		if h.Begin.After(c.Now()) {
 			continue
 		}
@@ -205,7 +205,7 @@ func TestWhatIsLeftOfARampIsMovedOnce(t *testing.T) {
 	c.Advance(on(3))
 	class, times := site.Class{Fabric: c.site.Fabrics[0].ID, Kind: "H100"}, map[string]int{}
 	for _, u := range append(c.movable(class), c.tails(class)...) {
-		for _, h := range u.holdings {
+		for _, h := range u.bookings {
 			times[h.ID]++
 		}
 	}
@@ -220,9 +220,9 @@ func TestStepwiseRampSaysWhatItCost(t *testing.T) {
 	c := New(grow(2, 4, 0, plot{on(0), [][]int{{2}}}, plot{on(2), [][]int{{1}, {1}}}, plot{on(0), [][]int{{4}}}), on(0), nil)
 	// Two racks of the largest hall have a node taken, each by a lease of a day, and the
 	// first hall one for good: what comes by itself goes there, for it is broken.
-	for _, h := range []Holding{{ID: "x", End: on(60), Nodes: []site.Index{0}}, {ID: "o0", End: on(1), Nodes: []site.Index{4}}, {ID: "o1", End: on(1), Nodes: []site.Index{6}}} {
+	for _, h := range []Booking{{ID: "x", End: on(60), Nodes: []site.Index{0}}, {ID: "o0", End: on(1), Nodes: []site.Index{4}}, {ID: "o1", End: on(1), Nodes: []site.Index{6}}} {
 		h.Fabric, h.Kind, h.Links, h.Begin = "roce", "H100", "shared", on(0)
-		if err := c.Hold(h); err != nil {
+		if err := c.Book(h); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -383,7 +383,7 @@ func TestCommitRefusesAnOldPlan(t *testing.T) {
 	if err := c.Commit(b); err == nil {
 		t.Fatal("both of two plans for the same nodes were committed")
 	}
-	if err := c.Hold(Holding{ID: "c", Fabric: "roce", Kind: "H100", Links: "shared", Begin: on(9), End: on(11), Nodes: a.Final().Nodes[:1]}); err == nil {
+	if err := c.Book(Booking{ID: "c", Fabric: "roce", Kind: "H100", Links: "shared", Begin: on(9), End: on(11), Nodes: a.Final().Nodes[:1]}); err == nil {
 		t.Fatal("a node is held twice")
 	}
 }

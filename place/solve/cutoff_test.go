@@ -56,7 +56,7 @@ func TestTheLastUplinkIsHeldWhereNobodyMissesIt(t *testing.T) {
 	}
 	for name, change := range map[string]func(*place.Occupancy){
 		"a lease with shared links":      func(c *place.Occupancy) { c.Shared.Add(theirs) },
-		"somebody":                       func(c *place.Occupancy) { c.Hold(site.SetOf(theirs)) },
+		"somebody":                       func(c *place.Occupancy) { c.Take(site.SetOf(theirs)) },
 		"nobody, and it may come back":   func(c *place.Occupancy) { c.Drop(site.SetOf(theirs)); c.Out(site.SetOf(theirs)) },
 		"nobody, and it may be promised": func(c *place.Occupancy) { c.Drop(site.SetOf(theirs)) },
 	} {
@@ -69,8 +69,8 @@ func TestTheLastUplinkIsHeldWhereNobodyMissesIt(t *testing.T) {
 		links := *second.Certificate.Links
 		links.Occupancy = c.LinksDigest(0)
 		forged.Certificate.Links = &links
-		forged.Certificate.Free = newTree(c.Site(), c.Unheld(), 0, "H100", nil).nodes
-		forged.Certificate.Occupancy = place.OccupancyDigest(c.Site(), c.Unheld(), 0, "H100")
+		forged.Certificate.Free = newTree(c.Site(), c.Untaken(), 0, "H100", nil).nodes
+		forged.Certificate.Occupancy = place.OccupancyDigest(c.Site(), c.Untaken(), 0, "H100")
 		if err := check.On(c, forged); err == nil || !strings.Contains(err.Error(), "last that is common") {
 			t.Errorf("a node is held by %s, and the check says %v", name, err)
 		}
@@ -200,7 +200,7 @@ func TestNobodyWithSharedLinksIsCutOff(t *testing.T) {
 // cutOff says whether somebody holds the last uplink of a leaf of an SU.
 func cutOff(o *place.Occupancy, su int) bool {
 	for rail := range site.Rails {
-		if o.HeldUp[su*site.Rails+rail].Has(o.Site().Shape.Spines - 1) {
+		if o.AssignedUp[su*site.Rails+rail].Has(o.Site().Shape.Spines - 1) {
 			return true
 		}
 	}

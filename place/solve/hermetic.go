@@ -18,7 +18,7 @@ func solveHermetic(o *place.Occupancy, ask place.Ask, nearest bool) (place.Slice
 	h := newHermetic(o, fabric, ask.Kind)
 	if h.free < ask.Nodes {
 		return place.Slice{}, &place.NoFitError{Ask: ask, Have: h.free, Short: ask.Nodes - h.free,
-			Elsewhere: stock(o.Site(), o.Unheld(), site.Class{Fabric: ask.Fabric, Kind: ask.Kind})}
+			Elsewhere: stock(o.Site(), o.Untaken(), site.Class{Fabric: ask.Fabric, Kind: ask.Kind})}
 	}
 	found, err := h.solve(ask.Nodes)
 	if err != nil {
@@ -191,7 +191,7 @@ func (h *hermetic) certify(ask place.Ask, found answer) (place.Slice, error) {
 	if len(nodes) != ask.Nodes {
 		return place.Slice{}, errors.New("place: internal error: a hermetic slice of another size than was asked; please report it with the site and the ask")
 	}
-	free := h.o.Unheld()
+	free := h.o.Untaken()
 	t := newTree(s, free, h.fabric, ask.Kind, nil)
 	place.RankOrder(s, nodes)
 	links.Occupancy = h.o.LinksDigest(h.fabric)

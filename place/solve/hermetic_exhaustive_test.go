@@ -75,8 +75,8 @@ func tinyFabric(r *rand.Rand) *place.Occupancy {
 		width  int
 		stride int
 		step   int
-	}{{o.HeldUp, s.Shape.Spines, 1, site.Rails}, {o.FailedUp, s.Shape.Spines, 1, site.Rails},
-		{o.HeldCore, s.Shape.CoreLinks(), s.Shape.Spines, site.Rails * s.Shape.Spines}, {o.FailedCore, s.Shape.CoreLinks(), s.Shape.Spines, site.Rails * s.Shape.Spines}} {
+	}{{o.AssignedUp, s.Shape.Spines, 1, site.Rails}, {o.FailedUp, s.Shape.Spines, 1, site.Rails},
+		{o.AssignedCore, s.Shape.CoreLinks(), s.Shape.Spines, site.Rails * s.Shape.Spines}, {o.FailedCore, s.Shape.CoreLinks(), s.Shape.Spines, site.Rails * s.Shape.Spines}} {
 		for base := 0; base < len(all.masks); base += all.step {
 			for rail := range site.Rails {
 				for k := range all.stride {
@@ -98,7 +98,7 @@ func tinyFabric(r *rand.Rand) *place.Occupancy {
 		}
 		if !used {
 			for rail := range site.Rails {
-				o.HeldUp[su*site.Rails+rail] = place.Mask{}
+				o.AssignedUp[su*site.Rails+rail] = place.Mask{}
 			}
 		}
 		if used && r.IntN(6) == 0 {
@@ -169,7 +169,7 @@ func scarceCores(r *rand.Rand) *place.Occupancy {
 				}
 			}
 			for rail := range site.Rails {
-				o.HeldCore[o.SpineAt(pod, rail, spine)] = m
+				o.AssignedCore[o.SpineAt(pod, rail, spine)] = m
 			}
 		}
 	}
@@ -392,7 +392,7 @@ func (t *tally) holds(i, rail, set, nodes int, whole bool) bool {
 		if set>>spine&1 == 0 {
 			continue
 		}
-		if t.o.HeldUp[at].Has(spine) || t.o.FailedUp[at].Has(spine) || !whole && spine == t.s.Shape.Spines-1 && !t.fills(i) {
+		if t.o.AssignedUp[at].Has(spine) || t.o.FailedUp[at].Has(spine) || !whole && spine == t.s.Shape.Spines-1 && !t.fills(i) {
 			return false
 		}
 	}
@@ -485,7 +485,7 @@ func (t *tally) coresAt(rail, spine, cores, part int, leaves, pods map[int]int, 
 		}
 		for core := range t.s.Shape.CoreLinks() {
 			at := (p*site.Rails+rail)*t.s.Shape.Spines + spine
-			if mine>>core&1 == 1 && (t.o.HeldCore[at].Has(core) || t.o.FailedCore[at].Has(core) ||
+			if mine>>core&1 == 1 && (t.o.AssignedCore[at].Has(core) || t.o.FailedCore[at].Has(core) ||
 				core == t.s.Shape.CoreLinks()-1 && wholes+taken != size) {
 				return false
 			}

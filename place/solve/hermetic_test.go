@@ -194,7 +194,7 @@ func TestHermeticSlicesShareNoLink(t *testing.T) {
 			if err := alone.Keep(nil, slice.Certificate.Links); err != nil {
 				t.Fatal(err)
 			}
-			for kind, masks := range [][]place.Mask{alone.HeldUp, alone.HeldCore} {
+			for kind, masks := range [][]place.Mask{alone.AssignedUp, alone.AssignedCore} {
 				for at, m := range masks {
 					for port := range m.All {
 						l := link{kind, at, port}
@@ -224,7 +224,7 @@ func TestHermeticSlicesShareNoLink(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		if o.LinksDigest(0) != empty.LinksDigest(0) || !o.Held().Empty() {
+		if o.LinksDigest(0) != empty.LinksDigest(0) || !o.Taken.Empty() {
 			t.Fatal("something is still held")
 		}
 	})
@@ -298,9 +298,9 @@ func TestRefusalsNameTheCondition(t *testing.T) {
 		want    string
 		smaller int
 	}{
-		{"two units are shared", pods(2), func(o *place.Occupancy) { o.Hold(site.SetOf(0, 4)) }, 5, "condition 1", 4},
+		{"two units are shared", pods(2), func(o *place.Occupancy) { o.Take(site.SetOf(0, 4)) }, 5, "condition 1", 4},
 		{"uplinks failed", pods(2), func(o *place.Occupancy) {
-			o.Hold(site.SetOf(0, 1, 4, 5))
+			o.Take(site.SetOf(0, 1, 4, 5))
 			for spine := range 6 {
 				o.FailUplink(place.Uplink{SU: 0, Rail: 0, Spine: spine}, true)
 			}
@@ -311,7 +311,7 @@ func TestRefusalsNameTheCondition(t *testing.T) {
 				o.FailUplink(place.Uplink{SU: 1, Rail: 0, Spine: spine + 2}, true)
 			}
 		}, 8, "condition 3", 6},
-		{"uneven pods", pods(3, 3, 3), func(o *place.Occupancy) { o.Hold(site.SetOf(0, 1, 2, 3, 4, 5, 6, 7, 12, 13, 14, 15)) }, 21, "condition 4", 20},
+		{"uneven pods", pods(3, 3, 3), func(o *place.Occupancy) { o.Take(site.SetOf(0, 1, 2, 3, 4, 5, 6, 7, 12, 13, 14, 15)) }, 21, "condition 4", 20},
 		{"cores", pods(1, 1), func(o *place.Occupancy) {
 			for rail := range site.Rails {
 				for spine := range 6 {

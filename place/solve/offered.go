@@ -27,7 +27,7 @@ func uplinks(o *place.Occupancy, su, rail int, closed bool) place.Mask {
 		n-- // the last one stays common
 	}
 	at := su*site.Rails + rail
-	return place.MaskBelow(n).Minus(o.HeldUp[at].Or(o.FailedUp[at]))
+	return place.MaskBelow(n).Minus(o.AssignedUp[at].Or(o.FailedUp[at]))
 }
 
 // coreLinks returns the core links of a spine that a slice may hold.
@@ -37,5 +37,5 @@ func coreLinks(o *place.Occupancy, pod, rail, spine int, closed bool) place.Mask
 		n-- // the last one stays common
 	}
 	at := o.SpineAt(pod, rail, spine)
-	return place.MaskBelow(n).Minus(o.HeldCore[at].Or(o.FailedCore[at]))
+	return place.MaskBelow(n).Minus(o.AssignedCore[at].Or(o.FailedCore[at]))
 }

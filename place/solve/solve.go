@@ -60,7 +60,7 @@ func Among(s *site.Site, free *site.Set, ask place.Ask) (place.Slice, error) {
 // have none of them. With hermetic links it makes no difference.
 func Near(s *site.Site, free *site.Set, ask place.Ask, near *site.Set) (place.Slice, error) {
 	if ask.Links == lease.Hermetic {
-		return solveHermetic(heldBut(s, free), ask, true)
+		return solveHermetic(takenBut(s, free), ask, true)
 	}
 	fabric, err := fabricOf(ask, s)
 	if err != nil {
@@ -153,8 +153,8 @@ func (t *tree) bound(want int) place.Cost {
 	return b
 }
 
-// heldBut is an occupancy in which every node that is not free is held, and no link.
-func heldBut(s *site.Site, free *site.Set) *place.Occupancy {
+// takenBut is an occupancy in which every node that is not free is held, and no link.
+func takenBut(s *site.Site, free *site.Set) *place.Occupancy {
 	held := site.NewSet(s.Nodes())
 	for n := range site.Index(s.Nodes()) {
 		if !free.Has(n) && sellable(s, n) {
@@ -162,6 +162,6 @@ func heldBut(s *site.Site, free *site.Set) *place.Occupancy {
 		}
 	}
 	o := place.NewOccupancy(s)
-	o.Hold(held)
+	o.Take(held)
 	return o
 }

@@ -17,8 +17,8 @@ import (
 func TestSmallerLeafIsTheTightest(t *testing.T) {
 	s := placetest.Grow(placetest.Plot{RackNodes: 8, SUNodes: 8, Halls: [][]placetest.PodPlot{{{SUs: []int{8, 8, 8, 8, 8, 8}, Kinds: []string{"H100"}}}}})
 	o := place.NewOccupancy(s)
-	o.Hold(site.SetOf(s.SUs[0].Nodes[:5]...))
-	o.Hold(site.SetOf(s.SUs[1].Nodes[:2]...))
+	o.Take(site.SetOf(s.SUs[0].Nodes[:5]...))
+	o.Take(site.SetOf(s.SUs[1].Nodes[:2]...))
 	for _, c := range []struct{ nodes, small, in int }{
 		{12, 4, 1}, {13, 5, 1}, // six are free in the second SU
 		{10, 2, 0}, {11, 3, 0}, // three in the first, which is tighter
@@ -53,8 +53,8 @@ func TestTiesGoToTheTightest(t *testing.T) {
 		{SUs: []int{8, 8, 8}, Kinds: []string{"H100"}},
 	}}})
 	o := place.NewOccupancy(s)
-	o.Hold(site.SetOf(s.SUs[0].Nodes[:2]...)) // six are free of the first pod's first SU
-	o.Hold(site.SetOf(s.SUs[4].Nodes[:3]...)) // five of the second's
+	o.Take(site.SetOf(s.SUs[0].Nodes[:2]...)) // six are free of the first pod's first SU
+	o.Take(site.SetOf(s.SUs[4].Nodes[:3]...)) // five of the second's
 	for _, c := range []struct{ nodes, small, in int }{
 		{13, 5, 4}, // a whole SU and five more, which fill the tightest
 		{14, 6, 0}, // only the first pod has a part of six
@@ -79,7 +79,7 @@ func TestTiesGoToTheTightest(t *testing.T) {
 		}
 	}
 	// Two whole SUs: a pod of two is taken before one of three or four.
-	o.Hold(site.SetOf(s.SUs[8].Nodes[:1]...))
+	o.Take(site.SetOf(s.SUs[8].Nodes[:1]...))
 	slice, err := On(o, place.Ask{Nodes: 16, Fabric: "roce", Kind: "H100", Links: lease.Hermetic})
 	if err != nil {
 		t.Fatal(err)

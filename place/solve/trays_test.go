@@ -34,7 +34,7 @@ func TestHermeticSlicesOfFewerRails(t *testing.T) {
 					held.Add(s.SUs[i].Nodes[0])
 					held.Add(s.SUs[i].Nodes[1])
 				}
-				o.Hold(held)
+				o.Take(held)
 			}
 			ask := hermeticAsk(nodes)
 			ask.Kind = "GB200"
@@ -126,7 +126,7 @@ func TestRailsDoNotChangeTheSlice(t *testing.T) {
 				s.SUs[i].GPUs = rails
 			}
 			o := place.NewOccupancy(s)
-			o.Hold(held)
+			o.Take(held)
 			if slice, err := On(o, other); err == nil {
 				if err := o.Commit(slice); err != nil {
 					t.Fatal(err)

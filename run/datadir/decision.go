@@ -35,7 +35,7 @@ func recordDecision(ctx context.Context, log *sqlite.Log, state *book.State, siz
 // off it, what was lost of it, or that it goes on elsewhere.
 func lossStatement(predicate string, head claim.Digest, said any, signers run.Signers) (claim.Digest, ledger.Body, error) {
 	var none ledger.Body
-	signer, err := signers.Statement(run.PurposeStatement)
+	signer, err := signers.Statement(claim.PurposeStatement)
 	if err != nil {
 		return claim.Digest{}, none, err
 	}

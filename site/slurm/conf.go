@@ -18,6 +18,7 @@ import (
 	"slices"
 	"strings"
 
+	"bulkhead/claim"
 	"bulkhead/site"
 	"bulkhead/site/draft"
 	"bulkhead/site/hostlist"
@@ -59,22 +60,14 @@ type fileLine struct {
 func (p fileLine) String() string { return fmt.Sprintf("%s:%d", p.file, p.line) }
 
 func (p fileLine) fail(format string, args ...any) error {
-	return &lineError{p, fmt.Sprintf(format, args...)}
+	return &claim.Problem{File: p.file, Line: p.line, Reason: fmt.Sprintf(format, args...)}
 }
-
-// lineError is what is wrong with one line.
-type lineError struct {
-	at   fileLine
-	what string
-}
-
-func (e *lineError) Error() string { return e.at.String() + ": " + e.what }
 
 // reason is what an error says, without the line, which a note says already.
 func reason(err error) string {
-	var l *lineError
+	var l *claim.Problem
 	if errors.As(err, &l) {
-		return l.what
+		return l.Reason
 	}
 	return err.Error()
 }
@@ -158,14 +151,14 @@ func (c *conf) file(name string, nesting int) error {
 			continue
 		}
 		if err := c.record(at, text); err != nil {
-			var l *lineError
+			var l *claim.Problem
 			if !errors.As(err, &l) {
 				return err
 			}
 			if form := otherForm(text); form != "" && c.net.switches == nil && c.blocks == 0 {
 				return at.fail("%s", form)
 			}
-			c.net.note(at, "%s: the line is left out", l.what)
+			c.net.note(at, "%s: the line is left out", l.Reason)
 			if c.strange == nil {
 				c.strange = err
 			}

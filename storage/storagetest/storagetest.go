@@ -21,38 +21,36 @@ type Fixture struct {
 	Mount func(v storage.VolumeID, p storage.Principal, write uint64) error
 }
 
-// Check is one demand on a driver. Run it on a new Fixture.
-type Check struct {
-	Name string
-	Run  func(ctx context.Context, f *Fixture) error
+// check is one demand on a driver, on a new Fixture.
+type check struct {
+	name string
+	run  func(ctx context.Context, f *Fixture) error
 }
 
 // Run puts a driver to every check, each on a fixture of its own.
 func Run(t *testing.T, open func(t *testing.T) *Fixture) {
-	for _, c := range Checks() {
-		t.Run(c.Name, func(t *testing.T) {
+	for _, c := range checks {
+		t.Run(c.name, func(t *testing.T) {
 			ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 			defer cancel()
-			if err := c.Run(ctx, open(t)); err != nil {
+			if err := c.run(ctx, open(t)); err != nil {
 				t.Fatal(err)
 			}
 		})
 	}
 }
 
-// Checks returns the demands.
-func Checks() []Check {
-	return []Check{
-		{"capabilities", capabilities},
-		{"a volume is made once", provisions},
-		{"bad specifications are refused", refuses},
-		{"only who is granted gets in", grants},
-		{"revoking fences live mounts", revokes},
-		{"a volume in use is not destroyed", keeps},
-		{"a destroyed volume is gone for good", destroys},
-		{"what is not there is named", missing},
-		{"an ended context is obeyed", ended},
-	}
+// checks are the demands.
+var checks = []check{
+	{"capabilities", capabilities},
+	{"a volume is made once", provisions},
+	{"bad specifications are refused", refuses},
+	{"only who is granted gets in", grants},
+	{"revoking fences live mounts", revokes},
+	{"a volume in use is not destroyed", keeps},
+	{"a destroyed volume is gone for good", destroys},
+	{"what is not there is named", missing},
+	{"an ended context is obeyed", ended},
 }
 
 var spec = storage.VolumeSpec{ID: "flagship-scratch", Tenant: "flagship", CapacityBytes: 1 << 40, BytesPerSec: 1 << 31, IOPS: 500_000, KeyMode: storage.OwnerKeys}

@@ -89,7 +89,7 @@ func Of(s *site.Site, schedule *dated.Schedule, failed *site.Set, at time.Time, 
 		p.Leases = append(p.Leases, Lease{ID: id, New: isNew(id)})
 	}
 	early := site.NewSet(s.Nodes())
-	for _, h := range schedule.Holdings() {
+	for _, h := range schedule.Bookings() {
 		if h.Begin.After(at) || !at.Before(h.End) {
 			continue
 		}

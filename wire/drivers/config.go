@@ -10,8 +10,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/goccy/go-yaml"
-
+	"bulkhead/claim"
 	"bulkhead/custody"
 	"bulkhead/fabric"
 	"bulkhead/site"
@@ -104,8 +103,8 @@ func Read(path string) (*Config, error) {
 		return nil, err
 	}
 	f := &Config{path: path}
-	if err := yaml.UnmarshalWithOptions(data, f, yaml.Strict()); err != nil {
-		return nil, fmt.Errorf("%s: %w", path, err)
+	if err := claim.DecodeYAML(path, data, custody.Small, "socket, site and fabrics", f); err != nil {
+		return nil, err
 	}
 	switch {
 	case f.Socket == "":
@@ -247,12 +246,9 @@ func (f *Config) Prepare(ctx context.Context) (all []Prepared, err error) {
 // hexGUID is a port GUID as infiniband-diags write it: 0x and hexadecimal digits.
 type hexGUID uint64
 
-// UnmarshalYAML reads the text of a scalar.
-func (g *hexGUID) UnmarshalYAML(text []byte) error {
-	var s string
-	if err := yaml.Unmarshal(text, &s); err != nil {
-		s = string(text)
-	}
+// UnmarshalText reads it.
+func (g *hexGUID) UnmarshalText(text []byte) error {
+	s := string(text)
 	n, err := strconv.ParseUint(s, 0, 64)
 	if err != nil || n == 0 || len(s) < 3 || s[:2] != "0x" {
 		return fmt.Errorf("GUID %.40q: expected 0x and up to 16 hexadecimal digits", s)

@@ -81,6 +81,7 @@ func (c *Client) Ask(ctx context.Context, verb string, ask any) ([]byte, error) 
 func (c *Client) Call(ctx context.Context, verb string, ask, into any) error {
 	data, err := c.Ask(ctx, verb, ask)
 	if err == nil {
+		// Lenient JSON: an agent of a later release may say more.
 		err = json.Unmarshal(data, into)
 	}
 	return err

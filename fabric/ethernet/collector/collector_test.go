@@ -13,6 +13,7 @@ import (
 	"github.com/osrg/gobgp/v4/pkg/packet/bgp"
 
 	"bulkhead/fabric/ethernet"
+	"bulkhead/lab/await"
 )
 
 var (
@@ -49,23 +50,17 @@ func collect(t testing.TB, c Config, speakers ...*speaker) *Collector {
 	return k
 }
 
-// await waits until a condition holds. Its bound is for what never comes.
-func await(t testing.TB, k *Collector, what string, holds func() bool) {
+// until waits for what must come to hold.
+func until(t testing.TB, k *Collector, what string, holds func() bool) {
 	t.Helper()
-	for end := time.Now().Add(10 * time.Minute); !holds(); {
-		if time.Now().After(end) {
-			t.Fatalf("waited in vain until %s; sessions %+v", what, k.Sessions())
-		}
-		select {
-		case <-k.Signal():
-		case <-time.After(20 * time.Millisecond):
-		}
+	if err := await.Until(t.Context(), what, func() (string, bool) { return fmt.Sprintf("sessions %+v", k.Sessions()), holds() }); err != nil {
+		t.Fatal(err)
 	}
 }
 
 func awaitState(t testing.TB, k *Collector, i int, s State) {
 	t.Helper()
-	await(t, k, fmt.Sprintf("session %d is %s", i, s), func() bool { return k.Sessions()[i].State == s })
+	until(t, k, fmt.Sprintf("session %d is %s", i, s), func() bool { return k.Sessions()[i].State == s })
 }
 
 func expect(t *testing.T, k *Collector, vtep netip.Addr, seen bool, want ...ethernet.Route) {
@@ -120,7 +115,7 @@ func TestRoutes(t *testing.T) {
 	// somebody else's next hop does.
 	s.say(t, announce(leafA, []bgp.NLRI{a}, targetsOf(target(4097))))
 	s.say(t, announce(rogue, []bgp.NLRI{macRoute(rogue, 4097, hwA, noIP)}, targetsOf(target(4097), bgp.NewMacMobilityExtended(9, false))))
-	await(t, k, "the hijack shows", func() bool { r, _ := k.Routes(rogue); return len(r) == 1 })
+	until(t, k, "the hijack shows", func() bool { r, _ := k.Routes(rogue); return len(r) == 1 })
 	if vteps, now, _ := k.Changed(cursor); !slices.Equal(vteps, []netip.Addr{rogue}) {
 		t.Errorf("changed %v", vteps)
 	} else {
@@ -132,13 +127,13 @@ func TestRoutes(t *testing.T) {
 
 	// The same route from another next hop moves.
 	s.say(t, announce(leafB, []bgp.NLRI{floodRoute(leafA, 4097)}, targetsOf(target(4097)), floods(leafA, 4097)))
-	await(t, k, "the route has moved", func() bool { r, _ := k.Routes(leafB); return len(r) == 2 })
+	until(t, k, "the route has moved", func() bool { r, _ := k.Routes(leafB); return len(r) == 2 })
 	expect(t, k, leafA, true, mac)
 	expect(t, k, leafB, true, cross, flood)
 
 	// All withdrawn: unseen, not "no routes".
 	s.say(t, withdraw(a, both))
-	await(t, k, "leaf A has nothing left", func() bool { r, _ := k.Routes(leafA); return len(r) == 0 })
+	until(t, k, "leaf A has nothing left", func() bool { r, _ := k.Routes(leafA); return len(r) == 0 })
 	expect(t, k, leafA, false)
 	vteps, _, _ = k.Changed(cursor)
 	if slices.SortFunc(vteps, netip.Addr.Compare); !slices.Equal(vteps, []netip.Addr{leafA, leafB}) {
@@ -210,14 +205,14 @@ func TestSessionFalls(t *testing.T) {
 	_, cursor, _ := k.Changed(0)
 
 	one.stop()
-	await(t, k, "the session fell", func() bool { return k.Sessions()[0].Falls == 1 })
+	until(t, k, "the session fell", func() bool { return k.Sessions()[0].Falls == 1 })
 	expect(t, k, leafA, true, mac)
 	if vteps, _, _ := k.Changed(cursor); !slices.Equal(vteps, []netip.Addr{leafA}) {
 		t.Errorf("changed %v", vteps)
 	}
 	two.opening = update // no End-of-RIB this time
 	two.hangUp()
-	await(t, k, "it is back, and not done", func() bool { s := k.Sessions()[1]; return s.State == Syncing && s.Routes == 1 })
+	until(t, k, "it is back, and not done", func() bool { s := k.Sessions()[1]; return s.State == Syncing && s.Routes == 1 })
 	expect(t, k, leafA, false, mac)
 	if k.Complete() {
 		t.Error("none has sent all that it has")
@@ -229,7 +224,7 @@ func TestSessionFalls(t *testing.T) {
 		t.Error("a reflector has sent all that it has")
 	}
 	two.stop()
-	await(t, k, "both are gone", func() bool { return k.Sessions()[1].State == Down })
+	until(t, k, "both are gone", func() bool { return k.Sessions()[1].State == Down })
 	expect(t, k, leafA, false)
 	if k.Complete() {
 		t.Error("no reflector is there")
@@ -250,7 +245,7 @@ func TestHoldTime(t *testing.T) {
 		opening: slices.Concat(announce(leafA, []bgp.NLRI{macRoute(leafA, 4097, hwA, noIP)}, targetsOf(target(4097))), endOfRIB())}
 	k := collect(t, Config{HoldTime: 3 * time.Second}, s)
 	awaitState(t, k, 0, Synced)
-	await(t, k, "the hold time has passed", func() bool { return k.Sessions()[0].Falls >= 1 })
+	until(t, k, "the hold time has passed", func() bool { return k.Sessions()[0].Falls >= 1 })
 	if r := k.Sessions()[0].Reason; !strings.Contains(r, "hold time") {
 		t.Errorf("reason %q", r)
 	}
@@ -265,7 +260,7 @@ func TestNoEndOfRIB(t *testing.T) {
 	s := &speaker{addr: loopback(t, 1), plain: true,
 		opening: announce(leafA, []bgp.NLRI{macRoute(leafA, 4097, hwA, noIP)}, targetsOf(target(4097)))}
 	k := collect(t, Config{Quiet: 2 * time.Second}, s)
-	await(t, k, "the route is there", func() bool { return k.Sessions()[0].Routes == 1 })
+	until(t, k, "the route is there", func() bool { return k.Sessions()[0].Routes == 1 })
 	if _, seen := k.Routes(leafA); seen && time.Since(k.Sessions()[0].Since) < time.Second {
 		t.Error("seen at once")
 	}
@@ -310,7 +305,7 @@ func TestBrokenUpdates(t *testing.T) {
 		all = append(all, &speaker{addr: loopback(t, byte(i)), opening: slices.Concat(bad, endOfRIB())})
 	}
 	k := collect(t, Config{}, all...)
-	await(t, k, "all took the message", func() bool {
+	until(t, k, "all took the message", func() bool {
 		return !slices.ContainsFunc(k.Sessions(), func(s Session) bool { return s.State != Synced && s.Falls == 0 })
 	})
 	own := ethernet.Route{Kind: 2, VNI: 4097, MAC: 0x02000000000a, Targets: []ethernet.Target{rt(4097)}, Originator: leafA}

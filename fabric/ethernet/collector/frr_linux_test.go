@@ -202,22 +202,22 @@ func underFRR(t *testing.T) {
 	awaitState(t, k, 0, Synced) // by End-of-RIB: an hour of quiet has not passed
 	mac := ethernet.Route{Kind: 2, VNI: 4097, MAC: 0x02000000000a, Targets: []ethernet.Target{rt(4097)}, Originator: leafA}
 	flood := ethernet.Route{Kind: 3, VNI: 4097, Targets: []ethernet.Target{rt(4097)}, Originator: leafA}
-	await(t, k, "FRR announces the port's MAC and the flooding", func() bool { return has(k, leafA, mac) && has(k, leafA, flood) })
+	until(t, k, "FRR announces the port's MAC and the flooding", func() bool { return has(k, leafA, mac) && has(k, leafA, flood) })
 
 	leaf := client(t, "10.64.0.8", "10.64.0.2")
 	add(t, leaf, macRoute(leafB, 5000, hwB, noIP), leafB, targetsOf(target(5000), target(4097)))
 	cross := ethernet.Route{Kind: 2, VNI: 5000, MAC: 0x02000000000b, Targets: []ethernet.Target{rt(4097), rt(5000)}, Originator: leafB}
-	await(t, k, "FRR reflects the other leaf's route", func() bool { return has(k, leafB, cross) })
+	until(t, k, "FRR reflects the other leaf's route", func() bool { return has(k, leafB, cross) })
 	// In a third leaf's name: next hop and distinguisher are its own. Who sent it
 	// shows all the same.
 	leafC := netip.MustParseAddr("10.64.0.3")
 	add(t, leaf, macRoute(leafC, 5001, hwB, noIP), leafC, targetsOf(target(5001)))
 	forged := ethernet.Route{Kind: 2, VNI: 5001, MAC: 0x02000000000b, Targets: []ethernet.Target{rt(5001)}, Originator: leafB}
-	await(t, k, "the reflector says who announced in another's name", func() bool { return has(k, leafC, forged) })
+	until(t, k, "the reflector says who announced in another's name", func() bool { return has(k, leafC, forged) })
 
 	_, cursor, _ := k.Changed(0)
 	sh(t, "bridge fdb del 02:00:00:00:00:0a dev swp1 master")
-	await(t, k, "the MAC is withdrawn", func() bool { return !has(k, leafA, mac) })
+	until(t, k, "the MAC is withdrawn", func() bool { return !has(k, leafA, mac) })
 	if vteps, _, _ := k.Changed(cursor); !slices.Equal(vteps, []netip.Addr{leafA}) {
 		t.Errorf("changed %v", vteps)
 	}
@@ -228,7 +228,7 @@ func underFRR(t *testing.T) {
 	} {
 		falls := k.Sessions()[0].Falls
 		harm()
-		await(t, k, "bgpd "+name, func() bool { return k.Sessions()[0].Falls > falls })
+		until(t, k, "bgpd "+name, func() bool { return k.Sessions()[0].Falls > falls })
 		if routes, seen := k.Routes(leafA); seen || len(routes) > 0 {
 			t.Errorf("bgpd %s, and the leaf is seen: %v", name, routes)
 		}
@@ -238,6 +238,6 @@ func underFRR(t *testing.T) {
 			f.startBGP(t)
 		}
 		awaitState(t, k, 0, Synced)
-		await(t, k, "bgpd is back: "+name, func() bool { _, seen := k.Routes(leafA); return seen && has(k, leafA, flood) })
+		until(t, k, "bgpd is back: "+name, func() bool { _, seen := k.Routes(leafA); return seen && has(k, leafA, flood) })
 	}
 }

@@ -356,7 +356,7 @@ func (f *fabricFiles) hosts() (nodes []*host) {
 			continue
 		}
 		slices.SortStableFunc(h.rails, func(a, b rail) int {
-			return cmp.Or(compareNames(a.link.NIC, b.link.NIC), compareNames(a.leaf.Name, b.leaf.Name))
+			return cmp.Or(draft.CompareNames(a.link.NIC, b.link.NIC), draft.CompareNames(a.leaf.Name, b.leaf.Name))
 		})
 		nodes = append(nodes, h)
 	}
@@ -437,32 +437,4 @@ func (f *fabricFiles) vnis(units []*unit) {
 		}
 		f.remarks = append(f.remarks, text)
 	}
-}
-
-// compareNames orders names with numbers in them as people do: n2 before n10.
-func compareNames(a, b string) int {
-	for a != "" && b != "" {
-		i, j := digits(a), digits(b)
-		if i > 0 && j > 0 {
-			x, y := strings.TrimLeft(a[:i], "0"), strings.TrimLeft(b[:j], "0")
-			if c := cmp.Or(cmp.Compare(len(x), len(y)), cmp.Compare(x, y)); c != 0 {
-				return c
-			}
-			a, b = a[i:], b[j:]
-			continue
-		}
-		if a[0] != b[0] {
-			return cmp.Compare(a[0], b[0])
-		}
-		a, b = a[1:], b[1:]
-	}
-	return cmp.Compare(len(a), len(b))
-}
-
-func digits(s string) int {
-	n := 0
-	for n < len(s) && s[n] >= '0' && s[n] <= '9' {
-		n++
-	}
-	return n
 }

@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"bulkhead/fabric"
+	"bulkhead/site/draft"
 )
 
 // SONiC reads one leaf's config_db.json. name is the leaf's; "" takes the host
@@ -247,7 +248,7 @@ func (r *sonic) ports() error {
 			list[i].lane = 0
 		}
 	}
-	slices.SortFunc(list, func(a, b port) int { return cmp.Or(cmp.Compare(a.lane, b.lane), compareNames(a.name, b.name)) })
+	slices.SortFunc(list, func(a, b port) int { return cmp.Or(cmp.Compare(a.lane, b.lane), draft.CompareNames(a.name, b.name)) })
 	for _, p := range list {
 		r.leaf.Ports = append(r.leaf.Ports, p.name)
 	}
@@ -272,7 +273,7 @@ func (r *sonic) neighbours() {
 			r.leaf.Links = append(r.leaf.Links, Link{Line: m.value.line, Port: port, Host: name, NIC: strings.TrimSpace(m.value.get("port").said())})
 		}
 	}
-	slices.SortFunc(r.leaf.Links, func(a, b Link) int { return compareNames(a.Port, b.Port) })
+	slices.SortFunc(r.leaf.Links, func(a, b Link) int { return draft.CompareNames(a.Port, b.Port) })
 	if len(r.leaf.Links) > 0 {
 		return
 	}
@@ -394,7 +395,7 @@ func (r *sonic) tunnels() {
 		default:
 			vnis[uint32(n)], vlans[number] = line, line
 			ports := r.members[number]
-			slices.SortFunc(ports, compareNames)
+			slices.SortFunc(ports, draft.CompareNames)
 			r.leaf.VNIs = append(r.leaf.VNIs, VNI{Line: line, VNI: uint32(n), VLAN: number, Ports: ports})
 		}
 	}

@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"bulkhead/site"
+	"bulkhead/site/draft"
 )
 
 var elsewhere = regexp.MustCompile(`(?i)stor|nas\d|mgmt|manage|front|service|login`)
@@ -145,7 +146,7 @@ func (f *fabricFiles) units(hosts []*host, count int) []*unit {
 		}
 		slices.SortStableFunc(u.hosts, func(a, b *host) int {
 			x, y := a.rails[0], b.rails[0]
-			return cmp.Or(cmp.Compare(f.position(x), f.position(y)), compareNames(x.link.Port, y.link.Port))
+			return cmp.Or(cmp.Compare(f.position(x), f.position(y)), draft.CompareNames(x.link.Port, y.link.Port))
 		})
 		for hosts := range slices.Chunk(u.hosts, site.MaxSUNodes) {
 			if len(hosts) < len(u.hosts) && len(out) > 0 && out[len(out)-1].leaves[0] == u.leaves[0] {
@@ -156,7 +157,7 @@ func (f *fabricFiles) units(hosts []*host, count int) []*unit {
 			out = append(out, &unit{u.leaves, hosts})
 		}
 	}
-	slices.SortFunc(out, func(a, b *unit) int { return compareNames(a.hosts[0].name, b.hosts[0].name) })
+	slices.SortFunc(out, func(a, b *unit) int { return draft.CompareNames(a.hosts[0].name, b.hosts[0].name) })
 	return out
 }
 

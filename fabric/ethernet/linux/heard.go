@@ -14,7 +14,9 @@ import (
 	"bulkhead/fabric/ethernet"
 )
 
-// This file decodes what bgpd and lldpd say, as JSON.
+// This file decodes what bgpd and lldpd say.
+//
+// Lenient JSON in this file: their answers grow with their releases.
 
 // shownBGP is what bgpd says of VNIs and neighbours.
 type shownBGP struct {
@@ -41,7 +43,6 @@ const strangeTarget = ethernet.Target(1<<48 - 1)
 
 // decodeBGP reads the answers to bgpShows, one after the other.
 func decodeBGP(data []byte) (*shownBGP, error) {
-	// Lenient JSON: FRR's answers grow with its releases.
 	d := json.NewDecoder(bytes.NewReader(data))
 	answers := make([]map[string]json.RawMessage, len(bgpShows))
 	for i := range answers {

@@ -10,6 +10,8 @@ import (
 
 // This file decodes what iproute2 says, as JSON, of links, forwarding entries and
 // queueing disciplines. Fields that are not looked at are left out.
+//
+// Lenient JSON in this file: what iproute2 prints grows with its releases.
 
 // shownLink is an interface of "ip -j -d addr show".
 type shownLink struct {
@@ -52,7 +54,6 @@ type shownInfo struct {
 
 func decodeLinks(data []byte) ([]shownLink, error) {
 	var raw []json.RawMessage
-	// Lenient JSON: what iproute2 prints grows with its releases.
 	if err := json.Unmarshal(data, &raw); err != nil {
 		return nil, fmt.Errorf("ip addr: %w", err)
 	}

@@ -85,7 +85,7 @@ func otherTargets(ctx context.Context, conf *Config, vnis []uint32) (astray []ui
 		return nil, err
 	}
 	var all map[string]json.RawMessage
-	// Lenient JSON: what iproute2 prints grows with its releases.
+	// Lenient JSON: FRR's answers grow with its releases.
 	if err := json.Unmarshal(out, &all); err != nil {
 		return nil, fmt.Errorf("bgpd's VNIs: %w", err)
 	}
@@ -95,6 +95,7 @@ func otherTargets(ctx context.Context, conf *Config, vnis []uint32) (astray []ui
 		if !known {
 			continue
 		}
+		// Lenient JSON: the same.
 		if err := json.Unmarshal(raw, &of); err != nil {
 			return nil, fmt.Errorf("bgpd's VNI %d: %w", vni, err)
 		}

@@ -16,6 +16,9 @@ import (
 // This file decodes what nft says of the rules in force, and says what they do. It
 // knows the forms that a leaf's filters should have, from what nft prints, and shares
 // nothing with the code that writes them. Any other form counts as open.
+//
+// Lenient JSON in this file: what nft and tc print grows with their releases; what is
+// not known of a rule is refused below.
 
 // shownRules is a rule set: chains with their rules in order, each rule as JSON in one
 // form (keys sorted, no spaces).
@@ -41,7 +44,6 @@ func decodeRules(data, devices []byte) (*shownRules, error) {
 	var doc struct {
 		Objects []map[string]json.RawMessage `json:"nftables"`
 	}
-	// Lenient JSON: what nft and tc print grows with their releases; what is not known of a rule is refused below.
 	if err := json.Unmarshal(data, &doc); err != nil {
 		return nil, fmt.Errorf("nft: %w", err)
 	}

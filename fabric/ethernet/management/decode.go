@@ -8,6 +8,9 @@ import (
 	"strings"
 )
 
+// Lenient JSON in this file: what nft and iproute2 print grows with their releases; what
+// is not known of a rule is refused below.
+
 // Raw is what a gateway's own programs said of it: nft -j list ruleset,
 // ip -j -d link, ip -j neigh, tc -j qdisc show.
 type Raw struct {
@@ -95,7 +98,6 @@ func (s *State) readLinks(data []byte) error {
 			Kind string `json:"info_kind"`
 		} `json:"linkinfo"`
 	}
-	// Lenient JSON: what nft and iproute2 print grows with their releases; what is not known of a rule is refused below.
 	if err := json.Unmarshal(data, &links); err != nil {
 		return err
 	}

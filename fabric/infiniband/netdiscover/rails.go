@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"bulkhead/site"
+	"bulkhead/site/draft"
 )
 
 // rails keeps of every host the ports that are rails and returns how many a node has:
@@ -191,7 +192,7 @@ func (s *reading) units(hosts []*host, count int) []*unit {
 		slices.SortStableFunc(u.hosts, func(a, b *host) int { return a.rails[0].link.PeerPort - b.rails[0].link.PeerPort })
 		out = append(out, u)
 	}
-	slices.SortFunc(out, func(a, b *unit) int { return compareNames(a.hosts[0].name, b.hosts[0].name) })
+	slices.SortFunc(out, func(a, b *unit) int { return draft.CompareNames(a.hosts[0].name, b.hosts[0].name) })
 	return out
 }
 

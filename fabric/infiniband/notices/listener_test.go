@@ -125,18 +125,9 @@ func TestListener(t *testing.T) {
 	if err := l.Wait(ctx, n); err != nil || l.Count() != n+1 || l.last().Number != mad.TrapLinkStateChange {
 		t.Errorf("a report: %v, %d heard, %+v", err, l.Count()-n, l.last())
 	}
-	until(t, "the report's answer", func() bool { _, answered := m.seen(); return len(answered) == 1 })
+	await.Must(t, "the report's answer", func() bool { _, answered := m.seen(); return len(answered) == 1 })
 	if _, answered := m.seen(); answered[0].Header().Method != mad.ReportResp || answered[0].TID() != sent.TID() {
 		t.Errorf("the answer is % x", answered[0][:mad.HeaderSize])
-	}
-}
-
-func until(t *testing.T, what string, holds func() bool) {
-	t.Helper()
-	for end := time.Now().Add(await.Patience); !holds(); time.Sleep(time.Millisecond) {
-		if time.Now().After(end) {
-			t.Fatalf("waited for %s", what)
-		}
 	}
 }
 
@@ -180,7 +171,7 @@ func TestListenerSubscribesAgain(t *testing.T) {
 	for _, trouble := range []func(){func() { m.set(true, 0) }, func() { m.set(false, mad.StatusInvalidValue) }} {
 		n := l.Count()
 		trouble()
-		until(t, "the trouble to be noticed", func() bool { return !l.Subscribed() })
+		await.Must(t, "the trouble to be noticed", func() bool { return !l.Subscribed() })
 		if l.Count() != n {
 			t.Error("a lost subscription is no notice")
 		}
@@ -225,7 +216,7 @@ func TestListenerEnds(t *testing.T) {
 		t.Fatal(err)
 	}
 	_ = m.Close()
-	until(t, "the end to be noticed", func() bool { return !l.Subscribed() })
+	await.Must(t, "the end to be noticed", func() bool { return !l.Subscribed() })
 }
 
 // last is the notice that came last.

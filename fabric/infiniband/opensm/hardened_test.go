@@ -5,7 +5,6 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
-	"time"
 
 	"bulkhead/fabric/infiniband/opensm"
 	"bulkhead/fabric/infiniband/opensm/options"
@@ -53,19 +52,14 @@ func TestHardenedOpenSM(t *testing.T) {
 	}
 	startRogue(t, sim, ibnet.HostName(0), "-p", "15")
 	var managers []opensm.SM
-	for end := time.Now().Add(await.Patience); ; time.Sleep(50 * time.Millisecond) {
+	await.Must(t, "the rogue to settle", func() bool {
 		g, err := r.Guard(t.Context())
 		if err != nil {
 			t.Fatal(err)
 		}
 		managers = g.Managers
-		if len(managers) == 2 && managers[0].State != "discovering" && managers[1].State != "discovering" {
-			break
-		}
-		if time.Now().After(end) {
-			t.Fatalf("waited 20 s for the rogue to settle: %+v", managers)
-		}
-	}
+		return len(managers) == 2 && managers[0].State != "discovering" && managers[1].State != "discovering"
+	})
 	for _, m := range managers {
 		if m.PortGUID == allowed[0] && !m.Master {
 			t.Errorf("the owner's OpenSM handed over: %+v", managers)

@@ -7,7 +7,6 @@ import (
 	"path/filepath"
 	"slices"
 	"testing"
-	"time"
 
 	"bulkhead/fabric/infiniband/opensm/partitions"
 	"bulkhead/fabric/infiniband/smp"
@@ -80,11 +79,7 @@ func (l *lab) feed(text []byte) {
 	if err := l.sm.Signal(hangUp); err != nil {
 		l.t.Fatal(err)
 	}
-	for end := time.Now().Add(await.Patience); l.ups() == before; time.Sleep(2 * time.Millisecond) {
-		if time.Now().After(end) {
-			l.t.Fatal("OpenSM did not sweep within 30 s of SIGHUP: did it crash?")
-		}
-	}
+	l.wait("OpenSM to sweep after SIGHUP, unless it crashed", func() bool { return l.ups() != before })
 }
 
 // members reads every host's P_Key table, as key, port GUID, full.
@@ -153,9 +148,5 @@ func hosts(members map[uint16]map[uint64]bool, s partitions.Subnet) map[uint16]m
 
 func (l *lab) wait(what string, ready func() bool) {
 	l.t.Helper()
-	for end := time.Now().Add(await.Patience); !ready(); time.Sleep(2 * time.Millisecond) {
-		if time.Now().After(end) {
-			l.t.Fatalf("waited 30 s for %s", what)
-		}
-	}
+	await.Must(l.t, what, ready)
 }

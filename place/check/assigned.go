@@ -120,7 +120,7 @@ func (c *linkCheck) fills(leaf su) bool {
 func (c *linkCheck) uplinks(su, rail int, all bool) (may place.Mask) {
 	at, count := su*site.Rails+rail, c.s.Shape.Spines
 	for i := range count {
-		if (all || i < count-1) && !c.o.HeldUp[at].Has(i) && !c.o.FailedUp[at].Has(i) {
+		if (all || i < count-1) && !c.o.AssignedUp[at].Has(i) && !c.o.FailedUp[at].Has(i) {
 			may = may.Or(place.MaskOf(i))
 		}
 	}
@@ -131,7 +131,7 @@ func (c *linkCheck) uplinks(su, rail int, all bool) (may place.Mask) {
 func (c *linkCheck) coreLinks(pod, rail, spine int, all bool) (may place.Mask) {
 	at, count := c.o.SpineAt(pod, rail, spine), c.s.Shape.CoreLinks()
 	for i := range count {
-		if (all || i < count-1) && !c.o.HeldCore[at].Has(i) && !c.o.FailedCore[at].Has(i) {
+		if (all || i < count-1) && !c.o.AssignedCore[at].Has(i) && !c.o.FailedCore[at].Has(i) {
 			may = may.Or(place.MaskOf(i))
 		}
 	}

@@ -6,8 +6,6 @@ import (
 	"bulkhead/claim"
 	"bulkhead/contract"
 	"bulkhead/lease"
-	"bulkhead/meter"
-	"bulkhead/node"
 	"bulkhead/site"
 )
 
@@ -85,59 +83,4 @@ func (l *leaseLog) agreed(slot uint32) bool {
 	}
 	_, moves := l.moves.to[slot]
 	return moves
-}
-
-// wanted says of a proposal for a node in use on whose word it is. The owner's loop
-// proposes another node only where the log bills the slot as down; of what works a
-// person's name must stand under it, or both parties' agreement.
-func (v *verifier) wanted(ref slotRef, b *lease.Proposed, swap *swapLog) {
-	swap.by, swap.agreedMove = b.By, ref.lease.agreed(ref.slot)
-	was := v.numbers[ref.lease.slots[ref.slot]]
-	if was == nil || was.state != node.Delivered || was.owner != ref.lease {
-		return
-	}
-	if billed := ref.lease.billed[ref.slot]; b.By == "" && !swap.agreedMove && billed != meter.DownOwner {
-		v.fail(v.at, CheckUnasked, ref.String(), "another node is proposed for %s on the word of nobody: it is delivered, and the slot is billed as %s", was.id, billed)
-	}
-}
-
-// answered judges who has ended the conversation about a node that is in use.
-func (v *verifier) answered(ref slotRef, by string, swap *swapLog) {
-	was := v.numbers[ref.lease.slots[ref.slot]]
-	inUse := was != nil && was.state == node.Delivered && was.owner == ref.lease
-	if by == "" {
-		v.fail(v.at, CheckUnasked, ref.String(), "a replacement is acknowledged by nobody")
-	}
-	if !inUse || by != "deadline" || swap.agreedMove {
-		return
-	}
-	switch billed := ref.lease.billed[ref.slot]; {
-	case billed == meter.DownOwner:
-	case swap.by == "":
-		v.fail(v.at, CheckUnasked, ref.String(), "%s is taken out when the tenant's time is up, on the word of nobody: the slot is billed as %s", was.id, billed)
-	default:
-		v.tally.taken.add("%s in %s, wanted by %.60q and billed as %s", was.id, ref, swap.by, billed)
-	}
-}
-
-// answerDone judges whose answer it is where somebody of the tenant's has answered. What
-// the log says where nobody has is no act.
-func (v *verifier) answerDone(ref slotRef, b *lease.Acknowledged, swap *swapLog) {
-	own, err := contract.DecodeSigned(b.Assent)
-	switch b.By {
-	case "", "deadline", "not delivered yet", "dead node":
-		if own != nil || err != nil {
-			v.fail(v.at, CheckAssent, ref.String(), "the tenant's key is said to have signed an answer that is %q", b.By)
-		}
-		return
-	}
-	id := ref.lease.Contract
-	v.done(deed{
-		act: contract.ActAcknowledge, contract: id, about: ref.String(), party: contract.Tenant, by: b.By, preview: b.Preview, assent: own, unread: err,
-		shown: func() claim.Digest {
-			return contract.AnswerSheet(id, &lease.Proposed{
-				Lease: b.Lease, Slot: b.Slot, Was: swap.was, Node: swap.to, Reason: swap.reason, Deadline: swap.deadline, By: swap.by, Requested: swap.requested,
-			}).Digest()
-		},
-	})
 }
