@@ -70,32 +70,31 @@ const (
 
 // checkRow is one row of the table of checks.
 type checkRow struct {
-	name     string
-	verdict  Verdict
-	sentence string // what a port that passes it has shown
+	name    string
+	verdict Verdict
 }
 
 var checkTable = [checks]checkRow{
-	Passed:          {"passed", Proven, ""},
-	Unreadable:      {"unreadable", Unknown, "its tables were read back from the devices within the window"},
-	EnforcementOff:  {"enforcement-off", Red, "its leaf port drops what its table does not hold, in both directions"},
-	TableFull:       {"table-full", Red, "its tables have free entries, so enforcement is not silently off"},
-	ForeignLabel:    {"foreign-label", Red, "it carries no label of another owner"},
-	UnownedLabel:    {"unowned-label", Red, "it carries no label that has no owner"},
-	SharedFull:      {"shared-full", Red, "it is a limited member only of every shared label"},
-	UnderlayOpen:    {"underlay-open", Red, "its leaf unpacks only what comes from leaves of the fabric, and keeps edge ports out of the underlay"},
-	ForeignRoute:    {"foreign-route", Red, "its label exchanges routes under its own target only, and its leaf announces only what is behind it"},
-	StrayPath:       {"stray-path", Red, "packets of its label are sent to leaves of the fabric only"},
-	Mirrored:        {"mirrored", Red, "its leaf has no mirror session on it"},
-	WrongNeighbour:  {"wrong-neighbour", Red, "nothing but the NIC in the inventory is plugged in"},
-	UncountedPort:   {"uncounted-port", Unknown, "its leaf has no live port that is not in the inventory"},
-	NoNeighbour:     {"no-neighbour", Unknown, "the NIC in the inventory is seen behind it"},
-	Unheld:          {"unheld", Unknown, "the ledger says who holds it"},
-	Unlabelled:      {"unlabelled", Cut, "it carries a label"},
-	MissingOwnLabel: {"missing-own-label", Cut, "it is a full member of its holder's label, at NIC and leaf where both have tables"},
-	WrongClass:      {"wrong-class", Cut, "its traffic is in the class of its label, treated as planned"},
-	WrongPolicy:     {"wrong-policy", Cut, "route reflectors that were asked pass on its leaf's routes under the target of its label"},
-	Unannounced:     {"unannounced", Cut, "its leaf tells the others that it has ports of its label"},
+	Passed:          {"passed", Proven},
+	Unreadable:      {"unreadable", Unknown},
+	EnforcementOff:  {"enforcement-off", Red},
+	TableFull:       {"table-full", Red},
+	ForeignLabel:    {"foreign-label", Red},
+	UnownedLabel:    {"unowned-label", Red},
+	SharedFull:      {"shared-full", Red},
+	UnderlayOpen:    {"underlay-open", Red},
+	ForeignRoute:    {"foreign-route", Red},
+	StrayPath:       {"stray-path", Red},
+	Mirrored:        {"mirrored", Red},
+	WrongNeighbour:  {"wrong-neighbour", Red},
+	UncountedPort:   {"uncounted-port", Unknown},
+	NoNeighbour:     {"no-neighbour", Unknown},
+	Unheld:          {"unheld", Unknown},
+	Unlabelled:      {"unlabelled", Cut},
+	MissingOwnLabel: {"missing-own-label", Cut},
+	WrongClass:      {"wrong-class", Cut},
+	WrongPolicy:     {"wrong-policy", Cut},
+	Unannounced:     {"unannounced", Cut},
 }
 
 func (c Check) String() string {

@@ -11,9 +11,7 @@
 // A port's verdict is [Proven], [Cut] (isolated, but not connected: a matter of
 // delivery, not a leak), [Red] (read-back shows a violation) or [Unknown] (no
 // read-back that counts). A [Prover] keeps the verdicts of a site's ports as
-// readings and facts change, at a cost that follows the change; [Prover.CheckRange]
-// proves any part of the site again from nothing, so that who wants parallel
-// work can shard it.
+// readings and facts change, at a cost that follows the change.
 //
 // A [Certificate] is what a tenant takes home of it, with its assumptions and
 // with what it does not prove. The package is pure: no clock, no I/O.

@@ -9,8 +9,7 @@ import (
 )
 
 // Prover keeps the verdict of every edge port of a site as readings and facts
-// change. It is not safe for concurrent use, except that any number of
-// CheckRange may run at once while nothing else does.
+// change. It is not safe for concurrent use.
 type Prover struct {
 	facts   *Facts
 	tables  *fabric.Tables
@@ -20,8 +19,6 @@ type Prover struct {
 	marks   []mark      // by port
 	counted [][2]uint32 // by port: label values counted in occurrences, misplacedBit set where misplaced
 	spill   map[site.Port][]uint32
-	sets    [verdicts][]uint64 // bitmap of the ports of each verdict but Proven
-	tally   Tally
 
 	readAt []int64 // by leaf: unix nanoseconds of the last read-back that counts; 0: never
 	unread []bool  // by leaf: nothing read there counts now
@@ -52,20 +49,10 @@ type strayPort struct {
 // Tally counts ports by verdict.
 type Tally struct {
 	Proven, Cut, Red, Unknown int
-	Differ                    int // CheckRange only: ports whose kept verdict is another one
 }
 
 // Ports returns how many ports were counted.
 func (t Tally) Ports() int { return t.Proven + t.Cut + t.Red + t.Unknown }
-
-// Add adds another shard's tally.
-func (t *Tally) Add(o Tally) {
-	t.Proven += o.Proven
-	t.Cut += o.Cut
-	t.Red += o.Red
-	t.Unknown += o.Unknown
-	t.Differ += o.Differ
-}
 
 func (t *Tally) count(v Verdict, by int) {
 	switch v {
@@ -99,16 +86,8 @@ func (p *Prover) Grow() {
 		p.reason = append(p.reason, make([]Check, more)...)
 		p.marks = append(p.marks, make([]mark, more)...)
 		p.counted = append(p.counted, make([][2]uint32, more)...)
-		for v := range p.sets {
-			p.sets[v] = append(p.sets[v], make([]uint64, (to+63)/64-len(p.sets[v]))...)
-		}
 		for port := from; port < to; port++ {
 			p.reason[port] = Unreadable
-			if p.facts.fabricOf(site.Port(port)) == noFabric {
-				continue // nothing is to be known of it: it is counted nowhere
-			}
-			p.sets[Unknown][port/64] |= 1 << (port % 64)
-			p.tally.Unknown++
 		}
 	}
 	for len(p.readAt) < len(p.facts.leaf) {
@@ -147,19 +126,7 @@ func (p *Prover) Update(port site.Port) {
 	s := p.facts.examine(&v, f)
 	p.mark(port, f, s, v.flags)
 	p.count(port, f, v.nic, v.leaf)
-	was, is := p.reason[port], s.first(p.enabled)
-	if was == is {
-		return
-	}
-	p.reason[port] = is
-	from, to := was.Verdict(), is.Verdict()
-	if from == to {
-		return
-	}
-	p.tally.count(from, -1)
-	p.tally.count(to, +1)
-	p.sets[from][port/64] &^= 1 << (port % 64)
-	p.sets[to][port/64] |= 1 << (port % 64)
+	p.reason[port] = s.first(p.enabled)
 }
 
 // mark keeps the marks of a port and the fabric's counts of them.
@@ -244,12 +211,11 @@ func (p *Prover) Failed(port site.Port) (failed []Check) {
 	return failed
 }
 
-// Sweep judges every port again and returns the tally.
-func (p *Prover) Sweep() Tally {
+// Sweep judges every port again.
+func (p *Prover) Sweep() {
 	for port := range p.reason {
 		p.Update(site.Port(port))
 	}
-	return p.tally
 }
 
 // Read records a leaf's read-back: it writes the tables, judges the leaf's ports

@@ -2,7 +2,6 @@ package prove
 
 import (
 	"iter"
-	"math/bits"
 
 	"bulkhead/fabric"
 	"bulkhead/site"
@@ -16,8 +15,15 @@ func (f *Facts) OwnerOf(fabricIndex int, value uint32) uint32 {
 	return f.owners[fabricIndex].ownerOf(value & fabric.MaxValue)
 }
 
-// Tally returns the counts of all ports.
-func (p *Prover) Tally() Tally { return p.tally }
+// Tally counts all ports, but for those that there are none of.
+func (p *Prover) Tally() (t Tally) {
+	for port, c := range p.reason {
+		if p.facts.fabricOf(site.Port(port)) != noFabric {
+			t.count(c.Verdict(), 1)
+		}
+	}
+	return t
+}
 
 // Red returns the ports with a violation, ascending.
 func (p *Prover) Red() iter.Seq[site.Port] { return p.all(Red) }
@@ -30,20 +36,24 @@ func (p *Prover) Cut() iter.Seq[site.Port] { return p.all(Cut) }
 
 func (p *Prover) all(v Verdict) iter.Seq[site.Port] {
 	return func(yield func(site.Port) bool) {
-		for i, word := range p.sets[v] {
-			for ; word != 0; word &= word - 1 {
-				if !yield(site.Port(i*64 + bits.TrailingZeros64(word))) {
-					return
-				}
+		for port, c := range p.reason {
+			if c.Verdict() == v && p.facts.fabricOf(site.Port(port)) != noFabric && !yield(site.Port(port)) {
+				return
 			}
 		}
 	}
 }
 
+// Add adds another shard's tally.
+func (t *Tally) Add(o Tally) {
+	t.Proven += o.Proven
+	t.Cut += o.Cut
+	t.Red += o.Red
+	t.Unknown += o.Unknown
+}
+
 // CheckRange proves ports from to to-1 again from the tables and the facts, and
-// changes nothing: shards may run at once. Differ counts ports whose kept
-// verdict is another one, which a caller that wrote the tables without Update
-// finds here.
+// changes nothing: shards may run at once.
 func (p *Prover) CheckRange(from, to site.Port) Tally {
 	var t Tally
 	var v portView
@@ -61,9 +71,6 @@ func (p *Prover) CheckRange(from, to site.Port) Tally {
 			p.view(&v, port, leaf)
 			c := p.facts.examine(&v, f).first(p.enabled)
 			counts[c]++
-			if c != p.reason[port] {
-				t.Differ++
-			}
 		}
 	}
 	for c, n := range counts {

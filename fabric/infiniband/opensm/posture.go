@@ -99,13 +99,18 @@ func (p *Posture) partitionsCheck() Check {
 	return c
 }
 
+// started reads the options that OpenSM was started with.
+func (p *Posture) started() (map[string]string, error) {
+	text, err := custody.ReadFile(p.Options, custody.Small)
+	if err != nil {
+		return nil, err
+	}
+	return options.Parse(text)
+}
+
 func (p *Posture) optionChecks() []Check {
 	var out []Check
-	text, err := custody.ReadFile(p.Options, custody.Small)
-	var conf map[string]string
-	if err == nil {
-		conf, err = options.Parse(text)
-	}
+	conf, err := p.started()
 	for _, i := range options.Items() {
 		c := Check{Name: i.Name, Grade: Configured, Why: i.Why}
 		switch {

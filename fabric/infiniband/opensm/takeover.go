@@ -9,9 +9,7 @@ import (
 	"slices"
 
 	"bulkhead/claim"
-	"bulkhead/custody"
 	"bulkhead/fabric"
-	"bulkhead/fabric/infiniband/opensm/options"
 	"bulkhead/fabric/infiniband/opensm/partitions"
 	"bulkhead/site"
 )
@@ -28,11 +26,7 @@ type Found struct {
 
 // Look returns what is in place, and what OpenSM makes of it as it was started.
 func (g *Guarded) Look() (Found, error) {
-	text, err := custody.ReadFile(g.Guard.Options, custody.Small)
-	if err != nil {
-		return Found{}, fmt.Errorf("options: %w", err)
-	}
-	conf, err := options.Parse(text)
+	conf, err := g.Guard.started()
 	if err != nil {
 		return Found{}, fmt.Errorf("options %s: %w", g.Guard.Options, err)
 	}
