@@ -374,6 +374,11 @@ func (s *State) applyBound(e *ledger.Entry, b lease.Bound, _ Bodies) error {
 		ID: b.Lease, Tenant: b.Tenant, Contract: b.Contract, Tranche: b.Tranche, Project: b.Project,
 		Fabric: b.Fabric, Kind: b.Kind, Links: b.Links, Begin: b.Begin, End: b.End, Slots: nodes, Assigned: bytes.Clone(b.Assigned),
 	}, Certificate: b.Certificate, Up: make([]bool, len(nodes)), Sitting: b.Sitting}
+	for _, span := range b.Spans {
+		if span.Role == site.RoleManagement {
+			l.Management = span.Fabric
+		}
+	}
 	s.Leases = append(s.Leases, l)
 	s.leaseByID[b.Lease] = int(index)
 	s.number(l)

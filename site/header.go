@@ -23,6 +23,9 @@ type Header struct {
 	Phases  []Phase      `json:"phases"`
 	Halls   []Hall       `json:"halls"`
 	Pods    []Pod        `json:"pods"`
+	// Management names the network on which every node's BMC is; "": the site says
+	// nothing of one. It is not among Fabrics: nothing is placed on it.
+	Management string `json:"management,omitempty"`
 }
 
 // HeaderVersion is the version of the encoding that this release writes.
@@ -132,6 +135,11 @@ func (h *Header) checkTree() error {
 	}
 	if frontends != 1 {
 		return fmt.Errorf("site header: %d frontend fabrics, expected 1", frontends)
+	}
+	if h.Management != "" {
+		if err := fresh("fabric", h.Management); err != nil {
+			return fmt.Errorf("%w (management)", err)
+		}
 	}
 	for _, p := range h.Phases {
 		if err := fresh("phase", p.ID); err != nil {

@@ -131,6 +131,8 @@ type Site struct {
 	Pods    []Pod
 	SUs     []SU
 
+	Management string // the network on which every node's BMC is; "" where the site says nothing of one
+
 	RackNodes int // nodes a rack
 
 	NodeID  []string       // stable id of each node
@@ -148,6 +150,8 @@ type Site struct {
 	// GUID on InfiniBand, else the MAC in the low 48 bits.
 	// 0 where there is no such port: see HasPort.
 	PortID []uint64
+
+	BMC []uint64 // MAC of each node's BMC, in the low 48 bits
 
 	frontend int // index of the frontend fabric
 	retired  *Set
