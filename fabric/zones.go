@@ -1,6 +1,11 @@
 package fabric
 
-import "time"
+import (
+	"encoding/json"
+	"time"
+
+	"bulkhead/claim"
+)
 
 // Zones is a read-back of a site's management network: of each node, what may reach its
 // BMC and what its BMC may reach. Nodes are named, because whoever reads may number them
@@ -8,10 +13,22 @@ import "time"
 type Zones struct {
 	At     time.Time `json:"at"`
 	Source string    `json:"source"` // which path read: "nftables+neighbours"
-	// Version, where it is not 0, is another one whenever Nodes may be: a read-back of the
-	// same version need not be judged again.
-	Version uint64 `json:"version,omitempty"`
-	Nodes  []Zone    `json:"nodes"`
+	// Digest is of Nodes, see Sum: what has the same one need be neither sent nor judged
+	// again. Zero: it is not known.
+	Digest claim.Digest `json:"digest,omitzero"`
+	Nodes  []Zone       `json:"nodes,omitempty"`
+}
+
+// Sum returns the digest of nodes, of their JSON.
+func Sum(nodes []Zone) claim.Digest {
+	if len(nodes) == 0 {
+		nodes = nil
+	}
+	text, err := json.Marshal(nodes)
+	if err != nil {
+		panic(err) // plain numbers and strings always encode
+	}
+	return claim.DigestOf(text)
 }
 
 // Zone is what was read where one node's BMC is attached.

@@ -39,7 +39,7 @@ func (p *Plane) hearZones(fabricID string, read *fabric.Zones, now time.Time) {
 		}
 		last := z.reads[fabricID]
 		z.reads[fabricID] = &mine
-		if last != nil && len(z.reads) == 1 && mine.Version != 0 && mine.Version == last.Version && z.nodes == p.w.state.Site.Nodes() && mine.At.Sub(last.At) <= p.w.state.Policy.IsolationWindow {
+		if last != nil && len(z.reads) == 1 && !mine.Digest.IsZero() && mine.Digest == last.Digest && z.nodes == p.w.state.Site.Nodes() && mine.At.Sub(last.At) <= p.w.state.Policy.IsolationWindow {
 			z.prover.MarkAllRead(mine.At)
 			return
 		}

@@ -23,7 +23,7 @@ func (g gated) Posture(ctx context.Context) (fabric.Posture, error) {
 	defer s.mu.Unlock()
 	if s.gateway.Nodes == nil {
 		s.gateway.Nodes = s.readGateway()
-		s.gateway.Version++
+		s.gateway.Digest = fabric.Sum(s.gateway.Nodes)
 	}
 	read := s.gateway
 	read.At, read.Source = s.now, "simulated gateway"

@@ -200,7 +200,7 @@ func (m *managed) zones(ctx context.Context, at time.Time) (item fabric.PostureI
 		item.Evidence = err.Error()
 		return item, nil
 	}
-	read = &fabric.Zones{At: at, Source: "nftables+neighbours", Nodes: v.Zones}
+	read = &fabric.Zones{At: at, Source: "nftables+neighbours", Digest: fabric.Sum(v.Zones), Nodes: v.Zones}
 	tally, red := prove.ZonesTally(prove.Zones(m.site, read))
 	item.OK = tally.Proven == len(m.plan.Legs) && len(v.Findings) == 0
 	item.Evidence = fmt.Sprintf("%d of %d BMCs proven to be reached by managers only, and to reach nobody", tally.Proven, len(m.plan.Legs))
