@@ -103,6 +103,9 @@ func (c OfferQuote) decide(s *State, env Env) (*Decision, error) {
 			held = links.Encode()
 			where += ", on links that nobody else uses"
 		}
+		if proposal.Slice.Certificate.Cut {
+			where += "; not proven optimal: the search was ended before it was through"
+		}
 		quoted.Parts = append(quoted.Parts, contract.QuotedPart{
 			Tranche: t.ID, Fabric: ask.Fabric, Kind: ask.Kind, Slots: len(nodes),
 			Nodes: site.FormatOrder(nodes), Begin: begin, End: end,
@@ -374,6 +377,11 @@ func (s *State) applyBound(e *ledger.Entry, b lease.Bound, _ Bodies) error {
 		ID: b.Lease, Tenant: b.Tenant, Contract: b.Contract, Tranche: b.Tranche, Project: b.Project,
 		Fabric: b.Fabric, Kind: b.Kind, Links: b.Links, Begin: b.Begin, End: b.End, Slots: nodes, Assigned: bytes.Clone(b.Assigned),
 	}, Certificate: b.Certificate, Up: make([]bool, len(nodes)), Sitting: b.Sitting}
+	for _, span := range b.Spans {
+		if span.Role == site.RoleManagement {
+			l.Management = span.Fabric
+		}
+	}
 	s.Leases = append(s.Leases, l)
 	s.leaseByID[b.Lease] = int(index)
 	s.number(l)

@@ -97,6 +97,7 @@ type frozenLease struct {
 	ProbeLeaks          time.Time
 	Sitting             bool      `json:",omitempty"`
 	GivenUp             *site.Set `json:",omitempty"`
+	Management          string    `json:",omitempty"`
 }
 
 type frozenSwap struct {
@@ -185,7 +186,7 @@ func (s *State) freeze() *frozen {
 	for _, l := range s.Leases {
 		fl := frozenLease{
 			Lease: l.Lease, Order: site.FormatOrder(l.Slots), Certificate: l.Certificate, Up: site.NewSet(len(l.Up)), Events: l.Events,
-			Returning: l.Returning, Returned: l.Returned, LateNoted: l.LateNoted, Verdict: l.Verdict, Epoch: l.Epoch, Certified: l.Certified, Dirty: l.Dirty, Probes: l.Probes, ProbeLeaks: l.ProbeLeaks, Sitting: l.Sitting, GivenUp: l.GivenUp,
+			Returning: l.Returning, Returned: l.Returned, LateNoted: l.LateNoted, Verdict: l.Verdict, Epoch: l.Epoch, Certified: l.Certified, Dirty: l.Dirty, Probes: l.Probes, ProbeLeaks: l.ProbeLeaks, Sitting: l.Sitting, GivenUp: l.GivenUp, Management: l.Management,
 		}
 		fl.Lease.Slots = nil
 		for slot, up := range l.Up {
@@ -234,7 +235,7 @@ func Restore(data []byte, bodies Bodies) (*State, error) {
 	for _, fl := range f.Leases {
 		l := &Lease{
 			Lease: fl.Lease, Certificate: fl.Certificate, Events: fl.Events, Returning: fl.Returning, Returned: fl.Returned,
-			LateNoted: fl.LateNoted, Verdict: fl.Verdict, Epoch: fl.Epoch, Certified: fl.Certified, Dirty: fl.Dirty, Probes: fl.Probes, ProbeLeaks: fl.ProbeLeaks, Sitting: fl.Sitting, GivenUp: fl.GivenUp,
+			LateNoted: fl.LateNoted, Verdict: fl.Verdict, Epoch: fl.Epoch, Certified: fl.Certified, Dirty: fl.Dirty, Probes: fl.Probes, ProbeLeaks: fl.ProbeLeaks, Sitting: fl.Sitting, GivenUp: fl.GivenUp, Management: fl.Management,
 		}
 		if s.Site == nil || s.Contracts[fl.Contract] == nil || fl.Up == nil {
 			return nil, fmt.Errorf("snapshot: lease %.130q: incomplete", string(fl.ID))

@@ -147,6 +147,8 @@ type Lease struct {
 
 	GivenUp *site.Set // slots that are not owed any more; nil: none
 
+	Management string // the management network that it spans; "": none
+
 	billed  []billing // by slot, as Events have it
 	Sitting bool      // its tenant was on its first nodes before: see State.Sits
 }

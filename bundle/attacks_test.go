@@ -85,10 +85,13 @@ func (a *attempt) resign(change func(t *node.Turnover)) {
 }
 
 // certify puts another isolation certificate under the last hand-over.
-func (a *attempt) certify(change func(c *prove.Certificate)) {
+func (a *attempt) certify(change func(c *prove.Certificate)) { a.certifyAt(1, change) }
+
+// certifyAt puts another isolation certificate under a hand-over, counted from 0.
+func (a *attempt) certifyAt(which int, change func(c *prove.Certificate)) {
 	var digest claim.Digest
 	bundletest.Change(a.Log, lease.KindDelivered, func(i int, b *lease.Delivered) {
-		if i != 1 {
+		if i != which {
 			return
 		}
 		s, err := claim.Open(a.Bodies[b.Isolation], claim.Trust{a.Owner.Statement.KeyID: publicOf(a.Owner.Statement)})
@@ -106,7 +109,7 @@ func (a *attempt) certify(change func(c *prove.Certificate)) {
 	delivered := 0
 	bundletest.Change(a.Log, node.KindMoved, func(_ int, b *node.Moved) {
 		if b.To == node.Delivered {
-			if delivered == 1 {
+			if delivered == which {
 				b.Nodes[0].Evidence = digest
 			}
 			delivered++

@@ -108,8 +108,8 @@ var bombs = []bomb{
 	}},
 	{"the last index, once a verdict", func(s *bundletest.Story) {
 		for i := range 2000 {
-			c := s.Certificate(uint64(i + 2))
-			c.Nodes = "1048575"
+			c := s.Certificate(uint64(i+2), s.Slots[0])
+			c.Nodes = "1048575" // it can be read, and is not about the node that is delivered
 			d := s.Sign(s.Owner.Statement, "x", claim.DigestOf(nil), prove.PredicateType, &c)
 			s.Entries = append(s.Entries, entry(s, prove.KindVerdict, prove.Judged{Lease: string(s.Lease), Epoch: uint64(i + 2), Verdict: "proven", Ports: 9, Certificate: d}))
 		}

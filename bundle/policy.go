@@ -52,6 +52,9 @@ type Policy struct {
 	// Contracts are the digests of the contract versions that the tenant knows of, of
 	// their canonical JSON. None: any that is signed is taken.
 	Contracts []string `yaml:"contracts,omitempty"`
+	// Networks are roles of which each lease must span a network, beside compute and
+	// frontend: without, whether BMCs are in its certificates is the owner's to say.
+	Networks []site.Role `yaml:"networks,omitempty"`
 }
 
 // Key is one public key of the owner with what it may sign, and when.
@@ -142,6 +145,11 @@ func (p *Policy) Check() error {
 	for _, purpose := range [...]string{claim.PurposeCheckpoint, claim.PurposeStatement, claim.PurposeInvoice} {
 		if !have[purpose] {
 			return fmt.Errorf("keys: none for purpose %s: take them from the owner's published trust file (policy init --trust FILE)", purpose)
+		}
+	}
+	for i, role := range p.Networks {
+		if !role.Valid() {
+			return fmt.Errorf("networks[%d]: %.40q: expected compute, frontend, storage or management", i, role)
 		}
 	}
 	if _, err := p.golden(); err != nil {

@@ -302,6 +302,8 @@ func (v *verifier) promise(l *leaseLog) {
 		v.fail(v.at, CheckBound, id, "from %s until %s, the tranche promises %s until %s", stamp(l.Begin), stamp(l.End), stamp(t.Delivery), stamp(t.End))
 	case spansOf(l) != "":
 		v.fail(v.at, CheckSpans, id, "%s", spansOf(l))
+	case v.policy.lacks(l.Spans) != "":
+		v.fail(v.at, CheckSpans, id, "it spans no network of the role %s, which the policy asks for (networks)", v.policy.lacks(l.Spans))
 	case c.Project != l.Project || c.Tenant != l.Tenant:
 		v.fail(v.at, CheckBound, id, "for project %s of %s, the contract is for %s of %s", l.Project, l.Bound.Tenant, c.Project, c.Tenant)
 	}

@@ -2,6 +2,7 @@ package bundle
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -27,7 +28,7 @@ func spansOf(l *leaseLog) string {
 			return fmt.Sprintf("it spans %.80q with the role %.40q and of the family %.40q: expected each fabric once, of a known role and family", s.Fabric, s.Role, s.Family)
 		case (s.Role == site.RoleCompute) != (s.Fabric == l.Fabric):
 			return fmt.Sprintf("it spans %.80q with the role %s; its compute fabric is %s", s.Fabric, s.Role, l.Fabric)
-		case s.Ports < 1 || (s.Role == site.RoleCompute || s.Role == site.RoleFrontend) && s.Ports != want:
+		case s.Ports < 1 || s.Role != site.RoleStorage && s.Ports != want:
 			return fmt.Sprintf("a node has %d ports on %.80s (%s), by what was signed it has %d GPUs", s.Ports, s.Fabric, s.Role, l.gpus)
 		}
 		seen[s.Fabric] = true
@@ -35,6 +36,17 @@ func spansOf(l *leaseLog) string {
 	for _, role := range [...]site.Role{site.RoleCompute, site.RoleFrontend} {
 		if roles[role] != 1 {
 			return fmt.Sprintf("it spans %d fabrics of the role %s, expected 1: isolation of a part is not isolation of the lease", roles[role], role)
+		}
+	}
+	return ""
+}
+
+// lacks is the first role of which the policy asks for a network and a lease spans none;
+// "": there is none.
+func (p *Policy) lacks(spans []site.Span) site.Role {
+	for _, role := range p.Networks {
+		if !slices.ContainsFunc(spans, func(s site.Span) bool { return s.Role == role }) {
+			return role
 		}
 	}
 	return ""
@@ -84,7 +96,7 @@ func readBack(c *prove.Certificate, f *prove.FabricPart) string {
 
 // networks says of which networks of the leases' nodes nothing is shown at all.
 func (v *verifier) networks(add func(format string, args ...any)) {
-	var storage, management, alone, racks []string
+	var storage, management, gated, alone, racks []string
 	for _, l := range v.order {
 		roles := map[site.Role]bool{}
 		for _, s := range l.Spans {
@@ -96,6 +108,8 @@ func (v *verifier) networks(add func(format string, args ...any)) {
 		}
 		if !roles[site.RoleManagement] {
 			management = append(management, id)
+		} else {
+			gated = append(gated, id)
 		}
 		if l.NVLinkRacks {
 			racks = append(racks, id)
@@ -109,6 +123,7 @@ func (v *verifier) networks(add func(format string, args ...any)) {
 	}{
 		{storage, "storage network: the nodes of %s have no port on a fabric of its own for it; volumes are reached over the frontend, and labels do not cover services that relay"},
 		{management, "management zone: no port of a BMC of %s is in an isolation certificate; whether each is a zone of its own is asked where a manager's guard is, and not shown here"},
+		{gated, "management zone: what the own system of a node of %s reaches over its bus or a port that it shares with its BMC, and who knows the BMC's passwords"},
 		{racks, "NVLink: racks of %s are one NVLink domain each; that they were its project's alone follows from the owner's inventory and ledger, and no partition was read back"},
 		{alone, "NVLink: that no NVLink domain of %s goes beyond a node is the owner's inventory; nothing was read back of it"},
 	} {
@@ -146,9 +161,13 @@ func said(s site.Span) string {
 func (v *verifier) isolatedOn(at logEntry, lease, when string, c *isolationSays, o *opened) {
 	for i := range c.Fabrics {
 		f := &c.Fabrics[i]
+		shown := "every port carried the tenant's label and no other"
+		if f.Role == site.RoleManagement {
+			shown = "each node's BMC was reached by the owner's managers only, and reached nobody"
+		}
 		v.claim(at, claim.Claim{
 			Subject:  lease,
-			Sentence: fmt.Sprintf("isolated on %s (%s, %s a node) %s: every port carried the tenant's label and no other", f.Fabric, f.Role, count(f.Each, "port"), when),
+			Sentence: fmt.Sprintf("isolated on %s (%s, %s a node) %s: %s", f.Fabric, f.Role, count(f.Each, "port"), when, shown),
 			Grade:    claim.OperatorAsserted, Origin: c.Origin, Evidence: []claim.Digest{o.digest}, Note: readBack(c.Certificate, f),
 		}, v.policy.Minimum.Isolation)
 	}

@@ -26,6 +26,8 @@ type Mender interface {
 type Posture struct {
 	At    time.Time     `json:"at"`
 	Items []PostureItem `json:"items"`
+	// Zones is what was read of the nodes' BMCs, where the manager has their gateway.
+	Zones *Zones `json:"zones,omitempty"`
 }
 
 // PostureItem is one demand. Lacking says that this manager has nothing of the

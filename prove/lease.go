@@ -182,10 +182,15 @@ type Request struct {
 	Issued        time.Time
 	Window        time.Duration   // read-back older than this does not count
 	Paths         map[string]Path // by fabric id
+	// Management names the management network that the lease spans; "": none. Zones is
+	// what was read of it; nil: nothing.
+	Management string
+	Zones      *Prover
 }
 
 // Certify judges the edge ports of nodes and puts the result into an isolation
-// certificate, whatever the verdict. Call Expire with the same window before.
+// certificate, whatever the verdict. That leaves which were not read within the window
+// are marked unknown is the caller's, but for those of Zones.
 // Cost: O(ports), 40 ms for 394,000: most of it hashes what was read.
 func (p *Prover) Certify(r Request) (Certificate, []Finding) {
 	s := p.facts.site
@@ -213,12 +218,21 @@ func (p *Prover) Certify(r Request) (Certificate, []Finding) {
 			c.Fabrics = append(c.Fabrics, part)
 		}
 	}
+	for _, f := range findings {
+		c.Failed = append(c.Failed, Failure{Check: f.Check.String(), Fabric: s.Fabrics[f.Fabric].ID, Ports: f.Count, Elsewhere: f.Elsewhere})
+	}
+	if r.Management != "" {
+		zones := r.Zones
+		if zones == nil {
+			zones = Zones(s)
+		}
+		zones.Expire(r.Issued.Add(-r.Window))
+		verdict = worse(verdict, c.zones(r.Management, zones, r.Nodes, r.Paths[r.Management]))
+		c.Verdict = verdict.String()
+	}
 	if c.NVLink = p.nvlink(r.Nodes); c.NVLink != nil {
 		verdict = worse(verdict, c.NVLink.verdict())
 		c.Verdict = verdict.String()
-	}
-	for _, f := range findings {
-		c.Failed = append(c.Failed, Failure{Check: f.Check.String(), Fabric: s.Fabrics[f.Fabric].ID, Ports: f.Count, Elsewhere: f.Elsewhere})
 	}
 	for _, check := range Checks() {
 		c.Checks = append(c.Checks, check.String())

@@ -9,6 +9,7 @@ import (
 
 // spansOf is the fabrics on which the nodes of a lease have ports, and how many each
 // has: they are of one kind.
+// What is read of their BMCs is beside these: see [Request].
 func spansOf(s *site.Site, nodes *site.Set) []site.Span {
 	n, any := nodes.First()
 	if !any {
@@ -70,7 +71,9 @@ func notSpanned(c *Certificate) []string {
 	if !has(site.RoleStorage) {
 		list = append(list, "storage: the nodes have no port on a fabric of its own for it; volumes are reached over the frontend, and labels do not cover services that relay")
 	}
-	if !has(site.RoleManagement) {
+	if has(site.RoleManagement) {
+		list = append(list, "management zone: what a node's own system reaches over its bus or a port that it shares with its BMC, and who knows the BMC's passwords")
+	} else {
 		list = append(list, "management zone: no port of a BMC is among these, so nothing here says who reaches one")
 	}
 	return append(list, c.NVLink.notProven())

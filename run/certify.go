@@ -29,9 +29,14 @@ func (p *Plane) certificate(l *book.Lease, nodes []site.Index) (*prove.Certifica
 		return nil, nil, err
 	}
 	p.seen.confirm(nodes)
+	var zones *prove.Prover
+	if l.Management != "" {
+		zones = p.zonesNow(now)
+	}
 	c, _ := p.seen.prover.Certify(prove.Request{
 		Lease: string(l.ID), Tenant: l.Tenant, Epoch: l.Epoch + 1, Nodes: site.SetOf(nodes...),
 		Issued: now, Window: s.Policy.IsolationWindow, Paths: p.paths,
+		Management: l.Management, Zones: zones,
 	})
 	encoded, err := c.Encode()
 	if err != nil {

@@ -3,6 +3,7 @@ package run
 import (
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	"bulkhead/book"
@@ -171,18 +172,14 @@ func (p *Plane) inTransit(l *book.Lease, c book.RecordVerdict, now time.Time) bo
 // the last certificate.
 func (p *Plane) recordVerdicts(ctx context.Context, now time.Time) error {
 	s := p.w.state
-	for _, l := range s.Leases {
-		if !l.Dirty || l.Delivered == 0 || !l.Returned.IsZero() || now.Sub(p.seen.judged[l.ID]) < p.verdictEvery(l) {
+	for i, l := range s.Leases {
+		moved := p.seen.zones.moved[i]
+		due := l.Dirty && now.Sub(p.seen.judged[l.ID]) >= p.verdictEvery(l)
+		if l.Delivered == 0 || !l.Returned.IsZero() || !due && !moved {
 			continue
 		}
-		var nodes []site.Index
-		exposed := false
-		for _, n := range l.Slots {
-			if s.Nodes.State[n] == node.Delivered && s.LeaseOn(n) == l {
-				nodes = append(nodes, n)
-				exposed = exposed || s.Nodes.Exposed[n] != 0
-			}
-		}
+		nodes := p.deliveredNodes(l)
+		exposed := slices.ContainsFunc(nodes, func(n site.Index) bool { return s.Nodes.Exposed[n] != 0 })
 		command, err := p.verdict(l, nodes)
 		if err != nil {
 			return err
@@ -190,10 +187,17 @@ func (p *Plane) recordVerdicts(ctx context.Context, now time.Time) error {
 		if exposed && command.Verdict == prove.Proven.String() {
 			continue // read back well, and the ledger does not say yet that it is restored
 		}
-		if p.inTransit(l, command, now) {
+		apart := prove.Proven // of its BMCs, which no change of the loop's is on the way to
+		if l.Management != "" {
+			apart = p.zoneVerdict(nodes, now)
+		}
+		if apart != prove.Red && p.inTransit(l, command, now) {
 			continue
 		}
 		p.seen.judged[l.ID] = now
+		if l.Management != "" {
+			p.seen.zones.recorded(i, apart)
+		}
 		if err := p.carry(ctx, command); err != nil {
 			return err
 		}

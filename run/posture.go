@@ -28,11 +28,20 @@ func (p *Plane) postureDue(fabricID string, now time.Time) (due, woken bool) {
 	defer p.seen.mu.RUnlock()
 	last, looked := p.seen.postures[fabricID]
 	since := now.Sub(last)
-	if !looked || since >= postureEvery {
+	if !looked || since >= p.postureEvery() {
 		return true, false
 	}
 	woken = p.seen.woken[fabricID] && (p.w.state.Unguarded(fabricID) == "" || since >= postureAgain)
 	return woken, woken
+}
+
+// postureEvery is how often a posture is looked at: what is read with it of the
+// management network is not to be too old before the next look.
+func (p *Plane) postureEvery() time.Duration {
+	if s := p.w.state; s.Site.Management != "" {
+		return min(postureEvery, s.Policy.IsolationWindow/2)
+	}
+	return postureEvery
 }
 
 // askPostures looks at the fabrics whose management can be taken over: those that are
@@ -108,6 +117,7 @@ func (p *Plane) hearPosture(ctx context.Context, fabricID string, posture fabric
 	if len(failed) > 0 {
 		p.log.Warn("the management of a fabric is not guarded", "fabric", fabricID, "failed", fmt.Sprint(failed))
 	}
+	p.hearZones(fabricID, posture.Zones, p.config.Clock.Now())
 	return p.carry(ctx, book.RecordPosture{Fabric: fabricID, Posture: posture})
 }
 

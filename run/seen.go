@@ -70,6 +70,8 @@ type seen struct {
 	// tenant is left. After a restart the step is asked for again.
 	silenced *site.Set
 
+	zones zones // of the nodes' BMCs
+
 	owned  map[string]map[uint32]uint32 // by fabric: label value -> holder, as the prover knows it
 	tried  attempt
 	doubt  map[lease.ID]time.Time // since when a verdict has not been proven without anything having drifted

@@ -2,6 +2,7 @@ package sim
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"time"
@@ -39,13 +40,14 @@ const (
 	Miscabled     = "miscabled-port"     // the device behind a leaf port is another
 	PortFails     = "port-fails"         // takes nothing that is written to it
 	Poisoned      = "poisoned"           // many ports read back as garbage; the devices are fine
+	OpenBMC       = "open-bmc"           // the gateway of the management network lets packets pass between a node's BMC and the next one's, until it is put back
 	StrayGrant    = "stray-grant"        // somebody is let into a volume, and mounts it, behind everybody's back
 	Cleared       = "cleared"            // ends leaf-down, poisoned, miscabled and port-fails, everywhere
 )
 
 // Kinds lists the kinds of fault.
 func Kinds() []string {
-	return []string{Liar, Hangs, Dead, Silent, Fails, LeafDown, Misconfigured, Unenforced, Miscabled, PortFails, Poisoned, StrayGrant, Cleared}
+	return []string{Liar, Hangs, Dead, Silent, Fails, LeafDown, Misconfigured, Unenforced, Miscabled, PortFails, Poisoned, OpenBMC, StrayGrant, Cleared}
 }
 
 // Inject lets a fault happen at a time, or now if that has passed. A fault that
@@ -97,6 +99,10 @@ func (s *Sim) checkFault(f *Fault) error {
 		}
 		if f.Side != "" && f.Side != "leaf" && f.Side != "nic" || f.Side == "nic" && family != site.InfiniBand {
 			return fmt.Errorf("fault misconfigured-port: side %.20q: expected leaf, or on InfiniBand nic", f.Side)
+		}
+	case OpenBMC:
+		if s.site.Management == "" {
+			return errors.New("fault open-bmc: the site names no management network")
 		}
 	case Poisoned:
 		if f.Ports < 1 || f.Ports > s.site.EdgePorts() {
@@ -159,6 +165,8 @@ func (s *Sim) strike(f Fault) {
 		s.until(f.For, func() { delete(s.ports.failing, p) })
 	case Poisoned:
 		s.poison(f)
+	case OpenBMC:
+		s.openBMC(f.Node)
 	case StrayGrant:
 		s.stray(f)
 	case Cleared:
@@ -265,6 +273,7 @@ func (s *Sim) touchAll(list []site.Port) {
 }
 
 func (s *Sim) clear() {
+	s.closeBMCs()
 	for l := range s.ports.down {
 		if s.ports.down[l] > 0 {
 			s.ports.down[l] = 0

@@ -138,6 +138,8 @@ type Sim struct {
 	planned uint64 // which failure is planned; others are void
 	nodes   nodes
 	ports   ports
+	opened  []site.Index // nodes whose BMCs are let out, see OpenBMC
+	gateway fabric.Zones // what it says of every BMC; without nodes: to be read again
 	volume  volumes
 
 	asked      []time.Time // by fabric: when it was looked at last as a whole
@@ -198,6 +200,9 @@ func (s *Sim) Fabrics() map[string]fabric.Driver {
 	drivers := map[string]fabric.Driver{}
 	for i, f := range s.site.Fabrics {
 		drivers[f.ID] = &fabricDriver{s, i}
+		if f.Frontend && s.site.Management != "" {
+			drivers[f.ID] = gated{&fabricDriver{s, i}}
+		}
 	}
 	return drivers
 }

@@ -188,6 +188,9 @@ func headerChanges(old *Site, h *Header) []FieldChange {
 	for i := range is {
 		note("policy."+is[i].name, was[i].String(), is[i].String())
 	}
+	if h.Management != "" { // what the header leaves out stays
+		note("management", old.Management, h.Management)
+	}
 	for _, k := range h.Kinds {
 		if _, ok := old.Kind(k.ID); !ok {
 			note("kind "+k.ID, "", k.Chassis)

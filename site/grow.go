@@ -18,7 +18,7 @@ func New(h Header) *Site {
 	h = h.Clone()
 	s := &Site{
 		Name: h.Name, Origin: h.Origin, Seed: h.Seed, Shape: h.Shape, Policy: h.Policy,
-		Kinds: h.Kinds, Fabrics: h.Fabrics, Phases: h.Phases, Halls: h.Halls, Pods: h.Pods,
+		Kinds: h.Kinds, Fabrics: h.Fabrics, Phases: h.Phases, Halls: h.Halls, Pods: h.Pods, Management: h.Management,
 		RackNodes: h.Shape.RackNodes,
 		retired:   NewSet(0),
 		nodes:     map[string]Index{}, serials: map[string]Index{}, ports: map[uint64]Port{},
@@ -39,7 +39,7 @@ func New(h Header) *Site {
 // nothing with the site.
 func (s *Site) Header() Header {
 	return Header{Version: HeaderVersion, Name: s.Name, Origin: s.Origin, Seed: s.Seed, Shape: s.Shape, Policy: s.Policy,
-		Kinds: s.Kinds, Fabrics: s.Fabrics, Phases: s.Phases, Halls: s.Halls, Pods: s.Pods}.Clone()
+		Kinds: s.Kinds, Fabrics: s.Fabrics, Phases: s.Phases, Halls: s.Halls, Pods: s.Pods, Management: s.Management}.Clone()
 }
 
 // Extend takes over a newer header of the same site: its policy, its dates, and
@@ -52,6 +52,9 @@ func (s *Site) Extend(h Header) error {
 	}
 	h = h.Clone()
 	s.Policy = h.Policy
+	if h.Management != "" {
+		s.Management = h.Management
+	}
 	for _, k := range h.Kinds {
 		if _, ok := s.Kind(k.ID); !ok {
 			s.Kinds = append(s.Kinds, k)
@@ -121,6 +124,8 @@ func (s *Site) compatible(h *Header) error {
 		return refuse("origin", string(s.Origin), string(h.Origin))
 	case h.Seed != s.Seed:
 		return refuse("seed", s.Seed, h.Seed)
+	case s.Management != "" && h.Management != "" && h.Management != s.Management:
+		return refuse("management", s.Management, h.Management)
 	}
 	next := h.Shape.bounds()
 	for i, b := range s.Shape.bounds() {
@@ -130,13 +135,13 @@ func (s *Site) compatible(h *Header) error {
 	}
 	for _, k := range h.Kinds {
 		if old, ok := s.Kind(k.ID); ok && old != k {
-			return refuse("kind "+k.ID, fmt.Sprintf("%+v", old), fmt.Sprintf("%+v", k))
+			return refuse(old.difference(k))
 		}
 	}
 	for _, f := range h.Fabrics {
 		i, ok := s.FabricByID(f.ID)
 		if ok && s.Fabrics[i] != f {
-			return refuse("fabric "+f.ID, fmt.Sprintf("%+v", s.Fabrics[i]), fmt.Sprintf("%+v", f))
+			return refuse("fabric "+f.ID, s.Fabrics[i].String(), f.String())
 		}
 		if !ok && f.Frontend {
 			return refuse("frontend fabric", s.Fabrics[s.frontend].ID, f.ID)
@@ -213,6 +218,7 @@ func (s *Site) AddSU(inv *SUInventory, digest claim.Digest) (Index, error) {
 			s.ports[ids[nic]] = PortOf(n, nic)
 		}
 		s.PortID = append(s.PortID, ids[:]...)
+		s.BMC = append(s.BMC, uint64(node.BMC.MAC))
 	}
 	if last := inv.Nodes[len(inv.Nodes)-1].NICs[0].Port; last > len(inv.Nodes) {
 		su.Ports = make([]uint8, len(inv.Nodes))

@@ -83,6 +83,13 @@ type Fabric struct {
 	Frontend bool   `json:"frontend,omitempty"`
 }
 
+func (f Fabric) String() string {
+	if f.Frontend {
+		return string(f.Family) + ", frontend"
+	}
+	return string(f.Family)
+}
+
 // Phase is a step in which the site grows.
 type Phase struct {
 	ID        string    `json:"id"`
@@ -131,6 +138,8 @@ type Site struct {
 	Pods    []Pod
 	SUs     []SU
 
+	Management string // the network on which every node's BMC is; "" where the site says nothing of one
+
 	RackNodes int // nodes a rack
 
 	NodeID  []string       // stable id of each node
@@ -148,6 +157,8 @@ type Site struct {
 	// GUID on InfiniBand, else the MAC in the low 48 bits.
 	// 0 where there is no such port: see HasPort.
 	PortID []uint64
+
+	BMC []uint64 // MAC of each node's BMC, in the low 48 bits
 
 	frontend int // index of the frontend fabric
 	retired  *Set

@@ -3,8 +3,9 @@ package site
 // Role is what a fabric is to the nodes that have ports on it.
 type Role string
 
-// The roles. A site of this release has compute fabrics and one frontend, over which
-// storage is reached as well; a fabric of another role would be named like them.
+// The roles. A site of this release has compute fabrics, one frontend, over which
+// storage is reached as well, and, where it names one, a management network, on which
+// every node has its BMC's port. A storage fabric would be named like them.
 const (
 	RoleCompute    Role = "compute"
 	RoleFrontend   Role = "frontend"
@@ -27,9 +28,14 @@ type Span struct {
 }
 
 // Spans returns the fabrics on which nodes of so many rails have ports that are on a
-// compute fabric, an index into Fabrics: that one with a port a GPU, and the frontend.
+// compute fabric, an index into Fabrics: that one with a port a GPU, the frontend, and the
+// management network where the site names one.
 func (s *Site) Spans(compute, rails int) []Span {
-	return []Span{s.span(compute, RoleCompute, rails), s.span(s.frontend, RoleFrontend, 1)}
+	spans := []Span{s.span(compute, RoleCompute, rails), s.span(s.frontend, RoleFrontend, 1)}
+	if s.Management != "" {
+		spans = append(spans, Span{Fabric: s.Management, Role: RoleManagement, Family: RoCE, Ports: 1})
+	}
+	return spans
 }
 
 func (s *Site) span(fabric int, role Role, ports int) Span {

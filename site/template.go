@@ -98,6 +98,9 @@ func (r *reader) site(m mapping) {
 		r.kind(v.mapping())
 	}
 	r.fabricList(m.required("fabrics"))
+	if network, ok := m.optional("management"); ok {
+		r.management(network)
+	}
 	for _, v := range r.list(m.required("phases"), 1000) {
 		p := v.mapping()
 		phase := Phase{ID: r.phases.add(p), InService: p.required("in-service").date()}
@@ -233,6 +236,16 @@ func (r *reader) kind(m mapping) {
 func (x *Model) read(m mapping) {
 	x.Model = m.required("model").text()
 	x.Firmware = m.required("firmware").text()
+}
+
+// management reads the name of the network on which the BMCs are: it is no fabric of
+// the list, because nothing is placed on it.
+func (r *reader) management(v value) {
+	id := v.id()
+	if _, taken := r.fabrics.number[id]; taken {
+		v.Fail("%q: a fabric on line %d is called so; BMCs are on a network of their own", id, r.fabrics.line[id])
+	}
+	r.t.header.Management = id
 }
 
 func (r *reader) fabricList(v value) {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"sync"
 	"time"
 
 	"bulkhead/fabric"
@@ -44,7 +45,7 @@ func DialContext(ctx context.Context, socket string) (*Client, error) {
 	}
 	c.Fabrics = map[string]fabric.Driver{}
 	for _, id := range h.Fabrics {
-		c.Fabrics[id] = &remoteFabric{c, id}
+		c.Fabrics[id] = &remoteFabric{c: c, id: id}
 	}
 	for _, id := range h.Postured {
 		d, known := c.Fabrics[id].(*remoteFabric)
@@ -97,6 +98,9 @@ func (c *Client) gone(ctx context.Context, call string, err error) error {
 type remoteFabric struct {
 	c  *Client
 	id string
+
+	mu    sync.Mutex
+	zones fabric.Zones // as the other end said them last
 }
 
 func (d *remoteFabric) path(call string) string { return "fabrics/" + d.id + "/" + call }
@@ -152,8 +156,23 @@ func (d *remoteFabric) Lockdown(ctx context.Context, ports []site.Port, f fabric
 type remotePostured struct{ *remoteFabric }
 
 func (d remotePostured) Posture(ctx context.Context) (p fabric.Posture, err error) {
-	err = d.c.call(ctx, d.path("posture"), struct{}{}, &p)
-	return p, err
+	d.mu.Lock()
+	last := d.zones
+	d.mu.Unlock()
+	if err = d.c.call(ctx, d.path("posture"), known{last.Digest}, &p); err != nil || p.Zones == nil {
+		return p, err
+	}
+	if p.Zones.Nodes == nil && p.Zones.Digest == last.Digest && !last.Digest.IsZero() {
+		p.Zones.Nodes = last.Nodes // as it was
+		return p, nil
+	}
+	if !p.Zones.Digest.IsZero() && fabric.Sum(p.Zones.Nodes) != p.Zones.Digest {
+		return p, fmt.Errorf("devices at %s: fabric %s: the management network's read-back is not of the digest that it names", d.c.socket, d.id)
+	}
+	d.mu.Lock()
+	d.zones = *p.Zones
+	d.mu.Unlock()
+	return p, nil
 }
 
 // Mend implements fabric.Mender; where the other end has nothing to put back, nothing

@@ -109,6 +109,16 @@ func (w *world) read(at time.Time, labels []fabric.Label) {
 	}
 }
 
+// zones is what a gateway says that lets managers reach each BMC, and nobody else.
+func (w *world) zones(at time.Time) *prove.Prover {
+	read := &fabric.Zones{At: at, Source: "nftables+neighbours"}
+	for n, mac := range w.site.BMC {
+		id := w.site.NodeID[n]
+		read.Nodes = append(read.Nodes, fabric.Zone{Node: id, Filtered: true, Joined: []string{id}, Neighbour: mac})
+	}
+	return prove.Zones(w.site, read)
+}
+
 // Certify signs an isolation certificate of nodes of the lease.
 func (s *Story) Certify(epoch uint64, nodes ...*Node) claim.Digest {
 	c := s.Certificate(epoch, nodes...)
@@ -126,9 +136,19 @@ func (s *Story) Certificate(epoch uint64, nodes ...*Node) prove.Certificate {
 	path := prove.Path{Fencing: fabric.FencedByDeadline, Source: "kernel+lldp"}
 	c, _ := s.world.prover.Certify(prove.Request{
 		Lease: string(s.Lease), Tenant: s.Tenant, Epoch: epoch, Nodes: set, Issued: s.Now, Window: 15 * time.Minute,
-		Paths: map[string]prove.Path{"roce": path, "frontend": path},
+		Paths:      map[string]prove.Path{"roce": path, "frontend": path, s.world.site.Management: path},
+		Management: s.world.site.Management, Zones: s.world.zones(s.Now),
 	})
 	return c
+}
+
+// ports is how many ports a certificate of nodes is about.
+func (s *Story) ports(nodes []*Node) int {
+	each := len(s.world.site.NICsOf(0))
+	if s.world.site.Management != "" {
+		each++
+	}
+	return len(nodes) * each
 }
 
 // Turnover is a complete and true turnover of a node, its wipes ended before

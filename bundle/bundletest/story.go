@@ -104,6 +104,11 @@ func Domains(o *Owner) *Story {
 	return small(newStory(o, made{tenant: Tenant, labels: 5000, slots: 1, has: site.GPUs, says: site.GPUs, domains: true}))
 }
 
+// Gated is Small on a site that names the management network on which its BMCs are.
+func Gated(o *Owner) *Story {
+	return small(newStory(o, made{tenant: Tenant, labels: 5000, slots: 1, has: site.GPUs, says: site.GPUs, management: "bmc"}))
+}
+
 // made is what a story is made of.
 type made struct {
 	tenant        string
@@ -111,6 +116,7 @@ type made struct {
 	slots, spares int
 	has, says     int // GPUs a node has, and by the contract
 	domains       bool
+	management    string // network; "": the site names none
 	terms         Terms
 }
 
@@ -122,6 +128,7 @@ func newStory(o *Owner, m made) *Story {
 	for i := range s.world.site.Kinds {
 		s.world.site.Kinds[i].NVLinkRacks = m.domains
 	}
+	s.world.site.Management = m.management
 	s.Slots = append(s.Slots, s.world.nodes[:slots]...)
 	quantity := fmt.Sprint(slots * says)
 	if says != site.GPUs {
@@ -395,7 +402,7 @@ func (s *Story) Verdict() {
 		}
 	}
 	s.Add(prove.KindVerdict, prove.Judged{
-		Lease: string(s.Lease), Epoch: s.epoch, Verdict: prove.Proven.String(), Ports: len(nodes) * len(s.world.site.NICsOf(0)), Certificate: s.Certify(s.epoch, nodes...),
+		Lease: string(s.Lease), Epoch: s.epoch, Verdict: prove.Proven.String(), Ports: s.ports(nodes), Certificate: s.Certify(s.epoch, nodes...),
 	})
 }
 

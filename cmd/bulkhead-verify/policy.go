@@ -111,6 +111,8 @@ const policyHelp = `# What this tenant accepts. It decides; a bundle never does.
 # tenant_keys        your own keys, with which you sign contracts ({public: "ssh-ed25519
 #                    AAAA..."}, as in a .pub file): every version of a contract then needs
 #                    a signature by one of them. Without: your consent is the owner's word
+# networks           roles of which each lease must span a network, as [management]: its
+#                    certificates then say who reaches the BMCs of your nodes
 # contracts          digests of the contract versions that you know of; no other is taken
 
 `
@@ -137,6 +139,9 @@ func (c *policyShow) Run(stdout io.Writer) error {
 	}
 	if !policy.LooksFrom.IsZero() {
 		fmt.Fprintf(stdout, "from %s on, the log must say when devices were looked at\n", policy.LooksFrom.UTC().Format(time.RFC3339))
+	}
+	for _, role := range policy.Networks {
+		fmt.Fprintf(stdout, "each lease must span a network of the role %s\n", role)
 	}
 	for _, k := range policy.TenantKeys {
 		fmt.Fprintf(stdout, "%-10s %s%s\n", "own key", k.Name(), k.Validity())

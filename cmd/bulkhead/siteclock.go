@@ -201,6 +201,9 @@ type translatedPosture struct {
 func (t *translatedPosture) Posture(ctx context.Context) (fabric.Posture, error) {
 	p, err := t.guard.Posture(ctx)
 	p.At = t.there(p.At)
+	if p.Zones != nil {
+		p.Zones.At = t.there(p.Zones.At)
+	}
 	return p, err
 }
 

@@ -101,6 +101,9 @@ func Keep(ctx context.Context, s Spec, in io.Reader, out io.Writer, agents Agent
 	for _, h := range n.Plan.Hosts {
 		l.Hosts = append(l.Hosts, h.Name)
 	}
+	if template.Header().Management == "" { // the lab has one, whose gateway a driver reads
+		text = append(text, "\n# Each node's BMC is behind the lab's gateway.\nmanagement: bmc\n"...)
+	}
 	if err := furnish(n, l, text); err != nil {
 		return err
 	}

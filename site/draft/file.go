@@ -51,6 +51,9 @@ func (d *Draft) SiteFile(o Options) ([]byte, error) {
 	w.shape(h.Shape)
 	w.kinds(h.Kinds)
 	fabrics := w.fabrics(d, h.Fabrics, o.Family)
+	if h.Management != "" && !slices.Contains(fabrics, h.Management) {
+		w.line(0, "management: %s", h.Management)
+	}
 	w.line(0, "phases:")
 	for _, p := range h.Phases {
 		w.line(1, "- {id: %s, in-service: %s}", p.ID, p.InService.UTC().Format(time.RFC3339))

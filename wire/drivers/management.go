@@ -46,23 +46,15 @@ func (c *managementConfig) check() error {
 
 // plan is what the gateway is to be, for the nodes of the inventory: a BMC's MAC is the
 // inventory's, and a node without a leg is an error.
-func (c *managementConfig) plan(in inventory, at func(string) string) (*management.Plan, map[site.Index]uint64, error) {
+func (c *managementConfig) plan(in inventory, at func(string) string) (*management.Plan, error) {
 	p := &management.Plan{Manage: c.Manage, Tenants: c.Tenants}
 	for _, a := range c.Managers {
 		p.Managers = append(p.Managers, netip.MustParseAddr(a)) // checked
 	}
 	slices.SortFunc(p.Managers, netip.Addr.Compare)
-	macs := map[site.Index]uint64{}
-	for _, u := range in.units {
-		for i := range u.Nodes {
-			if n, known := in.site.Lookup(u.Nodes[i].ID); known {
-				macs[n] = uint64(u.Nodes[i].BMC.MAC)
-			}
-		}
-	}
 	file, err := custody.Open(at(c.Legs))
 	if err != nil {
-		return nil, nil, fmt.Errorf("management: legs: %w", err)
+		return nil, fmt.Errorf("management: legs: %w", err)
 	}
 	defer file.Close()
 	lines := bufio.NewScanner(file)
@@ -72,23 +64,23 @@ func (c *managementConfig) plan(in inventory, at func(string) string) (*manageme
 			continue
 		}
 		if len(words) != 3 {
-			return nil, nil, fmt.Errorf("%s:%d: expected a node, an interface and an address", at(c.Legs), number)
+			return nil, fmt.Errorf("%s:%d: expected a node, an interface and an address", at(c.Legs), number)
 		}
 		n, known := in.site.Lookup(words[0])
 		address, err := netip.ParseAddr(words[2])
 		if !known || err != nil {
-			return nil, nil, fmt.Errorf("%s:%d: node %.60q, address %.60q: expected a node of the site and an IP address", at(c.Legs), number, words[0], words[2])
+			return nil, fmt.Errorf("%s:%d: node %.60q, address %.60q: expected a node of the site and an IP address", at(c.Legs), number, words[0], words[2])
 		}
-		p.Legs = append(p.Legs, management.Leg{Interface: words[1], Node: n, MAC: macs[n], Address: address})
+		p.Legs = append(p.Legs, management.Leg{Interface: words[1], Node: in.site.NodeID[n], MAC: in.site.BMC[n], Address: address})
 	}
 	if err := lines.Err(); err != nil {
-		return nil, nil, err
+		return nil, err
 	}
-	if len(p.Legs) != len(macs) {
-		return nil, nil, fmt.Errorf("%s: %d legs for %d nodes: expected one each", at(c.Legs), len(p.Legs), len(macs))
+	if len(p.Legs) != in.site.Nodes() {
+		return nil, fmt.Errorf("%s: %d legs for %d nodes: expected one each", at(c.Legs), len(p.Legs), in.site.Nodes())
 	}
 	slices.SortFunc(p.Legs, func(a, b management.Leg) int { return strings.Compare(a.Interface, b.Interface) })
-	return p, macs, p.Check()
+	return p, p.Check()
 }
 
 // managed is a fabric's driver beside the gateway of its nodes' management network.
@@ -96,18 +88,18 @@ type managed struct {
 	fabric.Driver
 	gateway *gateway.Client
 	plan    *management.Plan
-	view    *site.Site
+	site    *site.Site
 
 	mu     sync.Mutex
 	number uint64 // of the gateway's changes, from before it was looked at or told of last; 0: never
 }
 
 func (c *managementConfig) around(d fabric.Driver, in inventory, at func(string) string) (*managed, error) {
-	p, macs, err := c.plan(in, at)
+	p, err := c.plan(in, at)
 	if err != nil {
 		return nil, err
 	}
-	return &managed{Driver: d, gateway: gateway.Dial(at(c.Gateway)), plan: p, view: management.View(in.site, func(n site.Index) uint64 { return macs[n] })}, nil
+	return &managed{Driver: d, gateway: gateway.Dial(at(c.Gateway)), plan: p, site: in.site}, nil
 }
 
 // Capabilities implements fabric.Driver: the fabric's own.
@@ -174,13 +166,14 @@ func (m *managed) Posture(ctx context.Context) (p fabric.Posture, err error) {
 	if p.At.IsZero() {
 		p.At = time.Now()
 	}
-	p.Items = append(p.Items, m.zones(ctx, p.At))
+	item, zones := m.zones(ctx, p.At)
+	p.Items, p.Zones = append(p.Items, item), zones
 	return p, ctx.Err()
 }
 
-// zones reads the gateway back and has it proven as fabrics are.
-func (m *managed) zones(ctx context.Context, at time.Time) fabric.PostureItem {
-	item := fabric.PostureItem{Name: "each BMC is a zone of its own", Grade: "measured"}
+// zones reads the gateway back and has it proven as fabrics are. nil: it could not be read.
+func (m *managed) zones(ctx context.Context, at time.Time) (item fabric.PostureItem, read *fabric.Zones) {
+	item = fabric.PostureItem{Name: "each BMC is a zone of its own", Grade: "measured"}
 	ask := make([]netip.Addr, len(m.plan.Legs))
 	for i := range m.plan.Legs {
 		ask[i] = m.plan.Legs[i].Address
@@ -195,28 +188,29 @@ func (m *managed) zones(ctx context.Context, at time.Time) fabric.PostureItem {
 	}
 	if err != nil {
 		item.Grade, item.Evidence = "not known", "the gateway can't be read: "+err.Error()
-		return item
+		return item, nil
 	}
 	state, err := management.Decode(raw)
 	if err != nil {
 		item.Evidence = "the gateway's read-back: " + err.Error()
-		return item
+		return item, nil
 	}
-	v, err := management.Judge(m.view, m.plan, state)
+	v, err := management.Judge(m.plan, state)
 	if err != nil {
 		item.Evidence = err.Error()
-		return item
+		return item, nil
 	}
-	tally, red := prove.ZonesTally(prove.Zones(m.view, at, v.Readings))
+	read = &fabric.Zones{At: at, Source: "nftables+neighbours", Digest: fabric.Sum(v.Zones), Nodes: v.Zones}
+	tally, red := prove.ZonesTally(prove.Zones(m.site, read))
 	item.OK = tally.Proven == len(m.plan.Legs) && len(v.Findings) == 0
 	item.Evidence = fmt.Sprintf("%d of %d BMCs proven to be reached by managers only, and to reach nobody", tally.Proven, len(m.plan.Legs))
 	if len(red) > 0 {
-		item.Evidence += fmt.Sprintf("; %d are not: %s first", len(red), m.view.NodeID[red[0]])
+		item.Evidence += fmt.Sprintf("; %d are not: %s first", len(red), m.site.NodeID[red[0]])
 	}
 	if len(v.Findings) > 0 {
 		item.Evidence += fmt.Sprintf("; %.400s", strings.Join(v.Findings[:min(3, len(v.Findings))], "; "))
 	}
-	return item
+	return item, read
 }
 
 // Mend implements fabric.Mender: the gateway's filter is put back.

@@ -2,40 +2,38 @@ package management
 
 import (
 	"fmt"
+	"maps"
 	"net/netip"
 	"slices"
 	"strings"
 
 	"bulkhead/fabric"
-	"bulkhead/site"
 )
 
 // Verdict is what a gateway's state comes to.
 type Verdict struct {
-	// Readings of the view's leaves: a port a leg, whose label is the node's own
-	// zone, with the zones that it could exchange packets with.
-	Readings map[site.Leaf][]fabric.Reading
-	Findings []string // in words, ascending; nothing where it is as planned
+	Zones    []fabric.Zone // one a leg, in the order of the plan
+	Findings []string      // in words, ascending; nothing where it is as planned
 }
 
-// maxForeign bounds the zones of others that a reading lists.
+// maxForeign bounds the zones of others that a leg lists.
 const maxForeign = 4
 
 // Judge works out what a gateway may let pass, from its own state and what the
-// plan says is behind its interfaces. view is that of [View].
+// plan says is behind its interfaces.
 //
-// A leg carries the zone of its node if managers reach the BMC there; it carries
+// A leg is in the zone of its node if managers reach the BMC there; it is in
 // another's if anything may pass between the two, and no filter holds if it takes
 // packets that are not its BMC's, lets it begin a conversation, or tenants reach
 // it. What could carry packets past the filter is a fault of every leg. The
 // neighbour is who answered there. Cost: O(elements + rules * legs).
-func Judge(view *site.Site, p *Plan, s *State) (*Verdict, error) {
+func Judge(p *Plan, s *State) (*Verdict, error) {
 	if err := p.Check(); err != nil {
 		return nil, err
 	}
-	j := &judge{p: p, s: s, view: view, legs: map[string]*legState{}, tenants: map[string]bool{}}
+	j := &judge{p: p, s: s, legs: map[string]*legState{}, tenants: map[string]bool{}}
 	for i := range p.Legs {
-		j.legs[p.Legs[i].Interface] = &legState{leg: &p.Legs[i], foreign: map[site.Index]bool{}}
+		j.legs[p.Legs[i].Interface] = &legState{leg: &p.Legs[i], foreign: map[string]bool{}}
 	}
 	for _, t := range p.Tenants {
 		j.tenants[t] = true
@@ -49,7 +47,6 @@ func Judge(view *site.Site, p *Plan, s *State) (*Verdict, error) {
 type judge struct {
 	p        *Plan
 	s        *State
-	view     *site.Site
 	legs     map[string]*legState
 	tenants  map[string]bool
 	all      fabric.Faults
@@ -62,7 +59,7 @@ type legState struct {
 	answers bool // what it answers reaches them
 	open    bool // it is taken in or let out what is not its own
 	faults  fabric.Faults
-	foreign map[site.Index]bool
+	foreign map[string]bool
 }
 
 func (j *judge) find(format string, args ...any) {
@@ -416,43 +413,30 @@ func covers(v []value, list []netip.Addr) bool {
 }
 
 func (j *judge) verdict() *Verdict {
-	v := &Verdict{Readings: map[site.Leaf][]fabric.Reading{}}
+	v := &Verdict{Zones: make([]fabric.Zone, len(j.p.Legs))}
 	for i := range j.p.Legs {
 		l := j.legs[j.p.Legs[i].Interface]
-		port := site.PortOf(l.leg.Node, site.Frontend)
-		r := fabric.Reading{LeafPort: j.view.LeafPort(port), EnforceIn: !l.open, EnforceOut: !l.open, Faults: j.all | l.faults}
+		z := fabric.Zone{Node: l.leg.Node, Filtered: !l.open, Faults: j.all | l.faults, Joined: slices.Sorted(maps.Keys(l.foreign))}
 		if link, there := j.s.links[l.leg.Interface]; !there || !link.up {
 			j.find("%s is down or not there", l.leg.Interface)
 		} else if l.reached && l.answers {
-			r.Leaf = append(r.Leaf, zone(l.leg.Node))
-		}
-		for n := range l.foreign {
-			r.Leaf = append(r.Leaf, zone(n))
+			z.Joined = append(z.Joined, l.leg.Node)
 		}
 		switch seen := j.s.macs[l.leg.Interface]; {
 		case len(seen) == 1:
 			for mac := range seen {
-				r.Neighbour = mac
+				z.Neighbour = mac
 			}
-			if r.Neighbour != l.leg.MAC {
-				j.find("%s: 0x%012x answers, expected the BMC 0x%012x", l.leg.Interface, r.Neighbour, l.leg.MAC)
+			if z.Neighbour != l.leg.MAC {
+				j.find("%s: 0x%012x answers, expected the BMC 0x%012x", l.leg.Interface, z.Neighbour, l.leg.MAC)
 			}
 		case len(seen) > 1:
-			r.Neighbour = fabric.NeighbourConflict
+			z.Neighbour = fabric.NeighbourConflict
 			j.find("%s: %d addresses answer, expected one BMC", l.leg.Interface, len(seen))
 		}
-		leaf := j.view.LeafOf(port)
-		v.Readings[leaf] = append(v.Readings[leaf], r)
-	}
-	for leaf := range v.Readings {
-		slices.SortFunc(v.Readings[leaf], func(a, b fabric.Reading) int { return a.LeafPort - b.LeafPort })
+		v.Zones[i] = z
 	}
 	slices.Sort(j.findings)
 	v.Findings = slices.Compact(j.findings)
 	return v
-}
-
-// zone is the label of a node's own zone: the one that no other node ever has.
-func zone(n site.Index) fabric.Member {
-	return fabric.Full(fabric.TurnoverLabel("", site.RoCE, n).Value)
 }

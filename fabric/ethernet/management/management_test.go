@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"bulkhead/fabric"
 	"bulkhead/fabric/ethernet/management"
 	"bulkhead/fabric/fabrictest"
 	"bulkhead/prove"
@@ -18,7 +19,7 @@ import (
 func plan() *management.Plan {
 	p := &management.Plan{Manage: "mgr", Tenants: []string{"tenant"}, Managers: []netip.Addr{netip.MustParseAddr("10.202.255.1")}}
 	for i, name := range []string{"bmc0", "bmc1", "bmc2"} {
-		p.Legs = append(p.Legs, management.Leg{Interface: name, Node: site.Index(i), MAC: 0x02bb00000001 + uint64(i), Address: netip.AddrFrom4([4]byte{10, 200, 0, byte(4*i + 2)})})
+		p.Legs = append(p.Legs, management.Leg{Interface: name, Node: inventory().NodeID[i], MAC: 0x02bb00000001 + uint64(i), Address: netip.AddrFrom4([4]byte{10, 200, 0, byte(4*i + 2)})})
 	}
 	return p
 }
@@ -35,8 +36,18 @@ func raw(t testing.TB) (r management.Raw) {
 	return r
 }
 
-func view() *site.Site {
-	return management.View(fabrictest.NewSite(1, 3, site.RoCE), func(n site.Index) uint64 { return 0x02bb00000001 + uint64(n) })
+// inventory is the site whose BMCs are behind that gateway.
+func inventory() *site.Site {
+	s := fabrictest.NewSite(1, 3, site.RoCE)
+	for n := range s.NodeID {
+		s.BMC = append(s.BMC, 0x02bb00000001+uint64(n))
+	}
+	return s
+}
+
+// proven proves what was read of a gateway.
+func proven(zones []fabric.Zone) *prove.Prover {
+	return prove.Zones(inventory(), &fabric.Zones{At: time.Unix(1, 0), Nodes: zones})
 }
 
 // TestJudge changes what was read of a real gateway, a text at a time.
@@ -74,11 +85,11 @@ func TestJudge(t *testing.T) {
 				}
 				return
 			}
-			v, err := management.Judge(view(), plan(), state)
+			v, err := management.Judge(plan(), state)
 			if err != nil {
 				t.Fatal(err)
 			}
-			p := prove.Zones(view(), time.Unix(1, 0), v.Readings)
+			p := proven(v.Zones)
 			found := false
 			for n := range site.Index(3) {
 				got, _ := p.Verdict(site.PortOf(n, site.Frontend))
@@ -96,7 +107,7 @@ func TestJudge(t *testing.T) {
 
 // TestUnread: what was not read of a gateway makes its nodes unknown, or is an error.
 func TestUnread(t *testing.T) {
-	if tally, _ := prove.ZonesTally(prove.Zones(view(), time.Unix(1, 0), nil)); tally.Unknown != 3 {
+	if tally, _ := prove.ZonesTally(proven(nil)); tally.Unknown != 3 {
 		t.Errorf("nothing was read: %+v", tally)
 	}
 	for name, spoil := range map[string]func(*management.Raw){
@@ -116,11 +127,11 @@ func TestUnread(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	v, err := management.Judge(view(), plan(), state)
+	v, err := management.Judge(plan(), state)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if tally, _ := prove.ZonesTally(prove.Zones(view(), time.Unix(1, 0), v.Readings)); tally.Unknown != 3 {
+	if tally, _ := prove.ZonesTally(proven(v.Zones)); tally.Unknown != 3 {
 		t.Errorf("nobody answered: %+v", tally)
 	}
 }
@@ -135,7 +146,7 @@ func TestPlanIsChecked(t *testing.T) {
 		"legs[0]":          func(p *management.Plan) { p.Legs[0].Interface = "lo" },
 		"legs[1]: address": func(p *management.Plan) { p.Legs[1].Address = p.Legs[0].Address },
 		"legs[2]: MAC":     func(p *management.Plan) { p.Legs[2].MAC = p.Legs[0].MAC },
-		"two legs":         func(p *management.Plan) { p.Legs[2].Node = 0 },
+		"two legs":         func(p *management.Plan) { p.Legs[2].Node = p.Legs[0].Node },
 	} {
 		p := plan()
 		spoil(p)
@@ -161,7 +172,7 @@ func FuzzDecode(f *testing.F) {
 		if err != nil {
 			return
 		}
-		if _, err := management.Judge(view(), plan(), state); err != nil {
+		if _, err := management.Judge(plan(), state); err != nil {
 			t.Fatal(err)
 		}
 	})

@@ -6,8 +6,8 @@
 // and some to networks where tenants are. [Compile] makes its nftables ruleset of a
 // [Plan]; the subpackage gateway writes it over netlink, and reads it back, with
 // the gateway's links and neighbours, by way of nft and iproute2; [Decode] and
-// [Judge] say what that comes to, as the readings that the prover takes: a port a
-// leg, a label a zone. Judge does not compare with what was compiled. It works out
+// [Judge] say what that comes to, as what the prover takes: a port a leg, a label a
+// zone. Judge does not compare with what was compiled. It works out
 // what any ruleset may let pass, and where it does not understand an expression it
 // takes it for one that lets everything pass.
 //
@@ -21,8 +21,6 @@ import (
 	"fmt"
 	"net/netip"
 	"slices"
-
-	"bulkhead/site"
 )
 
 // Plan is a gateway: what is behind each of its interfaces.
@@ -36,7 +34,7 @@ type Plan struct {
 // Leg is the way to one BMC.
 type Leg struct {
 	Interface string
-	Node      site.Index
+	Node      string // its id
 	MAC       uint64 // of the BMC, from the inventory
 	Address   netip.Addr
 }
@@ -50,7 +48,7 @@ const (
 // Check refuses a plan that can't be compiled: names that are no interface's, an
 // interface, address, MAC or node twice.
 func (p *Plan) Check() error {
-	names, addresses, macs, nodes := map[string]bool{}, map[netip.Addr]bool{}, map[uint64]bool{}, map[site.Index]bool{}
+	names, addresses, macs, nodes := map[string]bool{}, map[netip.Addr]bool{}, map[uint64]bool{}, map[string]bool{}
 	name := func(field, n string) error {
 		if !validName(n) {
 			return fmt.Errorf("management plan: %s: %.40q: expected an interface's name of 1 to %d bytes, without * and blanks", field, n, maxName)
@@ -93,8 +91,8 @@ func (p *Plan) Check() error {
 			return fmt.Errorf("management plan: %s: address %s: expected an IPv4 address, once", where, l.Address)
 		case l.MAC == 0 || l.MAC > maxMAC || macs[l.MAC]:
 			return fmt.Errorf("management plan: %s: MAC 0x%x: expected 48 bits, once", where, l.MAC)
-		case nodes[l.Node]:
-			return fmt.Errorf("management plan: %s: node %d has two legs", where, l.Node)
+		case l.Node == "" || nodes[l.Node]:
+			return fmt.Errorf("management plan: %s: node %.80q has no name, or two legs", where, l.Node)
 		}
 		addresses[l.Address], macs[l.MAC], nodes[l.Node] = true, true, true
 	}
@@ -111,17 +109,4 @@ func validName(n string) bool {
 		}
 	}
 	return true
-}
-
-// View returns the site as its management network is one: a fabric of gateways
-// whose edge ports, one a node, expect the node's BMC. It is the frontend fabric
-// with other identities: [site.Frontend] stands for the BMC's port, and nothing is
-// behind the rails. macs is by node. The site is not changed.
-func View(s *site.Site, macs func(site.Index) uint64) *site.Site {
-	v := s.Snapshot()
-	v.PortID = make([]uint64, len(s.PortID))
-	for n := range site.Index(len(s.NodeID)) {
-		v.PortID[site.PortOf(n, site.Frontend)] = macs(n)
-	}
-	return v
 }

@@ -13,6 +13,7 @@ import (
 	"testing"
 	"time"
 
+	"bulkhead/fabric"
 	"bulkhead/fabric/ethernet/management"
 	"bulkhead/fabric/fabrictest"
 	"bulkhead/prove"
@@ -93,7 +94,7 @@ const nodes = 3
 // namespace.
 type network struct {
 	plan management.Plan
-	view *site.Site
+	site *site.Site
 	g    Gateway
 }
 
@@ -134,12 +135,15 @@ func build(t *testing.T) *network {
 	leg("manager", "mgr", "10.202.255.1/16", "10.202.254.1/16", "02:aa:00:00:00:01", "10.202.254.1")
 	leg("host", "tenant", "10.203.0.9/16", "10.203.254.1/16", "02:aa:00:00:00:02", "10.203.254.1")
 	s := fabrictest.NewSite(1, nodes, site.RoCE)
-	n.view = management.View(s, func(i site.Index) uint64 { return hw(int(i)) })
+	for i := range s.NodeID {
+		s.BMC = append(s.BMC, hw(i))
+	}
+	n.site = s
 	for i := range nodes {
 		name := fmt.Sprint("bmc", i)
 		gateway := fmt.Sprintf("10.200.0.%d", 4*i+1)
 		leg(name, name, address(i)+"/30", gateway+"/30", macText(hw(i)), gateway)
-		n.plan.Legs = append(n.plan.Legs, management.Leg{Interface: name, Node: site.Index(i), MAC: hw(i), Address: netip.MustParseAddr(address(i))})
+		n.plan.Legs = append(n.plan.Legs, management.Leg{Interface: name, Node: s.NodeID[i], MAC: hw(i), Address: netip.MustParseAddr(address(i))})
 	}
 	return n
 }
@@ -155,11 +159,11 @@ func (n *network) judged(t *testing.T) (tally prove.Tally, red []site.Index, fin
 	if err != nil {
 		t.Fatal(err)
 	}
-	v, err := management.Judge(n.view, &n.plan, state)
+	v, err := management.Judge(&n.plan, state)
 	if err != nil {
 		t.Fatal(err)
 	}
-	tally, red = prove.ZonesTally(prove.Zones(n.view, time.Now(), v.Readings))
+	tally, red = prove.ZonesTally(prove.Zones(n.site, &fabric.Zones{At: time.Now(), Nodes: v.Zones}))
 	return tally, red, v.Findings
 }
 

@@ -1,0 +1,165 @@
+package run_test
+
+import (
+	"context"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"bulkhead/book"
+	"bulkhead/claim"
+	"bulkhead/contract"
+	"bulkhead/fabric"
+	"bulkhead/prove"
+	"bulkhead/run"
+	"bulkhead/sim"
+)
+
+// TestWhoReachesABMCIsPartOfIsolation lives through a lease at a site that names its
+// management network: nothing is handed over before each BMC is proven to be a zone of its
+// own, one that is opened turns the verdict, and the tenant's own verifier sees it all.
+func TestWhoReachesABMCIsPartOfIsolation(t *testing.T) {
+	ctx := context.Background()
+	w, template := traysWorld(t, "phases:\n", "management: bmc\n\nphases:\n")
+	fabrics := w.sim.Fabrics()
+	gate := &deafGate{Mender: fabrics["frontend"].(fabric.Mender), Driver: fabrics["frontend"]}
+	fabrics["frontend"] = gate
+	p, err := run.Open(ctx, run.Config{
+		Log: w.log, Signers: w.keys, Clock: w.clock, Writer: "test", Audit: book.CheckInvariants,
+		Devices: run.Devices{Fabrics: fabrics, Nodes: w.sim.Nodes(), Storage: w.sim.Storage()},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := p.Import(ctx, template, nil); err != nil {
+		t.Fatal(err)
+	}
+	c := lighthouse(t)
+	w.submit(t, p, book.RegisterTenant{Tenant: c.Tenant, Name: c.Tenant})
+	if _, err := p.Quote(ctx, "q", c, 0); err != nil {
+		t.Fatal(err)
+	}
+	w.submit(t, p, book.SignQuote{Quote: "q", By: "test", Signed: contract.ByTenant("test")})
+
+	gate.silent = true
+	w.until(t, p, time.Date(2026, 5, 2, 0, 0, 0, 0, time.UTC))
+	if n := delivered(p); n != 0 {
+		t.Fatalf("%d nodes were handed over while nobody knew who reaches their BMCs", n)
+	}
+	gate.silent = false
+	w.live(t, p, 3)
+	if n := delivered(p); n == 0 {
+		t.Fatal("nothing was handed over when the gateway was read")
+	}
+	var first *book.Lease
+	p.View(func(s *book.State) { first = s.Leases[0] })
+	lease, opened := string(first.ID), first.Slots[0]
+	verdict := func() (v string) {
+		p.View(func(s *book.State) { v = s.Leases[0].Verdict })
+		return v
+	}
+	w.live(t, p, 30)
+	if got := verdict(); got != prove.Proven.String() {
+		t.Fatalf("the verdict is %q", got)
+	}
+
+	if err := w.sim.Inject(ctx, w.clock.Now(), sim.Fault{Kind: sim.OpenBMC, Node: opened}); err != nil {
+		t.Fatal(err)
+	}
+	gate.deaf = true
+	w.live(t, p, 3)
+	if got := verdict(); got != prove.Red.String() {
+		t.Errorf("another reaches the BMC of a node, and the verdict is %q", got)
+	}
+	gate.deaf = false
+	w.live(t, p, 4)
+	if got := verdict(); got != prove.Proven.String() {
+		t.Errorf("the gateway was put back, and the verdict is %q", got)
+	}
+
+	report, err := takenHome(ctx, p, w.keys, "nvl72", c.Tenant)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !slices.ContainsFunc(report.Claims, func(c claim.Claim) bool {
+		return c.Subject == lease && strings.HasPrefix(c.Sentence, "isolated on bmc (management, 1 port a node)")
+	}) {
+		t.Errorf("no claim is about the management network: %+v", report.Claims)
+	}
+	said := strings.Join(report.NotProven, "\n")
+	for _, want := range []string{"isolation of " + lease + " was red", "at 1 ports of bmc"} {
+		if !strings.Contains(said, want) {
+			t.Errorf("not proven says\n%s\nand not %q", said, want)
+		}
+	}
+	if strings.Contains(said, "no port of a BMC") {
+		t.Errorf("the BMCs were shown, and not proven says\n%s", said)
+	}
+}
+
+// deafGate is the gateway of the BMCs, which may not answer, or take nothing that is
+// written.
+type deafGate struct {
+	fabric.Driver
+	fabric.Mender
+	silent, deaf bool
+}
+
+func (g *deafGate) Posture(ctx context.Context) (fabric.Posture, error) {
+	p, err := g.Driver.(fabric.Postured).Posture(ctx)
+	if g.silent {
+		p.Zones = nil // and what it says of itself holds: only the read-back is missing
+	}
+	return p, err
+}
+
+func (g *deafGate) Mend(ctx context.Context, f fabric.Fence) error {
+	if g.deaf {
+		return nil
+	}
+	return g.Mender.Mend(ctx, f)
+}
+
+// TestAManagementNetworkMayBeNamedLater: a lease that was bound before goes on spanning
+// what it did.
+func TestAManagementNetworkMayBeNamedLater(t *testing.T) {
+	ctx := context.Background()
+	w, template := traysWorld(t)
+	p, err := run.Open(ctx, run.Config{
+		Log: w.log, Signers: w.keys, Clock: w.clock, Writer: "test", Audit: book.CheckInvariants,
+		Devices: run.Devices{Fabrics: w.sim.Fabrics(), Nodes: w.sim.Nodes(), Storage: w.sim.Storage()},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := p.Import(ctx, template, nil); err != nil {
+		t.Fatal(err)
+	}
+	c := lighthouse(t)
+	w.submit(t, p, book.RegisterTenant{Tenant: c.Tenant, Name: c.Tenant})
+	if _, err := p.Quote(ctx, "q", c, 0); err != nil {
+		t.Fatal(err)
+	}
+	w.submit(t, p, book.SignQuote{Quote: "q", By: "test", Signed: contract.ByTenant("test")})
+	_, named := traysWorld(t, "phases:\n", "management: bmc\n\nphases:\n")
+	if err := p.Import(ctx, named, nil); err != nil {
+		t.Fatal(err)
+	}
+	p.View(func(s *book.State) {
+		if s.Site.Management != "bmc" {
+			t.Errorf("the site's management network is %q", s.Site.Management)
+		}
+	})
+	w.until(t, p, time.Date(2026, 5, 3, 0, 0, 0, 0, time.UTC))
+	if n := delivered(p); n == 0 {
+		t.Fatal("nothing was handed over")
+	}
+	if _, err := takenHome(ctx, p, w.keys, "nvl72", c.Tenant); err != nil {
+		t.Error(err)
+	}
+	_, other := traysWorld(t, "phases:\n", "management: oob\n\nphases:\n")
+	if err := p.Import(ctx, other, nil); err == nil || !strings.Contains(err.Error(), `management is "bmc"`) {
+		t.Errorf("another name: %v", err)
+	}
+}
