@@ -54,7 +54,7 @@ var mayImport = map[string][]string{
 // pure are the packages that may not touch the world outside: what they decide
 // must follow from their arguments alone, so that replay gives the same state
 // and a tenant can compute it again.
-var pure = []string{"claim", "claim/sshkey", "lineage", "site", "site/draft", "site/hostlist", "site/slurm", "lease", "contract", "place", "prove", "meter", "book", "fabric", "fabric/infiniband", "fabric/infiniband/mad", "fabric/infiniband/netdiscover",
+var pure = []string{"claim", "lineage", "site", "site/draft", "site/hostlist", "site/slurm", "lease", "contract", "place", "prove", "meter", "book", "fabric", "fabric/infiniband", "fabric/infiniband/mad", "fabric/infiniband/netdiscover",
 	"fabric/infiniband/opensm/partitions", "fabric/infiniband/opensm/options",
 	"fabric/ethernet", "fabric/ethernet/discovered", "fabric/ethernet/management", "storage", "node", "node/wipe", "node/attest", "ledger",
 	"place/solve", "place/check", "place/dated", "whatif", "whatif/picture"}
