@@ -55,7 +55,7 @@ var mayImport = map[string][]string{
 // must follow from their arguments alone, so that replay gives the same state
 // and a tenant can compute it again.
 var pure = []string{"claim", "lineage", "site", "site/draft", "site/hostlist", "site/slurm", "lease", "contract", "place", "prove", "meter", "book", "fabric", "fabric/infiniband", "fabric/infiniband/mad", "fabric/infiniband/netdiscover",
-	"fabric/infiniband/opensm/partitions", "fabric/infiniband/opensm/options",
+	"fabric/infiniband/opensm/conf",
 	"fabric/ethernet", "fabric/ethernet/discovered", "fabric/ethernet/management", "storage", "node", "node/wipe", "node/attest", "ledger",
 	"place/solve", "place/check", "place/dated", "whatif", "whatif/picture"}
 

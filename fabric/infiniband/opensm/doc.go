@@ -1,10 +1,9 @@
 // Package opensm is the fabric.Driver of an InfiniBand subnet that an owner's OpenSM
 // manages: it writes its partitions. OpenSM is 3.3.23, as in Debian.
 //
-//   - the subpackage partitions is the language of partitions.conf, and what
-//     OpenSM makes of a file that it can't parse: it opens the fabric;
-//   - the subpackage options is opensm.conf: which settings harden it, which of
-//     them this OpenSM has, and which it lacks;
+//   - the subpackage conf is the two files that OpenSM reads. Of partitions.conf it has
+//     the language, and what OpenSM makes of a file that it can't parse: it opens the
+//     fabric. Of opensm.conf, which settings harden it, and which this OpenSM lacks;
 //   - [Files] puts a file in place as a whole, fenced, and notices an edit by hand;
 //   - [Manager] makes OpenSM read it again and waits until the devices follow;
 //   - [Driver] puts these together with a [Reader], which asks the devices
