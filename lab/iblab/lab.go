@@ -19,7 +19,6 @@ import (
 	"bulkhead/book"
 	"bulkhead/claim"
 	"bulkhead/fabric"
-	"bulkhead/fabric/infiniband/notices"
 	"bulkhead/fabric/infiniband/opensm"
 	"bulkhead/fabric/infiniband/opensm/conf"
 	"bulkhead/fabric/infiniband/smp"
@@ -62,7 +61,7 @@ type Lab struct {
 	conf    conf.Settings
 	sm      *exec.Cmd
 	client  *smp.Client
-	notices *notices.Listener // nil if it is deaf
+	notices *opensm.Listener // nil if it is deaf
 	reader  opensm.Reader
 	others  []*exec.Cmd
 	skip    atomic.Int64 // by how much the M_Key leases' clock is ahead
@@ -234,7 +233,7 @@ func (l *Lab) connect() error {
 	if at, err = umadsim.Open(umadsim.Options{Socket: l.Fabric.Name, Host: ibnet.Canary}); err != nil {
 		return err
 	}
-	l.notices = notices.New(at, notices.Options{Manager: func(ctx context.Context) (uint16, error) { return l.client.ManagerLID(ctx, keys) }})
+	l.notices = opensm.NewListener(at, opensm.ListenerOptions{Manager: func(ctx context.Context) (uint16, error) { return l.client.ManagerLID(ctx, keys) }})
 	l.Driver.Alarm = l.notices
 	return nil
 }

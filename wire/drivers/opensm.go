@@ -17,7 +17,6 @@ import (
 	"bulkhead/custody"
 	"bulkhead/fabric"
 	"bulkhead/fabric/infiniband/mad"
-	"bulkhead/fabric/infiniband/notices"
 	"bulkhead/fabric/infiniband/opensm"
 	"bulkhead/fabric/infiniband/opensm/conf"
 	"bulkhead/fabric/infiniband/smp"
@@ -196,7 +195,7 @@ func (o *openSM) listen(client *smp.Client, keys smp.Keys, timeout time.Duration
 			return nil, way.Close, nil
 		}
 	}
-	l := notices.New(way, notices.Options{
+	l := opensm.NewListener(way, opensm.ListenerOptions{
 		Manager: func(ctx context.Context) (uint16, error) { return client.ManagerLID(ctx, keys) },
 		Say: func(subscribed bool, why error) {
 			if subscribed {
