@@ -4,6 +4,8 @@
 //
 // A tenant sees its own and nothing else. What belongs to another and what does
 // not exist get the same answer.
+//
+// What happens is told to who asked for it by webhook, signed, through a [Notifier].
 package api
 
 //go:generate go run ./generate
