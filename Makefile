@@ -44,6 +44,8 @@ lab-eth: build ## two rivals with the same addresses on a RoCE fabric of Linux a
 LABS := ./lab/ethlab ./lab/ethnet ./lab/iblab ./lab/ibfabric
 # What takes longest begins first, or one core has nothing to do at the end.
 LONGEST := ./lab/story ./run ./cmd/bulkhead
+# One package more than cores: some wait for daemons and clocks, and leave theirs idle.
+AT_ONCE := $(shell echo $$(( $$(nproc) + 1 )))
 # No test is to end by its time: these are for one that hangs, on a machine with much else to do.
 HANGS := 90m
 
@@ -55,7 +57,7 @@ test: go-version ## what CI runs, with one short story of each lab; fails when s
 	@$(GO) run ./house/dead
 	@lab/peers
 	@echo "testing (12 minutes on 2 cores that have nothing else to do)"
-	@PATH="$$PATH:/usr/sbin:/sbin" BULKHEAD_SEEDS=$(SEEDS) $(GO) test -timeout $(HANGS) -json $(LONGEST) ./... | $(GO) run ./house/gate
+	@PATH="$$PATH:/usr/sbin:/sbin" BULKHEAD_SEEDS=$(SEEDS) $(GO) test -p $(AT_ONCE) -timeout $(HANGS) -json $(LONGEST) ./... | $(GO) run ./house/gate
 	@cd bench && $(GO) vet $(BENCHED) && PATH="$$PATH:/usr/sbin:/sbin" $(GO) test -timeout $(HANGS) -json $(BENCHED) | $(GO) run -C .. ./house/gate
 
 labs: go-version ## every attack and every bad day of every lab, RUNS=N times; dates the tables in docs/ (Debian, root)

@@ -2,6 +2,7 @@ package book_test
 
 import (
 	"errors"
+	"fmt"
 	"slices"
 	"strconv"
 	"strings"
@@ -228,4 +229,22 @@ func TestNobodyIsPutWhereNoCommonLinkIsLeft(t *testing.T) {
 		}
 	}
 	t.Error("no lease with shared links is there to tell by")
+}
+
+// TestAQuoteSaysWhatIsNotProven: a slice whose search was ended before it was through is
+// sold, and the page that is signed says so.
+func TestAQuoteSaysWhatIsNotProven(t *testing.T) {
+	s := on(t, atTenants)
+	for _, cut := range []bool{false, true} {
+		offer := s.offer(fmt.Sprint("cut-", cut), alone(s, fmt.Sprint("tidewater-", cut), 3))
+		if c := &offer.Slices[0].Slice.Certificate; cut {
+			c.Cut = true
+			c.Proof = c.Words()
+		}
+		var q contract.Quoted
+		decodeDraft(t, s.do(t, offer), contract.KindQuoted, &q)
+		if said := strings.Contains(q.Parts[0].Where, "not proven optimal: the search was ended"); said != cut {
+			t.Errorf("cut %v: the quote says %q", cut, q.Parts[0].Where)
+		}
+	}
 }

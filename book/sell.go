@@ -103,6 +103,9 @@ func (c OfferQuote) decide(s *State, env Env) (*Decision, error) {
 			held = links.Encode()
 			where += ", on links that nobody else uses"
 		}
+		if proposal.Slice.Certificate.Cut {
+			where += "; not proven optimal: the search was ended before it was through"
+		}
 		quoted.Parts = append(quoted.Parts, contract.QuotedPart{
 			Tranche: t.ID, Fabric: ask.Fabric, Kind: ask.Kind, Slots: len(nodes),
 			Nodes: site.FormatOrder(nodes), Begin: begin, End: end,

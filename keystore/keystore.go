@@ -15,6 +15,7 @@ import (
 	"path/filepath"
 	"slices"
 	"sync"
+	"syscall"
 	"time"
 
 	"golang.org/x/crypto/chacha20poly1305"
@@ -58,6 +59,7 @@ type Store struct {
 const (
 	masterFile = "master.key"
 	keysFile   = "keys.enc"
+	makingFile = ".making" // is there while the others are being made for the first time
 )
 
 // InMemory makes a keystore that is gone with the process, for tests and for
@@ -73,28 +75,63 @@ func Open(dir string, now time.Time) (*Store, error) { return OpenWith(dir, now,
 
 // OpenWith opens the keystore of a folder, and makes it with a key for every purpose
 // where there is none. A folder with one of two files is refused: keys were lost, and
-// making new ones would hide it.
+// making new ones would hide it. One whose making was interrupted is made anew: nobody
+// has had its keys.
 func OpenWith(dir string, now time.Time, master Master) (s *Store, err error) {
 	s = &Store{dir: dir, random: rand.Reader, master: master}
-	_, masterErr := os.Stat(filepath.Join(dir, masterFile))
-	_, keysErr := os.Stat(filepath.Join(dir, keysFile))
-	switch {
-	case keysErr == nil:
+	keys, making := filepath.Join(dir, keysFile), filepath.Join(dir, makingFile)
+	if there(keys) && !there(making) {
 		return s, s.load()
-	case errors.Is(masterErr, fs.ErrNotExist) && errors.Is(keysErr, fs.ErrNotExist):
-	default:
-		return nil, fmt.Errorf("%s: expected both %s and %s, or neither: restore what is missing from the backup", dir, masterFile, keysFile)
 	}
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, err
 	}
-	if s.described, err = master.describe(); err != nil {
+	locked, err := os.Open(dir)
+	if err != nil {
 		return nil, err
 	}
-	if err := master.make(dir, s.random); err != nil {
-		return nil, err
+	defer locked.Close()
+	if err := syscall.Flock(int(locked.Fd()), syscall.LOCK_EX); err != nil {
+		return nil, fmt.Errorf("%s: %w", dir, err)
 	}
-	return s, s.fill(now)
+	if there(keys) { // another process has made it meanwhile, or was interrupted at the end
+		if err := os.Remove(making); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return nil, err
+		}
+		return s, s.load()
+	}
+	return s, s.makeNew(now)
+}
+
+// makeNew makes the keystore of a locked folder. While it does, a mark says so: whoever
+// finds it without keys knows that a master key beside it has sealed nothing.
+func (s *Store) makeNew(now time.Time) (err error) {
+	master, making := filepath.Join(s.dir, masterFile), filepath.Join(s.dir, makingFile)
+	if there(master) && !there(making) {
+		return fmt.Errorf("%s: expected both %s and %s, or neither: restore what is missing from the backup", s.dir, masterFile, keysFile)
+	}
+	if err := custody.Replace(making, nil); err != nil {
+		return err
+	}
+	if err := os.Remove(master); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	if s.described, err = s.master.describe(); err != nil {
+		return err
+	}
+	if err := s.master.make(s.dir, s.random); err != nil {
+		return err
+	}
+	if err := s.fill(now); err != nil {
+		return err
+	}
+	return os.Remove(making)
+}
+
+// there says whether something of a name exists, or may.
+func there(path string) bool {
+	_, err := os.Lstat(path)
+	return !errors.Is(err, fs.ErrNotExist)
 }
 
 func (s *Store) fill(now time.Time) error {

@@ -230,6 +230,51 @@ func TestHalfMissing(t *testing.T) {
 	}
 }
 
+// TestInterruptedMaking: whoever is killed while a keystore is made for the first time has
+// it when it starts again, and a key that had sealed something is never made anew.
+func TestInterruptedMaking(t *testing.T) {
+	const making = ".making"
+	for name, left := range map[string][]string{"at once": {making}, "with a master key": {making, master}, "with all of it": {making, master, sealed}} {
+		dir := folder(t)
+		made := opened(t, dir).Keys()
+		for _, file := range []string{master, sealed} {
+			if !slices.Contains(left, file) {
+				must(t, os.Remove(filepath.Join(dir, file)))
+			}
+		}
+		must(t, os.WriteFile(filepath.Join(dir, making), nil, 0o600))
+		again := opened(t, dir).Keys()
+		if kept := len(again) == len(made) && again[0].ID == made[0].ID; kept != (len(left) == 3) {
+			t.Errorf("interrupted %s: the keys of before: %v", name, kept)
+		}
+		if _, err := os.Stat(filepath.Join(dir, making)); err == nil {
+			t.Errorf("interrupted %s: the mark is left", name)
+		}
+		if third := opened(t, dir).Keys(); third[0].ID != again[0].ID {
+			t.Errorf("interrupted %s: opened again it has other keys", name)
+		}
+	}
+	// Several that start at once in an empty folder have the same keys.
+	dir := folder(t)
+	ids := make(chan string, 8)
+	for range cap(ids) {
+		go func() {
+			s, err := keystore.Open(dir, now)
+			if err != nil {
+				ids <- err.Error()
+				return
+			}
+			ids <- s.Keys()[0].ID
+		}()
+	}
+	first := <-ids
+	for range cap(ids) - 1 {
+		if id := <-ids; id != first {
+			t.Errorf("two that began at once have %s and %s", first, id)
+		}
+	}
+}
+
 // TestModes: nobody else reads the files or the folder, also after a rotation,
 // and neither file holds a secret in the clear.
 func TestModes(t *testing.T) {

@@ -135,13 +135,13 @@ func (s *Site) compatible(h *Header) error {
 	}
 	for _, k := range h.Kinds {
 		if old, ok := s.Kind(k.ID); ok && old != k {
-			return refuse("kind "+k.ID, fmt.Sprintf("%+v", old), fmt.Sprintf("%+v", k))
+			return refuse(old.difference(k))
 		}
 	}
 	for _, f := range h.Fabrics {
 		i, ok := s.FabricByID(f.ID)
 		if ok && s.Fabrics[i] != f {
-			return refuse("fabric "+f.ID, fmt.Sprintf("%+v", s.Fabrics[i]), fmt.Sprintf("%+v", f))
+			return refuse("fabric "+f.ID, s.Fabrics[i].String(), f.String())
 		}
 		if !ok && f.Frontend {
 			return refuse("frontend fabric", s.Fabrics[s.frontend].ID, f.ID)

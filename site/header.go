@@ -3,6 +3,7 @@ package site
 import (
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -58,6 +59,29 @@ type Kind struct {
 type Model struct {
 	Model    string `json:"model"`
 	Firmware string `json:"firmware"`
+}
+
+func (m Model) String() string { return m.Model + ", firmware " + m.Firmware }
+
+// difference names the first thing in which another kind of the same id differs, as the
+// site file has it, with what it is and would become.
+func (k Kind) difference(next Kind) (what, was, is string) {
+	for _, f := range [...]struct {
+		name    string
+		was, is string
+	}{
+		{"chassis", k.Chassis, next.Chassis}, {"gpu", k.GPU.String(), next.GPU.String()}, {"rail-nic", k.RailNIC.String(), next.RailNIC.String()},
+		{"frontend-nic", k.FrontendNIC.String(), next.FrontendNIC.String()}, {"drive", k.Drive.String(), next.Drive.String()},
+		{"drive.count", strconv.Itoa(k.Drives), strconv.Itoa(next.Drives)}, {"dram", k.DRAM.String(), next.DRAM.String()},
+		{"tpm", k.TPM.String(), next.TPM.String()}, {"uefi", k.UEFI.String(), next.UEFI.String()}, {"bmc", k.BMC.String(), next.BMC.String()},
+		{"switch", k.Switch.String(), next.Switch.String()}, {"nvlink-racks", strconv.FormatBool(k.NVLinkRacks), strconv.FormatBool(next.NVLinkRacks)},
+		{"gpu.count", strconv.Itoa(k.NodeGPUs()), strconv.Itoa(next.NodeGPUs())},
+	} {
+		if f.was != f.is {
+			return "kind " + k.ID + ": " + f.name, f.was, f.is
+		}
+	}
+	return "kind " + k.ID, "", "" // nothing that a kind has is left out above
 }
 
 // MaxDrives is the largest number of drives a node.

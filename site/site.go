@@ -83,6 +83,13 @@ type Fabric struct {
 	Frontend bool   `json:"frontend,omitempty"`
 }
 
+func (f Fabric) String() string {
+	if f.Frontend {
+		return string(f.Family) + ", frontend"
+	}
+	return string(f.Family)
+}
+
 // Phase is a step in which the site grows.
 type Phase struct {
 	ID        string    `json:"id"`

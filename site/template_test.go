@@ -39,6 +39,8 @@ func TestTemplateRefuses(t *testing.T) {
 		{"frontend as compute", "{id: c1, fabric: roce", "{id: c1, fabric: frontend", "halls[2].pods[0].fabric", "expected a compute fabric"},
 		{"unknown phase", "phase: p3", "phase: p4", "halls[3].phase", "expected one of p1, p2, p3"},
 		{"unknown family", "{id: ib, family: infiniband}", "{id: ib, family: myrinet}", "fabrics[1].family", "expected roce or infiniband"},
+		{"BMCs on a fabric", "phases:\n", "management: roce\nphases:\n", "management", `"roce": a fabric on line 50 is called so`},
+		{"BMCs nowhere", "phases:\n", "management: [a]\nphases:\n", "management", "expected text"},
 		{"two frontends", "{id: ib, family: infiniband}", "{id: ib, family: infiniband, frontend: true}", "", `2 fabrics with "frontend: true"`},
 		{"negative count", "{id: c1, fabric: roce, kind: H200, nodes: 16", "{id: c1, fabric: roce, kind: H200, nodes: -16", "halls[2].pods[0].nodes", "expected 1 to 64"},
 		{"absurd count", "{id: c1, fabric: roce, kind: H200, nodes: 16", "{id: c1, fabric: roce, kind: H200, nodes: 1000000000000000000", "halls[2].pods[0].nodes", "expected 1 to 64"},

@@ -14,7 +14,7 @@ type leafCommand struct {
 }
 
 type leafRun struct {
-	File string `arg:"" type:"path" help:"What the agent is told of its leaf, as JSON: see package fabric/ethernet/linux."`
+	File string `arg:"" type:"path" help:"What the agent is told of its leaf, as JSON: see below."`
 }
 
 // Help is the example.
@@ -26,7 +26,22 @@ reaches it by the management network.
 
 Example:
 
-    bulkhead leaf run /etc/bulkhead/leaf.json`
+    bulkhead leaf run /etc/bulkhead/leaf.json
+
+with a file such as
+
+    {"leaf": "a1-su01-leaf0", "vtep": "10.201.0.1",
+     "accept": [{"From": "10.201.0.1", "To": "10.201.0.64"}],
+     "reflectors": ["10.201.255.1", "10.201.255.2"],
+     "uplinks": ["swp49", "swp50"], "management": ["eth0"],
+     "ports": [{"number": 1, "interface": "swp1", "mac": "0000020000000001"}],
+     "state": "/var/lib/bulkhead/leaf", "socket": "/run/bulkhead/leaf.sock"}
+
+leaf is its id in the inventory, vtep its own address, accept those of all leaves of its
+fabric, reflectors whom it may speak BGP with, management the interfaces that the filter
+leaves alone, ports its edge ports with what the inventory has behind each (a MAC as 16 hex digits). state
+is a folder that survives a restart. Where FRR runs in a path space: "path_space". Where
+lldpd's socket is not the usual one: "lldp".`
 }
 
 // Run runs the agent.
@@ -39,7 +54,7 @@ func (c *leafRun) Run(ctx context.Context) error {
 }
 
 type leafReflect struct {
-	File string `arg:"" type:"path" help:"What the agent is told of its reflector, as JSON: see package fabric/ethernet/linux."`
+	File string `arg:"" type:"path" help:"What the agent is told of its reflector, as JSON: see below."`
 }
 
 // Help is the example.
@@ -50,7 +65,17 @@ back what bgpd passes on.
 
 Example:
 
-    bulkhead leaf reflect /etc/bulkhead/reflector.json`
+    bulkhead leaf reflect /etc/bulkhead/reflector.json
+
+with a file such as
+
+    {"address": "10.201.255.1", "leaves": ["10.201.0.1", "10.201.0.2"],
+     "collectors": ["10.202.255.1"],
+     "state": "/var/lib/bulkhead/reflector", "socket": "/run/bulkhead/reflector.sock"}
+
+address is the reflector's own, leaves are those of its fabric, collectors who else may
+listen to it. state is a folder that survives a restart. Where FRR runs in a path space:
+"path_space".`
 }
 
 // Run runs the agent.
@@ -63,7 +88,7 @@ func (c *leafReflect) Run(ctx context.Context) error {
 }
 
 type leafGateway struct {
-	File string `arg:"" type:"path" help:"Where the agent keeps its state and listens, as JSON: state, socket."`
+	File string `arg:"" type:"path" help:"Where the agent keeps its state and listens, as JSON: see below."`
 }
 
 // Help is the example.
@@ -74,7 +99,14 @@ what nft, ip and tc say.
 
 Example:
 
-    bulkhead leaf gateway /etc/bulkhead/gateway.json`
+    bulkhead leaf gateway /etc/bulkhead/gateway.json
+
+with a file such as
+
+    {"state": "/var/lib/bulkhead/gateway", "socket": "/run/bulkhead/gateway.sock"}
+
+state is a folder that survives a restart. What is behind each of its interfaces is told
+by the driver (management, in its file).`
 }
 
 // Run runs the agent.

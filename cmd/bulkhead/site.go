@@ -70,6 +70,7 @@ type siteSummary struct {
 	Spares  int          `json:"spares"`
 	SUs     int          `json:"scalable_units"`
 	Fabrics []string     `json:"fabrics"`
+	BMCs    string       `json:"management,omitempty"` // the network that they are on
 	Halls   []hallFigure `json:"halls"`
 }
 
@@ -85,6 +86,7 @@ func siteFacts(s *site.Site) siteSummary {
 	for _, fabric := range s.Fabrics {
 		f.Fabrics = append(f.Fabrics, fmt.Sprintf("%s (%s)", fabric.ID, fabric.Family))
 	}
+	f.BMCs = s.Management
 	nodes, gpus := make([]int, len(s.Halls)), make([]int, len(s.Halls))
 	for n := range site.Index(s.Nodes()) {
 		hall := s.HallOf(n)
@@ -105,6 +107,9 @@ func siteTable(w io.Writer, s *site.Site) {
 	row(w, "scalable units", f.SUs)
 	for _, name := range f.Fabrics {
 		row(w, "fabric", name)
+	}
+	if f.BMCs != "" {
+		row(w, "BMCs", "on "+f.BMCs+", which every lease spans")
 	}
 	for _, h := range f.Halls {
 		row(w, "hall", h.Hall, "in service "+h.InService, fmt.Sprintf("%d nodes", h.Nodes))
