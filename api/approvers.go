@@ -12,7 +12,7 @@ import (
 
 	v1 "bulkhead/api/bulkheadv1"
 	"bulkhead/book"
-	"bulkhead/claim/sshkey"
+	"bulkhead/claim"
 	"bulkhead/run"
 )
 
@@ -50,7 +50,7 @@ func approvalBy(data []byte, field string, signature []byte) (*book.SignedApprov
 	if err != nil {
 		return nil, badField(field, err)
 	}
-	key, text, err := sshkey.Signatory(string(signature))
+	key, text, err := claim.SSHSignatory(string(signature))
 	if err != nil {
 		return nil, badField(field, err)
 	}

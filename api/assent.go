@@ -10,7 +10,7 @@ import (
 
 	v1 "bulkhead/api/bulkheadv1"
 	"bulkhead/book"
-	"bulkhead/claim/sshkey"
+	"bulkhead/claim"
 	"bulkhead/contract"
 )
 
@@ -32,7 +32,7 @@ func assentOf(ctx context.Context, assent, signature []byte) (*contract.SignedAs
 
 // signedBy is an assent with a signature, under the name of the key that made it.
 func signedBy(a contract.Assent, field string, signature []byte) (*contract.SignedAssent, error) {
-	key, text, err := sshkey.Signatory(string(signature))
+	key, text, err := claim.SSHSignatory(string(signature))
 	if err != nil {
 		return nil, badField(field, err)
 	}

@@ -15,19 +15,18 @@ import (
 	"bulkhead/api/bulkheadv1"
 	"bulkhead/api/bulkheadv1/bulkheadv1connect"
 	"bulkhead/claim"
-	"bulkhead/claim/sshkey"
 	"bulkhead/contract"
 	"bulkhead/meter"
 )
 
 // ownSigner is a key of SSH's, by its seed.
-func ownSigner(t *testing.T, seed byte) (ssh.Signer, sshkey.Key) {
+func ownSigner(t *testing.T, seed byte) (ssh.Signer, claim.SSHKey) {
 	t.Helper()
 	signer, err := ssh.NewSignerFromKey(ed25519.NewKeyFromSeed(bytes.Repeat([]byte{seed}, ed25519.SeedSize)))
 	if err != nil {
 		t.Fatal(err)
 	}
-	key, err := sshkey.Of(signer.PublicKey())
+	key, err := claim.SSHKeyOf(signer.PublicKey())
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -9,7 +9,6 @@ import (
 	"time"
 
 	"bulkhead/claim"
-	"bulkhead/claim/sshkey"
 	"bulkhead/contract"
 	"bulkhead/ledger"
 )
@@ -84,12 +83,12 @@ func (a Approval) Text() string {
 }
 
 // Sign signs an approval.
-func (a Approval) Sign(signer sshkey.Signer) (*SignedApproval, error) {
-	key, err := sshkey.Of(signer.PublicKey())
+func (a Approval) Sign(signer claim.SSHSigner) (*SignedApproval, error) {
+	key, err := claim.SSHKeyOf(signer.PublicKey())
 	if err != nil {
 		return nil, err
 	}
-	signature, err := sshkey.Sign(signer, claim.PurposeApproverAct, a.Encode())
+	signature, err := claim.SignSSH(signer, claim.PurposeApproverAct, a.Encode())
 	if err != nil {
 		return nil, err
 	}
@@ -98,7 +97,7 @@ func (a Approval) Sign(signer sshkey.Signer) (*SignedApproval, error) {
 
 // ApproverKey is a key of an approver.
 type ApproverKey struct {
-	Key     sshkey.Key
+	Key     claim.SSHKey
 	Name    string
 	Since   time.Time
 	Revoked time.Time // zero: it counts
@@ -259,7 +258,7 @@ func (c WithApproval) decide(s *State, env Env) (*Decision, error) {
 type RegisterApprover struct{ ApproverRegistered }
 
 func (c RegisterApprover) decide(s *State, env Env) (*Decision, error) {
-	key, err := sshkey.Parse(c.Key)
+	key, err := claim.ParseSSHKey(c.Key)
 	if err == nil && key.String() != c.Key {
 		err = errors.New("public key: expected its type and its base64, without a comment")
 	}
@@ -291,7 +290,7 @@ func (c RegisterApprover) decide(s *State, env Env) (*Decision, error) {
 type RevokeApprover struct{ ApproverRevoked }
 
 func (c RevokeApprover) decide(s *State, env Env) (*Decision, error) {
-	key, err := sshkey.Parse(c.Key)
+	key, err := claim.ParseSSHKey(c.Key)
 	if err != nil {
 		return nil, refuse("public_key", "%v", err)
 	}
@@ -348,7 +347,7 @@ func (s *State) signedBy(e *ledger.Entry, signed ...SignedApproval) error {
 }
 
 func (s *State) applyApproverRegistered(e *ledger.Entry, b ApproverRegistered, _ Bodies) error {
-	key, err := sshkey.Parse(b.Key)
+	key, err := claim.ParseSSHKey(b.Key)
 	if err != nil {
 		return err
 	}
@@ -357,7 +356,7 @@ func (s *State) applyApproverRegistered(e *ledger.Entry, b ApproverRegistered, _
 }
 
 func (s *State) applyApproverRevoked(e *ledger.Entry, b ApproverRevoked, _ Bodies) error {
-	key, err := sshkey.Parse(b.Key)
+	key, err := claim.ParseSSHKey(b.Key)
 	if err != nil {
 		return err
 	}

@@ -8,7 +8,7 @@ import (
 	"golang.org/x/crypto/ssh"
 
 	"bulkhead/book"
-	"bulkhead/claim/sshkey"
+	"bulkhead/claim"
 )
 
 // approval is what an approver signs at a stage.
@@ -24,7 +24,7 @@ func (s *stage) approval(t *testing.T, signer ssh.Signer, act, subject, reason s
 // approverKey registers a key, by the word of others.
 func (s *stage) approverKey(t *testing.T, signer ssh.Signer, others ...ssh.Signer) book.RegisterApprover {
 	t.Helper()
-	key, err := sshkey.Of(signer.PublicKey())
+	key, err := claim.SSHKeyOf(signer.PublicKey())
 	must(t, err)
 	b := book.ApproverRegistered{Key: key.String(), Name: "somebody", By: "approver", Possession: *s.approval(t, signer, book.ActRegisterApprover, key.String(), "somebody")}
 	for _, other := range others {

@@ -10,16 +10,16 @@ import (
 	"golang.org/x/crypto/ssh"
 
 	"bulkhead/book"
-	"bulkhead/claim/sshkey"
+	"bulkhead/claim"
 	"bulkhead/contract"
 )
 
 // ownKey is a key of SSH's, by its seed.
-func ownKey(t *testing.T, seed byte) (ssh.Signer, sshkey.Key) {
+func ownKey(t *testing.T, seed byte) (ssh.Signer, claim.SSHKey) {
 	t.Helper()
 	signer, err := ssh.NewSignerFromKey(ed25519.NewKeyFromSeed(bytes.Repeat([]byte{seed}, ed25519.SeedSize)))
 	must(t, err)
-	key, err := sshkey.Of(signer.PublicKey())
+	key, err := claim.SSHKeyOf(signer.PublicKey())
 	must(t, err)
 	return signer, key
 }
@@ -35,7 +35,7 @@ func assentBy(t *testing.T, a contract.Assent, signer ssh.Signer) *contract.Sign
 // keyOf registers a tenant's key, by the word of another one.
 func keyOf(t *testing.T, siteName, tenant string, now time.Time, signer, warrant ssh.Signer) book.RegisterTenantKey {
 	t.Helper()
-	key, err := sshkey.Of(signer.PublicKey())
+	key, err := claim.SSHKeyOf(signer.PublicKey())
 	must(t, err)
 	act := contract.KeyAssent(contract.ActRegisterKey, siteName, tenant, key, now, now.Add(time.Hour))
 	b := contract.KeyRegistered{Tenant: tenant, Key: key.String(), By: "officer", Possession: *assentBy(t, act, signer)}
@@ -47,7 +47,7 @@ func keyOf(t *testing.T, siteName, tenant string, now time.Time, signer, warrant
 
 func keyGone(t *testing.T, siteName, tenant string, now time.Time, signer, warrant ssh.Signer) book.RevokeTenantKey {
 	t.Helper()
-	key, err := sshkey.Of(signer.PublicKey())
+	key, err := claim.SSHKeyOf(signer.PublicKey())
 	must(t, err)
 	act := contract.KeyAssent(contract.ActRevokeKey, siteName, tenant, key, now, now.Add(time.Hour))
 	return book.RevokeTenantKey{KeyRevoked: contract.KeyRevoked{Tenant: tenant, Key: key.String(), By: "officer", Warrant: *assentBy(t, act, warrant)}}

@@ -41,7 +41,7 @@ type ProposeDefrag struct {
 }
 
 func (c ProposeDefrag) decide(s *State, env Env) (*Decision, error) {
-	l, err := s.movable(c.Lease)
+	l, err := s.Movable(c.Lease)
 	if err != nil {
 		return nil, err
 	}
@@ -85,8 +85,8 @@ func (c ProposeDefrag) decide(s *State, env Env) (*Decision, error) {
 	return d, nil
 }
 
-// movable is a lease whose nodes could move: it runs.
-func (s *State) movable(id lease.ID) (*Lease, error) {
+// Movable is a lease whose nodes could move: it runs. Of any other it says why not.
+func (s *State) Movable(id lease.ID) (*Lease, error) {
 	l, ok := s.LeaseByID(id)
 	switch {
 	case !ok:
@@ -173,7 +173,7 @@ func (c AcceptDefrag) decide(s *State, env Env) (*Decision, error) {
 	case p.By == c.By:
 		return nil, refuse("proposal", "%s has proposed it: a second person accepts", c.By)
 	}
-	if _, err := s.movable(l.ID); err != nil {
+	if _, err := s.Movable(l.ID); err != nil {
 		return nil, err
 	}
 	for i, slot := range p.Slots {

@@ -7,7 +7,6 @@ import (
 	"time"
 
 	"bulkhead/claim"
-	"bulkhead/claim/sshkey"
 	"bulkhead/contract"
 )
 
@@ -38,7 +37,7 @@ type consent struct {
 
 // policyKey is a key of the tenant's in its own policy.
 type policyKey struct {
-	sshkey.Key
+	claim.SSHKey
 	TenantKey
 }
 
@@ -53,7 +52,7 @@ type TenantKey struct {
 
 // Name is the key's fingerprint, as ssh-keygen -l prints it.
 func (k *TenantKey) Name() string {
-	key, err := sshkey.Parse(k.Public)
+	key, err := claim.ParseSSHKey(k.Public)
 	if err != nil {
 		return k.Public
 	}
@@ -69,7 +68,7 @@ func (k *TenantKey) Validity() string {
 func (p *Policy) consent() (*consent, error) {
 	c := &consent{keys: contract.TenantKeys{}, trusted: map[string]*policyKey{}, pinned: map[claim.Digest]bool{}, assented: map[string]*contract.Assented{}}
 	for i, k := range p.TenantKeys {
-		key, err := sshkey.Parse(k.Public)
+		key, err := claim.ParseSSHKey(k.Public)
 		if err != nil {
 			return nil, fmt.Errorf("tenant_keys[%d]: %w", i, err)
 		}

@@ -9,7 +9,7 @@ import (
 
 	"bulkhead/bundle"
 	"bulkhead/bundle/bundletest"
-	"bulkhead/claim/sshkey"
+	"bulkhead/claim"
 	"bulkhead/contract"
 )
 
@@ -141,7 +141,7 @@ var assentAttacks = []attack{
 	begun("a signature made in another namespace", bundle.CheckAssent, "namespace", func(a *attempt) {
 		ownKeys(a)
 		a.changeSigned(func(b *contract.Signed) {
-			text, err := sshkey.Sign(a.Owner.Officer, "file", b.Assent.Assent.Encode())
+			text, err := claim.SignSSH(a.Owner.Officer, "file", b.Assent.Assent.Encode())
 			if err != nil {
 				panic(err)
 			}

@@ -7,7 +7,6 @@ import (
 	"bulkhead/bundle"
 	"bulkhead/bundle/bundletest"
 	"bulkhead/claim"
-	"bulkhead/claim/sshkey"
 	"bulkhead/contract"
 	"bulkhead/lease"
 	"bulkhead/meter"
@@ -30,7 +29,7 @@ func giveNotice(s *bundletest.Story, sign func(shown claim.Digest) *contract.Sig
 }
 
 // by signs a notice with a key.
-func by(s *bundletest.Story, key sshkey.Signer) func(claim.Digest) *contract.SignedAssent {
+func by(s *bundletest.Story, key claim.SSHSigner) func(claim.Digest) *contract.SignedAssent {
 	return func(shown claim.Digest) *contract.SignedAssent { return s.SignAct(contract.ActNotice, shown, key) }
 }
 

@@ -1,8 +1,9 @@
 // Package claim is what evidence is made of: subject, digest, grade, origin, and a signed
 // statement that carries them.
 //
-// It also reads what others wrote, JSON and YAML, in one way or not at all. It imports no
-// other room, because every other room speaks its words.
+// It also checks what people sign with SSH keys of their own, and reads what others wrote,
+// JSON and YAML, in one way or not at all. It imports no other room, because every other
+// room speaks its words.
 package claim
 
 import (

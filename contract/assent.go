@@ -8,7 +8,6 @@ import (
 	"time"
 
 	"bulkhead/claim"
-	"bulkhead/claim/sshkey"
 )
 
 // AssentFormat names the bytes that a tenant signs.
@@ -53,7 +52,7 @@ type Assent struct {
 	Shown claim.Digest `json:"shown_digest,omitzero"`
 
 	// Of a key.
-	Key   string `json:"key,omitempty"`   // as sshkey.Key writes it
+	Key   string `json:"key,omitempty"`   // as claim.SSHKey writes it
 	Signs string `json:"signs,omitempty"` // registered: what for; "" in older ledgers: contracts
 
 	At      time.Time `json:"at"`      // when it was signed; whole seconds
@@ -97,7 +96,7 @@ func (c *Contract) Assent(site, quote string, at, expires time.Time) Assent {
 }
 
 // KeyAssent is the act that registers or revokes a key.
-func KeyAssent(act, site, tenant string, key sshkey.Key, at, expires time.Time) Assent {
+func KeyAssent(act, site, tenant string, key claim.SSHKey, at, expires time.Time) Assent {
 	a := Assent{
 		Format: AssentFormat, Act: act, Site: site, Tenant: tenant, Key: key.String(),
 		At: at.UTC().Truncate(time.Second), Expires: expires.UTC().Truncate(time.Second),
@@ -174,7 +173,7 @@ func (a Assent) Text() string {
 // Check reports whether an assent is, at an instant, the one that is wanted, and
 // signed by a key. Of the wanted one the times and the page are left open: the page
 // is what its signer was shown, and whoever can make that page again compares it.
-func (s *SignedAssent) Check(want Assent, key sshkey.Key, now time.Time) error {
+func (s *SignedAssent) Check(want Assent, key claim.SSHKey, now time.Time) error {
 	is := s.Assent
 	want.At, want.Expires, want.Page = is.At, is.Expires, is.Page
 	if is.Format != AssentFormat {
@@ -202,12 +201,12 @@ func (s *SignedAssent) Check(want Assent, key sshkey.Key, now time.Time) error {
 }
 
 // Sign signs an assent.
-func (a Assent) Sign(signer sshkey.Signer) (*SignedAssent, error) {
-	key, err := sshkey.Of(signer.PublicKey())
+func (a Assent) Sign(signer claim.SSHSigner) (*SignedAssent, error) {
+	key, err := claim.SSHKeyOf(signer.PublicKey())
 	if err != nil {
 		return nil, err
 	}
-	signature, err := sshkey.Sign(signer, claim.PurposeTenantAct, a.Encode())
+	signature, err := claim.SignSSH(signer, claim.PurposeTenantAct, a.Encode())
 	if err != nil {
 		return nil, err
 	}
@@ -216,7 +215,7 @@ func (a Assent) Sign(signer sshkey.Signer) (*SignedAssent, error) {
 
 // TenantKey is a key of a tenant as its log tells of it.
 type TenantKey struct {
-	Key     sshkey.Key
+	Key     claim.SSHKey
 	Since   time.Time // registered
 	Revoked time.Time // zero: it counts
 	Acts    bool      `json:",omitempty"` // it was registered for every act (SignsActs)
@@ -271,15 +270,15 @@ func (k TenantKeys) SignActs() bool {
 }
 
 // signer finds the key that signed, and refuses one that did not count at an instant.
-func (k TenantKeys) signer(fingerprint string, at time.Time) (sshkey.Key, error) {
+func (k TenantKeys) signer(fingerprint string, at time.Time) (claim.SSHKey, error) {
 	key, ok := k[fingerprint]
 	switch {
 	case !ok:
-		return sshkey.Key{}, fmt.Errorf("key %.80q is not registered as the tenant's", fingerprint)
+		return claim.SSHKey{}, fmt.Errorf("key %.80q is not registered as the tenant's", fingerprint)
 	case !key.Revoked.IsZero():
-		return sshkey.Key{}, fmt.Errorf("key %s was revoked at %s", fingerprint, stamp(key.Revoked))
+		return claim.SSHKey{}, fmt.Errorf("key %s was revoked at %s", fingerprint, stamp(key.Revoked))
 	case at.Before(key.Since.Truncate(time.Second)):
-		return sshkey.Key{}, fmt.Errorf("key %s was registered at %s, after it signed at %s", fingerprint, stamp(key.Since), stamp(at))
+		return claim.SSHKey{}, fmt.Errorf("key %s was registered at %s, after it signed at %s", fingerprint, stamp(key.Since), stamp(at))
 	}
 	return key.Key, nil
 }
@@ -298,7 +297,7 @@ func (k TenantKeys) Check(s *SignedAssent, want Assent, now time.Time) error {
 
 // Register takes in a key, or says why not.
 func (k TenantKeys) Register(site string, b *KeyRegistered, now time.Time) error {
-	key, err := sshkey.Parse(b.Key)
+	key, err := claim.ParseSSHKey(b.Key)
 	if err != nil {
 		return err
 	}
@@ -332,7 +331,7 @@ func (k TenantKeys) Register(site string, b *KeyRegistered, now time.Time) error
 // Revoke ends a key, or says why not. The last one that counts stays: without it
 // nobody could act for the tenant again.
 func (k TenantKeys) Revoke(site string, b *KeyRevoked, now time.Time) error {
-	key, err := sshkey.Parse(b.Key)
+	key, err := claim.ParseSSHKey(b.Key)
 	if err != nil {
 		return err
 	}

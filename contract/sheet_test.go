@@ -10,7 +10,6 @@ import (
 	"golang.org/x/crypto/ssh"
 
 	"bulkhead/claim"
-	"bulkhead/claim/sshkey"
 	"bulkhead/lease"
 )
 
@@ -98,7 +97,7 @@ func FuzzDecodeSigned(f *testing.F) {
 	if err != nil {
 		f.Fatal(err)
 	}
-	key, err := sshkey.Of(signer.PublicKey())
+	key, err := claim.SSHKeyOf(signer.PublicKey())
 	if err != nil {
 		f.Fatal(err)
 	}

@@ -223,7 +223,7 @@ func (c *Certificate) Check() error {
 	if err != nil {
 		return err
 	}
-	follows = worse(follows, c.NVLink.verdict())
+	follows = Worse(follows, c.NVLink.verdict())
 	if follows != verdict {
 		return fail("verdict", "%s, but the figures give %s", verdict, follows)
 	}
@@ -276,7 +276,7 @@ func (c *Certificate) follows(fail func(field, format string, args ...any) error
 			}
 			seen += l.Occurrences - l.Elsewhere
 			if l.Elsewhere > 0 {
-				verdict = worse(verdict, Red)
+				verdict = Worse(verdict, Red)
 			}
 		}
 		if seen < f.Proven && f.Role != site.RoleManagement { // there each node has a zone of its own
@@ -289,7 +289,7 @@ func (c *Certificate) follows(fail func(field, format string, args ...any) error
 			ports   int
 		}{{Red, f.Red}, {Unknown, f.Unknown}, {Cut, f.Cut}} {
 			if v.ports > 0 {
-				verdict = worse(verdict, v.verdict)
+				verdict = Worse(verdict, v.verdict)
 			}
 		}
 	}
@@ -298,7 +298,7 @@ func (c *Certificate) follows(fail func(field, format string, args ...any) error
 	}
 	for _, f := range c.Failed {
 		if f.Elsewhere {
-			verdict = worse(verdict, Red)
+			verdict = Worse(verdict, Red)
 			continue
 		}
 		bad -= f.Ports

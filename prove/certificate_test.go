@@ -28,7 +28,7 @@ func TestCertificate(t *testing.T) {
 				t.Errorf("%s, %s: %v", family, a.name, err)
 				continue
 			}
-			if own := a.port.Node() <= 1; own && c.Verdict != worse(a.check.Verdict(), Proven).String() && c.Verdict != Red.String() {
+			if own := a.port.Node() <= 1; own && c.Verdict != Worse(a.check.Verdict(), Proven).String() && c.Verdict != Red.String() {
 				t.Errorf("%s, %s: the verdict is %s", family, a.name, c.Verdict)
 			}
 			data, err := c.Encode()

@@ -1,4 +1,4 @@
-// Package prove says whether isolation holds, from what was read back.
+// Package prove says whether isolation holds, on fabrics and at BMCs, from what was read back.
 //
 // The theorem: let every label have one owner. If every edge port carries only
 // labels of its holder, the shared ones as a limited member only, and enforces

@@ -110,7 +110,7 @@ func (p *Prover) judge(ports []site.Port) (Verdict, []Tally, []Finding) {
 		verdict = Unknown
 	}
 	for i := range findings {
-		verdict = worse(verdict, findings[i].Check.Verdict())
+		verdict = Worse(verdict, findings[i].Check.Verdict())
 	}
 	return verdict, tallies, findings
 }
@@ -139,8 +139,8 @@ func bit(b bool) int {
 	return 0
 }
 
-// worse returns the verdict that decides: red before unknown before cut off.
-func worse(a, b Verdict) Verdict {
+// Worse returns the verdict that decides: red before unknown before cut off.
+func Worse(a, b Verdict) Verdict {
 	for _, v := range [...]Verdict{Red, Unknown, Cut} {
 		if a == v || b == v {
 			return v
@@ -227,11 +227,11 @@ func (p *Prover) Certify(r Request) (Certificate, []Finding) {
 			zones = Zones(s)
 		}
 		zones.Expire(r.Issued.Add(-r.Window))
-		verdict = worse(verdict, c.zones(r.Management, zones, r.Nodes, r.Paths[r.Management]))
+		verdict = Worse(verdict, c.zones(r.Management, zones, r.Nodes, r.Paths[r.Management]))
 		c.Verdict = verdict.String()
 	}
 	if c.NVLink = p.nvlink(r.Nodes); c.NVLink != nil {
-		verdict = worse(verdict, c.NVLink.verdict())
+		verdict = Worse(verdict, c.NVLink.verdict())
 		c.Verdict = verdict.String()
 	}
 	for _, check := range Checks() {

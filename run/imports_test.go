@@ -47,7 +47,7 @@ func TestAnEditedFileIsRefusedWhole(t *testing.T) {
 		changes []string
 		want    string
 	}{
-		"firmware":                  {append([]string{"firmware: 1.03.18", "firmware: 1.03.19"}, more...), "kind H100 is"},
+		"firmware":                  {append([]string{"firmware: 1.03.18", "firmware: 1.03.19"}, more...), "kind H100: bmc is"},
 		"another kind":              {append([]string{"{id: a1, fabric: roce, kind: H100", "{id: a1, fabric: roce, kind: H200"}, more...), "SU a1-su01: kind H100 would become H200"},
 		"spares":                    {append([]string{"spares-per-su: 1", "spares-per-su: 2"}, more...), "1 spares would become 2"},
 		"a pod is gone":             {[]string{d2, strings.Replace(d2, "d2", "d3", 1)}, "8 nodes of the site are not in the file"},

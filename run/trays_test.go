@@ -97,6 +97,9 @@ func leaseTrays(t *testing.T, family string) {
 	if n := delivered(p); n != 36 {
 		t.Fatalf("%d nodes were delivered, expected 36", n)
 	}
+	if _, err := p.Frontier("lighthouse/w1", 4); err == nil || !strings.Contains(err.Error(), "none of their nodes moves by itself") {
+		t.Errorf("moves were looked for that nobody could make: %v", err)
+	}
 	isolation, _ := p.Isolation("lighthouse/w1")
 	if isolation.Verdict.String() != "proven" || isolation.Ports != 36*5 {
 		t.Errorf("isolation is %s of %d ports, expected proven of 180: %v", isolation.Verdict, isolation.Ports, isolation.Findings)

@@ -40,8 +40,10 @@ func (p *Plane) Isolation(id lease.ID) (Isolation, bool) {
 		return Isolation{}, false
 	}
 	var ports []site.Port
+	var nodes []site.Index
 	for slot, n := range l.Slots {
 		if s.SlotUp(l, slot) {
+			nodes = append(nodes, n)
 			for _, nic := range s.Site.NICsOf(n) {
 				ports = append(ports, site.PortOf(n, nic))
 			}
@@ -52,15 +54,23 @@ func (p *Plane) Isolation(id lease.ID) (Isolation, bool) {
 	for _, f := range findings {
 		out.Findings = append(out.Findings, f.String())
 	}
-	for _, port := range ports {
-		switch v, _ := p.seen.prover.Verdict(port); v {
-		case prove.Red:
-			out.Red++
-		case prove.Unknown:
-			out.Unknown++
-		}
+	out.count(p.seen.prover, ports)
+	if l.Management != "" && len(nodes) > 0 {
+		p.seen.zones.judge(&out, nodes)
 	}
 	return out, true
+}
+
+// count adds the ports that are red, and those that are unknown.
+func (i *Isolation) count(p *prove.Prover, ports []site.Port) {
+	for _, port := range ports {
+		switch v, _ := p.Verdict(port); v {
+		case prove.Red:
+			i.Red++
+		case prove.Unknown:
+			i.Unknown++
+		}
+	}
 }
 
 // AsWanted calls look with the state and with whether a node's ports read back

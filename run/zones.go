@@ -1,6 +1,7 @@
 package run
 
 import (
+	"fmt"
 	"maps"
 	"slices"
 	"time"
@@ -38,9 +39,9 @@ func (p *Plane) hearZones(fabricID string, read *fabric.Zones, now time.Time) {
 			mine.At = now
 		}
 		last := z.reads[fabricID]
-		z.reads[fabricID] = &mine
+		z.reads[fabricID] = &mine // for the loop alone
 		if last != nil && len(z.reads) == 1 && !mine.Digest.IsZero() && mine.Digest == last.Digest && z.nodes == p.w.state.Site.Nodes() && mine.At.Sub(last.At) <= p.w.state.Policy.IsolationWindow {
-			z.prover.MarkAllRead(mine.At)
+			p.seen.note(func() { z.prover.MarkAllRead(mine.At) })
 			return
 		}
 		p.proveZones()
@@ -56,7 +57,8 @@ func (p *Plane) proveZones() {
 	for _, id := range slices.Sorted(maps.Keys(z.reads)) {
 		reads = append(reads, z.reads[id])
 	}
-	z.prover, z.nodes = prove.Zones(s, reads...), s.Nodes()
+	prover := prove.Zones(s, reads...)
+	p.seen.note(func() { z.prover, z.nodes = prover, s.Nodes() })
 }
 
 // zonesNow is what was read of the management network, as far as it is not too old.
@@ -65,8 +67,29 @@ func (p *Plane) zonesNow(now time.Time) *prove.Prover {
 	if z.prover == nil || z.nodes != p.w.state.Site.Nodes() {
 		p.proveZones() // nodes were imported meanwhile
 	}
-	z.prover.Expire(now.Add(-p.w.state.Policy.IsolationWindow))
+	p.seen.note(func() { z.prover.Expire(now.Add(-p.w.state.Policy.IsolationWindow)) })
 	return z.prover
+}
+
+// judge adds to what is said of a lease now what is known of the BMCs of its nodes. For
+// whoever reads: it waits for no look.
+func (z *zones) judge(out *Isolation, nodes []site.Index) {
+	out.Ports += len(nodes)
+	if z.prover == nil || slices.Max(nodes) >= site.Index(z.nodes) {
+		out.Verdict, out.Unknown = prove.Worse(out.Verdict, prove.Unknown), out.Unknown+len(nodes)
+		out.Findings = append(out.Findings, fmt.Sprintf("BMCs: nobody has said yet who reaches those of %d nodes", len(nodes)))
+		return
+	}
+	ports := make([]site.Port, len(nodes))
+	for i, n := range nodes {
+		ports[i] = site.PortOf(n, site.Frontend)
+	}
+	verdict, findings := z.prover.Lease(ports)
+	out.Verdict = prove.Worse(out.Verdict, verdict)
+	for _, f := range findings {
+		out.Findings = append(out.Findings, "BMCs: "+f.String())
+	}
+	out.count(z.prover, ports)
 }
 
 // zoneVerdict is the worst of the verdicts of nodes' BMCs.

@@ -72,10 +72,16 @@ func TestWhoReachesABMCIsPartOfIsolation(t *testing.T) {
 	if got := verdict(); got != prove.Red.String() {
 		t.Errorf("another reaches the BMC of a node, and the verdict is %q", got)
 	}
+	if now, _ := p.Isolation(first.ID); now.Verdict != prove.Red || now.Red == 0 || !strings.HasPrefix(strings.Join(now.Findings, "; "), "BMCs: ") {
+		t.Errorf("another reaches the BMC of a node, and isolation is %+v", now)
+	}
 	gate.deaf = false
 	w.live(t, p, 4)
 	if got := verdict(); got != prove.Proven.String() {
 		t.Errorf("the gateway was put back, and the verdict is %q", got)
+	}
+	if now, _ := p.Isolation(first.ID); now.Verdict != prove.Proven || now.Ports != 36*6 {
+		t.Errorf("the gateway was put back, and isolation is %+v", now)
 	}
 
 	report, err := takenHome(ctx, p, w.keys, "nvl72", c.Tenant)

@@ -4,7 +4,6 @@ import (
 	"time"
 
 	"bulkhead/claim"
-	"bulkhead/claim/sshkey"
 	"bulkhead/contract"
 	"bulkhead/lease"
 	"bulkhead/meter"
@@ -32,7 +31,7 @@ func (s *Story) ActAs(act contract.Act, party string, out *contract.Outcome) {
 }
 
 // SignAct is a key's signature, now, over what was shown of an act.
-func (s *Story) SignAct(act contract.Act, shown claim.Digest, signer sshkey.Signer) *contract.SignedAssent {
+func (s *Story) SignAct(act contract.Act, shown claim.Digest, signer claim.SSHSigner) *contract.SignedAssent {
 	return SignAssent(contract.ActAssent(act, s.Owner.Site, s.Tenant, s.Contract.ID, shown, s.Now, s.Now.Add(contract.AssentLasts)), signer)
 }
 

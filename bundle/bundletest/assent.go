@@ -9,16 +9,15 @@ import (
 
 	"bulkhead/bundle"
 	"bulkhead/claim"
-	"bulkhead/claim/sshkey"
 	"bulkhead/contract"
 	"bulkhead/site"
 )
 
 // Terms are what a story's contract says and who signs it for the tenant.
 type Terms struct {
-	Price     string        // of a GPU-hour; "": 3.95
-	Registers sshkey.Signer // the key that the log registers as the tenant's; nil: none
-	Signs     sshkey.Signer // the key that signs; nil: a token alone
+	Price     string          // of a GPU-hour; "": 3.95
+	Registers claim.SSHSigner // the key that the log registers as the tenant's; nil: none
+	Signs     claim.SSHSigner // the key that signs; nil: a token alone
 }
 
 func (t Terms) price(text []byte) []byte {
@@ -49,20 +48,20 @@ func RunningBy(o *Owner, terms Terms) *Story {
 func Signed(o *Owner) *Story { return SmallBy(o, Terms{Registers: o.Officer, Signs: o.Officer}) }
 
 // sshSigner is a key as SSH's library signs with it.
-func sshSigner(key ed25519.PrivateKey) sshkey.Signer {
+func sshSigner(key ed25519.PrivateKey) claim.SSHSigner {
 	s, err := ssh.NewSignerFromKey(key)
 	must(err)
 	return s
 }
 
 // Stranger is a key that is nobody's.
-func Stranger(seed byte) sshkey.Signer {
+func Stranger(seed byte) claim.SSHSigner {
 	return sshSigner(ed25519.NewKeyFromSeed(bytes.Repeat([]byte{seed}, ed25519.SeedSize)))
 }
 
 // KeyOf is the public half.
-func KeyOf(s sshkey.Signer) sshkey.Key {
-	key, err := sshkey.Of(s.PublicKey())
+func KeyOf(s claim.SSHSigner) claim.SSHKey {
+	key, err := claim.SSHKeyOf(s.PublicKey())
 	must(err)
 	return key
 }
@@ -83,7 +82,7 @@ func Agreed() []contract.Signature {
 const assentFor = time.Hour
 
 // Assent is a contract's, signed now.
-func (s *Story) assent(c *contract.Contract, quote string, signer sshkey.Signer) *contract.SignedAssent {
+func (s *Story) assent(c *contract.Contract, quote string, signer claim.SSHSigner) *contract.SignedAssent {
 	if signer == nil {
 		return nil
 	}
@@ -91,14 +90,14 @@ func (s *Story) assent(c *contract.Contract, quote string, signer sshkey.Signer)
 }
 
 // SignAssent signs an act.
-func SignAssent(a contract.Assent, signer sshkey.Signer) *contract.SignedAssent {
+func SignAssent(a contract.Assent, signer claim.SSHSigner) *contract.SignedAssent {
 	signed, err := a.Sign(signer)
 	must(err)
 	return signed
 }
 
 // RegisterKey registers a key of the tenant's, by the word of another one.
-func (s *Story) RegisterKey(signer, warrant sshkey.Signer) {
+func (s *Story) RegisterKey(signer, warrant claim.SSHSigner) {
 	key := KeyOf(signer)
 	act := contract.KeyAssent(contract.ActRegisterKey, s.Owner.Site, s.Tenant, key, s.Now, s.Now.Add(assentFor))
 	b := contract.KeyRegistered{Tenant: s.Tenant, Key: key.String(), By: "officer", Possession: *SignAssent(act, signer)}
@@ -109,7 +108,7 @@ func (s *Story) RegisterKey(signer, warrant sshkey.Signer) {
 }
 
 // RevokeKey ends a key of the tenant's, by the word of another one.
-func (s *Story) RevokeKey(signer, warrant sshkey.Signer) {
+func (s *Story) RevokeKey(signer, warrant claim.SSHSigner) {
 	key := KeyOf(signer)
 	act := contract.KeyAssent(contract.ActRevokeKey, s.Owner.Site, s.Tenant, key, s.Now, s.Now.Add(assentFor))
 	s.Add(contract.KindKeyRevoked, contract.KeyRevoked{Tenant: s.Tenant, Key: key.String(), By: "officer", Warrant: *SignAssent(act, warrant)})
@@ -117,7 +116,7 @@ func (s *Story) RevokeKey(signer, warrant sshkey.Signer) {
 
 // Amend quotes and signs the next version of the contract; change makes it, and sign
 // may change the entry that puts it in force.
-func (s *Story) Amend(signer sshkey.Signer, change func(c *contract.Contract), sign func(b *contract.Signed)) {
+func (s *Story) Amend(signer claim.SSHSigner, change func(c *contract.Contract), sign func(b *contract.Signed)) {
 	c := s.Contract.Clone()
 	c.Version++
 	if c.Effective = s.Now.Add(24 * time.Hour).Truncate(time.Second); c.Effective.Before(c.Begin) {

@@ -18,7 +18,6 @@ import (
 
 	"bulkhead/bundle"
 	"bulkhead/claim"
-	"bulkhead/claim/sshkey"
 	"bulkhead/ledger"
 	"bulkhead/meter"
 )
@@ -28,8 +27,8 @@ type Owner struct {
 	Site       string
 	Statement  claim.Signer
 	Invoice    claim.Signer
-	Probe      claim.Signer  // the tenant's own
-	Officer    sshkey.Signer // the tenant's own, with which it signs contracts
+	Probe      claim.Signer    // the tenant's own
+	Officer    claim.SSHSigner // the tenant's own, with which it signs contracts
 	checkpoint note.Signer
 	verifier   string
 }

@@ -10,7 +10,6 @@ import (
 
 	"bulkhead/bundle"
 	"bulkhead/claim"
-	"bulkhead/claim/sshkey"
 	"bulkhead/custody"
 )
 
@@ -65,7 +64,7 @@ func (c *policyInit) Run(stdout io.Writer) error {
 		if err != nil {
 			return fmt.Errorf("--tenant-key: %w", err)
 		}
-		key, err := sshkey.Parse(strings.TrimSpace(string(public)))
+		key, err := claim.ParseSSHKey(strings.TrimSpace(string(public)))
 		if err != nil {
 			return fmt.Errorf("--tenant-key %s: %w", file, err)
 		}

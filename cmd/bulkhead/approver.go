@@ -14,7 +14,7 @@ import (
 
 	"bulkhead/api"
 	"bulkhead/book"
-	"bulkhead/claim/sshkey"
+	"bulkhead/claim"
 )
 
 type approverCommand struct {
@@ -127,7 +127,7 @@ func (c *approverRegister) Run(ctx context.Context) error {
 }
 
 // approverRequest is what registers or revokes a key, with the signatures of a quorum.
-func approverRequest(ctx context.Context, c *client, act string, public sshkey.Key, name string, with []string) (*v1.ApproverKeyRequest, error) {
+func approverRequest(ctx context.Context, c *client, act string, public claim.SSHKey, name string, with []string) (*v1.ApproverKeyRequest, error) {
 	if len(with) > 2 {
 		return nil, usagef("--with: %d keys were given, expected at most 2", len(with))
 	}
@@ -177,7 +177,7 @@ func (c *approverRevoke) Run(ctx context.Context) error {
 		if k.Fingerprint != c.Fingerprint {
 			continue
 		}
-		public, err := sshkey.Parse(k.PublicKey)
+		public, err := claim.ParseSSHKey(k.PublicKey)
 		if err != nil {
 			return err
 		}

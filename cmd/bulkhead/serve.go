@@ -15,7 +15,6 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"bulkhead/api"
-	"bulkhead/api/webhook"
 	"bulkhead/book"
 	"bulkhead/claim"
 	"bulkhead/custody"
@@ -95,7 +94,7 @@ type server struct {
 	listener net.Listener
 
 	tokens   *api.Tokens
-	notifier *webhook.Notifier // of webhooks; nil: nobody is told
+	notifier *api.Notifier // of webhooks; nil: nobody is told
 
 	marked    run.ClockMark // that is kept
 	isolation *isolationFeed
@@ -285,11 +284,11 @@ func (s *server) openWebhooks(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("--webhooks: %w", err)
 	}
-	hooks, err := webhook.Parse(s.c.Webhooks, data)
+	hooks, err := api.ParseWebhooks(s.c.Webhooks, data)
 	if err != nil {
 		return fmt.Errorf("--webhooks: %w", err)
 	}
-	if s.notifier, err = webhook.Open(ctx, hooks, s.keys, s.store, s.c.Data.Webhooks(), s.log); err != nil {
+	if s.notifier, err = api.OpenNotifier(ctx, hooks, s.keys, s.store, s.c.Data.Webhooks(), s.log); err != nil {
 		return err
 	}
 	s.feeds = append(s.feeds, s.notifier.Feed)

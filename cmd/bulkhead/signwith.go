@@ -20,7 +20,6 @@ import (
 	v1 "bulkhead/api/bulkheadv1"
 	"bulkhead/api/bulkheadv1/bulkheadv1connect"
 	"bulkhead/claim"
-	"bulkhead/claim/sshkey"
 	"bulkhead/contract"
 	"bulkhead/custody"
 )
@@ -72,7 +71,7 @@ func askPassphrase(path string) ([]byte, error) {
 
 // agentSigner finds the private half of a public key in the SSH agent.
 func agentSigner(path string, public []byte) (ssh.Signer, func(), error) {
-	key, err := sshkey.Parse(strings.TrimSpace(string(public)))
+	key, err := claim.ParseSSHKey(strings.TrimSpace(string(public)))
 	if err != nil {
 		return nil, nil, fmt.Errorf("--key %s: %w", path, err)
 	}
@@ -108,7 +107,7 @@ func signWith(path string, a contract.Assent) (*contract.SignedAssent, error) {
 		return nil, err
 	}
 	defer leave()
-	key, err := sshkey.Of(signer.PublicKey())
+	key, err := claim.SSHKeyOf(signer.PublicKey())
 	if err != nil {
 		return nil, fmt.Errorf("--key %s: %w", path, err)
 	}
@@ -177,25 +176,25 @@ func (f signFlag) signQuote(r *v1.SignLeaseRequest, q *v1.Quote) error {
 
 // newKeyFile makes an Ed25519 key in OpenSSH's form: the private half for its owner
 // alone, the public half beside it.
-func newKeyFile(path, comment string) (sshkey.Key, error) {
+func newKeyFile(path, comment string) (claim.SSHKey, error) {
 	_, private, err := ed25519.GenerateKey(rand.Reader)
 	if err != nil {
-		return sshkey.Key{}, err
+		return claim.SSHKey{}, err
 	}
 	block, err := ssh.MarshalPrivateKey(private, comment)
 	if err != nil {
-		return sshkey.Key{}, err
+		return claim.SSHKey{}, err
 	}
 	signer, err := ssh.NewSignerFromKey(private)
 	if err != nil {
-		return sshkey.Key{}, err
+		return claim.SSHKey{}, err
 	}
-	key, err := sshkey.Of(signer.PublicKey())
+	key, err := claim.SSHKeyOf(signer.PublicKey())
 	if err != nil {
-		return sshkey.Key{}, err
+		return claim.SSHKey{}, err
 	}
 	if err := writeKeyFile(path, pem.EncodeToMemory(block), 0o600); err != nil {
-		return sshkey.Key{}, err
+		return claim.SSHKey{}, err
 	}
 	return key, writeKeyFile(path+".pub", []byte(strings.TrimSpace(key.String()+" "+comment)+"\n"), 0o644)
 }

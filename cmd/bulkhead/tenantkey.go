@@ -9,7 +9,7 @@ import (
 
 	v1 "bulkhead/api/bulkheadv1"
 	"bulkhead/api/bulkheadv1/bulkheadv1connect"
-	"bulkhead/claim/sshkey"
+	"bulkhead/claim"
 	"bulkhead/contract"
 	"bulkhead/custody"
 )
@@ -134,7 +134,7 @@ func (c *tenantKeyRevoke) Run(ctx context.Context) error {
 		if k.Fingerprint != c.Fingerprint {
 			continue
 		}
-		public, err := sshkey.Parse(k.PublicKey)
+		public, err := claim.ParseSSHKey(k.PublicKey)
 		if err != nil {
 			return err
 		}
@@ -183,7 +183,7 @@ func (c *tenantKeyList) Run(ctx context.Context) error {
 }
 
 // keyAct makes the act that registers or revokes a key, by the site's name and time.
-func keyAct(ctx context.Context, c *client, act, tenant string, key sshkey.Key) (contract.Assent, error) {
+func keyAct(ctx context.Context, c *client, act, tenant string, key claim.SSHKey) (contract.Assent, error) {
 	keys, err := ask(ctx, c, bulkheadv1connect.ControlPlaneClient.ListTenantKeys, &v1.TenantRef{Tenant: tenant})
 	if err != nil {
 		return contract.Assent{}, err
@@ -191,7 +191,7 @@ func keyAct(ctx context.Context, c *client, act, tenant string, key sshkey.Key) 
 	return keyActOf(keys, act, tenant, key)
 }
 
-func keyActOf(keys *v1.TenantKeys, act, tenant string, key sshkey.Key) (contract.Assent, error) {
+func keyActOf(keys *v1.TenantKeys, act, tenant string, key claim.SSHKey) (contract.Assent, error) {
 	now, err := time.Parse(time.RFC3339, keys.Now)
 	if err != nil {
 		return contract.Assent{}, fmt.Errorf("the server's time: %w", err)
@@ -200,9 +200,9 @@ func keyActOf(keys *v1.TenantKeys, act, tenant string, key sshkey.Key) (contract
 }
 
 // publicHalf reads the public key of a key file, private or public.
-func publicHalf(path string) (sshkey.Key, error) {
+func publicHalf(path string) (claim.SSHKey, error) {
 	if data, err := custody.ReadFile(path, custody.Small); err == nil && !strings.Contains(string(data), "PRIVATE KEY") {
-		key, err := sshkey.Parse(strings.TrimSpace(string(data)))
+		key, err := claim.ParseSSHKey(strings.TrimSpace(string(data)))
 		if err != nil {
 			return key, fmt.Errorf("--key %s: %w", path, err)
 		}
@@ -210,8 +210,8 @@ func publicHalf(path string) (sshkey.Key, error) {
 	}
 	signer, leave, err := openSigner(path)
 	if err != nil {
-		return sshkey.Key{}, err
+		return claim.SSHKey{}, err
 	}
 	defer leave()
-	return sshkey.Of(signer.PublicKey())
+	return claim.SSHKeyOf(signer.PublicKey())
 }

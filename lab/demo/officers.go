@@ -9,7 +9,7 @@ import (
 
 	"golang.org/x/crypto/ssh"
 
-	"bulkhead/claim/sshkey"
+	"bulkhead/claim"
 	"bulkhead/lab/story"
 )
 
@@ -21,8 +21,8 @@ func officerFile(out, tenant string) string {
 
 // makeOfficers makes a key for each tenant of the story, as bulkhead tenant key create
 // does, with which it signs its own acts.
-func makeOfficers(out string, parts story.Parts) (map[string]sshkey.Signer, error) {
-	officers := map[string]sshkey.Signer{}
+func makeOfficers(out string, parts story.Parts) (map[string]claim.SSHSigner, error) {
+	officers := map[string]claim.SSHSigner{}
 	for _, tenant := range []string{parts.Flagship.Tenant, parts.Tidewater.Tenant, parts.Research.Tenant} {
 		_, private, err := ed25519.GenerateKey(rand.Reader)
 		if err != nil {

@@ -10,7 +10,7 @@ import (
 	"time"
 
 	"bulkhead/fabric/infiniband/mad"
-	"bulkhead/fabric/infiniband/notices"
+	"bulkhead/fabric/infiniband/opensm"
 	"bulkhead/fabric/infiniband/smp"
 	"bulkhead/fabric/infiniband/umadsim"
 	"bulkhead/lab/await"
@@ -41,7 +41,7 @@ func (h *heard) has(number uint16) bool {
 }
 
 // listen subscribes at a host until the test ends.
-func listen(t *testing.T, s *ibnet.Sim, at string) (*notices.Listener, *heard) {
+func listen(t *testing.T, s *ibnet.Sim, at string) (*opensm.Listener, *heard) {
 	t.Helper()
 	c := client(t, s, at)
 	port, err := umadsim.Open(umadsim.Options{Socket: s.Name, Host: at})
@@ -49,7 +49,7 @@ func listen(t *testing.T, s *ibnet.Sim, at string) (*notices.Listener, *heard) {
 		t.Fatal(err)
 	}
 	h := &heard{Port: port}
-	l := notices.New(h, notices.Options{
+	l := opensm.NewListener(h, opensm.ListenerOptions{
 		Renew:   100 * time.Millisecond,
 		Manager: func(ctx context.Context) (uint16, error) { return c.ManagerLID(ctx, smp.Keys{}) },
 		Say:     func(subscribed bool, why error) { t.Logf("%s is subscribed: %t %v", at, subscribed, why) },

@@ -14,7 +14,7 @@ import (
 	"time"
 
 	"bulkhead/fabric/infiniband/mad"
-	"bulkhead/fabric/infiniband/opensm/options"
+	"bulkhead/fabric/infiniband/opensm/conf"
 	"bulkhead/fabric/infiniband/smp"
 	"bulkhead/lab/await"
 	"bulkhead/lab/ibfabric"
@@ -214,7 +214,7 @@ func TestDiags(t *testing.T) {
 }
 
 // hardened starts OpenSM as the owner would: M_Keys at level 2, secret keys.
-func hardened(t *testing.T, f *ibfabric.Fabric, s *ibnet.Sim, at string) options.Settings {
+func hardened(t *testing.T, f *ibfabric.Fabric, s *ibnet.Sim, at string) conf.Settings {
 	t.Helper()
 	guid, err := f.GUID(at)
 	if err != nil {
@@ -224,9 +224,9 @@ func hardened(t *testing.T, f *ibfabric.Fabric, s *ibnet.Sim, at string) options
 	if err := os.WriteFile(file, []byte(partitions()), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	conf := options.Settings{PortGUID: guid, Partitions: file, Log: filepath.Join(s.Dir, "opensm-"+at+".log"), Dumps: s.Dir,
+	settings := conf.Settings{PortGUID: guid, Partitions: file, Log: filepath.Join(s.Dir, "opensm-"+at+".log"), Dumps: s.Dir,
 		MKey: 0x5e1f_0c4e_77aa_9d01, SMKey: 0x1b2c_3d4e_5f60_7182, SAKey: 0x93a4_b5c6_d7e8_f901, Priority: 14, Routing: "minhop", Sweep: 5, Console: "off"}
-	text, err := options.Generate(conf)
+	text, err := conf.GenerateOptions(settings)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -235,5 +235,5 @@ func hardened(t *testing.T, f *ibfabric.Fabric, s *ibnet.Sim, at string) options
 		t.Fatal(err)
 	}
 	s.StartOpenSM(t, at, partitions(), "-F", config)
-	return conf
+	return settings
 }

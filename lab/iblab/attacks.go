@@ -14,7 +14,7 @@ import (
 	"bulkhead/book"
 	"bulkhead/fabric"
 	"bulkhead/fabric/infiniband/mad"
-	"bulkhead/fabric/infiniband/opensm/partitions"
+	"bulkhead/fabric/infiniband/opensm/conf"
 	"bulkhead/fabric/infiniband/smp"
 	"bulkhead/fabric/infiniband/umadsim"
 	"bulkhead/lab/await"
@@ -448,7 +448,7 @@ func Attacks() []Attack {
 		{Name: "the manager starts again with default keys, and a leased node writes", By: "an administrator without opensm.conf", Ends: Detected, Check: "every port has an M_Key", Action: "locked down; nothing new is handed over until the keys are back", Where: written, Mount: defaultKeys},
 		{Name: "the manager fails over to one with a stale file", By: "a second manager that nobody kept up", Ends: Detected, Check: "missing-own-label", Action: "cut off, not open; nothing is written while it is master", Where: ourPortAlone, Mount: func(ctx context.Context, l *Lab) (func(context.Context) error, error) {
 			stale := filepath.Join(l.Dir, "stale.conf")
-			text, err := partitions.Checked(&partitions.Conf{})
+			text, err := conf.CheckedPartitions(&conf.Partitioning{})
 			if err == nil {
 				err = os.WriteFile(stale, text, 0o600)
 			}

@@ -19,10 +19,8 @@ import (
 	"bulkhead/book"
 	"bulkhead/claim"
 	"bulkhead/fabric"
-	"bulkhead/fabric/infiniband/notices"
 	"bulkhead/fabric/infiniband/opensm"
-	"bulkhead/fabric/infiniband/opensm/options"
-	"bulkhead/fabric/infiniband/opensm/partitions"
+	"bulkhead/fabric/infiniband/opensm/conf"
 	"bulkhead/fabric/infiniband/smp"
 	"bulkhead/fabric/infiniband/umadsim"
 	"bulkhead/keystore"
@@ -60,10 +58,10 @@ type Lab struct {
 
 	say     func(string)
 	options Options
-	conf    options.Settings
+	conf    conf.Settings
 	sm      *exec.Cmd
 	client  *smp.Client
-	notices *notices.Listener // nil if it is deaf
+	notices *opensm.Listener // nil if it is deaf
 	reader  opensm.Reader
 	others  []*exec.Cmd
 	skip    atomic.Int64 // by how much the M_Key leases' clock is ahead
@@ -118,18 +116,18 @@ func (l *Lab) startManager(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	l.conf = options.Settings{
+	l.conf = conf.Settings{
 		PortGUID: guid, Partitions: filepath.Join(l.Dir, "partitions.conf"), Log: filepath.Join(l.Dir, "opensm.log"), Dumps: l.Dir,
 		MKey: secret(), SMKey: secret(), SAKey: secret(), Priority: 14, Routing: "minhop", Sweep: 5, Console: "off",
 	}
-	text, err := options.Generate(l.conf)
+	text, err := conf.GenerateOptions(l.conf)
 	if err != nil {
 		return err
 	}
 	if err := os.WriteFile(filepath.Join(l.Dir, "opensm.conf"), text, 0o600); err != nil {
 		return err
 	}
-	first, err := partitions.Checked(&partitions.Conf{})
+	first, err := conf.CheckedPartitions(&conf.Partitioning{})
 	if err != nil {
 		return err
 	}
@@ -172,9 +170,9 @@ func (l *Lab) KillManager() error {
 // second starts a second manager with the keys of the first and a partition file
 // of its own, on the canary's host. Its priority is lower, so it stands by.
 func (l *Lab) second(guid uint64, partitions, log string) (*exec.Cmd, error) {
-	conf := l.conf
-	conf.PortGUID, conf.Partitions, conf.Priority, conf.Log = guid, partitions, 13, log
-	text, err := options.Generate(conf)
+	settings := l.conf
+	settings.PortGUID, settings.Partitions, settings.Priority, settings.Log = guid, partitions, 13, log
+	text, err := conf.GenerateOptions(settings)
 	if err != nil {
 		return nil, err
 	}
@@ -235,7 +233,7 @@ func (l *Lab) connect() error {
 	if at, err = umadsim.Open(umadsim.Options{Socket: l.Fabric.Name, Host: ibnet.Canary}); err != nil {
 		return err
 	}
-	l.notices = notices.New(at, notices.Options{Manager: func(ctx context.Context) (uint16, error) { return l.client.ManagerLID(ctx, keys) }})
+	l.notices = opensm.NewListener(at, opensm.ListenerOptions{Manager: func(ctx context.Context) (uint16, error) { return l.client.ManagerLID(ctx, keys) }})
 	l.Driver.Alarm = l.notices
 	return nil
 }

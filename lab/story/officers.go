@@ -4,7 +4,7 @@ import (
 	"context"
 
 	"bulkhead/book"
-	"bulkhead/claim/sshkey"
+	"bulkhead/claim"
 	"bulkhead/contract"
 )
 
@@ -14,7 +14,7 @@ func (t *Telling) registerKey(ctx context.Context, tenant string) error {
 	if signer == nil {
 		return nil
 	}
-	key, err := sshkey.Of(signer.PublicKey())
+	key, err := claim.SSHKeyOf(signer.PublicKey())
 	if err != nil {
 		return err
 	}

@@ -14,7 +14,7 @@ import (
 	"time"
 
 	"bulkhead/book"
-	"bulkhead/claim/sshkey"
+	"bulkhead/claim"
 	"bulkhead/contract"
 	"bulkhead/node"
 	"bulkhead/run"
@@ -60,7 +60,7 @@ type Telling struct {
 
 	// Officers is the keys with which tenants sign their own acts, by tenant; those that
 	// have none act by a token alone.
-	Officers map[string]sshkey.Signer
+	Officers map[string]claim.SSHSigner
 
 	// Progress, if set, is told how far the story is.
 	Progress func(now time.Time, what string)

@@ -20,7 +20,6 @@ import (
 	"bulkhead/bundle"
 	"bulkhead/bundle/bundletest"
 	"bulkhead/claim"
-	"bulkhead/claim/sshkey"
 	"bulkhead/contract"
 	"bulkhead/keystore"
 	"bulkhead/ledger"
@@ -101,9 +100,9 @@ func tell(t *testing.T, size string, seed uint64, log ledger.Log) *told {
 }
 
 // officersOf is a key for each tenant, the same in every run, so that a seed tells one story.
-func officersOf(t *testing.T, parts Parts) map[string]sshkey.Signer {
+func officersOf(t *testing.T, parts Parts) map[string]claim.SSHSigner {
 	t.Helper()
-	officers := map[string]sshkey.Signer{}
+	officers := map[string]claim.SSHSigner{}
 	for i, tenant := range []string{parts.Flagship.Tenant, parts.Tidewater.Tenant, parts.Research.Tenant} {
 		signer, err := ssh.NewSignerFromKey(ed25519.NewKeyFromSeed(bytes.Repeat([]byte{byte(i + 1)}, ed25519.SeedSize)))
 		if err != nil {
@@ -305,7 +304,7 @@ func (d *told) policy(t *testing.T, tenant string) *bundle.Policy {
 func (d *told) checkBundles(t *testing.T) {
 	for _, tenant := range []string{"flagship", "tidewater", "research"} {
 		policy := d.policy(t, tenant)
-		own, err := sshkey.Of(officersOf(t, d.cast)[tenant].PublicKey())
+		own, err := claim.SSHKeyOf(officersOf(t, d.cast)[tenant].PublicKey())
 		if err != nil {
 			t.Fatal(err)
 		}

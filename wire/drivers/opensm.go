@@ -17,10 +17,8 @@ import (
 	"bulkhead/custody"
 	"bulkhead/fabric"
 	"bulkhead/fabric/infiniband/mad"
-	"bulkhead/fabric/infiniband/notices"
 	"bulkhead/fabric/infiniband/opensm"
-	"bulkhead/fabric/infiniband/opensm/options"
-	"bulkhead/fabric/infiniband/opensm/partitions"
+	"bulkhead/fabric/infiniband/opensm/conf"
 	"bulkhead/fabric/infiniband/smp"
 	"bulkhead/fabric/infiniband/umad"
 	"bulkhead/fabric/infiniband/umadsim"
@@ -103,15 +101,15 @@ func (o *openSM) keys() (mkey, smkey uint64, err error) {
 	if err != nil {
 		return 0, 0, fmt.Errorf("options: %w; bulkhead drivers prepare writes a hardened one", err)
 	}
-	conf, err := options.Parse(text)
+	options, err := conf.ParseOptions(text)
 	if err != nil {
 		return 0, 0, fmt.Errorf("options %s: %w", path, err)
 	}
 	read := func(name string) uint64 {
-		if _, set := conf[name]; !set {
+		if _, set := options[name]; !set {
 			return 0 // OpenSM's default for the M_Key; the posture says what that costs
 		}
-		key, bad := strconv.ParseUint(conf[name], 0, 64)
+		key, bad := strconv.ParseUint(options[name], 0, 64)
 		if bad != nil && err == nil {
 			err = fmt.Errorf("options %s: %s: expected a number of 64 bits, as in 0x0123456789abcdef", path, name)
 		}
@@ -197,7 +195,7 @@ func (o *openSM) listen(client *smp.Client, keys smp.Keys, timeout time.Duration
 			return nil, way.Close, nil
 		}
 	}
-	l := notices.New(way, notices.Options{
+	l := opensm.NewListener(way, opensm.ListenerOptions{
 		Manager: func(ctx context.Context) (uint16, error) { return client.ManagerLID(ctx, keys) },
 		Say: func(subscribed bool, why error) {
 			if subscribed {
@@ -216,7 +214,7 @@ func (o *openSM) prepare(ctx context.Context) (did []string, err error) {
 	c := o.c
 	optionsPath, partitionsPath := o.at(c.Options), o.at(c.Partitions)
 	if _, err := os.Stat(partitionsPath); errors.Is(err, fs.ErrNotExist) {
-		closed, err := partitions.Checked(&partitions.Conf{})
+		closed, err := conf.CheckedPartitions(&conf.Partitioning{})
 		if err == nil {
 			err = (&opensm.File{Path: partitionsPath}).Put(ctx, closed, fabric.Fence{})
 		}
@@ -234,7 +232,7 @@ func (o *openSM) prepare(ctx context.Context) (did []string, err error) {
 	} else if !errors.Is(err, fs.ErrNotExist) {
 		return did, err
 	}
-	s := options.Settings{PortGUID: uint64(c.Port), Partitions: partitionsPath, Log: o.at(c.Log), Dumps: filepath.Dir(partitionsPath),
+	s := conf.Settings{PortGUID: uint64(c.Port), Partitions: partitionsPath, Log: o.at(c.Log), Dumps: filepath.Dir(partitionsPath),
 		Priority: c.Priority, Routing: c.Routing, Sweep: c.Sweep, IgnoreSMs: len(c.SMs) == 1, Console: "off"}
 	if c.ConsolePort != 0 {
 		s.Console, s.ConsolePort = "loopback", c.ConsolePort
@@ -258,13 +256,13 @@ func (o *openSM) prepare(ctx context.Context) (did []string, err error) {
 		s.PortGUID = uint64(c.SMs[0])
 	}
 	for _, key := range []*uint64{&s.MKey, &s.SMKey, &s.SAKey} {
-		for options.Weak(*key) {
+		for conf.WeakKey(*key) {
 			var b [8]byte
 			_, _ = rand.Read(b[:]) // never fails, see its documentation
 			*key = binary.BigEndian.Uint64(b[:])
 		}
 	}
-	text, err := options.Generate(s)
+	text, err := conf.GenerateOptions(s)
 	if err != nil {
 		return did, err
 	}

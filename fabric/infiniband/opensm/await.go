@@ -5,7 +5,7 @@ import (
 	"time"
 )
 
-// Alarm hears what devices tell their manager by themselves; notices.Listener is
+// Alarm hears what devices tell their manager by themselves; a [Listener] is
 // one. Nothing that it says is evidence: it makes the next look come sooner.
 type Alarm interface {
 	Count() uint64                               // how many notices so far

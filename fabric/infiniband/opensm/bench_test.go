@@ -15,7 +15,7 @@ import (
 	"bulkhead/fabric"
 	"bulkhead/fabric/infiniband"
 	"bulkhead/fabric/infiniband/opensm"
-	"bulkhead/fabric/infiniband/opensm/partitions"
+	"bulkhead/fabric/infiniband/opensm/conf"
 	"bulkhead/fabric/infiniband/smp"
 	"bulkhead/fabric/infiniband/umadsim"
 	"bulkhead/lab/ibnet"
@@ -85,7 +85,7 @@ func BenchmarkLease512(b *testing.B) {
 	hosts := benchNodes * site.Rails
 	sim := ibnet.Start(b, ibnet.Tree{Hosts: hosts + 2, PerLeaf: benchUnit, Spines: 4})
 	sm := ibnet.HostName(hosts)
-	conf, log := filepath.Join(sim.Dir, "partitions-"+sm+".conf"), filepath.Join(sim.Dir, "opensm-"+sm+".log")
+	file, log := filepath.Join(sim.Dir, "partitions-"+sm+".conf"), filepath.Join(sim.Dir, "opensm-"+sm+".log")
 	flush, pidFile := filepath.Join(sim.Dir, "opensm.conf"), filepath.Join(sim.Dir, "opensm.pid")
 	if err := os.WriteFile(flush, []byte("force_log_flush TRUE\n"), 0o600); err != nil {
 		b.Fatal(err)
@@ -105,7 +105,7 @@ func BenchmarkLease512(b *testing.B) {
 	b.Cleanup(func() { client.Close() })
 	d := &opensm.Driver{Site: s, Fabric: 0, Leaves: leaves, Origin: claim.Simulated,
 		Reader:  enforcing{&opensm.SMPReader{Client: client, Resweep: 5 * time.Second}},
-		Manager: &opensm.Manager{File: &opensm.File{Path: conf}, Reload: opensm.Signal{PIDFile: pidFile}, Bound: 5 * time.Minute, Again: time.Minute}}
+		Manager: &opensm.Manager{File: &opensm.File{Path: file}, Reload: opensm.Signal{PIDFile: pidFile}, Bound: 5 * time.Minute, Again: time.Minute}}
 	found, err := d.Look(false)
 	if err != nil {
 		b.Fatal(err)
@@ -158,11 +158,11 @@ func BenchmarkLease512(b *testing.B) {
 		ours += put(unit)
 		quiet()
 		// The next step, by OpenSM alone: its own file, as we would write it.
-		text, err := os.ReadFile(conf)
+		text, err := os.ReadFile(file)
 		if err != nil {
 			b.Fatal(err)
 		}
-		parsed, err := partitions.Parse(text)
+		parsed, err := conf.ParsePartitions(text)
 		if err != nil {
 			b.Fatal(err)
 		}
@@ -186,10 +186,10 @@ func BenchmarkLease512(b *testing.B) {
 				slices.Sort(p.Limited)
 			}
 		}
-		if text, err = partitions.Checked(parsed); err != nil {
+		if text, err = conf.CheckedPartitions(parsed); err != nil {
 			b.Fatal(err)
 		}
-		if err := os.WriteFile(conf, text, 0o600); err != nil {
+		if err := os.WriteFile(file, text, 0o600); err != nil {
 			b.Fatal(err)
 		}
 		before, began := ups(), time.Now()

@@ -8,7 +8,7 @@ import (
 	"reflect"
 	"testing"
 
-	"bulkhead/fabric/infiniband/opensm/partitions"
+	"bulkhead/fabric/infiniband/opensm/conf"
 	"bulkhead/fabric/infiniband/smp"
 	"bulkhead/lab/ibnet"
 )
@@ -16,11 +16,11 @@ import (
 // TestBothMembershipsWithOpenSM: with allow_both_pkeys a port that is both full and limited
 // holds two entries, as the model says, and its leaf port the full one alone.
 func TestBothMembershipsWithOpenSM(t *testing.T) {
-	conf := filepath.Join(t.TempDir(), "opensm.conf")
-	if err := os.WriteFile(conf, []byte("force_log_flush TRUE\nallow_both_pkeys TRUE\n"), 0o600); err != nil {
+	options := filepath.Join(t.TempDir(), "opensm.conf")
+	if err := os.WriteFile(options, []byte("force_log_flush TRUE\nallow_both_pkeys TRUE\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	l := startLab(t, "-F", conf)
+	l := startLab(t, "-F", options)
 	s := l.subnet()
 	s.Both = true
 	host := func(i int) string { return fmt.Sprintf("0x%016x", ibnet.HostPortGUID(i)) }
@@ -34,7 +34,7 @@ func TestBothMembershipsWithOpenSM(t *testing.T) {
 	} {
 		l.feed([]byte(defaultOnly))
 		l.feed([]byte(text))
-		e := partitions.Interpret([]byte(text), s)
+		e := conf.Interpret([]byte(text), s)
 		full, also := l.entries()
 		if want := hosts(e.Members, s); !reflect.DeepEqual(full, want) {
 			t.Errorf("%q: the hosts carry %v, the model says %v", text, full, want)

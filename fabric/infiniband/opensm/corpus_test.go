@@ -11,7 +11,7 @@ import (
 	"syscall"
 	"testing"
 
-	"bulkhead/fabric/infiniband/opensm/partitions"
+	"bulkhead/fabric/infiniband/opensm/conf"
 	"bulkhead/lab/ibnet"
 )
 
@@ -20,12 +20,12 @@ const hangUp = syscall.SIGHUP
 // compare feeds a text to OpenSM and compares what the hosts carry with the
 // model. Between two texts comes a file without partitions, so that each is
 // judged by itself.
-func (l *lab) compare(t *testing.T, name string, text []byte) partitions.Effect {
+func (l *lab) compare(t *testing.T, name string, text []byte) conf.Effect {
 	t.Helper()
 	l.feed([]byte(defaultOnly))
 	l.feed(text)
 	s := l.subnet()
-	e := partitions.Interpret(text, s)
+	e := conf.Interpret(text, s)
 	if got, want := l.members(), hosts(e.Members, s); !reflect.DeepEqual(got, want) {
 		t.Errorf("%s: the hosts carry %v, the model says %v (open %t, line %d: %s, uncertain %t)\n%.300q",
 			name, got, want, e.Open, e.Line, e.Why, e.Uncertain, text)
@@ -37,7 +37,7 @@ func (l *lab) compare(t *testing.T, name string, text []byte) partitions.Effect 
 // file.
 func TestCorpusWithOpenSM(t *testing.T) {
 	l := startLab(t)
-	files, err := filepath.Glob("partitions/testdata/corpus/*.conf")
+	files, err := filepath.Glob("conf/testdata/corpus/*.conf")
 	if err != nil || len(files) == 0 {
 		t.Fatalf("no corpus: %v", err)
 	}
@@ -50,7 +50,7 @@ func TestCorpusWithOpenSM(t *testing.T) {
 	}
 	l.feed([]byte(defaultOnly))
 	l.feed(nil)
-	if got := l.members(); len(got) != 1 || !got[partitions.DefaultKey][ibnet.HostPortGUID(0)] {
+	if got := l.members(); len(got) != 1 || !got[conf.DefaultPKey][ibnet.HostPortGUID(0)] {
 		t.Errorf("without a file the hosts carry %v, expected 0x7fff as full members: OpenSM was seen to open the fabric", got)
 	}
 	os.Remove(l.conf)
@@ -60,7 +60,7 @@ func TestCorpusWithOpenSM(t *testing.T) {
 	before := l.ups()
 	_ = l.sm.Signal(hangUp)
 	l.wait("a sweep with a folder for a file", func() bool { return l.ups() > before })
-	if got := l.members(); len(got) != 1 || !got[partitions.DefaultKey][ibnet.HostPortGUID(0)] {
+	if got := l.members(); len(got) != 1 || !got[conf.DefaultPKey][ibnet.HostPortGUID(0)] {
 		t.Errorf("with a folder for a file the hosts carry %v, expected 0x7fff as full members", got)
 	}
 	os.Remove(l.conf)
@@ -73,7 +73,7 @@ func TestWhatParsesIsApplied(t *testing.T) {
 	r := rand.New(rand.NewPCG(7, 8))
 	for i := range 40 {
 		c := someConf(r)
-		text, err := partitions.Checked(c)
+		text, err := conf.CheckedPartitions(c)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -84,11 +84,11 @@ func TestWhatParsesIsApplied(t *testing.T) {
 }
 
 // someConf names the lab's hosts and ports that do not exist.
-func someConf(r *rand.Rand) *partitions.Conf {
-	c := &partitions.Conf{}
+func someConf(r *rand.Rand) *conf.Partitioning {
+	c := &conf.Partitioning{}
 	key := uint16(0)
 	for range r.IntN(6) {
-		p := partitions.Partition{}
+		p := conf.Partition{}
 		key += 1 + uint16(r.IntN(5000))
 		p.Key = key
 		for guid := range members(r) {
@@ -124,12 +124,12 @@ func TestMutatedFilesWithOpenSM(t *testing.T) {
 	r := rand.New(rand.NewPCG(9, 10))
 	open, uncertain := 0, 0
 	for i := range 120 {
-		text, err := partitions.Checked(someConf(r))
+		text, err := conf.CheckedPartitions(someConf(r))
 		if err != nil {
 			t.Fatal(err)
 		}
 		mutant := damage(r, text)
-		if partitions.Interpret(mutant, l.subnet()).Uncertain || strings.Contains(string(mutant), "mgid") {
+		if conf.Interpret(mutant, l.subnet()).Uncertain || strings.Contains(string(mutant), "mgid") {
 			uncertain++
 			continue
 		}
@@ -137,7 +137,7 @@ func TestMutatedFilesWithOpenSM(t *testing.T) {
 		if e.Open {
 			open++
 		}
-		if _, err := partitions.Parse(mutant); err == nil && e.Open {
+		if _, err := conf.ParsePartitions(mutant); err == nil && e.Open {
 			t.Errorf("mutant %d is accepted and opens the fabric: %.300q", i, mutant)
 		}
 	}

@@ -1,14 +1,15 @@
 // Package opensm is the fabric.Driver of an InfiniBand subnet that an owner's OpenSM
 // manages: it writes its partitions. OpenSM is 3.3.23, as in Debian.
 //
-//   - the subpackage partitions is the language of partitions.conf, and what
-//     OpenSM makes of a file that it can't parse: it opens the fabric;
-//   - the subpackage options is opensm.conf: which settings harden it, which of
-//     them this OpenSM has, and which it lacks;
-//   - [Files] puts a file in place as a whole, fenced, and notices an edit by hand;
+//   - the subpackage conf is the files that OpenSM reads: which settings harden it, which
+//     of them this OpenSM lacks, and what it makes of a partitions.conf that it can't
+//     parse: it opens the fabric;
+//   - [File] puts a file in place as a whole, fenced, and notices an edit by hand;
 //   - [Manager] makes OpenSM read it again and waits until the devices follow;
 //   - [Driver] puts these together with a [Reader], which asks the devices
 //     themselves: OpenSM remembers what it wrote, and does not read it again;
+//   - [Listener] hears from subnet administration what devices tell the manager, so that
+//     the next look comes sooner;
 //   - [Posture] says, item by item, what stands between a tenant and the subnet.
 //
 // What OpenSM 3.3.23 does, and this package is built around:

@@ -12,7 +12,7 @@ import (
 	"bulkhead/claim"
 	"bulkhead/fabric"
 	"bulkhead/fabric/infiniband"
-	"bulkhead/fabric/infiniband/opensm/partitions"
+	"bulkhead/fabric/infiniband/opensm/conf"
 	"bulkhead/site"
 )
 
@@ -231,14 +231,14 @@ func (d *Driver) closeOver(ctx context.Context, rows map[site.Port]fabric.Row, f
 	want := maps.Clone(d.last)
 	if want == nil {
 		want = members{}
-		if ours, err := partitions.Parse(found); err == nil {
+		if ours, err := conf.ParsePartitions(found); err == nil {
 			want = byPort(ours)
 		}
 	}
 	for p, row := range rows {
 		want[d.Site.PortID[p]] = row.NIC
 	}
-	text, err := partitions.Checked(want.conf())
+	text, err := conf.CheckedPartitions(want.partitioning())
 	if err != nil {
 		return nil, err
 	}
@@ -272,11 +272,11 @@ func (d *Driver) write(ctx context.Context, rows map[site.Port]fabric.Row, f fab
 	}
 	believed := members{}
 	if text != nil {
-		conf, err := partitions.Parse(text)
+		ours, err := conf.ParsePartitions(text)
 		if err != nil {
 			return nil, err
 		}
-		believed = byPort(conf)
+		believed = byPort(ours)
 		d.last = maps.Clone(believed)
 	}
 	if len(rows) == 0 {
@@ -330,7 +330,7 @@ func sameTables(reading *fabric.Reading, row *fabric.Row) bool {
 // bring puts a configuration into force and waits for the ports of rows.
 // A leaf that did not answer at first is not waited for: its ports fail.
 func (d *Driver) bring(ctx context.Context, m members, rows map[site.Port]fabric.Row, f fabric.Fence) ([]fabric.PortError, error) {
-	text, err := partitions.Checked(m.conf())
+	text, err := conf.CheckedPartitions(m.partitioning())
 	if err != nil {
 		return nil, err
 	}

@@ -7,7 +7,7 @@ import (
 	"testing"
 
 	"bulkhead/fabric/infiniband/opensm"
-	"bulkhead/fabric/infiniband/opensm/options"
+	"bulkhead/fabric/infiniband/opensm/conf"
 	"bulkhead/fabric/infiniband/smp"
 	"bulkhead/fabric/infiniband/umadsim"
 	"bulkhead/lab/await"
@@ -21,17 +21,17 @@ import (
 func TestHardenedOpenSM(t *testing.T) {
 	sim := ibnet.Start(t, labTree)
 	host := ibnet.HostName(smHost)
-	text, err := options.Generate(options.Settings{PortGUID: ibnet.HostPortGUID(smHost), Partitions: filepath.Join(sim.Dir, "partitions-"+host+".conf"),
+	text, err := conf.GenerateOptions(conf.Settings{PortGUID: ibnet.HostPortGUID(smHost), Partitions: filepath.Join(sim.Dir, "partitions-"+host+".conf"),
 		Log: filepath.Join(sim.Dir, "opensm-"+host+".log"), Dumps: sim.Dir, MKey: 0x1122334455667788, SMKey: 0x99aabbccddeeff00, SAKey: 0x0123456789abcdef,
 		Priority: 14, Routing: "minhop", Sweep: 1, Console: "off"})
 	if err != nil {
 		t.Fatal(err)
 	}
-	conf := filepath.Join(sim.Dir, "opensm.conf")
-	if err := os.WriteFile(conf, text, 0o600); err != nil {
+	options := filepath.Join(sim.Dir, "opensm.conf")
+	if err := os.WriteFile(options, text, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	sim.StartOpenSM(t, host, defaultOnly, "-F", conf)
+	sim.StartOpenSM(t, host, defaultOnly, "-F", options)
 	said, err := os.ReadFile(filepath.Join(sim.Dir, "opensm-"+host+".out"))
 	if err != nil || strings.Contains(string(said), "Unrecognized") || !strings.Contains(string(said), "m_key_protection_level") {
 		t.Errorf("OpenSM said %s, error %v", said, err)

@@ -8,7 +8,7 @@ import (
 	"slices"
 	"testing"
 
-	"bulkhead/fabric/infiniband/opensm/partitions"
+	"bulkhead/fabric/infiniband/opensm/conf"
 	"bulkhead/fabric/infiniband/smp"
 	"bulkhead/fabric/infiniband/umadsim"
 	"bulkhead/lab/await"
@@ -117,24 +117,24 @@ func (l *lab) members() map[uint16]map[uint64]bool {
 }
 
 // subnet is what OpenSM sees there.
-func (l *lab) subnet() partitions.Subnet {
-	s := partitions.Subnet{Self: ibnet.HostPortGUID(smHost), Ports: map[uint64]partitions.Kind{}}
+func (l *lab) subnet() conf.Subnet {
+	s := conf.Subnet{Self: ibnet.HostPortGUID(smHost), Ports: map[uint64]conf.Kind{}}
 	for _, n := range l.swept.Nodes {
 		if n.IsSwitch() {
-			s.Ports[n.GUID] = partitions.Switch
+			s.Ports[n.GUID] = conf.Switch
 		} else {
-			s.Ports[n.GUID+1] = partitions.CA
+			s.Ports[n.GUID+1] = conf.CA
 		}
 	}
 	return s
 }
 
 // hosts leaves out what only switches carry: their port 0 is not read.
-func hosts(members map[uint16]map[uint64]bool, s partitions.Subnet) map[uint16]map[uint64]bool {
+func hosts(members map[uint16]map[uint64]bool, s conf.Subnet) map[uint16]map[uint64]bool {
 	out := map[uint16]map[uint64]bool{}
 	for key, ports := range members {
 		for guid, full := range ports {
-			if s.Ports[guid] != partitions.CA {
+			if s.Ports[guid] != conf.CA {
 				continue
 			}
 			if out[key] == nil {

@@ -17,7 +17,7 @@ import (
 	"bulkhead/fabric"
 	"bulkhead/fabric/fabrictest"
 	"bulkhead/fabric/infiniband/opensm"
-	"bulkhead/fabric/infiniband/opensm/options"
+	"bulkhead/fabric/infiniband/opensm/conf"
 	"bulkhead/lab/ibnet"
 	"bulkhead/site"
 )
@@ -158,16 +158,16 @@ func (r *rig) loses(t *testing.T) bool {
 func TestPosture(t *testing.T) {
 	r, _ := newRig(t)
 	dir := t.TempDir()
-	text, err := options.Generate(options.Settings{PortGUID: ibnet.HostPortGUID(suiteHosts), Partitions: r.lab.conf, Log: dir + "/log", Dumps: dir,
+	text, err := conf.GenerateOptions(conf.Settings{PortGUID: ibnet.HostPortGUID(suiteHosts), Partitions: r.lab.conf, Log: dir + "/log", Dumps: dir,
 		MKey: 0x1122334455667788, SMKey: 0x99aabbccddeeff00, SAKey: 0x0123456789abcdef, Priority: 15, Routing: "ftree", Sweep: 10, Console: "off"})
 	if err != nil {
 		t.Fatal(err)
 	}
-	conf := filepath.Join(dir, "opensm.conf")
-	if err := os.WriteFile(conf, text, 0o600); err != nil {
+	options := filepath.Join(dir, "opensm.conf")
+	if err := os.WriteFile(options, text, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	p := &opensm.Posture{Reader: r.driver.Reader, Partitions: r.driver.Manager.File, Options: conf, SMs: []uint64{ibnet.HostPortGUID(suiteHosts)}}
+	p := &opensm.Posture{Reader: r.driver.Reader, Partitions: r.driver.Manager.File, Options: options, SMs: []uint64{ibnet.HostPortGUID(suiteHosts)}}
 	check := func(name string) opensm.Check {
 		t.Helper()
 		report, err := p.Posture(t.Context())
@@ -207,7 +207,7 @@ func TestPosture(t *testing.T) {
 	if c := check("partitions.conf is ours and keeps the fabric closed"); c.OK || !strings.Contains(c.Evidence, "opens the fabric") {
 		t.Errorf("emptied file: %+v", c)
 	}
-	p.Options = conf + ".missing"
+	p.Options = options + ".missing"
 	if c := check("SM key"); c.OK || c.Grade != opensm.NotKnown {
 		t.Errorf("without opensm.conf: %+v", c)
 	}
@@ -228,7 +228,7 @@ func TestMeasuredPosture(t *testing.T) {
 	if err := file.Put(t.Context(), []byte(firstFile), fabric.Fence{}); err != nil {
 		t.Fatal(err)
 	}
-	text, err := options.Generate(options.Settings{PortGUID: 1, Partitions: file.Path, Log: dir + "/log", Dumps: dir,
+	text, err := conf.GenerateOptions(conf.Settings{PortGUID: 1, Partitions: file.Path, Log: dir + "/log", Dumps: dir,
 		MKey: 0x1122334455667788, SMKey: 0x99aabbccddeeff00, SAKey: 0x0123456789abcdef, Priority: 15, Routing: "ftree", Sweep: 10, Console: "off"})
 	if err != nil {
 		t.Fatal(err)

@@ -10,8 +10,7 @@ import (
 	"time"
 
 	"bulkhead/custody"
-	"bulkhead/fabric/infiniband/opensm/options"
-	"bulkhead/fabric/infiniband/opensm/partitions"
+	"bulkhead/fabric/infiniband/opensm/conf"
 )
 
 // How a check of the posture knows what it says.
@@ -83,12 +82,12 @@ func (p *Posture) partitionsCheck() Check {
 	c := Check{Name: "partitions.conf is ours and keeps the fabric closed", Grade: Configured, Why: "OpenSM opens the fabric on a file that it can't parse"}
 	text, err := p.Partitions.Read()
 	if err == nil {
-		_, err = partitions.Parse(text)
+		_, err = conf.ParsePartitions(text)
 	}
 	switch {
 	case errors.Is(err, ErrEdited):
 		c.Evidence = err.Error()
-		if e := partitions.Interpret(text, partitions.Subnet{}); e.Open {
+		if e := conf.Interpret(text, conf.Subnet{}); e.Open {
 			c.Evidence += fmt.Sprintf("; OpenSM opens the fabric on it (line %d: %s)", e.Line, e.Why)
 		}
 	case err != nil:
@@ -105,28 +104,28 @@ func (p *Posture) started() (map[string]string, error) {
 	if err != nil {
 		return nil, err
 	}
-	return options.Parse(text)
+	return conf.ParseOptions(text)
 }
 
 func (p *Posture) optionChecks() []Check {
 	var out []Check
-	conf, err := p.started()
-	for _, i := range options.Items() {
-		c := Check{Name: i.Name, Grade: Configured, Why: i.Why}
+	options, err := p.started()
+	for _, d := range conf.Demands() {
+		c := Check{Name: d.Name, Grade: Configured, Why: d.Why}
 		switch {
-		case i.Option == "":
-			c.Grade, c.Evidence = NotHere, i.Lacks
+		case d.Option == "":
+			c.Grade, c.Evidence = NotHere, d.Lacks
 		case err != nil:
 			c.Grade, c.Evidence = NotKnown, err.Error()
 		default:
-			if bad := i.Holds(conf); bad != nil {
+			if bad := d.Holds(options); bad != nil {
 				c.Evidence = bad.Error()
 			} else {
-				c.OK, c.Evidence = true, i.Option+" in "+p.Options
+				c.OK, c.Evidence = true, d.Option+" in "+p.Options
 			}
 		}
-		if i.Option == "partition_config_file" && c.OK && conf[i.Option] != p.Partitions.Path {
-			c.OK, c.Evidence = false, fmt.Sprintf("OpenSM reads %s, and %s is written", conf[i.Option], p.Partitions.Path)
+		if d.Option == "partition_config_file" && c.OK && options[d.Option] != p.Partitions.Path {
+			c.OK, c.Evidence = false, fmt.Sprintf("OpenSM reads %s, and %s is written", options[d.Option], p.Partitions.Path)
 		}
 		out = append(out, c)
 	}
@@ -176,8 +175,8 @@ func (p *Posture) measured(g Guard, err error) []Check {
 		return out
 	}
 	set(1, ports(func(q PortGuard) bool { return !q.MKey }), all)
-	set(2, ports(func(q PortGuard) bool { return q.Level < options.MKeyProtection }), all)
-	set(3, ports(func(q PortGuard) bool { return q.Lease < 1 || q.Lease > options.MKeyLease }), all)
+	set(2, ports(func(q PortGuard) bool { return q.Level < conf.MKeyProtection }), all)
+	set(3, ports(func(q PortGuard) bool { return q.Lease < 1 || q.Lease > conf.MKeyLease }), all)
 	var masters, strangers, waiting, badKeys []string
 	master := SM{}
 	for _, m := range g.Managers {
@@ -194,7 +193,7 @@ func (p *Posture) measured(g Guard, err error) []Check {
 		if !m.Master && m.Priority >= master.Priority {
 			waiting = append(waiting, name)
 		}
-		if m.SMKey != 0 && (options.Weak(m.SMKey) || p.SMKey != 0 && m.SMKey != p.SMKey) {
+		if m.SMKey != 0 && (conf.WeakKey(m.SMKey) || p.SMKey != 0 && m.SMKey != p.SMKey) {
 			badKeys = append(badKeys, name)
 		}
 	}

@@ -5,20 +5,20 @@ import (
 	"slices"
 
 	"bulkhead/fabric"
-	"bulkhead/fabric/infiniband/opensm/partitions"
+	"bulkhead/fabric/infiniband/opensm/conf"
 	"bulkhead/site"
 )
 
 // always is what OpenSM gives every port, whatever partitions.conf says: the
 // default partition as a limited member. There is no way to take it away.
-var always = fabric.Limited(partitions.DefaultKey)
+var always = fabric.Limited(conf.DefaultPKey)
 
 // floor returns the row that OpenSM makes of a row: with what it always gives.
 // A row that names the default partition itself is left as it is.
 func floor(row fabric.Row) fabric.Row {
 	row = row.Clone()
 	for _, side := range []*[]fabric.Member{&row.NIC, &row.Leaf} {
-		if !slices.ContainsFunc(*side, func(m fabric.Member) bool { return m.Value() == partitions.DefaultKey }) {
+		if !slices.ContainsFunc(*side, func(m fabric.Member) bool { return m.Value() == conf.DefaultPKey }) {
 			*side = append(*side, always)
 			slices.Sort(*side)
 		}
@@ -41,7 +41,7 @@ func expressible(row fabric.Row, service bool) error {
 			return fmt.Errorf("0x%04x is asked for as full and as limited: OpenSM gives one of the two", m.Value())
 		}
 		seen[m.Value()] = m
-		if fabric.IsShared(site.InfiniBand, m.Value()) && m.IsFull() && !(service && m.Value() == partitions.DefaultKey) {
+		if fabric.IsShared(site.InfiniBand, m.Value()) && m.IsFull() && !(service && m.Value() == conf.DefaultPKey) {
 			return fmt.Errorf("full member of 0x%04x, which all share: only service ports are that, in 0x7fff", m.Value())
 		}
 	}
@@ -53,7 +53,7 @@ type members map[uint64][]fabric.Member
 
 // byPort turns a configuration round. The default partition's limited members are
 // everybody and not named.
-func byPort(c *partitions.Conf) members {
+func byPort(c *conf.Partitioning) members {
 	m := members{}
 	for i := range c.Partitions {
 		p := &c.Partitions[i]
@@ -67,9 +67,9 @@ func byPort(c *partitions.Conf) members {
 	return m
 }
 
-// conf turns it back. Equal members give equal configurations.
-func (m members) conf() *partitions.Conf {
-	parts := map[uint16]*partitions.Partition{}
+// partitioning turns it back. Equal members give equal files.
+func (m members) partitioning() *conf.Partitioning {
+	parts := map[uint16]*conf.Partition{}
 	for guid, list := range m {
 		for _, member := range list {
 			if member == always {
@@ -77,7 +77,7 @@ func (m members) conf() *partitions.Conf {
 			}
 			key := uint16(member.Value())
 			if parts[key] == nil {
-				parts[key] = &partitions.Partition{Key: key}
+				parts[key] = &conf.Partition{Key: key}
 			}
 			if p := parts[key]; member.IsFull() {
 				p.Full = append(p.Full, guid)
@@ -86,7 +86,7 @@ func (m members) conf() *partitions.Conf {
 			}
 		}
 	}
-	c := &partitions.Conf{}
+	c := &conf.Partitioning{}
 	for _, p := range parts {
 		slices.Sort(p.Full)
 		p.Full = slices.Compact(p.Full)
@@ -94,7 +94,7 @@ func (m members) conf() *partitions.Conf {
 		p.Limited = slices.Compact(p.Limited)
 		c.Partitions = append(c.Partitions, *p)
 	}
-	slices.SortFunc(c.Partitions, func(a, b partitions.Partition) int { return int(a.Key) - int(b.Key) })
+	slices.SortFunc(c.Partitions, func(a, b conf.Partition) int { return int(a.Key) - int(b.Key) })
 	return c
 }
 

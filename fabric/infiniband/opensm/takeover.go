@@ -10,27 +10,27 @@ import (
 
 	"bulkhead/claim"
 	"bulkhead/fabric"
-	"bulkhead/fabric/infiniband/opensm/partitions"
+	"bulkhead/fabric/infiniband/opensm/conf"
 	"bulkhead/site"
 )
 
 // Found is a partitions.conf that is not the one that was put last, for an
 // operator to look at.
 type Found struct {
-	Text   []byte            // nil: there is none
-	Digest claim.Digest      // to name it in TakeOver
-	Edited error             // ErrEdited, or nil: it is ours
-	Ours   *partitions.Conf  // what it says, if it is of our shape
-	Effect partitions.Effect // what OpenSM makes of it, with every port of the fabric a host's
+	Text   []byte             // nil: there is none
+	Digest claim.Digest       // to name it in TakeOver
+	Edited error              // ErrEdited, or nil: it is ours
+	Ours   *conf.Partitioning // what it says, if it is of our shape
+	Effect conf.Effect        // what OpenSM makes of it, with every port of the fabric a host's
 }
 
 // Look returns what is in place, and what OpenSM makes of it as it was started.
 func (g *Guarded) Look() (Found, error) {
-	conf, err := g.Guard.started()
+	options, err := g.Guard.started()
 	if err != nil {
 		return Found{}, fmt.Errorf("options %s: %w", g.Guard.Options, err)
 	}
-	return g.Driver.Look(conf["allow_both_pkeys"] == "TRUE") // without the line it is FALSE
+	return g.Driver.Look(options["allow_both_pkeys"] == "TRUE") // without the line it is FALSE
 }
 
 // Look returns what is in place. both says whether OpenSM was started with
@@ -41,17 +41,17 @@ func (d *Driver) Look(both bool) (Found, error) {
 		return Found{}, err
 	}
 	found := Found{Text: text, Digest: claim.DigestOf(text), Edited: err}
-	found.Ours, _ = partitions.Parse(text)
-	s := partitions.Subnet{Ports: map[uint64]partitions.Kind{}, Both: both}
+	found.Ours, _ = conf.ParsePartitions(text)
+	s := conf.Subnet{Ports: map[uint64]conf.Kind{}, Both: both}
 	if len(d.SMs) > 0 {
 		s.Self = d.SMs[0]
 	}
 	for p, guid := range d.Site.PortID {
 		if d.Site.FabricOf(site.Port(p)) == d.Fabric {
-			s.Ports[guid] = partitions.CA
+			s.Ports[guid] = conf.CA
 		}
 	}
-	found.Effect = partitions.Interpret(text, s)
+	found.Effect = conf.Interpret(text, s)
 	return found, nil
 }
 
@@ -71,11 +71,11 @@ func (d *Driver) Keep(found Found) (kept, lost []Membership) {
 	for key, ports := range found.Effect.Members {
 		for guid, full := range ports {
 			m := Membership{key, guid, full}
-			if found.Effect.Also[key][guid] && key != partitions.DefaultKey {
+			if found.Effect.Also[key][guid] && key != conf.DefaultPKey {
 				lost = append(lost, Membership{key, guid, false})
 			}
 			switch {
-			case key != partitions.DefaultKey:
+			case key != conf.DefaultPKey:
 				kept = append(kept, m)
 			case full && d.serves(guid):
 				kept = append(kept, m)
@@ -98,7 +98,7 @@ func (f *Found) Same() [][]uint16 {
 	var order []claim.Digest
 	for _, key := range slices.Sorted(maps.Keys(f.Effect.Members)) {
 		members := f.Effect.Members[key]
-		if key == partitions.DefaultKey || len(members) < 2 {
+		if key == conf.DefaultPKey || len(members) < 2 {
 			continue
 		}
 		var text []byte
@@ -136,7 +136,7 @@ func (d *Driver) Everybody(found Found) (keys []uint16) {
 				full++
 			}
 		}
-		if key != partitions.DefaultKey && full >= ports && ports > 1 {
+		if key != conf.DefaultPKey && full >= ports && ports > 1 {
 			keys = append(keys, key)
 		}
 	}
@@ -160,7 +160,7 @@ func (d *Driver) TakeOverAsIs(ctx context.Context, found Found) error {
 		}
 		want[k.Port] = append(want[k.Port], m)
 	}
-	text, err := partitions.Checked(want.conf())
+	text, err := conf.CheckedPartitions(want.partitioning())
 	if err != nil {
 		return err
 	}

@@ -6,7 +6,7 @@ import (
 
 	"bulkhead/claim"
 	"bulkhead/fabric"
-	"bulkhead/fabric/infiniband/opensm/partitions"
+	"bulkhead/fabric/infiniband/opensm/conf"
 	"bulkhead/site"
 )
 
@@ -43,7 +43,7 @@ func (d *Driver) TakeOver(ctx context.Context, rows []fabric.PortRow, f fabric.F
 		row := floor(r.Row)
 		want[guid], asked[r.Port] = row.NIC, row
 	}
-	text, err := partitions.Checked(want.conf())
+	text, err := conf.CheckedPartitions(want.partitioning())
 	if err != nil {
 		return nil, err
 	}

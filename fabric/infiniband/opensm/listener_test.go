@@ -1,4 +1,4 @@
-package notices
+package opensm
 
 import (
 	"context"
@@ -13,8 +13,8 @@ import (
 	"bulkhead/lab/await"
 )
 
-// manager is a transport with subnet administration at its other end.
-type manager struct {
+// administration is a transport with subnet administration at its other end.
+type administration struct {
 	out chan mad.Packet
 
 	mu       sync.Mutex
@@ -25,9 +25,9 @@ type manager struct {
 	closed   bool
 }
 
-func newManager() *manager { return &manager{out: make(chan mad.Packet, 64)} }
+func newAdministration() *administration { return &administration{out: make(chan mad.Packet, 64)} }
 
-func (m *manager) Send(lid uint16, p *mad.Packet) error {
+func (m *administration) Send(lid uint16, p *mad.Packet) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	s, err := mad.ParseSA(p)
@@ -44,7 +44,7 @@ func (m *manager) Send(lid uint16, p *mad.Packet) error {
 	return nil
 }
 
-func (m *manager) Recv(p *mad.Packet) (bool, error) {
+func (m *administration) Recv(p *mad.Packet) (bool, error) {
 	got, open := <-m.out
 	if !open {
 		return false, net.ErrClosed
@@ -53,7 +53,7 @@ func (m *manager) Recv(p *mad.Packet) (bool, error) {
 	return false, nil
 }
 
-func (m *manager) Close() error {
+func (m *administration) Close() error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if !m.closed {
@@ -63,13 +63,13 @@ func (m *manager) Close() error {
 	return nil
 }
 
-func (m *manager) set(deaf bool, status mad.Status) {
+func (m *administration) set(deaf bool, status mad.Status) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.deaf, m.status = deaf, status
 }
 
-func (m *manager) seen() (asked []mad.InformInfo, answered []mad.Packet) {
+func (m *administration) seen() (asked []mad.InformInfo, answered []mad.Packet) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	return slices.Clone(m.asked), slices.Clone(m.answered)
@@ -89,20 +89,20 @@ func within(t *testing.T) context.Context {
 	return ctx
 }
 
-func begin(t *testing.T, m *manager, o Options) *Listener {
+func beginListener(t *testing.T, m *administration, o ListenerOptions) *Listener {
 	t.Helper()
 	if o.Manager == nil {
 		o.Manager = func(context.Context) (uint16, error) { return 3, nil }
 	}
 	o.Renew, o.Patience = 10*time.Millisecond, 50*time.Millisecond
-	l := New(m, o)
+	l := NewListener(m, o)
 	t.Cleanup(func() { _ = l.Close() })
 	return l
 }
 
 func TestListener(t *testing.T) {
-	m := newManager()
-	l := begin(t, m, Options{})
+	m := newAdministration()
+	l := beginListener(t, m, ListenerOptions{})
 	ctx := within(t)
 	if l.Count() != 0 || l.Subscribed() {
 		t.Fatal("it has begun before anybody waits")
@@ -133,9 +133,9 @@ func TestListener(t *testing.T) {
 
 // What is no report, and no answer to what was asked, changes nothing.
 func TestListenerIgnores(t *testing.T) {
-	m := newManager()
+	m := newAdministration()
 	m.set(true, 0)
-	l := begin(t, m, Options{})
+	l := beginListener(t, m, ListenerOptions{})
 	short, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
 	defer cancel()
 	forged := (&mad.SA{Method: mad.GetResp, TID: 12345, Attribute: mad.AttrInformInfo}).Encode()
@@ -154,10 +154,10 @@ func TestListenerIgnores(t *testing.T) {
 // A manager that was silent, or refused, has told nothing meanwhile: when it takes the
 // subscription again, that is a reason to look.
 func TestListenerSubscribesAgain(t *testing.T) {
-	m := newManager()
+	m := newAdministration()
 	var mu sync.Mutex
 	var said []bool
-	l := begin(t, m, Options{Say: func(subscribed bool, why error) {
+	l := beginListener(t, m, ListenerOptions{Say: func(subscribed bool, why error) {
 		mu.Lock()
 		defer mu.Unlock()
 		said = append(said, subscribed)
@@ -193,7 +193,7 @@ func TestListenerWithoutManager(t *testing.T) {
 		"none":    func(context.Context) (uint16, error) { return 0, nil },
 	} {
 		said := make(chan error, 1)
-		l := begin(t, newManager(), Options{Manager: who, Say: func(_ bool, why error) { said <- why }})
+		l := beginListener(t, newAdministration(), ListenerOptions{Manager: who, Say: func(_ bool, why error) { said <- why }})
 		over, cancel := context.WithCancel(t.Context())
 		cancel()
 		if l.Wait(over, 0) == nil {
@@ -207,11 +207,11 @@ func TestListenerWithoutManager(t *testing.T) {
 
 // A transport that ends is final, and who closes an idle listener does not wait.
 func TestListenerEnds(t *testing.T) {
-	if err := New(newManager(), Options{Manager: func(context.Context) (uint16, error) { return 3, nil }}).Close(); err != nil {
+	if err := NewListener(newAdministration(), ListenerOptions{Manager: func(context.Context) (uint16, error) { return 3, nil }}).Close(); err != nil {
 		t.Error(err)
 	}
-	m := newManager()
-	l := begin(t, m, Options{})
+	m := newAdministration()
+	l := beginListener(t, m, ListenerOptions{})
 	if err := l.Wait(within(t), 0); err != nil {
 		t.Fatal(err)
 	}

@@ -1,4 +1,4 @@
-package webhook
+package api
 
 import (
 	"bytes"
@@ -24,13 +24,13 @@ import (
 	"bulkhead/ledger"
 )
 
-// queueLimit is how many events may wait for one receiver. What comes beyond
+// webhookQueueLimit is how many events may wait for one receiver. What comes beyond
 // drops the oldest of them, with a log line and a count: the ledger has it all
 // the same.
-const queueLimit = 1024
+const webhookQueueLimit = 1024
 
-// tryLimit is how often one event is tried: for about a day, see backOff.
-const tryLimit = 300
+// webhookTryLimit is how often one event is tried: for about a day, see backOff.
+const webhookTryLimit = 300
 
 // backOff is how long a receiver is left alone after so many tries that failed:
 // from a second to five minutes.
@@ -55,7 +55,7 @@ type Notifier struct {
 
 // receiver is one webhook with what waits for it.
 type receiver struct {
-	Hook
+	Webhook
 	number int // in the file, from 1: its name in metrics, which name no tenant
 	id     string
 	scope  string
@@ -64,7 +64,7 @@ type receiver struct {
 	mu      sync.Mutex
 	told    uint64   // position in the ledger up to which it was told
 	waiting []uint64 // positions of what it is to be told; the first is being tried
-	counts  [len(countNames)]uint64
+	counts  [len(webhookCountNames)]uint64
 }
 
 // What is counted of each receiver.
@@ -74,11 +74,11 @@ const (
 	countDropped
 )
 
-var countNames = [...]string{"delivered", "failed_tries", "dropped"}
+var webhookCountNames = [...]string{"delivered", "failed_tries", "dropped"}
 
-// Open continues where the state file says. A receiver that is not in it is
+// OpenNotifier continues where the state file says. A receiver that is not in it is
 // told of what comes from now on.
-func Open(ctx context.Context, hooks []Hook, keys *keystore.Store, entries ledger.Log, state string, log *slog.Logger) (*Notifier, error) {
+func OpenNotifier(ctx context.Context, hooks []Webhook, keys *keystore.Store, entries ledger.Log, state string, log *slog.Logger) (*Notifier, error) {
 	c := &Notifier{keys: keys, entries: entries, state: state, log: log, backOff: backOff}
 	positions := map[string]uint64{}
 	data, err := custody.ReadFile(state, custody.Small)
@@ -99,7 +99,7 @@ func Open(ctx context.Context, hooks []Hook, keys *keystore.Store, entries ledge
 	from := head
 	for i, hook := range hooks {
 		sum := sha256.Sum256([]byte(hook.Tenant + "\n" + string(hook.URL))) // an address may hold a secret
-		r := &receiver{Hook: hook, number: i + 1, id: hex.EncodeToString(sum[:8]), scope: book.SiteScope, wake: make(chan struct{}, 1)}
+		r := &receiver{Webhook: hook, number: i + 1, id: hex.EncodeToString(sum[:8]), scope: book.SiteScope, wake: make(chan struct{}, 1)}
 		if hook.Tenant != "" {
 			r.scope = book.TenantScope(hook.Tenant)
 		}
@@ -132,7 +132,7 @@ func (c *Notifier) Feed(entries []ledger.Entry) {
 }
 
 func (c *Notifier) queue(e *ledger.Entry) {
-	if !told(e) {
+	if !worthACall(e) {
 		return
 	}
 	for _, r := range c.receivers {
@@ -158,7 +158,7 @@ func (r *receiver) add(position uint64) (lost uint64) {
 	if position <= r.told {
 		return 0
 	}
-	if len(r.waiting) == queueLimit { // the first is being tried: it stays
+	if len(r.waiting) == webhookQueueLimit { // the first is being tried: it stays
 		lost = r.waiting[1]
 		r.waiting = slices.Delete(r.waiting, 1, 2)
 		r.counts[countDropped]++
@@ -223,7 +223,7 @@ func (c *Notifier) tellAll(ctx context.Context, r *receiver) {
 		what := countDelivered
 		if !delivered {
 			what = countDropped
-			c.log.Error("webhook dropped: given up", "receiver", r.number, "url", r.URL, "entry", position, "tries", tryLimit)
+			c.log.Error("webhook dropped: given up", "receiver", r.number, "url", r.URL, "entry", position, "tries", webhookTryLimit)
 		}
 		r.finish(what)
 		if err := c.save(); err != nil {
@@ -244,7 +244,7 @@ func (c *Notifier) tell(ctx context.Context, r *receiver, position uint64) (deli
 		}
 		r.count(countFailed)
 		c.log.Warn("webhook", "receiver", r.number, "url", r.URL, "entry", position, "try", try, "why", trouble.Error())
-		if try == tryLimit {
+		if try == webhookTryLimit {
 			return false
 		}
 		select {
@@ -260,11 +260,11 @@ func (c *Notifier) post(ctx context.Context, r *receiver, position uint64) error
 		if err != nil {
 			return err
 		}
-		body, err := c.sign(event{e.Scope, e.ScopeSeq, e.Time, e.Kind, bytes.Clone(e.Body)})
+		body, err := c.sign(webhookEvent{e.Scope, e.ScopeSeq, e.Time, e.Kind, bytes.Clone(e.Body)})
 		if err != nil {
 			return err
 		}
-		return send(ctx, r.URL, body)
+		return sendWebhook(ctx, r.URL, body)
 	}
 	return fmt.Errorf("the ledger has no entry %d", position)
 }
@@ -287,14 +287,14 @@ func (c *Notifier) save() error {
 }
 
 var (
-	waitingDesc = prometheus.NewDesc("bulkhead_webhook_waiting", "Events that wait for a receiver.", []string{"receiver"}, nil)
-	eventsDesc  = prometheus.NewDesc("bulkhead_webhook_events_total", "Events by what became of them, since the start.", []string{"receiver", "what"}, nil)
+	webhooksWaiting = prometheus.NewDesc("bulkhead_webhook_waiting", "Events that wait for a receiver.", []string{"receiver"}, nil)
+	webhookEvents   = prometheus.NewDesc("bulkhead_webhook_events_total", "Events by what became of them, since the start.", []string{"receiver", "what"}, nil)
 )
 
 // Describe implements prometheus.Collector.
 func (c *Notifier) Describe(ch chan<- *prometheus.Desc) {
-	ch <- waitingDesc
-	ch <- eventsDesc
+	ch <- webhooksWaiting
+	ch <- webhookEvents
 }
 
 // Collect implements prometheus.Collector.
@@ -304,9 +304,9 @@ func (c *Notifier) Collect(ch chan<- prometheus.Metric) {
 		waiting, counts := len(r.waiting), r.counts
 		r.mu.Unlock()
 		number := strconv.Itoa(r.number)
-		ch <- prometheus.MustNewConstMetric(waitingDesc, prometheus.GaugeValue, float64(waiting), number)
+		ch <- prometheus.MustNewConstMetric(webhooksWaiting, prometheus.GaugeValue, float64(waiting), number)
 		for what, n := range counts {
-			ch <- prometheus.MustNewConstMetric(eventsDesc, prometheus.CounterValue, float64(n), number, countNames[what])
+			ch <- prometheus.MustNewConstMetric(webhookEvents, prometheus.CounterValue, float64(n), number, webhookCountNames[what])
 		}
 	}
 }

@@ -1,4 +1,4 @@
-package webhook
+package api
 
 import (
 	"bytes"
@@ -17,19 +17,20 @@ import (
 	"bulkhead/node"
 )
 
-// Hook is one address that is told. A tenant's is told of its own scope only.
-type Hook struct {
+// Webhook is one address that is told what happened, signed. A tenant's is told of its
+// own scope only.
+type Webhook struct {
 	URL    SecretURL `yaml:"url"`
 	Tenant string    `yaml:"tenant"` // "" is the owner: the site's scope, and every tenant's replacements and late tranches
 }
 
-// predicate is the type of the statement that is posted.
-const predicate = "bulkhead/webhook/1"
+// webhookPredicate is the type of the statement that is posted.
+const webhookPredicate = "bulkhead/webhook/1"
 
-// Parse reads and checks a file of webhooks, YAML.
-func Parse(file string, data []byte) ([]Hook, error) {
+// ParseWebhooks reads and checks a file of webhooks, YAML.
+func ParseWebhooks(file string, data []byte) ([]Webhook, error) {
 	var all struct {
-		Webhooks []Hook `yaml:"webhooks"`
+		Webhooks []Webhook `yaml:"webhooks"`
 	}
 	if err := claim.DecodeYAML(file, data, len(data), "webhooks, a list with a url each", &all); err != nil {
 		return nil, errors.New(withoutAddresses(err.Error())) // somebody may have written one for a field
@@ -45,9 +46,9 @@ func Parse(file string, data []byte) ([]Hook, error) {
 	return all.Webhooks, nil
 }
 
-// told says whether an entry is worth a call: drift, the brake, a clock that needs a
+// worthACall says whether an entry is worth a call: drift, the brake, a clock that needs a
 // person, what was taken off a log, quarantine, replacements and late tranches.
-func told(e *ledger.Entry) bool {
+func worthACall(e *ledger.Entry) bool {
 	switch e.Kind {
 	case book.KindClockDoubted, book.KindClockSettled, book.KindClockConfirmed, ledger.KindSetAside, ledger.KindTakenOff:
 		return true
@@ -63,9 +64,9 @@ func told(e *ledger.Entry) bool {
 	return false
 }
 
-// event is what is posted, inside a signed statement (DSSE). A receiver that
+// webhookEvent is what is posted, inside a signed statement (DSSE). A receiver that
 // gets it twice knows it by scope and number.
-type event struct {
+type webhookEvent struct {
 	Scope  string          `json:"scope"`
 	Number uint64          `json:"scope_seq"`
 	Time   time.Time       `json:"time"`
@@ -73,7 +74,7 @@ type event struct {
 	Body   json.RawMessage `json:"body"`
 }
 
-func (c *Notifier) sign(e event) ([]byte, error) {
+func (c *Notifier) sign(e webhookEvent) ([]byte, error) {
 	signer, err := c.keys.Statement(claim.PurposeWebhook)
 	if err != nil {
 		return nil, err
@@ -82,7 +83,7 @@ func (c *Notifier) sign(e event) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	statement, err := claim.NewStatement(fmt.Sprintf("%s/%d", e.Scope, e.Number), claim.DigestOf(said), predicate, json.RawMessage(said))
+	statement, err := claim.NewStatement(fmt.Sprintf("%s/%d", e.Scope, e.Number), claim.DigestOf(said), webhookPredicate, json.RawMessage(said))
 	if err != nil {
 		return nil, err
 	}
@@ -92,7 +93,7 @@ func (c *Notifier) sign(e event) ([]byte, error) {
 // toReceivers follows no redirect: events go where the operator said.
 var toReceivers = &http.Client{CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
 
-func send(ctx context.Context, to SecretURL, body []byte) error {
+func sendWebhook(ctx context.Context, to SecretURL, body []byte) error {
 	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
 	defer cancel()
 	request, err := http.NewRequestWithContext(ctx, http.MethodPost, string(to), bytes.NewReader(body))

@@ -1,4 +1,4 @@
-package webhook
+package api
 
 import (
 	"bytes"
@@ -60,9 +60,9 @@ func newHooked(t *testing.T) *hooked {
 	return &hooked{log: memory.New(), keys: keys, state: filepath.Join(t.TempDir(), "webhooks.json"), scopes: map[string]uint64{}}
 }
 
-func (w *hooked) notifier(t *testing.T, hooks ...Hook) *Notifier {
+func (w *hooked) notifier(t *testing.T, hooks ...Webhook) *Notifier {
 	t.Helper()
-	c, err := Open(context.Background(), hooks, w.keys, w.log, w.state, slog.New(slog.NewTextHandler(&w.said, nil)))
+	c, err := OpenNotifier(context.Background(), hooks, w.keys, w.log, w.state, slog.New(slog.NewTextHandler(&w.said, nil)))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -113,7 +113,7 @@ type listener struct {
 
 func listen(t *testing.T, answer func() int) listener {
 	t.Helper()
-	routes := make(chan string, 10*queueLimit)
+	routes := make(chan string, 10*webhookQueueLimit)
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		body, _ := io.ReadAll(r.Body)
 		if code := answer(); code != http.StatusOK {
@@ -162,7 +162,7 @@ func TestADeadReceiverDelaysNobody(t *testing.T) {
 	t.Cleanup(dead.Close)
 	t.Cleanup(func() { close(hang) })
 	alive := listen(t, always(http.StatusOK))
-	c := w.notifier(t, Hook{URL: SecretURL(dead.URL), Tenant: "acme"}, Hook{URL: SecretURL(alive.URL), Tenant: "acme"})
+	c := w.notifier(t, Webhook{URL: SecretURL(dead.URL), Tenant: "acme"}, Webhook{URL: SecretURL(alive.URL), Tenant: "acme"})
 	w.run(t, c)
 	for i := range 20 {
 		w.happen(t, c, late("tenant/acme", i))
@@ -181,7 +181,7 @@ func TestEventsOutliveARestart(t *testing.T) {
 	code := http.StatusOK
 	set := func(to int) { mu.Lock(); code = to; mu.Unlock() }
 	l := listen(t, func() int { mu.Lock(); defer mu.Unlock(); return code })
-	hook := Hook{URL: SecretURL(l.URL), Tenant: "acme"}
+	hook := Webhook{URL: SecretURL(l.URL), Tenant: "acme"}
 	w.happen(t, nil, late("tenant/acme", 99)) // before it was known: not told
 	c := w.notifier(t, hook)
 	stop := w.run(t, c)
@@ -216,13 +216,13 @@ func TestEventsOutliveARestart(t *testing.T) {
 func TestNothingIsDroppedSilently(t *testing.T) {
 	w := newHooked(t)
 	l := listen(t, always(http.StatusFound)) // a redirect is not followed
-	c := w.notifier(t, Hook{URL: SecretURL(l.URL)})
+	c := w.notifier(t, Webhook{URL: SecretURL(l.URL)})
 	const over = 3
-	for i := range queueLimit + over {
+	for i := range webhookQueueLimit + over {
 		w.happen(t, c, late("site", i))
 	}
 	r := c.receivers[0]
-	if got := w.shown(t, c); got["dropped"] != over || got["waiting"] != queueLimit || strings.Count(w.said.String(), "webhook dropped") != over {
+	if got := w.shown(t, c); got["dropped"] != over || got["waiting"] != webhookQueueLimit || strings.Count(w.said.String(), "webhook dropped") != over {
 		t.Errorf("%v, said %.300s", got, w.said.String())
 	}
 	if first, _ := r.next(); first != 1 || r.waiting[1] != 2+over {
@@ -239,7 +239,7 @@ func TestNothingIsDroppedSilently(t *testing.T) {
 		}
 	}
 	stop()
-	if got := w.shown(t, c); got["failed_tries"] != tryLimit || got["delivered"] != 0 || !strings.Contains(w.said.String(), "given up") {
+	if got := w.shown(t, c); got["failed_tries"] != webhookTryLimit || got["delivered"] != 0 || !strings.Contains(w.said.String(), "given up") {
 		t.Errorf("%v", got)
 	}
 	if len(l.heard) != 0 {
@@ -277,7 +277,7 @@ func (w *hooked) shown(t *testing.T, c *Notifier) map[string]int {
 
 func TestBackOffHasABound(t *testing.T) {
 	last := time.Duration(0)
-	for failed := 1; failed < 2*tryLimit; failed++ {
+	for failed := 1; failed < 2*webhookTryLimit; failed++ {
 		wait := backOff(failed)
 		if wait < last || wait < time.Second || wait > 5*time.Minute {
 			t.Fatalf("after %d: %s, before %s", failed, wait, last)
@@ -291,7 +291,7 @@ func TestBackOffHasABound(t *testing.T) {
 func TestBadWebhookState(t *testing.T) {
 	w := newHooked(t)
 	w.happen(t, nil, late("site", 0))
-	hook := Hook{URL: "http://127.0.0.1:1"}
+	hook := Webhook{URL: "http://127.0.0.1:1"}
 	c := w.notifier(t, hook)
 	if err := os.WriteFile(w.state, fmt.Appendf(nil, `{"%s": 70}`, c.receivers[0].id), 0o600); err != nil {
 		t.Fatal(err)
@@ -303,7 +303,7 @@ func TestBadWebhookState(t *testing.T) {
 	if err := os.WriteFile(w.state, []byte(`{"x": "y"`), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := Open(context.Background(), []Hook{hook}, w.keys, w.log, w.state, slog.New(slog.DiscardHandler)); err == nil || !strings.Contains(err.Error(), "webhooks.json") {
+	if _, err := OpenNotifier(context.Background(), []Webhook{hook}, w.keys, w.log, w.state, slog.New(slog.DiscardHandler)); err == nil || !strings.Contains(err.Error(), "webhooks.json") {
 		t.Errorf("a damaged file: %v", err)
 	}
 }

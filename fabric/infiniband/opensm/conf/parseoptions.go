@@ -1,4 +1,4 @@
-package options
+package conf
 
 import (
 	"bytes"
@@ -6,22 +6,22 @@ import (
 	"strings"
 )
 
-// maxLine is how many bytes OpenSM reads of a line; the rest would be a line of
+// maxOptionLine is how many bytes OpenSM reads of a line; the rest would be a line of
 // its own.
-const maxLine = 1022
+const maxOptionLine = 1022
 
-// Parse reads an opensm.conf as OpenSM does, but strictly: a name that it does
+// ParseOptions reads an opensm.conf as OpenSM does, but strictly: a name that it does
 // not know, a name twice, a value that is missing or quoted, a line that it would
 // break in two are errors that name the line.
-func Parse(text []byte) (map[string]string, error) {
+func ParseOptions(text []byte) (map[string]string, error) {
 	out := map[string]string{}
 	if len(text) > 0 && text[len(text)-1] != '\n' {
 		return nil, fmt.Errorf("opensm.conf: the last line is cut off: expected a newline")
 	}
 	for i, raw := range bytes.Split(text, []byte{'\n'}) {
 		line := i + 1
-		if len(raw) >= maxLine {
-			return nil, fmt.Errorf("opensm.conf line %d: %d bytes: OpenSM reads %d", line, len(raw), maxLine-1)
+		if len(raw) >= maxOptionLine {
+			return nil, fmt.Errorf("opensm.conf line %d: %d bytes: OpenSM reads %d", line, len(raw), maxOptionLine-1)
 		}
 		for _, c := range raw {
 			if (c < ' ' || c > '~') && c != '\t' {
@@ -34,7 +34,7 @@ func Parse(text []byte) (map[string]string, error) {
 			continue
 		}
 		name := fields[0]
-		if !Known[name] {
+		if !known[name] {
 			return nil, fmt.Errorf("opensm.conf line %d: %.60q is not a setting of OpenSM 3.3.23, which would skip it", line, name)
 		}
 		if _, twice := out[name]; twice {

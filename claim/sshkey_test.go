@@ -1,4 +1,4 @@
-package sshkey_test
+package claim_test
 
 import (
 	"bytes"
@@ -13,12 +13,10 @@ import (
 
 	"golang.org/x/crypto/ssh"
 
-	"bulkhead/claim/sshkey"
+	"bulkhead/claim"
 )
 
-const namespace = "tenant-act@bulkhead"
-
-func read(t *testing.T, name string) string {
+func readKey(t *testing.T, name string) string {
 	t.Helper()
 	data, err := os.ReadFile(filepath.Join("testdata", name))
 	if err != nil {
@@ -32,25 +30,25 @@ func read(t *testing.T, name string) string {
 // nothing else is taken for it.
 func TestSignaturesOfOpenSSH(t *testing.T) {
 	for _, kind := range []string{"ed25519", "ecdsa"} {
-		key, err := sshkey.Parse(read(t, kind+".pub"))
+		key, err := claim.ParseSSHKey(readKey(t, kind+".pub"))
 		if err != nil {
 			t.Fatal(err)
 		}
-		by, signature, err := sshkey.Signatory(read(t, kind+".sig"))
+		by, signature, err := claim.SSHSignatory(readKey(t, kind+".sig"))
 		if err != nil || by.Fingerprint() != key.Fingerprint() {
 			t.Fatalf("%s: it is by %v, %v", kind, by, err)
 		}
-		if err := key.Verify(namespace, []byte("the act"), signature); err != nil {
+		if err := key.Verify(claim.PurposeTenantAct, []byte("the act"), signature); err != nil {
 			t.Errorf("%s: %v", kind, err)
 		}
 		for what, err := range map[string]error{
-			"another message":          key.Verify(namespace, []byte("another act"), signature),
+			"another message":          key.Verify(claim.PurposeTenantAct, []byte("another act"), signature),
 			"another namespace":        key.Verify("file", []byte("the act"), signature),
-			"another form of the same": key.Verify(namespace, []byte("the act"), read(t, kind+".sig")),
-			"something behind it":      key.Verify(namespace, []byte("the act"), signature+"more\n"),
-			"something before it":      key.Verify(namespace, []byte("the act"), "more\n"+signature),
-			"nothing":                  key.Verify(namespace, []byte("the act"), ""),
-			"too much":                 key.Verify(namespace, []byte("the act"), strings.Repeat(signature, 20)),
+			"another form of the same": key.Verify(claim.PurposeTenantAct, []byte("the act"), readKey(t, kind+".sig")),
+			"something behind it":      key.Verify(claim.PurposeTenantAct, []byte("the act"), signature+"more\n"),
+			"something before it":      key.Verify(claim.PurposeTenantAct, []byte("the act"), "more\n"+signature),
+			"nothing":                  key.Verify(claim.PurposeTenantAct, []byte("the act"), ""),
+			"too much":                 key.Verify(claim.PurposeTenantAct, []byte("the act"), strings.Repeat(signature, 20)),
 		} {
 			if err == nil {
 				t.Errorf("%s: %s is taken", kind, what)
@@ -59,17 +57,17 @@ func TestSignaturesOfOpenSSH(t *testing.T) {
 	}
 }
 
-func TestKeysThatAreNotTaken(t *testing.T) {
-	good := strings.TrimSpace(read(t, "ed25519.pub"))
+func TestSSHKeysThatAreNotTaken(t *testing.T) {
+	good := strings.TrimSpace(readKey(t, "ed25519.pub"))
 	for what, line := range map[string]string{
-		"RSA": read(t, "rsa.pub"), "an option before it": `command="x" ` + good, "two keys": good + "\n" + good, "nothing": "",
-		"half a key": good[:40], "a private key": "-----BEGIN OPENSSH PRIVATE KEY-----", "too long": good + strings.Repeat("x", sshkey.MaxKey),
+		"RSA": readKey(t, "rsa.pub"), "an option before it": `command="x" ` + good, "two keys": good + "\n" + good, "nothing": "",
+		"half a key": good[:40], "a private key": "-----BEGIN OPENSSH PRIVATE KEY-----", "too long": good + strings.Repeat("x", 1024),
 	} {
-		if key, err := sshkey.Parse(line); err == nil {
+		if key, err := claim.ParseSSHKey(line); err == nil {
 			t.Errorf("%s is taken as %s", what, key)
 		}
 	}
-	key, err := sshkey.Parse(good)
+	key, err := claim.ParseSSHKey(good)
 	if err != nil || key.String()+" a comment" != good {
 		t.Errorf("%s is kept as %s: %v", good, key, err)
 	}
@@ -107,25 +105,25 @@ func TestHardwareKeysAreTouched(t *testing.T) {
 	private := ed25519.NewKeyFromSeed(bytes.Repeat([]byte{1}, ed25519.SeedSize))
 	for flags, counts := range map[byte]bool{0: false, 1: true, 4: false, 5: true} { // 1: present, 4: verified
 		signer := hardware{private, flags}
-		key, err := sshkey.Of(signer.PublicKey())
+		key, err := claim.SSHKeyOf(signer.PublicKey())
 		if err != nil || !key.Hardware() {
 			t.Fatal(err)
 		}
-		again, err := sshkey.Parse(key.String())
+		again, err := claim.ParseSSHKey(key.String())
 		if err != nil {
 			t.Fatal(err)
 		}
-		signature, err := sshkey.Sign(signer, namespace, []byte("the act"))
+		signature, err := claim.SignSSH(signer, claim.PurposeTenantAct, []byte("the act"))
 		if err != nil {
 			t.Fatal(err)
 		}
-		if err := again.Verify(namespace, []byte("the act"), signature); (err == nil) != counts {
+		if err := again.Verify(claim.PurposeTenantAct, []byte("the act"), signature); (err == nil) != counts {
 			t.Errorf("flags %d: %v", flags, err)
 		}
 	}
 }
 
-func FuzzVerify(f *testing.F) {
+func FuzzSSHKey(f *testing.F) {
 	public, err := os.ReadFile(filepath.Join("testdata", "ed25519.pub"))
 	if err != nil {
 		f.Fatal(err)
@@ -136,16 +134,16 @@ func FuzzVerify(f *testing.F) {
 	}
 	f.Add(string(public), string(signature))
 	f.Fuzz(func(t *testing.T, line, armoured string) {
-		key, err := sshkey.Parse(line)
+		key, err := claim.ParseSSHKey(line)
 		if err != nil {
 			return
 		}
-		if again, err := sshkey.Parse(key.String()); err != nil || again.String() != key.String() {
+		if again, err := claim.ParseSSHKey(key.String()); err != nil || again.String() != key.String() {
 			t.Fatalf("%q is read again as %v, %v", key, again, err)
 		}
-		if _, text, err := sshkey.Signatory(armoured); err == nil {
-			_ = key.Verify(namespace, []byte("the act"), text)
+		if _, text, err := claim.SSHSignatory(armoured); err == nil {
+			_ = key.Verify(claim.PurposeTenantAct, []byte("the act"), text)
 		}
-		_ = key.Verify(namespace, []byte("the act"), armoured)
+		_ = key.Verify(claim.PurposeTenantAct, []byte("the act"), armoured)
 	})
 }

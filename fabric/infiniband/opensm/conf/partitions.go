@@ -1,4 +1,4 @@
-package partitions
+package conf
 
 import (
 	"bytes"
@@ -9,16 +9,16 @@ import (
 // Limits of what is written. OpenSM 3.3.23 reads 4,094 bytes of a line at most;
 // half of that leaves room for whoever counts otherwise.
 const (
-	MaxLine  = 2047 // bytes of a line, its newline included
-	MaxGUIDs = 100  // members named in one line
+	maxPartitionLine = 2047 // bytes of a line, its newline included
+	maxGUIDs         = 100  // members named in one line
 
-	DefaultKey = 0x7fff // the default partition (IBTA volume 1, 10.9.1.2)
-	MaxKey     = 0x7fff // P_Keys have 15 bits beside the membership bit
+	DefaultPKey = 0x7fff // the default partition (IBTA volume 1, 10.9.1.2)
+	maxPKey     = 0x7fff // P_Keys have 15 bits beside the membership bit
 )
 
-// Conf is what a partitions.conf says beyond the default partition's fixed line,
+// Partitioning is what a partitions.conf says beyond the default partition's fixed line,
 // by which all ports are limited members, switches and the SM itself full ones.
-type Conf struct {
+type Partitioning struct {
 	Partitions []Partition // ascending by key, none twice
 }
 
@@ -33,17 +33,17 @@ type Partition struct {
 }
 
 // Check refuses what can't be written: see Partition.
-func (c *Conf) Check() error {
+func (c *Partitioning) Check() error {
 	for i := range c.Partitions {
 		p := &c.Partitions[i]
 		switch {
-		case p.Key < 1 || p.Key > MaxKey:
+		case p.Key < 1 || p.Key > maxPKey:
 			return fmt.Errorf("partition 0x%04x: expected a P_Key from 0x0001 to 0x7fff", p.Key)
 		case i > 0 && c.Partitions[i-1].Key >= p.Key:
 			return fmt.Errorf("partition 0x%04x after 0x%04x: expected ascending keys, none twice", p.Key, c.Partitions[i-1].Key)
 		case len(p.Full)+len(p.Limited) == 0:
 			return fmt.Errorf("partition 0x%04x has no members: leave it out", p.Key)
-		case p.Key == DefaultKey && len(p.Limited) > 0:
+		case p.Key == DefaultPKey && len(p.Limited) > 0:
 			return fmt.Errorf("partition 0x7fff: port 0x%016x named as limited: every port is that already", p.Limited[0])
 		}
 		for _, side := range [2][]uint64{p.Full, p.Limited} {
@@ -63,14 +63,14 @@ func (c *Conf) Check() error {
 }
 
 // Equal reports whether two configurations say the same.
-func (c *Conf) Equal(o *Conf) bool {
+func (c *Partitioning) Equal(o *Partitioning) bool {
 	return slices.EqualFunc(c.Partitions, o.Partitions, func(a, b Partition) bool {
 		return a.Key == b.Key && slices.Equal(a.Full, b.Full) && slices.Equal(a.Limited, b.Limited)
 	})
 }
 
 // Members returns how many memberships are named.
-func (c *Conf) Members() int {
+func (c *Partitioning) Members() int {
 	n := 0
 	for i := range c.Partitions {
 		n += len(c.Partitions[i].Full) + len(c.Partitions[i].Limited)
@@ -83,24 +83,24 @@ const (
 	defaultLine = "Default=0x7fff : ALL=limited, ALL_SWITCHES=full, SELF=full ;\n"
 )
 
-// Generate writes the file, without checking: use Checked. Equal configurations
+// generate writes the file, without checking: use CheckedPartitions. Equal configurations
 // give equal bytes. A partition goes on over as many lines as it needs, each
 // with its name and key again.
-func Generate(c *Conf) []byte {
+func generate(c *Partitioning) []byte {
 	var b bytes.Buffer
 	b.WriteString(header)
 	b.WriteString(defaultLine)
 	for i := range c.Partitions {
 		p := &c.Partitions[i]
 		head := fmt.Sprintf("K%04x=0x%04x : ", p.Key, p.Key)
-		if p.Key == DefaultKey {
+		if p.Key == DefaultPKey {
 			head = "Default=0x7fff : "
 		}
 		line, named := head, 0
 		for side, guids := range [2][]uint64{p.Full, p.Limited} {
 			for _, guid := range guids {
 				member := fmt.Sprintf("0x%016x=%s", guid, [2]string{"full", "limited"}[side])
-				if named == MaxGUIDs || len(line)+len(", ")+len(member)+len(" ;\n") > MaxLine {
+				if named == maxGUIDs || len(line)+len(", ")+len(member)+len(" ;\n") > maxPartitionLine {
 					b.WriteString(line + " ;\n")
 					line, named = head, 0
 				}
@@ -117,24 +117,24 @@ func Generate(c *Conf) []byte {
 	return b.Bytes()
 }
 
-// Checked writes the file if it is safe to give to OpenSM: the configuration is
+// CheckedPartitions writes the file if it is safe to give to OpenSM: the configuration is
 // valid, the text parses back to it, and OpenSM's model reads the same members
 // from it and does not fall open.
-func Checked(c *Conf) ([]byte, error) {
+func CheckedPartitions(c *Partitioning) ([]byte, error) {
 	if err := c.Check(); err != nil {
 		return nil, fmt.Errorf("partitions.conf: %w", err)
 	}
-	text := Generate(c)
-	if err := Verify(text, c); err != nil {
+	text := generate(c)
+	if err := verify(text, c); err != nil {
 		return nil, err
 	}
 	return text, nil
 }
 
-// Verify reports whether text says what c says, to the strict parser and to the
+// verify reports whether text says what c says, to the strict parser and to the
 // model of OpenSM.
-func Verify(text []byte, c *Conf) error {
-	back, err := Parse(text)
+func verify(text []byte, c *Partitioning) error {
+	back, err := ParsePartitions(text)
 	if err != nil {
 		return fmt.Errorf("what was generated does not parse, so it is not written: %w", err)
 	}
@@ -149,7 +149,7 @@ func Verify(text []byte, c *Conf) error {
 
 // agrees compares a configuration with what OpenSM would make of the text in a
 // subnet that has every port that it names, and one that it does not.
-func agrees(text []byte, c *Conf) error {
+func agrees(text []byte, c *Partitioning) error {
 	const stranger, switchPort, self = 1<<64 - 2, 1<<64 - 3, 1<<64 - 4
 	known := map[uint64]Kind{stranger: CA, switchPort: Switch, self: CA}
 	for i := range c.Partitions {
@@ -165,9 +165,9 @@ func agrees(text []byte, c *Conf) error {
 	if e.Open {
 		return fmt.Errorf("OpenSM would throw it away and open the fabric: line %d: %s", e.Line, e.Why)
 	}
-	want := map[uint16]map[uint64]bool{DefaultKey: {}}
+	want := map[uint16]map[uint64]bool{DefaultPKey: {}}
 	for guid, kind := range known {
-		want[DefaultKey][guid] = kind == Switch || guid == self
+		want[DefaultPKey][guid] = kind == Switch || guid == self
 	}
 	for i := range c.Partitions {
 		p := &c.Partitions[i]

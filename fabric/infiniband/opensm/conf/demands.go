@@ -1,4 +1,4 @@
-package options
+package conf
 
 import (
 	"fmt"
@@ -6,8 +6,8 @@ import (
 	"strings"
 )
 
-// Item is one demand of the hardening that must stand before anything is leased.
-type Item struct {
+// Demand is one item of the hardening that must stand before anything is leased.
+type Demand struct {
 	Name string
 	Why  string // what happens without it
 	// Option is the setting of OpenSM 3.3.23 that it rests on; "" if this OpenSM has
@@ -18,11 +18,11 @@ type Item struct {
 	holds func(value string, all map[string]string) error
 }
 
-// Items returns the demands, in the order of a report. Those that this OpenSM
+// Demands returns them, in the order of a report. Those that this OpenSM
 // lacks are listed with the others: a reader must see that they are not there.
-func Items() []Item { return items }
+func Demands() []Demand { return demands }
 
-var items = []Item{
+var demands = []Demand{
 	{Name: "default partition limited", Why: "hosts of all tenants talk in 0x7fff", Option: "partition_config_file", holds: absolute},
 	{Name: "enforcement at leaves", Why: "only the host's own HCA keeps to its P_Keys", Option: "part_enforce", holds: enforced},
 	{Name: "one membership of a key", Why: "a port is full and limited at once, and read-back has two entries where a row has one", Option: "allow_both_pkeys", holds: is("FALSE")},
@@ -47,17 +47,17 @@ var items = []Item{
 	{Name: "log", Why: "nobody sees what OpenSM skipped", Option: "force_log_flush", holds: is("TRUE")},
 }
 
-// Holds judges an item by a parsed opensm.conf. A setting that the file does not
+// Holds judges a demand by a parsed opensm.conf. A setting that the file does not
 // name does not hold, whatever this build's default is.
-func (i *Item) Holds(conf map[string]string) error {
-	if i.Option == "" {
-		return fmt.Errorf("not in this OpenSM: %s", i.Lacks)
+func (d *Demand) Holds(conf map[string]string) error {
+	if d.Option == "" {
+		return fmt.Errorf("not in this OpenSM: %s", d.Lacks)
 	}
-	value, set := conf[i.Option]
+	value, set := conf[d.Option]
 	if !set {
-		return fmt.Errorf("no %s line in opensm.conf, so OpenSM's own default counts: add one, or let bulkhead drivers prepare write a hardened file", i.Option)
+		return fmt.Errorf("no %s line in opensm.conf, so OpenSM's own default counts: add one, or let bulkhead drivers prepare write a hardened file", d.Option)
 	}
-	return i.holds(value, conf)
+	return d.holds(value, conf)
 }
 
 func is(good ...string) func(string, map[string]string) error {
@@ -80,7 +80,7 @@ func absolute(value string, _ map[string]string) error {
 
 // secret never says what the key is.
 func secret(value string, _ map[string]string) error {
-	if key, err := strconv.ParseUint(value, 0, 64); err != nil || Weak(key) {
+	if key, err := strconv.ParseUint(value, 0, 64); err != nil || WeakKey(key) {
 		return fmt.Errorf("expected 64 random bits, not a small number")
 	}
 	return nil

@@ -1,8 +1,8 @@
-package options
+package conf
 
-// Known are the names that OpenSM 3.3.23 (Debian) writes into its own default
+// known are the names that OpenSM 3.3.23 (Debian) writes into its own default
 // file (opensm -c FILE). A test asks the installed one.
-var Known = map[string]bool{
+var known = map[string]bool{
 	"accum_log_file":                                    true,
 	"allow_both_pkeys":                                  true,
 	"avoid_throttled_links":                             true,

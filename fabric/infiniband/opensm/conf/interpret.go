@@ -1,4 +1,4 @@
-package partitions
+package conf
 
 import (
 	"bytes"
@@ -56,9 +56,9 @@ type Effect struct {
 //
 // Members: key, port, whether it is full. A missing file is Open as well.
 func Interpret(text []byte, s Subnet) Effect {
-	m := machine{subnet: s, members: map[uint16]map[uint64]bool{}, also: map[uint16]map[uint64]bool{}, names: map[string]uint16{"Default": DefaultKey}}
-	m.add(DefaultKey, "ALL", limited)
-	m.port(DefaultKey, s.Self, full)
+	m := machine{subnet: s, members: map[uint16]map[uint64]bool{}, also: map[uint16]map[uint64]bool{}, names: map[string]uint16{"Default": DefaultPKey}}
+	m.add(DefaultPKey, "ALL", limited)
+	m.port(DefaultPKey, s.Self, full)
 	m.run(text)
 	if m.why == "" && !m.defined {
 		m.why, m.line = "it defines nothing", 0
@@ -68,7 +68,7 @@ func Interpret(text []byte, s Subnet) Effect {
 		for guid := range s.Ports {
 			open[guid] = true
 		}
-		return Effect{Open: true, Line: m.line, Why: m.why, Uncertain: m.uncertain, Members: map[uint16]map[uint64]bool{DefaultKey: open}}
+		return Effect{Open: true, Line: m.line, Why: m.why, Uncertain: m.uncertain, Members: map[uint16]map[uint64]bool{DefaultPKey: open}}
 	}
 	for key, members := range m.members {
 		if len(members) == 0 {
@@ -273,7 +273,7 @@ func (m *machine) create(name string, id *string) bool {
 		if !ok || rest != "" {
 			return false
 		}
-		key = uint16(value) & MaxKey
+		key = uint16(value) & maxPKey
 	}
 	if key == 0 {
 		m.uncertain = true // its own choice, and partitions of the last reading count

@@ -1,4 +1,4 @@
-package options
+package conf
 
 import (
 	"bytes"
@@ -8,7 +8,7 @@ import (
 )
 
 // Settings is what differs from site to site. Keys are secrets: the file that
-// Generate makes is for OpenSM's eyes only (mode 0600).
+// GenerateOptions makes is for OpenSM's eyes only (mode 0600).
 type Settings struct {
 	PortGUID   uint64 // port that OpenSM binds to
 	Partitions string // path of partitions.conf, absolute
@@ -35,8 +35,8 @@ const (
 	MKeyLease      = 60 // seconds
 )
 
-// Weak are keys that anybody guesses; OpenSM's own default is 1.
-func Weak(key uint64) bool { return key>>32 == 0 || key&0xffffffff == 0 }
+// WeakKey says of a key whether anybody guesses it; OpenSM's own default is 1.
+func WeakKey(key uint64) bool { return key>>32 == 0 || key&0xffffffff == 0 }
 
 // Check refuses settings that leave the subnet open.
 func (s *Settings) Check() error {
@@ -44,7 +44,7 @@ func (s *Settings) Check() error {
 		name string
 		key  uint64
 	}{{"m_key", s.MKey}, {"sm_key", s.SMKey}, {"sa_key", s.SAKey}} {
-		if Weak(k.key) {
+		if WeakKey(k.key) {
 			return fmt.Errorf("opensm.conf: %s: expected 64 random bits; OpenSM's own defaults are 0 and 1, which everybody tries", k.name)
 		}
 	}
@@ -71,22 +71,22 @@ func (s *Settings) Check() error {
 	return nil
 }
 
-// Generate writes opensm.conf, after Check. Every value is written out, also
+// GenerateOptions writes opensm.conf, after Check. Every value is written out, also
 // where it is OpenSM's default, so that the file says all that matters and
-// nothing comes from a build. It never contains a name outside Known.
-func Generate(s Settings) ([]byte, error) {
+// nothing comes from a build. It never contains a name that OpenSM does not know.
+func GenerateOptions(s Settings) ([]byte, error) {
 	if err := s.Check(); err != nil {
 		return nil, err
 	}
 	var b bytes.Buffer
 	b.WriteString("# OpenSM under Bulkhead. Written as a whole; an edit by hand is refused.\n")
 	for _, o := range s.options() {
-		if !Known[o.name] {
+		if !known[o.name] {
 			return nil, fmt.Errorf("opensm.conf: %s is not a setting of OpenSM 3.3.23, which would skip it", o.name)
 		}
 		fmt.Fprintf(&b, "%s %s\n", o.name, o.value)
 	}
-	if _, err := Parse(b.Bytes()); err != nil {
+	if _, err := ParseOptions(b.Bytes()); err != nil {
 		return nil, fmt.Errorf("what was generated does not parse, so it is not written: %w", err)
 	}
 	return b.Bytes(), nil

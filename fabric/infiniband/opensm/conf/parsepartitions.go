@@ -1,4 +1,4 @@
-package partitions
+package conf
 
 import (
 	"bytes"
@@ -7,22 +7,22 @@ import (
 	"strconv"
 )
 
-// ParseError says where a text is not what Generate writes.
-type ParseError struct {
+// parseError says where a text is not what generate writes.
+type parseError struct {
 	Line int    // from 1
 	What string // what was expected
 }
 
-func (e *ParseError) Error() string {
+func (e *parseError) Error() string {
 	return fmt.Sprintf("partitions.conf line %d: expected %s", e.Line, e.What)
 }
 
-// Parse reads what Generate writes and nothing else: no other spacing, no names,
+// ParsePartitions reads what generate writes and nothing else: no other spacing, no names,
 // no keywords but those of the default partition's line, no key without members,
-// no port twice in one partition, no line over MaxLine, nothing after the end
+// no port twice in one partition, no line over maxPartitionLine, nothing after the end
 // line and nothing missing before it. What it accepts, OpenSM 3.3.23 applies to
 // the letter.
-func Parse(text []byte) (*Conf, error) {
+func ParsePartitions(text []byte) (*Partitioning, error) {
 	r := reader{rest: text}
 	if line, err := r.next(); err != nil {
 		return nil, err
@@ -34,7 +34,7 @@ func Parse(text []byte) (*Conf, error) {
 	} else if string(line) != defaultLine {
 		return nil, r.expected("the default partition: %q", defaultLine[:len(defaultLine)-1])
 	}
-	c := &Conf{}
+	c := &Partitioning{}
 	for {
 		line, err := r.next()
 		if err != nil {
@@ -55,7 +55,7 @@ type reader struct {
 }
 
 func (r *reader) expected(format string, args ...any) error {
-	return &ParseError{r.line, fmt.Sprintf(format, args...)}
+	return &parseError{r.line, fmt.Sprintf(format, args...)}
 }
 
 // next returns the next line with its newline.
@@ -65,8 +65,8 @@ func (r *reader) next() ([]byte, error) {
 	if n == 0 {
 		return nil, r.expected("a line with its newline: the text is cut off")
 	}
-	if n > MaxLine {
-		return nil, r.expected("at most %d bytes: OpenSM breaks long lines", MaxLine)
+	if n > maxPartitionLine {
+		return nil, r.expected("at most %d bytes: OpenSM breaks long lines", maxPartitionLine)
 	}
 	line := r.rest[:n]
 	r.rest = r.rest[n:]
@@ -78,7 +78,7 @@ func (r *reader) next() ([]byte, error) {
 	return line, nil
 }
 
-func (r *reader) end(line []byte, c *Conf) error {
+func (r *reader) end(line []byte, c *Partitioning) error {
 	if want := fmt.Sprintf("# end: %d partitions, %d members\n", len(c.Partitions), c.Members()); string(line) != want {
 		return r.expected("%q: something is missing or was added", want[:len(want)-1])
 	}
@@ -90,7 +90,7 @@ func (r *reader) end(line []byte, c *Conf) error {
 }
 
 // definition reads one line of a partition.
-func (r *reader) definition(line []byte, c *Conf) error {
+func (r *reader) definition(line []byte, c *Partitioning) error {
 	body, ok := bytes.CutSuffix(line, []byte(" ;\n"))
 	if !ok {
 		return r.expected("\" ;\" at the end of the line")
@@ -117,8 +117,8 @@ func (r *reader) definition(line []byte, c *Conf) error {
 			return err
 		}
 	}
-	if count > MaxGUIDs {
-		return r.expected("at most %d members in a line", MaxGUIDs)
+	if count > maxGUIDs {
+		return r.expected("at most %d members in a line", maxGUIDs)
 	}
 	return nil
 }
@@ -126,14 +126,14 @@ func (r *reader) definition(line []byte, c *Conf) error {
 // head reads "K0001=0x0001", or "Default=0x7fff" and no other name for that key.
 func (r *reader) head(head []byte) (uint16, error) {
 	if string(head) == "Default=0x7fff" {
-		return DefaultKey, nil
+		return DefaultPKey, nil
 	}
 	const shape = "K0001=0x0001"
 	if len(head) != len(shape) || head[0] != 'K' || string(head[5:8]) != "=0x" || !bytes.Equal(head[1:5], head[8:]) {
 		return 0, r.expected("%q with four hexadecimal digits, twice the same", shape)
 	}
 	key, err := hexadecimal(head[1:5])
-	if err != nil || key < 1 || key >= DefaultKey {
+	if err != nil || key < 1 || key >= DefaultPKey {
 		return 0, r.expected("a key from 0x0001 to 0x7ffe, in lower case")
 	}
 	return uint16(key), nil
@@ -157,7 +157,7 @@ func (r *reader) member(member []byte, p *Partition) error {
 		p.Full = append(p.Full, guid)
 	case flag == "=full":
 		return r.expected("the full members of 0x%04x before the limited ones", p.Key)
-	case flag == "=limited" && p.Key != DefaultKey:
+	case flag == "=limited" && p.Key != DefaultPKey:
 		if n := len(p.Limited); n > 0 && p.Limited[n-1] >= guid {
 			return r.expected("port GUIDs of 0x%04x in ascending order, none twice", p.Key)
 		}

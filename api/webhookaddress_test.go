@@ -1,4 +1,4 @@
-package webhook
+package api
 
 import (
 	"bytes"
@@ -29,13 +29,13 @@ func TestAddressesAreNotShown(t *testing.T) {
 		secretText:                                       "(not shown)",
 	} {
 		var out bytes.Buffer
-		hook := Hook{URL: whole}
+		hook := Webhook{URL: whole}
 		for _, verb := range []string{"%v", "%s", "%q", "%+v", "%#v", "%x", "%X", "%d"} {
 			fmt.Fprintf(&out, verb+" "+verb+" "+verb+"\n", whole, hook, &hook)
 		}
 		log := slog.New(slog.NewJSONHandler(&out, nil))
-		log.Info("x", "url", whole, "hook", hook, "hooks", []Hook{hook})
-		slog.New(slog.NewTextHandler(&out, nil)).Info("x", "url", whole, "hook", hook, "hooks", []Hook{hook})
+		log.Info("x", "url", whole, "hook", hook, "hooks", []Webhook{hook})
+		slog.New(slog.NewTextHandler(&out, nil)).Info("x", "url", whole, "hook", hook, "hooks", []Webhook{hook})
 		encoded, err := json.Marshal(map[string]any{"a": whole, "b": hook, "c": &hook})
 		if err != nil {
 			t.Fatal(err)
@@ -65,9 +65,9 @@ func TestNoWebhookIsLoggedWithItsSecret(t *testing.T) {
 	gone := httptest.NewServer(nil)
 	gone.Close()
 	w := newHooked(t)
-	var hooks []Hook
+	var hooks []Webhook
 	for _, url := range []string{rude.URL, sends.URL, gone.URL, "http://nobody.invalid", "http://127.0.0.1:99999"} {
-		hooks = append(hooks, Hook{URL: SecretURL(url + "/" + secretText), Tenant: "acme"})
+		hooks = append(hooks, Webhook{URL: SecretURL(url + "/" + secretText), Tenant: "acme"})
 	}
 	c := w.notifier(t, hooks...)
 	w.run(t, c)
@@ -92,7 +92,7 @@ func TestNoWebhookIsLoggedWithItsSecret(t *testing.T) {
 		"https://h/" + secretText + ": x\n",
 		"webhooks:\n- url: [https://h/" + secretText + "]\n",
 	} {
-		if _, err := Parse("hooks.yaml", []byte(text)); err == nil || strings.Contains(err.Error(), secretText) {
+		if _, err := ParseWebhooks("hooks.yaml", []byte(text)); err == nil || strings.Contains(err.Error(), secretText) {
 			t.Errorf("%s: %v", text, err)
 		}
 	}

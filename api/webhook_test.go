@@ -1,4 +1,4 @@
-package webhook
+package api
 
 import (
 	"io"
@@ -33,7 +33,7 @@ func TestWebhooks(t *testing.T) {
 	}))
 	defer receiver.Close()
 	w := newHooked(t)
-	c := w.notifier(t, Hook{URL: SecretURL(receiver.URL), Tenant: "acme"})
+	c := w.notifier(t, Webhook{URL: SecretURL(receiver.URL), Tenant: "acme"})
 	w.run(t, c)
 	w.happen(t, c,
 		ledger.Entry{Scope: "tenant/other", Kind: lease.KindLate, Body: []byte(`{}`)},
@@ -64,7 +64,7 @@ func TestTheOwnersWebhook(t *testing.T) {
 	}))
 	defer receiver.Close()
 	w := newHooked(t)
-	c := w.notifier(t, Hook{URL: SecretURL(receiver.URL)})
+	c := w.notifier(t, Webhook{URL: SecretURL(receiver.URL)})
 	w.run(t, c)
 	drift, quarantined := []byte(`{}`), []byte(`{"to":"quarantined"}`)
 	w.happen(t, c,
@@ -106,7 +106,7 @@ func TestBadWebhookFiles(t *testing.T) {
 		"webhooks: [{uri: https://x/}]": "uri",
 		"webhooks: 7":                   "hooks.yaml:1: webhooks: expected a list",
 	} {
-		if _, err := Parse("hooks.yaml", []byte(text)); err == nil || !strings.Contains(err.Error(), want) {
+		if _, err := ParseWebhooks("hooks.yaml", []byte(text)); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%q: %v, expected it to name %q", text, err, want)
 		}
 	}

@@ -1,4 +1,4 @@
-package options
+package conf
 
 import (
 	"maps"
@@ -48,22 +48,22 @@ func opensm(t *testing.T, conf []byte) (said string, wrote map[string]string) {
 	return string(text), wrote
 }
 
-// TestKnownIsWhatOpenSMKnows: the installed OpenSM has just the names in Known.
+// TestKnownIsWhatOpenSMKnows: the installed OpenSM has just the names that are known here.
 func TestKnownIsWhatOpenSMKnows(t *testing.T) {
 	_, wrote := opensm(t, nil)
-	if have, want := slices.Sorted(maps.Keys(wrote)), slices.Sorted(maps.Keys(Known)); !slices.Equal(have, want) {
-		t.Errorf("OpenSM has %v, Known has %v", have, want)
+	if have, want := slices.Sorted(maps.Keys(wrote)), slices.Sorted(maps.Keys(known)); !slices.Equal(have, want) {
+		t.Errorf("OpenSM has %v, %v are known here", have, want)
 	}
 }
 
 // TestOpenSMTakesEverySetting: OpenSM reports each value as it was written, and
 // skips none. It is shown that it would say so.
 func TestOpenSMTakesEverySetting(t *testing.T) {
-	conf, err := Generate(settings("/var/lib/fabric"))
+	conf, err := GenerateOptions(settings("/var/lib/fabric"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	want, err := Parse(conf)
+	want, err := ParseOptions(conf)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -80,36 +80,36 @@ func TestOpenSMTakesEverySetting(t *testing.T) {
 		if said, _ := opensm(t, []byte(name+"\n")); !strings.Contains(said, "Unrecognized") {
 			t.Errorf("%s: OpenSM knows it: %s", name, said)
 		}
-		if _, err := Parse([]byte(name + "\n")); err == nil {
+		if _, err := ParseOptions([]byte(name + "\n")); err == nil {
 			t.Errorf("%s: accepted", name)
 		}
 	}
 }
 
-func TestGeneratedFileHoldsEveryItemThatThisOpenSMHas(t *testing.T) {
-	text, err := Generate(settings("/var/lib/fabric"))
+func TestGeneratedFileHoldsEveryDemandThatThisOpenSMHas(t *testing.T) {
+	text, err := GenerateOptions(settings("/var/lib/fabric"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	conf, err := Parse(text)
+	conf, err := ParseOptions(text)
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, i := range Items() {
-		err := i.Holds(conf)
-		if i.Option == "" {
-			if err == nil || i.Lacks == "" || !strings.Contains(err.Error(), "not in this OpenSM") {
-				t.Errorf("%s: error %v, lacks %q", i.Name, err, i.Lacks)
+	for _, d := range Demands() {
+		err := d.Holds(conf)
+		if d.Option == "" {
+			if err == nil || d.Lacks == "" || !strings.Contains(err.Error(), "not in this OpenSM") {
+				t.Errorf("%s: error %v, lacks %q", d.Name, err, d.Lacks)
 			}
 			continue
 		}
 		if err != nil {
-			t.Errorf("%s: %v", i.Name, err)
+			t.Errorf("%s: %v", d.Name, err)
 		}
 		without := maps.Clone(conf)
-		delete(without, i.Option)
-		if i.Holds(without) == nil {
-			t.Errorf("%s holds without %s", i.Name, i.Option)
+		delete(without, d.Option)
+		if d.Holds(without) == nil {
+			t.Errorf("%s holds without %s", d.Name, d.Option)
 		}
 	}
 }
@@ -118,8 +118,8 @@ func TestGeneratedFileHoldsEveryItemThatThisOpenSMHas(t *testing.T) {
 func TestDefaultsOfOpenSMDoNotHold(t *testing.T) {
 	_, wrote := opensm(t, nil)
 	for _, name := range []string{"M_Key", "M_Key protection level 2", "M_Key lease 60 s", "SM key", "SA key", "SM priority", "babbling port policy"} {
-		i := slices.IndexFunc(Items(), func(i Item) bool { return i.Name == name })
-		if i < 0 || Items()[i].Holds(wrote) == nil {
+		i := slices.IndexFunc(Demands(), func(d Demand) bool { return d.Name == name })
+		if i < 0 || Demands()[i].Holds(wrote) == nil {
 			t.Errorf("%s holds with OpenSM's defaults", name)
 		}
 	}
@@ -141,7 +141,7 @@ func TestOpenSettingsAreRefused(t *testing.T) {
 	} {
 		s := settings("/d")
 		change(&s)
-		if _, err := Generate(s); err == nil {
+		if _, err := GenerateOptions(s); err == nil {
 			t.Errorf("%s: accepted", name)
 		}
 	}
@@ -150,28 +150,28 @@ func TestOpenSettingsAreRefused(t *testing.T) {
 func TestBadFilesAreRefused(t *testing.T) {
 	for _, text := range []string{"m_key 0x1", "mkey 0x1\n", "m_key\n", "m_key 0x1\nm_key 0x2\n", "m_key \"0x1\"\n", "m_key 0x1\r\n",
 		"log_prefix " + strings.Repeat("x", 1100) + "\n"} {
-		if _, err := Parse([]byte(text)); err == nil {
+		if _, err := ParseOptions([]byte(text)); err == nil {
 			t.Errorf("%.40q: accepted", text)
 		}
 	}
 }
 
-func FuzzParse(f *testing.F) {
-	text, _ := Generate(settings("/d"))
+func FuzzParseOptions(f *testing.F) {
+	text, _ := GenerateOptions(settings("/d"))
 	f.Add(text)
 	f.Add([]byte("m_key 0x1 # secret\n\n\tsm_key\t0x2\n"))
 	f.Fuzz(func(t *testing.T, text []byte) {
-		conf, err := Parse(text)
+		conf, err := ParseOptions(text)
 		if err != nil {
 			return
 		}
 		for name, value := range conf {
-			if !Known[name] || value == "" {
+			if !known[name] || value == "" {
 				t.Fatalf("accepted %q %q", name, value)
 			}
 		}
-		for _, i := range Items() {
-			_ = i.Holds(conf)
+		for _, d := range Demands() {
+			_ = d.Holds(conf)
 		}
 	})
 }

@@ -1,4 +1,4 @@
-package partitions
+package conf
 
 import (
 	"bytes"
@@ -32,14 +32,14 @@ func TestCorpus(t *testing.T) {
 		if e := Interpret(text, lab); e.Open != strings.HasSuffix(name, ".open.conf") {
 			t.Errorf("%s: the model says open %t (line %d: %s)", name, e.Open, e.Line, e.Why)
 		}
-		if _, err := Parse(text); err == nil {
+		if _, err := ParsePartitions(text); err == nil {
 			t.Errorf("%s: accepted, though we never write such a file", name)
 		}
 	}
 }
 
-func random(r *rand.Rand) *Conf {
-	c := &Conf{}
+func random(r *rand.Rand) *Partitioning {
+	c := &Partitioning{}
 	key := uint16(0)
 	for range r.IntN(6) {
 		key += 1 + uint16(r.IntN(300))
@@ -60,7 +60,7 @@ func random(r *rand.Rand) *Conf {
 		c.Partitions = append(c.Partitions, p)
 	}
 	if r.IntN(3) == 0 {
-		c.Partitions = append(c.Partitions, Partition{Key: DefaultKey, Full: []uint64{0x99, 0xabc}})
+		c.Partitions = append(c.Partitions, Partition{Key: DefaultPKey, Full: []uint64{0x99, 0xabc}})
 	}
 	return c
 }
@@ -69,12 +69,12 @@ func TestWhatIsGeneratedParsesBack(t *testing.T) {
 	r := rand.New(rand.NewPCG(1, 2))
 	for range 300 {
 		c := random(r)
-		text, err := Checked(c)
+		text, err := CheckedPartitions(c)
 		if err != nil {
 			t.Fatal(err)
 		}
 		for i, line := range bytes.SplitAfter(text, []byte("\n")) {
-			if len(line) > MaxLine || bytes.Count(line, []byte("0x")) > MaxGUIDs+1 {
+			if len(line) > maxPartitionLine || bytes.Count(line, []byte("0x")) > maxGUIDs+1 {
 				t.Fatalf("line %d has %d bytes", i+1, len(line))
 			}
 		}
@@ -91,9 +91,9 @@ func TestInvalidConfigurationsAreNotWritten(t *testing.T) {
 		"port 0":                 {{Key: 1, Full: []uint64{0}}},
 		"port twice":             {{Key: 1, Full: []uint64{1, 1}}},
 		"full and limited":       {{Key: 1, Full: []uint64{1}, Limited: []uint64{1}}},
-		"limited in the default": {{Key: DefaultKey, Limited: []uint64{1}}},
+		"limited in the default": {{Key: DefaultPKey, Limited: []uint64{1}}},
 	} {
-		if _, err := Checked(&Conf{p}); err == nil {
+		if _, err := CheckedPartitions(&Partitioning{p}); err == nil {
 			t.Errorf("%s: accepted", name)
 		}
 	}
@@ -102,26 +102,26 @@ func TestInvalidConfigurationsAreNotWritten(t *testing.T) {
 // TestNoCutIsAccepted: a file that was cut off anywhere, or that lost a line, is
 // refused; some of these OpenSM would take for complete.
 func TestNoCutIsAccepted(t *testing.T) {
-	text, err := Checked(&Conf{[]Partition{{Key: 1, Full: []uint64{0xa11, 0xa21}}, {Key: 2, Full: []uint64{0xb11}, Limited: []uint64{0xc11}}}})
+	text, err := CheckedPartitions(&Partitioning{[]Partition{{Key: 1, Full: []uint64{0xa11, 0xa21}}, {Key: 2, Full: []uint64{0xb11}, Limited: []uint64{0xc11}}}})
 	if err != nil {
 		t.Fatal(err)
 	}
 	for n := range text {
-		if _, err := Parse(text[:n]); err == nil {
+		if _, err := ParsePartitions(text[:n]); err == nil {
 			t.Errorf("the first %d of %d bytes were accepted", n, len(text))
 		}
 	}
 	lines := bytes.SplitAfter(text, []byte("\n"))
 	for i := range len(lines) - 1 {
-		if _, err := Parse(bytes.Join(slices.Concat(lines[:i], lines[i+1:]), nil)); err == nil {
+		if _, err := ParsePartitions(bytes.Join(slices.Concat(lines[:i], lines[i+1:]), nil)); err == nil {
 			t.Errorf("accepted without line %d", i+1)
 		}
 	}
 }
 
 func TestErrorsNameTheLine(t *testing.T) {
-	text := strings.Replace(string(Generate(&Conf{[]Partition{{Key: 1, Full: []uint64{0xa11}}}})), "=full ;\n# end", "=ful1 ;\n# end", 1)
-	if _, err := Parse([]byte(text)); err == nil || !strings.Contains(err.Error(), "line 3: expected =full or =limited") {
+	text := strings.Replace(string(generate(&Partitioning{[]Partition{{Key: 1, Full: []uint64{0xa11}}}})), "=full ;\n# end", "=ful1 ;\n# end", 1)
+	if _, err := ParsePartitions([]byte(text)); err == nil || !strings.Contains(err.Error(), "line 3: expected =full or =limited") {
 		t.Errorf("error %v", err)
 	}
 }
@@ -131,7 +131,7 @@ func TestOnlyOurShapeIsAccepted(t *testing.T) {
 	const a, b = "0x0000000000000a11=full", "0x0000000000000a21=full"
 	end := "# end: 1 partitions, 2 members\n"
 	good := header + defaultLine + "K0001=0x0001 : " + a + ", " + b + " ;\n" + end
-	if _, err := Parse([]byte(good)); err != nil {
+	if _, err := ParsePartitions([]byte(good)); err != nil {
 		t.Fatal(err)
 	}
 	for name, line := range map[string]string{
@@ -152,31 +152,31 @@ func TestOnlyOurShapeIsAccepted(t *testing.T) {
 		"default by its number":  "K7fff=0x7fff : " + a + ", " + b + " ;\n",
 		"limited in the default": "Default=0x7fff : 0x0000000000000a11=limited, 0x0000000000000a21=limited ;\n",
 		"two in one line":        "K0001=0x0001 : " + a + " ; K0001=0x0001 : " + b + " ;\n",
-		"a line over the limit":  "K0001=0x0001 : " + a + ", " + b + strings.Repeat(" ", MaxLine) + " ;\n",
+		"a line over the limit":  "K0001=0x0001 : " + a + ", " + b + strings.Repeat(" ", maxPartitionLine) + " ;\n",
 		"a comment":              "# hello\nK0001=0x0001 : " + a + ", " + b + " ;\n",
 		"an empty line":          "\nK0001=0x0001 : " + a + ", " + b + " ;\n",
 	} {
-		if _, err := Parse([]byte(header + defaultLine + line + end)); err == nil {
+		if _, err := ParsePartitions([]byte(header + defaultLine + line + end)); err == nil {
 			t.Errorf("%s: accepted", name)
 		}
 	}
-	many := &Conf{[]Partition{{Key: 1}}}
-	for i := range 90 { // fits into MaxLine nowhere
+	many := &Partitioning{[]Partition{{Key: 1}}}
+	for i := range 90 { // fits into maxPartitionLine nowhere
 		many.Partitions[0].Full = append(many.Partitions[0].Full, uint64(i+1))
 	}
-	long := strings.ReplaceAll(string(Generate(many)), " ;\nK0001=0x0001 : ", ", ")
-	if _, err := Parse([]byte(long)); err == nil || !strings.Contains(err.Error(), "at most 2047 bytes") {
+	long := strings.ReplaceAll(string(generate(many)), " ;\nK0001=0x0001 : ", ", ")
+	if _, err := ParsePartitions([]byte(long)); err == nil || !strings.Contains(err.Error(), "at most 2047 bytes") {
 		t.Errorf("a line of 90 members: %v", err)
 	}
 }
 
-// FuzzParse: whatever the strict parser accepts, OpenSM's model applies to the
-// letter, and it is what Generate writes of it. The model itself survives
+// FuzzParsePartitions: whatever the strict parser accepts, OpenSM's model applies to the
+// letter, and it is what generate writes of it. The model itself survives
 // anything.
-func FuzzParse(f *testing.F) {
+func FuzzParsePartitions(f *testing.F) {
 	r := rand.New(rand.NewPCG(3, 4))
 	for range 4 {
-		f.Add(Generate(random(r)))
+		f.Add(generate(random(r)))
 	}
 	files, _ := filepath.Glob("testdata/corpus/*.conf")
 	for _, file := range files {
@@ -189,7 +189,7 @@ func FuzzParse(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, text []byte) {
 		Interpret(text, lab)
-		c, err := Parse(text)
+		c, err := ParsePartitions(text)
 		if err != nil {
 			return
 		}
@@ -202,7 +202,7 @@ func FuzzParse(f *testing.F) {
 		if len(c.Partitions) == 0 || len(text) > 1<<16 {
 			return
 		}
-		if again := Generate(c); len(again) > len(text) {
+		if again := generate(c); len(again) > len(text) {
 			t.Fatalf("written anew it has %d bytes, it had %d", len(again), len(text))
 		}
 	})
@@ -211,13 +211,13 @@ func FuzzParse(f *testing.F) {
 // TestMutationsAgree changes a byte of a good file at a time: what is still
 // accepted says what OpenSM would do.
 func TestMutationsAgree(t *testing.T) {
-	text := Generate(&Conf{[]Partition{{Key: 1, Full: []uint64{0xa11, 0xa21}}, {Key: 2, Full: []uint64{0xb11}, Limited: []uint64{0xc11}}}})
+	text := generate(&Partitioning{[]Partition{{Key: 1, Full: []uint64{0xa11, 0xa21}}, {Key: 2, Full: []uint64{0xb11}, Limited: []uint64{0xc11}}}})
 	accepted := 0
 	for i := range text {
 		for _, c := range []byte("0aAf=,;:# \t\n\r\x00-+") {
 			mutant := bytes.Clone(text)
 			mutant[i] = c
-			conf, err := Parse(mutant)
+			conf, err := ParsePartitions(mutant)
 			if err != nil {
 				continue
 			}
@@ -232,10 +232,10 @@ func TestMutationsAgree(t *testing.T) {
 	}
 }
 
-// BenchmarkChecked: 40,000 ports in 400 partitions, generated, parsed back and
+// BenchmarkCheckedPartitions: 40,000 ports in 400 partitions, generated, parsed back and
 // put to the model.
-func BenchmarkChecked(b *testing.B) {
-	c := &Conf{}
+func BenchmarkCheckedPartitions(b *testing.B) {
+	c := &Partitioning{}
 	for k := range 400 {
 		p := Partition{Key: uint16(k + 1)}
 		for i := range 100 {
@@ -244,7 +244,7 @@ func BenchmarkChecked(b *testing.B) {
 		c.Partitions = append(c.Partitions, p)
 	}
 	for b.Loop() {
-		if _, err := Checked(c); err != nil {
+		if _, err := CheckedPartitions(c); err != nil {
 			b.Fatal(err)
 		}
 	}

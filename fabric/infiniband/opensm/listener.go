@@ -1,4 +1,4 @@
-package notices
+package opensm
 
 import (
 	"context"
@@ -12,8 +12,8 @@ import (
 	"bulkhead/fabric/infiniband/smp"
 )
 
-// Options are a listener's.
-type Options struct {
+// ListenerOptions are a listener's.
+type ListenerOptions struct {
 	// Manager says at which LID subnet administration is to be asked. It is asked
 	// before each subscription, since another manager may have taken over.
 	Manager  func(ctx context.Context) (lid uint16, err error)
@@ -22,11 +22,26 @@ type Options struct {
 	Say      func(subscribed bool, why error) // hears when that changes; nil: nobody
 }
 
-// Listener subscribes through a port of its own. Its methods may be called from
-// several goroutines.
+// Listener hears, through a port of its own, what devices tell their subnet's manager by
+// themselves: a link that changed, a packet with a wrong P_Key, a Set with a wrong M_Key.
+// Devices send such traps to the manager only; whoever else wants to know subscribes with
+// subnet administration, which passes them on as reports (IBTA volume 1, 13.4.8 to
+// 13.4.11). Its methods may be called from several goroutines.
+//
+// A report proves nothing: anybody who reaches this port can send one. It is a reason
+// to look at the devices now, and the look is the evidence.
+//
+// What OpenSM passes on depends on partitions: it reports a trap only to who shares
+// one with the device that sent it, and two limited members share none. Switches are
+// full members of the default partition, so their traps come through to everybody;
+// an adapter's own come through to full members only.
+//
+// A subscription is renewed all the time, because a manager that starts again has
+// forgotten it. What is said between that and the renewal is not heard, so whoever
+// relies on reports looks on a period besides.
 type Listener struct {
 	transport smp.Transport
-	options   Options
+	options   ListenerOptions
 	begin     sync.Once
 	ended     sync.WaitGroup
 	stop      context.CancelFunc
@@ -42,9 +57,9 @@ type Listener struct {
 	newest     mad.Notice
 }
 
-// New makes a listener of a transport, which it closes when it is closed. It
+// NewListener makes a listener of a transport, which it closes when it is closed. It
 // subscribes when it is first waited for.
-func New(t smp.Transport, o Options) *Listener {
+func NewListener(t smp.Transport, o ListenerOptions) *Listener {
 	if o.Renew == 0 {
 		o.Renew = 5 * time.Second
 	}
