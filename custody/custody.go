@@ -1,7 +1,7 @@
 // Package custody takes what lies on this machine's disk as it is found. That is files
 // that people name, secrets, the folder of a control plane, and the sockets that processes
-// speak through, with the calls over them. It reads what is of the expected kind and size,
-// and refuses what others than its owner could have put there.
+// speak through. It reads what is of the expected kind and size, and refuses what others
+// than its owner could have put there.
 package custody
 
 import (

@@ -25,19 +25,19 @@ func speaksOverSockets(s source) int {
 func TestOneClientOfSockets(t *testing.T) {
 	users := 0
 	for _, s := range sources(t) {
-		if s.test || room(s.dir) == "bench" || s.dir == "custody" {
+		if s.test || room(s.dir) == "bench" || s.dir == "custody/exchange" {
 			continue
 		}
-		if strings.Contains(s.text, "custody.Client{") {
+		if strings.Contains(s.text, "exchange.Client{") {
 			users++
 			continue
 		}
 		if line := speaksOverSockets(s); line > 0 {
-			t.Errorf("%s:%d speaks HTTP over connections of its own: use custody.Client, which knows who is at the other end of a socket, sends no call twice and bounds answers", s.path, line)
+			t.Errorf("%s:%d speaks HTTP over connections of its own: use exchange.Client, which knows who is at the other end of a socket, sends no call twice and bounds answers", s.path, line)
 		}
 	}
 	if users < 2 {
-		t.Errorf("%d files use custody.Client", users)
+		t.Errorf("%d files use exchange.Client", users)
 	}
 	for text, line := range map[string]int{
 		"\n&http.Transport{\nDialContext: dial}": 3, "t.DialTLSContext = f": 1, "x, err := http.ReadResponse(in, nil)": 1,

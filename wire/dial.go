@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"bulkhead/custody"
+	"bulkhead/custody/exchange"
 	"bulkhead/fabric"
 	"bulkhead/node"
 	"bulkhead/site"
@@ -22,7 +23,7 @@ import (
 type Client struct {
 	Drivers
 	socket string
-	http   custody.Client
+	http   exchange.Client
 }
 
 // helloTimeout is how long Dial waits for the other end to say what it is.
@@ -37,7 +38,7 @@ func Dial(socket string) (*Client, error) {
 
 // DialContext is Dial that waits no longer than its context.
 func DialContext(ctx context.Context, socket string) (*Client, error) {
-	c := &Client{socket: socket, http: custody.Client{
+	c := &Client{socket: socket, http: exchange.Client{
 		Dial: func(ctx context.Context) (net.Conn, error) { return custody.Dial(ctx, socket) },
 		Head: "Host: devices\r\nContent-Type: application/octet-stream\r\n", Limit: maxMessage,
 	}}

@@ -55,7 +55,7 @@ func Run(t *testing.T, open func(t *testing.T) *Fixture) {
 }
 
 // demands are in the order in which they build on one another.
-var demands = []drivertest.Demand[*Fixture]{
+var demands = []drivertest.Requirement[*Fixture]{
 	{Name: "capabilities", Holds: capabilities},
 	{Name: "everything is read back", Holds: readsEverything},
 	{Name: "apply is read back", Holds: applies},

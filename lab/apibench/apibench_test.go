@@ -11,11 +11,11 @@ import (
 	"testing"
 	"time"
 
-	"bulkhead/custody"
+	"bulkhead/custody/exchange"
 )
 
 // devices answers every call of the driver protocol in the same words.
-func devices(t *testing.T, answer string) (client *custody.Client, asked <-chan struct{}) {
+func devices(t *testing.T, answer string) (client *exchange.Client, asked <-chan struct{}) {
 	t.Helper()
 	calls := make(chan struct{}, 1)
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -23,7 +23,7 @@ func devices(t *testing.T, answer string) (client *custody.Client, asked <-chan 
 		_, _ = io.WriteString(w, answer)
 	}))
 	t.Cleanup(server.Close)
-	return &custody.Client{Head: "Host: devices\r\n", Limit: 1 << 10, Dial: func(context.Context) (net.Conn, error) {
+	return &exchange.Client{Head: "Host: devices\r\n", Limit: 1 << 10, Dial: func(context.Context) (net.Conn, error) {
 		return net.Dial("tcp", server.Listener.Addr().String())
 	}}, calls
 }

@@ -18,6 +18,7 @@ import (
 	"time"
 
 	"bulkhead/custody"
+	"bulkhead/custody/exchange"
 )
 
 // driver is the process that drives some fabrics of the simulator, or all but some:
@@ -38,7 +39,7 @@ func driver(args []string) error {
 	}
 	d := &slow{
 		fabric: *fabric, without: *without, changed: make(chan struct{}), mode: passes,
-		devices: &custody.Client{
+		devices: &exchange.Client{
 			Dial: func(ctx context.Context) (net.Conn, error) { return custody.Dial(ctx, *to) },
 			Head: "Host: devices\r\n", Limit: 1 << 30,
 		},
@@ -72,7 +73,7 @@ const (
 // slow is a driver with a mode.
 type slow struct {
 	fabric, without string
-	devices         *custody.Client
+	devices         *exchange.Client
 
 	mu      sync.Mutex
 	mode    string

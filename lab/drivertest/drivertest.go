@@ -11,9 +11,9 @@ import (
 	"time"
 )
 
-// Demand is one demand on a driver. Holds says why a driver does not meet it; it asks and
+// Requirement is one demand on a driver. Holds says why a driver does not meet it; it asks and
 // breaks the driver through a new fixture F.
-type Demand[F any] struct {
+type Requirement[F any] struct {
 	Name  string
 	Holds func(context.Context, F) error
 }
@@ -22,7 +22,7 @@ type Demand[F any] struct {
 const within = time.Minute
 
 // Run puts a driver to every demand, in their order, as a subtest of the demand's name.
-func Run[F any](t *testing.T, demands []Demand[F], open func(*testing.T) F) {
+func Run[F any](t *testing.T, demands []Requirement[F], open func(*testing.T) F) {
 	for _, d := range demands {
 		t.Run(d.Name, func(t *testing.T) {
 			ctx, cancel := context.WithTimeout(context.Background(), within)

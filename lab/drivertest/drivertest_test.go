@@ -15,7 +15,7 @@ func TestRun(t *testing.T) {
 	if os.Getenv("DRIVERTEST_FAILS") != "" {
 		made := 0
 		met := func(context.Context, int) error { return nil }
-		Run(t, []Demand[int]{
+		Run(t, []Requirement[int]{
 			{"first", met},
 			{"second", func(_ context.Context, fixture int) error {
 				if fixture != 2 {

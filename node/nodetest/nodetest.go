@@ -48,7 +48,7 @@ func Run(t *testing.T, open func(t *testing.T) *Fixture) {
 }
 
 // demands are in the order in which they build on one another.
-var demands = []drivertest.Demand[*Fixture]{
+var demands = []drivertest.Requirement[*Fixture]{
 	{Name: "capabilities", Holds: capabilities},
 	{Name: "nothing is said before a step", Holds: silent},
 	{Name: "a commissioned node has evidence that passes", Holds: commissions},

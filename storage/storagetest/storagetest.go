@@ -25,7 +25,7 @@ type Fixture struct {
 func Run(t *testing.T, open func(t *testing.T) *Fixture) { drivertest.Run(t, demands, open) }
 
 // demands are what every driver must meet.
-var demands = []drivertest.Demand[*Fixture]{
+var demands = []drivertest.Requirement[*Fixture]{
 	{Name: "capabilities", Holds: capabilities},
 	{Name: "a volume is made once", Holds: provisions},
 	{Name: "bad specifications are refused", Holds: refuses},

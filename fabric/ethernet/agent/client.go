@@ -8,6 +8,7 @@ import (
 	"net/http"
 
 	"bulkhead/custody"
+	"bulkhead/custody/exchange"
 	"bulkhead/fabric"
 )
 
@@ -15,7 +16,7 @@ import (
 // once, and end with their context.
 type Client struct {
 	who  string
-	http custody.Client
+	http exchange.Client
 }
 
 // Dial makes a client of the agent at a unix socket; errors say who that is. Nothing is
@@ -27,7 +28,7 @@ func Dial(who, socket string) *Client {
 // DialWith makes a client whose connections are made by dial, such as through a session
 // on the management network.
 func DialWith(who string, dial func(context.Context) (net.Conn, error)) *Client {
-	return &Client{who: who, http: custody.Client{Dial: dial, Head: head, Limit: maxBody}}
+	return &Client{who: who, http: exchange.Client{Dial: dial, Head: head, Limit: maxBody}}
 }
 
 // head is what agents of every release have been asked with.

@@ -1,4 +1,8 @@
-package custody
+// Package exchange asks another process over HTTP at a socket, or over a connection that stands for one.
+//
+// It is apart from package custody, which says who may be at the other end, for what reads
+// files alone: a tenant's verifier holds no code of a network.
+package exchange
 
 import (
 	"bufio"

@@ -1,4 +1,4 @@
-package custody
+package exchange
 
 import (
 	"bufio"
@@ -15,6 +15,7 @@ import (
 	"testing"
 	"time"
 
+	"bulkhead/custody"
 	"bulkhead/lab/await"
 )
 
@@ -127,7 +128,7 @@ func TestStartedAgain(t *testing.T) {
 	path := t.TempDir() + "/s"
 	var seen sync.Map
 	start := func() *http.Server {
-		l, err := Listen(path, nil)
+		l, err := custody.Listen(path, nil)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -142,7 +143,7 @@ func TestStartedAgain(t *testing.T) {
 		return server
 	}
 	server := start()
-	c := &Client{Dial: func(ctx context.Context) (net.Conn, error) { return Dial(ctx, path) }, Head: "Host: end\r\n", Limit: 1 << 10}
+	c := &Client{Dial: func(ctx context.Context) (net.Conn, error) { return custody.Dial(ctx, path) }, Head: "Host: end\r\n", Limit: 1 << 10}
 	defer c.Close()
 	for life := range 3 {
 		var wait sync.WaitGroup
