@@ -162,17 +162,17 @@ func (m *menu) fill(s *search) {
 			// The k+1 largest have one more, which is at least this one.
 			shift := m.best[k+1] - m.best[k] - m.nodes[i]
 			from, to, chosen := m.cells[k], m.cells[k+1], m.row(i, k+1)
+			chosen = chosen[:len(to)]
 			have := deficits[k*m.width:][:live[k]]
 			for number, o := range options {
-				by := shift + o.deficit
+				by, cost, way := shift+o.deficit, o.cost, uint8(number+1)
 				for _, d := range have {
 					at := int(d) + by
-					if at >= m.width {
+					if uint(at) >= uint(len(to)) { // so that nothing below is checked again
 						break
 					}
-					if c := from[d] + o.cost; c < to[at] {
-						to[at] = c
-						chosen[at] = uint8(number + 1)
+					if c := from[d] + cost; c < to[at] {
+						to[at], chosen[at] = c, way
 					}
 				}
 			}

@@ -144,15 +144,11 @@ func (m *menu) list(s *search, key listed) offers {
 	if len(leaves) > 0 {
 		most += leaves[len(leaves)-1].nodes
 	}
-	best := slices.Grow(s.workspace.list[:0], most+1)[:most+1]
-	s.workspace.list = best
-	for i := range best {
-		best[i].cost = never
-	}
-	put := func(o offer) {
-		if o.cost < best[o.nodes].cost {
-			best[o.nodes] = o
-		}
+	costs := slices.Grow(s.costs[:0], most+1)[:most+1]
+	made := slices.Grow(s.made[:0], most+1)[:most+1]
+	s.costs, s.made = costs, made
+	for i := range costs {
+		costs[i] = never
 	}
 	for k := key.low; k <= key.high; k++ {
 		for d, c := range m.cells[k] {
@@ -160,30 +156,44 @@ func (m *menu) list(s *search, key listed) offers {
 			if c == never || nodes < 0 {
 				continue
 			}
-			if key.small == noSmall || key.small == maybeSmall {
-				put(offer{nodes: nodes, cost: c, leaves: int32(k), deficit: int32(d), small: -1})
+			if (key.small == noSmall || key.small == maybeSmall) && c < costs[nodes] {
+				costs[nodes], made[nodes] = c, madeOf{int32(k), int32(d), -1}
 			}
-			for _, x := range leaves {
-				put(offer{nodes: nodes + x.nodes, cost: c + x.cost, leaves: int32(k), deficit: int32(d), small: x.small, racks: x.racks, closed: x.closed})
+			for i := range leaves {
+				x := &leaves[i]
+				if at, c := nodes+x.nodes, c+x.cost; c < costs[at] {
+					costs[at], made[at] = c, madeOf{int32(k), int32(d), int32(i)}
+				}
 			}
 			s.work += 1 + len(leaves)
 		}
 	}
-	var out []offer
-	cheapest := never
+	count, cheapest := 0, never
 	for n := most; n > 0; n-- {
-		if best[n].cost < cheapest {
-			cheapest = best[n].cost
-			out = append(out, best[n])
+		if costs[n] < cheapest {
+			cheapest = costs[n]
+			count++
+		} else {
+			costs[n] = never
 		}
 	}
-	slices.Reverse(out)
+	out := make([]offer, 0, count)
+	for n := 1; n <= most; n++ {
+		if costs[n] == never {
+			continue
+		}
+		o := offer{nodes: n, cost: costs[n], leaves: made[n].leaves, deficit: made[n].deficit, small: -1}
+		if i := made[n].small; i >= 0 {
+			o.small, o.racks, o.closed = leaves[i].small, leaves[i].racks, leaves[i].closed
+		}
+		out = append(out, o)
+	}
 	if s.listed += len(out); s.listed > maxListed {
 		s.listed = len(out)
 		for _, other := range s.menus {
 			clear(other.lists)
 		}
 	}
-	m.lists[key] = newOffers(slices.Clip(out))
+	m.lists[key] = newOffers(out)
 	return m.lists[key]
 }

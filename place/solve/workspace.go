@@ -9,10 +9,15 @@ type workspace struct {
 	names  claim.Chain
 	listed int // offers in the lists of menus
 
-	list   []offer       // of one list
+	costs  []uint64      // of one list, by nodes
+	made   []madeOf      // and what is behind each
 	points []point       // the partial slices of one relaxation
 	rungs  []rung        // and its outlook
 	tables [states]dense // the partial slices that one pod makes
 }
+
+// madeOf is so many whole SUs with a deficit, and which of the smaller leaves beside
+// them, or -1.
+type madeOf struct{ leaves, deficit, small int32 }
 
 func newWorkspace() *workspace { return &workspace{menus: map[int]*menu{}, names: claim.Chain{}} }
