@@ -108,21 +108,24 @@ func (f *fight) calendar() (report.Section, error) {
 	return calendarSection(all), nil
 }
 
-// planned is Bulkhead: every ask is answered when it is asked, with its dates.
-func planned(t *sites.Tree, bookings []sites.Booking) (outcome, error) {
-	o := outcome{who: "Bulkhead", rows: rowsOf(bookings)}
-	c, err := bulkhead.NewCalendar(t, sites.HallDays)
-	if err != nil {
-		return o, err
-	}
+// promises are a contender's: it answers an ask when it is asked, with its dates.
+type promises interface {
+	Book(sites.Booking) (bool, error)
+	Nodes(b sites.Booking, step int) []int32
+	End(b sites.Booking, day int) error
+}
+
+// play lets a contender live through all bookings. Each event begins with its day.
+func (o *outcome) play(c promises, begin func(day int), bookings []sites.Booking) (err error) {
+	o.rows = rowsOf(bookings)
 	for _, e := range events(bookings) {
 		row := &o.rows[e.booking]
-		c.Advance(e.day)
+		begin(e.day)
 		switch e.order {
 		case asked:
-			begin := time.Now()
+			asking := time.Now()
 			row.kept, err = c.Book(row.booking)
-			o.answers = append(o.answers, time.Since(begin))
+			o.answers = append(o.answers, time.Since(asking))
 		case begins:
 			if row.kept {
 				row.nodes = append(row.nodes, c.Nodes(row.booking, e.step)...)
@@ -133,38 +136,32 @@ func planned(t *sites.Tree, bookings []sites.Booking) (outcome, error) {
 			}
 		}
 		if err != nil {
-			return o, fmt.Errorf("day %d, %s: %w", e.day, row.booking.ID, err)
+			return fmt.Errorf("day %d, %s: %w", e.day, row.booking.ID, err)
 		}
 	}
-	return o, nil
+	return nil
+}
+
+// planned is Bulkhead: every ask is answered when it is asked, with its dates.
+func planned(t *sites.Tree, bookings []sites.Booking) (outcome, error) {
+	o := outcome{who: "Bulkhead"}
+	c, err := bulkhead.NewCalendar(t, sites.HallDays)
+	if err != nil {
+		return o, err
+	}
+	err = o.play(c, c.Advance, bookings)
+	return o, err
 }
 
 // reserved is Slurm: a reservation a step, made when it is asked.
 func reserved(s *slurm.Slurm, t *sites.Tree, bookings []sites.Booking) (outcome, error) {
-	o := outcome{who: "Slurm", rows: rowsOf(bookings)}
+	o := outcome{who: "Slurm"}
 	c, err := slurm.NewCalendar(s, sites.HallDays)
 	if err != nil {
 		return o, err
 	}
-	for _, e := range events(bookings) {
-		row := &o.rows[e.booking]
-		switch e.order {
-		case asked:
-			begin := time.Now()
-			row.kept, err = c.Book(row.booking)
-			o.answers = append(o.answers, time.Since(begin))
-		case begins:
-			if row.kept {
-				row.nodes = append(row.nodes, c.Nodes(row.booking, e.step)...)
-			}
-		case returned:
-			if row.kept && row.booking.Gone < row.booking.End {
-				err = c.End(row.booking)
-			}
-		}
-		if err != nil {
-			return o, fmt.Errorf("day %d, %s: %w", e.day, row.booking.ID, err)
-		}
+	if err := o.play(c, func(int) {}, bookings); err != nil {
+		return o, err
 	}
 	o.short = c.Short
 	return o, c.Close()

@@ -209,13 +209,5 @@ func (c SendToRepair) decide(s *State, env Env) (*Decision, error) {
 type Repaired struct{ Nodes []site.Index }
 
 func (c Repaired) decide(s *State, env Env) (*Decision, error) {
-	m, d := s.newMover(), &Decision{}
-	for _, n := range c.Nodes {
-		if s.Nodes.State[n] != node.Repair {
-			return nil, refuse("node", "%s is %s, expected repair", s.Site.NodeID[n], s.Nodes.State[n])
-		}
-		m.move(n, node.Repair, node.Sanitizing, 0, claim.Digest{}, "repaired")
-	}
-	m.write(d)
-	return d.orNothing()
+	return s.sanitize(c.Nodes, node.Repair, "repaired")
 }

@@ -280,12 +280,17 @@ func (c Quarantine) decide(s *State, env Env) (*Decision, error) {
 type Sanitize struct{ Nodes []site.Index }
 
 func (c Sanitize) decide(s *State, env Env) (*Decision, error) {
+	return s.sanitize(c.Nodes, node.Severed, "fenced")
+}
+
+// sanitize takes nodes from a state into sanitizing.
+func (s *State) sanitize(nodes []site.Index, from node.State, why string) (*Decision, error) {
 	m, d := s.newMover(), &Decision{}
-	for _, n := range c.Nodes {
-		if s.Nodes.State[n] != node.Severed {
-			return nil, refuse("node", "%s is %s, expected fenced", s.Site.NodeID[n], s.Nodes.State[n])
+	for _, n := range nodes {
+		if s.Nodes.State[n] != from {
+			return nil, refuse("node", "%s is %s, expected %s", s.Site.NodeID[n], s.Nodes.State[n], from)
 		}
-		m.move(n, node.Severed, node.Sanitizing, 0, claim.Digest{}, "fenced")
+		m.move(n, from, node.Sanitizing, 0, claim.Digest{}, why)
 	}
 	m.write(d)
 	return d.orNothing()

@@ -37,6 +37,14 @@ type Fence = lineage.Fence
 // one of another lineage, has been seen.
 var ErrFenced = lineage.ErrFenced
 
+// OwnPort refuses a port that is not of this fabric of a site (ErrUnknownPort).
+func OwnPort(s *site.Site, index int, p site.Port) error {
+	if int(p) >= s.Ports() || s.FabricOf(p) != index {
+		return fmt.Errorf("fabric %s: port %d: %w", s.Fabrics[index].ID, p, ErrUnknownPort)
+	}
+	return nil
+}
+
 // ErrUnknownPort is returned, wrapped, for ports that are not of the fabric.
 var ErrUnknownPort = errors.New("no such port in this fabric")
 

@@ -72,6 +72,15 @@ func NewChange(fabricID string, ports []PortRow) Change {
 	return Change{ID: fmt.Sprintf("%s-%d-%x", fabricID, len(ports), d[:8]), Fabric: fabricID, Ports: ports}
 }
 
+// Numbers are those of the ports that a change writes.
+func (c *Change) Numbers() []site.Port {
+	ports := make([]site.Port, len(c.Ports))
+	for i := range c.Ports {
+		ports[i] = c.Ports[i].Port
+	}
+	return ports
+}
+
 // Check refuses a change that no driver may carry out: of another fabric or another
 // numbering than the driver's own, with ports out of order or twice, or with a row
 // that fails Row.Check.

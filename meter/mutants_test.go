@@ -27,7 +27,7 @@ var faults = []fault{
 	{"fees of two clauses merge", "rate.go", `terms{v.RateClause(j), r.Price,`, `terms{"", r.Price,`},
 	{"fees of two lists merge", "rate.go", `lists.Of(claim.Strings(r.Tranches)...)}`, `lists.Of()}`},
 	{"volumes merge", "rate.go", `terms{s.ID, v.VolumeClause(j), s.CapacityTB, s.Price}`, `terms{"", v.VolumeClause(j), 0, s.Price}`},
-	{"a terabyte whatever the capacity", "rate.go", `exact.Mul(exact, big.NewRat(u.volume.CapacityTB, 1))`, ``},
+	{"a terabyte whatever the capacity", "rate.go", `exact.Mul(exact, big.NewRat(u.of.CapacityTB, 1))`, ``},
 	{"no tax on corrections", "rate.go", "for _, s := range b.sums {\n", "for kind, s := range b.sums {\n\t\tif kind == LineCorrection {\n\t\t\tcontinue\n\t\t}\n"},
 	{"an instalment too many", "rate.go", `for range p.Months {`, `for range p.Months + 1 {`},
 	{"rounded twice", "rate.go", `line.Amount = exact.FloatString(b.digits)`, `twice, _ := new(big.Rat).SetString(exact.FloatString(b.digits + 1)); line.Amount = twice.FloatString(b.digits)`},

@@ -200,22 +200,41 @@ func (b *bill) finish() {
 	b.invoice.Total = total.FloatString(b.digits)
 }
 
+// stretch is for how long something of a contract is paid for by the same terms.
+type stretch[T any] struct {
+	of      *T
+	clause  string
+	from    int64
+	seconds int64
+}
+
+// stretches are those of one kind, in the order in which their terms K come up.
+type stretches[K comparable, T any] struct {
+	list []*stretch[T]
+	by   map[K]*stretch[T]
+}
+
+func (s *stretches[K, T]) add(terms K, of *T, clause string, from, to int64) {
+	if s.by[terms] == nil {
+		if s.by == nil {
+			s.by = map[K]*stretch[T]{}
+		}
+		s.by[terms] = &stretch[T]{of: of, clause: clause, from: from}
+		s.list = append(s.list, s.by[terms])
+	}
+	s.by[terms].seconds += to - from
+}
+
 // fees are the flat fees: one line for each stretch of one fee.
 func (b *bill) fees() {
-	type fee struct {
-		rate    *contract.Rate
-		clause  string
-		seconds int64
-		from    int64
-	}
 	// The clause and the price as they are: 4.1 at 1250000000 and 4.11 at 250000000 are two fees.
 	type terms struct {
 		clause   string
 		price    contract.Decimal
 		tranches int
 	}
-	var order []terms
-	by, lists := map[terms]*fee{}, claim.Chain{}
+	var all stretches[terms, contract.Rate]
+	lists := claim.Chain{}
 	for i, v := range b.versions {
 		from, to := b.rules(i)
 		for j := range v.Rates {
@@ -224,23 +243,17 @@ func (b *bill) fees() {
 			if r.Basis != contract.PerMonth || a >= z {
 				continue
 			}
-			key := terms{v.RateClause(j), r.Price, lists.Of(claim.Strings(r.Tranches)...)}
-			if by[key] == nil {
-				by[key] = &fee{rate: r, clause: v.RateClause(j), from: a}
-				order = append(order, key)
-			}
-			by[key].seconds += z - a
+			all.add(terms{v.RateClause(j), r.Price, lists.Of(claim.Strings(r.Tranches)...)}, r, v.RateClause(j), a, z)
 		}
 	}
-	for _, key := range order {
-		f := by[key]
-		exact := f.rate.Price.Rat()
+	for _, f := range all.list {
+		exact := f.of.Price.Rat()
 		exact.Mul(exact, big.NewRat(f.seconds, b.month))
 		b.add(Line{
 			ID: b.id("fee", f.from), Kind: LineFee, Clause: f.clause,
-			Text:     "Flat fee for " + strings.Join(f.rate.Tranches, ", "),
-			Formula:  fmt.Sprintf("%s × %s s / %s s", b.money(f.rate.Price), group(f.seconds), group(b.month)),
-			Quantity: fmt.Sprint(f.seconds), Unit: "s", Price: string(f.rate.Price), Per: "month",
+			Text:     "Flat fee for " + strings.Join(f.of.Tranches, ", "),
+			Formula:  fmt.Sprintf("%s × %s s / %s s", b.money(f.of.Price), group(f.seconds), group(b.month)),
+			Quantity: fmt.Sprint(f.seconds), Unit: "s", Price: string(f.of.Price), Per: "month",
 		}, exact)
 	}
 }
@@ -256,19 +269,12 @@ func (b *bill) id(base string, from int64) string {
 
 // storage is one line a volume and price.
 func (b *bill) storage() {
-	type use struct {
-		volume  *contract.Volume
-		clause  string
-		seconds int64
-		from    int64
-	}
 	type terms struct {
 		volume, clause string
 		capacity       int64
 		price          contract.Decimal
 	}
-	var order []terms
-	by := map[terms]*use{}
+	var all stretches[terms, contract.Volume]
 	for i, v := range b.versions {
 		from, to := b.rules(i)
 		for j := range v.Storage {
@@ -277,24 +283,18 @@ func (b *bill) storage() {
 			if a >= z || s.Price.Sign() == 0 {
 				continue // free storage needs no line
 			}
-			key := terms{s.ID, v.VolumeClause(j), s.CapacityTB, s.Price}
-			if by[key] == nil {
-				by[key] = &use{volume: s, clause: v.VolumeClause(j), from: a}
-				order = append(order, key)
-			}
-			by[key].seconds += z - a
+			all.add(terms{s.ID, v.VolumeClause(j), s.CapacityTB, s.Price}, s, v.VolumeClause(j), a, z)
 		}
 	}
-	for _, key := range order {
-		u := by[key]
-		exact := u.volume.Price.Rat()
-		exact.Mul(exact, big.NewRat(u.volume.CapacityTB, 1))
+	for _, u := range all.list {
+		exact := u.of.Price.Rat()
+		exact.Mul(exact, big.NewRat(u.of.CapacityTB, 1))
 		exact.Mul(exact, big.NewRat(u.seconds, b.month))
 		b.add(Line{
-			ID: b.id("storage/"+u.volume.ID, u.from), Kind: LineStorage, Clause: u.clause,
-			Text:     fmt.Sprintf("Volume %s, %s TB", u.volume.ID, group(u.volume.CapacityTB)),
-			Formula:  fmt.Sprintf("%s × %s TB × %s s / %s s", b.money(u.volume.Price), group(u.volume.CapacityTB), group(u.seconds), group(b.month)),
-			Quantity: fmt.Sprint(u.volume.CapacityTB), Unit: "TB", Price: string(u.volume.Price), Per: "TB-month",
+			ID: b.id("storage/"+u.of.ID, u.from), Kind: LineStorage, Clause: u.clause,
+			Text:     fmt.Sprintf("Volume %s, %s TB", u.of.ID, group(u.of.CapacityTB)),
+			Formula:  fmt.Sprintf("%s × %s TB × %s s / %s s", b.money(u.of.Price), group(u.of.CapacityTB), group(u.seconds), group(b.month)),
+			Quantity: fmt.Sprint(u.of.CapacityTB), Unit: "TB", Price: string(u.of.Price), Per: "TB-month",
 		}, exact)
 	}
 }

@@ -142,8 +142,8 @@ func (d *fabricDriver) Apply(ctx context.Context, c fabric.Change, f fabric.Fenc
 	if err := c.Check(own.ID, claim.Digest{}, own.Family, leafKeys); err != nil {
 		return fabric.ApplyReceipt{}, err
 	}
-	for i := range c.Ports {
-		if err := d.mine(c.Ports[i].Port); err != nil {
+	for _, p := range c.Numbers() {
+		if err := fabric.OwnPort(s.site, d.index, p); err != nil {
 			return fabric.ApplyReceipt{}, err
 		}
 	}
@@ -159,13 +159,6 @@ func (d *fabricDriver) Apply(ctx context.Context, c fabric.Change, f fabric.Fenc
 		receipt.Applied++
 	}
 	return receipt, nil
-}
-
-func (d *fabricDriver) mine(p site.Port) error {
-	if int(p) >= d.s.site.Ports() || d.s.site.FabricOf(p) != d.index {
-		return fmt.Errorf("fabric %s: port %d: %w", d.fabric().ID, p, fabric.ErrUnknownPort)
-	}
-	return nil
 }
 
 // admit compares a fence as the devices do, and remembers the newest.
@@ -203,7 +196,7 @@ func (d *fabricDriver) Lockdown(ctx context.Context, list []site.Port, f fabric.
 		return err
 	}
 	for _, p := range list {
-		if err := d.mine(p); err != nil {
+		if err := fabric.OwnPort(s.site, d.index, p); err != nil {
 			return err
 		}
 	}

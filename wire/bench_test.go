@@ -20,6 +20,16 @@ func fullSite(b *testing.B) *sim.Sim {
 	return s
 }
 
+// The shortest call, of one goroutine: what the protocol itself takes.
+func BenchmarkCall(b *testing.B) {
+	c, _, _ := serve(b, simulated(b, 12, false))
+	for b.Loop() {
+		if _, err := c.Sim.Now(b.Context()); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
+
 // All 450,000 ports are written and read back over the socket.
 func BenchmarkWholeSiteOverTheWire(b *testing.B) {
 	ctx := b.Context()

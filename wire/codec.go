@@ -1,11 +1,9 @@
 package wire
 
 import (
-	"bytes"
 	"encoding/binary"
 	"errors"
 	"fmt"
-	"io"
 	"time"
 
 	"bulkhead/claim"
@@ -339,18 +337,4 @@ func decodeReports(b []byte) (v node.Observation, err error) {
 		}
 	}
 	return v, i.end()
-}
-
-// readLimited reads a body whole. length is what its header says of it, or -1.
-func readLimited(r io.Reader, length int64) ([]byte, error) {
-	if length > maxMessage {
-		return nil, fmt.Errorf("message of %d bytes: more than %d", length, maxMessage)
-	}
-	var b bytes.Buffer
-	b.Grow(int(max(length, 0)) + bytes.MinRead) // or it would be copied at its end
-	n, err := b.ReadFrom(io.LimitReader(r, maxMessage+1))
-	if err == nil && n > maxMessage {
-		err = fmt.Errorf("message of more than %d bytes", maxMessage)
-	}
-	return b.Bytes(), err
 }

@@ -3,10 +3,15 @@ package wire
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"net"
+	"net/http"
 	"sync"
 	"time"
 
+	"bulkhead/custody"
+	"bulkhead/custody/exchange"
 	"bulkhead/fabric"
 	"bulkhead/node"
 	"bulkhead/site"
@@ -17,8 +22,8 @@ import (
 // itself when the other end comes back.
 type Client struct {
 	Drivers
-	socket      string
-	connections *connections
+	socket string
+	http   exchange.Client
 }
 
 // helloTimeout is how long Dial waits for the other end to say what it is.
@@ -33,7 +38,10 @@ func Dial(socket string) (*Client, error) {
 
 // DialContext is Dial that waits no longer than its context.
 func DialContext(ctx context.Context, socket string) (*Client, error) {
-	c := &Client{socket: socket, connections: newConnections(socket)}
+	c := &Client{socket: socket, http: exchange.Client{
+		Dial: func(ctx context.Context) (net.Conn, error) { return custody.Dial(ctx, socket) },
+		Head: "Host: devices\r\nContent-Type: application/octet-stream\r\n", Limit: maxMessage,
+	}}
 	var h hello
 	if err := c.call(ctx, "hello", struct{}{}, &h); err != nil {
 		c.Close()
@@ -67,7 +75,7 @@ func DialContext(ctx context.Context, socket string) (*Client, error) {
 }
 
 // Close drops idle connections.
-func (c *Client) Close() { c.connections.close() }
+func (c *Client) Close() { c.http.Close() }
 
 // call is a call that is JSON both ways.
 func (c *Client) call(ctx context.Context, call string, in, result any) error {
@@ -84,6 +92,25 @@ func (c *Client) call(ctx context.Context, call string, in, result any) error {
 		return fmt.Errorf("devices at %s: %s: answer: %w", c.socket, call, err)
 	}
 	return nil
+}
+
+// post sends a message and returns the answer.
+func (c *Client) post(ctx context.Context, call string, body []byte) ([]byte, error) {
+	answer, err := c.http.Post(ctx, "/v1/"+call, body)
+	switch {
+	case errors.Is(err, custody.ErrStranger):
+		return nil, fmt.Errorf("devices at %w", err)
+	case err != nil:
+		return nil, c.gone(ctx, call, err)
+	case answer.StatusCode == http.StatusOK:
+		return answer.Body, nil
+	}
+	var f failure
+	// Lenient JSON: an error in a device's own words, or of no driver at all.
+	if err := json.Unmarshal(answer.Body, &f); err != nil || f.Error == "" {
+		return nil, fmt.Errorf("devices at %s: %s: status %d", c.socket, call, answer.StatusCode)
+	}
+	return nil, f.restore()
 }
 
 // gone says that nobody answered. A context that has ended is no fault of the

@@ -14,6 +14,7 @@ import (
 
 	"bulkhead/claim"
 	"bulkhead/custody"
+	"bulkhead/custody/exchange"
 	"bulkhead/fabric"
 	"bulkhead/site"
 	"bulkhead/storage"
@@ -214,7 +215,7 @@ func inJSON[T any](v T, err error) ([]byte, error) {
 // handle serves one call.
 func handle(mux *http.ServeMux, call string, do func(ctx context.Context, body []byte) ([]byte, error)) {
 	mux.HandleFunc("POST /v1/"+call, func(w http.ResponseWriter, r *http.Request) {
-		body, err := readLimited(r.Body, r.ContentLength)
+		body, err := exchange.ReadMessage(r.Body, r.ContentLength, maxMessage)
 		if err != nil {
 			answer(w, http.StatusBadRequest, fmt.Errorf("%s: %w", call, err))
 			return

@@ -133,27 +133,12 @@ func Shared(t *sites.Tree, o *sites.Occupancy, slice []int32) Exposure {
 		if len(own) < 2 {
 			return 0
 		}
-		spans := map[int32]int32{}           // tenant -> its only domain, or -1 for several
-		within := map[int32]map[int32]bool{} // domain of the slice -> tenants
-		for n, h := range o.Holder {
-			if h < 1 {
+		spans, within := tenantsOf(o, domain)
+		links := 0
+		for d, tenants := range within {
+			if own[d] == 0 {
 				continue
 			}
-			d := domain[n]
-			if only, ok := spans[h]; !ok {
-				spans[h] = d
-			} else if only != d {
-				spans[h] = -1
-			}
-			if own[d] > 0 {
-				if within[d] == nil {
-					within[d] = map[int32]bool{}
-				}
-				within[d][h] = true
-			}
-		}
-		links := 0
-		for _, tenants := range within {
 			met := false
 			for h := range tenants {
 				if spans[h] == -1 {

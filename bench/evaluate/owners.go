@@ -93,27 +93,33 @@ func Carries(t *sites.Tree, slice []int32, links []Link) error {
 	return nil
 }
 
+// tenantsOf says of each tenant which domain it is in, -1 for several, and of each domain
+// which tenants are in it.
+func tenantsOf(o *sites.Occupancy, domain []int32) (only map[int32]int32, in map[int32]map[int32]bool) {
+	only, in = map[int32]int32{}, map[int32]map[int32]bool{}
+	for n, h := range o.Holder {
+		if h < 1 {
+			continue
+		}
+		d := domain[n]
+		if one, ok := only[h]; !ok {
+			only[h] = d
+		} else if one != d {
+			only[h] = -1
+		}
+		if in[d] == nil {
+			in[d] = map[int32]bool{}
+		}
+		in[d][h] = true
+	}
+	return only, in
+}
+
 // Exposed is how many links of the whole site may carry packets of two or more
 // tenants when nothing assigns links, and how many links tenants are on at all.
 func Exposed(t *sites.Tree, o *sites.Occupancy) (shared, used int) {
 	level := func(domain []int32, uplinks int) {
-		spans := map[int32]int32{}
-		tenants := map[int32]map[int32]bool{}
-		for n, h := range o.Holder {
-			if h < 1 {
-				continue
-			}
-			d := domain[n]
-			if only, ok := spans[h]; !ok {
-				spans[h] = d
-			} else if only != d {
-				spans[h] = -1
-			}
-			if tenants[d] == nil {
-				tenants[d] = map[int32]bool{}
-			}
-			tenants[d][h] = true
-		}
+		spans, tenants := tenantsOf(o, domain)
 		for _, in := range tenants {
 			leave := 0
 			for h := range in {

@@ -129,8 +129,8 @@ func (c *Calendar) nodes(name string) ([]int32, error) {
 // Nodes returns what the reservation of a step holds.
 func (c *Calendar) Nodes(b sites.Booking, step int) []int32 { return c.held[reservation(b, step)] }
 
-// End removes the reservations of a lease.
-func (c *Calendar) End(b sites.Booking) error {
+// End removes the reservations of a lease, whatever the day.
+func (c *Calendar) End(b sites.Booking, _ int) error {
 	for i := range b.Steps {
 		if err := c.remove(reservation(b, i)); err != nil {
 			return err

@@ -322,10 +322,10 @@ func TestSuiteNotices(t *testing.T) {
 	for _, fault := range faults {
 		for _, family := range []site.Family{site.RoCE, site.InfiniBand} {
 			var noticed []string
-			for _, c := range checks {
+			for _, c := range demands {
 				_, f := newMemory(family, fault)
-				if err := c.run(t.Context(), f); err != nil {
-					noticed = append(noticed, c.name)
+				if err := c.Holds(t.Context(), f); err != nil {
+					noticed = append(noticed, c.Name)
 				}
 			}
 			if len(noticed) == 0 {
@@ -343,16 +343,16 @@ func TestEveryCheckHasTeeth(t *testing.T) {
 		"apply is idempotent":                 true, // broken only by devices that count writes
 	}
 	for _, fault := range faults {
-		for _, c := range checks {
+		for _, c := range demands {
 			_, f := newMemory(site.RoCE, fault)
-			if c.run(t.Context(), f) != nil {
-				red[c.name] = true
+			if c.Holds(t.Context(), f) != nil {
+				red[c.Name] = true
 			}
 		}
 	}
-	for _, c := range checks {
-		if !red[c.name] {
-			t.Errorf("no fault turns %q red: it tests nothing", c.name)
+	for _, c := range demands {
+		if !red[c.Name] {
+			t.Errorf("no fault turns %q red: it tests nothing", c.Name)
 		}
 	}
 }

@@ -11,11 +11,11 @@ import (
 	"fmt"
 	"slices"
 	"testing"
-	"time"
 
 	"bulkhead/fabric"
 	"bulkhead/fabric/ethernet"
 	"bulkhead/fabric/infiniband"
+	"bulkhead/lab/drivertest"
 	"bulkhead/site"
 )
 
@@ -43,55 +43,43 @@ type Fixture struct {
 	Settle func()
 }
 
-// check is one demand on a driver, on a new Fixture.
-type check struct {
-	name string
-	run  func(ctx context.Context, f *Fixture) error
-}
-
-// Run puts a driver to every check, each on a fixture of its own.
+// Run puts a driver to every demand, each on a fixture of its own.
 func Run(t *testing.T, open func(t *testing.T) *Fixture) {
-	for _, c := range checks {
-		t.Run(c.name, func(t *testing.T) {
-			ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
-			defer cancel()
-			f := open(t)
-			if f.SetReachable == nil || f.SetFailing == nil || f.Tamper == nil {
-				t.Fatal("the fixture lacks a hook: SetReachable, SetFailing and Tamper are required")
-			}
-			if err := c.run(ctx, f); err != nil {
-				t.Fatal(err)
-			}
-		})
-	}
+	drivertest.Run(t, demands, func(t *testing.T) *Fixture {
+		f := open(t)
+		if f.SetReachable == nil || f.SetFailing == nil || f.Tamper == nil {
+			t.Fatal("the fixture lacks a hook: SetReachable, SetFailing and Tamper are required")
+		}
+		return f
+	})
 }
 
-// checks are the demands, in the order in which they build on one another.
-var checks = []check{
-	{"capabilities", capabilities},
-	{"everything is read back", readsEverything},
-	{"apply is read back", applies},
-	{"apply is idempotent", idempotent},
-	{"plan of what is read back is empty", plansNothing},
-	{"a row replaces all that was there", replaces},
-	{"an older fence is refused", fences},
-	{"one lineage, one writer", lineages},
-	{"reading is another path than writing", tampering},
-	{"a port that fails is named", partial},
-	{"an unreachable leaf is reported", unreachable},
-	{"a change while unreachable shows afterwards", changedUnseen},
-	{"since lists what changed", since},
-	{"a cursor from elsewhere is answered in full", strangeCursor},
-	{"scope limits the leaves", scoped},
-	{"unknown ports are refused", unknownPorts},
-	{"another numbering is refused", otherNumbers},
-	{"rows that open a port are refused", openRows},
-	{"lockdown closes", lockdown},
-	{"lockdown is fenced", lockdownFenced},
-	{"lockdown goes on past a failure", lockdownPartial},
-	{"changes at the same time all arrive", concurrent},
-	{"a change is noticed, or waited for", awaits},
-	{"an ended context is obeyed", ended},
+// demands are in the order in which they build on one another.
+var demands = []drivertest.Requirement[*Fixture]{
+	{Name: "capabilities", Holds: capabilities},
+	{Name: "everything is read back", Holds: readsEverything},
+	{Name: "apply is read back", Holds: applies},
+	{Name: "apply is idempotent", Holds: idempotent},
+	{Name: "plan of what is read back is empty", Holds: plansNothing},
+	{Name: "a row replaces all that was there", Holds: replaces},
+	{Name: "an older fence is refused", Holds: fences},
+	{Name: "one lineage, one writer", Holds: lineages},
+	{Name: "reading is another path than writing", Holds: tampering},
+	{Name: "a port that fails is named", Holds: partial},
+	{Name: "an unreachable leaf is reported", Holds: unreachable},
+	{Name: "a change while unreachable shows afterwards", Holds: changedUnseen},
+	{Name: "since lists what changed", Holds: since},
+	{Name: "a cursor from elsewhere is answered in full", Holds: strangeCursor},
+	{Name: "scope limits the leaves", Holds: scoped},
+	{Name: "unknown ports are refused", Holds: unknownPorts},
+	{Name: "another numbering is refused", Holds: otherNumbers},
+	{Name: "rows that open a port are refused", Holds: openRows},
+	{Name: "lockdown closes", Holds: lockdown},
+	{Name: "lockdown is fenced", Holds: lockdownFenced},
+	{Name: "lockdown goes on past a failure", Holds: lockdownPartial},
+	{Name: "changes at the same time all arrive", Holds: concurrent},
+	{Name: "a change is noticed, or waited for", Holds: awaits},
+	{Name: "an ended context is obeyed", Holds: ended},
 }
 
 func (f *Fixture) fabric() site.Fabric { return f.Site.Fabrics[f.Fabric] }

@@ -4,15 +4,18 @@ import (
 	"context"
 	"errors"
 	"io"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"strings"
 	"testing"
 	"time"
+
+	"bulkhead/custody/exchange"
 )
 
 // devices answers every call of the driver protocol in the same words.
-func devices(t *testing.T, answer string) (client *http.Client, asked <-chan struct{}) {
+func devices(t *testing.T, answer string) (client *exchange.Client, asked <-chan struct{}) {
 	t.Helper()
 	calls := make(chan struct{}, 1)
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -20,15 +23,9 @@ func devices(t *testing.T, answer string) (client *http.Client, asked <-chan str
 		_, _ = io.WriteString(w, answer)
 	}))
 	t.Cleanup(server.Close)
-	return &http.Client{Transport: redirected{strings.TrimPrefix(server.URL, "http://")}}, calls
-}
-
-type redirected struct{ to string }
-
-func (r redirected) RoundTrip(q *http.Request) (*http.Response, error) {
-	q = q.Clone(q.Context())
-	q.URL.Host = r.to
-	return http.DefaultTransport.RoundTrip(q)
+	return &exchange.Client{Head: "Host: devices\r\n", Limit: 1 << 10, Dial: func(context.Context) (net.Conn, error) {
+		return net.Dial("tcp", server.Listener.Addr().String())
+	}}, calls
 }
 
 // TestModes asks a driver in each mode: what comes of the answer before it is told

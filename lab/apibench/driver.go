@@ -2,7 +2,6 @@ package main
 
 import (
 	"bufio"
-	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -17,6 +16,9 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"bulkhead/custody"
+	"bulkhead/custody/exchange"
 )
 
 // driver is the process that drives some fabrics of the simulator, or all but some:
@@ -37,12 +39,10 @@ func driver(args []string) error {
 	}
 	d := &slow{
 		fabric: *fabric, without: *without, changed: make(chan struct{}), mode: passes,
-		devices: &http.Client{Transport: &http.Transport{
-			DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
-				return new(net.Dialer).DialContext(ctx, "unix", *to)
-			},
-			MaxIdleConnsPerHost: 32, DisableCompression: true,
-		}},
+		devices: &exchange.Client{
+			Dial: func(ctx context.Context) (net.Conn, error) { return custody.Dial(ctx, *to) },
+			Head: "Host: devices\r\n", Limit: 1 << 30,
+		},
 	}
 	server := &http.Server{Handler: d, ReadHeaderTimeout: 10 * time.Second}
 	served := make(chan error, 1)
@@ -73,7 +73,7 @@ const (
 // slow is a driver with a mode.
 type slow struct {
 	fabric, without string
-	devices         *http.Client
+	devices         *exchange.Client
 
 	mu      sync.Mutex
 	mode    string
@@ -140,25 +140,16 @@ func (d *slow) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 }
 
 // pass asks the simulator.
-func (d *slow) pass(r *http.Request) (status int, answer []byte, err error) {
+func (d *slow) pass(r *http.Request) (status int, said []byte, err error) {
 	body, err := io.ReadAll(r.Body)
 	if err != nil {
 		return 0, nil, err
 	}
-	request, err := http.NewRequestWithContext(r.Context(), r.Method, "http://devices"+r.URL.RequestURI(), bytes.NewReader(body))
-	if err != nil {
-		return 0, nil, err
+	answer, err := d.devices.Post(r.Context(), r.URL.Path, body)
+	if err == nil && strings.HasSuffix(r.URL.Path, "/hello") {
+		answer.Body, err = d.introduce(answer.Body)
 	}
-	request.Header = r.Header.Clone()
-	response, err := d.devices.Do(request)
-	if err != nil {
-		return 0, nil, err
-	}
-	defer response.Body.Close()
-	if answer, err = io.ReadAll(response.Body); err == nil && strings.HasSuffix(r.URL.Path, "/hello") {
-		answer, err = d.introduce(answer)
-	}
-	return response.StatusCode, answer, err
+	return answer.StatusCode, answer.Body, err
 }
 
 // introduce leaves out of what the simulator says that it drives what this driver

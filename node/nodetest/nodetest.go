@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"bulkhead/claim"
+	"bulkhead/lab/drivertest"
 	"bulkhead/lineage"
 	"bulkhead/node"
 	"bulkhead/node/attest"
@@ -35,49 +36,37 @@ type Fixture struct {
 	Lie func(site.Index)
 }
 
-// check is one demand on a driver, on a new Fixture.
-type check struct {
-	name string
-	run  func(ctx context.Context, f *Fixture) error
-}
-
-// Run puts a driver to every check, each on a fixture of its own.
+// Run puts a driver to every demand, each on a fixture of its own.
 func Run(t *testing.T, open func(t *testing.T) *Fixture) {
-	for _, c := range checks {
-		t.Run(c.name, func(t *testing.T) {
-			ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
-			defer cancel()
-			f := open(t)
-			if f.Pass == nil || f.Kill == nil || f.Lie == nil {
-				t.Fatal("the fixture lacks a hook: Pass, Kill and Lie are required")
-			}
-			if err := c.run(ctx, f); err != nil {
-				t.Fatal(err)
-			}
-		})
-	}
+	drivertest.Run(t, demands, func(t *testing.T) *Fixture {
+		f := open(t)
+		if f.Pass == nil || f.Kill == nil || f.Lie == nil {
+			t.Fatal("the fixture lacks a hook: Pass, Kill and Lie are required")
+		}
+		return f
+	})
 }
 
-// checks are the demands, in the order in which they build on one another.
-var checks = []check{
-	{"capabilities", capabilities},
-	{"nothing is said before a step", silent},
-	{"a commissioned node has evidence that passes", commissions},
-	{"a node is wiped, then attested", turnsOver},
-	{"a fence step says what is still open", seversNode},
-	{"an outcome is for its time", takesTime},
-	{"a step given twice is one step", idempotent},
-	{"a new step supersedes an unended one", supersedes},
-	{"an older fence is refused", fences},
-	{"one lineage, one writer", lineages},
-	{"cursors go on where they were", cursors},
-	{"a cursor from elsewhere is answered in full", strangeCursor},
-	{"since 0 lists the newest outcome", newest},
-	{"what can't be done is named", refused},
-	{"a dead node reports no success", dead},
-	{"a liar is caught by read-back", liar},
-	{"a repair brings a dead node back", repaired},
-	{"an ended context is obeyed", ended},
+// demands are in the order in which they build on one another.
+var demands = []drivertest.Requirement[*Fixture]{
+	{Name: "capabilities", Holds: capabilities},
+	{Name: "nothing is said before a step", Holds: silent},
+	{Name: "a commissioned node has evidence that passes", Holds: commissions},
+	{Name: "a node is wiped, then attested", Holds: turnsOver},
+	{Name: "a fence step says what is still open", Holds: seversNode},
+	{Name: "an outcome is for its time", Holds: takesTime},
+	{Name: "a step given twice is one step", Holds: idempotent},
+	{Name: "a new step supersedes an unended one", Holds: supersedes},
+	{Name: "an older fence is refused", Holds: fences},
+	{Name: "one lineage, one writer", Holds: lineages},
+	{Name: "cursors go on where they were", Holds: cursors},
+	{Name: "a cursor from elsewhere is answered in full", Holds: strangeCursor},
+	{Name: "since 0 lists the newest outcome", Holds: newest},
+	{Name: "what can't be done is named", Holds: refused},
+	{Name: "a dead node reports no success", Holds: dead},
+	{Name: "a liar is caught by read-back", Holds: liar},
+	{Name: "a repair brings a dead node back", Holds: repaired},
+	{Name: "an ended context is obeyed", Holds: ended},
 }
 
 var firstFence = node.Fence{Term: 3, Generation: 10}

@@ -9,26 +9,25 @@ import (
 	"bulkhead/book"
 	"bulkhead/claim"
 	"bulkhead/ledger"
-	"bulkhead/ledger/sqlite"
 	"bulkhead/run"
 )
 
-// recordDecision signs what somebody decides about a ledger that no server has open,
-// and writes it there as its next entry. statement is where said names what was signed.
-func recordDecision(ctx context.Context, log *sqlite.Log, state *book.State, size uint64, at time.Time, kind, predicate string, head claim.Digest, said any, statement *claim.Digest, signers run.Signers) (ledger.Entry, error) {
-	signed, body, err := lossStatement(predicate, head, said, signers)
+// record signs what somebody decides about a ledger that no server has open, and writes it
+// there as its next entry. statement is where said names what was signed.
+func (h *opened) record(ctx context.Context, state *book.State, kind, predicate string, head claim.Digest, said any, statement *claim.Digest) (ledger.Entry, error) {
+	signed, body, err := lossStatement(predicate, head, said, h.keys)
 	if err != nil {
 		return ledger.Entry{}, err
 	}
 	*statement = signed
-	entry, err := nextEntry(state, at, kind, book.SiteScope, said)
+	entry, err := nextEntry(state, h.CertainTime(state.Time), kind, book.SiteScope, said)
 	if err != nil {
 		return ledger.Entry{}, err
 	}
-	if err := book.Apply(state, &entry, run.BodiesOf(log)); err != nil {
+	if err := book.Apply(state, &entry, run.BodiesOf(h.log)); err != nil {
 		return ledger.Entry{}, err
 	}
-	return entry, log.Append(ctx, size, []ledger.Entry{entry}, []ledger.Body{body})
+	return entry, h.log.Append(ctx, h.found.Size, []ledger.Entry{entry}, []ledger.Body{body})
 }
 
 // lossStatement signs what somebody decides about a ledger of this root: what was taken

@@ -10,6 +10,7 @@ import (
 	"bulkhead/book"
 	"bulkhead/keystore"
 	"bulkhead/ledger"
+	"bulkhead/ledger/sqlite"
 	"bulkhead/run"
 )
 
@@ -28,33 +29,32 @@ type Recovery struct {
 // caller is the only one who has the folder; a whole ledger is refused.
 func (d Dir) Recover(ctx context.Context, master keystore.Master, by, reason string) (Recovery, error) {
 	var none Recovery
-	log, acknowledged, why, err := d.afterLoss()
+	var acknowledged sqlite.Acknowledged
+	var why []string
+	h, err := d.openWith(ctx, master, func() (log *sqlite.Log, err error) {
+		log, acknowledged, why, err = d.afterLoss()
+		return log, err
+	})
 	if err != nil {
 		return none, err
 	}
-	defer log.Close()
-	keys, err := d.OpenKeys(master)
-	if err != nil {
-		return none, err
-	}
-	published := d.Published(keys)
-	found, err := ledger.Verify(ctx, log, published)
+	defer h.log.Close()
 	switch {
-	case errors.Is(err, ledger.ErrUnguarded):
-		why = append(why, err.Error())
-	case err != nil && !errors.Is(err, ledger.ErrRolledBack):
-		return none, fmt.Errorf("%s: %w: what is left is no whole ledger: restore a backup", d.Ledger(), err)
+	case errors.Is(h.doubt, ledger.ErrUnguarded):
+		why = append(why, h.doubt.Error())
+	case h.doubt != nil && !errors.Is(h.doubt, ledger.ErrRolledBack):
+		return none, fmt.Errorf("%s: %w: what is left is no whole ledger: restore a backup", d.Ledger(), h.doubt)
 	}
-	r, err := ledger.NewRecovered(found, by, reason, why...)
+	r, err := ledger.NewRecovered(h.found, by, reason, why...)
 	if err != nil {
 		return none, fmt.Errorf("--data %s: %w", d, err)
 	}
 	r.AcknowledgedSize = acknowledged.Seq
-	state, err := Fold(ctx, log, Everything)
+	state, err := Fold(ctx, h.log, Everything)
 	if err != nil {
 		return none, fmt.Errorf("%s: %w: what is left can't be folded: restore a backup", d.Ledger(), err)
 	}
-	entry, err := recordDecision(ctx, log, state, found.Size, d.CertainTime(state.Time), ledger.KindRecovered, recoveredPredicate, r.HeadRoot, &r, &r.Statement, keys)
+	entry, err := h.record(ctx, state, ledger.KindRecovered, recoveredPredicate, r.HeadRoot, &r, &r.Statement)
 	if err != nil {
 		return none, err
 	}
@@ -64,18 +64,18 @@ func (d Dir) Recover(ctx context.Context, master keystore.Master, by, reason str
 	} else if err != nil {
 		return none, err
 	}
-	after, err := ledger.Verify(ctx, log, nil)
+	after, err := ledger.Verify(ctx, h.log, nil)
 	if err != nil {
 		return none, err
 	}
-	signed, err := keys.Checkpoint(run.CheckpointOrigin(state, book.SiteScope), after.Size, after.Root)
+	signed, err := h.keys.Checkpoint(run.CheckpointOrigin(state, book.SiteScope), after.Size, after.Root)
 	if err != nil {
 		return none, err
 	}
-	if err := published.Store(signed); err != nil {
+	if err := h.published.Store(signed); err != nil {
 		return none, err
 	}
-	if err := published.Remember(ctx, log, signed); err != nil {
+	if err := h.published.Remember(ctx, h.log, signed); err != nil {
 		return none, err
 	}
 	return Recovery{entry, r, kept}, nil

@@ -35,20 +35,15 @@ type Aside struct {
 // is what Recover is for.
 func (d Dir) SetAside(ctx context.Context, master keystore.Master, until, now time.Time, by, reason string) (Aside, error) {
 	var none Aside
-	log, err := d.Writer()
+	h, err := d.openWith(ctx, master, d.Writer)
 	if err != nil {
 		return none, err
 	}
-	defer log.Close()
-	keys, err := d.OpenKeys(master)
-	if err != nil {
-		return none, err
+	defer h.log.Close()
+	if h.doubt != nil {
+		return none, fmt.Errorf("%s: %w: nothing was changed", d.Ledger(), h.doubt)
 	}
-	published := d.Published(keys)
-	found, err := ledger.Verify(ctx, log, published)
-	if err != nil {
-		return none, fmt.Errorf("%s: %w: nothing was changed", d.Ledger(), err)
-	}
+	log, found := h.log, h.found
 	// Whoever could take the end off a ledger that goes on by itself could rewrite it.
 	if !found.Last.After(now) {
 		return none, fmt.Errorf("--data %s: the last entry is of %s and the machine's clock shows %s: the ledger is not in the future, so there is nothing to set aside", d, found.Last.UTC().Format(time.RFC3339), now.UTC().Format(time.RFC3339))
@@ -66,7 +61,7 @@ func (d Dir) SetAside(ctx context.Context, master keystore.Master, until, now ti
 	if err := log.BackupUntil(ctx, short, cut.Keep, cut.Kept); err != nil {
 		return none, err
 	}
-	entries, after, err := d.goOn(ctx, short, cut, said, keys)
+	entries, after, err := d.goOn(ctx, short, cut, said, h.keys)
 	if err != nil {
 		return none, err
 	}
@@ -76,7 +71,7 @@ func (d Dir) SetAside(ctx context.Context, master keystore.Master, until, now ti
 	if err := d.replace(log, short); err != nil {
 		return none, errors.Join(err, os.Remove(kept))
 	}
-	lost, err := d.republish(found, cut.Keep, after, keys, published)
+	lost, err := h.republish(cut.Keep, after)
 	if err != nil {
 		return none, fmt.Errorf("the entries are set aside, and no checkpoint over what is left was published: run bulkhead ledger recover: %w", err)
 	}
@@ -167,19 +162,19 @@ func (d Dir) replace(log *sqlite.Log, short string) error {
 }
 
 // republish signs a checkpoint over what is left, and keeps the old one.
-func (d Dir) republish(found ledger.Report, keep uint64, after ledger.Report, keys *keystore.Store, published *ledger.Published) (lost string, err error) {
-	if found.Published.Size == 0 {
+func (h *opened) republish(keep uint64, after ledger.Report) (lost string, err error) {
+	if h.found.Published.Size == 0 {
 		return "", nil
 	}
-	if found.Published.Size > keep {
-		lost = fmt.Sprintf("%s.lost-%d", d.Checkpoint(), found.Published.Size)
-		if err := os.Rename(d.Checkpoint(), lost); err != nil {
+	if h.found.Published.Size > keep {
+		lost = fmt.Sprintf("%s.lost-%d", h.Checkpoint(), h.found.Published.Size)
+		if err := os.Rename(h.Checkpoint(), lost); err != nil {
 			return "", err
 		}
 	}
-	signed, err := keys.Checkpoint(found.Published.Origin, after.Size, after.Root)
+	signed, err := h.keys.Checkpoint(h.found.Published.Origin, after.Size, after.Root)
 	if err != nil {
 		return lost, err
 	}
-	return lost, published.Store(signed)
+	return lost, h.published.Store(signed)
 }

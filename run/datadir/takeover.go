@@ -23,20 +23,15 @@ type Succession struct {
 // writes a signed entry that says so, under a new lineage that devices take for newer.
 func (d Dir) TakeOver(ctx context.Context, master keystore.Master, by, reason string) (Succession, error) {
 	var none Succession
-	log, err := d.Writer()
+	h, err := d.openWith(ctx, master, d.Writer)
 	if err != nil {
 		return none, err
 	}
-	defer log.Close()
-	keys, err := d.OpenKeys(master)
-	if err != nil {
-		return none, err
+	defer h.log.Close()
+	if h.doubt != nil {
+		return none, fmt.Errorf("%s: %w", d.Ledger(), h.doubt)
 	}
-	found, err := ledger.Verify(ctx, log, d.Published(keys))
-	if err != nil {
-		return none, fmt.Errorf("%s: %w", d.Ledger(), err)
-	}
-	state, err := Fold(ctx, log, Everything)
+	state, err := Fold(ctx, h.log, Everything)
 	if err != nil {
 		return none, fmt.Errorf("%s: %w", d.Ledger(), err)
 	}
@@ -46,11 +41,11 @@ func (d Dir) TakeOver(ctx context.Context, master keystore.Master, by, reason st
 	}
 	was := state.Control.Lineage
 	next := newLineage(max(was.Epoch, own.Epoch, own.Seen.Epoch, 1) + 1)
-	t := ledger.TakenOver{Epoch: next.Epoch, Lineage: next.ID, HeadSize: found.Size, HeadRoot: found.Root, By: by, Reason: reason}
+	t := ledger.TakenOver{Epoch: next.Epoch, Lineage: next.ID, HeadSize: h.found.Size, HeadRoot: h.found.Root, By: by, Reason: reason}
 	if err := t.Check(); err != nil {
 		return none, err
 	}
-	entry, err := recordDecision(ctx, log, state, found.Size, d.CertainTime(state.Time), ledger.KindTakenOver, takenOverPredicate, t.HeadRoot, &t, &t.Statement, keys)
+	entry, err := h.record(ctx, state, ledger.KindTakenOver, takenOverPredicate, t.HeadRoot, &t, &t.Statement)
 	if err != nil {
 		return none, err
 	}

@@ -9,7 +9,6 @@ import (
 	"bulkhead/book"
 	"bulkhead/claim"
 	"bulkhead/keystore"
-	"bulkhead/ledger"
 	"bulkhead/ledger/sqlite"
 	"bulkhead/run"
 )
@@ -27,19 +26,15 @@ type Verified struct {
 // Verify checks the ledger of a folder against its published checkpoint: it
 // is whole, and it is the one that was published.
 func (d Dir) Verify(ctx context.Context, master keystore.Master) (Verified, error) {
-	log, err := d.Reader()
+	h, err := d.openWith(ctx, master, d.Reader)
 	if err != nil {
 		return Verified{}, err
 	}
-	defer log.Close()
-	keys, err := d.OpenKeys(master)
-	if err != nil {
-		return Verified{}, err
+	defer h.log.Close()
+	if h.doubt != nil {
+		return Verified{}, fmt.Errorf("%s: %w", d.Ledger(), h.doubt)
 	}
-	r, err := ledger.Verify(ctx, log, d.Published(keys))
-	if err != nil {
-		return Verified{}, fmt.Errorf("%s: %w", d.Ledger(), err)
-	}
+	r := h.found
 	c := Verified{Entries: r.Size, Root: r.Root, Scopes: map[string]uint64{}, First: r.First, Last: r.Last, Published: r.Published.Size}
 	for name, scope := range r.Scopes {
 		c.Scopes[name] = scope.Size

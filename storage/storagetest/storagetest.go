@@ -8,8 +8,8 @@ import (
 	"reflect"
 	"slices"
 	"testing"
-	"time"
 
+	"bulkhead/lab/drivertest"
 	"bulkhead/storage"
 )
 
@@ -21,36 +21,20 @@ type Fixture struct {
 	Mount func(v storage.VolumeID, p storage.Principal, write uint64) error
 }
 
-// check is one demand on a driver, on a new Fixture.
-type check struct {
-	name string
-	run  func(ctx context.Context, f *Fixture) error
-}
+// Run puts a driver to every demand, each on a fixture of its own.
+func Run(t *testing.T, open func(t *testing.T) *Fixture) { drivertest.Run(t, demands, open) }
 
-// Run puts a driver to every check, each on a fixture of its own.
-func Run(t *testing.T, open func(t *testing.T) *Fixture) {
-	for _, c := range checks {
-		t.Run(c.name, func(t *testing.T) {
-			ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
-			defer cancel()
-			if err := c.run(ctx, open(t)); err != nil {
-				t.Fatal(err)
-			}
-		})
-	}
-}
-
-// checks are the demands.
-var checks = []check{
-	{"capabilities", capabilities},
-	{"a volume is made once", provisions},
-	{"bad specifications are refused", refuses},
-	{"only who is granted gets in", grants},
-	{"revoking fences live mounts", revokes},
-	{"a volume in use is not destroyed", keeps},
-	{"a destroyed volume is gone for good", destroys},
-	{"what is not there is named", missing},
-	{"an ended context is obeyed", ended},
+// demands are what every driver must meet.
+var demands = []drivertest.Requirement[*Fixture]{
+	{Name: "capabilities", Holds: capabilities},
+	{Name: "a volume is made once", Holds: provisions},
+	{Name: "bad specifications are refused", Holds: refuses},
+	{Name: "only who is granted gets in", Holds: grants},
+	{Name: "revoking fences live mounts", Holds: revokes},
+	{Name: "a volume in use is not destroyed", Holds: keeps},
+	{Name: "a destroyed volume is gone for good", Holds: destroys},
+	{Name: "what is not there is named", Holds: missing},
+	{Name: "an ended context is obeyed", Holds: ended},
 }
 
 var spec = storage.VolumeSpec{ID: "flagship-scratch", Tenant: "flagship", CapacityBytes: 1 << 40, BytesPerSec: 1 << 31, IOPS: 500_000, KeyMode: storage.OwnerKeys}

@@ -3,6 +3,7 @@ package agent
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net"
 	"net/http"
 	"os"
@@ -97,6 +98,28 @@ func TestProtocol(t *testing.T) {
 		if data, err := c.Ask(t.Context(), verb, ask); err == nil || !strings.HasPrefix(err.Error(), "leaf x: ") {
 			t.Errorf("%s: %q, %v", verb, data, err)
 		}
+	}
+}
+
+// Agents of every release are asked in the same words, and who says too much is named.
+func TestRequest(t *testing.T) {
+	here, there := net.Pipe()
+	defer there.Close()
+	c := DialWith("leaf x", func(context.Context) (net.Conn, error) { return here, nil })
+	got := make(chan string, 1)
+	go func() {
+		all := make([]byte, 1<<10)
+		n, _ := there.Read(all)
+		m, _ := there.Read(all[n:])
+		got <- string(all[:n+m])
+		_, _ = fmt.Fprintf(there, "HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n", maxBody+1)
+	}()
+	_, err := c.Ask(t.Context(), "read", struct{}{})
+	if err == nil || err.Error() != "leaf x: read: message of more than 67108864 bytes" {
+		t.Errorf("an answer that is too large: %v", err)
+	}
+	if text := <-got; text != "POST /read HTTP/1.1\r\nHost: agent\r\nUser-Agent: Go-http-client/1.1\r\nContent-Length: 2\r\n\r\n{}" {
+		t.Errorf("%q", text)
 	}
 }
 

@@ -1,16 +1,14 @@
 package agent
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"fmt"
-	"io"
 	"net"
 	"net/http"
-	"time"
 
 	"bulkhead/custody"
+	"bulkhead/custody/exchange"
 	"bulkhead/fabric"
 )
 
@@ -18,7 +16,7 @@ import (
 // once, and end with their context.
 type Client struct {
 	who  string
-	http http.Client
+	http exchange.Client
 }
 
 // Dial makes a client of the agent at a unix socket; errors say who that is. Nothing is
@@ -30,14 +28,14 @@ func Dial(who, socket string) *Client {
 // DialWith makes a client whose connections are made by dial, such as through a session
 // on the management network.
 func DialWith(who string, dial func(context.Context) (net.Conn, error)) *Client {
-	return &Client{who: who, http: http.Client{Transport: &http.Transport{
-		DialContext:         func(ctx context.Context, _, _ string) (net.Conn, error) { return dial(ctx) },
-		MaxIdleConnsPerHost: 4, IdleConnTimeout: 30 * time.Second, DisableCompression: true,
-	}}}
+	return &Client{who: who, http: exchange.Client{Dial: dial, Head: head, Limit: maxBody}}
 }
 
+// head is what agents of every release have been asked with.
+const head = "Host: agent\r\nUser-Agent: Go-http-client/1.1\r\n"
+
 // Close gives idle connections back.
-func (c *Client) Close() { c.http.CloseIdleConnections() }
+func (c *Client) Close() { c.http.Close() }
 
 // Ask asks one verb, and returns the answer as it came.
 func (c *Client) Ask(ctx context.Context, verb string, ask any) ([]byte, error) {
@@ -45,26 +43,15 @@ func (c *Client) Ask(ctx context.Context, verb string, ask any) ([]byte, error) 
 	if err != nil {
 		return nil, err
 	}
-	r, err := http.NewRequestWithContext(ctx, http.MethodPost, "http://agent/"+verb, bytes.NewReader(body))
+	answer, err := c.http.Post(ctx, "/"+verb, body)
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("%s: %s: %w", c.who, verb, err)
 	}
-	response, err := c.http.Do(r)
-	if err != nil {
-		return nil, fmt.Errorf("%s: %w", c.who, err)
-	}
-	defer response.Body.Close()
-	data, err := io.ReadAll(io.LimitReader(response.Body, maxBody+1))
-	switch {
-	case err != nil:
-		return nil, fmt.Errorf("%s: %w", c.who, err)
-	case len(data) > maxBody:
-		return nil, fmt.Errorf("%s: %s: an answer of more than %d bytes", c.who, verb, maxBody)
-	case response.StatusCode != http.StatusOK:
+	if answer.StatusCode != http.StatusOK {
 		var f failure
 		// Lenient JSON: an agent of a later release may say more, and devices say what they like.
-		if json.Unmarshal(data, &f) != nil || f.Error == "" {
-			return nil, fmt.Errorf("%s: %s: status %s", c.who, verb, response.Status)
+		if json.Unmarshal(answer.Body, &f) != nil || f.Error == "" {
+			return nil, fmt.Errorf("%s: %s: status %s", c.who, verb, answer.Status)
 		}
 		if f.Refused != nil {
 			return nil, fmt.Errorf("%s: %w", c.who, f.Refused)
@@ -74,7 +61,7 @@ func (c *Client) Ask(ctx context.Context, verb string, ask any) ([]byte, error) 
 		}
 		return nil, fmt.Errorf("%s: %s", c.who, f.Error)
 	}
-	return data, nil
+	return answer.Body, nil
 }
 
 // Call asks one verb whose answer is JSON.

@@ -136,8 +136,8 @@ func (d *Driver) Plan(desired []fabric.PortRow, observed *fabric.Tables) (fabric
 
 func (d *Driver) checkPorts(ports []site.Port) error {
 	for _, p := range ports {
-		if int(p) >= d.Site.Ports() || d.Site.FabricOf(p) != d.Fabric {
-			return fmt.Errorf("fabric %s: port %d: %w", d.fabric().ID, p, fabric.ErrUnknownPort)
+		if err := fabric.OwnPort(d.Site, d.Fabric, p); err != nil {
+			return err
 		}
 		if d.Leaves[d.Site.LeafOf(p)] == nil {
 			return fmt.Errorf("fabric %s: port %s: no agent is known for leaf %s: %w", d.fabric().ID, d.Site.PortName(p), d.Site.LeafID(d.Site.LeafOf(p)), fabric.ErrUnknownPort)
@@ -151,11 +151,7 @@ func (d *Driver) Apply(ctx context.Context, c fabric.Change, f fabric.Fence) (fa
 	if err := ctx.Err(); err != nil {
 		return fabric.ApplyReceipt{}, err
 	}
-	ports := make([]site.Port, len(c.Ports))
-	for i := range c.Ports {
-		ports[i] = c.Ports[i].Port
-	}
-	if err := d.checkPorts(ports); err != nil {
+	if err := d.checkPorts(c.Numbers()); err != nil {
 		return fabric.ApplyReceipt{}, err
 	}
 	if err := c.Check(d.fabric().ID, d.numbered(), site.RoCE, LeafTable); err != nil {

@@ -147,8 +147,8 @@ func (d *Driver) serves(guid uint64) bool { return slices.Contains(d.Service, gu
 
 func (d *Driver) checkPorts(ports []site.Port) error {
 	for _, p := range ports {
-		if int(p) >= len(d.Site.PortID) || d.Site.FabricOf(p) != d.Fabric {
-			return fmt.Errorf("fabric %s: port %d: %w", d.fabric().ID, p, fabric.ErrUnknownPort)
+		if err := fabric.OwnPort(d.Site, d.Fabric, p); err != nil {
+			return err
 		}
 		if _, known := d.Leaves[d.Site.LeafOf(p)]; !known {
 			return fmt.Errorf("fabric %s: port %d: no switch GUID for leaf %s: %w", d.fabric().ID, p, d.Site.LeafID(d.Site.LeafOf(p)), fabric.ErrUnknownPort)
@@ -163,11 +163,7 @@ func (d *Driver) Apply(ctx context.Context, c fabric.Change, f fabric.Fence) (fa
 	if err := ctx.Err(); err != nil {
 		return fabric.ApplyReceipt{}, err
 	}
-	ports := make([]site.Port, len(c.Ports))
-	for i := range c.Ports {
-		ports[i] = c.Ports[i].Port
-	}
-	if err := d.checkPorts(ports); err != nil {
+	if err := d.checkPorts(c.Numbers()); err != nil {
 		return fabric.ApplyReceipt{}, err
 	}
 	nic, leaf, err := d.limits(ctx)
