@@ -79,7 +79,7 @@ bench: go-version ## benchmarks, each beside its limit or peer
 bench-ib: go-version ## the InfiniBand budgets, each as a ratio in one run on ibsim under OpenSM (Debian; two minutes)
 	@lab/peers
 	@PATH="$$PATH:/usr/sbin:/sbin" $(GO) test -run '^$$' -bench Lease512 -benchtime 5x ./fabric/infiniband/opensm | grep '^Benchmark'
-	@PATH="$$PATH:/usr/sbin:/sbin" IBNET_HOSTS=40000 $(GO) test -run '^$$' -bench ReadTables -benchtime 2x ./fabric/infiniband/umadsim | grep '^Benchmark'
+	@PATH="$$PATH:/usr/sbin:/sbin" IBNET_HOSTS=40000 $(GO) test -run '^$$' -bench ReadTables -benchtime 2x ./fabric/infiniband/umad | grep '^Benchmark'
 	@$(GO) test -run '^$$' -bench PlanLease -benchtime 5x ./fabric | grep '^Benchmark'
 
 bench-eth: go-version ## the convergence of a lease change beside FRR's own, in one run over real leaves (Debian, root)

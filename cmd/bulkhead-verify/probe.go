@@ -18,7 +18,6 @@ import (
 	"bulkhead/fabric/infiniband/mad"
 	"bulkhead/fabric/infiniband/smp"
 	"bulkhead/fabric/infiniband/umad"
-	"bulkhead/fabric/infiniband/umadsim"
 	"bulkhead/prove"
 )
 
@@ -87,7 +86,7 @@ func (c *probeCommand) Run(stdout io.Writer, stderr errorWriter) error {
 		Version: 1, Site: c.Site, Tenant: c.Tenant, Lease: c.Lease, Node: c.Node, At: time.Now().UTC().Truncate(time.Second), Origin: claim.Hardware}}
 	if c.Emulated != "" {
 		socket, host, _ := strings.Cut(c.Emulated, "/")
-		port, err := umadsim.Open(umadsim.Options{Socket: socket, Host: host})
+		port, err := umad.OpenSim(umad.SimOptions{Socket: socket, Host: host})
 		if err != nil {
 			return err
 		}

@@ -5,14 +5,14 @@ import (
 	"time"
 
 	"bulkhead/fabric/infiniband/smp"
-	"bulkhead/fabric/infiniband/umadsim"
+	"bulkhead/fabric/infiniband/umad"
 	"bulkhead/lab/ibnet"
 )
 
 // client is a host's software.
 func client(t testing.TB, s *ibnet.Sim, host string) *smp.Client {
 	t.Helper()
-	p, err := umadsim.Open(umadsim.Options{Socket: s.Name, Host: host})
+	p, err := umad.OpenSim(umad.SimOptions{Socket: s.Name, Host: host})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -12,20 +12,20 @@ import (
 	"bulkhead/fabric/infiniband/mad"
 	"bulkhead/fabric/infiniband/opensm"
 	"bulkhead/fabric/infiniband/smp"
-	"bulkhead/fabric/infiniband/umadsim"
+	"bulkhead/fabric/infiniband/umad"
 	"bulkhead/lab/await"
 	"bulkhead/lab/ibnet"
 )
 
 // heard collects what a listener's transport gives it.
 type heard struct {
-	*umadsim.Port
+	*umad.SimPort
 	mu      sync.Mutex
 	numbers []uint16
 }
 
 func (h *heard) Recv(p *mad.Packet) (bool, error) {
-	lost, err := h.Port.Recv(p)
+	lost, err := h.SimPort.Recv(p)
 	if report, bad := mad.ParseReport(p); err == nil && !lost && bad == nil {
 		h.mu.Lock()
 		h.numbers = append(h.numbers, report.Notice.Number)
@@ -44,11 +44,11 @@ func (h *heard) has(number uint16) bool {
 func listen(t *testing.T, s *ibnet.Sim, at string) (*opensm.Listener, *heard) {
 	t.Helper()
 	c := client(t, s, at)
-	port, err := umadsim.Open(umadsim.Options{Socket: s.Name, Host: at})
+	port, err := umad.OpenSim(umad.SimOptions{Socket: s.Name, Host: at})
 	if err != nil {
 		t.Fatal(err)
 	}
-	h := &heard{Port: port}
+	h := &heard{SimPort: port}
 	l := opensm.NewListener(h, opensm.ListenerOptions{
 		Renew:   100 * time.Millisecond,
 		Manager: func(ctx context.Context) (uint16, error) { return c.ManagerLID(ctx, smp.Keys{}) },

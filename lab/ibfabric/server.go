@@ -117,7 +117,7 @@ func (f *Fabric) Close() {
 
 func (f *Fabric) now() time.Time { return f.clock() }
 
-// The protocol; see package umadsim for what is in the messages.
+// The protocol; see umad.SimPort for what is in the messages.
 const (
 	controlSize = 80
 	dataSize    = 32 + mad.Size

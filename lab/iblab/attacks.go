@@ -16,7 +16,7 @@ import (
 	"bulkhead/fabric/infiniband/mad"
 	"bulkhead/fabric/infiniband/opensm/conf"
 	"bulkhead/fabric/infiniband/smp"
-	"bulkhead/fabric/infiniband/umadsim"
+	"bulkhead/fabric/infiniband/umad"
 	"bulkhead/lab/await"
 	"bulkhead/lab/ibnet"
 	"bulkhead/lab/stage"
@@ -99,7 +99,7 @@ const (
 
 // host gives the software of a leased node its own way into the fabric.
 func (l *Lab) host(name string, patience time.Duration) (*smp.Client, error) {
-	at, err := umadsim.Open(umadsim.Options{Socket: l.Fabric.Name, Host: name})
+	at, err := umad.OpenSim(umad.SimOptions{Socket: l.Fabric.Name, Host: name})
 	if err != nil {
 		return nil, err
 	}

@@ -22,7 +22,7 @@ import (
 	"bulkhead/fabric/infiniband/opensm"
 	"bulkhead/fabric/infiniband/opensm/conf"
 	"bulkhead/fabric/infiniband/smp"
-	"bulkhead/fabric/infiniband/umadsim"
+	"bulkhead/fabric/infiniband/umad"
 	"bulkhead/keystore"
 	"bulkhead/lab/await"
 	"bulkhead/lab/ibfabric"
@@ -205,7 +205,7 @@ func (l *Lab) opensm(host string, args ...string) (*exec.Cmd, error) {
 // connect makes the driver: what OpenSM is told by its files, and what the
 // devices say by subnet management packets from another host.
 func (l *Lab) connect() error {
-	at, err := umadsim.Open(umadsim.Options{Socket: l.Fabric.Name, Host: ibnet.Canary})
+	at, err := umad.OpenSim(umad.SimOptions{Socket: l.Fabric.Name, Host: ibnet.Canary})
 	if err != nil {
 		return err
 	}
@@ -230,7 +230,7 @@ func (l *Lab) connect() error {
 	if l.options.Deaf {
 		return nil
 	}
-	if at, err = umadsim.Open(umadsim.Options{Socket: l.Fabric.Name, Host: ibnet.Canary}); err != nil {
+	if at, err = umad.OpenSim(umad.SimOptions{Socket: l.Fabric.Name, Host: ibnet.Canary}); err != nil {
 		return err
 	}
 	l.notices = opensm.NewListener(at, opensm.ListenerOptions{Manager: func(ctx context.Context) (uint16, error) { return l.client.ManagerLID(ctx, keys) }})

@@ -7,14 +7,14 @@ import (
 	"time"
 
 	"bulkhead/fabric/infiniband/mad"
-	"bulkhead/fabric/infiniband/umadsim"
+	"bulkhead/fabric/infiniband/umad"
 	"bulkhead/lab/await"
 )
 
 // joinGroup asks subnet administration, from a host, to make and join a multicast
 // group of a partition. It returns the status of the answer.
 func (l *Lab) joinGroup(ctx context.Context, host string, portGUID uint64, key mad.PKey, group uint32) (mad.Status, error) {
-	at, err := umadsim.Open(umadsim.Options{Socket: l.Fabric.Name, Host: host})
+	at, err := umad.OpenSim(umad.SimOptions{Socket: l.Fabric.Name, Host: host})
 	if err != nil {
 		return 0, err
 	}

@@ -25,7 +25,7 @@ var preload = []string{
 
 // Sim is a simulated fabric under way.
 type Sim struct {
-	Name string // the simulator's name: umadsim.Options.Socket, IBSIM_SOCKNAME
+	Name string // the simulator's name: umad.SimOptions.Socket, IBSIM_SOCKNAME
 	Dir  string // the test's folder for this fabric
 
 	before, after string // libraries that are loaded around libumad2sim, with the ":" between

@@ -21,7 +21,6 @@ import (
 	"bulkhead/fabric/infiniband/opensm/conf"
 	"bulkhead/fabric/infiniband/smp"
 	"bulkhead/fabric/infiniband/umad"
-	"bulkhead/fabric/infiniband/umadsim"
 )
 
 // openSMConfig is one InfiniBand subnet under the owner's OpenSM. Its keys are in
@@ -175,7 +174,7 @@ func (o *openSM) open(_ context.Context, in inventory, index int, log *slog.Logg
 // way is a way into the fabric of its own.
 func (o *openSM) way(timeout time.Duration) (smp.Transport, error) {
 	if o.c.Emulated != nil {
-		return umadsim.Open(umadsim.Options{Socket: o.c.Emulated.Socket, Host: o.c.Emulated.Host})
+		return umad.OpenSim(umad.SimOptions{Socket: o.c.Emulated.Socket, Host: o.c.Emulated.Host})
 	}
 	return umad.Open(o.c.Umad, 4*timeout)
 }

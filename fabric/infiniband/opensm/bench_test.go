@@ -17,7 +17,7 @@ import (
 	"bulkhead/fabric/infiniband/opensm"
 	"bulkhead/fabric/infiniband/opensm/conf"
 	"bulkhead/fabric/infiniband/smp"
-	"bulkhead/fabric/infiniband/umadsim"
+	"bulkhead/fabric/infiniband/umad"
 	"bulkhead/lab/ibnet"
 	"bulkhead/site"
 )
@@ -94,7 +94,7 @@ func BenchmarkLease512(b *testing.B) {
 	if err := os.WriteFile(pidFile, []byte(strconv.Itoa(process.Pid)+"\n"), 0o600); err != nil {
 		b.Fatal(err)
 	}
-	port, err := umadsim.Open(umadsim.Options{Socket: sim.Name, Host: ibnet.HostName(hosts + 1)})
+	port, err := umad.OpenSim(umad.SimOptions{Socket: sim.Name, Host: ibnet.HostName(hosts + 1)})
 	if err != nil {
 		b.Fatal(err)
 	}

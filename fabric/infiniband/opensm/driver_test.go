@@ -19,7 +19,7 @@ import (
 	"bulkhead/fabric/infiniband/mad"
 	"bulkhead/fabric/infiniband/opensm"
 	"bulkhead/fabric/infiniband/smp"
-	"bulkhead/fabric/infiniband/umadsim"
+	"bulkhead/fabric/infiniband/umad"
 	"bulkhead/lab/ibnet"
 	"bulkhead/site"
 )
@@ -78,7 +78,7 @@ func newRig(t *testing.T) (*rig, *fabrictest.Fixture) {
 	if err := os.WriteFile(pidFile, []byte(strconv.Itoa(l.sm.Pid)+"\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	port, err := umadsim.Open(umadsim.Options{Socket: sim.Name, Host: ibnet.HostName(suiteHosts + 1)})
+	port, err := umad.OpenSim(umad.SimOptions{Socket: sim.Name, Host: ibnet.HostName(suiteHosts + 1)})
 	if err != nil {
 		t.Fatal(err)
 	}

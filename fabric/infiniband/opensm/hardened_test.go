@@ -9,7 +9,7 @@ import (
 	"bulkhead/fabric/infiniband/opensm"
 	"bulkhead/fabric/infiniband/opensm/conf"
 	"bulkhead/fabric/infiniband/smp"
-	"bulkhead/fabric/infiniband/umadsim"
+	"bulkhead/fabric/infiniband/umad"
 	"bulkhead/lab/await"
 	"bulkhead/lab/ibnet"
 )
@@ -36,7 +36,7 @@ func TestHardenedOpenSM(t *testing.T) {
 	if err != nil || strings.Contains(string(said), "Unrecognized") || !strings.Contains(string(said), "m_key_protection_level") {
 		t.Errorf("OpenSM said %s, error %v", said, err)
 	}
-	port, err := umadsim.Open(umadsim.Options{Socket: sim.Name, Host: ibnet.HostName(readerHost)})
+	port, err := umad.OpenSim(umad.SimOptions{Socket: sim.Name, Host: ibnet.HostName(readerHost)})
 	if err != nil {
 		t.Fatal(err)
 	}

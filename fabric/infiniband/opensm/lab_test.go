@@ -10,7 +10,7 @@ import (
 
 	"bulkhead/fabric/infiniband/opensm/conf"
 	"bulkhead/fabric/infiniband/smp"
-	"bulkhead/fabric/infiniband/umadsim"
+	"bulkhead/fabric/infiniband/umad"
 	"bulkhead/lab/await"
 	"bulkhead/lab/ibnet"
 )
@@ -44,7 +44,7 @@ func startLab(t testing.TB, args ...string) *lab {
 		t.Fatal(err)
 	}
 	l.sm = sim.StartOpenSM(t, host, defaultOnly, append([]string{"-F", flush}, args...)...)
-	port, err := umadsim.Open(umadsim.Options{Socket: sim.Name, Host: ibnet.HostName(readerHost)})
+	port, err := umad.OpenSim(umad.SimOptions{Socket: sim.Name, Host: ibnet.HostName(readerHost)})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -2,7 +2,7 @@
 // subnet management agents, not the subnet manager, which remembers what it wrote and does
 // not read it again.
 //
-//   - [Transport] carries packets; umad and umadsim are two;
+//   - [Transport] carries packets; two are in umad;
 //   - [Client] matches answers to requests, repeats what got none, and keeps a
 //     window of requests on the way;
 //   - [Client.Sweep] finds every node, port and cable by directed routes;

@@ -1,6 +1,7 @@
-// Package umad sends and receives MADs through a real HCA, by Linux's user_mad interface.
-// That is /dev/infiniband/umadN (the kernel's Documentation/infiniband/user_mad.rst and
-// include/uapi/rdma/ib_user_mad.h, ABI version 5).
+// Package umad sends and receives MADs: by Linux's user_mad interface, or at a simulator.
+//
+// The interface is /dev/infiniband/umadN (the kernel's Documentation/infiniband/user_mad.rst
+// and include/uapi/rdma/ib_user_mad.h, ABI version 5).
 //
 // It was written against the interface's description and has never run on an HCA:
 // the tests check the layout of what goes to the kernel against the kernel's own

@@ -1,4 +1,4 @@
-package umadsim_test
+package umad_test
 
 import (
 	"context"
@@ -10,7 +10,7 @@ import (
 
 	"bulkhead/fabric/infiniband/mad"
 	"bulkhead/fabric/infiniband/smp"
-	"bulkhead/fabric/infiniband/umadsim"
+	"bulkhead/fabric/infiniband/umad"
 	"bulkhead/lab/ibnet"
 )
 
@@ -31,8 +31,8 @@ func BenchmarkReadTables(b *testing.B) {
 	}
 	tree := ibnet.Tree{Hosts: hosts, PerLeaf: 32, Spines: 4, PerPod: 32}
 	sim := ibnet.Start(b, tree)
-	open := func() *umadsim.Port {
-		port, err := umadsim.Open(umadsim.Options{Socket: sim.Name, Host: ibnet.HostName(0)})
+	open := func() *umad.SimPort {
+		port, err := umad.OpenSim(umad.SimOptions{Socket: sim.Name, Host: ibnet.HostName(0)})
 		if err != nil {
 			b.Fatal(err)
 		}
@@ -92,7 +92,7 @@ func (r *rate) add(o rate) { r.requests += o.requests; r.took += o.took }
 func (r *rate) perSecond() float64 { return float64(r.requests) / r.took.Seconds() }
 
 // sendRaw sends one packet n times with a window and counts what comes back.
-func sendRaw(b *testing.B, port *umadsim.Port, r smp.Route, n int) rate {
+func sendRaw(b *testing.B, port *umad.SimPort, r smp.Route, n int) rate {
 	b.Helper()
 	s, err := mad.NewByRoute(mad.Get, mad.AttrPKeyTable, 0, []byte(r))
 	if err != nil {

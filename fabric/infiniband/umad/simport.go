@@ -1,19 +1,4 @@
-// Package umadsim attaches to a simulated InfiniBand fabric: it is a client of
-// ibsim's protocol, in pure Go. The fabric is a simulated one, and what is read
-// from it is evidence of nothing but this software. The emulator of the lab
-// speaks the same protocol.
-//
-// The protocol, as seen on the sockets: datagrams over unix sockets in the
-// abstract name space (unix(7)). The simulator NAME listens at "NAME:ctl" and,
-// for client n, at "NAME:out<n>"; the client binds "NAME:ctl<id>" and
-// "NAME:in<id>" with an id that it chooses. Names end in a NUL byte. The client
-// connects with a control message that names the host that it sits on; after
-// that each datagram is one MAD.
-//
-// The simulator writes its client number over the upper 16 bits of the
-// transaction ids, so only the lower bits are the sender's. It takes no more
-// than 10 clients at a time.
-package umadsim
+package umad
 
 import (
 	"bytes"
@@ -29,8 +14,24 @@ import (
 	"bulkhead/fabric/infiniband/mad"
 )
 
-// Options says where to attach.
-type Options struct {
+// A SimPort is at a simulated InfiniBand fabric: it is a client of ibsim's protocol, in
+// pure Go. The fabric is a simulated one, and what is read
+// from it is evidence of nothing but this software. The emulator of the lab
+// speaks the same protocol.
+//
+// The protocol, as seen on the sockets: datagrams over unix sockets in the
+// abstract name space (unix(7)). The simulator NAME listens at "NAME:ctl" and,
+// for client n, at "NAME:out<n>"; the client binds "NAME:ctl<id>" and
+// "NAME:in<id>" with an id that it chooses. Names end in a NUL byte. The client
+// connects with a control message that names the host that it sits on; after
+// that each datagram is one MAD.
+//
+// The simulator writes its client number over the upper 16 bits of the
+// transaction ids, so only the lower bits are the sender's. It takes no more
+// than 10 clients at a time.
+
+// SimOptions says where to attach.
+type SimOptions struct {
 	Socket string // the simulator's name; "" is "sim"
 	Host   string // node to sit on, by its name or description; "" is the simulator's first
 	IsSM   bool   // get the packets that ask for a subnet manager there
@@ -42,9 +43,9 @@ const controlTimeout = 5 * time.Second
 // firstID keeps ids away from process ids, which other clients use.
 const firstID = 1 << 23
 
-// Port is a port of the simulated fabric. Send may be called from several
+// SimPort is a port of the simulated fabric. Send may be called from several
 // goroutines, Recv from one.
-type Port struct {
+type SimPort struct {
 	Host string // name of the node that it sits on
 
 	client  uint32
@@ -56,9 +57,9 @@ type Port struct {
 	in      [dataSize + 1]byte // one more, so that a longer message shows
 }
 
-// Open attaches to a simulator. It is an error if there is none, if it does not
+// OpenSim attaches to a simulator. It is an error if there is none, if it does not
 // know the host, or if it has no room.
-func Open(o Options) (*Port, error) {
+func OpenSim(o SimOptions) (*SimPort, error) {
 	if o.Socket == "" {
 		o.Socket = "sim"
 	}
@@ -66,7 +67,7 @@ func Open(o Options) (*Port, error) {
 		return nil, fmt.Errorf("umadsim: host %q: expected a name of at most %d bytes", o.Host, nodeNameSize-1)
 	}
 	id := firstID + rand.Uint32N(1<<30-firstID)
-	port := &Port{}
+	port := &SimPort{}
 	var err error
 	port.control, err = net.DialUnix("unixgram", address("%s:ctl%d", o.Socket, id), address("%s:ctl", o.Socket))
 	if err != nil {
@@ -89,7 +90,7 @@ func address(format string, args ...any) *net.UnixAddr {
 	return &net.UnixAddr{Name: "@" + fmt.Sprintf(format, args...) + "\x00", Net: "unixgram"}
 }
 
-func (p *Port) connect(o Options, id uint32) error {
+func (p *SimPort) connect(o SimOptions, id uint32) error {
 	c := control{kind: controlConnect}
 	binary.NativeEndian.PutUint32(c.data[0:], id)
 	if o.IsSM {
@@ -133,7 +134,7 @@ func (p *Port) connect(o Options, id uint32) error {
 
 var errRefused = errors.New("refused")
 
-func (p *Port) ask(c control) (control, error) {
+func (p *SimPort) ask(c control) (control, error) {
 	b := c.encode()
 	if err := p.control.SetDeadline(time.Now().Add(controlTimeout)); err != nil {
 		return c, err
@@ -155,7 +156,7 @@ func (p *Port) ask(c control) (control, error) {
 
 // Send gives a packet to the simulator, for a LID or, with mad.PermissiveLID, by
 // the directed route in the packet. It waits while the simulator's queue is full.
-func (p *Port) Send(lid uint16, m *mad.Packet) error {
+func (p *SimPort) Send(lid uint16, m *mad.Packet) error {
 	qp := uint32(1)
 	if mad.Class(m[1]).IsSubn() {
 		qp = 0
@@ -172,7 +173,7 @@ func (p *Port) Send(lid uint16, m *mad.Packet) error {
 // SendUnder is Send of a general management packet under a P_Key of the sender's
 // choice, as a host with software of its own sends it: the emulated fabric of the
 // lab takes the key; ibsim, which has no partitions in its data path, ignores it.
-func (p *Port) SendUnder(lid uint16, key mad.PKey, m *mad.Packet) error {
+func (p *SimPort) SendUnder(lid uint16, key mad.PKey, m *mad.Packet) error {
 	p.sending.Lock()
 	defer p.sending.Unlock()
 	putData(&p.out, lid, 1, m)
@@ -186,7 +187,7 @@ func (p *Port) SendUnder(lid uint16, key mad.PKey, m *mad.Packet) error {
 
 // Recv waits for the next packet. If lost, m is a request of this port that
 // could not be delivered. After Close the error is net.ErrClosed, wrapped.
-func (p *Port) Recv(m *mad.Packet) (lost bool, err error) {
+func (p *SimPort) Recv(m *mad.Packet) (lost bool, err error) {
 	n, err := p.data.Read(p.in[:])
 	if err != nil {
 		return false, fmt.Errorf("umadsim: receive: %w", err)
@@ -196,7 +197,7 @@ func (p *Port) Recv(m *mad.Packet) (lost bool, err error) {
 }
 
 // Close detaches. A Recv that waits returns.
-func (p *Port) Close() error {
+func (p *SimPort) Close() error {
 	_, err := p.ask(control{client: p.client, kind: controlDisconnect})
 	if errors.Is(err, syscall.ECONNREFUSED) || errors.Is(err, net.ErrClosed) {
 		err = nil // the simulator has gone before us

@@ -1,4 +1,4 @@
-package umadsim
+package umad
 
 import (
 	"encoding/binary"

@@ -1,4 +1,4 @@
-package umadsim_test
+package umad_test
 
 import (
 	"context"
@@ -8,7 +8,7 @@ import (
 
 	"bulkhead/fabric/infiniband/mad"
 	"bulkhead/fabric/infiniband/smp"
-	"bulkhead/fabric/infiniband/umadsim"
+	"bulkhead/fabric/infiniband/umad"
 	"bulkhead/lab/await"
 	"bulkhead/lab/ibnet"
 )
@@ -16,7 +16,7 @@ import (
 func TestSweepOfIbsim(t *testing.T) {
 	tree := ibnet.Tree{Hosts: 16, PerLeaf: 4, Spines: 2, Spare: 2}
 	sim := ibnet.Start(t, tree)
-	port, err := umadsim.Open(umadsim.Options{Socket: sim.Name, Host: ibnet.HostName(3)})
+	port, err := umad.OpenSim(umad.SimOptions{Socket: sim.Name, Host: ibnet.HostName(3)})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -76,15 +76,15 @@ func TestSweepOfIbsim(t *testing.T) {
 }
 
 func TestOpenRefuses(t *testing.T) {
-	if _, err := umadsim.Open(umadsim.Options{Socket: "nobody-listens-here"}); err == nil {
+	if _, err := umad.OpenSim(umad.SimOptions{Socket: "nobody-listens-here"}); err == nil {
 		t.Error("attached to nothing")
 	}
 	sim := ibnet.Start(t, ibnet.Tree{Hosts: 2, PerLeaf: 2, Spines: 1})
-	if _, err := umadsim.Open(umadsim.Options{Socket: sim.Name, Host: "stranger"}); err == nil {
+	if _, err := umad.OpenSim(umad.SimOptions{Socket: sim.Name, Host: "stranger"}); err == nil {
 		t.Error("attached to a host that is not there")
 	}
 	for range 12 { // more than the clients that it takes, so Close must have given them back
-		port, err := umadsim.Open(umadsim.Options{Socket: sim.Name})
+		port, err := umad.OpenSim(umad.SimOptions{Socket: sim.Name})
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -1,4 +1,4 @@
-package umadsim_test
+package umad_test
 
 import (
 	"context"
@@ -11,7 +11,7 @@ import (
 
 	"bulkhead/fabric/infiniband/mad"
 	"bulkhead/fabric/infiniband/smp"
-	"bulkhead/fabric/infiniband/umadsim"
+	"bulkhead/fabric/infiniband/umad"
 	"bulkhead/lab/await"
 	"bulkhead/lab/ibnet"
 )
@@ -135,7 +135,7 @@ func TestAgreesWithInfinibandDiags(t *testing.T) {
 	tree := ibnet.Tree{Hosts: 6, PerLeaf: 3, Spines: 2, Spare: 1}
 	sim := ibnet.Start(t, tree)
 	sim.StartOpenSM(t, ibnet.HostName(0), "Default=0x7fff : ALL=limited, ALL_SWITCHES=full, SELF=full ;\nT1=0x1 : ALL=full ;\n")
-	port, err := umadsim.Open(umadsim.Options{Socket: sim.Name, Host: ibnet.HostName(5)})
+	port, err := umad.OpenSim(umad.SimOptions{Socket: sim.Name, Host: ibnet.HostName(5)})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -310,7 +310,7 @@ func compareCables(t *testing.T, f *smp.Fabric, out string) {
 func TestAsksSubnetAdministration(t *testing.T) {
 	sim := ibnet.Start(t, ibnet.Tree{Hosts: 2, PerLeaf: 2, Spines: 1})
 	sim.StartOpenSM(t, ibnet.HostName(0), "")
-	port, err := umadsim.Open(umadsim.Options{Socket: sim.Name, Host: ibnet.HostName(1)})
+	port, err := umad.OpenSim(umad.SimOptions{Socket: sim.Name, Host: ibnet.HostName(1)})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -351,7 +351,7 @@ func TestAsksSubnetAdministration(t *testing.T) {
 	}
 }
 
-func exchange(t *testing.T, port *umadsim.Port, lid uint16, packet mad.Packet) mad.Packet {
+func exchange(t *testing.T, port *umad.SimPort, lid uint16, packet mad.Packet) mad.Packet {
 	t.Helper()
 	if err := port.Send(lid, &packet); err != nil {
 		t.Fatal(err)

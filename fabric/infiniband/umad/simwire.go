@@ -1,4 +1,4 @@
-package umadsim
+package umad
 
 import (
 	"encoding/binary"
@@ -31,7 +31,7 @@ const (
 	atNodeName    = atControlData + 12
 	nodeNameSize  = 32
 
-	atDLID, atSLID, atDQP, atSQP, atStatus, atKey, atLength, atMAD = 0, 4, 8, 12, 16, 20, 24, 32
+	atDLID, atSLID, atDQP, atSQP, atSimStatus, atKey, atSimLength, atMAD = 0, 4, 8, 12, 16, 20, 24, 32
 
 	keyMark = 0x504b // before a P_Key of the sender's choice, for the emulated fabric
 )
@@ -75,7 +75,7 @@ func putData(b *[dataSize]byte, lid uint16, qp uint32, p *mad.Packet) {
 	}
 	binary.BigEndian.PutUint32(b[atDQP:], qp)
 	binary.BigEndian.PutUint32(b[atSQP:], qp)
-	binary.BigEndian.PutUint64(b[atLength:], mad.Size)
+	binary.BigEndian.PutUint64(b[atSimLength:], mad.Size)
 	copy(b[atMAD:], p[:])
 }
 
@@ -86,5 +86,5 @@ func parseData(b []byte, p *mad.Packet) (status uint32, err error) {
 		return 0, fmt.Errorf("umadsim: a data message of %d bytes, expected %d", len(b), dataSize)
 	}
 	copy(p[:], b[atMAD:])
-	return binary.BigEndian.Uint32(b[atStatus:]), nil
+	return binary.BigEndian.Uint32(b[atSimStatus:]), nil
 }
