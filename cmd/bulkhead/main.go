@@ -1,4 +1,4 @@
-// Command bulkhead is the control plane and its command line: one verb a file.
+// Command bulkhead is the control plane and its command line: a file a noun, longer verbs beside it.
 package main
 
 import (

@@ -1,4 +1,4 @@
-// Package discovered drafts a site from what an Ethernet fabric's leaves know of their
+// Package discovered drafts a site from what the leaves of an Ethernet fabric know (LLDP, SONiC) of their
 // neighbours. It reads LLDP dumps of the leaves (lldpctl -f json and -f keyvalue) and the
 // config_db.json of leaves that run SONiC. It is pure.
 //

@@ -1,4 +1,4 @@
-// Package management is the network over which machines are managed. Each node's BMC is a
+// Package management is the network of BMCs: its plan, its gateway's ruleset, and the verdict on what was read. Each node's BMC is a
 // zone of its own, which managers reach and nobody else, and from which nothing begins a
 // conversation. No BMC reaches another, and no tenant a manager.
 //
