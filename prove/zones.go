@@ -1,6 +1,7 @@
 package prove
 
 import (
+	"iter"
 	"slices"
 	"time"
 
@@ -61,6 +62,14 @@ func Zones(s *site.Site, reads ...*fabric.Zones) *Prover {
 		p.Read(leaf, read, readings)
 	}
 	return p
+}
+
+// ZonePorts are the ports that stand for nodes' BMCs in what Zones returns.
+func ZonePorts(nodes iter.Seq[site.Index]) (ports []site.Port) {
+	for n := range nodes {
+		ports = append(ports, site.PortOf(n, site.Frontend))
+	}
+	return ports
 }
 
 // zoneReading is what was read of a node's BMC as a reading of the port that stands for
@@ -125,10 +134,7 @@ func ZonesTally(p *Prover) (t Tally, red []site.Index) {
 // zones adds to a certificate what was read of the BMCs of its nodes. Without any
 // read-back each is unknown.
 func (c *Certificate) zones(network string, p *Prover, nodes *site.Set, path Path) Verdict {
-	ports := make([]site.Port, 0, nodes.Len())
-	for n := range nodes.All() {
-		ports = append(ports, site.PortOf(n, site.Frontend))
-	}
+	ports := ZonePorts(nodes.All())
 	verdict, tallies, findings := p.judge(ports)
 	for f := range tallies {
 		if tallies[f].Ports() == 0 {

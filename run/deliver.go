@@ -155,9 +155,11 @@ func (p *Plane) verdictEvery(l *book.Lease) time.Duration {
 // inTransit says whether a verdict that is not proven only shows a change that
 // the loop itself is making: a node that has left its slot and whose ports still
 // carry the label until they are written and read back. Nothing has drifted and
-// nothing is unread then. What lasts for an hour is recorded all the same.
+// nothing is unread then; or this writer has only just begun, and has not heard of BMCs
+// yet. What lasts for an hour is recorded all the same.
 func (p *Plane) inTransit(l *book.Lease, c book.RecordVerdict, now time.Time) bool {
-	if c.Verdict == prove.Proven.String() || len(p.w.state.Drifted)+len(p.w.state.Unread) > 0 {
+	unheard := l.Management != "" && len(p.seen.zones.reads) == 0
+	if c.Verdict == prove.Proven.String() || !unheard && len(p.w.state.Drifted)+len(p.w.state.Unread) > 0 {
 		delete(p.seen.doubt, l.ID)
 		return false
 	}

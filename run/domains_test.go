@@ -8,7 +8,6 @@ import (
 
 	"bulkhead/book"
 	"bulkhead/contract"
-	"bulkhead/run"
 )
 
 // TestRivalsOfHalfARack lives through two projects that both ask for nine trays of the
@@ -17,16 +16,7 @@ import (
 func TestRivalsOfHalfARack(t *testing.T) {
 	ctx := context.Background()
 	w, template := traysWorld(t)
-	p, err := run.Open(ctx, run.Config{
-		Log: w.log, Signers: w.keys, Clock: w.clock, Writer: "test", Audit: book.CheckInvariants,
-		Devices: run.Devices{Fabrics: w.sim.Fabrics(), Nodes: w.sim.Nodes(), Storage: w.sim.Storage()},
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := p.Import(ctx, template, nil); err != nil {
-		t.Fatal(err)
-	}
+	p := w.audited(t, template, w.sim.Fabrics())
 	// The site has eight racks. One project has seven, and of the last one a half is asked
 	// for twice.
 	asks := func(tenant, gpus, also string) *contract.Contract {

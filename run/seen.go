@@ -80,7 +80,7 @@ type seen struct {
 
 func newSeen(s *book.State) *seen {
 	v := &seen{
-		state: s, guards: map[string]bool{}, claimed: map[string]time.Time{}, missing: map[access]bool{},
+		state: s, zones: newZones(), guards: map[string]bool{}, claimed: map[string]time.Time{}, missing: map[access]bool{},
 		askedAt: map[int]uint64{}, was: map[site.Port][]expected{}, unsure: map[site.Port]time.Time{}, unwell: map[site.Index]bool{},
 		tables: fabric.NewTables(0), pending: site.NewSet(0), silenced: site.NewSet(0), judged: map[lease.ID]time.Time{}, postures: map[string]time.Time{}, woken: map[string]bool{}, shown: map[string]time.Time{}, stuck: map[site.Port]bool{}, doubt: map[lease.ID]time.Time{},
 		unread: map[site.Leaf]bool{}, silent: map[site.Leaf]time.Time{}, confirmed: map[string]time.Time{}, cursors: map[string]uint64{}, swept: map[string]time.Time{}, owned: map[string]map[uint32]uint32{},

@@ -11,6 +11,7 @@ import (
 	"bulkhead/book"
 	"bulkhead/contract"
 	"bulkhead/examples"
+	"bulkhead/fabric"
 	"bulkhead/keystore"
 	"bulkhead/ledger/memory"
 	"bulkhead/meter"
@@ -46,6 +47,33 @@ func traysWorld(t *testing.T, edits ...string) (*world, *site.Template) {
 	return w, template
 }
 
+// audited is a control plane whose every entry is checked, with a site in its ledger; no
+// site: it has one.
+func (w *world) audited(t *testing.T, imports *site.Template, fabrics map[string]fabric.Driver) *run.Plane {
+	t.Helper()
+	p, err := run.Open(t.Context(), run.Config{
+		Log: w.log, Signers: w.keys, Clock: w.clock, Writer: "test", Audit: book.CheckInvariants,
+		Devices: run.Devices{Fabrics: fabrics, Nodes: w.sim.Nodes(), Storage: w.sim.Storage()},
+	})
+	if err == nil && imports != nil {
+		err = p.Import(t.Context(), imports, nil)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	return p
+}
+
+// signs registers a contract's tenant, quotes the contract and signs it.
+func (w *world) signs(t *testing.T, p *run.Plane, c *contract.Contract) {
+	t.Helper()
+	w.submit(t, p, book.RegisterTenant{Tenant: c.Tenant, Name: c.Tenant})
+	if _, err := p.Quote(t.Context(), "q", c, 0); err != nil {
+		t.Fatal(err)
+	}
+	w.submit(t, p, book.SignQuote{Quote: "q", By: "test", Signed: contract.ByTenant("test")})
+}
+
 func lighthouse(t *testing.T, edits ...string) *contract.Contract {
 	t.Helper()
 	data, err := examples.Files.ReadFile("nvl72/lighthouse.yaml")
@@ -70,16 +98,7 @@ func TestRacksOfTraysAreLeased(t *testing.T) {
 func leaseTrays(t *testing.T, family string) {
 	ctx := context.Background()
 	w, template := traysWorld(t, "{id: ib, family: infiniband}", "{id: ib, family: "+family+"}")
-	p, err := run.Open(ctx, run.Config{
-		Log: w.log, Signers: w.keys, Clock: w.clock, Writer: "test", Audit: book.CheckInvariants,
-		Devices: run.Devices{Fabrics: w.sim.Fabrics(), Nodes: w.sim.Nodes(), Storage: w.sim.Storage()},
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := p.Import(ctx, template, nil); err != nil {
-		t.Fatal(err)
-	}
+	p := w.audited(t, template, w.sim.Fabrics())
 	w.submit(t, p, book.RegisterTenant{Tenant: "lighthouse", Name: "Lighthouse"})
 	asked := lighthouse(t)
 	q, err := p.Quote(ctx, "q", asked, 0)

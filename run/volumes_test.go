@@ -84,11 +84,7 @@ func (w *world) sell(t *testing.T, p *run.Plane) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	w.submit(t, p, book.RegisterTenant{Tenant: c.Tenant, Name: "Tidewater"})
-	if _, err := p.Quote(context.Background(), "q", c, 0); err != nil {
-		t.Fatal(err)
-	}
-	w.submit(t, p, book.SignQuote{Quote: "q", By: "test", Signed: contract.ByTenant("test")})
+	w.signs(t, p, c)
 }
 
 func (w *world) contracts(p *run.Plane) (out map[string]*book.Contract) {

@@ -16,11 +16,15 @@ import (
 // zones is what was read of the management network last, and what follows from it. It
 // lives in memory only, as all that was seen does.
 type zones struct {
-	reads  map[string]*fabric.Zones // by the fabric whose driver read
+	reads  map[string]*fabric.Zones // by the fabric whose driver read; none: this writer has not heard yet
 	prover *prove.Prover            // of all of them; nil: nothing was read
 	nodes  int                      // of the site when it was made
 	moved  map[int]bool             // leases, by number, whose BMCs' verdict is another than when it was recorded last
 	judged map[int]prove.Verdict    // by lease: what it was then
+}
+
+func newZones() zones {
+	return zones{reads: map[string]*fabric.Zones{}, moved: map[int]bool{}, judged: map[int]prove.Verdict{}}
 }
 
 // hearZones takes over what a driver read of the management network. Without an answer
@@ -31,16 +35,14 @@ func (p *Plane) hearZones(fabricID string, read *fabric.Zones, now time.Time) {
 	}
 	z := &p.seen.zones
 	if read != nil {
-		if z.reads == nil {
-			z.reads = map[string]*fabric.Zones{}
-		}
 		mine := *read
 		if mine.At.After(now) {
 			mine.At = now
 		}
 		last := z.reads[fabricID]
 		z.reads[fabricID] = &mine // for the loop alone
-		if last != nil && len(z.reads) == 1 && !mine.Digest.IsZero() && mine.Digest == last.Digest && z.nodes == p.w.state.Site.Nodes() && mine.At.Sub(last.At) <= p.w.state.Policy.IsolationWindow {
+		same := last != nil && !mine.Digest.IsZero() && mine.Digest == last.Digest && z.nodes == p.w.state.Site.Nodes()
+		if same && len(z.reads) == 1 && now.Sub(last.At) <= p.w.state.Policy.IsolationWindow { // so that nothing has expired either
 			p.seen.note(func() { z.prover.MarkAllRead(mine.At) })
 			return
 		}
@@ -80,10 +82,7 @@ func (z *zones) judge(out *Isolation, nodes []site.Index) {
 		out.Findings = append(out.Findings, fmt.Sprintf("BMCs: nobody has said yet who reaches those of %d nodes", len(nodes)))
 		return
 	}
-	ports := make([]site.Port, len(nodes))
-	for i, n := range nodes {
-		ports[i] = site.PortOf(n, site.Frontend)
-	}
+	ports := prove.ZonePorts(slices.Values(nodes))
 	verdict, findings := z.prover.Lease(ports)
 	out.Verdict = prove.Worse(out.Verdict, verdict)
 	for _, f := range findings {
@@ -94,21 +93,13 @@ func (z *zones) judge(out *Isolation, nodes []site.Index) {
 
 // zoneVerdict is the worst of the verdicts of nodes' BMCs.
 func (p *Plane) zoneVerdict(nodes []site.Index, now time.Time) prove.Verdict {
-	prover := p.zonesNow(now)
-	ports := make([]site.Port, len(nodes))
-	for i, n := range nodes {
-		ports[i] = site.PortOf(n, site.Frontend)
-	}
-	verdict, _ := prover.Lease(ports)
+	verdict, _ := p.zonesNow(now).Lease(prove.ZonePorts(slices.Values(nodes)))
 	return verdict
 }
 
 // compareZones notes the leases whose BMCs' verdict is not what was recorded of it.
 func (p *Plane) compareZones(now time.Time) {
 	z, s := &p.seen.zones, p.w.state
-	if z.moved == nil {
-		z.moved, z.judged = map[int]bool{}, map[int]prove.Verdict{}
-	}
 	for i, l := range s.Leases {
 		if l.Management == "" || l.Delivered == 0 || !l.Returned.IsZero() {
 			delete(z.moved, i)
@@ -126,9 +117,6 @@ func (p *Plane) compareZones(now time.Time) {
 // recorded notes that a verdict of a lease, by its number, was recorded, and what that of
 // its BMCs was then.
 func (z *zones) recorded(number int, v prove.Verdict) {
-	if z.judged == nil {
-		z.moved, z.judged = map[int]bool{}, map[int]prove.Verdict{}
-	}
 	z.judged[number] = v
 	delete(z.moved, number)
 }

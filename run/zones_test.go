@@ -2,6 +2,7 @@ package run_test
 
 import (
 	"context"
+	"encoding/json"
 	"slices"
 	"strings"
 	"testing"
@@ -9,11 +10,10 @@ import (
 
 	"bulkhead/book"
 	"bulkhead/claim"
-	"bulkhead/contract"
 	"bulkhead/fabric"
 	"bulkhead/prove"
-	"bulkhead/run"
 	"bulkhead/sim"
+	"bulkhead/site"
 )
 
 // TestWhoReachesABMCIsPartOfIsolation lives through a lease at a site that names its
@@ -25,22 +25,9 @@ func TestWhoReachesABMCIsPartOfIsolation(t *testing.T) {
 	fabrics := w.sim.Fabrics()
 	gate := &deafGate{Mender: fabrics["frontend"].(fabric.Mender), Driver: fabrics["frontend"]}
 	fabrics["frontend"] = gate
-	p, err := run.Open(ctx, run.Config{
-		Log: w.log, Signers: w.keys, Clock: w.clock, Writer: "test", Audit: book.CheckInvariants,
-		Devices: run.Devices{Fabrics: fabrics, Nodes: w.sim.Nodes(), Storage: w.sim.Storage()},
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := p.Import(ctx, template, nil); err != nil {
-		t.Fatal(err)
-	}
+	p := w.audited(t, template, fabrics)
 	c := lighthouse(t)
-	w.submit(t, p, book.RegisterTenant{Tenant: c.Tenant, Name: c.Tenant})
-	if _, err := p.Quote(ctx, "q", c, 0); err != nil {
-		t.Fatal(err)
-	}
-	w.submit(t, p, book.SignQuote{Quote: "q", By: "test", Signed: contract.ByTenant("test")})
+	w.signs(t, p, c)
 
 	gate.silent = true
 	w.until(t, p, time.Date(2026, 5, 2, 0, 0, 0, 0, time.UTC))
@@ -84,6 +71,35 @@ func TestWhoReachesABMCIsPartOfIsolation(t *testing.T) {
 		t.Errorf("the gateway was put back, and isolation is %+v", now)
 	}
 
+	// A writer that has only just begun does not call unknown what it has not heard of yet,
+	// whatever else is wrong meanwhile.
+	stranger := site.Index(0)
+	p.View(func(s *book.State) {
+		for s.LeaseOn(stranger) != nil {
+			stranger++
+		}
+	})
+	if err := w.sim.Inject(ctx, w.clock.Now(), sim.Fault{Kind: sim.Miscabled, Node: stranger}); err != nil {
+		t.Fatal(err)
+	}
+	w.live(t, p, 2)
+	gate.silent = true
+	p = w.audited(t, nil, fabrics)
+	before := verdicts(t, w)
+	w.live(t, p, 1)
+	p.View(func(s *book.State) {
+		if len(s.Drifted) == 0 {
+			t.Error("nothing has drifted: this shows nothing")
+		}
+	})
+	gate.silent = false
+	w.live(t, p, 4)
+	for _, v := range verdicts(t, w)[len(before):] {
+		if v == prove.Unknown.String() {
+			t.Error("the first verdict of a new writer is that nobody had looked")
+		}
+	}
+
 	report, err := takenHome(ctx, p, w.keys, "nvl72", c.Tenant)
 	if err != nil {
 		t.Fatal(err)
@@ -102,6 +118,24 @@ func TestWhoReachesABMCIsPartOfIsolation(t *testing.T) {
 	if strings.Contains(said, "no port of a BMC") {
 		t.Errorf("the BMCs were shown, and not proven says\n%s", said)
 	}
+}
+
+// verdicts are those of the ledger, in its order.
+func verdicts(t *testing.T, w *world) (list []string) {
+	t.Helper()
+	for e, err := range w.log.Read(t.Context(), 1) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		var b prove.Judged
+		if e.Kind == prove.KindVerdict {
+			if err := json.Unmarshal(e.Body, &b); err != nil {
+				t.Fatal(err)
+			}
+			list = append(list, b.Verdict)
+		}
+	}
+	return list
 }
 
 // deafGate is the gateway of the BMCs, which may not answer, or take nothing that is
@@ -132,22 +166,9 @@ func (g *deafGate) Mend(ctx context.Context, f fabric.Fence) error {
 func TestAManagementNetworkMayBeNamedLater(t *testing.T) {
 	ctx := context.Background()
 	w, template := traysWorld(t)
-	p, err := run.Open(ctx, run.Config{
-		Log: w.log, Signers: w.keys, Clock: w.clock, Writer: "test", Audit: book.CheckInvariants,
-		Devices: run.Devices{Fabrics: w.sim.Fabrics(), Nodes: w.sim.Nodes(), Storage: w.sim.Storage()},
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := p.Import(ctx, template, nil); err != nil {
-		t.Fatal(err)
-	}
+	p := w.audited(t, template, w.sim.Fabrics())
 	c := lighthouse(t)
-	w.submit(t, p, book.RegisterTenant{Tenant: c.Tenant, Name: c.Tenant})
-	if _, err := p.Quote(ctx, "q", c, 0); err != nil {
-		t.Fatal(err)
-	}
-	w.submit(t, p, book.SignQuote{Quote: "q", By: "test", Signed: contract.ByTenant("test")})
+	w.signs(t, p, c)
 	_, named := traysWorld(t, "phases:\n", "management: bmc\n\nphases:\n")
 	if err := p.Import(ctx, named, nil); err != nil {
 		t.Fatal(err)
