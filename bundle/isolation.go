@@ -59,9 +59,18 @@ func (v *verifier) readIsolation(o *opened, b *unnamedBody) (*isolationSays, err
 	if err := c.Check(); err != nil && v.skip != CheckIsolation {
 		return nil, err
 	}
-	if _, err := c.NodeSet(maxNodes); err != nil {
+	nodes, err := c.NodeSet(maxNodes)
+	if err != nil {
 		return nil, err
 	}
+	// Each time that it is compared its set is made again, a bit a node up to the last,
+	// and the collector is behind: half of one is counted as if it stayed.
+	last := site.Index(0)
+	for n := range nodes.All() {
+		last = n
+	}
+	v.budget.spend(nodes.Len()/8, "nodes of isolation certificates")
+	v.budget.keep(int64(last)/16, "nodes of isolation certificates")
 	// Once they are those that they must be, these are the same for all.
 	before := weightOf(c.Checks) + weightOf(c.NotProven) + weightOf(c.Assumptions)
 	c.Checks, c.NotProven, c.Assumptions = nil, nil, v.once.list(c.Assumptions, v.budget)
