@@ -167,7 +167,7 @@ func mutations(t *testing.T, body []byte) [][]byte {
 // state, on the state before anything was sold, and on the last one.
 func TestHostileEntries(t *testing.T) {
 	p := newPrefixes(t)
-	most := 100 // bodies that are tried of one entry: a contract has thousands
+	most := 60 // bodies that are tried of one entry: a contract has thousands
 	if testing.Short() {
 		most = 8
 	}

@@ -132,8 +132,8 @@ var bombs = []bomb{
 		bundletest.Change(s.Log, lease.KindBound, func(_ int, b *lease.Bound) { b.Certificate = d })
 	}},
 	{"a gigabyte of entries", func(s *bundletest.Story) {
-		text := strings.Repeat("a", 200<<10)
-		many(s, 2800, fabric.KindPosture, func(int) any { return rawf(`{"fabric":%q,"holds":true}`, text) })
+		body := rawf(`{"fabric":%q,"holds":true}`, strings.Repeat("a", 200<<10))
+		many(s, 2800, fabric.KindPosture, func(int) any { return body })
 	}},
 	{"a list of nothing", func(s *bundletest.Story) {
 		many(s, 20, node.KindMoved, func(int) any {
