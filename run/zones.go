@@ -91,6 +91,15 @@ func (z *zones) judge(out *Isolation, nodes []site.Index) {
 	out.count(z.prover, ports)
 }
 
+// proven says whether a node's BMC is a zone of its own.
+func (z *zones) proven(n site.Index) bool {
+	if z.prover == nil || n >= site.Index(z.nodes) {
+		return false
+	}
+	v, _ := z.prover.Verdict(site.PortOf(n, site.Frontend))
+	return v == prove.Proven
+}
+
 // zoneVerdict is the worst of the verdicts of nodes' BMCs.
 func (p *Plane) zoneVerdict(nodes []site.Index, now time.Time) prove.Verdict {
 	verdict, _ := p.zonesNow(now).Lease(prove.ZonePorts(slices.Values(nodes)))
