@@ -88,7 +88,8 @@ type Driver struct {
 	complete  bool   // what Routes said of itself last
 	known     map[site.Leaf]*leafState
 	passed    map[netip.Addr]passed // by reflector
-	strangers map[netip.Addr]bool   // next hops of routes, now or before, that are no leaf
+	members   members
+	strangers map[netip.Addr]bool // next hops of routes, now or before, that are no leaf
 }
 
 // leafState is what was read of a leaf last.
@@ -99,6 +100,8 @@ type leafState struct {
 	stale     bool     // its routes changed since
 	changed   uint64   // cursor
 	announced []uint32 // VNIs, ascending, when it was read last
+	carries   []uint32 // VNIs, likewise
+	at        time.Time
 }
 
 func (d *Driver) fabric() site.Fabric { return d.Site.Fabrics[d.Fabric] }

@@ -81,6 +81,7 @@ func (d *Driver) Observe(ctx context.Context, s fabric.Scope) (fabric.Observatio
 				state.raw, state.changed = a.raw, d.cursor
 			}
 			state.device, state.silent, state.stale, state.announced = a.device, false, false, a.announced
+			state.carries, state.at = a.carries, a.at
 		}
 		if !given || state.changed > s.Since {
 			o.Devices = append(o.Devices, fabric.DeviceReading{Leaf: l, Reachable: true, Source: ethernet.Source, At: o.At, Raw: state.raw})
@@ -94,6 +95,7 @@ func (d *Driver) Observe(ctx context.Context, s fabric.Scope) (fabric.Observatio
 func (d *Driver) hearRoutes() {
 	vteps, cursor, all := d.Routes.Changed(d.routes)
 	d.routes = cursor
+	d.hearMembers(vteps, all)
 	if complete := d.Routes.Complete(); all || complete != d.complete {
 		d.complete = complete
 		for _, state := range d.known {
@@ -116,6 +118,8 @@ type answer struct {
 	device    uint64
 	raw       []byte
 	announced []uint32
+	carries   []uint32
+	at        time.Time
 	err       error
 }
 
@@ -130,10 +134,15 @@ func (d *Driver) ask(ctx context.Context, l site.Leaf, was leafState, all bool) 
 	if !all && !was.silent && !was.stale && a.device == was.device {
 		return a
 	}
-	c, err := leaf.Read(ctx)
+	began := time.Now()
+	c, err := d.readLearnt(ctx, l, was)
 	if err != nil {
 		return answer{err: err}
 	}
+	for i := range c.VNIs {
+		a.carries = append(a.carries, c.VNIs[i].VNI)
+	}
+	a.at = began
 	var fresh []uint32
 	for i := range c.VNIs {
 		if _, before := slices.BinarySearch(was.announced, c.VNIs[i].VNI); !before {
@@ -159,10 +168,7 @@ func (d *Driver) ask(ctx context.Context, l site.Leaf, was leafState, all bool) 
 // it was given a moment ago is announced a moment later, and is waited for; one that it
 // announced when it was read last is not.
 func (d *Driver) routesOf(ctx context.Context, vtep netip.Addr, fresh []uint32) ([]ethernet.Route, bool) {
-	patience := d.Patience
-	if patience == 0 {
-		patience = 2 * time.Second
-	}
+	patience := d.patience()
 	for end := time.Now().Add(patience); ; {
 		routes, seen := d.Routes.Routes(vtep)
 		complete := d.Routes.Complete()
