@@ -117,7 +117,9 @@ func (c Check) Verdict() Verdict {
 // Rewritten reports whether a port that fails the check is written again although it
 // is not red: its tables are as they are to be, and what is wrong is beside them.
 // Nothing leaks, so closing the port would cost its tenant more.
-func (c Check) Rewritten() bool { return c == WrongClass || c == WrongPolicy || c == Unannounced || c == Unlearnt }
+func (c Check) Rewritten() bool {
+	return c == WrongClass || c == WrongPolicy || c == Unannounced || c == Unlearnt
+}
 
 // Rewritten is [Check.Rewritten] of a check by its name.
 func Rewritten(name string) bool {

@@ -86,7 +86,7 @@ func (z *zones) judge(out *Isolation, nodes []site.Index) {
 	verdict, findings := z.prover.Lease(ports)
 	out.Verdict = prove.Worse(out.Verdict, verdict)
 	for _, f := range findings {
-		out.Findings = append(out.Findings, "BMCs: "+f.String())
+		out.Findings, out.elsewhere = append(out.Findings, "BMCs: "+f.String()), out.elsewhere || f.Elsewhere
 	}
 	out.count(z.prover, ports)
 }
