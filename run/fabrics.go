@@ -144,26 +144,36 @@ func (p *Plane) hearLook(ctx context.Context, l look, o fabric.Observation, err 
 }
 
 // expire makes all of a fabric unknown that has not been read for longer than
-// the window, and what could not be judged for as long.
+// the window, and what could not be judged for as long. That a fabric is silent is recorded
+// once a look was asked for as long ago, or was given up: of one that is on its way nobody
+// can say yet, and a busy machine is no fault of the fabric's. Nothing counts as proven
+// meanwhile.
 func (p *Plane) expire(ctx context.Context, now time.Time) error {
+	edge := now.Add(-p.w.state.Policy.IsolationWindow)
 	for index, f := range p.w.state.Site.Fabrics {
-		var lost []site.Leaf
+		var lost, silent []site.Leaf
 		why := "it does not answer"
-		if last, read := p.seen.confirmed[f.ID]; read && now.Sub(last) > p.w.state.Policy.IsolationWindow {
+		if last, read := p.seen.confirmed[f.ID]; read && last.Before(edge) {
+			underway := p.asking.underway(p.fabricLane(f.ID), askLook, edge)
 			for _, leaf := range p.seen.leaves(index) {
 				if !p.seen.unread[leaf] {
 					lost = append(lost, leaf)
 				}
+				if _, recorded := p.w.state.Unread[leaf]; !recorded && !underway {
+					silent = append(silent, leaf)
+				}
 			}
 		} else {
-			lost = p.seen.unsureSince(index, now.Add(-p.w.state.Policy.IsolationWindow))
-			why = "what is expected of it has changed during every look"
+			lost = p.seen.unsureSince(index, edge)
+			silent, why = lost, "what is expected of it has changed during every look"
 		}
-		if len(lost) == 0 {
+		if len(lost) > 0 {
+			p.seen.note(func() { p.seen.lose(lost) })
+		}
+		if len(silent) == 0 {
 			continue
 		}
-		p.seen.note(func() { p.seen.lose(lost) })
-		if err := p.carry(ctx, book.ReportUnread{Leaves: lost, Reason: why}); err != nil {
+		if err := p.carry(ctx, book.ReportUnread{Leaves: silent, Reason: why}); err != nil {
 			return err
 		}
 	}

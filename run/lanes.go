@@ -143,6 +143,16 @@ func (a *asking) asked(l *lane, what string) bool {
 	return slices.ContainsFunc(a.open, func(q *question) bool { return q.what == what && slices.Contains(q.lanes, l) })
 }
 
+// underway reports whether an answer to something that was asked since a time is still to
+// come on a lane.
+func (a *asking) underway(l *lane, what string, since time.Time) bool {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return slices.ContainsFunc(a.open, func(q *question) bool {
+		return q.what == what && !q.asked.Before(since) && slices.Contains(q.lanes, l)
+	})
+}
+
 // ask puts a question to the driver of a lane, or of several lanes of one process. call
 // runs without any lock and returns what the loop is to do with the answer.
 func (a *asking) ask(ctx context.Context, what string, call func(ctx context.Context) handler, lanes ...*lane) {

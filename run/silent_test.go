@@ -9,7 +9,9 @@ import (
 
 	"bulkhead/book"
 	"bulkhead/fabric"
+	"bulkhead/lease"
 	"bulkhead/node"
+	"bulkhead/prove"
 	"bulkhead/run"
 	"bulkhead/sim"
 	"bulkhead/site"
@@ -325,5 +327,61 @@ func TestSilenceIsToldOf(t *testing.T) {
 	held := strings.Join(p.plane.Plan(t.Context()).Deferred, "\n")
 	if len(p.plane.Drivers()) < 2 {
 		t.Errorf("drivers %+v, held %s", p.plane.Drivers(), held)
+	}
+}
+
+// TestALookOnItsWayIsNoSilence: while a look is asked for and not answered, what was read
+// longer ago than it counts for is proven no more, and is called silent only when the look
+// itself was asked for as long ago. An answer that comes before leaves no trace of it.
+func TestALookOnItsWayIsNoSilence(t *testing.T) {
+	p := newPatient(t)
+	p.run(t, time.Date(2026, 5, 2, 12, 0, 0, 0, time.UTC))
+	var leased lease.ID
+	p.plane.View(func(s *book.State) { leased = s.LeaseOn(s.Nodes.By[node.Delivered].Slice()[0]).ID })
+	pass := func(by time.Duration) {
+		t.Helper()
+		now := p.clock.Now().Add(by)
+		if err := p.sim.Advance(t.Context(), now); err != nil {
+			t.Fatal(err)
+		}
+		p.clock.Set(now)
+		if err := p.plane.Tick(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	isolation := func() prove.Verdict {
+		now, _ := p.plane.Isolation(leased)
+		return now.Verdict
+	}
+	before := p.kinds(t)
+	for _, d := range p.fabrics {
+		d.asked.close()
+	}
+	pass(10 * time.Minute) // asked, and not answered
+	pass(10 * time.Minute) // what was read before counts no more
+	if got := isolation(); got != prove.Unknown {
+		t.Errorf("nothing was read for 20 minutes, and isolation is %s", got)
+	}
+	if n := p.kinds(t)[fabric.KindUnread] - before[fabric.KindUnread]; n != 0 {
+		t.Errorf("the look is on its way, and %d leaves are called silent", n)
+	}
+	p.openAll()
+	p.settle(t)
+	pass(time.Minute)
+	p.settle(t)
+	if got := isolation(); got != prove.Proven {
+		t.Errorf("the answer has come, and isolation is %s", got)
+	}
+	if n := p.kinds(t)[fabric.KindUnread] - before[fabric.KindUnread]; n != 0 {
+		t.Errorf("the answer has come, and %d leaves were called silent", n)
+	}
+
+	for _, d := range p.fabrics {
+		d.asked.close()
+	}
+	pass(10 * time.Minute)
+	pass(20 * time.Minute)
+	if n := p.kinds(t)[fabric.KindUnread] - before[fabric.KindUnread]; n == 0 {
+		t.Error("a look has not been answered for longer than the window, and nothing is called silent")
 	}
 }
