@@ -182,10 +182,10 @@ func TestABMCThatNobodyHearsHoldsItsOwnNode(t *testing.T) {
 	fabrics["frontend"] = gate
 	p := w.audited(t, template, fabrics)
 	w.signs(t, p, lighthouse(t))
-	var mute site.Index
+	var alone site.Index
 	p.View(func(s *book.State) {
-		mute = s.Leases[0].Slots[0]
-		gate.unheard = s.Site.NodeID[mute]
+		alone = s.Leases[0].Slots[0]
+		gate.unheard = s.Site.NodeID[alone]
 	})
 	w.until(t, p, time.Date(2026, 5, 3, 0, 0, 0, 0, time.UTC))
 	var slots, up int
@@ -195,7 +195,7 @@ func TestABMCThatNobodyHearsHoldsItsOwnNode(t *testing.T) {
 		for _, n := range l.Slots {
 			if s.Nodes.State[n] == node.Delivered {
 				up++
-				if n == mute {
+				if n == alone {
 					t.Error("a node was handed over whose BMC nobody hears")
 				}
 			}
