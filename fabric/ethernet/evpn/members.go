@@ -1,7 +1,6 @@
 package evpn
 
 import (
-	"context"
 	"net/netip"
 	"slices"
 	"time"
@@ -10,114 +9,117 @@ import (
 	"bulkhead/site"
 )
 
-// members is which leaves announce each VNI (RFC 7432, section 7.3), as the collector
-// heard: whom every other leaf of the VNI must know, or the two reach each other by what
-// is not flooded at best. What a leaf announces under another's name, or another target,
-// takes no part.
+// members is which leaves are in each VNI: they have ports in it, as they were read, and
+// announce it (RFC 7432, section 7.3), as the collector heard. Each must know every other,
+// or what their ports send to everybody, ARP among it, does not arrive. Who announces what
+// it has no port of, under another's name or another target, is none.
 type members struct {
-	of  map[netip.Addr][]uint32             // by leaf, ascending
-	all map[uint32]map[netip.Addr]time.Time // since when
+	of  map[netip.Addr][]uint32 // by leaf, ascending
+	all map[uint32]map[netip.Addr]bool
 }
 
-// note takes over what a leaf announces now, and returns the VNIs that this changes.
-func (m *members) note(vtep netip.Addr, routes []ethernet.Route, at time.Time) (changed []uint32) {
-	var vnis []uint32
-	for _, r := range routes {
-		if r.Kind == 3 && r.Originator == vtep && len(r.Targets) == 1 && r.Targets[0] == ethernet.TargetOf(r.VNI) {
-			vnis = append(vnis, r.VNI)
-		}
-	}
-	slices.Sort(vnis)
-	vnis = slices.Compact(vnis)
+// note takes over which VNIs a leaf is in, ascending, and adds those that this changes.
+func (m *members) note(vtep netip.Addr, vnis []uint32, changed map[uint32]bool) {
 	if m.of == nil {
-		m.of, m.all = map[netip.Addr][]uint32{}, map[uint32]map[netip.Addr]time.Time{}
+		m.of, m.all = map[netip.Addr][]uint32{}, map[uint32]map[netip.Addr]bool{}
 	}
 	for _, vni := range m.of[vtep] {
 		if _, still := slices.BinarySearch(vnis, vni); !still {
 			delete(m.all[vni], vtep)
-			changed = append(changed, vni)
+			changed[vni] = true
 		}
 	}
 	for _, vni := range vnis {
 		if m.all[vni] == nil {
-			m.all[vni] = map[netip.Addr]time.Time{}
+			m.all[vni] = map[netip.Addr]bool{}
 		}
-		if _, known := m.all[vni][vtep]; !known {
-			m.all[vni][vtep] = at
-			changed = append(changed, vni)
+		if !m.all[vni][vtep] {
+			m.all[vni][vtep], changed[vni] = true, true
 		}
 	}
 	m.of[vtep] = vnis
-	return changed
 }
 
-// unlearnt sets what a leaf does not flood to and should, and reports whether some of it
-// may be on its way: it is announced, or the VNI carried here, only since the leaf was
-// read last.
-func (m *members) unlearnt(c *ethernet.Capture, self netip.Addr, was leafState) (coming bool) {
+// absent is a leaf that another of its VNI does not flood to.
+type absent struct {
+	vni  uint32
+	leaf netip.Addr
+}
+
+// unlearnt sets whom a leaf has not flooded to for long enough, and returns since when it
+// does not to whom, and when it is to be read again to tell; zero: it is not.
+func (m *members) unlearnt(c *ethernet.Capture, self netip.Addr, was map[absent]time.Time, learning time.Duration) (is map[absent]time.Time, again time.Time) {
+	now := time.Now()
 	for i := range c.VNIs {
 		v := &c.VNIs[i]
-		_, carried := slices.BinarySearch(was.carries, v.VNI)
 		v.Unlearnt = nil
-		for a, since := range m.all[v.VNI] {
-			if _, floods := slices.BinarySearchFunc(v.Flood, a, netip.Addr.Compare); !floods && a != self {
+		if !m.all[v.VNI][self] {
+			continue
+		}
+		for a := range m.all[v.VNI] {
+			if _, floods := slices.BinarySearchFunc(v.Flood, a, netip.Addr.Compare); floods || a == self {
+				continue
+			}
+			since, known := was[absent{v.VNI, a}]
+			if !known {
+				since = now
+			}
+			if is == nil {
+				is = map[absent]time.Time{}
+			}
+			is[absent{v.VNI, a}] = since
+			if end := since.Add(learning); !end.After(now) {
 				v.Unlearnt = append(v.Unlearnt, a)
-				coming = coming || !carried || since.After(was.at)
+			} else if again.IsZero() || end.Before(again) {
+				again = end
 			}
 		}
 		slices.SortFunc(v.Unlearnt, netip.Addr.Compare)
 	}
-	return coming
+	return is, again
 }
 
-// hearMembers notes who announces which VNI, of leaves whose routes changed; where all is
-// set, of no other. A leaf that carries a VNI whose members changed is read again.
-func (d *Driver) hearMembers(vteps []netip.Addr, all bool) {
-	if all {
-		for a := range d.members.of {
-			if !slices.Contains(vteps, a) {
-				vteps = append(vteps, a)
-			}
-		}
-	}
+// hearMembers works out anew which VNIs leaves are in. Of those VNIs whose members that
+// changes every other leaf is read again: not to have learnt of one is no news of its own.
+func (d *Driver) hearMembers(leaves []site.Leaf, read map[site.Leaf]bool) {
 	changed := map[uint32]bool{}
-	for _, a := range vteps {
-		if _, known := ethernet.LeafOf(d.Site, d.Fabric, a); !known {
+	for _, l := range leaves {
+		state, vtep := d.known[l], ethernet.VTEP(d.Fabric, l)
+		if state == nil {
 			continue
 		}
-		routes, _ := d.Routes.Routes(a)
-		for _, vni := range d.members.note(a, routes, time.Now()) {
-			changed[vni] = true
+		var vnis []uint32
+		if len(state.carries) > 0 {
+			routes, _ := d.Routes.Routes(vtep)
+			for _, vni := range state.carries {
+				if slices.ContainsFunc(routes, func(r ethernet.Route) bool {
+					return r.Kind == 3 && r.VNI == vni && r.Originator == vtep && len(r.Targets) == 1 && r.Targets[0] == ethernet.TargetOf(vni)
+				}) {
+					vnis = append(vnis, vni)
+				}
+			}
 		}
+		d.members.note(vtep, vnis, changed)
 	}
 	if len(changed) == 0 {
 		return
 	}
-	for _, state := range d.known {
-		state.stale = state.stale || slices.ContainsFunc(state.carries, func(vni uint32) bool { return changed[vni] })
-	}
-}
-
-// readLearnt reads a leaf, and waits a little for what it has not learnt and could not
-// know when it was read last: a route comes to the collector and to the leaves in no order.
-func (d *Driver) readLearnt(ctx context.Context, l site.Leaf, was leafState) (c ethernet.Capture, err error) {
-	for end := time.Now().Add(d.patience()); ; {
-		if c, err = d.Leaves[l].Read(ctx); err != nil {
-			return c, err
-		}
-		if !d.members.unlearnt(&c, ethernet.VTEP(d.Fabric, l), was) || ctx.Err() != nil || time.Now().After(end) {
-			return c, ctx.Err()
-		}
-		select {
-		case <-ctx.Done():
-		case <-time.After(min(20*time.Millisecond, d.patience())):
+	for l, state := range d.known {
+		if !read[l] && slices.ContainsFunc(state.carries, func(vni uint32) bool { return changed[vni] }) {
+			state.stale = true
 		}
 	}
 }
 
-func (d *Driver) patience() time.Duration {
-	if d.Patience == 0 {
-		return 2 * time.Second
+// carried is which VNIs a leaf has ports in, ascending.
+func carried(c *ethernet.Capture) (vnis []uint32) {
+	for i := range c.Ports {
+		for _, v := range c.Ports[i].VLANs {
+			if v.VNI != 0 {
+				vnis = append(vnis, v.VNI)
+			}
+		}
 	}
-	return d.Patience
+	slices.Sort(vnis)
+	return slices.Compact(vnis)
 }

@@ -24,22 +24,27 @@ func TestUnlearnt(t *testing.T) {
 			leaves[l].deaf[ethernet.VTEP(1, a)] = true
 		}
 	}
-	faults := func(o fabric.Observation) map[site.Leaf]fabric.Faults {
+	// Three looks: who is in the VNI, who is missing, and still is.
+	cursor := uint64(0)
+	look := func() map[site.Leaf]fabric.Faults {
 		found := map[site.Leaf]fabric.Faults{}
-		for _, dev := range o.Devices {
-			r, err := ethernet.Read(s, dev.Leaf, dev.Raw)
-			if err != nil {
-				t.Fatal(err)
+		for range 3 {
+			o := observe(t, d, cursor)
+			cursor = o.Cursor
+			for _, dev := range o.Devices {
+				r, err := ethernet.Read(s, dev.Leaf, dev.Raw)
+				if err != nil {
+					t.Fatal(err)
+				}
+				found[dev.Leaf] = r[0].Faults
 			}
-			found[dev.Leaf] = r[0].Faults
 		}
 		return found
 	}
 	leaves[0].put(1, row)
 	leaves[1].put(1, row)
 	set(0, 1)
-	o := observe(t, d, 0)
-	if f := faults(o); f[0] != fabric.FaultUnlearnt || f[1] != 0 {
+	if f := look(); f[0] != fabric.FaultUnlearnt || f[1] != 0 {
 		t.Errorf("leaf 0 does not flood to leaf 1, and the faults are %v", f)
 	}
 
@@ -47,20 +52,24 @@ func TestUnlearnt(t *testing.T) {
 	leaves[0].mu.Lock()
 	leaves[0].changes++
 	leaves[0].mu.Unlock()
-	o = observe(t, d, o.Cursor)
-	if f := faults(o); len(f) != 1 || f[0] != 0 {
+	if f := look(); len(f) != 1 || f[0] != 0 {
 		t.Errorf("leaf 0 has learnt of leaf 1, and the faults are %v", f)
 	}
 
 	set(0, 2)
 	leaves[2].put(1, row) // leaf 0 itself has no news
-	o = observe(t, d, o.Cursor)
-	if f := faults(o); f[0] != fabric.FaultUnlearnt || f[2] != 0 {
+	if f := look(); f[0] != fabric.FaultUnlearnt || f[2] != 0 {
 		t.Errorf("leaf 0 does not know of leaf 2, which came later, and the faults are %v", f)
 	}
 	leaves[2].put(1, fabric.Compile(site.RoCE, 5002))
-	o = observe(t, d, o.Cursor)
-	if f := faults(o); f[0] != 0 {
+	if f := look(); f[0] != 0 {
 		t.Errorf("leaf 2 has left the VNI, and the faults are %v", f)
+	}
+
+	// Who announces a VNI and has no port of it is no member.
+	leaves[3].heard.put(ethernet.VTEP(1, 3), ethernet.Route{Kind: 3, VNI: 5001, Targets: []ethernet.Target{ethernet.TargetOf(5001)}, Originator: ethernet.VTEP(1, 3)})
+	set(0, 3)
+	if f := look(); f[0] != 0 {
+		t.Errorf("leaf 3 has no port of what it announces, and the faults are %v", f)
 	}
 }

@@ -231,7 +231,7 @@ func newDriver(s *site.Site, fabricIndex int) (*evpn.Driver, map[site.Leaf]*leaf
 		devices[id] = leaves[id]
 		leaves[id].announce()
 	}
-	return &evpn.Driver{Site: s, Fabric: fabricIndex, Leaves: maps.Clone(devices), Routes: h, Origin: "simulated", Patience: time.Millisecond}, leaves, h
+	return &evpn.Driver{Site: s, Fabric: fabricIndex, Leaves: maps.Clone(devices), Routes: h, Origin: "simulated", Patience: time.Millisecond, Learning: time.Nanosecond}, leaves, h
 }
 
 // newOver is another control plane's driver over the same leaves.
