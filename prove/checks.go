@@ -115,11 +115,8 @@ func (c Check) Verdict() Verdict {
 }
 
 // Rewritten reports whether a port that fails the check is written again although it
-// is not red: its tables are as they are to be, and what is wrong is beside them.
-// Nothing leaks, so closing the port would cost its tenant more.
-func (c Check) Rewritten() bool {
-	return c == WrongClass || c == WrongPolicy || c == Unannounced || c == Unlearnt
-}
+// is not red: it is cut off. Nothing leaks, so closing the port would cost its tenant more.
+func (c Check) Rewritten() bool { return c.Verdict() == Cut }
 
 // Rewritten is [Check.Rewritten] of a check by its name.
 func Rewritten(name string) bool {

@@ -69,7 +69,7 @@ func (p *Plane) judgeLeaf(j *judgement, l look, d fabric.DeviceReading, readings
 		}
 		lock, drifting := s.Drifted[port]
 		found := book.PortFinding{Port: port, Check: check.String()}
-		if verdict == prove.Red {
+		if verdict == prove.Red || check.Rewritten() {
 			found.Seen = p.seen.prover.SeenAt(port)
 		}
 		switch {

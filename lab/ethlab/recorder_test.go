@@ -57,7 +57,9 @@ func (r *recorder) writes() {
 }
 
 func (r *recorder) Apply(ctx context.Context, c fabric.Change, f fabric.Fence) (fabric.ApplyReceipt, error) {
-	r.writes()
+	if len(c.Ports) > 0 { // else it only shows its fence
+		r.writes()
+	}
 	return r.Watched.Apply(ctx, c, f)
 }
 
