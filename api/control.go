@@ -26,7 +26,8 @@ func (s *service) ProveLease(ctx context.Context, r *connect.Request[v1.LeaseRef
 	return s.isolation(ctx, r.Msg.Lease)
 }
 
-// isolation is the prover's verdict over the delivered slots of a lease, with
+// isolation is the prover's verdict over the delivered slots of a lease, in its two
+// halves as well, with
 // the epoch and the digest of the newest isolation certificate.
 func (s *service) isolation(ctx context.Context, id string) (*connect.Response[v1.Isolation], error) {
 	out := &v1.Isolation{}
@@ -40,6 +41,7 @@ func (s *service) isolation(ctx context.Context, id string) (*connect.Response[v
 	if !ok {
 		return nil, missing("lease", id)
 	}
+	out.Apart, out.Together, out.CutOff = now.Apart.String(), now.Together.String(), int64(now.Cut)
 	out.Verdict, out.Ports, out.Red, out.Unknown, out.Findings = now.Verdict.String(), int64(now.Ports), int64(now.Red), int64(now.Unknown), now.Findings
 	return connect.NewResponse(out), nil
 }

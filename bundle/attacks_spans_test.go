@@ -2,6 +2,7 @@ package bundle_test
 
 import (
 	"slices"
+	"strings"
 
 	"bulkhead/bundle"
 	"bulkhead/bundle/bundletest"
@@ -55,9 +56,11 @@ var spanAttacks = []attack{
 					continue
 				}
 				f.Fabric, f.Labels[0].Label.Fabric = "roce2", "roce2"
-				for j := range c.Assumptions {
-					if c.Assumptions[j][:5] == "roce:" {
-						c.Assumptions[j] = "roce2" + c.Assumptions[j][4:]
+				for _, list := range [][]string{c.Assumptions, c.NotProven} {
+					for j, line := range list {
+						if rest, is := strings.CutPrefix(line, "roce:"); is {
+							list[j] = "roce2:" + rest
+						}
 					}
 				}
 			}

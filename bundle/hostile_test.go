@@ -247,8 +247,8 @@ var bombs = []bomb{
 		})
 	}},
 	{"leaves unread without end", func(s *bundletest.Story) {
-		many(s, 60_000, fabric.KindUnread, func(i int) any { return fabric.Unread{Fabric: "roce", Leaf: fmt.Sprintf("su%d-leaf1", i)} })
-		many(s, 60_000, fabric.KindReread, func(i int) any { return fabric.Unread{Fabric: "roce", Leaf: fmt.Sprintf("su%d-leaf1", i)} })
+		many(s, 60_000, fabric.KindUnread, func(i int) any { return fabric.Unread{Fabric: "roce", Leaf: fmt.Sprintf("su%d-leaf%d", i/8, i%8)} })
+		many(s, 60_000, fabric.KindReread, func(i int) any { return fabric.Unread{Fabric: "roce", Leaf: fmt.Sprintf("su%d-leaf%d", i/8, i%8)} })
 	}},
 	{"a leaf that flaps over many nodes", func(s *bundletest.Story) {
 		strangers(s, 300)

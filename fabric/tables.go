@@ -57,7 +57,7 @@ func Locate(s *site.Site, leaf site.Leaf, readings []Reading) (located, strays [
 // do, or to let happen, beside checking labels. They belong to overlays, where a
 // leaf also takes packets from, and gives them to, the fabric's inside by rules
 // of its own.
-type Faults uint8
+type Faults uint16
 
 // The faults.
 const (
@@ -83,11 +83,14 @@ const (
 	// FaultUnannounced: the leaf does not tell the others that it has ports of the port's
 	// label. It leaks nothing; the port is cut off from other leaves.
 	FaultUnannounced
+	// FaultUnlearnt: the leaf does not know another leaf that has ports of the port's label.
+	// It leaks nothing; the port does not reach those.
+	FaultUnlearnt
 )
 
 // Mended are the faults that go when the port's row is written again: what they are
 // about is written with every row. A port with one is not as it is to be.
-const Mended = FaultClass | FaultPolicy | FaultUnannounced
+const Mended = FaultClass | FaultPolicy | FaultUnannounced | FaultUnlearnt
 
 // Flags are the yes-or-no facts of a port's read-back.
 type Flags uint16

@@ -115,7 +115,11 @@ func assumptions(c *Certificate) []string {
 // notProven are the sentences that say what a certificate does not show.
 func notProven(c *Certificate) []string {
 	var list []string
-	if c.Verdict != Proven.String() {
+	switch {
+	case c.Verdict == Proven.String():
+	case c.Apart() == Proven:
+		list = append(list, "that its members reach each other: the verdict is "+c.Verdict+"; others are kept out all the same")
+	default:
 		list = append(list, "isolation: the verdict is "+c.Verdict)
 	}
 	switch c.Origin {
@@ -134,11 +138,22 @@ func notProven(c *Certificate) []string {
 		if f.Unread > 0 {
 			list = append(list, fmt.Sprintf("%s: %d of %d edge ports have no fresh read-back and count as they were last read", f.Fabric, f.Unread, f.Counted))
 		}
+		if f.Role == site.RoleCompute {
+			list = append(list, f.Fabric+": that packets find their way between leaves: "+unreadInside(f.Family))
+		}
 		if n := f.Counted - f.EverRead; n > 0 {
 			list = append(list, fmt.Sprintf("%s: %d of %d edge ports were never read", f.Fabric, n, f.Counted))
 		}
 	}
 	return list
+}
+
+// unreadInside is what of a fabric's inside is not read back.
+func unreadInside(f site.Family) string {
+	if f == site.InfiniBand {
+		return "switches' forwarding tables are not read back"
+	}
+	return "the underlay's routes are not read back"
 }
 
 // Encode returns the canonical JSON: the same certificate gives the same bytes.

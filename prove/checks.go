@@ -65,6 +65,7 @@ const (
 	WrongClass            // not in the traffic class of its label, or the class is not treated as planned
 	WrongPolicy           // a route reflector stops the routes of its label
 	Unannounced           // its leaf does not tell others that it has ports of its label
+	Unlearnt              // its leaf does not know another that has ports of its label
 	checks
 )
 
@@ -95,6 +96,7 @@ var checkTable = [checks]checkRow{
 	WrongClass:      {"wrong-class", Cut},
 	WrongPolicy:     {"wrong-policy", Cut},
 	Unannounced:     {"unannounced", Cut},
+	Unlearnt:        {"unlearnt", Cut},
 }
 
 func (c Check) String() string {
@@ -113,9 +115,8 @@ func (c Check) Verdict() Verdict {
 }
 
 // Rewritten reports whether a port that fails the check is written again although it
-// is not red: its tables are as they are to be, and what is wrong is beside them.
-// Nothing leaks, so closing the port would cost its tenant more.
-func (c Check) Rewritten() bool { return c == WrongClass || c == WrongPolicy || c == Unannounced }
+// is not red: it is cut off. Nothing leaks, so closing the port would cost its tenant more.
+func (c Check) Rewritten() bool { return c.Verdict() == Cut }
 
 // Rewritten is [Check.Rewritten] of a check by its name.
 func Rewritten(name string) bool {
@@ -224,6 +225,7 @@ func faultChecks(f fabric.Faults) (s symptoms) {
 		{fabric.FaultUnderlay, UnderlayOpen}, {fabric.FaultRoutes, ForeignRoute}, {fabric.FaultPath, StrayPath},
 		{fabric.FaultMirror, Mirrored}, {fabric.FaultClass, WrongClass},
 		{fabric.FaultPolicy, WrongPolicy}, {fabric.FaultForged, ForeignRoute}, {fabric.FaultUnannounced, Unannounced},
+		{fabric.FaultUnlearnt, Unlearnt},
 	} {
 		if f&row.fault != 0 {
 			s |= 1 << row.check

@@ -123,7 +123,8 @@ func attacks(family site.Family) []attack {
 			attack{"moved into a neighbour's traffic class", WrongClass, a, false, func(w *world) { w.ports[a].row.Class = 1 + w.ports[a].row.Class%6 }, nil},
 			attack{"a class without its pauses", WrongClass, a, false, func(w *world) { w.ports[a].faults = fabric.FaultClass }, nil},
 			attack{"a reflector stops the routes of its label", WrongPolicy, a, false, func(w *world) { w.ports[a].faults = fabric.FaultPolicy }, nil},
-			attack{"its leaf announces its label no more", Unannounced, a, false, func(w *world) { w.ports[a].faults = fabric.FaultUnannounced }, nil})
+			attack{"its leaf announces its label no more", Unannounced, a, false, func(w *world) { w.ports[a].faults = fabric.FaultUnannounced }, nil},
+			attack{"its leaf does not know another that has ports of its label", Unlearnt, a, false, func(w *world) { w.ports[a].faults = fabric.FaultUnlearnt }, nil})
 	}
 	return list
 }
@@ -166,7 +167,7 @@ func TestAttacks(t *testing.T) {
 }
 
 // overlayOnly are the checks of what only an overlay's leaf can do.
-var overlayOnly = map[Check]bool{UnderlayOpen: true, ForeignRoute: true, StrayPath: true, Mirrored: true, WrongClass: true, WrongPolicy: true, Unannounced: true}
+var overlayOnly = map[Check]bool{UnderlayOpen: true, ForeignRoute: true, StrayPath: true, Mirrored: true, WrongClass: true, WrongPolicy: true, Unannounced: true, Unlearnt: true}
 
 // TestEveryCheckIsNeeded takes one check away at a time: then some attack that
 // it is meant for is no longer called by its name, and, where the check's verdict

@@ -37,7 +37,10 @@ var makers = map[Check]Maker{
 	UnownedLabel:   ByEither,
 	SharedFull:     ByEither,
 	WrongNeighbour: ByEither, // cabled by whoever was there, or told by the host
-	ForeignRoute:   ByTenant, // the leaf learnt an address behind the port that is no NIC's there
+	// Its host can take its own label out of the adapter's table.
+	Unlabelled:      ByEither,
+	MissingOwnLabel: ByEither,
+	ForeignRoute:    ByTenant, // the leaf learnt an address behind the port that is no NIC's there
 }
 
 // MakerOf is who could have made a finding, by its check and where it was seen. ok is

@@ -12,6 +12,7 @@ import (
 func TestWhoCouldHaveMadeIt(t *testing.T) {
 	want := map[Check]Maker{
 		ForeignLabel: ByEither, UnownedLabel: ByEither, SharedFull: ByEither, TableFull: ByEither, WrongNeighbour: ByEither, ForeignRoute: ByTenant,
+		Unlabelled: ByEither, MissingOwnLabel: ByEither,
 	}
 	for _, c := range Checks() {
 		if m, ok := MakerOf(c.String(), AtLeaf); m != ByOwner || !ok {

@@ -25,6 +25,9 @@ func (p *Plane) deliver(ctx context.Context) error {
 		return err
 	}
 	s := p.w.state
+	if s.Site != nil && s.Site.Management != "" {
+		p.zonesNow(now) // what is too old counts no more
+	}
 	held := map[lease.ID]bool{}
 	for _, g := range p.deliverable(now) {
 		if held[g.lease.ID] {
@@ -131,8 +134,12 @@ func (p *Plane) waiting(lease int32, su int) (waiting, sick int) {
 	return waiting, sick
 }
 
-// proven says whether every port of a node is.
+// proven says whether every port of a node is, and its BMC where its lease spans those:
+// a node whose BMC nobody heard holds no other.
 func (p *Plane) proven(n site.Index) bool {
+	if l := p.w.state.LeaseOn(n); l != nil && l.Management != "" && !p.seen.zones.proven(n) {
+		return false
+	}
 	for _, nic := range p.w.state.Site.NICsOf(n) {
 		port := site.PortOf(n, nic)
 		if v, _ := p.seen.prover.Verdict(port); v != prove.Proven || !p.seen.AsWanted(port) {

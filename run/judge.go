@@ -12,6 +12,7 @@ import (
 	"bulkhead/fabric"
 	"bulkhead/fabric/ethernet"
 	"bulkhead/fabric/infiniband"
+	"bulkhead/node"
 	"bulkhead/prove"
 	"bulkhead/site"
 )
@@ -68,8 +69,9 @@ func (p *Plane) judgeLeaf(j *judgement, l look, d fabric.DeviceReading, readings
 			continue
 		}
 		lock, drifting := s.Drifted[port]
+		delivered := s.Nodes.State[port.Node()] == node.Delivered // else nobody is cut off
 		found := book.PortFinding{Port: port, Check: check.String()}
-		if verdict == prove.Red {
+		if verdict == prove.Red || check.Rewritten() {
 			found.Seen = p.seen.prover.SeenAt(port)
 		}
 		switch {
@@ -78,7 +80,7 @@ func (p *Plane) judgeLeaf(j *judgement, l look, d fabric.DeviceReading, readings
 		case drifting && verdict == prove.Red && (settled || p.seen.settled[port]) && lock.MadeOtherwise(found):
 			j.drifted = append(j.drifted, found)
 			bad = true
-		case !drifting && (verdict == prove.Red || check.Rewritten()) && (settled || p.seen.settled[port]):
+		case !drifting && (verdict == prove.Red || check.Rewritten() && delivered) && (settled || p.seen.settled[port]):
 			j.drifted = append(j.drifted, found)
 			bad = true
 		}

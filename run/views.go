@@ -23,9 +23,14 @@ func (p *Plane) Reading() (*book.State, time.Time) {
 
 // Isolation is what the prover says of a lease now.
 type Isolation struct {
-	Verdict             prove.Verdict
-	Ports, Red, Unknown int
-	Findings            []string
+	Verdict prove.Verdict
+	// Apart and Together are its two halves: whether others are kept out, and whether its
+	// own members reach each other (prove.Apart, prove.Together).
+	Apart, Together          prove.Verdict
+	Ports, Red, Cut, Unknown int
+	Findings                 []string
+
+	elsewhere bool // something was found at ports that are not its own
 }
 
 // Isolation judges the delivered nodes of a lease from what was last read back.
@@ -52,21 +57,25 @@ func (p *Plane) Isolation(id lease.ID) (Isolation, bool) {
 	verdict, findings := p.seen.prover.Lease(ports)
 	out := Isolation{Verdict: verdict, Ports: len(ports)}
 	for _, f := range findings {
-		out.Findings = append(out.Findings, f.String())
+		out.Findings, out.elsewhere = append(out.Findings, f.String()), out.elsewhere || f.Elsewhere
 	}
 	out.count(p.seen.prover, ports)
 	if l.Management != "" && len(nodes) > 0 {
 		p.seen.zones.judge(&out, nodes)
 	}
+	out.Apart = prove.Apart(out.Ports, out.Red, out.Unknown, out.elsewhere)
+	out.Together = prove.Together(out.Ports, out.Cut, out.Red, out.Unknown)
 	return out, true
 }
 
-// count adds the ports that are red, and those that are unknown.
+// count adds the ports that are red, cut off and unknown.
 func (i *Isolation) count(p *prove.Prover, ports []site.Port) {
 	for _, port := range ports {
 		switch v, _ := p.Verdict(port); v {
 		case prove.Red:
 			i.Red++
+		case prove.Cut:
+			i.Cut++
 		case prove.Unknown:
 			i.Unknown++
 		}

@@ -86,9 +86,18 @@ func (z *zones) judge(out *Isolation, nodes []site.Index) {
 	verdict, findings := z.prover.Lease(ports)
 	out.Verdict = prove.Worse(out.Verdict, verdict)
 	for _, f := range findings {
-		out.Findings = append(out.Findings, "BMCs: "+f.String())
+		out.Findings, out.elsewhere = append(out.Findings, "BMCs: "+f.String()), out.elsewhere || f.Elsewhere
 	}
 	out.count(z.prover, ports)
+}
+
+// proven says whether a node's BMC is a zone of its own.
+func (z *zones) proven(n site.Index) bool {
+	if z.prover == nil || n >= site.Index(z.nodes) {
+		return false
+	}
+	v, _ := z.prover.Verdict(site.PortOf(n, site.Frontend))
+	return v == prove.Proven
 }
 
 // zoneVerdict is the worst of the verdicts of nodes' BMCs.

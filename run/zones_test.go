@@ -11,6 +11,7 @@ import (
 	"bulkhead/book"
 	"bulkhead/claim"
 	"bulkhead/fabric"
+	"bulkhead/node"
 	"bulkhead/prove"
 	"bulkhead/sim"
 	"bulkhead/site"
@@ -144,12 +145,24 @@ type deafGate struct {
 	fabric.Driver
 	fabric.Mender
 	silent, deaf bool
+	unheard      string // the node whose BMC nobody hears; "": none
 }
 
 func (g *deafGate) Posture(ctx context.Context) (fabric.Posture, error) {
 	p, err := g.Driver.(fabric.Postured).Posture(ctx)
 	if g.silent {
 		p.Zones = nil // and what it says of itself holds: only the read-back is missing
+	}
+	if p.Zones != nil && g.unheard != "" {
+		read := *p.Zones
+		read.Nodes = slices.Clone(read.Nodes)
+		for i := range read.Nodes {
+			if read.Nodes[i].Node == g.unheard {
+				read.Nodes[i].Neighbour = 0
+			}
+		}
+		read.Digest = fabric.Sum(read.Nodes)
+		p.Zones = &read
 	}
 	return p, err
 }
@@ -159,6 +172,43 @@ func (g *deafGate) Mend(ctx context.Context, f fabric.Fence) error {
 		return nil
 	}
 	return g.Mender.Mend(ctx, f)
+}
+
+// TestABMCThatNobodyHearsHoldsItsOwnNode, and no other.
+func TestABMCThatNobodyHearsHoldsItsOwnNode(t *testing.T) {
+	w, template := traysWorld(t, "phases:\n", "management: bmc\n\nphases:\n")
+	fabrics := w.sim.Fabrics()
+	gate := &deafGate{Mender: fabrics["frontend"].(fabric.Mender), Driver: fabrics["frontend"]}
+	fabrics["frontend"] = gate
+	p := w.audited(t, template, fabrics)
+	w.signs(t, p, lighthouse(t))
+	var alone site.Index
+	p.View(func(s *book.State) {
+		alone = s.Leases[0].Slots[0]
+		gate.unheard = s.Site.NodeID[alone]
+	})
+	w.until(t, p, time.Date(2026, 5, 3, 0, 0, 0, 0, time.UTC))
+	var slots, up int
+	p.View(func(s *book.State) {
+		l := s.Leases[0]
+		slots = len(l.Slots)
+		for _, n := range l.Slots {
+			if s.Nodes.State[n] == node.Delivered {
+				up++
+				if n == alone {
+					t.Error("a node was handed over whose BMC nobody hears")
+				}
+			}
+		}
+	})
+	if up != slots-1 {
+		t.Errorf("%d of %d nodes were handed over, expected all but one", up, slots)
+	}
+	gate.unheard = ""
+	w.live(t, p, 4)
+	if n := delivered(p); n != slots {
+		t.Errorf("its BMC is heard, and %d of %d nodes are handed over", n, slots)
+	}
 }
 
 // TestAManagementNetworkMayBeNamedLater: a lease that was bound before goes on spanning

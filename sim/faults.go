@@ -36,6 +36,7 @@ const (
 	Fails         = "fails"              // fails as the class does
 	LeafDown      = "leaf-down"          // a leaf can be neither read nor written; its tables stay
 	Misconfigured = "misconfigured-port" // a foreign label is added as a full member, behind everybody's back
+	Emptied       = "emptied-port"       // a port loses all its labels, behind everybody's back
 	Unenforced    = "unenforced-port"    // a leaf port stops enforcing
 	Miscabled     = "miscabled-port"     // the device behind a leaf port is another
 	PortFails     = "port-fails"         // takes nothing that is written to it
@@ -47,7 +48,7 @@ const (
 
 // Kinds lists the kinds of fault.
 func Kinds() []string {
-	return []string{Liar, Hangs, Dead, Silent, Fails, LeafDown, Misconfigured, Unenforced, Miscabled, PortFails, Poisoned, OpenBMC, StrayGrant, Cleared}
+	return []string{Liar, Hangs, Dead, Silent, Fails, LeafDown, Misconfigured, Emptied, Unenforced, Miscabled, PortFails, Poisoned, OpenBMC, StrayGrant, Cleared}
 }
 
 // Inject lets a fault happen at a time, or now if that has passed. A fault that
@@ -152,6 +153,10 @@ func (s *Sim) strike(f Fault) {
 		} else {
 			row.Leaf = append(row.Leaf, fabric.Full(f.Label))
 		}
+		s.tamper(p, row)
+	case Emptied:
+		row := s.row(p)
+		row.NIC, row.Leaf = nil, nil
 		s.tamper(p, row)
 	case Unenforced:
 		row := s.row(p)

@@ -6646,7 +6646,10 @@ type Isolation struct {
 	Red           int64                  `protobuf:"varint,5,opt,name=red,proto3" json:"red,omitempty"`
 	Unknown       int64                  `protobuf:"varint,6,opt,name=unknown,proto3" json:"unknown,omitempty"`
 	Findings      []string               `protobuf:"bytes,7,rep,name=findings,proto3" json:"findings,omitempty"`
-	Certificate   string                 `protobuf:"bytes,8,opt,name=certificate,proto3" json:"certificate,omitempty"` // digest of the newest signed certificate
+	Certificate   string                 `protobuf:"bytes,8,opt,name=certificate,proto3" json:"certificate,omitempty"`       // digest of the newest signed certificate
+	Apart         string                 `protobuf:"bytes,9,opt,name=apart,proto3" json:"apart,omitempty"`                   // whether others are kept out: "proven", "red" or "unknown"
+	Together      string                 `protobuf:"bytes,10,opt,name=together,proto3" json:"together,omitempty"`            // whether its own members reach each other: "proven", "cut off" or "unknown"
+	CutOff        int64                  `protobuf:"varint,11,opt,name=cut_off,json=cutOff,proto3" json:"cut_off,omitempty"` // ports
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -6735,6 +6738,27 @@ func (x *Isolation) GetCertificate() string {
 		return x.Certificate
 	}
 	return ""
+}
+
+func (x *Isolation) GetApart() string {
+	if x != nil {
+		return x.Apart
+	}
+	return ""
+}
+
+func (x *Isolation) GetTogether() string {
+	if x != nil {
+		return x.Together
+	}
+	return ""
+}
+
+func (x *Isolation) GetCutOff() int64 {
+	if x != nil {
+		return x.CutOff
+	}
+	return 0
 }
 
 // FileProbeRequest files a probe that a tenant ran on its own node.
@@ -9750,7 +9774,7 @@ const file_bulkhead_v1_control_proto_rawDesc = "" +
 	"\x04node\x18\x02 \x01(\tR\x04node\x12\x16\n" +
 	"\x06reason\x18\x03 \x01(\tR\x06reason\x12(\n" +
 	"\rif_generation\x18\x04 \x01(\x04H\x00R\fifGeneration\x88\x01\x01B\x10\n" +
-	"\x0e_if_generation\"\xd1\x01\n" +
+	"\x0e_if_generation\"\x9c\x02\n" +
 	"\tIsolation\x12\x14\n" +
 	"\x05lease\x18\x01 \x01(\tR\x05lease\x12\x18\n" +
 	"\averdict\x18\x02 \x01(\tR\averdict\x12\x14\n" +
@@ -9759,7 +9783,11 @@ const file_bulkhead_v1_control_proto_rawDesc = "" +
 	"\x03red\x18\x05 \x01(\x03R\x03red\x12\x18\n" +
 	"\aunknown\x18\x06 \x01(\x03R\aunknown\x12\x1a\n" +
 	"\bfindings\x18\a \x03(\tR\bfindings\x12 \n" +
-	"\vcertificate\x18\b \x01(\tR\vcertificate\"e\n" +
+	"\vcertificate\x18\b \x01(\tR\vcertificate\x12\x14\n" +
+	"\x05apart\x18\t \x01(\tR\x05apart\x12\x1a\n" +
+	"\btogether\x18\n" +
+	" \x01(\tR\btogether\x12\x17\n" +
+	"\acut_off\x18\v \x01(\x03R\x06cutOff\"e\n" +
 	"\x10FileProbeRequest\x12\x1d\n" +
 	"\n" +
 	"command_id\x18\x01 \x01(\tR\tcommandId\x12\x14\n" +

@@ -191,8 +191,9 @@ func refresh(ctx context.Context, c *client, l *v1.Lease) (said string, err erro
 	}
 	l.Isolation = now.Verdict
 	said = now.Verdict + " now"
-	if now.Red+now.Unknown > 0 {
-		said += fmt.Sprintf(" (of %d ports %d red, %d unknown)", now.Ports, now.Red, now.Unknown)
+	if now.Red+now.CutOff+now.Unknown > 0 {
+		said += fmt.Sprintf(" (apart from others: %s; its own members together: %s; of %d ports %d red, %d cut off, %d unknown)",
+			now.Apart, now.Together, now.Ports, now.Red, now.CutOff, now.Unknown)
 	}
 	return fmt.Sprintf("%s; %s when it was last recorded (epoch %d)", said, recorded, l.Generation), nil
 }

@@ -109,6 +109,9 @@ type VNI struct {
 	Export []Target     // under which it gives routes, ascending
 	Flood  []netip.Addr // to which flooded packets go, ascending
 	Static []netip.Addr // next hops of forwarding entries that BGP did not give, ascending
+	// Unlearnt are other leaves that announce the VNI, as the collector heard, to which
+	// the leaf floods nothing, ascending. It is written only where there are any.
+	Unlearnt []netip.Addr
 }
 
 // Route is an EVPN route (RFC 7432, section 7).

@@ -50,6 +50,7 @@ func (c *Capture) check() error {
 		for _, err := range []error{
 			ascending("import", v.Import, cmp.Compare[Target], validTarget), ascending("export", v.Export, cmp.Compare[Target], validTarget),
 			ascending("flood", v.Flood, netip.Addr.Compare, plain), ascending("static", v.Static, netip.Addr.Compare, plain),
+			ascending("unlearnt", v.Unlearnt, netip.Addr.Compare, plain),
 		} {
 			if err != nil {
 				return fail("vni %d: %w", v.VNI, err)

@@ -119,6 +119,7 @@ func drawn(t *rapid.T) Capture {
 	for i := range c.VNIs {
 		v := &c.VNIs[i]
 		v.Import, v.Export, v.Flood, v.Static = targets("import"), targets("export"), addresses("flood"), addresses("static")
+		v.Unlearnt = addresses("unlearnt")
 	}
 	u := &c.Underlay
 	u.AcceptElse, u.Forwards, u.Peers = rapid.Bool().Draw(t, "else"), rapid.Bool().Draw(t, "forwards"), addresses("peers")
@@ -196,6 +197,7 @@ func TestRefuses(t *testing.T) {
 		"trailing comma":        {`}],"vnis"`, `},],"vnis"`},
 		"bytes after the end":   {`4"]}]}`, `4"]}]} `},
 		"MAC with other colons": {`"lldp":"02:00:00:00:00:01"`, `"lldp":"02-00-00-00-00-01"`},
+		"nothing is unlearnt":   {`"static":[]}`, `"static":[],"unlearnt":[]}`},
 		"address of 5 parts":    {`"vtep":"10.65.0.1"`, `"vtep":"10.65.0.1.1"`},
 		"octet 256":             {`"vtep":"10.65.0.1"`, `"vtep":"10.65.0.256"`},
 		"octet 01":              {`"vtep":"10.65.0.1"`, `"vtep":"10.65.0.01"`},

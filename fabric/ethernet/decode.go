@@ -282,6 +282,11 @@ func (r *reader) vni() (v VNI) {
 	v.Flood = list(r, maxList, (*reader).peer)
 	r.literal(`,"static":`)
 	v.Static = list(r, maxList, (*reader).peer)
+	if r.next(`,"unlearnt":`) {
+		if v.Unlearnt = list(r, maxList, (*reader).peer); len(v.Unlearnt) == 0 {
+			r.expected("a leaf, or nothing of what is unlearnt")
+		}
+	}
 	r.literal(`}`)
 	return v
 }

@@ -92,6 +92,9 @@ func appendVNI(b []byte, v VNI) []byte {
 	b = appendList(append(b, `,"export":`...), v.Export, appendTarget)
 	b = appendList(append(b, `,"flood":`...), v.Flood, appendAddr)
 	b = appendList(append(b, `,"static":`...), v.Static, appendAddr)
+	if len(v.Unlearnt) > 0 {
+		b = appendList(append(b, `,"unlearnt":`...), v.Unlearnt, appendAddr)
+	}
 	return append(b, '}')
 }
 

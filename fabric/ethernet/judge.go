@@ -27,7 +27,9 @@ import (
 //     VNI of its ports, else [fabric.FaultPolicy] at the ports of that VNI;
 //   - it announces each VNI of its ports (kind 3, RFC 7432, section 7.3), else
 //     [fabric.FaultUnannounced] at them: other leaves send it nothing that they flood,
-//     and so no answer to ARP either.
+//     and so no answer to ARP either;
+//   - it floods to every leaf of the fabric that announces a VNI of its ports, else
+//     [fabric.FaultUnlearnt] at them.
 //
 // What belongs to a VNI that no port carries counts against every port of the leaf.
 // A port that takes packets from any source address does not enforce its table. A
@@ -150,6 +152,9 @@ func (j *judge) vnis() {
 					j.blame(v.VNI, fabric.FaultPath)
 				}
 			}
+		}
+		if slices.ContainsFunc(v.Unlearnt, j.known) {
+			j.blame(v.VNI, fabric.FaultUnlearnt)
 		}
 	}
 	// A VNI that is bridged here and of which nothing is said could do anything.

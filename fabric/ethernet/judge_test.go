@@ -52,6 +52,7 @@ func TestJudging(t *testing.T) {
 		"nobody asked a reflector":       {func(c *Capture) { c.Reflectors = nil }, [2]fabric.Faults{}},
 		"a stranger as a reflector":      {func(c *Capture) { c.Reflectors[1].At = stranger }, both(fabric.FaultPolicy)},
 		"announces a VNI no more":        {func(c *Capture) { c.Routes = slices.Delete(c.Routes, 2, 3) }, [2]fabric.Faults{fabric.FaultUnannounced}},
+		"knows not another leaf":         {func(c *Capture) { c.VNIs[1].Unlearnt = []netip.Addr{VTEP(compute, 1)} }, [2]fabric.Faults{0, fabric.FaultUnlearnt}},
 		"announces nothing":              {func(c *Capture) { c.Routes = nil }, both(fabric.FaultUnannounced)},
 		"its announcement is another's":  {func(c *Capture) { c.Routes[3].Originator = VTEP(compute, 1) }, [2]fabric.Faults{0, fabric.FaultRoutes | fabric.FaultUnannounced}},
 		"announces a prefix":             {func(c *Capture) { c.Routes[0].Kind = 5 }, [2]fabric.Faults{fabric.FaultRoutes}},

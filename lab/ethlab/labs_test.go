@@ -3,6 +3,7 @@
 package ethlab
 
 import (
+	"context"
 	"testing"
 
 	"bulkhead/fabric"
@@ -32,6 +33,14 @@ func TestAttacks(t *testing.T) {
 	for _, a := range corpus {
 		if !t.Run(a.Name, func(t *testing.T) {
 			r.arm()
+			mount := a.Mount
+			a.Mount = func(ctx context.Context) (func(context.Context) error, error) {
+				undo, err := mount(ctx)
+				return func(ctx context.Context) error {
+					r.writes() // where the control plane did not: as it was seen
+					return undo(ctx)
+				}, err
+			}
 			r.end(l, l.attacked(t, &g, a))
 		}) {
 			return // what is left of it would fail the others

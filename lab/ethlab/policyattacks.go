@@ -74,6 +74,21 @@ func (l *Lab) policyAttacks() []stage.Attack {
 			Mount: func(ctx context.Context) (func(context.Context) error, error) {
 				return nothing, l.configure(ctx, l.victims()[0].leaf, "address-family l2vpn evpn", "no advertise-all-vni")
 			}},
+		{Name: "a leaf takes no routes any more (its inbound policy is turned over)", By: "an administrator of the leaf", Ends: stage.Detected, Check: "unlearnt", Action: "people put the policy back; nothing leaks, so nothing is locked down", Where: l.ourPortAlone,
+			Mount: func(ctx context.Context) (func(context.Context) error, error) {
+				leaf := l.victims()[0].leaf
+				undo := func(ctx context.Context) error {
+					if err := l.configure(ctx, leaf, "address-family l2vpn evpn", "neighbor fabric route-map one-target in"); err != nil {
+						return err
+					}
+					_, err := l.Net.Vtysh(ctx, leaf, "configure terminal", "no route-map blind")
+					return err
+				}
+				if _, err := l.Net.Vtysh(ctx, leaf, "configure terminal", "route-map blind deny 10"); err != nil {
+					return nil, err
+				}
+				return undo, l.configure(ctx, leaf, "address-family l2vpn evpn", "neighbor fabric route-map blind in")
+			}},
 		{Name: "a leaf's queues mark congestion later than planned (ECN)", By: "an administrator of the leaf", Ends: stage.Detected, Check: "wrong-class", Action: "written again; nothing leaks, so nothing is locked down", Where: l.ourPortAlone,
 			Mount: func(ctx context.Context) (func(context.Context) error, error) {
 				return nothing, l.requeue(l.victims()[0].leaf, `"ecn_min": 150000`, `"ecn_min": 1400000`)

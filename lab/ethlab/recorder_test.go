@@ -57,7 +57,9 @@ func (r *recorder) writes() {
 }
 
 func (r *recorder) Apply(ctx context.Context, c fabric.Change, f fabric.Fence) (fabric.ApplyReceipt, error) {
-	r.writes()
+	if len(c.Ports) > 0 { // else it only shows its fence
+		r.writes()
+	}
 	return r.Watched.Apply(ctx, c, f)
 }
 
@@ -95,7 +97,6 @@ func (r *recorder) begin(l *Lab) {
 
 // end keeps what an attack changed.
 func (r *recorder) end(l *Lab, o stage.Outcome) {
-	r.writes() // where nobody wrote: as it was read last
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	nodes := r.lines[0].Nodes

@@ -61,6 +61,7 @@ var elsewhere = map[prove.Check]string{
 	prove.UnderlayOpen: "overlays only", prove.ForeignRoute: "overlays only", prove.StrayPath: "overlays only", prove.Mirrored: "overlays only",
 	prove.WrongPolicy: "overlays only",
 	prove.Unannounced: "overlays only",
+	prove.Unlearnt:    "overlays only",
 	prove.WrongClass:  "OpenSM sets no class by partition",
 	prove.Unheld:      "the book names a holder of every port; the prover's own tests take him away",
 }

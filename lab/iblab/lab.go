@@ -63,6 +63,7 @@ type Lab struct {
 	client  *smp.Client
 	notices *opensm.Listener // nil if it is deaf
 	reader  opensm.Reader
+	guard   *opensm.Posture
 	others  []*exec.Cmd
 	skip    atomic.Int64 // by how much the M_Key leases' clock is ahead
 }
@@ -255,9 +256,8 @@ func (s *stamped) Read(ctx context.Context, leaves []uint64) ([]opensm.Capture, 
 // Open opens a control plane over the ledger and the devices; another one that
 // was open over them finds itself fenced.
 func (l *Lab) Open(ctx context.Context) error {
-	return l.Stage.Open(ctx, map[string]fabric.Driver{FabricID: &watched{&opensm.Guarded{Driver: l.Driver, Guard: &opensm.Posture{
-		Reader: l.reader, Partitions: l.Driver.Manager.File, Options: filepath.Join(l.Dir, "opensm.conf"), SMs: []uint64{l.conf.PortGUID}, SMKey: l.conf.SMKey,
-	}}, l.Stage}})
+	l.guard = &opensm.Posture{Reader: l.reader, Partitions: l.Driver.Manager.File, Options: filepath.Join(l.Dir, "opensm.conf"), SMs: []uint64{l.conf.PortGUID}, SMKey: l.conf.SMKey}
+	return l.Stage.Open(ctx, map[string]fabric.Driver{FabricID: &watched{&opensm.Guarded{Driver: l.Driver, Guard: l.guard}, l.Stage}})
 }
 
 // watched is the driver, and the stage hears what it answers.

@@ -202,8 +202,14 @@ func (m *managed) zones(ctx context.Context, at time.Time) (item fabric.PostureI
 	}
 	read = &fabric.Zones{At: at, Source: "nftables+neighbours", Digest: fabric.Sum(v.Zones), Nodes: v.Zones}
 	tally, red := prove.ZonesTally(prove.Zones(m.site, read))
-	item.OK = tally.Proven == len(m.plan.Legs) && len(v.Findings) == 0
+	item.OK = len(red) == 0 && len(v.Findings) == 0
+	if m.site.Management == "" { // else a BMC that nobody heard holds its own node, and no other
+		item.OK = item.OK && tally.Proven == len(m.plan.Legs)
+	}
 	item.Evidence = fmt.Sprintf("%d of %d BMCs proven to be reached by managers only, and to reach nobody", tally.Proven, len(m.plan.Legs))
+	if quiet := len(m.plan.Legs) - tally.Proven - len(red); quiet > 0 {
+		item.Evidence += fmt.Sprintf("; of %d nobody knows", quiet)
+	}
 	if len(red) > 0 {
 		item.Evidence += fmt.Sprintf("; %d are not: %s first", len(red), m.site.NodeID[red[0]])
 	}

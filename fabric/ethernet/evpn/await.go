@@ -21,9 +21,13 @@ func (d *Driver) Await(ctx context.Context, since uint64) error {
 	}
 	var devices []waits
 	old := d.known == nil || since != d.cursor
+	var again time.Time // when some leaf is to be read again, whatever it says; zero: none is
 	for l, state := range d.known {
 		devices = append(devices, waits{state.device, d.Leaves[l].Await})
 		old = old || state.stale
+		if !state.again.IsZero() && (again.IsZero() || state.again.Before(again)) {
+			again = state.again
+		}
 	}
 	for at, p := range d.passed {
 		devices = append(devices, waits{p.number, d.Reflectors[at].Await})
@@ -34,6 +38,9 @@ func (d *Driver) Await(ctx context.Context, since uint64) error {
 		return ctx.Err()
 	}
 	ctx, changed := context.WithCancelCause(ctx)
+	if !again.IsZero() {
+		defer time.AfterFunc(time.Until(again), func() { changed(errChanged) }).Stop()
+	}
 	var wait sync.WaitGroup
 	defer wait.Wait()
 	defer changed(nil)

@@ -72,6 +72,10 @@ type Driver struct {
 	Window     int           // leaves asked at once; 0: 64
 	// Patience is how long routes may take from a leaf to the collector; 0: 2 s.
 	Patience time.Duration
+	// Learning is how long a leaf may take to learn of another, or to forget it, before it
+	// is said to know too little: routes come to the collector and to the leaves in no
+	// order, and FRR gathers changes before it acts; 0: 10 s.
+	Learning time.Duration
 	Hear     time.Duration    // longest that a reflector may take to say what it passes on; 0: 3 s, or Bound
 	Clock    func() time.Time // nil: time.Now
 
@@ -88,7 +92,8 @@ type Driver struct {
 	complete  bool   // what Routes said of itself last
 	known     map[site.Leaf]*leafState
 	passed    map[netip.Addr]passed // by reflector
-	strangers map[netip.Addr]bool   // next hops of routes, now or before, that are no leaf
+	members   members
+	strangers map[netip.Addr]bool // next hops of routes, now or before, that are no leaf
 }
 
 // leafState is what was read of a leaf last.
@@ -99,6 +104,9 @@ type leafState struct {
 	stale     bool     // its routes changed since
 	changed   uint64   // cursor
 	announced []uint32 // VNIs, ascending, when it was read last
+	carries   []uint32 // VNIs that it has ports in, likewise
+	absent    map[absent]time.Time
+	again     time.Time // when it is read again to tell whether it has learnt; zero: it is not
 }
 
 func (d *Driver) fabric() site.Fabric { return d.Site.Fabrics[d.Fabric] }

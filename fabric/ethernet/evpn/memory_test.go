@@ -31,7 +31,8 @@ type leaf struct {
 	spoil     func(*ethernet.Capture) // what somebody did to it; nil: nothing
 	reads     int
 	heard     *heard
-	announced int // VNIs
+	announced int                 // VNIs
+	deaf      map[netip.Addr]bool // leaves that it has not learnt of
 }
 
 var errDown = errors.New("it does not answer")
@@ -67,6 +68,14 @@ func (l *leaf) Read(ctx context.Context) (ethernet.Capture, error) {
 		err = ctx.Err()
 	}
 	c.Routes, c.RoutesSeen = nil, false
+	for i := range c.VNIs {
+		c.VNIs[i].Flood = nil
+		for _, a := range l.heard.members(c.VNIs[i].VNI) {
+			if a != c.Underlay.VTEP && !l.deaf[a] {
+				c.VNIs[i].Flood = append(c.VNIs[i].Flood, a)
+			}
+		}
+	}
 	return c, err
 }
 
@@ -163,6 +172,19 @@ func (h *heard) Routes(vtep netip.Addr) ([]ethernet.Route, bool) {
 	return h.routes[vtep], h.complete && len(h.routes[vtep]) > 0
 }
 
+// members lists who announces a VNI, ascending.
+func (h *heard) members(vni uint32) (list []netip.Addr) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	for a, routes := range h.routes {
+		if slices.ContainsFunc(routes, func(r ethernet.Route) bool { return r.VNI == vni }) {
+			list = append(list, a)
+		}
+	}
+	slices.SortFunc(list, netip.Addr.Compare)
+	return list
+}
+
 func (h *heard) Changed(since uint64) (vteps []netip.Addr, cursor uint64, all bool) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -209,7 +231,7 @@ func newDriver(s *site.Site, fabricIndex int) (*evpn.Driver, map[site.Leaf]*leaf
 		devices[id] = leaves[id]
 		leaves[id].announce()
 	}
-	return &evpn.Driver{Site: s, Fabric: fabricIndex, Leaves: maps.Clone(devices), Routes: h, Origin: "simulated", Patience: time.Millisecond}, leaves, h
+	return &evpn.Driver{Site: s, Fabric: fabricIndex, Leaves: maps.Clone(devices), Routes: h, Origin: "simulated", Patience: time.Millisecond, Learning: time.Nanosecond}, leaves, h
 }
 
 // newOver is another control plane's driver over the same leaves.

@@ -67,6 +67,7 @@ func (d *Driver) Observe(ctx context.Context, s fabric.Scope) (fabric.Observatio
 	if err := ctx.Err(); err != nil {
 		return fabric.Observation{}, err
 	}
+	d.learn(leaves, answers)
 	o := fabric.Observation{At: d.now(), Fresh: true, Numbering: d.numbered()}
 	for i, l := range leaves {
 		a, state := &answers[i], d.known[l]
@@ -90,10 +91,44 @@ func (d *Driver) Observe(ctx context.Context, s fabric.Scope) (fabric.Observatio
 	return o, nil
 }
 
+// learn works out whom the leaves that were read don't know, of all that are in their
+// VNIs by now, and writes down what they said.
+func (d *Driver) learn(leaves []site.Leaf, answers []answer) {
+	read := map[site.Leaf]bool{}
+	for i, l := range leaves {
+		if answers[i].capture != nil {
+			read[l], d.known[l].carries = true, carried(answers[i].capture)
+		}
+	}
+	d.hearMembers(slices.Collect(maps.Keys(read)), read)
+	learning := d.Learning
+	if learning == 0 {
+		learning = 10 * time.Second
+	}
+	for i, l := range leaves {
+		a, state := &answers[i], d.known[l]
+		if a.capture == nil {
+			continue
+		}
+		state.absent, state.again = d.members.unlearnt(a.capture, ethernet.VTEP(d.Fabric, l), state.absent, learning)
+		a.raw, a.err = ethernet.Encode(a.capture)
+	}
+}
+
 // hearRoutes notes the leaves of which the collector has news.
 func (d *Driver) hearRoutes() {
 	vteps, cursor, all := d.Routes.Changed(d.routes)
 	d.routes = cursor
+	var of []site.Leaf
+	for _, a := range vteps {
+		if l, known := ethernet.LeafOf(d.Site, d.Fabric, a); known {
+			of = append(of, l)
+		}
+	}
+	if all {
+		of = slices.Collect(maps.Keys(d.known))
+	}
+	d.hearMembers(of, nil)
 	if complete := d.Routes.Complete(); all || complete != d.complete {
 		d.complete = complete
 		for _, state := range d.known {
@@ -111,9 +146,10 @@ func (d *Driver) hearRoutes() {
 	}
 }
 
-// answer is what a leaf and the collector said; raw is nil where nothing changed.
+// answer is what a leaf and the collector said; capture is nil where nothing changed.
 type answer struct {
 	device    uint64
+	capture   *ethernet.Capture
 	raw       []byte
 	announced []uint32
 	err       error
@@ -127,7 +163,8 @@ func (d *Driver) ask(ctx context.Context, l site.Leaf, was leafState, all bool) 
 	if a.device, a.err = leaf.Changes(ctx); a.err != nil {
 		return a
 	}
-	if !all && !was.silent && !was.stale && a.device == was.device {
+	due := !was.again.IsZero() && !time.Now().Before(was.again)
+	if !all && !was.silent && !was.stale && !due && a.device == was.device {
 		return a
 	}
 	c, err := leaf.Read(ctx)
@@ -151,7 +188,7 @@ func (d *Driver) ask(ctx context.Context, l site.Leaf, was leafState, all bool) 
 	}
 	slices.Sort(a.announced)
 	c.Reflectors = d.reflections(l)
-	a.raw, a.err = ethernet.Encode(&c)
+	a.capture = &c
 	return a
 }
 

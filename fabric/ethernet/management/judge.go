@@ -417,9 +417,8 @@ func (j *judge) verdict() *Verdict {
 	for i := range j.p.Legs {
 		l := j.legs[j.p.Legs[i].Interface]
 		z := fabric.Zone{Node: l.leg.Node, Filtered: !l.open, Faults: j.all | l.faults, Joined: slices.Sorted(maps.Keys(l.foreign))}
-		if link, there := j.s.links[l.leg.Interface]; !there || !link.up {
-			j.find("%s is down or not there", l.leg.Interface)
-		} else if l.reached && l.answers {
+		// Behind an interface that is down nobody is reached, and nobody else concerned.
+		if link := j.s.links[l.leg.Interface]; link.up && l.reached && l.answers {
 			z.Joined = append(z.Joined, l.leg.Node)
 		}
 		switch seen := j.s.macs[l.leg.Interface]; {

@@ -135,7 +135,7 @@ func (p *Posture) optionChecks() []Check {
 // measured judges what the devices said.
 func (p *Posture) measured(g Guard, err error) []Check {
 	checks := []Check{
-		{Name: "every port answered", Why: "what is silent is not known to be guarded"},
+		{Name: "every port answered, or its leaf keeps it in", Why: "what is silent is not known to be guarded"},
 		{Name: "every port has an M_Key", Why: "any host writes a port without one"},
 		{Name: "every port is protected at level 2", Why: "any host reads the key of a port below it"},
 		{Name: "every port's M_Key lease is 1 to 60 s", Why: "a lease of 0 locks out the next SM for ever"},
@@ -164,7 +164,11 @@ func (p *Posture) measured(g Guard, err error) []Check {
 		}
 	}
 	all := strconv.Itoa(len(g.Ports)) + " ports"
-	set(0, g.Silent, all)
+	answered := all
+	if n := len(g.KeptIn); n > 0 {
+		answered += fmt.Sprintf("; %d silent, each kept in by its leaf's port alone (assumption A1): %s", n, strings.Join(g.KeptIn[:min(n, 8)], ", "))
+	}
+	set(0, g.Silent, answered)
 	ports := func(bad func(PortGuard) bool) []string {
 		var out []string
 		for _, q := range g.Ports {

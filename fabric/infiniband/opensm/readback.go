@@ -185,11 +185,8 @@ func (r *SMPReader) Guard(ctx context.Context) (Guard, error) {
 		g.Managers = append(g.Managers, SM{PortGUID: m.Info.GUID, Priority: m.Info.Priority, Master: m.Info.State == mad.SMMaster,
 			State: m.Info.State.String(), SMKey: m.Info.SMKey})
 	}
-	for _, m := range f.Missing {
-		g.Silent = append(g.Silent, fmt.Sprintf("%s at route %s: %v", m.What, m.Route, m.Err))
-	}
-	for _, c := range f.Conflicts {
-		g.Silent = append(g.Silent, fmt.Sprintf("0x%016x: %s", c.GUID, c.What))
+	if g.Silent, g.KeptIn, err = r.silence(ctx, f); err != nil {
+		return Guard{}, err
 	}
 	for _, n := range f.Nodes {
 		for _, p := range n.Ports {
@@ -201,8 +198,7 @@ func (r *SMPReader) Guard(ctx context.Context) (Guard, error) {
 				guid = n.GUID
 			}
 			if !p.Read {
-				g.Silent = append(g.Silent, fmt.Sprintf("PortInfo of 0x%016x", guid))
-				continue
+				continue // among what is silent
 			}
 			info := p.PortInfo()
 			g.Ports = append(g.Ports, PortGuard{GUID: guid, Switch: n.IsSwitch(), MKey: info.MKey != 0,

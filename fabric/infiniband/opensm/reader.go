@@ -38,6 +38,7 @@ type Guard struct {
 	Strangers []Stranger
 	Counted   bool
 	Silent    []string // what did not answer, in words: unknown is not guarded
+	KeptIn    []string // adapters that did not answer, but whose leaves hold them to their keys
 }
 
 // SM is a subnet manager that answered.

@@ -241,6 +241,9 @@ func (s *sweep) onward(arrived []arrival) []step {
 
 var errTooFar = errors.New("too far away for a directed route")
 
+// WhatManager is what [Missing] names where a port did not say which manager runs there.
+const WhatManager = "SMInfo"
+
 // managers asks every port that says a subnet manager runs behind it.
 func (s *sweep) managers(ctx context.Context) error {
 	type managerPort struct {
@@ -260,7 +263,7 @@ func (s *sweep) managers(ctx context.Context) error {
 	}, func(i int, a Answer, err error) {
 		p := ask[i]
 		if err != nil {
-			s.missing(p.port.Neighbour, p.port.Route, "SMInfo", err)
+			s.missing(p.port.Neighbour, p.port.Route, WhatManager, err)
 			return
 		}
 		s.found.Managers = append(s.found.Managers, Manager{At: End{p.node.GUID, p.port.Number},
