@@ -211,8 +211,12 @@ func (v *verifier) judged(b *prove.Judged) {
 			v.tally.billedUp.add("%s at %s, %d of %d ports (verdict %d)", b.Lease, stamp(c.Issued), own, c.Ports, b.Epoch)
 		}
 		v.budget.spend(4*len(c.Failed), "isolation verdicts")
-		if c.Apart() == prove.Proven {
-			v.tally.unproven.add("that the members of %s reached each other at %s (verdict %d): %s; it was isolated all the same", b.Lease, stamp(c.Issued), b.Epoch, c.why())
+		apart := c.Apart() == prove.Proven
+		if c.Together() == prove.Cut {
+			isolated := map[bool]string{true: "; it was isolated all the same"}[apart]
+			v.tally.unproven.add("that the members of %s reached each other at %s (verdict %d): %s%s", b.Lease, stamp(c.Issued), b.Epoch, c.why(), isolated)
+		}
+		if apart {
 			return
 		}
 		v.tally.unproven.add("isolation of %s was %s at %s (verdict %d): %s", b.Lease, c.Verdict, stamp(c.Issued), b.Epoch, c.why())
