@@ -192,8 +192,11 @@ func refresh(ctx context.Context, c *client, l *v1.Lease) (said string, err erro
 	l.Isolation = now.Verdict
 	said = now.Verdict + " now"
 	if now.Red+now.CutOff+now.Unknown > 0 {
-		said += fmt.Sprintf(" (apart from others: %s; its own members together: %s; of %d ports %d red, %d cut off, %d unknown)",
-			now.Apart, now.Together, now.Ports, now.Red, now.CutOff, now.Unknown)
+		halves := ""
+		if now.Apart != now.Together {
+			halves = fmt.Sprintf("apart from others: %s; its own members together: %s; ", now.Apart, now.Together)
+		}
+		said += fmt.Sprintf(" (%sof %d ports %d red, %d cut off, %d unknown)", halves, now.Ports, now.Red, now.CutOff, now.Unknown)
 	}
 	return fmt.Sprintf("%s; %s when it was last recorded (epoch %d)", said, recorded, l.Generation), nil
 }
