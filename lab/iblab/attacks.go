@@ -429,6 +429,15 @@ func Attacks() []Attack {
 			}
 			return nothing, nil
 		}},
+		{Name: "the subnet's multicast groups are used up", By: "a leased node", Ends: Detected, Check: "a multicast group can be made", Action: "nothing new is handed over until there is room; OpenSM frees them when it starts again", Where: written, Mount: func(ctx context.Context, l *Lab) (func(context.Context) error, error) {
+			again := func(ctx context.Context) error {
+				if err := l.KillManager(); err != nil {
+					return err
+				}
+				return l.StartManager(ctx)
+			}
+			return again, l.useUpGroups(ctx)
+		}},
 		{Name: "a cable is pulled out", By: "a technician", Ends: Detected, Check: "no-neighbour", Action: "the port counts as unknown until it is back", Where: ourPortAlone, Mount: func(ctx context.Context, l *Lab) (func(context.Context) error, error) {
 			v := l.victims()
 			return func(context.Context) error { return l.Fabric.Plug(v.leaf[0], v.leafPort[0], v.hca[0], 1) }, l.Fabric.Pull(v.leaf[0], v.leafPort[0])

