@@ -114,24 +114,29 @@ func (l *Lab) first(tenant string) (first book.Lease) {
 
 // lend sells one node to one more tenant for a day, from two days on.
 func (l *Lab) lend(ctx context.Context, tenant string) error {
-	data, err := examples.Files.ReadFile("rivals-ib/" + Tenants[1] + ".yaml")
+	if _, err := l.Plane.Submit(ctx, "register "+tenant, book.RegisterTenant{Tenant: tenant, Name: tenant}); err != nil {
+		return err
+	}
+	return l.lendAgain(ctx, tenant, tenant)
+}
+
+// lendAgain sells it to a tenant that there is, by a contract of its own.
+func (l *Lab) lendAgain(ctx context.Context, tenant, id string) error {
+	example, err := examples.Files.ReadFile("rivals-ib/" + Tenants[1] + ".yaml")
 	if err != nil {
 		return err
 	}
 	const date, day = "2006-01-02", 24 * time.Hour
 	begin := l.Clock.Now().Truncate(day).Add(2 * day)
-	text := strings.NewReplacer(Tenants[1], tenant, "gpus: 48", "gpus: 8", "48 H100", "8 H100", "notice_days: 30", "notice_days: 0",
-		"2026-05-01", begin.Format(date), "2027-05-01", begin.Add(day).Format(date)).Replace(string(data))
+	text := strings.NewReplacer("id: "+Tenants[1], "id: "+id, Tenants[1], tenant, "gpus: 48", "gpus: 8", "48 H100", "8 H100", "notice_days: 30", "notice_days: 0",
+		"2026-05-01", begin.Format(date), "2027-05-01", begin.Add(day).Format(date)).Replace(string(example))
 	c, err := contract.Parse(tenant+".yaml", []byte(text))
 	if err != nil {
 		return err
 	}
-	if _, err := l.Plane.Submit(ctx, "register "+tenant, book.RegisterTenant{Tenant: tenant, Name: c.Title}); err != nil {
+	if _, err := l.Plane.Quote(ctx, id, c, 0); err != nil {
 		return err
 	}
-	if _, err := l.Plane.Quote(ctx, tenant, c, 0); err != nil {
-		return err
-	}
-	_, err = l.Plane.Submit(ctx, "sign "+tenant, book.SignQuote{Quote: tenant, By: "tenant administrator", Signed: contract.ByTenant("tenant administrator")})
+	_, err = l.Plane.Submit(ctx, "sign "+id, book.SignQuote{Quote: id, By: "tenant administrator", Signed: contract.ByTenant("tenant administrator")})
 	return err
 }

@@ -109,6 +109,31 @@ func TestAwaits(t *testing.T) {
 	}
 }
 
+// TestASilentLeafIsNoReasonToLook: of a leaf that does not answer there may be news of its
+// routes, and something to learn; neither ends the waiting again and again.
+func TestASilentLeafIsNoReasonToLook(t *testing.T) {
+	s := fabrictest.NewSite(2, 2, site.RoCE)
+	d, leaves, h := newDriver(s, 1)
+	d.Learning = time.Millisecond
+	leaves[0].put(1, fabric.Compile(site.RoCE, 5001))
+	leaves[1].put(1, fabric.Compile(site.RoCE, 5001))
+	leaves[0].mu.Lock()
+	leaves[0].deaf = map[netip.Addr]bool{ethernet.VTEP(1, 1): true}
+	leaves[0].mu.Unlock()
+	observe(t, d, 0)
+	leaves[0].mu.Lock()
+	leaves[0].down = true
+	leaves[0].mu.Unlock()
+	h.put(ethernet.VTEP(1, 0))
+	time.Sleep(2 * d.Learning)
+	cursor := observe(t, d, 0).Cursor
+	ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
+	defer cancel()
+	if err := d.Await(ctx, cursor); err == nil {
+		t.Error("a leaf that does not answer ends the waiting at once")
+	}
+}
+
 // TestDeafCollector: without the collector's word a leaf that carries VNIs can't be
 // judged, and one that carries none can as long as some reflector is heard. Where every
 // reflector says that it announces nothing, it is known to be cut off.

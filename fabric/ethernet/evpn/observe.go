@@ -72,7 +72,8 @@ func (d *Driver) Observe(ctx context.Context, s fabric.Scope) (fabric.Observatio
 	for i, l := range leaves {
 		a, state := &answers[i], d.known[l]
 		if a.err != nil {
-			state.silent = true
+			// Read again as soon as it answers, and not waited for until then.
+			state.silent, state.stale, state.again = true, false, time.Time{}
 			o.Devices = append(o.Devices, fabric.DeviceReading{Leaf: l, Source: ethernet.Source, At: o.At})
 			continue
 		}
