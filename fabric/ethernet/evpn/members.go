@@ -25,7 +25,9 @@ func (m *members) note(vtep netip.Addr, vnis []uint32, changed map[uint32]bool) 
 	}
 	for _, vni := range m.of[vtep] {
 		if _, still := slices.BinarySearch(vnis, vni); !still {
-			delete(m.all[vni], vtep)
+			if delete(m.all[vni], vtep); len(m.all[vni]) == 0 {
+				delete(m.all, vni)
+			}
 			changed[vni] = true
 		}
 	}
@@ -111,11 +113,12 @@ func (d *Driver) hearMembers(leaves []site.Leaf, read map[site.Leaf]bool) {
 	}
 }
 
-// carried is which VNIs a leaf has ports in, ascending.
+// carried is which VNIs a leaf has ports in, ascending; ports that exchange nothing with
+// each other, as in quarantine, need not know of others.
 func carried(c *ethernet.Capture) (vnis []uint32) {
 	for i := range c.Ports {
 		for _, v := range c.Ports[i].VLANs {
-			if v.VNI != 0 {
+			if v.VNI != 0 && !v.Isolated {
 				vnis = append(vnis, v.VNI)
 			}
 		}
