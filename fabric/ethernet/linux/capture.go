@@ -159,6 +159,9 @@ func (r *reader) ports() error {
 			return fmt.Errorf("leaf %s: more than %d interfaces in bridges that are no ports", r.conf.Leaf, 512-maxPort)
 		}
 		p := r.port(l, n, bridged)
+		if !slices.Contains(l.Flags, "LOWER_UP") {
+			p.LLDP, p.FDB = 0, 0 // its link is down: nobody is behind it
+		}
 		if _, known := r.conf.port(n); !known || !edge {
 			// Nobody is expected there; what is taken from it is not for this leaf to say.
 			p.FilterIn = p.FilterIn && edge
@@ -227,6 +230,9 @@ func (r *reader) member(p *ethernet.Port, l *shownLink) {
 		p.FilterIn, p.FilterOut = false, false // who gets what is not read here
 	}
 	p.Mirrored = p.Mirrored || r.s.steer[bridge.Name]
+	if !slices.Contains(bridge.Flags, "UP") {
+		return // a bridge that is down passes nothing on: the port is a member of nothing
+	}
 	isolated := l.Info.Slave.Isolated
 	for i := range r.s.links {
 		other := &r.s.links[i]

@@ -20,6 +20,7 @@ type shownLink struct {
 	Lower    string          `json:"link"` // of a device on top of another
 	Master   string          `json:"master"`
 	XDP      json.RawMessage `json:"xdp"`
+	Flags    []string        `json:"flags"`
 	Info     shownInfo       `json:"linkinfo"`
 	Adresses []struct {
 		Family string `json:"family"`
