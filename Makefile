@@ -56,7 +56,7 @@ test: go-version ## what CI runs, with one short story of each lab; fails when s
 	@echo "checking: what is dead (house/dead)"
 	@$(GO) run ./house/dead
 	@lab/peers
-	@echo "testing (11 minutes on 2 cores that have nothing else to do)"
+	@echo "testing (9 minutes on 2 cores that have nothing else to do)"
 	@PATH="$$PATH:/usr/sbin:/sbin" BULKHEAD_SEEDS=$(SEEDS) $(GO) test -p $(AT_ONCE) -timeout $(HANGS) -json $(LONGEST) ./... | $(GO) run ./house/gate
 	@cd bench && $(GO) vet $(BENCHED) && PATH="$$PATH:/usr/sbin:/sbin" $(GO) test -timeout $(HANGS) -json $(BENCHED) | $(GO) run -C .. ./house/gate
 
