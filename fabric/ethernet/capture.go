@@ -122,3 +122,9 @@ type Route struct {
 	Targets    []Target   // ascending
 	Originator netip.Addr // from the route distinguisher: who made it, whatever the next hop says
 }
+
+// Honest reports whether a route that is heard with a leaf as its next hop was made by that
+// leaf, under the target of its own VNI and no other.
+func (r *Route) Honest(leaf netip.Addr) bool {
+	return r.Originator == leaf && len(r.Targets) == 1 && r.Targets[0] == TargetOf(r.VNI)
+}

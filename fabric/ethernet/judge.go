@@ -172,7 +172,7 @@ func (j *judge) routes() {
 	announced := map[uint32]bool{}
 	for i := range j.c.Routes {
 		r := &j.c.Routes[i]
-		honest := r.Originator == vtep && len(r.Targets) == 1 && r.Targets[0] == TargetOf(r.VNI)
+		honest := r.Honest(vtep)
 		switch r.Kind {
 		case 2:
 			if honest && !j.behind(r.MAC) {

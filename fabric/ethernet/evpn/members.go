@@ -95,7 +95,7 @@ func (d *Driver) hearMembers(leaves []site.Leaf, read map[site.Leaf]bool) {
 			routes, _ := d.Routes.Routes(vtep)
 			for _, vni := range state.carries {
 				if slices.ContainsFunc(routes, func(r ethernet.Route) bool {
-					return r.Kind == 3 && r.VNI == vni && r.Originator == vtep && len(r.Targets) == 1 && r.Targets[0] == ethernet.TargetOf(vni)
+					return r.Kind == 3 && r.VNI == vni && r.Honest(vtep)
 				}) {
 					vnis = append(vnis, vni)
 				}

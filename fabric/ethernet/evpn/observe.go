@@ -120,31 +120,26 @@ func (d *Driver) learn(leaves []site.Leaf, answers []answer) {
 func (d *Driver) hearRoutes() {
 	vteps, cursor, all := d.Routes.Changed(d.routes)
 	d.routes = cursor
-	var of []site.Leaf
-	for _, a := range vteps {
-		if l, known := ethernet.LeafOf(d.Site, d.Fabric, a); known {
-			of = append(of, l)
-		}
-	}
-	if all {
-		of = slices.Collect(maps.Keys(d.known))
-	}
-	d.hearMembers(of, nil)
 	if complete := d.Routes.Complete(); all || complete != d.complete {
 		d.complete = complete
 		for _, state := range d.known {
 			state.stale = true
 		}
 	}
+	var of []site.Leaf
 	for _, a := range vteps {
 		leaf, known := ethernet.LeafOf(d.Site, d.Fabric, a)
 		switch {
 		case !known:
 			d.strangers[a] = true
 		case d.known[leaf] != nil:
-			d.known[leaf].stale = true
+			d.known[leaf].stale, of = true, append(of, leaf)
 		}
 	}
+	if all {
+		of = slices.Collect(maps.Keys(d.known))
+	}
+	d.hearMembers(of, nil)
 }
 
 // answer is what a leaf and the collector said; capture is nil where nothing changed.
