@@ -273,9 +273,9 @@ var (
 	fromPeer = regexp.MustCompile(`^\[{"match":{"left":{"payload":{"field":"saddr","protocol":"ip"}},"op":"==","right":"([0-9.]+)"}},(.*),{"accept":null}\]$`)
 	jumpFrom = regexp.MustCompile(`^\[{"match":{"left":{"meta":{"key":"iifname"}},"op":"==","right":"([^"*]+)"}},{"jump":{"target":"uplink"}}\]$`)
 	allFrom  = regexp.MustCompile(`^\[{"match":{"left":{"meta":{"key":"iifname"}},"op":"==","right":"([^"*]+)"}},{"accept":null}\]$`)
-	others   = map[string]bool{
-		`[{"match":{"left":{"meta":{"key":"l4proto"}},"op":"==","right":"icmp"}},{"accept":null}]`:                                                                        true,
-		`[{"match":{"left":{"meta":{"key":"nfproto"}},"op":"==","right":"ipv4"}},{"match":{"left":{"meta":{"key":"l4proto"}},"op":"==","right":"ospf"}},{"accept":null}]`: true,
+	others   = map[string]string{
+		`[{"match":{"left":{"meta":{"key":"l4proto"}},"op":"==","right":"icmp"}},{"accept":null}]`:                                                                        "ICMP",
+		`[{"match":{"left":{"meta":{"key":"nfproto"}},"op":"==","right":"ipv4"}},{"match":{"left":{"meta":{"key":"l4proto"}},"op":"==","right":"ospf"}},{"accept":null}]`: "OSPF",
 	}
 	harmless = regexp.MustCompile(`^{"(match|counter|drop|accept|log|limit|return|jump|goto|reject|comment)":`)
 )
@@ -387,11 +387,76 @@ func uplinkForm(rules []string) (accept []ethernet.Range, ok bool) {
 		return accept, false
 	}
 	for _, rule := range rules[i+1:] {
-		if !others[rule] {
+		if others[rule] == "" {
 			return accept, false
 		}
 	}
 	return accept, true
+}
+
+// differs is what the leaf's own filter takes less than it is to, or of BGP from others
+// than reflectors; what else it takes more, and that it is gone, is an open underlay.
+func (r *shownRules) differs(conf *Config) (out []string) {
+	found, chains := map[string]bool{}, 0
+	for i := range r.chains {
+		c := &r.chains[i]
+		switch c.key() {
+		case chainName{"inet", "bulkhead", "input"}:
+			chains++
+			for _, rule := range c.rules {
+				if m := jumpFrom.FindStringSubmatch(rule); m != nil {
+					found["what comes from uplink "+m[1]] = true
+				} else if m := allFrom.FindStringSubmatch(rule); m != nil {
+					found["what comes from "+m[1]] = true
+				}
+			}
+		case chainName{"inet", "bulkhead", "uplink"}:
+			chains++
+			for _, rule := range c.rules {
+				if m := fromPeer.FindStringSubmatch(rule); m != nil && m[2] == bgpIn {
+					found["BGP from "+m[1]] = true
+				} else if m != nil && m[2] == bgpBack {
+					found["answers of BGP from "+m[1]] = true
+				} else if name := others[rule]; name != "" {
+					found[name] = true
+				}
+			}
+			ranges, _ := uplinkForm(c.rules)
+			for _, a := range ranges {
+				found["VXLAN from "+a.String()] = true
+			}
+		}
+	}
+	if chains < 2 {
+		return nil
+	}
+	expected := map[string]bool{"what comes from lo": true}
+	for _, name := range others {
+		expected[name] = true
+	}
+	for _, name := range conf.Uplinks {
+		expected["what comes from uplink "+name] = true
+	}
+	for _, name := range conf.Management {
+		expected["what comes from "+name] = true
+	}
+	for _, a := range conf.Reflectors {
+		expected["BGP from "+a.String()], expected["answers of BGP from "+a.String()] = true, true
+	}
+	for _, a := range conf.Accept {
+		expected["VXLAN from "+a.String()] = true
+	}
+	for what := range expected {
+		if !found[what] {
+			out = append(out, "the leaf's filter: "+what+" is refused")
+		}
+	}
+	for what := range found {
+		if !expected[what] {
+			out = append(out, "the leaf's filter: "+what+" is taken")
+		}
+	}
+	return out
 }
 
 // ordered sorts ranges; apart is false where two overlap, of which one is left out.
