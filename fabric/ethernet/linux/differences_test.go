@@ -35,7 +35,7 @@ func TestDifferencesAreSaid(t *testing.T) {
 		{"a line of the list less", "running", "bgp extcommunity-list expanded one-target seq 5 deny RT:.*RT:\n", "", "list one-target is not as it is to be: 1 lines", "bgp extcommunity-list expanded one-target seq 5 deny RT:.*RT:"},
 		{"a reflector that the filter refuses", "rules", `"right": "10.65.255.2"`, `"right": "10.65.255.9"`, "the leaf's filter: BGP from 10.65.255.2 is refused", ""},
 		{"a stranger's BGP through the filter", "rules", `"right": "10.65.255.2"`, `"right": "10.65.255.9"`, "the leaf's filter: BGP from 10.65.255.9 is taken", ""},
-		{"management that the filter refuses", "rules", `"right": "eth0"`, `"right": "lo"`, "the leaf's filter: what comes from eth0 is refused", ""},
+		{"management that the filter refuses", "rules", `"right": "eth0"`, `"right": "lo"`, "the leaf's filter: everything from eth0 is refused", ""},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			all := said(t)

@@ -16,7 +16,7 @@ const runningShow = "show running-config"
 type running map[string][]string
 
 // section names what stands below lines, each within the one before.
-func section(lines ...string) string { return strings.Join(lines, " > ") }
+func section(lines ...string) string { return strings.Join(lines, "\n") }
 
 // decodeRunning takes a running configuration apart by how far its lines are indented.
 // Whatever is a secret is left out.
