@@ -227,7 +227,7 @@ func (p *Plane) Plan(context.Context) book.Plan {
 		plan.Deferred = append(plan.Deferred, err.Error())
 	}
 	if doubt := p.w.clock.doubt(); doubt != "" && s.Control.Doubt == nil { // no round has recorded it yet
-		plan = book.Plan{Lockdowns: plan.Lockdowns, Ports: plan.Ports, Deferred: append(plan.Deferred, book.DeferredInDoubt(doubt))}
+		plan = book.Plan{Lockdowns: plan.Lockdowns, Ports: plan.Ports, Deferred: append(plan.Deferred, book.DeferredInDoubt(doubt)), Differs: plan.Differs}
 	}
 	if unheard := p.nodesAwaited(s); unheard != "" {
 		plan.Deferred = append(plan.Deferred, unheard)

@@ -68,10 +68,13 @@ func (v *seen) rewrites(s *book.State, planned []book.PortWork, now time.Time) (
 		if written[leaf] || !v.Readable(leaf) || !at.written.IsZero() && now.Sub(at.written) < s.Policy.Sweep {
 			continue
 		}
-		for port := range v.portsOf(leaf) {
-			n := port.Node()
+		for _, n := range v.site.SUs[leaf.SU()].Nodes {
+			port := site.PortOf(n, leaf.NIC())
+			if int(n) >= s.Site.Nodes() || !v.AsWanted(port) {
+				continue
+			}
 			label, ok := s.Label(s.Site.FabricOf(port), n, s.Wants(n).Owner)
-			if !ok || !v.AsWanted(port) || s.PausedAt(s.Site.Halls[s.Site.HallOf(n)].ID) {
+			if !ok || s.PausedAt(s.Site.Halls[s.Site.HallOf(n)].ID) {
 				continue
 			}
 			again = append(again, book.PortWork{Port: port, Label: label, Owner: s.Wants(n).Owner, Again: true})

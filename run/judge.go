@@ -46,7 +46,7 @@ func (p *Plane) judge(ctx context.Context, l look, o fabric.Observation, now tim
 				p.judgeLeaf(&j, l, d, some.decoded[i].readings, now)
 				switch begins, ends := p.seen.differ(d.Leaf, some.decoded[i].differs, now); {
 				case begins:
-					p.log.Warn("a leaf's configuration differs from what is desired, and no check fails by it; it is put back", "leaf", s.Site.LeafID(d.Leaf), "first", some.decoded[i].differs[0])
+					p.log.Warn("a leaf's configuration differs from what is desired, and no check fails by it", "leaf", s.Site.LeafID(d.Leaf), "first", some.decoded[i].differs[0])
 				case ends:
 					p.log.Info("a leaf's configuration is as desired again", "leaf", s.Site.LeafID(d.Leaf))
 				}
