@@ -59,15 +59,13 @@ func (c *Config) differences(r running, vnis map[uint32]bool) (d []difference) {
 			d = append(d, difference{text: "EVPN: nobody ordered " + line, back: evpn("no " + line)})
 		}
 	}
-	if list := r.below("", "bgp extcommunity-list expanded "+oneTarget+" "); !slices.Equal(list, oneTargetList) {
-		d = append(d, difference{text: fmt.Sprintf("list %s is not as it is to be: %d lines", oneTarget, len(list)), back: restore([]part{{kind: targetList}})})
+	list := r.below("", "bgp extcommunity-list expanded "+oneTarget+" ")
+	if back := lineByLine(list, oneTargetList); len(back) > 0 {
+		d = append(d, difference{text: fmt.Sprintf("list %s is not as it is to be: %d lines", oneTarget, len(list)), back: back})
 	}
-	rules := map[string][]string{}
-	for _, head := range r.below("", "route-map "+oneTarget+" ") {
-		rules[head] = r[head]
-	}
-	if !maps.EqualFunc(rules, oneTargetMap, slices.Equal) {
-		d = append(d, difference{text: fmt.Sprintf("route map %s is not as it is to be: %d rules", oneTarget, len(rules)), back: restore([]part{{kind: inboundMap}})})
+	rules := r.below("", "route-map "+oneTarget+" ")
+	if back := r.ruleByRule(rules); len(back) > 0 {
+		d = append(d, difference{text: fmt.Sprintf("route map %s is not as it is to be: %d rules", oneTarget, len(rules)), back: back})
 	}
 	for _, a := range c.Reflectors {
 		if who, is := r.inbound(a); who != "" && is != oneTarget {
@@ -76,6 +74,39 @@ func (c *Config) differences(r running, vnis map[uint32]bool) (d []difference) {
 		}
 	}
 	return d
+}
+
+// lineByLine are the lines that make those of a section what they are to be: what is too
+// much goes first.
+func lineByLine(is, want []string) (back []string) {
+	for _, line := range is {
+		if !slices.Contains(want, line) {
+			back = append(back, "no "+line)
+		}
+	}
+	for _, line := range want {
+		if !slices.Contains(is, line) {
+			back = append(back, line)
+		}
+	}
+	return back
+}
+
+// ruleByRule are the lines that make the route map, of which rules are there, what it is to
+// be. It is never removed as a whole: bgpd of FRR 8.4 dies of the next update that comes
+// where a map that a neighbour has is removed and made again.
+func (r running) ruleByRule(rules []string) (back []string) {
+	for _, head := range rules {
+		if oneTargetMap[head] == nil {
+			back = append(back, "no "+head)
+		}
+	}
+	for _, head := range slices.Sorted(maps.Keys(oneTargetMap)) {
+		if lines := lineByLine(r[head], oneTargetMap[head]); len(lines) > 0 || !slices.Contains(rules, head) {
+			back = append(append(append(back, head), lines...), "exit")
+		}
+	}
+	return back
 }
 
 // inbound is the route map by which routes of a neighbour are taken, "" for none, and

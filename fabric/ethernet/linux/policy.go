@@ -25,7 +25,7 @@ const (
 	refusedName = "Community standard " + refused // as bgpd shows it
 )
 
-// part is one part of a reflector's policy, or of a leaf's.
+// part is one part of a reflector's policy.
 type part struct {
 	kind  partKind
 	leaf  netip.Addr
@@ -40,7 +40,6 @@ const (
 	leavesMap
 	leafMap
 	neighbour
-	inboundMap // of a leaf
 )
 
 // policyShows are the commands whose answers decodePolicy reads, in their order.

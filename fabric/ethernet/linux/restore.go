@@ -6,7 +6,7 @@ import (
 	"bulkhead/fabric/ethernet"
 )
 
-// This file writes the parts of a reflector's or a leaf's policy that somebody changed, as its
+// This file writes the parts of a reflector's policy that somebody changed, as its
 // startup configuration has them. In between a part passes less than before or after,
 // never more: without their map or their list routes are refused.
 
@@ -18,14 +18,6 @@ func restore(broken []part) (lines []string) {
 		line("route-map %s deny 1", name)
 		line("exit")
 		line("no route-map %s", name)
-	}
-	oneTargetOnly := func(name string) {
-		for i, kind := range []string{"macip", "multicast"} {
-			line("route-map %s permit %d", name, 10*(i+1))
-			line("match evpn route-type %s", kind)
-			line("match extcommunity %s", oneTarget)
-			line("exit")
-		}
 	}
 	for _, b := range broken {
 		switch b.kind {
@@ -47,10 +39,12 @@ func restore(broken []part) (lines []string) {
 			line("route-map %s deny 5", toLeaves)
 			line("match community %s", refused)
 			line("exit")
-			oneTargetOnly(toLeaves)
-		case inboundMap:
-			again(oneTarget)
-			oneTargetOnly(oneTarget)
+			for i, kind := range []string{"macip", "multicast"} {
+				line("route-map %s permit %d", toLeaves, 10*(i+1))
+				line("match evpn route-type %s", kind)
+				line("match extcommunity %s", oneTarget)
+				line("exit")
+			}
 		case leafMap:
 			name := fromLeaf + b.leaf.String()
 			again(name)
