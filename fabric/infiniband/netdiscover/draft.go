@@ -54,6 +54,7 @@ func Draft(files string, read draft.Reader, o draft.Options) (*draft.Draft, erro
 		if err != nil {
 			return nil, err
 		}
+		t.complete(text)
 		given.apply(t)
 		t.mend(d)
 		bases = append(bases, path.Base(file))
@@ -80,6 +81,9 @@ func Draft(files string, read draft.Reader, o draft.Options) (*draft.Draft, erro
 func (t *Topology) mend(d *draft.Draft) {
 	for _, f := range t.faults {
 		d.Note(f.File, f.Line, "%s: passed over", f.What)
+	}
+	if t.early != nil {
+		t.early.note(t, d)
 	}
 	bad := map[*Link]bool{}
 	t.check(func(f *Error, at *Link) {
@@ -135,6 +139,9 @@ func (s *reading) note(line int, format string, args ...any) {
 func (s *reading) draft() error {
 	t := s.t
 	if !slices.ContainsFunc(t.Nodes, func(n *Node) bool { return n.Kind == Switch }) {
+		if t.early.ends() {
+			return &Error{t.File, t.early.last, t.early.String()}
+		}
 		return &Error{t.File, t.Nodes[0].Line, "no switch in it: hosts are cabled to each other, and a site has a leaf switch for every rail: run ibnetdiscover on a host of the subnet that the switches are in"}
 	}
 	before := len(s.d.Notes)
@@ -191,6 +198,9 @@ func (s *reading) none(what string, before int) error {
 		last := notes[len(notes)-1]
 		line = last.Line
 		what += fmt.Sprintf("; the last reason of %d: %s", len(notes), last.Reason)
+	}
+	if s.t.early.ends() {
+		line, what = s.t.early.last, s.t.early.String()+". As it is, "+what
 	}
 	return &Error{s.t.File, line, what}
 }

@@ -103,6 +103,9 @@ func ports(file string, text []byte) (*Topology, error) {
 		if n.Kind != Switch {
 			l.PortGUID = own
 		}
+		if l.PeerKind != Switch {
+			l.PeerPortGUID = peer
+		}
 		n.Links = append(n.Links, l)
 	}
 	if len(t.Nodes) == 0 {

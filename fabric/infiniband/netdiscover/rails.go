@@ -76,9 +76,14 @@ func (s *reading) rails(hosts []*host) int {
 		s.note(l.line, "%s (%s)", l.why, few(l.hosts))
 	}
 	ports := map[int]int{}
+	lost := s.t.early.lost()
 	for _, h := range hosts {
-		if len(h.rails) <= site.Rails {
-			ports[len(h.rails)] += len(h.rails)
+		n := len(h.rails)
+		if more := n + lost[strings.ToLower(h.name)]; more <= site.Rails && s.o.RailPorts.All() {
+			n = more
+		}
+		if n <= site.Rails {
+			ports[n] += n
 		}
 	}
 	count := 0
