@@ -171,9 +171,7 @@ func (r *reader) policy(top mapping) {
 	p := &r.t.header.Policy
 	*p = DefaultPolicy()
 	v, ok := top.optional("policy")
-	if !ok {
-		v.Line = top.Line
-	} else {
+	if ok {
 		m := v.mapping()
 		before := m.Failed()
 		for _, s := range p.settings() {
@@ -186,8 +184,8 @@ func (r *reader) policy(top mapping) {
 			} else {
 				*s.count = f.number(int(s.low), int(s.high))
 			}
-			if err := s.check(); err != nil && f.Failed() == before {
-				f.Fail("%v", err)
+			if reason := s.wrong(); reason != "" && f.Failed() == before {
+				f.Fail("%s", reason)
 			}
 		}
 		m.Done()
@@ -195,8 +193,9 @@ func (r *reader) policy(top mapping) {
 			return
 		}
 	}
-	if err := p.Check(); err != nil {
-		v.Fail("%v", err)
+	if name, reason := p.wrong(); reason != "" {
+		f, _ := v.mapping().optional(name)
+		f.Fail("%s", reason)
 	}
 	if nodes := r.t.header.Shape.SUNodes; nodes > 0 && p.SparesPerSU >= nodes {
 		v.Fail("spares-per-su: %d spares of %d nodes an SU leave nothing to sell; use fewer", p.SparesPerSU, nodes)
