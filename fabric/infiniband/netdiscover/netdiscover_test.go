@@ -317,6 +317,10 @@ func TestSubnetsAsTheyAre(t *testing.T) {
 		if _, err := d.SiteFile(draft.Options{Name: "s", InService: inService}); err != nil {
 			t.Errorf("%s: %v", name, err)
 		}
+		says := "free leaf ports between those of nodes: 1, in 1 of the scalable units, the first port 2 in the unit of node1: a node that was only off can't be added"
+		if strings.Contains(fmt.Sprint(d.Remarks), says) != strings.HasSuffix(c.want, "[1 3]") {
+			t.Errorf("%s: %v", name, d.Remarks)
+		}
 	}
 }
 
