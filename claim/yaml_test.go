@@ -119,8 +119,8 @@ func TestWhatIsNoYAML(t *testing.T) {
 	for text, want := range map[string]string{
 		"name: a\n\tcount: 1":                 "f.yaml:2:1: name.count: not YAML: a tab: YAML is indented with spaces; found \"count: 1\"",
 		"name: \"a":                           "f.yaml:1:7: name: not YAML: a text in quotes that does not end: expected another quote; found \"name: \\\"a\"",
-		"named: {a: 2026-04-01\nname: b":      "not YAML: a { without its }: expected , or } behind each of its fields",
-		"list: [{id: a}\nname: b":             "not YAML: a [ without its ]: expected , or ] behind each of its entries",
+		"named: {a: 2026-04-01\nname: b":      "not YAML: a { here or above has no }: expected , or } behind each of its fields",
+		"list: [{id: a}\nname: b":             "not YAML: a [ here or above has no ]: expected , or ] behind each of its entries",
 		"name: a: b":                          "f.yaml:1:7: name: not YAML: a second \": \", or a field that is indented otherwise than those around it: expected name: value, in quotes a value that has \": \" in it; found \"name: a: b\"",
 		"name: @a":                            "f.yaml:1:7: name: not YAML: a value that begins with a character that YAML keeps for itself: expected it in quotes; found \"name: @a\"",
 		"name: \"\\q\"":                       "f.yaml:1:9: name: not YAML: an unknown escape in a text in double quotes: expected \\\\ for a backslash, or single quotes; found ",

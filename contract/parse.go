@@ -281,7 +281,7 @@ func share(into *Decimal) func(claim.YAML) {
 			d, err = d.hundredth()
 		}
 		if err != nil {
-			f.Fail("%v", err)
+			f.Fail("%.40q: expected a share such as 97%% or 0.97", s)
 			return
 		}
 		*into = d

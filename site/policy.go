@@ -3,6 +3,7 @@ package site
 import (
 	"encoding/json"
 	"fmt"
+	"strings"
 	"time"
 )
 
@@ -156,11 +157,23 @@ func (p *Policy) settings() []setting {
 	}
 }
 
+// short is a duration as a person writes it: 24h, and not 24h0m0s.
+func short(d time.Duration) string {
+	text := d.String()
+	if strings.HasSuffix(text, "m0s") {
+		text = strings.TrimSuffix(text, "0s")
+	}
+	if strings.HasSuffix(text, "h0m") {
+		text = strings.TrimSuffix(text, "0m")
+	}
+	return text
+}
+
 // wrong says why a field is out of its range, or "".
 func (s setting) wrong() string {
 	if s.duration != nil {
 		if d := *s.duration; d < time.Duration(s.low)*time.Second || d > time.Duration(s.high)*time.Second {
-			return fmt.Sprintf("%s is out of range: expected %s to %s", d, time.Duration(s.low)*time.Second, time.Duration(s.high)*time.Second)
+			return fmt.Sprintf("%s is out of range: expected %s to %s", short(d), short(time.Duration(s.low)*time.Second), short(time.Duration(s.high)*time.Second))
 		}
 		return ""
 	}
@@ -203,10 +216,10 @@ func (p Policy) wrong() (name, reason string) {
 	}
 	if p.Poll > p.IsolationWindow {
 		return "poll", fmt.Sprintf("%s is longer than the isolation window %s: every verdict would turn unknown between looks; poll more often",
-			p.Poll, p.IsolationWindow)
+			short(p.Poll), short(p.IsolationWindow))
 	}
 	if p.Tenants.Least > p.Tenants.Valid {
-		return "tenant-quote-least", fmt.Sprintf("%s is longer than tenant-quote-valid, %s: no tenant could ask for a quote", p.Tenants.Least, p.Tenants.Valid)
+		return "tenant-quote-least", fmt.Sprintf("%s is longer than tenant-quote-valid, %s: no tenant could ask for a quote", short(p.Tenants.Least), short(p.Tenants.Valid))
 	}
 	return "", ""
 }
