@@ -162,7 +162,7 @@ func (e *early) note(t *Topology, d *draft.Draft) {
 		if c.taken {
 			what = "it is taken by what this end says"
 		}
-		d.Note(t.File, c.link.Line, "port %d of %s leads to port %d of %s, of which the file says nothing: discover the subnet again, from a host that reaches all of it: %s",
+		d.Note(t.File, c.link.Line, "port %d of %s leads to port %d of %s, of which the file says nothing: it ends early, or that went away meanwhile: discover the subnet again, from a host that reaches all of it: %s",
 			c.link.Port, c.from.label(), c.link.PeerPort, c.peer.label(), what)
 	}
 }

@@ -29,7 +29,7 @@ func TestFilesThatEndEarly(t *testing.T) {
 		"in the middle of a leaf": {cut(adaptersFirst(text), "[3]\t\"H-0000000000001250", 20), "8 node1 node2 node3 node4 []",
 			"in the middle of this line: of 3 devices that 10 cables lead to"},
 		"one cable short": {cut(text, "caguid=0x1370\n", 0), "8 node1 node2 node3 node4 []",
-			`f:55: port 4 of "leaf 7" (0x0000000000000008) leads to port 1 of "node4 mlx5_7" (0x0000000000001370), of which the file says nothing: discover the subnet again, from a host that reaches all of it: it is taken by what this end says`},
+			`f:55: port 4 of "leaf 7" (0x0000000000000008) leads to port 1 of "node4 mlx5_7" (0x0000000000001370), of which the file says nothing: it ends early, or that went away meanwhile: discover the subnet again, from a host that reaches all of it: it is taken by what this end says`},
 	} {
 		d, err := drafted(c.text)
 		if err != nil || outline(d) != c.want || len(d.Notes) != 1 || !strings.Contains(d.Notes[0].String(), c.says) {
