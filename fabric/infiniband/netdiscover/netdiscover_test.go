@@ -252,7 +252,11 @@ func TestDraftLeavesOut(t *testing.T) {
 func FuzzParse(f *testing.F) {
 	f.Add(odd(f))
 	f.Add([]byte(subnet(2, nil)))
+	f.Add([]byte(subnet(2, nil)[:1500]))
 	f.Fuzz(func(t *testing.T, text []byte) {
+		if d, err := drafted(string(text)); err == nil {
+			_, _ = d.SiteFile(draft.Options{Name: "s", InService: inService})
+		}
 		top, err := Parse("f", text)
 		if err != nil {
 			var at *Error
@@ -266,9 +270,6 @@ func FuzzParse(f *testing.F) {
 			if n.GUID == 0 || top.Node(n.GUID) != n || n.Ports < 1 {
 				t.Fatalf("%+v", n)
 			}
-		}
-		if d, err := drafted(string(text)); err == nil {
-			_, _ = d.SiteFile(draft.Options{Name: "s", InService: inService})
 		}
 	})
 }
