@@ -270,6 +270,33 @@ func TestPortsThatAreNoRails(t *testing.T) {
 	}
 }
 
+// A file that is named and not there costs its leaf; a list may have spaces in it.
+func TestFilesThatAreNotThere(t *testing.T) {
+	list, files := straight().files("json")
+	read := func(name string) ([]byte, error) {
+		switch name {
+		case "leaves.txt":
+			return []byte("# leaves\n" + strings.ReplaceAll(list, ",", "\n") + "\n\n leaf99 = gone.dump\n"), nil
+		case "gone.dump":
+			return nil, errors.New("open gone.dump: no such file or directory")
+		}
+		return files(name)
+	}
+	for given, want := range map[string]string{
+		"@leaves.txt":           "leaves.txt:19: gone.dump: no such file or directory: the leaf is left out",
+		list + ",l=gone.dump":   "gone.dump: no such file or directory: the leaf is left out",
+		"l=gone.dump , " + list: "gone.dump: no such file or directory: the leaf is left out",
+	} {
+		d, err := DraftLLDP(given, read, draft.Options{})
+		if err != nil || len(d.Halls[0].Pods[0].Units) != 2 || !slices.ContainsFunc(d.Notes, func(n draft.Note) bool { return n.String() == want }) {
+			t.Errorf("%.40s: %v, %v\nwant %s", given, d, err, want)
+		}
+	}
+	if _, err := DraftLLDP("l=gone.dump", read, draft.Options{}); err == nil || !strings.Contains(err.Error(), "gone.dump: no such file or directory") {
+		t.Errorf("%v", err)
+	}
+}
+
 // A host that a site can't have is left out by file and line, and the others stay; a port
 // that says no MAC costs all their identities.
 func TestDraftLeavesOut(t *testing.T) {

@@ -41,31 +41,15 @@ func Draft(files string, read draft.Reader, o draft.Options) (*draft.Draft, erro
 		if !named {
 			fabric, file = "ib", part
 		}
-		text, err := read(file)
-		if err != nil {
-			return nil, err
+		err := one(file, fabric, read, given, d, o)
+		if err == nil {
+			bases = append(bases, path.Base(file))
+			continue
 		}
-		var t *Topology
-		if isPorts(text) {
-			t, err = ports(file, text)
-		} else {
-			t, err = parse(file, text, true)
-		}
-		if err != nil {
-			return nil, err
-		}
-		t.complete(text)
-		given.apply(t)
-		t.mend(d)
-		bases = append(bases, path.Base(file))
-		s := reading{t: t, d: d, o: o, fabric: fabric}
-		if err := s.draft(); err != nil {
-			refused = cmp.Or(refused, err)
-			var at *Error
-			if errors.As(err, &at) {
-				d.Note(at.File, at.Line, "%s: fabric %s is left out", at.What, fabric)
-			}
-		}
+		refused = cmp.Or(refused, err)
+		at := &Error{file, 0, strings.TrimPrefix(err.Error(), "open "+file+": ")}
+		errors.As(err, &at)
+		d.Note(at.File, at.Line, "%s: fabric %s is left out", at.What, fabric)
 	}
 	if len(d.Fabrics) == 0 {
 		return nil, refused
@@ -74,6 +58,28 @@ func Draft(files string, read draft.Reader, o draft.Options) (*draft.Draft, erro
 	d.Remark("cables above the leaves are not taken over: how many spines and cores there are is for a person to fill in, under shape")
 	d.Remark("an ibnetdiscover file does not say in which hall a node stands, nor what is in it: halls and kinds are for a person to fill in")
 	return d, nil
+}
+
+// one drafts one subnet.
+func one(file, fabric string, read draft.Reader, given names, d *draft.Draft, o draft.Options) error {
+	text, err := read(file)
+	if err != nil {
+		return err
+	}
+	var t *Topology
+	if isPorts(text) {
+		t, err = ports(file, text)
+	} else {
+		t, err = parse(file, text, true)
+	}
+	if err != nil {
+		return err
+	}
+	t.complete(text)
+	given.apply(t)
+	t.mend(d)
+	s := reading{t: t, d: d, o: o, fabric: fabric}
+	return s.draft()
 }
 
 // mend leaves out what a lenient reading passed over and cables that can't be, with a

@@ -398,6 +398,31 @@ func TestOtherForms(t *testing.T) {
 	}
 }
 
+// Of several subnets one whose file is not there, or is another program's, is left out.
+func TestASubnetIsLeftOut(t *testing.T) {
+	read := func(name string) ([]byte, error) {
+		switch name {
+		case "east":
+			return []byte(subnet(2, nil)), nil
+		case "json":
+			return []byte("{}"), nil
+		}
+		return nil, errors.New("open gone: no such file or directory")
+	}
+	for files, want := range map[string]string{
+		"a=east,b=gone": "gone: no such file or directory: fabric b is left out",
+		"b=json,a=east": "json:1: it seems to be JSON: expected what ibnetdiscover prints without options: run ibnetdiscover > FILE: fabric b is left out",
+	} {
+		d, err := Draft(files, read, draft.Options{})
+		if err != nil || len(d.Fabrics) != 1 || d.Fabrics[0].Name != "a" || d.From != "east (ibnetdiscover)" || len(d.Notes) != 1 || d.Notes[0].String() != want {
+			t.Errorf("%s: %v, %v", files, d, err)
+		}
+	}
+	if _, err := Draft("b=gone", read, draft.Options{}); err == nil || !strings.HasPrefix(err.Error(), "open gone: ") {
+		t.Errorf("%v", err)
+	}
+}
+
 // A file of names is read whatever is in it.
 func FuzzNames(f *testing.F) {
 	f.Add([]byte("0x0002c90300a1b2c0 \"gpu001 mlx5_0\"\n0x1,gpu2\nx\n"))
