@@ -171,7 +171,8 @@ func parse(file string, text []byte, lenient bool) (*Topology, error) {
 		return nil, p.t.faults[0]
 	}
 	if len(p.t.Nodes) == 0 {
-		return nil, p.fail("no Switch, Ca or Rt line: expected the output of ibnetdiscover without --list or --ports")
+		p.line = max(1, p.line)
+		return nil, p.fail("no Switch, Ca or Rt line in it: expected what ibnetdiscover prints: run ibnetdiscover > FILE")
 	}
 	return p.t, nil
 }
