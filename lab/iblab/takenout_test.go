@@ -127,7 +127,7 @@ func (l *Lab) objects(t *testing.T) []object {
 			})
 		}
 	}
-	uplink, spine := l.uplink(t, v.leaf[0])
+	uplink, spine, there := l.uplink(t, v.leaf[0])
 	return []object{
 		{"the leaf's forwarding entry for a port of another leaf", entry(far), restart},
 		{"the leaf's forwarding entry for its own port", entry(near), restart},
@@ -135,6 +135,8 @@ func (l *Lab) objects(t *testing.T) []object {
 		{"the end of the leaf's forwarding table", func(context.Context) error { _, err := l.Fabric.Top(v.leaf[0], 0); return err }, restart},
 		{"the activity of a port's link", func(context.Context) error { return l.Fabric.Deactivate(v.leaf[0], v.leafPort[0]) }, restart},
 		{"the activity of the leaf's link to a spine", func(context.Context) error { return l.Fabric.Deactivate(v.leaf[0], uplink) }, restart},
+		{"the leaf's cable to a spine", func(context.Context) error { return l.Fabric.Pull(v.leaf[0], uplink) },
+			func(context.Context) error { return l.Fabric.Plug(v.leaf[0], uplink, spine, there) }},
 		{"the P_Key of an HCA", empty(near, 1), nothing},
 		{"the P_Key of its leaf's port", empty(v.leaf[0], v.leafPort[0]), nothing},
 		{"the enforcement of its leaf's port", func(context.Context) error { return l.Fabric.Enforce(v.leaf[0], v.leafPort[0], false, false) },
@@ -144,18 +146,21 @@ func (l *Lab) objects(t *testing.T) []object {
 	}
 }
 
-// uplink is a port of a leaf that leads to a spine, and the spine.
-func (l *Lab) uplink(t *testing.T, leaf string) (port int, spine string) {
+// uplink is a port of a leaf that leads to a spine, the spine, and its port.
+func (l *Lab) uplink(t *testing.T, leaf string) (port int, spine string, there int) {
 	for _, u := range l.Units {
 		for _, link := range u.Links {
 			name, number, _ := strings.Cut(link.From, ":")
 			port, err := strconv.Atoi(number)
 			check(t, err)
-			if to, _, _ := strings.Cut(link.To, ":"); name == leaf {
-				return port, to
+			to, number, _ := strings.Cut(link.To, ":")
+			there, err := strconv.Atoi(number)
+			check(t, err)
+			if name == leaf {
+				return port, to, there
 			}
 		}
 	}
 	t.Fatalf("%s has no uplink", leaf)
-	return 0, ""
+	return 0, "", 0
 }
