@@ -31,6 +31,7 @@ func TestTakenOut(t *testing.T) {
 	check(t, l.Settle(ctx))
 	l.Probed = 1
 	check(t, l.Connected(ctx))
+	l.Driver.Patience = 5 * time.Second // a leaf that announces nothing more is waited for at each look
 	for _, o := range l.objects() {
 		t.Run(o.name, func(t *testing.T) { l.takenOut(ctx, t, o) })
 	}
