@@ -24,9 +24,9 @@ func TestHardAsksKeepTheirBoundOnWork(t *testing.T) {
 		cost  place.Cost // zero: no slice
 		cut   bool
 	}{
-		{21_296, place.Cost{}, false},
-		{10_399, place.Cost{Halls: 4, Pods: 5, SUs: 167, Racks: 1334}, false},
-		{11_017, place.Cost{Halls: 4, Pods: 8, SUs: 178, Racks: 1423}, true},
+		{13_109, place.Cost{}, false},
+		{12_196, place.Cost{Halls: 4, Pods: 7, SUs: 197, Racks: 1564}, false},
+		{11_549, place.Cost{Halls: 4, Pods: 7, SUs: 186, Racks: 1480}, true},
 	} {
 		h := newHermetic(o, 0, "H100")
 		found, err := h.solve(c.nodes)
