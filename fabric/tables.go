@@ -22,6 +22,10 @@ type Reading struct {
 	Full bool `json:"full,omitempty"`
 	// Faults are ways around the port's tables that its leaf was seen to have.
 	Faults Faults `json:"faults,omitempty"`
+	// Followed says that the forwarding tables of the switches between the port and the
+	// others of its labels were read as well. Where it is false and no fault says more,
+	// nobody knows whether its packets arrive.
+	Followed bool `json:"followed,omitempty"`
 	// Neighbour is who the leaf sees behind the port: port GUID or MAC; 0 when
 	// it sees nobody, NeighbourConflict when its sources disagree.
 	Neighbour uint64 `json:"neighbour"`
@@ -86,6 +90,13 @@ const (
 	// FaultUnlearnt: the leaf does not know another leaf that has ports of the port's label.
 	// It leaks nothing; the port does not reach those.
 	FaultUnlearnt
+	// FaultUnreached: by the switches' forwarding tables packets of the port do not arrive at
+	// another port of its label. It leaks nothing; the port is cut off from that one.
+	FaultUnreached
+	// FaultAddress: the port's link carries no packets, or the leaf does not send to it what is
+	// for the address that the adapter behind it says it has. It leaks nothing; others do not
+	// reach the port.
+	FaultAddress
 )
 
 // Mended are the faults that go when the port's row is written again: what they are
@@ -96,20 +107,22 @@ const Mended = FaultClass | FaultPolicy | FaultUnannounced | FaultUnlearnt
 type Flags uint16
 
 // The flags. A port without FlagRead has never been read back. The Faults come
-// after FlagFull.
+// after FlagFull, as many as there is room for below FlagFollowed.
 const (
 	FlagRead Flags = 1 << iota
 	FlagEnforceIn
 	FlagEnforceOut
 	FlagFull
 	faultShift = iota
+
+	FlagFollowed Flags = 1 << 15
 )
 
 // Except is the flags without some faults.
 func (f Flags) Except(faults Faults) Flags { return f &^ (Flags(faults) << faultShift) }
 
 // Faults returns the faults among the flags.
-func (f Flags) Faults() Faults { return Faults(f >> faultShift) }
+func (f Flags) Faults() Faults { return Faults(f &^ FlagFollowed >> faultShift) }
 
 // FlagsOf returns the flags of a reading.
 func FlagsOf(r *Reading) Flags {
@@ -122,6 +135,9 @@ func FlagsOf(r *Reading) Flags {
 	}
 	if r.Full {
 		flags |= FlagFull
+	}
+	if r.Followed {
+		flags |= FlagFollowed
 	}
 	return flags
 }
@@ -253,7 +269,7 @@ func (t *Tables) Get(p site.Port) (Reading, bool) {
 	return Reading{
 		Port: p, NIC: slices.Clone(t.NIC(p)), Leaf: slices.Clone(t.Leaf(p)),
 		EnforceIn: f&FlagEnforceIn != 0, EnforceOut: f&FlagEnforceOut != 0, Full: f&FlagFull != 0,
-		Faults: f.Faults(), Class: t.class[p], Neighbour: t.neighbour[p],
+		Followed: f&FlagFollowed != 0, Faults: f.Faults(), Class: t.class[p], Neighbour: t.neighbour[p],
 	}, f&FlagRead != 0
 }
 

@@ -56,8 +56,11 @@ type FabricPart struct {
 	// Counted is how many edge ports the whole fabric has, EverRead how many of
 	// them were read back at some time, Unread how many have no read-back that
 	// counts now: what these last carried is what counts.
-	Counted  int          `json:"counted"`
-	EverRead int          `json:"ever_read"`
+	Counted  int `json:"counted"`
+	EverRead int `json:"ever_read"`
+	// Followed is of how many of its ports the switches' forwarding tables were followed to
+	// all others of their labels; on InfiniBand alone.
+	Followed int          `json:"followed,omitempty"`
 	Unread   int          `json:"unread"`
 	Oldest   time.Time    `json:"oldest"`   // read-back of the lease's ports
 	Newest   time.Time    `json:"newest"`   // the same
@@ -138,7 +141,7 @@ func notProven(c *Certificate) []string {
 		if f.Unread > 0 {
 			list = append(list, fmt.Sprintf("%s: %d of %d edge ports have no fresh read-back and count as they were last read", f.Fabric, f.Unread, f.Counted))
 		}
-		if f.Role == site.RoleCompute {
+		if f.Role == site.RoleCompute && f.Followed < f.ports() {
 			list = append(list, f.Fabric+": that packets find their way between leaves: "+unreadInside(f.Family))
 		}
 		if n := f.Counted - f.EverRead; n > 0 {
@@ -273,8 +276,10 @@ func (c *Certificate) follows(fail func(field, format string, args ...any) error
 			return Unknown, fail(field, "family %.40q", f.Family)
 		case i > 0 && slices.ContainsFunc(c.Fabrics[:i], func(o FabricPart) bool { return o.Fabric == f.Fabric }):
 			return Unknown, fail(field, "is there twice")
-		case min(f.Proven, f.Cut, f.Red, f.Unknown, f.Unread, f.EverRead) < 0 || sum == 0:
+		case min(f.Proven, f.Cut, f.Red, f.Unknown, f.Unread, f.EverRead, f.Followed) < 0 || sum == 0:
 			return Unknown, fail(field, "port counts must be 0 or more, and not all 0")
+		case f.Followed > sum || f.Followed > 0 && f.Family != site.InfiniBand:
+			return Unknown, fail(field, "forwarding tables were followed from %d of %d ports of family %s: that cannot be", f.Followed, sum, f.Family)
 		case f.Counted < sum || f.EverRead > f.Counted || f.Unread > f.Counted || f.EverRead < sum-f.Unknown:
 			return Unknown, fail(field, "%d ports of %d counted, %d ever read, %d unread: that cannot be", sum, f.Counted, f.EverRead, f.Unread)
 		case f.Unknown == 0 && c.Issued.Sub(f.Oldest) > time.Duration(c.WindowSeconds)*time.Second:

@@ -66,6 +66,7 @@ const (
 	WrongPolicy           // a route reflector stops the routes of its label
 	Unannounced           // its leaf does not tell others that it has ports of its label
 	Unlearnt              // its leaf does not know another that has ports of its label
+	Unreached             // its packets do not arrive at another port of its label, or that one's at it
 	checks
 )
 
@@ -97,6 +98,7 @@ var checkTable = [checks]checkRow{
 	WrongPolicy:     {"wrong-policy", Cut},
 	Unannounced:     {"unannounced", Cut},
 	Unlearnt:        {"unlearnt", Cut},
+	Unreached:       {"unreached", Cut},
 }
 
 func (c Check) String() string {
@@ -225,7 +227,7 @@ func faultChecks(f fabric.Faults) (s symptoms) {
 		{fabric.FaultUnderlay, UnderlayOpen}, {fabric.FaultRoutes, ForeignRoute}, {fabric.FaultPath, StrayPath},
 		{fabric.FaultMirror, Mirrored}, {fabric.FaultClass, WrongClass},
 		{fabric.FaultPolicy, WrongPolicy}, {fabric.FaultForged, ForeignRoute}, {fabric.FaultUnannounced, Unannounced},
-		{fabric.FaultUnlearnt, Unlearnt},
+		{fabric.FaultUnlearnt, Unlearnt}, {fabric.FaultUnreached, Unreached}, {fabric.FaultAddress, Unreached},
 	} {
 		if f&row.fault != 0 {
 			s |= 1 << row.check

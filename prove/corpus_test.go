@@ -164,6 +164,7 @@ var notInCorpus = map[Check]string{
 	Unheld:          "the book names a holder of every port",
 	Unlabelled:      "costs its tenant bandwidth, and leaks nothing",
 	MissingOwnLabel: "costs its tenant bandwidth, and leaks nothing",
+	Unreached:       "is what switches of InfiniBand say of their forwarding tables",
 }
 
 // TestWithoutEachCheck judges the recorded read-back of every attack with each check

@@ -272,6 +272,9 @@ func (p *Prover) part(f int, t Tally, ports []site.Port, path Path) FabricPart {
 				part.Newest = t
 			}
 		}
+		if p.tables.Flags(port)&fabric.FlagFollowed != 0 {
+			part.Followed++
+		}
 		b = AppendReading(b[:0], port, p.tables)
 		hash.Write(b)
 	}
@@ -287,7 +290,7 @@ func (p *Prover) part(f int, t Tally, ports []site.Port, path Path) FabricPart {
 
 // AppendReading appends the canonical bytes of a port's last reading, all
 // numbers big-endian: port (4 bytes), flags (2: read, in, out, full from bit 0,
-// then the faults), traffic class (1), neighbour (8), then NIC and leaf table, each a count (4) and its members (4
+// then the faults, and in bit 15 followed), traffic class (1), neighbour (8), then NIC and leaf table, each a count (4) and its members (4
 // each), ascending. The evidence digest of a certificate is the SHA-256 of these
 // for all ports of the fabric, ascending.
 func AppendReading(b []byte, port site.Port, t *fabric.Tables) []byte {

@@ -40,6 +40,7 @@ var makers = map[Check]Maker{
 	// Its host can take its own label out of the adapter's table.
 	Unlabelled:      ByEither,
 	MissingOwnLabel: ByEither,
+	Unreached:       ByEither, // its host says which address it has, and has one end of its link
 	ForeignRoute:    ByTenant, // the leaf learnt an address behind the port that is no NIC's there
 }
 
@@ -71,7 +72,7 @@ func (p *Prover) SeenAt(port site.Port) Seen {
 	p.view(&v, port, leaf)
 	v.nic = v.leaf
 	v.neighbour = p.facts.site.PortID[port]
-	v.flags = v.flags.Except(fabric.FaultForged)
+	v.flags = v.flags.Except(fabric.FaultForged | fabric.FaultAddress)
 	if p.facts.owners[f].nicTables {
 		v.flags &^= fabric.FlagFull
 	}

@@ -12,7 +12,7 @@ import (
 func TestWhoCouldHaveMadeIt(t *testing.T) {
 	want := map[Check]Maker{
 		ForeignLabel: ByEither, UnownedLabel: ByEither, SharedFull: ByEither, TableFull: ByEither, WrongNeighbour: ByEither, ForeignRoute: ByTenant,
-		Unlabelled: ByEither, MissingOwnLabel: ByEither,
+		Unlabelled: ByEither, MissingOwnLabel: ByEither, Unreached: ByEither,
 	}
 	for _, c := range Checks() {
 		if m, ok := MakerOf(c.String(), AtLeaf); m != ByOwner || !ok {
@@ -32,6 +32,7 @@ func TestWhoCouldHaveMadeIt(t *testing.T) {
 // owner's leaf does shows at the leaf, also where the host's end is wrong beside it.
 func TestWhereAttacksShow(t *testing.T) {
 	atHost := map[string]bool{
+		"what is for its LID is sent elsewhere": true, "own P_Key missing at the HCA": true,
 		"cables of two tenants swapped": true, "unknown device plugged in": true, "foreign P_Key at the HCA only": true,
 		"an address forged behind the port": true,
 	}
@@ -44,7 +45,7 @@ func TestWhereAttacksShow(t *testing.T) {
 		}
 		for _, one := range list {
 			_, p := one.carry(family, everyCheck)
-			if verdict, check := p.Verdict(one.port); verdict != Red || check == TableFull {
+			if verdict, check := p.Verdict(one.port); verdict != Red && verdict != Cut || check == TableFull {
 				continue // nothing is billed for it; or a table that may be either's
 			}
 			want := AtLeaf

@@ -5,8 +5,9 @@ package prove
 // leaf that announces a label no more is as isolated as can be, and of no use. The verdict
 // of a port or a certificate is the worst of both.
 //
-// Together is about edge ports, what their leaves announce and what they have learnt. What
-// lies between leaves is not read back: see what a certificate does not prove.
+// Together is about edge ports, what their leaves announce and what they have learnt, and on
+// InfiniBand the forwarding tables between them. The underlay of an Ethernet fabric is not
+// read back: see what a certificate does not prove.
 
 // Apart is whether a lease was shown to be isolated, from how many of its ports are red
 // and unknown, and whether something was found elsewhere that concerns it: what cuts a

@@ -18,6 +18,9 @@
 //	  NodeInfo  40 bytes, of that node; PartitionCap at byte 28
 //	  blocks    P_KeyTable blocks of its port, as many as PartitionCap needs
 //
+// Where the reader has followed the forwarding tables as well, what came of it is behind
+// the ports, and the magic another: see [Follow].
+//
 // The package is pure.
 package infiniband
 
@@ -191,7 +194,7 @@ func (c *cursor) expected(what string) error { return &DecodeError{c.at, c.port,
 func decode(raw []byte) (Header, []fabric.Reading, error) {
 	c := cursor{raw: raw}
 	head, err := c.take(len(magic), "the magic "+magic[:7])
-	if err != nil || string(head) != magic {
+	if err != nil || string(head) != magic && string(head) != followed {
 		c.at = 0
 		return Header{}, nil, c.expected("the magic " + magic[:7])
 	}
@@ -222,6 +225,11 @@ func decode(raw []byte) (Header, []fabric.Reading, error) {
 			return Header{}, nil, err
 		}
 		readings = append(readings, r)
+	}
+	if string(head) == followed {
+		if err := c.readUnreached(readings); err != nil {
+			return Header{}, nil, err
+		}
 	}
 	if c.at != len(raw) {
 		return Header{}, nil, c.expected("the end")

@@ -168,6 +168,8 @@ func FuzzDecode(f *testing.F) {
 	f.Add(raw)
 	f.Add(raw[:100])
 	f.Add([]byte(magic))
+	f.Add(Follow(raw, nil))
+	f.Add(Follow(raw, []Unreached{{LeafPort: 1, Address: true}, {LeafPort: 64, Missed: 3, One: 7}}))
 	f.Fuzz(func(t *testing.T, raw []byte) {
 		h, readings, err := decode(raw)
 		if err != nil {
@@ -186,6 +188,9 @@ func FuzzDecode(f *testing.F) {
 		again, err := Encode(h, readings)
 		if err != nil {
 			t.Fatalf("what was read cannot be written: %v", err)
+		}
+		if bytes.HasPrefix(raw, []byte(followed)) {
+			again = Follow(again, unreached(readings))
 		}
 		back, err := Decode(again)
 		if err != nil {

@@ -135,6 +135,39 @@ func (f *Fabric) Enforce(name string, number int, in, out bool) error {
 	})
 }
 
+// Route sets where a switch sends what is for a LID, behind everybody's back, and returns
+// where it did; 0xff is nowhere.
+func (f *Fabric) Route(name string, lid uint16, port byte) (was byte, err error) {
+	err = f.with(name, func(n *node) error {
+		if int(lid) >= len(n.linear) {
+			return fmt.Errorf("%s has no entry for LID %d", name, lid)
+		}
+		was, n.linear[lid] = n.linear[lid], port
+		return nil
+	})
+	return was, err
+}
+
+// Deactivate takes a link back to where it trains, with its cable in: subnet management
+// passes, and nothing else, until the manager makes it active again.
+func (f *Fabric) Deactivate(name string, number int) error {
+	return f.with(name, func(n *node) error {
+		p, err := n.at(number)
+		if err != nil {
+			return err
+		}
+		p.info.State = mad.PortInit
+		return nil
+	})
+}
+
+// Top sets the greatest LID that a switch sends on, behind everybody's back, and returns
+// what it was.
+func (f *Fabric) Top(name string, top uint16) (was uint16, err error) {
+	err = f.with(name, func(n *node) error { was, n.top = n.top, top; return nil })
+	return was, err
+}
+
 // Lose drops the requests to agents for which lose says yes; nil: none. It is
 // called with the fabric held: it must not call it.
 func (f *Fabric) Lose(lose func(s *mad.SMP) bool) {

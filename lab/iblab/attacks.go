@@ -442,6 +442,7 @@ func Attacks() []Attack {
 			v := l.victims()
 			return func(context.Context) error { return l.Fabric.Plug(v.leaf[0], v.leafPort[0], v.hca[0], 1) }, l.Fabric.Pull(v.leaf[0], v.leafPort[0])
 		}},
+		{Name: "a leaf's forwarding entry for a port is taken out", By: "whoever has the M_Key", Ends: Detected, Check: "unreached", Action: "cut off, not open; OpenSM writes forwarding tables again when it starts, and not before", Where: ourPortAlone, Mount: forwardingTakenOut},
 		{Name: "an adapter is up and does not answer", By: "a leased node", Ends: Detected, Check: "no-neighbour", Action: "its port counts as unknown; what is handed over to others goes on, because its leaf keeps it in (A1)", Where: ourPortAlone, Mount: silentAdapter},
 		{Name: "the tables of an HCA and its leaf port are emptied while the manager hangs", By: "whoever has the M_Key", Ends: Detected, Check: "unlabelled", Action: "cut off, not open; written anew as soon as a manager answers", Where: ourPortAlone, Mount: func(ctx context.Context, l *Lab) (func(context.Context) error, error) {
 			v := l.victims()

@@ -49,6 +49,10 @@ type Options struct {
 	Deaf   bool                              // does not subscribe to what devices tell OpenSM
 }
 
+// rerouting is how long packets may end on their way before it counts. Within it OpenSM
+// has led them around what an attack has changed; where it has not, one more look says so.
+const rerouting = 2 * time.Second
+
 // Lab is a lab under way: a stage whose compute fabric is emulated, under OpenSM.
 type Lab struct {
 	*stage.Stage
@@ -216,7 +220,7 @@ func (l *Lab) connect() error {
 	}
 	edge := opensm.Wiring(l.Site, l.Units, FabricID)
 	keys := smp.OneKey(l.conf.MKey)
-	l.reader = &opensm.SMPReader{Client: l.client, Keys: keys, Edge: edge, Owner: []uint64{l.conf.PortGUID}}
+	l.reader = &opensm.SMPReader{Client: l.client, Keys: keys, Edge: edge, Owner: []uint64{l.conf.PortGUID}, Rerouting: rerouting}
 	l.room = &opensm.Room{
 		Open: func() (smp.Transport, error) {
 			return umad.OpenSim(umad.SimOptions{Socket: l.Fabric.Name, Host: ibnet.Canary})

@@ -116,6 +116,7 @@ func (s *scene) judge(t *testing.T, without ...prove.Check) judgement {
 var alone = map[prove.Check][]string{
 	prove.EnforcementOff:  {"a leaf port stops enforcing"},
 	prove.UnownedLabel:    {"a key that nobody owns joins two rivals"},
+	prove.Unreached:       {"a leaf's forwarding entry for a port is taken out"},
 	prove.MissingOwnLabel: {"the manager starts again with a stale file", "the manager fails over to one with a stale file"},
 }
 

@@ -24,6 +24,13 @@ type SwitchInfo struct {
 	MulticastFDBTop                uint16
 }
 
+// LIDsABlock is how many LIDs one block of a LinearForwardingTable is about: byte i of
+// block b is the port by which the switch sends on what is for LID 64 b + i (14.2.5.10).
+const LIDsABlock = 64
+
+// NoPort is the entry of a LID for which the switch has no port: it drops the packet.
+const NoPort = 0xff
+
 // ParseSwitchInfo reads a SwitchInfo.
 func ParseSwitchInfo(d *Data) SwitchInfo {
 	return SwitchInfo{

@@ -20,18 +20,18 @@ const (
 )
 
 // Await implements fabric.Driver: a notice since the last look at all leaves began is
-// a reason for another. Without an Alarm nothing tells this driver of a change.
+// a reason for another, and so is what that look could not tell yet. Without an Alarm
+// nothing tells this driver of a change.
 func (d *Driver) Await(ctx context.Context, since uint64) error {
-	if d.Alarm == nil {
-		<-ctx.Done()
-		return ctx.Err()
-	}
 	d.reading.Lock()
-	notices, rest := d.notices, d.rest
+	notices, rest, again := d.notices, d.rest, d.again
 	old := d.known == nil || since != d.cursor
 	d.reading.Unlock()
+	if d.Alarm == nil {
+		old = false
+	}
 	if !old {
-		if err := d.Alarm.Wait(ctx, notices); err != nil {
+		if err := d.notice(ctx, notices, again); err != nil {
 			return err
 		}
 	}
@@ -41,6 +41,27 @@ func (d *Driver) Await(ctx context.Context, since uint64) error {
 	case <-time.After(time.Until(rest)):
 		return nil
 	}
+}
+
+// notice waits until there are more notices than so many, or for a time; zero: for none.
+func (d *Driver) notice(ctx context.Context, than uint64, again time.Time) error {
+	due := ctx
+	if !again.IsZero() {
+		var cancel context.CancelFunc
+		due, cancel = context.WithDeadline(ctx, again)
+		defer cancel()
+	}
+	var err error
+	if d.Alarm == nil {
+		<-due.Done()
+		err = due.Err()
+	} else {
+		err = d.Alarm.Wait(due, than)
+	}
+	if err != nil && ctx.Err() == nil && due.Err() != nil {
+		return nil // it is time
+	}
+	return err
 }
 
 // alarms is what was heard before a look begins; it is covered by it.

@@ -51,6 +51,7 @@ type Driver struct {
 	known   map[site.Leaf]*leafState
 	notices uint64    // notices, when the last look at all leaves began
 	rest    time.Time // until then Await does not ask for another
+	again   time.Time // then Await asks for another; zero: only after a notice
 }
 
 // leafState is what was read of a leaf last.
@@ -437,7 +438,7 @@ func (d *Driver) Observe(ctx context.Context, s fabric.Scope) (fabric.Observatio
 		return fabric.Observation{}, err
 	}
 	if s.Leaves == nil {
-		d.notices = notices
+		d.notices, d.again = notices, time.Time{}
 	}
 	if d.known == nil {
 		d.first = uint64(d.now().UnixNano())
@@ -446,6 +447,9 @@ func (d *Driver) Observe(ctx context.Context, s fabric.Scope) (fabric.Observatio
 	o := fabric.Observation{At: d.now(), Fresh: true, Numbering: d.numbered()}
 	for i, c := range captures {
 		l := leaves[i]
+		if !c.Again.IsZero() && (d.again.IsZero() || c.Again.Before(d.again)) {
+			d.again = c.Again
+		}
 		state := d.known[l]
 		if state == nil {
 			state = &leafState{silent: true}
@@ -475,7 +479,7 @@ func (d *Driver) Observe(ctx context.Context, s fabric.Scope) (fabric.Observatio
 }
 
 func sameReading(a, b fabric.Reading) bool {
-	return a.LeafPort == b.LeafPort && a.Neighbour == b.Neighbour && a.Full == b.Full && a.Row().Equal(b.Row())
+	return a.LeafPort == b.LeafPort && a.Neighbour == b.Neighbour && a.Full == b.Full && a.Faults == b.Faults && a.Followed == b.Followed && a.Row().Equal(b.Row())
 }
 
 var _ fabric.Driver = (*Driver)(nil)

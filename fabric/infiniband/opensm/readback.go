@@ -25,12 +25,20 @@ type SMPReader struct {
 	// Resweep is how old a sweep may be when tables are read again; the identity
 	// behind each port is asked anew all the same. 0: always sweep.
 	Resweep time.Duration
+	// Rerouting is how long packets may not arrive before that counts, because a manager is
+	// leading them around what has changed. 0: 10 s.
+	Rerouting time.Duration
 	// Alarm makes a sweep too old that began before the last notice; nil: nothing does.
 	Alarm Alarm
 
 	mu      sync.Mutex
 	swept   *smp.Fabric
 	notices uint64 // notices, when it began
+
+	reaching   sync.Mutex
+	reach      reach
+	forwarding *smp.Forwarding
+	through    *smp.Fabric // that it is of
 }
 
 func (r *SMPReader) sweep(ctx context.Context) (*smp.Fabric, error) {
@@ -89,6 +97,9 @@ func (r *SMPReader) Read(ctx context.Context, leaves []uint64) ([]Capture, error
 				out[i].Raw, out[i].Reason = nil, s
 			}
 		}
+	}
+	if err := r.followed(ctx, f, out, byLeaf); err != nil {
+		return nil, err
 	}
 	return out, nil
 }

@@ -24,6 +24,10 @@ type Capture struct {
 	Raw    []byte    // nil: it did not answer
 	Reason string    // why not
 
+	// Again is when it is to be read again, because what has changed lately may not be
+	// all; zero: whenever it is.
+	Again time.Time
+
 	LeafTable int // P_Keys that a switch port holds
 	NICTable  int // least that an HCA behind it holds; 0: there is none
 }

@@ -10,17 +10,20 @@ import (
 
 // device is a node of the fabric in memory.
 type device struct {
-	guid    uint64
-	kind    mad.NodeType
-	ports   int
-	cap     uint16 // P_Keys, of a host's port or of a switch's external ports
-	cables  map[uint8]End
-	keys    map[uint8][]mad.PKey // by port, of a host port 0
-	mkey    uint64               // who does not have it gets nothing
-	silent  bool
-	refuses mad.Status
-	lid     uint16
-	manager bool
+	guid     uint64
+	kind     mad.NodeType
+	ports    int
+	cap      uint16 // P_Keys, of a host's port or of a switch's external ports
+	cables   map[uint8]End
+	keys     map[uint8][]mad.PKey // by port, of a host port 0
+	mkey     uint64               // who does not have it gets nothing
+	silent   bool
+	refuses  mad.Status
+	lid      uint16
+	sends    map[uint16]uint8 // by LID: where a switch sends it
+	inactive map[uint8]bool   // ports whose links are up, and not active
+	hides    bool             // does not say where it sends what
+	manager  bool
 }
 
 // memory is a Transport to a fabric in memory that loses, doubles and shuffles
@@ -96,6 +99,9 @@ func (m *memory) Send(lid uint16, p *mad.Packet) error {
 	}
 	answer, ok := d.answer(&request, in)
 	if !ok {
+		if m.tell {
+			m.lost <- *p
+		}
 		return nil
 	}
 	out := answer.Encode()
@@ -158,7 +164,7 @@ func (d *device) answer(s *mad.SMP, in uint8) (mad.SMP, bool) {
 			NodeGUID: d.guid, PortGUID: d.guid + uint64(in), PartitionCap: d.cap, LocalPort: in}
 		data = info.Encode()
 	case mad.AttrSwitchInfo:
-		info := mad.SwitchInfo{PartitionEnforcementCap: d.cap}
+		info := mad.SwitchInfo{PartitionEnforcementCap: d.cap, LinearFDBTop: topLID}
 		data = info.Encode()
 	case mad.AttrPortInfo:
 		info := mad.PortInfo{LID: d.lid, State: mad.PortDown, PhysState: 2, LocalPort: in, PKeyViolations: uint16(s.Modifier)}
@@ -166,9 +172,21 @@ func (d *device) answer(s *mad.SMP, in uint8) (mad.SMP, bool) {
 			info.CapabilityMask = mad.CapIsSM
 		}
 		if _, plugged := d.cables[uint8(s.Modifier)]; plugged || s.Modifier == 0 {
-			info.State, info.PhysState = mad.PortActive, mad.PhysLinkUp
+			if info.State, info.PhysState = mad.PortActive, mad.PhysLinkUp; d.inactive[uint8(s.Modifier)] {
+				info.State = mad.PortInit
+			}
 		}
 		data = info.Encode()
+	case mad.AttrLinearFDB:
+		if d.hides {
+			return mad.SMP{}, false
+		}
+		for i := range data {
+			data[i] = mad.NoPort
+			if port, sends := d.sends[uint16(s.Modifier)*mad.LIDsABlock+uint16(i)]; sends {
+				data[i] = port
+			}
+		}
 	case mad.AttrPKeyTable:
 		port, block, err := mad.ParsePKeyModifier(s.Modifier)
 		if err != nil || int(block) >= mad.Blocks(d.cap) {
@@ -189,6 +207,9 @@ func (d *device) answer(s *mad.SMP, in uint8) (mad.SMP, bool) {
 	}
 	return s.Answer(mad.StatusOK, data), true
 }
+
+// topLID is the greatest that switches send on.
+const topLID = 200
 
 // The fabric of most tests: hosts 0x10 to 0x50 behind two leaves that two spines
 // join; host 0x50 has a port on each leaf. Port 8 of each leaf is empty.

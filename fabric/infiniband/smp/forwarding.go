@@ -1,0 +1,136 @@
+package smp
+
+import (
+	"context"
+	"fmt"
+
+	"bulkhead/fabric/infiniband/mad"
+)
+
+// Forwarding is what the switches of a swept fabric said of where they send packets:
+// blocks of their LinearForwardingTables (14.2.5.10), each read when the first flow
+// comes by. It is for one sweep and one goroutine.
+type Forwarding struct {
+	client *Client
+	fabric *Fabric
+	keys   Keys
+	tables map[*Node][]*block // by block number; nil: not read
+}
+
+type block struct {
+	ports mad.Data
+	err   error // it was not answered
+}
+
+// Forwarding begins to follow packets through a fabric that was swept.
+func (c *Client) Forwarding(f *Fabric, keys Keys) *Forwarding {
+	return &Forwarding{client: c, fabric: f, keys: keys, tables: map[*Node][]*block{}}
+}
+
+// Flow is packets that are at a switch, for a LID that a host's port has.
+type Flow struct {
+	Switch uint64 // node GUID
+	LID    uint16
+	To     End // the host's port
+}
+
+// Outcome is what becomes of a flow.
+type Outcome struct {
+	Arrives bool
+	At      End   // the switch that it gets no further than, with the port that it is sent to: 0 is none
+	Err     error // nobody can say: a switch on the way did not answer
+}
+
+// maxHops is how many switches a packet may pass: more is a loop.
+const maxHops = 64
+
+// Follow says of each flow whether it arrives, from the tables of the switches on the
+// way, and whether every link on it is active. It costs a packet for each block that was
+// not read yet: one for 64 LIDs that are neighbours, at each switch that flows pass.
+func (f *Forwarding) Follow(ctx context.Context, flows []Flow) ([]Outcome, error) {
+	out := make([]Outcome, len(flows))
+	at := make([]*Node, len(flows))
+	var open []int // flows that are on the way
+	for i, flow := range flows {
+		if at[i] = f.fabric.byGUID[flow.Switch]; at[i] == nil || !at[i].IsSwitch() {
+			out[i] = Outcome{Err: fmt.Errorf("no switch 0x%016x was found", flow.Switch)}
+			continue
+		}
+		open = append(open, i)
+	}
+	for hop := 0; len(open) > 0; hop++ {
+		if err := f.read(ctx, flows, at, open); err != nil {
+			return nil, err
+		}
+		on := open[:0]
+		for _, i := range open {
+			next := f.step(flows[i], at[i], &out[i])
+			if next == nil {
+				continue
+			}
+			if hop == maxHops {
+				out[i] = Outcome{At: End{Node: at[i].GUID}}
+				continue
+			}
+			at[i] = next
+			on = append(on, i)
+		}
+		open = on
+	}
+	return out, nil
+}
+
+// read reads the blocks that flows need where they are, and that were not read yet.
+func (f *Forwarding) read(ctx context.Context, flows []Flow, at []*Node, open []int) error {
+	type question struct {
+		of     *Node
+		number int
+		into   *block
+	}
+	var ask []question
+	for _, i := range open {
+		number, table := int(flows[i].LID/mad.LIDsABlock), f.tables[at[i]]
+		if number >= len(table) {
+			table = append(table, make([]*block, number+1-len(table))...)
+			f.tables[at[i]] = table
+		}
+		if table[number] == nil {
+			table[number] = &block{err: ErrNoAnswer}
+			ask = append(ask, question{at[i], number, table[number]})
+		}
+	}
+	return f.client.Batch(ctx, len(ask), func(i int) Request {
+		q := ask[i]
+		return Request{To: Address{Route: q.of.Route}, Attribute: mad.AttrLinearFDB, Modifier: uint32(q.number), MKey: f.keys.of(q.of.GUID)}
+	}, func(i int, a Answer, err error) {
+		*ask[i].into = block{a.Data, err}
+	})
+}
+
+// step takes a flow from one switch to the next; nil: it ends, as out says.
+func (f *Forwarding) step(flow Flow, n *Node, out *Outcome) *Node {
+	b := f.tables[n][flow.LID/mad.LIDsABlock]
+	if b.err != nil {
+		*out = Outcome{At: End{Node: n.GUID}, Err: fmt.Errorf("switch 0x%016x does not say where it sends LID %d: %w", n.GUID, flow.LID, b.err)}
+		return nil
+	}
+	number := b.ports[flow.LID%mad.LIDsABlock]
+	if flow.LID > mad.ParseSwitchInfo(&n.SwitchInfo).LinearFDBTop || number == mad.NoPort || number == 0 || int(number) >= len(n.Ports) {
+		*out = Outcome{At: End{Node: n.GUID}}
+		return nil
+	}
+	p := n.Ports[number] // a switch's port i is at i
+	*out = Outcome{At: End{n.GUID, number}}
+	switch behind := f.fabric.byGUID[p.Neighbour.Node]; {
+	case !p.Read:
+		out.Err = fmt.Errorf("switch 0x%016x does not say how its port %d is", n.GUID, number)
+	case p.PortInfo().State != mad.PortActive:
+	case p.Neighbour == flow.To:
+		*out = Outcome{Arrives: true}
+	case behind == nil:
+		out.Err = fmt.Errorf("nobody answers behind port %d of switch 0x%016x", number, n.GUID)
+	case behind.IsSwitch():
+		return behind
+	}
+	return nil
+}

@@ -1,0 +1,118 @@
+package smp
+
+import (
+	"strings"
+	"testing"
+
+	"bulkhead/fabric/infiniband/mad"
+)
+
+// routed is the fabric of most tests with its hosts' LIDs 1 to 4 led by the first spine.
+func routed() *memory {
+	m := small()
+	leaf, spine := []*device{m.devices[0x1000], m.devices[0x2000]}, m.devices[0x3000]
+	for _, d := range []*device{leaf[0], leaf[1], spine} {
+		d.sends = map[uint16]uint8{}
+	}
+	for host := range uint16(4) {
+		lid, at := host+1, int(host/2)
+		leaf[at].sends[lid], leaf[1-at].sends[lid], spine.sends[lid] = uint8(host%2+1), 6, uint8(at+1)
+	}
+	return m
+}
+
+// follow says what becomes of a packet from a leaf for the host 0x10 * lid.
+func follow(t *testing.T, c *Client, leaf uint64, lid uint16) Outcome {
+	t.Helper()
+	f, err := c.Sweep(t.Context(), Keys{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	out, err := c.Forwarding(f, Keys{}).Follow(t.Context(), []Flow{{Switch: leaf, LID: lid, To: End{0x10 * uint64(lid), 1}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return out[0]
+}
+
+func TestPacketsAreFollowed(t *testing.T) {
+	for name, c := range map[string]struct {
+		change func(m *memory)
+		at     End
+		says   string // of a way that nobody knows
+	}{
+		"a leaf has no port for it":         {func(m *memory) { delete(m.devices[0x1000].sends, 4) }, End{0x1000, 0}, ""},
+		"a spine has no port for it":        {func(m *memory) { delete(m.devices[0x3000].sends, 4) }, End{0x3000, 0}, ""},
+		"it is sent to another host":        {func(m *memory) { m.devices[0x2000].sends[4] = 1 }, End{0x2000, 1}, ""},
+		"it is sent to an empty port":       {func(m *memory) { m.devices[0x1000].sends[4] = 8 }, End{0x1000, 8}, ""},
+		"it is sent to a port there is not": {func(m *memory) { m.devices[0x1000].sends[4] = 200 }, End{0x1000, 0}, ""},
+		"a switch keeps it":                 {func(m *memory) { m.devices[0x1000].sends[4] = 0 }, End{0x1000, 0}, ""},
+		"two send it to each other":         {func(m *memory) { m.devices[0x2000].sends[4] = 6; m.devices[0x3000].sends[4] = 2 }, End{0x2000, 0}, ""},
+		"a link is not active":              {func(m *memory) { m.devices[0x3000].inactive = map[uint8]bool{2: true} }, End{0x3000, 2}, ""},
+		"a spine does not say":              {func(m *memory) { m.devices[0x3000].hides = true }, End{0x3000, 0}, "does not say where it sends LID 4"},
+	} {
+		m := routed()
+		asker := client(t, m, quick)
+		if out := follow(t, asker, 0x1000, 4); !out.Arrives {
+			t.Fatalf("at first: %+v", out)
+		}
+		c.change(m)
+		out := follow(t, asker, 0x1000, 4)
+		if out.Arrives || out.At.Node != c.at.Node && name != "two send it to each other" || name != "two send it to each other" && out.At != c.at {
+			t.Errorf("%s: %+v, expected it to end at %v", name, out, c.at)
+		}
+		if said := ""; c.says != "" {
+			if out.Err != nil {
+				said = out.Err.Error()
+			}
+			if !strings.Contains(said, c.says) {
+				t.Errorf("%s: %q, expected %q", name, said, c.says)
+			}
+		} else if out.Err != nil {
+			t.Errorf("%s: %v", name, out.Err)
+		}
+	}
+	m := routed()
+	m.devices[0x1000].sends[topLID+1] = 1
+	asker := client(t, m, quick)
+	if out := follow(t, asker, 0x1000, topLID+1); out.Arrives || out.At.Port != 0 {
+		t.Errorf("above the greatest LID that a switch sends on: %+v", out)
+	}
+	if out := follow(t, asker, 0x10, 4); out.Err == nil {
+		t.Errorf("from a host: %+v", out)
+	}
+}
+
+// One packet asks a switch about 64 LIDs, and each is asked once a sweep.
+func TestBlocksAreReadOnce(t *testing.T) {
+	m := routed()
+	c := client(t, m, quick)
+	f, err := c.Sweep(t.Context(), Keys{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var flows []Flow
+	for lid := range uint16(4) {
+		for _, leaf := range []uint64{0x1000, 0x2000} {
+			flows = append(flows, Flow{leaf, lid + 1, End{0x10 * uint64(lid+1), 1}})
+		}
+	}
+	forwarding, before := c.Forwarding(f, Keys{}), m.sent
+	for range 2 {
+		out, err := forwarding.Follow(t.Context(), flows)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for i, o := range out {
+			if !o.Arrives {
+				t.Errorf("%+v: %+v", flows[i], o)
+			}
+		}
+	}
+	if asked := m.sent - before; asked != 3 {
+		t.Errorf("%d packets for three switches", asked)
+	}
+	if mad.LIDsABlock != len(mad.Data{}) {
+		t.Error("a block is not an attribute")
+	}
+}
