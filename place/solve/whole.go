@@ -115,7 +115,7 @@ type search struct {
 // maxWork bounds the steps of one search for the best slice: partial slices, cells of
 // menus, links that are looked at. A step takes about 10 ns. It counts steps and no
 // time, so that one ask always has one answer.
-const maxWork = 60_000_000
+const maxWork = 40_000_000
 
 // someWork is the same where any slice will do, for one of the sizes that are tried to
 // name the nearest; otherWork is for all of them together.
