@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"strings"
 	"time"
 
 	"bulkhead/book"
@@ -32,16 +33,21 @@ func ParseWebhooks(file string, data []byte) ([]Webhook, error) {
 	var all struct {
 		Webhooks []Webhook `yaml:"webhooks"`
 	}
-	if err := claim.DecodeYAML(file, data, len(data), "webhooks, a list with a url each", &all); err != nil {
-		return nil, errors.New(withoutAddresses(err.Error())) // somebody may have written one for a field
-	}
-	if len(all.Webhooks) == 0 {
-		return nil, fmt.Errorf("%s: webhooks: expected a list with a url each", file)
-	}
-	for i, w := range all.Webhooks {
-		if err := w.URL.check(); err != nil {
-			return nil, fmt.Errorf("%s: webhooks[%d].url: %w", file, i, err)
+	check := func() error {
+		if len(all.Webhooks) == 0 {
+			return errors.New("webhooks: expected a list with a url each")
 		}
+		for i, w := range all.Webhooks {
+			if err := w.URL.check(); err != nil {
+				return fmt.Errorf("webhooks[%d].url: %w", i, err)
+			}
+		}
+		return nil
+	}
+	if err := claim.DecodeYAML(file, data, len(data), "webhooks, a list with a url each", &all, check); err != nil {
+		// Somebody may have written an address for a field, or half of one where no YAML is.
+		said, _, _ := strings.Cut(err.Error(), "; found ")
+		return nil, errors.New(withoutAddresses(said))
 	}
 	return all.Webhooks, nil
 }

@@ -101,13 +101,16 @@ func TestTheOwnersWebhook(t *testing.T) {
 
 func TestBadWebhookFiles(t *testing.T) {
 	for text, want := range map[string]string{
-		"":                              "hooks.yaml:1: empty: expected webhooks, a list",
-		"webhooks: [{url: ftp://x/}]":   "hooks.yaml: webhooks[0].url",
+		"":                              "hooks.yaml:1:1: empty: expected webhooks, a list",
+		"webhooks: [{url: ftp://x/}]":   "hooks.yaml:1:13: webhooks[0].url",
 		"webhooks: [{uri: https://x/}]": "uri",
-		"webhooks: 7":                   "hooks.yaml:1: webhooks: expected a list",
+		"webhooks:\n- url: https://x/se cret-: y": "hooks.yaml:2:8: webhooks[0].url: not YAML: a second",
+		"webhooks: 7": "hooks.yaml:1:1: webhooks: expected a list",
 	} {
 		if _, err := ParseWebhooks("hooks.yaml", []byte(text)); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%q: %v, expected it to name %q", text, err, want)
+		} else if strings.Contains(err.Error(), "cret-") {
+			t.Errorf("%q: %v shows the secret", text, err)
 		}
 	}
 }

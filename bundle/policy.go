@@ -87,11 +87,8 @@ type Golden struct {
 // or field.
 func ParsePolicy(file string, data []byte) (*Policy, error) {
 	var p Policy
-	if err := claim.DecodeYAML(file, data, maxPolicy, fmt.Sprintf("a policy; begin with %q", "policy: "+PolicyFormat), &p); err != nil {
+	if err := claim.DecodeYAML(file, data, maxPolicy, fmt.Sprintf("a policy; begin with %q", "policy: "+PolicyFormat), &p, p.Check); err != nil {
 		return nil, err
-	}
-	if err := p.Check(); err != nil {
-		return nil, fmt.Errorf("%s: %w", file, err)
 	}
 	return &p, nil
 }

@@ -30,7 +30,7 @@ const maxTrust = 1 << 20
 // of purposes that a tenant needs none of are left out.
 func PolicyFromTrust(file string, data []byte, tenant string) (*Policy, error) {
 	var t trustFile
-	if err := claim.DecodeYAML(file, data, maxTrust, "what bulkhead key trust wrote", &t); err != nil {
+	if err := claim.DecodeYAML(file, data, maxTrust, "what bulkhead key trust wrote", &t, nil); err != nil {
 		return nil, err
 	}
 	p := &Policy{Policy: PolicyFormat, Site: t.Site, Tenant: tenant}

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"reflect"
 	"strings"
+	"time"
 	"unicode/utf8"
 )
 
@@ -44,7 +45,42 @@ func (s *Shape) Decode(data []byte, into any) error {
 	if _, err := s.Weigh(data); err != nil {
 		return err
 	}
-	return json.Unmarshal(data, into)
+	err := json.Unmarshal(data, into)
+	var at *time.ParseError
+	if errors.As(err, &at) {
+		return fmt.Errorf("expected a time such as \"2026-04-01T07:00:00Z\", found %.40q", at.Value)
+	}
+	var of *json.UnmarshalTypeError
+	if !errors.As(err, &of) {
+		return err
+	}
+	where := fmt.Sprintf("byte %d", of.Offset)
+	if of.Field != "" {
+		where = of.Field
+	}
+	return fmt.Errorf("%s: expected %s, found %.60s", where, jsonWanted(of.Type), of.Value)
+}
+
+// jsonWanted is what JSON is to have for a type, in plain words.
+func jsonWanted(of reflect.Type) string {
+	if of == reflect.TypeFor[time.Duration]() {
+		return "a whole number of nanoseconds"
+	}
+	switch of.Kind() {
+	case reflect.Bool:
+		return "true or false"
+	case reflect.String:
+		return "text in quotes"
+	case reflect.Slice, reflect.Array:
+		return "a list"
+	case reflect.Struct, reflect.Map:
+		return "an object"
+	case reflect.Float32, reflect.Float64:
+		return "a number"
+	case reflect.Uint, reflect.Uint8, reflect.Uint16, reflect.Uint32, reflect.Uint64:
+		return "a whole number, 0 or above, that fits"
+	}
+	return "a whole number that fits"
 }
 
 // Weigh makes the checks of Exact without decoding, and returns how many bytes of

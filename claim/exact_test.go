@@ -54,6 +54,13 @@ func TestExactReadsInOneWay(t *testing.T) {
 	}
 	deep := strings.Repeat("[", claim.MaxDepth+2) + strings.Repeat("]", claim.MaxDepth+2)
 	for bad, says := range map[string]string{
+		`{"name":1}`:                               "name: expected text in quotes, found number",
+		`{"parts":[{"value":"x"}]}`:                "parts.value: expected a whole number, 0 or above, that fits, found string",
+		`{"parts":[{"value":-1}]}`:                 "parts.value: expected a whole number, 0 or above, that fits, found number -1",
+		`{"parts":{}}`:                             "parts: expected a list, found object",
+		`{"one":[]}`:                               "one: expected an object, found array",
+		`{"Odd":1.5}`:                              "Odd: expected a whole number that fits, found number 1.5",
+		`{"when":"soon"}`:                          `expected a time such as "2026-04-01T07:00:00Z", found "soon"`,
 		`{"name":"a","name":"b"}`:                  "twice",
 		`{"name":"a","n\u0061me":"b"}`:             "twice",
 		`{"Name":"a"}`:                             `spelled "name"`,

@@ -9,8 +9,9 @@ import (
 
 // Problem is one thing that is wrong with what a person wrote.
 type Problem struct {
-	File   string // or what it is, where it comes from no file
+	File   string // or what it is, where it comes from no file; "": its reader knows
 	Line   int    // from 1; 0: it comes from no file
+	Column int    // from 1; 0: not said
 	Field  string // path such as "rates[1].price"; "": the whole
 	Reason string // what was found, what was expected, what to do
 }
@@ -20,10 +21,16 @@ func (p *Problem) Error() string {
 	if p.Line > 0 {
 		where = fmt.Sprintf("%s:%d", where, p.Line)
 	}
-	if p.Field != "" {
-		where += ": " + p.Field
+	if p.Column > 0 {
+		where = fmt.Sprintf("%s:%d", where, p.Column)
 	}
-	return where + ": " + p.Reason
+	if where != "" && p.Field != "" {
+		where += ": "
+	}
+	if where += p.Field; where != "" {
+		where += ": "
+	}
+	return where + p.Reason
 }
 
 // Problems are all things that are wrong: whoever edits a file wants to see all of them.
@@ -59,6 +66,6 @@ func (p Problems) Err() error {
 	if len(p) == 0 {
 		return nil
 	}
-	slices.SortStableFunc(p, func(a, b *Problem) int { return cmp.Compare(a.Line, b.Line) })
+	slices.SortStableFunc(p, func(a, b *Problem) int { return cmp.Or(cmp.Compare(a.Line, b.Line), cmp.Compare(a.Column, b.Column)) })
 	return slices.CompactFunc(p, func(a, b *Problem) bool { return *a == *b })
 }

@@ -23,10 +23,11 @@ import (
 // A value that is missing stands at the line of what it is missing from, was complained
 // about, and reads as nothing.
 type YAML struct {
-	doc  *written
-	node ast.Node // nil: missing
-	Line int      // from 1
-	Path string   // such as halls[2].pods[0].kind; "": the whole file
+	doc    *written
+	node   ast.Node // nil: missing
+	Line   int      // from 1, where its name stands, or the value itself in a list
+	Column int      // from 1, the same
+	Path   string   // such as halls[2].pods[0].kind; "": the whole file
 }
 
 // written is a file while it is read.
@@ -46,7 +47,7 @@ const maxKept = 1000
 // ReadYAML parses a file of at most so many bytes. expected says what should be in it, to
 // who gives an empty one.
 func ReadYAML(file string, data []byte, most int, expected string) (YAML, error) {
-	top := YAML{doc: &written{file: file}, Line: 1}
+	top := YAML{doc: &written{file: file}, Line: 1, Column: 1}
 	switch {
 	case len(data) > most:
 		top.Fail("%d bytes: expected at most %d", len(data), most)
@@ -60,19 +61,20 @@ func ReadYAML(file string, data []byte, most int, expected string) (YAML, error)
 
 func (v *YAML) parse(data []byte, expected string) {
 	tokens := lexer.Tokenize(string(data))
-	if v.Line = tooDeep(tokens); v.Line > 0 {
-		v.Fail("nested too deeply: expected at most %d levels", maxNesting)
+	if deep := tooDeep(tokens); deep != nil {
+		v.at(deep).Fail("nested too deeply: expected at most %d levels", maxNesting)
 		return
 	}
-	v.Line = 1
 	tree, err := parser.Parse(tokens, 0, parser.AllowDuplicateMapKey())
 	if err != nil {
-		text, _, _ := strings.Cut(err.Error(), "\n")
 		var syntax *yaml.SyntaxError
-		if errors.As(err, &syntax) {
-			text, v.Line = syntax.Message, tokenLine(syntax.Token, 1)
+		if !errors.As(err, &syntax) {
+			v.Fail("not YAML")
+			return
 		}
-		v.Fail("not YAML: %.200s", text)
+		at := v.at(syntax.Token)
+		at.Path = fieldAbove(string(data), at.Line)
+		at.Fail("not YAML: %s; found %s", plainWords(syntax.Message), lineFound(string(data), at.Line))
 		return
 	}
 	for _, doc := range tree.Docs {
@@ -80,8 +82,7 @@ func (v *YAML) parse(data []byte, expected string) {
 			continue
 		}
 		if v.node != nil {
-			v.Line = tokenLine(doc.Body.GetToken(), 1)
-			v.Fail("a second document: expected one a file; remove the --- line and what follows")
+			v.at(first(doc.Body)).Fail("a second document: expected one a file; remove the --- line and what follows")
 			return
 		}
 		v.node = doc.Body
@@ -91,9 +92,9 @@ func (v *YAML) parse(data []byte, expected string) {
 	}
 }
 
-// tooDeep finds the line of the first token that is too deep for the parser, or 0: by
-// the columns of keys and dashes outside brackets, and by the brackets.
-func tooDeep(tokens token.Tokens) int {
+// tooDeep finds the first token that is too deep for the parser, or nil: by the columns
+// of keys and dashes outside brackets, and by the brackets.
+func tooDeep(tokens token.Tokens) *token.Token {
 	var columns []int
 	open := 0
 	for _, t := range tokens {
@@ -118,17 +119,31 @@ func tooDeep(tokens token.Tokens) int {
 			}
 		}
 		if open+len(columns) > maxNesting {
-			return max(1, t.Position.Line)
+			return t
 		}
 	}
-	return 0
+	return nil
 }
 
-func tokenLine(t *token.Token, otherwise int) int {
-	if t != nil && t.Position != nil && t.Position.Line > 0 {
-		return t.Position.Line
+// first is the token that a value begins with: that of fields of a block is a colon.
+func first(n ast.Node) *token.Token {
+	switch of := n.(type) {
+	case *ast.MappingNode:
+		if !of.IsFlowStyle && len(of.Values) > 0 {
+			return of.Values[0].Key.GetToken()
+		}
+	case *ast.MappingValueNode:
+		return of.Key.GetToken()
 	}
-	return otherwise
+	return n.GetToken()
+}
+
+// at is the value where a token stands, if it says so.
+func (v YAML) at(t *token.Token) YAML {
+	if t != nil && t.Position != nil && t.Position.Line > 0 {
+		v.Line, v.Column = t.Position.Line, max(1, t.Position.Column)
+	}
+	return v
 }
 
 // File is the name of the file, as it was given.
@@ -149,7 +164,7 @@ func (v YAML) Fail(format string, args ...any) {
 		return
 	}
 	path := fmt.Sprintf("%.200q", v.Path) // whatever a file has for a key
-	v.doc.problems = append(v.doc.problems, &Problem{v.doc.file, v.Line, path[1 : len(path)-1], fmt.Sprintf(format, args...)})
+	v.doc.problems = append(v.doc.problems, &Problem{v.doc.file, v.Line, v.Column, path[1 : len(path)-1], fmt.Sprintf(format, args...)})
 }
 
 // Failed counts the complaints about the file so far.
@@ -159,28 +174,52 @@ func (v YAML) Failed() int { return v.doc.failed }
 func (v YAML) Err() error { return v.doc.problems.Err() }
 
 // Locate takes over what was found wrong with what v was read into: each problem at the
-// line of its field, or of the nearest one around it that the file has.
+// place of its field, or of the nearest one around it that the file has.
 func (v YAML) Locate(found Problems) {
 	for _, p := range found {
-		at := v
-		for rest := p.Field; rest != ""; {
-			name, after := rest, ""
-			if cut := strings.IndexAny(rest[1:], ".["); cut >= 0 {
-				name, after = rest[:cut+1], strings.TrimPrefix(rest[cut+1:], ".")
-			}
-			below, ok := at.below(name)
-			if !ok {
-				break
-			}
-			at, rest = below, after
+		at, _ := v.nearest(p.Field)
+		v.doc.problems = append(v.doc.problems, &Problem{v.doc.file, at.Line, at.Column, p.Field, p.Reason})
+	}
+}
+
+// nearest is the field of that path, or the nearest one around it and false.
+func (v YAML) nearest(path string) (YAML, bool) {
+	for path != "" {
+		name, after := path, ""
+		if cut := strings.IndexAny(path[1:], ".["); cut >= 0 {
+			name, after = path[:cut+1], strings.TrimPrefix(path[cut+1:], ".")
 		}
-		v.doc.problems = append(v.doc.problems, &Problem{v.doc.file, at.Line, p.Field, p.Reason})
+		below, ok := v.below(name)
+		if !ok {
+			return v, false
+		}
+		v, path = below, after
+	}
+	return v, true
+}
+
+// locate is Locate for an error whose text begins with the field that it is about, as
+// "keys[1].public: ...", and with fields below that. Where the file has no such field, the
+// error says where it is missing by itself.
+func (v YAML) locate(err error) error {
+	p := &Problem{File: v.doc.file, Reason: err.Error()}
+	for {
+		field, reason, cut := strings.Cut(p.Reason, ": ")
+		at, is := v.nearest(field)
+		if !cut || !is || field == "" {
+			return Problems{p}
+		}
+		if p.Field != "" && field[0] != '[' {
+			p.Field += "."
+		}
+		p.Field += field
+		p.Line, p.Column, p.Reason, v = at.Line, at.Column, reason, at
 	}
 }
 
 // below is the field or entry of that name, such as "rates" or "[1]".
 func (v YAML) below(name string) (YAML, bool) {
-	quiet := YAML{doc: &written{}, node: v.node, Line: v.Line}
+	quiet := YAML{doc: &written{}, node: v.node, Line: v.Line, Column: v.Column}
 	var number int
 	if _, err := fmt.Sscanf(name, "[%d]", &number); err == nil {
 		if items := quiet.Items(); number < len(items) {
@@ -215,7 +254,8 @@ func (v YAML) Fields() *YAMLFields {
 		v.Fail("expected fields (name: value), found %s", v.Found())
 	}
 	for _, pair := range pairs {
-		field := YAML{v.doc, pair.Value, tokenLine(pair.Key.GetToken(), v.Line), v.Path}
+		field := v.at(pair.Key.GetToken())
+		field.node = pair.Value
 		name, ok := (YAML{node: pair.Key}).Plain()
 		if !ok {
 			field.Fail("expected a plain field name; anchors, merges and tags are not supported")
@@ -241,7 +281,7 @@ func (f *YAMLFields) Optional(name string) (YAML, bool) {
 	} else if !v.Missing() {
 		return v, true
 	}
-	missing := YAML{doc: f.doc, Line: f.Line, Path: name}
+	missing := YAML{doc: f.doc, Line: f.Line, Column: f.Column, Path: name}
 	if f.Path != "" {
 		missing.Path = f.Path + "." + name
 	}
@@ -286,10 +326,11 @@ func (v YAML) Items() []YAML {
 	}
 	items := make([]YAML, len(list.Values))
 	for i, n := range list.Values {
-		items[i] = YAML{v.doc, n, v.Line, fmt.Sprintf("%s[%d]", v.Path, i)}
+		items[i] = v
 		if n != nil {
-			items[i].Line = tokenLine(n.GetToken(), v.Line)
+			items[i] = v.at(first(n))
 		}
+		items[i].node, items[i].Path = n, fmt.Sprintf("%s[%d]", v.Path, i)
 		if n == nil || n.Type() == ast.NullType {
 			items[i].node = nil
 			items[i].Fail("an empty entry; fill or remove it")

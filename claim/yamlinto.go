@@ -10,14 +10,21 @@ import (
 )
 
 // DecodeYAML reads a file into structs with yaml tags, as strictly as ReadYAML. Whatever
-// decodes itself from text does.
-func DecodeYAML(file string, data []byte, most int, expected string, into any) error {
+// decodes itself from text does. check says what else is wrong with what was read, with the
+// field first, as "keys[1].public: ..."; nil: nothing is.
+func DecodeYAML(file string, data []byte, most int, expected string, into any, check func() error) error {
 	top, err := ReadYAML(file, data, most, expected)
 	if err != nil {
 		return err
 	}
 	top.into(reflect.ValueOf(into).Elem())
-	return top.Err()
+	if err := top.Err(); err != nil || check == nil {
+		return err
+	}
+	if err := check(); err != nil {
+		return top.locate(err)
+	}
+	return nil
 }
 
 func (v YAML) into(to reflect.Value) {
@@ -69,7 +76,7 @@ func (v YAML) into(to reflect.Value) {
 	}
 	text, ok := v.Plain()
 	if !ok {
-		v.Fail("expected one value, found %s", v.Found())
+		v.Fail("expected %s, found %s", wanted(to), v.Found())
 		return
 	}
 	if err := setText(to, text); err != nil {
@@ -80,7 +87,22 @@ func (v YAML) into(to reflect.Value) {
 // dates are the forms in which a time may be written.
 var dates = [...]string{time.RFC3339Nano, time.DateTime, time.DateOnly}
 
+// wanted is what a file is to have for a value.
+func wanted(to reflect.Value) string {
+	switch to.Interface().(type) {
+	case time.Time:
+		return "a time such as 2026-04-01T07:00:00Z"
+	case time.Duration:
+		return "a duration such as 500ms, 15m or 36h"
+	}
+	if to.Kind() == reflect.Int {
+		return "a whole number"
+	}
+	return "one value"
+}
+
 func setText(to reflect.Value, text string) error {
+	wrong := func() error { return fmt.Errorf("%.40q: expected %s", text, wanted(to)) }
 	switch into := to.Addr().Interface().(type) {
 	case *time.Time:
 		for _, layout := range dates {
@@ -89,11 +111,11 @@ func setText(to reflect.Value, text string) error {
 				return nil
 			}
 		}
-		return fmt.Errorf("%.40q: expected a time such as 2026-04-01T07:00:00Z", text)
+		return wrong()
 	case *time.Duration:
 		d, err := time.ParseDuration(text)
 		if err != nil {
-			return fmt.Errorf("%.40q: expected a duration such as 500ms, 15m or 1h30m", text)
+			return wrong()
 		}
 		*into = d
 		return nil
@@ -107,7 +129,7 @@ func setText(to reflect.Value, text string) error {
 	case reflect.Int:
 		n, err := strconv.Atoi(strings.ReplaceAll(text, "_", ""))
 		if err != nil {
-			return fmt.Errorf("%.40q: expected a whole number", text)
+			return wrong()
 		}
 		to.SetInt(int64(n))
 		return nil

@@ -88,7 +88,7 @@ func (p *reader) contract(f claim.YAML) {
 		"begin":    p.instant(&c.Begin), "end": p.instant(&c.End),
 		"notice_days": number(&c.NoticeDays), "firm_until": p.instant(&c.FirmUntil),
 		"legal_digest": func(f claim.YAML) {
-			if s, ok := scalar(f); ok {
+			if s, ok := scalar(f, "a digest, sha256: and 64 hexadecimal digits"); ok {
 				if err := c.LegalDigest.UnmarshalText([]byte(s)); err != nil {
 					f.Fail("%v", err)
 				}
@@ -182,7 +182,7 @@ func (p *reader) zoneRules(f claim.YAML, z *ZoneRules) {
 // offset reads +01:00 or -09:30, with seconds where there are some.
 func offset(into *int) func(claim.YAML) {
 	return func(f claim.YAML) {
-		s, ok := scalar(f)
+		s, ok := scalar(f, "an offset such as +01:00")
 		if !ok {
 			return
 		}
@@ -198,7 +198,7 @@ func offset(into *int) func(claim.YAML) {
 
 func (p *reader) instant(into *time.Time) func(claim.YAML) {
 	return func(f claim.YAML) {
-		if s, ok := scalar(f); ok {
+		if s, ok := scalar(f, "a date such as 2026-05-01"); ok {
 			t, err := parseInstant(s, p.loc)
 			if err != nil {
 				f.Fail("%v", err)
@@ -210,7 +210,7 @@ func (p *reader) instant(into *time.Time) func(claim.YAML) {
 
 func text(into *string) func(claim.YAML) {
 	return func(f claim.YAML) {
-		if s, ok := scalar(f); ok {
+		if s, ok := scalar(f, "one text"); ok {
 			*into = s
 		}
 	}
@@ -238,7 +238,7 @@ func optional[T any](into **T, read func(claim.YAML, *T)) func(claim.YAML) {
 
 func number[T int | int64](into *T) func(claim.YAML) {
 	return func(f claim.YAML) {
-		s, ok := scalar(f)
+		s, ok := scalar(f, "a whole number such as 72_000")
 		if !ok {
 			return
 		}
@@ -258,7 +258,7 @@ func truth(into *bool) func(claim.YAML) {
 
 func price(into *Decimal) func(claim.YAML) {
 	return func(f claim.YAML) {
-		if s, ok := scalar(f); ok {
+		if s, ok := scalar(f, "a number such as 3.95"); ok {
 			d, err := ParseDecimal(s)
 			if err != nil {
 				f.Fail("%v", err)
@@ -271,7 +271,7 @@ func price(into *Decimal) func(claim.YAML) {
 // share reads 0.97 or 97%.
 func share(into *Decimal) func(claim.YAML) {
 	return func(f claim.YAML) {
-		s, ok := scalar(f)
+		s, ok := scalar(f, "a share such as 97% or 0.97")
 		if !ok {
 			return
 		}
@@ -281,7 +281,7 @@ func share(into *Decimal) func(claim.YAML) {
 			d, err = d.hundredth()
 		}
 		if err != nil {
-			f.Fail("%v", err)
+			f.Fail("%.40q: expected a share such as 97%% or 0.97", s)
 			return
 		}
 		*into = d
@@ -291,7 +291,7 @@ func share(into *Decimal) func(claim.YAML) {
 // seconds reads 15m, 4h, 1h30m or a whole number of days such as 2d.
 func seconds(into *int64) func(claim.YAML) {
 	return func(f claim.YAML) {
-		s, ok := scalar(f)
+		s, ok := scalar(f, "a span of time such as 15m, 4h or 2d")
 		if !ok {
 			return
 		}

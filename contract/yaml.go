@@ -24,11 +24,12 @@ func fields(f claim.YAML, groups ...known) {
 	m.Done()
 }
 
-// scalar is the text of a plain value, as it stands in the file.
-func scalar(f claim.YAML) (string, bool) {
+// scalar is the text of a plain value, as it stands in the file. expected says what it is
+// to be, to who gives a list or fields.
+func scalar(f claim.YAML, expected string) (string, bool) {
 	text, ok := f.Plain()
 	if !ok && !f.Missing() {
-		f.Fail("expected a value, found %s", f.Found())
+		f.Fail("expected %s, found %s", expected, f.Found())
 	}
 	return strings.TrimRight(text, "\n"), ok
 }

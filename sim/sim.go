@@ -215,8 +215,8 @@ func (s *Sim) Now(context.Context) (time.Time, error) {
 }
 
 // Asked is the last time at which all fabrics and the nodes were looked at, whoever did;
-// zero: some never were.
-func (s *Sim) Asked(context.Context) (at time.Time, err error) {
+// zero: some never were. Who is there nobody can tell without a socket.
+func (s *Sim) Asked(context.Context) (at time.Time, there bool, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	at = s.askedNodes
@@ -225,7 +225,7 @@ func (s *Sim) Asked(context.Context) (at time.Time, err error) {
 			at = asked
 		}
 	}
-	return at, nil
+	return at, true, nil
 }
 
 // Advance lets time pass until to, and everything happen that falls in between.

@@ -158,8 +158,11 @@ func (s *Site) inventoryChange(su *SU, inv *SUInventory) string {
 	switch {
 	case inv.Kind != su.Kind:
 		return fmt.Sprintf("SU %s: kind %s would become %s%s, or give the pod a new id", su.ID, su.Kind, inv.Kind, way)
-	case len(inv.Nodes) != len(su.Nodes):
-		return fmt.Sprintf("SU %s: %d nodes would become %d%s, or add the nodes in a pod of their own", su.ID, len(su.Nodes), len(inv.Nodes), way)
+	}
+	if text := s.membersChange(su, inv); text != "" {
+		return text
+	}
+	switch {
 	case inv.Spares != su.Spares:
 		return fmt.Sprintf("SU %s: %d spares would become %d%s: existing leases count on them", su.ID, su.Spares, inv.Spares, way)
 	}
@@ -173,6 +176,45 @@ func (s *Site) inventoryChange(su *SU, inv *SUInventory) string {
 		}
 	}
 	return fmt.Sprintf("SU %s: its links, switches or firmware would change%s", su.ID, way)
+}
+
+// membersChange says which nodes an SU would gain or lose, and what to do; "" where it is
+// the same ones. Nodes are numbered by leaf port, spares are the last of them, and leases
+// count on both: an SU stays as its first import made it.
+func (s *Site) membersChange(su *SU, inv *SUInventory) string {
+	was := map[string]bool{}
+	for _, n := range su.Nodes {
+		was[s.HostOf(n)] = true
+	}
+	var more, less []string
+	for i := range inv.Nodes {
+		name := inv.Nodes[i].Host
+		if name == "" {
+			name = inv.Nodes[i].ID
+		}
+		if was[name] {
+			delete(was, name)
+			continue
+		}
+		more = append(more, fmt.Sprintf("%s (leaf port %d)", name, inv.Nodes[i].NICs[0].Port))
+	}
+	for _, n := range su.Nodes {
+		if was[s.HostOf(n)] {
+			less = append(less, s.HostOf(n))
+		}
+	}
+	if len(more)+len(less) == 0 {
+		return ""
+	}
+	text := fmt.Sprintf("SU %s: %d nodes would become %d", su.ID, len(su.Nodes), len(inv.Nodes))
+	if len(more) > 0 {
+		text += fmt.Sprintf("; new in it: %s: none can be added to an SU that was imported, as its nodes and spares are numbered by leaf port: leave them out of this file (site import --hosts names those that stay), and the rest of it is imported; to have them in, import this file into a new folder, before anything is leased, or cable them to leaves of their own, which are an SU of their own",
+			few(more))
+	}
+	if len(less) > 0 {
+		text += fmt.Sprintf("; not in the file: %s: an import takes nothing away: put them back, or, where the file was discovered, discover again when they are on", few(less))
+	}
+	return text
 }
 
 // headerChanges lists what differs between a site and a newer header.

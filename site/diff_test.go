@@ -131,7 +131,7 @@ func TestDiffEdits(t *testing.T) {
 		{"other domains", "    chassis: 8-GPU H100 liquid-cooled 4U\n", "    chassis: 8-GPU H100 liquid-cooled 4U\n    nvlink-racks: true\n", `! site tiny: kind H100: nvlink-racks is "false" and would become "true"`},
 		{"other spares", "  spares-per-su: 1", "  spares-per-su: 2", "! SU a1-su01: 1 spares would become 2"},
 		{"smaller SU", "{id: c1, fabric: roce, kind: H200, nodes: 16, sus: 2}", "{id: c1, fabric: roce, kind: H200, nodes: 15}",
-			"! SU c1-su02: 8 nodes would become 7"},
+			"! SU c1-su02: 8 nodes would become 7; not in the file: c1-su02-n08: an import takes nothing away: put them back"},
 		{"other family", "{id: ib, family: infiniband}", "{id: ib, family: roce}", `! site tiny: fabric ib is "infiniband" and would become "roce"`},
 		{"other kind", "{id: c1, fabric: roce, kind: H200", "{id: c1, fabric: roce, kind: H100", "! SU c1-su01: kind H200 would become H100"},
 		{"other fabric", "{id: c1, fabric: roce", "{id: c1, fabric: ib", "! site tiny: fabric of pod c1 is \"roce\""},
@@ -167,6 +167,31 @@ func TestDiffEdits(t *testing.T) {
 				t.Errorf("Extend: %v", err)
 			}
 		})
+	}
+}
+
+// A node that was off at the first discovery can't be added to its SU later, nor does an SU
+// lose one that is off at the second: the refusal names them, and without them nothing is.
+func TestDiffNamesTheNodesOfAnSU(t *testing.T) {
+	text := strings.Replace(tinyYAML(t), "totals:", "#", 1)
+	with := func(hosts string) *site.Template {
+		return parse(t, strings.Replace(text, "{id: c1, fabric: roce, kind: H200, nodes: 16, sus: 2}", "{id: c1, fabric: roce, kind: H200, hosts: ["+hosts+"]}", 1))
+	}
+	s, err := with(`"g[1-2,4-5]", "g[11-14]"`).Build()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for hosts, want := range map[string]string{
+		`"g[1-2,4-5]", "g[11-14]"`:             "no change",
+		`"g[1-2,4-5]", "g[11-14]", "g[21-24]"`: "+ 1 SUs with 4 nodes, 32 GPUs: c1-su03",
+		`"g[1-5]", "g[11-14]"`:                 "! SU c1-su01: 4 nodes would become 5; new in it: g3 (leaf port 3): none can be added to an SU that was imported",
+		`"g[1-2,4]", "g[11-14]"`:               "! SU c1-su01: 4 nodes would become 3; not in the file: g5: an import takes nothing away",
+		`"g[1-4]", "g[11-14]"`:                 "! SU c1-su01: 4 nodes would become 4; new in it: g3 (leaf port 3): ",
+	} {
+		c := diff(t, s, with(hosts))
+		if !strings.Contains(c.String(), want) || strings.HasPrefix(want, "!") != (c.Err() != nil) {
+			t.Errorf("%s:\ngot  %s\nwant %s", hosts, c.String(), want)
+		}
 	}
 }
 

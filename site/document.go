@@ -45,13 +45,16 @@ func openDocument(file string, data []byte) (value, error) {
 }
 
 // text reads a scalar of 1 to maxText printable characters.
-func (v value) text() string {
+func (v value) text() string { return v.textOf("text") }
+
+// textOf is text of a value that means something, which is what was expected.
+func (v value) textOf(expected string) string {
 	if v.Missing() {
 		return ""
 	}
 	text, ok := v.Plain()
 	if !ok {
-		v.Fail("expected text, found %s", v.Found())
+		v.Fail("expected %s, found %s", expected, v.Found())
 		return ""
 	}
 	if text == "" || len(text) > maxText {
@@ -111,7 +114,8 @@ func (v value) date() time.Time {
 	if v.Missing() {
 		return never
 	}
-	text := v.text()
+	const expected = "a date such as 2026-04-01 (midnight UTC) or 2026-04-01T07:00:00Z"
+	text := v.textOf(expected)
 	if text == "" {
 		return never
 	}
@@ -125,7 +129,7 @@ func (v value) date() time.Time {
 			return t
 		}
 	}
-	v.Fail("%.40q: expected a date such as 2026-04-01 (midnight UTC) or 2026-04-01T07:00:00Z", text)
+	v.Fail("%.40q: expected %s", text, expected)
 	return never
 }
 
@@ -134,7 +138,8 @@ func (v value) duration() time.Duration {
 	if v.Missing() {
 		return 0
 	}
-	text := v.text()
+	const expected = "a duration such as 15m, 1h30m or 14d"
+	text := v.textOf(expected)
 	if text == "" {
 		return 0
 	}
@@ -145,7 +150,7 @@ func (v value) duration() time.Duration {
 	}
 	d, err := time.ParseDuration(text)
 	if err != nil {
-		v.Fail("%.40q: expected a duration such as 15m, 1h30m or 14d", text)
+		v.Fail("%.40q: expected %s", text, expected)
 		return 0
 	}
 	return d

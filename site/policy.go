@@ -3,6 +3,7 @@ package site
 import (
 	"encoding/json"
 	"fmt"
+	"strings"
 	"time"
 )
 
@@ -156,18 +157,30 @@ func (p *Policy) settings() []setting {
 	}
 }
 
-func (s setting) check() error {
+// short is a duration as a person writes it: 24h, and not 24h0m0s.
+func short(d time.Duration) string {
+	text := d.String()
+	if strings.HasSuffix(text, "m0s") {
+		text = strings.TrimSuffix(text, "0s")
+	}
+	if strings.HasSuffix(text, "h0m") {
+		text = strings.TrimSuffix(text, "0m")
+	}
+	return text
+}
+
+// wrong says why a field is out of its range, or "".
+func (s setting) wrong() string {
 	if s.duration != nil {
 		if d := *s.duration; d < time.Duration(s.low)*time.Second || d > time.Duration(s.high)*time.Second {
-			return fmt.Errorf("policy %s: %s is out of range: expected %s to %s", s.name, d,
-				time.Duration(s.low)*time.Second, time.Duration(s.high)*time.Second)
+			return fmt.Sprintf("%s is out of range: expected %s to %s", short(d), short(time.Duration(s.low)*time.Second), short(time.Duration(s.high)*time.Second))
 		}
-		return nil
+		return ""
 	}
 	if n := int64(*s.count); n < s.low || n > s.high {
-		return fmt.Errorf("policy %s: %d is out of range: expected %d to %d", s.name, n, s.low, s.high)
+		return fmt.Sprintf("%d is out of range: expected %d to %d", n, s.low, s.high)
 	}
-	return nil
+	return ""
 }
 
 func (s setting) String() string {
@@ -188,19 +201,27 @@ func (p Policy) Rows() [][2]string {
 
 // Check returns an error that names the first field out of its range.
 func (p Policy) Check() error {
+	if name, reason := p.wrong(); reason != "" {
+		return fmt.Errorf("policy %s: %s", name, reason)
+	}
+	return nil
+}
+
+// wrong names the first field that can't be, and says why; "" and "" where none is.
+func (p Policy) wrong() (name, reason string) {
 	for _, s := range p.settings() {
-		if err := s.check(); err != nil {
-			return err
+		if reason := s.wrong(); reason != "" {
+			return s.name, reason
 		}
 	}
 	if p.Poll > p.IsolationWindow {
-		return fmt.Errorf("policy poll: %s is longer than the isolation window %s: every verdict would turn unknown between looks; poll more often",
-			p.Poll, p.IsolationWindow)
+		return "poll", fmt.Sprintf("%s is longer than the isolation window %s: every verdict would turn unknown between looks; poll more often",
+			short(p.Poll), short(p.IsolationWindow))
 	}
 	if p.Tenants.Least > p.Tenants.Valid {
-		return fmt.Errorf("policy tenant-quote-least: %s is longer than tenant-quote-valid, %s: no tenant could ask for a quote", p.Tenants.Least, p.Tenants.Valid)
+		return "tenant-quote-least", fmt.Sprintf("%s is longer than tenant-quote-valid, %s: no tenant could ask for a quote", short(p.Tenants.Least), short(p.Tenants.Valid))
 	}
-	return nil
+	return "", ""
 }
 
 // MarshalJSON writes one flat object, durations as text.

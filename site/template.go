@@ -35,6 +35,8 @@ type reader struct {
 	kinds, fabrics, phases, halls, pods names
 	podAt                               []value // where each pod is in the file
 	hostLine                            map[string]int
+
+	shapeless bool // the shape is faulty: what follows from it is not judged
 }
 
 // names are the ids of one sort of thing: id -> number, in file order.
@@ -152,13 +154,18 @@ func (r *reader) shape(m mapping) {
 	before := m.Failed()
 	for _, b := range s.bounds() {
 		v, ok := m.optional(b.name)
+		so := m.Failed()
 		if ok {
 			*b.value = v.number(b.low, b.high)
 		} else if *b.value == 0 && b.low > 0 {
 			m.required(b.name)
 		}
+		if m.Failed() > so { // what follows from it is not to be complained about
+			*b.value = b.high
+		}
 	}
 	m.Done()
+	r.shapeless = m.Missing() || m.Failed() > before
 	if m.Missing() || m.Failed() > before {
 		return
 	}
@@ -171,9 +178,7 @@ func (r *reader) policy(top mapping) {
 	p := &r.t.header.Policy
 	*p = DefaultPolicy()
 	v, ok := top.optional("policy")
-	if !ok {
-		v.Line = top.Line
-	} else {
+	if ok {
 		m := v.mapping()
 		before := m.Failed()
 		for _, s := range p.settings() {
@@ -186,8 +191,8 @@ func (r *reader) policy(top mapping) {
 			} else {
 				*s.count = f.number(int(s.low), int(s.high))
 			}
-			if err := s.check(); err != nil && f.Failed() == before {
-				f.Fail("%v", err)
+			if reason := s.wrong(); reason != "" && f.Failed() == before {
+				f.Fail("%s", reason)
 			}
 		}
 		m.Done()
@@ -195,8 +200,9 @@ func (r *reader) policy(top mapping) {
 			return
 		}
 	}
-	if err := p.Check(); err != nil {
-		v.Fail("%v", err)
+	if name, reason := p.wrong(); reason != "" {
+		f, _ := v.mapping().optional(name)
+		f.Fail("%s", reason)
 	}
 	if nodes := r.t.header.Shape.SUNodes; nodes > 0 && p.SparesPerSU >= nodes {
 		v.Fail("spares-per-su: %d spares of %d nodes an SU leave nothing to sell; use fewer", p.SparesPerSU, nodes)
@@ -291,6 +297,7 @@ func (r *reader) hall(m mapping) {
 
 func (r *reader) pod(m mapping, hall int) {
 	h := &r.t.header
+	before := m.Failed()
 	pod := Pod{ID: r.pods.add(m), Hall: hall}
 	if pod.ID != "" {
 		if err := checkPodID(pod.ID); err != nil {
@@ -323,7 +330,7 @@ func (r *reader) pod(m mapping, hall int) {
 				stated.Fail("%d SUs, but %d lists of host names; correct one of the two", n, len(plan.hosts))
 			}
 		}
-	} else if h.Shape.SUNodes > 0 && plan.nodes > 0 {
+	} else if h.Shape.SUNodes > 0 && plan.nodes > 0 && !r.shapeless && m.Failed() == before {
 		sus := plan.sus(h.Shape)
 		if last := plan.suNodes(h.Shape, sus-1); last <= h.Policy.SparesPerSU {
 			nodes.Fail("%d nodes make %d SUs, the last of %d nodes, which its %d spares use up; change the count", plan.nodes, sus, last, h.Policy.SparesPerSU)
@@ -352,6 +359,7 @@ func (r *reader) checkTotals(top mapping) {
 		return
 	}
 	m := v.mapping()
+	sound := m.Failed() == 0 // else the sums follow from what was complained about
 	for _, total := range []struct {
 		name string
 		is   func() int
@@ -366,7 +374,7 @@ func (r *reader) checkTotals(top mapping) {
 		if !ok || r.t.header.Shape.SUNodes < 1 {
 			continue
 		}
-		if stated := f.number(0, MaxNodes*GPUs); stated != total.is() {
+		if stated := f.number(0, MaxNodes*GPUs); sound && stated != total.is() {
 			f.Fail("%d, but the halls add up to %d; correct one of the two", stated, total.is())
 		}
 	}

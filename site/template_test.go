@@ -69,6 +69,11 @@ func TestTemplateRefuses(t *testing.T) {
 		{"policy not a duration", "  sweep: 168h", "  sweep: often", "policy.sweep", "expected a duration"},
 		{"policy unknown", "  spares-per-su: 1", "  isolaton-window: 15m", "policy.isolaton-window", "unknown field"},
 		{"second document", "  spares-per-su: 1", "  spares-per-su: 1\n---\nsite: x", "", "second document"},
+		{"list for a duration", "poll: 10m", "poll: [10m]", "policy.poll", "expected a duration such as 15m, 1h30m or 14d, found a list"},
+		{"duration out of range", "poll: 10m", "poll: -10m", "policy.poll", "-10m is out of range: expected 1s to 24h"},
+		{"duration with a unit that is none", "poll: 10m", "poll: 10 minutes", "policy.poll", "\"10 minutes\": expected a duration such as 15m, 1h30m or 14d"},
+		{"durations at odds", "poll: 10m", "poll: 20h", "policy.poll", "20h is longer than the isolation window 15m: "},
+		{"fields for a date", "in-service: 2026-05-25", "in-service: {a: b}", "phases[1].in-service", "expected a date such as 2026-04-01 (midnight UTC) or 2026-04-01T07:00:00Z, found fields"},
 		{"no YAML", "seed: tiny-2026", "seed: [tiny", "", "not YAML"},
 		{"override of no node", "policy:", "nodes: [{id: a1-su09-n01, serial: X}]\npolicy:", "", "the site has no such node"},
 		{"override of nothing", "policy:", "nodes: [{id: a1-su01-n01}]\npolicy:", "", "says nothing"},
@@ -114,8 +119,11 @@ func TestTemplateRefuses(t *testing.T) {
 			if !found {
 				t.Errorf("want line %d-%d, %s: %s; got\n%v", first, last, c.field, c.text, err)
 			}
-			if !strings.HasPrefix(err.Error(), fmt.Sprintf("tiny.yaml:%d: ", problems[0].Line)) {
-				t.Errorf("the error does not begin with file and line: %v", err)
+			if strings.HasPrefix(c.field, "shape.") && len(problems) > 2 {
+				t.Errorf("what follows from the shape is complained about as well: %v", err)
+			}
+			if !strings.HasPrefix(err.Error(), fmt.Sprintf("tiny.yaml:%d:%d: ", problems[0].Line, problems[0].Column)) {
+				t.Errorf("the error does not begin with file, line and column: %v", err)
 			}
 			if _, again := site.ParseTemplate("tiny.yaml", []byte(bad)); again.Error() != err.Error() {
 				t.Errorf("another error at the second time:\n%v\n%v", err, again)

@@ -288,10 +288,10 @@ func (d remoteSim) Advance(ctx context.Context, to time.Time) error {
 	return d.c.call(ctx, "sim/advance", moment{At: to}, &struct{}{})
 }
 
-func (d remoteSim) Asked(ctx context.Context) (time.Time, error) {
+func (d remoteSim) Asked(ctx context.Context) (at time.Time, there bool, err error) {
 	var m moment
-	err := d.c.call(ctx, "sim/asked", struct{}{}, &m)
-	return m.At, err
+	err = d.c.call(ctx, "sim/asked", struct{}{}, &m)
+	return m.At, m.OK, err
 }
 
 func (d remoteSim) NextEvent(ctx context.Context) (time.Time, bool, error) {

@@ -29,7 +29,9 @@ func Listen(socket string) (net.Listener, error) {
 
 // Serve answers calls until the listener is closed, and then returns nil.
 func Serve(l net.Listener, d Drivers) error {
-	server := &http.Server{Handler: Handler(d), ReadHeaderTimeout: 10 * time.Second}
+	var open connections
+	d.Sim = beside(d.Sim, &open)
+	server := &http.Server{Handler: Handler(d), ReadHeaderTimeout: 10 * time.Second, ConnState: open.note}
 	err := server.Serve(l)
 	_ = server.Close()
 	if errors.Is(err, net.ErrClosed) || errors.Is(err, http.ErrServerClosed) {
@@ -182,8 +184,8 @@ func serveSim(mux *http.ServeMux, c Control) {
 	})
 	asJSON(mux, "sim/advance", func(ctx context.Context, to moment) (struct{}, error) { return struct{}{}, c.Advance(ctx, to.At) })
 	asJSON(mux, "sim/asked", func(ctx context.Context, _ struct{}) (moment, error) {
-		at, err := c.Asked(ctx)
-		return moment{at, true}, err
+		at, there, err := c.Asked(ctx)
+		return moment{at, there}, err
 	})
 	asJSON(mux, "sim/next", func(ctx context.Context, _ struct{}) (moment, error) {
 		at, ok, err := c.NextEvent(ctx)

@@ -41,7 +41,9 @@ type Control interface {
 	Now(ctx context.Context) (time.Time, error)
 	Advance(ctx context.Context, to time.Time) error
 	// Asked is the last time at which all fabrics and the nodes were looked at; zero: never.
-	Asked(ctx context.Context) (time.Time, error)
+	// There reports whether somebody else than who asks may still look: over a socket, whether
+	// another connection is open. A process that has ended has none, and one that is busy keeps it.
+	Asked(ctx context.Context) (at time.Time, there bool, err error)
 	NextEvent(ctx context.Context) (at time.Time, ok bool, err error)
 	// Inject lets a fault happen, which the simulator describes.
 	Inject(ctx context.Context, at time.Time, fault json.RawMessage) error

@@ -34,11 +34,13 @@ Example:
 const advanceStep = 10 * time.Minute
 
 // followed is how long somebody who looks at the devices is waited for after each step:
-// not long who may have no look due yet, and long, once, who has fallen behind. Two steps
-// that nobody looked between are longer than a read-back counts for.
+// not long who may have no look due yet, and long, once, who has fallen behind: as long as
+// it takes on a busy machine where its process is still there. Two steps that nobody looked
+// between are longer than a read-back counts for.
 const (
 	followed  = 250 * time.Millisecond
 	outOfStep = 10 * time.Second
+	hung      = 5 * time.Minute
 )
 
 // maxAdvance is the most that passes with one command.
@@ -68,7 +70,7 @@ func (c *advanceCommand) Run(ctx context.Context) error {
 	step := time.Duration(min(c.Speed*float64(time.Second), float64(advanceStep))) // at most a second's
 	beat := time.NewTicker(time.Duration(float64(step) / c.Speed))
 	defer beat.Stop()
-	asked, err := devices.Sim.Asked(ctx)
+	asked, _, err := devices.Sim.Asked(ctx)
 	looks := err == nil && now.Sub(asked) <= 2*advanceStep // somebody follows
 	for err == nil && now.Before(until) {
 		if now = now.Add(step); now.After(until) {
@@ -101,14 +103,14 @@ func (c *advanceCommand) Run(ctx context.Context) error {
 // control plane on a busy machine misses none. It returns false when nobody looks.
 func (c *advanceCommand) follow(ctx context.Context, devices wire.Control, now time.Time) (looks bool, err error) {
 	for begun := time.Now(); ; time.Sleep(5 * time.Millisecond) {
-		asked, err := devices.Asked(ctx)
+		asked, there, err := devices.Asked(ctx)
 		waited := time.Since(begun)
 		switch {
 		case err != nil || ctx.Err() != nil:
 			return false, errors.Join(err, ctx.Err())
 		case !asked.Before(now), waited > followed && now.Sub(asked) < advanceStep:
 			return true, nil
-		case waited > outOfStep:
+		case waited > outOfStep && !there, waited > hung:
 			say(remarks, "bulkhead: nobody has looked at the devices since %s: time passes without, and is a silence to a control plane that comes back", asked.UTC().Format(time.RFC3339))
 			return false, nil
 		}

@@ -93,10 +93,10 @@ func command(args []string, stderr io.Writer) (code int) {
 		}
 	}()
 	var g grammar
-	parser, err := kong.New(&g, kong.Name("bulkhead"), kong.Writers(stdout, stderr),
+	parser, err := kong.New(&g, append(flagValues(), kong.Name("bulkhead"), kong.Writers(stdout, stderr),
 		kong.Exit(func(code int) { panic(leave(code)) }),
 		kong.Description("Leases slices of a GPU supercluster and proves that nothing leaks between them. Exit codes: 0 done, 1 refused or failed, 2 the command line is wrong."),
-		kong.ConfigureHelp(kong.HelpOptions{Compact: true, NoExpandSubcommands: true}))
+		kong.ConfigureHelp(kong.HelpOptions{Compact: true, NoExpandSubcommands: true}))...)
 	if err != nil {
 		panic(err)
 	}

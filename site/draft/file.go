@@ -20,6 +20,7 @@ func (d *Draft) SiteFile(o Options) ([]byte, error) {
 	if o.Family == "" && slices.ContainsFunc(d.Fabrics, func(f Fabric) bool { return f.Family == "" }) {
 		d.Remark("The file does not say what its fabrics are made of: RoCE is taken, --family infiniband says otherwise.")
 	}
+	d.gaps()
 	h, err := d.header(o)
 	if err != nil {
 		return nil, err
@@ -66,6 +67,35 @@ func (d *Draft) SiteFile(o Options) ([]byte, error) {
 		return nil, fmt.Errorf("%s: it does not make a site: %w", d.From, err)
 	}
 	return data, nil
+}
+
+// gaps remarks on leaf ports without a node between those of nodes: what was only off when
+// the site was discovered can't be added to its unit once that is imported.
+func (d *Draft) gaps() {
+	var first Unit
+	units, ports := 0, 0
+	for _, h := range d.Halls {
+		for _, p := range h.Pods {
+			for _, u := range p.Units {
+				if len(u.At) == 0 {
+					continue
+				}
+				if units++; units == 1 {
+					first = u
+				}
+				ports += u.At[len(u.At)-1] - len(u.At)
+			}
+		}
+	}
+	if units == 0 {
+		return
+	}
+	at := 1
+	for slices.Contains(first.At, at) {
+		at++
+	}
+	d.Remark("free leaf ports between those of nodes: %d, in %d of the scalable units, the first port %d in the unit of %s: a node that was only off can't be added to its unit later, so import when all are on",
+		ports, units, at, first.Hosts[0])
 }
 
 // maxNotes is how many notes a site file repeats: all of them are printed.

@@ -24,6 +24,9 @@ func YAML(file string, read draft.Reader, o draft.Options) (*draft.Draft, error)
 	if err != nil {
 		return nil, err
 	}
+	if form := draft.OtherForm(data, "slurm-yaml"); form != "" {
+		return nil, fileLine{file, 1}.fail("%s", form)
+	}
 	top, err := claim.ReadYAML(file, data, maxYAML, "a list of topologies")
 	if err != nil {
 		return nil, err
@@ -113,9 +116,6 @@ type topology struct {
 // so that a mistake in one that is not asked for is told as well.
 func choose(top claim.YAML, wanted string) (*topology, error) {
 	if _, ok := top.Plain(); ok {
-		if form := confForm(top); form != "" {
-			return nil, refuse(top, "%s", form)
-		}
 		return nil, refuse(top, "expected a list of topologies")
 	}
 	var all []*topology
@@ -149,16 +149,6 @@ func choose(top claim.YAML, wanted string) (*topology, error) {
 		return all[0], nil
 	}
 	return nil, refuse(top, "%d topologies and none with cluster_default: true: say which one to read: %s", len(all), strings.Join(names, ", "))
-}
-
-// confForm tells a topology.conf, which YAML takes for one long text.
-func confForm(top claim.YAML) string {
-	text, _ := top.Plain()
-	lower := strings.ToLower(text)
-	if strings.HasPrefix(lower, "switchname=") || strings.HasPrefix(lower, "blockname=") || strings.HasPrefix(lower, "blocksizes=") {
-		return "it seems to be a topology.conf: import it with --format slurm-conf"
-	}
-	return ""
 }
 
 func readTopology(v claim.YAML) *topology {

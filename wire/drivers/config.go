@@ -68,15 +68,15 @@ func (f *Config) section(i int) (section, error) {
 		}
 	}
 	if len(found) != 1 {
-		return section{}, fmt.Errorf("%s: fabrics[%d] (%s): %d drivers are configured: expected one of %s", f.path, i, f.Fabrics[i].ID, len(found), kinds[2:])
+		return section{}, fmt.Errorf("fabrics[%d]: %d drivers are configured for %q: expected one of %s", i, len(found), f.Fabrics[i].ID, kinds[2:])
 	}
 	if m := f.Fabrics[i].Management; m != nil {
 		if err := m.check(); err != nil {
-			return section{}, fmt.Errorf("%s: fabrics[%d].%w", f.path, i, err)
+			return section{}, fmt.Errorf("fabrics[%d].%w", i, err)
 		}
 	}
 	if err := found[0].check(); err != nil {
-		return section{}, fmt.Errorf("%s: fabrics[%d].%s: %w", f.path, i, found[0].kind, err)
+		return section{}, fmt.Errorf("fabrics[%d].%s: %w", i, found[0].kind, err)
 	}
 	return found[0], nil
 }
@@ -103,28 +103,33 @@ func Read(path string) (*Config, error) {
 		return nil, err
 	}
 	f := &Config{path: path}
-	if err := claim.DecodeYAML(path, data, custody.Small, "socket, site and fabrics", f); err != nil {
+	if err := claim.DecodeYAML(path, data, custody.Small, "socket, site and fabrics", f, f.check); err != nil {
 		return nil, err
 	}
+	return f, nil
+}
+
+// check refuses what makes no sense, without touching anything that the file names.
+func (f *Config) check() error {
 	switch {
 	case f.Socket == "":
-		return nil, fmt.Errorf("%s: socket: expected the path of the unix socket to serve on", path)
+		return errors.New("socket: expected the path of the unix socket to serve on")
 	case len(f.Site) == 0:
-		return nil, fmt.Errorf("%s: site: expected the site files that were imported, in that order", path)
+		return errors.New("site: expected the site files that were imported, in that order")
 	case len(f.Fabrics) == 0:
-		return nil, fmt.Errorf("%s: fabrics: expected a list, each with an id and one kind of driver", path)
+		return errors.New("fabrics: expected a list, each with an id and one kind of driver")
 	}
 	seen := map[string]bool{}
 	for i := range f.Fabrics {
 		if seen[f.Fabrics[i].ID] {
-			return nil, fmt.Errorf("%s: fabrics[%d]: %q is configured twice", path, i, f.Fabrics[i].ID)
+			return fmt.Errorf("fabrics[%d]: %q is configured twice", i, f.Fabrics[i].ID)
 		}
 		seen[f.Fabrics[i].ID] = true
 		if _, err := f.section(i); err != nil {
-			return nil, err
+			return err
 		}
 	}
-	return f, nil
+	return nil
 }
 
 // inventory is a site as a process of drivers knows it.
@@ -227,7 +232,7 @@ func (f *Config) Prepare(ctx context.Context) (all []Prepared, err error) {
 	for i := range f.Fabrics {
 		s, bad := f.section(i)
 		if bad != nil {
-			return nil, bad
+			return nil, fmt.Errorf("%s: %w", f.path, bad)
 		}
 		did := []string{"nothing to prepare for " + s.kind}
 		if s.prepare != nil {

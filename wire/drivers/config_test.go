@@ -14,13 +14,13 @@ func TestBadFilesAreRefused(t *testing.T) {
 	const opensm = `opensm: {options: o, partitions: p, sms: ["0x12"], umad: /dev/umad0, console-port: 10000}`
 	file := func(fabrics string) string { return "socket: s\nsite: [site.yaml]\nfabrics: [" + fabrics + "]\n" }
 	for text, want := range map[string]string{
-		"":                           ":1: empty: expected socket, site and fabrics",
+		"":                           ":1:1: empty: expected socket, site and fabrics",
 		"fabrics: []\n":              "socket: expected",
 		"socket: s\n":                "site: expected",
 		"socket: s\nsite: [x]\n":     "fabrics: expected",
-		file("{id: a, opensim: {}}"): "drivers.yaml:3: fabrics[0].opensim: unknown field: expected one of evpn, id",
-		file("{id: a}"):              "fabrics[0] (a): 0 drivers are configured: expected one of opensm, evpn",
-		file("{id: a, " + evpn + ", " + opensm + "}"):                                 "fabrics[0] (a): 2 drivers",
+		file("{id: a, opensim: {}}"): "drivers.yaml:3:19: fabrics[0].opensim: unknown field: expected one of evpn, id",
+		file("{id: a}"):              "drivers.yaml:3:11: fabrics[0]: 0 drivers are configured for \"a\": expected one of opensm, evpn",
+		file("{id: a, " + evpn + ", " + opensm + "}"):                                 "fabrics[0]: 2 drivers are configured for \"a\"",
 		file("{id: a, " + evpn + "}, {id: a, " + evpn + "}"):                          `fabrics[1]: "a" is configured twice`,
 		file("{id: a, evpn: {agents: leaves}}"):                                       "fabrics[0].evpn: expected either reflectors",
 		file("{id: a, evpn: {agents: leaves, reflectors: 2, bound: 1ms}}"):            "bound: 1ms: expected 100ms to 1h0m0s",

@@ -243,6 +243,60 @@ func TestPortNames(t *testing.T) {
 	}
 }
 
+// A port that is no rail is noted once for all hosts of a leaf, with the selector that
+// leaves it out and what becomes of it.
+func TestPortsThatAreNoRails(t *testing.T) {
+	p := straight()
+	list, read := p.files("json")
+	var names []string
+	for r := range 7 {
+		names = append(names, p.nic(r))
+	}
+	rails, err := draft.Select(strings.Join(names, ","))
+	if err != nil {
+		t.Fatal(err)
+	}
+	d, err := DraftLLDP(list, read, draft.Options{RailPorts: rails})
+	if err != nil || d.Fabrics[0].Rails != 7 {
+		t.Fatalf("%v, %v", d, err)
+	}
+	d.Notes = slices.DeleteFunc(d.Notes, func(n draft.Note) bool { return !strings.Contains(n.Reason, "is left out (") })
+	if len(d.Notes) != 2 {
+		t.Fatalf("%v: expected a note for each of two leaves", d.Notes)
+	}
+	want := p.nic(7) + ", at leaf leaf08, is left out (gpu1, gpu2, gpu3, gpu4): --rails " + rails.String() + " does not name it; a site has no rail for storage"
+	if at := d.Notes[0]; !strings.HasPrefix(at.Reason, want) || at.File != "leaf08.dump" || at.Line == 0 || !strings.Contains(at.Reason, "nothing is leased, written or proven there") {
+		t.Errorf("%v\nwant %s", at, want)
+	}
+}
+
+// A file that is named and not there costs its leaf; a list may have spaces in it.
+func TestFilesThatAreNotThere(t *testing.T) {
+	list, files := straight().files("json")
+	read := func(name string) ([]byte, error) {
+		switch name {
+		case "leaves.txt":
+			return []byte("# leaves\n" + strings.ReplaceAll(list, ",", "\n") + "\n\n leaf99 = gone.dump\n"), nil
+		case "gone.dump":
+			return nil, errors.New("open gone.dump: no such file or directory")
+		}
+		return files(name)
+	}
+	for given, want := range map[string]string{
+		"@leaves.txt":           "leaves.txt:19: gone.dump: no such file or directory: the leaf is left out",
+		list + ",l=gone.dump":   "gone.dump: no such file or directory: the leaf is left out",
+		"l=gone.dump , " + list: "gone.dump: no such file or directory: the leaf is left out",
+	} {
+		d, err := DraftLLDP(given, read, draft.Options{})
+		if err != nil || len(d.Halls[0].Pods[0].Units) != 2 || !slices.ContainsFunc(d.Notes, func(n draft.Note) bool { return n.String() == want }) {
+			t.Errorf("%.40s: %v, %v\nwant %s", given, d, err, want)
+		}
+	}
+	if _, err := DraftLLDP("l=gone.dump", read, draft.Options{}); err == nil || !strings.Contains(err.Error(), "gone.dump: no such file or directory") {
+		t.Errorf("%v", err)
+	}
+}
+
 // A host that a site can't have is left out by file and line, and the others stay; a port
 // that says no MAC costs all their identities.
 func TestDraftLeavesOut(t *testing.T) {

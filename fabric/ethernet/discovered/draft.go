@@ -45,7 +45,14 @@ func draftOf(files, program string, read draft.Reader, decode func(name, file st
 	for _, e := range list {
 		data, err := read(e.file)
 		if err != nil {
-			return nil, err
+			why := strings.TrimPrefix(err.Error(), "open "+e.file+": ")
+			err = &Error{e.file, 0, "", why}
+			if e.line > 0 {
+				err = &Error{e.list, e.line, e.file, why}
+			}
+			refused = cmp.Or(refused, err)
+			f.leftOut(err)
+			continue
 		}
 		name := e.leaf
 		if name == "" && program == "lldpctl" {
@@ -54,10 +61,7 @@ func draftOf(files, program string, read draft.Reader, decode func(name, file st
 		l, err := decode(name, e.file, data)
 		if err != nil {
 			refused = cmp.Or(refused, err)
-			var at *Error
-			if errors.As(err, &at) {
-				f.notes = append(f.notes, draft.Note{File: at.File, Line: at.Line, Reason: strings.TrimPrefix(at.Where+": ", ": ") + at.What + ": the leaf is left out"})
-			}
+			f.leftOut(err)
 			continue
 		}
 		if other, twice := names[l.Name]; twice {
@@ -78,7 +82,19 @@ func draftOf(files, program string, read draft.Reader, decode func(name, file st
 	return d, nil
 }
 
-type entry struct{ leaf, file string }
+// leftOut notes a leaf of whose file nothing can be taken.
+func (f *fabricFiles) leftOut(err error) {
+	var at *Error
+	if errors.As(err, &at) {
+		f.notes = append(f.notes, draft.Note{File: at.File, Line: at.Line, Reason: strings.TrimPrefix(at.Where+": ", ": ") + at.What + ": the leaf is left out"})
+	}
+}
+
+type entry struct {
+	leaf, file string
+	list       string // that names it, and its line there; 0: the command line does
+	line       int
+}
 
 func entries(files string, read draft.Reader) (out []entry, err error) {
 	parts := strings.Split(files, ",")
@@ -98,13 +114,18 @@ func entries(files string, read draft.Reader) (out []entry, err error) {
 		if !named {
 			leaf, file = "", p
 		}
+		leaf, file = strings.TrimSpace(leaf), strings.TrimSpace(file)
 		if listed != "" && !path.IsAbs(file) {
 			file = path.Join(path.Dir(listed), file)
 		}
 		if file == "" || len(out) == maxLeaves {
 			return nil, &Error{cmp.Or(listed, files), i + 1, "", fmt.Sprintf("expected LEAF=FILE, at most %d of them", maxLeaves)}
 		}
-		out = append(out, entry{leaf, file})
+		e := entry{leaf: leaf, file: file}
+		if listed != "" {
+			e.list, e.line = listed, i+1
+		}
+		out = append(out, e)
 	}
 	if len(out) == 0 {
 		return nil, &Error{cmp.Or(listed, files), 0, "", "no files: expected LEAF=FILE, ..."}

@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"regexp"
 	"strings"
+
+	"bulkhead/site/draft"
 )
 
 // LLDP reads one leaf's dump of either form. name is the leaf's: a dump does not
@@ -27,6 +29,9 @@ func LLDP(name, file string, data []byte) (*Leaf, error) {
 	case bytes.Contains(trimmed[:min(len(trimmed), 4096)], []byte("RemoteDevice")), bytes.HasPrefix(trimmed, []byte("Capability codes")):
 		return nil, &Error{file, 1, "", "it seems to be a table (show lldp table): " + rightLLDP}
 	default:
+		if form := draft.OtherForm(data, "lldp"); form != "" {
+			return nil, &Error{file, 1, "", form + "; here " + rightLLDP}
+		}
 		return nil, &Error{file, 1, "", fmt.Sprintf("begins with %.20q: %s", trimmed, rightLLDP)}
 	}
 	if err != nil {

@@ -16,6 +16,9 @@ import (
 // name that the file says. Of the tables it reads, none must be there but PORT:
 // what is missing says nothing. Tables that it does not know are left alone.
 func SONiC(name, file string, data []byte) (*Leaf, error) {
+	if form := draft.OtherForm(data, "sonic"); form != "" {
+		return nil, &Error{file, 1, "", form + "; here " + rightSONiC}
+	}
 	switch begin := bytes.TrimLeft(data, " \t\r\n\xef\xbb\xbf"); {
 	case bytes.HasPrefix(begin, []byte("<")):
 		return nil, &Error{file, 1, "", "it seems to be a minigraph.xml: sonic-cfggen -m minigraph.xml --print-data makes the form that is expected"}

@@ -14,21 +14,41 @@ import (
 
 var elsewhere = regexp.MustCompile(`(?i)stor|nas\d|mgmt|manage|front|service|login`)
 
+// leftPort is a port that is no rail, and of which adapter, of however many hosts.
+type leftPort struct {
+	nic  string
+	leaf *Leaf
+	why  string
+}
+
+type leftOut struct {
+	leftPort
+	line  int // of the first
+	hosts []string
+}
+
 // rails keeps of every host the ports that are rails, and returns how many a node has:
 // what gives the most ports in all, at most eight.
 func (f *fabricFiles) rails(hosts []*host) int {
 	ports := map[int]int{}
+	out := map[leftPort]*leftOut{}
+	var order []*leftOut
 	for _, h := range hosts {
 		before := len(h.rails)
 		leave := func(i int, why string) {
 			r := h.rails[i]
-			f.note(r.leaf, r.link.Line, "%s of host %s, at leaf %s, is left out: %s", cmp.Or(r.link.NIC, "port "+r.link.Port), h.name, r.leaf.Name, why)
+			key := leftPort{cmp.Or(r.link.NIC, "a port"), r.leaf, why}
+			if out[key] == nil {
+				out[key] = &leftOut{leftPort: key, line: r.link.Line}
+				order = append(order, out[key])
+			}
+			out[key].hosts = append(out[key].hosts, h.name)
 			h.rails = slices.Delete(h.rails, i, i+1)
 		}
 		for i := len(h.rails) - 1; i >= 0; i-- {
 			switch r := h.rails[i]; {
 			case !f.o.RailPorts.Has(r.link.NIC):
-				leave(i, "--rails does not name it")
+				leave(i, fmt.Sprintf("--rails %s does not name it", f.o.RailPorts))
 			case f.o.RailPorts.All() && elsewhere.MatchString(r.leaf.Name) && !elsewhere.MatchString(h.rails[0].leaf.Name):
 				leave(i, "its switch seems to be no leaf of the compute fabric; --rails says which ports are meant")
 			}
@@ -37,6 +57,15 @@ func (f *fabricFiles) rails(hosts []*host) int {
 			leave(len(h.rails)-1, fmt.Sprintf("the host has %d ports, and a node at most %d rails; --rails says which ports are meant", before, site.Rails))
 		}
 		ports[len(h.rails)] += len(h.rails)
+	}
+	for _, l := range order {
+		const most = 4
+		hosts := strings.Join(l.hosts[:min(most, len(l.hosts))], ", ")
+		if more := len(l.hosts) - most; more > 0 {
+			hosts += fmt.Sprintf(" and %d more", more)
+		}
+		f.note(l.leaf, l.line, "%s, at leaf %s, is left out (%s): %s; a site has no rail for storage (it is reached over the frontend), so this port stays as it is: nothing is leased, written or proven there",
+			l.nic, l.leaf.Name, hosts, l.why)
 	}
 	count := 0
 	for n := 1; n <= site.Rails; n++ {

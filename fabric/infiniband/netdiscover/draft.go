@@ -41,30 +41,15 @@ func Draft(files string, read draft.Reader, o draft.Options) (*draft.Draft, erro
 		if !named {
 			fabric, file = "ib", part
 		}
-		text, err := read(file)
-		if err != nil {
-			return nil, err
+		err := one(file, fabric, read, given, d, o)
+		if err == nil {
+			bases = append(bases, path.Base(file))
+			continue
 		}
-		var t *Topology
-		if isPorts(text) {
-			t, err = ports(file, text)
-		} else {
-			t, err = parse(file, text, true)
-		}
-		if err != nil {
-			return nil, err
-		}
-		given.apply(t)
-		t.mend(d)
-		bases = append(bases, path.Base(file))
-		s := reading{t: t, d: d, o: o, fabric: fabric}
-		if err := s.draft(); err != nil {
-			refused = cmp.Or(refused, err)
-			var at *Error
-			if errors.As(err, &at) {
-				d.Note(at.File, at.Line, "%s: fabric %s is left out", at.What, fabric)
-			}
-		}
+		refused = cmp.Or(refused, err)
+		at := &Error{file, 0, strings.TrimPrefix(err.Error(), "open "+file+": ")}
+		errors.As(err, &at)
+		d.Note(at.File, at.Line, "%s: fabric %s is left out", at.What, fabric)
 	}
 	if len(d.Fabrics) == 0 {
 		return nil, refused
@@ -75,11 +60,36 @@ func Draft(files string, read draft.Reader, o draft.Options) (*draft.Draft, erro
 	return d, nil
 }
 
+// one drafts one subnet.
+func one(file, fabric string, read draft.Reader, given names, d *draft.Draft, o draft.Options) error {
+	text, err := read(file)
+	if err != nil {
+		return err
+	}
+	var t *Topology
+	if isPorts(text) {
+		t, err = ports(file, text)
+	} else {
+		t, err = parse(file, text, true)
+	}
+	if err != nil {
+		return err
+	}
+	t.complete(text)
+	given.apply(t)
+	t.mend(d)
+	s := reading{t: t, d: d, o: o, fabric: fabric}
+	return s.draft()
+}
+
 // mend leaves out what a lenient reading passed over and cables that can't be, with a
 // note each.
 func (t *Topology) mend(d *draft.Draft) {
 	for _, f := range t.faults {
 		d.Note(f.File, f.Line, "%s: passed over", f.What)
+	}
+	if t.early != nil {
+		t.early.note(t, d)
 	}
 	bad := map[*Link]bool{}
 	t.check(func(f *Error, at *Link) {
@@ -135,6 +145,9 @@ func (s *reading) note(line int, format string, args ...any) {
 func (s *reading) draft() error {
 	t := s.t
 	if !slices.ContainsFunc(t.Nodes, func(n *Node) bool { return n.Kind == Switch }) {
+		if t.early.ends() {
+			return &Error{t.File, t.early.last, t.early.String()}
+		}
 		return &Error{t.File, t.Nodes[0].Line, "no switch in it: hosts are cabled to each other, and a site has a leaf switch for every rail: run ibnetdiscover on a host of the subnet that the switches are in"}
 	}
 	before := len(s.d.Notes)
@@ -191,6 +204,9 @@ func (s *reading) none(what string, before int) error {
 		last := notes[len(notes)-1]
 		line = last.Line
 		what += fmt.Sprintf("; the last reason of %d: %s", len(notes), last.Reason)
+	}
+	if s.t.early.ends() {
+		line, what = s.t.early.last, s.t.early.String()+". As it is, "+what
 	}
 	return &Error{s.t.File, line, what}
 }

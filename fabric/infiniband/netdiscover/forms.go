@@ -6,6 +6,8 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
+
+	"bulkhead/site/draft"
 )
 
 // recognise says which other form a text has, and which command makes the right
@@ -22,14 +24,15 @@ func recognise(text []byte) string {
 			return "it seems to be a list of nodes (ibnetdiscover -l, ibhosts or ibswitches), which has no cables: " + right
 		case strings.HasPrefix(line, "CA: ") || strings.HasPrefix(line, "Switch: ") || strings.HasPrefix(line, "Switch 0x") || strings.Contains(line, "==("):
 			return "it seems to be the output of iblinkinfo: " + right
-		case line[0] == '{':
+		case line[0] == '{' && draft.OtherForm(text, "ibnetdiscover") == "":
 			return "it seems to be JSON: " + right
 		case line[0] == '<':
 			return "it seems to be XML: " + right
-		case strings.HasPrefix(strings.ToLower(line), "switchname=") || strings.HasPrefix(strings.ToLower(line), "blockname="):
-			return "it seems to be Slurm's topology.conf: import it with --format slurm-conf, or " + right
 		case strings.Contains(line, "ALL=") || strings.HasPrefix(line, "Default="):
 			return "it seems to be OpenSM's partitions.conf: bulkhead drivers takeover shows what that comes to; here " + right
+		}
+		if form := draft.OtherForm(text, "ibnetdiscover"); form != "" {
+			return form + "; here " + right
 		}
 		return ""
 	}
@@ -102,6 +105,9 @@ func ports(file string, text []byte) (*Topology, error) {
 		l := Link{Line: number, Port: port, Peer: peer, PeerKind: kinds[m[7]], PeerPort: peerPort, PeerName: m[12]}
 		if n.Kind != Switch {
 			l.PortGUID = own
+		}
+		if l.PeerKind != Switch {
+			l.PeerPortGUID = peer
 		}
 		n.Links = append(n.Links, l)
 	}

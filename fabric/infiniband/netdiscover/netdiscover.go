@@ -84,6 +84,7 @@ type Topology struct {
 
 	byGUID map[uint64]*Node
 	faults []*Error // lines that were passed over, by a lenient reading
+	early  *early   // what a lenient reading found missing, or nil
 }
 
 // Node returns a node by its GUID, or nil.
@@ -162,7 +163,7 @@ func parse(file string, text []byte, lenient bool) (*Topology, error) {
 		}
 	}
 	if p.head != (header{}) {
-		if err := p.fail("the file ends after the head of a node: it is cut off"); !p.pass(err, false) {
+		if err := p.fail(cutOff); !p.pass(err, false) {
 			return nil, err
 		}
 	}
@@ -170,7 +171,8 @@ func parse(file string, text []byte, lenient bool) (*Topology, error) {
 		return nil, p.t.faults[0]
 	}
 	if len(p.t.Nodes) == 0 {
-		return nil, p.fail("no Switch, Ca or Rt line: expected the output of ibnetdiscover without --list or --ports")
+		p.line = max(1, p.line)
+		return nil, p.fail("no Switch, Ca or Rt line in it: expected what ibnetdiscover prints: run ibnetdiscover > FILE")
 	}
 	return p.t, nil
 }

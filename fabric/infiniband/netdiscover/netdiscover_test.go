@@ -252,7 +252,11 @@ func TestDraftLeavesOut(t *testing.T) {
 func FuzzParse(f *testing.F) {
 	f.Add(odd(f))
 	f.Add([]byte(subnet(2, nil)))
+	f.Add([]byte(subnet(2, nil)[:1500]))
 	f.Fuzz(func(t *testing.T, text []byte) {
+		if d, err := drafted(string(text)); err == nil {
+			_, _ = d.SiteFile(draft.Options{Name: "s", InService: inService})
+		}
 		top, err := Parse("f", text)
 		if err != nil {
 			var at *Error
@@ -266,9 +270,6 @@ func FuzzParse(f *testing.F) {
 			if n.GUID == 0 || top.Node(n.GUID) != n || n.Ports < 1 {
 				t.Fatalf("%+v", n)
 			}
-		}
-		if d, err := drafted(string(text)); err == nil {
-			_, _ = d.SiteFile(draft.Options{Name: "s", InService: inService})
 		}
 	})
 }
@@ -316,6 +317,10 @@ func TestSubnetsAsTheyAre(t *testing.T) {
 		}
 		if _, err := d.SiteFile(draft.Options{Name: "s", InService: inService}); err != nil {
 			t.Errorf("%s: %v", name, err)
+		}
+		says := "free leaf ports between those of nodes: 1, in 1 of the scalable units, the first port 2 in the unit of node1: a node that was only off can't be added"
+		if strings.Contains(fmt.Sprint(d.Remarks), says) != strings.HasSuffix(c.want, "[1 3]") {
+			t.Errorf("%s: %v", name, d.Remarks)
 		}
 	}
 }
@@ -390,6 +395,31 @@ func TestOtherForms(t *testing.T) {
 		if _, err := drafted(text); err == nil || !strings.Contains(err.Error(), says) {
 			t.Errorf("%q: %v, expected %s", text, err, says)
 		}
+	}
+}
+
+// Of several subnets one whose file is not there, or is another program's, is left out.
+func TestASubnetIsLeftOut(t *testing.T) {
+	read := func(name string) ([]byte, error) {
+		switch name {
+		case "east":
+			return []byte(subnet(2, nil)), nil
+		case "json":
+			return []byte("{}"), nil
+		}
+		return nil, errors.New("open gone: no such file or directory")
+	}
+	for files, want := range map[string]string{
+		"a=east,b=gone": "gone: no such file or directory: fabric b is left out",
+		"b=json,a=east": "json:1: it seems to be JSON: expected what ibnetdiscover prints without options: run ibnetdiscover > FILE: fabric b is left out",
+	} {
+		d, err := Draft(files, read, draft.Options{})
+		if err != nil || len(d.Fabrics) != 1 || d.Fabrics[0].Name != "a" || d.From != "east (ibnetdiscover)" || len(d.Notes) != 1 || d.Notes[0].String() != want {
+			t.Errorf("%s: %v, %v", files, d, err)
+		}
+	}
+	if _, err := Draft("b=gone", read, draft.Options{}); err == nil || !strings.HasPrefix(err.Error(), "open gone: ") {
+		t.Errorf("%v", err)
 	}
 }
 

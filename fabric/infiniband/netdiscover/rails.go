@@ -11,6 +11,11 @@ import (
 	"bulkhead/site/draft"
 )
 
+// leftPort is what becomes of the port of an adapter that is no rail. Who is in the subnet
+// and not in the inventory is a stranger to the posture (opensm.Edge.Census).
+const leftPort = "a site has no rail for storage (it is reached over the frontend), so its switch port stays as it is: nothing is leased, written or proven there, " +
+	"and while it is in one subnet with the rails the posture names it and nothing is handed over: give it a subnet of its own"
+
 // rails keeps of every host the ports that are rails and returns how many a node has:
 // what gives the most ports in all, at most eight. Others are noted, together
 // where they have one name.
@@ -71,14 +76,23 @@ func (s *reading) rails(hosts []*host) int {
 			h.rails = slices.Delete(h.rails, worst, worst+1)
 		}
 	}
+	selected := ""
+	if !s.o.RailPorts.All() {
+		selected = fmt.Sprintf("the selector is --rails %s; ", s.o.RailPorts)
+	}
 	for _, key := range order {
 		l := out[key]
-		s.note(l.line, "%s (%s)", l.why, few(l.hosts))
+		s.note(l.line, "%s (%s); %s%s", l.why, few(l.hosts), selected, leftPort)
 	}
 	ports := map[int]int{}
+	lost := s.t.early.lost()
 	for _, h := range hosts {
-		if len(h.rails) <= site.Rails {
-			ports[len(h.rails)] += len(h.rails)
+		n := len(h.rails)
+		if more := n + lost[strings.ToLower(h.name)]; more <= site.Rails && s.o.RailPorts.All() {
+			n = more
+		}
+		if n <= site.Rails {
+			ports[n] += n
 		}
 	}
 	count := 0

@@ -136,8 +136,8 @@ type verdicts struct {
 // A port whose link is not active, or whose own leaf does not send it what is for its LID, is
 // not counted against those that do not reach it: its adapter has a hand in both.
 //
-// Cost: the blocks that were not read yet, and for each leaf as many hops as its partitions
-// have members, about 0.1 µs each.
+// Cost: the blocks that were not read yet, and for each leaf as many flows as its partitions
+// have members, about 0.2 µs each (BenchmarkFollow): 8 ms where 40,000 ports are in one.
 func (r *reach) follow(ctx context.Context, f *smp.Forwarding, leaves []uint64, patience time.Duration) (v verdicts, err error) {
 	v = verdicts{unreached: map[uint64][]infiniband.Unreached{}, silent: map[uint64]string{}}
 	parts := r.partitions()

@@ -14,7 +14,14 @@ type Forwarding struct {
 	client *Client
 	fabric *Fabric
 	keys   Keys
-	tables map[*Node][]*block // by block number; nil: not read
+	tables map[*Node]*table
+}
+
+// table is what is known of one switch's.
+type table struct {
+	top    uint16   // the greatest LID that the switch sends on
+	blocks []*block // by number; nil: not read
+	active []bool   // by port: its link is
 }
 
 type block struct {
@@ -24,7 +31,7 @@ type block struct {
 
 // Forwarding begins to follow packets through a fabric that was swept.
 func (c *Client) Forwarding(f *Fabric, keys Keys) *Forwarding {
-	return &Forwarding{client: c, fabric: f, keys: keys, tables: map[*Node][]*block{}}
+	return &Forwarding{client: c, fabric: f, keys: keys, tables: map[*Node]*table{}}
 }
 
 // Flow is packets that are at a switch, for a LID that a host's port has.
@@ -89,14 +96,13 @@ func (f *Forwarding) read(ctx context.Context, flows []Flow, at []*Node, open []
 	}
 	var ask []question
 	for _, i := range open {
-		number, table := int(flows[i].LID/mad.LIDsABlock), f.tables[at[i]]
-		if number >= len(table) {
-			table = append(table, make([]*block, number+1-len(table))...)
-			f.tables[at[i]] = table
+		number, t := int(flows[i].LID/mad.LIDsABlock), f.of(at[i])
+		if number >= len(t.blocks) {
+			t.blocks = append(t.blocks, make([]*block, number+1-len(t.blocks))...)
 		}
-		if table[number] == nil {
-			table[number] = &block{err: ErrNoAnswer}
-			ask = append(ask, question{at[i], number, table[number]})
+		if t.blocks[number] == nil {
+			t.blocks[number] = &block{err: ErrNoAnswer}
+			ask = append(ask, question{at[i], number, t.blocks[number]})
 		}
 	}
 	return f.client.Batch(ctx, len(ask), func(i int) Request {
@@ -107,29 +113,48 @@ func (f *Forwarding) read(ctx context.Context, flows []Flow, at []*Node, open []
 	})
 }
 
+// of is a switch's table, as much as is known of it.
+func (f *Forwarding) of(n *Node) *table {
+	t := f.tables[n]
+	if t == nil {
+		t = &table{top: mad.ParseSwitchInfo(&n.SwitchInfo).LinearFDBTop}
+		for _, p := range n.Ports { // a switch's port i is at i
+			t.active = append(t.active, p.PortInfo().State == mad.PortActive)
+		}
+		f.tables[n] = t
+	}
+	return t
+}
+
 // step takes a flow from one switch to the next; nil: it ends, as out says.
 func (f *Forwarding) step(flow Flow, n *Node, out *Outcome) *Node {
-	b := f.tables[n][flow.LID/mad.LIDsABlock]
+	t := f.tables[n]
+	b := t.blocks[flow.LID/mad.LIDsABlock]
 	if b.err != nil {
 		*out = Outcome{At: End{Node: n.GUID}, Err: fmt.Errorf("switch 0x%016x does not say where it sends LID %d: %w", n.GUID, flow.LID, b.err)}
 		return nil
 	}
 	number := b.ports[flow.LID%mad.LIDsABlock]
-	if flow.LID > mad.ParseSwitchInfo(&n.SwitchInfo).LinearFDBTop || number == mad.NoPort || number == 0 || int(number) >= len(n.Ports) {
+	if flow.LID > t.top || number == mad.NoPort || number == 0 || int(number) >= len(n.Ports) {
 		*out = Outcome{At: End{Node: n.GUID}}
 		return nil
 	}
-	p := n.Ports[number] // a switch's port i is at i
+	p := n.Ports[number]
 	*out = Outcome{At: End{n.GUID, number}}
-	switch behind := f.fabric.byGUID[p.Neighbour.Node]; {
+	switch {
 	case !p.Read:
 		out.Err = fmt.Errorf("switch 0x%016x does not say how its port %d is", n.GUID, number)
-	case p.PortInfo().State != mad.PortActive:
+		return nil
+	case !t.active[number]:
+		return nil
 	case p.Neighbour == flow.To:
 		*out = Outcome{Arrives: true}
+		return nil
+	}
+	switch behind := f.fabric.byGUID[p.Neighbour.Node]; {
 	case behind == nil:
 		out.Err = fmt.Errorf("nobody answers behind port %d of switch 0x%016x", number, n.GUID)
-	case behind.IsSwitch():
+	case f.tables[behind] != nil || behind.IsSwitch():
 		return behind
 	}
 	return nil

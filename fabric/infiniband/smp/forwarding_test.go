@@ -116,3 +116,76 @@ func TestBlocksAreReadOnce(t *testing.T) {
 		t.Error("a block is not an attribute")
 	}
 }
+
+// wide is a fabric of leaves of 32 hosts below 16 spines, one partition of all, with every
+// table read.
+func wide(leaves int) (*Forwarding, []Flow) {
+	const hosts, spines, firstSpine = 32, 16, 1 << 40
+	f := &Fabric{byGUID: map[uint64]*Node{}}
+	info := mad.SwitchInfo{LinearFDBTop: 0xbfff}
+	active := (&mad.PortInfo{State: mad.PortActive, PhysState: mad.PhysLinkUp}).Encode()
+	add := func(guid uint64, ports int) *Node {
+		who := mad.NodeInfo{Type: mad.Switch, NodeGUID: guid, NumPorts: uint8(ports)}
+		n := &Node{GUID: guid, Info: who.Encode(), SwitchInfo: info.Encode()}
+		for i := range ports + 1 {
+			n.Ports = append(n.Ports, &Port{Number: uint8(i), Info: active, Read: true})
+		}
+		f.byGUID[guid] = n
+		return n
+	}
+	leaf := func(i int) uint64 { return uint64(i+1) << 16 }
+	for i := range leaves {
+		add(leaf(i), hosts+spines)
+	}
+	w := &Forwarding{fabric: f, tables: map[*Node]*table{}}
+	blocks := (leaves*hosts + mad.LIDsABlock) / mad.LIDsABlock
+	fill := func(n *Node, port func(lid int) byte) {
+		for b := range blocks {
+			var data mad.Data
+			for i := range data {
+				data[i] = port(b*mad.LIDsABlock + i)
+			}
+			w.of(n).blocks = append(w.of(n).blocks, &block{ports: data})
+		}
+	}
+	for s := range spines {
+		// A switch has 254 ports at most: more leaves than that share one here, which is as much work.
+		n := add(firstSpine+uint64(s), 254)
+		fill(n, func(lid int) byte { return byte(1 + lid/hosts%254) })
+	}
+	var flows []Flow
+	for i := range leaves {
+		n := f.byGUID[leaf(i)]
+		fill(n, func(lid int) byte {
+			if lid/hosts == i {
+				return byte(1 + lid%hosts)
+			}
+			return byte(1 + hosts + lid%spines)
+		})
+		for h := range hosts {
+			end := End{leaf(i) + 1 + uint64(h), 1}
+			n.Ports[1+h].Neighbour = end
+			flows = append(flows, Flow{leaf(0), uint16(i*hosts + h), end})
+		}
+		for s := range spines {
+			n.Ports[1+hosts+s].Neighbour = End{firstSpine + uint64(s), uint8(1 + i%254)}
+			f.byGUID[firstSpine+uint64(s)].Ports[1+i%254].Neighbour = End{leaf(i), uint8(1 + hosts + s)}
+		}
+	}
+	return w, flows
+}
+
+// From one leaf to all 8,128 ports of a partition: what a look at a leaf costs beside its
+// packets.
+func BenchmarkFollow(b *testing.B) {
+	w, flows := wide(254)
+	w.client = &Client{}
+	b.ReportAllocs()
+	for b.Loop() {
+		out, err := w.Follow(b.Context(), flows)
+		if err != nil || !out[len(out)-1].Arrives || !out[0].Arrives {
+			b.Fatal(err, out[len(out)-1])
+		}
+	}
+	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N*len(flows)), "ns/flow")
+}
