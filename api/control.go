@@ -66,7 +66,7 @@ func (s *service) ShowPlan(ctx context.Context, _ *connect.Request[v1.ShowPlanRe
 	for _, c := range plan.Commands {
 		out.Commands = append(out.Commands, fmt.Sprintf("%T", c))
 	}
-	out.Guards, out.Fences = plan.Guards, plan.Fences
+	out.Guards, out.Fences, out.Differs = plan.Guards, plan.Fences, plan.Differs
 	s.plane.View(func(b *book.State) {
 		for i, w := range plan.Lockdowns {
 			if i == maxSteps {

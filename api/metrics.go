@@ -14,7 +14,7 @@ type metrics struct {
 	plane *run.Plane
 
 	entries, nodes, slots, drifted, unread, brake, paused, swaps, silent *prometheus.Desc
-	budget, answered, waiting, readOnly                                  *prometheus.Desc
+	budget, answered, waiting, readOnly, unmended, differs, age          *prometheus.Desc
 }
 
 func newMetrics(p *run.Plane) *metrics {
@@ -22,15 +22,18 @@ func newMetrics(p *run.Plane) *metrics {
 		return prometheus.NewDesc("bulkhead_"+name, help, labels, nil)
 	}
 	return &metrics{
-		plane:   p,
-		entries: d("ledger_entries", "Entries in the ledger."),
-		nodes:   d("nodes", "Nodes by state.", "state"),
-		slots:   d("slots", "Slots of leases in force: promised, and delivered.", "what"),
-		drifted: d("ports_drifted", "Ports whose read-back shows a violation."),
-		unread:  d("leaves_unread", "Leaves that can't be read for longer than the window."),
-		brake:   d("brake_engaged", "1 while the brake is engaged."),
-		paused:  d("loop_paused", "Pauses in force."),
-		swaps:   d("replacements_open", "Replacements that were proposed and not made yet."),
+		plane:    p,
+		entries:  d("ledger_entries", "Entries in the ledger."),
+		nodes:    d("nodes", "Nodes by state.", "state"),
+		slots:    d("slots", "Slots of leases in force: promised, and delivered.", "what"),
+		drifted:  d("ports_drifted", "Ports whose read-back shows a violation."),
+		unmended: d("ports_unmended", "Ports that were written and read back as before, and do so still."),
+		differs:  d("leaf_differences", "What of leaves' configurations is not as desired although no check fails by it: plan show names each."),
+		age:      d("leaf_difference_age_seconds", "For how long the oldest of them has been seen; 0: there is none."),
+		unread:   d("leaves_unread", "Leaves that can't be read for longer than the window."),
+		brake:    d("brake_engaged", "1 while the brake is engaged."),
+		paused:   d("loop_paused", "Pauses in force."),
+		swaps:    d("replacements_open", "Replacements that were proposed and not made yet."),
 
 		budget:   d("brake_budget_left", "How much more one cause may do before the brake is engaged.", "cause", "unit"),
 		answered: d("driver_answer_age_seconds", "How long ago a driver answered last without an error, or for how long it has been asked.", "driver"),
@@ -42,7 +45,7 @@ func newMetrics(p *run.Plane) *metrics {
 
 // Describe implements prometheus.Collector.
 func (m *metrics) Describe(ch chan<- *prometheus.Desc) {
-	for _, d := range []*prometheus.Desc{m.entries, m.nodes, m.slots, m.drifted, m.unread, m.brake, m.paused, m.swaps, m.silent, m.budget, m.answered, m.waiting, m.readOnly} {
+	for _, d := range []*prometheus.Desc{m.entries, m.nodes, m.slots, m.drifted, m.unread, m.brake, m.paused, m.swaps, m.silent, m.budget, m.answered, m.waiting, m.readOnly, m.unmended, m.differs, m.age} {
 		ch <- d
 	}
 }
@@ -91,6 +94,10 @@ func (m *metrics) Collect(ch chan<- prometheus.Metric) {
 		readOnly = 1
 	}
 	gauge(m.readOnly, readOnly)
+	gauge(m.unmended, m.plane.Unmended())
+	differs, oldest := m.plane.Differing()
+	gauge(m.differs, differs)
+	gauge(m.age, int(oldest.Seconds()))
 	for _, d := range m.plane.Drivers() {
 		ch <- prometheus.MustNewConstMetric(m.answered, prometheus.GaugeValue, d.Age.Seconds(), d.Name)
 		ch <- prometheus.MustNewConstMetric(m.waiting, prometheus.GaugeValue, d.Since.Seconds(), d.Name)

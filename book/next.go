@@ -39,6 +39,7 @@ type Plan struct {
 	Fences    []string    // fabrics whose leaves are shown the fence of this term
 	Commands  []Command   // records that need no device: time-outs, the brake
 	Deferred  []string    // what is not done, and why
+	Differs   []string    // what of devices' configurations is not as desired, though no check fails by it: since when
 }
 
 // PortWork sets one edge port's label.
@@ -46,6 +47,8 @@ type PortWork struct {
 	Port  site.Port
 	Label fabric.Label
 	Owner fabric.Owner
+	// Again: it reads as wanted, and is written so that its leaf puts back what differs.
+	Again bool
 }
 
 // Next plans the next steps. It is level-triggered: it looks at what is, not at

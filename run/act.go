@@ -31,7 +31,12 @@ func (p *Plane) plan(s *book.State, now time.Time) book.Plan {
 	}
 	first, again := p.claims(s, now)
 	plan.Fences = append(first, again...)
-	plan.Ports = slices.DeleteFunc(plan.Ports, func(w book.PortWork) bool { return p.seen.stuck[w.Port] })
+	plan.Ports = append(plan.Ports, p.seen.rewrites(s, plan.Ports, now)...)
+	plan.Ports = slices.DeleteFunc(plan.Ports, func(w book.PortWork) bool {
+		same, stayed := p.seen.same[w.Port]
+		return p.seen.stuck[w.Port] || stayed && same == w.Label.Value
+	})
+	plan.Differs = p.seen.told()
 	p.deferSilent(s, &plan)
 	return plan
 }
@@ -147,22 +152,35 @@ func (p *Plane) begin(ctx context.Context, steps []node.Step) error {
 // applyPorts carries out port work, fabric by fabric. What fails stays pending
 // and is planned again.
 func (p *Plane) applyPorts(ctx context.Context, work []book.PortWork) {
-	byFabric := map[string][]fabric.PortRow{}
-	s := p.w.state
-	for _, w := range work {
-		f := s.Site.Fabrics[s.Site.FabricOf(w.Port)]
-		byFabric[f.ID] = append(byFabric[f.ID], fabric.PortRow{Port: w.Port, Row: fabric.Compile(f.Family, w.Label.Value)})
-	}
+	byFabric, again := map[string][]fabric.PortRow{}, map[string][]fabric.PortRow{}
+	s, now := p.w.state, p.config.Clock.Now()
+	p.seen.note(func() {
+		p.seen.changes++
+		for _, w := range work {
+			f := s.Site.Fabrics[s.Site.FabricOf(w.Port)]
+			row := fabric.PortRow{Port: w.Port, Row: fabric.Compile(f.Family, w.Label.Value)}
+			p.seen.give(w.Port, w.Label.Value, now)
+			if w.Again {
+				again[f.ID] = append(again[f.ID], row)
+			} else {
+				byFabric[f.ID] = append(byFabric[f.ID], row)
+			}
+		}
+	})
 	for index, f := range s.Site.Fabrics {
 		rows := byFabric[f.ID]
 		driver := p.devices().Fabrics[f.ID]
-		if len(rows) == 0 || driver == nil {
+		if len(rows)+len(again[f.ID]) == 0 || driver == nil {
 			continue
 		}
 		change, err := driver.Plan(rows, p.seen.tables)
 		if err != nil {
 			p.notApplied(f.ID, rows, err)
 			continue
+		}
+		if len(again[f.ID]) > 0 { // no plan has them: they read as wanted
+			change = fabric.NewChange(f.ID, append(change.Ports, again[f.ID]...))
+			rows = append(rows, again[f.ID]...)
 		}
 		change.Numbering = p.numberings.of(p, index)
 		fence, lane := p.fence(), p.fabricLane(f.ID)
@@ -209,7 +227,7 @@ func (p *Plane) Plan(context.Context) book.Plan {
 		plan.Deferred = append(plan.Deferred, err.Error())
 	}
 	if doubt := p.w.clock.doubt(); doubt != "" && s.Control.Doubt == nil { // no round has recorded it yet
-		plan = book.Plan{Lockdowns: plan.Lockdowns, Ports: plan.Ports, Deferred: append(plan.Deferred, book.DeferredInDoubt(doubt))}
+		plan = book.Plan{Lockdowns: plan.Lockdowns, Ports: plan.Ports, Deferred: append(plan.Deferred, book.DeferredInDoubt(doubt)), Differs: plan.Differs}
 	}
 	if unheard := p.nodesAwaited(s); unheard != "" {
 		plan.Deferred = append(plan.Deferred, unheard)

@@ -17,6 +17,7 @@ type look struct {
 	index    int // of the fabric
 	driver   fabric.Driver
 	scope    fabric.Scope
+	changes  uint64 // that drivers had been asked for when it was asked
 	position uint64 // of the ledger when it was asked: what it says is judged against everything that was true from then on
 }
 
@@ -36,7 +37,7 @@ func (p *Plane) askFabrics(ctx context.Context) {
 		if lane.can == nil {
 			p.askCapabilities(ctx, index, driver, lane)
 		}
-		l := look{index: index, driver: driver, position: s.Seq, scope: fabric.Scope{Since: p.seen.cursors[f.ID]}}
+		l := look{index: index, driver: driver, position: s.Seq, changes: p.seen.changes, scope: fabric.Scope{Since: p.seen.cursors[f.ID]}}
 		if l.scope.Since != 0 && now.Sub(p.seen.swept[f.ID]) >= s.Policy.Sweep {
 			l.scope.Since = 0
 		}
@@ -130,6 +131,11 @@ func (p *Plane) hearLook(ctx context.Context, l look, o fabric.Observation, err 
 	}
 	if partial {
 		return nil
+	}
+	var stayed []site.Port
+	p.seen.note(func() { stayed = p.seen.stayed(l) })
+	if len(stayed) > 0 {
+		p.log.Warn("ports read as before although they were written; they are written again at each tick, and that is not said again", "fabric", f.ID, "ports", len(stayed), "first", s.Site.PortName(stayed[0]))
 	}
 	p.seen.note(func() {
 		if l.scope.Since == 0 {

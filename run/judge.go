@@ -44,6 +44,12 @@ func (p *Plane) judge(ctx context.Context, l look, o fabric.Observation, now tim
 					continue
 				}
 				p.judgeLeaf(&j, l, d, some.decoded[i].readings, now)
+				switch begins, ends := p.seen.differ(d.Leaf, some.decoded[i].differs, now); {
+				case begins:
+					p.log.Warn("a leaf's configuration differs from what is desired, and no check fails by it", "leaf", s.Site.LeafID(d.Leaf), "first", some.decoded[i].differs[0])
+				case ends:
+					p.log.Info("a leaf's configuration is as desired again", "leaf", s.Site.LeafID(d.Leaf))
+				}
 			}
 		})
 	}
@@ -93,6 +99,7 @@ func (p *Plane) judgeLeaf(j *judgement, l look, d fabric.DeviceReading, readings
 // decodedReading is what one device said, or why it counts for nothing.
 type decodedReading struct {
 	readings []fabric.Reading
+	differs  []string // what of the device's configuration is not as desired, and turns no verdict
 	err      error
 }
 
@@ -112,7 +119,7 @@ func (p *Plane) decode(f site.Fabric, devices []fabric.DeviceReading) iter.Seq[s
 			p.shard(len(some), func(i int) {
 				decoded[i] = decodedReading{}
 				if some[i].Reachable {
-					decoded[i].readings, decoded[i].err = decodeReadings(p.w.state.Site, f, some[i])
+					decoded[i] = decodeReading(p.w.state.Site, f, some[i])
 				}
 			})
 			if !yield(someDecoded{some, decoded[:len(some)]}) {
@@ -122,12 +129,18 @@ func (p *Plane) decode(f site.Fabric, devices []fabric.DeviceReading) iter.Seq[s
 	}
 }
 
-// decodeReadings reads a device's own bytes by the family of its fabric.
-func decodeReadings(s *site.Site, f site.Fabric, d fabric.DeviceReading) ([]fabric.Reading, error) {
+// decodeReading reads a device's own bytes by the family of its fabric.
+func decodeReading(s *site.Site, f site.Fabric, d fabric.DeviceReading) (r decodedReading) {
 	if f.Family == site.InfiniBand {
-		return infiniband.Decode(d.Raw)
+		r.readings, r.err = infiniband.Decode(d.Raw)
+		return r
 	}
-	return ethernet.Read(s, d.Leaf, d.Raw)
+	var c ethernet.Capture
+	if c, r.err = ethernet.Decode(d.Raw); r.err == nil {
+		r.differs = c.Differs
+		r.readings, r.err = ethernet.Readings(s, d.Leaf, &c)
+	}
+	return r
 }
 
 // recordSilence makes the ledger say which leaves of a fabric do not answer, and

@@ -50,14 +50,22 @@ type seen struct {
 	round         time.Time            // when looks were last taken over
 	// stuck ports did not follow in this tick: waiting for them takes long, so they
 	// are tried again in the next one.
-	stuck    map[site.Port]bool
-	postures map[string]time.Time // by fabric: when its posture was looked at last
-	guards   map[string]bool      // fabrics whose posture does not hold and is to be put back
-	claimed  map[string]time.Time // by driver: when it took this writer's fence last (claim)
-	shown    map[string]time.Time // by fabric: when its leaves were shown this term's fence first
-	woken    map[string]bool      // fabrics whose driver has said since that something changed
-	volumes  time.Time            // when the backend was last asked who can reach what
-	missing  map[access]bool      // grants that were made and are gone
+	stuck map[site.Port]bool
+	// given is what was written in this tick and not read back yet, and same what was read
+	// back as before: it is not given again in this tick. changes counts the changes that
+	// drivers were asked for.
+	given    map[site.Port]given
+	same     map[site.Port]uint32
+	changes  uint64
+	unmended map[site.Port]bool       // ports that read as before when they had been written, until they read as wanted
+	differs  map[site.Leaf]*differing // what differs and turns no verdict
+	postures map[string]time.Time     // by fabric: when its posture was looked at last
+	guards   map[string]bool          // fabrics whose posture does not hold and is to be put back
+	claimed  map[string]time.Time     // by driver: when it took this writer's fence last (claim)
+	shown    map[string]time.Time     // by fabric: when its leaves were shown this term's fence first
+	woken    map[string]bool          // fabrics whose driver has said since that something changed
+	volumes  time.Time                // when the backend was last asked who can reach what
+	missing  map[access]bool          // grants that were made and are gone
 
 	askedAt map[int]uint64           // by index of the fabric: the ledger's position when the read-back that is on its way was asked for
 	was     map[site.Port][]expected // what was expected of ports since then
@@ -82,7 +90,7 @@ func newSeen(s *book.State) *seen {
 	v := &seen{
 		state: s, zones: newZones(), guards: map[string]bool{}, claimed: map[string]time.Time{}, missing: map[access]bool{},
 		askedAt: map[int]uint64{}, was: map[site.Port][]expected{}, unsure: map[site.Port]time.Time{}, unwell: map[site.Index]bool{},
-		tables: fabric.NewTables(0), pending: site.NewSet(0), silenced: site.NewSet(0), judged: map[lease.ID]time.Time{}, postures: map[string]time.Time{}, woken: map[string]bool{}, shown: map[string]time.Time{}, stuck: map[site.Port]bool{}, doubt: map[lease.ID]time.Time{},
+		tables: fabric.NewTables(0), pending: site.NewSet(0), silenced: site.NewSet(0), judged: map[lease.ID]time.Time{}, postures: map[string]time.Time{}, woken: map[string]bool{}, shown: map[string]time.Time{}, stuck: map[site.Port]bool{}, given: map[site.Port]given{}, same: map[site.Port]uint32{}, unmended: map[site.Port]bool{}, differs: map[site.Leaf]*differing{}, doubt: map[lease.ID]time.Time{},
 		unread: map[site.Leaf]bool{}, silent: map[site.Leaf]time.Time{}, confirmed: map[string]time.Time{}, cursors: map[string]uint64{}, swept: map[string]time.Time{}, owned: map[string]map[uint32]uint32{},
 	}
 	v.grow(s)
@@ -169,6 +177,7 @@ func (v *seen) follow() {
 				// before it began: if it reads otherwise now, it has drifted.
 				v.settled[port] = v.want[port] == 0 && s.Nodes.State[n] == node.Delivered
 				v.want[port] = value
+				delete(v.unmended, port)
 			}
 		}
 		v.recount(n)
@@ -184,6 +193,7 @@ func (v *seen) recount(n site.Index) {
 		port := site.PortOf(n, nic)
 		if v.AsWanted(port) {
 			v.settled[port] = true
+			delete(v.unmended, port)
 		} else if v.want[port] != 0 {
 			wrong++
 		}

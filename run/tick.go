@@ -19,7 +19,11 @@ const maxRounds = 16
 // the plane's patience is not waited for: its answer is taken in by Hear, or by the
 // next tick.
 func (p *Plane) Tick(ctx context.Context) error {
-	p.seen.note(func() { clear(p.seen.stuck) })
+	p.seen.note(func() {
+		clear(p.seen.stuck)
+		clear(p.seen.given)
+		clear(p.seen.same)
+	})
 	p.ticked = p.config.Clock.Now()
 	p.behind = p.asking.waits() // what is still asked is not asked anew
 	defer p.noteLooked()

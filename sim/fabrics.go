@@ -25,6 +25,7 @@ type ports struct {
 	failing map[site.Port]bool
 	poison  map[site.Port]int    // read back as garbage, by how many faults
 	moved   map[site.Port]uint64 // cabled to another device than the inventory says
+	differs map[site.Leaf]bool   // configured otherwise than is desired, and nothing changes by it
 	reading []fabric.Reading     // scratch
 }
 
@@ -40,7 +41,7 @@ func (v *ports) init(s *site.Site) {
 	for range s.Fabrics {
 		v.fabrics = append(v.fabrics, fabricState{seq: 1})
 	}
-	v.failing, v.poison, v.moved = map[site.Port]bool{}, map[site.Port]int{}, map[site.Port]uint64{}
+	v.failing, v.poison, v.moved, v.differs = map[site.Port]bool{}, map[site.Port]int{}, map[site.Port]uint64{}, map[site.Leaf]bool{}
 }
 
 // grow adds the leaves and ports of an SU. From the factory a port carries
@@ -179,6 +180,10 @@ func (d *fabricDriver) write(p site.Port, row fabric.Row) error {
 	if s.ports.failing[p] {
 		return fmt.Errorf("port %s does not take what is written to it", s.site.PortName(p))
 	}
+	if l := s.site.LeafOf(p); s.ports.differs[l] { // whichever port is written
+		delete(s.ports.differs, l)
+		s.touchLeaf(l)
+	}
 	if s.row(p).Equal(row) {
 		return nil
 	}
@@ -301,6 +306,9 @@ func (d *fabricDriver) capture(l site.Leaf) ([]byte, error) {
 	c, err := ethernet.Ideal(s.site, l, f.accept, readings, leafVLANs)
 	if err != nil {
 		return nil, err
+	}
+	if s.ports.differs[l] {
+		c.Differs = ethernet.Differences([]string{"a line of its configuration is missing"})
 	}
 	return ethernet.Encode(&c)
 }

@@ -18,7 +18,7 @@ type Fault struct {
 	Kind   string           `json:"kind"`
 	Node   site.Index       `json:"node"`             // of what happens to a node or its ports
 	NIC    int              `json:"nic"`              // of what happens to a port
-	Leaf   site.Leaf        `json:"leaf"`             // LeafDown
+	Leaf   site.Leaf        `json:"leaf"`             // LeafDown, Differs
 	Side   string           `json:"side,omitempty"`   // Misconfigured: "leaf" (also ""), "nic"
 	Label  uint32           `json:"label,omitempty"`  // Misconfigured: value of the foreign label
 	Ports  int              `json:"ports,omitempty"`  // Poisoned: how many
@@ -42,13 +42,14 @@ const (
 	PortFails     = "port-fails"         // takes nothing that is written to it
 	Poisoned      = "poisoned"           // many ports read back as garbage; the devices are fine
 	OpenBMC       = "open-bmc"           // the gateway of the management network lets packets pass between a node's BMC and the next one's, until it is put back
+	Differs       = "differs"            // the configuration of an Ethernet leaf is otherwise than desired, and nothing changes by it, until the leaf is written
 	StrayGrant    = "stray-grant"        // somebody is let into a volume, and mounts it, behind everybody's back
 	Cleared       = "cleared"            // ends leaf-down, poisoned, miscabled and port-fails, everywhere
 )
 
 // Kinds lists the kinds of fault.
 func Kinds() []string {
-	return []string{Liar, Hangs, Dead, Silent, Fails, LeafDown, Misconfigured, Emptied, Unenforced, Miscabled, PortFails, Poisoned, OpenBMC, StrayGrant, Cleared}
+	return []string{Liar, Hangs, Dead, Silent, Fails, LeafDown, Misconfigured, Emptied, Unenforced, Miscabled, PortFails, Poisoned, OpenBMC, Differs, StrayGrant, Cleared}
 }
 
 // Inject lets a fault happen at a time, or now if that has passed. A fault that
@@ -86,9 +87,12 @@ func (s *Sim) checkFault(f *Fault) error {
 		if s.classOf(f.Class) == 0 {
 			return fmt.Errorf("fault fails: class %.40q: this site has no such class", f.Class)
 		}
-	case LeafDown:
+	case LeafDown, Differs:
 		if !s.site.HasLeaf(f.Leaf) {
-			return fmt.Errorf("fault leaf-down: leaf %d: the site has no leaf of this number", f.Leaf)
+			return fmt.Errorf("fault %s: leaf %d: the site has no leaf of this number", f.Kind, f.Leaf)
+		}
+		if f.Kind == Differs && s.site.Fabrics[s.site.FabricOfLeaf(f.Leaf)].Family != site.RoCE {
+			return fmt.Errorf("fault differs: leaf %d: expected one of an Ethernet fabric", f.Leaf)
 		}
 	case Misconfigured:
 		most := uint32(fabric.MaxValue)
@@ -146,6 +150,9 @@ func (s *Sim) strike(f Fault) {
 	case LeafDown:
 		s.ports.down[f.Leaf]++
 		s.until(f.For, func() { s.raise(f.Leaf) })
+	case Differs:
+		s.ports.differs[f.Leaf] = true
+		s.touchLeaf(f.Leaf)
 	case Misconfigured:
 		row := s.row(p)
 		if f.Side == "nic" {

@@ -7000,6 +7000,7 @@ type Plan struct {
 	Fences        []string               `protobuf:"bytes,9,rep,name=fences,proto3" json:"fences,omitempty"`       // fabrics whose leaves are shown the fence of this term
 	Budgets       []*BrakeBudget         `protobuf:"bytes,10,rep,name=budgets,proto3" json:"budgets,omitempty"`
 	Drivers       []*DriverState         `protobuf:"bytes,11,rep,name=drivers,proto3" json:"drivers,omitempty"`
+	Differs       []string               `protobuf:"bytes,12,rep,name=differs,proto3" json:"differs,omitempty"` // what of leaves' configurations is not as desired though no check fails by it, each since when
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -7107,6 +7108,13 @@ func (x *Plan) GetBudgets() []*BrakeBudget {
 func (x *Plan) GetDrivers() []*DriverState {
 	if x != nil {
 		return x.Drivers
+	}
+	return nil
+}
+
+func (x *Plan) GetDiffers() []string {
+	if x != nil {
+		return x.Differs
 	}
 	return nil
 }
@@ -9810,7 +9818,7 @@ const file_bulkhead_v1_control_proto_rawDesc = "" +
 	"\x04path\x18\x02 \x01(\tR\x04path\x12\x16\n" +
 	"\x06client\x18\x03 \x01(\tR\x06client\x12\x16\n" +
 	"\x06secret\x18\x04 \x01(\tR\x06secret\"\x11\n" +
-	"\x0fShowPlanRequest\"\xc8\x02\n" +
+	"\x0fShowPlanRequest\"\xe2\x02\n" +
 	"\x04Plan\x12\x14\n" +
 	"\x05ports\x18\x01 \x01(\x03R\x05ports\x12\x14\n" +
 	"\x05steps\x18\x02 \x03(\tR\x05steps\x12\x1a\n" +
@@ -9823,7 +9831,8 @@ const file_bulkhead_v1_control_proto_rawDesc = "" +
 	"\x06fences\x18\t \x03(\tR\x06fences\x122\n" +
 	"\abudgets\x18\n" +
 	" \x03(\v2\x18.bulkhead.v1.BrakeBudgetR\abudgets\x122\n" +
-	"\adrivers\x18\v \x03(\v2\x18.bulkhead.v1.DriverStateR\adrivers\"a\n" +
+	"\adrivers\x18\v \x03(\v2\x18.bulkhead.v1.DriverStateR\adrivers\x12\x18\n" +
+	"\adiffers\x18\f \x03(\tR\adiffers\"a\n" +
 	"\vBrakeBudget\x12\x14\n" +
 	"\x05cause\x18\x01 \x01(\tR\x05cause\x12\x14\n" +
 	"\x05limit\x18\x02 \x01(\x05R\x05limit\x12\x12\n" +

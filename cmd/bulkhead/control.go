@@ -214,6 +214,9 @@ func (c *planShow) Run(ctx context.Context) error {
 				row(w, "failing", fmt.Sprintf("%s: %s; it answered last %s", d.Name, d.Failed, orNever(d.Answered)))
 			}
 		}
+		for _, s := range p.Differs {
+			row(w, "differs", s)
+		}
 		for _, s := range p.Held {
 			row(w, "held back", s)
 		}

@@ -41,7 +41,10 @@ leaf is its id in the inventory, vtep its own address, accept those of all leave
 fabric, reflectors whom it may speak BGP with, management the interfaces that the filter
 leaves alone, ports its edge ports with what the inventory has behind each (a MAC as 16 hex digits). state
 is a folder that survives a restart. Where FRR runs in a path space: "path_space". Where
-lldpd's socket is not the usual one: "lldp".`
+lldpd's socket is not the usual one: "lldp". With "policy": true bgpd's EVPN address family
+is the agent's, and the route map and the extended community list one-target, by which the
+leaf takes MACs and flooding under just one target of AS 65000: what of them is not so is
+said by plan show, and put back.`
 }
 
 // Run runs the agent.

@@ -20,6 +20,9 @@
 //	 "routes":[{"kind":2,"vni":4097,"mac":"02:00:00:00:00:09","targets":["65000:4097"],"originator":"10.65.0.1"}],
 //	 "reflectors":[{"at":"10.65.255.1","passes":["65000:4097"]}]}
 //
+// What differs from what is desired, and no check asks about, stands at the end where
+// there is any: "differs":["VNI 4097: its own route target is derived: expected it to be said"].
+//
 // The address plan of the underlay ([VTEP], [Reflector]), route targets
 // ([TargetOf]) and traffic classes ([Classes]) follow from the inventory, so what a
 // leaf says can be judged by itself: see [Readings].
@@ -61,6 +64,9 @@ type Capture struct {
 	// Reflectors is what route reflectors let through of the leaf's routes, ascending
 	// by address; one that nobody asked is not there.
 	Reflectors []Reflection
+	// Differs is what of the leaf's configuration is not as desired, in words of [Differences]:
+	// it turns no verdict. It is written only where there is any.
+	Differs []string
 }
 
 // Reflection is under which targets a route reflector passes a leaf's routes on to

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/netip"
 	"slices"
+	"strings"
 
 	"bulkhead/fabric"
 )
@@ -74,7 +75,10 @@ func (c *Capture) check() error {
 			return fail("reflectors[%d]: %w", i, err)
 		}
 	}
-	return nil
+	if len(c.Differs) > maxDiffers {
+		return fail("%d differences, at most %d", len(c.Differs), maxDiffers)
+	}
+	return ascending("differs", c.Differs, strings.Compare, plainWords)
 }
 
 func (c *Capture) checkPorts() error {

@@ -53,6 +53,11 @@ func Decode(raw []byte) (Capture, error) {
 	c.Routes = list(&r, maxList, (*reader).route)
 	r.literal(`,"reflectors":`)
 	c.Reflectors = list(&r, MaxReflectors, (*reader).reflection)
+	if r.next(`,"differs":`) {
+		if c.Differs = list(&r, maxDiffers, (*reader).words); len(c.Differs) == 0 {
+			r.expected("a difference, or nothing of what differs")
+		}
+	}
 	r.literal(`}`)
 	if r.at != len(raw) {
 		r.expected("the end")
@@ -313,4 +318,16 @@ func (r *reader) reflection() (out Reflection) {
 	out.Passes = list(r, maxList, (*reader).target)
 	r.literal(`}`)
 	return out
+}
+
+// words takes words of what differs.
+func (r *reader) words() string {
+	r.literal(`"`)
+	start := r.at
+	for r.err == nil && r.at < len(r.raw) && plainByte(r.raw[r.at]) {
+		r.at++
+	}
+	words := string(r.raw[start:r.at])
+	r.literal(`"`)
+	return words
 }

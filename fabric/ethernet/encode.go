@@ -43,6 +43,11 @@ func Encode(c *Capture) ([]byte, error) {
 		b = appendList(append(b, `,"passes":`...), r.Passes, appendTarget)
 		return append(b, '}')
 	})
+	if len(c.Differs) > 0 {
+		b = appendList(append(b, `,"differs":`...), c.Differs, func(b []byte, words string) []byte {
+			return append(append(append(b, '"'), words...), '"')
+		})
+	}
 	return append(b, '}'), nil
 }
 

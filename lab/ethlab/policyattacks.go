@@ -74,18 +74,32 @@ func (l *Lab) policyAttacks() []stage.Attack {
 			Mount: func(ctx context.Context) (func(context.Context) error, error) {
 				return nothing, l.configure(ctx, l.victims()[0].leaf, "address-family l2vpn evpn", "no advertise-all-vni")
 			}},
-		{Name: "a leaf takes no routes any more (its inbound policy is turned over)", By: "an administrator of the leaf", Ends: stage.Detected, Check: "unlearnt", Action: "people put the policy back; nothing leaks, so nothing is locked down", Where: l.ourPortAlone,
+		{Name: "a leaf takes no routes any more (its inbound policy is turned over)", By: "an administrator of the leaf", Ends: stage.Detected, Check: "unlearnt", Action: "people put it back where the policy is not the agent's, as here; else the agent does, before anything is unlearnt", Where: l.ourPortAlone,
 			Mount: func(ctx context.Context) (func(context.Context) error, error) {
 				leaf := l.victims()[0].leaf
+				// An agent whose the policy is puts it back at the next look.
+				owned := func(ctx context.Context, policy bool) error {
+					c := l.Net.AgentConfig(leaf)
+					c.Policy = policy
+					if err := l.Net.ConfigureAgent(leaf, c); err != nil {
+						return err
+					}
+					return l.Net.RestartAgent(ctx, leaf)
+				}
 				undo := func(ctx context.Context) error {
 					if err := l.configure(ctx, leaf, "address-family l2vpn evpn", "neighbor fabric route-map one-target in"); err != nil {
 						return err
 					}
-					_, err := l.Net.Vtysh(ctx, leaf, "configure terminal", "no route-map blind")
-					return err
+					if _, err := l.Net.Vtysh(ctx, leaf, "configure terminal", "no route-map blind"); err != nil {
+						return err
+					}
+					return owned(ctx, true)
+				}
+				if err := owned(ctx, false); err != nil {
+					return undo, err
 				}
 				if _, err := l.Net.Vtysh(ctx, leaf, "configure terminal", "route-map blind deny 10"); err != nil {
-					return nil, err
+					return undo, err
 				}
 				return undo, l.configure(ctx, leaf, "address-family l2vpn evpn", "neighbor fabric route-map blind in")
 			}},

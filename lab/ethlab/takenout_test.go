@@ -31,6 +31,7 @@ func TestTakenOut(t *testing.T) {
 	check(t, l.Settle(ctx))
 	l.Probed = 1
 	check(t, l.Connected(ctx))
+	l.Driver.Patience = 5 * time.Second // a leaf that announces nothing more is waited for at each look
 	for _, o := range l.objects() {
 		t.Run(o.name, func(t *testing.T) { l.takenOut(ctx, t, o) })
 	}
@@ -71,9 +72,7 @@ func (l *Lab) takenOut(ctx context.Context, t *testing.T, o object) {
 	check(t, l.Connected(ctx))
 }
 
-// objects are those of the first rival's leaf. Its own address, and its sessions with all
-// reflectors, are not among them: that it announces nothing is seen, and each look is then
-// as many rounds as a look may have, of writes that mend nothing.
+// objects are those of the first rival's leaf.
 func (l *Lab) objects() []object {
 	v := l.victims()[0]
 	var far victim
@@ -113,7 +112,9 @@ func (l *Lab) objects() []object {
 		{"the filter", commands("nft delete table inet bulkhead"), nothing},
 		{"the VNI's route targets", lines(family, vni, "no route-target import "+target, "no route-target export "+target), nothing},
 		{"the session with one reflector", lines(reflector + " shutdown"), lines("no " + reflector + " shutdown")},
-		{"the inbound policy", lines(family, "no neighbor fabric route-map one-target in"), lines(family, "neighbor fabric route-map one-target in")},
+		{"the sessions with all reflectors", lines("neighbor fabric shutdown"), lines("no neighbor fabric shutdown")},
+		{"its own address", commands(fmt.Sprintf("ip addr del %s/32 dev lo", own.Loopback)), l.undo(v.leaf, fmt.Sprintf("ip addr add %s/32 dev lo", own.Loopback))},
+		{"the inbound policy", lines(family, "no neighbor fabric route-map one-target in"), nothing},
 		{"bgpd", func(context.Context) error { return l.Net.KillDaemon(v.leaf, "bgpd") }, func(ctx context.Context) error { return l.Net.StartDaemon(ctx, v.leaf, "bgpd") }},
 		{"lldpd", func(ctx context.Context) error { return l.Net.StopLLDP(ctx, v.leaf) }, func(context.Context) error { return l.Net.StartLLDP(v.leaf, "swp*") }},
 	}

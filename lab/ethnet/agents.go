@@ -27,7 +27,7 @@ const relayPort = 7890
 // agentConfig is what the agent of a leaf is told of it.
 func (n *Net) agentConfig(d *Device) *linux.Config {
 	dir := filepath.Join(n.Dir, d.Name)
-	c := &linux.Config{Leaf: d.Name, VTEP: d.Loopback, Management: []string{"eth0"}, PathSpace: n.PathSpace(d.Name),
+	c := &linux.Config{Leaf: d.Name, VTEP: d.Loopback, Management: []string{"eth0"}, PathSpace: n.PathSpace(d.Name), Policy: true,
 		State: filepath.Join(dir, "state"), Socket: filepath.Join(dir, "agent.sock")}
 	if n.options.LLDP {
 		c.LLDP = n.lldpSocket(d.Name)

@@ -215,3 +215,55 @@ func TestReflectorsFollowOrders(t *testing.T) {
 	}
 	mended()
 }
+
+// What differs of a leaf's configuration is said when it is read, whoever waits hears of
+// it, and the next write puts it back, whichever port it is of. Nobody of the VNIs' own
+// loses the others meanwhile. Read by what bgpd prints, written by what it is told.
+func TestLeafPutsBackWhatDiffers(t *testing.T) {
+	n, at := twoRivals(t)
+	c := at[first]
+	if got := readNow(t, c); len(got.Differs) > 0 {
+		t.Fatalf("as it was written it differs: %q", got.Differs)
+	}
+	const bgp, evpn = "router bgp 65000", "address-family l2vpn evpn"
+	at1 := []string{bgp, evpn, "vni 5001"}
+	spine := n.Plan.Device(n.Plan.Device(first).Uplinks[0].Peer).Loopback
+	for _, lines := range [][]string{
+		append(at1, "no route-target import 65000:5001", "no route-target export 65000:5001"),
+		append(at1, "no route-target export 65000:5001"),
+		{bgp, evpn, "no vni 5002"},
+		{bgp, evpn, "vni 5007"},
+		{bgp, evpn, "autort rfc8365-compatible"},
+		{bgp, evpn, "no neighbor fabric route-map one-target in"},
+		{"route-map open permit 1", "exit", bgp, evpn, fmt.Sprintf("neighbor %s route-map open in", spine)},
+		{"no route-map one-target permit 20"},
+		{"route-map one-target permit 1"},
+		{"route-map one-target permit 10", "set community 65000:1"},
+		{"no bgp extcommunity-list expanded one-target seq 5 deny RT:.*RT:"},
+		{"bgp extcommunity-list expanded one-target seq 1 permit .*"},
+		{"no bgp extcommunity-list expanded one-target"},
+	} {
+		number, err := c.Changes(t.Context())
+		if err == nil {
+			_, err = n.Vtysh(t.Context(), first, append([]string{"configure terminal"}, lines...)...)
+		}
+		if err == nil {
+			err = c.Await(await.Context(t), number)
+		}
+		if err != nil {
+			t.Fatalf("%q: %v", lines, err)
+		}
+		said := readNow(t, c).Differs
+		if len(said) == 0 {
+			t.Errorf("after %q nothing differs", lines)
+		}
+		t.Logf("%q: %q", lines[len(lines)-1], said)
+		carries(t, n, first, map[int]uint32{3: 0xfffffe})
+		if left := readNow(t, c).Differs; len(left) > 0 {
+			t.Errorf("after %q and a write there differs %q", lines, left)
+		}
+	}
+	reaches(t, n, "a1-su01-n01", "frontend", 1)
+	reaches(t, n, "a1-su01-n02", "frontend", 7)
+	neverMeet(t, n, "after all of it")
+}

@@ -21,6 +21,7 @@ type shown struct {
 	rules   *shownRules
 	bgp     *shownBGP
 	lldp    map[string]shownNeighbour
+	running running
 	queues  []byte // the file
 }
 
@@ -58,6 +59,7 @@ func assemble(conf *Config, s *shown) (ethernet.Capture, error) {
 	}
 	r.underlay()
 	r.classes()
+	r.differs()
 	return r.c, nil
 }
 
@@ -308,4 +310,28 @@ func (r *reader) classes() {
 		}
 		r.c.Classes = append(r.c.Classes, p)
 	}
+}
+
+// differs is what the leaf's configuration, compared in full, is otherwise than it is to
+// be: of bgpd, of the leaf's own filter, and which VNIs it has for nobody.
+func (r *reader) differs() {
+	occupied := map[uint32]bool{}
+	for i := range r.s.links {
+		if l := &r.s.links[i]; l.Info.Kind != "vxlan" {
+			for _, vni := range r.vnis[l.Master] {
+				occupied[vni] = true
+			}
+		}
+	}
+	var all []string
+	for _, d := range r.conf.differences(r.s.running, occupied) {
+		all = append(all, d.text)
+	}
+	all = append(all, r.s.rules.differs(r.conf)...)
+	for i := range r.c.VNIs {
+		if v := r.c.VNIs[i].VNI; !occupied[v] {
+			all = append(all, fmt.Sprintf("VNI %d has a device, and no port is in it", v))
+		}
+	}
+	r.c.Differs = ethernet.Differences(all)
 }

@@ -22,8 +22,13 @@ type Config struct {
 	Ports      []PortConfig     `json:"ports"`      // edge ports, ascending
 	PathSpace  string           `json:"path_space"` // of FRR's daemons (-N); "": none
 	LLDP       string           `json:"lldp"`       // lldpd's socket; "": its usual one
-	State      string           `json:"state"`      // folder that survives a restart: fence, queues
-	Socket     string           `json:"socket"`     // where the agent listens
+	// Policy makes bgpd's EVPN address family the agent's, but for what is its neighbours'
+	// own, and with it the policy by which the leaf takes routes: the route map one-target
+	// and the extended community list of that name, which take MACs and flooding under just
+	// one target of the fabric's form. What of it is not as it is to be is said, and put back.
+	Policy bool   `json:"policy"`
+	State  string `json:"state"`  // folder that survives a restart: fence, queues
+	Socket string `json:"socket"` // where the agent listens
 }
 
 // PortConfig is one edge port, and who may be behind it.

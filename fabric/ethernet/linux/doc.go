@@ -32,6 +32,8 @@
 // configuration lines said to bgpd at the socket at which FRR's own shell speaks to it:
 // FRR 8.4 has YANG models for bgpd's EVPN neither complete nor loaded by Debian's
 // packages, so a line and the status that answers it is the most structured way in.
+// What changes nothing today is compared as well: bgpd prints its whole configuration,
+// and what of it is not as it is to be is in the capture, and put back by the next write.
 // Reading goes by what others wrote: the JSON of iproute2, nft, tc, lldpctl and FRR's
 // daemons, decoded by code that shares nothing with the writer. What the reader does not
 // understand counts as a leak, never as nothing.

@@ -44,5 +44,6 @@ func FuzzQueues(f *testing.F)  { fuzzed(f, "queues") }
 func FuzzRules(f *testing.F)   { fuzzed(f, "rules") }
 func FuzzChains(f *testing.F)  { fuzzed(f, "chains") }
 func FuzzBGP(f *testing.F)     { fuzzed(f, "bgp") }
+func FuzzRunning(f *testing.F) { fuzzed(f, "running") }
 func FuzzLLDP(f *testing.F)    { fuzzed(f, "lldp") }
 func FuzzFile(f *testing.F)    { fuzzed(f, "queues.json") }

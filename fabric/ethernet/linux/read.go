@@ -44,6 +44,7 @@ func (a *Agent) Read(ctx context.Context) (ethernet.Capture, error) {
 		ask(name, func() ([]byte, error) { return output(ctx, call[0], call[1:]...) })
 	}
 	ask("bgp", func() ([]byte, error) { return a.askBGP(ctx) })
+	ask("running", func() ([]byte, error) { return frr(a.conf.PathSpace).ask(ctx, "bgpd", runningShow) })
 	ask("lldp", func() ([]byte, error) { return a.askLLDP(ctx) })
 	wait.Wait()
 	if err := errors.Join(errs...); err != nil {
@@ -58,6 +59,7 @@ func (a *Agent) Read(ctx context.Context) (ethernet.Capture, error) {
 		func() (err error) { s.rules, err = decodeRules(said["rules"], said["chains"]); return err },
 		func() (err error) { s.bgp, err = decodeBGP(said["bgp"]); return err },
 		func() (err error) { s.lldp, err = decodeLLDP(said["lldp"]); return err },
+		func() error { s.running = decodeRunning(said["running"]); return nil },
 	} {
 		if err := decode(); err != nil {
 			return ethernet.Capture{}, err
@@ -86,8 +88,8 @@ func (a *Agent) askLLDP(ctx context.Context) ([]byte, error) {
 }
 
 // digest is of what was heard; fmt prints maps in the order of their keys.
-func digest(b *shownBGP, neighbours map[string]shownNeighbour, queues []byte) agent.Digest {
-	return sha256.Sum256(fmt.Appendf(nil, "%v %v %q", *b, neighbours, queues))
+func digest(b *shownBGP, r running, neighbours map[string]shownNeighbour, queues []byte) agent.Digest {
+	return sha256.Sum256(fmt.Appendf(nil, "%v %q %v %q", *b, r, neighbours, queues))
 }
 
 // unnoticed is what bgpd, lldpd and the file of queues say, of which they give no notice.
@@ -100,6 +102,10 @@ func (a *Agent) unnoticed(ctx context.Context) (none agent.Digest, err error) {
 	if err != nil {
 		return none, err
 	}
+	r, err := runningOf(ctx, frr(a.conf.PathSpace))
+	if err != nil {
+		return none, err
+	}
 	lldp, err := a.askLLDP(ctx)
 	if err != nil {
 		return none, err
@@ -109,5 +115,5 @@ func (a *Agent) unnoticed(ctx context.Context) (none agent.Digest, err error) {
 		return none, err
 	}
 	queues, _ := os.ReadFile(filepath.Join(a.conf.State, queuesFile))
-	return digest(b, neighbours, queues), nil
+	return digest(b, r, neighbours, queues), nil
 }

@@ -20,7 +20,7 @@ import (
 func said(t testing.TB) map[string]string {
 	t.Helper()
 	out := map[string]string{}
-	for _, name := range []string{"links", "entries", "queues", "rules", "chains", "bgp", "lldp", "queues.json"} {
+	for _, name := range []string{"links", "entries", "queues", "rules", "chains", "bgp", "running", "lldp", "queues.json"} {
 		data, err := os.ReadFile(filepath.Join("testdata", name))
 		if err != nil {
 			t.Fatal(err)
@@ -36,7 +36,7 @@ func readSaid(t testing.TB, said map[string]string) (ethernet.Capture, error) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := &shown{queues: []byte(said["queues.json"])}
+	s := &shown{queues: []byte(said["queues.json"]), running: decodeRunning([]byte(said["running"]))}
 	for _, decode := range []func() error{
 		func() (err error) { s.links, err = decodeLinks([]byte(said["links"])); return err },
 		func() (err error) { s.entries, err = decodeEntries([]byte(said["entries"])); return err },
@@ -93,6 +93,9 @@ func TestReadsALeaf(t *testing.T) {
 	c, err := readSaid(t, said(t))
 	if err != nil {
 		t.Fatal(err)
+	}
+	if len(c.Differs) > 0 {
+		t.Errorf("it differs: %q", c.Differs)
 	}
 	got := judge(t, c)
 	want := map[int]uint32{1: 5001, 2: 5002, 3: 0xfffffe, 4: 0}

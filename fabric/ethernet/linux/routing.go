@@ -44,7 +44,7 @@ func configure(ctx context.Context, conf *Config, build func(line func(format st
 // writeTargets gives VNIs their route targets, and takes from them all others. FRR
 // derives the same targets by itself for a VNI that nothing was said of, so to forget
 // what was said is no gap; of a VNI that the leaf carries already this is done only
-// where it has others, so that its routes stay.
+// where it has others, so that its routes stay. Then they are said: see ownTargets.
 func writeTargets(ctx context.Context, conf *Config, vnis []uint32, carried map[uint32]bool) error {
 	if len(vnis) == 0 {
 		return nil
@@ -64,18 +64,20 @@ func writeTargets(ctx context.Context, conf *Config, vnis []uint32, carried map[
 		}
 		reset = append(reset, astray...)
 	}
-	return configure(ctx, conf, func(line func(string, ...any)) {
+	err := configure(ctx, conf, func(line func(string, ...any)) {
 		// First: where somebody took it away, bgpd refuses route targets ("only supported
 		// under EVPN VRF"), and announces nothing.
 		line("advertise-all-vni")
 		forget(line, reset)
 		for _, vni := range vnis {
 			line("vni %d", vni)
-			line("route-target import %s", ethernet.TargetOf(vni))
-			line("route-target export %s", ethernet.TargetOf(vni))
 			line("exit-vni")
 		}
 	})
+	if err != nil {
+		return err
+	}
+	return sayTargets(ctx, conf, vnis)
 }
 
 // otherTargets lists the VNIs that bgpd knows with targets that are not their own.

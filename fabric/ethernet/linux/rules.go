@@ -273,9 +273,9 @@ var (
 	fromPeer = regexp.MustCompile(`^\[{"match":{"left":{"payload":{"field":"saddr","protocol":"ip"}},"op":"==","right":"([0-9.]+)"}},(.*),{"accept":null}\]$`)
 	jumpFrom = regexp.MustCompile(`^\[{"match":{"left":{"meta":{"key":"iifname"}},"op":"==","right":"([^"*]+)"}},{"jump":{"target":"uplink"}}\]$`)
 	allFrom  = regexp.MustCompile(`^\[{"match":{"left":{"meta":{"key":"iifname"}},"op":"==","right":"([^"*]+)"}},{"accept":null}\]$`)
-	others   = map[string]bool{
-		`[{"match":{"left":{"meta":{"key":"l4proto"}},"op":"==","right":"icmp"}},{"accept":null}]`:                                                                        true,
-		`[{"match":{"left":{"meta":{"key":"nfproto"}},"op":"==","right":"ipv4"}},{"match":{"left":{"meta":{"key":"l4proto"}},"op":"==","right":"ospf"}},{"accept":null}]`: true,
+	others   = map[string]string{
+		`[{"match":{"left":{"meta":{"key":"l4proto"}},"op":"==","right":"icmp"}},{"accept":null}]`:                                                                        "ICMP",
+		`[{"match":{"left":{"meta":{"key":"nfproto"}},"op":"==","right":"ipv4"}},{"match":{"left":{"meta":{"key":"l4proto"}},"op":"==","right":"ospf"}},{"accept":null}]`: "OSPF",
 	}
 	harmless = regexp.MustCompile(`^{"(match|counter|drop|accept|log|limit|return|jump|goto|reject|comment)":`)
 )
@@ -387,7 +387,7 @@ func uplinkForm(rules []string) (accept []ethernet.Range, ok bool) {
 		return accept, false
 	}
 	for _, rule := range rules[i+1:] {
-		if !others[rule] {
+		if others[rule] == "" {
 			return accept, false
 		}
 	}

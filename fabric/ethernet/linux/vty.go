@@ -1,6 +1,7 @@
 package linux
 
 import (
+	"bufio"
 	"bytes"
 	"context"
 	"errors"
@@ -25,11 +26,15 @@ const (
 // frr is the routing daemons of one machine, by their path space ("": none).
 type frr string
 
+func (f frr) dial(ctx context.Context, daemon string) (net.Conn, error) {
+	return (&net.Dialer{}).DialContext(ctx, "unix", filepath.Join(frrRun, string(f), daemon+".vty"))
+}
+
 // ask has one daemon answer commands, in order, and returns the answers one after the
 // other. The first that is refused ends it, with an error that names it; what was said
 // before stays said. It ends with ctx.
 func (f frr) ask(ctx context.Context, daemon string, commands ...string) ([]byte, error) {
-	c, err := (&net.Dialer{}).DialContext(ctx, "unix", filepath.Join(frrRun, string(f), daemon+".vty"))
+	c, err := f.dial(ctx, daemon)
 	var said []byte
 	if err == nil {
 		said, err = converse(ctx, c, append([]string{"enable"}, commands...)...)
@@ -46,49 +51,91 @@ func converse(ctx context.Context, c net.Conn, commands ...string) ([]byte, erro
 	defer context.AfterFunc(ctx, func() { _ = c.Close() })()
 	var out bytes.Buffer
 	for _, command := range commands {
-		if strings.ContainsAny(command, "\x00\n") {
-			return nil, fmt.Errorf("%.80q is not one command", command)
-		}
-		said, status, err := exchange(c, command)
-		switch {
-		case ctx.Err() != nil:
-			return nil, ctx.Err()
-		case err != nil:
-			return nil, fmt.Errorf("%s: %w", command, err)
-		case status != statusDone:
-			return nil, fmt.Errorf("%s: refused with status %d: %.500s", command, status, bytes.TrimSpace(said))
+		said, err := atOnce(ctx, c, command)
+		if err != nil {
+			return nil, err
 		}
 		out.Write(said)
 	}
 	return out.Bytes(), nil
 }
 
-// exchange says one command and hears its answer.
-func exchange(c io.ReadWriter, command string) (said []byte, status byte, err error) {
-	if _, err := io.WriteString(c, command+"\x00"); err != nil {
-		return nil, 0, err
+// maxAtOnce is how much a daemon reads at a time, of which it carries out every command
+// before it does anything else (FRR's VTY_READ_BUFSIZ).
+const maxAtOnce = 512
+
+// atOnce says commands before it hears what is answered to the first: nothing happens in
+// the daemon between them, and one that is refused does not keep the others from being
+// carried out.
+func atOnce(ctx context.Context, c io.ReadWriter, commands ...string) (said []byte, err error) {
+	var all strings.Builder
+	for _, command := range commands {
+		if strings.ContainsAny(command, "\x00\n") {
+			return nil, fmt.Errorf("%.80q is not one command", command)
+		}
+		all.WriteString(command + "\x00")
 	}
-	buf := make([]byte, 64<<10)
-	for end := -1; len(said) <= maxSaid; {
-		n, err := c.Read(buf)
-		if i := bytes.IndexByte(buf[:n], 0); end < 0 && i >= 0 {
-			end = len(said) + i
-		}
-		said = append(said, buf[:n]...)
-		if end >= 0 && len(said) >= end+trailer {
-			if len(said) > end+trailer || !bytes.Equal(said[end:end+trailer-1], make([]byte, trailer-1)) {
-				return nil, 0, errors.New("an answer that ends otherwise than FRR's do")
-			}
-			return said[:end], said[end+trailer-1], nil
-		}
-		if err == io.EOF {
-			err = io.ErrUnexpectedEOF
-		}
-		if err != nil {
-			return nil, 0, err
-		}
+	if len(commands) > 1 && all.Len() > maxAtOnce {
+		return nil, fmt.Errorf("%d commands of %d bytes at once: expected up to %d", len(commands), all.Len(), maxAtOnce)
 	}
-	return nil, 0, fmt.Errorf("an answer of more than %d bytes", maxSaid)
+	answers := bufio.NewReader(c)
+	_, err = io.WriteString(c, all.String())
+	var refused error
+	for i, command := range commands {
+		var one []byte
+		var status byte
+		if err == nil {
+			one, status, err = hear(answers)
+		}
+		if err == nil && i == len(commands)-1 && answers.Buffered() > 0 {
+			err = errUnlike
+		}
+		switch {
+		case ctx.Err() != nil:
+			return nil, ctx.Err()
+		case err != nil:
+			return nil, fmt.Errorf("%s: %w", command, err)
+		case status != statusDone && refused == nil:
+			refused = fmt.Errorf("%s: refused with status %d: %.500s", command, status, bytes.TrimSpace(one))
+		}
+		said = append(said, one...)
+	}
+	return said, refused
+}
+
+var errUnlike = errors.New("an answer that ends otherwise than FRR's do")
+
+// hear hears one answer.
+func hear(r *bufio.Reader) (said []byte, status byte, err error) {
+	for {
+		part, err := r.ReadSlice(0)
+		said = append(said, part...)
+		switch {
+		case len(said) > maxSaid:
+			return nil, 0, fmt.Errorf("an answer of more than %d bytes", maxSaid)
+		case errors.Is(err, bufio.ErrBufferFull):
+			continue
+		case err != nil:
+			return nil, 0, whole(err)
+		}
+		break
+	}
+	var end [trailer - 1]byte // after the NUL that was read
+	if _, err := io.ReadFull(r, end[:]); err != nil {
+		return nil, 0, whole(err)
+	}
+	if end[0] != 0 || end[1] != 0 {
+		return nil, 0, errUnlike
+	}
+	return said[:len(said)-1], end[2], nil
+}
+
+// whole is the error of an answer that ends before its end.
+func whole(err error) error {
+	if errors.Is(err, io.EOF) {
+		return io.ErrUnexpectedEOF
+	}
+	return err
 }
 
 // configure has bgpd take configuration lines. The lines before one that is refused
@@ -96,4 +143,27 @@ func exchange(c io.ReadWriter, command string) (said []byte, status byte, err er
 func (f frr) configure(ctx context.Context, lines []string) error {
 	_, err := f.ask(ctx, "bgpd", append([]string{"configure terminal"}, lines...)...)
 	return err
+}
+
+// configureAtOnce has bgpd take lines that lead into a section, and then others there of
+// which it carries out all before it does anything else. They are said together although
+// one is refused.
+func (f frr) configureAtOnce(ctx context.Context, section, lines []string) error {
+	c, err := f.dial(ctx, "bgpd")
+	if err == nil {
+		defer c.Close()
+		defer context.AfterFunc(ctx, func() { _ = c.Close() })()
+		for _, line := range append([]string{"enable", "configure terminal"}, section...) {
+			if err == nil {
+				_, err = atOnce(ctx, c, line)
+			}
+		}
+		if err == nil {
+			_, err = atOnce(ctx, c, lines...)
+		}
+	}
+	if err != nil {
+		return fmt.Errorf("FRR: bgpd: %w", err)
+	}
+	return nil
 }

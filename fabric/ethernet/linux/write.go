@@ -40,7 +40,8 @@ func memberOf(p PortConfig, row fabric.Row) (member, error) {
 // before the first port is opened. What fails is named by port; such a port is closed,
 // unless it was a member of the same VNI before: a routing daemon that is away takes no
 // lease down. Every step is about what is there now, so that a call that ended half-way is
-// finished by the same call again.
+// finished by the same call again. In the end what else of the leaf is not as it is to be
+// is put back, whichever ports were named.
 func write(ctx context.Context, conf *Config, members []member) map[int]string {
 	failed := map[int]string{}
 	fail := func(m member, err error) {
@@ -131,6 +132,7 @@ func write(ctx context.Context, conf *Config, members []member) map[int]string {
 			fail(m, err)
 		}
 	}
+	_ = mend(ctx, conf) // no port fails by it: read-back says what is left
 	return failed
 }
 
