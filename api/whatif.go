@@ -126,7 +126,7 @@ func (s *service) WhatIfPlace(_ context.Context, r *connect.Request[v1.WhatIfPla
 	out := &v1.PlacedContract{Contract: sold.Contract, Tenant: sold.Tenant, Version: int32(sold.Version), Moves: rebookings(sold.Moves),
 		Late: changedLines(sold.Late), LateChange: sold.LateChange, Currency: c.Currency}
 	for _, t := range sold.Tranches {
-		one := &v1.PlacedTranche{Tranche: t.ID, Fabric: t.Fabric, Kind: t.Kind, Kinds: t.Kinds, Gpus: t.GPUs, Delivery: stampOf(t.Delivery), End: stampOf(t.End), Refused: t.Refused, Earliest: stampOf(t.Earliest), Unproven: t.Unproven}
+		one := &v1.PlacedTranche{Tranche: t.ID, Fabric: t.Fabric, Kind: t.Kind, Kinds: t.Kinds, Gpus: t.GPUs, Delivery: stampOf(t.Delivery), End: stampOf(t.End), Refused: t.Refused, Earliest: stampOf(t.Earliest), Unproven: t.Unproven, Near: t.Near}
 		for _, p := range t.Parts {
 			one.Parts = append(one.Parts, &v1.PlacedPart{Begin: stampOf(p.Begin), Gpus: p.GPUs, Late: p.Late, Shape: shapeOf(p.Shape)})
 		}

@@ -100,6 +100,9 @@ func (r *room) calendar(s *State, c *contract.Contract, added []contract.Tranche
 // time, or come late where it may be delivered in parts, and its certificate is
 // about nodes that were open to it.
 func (r *room) take(s *State, t *contract.Tranche, p *TrancheSlice) error {
+	if err := r.nearOwn(s, t.ID, p.Slice.Certificate.Nearness); err != nil {
+		return err
+	}
 	if linksOf(t) == lease.Hermetic {
 		return r.takeLinks(s, t, p)
 	}
@@ -136,6 +139,37 @@ func (r *room) take(s *State, t *contract.Tranche, p *TrancheSlice) error {
 	}
 	r.taken.Union(own)
 	r.before = append(r.before, p)
+	return nil
+}
+
+// nearOwn refuses a placement that calls itself near to SUs in which the contract's other
+// tranches, those of the quote before it among them, have no node.
+func (r *room) nearOwn(s *State, tranche string, n *place.Nearness) error {
+	if n == nil {
+		return nil
+	}
+	own := site.NewSet(s.Site.Nodes())
+	add := func(nodes []site.Index) {
+		for _, one := range nodes {
+			if int(one) < s.Site.Nodes() {
+				own.Add(one)
+			}
+		}
+	}
+	for _, l := range s.LeasesOfContract(r.offer.Contract.ID) {
+		if l.End.After(r.now) {
+			add(l.Slots)
+		}
+	}
+	for _, other := range r.before {
+		add(other.own())
+	}
+	sus := place.SUsOf(s.Site, own)
+	for _, su := range n.Others {
+		if _, is := slices.BinarySearch(sus, su); !is {
+			return fmt.Errorf("tranche %s: placement: it is called near to SU number %d, where the contract's other tranches have no node: %w", tranche, su, place.ErrOccupancy)
+		}
+	}
 	return nil
 }
 

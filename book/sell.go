@@ -103,6 +103,9 @@ func (c OfferQuote) decide(s *State, env Env) (*Decision, error) {
 			held = links.Encode()
 			where += ", on links that nobody else uses"
 		}
+		if n := proposal.Slice.Certificate.Nearness; n != nil {
+			where += fmt.Sprintf("; %s of it have no node of the contract's other tranches", place.FarFrom(s.Site, nodes, n.Others))
+		}
 		if proposal.Slice.Certificate.Cut {
 			where += "; not proven optimal: the search was ended before it was through"
 		}

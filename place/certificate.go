@@ -31,6 +31,12 @@ type Certificate struct {
 	// Harm is what the slice leaves less whole; nil in certificates of older releases,
 	// and where a site is so finely divided that it was not weighed.
 	Harm *Harm `json:"harm,omitempty"`
+	// HarmBound is what slices of this cost do at least, each level by itself; of
+	// hermetic slices only, and nil in certificates of older releases.
+	HarmBound *Harm `json:"harm_bound,omitempty"`
+	// Nearness is how near it is to the same contract's other tranches; nil where these
+	// have no nodes, and in certificates of older releases.
+	Nearness *Nearness `json:"nearness,omitempty"`
 
 	Slice     claim.Digest `json:"slice"`     // of the nodes in rank order, see SliceDigest
 	Occupancy claim.Digest `json:"occupancy"` // of the free nodes of the class, see OccupancyDigest
@@ -54,7 +60,8 @@ type Certificate struct {
 // free nodes and the occupancy, which would tell what rivals hold. What is left
 // out is zero, and the proof says that it was.
 func (c Certificate) Tenant() Certificate {
-	c.Bound, c.Gap, c.Free, c.Occupancy, c.Harm, c.Least = Cost{}, Cost{}, 0, claim.Digest{}, nil, nil
+	c.Bound, c.Gap, c.Free, c.Occupancy, c.Least = Cost{}, Cost{}, 0, claim.Digest{}, nil
+	c.Harm, c.HarmBound, c.Nearness = nil, nil, nil
 	if c.Links != nil {
 		links := *c.Links
 		links.Occupancy = claim.Digest{}
@@ -182,19 +189,7 @@ func (c *Certificate) Words() string {
 	if c.Ask.Links == lease.Hermetic {
 		text += "checked by colouring: every permutation of the slice's traffic fits on the links that it holds, which work and which no other slice holds. "
 	}
-	if c.Harm != nil && c.Ask.Segment > 0 {
-		text += "checked: the harm, counted again; that no slice of this cost does less is not said. "
-	} else if c.Harm != nil {
-		text += "checked: the harm, counted again, and that no one rack or SU of the slice could be changed for another with less; that no slice of this cost does less "
-		if c.Ask.Links == lease.Hermetic {
-			text += "is not said. "
-		} else {
-			if c.Ask.Nodes > RackHarmNodes {
-				text += "but for racks "
-			}
-			text += "is the solver's word. "
-		}
-	}
+	text += c.harmWords() + c.Nearness.words()
 	if len(proven) > 0 {
 		text += "proven by its bound: " + strings.Join(proven, ", ") + ". "
 	}
@@ -210,4 +205,39 @@ func (c *Certificate) Words() string {
 	}
 	return text + "asserted by the solver: that " + strings.Join(asserted, ", ") +
 		" cannot be fewer without more of a level before; an exhaustive solver agrees on small sites in its tests."
+}
+
+// harmWords says which part of the harm is checked, proven by its bound, or the
+// solver's word.
+func (c *Certificate) harmWords() string {
+	const counted = "checked: the harm, counted again"
+	butRacks := ""
+	if c.Ask.Nodes > RackHarmNodes {
+		butRacks = "but for racks "
+	}
+	switch {
+	case c.Harm == nil:
+		return ""
+	case c.Ask.Segment > 0 || c.Ask.Links == lease.Hermetic && c.HarmBound == nil:
+		return counted + "; that no slice of this cost does less is not said. "
+	case c.Ask.Links != lease.Hermetic:
+		return counted + ", and that no one rack or SU of the slice could be changed for another with less; that no slice of this cost does less " + butRacks + "is the solver's word. "
+	}
+	inOne := c.Cost.SUs == 1
+	text := counted + ", and that no one rack"
+	if inOne {
+		text += " or SU"
+	}
+	text += fmt.Sprintf(" of the slice could be changed for another with less; slices of this cost do %s (halls/pods/SUs/racks) at least, each level by itself. ", c.HarmBound)
+	least, is := *c.HarmBound, *c.Harm
+	if butRacks != "" {
+		least.Racks, is.Racks = 0, 0
+	}
+	switch {
+	case is == least:
+		return text + "proven by its bound: that no slice of this cost does less harm" + strings.TrimRight(" "+butRacks, " ") + ". "
+	case inOne:
+		return text + "that no slice of this cost does less harm is the solver's word. "
+	}
+	return text + "not proven: that no slice of this cost does less harm. "
 }

@@ -41,6 +41,7 @@ type SoldTranche struct {
 	Parts            []SoldPart
 	Refused          string // in words that can be repeated; "" it can be had
 	Earliest         time.Time
+	Near             string // how near it is to the contract's other tranches; "" these have no nodes
 	Unproven         string // what is known of the best slice, where the search for it was ended; "" this is it
 }
 
@@ -139,7 +140,10 @@ func (out *Sold) take(s *book.State, c *contract.Contract, p book.Planned) {
 			continue
 		}
 		final := p.Plan.Final().Certificate
-		sold.Unproven = final.Unproven()
+		sold.Unproven, sold.Near = final.Unproven(), final.Nearness.Words()
+		if sold.Near != "" && len(p.Tranches) > 1 {
+			sold.Near = "with the rest of its ramp, " + sold.Near
+		}
 		for _, part := range p.Plan.Parts {
 			if part.Step == string(book.LeaseIDOf(c.ID, t.ID)) {
 				sold.Parts = append(sold.Parts, SoldPart{Begin: part.Begin, GPUs: int64(len(part.Nodes) * t.GPUsANode()), Slots: len(part.Nodes), Late: p.Plan.Late(part), Shape: place.CostOf(s.Site, part.Nodes)})

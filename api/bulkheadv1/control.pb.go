@@ -3946,6 +3946,7 @@ type PlacedTranche struct {
 	Earliest      string                 `protobuf:"bytes,9,opt,name=earliest,proto3" json:"earliest,omitempty"`  // from when all of it can be had instead; "" never, by what is planned
 	Kinds         []string               `protobuf:"bytes,10,rep,name=kinds,proto3" json:"kinds,omitempty"`       // that were accepted, kind among them; none: one
 	Unproven      string                 `protobuf:"bytes,11,opt,name=unproven,proto3" json:"unproven,omitempty"` // what is known of the best slice, where the search for it was ended; "" this is it
+	Near          string                 `protobuf:"bytes,12,opt,name=near,proto3" json:"near,omitempty"`         // how near it is to the contract's other tranches; "" these have no nodes
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -4053,6 +4054,13 @@ func (x *PlacedTranche) GetKinds() []string {
 func (x *PlacedTranche) GetUnproven() string {
 	if x != nil {
 		return x.Unproven
+	}
+	return ""
+}
+
+func (x *PlacedTranche) GetNear() string {
+	if x != nil {
+		return x.Near
 	}
 	return ""
 }
@@ -9531,7 +9539,7 @@ const file_bulkhead_v1_control_proto_rawDesc = "" +
 	"\x03svg\x18\r \x01(\tR\x03svg\x120\n" +
 	"\x05apart\x18\x0e \x03(\v2\x1a.bulkhead.v1.HermeticGroupR\x05apart\"+\n" +
 	"\rHermeticGroup\x12\x1a\n" +
-	"\btranches\x18\x01 \x03(\tR\btranches\"\xae\x02\n" +
+	"\btranches\x18\x01 \x03(\tR\btranches\"\xc2\x02\n" +
 	"\rPlacedTranche\x12\x18\n" +
 	"\atranche\x18\x01 \x01(\tR\atranche\x12\x16\n" +
 	"\x06fabric\x18\x02 \x01(\tR\x06fabric\x12\x12\n" +
@@ -9544,7 +9552,8 @@ const file_bulkhead_v1_control_proto_rawDesc = "" +
 	"\bearliest\x18\t \x01(\tR\bearliest\x12\x14\n" +
 	"\x05kinds\x18\n" +
 	" \x03(\tR\x05kinds\x12\x1a\n" +
-	"\bunproven\x18\v \x01(\tR\bunproven\"t\n" +
+	"\bunproven\x18\v \x01(\tR\bunproven\x12\x12\n" +
+	"\x04near\x18\f \x01(\tR\x04near\"t\n" +
 	"\n" +
 	"PlacedPart\x12\x14\n" +
 	"\x05begin\x18\x01 \x01(\tR\x05begin\x12\x12\n" +

@@ -94,6 +94,9 @@ func placedTable(w io.Writer, p *v1.PlacedContract) {
 			}
 			row(w, fmt.Sprintf("    %s GPUs from %s%s, halls/pods/SUs/racks %s", commas(part.Gpus), dayOf(part.Begin), late, shapeText(part.Shape)))
 		}
+		if t.Near != "" {
+			row(w, "    "+t.Near)
+		}
 		if t.Unproven != "" {
 			row(w, "    "+t.Unproven)
 		}

@@ -13,7 +13,7 @@ import (
 //
 // It verifies that every node is in the site and free, once, of the asked class,
 // no spare, in rank order; their number; the cost, counted again; the bound of
-// each level by itself; the collective bounds; both digests; the words of the
+// each level by itself; the harm, and how near it is to nodes that it names; the collective bounds; both digests; the words of the
 // proof. That the cost is the optimum follows from this only on levels whose gap
 // is zero. On the others it is the solver's word, and the proof must say so.
 //
@@ -107,7 +107,10 @@ func check(s *site.Site, free *site.Set, o *place.Occupancy, sl place.Slice) err
 	if c.Ask.Segment > 0 { // harm is to what was free, not to what was offered of it
 		whole = takeCensus(s, all, fabric, c.Ask.Kind)
 	}
-	if err := whole.harm(s, &sl); err != nil {
+	if err := whole.harm(s, o, &sl); err != nil {
+		return err
+	}
+	if err := census.nearness(s, &sl); err != nil {
 		return err
 	}
 	if c.Free != census.free {

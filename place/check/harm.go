@@ -9,10 +9,14 @@ import (
 
 // harm counts the harm of a slice again, and looks whether a simple change would do
 // less at no more cost: another rack of the same SU, another SU of the same pod, or,
-// where the slice is in one SU, any other. Whole racks and segments it counts only. A certificate
-// that states no harm claims nothing of it.
-func (c *census) harm(s *site.Site, sl *place.Slice) error {
+// where the slice is in one SU, any other. Segments it counts only, and of a hermetic
+// slice of several SUs it asks for no other SU: which of them go together is a question
+// of links. A certificate that states no harm claims nothing of it.
+func (c *census) harm(s *site.Site, o *place.Occupancy, sl *place.Slice) error {
 	stated := sl.Certificate.Harm
+	if err := c.harmBound(s, o, &sl.Certificate); err != nil {
+		return err
+	}
 	if stated == nil {
 		return nil
 	}
@@ -37,7 +41,7 @@ func (c *census) harm(s *site.Site, sl *place.Slice) error {
 	if is != *stated {
 		return fmt.Errorf("placement certificate: harm %s, expected %s (whole halls/pods/SUs/racks before that are touched)", stated, is)
 	}
-	if sl.Certificate.Ask.WholeRacks || sl.Certificate.Ask.Segment > 0 {
+	if sl.Certificate.Ask.Segment > 0 {
 		return nil
 	}
 	per := s.Shape.RacksPerSU()
@@ -52,7 +56,7 @@ func (c *census) harm(s *site.Site, sl *place.Slice) error {
 		}
 	}
 	if sl.Certificate.Links != nil && len(sl.Certificate.Links.Planes) > 0 {
-		return nil // which SUs go together is a question of links
+		return nil
 	}
 	single := sl.Certificate.Cost.SUs == 1
 	for su, nodes := range sus {
@@ -63,7 +67,7 @@ func (c *census) harm(s *site.Site, sl *place.Slice) error {
 		need := touchedRacks(racks, su, per)
 		for other := range sus {
 			pod := s.SUs[other].Pod
-			if sus[other] > 0 || c.sus[other] < nodes || !single && pod != s.SUs[su].Pod || c.fewestRacks(other, per, nodes) > need {
+			if sus[other] > 0 || c.sus[other] < nodes || !single && pod != s.SUs[su].Pod {
 				continue
 			}
 			would := c.broken(s, other)
@@ -71,7 +75,7 @@ func (c *census) harm(s *site.Site, sl *place.Slice) error {
 				would.Halls, would.Pods = was.Halls, was.Pods
 			}
 			would.Racks, was.Racks = 0, 0
-			if would.Compare(was) < 0 {
+			if would.Compare(was) < 0 && c.fewestRacks(other, per, nodes, sl.Certificate.Ask.WholeRacks) <= need {
 				return fmt.Errorf("placement certificate: harm %s: SU %s would do as well as %s, with less (%s for %s)", is, s.SUs[other].ID, s.SUs[su].ID, would, was)
 			}
 		}
@@ -104,7 +108,21 @@ func touchedRacks(racks []int, su, per int) (n int) {
 	return n
 }
 
-// fewestRacks of an SU have so many free nodes.
-func (c *census) fewestRacks(su, per, nodes int) int {
-	return fewest(c.racks[su*per:(su+1)*per], nodes)
+// fewestRacks of an SU have so many free nodes; where racks are taken whole, no more
+// than so many either.
+func (c *census) fewestRacks(su, per, nodes int, whole bool) int {
+	racks := c.racks[su*per : (su+1)*per]
+	if !whole {
+		return fewest(racks, nodes)
+	}
+	few := make([]int, nodes+1) // of each number of nodes
+	for n := range few[1:] {
+		few[n+1] = len(racks) + 1
+	}
+	for _, size := range racks {
+		for n := nodes; n >= size && size > 0; n-- {
+			few[n] = min(few[n], few[n-size]+1)
+		}
+	}
+	return few[nodes]
 }

@@ -235,7 +235,7 @@ func (c *Schedule) nest(ask Ask, open []*site.Set) (prefixes []Prefix, unnested 
 				}
 			}
 		}
-		part, err := solve.Among(c.site, inside, query)
+		part, err := solve.Near(c.site, inside, query, ask.Beside)
 		if err != nil {
 			return nil, unnested, err
 		}
@@ -256,7 +256,7 @@ func (c *Schedule) solve(query place.Ask, ask Ask, free *site.Set) (place.Slice,
 	if !s.unbooked.IsZero() {
 		from = s.unbooked
 	}
-	return solve.On(c.Occupancy(s.Begin, from, ask.End), query)
+	return solve.OnNear(c.Occupancy(s.Begin, from, ask.End), query, ask.Beside)
 }
 
 func inRank(s *site.Site, set *site.Set) []site.Index {

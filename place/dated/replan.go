@@ -147,7 +147,11 @@ func (c *Schedule) stepwise(ask Ask, units []*unit, worsen bool) (*Plan, error) 
 			rest.put(h)
 			continue
 		}
-		slice, err := solve.Among(c.site, free, place.Ask{Nodes: len(h.Nodes), Fabric: h.Fabric, Kind: h.Kind, Links: h.Links})
+		var near *site.Set
+		if asked[h.ID] {
+			near = ask.Beside
+		}
+		slice, err := solve.Near(c.site, free, place.Ask{Nodes: len(h.Nodes), Fabric: h.Fabric, Kind: h.Kind, Links: h.Links}, near)
 		if err != nil {
 			return nil, refused(err)
 		}
@@ -172,7 +176,7 @@ func (c *Schedule) stepwise(ask Ask, units []*unit, worsen bool) (*Plan, error) 
 		if i+1 < len(ask.Steps) && ask.Steps[i+1].Begin.Equal(s.Begin) {
 			continue
 		}
-		slice, err := solve.Among(c.site, union, place.Ask{Nodes: union.Len(), Fabric: ask.Fabric, Kind: ask.Kind, Links: ask.Links})
+		slice, err := solve.Near(c.site, union, place.Ask{Nodes: union.Len(), Fabric: ask.Fabric, Kind: ask.Kind, Links: ask.Links}, ask.Beside)
 		if err != nil {
 			return nil, refused(err)
 		}

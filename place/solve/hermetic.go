@@ -10,12 +10,13 @@ import (
 
 // solveHermetic answers an ask for hermetic links. A refusal names the nearest
 // sizes if so wanted, which takes several times as long as the refusal.
-func solveHermetic(o *place.Occupancy, ask place.Ask, nearest bool) (place.Slice, error) {
+func solveHermetic(o *place.Occupancy, ask place.Ask, near *site.Set, nearest bool) (place.Slice, error) {
 	fabric, err := fabricOf(ask, o.Site())
 	if err != nil {
 		return place.Slice{}, err
 	}
 	h := newHermetic(o, fabric, ask.Kind)
+	h.near = near
 	if h.free < ask.Nodes {
 		return place.Slice{}, &place.NoFitError{Ask: ask, Have: h.free, Short: ask.Nodes - h.free,
 			Elsewhere: stock(o.Site(), o.Untaken(), site.Class{Fabric: ask.Fabric, Kind: ask.Kind})}
@@ -41,6 +42,7 @@ type answer struct {
 	cut       bool       // it was ended before it was through
 	least     place.Cost // of any slice, where it was
 	condition int        // that stands against a slice, where there is none
+	weighed   bool       // of those that are as good and do as little harm it is one of the nearest
 }
 
 // hermetic is one ask for hermetic links, or several of one class.
@@ -49,9 +51,11 @@ type hermetic struct {
 	fabric int
 	kind   string
 	pods   []podStock
-	free   int  // nodes of the class
-	unit   int  // nodes for sale in its largest SU
-	some   bool // any slice will do, not the best
+	free   int       // nodes of the class
+	unit   int       // nodes for sale in its largest SU
+	some   bool      // any slice will do, not the best
+	near   *site.Set // nodes that it should be near, or nil
+	tree   *tree     // what is free, once it is needed
 
 	work, spent int        // steps that a search may take, and that all of them took
 	space       *workspace // that searches share; nil: each has its own
@@ -102,13 +106,16 @@ func (h *hermetic) solve(want int) (answer, error) {
 	if err != nil {
 		return answer{}, err
 	}
-	s := &search{o: h.o, pods: h.pods, want: want, pack: pack, tie: tie, some: h.some, limit: h.work, seen: map[int]bool{}, shapes: claim.Chain{}, workspace: h.space}
+	s := &search{o: h.o, pods: h.pods, want: want, pack: pack, tie: tie, some: h.some, limit: h.work, best: never, near: newBeside(h.o.Site(), h.near), seen: map[int]bool{}, shapes: claim.Chain{}, workspace: h.space}
 	if s.workspace == nil {
 		s.workspace = newWorkspace()
 	}
 	var found answer
 	found.nodes, found.links, found.cut = s.solveWhole()
 	h.spent += s.work
+	if found.nodes != nil && !found.cut && !h.some {
+		h.spent += h.gentler(s, &found)
+	}
 	found.least = pack.unpack(s.proven)
 	found.least.Racks >>= tie.bits
 	if found.condition = s.worst.condition; found.condition == 0 {
@@ -191,8 +198,7 @@ func (h *hermetic) certify(ask place.Ask, found answer) (place.Slice, error) {
 	if len(nodes) != ask.Nodes {
 		return place.Slice{}, errors.New("place: internal error: a hermetic slice of another size than was asked; please report it with the site and the ask")
 	}
-	free := h.o.Untaken()
-	t := newTree(s, free, h.fabric, ask.Kind, nil)
+	t := h.counted()
 	place.RankOrder(s, nodes)
 	links.Occupancy = h.o.LinksDigest(h.fabric)
 	if len(links.Planes) > 0 {
@@ -200,7 +206,7 @@ func (h *hermetic) certify(ask place.Ask, found answer) (place.Slice, error) {
 	}
 	cert := place.Certificate{
 		Version: place.CertificateVersion, Ask: ask, Free: t.nodes, Bound: t.bound(ask.Nodes),
-		Slice: place.SliceDigest(nodes), Occupancy: place.OccupancyDigest(s, free, h.fabric, ask.Kind), Links: links,
+		Slice: place.SliceDigest(nodes), Occupancy: place.OccupancyDigest(s, t.free, h.fabric, ask.Kind), Links: links,
 	}
 	cert.Cost = place.CostOf(s, nodes)
 	cert.Optimum = cert.Cost
@@ -208,7 +214,8 @@ func (h *hermetic) certify(ask place.Ask, found answer) (place.Slice, error) {
 	if least := found.least.WithFloor(cert.Bound); found.cut && least.Less(cert.Cost) {
 		cert.Cut, cert.Least = true, &least
 	}
-	cert.Harm = t.harm(nodes)
+	cert.Harm, cert.HarmBound = t.harm(nodes), h.harmBound(cert.Cost, ask.Nodes, links.Whole)
+	cert.Nearness = t.nearness(nodes, cert.Cost, h.near, found.weighed)
 	cert.AllReduce, cert.AllToAll = place.Collectives(s, nodes)
 	cert.Proof = cert.Words()
 	return place.Slice{Nodes: nodes, Certificate: cert}, nil

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"math/rand/v2"
 	"slices"
+	"strings"
 	"testing"
 
 	"bulkhead/lease"
@@ -181,336 +182,10 @@ func scarceCores(r *rand.Rand) *place.Occupancy {
 	return o
 }
 
-// tally is the definition of a hermetic slice, tried on every distribution of
-// nodes over SUs. It shares no code with the solver but the occupancy.
-type tally struct {
-	o      *place.Occupancy
-	s      *site.Site
-	sus    []tallySU
-	unit   int
-	best   []place.Cost // by nodes
-	counts []int
-	role   []byte // 0 none, 'w' whole, 'p' part of an SU
-}
-
-type tallySU struct {
-	number, pod, hall int
-	racks             []int
-	nodes             int
-	whole             bool
-}
-
-func newTally(o *place.Occupancy, fabric int, kind string) *tally {
-	t := &tally{o: o, s: o.Site()}
-	total := 0
-	for number := range t.s.SUs {
-		su := &t.s.SUs[number]
-		if su.Kind != kind || t.s.Pods[su.Pod].Fabric != fabric {
-			continue
-		}
-		t.unit = max(t.unit, len(su.Nodes)-su.Spares)
-		x := tallySU{number: number, pod: su.Pod, hall: t.s.Pods[su.Pod].Hall, whole: true, racks: make([]int, 99)}
-		for _, n := range su.Nodes {
-			if o.Taken.Has(n) {
-				x.whole = false
-			} else if !o.Broken.Has(n) && !t.s.IsSpare(n) {
-				x.nodes++
-				x.racks[int(t.s.NodePos[n])/t.s.RackNodes]++
-			}
-		}
-		if x.nodes > 0 {
-			t.sus = append(t.sus, x)
-			total += x.nodes
-		}
-	}
-	t.best = make([]place.Cost, total+1)
-	for i := range t.best {
-		t.best[i] = place.Cost{Halls: 1 << 30}
-	}
-	t.counts, t.role = make([]int, len(t.sus)), make([]byte, len(t.sus))
-	t.try(0, 0, 0)
-	return t
-}
-
-func (t *tally) try(i, nodes, parts int) {
-	if i == len(t.sus) {
-		if nodes == 0 {
-			return
-		}
-		if c := t.cost(); c.Less(t.best[nodes]) && t.valid(nodes, parts) {
-			t.best[nodes] = c
-		}
-		return
-	}
-	t.role[i], t.counts[i] = 0, 0
-	t.try(i+1, nodes, parts)
-	for n := 1; n <= t.sus[i].nodes; n++ {
-		t.counts[i] = n
-		t.role[i] = 'p'
-		t.try(i+1, nodes+n, parts+1)
-		if t.sus[i].whole {
-			t.role[i] = 'w'
-			t.try(i+1, nodes+n, parts)
-		}
-	}
-	t.role[i], t.counts[i] = 0, 0
-}
-
-func (t *tally) cost() place.Cost {
-	var c place.Cost
-	halls, pods := map[int]bool{}, map[int]bool{}
-	for i, n := range t.counts {
-		if n == 0 {
-			continue
-		}
-		halls[t.sus[i].hall], pods[t.sus[i].pod] = true, true
-		c.SUs++
-		racks := append([]int(nil), t.sus[i].racks...)
-		for n > 0 {
-			most := 0
-			for r := range racks {
-				if racks[r] > racks[most] {
-					most = r
-				}
-			}
-			n -= racks[most]
-			racks[most] = 0
-			c.Racks++
-		}
-	}
-	c.Halls, c.Pods = len(halls), len(pods)
-	return c
-}
-
-// valid says whether the distribution has links.
-func (t *tally) valid(nodes, parts int) bool {
-	var used []int
-	pods := map[int]int{} // SUs of the slice a pod
-	for i, n := range t.counts {
-		if n > 0 {
-			used = append(used, i)
-			pods[t.sus[i].pod]++
-		}
-	}
-	large := nodes > t.unit
-	if large {
-		if parts > 1 {
-			return false
-		}
-	} else if parts != len(used) {
-		return false // a slice that is no larger than an SU takes ports
-	}
-	if len(used) == 1 {
-		return true
-	}
-	if len(pods) > 1 && t.s.Shape.CoreLinks() == 0 {
-		return false
-	}
-	// Which leaf is the smaller one, if any.
-	rest := -1
-	if large {
-		for _, i := range used {
-			if t.role[i] == 'p' {
-				rest = i
-			}
-		}
-	} else {
-		most := 0
-		for _, i := range used {
-			most = max(most, t.counts[i])
-		}
-		for _, i := range used {
-			if t.counts[i] < most {
-				if rest >= 0 {
-					return false
-				}
-				rest = i
-			}
-		}
-	}
-	// Which pod is the smaller one is the same in all planes.
-	small := []int{-1}
-	if len(pods) > 2 {
-		for p := range pods {
-			small = append(small, p)
-		}
-		if rest >= 0 {
-			small = []int{t.sus[rest].pod} // it has the smaller leaf
-		}
-	}
-	return slices.ContainsFunc(small, func(small int) bool {
-		for rail := range site.Rails {
-			if !t.plane(rail, nodes, large, used, rest, pods, small) {
-				return false
-			}
-		}
-		return true
-	})
-}
-
-// plane tries every set of spines, and every set of the smaller leaf's.
-func (t *tally) plane(rail, nodes int, large bool, used []int, rest int, pods map[int]int, small int) bool {
-	spines := t.s.Shape.Spines
-	for set := 1; set < 1<<spines; set++ {
-		ok := true
-		for _, i := range used {
-			if i != rest && !t.holds(i, rail, set, nodes, large) {
-				ok = false
-				break
-			}
-		}
-		if !ok {
-			continue
-		}
-		if rest < 0 {
-			if t.coresWith(rail, set, 0, used, rest, large, pods, small) {
-				return true
-			}
-			continue
-		}
-		for own := set; own > 0; own = (own - 1) & set {
-			if t.holds(rest, rail, own, nodes, false) && t.coresWith(rail, set, own, used, rest, large, pods, small) {
-				return true
-			}
-		}
-	}
-	return false
-}
-
-func ones(set int) int {
-	n := 0
-	for ; set > 0; set &= set - 1 {
-		n++
-	}
-	return n
-}
-
-// holds says whether an SU may hold just this set of uplinks.
-func (t *tally) holds(i, rail, set, nodes int, whole bool) bool {
-	at := t.sus[i].number*site.Rails + rail
-	for spine := range t.s.Shape.Spines {
-		if set>>spine&1 == 0 {
-			continue
-		}
-		if t.o.AssignedUp[at].Has(spine) || t.o.FailedUp[at].Has(spine) || !whole && spine == t.s.Shape.Spines-1 && !t.fills(i) {
-			return false
-		}
-	}
-	if !whole && ones(set) > t.counts[i] {
-		return false
-	}
-	return ones(set) >= min(t.counts[i], nodes-t.counts[i])
-}
-
-// fills says whether no node of the SU is left to anybody but hermetic slices.
-func (t *tally) fills(i int) bool {
-	left := -t.counts[i]
-	for _, n := range t.s.SUs[t.sus[i].number].Nodes {
-		if t.o.Shared.Has(n) || t.o.Unsaid.Has(n) || !t.o.Hermetic.Has(n) {
-			left++
-		}
-	}
-	return left == 0
-}
-
-// coresWith tries every set of cores at every spine, where one pod, or none, may
-// be the smaller one.
-func (t *tally) coresWith(rail, set, own int, used []int, rest int, large bool, pods map[int]int, small int) bool {
-	if len(pods) == 1 {
-		return true
-	}
-	taper := t.s.Shape.PodTaper
-	links := func(n int) int { return (n + taper - 1) / taper }
-	for spine := range t.s.Shape.Spines {
-		if set>>spine&1 == 0 {
-			continue
-		}
-		leaves := map[int]int{}
-		for p := range pods {
-			leaves[p] = 0
-		}
-		for _, i := range used {
-			if i != rest || own>>spine&1 == 1 {
-				leaves[t.sus[i].pod]++
-			}
-		}
-		found := false
-		for cores := 0; cores < 1<<t.s.Shape.CoreLinks() && !found; cores++ {
-			for part := cores; ; part = (part - 1) & cores {
-				if t.coresAt(rail, spine, cores, part, leaves, pods, large, rest, small, links) {
-					found = true
-					break
-				}
-				if part == 0 || small < 0 {
-					break
-				}
-			}
-		}
-		if !found {
-			return false
-		}
-	}
-	return true
-}
-
-func (t *tally) coresAt(rail, spine, cores, part int, leaves, pods map[int]int, large bool, rest, small int, links func(int) int) bool {
-	all := 0
-	for _, n := range leaves {
-		all += n
-	}
-	most := 0
-	for _, n := range leaves {
-		most = max(most, n)
-	}
-	for p, n := range leaves {
-		mine := cores
-		if p == small {
-			mine = part
-		}
-		size, taken := 0, 0 // SUs of the pod, those that hermetic slices have whole
-		for su := range t.s.SUs {
-			if t.s.SUs[su].Pod == p {
-				size++
-				if t.o.Whole[su] {
-					taken++
-				}
-			}
-		}
-		wholes := pods[p]
-		if rest >= 0 && t.sus[rest].pod == p {
-			wholes--
-		}
-		if !large {
-			wholes, taken = 0, 0
-		}
-		for core := range t.s.Shape.CoreLinks() {
-			at := (p*site.Rails+rail)*t.s.Shape.Spines + spine
-			if mine>>core&1 == 1 && (t.o.AssignedCore[at].Has(core) || t.o.FailedCore[at].Has(core) ||
-				core == t.s.Shape.CoreLinks()-1 && wholes+taken != size) {
-				return false
-			}
-		}
-		if len(pods) == 2 {
-			if ones(mine) != links(min(n, all-n)) {
-				return false
-			}
-			continue
-		}
-		// More leaves than links send nothing; more links than leaves only
-		// where nobody else misses them.
-		if ones(mine) < links(min(n, all-n)) || ones(mine) > links(n) && wholes != size {
-			return false
-		}
-		if p != small && ones(cores) != links(most) {
-			return false
-		}
-	}
-	return true
-}
-
 // TestHermeticExhaustiveSolverAgrees compares every ask on thousands of tiny
-// fabrics, what can be had and what it costs.
+// fabrics, what can be had, what it costs and how little harm it does.
 func TestHermeticExhaustiveSolverAgrees(t *testing.T) {
+	var least, more, open [2]int // of slices up to an SU's nodes and above: those with the least harm, others, and those that are not proven to have it
 	sites, asks, several, cut, vague, refused := 1500, 0, 0, 0, 0, map[int]int{}
 	if testing.Short() {
 		sites = 150
@@ -573,6 +248,22 @@ func TestHermeticExhaustiveSolverAgrees(t *testing.T) {
 			if err := check.On(o, slice); err != nil {
 				t.Fatalf("seed %d, %d nodes: %v", seed, n, err)
 			}
+			does, bound, size := *slice.Certificate.Harm, slice.Certificate.HarmBound, 0
+			does.Racks = 0
+			if n > y.unit {
+				size = 1
+			}
+			if h := y.harm[n]; bound.Halls > h.Halls || bound.Pods > h.Pods || bound.SUs > h.SUs || does.Compare(h) < 0 {
+				t.Fatalf("seed %d, %d nodes: harm %s, bound %s, exhaustively %s", seed, n, does, bound, h)
+			}
+			if does == y.harm[n] {
+				least[size]++
+			} else if more[size]++; slice.Certificate.Cost.SUs == 1 || strings.Contains(slice.Certificate.Proof, "proven by its bound: that no slice of this cost does less harm") {
+				t.Fatalf("seed %d, %d nodes: harm %s called the least, exhaustively %s", seed, n, does, y.harm[n])
+			}
+			if strings.Contains(slice.Certificate.Proof, "not proven: that no slice of this cost does less harm") {
+				open[size]++
+			}
 			if len(slice.Certificate.Links.Planes) > 0 {
 				several++
 				for range 3 {
@@ -586,7 +277,11 @@ func TestHermeticExhaustiveSolverAgrees(t *testing.T) {
 			t.Fatal("solving changed the occupancy")
 		}
 	}
+	t.Logf("slices up to an SU's nodes, and larger ones: with the least harm %v, with more %v, not proven %v", least, more, open)
 	t.Logf("%d asks, %d slices with links, %d searches cut, %d for other sizes, refused by condition: %v", asks, several, cut, vague, refused)
+	if more[1] > 0 || more[0]*100 > least[0] || least[1]-open[1] < open[1] {
+		t.Errorf("%v slices do more harm than others of their cost, of %v that do not, and %v are not proven: slices of whole SUs should do the least", more, least, open)
+	}
 	if cut*1000 > asks || vague*50 > asks {
 		t.Errorf("%d of %d searches were cut: the bound on the search is too tight", cut, asks)
 	}

@@ -91,7 +91,7 @@ type chosenLeaf struct {
 
 func (h *hermetic) ports(want int) answer {
 	if u := h.oneLeaf(want); u != nil {
-		return answer{nodes: u.take(h.o, u.cover(want), want), links: &place.LinkSet{}}
+		return answer{nodes: u.take(h.o, u.cover(want), want), links: &place.LinkSet{}, weighed: true}
 	}
 	p := &portSearch{h: h, want: want, limit: maxTries, condition: equalLeaves}
 	if h.some {
@@ -125,10 +125,12 @@ func (h *hermetic) ports(want int) answer {
 }
 
 // oneLeaf returns the SU that has so many nodes in the fewest racks; of equal
-// ones that with the least harm, then that with the fewest nodes.
+// ones that with the least harm, then the nearest, then that with the fewest nodes.
 func (h *hermetic) oneLeaf(want int) *suStock {
 	var best *suStock
 	var least place.Harm
+	var nearest place.Far
+	own := newBeside(h.o.Site(), h.near)
 	for i := range h.pods {
 		for j := range h.pods[i].sus {
 			u := &h.pods[i].sus[j]
@@ -137,8 +139,9 @@ func (h *hermetic) oneLeaf(want int) *suStock {
 			}
 			harm := u.harm
 			_, harm.Racks = u.gentlest(u.cover(want), want)
-			if best == nil || cmp.Or(u.cover(want)-best.cover(want), harm.Compare(least), u.nodes-best.nodes) < 0 {
-				best, least = u, harm
+			far := own.farOf(h.pods[i].hall, h.pods[i].pod, u.su)
+			if best == nil || cmp.Or(u.cover(want)-best.cover(want), harm.Compare(least), far.Compare(nearest), u.nodes-best.nodes) < 0 {
+				best, least, nearest = u, harm, far
 			}
 		}
 	}

@@ -34,16 +34,19 @@ type hallSteps struct {
 
 var errLost = errors.New("place: internal error: the way back from the optimum is lost; please report it with the site and the ask")
 
-// solve returns the nodes of an optimal slice, in no order, its cost, and whether
-// of all such slices it does the least harm.
-func solve(t *tree, want int) (nodes []site.Index, cost place.Cost, weighed bool, err error) {
+// weighed says whether of all slices of one cost a search takes one with the least harm,
+// and of these one of the nearest.
+type weighed struct{ harm, near bool }
+
+// solve returns the nodes of an optimal slice, in no order, and its cost.
+func solve(t *tree, want int) (nodes []site.Index, cost place.Cost, was weighed, err error) {
 	return solveWithin(t, newReach(t, want), want)
 }
 
-func solveWithin(t *tree, within *reach, want int) ([]site.Index, place.Cost, bool, error) {
+func solveWithin(t *tree, within *reach, want int) ([]site.Index, place.Cost, weighed, error) {
 	pack, err := newWeights(t, want)
 	if err != nil {
-		return nil, place.Cost{}, false, err
+		return nil, place.Cost{}, weighed{}, err
 	}
 	p := &program{tree: t, pack: pack, reach: within, want: uint32(want),
 		podFront: map[string]front{}, hallSteps: map[string]*hallSteps{}}
@@ -63,11 +66,11 @@ func solveWithin(t *tree, within *reach, want int) ([]site.Index, place.Cost, bo
 	}
 	final := steps[len(steps)-1]
 	if final.most() != p.want {
-		return nil, place.Cost{}, false, errLost
+		return nil, place.Cost{}, weighed{}, errLost
 	}
 	cost := final.cost[final.len()-1]
 	nodes, err := p.backtrack(steps)
-	return nodes, pack.cost(cost), pack.all, err
+	return nodes, pack.cost(cost), pack.weighed, err
 }
 
 // rackSet is the fullest of an SU's racks that are whole, and the fullest of the others.

@@ -155,12 +155,12 @@ type hallExact struct {
 }
 
 // solveWhole returns the nodes of an optimal slice of whole racks, in no order,
-// its cost, and whether the harm was weighed. makeUp has said that there is one.
+// and its cost. makeUp has said that there is one.
 // Cost: O(nodes²) over halls in the worst case; see BenchmarkSolveWholeRacks.
-func solveWhole(t *tree, want int) (nodes []site.Index, best place.Cost, weighed bool, err error) {
+func solveWhole(t *tree, want int) (nodes []site.Index, best place.Cost, was weighed, err error) {
 	pack, err := newWeights(t, want)
 	if err != nil {
-		return nil, place.Cost{}, false, err
+		return nil, place.Cost{}, weighed{}, err
 	}
 	p := &wholeProgram{tree: t, pack: pack, want: want, pods: map[string]exact{}, halls: map[string]hallExact{}}
 	for _, shape := range t.shapes {
@@ -183,22 +183,22 @@ func solveWhole(t *tree, want int) (nodes []site.Index, best place.Cost, weighed
 	}
 	cost := steps[len(steps)-1].at(want)
 	if cost == never {
-		return nil, place.Cost{}, false, errLost
+		return nil, place.Cost{}, weighed{}, errLost
 	}
 	for i, n, c := len(t.halls)-1, want, cost; i >= 0; i-- {
 		h := p.hall(i)
 		of, ok := parted(steps[i], h.whole, n, c)
 		if !ok {
-			return nil, place.Cost{}, false, errLost
+			return nil, place.Cost{}, weighed{}, errLost
 		}
 		if of > 0 {
 			if nodes, err = p.takeHall(nodes, i, of); err != nil {
-				return nil, place.Cost{}, false, err
+				return nil, place.Cost{}, weighed{}, err
 			}
 		}
 		n, c = n-of, c-h.whole.at(of)
 	}
-	return nodes, pack.cost(cost), pack.all, nil
+	return nodes, pack.cost(cost), pack.weighed, nil
 }
 
 // leastRacks[i][n] is the fewest racks from the i-th on that have n nodes

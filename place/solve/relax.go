@@ -24,7 +24,7 @@ func (s *search) relaxOne(x *relaxation) bool {
 		if len(enough) == 0 {
 			continue
 		}
-		if cost := s.pack.halls(1) + s.pod(x.a) + enough[0].cost; cost < x.bound {
+		if cost := s.hall(x.a) + s.pod(x.a) + enough[0].cost; cost < x.bound {
 			x.bound, x.plan = cost, plan{parts: []planPart{part(m, x.a, enough[0])}, rest: -1}
 		}
 	}
@@ -33,9 +33,9 @@ func (s *search) relaxOne(x *relaxation) bool {
 
 func (s *search) relaxTwo(x *relaxation) bool {
 	a, b := s.menuOf(x.a, x), s.menuOf(x.b, x)
-	base := s.pack.halls(1) + s.pod(x.a) + s.pod(x.b)
+	base := s.hall(x.a) + s.pod(x.a) + s.pod(x.b)
 	if s.pods[x.a].hall != s.pods[x.b].hall {
-		base += s.pack.halls(1)
+		base += s.hall(x.b)
 	}
 	x.bound = never
 	var bestA, bestB offer

@@ -60,10 +60,11 @@ func noSegments(s *site.Site, free *site.Set, fabric int, ask place.Ask) error {
 
 // solveSegments returns the nodes of an optimal slice in segments, in no order, and its
 // cost. Of slices of one cost it takes one whose emptiest rack has the fewest nodes free:
-// what it breaks is broken already. In each SU it takes the racks with the fewest.
+// what it breaks is broken already; of these one that is near. In each SU it takes the
+// racks with the fewest.
 // offered is the tree over all that is offered, which is enough.
 // Cost: as solveWhole, log(nodes a rack) times.
-func solveSegments(s *site.Site, free *site.Set, fabric int, ask place.Ask, offered *tree) ([]site.Index, place.Cost, error) {
+func solveSegments(s *site.Site, free *site.Set, fabric int, ask place.Ask, offered *tree, near *site.Set) ([]site.Index, place.Cost, error) {
 	best, cost, _, err := solveWhole(offered, ask.Nodes)
 	if err != nil {
 		return nil, place.Cost{}, err
@@ -71,7 +72,7 @@ func solveSegments(s *site.Site, free *site.Set, fabric int, ask place.Ask, offe
 	low, high := ask.Segment, s.RackNodes
 	for low < high {
 		most := (low + high) / 2
-		t := newTree(s, inSegments(s, free, fabric, ask.Kind, ask.Segment, most, nil), fabric, ask.Kind, nil)
+		t := newTree(s, inSegments(s, free, fabric, ask.Kind, ask.Segment, most, nil), fabric, ask.Kind, near)
 		if t.nodes >= ask.Nodes {
 			nodes, c, _, err := solveWhole(t, ask.Nodes)
 			if err != nil {

@@ -11,11 +11,14 @@ import (
 
 // On answers an ask on what is free, shared or hermetic, see [Among]. It changes
 // nothing.
-func On(o *place.Occupancy, ask place.Ask) (place.Slice, error) {
+func On(o *place.Occupancy, ask place.Ask) (place.Slice, error) { return OnNear(o, ask, nil) }
+
+// OnNear is [On] for who has nodes already, see [Near].
+func OnNear(o *place.Occupancy, ask place.Ask, near *site.Set) (place.Slice, error) {
 	if ask.Links != lease.Hermetic {
-		return Among(o.Site(), o.Free(), ask)
+		return Near(o.Site(), o.Free(), ask, near)
 	}
-	return solveHermetic(o, ask, true)
+	return solveHermetic(o, ask, near, true)
 }
 
 // Try is On for callers who ask for many: a refusal of hermetic links does not
@@ -24,7 +27,7 @@ func Try(o *place.Occupancy, ask place.Ask) (place.Slice, error) {
 	if ask.Links != lease.Hermetic {
 		return On(o, ask)
 	}
-	return solveHermetic(o, ask, false)
+	return solveHermetic(o, ask, nil, false)
 }
 
 // Among returns the best slice for an ask: fewest halls, then pods, then SUs,
@@ -57,10 +60,10 @@ func Among(s *site.Site, free *site.Set, ask place.Ask) (place.Slice, error) {
 
 // Near is [Among] for who has nodes already: of slices that are as good and do as
 // little harm it takes the one that touches the fewest halls, then pods, then SUs that
-// have none of them. With hermetic links it makes no difference.
+// have none of them. The certificate says how near that is, where near has any nodes.
 func Near(s *site.Site, free *site.Set, ask place.Ask, near *site.Set) (place.Slice, error) {
 	if ask.Links == lease.Hermetic {
-		return solveHermetic(takenBut(s, free), ask, true)
+		return solveHermetic(takenBut(s, free), ask, near, true)
 	}
 	fabric, err := fabricOf(ask, s)
 	if err != nil {
@@ -75,9 +78,9 @@ func Near(s *site.Site, free *site.Set, ask place.Ask, near *site.Set) (place.Sl
 		if free.Len() < ask.Nodes {
 			return place.Slice{}, noSegments(s, all, fabric, ask)
 		}
-		search = func(offered *tree, _ int) ([]site.Index, place.Cost, bool, error) {
-			nodes, cost, err := solveSegments(s, all, fabric, ask, offered)
-			return nodes, cost, false, err // its harm is not weighed: it goes to the racks with the fewest free
+		search = func(offered *tree, _ int) ([]site.Index, place.Cost, weighed, error) {
+			nodes, cost, err := solveSegments(s, all, fabric, ask, offered, near)
+			return nodes, cost, weighed{}, err // it goes to the racks with the fewest free
 		}
 	}
 	t := newTree(s, free, fabric, ask.Kind, near)
@@ -90,7 +93,7 @@ func Near(s *site.Site, free *site.Set, ask place.Ask, near *site.Set) (place.Sl
 		return place.Slice{}, &place.NoFitError{Ask: ask, Have: t.nodes, Short: ask.Nodes - t.nodes,
 			Elsewhere: stock(s, free, site.Class{Fabric: ask.Fabric, Kind: ask.Kind})}
 	}
-	nodes, optimum, weighed, err := search(t, ask.Nodes)
+	nodes, optimum, was, err := search(t, ask.Nodes)
 	if err != nil {
 		return place.Slice{}, err
 	}
@@ -104,12 +107,13 @@ func Near(s *site.Site, free *site.Set, ask place.Ask, near *site.Set) (place.Sl
 		return place.Slice{}, fmt.Errorf("place: internal error: the slice costs %s, the optimum is %s; please report it with the site and the ask", cert.Cost, optimum)
 	}
 	cert.Gap = optimum.Sub(cert.Bound)
-	if weighed {
+	if was.harm {
 		cert.Harm = t.harm(nodes)
 	}
 	if ask.Segment > 0 { // of all that is free, not of what is offered
 		cert.Harm = newTree(s, all, fabric, ask.Kind, nil).harm(nodes)
 	}
+	cert.Nearness = t.nearness(nodes, cert.Cost, near, was.near)
 	cert.AllReduce, cert.AllToAll = place.Collectives(s, nodes)
 	cert.Proof = cert.Words()
 	return place.Slice{Nodes: nodes, Certificate: cert}, nil

@@ -129,7 +129,7 @@ func stockOf(o *place.Occupancy, fabric int, kind string) []podStock {
 // shape writes what the SUs of a pod offer: equal for pods that look alike.
 func (p *podStock) shape() string {
 	if p.key == "" {
-		b := make([]byte, 0, 17*len(p.sus))
+		b := make([]byte, 0, 18*len(p.sus))
 		for i := range p.sus {
 			u := &p.sus[i]
 			state := byte(u.uplinks()) << 1
@@ -140,7 +140,7 @@ func (p *podStock) shape() string {
 			if u.closing {
 				closed = byte(u.closed()) + 1
 			}
-			b = append(b, byte(len(u.racks)), state, closed, byte(min(u.flaws, 255)))
+			b = append(b, byte(len(u.racks)), state, closed, byte(min(u.flaws, 255)), byte(u.harm.SUs))
 			for _, r := range u.racks {
 				b = append(b, byte(r.nodes))
 			}

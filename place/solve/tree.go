@@ -191,6 +191,20 @@ func newBeside(s *site.Site, near *site.Set) *beside {
 	return b
 }
 
+// farOf is what is far of a hall, a pod and an SU.
+func (b *beside) farOf(hall, pod, su int) (f place.Far) {
+	if b.far(b.halls, hall) {
+		f.Halls = 1
+	}
+	if b.far(b.pods, pod) {
+		f.Pods = 1
+	}
+	if b.far(b.sus, su) {
+		f.SUs = 1
+	}
+	return f
+}
+
 func (b *beside) far(level map[int]bool, domain int) bool { return len(level) > 0 && !level[domain] }
 
 // group puts pods into halls, and orders everything by shape.

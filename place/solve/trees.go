@@ -153,7 +153,7 @@ func (s *search) addTrees(choices []treeChoice, ahead *outlook, optimum uint64) 
 				}
 				base := p.cost + s.pod(i)
 				if now&isOpen == 0 {
-					base += s.pack.halls(1)
+					base += s.hall(i)
 				}
 				for role := asFull; role <= asRestToo; role++ {
 					to := now | isOpen

@@ -14,10 +14,10 @@ import (
 // nodes that the slice should be near.
 type weights struct {
 	packing
-	below uint // bits below the racks
-	harm  place.Cost
-	far   place.Cost
-	all   bool // the whole harm is weighed; else only the levels that there are bits for
+	below   uint // bits below the racks
+	harm    place.Cost
+	far     place.Cost
+	weighed // the whole harm, and all that is far; else only the levels that there are bits for
 }
 
 // newWeights gives every level as many bits as it needs. A slice of want nodes touches
@@ -43,7 +43,7 @@ func newWeights(t *tree, want int) (weights, error) {
 		sum += levels[fit].needs
 		fit++
 	}
-	w.below, w.all = uint(sum), fit >= 4
+	w.below, w.weighed = uint(sum), weighed{harm: fit >= 4, near: fit == len(levels)}
 	for _, l := range levels[:fit] {
 		if sum -= l.needs; l.needs > 0 {
 			*l.weight = 1 << sum

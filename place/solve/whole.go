@@ -103,6 +103,9 @@ type search struct {
 	found  uint64 // that of anyway's
 	proven uint64 // cost of the best slice at least, where the search is cut
 
+	near *beside       // nodes that it should be near
+	even []*relaxation // that were left because they are no better but for ties
+
 	*workspace
 
 	most, fullest, rack int    // nodes that a pod, an SU, a rack gives at most
@@ -112,7 +115,7 @@ type search struct {
 // maxWork bounds the steps of one search for the best slice: partial slices, cells of
 // menus, links that are looked at. A step takes about 10 ns. It counts steps and no
 // time, so that one ask always has one answer.
-const maxWork = 60_000_000
+const maxWork = 40_000_000
 
 // someWork is the same where any slice will do, for one of the sizes that are tried to
 // name the nearest; otherWork is for all of them together.
@@ -136,7 +139,6 @@ func (s *search) solveWhole() (nodes []site.Index, links *place.LinkSet, cut boo
 			}
 		}
 	}
-	s.best = never
 	if s.some {
 		if nodes, links = s.anyway(largest, s.limit); nodes != nil {
 			return nodes, links, false
@@ -148,11 +150,15 @@ func (s *search) solveWhole() (nodes []site.Index, links *place.LinkSet, cut boo
 	for s.queue.Len() > 0 {
 		x := heap.Pop(&s.queue).(*relaxation)
 		if x.bound >= s.best {
+			s.even = append(s.even, x)
 			break // nothing that is left can be better
 		}
 		even := x.bound>>s.tie.bits >= s.best>>s.tie.bits // no better but for ties
 		if even {
-			if looked++; looked > maxEven {
+			if looked++; looked > maxEven || x.form == manyPods {
+				s.even = append(s.even, x)
+			}
+			if looked > maxEven {
 				break
 			}
 			if x.form == manyPods {
@@ -171,24 +177,32 @@ func (s *search) solveWhole() (nodes []site.Index, links *place.LinkSet, cut boo
 		}
 		if s.work > s.limit {
 			if even {
+				s.even = append(s.even, x)
 				break
 			}
 			s.proven = x.bound
 			return nodes, links, true
 		}
-		if !s.relax(x) || x.bound >= s.best {
+		if !s.relax(x) {
+			continue
+		}
+		if x.bound >= s.best {
+			s.even = append(s.even, x)
 			continue
 		}
 		n, l, bad := s.realise(&x.plan)
 		if bad == nil {
 			nodes, links, s.best = n, l, x.bound
+			s.even = append(s.even, x)
 			if s.some {
 				break
 			}
 			continue
 		}
 		s.worst = *bad
-		if !even {
+		if even {
+			s.even = append(s.even, x)
+		} else {
 			s.split(x, bad)
 		}
 	}

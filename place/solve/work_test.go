@@ -24,9 +24,9 @@ func TestHardAsksKeepTheirBoundOnWork(t *testing.T) {
 		cost  place.Cost // zero: no slice
 		cut   bool
 	}{
-		{21_296, place.Cost{}, false},
-		{10_399, place.Cost{Halls: 4, Pods: 5, SUs: 167, Racks: 1334}, false},
-		{11_017, place.Cost{Halls: 4, Pods: 8, SUs: 178, Racks: 1423}, true},
+		{13_109, place.Cost{}, false},
+		{9_629, place.Cost{Halls: 3, Pods: 5, SUs: 155, Racks: 1235}, false},
+		{11_549, place.Cost{Halls: 4, Pods: 7, SUs: 187, Racks: 1492}, true},
 	} {
 		h := newHermetic(o, 0, "H100")
 		found, err := h.solve(c.nodes)
