@@ -25,15 +25,15 @@ func (l *Lab) policyAttacks() []stage.Attack {
 		return err
 	}
 	return []stage.Attack{
-		{Name: "a leaf announces the rival's VNI, of which it has no port", By: "a leaf that was taken over", Ends: stage.Prevented, Action: "the reflectors pass it on to no leaf: no lease gives that leaf the VNI",
+		{Name: "a leaf announces the rival's VNI, of which it has no port", By: "a leaf that was taken over", Ends: stage.Prevented, Action: "the reflectors pass it on to no leaf: no lease gives that leaf the VNI; the next look has it removed",
 			Mount: func(ctx context.Context) (func(context.Context) error, error) {
 				v, leaf, err := l.leafWithout()
 				if err != nil {
 					return nil, err
 				}
 				vtep := l.Net.Plan.Device(leaf).Loopback
-				undo := func(ctx context.Context) error {
-					return errors.Join(l.at(ctx, leaf, "ip link del vni%d", v.vni), l.at(ctx, leaf, "ip link del bd%d", v.vni))
+				undo := func(ctx context.Context) error { // as a look does that finds it there for nobody
+					return errors.Join(l.undo(leaf, fmt.Sprintf("ip link del vni%d", v.vni))(ctx), l.undo(leaf, fmt.Sprintf("ip link del bd%d", v.vni))(ctx))
 				}
 				if err := l.ensureBridge(ctx, leaf, v.vni); err != nil {
 					return undo, err
