@@ -201,7 +201,7 @@ func (a *asking) work(ctx context.Context, l *lane, worker int) {
 		q := l.queue[0]
 		l.queue, q.put = l.queue[1:], true
 		a.mu.Unlock()
-		bounded, cancel := context.WithTimeout(ctx, q.limit)
+		bounded, cancel := context.WithTimeout(fabric.WithAsked(ctx, q.asked), q.limit)
 		hear := q.call(bounded)
 		cancel()
 		a.mu.Lock()

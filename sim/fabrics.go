@@ -231,7 +231,7 @@ func (d *fabricDriver) Observe(ctx context.Context, scope fabric.Scope) (fabric.
 	state := &s.ports.fabrics[d.index]
 	leaves := scope.Leaves
 	if leaves == nil {
-		leaves, s.asked[d.index] = state.leaves, s.now
+		leaves, s.asked[d.index] = state.leaves, s.askedAt(ctx)
 	}
 	since := scope.Since
 	if since > state.seq {

@@ -258,7 +258,7 @@ func (d *nodeDriver) Observe(ctx context.Context, since uint64) (node.Observatio
 	if since > v.seq {
 		since = 0
 	}
-	s.askedNodes = s.now
+	s.askedNodes = s.askedAt(ctx)
 	o := node.Observation{Cursor: since, At: s.now}
 	records := v.since(since)
 	evidence := 0

@@ -214,6 +214,14 @@ func (s *Sim) Now(context.Context) (time.Time, error) {
 	return s.now, nil
 }
 
+// askedAt is when a question was put that has come now.
+func (s *Sim) askedAt(ctx context.Context) time.Time {
+	if at := fabric.Asked(ctx); !at.IsZero() && at.Before(s.now) {
+		return at
+	}
+	return s.now
+}
+
 // Asked is the last time at which all fabrics and the nodes were looked at, whoever did;
 // zero: some never were. Who is there nobody can tell without a socket.
 func (s *Sim) Asked(context.Context) (at time.Time, there bool, err error) {

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"net/url"
 	"sync"
 	"time"
 
@@ -96,7 +97,11 @@ func (c *Client) call(ctx context.Context, call string, in, result any) error {
 
 // post sends a message and returns the answer.
 func (c *Client) post(ctx context.Context, call string, body []byte) ([]byte, error) {
-	answer, err := c.http.Post(ctx, "/v1/"+call, body)
+	var query url.Values
+	if at := fabric.Asked(ctx); !at.IsZero() {
+		query = url.Values{askedAt: {at.UTC().Format(time.RFC3339Nano)}}
+	}
+	answer, err := c.http.PostWith(ctx, "/v1/"+call, query, body)
 	switch {
 	case errors.Is(err, custody.ErrStranger):
 		return nil, fmt.Errorf("devices at %w", err)

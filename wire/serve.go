@@ -214,6 +214,9 @@ func inJSON[T any](v T, err error) ([]byte, error) {
 	return json.Marshal(v)
 }
 
+// askedAt is the parameter of a call that says what fabric.Asked does.
+const askedAt = "asked"
+
 // handle serves one call.
 func handle(mux *http.ServeMux, call string, do func(ctx context.Context, body []byte) ([]byte, error)) {
 	mux.HandleFunc("POST /v1/"+call, func(w http.ResponseWriter, r *http.Request) {
@@ -222,7 +225,11 @@ func handle(mux *http.ServeMux, call string, do func(ctx context.Context, body [
 			answer(w, http.StatusBadRequest, fmt.Errorf("%s: %w", call, err))
 			return
 		}
-		result, err := do(r.Context(), body)
+		ctx := r.Context()
+		if at, err := time.Parse(time.RFC3339Nano, r.URL.Query().Get(askedAt)); err == nil {
+			ctx = fabric.WithAsked(ctx, at)
+		}
+		result, err := do(ctx, body)
 		if err != nil {
 			answer(w, http.StatusUnprocessableEntity, err)
 			return

@@ -57,6 +57,15 @@ const (
 // Post makes one call. After an error what was asked for may have happened. An error of Dial
 // comes as it is, and that of a context that has ended is the context's.
 func (c *Client) Post(ctx context.Context, path string, body []byte) (Reply, error) {
+	return c.PostWith(ctx, path, nil, body)
+}
+
+// PostWith is [Client.Post] with a query, which may be nil.
+func (c *Client) PostWith(ctx context.Context, path string, query url.Values, body []byte) (Reply, error) {
+	to := (&url.URL{Path: path}).EscapedPath()
+	if len(query) > 0 {
+		to += "?" + query.Encode()
+	}
 	for {
 		if err := ctx.Err(); err != nil {
 			return Reply{}, err // nothing was sent
@@ -65,7 +74,7 @@ func (c *Client) Post(ctx context.Context, path string, body []byte) (Reply, err
 		if err != nil {
 			return Reply{}, orEnded(ctx, err)
 		}
-		answer, err := c.exchange(ctx, open, path, body)
+		answer, err := c.exchange(ctx, open, to, body)
 		if err == nil {
 			c.give(open)
 			return answer, nil
@@ -188,8 +197,8 @@ func (o *connection) quiet() (quiet bool) {
 	return quiet && err == nil
 }
 
-// exchange makes one call. After an error the connection is of no use.
-func (c *Client) exchange(ctx context.Context, o *connection, path string, body []byte) (a Reply, err error) {
+// exchange makes one call, to what a request line may have. After an error the connection is of no use.
+func (c *Client) exchange(ctx context.Context, o *connection, to string, body []byte) (a Reply, err error) {
 	// A context that ends ends the reading and writing too.
 	stop := context.AfterFunc(ctx, func() { _ = o.SetDeadline(time.Unix(1, 0)) })
 	defer func() {
@@ -197,7 +206,7 @@ func (c *Client) exchange(ctx context.Context, o *connection, path string, body 
 			err = ctx.Err() // its deadline may come at any time now
 		}
 	}()
-	head := append(make([]byte, 0, 256), "POST "+(&url.URL{Path: path}).EscapedPath()+" HTTP/1.1\r\n"+c.Head+"Content-Length: "...)
+	head := append(make([]byte, 0, 256), "POST "+to+" HTTP/1.1\r\n"+c.Head+"Content-Length: "...)
 	head = append(strconv.AppendInt(head, int64(len(body)), 10), "\r\n\r\n"...)
 	request := net.Buffers{head, body}
 	n, unwritten := request.WriteTo(o.Conn)
