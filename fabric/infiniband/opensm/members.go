@@ -45,8 +45,12 @@ func membersOf(edges []*smp.EdgePort) (list []member) {
 		if e.Host == nil || !e.Complete() {
 			continue
 		}
+		guid := mad.ParseNodeInfo(&e.Host.NodeInfo).PortGUID
+		if guid == 0 {
+			continue // nobody is known to be there
+		}
 		host := mad.ParsePortInfo(&e.Host.PortInfo)
-		m := member{guid: mad.ParseNodeInfo(&e.Host.NodeInfo).PortGUID, end: e.HostEnd, lid: host.LID, at: e.Switch,
+		m := member{guid: guid, end: e.HostEnd, lid: host.LID, at: e.Switch,
 			active: mad.ParsePortInfo(&e.PortInfo).State == mad.PortActive && host.State == mad.PortActive}
 		for _, k := range smp.PKeys(e.Host.Keys, e.HostCap) {
 			if fabric.IsShared(site.InfiniBand, uint32(k.Key())) {
@@ -177,11 +181,22 @@ func (r *reach) follow(ctx context.Context, f *smp.Forwarding, leaves []uint64, 
 			if !own[i].active {
 				outcomes[i] = smp.Outcome{At: own[i].at}
 			}
-			w.port(&own[i], w.judge(own[i].guid, outcomes[i]), lost, parts)
+			w.port(&own[i], w.judge(own[i].guid, atHome(leaf, outcomes[i])), lost, parts)
 		}
 		r.ended[leaf] = w.is
 	}
 	return v, nil
+}
+
+// atHome is what becomes of what a leaf sends to a port of its own, by the LID that the
+// adapter says. It may say that of one that does not answer, elsewhere: that nobody can say
+// what becomes of it is no fault of the leaf's, which others hang on, unless it is the leaf
+// that does not say.
+func atHome(leaf uint64, o smp.Outcome) smp.Outcome {
+	if o.At != (smp.End{Node: leaf}) {
+		o.Err = nil
+	}
+	return o
 }
 
 // lostFlow is how long a flow has not arrived.

@@ -60,3 +60,23 @@ func TestHalfAnswersAreNoEvidence(t *testing.T) {
 		t.Errorf("an empty port without inventory is shown: %+v, %v", readings, err)
 	}
 }
+
+// What an adapter says of itself costs no other port of its leaf its read-back.
+func TestAnAdapterThatLiesIsAlone(t *testing.T) {
+	_, e := leaf()
+	if got := membersOf([]*smp.EdgePort{e}); len(got) != 1 || got[0].guid != 0x11 {
+		t.Fatalf("%+v", got)
+	}
+	nobody := mad.NodeInfo{Type: mad.ChannelAdapter, NodeGUID: 0x10, PartitionCap: 32}
+	e.Host.NodeInfo = nobody.Encode()
+	if got := membersOf([]*smp.EdgePort{e}); len(got) != 0 {
+		t.Errorf("one without a port GUID is a member: %+v", got)
+	}
+	silent := smp.Outcome{At: smp.End{Node: 0x60, Port: 3}, Err: errors.New("nobody answers")}
+	if got := atHome(0x50, silent); got.Err != nil || got.Arrives {
+		t.Errorf("it says the LID of one that is silent: %+v", got)
+	}
+	if got := atHome(0x50, smp.Outcome{At: smp.End{Node: 0x50}, Err: errors.New("silent")}); got.Err == nil {
+		t.Error("a leaf that does not say where it sends what is not silent")
+	}
+}

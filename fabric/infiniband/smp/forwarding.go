@@ -97,6 +97,9 @@ func (f *Forwarding) read(ctx context.Context, flows []Flow, at []*Node, open []
 	var ask []question
 	for _, i := range open {
 		number, t := int(flows[i].LID/mad.LIDsABlock), f.of(at[i])
+		if flows[i].LID > t.top {
+			continue // whoever says that it has it: there may be no such block
+		}
 		if number >= len(t.blocks) {
 			t.blocks = append(t.blocks, make([]*block, number+1-len(t.blocks))...)
 		}
@@ -129,13 +132,17 @@ func (f *Forwarding) of(n *Node) *table {
 // step takes a flow from one switch to the next; nil: it ends, as out says.
 func (f *Forwarding) step(flow Flow, n *Node, out *Outcome) *Node {
 	t := f.tables[n]
+	if flow.LID > t.top {
+		*out = Outcome{At: End{Node: n.GUID}}
+		return nil
+	}
 	b := t.blocks[flow.LID/mad.LIDsABlock]
 	if b.err != nil {
 		*out = Outcome{At: End{Node: n.GUID}, Err: fmt.Errorf("switch 0x%016x does not say where it sends LID %d: %w", n.GUID, flow.LID, b.err)}
 		return nil
 	}
 	number := b.ports[flow.LID%mad.LIDsABlock]
-	if flow.LID > t.top || number == mad.NoPort || number == 0 || int(number) >= len(n.Ports) {
+	if number == mad.NoPort || number == 0 || int(number) >= len(n.Ports) {
 		*out = Outcome{At: End{Node: n.GUID}}
 		return nil
 	}

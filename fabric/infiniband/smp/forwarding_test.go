@@ -78,6 +78,10 @@ func TestPacketsAreFollowed(t *testing.T) {
 	if out := follow(t, asker, 0x1000, topLID+1); out.Arrives || out.At.Port != 0 {
 		t.Errorf("above the greatest LID that a switch sends on: %+v", out)
 	}
+	m.devices[0x1000].hides = true // an adapter that says such a LID makes nobody look silent
+	if out := follow(t, asker, 0x1000, 0xbfff); out.Arrives || out.Err != nil {
+		t.Errorf("a LID that no switch has a block for: %+v", out)
+	}
 	if out := follow(t, asker, 0x10, 4); out.Err == nil {
 		t.Errorf("from a host: %+v", out)
 	}
