@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+
+	"bulkhead/fabric/ethernet"
 )
 
 // What a frame carries to its receiver: who sent it, in which round. Nothing else
@@ -21,7 +23,7 @@ var magic = []byte("bulkhead-probe\x00\x01")
 // The kinds of frame that probes send.
 const (
 	kindICMP  = iota // echo request
-	kindRoCE         // UDP 4791, RoCEv2
+	kindRoCE         // UDP 4791, RoCEv2, as great as a leaf takes
 	kindTCP          // SYN
 	kindFlood        // UDP 4791 to everybody
 	kinds
@@ -61,6 +63,8 @@ func frame(from, to address, t token) []byte {
 	payload := t.bytes()
 	protocol, l4 := byte(17), udp(49152, rocePort, payload)
 	switch t.kind {
+	case kindRoCE:
+		l4 = udp(49152, rocePort, append(payload, make([]byte, ethernet.MTU-20-8-len(payload))...))
 	case kindICMP:
 		protocol, l4 = 1, icmpEcho(payload)
 	case kindTCP:

@@ -50,7 +50,11 @@ func openRaw(s *ethnet.Space, name string) (*rawSocket, error) {
 			return err
 		}
 		r.index = link.Index
+		// What is not fetched at once waits: more than the 212,992 B that Linux gives each socket.
 		if r.fd, err = unix.Socket(unix.AF_PACKET, unix.SOCK_RAW|unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, int(swap(unix.ETH_P_ALL))); err != nil {
+			return err
+		}
+		if err = unix.SetsockoptInt(r.fd, unix.SOL_SOCKET, unix.SO_RCVBUFFORCE, 16<<20); err != nil {
 			return err
 		}
 		return unix.Bind(r.fd, &unix.SockaddrLinklayer{Protocol: swap(unix.ETH_P_ALL), Ifindex: link.Index})

@@ -7,6 +7,8 @@ import (
 	"net/netip"
 
 	"github.com/vishvananda/netlink"
+
+	"bulkhead/fabric/ethernet"
 )
 
 // makeSpaces makes the namespaces of leaves and spines: routers without IPv6, which
@@ -169,7 +171,7 @@ func (n *Net) makeHosts(context.Context) error {
 			return err
 		}
 		for _, nic := range h.NICs {
-			err := cable(end{space: s, name: nic.Name, mac: mac(nic.MAC)}, end{space: n.spaces[nic.Leaf], name: fmt.Sprintf("swp%d", nic.Port)})
+			err := cable(end{space: s, name: nic.Name, mac: mac(nic.MAC), mtu: ethernet.MTU}, end{space: n.spaces[nic.Leaf], name: fmt.Sprintf("swp%d", nic.Port), mtu: 1500})
 			if err != nil {
 				return err
 			}
