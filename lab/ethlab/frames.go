@@ -23,7 +23,7 @@ var magic = []byte("bulkhead-probe\x00\x01")
 // The kinds of frame that probes send.
 const (
 	kindICMP  = iota // echo request
-	kindRoCE         // UDP 4791, RoCEv2, as great as a leaf takes
+	kindRoCE         // UDP 4791, RoCEv2
 	kindTCP          // SYN
 	kindFlood        // UDP 4791 to everybody
 	kinds
@@ -63,14 +63,23 @@ func frame(from, to address, t token) []byte {
 	payload := t.bytes()
 	protocol, l4 := byte(17), udp(49152, rocePort, payload)
 	switch t.kind {
-	case kindRoCE:
-		l4 = udp(49152, rocePort, append(payload, make([]byte, ethernet.MTU-20-8-len(payload))...))
 	case kindICMP:
 		protocol, l4 = 1, icmpEcho(payload)
 	case kindTCP:
 		protocol, l4 = 6, tcpSYN(49152, 22, from.ip, to.ip, payload)
 	}
 	return ethernetFrame(from.mac, to.mac, ipv4(from.ip, to.ip, protocol, l4))
+}
+
+// greatest makes the frame of a probe, of RoCEv2 as great as a leaf takes.
+func greatest(from, to address, t token) []byte {
+	if t.kind != kindRoCE {
+		return frame(from, to, t)
+	}
+	const headers = 20 + 8 // of IPv4 and UDP
+	payload := make([]byte, ethernet.MTU-headers)
+	copy(payload, t.bytes())
+	return ethernetFrame(from.mac, to.mac, ipv4(from.ip, to.ip, 17, udp(49152, rocePort, payload)))
 }
 
 func ethernetFrame(from, to net.HardwareAddr, packet []byte) []byte {

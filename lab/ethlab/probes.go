@@ -70,8 +70,8 @@ func swap(v uint16) uint16 { return v<<8 | v>>8 }
 
 func (r *rawSocket) send(frame []byte) error {
 	err := unix.Sendto(r.fd, frame, 0, &unix.SockaddrLinklayer{Ifindex: r.index})
-	if errors.Is(err, unix.ENETDOWN) {
-		return nil // a closed port swallows what is sent
+	if errors.Is(err, unix.ENETDOWN) || errors.Is(err, unix.ENOBUFS) {
+		return nil // a closed port swallows what is sent, and one of a smaller MTU what is greater
 	}
 	return err
 }
@@ -158,7 +158,7 @@ func exchange(ctx context.Context, all []*canary, pair func(from, to *canary) bo
 				continue
 			}
 			for kind := range uint8(kindFlood) {
-				if err := from.socket.send(frame(from.address, to.address, token{r, uint16(i), kind})); err != nil {
+				if err := from.socket.send(greatest(from.address, to.address, token{r, uint16(i), kind})); err != nil {
 					return nil, fmt.Errorf("%s sends: %w", from, err)
 				}
 			}

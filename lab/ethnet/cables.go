@@ -76,6 +76,13 @@ func cable(a, b end) error {
 	return nil
 }
 
+// hostCable joins a host to a leaf. The host sends packets as great as leaves carry; that the
+// leaf's port takes them its agent sees to.
+func hostCable(host, leaf end) error {
+	host.mtu, leaf.mtu = ethernet.MTU, 1500
+	return cable(host, leaf)
+}
+
 func ipNet(p netip.Prefix) *net.IPNet {
 	return &net.IPNet{IP: p.Addr().AsSlice(), Mask: net.CIDRMask(p.Bits(), p.Addr().BitLen())}
 }
@@ -171,7 +178,7 @@ func (n *Net) makeHosts(context.Context) error {
 			return err
 		}
 		for _, nic := range h.NICs {
-			err := cable(end{space: s, name: nic.Name, mac: mac(nic.MAC), mtu: ethernet.MTU}, end{space: n.spaces[nic.Leaf], name: fmt.Sprintf("swp%d", nic.Port), mtu: 1500})
+			err := hostCable(end{space: s, name: nic.Name, mac: mac(nic.MAC)}, end{space: n.spaces[nic.Leaf], name: fmt.Sprintf("swp%d", nic.Port)})
 			if err != nil {
 				return err
 			}
