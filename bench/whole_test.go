@@ -63,11 +63,11 @@ func TestWholeTellsWhoScatters(t *testing.T) {
 		t.Errorf("in order leaves %.1f SUs whole, scattering %.1f", all[0].mean(wholeSUs), all[1].mean(wholeSUs))
 	}
 	all[0].who, all[1].who = "Slurm", "Bulkhead"
-	if bars := wholeBars(all); bars[0].Met || bars[1].Met {
+	if bars := wholeBars("test", all); bars[0].Met || bars[1].Met {
 		t.Errorf("Bulkhead scatters, and the bars are met: %v", bars)
 	}
 	all[0].who, all[1].who = "Bulkhead", "Slurm"
-	if bars := wholeBars(all); !bars[0].Met {
+	if bars := wholeBars("test", all); !bars[0].Met {
 		t.Errorf("Slurm scatters: %v", bars)
 	}
 }

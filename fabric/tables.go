@@ -75,8 +75,9 @@ const (
 	FaultPath
 	// FaultMirror: copies of the port's packets go elsewhere.
 	FaultMirror
-	// FaultClass: the leaf does not treat the traffic classes as the plan says. It
-	// leaks nothing; it costs a neighbour bandwidth.
+	// FaultClass: the leaf does not treat the traffic classes as the plan says, or takes
+	// smaller packets only. It leaks nothing; it costs a neighbour bandwidth, or the port's
+	// own tenant its packets.
 	FaultClass
 	// FaultPolicy: a route reflector does not pass on the routes of the port's label
 	// from this leaf. It leaks nothing; the port is cut off from other leaves.

@@ -156,7 +156,7 @@ func unreadInside(f site.Family) string {
 	if f == site.InfiniBand {
 		return "switches' forwarding tables are not read back"
 	}
-	return "the underlay's routes are not read back"
+	return "the underlay's routes, and how great a packet its spines take, are not read back"
 }
 
 // Encode returns the canonical JSON: the same certificate gives the same bytes.

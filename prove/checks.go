@@ -62,7 +62,7 @@ const (
 	Unheld                // the ledger says nothing of who holds the port
 	Unlabelled            // no label at all
 	MissingOwnLabel       // not a full member of its holder's label, on both sides
-	WrongClass            // not in the traffic class of its label, or the class is not treated as planned
+	WrongClass            // not in the traffic class of its label, or its packets are not treated as planned
 	WrongPolicy           // a route reflector stops the routes of its label
 	Unannounced           // its leaf does not tell others that it has ports of its label
 	Unlearnt              // its leaf does not know another that has ports of its label

@@ -13,7 +13,7 @@
 //	 "ports":[
 //	  {"port":1, "filter_in":true, "filter_out":true, "locked":true, "mirrored":false,
 //	   "vlans":[{"vid":2,"vni":4097,"isolated":false}], "class":5,
-//	   "lldp":"02:00:00:00:00:09", "fdb":"02:00:00:00:00:09", "more":false}],
+//	   "lldp":"02:00:00:00:00:09", "fdb":"02:00:00:00:00:09", "more":false, "mtu":9000}],
 //	 "vnis":[{"vni":4097, "import":["65000:4097"], "export":["65000:4097"],
 //	          "flood":["10.65.0.2"], "static":[]}],
 //	 "routes_seen":true,
@@ -44,6 +44,7 @@ const (
 	maxMAC    = 1<<48 - 1
 	maxTable  = 1 << 20
 	maxTarget = 1<<48 - 1
+	maxMTU    = 1<<16 - 1
 )
 
 // Capture is what one leaf says of itself, and what its neighbours in BGP heard
@@ -97,6 +98,10 @@ type Port struct {
 	LLDP      uint64 // MAC that the neighbour announces; 0: none
 	FDB       uint64 // MAC in the forwarding table; 0: none
 	More      bool   // there are further MACs in the forwarding table
+	// MTU is how great a packet is, in bytes, that passes between the port and others of its
+	// VLANs: the least of its own, its VNIs' and, less Overhead, the uplinks'. 0: the leaf does
+	// not say.
+	MTU int
 }
 
 // VLAN is a port's membership, and the VNI that the VLAN is carried in; 0: it is

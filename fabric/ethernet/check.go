@@ -91,6 +91,8 @@ func (c *Capture) checkPorts() error {
 			return fmt.Errorf("ethernet capture: port %d after port %d: expected ascending numbers up to %d", p.Number, last, maxPorts)
 		case p.Class > 7:
 			return fmt.Errorf("ethernet capture: port %d: class %d: expected 0 to 7", p.Number, p.Class)
+		case p.MTU < 0 || p.MTU > maxMTU:
+			return fmt.Errorf("ethernet capture: port %d: MTU %d: expected 0 to %d", p.Number, p.MTU, maxMTU)
 		case p.LLDP > maxMAC || p.FDB > maxMAC:
 			return fmt.Errorf("ethernet capture: port %d: neighbours %#x and %#x: expected MACs of 48 bits", p.Number, p.LLDP, p.FDB)
 		}

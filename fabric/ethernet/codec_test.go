@@ -61,8 +61,8 @@ const example = `{"version":3,"switch":"su00-leaf0","vlan_table":{"used":2,"size
 	`"classes":[{"class":0,"dscp":0,"pfc":false,"ecn":[0,0,0]},{"class":1,"dscp":8,"pfc":true,"ecn":[150000,1500000,100]},{"class":2,"dscp":16,"pfc":true,"ecn":[150000,1500000,100]},` +
 	`{"class":3,"dscp":24,"pfc":true,"ecn":[150000,1500000,100]},{"class":4,"dscp":32,"pfc":true,"ecn":[150000,1500000,100]},{"class":5,"dscp":40,"pfc":true,"ecn":[150000,1500000,100]},` +
 	`{"class":6,"dscp":48,"pfc":true,"ecn":[150000,1500000,100]},{"class":7,"dscp":56,"pfc":false,"ecn":[0,0,0]}],` +
-	`"ports":[{"port":1,"filter_in":true,"filter_out":true,"locked":true,"mirrored":false,"vlans":[{"vid":2,"vni":4097,"isolated":false}],"class":6,"lldp":"02:00:00:00:00:01","fdb":"02:00:00:00:00:01","more":false},` +
-	`{"port":2,"filter_in":true,"filter_out":true,"locked":true,"mirrored":false,"vlans":[{"vid":3,"vni":16777214,"isolated":true}],"class":0,"lldp":"02:00:00:00:00:0a","fdb":"02:00:00:00:00:0a","more":false}],` +
+	`"ports":[{"port":1,"filter_in":true,"filter_out":true,"locked":true,"mirrored":false,"vlans":[{"vid":2,"vni":4097,"isolated":false}],"class":6,"lldp":"02:00:00:00:00:01","fdb":"02:00:00:00:00:01","more":false,"mtu":9000},` +
+	`{"port":2,"filter_in":true,"filter_out":true,"locked":true,"mirrored":false,"vlans":[{"vid":3,"vni":16777214,"isolated":true}],"class":0,"lldp":"02:00:00:00:00:0a","fdb":"02:00:00:00:00:0a","more":false,"mtu":9000}],` +
 	`"vnis":[{"vni":4097,"import":["65000:4097"],"export":["65000:4097"],"flood":["10.65.0.2"],"static":[]},{"vni":16777214,"import":["65000:16777214"],"export":["65000:16777214"],"flood":["10.65.0.2"],"static":[]}],` +
 	`"routes_seen":true,"routes":[{"kind":2,"vni":4097,"mac":"02:00:00:00:00:01","targets":["65000:4097"],"originator":"10.65.0.1"},{"kind":2,"vni":16777214,"mac":"02:00:00:00:00:0a","targets":["65000:16777214"],"originator":"10.65.0.1"},` +
 	`{"kind":3,"vni":4097,"mac":"","targets":["65000:4097"],"originator":"10.65.0.1"},{"kind":3,"vni":16777214,"mac":"","targets":["65000:16777214"],"originator":"10.65.0.1"}],` +
@@ -114,7 +114,7 @@ func drawn(t *rapid.T) Capture {
 		p := &c.Ports[i]
 		p.VLANs = nilIfEmpty(p.VLANs)
 		p.More, p.Mirrored, p.Locked = rapid.Bool().Draw(t, "more"), rapid.Bool().Draw(t, "mirrored"), rapid.Bool().Draw(t, "locked")
-		p.FDB = rapid.Uint64Range(0, 1<<48-1).Draw(t, "fdb")
+		p.FDB, p.MTU = rapid.Uint64Range(0, 1<<48-1).Draw(t, "fdb"), rapid.IntRange(0, 1<<16-1).Draw(t, "mtu")
 	}
 	for i := range c.VNIs {
 		v := &c.VNIs[i]

@@ -272,6 +272,11 @@ func (r *reader) port() (p Port) {
 	r.literal(`,"fdb":`)
 	p.FDB = r.mac()
 	p.More = r.boolean(`,"more":`)
+	if r.next(`,"mtu":`) {
+		if p.MTU = r.number(maxMTU); p.MTU == 0 {
+			r.expected("an MTU, or nothing of one that is not known")
+		}
+	}
 	r.literal(`}`)
 	return p
 }

@@ -88,6 +88,9 @@ func appendPort(b []byte, p Port) []byte {
 	b = appendMAC(append(b, `,"lldp":`...), p.LLDP)
 	b = appendMAC(append(b, `,"fdb":`...), p.FDB)
 	b = appendBool(b, `,"more":`, p.More)
+	if p.MTU > 0 {
+		b = appendInt(b, `,"mtu":`, p.MTU)
+	}
 	return append(b, '}')
 }
 
@@ -204,7 +207,7 @@ func Ideal(s *site.Site, leaf site.Leaf, accept []Range, readings []fabric.Readi
 		own := vlans[first:len(vlans):len(vlans)]
 		slices.SortFunc(own, func(a, b VLAN) int { return a.VID - b.VID })
 		c.Ports = append(c.Ports, Port{Number: r.LeafPort, FilterIn: r.EnforceIn, FilterOut: r.EnforceOut, Locked: r.EnforceIn,
-			VLANs: own, Class: r.Class, LLDP: r.Neighbour, FDB: r.Neighbour})
+			VLANs: own, Class: r.Class, LLDP: r.Neighbour, FDB: r.Neighbour, MTU: MTU})
 	}
 	targets := make([]Target, 0, len(vids))
 	for vni := range vids {

@@ -22,7 +22,8 @@ import (
 //   - flooded and forwarded packets go to leaves of this fabric only, else
 //     [fabric.FaultPath] at the ports of that VNI;
 //   - no mirror session, else [fabric.FaultMirror];
-//   - traffic classes are treated as in Classes, else [fabric.FaultClass];
+//   - traffic classes are treated as in Classes, and packets of MTU pass, else
+//     [fabric.FaultClass];
 //   - route reflectors that were asked pass its routes on under the target of each
 //     VNI of its ports, else [fabric.FaultPolicy] at the ports of that VNI;
 //   - it announces each VNI of its ports (kind 3, RFC 7432, section 7.3), else
@@ -249,6 +250,9 @@ func (j *judge) readings() []fabric.Reading {
 		}
 		if n := len(members); n > first {
 			r.Leaf = members[first:n:n]
+		}
+		if len(p.VLANs) > 0 && p.MTU < MTU {
+			r.Faults |= fabric.FaultClass
 		}
 		if p.Mirrored {
 			r.Faults |= fabric.FaultMirror

@@ -27,6 +27,15 @@ const (
 	VXLANPort = 4789
 )
 
+// MTU is how great a packet is, in bytes without its Ethernet header, that every edge port
+// takes and every leaf carries: what switches are set to where RoCEv2 is at home, and room
+// for its greatest payload of 4,096. VXLAN over IPv4 puts Overhead around it (RFC 7348,
+// section 5), so that uplinks have to take MTU + Overhead.
+const (
+	MTU      = 9000
+	Overhead = 50
+)
+
 // VTEP returns the address from which a leaf sends VXLAN; the zero address for a
 // leaf or fabric beyond the plan.
 func VTEP(fabricIndex int, leaf site.Leaf) netip.Addr {

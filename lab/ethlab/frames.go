@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+
+	"bulkhead/fabric/ethernet"
 )
 
 // What a frame carries to its receiver: who sent it, in which round. Nothing else
@@ -67,6 +69,17 @@ func frame(from, to address, t token) []byte {
 		protocol, l4 = 6, tcpSYN(49152, 22, from.ip, to.ip, payload)
 	}
 	return ethernetFrame(from.mac, to.mac, ipv4(from.ip, to.ip, protocol, l4))
+}
+
+// greatest makes the frame of a probe, of RoCEv2 as great as a leaf takes.
+func greatest(from, to address, t token) []byte {
+	if t.kind != kindRoCE {
+		return frame(from, to, t)
+	}
+	const headers = 20 + 8 // of IPv4 and UDP
+	payload := make([]byte, ethernet.MTU-headers)
+	copy(payload, t.bytes())
+	return ethernetFrame(from.mac, to.mac, ipv4(from.ip, to.ip, 17, udp(49152, rocePort, payload)))
 }
 
 func ethernetFrame(from, to net.HardwareAddr, packet []byte) []byte {

@@ -107,6 +107,11 @@ func (l *Lab) policyAttacks() []stage.Attack {
 			Mount: func(ctx context.Context) (func(context.Context) error, error) {
 				return nothing, l.requeue(l.victims()[0].leaf, `"ecn_min": 150000`, `"ecn_min": 1400000`)
 			}},
+		{Name: "a leaf's port takes smaller packets than planned (MTU)", By: "an administrator of the leaf", Ends: stage.Detected, Check: "wrong-class", Action: "written again; nothing leaks, so nothing is locked down", Where: l.ourPortAlone,
+			Mount: func(ctx context.Context) (func(context.Context) error, error) {
+				v := l.victims()[0]
+				return nothing, l.at(ctx, v.leaf, "ip link set %s mtu 1500", v.swp())
+			}},
 		{Name: "a leaf's lossless class is not paused (PFC)", By: "an administrator of the leaf", Ends: stage.Detected, Check: "wrong-class", Action: "written again; nothing leaks, so nothing is locked down", Where: l.ourPortAlone,
 			Mount: func(ctx context.Context) (func(context.Context) error, error) {
 				return nothing, l.requeue(l.victims()[0].leaf, `"pfc": true`, `"pfc": false`)

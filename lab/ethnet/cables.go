@@ -7,6 +7,8 @@ import (
 	"net/netip"
 
 	"github.com/vishvananda/netlink"
+
+	"bulkhead/fabric/ethernet"
 )
 
 // makeSpaces makes the namespaces of leaves and spines: routers without IPv6, which
@@ -72,6 +74,13 @@ func cable(a, b end) error {
 		}
 	}
 	return nil
+}
+
+// hostCable joins a host to a leaf. The host sends packets as great as leaves carry; that the
+// leaf's port takes them its agent sees to.
+func hostCable(host, leaf end) error {
+	host.mtu, leaf.mtu = ethernet.MTU, 1500
+	return cable(host, leaf)
 }
 
 func ipNet(p netip.Prefix) *net.IPNet {
@@ -169,7 +178,7 @@ func (n *Net) makeHosts(context.Context) error {
 			return err
 		}
 		for _, nic := range h.NICs {
-			err := cable(end{space: s, name: nic.Name, mac: mac(nic.MAC)}, end{space: n.spaces[nic.Leaf], name: fmt.Sprintf("swp%d", nic.Port)})
+			err := hostCable(end{space: s, name: nic.Name, mac: mac(nic.MAC)}, end{space: n.spaces[nic.Leaf], name: fmt.Sprintf("swp%d", nic.Port)})
 			if err != nil {
 				return err
 			}

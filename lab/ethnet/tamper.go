@@ -243,7 +243,7 @@ func (n *Net) recable(nic string, hosts, at [2]string) error {
 		}
 	}
 	for i, host := range hosts {
-		if err := cable(end{space: n.Space(host), name: nic, mac: mac(own[i].MAC)}, end{space: n.Space(there[i].Leaf), name: fmt.Sprintf("swp%d", there[i].Port)}); err != nil {
+		if err := hostCable(end{space: n.Space(host), name: nic, mac: mac(own[i].MAC)}, end{space: n.Space(there[i].Leaf), name: fmt.Sprintf("swp%d", there[i].Port)}); err != nil {
 			return err
 		}
 	}

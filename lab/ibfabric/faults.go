@@ -161,6 +161,18 @@ func (f *Fabric) Deactivate(name string, number int) error {
 	})
 }
 
+// Narrow makes a port send packets of at most 256 B, behind everybody's back: greater ones
+// it discards.
+func (f *Fabric) Narrow(name string, number int) error {
+	return f.with(name, func(n *node) error {
+		p, err := n.at(number)
+		if err == nil {
+			p.info.NeighborMTU = least
+		}
+		return err
+	})
+}
+
 // Top sets the greatest LID that a switch sends on, behind everybody's back, and returns
 // what it was.
 func (f *Fabric) Top(name string, top uint16) (was uint16, err error) {

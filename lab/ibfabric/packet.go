@@ -108,7 +108,7 @@ func (f *Fabric) general(c *client, b *[dataSize]byte, p *mad.Packet, lid uint16
 		key = mad.PKey(binary.BigEndian.Uint16(b[atKey+2:]))
 	}
 	to, _ := f.route(c.at, lid)
-	if d := f.deliver(c.at, lid, key); !d.Delivered || to == nil {
+	if d := f.deliver(c.at, lid, key, least); !d.Delivered || to == nil {
 		return false
 	}
 	h := p.Header()

@@ -37,7 +37,7 @@ type Delivery struct {
 }
 
 // Probe sends one datagram under a P_Key from a host to another, by the
-// forwarding tables. An honest host sends what its own table holds; with hostile
+// forwarding tables, as great as both of them take. An honest host sends what its own table holds; with hostile
 // it sends whatever it likes.
 func (f *Fabric) Probe(from, to string, k mad.PKey, hostile bool) Delivery {
 	f.mu.Lock()
@@ -58,7 +58,7 @@ func (f *Fabric) Probe(from, to string, k mad.PKey, hostile bool) Delivery {
 	if b.info.LID == 0 {
 		return Delivery{false, "route", "the receiver has no LID"}
 	}
-	return f.deliver(a, b.info.LID, k)
+	return f.deliver(a, b.info.LID, k, min(a.info.NeighborMTU, b.info.NeighborMTU))
 }
 
 // host is the first port of a host.
@@ -69,11 +69,17 @@ func (f *Fabric) host(name string) *port {
 	return nil
 }
 
-// deliver takes a packet that is no subnet management through the fabric, with
-// every check of its P_Key on the way.
-func (f *Fabric) deliver(from *port, lid uint16, k mad.PKey) Delivery {
+// least is the code of the least MTU, 256 B: management packets are no greater.
+const least = 1
+
+// deliver takes a packet that is no subnet management, and as great as an MTU, through the
+// fabric, with every check of its P_Key on the way.
+func (f *Fabric) deliver(from *port, lid uint16, k mad.PKey, mtu uint8) Delivery {
 	to, passed := f.route(from, lid)
 	for _, c := range passed {
+		if !c.in && c.port.info.NeighborMTU < mtu {
+			return Delivery{false, c.where(), fmt.Sprintf("port %d of %s discards what is greater than its NeighborMTU", c.port.number, c.port.node.name)}
+		}
 		if c.stops(k) {
 			f.badKeyAtSwitch(c.port, from, lid, k)
 			return Delivery{false, c.where(), fmt.Sprintf("port %d of %s enforces its table on what goes %s: %s is not there", c.port.number, c.port.node.name, c.way(), k)}

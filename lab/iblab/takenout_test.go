@@ -135,6 +135,8 @@ func (l *Lab) objects(t *testing.T) []object {
 		{"the end of the leaf's forwarding table", func(context.Context) error { _, err := l.Fabric.Top(v.leaf[0], 0); return err }, restart},
 		{"the activity of a port's link", func(context.Context) error { return l.Fabric.Deactivate(v.leaf[0], v.leafPort[0]) }, restart},
 		{"the activity of the leaf's link to a spine", func(context.Context) error { return l.Fabric.Deactivate(v.leaf[0], uplink) }, restart},
+		{"the MTU of the leaf's link to a spine", func(context.Context) error { return l.Fabric.Narrow(v.leaf[0], uplink) }, restart},
+		{"the MTU of a port's link", func(context.Context) error { return l.Fabric.Narrow(v.leaf[0], v.leafPort[0]) }, restart},
 		{"the leaf's cable to a spine", func(context.Context) error { return l.Fabric.Pull(v.leaf[0], uplink) },
 			func(context.Context) error { return l.Fabric.Plug(v.leaf[0], uplink, spine, there) }},
 		{"the P_Key of an HCA", empty(near, 1), nothing},

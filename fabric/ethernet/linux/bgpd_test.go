@@ -1,6 +1,7 @@
 package linux
 
 import (
+	"net/netip"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -104,6 +105,110 @@ func TestBgpdIsPutBack(t *testing.T) {
 		}
 		if d := now(); len(d) > 0 {
 			t.Errorf("after %q, and put back, there differs %+v", lines, d)
+		}
+	}
+}
+
+// A reflector's startup configuration, as the lab writes it, for one leaf.
+const reflecting = `bgp route-map delay-timer 1
+bgp extcommunity-list expanded one-target seq 5 deny RT:.*RT:
+bgp extcommunity-list expanded one-target seq 10 permit RT:65000:[0-9]+
+bgp community-list standard refused seq 5 permit 65000:666
+route-map to-leaves deny 5
+ match community refused
+exit
+route-map to-leaves permit 10
+ match evpn route-type macip
+ match extcommunity one-target
+exit
+route-map to-leaves permit 20
+ match evpn route-type multicast
+ match extcommunity one-target
+exit
+route-map from-10.65.0.1 permit 10
+ match extcommunity from-10.65.0.1
+exit
+route-map from-10.65.0.1 permit 20
+ set community 65000:666 additive
+exit
+router bgp 65000
+ no bgp default ipv4-unicast
+ neighbor 10.65.0.1 remote-as 65000
+ address-family l2vpn evpn
+  neighbor 10.65.0.1 activate
+  neighbor 10.65.0.1 route-map from-10.65.0.1 in
+  neighbor 10.65.0.1 route-map to-leaves out
+ exit-address-family
+exit
+`
+
+// What somebody changes of a reflector's policy is seen, and put back rule by rule: what
+// is as it is to be is not said again, and no map is removed.
+func TestReflectorIsPutBack(t *testing.T) {
+	conf := &ReflectorConfig{Leaves: []netip.Addr{netip.MustParseAddr("10.65.0.1")}, PathSpace: string(bgpd(t, reflecting))}
+	r, ctx := &Reflector{conf: conf}, await.Context(t)
+	open := func() []string {
+		t.Helper()
+		p, err := r.Passes(ctx)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return p.Open
+	}
+	if o := open(); len(o) > 0 {
+		t.Fatalf("at first it is open: %q", o)
+	}
+	for _, lines := range [][]string{
+		{"no route-map to-leaves deny 5"},
+		{"no route-map to-leaves"},
+		{"route-map to-leaves permit 1", "exit"},
+		{"route-map to-leaves permit 5", "exit"},
+		{"route-map to-leaves permit 10", "match evpn route-type multicast"},
+		{"route-map to-leaves permit 10", "no match extcommunity one-target"},
+		{"route-map to-leaves deny 5", "match evpn route-type macip"},
+		{"route-map to-leaves permit 10", "on-match next"},
+		{"route-map to-leaves permit 10", "on-match goto 30", "continue 20"},
+		{"route-map to-leaves permit 20", "call from-10.65.0.1"},
+		{"route-map from-10.65.0.1 permit 10", "no match extcommunity from-10.65.0.1"},
+		{"route-map from-10.65.0.1 permit 10", "match extcommunity one-target"},
+		{"route-map from-10.65.0.1 permit 20", "no set community 65000:666 additive"},
+		{"route-map from-10.65.0.1 permit 20", "set community 65000:1"},
+		{"no route-map from-10.65.0.1"},
+		{"no bgp community-list standard refused"},
+		{"bgp community-list standard refused seq 1 deny 65000:666"},
+		{"no bgp extcommunity-list expanded one-target"},
+		{"route-map all permit 1", "exit", "router bgp 65000", "address-family l2vpn evpn", "neighbor 10.65.0.1 route-map all in"},
+	} {
+		if err := r.frr().configure(ctx, lines); err != nil {
+			t.Fatal(err)
+		}
+		if len(open()) == 0 {
+			t.Errorf("after %q nothing is open", lines)
+		}
+		before, err := runningOf(ctx, r.frr())
+		if err != nil {
+			t.Fatal(err)
+		}
+		text, err := r.frr().ask(ctx, "bgpd", policyShows...)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, broken, err := decodePolicy(conf, text)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, d := range restore(broken, before) {
+			for _, line := range append(d.back, d.together...) {
+				if strings.HasPrefix(line, "no route-map ") && len(strings.Fields(line)) < 5 {
+					t.Errorf("after %q a whole map is removed: %q", lines, line)
+				}
+			}
+		}
+		if err := r.restore(ctx); err != nil {
+			t.Errorf("after %q: %v", lines, err)
+		}
+		if o := open(); len(o) > 0 {
+			t.Errorf("after %q, and put back, it is open: %q", lines, o)
 		}
 	}
 }

@@ -98,6 +98,9 @@ func makeVNI(conf *Config, vni uint32) error {
 	if err := setPort(index, flag{nl.IFLA_BRPORT_LEARNING, false}, flag{nl.IFLA_BRPORT_ISOLATED, true}); err != nil {
 		return fmt.Errorf("%s: %w", vxlanName(vni), err)
 	}
+	if err := widen(link); err != nil {
+		return err
+	}
 	for _, l := range []netlink.Link{link, bridge} {
 		if l.Attrs().Flags&net.FlagUp == 0 {
 			if err := netlink.LinkSetUp(l); err != nil {
@@ -112,6 +115,18 @@ func makeVNI(conf *Config, vni uint32) error {
 		return err
 	}
 	return dropForeign(index, conf)
+}
+
+// widen makes an interface take packets as great as every leaf carries. The uplinks are not
+// this agent's to set.
+func widen(l netlink.Link) error {
+	if l.Attrs().MTU >= ethernet.MTU {
+		return nil
+	}
+	if err := netlink.LinkSetMTU(l, ethernet.MTU); err != nil {
+		return fmt.Errorf("MTU of %s, which is %d: expected it to take %d: %w", l.Attrs().Name, l.Attrs().MTU, ethernet.MTU, err)
+	}
+	return nil
 }
 
 // evict takes whatever is in a VNI's bridge out of it, but its VXLAN device and the
@@ -234,7 +249,7 @@ func plug(p PortConfig, vni uint32, isolated bool) error {
 		return fail("interface", err)
 	}
 	index := link.Attrs().Index
-	if err := strip(link); err != nil {
+	if err := errors.Join(strip(link), widen(link)); err != nil {
 		return err
 	}
 	if link.Attrs().MasterIndex != bridge.Attrs().Index {

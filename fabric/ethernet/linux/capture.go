@@ -222,7 +222,23 @@ func (r *reader) port(l *shownLink, number int, bridged bool) ethernet.Port {
 	// The lock lets in whoever has an entry: of more than one, one is too many.
 	p.FilterIn = p.FilterIn && p.FDB != 0 && filter.mac == p.FDB && static == 1
 	r.member(&p, l)
+	p.MTU = r.passing(l)
 	return p
+}
+
+// passing is how great a packet is that passes between a port and others of its bridge.
+func (r *reader) passing(l *shownLink) int {
+	least := l.MTU
+	for i := range r.s.links {
+		other := &r.s.links[i]
+		switch {
+		case other.Info.Kind == "vxlan" && other.Master == l.Master:
+			least = min(least, other.MTU)
+		case slices.Contains(r.conf.Uplinks, other.Name) && len(r.vnis[l.Master]) > 0:
+			least = min(least, other.MTU-ethernet.Overhead)
+		}
+	}
+	return max(least, 0)
 }
 
 // member is which VLANs a port is in, by its bridge.

@@ -34,9 +34,9 @@ var (
 		"bgp extcommunity-list expanded " + oneTarget + " seq 10 permit RT:" + strconv.Itoa(ethernet.ASN) + ":[0-9]+",
 		"bgp extcommunity-list expanded " + oneTarget + " seq 5 deny RT:.*RT:",
 	}
-	oneTargetMap = map[string][]string{
-		"route-map " + oneTarget + " permit 10": {"match evpn route-type macip", "match extcommunity " + oneTarget},
-		"route-map " + oneTarget + " permit 20": {"match evpn route-type multicast", "match extcommunity " + oneTarget},
+	oneTargetMap = []mapRule{
+		{"route-map " + oneTarget + " permit 10", []string{"match evpn route-type macip", "match extcommunity " + oneTarget}},
+		{"route-map " + oneTarget + " permit 20", []string{"match evpn route-type multicast", "match extcommunity " + oneTarget}},
 	}
 )
 
@@ -63,10 +63,8 @@ func (c *Config) differences(r running, vnis map[uint32]bool) (d []difference) {
 	if back := lineByLine(list, oneTargetList); len(back) > 0 {
 		d = append(d, difference{text: fmt.Sprintf("list %s is not as it is to be: %d lines", oneTarget, len(list)), back: back})
 	}
-	rules := r.below("", "route-map "+oneTarget+" ")
-	if back := r.ruleByRule(rules); len(back) > 0 {
-		d = append(d, difference{text: fmt.Sprintf("route map %s is not as it is to be: %d rules", oneTarget, len(rules)), back: back})
-	}
+	rules := len(r.below("", "route-map "+oneTarget+" "))
+	d = append(d, r.ruleByRule(fmt.Sprintf("route map %s is not as it is to be: %d rules", oneTarget, rules), oneTarget, oneTargetMap)...)
 	for _, a := range c.Reflectors {
 		if who, is := r.inbound(a); who != "" && is != oneTarget {
 			d = append(d, difference{text: fmt.Sprintf("routes of %s are taken by policy %q: expected %s", a, is, oneTarget),
@@ -87,23 +85,6 @@ func lineByLine(is, want []string) (back []string) {
 	for _, line := range want {
 		if !slices.Contains(is, line) {
 			back = append(back, line)
-		}
-	}
-	return back
-}
-
-// ruleByRule are the lines that make the route map, of which rules are there, what it is to
-// be. It is never removed as a whole: bgpd of FRR 8.4 dies of the next update that comes
-// where a map that a neighbour has is removed and made again.
-func (r running) ruleByRule(rules []string) (back []string) {
-	for _, head := range rules {
-		if oneTargetMap[head] == nil {
-			back = append(back, "no "+head)
-		}
-	}
-	for _, head := range slices.Sorted(maps.Keys(oneTargetMap)) {
-		if lines := lineByLine(r[head], oneTargetMap[head]); len(lines) > 0 || !slices.Contains(rules, head) {
-			back = append(append(append(back, head), lines...), "exit")
 		}
 	}
 	return back

@@ -92,8 +92,8 @@ func TestOnlyWhatIsOwnedIsCompared(t *testing.T) {
 	if d := different(t, edited, false); len(d) > 0 {
 		t.Errorf("the policy is its owner's, and %d differ, such as %+v", len(d), d[0])
 	}
-	if d := different(t, edited, true); len(d) != 5 {
-		t.Errorf("%d differ, expected the line, the list, the map and two neighbours: %+v", len(d), d)
+	if d := different(t, edited, true); len(d) != 6 {
+		t.Errorf("%d differ, expected the line, the list, two rules of the map and two neighbours: %+v", len(d), d)
 	}
 	if n := len(strings.Join(ownTargets(1<<24-1, true, true), " ")) + 1; n > maxAtOnce {
 		t.Errorf("%d bytes at once, of %d that a daemon reads", n, maxAtOnce)

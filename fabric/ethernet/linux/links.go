@@ -17,6 +17,7 @@ import (
 type shownLink struct {
 	Index    int             `json:"ifindex"`
 	Name     string          `json:"ifname"`
+	MTU      int             `json:"mtu"`
 	Lower    string          `json:"link"` // of a device on top of another
 	Master   string          `json:"master"`
 	XDP      json.RawMessage `json:"xdp"`

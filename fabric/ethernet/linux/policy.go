@@ -127,7 +127,7 @@ func decodeMaps(d *json.Decoder) (map[string]shownMap, error) {
 			Type                     string
 			MatchClauses, SetClauses []string
 			Action                   string
-			Call                     string `json:"call"`
+			Call                     string `json:"callClause"`
 		}
 	}
 	if err := d.Decode(&shown); err != nil {

@@ -168,8 +168,11 @@ func TestEveryChangeShows(t *testing.T) {
 		turned               func(fabric.Reading) bool // of port 1
 	}{
 		{"moved to the rival's bridge", "links", `"master":"bd5001","operstate":"UP"`, `"master":"bd5002","operstate":"UP"`, carries(fabric.Full(5002))},
-		{"bridge gets the rival's VXLAN device", "links", `"ifname":"vni5002","flags":["BROADCAST","MULTICAST","UP","LOWER_UP"],"mtu":1500,"qdisc":"noqueue","master":"bd5002"`,
-			`"ifname":"vni5002","flags":["BROADCAST","MULTICAST","UP","LOWER_UP"],"mtu":1500,"qdisc":"noqueue","master":"bd5001"`, carries(fabric.Full(5002))},
+		{"bridge gets the rival's VXLAN device", "links", `"ifname":"vni5002","flags":["BROADCAST","MULTICAST","UP","LOWER_UP"],"mtu":9000,"qdisc":"noqueue","master":"bd5002"`,
+			`"ifname":"vni5002","flags":["BROADCAST","MULTICAST","UP","LOWER_UP"],"mtu":9000,"qdisc":"noqueue","master":"bd5001"`, carries(fabric.Full(5002))},
+		{"small packets at the port", "links", `"ifname":"swp1","flags":["BROADCAST","MULTICAST","UP","LOWER_UP"],"mtu":9000`, `"ifname":"swp1","flags":["BROADCAST","MULTICAST","UP","LOWER_UP"],"mtu":1500`, fault(fabric.FaultClass)},
+		{"small packets in the VXLAN device", "links", `"ifname":"vni5001","flags":["BROADCAST","MULTICAST","UP","LOWER_UP"],"mtu":9000`, `"ifname":"vni5001","flags":["BROADCAST","MULTICAST","UP","LOWER_UP"],"mtu":1450`, fault(fabric.FaultClass)},
+		{"an uplink without room for VXLAN", "links", `"ifname":"swp6","flags":["BROADCAST","MULTICAST","UP","LOWER_UP"],"mtu":9216`, `"ifname":"swp6","flags":["BROADCAST","MULTICAST","UP","LOWER_UP"],"mtu":9049`, fault(fabric.FaultClass)},
 		{"VXLAN device of another VNI under the old name", "links", `"id":5001,"local"`, `"id":5007,"local"`, carries(fabric.Full(5007))},
 		{"isolation of VXLAN devices off", "links", `"isolated":true`, `"isolated":false`, nil},
 		{"lock off", "links", `"locked":true`, `"locked":false`, open},

@@ -103,10 +103,14 @@ func (r *Reflector) restore(ctx context.Context) error {
 		return err
 	}
 	_, broken, err := decodePolicy(r.conf, text)
-	if lines := restore(broken); err == nil && len(lines) > 0 {
-		err = r.frr().configure(ctx, lines)
+	if err != nil || len(broken) == 0 {
+		return err
 	}
-	return err
+	is, err := runningOf(ctx, r.frr())
+	if err != nil {
+		return err
+	}
+	return putBack(ctx, r.frr(), restore(broken, is))
 }
 
 // Allow orders which VNIs' routes the reflector passes on from which ports' leaves: in

@@ -8,60 +8,40 @@ import (
 
 // This file writes the parts of a reflector's policy that somebody changed, as its
 // startup configuration has them. In between a part passes less than before or after,
-// never more: without their map or their list routes are refused.
+// never more.
 
-// restore makes the lines that put parts back.
-func restore(broken []part) (lines []string) {
-	line := func(format string, args ...any) { lines = append(lines, fmt.Sprintf(format, args...)) }
-	// A map that is not there can't be removed: it is mentioned first, refusing.
-	again := func(name string) {
-		line("route-map %s deny 1", name)
-		line("exit")
-		line("no route-map %s", name)
-	}
+// restore is what puts parts back, where r is what bgpd has of them.
+func restore(broken []part, r running) (d []difference) {
+	say := func(lines ...string) { d = append(d, difference{back: lines}) }
 	for _, b := range broken {
 		switch b.kind {
 		case refusedList:
 			// Never without its line: what is marked would pass.
-			line("bgp community-list standard %s seq 5 permit %s", refused, refusal)
+			say(fmt.Sprintf("bgp community-list standard %s seq 5 permit %s", refused, refusal))
 			for _, is := range b.extra {
 				if is != "permit "+refusal {
-					line("no bgp community-list standard %s %s", refused, is)
+					say(fmt.Sprintf("no bgp community-list standard %s %s", refused, is))
 				}
 			}
 		case targetList:
-			line("bgp extcommunity-list expanded %s seq 5 deny RT:.*RT:", oneTarget)
-			line("no bgp extcommunity-list expanded %s", oneTarget)
-			line("bgp extcommunity-list expanded %s seq 5 deny RT:.*RT:", oneTarget)
-			line("bgp extcommunity-list expanded %s seq 10 permit RT:%d:[0-9]+", oneTarget, ethernet.ASN)
+			list := "bgp extcommunity-list expanded " + oneTarget
+			say(list+" seq 5 deny RT:.*RT:", "no "+list)
+			say(list+" seq 5 deny RT:.*RT:", fmt.Sprintf("%s seq 10 permit RT:%d:[0-9]+", list, ethernet.ASN))
 		case leavesMap:
-			again(toLeaves)
-			line("route-map %s deny 5", toLeaves)
-			line("match community %s", refused)
-			line("exit")
-			for i, kind := range []string{"macip", "multicast"} {
-				line("route-map %s permit %d", toLeaves, 10*(i+1))
-				line("match evpn route-type %s", kind)
-				line("match extcommunity %s", oneTarget)
-				line("exit")
-			}
+			d = append(d, r.ruleByRule("", toLeaves, []mapRule{
+				{"route-map " + toLeaves + " deny 5", []string{"match community " + refused}},
+				{"route-map " + toLeaves + " permit 10", []string{"match evpn route-type macip", "match extcommunity " + oneTarget}},
+				{"route-map " + toLeaves + " permit 20", []string{"match evpn route-type multicast", "match extcommunity " + oneTarget}},
+			})...)
 		case leafMap:
 			name := fromLeaf + b.leaf.String()
-			again(name)
-			line("route-map %s permit 10", name)
-			line("match extcommunity %s", name)
-			line("exit")
-			line("route-map %s permit 20", name)
-			line("set community %s additive", refusal)
-			line("exit")
+			d = append(d, r.ruleByRule("", name, []mapRule{
+				{"route-map " + name + " permit 10", []string{"match extcommunity " + name}},
+				{"route-map " + name + " permit 20", []string{"set community " + refusal + " additive"}},
+			})...)
 		case neighbour:
-			line("router bgp %d", ethernet.ASN)
-			line("address-family l2vpn evpn")
-			line("neighbor %s route-map %s%s in", b.leaf, fromLeaf, b.leaf)
-			line("neighbor %s route-map %s out", b.leaf, toLeaves)
-			line("exit-address-family")
-			line("exit")
+			say(evpn(fmt.Sprintf("neighbor %s route-map %s%s in", b.leaf, fromLeaf, b.leaf), fmt.Sprintf("neighbor %s route-map %s out", b.leaf, toLeaves))...)
 		}
 	}
-	return lines
+	return d
 }

@@ -105,6 +105,13 @@ type PortInfo struct {
 	LinkSpeedExtEnabled uint8 // 5 bits
 }
 
+// Narrower reports whether a port sends smaller packets only than both ends of its link
+// take: a subnet manager sets NeighborMTU to the lesser MTUCap of the two (14.2.5.6), and
+// what is greater the port discards.
+func (i *PortInfo) Narrower(than *PortInfo) bool {
+	return i.NeighborMTU < min(i.MTUCap, than.MTUCap)
+}
+
 // ParsePortInfo reads a PortInfo.
 func ParsePortInfo(d *Data) PortInfo {
 	return PortInfo{

@@ -25,8 +25,8 @@ type member struct {
 	end  smp.End
 	lid  uint16
 	at   smp.End // port of its leaf
-	// active says that its link is, at both ends: on another no packets go but those of
-	// subnet management.
+	// active says that its link is, at both ends, and as wide as they are: on another no
+	// packets go but those of subnet management, or no great ones.
 	active bool
 	full   []uint16
 	keys   []uint16 // those of full among them; without what all share
@@ -49,9 +49,9 @@ func membersOf(edges []*smp.EdgePort) (list []member) {
 		if guid == 0 {
 			continue // nobody is known to be there
 		}
-		host := mad.ParsePortInfo(&e.Host.PortInfo)
+		host, leaf := mad.ParsePortInfo(&e.Host.PortInfo), mad.ParsePortInfo(&e.PortInfo)
 		m := member{guid: guid, end: e.HostEnd, lid: host.LID, at: e.Switch,
-			active: mad.ParsePortInfo(&e.PortInfo).State == mad.PortActive && host.State == mad.PortActive}
+			active: leaf.State == mad.PortActive && host.State == mad.PortActive && !leaf.Narrower(&host) && !host.Narrower(&leaf)}
 		for _, k := range smp.PKeys(e.Host.Keys, e.HostCap) {
 			if fabric.IsShared(site.InfiniBand, uint32(k.Key())) {
 				continue

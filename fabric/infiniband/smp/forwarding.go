@@ -21,7 +21,7 @@ type Forwarding struct {
 type table struct {
 	top    uint16   // the greatest LID that the switch sends on
 	blocks []*block // by number; nil: not read
-	active []bool   // by port: its link is
+	passes []bool   // by port: its link is active, and as wide as its ends
 }
 
 type block struct {
@@ -52,7 +52,8 @@ type Outcome struct {
 const maxHops = 64
 
 // Follow says of each flow whether it arrives, from the tables of the switches on the
-// way, and whether every link on it is active. It costs a packet for each block that was
+// way, and whether every link on it is active and takes packets as great as both its ends
+// do (NeighborMTU), but for the last: what the host there takes is its own word. It costs a packet for each block that was
 // not read yet: one for 64 LIDs that are neighbours, at each switch that flows pass.
 func (f *Forwarding) Follow(ctx context.Context, flows []Flow) ([]Outcome, error) {
 	out := make([]Outcome, len(flows))
@@ -122,11 +123,25 @@ func (f *Forwarding) of(n *Node) *table {
 	if t == nil {
 		t = &table{top: mad.ParseSwitchInfo(&n.SwitchInfo).LinearFDBTop}
 		for _, p := range n.Ports { // a switch's port i is at i
-			t.active = append(t.active, p.PortInfo().State == mad.PortActive)
+			t.passes = append(t.passes, f.passes(p))
 		}
 		f.tables[n] = t
 	}
 	return t
+}
+
+// passes reports whether a port's link carries all that it could.
+func (f *Forwarding) passes(p *Port) bool {
+	info := p.PortInfo()
+	if info.State != mad.PortActive {
+		return false
+	}
+	behind := f.fabric.byGUID[p.Neighbour.Node]
+	if behind == nil || !behind.IsSwitch() || int(p.Neighbour.Port) >= len(behind.Ports) || !behind.Ports[p.Neighbour.Port].Read {
+		return true
+	}
+	other := behind.Ports[p.Neighbour.Port].PortInfo()
+	return !info.Narrower(&other)
 }
 
 // step takes a flow from one switch to the next; nil: it ends, as out says.
@@ -152,7 +167,7 @@ func (f *Forwarding) step(flow Flow, n *Node, out *Outcome) *Node {
 	case !p.Read:
 		out.Err = fmt.Errorf("switch 0x%016x does not say how its port %d is", n.GUID, number)
 		return nil
-	case !t.active[number]:
+	case !t.passes[number]:
 		return nil
 	case p.Neighbour == flow.To:
 		*out = Outcome{Arrives: true}

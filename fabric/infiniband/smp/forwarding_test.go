@@ -49,6 +49,7 @@ func TestPacketsAreFollowed(t *testing.T) {
 		"a switch keeps it":                 {func(m *memory) { m.devices[0x1000].sends[4] = 0 }, End{0x1000, 0}, ""},
 		"two send it to each other":         {func(m *memory) { m.devices[0x2000].sends[4] = 6; m.devices[0x3000].sends[4] = 2 }, End{0x2000, 0}, ""},
 		"a link is not active":              {func(m *memory) { m.devices[0x3000].inactive = map[uint8]bool{2: true} }, End{0x3000, 2}, ""},
+		"a link is narrower than its ends":  {func(m *memory) { m.devices[0x3000].narrow = map[uint8]bool{2: true} }, End{0x3000, 2}, ""},
 		"a spine does not say":              {func(m *memory) { m.devices[0x3000].hides = true }, End{0x3000, 0}, "does not say where it sends LID 4"},
 	} {
 		m := routed()

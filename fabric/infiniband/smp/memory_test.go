@@ -22,6 +22,7 @@ type device struct {
 	lid      uint16
 	sends    map[uint16]uint8 // by LID: where a switch sends it
 	inactive map[uint8]bool   // ports whose links are up, and not active
+	narrow   map[uint8]bool   // ports that send small packets only
 	hides    bool             // does not say where it sends what
 	manager  bool
 }
@@ -174,6 +175,9 @@ func (d *device) answer(s *mad.SMP, in uint8) (mad.SMP, bool) {
 		if _, plugged := d.cables[uint8(s.Modifier)]; plugged || s.Modifier == 0 {
 			if info.State, info.PhysState = mad.PortActive, mad.PhysLinkUp; d.inactive[uint8(s.Modifier)] {
 				info.State = mad.PortInit
+			}
+			if info.MTUCap, info.NeighborMTU = 5, 5; d.narrow[uint8(s.Modifier)] {
+				info.NeighborMTU = 1
 			}
 		}
 		data = info.Encode()
