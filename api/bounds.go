@@ -2,6 +2,7 @@ package api
 
 import (
 	"context"
+	"crypto/tls"
 	"net"
 	"net/http"
 	"time"
@@ -31,8 +32,14 @@ const maxStreams = 100
 // asked for: they come before anybody knows who sends them.
 const receiveBuffer = 128 << 10
 
-// NewServer returns a server for what New returns: HTTP/1 and HTTP/2 in plain
-// text, with bounds on whatever a client can be slow with. The bounds of bodies
+// Secure has a TLS configuration offer what NewServer speaks.
+func Secure(c *tls.Config) *tls.Config {
+	c.NextProtos = []string{"h2", "http/1.1"}
+	return c
+}
+
+// NewServer returns a server for what New returns: HTTP/1 and HTTP/2, in plain
+// text or behind a listener of TLS (see Secure), with bounds on whatever a client can be slow with. The bounds of bodies
 // and answers are the handler's (see bounded): a deadline of the connection would
 // end watches. Contexts of requests come from ctx.
 func NewServer(ctx context.Context, handler http.Handler, b Bounds) *http.Server {
@@ -46,6 +53,7 @@ func NewServer(ctx context.Context, handler http.Handler, b Bounds) *http.Server
 	}
 	s.Protocols = new(http.Protocols)
 	s.Protocols.SetHTTP1(true)
+	s.Protocols.SetHTTP2(true)
 	s.Protocols.SetUnencryptedHTTP2(true)
 	return s
 }

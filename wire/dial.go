@@ -13,18 +13,19 @@ import (
 
 	"bulkhead/custody"
 	"bulkhead/custody/exchange"
+	"bulkhead/custody/pki"
 	"bulkhead/fabric"
 	"bulkhead/node"
 	"bulkhead/site"
 	"bulkhead/storage"
 )
 
-// Client is the drivers at the other end of a socket. It connects again by
+// Client is the drivers at the other end of a connection. It connects again by
 // itself when the other end comes back.
 type Client struct {
 	Drivers
-	socket string
-	http   exchange.Client
+	at   string // socket, or HOST:PORT
+	http exchange.Client
 }
 
 // helloTimeout is how long Dial waits for the other end to say what it is.
@@ -39,10 +40,12 @@ func Dial(socket string) (*Client, error) {
 
 // DialContext is Dial that waits no longer than its context.
 func DialContext(ctx context.Context, socket string) (*Client, error) {
-	c := &Client{socket: socket, http: exchange.Client{
-		Dial: func(ctx context.Context) (net.Conn, error) { return custody.Dial(ctx, socket) },
-		Head: "Host: devices\r\nContent-Type: application/octet-stream\r\n", Limit: maxMessage,
-	}}
+	return dial(ctx, socket, func(ctx context.Context) (net.Conn, error) { return custody.Dial(ctx, socket) })
+}
+
+// dial asks who answers at a place which drivers are there.
+func dial(ctx context.Context, at string, how func(context.Context) (net.Conn, error)) (*Client, error) {
+	c := &Client{at: at, http: exchange.Client{Dial: how, Head: "Host: devices\r\nContent-Type: application/octet-stream\r\n", Limit: maxMessage}}
 	var h hello
 	if err := c.call(ctx, "hello", struct{}{}, &h); err != nil {
 		c.Close()
@@ -50,7 +53,7 @@ func DialContext(ctx context.Context, socket string) (*Client, error) {
 	}
 	if h.Protocol != Protocol {
 		c.Close()
-		return nil, fmt.Errorf("devices at %s speak driver protocol %d, this release speaks %d: run the same release at both ends", socket, h.Protocol, Protocol)
+		return nil, fmt.Errorf("devices at %s speak driver protocol %d, this release speaks %d: run the same release at both ends", at, h.Protocol, Protocol)
 	}
 	c.Fabrics = map[string]fabric.Driver{}
 	for _, id := range h.Fabrics {
@@ -59,7 +62,7 @@ func DialContext(ctx context.Context, socket string) (*Client, error) {
 	for _, id := range h.Postured {
 		d, known := c.Fabrics[id].(*remoteFabric)
 		if !known {
-			return nil, fmt.Errorf("devices at %s have the posture of a fabric %.80q that they do not drive", socket, id)
+			return nil, fmt.Errorf("devices at %s have the posture of a fabric %.80q that they do not drive", at, id)
 		}
 		c.Fabrics[id] = remotePostured{d}
 	}
@@ -90,7 +93,7 @@ func (c *Client) call(ctx context.Context, call string, in, result any) error {
 	}
 	// Lenient JSON: errors in devices' own words stand in answers, which Exact would refuse whole: one hostile device must not hide the others.
 	if err := json.Unmarshal(answer, result); err != nil {
-		return fmt.Errorf("devices at %s: %s: answer: %w", c.socket, call, err)
+		return fmt.Errorf("devices at %s: %s: answer: %w", c.at, call, err)
 	}
 	return nil
 }
@@ -105,6 +108,8 @@ func (c *Client) post(ctx context.Context, call string, body []byte) ([]byte, er
 	switch {
 	case errors.Is(err, custody.ErrStranger):
 		return nil, fmt.Errorf("devices at %w", err)
+	case pki.IsHandshake(err):
+		return nil, fmt.Errorf("devices at %s: who answers there, or this end, is not who it has to be: %w: compare the certificates of both ends with the authorities of the other", c.at, err)
 	case err != nil:
 		return nil, c.gone(ctx, call, err)
 	case answer.StatusCode == http.StatusOK:
@@ -113,7 +118,7 @@ func (c *Client) post(ctx context.Context, call string, body []byte) ([]byte, er
 	var f failure
 	// Lenient JSON: an error in a device's own words, or of no driver at all.
 	if err := json.Unmarshal(answer.Body, &f); err != nil || f.Error == "" {
-		return nil, fmt.Errorf("devices at %s: %s: status %d", c.socket, call, answer.StatusCode)
+		return nil, fmt.Errorf("devices at %s: %s: status %d", c.at, call, answer.StatusCode)
 	}
 	return nil, f.restore()
 }
@@ -122,9 +127,9 @@ func (c *Client) post(ctx context.Context, call string, body []byte) ([]byte, er
 // other end.
 func (c *Client) gone(ctx context.Context, call string, err error) error {
 	if ctx.Err() != nil {
-		return fmt.Errorf("devices at %s: %s: %w", c.socket, call, ctx.Err())
+		return fmt.Errorf("devices at %s: %s: %w", c.at, call, ctx.Err())
 	}
-	return fmt.Errorf("devices at %s: %s: %w (%v): start it again, its devices keep what they hold; what was asked for may have happened", c.socket, call, ErrGone, err)
+	return fmt.Errorf("devices at %s: %s: %w (%v): start it again, its devices keep what they hold; what was asked for may have happened", c.at, call, ErrGone, err)
 }
 
 type remoteFabric struct {
@@ -199,7 +204,7 @@ func (d remotePostured) Posture(ctx context.Context) (p fabric.Posture, err erro
 		return p, nil
 	}
 	if !p.Zones.Digest.IsZero() && fabric.Sum(p.Zones.Nodes) != p.Zones.Digest {
-		return p, fmt.Errorf("devices at %s: fabric %s: the management network's read-back is not of the digest that it names", d.c.socket, d.id)
+		return p, fmt.Errorf("devices at %s: fabric %s: the management network's read-back is not of the digest that it names", d.c.at, d.id)
 	}
 	d.mu.Lock()
 	d.zones = *p.Zones

@@ -76,7 +76,7 @@ func (c *Client) observeAll(ctx context.Context, asks []fabric.Ask) ([]fabric.An
 		err = fmt.Errorf("%d answers to %d questions", len(answers), len(asks))
 	}
 	if err != nil {
-		return nil, fmt.Errorf("devices at %s: fabrics/observe: %w", c.socket, err)
+		return nil, fmt.Errorf("devices at %s: fabrics/observe: %w", c.at, err)
 	}
 	return answers, nil
 }

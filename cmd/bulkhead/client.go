@@ -15,12 +15,14 @@ import (
 
 	"bulkhead/api"
 	"bulkhead/custody"
+	"bulkhead/custody/pki"
 )
 
 // client is the flags of every verb that asks a server.
 type client struct {
 	Server    string            `default:"http://127.0.0.1:8470" env:"BULKHEAD_SERVER" placeholder:"URL" help:"Where bulkhead serve answers."`
 	Insecure  bool              `env:"BULKHEAD_INSECURE" help:"Show the token in plain HTTP to a server that is not on this machine, where anybody on the way can read it."`
+	CA        string            `name:"ca" env:"BULKHEAD_CA" placeholder:"FILE" help:"The authorities that vouch for --server, PEM, such as authority.pem of bulkhead ca. Default: those of this machine."`
 	TokenFile string            `env:"BULKHEAD_TOKEN_FILE" placeholder:"FILE" help:"File with the token to show. bulkhead serve writes three at its first start: DIR/operator.token, approver.token and finance.token."`
 	carry     func(http.Header) // what the next call shows beside the token; nil: nothing
 	MinEntry  uint64            `placeholder:"N" help:"Wait, for five seconds at most, until the server's answer holds ledger entry N: what a change was answered with, or the header Bulkhead-Entry. With a tenant's token N counts in its own scope."`
@@ -79,7 +81,7 @@ func (c *client) check() error {
 		return usagef("--server %s: expected http://HOST:PORT or https://HOST", c.Server)
 	}
 	if u.Scheme == "http" && !onLoopback(u.Hostname()) && !c.Insecure {
-		return usagef("--server %s: it is not on this machine, and anybody on the way could read the token: give https://HOST, where a proxy ends TLS, or --insecure", c.Server)
+		return usagef("--server %s: it is not on this machine, and anybody on the way could read the token: give https://HOST, or --insecure", c.Server)
 	}
 	return nil
 }
@@ -140,12 +142,35 @@ func (c *client) http() (*http.Client, error) {
 	if err != nil {
 		return nil, err
 	}
+	way, err := c.transport(u)
+	if err != nil {
+		return nil, err
+	}
 	return &http.Client{
-		Transport: bearer{token, c.minEntry, u.Scheme, u.Host, http.DefaultTransport},
+		Transport: bearer{token, c.minEntry, u.Scheme, u.Host, way},
 		// Also not to another page of the same server: what was asked for would be
 		// asked of something else.
 		CheckRedirect: func(r *http.Request, _ []*http.Request) error { return elsewhere(r.URL) },
 	}, nil
+}
+
+// transport is how requests get to the server.
+func (c *client) transport(u *url.URL) (http.RoundTripper, error) {
+	if c.CA == "" {
+		return http.DefaultTransport, nil
+	}
+	if u.Scheme != "https" {
+		return nil, usagef("--ca %s: only with a --server of https://", c.CA)
+	}
+	authorities, err := pki.OpenAuthorities(c.CA)
+	if err != nil {
+		return nil, fmt.Errorf("--ca: %w", err)
+	}
+	way := http.DefaultTransport.(*http.Transport).Clone()
+	if way.TLSClientConfig, err = authorities.Client(u.Hostname()); err != nil {
+		return nil, fmt.Errorf("--ca: %w", err)
+	}
+	return way, nil
 }
 
 // elsewhere says that a server sends the client on. Of the address only where it is
@@ -167,6 +192,9 @@ func explain(err error) error {
 	}
 	if !errors.As(err, &refused) {
 		return err
+	}
+	if pki.IsHandshake(err) {
+		return fmt.Errorf("who answers at --server is not vouched for: %w: give the authority's certificate with --ca, and the server's name as it is in its own", err)
 	}
 	message := refused.Message()
 	switch refused.Code() {

@@ -26,8 +26,8 @@ type driversRun struct {
 
 // Help is the example.
 func (driversRun) Help() string {
-	return `A control plane speaks to it with serve --devices unix:SOCKET, which may be given
-several times: one process for each fabric, or one for some of them. Either end
+	return `A control plane speaks to it with serve --devices unix:SOCKET, or tls:HOST:PORT from
+another machine, which may be given several times: one process for each fabric, or one for some of them. Either end
 may be stopped and started again; nothing on a device changes by that.
 
 Example:
@@ -46,7 +46,7 @@ func (c *driversRun) Run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	listener, err := wire.Listen(f.SocketPath())
+	listener, err := f.Listen()
 	if err != nil {
 		return errors.Join(err, closeAll())
 	}
@@ -58,7 +58,7 @@ func (c *driversRun) Run(ctx context.Context) error {
 			log.Info("a fabric answers", "fabric", id, "origin", can.Origin, "entries of a leaf port", can.LeafTable, "of a NIC", can.NICTable)
 		}
 	}
-	log.Info("serving drivers", "socket", f.SocketPath(), "fabrics", len(opened), "version", version)
+	log.Info("serving drivers", "at", listener.Addr().String(), "fabrics", len(opened), "version", version)
 	done := make(chan error, 1)
 	go func() { done <- wire.Serve(listener, wire.Drivers{Fabrics: opened}) }()
 	select {

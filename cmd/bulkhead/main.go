@@ -26,6 +26,7 @@ type grammar struct {
 	Backup  backupCommand  `cmd:"" help:"Copy the folder of a control plane, also while it runs, and check the copy." group:"Run"`
 	Restore restoreCommand `cmd:"" help:"Make the folder of a control plane from a backup." group:"Run"`
 	Key     keyCommand     `cmd:"" help:"The owner's signing keys: list, rotate, seal, publish." group:"Run"`
+	CA      caCommand      `cmd:"" name:"ca" help:"A small authority for TLS: the server's certificate, and those of drivers on other machines." group:"Run"`
 	Token   tokenCommand   `cmd:"" help:"Tokens with which people and programs call the server." group:"Run"`
 	Ledger  ledgerCommand  `cmd:"" help:"What happened: check it, look at it, go on after a loss." group:"Run"`
 

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -18,6 +19,7 @@ import (
 	"bulkhead/book"
 	"bulkhead/claim"
 	"bulkhead/custody"
+	"bulkhead/custody/pki"
 	"bulkhead/keystore"
 	"bulkhead/ledger"
 	"bulkhead/ledger/sqlite"
@@ -28,23 +30,24 @@ import (
 
 type serveCommand struct {
 	Data      datadir.Dir   `required:"" placeholder:"DIR" help:"Folder of the control plane. It is made, with keys and the first tokens, where there is none."`
-	Devices   []string      `placeholder:"unix:SOCKET" sep:"none" help:"Where drivers of devices answer; may be given several times. Without it everything is unknown, and nothing is delivered."`
+	Devices   []string      `placeholder:"unix:SOCKET" sep:"none" help:"Where drivers of devices answer, tls:HOST:PORT on another machine; may be given several times. Without it everything is unknown, and nothing is delivered."`
 	Simulated bool          `help:"Take the time of simulated devices for the site's. Without it a socket that brings a clock is refused; a site whose origin is hardware never takes it."`
 	Downtime  time.Duration `default:"24h" placeholder:"DURATION" help:"How long the control plane may have been away, on a machine that was started anew since, before an approver must confirm the clock. With 0, an hour."`
 	ReadOnly  bool          `help:"Answer what the ledger holds, as of its last entry, and change nothing: no entry, no device, no file. For a copy."`
 	Observe   bool          `help:"Read, prove and report; never write to a device. For a site that runs already."`
 	Listen    string        `default:"127.0.0.1:8470" placeholder:"HOST:PORT" help:"Where the API answers; port 0 is any free one."`
-	Host      []string      `placeholder:"NAME" help:"A name by which clients or a proxy call this server, as in the header Host; may be given several times. Addresses and localhost need none; other names are refused, since a web page can have one point here."`
-	Webhooks  string        `placeholder:"FILE" help:"YAML file: under webhooks a list, each with a url and, where it is a tenant's own, the tenant's id. Each is told, by a signed message, of drift, the brake, a clock in doubt, quarantine, replacements and late tranches."`
+	serveTLS
+	Host     []string `placeholder:"NAME" help:"A name by which clients or a proxy call this server, as in the header Host; may be given several times. Addresses and localhost need none; other names are refused, since a web page can have one point here."`
+	Webhooks string   `placeholder:"FILE" help:"YAML file: under webhooks a list, each with a url and, where it is a tenant's own, the tenant's id. Each is told, by a signed message, of drift, the brake, a clock in doubt, quarantine, replacements and late tranches."`
 	masterFlags
 	Verbose bool `short:"v" help:"Log what is routine too."`
 }
 
 // Help is the example.
 func (serveCommand) Help() string {
-	return `Logs are JSON lines on stderr. The API speaks plain HTTP and carries tokens: let
-it listen beyond loopback only behind a proxy that ends TLS, and give the proxy's
-name with --host. /metrics wants a token of the role monitor, operator or auditor:
+	return `Logs are JSON lines on stderr. The API carries tokens: beyond loopback it speaks TLS,
+with --tls-cert and --tls-key, whose files are read again when they change; behind a
+proxy that ends TLS give --insecure, and the proxy's name with --host. /metrics wants a token of the role monitor, operator or auditor:
 in Prometheus's configuration, authorization: {credentials_file: FILE}.
 SIGINT or SIGTERM stops it cleanly; after any other end it goes on from the ledger.
 
@@ -56,7 +59,8 @@ Examples:
 
     bulkhead serve --data /var/lib/bulkhead --devices unix:/run/bulkhead/devices.sock
     bulkhead serve --data ./data --devices unix:./nodes.sock --devices unix:./ib.sock
-    bulkhead serve --data ./data --listen 10.0.0.5:8470 --host bulkhead.example.com
+    bulkhead serve --data ./data --listen 10.0.0.5:8470 --host bulkhead.example.com --tls-cert server.pem --tls-key server.key
+    bulkhead serve --data ./data --devices tls:ib1.example.com:8471 --device-cert serve.pem --device-key serve.key --device-ca authority.pem
     bulkhead serve --data ./data --observe --devices unix:./devices.sock
     bulkhead serve --data /restored --read-only --listen 127.0.0.1:8471`
 }
@@ -92,6 +96,8 @@ type server struct {
 	late      []dialled         // sockets that have not answered yet
 
 	listener net.Listener
+	pair     *pki.Pair     // shown to who calls the API; nil: it speaks plain HTTP
+	identity *pki.Identity // shown to drivers on other machines; nil: there are none
 
 	tokens   *api.Tokens
 	notifier *api.Notifier // of webhooks; nil: nobody is told
@@ -123,13 +129,23 @@ func (c *serveCommand) Run(ctx context.Context) (err error) {
 	if s.notifier != nil {
 		options.Metrics = append(options.Metrics, s.notifier)
 	}
-	listener := s.listener
-	if !loopback(listener.Addr()) {
-		s.log.Warn("the API listens beyond this machine in plain HTTP: tokens can be read on the way; put a proxy that ends TLS before it", "address", listener.Addr().String())
+	if s.pair != nil || s.identity != nil {
+		options.Metrics = append(options.Metrics, tlsExpiry{s.pair, s.identity})
+	}
+	listener, scheme := s.listener, "http"
+	if s.pair != nil {
+		listener, scheme = tls.NewListener(listener, api.Secure(s.pair.Server())), "https"
+	} else if !loopback(listener.Addr()) {
+		s.log.Warn("the API listens beyond this machine in plain HTTP, as --insecure says: tokens can be read on the way; put a proxy that ends TLS before it", "address", listener.Addr().String())
 	}
 	web := api.NewServer(ctx, api.New(options), api.DefaultBounds())
 	served := make(chan error, 1)
 	go func() { served <- web.Serve(listener) }()
+	watched := make(chan struct{})
+	go func() {
+		defer close(watched)
+		s.watchPairs(ctx)
+	}()
 	told := make(chan struct{})
 	go func() {
 		defer close(told)
@@ -160,7 +176,7 @@ func (c *serveCommand) Run(ctx context.Context) (err error) {
 		}
 		looped <- err
 	}()
-	s.log.Info("serving", "address", "http://"+listener.Addr().String(), "data", string(c.Data), "observe", c.Observe, "version", version)
+	s.log.Info("serving", "address", scheme+"://"+listener.Addr().String(), "data", string(c.Data), "observe", c.Observe, "version", version)
 	select {
 	case <-ctx.Done():
 	case err := <-served:
@@ -177,6 +193,7 @@ func (c *serveCommand) Run(ctx context.Context) (err error) {
 	<-listened
 	<-said
 	<-dialled
+	<-watched
 	if cause := context.Cause(ctx); err == nil && cause != nil && !errors.Is(cause, context.Canceled) {
 		err = cause
 	}
@@ -208,6 +225,9 @@ func (s *server) open(ctx context.Context) error {
 	if s.master, err = s.c.master(); err != nil {
 		return err
 	}
+	if s.pair, err = s.c.openPair(); err != nil {
+		return err
+	}
 	if s.c.ReadOnly {
 		return s.openReadOnly(ctx, "it was started with --read-only")
 	}
@@ -231,8 +251,8 @@ func (s *server) open(ctx context.Context) error {
 		return err
 	}
 	// Before keys and tokens are made: for nothing, if the address is taken.
-	if s.listener, err = net.Listen("tcp", s.c.Listen); err != nil {
-		return fmt.Errorf("--listen %s: %w: give another HOST:PORT, or stop what listens there", s.c.Listen, err)
+	if s.listener, err = s.c.listen(); err != nil {
+		return err
 	}
 	head, err := s.store.Head(ctx)
 	if err != nil {
@@ -329,8 +349,8 @@ func (s *server) openReadOnly(ctx context.Context, why string) (err error) {
 	if err != nil {
 		return err
 	}
-	if s.listener, err = net.Listen("tcp", s.c.Listen); err != nil {
-		return fmt.Errorf("--listen %s: %w: give another HOST:PORT, or stop what listens there", s.c.Listen, err)
+	if s.listener, err = s.c.listen(); err != nil {
+		return err
 	}
 	s.log.Warn("read-only", "why", why, "entries", head, "of", clock.Now().Format(time.RFC3339))
 	return nil

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"strings"
 	"sync"
 	"time"
 
@@ -42,16 +41,24 @@ func (s *server) dial(ctx context.Context) (run.Devices, error) {
 		s.simulated = &siteClock{}
 		s.clock = s.simulated
 	}
+	who, err := s.c.identity()
+	if err != nil {
+		return all, err
+	}
+	s.identity = who
 	for _, devices := range s.c.Devices {
-		socket, ok := strings.CutPrefix(devices, "unix:")
-		if !ok || socket == "" {
-			return all, fmt.Errorf("--devices %s: expected unix:SOCKET", devices)
+		at, err := wire.ParseEndpoint(devices)
+		if err != nil {
+			return all, fmt.Errorf("--devices %w", err)
 		}
-		if is, err := os.Stat(socket); err == nil && is.Mode().Type() != os.ModeSocket {
+		if is, err := os.Stat(at.Socket()); err == nil && is.Mode().Type() != os.ModeSocket {
 			return all, fmt.Errorf("--devices %s: that is no socket: give the one that bulkhead drivers run or bulkhead sim answers on", devices)
 		}
+		if at.Socket() == "" && who == nil {
+			return all, usagef("--devices %s: these drivers are on another machine: give --device-cert, --device-key and --device-ca as well (bulkhead ca issue --help)", devices)
+		}
 	}
-	for _, d := range dialAll(ctx, s.c.Devices) {
+	for _, d := range s.dialAll(ctx, s.c.Devices) {
 		if silent(d.err) {
 			s.late = append(s.late, d)
 			s.log.Warn("a driver socket does not answer: what it drives is unknown, and it is tried again; start its drivers (bulkhead drivers run FILE drives some, bulkhead sim --socket SOCKET simulates some)", "devices", d.devices, "why", d.err.Error())
@@ -77,8 +84,8 @@ func (s *server) dial(ctx context.Context) (run.Devices, error) {
 	return all, s.startClock(ctx)
 }
 
-// dialAll connects to all sockets at once.
-func dialAll(ctx context.Context, all []string) []dialled {
+// dialAll connects to all drivers at once.
+func (s *server) dialAll(ctx context.Context, all []string) []dialled {
 	out := make([]dialled, len(all))
 	var wait sync.WaitGroup
 	for i, devices := range all {
@@ -86,7 +93,11 @@ func dialAll(ctx context.Context, all []string) []dialled {
 			ctx, cancel := context.WithTimeout(ctx, dialPatience)
 			defer cancel()
 			out[i].devices = devices
-			out[i].client, out[i].err = wire.DialContext(ctx, strings.TrimPrefix(devices, "unix:"))
+			at, err := wire.ParseEndpoint(devices)
+			if err == nil {
+				out[i].client, err = wire.DialEndpoint(ctx, at, s.identity)
+			}
+			out[i].err = err
 		})
 	}
 	wait.Wait()
@@ -193,7 +204,7 @@ func (s *server) redial(ctx context.Context) {
 			names = append(names, d.devices)
 		}
 		s.late = nil
-		for _, d := range dialAll(ctx, names) {
+		for _, d := range s.dialAll(ctx, names) {
 			if d.err == nil {
 				d.err = s.connect(ctx, d)
 			}

@@ -32,7 +32,7 @@ var update = flag.Bool("update", false, "write the transcripts anew, after a del
 // worldCommands are what scripts do with a simulated site whose clock stands
 // still until they advance it, so that the times they show are always the same.
 var worldCommands = map[string]func(ts *testscript.TestScript, neg bool, args []string){
-	"world": makeWorld, "inert": inert, "freeze": freeze, "thaw": thaw, "ready": ready, "metric": metric, "advance": advance, "until": until, "shown": shown, "dark": dark, "policy": makePolicy, "revoke": revoke, "edited": edited, "digest": digestOfPage,
+	"world": makeWorld, "inert": inert, "freeze": freeze, "thaw": thaw, "ready": ready, "metric": metric, "advance": advance, "until": until, "shown": shown, "dark": dark, "policy": makePolicy, "revoke": revoke, "edited": edited, "digest": digestOfPage, "tlsdevices": tlsDevices,
 }
 
 // makeWorld starts simulated devices and a server in the folder data, as an

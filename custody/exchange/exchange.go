@@ -128,7 +128,11 @@ func (c *Client) take(ctx context.Context) (*connection, error) {
 	}
 	open := &connection{Conn: conn}
 	open.in = bufio.NewReader(open)
-	if s, is := conn.(syscall.Conn); is {
+	under := conn
+	if encrypted, is := conn.(interface{ NetConn() net.Conn }); is {
+		under = encrypted.NetConn()
+	}
+	if s, is := under.(syscall.Conn); is {
 		open.raw, _ = s.SyscallConn() // without it the connection is not kept
 	}
 	return open, nil

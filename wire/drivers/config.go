@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net"
 	"path/filepath"
 	"strconv"
 	"strings"
@@ -12,14 +13,17 @@ import (
 
 	"bulkhead/claim"
 	"bulkhead/custody"
+	"bulkhead/custody/pki"
 	"bulkhead/fabric"
 	"bulkhead/site"
+	"bulkhead/wire"
 )
 
 // Config is the configuration of a process that drives fabrics: docs/drivers.md.
 // Paths in it that do not begin with / are beside the file.
 type Config struct {
-	Socket  string         `yaml:"socket"`
+	Socket  string         `yaml:"socket"` // or TLS, for a control plane on another machine
+	TLS     *tlsConfig     `yaml:"tls"`
 	Site    []string       `yaml:"site"` // site files as they were imported, in that order
 	Fabrics []fabricConfig `yaml:"fabrics"`
 
@@ -89,8 +93,25 @@ func (f *Config) at(path string) string {
 	return filepath.Join(filepath.Dir(f.path), path)
 }
 
-// SocketPath is where the drivers are to be served.
-func (f *Config) SocketPath() string { return f.at(f.Socket) }
+// tlsConfig is where a control plane on another machine finds the drivers, and who both are.
+type tlsConfig struct {
+	Listen      string `yaml:"listen"` // HOST:PORT
+	Certificate string `yaml:"certificate"`
+	Key         string `yaml:"key"`
+	Authorities string `yaml:"authorities"` // that vouch for control planes
+}
+
+// Listen opens the socket, or the port, on which the drivers are to be served.
+func (f *Config) Listen() (net.Listener, error) {
+	if f.TLS == nil {
+		return wire.Listen(f.at(f.Socket))
+	}
+	who, err := pki.OpenIdentity(f.at(f.TLS.Certificate), f.at(f.TLS.Key), f.at(f.TLS.Authorities))
+	if err != nil {
+		return nil, fmt.Errorf("tls: %w", err)
+	}
+	return wire.ListenTLS(f.TLS.Listen, who)
+}
 
 // Read reads and checks a file, without touching anything that it names.
 func Read(path string) (*Config, error) {
@@ -103,7 +124,7 @@ func Read(path string) (*Config, error) {
 		return nil, err
 	}
 	f := &Config{path: path}
-	if err := claim.DecodeYAML(path, data, custody.Small, "socket, site and fabrics", f, f.check); err != nil {
+	if err := claim.DecodeYAML(path, data, custody.Small, "socket or tls, site and fabrics", f, f.check); err != nil {
 		return nil, err
 	}
 	return f, nil
@@ -112,8 +133,10 @@ func Read(path string) (*Config, error) {
 // check refuses what makes no sense, without touching anything that the file names.
 func (f *Config) check() error {
 	switch {
-	case f.Socket == "":
-		return errors.New("socket: expected the path of the unix socket to serve on")
+	case f.Socket == "" == (f.TLS == nil):
+		return errors.New("socket, tls: expected one of the two: the path of the unix socket to serve on, or where and as whom a control plane on another machine is answered")
+	case f.TLS != nil && (f.TLS.Listen == "" || f.TLS.Certificate == "" || f.TLS.Key == "" || f.TLS.Authorities == ""):
+		return errors.New("tls: expected listen (HOST:PORT), certificate, key and authorities (files of PEM)")
 	case len(f.Site) == 0:
 		return errors.New("site: expected the site files that were imported, in that order")
 	case len(f.Fabrics) == 0:

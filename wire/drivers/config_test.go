@@ -14,8 +14,10 @@ func TestBadFilesAreRefused(t *testing.T) {
 	const opensm = `opensm: {options: o, partitions: p, sms: ["0x12"], umad: /dev/umad0, console-port: 10000}`
 	file := func(fabrics string) string { return "socket: s\nsite: [site.yaml]\nfabrics: [" + fabrics + "]\n" }
 	for text, want := range map[string]string{
-		"":                           ":1:1: empty: expected socket, site and fabrics",
-		"fabrics: []\n":              "socket: expected",
+		"":                           ":1:1: empty: expected socket or tls, site and fabrics",
+		"fabrics: []\n":              "socket, tls: expected one of the two",
+		"socket: s\ntls: {}\n":       "socket, tls: expected one of the two",
+		"tls: {listen: \"h:1\"}\n":   "tls: expected listen (HOST:PORT), certificate, key and authorities",
 		"socket: s\n":                "site: expected",
 		"socket: s\nsite: [x]\n":     "fabrics: expected",
 		file("{id: a, opensim: {}}"): "drivers.yaml:3:19: fabrics[0].opensim: unknown field: expected one of evpn, id",
@@ -45,7 +47,12 @@ func TestBadFilesAreRefused(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got := f.SocketPath(); got != filepath.Join(filepath.Dir(path), "s") {
+	l, err := f.Listen()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	if got := l.Addr().String(); got != filepath.Join(filepath.Dir(path), "s") {
 		t.Errorf("it serves on %s, expected the socket beside the file", got)
 	}
 }
