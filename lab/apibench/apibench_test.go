@@ -7,6 +7,8 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"os/exec"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -113,5 +115,27 @@ func TestLoad(t *testing.T) {
 	l.run(t.Context(), 100*time.Millisecond)
 	if f := l.figures(); f.Due != 100 || f.Failed != 10 || f.P99 < answerWithin || f.Max < f.P99 || f.P50 >= answerWithin {
 		t.Errorf("%+v", f)
+	}
+}
+
+// The site that is measured is made by the command line as it is now: a verb that asks for
+// more than it did would end a bench that nobody has run for a while.
+func TestPrepare(t *testing.T) {
+	if testing.Short() {
+		t.Skip("builds the command line")
+	}
+	binary := filepath.Join(t.TempDir(), "bulkhead")
+	if out, err := exec.Command("go", "build", "-o", binary, "../../cmd/bulkhead").CombinedOutput(); err != nil {
+		t.Fatalf("%v: %s", err, out)
+	}
+	s, err := prepare(t.Context(), config{Binary: binary, Fabric: "roce", Size: "tiny"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := s.end(); err != nil {
+		t.Error(err)
+	}
+	if len(s.leases) == 0 || len(s.tokens) == 0 {
+		t.Errorf("%d leases, %d tokens", len(s.leases), len(s.tokens))
 	}
 }

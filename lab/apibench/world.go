@@ -219,7 +219,7 @@ func (s *setting) fill(ctx context.Context, address string, template []byte) err
 		{operator, "tenant", "register", "bench", "--name", "Bench"},
 		{operator, "token", "create", "--data", "data", "--subject", "bench", "--role", "administrator", "--tenant", "bench", "--out", "bench.token"},
 		{operator, "quote", "contract.yaml"},
-		{"bench", "lease", "sign", "bench-v1"},
+		{"bench", "lease", "sign", "bench-v1", "--yes"},
 	} {
 		if err := bulkhead(step[0], step[1:]...); err != nil {
 			return err
