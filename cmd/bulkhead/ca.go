@@ -32,9 +32,7 @@ is no list of what was revoked: let certificates end soon, or begin with a new a
 Examples:
 
     bulkhead ca create --dir ca
-    bulkhead ca issue --dir ca --for server --name bulkhead.example.com --out server
-    bulkhead serve --data data --listen 10.0.0.5:8470 --host bulkhead.example.com --tls-cert server.pem --tls-key server.key
-    bulkhead site show --server https://bulkhead.example.com:8470 --ca ca/authority.pem --token-file operator.token`
+    bulkhead ca create --dir ca --name "Example drivers" --valid 17520h`
 }
 
 // Run makes it.
@@ -68,8 +66,7 @@ client's answers nobody.
 Examples:
 
     bulkhead ca issue --dir ca --for server --name ib1.example.com --out ib1
-    bulkhead ca issue --dir ca --for client --name control-plane --out serve
-    bulkhead serve --data data --devices tls:ib1.example.com:8471 --device-cert serve.pem --device-key serve.key --device-ca ca/authority.pem`
+    bulkhead ca issue --dir ca --for client --name control-plane --out serve`
 }
 
 // issued is a certificate as it is printed.
