@@ -13,7 +13,6 @@ import (
 	"bulkhead/fabric/fabrictest"
 	"bulkhead/node/nodetest"
 	"bulkhead/sim"
-	"bulkhead/site"
 	"bulkhead/wire"
 )
 
@@ -65,32 +64,14 @@ func dialTLS(t testing.TB, s *sim.Sim) *wire.Client {
 func TestFabricsConformOverTLS(t *testing.T) {
 	fabrictest.Run(t, func(t *testing.T) *fabrictest.Fixture {
 		s := simulated(t, 1, false)
-		c := dialTLS(t, s)
-		inject := func(on bool, f sim.Fault) {
-			if !on {
-				f = sim.Fault{Kind: sim.Cleared}
-			}
-			must(t, c.Sim.Inject(t.Context(), time.Time{}, f.JSON()))
-		}
-		return &fabrictest.Fixture{Driver: c.Fabrics["roce"], Site: s.Site(), Tamper: s.Tamper,
-			SetReachable: func(l site.Leaf, reachable bool) { inject(!reachable, sim.Fault{Kind: sim.LeafDown, Leaf: l}) },
-			SetFailing: func(p site.Port, failing bool) {
-				inject(failing, sim.Fault{Kind: sim.PortFails, Node: p.Node(), NIC: p.NIC()})
-			},
-		}
+		return fabricFixture(t, s, dialTLS(t, s), "roce", 0)
 	})
 }
 
 func TestNodesConformOverTLS(t *testing.T) {
 	nodetest.Run(t, func(t *testing.T) *nodetest.Fixture {
 		s := simulated(t, 2, false)
-		c := dialTLS(t, s)
-		now := start
-		return &nodetest.Fixture{Driver: c.Nodes, Site: s.Site(),
-			Pass: func(d time.Duration) { now = now.Add(d); must(t, c.Sim.Advance(t.Context(), now)) },
-			Kill: func(n site.Index) { must(t, c.Sim.Inject(t.Context(), now, sim.Fault{Kind: sim.Dead, Node: n}.JSON())) },
-			Lie:  func(n site.Index) { must(t, c.Sim.Inject(t.Context(), now, sim.Fault{Kind: sim.Liar, Node: n}.JSON())) },
-		}
+		return nodeFixture(t, s, dialTLS(t, s))
 	})
 }
 

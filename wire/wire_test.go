@@ -82,20 +82,25 @@ func TestFabricsConform(t *testing.T) {
 			fabrictest.Run(t, func(t *testing.T) *fabrictest.Fixture {
 				s := simulated(t, 1, false)
 				c, _, _ := serve(t, s)
-				inject := func(on bool, f sim.Fault) {
-					if !on {
-						f = sim.Fault{Kind: sim.Cleared}
-					}
-					must(t, c.Sim.Inject(t.Context(), time.Time{}, f.JSON()))
-				}
-				return &fabrictest.Fixture{Driver: c.Fabrics[id], Site: s.Site(), Fabric: index, Tamper: s.Tamper,
-					SetReachable: func(l site.Leaf, reachable bool) { inject(!reachable, sim.Fault{Kind: sim.LeafDown, Leaf: l}) },
-					SetFailing: func(p site.Port, failing bool) {
-						inject(failing, sim.Fault{Kind: sim.PortFails, Node: p.Node(), NIC: p.NIC()})
-					},
-				}
+				return fabricFixture(t, s, c, id, index)
 			})
 		})
+	}
+}
+
+// fabricFixture is a simulated fabric behind a client, for its suite.
+func fabricFixture(t *testing.T, s *sim.Sim, c *wire.Client, id string, index int) *fabrictest.Fixture {
+	inject := func(on bool, f sim.Fault) {
+		if !on {
+			f = sim.Fault{Kind: sim.Cleared}
+		}
+		must(t, c.Sim.Inject(t.Context(), time.Time{}, f.JSON()))
+	}
+	return &fabrictest.Fixture{Driver: c.Fabrics[id], Site: s.Site(), Fabric: index, Tamper: s.Tamper,
+		SetReachable: func(l site.Leaf, reachable bool) { inject(!reachable, sim.Fault{Kind: sim.LeafDown, Leaf: l}) },
+		SetFailing: func(p site.Port, failing bool) {
+			inject(failing, sim.Fault{Kind: sim.PortFails, Node: p.Node(), NIC: p.NIC()})
+		},
 	}
 }
 
@@ -103,13 +108,18 @@ func TestNodesConform(t *testing.T) {
 	nodetest.Run(t, func(t *testing.T) *nodetest.Fixture {
 		s := simulated(t, 2, false)
 		c, _, _ := serve(t, s)
-		now := start
-		return &nodetest.Fixture{Driver: c.Nodes, Site: s.Site(),
-			Pass: func(d time.Duration) { now = now.Add(d); must(t, c.Sim.Advance(t.Context(), now)) },
-			Kill: func(n site.Index) { must(t, c.Sim.Inject(t.Context(), now, sim.Fault{Kind: sim.Dead, Node: n}.JSON())) },
-			Lie:  func(n site.Index) { must(t, c.Sim.Inject(t.Context(), now, sim.Fault{Kind: sim.Liar, Node: n}.JSON())) },
-		}
+		return nodeFixture(t, s, c)
 	})
+}
+
+// nodeFixture is simulated nodes behind a client, for their suite.
+func nodeFixture(t *testing.T, s *sim.Sim, c *wire.Client) *nodetest.Fixture {
+	now := start
+	return &nodetest.Fixture{Driver: c.Nodes, Site: s.Site(),
+		Pass: func(d time.Duration) { now = now.Add(d); must(t, c.Sim.Advance(t.Context(), now)) },
+		Kill: func(n site.Index) { must(t, c.Sim.Inject(t.Context(), now, sim.Fault{Kind: sim.Dead, Node: n}.JSON())) },
+		Lie:  func(n site.Index) { must(t, c.Sim.Inject(t.Context(), now, sim.Fault{Kind: sim.Liar, Node: n}.JSON())) },
+	}
 }
 
 func TestStorageConforms(t *testing.T) {

@@ -1,9 +1,10 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"io"
-	"os"
+	"io/fs"
 	"path/filepath"
 	"time"
 
@@ -90,10 +91,10 @@ func (c *caIssue) Run() error {
 		return usagef("--valid %s: expected more than nothing", c.Valid)
 	}
 	made := issued{Certificate: c.Out + ".pem", Key: c.Out + ".key"}
-	if _, err := os.Stat(c.Dir); err != nil {
+	expires, err := pki.Issue(c.Dir, made.Certificate, made.Key, pki.Request{Names: c.Name, Use: pki.Use(c.For), Valid: c.Valid}, time.Now())
+	if errors.Is(err, fs.ErrNotExist) {
 		return fmt.Errorf("--dir: %w: bulkhead ca create --dir %s makes an authority", err, c.Dir)
 	}
-	expires, err := pki.Issue(c.Dir, made.Certificate, made.Key, pki.Request{Names: c.Name, Use: pki.Use(c.For), Valid: c.Valid}, time.Now())
 	if err != nil {
 		return err
 	}

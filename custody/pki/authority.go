@@ -84,7 +84,7 @@ func Issue(dir, certFile, keyFile string, q Request, now time.Time) (expires tim
 	}
 	authority, err := OpenPair(filepath.Join(dir, AuthorityCert), filepath.Join(dir, authorityKey))
 	if errors.Is(err, fs.ErrNotExist) {
-		return expires, fmt.Errorf("%s holds no authority: %w: make one first", dir, err)
+		return expires, fmt.Errorf("%s holds no authority: %w", dir, err)
 	}
 	if err != nil {
 		return expires, err

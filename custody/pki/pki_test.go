@@ -228,7 +228,7 @@ func TestIssueRefuses(t *testing.T) {
 			t.Errorf("%s: a key is left", name)
 		}
 	}
-	if _, err := Issue(t.TempDir(), at+"2.pem", at+"2.key", Request{Names: []string{"a"}, Use: ForServer, Valid: time.Hour}, time.Now()); err == nil || !strings.Contains(err.Error(), "make one first") {
+	if _, err := Issue(t.TempDir(), at+"2.pem", at+"2.key", Request{Names: []string{"a"}, Use: ForServer, Valid: time.Hour}, time.Now()); err == nil || !strings.Contains(err.Error(), "holds no authority") {
 		t.Errorf("a folder without an authority: %v", err)
 	}
 }
